@@ -1,0 +1,505 @@
+// The one definition of everything the core and its host share: rings, slots, op codes, states and limits.
+//
+// This file is read by two compilers. AssemblyScript compiles it into the core; Node imports it as it is (its types
+// are erased) to generate the TypeScript, Rust and C views (`npm run build:abi`). So it holds numeric constants only:
+// every line is `export const NAME: u32 = <literal>;`, and the comment above a constant travels into every view.
+//
+// All integers in memory are little-endian. Offsets are in bytes. "Host writes" and "core writes" name the only writer
+// of a field; the two never run at the same time, so no field needs an atomic access.
+
+/** Version of this interface. The host refuses a core that answers another one (export `abiVersion`). */
+export const ABI_VERSION: u32 = 1;
+
+// ---- Limits ------------------------------------------------------------------------------------------------------
+
+/** Paths one logical unit can have. Policies keep a path set as a 32-bit mask. */
+export const PATHS_PER_UNIT_MAX: u32 = 32;
+/** Largest transfer of one SCSI command in bytes, and the largest piece of a request. */
+export const PIECE_BYTES_MAX: u32 = 1048576;
+/** Largest NBD payload (READ or WRITE) in bytes; larger requests are answered EOVERFLOW or EINVAL. */
+export const NBD_PAYLOAD_BYTES_MAX: u32 = 33554432;
+/** Bytes of one page of the buffer pool; every data buffer starts at a multiple of it. */
+export const BUFFER_PAGE_BYTES: u32 = 4096;
+/** Bytes of the receive buffer each connection has for request headers and small payloads. */
+export const CONNECTION_RECEIVE_BYTES: u32 = 65536;
+/** Bytes of the scratch area through which control exchanges bulk data with the core (export `scratch`). */
+export const SCRATCH_BYTES: u32 = 65536;
+/** Longest identity (VPD page 0x83 designator as `type byte, code set byte, designator`) the core keeps, in bytes. */
+export const IDENTITY_BYTES_MAX: u32 = 256;
+/** Sense bytes kept per command (SPC-4 4.5 allows 252; what classification needs lies in the first 96). */
+export const SENSE_BYTES_MAX: u32 = 96;
+
+// ---- Control block: the first thing the host looks at (export `controlBlock` gives its address) ------------------
+
+/** u64, host writes: CLOCK_MONOTONIC in ns; read by the core at the start of every `run`. */
+export const CONTROL_NOW_NS: u32 = 0;
+/** u64, core writes: when `run` has to be called again at the latest, in ns; all ones when nothing is due. */
+export const CONTROL_DEADLINE_NS: u32 = 8;
+/** u64, host writes: seed of the core's random numbers; set once before `init`. Same seed, same decisions. */
+export const CONTROL_SEED: u32 = 16;
+/** Ring descriptor of submissions the native ring carries out (sockets, sg ports). */
+export const CONTROL_NATIVE_QUEUE: u32 = 32;
+/** Ring descriptor of SCSI submissions the emulated array carries out. */
+export const CONTROL_ARRAY_QUEUE: u32 = 48;
+/** Ring descriptor of completions, from the native ring and from the emulated array. */
+export const CONTROL_COMPLETION_QUEUE: u32 = 64;
+/** Ring descriptor of events for control. */
+export const CONTROL_EVENT_QUEUE: u32 = 80;
+/** u64, core writes: events lost because control did not drain the event ring in time. */
+export const CONTROL_EVENTS_LOST: u32 = 96;
+/** Bytes of the control block. */
+export const CONTROL_BYTES: u32 = 128;
+
+// A ring descriptor. Entry i lives at base + (i & (capacity - 1)) * entry size. head and tail run freely (mod 2^32):
+// empty when head == tail, full when tail - head == capacity.
+/** u32, core writes at init: address of the first entry. */
+export const RING_BASE: u32 = 0;
+/** u32, core writes at init: number of entries, a power of two. */
+export const RING_CAPACITY: u32 = 4;
+/** u32, consumer writes: index of the next entry to take. */
+export const RING_HEAD: u32 = 8;
+/** u32, producer writes: index of the next entry to fill. */
+export const RING_TAIL: u32 = 12;
+
+// ---- Submission entry (native queue and array queue) -------------------------------------------------------------
+
+/** u8: one of OP_*. */
+export const SUBMISSION_OP: u32 = 0;
+/** u8: SUBMISSION_FLAG_* bits. */
+export const SUBMISSION_FLAGS: u32 = 1;
+/** u32: echoed in the completion. */
+export const SUBMISSION_TAG: u32 = 4;
+/** u32: socket handle (RECV, SEND, CLOSE) or port handle (SCSI, RESET). */
+export const SUBMISSION_HANDLE: u32 = 8;
+/** u32: RECV: address of the buffer. SEND: address of the table of gather entries. SCSI: address of the command slot. */
+export const SUBMISSION_ADDRESS: u32 = 12;
+/** u32: RECV: bytes of the buffer. SEND: number of gather entries. RESET: one of RESET_*. */
+export const SUBMISSION_LENGTH: u32 = 16;
+/** Bytes of a submission entry. */
+export const SUBMISSION_BYTES: u32 = 32;
+
+/** Receive up to `length` bytes into `address`. Result: bytes, 0 at end of stream, or a negated errno. */
+export const OP_RECV: u32 = 1;
+/** Send every byte of the gather table (never a part: the host resumes short writes). Result: bytes or a negated errno. */
+export const OP_SEND: u32 = 2;
+/** Carry out the SCSI command in the slot. Result: 0 when a status came back (whatever it is), or a negated errno. */
+export const OP_SCSI: u32 = 3;
+/** Shut the socket down, let its pending ops complete, close it. Result 0; no completion of this handle follows it. */
+export const OP_CLOSE: u32 = 4;
+/** SG_SCSI_RESET with the scope in `length`. Result 0 or a negated errno. May take seconds; never blocks the ring. */
+export const OP_RESET: u32 = 5;
+
+/** RECV: complete only when all `length` bytes are there (or the stream ends: then the bytes that came). */
+export const SUBMISSION_FLAG_WAIT_ALL: u32 = 1;
+
+/** Scope of OP_RESET: the logical unit, the target, the host (values of SG_SCSI_RESET_* in <scsi/sg.h>). */
+export const RESET_DEVICE: u32 = 1;
+export const RESET_BUS: u32 = 2;
+export const RESET_HOST: u32 = 3;
+export const RESET_TARGET: u32 = 4;
+
+/** Gather entry: u32 address. */
+export const GATHER_ADDRESS: u32 = 0;
+/** Gather entry: u32 length in bytes. */
+export const GATHER_LENGTH: u32 = 4;
+/** Bytes of a gather entry. */
+export const GATHER_BYTES: u32 = 8;
+/** Gather entries of one SEND at most (IOV_MAX of the host is larger). */
+export const GATHER_ENTRIES_MAX: u32 = 128;
+
+// ---- Completion entry --------------------------------------------------------------------------------------------
+
+/** u32: the tag of the submission. */
+export const COMPLETION_TAG: u32 = 0;
+/** i32: result as the op defines it. */
+export const COMPLETION_RESULT: u32 = 4;
+/** u64: CLOCK_MONOTONIC in ns when the host saw the completion. */
+export const COMPLETION_TIME_NS: u32 = 8;
+/** Bytes of a completion entry. */
+export const COMPLETION_BYTES: u32 = 16;
+
+// ---- Command slot: one SCSI command on one path ------------------------------------------------------------------
+
+/** u8[16]: the command descriptor block. */
+export const COMMAND_CDB: u32 = 0;
+/** u8: bytes of the CDB in use (6, 10, 12 or 16). */
+export const COMMAND_CDB_BYTES: u32 = 16;
+/** u8: DIRECTION_*. */
+export const COMMAND_DIRECTION: u32 = 17;
+/** u8, host writes: SCSI status (SAM-5 5.3.1). */
+export const COMMAND_STATUS: u32 = 18;
+/** u8, host writes: sense bytes that are valid, at most SENSE_BYTES_MAX. */
+export const COMMAND_SENSE_BYTES: u32 = 19;
+/** u16, host writes: host status (DID_* of the Linux SCSI midlayer). */
+export const COMMAND_HOST_STATUS: u32 = 20;
+/** u16, host writes: driver status (DRIVER_* of the Linux SCSI midlayer). */
+export const COMMAND_DRIVER_STATUS: u32 = 22;
+/** u32: address of the data buffer, a multiple of BUFFER_PAGE_BYTES; 0 without data. */
+export const COMMAND_BUFFER: u32 = 24;
+/** u32: bytes to transfer. */
+export const COMMAND_BUFFER_BYTES: u32 = 28;
+/** i32, host writes: bytes that were asked for and not transferred (negative: overrun). */
+export const COMMAND_RESIDUAL: u32 = 32;
+/** u32: after how many ms the host may give the command up (it then completes with DID_TIME_OUT). */
+export const COMMAND_TIMEOUT_MS: u32 = 36;
+/** u8[SENSE_BYTES_MAX], host writes: sense data in fixed or descriptor format. */
+export const COMMAND_SENSE: u32 = 40;
+/** From here on the slot is the core's own; the host neither reads nor writes it. */
+export const COMMAND_PRIVATE: u32 = 136;
+
+/** No data phase. */
+export const DIRECTION_NONE: u32 = 0;
+/** Data from the device (READ). */
+export const DIRECTION_IN: u32 = 1;
+/** Data to the device (WRITE). */
+export const DIRECTION_OUT: u32 = 2;
+
+// ---- Event entry -------------------------------------------------------------------------------------------------
+
+/** u16: one of EVENT_*. */
+export const EVENT_KIND: u32 = 0;
+/** u16: reason, one of REASON_*. */
+export const EVENT_REASON: u32 = 2;
+/** u32: unit handle, all ones when none. */
+export const EVENT_UNIT: u32 = 4;
+/** u32: path handle, all ones when none. */
+export const EVENT_PATH: u32 = 8;
+/** u32: meaning by kind. */
+export const EVENT_ARG0: u32 = 12;
+/** u32: meaning by kind. */
+export const EVENT_ARG1: u32 = 16;
+/** u64: when, CLOCK_MONOTONIC in ns. */
+export const EVENT_TIME_NS: u32 = 24;
+/** u8[4]: SCSI status, sense key, ASC, ASCQ of the outcome behind the event (zero when none). */
+export const EVENT_SENSE: u32 = 32;
+/** u16: host status of the outcome behind the event. */
+export const EVENT_HOST_STATUS: u32 = 36;
+/** Bytes of an event entry. */
+export const EVENT_BYTES: u32 = 40;
+
+/** A path's health, enabling or conditions changed. arg0: flags before, arg1: flags after (PATH_FLAG_*). */
+export const EVENT_PATH_STATE: u32 = 1;
+/** A unit leaves its path in use because of a fault (message 257). */
+export const EVENT_FAILOVER_STARTED: u32 = 2;
+/** A unit has found another path to use (message 258). path: the new one, arg0: the old one. */
+export const EVENT_FAILOVER_DONE: u32 = 3;
+/** No path of the unit is left (message 259). */
+export const EVENT_FAILOVER_FAILED: u32 = 4;
+/** An I/O failed on a path (message 270). */
+export const EVENT_PATH_ERROR_IO: u32 = 5;
+/** A check of a path failed (message 271). */
+export const EVENT_PATH_ERROR_CHECK: u32 = 6;
+/** A recovery check succeeded; the path is taken back automatically (message 272). */
+export const EVENT_FAILBACK_STARTED: u32 = 7;
+/** The path was taken back (message 273 when automatic, 263 when by hand; reason tells). */
+export const EVENT_FAILBACK_DONE: u32 = 8;
+/** Taking a path back failed (message 262). */
+export const EVENT_FAILBACK_FAILED: u32 = 9;
+/** The path leads to another logical unit than its own; it gets no I/O. */
+export const EVENT_WRONG_UNIT: u32 = 10;
+/** Requests of the unit wait because no path is usable. arg0: how many ms they may wait. */
+export const EVENT_NO_PATH_WAITING: u32 = 11;
+/** Requests of the unit were failed because no path became usable in time, or by release. arg0: how many. */
+export const EVENT_NO_PATH_FAILED: u32 = 12;
+/** The device reported a changed capacity; control reads it anew. */
+export const EVENT_CAPACITY_CHANGED: u32 = 13;
+/** A path's asymmetric access state changed. arg0: before, arg1: after (ALUA_*). */
+export const EVENT_ALUA_CHANGED: u32 = 14;
+/** A command did not answer within the stall threshold and was issued again elsewhere. arg0: threshold in us. */
+export const EVENT_STALL: u32 = 15;
+/** A ghost was settled. arg0: how (SETTLED_*), arg1: age in ms. */
+export const EVENT_GHOST_SETTLED: u32 = 16;
+/** A connection is gone and its handle free. arg0: connection handle, arg1: negated errno or 0. */
+export const EVENT_CONNECTION_CLOSED: u32 = 17;
+/** The device's inventory or parameters changed (unit attention 3F/0E, 2A/01, ...); control looks again. */
+export const EVENT_INQUIRY_CHANGED: u32 = 18;
+/** A path was taken out early, or let back, by intermittent-failure monitoring. arg0: 1 out, 0 back; arg1: clean period in s. */
+export const EVENT_SHAKY: u32 = 19;
+/** A sibling of a failed path is suspected until a probe has answered. arg0: 1 suspected, 0 cleared. */
+export const EVENT_SUSPECT: u32 = 20;
+/** Explicit ALUA: SET TARGET PORT GROUPS was sent. arg0: group, arg1: 1 accepted, 0 refused. */
+export const EVENT_ALUA_SET: u32 = 21;
+
+/** By command of an operator. */
+export const REASON_OPERATOR: u32 = 1;
+/** By an I/O's outcome. */
+export const REASON_IO: u32 = 2;
+/** By a health check or recovery check. */
+export const REASON_PATROL: u32 = 3;
+/** By an ALUA state. */
+export const REASON_ALUA: u32 = 4;
+/** By a missing answer. */
+export const REASON_TIMEOUT: u32 = 5;
+/** By the identity check. */
+export const REASON_IDENTITY: u32 = 6;
+/** By the fault of a sibling (same initiator port, target port or controller). */
+export const REASON_SIBLING: u32 = 7;
+/** By intermittent-failure monitoring. */
+export const REASON_SHAKY: u32 = 8;
+
+// ---- Path record (export `pathTable` + handle * PATH_BYTES): what a display needs -------------------------------
+
+/** u32: PATH_FLAG_* bits. */
+export const PATH_FLAGS: u32 = 0;
+/** u32: handle of its unit. */
+export const PATH_UNIT: u32 = 4;
+/** u16: priority 1..254. */
+export const PATH_PRIORITY: u32 = 8;
+/** u8: ALUA_* state. */
+export const PATH_ALUA: u32 = 10;
+/** u8: slot within its unit, 0..31. */
+export const PATH_SLOT: u32 = 11;
+/** u32: commands in flight now. */
+export const PATH_IN_FLIGHT: u32 = 12;
+/** u32: most commands that may be in flight; lowered by BUSY / TASK SET FULL. */
+export const PATH_DEPTH: u32 = 16;
+/** u32: weight for the policies that want one (service time, weighted). */
+export const PATH_WEIGHT: u32 = 20;
+/** u64: I/O commands that succeeded. */
+export const PATH_IOS: u32 = 24;
+/** u64: bytes they read. */
+export const PATH_BYTES_READ: u32 = 32;
+/** u64: bytes they wrote. */
+export const PATH_BYTES_WRITTEN: u32 = 40;
+/** u64: I/O commands that failed because of the path. */
+export const PATH_ERRORS: u32 = 48;
+/** u64: I/O commands that were sent again on the same path. */
+export const PATH_RETRIES: u32 = 56;
+/** u64: checks (TUR or read) that patrol made. */
+export const PATH_CHECKS: u32 = 64;
+/** u64: when the path last completed a command, ns; 0 when never. */
+export const PATH_LAST_ANSWER_NS: u32 = 72;
+/** u64: when the health last changed, ns. */
+export const PATH_SINCE_NS: u32 = 80;
+/** u32: learned service time in ns (0 until learned). */
+export const PATH_SERVICE_NS: u32 = 88;
+/** u32: ghosts (commands whose request went on elsewhere) not settled yet. */
+export const PATH_GHOSTS: u32 = 92;
+/** u8[4]: status, sense key, ASC, ASCQ of the last outcome that counted against the path. */
+export const PATH_LAST_SENSE: u32 = 96;
+/** u16: host status of that outcome. */
+export const PATH_LAST_HOST_STATUS: u32 = 100;
+/** u32: seconds of clean service a shaky path still has to show. */
+export const PATH_SHAKY_SECONDS: u32 = 104;
+/** u32: address of the statistics of this path (STATISTICS_*); 0 when none. */
+export const PATH_STATISTICS: u32 = 108;
+/** Bytes between path records; what lies behind the fields above is the core's own. */
+export const PATH_BYTES: u32 = 512;
+
+/** The record is in use. */
+export const PATH_FLAG_PRESENT: u32 = 1;
+/** Enabled by priority (an operator's `-avail`). */
+export const PATH_FLAG_ENABLED: u32 = 2;
+/** Failed: unusable because of a fault. */
+export const PATH_FLAG_FAILED: u32 = 4;
+/** In use: selected by the policy now; what `>` shows. */
+export const PATH_FLAG_IN_USE: u32 = 8;
+/** Leads to another logical unit. */
+export const PATH_FLAG_WRONG_UNIT: u32 = 16;
+/** Suspected because of a sibling. */
+export const PATH_FLAG_SUSPECT: u32 = 32;
+/** Shaky: a last resort until it has shown a clean period. */
+export const PATH_FLAG_SHAKY: u32 = 64;
+/** Stalled: a command is past the stall threshold and unanswered. */
+export const PATH_FLAG_STALLED: u32 = 128;
+/** Being removed: no new command; the handle is free when the last one has completed. */
+export const PATH_FLAG_REMOVING: u32 = 256;
+/** Its identity has not been checked yet; no I/O until it has. */
+export const PATH_FLAG_UNVERIFIED: u32 = 512;
+
+/** ALUA access states (SPC-4 table 307). */
+export const ALUA_OPTIMIZED: u32 = 0;
+export const ALUA_NON_OPTIMIZED: u32 = 1;
+export const ALUA_STANDBY: u32 = 2;
+export const ALUA_UNAVAILABLE: u32 = 3;
+export const ALUA_OFFLINE: u32 = 14;
+export const ALUA_TRANSITIONING: u32 = 15;
+
+// ---- Unit record (export `unitTable` + handle * UNIT_BYTES) ------------------------------------------------------
+
+/** u32: UNIT_FLAG_* bits. */
+export const UNIT_FLAGS: u32 = 0;
+/** u32: path slots in use, a mask. */
+export const UNIT_PATHS: u32 = 4;
+/** u32: path slots that may get I/O now, a mask. */
+export const UNIT_USABLE: u32 = 8;
+/** u32: POLICY_*. */
+export const UNIT_POLICY: u32 = 12;
+/** u64: blocks. */
+export const UNIT_BLOCKS: u32 = 16;
+/** u32: bytes of a block. */
+export const UNIT_BLOCK_BYTES: u32 = 24;
+/** u32: requests accepted and not answered. */
+export const UNIT_REQUESTS: u32 = 28;
+/** u32: pieces waiting because no path is usable. */
+export const UNIT_WAITING: u32 = 32;
+/** u32: ghosts not settled. */
+export const UNIT_GHOSTS: u32 = 36;
+/** u64: requests answered without an error. */
+export const UNIT_ANSWERED: u32 = 40;
+/** u64: requests answered with an error. */
+export const UNIT_FAILED: u32 = 48;
+/** u64: longest time a request took from acceptance to answer, ns, since it was last reset. */
+export const UNIT_LATENCY_NS_MAX: u32 = 56;
+/** u64: stall threshold in force now, ns. */
+export const UNIT_STALL_NS: u32 = 64;
+/** u32: connections open. */
+export const UNIT_CONNECTIONS: u32 = 72;
+/** u32: address of this unit's statistics; 0 when none. */
+export const UNIT_STATISTICS: u32 = 76;
+/** u32[32]: path handle in each slot, all ones when none. */
+export const UNIT_SLOTS: u32 = 80;
+/** Bytes between unit records; what lies behind the fields above is the core's own. */
+export const UNIT_BYTES: u32 = 2048;
+
+/** The record is in use. */
+export const UNIT_FLAG_PRESENT: u32 = 1;
+/** Being removed. */
+export const UNIT_FLAG_REMOVING: u32 = 2;
+/** Released: requests fail at once while no path is usable, until one is. */
+export const UNIT_FLAG_RELEASED: u32 = 4;
+
+// ---- Properties: `unitSet(handle, UNIT_SET_*, value)`, `pathSet(handle, PATH_SET_*, value)`, `modeSet(MODE_*, value)`
+
+/** Bytes of a block: 512 or 4096. */
+export const UNIT_SET_BLOCK_BYTES: u32 = 1;
+/** Number of blocks. */
+export const UNIT_SET_BLOCKS: u32 = 2;
+/** Largest transfer in blocks (VPD B0, sg limits); 0: only PIECE_BYTES_MAX limits. */
+export const UNIT_SET_TRANSFER_BLOCKS_MAX: u32 = 3;
+/** UNIT_CAN_* bits: what the device can do. */
+export const UNIT_SET_CAPABILITIES: u32 = 4;
+/** Largest UNMAP in blocks (VPD B0); 0: no limit stated. */
+export const UNIT_SET_UNMAP_BLOCKS_MAX: u32 = 5;
+/** Largest WRITE SAME in blocks (VPD B0); 0: no limit stated. */
+export const UNIT_SET_WRITE_SAME_BLOCKS_MAX: u32 = 6;
+/** POLICY_*. Takes effect with the next I/O. */
+export const UNIT_SET_POLICY: u32 = 7;
+/** Parameter of the policy in force (its meaning is the policy's own: n of "every n I/Os", a percentage, a mask). */
+export const UNIT_SET_POLICY_PARAMETER: u32 = 8;
+/** Deadline of one I/O in ms, counted from its acceptance. */
+export const UNIT_SET_IO_TIMEOUT_MS: u32 = 9;
+/** How long requests wait while no path is usable, in ms; 0 fails them at once. */
+export const UNIT_SET_NO_PATH_TIMEOUT_MS: u32 = 10;
+/** Lower and upper bound of the learned stall threshold, in ms; upper 0 turns the stall rule off. */
+export const UNIT_SET_STALL_MIN_MS: u32 = 11;
+export const UNIT_SET_STALL_MAX_MS: u32 = 12;
+/** After how many ms an unsettled ghost is settled by a reset; 0: never by a reset. */
+export const UNIT_SET_GHOST_RESET_MS: u32 = 13;
+/** 1: explicit ALUA (SET TARGET PORT GROUPS) allowed. */
+export const UNIT_SET_ALUA_EXPLICIT: u32 = 14;
+/** Hedged reads: budget in hundredths of a percent of the reads, 0 turns them off. */
+export const UNIT_SET_HEDGE_BUDGET: u32 = 15;
+/** 1: fail the waiting requests now and until a path is usable again (`pathctl unit release`). */
+export const UNIT_SET_RELEASED: u32 = 16;
+/** Second parameter of the policy in force. */
+export const UNIT_SET_POLICY_PARAMETER_2: u32 = 17;
+/** 1: patrol checks with a READ of the first block instead of TEST UNIT READY. */
+export const UNIT_SET_PATROL_READ: u32 = 18;
+/** Any value: start UNIT_LATENCY_NS_MAX and the histograms anew. */
+export const UNIT_SET_STATISTICS_RESET: u32 = 19;
+
+/** Refuses writes (write-protected medium). */
+export const UNIT_CAN_NOT_WRITE: u32 = 1;
+/** UNMAP (VPD B2 LBPU). */
+export const UNIT_CAN_UNMAP: u32 = 2;
+/** WRITE SAME(16) with zeroes. */
+export const UNIT_CAN_WRITE_SAME: u32 = 4;
+/** WRITE SAME(16) with the UNMAP bit (VPD B2 LBPWS) and unmapped blocks read as zeroes (LBPRZ). */
+export const UNIT_CAN_WRITE_SAME_UNMAP: u32 = 8;
+/** FUA bit in WRITE (MODE SENSE DPOFUA). */
+export const UNIT_CAN_FUA: u32 = 16;
+/** A volatile write cache (mode page 08h WCE); without one a flush needs no command. */
+export const UNIT_CAN_CACHE_WRITES: u32 = 32;
+/** ALUA: REPORT TARGET PORT GROUPS (INQUIRY TPGS implicit or explicit). */
+export const UNIT_CAN_ALUA: u32 = 64;
+
+/** Priority 1..254, unique in the unit. */
+export const PATH_SET_PRIORITY: u32 = 1;
+/** 1 enabled, 0 disabled. */
+export const PATH_SET_ENABLED: u32 = 2;
+/** Most commands in flight. */
+export const PATH_SET_DEPTH: u32 = 3;
+/** Weight for policies. */
+export const PATH_SET_WEIGHT: u32 = 4;
+/** ALUA state as control read it (the core follows it from then on). */
+export const PATH_SET_ALUA: u32 = 5;
+/** Target port group of the path (SPC-4 6.37), and its relative target port identifier in the high half. */
+export const PATH_SET_TARGET_PORT_GROUP: u32 = 6;
+/** Handles of the components it runs over, equal for siblings: initiator port, target port, controller. */
+export const PATH_SET_INITIATOR_PORT: u32 = 7;
+export const PATH_SET_TARGET_PORT: u32 = 8;
+export const PATH_SET_CONTROLLER: u32 = 9;
+/** 1: failed by order of control (its device is gone), 0: take it back after the checks (`-failback`). */
+export const PATH_SET_FAILED: u32 = 10;
+/** 1: an operator vouches for a shaky path; it is used like any other. */
+export const PATH_SET_CLEAR_SHAKY: u32 = 11;
+
+/** FAILBACK_MODE_*. */
+export const MODE_FAILBACK: u32 = 1;
+/** Cluster mode ("MSCS"): 1 on, 0 off. On: policies other than static are refused. */
+export const MODE_CLUSTER: u32 = 2;
+/** Path patrol: 0 none, 1 health, 2 recovery, 3 both. */
+export const MODE_PATROL: u32 = 3;
+/** Path patrol: request interval, threshold, timeout in ms. */
+export const MODE_PATROL_INTERVAL_MS: u32 = 4;
+export const MODE_PATROL_THRESHOLD_MS: u32 = 5;
+export const MODE_PATROL_TIMEOUT_MS: u32 = 6;
+/** Intermittent-failure monitoring: 1 on, 0 off. */
+export const MODE_SHAKY: u32 = 7;
+/** It takes a path out after this many counts (retries that cured and failures) ... */
+export const MODE_SHAKY_COUNT: u32 = 8;
+/** ... within this many seconds. */
+export const MODE_SHAKY_WINDOW_S: u32 = 9;
+/** First clean period in seconds; doubles each time. */
+export const MODE_SHAKY_CLEAN_S: u32 = 10;
+
+/** A recovered path is enabled and used if it has the highest priority. */
+export const FAILBACK_MODE_ACTIVE: u32 = 0;
+/** A recovered path stays disabled until an operator enables it. */
+export const FAILBACK_MODE_STANDBY: u32 = 1;
+
+/** Policies. */
+export const POLICY_STATIC: u32 = 0;
+export const POLICY_ROUND_ROBIN: u32 = 1;
+export const POLICY_LEAST_SECTORS: u32 = 2;
+export const POLICY_ADAPTIVE: u32 = 3;
+export const POLICY_ROUND_ROBIN_SUBSET: u32 = 4;
+export const POLICY_LEAST_IN_FLIGHT: u32 = 5;
+export const POLICY_SERVICE_TIME: u32 = 6;
+export const POLICY_HISTORICAL_SERVICE_TIME: u32 = 7;
+export const POLICY_WEIGHTED: u32 = 8;
+export const POLICY_AFFINITY: u32 = 9;
+export const POLICY_POWER_OF_TWO: u32 = 10;
+export const POLICY_COUNT: u32 = 11;
+
+/** How a ghost was settled: it completed, or a reset ended it, or its path was removed. */
+export const SETTLED_COMPLETED: u32 = 1;
+export const SETTLED_RESET: u32 = 2;
+export const SETTLED_REMOVED: u32 = 3;
+
+// ---- `connectionAdd` flags ---------------------------------------------------------------------------------------
+
+/** The client negotiated structured replies. */
+export const CONNECTION_STRUCTURED: u32 = 1;
+/** The export was negotiated read-only. */
+export const CONNECTION_READ_ONLY: u32 = 2;
+
+// ---- Errors that exports return (negative numbers; 0 or more is success) ----------------------------------------
+
+/** The handle is not in use. */
+export const ERROR_HANDLE: u32 = 1;
+/** The value is outside its range. */
+export const ERROR_RANGE: u32 = 2;
+/** No room: the table's limit is reached. */
+export const ERROR_LIMIT: u32 = 3;
+/** Another path of the unit has that priority. */
+export const ERROR_PRIORITY_IN_USE: u32 = 4;
+/** Refused while cluster mode is on. */
+export const ERROR_CLUSTER_MODE: u32 = 5;
+/** Unknown property. */
+export const ERROR_PROPERTY: u32 = 6;
+/** The path is not failed. */
+export const ERROR_NOT_FAILED: u32 = 7;
+/** It is still in use (connections, paths or requests). */
+export const ERROR_BUSY: u32 = 8;

@@ -1,0 +1,469 @@
+/* Generated from assembly/abi.ts by `npm run build:abi`. Do not edit. */
+#ifndef PATHMANAGER_CORE_H
+#define PATHMANAGER_CORE_H
+/* Version of this interface. The host refuses a core that answers another one (export `abiVersion`). */
+#define PM_ABI_VERSION 1u
+
+/* Limits */
+/* Paths one logical unit can have. Policies keep a path set as a 32-bit mask. */
+#define PM_PATHS_PER_UNIT_MAX 32u
+/* Largest transfer of one SCSI command in bytes, and the largest piece of a request. */
+#define PM_PIECE_BYTES_MAX 1048576u
+/* Largest NBD payload (READ or WRITE) in bytes; larger requests are answered EOVERFLOW or EINVAL. */
+#define PM_NBD_PAYLOAD_BYTES_MAX 33554432u
+/* Bytes of one page of the buffer pool; every data buffer starts at a multiple of it. */
+#define PM_BUFFER_PAGE_BYTES 4096u
+/* Bytes of the receive buffer each connection has for request headers and small payloads. */
+#define PM_CONNECTION_RECEIVE_BYTES 65536u
+/* Bytes of the scratch area through which control exchanges bulk data with the core (export `scratch`). */
+#define PM_SCRATCH_BYTES 65536u
+/* Longest identity (VPD page 0x83 designator as `type byte, code set byte, designator`) the core keeps, in bytes. */
+#define PM_IDENTITY_BYTES_MAX 256u
+/* Sense bytes kept per command (SPC-4 4.5 allows 252; what classification needs lies in the first 96). */
+#define PM_SENSE_BYTES_MAX 96u
+
+/* Control block: the first thing the host looks at (export `controlBlock` gives its address) */
+/* u64, host writes: CLOCK_MONOTONIC in ns; read by the core at the start of every `run`. */
+#define PM_CONTROL_NOW_NS 0u
+/* u64, core writes: when `run` has to be called again at the latest, in ns; all ones when nothing is due. */
+#define PM_CONTROL_DEADLINE_NS 8u
+/* u64, host writes: seed of the core's random numbers; set once before `init`. Same seed, same decisions. */
+#define PM_CONTROL_SEED 16u
+/* Ring descriptor of submissions the native ring carries out (sockets, sg ports). */
+#define PM_CONTROL_NATIVE_QUEUE 32u
+/* Ring descriptor of SCSI submissions the emulated array carries out. */
+#define PM_CONTROL_ARRAY_QUEUE 48u
+/* Ring descriptor of completions, from the native ring and from the emulated array. */
+#define PM_CONTROL_COMPLETION_QUEUE 64u
+/* Ring descriptor of events for control. */
+#define PM_CONTROL_EVENT_QUEUE 80u
+/* u64, core writes: events lost because control did not drain the event ring in time. */
+#define PM_CONTROL_EVENTS_LOST 96u
+/* Bytes of the control block. */
+#define PM_CONTROL_BYTES 128u
+/* u32, core writes at init: address of the first entry. */
+#define PM_RING_BASE 0u
+/* u32, core writes at init: number of entries, a power of two. */
+#define PM_RING_CAPACITY 4u
+/* u32, consumer writes: index of the next entry to take. */
+#define PM_RING_HEAD 8u
+/* u32, producer writes: index of the next entry to fill. */
+#define PM_RING_TAIL 12u
+
+/* Submission entry (native queue and array queue) */
+/* u8: one of OP_*. */
+#define PM_SUBMISSION_OP 0u
+/* u8: SUBMISSION_FLAG_* bits. */
+#define PM_SUBMISSION_FLAGS 1u
+/* u32: echoed in the completion. */
+#define PM_SUBMISSION_TAG 4u
+/* u32: socket handle (RECV, SEND, CLOSE) or port handle (SCSI, RESET). */
+#define PM_SUBMISSION_HANDLE 8u
+/* u32: RECV: address of the buffer. SEND: address of the table of gather entries. SCSI: address of the command slot. */
+#define PM_SUBMISSION_ADDRESS 12u
+/* u32: RECV: bytes of the buffer. SEND: number of gather entries. RESET: one of RESET_*. */
+#define PM_SUBMISSION_LENGTH 16u
+/* Bytes of a submission entry. */
+#define PM_SUBMISSION_BYTES 32u
+/* Receive up to `length` bytes into `address`. Result: bytes, 0 at end of stream, or a negated errno. */
+#define PM_OP_RECV 1u
+/* Send every byte of the gather table (never a part: the host resumes short writes). Result: bytes or a negated errno. */
+#define PM_OP_SEND 2u
+/* Carry out the SCSI command in the slot. Result: 0 when a status came back (whatever it is), or a negated errno. */
+#define PM_OP_SCSI 3u
+/* Shut the socket down, let its pending ops complete, close it. Result 0; no completion of this handle follows it. */
+#define PM_OP_CLOSE 4u
+/* SG_SCSI_RESET with the scope in `length`. Result 0 or a negated errno. May take seconds; never blocks the ring. */
+#define PM_OP_RESET 5u
+/* RECV: complete only when all `length` bytes are there (or the stream ends: then the bytes that came). */
+#define PM_SUBMISSION_FLAG_WAIT_ALL 1u
+/* Scope of OP_RESET: the logical unit, the target, the host (values of SG_SCSI_RESET_* in <scsi/sg.h>). */
+#define PM_RESET_DEVICE 1u
+#define PM_RESET_BUS 2u
+#define PM_RESET_HOST 3u
+#define PM_RESET_TARGET 4u
+/* Gather entry: u32 address. */
+#define PM_GATHER_ADDRESS 0u
+/* Gather entry: u32 length in bytes. */
+#define PM_GATHER_LENGTH 4u
+/* Bytes of a gather entry. */
+#define PM_GATHER_BYTES 8u
+/* Gather entries of one SEND at most (IOV_MAX of the host is larger). */
+#define PM_GATHER_ENTRIES_MAX 128u
+
+/* Completion entry */
+/* u32: the tag of the submission. */
+#define PM_COMPLETION_TAG 0u
+/* i32: result as the op defines it. */
+#define PM_COMPLETION_RESULT 4u
+/* u64: CLOCK_MONOTONIC in ns when the host saw the completion. */
+#define PM_COMPLETION_TIME_NS 8u
+/* Bytes of a completion entry. */
+#define PM_COMPLETION_BYTES 16u
+
+/* Command slot: one SCSI command on one path */
+/* u8[16]: the command descriptor block. */
+#define PM_COMMAND_CDB 0u
+/* u8: bytes of the CDB in use (6, 10, 12 or 16). */
+#define PM_COMMAND_CDB_BYTES 16u
+/* u8: DIRECTION_*. */
+#define PM_COMMAND_DIRECTION 17u
+/* u8, host writes: SCSI status (SAM-5 5.3.1). */
+#define PM_COMMAND_STATUS 18u
+/* u8, host writes: sense bytes that are valid, at most SENSE_BYTES_MAX. */
+#define PM_COMMAND_SENSE_BYTES 19u
+/* u16, host writes: host status (DID_* of the Linux SCSI midlayer). */
+#define PM_COMMAND_HOST_STATUS 20u
+/* u16, host writes: driver status (DRIVER_* of the Linux SCSI midlayer). */
+#define PM_COMMAND_DRIVER_STATUS 22u
+/* u32: address of the data buffer, a multiple of BUFFER_PAGE_BYTES; 0 without data. */
+#define PM_COMMAND_BUFFER 24u
+/* u32: bytes to transfer. */
+#define PM_COMMAND_BUFFER_BYTES 28u
+/* i32, host writes: bytes that were asked for and not transferred (negative: overrun). */
+#define PM_COMMAND_RESIDUAL 32u
+/* u32: after how many ms the host may give the command up (it then completes with DID_TIME_OUT). */
+#define PM_COMMAND_TIMEOUT_MS 36u
+/* u8[SENSE_BYTES_MAX], host writes: sense data in fixed or descriptor format. */
+#define PM_COMMAND_SENSE 40u
+/* From here on the slot is the core's own; the host neither reads nor writes it. */
+#define PM_COMMAND_PRIVATE 136u
+/* No data phase. */
+#define PM_DIRECTION_NONE 0u
+/* Data from the device (READ). */
+#define PM_DIRECTION_IN 1u
+/* Data to the device (WRITE). */
+#define PM_DIRECTION_OUT 2u
+
+/* Event entry */
+/* u16: one of EVENT_*. */
+#define PM_EVENT_KIND 0u
+/* u16: reason, one of REASON_*. */
+#define PM_EVENT_REASON 2u
+/* u32: unit handle, all ones when none. */
+#define PM_EVENT_UNIT 4u
+/* u32: path handle, all ones when none. */
+#define PM_EVENT_PATH 8u
+/* u32: meaning by kind. */
+#define PM_EVENT_ARG0 12u
+/* u32: meaning by kind. */
+#define PM_EVENT_ARG1 16u
+/* u64: when, CLOCK_MONOTONIC in ns. */
+#define PM_EVENT_TIME_NS 24u
+/* u8[4]: SCSI status, sense key, ASC, ASCQ of the outcome behind the event (zero when none). */
+#define PM_EVENT_SENSE 32u
+/* u16: host status of the outcome behind the event. */
+#define PM_EVENT_HOST_STATUS 36u
+/* Bytes of an event entry. */
+#define PM_EVENT_BYTES 40u
+/* A path's health, enabling or conditions changed. arg0: flags before, arg1: flags after (PATH_FLAG_*). */
+#define PM_EVENT_PATH_STATE 1u
+/* A unit leaves its path in use because of a fault (message 257). */
+#define PM_EVENT_FAILOVER_STARTED 2u
+/* A unit has found another path to use (message 258). path: the new one, arg0: the old one. */
+#define PM_EVENT_FAILOVER_DONE 3u
+/* No path of the unit is left (message 259). */
+#define PM_EVENT_FAILOVER_FAILED 4u
+/* An I/O failed on a path (message 270). */
+#define PM_EVENT_PATH_ERROR_IO 5u
+/* A check of a path failed (message 271). */
+#define PM_EVENT_PATH_ERROR_CHECK 6u
+/* A recovery check succeeded; the path is taken back automatically (message 272). */
+#define PM_EVENT_FAILBACK_STARTED 7u
+/* The path was taken back (message 273 when automatic, 263 when by hand; reason tells). */
+#define PM_EVENT_FAILBACK_DONE 8u
+/* Taking a path back failed (message 262). */
+#define PM_EVENT_FAILBACK_FAILED 9u
+/* The path leads to another logical unit than its own; it gets no I/O. */
+#define PM_EVENT_WRONG_UNIT 10u
+/* Requests of the unit wait because no path is usable. arg0: how many ms they may wait. */
+#define PM_EVENT_NO_PATH_WAITING 11u
+/* Requests of the unit were failed because no path became usable in time, or by release. arg0: how many. */
+#define PM_EVENT_NO_PATH_FAILED 12u
+/* The device reported a changed capacity; control reads it anew. */
+#define PM_EVENT_CAPACITY_CHANGED 13u
+/* A path's asymmetric access state changed. arg0: before, arg1: after (ALUA_*). */
+#define PM_EVENT_ALUA_CHANGED 14u
+/* A command did not answer within the stall threshold and was issued again elsewhere. arg0: threshold in us. */
+#define PM_EVENT_STALL 15u
+/* A ghost was settled. arg0: how (SETTLED_*), arg1: age in ms. */
+#define PM_EVENT_GHOST_SETTLED 16u
+/* A connection is gone and its handle free. arg0: connection handle, arg1: negated errno or 0. */
+#define PM_EVENT_CONNECTION_CLOSED 17u
+/* The device's inventory or parameters changed (unit attention 3F/0E, 2A/01, ...); control looks again. */
+#define PM_EVENT_INQUIRY_CHANGED 18u
+/* A path was taken out early, or let back, by intermittent-failure monitoring. arg0: 1 out, 0 back; arg1: clean period in s. */
+#define PM_EVENT_SHAKY 19u
+/* A sibling of a failed path is suspected until a probe has answered. arg0: 1 suspected, 0 cleared. */
+#define PM_EVENT_SUSPECT 20u
+/* Explicit ALUA: SET TARGET PORT GROUPS was sent. arg0: group, arg1: 1 accepted, 0 refused. */
+#define PM_EVENT_ALUA_SET 21u
+/* By command of an operator. */
+#define PM_REASON_OPERATOR 1u
+/* By an I/O's outcome. */
+#define PM_REASON_IO 2u
+/* By a health check or recovery check. */
+#define PM_REASON_PATROL 3u
+/* By an ALUA state. */
+#define PM_REASON_ALUA 4u
+/* By a missing answer. */
+#define PM_REASON_TIMEOUT 5u
+/* By the identity check. */
+#define PM_REASON_IDENTITY 6u
+/* By the fault of a sibling (same initiator port, target port or controller). */
+#define PM_REASON_SIBLING 7u
+/* By intermittent-failure monitoring. */
+#define PM_REASON_SHAKY 8u
+
+/* Path record (export `pathTable` + handle * PATH_BYTES): what a display needs */
+/* u32: PATH_FLAG_* bits. */
+#define PM_PATH_FLAGS 0u
+/* u32: handle of its unit. */
+#define PM_PATH_UNIT 4u
+/* u16: priority 1..254. */
+#define PM_PATH_PRIORITY 8u
+/* u8: ALUA_* state. */
+#define PM_PATH_ALUA 10u
+/* u8: slot within its unit, 0..31. */
+#define PM_PATH_SLOT 11u
+/* u32: commands in flight now. */
+#define PM_PATH_IN_FLIGHT 12u
+/* u32: most commands that may be in flight; lowered by BUSY / TASK SET FULL. */
+#define PM_PATH_DEPTH 16u
+/* u32: weight for the policies that want one (service time, weighted). */
+#define PM_PATH_WEIGHT 20u
+/* u64: I/O commands that succeeded. */
+#define PM_PATH_IOS 24u
+/* u64: bytes they read. */
+#define PM_PATH_BYTES_READ 32u
+/* u64: bytes they wrote. */
+#define PM_PATH_BYTES_WRITTEN 40u
+/* u64: I/O commands that failed because of the path. */
+#define PM_PATH_ERRORS 48u
+/* u64: I/O commands that were sent again on the same path. */
+#define PM_PATH_RETRIES 56u
+/* u64: checks (TUR or read) that patrol made. */
+#define PM_PATH_CHECKS 64u
+/* u64: when the path last completed a command, ns; 0 when never. */
+#define PM_PATH_LAST_ANSWER_NS 72u
+/* u64: when the health last changed, ns. */
+#define PM_PATH_SINCE_NS 80u
+/* u32: learned service time in ns (0 until learned). */
+#define PM_PATH_SERVICE_NS 88u
+/* u32: ghosts (commands whose request went on elsewhere) not settled yet. */
+#define PM_PATH_GHOSTS 92u
+/* u8[4]: status, sense key, ASC, ASCQ of the last outcome that counted against the path. */
+#define PM_PATH_LAST_SENSE 96u
+/* u16: host status of that outcome. */
+#define PM_PATH_LAST_HOST_STATUS 100u
+/* u32: seconds of clean service a shaky path still has to show. */
+#define PM_PATH_SHAKY_SECONDS 104u
+/* u32: address of the statistics of this path (STATISTICS_*); 0 when none. */
+#define PM_PATH_STATISTICS 108u
+/* Bytes between path records; what lies behind the fields above is the core's own. */
+#define PM_PATH_BYTES 512u
+/* The record is in use. */
+#define PM_PATH_FLAG_PRESENT 1u
+/* Enabled by priority (an operator's `-avail`). */
+#define PM_PATH_FLAG_ENABLED 2u
+/* Failed: unusable because of a fault. */
+#define PM_PATH_FLAG_FAILED 4u
+/* In use: selected by the policy now; what `>` shows. */
+#define PM_PATH_FLAG_IN_USE 8u
+/* Leads to another logical unit. */
+#define PM_PATH_FLAG_WRONG_UNIT 16u
+/* Suspected because of a sibling. */
+#define PM_PATH_FLAG_SUSPECT 32u
+/* Shaky: a last resort until it has shown a clean period. */
+#define PM_PATH_FLAG_SHAKY 64u
+/* Stalled: a command is past the stall threshold and unanswered. */
+#define PM_PATH_FLAG_STALLED 128u
+/* Being removed: no new command; the handle is free when the last one has completed. */
+#define PM_PATH_FLAG_REMOVING 256u
+/* Its identity has not been checked yet; no I/O until it has. */
+#define PM_PATH_FLAG_UNVERIFIED 512u
+/* ALUA access states (SPC-4 table 307). */
+#define PM_ALUA_OPTIMIZED 0u
+#define PM_ALUA_NON_OPTIMIZED 1u
+#define PM_ALUA_STANDBY 2u
+#define PM_ALUA_UNAVAILABLE 3u
+#define PM_ALUA_OFFLINE 14u
+#define PM_ALUA_TRANSITIONING 15u
+
+/* Unit record (export `unitTable` + handle * UNIT_BYTES) */
+/* u32: UNIT_FLAG_* bits. */
+#define PM_UNIT_FLAGS 0u
+/* u32: path slots in use, a mask. */
+#define PM_UNIT_PATHS 4u
+/* u32: path slots that may get I/O now, a mask. */
+#define PM_UNIT_USABLE 8u
+/* u32: POLICY_*. */
+#define PM_UNIT_POLICY 12u
+/* u64: blocks. */
+#define PM_UNIT_BLOCKS 16u
+/* u32: bytes of a block. */
+#define PM_UNIT_BLOCK_BYTES 24u
+/* u32: requests accepted and not answered. */
+#define PM_UNIT_REQUESTS 28u
+/* u32: pieces waiting because no path is usable. */
+#define PM_UNIT_WAITING 32u
+/* u32: ghosts not settled. */
+#define PM_UNIT_GHOSTS 36u
+/* u64: requests answered without an error. */
+#define PM_UNIT_ANSWERED 40u
+/* u64: requests answered with an error. */
+#define PM_UNIT_FAILED 48u
+/* u64: longest time a request took from acceptance to answer, ns, since it was last reset. */
+#define PM_UNIT_LATENCY_NS_MAX 56u
+/* u64: stall threshold in force now, ns. */
+#define PM_UNIT_STALL_NS 64u
+/* u32: connections open. */
+#define PM_UNIT_CONNECTIONS 72u
+/* u32: address of this unit's statistics; 0 when none. */
+#define PM_UNIT_STATISTICS 76u
+/* u32[32]: path handle in each slot, all ones when none. */
+#define PM_UNIT_SLOTS 80u
+/* Bytes between unit records; what lies behind the fields above is the core's own. */
+#define PM_UNIT_BYTES 2048u
+/* The record is in use. */
+#define PM_UNIT_FLAG_PRESENT 1u
+/* Being removed. */
+#define PM_UNIT_FLAG_REMOVING 2u
+/* Released: requests fail at once while no path is usable, until one is. */
+#define PM_UNIT_FLAG_RELEASED 4u
+/* Bytes of a block: 512 or 4096. */
+#define PM_UNIT_SET_BLOCK_BYTES 1u
+/* Number of blocks. */
+#define PM_UNIT_SET_BLOCKS 2u
+/* Largest transfer in blocks (VPD B0, sg limits); 0: only PIECE_BYTES_MAX limits. */
+#define PM_UNIT_SET_TRANSFER_BLOCKS_MAX 3u
+/* UNIT_CAN_* bits: what the device can do. */
+#define PM_UNIT_SET_CAPABILITIES 4u
+/* Largest UNMAP in blocks (VPD B0); 0: no limit stated. */
+#define PM_UNIT_SET_UNMAP_BLOCKS_MAX 5u
+/* Largest WRITE SAME in blocks (VPD B0); 0: no limit stated. */
+#define PM_UNIT_SET_WRITE_SAME_BLOCKS_MAX 6u
+/* POLICY_*. Takes effect with the next I/O. */
+#define PM_UNIT_SET_POLICY 7u
+/* Parameter of the policy in force (its meaning is the policy's own: n of "every n I/Os", a percentage, a mask). */
+#define PM_UNIT_SET_POLICY_PARAMETER 8u
+/* Deadline of one I/O in ms, counted from its acceptance. */
+#define PM_UNIT_SET_IO_TIMEOUT_MS 9u
+/* How long requests wait while no path is usable, in ms; 0 fails them at once. */
+#define PM_UNIT_SET_NO_PATH_TIMEOUT_MS 10u
+/* Lower and upper bound of the learned stall threshold, in ms; upper 0 turns the stall rule off. */
+#define PM_UNIT_SET_STALL_MIN_MS 11u
+#define PM_UNIT_SET_STALL_MAX_MS 12u
+/* After how many ms an unsettled ghost is settled by a reset; 0: never by a reset. */
+#define PM_UNIT_SET_GHOST_RESET_MS 13u
+/* 1: explicit ALUA (SET TARGET PORT GROUPS) allowed. */
+#define PM_UNIT_SET_ALUA_EXPLICIT 14u
+/* Hedged reads: budget in hundredths of a percent of the reads, 0 turns them off. */
+#define PM_UNIT_SET_HEDGE_BUDGET 15u
+/* 1: fail the waiting requests now and until a path is usable again (`pathctl unit release`). */
+#define PM_UNIT_SET_RELEASED 16u
+/* Second parameter of the policy in force. */
+#define PM_UNIT_SET_POLICY_PARAMETER_2 17u
+/* 1: patrol checks with a READ of the first block instead of TEST UNIT READY. */
+#define PM_UNIT_SET_PATROL_READ 18u
+/* Any value: start UNIT_LATENCY_NS_MAX and the histograms anew. */
+#define PM_UNIT_SET_STATISTICS_RESET 19u
+/* Refuses writes (write-protected medium). */
+#define PM_UNIT_CAN_NOT_WRITE 1u
+/* UNMAP (VPD B2 LBPU). */
+#define PM_UNIT_CAN_UNMAP 2u
+/* WRITE SAME(16) with zeroes. */
+#define PM_UNIT_CAN_WRITE_SAME 4u
+/* WRITE SAME(16) with the UNMAP bit (VPD B2 LBPWS) and unmapped blocks read as zeroes (LBPRZ). */
+#define PM_UNIT_CAN_WRITE_SAME_UNMAP 8u
+/* FUA bit in WRITE (MODE SENSE DPOFUA). */
+#define PM_UNIT_CAN_FUA 16u
+/* A volatile write cache (mode page 08h WCE); without one a flush needs no command. */
+#define PM_UNIT_CAN_CACHE_WRITES 32u
+/* ALUA: REPORT TARGET PORT GROUPS (INQUIRY TPGS implicit or explicit). */
+#define PM_UNIT_CAN_ALUA 64u
+/* Priority 1..254, unique in the unit. */
+#define PM_PATH_SET_PRIORITY 1u
+/* 1 enabled, 0 disabled. */
+#define PM_PATH_SET_ENABLED 2u
+/* Most commands in flight. */
+#define PM_PATH_SET_DEPTH 3u
+/* Weight for policies. */
+#define PM_PATH_SET_WEIGHT 4u
+/* ALUA state as control read it (the core follows it from then on). */
+#define PM_PATH_SET_ALUA 5u
+/* Target port group of the path (SPC-4 6.37), and its relative target port identifier in the high half. */
+#define PM_PATH_SET_TARGET_PORT_GROUP 6u
+/* Handles of the components it runs over, equal for siblings: initiator port, target port, controller. */
+#define PM_PATH_SET_INITIATOR_PORT 7u
+#define PM_PATH_SET_TARGET_PORT 8u
+#define PM_PATH_SET_CONTROLLER 9u
+/* 1: failed by order of control (its device is gone), 0: take it back after the checks (`-failback`). */
+#define PM_PATH_SET_FAILED 10u
+/* 1: an operator vouches for a shaky path; it is used like any other. */
+#define PM_PATH_SET_CLEAR_SHAKY 11u
+/* FAILBACK_MODE_*. */
+#define PM_MODE_FAILBACK 1u
+/* Cluster mode ("MSCS"): 1 on, 0 off. On: policies other than static are refused. */
+#define PM_MODE_CLUSTER 2u
+/* Path patrol: 0 none, 1 health, 2 recovery, 3 both. */
+#define PM_MODE_PATROL 3u
+/* Path patrol: request interval, threshold, timeout in ms. */
+#define PM_MODE_PATROL_INTERVAL_MS 4u
+#define PM_MODE_PATROL_THRESHOLD_MS 5u
+#define PM_MODE_PATROL_TIMEOUT_MS 6u
+/* Intermittent-failure monitoring: 1 on, 0 off. */
+#define PM_MODE_SHAKY 7u
+/* It takes a path out after this many counts (retries that cured and failures) ... */
+#define PM_MODE_SHAKY_COUNT 8u
+/* ... within this many seconds. */
+#define PM_MODE_SHAKY_WINDOW_S 9u
+/* First clean period in seconds; doubles each time. */
+#define PM_MODE_SHAKY_CLEAN_S 10u
+/* A recovered path is enabled and used if it has the highest priority. */
+#define PM_FAILBACK_MODE_ACTIVE 0u
+/* A recovered path stays disabled until an operator enables it. */
+#define PM_FAILBACK_MODE_STANDBY 1u
+/* Policies. */
+#define PM_POLICY_STATIC 0u
+#define PM_POLICY_ROUND_ROBIN 1u
+#define PM_POLICY_LEAST_SECTORS 2u
+#define PM_POLICY_ADAPTIVE 3u
+#define PM_POLICY_ROUND_ROBIN_SUBSET 4u
+#define PM_POLICY_LEAST_IN_FLIGHT 5u
+#define PM_POLICY_SERVICE_TIME 6u
+#define PM_POLICY_HISTORICAL_SERVICE_TIME 7u
+#define PM_POLICY_WEIGHTED 8u
+#define PM_POLICY_AFFINITY 9u
+#define PM_POLICY_POWER_OF_TWO 10u
+#define PM_POLICY_COUNT 11u
+/* How a ghost was settled: it completed, or a reset ended it, or its path was removed. */
+#define PM_SETTLED_COMPLETED 1u
+#define PM_SETTLED_RESET 2u
+#define PM_SETTLED_REMOVED 3u
+
+/* `connectionAdd` flags */
+/* The client negotiated structured replies. */
+#define PM_CONNECTION_STRUCTURED 1u
+/* The export was negotiated read-only. */
+#define PM_CONNECTION_READ_ONLY 2u
+
+/* Errors that exports return (negative numbers; 0 or more is success) */
+/* The handle is not in use. */
+#define PM_ERROR_HANDLE 1u
+/* The value is outside its range. */
+#define PM_ERROR_RANGE 2u
+/* No room: the table's limit is reached. */
+#define PM_ERROR_LIMIT 3u
+/* Another path of the unit has that priority. */
+#define PM_ERROR_PRIORITY_IN_USE 4u
+/* Refused while cluster mode is on. */
+#define PM_ERROR_CLUSTER_MODE 5u
+/* Unknown property. */
+#define PM_ERROR_PROPERTY 6u
+/* The path is not failed. */
+#define PM_ERROR_NOT_FAILED 7u
+/* It is still in use (connections, paths or requests). */
+#define PM_ERROR_BUSY 8u
+
+#endif

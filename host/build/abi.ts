@@ -1,0 +1,98 @@
+// Generates the TypeScript, Rust and C views of assembly/abi.ts, the one definition of what core and host share.
+//
+//   node host/build/abi.ts            writes the views
+//   node host/build/abi.ts --check    compares them with what is there; ends with status 1 where they differ
+//
+// Node imports abi.ts as it is (its types are erased); the comments are taken from its text.
+
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import * as abi from "../../assembly/abi.ts";
+
+const root = join(import.meta.dirname, "..", "..");
+
+/** One constant of abi.ts, or a heading between groups of them. */
+export type AbiItem =
+  | { readonly kind: "heading"; readonly text: string }
+  | { readonly kind: "constant"; readonly name: string; readonly value: number; readonly comment: string };
+
+/** Reads the constants of abi.ts in order, each with the comment above it. Throws on a line it does not know. */
+export function readAbi(): AbiItem[] {
+  const values = new Map<string, unknown>(Object.entries(abi));
+  const items: AbiItem[] = [];
+  let comment = "";
+  for (const line of readFileSync(join(root, "assembly", "abi.ts"), "utf8").split("\n")) {
+    const heading = /^\/\/ -+ (.*?) -*$/.exec(line);
+    const doc = /^\/\*\* (.*) \*\/$/.exec(line);
+    const constant = /^export const ([A-Z0-9_]+): u32 = \d+;$/.exec(line);
+    if (heading?.[1] !== undefined) items.push({ kind: "heading", text: heading[1] });
+    else if (doc?.[1] !== undefined) comment = doc[1];
+    else if (constant?.[1] !== undefined) {
+      const value = values.get(constant[1]);
+      if (typeof value !== "number") throw new Error(`abi.ts: ${constant[1]} has no numeric value`);
+      items.push({ kind: "constant", name: constant[1], value, comment });
+      comment = "";
+    } else if (line !== "" && !line.startsWith("//")) throw new Error(`abi.ts: not a constant: ${line}`);
+  }
+  return items;
+}
+
+const notice = "Generated from assembly/abi.ts by `npm run build:abi`. Do not edit.";
+
+function typescriptView(items: readonly AbiItem[]): string {
+  const lines = [`// ${notice}`];
+  for (const item of items) {
+    if (item.kind === "heading") lines.push("", `// ${item.text}`);
+    else {
+      if (item.comment !== "") lines.push(`/** ${item.comment} */`);
+      lines.push(`export const ${item.name} = ${item.value};`);
+    }
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+function rustView(items: readonly AbiItem[]): string {
+  const lines = [`//! ${notice}`, "#![allow(dead_code)]"];
+  for (const item of items) {
+    if (item.kind === "heading") lines.push("", `// ${item.text}`);
+    else {
+      if (item.comment !== "") lines.push(`/// ${item.comment}`);
+      lines.push(`pub const ${item.name}: u32 = ${item.value};`);
+    }
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+function cView(items: readonly AbiItem[]): string {
+  const lines = [`/* ${notice} */`, "#ifndef PATHMANAGER_CORE_H", "#define PATHMANAGER_CORE_H"];
+  for (const item of items) {
+    if (item.kind === "heading") lines.push("", `/* ${item.text} */`);
+    else {
+      if (item.comment !== "") lines.push(`/* ${item.comment} */`);
+      lines.push(`#define PM_${item.name} ${item.value}u`);
+    }
+  }
+  return `${lines.join("\n")}\n\n#endif\n`;
+}
+
+/** The views: where each belongs and what it has to be. */
+export function abiViews(): { readonly path: string; readonly text: string }[] {
+  const items = readAbi();
+  return [
+    { path: "host/reactor/abi.ts", text: typescriptView(items) },
+    { path: "host/native/src/abi.rs", text: rustView(items) },
+    { path: "assembly/pathmanager_core.h", text: cView(items) },
+  ];
+}
+
+if (import.meta.main) {
+  const check = process.argv.includes("--check");
+  for (const view of abiViews()) {
+    const path = join(root, view.path);
+    if (!check) writeFileSync(path, view.text);
+    else if (readFileSync(path, "utf8") !== view.text) {
+      console.error(`${view.path} does not match assembly/abi.ts: run \`npm run build:abi\``);
+      process.exitCode = 1;
+    }
+  }
+}
