@@ -1,0 +1,182 @@
+// The configuration file, /etc/pathmanager/pathmanager.toml. docs/configuration.md says what each key is for.
+//
+// Keys are in snake case as TOML files have them, and carry their unit. Every key has a default, so an empty file is a
+// configuration. Objects are strict: a key that nobody knows is a mistake, not a comment.
+
+import * as z from "zod";
+import { PathNumber, UnitName } from "./common.ts";
+import { POLICY_NAMES } from "./unit.ts";
+
+const milliseconds = (max: number) => z.int().min(0).max(max);
+const seconds = z.int().min(1).max(3600);
+const absolutePath = z.string().regex(/^\/./, { error: "must be an absolute path" });
+
+/** `host:port`, `[v6]:port` or `:port`. */
+const Listen = z
+  .string()
+  .regex(/^(\[[0-9a-fA-F:]+\]|[^:[\]]*):\d{1,5}$/, { error: "must be host:port, like 127.0.0.1:10809" });
+
+/** One selector; every key in it has to match. `*` stands for any text. */
+export const DeviceSelector = z
+  .strictObject({
+    identity: z.string().min(1).optional(),
+    vendor: z.string().min(1).optional(),
+    product: z.string().min(1).optional(),
+    device: z
+      .string()
+      .regex(/^\/dev\/sg\d+$/, { error: "must be a SCSI generic device, like /dev/sg3" })
+      .optional(),
+    path: PathNumber.optional(),
+  })
+  .refine((selector) => Object.values(selector).some((value) => value !== undefined), {
+    error: "a selector names at least one of identity, vendor, product, device, path",
+  });
+export type DeviceSelector = z.infer<typeof DeviceSelector>;
+
+const Timeouts = z.strictObject({
+  io_ms: z.int().min(100).max(3_600_000),
+  no_path_ms: milliseconds(86_400_000),
+  stall_min_ms: z.int().min(1).max(3_600_000),
+  stall_max_ms: milliseconds(3_600_000),
+  ghost_reset_ms: milliseconds(3_600_000),
+});
+
+const PolicyTable = z.strictObject({
+  name: z.enum(POLICY_NAMES),
+  ios: z.int().min(1).max(1_000_000).optional(),
+  bytes: z.int().min(512).max(4_294_967_295).optional(),
+});
+
+const Policy = z.union([z.enum(POLICY_NAMES), PolicyTable]);
+
+const Unit = z.strictObject({
+  identity: z.string().min(1),
+  name: UnitName.optional(),
+  policy: Policy.optional(),
+  timeouts: Timeouts.partial().optional(),
+  alua_explicit: z.boolean().optional(),
+  patrol_read: z.boolean().optional(),
+  hedge_budget_percent: z.number().min(0).max(100).optional(),
+});
+
+/** The emulated array, which is used when no devices are configured. */
+export const EmulatedArray = z
+  .strictObject({
+    units: z.int().min(1).max(4096).default(2),
+    unit_mib: z.int().min(1).max(1_048_576).default(64),
+    block_bytes: z.union([z.literal(512), z.literal(4096)]).default(512),
+    paths: z.int().min(1).max(32).default(4),
+    initiator_ports: z.int().min(1).max(32).default(2),
+    controllers: z.int().min(1).max(8).default(2),
+    latency_us: z.int().min(0).max(10_000_000).default(0),
+    file: absolutePath.optional(),
+  })
+  .prefault({});
+export type EmulatedArray = z.infer<typeof EmulatedArray>;
+
+const Sockets = z
+  .strictObject({
+    api: absolutePath.optional(),
+    nbd: absolutePath.optional(),
+    nbd_tcp: Listen.optional(),
+    api_tcp: z
+      .strictObject({ listen: Listen, certificate: absolutePath, key: absolutePath, token_file: absolutePath })
+      .optional(),
+    group: z.string().min(1).default("pathmanager"),
+  })
+  .prefault({});
+
+const Limits = z
+  .strictObject({
+    connections: z.int().min(1).max(4096).default(64),
+    requests: z.int().min(16).max(65536).default(1024),
+    commands: z.int().min(16).max(65536).default(1024),
+    pool_mib: z.int().min(4).max(2048).default(64),
+    units: z.int().min(1).max(4096).optional(),
+    paths: z.int().min(1).max(32768).optional(),
+    events: z.int().min(64).max(65536).default(4096),
+    path_depth: z.int().min(1).max(128).default(64),
+  })
+  .prefault({});
+
+const Patrol = z
+  .strictObject({
+    mode: z.enum(["none", "health", "recovery", "both"]).default("both"),
+    interval_s: seconds.optional(),
+    threshold_s: seconds.optional(),
+    timeout_s: seconds.optional(),
+  })
+  .prefault({});
+
+const Shaky = z
+  .strictObject({
+    enabled: z.boolean().default(true),
+    count: z.int().min(1).max(1000).default(3),
+    window_s: z.int().min(1).max(86_400).default(1800),
+    clean_s: z.int().min(1).max(86_400).default(60),
+  })
+  .prefault({});
+
+export const Configuration = z.strictObject({
+  devices: z.union([z.literal("all"), z.array(DeviceSelector)]).default([]),
+  exclude: z.array(DeviceSelector).default([]),
+  initial_paths: z.enum(["all", "first-only"]).default("all"),
+  profile: z.enum(["default", "classic"]).default("default"),
+  failback: z.enum(["active", "standby"]).default("active"),
+  cluster: z.boolean().default(false),
+  policy: Policy.default("adaptive"),
+  patrol: Patrol,
+  shaky: Shaky,
+  timeouts: z
+    .strictObject({
+      io_ms: Timeouts.shape.io_ms.default(60_000),
+      no_path_ms: Timeouts.shape.no_path_ms.default(30_000),
+      stall_min_ms: Timeouts.shape.stall_min_ms.default(100),
+      stall_max_ms: Timeouts.shape.stall_max_ms.default(2_000),
+      ghost_reset_ms: Timeouts.shape.ghost_reset_ms.default(30_000),
+    })
+    .prefault({}),
+  alua: z.strictObject({ explicit: z.boolean().default(false) }).prefault({}),
+  units: z.array(Unit).default([]),
+  sockets: Sockets,
+  state: z
+    .strictObject({
+      directory: absolutePath.optional(),
+      events_max: z.int().min(100).max(1_000_000).default(10_000),
+    })
+    .prefault({}),
+  log: z
+    .strictObject({
+      file: absolutePath.optional(),
+      level: z.enum(["error", "warning", "info", "debug"]).default("info"),
+      system: z.boolean().default(true),
+    })
+    .prefault({}),
+  limits: Limits,
+  ring: z.strictObject({ backend: z.enum(["auto", "io_uring", "epoll"]).default("auto") }).prefault({}),
+  array: EmulatedArray,
+});
+export type Configuration = z.infer<typeof Configuration>;
+/** What may stand in the file: every key optional. */
+export type ConfigurationInput = z.input<typeof Configuration>;
+
+/** GET /v1/config. */
+export const ConfigurationView = z
+  .object({
+    file: z.string().nullable(),
+    configuration: Configuration.meta({ description: "With every default filled in" }),
+    restartNeeded: z.array(z.string()),
+  })
+  .meta({ id: "ConfigurationView" });
+export type ConfigurationView = z.infer<typeof ConfigurationView>;
+
+/** POST /v1/config/reload. */
+export const ReloadReport = z
+  .object({
+    changed: z.array(z.string()).meta({ description: "Keys whose values differ from those in force before" }),
+    applied: z.array(z.string()),
+    restartNeeded: z.array(z.string()),
+    kept: z.array(z.string()).meta({ description: "Keys that a command has set; the command's value stays in force" }),
+  })
+  .meta({ id: "ReloadReport" });
+export type ReloadReport = z.infer<typeof ReloadReport>;

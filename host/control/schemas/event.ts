@@ -1,0 +1,36 @@
+// Messages: what happened, with the numbers operators know (reference section 9).
+
+import * as z from "zod";
+import { PathNumber, TimeMs, UnitNumber } from "./common.ts";
+
+export const EventLevel = z.enum(["info", "warning", "error"]).meta({ id: "EventLevel" });
+export type EventLevel = z.infer<typeof EventLevel>;
+
+export const EventView = z
+  .object({
+    id: z.int().meta({ description: "Grows by one with each event; kept across restarts" }),
+    time: TimeMs,
+    message: z
+      .int()
+      .min(257)
+      .meta({ description: "Number of the message; 257..278 as in the original, ours from 600" }),
+    kind: z.string().meta({ description: "Stable name of the kind, like failover-done" }),
+    level: EventLevel,
+    text: z.string().meta({ description: "The whole sentence, with the unit and the path" }),
+    unit: UnitNumber.nullable(),
+    path: PathNumber.nullable(),
+    detail: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])),
+  })
+  .meta({ id: "EventView" });
+export type EventView = z.infer<typeof EventView>;
+
+export const EventQuery = z.object({
+  since: z.coerce.number().int().min(0).optional().meta({ description: "Only events with a larger id" }),
+  limit: z.coerce.number().int().min(1).max(10_000).default(100).meta({ description: "The newest so many" }),
+});
+export type EventQuery = z.infer<typeof EventQuery>;
+
+export const EventList = z
+  .object({ events: z.array(EventView).meta({ description: "Oldest first" }), last: z.int() })
+  .meta({ id: "EventList" });
+export type EventList = z.infer<typeof EventList>;

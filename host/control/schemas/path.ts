@@ -1,0 +1,96 @@
+// One path as the API shows it.
+
+import * as z from "zod";
+import { Count, PathNumber, Priority, TimeMs, UnitNumber } from "./common.ts";
+
+/** What is displayed of a path; follows from enabled, health and selection (reference section 2). */
+export const PathState = z.enum(["in use", "active", "standby", "failed"]).meta({ id: "PathState" });
+export type PathState = z.infer<typeof PathState>;
+
+/**
+ * Conditions beside the state. `unverified`: its identity has not been checked yet, so it gets no I/O. `gone`: its
+ * device is not there; the settings are kept until `forget`.
+ */
+export const PathCondition = z
+  .enum(["suspect", "shaky", "stalled", "wrong unit", "unverified", "removing", "gone"])
+  .meta({ id: "PathCondition" });
+export type PathCondition = z.infer<typeof PathCondition>;
+
+/** Asymmetric access states (SPC-4 table 307). */
+export const AluaState = z
+  .enum(["optimized", "non-optimized", "standby", "unavailable", "offline", "transitioning", "unknown"])
+  .meta({ id: "AluaState" });
+export type AluaState = z.infer<typeof AluaState>;
+
+/** Percentiles of a latency histogram, in microseconds. */
+export const Latency = z
+  .object({ p50Us: Count, p90Us: Count, p99Us: Count, p999Us: Count, maxUs: Count, count: Count })
+  .meta({ id: "Latency" });
+export type Latency = z.infer<typeof Latency>;
+
+export const PathStatistics = z
+  .object({
+    ios: Count,
+    bytesRead: Count,
+    bytesWritten: Count,
+    errors: Count,
+    retries: Count,
+    checks: Count,
+    inFlight: Count,
+    depth: Count.meta({ description: "Most commands that may be in flight now" }),
+    weight: Count,
+    serviceUs: Count.meta({ description: "Learned service time; 0 until learned" }),
+    ghosts: Count.meta({ description: "Commands whose request went on elsewhere, not settled yet" }),
+    lastAnswerMs: Count.nullable().meta({ description: "Milliseconds since the path last answered; null: never" }),
+    sinceMs: Count.nullable().meta({ description: "Milliseconds since the health last changed; null: never" }),
+    shakyForS: Count.meta({ description: "Seconds of clean service a shaky path still has to show" }),
+    latency: Latency.nullable(),
+  })
+  .meta({ id: "PathStatistics" });
+export type PathStatistics = z.infer<typeof PathStatistics>;
+
+/** The last outcome that counted against a path. */
+export const PathError = z
+  .object({
+    text: z.string().meta({ description: "The outcome in words" }),
+    status: Count.meta({ description: "SCSI status (SAM-5 5.3.1)" }),
+    senseKey: Count,
+    asc: Count,
+    ascq: Count,
+    hostStatus: Count.meta({ description: "DID_* of the Linux SCSI midlayer" }),
+  })
+  .meta({ id: "PathError" });
+export type PathError = z.infer<typeof PathError>;
+
+/** Initiator port, target port and controller, as far as they are known. */
+export const PathView = z
+  .object({
+    number: PathNumber,
+    unit: UnitNumber,
+    device: z.string().nullable().meta({ description: "/dev/sgN, or emulated:N; null when the path is gone" }),
+    blockDevice: z.string().nullable().meta({ description: "The kernel's own name for the path, like sdc" }),
+    priority: Priority,
+    enabled: z.boolean(),
+    healthy: z.boolean(),
+    state: PathState,
+    symbol: z.enum([">", " ", "@", "X"]),
+    conditions: z.array(PathCondition),
+    alua: z.object({ state: AluaState, group: Count.nullable(), preferred: z.boolean() }).nullable(),
+    initiatorPort: z.string().nullable(),
+    targetPort: z.string().nullable(),
+    controller: z.string().nullable(),
+    foreignIdentity: z
+      .string()
+      .nullable()
+      .meta({ description: "Identity of the unit the path really leads to, when that is not its own" }),
+    lastError: PathError.nullable(),
+    statistics: PathStatistics,
+  })
+  .meta({ id: "PathView" });
+export type PathView = z.infer<typeof PathView>;
+
+/** A device that was looked at and is not a path, with the reason. */
+export const RefusedDevice = z
+  .object({ device: z.string(), number: PathNumber.nullable(), reason: z.string(), sinceMs: TimeMs })
+  .meta({ id: "RefusedDevice" });
+export type RefusedDevice = z.infer<typeof RefusedDevice>;

@@ -1,0 +1,104 @@
+// The daemon as a whole.
+
+import * as z from "zod";
+import { Count, TimeMs } from "./common.ts";
+import { AluaState, RefusedDevice } from "./path.ts";
+
+export const Status = z
+  .object({
+    version: z.string(),
+    source: z.enum(["emulated", "devices"]).meta({ description: "Where the paths come from" }),
+    pid: z.int(),
+    node: z.string(),
+    startedMs: TimeMs,
+    backend: z.string().meta({ description: "io_uring or epoll" }),
+    units: Count,
+    paths: Count,
+    pathsUsable: Count,
+    attention: z.array(z.string()).meta({ description: "What an operator should look at, one sentence each" }),
+    refused: z.array(RefusedDevice),
+    sockets: z.object({
+      api: z.string(),
+      apiTcp: z.string().nullable(),
+      nbd: z.string(),
+      nbdTcp: z.string().nullable(),
+    }),
+    configuration: z.object({ file: z.string().nullable(), restartNeeded: z.array(z.string()) }),
+    state: z.object({ file: z.string(), events: Count }),
+    reactor: z.object({
+      answering: z.boolean().meta({ description: "false: the last snapshot is older than a second" }),
+      snapshotAgeMs: Count,
+      coreMemoryBytes: Count,
+      eventsLost: Count,
+    }),
+    memory: z.object({ residentBytes: Count, heapBytes: Count }),
+  })
+  .meta({ id: "Status" });
+export type Status = z.infer<typeof Status>;
+
+/** An array (one enclosure, as far as its units tell): its target ports and port groups. */
+export const ArrayView = z
+  .object({
+    vendor: z.string(),
+    product: z.string(),
+    units: z.array(Count),
+    targetPorts: z.array(
+      z.object({
+        name: z.string(),
+        group: Count.nullable(),
+        alua: z.array(AluaState),
+        paths: Count,
+        pathsFailed: Count,
+      }),
+    ),
+    initiatorPorts: z.array(z.object({ name: z.string(), paths: Count, pathsFailed: Count })),
+  })
+  .meta({ id: "ArrayView" });
+export type ArrayView = z.infer<typeof ArrayView>;
+
+export const Totals = z.object({
+  ios: Count,
+  bytesRead: Count,
+  bytesWritten: Count,
+  errors: Count,
+  retries: Count,
+  inFlight: Count,
+});
+
+/** GET /v1/statistics: counters only, so that a display can poll it quickly. */
+export const StatisticsView = z
+  .object({
+    time: TimeMs,
+    totals: Totals,
+    units: z.array(
+      z.object({
+        number: Count,
+        name: z.string(),
+        requests: Count,
+        waiting: Count,
+        answered: Count,
+        failed: Count,
+        latencyMaxUs: Count,
+        p50Us: Count.nullable(),
+        p99Us: Count.nullable(),
+      }),
+    ),
+    paths: z.array(
+      z.object({
+        number: z.string(),
+        unit: Count,
+        symbol: z.string(),
+        ios: Count,
+        bytesRead: Count,
+        bytesWritten: Count,
+        errors: Count,
+        retries: Count,
+        inFlight: Count,
+        serviceUs: Count,
+        p50Us: Count.nullable(),
+        p99Us: Count.nullable(),
+      }),
+    ),
+  })
+  .meta({ id: "StatisticsView" });
+export type StatisticsView = z.infer<typeof StatisticsView>;

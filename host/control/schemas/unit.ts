@@ -1,0 +1,166 @@
+// One logical unit as the API shows it, and what can be changed of it.
+
+import * as z from "zod";
+import { Count, PathNumber, UnitName, UnitNumber } from "./common.ts";
+import { Latency, PathView } from "./path.ts";
+
+/** Every policy, in the order of POLICY_* in the ABI. */
+export const POLICY_NAMES = [
+  "static",
+  "round-robin",
+  "least-sectors",
+  "adaptive",
+  "round-robin-subset",
+  "least-in-flight",
+  "service-time",
+  "historical-service-time",
+  "weighted",
+  "affinity",
+  "power-of-two",
+] as const;
+
+export const PolicyName = z.enum(POLICY_NAMES).meta({ id: "PolicyName" });
+export type PolicyName = z.infer<typeof PolicyName>;
+
+/**
+ * Parameters of the policies; which policy takes which is checked where it is set (POLICY_PARAMETER otherwise).
+ * `ios`, `bytes`: round robin turns after so many (round-robin). `paths`: the subset (round-robin-subset).
+ * `weights`: relative speed of each path, 1..65535, paths left out have 1 (weighted, service-time).
+ */
+export const PolicyParameters = z
+  .strictObject({
+    ios: z.int().min(1).max(1_000_000).optional(),
+    bytes: z.int().min(512).max(4_294_967_295).optional(),
+    paths: z.array(PathNumber).min(1).max(32).optional(),
+    weights: z.record(PathNumber, z.int().min(1).max(65535)).optional(),
+  })
+  .meta({ id: "PolicyParameters" });
+export type PolicyParameters = z.infer<typeof PolicyParameters>;
+
+export const Policy = z
+  .strictObject({ name: PolicyName, parameters: PolicyParameters.default({}) })
+  .meta({ id: "Policy" });
+export type Policy = z.infer<typeof Policy>;
+
+/** Dynamic balancing as `spscmd` knows it: `mode` is the number of `-lbmode`, null for a policy it has no number for. */
+export const Balancing = z
+  .object({
+    dynamic: z.boolean(),
+    mode: z.int().min(0).max(3).nullable(),
+    label: z.string().meta({ description: "What the display writes in brackets, like round robin" }),
+  })
+  .meta({ id: "Balancing" });
+export type Balancing = z.infer<typeof Balancing>;
+
+/**
+ * `ok`: redundant. `not redundant`: one usable path is left of several known. `no path`: requests wait.
+ * `released`: requests fail at once until a path is usable. `gone`: every path's device is gone.
+ */
+export const UnitState = z
+  .enum(["ok", "single path", "not redundant", "no path", "released", "gone"])
+  .meta({ id: "UnitState" });
+export type UnitState = z.infer<typeof UnitState>;
+
+/** Who the unit is: the designator of VPD page 0x83 (association LU), or vendor, product and serial. */
+export const Identity = z
+  .object({
+    type: z.enum(["naa", "eui-64", "scsi-name", "t10-vendor", "serial"]),
+    text: z.string().meta({ description: "Readable and unique, like naa.6001405a1b2c3d4e5f60718293a4b5c6" }),
+  })
+  .meta({ id: "Identity" });
+export type Identity = z.infer<typeof Identity>;
+
+/** A kernel block device a unit is attached to. */
+export const Attachment = z.object({ device: z.string(), index: Count, sinceMs: Count }).meta({ id: "Attachment" });
+export type Attachment = z.infer<typeof Attachment>;
+
+export const Timeouts = z
+  .object({
+    ioMs: Count.meta({ description: "Deadline of one I/O" }),
+    noPathMs: Count.meta({ description: "How long requests wait while no path is usable; 0 fails at once" }),
+    stallMinMs: Count,
+    stallMaxMs: Count.meta({ description: "0: the stall rule is off" }),
+    ghostResetMs: Count.meta({ description: "0: an unanswered command is never settled by a reset" }),
+  })
+  .meta({ id: "Timeouts" });
+export type Timeouts = z.infer<typeof Timeouts>;
+
+export const UnitStatistics = z
+  .object({
+    requests: Count.meta({ description: "Accepted and not answered" }),
+    waiting: Count.meta({ description: "Pieces that wait for a path" }),
+    ghosts: Count,
+    answered: Count,
+    failed: Count,
+    connections: Count,
+    latencyMaxUs: Count.meta({ description: "Longest time from acceptance to answer since the last reset" }),
+    stallThresholdUs: Count,
+    latency: Latency.nullable(),
+  })
+  .meta({ id: "UnitStatistics" });
+export type UnitStatistics = z.infer<typeof UnitStatistics>;
+
+export const UnitView = z
+  .object({
+    number: UnitNumber,
+    name: UnitName,
+    identity: Identity,
+    vendor: z.string(),
+    product: z.string(),
+    revision: z.string(),
+    serial: z.string(),
+    bytes: Count,
+    blockBytes: Count,
+    readOnly: z.boolean(),
+    policy: Policy,
+    balancing: Balancing,
+    hedgeBudgetPercent: z.number().min(0).max(100),
+    state: UnitState,
+    paths: z.array(PathView),
+    export: z.object({ name: z.string(), unixSocket: z.string().nullable(), tcp: z.string().nullable() }).nullable(),
+    attachments: z.array(Attachment),
+    timeouts: Timeouts,
+    statistics: UnitStatistics,
+  })
+  .meta({ id: "UnitView" });
+export type UnitView = z.infer<typeof UnitView>;
+
+/** PATCH /v1/units/:n. What is left out stays as it is. */
+export const UnitPatch = z
+  .strictObject({
+    name: UnitName.optional(),
+    policy: PolicyName.optional(),
+    parameters: PolicyParameters.optional(),
+    /** The number of `spscmd -lbmode`: 0 static, 1 round robin, 2 least sectors, 3 adaptive. Instead of `policy`. */
+    balancing: z.int().min(0).max(3).optional(),
+    hedgeBudgetPercent: z.number().min(0).max(100).optional(),
+    resetStatistics: z.literal(true).optional(),
+  })
+  .meta({ id: "UnitPatch" });
+export type UnitPatch = z.infer<typeof UnitPatch>;
+
+/** POST /v1/units/:n/attach. Without a device the kernel chooses one. */
+export const AttachRequest = z
+  .strictObject({
+    device: z
+      .string()
+      .regex(/^\/dev\/nbd\d{1,4}$/, { error: "the device is /dev/nbdN, like /dev/nbd0" })
+      .optional(),
+    readOnly: z.boolean().optional(),
+    connections: z.int().min(1).max(16).optional(),
+    /** Seconds the kernel waits for a new connection when this one breaks (a restart of the daemon). */
+    deadConnectionTimeoutS: z.int().min(0).max(3600).optional(),
+  })
+  .meta({ id: "AttachRequest" });
+export type AttachRequest = z.infer<typeof AttachRequest>;
+
+/** POST /v1/units/:n/detach. Without a device: all of the unit. */
+export const DetachRequest = z
+  .strictObject({
+    device: z
+      .string()
+      .regex(/^\/dev\/nbd\d{1,4}$/)
+      .optional(),
+  })
+  .meta({ id: "DetachRequest" });
+export type DetachRequest = z.infer<typeof DetachRequest>;
