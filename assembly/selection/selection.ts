@@ -20,10 +20,21 @@ export class Selection {
   count: u32;
 }
 
-/** Bytes a Selection needs, arrays behind the fields included. */
-export const SELECTION_BYTES: u32 = 64 + 2 * PATHS_PER_UNIT_MAX;
+/**
+ * Bytes a Selection needs, arrays behind the fields included. It starts at a multiple of 16 (SIMD loads) and is too
+ * large for a unit record, so the units' Selections are a table of their own.
+ */
+export const SELECTION_BYTES: u32 = 8192;
 const ORDER: usize = 32;
 const PRIORITY: usize = 64;
+
+/**
+ * Prepares the Selection of a new unit; nothing may be in flight.
+ * @param seed seed of the random numbers of this unit; same seed, same decisions
+ */
+export function selectionInit(s: Selection, seed: u64): void {
+  memory.fill(changetype<usize>(s), 0, SELECTION_BYTES);
+}
 
 /** Chooses the policy. Answers 0, or a negated ERROR_RANGE when there is no such policy; the old one then stays. */
 export function selectionSetPolicy(s: Selection, policy: u32): i32 {
@@ -33,10 +44,36 @@ export function selectionSetPolicy(s: Selection, policy: u32): i32 {
   return 0;
 }
 
-/** Tells the priority (1..254) and the weight of a slot. Called whenever one changes and when a path is added. */
-export function selectionSetPath(s: Selection, slot: u32, priority: u32, weight: u32): void {
+/**
+ * Sets a parameter of the policy in force (UNIT_SET_POLICY_PARAMETER: index 0, UNIT_SET_POLICY_PARAMETER_2: index 1).
+ * Answers 0, or a negated ERROR_RANGE when the policy does not take the value; the old one then stays.
+ */
+export function selectionSetParameter(s: Selection, index: u32, value: u32): i32 {
+  if (index > 1) return -(<i32>ERROR_RANGE);
+  if (index === 0) s.parameter = value;
+  else s.parameter2 = value;
+  return 0;
+}
+
+/** Forgets a slot whose path was removed (nothing is in flight on it any more), with all that was learned of it. */
+export function selectionClearPath(s: Selection, slot: u32): void {
+  store<u8>(changetype<usize>(s) + PRIORITY + slot, 0);
+}
+
+/** Learned service time of a slot in ns, 0 until learned (PATH_SERVICE_NS). */
+export function selectionServiceNs(s: Selection, slot: u32): u32 {
+  return 0;
+}
+
+/**
+ * Tells the priority (1..254) and the weight (1..65535) of a slot. Called whenever one changes and when a path is added. Answers 0,
+ * or a negated ERROR_RANGE when the weight is 0 or over 65535; priority and weight then stay what they were.
+ */
+export function selectionSetPath(s: Selection, slot: u32, priority: u32, weight: u32): i32 {
+  if (weight === 0 || weight > 65535) return -(<i32>ERROR_RANGE);
   store<u8>(changetype<usize>(s) + PRIORITY + slot, <u8>priority);
   rebuild(s);
+  return 0;
 }
 
 /** Tells which slots may be picked from now on. */
