@@ -1,0 +1,40 @@
+// Programs run by tests and helpers.
+
+import { spawn, spawnSync } from "node:child_process";
+
+/** What a program left behind. */
+export interface Outcome {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a program to its end, whatever its status. */
+export function attempt(program: string, args: readonly string[] = [], input = ""): Outcome {
+  const { status, stdout, stderr, error } = spawnSync(program, args, { encoding: "utf8", input, maxBuffer: 2 ** 26 });
+  if (error !== undefined) throw new Error(`cannot run ${program}: ${error.message}`, { cause: error });
+  return { status: status ?? -1, stdout, stderr };
+}
+
+/** Runs a program that must succeed. Answers its standard output. */
+export function run(program: string, ...args: readonly string[]): string {
+  const { status, stdout, stderr } = attempt(program, args);
+  if (status !== 0) throw new Error(`${program} ${args.join(" ")} ended with status ${status}: ${stderr}${stdout}`);
+  return stdout;
+}
+
+/** Starts a program that runs beside the test; the promise is settled at its end. */
+export function start(
+  program: string,
+  ...args: readonly string[]
+): Promise<Outcome> & { readonly kill: (signal: NodeJS.Signals) => void } {
+  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
+  const text = { stdout: "", stderr: "" };
+  child.stdout.on("data", (chunk: Buffer) => (text.stdout += chunk.toString()));
+  child.stderr.on("data", (chunk: Buffer) => (text.stderr += chunk.toString()));
+  const ended = new Promise<Outcome>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (status) => resolve({ status: status ?? -1, ...text }));
+  });
+  return Object.assign(ended, { kill: (signal: NodeJS.Signals) => void child.kill(signal) });
+}

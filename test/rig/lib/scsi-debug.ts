@@ -1,0 +1,47 @@
+// The other array: the kernel's scsi_debug, several hosts in front of the same units. No ALUA, but delays and timeouts.
+
+import { run } from "./command.ts";
+import { writeText } from "./files.ts";
+import { scsiDevices, type ScsiDevice } from "./scsi.ts";
+
+const PARAMETERS = "/sys/bus/pseudo/drivers/scsi_debug";
+
+/** Bits of `opts` (scsi_debug's own documentation): what happens to every n-th command. */
+export const OPTS = {
+  none: 0,
+  mediumError: 2,
+  timeout: 4,
+  recoveredError: 8,
+  transportError: 16,
+  hostBusy: 0x8000,
+} as const;
+
+export class ScsiDebug {
+  static create(options: { readonly units: number; readonly paths: number; readonly unitMib: number }): ScsiDebug {
+    run("modprobe", "-a", "sd_mod", "sg");
+    const { units, paths, unitMib } = options;
+    // per_host_store=0 and vpd_use_hostno=0: every host shows the same bytes and the same identity.
+    run(
+      "modprobe",
+      "scsi_debug",
+      `add_host=${paths}`,
+      "num_tgts=1",
+      `max_luns=${units}`,
+      `dev_size_mb=${unitMib}`,
+      "vpd_use_hostno=0",
+      "delay=0",
+      "lbpu=1",
+      "lbpws=1",
+    );
+    return new ScsiDebug();
+  }
+
+  set(parameter: string, value: string | number): void {
+    writeText(`${PARAMETERS}/${parameter}`, value);
+  }
+
+  /** The paths to a unit, by host. */
+  devices(unit: number): readonly ScsiDevice[] {
+    return scsiDevices().filter((device) => device.model === "scsi_debug" && device.lun === unit);
+  }
+}

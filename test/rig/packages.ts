@@ -1,0 +1,88 @@
+// Debian packages that the rig needs: named by the program each is wanted for, installed by name where that is allowed.
+
+import { spawnSync } from "node:child_process";
+import { accessSync, constants } from "node:fs";
+import { join } from "node:path";
+
+/** A Debian package and the program it is wanted for. */
+export interface DebianPackage {
+  readonly package: string;
+  readonly program: string;
+}
+
+/** What booting takes. */
+export const BOOT_PACKAGES: readonly DebianPackage[] = [
+  { package: "user-mode-linux", program: "linux.uml" },
+  { package: "gcc", program: "cc" },
+  { package: "kmod", program: "modprobe" },
+];
+
+/** What the tests inside use besides. */
+export const TEST_PACKAGES: readonly DebianPackage[] = [
+  ...BOOT_PACKAGES,
+  { package: "sg3-utils", program: "sg_rtpg" },
+  { package: "lsscsi", program: "lsscsi" },
+  { package: "fio", program: "fio" },
+  { package: "nbd-client", program: "nbd-client" },
+  { package: "libnbd-bin", program: "nbdcopy" },
+  { package: "qemu-utils", program: "qemu-img" },
+  { package: "multipath-tools", program: "multipathd" },
+  { package: "dmsetup", program: "dmsetup" },
+  { package: "e2fsprogs", program: "mkfs.ext4" },
+];
+
+/** Where a daemon's programs may lie although an ordinary user's PATH does not say so. */
+const FOLDERS = [
+  ...(process.env["PATH"] ?? "").split(":"),
+  "/usr/local/sbin",
+  "/usr/sbin",
+  "/sbin",
+  "/usr/bin",
+  "/bin",
+];
+
+/** The absolute path of a program, or undefined. */
+export function findProgram(program: string): string | undefined {
+  return FOLDERS.filter((folder) => folder !== "")
+    .map((folder) => join(folder, program))
+    .find((path) => {
+      try {
+        accessSync(path, constants.X_OK);
+        return true;
+      } catch {
+        return false;
+      }
+    });
+}
+
+function aptGet(args: readonly string[]): boolean {
+  const result = spawnSync("apt-get", ["-q", "-y", ...args], {
+    stdio: ["ignore", "ignore", "inherit"],
+    env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
+  });
+  return result.status === 0;
+}
+
+/**
+ * Installs by name what is missing, where this process may.
+ *
+ * @returns the packages that are missing nevertheless, empty when everything is there
+ */
+export function ensurePackages(wanted: readonly DebianPackage[]): readonly DebianPackage[] {
+  const missing = (): readonly DebianPackage[] => wanted.filter(({ program }) => findProgram(program) === undefined);
+  const names = missing().map((entry) => entry.package);
+  if (names.length === 0) return [];
+  if (process.getuid?.() === 0 && findProgram("apt-get") !== undefined) {
+    process.stderr.write(`rig: installing the Debian packages ${names.join(" ")}\n`);
+    const install = ["install", "--no-install-recommends", ...names];
+    // The lists of a fresh machine are empty or old: the first attempt fails there, the second has new ones.
+    if (!aptGet(install) && aptGet(["update"])) aptGet(install);
+  }
+  return missing();
+}
+
+/** One sentence that says what is missing and what to do about it. */
+export function missingSentence(missing: readonly DebianPackage[]): string {
+  const names = missing.map((entry) => entry.package).join(" ");
+  return `rig: missing Debian packages: ${names} (install them: sudo apt-get install ${names})`;
+}
