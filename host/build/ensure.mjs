@@ -59,7 +59,9 @@ ensure({
   name: "dependencies",
   inputs: ["package-lock.json"],
   outputs: ["node_modules/.bin/node", "node_modules/.bin/asc"],
-  make: () => run("npm", ["ci", "--no-audit", "--no-fund"], "installing the dependencies"),
+  // Not `npm ci`: it refuses the lock file where a registry does not carry the optional packages of other platforms.
+  // This installs the locked versions too, and --no-save leaves the lock file as it is.
+  make: () => run("npm", ["install", "--no-save", "--no-audit", "--no-fund"], "installing the dependencies"),
 });
 
 const bin = (name) => join(root, "node_modules", ".bin", name);
