@@ -1,0 +1,141 @@
+// The API of the daemon, over its Unix socket.
+//
+// `node:http` is taken with getBuiltinModule: an `import` of it fills every export of its namespace, which loads half of
+// Node's web APIs and doubles the start time of these commands.
+
+import type { IncomingMessage } from "node:http";
+
+import type { ErrorBody } from "../control/schemas/common.ts";
+
+const http = process.getBuiltinModule("node:http");
+
+/** Where the daemon listens when nothing else is said. */
+export const SOCKET_DEFAULT = "/run/pathmanager/api.sock";
+
+/** The socket of a call: `--socket`, else PATHMANAGER_SOCKET, else the default. */
+export const socketPath = (env: Readonly<Record<string, string | undefined>>, option?: string): string =>
+  option ?? env["PATHMANAGER_SOCKET"] ?? SOCKET_DEFAULT;
+
+/** Most bytes of an answer that are taken; 1024 units with 32 paths each stay far below. */
+const ANSWER_BYTES_MAX = 256 * 1024 * 1024;
+const ANSWER_TIMEOUT_MS = 60_000;
+
+/** A command that could not be carried out. `message` is one sentence for the operator. */
+export class CommandError extends Error {
+  override readonly name = "CommandError";
+  /** Stable: the daemon's code, or NOT_RUNNING, NO_PERMISSION, NO_ANSWER, INVALID_ARGUMENT of ours. */
+  readonly code: string;
+  readonly parameter: string | undefined;
+  readonly remedy: string | undefined;
+
+  constructor(
+    code: string,
+    message: string,
+    detail: { parameter?: string | undefined; remedy?: string | undefined } = {},
+  ) {
+    super(message);
+    this.code = code;
+    this.parameter = detail.parameter;
+    this.remedy = detail.remedy;
+  }
+}
+
+function connectionError(error: NodeJS.ErrnoException, socket: string): CommandError {
+  switch (error.code) {
+    case "ENOENT":
+    case "ECONNREFUSED":
+      return new CommandError("NOT_RUNNING", `the daemon is not running (nothing answers on ${socket})`, {
+        remedy:
+          "start it with 'systemctl start pathmanagerd' or 'pathmanagerd', or name its socket with PATHMANAGER_SOCKET",
+      });
+    case "EACCES":
+    case "EPERM":
+      return new CommandError("NO_PERMISSION", `no permission to use ${socket}`, {
+        remedy: "be root or a member of the socket's group",
+      });
+    case "ENOTSOCK":
+    case "EINVAL":
+    case "ENAMETOOLONG":
+      return new CommandError("NOT_RUNNING", `${socket} is not a socket the daemon could listen on (${error.code})`, {
+        remedy: "name the daemon's socket with --socket or PATHMANAGER_SOCKET",
+      });
+    default:
+      return new CommandError("NO_ANSWER", `the daemon on ${socket} gave no answer (${error.code ?? error.message})`);
+  }
+}
+
+function answerError(status: number, body: string): CommandError {
+  try {
+    const { error } = JSON.parse(body) as Partial<ErrorBody>;
+    if (error !== undefined && typeof error.message === "string") {
+      return new CommandError(error.code, error.message, {
+        parameter: error.parameter ?? undefined,
+        remedy: error.remedy ?? undefined,
+      });
+    }
+  } catch {
+    // Not one of the daemon's own answers: the status is all there is to say.
+  }
+  return new CommandError("NO_ANSWER", `the daemon answered with status ${status} and no explanation`);
+}
+
+/** Collects a body of bounded size. */
+export function bodyText(response: IncomingMessage): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    response.on("data", (chunk: Buffer) => {
+      bytes += chunk.length;
+      chunks.push(chunk);
+      if (bytes > ANSWER_BYTES_MAX) response.destroy(new CommandError("NO_ANSWER", "the daemon's answer is too large"));
+    });
+    response.on("end", () => resolve(Buffer.concat(chunks).toString("utf8")));
+    response.on("error", reject);
+  });
+}
+
+export type Method = "GET" | "POST" | "PATCH" | "DELETE";
+
+/** The calls of the API; one instance per command. */
+export class Client {
+  readonly socket: string;
+
+  constructor(socket: string) {
+    this.socket = socket;
+  }
+
+  /** Sends a request and answers the response once its head is there. */
+  open(method: Method, path: string, body?: unknown, timeoutMs = ANSWER_TIMEOUT_MS): Promise<IncomingMessage> {
+    const payload = body === undefined ? undefined : JSON.stringify(body);
+    const headers: Record<string, string | number> = { accept: "application/json" };
+    if (payload !== undefined) {
+      headers["content-type"] = "application/json";
+      headers["content-length"] = Buffer.byteLength(payload);
+    }
+    return new Promise((resolve, reject) => {
+      const request = http.request({ socketPath: this.socket, method, path, headers, agent: false }, resolve);
+      request.on("error", (error: NodeJS.ErrnoException) =>
+        reject(error instanceof CommandError ? error : connectionError(error, this.socket)),
+      );
+      request.setTimeout(timeoutMs, () =>
+        request.destroy(
+          new CommandError("NO_ANSWER", `the daemon on ${this.socket} gave no answer within ${timeoutMs / 1000} s`),
+        ),
+      );
+      request.end(payload);
+    });
+  }
+
+  /** Sends a request and answers the parsed body; throws a CommandError for every status of 400 and more. */
+  async call<Answer>(method: Method, path: string, body?: unknown): Promise<Answer> {
+    const response = await this.open(method, path, body);
+    const text = await bodyText(response);
+    const status = response.statusCode ?? 0;
+    if (status >= 400) throw answerError(status, text);
+    try {
+      return (text === "" ? undefined : JSON.parse(text)) as Answer;
+    } catch {
+      throw new CommandError("NO_ANSWER", `what answers on ${this.socket} is not the daemon (no JSON)`);
+    }
+  }
+}

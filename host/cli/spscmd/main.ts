@@ -1,0 +1,124 @@
+// `spscmd`: the command line of the original, over the daemon's API.
+
+import type { Output } from "../../control/routes.ts";
+import { Client, CommandError, socketPath } from "../client.ts";
+import { parsePathNumber } from "../path-number.ts";
+import { packageVersion, type Io } from "../io.ts";
+import { parseCommand, SYNOPSIS, type Command } from "./command.ts";
+import { clusterLine, failbackLine, getlunText, modeText, watcherText } from "./layout.ts";
+
+/** Exit statuses (reference, section 3). */
+export const EXIT_DONE = 0;
+export const EXIT_REFUSED = 1;
+export const EXIT_USAGE = 2;
+
+const pathRoute = (path: string, action: string): string => `/v1/paths/${encodeURIComponent(path)}/${action}`;
+
+/** The unit that has the path `number`. */
+async function unitOf(client: Client, number: string): Promise<number> {
+  const { paths } = await client.call<Output<"paths">>("GET", "/v1/paths");
+  const path = paths.find((candidate) => candidate.number === number);
+  if (path === undefined) throw new CommandError("UNKNOWN_PATH", `path ${number}: there is no such path`);
+  return path.unit;
+}
+
+/** What the paths that could not be taken back say; one line, because an error is one line. */
+async function failbackAll(client: Client): Promise<string> {
+  const { results } = await client.call<Output<"failbackAll">>("POST", "/v1/failback-all");
+  const failures = results.filter((result) => !result.done);
+  if (failures.length === 0) return "";
+  throw new CommandError(
+    "PATH_CHECK_FAILED",
+    failures.map((failure) => `path ${failure.path}: ${failure.reason ?? "not taken back"}`).join("; "),
+  );
+}
+
+async function change(client: Client, command: Command): Promise<void> {
+  switch (command.kind) {
+    case "setfbmode":
+      return client.call("PATCH", "/v1/mode", { failback: command.failback });
+    case "setmscsmode":
+      return client.call("PATCH", "/v1/mode", { cluster: command.cluster });
+    case "setwatcher":
+      return client.call("PATCH", "/v1/patrol", command.change);
+    case "avail":
+      return client.call("POST", pathRoute(command.path, "enable"));
+    case "notavail":
+      return client.call("POST", pathRoute(command.path, "disable"));
+    case "path":
+      if (parsePathNumber(command.path) !== undefined) return client.call("POST", pathRoute(command.path, "use"));
+      return client.call("POST", "/v1/paths/use-matching", { pattern: command.path });
+    case "failback":
+      return client.call("POST", pathRoute(command.path, "failback"));
+    case "swap":
+      return client.call("POST", "/v1/paths/swap", { a: command.path, b: command.other });
+    case "priority":
+      return client.call("POST", pathRoute(command.path, "priority"), { priority: command.priority });
+    case "lbmode":
+      return client.call("PATCH", `/v1/units/${await unitOf(client, command.path)}`, { policy: command.policy });
+    default:
+      throw new Error(`not a setting command: ${command.kind}`);
+  }
+}
+
+/** Carries the command out; answers what it prints. */
+async function carryOut(command: Command, client: Client): Promise<string> {
+  switch (command.kind) {
+    case "help":
+      return SYNOPSIS;
+    case "getver":
+      return `PathManager ${packageVersion()}\n`;
+    case "getlun": {
+      const { units } = await client.call<Output<"units">>("GET", "/v1/units");
+      return getlunText(units, command.sorting, command.verbose);
+    }
+    case "getmode":
+      return modeText(await client.call("GET", "/v1/mode"));
+    case "getfbmode":
+      return failbackLine(await client.call("GET", "/v1/mode"));
+    case "getmscsmode":
+      return clusterLine(await client.call("GET", "/v1/mode"));
+    case "getwatcher":
+      return watcherText(await client.call("GET", "/v1/patrol"));
+    case "failbackall":
+      return failbackAll(client);
+    default:
+      await change(client, command);
+      return "";
+  }
+}
+
+/** The paths a command names, so that an error says which one it is about. */
+function pathsOf(command: Command): readonly string[] {
+  if (!("path" in command)) return [];
+  return command.kind === "swap" ? [command.path, command.other] : [command.path];
+}
+
+/** One line: the reason, and the path unless the reason names it. */
+function errorLine(error: CommandError, command: Command): string {
+  const paths = pathsOf(command);
+  const offline = error.code === "NOT_RUNNING" || error.code === "NO_PERMISSION";
+  const named = offline || paths.length === 0 || paths.some((path) => error.message.includes(path));
+  const subject = named ? "" : `path ${paths.join(", ")}: `;
+  const remedy = offline && error.remedy !== undefined ? `; ${error.remedy}` : "";
+  return `spscmd: ${subject}${error.message}${remedy}\n`.replaceAll(/\s*\n\s*(?=.)/gs, " ");
+}
+
+/** Runs one call of `spscmd`; answers its exit status. */
+export async function spscmd(args: readonly string[], io: Io): Promise<number> {
+  const parsed = parseCommand(args);
+  if (!parsed.ok) {
+    io.err(`spscmd: ${parsed.message}\n`);
+    if (parsed.fault === "refused") return EXIT_REFUSED;
+    io.err(SYNOPSIS);
+    return EXIT_USAGE;
+  }
+  try {
+    io.out(await carryOut(parsed.command, new Client(socketPath(io.env))));
+    return EXIT_DONE;
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    io.err(errorLine(error, parsed.command));
+    return EXIT_REFUSED;
+  }
+}
