@@ -77,6 +77,20 @@ if (!process.argv.includes("--dependencies-only")) {
       }
     },
   });
+  // What tests and benches run of the core's modules on their own; each file of bench/core is one module.
+  const entries = filesUnder("bench/core").filter((file) => file.endsWith(".ts"));
+  const moduleOf = (file) => file.replace(/^bench\/core\/(.*)\.ts$/, "build/bench/$1.wasm");
+  ensure({
+    name: "bench-core",
+    inputs: ["assembly", "bench/core", "package-lock.json"],
+    outputs: entries.map(moduleOf),
+    make: () => {
+      const options = ["-O3", "--converge", "--runtime", "stub", "--exportStart", "prepare", "--enable", "simd"];
+      for (const file of entries) {
+        run(bin("node"), [bin("asc"), file, "-o", moduleOf(file), ...options, "--pedantic"], `building ${file}`);
+      }
+    },
+  });
   ensure({
     name: "native",
     inputs: ["host/native"],

@@ -1,0 +1,14 @@
+// Affinity: each connection has a path of its own, so that one client's I/O stays in order on one nexus (and in one
+// cache of the array). Homes are dealt out over all paths the unit has; only the connections whose home is not usable
+// move, spread over the others, and they go home when it is back.
+
+import { nthSlot } from "./lanes";
+import { Selection } from "./layout";
+
+export function pickAffinity(s: Selection, allowed: u32, affinity: u32): u32 {
+  const paths = <u32>popcnt(s.present);
+  if (paths === 0) return nthSlot(allowed, affinity % <u32>popcnt(allowed));
+  const home = nthSlot(s.present, affinity % paths);
+  if ((allowed >> home) & 1) return home;
+  return nthSlot(allowed, (affinity / paths + affinity) % <u32>popcnt(allowed));
+}

@@ -1,0 +1,122 @@
+// What the policies know of one unit, and where it lies.
+//
+// Structure of arrays: what a pick compares lies side by side for 32 slots, so that one SIMD load sees four of them.
+// What only a completion touches lies in one record per slot and class, so that it is in one cache line.
+
+import { PATHS_PER_UNIT_MAX } from "../abi";
+
+/** The fields in front of the arrays. Laid over SELECTION_BYTES of memory that start at a multiple of 16. */
+@unmanaged
+export class Selection {
+  /** POLICY_*. */
+  policy: u32;
+  parameter: u32;
+  parameter2: u32;
+  /** Slots that may be picked, a mask. */
+  usable: u32;
+  /** Slots that have a path, a mask. */
+  present: u32;
+  /** Slots in `order`, a mask: the usable ones, or those of them that the subset names. */
+  scope: u32;
+  /** Number of slots in `order`. */
+  count: u32;
+  /** Round robin: position of the turn in `order`. Elsewhere: the slot that wins the next tie. */
+  turn: u32;
+  /** Round robin: I/Os and bytes of the turn so far. */
+  turnIos: u32;
+  turnBytes: u32;
+  /** Adaptive: slots with commands that are long past their time, a mask. */
+  overdue: u32;
+  /** Adaptive: I/Os until the next one may be spent on trying an idle path; negative: so many may be spent. */
+  retryDebt: i32;
+  /** Adaptive: when an idle path is looked for next, ns. */
+  retryAtNs: u64;
+  /** State of the random numbers. */
+  random: u64;
+  /** Weighted: how far the slot picked last has come, the place where a slot joins that comes (back). */
+  virtualTime: u32;
+}
+
+/**
+ * Bytes a Selection needs, arrays behind the fields included. It starts at a multiple of 16 (SIMD loads) and is too
+ * large for a unit record, so the units' Selections are a table of their own.
+ */
+export const SELECTION_BYTES: u32 = 8192;
+
+/** Size classes of the learned service times: up to 8, 32, 128, 512 KiB and larger, each for reads and for writes. */
+export const CLASSES: u32 = 10;
+
+const LANES: usize = <usize>PATHS_PER_UNIT_MAX * 4;
+/** u8[32]: usable slots by priority, highest first. */
+export const ORDER: usize = 128;
+/** u8[32]: priority of each slot. */
+export const PRIORITY: usize = 160;
+/** u32[32]: commands in flight. */
+export const IN_FLIGHT: usize = 192;
+/** u32[32]: bytes in flight. */
+export const IN_FLIGHT_BYTES: usize = IN_FLIGHT + LANES;
+/** u32[32]: configured weight. */
+export const WEIGHT: usize = IN_FLIGHT_BYTES + LANES;
+/** f32[32]: 1 / weight. */
+export const WEIGHT_INVERSE: usize = WEIGHT + LANES;
+/** u32[32]: weighted: how far each slot has come; the smallest is next. */
+export const PROGRESS: usize = WEIGHT_INVERSE + LANES;
+/** f32[32]: historical service time: mean in ns. */
+export const HISTORY: usize = PROGRESS + LANES;
+/** f32[32]: historical service time: (in flight + 1) x mean. */
+export const HISTORY_SCORE: usize = HISTORY + LANES;
+/** f32[32]: adaptive: expected ns until what is in flight is done. */
+export const BACKLOG: usize = HISTORY_SCORE + LANES;
+/** f32[32]: scores of the pick at hand. */
+export const SCORES: usize = BACKLOG + LANES;
+/** u64[32]: when a command last came back, or went out on an idle path, ns. */
+export const PROGRESS_NS: usize = SCORES + LANES;
+/** f32[CLASSES][32]: adaptive: learned service time in ns. */
+export const COST: usize = PROGRESS_NS + 2 * LANES;
+/** Learning[32][CLASSES]. */
+export const LEARNING: usize = COST + <usize>CLASSES * LANES;
+const END: usize = LEARNING + <usize>PATHS_PER_UNIT_MAX * <usize>CLASSES * 12;
+
+/** What is known of one slot and one class beside its COST. */
+@unmanaged
+export class Learning {
+  /** Mean of the last few samples, to see a change early. */
+  recent: f32;
+  /** Number of samples the cost stands on, at most SAMPLES_MAX; 0: the cost is taken from elsewhere. */
+  samples: u32;
+  /** Commands of this class in flight. */
+  inFlight: u32;
+}
+
+/** Checked once per unit; a constant expression cannot fail the build here. */
+export function layoutCheck(): void {
+  assert(END <= <usize>SELECTION_BYTES);
+  assert(offsetof<Selection>() <= ORDER);
+  assert(offsetof<Learning>() === 12);
+}
+
+/** Address of the entry of a slot in an array of 4-byte entries. */
+export function lane(s: Selection, array: usize, slot: u32): usize {
+  return changetype<usize>(s) + array + ((<usize>slot) << 2);
+}
+
+/** Address of the learned service time of a slot for a class. */
+export function costAt(s: Selection, slot: u32, sizeClass: u32): usize {
+  return changetype<usize>(s) + COST + ((((<usize>sizeClass) << 5) + <usize>slot) << 2);
+}
+
+export function learningAt(s: Selection, slot: u32, sizeClass: u32): Learning {
+  return changetype<Learning>(changetype<usize>(s) + LEARNING + <usize>(slot * CLASSES + sizeClass) * 12);
+}
+
+/** Address of the time of the last sign of life of a slot. */
+export function progressAt(s: Selection, slot: u32): usize {
+  return changetype<usize>(s) + PROGRESS_NS + ((<usize>slot) << 3);
+}
+
+/** Class of a command: 0..4 reads, 5..9 writes, by size. */
+export function classOf(bytes: u32, write: bool): u32 {
+  const doublings = bytes <= 4096 ? 0 : 32 - clz((bytes - 1) >> 12);
+  const size = doublings >= 8 ? 4 : doublings >> 1;
+  return write ? size + 5 : size;
+}

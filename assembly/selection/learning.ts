@@ -1,0 +1,149 @@
+// Learning how long each path takes for a command of each class.
+//
+// A sample is the time the path was busy with one command: from when it went out, or from when the one before came back
+// if that was later, until it came back. So time spent waiting behind other commands is not counted twice.
+//
+// BACKLOG is always the sum over what is in flight of what such a command costs by the present estimate; so when an
+// estimate changes, what waits on the path is valued anew at once.
+
+import { BACKLOG, CLASSES, COST, costAt, IN_FLIGHT, lane, learningAt, Selection } from "./layout";
+
+/** What a command is taken to cost before anything was learned, ns. Only its being equal for all matters. */
+const COST_UNKNOWN: f32 = 100000;
+/** A cost is the mean of at most about so many samples: the noise of the estimate against the speed of following. */
+const SAMPLES_MAX: u32 = 256;
+/** The recent mean takes in this part of a new sample. */
+const RECENT_PART: f32 = 0.125;
+/** A sample counts at most so many times the estimate: one stalled command says little about the next. */
+const SAMPLE_MAX: f32 = 8;
+/** The path has changed when the recent mean is so far from the estimate ... */
+const SLOWER: f32 = 2.5;
+const FASTER: f32 = 0.35;
+/** ... and the estimate then starts anew from the recent mean, which stands for so many samples. */
+const SAMPLES_RECENT: u32 = 8;
+/** An estimate of a path that had no I/O for this long may be out of date: it then weighs as much as so many samples. */
+const STALE_NS: u64 = 100000000;
+const SAMPLES_STALE: u32 = 2;
+
+/** Nothing is known of a slot: equal costs, nothing in flight. */
+export function forgetCosts(s: Selection, slot: u32): void {
+  for (let sizeClass: u32 = 0; sizeClass < CLASSES; sizeClass++) {
+    const known = learningAt(s, slot, sizeClass);
+    known.samples = 0;
+    known.recent = 0;
+    setCost(s, slot, sizeClass, seedCost(s, slot, sizeClass));
+  }
+}
+
+/** A path gets its first command after `idleNs`: what was learned long ago gives way faster to what comes now. */
+export function ageCosts(s: Selection, slot: u32, idleNs: u64): void {
+  if (idleNs < STALE_NS) return;
+  for (let sizeClass: u32 = 0; sizeClass < CLASSES; sizeClass++) {
+    const known = learningAt(s, slot, sizeClass);
+    if (known.samples > SAMPLES_STALE) known.samples = SAMPLES_STALE;
+  }
+}
+
+/** Takes in one sample. @param sampleNs see above, > 0 */
+export function learnCost(s: Selection, slot: u32, sizeClass: u32, sampleNs: f32): void {
+  const known = learningAt(s, slot, sizeClass);
+  const cost = load<f32>(costAt(s, slot, sizeClass));
+  if (known.samples === 0) return firstSample(s, slot, sizeClass, sampleNs);
+  const sample = min(sampleNs, SAMPLE_MAX * cost);
+  known.recent += (sample - known.recent) * RECENT_PART;
+  if (known.samples >= SAMPLES_RECENT && (known.recent > SLOWER * cost || known.recent < FASTER * cost)) {
+    return changed(s, slot, known.recent / cost);
+  }
+  if (known.samples < SAMPLES_MAX) {
+    known.samples += 1;
+    setCost(s, slot, sizeClass, cost + (sample - cost) / <f32>known.samples);
+  } else {
+    setCost(s, slot, sizeClass, cost + (sample - cost) * (1.0 / <f32>SAMPLES_MAX));
+  }
+}
+
+/** The path became slower or faster: every class of it by the same factor, until each has shown its own. */
+function changed(s: Selection, slot: u32, factor: f32): void {
+  for (let sizeClass: u32 = 0; sizeClass < CLASSES; sizeClass++) {
+    const known = learningAt(s, slot, sizeClass);
+    const cost = load<f32>(costAt(s, slot, sizeClass)) * factor;
+    if (known.samples > SAMPLES_RECENT) known.samples = SAMPLES_RECENT;
+    known.recent = cost;
+    setCost(s, slot, sizeClass, cost);
+  }
+}
+
+/** The first sample of a class on a path; paths that know nothing of this class yet take over what it says. */
+function firstSample(s: Selection, slot: u32, sizeClass: u32, sampleNs: f32): void {
+  const known = learningAt(s, slot, sizeClass);
+  const first = !knownAnywhere(s, sizeClass);
+  const cost = first ? sampleNs : 0.5 * (sampleNs + load<f32>(costAt(s, slot, sizeClass)));
+  known.samples = first ? 1 : 2;
+  known.recent = cost;
+  setCost(s, slot, sizeClass, cost);
+  for (let other: u32 = 0; other < 32; other++) {
+    if (learningAt(s, other, sizeClass).samples === 0) setCost(s, other, sizeClass, seedCost(s, other, sizeClass));
+  }
+}
+
+function knownAnywhere(s: Selection, sizeClass: u32): bool {
+  for (let slot: u32 = 0; slot < 32; slot++) if (learningAt(s, slot, sizeClass).samples > 0) return true;
+  return false;
+}
+
+/** What to expect of a class a path has no sample of: the least of what other paths showed, so that it is tried. */
+function seedCost(s: Selection, slot: u32, sizeClass: u32): f32 {
+  let least: f32 = f32.MAX_VALUE;
+  for (let other: u32 = 0; other < 32; other++) {
+    if (other !== slot && learningAt(s, other, sizeClass).samples > 0) {
+      least = min(least, load<f32>(costAt(s, other, sizeClass)));
+    }
+  }
+  return least === f32.MAX_VALUE ? COST_UNKNOWN : least;
+}
+
+/** Changes an estimate, and with it the value of what is in flight. */
+function setCost(s: Selection, slot: u32, sizeClass: u32, cost: f32): void {
+  const at = costAt(s, slot, sizeClass);
+  const inFlight = learningAt(s, slot, sizeClass).inFlight;
+  const least: f32 = 1;
+  const bounded = max(cost, least);
+  if (inFlight > 0) {
+    const backlog = lane(s, BACKLOG, slot);
+    const zero: f32 = 0;
+    store<f32>(backlog, max(zero, load<f32>(backlog) + <f32>inFlight * (bounded - load<f32>(at))));
+  }
+  store<f32>(at, bounded);
+}
+
+/** A command of this class goes out. */
+export function backlogAdd(s: Selection, slot: u32, sizeClass: u32): void {
+  const backlog = lane(s, BACKLOG, slot);
+  store<f32>(backlog, load<f32>(backlog) + load<f32>(costAt(s, slot, sizeClass)));
+  learningAt(s, slot, sizeClass).inFlight += 1;
+}
+
+/** A command of this class is no longer in flight. An idle path has no backlog: rounding errors end there. */
+export function backlogRemove(s: Selection, slot: u32, sizeClass: u32): void {
+  const known = learningAt(s, slot, sizeClass);
+  assert(known.inFlight > 0);
+  known.inFlight -= 1;
+  const backlog = lane(s, BACKLOG, slot);
+  const zero: f32 = 0;
+  const rest = max(zero, load<f32>(backlog) - load<f32>(costAt(s, slot, sizeClass)));
+  store<f32>(backlog, load<u32>(lane(s, IN_FLIGHT, slot)) === 0 ? zero : rest);
+}
+
+/** The largest cost of any class in flight on a slot, ns. */
+export function largestInFlight(s: Selection, slot: u32): f32 {
+  let largest: f32 = 0;
+  for (let sizeClass: u32 = 0; sizeClass < CLASSES; sizeClass++) {
+    if (learningAt(s, slot, sizeClass).inFlight > 0) largest = max(largest, load<f32>(costAt(s, slot, sizeClass)));
+  }
+  return largest;
+}
+
+/** Address of the costs of a class: f32[32]. */
+export function costsOf(s: Selection, sizeClass: u32): usize {
+  return changetype<usize>(s) + COST + ((<usize>sizeClass) << 7);
+}

@@ -1,0 +1,16 @@
+// Power of two choices: of two paths drawn at random, the one with fewer commands in flight (Mitzenmacher 1996).
+
+import { nthSlot } from "./lanes";
+import { IN_FLIGHT, lane, Selection } from "./layout";
+import { randomBelow } from "./random";
+
+export function pickPowerOfTwo(s: Selection, allowed: u32): u32 {
+  const count = <u32>popcnt(allowed);
+  if (count === 1) return ctz(allowed);
+  const draw = randomBelow(s, count * (count - 1));
+  const first = draw / (count - 1);
+  const other = draw - first * (count - 1);
+  const a = nthSlot(allowed, first);
+  const b = nthSlot(allowed, other >= first ? other + 1 : other);
+  return load<u32>(lane(s, IN_FLIGHT, b)) < load<u32>(lane(s, IN_FLIGHT, a)) ? b : a;
+}

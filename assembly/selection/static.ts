@@ -1,0 +1,13 @@
+// Static: the usable path with the highest priority carries everything; the others are alternatives.
+
+import { ORDER, Selection } from "./layout";
+
+/** The first of the allowed slots in order of priority. `allowed` has a slot of `order`. */
+export function pickStatic(s: Selection, allowed: u32): u32 {
+  const order = changetype<usize>(s) + ORDER;
+  for (let at: u32 = 0; at < s.count; at++) {
+    const slot = <u32>load<u8>(order + at);
+    if ((allowed >> slot) & 1) return slot;
+  }
+  return ctz(allowed);
+}

@@ -1,0 +1,91 @@
+// The policies alone, compiled from the very modules of the core, for tests and benches: Selections in memory of their
+// own, and loops that run inside the module so that what a decision costs can be told from what a call costs.
+
+import {
+  finished,
+  inUse,
+  pick,
+  Selection,
+  SELECTION_BYTES,
+  selectionClearPath,
+} from "../../assembly/selection/selection";
+import { selectionConfigure, selectionInFlight, selectionInit } from "../../assembly/selection/selection";
+import { selectionServiceNs, selectionSetParameter, selectionSetPath } from "../../assembly/selection/selection";
+import { selectionSetPolicy, selectionSetUsable, started } from "../../assembly/selection/selection";
+
+function at(s: u32): Selection {
+  return changetype<Selection>(<usize>s);
+}
+
+/** Room for `units` Selections; answers the address of the first. Called once. */
+export function tableNew(units: u32): u32 {
+  const base = (__heap_base + 63) & ~63;
+  const bytes = base + <usize>(units * SELECTION_BYTES);
+  const pages = <i32>((bytes + 65535) >> 16) - memory.size();
+  if (pages > 0) assert(memory.grow(pages) >= 0);
+  return <u32>base;
+}
+
+export function selectionBytes(): u32 {
+  return SELECTION_BYTES;
+}
+
+export function init(s: u32, seed: u64): void {
+  selectionInit(at(s), seed);
+}
+
+export function configure(s: u32, policy: u32, parameter: u32, parameter2: u32): i32 {
+  return selectionConfigure(at(s), policy, parameter, parameter2);
+}
+
+export function setPolicy(s: u32, policy: u32): i32 {
+  return selectionSetPolicy(at(s), policy);
+}
+
+export function setParameter(s: u32, index: u32, value: u32): i32 {
+  return selectionSetParameter(at(s), index, value);
+}
+
+export function setPath(s: u32, slot: u32, priority: u32, weight: u32): i32 {
+  return selectionSetPath(at(s), slot, priority, weight);
+}
+
+export function clearPath(s: u32, slot: u32): void {
+  selectionClearPath(at(s), slot);
+}
+
+export function setUsable(s: u32, usable: u32): void {
+  selectionSetUsable(at(s), usable);
+}
+
+export function usedSlots(s: u32): u32 {
+  return inUse(at(s));
+}
+
+export function serviceNs(s: u32, slot: u32): u32 {
+  return selectionServiceNs(at(s), slot);
+}
+
+export function inFlight(s: u32, slot: u32): u32 {
+  return selectionInFlight(at(s), slot);
+}
+
+/** Times are f64 ns: exact up to 2^53, and nothing is boxed on the way. */
+export function choose(s: u32, allowed: u32, bytes: u32, write: bool, affinity: u32, nowNs: f64): u32 {
+  return pick(at(s), allowed, bytes, write, affinity, <u64>nowNs);
+}
+
+export function start(s: u32, slot: u32, bytes: u32, write: bool, nowNs: f64): void {
+  started(at(s), slot, bytes, write, <u64>nowNs);
+}
+
+export function finish(s: u32, slot: u32, bytes: u32, write: bool, latencyNs: f64, good: bool, nowNs: f64): void {
+  finished(at(s), slot, bytes, write, <u64>latencyNs, good, <u64>nowNs);
+}
+
+/** What dispatch does with one command before it is on its way: choose, then account for it. */
+export function dispatch(s: u32, allowed: u32, bytes: u32, write: bool, affinity: u32, nowNs: f64): u32 {
+  const slot = pick(at(s), allowed, bytes, write, affinity, <u64>nowNs);
+  started(at(s), slot, bytes, write, <u64>nowNs);
+  return slot;
+}

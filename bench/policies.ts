@@ -1,0 +1,42 @@
+// The policies alone, for tests and benches: bench/core/selection.ts, loaded and typed.
+
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+/** Exports of build/bench/selection.wasm. A Selection is named by its address `s`; times are ns as doubles. */
+export interface Policies {
+  readonly memory: WebAssembly.Memory;
+  tableNew(units: number): number;
+  selectionBytes(): number;
+  init(s: number, seed: bigint): void;
+  configure(s: number, policy: number, parameter: number, parameter2: number): number;
+  setPolicy(s: number, policy: number): number;
+  setParameter(s: number, index: number, value: number): number;
+  setPath(s: number, slot: number, priority: number, weight: number): number;
+  clearPath(s: number, slot: number): void;
+  setUsable(s: number, usable: number): void;
+  usedSlots(s: number): number;
+  serviceNs(s: number, slot: number): number;
+  inFlight(s: number, slot: number): number;
+  choose(s: number, allowed: number, bytes: number, write: number, affinity: number, nowNs: number): number;
+  start(s: number, slot: number, bytes: number, write: number, nowNs: number): void;
+  finish(s: number, slot: number, bytes: number, write: number, latencyNs: number, good: number, nowNs: number): void;
+  dispatch(s: number, allowed: number, bytes: number, write: number, affinity: number, nowNs: number): number;
+}
+
+const file = fileURLToPath(new URL("../build/bench/selection.wasm", import.meta.url));
+const compiled = new WebAssembly.Module(readFileSync(file));
+
+function abort(message: number, where: number, line: number, column: number): never {
+  throw new Error(`assertion in the core, line ${line}, column ${column} (${message}, ${where})`);
+}
+
+/** A fresh instance with memory of its own, and room for `units` Selections. */
+export function loadPolicies(units = 1): { readonly policies: Policies; readonly selections: readonly number[] } {
+  const instance = new WebAssembly.Instance(compiled, { env: { abort } });
+  (instance.exports as unknown as { prepare(): void }).prepare();
+  const policies = instance.exports as unknown as Policies;
+  const base = policies.tableNew(units);
+  const bytes = policies.selectionBytes();
+  return { policies, selections: Array.from({ length: units }, (_, index) => base + index * bytes) };
+}
