@@ -1,0 +1,185 @@
+// Opens the one file in which settings and events survive.
+//
+// SQLite in WAL mode with synchronous=FULL: what was committed is on the disk. The file is locked for as long as the
+// daemon runs, so a second daemon cannot open it. A damaged file is set aside, never deleted and never mended silently.
+
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { ControlError, reasonOf } from "./errors.ts";
+
+/** Name of the file in the state directory. */
+export const STATE_FILE = "state.sqlite";
+const PID_FILE = "pathmanager.pid";
+
+/** Of the layout below. A file of a later version is refused, one of an earlier version is brought up. */
+const LAYOUT = 1;
+
+const TABLES = `
+  CREATE TABLE units (
+    number INTEGER PRIMARY KEY,
+    identity TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL UNIQUE,
+    facts TEXT NOT NULL,
+    policy TEXT,
+    hedge_budget_percent REAL
+  ) STRICT;
+  CREATE TABLE paths (
+    number TEXT PRIMARY KEY,
+    unit INTEGER NOT NULL REFERENCES units (number),
+    priority INTEGER NOT NULL CHECK (priority BETWEEN 1 AND 254),
+    enabled INTEGER NOT NULL CHECK (enabled IN (0, 1))
+  ) STRICT;
+  CREATE INDEX paths_by_unit ON paths (unit);
+  CREATE TABLE attachments (
+    nbd_index INTEGER PRIMARY KEY,
+    unit INTEGER NOT NULL REFERENCES units (number),
+    options TEXT NOT NULL,
+    since_ms INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+  CREATE TABLE events (
+    id INTEGER PRIMARY KEY,
+    time_ms INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    unit INTEGER,
+    path TEXT,
+    detail TEXT NOT NULL
+  ) STRICT;
+`;
+
+/** Why a file was set aside, and where it is now. */
+export interface SetAside {
+  readonly file: string;
+  readonly reason: string;
+}
+
+export interface OpenedState {
+  readonly database: DatabaseSync;
+  readonly file: string;
+  readonly setAside: SetAside | null;
+}
+
+/**
+ * Opens the state file in a directory, making both when they are not there.
+ * @throws ControlError STATE_LOCKED when another daemon has it, STATE_WRITE_FAILED when it cannot be written,
+ *   STATE_DAMAGED when it is of a later version or cannot be set aside
+ */
+export function openStateFile(directory: string, nowMs: number): OpenedState {
+  const file = join(directory, STATE_FILE);
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o750 });
+    accessSync(directory, constants.W_OK);
+  } catch (thrown) {
+    throw cannotWrite(directory, thrown);
+  }
+  const opened = tryOpen(file, directory);
+  if (opened.kind === "open") return { database: opened.database, file, setAside: null };
+  const aside = moveAside(file, nowMs);
+  const again = tryOpen(file, directory);
+  if (again.kind === "open")
+    return { database: again.database, file, setAside: { file: aside, reason: opened.reason } };
+  throw new ControlError("STATE_DAMAGED", `the state file ${file} cannot be made anew: ${again.reason}`, {
+    parameter: file,
+    remedy: "check the disk",
+  });
+}
+
+type Attempt =
+  { readonly kind: "open"; readonly database: DatabaseSync } | { readonly kind: "damaged"; readonly reason: string };
+
+function tryOpen(file: string, directory: string): Attempt {
+  let database: DatabaseSync | undefined;
+  try {
+    database = new DatabaseSync(file);
+    database.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;");
+    database.exec("PRAGMA foreign_keys = ON; BEGIN IMMEDIATE; COMMIT;");
+    const check = database.prepare("PRAGMA quick_check(1)").get()?.["quick_check"];
+    if (check !== "ok") throw new Error(`database disk image is malformed: ${String(check)}`);
+    bringUp(database, file);
+    writeFileSync(join(directory, PID_FILE), `${process.pid}\n`);
+    return { kind: "open", database };
+  } catch (thrown) {
+    try {
+      database?.close();
+    } catch {
+      // It was not open, or is beyond closing; the descriptor goes with the object.
+    }
+    if (thrown instanceof ControlError) throw thrown;
+    const problem = problemOf(thrown);
+    if (problem === "damaged") return { kind: "damaged", reason: reasonOf(thrown) };
+    if (problem === "locked") throw locked(file, directory);
+    throw cannotWrite(file, thrown);
+  }
+}
+
+/** Makes the tables in a new file; refuses one that a later version wrote. */
+function bringUp(database: DatabaseSync, file: string): void {
+  const layout = Number(database.prepare("PRAGMA user_version").get()?.["user_version"]);
+  if (layout === LAYOUT) {
+    // A file of the right version without its tables is damaged too; the queries say so.
+    database.exec("SELECT 1 FROM units, paths, settings, events, attachments LIMIT 0");
+    return;
+  }
+  if (layout !== 0) {
+    throw new ControlError(
+      "STATE_DAMAGED",
+      `the state file ${file} was written by a later version (layout ${layout})`,
+      {
+        parameter: file,
+        remedy: "run that version, or move the file away to start anew",
+      },
+    );
+  }
+  database.exec(`BEGIN IMMEDIATE; ${TABLES} PRAGMA user_version = ${LAYOUT}; COMMIT;`);
+}
+
+/** SQLite's result code (https://www.sqlite.org/rescode.html), without its extension. */
+function resultCode(thrown: unknown): number | null {
+  return thrown instanceof Error && "errcode" in thrown ? Number(thrown.errcode) & 0xff : null;
+}
+
+function problemOf(thrown: unknown): "damaged" | "locked" | "unwritable" {
+  const SQLITE_ERROR = 1;
+  const SQLITE_BUSY = 5;
+  const SQLITE_LOCKED = 6;
+  const SQLITE_CORRUPT = 11;
+  const SQLITE_NOTADB = 26;
+  const code = resultCode(thrown);
+  if (code === SQLITE_BUSY || code === SQLITE_LOCKED) return "locked";
+  if (code === SQLITE_CORRUPT || code === SQLITE_NOTADB || code === SQLITE_ERROR) return "damaged";
+  return thrown instanceof Error && thrown.message.includes("malformed") ? "damaged" : "unwritable";
+}
+
+function locked(file: string, directory: string): ControlError {
+  const pidFile = join(directory, PID_FILE);
+  const pid = existsSync(pidFile) ? readFileSync(pidFile, "utf8").trim() : "";
+  const who = /^\d+$/.test(pid) ? `another daemon (process ${pid})` : "another daemon";
+  return new ControlError("STATE_LOCKED", `${who} is using the state file ${file}`, {
+    parameter: file,
+    remedy: "stop it first, or give this one another state.directory",
+  });
+}
+
+/** The error for a file that cannot be written: full disk, read-only, no permission. */
+export function cannotWrite(file: string, thrown: unknown): ControlError {
+  return new ControlError("STATE_WRITE_FAILED", `cannot write the state ${file}: ${reasonOf(thrown)}`, {
+    parameter: file,
+    remedy: "make room on the disk, or make it writable; nothing was changed",
+    cause: thrown,
+  });
+}
+
+/** Renames the file with a time stamp, and its journal, which belongs to it. */
+function moveAside(file: string, nowMs: number): string {
+  const stamp = new Date(nowMs).toISOString().replaceAll(/[:.]/g, "-");
+  const aside = `${file}.damaged-${stamp}`;
+  try {
+    for (const suffix of ["-wal", "-shm", ""]) {
+      if (existsSync(`${file}${suffix}`)) renameSync(`${file}${suffix}`, `${aside}${suffix}`);
+    }
+  } catch (thrown) {
+    throw cannotWrite(file, thrown);
+  }
+  return aside;
+}

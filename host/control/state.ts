@@ -1,0 +1,292 @@
+// What survives: units and their numbers, paths and their settings, modes, attachments, the history of events.
+//
+// Every method that changes something has it on the disk when it returns, or throws and has changed nothing.
+
+import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
+import * as z from "zod";
+import type { DetailValue, Message, MessageName } from "../liaison/messages.ts";
+import { MESSAGES } from "../liaison/messages.ts";
+import { Policy } from "./schemas/unit.ts";
+import { cannotWrite, openStateFile, type SetAside } from "./state-file.ts";
+
+/** What is remembered of a unit while its paths are gone. */
+export const UnitFacts = z.object({
+  identityType: z.enum(["naa", "eui-64", "scsi-name", "t10-vendor", "serial"]),
+  vendor: z.string(),
+  product: z.string(),
+  revision: z.string(),
+  serial: z.string(),
+  bytes: z.number(),
+  blockBytes: z.number(),
+});
+export type UnitFacts = z.infer<typeof UnitFacts>;
+
+export interface UnitRow {
+  readonly number: number;
+  readonly identity: string;
+  readonly name: string;
+  readonly facts: UnitFacts;
+  /** Null: nobody set one by command, the configuration's holds. */
+  readonly policy: Policy | null;
+  readonly hedgeBudgetPercent: number | null;
+}
+
+export interface PathRow {
+  readonly number: string;
+  readonly unit: number;
+  readonly priority: number;
+  readonly enabled: boolean;
+}
+
+export interface AttachmentRow {
+  readonly index: number;
+  readonly unit: number;
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly sinceMs: number;
+}
+
+/** An event as it is stored. */
+export interface EventRow extends Message {
+  readonly id: number;
+}
+
+/** Settings of the system that a command can change. A key that is not there was never set by command. */
+export const Settings = z.object({
+  failback: z.enum(["active", "standby"]).optional(),
+  cluster: z.boolean().optional(),
+  patrol: z.object({ mode: z.int(), intervalS: z.int(), thresholdS: z.int(), timeoutS: z.int() }).optional(),
+});
+export type Settings = z.infer<typeof Settings>;
+
+/** Old events are dropped in batches of this share of the bound, so that most appends only append. */
+const TRIM_SHARE = 10;
+
+export class State {
+  readonly file: string;
+  readonly setAside: SetAside | null;
+  readonly #database: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+  readonly #eventsMax: number;
+  #lastEvent: number;
+  #events: number;
+
+  constructor(directory: string, eventsMax: number, nowMs = Date.now()) {
+    const { database, file, setAside } = openStateFile(directory, nowMs);
+    this.file = file;
+    this.setAside = setAside;
+    this.#database = database;
+    this.#eventsMax = eventsMax;
+    const row = this.#get("SELECT coalesce(max(id), 0) AS last, count(*) AS count FROM events");
+    this.#lastEvent = Number(row?.["last"]);
+    this.#events = Number(row?.["count"]);
+  }
+
+  #prepare(sql: string): StatementSync {
+    let statement = this.#statements.get(sql);
+    if (statement === undefined) {
+      statement = this.#database.prepare(sql);
+      this.#statements.set(sql, statement);
+    }
+    return statement;
+  }
+
+  #get(sql: string, ...values: SQLInputValue[]): Record<string, unknown> | undefined {
+    return this.#prepare(sql).get(...values);
+  }
+
+  #all(sql: string, ...values: SQLInputValue[]): Record<string, unknown>[] {
+    return this.#prepare(sql).all(...values);
+  }
+
+  #run(sql: string, ...values: SQLInputValue[]): void {
+    this.#prepare(sql).run(...values);
+  }
+
+  /** Carries `change` out as a whole or not at all. What it throws comes through; a disk that refuses is an error of its own. */
+  transaction<T>(change: () => T): T {
+    if (this.#database.isTransaction) return change();
+    try {
+      this.#database.exec("BEGIN IMMEDIATE");
+      const result = change();
+      this.#database.exec("COMMIT");
+      return result;
+    } catch (thrown) {
+      if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
+      if (thrown instanceof Error && "errcode" in thrown) throw cannotWrite(this.file, thrown);
+      throw thrown;
+    }
+  }
+
+  units(): UnitRow[] {
+    return this.#all("SELECT * FROM units ORDER BY number").map((row) => ({
+      number: Number(row["number"]),
+      identity: String(row["identity"]),
+      name: String(row["name"]),
+      facts: UnitFacts.parse(JSON.parse(String(row["facts"]))),
+      policy: row["policy"] === null ? null : Policy.parse(JSON.parse(String(row["policy"]))),
+      hedgeBudgetPercent: row["hedge_budget_percent"] === null ? null : Number(row["hedge_budget_percent"]),
+    }));
+  }
+
+  saveUnits(units: readonly UnitRow[]): void {
+    this.transaction(() => {
+      for (const unit of units) {
+        this.#run(
+          `INSERT INTO units VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET identity = excluded.identity,
+           name = excluded.name, facts = excluded.facts, policy = excluded.policy,
+           hedge_budget_percent = excluded.hedge_budget_percent`,
+          unit.number,
+          unit.identity,
+          unit.name,
+          JSON.stringify(unit.facts),
+          unit.policy === null ? null : JSON.stringify(unit.policy),
+          unit.hedgeBudgetPercent,
+        );
+      }
+    });
+  }
+
+  /** Forgets a unit; its paths and attachments have to be gone. */
+  forgetUnit(number: number): void {
+    this.transaction(() => this.#run("DELETE FROM units WHERE number = ?", number));
+  }
+
+  paths(): PathRow[] {
+    return this.#all("SELECT * FROM paths").map((row) => ({
+      number: String(row["number"]),
+      unit: Number(row["unit"]),
+      priority: Number(row["priority"]),
+      enabled: row["enabled"] === 1,
+    }));
+  }
+
+  savePaths(paths: readonly PathRow[]): void {
+    this.transaction(() => {
+      for (const path of paths) {
+        this.#run(
+          `INSERT INTO paths VALUES (?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET unit = excluded.unit,
+           priority = excluded.priority, enabled = excluded.enabled`,
+          path.number,
+          path.unit,
+          path.priority,
+          path.enabled ? 1 : 0,
+        );
+      }
+    });
+  }
+
+  forgetPath(number: string): void {
+    this.transaction(() => this.#run("DELETE FROM paths WHERE number = ?", number));
+  }
+
+  settings(): Settings {
+    const rows = this.#all("SELECT key, value FROM settings");
+    return Settings.parse(Object.fromEntries(rows.map((row) => [row["key"], JSON.parse(String(row["value"]))])));
+  }
+
+  saveSettings(settings: Settings): void {
+    this.transaction(() => {
+      for (const [key, value] of Object.entries(settings)) {
+        if (value === undefined) this.#run("DELETE FROM settings WHERE key = ?", key);
+        else this.#run("INSERT OR REPLACE INTO settings VALUES (?, ?)", key, JSON.stringify(value));
+      }
+    });
+  }
+
+  attachments(): AttachmentRow[] {
+    return this.#all("SELECT * FROM attachments ORDER BY nbd_index").map((row) => ({
+      index: Number(row["nbd_index"]),
+      unit: Number(row["unit"]),
+      options: JSON.parse(String(row["options"])) as Record<string, unknown>,
+      sinceMs: Number(row["since_ms"]),
+    }));
+  }
+
+  saveAttachment(row: AttachmentRow): void {
+    this.transaction(() =>
+      this.#run(
+        "INSERT OR REPLACE INTO attachments VALUES (?, ?, ?, ?)",
+        row.index,
+        row.unit,
+        JSON.stringify(row.options),
+        row.sinceMs,
+      ),
+    );
+  }
+
+  forgetAttachment(index: number): void {
+    this.transaction(() => this.#run("DELETE FROM attachments WHERE nbd_index = ?", index));
+  }
+
+  /** Number of the newest event. */
+  get lastEvent(): number {
+    return this.#lastEvent;
+  }
+
+  get eventCount(): number {
+    return this.#events;
+  }
+
+  /**
+   * Stores messages, in order, and drops the oldest beyond the bound. Numbers are given even when the disk refuses, so
+   * that a stream of events goes on.
+   * @param failed told when the disk refuses
+   */
+  appendEvents(messages: readonly Message[], failed: (problem: unknown) => void): EventRow[] {
+    const rows = messages.map((message, index): EventRow =>
+      Object.assign({ id: this.#lastEvent + 1 + index }, message),
+    );
+    this.#lastEvent += rows.length;
+    try {
+      this.transaction(() => {
+        for (const row of rows) {
+          this.#run(
+            "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)",
+            row.id,
+            row.timeMs,
+            row.kind,
+            row.unit,
+            row.path,
+            JSON.stringify(row.detail),
+          );
+        }
+        this.#events += rows.length;
+        if (this.#events > this.#eventsMax + this.#eventsMax / TRIM_SHARE) {
+          this.#run("DELETE FROM events WHERE id <= ?", this.#lastEvent - this.#eventsMax);
+          this.#events = this.#eventsMax;
+        }
+      });
+    } catch (thrown) {
+      failed(thrown);
+    }
+    return rows;
+  }
+
+  /** The newest events with an id above `since`, at most `limit`, oldest first. */
+  events(since: number, limit: number): EventRow[] {
+    return this.#all("SELECT * FROM events WHERE id > ? ORDER BY id DESC LIMIT ?", since, limit)
+      .map((row): EventRow | null => {
+        const kind = String(row["kind"]);
+        if (!(kind in MESSAGES)) return null;
+        return {
+          id: Number(row["id"]),
+          timeMs: Number(row["time_ms"]),
+          kind: kind as MessageName,
+          unit: row["unit"] === null ? null : Number(row["unit"]),
+          path: row["path"] === null ? null : String(row["path"]),
+          detail: JSON.parse(String(row["detail"])) as Record<string, DetailValue>,
+        };
+      })
+      .filter((row) => row !== null)
+      .toReversed();
+  }
+
+  /** Bounds the file, in pages of 4 KiB: what does not fit is refused as if the disk were full. */
+  limitPages(pages: number): void {
+    this.#database.exec(`PRAGMA max_page_count = ${pages}`);
+  }
+
+  close(): void {
+    if (this.#database.isOpen) this.#database.close();
+  }
+}

@@ -1,0 +1,131 @@
+// From devices to paths: which devices are ours, who they say they are, and which of them lead to the same unit.
+
+import { whyInUse, KERNEL_SOURCES, type InUseSources } from "./in-use.ts";
+import { probeAll, type Probe } from "./probe.ts";
+import { isSelected, maySelect, type Selector } from "./select.ts";
+import { listSgDevices, type SgDevice } from "./sysfs.ts";
+import type { Parsed, ScsiTransport } from "./transport.ts";
+
+/** A place where a path may be: a SCSI generic device, or a port of the emulated array. */
+export interface Candidate {
+  readonly device: string;
+  readonly number: string;
+  readonly blockDevice: string | null;
+  readonly initiatorPort: string | null;
+  readonly transferBytesMax: number | null;
+  readonly queueDepth: number | null;
+}
+
+/** A candidate that answered. */
+export interface FoundPath extends Candidate {
+  readonly probe: Probe;
+}
+
+/** A candidate that is not taken. */
+export interface Refusal {
+  readonly device: string;
+  readonly number: string;
+  readonly reason: string;
+}
+
+export interface Found {
+  readonly paths: readonly FoundPath[];
+  readonly refusals: readonly Refusal[];
+}
+
+export interface DiscoveryOptions {
+  readonly devices: "all" | readonly Selector[];
+  readonly exclude: readonly Selector[];
+  /** Time for all commands to one device together. */
+  readonly budgetMs: number;
+  readonly sources?: InUseSources;
+  /** Path numbers that are ours already: their block devices are not checked for being in use again. */
+  readonly ours?: ReadonlySet<string>;
+}
+
+/** Finds the paths among the kernel's SCSI generic devices. */
+export async function discoverDevices(transport: ScsiTransport, options: DiscoveryOptions): Promise<Found> {
+  const sources = options.sources ?? KERNEL_SOURCES;
+  const refusals: Refusal[] = [];
+  const candidates: Candidate[] = [];
+  for (const device of listSgDevices(sources.sysfs)) {
+    const reason = whyNotAsk(device, options, sources);
+    if (reason === null) candidates.push(device);
+    else if (reason !== "not named") refusals.push({ device: device.device, number: device.number, reason });
+  }
+  const found = await discover(transport, candidates, options);
+  return { paths: found.paths, refusals: [...refusals, ...found.refusals] };
+}
+
+function whyNotAsk(device: SgDevice, options: DiscoveryOptions, sources: InUseSources): string | null {
+  if (device.type !== null && device.type !== 0) return "not named";
+  if (!maySelect(options.devices, { ...device, identity: null })) return "not named";
+  if (device.blockDevice === null || options.ours?.has(device.number) === true) return null;
+  return whyInUse(device.blockDevice, sources);
+}
+
+/** Asks candidates who they are and sorts out those that are not chosen or cannot be grouped safely. */
+export async function discover(
+  transport: ScsiTransport,
+  candidates: readonly Candidate[],
+  options: DiscoveryOptions,
+): Promise<Found> {
+  const answers = await probeAll(
+    transport,
+    candidates.map((candidate) => candidate.device),
+    options.budgetMs,
+  );
+  const paths: FoundPath[] = [];
+  const refusals: Refusal[] = [];
+  for (const [index, candidate] of candidates.entries()) {
+    const answer: Parsed<Probe> = answers[index] ?? { ok: false, reason: "was not asked" };
+    const { device, number } = candidate;
+    if (!answer.ok) {
+      refusals.push({ device, number, reason: answer.reason });
+      continue;
+    }
+    const { vendor, product, identity } = answer.value;
+    if (!isSelected(options.devices, options.exclude, { device, number, vendor, product, identity: identity.text })) {
+      continue;
+    }
+    paths.push({ ...candidate, probe: answer.value });
+  }
+  return separate(paths, refusals);
+}
+
+/** Takes out paths that show the identity of a unit and yet cannot lead to it. */
+function separate(paths: readonly FoundPath[], refusals: readonly Refusal[]): Found {
+  const first = new Map<string, FoundPath>();
+  const kept: FoundPath[] = [];
+  const refused = [...refusals];
+  for (const path of paths) {
+    const other = first.get(path.probe.identity.text);
+    const reason = other === undefined ? null : whyDifferent(other.probe, path.probe);
+    if (reason === null) {
+      kept.push(path);
+      if (other === undefined || other.probe.capacity === null) first.set(path.probe.identity.text, path);
+    } else {
+      refused.push({
+        device: path.device,
+        number: path.number,
+        reason: `shows the identity ${path.probe.identity.text} of ${other?.number}, but ${reason}`,
+      });
+    }
+  }
+  return { paths: kept, refusals: refused };
+}
+
+/** Why two devices with one identity are not one unit, or null when nothing speaks against it. */
+export function whyDifferent(a: Probe, b: Probe): string | null {
+  if (a.vendor !== b.vendor || a.product !== b.product) {
+    return `is ${b.vendor} ${b.product}, not ${a.vendor} ${a.product}`;
+  }
+  if (a.serial !== null && b.serial !== null && a.serial !== b.serial) {
+    return `has the serial number ${b.serial}, not ${a.serial}`;
+  }
+  if (a.capacity !== null && b.capacity !== null) {
+    const sizes = [a.capacity, b.capacity].map(({ blocks, blockBytes }) => `${blocks} blocks of ${blockBytes} bytes`);
+    if (sizes[0] !== sizes[1]) return `has ${sizes[1]}, not ${sizes[0]}`;
+  }
+  return null;
+}

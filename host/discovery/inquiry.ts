@@ -1,0 +1,59 @@
+// INQUIRY: the standard data and the head of the vital product data pages (SPC-4 6.6, 7.8).
+
+import { ascii, big } from "./bytes.ts";
+import { nonsense, parsed, type Parsed } from "./transport.ts";
+
+/** Standard INQUIRY data (SPC-4 6.6.2), as far as a path needs it. */
+export interface StandardInquiry {
+  readonly vendor: string;
+  readonly product: string;
+  readonly revision: string;
+  /** 0 none, 1 implicit, 2 explicit, 3 both (SPC-4 table 144, TPGS). */
+  readonly targetPortGroupSupport: number;
+}
+
+const DIRECT_ACCESS = 0x00;
+const STANDARD_BYTES_MIN = 36;
+
+/** Refuses what is not a connected disk: peripheral qualifier other than 0, or another device type. */
+export function parseStandardInquiry(data: Uint8Array): Parsed<StandardInquiry> {
+  if (data.length < STANDARD_BYTES_MIN) {
+    return nonsense(`INQUIRY data has ${data.length} bytes, at least ${STANDARD_BYTES_MIN} are needed`);
+  }
+  const qualifier = big(data, 0, 1) >> 5;
+  const type = big(data, 0, 1) & 0x1f;
+  if (qualifier !== 0) return nonsense(`no logical unit is connected here (peripheral qualifier ${qualifier})`);
+  if (type !== DIRECT_ACCESS) return nonsense(`not a disk (peripheral device type 0x${type.toString(16)})`);
+  return parsed({
+    vendor: ascii(data, 8, 8),
+    product: ascii(data, 16, 16),
+    revision: ascii(data, 32, 4),
+    targetPortGroupSupport: (big(data, 5, 1) >> 4) & 3,
+  });
+}
+
+/** The payload of a VPD page, when the page is the one that was asked for and is whole. */
+export function vpdPayload(data: Uint8Array, page: number): Parsed<Uint8Array> {
+  const name = `VPD page 0x${page.toString(16).padStart(2, "0")}`;
+  if (data.length < 4) return nonsense(`${name} has ${data.length} bytes, its header alone has 4`);
+  if (data[1] !== page) return nonsense(`${name} was asked for, page 0x${big(data, 1, 1).toString(16)} came`);
+  const length = big(data, 2, 2);
+  if (length > data.length - 4) {
+    return nonsense(`${name} says it has ${length} bytes, ${data.length - 4} came`);
+  }
+  return parsed(data.subarray(4, 4 + length));
+}
+
+/** Pages the device supports (page 0x00, SPC-4 7.8.14). */
+export function parseSupportedPages(data: Uint8Array): Parsed<ReadonlySet<number>> {
+  const payload = vpdPayload(data, 0x00);
+  return payload.ok ? parsed(new Set(payload.value)) : payload;
+}
+
+/** Unit serial number (page 0x80, SPC-4 7.8.15); null when it carries none. */
+export function parseSerial(data: Uint8Array): Parsed<string | null> {
+  const payload = vpdPayload(data, 0x80);
+  if (!payload.ok) return payload;
+  const text = ascii(payload.value, 0, payload.value.length);
+  return parsed(/^[0?]*$/.test(text) ? null : text);
+}

@@ -1,0 +1,190 @@
+// Asks one device who it is and what it can do. Many devices are asked at once, each within its own time, so that one
+// that hangs holds up nobody.
+
+import { big, hex } from "./bytes.ts";
+import { parseIdentification, serialIdentity, type Identification, type UnitIdentity } from "./designators.ts";
+import { parseSerial, parseStandardInquiry, parseSupportedPages } from "./inquiry.ts";
+import {
+  parseBlockLimits,
+  parseCaching,
+  parseCapacity,
+  parseProvisioning,
+  parseRotation,
+  parseTargetPortGroups,
+  type BlockLimits,
+  type Caching,
+  type Capacity,
+  type Provisioning,
+  type TargetPortGroup,
+} from "./limits.ts";
+import { bounded, nonsense, type Parsed, type ScsiResult, type ScsiTransport } from "./transport.ts";
+
+/** Everything a device says of itself. */
+export interface Probe {
+  readonly vendor: string;
+  readonly product: string;
+  readonly revision: string;
+  readonly serial: string | null;
+  readonly identity: UnitIdentity;
+  /** Null when the device could not tell, as in the ALUA state standby; another path may know. */
+  readonly capacity: Capacity | null;
+  readonly limits: BlockLimits | null;
+  readonly rotation: number | null;
+  readonly provisioning: Provisioning | null;
+  readonly caching: Caching | null;
+  readonly alua: {
+    readonly explicit: boolean;
+    readonly group: number | null;
+    readonly groups: readonly TargetPortGroup[];
+  } | null;
+  readonly targetPort: string | null;
+  readonly relativeTargetPort: number | null;
+  /** What made no sense and was left out. */
+  readonly doubts: readonly string[];
+}
+
+const ANSWER_BYTES = 252;
+const GROUPS_BYTES = 4096;
+/** Unit attentions come one at a time; a reset and a change of inventory leave several. */
+const ATTENTIONS_MAX = 8;
+
+const inquiry = (page: number | null, bytes = ANSWER_BYTES): Uint8Array =>
+  Uint8Array.of(0x12, page === null ? 0 : 1, page ?? 0, bytes >> 8, bytes & 0xff, 0);
+const CAPACITY = Uint8Array.of(0x9e, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0);
+const CACHING = Uint8Array.of(0x1a, 0x08, 0x08, 0, ANSWER_BYTES, 0);
+const GROUPS = Uint8Array.of(0xa3, 0x0a, 0, 0, 0, 0, 0, 0, GROUPS_BYTES >> 8, GROUPS_BYTES & 0xff, 0, 0);
+
+/** The commands of one probe, in sequence, sharing one deadline. */
+class Conversation {
+  readonly #transport: ScsiTransport;
+  readonly #device: string;
+  readonly #deadlineMs: number;
+  readonly doubts: string[] = [];
+
+  constructor(transport: ScsiTransport, device: string, budgetMs: number) {
+    this.#transport = transport;
+    this.#device = device;
+    this.#deadlineMs = performance.now() + budgetMs;
+  }
+
+  /** Sends a command, again after a unit attention, and gives its data to `parse`. Throws when nothing answers. */
+  async ask<T>(
+    what: string,
+    cdb: Uint8Array,
+    bytes: number,
+    parse: (data: Uint8Array) => Parsed<T>,
+  ): Promise<Parsed<T>> {
+    for (let attempt = 0; attempt < ATTENTIONS_MAX; attempt++) {
+      const leftMs = Math.ceil(this.#deadlineMs - performance.now());
+      if (leftMs <= 0) throw new Error(`${what}: no time left, the device answers too slowly`);
+      const command = this.#transport.command(this.#device, cdb, bytes, leftMs);
+      const result = await bounded(command, leftMs, what);
+      if (result.hostStatus !== 0) throw new Error(`${what}: host status 0x${result.hostStatus.toString(16)}`);
+      if (result.status === 0) return parse(result.data);
+      if (senseKey(result) !== 0x06) return nonsense(`${what}: ${outcome(result)}`);
+    }
+    return nonsense(`${what}: one unit attention after the other`);
+  }
+
+  /** The same for what a device may lack: null, with a doubt when what came made no sense. */
+  async askOptional<T>(what: string, cdb: Uint8Array, bytes: number, parse: (data: Uint8Array) => Parsed<T>) {
+    const answer = await this.ask(what, cdb, bytes, parse);
+    if (answer.ok) return answer.value;
+    this.doubts.push(answer.reason);
+    return null;
+  }
+}
+
+function senseKey(result: ScsiResult): number {
+  if (result.status !== 2 || result.sense.length < 3) return 0;
+  const fixed = ((result.sense[0] ?? 0) & 0x7f) < 0x72;
+  return (result.sense[fixed ? 2 : 1] ?? 0) & 0x0f;
+}
+
+function outcome(result: ScsiResult): string {
+  if (result.status !== 2) return `status 0x${result.status.toString(16).padStart(2, "0")}`;
+  const fixed = ((result.sense[0] ?? 0) & 0x7f) < 0x72;
+  const asc = fixed ? result.sense.subarray(12, 14) : result.sense.subarray(2, 4);
+  return `sense ${senseKey(result).toString(16)}/${hex(asc.subarray(0, 1))}/${hex(asc.subarray(1, 2))}`;
+}
+
+/**
+ * Asks a device who it is.
+ * @param budgetMs time for all commands together
+ * @returns what it said, or the reason why it cannot be a path; never rejects
+ */
+export async function probe(transport: ScsiTransport, device: string, budgetMs: number): Promise<Parsed<Probe>> {
+  const talk = new Conversation(transport, device, budgetMs);
+  try {
+    return await converse(talk);
+  } catch (thrown) {
+    return nonsense(thrown instanceof Error ? thrown.message : String(thrown));
+  }
+}
+
+async function converse(talk: Conversation): Promise<Parsed<Probe>> {
+  const standard = await talk.ask("INQUIRY", inquiry(null), ANSWER_BYTES, parseStandardInquiry);
+  if (!standard.ok) return standard;
+  const { vendor, product, revision, targetPortGroupSupport } = standard.value;
+  const pages =
+    (await talk.askOptional("VPD page 0x00", inquiry(0x00), ANSWER_BYTES, parseSupportedPages)) ?? new Set();
+  const page = <T>(number: number, parse: (data: Uint8Array) => Parsed<T>): Promise<T | null> =>
+    pages.has(number) ? askPage(talk, number, parse) : Promise.resolve(null);
+
+  const identification = await page(0x83, parseIdentification);
+  talk.doubts.push(...(identification?.doubts ?? []));
+  const serial = await page(0x80, parseSerial);
+  const identity = identification?.identity ?? (serial === null ? null : serialIdentity(vendor, product, serial));
+  if (identity === null)
+    return nonsense(`nothing identifies it: ${talk.doubts.join("; ") || "no VPD page 0x83 or 0x80"}`);
+
+  const capacity = await talk.askOptional("READ CAPACITY(16)", CAPACITY, 32, parseCapacity);
+  return {
+    ok: true,
+    value: {
+      vendor,
+      product,
+      revision,
+      serial,
+      identity,
+      capacity,
+      limits: await page(0xb0, parseBlockLimits),
+      rotation: await page(0xb1, parseRotation),
+      provisioning: await page(0xb2, parseProvisioning),
+      caching: await talk.askOptional("MODE SENSE(6)", CACHING, ANSWER_BYTES, parseCaching),
+      alua: targetPortGroupSupport === 0 ? null : await askGroups(talk, targetPortGroupSupport, identification),
+      targetPort: identification?.targetPort ?? null,
+      relativeTargetPort: identification?.relativeTargetPort ?? null,
+      doubts: talk.doubts,
+    },
+  };
+}
+
+/** Asks for a short answer first, as old devices refuse long ones, and again when the page says that it is longer. */
+async function askPage<T>(talk: Conversation, number: number, parse: (data: Uint8Array) => Parsed<T>) {
+  const what = `VPD page 0x${number.toString(16)}`;
+  let bytes = ANSWER_BYTES;
+  const measure = (data: Uint8Array): Parsed<T> => {
+    if (data.length === ANSWER_BYTES) bytes = Math.max(bytes, 4 + big(data, 2, 2));
+    return parse(data);
+  };
+  const short = await talk.ask(what, inquiry(number), ANSWER_BYTES, measure);
+  if (bytes > ANSWER_BYTES) return talk.askOptional(what, inquiry(number, bytes), bytes, parse);
+  if (short.ok) return short.value;
+  talk.doubts.push(short.reason);
+  return null;
+}
+
+async function askGroups(talk: Conversation, support: number, identification: Identification | null) {
+  const groups = await talk.askOptional("REPORT TARGET PORT GROUPS", GROUPS, GROUPS_BYTES, parseTargetPortGroups);
+  return { explicit: (support & 2) !== 0, group: identification?.targetPortGroup ?? null, groups: groups ?? [] };
+}
+
+/** Probes many devices side by side; the answers are in the order of the devices. */
+export async function probeAll(
+  transport: ScsiTransport,
+  devices: readonly string[],
+  budgetMs: number,
+): Promise<Parsed<Probe>[]> {
+  return Promise.all(devices.map((device) => probe(transport, device, budgetMs)));
+}

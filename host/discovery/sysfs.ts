@@ -1,0 +1,119 @@
+// What the kernel knows of SCSI generic devices, read from sysfs. The root is a parameter, so that a test can lay out a
+// tree of its own.
+
+import { readdirSync, readFileSync, readlinkSync, realpathSync } from "node:fs";
+import { basename, join } from "node:path";
+
+/** One `/dev/sgN`. */
+export interface SgDevice {
+  readonly device: string;
+  /** host:channel:target:lun. */
+  readonly number: string;
+  /** What sysfs says; discovery asks the device itself again. */
+  readonly vendor: string;
+  readonly product: string;
+  /** Peripheral device type. */
+  readonly type: number | null;
+  /** `sdX`, or null when no block driver has it. */
+  readonly blockDevice: string | null;
+  /** Name of the host (initiator port): `host4 lpfc`. */
+  readonly initiatorPort: string;
+  /** `running`, `offline`, ... */
+  readonly state: string;
+  /** Largest transfer in bytes the queue takes from one command; null when unknown. */
+  readonly transferBytesMax: number | null;
+  /** Commands the kernel sends to the device at once; null when unknown. */
+  readonly queueDepth: number | null;
+}
+
+/** A buffer of the core is not contiguous in physical memory, so each page may need a segment of its own. */
+const PAGE_BYTES = 4096;
+
+/** Reads a small file; null when it is not there or cannot be read. */
+export function readText(path: string): string | null {
+  try {
+    return readFileSync(path, "utf8").trim();
+  } catch {
+    return null;
+  }
+}
+
+export function readNames(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch {
+    return [];
+  }
+}
+
+function readNumber(path: string): number | null {
+  const text = readText(path);
+  return text === null || !/^\d+$/.test(text) ? null : Number(text);
+}
+
+/**
+ * Every SCSI generic device, by path number.
+ * @param root where sysfs is, normally `/sys`
+ */
+export function listSgDevices(root = "/sys"): SgDevice[] {
+  return readNames(join(root, "class/scsi_generic"))
+    .filter((name) => /^sg\d+$/.test(name))
+    .map((name) => readSgDevice(root, name))
+    .filter((device) => device !== null)
+    .toSorted((a, b) => comparePathNumbers(a.number, b.number));
+}
+
+/** One device; null when it is gone already or has no path number. */
+export function readSgDevice(root: string, name: string): SgDevice | null {
+  const link = join(root, "class/scsi_generic", name, "device");
+  let folder: string;
+  try {
+    folder = realpathSync(link);
+  } catch {
+    return null;
+  }
+  const number = basename(folder);
+  if (!/^\d+:\d+:\d+:\d+$/.test(number)) return null;
+  const blockDevice = readNames(join(folder, "block"))[0] ?? null;
+  const host = `host${number.split(":")[0]}`;
+  const driver = readText(join(root, "class/scsi_host", host, "proc_name"));
+  return {
+    device: `/dev/${name}`,
+    number,
+    vendor: readText(join(folder, "vendor")) ?? "",
+    product: readText(join(folder, "model")) ?? "",
+    type: readNumber(join(folder, "type")),
+    blockDevice,
+    initiatorPort: driver === null || driver === "" || driver === "<NULL>" ? host : `${host} ${driver}`,
+    state: readText(join(folder, "state")) ?? "unknown",
+    transferBytesMax: blockDevice === null ? null : transferLimit(join(folder, "block", blockDevice, "queue")),
+    queueDepth: readNumber(join(folder, "queue_depth")),
+  };
+}
+
+function transferLimit(queue: string): number | null {
+  const kilobytes = readNumber(join(queue, "max_hw_sectors_kb"));
+  const segments = readNumber(join(queue, "max_segments"));
+  const limits = [kilobytes === null ? null : kilobytes * 1024, segments === null ? null : segments * PAGE_BYTES];
+  const known = limits.filter((limit) => limit !== null && limit > 0);
+  return known.length === 0 ? null : Math.min(...known.map(Number));
+}
+
+/** Orders path numbers field by field. */
+export function comparePathNumbers(a: string, b: string): number {
+  const right = b.split(":").map(Number);
+  for (const [index, left] of a.split(":").map(Number).entries()) {
+    const difference = left - (right[index] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}
+
+/** The block device a link in sysfs points to, like `dm-0`. */
+export function linkTarget(path: string): string | null {
+  try {
+    return basename(readlinkSync(path));
+  } catch {
+    return null;
+  }
+}

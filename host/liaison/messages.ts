@@ -1,0 +1,99 @@
+// The catalogue of messages: numbers, texts and levels that operators know (257..278), and ours from 600.
+
+export type Level = "info" | "warning" | "error";
+
+interface MessageKind {
+  readonly number: number;
+  readonly level: Level;
+  readonly text: string;
+  /** Copied to the system's log, not only to spsevent.log. */
+  readonly system: boolean;
+}
+
+/** Every kind of message, by its stable name. */
+export const MESSAGES = {
+  "failover-started": { number: 257, level: "info", text: "Failover started", system: true },
+  "failover-done": { number: 258, level: "warning", text: "Failover was done", system: true },
+  "failover-failed": { number: 259, level: "error", text: "Failover failed", system: true },
+  "failback-failed": { number: 262, level: "error", text: "Failback failed", system: true },
+  "failback-completed": { number: 263, level: "info", text: "Failback completed", system: true },
+  "priority-changing": { number: 264, level: "info", text: "Start changing priority", system: true },
+  "priority-changed": { number: 265, level: "info", text: "Changing priority was done", system: true },
+  "priority-failed": { number: 266, level: "error", text: "Failed to change priority", system: true },
+  "balancing-changing": { number: 267, level: "info", text: "Start changing LBMode", system: true },
+  "balancing-changed": { number: 268, level: "info", text: "LBMode was changed", system: true },
+  "balancing-failed": { number: 269, level: "info", text: "Failed to change LBMode", system: true },
+  "path-error-io": { number: 270, level: "info", text: "Path error (an I/O failed)", system: true },
+  "path-error-check": { number: 271, level: "info", text: "Path error (a check failed)", system: true },
+  "automatic-failback-started": { number: 272, level: "info", text: "Automatic failback started", system: true },
+  "automatic-failback-done": { number: 273, level: "info", text: "Automatic failback was done", system: true },
+  "path-removed": { number: 274, level: "info", text: "Path was removed", system: true },
+  "effectiveness-changed": { number: 275, level: "info", text: "Effectiveness was changed", system: true },
+  "effectiveness-failed": { number: 276, level: "warning", text: "Failed to change effectiveness", system: true },
+  "mode-changed": { number: 277, level: "info", text: "Mode changed", system: true },
+  "not-redundant": { number: 278, level: "warning", text: "Some paths are not redundant", system: true },
+  "daemon-started": { number: 600, level: "info", text: "PathManager started", system: true },
+  "daemon-stopping": { number: 601, level: "info", text: "PathManager is stopping", system: true },
+  "path-added": { number: 602, level: "info", text: "Path was added", system: true },
+  "unit-added": { number: 603, level: "info", text: "Logical unit was added", system: true },
+  "unit-removed": { number: 604, level: "info", text: "Logical unit was removed", system: true },
+  "wrong-unit": { number: 605, level: "error", text: "Path leads to another logical unit", system: true },
+  "no-path-waiting": { number: 606, level: "error", text: "Requests wait, no path is usable", system: true },
+  "no-path-failed": { number: 607, level: "error", text: "Requests failed, no path was usable", system: true },
+  "capacity-changed": { number: 608, level: "warning", text: "Capacity changed", system: true },
+  "alua-changed": { number: 609, level: "info", text: "Access state of a path changed", system: false },
+  "alua-set": { number: 610, level: "info", text: "SET TARGET PORT GROUPS was sent", system: true },
+  stall: {
+    number: 611,
+    level: "warning",
+    text: "A command did not answer and was sent again elsewhere",
+    system: false,
+  },
+  "ghost-settled": { number: 612, level: "info", text: "An unanswered command was settled", system: false },
+  "inquiry-changed": { number: 613, level: "info", text: "The device's parameters changed", system: false },
+  "shaky-out": { number: 614, level: "warning", text: "Path fails again and again and is a last resort", system: true },
+  "shaky-back": { number: 615, level: "info", text: "Path has shown a clean period", system: true },
+  suspect: { number: 616, level: "info", text: "Path is suspected, a sibling failed", system: false },
+  "suspect-cleared": { number: 617, level: "info", text: "Path is no longer suspected", system: false },
+  "path-state": { number: 618, level: "info", text: "State of a path changed", system: false },
+  redundant: { number: 619, level: "info", text: "All paths are redundant again", system: true },
+  "device-refused": { number: 620, level: "warning", text: "Device was refused", system: true },
+  "unit-renamed": { number: 621, level: "info", text: "Logical unit was renamed", system: false },
+  "unit-attached": { number: 622, level: "info", text: "Logical unit was attached", system: true },
+  "unit-detached": { number: 623, level: "info", text: "Logical unit was detached", system: true },
+  "unit-released": { number: 624, level: "warning", text: "Waiting requests were released", system: true },
+  "path-forgotten": { number: 625, level: "info", text: "Settings of a path were forgotten", system: true },
+  "configuration-reloaded": { number: 626, level: "info", text: "Configuration was read again", system: true },
+  "state-rebuilt": { number: 627, level: "error", text: "The state file was damaged and is rebuilt", system: true },
+  "events-lost": { number: 628, level: "warning", text: "Events were lost", system: true },
+  "patrol-changed": { number: 629, level: "info", text: "Path patrol was changed", system: true },
+  "fault-added": { number: 630, level: "info", text: "A fault was added to the emulated array", system: false },
+  "fault-removed": { number: 631, level: "info", text: "A fault was removed from the emulated array", system: false },
+} as const satisfies Record<string, MessageKind>;
+
+export type MessageName = keyof typeof MESSAGES;
+
+export type DetailValue = string | number | boolean | null;
+
+/** A message before it is stored. */
+export interface Message {
+  readonly kind: MessageName;
+  /** Milliseconds since 1970-01-01 UTC. */
+  readonly timeMs: number;
+  readonly unit: number | null;
+  readonly path: string | null;
+  readonly detail: Readonly<Record<string, DetailValue>>;
+}
+
+/** The whole sentence: what happened, to which unit and path, with what detail. */
+export function sentence(message: Message): string {
+  const { text } = MESSAGES[message.kind];
+  const where = [
+    message.unit === null ? null : `LogicalUnit #${message.unit}`,
+    message.path === null ? null : `path ${message.path}`,
+  ].filter((part) => part !== null);
+  const detail = Object.entries(message.detail)
+    .filter(([, value]) => value !== null)
+    .map(([name, value]) => `${name} ${String(value)}`);
+  return `${text}${where.length === 0 ? "" : `: ${where.join(", ")}`}${detail.length === 0 ? "" : ` (${detail.join(", ")})`}`;
+}

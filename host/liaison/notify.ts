@@ -1,0 +1,53 @@
+// Tells the service manager how we are (sd_notify(3)): a datagram to the socket that NOTIFY_SOCKET names.
+
+import type { SendDatagram } from "./system-log.ts";
+
+/** Speaks to the service manager, or to nobody when there is none. */
+export class ServiceManager {
+  readonly #send: SendDatagram;
+  readonly #socket: string | undefined;
+  readonly #watchdogUs: number;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(send: SendDatagram, environment: NodeJS.ProcessEnv = process.env) {
+    this.#send = send;
+    this.#socket = environment["NOTIFY_SOCKET"];
+    const isForUs = environment["WATCHDOG_PID"] === undefined || environment["WATCHDOG_PID"] === String(process.pid);
+    this.#watchdogUs = isForUs ? Number(environment["WATCHDOG_USEC"] ?? 0) : 0;
+  }
+
+  #tell(state: string): void {
+    if (this.#socket === undefined || this.#socket === "") return;
+    try {
+      this.#send(this.#socket, Buffer.from(state));
+    } catch {
+      // The service manager is gone; nothing depends on it.
+    }
+  }
+
+  /**
+   * Ready to serve. From now on the watchdog is fed at half its time, as long as `isAlive` says so: a daemon whose
+   * reactor does not turn any more is restarted by the service manager.
+   */
+  ready(status: string, isAlive: () => boolean): void {
+    this.#tell(`READY=1\nSTATUS=${status}\nMAINPID=${process.pid}`);
+    if (!(this.#watchdogUs > 0)) return;
+    this.#timer = setInterval(() => {
+      if (isAlive()) this.#tell("WATCHDOG=1");
+    }, this.#watchdogUs / 2000);
+    this.#timer.unref();
+  }
+
+  reloading(): void {
+    this.#tell(`RELOADING=1\nMONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`);
+  }
+
+  reloaded(): void {
+    this.#tell("READY=1");
+  }
+
+  stopping(): void {
+    clearInterval(this.#timer);
+    this.#tell("STOPPING=1");
+  }
+}

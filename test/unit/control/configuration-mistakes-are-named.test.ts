@@ -1,0 +1,171 @@
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test from "ava";
+import fc from "fast-check";
+import { keyPositions, lineOf } from "../../../host/control/configuration-lines.ts";
+import { checkConfiguration, loadConfiguration, mistakeText } from "../../../host/control/configuration.ts";
+import { ControlError } from "../../../host/control/errors.ts";
+import { Configuration } from "../../../host/control/schemas/configuration.ts";
+
+function mistakes(text: string): string[] {
+  const checked = checkConfiguration(text, "f.toml");
+  return checked.ok ? [] : checked.mistakes.map(mistakeText);
+}
+
+const CASES: readonly { title: string; text: string; says: readonly string[] }[] = [
+  { title: "text that is not TOML", text: 'a = "x"\nb = \n', says: ["f.toml:2: not TOML: "] },
+  {
+    title: "a key nobody knows",
+    text: "\nfailbak = 1",
+    says: ["f.toml:2: failbak: unknown key; did you mean failback?"],
+  },
+  {
+    title: "a key far from every other",
+    text: "[log]\ncolour = 1",
+    says: ["f.toml:2: log.colour: unknown key; known here: file, level, system"],
+  },
+  {
+    title: "a value out of a list",
+    text: 'failback = "a"',
+    says: ['f.toml:1: failback: must be one of "active", "standby"'],
+  },
+  {
+    title: "a number below its range",
+    text: "[patrol]\ninterval_s = 0",
+    says: ["f.toml:2: patrol.interval_s: must be 1 or more"],
+  },
+  {
+    title: "a number above its range",
+    text: "patrol.timeout_s = 3601",
+    says: ["f.toml:1: patrol.timeout_s: must be 3600 or less"],
+  },
+  {
+    title: "a text for a number",
+    text: '[timeouts]\nio_ms = "5"',
+    says: ["f.toml:2: timeouts.io_ms: must be a number"],
+  },
+  {
+    title: "a fraction for a whole number",
+    text: "timeouts.io_ms = 500.5",
+    says: ["f.toml:1: timeouts.io_ms: must be a whole number"],
+  },
+  { title: "a number for a table", text: "sockets = 1", says: ["f.toml:1: sockets: must be a table"] },
+  {
+    title: "a selector that selects nothing",
+    text: "devices = [\n  { vendor = 'x' },\n  {},\n]",
+    says: ["f.toml:3: devices[1]: a selector names at least one of identity, vendor, product, device, path"],
+  },
+  {
+    title: "a selector with a key nobody knows",
+    text: "[[devices]]\nvendor = 'x'\n[[devices]]\nproduct = 'y'\nwendor = 'x'",
+    says: ["f.toml:5: devices[1].wendor: unknown key; did you mean vendor?"],
+  },
+  {
+    title: "the API on TCP without a token",
+    text: '[sockets.api_tcp]\nlisten = "0.0.0.0:1"\ncertificate = "/c"\nkey = "/k"',
+    says: ["f.toml:1: sockets.api_tcp.token_file: must be a string"],
+  },
+  {
+    title: "a dynamic policy in cluster mode",
+    text: 'cluster = true\npolicy = "round-robin"',
+    says: ['f.toml:2: policy: must be "static" while cluster = true: cluster reservations belong to one path'],
+  },
+  {
+    title: "two units of one name",
+    text: '[[units]]\nidentity="naa.1"\nname="a"\n[[units]]\nidentity="naa.2"\nname="a"',
+    says: ["f.toml:6: units[1].name: another unit has this name"],
+  },
+  {
+    title: "stall bounds that cross",
+    text: "[timeouts]\nstall_min_ms = 5000",
+    says: ["f.toml:2: timeouts.stall_min_ms: must not be above stall_max_ms (2000)"],
+  },
+];
+
+for (const { title, text, says } of CASES) {
+  test(`file, line, key and what is allowed are named: ${title}`, (t) => {
+    const said = mistakes(text);
+    t.is(said.length, says.length, said.join("\n"));
+    for (const [index, expected] of says.entries()) t.true(said[index]?.includes(expected), said[index]);
+  });
+}
+
+test("all mistakes of a file are told at once, by line", (t) => {
+  const said = mistakes("a = 1\nb = 2\n[patrol]\ninterval_s = 0\n");
+  t.deepEqual(
+    said.map((line) => line.split(":")[1]),
+    ["1", "2", "4"],
+  );
+});
+
+test("an empty file is a configuration, and nothing is taken unless named", (t) => {
+  t.deepEqual(mistakes(""), []);
+  t.deepEqual(Configuration.parse({}).devices, []);
+});
+
+test("a file that was named has to be there; the default one need not be", (t) => {
+  const missing = join(mkdtempSync(join(tmpdir(), "pm-")), "none.toml");
+  t.is(loadConfiguration(missing, false).file, null);
+  const error = t.throws(() => loadConfiguration(missing, true), { instanceOf: ControlError });
+  t.is(error?.code, "CONFIGURATION");
+  t.true(error?.message.includes(missing));
+});
+
+test("a file that is read gives its values over the defaults", (t) => {
+  const file = join(mkdtempSync(join(tmpdir(), "pm-")), "a.toml");
+  writeFileSync(file, 'devices = "all"\nprofile = "classic"\n[patrol]\ninterval_s = 7\n');
+  const { configuration } = loadConfiguration(file, true);
+  t.is(configuration.devices, "all");
+  t.is(configuration.patrol.interval_s, 7);
+  t.is(configuration.timeouts.no_path_ms, 30_000);
+});
+
+test("the line of a key is found behind comments, strings of several lines and nested tables", (t) => {
+  const text = [
+    "# a = 1",
+    'b = """',
+    "c = 2",
+    '"""',
+    "[x.'y z'] # [no]",
+    "d = [ 1, # ]",
+    "  { e = '#' } ]",
+    "f = 1",
+  ].join("\n");
+  const positions = keyPositions(text);
+  t.is(lineOf(positions, ["b"]), 2);
+  t.is(lineOf(positions, ["c"]), 1);
+  t.is(lineOf(positions, ["x", "y z", "d"]), 6);
+  t.is(lineOf(positions, ["x", "y z", "d", 1, "e"]), 7);
+  t.is(lineOf(positions, ["x", "y z", "f"]), 8);
+});
+
+test("no text makes the check throw", (t) => {
+  const word = fc.constantFrom(
+    "devices",
+    "patrol",
+    "[",
+    "]",
+    "[[units]]",
+    "=",
+    '"',
+    "'",
+    '"""',
+    "{",
+    "}",
+    ",",
+    "\n",
+    "1",
+    "#",
+    ".",
+    "é",
+  );
+  fc.assert(
+    fc.property(fc.array(word, { maxLength: 40 }), (words) => {
+      checkConfiguration(words.join(" "), "f");
+      return true;
+    }),
+    { numRuns: 3000 },
+  );
+  t.pass();
+});

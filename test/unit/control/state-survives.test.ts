@@ -1,0 +1,207 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import {
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+  closeSync,
+  statSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import test from "ava";
+import { ControlError } from "../../../host/control/errors.ts";
+import { STATE_FILE } from "../../../host/control/state-file.ts";
+import { State, type UnitRow } from "../../../host/control/state.ts";
+
+const directory = (): string => mkdtempSync(join(tmpdir(), "pm-state-"));
+const complain = (problem: unknown): never => {
+  throw problem;
+};
+
+const unit = (number: number): UnitRow => ({
+  number,
+  identity: `naa.600140500000000${number}`,
+  name: `unit${number}`,
+  facts: {
+    identityType: "naa",
+    vendor: "V",
+    product: "P",
+    revision: "1",
+    serial: "S",
+    bytes: 1 << 20,
+    blockBytes: 512,
+  },
+  policy: null,
+  hedgeBudgetPercent: null,
+});
+
+test("what was saved is there after closing and opening", (t) => {
+  const where = directory();
+  const first = new State(where, 100);
+  first.saveUnits([unit(0), { ...unit(1), policy: { name: "round-robin", parameters: { ios: 4 } } }]);
+  first.savePaths([{ number: "4:0:0:1", unit: 1, priority: 7, enabled: false }]);
+  first.saveSettings({ failback: "standby", patrol: { mode: 3, intervalS: 1, thresholdS: 2, timeoutS: 3 } });
+  first.saveAttachment({ index: 3, unit: 0, options: { readOnly: true }, sinceMs: 5 });
+  first.appendEvents(
+    [{ kind: "failover-done", timeMs: 9, unit: 1, path: "4:0:0:1", detail: { from: "5:0:0:1" } }],
+    complain,
+  );
+  first.close();
+  const second = new State(where, 100);
+  t.deepEqual(second.units()[0], unit(0));
+  t.deepEqual(second.units()[1]?.policy, { name: "round-robin", parameters: { ios: 4 } });
+  t.deepEqual(second.paths(), [{ number: "4:0:0:1", unit: 1, priority: 7, enabled: false }]);
+  t.is(second.settings().failback, "standby");
+  t.is(second.settings().cluster, undefined);
+  t.is(second.attachments()[0]?.index, 3);
+  t.is(second.events(0, 10)[0]?.detail["from"], "5:0:0:1");
+  t.is(second.setAside, null);
+  second.close();
+});
+
+test("a transaction that throws changes nothing", (t) => {
+  const state = new State(directory(), 100);
+  t.throws(() =>
+    state.transaction(() => {
+      state.saveUnits([unit(0)]);
+      throw new Error("no");
+    }),
+  );
+  t.deepEqual(state.units(), []);
+  state.close();
+});
+
+test("the history has a bound and its numbers go on growing over restarts", (t) => {
+  const where = directory();
+  let state = new State(where, 100);
+  for (let i = 0; i < 300; i++)
+    state.appendEvents([{ kind: "stall", timeMs: i, unit: null, path: null, detail: {} }], complain);
+  t.true(state.eventCount <= 110);
+  state.close();
+  state = new State(where, 100);
+  const [row] = state.appendEvents([{ kind: "stall", timeMs: 0, unit: null, path: null, detail: {} }], complain);
+  t.is(row?.id, 301);
+  t.deepEqual(
+    state.events(299, 10).map(({ id }) => id),
+    [300, 301],
+  );
+  t.deepEqual(
+    state.events(0, 2).map(({ id }) => id),
+    [300, 301],
+  );
+  state.close();
+});
+
+test("two daemons on one state file: the second is refused in one line that names the first", (t) => {
+  const where = directory();
+  const first = new State(where, 100);
+  const error = t.throws(() => new State(where, 100), { instanceOf: ControlError });
+  t.is(error?.code, "STATE_LOCKED");
+  t.true(error?.message.includes(`process ${process.pid}`));
+  t.false(error?.message.includes("\n"));
+  first.saveUnits([unit(0)]);
+  first.close();
+});
+
+for (const [what, damage] of Object.entries({
+  "is not a database": (file: string) => writeFileSync(file, "no database at all ".repeat(500)),
+  "was cut off": (file: string) => truncateSync(file, 4096 + 100),
+  "has nonsense in the middle": (file: string) => {
+    const descriptor = openSync(file, "r+");
+    const bytes = statSync(file).size;
+    writeSync(descriptor, Buffer.alloc(bytes - 4096, 0xa5), 0, bytes - 4096, 4096);
+    closeSync(descriptor);
+  },
+})) {
+  test(`a file that ${what} is set aside whole, and a new one begins`, (t) => {
+    const where = directory();
+    const first = new State(where, 100);
+    first.saveUnits([unit(0), unit(1)]);
+    first.close();
+    damage(join(where, STATE_FILE));
+    const damaged = readFileSync(join(where, STATE_FILE));
+    const second = new State(where, 100, Date.UTC(2026, 0, 2, 3, 4, 5));
+    t.deepEqual(second.units(), []);
+    t.true(second.setAside?.file.endsWith(".damaged-2026-01-02T03-04-05-000Z"));
+    t.deepEqual(readFileSync(second.setAside?.file ?? ""), damaged);
+    second.saveUnits([unit(0)]);
+    second.close();
+  });
+}
+
+test("a file of a later version is refused and left alone", async (t) => {
+  const where = directory();
+  new State(where, 100).close();
+  const { DatabaseSync } = await import("node:sqlite");
+  const database = new DatabaseSync(join(where, STATE_FILE));
+  database.exec("PRAGMA user_version = 99");
+  database.close();
+  const error = t.throws(() => new State(where, 100), { instanceOf: ControlError });
+  t.is(error?.code, "STATE_DAMAGED");
+  t.deepEqual(
+    readdirSync(where).filter((name) => name.includes("damaged")),
+    [],
+  );
+});
+
+test("a directory that cannot be made or written is one clear line", (t) => {
+  const file = join(directory(), "plain");
+  writeFileSync(file, "");
+  const error = t.throws(() => new State(join(file, "below"), 100), { instanceOf: ControlError });
+  t.is(error?.code, "STATE_WRITE_FAILED");
+  t.true(error?.message.includes(join(file, "below")));
+});
+
+test("a disk that is full: the change is refused, what was there stays, and it works again with room", async (t) => {
+  const where = directory();
+  const state = new State(where, 100);
+  state.saveUnits([unit(0)]);
+  state.limitPages(1);
+  const error = t.throws(() => state.saveUnits(Array.from({ length: 2000 }, (_, i) => unit(i + 1))), {
+    instanceOf: ControlError,
+  });
+  t.is(error?.code, "STATE_WRITE_FAILED");
+  t.true(error?.message.includes("full"));
+  t.deepEqual(state.units(), [unit(0)]);
+  const problems: unknown[] = [];
+  const many = Array.from(
+    { length: 3000 },
+    () => ({ kind: "stall", timeMs: 0, unit: null, path: null, detail: {} }) as const,
+  );
+  t.is(state.appendEvents(many, (problem) => problems.push(problem)).length, 3000);
+  t.is(problems.length, 1);
+  state.limitPages(1_000_000);
+  state.saveUnits([unit(1)]);
+  t.is(state.units().length, 2);
+  state.close();
+});
+
+test("kill -9 at any moment loses nothing that was answered", async (t) => {
+  const where = directory();
+  const writer = fileURLToPath(new URL("fixtures/state-writer.ts", import.meta.url));
+  let answered = 0;
+  for (let round = 0; round < 12; round++) {
+    const child = spawn(process.execPath, [writer, where], { stdio: ["ignore", "pipe", "inherit"] });
+    const lines = createInterface({ input: child.stdout });
+    let left = 1 + round * 7;
+    lines.on("line", (line) => {
+      answered = Math.max(answered, Number(line));
+      if (--left === 0) child.kill("SIGKILL");
+    });
+    await once(child, "close");
+    const state = new State(where, 100_000);
+    t.is(state.setAside, null);
+    const last = state.events(0, 1)[0]?.id ?? 0;
+    t.true(last >= answered, `answered ${answered}, found ${last}`);
+    t.is(state.paths()[0]?.priority, ((last - 1) % 254) + 1, "settings and events are of one transaction");
+    state.close();
+  }
+  t.true(answered > 100);
+});

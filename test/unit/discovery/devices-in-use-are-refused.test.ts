@@ -1,0 +1,179 @@
+import { mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test from "ava";
+import { discoverDevices } from "../../../host/discovery/discover.ts";
+import type { InUseSources } from "../../../host/discovery/in-use.ts";
+import { listSgDevices } from "../../../host/discovery/sysfs.ts";
+import { parseUevent } from "../../../host/discovery/uevents.ts";
+import { disk, transportOf } from "./pages.ts";
+
+/** A sysfs tree as the kernel lays it out: /sys/class/scsi_generic/sgN -> the device's folder. */
+class Tree {
+  readonly root = mkdtempSync(join(tmpdir(), "pm-sysfs-"));
+  readonly mounts = join(this.root, "mounts");
+  readonly swaps = join(this.root, "swaps");
+  readonly busy = new Set<string>();
+
+  constructor() {
+    mkdirSync(join(this.root, "class/scsi_generic"), { recursive: true });
+    mkdirSync(join(this.root, "block"), { recursive: true });
+    writeFileSync(this.mounts, "");
+    writeFileSync(this.swaps, "Filename\tType\tSize\tUsed\tPriority\n");
+  }
+
+  add(sg: number, number: string, block: string | null, { type = 0, vendor = "LIO-ORG ", segments = 128 } = {}): void {
+    const folder = join(this.root, "devices", number);
+    const generic = join(folder, "scsi_generic", `sg${sg}`);
+    mkdirSync(generic, { recursive: true });
+    symlinkSync(folder, join(generic, "device"));
+    symlinkSync(generic, join(this.root, "class/scsi_generic", `sg${sg}`));
+    const host = join(this.root, "class/scsi_host", `host${number.split(":")[0]}`);
+    mkdirSync(host, { recursive: true });
+    writeFileSync(join(host, "proc_name"), "lpfc\n");
+    for (const [name, text] of Object.entries({
+      vendor,
+      model: "lu0             ",
+      type,
+      state: "running",
+      queue_depth: 32,
+    })) {
+      writeFileSync(join(folder, name), `${text}\n`);
+    }
+    if (block === null) return;
+    const queue = join(folder, "block", block, "queue");
+    mkdirSync(queue, { recursive: true });
+    mkdirSync(join(folder, "block", block, "holders"));
+    writeFileSync(join(queue, "max_hw_sectors_kb"), "1024\n");
+    writeFileSync(join(queue, "max_segments"), `${segments}\n`);
+    symlinkSync(join(folder, "block", block), join(this.root, "block", block));
+  }
+
+  get sources(): InUseSources {
+    return {
+      sysfs: this.root,
+      mounts: this.mounts,
+      swaps: this.swaps,
+      openExclusive: (device) => (this.busy.has(device) ? "EBUSY" : null),
+    };
+  }
+}
+
+const ALL = { devices: "all", exclude: [], budgetMs: 1000 } as const;
+
+test("sysfs tells path number, names, limits, in the order of path numbers", (t) => {
+  const tree = new Tree();
+  tree.add(0, "10:0:0:1", "sdb");
+  tree.add(1, "9:0:0:1", "sda", { segments: 64 });
+  tree.add(2, "10:0:0:0", null);
+  const devices = listSgDevices(tree.root);
+  t.deepEqual(
+    devices.map(({ device, number }) => `${device} ${number}`),
+    ["/dev/sg1 9:0:0:1", "/dev/sg2 10:0:0:0", "/dev/sg0 10:0:0:1"],
+  );
+  t.is(devices[0]?.transferBytesMax, 64 * 4096);
+  t.is(devices[2]?.transferBytesMax, 128 * 4096);
+  t.is(devices[1]?.transferBytesMax, null);
+  t.is(devices[0]?.initiatorPort, "host9 lpfc");
+  t.is(devices[0]?.vendor, "LIO-ORG");
+  t.is(devices[0]?.queueDepth, 32);
+});
+
+test("a machine without SCSI has no devices", (t) => {
+  t.deepEqual(listSgDevices(mkdtempSync(join(tmpdir(), "pm-none-"))), []);
+});
+
+const USES: Readonly<Record<string, { use: (tree: Tree) => void; says: RegExp }>> = {
+  mounted: {
+    use: (tree) => writeFileSync(tree.mounts, "/dev/sda /mnt/my\\040disk ext4 rw 0 0\n"),
+    says: /\/dev\/sda is mounted on \/mnt\/my disk/,
+  },
+  "mounted by a partition": {
+    use: (tree) => {
+      mkdirSync(join(tree.root, "block/sda/sda1/holders"), { recursive: true });
+      writeFileSync(tree.mounts, "/dev/sda1 / ext4 rw 0 0\n");
+    },
+    says: /\/dev\/sda1 is mounted on \//,
+  },
+  "swapped to": {
+    use: (tree) => writeFileSync(tree.swaps, "Filename Type\n/dev/sda partition 1 0 -2\n"),
+    says: /\/dev\/sda is swap space/,
+  },
+  "held by the device mapper": {
+    use: (tree) => {
+      mkdirSync(join(tree.root, "block/sda/holders/dm-0"));
+      mkdirSync(join(tree.root, "block/dm-0/dm"), { recursive: true });
+      writeFileSync(join(tree.root, "block/dm-0/dm/name"), "mpatha\n");
+    },
+    says: /used by dm-0 \(mpatha\)/,
+  },
+  "opened exclusively": { use: (tree) => tree.busy.add("/dev/sda"), says: /exclusive use/ },
+};
+for (const [title, { use, says }] of Object.entries(USES)) {
+  test(`a device that is ${title} is refused with the reason, its sibling is taken`, async (t) => {
+    const tree = new Tree();
+    tree.add(0, "1:0:0:0", "sda");
+    tree.add(1, "1:0:0:1", "sdb");
+    use(tree);
+    const transport = transportOf({ "/dev/sg0": disk(1), "/dev/sg1": disk(2) });
+    const found = await discoverDevices(transport, { ...ALL, sources: tree.sources });
+    t.deepEqual(
+      found.paths.map(({ device }) => device),
+      ["/dev/sg1"],
+    );
+    t.is(found.refusals.length, 1);
+    t.regex(found.refusals[0]?.reason ?? "", says);
+  });
+}
+
+test("nothing is taken unless named: by identity, vendor, product, device or path number", async (t) => {
+  const tree = new Tree();
+  tree.add(0, "1:0:0:0", "sda");
+  tree.add(1, "1:0:0:1", "sdb", { vendor: "OTHER   " });
+  tree.add(2, "1:0:0:2", null, { type: 13 });
+  const transport = transportOf({ "/dev/sg0": disk(1), "/dev/sg1": disk(2) });
+  const taken = async (devices: "all" | object[], exclude: object[] = []): Promise<string[]> => {
+    const found = await discoverDevices(transport, { devices, exclude, budgetMs: 1000, sources: tree.sources });
+    return found.paths.map(({ device }) => device);
+  };
+  t.deepEqual(await taken([]), []);
+  t.deepEqual(await taken("all"), ["/dev/sg0", "/dev/sg1"]);
+  t.deepEqual(await taken([{ device: "/dev/sg1" }]), ["/dev/sg1"]);
+  t.deepEqual(await taken([{ path: "1:0:0:0" }]), ["/dev/sg0"]);
+  t.deepEqual(await taken([{ identity: "naa.60014005*2" }]), ["/dev/sg1"]);
+  t.deepEqual(await taken([{ vendor: "lio-*", product: "lu*" }]), ["/dev/sg0"]);
+  t.deepEqual(await taken([{ vendor: "lio-org", product: "disk" }]), []);
+  t.deepEqual(await taken("all", [{ identity: "naa.*1" }]), ["/dev/sg1"]);
+});
+
+const text = (lines: readonly string[]): Uint8Array => Buffer.from(`${lines.join("\0")}\0`);
+
+test("uevents of SCSI devices are understood, all others are not for us", (t) => {
+  const path = "/devices/pci0/host4/target4:0:0/4:0:0:1";
+  t.like(
+    parseUevent(
+      text([
+        `add@${path}/scsi_generic/sg3`,
+        "ACTION=add",
+        `DEVPATH=${path}/scsi_generic/sg3`,
+        "SUBSYSTEM=scsi_generic",
+      ]),
+    ),
+    { action: "add", sg: "sg3", number: "4:0:0:1", attention: null },
+  );
+  t.like(
+    parseUevent(
+      text([
+        `change@${path}`,
+        "ACTION=change",
+        `DEVPATH=${path}`,
+        "SUBSYSTEM=scsi",
+        "SDEV_UA=CAPACITY_DATA_HAS_CHANGED",
+      ]),
+    ),
+    { action: "change", sg: null, number: "4:0:0:1", attention: "CAPACITY_DATA_HAS_CHANGED" },
+  );
+  t.is(parseUevent(text(["add@/devices/x", "ACTION=add", "DEVPATH=/devices/x", "SUBSYSTEM=net"])), null);
+  t.is(parseUevent(Buffer.from("libudev\0\xfe\xed")), null);
+  t.is(parseUevent(new Uint8Array(0)), null);
+});
