@@ -45,6 +45,7 @@ const PolicyTable = z.strictObject({
   name: z.enum(POLICY_NAMES),
   ios: z.int().min(1).max(1_000_000).optional(),
   bytes: z.int().min(512).max(4_294_967_295).optional(),
+  history_percent: z.int().min(1).max(99).optional(),
 });
 
 const Policy = z.union([z.enum(POLICY_NAMES), PolicyTable]);

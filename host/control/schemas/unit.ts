@@ -25,6 +25,7 @@ export type PolicyName = z.infer<typeof PolicyName>;
 /**
  * Parameters of the policies; which policy takes which is checked where it is set (POLICY_PARAMETER otherwise).
  * `ios`, `bytes`: round robin turns after so many (round-robin). `paths`: the subset (round-robin-subset).
+ * `historyPercent`: share of the past in the mean (historical-service-time, 95 when left out).
  * `weights`: relative speed of each path, 1..65535, paths left out have 1 (weighted, service-time).
  */
 export const PolicyParameters = z
@@ -33,6 +34,7 @@ export const PolicyParameters = z
     bytes: z.int().min(512).max(4_294_967_295).optional(),
     paths: z.array(PathNumber).min(1).max(32).optional(),
     weights: z.record(PathNumber, z.int().min(1).max(65535)).optional(),
+    historyPercent: z.int().min(1).max(99).optional(),
   })
   .meta({ id: "PolicyParameters" });
 export type PolicyParameters = z.infer<typeof PolicyParameters>;
