@@ -466,4 +466,42 @@
 /* It is still in use (connections, paths or requests). */
 #define PM_ERROR_BUSY 8u
 
+/* Statistics of a path or a unit (PATH_STATISTICS, UNIT_STATISTICS give the address) */
+/* u64: reads carried out. */
+#define PM_STATISTICS_READS 0u
+/* u64: writes carried out. */
+#define PM_STATISTICS_WRITES 8u
+/* u64: bytes they read. */
+#define PM_STATISTICS_BYTES_READ 16u
+/* u64: bytes they wrote. */
+#define PM_STATISTICS_BYTES_WRITTEN 24u
+/* u64: sum of the reads' latencies, ns. */
+#define PM_STATISTICS_LATENCY_SUM_READ_NS 32u
+/* u64: sum of the writes' latencies, ns. */
+#define PM_STATISTICS_LATENCY_SUM_WRITE_NS 40u
+/* u64: longest latency of a read, ns. */
+#define PM_STATISTICS_LATENCY_MAX_READ_NS 48u
+/* u64: longest latency of a write, ns. */
+#define PM_STATISTICS_LATENCY_MAX_WRITE_NS 56u
+/* u64: errors. */
+#define PM_STATISTICS_ERRORS 64u
+/* u64: commands sent again on the same path. */
+#define PM_STATISTICS_RETRIES 72u
+/* u64: reads sent a second time on another path because the first was late. */
+#define PM_STATISTICS_HEDGES 80u
+/* u64: of those, the ones whose second answer came first. */
+#define PM_STATISTICS_HEDGES_WON 88u
+/* u64[STATISTICS_BUCKETS]: reads by latency. */
+#define PM_STATISTICS_HISTOGRAM_READ 96u
+/* u64[STATISTICS_BUCKETS]: writes by latency. */
+#define PM_STATISTICS_HISTOGRAM_WRITE 1888u
+/* Bytes of a statistics record. */
+#define PM_STATISTICS_BYTES 3680u
+/* Buckets of a histogram. Bucket 0: below 2^STATISTICS_OCTAVE_FIRST ns. The last one: everything longer. */
+#define PM_STATISTICS_BUCKETS 224u
+/* Buckets of equal width between one power of two of ns and the next. */
+#define PM_STATISTICS_BUCKETS_PER_OCTAVE 8u
+/* Exponent of the power of two at which bucket 1 begins. */
+#define PM_STATISTICS_OCTAVE_FIRST 10u
+
 #endif

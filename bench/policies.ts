@@ -31,11 +31,16 @@ function abort(message: number, where: number, line: number, column: number): ne
   throw new Error(`assertion in the core, line ${line}, column ${column} (${message}, ${where})`);
 }
 
-/** A fresh instance with memory of its own, and room for `units` Selections. */
+/** A fresh instance, with memory of its own, of a module of bench/core. */
+export function instantiate<Exports>(module: WebAssembly.Module): Exports {
+  const { exports } = new WebAssembly.Instance(module, { env: { abort } });
+  (exports as { prepare(): void }).prepare();
+  return exports as Exports;
+}
+
+/** A fresh instance and room for `units` Selections in it. */
 export function loadPolicies(units = 1): { readonly policies: Policies; readonly selections: readonly number[] } {
-  const instance = new WebAssembly.Instance(compiled, { env: { abort } });
-  (instance.exports as unknown as { prepare(): void }).prepare();
-  const policies = instance.exports as unknown as Policies;
+  const policies = instantiate<Policies>(compiled);
   const base = policies.tableNew(units);
   const bytes = policies.selectionBytes();
   return { policies, selections: Array.from({ length: units }, (_, index) => base + index * bytes) };

@@ -463,3 +463,41 @@ export const ERROR_PROPERTY = 6;
 export const ERROR_NOT_FAILED = 7;
 /** It is still in use (connections, paths or requests). */
 export const ERROR_BUSY = 8;
+
+// Statistics of a path or a unit (PATH_STATISTICS, UNIT_STATISTICS give the address)
+/** u64: reads carried out. */
+export const STATISTICS_READS = 0;
+/** u64: writes carried out. */
+export const STATISTICS_WRITES = 8;
+/** u64: bytes they read. */
+export const STATISTICS_BYTES_READ = 16;
+/** u64: bytes they wrote. */
+export const STATISTICS_BYTES_WRITTEN = 24;
+/** u64: sum of the reads' latencies, ns. */
+export const STATISTICS_LATENCY_SUM_READ_NS = 32;
+/** u64: sum of the writes' latencies, ns. */
+export const STATISTICS_LATENCY_SUM_WRITE_NS = 40;
+/** u64: longest latency of a read, ns. */
+export const STATISTICS_LATENCY_MAX_READ_NS = 48;
+/** u64: longest latency of a write, ns. */
+export const STATISTICS_LATENCY_MAX_WRITE_NS = 56;
+/** u64: errors. */
+export const STATISTICS_ERRORS = 64;
+/** u64: commands sent again on the same path. */
+export const STATISTICS_RETRIES = 72;
+/** u64: reads sent a second time on another path because the first was late. */
+export const STATISTICS_HEDGES = 80;
+/** u64: of those, the ones whose second answer came first. */
+export const STATISTICS_HEDGES_WON = 88;
+/** u64[STATISTICS_BUCKETS]: reads by latency. */
+export const STATISTICS_HISTOGRAM_READ = 96;
+/** u64[STATISTICS_BUCKETS]: writes by latency. */
+export const STATISTICS_HISTOGRAM_WRITE = 1888;
+/** Bytes of a statistics record. */
+export const STATISTICS_BYTES = 3680;
+/** Buckets of a histogram. Bucket 0: below 2^STATISTICS_OCTAVE_FIRST ns. The last one: everything longer. */
+export const STATISTICS_BUCKETS = 224;
+/** Buckets of equal width between one power of two of ns and the next. */
+export const STATISTICS_BUCKETS_PER_OCTAVE = 8;
+/** Exponent of the power of two at which bucket 1 begins. */
+export const STATISTICS_OCTAVE_FIRST = 10;

@@ -464,3 +464,41 @@ pub const ERROR_PROPERTY: u32 = 6;
 pub const ERROR_NOT_FAILED: u32 = 7;
 /// It is still in use (connections, paths or requests).
 pub const ERROR_BUSY: u32 = 8;
+
+// Statistics of a path or a unit (PATH_STATISTICS, UNIT_STATISTICS give the address)
+/// u64: reads carried out.
+pub const STATISTICS_READS: u32 = 0;
+/// u64: writes carried out.
+pub const STATISTICS_WRITES: u32 = 8;
+/// u64: bytes they read.
+pub const STATISTICS_BYTES_READ: u32 = 16;
+/// u64: bytes they wrote.
+pub const STATISTICS_BYTES_WRITTEN: u32 = 24;
+/// u64: sum of the reads' latencies, ns.
+pub const STATISTICS_LATENCY_SUM_READ_NS: u32 = 32;
+/// u64: sum of the writes' latencies, ns.
+pub const STATISTICS_LATENCY_SUM_WRITE_NS: u32 = 40;
+/// u64: longest latency of a read, ns.
+pub const STATISTICS_LATENCY_MAX_READ_NS: u32 = 48;
+/// u64: longest latency of a write, ns.
+pub const STATISTICS_LATENCY_MAX_WRITE_NS: u32 = 56;
+/// u64: errors.
+pub const STATISTICS_ERRORS: u32 = 64;
+/// u64: commands sent again on the same path.
+pub const STATISTICS_RETRIES: u32 = 72;
+/// u64: reads sent a second time on another path because the first was late.
+pub const STATISTICS_HEDGES: u32 = 80;
+/// u64: of those, the ones whose second answer came first.
+pub const STATISTICS_HEDGES_WON: u32 = 88;
+/// u64[STATISTICS_BUCKETS]: reads by latency.
+pub const STATISTICS_HISTOGRAM_READ: u32 = 96;
+/// u64[STATISTICS_BUCKETS]: writes by latency.
+pub const STATISTICS_HISTOGRAM_WRITE: u32 = 1888;
+/// Bytes of a statistics record.
+pub const STATISTICS_BYTES: u32 = 3680;
+/// Buckets of a histogram. Bucket 0: below 2^STATISTICS_OCTAVE_FIRST ns. The last one: everything longer.
+pub const STATISTICS_BUCKETS: u32 = 224;
+/// Buckets of equal width between one power of two of ns and the next.
+pub const STATISTICS_BUCKETS_PER_OCTAVE: u32 = 8;
+/// Exponent of the power of two at which bucket 1 begins.
+pub const STATISTICS_OCTAVE_FIRST: u32 = 10;
