@@ -91,6 +91,8 @@ export const OP_RESET: u32 = 5;
 
 /** RECV: complete only when all `length` bytes are there (or the stream ends: then the bytes that came). */
 export const SUBMISSION_FLAG_WAIT_ALL: u32 = 1;
+/** SEND: nothing waits for this op's success; the host may report it together with the next completion (saves a turn). */
+export const SUBMISSION_FLAG_LAZY: u32 = 2;
 
 /** Scope of OP_RESET: the logical unit, the target, the host (values of SG_SCSI_RESET_* in <scsi/sg.h>). */
 export const RESET_DEVICE: u32 = 1;

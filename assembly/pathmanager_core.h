@@ -77,6 +77,8 @@
 #define PM_OP_RESET 5u
 /* RECV: complete only when all `length` bytes are there (or the stream ends: then the bytes that came). */
 #define PM_SUBMISSION_FLAG_WAIT_ALL 1u
+/* SEND: nothing waits for this op's success; the host may report it together with the next completion (saves a turn). */
+#define PM_SUBMISSION_FLAG_LAZY 2u
 /* Scope of OP_RESET: the logical unit, the target, the host (values of SG_SCSI_RESET_* in <scsi/sg.h>). */
 #define PM_RESET_DEVICE 1u
 #define PM_RESET_BUS 2u

@@ -76,6 +76,8 @@ pub const OP_CLOSE: u32 = 4;
 pub const OP_RESET: u32 = 5;
 /// RECV: complete only when all `length` bytes are there (or the stream ends: then the bytes that came).
 pub const SUBMISSION_FLAG_WAIT_ALL: u32 = 1;
+/// SEND: nothing waits for this op's success; the host may report it together with the next completion (saves a turn).
+pub const SUBMISSION_FLAG_LAZY: u32 = 2;
 /// Scope of OP_RESET: the logical unit, the target, the host (values of SG_SCSI_RESET_* in <scsi/sg.h>).
 pub const RESET_DEVICE: u32 = 1;
 pub const RESET_BUS: u32 = 2;

@@ -1,0 +1,100 @@
+//! One-shot helpers on descriptors.
+
+use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
+
+use napi_derive::napi;
+
+use crate::error::{Code, Result, errno, error, system};
+
+/// Who is at the other end of a Unix socket, as the kernel saw it when the connection was made.
+#[napi(object)]
+pub struct PeerCredentials {
+    pub pid: i32,
+    pub uid: u32,
+    pub gid: u32,
+    /// The peer's supplementary groups.
+    pub groups: Vec<u32>,
+}
+
+/// Takes ownership of a descriptor a system call has just answered, or answers its error.
+fn opened(fd: i32, what: impl std::fmt::Display) -> Result<OwnedFd> {
+    if fd < 0 {
+        return Err(system(what, errno()));
+    }
+    // SAFETY: the kernel has just given us `fd`; nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// A second descriptor (close-on-exec) for the same open file.
+#[napi(catch_unwind)]
+pub fn duplicate(fd: i32) -> Result<i32> {
+    // SAFETY: no pointers are passed.
+    let copy = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) };
+    Ok(opened(copy, format!("duplicate: descriptor {fd}"))?.into_raw_fd())
+}
+
+/// Closes a descriptor that this process has opened or duplicated itself.
+#[napi(catch_unwind)]
+pub fn close_descriptor(fd: i32) -> Result<()> {
+    if fd < 3 {
+        return Err(error(Code::Argument, format!("closeDescriptor: {fd} is a standard stream or no descriptor")));
+    }
+    // SAFETY: no pointers are passed; the caller says that the descriptor is its own.
+    if unsafe { libc::close(fd) } != 0 && errno() != libc::EINTR {
+        return Err(system(format!("closeDescriptor: descriptor {fd}"), errno()));
+    }
+    Ok(())
+}
+
+/// A pair of connected Unix sockets (close-on-exec, blocking).
+#[napi(catch_unwind)]
+pub fn socket_pair(#[napi(ts_arg_type = "'stream' | 'seqpacket'")] kind: String) -> Result<Vec<i32>> {
+    let kind = match kind.as_str() {
+        "stream" => libc::SOCK_STREAM,
+        "seqpacket" => libc::SOCK_SEQPACKET,
+        other => {
+            let message = format!("kind: \"{other}\" is unknown; use \"stream\" or \"seqpacket\"");
+            return Err(error(Code::Argument, message));
+        }
+    };
+    let mut pair = [-1i32; 2];
+    // SAFETY: `pair` has room for the two descriptors.
+    let status = unsafe { libc::socketpair(libc::AF_UNIX, kind | libc::SOCK_CLOEXEC, 0, pair.as_mut_ptr()) };
+    if status != 0 {
+        return Err(system("socketPair", errno()));
+    }
+    Ok(pair.to_vec())
+}
+
+/// Who is at the other end of a connected Unix socket.
+#[napi(catch_unwind)]
+pub fn peer_credentials(fd: i32) -> Result<PeerCredentials> {
+    let mut peer = libc::ucred { pid: 0, uid: 0, gid: 0 };
+    let mut bytes = size_of::<libc::ucred>() as libc::socklen_t;
+    let at = (&raw mut peer).cast();
+    // SAFETY: `bytes` says how large `peer` is.
+    if unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_PEERCRED, at, &raw mut bytes) } != 0 {
+        return Err(system(format!("peerCredentials: descriptor {fd}"), errno()));
+    }
+    Ok(PeerCredentials { pid: peer.pid, uid: peer.uid, gid: peer.gid, groups: peer_groups(fd) })
+}
+
+/// The peer's supplementary groups; none on a kernel without SO_PEERGROUPS (4.13).
+fn peer_groups(fd: i32) -> Vec<u32> {
+    let mut groups = vec![0u32; 64];
+    loop {
+        let mut bytes = (groups.len() * size_of::<u32>()) as libc::socklen_t;
+        let at = groups.as_mut_ptr().cast();
+        // SAFETY: `bytes` says how much room `groups` has.
+        let status = unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_PEERGROUPS, at, &raw mut bytes) };
+        let count = bytes as usize / size_of::<u32>();
+        if status == 0 {
+            groups.truncate(count);
+            return groups;
+        }
+        if errno() != libc::ERANGE || count <= groups.len() {
+            return Vec::new();
+        }
+        groups.resize(count, 0);
+    }
+}

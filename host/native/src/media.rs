@@ -1,0 +1,268 @@
+//! What lies behind an emulated unit: anonymous memory or a sparse file, in blocks of 512 bytes.
+
+use std::fs::{File, OpenOptions};
+use std::os::fd::AsRawFd;
+use std::ptr;
+
+use napi::bindgen_prelude::Uint8Array;
+use napi_derive::napi;
+
+use crate::error::{Code, Result, errno, error, system};
+use crate::memory::CoreMemory;
+
+/// Bytes of a block, whatever block size the emulated unit shows.
+const BLOCK_BYTES: u64 = 512;
+/// Largest medium: what fits an off_t, and a number that JavaScript holds exactly.
+const BLOCKS_MAX: f64 = (1u64 << 43) as f64;
+const PAGE_BYTES: usize = 4096;
+
+enum Store {
+    Memory { base: *mut u8, bytes: usize },
+    Sparse(File),
+    Closed,
+}
+
+/// Errno of a failed copy: nothing outside the medium and the core's memory was touched.
+type Outcome = std::result::Result<(), i32>;
+
+/// A medium. Every copy answers 0, or a negated errno: -EFAULT when the address does not lie within the bound memory,
+/// -ERANGE when the blocks do not lie within the medium, -EBADF after `close` or before `bind`, -EIO, -ENOSPC.
+#[napi]
+pub struct Media {
+    store: Store,
+    blocks: u64,
+    memory: Option<CoreMemory>,
+}
+
+#[napi]
+impl Media {
+    /// A medium of `blocks` blocks of 512 bytes, all zeroes at first. With `file` it lies in that file, which is made
+    /// sparse and exactly that long (what it holds already stays); else in memory, of which only what is written counts.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(blocks: f64, file: Option<String>) -> Result<Self> {
+        let blocks = block_count(blocks)?;
+        let store = match file {
+            Some(path) => open_sparse(&path, blocks)?,
+            None => map_memory(blocks)?,
+        };
+        Ok(Media { store, blocks, memory: None })
+    }
+
+    /// Blocks of 512 bytes.
+    #[napi(getter, catch_unwind)]
+    pub fn blocks(&self) -> f64 {
+        self.blocks as f64
+    }
+
+    /// Binds the memory to which addresses refer from now on.
+    #[napi(catch_unwind)]
+    pub fn bind(&mut self, memory: Uint8Array) -> Result<()> {
+        self.memory = Some(CoreMemory::new(memory)?);
+        Ok(())
+    }
+
+    /// Copies `blocks` blocks from `block` on into the bound memory at `address`.
+    #[napi(catch_unwind)]
+    pub fn read(&self, address: u32, block: f64, blocks: u32) -> i32 {
+        answer(self.locate(address, block, blocks).and_then(|(at, offset, bytes)| match &self.store {
+            Store::Memory { base, .. } => {
+                // SAFETY: `locate` has checked both ranges, and a mapping of ours never overlaps the core's memory.
+                unsafe { ptr::copy_nonoverlapping(base.add(offset as usize), at, bytes) };
+                Ok(())
+            }
+            Store::Sparse(file) => read_file(file, at, offset, bytes),
+            Store::Closed => Err(libc::EBADF),
+        }))
+    }
+
+    /// Copies `blocks` blocks from the bound memory at `address` to `block` and on.
+    #[napi(catch_unwind)]
+    pub fn write(&self, address: u32, block: f64, blocks: u32) -> i32 {
+        answer(self.locate(address, block, blocks).and_then(|(at, offset, bytes)| match &self.store {
+            Store::Memory { base, .. } => {
+                // SAFETY: as in `read`.
+                unsafe { ptr::copy_nonoverlapping(at, base.add(offset as usize), bytes) };
+                Ok(())
+            }
+            Store::Sparse(file) => write_file(file, at, offset, bytes),
+            Store::Closed => Err(libc::EBADF),
+        }))
+    }
+
+    /// Writes the one block at `address` of the bound memory to each of `blocks` blocks (WRITE SAME).
+    #[napi(catch_unwind)]
+    pub fn fill(&self, address: u32, block: f64, blocks: u32) -> i32 {
+        for index in 0..blocks {
+            let status = self.write(address, block + f64::from(index), 1);
+            if status != 0 {
+                return status;
+            }
+        }
+        answer(self.extent(block, blocks).map(|_| ()))
+    }
+
+    /// Makes `blocks` blocks from `block` on read as zeroes; gives their space back as far as whole pages go.
+    #[napi(catch_unwind)]
+    pub fn discard(&self, block: f64, blocks: u32) -> i32 {
+        answer(self.extent(block, blocks).and_then(|(offset, bytes)| match &self.store {
+            Store::Memory { base, .. } => discard_memory(*base, offset as usize, bytes),
+            Store::Sparse(file) => discard_file(file, offset, bytes),
+            Store::Closed => Err(libc::EBADF),
+        }))
+    }
+
+    /// Brings what was written to stable storage (a file's, by fdatasync).
+    #[napi(catch_unwind)]
+    pub fn flush(&self) -> i32 {
+        match &self.store {
+            Store::Memory { .. } => 0,
+            Store::Sparse(file) => {
+                file.sync_data().map_or_else(|reason| -reason.raw_os_error().unwrap_or(libc::EIO), |()| 0)
+            }
+            Store::Closed => -libc::EBADF,
+        }
+    }
+
+    /// Frees everything. Closing twice does no harm.
+    #[napi(catch_unwind)]
+    pub fn close(&mut self) {
+        if let Store::Memory { base, bytes } = std::mem::replace(&mut self.store, Store::Closed) {
+            // SAFETY: it is our mapping, and nothing refers to it any more.
+            unsafe { libc::munmap(base.cast(), bytes) };
+        }
+        self.memory = None;
+    }
+
+    /// Offset and bytes of the blocks, when they lie within the medium.
+    fn extent(&self, block: f64, blocks: u32) -> std::result::Result<(u64, usize), i32> {
+        // A float-to-integer cast saturates; what is no whole number in range differs from its cast.
+        let first = block as u64;
+        let inside =
+            first as f64 == block && first.checked_add(u64::from(blocks)).is_some_and(|end| end <= self.blocks);
+        if !inside {
+            return Err(libc::ERANGE);
+        }
+        Ok((first * BLOCK_BYTES, blocks as usize * BLOCK_BYTES as usize))
+    }
+
+    fn locate(&self, address: u32, block: f64, blocks: u32) -> std::result::Result<(*mut u8, u64, usize), i32> {
+        let memory = self.memory.as_ref().ok_or(libc::EBADF)?;
+        let (offset, bytes) = self.extent(block, blocks)?;
+        let at = u32::try_from(bytes).ok().and_then(|bytes| memory.range(address, bytes)).ok_or(libc::EFAULT)?;
+        Ok((at, offset, bytes))
+    }
+}
+
+impl Drop for Media {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn answer(outcome: Outcome) -> i32 {
+    outcome.map_or_else(|errno| -errno, |()| 0)
+}
+
+fn block_count(blocks: f64) -> Result<u64> {
+    if (1.0..=BLOCKS_MAX).contains(&blocks) && blocks.fract() == 0.0 {
+        return Ok(blocks as u64);
+    }
+    Err(error(Code::Argument, format!("blocks: {blocks} is no whole number from 1 to {BLOCKS_MAX}")))
+}
+
+fn map_memory(blocks: u64) -> Result<Store> {
+    let bytes = usize::try_from(blocks * BLOCK_BYTES).unwrap_or(usize::MAX);
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    // SAFETY: a new anonymous mapping at an address of the kernel's choice touches nothing of ours.
+    let base = unsafe { libc::mmap(ptr::null_mut(), bytes, protection, flags, -1, 0) };
+    if base == libc::MAP_FAILED {
+        return Err(system(format!("blocks: {bytes} bytes of address space"), errno()));
+    }
+    Ok(Store::Memory { base: base.cast(), bytes })
+}
+
+fn open_sparse(path: &str, blocks: u64) -> Result<Store> {
+    let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+    let sized = opened.and_then(|file| file.set_len(blocks * BLOCK_BYTES).map(|()| file));
+    let file =
+        sized.map_err(|reason| system(format!("file \"{path}\""), reason.raw_os_error().unwrap_or(libc::EIO)))?;
+    Ok(Store::Sparse(file))
+}
+
+/// Repeats `transfer(done)` until `bytes` are done or it answers 0; answers how many were done.
+fn repeat(bytes: usize, mut transfer: impl FnMut(usize) -> isize) -> std::result::Result<usize, i32> {
+    let mut done = 0;
+    while done < bytes {
+        match usize::try_from(transfer(done)) {
+            Ok(0) => break,
+            Ok(count) => done += count,
+            Err(_) if errno() == libc::EINTR => {}
+            Err(_) => return Err(errno()),
+        }
+    }
+    Ok(done)
+}
+
+fn read_file(file: &File, at: *mut u8, offset: u64, bytes: usize) -> Outcome {
+    let fd = file.as_raw_fd();
+    // SAFETY: `at` has room for `bytes` bytes and done < bytes.
+    let transfer = |done: usize| unsafe {
+        libc::pread(fd, at.add(done).cast(), bytes - done, (offset + done as u64).cast_signed())
+    };
+    let done = repeat(bytes, transfer)?;
+    // Somebody made the file shorter: what is not there reads as a hole does.
+    // SAFETY: done <= bytes.
+    unsafe { ptr::write_bytes(at.add(done), 0, bytes - done) };
+    Ok(())
+}
+
+fn write_file(file: &File, at: *mut u8, offset: u64, bytes: usize) -> Outcome {
+    let fd = file.as_raw_fd();
+    // SAFETY: `bytes` bytes at `at` can be read and done < bytes.
+    let transfer = |done: usize| unsafe {
+        libc::pwrite(fd, at.add(done).cast(), bytes - done, (offset + done as u64).cast_signed())
+    };
+    if repeat(bytes, transfer)? == bytes { Ok(()) } else { Err(libc::EIO) }
+}
+
+fn discard_memory(base: *mut u8, offset: usize, bytes: usize) -> Outcome {
+    let end = offset + bytes;
+    let (first, last) = (offset.next_multiple_of(PAGE_BYTES).min(end), end / PAGE_BYTES * PAGE_BYTES);
+    if first >= last {
+        // SAFETY: the extent was checked against the mapping.
+        unsafe { ptr::write_bytes(base.add(offset), 0, bytes) };
+        return Ok(());
+    }
+    // SAFETY: offset <= first <= last <= end, all within the mapping; whole pages of an anonymous mapping read as
+    // zeroes after MADV_DONTNEED.
+    let status = unsafe {
+        ptr::write_bytes(base.add(offset), 0, first - offset);
+        ptr::write_bytes(base.add(last), 0, end - last);
+        libc::madvise(base.add(first).cast(), last - first, libc::MADV_DONTNEED)
+    };
+    if status == 0 { Ok(()) } else { Err(errno()) }
+}
+
+fn discard_file(file: &File, offset: u64, bytes: usize) -> Outcome {
+    if bytes == 0 {
+        return Ok(());
+    }
+    let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+    // SAFETY: no pointers are passed.
+    let status = unsafe { libc::fallocate(file.as_raw_fd(), mode, offset.cast_signed(), bytes as i64) };
+    if status == 0 {
+        return Ok(());
+    }
+    if errno() != libc::EOPNOTSUPP {
+        return Err(errno());
+    }
+    // A file system that makes no holes: write the zeroes.
+    let zeroes = [0u8; 65536];
+    let fd = file.as_raw_fd();
+    // SAFETY: at most zeroes.len() bytes are read from `zeroes`.
+    let transfer = |done: usize| unsafe {
+        libc::pwrite(fd, zeroes.as_ptr().cast(), zeroes.len().min(bytes - done), (offset + done as u64).cast_signed())
+    };
+    if repeat(bytes, transfer)? == bytes { Ok(()) } else { Err(libc::EIO) }
+}

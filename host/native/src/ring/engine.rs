@@ -1,0 +1,418 @@
+//! One turn of the ring: takes what the core has asked for, waits, and hands back what came of it.
+
+use std::collections::VecDeque;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+use crate::abi;
+use crate::clock::now_ns;
+use crate::error::{Code, Result, errno, error, system};
+use crate::memory::CoreMemory;
+use crate::ring::epoll::{self, Epoll};
+use crate::ring::event::{Event, Wait};
+use crate::ring::op::{Kind, OpList, Ops, Stage, Step};
+use crate::ring::queues::{Completion, Completions, Submission, Submissions};
+use crate::ring::sockets::{self, Sockets};
+use crate::ring::uring::Uring;
+
+/// How many turns in a row may leave new RECVs with the kernel's queue unsubmitted because the core has completions
+/// to look at anyway: the turn that follows submits them together with what those completions lead to.
+const POSTPONED_TURNS_MAX: u32 = 2;
+/// How long closing waits for the kernel to let go of what is under way.
+const CLOSE_NS_MAX: u64 = 2_000_000_000;
+
+// One per ring, so the size of its variants does not matter.
+#[allow(clippy::large_enum_variant)]
+pub enum Backend {
+    Uring(Uring),
+    Epoll(Epoll),
+}
+
+pub struct Engine {
+    pub memory: CoreMemory,
+    control: u32,
+    ops: Ops,
+    sockets: Sockets,
+    backend: Backend,
+    wake: OwnedFd,
+    events: Vec<Event>,
+    /// Results the completion queue had no room for yet, oldest first.
+    finished: VecDeque<Completion>,
+    /// Set when this turn took something other than RECVs.
+    urgent: bool,
+    postponed: u32,
+    woken: bool,
+    now_ns: u64,
+}
+
+/// A blocking eventfd: io_uring then waits for it by itself, and epoll reads it only when it has something.
+fn open_wake() -> Result<OwnedFd> {
+    // SAFETY: no pointers are passed.
+    let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) };
+    if fd < 0 {
+        return Err(system("eventfd", errno()));
+    }
+    // SAFETY: `fd` was just opened and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+impl Engine {
+    pub fn open(memory: CoreMemory, control: u32, backend: &str) -> Result<Self> {
+        if memory.range(control, abi::CONTROL_BYTES).is_none() {
+            return Err(error(Code::Layout, format!("controlBlock: {control} lies outside the core's memory")));
+        }
+        let wake = open_wake()?;
+        let fd = wake.as_raw_fd();
+        let backend = match backend {
+            "io_uring" => Backend::Uring(Uring::open(fd)?),
+            "epoll" => Backend::Epoll(Epoll::open(fd)?),
+            "auto" => match Uring::open(fd) {
+                Ok(uring) => Backend::Uring(uring),
+                Err(_) => Backend::Epoll(Epoll::open(fd)?),
+            },
+            other => {
+                let message = format!("backend: \"{other}\" is unknown; use \"auto\", \"io_uring\" or \"epoll\"");
+                return Err(error(Code::Argument, message));
+            }
+        };
+        Ok(Engine {
+            memory,
+            control,
+            ops: Ops::new(),
+            sockets: Sockets::new(),
+            backend,
+            wake,
+            events: Vec::with_capacity(1024),
+            finished: VecDeque::with_capacity(1024),
+            urgent: false,
+            postponed: 0,
+            woken: false,
+            now_ns: now_ns(),
+        })
+    }
+
+    pub fn backend_name(&self) -> &'static str {
+        match self.backend {
+            Backend::Uring(_) => "io_uring",
+            Backend::Epoll(_) => "epoll",
+        }
+    }
+
+    pub fn wake_descriptor(&self) -> i32 {
+        self.wake.as_raw_fd()
+    }
+
+    /// Takes a connected stream socket over.
+    pub fn add_socket(&mut self, fd: i32) -> Result<u32> {
+        let descriptor = sockets::adopt(fd)?;
+        let index = self.sockets.add(descriptor)?;
+        if let Backend::Epoll(epoll) = &self.backend
+            && let Err(reason) = epoll.add(index, fd)
+        {
+            self.sockets.remove(index);
+            return Err(reason);
+        }
+        Ok(self.sockets.handle(index))
+    }
+
+    /// One turn. Answers whether it was woken.
+    pub fn enter(&mut self, wait_us_max: i32) -> Result<bool> {
+        self.now_ns = now_ns();
+        self.woken = false;
+        self.urgent = false;
+        self.take_submissions()?;
+        let limit = self.limit(wait_us_max);
+        let mut waiting = Completions::open(&self.memory, self.control)?.is_empty();
+        if !waiting && !self.urgent && self.postponed < POSTPONED_TURNS_MAX {
+            self.postponed += 1;
+            return self.leave();
+        }
+        self.postponed = 0;
+        loop {
+            waiting = waiting && self.finished.is_empty();
+            self.turn(if waiting { limit } else { Wait::No })?;
+            let due = match limit {
+                Wait::No => true,
+                Wait::Until(limit_ns) => self.now_ns >= limit_ns,
+                Wait::Forever => false,
+            };
+            if due || !waiting || !self.finished.is_empty() || self.woken {
+                return self.leave();
+            }
+        }
+    }
+
+    /// Stores results and the time in the core's memory.
+    fn leave(&mut self) -> Result<bool> {
+        let mut queue = Completions::open(&self.memory, self.control)?;
+        while let Some(&completion) = self.finished.front() {
+            if !queue.put(&self.memory, completion) {
+                break;
+            }
+            self.finished.pop_front();
+        }
+        queue.close(&self.memory);
+        self.memory.store_u64(self.control + abi::CONTROL_NOW_NS, self.now_ns);
+        Ok(self.woken)
+    }
+
+    /// Until when this turn may wait: the core's deadline, or what the caller allows.
+    fn limit(&self, wait_us_max: i32) -> Wait {
+        let deadline_ns = self.memory.load_u64(self.control + abi::CONTROL_DEADLINE_NS).unwrap_or(0);
+        let limit_ns = match u64::try_from(wait_us_max) {
+            Ok(us) => deadline_ns.min(self.now_ns + us * 1000),
+            Err(_) => deadline_ns,
+        };
+        match limit_ns {
+            u64::MAX => Wait::Forever,
+            limit_ns if limit_ns <= self.now_ns => Wait::No,
+            limit_ns => Wait::Until(limit_ns),
+        }
+    }
+
+    fn turn(&mut self, wait: Wait) -> Result<()> {
+        let mut events = std::mem::take(&mut self.events);
+        events.clear();
+        let result = match &mut self.backend {
+            Backend::Uring(uring) => {
+                let wait = if uring.must_report(&mut self.ops) { Wait::No } else { wait };
+                uring.turn(&mut self.ops, wait, &mut events)
+            }
+            Backend::Epoll(epoll) => epoll.turn(wait, &mut events),
+        };
+        self.now_ns = now_ns();
+        for &event in &events {
+            self.handle(event);
+        }
+        self.events = events;
+        result
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Wake => self.woken = true,
+            Event::Op { index, result } => self.step(index, result),
+            Event::Readable { .. } => {}
+            Event::Socket { index, readable, writable } => {
+                let socket = self.sockets.get(index);
+                socket.readable |= readable;
+                socket.writable |= writable;
+                if readable {
+                    self.pump(index, Kind::Recv);
+                }
+                if writable {
+                    self.pump(index, Kind::Send);
+                }
+            }
+        }
+    }
+
+    /// Hands a result to the core (when it has room for it).
+    fn complete(&mut self, tag: u32, result: i32) {
+        self.finished.push_back(Completion { tag, result, time_ns: self.now_ns });
+    }
+
+    // ---- Submissions -------------------------------------------------------------------------------------------
+
+    fn take_submissions(&mut self) -> Result<()> {
+        let mut queue = Submissions::open(&self.memory, self.control)?;
+        while let Some(submission) = queue.take(&self.memory) {
+            if let Err(errno) = self.accept(submission) {
+                self.complete(submission.tag, -errno);
+            }
+        }
+        queue.close(&self.memory);
+        Ok(())
+    }
+
+    /// Begins one submission, or answers the errno with which it is refused (nothing was touched then).
+    fn accept(&mut self, submission: Submission) -> std::result::Result<(), i32> {
+        match submission.op {
+            abi::OP_RECV => self.accept_recv(submission),
+            abi::OP_SEND => self.accept_send(submission),
+            abi::OP_CLOSE => self.accept_close(submission),
+            _ => Err(libc::EINVAL),
+        }
+    }
+
+    fn accept_recv(&mut self, submission: Submission) -> std::result::Result<(), i32> {
+        let socket = self.sockets.find(submission.handle).ok_or(libc::EBADF)?;
+        if submission.length == 0 || i32::try_from(submission.length).is_err() {
+            return Err(libc::EINVAL);
+        }
+        let buffer = self.memory.range(submission.address, submission.length).ok_or(libc::EFAULT)?;
+        let index = self.ops.take(Kind::Recv, submission.tag, socket);
+        let op = self.ops.get(index);
+        op.wait_all = submission.flags & abi::SUBMISSION_FLAG_WAIT_ALL != 0;
+        op.buffer = buffer;
+        op.length = submission.length;
+        self.enqueue(socket, Kind::Recv, index);
+        Ok(())
+    }
+
+    fn accept_send(&mut self, submission: Submission) -> std::result::Result<(), i32> {
+        self.urgent = true;
+        let socket = self.sockets.find(submission.handle).ok_or(libc::EBADF)?;
+        if submission.length == 0 || submission.length > abi::GATHER_ENTRIES_MAX {
+            return Err(libc::EINVAL);
+        }
+        let index = self.ops.take(Kind::Send, submission.tag, socket);
+        match gather(&self.memory, submission, &mut self.ops.get(index).gather) {
+            Ok(bytes) => {
+                let op = self.ops.get(index);
+                op.length = bytes;
+                op.lazy = submission.flags & abi::SUBMISSION_FLAG_LAZY != 0;
+                self.enqueue(socket, Kind::Send, index);
+                Ok(())
+            }
+            Err(errno) => {
+                self.ops.give_back(index);
+                Err(errno)
+            }
+        }
+    }
+
+    fn accept_close(&mut self, submission: Submission) -> std::result::Result<(), i32> {
+        self.urgent = true;
+        let index = self.sockets.find(submission.handle).ok_or(libc::EBADF)?;
+        if let Backend::Uring(uring) = &mut self.backend {
+            // A SEND that was asked for before the CLOSE has its chance first.
+            uring.submit();
+        }
+        let socket = self.sockets.get(index);
+        socket.closing = Some(submission.tag);
+        socket.readable = true;
+        socket.writable = true;
+        // SAFETY: no pointers are passed. It fails only when the peer is gone already, which is as good.
+        unsafe { libc::shutdown(socket.fd(), libc::SHUT_RDWR) };
+        if matches!(self.backend, Backend::Epoll(_)) {
+            self.pump(index, Kind::Recv);
+            self.pump(index, Kind::Send);
+        }
+        self.finish_close(index);
+        Ok(())
+    }
+
+    /// Closes a socket that is being closed, once its last op has completed.
+    fn finish_close(&mut self, index: u32) {
+        let socket = self.sockets.get(index);
+        let idle = socket.recvs.is_empty() && socket.sends.is_empty();
+        if idle && let Some(tag) = socket.closing.take() {
+            if let Backend::Epoll(epoll) = &self.backend {
+                epoll.remove(socket.fd());
+            }
+            self.sockets.remove(index);
+            self.complete(tag, 0);
+        }
+    }
+
+    // ---- Sockets: one RECV and one SEND at a time, the others wait in order ------------------------------------------
+
+    fn list(&mut self, socket: u32, kind: Kind) -> &mut OpList {
+        let socket = self.sockets.get(socket);
+        if kind == Kind::Recv { &mut socket.recvs } else { &mut socket.sends }
+    }
+
+    fn enqueue(&mut self, socket: u32, kind: Kind, index: u32) {
+        let mut list = *self.list(socket, kind);
+        let first = list.is_empty();
+        list.push(&mut self.ops, index);
+        *self.list(socket, kind) = list;
+        if first {
+            self.pump(socket, kind);
+        }
+    }
+
+    /// Starts the first op of a list, unless it is under way. With epoll: carries out as many as go without waiting.
+    fn pump(&mut self, socket: u32, kind: Kind) {
+        loop {
+            let index = self.list(socket, kind).head;
+            if index == crate::ring::op::NONE {
+                return;
+            }
+            match &mut self.backend {
+                Backend::Uring(uring) => {
+                    if self.ops.get(index).stage == Stage::Queued {
+                        uring.start(&mut self.ops, index, self.sockets.get(socket).fd());
+                    }
+                    return;
+                }
+                Backend::Epoll(_) => {
+                    let at = self.sockets.get(socket);
+                    let ready = if kind == Kind::Recv { at.readable } else { at.writable };
+                    if !ready {
+                        return;
+                    }
+                    let result = epoll::attempt(self.ops.get(index), at);
+                    if let Step::Done(result) = self.ops.get(index).advance(result) {
+                        self.finish(socket, kind, result);
+                    }
+                }
+            }
+        }
+    }
+
+    /// io_uring: a step of an op has ended.
+    fn step(&mut self, index: u32, result: i32) {
+        let op = self.ops.get(index);
+        let (socket, kind) = (op.target, op.kind);
+        match op.advance(result) {
+            Step::Done(result) => {
+                self.finish(socket, kind, result);
+                self.pump(socket, kind);
+            }
+            Step::Again => {
+                if let Backend::Uring(uring) = &mut self.backend {
+                    uring.start(&mut self.ops, index, self.sockets.get(socket).fd());
+                }
+            }
+        }
+    }
+
+    /// The first op of the list is done.
+    fn finish(&mut self, socket: u32, kind: Kind, result: i32) {
+        let mut list = *self.list(socket, kind);
+        let popped = list.pop(&mut self.ops);
+        *self.list(socket, kind) = list;
+        if let Some(index) = popped {
+            let tag = self.ops.get(index).tag;
+            self.ops.give_back(index);
+            self.complete(tag, result);
+        }
+        if self.sockets.get(socket).closing.is_some() {
+            self.finish_close(socket);
+        }
+    }
+
+    /// Ends everything. Answers false when the kernel has not let go in time: then nothing may be freed.
+    pub fn close(&mut self) -> bool {
+        for index in 0..self.sockets.len() {
+            let fd = self.sockets.get(index).fd();
+            if fd >= 0 {
+                // SAFETY: no pointers are passed.
+                unsafe { libc::shutdown(fd, libc::SHUT_RDWR) };
+            }
+        }
+        match &mut self.backend {
+            Backend::Uring(uring) => uring.drain(&mut self.ops, &mut self.events, now_ns() + CLOSE_NS_MAX),
+            Backend::Epoll(_) => true,
+        }
+    }
+}
+
+/// Copies a SEND's gather table; answers the bytes it sends, or the errno with which it is refused.
+fn gather(memory: &CoreMemory, submission: Submission, into: &mut Vec<libc::iovec>) -> std::result::Result<u32, i32> {
+    let table_bytes = submission.length * abi::GATHER_BYTES;
+    memory.range(submission.address, table_bytes).ok_or(libc::EFAULT)?;
+    let mut total: u32 = 0;
+    for entry in 0..submission.length {
+        let at = submission.address + entry * abi::GATHER_BYTES;
+        let address = memory.load_u32(at + abi::GATHER_ADDRESS).ok_or(libc::EFAULT)?;
+        let bytes = memory.load_u32(at + abi::GATHER_LENGTH).ok_or(libc::EFAULT)?;
+        let base = memory.range(address, bytes).ok_or(libc::EFAULT)?;
+        total = total.checked_add(bytes).filter(|&sum| i32::try_from(sum).is_ok()).ok_or(libc::EINVAL)?;
+        if bytes > 0 {
+            into.push(libc::iovec { iov_base: base.cast(), iov_len: bytes as usize });
+        }
+    }
+    if total == 0 { Err(libc::EINVAL) } else { Ok(total) }
+}

@@ -1,0 +1,23 @@
+//! What a backend reports, and how long it may wait.
+
+/// One thing that happened.
+#[derive(Clone, Copy, Debug)]
+pub enum Event {
+    /// A step of an op ended with this result (bytes, or a negated errno).
+    Op { index: u32, result: i32 },
+    /// Somebody wrote to the wake descriptor.
+    Wake,
+    /// A descriptor of a port can be read; `token` is what the port gave it.
+    Readable { token: u32 },
+    /// epoll only: a socket may be ready.
+    Socket { index: u32, readable: bool, writable: bool },
+}
+
+/// How long a turn may wait for the first event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    No,
+    /// Until CLOCK_MONOTONIC shows this many nanoseconds.
+    Until(u64),
+    Forever,
+}

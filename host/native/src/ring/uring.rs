@@ -1,0 +1,251 @@
+//! The io_uring backend: one `io_uring_enter` submits what a turn has asked for and waits for what comes next.
+
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+
+use io_uring::types::{Fd, SubmitArgs, Timespec};
+use io_uring::{Builder, IoUring, opcode, squeue};
+
+use crate::clock::now_ns;
+use crate::error::{Code, Error, Result, error, system};
+use crate::ring::event::{Event, Wait};
+use crate::ring::op::{Kind, Ops, Stage};
+
+const SUBMISSION_ENTRIES: u32 = 512;
+const COMPLETION_ENTRIES: u32 = 8192;
+
+// What a completion belongs to: the high half of its user data; the low half is the index.
+const FOR_OP: u64 = 0;
+const FOR_WAKE: u64 = 1 << 32;
+const FOR_POLL: u64 = 2 << 32;
+const FOR_CANCEL: u64 = 3 << 32;
+
+const ENTER_GETEVENTS: u32 = 1;
+const ENTER_EXT_ARG: u32 = 8;
+
+pub struct Uring {
+    ring: IoUring,
+    wake: RawFd,
+    /// What the pending read of the eventfd fills. Boxed: the kernel holds its address.
+    wake_value: Box<u64>,
+    wake_armed: bool,
+    /// SENDs handed over as `Stage::Quick` since the last turn: done unless a completion says otherwise.
+    quick: Vec<u32>,
+    /// Completions the kernel owes us.
+    owed: u32,
+}
+
+/// The ways to set a ring up, best first. Older kernels answer EINVAL to flags they do not know.
+fn builders() -> [Builder; 3] {
+    // Task work runs only when we wait (6.1), only one thread submits (6.0): no interruption, no lock.
+    let mut deferred = IoUring::builder();
+    deferred.setup_single_issuer().setup_defer_taskrun().setup_submit_all().setup_taskrun_flag();
+    let mut cooperative = IoUring::builder();
+    cooperative.setup_coop_taskrun().setup_submit_all().setup_taskrun_flag();
+    [deferred, cooperative, IoUring::builder()]
+}
+
+fn unavailable(reason: &str) -> Error {
+    error(Code::UringUnavailable, format!("io_uring is not available: {reason}; use backend \"epoll\" or \"auto\""))
+}
+
+fn why(failure: &io::Error) -> Error {
+    match failure.raw_os_error() {
+        Some(libc::ENOSYS) => unavailable("this kernel has none, or a seccomp filter hides it (ENOSYS)"),
+        Some(libc::EPERM | libc::EACCES) => unavailable(
+            "this process may not use it (EPERM): see the sysctl kernel.io_uring_disabled, and the seccomp filter of the container or service",
+        ),
+        Some(libc::ENOMEM) => {
+            unavailable("no memory for its rings (ENOMEM): see the limit of locked memory, ulimit -l")
+        }
+        _ => unavailable(&failure.to_string()),
+    }
+}
+
+impl Uring {
+    pub fn open(wake: RawFd) -> Result<Self> {
+        let mut failure = io::Error::from_raw_os_error(libc::EINVAL);
+        for mut builder in builders() {
+            builder.setup_cqsize(COMPLETION_ENTRIES).dontfork();
+            match builder.build(SUBMISSION_ENTRIES) {
+                Ok(ring) => return Self::from_ring(ring, wake),
+                Err(reason) if reason.raw_os_error() == Some(libc::EINVAL) => failure = reason,
+                Err(reason) => return Err(why(&reason)),
+            }
+        }
+        Err(why(&failure))
+    }
+
+    fn from_ring(ring: IoUring, wake: RawFd) -> Result<Self> {
+        let parameters = ring.params();
+        let fit = parameters.is_feature_nodrop()
+            && parameters.is_feature_submit_stable()
+            && parameters.is_feature_ext_arg()
+            && parameters.is_feature_skip_cqe_on_success();
+        if !fit {
+            return Err(unavailable("this kernel's is too old (5.19 or later is needed)"));
+        }
+        Ok(Uring { ring, wake, wake_value: Box::new(0), wake_armed: false, quick: Vec::with_capacity(1024), owed: 0 })
+    }
+
+    /// Puts one entry into the submission queue; makes room by submitting when it is full.
+    fn push(&mut self, entry: &squeue::Entry, owed: u32) {
+        // SAFETY: every entry points to memory that outlives its request: ops are boxed and not given back before
+        // their completion, the core's memory is referenced, and `close` waits for what is under way.
+        while unsafe { self.ring.submission().push(entry) }.is_err() {
+            self.submit();
+        }
+        self.owed += owed;
+    }
+
+    /// Hands everything queued to the kernel, without waiting.
+    pub fn submit(&mut self) {
+        while !self.ring.submission().is_empty() {
+            // A failure here is EINTR, EAGAIN or EBUSY: all pass by themselves.
+            let _ = self.enter(0, 0, None);
+        }
+    }
+
+    /// Starts (or goes on with) a RECV or SEND.
+    pub fn start(&mut self, ops: &mut Ops, index: u32, fd: RawFd) {
+        let op = ops.get(index);
+        let token = FOR_OP | u64::from(index);
+        if op.kind == Kind::Recv {
+            op.stage = Stage::Started;
+            let flags = if op.wait_all { libc::MSG_WAITALL } else { 0 };
+            let (buffer, bytes) = op.rest();
+            self.push(&opcode::Recv::new(Fd(fd), buffer, bytes).flags(flags).build().user_data(token), 1);
+            return;
+        }
+        let flags = (libc::MSG_NOSIGNAL | libc::MSG_WAITALL).cast_unsigned();
+        if op.stage == Stage::Queued {
+            // First try: almost every SEND fits into the socket's buffer. The kernel tries it once while it takes the
+            // entry; with MSG_DONTWAIT it never waits, so when `io_uring_enter` has returned and no completion
+            // says otherwise, all bytes are out. That saves a completion, and with it a turn.
+            op.stage = Stage::Quick;
+            let entry = opcode::SendMsg::new(Fd(fd), op.message()).flags(flags | libc::MSG_DONTWAIT.cast_unsigned());
+            self.push(&entry.build().flags(squeue::Flags::SKIP_SUCCESS).user_data(token), 0);
+            self.quick.push(index);
+        } else {
+            op.stage = Stage::Started;
+            self.push(&opcode::SendMsg::new(Fd(fd), op.message()).flags(flags).build().user_data(token), 1);
+        }
+    }
+
+    /// Asks for word when `fd` can be read (once).
+    pub fn poll(&mut self, fd: RawFd, token: u32) {
+        let entry = opcode::PollAdd::new(Fd(fd), libc::POLLIN as u32).build();
+        self.push(&entry.user_data(FOR_POLL | u64::from(token)), 1);
+    }
+
+    /// True when a SEND of this turn has to be reported before anything is waited for.
+    pub fn must_report(&mut self, ops: &mut Ops) -> bool {
+        self.quick.iter().any(|&index| !ops.get(index).lazy)
+    }
+
+    /// Submits, waits as told, and stores what happened in `events`.
+    pub fn turn(&mut self, ops: &mut Ops, wait: Wait, events: &mut Vec<Event>) -> Result<()> {
+        if !self.wake_armed {
+            self.wake_armed = true;
+            let value: *mut u64 = &raw mut *self.wake_value;
+            let entry = opcode::Read::new(Fd(self.wake), value.cast(), 8).build();
+            self.push(&entry.user_data(FOR_WAKE), 1);
+        }
+        let entered = match wait {
+            Wait::No => self.enter_without_waiting(),
+            Wait::Forever => self.enter(1, ENTER_GETEVENTS, None),
+            Wait::Until(limit_ns) => {
+                let rest_ns = limit_ns.saturating_sub(now_ns());
+                let rest = Timespec::new().sec(rest_ns / 1_000_000_000).nsec((rest_ns % 1_000_000_000) as u32);
+                self.enter(1, ENTER_GETEVENTS, Some(&rest))
+            }
+        };
+        match entered {
+            Ok(()) | Err(libc::ETIME | libc::EINTR | libc::EAGAIN | libc::EBUSY) => {}
+            Err(errno) => return Err(system("io_uring_enter", errno)),
+        }
+        self.submit();
+        self.reap(ops, events);
+        Ok(())
+    }
+
+    fn enter_without_waiting(&mut self) -> std::result::Result<(), i32> {
+        let queue = self.ring.submission();
+        let (pending, work) = (!queue.is_empty(), queue.taskrun() || queue.cq_overflow());
+        drop(queue);
+        if pending || work { self.enter(0, if work { ENTER_GETEVENTS } else { 0 }, None) } else { Ok(()) }
+    }
+
+    /// One system call: submits everything queued and waits for `wanted` completions, at most as long as `rest`.
+    fn enter(&mut self, wanted: u32, flags: u32, rest: Option<&Timespec>) -> std::result::Result<(), i32> {
+        let pending = self.ring.submission().len() as u32;
+        let submitter = self.ring.submitter();
+        let result = match rest {
+            Some(rest) => {
+                let arguments = SubmitArgs::new().timespec(rest);
+                // SAFETY: the flags match the argument's type, which lives over the call.
+                unsafe { submitter.enter(pending, wanted, flags | ENTER_EXT_ARG, Some(&arguments)) }
+            }
+            // SAFETY: no argument is passed.
+            None => unsafe { submitter.enter::<libc::sigset_t>(pending, wanted, flags, None) },
+        };
+        result.map(|_| ()).map_err(|reason| reason.raw_os_error().unwrap_or(libc::EIO))
+    }
+
+    /// Moves the completions there are into `events`.
+    fn reap(&mut self, ops: &mut Ops, events: &mut Vec<Event>) {
+        let mut queue = self.ring.completion();
+        queue.sync();
+        for entry in queue {
+            let token = entry.user_data();
+            let index = token as u32;
+            let quick = token & !0xffff_ffff == FOR_OP && ops.get(index).stage == Stage::Quick;
+            // A quick SEND completes only when it failed; no completion was expected for it.
+            if quick {
+                ops.get(index).stage = Stage::Started;
+            } else {
+                self.owed -= 1;
+            }
+            match token & !0xffff_ffff {
+                FOR_OP => events.push(Event::Op { index, result: entry.result() }),
+                FOR_WAKE => {
+                    self.wake_armed = false;
+                    if entry.result() == 8 {
+                        events.push(Event::Wake);
+                    }
+                }
+                FOR_POLL => events.push(Event::Readable { token: index }),
+                _ => {}
+            }
+        }
+        // Every entry handed over before was taken, so what is still `Quick` is sent to the last byte.
+        for index in self.quick.drain(..) {
+            let op = ops.get(index);
+            if op.stage == Stage::Quick {
+                op.stage = Stage::Started;
+                events.push(Event::Op { index, result: (op.length - op.done).cast_signed() });
+            }
+        }
+    }
+
+    /// Cancels everything under way and waits until the kernel has let go of it, or `limit_ns` is reached.
+    /// Answers whether it has: if not, nothing the kernel may still write to can be freed.
+    pub fn drain(&mut self, ops: &mut Ops, events: &mut Vec<Event>, limit_ns: u64) -> bool {
+        self.submit();
+        let cancel = opcode::AsyncCancel2::new(io_uring::types::CancelBuilder::any()).build();
+        self.push(&cancel.user_data(FOR_CANCEL), 1);
+        while self.owed > 0 && now_ns() < limit_ns {
+            events.clear();
+            let rest = Timespec::new().nsec(50_000_000);
+            let _ = self.enter(1, ENTER_GETEVENTS, Some(&rest));
+            self.reap(ops, events);
+        }
+        self.owed == 0
+    }
+}
+
+impl AsRawFd for Uring {
+    fn as_raw_fd(&self) -> RawFd {
+        self.ring.as_raw_fd()
+    }
+}
