@@ -1,0 +1,246 @@
+// The emulated array: one SCSI target or several, with controllers, ports and logical units, beside the real `/dev/sg*`.
+//
+// It has no clock and no thread of its own: time is what stands in the core's control block, work happens in `turn`.
+
+import {
+  COMMAND_BUFFER,
+  COMMAND_BUFFER_BYTES,
+  COMMAND_CDB_BYTES,
+  COMMAND_DIRECTION,
+  COMMAND_HOST_STATUS,
+  COMMAND_RESIDUAL,
+  COMMAND_SENSE,
+  COMMAND_SENSE_BYTES,
+  COMMAND_STATUS,
+  DIRECTION_IN,
+  DIRECTION_NONE,
+  DIRECTION_OUT,
+} from "../reactor/abi.ts";
+import { Command } from "./command.ts";
+import { carryOut, Engine } from "./engine.ts";
+import { ArrayError } from "./errors.ts";
+import { FaultBook } from "./fault-book.ts";
+import { SeededRandom } from "./fault-state.ts";
+import type { FaultReport, FaultRequest } from "./faults.ts";
+import { SparseMedium, type Medium } from "./medium.ts";
+import { Plan } from "./plan.ts";
+import { ASC_POWER_ON, HOST_TIME_OUT } from "./scsi.ts";
+import { PortServer } from "./service.ts";
+import { fullTopology, pathPlans, type ArrayTopology, type FullTopology } from "./topology.ts";
+import { LogicalUnit, Port } from "./unit.ts";
+
+/** Direct commands: the slot lies at 0, the data behind it. */
+const DIRECT_BUFFER = 4096;
+const DIRECT_BYTES_MAX = 1_048_576;
+
+export interface EmulatedArrayOptions {
+  /** Makes what lies behind each unit; default: `SparseMedium`. */
+  readonly medium?: (topology: FullTopology, unit: number, bytes: number) => Medium;
+  /** Seed of everything random (exponential service times, probabilities). Default 1. */
+  readonly seed?: number;
+  /** Whether every nexus starts with a power-on unit attention (29/00), as on a real array. Default true. */
+  readonly powerOnAttention?: boolean;
+}
+
+/** A port as discovery sees it. */
+export interface ArrayPortInfo {
+  /** Port handle, for `pathAdd` and `command`. */
+  readonly port: number;
+  readonly array: string;
+  /** `host:channel:target:lun`. */
+  readonly path: string;
+  /** Number of its unit in its array. */
+  readonly unit: number;
+  readonly initiatorPort: number;
+  readonly controller: number;
+  readonly targetPort: number;
+}
+
+/** Outcome of a direct command. */
+export interface CommandResult {
+  readonly status: number;
+  readonly hostStatus: number;
+  readonly sense: Uint8Array;
+  /** Data that came in; empty for the other directions. */
+  readonly data: Uint8Array;
+  readonly residual: number;
+}
+
+export class EmulatedArray {
+  readonly ports: readonly Port[];
+  readonly units: readonly LogicalUnit[];
+  readonly random: SeededRandom;
+  engine: Engine | null = null;
+  readonly #faults: FaultBook;
+  readonly #direct = new Command(new Uint8Array(DIRECT_BUFFER + DIRECT_BYTES_MAX));
+  readonly #directPlan = new Plan();
+
+  /**
+   * @param topologies one array or several; their ports are numbered through
+   * Throws ARRAY_TOPOLOGY where one is wrong, or two have one name.
+   */
+  constructor(topologies: ArrayTopology | readonly ArrayTopology[], options: EmulatedArrayOptions = {}) {
+    this.random = new SeededRandom(options.seed ?? 1);
+    const ports: Port[] = [];
+    const units: LogicalUnit[] = [];
+    const names = new Set<string>();
+    const list: readonly ArrayTopology[] = "units" in topologies ? [topologies] : topologies;
+    list.forEach((given, arrayIndex) => {
+      const topology = fullTopology(given);
+      if (names.has(topology.name)) {
+        throw new ArrayError(
+          "ARRAY_TOPOLOGY",
+          `array name: "${topology.name}" is used twice; name each array differently`,
+        );
+      }
+      names.add(topology.name);
+      const servers = topology.services.map((service) => new PortServer(service, this.random));
+      for (let index = 0; index < topology.units; index++) {
+        const unit = makeUnit(topology, index, options);
+        units.push(unit);
+        for (const plan of pathPlans(topology)) {
+          const server = servers[plan.targetPort];
+          if (server === undefined) throw new ArrayError("ARRAY_TOPOLOGY", "array ports: a target port is missing");
+          ports.push(new Port({ handle: ports.length, arrayIndex, ...plan }, unit, server));
+        }
+      }
+    });
+    this.ports = ports;
+    this.units = units;
+    if (options.powerOnAttention !== false) for (const port of ports) port.attend(ASC_POWER_ON);
+    this.#faults = new FaultBook(this);
+  }
+
+  /** The ports, for discovery. */
+  describe(): ArrayPortInfo[] {
+    return this.ports.map((port) => ({
+      port: port.handle,
+      array: port.array.name,
+      path: port.pathNumber,
+      unit: port.home.index,
+      initiatorPort: port.initiatorPort,
+      controller: port.controller,
+      targetPort: port.targetPort,
+    }));
+  }
+
+  /** Connects the array with a core's memory, after the core's `init`. Commands of an earlier memory are forgotten. */
+  attach(memory: Uint8Array, controlBlock: number): void {
+    for (const port of this.ports) port.inFlight = 0;
+    this.engine = new Engine(memory, controlBlock, this.ports);
+  }
+
+  /** Takes the array queue's submissions and finishes what is due. Answers how many completions it posted. */
+  turn(): number {
+    const { engine } = this;
+    if (engine === null) return 0;
+    if (this.#faults.nextNs < Infinity) this.#faults.run(engine.readClock());
+    return engine.turn();
+  }
+
+  /** When `turn` has to be called again at the latest, ns in the clock of the control block; Infinity: no need. */
+  get deadlineNs(): number {
+    return Math.min(this.engine?.dueNs ?? Infinity, this.#faults.nextNs);
+  }
+
+  /** The same as a waiting time from the clock's last reading: whole microseconds, rounded up; -1 when nothing is due. */
+  waitMicroseconds(): number {
+    const { engine } = this;
+    if (engine === null) return -1;
+    if (engine.backlog) return 0;
+    const deadline = Math.min(engine.dueNs, this.#faults.nextNs);
+    if (deadline === Infinity) return -1;
+    return Math.max(0, Math.min(1_000_000_000, Math.ceil((deadline - engine.readClock()) / 1000)));
+  }
+
+  // ---- Faults ----
+
+  /** Makes a fault. Answers its id. Throws ARRAY_FAULT naming the parameter. */
+  addFault(request: FaultRequest): number {
+    return this.#faults.add(request, this.engine?.readClock() ?? 0);
+  }
+
+  /** Lifts a fault; false when there is none with this id. */
+  liftFault(id: number): boolean {
+    return this.#faults.lift(id);
+  }
+
+  liftAllFaults(): void {
+    this.#faults.liftAll();
+  }
+
+  faults(): FaultReport[] {
+    return this.#faults.list();
+  }
+
+  // ---- Direct commands ----
+
+  /**
+   * Carries one command out at once, past the rings: for discovery and tests. Faults act on it; one that would never be
+   * answered ends with DID_TIME_OUT, as if its timeout had passed.
+   * @param cdb 6, 10, 12 or 16 bytes
+   * @param data bytes to send, or for data that comes in the size of the buffer; null for no data. At most 1 MiB.
+   */
+  command(port: number, cdb: Uint8Array, data: Uint8Array | number | null = null): CommandResult {
+    const place = this.ports[port];
+    if (place === undefined)
+      throw new ArrayError("ARRAY_PORT", `port: there is no port ${port}; 0 to ${this.ports.length - 1}`);
+    const bytes = typeof data === "number" ? data : (data?.length ?? 0);
+    if (bytes > DIRECT_BYTES_MAX || cdb.length > 16) {
+      throw new ArrayError(
+        "ARRAY_PORT",
+        `data: ${bytes} bytes with a CDB of ${cdb.length}; at most ${DIRECT_BYTES_MAX} and 16`,
+      );
+    }
+    const command = this.#direct;
+    prepare(command, cdb, data, bytes);
+    command.open(0);
+    const answered = this.#meetFaults(command, place);
+    if (!answered) carryOut(command, place, this.ports);
+    return resultOf(command);
+  }
+
+  /** True when a fault has answered the command already. */
+  #meetFaults(command: Command, port: Port): boolean {
+    if (port.faults === null) return false;
+    const plan = this.#directPlan;
+    const now = this.engine?.readClock() ?? 0;
+    if (!plan.make(command, port, now)) return true;
+    if (plan.answerNs < Infinity) return false;
+    if (plan.effectNs < Infinity) carryOut(command, port, this.ports);
+    command.lose(HOST_TIME_OUT);
+    return true;
+  }
+}
+
+function makeUnit(topology: FullTopology, index: number, options: EmulatedArrayOptions): LogicalUnit {
+  const medium = options.medium?.(topology, index, topology.unitBytes) ?? new SparseMedium();
+  return new LogicalUnit(topology, index, medium);
+}
+
+function prepare(command: Command, cdb: Uint8Array, data: Uint8Array | number | null, bytes: number): void {
+  const { bytes: memory, words } = command;
+  memory.fill(0, 0, DIRECT_BUFFER);
+  memory.set(cdb, 0);
+  memory[COMMAND_CDB_BYTES] = cdb.length;
+  const direction = typeof data === "number" ? DIRECTION_IN : DIRECTION_OUT;
+  memory[COMMAND_DIRECTION] = data === null ? DIRECTION_NONE : direction;
+  words[COMMAND_BUFFER >>> 2] = DIRECT_BUFFER;
+  words[COMMAND_BUFFER_BYTES >>> 2] = bytes;
+  if (typeof data === "number") memory.fill(0, DIRECT_BUFFER, DIRECT_BUFFER + bytes);
+  else if (data !== null) memory.set(data, DIRECT_BUFFER);
+}
+
+function resultOf(command: Command): CommandResult {
+  const { bytes, words } = command;
+  const sense = bytes[COMMAND_SENSE_BYTES] ?? 0;
+  const residual = words[COMMAND_RESIDUAL >>> 2] ?? 0;
+  const received = command.direction === DIRECTION_IN ? Math.max(0, command.bufferBytes - Math.max(0, residual)) : 0;
+  return {
+    status: bytes[COMMAND_STATUS] ?? 0,
+    hostStatus: (bytes[COMMAND_HOST_STATUS] ?? 0) | ((bytes[COMMAND_HOST_STATUS + 1] ?? 0) << 8),
+    sense: bytes.slice(COMMAND_SENSE, COMMAND_SENSE + sense),
+    data: bytes.slice(DIRECT_BUFFER, DIRECT_BUFFER + received),
+    residual,
+  };
+}

@@ -1,0 +1,182 @@
+// The block commands of SBC-3: reading, writing, flushing, unmapping.
+
+import { DIRECTION_OUT } from "../reactor/abi.ts";
+import type { Command } from "./command.ts";
+import {
+  ASC_INVALID_FIELD_IN_LIST,
+  ASC_LBA_OUT_OF_RANGE,
+  ASC_MISCOMPARE,
+  ASC_PARAMETER_LIST_LENGTH,
+  ASC_WRITE_PROTECTED,
+  KEY_DATA_PROTECT,
+  KEY_ILLEGAL_REQUEST,
+  KEY_MISCOMPARE,
+} from "./scsi.ts";
+import type { LogicalUnit } from "./unit.ts";
+
+const TWO_32 = 4294967296;
+/** Most bytes one WRITE SAME may cover (VPD page B0), so that no command holds the reactor for long. */
+export const WRITE_SAME_BYTES_MAX = 33_554_432;
+/** Most blocks one UNMAP may cover, and most block descriptors it may have (VPD page B0). */
+export const UNMAP_BLOCKS_MAX = 4_194_304;
+export const UNMAP_DESCRIPTORS_MAX = 256;
+/** Largest transfer in bytes (VPD page B0). */
+export const TRANSFER_BYTES_MAX = 33_554_432;
+const ZERO_BYTES_STEP = 1_073_741_824;
+
+/** True when blocks `lba`.. lie on the unit; else the sense says which LBA does not. */
+function inRange(command: Command, unit: LogicalUnit, lba: number, blocks: number): boolean {
+  if (lba + blocks <= unit.blocks) return true;
+  command.fail(KEY_ILLEGAL_REQUEST, ASC_LBA_OUT_OF_RANGE);
+  if (lba >= unit.blocks && command.cdbBytes === 16) command.information(command.cdb32(2), command.cdb32(6));
+  else {
+    const bad = lba >= unit.blocks ? lba : unit.blocks;
+    command.information((bad / TWO_32) | 0, bad | 0);
+  }
+  return false;
+}
+
+function writable(command: Command, unit: LogicalUnit): boolean {
+  if (!unit.writeProtected) return true;
+  command.fail(KEY_DATA_PROTECT, ASC_WRITE_PROTECTED);
+  return false;
+}
+
+/** RDPROTECT / WRPROTECT: the unit is formatted without protection information (SBC-3 4.22.2). */
+function unprotected(command: Command): boolean {
+  if (command.cdb(1) >>> 5 === 0) return true;
+  command.invalidField(1, 7);
+  return false;
+}
+
+/** READ (10) and READ (16), SBC-3 5.8 and 5.10. `fua` blocks are read from the medium, so the cache is flushed first. */
+export function read(command: Command, unit: LogicalUnit, lba: number, blocks: number): void {
+  if (!unprotected(command) || !inRange(command, unit, lba, blocks)) return;
+  const wanted = blocks * unit.blockBytes;
+  if (wanted > TRANSFER_BYTES_MAX) return command.invalidField(command.cdbBytes === 10 ? 7 : 10, -1);
+  if (unit.cache !== null && (command.cdb(1) & 0x08) !== 0) unit.cache.flush(lba, blocks);
+  const whole = command.bufferBytes - (command.bufferBytes % unit.blockBytes);
+  const count = command.direction === DIRECTION_OUT ? 0 : Math.min(wanted, whole);
+  const offset = lba * unit.blockBytes;
+  if (count > 0) unit.medium.read(command.bytes, command.buffer, offset | 0, (offset / TWO_32) | 0, count);
+  command.wanted = wanted;
+  command.moved = count;
+}
+
+/** WRITE (10) and WRITE (16), SBC-3 5.33 and 5.35. A buffer that is not exactly as long as the transfer is refused. */
+export function write(command: Command, unit: LogicalUnit, lba: number, blocks: number): void {
+  if (!unprotected(command) || !inRange(command, unit, lba, blocks) || !writable(command, unit)) return;
+  const count = blocks * unit.blockBytes;
+  if (command.bufferBytes !== count || (count > 0 && command.direction !== DIRECTION_OUT)) {
+    return command.invalidField(command.cdbBytes === 10 ? 7 : 10, -1);
+  }
+  const offset = lba * unit.blockBytes;
+  if (count > 0) unit.medium.write(command.bytes, command.buffer, offset | 0, (offset / TWO_32) | 0, count);
+  if (unit.cache !== null && (command.cdb(1) & 0x08) !== 0) unit.cache.flush(lba, blocks);
+  command.wanted = count;
+  command.moved = count;
+}
+
+/** SYNCHRONIZE CACHE (10) and (16), SBC-3 5.22. Zero blocks: to the end of the unit. */
+export function synchronizeCache(command: Command, unit: LogicalUnit, lba: number, blocks: number): void {
+  if (!inRange(command, unit, lba, blocks)) return;
+  if (unit.cache !== null) unit.cache.flush(lba, blocks === 0 ? unit.blocks - lba : blocks);
+}
+
+function zeroBlocks(unit: LogicalUnit, lba: number, blocks: number): void {
+  let offset = lba * unit.blockBytes;
+  const end = offset + blocks * unit.blockBytes;
+  while (offset < end) {
+    const step = Math.min(end - offset, ZERO_BYTES_STEP);
+    unit.medium.zero(offset | 0, (offset / TWO_32) | 0, step);
+    offset += step;
+  }
+}
+
+/** UNMAP, SBC-3 5.28. Unmapped blocks read as zeroes (LBPRZ). Nothing is unmapped when one descriptor is wrong. */
+export function unmap(command: Command, unit: LogicalUnit): void {
+  if ((command.cdb(1) & 1) !== 0) return command.invalidField(1, 0);
+  const length = command.cdb16(7);
+  if (length === 0) return;
+  if (!writable(command, unit)) return;
+  if (length < 8 || length > command.bufferBytes || command.direction !== DIRECTION_OUT) {
+    return command.fail(KEY_ILLEGAL_REQUEST, ASC_PARAMETER_LIST_LENGTH);
+  }
+  const { bytes, buffer } = command;
+  const descriptors = Math.min((get16(bytes, buffer + 2) / 16) | 0, ((length - 8) / 16) | 0);
+  if (descriptors > UNMAP_DESCRIPTORS_MAX) return command.invalidListField(2);
+  let total = 0;
+  for (let i = 0; i < descriptors; i++) {
+    const at = buffer + 8 + i * 16;
+    const lba = get32(bytes, at) * TWO_32 + get32(bytes, at + 4);
+    const blocks = get32(bytes, at + 8);
+    if (!inRange(command, unit, lba, blocks)) return;
+    total += blocks;
+  }
+  if (total > UNMAP_BLOCKS_MAX) return command.fail(KEY_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_LIST);
+  for (let i = 0; i < descriptors; i++) {
+    const at = buffer + 8 + i * 16;
+    zeroBlocks(unit, get32(bytes, at) * TWO_32 + get32(bytes, at + 4), get32(bytes, at + 8));
+  }
+  command.wanted = length;
+  command.moved = length;
+}
+
+/** WRITE SAME (10) and (16), SBC-3 5.42 and 5.43: UNMAP and NDOB bits; zero blocks are refused (WSNZ). */
+export function writeSame(command: Command, unit: LogicalUnit, lba: number, blocks: number): void {
+  const flags = command.cdb(1);
+  const sixteen = command.cdbBytes === 16;
+  const withoutData = sixteen && (flags & 0x01) !== 0;
+  if (!unprotected(command)) return;
+  if ((flags & 0x10) !== 0) return command.invalidField(1, 4);
+  if ((flags & 0x06) !== 0) return command.invalidField(1, 2);
+  if (!inRange(command, unit, lba, blocks) || !writable(command, unit)) return;
+  if (blocks === 0 || blocks * unit.blockBytes > WRITE_SAME_BYTES_MAX)
+    return command.invalidField(sixteen ? 10 : 7, -1);
+  if (withoutData) return zeroBlocks(unit, lba, blocks);
+  if (command.bufferBytes < unit.blockBytes || command.direction !== DIRECTION_OUT) return command.invalidField(0, -1);
+  command.wanted = unit.blockBytes;
+  command.moved = unit.blockBytes;
+  const end = command.buffer + unit.blockBytes;
+  let zero = true;
+  for (let at = command.buffer; at < end && zero; at++) zero = command.bytes[at] === 0;
+  if (zero) return zeroBlocks(unit, lba, blocks);
+  for (let i = 0; i < blocks; i++) {
+    const offset = (lba + i) * unit.blockBytes;
+    unit.medium.write(command.bytes, command.buffer, offset | 0, (offset / TWO_32) | 0, unit.blockBytes);
+  }
+}
+
+/** COMPARE AND WRITE, SBC-3 5.2: writes the second half of the data when the first is what the medium holds. */
+export function compareAndWrite(command: Command, unit: LogicalUnit): void {
+  const lba = command.cdb32(2) * TWO_32 + command.cdb32(6);
+  const blocks = command.cdb(13);
+  const count = blocks * unit.blockBytes;
+  if (!unprotected(command) || !inRange(command, unit, lba, blocks) || !writable(command, unit)) return;
+  if (command.bufferBytes !== 2 * count || (count > 0 && command.direction !== DIRECTION_OUT)) {
+    return command.invalidField(13, -1);
+  }
+  const offset = lba * unit.blockBytes;
+  const held = new Uint8Array(count);
+  unit.medium.read(held, 0, offset | 0, (offset / TWO_32) | 0, count);
+  for (let i = 0; i < count; i++) {
+    if (held[i] !== command.bytes[command.buffer + i]) {
+      command.fail(KEY_MISCOMPARE, ASC_MISCOMPARE);
+      return command.information(0, i);
+    }
+  }
+  if (count > 0) {
+    unit.medium.write(command.bytes, command.buffer + count, offset | 0, (offset / TWO_32) | 0, count);
+    if (unit.cache !== null && (command.cdb(1) & 0x08) !== 0) unit.cache.flush(lba, blocks);
+  }
+  command.wanted = 2 * count;
+  command.moved = 2 * count;
+}
+
+function get16(bytes: Uint8Array, at: number): number {
+  return ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
+}
+
+function get32(bytes: Uint8Array, at: number): number {
+  return ((get16(bytes, at) << 16) | get16(bytes, at + 2)) >>> 0;
+}

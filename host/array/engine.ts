@@ -1,0 +1,375 @@
+// The array's side of the rings: takes SCSI ops and resets, carries them out when they are due, posts completions.
+//
+// Nothing here allocates per command unless a fault asks for a copy: numbers live in typed arrays, one `Command` serves
+// all. A port without service time and without faults is carried out at once; everything else waits in `Pending`.
+
+import {
+  COMMAND_BUFFER,
+  COMMAND_PRIVATE,
+  COMMAND_SENSE,
+  COMMAND_SENSE_BYTES,
+  COMMAND_TIMEOUT_MS,
+  COMPLETION_BYTES,
+  COMPLETION_RESULT,
+  COMPLETION_TAG,
+  COMPLETION_TIME_NS,
+  CONTROL_ARRAY_QUEUE,
+  CONTROL_COMPLETION_QUEUE,
+  CONTROL_NOW_NS,
+  DIRECTION_IN,
+  OP_RESET,
+  OP_SCSI,
+  RESET_DEVICE,
+  RESET_TARGET,
+  RING_BASE,
+  RING_CAPACITY,
+  RING_HEAD,
+  RING_TAIL,
+  SUBMISSION_ADDRESS,
+  SUBMISSION_BYTES,
+  SUBMISSION_HANDLE,
+  SUBMISSION_LENGTH,
+  SUBMISSION_OP,
+  SUBMISSION_TAG,
+} from "../reactor/abi.ts";
+import { Command } from "./command.ts";
+import { execute } from "./execute.ts";
+import type { PortFaults } from "./fault-state.ts";
+import {
+  Pending,
+  PENDING_ANSWERED,
+  PENDING_EFFECT_DONE,
+  PENDING_EXECUTE_ON_LIFT,
+  PENDING_HELD,
+  PENDING_LANDS_AFTER,
+  PENDING_RESET,
+  PENDING_USED,
+} from "./pending.ts";
+import { Plan } from "./plan.ts";
+import { ASC_RESET, HOST_RESET, HOST_TIME_OUT, HOST_TRANSPORT_DISRUPTED, isMediumRead, STATUS_GOOD } from "./scsi.ts";
+import type { Port } from "./unit.ts";
+
+const EFAULT = 14;
+const ENODEV = 19;
+const EINVAL = 22;
+const TWO_32 = 4294967296;
+const NS_PER_MS = 1_000_000;
+/** Commands that can wait at least; a larger completion ring makes room for more. */
+const PENDING_MIN = 1024;
+const COPY_BUFFER = 4096;
+
+/** Finishes a command whose effect takes place now: executes it and lets the faults of the port spoil the answer. */
+export function carryOut(command: Command, port: Port, ports: readonly Port[]): void {
+  execute(command, port, ports);
+  const { faults } = port;
+  if (faults === null) return command.close(port.array.descriptorSense);
+  spoilAnswer(command, port, faults);
+}
+
+function spoilAnswer(command: Command, port: Port, faults: PortFaults): void {
+  for (const entry of faults.list) {
+    if (entry.fault.kind !== "short-data" || command.status !== STATUS_GOOD) continue;
+    if (!isMediumRead(command.cdb(0)) || !entry.strikes(command)) continue;
+    command.moved = Math.max(0, command.moved - entry.fault.missingBytes);
+    command.bytes.fill(0xa5, command.buffer + command.moved, command.buffer + command.bufferBytes);
+    command.wanted = command.moved;
+  }
+  command.close(port.array.descriptorSense);
+  const { bytes, slot } = command;
+  const sense = bytes[slot + COMMAND_SENSE_BYTES] ?? 0;
+  if (!faults.corruptSense || sense === 0) return;
+  for (let i = 0; i < sense; i++) bytes[slot + COMMAND_SENSE + i] = (i * 89 + 0xb7) & 0xff;
+}
+
+export class Engine {
+  readonly #ports: readonly Port[];
+  readonly #command: Command;
+  readonly #words: Int32Array;
+  readonly #control: number;
+  readonly #pending: Pending;
+  readonly #plan: Plan;
+  /** [0]: the time of this turn. */
+  readonly #times = new Float64Array(1);
+  #posted = 0;
+
+  constructor(memory: Uint8Array, controlBlock: number, ports: readonly Port[]) {
+    this.#ports = ports;
+    this.#command = new Command(memory);
+    this.#words = this.#command.words;
+    this.#control = controlBlock >>> 2;
+    const completions = this.#word(CONTROL_COMPLETION_QUEUE + RING_CAPACITY);
+    this.#pending = new Pending(Math.max(PENDING_MIN, completions));
+    this.#plan = new Plan();
+  }
+
+  /** Commands accepted and not finished. */
+  get pendingCount(): number {
+    return this.#pending.count;
+  }
+
+  /** When the first waiting command is due, ns; Infinity when none ever is. */
+  get dueNs(): number {
+    return this.#pending.firstDueNs();
+  }
+
+  /** The time in the control block, ns. */
+  readClock(): number {
+    const at = this.#control + (CONTROL_NOW_NS >>> 2);
+    this.#times[0] = ((this.#words[at + 1] ?? 0) >>> 0) * TWO_32 + ((this.#words[at] ?? 0) >>> 0);
+    return this.#times[0];
+  }
+
+  /** True when submissions wait to be taken, which happens only while the completion ring has no room. */
+  get backlog(): boolean {
+    const queue = CONTROL_ARRAY_QUEUE;
+    return this.#word(queue + RING_HEAD) !== this.#word(queue + RING_TAIL);
+  }
+
+  /** Takes every submission and finishes what is due. Answers how many completions it posted. */
+  turn(): number {
+    this.#posted = 0;
+    this.readClock();
+    this.#takeSubmissions();
+    const now = this.#times[0] ?? 0;
+    while (this.#pending.firstDueNs() <= now && this.#room()) {
+      const row = this.#pending.first();
+      this.#pending.unscheduleFirst();
+      this.#step(row);
+    }
+    return this.#posted;
+  }
+
+  #word(offset: number): number {
+    return this.#words[this.#control + (offset >>> 2)] ?? 0;
+  }
+
+  #takeSubmissions(): void {
+    const words = this.#words;
+    const base = this.#word(CONTROL_ARRAY_QUEUE + RING_BASE) >>> 2;
+    const mask = this.#word(CONTROL_ARRAY_QUEUE + RING_CAPACITY) - 1;
+    const tail = this.#word(CONTROL_ARRAY_QUEUE + RING_TAIL);
+    let head = this.#word(CONTROL_ARRAY_QUEUE + RING_HEAD);
+    while (head !== tail && this.#room()) {
+      const at = base + (head & mask) * (SUBMISSION_BYTES >>> 2);
+      const op = (words[at + (SUBMISSION_OP >>> 2)] ?? 0) & 0xff;
+      const tag = words[at + (SUBMISSION_TAG >>> 2)] ?? 0;
+      const handle = words[at + (SUBMISSION_HANDLE >>> 2)] ?? 0;
+      const port = this.#ports[handle];
+      if (port === undefined) this.#post(tag, -ENODEV);
+      else if (op === OP_SCSI) this.#accept(tag, port, words[at + (SUBMISSION_ADDRESS >>> 2)] ?? 0);
+      else if (op === OP_RESET) this.#acceptReset(tag, port, words[at + (SUBMISSION_LENGTH >>> 2)] ?? 0);
+      else this.#post(tag, -EINVAL);
+      head = (head + 1) | 0;
+    }
+    words[this.#control + ((CONTROL_ARRAY_QUEUE + RING_HEAD) >>> 2)] = head;
+  }
+
+  #room(): boolean {
+    const used =
+      (this.#word(CONTROL_COMPLETION_QUEUE + RING_TAIL) - this.#word(CONTROL_COMPLETION_QUEUE + RING_HEAD)) | 0;
+    return used < this.#word(CONTROL_COMPLETION_QUEUE + RING_CAPACITY);
+  }
+
+  #post(tag: number, result: number): void {
+    const words = this.#words;
+    const tail = this.#word(CONTROL_COMPLETION_QUEUE + RING_TAIL);
+    const mask = this.#word(CONTROL_COMPLETION_QUEUE + RING_CAPACITY) - 1;
+    const at = (this.#word(CONTROL_COMPLETION_QUEUE + RING_BASE) >>> 2) + (tail & mask) * (COMPLETION_BYTES >>> 2);
+    words[at + (COMPLETION_TAG >>> 2)] = tag;
+    words[at + (COMPLETION_RESULT >>> 2)] = result;
+    words[at + (COMPLETION_TIME_NS >>> 2)] = this.#word(CONTROL_NOW_NS);
+    words[at + (COMPLETION_TIME_NS >>> 2) + 1] = this.#word(CONTROL_NOW_NS + 4);
+    words[this.#control + ((CONTROL_COMPLETION_QUEUE + RING_TAIL) >>> 2)] = (tail + 1) | 0;
+    this.#posted++;
+  }
+
+  #accept(tag: number, port: Port, slot: number): void {
+    const command = this.#command;
+    if ((slot & 3) !== 0 || slot >>> 0 > command.bytes.length - COMMAND_PRIVATE) return this.#post(tag, -EFAULT);
+    if (!command.open(slot >>> 0)) return this.#post(tag, -EFAULT);
+    if (port.faults === null && port.server.instant) {
+      carryOut(command, port, this.#ports);
+      return this.#post(tag, 0);
+    }
+    this.#acceptLater(tag, port, slot);
+  }
+
+  /** A command that takes time or meets a fault. */
+  #acceptLater(tag: number, port: Port, slot: number): void {
+    const command = this.#command;
+    const plan = this.#plan;
+    const now = this.#times[0] ?? 0;
+    if (!plan.make(command, port, now)) return this.#post(tag, 0);
+    if (plan.effectNs <= now && plan.answerNs <= now) {
+      carryOut(command, port, this.#ports);
+      return this.#post(tag, 0);
+    }
+    const row = this.#pending.take(port.handle, tag, slot);
+    if (row < 0) {
+      command.refuse();
+      return this.#post(tag, 0);
+    }
+    port.inFlight++;
+    const pending = this.#pending;
+    pending.flags[row] = PENDING_USED | plan.flags;
+    pending.effectNs[row] = plan.effectNs;
+    pending.answerNs[row] = plan.answerNs;
+    const timeout = (this.#words[((slot >>> 0) + COMMAND_TIMEOUT_MS) >>> 2] ?? 0) >>> 0;
+    pending.giveUpNs[row] = plan.givesUp && timeout !== 0 ? now + timeout * NS_PER_MS : Infinity;
+    pending.schedule(row);
+  }
+
+  /** One step of a row that is due and out of the order: its effect, its answer, or the host's giving up. */
+  #step(row: number): void {
+    const pending = this.#pending;
+    const flags = pending.flags[row] ?? 0;
+    const now = this.#times[0] ?? 0;
+    if ((flags & PENDING_RESET) !== 0) return this.#finishReset(row);
+    if ((flags & PENDING_ANSWERED) !== 0) {
+      this.#land(row);
+      return pending.free(row);
+    }
+    const effect = (flags & PENDING_EFFECT_DONE) === 0 ? (pending.effectNs[row] ?? Infinity) : Infinity;
+    const answer = pending.answerNs[row] ?? Infinity;
+    const giveUp = pending.giveUpNs[row] ?? Infinity;
+    if (effect <= giveUp && effect <= now) {
+      this.#command.open((pending.slot[row] ?? 0) >>> 0);
+      carryOut(this.#command, this.#portOf(row), this.#ports);
+      pending.flags[row] = flags | PENDING_EFFECT_DONE;
+      if (answer > now) return pending.schedule(row);
+    }
+    if (answer > now || giveUp < answer) return this.#giveUp(row);
+    this.#answered(row);
+    pending.free(row);
+  }
+
+  #answered(row: number): void {
+    this.#portOf(row).inFlight--;
+    this.#post(this.#pending.tag[row] ?? 0, 0);
+  }
+
+  #giveUp(row: number): void {
+    const pending = this.#pending;
+    const flags = pending.flags[row] ?? 0;
+    const lands = (flags & PENDING_LANDS_AFTER) !== 0 && (flags & PENDING_EFFECT_DONE) === 0;
+    this.#command.open((pending.slot[row] ?? 0) >>> 0);
+    if (lands) pending.copies[row] = this.#copy();
+    this.#command.lose(HOST_TIME_OUT);
+    this.#answered(row);
+    if (!lands) return pending.free(row);
+    pending.flags[row] = flags | PENDING_ANSWERED;
+    pending.schedule(row);
+  }
+
+  /** A copy of the opened command's slot and data; the core may use both anew as soon as the command is answered. */
+  #copy(): Uint8Array {
+    const { bytes, slot, buffer, bufferBytes } = this.#command;
+    const copy = new Uint8Array(COPY_BUFFER + bufferBytes);
+    copy.set(bytes.subarray(slot, slot + COMMAND_PRIVATE));
+    copy.set(bytes.subarray(buffer, buffer + bufferBytes), COPY_BUFFER);
+    new DataView(copy.buffer).setUint32(COMMAND_BUFFER, COPY_BUFFER, true);
+    return copy;
+  }
+
+  /** The effect of a command that the host gave up long ago. */
+  #land(row: number): void {
+    const copy = this.#pending.copies[row];
+    if (copy === null || copy === undefined) return;
+    const late = new Command(copy);
+    if (late.open(0) && late.direction !== DIRECTION_IN) execute(late, this.#portOf(row), this.#ports);
+  }
+
+  #portOf(row: number): Port {
+    const port = this.#ports[this.#pending.port[row] ?? 0];
+    if (port === undefined) throw new Error("a pending command names a port that does not exist");
+    return port;
+  }
+
+  // ---- Resets ----
+
+  #acceptReset(tag: number, port: Port, scope: number): void {
+    const row = this.#pending.take(port.handle, tag, scope);
+    if (row < 0) return this.#post(tag, -EINVAL);
+    this.#pending.flags[row] = PENDING_USED | PENDING_RESET;
+    this.#pending.answerNs[row] = (this.#times[0] ?? 0) + this.#plan.resetNs(port);
+    this.#pending.schedule(row);
+  }
+
+  #finishReset(row: number): void {
+    const pending = this.#pending;
+    const port = this.#portOf(row);
+    const scope = pending.slot[row] ?? 0;
+    for (let other = 0; other < pending.capacity; other++) {
+      const flags = pending.flags[other] ?? 0;
+      if (flags === 0 || (flags & PENDING_RESET) !== 0 || !inScope(scope, port, this.#portOf(other))) continue;
+      this.#end(other, HOST_RESET);
+    }
+    for (const other of this.#ports) if (inScope(scope, port, other)) other.attend(ASC_RESET);
+    pending.rebuild();
+    this.#post(pending.tag[row] ?? 0, 0);
+    pending.free(row);
+  }
+
+  /** Ends a row without an effect: what the host sees is `hostStatus`. The order has to be rebuilt afterwards. */
+  #end(row: number, hostStatus: number): void {
+    const pending = this.#pending;
+    if (((pending.flags[row] ?? 0) & PENDING_ANSWERED) !== 0) return pending.free(row);
+    this.#command.open((pending.slot[row] ?? 0) >>> 0);
+    this.#command.lose(hostStatus);
+    pending.flags[row] = PENDING_USED | PENDING_EFFECT_DONE;
+    pending.answerNs[row] = this.#times[0] ?? 0;
+    pending.giveUpNs[row] = Infinity;
+  }
+
+  // ---- What faults do to commands in flight ----
+
+  /** Ends every command in flight on the ports. Late effects that were still to come are dropped when `settle` is set. */
+  endAll(ports: ReadonlySet<Port>, hostStatus: number, settle: boolean): void {
+    this.readClock();
+    this.#each(ports, (row, flags) => {
+      if (settle || (flags & PENDING_ANSWERED) === 0) this.#end(row, hostStatus);
+    });
+  }
+
+  /** A black hole opens under the commands in flight on the ports. */
+  hold(ports: ReadonlySet<Port>, execution: "never" | "at-once" | "on-lift", givesUp: boolean): void {
+    const pending = this.#pending;
+    this.#each(ports, (row, flags) => {
+      if ((flags & PENDING_ANSWERED) !== 0) return;
+      pending.flags[row] = flags | PENDING_HELD | (execution === "on-lift" ? PENDING_EXECUTE_ON_LIFT : 0);
+      if (execution !== "at-once") pending.effectNs[row] = Infinity;
+      pending.answerNs[row] = Infinity;
+      if (!givesUp) pending.giveUpNs[row] = Infinity;
+    });
+  }
+
+  /** The black hole over the ports is gone: held commands are carried out now, or end as lost in transport. */
+  release(ports: ReadonlySet<Port>): void {
+    const pending = this.#pending;
+    const now = this.readClock();
+    this.#each(ports, (row, flags) => {
+      if ((flags & PENDING_HELD) === 0) return;
+      if ((flags & PENDING_EXECUTE_ON_LIFT) === 0) return this.#end(row, HOST_TRANSPORT_DISRUPTED);
+      pending.flags[row] = flags & ~(PENDING_HELD | PENDING_EXECUTE_ON_LIFT);
+      pending.effectNs[row] = now;
+      pending.answerNs[row] = now;
+      pending.giveUpNs[row] = Infinity;
+    });
+  }
+
+  #each(ports: ReadonlySet<Port>, act: (row: number, flags: number) => void): void {
+    const pending = this.#pending;
+    for (let row = 0; row < pending.capacity; row++) {
+      const flags = pending.flags[row] ?? 0;
+      if (flags !== 0 && (flags & PENDING_RESET) === 0 && ports.has(this.#portOf(row))) act(row, flags);
+    }
+    pending.rebuild();
+  }
+}
+
+/** What a reset through `by` reaches: its own nexus to the unit, its target port, or all its initiator port leads to. */
+function inScope(scope: number, by: Port, other: Port): boolean {
+  if (by.arrayIndex !== other.arrayIndex || by.initiatorPort !== other.initiatorPort) return false;
+  if (scope === RESET_DEVICE) return by === other;
+  return scope === RESET_TARGET ? by.targetPort === other.targetPort : true;
+}

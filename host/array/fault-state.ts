@@ -1,0 +1,92 @@
+// The faults in force on one port, in the form in which a command meets them.
+
+import type { Command } from "./command.ts";
+import type { Fault, FaultFilter } from "./faults.ts";
+import { isMediumRead, isMediumWrite } from "./scsi.ts";
+
+/** A source of random numbers 0 <= x < 1 from a seed: the same seed, the same faults. Mulberry32. */
+export class SeededRandom {
+  #state: number;
+
+  constructor(seed: number) {
+    this.#state = seed | 0;
+  }
+
+  next(): number {
+    this.#state = (this.#state + 0x6d2b79f5) | 0;
+    let t = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  }
+}
+
+/** One fault on one port, with what it has to remember there. */
+export class PortFault {
+  readonly id: number;
+  readonly fault: Fault;
+  readonly #filter: FaultFilter;
+  readonly #random: SeededRandom;
+  #left: number;
+  /** Commands seen, for faults that strike every n-th one. */
+  seen = 0;
+  /** Flapping: whether the port is gone just now. */
+  down = true;
+
+  constructor(id: number, fault: Fault, filter: FaultFilter, random: SeededRandom) {
+    this.id = id;
+    this.fault = fault;
+    this.#filter = filter;
+    this.#random = random;
+    this.#left = filter.times ?? Infinity;
+  }
+
+  /** True when the fault strikes this command; uses up one of its `times`. */
+  strikes(command: Command): boolean {
+    if (this.#left <= 0 || !this.#concerns(command)) return false;
+    const { probability } = this.#filter;
+    if (probability !== undefined && this.#random.next() >= probability) return false;
+    this.#left--;
+    return true;
+  }
+
+  #concerns(command: Command): boolean {
+    const opcode = command.cdb(0);
+    const reads = isMediumRead(opcode);
+    const writes = isMediumWrite(opcode);
+    switch (this.#filter.commands ?? "all") {
+      case "io":
+        if (!reads && !writes) return false;
+        break;
+      case "reads":
+        if (!reads) return false;
+        break;
+      case "writes":
+        if (!writes) return false;
+        break;
+      case "other":
+        if (reads || writes) return false;
+        break;
+      default:
+    }
+    const { firstLba, lastLba } = this.#filter;
+    if (firstLba === undefined && lastLba === undefined) return true;
+    if (!reads && !writes) return false;
+    const long = command.cdbBytes === 16;
+    const lba = long ? command.cdb32(2) * 4294967296 + command.cdb32(6) : command.cdb32(2);
+    const blocks = long ? command.cdb32(10) : command.cdb16(7);
+    return lba <= (lastLba ?? Infinity) && lba + blocks > (firstLba ?? 0);
+  }
+}
+
+/** Every fault in force on one port. */
+export class PortFaults {
+  readonly list: PortFault[] = [];
+  nonsensePages = false;
+  corruptSense = false;
+
+  /** Has to be called whenever `list` changed. */
+  refresh(): void {
+    this.nonsensePages = this.list.some(({ fault }) => fault.kind === "nonsense-pages");
+    this.corruptSense = this.list.some(({ fault }) => fault.kind === "corrupt-sense");
+  }
+}

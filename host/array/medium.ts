@@ -1,0 +1,167 @@
+// What lies behind an emulated logical unit. Two kinds: the addon's `Media` (memory or a file, copied straight into the
+// core's memory without any allocation) for the daemon, and `SparseMedium` here for simulation and tests.
+
+/**
+ * Bytes that can be read and written at an offset. Offsets come in two halves of 32 bits, either of which may be given
+ * as a signed number: small integers are what JavaScript passes without allocating.
+ */
+export interface Medium {
+  /** Bytes it has room for; missing: no limit. */
+  readonly bytesMax?: number;
+  /** Copies `bytes` bytes at the offset into `memory` at `address`. */
+  read(memory: Uint8Array, address: number, offsetLow: number, offsetHigh: number, bytes: number): void;
+  /** Copies `bytes` bytes of `memory` at `address` to the offset. */
+  write(memory: Uint8Array, address: number, offsetLow: number, offsetHigh: number, bytes: number): void;
+  /** Makes `bytes` bytes (below 2^31) at the offset zero. */
+  zero(offsetLow: number, offsetHigh: number, bytes: number): void;
+}
+
+const CHUNK_BYTES = 4096;
+
+function offsetOf(low: number, high: number): number {
+  return (high >>> 0) * 4294967296 + (low >>> 0);
+}
+
+/** A medium in JavaScript that keeps only the 4 KiB chunks ever written. Without a limit: the unit checks ranges. */
+export class SparseMedium implements Medium {
+  readonly chunks = new Map<number, Uint8Array>();
+
+  read(memory: Uint8Array, address: number, offsetLow: number, offsetHigh: number, bytes: number): void {
+    let offset = offsetOf(offsetLow, offsetHigh);
+    let at = address;
+    const end = address + bytes;
+    while (at < end) {
+      const within = offset % CHUNK_BYTES;
+      const step = Math.min(CHUNK_BYTES - within, end - at);
+      const chunk = this.chunks.get((offset - within) / CHUNK_BYTES);
+      if (chunk === undefined) memory.fill(0, at, at + step);
+      else if (step === CHUNK_BYTES) memory.set(chunk, at);
+      else memory.set(chunk.subarray(within, within + step), at);
+      at += step;
+      offset += step;
+    }
+  }
+
+  write(memory: Uint8Array, address: number, offsetLow: number, offsetHigh: number, bytes: number): void {
+    let offset = offsetOf(offsetLow, offsetHigh);
+    let at = address;
+    const end = address + bytes;
+    while (at < end) {
+      const within = offset % CHUNK_BYTES;
+      const step = Math.min(CHUNK_BYTES - within, end - at);
+      this.#chunk((offset - within) / CHUNK_BYTES).set(memory.subarray(at, at + step), within);
+      at += step;
+      offset += step;
+    }
+  }
+
+  zero(offsetLow: number, offsetHigh: number, bytes: number): void {
+    let offset = offsetOf(offsetLow, offsetHigh);
+    const end = offset + bytes;
+    while (offset < end) {
+      const within = offset % CHUNK_BYTES;
+      const step = Math.min(CHUNK_BYTES - within, end - offset);
+      const index = (offset - within) / CHUNK_BYTES;
+      if (step === CHUNK_BYTES) this.chunks.delete(index);
+      else this.chunks.get(index)?.fill(0, within, within + step);
+      offset += step;
+    }
+  }
+
+  /** A copy that later writes do not touch. */
+  snapshot(): SparseMedium {
+    const copy = new SparseMedium();
+    for (const [index, chunk] of this.chunks) copy.chunks.set(index, chunk.slice());
+    return copy;
+  }
+
+  /** Offset of the first byte in which the two differ, or -1 when they hold the same. */
+  firstDifference(other: SparseMedium): number {
+    const zero = new Uint8Array(CHUNK_BYTES);
+    const indices = [...new Set([...this.chunks.keys(), ...other.chunks.keys()])].toSorted((a, b) => a - b);
+    for (const index of indices) {
+      const ours = this.chunks.get(index) ?? zero;
+      const theirs = other.chunks.get(index) ?? zero;
+      const at = ours.findIndex((byte, i) => byte !== theirs[i]);
+      if (at >= 0) return index * CHUNK_BYTES + at;
+    }
+    return -1;
+  }
+
+  #chunk(index: number): Uint8Array {
+    let chunk = this.chunks.get(index);
+    if (chunk === undefined) {
+      chunk = new Uint8Array(CHUNK_BYTES);
+      this.chunks.set(index, chunk);
+    }
+    return chunk;
+  }
+}
+
+/**
+ * A volatile write cache in front of a medium: writes stay here until `flush`; `lose` is what a power failure does.
+ * Whole blocks, so that a block is either old or new, never a mixture (SBC-3 4.16: a block is written atomically).
+ */
+export class CachedMedium implements Medium {
+  readonly #base: Medium;
+  readonly #blockBytes: number;
+  readonly #blocks = new Map<number, Uint8Array>();
+
+  constructor(base: Medium, blockBytes: number) {
+    this.#base = base;
+    this.#blockBytes = blockBytes;
+  }
+
+  /** Blocks that a power failure would lose now. */
+  get dirtyBlocks(): number {
+    return this.#blocks.size;
+  }
+
+  read(memory: Uint8Array, address: number, offsetLow: number, offsetHigh: number, bytes: number): void {
+    this.#base.read(memory, address, offsetLow, offsetHigh, bytes);
+    if (this.#blocks.size === 0) return;
+    const first = offsetOf(offsetLow, offsetHigh) / this.#blockBytes;
+    for (let i = 0; i < bytes / this.#blockBytes; i++) {
+      const block = this.#blocks.get(first + i);
+      if (block !== undefined) memory.set(block, address + i * this.#blockBytes);
+    }
+  }
+
+  write(memory: Uint8Array, address: number, offsetLow: number, offsetHigh: number, bytes: number): void {
+    const first = offsetOf(offsetLow, offsetHigh) / this.#blockBytes;
+    for (let i = 0; i < bytes / this.#blockBytes; i++) {
+      const at = address + i * this.#blockBytes;
+      this.#blocks.set(first + i, memory.slice(at, at + this.#blockBytes));
+    }
+  }
+
+  zero(offsetLow: number, offsetHigh: number, bytes: number): void {
+    const first = offsetOf(offsetLow, offsetHigh) / this.#blockBytes;
+    for (let i = 0; i < bytes / this.#blockBytes; i++) this.#blocks.set(first + i, new Uint8Array(this.#blockBytes));
+  }
+
+  /** Writes cached blocks `first` to `first + count - 1` through to the medium. */
+  flush(first: number, count: number): void {
+    if (count > this.#blocks.size) {
+      for (const index of this.#blocks.keys()) {
+        if (index >= first && index < first + count) this.#flushBlock(index);
+      }
+    } else for (let i = 0; i < count; i++) this.#flushBlock(first + i);
+  }
+
+  /** Forgets the cached blocks for which `keep` is not true; the others reach the medium first. */
+  lose(keep: (block: number) => boolean): void {
+    for (const index of this.#blocks.keys()) {
+      if (keep(index)) this.#flushBlock(index);
+    }
+    this.#blocks.clear();
+  }
+
+  #flushBlock(index: number): void {
+    const block = this.#blocks.get(index);
+    if (block === undefined) return;
+    const offset = index * this.#blockBytes;
+    this.#base.write(block, 0, offset | 0, Math.floor(offset / 4294967296), this.#blockBytes);
+    this.#blocks.delete(index);
+  }
+}

@@ -1,0 +1,150 @@
+// Commands the array has accepted and not finished: rows of numbers with a heap by time over them. All memory is taken
+// once; a row is named by its index.
+
+/** Bits of a row's flags. */
+export const PENDING_EFFECT_DONE = 1;
+/** The completion was handed out; only the effect is still to come. */
+export const PENDING_ANSWERED = 2;
+/** Held by a black hole; lifting that decides what becomes of it. */
+export const PENDING_HELD = 4;
+/** Held, and to be executed when the fault is lifted. */
+export const PENDING_EXECUTE_ON_LIFT = 8;
+/** The effect takes place even when the host gave the command up before. */
+export const PENDING_LANDS_AFTER = 16;
+/** Not a command but a reset; the scope stands in `slot`. */
+export const PENDING_RESET = 32;
+/** The row is in use. */
+export const PENDING_USED = 64;
+
+export class Pending {
+  readonly capacity: number;
+  readonly port: Int32Array;
+  readonly tag: Int32Array;
+  readonly slot: Int32Array;
+  readonly flags: Uint8Array;
+  /** When the effect takes place, ns; Infinity: never. */
+  readonly effectNs: Float64Array;
+  /** When the device's answer arrives, ns; Infinity: never. */
+  readonly answerNs: Float64Array;
+  /** When the host gives up, ns; Infinity: never. */
+  readonly giveUpNs: Float64Array;
+  /** A copy of slot and data, for effects that come after the host gave up. */
+  readonly copies: (Uint8Array | null)[];
+  readonly #dueNs: Float64Array;
+  readonly #order: Float64Array;
+  readonly #heap: Int32Array;
+  readonly #free: Int32Array;
+  #freeCount: number;
+  #heapCount = 0;
+  readonly #counter = new Float64Array(1);
+
+  constructor(capacity: number) {
+    this.capacity = capacity;
+    this.port = new Int32Array(capacity);
+    this.tag = new Int32Array(capacity);
+    this.slot = new Int32Array(capacity);
+    this.flags = new Uint8Array(capacity);
+    this.effectNs = new Float64Array(capacity);
+    this.answerNs = new Float64Array(capacity);
+    this.giveUpNs = new Float64Array(capacity);
+    this.copies = Array.from({ length: capacity }, () => null);
+    this.#dueNs = new Float64Array(capacity);
+    this.#order = new Float64Array(capacity);
+    this.#heap = new Int32Array(capacity);
+    this.#free = Int32Array.from({ length: capacity }, (_, i) => capacity - 1 - i);
+    this.#freeCount = capacity;
+  }
+
+  /** Rows in use. */
+  get count(): number {
+    return this.#heapCount;
+  }
+
+  /** Takes a row; -1 when there is none. The caller fills it and then calls `schedule`. */
+  take(port: number, tag: number, slot: number): number {
+    if (this.#freeCount === 0) return -1;
+    const row = this.#free[--this.#freeCount] ?? 0;
+    this.port[row] = port;
+    this.tag[row] = tag;
+    this.slot[row] = slot;
+    this.flags[row] = PENDING_USED;
+    this.effectNs[row] = Infinity;
+    this.answerNs[row] = Infinity;
+    this.giveUpNs[row] = Infinity;
+    return row;
+  }
+
+  /** Enters a taken row into the order of time. Rows due at the same time keep the order in which they were entered. */
+  schedule(row: number): void {
+    this.#dueNs[row] = this.#nextStep(row);
+    this.#counter[0] = (this.#counter[0] ?? 0) + 1;
+    this.#order[row] = this.#counter[0] ?? 0;
+    let at = this.#heapCount++;
+    while (at > 0) {
+      const above = (at - 1) >> 1;
+      const other = this.#heap[above] ?? 0;
+      if (!this.#before(row, other)) break;
+      this.#heap[at] = other;
+      at = above;
+    }
+    this.#heap[at] = row;
+  }
+
+  /** The row that is due first, or -1. */
+  first(): number {
+    return this.#heapCount === 0 ? -1 : (this.#heap[0] ?? -1);
+  }
+
+  /** When the first row is due, ns; Infinity when none ever is. */
+  firstDueNs(): number {
+    return this.#heapCount === 0 ? Infinity : (this.#dueNs[this.#heap[0] ?? 0] ?? Infinity);
+  }
+
+  /** Takes the first row out of the order; it then has to be scheduled again or freed. */
+  unscheduleFirst(): void {
+    const last = this.#heap[--this.#heapCount] ?? 0;
+    if (this.#heapCount > 0) this.#sink(0, last);
+  }
+
+  free(row: number): void {
+    this.flags[row] = 0;
+    this.copies[row] = null;
+    this.#free[this.#freeCount++] = row;
+  }
+
+  /** Puts everything in order anew after rows were changed in place. Rows that are no longer used leave it. */
+  rebuild(): void {
+    const rows: number[] = [];
+    for (let i = 0; i < this.#heapCount; i++) rows.push(this.#heap[i] ?? 0);
+    rows.sort((a, b) => (this.#order[a] ?? 0) - (this.#order[b] ?? 0));
+    this.#heapCount = 0;
+    for (const row of rows) if (this.flags[row] !== 0) this.schedule(row);
+  }
+
+  #nextStep(row: number): number {
+    const flags = this.flags[row] ?? 0;
+    const effect = (flags & PENDING_EFFECT_DONE) === 0 ? (this.effectNs[row] ?? Infinity) : Infinity;
+    if ((flags & PENDING_ANSWERED) !== 0) return effect;
+    return Math.min(effect, this.answerNs[row] ?? Infinity, this.giveUpNs[row] ?? Infinity);
+  }
+
+  #before(a: number, b: number): boolean {
+    const dueA = this.#dueNs[a] ?? 0;
+    const dueB = this.#dueNs[b] ?? 0;
+    return dueA === dueB ? (this.#order[a] ?? 0) < (this.#order[b] ?? 0) : dueA < dueB;
+  }
+
+  #sink(from: number, row: number): void {
+    let at = from;
+    for (;;) {
+      let below = 2 * at + 1;
+      if (below >= this.#heapCount) break;
+      if (below + 1 < this.#heapCount && this.#before(this.#heap[below + 1] ?? 0, this.#heap[below] ?? 0)) below++;
+      const other = this.#heap[below] ?? 0;
+      if (!this.#before(other, row)) break;
+      this.#heap[at] = other;
+      at = below;
+    }
+    this.#heap[at] = row;
+  }
+}
