@@ -203,8 +203,5 @@ function contradictions(c: Configuration, file: string, positions: readonly KeyP
     if (names.has(unit.name)) complain(["units", index, "name"], "another unit has this name");
     names.add(unit.name);
   }
-  if (c.array.controllers > c.array.paths) {
-    complain(["array", "controllers"], `must not be above array.paths (${c.array.paths})`);
-  }
   return found;
 }

@@ -7,7 +7,7 @@ import * as z from "zod";
 import { Done, PathNumber, PathPattern, Priority, UnitKey } from "./schemas/common.ts";
 import { ConfigurationView, ReloadReport } from "./schemas/configuration.ts";
 import { EventList, EventQuery } from "./schemas/event.ts";
-import { FaultList, FaultRemoval, FaultRequest, FaultView } from "./schemas/fault.ts";
+import { FaultAdded, FaultList, FaultRemoval, FaultRequest } from "./schemas/fault.ts";
 import { Mode, ModePatch, Patrol, PatrolPatch } from "./schemas/mode.ts";
 import { PathView } from "./schemas/path.ts";
 import { ArrayView, StatisticsView, Status } from "./schemas/status.ts";
@@ -221,7 +221,7 @@ export const ROUTES = {
     summary: "Add a fault to the emulated array",
     change: true,
     body: FaultRequest,
-    response: FaultView,
+    response: FaultAdded,
   },
   removeFaults: {
     method: "DELETE",

@@ -60,17 +60,33 @@ const Unit = z.strictObject({
   hedge_budget_percent: z.number().min(0).max(100).optional(),
 });
 
+const PortService = z.strictObject({
+  latency_us: z.int().min(0).max(60_000_000).optional(),
+  parallelism: z.int().min(1).max(1024).optional(),
+  bytes_per_second: z.int().min(1).optional(),
+  distribution: z.enum(["constant", "exponential"]).optional(),
+});
+
 /** The emulated array, which is used when no devices are configured. */
 export const EmulatedArray = z
   .strictObject({
+    name: z
+      .string()
+      .regex(/^[\w .:-]{1,32}$/, { error: "must be 1 to 32 letters, digits or . : - _" })
+      .default("array0"),
     units: z.int().min(1).max(4096).default(2),
     unit_mib: z.int().min(1).max(1_048_576).default(64),
     block_bytes: z.union([z.literal(512), z.literal(4096)]).default(512),
     paths: z.int().min(1).max(32).default(4),
     initiator_ports: z.int().min(1).max(32).default(2),
-    controllers: z.int().min(1).max(8).default(2),
-    latency_us: z.int().min(0).max(10_000_000).default(0),
-    file: absolutePath.optional(),
+    controllers: z.int().min(1).max(16).default(2),
+    ports_per_controller: z.int().min(1).max(32).optional(),
+    first_host: z.int().min(0).max(65_535).default(4),
+    access: z.enum(["symmetric", "preferred"]).default("symmetric"),
+    write_cache: z.boolean().default(false),
+    directory: absolutePath.optional(),
+    service: PortService.optional(),
+    ports: z.array(PortService).optional(),
   })
   .prefault({});
 export type EmulatedArray = z.infer<typeof EmulatedArray>;
