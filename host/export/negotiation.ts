@@ -1,0 +1,288 @@
+// The NBD handshake phase, fixed newstyle, without a socket: bytes go in, steps come out. So every misuse is a test of
+// plain bytes, and the server (server.ts) is left with time, sockets and descriptors.
+
+import { CONNECTION_READ_ONLY, CONNECTION_STRUCTURED } from "../reactor/abi.ts";
+import { type ExportDirectory, isReadOnly, type NbdExport } from "./directory.ts";
+import { Malformed, OptionReader } from "./reader.ts";
+import { exportReply, infoReplies, listReplies, optionError, optionReply } from "./replies.ts";
+import * as P from "./protocol.ts";
+
+/** What the server has to do next. */
+export type NegotiationStep =
+  /** Nothing can be done before more bytes arrive. */
+  | { readonly kind: "need" }
+  /** Send these bytes, then ask again. */
+  | { readonly kind: "reply"; readonly bytes: Uint8Array }
+  /** Send these bytes (maybe none), then close the connection. `reason` is for the log. */
+  | { readonly kind: "close"; readonly bytes: Uint8Array; readonly reason: string }
+  /** Send these bytes; what arrives from then on, beginning with `leftover`, belongs to the transmission phase. */
+  | {
+      readonly kind: "transmit";
+      readonly bytes: Uint8Array;
+      readonly entry: NbdExport;
+      /** CONNECTION_* flags for the core. */
+      readonly flags: number;
+      readonly leftover: Uint8Array;
+    };
+
+export interface NegotiationLimits {
+  /** Longest option that is looked at, in bytes; a longer one is skipped and answered ERR_TOO_BIG. */
+  readonly optionBytesMax: number;
+  /** Bytes one client may send before the transmission phase; more closes the connection. */
+  readonly totalBytesMax: number;
+  /** Options one client may send; more closes the connection. */
+  readonly optionsMax: number;
+}
+
+export const NEGOTIATION_LIMITS: NegotiationLimits = {
+  optionBytesMax: 65536,
+  totalBytesMax: 1 << 20,
+  optionsMax: 1024,
+};
+
+const NOTHING = new Uint8Array(0);
+const NEED: NegotiationStep = { kind: "need" };
+
+/** One client's handshake. Call `greeting` once, then `receive` for every chunk and `next` until it needs more. */
+export class Negotiation {
+  readonly #directory: ExportDirectory;
+  readonly #limits: NegotiationLimits;
+  #phase: "flags" | "options" | "over" = "flags";
+  #noZeroes = false;
+  #fixed = false;
+  #structured = false;
+  #options = 0;
+  /** Bytes of options seen so far, for the bound. */
+  #total = 0;
+  /** The option whose data is being thrown away, and how much of it is still to come. */
+  #skipping: { option: number; bytes: number } | undefined = undefined;
+  #buffer: Buffer = Buffer.alloc(256);
+  #start = 0;
+  #end = 0;
+
+  constructor(directory: ExportDirectory, limits: NegotiationLimits = NEGOTIATION_LIMITS) {
+    this.#directory = directory;
+    this.#limits = limits;
+  }
+
+  /** What the server says first (NBD protocol, "Fixed newstyle negotiation"). */
+  greeting(): Uint8Array {
+    const bytes = Buffer.alloc(18);
+    bytes.writeBigUInt64BE(P.NBD_MAGIC, 0);
+    bytes.writeBigUInt64BE(P.OPTION_MAGIC, 8);
+    bytes.writeUInt16BE(P.HANDSHAKE_FIXED_NEWSTYLE | P.HANDSHAKE_NO_ZEROES, 16);
+    return bytes;
+  }
+
+  /** Takes what arrived. The bytes are copied; a client's one-byte chunks cost no more than one big one. */
+  receive(chunk: Uint8Array): void {
+    const held = this.#end - this.#start;
+    if (this.#end + chunk.length > this.#buffer.length) {
+      const roomier =
+        held + chunk.length > this.#buffer.length ? Buffer.alloc((held + chunk.length) * 2) : this.#buffer;
+      this.#buffer.copy(roomier, 0, this.#start, this.#end);
+      this.#buffer = roomier;
+      this.#start = 0;
+      this.#end = held;
+    }
+    this.#buffer.set(chunk, this.#end);
+    this.#end += chunk.length;
+  }
+
+  /** The next thing to do. After "close" and "transmit" there is nothing more to ask. */
+  next(): NegotiationStep {
+    switch (this.#phase) {
+      case "over":
+        return NEED;
+      case "flags":
+        return this.#clientFlags();
+      case "options":
+        return this.#skipping === undefined ? this.#option() : this.#skip();
+    }
+  }
+
+  /** Bytes received and not looked at yet. */
+  get held(): number {
+    return this.#end - this.#start;
+  }
+
+  #take(bytes: number): Buffer {
+    const taken = this.#buffer.subarray(this.#start, this.#start + bytes);
+    this.#start += bytes;
+    return taken;
+  }
+
+  #close(reason: string, bytes: Uint8Array = NOTHING): NegotiationStep {
+    this.#phase = "over";
+    return { kind: "close", bytes, reason };
+  }
+
+  #clientFlags(): NegotiationStep {
+    if (this.held < 4) return NEED;
+    const flags = this.#take(4).readUInt32BE(0);
+    // A client that insists on something unknown cannot be understood (NBD protocol: "MUST close the TCP connection").
+    if ((flags & ~(P.HANDSHAKE_FIXED_NEWSTYLE | P.HANDSHAKE_NO_ZEROES)) !== 0) {
+      return this.#close(`unknown client flags 0x${flags.toString(16)}`);
+    }
+    this.#fixed = (flags & P.HANDSHAKE_FIXED_NEWSTYLE) !== 0;
+    this.#noZeroes = (flags & P.HANDSHAKE_NO_ZEROES) !== 0;
+    this.#phase = "options";
+    return this.next();
+  }
+
+  #option(): NegotiationStep {
+    if (this.held < P.OPTION_HEADER_BYTES) return NEED;
+    const header = this.#buffer.subarray(this.#start, this.#start + P.OPTION_HEADER_BYTES);
+    const magic = header.readBigUInt64BE(0);
+    const option = header.readUInt32BE(8);
+    const bytes = header.readUInt32BE(12);
+    if (magic !== P.OPTION_MAGIC) return this.#close(`wrong option magic 0x${magic.toString(16)}`);
+    if (!this.#fixed && option !== P.OPTION_EXPORT_NAME) {
+      return this.#close(`option ${option} from a client that did not agree to fixed newstyle`);
+    }
+    if (bytes > this.#limits.optionBytesMax) return this.#refuseBig(option, bytes);
+    if (this.held < P.OPTION_HEADER_BYTES + bytes) return NEED;
+    const overdone = this.#count(bytes);
+    if (overdone !== undefined) return this.#close(overdone);
+    this.#take(P.OPTION_HEADER_BYTES);
+    return this.#answer(option, this.#take(bytes));
+  }
+
+  /** Counts an option; answers what is overdone when a bound is crossed. */
+  #count(bytes: number): string | undefined {
+    this.#options += 1;
+    this.#total += P.OPTION_HEADER_BYTES + bytes;
+    if (this.#options > this.#limits.optionsMax) return `more than ${this.#limits.optionsMax} options`;
+    if (this.#total > this.#limits.totalBytesMax) return `more than ${this.#limits.totalBytesMax} bytes of options`;
+    return undefined;
+  }
+
+  /** An option nobody sends in earnest: skipped where that is affordable, else the end. */
+  #refuseBig(option: number, bytes: number): NegotiationStep {
+    this.#take(P.OPTION_HEADER_BYTES);
+    if (option === P.OPTION_EXPORT_NAME) return this.#close(`an export name of ${bytes} bytes`);
+    if (this.#count(bytes) !== undefined) {
+      const text = `an option of ${bytes} bytes is too big`;
+      return this.#close(text, optionError(option, P.REPLY_ERR_TOO_BIG, text));
+    }
+    this.#skipping = { option, bytes };
+    return this.#skip();
+  }
+
+  #skip(): NegotiationStep {
+    const skipping = this.#skipping;
+    if (skipping === undefined) return NEED;
+    const bytes = Math.min(skipping.bytes, this.held);
+    this.#take(bytes);
+    skipping.bytes -= bytes;
+    if (skipping.bytes > 0) return NEED;
+    this.#skipping = undefined;
+    const text = `an option may have at most ${this.#limits.optionBytesMax} bytes`;
+    return this.#error(skipping.option, P.REPLY_ERR_TOO_BIG, text);
+  }
+
+  #error(option: number, reply: number, text: string): NegotiationStep {
+    return { kind: "reply", bytes: optionError(option, reply, text) };
+  }
+
+  #answer(option: number, data: Buffer): NegotiationStep {
+    try {
+      switch (option) {
+        case P.OPTION_EXPORT_NAME:
+          return this.#exportName(data);
+        case P.OPTION_ABORT:
+          return this.#close("the client aborted", optionReply(option, P.REPLY_ACK));
+        case P.OPTION_LIST:
+          new OptionReader(data, "LIST").end();
+          return { kind: "reply", bytes: listReplies(this.#directory.entries) };
+        case P.OPTION_INFO:
+        case P.OPTION_GO:
+          return this.#infoOrGo(option, data);
+        case P.OPTION_STRUCTURED_REPLY:
+          return this.#structuredReply(data);
+        case P.OPTION_LIST_META_CONTEXT:
+        case P.OPTION_SET_META_CONTEXT:
+          return this.#metaContext(option, data);
+        case P.OPTION_STARTTLS:
+          return this.#error(option, P.REPLY_ERR_UNSUP, "TLS is not offered here; use the Unix socket");
+        case P.OPTION_EXTENDED_HEADERS:
+          return this.#error(option, P.REPLY_ERR_UNSUP, "extended headers are not offered");
+        default:
+          return this.#error(option, P.REPLY_ERR_UNSUP, `option ${option} is not known`);
+      }
+    } catch (error) {
+      if (error instanceof Malformed) return this.#error(option, P.REPLY_ERR_INVALID, error.message);
+      throw error;
+    }
+  }
+
+  /** The old way in: no error can be told, so a wrong name closes the connection. */
+  #exportName(data: Buffer): NegotiationStep {
+    let name: string;
+    try {
+      name = new OptionReader(data, "EXPORT_NAME").text(data.length, "export name");
+    } catch (error) {
+      if (error instanceof Malformed) return this.#close(error.message);
+      throw error;
+    }
+    const entry = this.#directory.find(name);
+    if (entry === undefined) return this.#close(`no export has the name ${JSON.stringify(name)}`);
+    return this.#transmit(entry, exportReply(entry, this.#structured, this.#noZeroes));
+  }
+
+  #infoOrGo(option: number, data: Buffer): NegotiationStep {
+    const reader = new OptionReader(data, option === P.OPTION_GO ? "GO" : "INFO");
+    const name = reader.text(reader.u32("name length"), "export name");
+    const requests = new Set<number>();
+    const count = reader.u16("number of information requests");
+    for (let i = 0; i < count; i++) requests.add(reader.u16("information request"));
+    reader.end();
+    const entry = this.#directory.find(name);
+    if (entry === undefined) return this.#error(option, P.REPLY_ERR_UNKNOWN, this.#unknownName(name));
+    const replies = infoReplies(option, entry, this.#structured, requests);
+    // Sectors of 512 bytes are what every client assumes at least; a larger block must have been asked for.
+    if (entry.blockBytes > 512 && !requests.has(P.INFO_BLOCK_SIZE)) {
+      const text = `this export has blocks of ${entry.blockBytes} bytes; ask for NBD_INFO_BLOCK_SIZE and obey it`;
+      const refusal = optionError(option, P.REPLY_ERR_BLOCK_SIZE_REQD, text);
+      return { kind: "reply", bytes: Buffer.concat([replies, refusal]) };
+    }
+    const bytes = Buffer.concat([replies, optionReply(option, P.REPLY_ACK)]);
+    return option === P.OPTION_GO ? this.#transmit(entry, bytes) : { kind: "reply", bytes };
+  }
+
+  #unknownName(name: string): string {
+    if (name !== "") return `no export has this name; LIST tells the names`;
+    if (this.#directory.entries.length === 0) return "nothing is exported yet";
+    return "there is more than one export; name one of them";
+  }
+
+  #structuredReply(data: Buffer): NegotiationStep {
+    const option = P.OPTION_STRUCTURED_REPLY;
+    new OptionReader(data, "STRUCTURED_REPLY").end();
+    if (this.#structured) return this.#error(option, P.REPLY_ERR_INVALID, "structured replies are agreed already");
+    this.#structured = true;
+    return { kind: "reply", bytes: optionReply(option, P.REPLY_ACK) };
+  }
+
+  /** There are no metadata contexts: a well-formed question gets an empty list (NBD protocol, "Metadata querying"). */
+  #metaContext(option: number, data: Buffer): NegotiationStep {
+    const name = option === P.OPTION_LIST_META_CONTEXT ? "LIST_META_CONTEXT" : "SET_META_CONTEXT";
+    if (!this.#structured) throw new Malformed(`${name} needs structured replies to be agreed first`);
+    const reader = new OptionReader(data, name);
+    const exportName = reader.text(reader.u32("name length"), "export name");
+    const queries = reader.u32("number of queries");
+    for (let i = 0; i < queries; i++) reader.text(reader.u32("query length"), "query");
+    reader.end();
+    if (this.#directory.find(exportName) === undefined) {
+      return this.#error(option, P.REPLY_ERR_UNKNOWN, this.#unknownName(exportName));
+    }
+    return { kind: "reply", bytes: optionReply(option, P.REPLY_ACK) };
+  }
+
+  #transmit(entry: NbdExport, bytes: Uint8Array): NegotiationStep {
+    this.#phase = "over";
+    const flags = (this.#structured ? CONNECTION_STRUCTURED : 0) | (isReadOnly(entry) ? CONNECTION_READ_ONLY : 0);
+    const leftover = Uint8Array.prototype.slice.call(this.#take(this.held));
+    return { kind: "transmit", bytes, entry, flags, leftover };
+  }
+}

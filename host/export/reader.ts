@@ -1,0 +1,59 @@
+// Reads the data of one option. Whatever does not fit is one kind of error, which the negotiation answers ERR_INVALID.
+
+import { STRING_BYTES_MAX } from "./protocol.ts";
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** The data of an option is not what the protocol says; the message goes to the client. */
+export class Malformed extends Error {}
+
+export class OptionReader {
+  readonly #data: Buffer;
+  readonly #option: string;
+  #at = 0;
+
+  /** @param option its name, for messages */
+  constructor(data: Buffer, option: string) {
+    this.#data = data;
+    this.#option = option;
+  }
+
+  #require(bytes: number, what: string): void {
+    if (bytes <= this.#data.length - this.#at) return;
+    throw new Malformed(`${this.#option}: its ${this.#data.length} bytes end within the ${what}`);
+  }
+
+  u16(what: string): number {
+    this.#require(2, what);
+    this.#at += 2;
+    return this.#data.readUInt16BE(this.#at - 2);
+  }
+
+  u32(what: string): number {
+    this.#require(4, what);
+    this.#at += 4;
+    return this.#data.readUInt32BE(this.#at - 4);
+  }
+
+  /** A string of `bytes` bytes; NBD strings are UTF-8 without a NUL ("Values"). */
+  text(bytes: number, what: string): string {
+    this.#require(bytes, what);
+    if (bytes > STRING_BYTES_MAX) {
+      throw new Malformed(`${this.#option}: the ${what} has ${bytes} bytes; at most ${STRING_BYTES_MAX} are allowed`);
+    }
+    const raw = this.#data.subarray(this.#at, this.#at + bytes);
+    this.#at += bytes;
+    if (raw.includes(0)) throw new Malformed(`${this.#option}: the ${what} contains a NUL byte`);
+    try {
+      return utf8.decode(raw);
+    } catch {
+      throw new Malformed(`${this.#option}: the ${what} is not UTF-8`);
+    }
+  }
+
+  /** There must be nothing left. */
+  end(): void {
+    const left = this.#data.length - this.#at;
+    if (left > 0) throw new Malformed(`${this.#option}: ${left} bytes too many`);
+  }
+}

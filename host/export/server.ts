@@ -1,0 +1,200 @@
+// Sockets of the NBD export: accepts clients, carries their bytes through the negotiation, then gives the descriptor to
+// the reactor. No byte of the transmission phase is read here on purpose; those that came in the same chunk as the last
+// option are handed over with the descriptor.
+
+import { chmodSync, chownSync, lstatSync, unlinkSync } from "node:fs";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { ExportDirectory, type NbdExport } from "./directory.ts";
+import { ExportError } from "./errors.ts";
+import { Handshake, type HandshakeEnd } from "./handshake.ts";
+import { NEGOTIATION_LIMITS, type NegotiationLimits } from "./negotiation.ts";
+
+export type NbdAddress =
+  /** A Unix socket; `mode` (default 0660) and `group` (a gid) decide who may connect. */
+  | { readonly kind: "unix"; readonly path: string; readonly mode?: number; readonly group?: number }
+  /** TCP, without encryption: for a trusted network only. Port 0 takes a free one. */
+  | { readonly kind: "tcp"; readonly host: string; readonly port: number };
+
+/** A client that finished its negotiation. */
+export interface NegotiatedConnection {
+  /** A descriptor of its own; the taker has to close it, also when it fails. */
+  readonly descriptor: number;
+  /** Handle of the unit in the reactor. */
+  readonly unit: number;
+  /** CONNECTION_* flags. */
+  readonly flags: number;
+  /** Bytes of the transmission phase that were read already, at most CONNECTION_RECEIVE_BYTES. */
+  readonly preloaded: Uint8Array;
+}
+
+export type NbdServerEvent =
+  | { readonly kind: "connected"; readonly unit: number; readonly connection: number; readonly peer: string }
+  | { readonly kind: "refused"; readonly reason: string; readonly peer: string }
+  | { readonly kind: "error"; readonly error: Error };
+
+export interface NbdServerOptions {
+  /** Takes a connection over; answers its handle. A rejection closes nothing here but is reported. */
+  readonly hand: (connection: NegotiatedConnection) => Promise<number>;
+  /** A second descriptor of the same socket (native `duplicate`). */
+  readonly duplicate: (descriptor: number) => number;
+  readonly onEvent?: (event: NbdServerEvent) => void;
+  /** How long a client may take from connecting to the transmission phase. */
+  readonly negotiationTimeoutMs?: number;
+  /** Clients that may negotiate at the same time; one more is closed at once. */
+  readonly negotiatingMax?: number;
+  readonly limits?: NegotiationLimits;
+}
+
+const NEGOTIATION_TIMEOUT_MS = 10_000;
+const NEGOTIATING_MAX = 128;
+
+/** Offers exports over NBD. Create, `setExports`, `listen` (on as many addresses as wanted), `close`. */
+export class NbdServer {
+  readonly #directory = new ExportDirectory();
+  readonly #options: NbdServerOptions;
+  readonly #servers = new Map<Server, NbdAddress>();
+  readonly #negotiating = new Set<Handshake>();
+
+  constructor(options: NbdServerOptions) {
+    this.#options = options;
+  }
+
+  /** Replaces what is on offer; see ExportDirectory.replace. Connected clients stay as they are. */
+  setExports(entries: readonly NbdExport[]): void {
+    this.#directory.replace(entries);
+  }
+
+  get exports(): readonly NbdExport[] {
+    return this.#directory.entries;
+  }
+
+  /** Clients that are negotiating now. */
+  get negotiating(): number {
+    return this.#negotiating.size;
+  }
+
+  /**
+   * Begins to listen. A socket file that nobody listens on any more is replaced.
+   *
+   * @returns the address, with the port that was really taken
+   * @throws ExportError EXPORT_ADDRESS_IN_USE or EXPORT_LISTEN_FAILED
+   */
+  async listen(address: NbdAddress): Promise<NbdAddress> {
+    if (address.kind === "unix") await removeStaleSocket(address.path);
+    const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => this.#accept(socket));
+    try {
+      await listening(server, address);
+      if (address.kind === "unix") restrict(address);
+    } catch (error) {
+      server.close();
+      throw listenError(address, error);
+    }
+    server.on("error", (error) => this.#report({ kind: "error", error }));
+    this.#servers.set(server, address);
+    const bound = server.address();
+    if (address.kind === "tcp" && typeof bound === "object" && bound !== null) return { ...address, port: bound.port };
+    return address;
+  }
+
+  /** Stops listening and drops the clients that are still negotiating; those in their transmission phase are not ours. */
+  async close(): Promise<void> {
+    const closed = [...this.#servers.keys()].map(
+      (server) => new Promise<void>((resolve) => server.close(() => resolve())),
+    );
+    this.#servers.clear();
+    for (const handshake of this.#negotiating) handshake.drop("the server closes");
+    await Promise.all(closed);
+  }
+
+  #report(event: NbdServerEvent): void {
+    this.#options.onEvent?.(event);
+  }
+
+  #accept(socket: Socket): void {
+    const peer = socket.remoteAddress === undefined ? "unix" : `${socket.remoteAddress}:${socket.remotePort}`;
+    const limit = this.#options.negotiatingMax ?? NEGOTIATING_MAX;
+    if (this.#negotiating.size >= limit) {
+      socket.destroy();
+      this.#report({ kind: "refused", reason: `${limit} clients are negotiating already`, peer });
+      return;
+    }
+    const handshake = new Handshake(socket, {
+      directory: this.#directory,
+      limits: this.#options.limits ?? NEGOTIATION_LIMITS,
+      timeoutMs: this.#options.negotiationTimeoutMs ?? NEGOTIATION_TIMEOUT_MS,
+      duplicate: this.#options.duplicate,
+      ended: (end) => {
+        this.#negotiating.delete(handshake);
+        void this.#ended(end, peer);
+      },
+    });
+    this.#negotiating.add(handshake);
+    handshake.start();
+  }
+
+  async #ended(end: HandshakeEnd, peer: string): Promise<void> {
+    if (end.kind === "dropped") {
+      this.#report({ kind: "refused", reason: end.reason, peer });
+      return;
+    }
+    const { unit } = end.connection;
+    try {
+      const connection = await this.#options.hand(end.connection);
+      this.#report({ kind: "connected", unit, connection, peer });
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      this.#report({ kind: "refused", reason: `the reactor did not take the connection: ${why}`, peer });
+    }
+  }
+}
+
+function listening(server: Server, address: NbdAddress): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    const done = (): void => {
+      server.off("error", reject);
+      resolve();
+    };
+    if (address.kind === "tcp") {
+      server.listen({ host: address.host, port: address.port }, done);
+      return;
+    }
+    // The file must never be there with more rights than it will have, not even for a moment.
+    const before = process.umask(0o177);
+    try {
+      server.listen({ path: address.path }, done);
+    } finally {
+      process.umask(before);
+    }
+  });
+}
+
+function restrict(address: Extract<NbdAddress, { kind: "unix" }>): void {
+  if (address.group !== undefined) chownSync(address.path, process.getuid?.() ?? 0, address.group);
+  chmodSync(address.path, address.mode ?? 0o660);
+}
+
+/** A socket file is left behind by a daemon that was killed; one that answers belongs to somebody. */
+async function removeStaleSocket(path: string): Promise<void> {
+  const outcome = await new Promise<string>((resolve) => {
+    const probe = connect(path);
+    probe.once("connect", () => {
+      probe.destroy();
+      resolve("ANSWERED");
+    });
+    probe.once("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? "UNKNOWN"));
+  });
+  if (outcome === "ANSWERED") {
+    throw new ExportError("EXPORT_ADDRESS_IN_USE", `another server listens on ${path}; stop it or choose another path`);
+  }
+  // A plain file refuses connections as well; it is somebody's data, and binding will say that it is in the way.
+  if (outcome === "ECONNREFUSED" && lstatSync(path).isSocket()) unlinkSync(path);
+}
+
+function listenError(address: NbdAddress, error: unknown): ExportError {
+  const where = address.kind === "unix" ? address.path : `${address.host}:${address.port}`;
+  const why = error instanceof Error ? error.message : String(error);
+  const inUse = error instanceof Error && "code" in error && error.code === "EADDRINUSE";
+  const code = inUse ? "EXPORT_ADDRESS_IN_USE" : "EXPORT_LISTEN_FAILED";
+  return new ExportError(code, `cannot listen for NBD clients on ${where}: ${why}`, { cause: error });
+}

@@ -1,0 +1,66 @@
+// A small test runner for inside the guest: one file, its tests one after another, each line says how one went.
+
+import type { ArrayKind } from "../machine.ts";
+
+/** What a file of tests wants to find: the guest is booted with it. */
+export interface Rig {
+  readonly array: ArrayKind;
+  readonly units?: number;
+  readonly paths?: number;
+  readonly unitMib?: number;
+  readonly memoryMib?: number;
+  readonly timeLimitS: number;
+}
+
+interface RigTest {
+  readonly name: string;
+  readonly body: () => void | Promise<void>;
+}
+
+const registered: RigTest[] = [];
+const cleanups: (() => void | Promise<void>)[] = [];
+
+/** Declares a test. The tests of a file run in order and share the guest, so each leaves the array as it found it. */
+export function test(name: string, body: () => void | Promise<void>): void {
+  if (registered.some((other) => other.name === name)) throw new Error(`two tests are named "${name}"`);
+  registered.push({ name, body });
+}
+
+/** Has something done at the end of the running test, even if it fails; the last one first. */
+export function afterwards(cleanup: () => void | Promise<void>): void {
+  cleanups.push(cleanup);
+}
+
+/** Names of the tests declared so far, which are then forgotten: how the suite learns what a file holds. */
+export function takeNames(): readonly string[] {
+  return registered.splice(0).map(({ name }) => name);
+}
+
+async function runOne({ name, body }: RigTest): Promise<boolean> {
+  const start = performance.now();
+  const problems: unknown[] = [];
+  const attempt = async (step: () => void | Promise<void>): Promise<void> => {
+    try {
+      await step();
+    } catch (error) {
+      problems.push(error);
+    }
+  };
+  await attempt(body);
+  for (let cleanup = cleanups.pop(); cleanup !== undefined; cleanup = cleanups.pop()) await attempt(cleanup);
+  const seconds = ((performance.now() - start) / 1000).toFixed(1);
+  console.log(`${problems.length === 0 ? "ok" : "not ok"} - ${name} (${seconds} s)`);
+  for (const problem of problems) {
+    console.log(
+      (problem instanceof Error ? (problem.stack ?? problem.message) : String(problem)).replaceAll(/^/gm, "    "),
+    );
+  }
+  return problems.length === 0;
+}
+
+/** Runs what was declared. Answers whether all of it passed. */
+export async function runTests(): Promise<boolean> {
+  let passed = true;
+  for (const one of registered.splice(0)) passed = (await runOne(one)) && passed;
+  return passed;
+}

@@ -1,0 +1,103 @@
+// npm run test:rig [-- PATTERN]: boots one guest per file of test/rig/tests and runs the file's tests in it.
+// A test that did not report itself, because its guest died or ran out of time, has failed.
+
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { Writable } from "node:stream";
+import { fileURLToPath } from "node:url";
+import { takeNames, type Rig } from "./lib/test.ts";
+import { runMachine, type MachineResult } from "./machine.ts";
+import { ensurePackages, missingSentence, TEST_PACKAGES } from "./packages.ts";
+
+const project = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
+const folder = join(project, "test", "rig", "tests");
+
+interface TestFile {
+  readonly name: string;
+  readonly rig: Rig;
+  readonly tests: readonly string[];
+}
+
+async function load(name: string): Promise<TestFile> {
+  const module: unknown = await import(join(folder, name));
+  const tests = takeNames();
+  if (typeof module !== "object" || module === null || !("rig" in module)) throw new Error(`${name} exports no rig`);
+  if (tests.length === 0) throw new Error(`${name} holds no test`);
+  return { name, rig: module.rig as Rig, tests };
+}
+
+/** Passes the guest's output through and keeps it, for the results in it. */
+class Transcript extends Writable {
+  text = "";
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
+    this.text += chunk.toString();
+    process.stdout.write(chunk);
+    done();
+  }
+}
+
+function complaint(result: MachineResult, rig: Rig): string | undefined {
+  switch (result.kind) {
+    case "exited":
+      return undefined;
+    case "time-limit":
+      return `the guest was killed after ${rig.timeLimitS} s`;
+    case "aborted":
+      return "interrupted";
+    case "died":
+      return `the guest died: ${result.kernelLog}`;
+  }
+}
+
+/** Runs one file. Answers the names of the tests that did not pass. */
+async function runFile({ name, rig, tests }: TestFile, signal: AbortSignal): Promise<readonly string[]> {
+  console.log(`# ${name}`);
+  const transcript = new Transcript();
+  const result = await runMachine({
+    project,
+    array: rig.array,
+    units: rig.units ?? 1,
+    paths: rig.paths ?? 4,
+    unitMib: rig.unitMib ?? 64,
+    memoryMib: rig.memoryMib ?? 1024,
+    timeLimitS: rig.timeLimitS,
+    command: ["node", "test/rig/guest.ts", join(folder, name)],
+    stdout: transcript,
+    stderr: process.stderr,
+    signal,
+  });
+  const passed = new Set([...transcript.text.matchAll(/^ok - (.*) \([\d.]+ s\)$/gm)].map((match) => match[1]));
+  const failed = tests.filter((test) => !passed.has(test));
+  const why = complaint(result, rig) ?? (failed.length > 0 ? "it failed or gave no result" : undefined);
+  for (const test of failed) {
+    if (!transcript.text.includes(`not ok - ${test} (`)) console.log(`not ok - ${test}: ${why}`);
+  }
+  if (failed.length === 0 && result.kind === "exited" && result.status === 0) return [];
+  // All tests reported success, yet the guest did not end well: that is a failure of the last one.
+  return failed.length > 0 ? failed : tests.slice(-1);
+}
+
+async function main(): Promise<number> {
+  const missing = ensurePackages(TEST_PACKAGES);
+  if (missing.length > 0) {
+    console.error(missingSentence(missing));
+    return 2;
+  }
+  const pattern = process.argv[2] ?? "";
+  const names = readdirSync(folder).filter((name) => name.endsWith(".rig.ts") && name.includes(pattern));
+  if (names.length === 0) {
+    console.error(`rig: no file of test/rig/tests has "${pattern}" in its name`);
+    return 2;
+  }
+  const interrupt = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => interrupt.abort());
+  const files: TestFile[] = [];
+  for (const name of names.toSorted()) files.push(await load(name));
+  const failed: string[] = [];
+  for (const file of files) failed.push(...(await runFile(file, interrupt.signal)));
+  const total = files.reduce((sum, file) => sum + file.tests.length, 0);
+  console.log(`${total - failed.length} passed, ${failed.length} failed`);
+  return failed.length === 0 ? 0 : 1;
+}
+
+process.exit(await main());

@@ -1,0 +1,165 @@
+// What a well-behaved client gets, byte by byte.
+
+import test from "ava";
+import { ExportDirectory, type NbdExport } from "../../../host/export/directory.ts";
+import { Negotiation, type NegotiationStep } from "../../../host/export/negotiation.ts";
+import { UNIT_CAN_NOT_WRITE, UNIT_CAN_UNMAP } from "../../../host/reactor/abi.ts";
+import { infoData, metaData, option, replies, u32 } from "./client.ts";
+
+const LU0: NbdExport = {
+  unit: 7,
+  number: 0,
+  name: "database",
+  identity: "naa.60014050000000000000000000000001",
+  description: "an emulated unit",
+  bytes: 1n << 30n,
+  blockBytes: 512,
+  capabilities: UNIT_CAN_UNMAP,
+};
+const LU1: NbdExport = { unit: 8, number: 1, bytes: 1n << 40n, blockBytes: 4096, capabilities: UNIT_CAN_NOT_WRITE };
+
+const FIXED = u32(1);
+const FIXED_NO_ZEROES = u32(3);
+
+function converse(entries: NbdExport[], ...sent: Uint8Array[]): { bytes: Buffer; last: NegotiationStep } {
+  const directory = new ExportDirectory();
+  directory.replace(entries);
+  const negotiation = new Negotiation(directory);
+  for (const part of sent) negotiation.receive(part);
+  const bytes: Uint8Array[] = [];
+  for (;;) {
+    const step = negotiation.next();
+    if (step.kind !== "need") bytes.push(step.bytes);
+    if (step.kind !== "reply") return { bytes: Buffer.concat(bytes), last: step };
+  }
+}
+
+test("the greeting is NBDMAGIC, IHAVEOPT, fixed newstyle and no zeroes", (t) => {
+  const greeting = new Negotiation(new ExportDirectory()).greeting();
+  t.is(Buffer.from(greeting).toString("latin1"), "NBDMAGICIHAVEOPT\u0000\u0003");
+});
+
+test("GO tells size, flags and block sizes and enters the transmission phase", (t) => {
+  const { bytes, last } = converse([LU0, LU1], FIXED_NO_ZEROES, option(7, infoData("database")));
+  const answers = replies(bytes);
+  t.deepEqual(
+    answers.map(({ option: code, type }) => [code, type]),
+    [
+      [7, 3],
+      [7, 3],
+      [7, 1],
+    ],
+  );
+  const info = answers[0]?.data ?? Buffer.alloc(0);
+  t.is(info.readUInt16BE(0), 0);
+  t.is(info.readBigUInt64BE(2), 1n << 30n);
+  // HAS_FLAGS, FLUSH, FUA, TRIM, WRITE_ZEROES, MULTI_CONN, CACHE; no DF without structured replies.
+  t.is(info.readUInt16BE(10), 1 | 4 | 8 | 32 | 64 | 256 | 1024);
+  t.is(answers[1]?.data.toString("hex"), "0003000002000000100002000000");
+  t.like(last, { kind: "transmit", entry: { unit: 7 }, flags: 0 });
+});
+
+test("INFO tells name and description on request and stays in the negotiation", (t) => {
+  const { bytes, last } = converse([LU0], FIXED, option(6, infoData("0", [1, 2, 3])));
+  const texts = replies(bytes).map(({ data }) => data.subarray(2).toString());
+  t.is(texts[2], "database");
+  t.is(texts[3], "an emulated unit");
+  t.is(last.kind, "need");
+});
+
+test("every name of a unit leads to it, and the empty name to the only one", (t) => {
+  for (const name of ["0", "#0", "lu0", "database", "naa.60014050000000000000000000000001", ""]) {
+    const { last } = converse([LU0], FIXED, option(7, infoData(name)));
+    t.is(last.kind, "transmit", name);
+  }
+});
+
+test("the empty name means the default export, and nothing when there is none", (t) => {
+  const chosen = converse([LU0, { ...LU1, isDefault: true }], FIXED, option(7, infoData("", [3])));
+  t.like(chosen.last, { kind: "transmit", entry: { unit: 8 } });
+  const none = converse([LU0, LU1], FIXED, option(7, infoData("", [3])));
+  t.is(replies(none.bytes)[0]?.type, 0x80000006);
+});
+
+test("LIST names each export once", (t) => {
+  const { bytes } = converse([LU0, LU1], FIXED, option(3));
+  const names = replies(bytes).map(({ type, data }) => (type === 2 ? data.subarray(4).toString() : type));
+  t.deepEqual(names, ["database", "lu1", 1]);
+});
+
+test("EXPORT_NAME answers size and flags, with 124 zeroes unless both sides left them out", (t) => {
+  const padded = converse([LU0], FIXED, option(1, Buffer.from("database")));
+  t.is(padded.bytes.length, 10 + 124);
+  t.true(padded.bytes.subarray(10).every((byte) => byte === 0));
+  const short = converse([LU0], FIXED_NO_ZEROES, option(1, Buffer.from("database")));
+  t.is(short.bytes.length, 10);
+  t.is(short.bytes.readBigUInt64BE(0), 1n << 30n);
+  t.is(short.last.kind, "transmit");
+});
+
+test("a client of the plain newstyle may use EXPORT_NAME only", (t) => {
+  t.is(converse([LU0], u32(0), option(1, Buffer.from("0"))).last.kind, "transmit");
+  t.is(converse([LU0], u32(0), option(3)).last.kind, "close");
+});
+
+test("structured replies are agreed once and show as DF and as the core's flag", (t) => {
+  const { bytes, last } = converse([LU0], FIXED, option(8), option(8), option(7, infoData("0")));
+  const answers = replies(bytes);
+  t.deepEqual([answers[0]?.type, answers[1]?.type], [1, 0x80000003]);
+  t.is((answers[2]?.data.readUInt16BE(10) ?? 0) & 128, 128);
+  t.like(last, { kind: "transmit", flags: 1 });
+});
+
+test("a read-only unit offers no command that writes", (t) => {
+  const { bytes, last } = converse([LU1], FIXED, option(7, infoData("1", [3])));
+  t.is(replies(bytes)[0]?.data.readUInt16BE(10), 1 | 2 | 4 | 256 | 1024);
+  t.like(last, { kind: "transmit", flags: 2 });
+});
+
+test("blocks larger than 512 bytes have to be asked for", (t) => {
+  for (const code of [6, 7]) {
+    const { bytes, last } = converse([LU1], FIXED, option(code, infoData("1")));
+    t.is(replies(bytes).at(-1)?.type, 0x80000008);
+    t.is(last.kind, "need");
+  }
+  const told = replies(converse([LU1], FIXED, option(6, infoData("1", [3]))).bytes);
+  t.is(told[1]?.data.toString("hex"), "0003000010000000100002000000");
+});
+
+test("metadata contexts: an empty list, once structured replies are agreed", (t) => {
+  for (const code of [9, 10]) {
+    const before = converse([LU0], FIXED, option(code, metaData("0", ["base:allocation"])));
+    t.is(replies(before.bytes)[0]?.type, 0x80000003);
+    const after = converse([LU0], FIXED, option(8), option(code, metaData("0", ["base:allocation"])));
+    t.deepEqual(
+      replies(after.bytes).map(({ type }) => type),
+      [1, 1],
+    );
+    const unknown = converse([LU0], FIXED, option(8), option(code, metaData("nobody")));
+    t.is(replies(unknown.bytes)[1]?.type, 0x80000006);
+  }
+});
+
+test("ABORT is acknowledged and ends the connection", (t) => {
+  const { bytes, last } = converse([LU0], FIXED, option(2));
+  t.is(replies(bytes)[0]?.type, 1);
+  t.is(last.kind, "close");
+});
+
+test("requests sent right behind GO are left over for the core", (t) => {
+  const request = Buffer.from("25609513000000000000000000000001", "hex");
+  const { last } = converse([LU0], FIXED, Buffer.concat([option(7, infoData("0")), request]));
+  t.is(last.kind, "transmit");
+  if (last.kind === "transmit") t.deepEqual(Buffer.from(last.leftover), request);
+});
+
+test("the answers do not depend on how the bytes are cut", (t) => {
+  const asked = [FIXED, option(3), option(8), option(6, infoData("0", [1, 2, 3])), option(7, infoData("0"))];
+  const sent = Buffer.concat(asked);
+  const whole = converse([LU0, LU1], sent);
+  for (const size of [1, 2, 3, 5, 7, 11, 16, 17, 64]) {
+    const parts: Uint8Array[] = [];
+    for (let at = 0; at < sent.length; at += size) parts.push(sent.subarray(at, at + size));
+    t.deepEqual(converse([LU0, LU1], ...parts).bytes, whole.bytes);
+  }
+});

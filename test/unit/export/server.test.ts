@@ -1,0 +1,181 @@
+// The sockets of the export: who may connect, how long a client may take, how many may come.
+
+import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { connect, createServer, type Socket } from "node:net";
+import { once } from "node:events";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test from "ava";
+import { ExportError } from "../../../host/export/errors.ts";
+import { NbdServer, type NbdServerEvent, type NbdServerOptions } from "../../../host/export/server.ts";
+import { infoData, option, replies, u32 } from "./client.ts";
+
+const LU0 = { unit: 0, number: 0, bytes: 1n << 20n, blockBytes: 512, capabilities: 0 };
+
+function folder(t: { teardown: (undo: () => void) => void }): string {
+  const path = mkdtempSync(join(tmpdir(), "pm-export-"));
+  t.teardown(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+/** A server whose clients never get past the negotiation. */
+function negotiator(options: Partial<NbdServerOptions> = {}): { server: NbdServer; events: NbdServerEvent[] } {
+  const events: NbdServerEvent[] = [];
+  const server = new NbdServer({
+    hand: () => Promise.reject(new Error("not in this test")),
+    duplicate: () => {
+      throw new Error("not in this test");
+    },
+    onEvent: (event) => events.push(event),
+    ...options,
+  });
+  server.setExports([LU0]);
+  return { server, events };
+}
+
+/** Everything the server says until it closes. */
+async function everything(client: Socket): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  client.on("data", (chunk) => chunks.push(Buffer.from(chunk)));
+  client.on("error", () => {});
+  await once(client, "close");
+  return Buffer.concat(chunks);
+}
+
+test("the Unix socket is for owner and group only, and gone after close", async (t) => {
+  const path = join(folder(t), "nbd.sock");
+  const { server } = negotiator();
+  await server.listen({ kind: "unix", path });
+  t.is(statSync(path).mode & 0o777, 0o660);
+  await server.close();
+  t.throws(() => statSync(path));
+});
+
+test("a socket file that a killed daemon left behind is replaced", async (t) => {
+  const path = join(folder(t), "nbd.sock");
+  const script = `require("net").createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, "SIGKILL"))`;
+  const { spawnSync } = await import("node:child_process");
+  t.is(spawnSync(process.execPath, ["-e", script]).signal, "SIGKILL");
+  t.true(statSync(path).isSocket());
+  const { server } = negotiator();
+  await server.listen({ kind: "unix", path });
+  const client = connect(path);
+  await once(client, "data");
+  client.destroy();
+  await server.close();
+});
+
+test("a socket that another server listens on is refused, and so is a file", async (t) => {
+  const path = join(folder(t), "nbd.sock");
+  const other = createServer().listen(path);
+  await once(other, "listening");
+  const { server } = negotiator();
+  const taken = await t.throwsAsync(server.listen({ kind: "unix", path }), { instanceOf: ExportError });
+  t.is(taken.code, "EXPORT_ADDRESS_IN_USE");
+  other.close();
+  const file = join(folder(t), "file");
+  writeFileSync(file, "precious");
+  const refused = await t.throwsAsync(server.listen({ kind: "unix", path: file }), { instanceOf: ExportError });
+  t.true(refused.message.includes(file));
+  t.true(statSync(file).isFile());
+});
+
+test("TCP: port 0 takes a free one and tells it", async (t) => {
+  const { server } = negotiator();
+  const address = await server.listen({ kind: "tcp", host: "127.0.0.1", port: 0 });
+  if (address.kind !== "tcp") throw new Error("not TCP");
+  const client = connect(address.port, "127.0.0.1");
+  const [greeting] = await once(client, "data");
+  t.is(Buffer.from(greeting).subarray(0, 8).toString(), "NBDMAGIC");
+  client.destroy();
+  await server.close();
+});
+
+test("a client that sends one byte at a time is answered like any other", async (t) => {
+  const path = join(folder(t), "nbd.sock");
+  const { server } = negotiator();
+  await server.listen({ kind: "unix", path });
+  const client = connect(path);
+  const said = everything(client);
+  for (const byte of Buffer.concat([u32(1), option(3), option(6, infoData("0")), option(2)])) {
+    await new Promise((resolve) => client.write(Buffer.from([byte]), resolve));
+  }
+  const types = replies((await said).subarray(18)).map(({ type }) => type);
+  t.deepEqual(types, [2, 1, 3, 3, 1, 1]);
+  await server.close();
+});
+
+test("a client that says nothing is closed, others are served meanwhile", async (t) => {
+  const path = join(folder(t), "nbd.sock");
+  const { server, events } = negotiator({ negotiationTimeoutMs: 100 });
+  await server.listen({ kind: "unix", path });
+  const silent = connect(path);
+  const silence = everything(silent);
+  await once(silent, "connect");
+  const busy = connect(path);
+  const said = everything(busy);
+  busy.write(Buffer.concat([u32(1), option(3), option(2)]));
+  t.is(replies((await said).subarray(18)).length, 3);
+  t.is((await silence).length, 18);
+  t.true(events.some((event) => event.kind === "refused" && event.reason.includes("100 ms")));
+  t.is(server.negotiating, 0);
+  await server.close();
+});
+
+test("a client that trickles bytes does not gain time", async (t) => {
+  const path = join(folder(t), "nbd.sock");
+  const { server } = negotiator({ negotiationTimeoutMs: 200 });
+  await server.listen({ kind: "unix", path });
+  const client = connect(path);
+  const closed = everything(client);
+  const trickle = setInterval(() => client.write(Buffer.from([0])), 20);
+  client.write(Buffer.concat([u32(1), option(99, Buffer.alloc(0), 60000)]));
+  await closed;
+  clearInterval(trickle);
+  t.pass();
+  await server.close();
+});
+
+test("one client too many is closed at once; a place that becomes free is used", async (t) => {
+  const path = join(folder(t), "nbd.sock");
+  const { server } = negotiator({ negotiatingMax: 2 });
+  await server.listen({ kind: "unix", path });
+  const first = connect(path);
+  const second = connect(path);
+  await Promise.all([once(first, "data"), once(second, "data")]);
+  t.is((await everything(connect(path))).length, 0);
+  first.destroy();
+  while (server.negotiating > 1) await new Promise((resolve) => setImmediate(resolve));
+  const [greeting] = await once(connect(path), "data");
+  t.is(greeting.length, 18);
+  second.destroy();
+  await server.close();
+});
+
+test("a client that asks and never reads is closed, and what it made us keep is bounded", async (t) => {
+  const path = join(folder(t), "nbd.sock");
+  const { server, events } = negotiator({ negotiationTimeoutMs: 300 });
+  server.setExports(Array.from({ length: 2000 }, (_, number) => ({ ...LU0, unit: number, number })));
+  await server.listen({ kind: "unix", path });
+  const client = connect(path);
+  client.on("error", () => {});
+  client.pause();
+  client.write(Buffer.concat([u32(1), ...Array.from({ length: 1000 }, () => option(3))]));
+  while (!events.some((event) => event.kind === "refused")) await new Promise((resolve) => setTimeout(resolve, 10));
+  t.is(server.negotiating, 0);
+  client.destroy();
+  await server.close();
+});
+
+test("closing the server drops who still negotiates", async (t) => {
+  const path = join(folder(t), "nbd.sock");
+  const { server } = negotiator();
+  await server.listen({ kind: "unix", path });
+  const client = connect(path);
+  const closed = everything(client);
+  await once(client, "connect");
+  while (server.negotiating === 0) await new Promise((resolve) => setImmediate(resolve));
+  await server.close();
+  await closed;
+  t.is(server.negotiating, 0);
+});
