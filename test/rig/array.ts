@@ -1,7 +1,8 @@
 // array: the command inside the guest that plays the storage administrator and the bad luck of the array.
 
 import { Argument, Command, InvalidArgumentError } from "commander";
-import { ALUA_STATES, CONTROLLERS, LioArray, type AluaState, type Controller } from "./lib/lio.ts";
+import { LioArray } from "./lib/lio.ts";
+import { ALUA_STATES, CONTROLLERS, type AluaState, type Controller } from "./lib/stores.ts";
 import { ScsiDebug } from "./lib/scsi-debug.ts";
 
 const whole = (text: string): number => {
@@ -23,8 +24,9 @@ function create(): void {
     paths: fromOrders("RIG_PATHS"),
     unitMib: fromOrders("RIG_UNIT_MIB"),
   };
-  if (process.env["RIG_ARRAY"] === "scsi_debug") ScsiDebug.create(options);
-  else LioArray.create(options);
+  const kind = process.env["RIG_ARRAY"];
+  if (kind === "scsi_debug") ScsiDebug.create(options);
+  else LioArray.create({ ...options, mapped: kind === "lio-mapped" });
 }
 
 function status(): void {
@@ -49,13 +51,16 @@ const path = program
   .command("path <number>")
   .description("one path: online, offline, or remap UNIT (of LUN 0, or --lun N)");
 path
-  .addArgument(new Argument("<what>").choices(["online", "offline", "remap"]))
-  .argument("[unit]", "remap: the unit it shall lead to", whole)
+  .addArgument(new Argument("<what>").choices(["online", "offline", "remap", "delay", "silent", "answering"]))
+  .argument("[value]", "remap: the unit it shall lead to; delay: how many ms", whole)
   .option("--lun <n>", "remap: which LUN", whole, 0)
-  .action((number: string, what: string, unit: number | undefined, options: { lun: number }) => {
-    if (what !== "remap") return new LioArray().setPath(whole(number), what === "online");
-    if (unit === undefined) throw new Error("remap which unit? (array path N remap UNIT)");
-    return new LioArray().remap(whole(number), options.lun, unit);
+  .action((number: string, what: string, value: number | undefined, options: { lun: number }) => {
+    const array = new LioArray();
+    const which = whole(number);
+    if (what === "online" || what === "offline") return array.setPath(which, what === "online");
+    if (what === "silent" || what === "answering") return array.answerPath(which, what === "answering");
+    if (value === undefined) throw new Error(`${what}: a number is missing (array path ${number} ${what} N)`);
+    return what === "delay" ? array.delayPath(which, value) : array.remap(which, options.lun, value);
   });
 program
   .command("controller")

@@ -12,7 +12,7 @@ import { ensureModules, ensureWrapper } from "./kernel.ts";
 import { findProgram } from "./packages.ts";
 
 /** Which array the guest gets before the command runs. */
-export type ArrayKind = "lio" | "scsi_debug" | "none";
+export type ArrayKind = "lio" | "lio-mapped" | "scsi_debug" | "none";
 
 export interface MachineOptions {
   /** Absolute path of the project's folder: where the command runs. */

@@ -77,7 +77,11 @@ const program = new Command("rig")
   .description("Runs COMMAND as root under a kernel with real SCSI devices, in the project's folder")
   .usage("[options] COMMAND...")
   .argument("<command...>", "one word: a shell command line; several: a program and its arguments")
-  .addOption(new Option("--array <kind>", "what the guest finds").choices(["lio", "scsi_debug", "none"]).default("lio"))
+  .addOption(
+    new Option("--array <kind>", "what the guest finds")
+      .choices(["lio", "lio-mapped", "scsi_debug", "none"])
+      .default("lio"),
+  )
   .option("--units <n>", "logical units of the array", whole(1, 64), 1)
   .option("--paths <n>", "paths to each, half of them through the second controller", whole(1, 32), 4)
   .option("--size <MiB>", "size of a logical unit", whole(1, 4096), 64)

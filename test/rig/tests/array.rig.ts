@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { attempt, run } from "../lib/command.ts";
 import { until } from "../lib/files.ts";
-import { CONTROLLERS, LioArray } from "../lib/lio.ts";
+import { LioArray } from "../lib/lio.ts";
+import { CONTROLLERS } from "../lib/stores.ts";
 import { afterwards, test, type Rig } from "../lib/test.ts";
 
 export const rig: Rig = { array: "lio", units: 2, paths: 4, timeLimitS: 90 };
