@@ -1,0 +1,111 @@
+// `npm run test:peers [-- PATTERN...]`: real NBD clients against the real daemon on the emulated array. Names of cases that
+// contain one of the patterns run; all without a pattern. Ends with "N passed, N failed"; status 1 when a case failed, 2
+// when a peer is missing.
+
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type DebianPackage, ensurePackages } from "../rig/packages.ts";
+import type { Case, Context } from "./case.ts";
+import { Daemon } from "./daemon.ts";
+import { cases as commands } from "./cases/commands.ts";
+import { cases as copying } from "./cases/copying.ts";
+import { cases as faults } from "./cases/faults.ts";
+import { cases as information } from "./cases/information.ts";
+import { cases as misuse, nothingHeld } from "./cases/misuse.ts";
+import { cases as patterns } from "./cases/patterns.ts";
+import { cases as random } from "./cases/random.ts";
+
+const PEERS: readonly DebianPackage[] = [
+  { package: "libnbd-bin", program: "nbdinfo" },
+  { package: "python3-libnbd", program: "nbdsh" },
+  { package: "qemu-utils", program: "qemu-img" },
+  { package: "fio", program: "fio" },
+];
+
+/** A unit of 64 MiB over four paths and two controllers; two of them, so that one can stay untouched. */
+const CONFIGURATION = `
+timeouts.no_path_ms = 20000
+patrol.interval_s = 1
+patrol.threshold_s = 1
+patrol.timeout_s = 2
+shaky.enabled = false
+[array]
+units = 2
+unit_mib = 64
+paths = 4
+controllers = 2
+`;
+
+const CASE_MS_MAX = 180_000;
+
+const missing = ensurePackages(PEERS);
+if (missing.length > 0) {
+  const names = missing.map((entry) => entry.package).join(" ");
+  console.error(`test:peers: missing Debian packages: ${names} (install them: sudo apt-get install ${names})`);
+  process.exit(2);
+}
+
+const wanted = process.argv.slice(2);
+const chosen = [...information, ...commands, ...patterns, ...copying, ...misuse, ...faults, ...random].filter(
+  ({ name }) => wanted.length === 0 || wanted.some((pattern) => name.includes(pattern)),
+);
+
+/** One case, bounded; afterwards nothing may be held by the daemon. */
+async function attempt(one: Case, context: Context): Promise<string | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`took longer than ${CASE_MS_MAX} ms`)), CASE_MS_MAX);
+  });
+  try {
+    await Promise.race([one.run(context), late]);
+    await nothingHeld(context.daemon);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function main(): Promise<number> {
+  const memory = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
+  const folder = mkdtempSync(join(memory, "pm-peers-"));
+  const daemon = new Daemon(join(folder, "daemon"), { configuration: CONFIGURATION });
+  let passed = 0;
+  let failed = 0;
+  try {
+    await daemon.start();
+    for (const one of chosen) {
+      const began = Date.now();
+      const why = await attempt(one, { daemon, folder });
+      const seconds = ((Date.now() - began) / 1000).toFixed(1);
+      if (why === undefined) {
+        passed += 1;
+        console.log(`  ok    ${one.name} (${seconds} s)`);
+        continue;
+      }
+      failed += 1;
+      console.log(`  FAIL  ${one.name} (${seconds} s)\n        ${why.replaceAll("\n", "\n        ")}`);
+      // A case that left something behind must not be the next one's failure too.
+      await daemon.stop("SIGKILL");
+      await daemon.start();
+    }
+    const stopMs = await daemon.stop();
+    if (stopMs > 5000) {
+      failed += 1;
+      console.log(`  FAIL  the daemon stops within 5 s: it took ${stopMs} ms`);
+    }
+  } catch (error) {
+    failed += 1;
+    console.log(`  FAIL  the daemon: ${error instanceof Error ? error.message : String(error)}`);
+    if (existsSync(daemon.log)) console.log(readFileSync(daemon.log, "utf8").slice(-4000));
+  } finally {
+    await daemon.stop("SIGKILL");
+    rmSync(folder, { recursive: true, force: true });
+  }
+  console.log(`${passed} passed, ${failed} failed`);
+  return failed === 0 ? 0 : 1;
+}
+
+process.exitCode = await main();
