@@ -7,9 +7,12 @@ import {
   ASC_LBA_OUT_OF_RANGE,
   ASC_MISCOMPARE,
   ASC_PARAMETER_LIST_LENGTH,
+  ASC_UNRECOVERED_READ,
+  ASC_WRITE_ERROR,
   ASC_WRITE_PROTECTED,
   KEY_DATA_PROTECT,
   KEY_ILLEGAL_REQUEST,
+  KEY_MEDIUM_ERROR,
   KEY_MISCOMPARE,
 } from "./scsi.ts";
 import type { LogicalUnit } from "./unit.ts";
@@ -36,6 +39,13 @@ function inRange(command: Command, unit: LogicalUnit, lba: number, blocks: numbe
   return false;
 }
 
+/** True when the medium has done its part; else the sense says that it failed. */
+function done(command: Command, error: number): boolean {
+  if (error === 0) return true;
+  command.fail(KEY_MEDIUM_ERROR, ASC_WRITE_ERROR);
+  return false;
+}
+
 function writable(command: Command, unit: LogicalUnit): boolean {
   if (!unit.writeProtected) return true;
   command.fail(KEY_DATA_PROTECT, ASC_WRITE_PROTECTED);
@@ -54,11 +64,14 @@ export function read(command: Command, unit: LogicalUnit, lba: number, blocks: n
   if (!unprotected(command) || !inRange(command, unit, lba, blocks)) return;
   const wanted = blocks * unit.blockBytes;
   if (wanted > TRANSFER_BYTES_MAX) return command.invalidField(command.cdbBytes === 10 ? 7 : 10, -1);
-  if (unit.cache !== null && (command.cdb(1) & 0x08) !== 0) unit.cache.flush(lba, blocks);
+  if (unit.cachesWrites && (command.cdb(1) & 0x08) !== 0 && !done(command, unit.flush(lba, blocks))) return;
   const whole = command.bufferBytes - (command.bufferBytes % unit.blockBytes);
   const count = command.direction === DIRECTION_OUT ? 0 : Math.min(wanted, whole);
   const offset = lba * unit.blockBytes;
-  if (count > 0) unit.medium.read(command.bytes, command.buffer, offset | 0, (offset / TWO_32) | 0, count);
+  if (count > 0) {
+    const error = unit.medium.read(command.bytes, command.buffer, offset | 0, (offset / TWO_32) | 0, count);
+    if (error !== 0) return command.fail(KEY_MEDIUM_ERROR, ASC_UNRECOVERED_READ);
+  }
   command.wanted = wanted;
   command.moved = count;
 }
@@ -71,8 +84,11 @@ export function write(command: Command, unit: LogicalUnit, lba: number, blocks: 
     return command.invalidField(command.cdbBytes === 10 ? 7 : 10, -1);
   }
   const offset = lba * unit.blockBytes;
-  if (count > 0) unit.medium.write(command.bytes, command.buffer, offset | 0, (offset / TWO_32) | 0, count);
-  if (unit.cache !== null && (command.cdb(1) & 0x08) !== 0) unit.cache.flush(lba, blocks);
+  if (count > 0) {
+    const error = unit.medium.write(command.bytes, command.buffer, offset | 0, (offset / TWO_32) | 0, count);
+    if (!done(command, error)) return;
+  }
+  if (unit.cachesWrites && (command.cdb(1) & 0x08) !== 0 && !done(command, unit.flush(lba, blocks))) return;
   command.wanted = count;
   command.moved = count;
 }
@@ -80,15 +96,15 @@ export function write(command: Command, unit: LogicalUnit, lba: number, blocks: 
 /** SYNCHRONIZE CACHE (10) and (16), SBC-3 5.22. Zero blocks: to the end of the unit. */
 export function synchronizeCache(command: Command, unit: LogicalUnit, lba: number, blocks: number): void {
   if (!inRange(command, unit, lba, blocks)) return;
-  if (unit.cache !== null) unit.cache.flush(lba, blocks === 0 ? unit.blocks - lba : blocks);
+  if (unit.cachesWrites) done(command, unit.flush(lba, blocks === 0 ? unit.blocks - lba : blocks));
 }
 
-function zeroBlocks(unit: LogicalUnit, lba: number, blocks: number): void {
+function zeroBlocks(command: Command, unit: LogicalUnit, lba: number, blocks: number): void {
   let offset = lba * unit.blockBytes;
   const end = offset + blocks * unit.blockBytes;
   while (offset < end) {
     const step = Math.min(end - offset, ZERO_BYTES_STEP);
-    unit.medium.zero(offset | 0, (offset / TWO_32) | 0, step);
+    if (!done(command, unit.medium.zero(offset | 0, (offset / TWO_32) | 0, step))) return;
     offset += step;
   }
 }
@@ -116,7 +132,7 @@ export function unmap(command: Command, unit: LogicalUnit): void {
   if (total > UNMAP_BLOCKS_MAX) return command.fail(KEY_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_LIST);
   for (let i = 0; i < descriptors; i++) {
     const at = buffer + 8 + i * 16;
-    zeroBlocks(unit, get32(bytes, at) * TWO_32 + get32(bytes, at + 4), get32(bytes, at + 8));
+    zeroBlocks(command, unit, get32(bytes, at) * TWO_32 + get32(bytes, at + 4), get32(bytes, at + 8));
   }
   command.wanted = length;
   command.moved = length;
@@ -133,17 +149,18 @@ export function writeSame(command: Command, unit: LogicalUnit, lba: number, bloc
   if (!inRange(command, unit, lba, blocks) || !writable(command, unit)) return;
   if (blocks === 0 || blocks * unit.blockBytes > WRITE_SAME_BYTES_MAX)
     return command.invalidField(sixteen ? 10 : 7, -1);
-  if (withoutData) return zeroBlocks(unit, lba, blocks);
+  if (withoutData) return zeroBlocks(command, unit, lba, blocks);
   if (command.bufferBytes < unit.blockBytes || command.direction !== DIRECTION_OUT) return command.invalidField(0, -1);
   command.wanted = unit.blockBytes;
   command.moved = unit.blockBytes;
   const end = command.buffer + unit.blockBytes;
   let zero = true;
   for (let at = command.buffer; at < end && zero; at++) zero = command.bytes[at] === 0;
-  if (zero) return zeroBlocks(unit, lba, blocks);
+  if (zero) return zeroBlocks(command, unit, lba, blocks);
   for (let i = 0; i < blocks; i++) {
     const offset = (lba + i) * unit.blockBytes;
-    unit.medium.write(command.bytes, command.buffer, offset | 0, (offset / TWO_32) | 0, unit.blockBytes);
+    const high = (offset / TWO_32) | 0;
+    if (!done(command, unit.medium.write(command.bytes, command.buffer, offset | 0, high, unit.blockBytes))) return;
   }
 }
 
@@ -158,7 +175,7 @@ export function compareAndWrite(command: Command, unit: LogicalUnit): void {
   }
   const offset = lba * unit.blockBytes;
   const held = new Uint8Array(count);
-  unit.medium.read(held, 0, offset | 0, (offset / TWO_32) | 0, count);
+  if (!done(command, unit.medium.read(held, 0, offset | 0, (offset / TWO_32) | 0, count))) return;
   for (let i = 0; i < count; i++) {
     if (held[i] !== command.bytes[command.buffer + i]) {
       command.fail(KEY_MISCOMPARE, ASC_MISCOMPARE);
@@ -166,8 +183,9 @@ export function compareAndWrite(command: Command, unit: LogicalUnit): void {
     }
   }
   if (count > 0) {
-    unit.medium.write(command.bytes, command.buffer + count, offset | 0, (offset / TWO_32) | 0, count);
-    if (unit.cache !== null && (command.cdb(1) & 0x08) !== 0) unit.cache.flush(lba, blocks);
+    const high = (offset / TWO_32) | 0;
+    if (!done(command, unit.medium.write(command.bytes, command.buffer + count, offset | 0, high, count))) return;
+    if (unit.cachesWrites && (command.cdb(1) & 0x08) !== 0 && !done(command, unit.flush(lba, blocks))) return;
   }
   command.wanted = 2 * count;
   command.moved = 2 * count;

@@ -3,17 +3,22 @@
 
 /**
  * Bytes that can be read and written at an offset. Offsets come in two halves of 32 bits, either of which may be given
- * as a signed number: small integers are what JavaScript passes without allocating.
+ * as a signed number: small integers are what JavaScript passes without allocating. Offsets and lengths are multiples of
+ * 512. Every call answers 0, or a negated errno.
  */
 export interface Medium {
   /** Bytes it has room for; missing: no limit. */
   readonly bytesMax?: number;
+  /** True when what is written is safe from a power failure only after `flush`. */
+  readonly volatile?: boolean;
+  /** Brings what was written to stable storage. */
+  flush?(): number;
   /** Copies `bytes` bytes at the offset into `memory` at `address`. */
-  read(memory: Uint8Array, address: number, offsetLow: number, offsetHigh: number, bytes: number): void;
+  read(memory: Uint8Array, address: number, offsetLow: number, offsetHigh: number, bytes: number): number;
   /** Copies `bytes` bytes of `memory` at `address` to the offset. */
-  write(memory: Uint8Array, address: number, offsetLow: number, offsetHigh: number, bytes: number): void;
+  write(memory: Uint8Array, address: number, offsetLow: number, offsetHigh: number, bytes: number): number;
   /** Makes `bytes` bytes (below 2^31) at the offset zero. */
-  zero(offsetLow: number, offsetHigh: number, bytes: number): void;
+  zero(offsetLow: number, offsetHigh: number, bytes: number): number;
 }
 
 const CHUNK_BYTES = 4096;
@@ -26,7 +31,7 @@ function offsetOf(low: number, high: number): number {
 export class SparseMedium implements Medium {
   readonly chunks = new Map<number, Uint8Array>();
 
-  read(memory: Uint8Array, address: number, offsetLow: number, offsetHigh: number, bytes: number): void {
+  read(memory: Uint8Array, address: number, offsetLow: number, offsetHigh: number, bytes: number): number {
     let offset = offsetOf(offsetLow, offsetHigh);
     let at = address;
     const end = address + bytes;
@@ -40,9 +45,10 @@ export class SparseMedium implements Medium {
       at += step;
       offset += step;
     }
+    return 0;
   }
 
-  write(memory: Uint8Array, address: number, offsetLow: number, offsetHigh: number, bytes: number): void {
+  write(memory: Uint8Array, address: number, offsetLow: number, offsetHigh: number, bytes: number): number {
     let offset = offsetOf(offsetLow, offsetHigh);
     let at = address;
     const end = address + bytes;
@@ -53,9 +59,10 @@ export class SparseMedium implements Medium {
       at += step;
       offset += step;
     }
+    return 0;
   }
 
-  zero(offsetLow: number, offsetHigh: number, bytes: number): void {
+  zero(offsetLow: number, offsetHigh: number, bytes: number): number {
     let offset = offsetOf(offsetLow, offsetHigh);
     const end = offset + bytes;
     while (offset < end) {
@@ -66,6 +73,7 @@ export class SparseMedium implements Medium {
       else this.chunks.get(index)?.fill(0, within, within + step);
       offset += step;
     }
+    return 0;
   }
 
   /** A copy that later writes do not touch. */
@@ -99,7 +107,7 @@ export class SparseMedium implements Medium {
 }
 
 /**
- * A volatile write cache in front of a medium: writes stay here until `flush`; `lose` is what a power failure does.
+ * A volatile write cache in front of a medium: writes stay here until `flushBlocks`; `lose` is what a power failure does.
  * Whole blocks, so that a block is either old or new, never a mixture (SBC-3 4.16: a block is written atomically).
  */
 export class CachedMedium implements Medium {
@@ -117,31 +125,34 @@ export class CachedMedium implements Medium {
     return this.#blocks.size;
   }
 
-  read(memory: Uint8Array, address: number, offsetLow: number, offsetHigh: number, bytes: number): void {
-    this.#base.read(memory, address, offsetLow, offsetHigh, bytes);
-    if (this.#blocks.size === 0) return;
+  read(memory: Uint8Array, address: number, offsetLow: number, offsetHigh: number, bytes: number): number {
+    const error = this.#base.read(memory, address, offsetLow, offsetHigh, bytes);
+    if (error !== 0 || this.#blocks.size === 0) return error;
     const first = offsetOf(offsetLow, offsetHigh) / this.#blockBytes;
     for (let i = 0; i < bytes / this.#blockBytes; i++) {
       const block = this.#blocks.get(first + i);
       if (block !== undefined) memory.set(block, address + i * this.#blockBytes);
     }
+    return 0;
   }
 
-  write(memory: Uint8Array, address: number, offsetLow: number, offsetHigh: number, bytes: number): void {
+  write(memory: Uint8Array, address: number, offsetLow: number, offsetHigh: number, bytes: number): number {
     const first = offsetOf(offsetLow, offsetHigh) / this.#blockBytes;
     for (let i = 0; i < bytes / this.#blockBytes; i++) {
       const at = address + i * this.#blockBytes;
       this.#blocks.set(first + i, memory.slice(at, at + this.#blockBytes));
     }
+    return 0;
   }
 
-  zero(offsetLow: number, offsetHigh: number, bytes: number): void {
+  zero(offsetLow: number, offsetHigh: number, bytes: number): number {
     const first = offsetOf(offsetLow, offsetHigh) / this.#blockBytes;
     for (let i = 0; i < bytes / this.#blockBytes; i++) this.#blocks.set(first + i, new Uint8Array(this.#blockBytes));
+    return 0;
   }
 
   /** Writes cached blocks `first` to `first + count - 1` through to the medium. */
-  flush(first: number, count: number): void {
+  flushBlocks(first: number, count: number): void {
     if (count > this.#blocks.size) {
       for (const index of this.#blocks.keys()) {
         if (index >= first && index < first + count) this.#flushBlock(index);

@@ -31,7 +31,7 @@ export function modeSense(command: Command, unit: LogicalUnit, long: boolean): v
   if (page !== 0x0a) {
     out[at] = 0x08;
     out[at + 1] = 0x12;
-    if (current && unit.cache !== null) out[at + 2] = 0x04;
+    if (current && unit.cachesWrites) out[at + 2] = 0x04;
     at += 20;
   }
   if (page !== 0x08) {

@@ -27,11 +27,14 @@ export class LogicalUnit {
   readonly designator = new Uint8Array(16);
   readonly blockBytes: number;
   blocks: number;
+  /** Whether a flush matters (WCE of the caching mode page). */
+  readonly cachesWrites: boolean;
   /** Blocks the unit can grow to. */
   readonly blocksMax: number;
   readonly medium: Medium;
   /** The same medium when it caches writes, else null. */
   readonly cache: CachedMedium | null;
+  readonly #base: Medium;
   writeProtected = false;
   /** ALUA_* state of each target port group (controller). */
   readonly groupStates: Uint8Array;
@@ -49,6 +52,8 @@ export class LogicalUnit {
     this.blocksMax = Math.floor((medium.bytesMax ?? Number.MAX_SAFE_INTEGER) / array.blockBytes);
     this.cache = array.writeCache ? new CachedMedium(medium, array.blockBytes) : null;
     this.medium = this.cache ?? medium;
+    this.cachesWrites = array.writeCache || medium.volatile === true;
+    this.#base = medium;
     this.serial = `PM${nameHash(array.name).toString(16).padStart(8, "0").toUpperCase()}${String(index).padStart(4, "0")}`;
     const view = new DataView(this.designator.buffer);
     view.setUint32(0, 0x6001a2b0);
@@ -61,6 +66,12 @@ export class LogicalUnit {
       this.groupStates.fill(ALUA_NON_OPTIMIZED);
       this.groupStates[this.preferredGroup] = ALUA_OPTIMIZED;
     }
+  }
+
+  /** Brings blocks to where a power failure leaves them alone. Answers 0 or a negated errno. */
+  flush(lba: number, blocks: number): number {
+    if (this.cache !== null) this.cache.flushBlocks(lba, blocks);
+    return this.#base.flush?.() ?? 0;
   }
 
   /** Establishes a unit attention on every port of the unit except `but`. */
