@@ -1,0 +1,128 @@
+// The reactor's answers to control's calls. They run between turns, so the core is at rest.
+
+import type { EmulatedArray } from "../array/array.ts";
+import type { Ring } from "../native/index.ts";
+import * as abi from "./abi.ts";
+import type { Core } from "./core.ts";
+import { coreAnswer, ReactorError } from "./errors.ts";
+import type { CallName, ReactorCalls, StatisticsCopy, StatisticsRequest } from "./messages.ts";
+import { copyTable, PATH_RECORD_BYTES, UNIT_RECORD_BYTES, type SnapshotCopy } from "./records.ts";
+
+/** What the calls act on. */
+export interface Reactor {
+  readonly core: Core;
+  readonly ring: Ring;
+  readonly array: EmulatedArray;
+}
+
+type Handlers = { [Name in CallName]: (...args: ReactorCalls[Name]["args"]) => ReactorCalls[Name]["answer"] };
+
+/** The ring's SCSI generic ports, as docs/architecture.md describes them. */
+interface ScsiPorts {
+  openPort(device: string, depth: number): number;
+  closePort(port: number): void;
+}
+
+function check(call: string, answer: number): void {
+  coreAnswer(call, answer);
+}
+
+/** The handlers of a reactor. Each throws an error with a code when the call is refused. */
+export function handlersOf(reactor: Reactor): Handlers {
+  const { core, ring, array } = reactor;
+  const { exports } = core;
+  const ports = ring as Ring & ScsiPorts;
+  return {
+    unitAdd: () => coreAnswer("unitAdd", exports.unitAdd()),
+    unitSet: (unit, property, value) => check("unitSet", exports.unitSet(unit, property, BigInt(value))),
+    unitRemove: (unit) => check("unitRemove", exports.unitRemove(unit)),
+    unitIdentity: (unit, identity) => {
+      toScratch(core, "identity", identity, abi.IDENTITY_BYTES_MAX);
+      check("unitIdentity", exports.unitIdentity(unit, identity.length));
+    },
+    pathAdd: ({ unit, queue, port, priority, enabled, depth }) =>
+      coreAnswer("pathAdd", exports.pathAdd(unit, queue === "array" ? 1 : 0, port, priority, enabled ? 1 : 0, depth)),
+    pathSet: (path, property, value) => check("pathSet", exports.pathSet(path, property, BigInt(value))),
+    pathRemove: (path) => check("pathRemove", exports.pathRemove(path)),
+    pathSwap: (a, b) => check("pathSwap", exports.pathSwap(a, b)),
+    modeSet: (mode, value) => check("modeSet", exports.modeSet(mode, BigInt(value))),
+    addConnection: (fd, unit, flags, preloaded) => addConnection(reactor, fd, unit, flags, preloaded),
+    closeConnection: (connection) => check("closeConnection", exports.connectionClose(connection)),
+    openPort: (device, depth) => ports.openPort(device, depth),
+    closePort: (port) => ports.closePort(port),
+    snapshot: () => snapshot(core),
+    statistics: (request) => statistics(core, request),
+    arrayPorts: () => array.describe(),
+    arrayCommand: (port, cdb, data) => array.command(port, cdb, data),
+    addFault: (fault) => array.addFault(fault),
+    liftFault: (id) => array.liftFault(id),
+    liftAllFaults: () => array.liftAllFaults(),
+    faults: () => array.faults(),
+  };
+}
+
+function toScratch(core: Core, parameter: string, bytes: Uint8Array, most: number): void {
+  if (bytes.length > most) {
+    throw new ReactorError("REACTOR_ARGUMENT", `${parameter}: ${bytes.length} bytes, at most ${most}`);
+  }
+  core.bytes.set(bytes, core.scratch);
+}
+
+/** Takes a descriptor over. Whatever happens, it belongs to the ring afterwards: when the core refuses, it is closed. */
+function addConnection(reactor: Reactor, fd: number, unit: number, flags: number, preloaded: Uint8Array): number {
+  const { core, ring } = reactor;
+  const socket = ring.addSocket(fd);
+  try {
+    toScratch(core, "preloaded", preloaded, abi.CONNECTION_RECEIVE_BYTES);
+    return coreAnswer("addConnection", core.exports.connectionAdd(socket, unit, flags, preloaded.length));
+  } catch (refusal) {
+    closeSocket(core, socket);
+    throw refusal;
+  }
+}
+
+/** The tag of a completion that no one waits for: the core counts it as a stray and goes on. */
+const STRAY_TAG = 0xffffffff;
+
+function closeSocket(core: Core, socket: number): void {
+  const queue = core.control + abi.CONTROL_NATIVE_QUEUE;
+  const tail = core.view.getUint32(queue + abi.RING_TAIL, true);
+  const mask = core.view.getUint32(queue + abi.RING_CAPACITY, true) - 1;
+  const entry = core.view.getUint32(queue + abi.RING_BASE, true) + (tail & mask) * abi.SUBMISSION_BYTES;
+  core.bytes.fill(0, entry, entry + abi.SUBMISSION_BYTES);
+  core.view.setUint8(entry + abi.SUBMISSION_OP, abi.OP_CLOSE);
+  core.view.setUint32(entry + abi.SUBMISSION_TAG, STRAY_TAG, true);
+  core.view.setUint32(entry + abi.SUBMISSION_HANDLE, socket, true);
+  core.view.setUint32(queue + abi.RING_TAIL, (tail + 1) >>> 0, true);
+}
+
+function u64(core: Core, at: number): number {
+  return core.view.getUint32(at, true) + core.view.getUint32(at + 4, true) * 4_294_967_296;
+}
+
+function snapshot(core: Core): SnapshotCopy {
+  const { view, limits } = core;
+  return {
+    nowNs: u64(core, core.control + abi.CONTROL_NOW_NS),
+    eventsLost: u64(core, core.control + abi.CONTROL_EVENTS_LOST),
+    paths: copyTable(view, core.pathTable, limits.paths, abi.PATH_BYTES, PATH_RECORD_BYTES),
+    units: copyTable(view, core.unitTable, limits.units, abi.UNIT_BYTES, UNIT_RECORD_BYTES),
+  };
+}
+
+function statistics(core: Core, request: StatisticsRequest): StatisticsCopy {
+  const copies = (handles: readonly number[], table: number, count: number, stride: number, field: number) => {
+    const found = new Map<number, Uint8Array>();
+    for (const handle of handles) {
+      if (!Number.isInteger(handle) || handle < 0 || handle >= count) continue;
+      const at = core.view.getUint32(table + handle * stride + field, true);
+      if (at !== 0) found.set(handle, core.bytes.slice(at, at + abi.STATISTICS_BYTES));
+    }
+    return found;
+  };
+  const { limits } = core;
+  return {
+    paths: copies(request.paths ?? [], core.pathTable, limits.paths, abi.PATH_BYTES, abi.PATH_STATISTICS),
+    units: copies(request.units ?? [], core.unitTable, limits.units, abi.UNIT_BYTES, abi.UNIT_STATISTICS),
+  };
+}

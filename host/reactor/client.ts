@@ -1,0 +1,281 @@
+// Control's side of the reactor: every call is a promise, events come to listeners, stopping always works.
+
+import { Worker } from "node:worker_threads";
+import type { ArrayPortInfo, CommandResult } from "../array/array.ts";
+import type { FaultReport, FaultRequest } from "../array/faults.ts";
+import { wake } from "../native/index.ts";
+import { ReactorError } from "./errors.ts";
+import type {
+  CallName,
+  Message,
+  PathToAdd,
+  ReactorCalls,
+  ReactorOptions,
+  Request,
+  StatisticsCopy,
+  StatisticsRequest,
+} from "./messages.ts";
+import { decodeEvents, decodeSnapshot, type CoreEvent, type Snapshot } from "./records.ts";
+
+export type { PathToAdd, ReactorOptions, StatisticsCopy, StatisticsRequest } from "./messages.ts";
+export type { CoreEvent, PathRecord, Snapshot, UnitRecord } from "./records.ts";
+
+/** How a reactor ended: by itself, by force, or not at all: its thread hangs in the kernel and was left behind. */
+export type StopOutcome = "stopped" | "terminated" | "abandoned";
+
+/** Within these a reactor has to end by itself, and then by force. Together below 5 s. */
+const STOP_MS = 2500;
+const TERMINATE_MS = 1500;
+
+interface Waiting {
+  readonly resolve: (answer: unknown) => void;
+  readonly reject: (error: ReactorError) => void;
+}
+
+export class ReactorClient {
+  readonly #worker: Worker;
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #eventListeners = new Set<(events: readonly CoreEvent[]) => void>();
+  readonly #failureListeners = new Set<(error: ReactorError) => void>();
+  readonly #exited: Promise<void>;
+  #ready: { resolve: () => void; reject: (error: ReactorError) => void } | null = null;
+  #nextId = 1;
+  #wakeDescriptor = -1;
+  #stopping = false;
+  #ended: ReactorError | null = null;
+  /** How the ring talks to the kernel. */
+  backend: "io_uring" | "epoll" = "epoll";
+
+  private constructor(options: ReactorOptions) {
+    this.#worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData: options, name: "reactor" });
+    this.#worker.on("message", (message: Message) => this.#receive(message));
+    this.#worker.on("error", (error) => this.#fail("REACTOR_CRASHED", `the reactor crashed: ${String(error)}`));
+    this.#exited = new Promise((resolve) => {
+      this.#worker.once("exit", (code) => {
+        this.#fail("REACTOR_STOPPED", `the reactor has ended (exit ${code})`);
+        resolve();
+      });
+    });
+  }
+
+  /**
+   * Starts a reactor and waits until it runs.
+   * Throws what made it fail: CORE_RANGE (limits), ERR_NATIVE_* (the ring), ARRAY_TOPOLOGY, REACTOR_CORE.
+   */
+  static async start(options: ReactorOptions = {}): Promise<ReactorClient> {
+    const client = new ReactorClient(options);
+    await new Promise<void>((resolve, reject) => (client.#ready = { resolve, reject }));
+    return client;
+  }
+
+  // ---- Listeners ----
+
+  /** Calls `listener` with the core's events, in order, in batches. Answers how to stop that. */
+  onEvent(listener: (events: readonly CoreEvent[]) => void): () => void {
+    this.#eventListeners.add(listener);
+    return () => this.#eventListeners.delete(listener);
+  }
+
+  /** Calls `listener` once when the reactor crashes; not when it is stopped. Answers how to stop that. */
+  onFailure(listener: (error: ReactorError) => void): () => void {
+    this.#failureListeners.add(listener);
+    return () => this.#failureListeners.delete(listener);
+  }
+
+  // ---- Units, paths, modes: the exports of the core ----
+
+  unitAdd(): Promise<number> {
+    return this.#call("unitAdd");
+  }
+
+  /** @param property UNIT_SET_* */
+  unitSet(unit: number, property: number, value: number | bigint): Promise<void> {
+    return this.#call("unitSet", unit, property, value);
+  }
+
+  unitRemove(unit: number): Promise<void> {
+    return this.#call("unitRemove", unit);
+  }
+
+  /** @param identity designator type, code set, designator (VPD page 0x83) */
+  unitIdentity(unit: number, identity: Uint8Array): Promise<void> {
+    return this.#call("unitIdentity", unit, identity);
+  }
+
+  /** Answers the path's handle. */
+  pathAdd(path: PathToAdd): Promise<number> {
+    return this.#call("pathAdd", path);
+  }
+
+  /** @param property PATH_SET_* */
+  pathSet(path: number, property: number, value: number | bigint): Promise<void> {
+    return this.#call("pathSet", path, property, value);
+  }
+
+  pathRemove(path: number): Promise<void> {
+    return this.#call("pathRemove", path);
+  }
+
+  pathSwap(a: number, b: number): Promise<void> {
+    return this.#call("pathSwap", a, b);
+  }
+
+  /** @param mode MODE_* */
+  modeSet(mode: number, value: number | bigint): Promise<void> {
+    return this.#call("modeSet", mode, value);
+  }
+
+  // ---- Connections and ports ----
+
+  /**
+   * Hands a negotiated NBD connection over. The descriptor belongs to the reactor from now on, also when this fails.
+   * @param flags CONNECTION_* bits
+   * @param preloaded bytes of the transmission phase that were received already
+   * @returns the connection's handle
+   */
+  addConnection(fd: number, unit: number, flags: number, preloaded: Uint8Array = new Uint8Array()): Promise<number> {
+    return this.#call("addConnection", fd, unit, flags, preloaded);
+  }
+
+  closeConnection(connection: number): Promise<void> {
+    return this.#call("closeConnection", connection);
+  }
+
+  /** Opens a SCSI generic device for commands. Answers the port handle. */
+  openPort(device: string, depth: number): Promise<number> {
+    return this.#call("openPort", device, depth);
+  }
+
+  closePort(port: number): Promise<void> {
+    return this.#call("closePort", port);
+  }
+
+  // ---- What displays need ----
+
+  /** Copies of the path and unit tables. Never waits for a path. */
+  async snapshot(): Promise<Snapshot> {
+    return decodeSnapshot(await this.#call("snapshot"));
+  }
+
+  /** Raw copies of statistics regions, for `decodeStatistics`. */
+  statistics(request: StatisticsRequest): Promise<StatisticsCopy> {
+    return this.#call("statistics", request);
+  }
+
+  // ---- The emulated arrays ----
+
+  arrayPorts(): Promise<ArrayPortInfo[]> {
+    return this.#call("arrayPorts");
+  }
+
+  /** A SCSI command to an emulated port, past the rings. @param data bytes to send, or bytes to receive, or null */
+  arrayCommand(port: number, cdb: Uint8Array, data: Uint8Array | number | null = null): Promise<CommandResult> {
+    return this.#call("arrayCommand", port, cdb, data);
+  }
+
+  /** Answers the fault's id. */
+  addFault(fault: FaultRequest): Promise<number> {
+    return this.#call("addFault", fault);
+  }
+
+  liftFault(id: number): Promise<boolean> {
+    return this.#call("liftFault", id);
+  }
+
+  liftAllFaults(): Promise<void> {
+    return this.#call("liftAllFaults");
+  }
+
+  faults(): Promise<FaultReport[]> {
+    return this.#call("faults");
+  }
+
+  // ---- Stopping ----
+
+  /**
+   * Stops the reactor, within 5 s whatever hangs.
+   * @param graceMs how long what is in flight may take to finish, 0 to 2000
+   */
+  async stop(graceMs = 1000): Promise<StopOutcome> {
+    if (this.#ended === null || !this.#stopping) {
+      this.#stopping = true;
+      this.#send({ kind: "stop", graceMs: Math.min(2000, Math.max(0, graceMs)) });
+    }
+    if (await this.#exitsWithin(STOP_MS)) return "stopped";
+    const terminated = this.#worker.terminate();
+    this.#wake();
+    terminated.catch(() => undefined);
+    if (await this.#exitsWithin(TERMINATE_MS)) return "terminated";
+    this.#worker.unref();
+    this.#fail("REACTOR_STOPPED", "the reactor does not answer and was left behind");
+    return "abandoned";
+  }
+
+  async #exitsWithin(ms: number): Promise<boolean> {
+    const timer = Promise.withResolvers<boolean>();
+    const timeout = setTimeout(() => timer.resolve(false), ms);
+    const exited = await Promise.race([this.#exited.then(() => true), timer.promise]);
+    clearTimeout(timeout);
+    return exited;
+  }
+
+  // ---- Messages ----
+
+  #call<Name extends CallName>(name: Name, ...args: ReactorCalls[Name]["args"]): Promise<ReactorCalls[Name]["answer"]> {
+    if (this.#ended !== null) return Promise.reject(this.#ended);
+    if (this.#stopping) return Promise.reject(new ReactorError("REACTOR_STOPPED", `${name}: the reactor is stopping`));
+    const id = this.#nextId++;
+    return new Promise((resolve, reject) => {
+      // The reactor answers each name with the type that `ReactorCalls` gives it.
+      this.#waiting.set(id, { resolve: resolve as (answer: unknown) => void, reject });
+      this.#send({ kind: "call", id, name, args });
+    });
+  }
+
+  #send(request: Request): void {
+    this.#worker.postMessage(request);
+    this.#wake();
+  }
+
+  #wake(): void {
+    if (this.#wakeDescriptor >= 0 && this.#ended === null) wake(this.#wakeDescriptor);
+  }
+
+  #receive(message: Message): void {
+    switch (message.kind) {
+      case "ready":
+        this.#wakeDescriptor = message.wakeDescriptor;
+        this.backend = message.backend;
+        this.#ready?.resolve();
+        this.#ready = null;
+        return;
+      case "answer":
+        this.#waiting.get(message.id)?.resolve(message.answer);
+        this.#waiting.delete(message.id);
+        return;
+      case "refused":
+        this.#waiting.get(message.id)?.reject(new ReactorError(message.code, message.message));
+        this.#waiting.delete(message.id);
+        return;
+      case "events": {
+        const events = decodeEvents(message.entries);
+        for (const listener of this.#eventListeners) listener(events);
+        return;
+      }
+      case "failed":
+        return this.#fail(message.code, message.message);
+    }
+  }
+
+  /** The reactor is no more: whoever waits for it learns why, once. */
+  #fail(code: string, message: string): void {
+    if (this.#ended !== null) return;
+    this.#ended = new ReactorError(code, message);
+    this.#ready?.reject(this.#ended);
+    const crashed = this.#ready === null && !this.#stopping;
+    this.#ready = null;
+    for (const waiting of this.#waiting.values()) waiting.reject(this.#ended);
+    this.#waiting.clear();
+    if (crashed) for (const listener of this.#failureListeners) listener(this.#ended);
+  }
+}

@@ -1,0 +1,41 @@
+// Errors of the reactor. `code` is stable; the message names the call and what to do.
+
+import {
+  ERROR_BUSY,
+  ERROR_CLUSTER_MODE,
+  ERROR_HANDLE,
+  ERROR_LIMIT,
+  ERROR_NOT_FAILED,
+  ERROR_PRIORITY_IN_USE,
+  ERROR_PROPERTY,
+  ERROR_RANGE,
+} from "./abi.ts";
+
+export class ReactorError extends Error {
+  /** `CORE_*` (the core refused), `REACTOR_*`, or the code of the addon or the emulated array that refused. */
+  readonly code: string;
+
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "ReactorError";
+    this.code = code;
+  }
+}
+
+const REFUSALS = new Map<number, readonly [code: string, reason: string]>([
+  [ERROR_HANDLE, ["CORE_HANDLE", "the handle is not in use"]],
+  [ERROR_RANGE, ["CORE_RANGE", "a value is outside its range"]],
+  [ERROR_LIMIT, ["CORE_LIMIT", "the table is full; raise the limit in the configuration and restart"]],
+  [ERROR_PRIORITY_IN_USE, ["CORE_PRIORITY_IN_USE", "another path of the unit has that priority; swap the two"]],
+  [ERROR_CLUSTER_MODE, ["CORE_CLUSTER_MODE", "cluster mode excludes dynamic balancing; switch cluster mode off first"]],
+  [ERROR_PROPERTY, ["CORE_PROPERTY", "unknown property"]],
+  [ERROR_NOT_FAILED, ["CORE_NOT_FAILED", "the path is not failed"]],
+  [ERROR_BUSY, ["CORE_BUSY", "it is still in use"]],
+]);
+
+/** Turns what a core export answered into a value of 0 or more, or throws what the core refused. */
+export function coreAnswer(call: string, answer: number): number {
+  if (answer >= 0) return answer;
+  const [code, reason] = REFUSALS.get(-answer) ?? ["CORE_UNKNOWN", `error ${-answer}`];
+  throw new ReactorError(code, `${call}: ${reason}`);
+}

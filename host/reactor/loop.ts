@@ -1,0 +1,20 @@
+// The turns of the core and the emulated array between two waits.
+
+import type { EmulatedArray } from "../array/array.ts";
+import type { Core } from "./core.ts";
+
+/** Turns in a row without looking at the sockets, so that a busy array does not keep them waiting. */
+const TURNS_MAX = 16;
+
+/**
+ * Lets core and array take turns until the array has nothing more to answer at once. An I/O to an emulated unit then
+ * costs one wait, not two.
+ * @returns how long to wait for sockets, ports and messages, in microseconds; negative: without limit
+ */
+export function runTurns(core: Core, array: EmulatedArray): number {
+  for (let turn = 0; turn < TURNS_MAX; turn++) {
+    core.exports.run();
+    if (array.turn() === 0) return array.waitMicroseconds();
+  }
+  return 0;
+}

@@ -1,0 +1,87 @@
+// What crosses between control and the reactor's thread. Every call has a name, arguments and an answer; the answer's
+// type follows from the name.
+
+import type { ArrayPortInfo, CommandResult } from "../array/array.ts";
+import type { FaultReport, FaultRequest } from "../array/faults.ts";
+import type { ArrayTopology } from "../array/topology.ts";
+import type { CoreLimits } from "./core.ts";
+import type { SnapshotCopy } from "./records.ts";
+
+/** What the reactor is started with. */
+export interface ReactorOptions {
+  readonly limits?: Partial<CoreLimits>;
+  /** How the ring talks to the kernel. Default `auto`. */
+  readonly backend?: "auto" | "io_uring" | "epoll";
+  /** Emulated arrays beside the real devices. Default none. */
+  readonly arrays?: readonly ArrayTopology[];
+  /** Seed of the core's random numbers. Default: from the clock. */
+  readonly seed?: bigint;
+}
+
+/** A path to add. */
+export interface PathToAdd {
+  readonly unit: number;
+  /** Where the port is: `native` (from `openPort`) or `array` (a port of an emulated array). */
+  readonly queue: "native" | "array";
+  readonly port: number;
+  /** 1 to 254, unique in the unit. */
+  readonly priority: number;
+  readonly enabled: boolean;
+  /** Most commands in flight. */
+  readonly depth: number;
+}
+
+/** Whose statistics are wanted. */
+export interface StatisticsRequest {
+  readonly paths?: readonly number[];
+  readonly units?: readonly number[];
+}
+
+/** Copies of statistics regions (STATISTICS_BYTES each), by handle; handles without one are left out. */
+export interface StatisticsCopy {
+  readonly paths: ReadonlyMap<number, Uint8Array>;
+  readonly units: ReadonlyMap<number, Uint8Array>;
+}
+
+/** Every call: its arguments and what it answers. */
+export interface ReactorCalls {
+  unitAdd: { args: []; answer: number };
+  unitSet: { args: [unit: number, property: number, value: number | bigint]; answer: void };
+  unitRemove: { args: [unit: number]; answer: void };
+  unitIdentity: { args: [unit: number, identity: Uint8Array]; answer: void };
+  pathAdd: { args: [path: PathToAdd]; answer: number };
+  pathSet: { args: [path: number, property: number, value: number | bigint]; answer: void };
+  pathRemove: { args: [path: number]; answer: void };
+  pathSwap: { args: [a: number, b: number]; answer: void };
+  modeSet: { args: [mode: number, value: number | bigint]; answer: void };
+  addConnection: { args: [fd: number, unit: number, flags: number, preloaded: Uint8Array]; answer: number };
+  closeConnection: { args: [connection: number]; answer: void };
+  openPort: { args: [device: string, depth: number]; answer: number };
+  closePort: { args: [port: number]; answer: void };
+  snapshot: { args: []; answer: SnapshotCopy };
+  statistics: { args: [request: StatisticsRequest]; answer: StatisticsCopy };
+  arrayPorts: { args: []; answer: ArrayPortInfo[] };
+  arrayCommand: {
+    args: [port: number, cdb: Uint8Array, data: Uint8Array | number | null];
+    answer: CommandResult;
+  };
+  addFault: { args: [fault: FaultRequest]; answer: number };
+  liftFault: { args: [id: number]; answer: boolean };
+  liftAllFaults: { args: []; answer: void };
+  faults: { args: []; answer: FaultReport[] };
+}
+
+export type CallName = keyof ReactorCalls;
+
+/** To the reactor. */
+export type Request =
+  | { readonly kind: "call"; readonly id: number; readonly name: CallName; readonly args: readonly unknown[] }
+  | { readonly kind: "stop"; readonly graceMs: number };
+
+/** From the reactor. */
+export type Message =
+  | { readonly kind: "ready"; readonly wakeDescriptor: number; readonly backend: "io_uring" | "epoll" }
+  | { readonly kind: "answer"; readonly id: number; readonly answer: unknown }
+  | { readonly kind: "refused"; readonly id: number; readonly code: string; readonly message: string }
+  | { readonly kind: "events"; readonly entries: Uint8Array }
+  | { readonly kind: "failed"; readonly code: string; readonly message: string };

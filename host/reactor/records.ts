@@ -1,0 +1,219 @@
+// Decodes what the core keeps for displays: path records, unit records, events. Works on copies, in control's thread.
+
+import * as abi from "./abi.ts";
+
+/** Bytes of a record that displays read; what lies behind is the core's own. */
+export const PATH_RECORD_BYTES = 112;
+export const UNIT_RECORD_BYTES = abi.UNIT_SLOTS + 4 * abi.PATHS_PER_UNIT_MAX;
+
+/** A handle that names nothing. */
+const NONE = 0xffffffff;
+
+/** Outcome that counted against a path. */
+export interface Outcome {
+  readonly status: number;
+  readonly senseKey: number;
+  readonly asc: number;
+  readonly ascq: number;
+  readonly hostStatus: number;
+}
+
+export interface PathRecord {
+  readonly path: number;
+  /** PATH_FLAG_* bits. */
+  readonly flags: number;
+  readonly unit: number;
+  readonly priority: number;
+  /** ALUA_*. */
+  readonly alua: number;
+  readonly slot: number;
+  readonly inFlight: number;
+  readonly depth: number;
+  readonly weight: number;
+  readonly ios: number;
+  readonly bytesRead: number;
+  readonly bytesWritten: number;
+  readonly errors: number;
+  readonly retries: number;
+  readonly checks: number;
+  readonly lastAnswerNs: number;
+  readonly sinceNs: number;
+  readonly serviceNs: number;
+  readonly ghosts: number;
+  readonly last: Outcome;
+  readonly shakySeconds: number;
+}
+
+export interface UnitRecord {
+  readonly unit: number;
+  /** UNIT_FLAG_* bits. */
+  readonly flags: number;
+  /** Slots that may get I/O now, a mask. */
+  readonly usable: number;
+  /** POLICY_*. */
+  readonly policy: number;
+  readonly blocks: number;
+  readonly blockBytes: number;
+  readonly requests: number;
+  readonly waiting: number;
+  readonly ghosts: number;
+  readonly answered: number;
+  readonly failed: number;
+  readonly latencyNsMax: number;
+  readonly stallNs: number;
+  readonly connections: number;
+  /** Path handle of each slot; null where there is none. */
+  readonly slots: readonly (number | null)[];
+}
+
+/** Copies of the path and unit tables at one moment. */
+export interface Snapshot {
+  /** CLOCK_MONOTONIC, ns. */
+  readonly nowNs: number;
+  readonly eventsLost: number;
+  readonly paths: readonly PathRecord[];
+  readonly units: readonly UnitRecord[];
+}
+
+/** An event of the core. */
+export interface CoreEvent {
+  /** EVENT_*. */
+  readonly kind: number;
+  /** REASON_*, 0 when none. */
+  readonly reason: number;
+  readonly unit: number | null;
+  readonly path: number | null;
+  readonly arg0: number;
+  readonly arg1: number;
+  readonly timeNs: number;
+  readonly outcome: Outcome;
+}
+
+/** A table as it crosses from the reactor: the handles in use, and the front of each one's record, one after the other. */
+export interface TableCopy {
+  readonly handles: Uint32Array;
+  readonly records: Uint8Array;
+}
+
+export interface SnapshotCopy {
+  readonly nowNs: number;
+  readonly eventsLost: number;
+  readonly paths: TableCopy;
+  readonly units: TableCopy;
+}
+
+/** Copies the records whose PRESENT flag is set. Both tables have their flags at offset 0 and bit 0. */
+export function copyTable(memory: DataView, table: number, count: number, stride: number, bytes: number): TableCopy {
+  const handles: number[] = [];
+  for (let handle = 0; handle < count; handle++) {
+    if ((memory.getUint32(table + handle * stride, true) & abi.PATH_FLAG_PRESENT) !== 0) handles.push(handle);
+  }
+  const records = new Uint8Array(handles.length * bytes);
+  handles.forEach((handle, i) => {
+    records.set(new Uint8Array(memory.buffer, table + handle * stride, bytes), i * bytes);
+  });
+  return { handles: Uint32Array.from(handles), records };
+}
+
+function u64(view: DataView, at: number): number {
+  return view.getUint32(at, true) + view.getUint32(at + 4, true) * 4_294_967_296;
+}
+
+function outcome(view: DataView, sense: number, hostStatus: number): Outcome {
+  return {
+    status: view.getUint8(sense),
+    senseKey: view.getUint8(sense + 1),
+    asc: view.getUint8(sense + 2),
+    ascq: view.getUint8(sense + 3),
+    hostStatus: view.getUint16(hostStatus, true),
+  };
+}
+
+function decodePath(view: DataView, at: number, path: number): PathRecord {
+  return {
+    path,
+    flags: view.getUint32(at + abi.PATH_FLAGS, true),
+    unit: view.getUint32(at + abi.PATH_UNIT, true),
+    priority: view.getUint16(at + abi.PATH_PRIORITY, true),
+    alua: view.getUint8(at + abi.PATH_ALUA),
+    slot: view.getUint8(at + abi.PATH_SLOT),
+    inFlight: view.getUint32(at + abi.PATH_IN_FLIGHT, true),
+    depth: view.getUint32(at + abi.PATH_DEPTH, true),
+    weight: view.getUint32(at + abi.PATH_WEIGHT, true),
+    ios: u64(view, at + abi.PATH_IOS),
+    bytesRead: u64(view, at + abi.PATH_BYTES_READ),
+    bytesWritten: u64(view, at + abi.PATH_BYTES_WRITTEN),
+    errors: u64(view, at + abi.PATH_ERRORS),
+    retries: u64(view, at + abi.PATH_RETRIES),
+    checks: u64(view, at + abi.PATH_CHECKS),
+    lastAnswerNs: u64(view, at + abi.PATH_LAST_ANSWER_NS),
+    sinceNs: u64(view, at + abi.PATH_SINCE_NS),
+    serviceNs: view.getUint32(at + abi.PATH_SERVICE_NS, true),
+    ghosts: view.getUint32(at + abi.PATH_GHOSTS, true),
+    last: outcome(view, at + abi.PATH_LAST_SENSE, at + abi.PATH_LAST_HOST_STATUS),
+    shakySeconds: view.getUint32(at + abi.PATH_SHAKY_SECONDS, true),
+  };
+}
+
+function decodeUnit(view: DataView, at: number, unit: number): UnitRecord {
+  return {
+    unit,
+    flags: view.getUint32(at + abi.UNIT_FLAGS, true),
+    usable: view.getUint32(at + abi.UNIT_USABLE, true),
+    policy: view.getUint32(at + abi.UNIT_POLICY, true),
+    blocks: u64(view, at + abi.UNIT_BLOCKS),
+    blockBytes: view.getUint32(at + abi.UNIT_BLOCK_BYTES, true),
+    requests: view.getUint32(at + abi.UNIT_REQUESTS, true),
+    waiting: view.getUint32(at + abi.UNIT_WAITING, true),
+    ghosts: view.getUint32(at + abi.UNIT_GHOSTS, true),
+    answered: u64(view, at + abi.UNIT_ANSWERED),
+    failed: u64(view, at + abi.UNIT_FAILED),
+    latencyNsMax: u64(view, at + abi.UNIT_LATENCY_NS_MAX),
+    stallNs: u64(view, at + abi.UNIT_STALL_NS),
+    connections: view.getUint32(at + abi.UNIT_CONNECTIONS, true),
+    slots: Array.from({ length: abi.PATHS_PER_UNIT_MAX }, (_, slot) =>
+      handleOf(view.getUint32(at + abi.UNIT_SLOTS + 4 * slot, true)),
+    ),
+  };
+}
+
+function handleOf(value: number): number | null {
+  return value === NONE ? null : value;
+}
+
+function decodeTable<T>(
+  copy: TableCopy,
+  bytes: number,
+  decode: (view: DataView, at: number, handle: number) => T,
+): T[] {
+  const { records } = copy;
+  const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
+  return Array.from(copy.handles, (handle, i) => decode(view, i * bytes, handle));
+}
+
+export function decodeSnapshot(copy: SnapshotCopy): Snapshot {
+  return {
+    nowNs: copy.nowNs,
+    eventsLost: copy.eventsLost,
+    paths: decodeTable(copy.paths, PATH_RECORD_BYTES, decodePath),
+    units: decodeTable(copy.units, UNIT_RECORD_BYTES, decodeUnit),
+  };
+}
+
+/** Decodes event entries that lie one after the other. */
+export function decodeEvents(entries: Uint8Array): CoreEvent[] {
+  const view = new DataView(entries.buffer, entries.byteOffset, entries.byteLength);
+  return Array.from({ length: entries.length / abi.EVENT_BYTES }, (_, i) => {
+    const at = i * abi.EVENT_BYTES;
+    return {
+      kind: view.getUint16(at + abi.EVENT_KIND, true),
+      reason: view.getUint16(at + abi.EVENT_REASON, true),
+      unit: handleOf(view.getUint32(at + abi.EVENT_UNIT, true)),
+      path: handleOf(view.getUint32(at + abi.EVENT_PATH, true)),
+      arg0: view.getUint32(at + abi.EVENT_ARG0, true),
+      arg1: view.getUint32(at + abi.EVENT_ARG1, true),
+      timeNs: u64(view, at + abi.EVENT_TIME_NS),
+      outcome: outcome(view, at + abi.EVENT_SENSE, at + abi.EVENT_HOST_STATUS),
+    };
+  });
+}

@@ -1,0 +1,94 @@
+// The reactor: a worker thread in which the core, the native ring and the emulated array take their turns, and nothing
+// else runs. It blocks in `ring.enter`; a message from control wakes it and is read between turns.
+
+import { join } from "node:path";
+import { parentPort, receiveMessageOnPort, workerData, type MessagePort } from "node:worker_threads";
+import { EmulatedArray } from "../array/array.ts";
+import type { Medium } from "../array/medium.ts";
+import type { FullTopology } from "../array/topology.ts";
+import { clockNs, Ring } from "../native/index.ts";
+import { handlersOf } from "./calls.ts";
+import { Core } from "./core.ts";
+import { EventDrain } from "./events.ts";
+import { ReactorError } from "./errors.ts";
+import { runTurns } from "./loop.ts";
+import type { Message, ReactorOptions, Request } from "./messages.ts";
+import { NativeMedium } from "./native-medium.ts";
+
+const NS_PER_MS = 1_000_000n;
+/** How often a stopping reactor looks whether its connections are gone, in microseconds. */
+const STOPPING_WAIT_US = 20_000;
+
+function mediumOf(topology: FullTopology, unit: number, bytes: number): Medium {
+  const { directory } = topology;
+  return new NativeMedium(bytes, directory === null ? undefined : join(directory, `unit-${unit}.img`));
+}
+
+function start(port: MessagePort, options: ReactorOptions): void {
+  const core = new Core({
+    nowNs: clockNs(),
+    ...(options.limits === undefined ? {} : { limits: options.limits }),
+    ...(options.seed === undefined ? {} : { seed: options.seed }),
+  });
+  const ring = new Ring(core.bytes, core.control, { backend: options.backend ?? "auto" });
+  const array = new EmulatedArray(options.arrays ?? [], { medium: mediumOf });
+  array.attach(core.bytes, core.control);
+  const handlers = handlersOf({ core, ring, array });
+  const drain = new EventDrain(core);
+  let stopAtNs: bigint | null = null;
+
+  const post = (message: Message): void => port.postMessage(message);
+  const take = (request: Request): void => {
+    if (request.kind === "stop") {
+      stopAtNs = clockNs() + BigInt(request.graceMs) * NS_PER_MS;
+      closeConnections(core);
+      return;
+    }
+    const { id } = request;
+    try {
+      // The client's types have checked name and arguments against each other.
+      const handler = handlers[request.name] as (...args: readonly unknown[]) => unknown;
+      post({ kind: "answer", id, answer: handler(...request.args) });
+    } catch (error) {
+      post({ kind: "refused", id, ...describe(error) });
+    }
+  };
+
+  post({ kind: "ready", wakeDescriptor: ring.wakeDescriptor, backend: ring.backend });
+  for (;;) {
+    const wait = runTurns(core, array);
+    if (drain.waiting) post({ kind: "events", entries: drain.take() });
+    if (stopAtNs !== null && (clockNs() >= stopAtNs || !anyConnection(core))) break;
+    const woken = ring.enter(stopAtNs === null ? wait : STOPPING_WAIT_US);
+    if (woken === 0) continue;
+    for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
+      take(next.message as Request);
+    }
+  }
+  ring.close();
+  port.close();
+}
+
+/** Closes every connection: what they have in flight is carried out, replies are dropped. */
+function closeConnections(core: Core): void {
+  for (let connection = 0; connection < core.limits.connections; connection++) core.exports.connectionClose(connection);
+}
+
+function anyConnection(core: Core): boolean {
+  for (let unit = 0; unit < core.limits.units; unit++) if (core.connectionsOf(unit) > 0) return true;
+  return false;
+}
+
+function describe(error: unknown): { code: string; message: string } {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "REACTOR_INTERNAL";
+  return { code, message: error instanceof Error ? error.message : String(error) };
+}
+
+if (parentPort === null)
+  throw new ReactorError("REACTOR_WORKER", "host/reactor/worker.ts runs in a worker thread only");
+try {
+  start(parentPort, workerData as ReactorOptions);
+} catch (error) {
+  parentPort.postMessage({ kind: "failed", ...describe(error) } satisfies Message);
+  parentPort.close();
+}
