@@ -3,12 +3,15 @@
 import { randomFillSync } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { FaultRequest } from "../../../host/control/schemas/fault.ts";
+import type { Fault, FaultRequest } from "../../../host/control/schemas/fault.ts";
+import { ALUA_STANDBY } from "../../../host/reactor/abi.ts";
 import { type Case, check, type Context, eventually, same } from "../case.ts";
 import { verify } from "../fio.ts";
 import { run } from "../run.ts";
 
 const SECONDS = 4;
+/** Host status of a link that went away under a command (Linux, scsi_status.h). */
+const DID_TRANSPORT_DISRUPTED = 0x0e;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -47,7 +50,7 @@ async function underLoad(context: Context, hurt: () => Promise<void>): Promise<v
 }
 
 /** One fault on each of unit 0's paths but the last, in turn. */
-function inTurn(name: string, fault: Omit<FaultRequest, "path">): Case {
+function inTurn(name: string, fault: Fault, when: FaultRequest["when"] = {}): Case {
   return {
     name: `verified load while path after path shows: ${name}`,
     run: (context) =>
@@ -55,7 +58,7 @@ function inTurn(name: string, fault: Omit<FaultRequest, "path">): Case {
         const { daemon } = context;
         const paths = (await daemon.unit(0)).paths;
         for (const path of paths.slice(0, -1)) {
-          await daemon.addFault({ ...fault, path: path.number });
+          await daemon.addFault({ fault, where: { path: path.number }, when });
           await pause(600);
           await daemon.removeFaults();
         }
@@ -64,25 +67,28 @@ function inTurn(name: string, fault: Omit<FaultRequest, "path">): Case {
 }
 
 export const cases: readonly Case[] = [
-  inTurn("transport errors", { kind: "error" }),
-  inTurn("no answer", { kind: "no-answer" }),
+  inTurn("a dead port", { kind: "port-down" }),
+  inTurn("transport errors now and then", { kind: "error", hostStatus: DID_TRANSPORT_DISRUPTED }, { probability: 0.2 }),
+  inTurn("no answer", { kind: "no-answer", execution: "on-lift" }),
   inTurn("slow answers", { kind: "slow", delayMs: 20 }),
-  inTurn("flapping", { kind: "flapping", delayMs: 50 }),
-  inTurn("BUSY", { kind: "busy", count: 20 }),
-  inTurn("TASK SET FULL", { kind: "task-set-full", count: 20 }),
-  inTurn("unit attention", { kind: "unit-attention" }),
+  inTurn("flapping", { kind: "flapping", upMs: 50, downMs: 50 }),
+  inTurn("BUSY", { kind: "busy", depth: 2, status: "busy" }),
+  inTurn("TASK SET FULL", { kind: "busy", depth: 2, status: "task-set-full" }),
+  inTurn("unit attention", { kind: "unit-attention", every: 7 }),
+  inTurn("sense data that makes no sense", { kind: "corrupt-sense" }),
+  inTurn("standby", { kind: "alua", state: ALUA_STANDBY }),
   {
     name: "verified load while a controller dies and comes back, and the other one after it",
     run: (context) =>
       underLoad(context, async () => {
         const { daemon } = context;
-        await daemon.addFault({ kind: "error", controller: 0 });
+        await daemon.addFault({ fault: { kind: "port-down" }, where: { controller: 0 } });
         await eventually("the paths of the dead controller are shown as failed", async () =>
           (await daemon.unit(0)).paths.some((path) => path.symbol === "X"),
         );
         await pause(700);
         await heal(context);
-        await daemon.addFault({ kind: "error", controller: 1 });
+        await daemon.addFault({ fault: { kind: "port-down" }, where: { controller: 1 } });
         await pause(700);
       }),
   },
@@ -91,8 +97,8 @@ export const cases: readonly Case[] = [
     run: (context) =>
       underLoad(context, async () => {
         const { daemon } = context;
-        await daemon.addFault({ kind: "error", controller: 0 });
-        await daemon.addFault({ kind: "error", controller: 1 });
+        await daemon.addFault({ fault: { kind: "port-down" }, where: { controller: 0 } });
+        await daemon.addFault({ fault: { kind: "port-down" }, where: { controller: 1 } });
         await pause(1000);
         await heal(context);
       }),
@@ -107,7 +113,7 @@ export const cases: readonly Case[] = [
       writeFileSync(source, image);
       const copying = run("nbdcopy", ["--connections=2", source, daemon.uri("0")]);
       await pause(20);
-      await daemon.addFault({ kind: "error", controller: 0 });
+      await daemon.addFault({ fault: { kind: "port-down" }, where: { controller: 0 } });
       await copying;
       const comparing = run("qemu-img", ["compare", "-f", "raw", "-F", "raw", source, daemon.uri("0")]);
       await pause(20);
@@ -121,7 +127,10 @@ export const cases: readonly Case[] = [
     run: async (context) => {
       const { daemon } = context;
       const paths = (await daemon.unit(0)).paths;
-      for (const path of paths) await daemon.addFault({ kind: "medium-error", path: path.number });
+      // MEDIUM ERROR, UNRECOVERED READ ERROR on every path, so that it is the unit's and not one path's.
+      const fault: Fault = { kind: "error", status: 2, senseKey: 3, asc: 0x11, ascq: 0 };
+      for (const path of paths)
+        await daemon.addFault({ fault, where: { path: path.number }, when: { commands: "io" } });
       const { stdout, stderr } = await run("qemu-io", ["-f", "raw", "-c", "read 0 4k", daemon.uri("0")], {
         statuses: [0, 1],
       });

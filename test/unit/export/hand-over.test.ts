@@ -124,8 +124,9 @@ function waits(backend: Backend): void {
     t.is(bench.results(1).get(2), 5);
     while (Buffer.concat(answer).length < ANSWER_BYTES + 5) await once(client, "data");
     t.is(Buffer.concat(answer).subarray(ANSWER_BYTES).toString(), "reply");
+    const closed = new Promise((resolve) => client.on("close", resolve));
     bench.ring.close();
-    await once(client, "close");
+    await closed;
   });
 }
 
