@@ -1,0 +1,452 @@
+// Each fault does what it says, where it says, as long as it says, and is gone afterwards.
+
+import test from "ava";
+import type { Fault, FaultRequest } from "../../../host/array/faults.ts";
+import { RESET_DEVICE } from "../../../host/reactor/abi.ts";
+import {
+  BUSY,
+  CHECK_CONDITION,
+  cdbs,
+  pattern,
+  quietArray,
+  RESERVATION_CONFLICT,
+  RingSide,
+  sense,
+  STATUS_GOOD,
+  TASK_SET_FULL,
+} from "./fixture.ts";
+
+const ZERO = new Uint8Array(512);
+const DATA = pattern(512, 9);
+const TIME_OUT = 3;
+const TRANSPORT_DISRUPTED = 0x0e;
+
+function readBack(rings: RingSide, port = 1): Uint8Array {
+  return rings.array.command(port, cdbs.read16(0, 1), 512).data;
+}
+
+test("an error comes as configured, so many times, only on the port it is for, and changes nothing", (t) => {
+  const array = quietArray({ units: 1 });
+  const fault: Fault = { kind: "error", senseKey: 3, asc: 0x11, ascq: 0 };
+  array.addFault({ fault, where: { port: 0 }, when: { times: 2, commands: "writes" } });
+  t.is(array.command(0, cdbs.testUnitReady).status, STATUS_GOOD);
+  for (let i = 0; i < 2; i++) t.deepEqual(sense(array.command(0, cdbs.write16(0, 1), DATA)), [3, 0x11, 0]);
+  t.deepEqual(array.command(0, cdbs.read16(0, 1), 512).data, ZERO);
+  t.is(array.command(1, cdbs.write16(0, 1), DATA).status, STATUS_GOOD);
+  t.is(array.command(0, cdbs.write16(0, 1), DATA).status, STATUS_GOOD);
+});
+
+test("an error can be any status or host status, and strike only blocks of a range", (t) => {
+  const array = quietArray({ units: 1 });
+  const id = array.addFault({ fault: { kind: "error", status: BUSY }, when: { firstLba: 100, lastLba: 109 } });
+  t.is(array.command(0, cdbs.read16(92, 8), 4096).status, STATUS_GOOD);
+  t.is(array.command(0, cdbs.read16(93, 8), 4096).status, BUSY);
+  t.is(array.command(0, cdbs.read10(109, 8), 4096).status, BUSY);
+  t.is(array.command(0, cdbs.read16(110, 8), 4096).status, STATUS_GOOD);
+  t.true(array.liftFault(id));
+  t.false(array.liftFault(id));
+  array.addFault({ fault: { kind: "error", hostStatus: 7 } });
+  const lost = array.command(0, cdbs.read16(0, 1), 512);
+  t.deepEqual([lost.status, lost.hostStatus, lost.residual], [0, 7, 512]);
+});
+
+/** Statuses of 400 commands of which a quarter fails. */
+function strikes(seed: number): string {
+  const array = quietArray({ units: 1 }, { seed });
+  array.addFault({ fault: { kind: "error" }, when: { probability: 0.25 } });
+  return Array.from({ length: 400 }, () => array.command(0, cdbs.testUnitReady).status).join("");
+}
+
+test("probability strikes about its share, and the same seed strikes the same commands", (t) => {
+  const hits = strikes(7).split("2").length - 1;
+  t.true(hits > 60 && hits < 140, `${hits} of 400`);
+  t.is(strikes(7), strikes(7));
+  t.not(strikes(7), strikes(8));
+});
+
+test("no answer: the command stays until the host gives up; a write never lands", (t) => {
+  const rings = new RingSide(quietArray({ units: 1 }));
+  rings.array.addFault({ fault: { kind: "no-answer" }, where: { port: 0 } });
+  rings.submit(0, 0, cdbs.write16(0, 1), DATA, 30);
+  rings.submit(1, 1, cdbs.testUnitReady);
+  t.deepEqual(
+    rings.turn().map(({ tag }) => tag),
+    [1],
+  );
+  t.is(rings.deadlineMs, 1030);
+  t.deepEqual(
+    rings
+      .at(1030)
+      .turn()
+      .map(({ tag, hostStatus }) => [tag, hostStatus]),
+    [[0, TIME_OUT]],
+  );
+  t.deepEqual(readBack(rings), ZERO);
+});
+
+test("no answer without giving up: only a reset ends the command, and only after the time a reset takes", (t) => {
+  const rings = new RingSide(quietArray({ units: 1 }));
+  rings.array.addFault({ fault: { kind: "no-answer", giveUp: false, resetMs: 40 }, where: { port: 0 } });
+  rings.submit(0, 0, cdbs.write16(0, 1), DATA, 30);
+  rings.turn();
+  t.is(rings.deadlineMs, Infinity);
+  rings.at(9000).reset(9, 0, RESET_DEVICE);
+  t.deepEqual(rings.turn(), []);
+  t.deepEqual(
+    rings
+      .at(9040)
+      .turn()
+      .map(({ tag }) => tag)
+      .toSorted(),
+    [0, 9],
+  );
+  t.deepEqual(readBack(rings), ZERO);
+});
+
+test("no answer, executed at once: the write has landed though nobody says so", (t) => {
+  const rings = new RingSide(quietArray({ units: 1 }));
+  rings.array.addFault({ fault: { kind: "no-answer", execution: "at-once" }, where: { port: 0 } });
+  rings.submit(0, 0, cdbs.write16(0, 1), DATA, 30);
+  t.deepEqual(rings.turn(), []);
+  t.deepEqual(readBack(rings), DATA);
+  t.deepEqual(
+    rings
+      .at(1030)
+      .turn()
+      .map(({ hostStatus }) => hostStatus),
+    [TIME_OUT],
+  );
+});
+
+test("no answer, lifted: held commands are executed late and answered, or end as lost in transport", (t) => {
+  for (const execution of ["on-lift", "never"] as const) {
+    const rings = new RingSide(quietArray({ units: 1 }));
+    const id = rings.array.addFault({ fault: { kind: "no-answer", execution, giveUp: false }, where: { port: 0 } });
+    rings.submit(0, 0, cdbs.write16(0, 1), DATA, 30);
+    rings.turn();
+    rings.at(5000);
+    t.deepEqual(readBack(rings), ZERO);
+    rings.array.liftFault(id);
+    const late = execution === "on-lift";
+    t.deepEqual(
+      rings.turn().map(({ hostStatus }) => hostStatus),
+      [late ? 0 : TRANSPORT_DISRUPTED],
+    );
+    t.deepEqual(readBack(rings), late ? DATA : ZERO);
+  }
+});
+
+test("a black hole that opens under commands in flight swallows them too", (t) => {
+  const rings = new RingSide(quietArray({ units: 1, service: { latencyUs: 10_000 } }));
+  rings.submit(0, 0, cdbs.write16(0, 1), DATA, 500);
+  rings.turn();
+  rings.at(1005).array.addFault({ fault: { kind: "no-answer" }, where: { port: 0 } });
+  t.deepEqual(rings.at(1010).turn(), []);
+  t.deepEqual(
+    rings
+      .at(1500)
+      .turn()
+      .map(({ hostStatus }) => hostStatus),
+    [TIME_OUT],
+  );
+  t.deepEqual(readBack(rings), ZERO);
+});
+
+test("slow: service takes its factor and a delay longer, until the fault ends by itself", (t) => {
+  const rings = new RingSide(quietArray({ units: 1, service: { latencyUs: 1000 } }));
+  rings.array.addFault({ fault: { kind: "slow", factor: 10, delayMs: 5 }, where: { port: 0 }, forMs: 50 });
+  rings.submit(0, 0, cdbs.testUnitReady);
+  rings.turn();
+  t.is(rings.deadlineMs, 1015);
+  rings.at(1050).turn();
+  rings.submit(1, 0, cdbs.testUnitReady);
+  rings.turn();
+  t.is(rings.deadlineMs, 1051);
+  t.deepEqual(rings.array.faults(), []);
+});
+
+test("late: the write lands and is answered after the delay", (t) => {
+  const rings = new RingSide(quietArray({ units: 1 }));
+  rings.array.addFault({ fault: { kind: "late", delayMs: 300 }, where: { port: 0 } });
+  rings.submit(0, 0, cdbs.write16(0, 1), DATA, 1000);
+  t.deepEqual(rings.turn(), []);
+  t.deepEqual(readBack(rings), ZERO);
+  t.is(rings.at(1300).turn().length, 1);
+  t.deepEqual(readBack(rings), DATA);
+});
+
+test("late, the answer lost: the write lands, the host times out", (t) => {
+  const rings = new RingSide(quietArray({ units: 1 }));
+  rings.array.addFault({ fault: { kind: "late", delayMs: 300, answer: false }, where: { port: 0 } });
+  rings.submit(0, 0, cdbs.write16(0, 1), DATA, 1000);
+  rings.turn();
+  t.deepEqual(rings.at(1300).turn(), []);
+  t.deepEqual(readBack(rings), DATA);
+  t.deepEqual(
+    rings
+      .at(2000)
+      .turn()
+      .map(({ hostStatus }) => hostStatus),
+    [TIME_OUT],
+  );
+});
+
+test("late beyond the timeout: the write lands afterwards only when it is told to, with the data as they were sent", (t) => {
+  for (const landsAfterGiveUp of [false, true]) {
+    const rings = new RingSide(quietArray({ units: 1 }));
+    rings.array.addFault({ fault: { kind: "late", delayMs: 300, landsAfterGiveUp }, where: { port: 0 } });
+    rings.submit(0, 0, cdbs.write16(0, 1), DATA, 100);
+    rings.turn();
+    t.deepEqual(
+      rings
+        .at(1100)
+        .turn()
+        .map(({ hostStatus }) => hostStatus),
+      [TIME_OUT],
+    );
+    // The core uses slot and buffer for something else by now.
+    rings.submit(0, 1, cdbs.write16(5, 1), pattern(512, 77));
+    rings.turn();
+    t.deepEqual(rings.at(1300).turn(), []);
+    t.deepEqual(readBack(rings), landsAfterGiveUp ? DATA : ZERO);
+  }
+});
+
+test("a reset settles a write that would have landed late", (t) => {
+  const rings = new RingSide(quietArray({ units: 1 }));
+  rings.array.addFault({ fault: { kind: "late", delayMs: 300, landsAfterGiveUp: true }, where: { port: 0 } });
+  rings.submit(0, 0, cdbs.write16(0, 1), DATA, 100);
+  rings.turn();
+  rings.at(1100).turn();
+  rings.reset(9, 0, RESET_DEVICE);
+  rings.turn();
+  rings.at(1300).turn();
+  t.deepEqual(readBack(rings), ZERO);
+});
+
+test("flapping: gone, back with a unit attention (I_T nexus loss), gone again, in its own rhythm", (t) => {
+  const rings = new RingSide(quietArray({ units: 1 }));
+  rings.array.addFault({ fault: { kind: "flapping", upMs: 100, downMs: 50 }, where: { port: 0 } });
+  const probe = (ms: number): number => {
+    rings.at(ms).submit(0, 0, cdbs.testUnitReady);
+    return rings.turn()[0]?.hostStatus ?? -1;
+  };
+  t.is(probe(1000), TRANSPORT_DISRUPTED);
+  t.is(rings.deadlineMs, 1050);
+  t.is(probe(1060), 0);
+  rings.submit(0, 0, cdbs.testUnitReady);
+  t.is(rings.turn()[0]?.status, STATUS_GOOD);
+  t.is(probe(1155), TRANSPORT_DISRUPTED);
+  t.is(probe(1210), 0);
+  rings.submit(1, 1, cdbs.testUnitReady);
+  t.is(rings.turn()[0]?.status, STATUS_GOOD);
+  rings.array.liftAllFaults();
+  t.is(rings.deadlineMs, Infinity);
+});
+
+test("a dead port and a dead controller: new commands and those in flight end with the host status", (t) => {
+  const rings = new RingSide(quietArray({ units: 2, service: { latencyUs: 10_000 } }));
+  rings.submit(0, 0, cdbs.write16(0, 1), DATA);
+  rings.turn();
+  const id = rings.array.addFault({ fault: { kind: "port-down", hostStatus: 1 }, where: { controller: 0 } });
+  t.deepEqual(
+    rings.turn().map(({ hostStatus }) => hostStatus),
+    [1],
+  );
+  const hosts = rings.array.ports.map((port) => rings.array.command(port.handle, cdbs.testUnitReady).hostStatus);
+  t.deepEqual(
+    hosts,
+    rings.array.ports.map((port) => (port.controller === 0 ? 1 : 0)),
+  );
+  rings.array.liftFault(id);
+  t.deepEqual(sense(rings.array.command(0, cdbs.testUnitReady)), [6, 0x29, 7]);
+  t.is(rings.array.command(0, cdbs.testUnitReady).status, STATUS_GOOD);
+  t.deepEqual(readBack(rings), ZERO);
+});
+
+test("busy: commands beyond the depth are refused with BUSY or TASK SET FULL", (t) => {
+  for (const [status, code] of [
+    ["busy", BUSY],
+    ["task-set-full", TASK_SET_FULL],
+  ] as const) {
+    const rings = new RingSide(quietArray({ units: 1, service: { latencyUs: 1000 } }));
+    rings.array.addFault({ fault: { kind: "busy", depth: 2, status }, where: { port: 0 } });
+    for (let slot = 0; slot < 4; slot++) rings.submit(slot, 0, cdbs.read16(0, 1), 512);
+    t.deepEqual(
+      rings.turn().map((finished) => [finished.tag, finished.status]),
+      [
+        [2, code],
+        [3, code],
+      ],
+    );
+    t.deepEqual(
+      rings
+        .at(1001)
+        .turn()
+        .map(({ tag }) => tag),
+      [0, 1],
+    );
+  }
+});
+
+test("a unit attention storm strikes every n-th command; a single one is over at once", (t) => {
+  const array = quietArray({ units: 1 });
+  array.addFault({ fault: { kind: "unit-attention", every: 3, asc: 0x2a, ascq: 6 }, where: { port: 0 } });
+  const statuses = Array.from({ length: 9 }, () => array.command(0, cdbs.testUnitReady).status);
+  t.deepEqual(statuses, [0, 0, 2, 0, 0, 2, 0, 0, 2]);
+  array.liftAllFaults();
+  array.addFault({ fault: { kind: "unit-attention" }, where: { port: 1 } });
+  t.deepEqual(array.faults(), []);
+  t.deepEqual(sense(array.command(1, cdbs.testUnitReady)), [6, 0x29, 0]);
+});
+
+test("short data: GOOD status, a residual, and bytes that were never transferred", (t) => {
+  const array = quietArray({ units: 1 });
+  array.command(0, cdbs.write16(0, 8), pattern(4096, 3));
+  array.addFault({ fault: { kind: "short-data", missingBytes: 1024 }, where: { port: 0 } });
+  const short = array.command(0, cdbs.read16(0, 8), 4096);
+  t.deepEqual([short.status, short.residual, short.data.length], [STATUS_GOOD, 1024, 3072]);
+  t.is(array.command(1, cdbs.read16(0, 8), 4096).residual, 0);
+});
+
+test("corrupted sense is noise of the right length; nonsense pages claim more than they have", (t) => {
+  const array = quietArray({ units: 1 });
+  array.addFault({ fault: { kind: "corrupt-sense" }, where: { port: 0 } });
+  const corrupt = array.command(0, cdbs.read16(2 ** 40, 1), 512);
+  t.is(corrupt.status, CHECK_CONDITION);
+  t.notDeepEqual(sense(corrupt), [5, 0x21, 0]);
+  array.addFault({ fault: { kind: "nonsense-pages" }, where: { port: 0 } });
+  const page = array.command(0, cdbs.inquiry(0x83), 512).data;
+  t.true((page[2] ?? 0) * 256 + (page[3] ?? 0) > page.length);
+  t.deepEqual(array.command(1, cdbs.inquiry(0x83), 512).data[2], 0);
+});
+
+test("a remapped LUN leads to another unit and back, each time with 3F/0E; to none: 5/25/00 and qualifier 3", (t) => {
+  const array = quietArray({ units: 2 });
+  const identity = (port: number): string =>
+    Buffer.from(array.command(port, cdbs.inquiry(0x83), 512).data.slice(8, 24)).toString("hex");
+  const [own, other] = [identity(0), identity(4)];
+  array.command(4, cdbs.write16(0, 1), DATA);
+  const id = array.addFault({ fault: { kind: "remap", unit: 1 }, where: { path: "4:0:0:0" } });
+  t.is(identity(0), other);
+  t.deepEqual(sense(array.command(0, cdbs.testUnitReady)), [6, 0x3f, 0x0e]);
+  t.deepEqual(array.command(0, cdbs.read16(0, 1), 512).data, DATA);
+  t.is(identity(1), own);
+  array.liftFault(id);
+  t.is(identity(0), own);
+  array.addFault({ fault: { kind: "remap", unit: null, silent: true }, where: { path: "4:0:0:0" } });
+  t.deepEqual(sense(array.command(0, cdbs.read16(0, 1), 512)), [5, 0x25, 0]);
+  t.is(array.command(0, cdbs.inquiry(), 96).data[0], 0x7f);
+});
+
+test("REPORT LUNS clears a pending 3F/0E", (t) => {
+  const array = quietArray({ units: 2 });
+  array.addFault({ fault: { kind: "remap", unit: 1 }, where: { port: 0 } });
+  array.command(0, cdbs.reportLuns(), 64);
+  t.is(array.command(0, cdbs.testUnitReady).status, STATUS_GOOD);
+});
+
+test("a changed capacity is reported on every path (2A/09) and obeyed; more than the medium holds is refused", (t) => {
+  const array = quietArray({ units: 1, unitBytes: 1 << 20 });
+  array.addFault({ fault: { kind: "capacity", blocks: 4096 } });
+  for (const port of [0, 1, 2, 3]) t.deepEqual(sense(array.command(port, cdbs.testUnitReady)), [6, 0x2a, 9]);
+  t.is(array.command(0, cdbs.write16(4095, 1), DATA).status, STATUS_GOOD);
+  t.deepEqual(sense(array.command(0, cdbs.write16(4096, 1), DATA)), [5, 0x21, 0]);
+  const tight = quietArray({ units: 1, unitBytes: 1 << 20 }, { medium: () => ({ ...noMedium, bytesMax: 1 << 20 }) });
+  t.throws(() => tight.addFault({ fault: { kind: "capacity", blocks: 4096 } }), { code: "ARRAY_FAULT" });
+});
+
+const noMedium = { read: () => -5, write: () => -5, zero: () => -5 };
+
+test("a medium that fails makes medium errors, not good answers", (t) => {
+  const array = quietArray({ units: 1 }, { medium: () => noMedium });
+  t.deepEqual(sense(array.command(0, cdbs.read16(0, 1), 512)), [3, 0x11, 0]);
+  t.deepEqual(sense(array.command(0, cdbs.write16(0, 1), DATA)), [3, 0x0c, 0]);
+});
+
+test("a reservation of another host keeps commands out as its type says, and lifting it lets them in", (t) => {
+  const array = quietArray({ units: 1 });
+  for (const [type, reads] of [
+    [1, STATUS_GOOD],
+    [3, RESERVATION_CONFLICT],
+    [5, STATUS_GOOD],
+    [8, RESERVATION_CONFLICT],
+  ] as const) {
+    const id = array.addFault({ fault: { kind: "reservation", type } });
+    t.is(array.command(0, cdbs.write16(0, 1), DATA).status, RESERVATION_CONFLICT);
+    t.is(array.command(1, cdbs.read16(0, 1), 512).status, reads);
+    t.is(array.command(1, cdbs.testUnitReady).status, STATUS_GOOD);
+    array.liftFault(id);
+    t.is(array.command(0, cdbs.write16(0, 1), DATA).status, STATUS_GOOD);
+  }
+});
+
+test("power loss drops what the volatile cache holds, but neither flushed blocks nor FUA writes", (t) => {
+  const array = quietArray({ units: 1, writeCache: true });
+  const writes: [number, Uint8Array][] = [
+    [0, pattern(512, 1)],
+    [1, pattern(512, 2)],
+    [2, pattern(512, 3)],
+  ];
+  array.command(0, cdbs.write16(0, 1), writes[0]?.[1] ?? null);
+  array.command(0, cdbs.synchronize16());
+  array.command(1, cdbs.write16(1, 1, 0x08), writes[1]?.[1] ?? null);
+  array.command(2, cdbs.write16(2, 1), writes[2]?.[1] ?? null);
+  t.deepEqual(array.command(3, cdbs.read16(2, 1), 512).data, writes[2]?.[1]);
+  array.addFault({ fault: { kind: "power-loss" } });
+  for (const port of [0, 1, 2, 3]) t.deepEqual(sense(array.command(port, cdbs.testUnitReady)), [6, 0x29, 0]);
+  t.deepEqual(array.command(3, cdbs.read16(0, 1), 512).data, writes[0]?.[1]);
+  t.deepEqual(array.command(3, cdbs.read16(1, 1), 512).data, writes[1]?.[1]);
+  t.deepEqual(array.command(3, cdbs.read16(2, 1), 512).data, ZERO);
+});
+
+test("faults start and end at their times, are listed, and nothing is left behind", (t) => {
+  const rings = new RingSide(quietArray({ units: 1 }));
+  const request: FaultRequest = { fault: { kind: "port-down" }, where: { port: 0 }, afterMs: 100, forMs: 200 };
+  const id = rings.array.addFault(request);
+  t.deepEqual(rings.array.faults(), [{ ...request, id, state: "waiting", ports: 1 }]);
+  const host = (ms: number): number => {
+    rings.at(ms).submit(0, 0, cdbs.inquiry(), 96);
+    return rings.turn()[0]?.hostStatus ?? -1;
+  };
+  t.is(rings.deadlineMs, 1100);
+  t.is(host(1099), 0);
+  t.is(host(1100), TRANSPORT_DISRUPTED);
+  t.is(rings.array.faults()[0]?.state, "active");
+  t.is(host(1300), 0);
+  t.deepEqual(rings.array.faults(), []);
+  t.is(rings.array.ports[0]?.faults, null);
+});
+
+test("the overdue part of a fault's life is made up in order when a turn comes late", (t) => {
+  const rings = new RingSide(quietArray({ units: 1 }));
+  rings.array.addFault({ fault: { kind: "alua", state: 2 }, where: { controller: 0 }, afterMs: 10, forMs: 20 });
+  rings.at(5000).turn();
+  t.is(rings.array.units[0]?.groupStates[0], 0);
+  t.deepEqual(rings.array.faults(), []);
+});
+
+test("direct commands meet faults: a black hole ends them at once as timed out", (t) => {
+  const array = quietArray({ units: 1 });
+  array.addFault({ fault: { kind: "no-answer" }, where: { port: 0 } });
+  t.is(array.command(0, cdbs.inquiry(), 96).hostStatus, TIME_OUT);
+});
+
+test("wrong faults name the parameter and what is allowed", (t) => {
+  const array = quietArray({ units: 1 });
+  const wrong: [FaultRequest, RegExp][] = [
+    [{ fault: { kind: "error", senseKey: 16 } }, /senseKey: 16 is not a whole number from 0 to 15/],
+    [{ fault: { kind: "flapping", upMs: 0, downMs: 5 } }, /upMs: 0/],
+    [{ fault: { kind: "alua", state: 7 } }, /state: 7 is not one of 0, 1, 2, 3, 14, 15/],
+    [{ fault: { kind: "reservation", type: 2 } }, /type: 2/],
+    [{ fault: { kind: "error" }, when: { probability: 2 } }, /when\.probability: 2/],
+    [{ fault: { kind: "error" }, where: { path: "9:9:9:9" } }, /matches no port/],
+    [{ fault: { kind: "remap", unit: 5 } }, /has no unit 5/],
+    [{ fault: { kind: "error" }, afterMs: -1 }, /afterMs: -1/],
+    [JSON.parse('{"fault":{"kind":"gremlins"}}') as FaultRequest, /"gremlins" is not one of error, no-answer/],
+    [JSON.parse('{"fault":{"kind":"late"}}') as FaultRequest, /delayMs: is missing/],
+    [JSON.parse('{"fault":null}') as FaultRequest, /kind/],
+  ];
+  for (const [request, message] of wrong) t.throws(() => array.addFault(request), { code: "ARRAY_FAULT", message });
+  t.deepEqual(array.faults(), []);
+});
