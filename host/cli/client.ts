@@ -139,3 +139,12 @@ export class Client {
     }
   }
 }
+
+/** One line: the reason, the paths it is about unless it names one, and what to do where we know. */
+export function errorLine(program: string, error: CommandError, subjects: readonly string[] = []): string {
+  const offline = error.code === "NOT_RUNNING" || error.code === "NO_PERMISSION";
+  const named = offline || subjects.length === 0 || subjects.some((subject) => error.message.includes(subject));
+  const subject = named ? "" : `path ${subjects.join(", ")}: `;
+  const remedy = error.remedy === undefined ? "" : `; ${error.remedy}`;
+  return `${`${program}: ${subject}${error.message}${remedy}`.replaceAll(/\s+/g, " ")}\n`;
+}

@@ -1,7 +1,7 @@
 // `spscmd`: the command line of the original, over the daemon's API.
 
 import type { Output } from "../../control/routes.ts";
-import { Client, CommandError, socketPath } from "../client.ts";
+import { Client, CommandError, errorLine, socketPath } from "../client.ts";
 import { parsePathNumber } from "../path-number.ts";
 import { packageVersion, type Io } from "../io.ts";
 import { parseCommand, SYNOPSIS, type Command } from "./command.ts";
@@ -94,16 +94,6 @@ function pathsOf(command: Command): readonly string[] {
   return command.kind === "swap" ? [command.path, command.other] : [command.path];
 }
 
-/** One line: the reason, and the path unless the reason names it. */
-function errorLine(error: CommandError, command: Command): string {
-  const paths = pathsOf(command);
-  const offline = error.code === "NOT_RUNNING" || error.code === "NO_PERMISSION";
-  const named = offline || paths.length === 0 || paths.some((path) => error.message.includes(path));
-  const subject = named ? "" : `path ${paths.join(", ")}: `;
-  const remedy = offline && error.remedy !== undefined ? `; ${error.remedy}` : "";
-  return `spscmd: ${subject}${error.message}${remedy}\n`.replaceAll(/\s*\n\s*(?=.)/gs, " ");
-}
-
 /** Runs one call of `spscmd`; answers its exit status. */
 export async function spscmd(args: readonly string[], io: Io): Promise<number> {
   const parsed = parseCommand(args);
@@ -118,7 +108,7 @@ export async function spscmd(args: readonly string[], io: Io): Promise<number> {
     return EXIT_DONE;
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
-    io.err(errorLine(error, parsed.command));
+    io.err(errorLine("spscmd", error, pathsOf(parsed.command)));
     return EXIT_REFUSED;
   }
 }

@@ -1,0 +1,110 @@
+// `pathctl doctor`: checks the machine, with and without a running daemon. Each finding comes with its remedy.
+
+import { existsSync } from "node:fs";
+
+import type { Output } from "../../control/routes.ts";
+import { CommandError } from "../client.ts";
+import type { Context, Result } from "../pathctl/context.ts";
+import { unpainted, type Style } from "../style.ts";
+import { checkAddon } from "./addon.ts";
+import { checkDevices, checkSgLimits } from "./devices.ts";
+import { error, note, ok, warning, type Finding, type Level, type Machine } from "./finding.ts";
+import {
+  checkCapabilities,
+  checkClock,
+  checkLimits,
+  checkModules,
+  checkMultipathd,
+  checkNode,
+  checkUringSwitch,
+} from "./kernel.ts";
+
+/** This machine. */
+export const thisMachine = (): Machine => ({
+  sys: "/sys",
+  proc: "/proc",
+  dev: "/dev",
+  nodeVersion: process.versions.node,
+  uid: process.getuid?.() ?? 0,
+});
+
+/** The configuration file, as the daemon would read it. */
+async function checkConfigurationFile(file: string | undefined): Promise<Finding[]> {
+  const { CONFIGURATION_FILE } = await import("../../control/configuration.ts");
+  const { checkConfiguration } = await import("../pathctl/config-check.ts");
+  const wanted = file ?? CONFIGURATION_FILE;
+  if (file === undefined && !existsSync(wanted)) {
+    return [
+      note("configuration", `there is no ${wanted}: defaults hold, and an emulated array`, "see pathmanager.toml(5)"),
+    ];
+  }
+  try {
+    const result = checkConfiguration(wanted);
+    if (result.status === 0) return [ok("configuration", `${wanted} has no mistake`)];
+    return result.text
+      .trimEnd()
+      .split("\n")
+      .map((line) => error("configuration", line, "correct the file; pathctl config check looks at it again"));
+  } catch (thrown) {
+    if (!(thrown instanceof CommandError)) throw thrown;
+    return [error("configuration", thrown.message, "name a file that can be read")];
+  }
+}
+
+/** The daemon, if it runs. */
+async function checkDaemon({ client }: Context): Promise<Finding[]> {
+  try {
+    const status = await client.call<Output<"status">>("GET", "/v1/status");
+    const paths = `${status.pathsUsable} of ${status.paths} paths usable`;
+    return [
+      ok("daemon", `version ${status.version} answers on ${client.socket}; ${status.units} units, ${paths}`),
+      ...(status.reactor.answering
+        ? []
+        : [error("daemon", "its reactor does not answer", "see its log; systemctl restart pathmanagerd")]),
+      ...status.attention.map((text) => warning("daemon", text, "pathctl show says which paths it is about")),
+    ];
+  } catch (thrown) {
+    if (!(thrown instanceof CommandError)) throw thrown;
+    return [note("daemon", thrown.message, thrown.remedy ?? null)];
+  }
+}
+
+const MARKS: Readonly<Record<Level, string>> = { ok: "ok", note: "note", warning: "WARNING", error: "ERROR" };
+
+function findingText(finding: Finding, style: Style): string {
+  const paints = { ok: style.good, note: unpainted, warning: style.warn, error: style.bad };
+  const mark = paints[finding.level](MARKS[finding.level].padEnd(7));
+  const remedy = finding.remedy === null ? "" : `${" ".repeat(9)}${style.faint("->")} ${finding.remedy}\n`;
+  return `${mark}  ${finding.check}: ${finding.text}\n${remedy}`;
+}
+
+/** Runs every check; exit status 1 when something does not work. */
+export async function doctor(context: Context, file?: string, machine: Machine = thisMachine()): Promise<Result> {
+  const [addon, configuration, daemon] = await Promise.all([
+    checkAddon(),
+    checkConfigurationFile(file),
+    checkDaemon(context),
+  ]);
+  const findings = [
+    ...checkNode(machine),
+    ...addon,
+    ...checkUringSwitch(machine),
+    ...checkModules(machine),
+    ...checkCapabilities(machine),
+    ...checkLimits(machine),
+    ...checkClock(machine),
+    ...checkDevices(machine),
+    ...checkSgLimits(machine),
+    ...checkMultipathd(machine),
+    ...configuration,
+    ...daemon,
+  ];
+  const errors = findings.filter((finding) => finding.level === "error").length;
+  const warnings = findings.filter((finding) => finding.level === "warning").length;
+  const summary = `\n${errors} errors, ${warnings} warnings\n`;
+  return {
+    json: { findings },
+    text: findings.map((finding) => findingText(finding, context.style)).join("") + summary,
+    status: errors > 0 ? 1 : 0,
+  };
+}

@@ -1,0 +1,190 @@
+// Settings of multipath.conf that PathManager has, too: what each value becomes.
+
+import type { PolicyName } from "../../control/schemas/unit.ts";
+
+/** What is taken over, gathered while a section is read. */
+export interface Settings {
+  selector?: PolicyName;
+  grouping?: "failover";
+  ios?: number;
+  noPathMs?: number;
+  /** Instead of noPathMs: so many checks. */
+  noPathChecks?: number;
+  intervalS?: number;
+  timeoutS?: number;
+  failback?: "active" | "standby";
+  logLevel?: "error" | "warning" | "info" | "debug";
+  shakyCount?: number;
+  shakyWindowS?: number;
+  shakyCleanS?: number;
+}
+
+export type Outcome =
+  | { readonly kind: "taken"; readonly text: string }
+  | { readonly kind: "ignored"; readonly text: string }
+  | { readonly kind: "error"; readonly text: string }
+  /** Not the value is wrong: the keyword is, or its place. */
+  | { readonly kind: "misplaced"; readonly text: string };
+
+const taken = (text: string): Outcome => ({ kind: "taken", text });
+const ignored = (text: string): Outcome => ({ kind: "ignored", text });
+const error = (text: string): Outcome => ({ kind: "error", text });
+
+/** Requests wait for a path at most so long: nothing in PathManager waits forever. */
+export const QUEUE_MS = 86_400_000;
+/** multipathd checks every 5 s unless told otherwise; no_path_retry counts such checks. */
+export const POLLING_S_DEFAULT = 5;
+
+const SELECTORS: Readonly<Record<string, PolicyName>> = {
+  "round-robin": "round-robin",
+  "queue-length": "least-in-flight",
+  "service-time": "service-time",
+  "historical-service-time": "historical-service-time",
+  "io-affinity": "affinity",
+};
+
+const LEVELS = ["error", "error", "warning", "info", "debug", "debug", "debug"] as const;
+
+function whole(text: string, min: number, max: number, use: (value: number) => Outcome): Outcome {
+  const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(value >= min && value <= max)) return error(`must be a whole number from ${min} to ${max}, not ${text}`);
+  return use(value);
+}
+
+function pathSelector(value: string, settings: Settings): Outcome {
+  const policy = SELECTORS[value.trim().split(/\s+/)[0] ?? ""];
+  if (policy === undefined) return error(`unknown selector ${value}; there are ${Object.keys(SELECTORS).join(", ")}`);
+  settings.selector = policy;
+  return taken(`policy = "${policy}"`);
+}
+
+function grouping(value: string, settings: Settings): Outcome {
+  switch (value) {
+    case "failover":
+      settings.grouping = "failover";
+      return taken('policy = "static": one path at a time');
+    case "multibus":
+      delete settings.grouping;
+      return taken("every path of a unit is balanced over");
+    case "group_by_prio":
+    case "group_by_tpg":
+      delete settings.grouping;
+      return taken("optimized paths are preferred, by ALUA");
+    case "group_by_serial":
+    case "group_by_node_name":
+      return ignored("paths are grouped by their ALUA state");
+    default:
+      return error(
+        `unknown policy ${value}; there are failover, multibus, group_by_serial, group_by_prio, group_by_node_name, group_by_tpg`,
+      );
+  }
+}
+
+function noPathRetry(value: string, settings: Settings): Outcome {
+  delete settings.noPathChecks;
+  delete settings.noPathMs;
+  if (value === "fail") {
+    settings.noPathMs = 0;
+    return taken("timeouts.no_path_ms = 0");
+  }
+  if (value === "queue") {
+    settings.noPathMs = QUEUE_MS;
+    return taken("timeouts.no_path_ms: a day; nothing waits forever");
+  }
+  return whole(value, 0, 17_280, (retries) => {
+    settings.noPathChecks = retries;
+    return taken(`timeouts.no_path_ms: ${retries} checks`);
+  });
+}
+
+function features(value: string, settings: Settings): Outcome {
+  if (/\bqueue_if_no_path\b/.test(value)) return noPathRetry("queue", settings);
+  return ignored("features of device-mapper");
+}
+
+function failback(value: string, settings: Settings): Outcome {
+  if (value === "immediate") {
+    settings.failback = "active";
+    return taken('failback = "active"');
+  }
+  if (value === "manual") {
+    settings.failback = "standby";
+    return taken('failback = "standby": a recovered path waits for an operator');
+  }
+  if (value === "followover") return ignored("with ALUA, the states of the array are followed");
+  return whole(value, 1, 86_400, () => ignored("failback is not delayed; [shaky] keeps flapping paths out"));
+}
+
+function checker(value: string): Outcome {
+  if (value === "tur") return taken("path patrol checks with TEST UNIT READY");
+  if (["directio", "readsector0"].includes(value)) return ignored("patrol_read = true in [[units]] checks with a read");
+  if (["rdac", "emc_clariion", "hp_sw", "hp_tur", "none", "cciss_tur"].includes(value)) {
+    return ignored("path patrol checks with TEST UNIT READY");
+  }
+  return error(`unknown checker ${value}`);
+}
+
+type Setter = (value: string, settings: Settings) => Outcome;
+
+const number =
+  (key: "shakyCount" | "shakyWindowS" | "shakyCleanS" | "timeoutS" | "intervalS", text: string, max: number): Setter =>
+  (value, settings) => {
+    if (["no", "-1", "0"].includes(value) && key.startsWith("shaky")) return ignored(`off there; [shaky] stays on`);
+    return whole(value, 1, max, (found) => {
+      settings[key] = found;
+      return taken(`${text} = ${found}`);
+    });
+  };
+
+const rrMinIo: Setter = (value, settings) =>
+  whole(value, 1, 1_000_000, (ios) => {
+    settings.ios = ios;
+    return taken(`policy.ios = ${ios}, with round-robin`);
+  });
+
+const verbosity: Setter = (value, settings) =>
+  whole(value, 0, 6, (level) => {
+    settings.logLevel = LEVELS[level] ?? "info";
+    return taken(`log.level = "${settings.logLevel}"`);
+  });
+
+/** Settings a unit may have of its own. */
+const OF_UNITS: Readonly<Record<string, Setter>> = {
+  path_selector: pathSelector,
+  path_grouping_policy: grouping,
+  no_path_retry: noPathRetry,
+  features,
+  failback,
+  rr_min_io: rrMinIo,
+  rr_min_io_rq: rrMinIo,
+  path_checker: (value) => checker(value),
+};
+
+const OF_SYSTEM: Readonly<Record<string, Setter>> = {
+  ...OF_UNITS,
+  verbosity,
+  polling_interval: number("intervalS", "patrol.interval_s", 3600),
+  checker_timeout: number("timeoutS", "patrol.timeout_s", 3600),
+  san_path_err_threshold: number("shakyCount", "shaky.count", 1000),
+  san_path_err_recovery_time: number("shakyCleanS", "shaky.clean_s", 86_400),
+  marginal_path_err_sample_time: number("shakyWindowS", "shaky.window_s", 86_400),
+  marginal_path_err_recheck_gap_time: number("shakyCleanS", "shaky.clean_s", 86_400),
+};
+
+/** What becomes of `name value`; what is taken goes into `settings`. */
+export function settingOf(
+  name: string,
+  value: string,
+  settings: Settings,
+  scope: "system" | "unit" = "system",
+): Outcome {
+  const setter = OF_SYSTEM[name];
+  if (setter === undefined) return { kind: "misplaced", text: "no keyword of multipath.conf" };
+  if (scope === "unit") {
+    if (!(name in OF_UNITS)) return { kind: "misplaced", text: "does not belong in a multipath section" };
+    const outcome = setter(value, settings);
+    if (name === "failback" && outcome.kind === "taken") return ignored("failback is one mode for the whole system");
+    return outcome;
+  }
+  return setter(value, settings);
+}

@@ -1,0 +1,124 @@
+// `pathctl completion`: what a shell needs to complete commands, options, path numbers and units.
+//
+// The scripts are small: they ask `pathctl __complete`, which walks the same tree of commands that parses them.
+
+import type { Command, Option } from "commander";
+
+import type { Output } from "../../control/routes.ts";
+import { Client, CommandError, socketPath } from "../client.ts";
+import { POLICY_NAMES, wordValue } from "../values.ts";
+import { leaf, perform, type CommonOptions, type Runner } from "./context.ts";
+
+const SHELLS = ["bash", "zsh", "fish"] as const;
+
+/** Words of arguments and option values that are always the same. */
+const FIXED: ReadonlyMap<string, readonly string[]> = new Map<string, readonly string[]>([
+  ["what", ["units", "paths", "arrays"]],
+  ["policy", POLICY_NAMES],
+  ["shell", SHELLS],
+  ["--failback", ["active", "standby"]],
+  ["--cluster", ["on", "off"]],
+  ["--mode", ["none", "health", "recovery", "both"]],
+  ["--json", ["maps"]],
+]);
+
+/** Names of the arguments and options whose values the daemon knows. */
+const PATHS = new Set(["path", "path2", "--path"]);
+const UNITS = new Set(["unit", "--unit"]);
+
+async function known(name: string, client: Client): Promise<readonly string[]> {
+  const fixed = FIXED.get(name);
+  if (fixed !== undefined) return fixed;
+  if (PATHS.has(name)) {
+    return (await client.call<Output<"paths">>("GET", "/v1/paths")).paths.map((path) => path.number);
+  }
+  if (UNITS.has(name)) {
+    const { units } = await client.call<Output<"units">>("GET", "/v1/units");
+    return units.flatMap((unit) => [String(unit.number), unit.name]);
+  }
+  return [];
+}
+
+/** Faults are listed in their command's summary; the words come from there. */
+const kindsOf = (command: Command): readonly string[] => command.description().split(": ")[1]?.split(", ") ?? [];
+
+const optionOf = (command: Command, word: string): Option | undefined =>
+  command.options.find((option) => option.long === word || option.short === word);
+
+/** Where the words lead: the innermost command, how many of its arguments are there, an option that wants a value. */
+function walk(program: Command, words: readonly string[]) {
+  let command = program;
+  let position = 0;
+  let pending: Option | undefined;
+  for (const word of words) {
+    if (pending !== undefined) {
+      pending = undefined;
+    } else if (word.startsWith("-")) {
+      const option = optionOf(command, word);
+      if (option?.required === true) pending = option;
+    } else {
+      const child = command.commands.find((candidate) => candidate.name() === word);
+      if (child === undefined) position += 1;
+      else [command, position] = [child, 0];
+    }
+  }
+  return { command, position, pending };
+}
+
+/** Candidates for `current`, after `words` (both without the program's name). */
+export async function completions(
+  program: Command,
+  words: readonly string[],
+  current: string,
+  client: Client,
+): Promise<readonly string[]> {
+  const { command, position, pending } = walk(program, words);
+  let candidates: readonly string[];
+  if (pending !== undefined) {
+    candidates = await known(pending.long ?? "", client);
+  } else if (current.startsWith("-")) {
+    candidates = [...command.options.flatMap((option) => option.long ?? []), "--help"];
+  } else if (command.commands.length > 0) {
+    candidates = command.commands.map((child) => child.name()).filter((name) => !name.startsWith("__"));
+  } else {
+    const name = (command.registeredArguments[position] ?? command.registeredArguments.at(-1))?.name() ?? "";
+    const extra = command.name() === "show" && position === 0 ? await known("unit", client) : [];
+    candidates = name === "kind" ? kindsOf(command) : [...(await known(name, client)), ...extra];
+  }
+  return candidates.filter((candidate) => candidate.startsWith(current));
+}
+
+async function complete(program: Command, runner: Runner, words: readonly string[]): Promise<void> {
+  const { io } = runner;
+  try {
+    const client = new Client(socketPath(io.env));
+    const found = await completions(program, words.slice(0, -1), words.at(-1) ?? "", client);
+    io.out(found.map((word) => `${word}\n`).join(""));
+  } catch (error) {
+    // Completion never prints an error: a shell would show it in the middle of the line.
+    if (!(error instanceof CommandError)) throw error;
+  }
+}
+
+/** Adds the commands; the last to be added, because completion walks the finished tree. */
+export function addCompletionCommands(program: Command, runner: Runner): void {
+  leaf(
+    program,
+    "completion <shell>",
+    "print the completion script for bash, zsh or fish (and spscmd's)",
+    "source <(pathctl completion bash)",
+    "{shell, script}",
+  ).action((shell: string, options: CommonOptions) =>
+    perform(runner, options, async () => {
+      const chosen = wordValue("the shell", shell, SHELLS);
+      const { completionScript } = await import("./completion-scripts.ts");
+      const script = completionScript(chosen);
+      return { json: { shell: chosen, script }, text: script };
+    }),
+  );
+  program
+    .command("__complete [words...]", { hidden: true })
+    .allowUnknownOption()
+    .helpOption(false)
+    .action((words: string[]) => complete(program, runner, words));
+}

@@ -1,0 +1,145 @@
+// `pathctl path`: what the original does with -avail, -notavail, -path, -priority, -swap, -failback.
+
+import type { Command } from "commander";
+
+import type { Output } from "../../control/routes.ts";
+import type { PathView } from "../../control/schemas/path.ts";
+import { CommandError } from "../client.ts";
+import { parsePathNumber } from "../path-number.ts";
+import { pathValue, patternValue, priorityValue } from "../values.ts";
+import { branch, leaf, perform, type CommonOptions, type Context, type Result, type Runner } from "./context.ts";
+
+const route = (path: string, action: string): string => `/v1/paths/${encodeURIComponent(path)}/${action}`;
+
+/** What has become of a path: `path 4:0:0:1 of #0: active, priority 2, enabled`. */
+function pathText(path: PathView): string {
+  const words = [path.state, ...path.conditions, `priority ${path.priority}`, path.enabled ? "enabled" : "disabled"];
+  return `path ${path.number} of #${path.unit}: ${words.join(", ")}\n`;
+}
+
+const pathsResult = (answer: { readonly paths: readonly PathView[] }): Result => ({
+  json: answer,
+  text: answer.paths.map(pathText).join(""),
+});
+
+async function act(context: Context, given: string, action: string, body?: unknown): Promise<Result> {
+  const path = await context.client.call<PathView>("POST", route(pathValue(given), action), body);
+  return { json: path, text: pathText(path) };
+}
+
+async function failbackAll({ client }: Context): Promise<Result> {
+  const answer = await client.call<Output<"failbackAll">>("POST", "/v1/failback-all");
+  const lines = answer.results.map((result) =>
+    result.done ? `path ${result.path}: taken back\n` : `path ${result.path}: ${result.reason ?? "not taken back"}\n`,
+  );
+  const text = lines.length === 0 ? "no path is failed\n" : lines.join("");
+  return { json: answer, text, status: answer.results.every((result) => result.done) ? 0 : 1 };
+}
+
+function addSelectionCommands(path: Command, runner: Runner): void {
+  const simple: readonly (readonly [string, string])[] = [
+    ["enable", "enable a path's priority; it may carry I/O again"],
+    ["disable", "disable a path's priority, for work on it; the next path takes over at once"],
+  ];
+  for (const [action, summary] of simple) {
+    leaf(path, `${action} <path>`, summary, `pathctl path ${action} 4:0:0:1`, "PathView").action(
+      (number: string, options: CommonOptions) =>
+        perform(runner, options, (context) => act(context, number, action), [number]),
+    );
+  }
+  leaf(
+    path,
+    "use <path>",
+    "make a path the path in use; with fields left out, the matching path of each unit",
+    "pathctl path use 4:0:0:1\npathctl path use 5:::",
+    "PathView, Paths with fields left out",
+  ).action((pattern: string, options: CommonOptions) =>
+    perform(
+      runner,
+      options,
+      async (context) => {
+        if (parsePathNumber(pattern) !== undefined) return act(context, pattern, "use");
+        const body = { pattern: patternValue(pattern) };
+        return pathsResult(await context.client.call("POST", "/v1/paths/use-matching", body));
+      },
+      [pattern],
+    ),
+  );
+  leaf(
+    path,
+    "priority <path> <n>",
+    "set a path's priority, 1 to 254; larger wins, each once in a unit",
+    "pathctl path priority 4:0:0:1 10",
+    "PathView",
+  ).action((number: string, priority: string, options: CommonOptions) =>
+    perform(
+      runner,
+      options,
+      (context) => act(context, number, "priority", { priority: priorityValue(pathValue(number), priority) }),
+      [number],
+    ),
+  );
+}
+
+function addPairCommands(path: Command, runner: Runner): void {
+  leaf(
+    path,
+    "swap <path> <path2>",
+    "exchange the priorities of two paths of one unit",
+    "pathctl path swap 4:0:0:1 5:0:1:1",
+    "Paths",
+  ).action((a: string, b: string, options: CommonOptions) =>
+    perform(
+      runner,
+      options,
+      async ({ client }) =>
+        pathsResult(await client.call("POST", "/v1/paths/swap", { a: pathValue(a), b: pathValue(b) })),
+      [a, b],
+    ),
+  );
+  leaf(
+    path,
+    "failback [path]",
+    "check a failed path and take it back; --all: every failed one",
+    "pathctl path failback 4:0:0:1\npathctl path failback --all",
+    "PathView, FailbackAll with --all",
+  )
+    .option("--all", "every failed path")
+    .action((number: string | undefined, options: CommonOptions & { all?: boolean }) =>
+      perform(
+        runner,
+        options,
+        (context) => {
+          if ((number === undefined) !== (options.all === true)) {
+            throw new CommandError("INVALID_ARGUMENT", "failback takes either a path or --all");
+          }
+          return number === undefined ? failbackAll(context) : act(context, number, "failback");
+        },
+        number === undefined ? [] : [number],
+      ),
+    );
+  leaf(
+    path,
+    "forget <path>",
+    "forget the settings of a path whose device is gone",
+    "pathctl path forget 4:0:0:1",
+    "Done",
+  ).action((number: string, options: CommonOptions) =>
+    perform(
+      runner,
+      options,
+      async ({ client }) => {
+        const forgotten = pathValue(number);
+        return { json: await client.call("POST", route(forgotten, "forget")), text: `path ${forgotten}: forgotten\n` };
+      },
+      [number],
+    ),
+  );
+}
+
+/** Adds the commands. */
+export function addPathCommands(program: Command, runner: Runner): void {
+  const path = branch(program, "path", "enable, disable, use, order, swap, fail back, forget paths");
+  addSelectionCommands(path, runner);
+  addPairCommands(path, runner);
+}

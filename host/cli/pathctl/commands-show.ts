@@ -1,0 +1,124 @@
+// `pathctl show`, `events`, `top`: what is.
+
+import type { Command } from "commander";
+
+import type { Output } from "../../control/routes.ts";
+import type { UnitView } from "../../control/schemas/unit.ts";
+import { CommandError } from "../client.ts";
+import { numberValue, wholeValue, wordValue } from "../values.ts";
+import { leaf, perform, type CommonOptions, type Context, type Result, type Runner } from "./context.ts";
+
+interface ShowOptions extends CommonOptions {
+  readonly multipath?: boolean;
+}
+
+/** The units a command line names by number, `#number` or name; all when it names none. */
+function chosenUnits(units: readonly UnitView[], keys: readonly string[]): readonly UnitView[] {
+  if (keys.length === 0) return units;
+  return keys.map((key) => {
+    const number = /^#?(\d+)$/.exec(key)?.[1];
+    const found = units.find((unit) => unit.name === key || (number !== undefined && unit.number === Number(number)));
+    if (found === undefined) {
+      throw new CommandError("UNKNOWN_UNIT", `there is no logical unit ${key}`, { remedy: "pathctl show lists them" });
+    }
+    return found;
+  });
+}
+
+async function showUnits(context: Context, keys: readonly string[], options: ShowOptions): Promise<Result> {
+  const { client, style } = context;
+  const [answer, status] = await Promise.all([
+    client.call<Output<"units">>("GET", "/v1/units"),
+    client.call<Output<"status">>("GET", "/v1/status"),
+  ]);
+  const units = chosenUnits(answer.units, keys);
+  if (options.multipath === true || options.json === "maps") {
+    const { mapsJson, multipathText } = await import("./multipath-view.ts");
+    return { json: mapsJson(units), text: multipathText(units) };
+  }
+  const { attentionText, nothingText, unitsText } = await import("./show.ts");
+  const attention = keys.length === 0 ? attentionText(status, style) : "";
+  const body = units.length === 0 ? nothingText(status) : unitsText(units, style);
+  return { json: { units }, text: attention === "" ? body : `${body}\n${attention}` };
+}
+
+async function show(context: Context, what: string, keys: readonly string[], options: ShowOptions): Promise<Result> {
+  if (typeof options.json === "string") wordValue("--json", options.json, ["maps"]);
+  const subject = what === "" ? "units" : what;
+  if (subject === "units") return showUnits(context, keys, options);
+  if (subject !== "paths" && subject !== "arrays") return showUnits(context, [subject, ...keys], options);
+  if (keys.length > 0) throw new CommandError("INVALID_ARGUMENT", `show ${subject} takes no further argument`);
+  const { arraysText, pathsText } = await import("./show.ts");
+  if (subject === "paths") {
+    const { paths } = await context.client.call<Output<"paths">>("GET", "/v1/paths");
+    return { json: { paths }, text: pathsText(paths, context.style) };
+  }
+  const { arrays } = await context.client.call<Output<"arrays">>("GET", "/v1/arrays");
+  return { json: { arrays }, text: arraysText(arrays, context.style) };
+}
+
+const SHOW_EXAMPLE = "pathctl show\npathctl show 0\npathctl show paths --json\npathctl show --multipath";
+
+const optional = (name: string, text: string | undefined): number | undefined =>
+  text === undefined ? undefined : wholeValue(name, text, 0, Number.MAX_SAFE_INTEGER);
+
+/** Adds the commands. */
+export function addShowCommands(program: Command, runner: Runner): void {
+  const showCommand = program
+    .command("show [what] [unit...]")
+    .description("show units with their paths (default), paths, or arrays; or only the units named")
+    .option("--json [shape]", "print JSON (Units, Paths or Arrays; 'maps': as multipathd show maps json)")
+    .option("--multipath", "in the manner of multipath -ll")
+    .option("--socket <path>", "the daemon's socket (else PATHMANAGER_SOCKET, else the default)")
+    .addHelpText("after", `\nExample:\n${SHOW_EXAMPLE.replaceAll(/^/gm, "  $ ")}`);
+  showCommand.action((what: string | undefined, keys: string[], options: ShowOptions) =>
+    perform(runner, options, (context) => show(context, what ?? "", keys, options)),
+  );
+
+  leaf(program, "status", "show the daemon: version, sockets, what needs attention", "pathctl status", "Status").action(
+    (options: CommonOptions) =>
+      perform(runner, options, async ({ client, style }) => {
+        const status = await client.call<Output<"status">>("GET", "/v1/status");
+        const { statusText } = await import("./status.ts");
+        return { json: status, text: statusText(status, style) };
+      }),
+  );
+
+  leaf(
+    program,
+    "events",
+    "show what happened, oldest first",
+    "pathctl events --follow",
+    "EventList; EventView a line with --follow",
+  )
+    .option("-f, --follow", "go on, with each event as it happens")
+    .option("-n, --limit <events>", "the newest so many", "50")
+    .option("--since <id>", "only events with a larger id")
+    .option("--count <events>", "with --follow: end after so many")
+    .action((options: CommonOptions & Record<"limit" | "since" | "count", string | undefined> & { follow?: boolean }) =>
+      perform(runner, options, async (context) => {
+        const { followEvents, listEvents } = await import("./events.ts");
+        const since = optional("--since", options.since);
+        const limit = wholeValue("--limit", options.limit ?? "50", 1, 10_000);
+        if (options.follow !== true) return listEvents(context, limit, since);
+        return followEvents(context, since, optional("--count", options.count) ?? Number.POSITIVE_INFINITY);
+      }),
+    );
+
+  leaf(
+    program,
+    "top",
+    "watch the paths at work: IOPS, MB/s, latency, in flight",
+    "pathctl top --interval 2",
+    "one object per sample and line",
+  )
+    .option("-i, --interval <seconds>", "seconds between samples", "1")
+    .option("-n, --count <samples>", "end after so many samples (without a terminal: 1)")
+    .action((options: CommonOptions & { interval: string; count?: string }) =>
+      perform(runner, options, async (context) => {
+        const { top } = await import("./top.ts");
+        const count = options.count === undefined ? undefined : wholeValue("--count", options.count, 1, 1_000_000);
+        return top(context, numberValue("--interval", options.interval, 0.1, 3600), count);
+      }),
+    );
+}

@@ -1,0 +1,149 @@
+// `pathctl mode`, `patrol`, `config`, `doctor`, `import`: the system as a whole.
+
+import type { Command } from "commander";
+
+import type { Output } from "../../control/routes.ts";
+import type { Mode, ModePatch, Patrol, PatrolPatch } from "../../control/schemas/mode.ts";
+import { wholeValue, wordValue } from "../values.ts";
+import { branch, leaf, perform, type CommonOptions, type Context, type Result, type Runner } from "./context.ts";
+
+const PATROL_MODES = ["none", "health", "recovery", "both"] as const;
+const modeText = (mode: Mode): string =>
+  `failback  ${mode.failback}\ncluster   ${mode.cluster ? "on" : "off"}\n${patrolText(mode.patrol)}`;
+
+const patrolText = (patrol: Patrol): string =>
+  `patrol    ${PATROL_MODES[patrol.mode] ?? patrol.mode}, every ${patrol.intervalS} s, ` +
+  `paths idle for ${patrol.thresholdS} s, answer within ${patrol.timeoutS} s\n`;
+
+function addModeCommands(program: Command, runner: Runner): void {
+  leaf(
+    program,
+    "mode",
+    "show or set the failback mode and the cluster mode of the whole system",
+    "pathctl mode\npathctl mode --failback standby",
+    "Mode",
+  )
+    .option("--failback <mode>", "active: a recovered path is used again; standby: it stays disabled")
+    .option("--cluster <on|off>", "cluster mode (MSCS): on excludes dynamic balancing")
+    .action((options: CommonOptions & { failback?: string; cluster?: string }) =>
+      perform(runner, options, async ({ client }) => {
+        const body: ModePatch = {};
+        if (options.failback !== undefined) {
+          body.failback = wordValue("--failback", options.failback, ["active", "standby"]);
+        }
+        if (options.cluster !== undefined) {
+          body.cluster = wordValue("--cluster", options.cluster, ["on", "off"]) === "on";
+        }
+        const change = Object.keys(body).length > 0;
+        const mode = await client.call<Mode>(change ? "PATCH" : "GET", "/v1/mode", change ? body : undefined);
+        return { json: mode, text: modeText(mode) };
+      }),
+    );
+  leaf(
+    program,
+    "patrol",
+    "show or set path patrol: what is checked, how often, with what patience",
+    "pathctl patrol\npathctl patrol --mode both --interval 5 --threshold 5 --timeout 10",
+    "Patrol",
+  )
+    .option("--mode <mode>", PATROL_MODES.join(", "))
+    .option("--interval <seconds>", "look at each path every so many seconds, 1 to 3600")
+    .option("--threshold <seconds>", "check a path whose last I/O is older, 1 to 3600")
+    .option("--timeout <seconds>", "a check unanswered for so long has failed, 1 to 3600")
+    .action((options: CommonOptions & Partial<Record<"mode" | "interval" | "threshold" | "timeout", string>>) =>
+      perform(runner, options, async ({ client }) => {
+        const body: PatrolPatch = {};
+        if (options.mode !== undefined) {
+          body.mode = PATROL_MODES.indexOf(wordValue("--mode", options.mode, PATROL_MODES));
+        }
+        if (options.interval !== undefined) body.intervalS = wholeValue("--interval", options.interval, 1, 3600);
+        if (options.threshold !== undefined) body.thresholdS = wholeValue("--threshold", options.threshold, 1, 3600);
+        if (options.timeout !== undefined) body.timeoutS = wholeValue("--timeout", options.timeout, 1, 3600);
+        const change = Object.keys(body).length > 0;
+        const patrol = await client.call<Patrol>(change ? "PATCH" : "GET", "/v1/patrol", change ? body : undefined);
+        return { json: patrol, text: patrolText(patrol) };
+      }),
+    );
+}
+
+function addConfigCommands(program: Command, runner: Runner): void {
+  const config = branch(program, "config", "check, show, reload the configuration");
+  leaf(
+    config,
+    "check [file]",
+    "check a configuration file without using it",
+    "pathctl config check /etc/pathmanager/pathmanager.toml",
+    "{file, valid, mistakes}",
+  ).action((file: string | undefined, options: CommonOptions) =>
+    perform(runner, options, async () => {
+      const { checkConfiguration } = await import("./config-check.ts");
+      return checkConfiguration(file);
+    }),
+  );
+  leaf(
+    config,
+    "show",
+    "show the configuration in force, with every default",
+    "pathctl config show",
+    "ConfigurationView",
+  ).action((options: CommonOptions) =>
+    perform(runner, options, async ({ client }) => {
+      const view = await client.call<Output<"config">>("GET", "/v1/config");
+      const { tomlOf } = await import("./config-show.ts");
+      const restart = view.restartNeeded.map((key) => `# needs a restart to take effect: ${key}\n`).join("");
+      const source = view.file === null ? "# defaults; no configuration file\n" : `# ${view.file}\n`;
+      return { json: view, text: `${source}${restart}${await tomlOf(view.configuration)}` };
+    }),
+  );
+  leaf(
+    config,
+    "reload",
+    "have the daemon read its file again, without interrupting I/O",
+    "pathctl config reload",
+    "ReloadReport",
+  ).action((options: CommonOptions) =>
+    perform(runner, options, async ({ client }) => {
+      const report = await client.call<Output<"reloadConfig">>("POST", "/v1/config/reload");
+      const lines = [
+        ...report.applied.map((key) => `${key}: applied`),
+        ...report.kept.map((key) => `${key}: a command has set it; its value stays`),
+        ...report.restartNeeded.map((key) => `${key}: needs a restart of the daemon`),
+      ];
+      return { json: report, text: lines.length === 0 ? "nothing changed\n" : `${lines.join("\n")}\n` };
+    }),
+  );
+}
+
+async function importMultipath(context: Context, file: string): Promise<Result> {
+  const { importFile } = await import("../multipath/import.ts");
+  return importFile(file, context.io);
+}
+
+/** Adds the commands. */
+export function addSystemCommands(program: Command, runner: Runner): void {
+  addModeCommands(program, runner);
+  addConfigCommands(program, runner);
+  leaf(
+    program,
+    "doctor",
+    "check this machine: what is missing, and what to do about it",
+    "pathctl doctor",
+    "{findings: [{check, level, text, remedy}]}",
+  )
+    .option("-c, --config <file>", "the daemon's configuration file")
+    .action((options: CommonOptions & { config?: string }) =>
+      perform(runner, options, async (context) => {
+        const { doctor } = await import("../doctor/doctor.ts");
+        return doctor(context, options.config);
+      }),
+    );
+  leaf(
+    branch(program, "import", "take settings over from dm-multipath"),
+    "multipath.conf <file>",
+    "print a pathmanager.toml made from a multipath.conf; what is not taken is named with the reason",
+    "pathctl import multipath.conf /etc/multipath.conf > pathmanager.toml",
+    "{toml, taken, ignored, errors}",
+  ).action((file: string, options: CommonOptions) =>
+    perform(runner, options, (context) => importMultipath(context, file)),
+  );
+}

@@ -1,0 +1,171 @@
+// `pathctl unit`, and `attach` and `detach` as short forms: what is set for a logical unit, and where it is offered.
+
+import type { Command } from "commander";
+
+import type { Output } from "../../control/routes.ts";
+import type { UnitPatch, UnitView } from "../../control/schemas/unit.ts";
+import { CommandError } from "../client.ts";
+import { numberValue, pathValue, POLICY_NAMES, unitKey, wholeValue } from "../values.ts";
+import { branch, leaf, perform, type CommonOptions, type Context, type Result, type Runner } from "./context.ts";
+
+interface PolicyOptions extends CommonOptions {
+  readonly ios?: string;
+  readonly bytes?: string;
+  readonly paths?: string;
+  readonly weights?: string;
+}
+
+interface AttachOptions extends CommonOptions {
+  readonly readOnly?: boolean;
+  readonly connections?: string;
+  readonly deadTimeout?: string;
+}
+
+const unitText = (unit: UnitView): string =>
+  `#${unit.number} ${unit.name}: ${unit.state}, policy ${unit.policy.name}` +
+  `${unit.hedgeBudgetPercent > 0 ? `, hedged reads up to ${unit.hedgeBudgetPercent} %` : ""}\n`;
+
+async function patch(context: Context, key: string, body: UnitPatch): Promise<Result> {
+  const unit = await context.client.call<UnitView>("PATCH", `/v1/units/${unitKey(key)}`, body);
+  return { json: unit, text: unitText(unit) };
+}
+
+/** `4:0:0:1=3,5:0:1:1=1`. */
+function weightsValue(text: string): Record<string, number> {
+  const weights = text.split(",").map((item) => {
+    const [path = "", weight = ""] = item.split("=");
+    return [pathValue(path), wholeValue(`weight of ${path}`, weight, 1, 65_535)] as const;
+  });
+  return Object.fromEntries(weights);
+}
+
+function policyPatch(policy: string, options: PolicyOptions): UnitPatch {
+  const found = POLICY_NAMES.find((name) => name === policy.toLowerCase());
+  if (found === undefined) {
+    throw new CommandError("UNKNOWN_POLICY", `unknown policy ${policy}; there are ${POLICY_NAMES.join(", ")}`);
+  }
+  const parameters: NonNullable<UnitPatch["parameters"]> = {};
+  if (options.ios !== undefined) parameters.ios = wholeValue("--ios", options.ios, 1, 1_000_000);
+  if (options.bytes !== undefined) parameters.bytes = wholeValue("--bytes", options.bytes, 512, 4_294_967_295);
+  if (options.paths !== undefined) parameters.paths = options.paths.split(",").map(pathValue);
+  if (options.weights !== undefined) parameters.weights = weightsValue(options.weights);
+  return Object.keys(parameters).length === 0 ? { policy: found } : { policy: found, parameters };
+}
+
+async function attach(
+  context: Context,
+  key: string,
+  device: string | undefined,
+  options: AttachOptions,
+): Promise<Result> {
+  const body = {
+    device,
+    readOnly: options.readOnly,
+    connections:
+      options.connections === undefined ? undefined : wholeValue("--connections", options.connections, 1, 16),
+    deadConnectionTimeoutS:
+      options.deadTimeout === undefined ? undefined : wholeValue("--dead-timeout", options.deadTimeout, 0, 3600),
+  };
+  const route = `/v1/units/${unitKey(key)}/attach`;
+  const attachment = await context.client.call<Output<"attachUnit">>("POST", route, body);
+  return { json: attachment, text: `${attachment.device}\n` };
+}
+
+async function detach(context: Context, key: string, device: string | undefined): Promise<Result> {
+  const answer = await context.client.call<Output<"detachUnit">>("POST", `/v1/units/${unitKey(key)}/detach`, {
+    device,
+  });
+  const left = answer.attachments.map((attachment) => attachment.device).join(" ");
+  return { json: answer, text: left === "" ? "" : `still attached: ${left}\n` };
+}
+
+/** In a shell `#0` begins a comment; so a unit is `0`, `'#0'` or its name. */
+const UNIT = "<unit>";
+
+function addAttach(parent: Command, runner: Runner): void {
+  const prefix = parent.name() === "unit" ? "pathctl unit" : "pathctl";
+  leaf(
+    parent,
+    `attach ${UNIT} [device]`,
+    "attach a unit to the kernel's nbd driver; prints the device",
+    `${prefix} attach 0 /dev/nbd0\n${prefix} attach '#0'`,
+    "Attachment",
+  )
+    .option("--read-only", "attach it read-only")
+    .option("--connections <n>", "connections of the kernel to the daemon, 1 to 16")
+    .option("--dead-timeout <seconds>", "how long the kernel waits for a new connection after one broke")
+    .action((key: string, device: string | undefined, options: AttachOptions) =>
+      perform(runner, options, (context) => attach(context, key, device, options)),
+    );
+  leaf(
+    parent,
+    `detach ${UNIT} [device]`,
+    "detach a unit from the kernel's nbd driver",
+    `${prefix} detach 0 /dev/nbd0`,
+    "Attachments",
+  ).action((key: string, device: string | undefined, options: CommonOptions) =>
+    perform(runner, options, (context) => detach(context, key, device)),
+  );
+}
+
+/** Adds the commands. */
+export function addUnitCommands(program: Command, runner: Runner): void {
+  const unit = branch(program, "unit", "set a unit's policy and name, attach it, release it");
+  leaf(
+    unit,
+    `policy ${UNIT} <policy>`,
+    `choose how paths are selected: ${POLICY_NAMES.join(", ")}`,
+    "pathctl unit policy 0 adaptive\npathctl unit policy 0 weighted --weights 4:0:0:0=3,5:0:1:0=1",
+    "UnitView",
+  )
+    .option("--ios <n>", "round-robin: turn after so many I/Os")
+    .option("--bytes <n>", "round-robin: turn after so many bytes")
+    .option("--paths <paths>", "round-robin-subset: the paths, with commas")
+    .option("--weights <path=n,...>", "weighted, service-time: relative speeds of paths")
+    .action((key: string, policy: string, options: PolicyOptions) =>
+      perform(runner, options, (context) => patch(context, key, policyPatch(policy, options))),
+    );
+  leaf(
+    unit,
+    `rename ${UNIT} <name>`,
+    "rename a unit and its NBD export",
+    "pathctl unit rename 0 database",
+    "UnitView",
+  ).action((key: string, name: string, options: CommonOptions) =>
+    perform(runner, options, (context) => patch(context, key, { name })),
+  );
+  leaf(
+    unit,
+    `hedge ${UNIT} <percent>`,
+    "send slow reads a second time on another path, for at most so many percent of them; 0: off",
+    "pathctl unit hedge 0 2",
+    "UnitView",
+  ).action((key: string, percent: string, options: CommonOptions) =>
+    perform(runner, options, (context) =>
+      patch(context, key, { hedgeBudgetPercent: numberValue("percent", percent, 0, 100) }),
+    ),
+  );
+  leaf(
+    unit,
+    `reset ${UNIT}`,
+    "start a unit's longest latency and its histograms anew",
+    "pathctl unit reset 0",
+    "UnitView",
+  ).action((key: string, options: CommonOptions) =>
+    perform(runner, options, (context) => patch(context, key, { resetStatistics: true })),
+  );
+  leaf(
+    unit,
+    `release ${UNIT}`,
+    "fail the requests that wait for a path now, and new ones until a path is usable",
+    "pathctl unit release 0",
+    "UnitView",
+  ).action((key: string, options: CommonOptions) =>
+    perform(runner, options, async ({ client }) => {
+      const released = await client.call<UnitView>("POST", `/v1/units/${unitKey(key)}/release`);
+      return { json: released, text: unitText(released) };
+    }),
+  );
+  addAttach(unit, runner);
+  addAttach(program, runner);
+}

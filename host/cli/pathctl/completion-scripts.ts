@@ -1,0 +1,112 @@
+// The completion scripts. Each asks `pathctl __complete WORDS...`; what can be completed is decided there.
+
+/** Options of `spscmd`; it has no commands to ask. */
+const SPSCMD_OPTIONS = [
+  "-getlun",
+  "-getver",
+  "-getmode",
+  "-getfbmode",
+  "-setfbmode",
+  "-getmscsmode",
+  "-setmscsmode",
+  "-getwatcher",
+  "-setwatcher",
+  "-avail",
+  "-notavail",
+  "-path",
+  "-swap",
+  "-priority",
+  "-lbmode",
+  "-failback",
+  "-failbackall",
+].join(" ");
+
+// Readline splits words at colons, path numbers have three. So the words are taken from the line itself, and of each
+// candidate only what follows the last colon of the word is given back.
+const BASH = String.raw`# bash completion for pathctl and spscmd; load it with: source <(pathctl completion bash)
+_pathmanager_reply() {
+  local current=$1 prefix candidate
+  shift
+  prefix=""
+  if [[ $COMP_WORDBREAKS == *:* && $current == *:* ]]; then prefix=${"$"}{current%"${"$"}{current##*:}"}; fi
+  COMPREPLY=()
+  for candidate in "$@"; do COMPREPLY+=("${"$"}{candidate#"$prefix"}"); done
+}
+_pathctl() {
+  local line=${"$"}{COMP_LINE:0:COMP_POINT} current="" words=() candidates=()
+  read -r -a words <<<"$line"
+  if [[ $line == *[[:space:]] ]]; then words+=(""); fi
+  current=${"$"}{words[-1]}
+  mapfile -t candidates < <(pathctl __complete -- "${"$"}{words[@]:1}" 2>/dev/null)
+  _pathmanager_reply "$current" "${"$"}{candidates[@]}"
+}
+_spscmd() {
+  local line=${"$"}{COMP_LINE:0:COMP_POINT} current="" words=() candidates=() option
+  read -r -a words <<<"$line"
+  if [[ $line == *[[:space:]] ]]; then words+=(""); fi
+  current=${"$"}{words[-1]}
+  option=${"$"}{words[1],,}
+  if ((${"$"}{#words[@]} == 2)); then
+    mapfile -t candidates < <(compgen -W "${SPSCMD_OPTIONS}" -- "${"$"}{current,,}")
+  else
+    case $option in
+      -getlun) mapfile -t candidates < <(compgen -W "-v -s0 -s1 -s2" -- "$current") ;;
+      -setfbmode) mapfile -t candidates < <(compgen -W "Active Standby" -- "$current") ;;
+      -setmscsmode) mapfile -t candidates < <(compgen -W "Enable Disable" -- "$current") ;;
+      -avail | -notavail | -path | -swap | -priority | -lbmode | -failback)
+        mapfile -t candidates < <(pathctl __complete -- path enable "$current" 2>/dev/null) ;;
+    esac
+  fi
+  _pathmanager_reply "$current" "${"$"}{candidates[@]}"
+}
+complete -F _pathctl pathctl
+complete -F _spscmd spscmd
+`;
+
+const ZSH = String.raw`#compdef pathctl spscmd
+# zsh completion for pathctl and spscmd; load it with: source <(pathctl completion zsh)
+_pathmanager_ask() {
+  local -a candidates
+  candidates=("${"$"}{(@f)$(pathctl __complete -- "$@" 2>/dev/null)}")
+  candidates=(${"$"}{candidates:#})
+  compadd -a candidates
+}
+_pathctl() {
+  _pathmanager_ask "${"$"}{(@)words[2,CURRENT]}"
+}
+_spscmd() {
+  if ((CURRENT == 2)); then
+    compadd -- ${SPSCMD_OPTIONS}
+    return
+  fi
+  case ${"$"}{words[2]:l} in
+    -getlun) compadd -- -v -s0 -s1 -s2 ;;
+    -setfbmode) compadd Active Standby ;;
+    -setmscsmode) compadd Enable Disable ;;
+    -avail|-notavail|-path|-swap|-priority|-lbmode|-failback) _pathmanager_ask path enable "${"$"}{words[CURRENT]}" ;;
+  esac
+}
+compdef _pathctl pathctl
+compdef _spscmd spscmd
+`;
+
+const FISH = String.raw`# fish completion for pathctl and spscmd; load it with: pathctl completion fish | source
+function __pathctl_candidates
+    set -l words (commandline -opc) (commandline -ct)
+    pathctl __complete -- $words[2..-1] 2>/dev/null
+end
+function __spscmd_paths
+    pathctl __complete -- path enable "" 2>/dev/null
+end
+complete -c pathctl -f -a "(__pathctl_candidates)"
+complete -c spscmd -f -n "test (count (commandline -opc)) -eq 1" -a "${SPSCMD_OPTIONS}"
+complete -c spscmd -f -n "string match -qri -- '-(avail|notavail|path|swap|priority|lbmode|failback)$' (commandline -opc)[2]" -a "(__spscmd_paths)"
+complete -c spscmd -f -n "string match -qi -- -getlun (commandline -opc)[2]" -a "-v -s0 -s1 -s2"
+complete -c spscmd -f -n "string match -qi -- -setfbmode (commandline -opc)[2]" -a "Active Standby"
+complete -c spscmd -f -n "string match -qi -- -setmscsmode (commandline -opc)[2]" -a "Enable Disable"
+`;
+
+const SCRIPTS = { bash: BASH, zsh: ZSH, fish: FISH } as const;
+
+/** The script for one shell. */
+export const completionScript = (shell: keyof typeof SCRIPTS): string => SCRIPTS[shell];

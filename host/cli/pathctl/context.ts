@@ -1,0 +1,78 @@
+// What every command of `pathctl` shares: its options, how its result is printed, how it fails.
+
+import type { Command } from "commander";
+
+import { Client, CommandError, errorLine, socketPath } from "../client.ts";
+import type { Io } from "../io.ts";
+import { styleFor, type Style } from "../style.ts";
+
+/** What a command works with. */
+export interface Context {
+  readonly client: Client;
+  readonly io: Io;
+  readonly style: Style;
+  readonly json: boolean;
+}
+
+/** What a command found or did. `json` is printed with --json, `text` otherwise. */
+export interface Result {
+  readonly json: unknown;
+  readonly text: string;
+  /** Exit status when it is not 0: a check that found something. */
+  readonly status?: number;
+}
+
+/** A command that prints by itself as things happen answers null. */
+export type Action = (context: Context) => Promise<Result | null>;
+
+export interface CommonOptions {
+  readonly json?: boolean | string;
+  readonly socket?: string;
+}
+
+/** Collects what the commands need while the tree is built and while one of them runs. */
+export interface Runner {
+  readonly io: Io;
+  /** Exit status of the command that ran. */
+  status: number;
+}
+
+export const jsonText = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
+
+/** Runs `action`, prints its result or its error, and sets the exit status. `paths` are named in errors. */
+export async function perform(
+  runner: Runner,
+  options: CommonOptions,
+  action: Action,
+  paths: readonly string[] = [],
+): Promise<void> {
+  const { io } = runner;
+  const json = options.json !== undefined && options.json !== false;
+  try {
+    const client = new Client(socketPath(io.env, options.socket));
+    const result = await action({ client, io, style: styleFor(io), json });
+    if (result === null) return;
+    io.out(json ? jsonText(result.json) : result.text);
+    runner.status = result.status ?? 0;
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    const { code, message, parameter = null, remedy = null } = error;
+    if (json) io.out(jsonText({ error: { code, message, parameter, remedy } }));
+    io.err(errorLine("pathctl", error, paths));
+    runner.status = 1;
+  }
+}
+
+/** Adds a command with what all of them have: --json, --socket, an example in its help. */
+export function leaf(parent: Command, usage: string, summary: string, example: string, schema: string): Command {
+  return parent
+    .command(usage)
+    .description(summary)
+    .option("--json", `print JSON (${schema})`)
+    .option("--socket <path>", "the daemon's socket (else PATHMANAGER_SOCKET, else the default)")
+    .addHelpText("after", `\nExample:\n${example.replaceAll(/^/gm, "  $ ")}`);
+}
+
+/** A command that only holds others. */
+export const branch = (parent: Command, name: string, summary: string): Command =>
+  parent.command(name).description(summary);

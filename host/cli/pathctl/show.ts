@@ -1,0 +1,163 @@
+// `pathctl show`: the units with their paths, the paths alone, the arrays - for people.
+
+import type { PathView } from "../../control/schemas/path.ts";
+import type { ArrayView, Status } from "../../control/schemas/status.ts";
+import type { UnitView } from "../../control/schemas/unit.ts";
+import { comparePathNumbers } from "../path-number.ts";
+import { sortedPaths } from "../spscmd/layout.ts";
+import { table, tableHead, tableRows, tableWidths, unpainted, type Cell, type Paint, type Style } from "../style.ts";
+import { countText, latencyText, sizeText } from "../text.ts";
+
+function pathPaint(path: PathView, style: Style): Paint {
+  if (path.state === "failed") return style.bad;
+  if (path.conditions.length > 0 || path.state === "standby") return style.warn;
+  return path.state === "in use" ? style.good : unpainted;
+}
+
+/** State and conditions: `failed, gone`. */
+export const stateText = (path: Pick<PathView, "state" | "conditions">): string =>
+  [path.state, ...path.conditions].join(", ");
+
+const PATH_TITLES = [
+  "",
+  "PATH",
+  ">PRIO",
+  "STATE",
+  "ACCESS",
+  "DEVICE",
+  "INITIATOR",
+  "TARGET",
+  ">IN FLIGHT",
+  ">I/OS",
+  ">ERRORS",
+  ">P50",
+  ">P99",
+];
+
+/** A port name without the prefix every world-wide name has. */
+const portText = (name: string | null): string => name?.replace(/^naa\./, "") ?? "-";
+
+function pathCells(path: PathView, style: Style): Cell[] {
+  const paint = pathPaint(path, style);
+  const { statistics } = path;
+  return [
+    { text: path.symbol, paint },
+    path.number,
+    String(path.priority),
+    { text: stateText(path), paint },
+    path.alua === null ? "-" : path.alua.state,
+    path.device ?? "-",
+    portText(path.initiatorPort),
+    portText(path.targetPort),
+    String(statistics.inFlight),
+    countText(statistics.ios),
+    { text: countText(statistics.errors), paint: statistics.errors > 0 ? style.warn : unpainted },
+    latencyText(statistics.latency?.p50Us ?? null),
+    latencyText(statistics.latency?.p99Us ?? null),
+  ];
+}
+
+function statePaint(unit: UnitView, style: Style): Paint {
+  if (unit.state === "ok") return style.good;
+  return unit.state === "no path" || unit.state === "gone" ? style.bad : style.warn;
+}
+
+/** The line above a unit's paths. */
+function unitLine(unit: UnitView, style: Style): string {
+  const usable = unit.paths.filter((path) => path.state === "in use" || path.state === "active").length;
+  const { waiting, failed } = unit.statistics;
+  return [
+    style.strong(`#${unit.number} ${unit.name}`),
+    statePaint(unit, style)(unit.state),
+    `${usable} of ${unit.paths.length} paths usable`,
+    sizeText(unit.bytes) + (unit.readOnly ? " read-only" : ""),
+    unit.policy.name,
+    ...unit.attachments.map((attachment) => attachment.device),
+    ...(waiting > 0 ? [style.warn(`${waiting} waiting for a path`)] : []),
+    ...(failed > 0 ? [style.warn(`${countText(failed)} requests failed`)] : []),
+  ].join("  ");
+}
+
+const unitSubline = (unit: UnitView): string =>
+  [`${unit.vendor} ${unit.product}`.trim(), unit.serial, unit.identity.text].filter((text) => text !== "").join("  ");
+
+/** The units, each with a table of its paths; the columns of all tables are as wide. */
+export function unitsText(units: readonly UnitView[], style: Style): string {
+  const ordered = units.toSorted((a, b) => a.number - b.number);
+  const rows = ordered.map((unit) => sortedPaths(unit, "by-balancing").map((path) => pathCells(path, style)));
+  const widths = tableWidths(PATH_TITLES, rows.flat());
+  const blocks = ordered.map((unit, index) => {
+    const lines = [unitLine(unit, style), `  ${style.faint(unitSubline(unit))}`];
+    const unitRows = rows[index] ?? [];
+    if (unitRows.length > 0) {
+      lines.push(`  ${tableHead(PATH_TITLES, widths, style)}`);
+      lines.push(...tableRows(PATH_TITLES, unitRows, widths).map((text) => `  ${text}`));
+    }
+    return lines.map((text) => `${text.trimEnd()}\n`).join("");
+  });
+  return blocks.join("\n");
+}
+
+/** What an operator should look at, from the status; the empty text when there is nothing. */
+export function attentionText(status: Status, style: Style): string {
+  const refused = status.refused.map((device) => `${device.device} is not used: ${device.reason}`);
+  return [...status.attention, ...refused].map((text) => `${style.warn("!")} ${text}\n`).join("");
+}
+
+/** No unit at all: why, and what to do. */
+export function nothingText(status: Status): string {
+  const file = status.configuration.file ?? "/etc/pathmanager/pathmanager.toml";
+  return (
+    `No logical units. Devices are used when the configuration names them: see devices in pathmanager.toml(5), file ${file}.\n` +
+    "pathctl doctor lists the SCSI devices of this machine.\n"
+  );
+}
+
+/** Every path in one table, by path number. */
+export function pathsText(paths: readonly PathView[], style: Style): string {
+  const titles = ["", "PATH", ">LU", ...PATH_TITLES.slice(2)];
+  const rows = paths
+    .toSorted((a, b) => comparePathNumbers(a.number, b.number) || a.unit - b.unit)
+    .map((path) => {
+      const [symbol = "", number = "", ...rest] = pathCells(path, style);
+      return ([symbol, number, `#${path.unit}`] as Cell[]).concat(rest);
+    });
+  return table(titles, rows, style);
+}
+
+const UNITS_LISTED_MAX = 8;
+
+function unitList(units: readonly number[]): string {
+  const shown = units.slice(0, UNITS_LISTED_MAX).map((unit) => `#${unit}`);
+  if (units.length > shown.length) shown.push(`and ${units.length - shown.length} more`);
+  return shown.join(" ");
+}
+
+/** The arrays with the ports on both sides. */
+export function arraysText(arrays: readonly ArrayView[], style: Style): string {
+  const failures = (count: number): Cell => ({ text: String(count), paint: count > 0 ? style.bad : unpainted });
+  const blocks = arrays.map((array) => {
+    const targets = array.targetPorts.map((port): Cell[] => [
+      "target",
+      portText(port.name),
+      port.group === null ? "-" : String(port.group),
+      port.alua.join(", ") || "-",
+      String(port.paths),
+      failures(port.pathsFailed),
+    ]);
+    const initiators = array.initiatorPorts.map((port): Cell[] => [
+      "initiator",
+      portText(port.name),
+      "-",
+      "-",
+      String(port.paths),
+      failures(port.pathsFailed),
+    ]);
+    const name = style.strong(`${array.vendor} ${array.product}`.trim());
+    const count = array.units.length === 1 ? "1 unit" : `${array.units.length} units`;
+    const titles = ["PORT", "NAME", ">GROUP", "ACCESS", ">PATHS", ">FAILED"];
+    const body = table(titles, [...targets, ...initiators], style);
+    return `${name}  ${count}: ${unitList(array.units)}\n${body.replaceAll(/^(?=.)/gm, "  ")}`;
+  });
+  return blocks.join("\n");
+}

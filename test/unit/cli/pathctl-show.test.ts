@@ -1,0 +1,207 @@
+import test from "ava";
+
+import { pathctl } from "../../../host/cli/pathctl/main.ts";
+import type { ArrayView, Status } from "../../../host/control/schemas/status.ts";
+import { recordedServer, run } from "./server.ts";
+import { pathView, REFERENCE_UNITS, unitView } from "./views.ts";
+
+const STATUS: Status = {
+  version: "0.1.0",
+  source: "emulated",
+  pid: 4711,
+  node: "v24.21.0",
+  startedMs: 1_700_000_000_000,
+  backend: "io_uring",
+  units: 3,
+  paths: 6,
+  pathsUsable: 4,
+  attention: [],
+  refused: [],
+  sockets: { api: "/run/pathmanager/api.sock", apiTcp: null, nbd: "/run/pathmanager/nbd.sock", nbdTcp: null },
+  configuration: { file: null, restartNeeded: [] },
+  state: { file: "/var/lib/pathmanager/state.db", events: 1234 },
+  reactor: { answering: true, snapshotAgeMs: 3, coreMemoryBytes: 67_108_864, eventsLost: 0 },
+  memory: { residentBytes: 104_857_600, heapBytes: 10_000_000 },
+};
+
+const UNIT = unitView(
+  0,
+  "adaptive",
+  [
+    pathView(0, "4:0:0:0", 2, "in use"),
+    pathView(0, "5:0:1:0", 1, "failed", { conditions: ["gone"], device: null, alua: null }),
+  ],
+  {
+    state: "not redundant",
+    attachments: [{ device: "/dev/nbd0", index: 0, sinceMs: 1_700_000_000_000 }],
+    name: "database",
+  },
+);
+
+const answers = { "GET /v1/units": { units: [UNIT] }, "GET /v1/status": STATUS };
+
+test("show: a block for each unit, a line for each path", async (t) => {
+  await using server = await recordedServer(answers);
+  const { status, out, err } = await run(pathctl, ["show"], server.socket);
+  t.deepEqual([status, err], [0, ""]);
+  t.is(
+    out,
+    `#0 database  not redundant  1 of 2 paths usable  64 MiB  adaptive  /dev/nbd0
+  PATHMGR EMULATED ARRAY  EMU-0  naa.6001405a1b2c3d4e5f60718293a4b500
+     PATH     PRIO  STATE         ACCESS     DEVICE      INITIATOR  TARGET            IN FLIGHT   I/OS  ERRORS    P50     P99
+  >  4:0:0:0     2  in use        optimized  emulated:2  host4      5000000000000001          2  1,000       0  85 us  240 us
+  X  5:0:1:0     1  failed, gone  -          -           host5      5000000000000001          2  1,000       0  85 us  240 us
+`,
+  );
+});
+
+test("colour on a terminal only, and never with NO_COLOR or TERM=dumb", async (t) => {
+  await using server = await recordedServer(answers);
+  const show = async (terminal: boolean, env: Record<string, string>): Promise<string> =>
+    (await run(pathctl, ["show"], server.socket, { terminal, env: { ...env, PATHMANAGER_SOCKET: server.socket } })).out;
+  const plain = await show(false, {});
+  const coloured = await show(true, {});
+  t.false(plain.includes("\u001B"));
+  t.true(coloured.includes("\u001B[31mfailed, gone\u001B[39m"));
+  // eslint-disable-next-line no-control-regex
+  t.is(coloured.replaceAll(/\u001B\[\d+m/g, ""), plain);
+  t.is(await show(true, { NO_COLOR: "1" }), plain);
+  t.is(await show(true, { TERM: "dumb" }), plain);
+  t.is(await show(true, { NO_COLOR: "" }), coloured);
+});
+
+test("show names what needs attention, and devices that are not used", async (t) => {
+  const status: Status = {
+    ...STATUS,
+    attention: ["#0 database is not redundant"],
+    refused: [{ device: "/dev/sg7", number: "6:0:0:0", reason: "/dev/sdh is mounted on /srv; unmount it", sinceMs: 0 }],
+  };
+  await using server = await recordedServer({ ...answers, "GET /v1/status": status });
+  const { out } = await run(pathctl, ["show"], server.socket);
+  t.true(
+    out.endsWith("\n! #0 database is not redundant\n! /dev/sg7 is not used: /dev/sdh is mounted on /srv; unmount it\n"),
+    out,
+  );
+});
+
+test("show KEY: by number, #number and name; an unknown one is refused", async (t) => {
+  await using server = await recordedServer({
+    ...answers,
+    "GET /v1/units": { units: [...REFERENCE_UNITS.slice(1), UNIT] },
+  });
+  for (const key of ["0", "#0", "database"]) {
+    const { out } = await run(pathctl, ["show", key], server.socket);
+    t.true(out.startsWith("#0 database  ") && !out.includes("#1"), out);
+  }
+  t.true((await run(pathctl, ["show", "units", "1", "2"], server.socket)).out.includes("#2 lu2"));
+  t.deepEqual(await run(pathctl, ["show", "7"], server.socket), {
+    status: 1,
+    out: "",
+    err: "pathctl: there is no logical unit 7; pathctl show lists them\n",
+  });
+});
+
+test("no unit at all: what to do", async (t) => {
+  await using server = await recordedServer({ ...answers, "GET /v1/units": { units: [] } });
+  t.regex((await run(pathctl, ["show"], server.socket)).out, /^No logical units\..*pathmanager\.toml/);
+});
+
+test("show paths: one table, by path number", async (t) => {
+  const paths = REFERENCE_UNITS.flatMap((unit) => unit.paths);
+  await using server = await recordedServer({ "GET /v1/paths": { paths } });
+  const { out } = await run(pathctl, ["show", "paths"], server.socket);
+  const rows = out.trimEnd().split("\n");
+  t.is(rows.length, 7);
+  t.regex(rows[0] ?? "", /^ +PATH +LU +PRIO +STATE/);
+  t.deepEqual(
+    rows.slice(1).map((row) => row.match(/\d+:\d+:\d+:\d+ +#\d/)?.[0].replaceAll(/ +/g, " ")),
+    ["4:0:0:0 #0", "4:0:0:1 #1", "4:0:0:2 #2", "5:0:1:0 #0", "5:0:1:1 #1", "5:0:1:2 #2"],
+  );
+});
+
+test("show arrays: ports on both sides", async (t) => {
+  const array: ArrayView = {
+    vendor: "PATHMGR",
+    product: "EMULATED ARRAY",
+    units: [0, 1],
+    targetPorts: [{ name: "naa.5000000000000001", group: 1, alua: ["optimized"], paths: 2, pathsFailed: 1 }],
+    initiatorPorts: [{ name: "host4", paths: 2, pathsFailed: 0 }],
+  };
+  await using server = await recordedServer({ "GET /v1/arrays": { arrays: [array] } });
+  t.is(
+    (await run(pathctl, ["show", "arrays"], server.socket)).out,
+    `PATHMGR EMULATED ARRAY  2 units: #0 #1
+  PORT       NAME              GROUP  ACCESS     PATHS  FAILED
+  target     5000000000000001      1  optimized      2       1
+  initiator  host4                 -  -              2       0
+`,
+  );
+});
+
+test("--json is what the API answers", async (t) => {
+  const paths = { paths: UNIT.paths };
+  await using server = await recordedServer({ ...answers, "GET /v1/paths": paths, "GET /v1/arrays": { arrays: [] } });
+  const json = async (...args: string[]): Promise<unknown> =>
+    JSON.parse((await run(pathctl, [...args, "--json"], server.socket)).out);
+  t.deepEqual(await json("show"), { units: [UNIT] });
+  t.deepEqual(await json("show", "paths"), paths);
+  t.deepEqual(await json("show", "arrays"), { arrays: [] });
+  t.deepEqual(await json("status"), STATUS);
+});
+
+test("status: the daemon at a glance", async (t) => {
+  await using server = await recordedServer(answers);
+  const { out } = await run(pathctl, ["status"], server.socket);
+  t.regex(out, /^version +0\.1\.0 \(Node v24\.21\.0\)\n/);
+  t.regex(out, /\npaths +4 of 6 usable, 3 units, from emulated\n/);
+});
+
+test("show --multipath: in the manner of multipath -ll", async (t) => {
+  const balanced = unitView(1, "round-robin", [
+    pathView(1, "5:0:0:1", 2, "active", { alua: { state: "non-optimized", group: 2, preferred: false } }),
+    pathView(1, "4:0:0:1", 4, "in use", { device: "/dev/sg4", blockDevice: "sdc" }),
+    pathView(1, "4:0:1:1", 3, "standby"),
+  ]);
+  await using server = await recordedServer({ ...answers, "GET /v1/units": { units: [balanced, REFERENCE_UNITS[1]] } });
+  const { out } = await run(pathctl, ["show", "--multipath", "1"], server.socket);
+  t.is(
+    out,
+    `lu1 (36001405a1b2c3d4e5f60718293a4b501) #1 PATHMGR,EMULATED ARRAY
+size=64M features='1 queue_if_no_path' hwhandler='1 alua' wp=rw
+|-+- policy='round-robin 0' prio=50 status=active
+| |- 4:0:0:1 sdc active ready running
+| \`- 4:0:1:1 emulated:3 failed ghost running
+\`-+- policy='round-robin 0' prio=10 status=enabled
+  \`- 5:0:0:1 emulated:2 active ready running
+`,
+  );
+});
+
+test("show --json=maps: the shape of multipathd show maps json", async (t) => {
+  await using server = await recordedServer(answers);
+  const { out } = await run(pathctl, ["show", "--json=maps"], server.socket);
+  const { maps, ...version } = JSON.parse(out);
+  t.deepEqual(version, { major_version: 0, minor_version: 1 });
+  const [map] = maps;
+  t.like(map, { name: "database", uuid: "36001405a1b2c3d4e5f60718293a4b500", sysfs: "nbd0", paths: 2, path_faults: 1 });
+  t.deepEqual(
+    map.path_groups.map((group: { paths: object[] }) => group.paths.length),
+    [1, 1],
+  );
+  t.like(map.path_groups[1].paths[0], { dm_st: "failed", dev_st: "offline", chk_st: "faulty", checker: "tur" });
+  const wrong = await run(pathctl, ["show", "--json=map"], server.socket);
+  t.is(wrong.status, 1);
+  t.regex(wrong.err, /--json is one of maps, not map/);
+});
+
+test("show of a LU with 32 paths stays a table of as wide columns", async (t) => {
+  const wide = unitView(
+    3,
+    "round-robin",
+    Array.from({ length: 32 }, (_, index) => pathView(3, `${index}:0:0:3`, index + 1, "in use")),
+  );
+  await using server = await recordedServer({ ...answers, "GET /v1/units": { units: [wide] } });
+  const { out } = await run(pathctl, ["show"], server.socket);
+  const rows = out.trimEnd().split("\n").slice(2);
+  t.is(new Set(rows.map((row) => row.length)).size, 1);
+});
