@@ -486,6 +486,8 @@ export const SETTLED_REMOVED: u32 = 3;
 export const CONNECTION_STRUCTURED: u32 = 1;
 /** The export was negotiated read-only. */
 export const CONNECTION_READ_ONLY: u32 = 2;
+/** NBD_FLAG_SEND_FAST_ZERO was announced. */
+export const CONNECTION_FAST_ZERO: u32 = 4;
 
 // ---- Errors that exports return (negative numbers; 0 or more is success) ----------------------------------------
 

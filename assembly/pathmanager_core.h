@@ -449,6 +449,8 @@
 #define PM_CONNECTION_STRUCTURED 1u
 /* The export was negotiated read-only. */
 #define PM_CONNECTION_READ_ONLY 2u
+/* NBD_FLAG_SEND_FAST_ZERO was announced. */
+#define PM_CONNECTION_FAST_ZERO 4u
 
 /* Errors that exports return (negative numbers; 0 or more is success) */
 /* The handle is not in use. */

@@ -447,6 +447,8 @@ export const SETTLED_REMOVED = 3;
 export const CONNECTION_STRUCTURED = 1;
 /** The export was negotiated read-only. */
 export const CONNECTION_READ_ONLY = 2;
+/** NBD_FLAG_SEND_FAST_ZERO was announced. */
+export const CONNECTION_FAST_ZERO = 4;
 
 // Errors that exports return (negative numbers; 0 or more is success)
 /** The handle is not in use. */

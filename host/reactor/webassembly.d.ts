@@ -5,7 +5,16 @@ declare namespace WebAssembly {
   interface Module {
     readonly [brand]: "Module";
   }
-  const Module: new (bytes: Uint8Array) => Module;
+  interface Description {
+    readonly module?: string;
+    readonly name: string;
+    readonly kind: string;
+  }
+  const Module: {
+    new (bytes: Uint8Array): Module;
+    imports(module: Module): Description[];
+    exports(module: Module): Description[];
+  };
   const brand: unique symbol;
   class Instance {
     constructor(module: Module, imports: Record<string, Record<string, unknown>>);

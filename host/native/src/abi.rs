@@ -448,6 +448,8 @@ pub const SETTLED_REMOVED: u32 = 3;
 pub const CONNECTION_STRUCTURED: u32 = 1;
 /// The export was negotiated read-only.
 pub const CONNECTION_READ_ONLY: u32 = 2;
+/// NBD_FLAG_SEND_FAST_ZERO was announced.
+pub const CONNECTION_FAST_ZERO: u32 = 4;
 
 // Errors that exports return (negative numbers; 0 or more is success)
 /// The handle is not in use.

@@ -1,0 +1,93 @@
+// Who may take a request slot and buffers, and who waits. Connections that find no room wait in one line, first come,
+// first served; nothing is received from them meanwhile. The head of the line gets what it needs before anybody
+// behind it, however small their wishes are, so nobody starves.
+//
+// One unit may not take everything: a unit that answers nothing would otherwise stop all others. It may hold up to
+// twice what is then still free (and always one request), so however many units hang, some room is left for the rest.
+// A connection that is over its unit's share waits in the unit's own line.
+
+import { buffersFree } from "./buffers";
+import { listPush, listRemove, listShift, listUnshift } from "./lists";
+import { parseRequests } from "./nbd";
+import { Connection, Unit } from "./records";
+import { poolBytesFor, requestsFree } from "./request";
+
+const LINK: usize = offsetof<Connection>("waitNext");
+const SHARE: usize = offsetof<Unit>("shareFirst");
+
+const WAITING_NOT: u8 = 0;
+const WAITING_ROOM: u8 = 1;
+const WAITING_SHARE: u8 = 2;
+
+const line: usize = memory.data(8, 8);
+let freed: bool = false;
+/** The connection that is being served from the head of the line, and how many requests it has taken so far. */
+let served: usize = 0;
+let servedTaken: u32 = 0;
+
+/** Whether the unit may take a request with `bytes` of data now, as far as its share goes. */
+function withinShare(u: Unit, bytes: u32): bool {
+  if (u.slotsHeld === 0) return true;
+  if (u.slotsHeld > 2 * requestsFree()) return false;
+  const wanted = poolBytesFor(bytes);
+  const freeBytes = buffersFree();
+  return wanted <= freeBytes && <u64>u.bytesHeld + <u64>wanted <= 2 * <u64>(freeBytes - wanted);
+}
+
+/** Whether connection `n` may try to take a request with `bytes` of data now; if not it waits. */
+export function mayTake(n: Connection, bytes: u32): bool {
+  if (!withinShare(n.unit, bytes)) {
+    n.waiting = WAITING_SHARE;
+    listPush(changetype<usize>(n.unit) + SHARE, changetype<usize>(n), LINK);
+    return false;
+  }
+  // Whoever is served from the line takes one request, then makes room for the next in line.
+  if (load<usize>(line) !== 0 && (served !== changetype<usize>(n) || servedTaken !== 0)) {
+    waitForRoom(n);
+    return false;
+  }
+  servedTaken++;
+  return true;
+}
+
+/** There was no room for it after all: it waits in the line. */
+export function waitForRoom(n: Connection): void {
+  n.waiting = WAITING_ROOM;
+  const first = served === changetype<usize>(n) && servedTaken <= 1;
+  if (first) listUnshift(line, changetype<usize>(n), LINK);
+  else listPush(line, changetype<usize>(n), LINK);
+}
+
+/** It waits no longer (it is being closed). */
+export function waitNoLonger(n: Connection): void {
+  if (n.waiting === WAITING_ROOM) listRemove(line, changetype<usize>(n), LINK);
+  else if (n.waiting === WAITING_SHARE) listRemove(changetype<usize>(n.unit) + SHARE, changetype<usize>(n), LINK);
+  n.waiting = WAITING_NOT;
+}
+
+/** A request of `u` was freed: those over the unit's share join the line, which is served at the end of the turn. */
+export function roomFreed(u: Unit): void {
+  freed = true;
+  const share = changetype<usize>(u) + SHARE;
+  for (let at = listShift(share, LINK); at !== 0; at = listShift(share, LINK)) {
+    const n = changetype<Connection>(at);
+    n.waiting = WAITING_ROOM;
+    listPush(line, at, LINK);
+  }
+}
+
+/** Serves the line as far as there is room. */
+export function serveLine(): void {
+  if (!freed) return;
+  freed = false;
+  for (let at = listShift(line, LINK); at !== 0; at = listShift(line, LINK)) {
+    const n = changetype<Connection>(at);
+    n.waiting = WAITING_NOT;
+    served = at;
+    servedTaken = 0;
+    parseRequests(n);
+    served = 0;
+    // Back at the head: there is no room for it yet, and so for nobody behind it.
+    if (n.waiting === WAITING_ROOM && load<usize>(line) === at) return;
+  }
+}

@@ -1,0 +1,231 @@
+// After a SCSI command has come back: what its outcome means for the path, for the piece, and for the client.
+
+import {
+  ALUA_OFFLINE,
+  ALUA_STANDBY,
+  ALUA_TRANSITIONING,
+  ALUA_UNAVAILABLE,
+  DIRECTION_OUT,
+  EVENT_CAPACITY_CHANGED,
+  EVENT_INQUIRY_CHANGED,
+  REASON_IO,
+  UNIT_CAN_WRITE_SAME,
+  UNIT_CAN_WRITE_SAME_UNMAP,
+} from "./abi";
+import { commandDrop, commandFree, delay, issue, requeue } from "./dispatch";
+import { ghostCompleted } from "./ghost";
+import { listNext, listRemove } from "./lists";
+import { NBD_EINVAL, NBD_EIO, NBD_ENOSPC, NBD_EPERM } from "./nbd";
+import { pathAluaState, pathDepthGood, pathDepthLower, pathFailed, pathIdle } from "./path";
+import {
+  COMMAND_DEAD,
+  COMMAND_FLIGHT,
+  COMMAND_FREE,
+  COMMAND_GHOST,
+  COMMAND_KEPT,
+  Command,
+  METHOD_READ,
+  METHOD_SAME,
+  METHOD_SAME_UNMAP,
+  METHOD_UNMAP,
+  METHOD_ZERO_WRITE,
+  Path,
+  Request,
+  Unit,
+} from "./records";
+import { ERROR_AGAIN, commandTwin, requestFail, requestFreeIfOver, requestPieceSettled } from "./request";
+import { event, now } from "./ring";
+import {
+  OUTCOME_ALUA,
+  OUTCOME_ALUA_CHANGED,
+  OUTCOME_ANSWER,
+  OUTCOME_BUSY,
+  OUTCOME_CAPACITY,
+  OUTCOME_FAILED,
+  OUTCOME_GONE,
+  OUTCOME_GOOD,
+  OUTCOME_INVENTORY,
+  OUTCOME_PARAMETERS,
+  OUTCOME_PAST_END,
+  OUTCOME_PROTECTED,
+  OUTCOME_RETRY,
+  OUTCOME_RETRY_SOFT,
+  OUTCOME_SPACE,
+  OUTCOME_UNSUPPORTED,
+  OUTCOME_WAIT,
+  outcomeOf,
+} from "./scsi/outcome";
+import { KEY_ABSENT, readSense } from "./scsi/sense";
+import { finished } from "./selection/selection";
+import { unitDirty } from "./unit";
+
+const LINK: usize = offsetof<Command>("next");
+const SIBLING: usize = offsetof<Command>("siblingNext");
+const SENSE: usize = offsetof<Command>("sense0");
+const FLIGHT: usize = offsetof<Unit>("flightFirst");
+const STATUS_CHECK_CONDITION: u8 = 2;
+/** Times a command is sent again on the same path before another path gets it. */
+const RETRIES_MAX: u8 = 3;
+
+/** Sense of the command classified last: key | ASC << 8 | ASCQ << 16. */
+let sense: u32 = 0;
+
+/** Classifies what came back. */
+export function classify(c: Command, result: i32): u8 {
+  sense = KEY_ABSENT;
+  if (result < 0) return OUTCOME_FAILED;
+  if (c.status === 0 && c.hostStatus === 0 && (c.driverStatus & 0xf7) === 0) return complete(c);
+  if (c.status === STATUS_CHECK_CONDITION && c.hostStatus === 0) {
+    sense = readSense(changetype<usize>(c) + SENSE, min<u32>(c.senseBytes, 96));
+  }
+  const outcome = outcomeOf(c.hostStatus, c.driverStatus, c.status, sense);
+  return outcome === OUTCOME_GOOD ? complete(c) : outcome;
+}
+
+/** GOOD counts only when every byte was transferred: short data must never pass for the client's. */
+function complete(c: Command): u8 {
+  return c.residual === 0 ? OUTCOME_GOOD : OUTCOME_RETRY_SOFT;
+}
+
+/** Status, key, ASC, ASCQ of the command classified last, as events and path records show them. */
+export function senseBytes(c: Command): u32 {
+  const known = (sense & 0xff) === KEY_ABSENT ? 0 : (sense & 0xffffff) << 8;
+  return (<u32>c.status) | known;
+}
+
+/** The host has completed a command of a request. */
+export function commandCompleted(c: Command, result: i32, timeNs: u64): void {
+  const u = c.unit;
+  const p = c.path;
+  listRemove(changetype<usize>(u) + FLIGHT, changetype<usize>(c), LINK);
+  c.state = COMMAND_FREE;
+  p.inFlight--;
+  if (p.inFlight < p.depth) u.full &= ~((<u32>1) << (<u32>p.slot));
+  if (u.queueFirst !== 0 || u.retryFirst !== 0) unitDirty(u);
+  const outcome = classify(c, result);
+  const good = outcome === OUTCOME_GOOD;
+  const latencyNs = timeNs > c.timeNs ? timeNs - c.timeNs : 0;
+  finished(u.selection, p.slot, c.pieceBytes, c.method !== METHOD_READ, latencyNs, good, now);
+  if (result >= 0 && c.hostStatus === 0) p.lastAnswerNs = timeNs;
+  if ((c.flags & COMMAND_GHOST) !== 0) ghostCompleted(c);
+  if (good) commandGood(c, u, p);
+  else commandBad(c, u, p, outcome);
+  if (p.inFlight === 0) pathIdle(p);
+}
+
+function commandGood(c: Command, u: Unit, p: Path): void {
+  p.ios++;
+  if (c.method === METHOD_READ) p.bytesRead += <u64>c.pieceBytes;
+  else if (c.direction === <u8>DIRECTION_OUT) p.bytesWritten += <u64>c.bufferBytes;
+  if (p.depth !== p.depthMax) pathDepthGood(u, p);
+  if ((c.flags & COMMAND_DEAD) !== 0) free(c);
+  else pieceDone(c);
+}
+
+/** Frees a command that is in no list of its unit. */
+function free(c: Command): void {
+  const r = c.request;
+  commandFree(c);
+  requestFreeIfOver(r);
+}
+
+/** A piece is carried out: the first good answer wins, other commands for it no longer matter. */
+function pieceDone(c: Command): void {
+  const r = c.request;
+  if (listNext(r.commandFirst, SIBLING) !== 0) endTwins(c);
+  if (c.ownBuffer !== 0) {
+    c.state = COMMAND_KEPT;
+    r.kept++;
+  } else commandFree(c);
+  requestPieceSettled(r);
+}
+
+function endTwins(c: Command): void {
+  for (let at = c.request.commandFirst; at !== 0;) {
+    const other = changetype<Command>(at);
+    at = listNext(at, SIBLING);
+    if (other === c || other.pieceOffset !== c.pieceOffset || other.method !== c.method) continue;
+    if ((other.flags & COMMAND_DEAD) !== 0 || other.state === COMMAND_KEPT) continue;
+    if (other.state === COMMAND_FLIGHT) other.flags |= COMMAND_DEAD;
+    else commandDrop(other);
+  }
+}
+
+/** A piece cannot be carried out: its client gets `error`. */
+function pieceFailed(c: Command, error: u32): void {
+  const r = c.request;
+  endTwins(c);
+  commandFree(c);
+  r.pieces--;
+  requestFail(r, error);
+}
+
+/** What a command that was not carried out tells of its path, then what becomes of its piece. */
+function commandBad(c: Command, u: Unit, p: Path, outcome: u8): void {
+  const shown = senseBytes(c);
+  if (outcome === OUTCOME_FAILED || outcome === OUTCOME_GONE) pathFailed(p, REASON_IO, shown, c.hostStatus);
+  else if (outcome === OUTCOME_BUSY) pathDepthLower(u, p);
+  else if (outcome === OUTCOME_ALUA) pathAluaState(p, aluaOfSense((sense >> 16) & 0xff), shown);
+  else if (outcome === OUTCOME_CAPACITY || outcome === OUTCOME_PAST_END) {
+    event(EVENT_CAPACITY_CHANGED, REASON_IO, u.index, p.index, 0, 0, shown, 0);
+  } else if (outcome === OUTCOME_INVENTORY || outcome === OUTCOME_PARAMETERS) {
+    event(EVENT_INQUIRY_CHANGED, REASON_IO, u.index, p.index, 0, 0, shown, 0);
+  }
+  // Its piece was settled, or is still under way by another command: this one has only told of its path.
+  if ((c.flags & COMMAND_DEAD) !== 0 || ((c.flags & COMMAND_GHOST) !== 0 && commandTwin(c))) return free(c);
+  c.flags = 0;
+  if (c.request.error !== 0) return pieceFailed(c, c.request.error);
+  if (outcome >= OUTCOME_ANSWER) answered(c, u, outcome);
+  else sendAgain(c, u, p, outcome, shown);
+}
+
+function aluaOfSense(ascq: u32): u32 {
+  if (ascq === 0x0a) return ALUA_TRANSITIONING;
+  if (ascq === 0x0b) return ALUA_STANDBY;
+  return ascq === 0x0c ? ALUA_UNAVAILABLE : ALUA_OFFLINE;
+}
+
+/** The piece goes out again: here, elsewhere, or after a pause. */
+function sendAgain(c: Command, u: Unit, p: Path, outcome: u8, shown: u32): void {
+  const here = (<u32>1) << (<u32>p.slot);
+  const retry = outcome === OUTCOME_RETRY || outcome === OUTCOME_RETRY_SOFT || outcome === OUTCOME_ALUA_CHANGED;
+  const told = outcome === OUTCOME_CAPACITY || outcome === OUTCOME_PARAMETERS || outcome === OUTCOME_INVENTORY;
+  if (retry || told) {
+    if (c.retries < RETRIES_MAX && (u.eligible & here) !== 0) {
+      c.retries++;
+      p.retries++;
+      if ((u.full & here) === 0) return issue(c, p.slot);
+    } else if (outcome === OUTCOME_RETRY) pathFailed(p, REASON_IO, shown, c.hostStatus);
+  }
+  c.retries = 0;
+  c.tried |= here;
+  const elsewhere = (u.eligible & ~c.tried) !== 0;
+  if ((outcome === OUTCOME_BUSY || outcome === OUTCOME_WAIT) && !elsewhere) {
+    // The device asks for patience: that is bounded by the request's deadline, not by a count.
+    c.tried = 0;
+    return delay(c);
+  }
+  requeue(c);
+}
+
+/** The device's own answer. */
+function answered(c: Command, u: Unit, outcome: u8): void {
+  const r = c.request;
+  if (outcome === OUTCOME_UNSUPPORTED && c.method === METHOD_UNMAP) return pieceDone(c);
+  if (outcome === OUTCOME_UNSUPPORTED && (c.method === METHOD_SAME || c.method === METHOD_SAME_UNMAP)) {
+    return zeroAnotherWay(c, u, r);
+  }
+  let error = NBD_EIO;
+  if (outcome === OUTCOME_PROTECTED) error = NBD_EPERM;
+  else if (outcome === OUTCOME_SPACE) error = NBD_ENOSPC;
+  else if (outcome === OUTCOME_PAST_END) error = c.method === METHOD_READ ? NBD_EINVAL : NBD_ENOSPC;
+  pieceFailed(c, error);
+}
+
+/** The device does not do WRITE SAME as it said: from now on without, and this request once more from its start. */
+function zeroAnotherWay(c: Command, u: Unit, r: Request): void {
+  const lost = c.method === METHOD_SAME ? UNIT_CAN_WRITE_SAME : UNIT_CAN_WRITE_SAME_UNMAP;
+  u.capabilities &= ~lost;
+  r.method = (u.capabilities & UNIT_CAN_WRITE_SAME) !== 0 ? METHOD_SAME : METHOD_ZERO_WRITE;
+  pieceFailed(c, ERROR_AGAIN);
+}

@@ -1,0 +1,274 @@
+// NBD connections in their transmission phase: what is received when, what is sent when, and how one ends.
+//
+// - At most one RECV and one SEND are pending. Replies that become ready while a SEND is under way go out together
+//   with the next one. The reply's header lies in the request slot, its data in the request's buffers: both stay
+//   until the SEND has completed.
+// - A RECV is armed only when there is somewhere to put what it brings; a connection that waits for room has none.
+// - Ending: DISC or end of stream lets outstanding requests finish and their replies leave (DRAINING). An error, or a
+//   breach of the protocol, closes at once (CLOSING): replies are dropped, requests in flight are carried out. The
+//   record is free when the host has completed CLOSE (no completion follows it) and the last request is over.
+
+import {
+  CONNECTION_FAST_ZERO,
+  CONNECTION_READ_ONLY,
+  CONNECTION_RECEIVE_BYTES,
+  CONNECTION_STRUCTURED,
+  ERROR_HANDLE,
+  ERROR_LIMIT,
+  ERROR_RANGE,
+  EVENT_CONNECTION_CLOSED,
+  OP_CLOSE,
+  OP_RECV,
+  OP_SEND,
+  SCRATCH_BYTES,
+  SUBMISSION_FLAG_WAIT_ALL,
+  UNIT_FLAG_PRESENT,
+} from "./abi";
+import { waitNoLonger } from "./admission";
+import { listPush, listRemove, listShift } from "./lists";
+import {
+  connectionAt,
+  connectionCount,
+  connections,
+  gatherOf,
+  listAll,
+  receiveBufferOf,
+  scratchArea,
+  unitAt,
+  unitCount,
+} from "./memory";
+import { parseRequests, payloadArrived, payloadTarget, payloadTargetBytes } from "./nbd";
+import {
+  CONNECTION_CLOSED,
+  CONNECTION_CLOSING,
+  CONNECTION_DRAINING,
+  CONNECTION_FREE,
+  CONNECTION_OPEN,
+  CONNECTION_RECORD_BYTES,
+  Connection,
+  RECEIVING_HEADERS,
+  RECEIVING_NOTHING,
+  RECEIVING_PAYLOAD,
+  Request,
+} from "./records";
+import { gatherReplies } from "./reply";
+import { requestOver } from "./request";
+import { NONE, TAG_CLOSE, TAG_RECV, TAG_SEND, countStray, event, makeTag, now, submit } from "./ring";
+
+const DIRTY: usize = offsetof<Connection>("dirtyNext");
+const READY: usize = offsetof<Connection>("readyFirst");
+const SENDING: usize = offsetof<Connection>("sendingFirst");
+const REQUEST_LINK: usize = offsetof<Request>("next");
+
+const free: usize = memory.data(8, 8);
+const dirty: usize = memory.data(8, 8);
+
+/** Flags `connectionAdd` knows. */
+const FLAGS_KNOWN: u32 = CONNECTION_STRUCTURED | CONNECTION_READ_ONLY | CONNECTION_FAST_ZERO;
+
+export function connectionsInit(): void {
+  for (let i: u32 = 0; i < connectionCount; i++) {
+    const n = connectionAt(i);
+    n.index = i;
+    n.receiveBuffer = receiveBufferOf(i);
+    n.gather = gatherOf(i);
+  }
+  listAll(free, connections, connectionCount, CONNECTION_RECORD_BYTES, DIRTY);
+}
+
+/** See docs/architecture.md, `connectionAdd`. */
+export function connectionTakeOver(socket: u32, unit: u32, flags: u32, preloaded: u32): i32 {
+  if (unit >= unitCount || (unitAt(unit).flags & UNIT_FLAG_PRESENT) === 0) return -(<i32>ERROR_HANDLE);
+  const u = unitAt(unit);
+  if (preloaded > SCRATCH_BYTES || preloaded > CONNECTION_RECEIVE_BYTES) return -(<i32>ERROR_RANGE);
+  if ((flags & ~FLAGS_KNOWN) !== 0 || u.blockBytes === 0) return -(<i32>ERROR_RANGE);
+  const at = listShift(free, DIRTY);
+  if (at === 0) return -(<i32>ERROR_LIMIT);
+  const n = changetype<Connection>(at);
+  assert(n.state === CONNECTION_FREE && n.requests === 0);
+  n.state = CONNECTION_OPEN;
+  n.socket = socket;
+  n.unit = u;
+  n.flags = flags;
+  n.begin = 0;
+  n.end = preloaded;
+  n.payload = changetype<Request>(0);
+  n.payloadBytes = 0;
+  n.drainBytes = 0;
+  n.drainError = 0;
+  n.error = 0;
+  n.receiving = RECEIVING_NOTHING;
+  n.sending = 0;
+  n.dirty = 0;
+  n.waiting = 0;
+  n.progressNs = now;
+  memory.copy(n.receiveBuffer, scratchArea, preloaded);
+  u.connections++;
+  connectionDirty(n);
+  return <i32>n.index;
+}
+
+/** Something is to be done for it at the end of the turn. */
+export function connectionDirty(n: Connection): void {
+  if (n.dirty !== 0) return;
+  n.dirty = 1;
+  listPush(dirty, changetype<usize>(n), DIRTY);
+}
+
+/** A request's reply is due. */
+export function replyReady(r: Request): void {
+  const n = r.connection;
+  listPush(changetype<usize>(n) + READY, changetype<usize>(r), REQUEST_LINK);
+  connectionDirty(n);
+}
+
+/** Whether a connection has something to be done. */
+export function connectionsPending(): bool {
+  return load<usize>(dirty) !== 0;
+}
+
+/** The end of the turn: parses what there is, sends what is ready, receives where there is room. */
+export function connectionsServe(): void {
+  for (let at = listShift(dirty, DIRTY); at !== 0; at = listShift(dirty, DIRTY)) {
+    const n = changetype<Connection>(at);
+    n.dirty = 0;
+    if (n.state === CONNECTION_OPEN && n.waiting === 0) parseRequests(n);
+    if (n.state === CONNECTION_OPEN || n.state === CONNECTION_DRAINING) send(n);
+    if (n.state === CONNECTION_OPEN && n.waiting === 0) receive(n);
+    if (n.state === CONNECTION_DRAINING && n.requests === 0 && n.sending === 0) connectionShut(n, 0);
+    if (n.state >= CONNECTION_CLOSING) {
+      dropReplies(n);
+      connectionGone(n);
+    }
+  }
+}
+
+function send(n: Connection): void {
+  if (n.sending !== 0 || n.readyFirst === 0) return;
+  const entries = gatherReplies(n);
+  n.sending = 1;
+  n.generation++;
+  n.sendGeneration = n.generation;
+  submit(false, OP_SEND, 0, makeTag(TAG_SEND, n.generation, n.index), n.socket, n.gather, entries);
+}
+
+function receive(n: Connection): void {
+  if (n.receiving !== RECEIVING_NOTHING) return;
+  n.generation++;
+  const target = payloadTarget(n);
+  if (target !== 0) {
+    n.receiving = RECEIVING_PAYLOAD;
+    const tag = makeTag(TAG_RECV, n.generation, n.index);
+    submit(false, OP_RECV, SUBMISSION_FLAG_WAIT_ALL, tag, n.socket, target, payloadTargetBytes(n));
+  } else {
+    n.receiving = RECEIVING_HEADERS;
+    compact(n);
+    const room = CONNECTION_RECEIVE_BYTES - n.end;
+    assert(room !== 0);
+    submit(false, OP_RECV, 0, makeTag(TAG_RECV, n.generation, n.index), n.socket, n.receiveBuffer + n.end, room);
+  }
+  n.receiveGeneration = n.generation;
+}
+
+/** Moves what is not parsed yet to the front of the receive buffer. */
+function compact(n: Connection): void {
+  const bytes = n.end - n.begin;
+  if (n.begin !== 0 && bytes !== 0) memory.copy(n.receiveBuffer, n.receiveBuffer + n.begin, bytes);
+  n.begin = 0;
+  n.end = bytes;
+}
+
+/** A RECV has completed. */
+export function receiveCompleted(n: Connection, generation: u8, result: i32): void {
+  if (n.receiving === RECEIVING_NOTHING || n.receiveGeneration !== generation) return countStray();
+  const what = n.receiving;
+  n.receiving = RECEIVING_NOTHING;
+  if (n.state !== CONNECTION_OPEN) return connectionGone(n);
+  if (result < 0) return connectionShut(n, result);
+  n.progressNs = now;
+  connectionDirty(n);
+  if (what === RECEIVING_PAYLOAD) {
+    if (<u32>result === payloadTargetBytes(n)) return payloadArrived(n, <u32>result);
+    return endOfStream(n);
+  }
+  if (result === 0) return endOfStream(n);
+  if (<u32>result > CONNECTION_RECEIVE_BYTES - n.end) return connectionShut(n, -(<i32>ERROR_RANGE));
+  n.end += <u32>result;
+}
+
+/** A SEND has completed. */
+export function sendCompleted(n: Connection, generation: u8, result: i32): void {
+  if (n.sending === 0 || n.sendGeneration !== generation) return countStray();
+  n.sending = 0;
+  const sending = changetype<usize>(n) + SENDING;
+  for (let at = listShift(sending, REQUEST_LINK); at !== 0; at = listShift(sending, REQUEST_LINK)) {
+    requestOver(changetype<Request>(at));
+  }
+  if (n.state >= CONNECTION_CLOSING) return connectionGone(n);
+  n.progressNs = now;
+  if (result < 0 || <u32>result !== n.sendBytes) return connectionShut(n, result < 0 ? result : -5);
+  connectionDirty(n);
+}
+
+/** No more requests come: what is outstanding is answered, then it closes. */
+export function endOfStream(n: Connection): void {
+  dropPayload(n);
+  n.state = CONNECTION_DRAINING;
+  n.begin = n.end = 0;
+  connectionDirty(n);
+}
+
+/** Closes it now. `error` is a negated errno, 0 for an orderly end. */
+export function connectionShut(n: Connection, error: i32): void {
+  if (n.state === CONNECTION_FREE || n.state >= CONNECTION_CLOSING) return;
+  waitNoLonger(n);
+  n.state = CONNECTION_CLOSING;
+  n.error = error;
+  n.generation++;
+  n.closeGeneration = n.generation;
+  submit(false, OP_CLOSE, 0, makeTag(TAG_CLOSE, n.generation, n.index), n.socket, 0, 0);
+  connectionDirty(n);
+}
+
+/** A CLOSE has completed; no completion of its socket follows. */
+export function closeCompleted(n: Connection, generation: u8): void {
+  if (n.state !== CONNECTION_CLOSING || n.closeGeneration !== generation) return countStray();
+  n.state = CONNECTION_CLOSED;
+  // The host owes nothing any more; whatever it did not complete is over.
+  if (n.sending !== 0) sendCompleted(n, n.sendGeneration, -5);
+  n.receiving = RECEIVING_NOTHING;
+  connectionGone(n);
+}
+
+function dropReplies(n: Connection): void {
+  const ready = changetype<usize>(n) + READY;
+  for (let at = listShift(ready, REQUEST_LINK); at !== 0; at = listShift(ready, REQUEST_LINK)) {
+    requestOver(changetype<Request>(at));
+  }
+}
+
+/** A payload that will not be complete: its request is forgotten, nobody has seen it. */
+function dropPayload(n: Connection): void {
+  const r = n.payload;
+  n.payload = changetype<Request>(0);
+  n.drainBytes = 0;
+  if (changetype<usize>(r) !== 0) requestOver(r);
+}
+
+/** Frees the record when nothing refers to it any more. */
+export function connectionGone(n: Connection): void {
+  if (n.state < CONNECTION_CLOSING) {
+    if (n.requests === 0 && n.state === CONNECTION_DRAINING) connectionDirty(n);
+    return;
+  }
+  if (n.receiving === RECEIVING_NOTHING && changetype<usize>(n.payload) !== 0) return dropPayload(n);
+  if (n.state !== CONNECTION_CLOSED || n.requests !== 0 || n.receiving !== 0 || n.sending !== 0) return;
+  if (n.dirty !== 0) {
+    listRemove(dirty, changetype<usize>(n), DIRTY);
+    n.dirty = 0;
+  }
+  n.state = CONNECTION_FREE;
+  n.unit.connections--;
+  event(EVENT_CONNECTION_CLOSED, 0, n.unit.index, NONE, n.index, <u32>n.error, 0, 0);
+  listPush(free, changetype<usize>(n), DIRTY);
+}

@@ -1,0 +1,113 @@
+// One turn of the core: completions in, time limits, dispatch, replies out. Everything that a turn may do is bounded
+// by what came in: lists of work are emptied, and nothing puts work on them without a completion or a timer.
+
+import { CONTROL_DEADLINE_NS, COMPLETION_RESULT, COMPLETION_TAG, COMPLETION_TIME_NS, ERROR_HANDLE } from "./abi";
+import { serveLine } from "./admission";
+import { buffersFree } from "./buffers";
+import { commandCompleted } from "./completion";
+import {
+  closeCompleted,
+  connectionShut,
+  connectionsInit,
+  connectionsPending,
+  connectionsServe,
+  receiveCompleted,
+  sendCompleted,
+} from "./connection";
+import { commandsFree, commandsInit } from "./dispatch";
+import { commandAt, commandCount, connectionAt, connectionCount, control, layOut, unitAt, unitCount } from "./memory";
+import { COMMAND_FLIGHT, CONNECTION_FREE, Command } from "./records";
+import { requestsFree, requestsInit } from "./request";
+import {
+  TAG_CLOSE,
+  TAG_COMMAND,
+  TAG_RECV,
+  TAG_SEND,
+  completionFirst,
+  completionTaken,
+  countStray,
+  now,
+  readClock,
+  strayCompletions,
+} from "./ring";
+import { timersNext, timersTake } from "./timers";
+import { unitTimer, unitsPending, unitsServe } from "./unit";
+
+/** See docs/architecture.md, `init`. */
+export function initCore(
+  connections: u32,
+  requests: u32,
+  commands: u32,
+  poolBytes: u32,
+  units: u32,
+  paths: u32,
+  events: u32,
+): i32 {
+  const answer = layOut(connections, requests, commands, poolBytes, units, paths, events);
+  if (answer < 0) return answer;
+  readClock();
+  connectionsInit();
+  requestsInit();
+  commandsInit();
+  return 0;
+}
+
+/** See docs/architecture.md, `run`. */
+export function runCore(): void {
+  readClock();
+  takeCompletions();
+  for (let timer = timersTake(now); timer >= 0; timer = timersTake(now)) {
+    if (<u32>timer < unitCount) unitTimer(unitAt(<u32>timer));
+  }
+  do {
+    connectionsServe();
+    unitsServe();
+    serveLine();
+  } while (connectionsPending() || unitsPending());
+  store<u64>(control + CONTROL_DEADLINE_NS, timersNext());
+}
+
+function takeCompletions(): void {
+  for (let entry = completionFirst(); entry !== 0; entry = completionFirst()) {
+    const tag = load<u32>(entry + COMPLETION_TAG);
+    const result = load<i32>(entry + COMPLETION_RESULT);
+    const timeNs = load<u64>(entry + COMPLETION_TIME_NS);
+    completionTaken();
+    complete(tag, result, timeNs);
+  }
+}
+
+/** Gives a completion to the record whose submission it ends; what fits no pending submission is counted and ignored. */
+function complete(tag: u32, result: i32, timeNs: u64): void {
+  const kind = tag >> 28;
+  const generation = <u8>(tag >> 20);
+  const index = tag & 0xfffff;
+  if (kind === TAG_COMMAND) {
+    if (index >= commandCount) return countStray();
+    const c = changetype<Command>(commandAt(index));
+    if (c.state !== COMMAND_FLIGHT || c.generation !== generation) return countStray();
+    return commandCompleted(c, result, timeNs);
+  }
+  if (index >= connectionCount) return countStray();
+  const n = connectionAt(index);
+  if (kind === TAG_RECV) return receiveCompleted(n, generation, result);
+  if (kind === TAG_SEND) return sendCompleted(n, generation, result);
+  if (kind === TAG_CLOSE) return closeCompleted(n, generation);
+  countStray();
+}
+
+/** See docs/architecture.md, `connectionClose`. */
+export function connectionClose(connection: u32): i32 {
+  if (connection >= connectionCount) return -(<i32>ERROR_HANDLE);
+  const n = connectionAt(connection);
+  if (n.state === CONNECTION_FREE) return -(<i32>ERROR_HANDLE);
+  connectionShut(n, 0);
+  return 0;
+}
+
+/** What is free now: 0 request slots, 1 command slots, 2 bytes of the pool; 3: completions that belonged to nothing. */
+export function inspect(what: u32): u32 {
+  if (what === 0) return requestsFree();
+  if (what === 1) return commandsFree();
+  return what === 2 ? buffersFree() : <u32>strayCompletions;
+}

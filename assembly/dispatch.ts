@@ -1,0 +1,393 @@
+// From requests to SCSI commands on paths: pieces are cut, a path is chosen, the command goes out.
+//
+// A command's life: free - (queued or delayed, any number of times) - in flight - free, or kept when its own buffer
+// holds data of a reply. Its slot is taken when its piece is cut and serves that piece until it is settled; a failover
+// moves the same slot to another path. So a piece that was begun never waits for a slot, and slots cannot be the
+// cause of a deadlock. Only a re-issue beside a command that does not answer takes a second slot, and does without when
+// none is free.
+
+import { BUFFER_PAGE_BYTES, EVENT_NO_PATH_FAILED, OP_SCSI, PIECE_BYTES_MAX, POLICY_STATIC, UNIT_CAN_FUA } from "./abi";
+import { bufferGive } from "./buffers";
+import { overlapsGhost } from "./ghost";
+import { listNext, listPush, listRemove, listShift } from "./lists";
+import { commandAt, commandCount, commands, listAll, zeroes } from "./memory";
+import { NBD_EIO } from "./nbd";
+import { unitPath } from "./path";
+import {
+  COMMAND_DELAYED,
+  COMMAND_FLIGHT,
+  COMMAND_FREE,
+  COMMAND_KEPT,
+  COMMAND_QUEUED,
+  COMMAND_SLOT_BYTES,
+  Command,
+  METHOD_READ,
+  METHOD_SAME,
+  METHOD_SAME_UNMAP,
+  METHOD_SYNC,
+  METHOD_UNMAP,
+  METHOD_WRITE,
+  METHOD_ZERO_WRITE,
+  REQUEST_FLIGHT,
+  REQUEST_HELD,
+  REQUEST_QUEUED,
+  Request,
+  Unit,
+} from "./records";
+import {
+  requestAbandon,
+  requestAddBlock,
+  requestBlock,
+  requestFail,
+  requestFreeIfOver,
+  requestUnqueue,
+} from "./request";
+import { NONE, TAG_COMMAND, event, makeTag, now, submit } from "./ring";
+import {
+  FUA,
+  SAME_UNMAP,
+  UNMAP_LIST_BYTES,
+  cdbRead,
+  cdbSynchronizeCache,
+  cdbUnmap,
+  cdbWrite,
+  cdbWriteSame,
+} from "./scsi/cdb";
+import { pick, started } from "./selection/selection";
+import { timerSooner } from "./timers";
+import { unitDirty } from "./unit";
+
+const LINK: usize = offsetof<Command>("next");
+const SIBLING: usize = offsetof<Command>("siblingNext");
+const REQUEST_COMMANDS: usize = offsetof<Request>("commandFirst");
+const RETRY: usize = offsetof<Unit>("retryFirst");
+const DELAYED: usize = offsetof<Unit>("delayedFirst");
+const FLIGHT: usize = offsetof<Unit>("flightFirst");
+const UNIT_LINK: usize = offsetof<Unit>("dirtyNext");
+
+/** FUA of NBD and of WRITE(16) are different bits. */
+const NBD_FLAG_FUA: u16 = 1;
+/** Rounds over all paths before a command that no path carries out is answered with an error. */
+const ROUNDS_MAX: u8 = 4;
+const NANOSECONDS_PER_MS: u64 = 1000000;
+
+const free: usize = memory.data(8, 8);
+/** Units that found no command slot, in order. */
+const starved: usize = memory.data(8, 8);
+let freeCount: u32 = 0;
+
+export function commandsInit(): void {
+  for (let i: u32 = 0; i < commandCount; i++) commandAt(i).index = i;
+  listAll(free, commands, commandCount, COMMAND_SLOT_BYTES, LINK);
+  freeCount = commandCount;
+}
+
+/** Command slots nobody has. */
+export function commandsFree(): u32 {
+  return freeCount;
+}
+
+/** Takes a slot for a piece of `r`; the caller knows that one is free. */
+export function commandTake(r: Request): Command {
+  const c = changetype<Command>(listShift(free, LINK));
+  freeCount--;
+  c.request = r;
+  c.unit = r.unit;
+  c.tried = 0;
+  c.ownBuffer = 0;
+  c.flags = 0;
+  c.retries = 0;
+  c.rounds = 0;
+  listPush(changetype<usize>(r) + REQUEST_COMMANDS, changetype<usize>(c), SIBLING);
+  return c;
+}
+
+/** Frees a slot that the host does not have, taking it from the list it waits in. */
+export function commandDrop(c: Command): void {
+  const r = c.request;
+  const u = c.unit;
+  assert(c.state !== COMMAND_FLIGHT);
+  if (c.state === COMMAND_QUEUED) {
+    listRemove(changetype<usize>(u) + RETRY, changetype<usize>(c), LINK);
+    u.retrying--;
+  } else if (c.state === COMMAND_DELAYED) listRemove(changetype<usize>(u) + DELAYED, changetype<usize>(c), LINK);
+  commandFree(c);
+  requestFreeIfOver(r);
+}
+
+/** Frees a slot that is in no list of `next`. */
+export function commandFree(c: Command): void {
+  listRemove(changetype<usize>(c.request) + REQUEST_COMMANDS, changetype<usize>(c), SIBLING);
+  if (c.ownBuffer !== 0) bufferGive(c.ownBuffer);
+  c.state = COMMAND_FREE;
+  listPush(free, changetype<usize>(c), LINK);
+  freeCount++;
+  if (load<usize>(starved) !== 0) {
+    const u = changetype<Unit>(listShift(starved, UNIT_LINK));
+    u.dirty = 0;
+    unitDirty(u);
+  }
+}
+
+/** Carries out what a unit has to do, as far as its paths take it. */
+export function unitDispatch(u: Unit): void {
+  for (let at = u.retryFirst; at !== 0;) {
+    const c = changetype<Command>(at);
+    at = listNext(at, LINK);
+    const slot = choose(u, c);
+    if (slot < 0) {
+      if (slot === NO_PATH) return noPath(u);
+      if (slot === NO_ROOM) continue;
+      if (!nextRound(c)) at = u.retryFirst;
+      continue;
+    }
+    listRemove(changetype<usize>(u) + RETRY, changetype<usize>(c), LINK);
+    u.retrying--;
+    issue(c, <u32>slot);
+  }
+  if (u.retryFirst !== 0) return;
+  while (u.queueFirst !== 0) {
+    const r = changetype<Request>(u.queueFirst);
+    if (u.harmful !== 0 && r.cut === 0 && overlapsGhost(u, r)) requestUnqueue(r, REQUEST_HELD);
+    else if (!dispatchRequest(u, r)) return;
+  }
+}
+
+/** Makes pieces of `r` and sends them; false when it cannot go on now. */
+function dispatchRequest(u: Unit, r: Request): bool {
+  while (r.cut < r.total) {
+    // One UNMAP at a time: each needs a parameter list of its own.
+    if (r.method === METHOD_UNMAP && r.pieces !== 0) {
+      requestUnqueue(r, REQUEST_FLIGHT);
+      return true;
+    }
+    const slot = chooseFor(u, u.eligible, pieceBytes(u, r), r.method !== METHOD_READ, r.connection.index);
+    if (slot < 0) {
+      if (slot === NO_PATH) noPath(u);
+      return false;
+    }
+    if (freeCount === 0) {
+      u.dirty = 1;
+      listPush(starved, changetype<usize>(u), UNIT_LINK);
+      return false;
+    }
+    const c = commandTake(r);
+    cut(u, r, c);
+    if (r.error !== 0) return true;
+    issue(c, <u32>slot);
+  }
+  requestUnqueue(r, REQUEST_FLIGHT);
+  return true;
+}
+
+/** Bytes of the next piece of `r`. */
+function pieceBytes(u: Unit, r: Request): u32 {
+  const rest = r.total - r.cut;
+  const method = r.method;
+  if (method === METHOD_SYNC) return rest;
+  if (method === METHOD_UNMAP) return min(rest, u.unmapBytes);
+  if (method === METHOD_SAME || method === METHOD_SAME_UNMAP) return min(rest, u.sameBytes);
+  const whole = min(rest, u.transferBytes);
+  return method === METHOD_ZERO_WRITE ? whole : min(whole, PIECE_BYTES_MAX - (r.cut & (PIECE_BYTES_MAX - 1)));
+}
+
+/** Cuts the next piece of `r` into `c`. */
+function cut(u: Unit, r: Request, c: Command): void {
+  const at = r.cut;
+  const bytes = pieceBytes(u, r);
+  c.pieceOffset = at;
+  c.pieceBytes = bytes;
+  c.lba = r.method === METHOD_SYNC ? 0 : (r.offset + <u64>at) >> u.blockShift;
+  c.method = r.method;
+  r.cut += bytes;
+  r.pieces++;
+  if (r.method === METHOD_UNMAP && !freshUnmapBuffer(r)) {
+    c.state = COMMAND_KEPT;
+    commandDrop(c);
+    r.pieces--;
+    requestFail(r, NBD_EIO);
+    return;
+  }
+  build(u, r, c);
+}
+
+/** The list of an earlier UNMAP is still with a ghost: the next one needs another page. */
+function freshUnmapBuffer(r: Request): bool {
+  return listNext(r.commandFirst, SIBLING) === 0 || requestAddBlock(r, BUFFER_PAGE_BYTES);
+}
+
+/** Writes the CDB and the data buffer of a piece. */
+export function build(u: Unit, r: Request, c: Command): void {
+  const blocks = c.pieceBytes >> u.blockShift;
+  const method = c.method;
+  c.bufferBytes = c.pieceBytes;
+  if (method === METHOD_READ) {
+    cdbRead(c, c.lba, blocks);
+    c.buffer = c.ownBuffer !== 0 ? c.ownBuffer : dataAddress(r, c.pieceOffset);
+  } else if (method === METHOD_WRITE || method === METHOD_ZERO_WRITE) {
+    const fua = (r.flags & NBD_FLAG_FUA) !== 0 && (u.capabilities & UNIT_CAN_FUA) !== 0;
+    cdbWrite(c, c.lba, blocks, fua ? FUA : 0);
+    c.buffer = method === METHOD_WRITE ? dataAddress(r, c.pieceOffset) : <u32>zeroes;
+  } else if (method === METHOD_SYNC) {
+    cdbSynchronizeCache(c);
+    c.buffer = 0;
+    c.bufferBytes = 0;
+  } else if (method === METHOD_UNMAP) {
+    c.buffer = <u32>requestBlock(r, <u32>r.blockCount - 1);
+    c.bufferBytes = UNMAP_LIST_BYTES;
+    cdbUnmap(c, c.lba, blocks, c.buffer);
+  } else {
+    cdbWriteSame(c, c.lba, blocks, method === METHOD_SAME_UNMAP ? SAME_UNMAP : 0);
+    c.buffer = <u32>zeroes;
+    c.bufferBytes = u.blockBytes;
+  }
+}
+
+function dataAddress(r: Request, at: u32): u32 {
+  return <u32>requestBlock(r, at / PIECE_BYTES_MAX) + (at & (PIECE_BYTES_MAX - 1));
+}
+
+/** No path of the unit may get I/O. */
+const NO_PATH: i32 = -1;
+/** Those that may have no room now. */
+const NO_ROOM: i32 = -2;
+/** The command has failed on all that may. */
+const ALL_TRIED: i32 = -3;
+
+function choose(u: Unit, c: Command): i32 {
+  const allowed = u.eligible & ~c.tried;
+  if (allowed === 0) return u.eligible === 0 ? NO_PATH : ALL_TRIED;
+  return chooseFor(u, allowed, c.pieceBytes, c.method !== METHOD_READ, c.request.connection.index);
+}
+
+/** Chooses a slot among `allowed` (all eligible): the policy within the best tier, priority in lower ones. */
+function chooseFor(u: Unit, allowed: u32, bytes: u32, write: bool, affinity: u32): i32 {
+  if (allowed === 0) return NO_PATH;
+  let among = allowed & u.usable;
+  if (among !== 0) {
+    if (u.policy !== POLICY_STATIC) {
+      among &= ~u.full;
+      if (among === 0) return NO_ROOM;
+    }
+    const slot = pick(u.selection, among, bytes, write, affinity, now);
+    return ((u.full >> slot) & 1) !== 0 ? NO_ROOM : <i32>slot;
+  }
+  among = allowed & u.tier2;
+  if (among === 0) among = allowed & u.tier3;
+  if (among === 0) among = allowed & u.tier4;
+  return highest(u, among & ~u.full);
+}
+
+/** The slot with the highest priority, NO_ROOM when there is none. */
+function highest(u: Unit, among: u32): i32 {
+  let best: i32 = NO_ROOM;
+  let bestPriority: u32 = 0;
+  for (let rest = among; rest !== 0; rest &= rest - 1) {
+    const slot = ctz(rest);
+    const priority = <u32>unitPath(u, slot).priority;
+    if (priority > bestPriority) {
+      bestPriority = priority;
+      best = <i32>slot;
+    }
+  }
+  return best;
+}
+
+/** Sends a command on the path in `slot`. */
+export function issue(c: Command, slot: u32): void {
+  const u = c.unit;
+  const p = unitPath(u, slot);
+  const r = c.request;
+  const leftNs = r.deadlineNs > now ? r.deadlineNs - now : 0;
+  c.timeoutMs = <u32>(leftNs / NANOSECONDS_PER_MS) + 1;
+  c.timeNs = now;
+  c.path = p;
+  c.state = COMMAND_FLIGHT;
+  c.generation++;
+  listPush(changetype<usize>(u) + FLIGHT, changetype<usize>(c), LINK);
+  p.inFlight++;
+  if (p.inFlight >= p.depth) u.full |= (<u32>1) << slot;
+  started(u.selection, slot, c.pieceBytes, c.method !== METHOD_READ, now);
+  const tag = makeTag(TAG_COMMAND, c.generation, c.index);
+  submit(p.arrayPort !== 0, OP_SCSI, 0, tag, p.port, changetype<usize>(c), 0);
+}
+
+/** A command (in no list) goes out again as soon as a path takes it. */
+export function requeue(c: Command): void {
+  const u = c.unit;
+  c.state = COMMAND_QUEUED;
+  listPush(changetype<usize>(u) + RETRY, changetype<usize>(c), LINK);
+  u.retrying++;
+  unitDirty(u);
+}
+
+/** A command (in no list) goes out again after DELAY_NS: the same for all, so the list is in order of time. */
+export function delay(c: Command): void {
+  const u = c.unit;
+  c.state = COMMAND_DELAYED;
+  c.timeNs = now + DELAY_NS;
+  listPush(changetype<usize>(u) + DELAYED, changetype<usize>(c), LINK);
+  timerSooner(u.index, c.timeNs);
+}
+
+/** Pause before a command goes out again to a device that was busy. */
+const DELAY_NS: u64 = 20000000;
+
+/** Commands whose pause is over. */
+export function delaysOver(u: Unit): void {
+  while (u.delayedFirst !== 0) {
+    const c = changetype<Command>(u.delayedFirst);
+    if (c.timeNs > now) return timerSooner(u.index, c.timeNs);
+    listRemove(changetype<usize>(u) + DELAYED, changetype<usize>(c), LINK);
+    requeue(c);
+  }
+}
+
+/** Every path was tried: after a pause all of them again, a few times. False when its request was failed instead. */
+function nextRound(c: Command): bool {
+  c.tried = 0;
+  c.rounds++;
+  if (c.rounds < ROUNDS_MAX) {
+    listRemove(changetype<usize>(c.unit) + RETRY, changetype<usize>(c), LINK);
+    c.unit.retrying--;
+    delay(c);
+    return true;
+  }
+  requestFail(c.request, NBD_EIO);
+  return false;
+}
+
+/** Nothing of the unit can go out. Requests wait, unless they may not. */
+function noPath(u: Unit): void {
+  u.waiting = u.queued + u.retrying;
+  if (u.noPathTimeoutNs === 0 || u.released !== 0) noPathFail(u, <u64>-1);
+}
+
+/** Fails the requests that wait for a path and began to wait before `beforeNs`; answers the time the next one is due. */
+export function noPathFail(u: Unit, beforeNs: u64): u64 {
+  let failed: u32 = 0;
+  let dueNs: u64 = <u64>-1;
+  for (let at = u.requestFirst; at !== 0;) {
+    const r = changetype<Request>(at);
+    at = r.unitNext;
+    if (!waitsForPath(r)) continue;
+    const sinceNs = max(r.acceptedNs, u.noPathNs);
+    if (sinceNs > beforeNs) {
+      dueNs = min(dueNs, sinceNs + u.noPathTimeoutNs);
+      continue;
+    }
+    failed++;
+    requestAbandon(r, NBD_EIO);
+  }
+  if (failed !== 0) event(EVENT_NO_PATH_FAILED, 0, u.index, NONE, failed, 0, 0, 0);
+  u.waiting = u.queued + u.retrying;
+  return dueNs;
+}
+
+function waitsForPath(r: Request): bool {
+  if (r.state === REQUEST_QUEUED) return true;
+  for (let at = r.commandFirst; at !== 0; at = listNext(at, SIBLING)) {
+    if (changetype<Command>(at).state === COMMAND_QUEUED) return true;
+  }
+  return false;
+}

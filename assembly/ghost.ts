@@ -1,0 +1,92 @@
+// Ghosts: commands that the host still has, while their request went on without them - because they did not answer and
+// were issued again elsewhere, or because their request reached its deadline. What must be true of them:
+//
+// - Slot and buffer stay theirs until the host completes them. A request's buffers are freed only when no command slot
+//   refers to it, so this needs no book-keeping of its own; a read that is issued again gets another buffer.
+// - A ghost of a command that changes the medium may still do so, at any time until it is settled: the host has
+//   completed it, or a reset has ended it. As long as it was not settled:
+//   - its request was answered "good" by another path (or may yet be): landing late, it writes what is there already,
+//     unless somebody has written there since. So every later overlapping write, trim and zeroing waits. Reads see
+//     the same bytes whether it has landed or not, and go on.
+//   - its request was answered with an error (OPEN): whether the bytes are old or new is open, and may change under
+//     a reader's eyes. So overlapping reads wait as well.
+// - A flush waits for no ghost: what it has to cover was acknowledged, so another path had completed it before. A
+//   ghost that lands in the cache after the flush brings the same bytes again; an open one was never acknowledged.
+// - A request that waits for a ghost has its own deadline as ever. When it comes, the request is answered with EIO without
+//   having been sent: nothing of it can land later, so it leaves no ghost.
+// - Overlapping writes that are in flight at the same time may end in either order, but not change again after both are
+//   acknowledged. So a write is not issued again beside itself while another one that overlaps has been begun; it
+//   keeps waiting for its path.
+
+import { EVENT_GHOST_SETTLED, SETTLED_COMPLETED } from "./abi";
+import { listNext } from "./lists";
+import {
+  COMMAND_DEAD,
+  COMMAND_GHOST,
+  COMMAND_HARMLESS,
+  COMMAND_OPEN,
+  Command,
+  METHOD_READ,
+  METHOD_SYNC,
+  METHOD_UNMAP,
+  METHOD_WRITE,
+  Request,
+  Unit,
+} from "./records";
+import { requestsRelease } from "./request";
+import { event, now } from "./ring";
+
+const LINK: usize = offsetof<Command>("next");
+const NANOSECONDS_PER_MS: u64 = 1000000;
+
+/** Whether a command with this method changes the medium. */
+export function changesMedium(method: u8): bool {
+  return method >= METHOD_WRITE && method <= METHOD_UNMAP;
+}
+
+/** A command in flight becomes a ghost. */
+export function becomeGhost(c: Command): void {
+  if ((c.flags & COMMAND_GHOST) !== 0) return;
+  c.flags |= COMMAND_GHOST;
+  c.unit.ghosts++;
+  c.path.ghosts++;
+  if (changesMedium(c.method)) c.unit.harmful++;
+}
+
+/** The request of a command in flight is answered with an error now: whether the command is carried out stays open. */
+export function commandGivenUp(c: Command): void {
+  becomeGhost(c);
+  c.flags |= COMMAND_DEAD | COMMAND_OPEN;
+}
+
+/** A ghost can change nothing any more. `how` is one of SETTLED_*. */
+export function ghostHarmless(c: Command, how: u32): void {
+  if ((c.flags & COMMAND_GHOST) === 0 || (c.flags & COMMAND_HARMLESS) !== 0) return;
+  const u = c.unit;
+  c.flags |= COMMAND_HARMLESS;
+  u.ghosts--;
+  c.path.ghosts--;
+  const ageMs = <u32>((now - c.timeNs) / NANOSECONDS_PER_MS);
+  event(EVENT_GHOST_SETTLED, 0, u.index, c.path.index, how, ageMs, 0, 0);
+  if (!changesMedium(c.method)) return;
+  u.harmful--;
+  requestsRelease(u);
+}
+
+/** The host has completed a command that may be a ghost. */
+export function ghostCompleted(c: Command): void {
+  ghostHarmless(c, SETTLED_COMPLETED);
+}
+
+/** Whether `r` has to wait for a ghost of its unit. */
+export function overlapsGhost(u: Unit, r: Request): bool {
+  if (r.method >= METHOD_SYNC) return false;
+  for (let at = u.flightFirst; at !== 0; at = listNext(at, LINK)) {
+    const c = changetype<Command>(at);
+    if ((c.flags & (COMMAND_GHOST | COMMAND_HARMLESS)) !== COMMAND_GHOST || !changesMedium(c.method)) continue;
+    if (r.method === METHOD_READ && (c.flags & COMMAND_OPEN) === 0) continue;
+    const first = c.lba << u.blockShift;
+    if (first < r.offset + <u64>r.bytes && r.offset < first + <u64>c.pieceBytes) return true;
+  }
+  return false;
+}

@@ -1,0 +1,413 @@
+// The records that live in the core's memory, as classes laid over it. The parts that the host reads have the offsets
+// of abi.ts; `checkRecords` compares them once at init.
+//
+// Who owns what:
+// - A Connection owns its socket, its receive buffer and its gather table until the host has completed CLOSE and
+//   every request that came by it is answered or given up.
+// - A Request owns its data buffers from the moment its header was parsed until its reply has left (or cannot any
+//   more) AND no command slot refers to it. A ghost therefore keeps the buffers of its request.
+// - A Command is one SCSI command slot. From submission to completion the host owns it: it is neither reused nor
+//   changed, whatever the core has decided about its request meanwhile.
+// - Paths and units own nothing but their records.
+
+import {
+  COMMAND_BUFFER,
+  COMMAND_PRIVATE,
+  COMMAND_RESIDUAL,
+  COMMAND_SENSE,
+  COMMAND_TIMEOUT_MS,
+  IDENTITY_BYTES_MAX,
+  PATH_BYTES,
+  PATH_IOS,
+  PATH_LAST_HOST_STATUS,
+  PATH_LAST_SENSE,
+  PATH_SHAKY_SECONDS,
+  PATH_STATISTICS,
+  UNIT_BLOCKS,
+  UNIT_BYTES,
+  UNIT_SLOTS,
+  UNIT_STATISTICS,
+} from "./abi";
+import { Selection } from "./selection/selection";
+
+/** A SCSI command slot. */
+@unmanaged
+export class Command {
+  cdb0: u64;
+  cdb1: u64;
+  cdbBytes: u8;
+  direction: u8;
+  status: u8;
+  senseBytes: u8;
+  hostStatus: u16;
+  driverStatus: u16;
+  buffer: u32;
+  bufferBytes: u32;
+  residual: i32;
+  timeoutMs: u32;
+  sense0: u64;
+  sense1: u64;
+  sense2: u64;
+  sense3: u64;
+  sense4: u64;
+  sense5: u64;
+  sense6: u64;
+  sense7: u64;
+  sense8: u64;
+  sense9: u64;
+  sense10: u64;
+  sense11: u64;
+  // The core's own from here on.
+  /** When it went out, or when it may go out again (DELAYED). */
+  timeNs: u64;
+  /** First block of the piece. */
+  lba: u64;
+  request: Request;
+  unit: Unit;
+  path: Path;
+  index: u32;
+  /** The piece: where in the request it starts, and how much of it it is. */
+  pieceOffset: u32;
+  pieceBytes: u32;
+  /** Link in the list its state names. */
+  next: usize;
+  previous: usize;
+  /** Link in the list of its request's commands. */
+  siblingNext: usize;
+  siblingPrevious: usize;
+  /** Slots this piece has failed on since it last started a round. */
+  tried: u32;
+  /** A buffer of its own (a re-issued read), or 0. */
+  ownBuffer: u32;
+  state: u8;
+  flags: u8;
+  /** Times this piece was sent again on the path it is on now. */
+  retries: u8;
+  /** Times every eligible path had been tried. */
+  rounds: u8;
+  generation: u8;
+  /** METHOD_* this command was built for. */
+  method: u8;
+  /** CHECK_* when this is a path's check slot. */
+  check: u8;
+}
+
+export const COMMAND_SLOT_BYTES: usize = 256;
+
+/** On the free list. */
+export const COMMAND_FREE: u8 = 0;
+/** In its unit's `retry` list: it goes out as soon as a path takes it. */
+export const COMMAND_QUEUED: u8 = 1;
+/** In its unit's `delayed` list until `timeNs`. */
+export const COMMAND_DELAYED: u8 = 2;
+/** In its unit's `flight` list; the host owns it. */
+export const COMMAND_FLIGHT: u8 = 3;
+/** Done; it only keeps the buffer its reply is sent from. */
+export const COMMAND_KEPT: u8 = 4;
+
+/** Another command was issued for its piece, or its request was given up: it counts as a ghost. */
+export const COMMAND_GHOST: u8 = 1;
+/** Its result no longer matters: the piece is settled. */
+export const COMMAND_DEAD: u8 = 2;
+/** Its request was answered with an error: whether the write happened is open. */
+export const COMMAND_OPEN: u8 = 4;
+/** It can no longer change the medium (a reset ended it), though the host has not given it back. */
+export const COMMAND_HARMLESS: u8 = 8;
+/** Its slot on the path was given up for the policy's book-keeping. */
+export const COMMAND_WRITTEN_OFF: u8 = 16;
+
+/** A client's request. */
+@unmanaged
+export class Request {
+  /** The client's cookie, as it came (big-endian bytes). */
+  cookie: u64;
+  /** First byte and number of bytes, from the header. */
+  offset: u64;
+  bytes: u32;
+  /** NBD command. */
+  kind: u16;
+  /** NBD command flags. */
+  flags: u16;
+  acceptedNs: u64;
+  deadlineNs: u64;
+  connection: Connection;
+  unit: Unit;
+  index: u32;
+  /** NBD error, 0 when good. */
+  error: u32;
+  state: u8;
+  method: u8;
+  /** 1: SYNCHRONIZE CACHE follows when the pieces are done. */
+  syncAfter: u8;
+  blockCount: u8;
+  /** How far the request was cut into pieces; `total` when all pieces were made. */
+  cut: u32;
+  total: u32;
+  /** Pieces made and not settled. */
+  pieces: u32;
+  /** Link in the list its state names. */
+  next: usize;
+  previous: usize;
+  /** Link in its unit's list of requests. */
+  unitNext: usize;
+  unitPrevious: usize;
+  /** Its command slots, ghosts and kept ones included. */
+  commandFirst: usize;
+  commandLast: usize;
+  /** Kept commands among them (pieces whose data lies in a buffer of their own). */
+  kept: u32;
+  /** Bytes of the buffers it holds. */
+  bufferBytes: u32;
+  /** When it began to wait for a ghost; 0 otherwise. */
+  heldNs: u64;
+}
+
+export const REQUEST_SLOT_BYTES: usize = 384;
+/** Where in a request slot the reply's header is put together. */
+export const REQUEST_HEADER: usize = 160;
+/** Where the addresses of its data blocks are: one for each MiB. */
+export const REQUEST_BLOCKS: usize = 224;
+export const REQUEST_BLOCKS_MAX: u32 = 32;
+
+export const REQUEST_FREE: u8 = 0;
+/** Its payload is still coming in. */
+export const REQUEST_RECEIVING: u8 = 1;
+/** In its unit's `queue`: pieces are still to be made. */
+export const REQUEST_QUEUED: u8 = 2;
+/** In its unit's `held` list: a ghost overlaps it. */
+export const REQUEST_HELD: u8 = 3;
+/** All pieces made, some not settled. In no list of `next`. */
+export const REQUEST_FLIGHT: u8 = 4;
+/** In its connection's `ready` list. */
+export const REQUEST_READY: u8 = 5;
+/** In its connection's `sending` list: the host reads its buffers. */
+export const REQUEST_SENDING: u8 = 6;
+/** Answered or given up; it waits for its last command. */
+export const REQUEST_OVER: u8 = 7;
+
+/** How a request is carried out. */
+export const METHOD_READ: u8 = 0;
+export const METHOD_WRITE: u8 = 1;
+export const METHOD_ZERO_WRITE: u8 = 2;
+export const METHOD_SAME: u8 = 3;
+export const METHOD_SAME_UNMAP: u8 = 4;
+export const METHOD_UNMAP: u8 = 5;
+export const METHOD_SYNC: u8 = 6;
+/** Nothing to do: answered at once. */
+export const METHOD_NONE: u8 = 7;
+
+/** An NBD connection in its transmission phase. */
+@unmanaged
+export class Connection {
+  socket: u32;
+  index: u32;
+  unit: Unit;
+  flags: u32;
+  /** Requests whose reply has not left yet. */
+  requests: u32;
+  receiveBuffer: usize;
+  /** Bytes begin..end of the receive buffer are there and not parsed. */
+  begin: u32;
+  end: u32;
+  /** The write whose payload is coming in, or none; and how many bytes of it are there. */
+  payload: Request;
+  payloadBytes: u32;
+  /** Payload bytes to throw away, and what to answer then. */
+  drainBytes: u32;
+  drainError: u32;
+  drainKind: u32;
+  drainCookie: u64;
+  readyFirst: usize;
+  readyLast: usize;
+  sendingFirst: usize;
+  sendingLast: usize;
+  gather: usize;
+  /** Link in the list of connections with work to do at the end of the turn. */
+  dirtyNext: usize;
+  dirtyPrevious: usize;
+  /** Link in the list of connections that wait for room. */
+  waitNext: usize;
+  waitPrevious: usize;
+  /** When it began to wait for room, or to receive a payload; for the rule against clients that hold buffers. */
+  progressNs: u64;
+  error: i32;
+  sendBytes: u32;
+  receiving: u8;
+  sending: u8;
+  state: u8;
+  dirty: u8;
+  waiting: u8;
+  /** Counts submissions; the tag of each pending one carries its own. */
+  generation: u8;
+  receiveGeneration: u8;
+  sendGeneration: u8;
+  closeGeneration: u8;
+}
+
+export const CONNECTION_RECORD_BYTES: usize = 192;
+
+export const CONNECTION_FREE: u8 = 0;
+export const CONNECTION_OPEN: u8 = 1;
+/** No more requests come (DISC or end of stream); it closes when the last reply has left. */
+export const CONNECTION_DRAINING: u8 = 2;
+/** CLOSE is due or under way; replies are dropped. */
+export const CONNECTION_CLOSING: u8 = 3;
+/** The host has closed the socket; requests are still in flight. */
+export const CONNECTION_CLOSED: u8 = 4;
+
+/** What a pending RECV fills. */
+export const RECEIVING_NOTHING: u8 = 0;
+export const RECEIVING_HEADERS: u8 = 1;
+export const RECEIVING_PAYLOAD: u8 = 2;
+
+/** One path. The fields up to `statistics` are the ABI's. */
+@unmanaged
+export class Path {
+  flags: u32;
+  unitHandle: u32;
+  priority: u16;
+  alua: u8;
+  slot: u8;
+  inFlight: u32;
+  depth: u32;
+  weight: u32;
+  ios: u64;
+  bytesRead: u64;
+  bytesWritten: u64;
+  errors: u64;
+  retries: u64;
+  checks: u64;
+  lastAnswerNs: u64;
+  sinceNs: u64;
+  serviceNs: u32;
+  ghosts: u32;
+  lastSense: u32;
+  lastHostStatus: u16;
+  spare0: u16;
+  shakySeconds: u32;
+  statistics: u32;
+  // The core's own from here on.
+  index: u32;
+  port: u32;
+  arrayPort: u32;
+  /** Flags as control knows them from events. */
+  toldFlags: u32;
+  /** Depth as configured; `depth` is lowered by BUSY and TASK SET FULL and comes back. */
+  depthMax: u32;
+  unit: Unit;
+  /** Completions since `depth` last changed. */
+  sinceDepthChange: u32;
+  targetPortGroup: u32;
+  initiatorPort: u32;
+  targetPort: u32;
+  controller: u32;
+}
+
+/** One logical unit. The fields up to `slots7` are the ABI's. */
+@unmanaged
+export class Unit {
+  flags: u32;
+  paths: u32;
+  usable: u32;
+  policy: u32;
+  blocks: u64;
+  blockBytes: u32;
+  requests: u32;
+  waiting: u32;
+  ghosts: u32;
+  answered: u64;
+  failed: u64;
+  latencyNsMax: u64;
+  stallNs: u64;
+  connections: u32;
+  statistics: u32;
+  slots0: v128;
+  slots1: v128;
+  slots2: v128;
+  slots3: v128;
+  slots4: v128;
+  slots5: v128;
+  slots6: v128;
+  slots7: v128;
+  // The core's own from here on.
+  ioTimeoutNs: u64;
+  noPathTimeoutNs: u64;
+  stallMinNs: u64;
+  stallMaxNs: u64;
+  ghostResetNs: u64;
+  /** When the last usable path was lost; 0 while there is one. */
+  noPathNs: u64;
+  index: u32;
+  selection: Selection;
+  capabilities: u32;
+  blockShift: u32;
+  /** Largest piece of a READ or WRITE, UNMAP, WRITE SAME, in bytes. */
+  transferBytes: u32;
+  unmapBytes: u32;
+  sameBytes: u32;
+  parameter: u32;
+  /** Slots that could get I/O if the better ones were gone (UNIT_USABLE is the best tier of them). */
+  eligible: u32;
+  /** Lower tiers of the eligible slots; each is used only when all above it are empty. */
+  tier2: u32;
+  tier3: u32;
+  tier4: u32;
+  released: u32;
+  /** Slots whose depth is used up. */
+  full: u32;
+  /** Handle of the path with the highest priority in use; all ones when none is. */
+  inUsePath: u32;
+  identityBytes: u32;
+  /** Requests with pieces to be made, in order. */
+  queueFirst: usize;
+  queueLast: usize;
+  /** Requests that wait for a ghost. */
+  heldFirst: usize;
+  heldLast: usize;
+  /** Every request accepted and not answered, oldest first. */
+  requestFirst: usize;
+  requestLast: usize;
+  /** Commands that go out again as soon as a path takes them. */
+  retryFirst: usize;
+  retryLast: usize;
+  /** Commands that go out again after a pause, in the order of their time. */
+  delayedFirst: usize;
+  delayedLast: usize;
+  /** Commands the host has, oldest first. */
+  flightFirst: usize;
+  flightLast: usize;
+  /** Link in the list of units with work to do at the end of the turn, or waiting for a command slot. */
+  dirtyNext: usize;
+  dirtyPrevious: usize;
+  dirty: u32;
+  queued: u32;
+  retrying: u32;
+  /** Ghosts that could still change the medium. */
+  harmful: u32;
+  /** Request slots and buffer bytes that this unit's requests hold. */
+  slotsHeld: u32;
+  bytesHeld: u32;
+  /** Connections waiting because the unit holds its share already. */
+  shareFirst: usize;
+  shareLast: usize;
+  hedgeBudget: u32;
+  aluaExplicit: u32;
+  patrolRead: u32;
+}
+
+/** Where in a unit record its identity is. */
+export const UNIT_IDENTITY: usize = UNIT_BYTES - IDENTITY_BYTES_MAX;
+
+/** Compares the classes with abi.ts. */
+export function checkRecords(): void {
+  assert(offsetof<Command>("buffer") === COMMAND_BUFFER && offsetof<Command>("residual") === COMMAND_RESIDUAL);
+  assert(offsetof<Command>("timeoutMs") === COMMAND_TIMEOUT_MS && offsetof<Command>("sense0") === COMMAND_SENSE);
+  assert(offsetof<Command>("timeNs") === COMMAND_PRIVATE && offsetof<Command>() <= COMMAND_SLOT_BYTES);
+  assert(offsetof<Request>() <= REQUEST_HEADER && REQUEST_BLOCKS + 4 * REQUEST_BLOCKS_MAX <= REQUEST_SLOT_BYTES);
+  assert(offsetof<Connection>() <= CONNECTION_RECORD_BYTES);
+  assert(offsetof<Path>("ios") === PATH_IOS && offsetof<Path>("lastSense") === PATH_LAST_SENSE);
+  assert(offsetof<Path>("lastHostStatus") === PATH_LAST_HOST_STATUS && offsetof<Path>() <= PATH_BYTES);
+  assert(offsetof<Path>("shakySeconds") === PATH_SHAKY_SECONDS && offsetof<Path>("statistics") === PATH_STATISTICS);
+  assert(offsetof<Unit>("blocks") === UNIT_BLOCKS && offsetof<Unit>("statistics") === UNIT_STATISTICS);
+  assert(offsetof<Unit>("slots0") === UNIT_SLOTS && offsetof<Unit>() <= UNIT_IDENTITY);
+}

@@ -1,0 +1,134 @@
+// The four rings, as the core uses them: it fills the two submission rings and the event ring, and empties the
+// completion ring.
+//
+// A tag is kind (4 bits), generation (8 bits), index (20 bits). The generation of a record changes with each
+// submission of it, so a completion that is stale, doubled or made up is recognised, counted and ignored.
+
+import {
+  CONTROL_ARRAY_QUEUE,
+  CONTROL_COMPLETION_QUEUE,
+  CONTROL_EVENT_QUEUE,
+  CONTROL_EVENTS_LOST,
+  CONTROL_NATIVE_QUEUE,
+  CONTROL_NOW_NS,
+  COMPLETION_BYTES,
+  EVENT_ARG0,
+  EVENT_ARG1,
+  EVENT_BYTES,
+  EVENT_HOST_STATUS,
+  EVENT_KIND,
+  EVENT_PATH,
+  EVENT_REASON,
+  EVENT_SENSE,
+  EVENT_TIME_NS,
+  EVENT_UNIT,
+  RING_BASE,
+  RING_CAPACITY,
+  RING_HEAD,
+  RING_TAIL,
+  SUBMISSION_ADDRESS,
+  SUBMISSION_BYTES,
+  SUBMISSION_FLAGS,
+  SUBMISSION_HANDLE,
+  SUBMISSION_LENGTH,
+  SUBMISSION_OP,
+  SUBMISSION_TAG,
+} from "./abi";
+import { control } from "./memory";
+
+/** No handle. */
+export const NONE: u32 = <u32>-1;
+
+export const TAG_COMMAND: u32 = 1;
+export const TAG_RECV: u32 = 2;
+export const TAG_SEND: u32 = 3;
+export const TAG_CLOSE: u32 = 4;
+export const TAG_RESET: u32 = 5;
+
+/** The time of this turn, ns. It never goes back, whatever the host's clock does. */
+export let now: u64 = 0;
+/** Completions that belonged to nothing. */
+export let strayCompletions: u64 = 0;
+
+/** Reads the host's clock. */
+export function readClock(): void {
+  const hostNs = load<u64>(control + CONTROL_NOW_NS);
+  if (hostNs > now) now = hostNs;
+}
+
+/** Counts a completion that belongs to nothing. */
+export function countStray(): void {
+  strayCompletions++;
+}
+
+export function makeTag(kind: u32, generation: u8, index: u32): u32 {
+  return (kind << 28) | ((<u32>generation) << 20) | index;
+}
+
+/** Room for one more entry: its address. Submission rings are never full, see memory.ts. */
+function nextEntry(descriptor: usize, bytes: u32): usize {
+  const tail = load<u32>(descriptor + RING_TAIL);
+  const capacity = load<u32>(descriptor + RING_CAPACITY);
+  assert(tail - load<u32>(descriptor + RING_HEAD) < capacity);
+  return <usize>load<u32>(descriptor + RING_BASE) + <usize>(tail & (capacity - 1)) * bytes;
+}
+
+/** Submits an operation; `array` says to which of the two rings. */
+export function submit(array: bool, op: u32, flags: u32, tag: u32, handle: u32, address: usize, length: u32): void {
+  const descriptor = control + <usize>(array ? CONTROL_ARRAY_QUEUE : CONTROL_NATIVE_QUEUE);
+  const entry = nextEntry(descriptor, SUBMISSION_BYTES);
+  store<u32>(entry + SUBMISSION_OP, op | (flags << (8 * (SUBMISSION_FLAGS - SUBMISSION_OP))));
+  store<u32>(entry + SUBMISSION_TAG, tag);
+  store<u32>(entry + SUBMISSION_HANDLE, handle);
+  store<u32>(entry + SUBMISSION_ADDRESS, <u32>address);
+  store<u32>(entry + SUBMISSION_LENGTH, length);
+  store<u32>(descriptor + RING_TAIL, load<u32>(descriptor + RING_TAIL) + 1);
+}
+
+/** The next completion, or 0. */
+export function completionFirst(): usize {
+  const descriptor = control + CONTROL_COMPLETION_QUEUE;
+  const head = load<u32>(descriptor + RING_HEAD);
+  if (head === load<u32>(descriptor + RING_TAIL)) return 0;
+  const mask = load<u32>(descriptor + RING_CAPACITY) - 1;
+  return <usize>load<u32>(descriptor + RING_BASE) + <usize>(head & mask) * COMPLETION_BYTES;
+}
+
+/** Done with the completion `completionFirst` answered. */
+export function completionTaken(): void {
+  const descriptor = control + CONTROL_COMPLETION_QUEUE;
+  store<u32>(descriptor + RING_HEAD, load<u32>(descriptor + RING_HEAD) + 1);
+}
+
+/**
+ * Tells control. `sense` is status, key, ASC, ASCQ in the order of EVENT_SENSE. When control is slow the newest events
+ * are lost, and counted.
+ */
+export function event(
+  kind: u32,
+  reason: u32,
+  unit: u32,
+  path: u32,
+  arg0: u32,
+  arg1: u32,
+  sense: u32,
+  hostStatus: u16,
+): void {
+  const descriptor = control + CONTROL_EVENT_QUEUE;
+  const tail = load<u32>(descriptor + RING_TAIL);
+  if (tail - load<u32>(descriptor + RING_HEAD) >= load<u32>(descriptor + RING_CAPACITY)) {
+    store<u64>(control + CONTROL_EVENTS_LOST, load<u64>(control + CONTROL_EVENTS_LOST) + 1);
+    return;
+  }
+  const entry = nextEntry(descriptor, EVENT_BYTES);
+  store<u16>(entry + EVENT_KIND, <u16>kind);
+  store<u16>(entry + EVENT_REASON, <u16>reason);
+  store<u32>(entry + EVENT_UNIT, unit);
+  store<u32>(entry + EVENT_PATH, path);
+  store<u32>(entry + EVENT_ARG0, arg0);
+  store<u32>(entry + EVENT_ARG1, arg1);
+  store<u64>(entry + EVENT_TIME_NS, now);
+  store<u32>(entry + EVENT_SENSE, sense);
+  store<u16>(entry + EVENT_HOST_STATUS, hostStatus);
+  store<u32>(descriptor + RING_TAIL, tail + 1);
+}

@@ -1,0 +1,102 @@
+// Command descriptor blocks (SBC-3 clause 5, SPC-4 clause 6), written into a command slot. Integers are big-endian.
+
+import { DIRECTION_IN, DIRECTION_NONE, DIRECTION_OUT } from "../abi";
+import { Command } from "../records";
+
+const TEST_UNIT_READY: u8 = 0x00;
+const INQUIRY: u8 = 0x12;
+const UNMAP: u8 = 0x42;
+const READ_16: u8 = 0x88;
+const WRITE_16: u8 = 0x8a;
+const SYNCHRONIZE_CACHE_16: u8 = 0x91;
+const WRITE_SAME_16: u8 = 0x93;
+const MAINTENANCE_IN: u8 = 0xa3;
+const MAINTENANCE_OUT: u8 = 0xa4;
+/** Service action of REPORT and SET TARGET PORT GROUPS (SPC-4 6.37, 6.45). */
+const TARGET_PORT_GROUPS: u8 = 0x0a;
+
+/** Byte 1 of WRITE(16): force unit access. */
+export const FUA: u8 = 0x08;
+/** Byte 1 of WRITE SAME(16): unmap. */
+export const SAME_UNMAP: u8 = 0x08;
+/** Bytes of an UNMAP parameter list with one descriptor (SBC-3 5.28). */
+export const UNMAP_LIST_BYTES: u32 = 24;
+
+function cdb16(c: Command, operation: u8, flags: u8, lba: u64, blocks: u32, direction: u32): void {
+  const cdb = changetype<usize>(c);
+  store<u16>(cdb, (<u16>operation) | ((<u16>flags) << 8));
+  store<u64>(cdb, bswap<u64>(lba), 2);
+  store<u32>(cdb, bswap<u32>(blocks), 10);
+  store<u16>(cdb, 0, 14);
+  c.cdbBytes = 16;
+  c.direction = <u8>direction;
+}
+
+/** READ(16). */
+export function cdbRead(c: Command, lba: u64, blocks: u32): void {
+  cdb16(c, READ_16, 0, lba, blocks, DIRECTION_IN);
+}
+
+/** WRITE(16); `flags` 0 or FUA. */
+export function cdbWrite(c: Command, lba: u64, blocks: u32, flags: u8): void {
+  cdb16(c, WRITE_16, flags, lba, blocks, DIRECTION_OUT);
+}
+
+/** WRITE SAME(16) with one block of data; `flags` 0 or SAME_UNMAP. */
+export function cdbWriteSame(c: Command, lba: u64, blocks: u32, flags: u8): void {
+  cdb16(c, WRITE_SAME_16, flags, lba, blocks, DIRECTION_OUT);
+}
+
+/** SYNCHRONIZE CACHE(16) of the whole medium, answered when it is done (IMMED 0). */
+export function cdbSynchronizeCache(c: Command): void {
+  cdb16(c, SYNCHRONIZE_CACHE_16, 0, 0, 0, DIRECTION_NONE);
+}
+
+/** UNMAP of one range; its parameter list is written to `list`. */
+export function cdbUnmap(c: Command, lba: u64, blocks: u32, list: usize): void {
+  c.cdb0 = <u64>UNMAP;
+  c.cdb1 = <u64>UNMAP_LIST_BYTES;
+  c.cdbBytes = 10;
+  c.direction = <u8>DIRECTION_OUT;
+  store<u64>(list, 0);
+  store<u16>(list, bswap<u16>(22));
+  store<u16>(list, bswap<u16>(16), 2);
+  store<u64>(list, bswap<u64>(lba), 8);
+  store<u32>(list, bswap<u32>(blocks), 16);
+  store<u32>(list, 0, 20);
+}
+
+/** TEST UNIT READY. */
+export function cdbTestUnitReady(c: Command): void {
+  c.cdb0 = <u64>TEST_UNIT_READY;
+  c.cdb1 = 0;
+  c.cdbBytes = 6;
+  c.direction = <u8>DIRECTION_NONE;
+}
+
+/** INQUIRY of a vital product data page, up to `bytes` (at most 65535). */
+export function cdbInquiryPage(c: Command, page: u8, bytes: u32): void {
+  c.cdb0 = (<u64>INQUIRY) | (1 << 8) | ((<u64>page) << 16);
+  c.cdb1 = 0;
+  store<u16>(changetype<usize>(c), bswap<u16>(<u16>bytes), 3);
+  c.cdbBytes = 6;
+  c.direction = <u8>DIRECTION_IN;
+}
+
+function cdbTargetPortGroups(c: Command, operation: u8, bytes: u32, direction: u32): void {
+  c.cdb0 = (<u64>operation) | ((<u64>TARGET_PORT_GROUPS) << 8);
+  c.cdb1 = 0;
+  store<u32>(changetype<usize>(c), bswap<u32>(bytes), 6);
+  c.cdbBytes = 12;
+  c.direction = <u8>direction;
+}
+
+/** REPORT TARGET PORT GROUPS, length-only header format, up to `bytes`. */
+export function cdbReportTargetPortGroups(c: Command, bytes: u32): void {
+  cdbTargetPortGroups(c, MAINTENANCE_IN, bytes, DIRECTION_IN);
+}
+
+/** SET TARGET PORT GROUPS with a parameter list of `bytes`. */
+export function cdbSetTargetPortGroups(c: Command, bytes: u32): void {
+  cdbTargetPortGroups(c, MAINTENANCE_OUT, bytes, DIRECTION_OUT);
+}
