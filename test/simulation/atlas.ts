@@ -1,0 +1,169 @@
+// The fault atlas: which faults a world gets, where and when, from its seed - and which may coincide.
+//
+// Time is cut into epochs with a quiet time between them. In a "reachable" world each epoch protects a set of ports that
+// covers every unit: nothing that can make a port unusable strikes those, so no client may ever see an error. In an
+// "outage" world everything may be gone at once; there, errors are right, wrong data is not.
+
+import type { ArrayPortInfo } from "../../host/array/array.ts";
+import type { Fault, FaultPlace, FaultRequest } from "../../host/array/faults.ts";
+import type { Random } from "./random.ts";
+
+export interface Atlas {
+  readonly faults: readonly FaultRequest[];
+  /** When the last fault is over, ms. */
+  readonly endMs: number;
+  /** Whether a client may be answered with an error at all. */
+  readonly errorsAllowed: boolean;
+}
+
+export interface AtlasGround {
+  readonly ports: readonly ArrayPortInfo[];
+  readonly units: number;
+  readonly blocks: number;
+  readonly kind: "reachable" | "outage" | "device";
+  /** Longest quiet time patrol needs to take recovered paths back, ms. */
+  readonly recoveryMs: number;
+}
+
+/** Ports nothing deadly may strike in an epoch. */
+function protect(ground: AtlasGround, random: Random): Set<number> {
+  const { ports } = ground;
+  if (ground.kind === "outage") return new Set();
+  const first = random.pick(ports);
+  const dice = random.real();
+  let kept: ArrayPortInfo[];
+  if (dice < 0.3) kept = ports.filter((port) => port.controller === first.controller);
+  else if (dice < 0.5) kept = ports.filter((port) => port.initiatorPort === first.initiatorPort);
+  else kept = [];
+  const covered = new Set(kept.map((port) => port.unit));
+  for (let unit = 0; unit < ground.units; unit++) {
+    if (!covered.has(unit)) kept.push(random.pick(ports.filter((port) => port.unit === unit)));
+  }
+  return new Set(kept.map((port) => port.port));
+}
+
+/** A place made of unprotected ports: one port, or a whole initiator port, target port or controller when all are. */
+function deadlyPlace(ground: AtlasGround, guarded: ReadonlySet<number>, random: Random): FaultPlace | undefined {
+  const open = ground.ports.filter((port) => !guarded.has(port.port));
+  if (open.length === 0) return undefined;
+  const port = random.pick(open);
+  const wider: FaultPlace[] = [
+    { controller: port.controller },
+    { initiatorPort: port.initiatorPort },
+    { targetPort: port.targetPort },
+  ];
+  if (random.chance(0.5)) {
+    const place = random.pick(wider);
+    const struck = ground.ports.filter(
+      (other) =>
+        (place.controller === undefined || other.controller === place.controller) &&
+        (place.initiatorPort === undefined || other.initiatorPort === place.initiatorPort) &&
+        (place.targetPort === undefined || other.targetPort === place.targetPort),
+    );
+    if (struck.every((other) => !guarded.has(other.port))) return place;
+  }
+  return { port: port.port };
+}
+
+/** Faults that can make a port unusable. */
+function deadlyFault(ground: AtlasGround, place: FaultPlace, random: Random): Fault {
+  const singlePort = place.port !== undefined;
+  const makers: (() => Fault)[] = [
+    () => ({ kind: "port-down" }),
+    () => ({ kind: "port-down", hostStatus: random.pick([1, 3, 7, 0x0e, 0x0f]) }),
+    () => ({
+      kind: "error",
+      status: 2,
+      senseKey: random.pick([2, 4, 0xb]),
+      asc: random.pick([0x04, 0x44, 0x47]),
+      ascq: 0,
+    }),
+    () => ({
+      kind: "no-answer",
+      execution: random.pick(["never", "at-once", "on-lift"] as const),
+      giveUp: random.chance(0.7),
+    }),
+    () => ({
+      kind: "late",
+      delayMs: random.between(5, 4000),
+      answer: random.chance(0.6),
+      landsAfterGiveUp: random.chance(0.5),
+    }),
+    () => ({
+      kind: "flapping",
+      upMs: random.between(20, 900),
+      downMs: random.between(20, 900),
+      how: random.pick(["down", "no-answer"] as const),
+    }),
+    () => ({ kind: "short-data", missingBytes: random.pick([1, 512, 4096]) }),
+    () => ({ kind: "busy", depth: 0, status: random.pick(["busy", "task-set-full"] as const) }),
+  ];
+  if (place.controller !== undefined) {
+    makers.push(() => ({ kind: "alua", state: random.pick([1, 2, 3, 14, 15]), silent: random.chance(0.3) }));
+  }
+  if (singlePort && ground.units > 1) {
+    makers.push(() => ({ kind: "remap", unit: random.between(0, ground.units - 1) }));
+    makers.push(() => ({ kind: "remap", unit: null }));
+  }
+  return random.pick(makers)();
+}
+
+/** Faults that every port may have at the same time without a unit being lost. */
+function harmlessFault(random: Random): FaultRequest {
+  return random.pick<() => FaultRequest>([
+    () => ({ fault: { kind: "slow", factor: 1, delayMs: random.between(1, 30) } }),
+    () => ({
+      fault: { kind: "unit-attention", asc: 0x29, ascq: random.pick([0, 1, 2, 3, 4, 7]), every: random.between(3, 40) },
+    }),
+    () => ({ fault: { kind: "unit-attention", asc: 0x2a, ascq: random.pick([1, 6]), every: random.between(5, 60) } }),
+    () => ({
+      fault: { kind: "unit-attention", asc: 0x3f, ascq: random.pick([3, 0x0e]), every: random.between(10, 60) },
+    }),
+    () => ({
+      fault: { kind: "busy", depth: random.between(1, 4), status: random.pick(["busy", "task-set-full"] as const) },
+    }),
+    () => ({ fault: { kind: "error", status: 2, senseKey: 0xb, asc: 0x47, ascq: 3 }, when: { probability: 0.02 } }),
+    () => ({ fault: { kind: "error", hostStatus: 0x0b }, when: { probability: 0.02 } }),
+    () => ({ fault: { kind: "short-data", missingBytes: 512 }, when: { probability: 0.02 } }),
+  ])();
+}
+
+/** Answers of the device itself: they go to the client. */
+function deviceFault(ground: AtlasGround, random: Random): FaultRequest {
+  const first = random.between(0, ground.blocks - 1);
+  return random.pick<() => FaultRequest>([
+    () => ({
+      fault: { kind: "error", status: 2, senseKey: 3, asc: random.pick([0x11, 0x0c]), ascq: 0 },
+      when: { commands: "io", firstLba: first, lastLba: first + random.between(0, 8) },
+    }),
+    () => ({ fault: { kind: "write-protect" } }),
+    () => ({ fault: { kind: "reservation", type: random.pick([1, 3, 5, 6]) } }),
+  ])();
+}
+
+/** Makes the faults of a world. */
+export function makeAtlas(ground: AtlasGround, random: Random): Atlas {
+  const faults: FaultRequest[] = [];
+  let nowMs = random.between(5, 200);
+  const epochs = random.between(1, 3);
+  for (let epoch = 0; epoch < epochs; epoch++) {
+    const lengthMs = random.between(200, 6000);
+    const guarded = protect(ground, random);
+    const inEpoch = (request: FaultRequest): void => {
+      const startMs = random.between(0, Math.floor(lengthMs * 0.7));
+      const forMs = random.between(20, lengthMs - startMs);
+      faults.push({ ...request, afterMs: nowMs + startMs, forMs });
+    };
+    for (let i = random.between(1, 4); i > 0; i--) {
+      const where = deadlyPlace(ground, guarded, random);
+      if (where !== undefined) inEpoch({ fault: deadlyFault(ground, where, random), where });
+    }
+    for (let i = random.between(0, 2); i > 0; i--) {
+      const request = harmlessFault(random);
+      inEpoch(random.chance(0.5) ? request : { ...request, where: { port: random.pick(ground.ports).port } });
+    }
+    if (ground.kind === "device") inEpoch(deviceFault(ground, random));
+    nowMs += lengthMs + ground.recoveryMs;
+  }
+  return { faults, endMs: nowMs, errorsAllowed: ground.kind !== "reachable" };
+}

@@ -1,0 +1,128 @@
+// The shipped core, driven by hand: one instance of build/core.wasm with the simulation as its host.
+
+import {
+  CONTROL_DEADLINE_NS,
+  CONTROL_EVENT_QUEUE,
+  CONTROL_NOW_NS,
+  CONTROL_SEED,
+  EVENT_ARG0,
+  EVENT_ARG1,
+  EVENT_BYTES,
+  EVENT_KIND,
+  EVENT_PATH,
+  EVENT_REASON,
+  EVENT_UNIT,
+  RING_BASE,
+  RING_CAPACITY,
+  RING_HEAD,
+  RING_TAIL,
+} from "../../host/reactor/abi.ts";
+
+/** The exports the simulation calls; the whole list is in docs/architecture.md. */
+export interface CoreExports {
+  readonly memory: WebAssembly.Memory;
+  abiVersion(): number;
+  controlBlock(): number;
+  init(
+    connections: number,
+    requests: number,
+    commands: number,
+    poolBytes: number,
+    units: number,
+    paths: number,
+    events: number,
+  ): number;
+  run(): void;
+  scratch(): number;
+  pathTable(): number;
+  unitTable(): number;
+  unitAdd(): number;
+  unitSet(unit: number, property: number, value: bigint): number;
+  unitIdentity(unit: number, bytes: number): number;
+  pathAdd(unit: number, arrayPort: number, port: number, priority: number, enabled: number, depth: number): number;
+  pathSet(path: number, property: number, value: bigint): number;
+  modeSet(mode: number, value: bigint): number;
+  connectionAdd(socket: number, unit: number, flags: number, preloaded: number): number;
+  connectionClose(connection: number): number;
+}
+
+export interface CoreEvent {
+  readonly kind: number;
+  readonly reason: number;
+  readonly unit: number;
+  readonly path: number;
+  readonly arg0: number;
+  readonly arg1: number;
+}
+
+/** Limits of a simulated core: small, so that running out of things is part of every run. */
+export interface CoreLimits {
+  readonly connections: number;
+  readonly requests: number;
+  readonly commands: number;
+  readonly poolBytes: number;
+  readonly units: number;
+  readonly paths: number;
+  readonly events: number;
+}
+
+export class SimulatedCore {
+  readonly exports: CoreExports;
+  readonly memory: Uint8Array;
+  readonly view: DataView;
+  readonly control: number;
+
+  constructor(module: WebAssembly.Module, limits: CoreLimits, seed: number) {
+    const instance = new WebAssembly.Instance(module, {
+      env: {
+        abort: (_message: number, _file: number, line: number, column: number) => {
+          throw new Error(`assertion in the core at line ${line}:${column}`);
+        },
+      },
+    });
+    this.exports = instance.exports as unknown as CoreExports;
+    (instance.exports as { start?: () => void }).start?.();
+    this.control = this.exports.controlBlock();
+    new DataView(this.exports.memory.buffer).setBigUint64(this.control + CONTROL_SEED, BigInt(seed), true);
+    const { connections, requests, commands, poolBytes, units, paths, events } = limits;
+    const answer = this.exports.init(connections, requests, commands, poolBytes, units, paths, events);
+    if (answer < 0) throw new Error(`init refused the limits: ${answer}`);
+    this.memory = new Uint8Array(this.exports.memory.buffer);
+    this.view = new DataView(this.exports.memory.buffer);
+  }
+
+  set nowNs(value: number) {
+    this.view.setUint32(this.control + CONTROL_NOW_NS, value >>> 0, true);
+    this.view.setUint32(this.control + CONTROL_NOW_NS + 4, Math.floor(value / 0x1_0000_0000), true);
+  }
+
+  /** When `run` is due, ns; Infinity when it is not. */
+  get deadlineNs(): number {
+    const high = this.view.getUint32(this.control + CONTROL_DEADLINE_NS + 4, true);
+    if (high === 0xffff_ffff) return Infinity;
+    return high * 0x1_0000_0000 + this.view.getUint32(this.control + CONTROL_DEADLINE_NS, true);
+  }
+
+  /** Takes the events that are there. */
+  events(listener: (event: CoreEvent) => void): void {
+    const ring = this.control + CONTROL_EVENT_QUEUE;
+    const view = this.view;
+    const base = view.getUint32(ring + RING_BASE, true);
+    const mask = view.getUint32(ring + RING_CAPACITY, true) - 1;
+    const tail = view.getUint32(ring + RING_TAIL, true);
+    let head = view.getUint32(ring + RING_HEAD, true);
+    while (head !== tail) {
+      const entry = base + (head & mask) * EVENT_BYTES;
+      listener({
+        kind: view.getUint16(entry + EVENT_KIND, true),
+        reason: view.getUint16(entry + EVENT_REASON, true),
+        unit: view.getUint32(entry + EVENT_UNIT, true),
+        path: view.getUint32(entry + EVENT_PATH, true),
+        arg0: view.getUint32(entry + EVENT_ARG0, true),
+        arg1: view.getUint32(entry + EVENT_ARG1, true),
+      });
+      head = (head + 1) >>> 0;
+    }
+    view.setUint32(ring + RING_HEAD, head, true);
+  }
+}

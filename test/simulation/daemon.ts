@@ -1,0 +1,212 @@
+// The part of the control plane that a world needs: gives a fresh core its units and paths, follows its events, and
+// changes settings under load as an operator would.
+
+import type { EmulatedArray } from "../../host/array/array.ts";
+import {
+  EVENT_CAPACITY_CHANGED,
+  EVENT_CONNECTION_CLOSED,
+  MODE_FAILBACK,
+  MODE_PATROL,
+  MODE_PATROL_INTERVAL_MS,
+  MODE_PATROL_THRESHOLD_MS,
+  MODE_PATROL_TIMEOUT_MS,
+  PATH_ALUA,
+  PATH_BYTES,
+  PATH_FLAG_FAILED,
+  PATH_FLAG_PRESENT,
+  PATH_FLAG_UNVERIFIED,
+  PATH_FLAG_WRONG_UNIT,
+  PATH_FLAGS,
+  PATH_GHOSTS,
+  PATH_IN_FLIGHT,
+  PATH_SET_CONTROLLER,
+  PATH_SET_ENABLED,
+  PATH_SET_INITIATOR_PORT,
+  PATH_SET_TARGET_PORT,
+  PATH_SET_TARGET_PORT_GROUP,
+  POLICY_COUNT,
+  UNIT_BYTES,
+  UNIT_CAN_ALUA,
+  UNIT_CAN_CACHE_WRITES,
+  UNIT_CAN_FUA,
+  UNIT_CAN_UNMAP,
+  UNIT_CAN_WRITE_SAME,
+  UNIT_CAN_WRITE_SAME_UNMAP,
+  UNIT_GHOSTS,
+  UNIT_REQUESTS,
+  UNIT_SET_ALUA_EXPLICIT,
+  UNIT_SET_BLOCK_BYTES,
+  UNIT_SET_BLOCKS,
+  UNIT_SET_CAPABILITIES,
+  UNIT_SET_GHOST_RESET_MS,
+  UNIT_SET_IO_TIMEOUT_MS,
+  UNIT_SET_NO_PATH_TIMEOUT_MS,
+  UNIT_SET_POLICY,
+  UNIT_SET_STALL_MAX_MS,
+  UNIT_SET_STALL_MIN_MS,
+  UNIT_SET_TRANSFER_BLOCKS_MAX,
+  UNIT_USABLE,
+} from "../../host/reactor/abi.ts";
+import { type CoreEvent, SimulatedCore } from "./core.ts";
+import type { WorldPlan } from "./plan.ts";
+import type { Random } from "./random.ts";
+
+/** NAA designator (type 3, binary) of a simulated unit as the core wants it. */
+function identityOf(designator: Uint8Array): Uint8Array {
+  return Uint8Array.of(3, 1, ...designator);
+}
+
+export class Daemon {
+  readonly core: SimulatedCore;
+  readonly #plan: WorldPlan;
+  readonly #array: EmulatedArray;
+  readonly #violation: (text: string) => void;
+  readonly #paths: number[] = [];
+  readonly #units: number[] = [];
+  onConnectionClosed: (connection: number) => void = () => {};
+
+  constructor(
+    module: WebAssembly.Module,
+    plan: WorldPlan,
+    array: EmulatedArray,
+    seed: number,
+    nowNs: number,
+    violation: (text: string) => void,
+  ) {
+    this.#plan = plan;
+    this.#array = array;
+    this.#violation = violation;
+    this.core = new SimulatedCore(
+      module,
+      { connections: 8, requests: 48, commands: 64, poolBytes: 34 << 20, units: 4, paths: 24, events: 4096 },
+      seed,
+    );
+    this.core.nowNs = nowNs;
+    this.#modes();
+    for (let unit = 0; unit < plan.units; unit++) this.#addUnit(unit);
+    for (const port of array.ports) this.#addPath(port);
+  }
+
+  #expect(answer: number, what: string): number {
+    if (answer < 0) throw new Error(`the core refused ${what}: ${answer}`);
+    return answer;
+  }
+
+  #modes(): void {
+    const { exports } = this.core;
+    this.#expect(exports.modeSet(MODE_FAILBACK, 0n), "failback");
+    this.#expect(exports.modeSet(MODE_PATROL, 3n), "patrol");
+    const interval = BigInt(this.#plan.patrolMs);
+    this.#expect(exports.modeSet(MODE_PATROL_INTERVAL_MS, interval), "interval");
+    this.#expect(exports.modeSet(MODE_PATROL_THRESHOLD_MS, interval), "threshold");
+    this.#expect(exports.modeSet(MODE_PATROL_TIMEOUT_MS, interval), "timeout");
+  }
+
+  #addUnit(index: number): void {
+    const { exports } = this.core;
+    const plan = this.#plan;
+    const unit = this.#expect(exports.unitAdd(), "unitAdd");
+    const real = this.#array.units[index];
+    if (real === undefined) throw new Error("no such unit");
+    const cache = plan.topology.writeCache === true ? UNIT_CAN_CACHE_WRITES : 0;
+    const can = UNIT_CAN_UNMAP | UNIT_CAN_WRITE_SAME | UNIT_CAN_WRITE_SAME_UNMAP | UNIT_CAN_FUA | UNIT_CAN_ALUA | cache;
+    const settings: [number, number][] = [
+      [UNIT_SET_BLOCK_BYTES, plan.blockBytes],
+      [UNIT_SET_BLOCKS, real.blocks],
+      [UNIT_SET_TRANSFER_BLOCKS_MAX, plan.transferBlocksMax],
+      [UNIT_SET_CAPABILITIES, can],
+      [UNIT_SET_POLICY, plan.policy],
+      [UNIT_SET_IO_TIMEOUT_MS, plan.ioTimeoutMs],
+      [UNIT_SET_NO_PATH_TIMEOUT_MS, plan.noPathTimeoutMs],
+      [UNIT_SET_STALL_MIN_MS, plan.stallMinMs],
+      [UNIT_SET_STALL_MAX_MS, plan.stallMaxMs],
+      [UNIT_SET_GHOST_RESET_MS, plan.ghostResetMs],
+      [UNIT_SET_ALUA_EXPLICIT, plan.aluaExplicit ? 1 : 0],
+    ];
+    for (const [property, value] of settings) {
+      this.#expect(exports.unitSet(unit, property, BigInt(value)), `unit property ${property} = ${value}`);
+    }
+    const identity = identityOf(real.designator);
+    this.core.memory.set(identity, exports.scratch());
+    this.#expect(exports.unitIdentity(unit, identity.length), "unitIdentity");
+    this.#units.push(unit);
+  }
+
+  #addPath(port: EmulatedArray["ports"][number]): void {
+    const { exports } = this.core;
+    const unit = this.#units[port.home.index];
+    if (unit === undefined) throw new Error("no such unit");
+    const priority = this.#array.ports.filter((p) => p.home === port.home).indexOf(port) + 1;
+    const path = this.#expect(exports.pathAdd(unit, 1, port.handle, priority, 1, 32), "pathAdd");
+    // Groups and relative ports count from 1 in SPC-4.
+    const groups = BigInt(port.controller + 1) | (BigInt(port.targetPort + 1) << 16n);
+    this.#expect(exports.pathSet(path, PATH_SET_TARGET_PORT_GROUP, groups), "group");
+    this.#expect(exports.pathSet(path, PATH_SET_INITIATOR_PORT, BigInt(port.initiatorPort)), "initiator port");
+    this.#expect(exports.pathSet(path, PATH_SET_TARGET_PORT, BigInt(port.targetPort)), "target port");
+    this.#expect(exports.pathSet(path, PATH_SET_CONTROLLER, BigInt(port.controller)), "controller");
+    this.#paths.push(path);
+  }
+
+  /** Follows events as control would. */
+  drain(): void {
+    this.core.events((event: CoreEvent) => {
+      if (event.kind === EVENT_CONNECTION_CLOSED) this.onConnectionClosed(event.arg0);
+      if (event.kind === EVENT_CAPACITY_CHANGED) {
+        const blocks = this.#array.units[this.#units.indexOf(event.unit)]?.blocks;
+        if (blocks !== undefined) this.core.exports.unitSet(event.unit, UNIT_SET_BLOCKS, BigInt(blocks));
+      }
+    });
+  }
+
+  /** An operator changes something; never so that a unit loses its last enabled path. */
+  change(random: Random): void {
+    const { exports } = this.core;
+    if (random.chance(0.5)) {
+      exports.unitSet(random.pick(this.#units), UNIT_SET_POLICY, BigInt(random.between(0, POLICY_COUNT - 1)));
+      return;
+    }
+    const path = random.pick(this.#paths);
+    exports.pathSet(path, PATH_SET_ENABLED, 0n);
+    exports.pathSet(path, PATH_SET_ENABLED, 1n);
+  }
+
+  handleOf(unit: number): number {
+    return this.#units[unit] ?? 0;
+  }
+
+  /** What is not as it should be once the faults are over and every client is answered; empty when all is well. */
+  unsettled(): string[] {
+    const { exports, view } = this.core;
+    const found: string[] = [];
+    this.#paths.forEach((path, index) => {
+      const record = exports.pathTable() + path * PATH_BYTES;
+      const flags = view.getUint32(record + PATH_FLAGS, true);
+      const number = this.#array.ports[index]?.pathNumber;
+      const bad = PATH_FLAG_FAILED | PATH_FLAG_WRONG_UNIT | PATH_FLAG_UNVERIFIED;
+      if ((flags & PATH_FLAG_PRESENT) === 0 || (flags & bad) !== 0) found.push(`path ${number}: flags ${flags}`);
+      if (view.getUint32(record + PATH_GHOSTS, true) !== 0) found.push(`path ${number}: ghosts left`);
+      if (view.getUint8(record + PATH_ALUA) > 1)
+        found.push(`path ${number}: ALUA ${view.getUint8(record + PATH_ALUA)}`);
+    });
+    for (const unit of this.#units) {
+      const record = exports.unitTable() + unit * UNIT_BYTES;
+      if (view.getUint32(record + UNIT_REQUESTS, true) !== 0) found.push(`unit ${unit}: requests left`);
+      if (view.getUint32(record + UNIT_GHOSTS, true) !== 0) found.push(`unit ${unit}: ghosts left`);
+      if (view.getUint32(record + UNIT_USABLE, true) === 0) found.push(`unit ${unit}: no path usable`);
+    }
+    return found;
+  }
+
+  /** Commands in flight on all paths, patrol's included. */
+  get inFlight(): number {
+    const { exports, view } = this.core;
+    let sum = 0;
+    for (const path of this.#paths)
+      sum += view.getUint32(exports.pathTable() + path * PATH_BYTES + PATH_IN_FLIGHT, true);
+    return sum;
+  }
+
+  complain(text: string): void {
+    this.#violation(text);
+  }
+}

@@ -1,0 +1,90 @@
+// npm run simulate -- --seeds N [--seed S] [--json] [--trace] [--mutants [NAME]]
+//
+// Runs N worlds from seed S on (default: 1000 from 1). Prints how many failed, and for each failed seed the line that
+// replays it. Ends with status 1 when one failed, 2 when the arguments are wrong.
+
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { readFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { runMutants } from "./mutants.ts";
+import { runSeeds, type Summary } from "./pool.ts";
+import { World } from "./world.ts";
+
+const root = join(import.meta.dirname, "..", "..");
+const wasm = join(root, "build", "core.wasm");
+
+function usage(problem: string): never {
+  console.error(`simulate: ${problem}`);
+  console.error("usage: npm run simulate -- [--seeds N] [--seed S] [--json] [--trace] [--mutants [--only NAME]]");
+  process.exit(2);
+}
+
+function whole(name: string, text: string | undefined, fallback: number): number {
+  if (text === undefined) return fallback;
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 1) usage(`--${name}: "${text}" is not a whole number from 1 on`);
+  return value;
+}
+
+function print(summary: Summary, json: boolean): void {
+  if (json) {
+    console.log(JSON.stringify(summary));
+    return;
+  }
+  for (const { seed, violations } of summary.failed) {
+    console.log(`seed ${seed} failed:`);
+    for (const violation of violations) console.log(`  ${violation}`);
+    console.log(`  replay: npm run simulate -- --seeds 1 --seed ${seed} --trace`);
+  }
+  console.log(
+    `seeds ${summary.seeds}, failures ${summary.failures}, I/Os ${summary.ios}, errors answered ${summary.errors},`,
+  );
+  console.log(
+    `virtual seconds ${summary.virtualSeconds.toFixed(0)}, longest stall ${summary.longestStallMs.toFixed(0)} ms, ` +
+      `took ${summary.seconds.toFixed(1)} s`,
+  );
+}
+
+function trace(seed: number): void {
+  const module = new WebAssembly.Module(readFileSync(wasm));
+  const result = new World(seed, module, (text) => console.log(text)).run();
+  console.log(JSON.stringify(result, undefined, 2));
+  process.exitCode = result.violations.length > 0 ? 1 : 0;
+}
+
+function parse(): {
+  seeds?: string | undefined;
+  seed?: string | undefined;
+  json: boolean;
+  trace: boolean;
+  mutants: boolean;
+  only?: string | undefined;
+} {
+  try {
+    const { values } = parseArgs({
+      options: {
+        seeds: { type: "string" },
+        seed: { type: "string" },
+        json: { type: "boolean", default: false },
+        trace: { type: "boolean", default: false },
+        mutants: { type: "boolean", default: false },
+        only: { type: "string" },
+      },
+    });
+    return values;
+  } catch (error) {
+    return usage(error instanceof Error ? error.message : String(error));
+  }
+}
+
+const options = parse();
+const first = whole("seed", options.seed, 1);
+if (options.trace) trace(first);
+else if (options.mutants) process.exitCode = await runMutants(whole("seeds", options.seeds, 2000), options.only);
+else {
+  const seeds = whole("seeds", options.seeds, 1000);
+  const summary = await runSeeds({ wasm, first, seeds, workers: availableParallelism(), stopAtFailure: false });
+  print(summary, options.json);
+  process.exitCode = summary.failures > 0 ? 1 : 0;
+}

@@ -1,0 +1,218 @@
+// The other end of the native queue: plays sockets in virtual time, cut into pieces as a real network would.
+
+import {
+  COMPLETION_BYTES,
+  COMPLETION_RESULT,
+  COMPLETION_TAG,
+  COMPLETION_TIME_NS,
+  CONTROL_COMPLETION_QUEUE,
+  CONTROL_NATIVE_QUEUE,
+  GATHER_ADDRESS,
+  GATHER_BYTES,
+  GATHER_LENGTH,
+  OP_CLOSE,
+  OP_RECV,
+  OP_SEND,
+  RING_BASE,
+  RING_CAPACITY,
+  RING_HEAD,
+  RING_TAIL,
+  SUBMISSION_ADDRESS,
+  SUBMISSION_BYTES,
+  SUBMISSION_FLAG_WAIT_ALL,
+  SUBMISSION_FLAGS,
+  SUBMISSION_HANDLE,
+  SUBMISSION_LENGTH,
+  SUBMISSION_OP,
+  SUBMISSION_TAG,
+} from "../../host/reactor/abi.ts";
+import type { VirtualClock } from "./clock.ts";
+import type { Random } from "./random.ts";
+
+const EPIPE = 32;
+const EBADF = 9;
+
+interface PendingReceive {
+  readonly tag: number;
+  readonly address: number;
+  readonly length: number;
+  readonly waitAll: boolean;
+  filled: number;
+}
+
+/** One connection, seen from the network. */
+export class SimulatedSocket {
+  readonly inbound: Uint8Array[] = [];
+  receive: PendingReceive | undefined;
+  /** The client has hung up: RECV ends, SEND fails. */
+  hungUp = false;
+  /** The core has closed it. */
+  closed = false;
+  readonly deliver: (bytes: Uint8Array) => void;
+  readonly onClosed: () => void;
+
+  constructor(deliver: (bytes: Uint8Array) => void, onClosed: () => void) {
+    this.deliver = deliver;
+    this.onClosed = onClosed;
+  }
+}
+
+/** Carries out the core's socket operations. */
+export class Sockets {
+  readonly #memory: Uint8Array;
+  readonly #view: DataView;
+  readonly #control: number;
+  readonly #clock: VirtualClock;
+  readonly #random: Random;
+  readonly #sockets = new Map<number, SimulatedSocket>();
+  #nextHandle = 1;
+  readonly violation: (text: string) => void;
+
+  constructor(
+    memory: Uint8Array,
+    controlBlock: number,
+    clock: VirtualClock,
+    random: Random,
+    violation: (text: string) => void,
+  ) {
+    this.#memory = memory;
+    this.#view = new DataView(memory.buffer);
+    this.#control = controlBlock;
+    this.#clock = clock;
+    this.#random = random;
+    this.violation = violation;
+  }
+
+  /** A new connection; answers its handle. */
+  add(socket: SimulatedSocket): number {
+    const handle = this.#nextHandle++;
+    this.#sockets.set(handle, socket);
+    return handle;
+  }
+
+  /** Bytes from the client arrive, in random pieces. */
+  arrive(socket: SimulatedSocket, bytes: Uint8Array): void {
+    if (socket.closed || socket.hungUp) return;
+    let at = 0;
+    while (at < bytes.length) {
+      const whole = this.#random.chance(0.85);
+      const size = whole ? bytes.length - at : this.#random.between(1, bytes.length - at);
+      socket.inbound.push(bytes.subarray(at, at + size));
+      at += size;
+    }
+    this.#feed(socket);
+  }
+
+  hangUp(socket: SimulatedSocket): void {
+    socket.hungUp = true;
+    this.#feed(socket);
+  }
+
+  /** Takes everything the core has submitted. */
+  turn(): boolean {
+    const ring = this.#control + CONTROL_NATIVE_QUEUE;
+    const view = this.#view;
+    const base = view.getUint32(ring + RING_BASE, true);
+    const mask = view.getUint32(ring + RING_CAPACITY, true) - 1;
+    let head = view.getUint32(ring + RING_HEAD, true);
+    const tail = view.getUint32(ring + RING_TAIL, true);
+    if (head === tail) return false;
+    while (head !== tail) {
+      this.#submit(base + (head & mask) * SUBMISSION_BYTES);
+      head = (head + 1) >>> 0;
+    }
+    view.setUint32(ring + RING_HEAD, head, true);
+    return true;
+  }
+
+  #submit(entry: number): void {
+    const view = this.#view;
+    const op = view.getUint8(entry + SUBMISSION_OP);
+    const tag = view.getUint32(entry + SUBMISSION_TAG, true);
+    const socket = this.#sockets.get(view.getUint32(entry + SUBMISSION_HANDLE, true));
+    const address = view.getUint32(entry + SUBMISSION_ADDRESS, true);
+    const length = view.getUint32(entry + SUBMISSION_LENGTH, true);
+    if (socket === undefined || socket.closed) {
+      this.violation(`op ${op} on a closed socket`);
+      return this.complete(tag, -EBADF);
+    }
+    if (op === OP_RECV) {
+      if (socket.receive !== undefined) this.violation("two RECVs pending on one socket");
+      const waitAll = (view.getUint8(entry + SUBMISSION_FLAGS) & SUBMISSION_FLAG_WAIT_ALL) !== 0;
+      socket.receive = { tag, address, length, waitAll, filled: 0 };
+      this.#clock.after(this.#random.between(0, 20_000), () => this.#feed(socket));
+    } else if (op === OP_SEND) this.#send(socket, tag, address, length);
+    else if (op === OP_CLOSE) this.#close(socket, tag);
+    else this.violation(`op ${op} in the native queue`);
+  }
+
+  #send(socket: SimulatedSocket, tag: number, address: number, entries: number): void {
+    const parts: Uint8Array[] = [];
+    let total = 0;
+    for (let i = 0; i < entries; i++) {
+      const at = this.#view.getUint32(address + i * GATHER_BYTES + GATHER_ADDRESS, true);
+      const bytes = this.#view.getUint32(address + i * GATHER_BYTES + GATHER_LENGTH, true);
+      parts.push(this.#memory.subarray(at, at + bytes));
+      total += bytes;
+    }
+    // The bytes leave when the SEND completes, not before: whoever changes them in between is caught.
+    this.#clock.after(this.#random.between(1_000, 60_000), () => {
+      if (socket.hungUp) return this.complete(tag, -EPIPE);
+      const copy = new Uint8Array(total);
+      let at = 0;
+      for (const part of parts) {
+        copy.set(part, at);
+        at += part.length;
+      }
+      this.complete(tag, total);
+      socket.deliver(copy);
+    });
+  }
+
+  #close(socket: SimulatedSocket, tag: number): void {
+    socket.closed = true;
+    const receive = socket.receive;
+    socket.receive = undefined;
+    this.#clock.after(this.#random.between(0, 100_000), () => {
+      if (receive !== undefined) this.complete(receive.tag, 0);
+      this.complete(tag, 0);
+      socket.onClosed();
+    });
+  }
+
+  #feed(socket: SimulatedSocket): void {
+    const receive = socket.receive;
+    if (receive === undefined || socket.closed) return;
+    while (receive.filled < receive.length) {
+      const chunk = socket.inbound.shift();
+      if (chunk === undefined) break;
+      const taken = Math.min(chunk.length, receive.length - receive.filled);
+      this.#memory.set(chunk.subarray(0, taken), receive.address + receive.filled);
+      receive.filled += taken;
+      if (taken < chunk.length) socket.inbound.unshift(chunk.subarray(taken));
+      if (!receive.waitAll) break;
+    }
+    const ended = socket.hungUp && socket.inbound.length === 0;
+    if (ended || receive.filled === receive.length || (!receive.waitAll && receive.filled > 0)) {
+      socket.receive = undefined;
+      this.complete(receive.tag, receive.filled);
+    }
+  }
+
+  /** Puts a completion into the core's ring. */
+  complete(tag: number, result: number): void {
+    const ring = this.#control + CONTROL_COMPLETION_QUEUE;
+    const view = this.#view;
+    const base = view.getUint32(ring + RING_BASE, true);
+    const capacity = view.getUint32(ring + RING_CAPACITY, true);
+    const head = view.getUint32(ring + RING_HEAD, true);
+    const tail = view.getUint32(ring + RING_TAIL, true);
+    if ((tail - head) >>> 0 >= capacity) return this.violation("the completion ring is full");
+    const entry = base + (tail & (capacity - 1)) * COMPLETION_BYTES;
+    view.setUint32(entry + COMPLETION_TAG, tag, true);
+    view.setInt32(entry + COMPLETION_RESULT, result, true);
+    view.setUint32(entry + COMPLETION_TIME_NS, this.#clock.nowNs >>> 0, true);
+    view.setUint32(entry + COMPLETION_TIME_NS + 4, Math.floor(this.#clock.nowNs / 0x1_0000_0000), true);
+    view.setUint32(ring + RING_TAIL, (tail + 1) >>> 0, true);
+  }
+}

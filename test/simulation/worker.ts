@@ -1,0 +1,55 @@
+// Runs worlds for the main thread: takes ranges of seeds, answers each world's result.
+
+import { readFileSync } from "node:fs";
+import { parentPort, workerData } from "node:worker_threads";
+import { World, type WorldResult } from "./world.ts";
+
+/** What a worker is told at its start. */
+export interface WorkerTask {
+  /** The core to run. */
+  readonly wasm: string;
+  readonly first: number;
+  readonly count: number;
+  /** Every how-manieth seed is this worker's. */
+  readonly step: number;
+  /** Stop at the first failing seed. */
+  readonly stopAtFailure: boolean;
+}
+
+/** What a worker tells: sums over many worlds, and each world that failed. */
+export interface WorkerReport {
+  readonly worlds: number;
+  readonly ios: number;
+  readonly errors: number;
+  readonly virtualSeconds: number;
+  readonly longestStallMs: number;
+  readonly failed: readonly WorldResult[];
+}
+
+const REPORT_EVERY = 50;
+
+function work(task: WorkerTask, report: (report: WorkerReport) => void): void {
+  const module = new WebAssembly.Module(readFileSync(task.wasm));
+  let batch = { worlds: 0, ios: 0, errors: 0, virtualSeconds: 0, longestStallMs: 0, failed: [] as WorldResult[] };
+  const flush = (): void => {
+    report(batch);
+    batch = { worlds: 0, ios: 0, errors: 0, virtualSeconds: 0, longestStallMs: 0, failed: [] };
+  };
+  for (let seed = task.first; seed < task.first + task.count; seed += task.step) {
+    const result = new World(seed, module).run();
+    batch.worlds++;
+    batch.ios += result.ios;
+    batch.errors += result.errors;
+    batch.virtualSeconds += result.virtualSeconds;
+    batch.longestStallMs = Math.max(batch.longestStallMs, result.longestStallMs);
+    if (result.violations.length > 0) {
+      batch.failed.push(result);
+      if (task.stopAtFailure) break;
+    }
+    if (batch.worlds >= REPORT_EVERY) flush();
+  }
+  flush();
+}
+
+const port = parentPort;
+if (port !== null) work(workerData as WorkerTask, (report) => port.postMessage(report));

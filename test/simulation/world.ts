@@ -1,0 +1,297 @@
+// One world: the shipped core, the emulated array, clients, faults, and a virtual clock, all from one seed.
+//
+// First the safety phase: load and faults, and whatever clients see must be what a single disk could have answered.
+// Then the faults stop, and everything must converge: every request answered, every path taken back, nothing held.
+// At the end everything is read once more.
+
+import { EmulatedArray } from "../../host/array/array.ts";
+import { CONNECTION_STRUCTURED } from "../../host/reactor/abi.ts";
+import { makeAtlas } from "./atlas.ts";
+import { Client, type ClientHost, type ClientPlan, type ClientUnit } from "./client.ts";
+import { VirtualClock } from "./clock.ts";
+import { Daemon } from "./daemon.ts";
+import { History } from "./history.ts";
+import { makePlan, type WorldPlan } from "./plan.ts";
+import { Random } from "./random.ts";
+import { SimulatedSocket, Sockets } from "./sockets.ts";
+
+const NS_PER_MS = 1_000_000;
+/** Virtual time the world has for settling after the last fault, ms. */
+const SETTLE_MS = 120_000;
+/** Turns without time passing before the world counts as spinning. */
+const SPIN_MAX = 20_000;
+/** Violations kept; the first one usually explains the others. */
+const VIOLATIONS_MAX = 8;
+
+export interface WorldResult {
+  readonly seed: number;
+  readonly kind: WorldPlan["kind"];
+  readonly violations: readonly string[];
+  readonly ios: number;
+  readonly errors: number;
+  readonly virtualSeconds: number;
+  readonly longestStallMs: number;
+}
+
+interface Session {
+  readonly client: Client;
+  readonly socket: SimulatedSocket;
+  readonly connection: number;
+}
+
+export class World {
+  readonly #seed: number;
+  readonly #module: WebAssembly.Module;
+  readonly #random: Random;
+  readonly #plan: WorldPlan;
+  readonly #clock = new VirtualClock();
+  readonly #array: EmulatedArray;
+  readonly #units: ClientUnit[];
+  readonly #violations: string[] = [];
+  readonly #errorsAllowed: boolean;
+  readonly #faultsEndMs: number;
+  #daemon: Daemon;
+  #sockets: Sockets;
+  #sessions: Session[] = [];
+  #stamp = 0;
+  #nextClient = 1;
+  #ios = 0;
+  #errors = 0;
+  #stallNs = 0;
+  #pausedNs = 0;
+  #trace: ((text: string) => void) | undefined;
+
+  constructor(seed: number, module: WebAssembly.Module, trace?: (text: string) => void) {
+    this.#seed = seed;
+    this.#module = module;
+    this.#trace = trace;
+    this.#random = new Random(seed);
+    this.#plan = makePlan(this.#random.fork());
+    this.#clock.nowNs = 1_000_000_000;
+    this.#array = new EmulatedArray(this.#plan.topology, { seed });
+    this.#units = Array.from({ length: this.#plan.units }, (_, number) => ({
+      number,
+      blocks: this.#plan.blocks,
+      blockBytes: this.#plan.blockBytes,
+      history: new History(),
+      nextStamp: () => ++this.#stamp,
+    }));
+    const daemon = this.#boot();
+    this.#daemon = daemon;
+    this.#sockets = this.#network(daemon);
+    const atlas = makeAtlas(
+      {
+        ports: this.#array.describe(),
+        units: this.#plan.units,
+        blocks: this.#plan.blocks,
+        kind: this.#plan.kind,
+        recoveryMs: 4 * this.#plan.patrolMs + 8000,
+      },
+      this.#random.fork(),
+    );
+    this.#errorsAllowed = atlas.errorsAllowed;
+    this.#faultsEndMs = atlas.endMs;
+    for (const fault of atlas.faults) {
+      this.#trace?.(`fault ${JSON.stringify(fault)}`);
+      this.#array.addFault(fault);
+    }
+  }
+
+  run(): WorldResult {
+    try {
+      this.#safety();
+      // After a violation the rest proves nothing more.
+      if (this.#violations.length === 0) this.#liveness();
+    } catch (error) {
+      this.#violation(error instanceof Error ? `stopped: ${error.message}` : String(error));
+    }
+    return {
+      seed: this.#seed,
+      kind: this.#plan.kind,
+      violations: this.#violations,
+      ios: this.#ios,
+      errors: this.#errors,
+      virtualSeconds: (this.#clock.nowNs - 1_000_000_000) / 1e9,
+      longestStallMs: this.#stallNs / NS_PER_MS,
+    };
+  }
+
+  #violation(text: string): void {
+    const at = ((this.#clock.nowNs - 1_000_000_000) / NS_PER_MS).toFixed(3);
+    this.#trace?.(`VIOLATION at ${at} ms: ${text}`);
+    if (this.#violations.length < VIOLATIONS_MAX) this.#violations.push(`at ${at} ms: ${text}`);
+  }
+
+  #boot(): Daemon {
+    const daemon = new Daemon(this.#module, this.#plan, this.#array, this.#random.uint32(), this.#clock.nowNs, (text) =>
+      this.#violation(text),
+    );
+    this.#array.attach(daemon.core.memory, daemon.core.control);
+    return daemon;
+  }
+
+  #network(daemon: Daemon): Sockets {
+    const { memory, control } = daemon.core;
+    return new Sockets(memory, control, this.#clock, this.#random.fork(), (text) => this.#violation(text));
+  }
+
+  #connect(unit: number, plan: ClientPlan): Session {
+    const id = this.#nextClient++;
+    const daemon = this.#daemon;
+    const sockets = this.#sockets;
+    const clientUnit = this.#units[unit];
+    if (clientUnit === undefined) throw new Error("no such unit");
+    const network = this.#random.fork();
+    const host: ClientHost = {
+      nowNs: () => this.#clock.nowNs,
+      after: (delayNs, action) => this.#clock.after(delayNs, action),
+      send: (bytes) => this.#clock.after(network.between(2_000, 80_000), () => sockets.arrive(socket, bytes)),
+      violation: (text) => this.#violation(text),
+      answered: (latencyNs, error) => this.#answered(latencyNs, error, id),
+    };
+    const client = new Client(id, clientUnit, plan, this.#random.fork(), host);
+    const socket: SimulatedSocket = new SimulatedSocket(
+      (bytes) => this.#clock.after(network.between(2_000, 80_000), () => client.receive(bytes)),
+      () => this.#closed(client, id),
+    );
+    const flags = plan.structured ? CONNECTION_STRUCTURED : 0;
+    const handle = sockets.add(socket);
+    const connection = daemon.core.exports.connectionAdd(handle, daemon.handleOf(unit), flags, 0);
+    if (connection < 0) throw new Error(`connectionAdd refused: ${connection}`);
+    const session = { client, socket, connection };
+    this.#sessions.push(session);
+    client.start();
+    return session;
+  }
+
+  #closed(client: Client, id: number): void {
+    if (!client.done) this.#violation(`the core closed the connection of client ${id}`);
+  }
+
+  #answered(latencyNs: number, error: number, id: number): void {
+    this.#ios++;
+    this.#stallNs = Math.max(this.#stallNs, latencyNs);
+    if (error !== 0) {
+      this.#errors++;
+      if (!this.#errorsAllowed) this.#violation(`client ${id}: error ${error} although a path was there`);
+    }
+    const limitNs = (this.#plan.ioTimeoutMs + 2000) * NS_PER_MS + this.#pausedNs;
+    if (latencyNs > limitNs) this.#violation(`client ${id}: answered after ${latencyNs / NS_PER_MS} ms`);
+  }
+
+  #safety(): void {
+    for (const { unit, plan } of this.#plan.clients) this.#connect(unit, plan);
+    const at = (ms: number, action: () => void): void => this.#clock.after(ms * NS_PER_MS, action);
+    for (const { client, atMs } of this.#plan.vanishing) at(atMs, () => this.#vanish(client));
+    for (const crashMs of this.#plan.crashesMs) at(crashMs, () => this.#crash());
+    for (const { atMs, forMs } of this.#plan.pauses) at(atMs, () => this.#pause(forMs));
+    for (const { atMs, keep } of this.#plan.powerLosses) at(atMs, () => this.#losePower(keep));
+    for (const ms of this.#plan.changesMs) at(ms, () => this.#daemon.change(this.#random));
+    const end = this.#clock.nowNs + this.#faultsEndMs * NS_PER_MS;
+    this.#advanceUntil(end, () => false);
+    this.#array.liftAllFaults();
+  }
+
+  #liveness(): void {
+    const limit = this.#clock.nowNs + SETTLE_MS * NS_PER_MS;
+    const quiet = (): boolean =>
+      this.#sessions.every(({ client }) => client.done) && this.#daemon.unsettled().length === 0;
+    this.#advanceUntil(limit, quiet);
+    for (const { client } of this.#sessions) {
+      if (!client.done) this.#violation(`${client.open} requests are not answered at the end`);
+    }
+    for (const text of this.#daemon.unsettled()) this.#violation(`not converged: ${text}`);
+    this.#readBack();
+  }
+
+  /** Reads every unit once more by new clients. */
+  #readBack(): void {
+    const before = this.#violations.length;
+    const sessions = this.#units.map((unit) =>
+      this.#connect(unit.number, {
+        requests: Math.ceil(unit.blocks / 8) * 2,
+        depth: 4,
+        structured: true,
+        blocksMax: 64,
+        pauseNs: 1000,
+        mix: { read: 1, write: 0, flush: 0, zero: 0 },
+      }),
+    );
+    const limit = this.#clock.nowNs + 60_000 * NS_PER_MS;
+    this.#advanceUntil(limit, () => sessions.every(({ client }) => client.done));
+    if (before === 0 && sessions.some(({ client }) => !client.done)) this.#violation("reading back did not end");
+  }
+
+  #vanish(index: number): void {
+    const session = this.#sessions[index];
+    if (session === undefined || session.client.done) return;
+    this.#trace?.("a client vanishes");
+    session.client.vanish();
+    this.#sockets.hangUp(session.socket);
+  }
+
+  /** kill -9: the core's memory is gone; the kernel ends what was in flight; clients come back and go on. */
+  #crash(): void {
+    this.#trace?.("the daemon is killed and started again");
+    const clients = this.#plan.clients;
+    for (const { client, socket } of this.#sessions) {
+      client.vanish();
+      socket.hungUp = true;
+      socket.closed = true;
+    }
+    this.#sessions = [];
+    this.#daemon = this.#boot();
+    this.#sockets = this.#network(this.#daemon);
+    for (const { unit, plan } of clients) this.#connect(unit, plan);
+  }
+
+  /** What only the array's volatile cache held may be gone; what was flushed or written with FUA may not. */
+  #losePower(keep: number): void {
+    this.#trace?.("the array loses power");
+    this.#array.addFault({ fault: { kind: "power-loss", keep } });
+    if (this.#plan.topology.writeCache === true) for (const unit of this.#units) unit.history.powerLost();
+  }
+
+  /** The machine stands still: nothing runs, time passes. */
+  #pause(forMs: number): void {
+    this.#trace?.(`the machine stands still for ${forMs} ms`);
+    this.#pausedNs += forMs * NS_PER_MS;
+    this.#clock.nowNs += forMs * NS_PER_MS;
+  }
+
+  /** Lets time pass until `limitNs` or until `done`. */
+  #advanceUntil(limitNs: number, done: () => boolean): void {
+    let spins = 0;
+    for (;;) {
+      const { core } = this.#daemon;
+      core.nowNs = this.#clock.nowNs;
+      const before = this.#clock.nowNs;
+      this.#clock.runDue();
+      // An action may have replaced the daemon or moved the clock.
+      const daemon = this.#daemon;
+      daemon.core.nowNs = this.#clock.nowNs;
+      this.#array.turn();
+      daemon.core.exports.run();
+      daemon.drain();
+      const submitted = this.#sockets.turn();
+      const completed = this.#array.turn() > 0;
+      if (this.#violations.length >= VIOLATIONS_MAX) return;
+      if (submitted || completed || this.#clock.nowNs !== before) {
+        if (++spins > SPIN_MAX) throw new Error("the core spins without time passing");
+        continue;
+      }
+      if (done()) return;
+      spins = this.#step(limitNs) ? 0 : spins + 1;
+      if (spins > SPIN_MAX) throw new Error("the core asks for time that has passed");
+      if (this.#clock.nowNs >= limitNs) return;
+    }
+  }
+
+  /** Moves the clock to the next thing that happens; answers whether it moved. */
+  #step(limitNs: number): boolean {
+    const next = Math.min(this.#clock.nextNs, this.#daemon.core.deadlineNs, Math.ceil(this.#array.deadlineNs), limitNs);
+    if (next <= this.#clock.nowNs) return false;
+    this.#clock.nowNs = next;
+    return true;
+  }
+}
