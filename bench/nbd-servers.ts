@@ -1,0 +1,113 @@
+// The servers that the blockdev bench compares: ours on the emulated array, nbdkit's memory plugin, qemu-nbd on a raw file
+// in memory. Each holds the same bytes and listens on a Unix socket.
+
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { closeSync, existsSync, ftruncateSync, openSync } from "node:fs";
+import { join } from "node:path";
+import { NbdServer } from "../host/export/server.ts";
+import { duplicate } from "../host/native/index.ts";
+import {
+  POLICY_ADAPTIVE,
+  UNIT_CAN_UNMAP,
+  UNIT_CAN_WRITE_SAME,
+  UNIT_SET_BLOCK_BYTES,
+  UNIT_SET_BLOCKS,
+  UNIT_SET_CAPABILITIES,
+  UNIT_SET_POLICY,
+} from "../host/reactor/abi.ts";
+import { ReactorClient } from "../host/reactor/client.ts";
+
+export interface NbdPeer {
+  readonly name: string;
+  readonly uri: string;
+  stop(): Promise<void>;
+}
+
+const BLOCK_BYTES = 512;
+const START_MS_MAX = 10_000;
+
+/** Ours: reactor and export of this process, one unit of an emulated array with four paths. */
+export async function pathmanager(folder: string, bytes: number): Promise<NbdPeer> {
+  const reactor = await ReactorClient.start({
+    arrays: [{ units: 1, unitBytes: bytes, blockBytes: BLOCK_BYTES, paths: 4 }],
+  });
+  const unit = await reactor.unitAdd();
+  const capabilities = UNIT_CAN_UNMAP | UNIT_CAN_WRITE_SAME;
+  await reactor.unitSet(unit, UNIT_SET_BLOCK_BYTES, BLOCK_BYTES);
+  await reactor.unitSet(unit, UNIT_SET_BLOCKS, bytes / BLOCK_BYTES);
+  await reactor.unitSet(unit, UNIT_SET_CAPABILITIES, capabilities);
+  await reactor.unitSet(unit, UNIT_SET_POLICY, POLICY_ADAPTIVE);
+  for (const [index, { port }] of (await reactor.arrayPorts()).entries()) {
+    await reactor.pathAdd({ unit, queue: "array", port, priority: index + 1, enabled: true, depth: 64 });
+  }
+  const server = new NbdServer({
+    duplicate,
+    hand: ({ descriptor, unit: wanted, flags, preloaded }) =>
+      reactor.addConnection(descriptor, wanted, flags, preloaded),
+  });
+  server.setExports([{ unit, number: 0, bytes: BigInt(bytes), blockBytes: BLOCK_BYTES, capabilities }]);
+  const path = join(folder, "pathmanager.sock");
+  await server.listen({ kind: "unix", path });
+  return {
+    name: "pathmanager",
+    uri: `nbd+unix:///0?socket=${path}`,
+    stop: async () => {
+      await server.close();
+      await reactor.stop();
+    },
+  };
+}
+
+/** `nbdkit memory`: allocates what is written. */
+export function nbdkit(folder: string, bytes: number): Promise<NbdPeer> {
+  const path = join(folder, "nbdkit.sock");
+  return daemon("nbdkit memory", path, "nbdkit", ["--foreground", "--unix", path, "memory", `${bytes}`]);
+}
+
+/** `qemu-nbd` on a raw file of a file system in memory. */
+export function qemuNbd(folder: string, bytes: number): Promise<NbdPeer> {
+  const path = join(folder, "qemu-nbd.sock");
+  const image = join(folder, "qemu-nbd.raw");
+  const file = openSync(image, "w");
+  ftruncateSync(file, bytes);
+  closeSync(file);
+  return daemon("qemu-nbd", path, "qemu-nbd", [
+    "--socket",
+    path,
+    "--format",
+    "raw",
+    "--shared",
+    "8",
+    "--persistent",
+    image,
+  ]);
+}
+
+async function daemon(name: string, path: string, program: string, args: readonly string[]): Promise<NbdPeer> {
+  const child = spawn(program, args, { stdio: ["ignore", "ignore", "inherit"] });
+  await listening(name, path, child);
+  const gone = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  return {
+    name,
+    uri: `nbd+unix:///?socket=${path}`,
+    stop: async () => {
+      child.kill("SIGTERM");
+      await gone;
+    },
+  };
+}
+
+async function listening(name: string, path: string, child: ChildProcess): Promise<void> {
+  const end = Date.now() + START_MS_MAX;
+  while (!existsSync(path)) {
+    if (child.exitCode !== null) throw new Error(`${name} ended with status ${child.exitCode}`);
+    if (Date.now() > end) throw new Error(`${name} does not listen within ${START_MS_MAX} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** The first line of what a program says about its version. */
+export function versionOf(program: string): string {
+  const { stdout } = spawnSync(program, ["--version"], { encoding: "utf8" });
+  return stdout.split("\n")[0] ?? program;
+}
