@@ -1,0 +1,101 @@
+import { execFile } from "node:child_process";
+import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
+import test from "ava";
+
+import { completionScript } from "../../../host/cli/pathctl/completion-scripts.ts";
+import { pathctl } from "../../../host/cli/pathctl/main.ts";
+import { SYNOPSIS } from "../../../host/cli/spscmd/command.ts";
+import { recordedServer, run } from "./server.ts";
+import { REFERENCE_UNITS } from "./views.ts";
+
+const answers = {
+  "GET /v1/units": { units: REFERENCE_UNITS },
+  "GET /v1/paths": { paths: REFERENCE_UNITS.flatMap((unit) => unit.paths) },
+};
+
+async function candidates(socket: string, ...words: string[]): Promise<string[]> {
+  const { status, out, err } = await run(pathctl, ["__complete", "--", ...words], socket);
+  if (status !== 0 || err !== "") throw new Error(`status ${status}: ${err}`);
+  return out.split("\n").filter((line) => line !== "");
+}
+
+test("commands, arguments, options and their values are completed", async (t) => {
+  await using server = await recordedServer(answers);
+  const complete = (...words: string[]): Promise<string[]> => candidates(server.socket, ...words);
+  t.deepEqual(await complete("pa"), ["path", "patrol"]);
+  t.deepEqual(await complete("path", "f"), ["failback", "forget"]);
+  t.deepEqual(await complete("path", "enable", "4:"), ["4:0:0:0", "4:0:0:1", "4:0:0:2"]);
+  t.deepEqual(await complete("path", "swap", "4:0:0:0", "5:0:1:0"), ["5:0:1:0"]);
+  t.deepEqual(await complete("unit", "policy", "l"), ["lu0", "lu1", "lu2"]);
+  t.deepEqual(await complete("unit", "policy", "0", "least-"), ["least-sectors", "least-in-flight"]);
+  t.deepEqual(await complete("show", "--j"), ["--json"]);
+  t.deepEqual(await complete("mode", "--failback", ""), ["active", "standby"]);
+  t.deepEqual(await complete("show", "p"), ["paths"]);
+  t.deepEqual(await complete("array", "fault", "add", "p"), ["port-down", "power-loss"]);
+  t.deepEqual(await complete("array", "fault", "add", "slow", "--path", "5:0:1:2"), ["5:0:1:2"]);
+  t.deepEqual(await complete("completion", "b"), ["bash"]);
+  t.true((await complete("")).includes("doctor"));
+  t.false((await complete("")).includes("__complete"));
+});
+
+test("without a daemon, what needs it is not completed, and nothing is said", async (t) => {
+  t.deepEqual(await candidates("/nonexistent.sock", "path", "enable", ""), []);
+  t.deepEqual(await candidates("/nonexistent.sock", "path", "en"), ["enable"]);
+});
+
+test("every option of spscmd is in its completion", (t) => {
+  const options = new Set(SYNOPSIS.match(/(?<=spscmd )-\w+/g));
+  t.is(options.size, 17);
+  for (const shell of ["bash", "zsh", "fish"] as const) {
+    for (const option of options) t.true(completionScript(shell).includes(option), `${shell} ${option}`);
+  }
+});
+
+test("bash: what the keys TAB TAB would offer", async (t) => {
+  await using server = await recordedServer(answers);
+  const folder = await mkdtemp(join(tmpdir(), "pathmanager-completion-"));
+  t.teardown(() => rm(folder, { recursive: true }));
+  const program = new URL("../../../host/cli/bin/pathctl.js", import.meta.url).pathname;
+  await symlink(process.execPath, join(folder, "node"));
+  await writeFile(join(folder, "pathctl"), `#!/bin/sh\nexec "${process.execPath}" "${program}" "$@"\n`, {
+    mode: 0o755,
+  });
+  const script = `
+source <(pathctl completion bash)
+offer() {
+  COMP_LINE=$1 COMP_POINT=\${#1} COMP_WORDBREAKS=$' \\t\\n"\\'><=;|&(:'
+  $2
+  echo "\${COMPREPLY[*]}"
+}
+offer "pathctl path en" _pathctl
+offer "pathctl path enable 4:0:0" _pathctl
+offer "pathctl path enable 5" _pathctl
+offer "pathctl show " _pathctl
+offer "spscmd -getf" _spscmd
+offer "spscmd -SETFB" _spscmd
+offer "spscmd -getlun -s" _spscmd
+offer "spscmd -avail 5:0:1:" _spscmd
+complete -p pathctl spscmd
+`;
+  const { stdout, stderr } = await promisify(execFile)("bash", ["--norc", "-c", script], {
+    env: { PATH: `${folder}:${process.env["PATH"]}`, PATHMANAGER_SOCKET: server.socket },
+  });
+  t.is(stderr, "");
+  t.deepEqual(stdout.trimEnd().split("\n"), [
+    "enable",
+    // What follows the last colon of the word: readline keeps the rest.
+    "0:0 0:1 0:2",
+    "5:0:1:0 5:0:1:1 5:0:1:2",
+    "units paths arrays 0 lu0 1 lu1 2 lu2",
+    "-getfbmode",
+    "-setfbmode",
+    "-s0 -s1 -s2",
+    "0 1 2",
+    "complete -F _pathctl pathctl",
+    "complete -F _spscmd spscmd",
+  ]);
+});

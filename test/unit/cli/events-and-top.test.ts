@@ -1,0 +1,163 @@
+import test from "ava";
+import fc from "fast-check";
+
+import { serverSentData, timeText } from "../../../host/cli/pathctl/events.ts";
+import { pathctl } from "../../../host/cli/pathctl/main.ts";
+import { sampleBetween, sampleText } from "../../../host/cli/pathctl/top.ts";
+import { styleFor } from "../../../host/cli/style.ts";
+import type { EventView } from "../../../host/control/schemas/event.ts";
+import type { StatisticsView } from "../../../host/control/schemas/status.ts";
+import { recordedServer, run } from "./server.ts";
+
+const PLAIN = styleFor({ terminal: false, env: {} });
+
+const event = (id: number, level: EventView["level"]): EventView => ({
+  id,
+  time: 1_700_000_000_000 + id * 1000,
+  message: 258,
+  kind: "failover-done",
+  level,
+  text: `Failover was done: #0 goes on over 5:0:1:0 (${id})`,
+  unit: 0,
+  path: "5:0:1:0",
+  detail: {},
+});
+
+const stream = (...events: EventView[]): string =>
+  events.map((item) => `: comment\nid: ${item.id}\nevent: event\ndata: ${JSON.stringify(item)}\n\n`).join("");
+
+test("events: a line each, oldest first", async (t) => {
+  const events = [event(1, "info"), event(2, "warning")];
+  await using server = await recordedServer({ "GET /v1/events?limit=50": { events, last: 2 } });
+  const { out } = await run(pathctl, ["events"], server.socket);
+  t.is(
+    out,
+    `${timeText(events[0]?.time ?? 0)}  info     258  Failover was done: #0 goes on over 5:0:1:0 (1)\n` +
+      `${timeText(events[1]?.time ?? 0)}  warning  258  Failover was done: #0 goes on over 5:0:1:0 (2)\n`,
+  );
+});
+
+test("events --follow goes on where the stream broke, and ends after --count", async (t) => {
+  await using server = await recordedServer({
+    "GET /v1/events/stream?since=0": stream(event(1, "info")),
+    "GET /v1/events/stream?since=1": stream(event(2, "error"), event(3, "info")),
+  });
+  const args = ["events", "--follow", "--since", "0", "--count", "2", "--json"];
+  const { status, out, err } = await run(pathctl, args, server.socket);
+  t.is(status, 0);
+  t.deepEqual(
+    out
+      .trimEnd()
+      .split("\n")
+      .map((line) => (JSON.parse(line) as EventView).id),
+    [1, 2],
+  );
+  t.regex(err, /^pathctl: the daemon ended the stream; waiting for it\n$/);
+});
+
+test("events --follow without a daemon fails at once", async (t) => {
+  const { status, err } = await run(pathctl, ["events", "--follow"]);
+  t.is(status, 1);
+  t.regex(err, /not running/);
+});
+
+test("server-sent data survives any cutting of the bytes", async (t) => {
+  const bytes = Buffer.from(
+    'data: {"a":"ü"}\n\nevent: x\r\ndata: one\r\ndata:two\r\n\r\n: only a comment\n\ndata: last\n\n',
+  );
+  const expected = ['{"a":"ü"}', "one\ntwo", "last"];
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.integer({ min: 0, max: bytes.length }), { maxLength: 8 }), async (cuts) => {
+      const places = [0, ...cuts.toSorted((a, b) => a - b), bytes.length];
+      const chunks = places.slice(1).map((end, index) => bytes.subarray(places[index], end));
+      const found: string[] = [];
+      const source = (async function* () {
+        yield* chunks;
+      })();
+      for await (const data of serverSentData(source)) found.push(data);
+      return JSON.stringify(found) === JSON.stringify(expected);
+    }),
+  );
+  t.pass();
+});
+
+const statistics = (time: number, ios: number, count = 2): StatisticsView => ({
+  time,
+  totals: { ios, bytesRead: 0, bytesWritten: 0, errors: 0, retries: 0, inFlight: 3 },
+  units: [
+    {
+      number: 0,
+      name: "lu0",
+      requests: 3,
+      waiting: 0,
+      answered: ios,
+      failed: 0,
+      latencyMaxUs: 900,
+      p50Us: 85,
+      p99Us: 240,
+    },
+  ],
+  paths: Array.from({ length: count }, (_, index) => ({
+    number: `4:0:0:${index}`,
+    unit: 0,
+    symbol: index === 0 ? ">" : "X",
+    ios: ios * (index + 1),
+    bytesRead: ios * 4096,
+    bytesWritten: 0,
+    errors: index,
+    retries: 0,
+    inFlight: 3,
+    serviceUs: 85,
+    p50Us: 85,
+    p99Us: null,
+  })),
+});
+
+test("top: rates are counted over the daemon's own clock", (t) => {
+  const sample = sampleBetween(statistics(1000, 100), statistics(3000, 20_100));
+  t.is(sample.seconds, 2);
+  t.is(sample.paths[0]?.iops, 10_000);
+  t.is(sample.paths[0]?.readBytes, 40_960_000);
+  t.is(sample.paths[1]?.errors, 0);
+});
+
+test("top: after a restart of the daemon the counters begin anew", (t) => {
+  t.is(sampleBetween(statistics(1000, 5000), statistics(2000, 40)).paths[0]?.iops, 40);
+});
+
+test("top: a sample as text; with more paths than lines, the busiest", (t) => {
+  const text = sampleText(sampleBetween(statistics(0, 0, 40), statistics(1000, 500, 40)), PLAIN, 10);
+  const lines = text.trimEnd().split("\n");
+  t.is(lines.length, 10);
+  t.regex(lines[0] ?? "", /1 units, 40 paths {2}\S+ IOPS {2}read /);
+  t.regex(lines[3] ?? "", /^X {2}4:0:0:39 /);
+  t.is(lines[9], "and 34 quieter paths");
+});
+
+test("pathctl top without a terminal: one sample, no screen control", async (t) => {
+  await using server = await recordedServer({ "GET /v1/statistics": statistics(1000, 100) });
+  const { status, out } = await run(pathctl, ["top", "--interval", "0.1"], server.socket);
+  t.is(status, 0);
+  t.false(out.includes("\u001B"));
+  t.is(server.seen.length, 2);
+  t.regex(out, /PATH +LU +IOPS/);
+});
+
+test("pathctl top --json: an object per sample and line", async (t) => {
+  await using server = await recordedServer({ "GET /v1/statistics": statistics(1000, 100) });
+  const { out } = await run(pathctl, ["top", "--interval", "0.1", "--count", "3", "--json"], server.socket);
+  const samples = out
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as { paths: unknown[] });
+  t.is(samples.length, 3);
+  t.is(samples[0]?.paths.length, 2);
+});
+
+test("pathctl top on a terminal: the alternate screen is left again, also when the daemon goes", async (t) => {
+  await using server = await recordedServer({ "GET /v1/statistics": statistics(1000, 100) });
+  const args = ["top", "--interval", "0.1", "--count", "2"];
+  const { out } = await run(pathctl, args, server.socket, { terminal: true });
+  t.true(out.startsWith("\u001B[?1049h\u001B[?25l"));
+  t.true(out.endsWith("\u001B[?25h\u001B[?1049l"));
+});
