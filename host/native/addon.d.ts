@@ -48,6 +48,19 @@ export declare class Ring {
   close(): void;
 }
 
+/** Calls back for every uevent of the kernel until it is closed. It does not keep the process alive. */
+export declare class UeventMonitor {
+  constructor(callback: (event: Uevent) => void);
+  /** Ends it; no callback begins after those that are queued already. Closing twice does no harm. */
+  close(): void;
+}
+
+/**
+ * A Unix datagram socket bound to `path`, which receives what `sendDatagram` sends there; answers its descriptor,
+ * from which each read takes one datagram.
+ */
+export declare function bindDatagram(path: string): number;
+
 /** CLOCK_MONOTONIC now, in nanoseconds: the clock of CONTROL_NOW_NS and of completions. */
 export declare function clockNs(): bigint;
 
@@ -56,6 +69,67 @@ export declare function closeDescriptor(fd: number): void;
 
 /** A second descriptor (close-on-exec) for the same open file. */
 export declare function duplicate(fd: number): number;
+
+/**
+ * Attaches a block device of the kernel's nbd driver to connected sockets; answers N of /dev/nbdN.
+ * Needs CAP_SYS_ADMIN. The server must already be serving: the kernel may read at once.
+ */
+export declare function nbdAttach(options: NbdAttachOptions): Promise<number>;
+
+/** How a device is attached. */
+export interface NbdAttachOptions {
+  /** N of /dev/nbdN; -1: the first that is free. */
+  index: number;
+  /**
+   * Descriptors of connected, negotiated sockets; more than one needs a server that said CAN_MULTI_CONN.
+   * The kernel keeps its own references: close them afterwards.
+   */
+  sockets: Array<number>;
+  /** Size of the device in bytes, a multiple of `blockBytes`. */
+  sizeBytes: number;
+  /** Logical block size: a power of two from 512 to 4096. */
+  blockBytes: number;
+  /** Transmission flags as negotiated (NBD_FLAG_*). */
+  serverFlags: number;
+  /** Seconds after which a request without a reply makes its connection dead; 0 or left out: never. */
+  timeoutSeconds?: number;
+  /** Seconds for which requests wait for a new connection after the last one died; 0 or left out: they fail at once. */
+  deadConnectionTimeoutSeconds?: number;
+  /** The device goes away when it is disconnected. */
+  destroyOnDisconnect?: boolean;
+  /** It is disconnected when its last opener closes it. */
+  disconnectOnClose?: boolean;
+  /** A name that a reconnect has to show again (Linux 5.13 or later). */
+  identifier?: string;
+}
+
+/** Detaches /dev/nbd`index`: requests in flight are answered first, as long as its connections live. */
+export declare function nbdDetach(index: number): Promise<void>;
+
+/** One nbd device the kernel knows. */
+export interface NbdDevice {
+  /** N of /dev/nbdN. */
+  index: number;
+  connected: boolean;
+}
+
+/** Changes an attached device: replaces dead connections, sets a new size or other timeouts. */
+export declare function nbdReconfigure(index: number, options: NbdReconfigureOptions): Promise<void>;
+
+/** What of an attached device is changed; what is left out stays. */
+export interface NbdReconfigureOptions {
+  /** New connections: each takes the place of a dead one. */
+  sockets?: Array<number>;
+  /** New size in bytes. */
+  sizeBytes?: number;
+  timeoutSeconds?: number;
+  deadConnectionTimeoutSeconds?: number;
+  /** Has to equal the one given at attachment. */
+  identifier?: string;
+}
+
+/** The nbd devices of the kernel, or only the one with this index, and whether each is connected. */
+export declare function nbdStatus(index?: number | undefined | null): Promise<NbdDevice[]>;
 
 /** Who is at the other end of a connected Unix socket. */
 export declare function peerCredentials(fd: number): PeerCredentials;
@@ -75,8 +149,57 @@ export interface RingOptions {
   backend: "auto" | "io_uring" | "epoll";
 }
 
+/**
+ * Carries out one SCSI command by SG_IO and answers what came of it: `device` is /dev/sgN, /dev/sdX or /dev/bsg/...,
+ * `direction` one of DIRECTION_*, `data` what is written (DIRECTION_OUT) or how many bytes may be read (DIRECTION_IN).
+ */
+export declare function scsiCommand(
+  device: string,
+  cdb: Uint8Array,
+  direction: number,
+  data: Uint8Array | number,
+  timeoutMs: number,
+): Promise<ScsiResult>;
+
+/** What a SCSI command came to. */
+export interface ScsiResult {
+  /** SCSI status (SAM-5 5.3.1): 0 good, 2 check condition, ... */
+  status: number;
+  /** DID_* of the Linux SCSI midlayer. */
+  hostStatus: number;
+  /** DRIVER_* of the Linux SCSI midlayer. */
+  driverStatus: number;
+  /** Sense data, empty when there is none. */
+  sense: Uint8Array;
+  /** Bytes that were asked for and not transferred. */
+  residual: number;
+  /** What was read, without what was not transferred; empty unless the direction is in. */
+  data: Uint8Array;
+}
+
+/**
+ * Sends one datagram to the Unix socket at `path`; a path that begins with `@` (or a null character) is an abstract
+ * address, as in NOTIFY_SOCKET. Never waits: throws when nobody listens or the receiver's queue is full.
+ */
+export declare function sendDatagram(path: string, bytes: Uint8Array): void;
+
 /** A pair of connected Unix sockets (close-on-exec, blocking). */
-export declare function socketPair(kind: "stream" | "seqpacket"): Array<number>;
+export declare function socketPair(kind: "stream" | "seqpacket"): [number, number];
+
+/** One uevent. */
+export interface Uevent {
+  /**
+   * "add", "change", "remove", "move", "online", "offline", "bind", "unbind"; or "overflow" when the kernel had to
+   * drop uevents: then everything has to be looked at anew.
+   */
+  action: string;
+  /** Path of the device below /sys; empty for "overflow". */
+  devpath: string;
+  /** "scsi", "scsi_generic", "block", ... */
+  subsystem: string;
+  /** All KEY=VALUE pairs of the message. */
+  properties: Record<string, string>;
+}
 
 /** Wakes the ring whose `wakeDescriptor` this is, from any thread. */
 export declare function wake(descriptor: number): void;

@@ -57,10 +57,27 @@ export const Ring = addon.Ring;
 export type Ring = Addon.Ring;
 export const Media = addon.Media;
 export type Media = Addon.Media;
+export const UeventMonitor = addon.UeventMonitor;
+export type UeventMonitor = Addon.UeventMonitor;
 export const clockNs = addon.clockNs;
 export const wake = addon.wake;
 export const duplicate = addon.duplicate;
 export const closeDescriptor = addon.closeDescriptor;
 export const socketPair = addon.socketPair;
 export const peerCredentials = addon.peerCredentials;
-export type { PeerCredentials, RingOptions } from "./addon.d.ts";
+export const bindDatagram = addon.bindDatagram;
+export const sendDatagram = addon.sendDatagram;
+export const scsiCommand = addon.scsiCommand;
+export const nbdAttach = addon.nbdAttach;
+export const nbdReconfigure = addon.nbdReconfigure;
+export const nbdDetach = addon.nbdDetach;
+export const nbdStatus = addon.nbdStatus;
+export type {
+  NbdAttachOptions,
+  NbdDevice,
+  NbdReconfigureOptions,
+  PeerCredentials,
+  RingOptions,
+  ScsiResult,
+  Uevent,
+} from "./addon.d.ts";

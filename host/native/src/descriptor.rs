@@ -47,7 +47,7 @@ pub fn close_descriptor(fd: i32) -> Result<()> {
 }
 
 /// A pair of connected Unix sockets (close-on-exec, blocking).
-#[napi(catch_unwind)]
+#[napi(catch_unwind, ts_return_type = "[number, number]")]
 pub fn socket_pair(#[napi(ts_arg_type = "'stream' | 'seqpacket'")] kind: String) -> Result<Vec<i32>> {
     let kind = match kind.as_str() {
         "stream" => libc::SOCK_STREAM,

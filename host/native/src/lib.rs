@@ -4,8 +4,15 @@
 
 mod abi;
 mod clock;
+mod datagram;
 mod descriptor;
 mod error;
+mod job;
 mod media;
 mod memory;
+mod nbd;
+mod netlink;
 mod ring;
+mod scsi;
+mod sg;
+mod uevent;
