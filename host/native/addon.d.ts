@@ -39,6 +39,18 @@ export declare class Ring {
   /** Takes a connected stream socket over (it is the ring's to close from now on) and answers its handle. */
   addSocket(fd: number): number;
   /**
+   * Opens a SCSI generic device (/dev/sgN) as a port that has up to `depth` commands (1..1024) at the device at once;
+   * answers its handle. Throws ERR_NATIVE_NOT_SCSI_GENERIC when it is none, ERR_NATIVE_SYSTEM when it cannot be opened.
+   */
+  openPort(device: string, depth: number): number;
+  /**
+   * Makes a port of descriptors at whose other ends somebody plays an sg device: reads a header (struct sg_io_hdr),
+   * writes it back with what came of it. One per 16 of `depth`. The ring takes them over.
+   */
+  adoptPort(descriptors: Array<number>, depth: number): number;
+  /** Closes a port. Commands that wait in the ring end with -ENODEV, those the device has come back first. */
+  closePort(port: number): void;
+  /**
    * One turn: takes what the core has queued, waits until something has completed, `wake` was called, the core's
    * deadline has come or `maxWaitMicroseconds` are over (negative: no such limit; 0: does not wait), stores
    * completions and CONTROL_NOW_NS. Answers 1 when it was woken, else 0.
@@ -183,8 +195,11 @@ export interface ScsiResult {
  */
 export declare function sendDatagram(path: string, bytes: Uint8Array): void;
 
-/** A pair of connected Unix sockets (close-on-exec, blocking). */
-export declare function socketPair(kind: "stream" | "seqpacket"): [number, number];
+/** A pair of connected Unix sockets (close-on-exec), blocking unless `nonBlocking` is true. */
+export declare function socketPair(
+  kind: "stream" | "seqpacket",
+  nonBlocking?: boolean | undefined | null,
+): [number, number];
 
 /** One uevent. */
 export interface Uevent {

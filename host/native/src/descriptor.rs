@@ -46,9 +46,13 @@ pub fn close_descriptor(fd: i32) -> Result<()> {
     Ok(())
 }
 
-/// A pair of connected Unix sockets (close-on-exec, blocking).
+/// A pair of connected Unix sockets (close-on-exec), blocking unless `nonBlocking` is true.
 #[napi(catch_unwind, ts_return_type = "[number, number]")]
-pub fn socket_pair(#[napi(ts_arg_type = "'stream' | 'seqpacket'")] kind: String) -> Result<Vec<i32>> {
+pub fn socket_pair(
+    #[napi(ts_arg_type = "'stream' | 'seqpacket'")] kind: String,
+    non_blocking: Option<bool>,
+) -> Result<Vec<i32>> {
+    let flags = if non_blocking == Some(true) { libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK } else { libc::SOCK_CLOEXEC };
     let kind = match kind.as_str() {
         "stream" => libc::SOCK_STREAM,
         "seqpacket" => libc::SOCK_SEQPACKET,
@@ -59,7 +63,7 @@ pub fn socket_pair(#[napi(ts_arg_type = "'stream' | 'seqpacket'")] kind: String)
     };
     let mut pair = [-1i32; 2];
     // SAFETY: `pair` has room for the two descriptors.
-    let status = unsafe { libc::socketpair(libc::AF_UNIX, kind | libc::SOCK_CLOEXEC, 0, pair.as_mut_ptr()) };
+    let status = unsafe { libc::socketpair(libc::AF_UNIX, kind | flags, 0, pair.as_mut_ptr()) };
     if status != 0 {
         return Err(system("socketPair", errno()));
     }

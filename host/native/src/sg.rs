@@ -1,7 +1,6 @@
 //! The SCSI generic interface, version 3 (<scsi/sg.h>): the header of a command, and ioctl numbers.
 
 pub const SG_IO: libc::c_ulong = 0x2285;
-pub const SG_SET_RESERVED_SIZE: libc::c_ulong = 0x2275;
 pub const SG_GET_VERSION_NUM: libc::c_ulong = 0x2282;
 pub const SG_SCSI_RESET: libc::c_ulong = 0x2284;
 /// With SG_SCSI_RESET: reset exactly what was asked for, never more.

@@ -130,6 +130,7 @@ export const EBADF = -9;
 export const EAGAIN = -11;
 export const EFAULT = -14;
 export const ENODEV = -19;
+export const ENOTTY = -25;
 export const EINVAL = -22;
 export const ERANGE = -34;
 export const EPIPE = -32;

@@ -1,18 +1,19 @@
 //! One turn of the ring: takes what the core has asked for, waits, and hands back what came of it.
 
-use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use crate::abi;
 use crate::clock::now_ns;
 use crate::error::{Code, Result, errno, error, system};
 use crate::memory::CoreMemory;
-use crate::ring::epoll::{self, Epoll};
+use crate::ring::backend::Backend;
+use crate::ring::epoll;
 use crate::ring::event::{Event, Wait};
 use crate::ring::op::{Kind, OpList, Ops, Stage, Step};
-use crate::ring::queues::{Completion, Completions, Submission, Submissions};
+use crate::ring::ports::{self, Desk, Ports};
+use crate::ring::queues::{Completions, Finished, Submission, Submissions};
+use crate::ring::reset::Resets;
 use crate::ring::sockets::{self, Sockets};
-use crate::ring::uring::Uring;
 
 /// How many turns in a row may leave new RECVs with the kernel's queue unsubmitted because the core has completions
 /// to look at anyway: the turn that follows submits them together with what those completions lead to.
@@ -20,28 +21,21 @@ const POSTPONED_TURNS_MAX: u32 = 2;
 /// How long closing waits for the kernel to let go of what is under way.
 const CLOSE_NS_MAX: u64 = 2_000_000_000;
 
-// One per ring, so the size of its variants does not matter.
-#[allow(clippy::large_enum_variant)]
-pub enum Backend {
-    Uring(Uring),
-    Epoll(Epoll),
-}
-
 pub struct Engine {
     pub memory: CoreMemory,
     control: u32,
     ops: Ops,
     sockets: Sockets,
+    ports: Ports,
+    resets: Resets,
     backend: Backend,
     wake: OwnedFd,
     events: Vec<Event>,
-    /// Results the completion queue had no room for yet, oldest first.
-    finished: VecDeque<Completion>,
+    finished: Finished,
     /// Set when this turn took something other than RECVs.
     urgent: bool,
     postponed: u32,
     woken: bool,
-    now_ns: u64,
 }
 
 /// A blocking eventfd: io_uring then waits for it by itself, and epoll reads it only when it has something.
@@ -61,40 +55,29 @@ impl Engine {
             return Err(error(Code::Layout, format!("controlBlock: {control} lies outside the core's memory")));
         }
         let wake = open_wake()?;
-        let fd = wake.as_raw_fd();
-        let backend = match backend {
-            "io_uring" => Backend::Uring(Uring::open(fd)?),
-            "epoll" => Backend::Epoll(Epoll::open(fd)?),
-            "auto" => match Uring::open(fd) {
-                Ok(uring) => Backend::Uring(uring),
-                Err(_) => Backend::Epoll(Epoll::open(fd)?),
-            },
-            other => {
-                let message = format!("backend: \"{other}\" is unknown; use \"auto\", \"io_uring\" or \"epoll\"");
-                return Err(error(Code::Argument, message));
-            }
-        };
+        let backend = Backend::open(backend, wake.as_raw_fd()).unwrap_or_else(|| {
+            let message = format!("backend: \"{backend}\" is unknown; use \"auto\", \"io_uring\" or \"epoll\"");
+            Err(error(Code::Argument, message))
+        })?;
         Ok(Engine {
             memory,
             control,
             ops: Ops::new(),
             sockets: Sockets::new(),
+            ports: Ports::new(),
+            resets: Resets::default(),
             backend,
             wake,
             events: Vec::with_capacity(1024),
-            finished: VecDeque::with_capacity(1024),
+            finished: Finished::new(now_ns()),
             urgent: false,
             postponed: 0,
             woken: false,
-            now_ns: now_ns(),
         })
     }
 
     pub fn backend_name(&self) -> &'static str {
-        match self.backend {
-            Backend::Uring(_) => "io_uring",
-            Backend::Epoll(_) => "epoll",
-        }
+        self.backend.name()
     }
 
     pub fn wake_descriptor(&self) -> i32 {
@@ -114,9 +97,33 @@ impl Engine {
         Ok(self.sockets.handle(index))
     }
 
+    /// Opens an sg device as a port.
+    pub fn open_port(&mut self, device: &str, depth: u32) -> Result<u32> {
+        let files = ports::open_device(device, depth)?;
+        let index = self.ports.add(files, depth, &self.backend)?;
+        Ok(self.ports.handle(index))
+    }
+
+    /// Makes a port of descriptors behind which somebody plays an sg device.
+    pub fn adopt_port(&mut self, descriptors: &[i32], depth: u32) -> Result<u32> {
+        let files = ports::adopt(descriptors, depth)?;
+        let index = self.ports.add(files, depth, &self.backend)?;
+        Ok(self.ports.handle(index))
+    }
+
+    pub fn close_port(&mut self, handle: u32) -> Result<()> {
+        self.with_ports(|ports, desk| ports.close(desk, handle))
+    }
+
+    fn with_ports<T>(&mut self, step: impl FnOnce(&mut Ports, &mut Desk) -> T) -> T {
+        let (memory, ops) = (&self.memory, &mut self.ops);
+        let mut desk = Desk { memory, ops, backend: &mut self.backend, finished: &mut self.finished };
+        step(&mut self.ports, &mut desk)
+    }
+
     /// One turn. Answers whether it was woken.
     pub fn enter(&mut self, wait_us_max: i32) -> Result<bool> {
-        self.now_ns = now_ns();
+        self.finished.now_ns = now_ns();
         self.woken = false;
         self.urgent = false;
         self.take_submissions()?;
@@ -129,10 +136,11 @@ impl Engine {
         self.postponed = 0;
         loop {
             waiting = waiting && self.finished.is_empty();
-            self.turn(if waiting { limit } else { Wait::No })?;
+            let wait = if waiting { self.before_check(limit) } else { Wait::No };
+            self.turn(wait)?;
             let due = match limit {
                 Wait::No => true,
-                Wait::Until(limit_ns) => self.now_ns >= limit_ns,
+                Wait::Until(limit_ns) => self.finished.now_ns >= limit_ns,
                 Wait::Forever => false,
             };
             if due || !waiting || !self.finished.is_empty() || self.woken {
@@ -143,15 +151,8 @@ impl Engine {
 
     /// Stores results and the time in the core's memory.
     fn leave(&mut self) -> Result<bool> {
-        let mut queue = Completions::open(&self.memory, self.control)?;
-        while let Some(&completion) = self.finished.front() {
-            if !queue.put(&self.memory, completion) {
-                break;
-            }
-            self.finished.pop_front();
-        }
-        queue.close(&self.memory);
-        self.memory.store_u64(self.control + abi::CONTROL_NOW_NS, self.now_ns);
+        self.finished.store(&self.memory, self.control)?;
+        self.memory.store_u64(self.control + abi::CONTROL_NOW_NS, self.finished.now_ns);
         Ok(self.woken)
     }
 
@@ -159,13 +160,22 @@ impl Engine {
     fn limit(&self, wait_us_max: i32) -> Wait {
         let deadline_ns = self.memory.load_u64(self.control + abi::CONTROL_DEADLINE_NS).unwrap_or(0);
         let limit_ns = match u64::try_from(wait_us_max) {
-            Ok(us) => deadline_ns.min(self.now_ns + us * 1000),
+            Ok(us) => deadline_ns.min(self.finished.now_ns + us * 1000),
             Err(_) => deadline_ns,
         };
         match limit_ns {
             u64::MAX => Wait::Forever,
-            limit_ns if limit_ns <= self.now_ns => Wait::No,
+            limit_ns if limit_ns <= self.finished.now_ns => Wait::No,
             limit_ns => Wait::Until(limit_ns),
+        }
+    }
+
+    /// The limit, or the earlier time at which devices that are gone have to be looked at.
+    fn before_check(&self, limit: Wait) -> Wait {
+        match (limit, self.ports.check_ns(self.finished.now_ns)) {
+            (Wait::Until(limit_ns), Some(check_ns)) => Wait::Until(limit_ns.min(check_ns)),
+            (Wait::Forever, Some(check_ns)) => Wait::Until(check_ns),
+            (limit, _) => limit,
         }
     }
 
@@ -179,19 +189,23 @@ impl Engine {
             }
             Backend::Epoll(epoll) => epoll.turn(wait, &mut events),
         };
-        self.now_ns = now_ns();
+        self.finished.now_ns = now_ns();
         for &event in &events {
             self.handle(event);
         }
+        self.with_ports(Ports::check_gone);
         self.events = events;
         result
     }
 
     fn handle(&mut self, event: Event) {
         match event {
-            Event::Wake => self.woken = true,
+            Event::Wake => {
+                self.woken = true;
+                self.resets.take(&mut self.finished);
+            }
             Event::Op { index, result } => self.step(index, result),
-            Event::Readable { .. } => {}
+            Event::Readable { token, gone } => self.with_ports(|ports, desk| ports.readable(desk, token, gone)),
             Event::Socket { index, readable, writable } => {
                 let socket = self.sockets.get(index);
                 socket.readable |= readable;
@@ -206,18 +220,13 @@ impl Engine {
         }
     }
 
-    /// Hands a result to the core (when it has room for it).
-    fn complete(&mut self, tag: u32, result: i32) {
-        self.finished.push_back(Completion { tag, result, time_ns: self.now_ns });
-    }
-
     // ---- Submissions -------------------------------------------------------------------------------------------
 
     fn take_submissions(&mut self) -> Result<()> {
         let mut queue = Submissions::open(&self.memory, self.control)?;
         while let Some(submission) = queue.take(&self.memory) {
             if let Err(errno) = self.accept(submission) {
-                self.complete(submission.tag, -errno);
+                self.finished.put(submission.tag, -errno);
             }
         }
         queue.close(&self.memory);
@@ -229,7 +238,12 @@ impl Engine {
         match submission.op {
             abi::OP_RECV => self.accept_recv(submission),
             abi::OP_SEND => self.accept_send(submission),
+            abi::OP_SCSI => {
+                self.urgent = true;
+                self.with_ports(|ports, desk| ports.accept(desk, submission))
+            }
             abi::OP_CLOSE => self.accept_close(submission),
+            abi::OP_RESET => self.accept_reset(submission),
             _ => Err(libc::EINVAL),
         }
     }
@@ -271,6 +285,12 @@ impl Engine {
         }
     }
 
+    fn accept_reset(&mut self, submission: Submission) -> std::result::Result<(), i32> {
+        let device = self.ports.duplicate(submission.handle)?;
+        let wake = self.wake.try_clone().map_err(|reason| reason.raw_os_error().unwrap_or(libc::EIO))?;
+        self.resets.start(device, wake, submission.length, submission.tag)
+    }
+
     fn accept_close(&mut self, submission: Submission) -> std::result::Result<(), i32> {
         self.urgent = true;
         let index = self.sockets.find(submission.handle).ok_or(libc::EBADF)?;
@@ -301,7 +321,7 @@ impl Engine {
                 epoll.remove(socket.fd());
             }
             self.sockets.remove(index);
-            self.complete(tag, 0);
+            self.finished.put(tag, 0);
         }
     }
 
@@ -376,7 +396,7 @@ impl Engine {
         if let Some(index) = popped {
             let tag = self.ops.get(index).tag;
             self.ops.give_back(index);
-            self.complete(tag, result);
+            self.finished.put(tag, result);
         }
         if self.sockets.get(socket).closing.is_some() {
             self.finish_close(socket);

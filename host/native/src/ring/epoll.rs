@@ -53,6 +53,11 @@ impl Epoll {
         self.control(libc::EPOLL_CTL_ADD, fd, events, FOR_SOCKET | u64::from(index))
     }
 
+    /// Watches a descriptor of a port, edge-triggered: the driver wakes us with every answer.
+    pub fn add_port(&self, token: u32, fd: RawFd) -> Result<()> {
+        self.control(libc::EPOLL_CTL_ADD, fd, libc::EPOLLIN | libc::EPOLLET, FOR_POLL | u64::from(token))
+    }
+
     /// Has to be said: closing is not enough while somebody holds a duplicate of the descriptor.
     pub fn remove(&self, fd: RawFd) {
         let _ = self.control(libc::EPOLL_CTL_DEL, fd, 0, 0);
@@ -81,7 +86,10 @@ impl Epoll {
                         events.push(Event::Wake);
                     }
                 }
-                _ => events.push(Event::Readable { token: data as u32 }),
+                _ => {
+                    let gone = bits & (libc::EPOLLHUP | libc::EPOLLERR) != 0;
+                    events.push(Event::Readable { token: data as u32, gone });
+                }
             }
         }
         Ok(())

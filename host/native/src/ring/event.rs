@@ -7,8 +7,8 @@ pub enum Event {
     Op { index: u32, result: i32 },
     /// Somebody wrote to the wake descriptor.
     Wake,
-    /// A descriptor of a port can be read; `token` is what the port gave it.
-    Readable { token: u32 },
+    /// A descriptor of a port can be read, or its device is gone; `token` is what the port gave it.
+    Readable { token: u32, gone: bool },
     /// epoll only: a socket may be ready.
     Socket { index: u32, readable: bool, writable: bool },
 }

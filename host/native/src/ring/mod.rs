@@ -1,10 +1,13 @@
 //! The I/O ring: sockets and SCSI generic ports, driven by the rings in the core's memory.
 
+mod backend;
 mod engine;
 mod epoll;
 mod event;
 mod op;
+mod ports;
 mod queues;
+mod reset;
 mod sockets;
 mod uring;
 
@@ -58,6 +61,26 @@ impl Ring {
     #[napi(catch_unwind)]
     pub fn add_socket(&mut self, fd: i32) -> Result<u32> {
         self.engine()?.add_socket(fd)
+    }
+
+    /// Opens a SCSI generic device (/dev/sgN) as a port that has up to `depth` commands (1..1024) at the device at once;
+    /// answers its handle. Throws ERR_NATIVE_NOT_SCSI_GENERIC when it is none, ERR_NATIVE_SYSTEM when it cannot be opened.
+    #[napi(catch_unwind)]
+    pub fn open_port(&mut self, device: String, depth: u32) -> Result<u32> {
+        self.engine()?.open_port(&device, depth)
+    }
+
+    /// Makes a port of descriptors at whose other ends somebody plays an sg device: reads a header (struct sg_io_hdr),
+    /// writes it back with what came of it. One per 16 of `depth`. The ring takes them over.
+    #[napi(catch_unwind)]
+    pub fn adopt_port(&mut self, descriptors: Vec<i32>, depth: u32) -> Result<u32> {
+        self.engine()?.adopt_port(&descriptors, depth)
+    }
+
+    /// Closes a port. Commands that wait in the ring end with -ENODEV, those the device has come back first.
+    #[napi(catch_unwind)]
+    pub fn close_port(&mut self, port: u32) -> Result<()> {
+        self.engine()?.close_port(port)
     }
 
     /// One turn: takes what the core has queued, waits until something has completed, `wake` was called, the core's

@@ -35,6 +35,8 @@ pub struct Op {
     pub wait_all: bool,
     /// SEND: success may be reported together with the next completion.
     pub lazy: bool,
+    /// SCSI: a number by which a stale answer is told from that of a later command in this place.
+    pub sequence: i32,
     /// RECV: the buffer.
     pub buffer: *mut u8,
     /// RECV: bytes of the buffer. SEND: bytes of all gather entries.
@@ -70,6 +72,7 @@ impl Op {
             target: 0,
             wait_all: false,
             lazy: false,
+            sequence: 0,
             buffer: ptr::null_mut(),
             length: 0,
             done: 0,
@@ -136,17 +139,11 @@ pub struct Ops {
     #[allow(clippy::vec_box)]
     table: Vec<Box<Op>>,
     free: u32,
-    in_use: u32,
 }
 
 impl Ops {
     pub fn new() -> Self {
-        Ops { table: Vec::new(), free: NONE, in_use: 0 }
-    }
-
-    /// Ops that are not finished.
-    pub fn in_use(&self) -> u32 {
-        self.in_use
+        Ops { table: Vec::new(), free: NONE }
     }
 
     pub fn take(&mut self, kind: Kind, tag: u32, target: u32) -> u32 {
@@ -157,7 +154,6 @@ impl Ops {
         let index = self.free;
         let op = &mut self.table[index as usize];
         self.free = op.next;
-        self.in_use += 1;
         op.kind = kind;
         op.stage = Stage::Queued;
         op.tag = tag;
@@ -177,7 +173,6 @@ impl Ops {
         op.kind = Kind::Free;
         op.next = free;
         self.free = index;
-        self.in_use -= 1;
     }
 
     #[inline]

@@ -1,5 +1,7 @@
 //! The rings in the core's memory, as abi.ts lays them out.
 
+use std::collections::VecDeque;
+
 use crate::abi;
 use crate::error::{Code, Result, error};
 use crate::memory::CoreMemory;
@@ -86,6 +88,40 @@ pub struct Completion {
     pub time_ns: u64,
 }
 
+/// Results the completion queue had no room for yet, oldest first.
+pub struct Finished {
+    queue: VecDeque<Completion>,
+    /// The time that results get: when this turn last looked.
+    pub now_ns: u64,
+}
+
+impl Finished {
+    pub fn new(now_ns: u64) -> Self {
+        Finished { queue: VecDeque::with_capacity(1024), now_ns }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    pub fn put(&mut self, tag: u32, result: i32) {
+        self.queue.push_back(Completion { tag, result, time_ns: self.now_ns });
+    }
+
+    /// Moves results into the core's completion queue, as far as they fit.
+    pub fn store(&mut self, memory: &CoreMemory, control: u32) -> Result<()> {
+        let mut queue = Completions::open(memory, control)?;
+        while let Some(&completion) = self.queue.front() {
+            if !queue.put(memory, completion) {
+                break;
+            }
+            self.queue.pop_front();
+        }
+        queue.close(memory);
+        Ok(())
+    }
+}
+
 /// The completion queue: the ring and the emulated array fill it, the core empties it.
 pub struct Completions {
     view: View,
@@ -102,7 +138,7 @@ impl Completions {
     }
 
     /// Stores one completion; answers false when the ring is full.
-    pub fn put(&mut self, memory: &CoreMemory, completion: Completion) -> bool {
+    fn put(&mut self, memory: &CoreMemory, completion: Completion) -> bool {
         if self.view.tail.wrapping_sub(self.view.head) > self.view.mask {
             return false;
         }
@@ -115,7 +151,7 @@ impl Completions {
     }
 
     /// Tells the core what was stored.
-    pub fn close(self, memory: &CoreMemory) {
+    fn close(self, memory: &CoreMemory) {
         memory.store_u32(self.view.descriptor + abi::RING_TAIL, self.view.tail);
     }
 }

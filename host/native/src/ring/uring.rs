@@ -1,7 +1,7 @@
 //! The io_uring backend: one `io_uring_enter` submits what a turn has asked for and waits for what comes next.
 
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::RawFd;
 
 use io_uring::types::{Fd, SubmitArgs, Timespec};
 use io_uring::{Builder, IoUring, opcode, squeue};
@@ -214,7 +214,7 @@ impl Uring {
                         events.push(Event::Wake);
                     }
                 }
-                FOR_POLL => events.push(Event::Readable { token: index }),
+                FOR_POLL => events.push(Event::Readable { token: index, gone: is_gone(entry.result()) }),
                 _ => {}
             }
         }
@@ -244,8 +244,7 @@ impl Uring {
     }
 }
 
-impl AsRawFd for Uring {
-    fn as_raw_fd(&self) -> RawFd {
-        self.ring.as_raw_fd()
-    }
+/// Whether what a poll answered means that the device is gone.
+fn is_gone(result: i32) -> bool {
+    result < 0 || result & i32::from(libc::POLLHUP | libc::POLLERR | libc::POLLNVAL) != 0
 }

@@ -1,0 +1,452 @@
+//! SCSI generic ports: each is a device with enough descriptors for its queue depth.
+//!
+//! A command is one `write` of a header; its answer is one `read` when the descriptor becomes readable. The kernel
+//! copies data through its own buffers (no SG_FLAG_DIRECT_IO), so that nothing is written to the core's memory
+//! outside of a `read`: a command whose port is given up can never scribble over a buffer that is used again.
+
+use std::fs::OpenOptions;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::OpenOptionsExt;
+
+use crate::abi;
+use crate::error::{Code, Result, errno, error, system};
+use crate::memory::CoreMemory;
+use crate::ring::backend::Backend;
+use crate::ring::op::{Kind, OpList, Ops, Stage};
+use crate::ring::queues::{Finished, Submission};
+use crate::sg::{SG_DXFER_FROM_DEV, SG_DXFER_NONE, SG_DXFER_TO_DEV, SG_GET_VERSION_NUM, SG_HEADER_BYTES, SgIoHeader};
+
+/// Ports of one ring at most: a handle has 15 bits for the place and 16 for the generation.
+const PORTS_MAX: usize = 1 << 15;
+/// The driver refuses the 17th request on one descriptor (SG_MAX_QUEUE).
+const COMMANDS_PER_DESCRIPTOR: usize = 16;
+pub const DEPTH_MAX: u32 = 1024;
+/// Version 3 of the interface is needed.
+const SG_VERSION_MIN: i32 = 30_000;
+/// What a slot with timeout 0 gets: the driver's own default.
+const TIMEOUT_MS_DEFAULT: u32 = 60_000;
+/// How often a descriptor is read whose device is gone and whose commands have not come back yet: it polls as
+/// readable all the time, so polling would spin.
+const GONE_CHECK_NS: u64 = 5_000_000;
+/// When a command of a device that is gone counts as lost: the kernel ends each long before.
+const GONE_NS_MAX: u64 = 60_000_000_000;
+
+struct Descriptor {
+    file: OwnedFd,
+    /// The first `outstanding` entries are the ops that the driver has.
+    commands: [u32; COMMANDS_PER_DESCRIPTOR],
+    outstanding: usize,
+    /// A poll is under way (io_uring).
+    polled: bool,
+    /// Since when the device is known to be gone, in ns; 0: it is there.
+    gone_ns: u64,
+}
+
+impl Descriptor {
+    /// Its device is gone, and commands have not come back yet.
+    fn is_awaited(&self) -> bool {
+        self.gone_ns != 0 && self.outstanding > 0
+    }
+}
+
+struct Port {
+    open: bool,
+    closing: bool,
+    generation: u16,
+    depth: u32,
+    outstanding: u32,
+    descriptors: Vec<Descriptor>,
+    /// Commands beyond the depth.
+    waiting: OpList,
+}
+
+/// What the ports need of the engine for one step.
+pub struct Desk<'a> {
+    pub memory: &'a CoreMemory,
+    pub ops: &'a mut Ops,
+    pub backend: &'a mut Backend,
+    pub finished: &'a mut Finished,
+}
+
+pub struct Ports {
+    table: Vec<Port>,
+    free: Vec<u32>,
+    /// Descriptors with commands outstanding whose device is gone.
+    gone: u32,
+    sequence: i32,
+}
+
+fn token(port: u32, descriptor: usize) -> u32 {
+    (port << 8) | descriptor as u32
+}
+
+impl Ports {
+    pub fn new() -> Self {
+        Ports { table: Vec::new(), free: Vec::new(), gone: 0, sequence: 0 }
+    }
+
+    pub fn handle(&self, index: u32) -> u32 {
+        (u32::from(self.table[index as usize].generation) << 15) | index
+    }
+
+    fn find(&self, handle: u32) -> Option<u32> {
+        let index = handle & (PORTS_MAX as u32 - 1);
+        let port = self.table.get(index as usize)?;
+        let usable = port.open && !port.closing && u32::from(port.generation) == handle >> 15;
+        usable.then_some(index)
+    }
+
+    /// Gives descriptors that speak the sg interface a place.
+    pub fn add(&mut self, files: Vec<OwnedFd>, depth: u32, backend: &Backend) -> Result<u32> {
+        let index = match self.free.pop() {
+            Some(index) => index,
+            None if self.table.len() < PORTS_MAX => {
+                let waiting = OpList::EMPTY;
+                let descriptors = Vec::new();
+                let (open, closing, generation, outstanding) = (false, false, 0, 0);
+                self.table.push(Port { open, closing, generation, depth, outstanding, descriptors, waiting });
+                (self.table.len() - 1) as u32
+            }
+            None => return Err(error(Code::Limit, format!("openPort: {PORTS_MAX} ports are open already"))),
+        };
+        let port = &mut self.table[index as usize];
+        for (number, file) in files.iter().enumerate() {
+            if let Err(reason) = backend.add_port(token(index, number), file.as_raw_fd()) {
+                self.free.push(index);
+                return Err(reason);
+            }
+        }
+        port.generation = port.generation.wrapping_add(1).max(1);
+        port.open = true;
+        port.closing = false;
+        port.depth = depth;
+        port.outstanding = 0;
+        let descriptor = |file| {
+            let commands = [0; COMMANDS_PER_DESCRIPTOR];
+            Descriptor { file, commands, outstanding: 0, polled: false, gone_ns: 0 }
+        };
+        port.descriptors = files.into_iter().map(descriptor).collect();
+        Ok(index)
+    }
+
+    /// A descriptor of the port for an ioctl on another thread.
+    pub fn duplicate(&self, handle: u32) -> std::result::Result<OwnedFd, i32> {
+        let index = self.find(handle).ok_or(libc::EBADF)?;
+        let first = self.table[index as usize].descriptors.first().ok_or(libc::EBADF)?;
+        first.file.try_clone().map_err(|reason| reason.raw_os_error().unwrap_or(libc::EIO))
+    }
+
+    /// When `check_gone` has to be called next; nothing while no device with commands outstanding is gone.
+    pub fn check_ns(&self, now_ns: u64) -> Option<u64> {
+        (self.gone > 0).then_some(now_ns + GONE_CHECK_NS)
+    }
+
+    // ---- Commands ----------------------------------------------------------------------------------------------
+
+    /// Begins one SCSI command, or answers the errno with which it is refused.
+    pub fn accept(&mut self, desk: &mut Desk, submission: Submission) -> std::result::Result<(), i32> {
+        let index = self.find(submission.handle).ok_or(libc::EBADF)?;
+        check_slot(desk.memory, submission.address)?;
+        let op = desk.ops.take(Kind::Scsi, submission.tag, index);
+        desk.ops.get(op).slot = submission.address;
+        self.table[index as usize].waiting.push(desk.ops, op);
+        self.pump(desk, index);
+        Ok(())
+    }
+
+    /// Sends waiting commands to the driver, as many as its descriptors and the depth take.
+    fn pump(&mut self, desk: &mut Desk, index: u32) {
+        let port = &mut self.table[index as usize];
+        while port.outstanding < port.depth {
+            let free = |one: &Descriptor| one.outstanding < COMMANDS_PER_DESCRIPTOR && one.gone_ns == 0;
+            // The first that has room: so few commands need few descriptors polled.
+            let Some(number) = port.descriptors.iter().position(free) else {
+                if port.descriptors.iter().all(|one| one.gone_ns != 0) {
+                    refuse_waiting(port, desk, libc::ENODEV);
+                }
+                return;
+            };
+            let Some(op) = port.waiting.pop(desk.ops) else { return };
+            self.sequence = (self.sequence + 1) & 0x3fff_ffff;
+            let descriptor = &mut port.descriptors[number];
+            match send(descriptor.file.as_raw_fd(), desk, op, self.sequence) {
+                Ok(()) => {
+                    descriptor.commands[descriptor.outstanding] = op;
+                    descriptor.outstanding += 1;
+                    port.outstanding += 1;
+                    if !descriptor.polled {
+                        descriptor.polled = desk.backend.poll(descriptor.file.as_raw_fd(), token(index, number));
+                    }
+                }
+                // No room in the driver just now: the next answer makes some. (EDOM: its queue of this descriptor.)
+                Err(libc::EDOM | libc::EAGAIN | libc::ENOMEM | libc::EBUSY) if port.outstanding > 0 => {
+                    port.waiting.push_front(desk.ops, op);
+                    return;
+                }
+                Err(errno) => {
+                    // ENXIO is the driver's other word for it, EPIPE that of one who plays a device.
+                    let gone = matches!(errno, libc::ENXIO | libc::EPIPE | libc::ECONNRESET);
+                    finish(desk, op, if gone { -libc::ENODEV } else { -errno });
+                }
+            }
+        }
+    }
+
+    /// A descriptor can be read, or its device is gone.
+    pub fn readable(&mut self, desk: &mut Desk, token: u32, gone: bool) {
+        let (index, number) = (token >> 8, (token & 0xff) as usize);
+        let Some(port) = self.table.get_mut(index as usize).filter(|port| port.open) else { return };
+        let Some(descriptor) = port.descriptors.get_mut(number) else { return };
+        descriptor.polled = false;
+        let (before, awaited) = (descriptor.outstanding, descriptor.is_awaited());
+        let ended = receive(descriptor, desk);
+        if ended {
+            give_up(descriptor, desk);
+        }
+        port.outstanding -= (before - descriptor.outstanding) as u32;
+        if (gone || ended) && descriptor.gone_ns == 0 {
+            descriptor.gone_ns = desk.finished.now_ns;
+        }
+        self.gone = self.gone + u32::from(descriptor.is_awaited()) - u32::from(awaited);
+        if descriptor.outstanding > 0 && descriptor.gone_ns == 0 {
+            descriptor.polled = desk.backend.poll(descriptor.file.as_raw_fd(), token);
+        }
+        self.pump(desk, index);
+        self.finish_close(desk, index);
+    }
+
+    /// Reads what has come back from devices that are gone, and gives up what never will.
+    pub fn check_gone(&mut self, desk: &mut Desk) {
+        if self.gone == 0 {
+            return;
+        }
+        for index in 0..self.table.len() {
+            let port = &mut self.table[index];
+            if !port.open || port.outstanding == 0 {
+                continue;
+            }
+            for descriptor in &mut port.descriptors {
+                if !descriptor.is_awaited() {
+                    continue;
+                }
+                let before = descriptor.outstanding;
+                let ended = receive(descriptor, desk);
+                if ended || desk.finished.now_ns > descriptor.gone_ns + GONE_NS_MAX {
+                    give_up(descriptor, desk);
+                }
+                port.outstanding -= (before - descriptor.outstanding) as u32;
+                self.gone -= u32::from(!descriptor.is_awaited());
+            }
+            self.finish_close(desk, index as u32);
+        }
+    }
+
+    // ---- Closing -----------------------------------------------------------------------------------------------
+
+    /// Closes a port: what waits is refused with ENODEV, what the driver has comes back first.
+    pub fn close(&mut self, desk: &mut Desk, handle: u32) -> Result<()> {
+        let index = self.find(handle);
+        let index = index.ok_or_else(|| error(Code::Handle, format!("closePort: no port has the handle {handle}")))?;
+        let port = &mut self.table[index as usize];
+        port.closing = true;
+        refuse_waiting(port, desk, libc::ENODEV);
+        self.finish_close(desk, index);
+        Ok(())
+    }
+
+    fn finish_close(&mut self, desk: &mut Desk, index: u32) {
+        let port = &mut self.table[index as usize];
+        if port.open && port.closing && port.outstanding == 0 {
+            for descriptor in &port.descriptors {
+                desk.backend.remove(descriptor.file.as_raw_fd());
+            }
+            port.descriptors.clear();
+            port.open = false;
+            self.free.push(index);
+        }
+    }
+}
+
+fn finish(desk: &mut Desk, op: u32, result: i32) {
+    let tag = desk.ops.get(op).tag;
+    desk.ops.give_back(op);
+    desk.finished.put(tag, result);
+}
+
+fn refuse_waiting(port: &mut Port, desk: &mut Desk, errno: i32) {
+    while let Some(op) = port.waiting.pop(desk.ops) {
+        finish(desk, op, -errno);
+    }
+}
+
+/// Ends every command of a descriptor whose device will not answer any more.
+fn give_up(descriptor: &mut Descriptor, desk: &mut Desk) {
+    while descriptor.outstanding > 0 {
+        descriptor.outstanding -= 1;
+        finish(desk, descriptor.commands[descriptor.outstanding], -libc::ENODEV);
+    }
+}
+
+fn byte(memory: &CoreMemory, address: u32) -> u32 {
+    memory.load_u32(address).unwrap_or(0) & 0xff
+}
+
+/// Checks a command slot and everything it points to, before anything is touched.
+fn check_slot(memory: &CoreMemory, slot: u32) -> std::result::Result<(), i32> {
+    memory.range(slot, abi::COMMAND_PRIVATE).ok_or(libc::EFAULT)?;
+    if !matches!(byte(memory, slot + abi::COMMAND_CDB_BYTES), 6 | 10 | 12 | 16) {
+        return Err(libc::EINVAL);
+    }
+    let buffer = memory.load_u32(slot + abi::COMMAND_BUFFER).ok_or(libc::EFAULT)?;
+    let bytes = memory.load_u32(slot + abi::COMMAND_BUFFER_BYTES).ok_or(libc::EFAULT)?;
+    match byte(memory, slot + abi::COMMAND_DIRECTION) {
+        abi::DIRECTION_NONE => Ok(()),
+        abi::DIRECTION_IN | abi::DIRECTION_OUT if bytes > abi::PIECE_BYTES_MAX => Err(libc::EINVAL),
+        abi::DIRECTION_IN | abi::DIRECTION_OUT => memory.range(buffer, bytes).map(|_| ()).ok_or(libc::EFAULT),
+        _ => Err(libc::EINVAL),
+    }
+}
+
+/// Writes a command's header to the driver.
+fn send(fd: RawFd, desk: &mut Desk, index: u32, sequence: i32) -> std::result::Result<(), i32> {
+    let memory = desk.memory;
+    let op = desk.ops.get(index);
+    let slot = op.slot;
+    // The slot may have changed while the command waited, so it is checked again.
+    check_slot(memory, slot)?;
+    let at = memory.range(slot, abi::COMMAND_PRIVATE).ok_or(libc::EFAULT)?;
+    let load = |offset: u32| memory.load_u32(slot + offset).unwrap_or(0);
+    let mut header = SgIoHeader::empty();
+    header.cmd_len = byte(memory, slot + abi::COMMAND_CDB_BYTES) as u8;
+    // SAFETY: CDB and sense lie within the COMMAND_PRIVATE bytes that were checked.
+    (header.cmdp, header.sbp) = unsafe { (at.add(abi::COMMAND_CDB as usize), at.add(abi::COMMAND_SENSE as usize)) };
+    header.mx_sb_len = abi::SENSE_BYTES_MAX as u8;
+    header.dxfer_direction = match byte(memory, slot + abi::COMMAND_DIRECTION) {
+        _ if load(abi::COMMAND_BUFFER_BYTES) == 0 => SG_DXFER_NONE,
+        abi::DIRECTION_IN => SG_DXFER_FROM_DEV,
+        abi::DIRECTION_OUT => SG_DXFER_TO_DEV,
+        _ => SG_DXFER_NONE,
+    };
+    if header.dxfer_direction != SG_DXFER_NONE {
+        header.dxfer_len = load(abi::COMMAND_BUFFER_BYTES);
+        header.dxferp = memory.range(load(abi::COMMAND_BUFFER), header.dxfer_len).ok_or(libc::EFAULT)?;
+    }
+    header.timeout = match load(abi::COMMAND_TIMEOUT_MS) {
+        0 => TIMEOUT_MS_DEFAULT,
+        // The driver keeps it in a signed number.
+        timeout_ms => timeout_ms.min(i32::MAX.cast_unsigned()),
+    };
+    header.pack_id = sequence;
+    header.usr_ptr = std::ptr::without_provenance_mut(index as usize);
+    op.sequence = sequence;
+    op.stage = Stage::Started;
+    loop {
+        // SAFETY: `header` has SG_HEADER_BYTES bytes, and what it points to was checked above.
+        let count = unsafe { libc::write(fd, (&raw const header).cast(), SG_HEADER_BYTES) };
+        if count >= 0 {
+            return Ok(());
+        }
+        if errno() != libc::EINTR {
+            return Err(errno());
+        }
+    }
+}
+
+/// Takes the answers there are. Answers true when the descriptor has ended: nothing will ever come from it again.
+fn receive(descriptor: &mut Descriptor, desk: &mut Desk) -> bool {
+    while descriptor.outstanding > 0 {
+        let mut header = SgIoHeader::empty();
+        // SAFETY: `header` has room for SG_HEADER_BYTES bytes. The driver writes sense and data to the places that
+        // were checked when the command was sent.
+        let count = unsafe { libc::read(descriptor.file.as_raw_fd(), (&raw mut header).cast(), SG_HEADER_BYTES) };
+        if count < 0 {
+            match errno() {
+                libc::EINTR => continue,
+                libc::EAGAIN => return false,
+                // An answer whose data could not be copied is an answer too; but it names no command.
+                _ => return true,
+            }
+        }
+        if count as usize != SG_HEADER_BYTES {
+            return true;
+        }
+        let op = header.usr_ptr.addr() as u32;
+        let known = descriptor.commands[..descriptor.outstanding].iter().position(|&one| one == op);
+        let Some(place) = known.filter(|_| desk.ops.get(op).sequence == header.pack_id) else { continue };
+        descriptor.outstanding -= 1;
+        descriptor.commands[place] = descriptor.commands[descriptor.outstanding];
+        let result = store(desk.memory, desk.ops.get(op).slot, &header).map_or(-libc::EFAULT, |()| 0);
+        finish(desk, op, result);
+    }
+    false
+}
+
+/// Writes what came of a command into its slot.
+fn store(memory: &CoreMemory, slot: u32, header: &SgIoHeader) -> Option<()> {
+    let sense_bytes = u32::from(header.sb_len_wr).min(abi::SENSE_BYTES_MAX);
+    let status = memory.load_u32(slot + abi::COMMAND_CDB_BYTES)? & 0xffff;
+    // CDB bytes, direction, status and number of sense bytes share a word.
+    memory.store_u32(slot + abi::COMMAND_CDB_BYTES, status | (u32::from(header.status) << 16) | (sense_bytes << 24))?;
+    let statuses = u32::from(header.host_status) | (u32::from(header.driver_status) << 16);
+    memory.store_u32(slot + abi::COMMAND_HOST_STATUS, statuses)?;
+    memory.store_u32(slot + abi::COMMAND_RESIDUAL, header.resid.cast_unsigned())
+}
+
+// ---- Opening -------------------------------------------------------------------------------------------------------
+
+fn check_depth(depth: u32) -> Result<usize> {
+    if !(1..=DEPTH_MAX).contains(&depth) {
+        return Err(error(Code::Argument, format!("depth: {depth} is not from 1 to {DEPTH_MAX}")));
+    }
+    Ok((depth as usize).div_ceil(COMMANDS_PER_DESCRIPTOR))
+}
+
+/// Opens /dev/sgN as often as its queue depth needs.
+pub fn open_device(device: &str, depth: u32) -> Result<Vec<OwnedFd>> {
+    let count = check_depth(depth)?;
+    let mut files = Vec::with_capacity(count);
+    for _ in 0..count {
+        let flags = libc::O_NONBLOCK | libc::O_CLOEXEC;
+        let opened = OpenOptions::new().read(true).write(true).custom_flags(flags).open(device);
+        let file =
+            opened.map_err(|reason| system(format!("device {device}"), reason.raw_os_error().unwrap_or(libc::EIO)))?;
+        let file = OwnedFd::from(file);
+        let mut version: libc::c_int = 0;
+        // SAFETY: the ioctl writes one int.
+        if unsafe { libc::ioctl(file.as_raw_fd(), SG_GET_VERSION_NUM, &raw mut version) } != 0 {
+            return Err(error(
+                Code::NotScsiGeneric,
+                format!("device {device}: is no SCSI generic device; give a /dev/sgN"),
+            ));
+        }
+        if version < SG_VERSION_MIN {
+            let message = format!("device {device}: its sg driver has version {version}; {SG_VERSION_MIN} is needed");
+            return Err(error(Code::NotScsiGeneric, message));
+        }
+        files.push(file);
+    }
+    Ok(files)
+}
+
+/// Takes over descriptors that behave like those of an sg device: a process that plays one answers at the other end.
+pub fn adopt(descriptors: &[i32], depth: u32) -> Result<Vec<OwnedFd>> {
+    let count = check_depth(depth)?;
+    if descriptors.len() != count {
+        let message = format!("descriptors: {} were given; depth {depth} takes {count}", descriptors.len());
+        return Err(error(Code::Argument, message));
+    }
+    let mut files = Vec::with_capacity(count);
+    for &fd in descriptors {
+        // SAFETY: no pointers are passed.
+        let flags = unsafe { libc::fcntl(fd, libc::F_GETFL) };
+        // SAFETY: no pointers are passed.
+        if flags < 0 || unsafe { libc::fcntl(fd, libc::F_SETFL, flags | libc::O_NONBLOCK) } < 0 {
+            return Err(system(format!("descriptor {fd}"), errno()));
+        }
+    }
+    for &fd in descriptors {
+        // SAFETY: it is open, and the caller gives it away.
+        files.push(unsafe { OwnedFd::from_raw_fd(fd) });
+    }
+    Ok(files)
+}
