@@ -1,0 +1,191 @@
+// A unit as /dev/nbdN: the kernel's nbd driver gets one end of a socket pair, the reactor the other. Nothing has to be
+// negotiated, since both ends are told by us. When this process dies, the driver keeps the requests for a while; the next
+// process gives it new sockets and they go on (`resume`).
+
+import { closeDescriptor, nbdAttach, nbdDetach, nbdReconfigure, nbdStatus, socketPair } from "../native/index.ts";
+import { CONNECTION_READ_ONLY } from "../reactor/abi.ts";
+import { isReadOnly, type NbdExport, transmissionFlags } from "./directory.ts";
+import { ExportError } from "./errors.ts";
+
+export interface AttachOptions {
+  /** `/dev/nbd3`; left out: the first that is free. */
+  readonly device?: string;
+  /** Sockets, so queues of the driver; 1 (default) to 16. */
+  readonly connections?: number;
+  /** How long requests wait for a daemon that is started again, in seconds; 0: they fail at once. Default 300. */
+  readonly deadConnectionTimeoutS?: number;
+}
+
+/** A unit that is a block device of the kernel. */
+export interface KernelAttachment {
+  readonly device: string;
+  /** N of /dev/nbdN. */
+  readonly index: number;
+  /** Handle of the unit in the reactor. */
+  readonly unit: number;
+  readonly connections: number;
+  readonly deadConnectionTimeoutS: number;
+}
+
+/** Gives a connected socket to the reactor, which owns it from then on; answers the connection's handle. */
+export type Connector = (descriptor: number, unit: number, flags: number) => Promise<number>;
+
+const DEAD_CONNECTION_TIMEOUT_S = 300;
+const DEVICE = /^\/dev\/nbd(\d{1,4})$/;
+/** How long the driver may take to notice that the killed daemon's sockets are dead. */
+const RESUME_MS_MAX = 5000;
+
+/** N of /dev/nbdN. Throws EXPORT_ATTACH_FAILED for any other path. */
+export function deviceIndex(device: string): number {
+  const index = DEVICE.exec(device)?.[1];
+  if (index !== undefined) return Number(index);
+  throw new ExportError("EXPORT_ATTACH_FAILED", `${device}: the device has to be /dev/nbdN, like /dev/nbd0`);
+}
+
+/** What the driver remembers, so that nobody else's server can take the device over: the unit's identity. */
+function identifierOf(entry: NbdExport): string {
+  return `pathmanager ${entry.identity ?? `#${entry.number}`}`;
+}
+
+function failed(what: string, error: unknown): ExportError {
+  const why = error instanceof Error ? error.message : String(error);
+  return new ExportError("EXPORT_ATTACH_FAILED", `${what}: ${why}`, { cause: error });
+}
+
+/** Runs `use` with the driver's ends of new connections to the unit; the ends are closed here afterwards. */
+async function withConnections<T>(
+  connect: Connector,
+  entry: NbdExport,
+  count: number,
+  use: (sockets: number[]) => Promise<T>,
+): Promise<T> {
+  const ends: number[] = [];
+  try {
+    for (let i = 0; i < count; i++) {
+      const [ours, drivers] = socketPair("stream");
+      ends.push(drivers);
+      await connect(ours, entry.unit, isReadOnly(entry) ? CONNECTION_READ_ONLY : 0);
+    }
+    return await use(ends);
+  } finally {
+    // The driver holds references of its own. Without it, the reactor sees its ends closed and lets go of them.
+    for (const end of ends) closeDescriptor(end);
+  }
+}
+
+/** The units that this process has attached to the kernel's nbd driver. */
+export class KernelAttachments {
+  readonly #connect: Connector;
+  readonly #attached = new Map<number, KernelAttachment>();
+
+  constructor(connect: Connector) {
+    this.#connect = connect;
+  }
+
+  get list(): readonly KernelAttachment[] {
+    return [...this.#attached.values()];
+  }
+
+  /**
+   * Makes a unit a block device. Needs CAP_SYS_ADMIN and the kernel's module `nbd`.
+   *
+   * @throws ExportError EXPORT_ATTACH_FAILED: the device is in use, missing, forbidden; nothing is left behind then
+   */
+  async attach(entry: NbdExport, options: AttachOptions = {}): Promise<KernelAttachment> {
+    const { device, connections = 1, deadConnectionTimeoutS = DEAD_CONNECTION_TIMEOUT_S } = options;
+    const wanted = device === undefined ? -1 : deviceIndex(device);
+    const what = `unit #${entry.number} cannot be attached${device === undefined ? "" : ` to ${device}`}`;
+    if (!Number.isInteger(connections) || connections < 1 || connections > 16) {
+      throw new ExportError("EXPORT_ATTACH_FAILED", `${what}: connections must be 1 to 16, not ${connections}`);
+    }
+    try {
+      const index = await withConnections(this.#connect, entry, connections, (sockets) =>
+        nbdAttach({
+          index: wanted,
+          sockets,
+          sizeBytes: Number(entry.bytes),
+          blockBytes: entry.blockBytes,
+          serverFlags: transmissionFlags(entry, false),
+          deadConnectionTimeoutSeconds: deadConnectionTimeoutS,
+          identifier: identifierOf(entry),
+        }),
+      );
+      return this.#remember(entry, index, connections, deadConnectionTimeoutS);
+    } catch (error) {
+      throw failed(what, error);
+    }
+  }
+
+  /**
+   * Takes over a device that an earlier process had attached to the same unit: its requests go on here.
+   *
+   * @param before what was remembered of the attachment
+   * @returns undefined when the device is not attached any more, so that it has to be attached anew
+   * @throws ExportError EXPORT_ATTACH_FAILED when it is attached to something else, or to a process that is alive
+   */
+  async resume(entry: NbdExport, before: Omit<KernelAttachment, "unit">): Promise<KernelAttachment | undefined> {
+    const { index, connections, deadConnectionTimeoutS } = before;
+    const what = `${before.device} cannot be taken over for unit #${entry.number}`;
+    try {
+      const [device] = await nbdStatus(index);
+      if (device?.connected !== true) return undefined;
+      const end = Date.now() + RESUME_MS_MAX;
+      await withConnections(this.#connect, entry, connections, async (sockets) => {
+        // One at a time: the driver may notice the death of one connection later than that of another.
+        for (const socket of sockets) await replace(index, socket, entry, deadConnectionTimeoutS, end);
+      });
+      return this.#remember(entry, index, connections, deadConnectionTimeoutS);
+    } catch (error) {
+      throw failed(what, error);
+    }
+  }
+
+  #remember(entry: NbdExport, index: number, connections: number, deadConnectionTimeoutS: number): KernelAttachment {
+    const device = `/dev/nbd${index}`;
+    const attachment = { device, index, unit: entry.unit, connections, deadConnectionTimeoutS };
+    this.#attached.set(index, attachment);
+    return attachment;
+  }
+
+  /** The unit has another size now; so has its block device. */
+  async resize(unit: number, bytes: bigint): Promise<void> {
+    for (const { index, device, unit: attached } of this.list) {
+      if (attached !== unit) continue;
+      try {
+        await nbdReconfigure(index, { sizeBytes: Number(bytes) });
+      } catch (error) {
+        throw failed(`${device} cannot get its new size of ${bytes} bytes`, error);
+      }
+    }
+  }
+
+  /** Detaches a device: requests in flight are answered first. */
+  async detach(index: number): Promise<void> {
+    try {
+      await nbdDetach(index);
+    } catch (error) {
+      throw failed(`/dev/nbd${index} cannot be detached`, error);
+    }
+    this.#attached.delete(index);
+  }
+}
+
+/** Gives the device one new connection in the place of a dead one; waits a little for the driver to notice the death. */
+async function replace(
+  index: number,
+  socket: number,
+  entry: NbdExport,
+  deadConnectionTimeoutSeconds: number,
+  end: number,
+): Promise<void> {
+  for (;;) {
+    try {
+      await nbdReconfigure(index, { sockets: [socket], deadConnectionTimeoutSeconds, identifier: identifierOf(entry) });
+      return;
+    } catch (error) {
+      const early = error instanceof Error && error.message.includes("none of its connections is dead");
+      if (!early || Date.now() > end) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}
