@@ -26,6 +26,7 @@ import { SparseMedium, type Medium } from "./medium.ts";
 import { Plan } from "./plan.ts";
 import { ASC_POWER_ON, HOST_TIME_OUT } from "./scsi.ts";
 import { PortServer } from "./service.ts";
+import { TIME_ANSWER, TIME_EFFECT, TIME_NOW, TIMES } from "./times.ts";
 import { fullTopology, pathPlans, type ArrayTopology, type FullTopology } from "./topology.ts";
 import { LogicalUnit, Port } from "./unit.ts";
 
@@ -73,7 +74,7 @@ export class EmulatedArray {
   engine: Engine | null = null;
   readonly #faults: FaultBook;
   readonly #direct = new Command(new Uint8Array(DIRECT_BUFFER + DIRECT_BYTES_MAX));
-  readonly #directPlan = new Plan();
+  readonly #directPlan = new Plan(new Float64Array(TIMES));
 
   /**
    * @param topologies one array or several; their ports are numbered through
@@ -134,23 +135,18 @@ export class EmulatedArray {
   turn(): number {
     const { engine } = this;
     if (engine === null) return 0;
-    if (this.#faults.nextNs < Infinity) this.#faults.run(engine.readClock());
+    if ((this.#faults.next[0] as number) < Infinity) this.#faults.run(engine.readClock());
     return engine.turn();
   }
 
   /** When `turn` has to be called again at the latest, ns in the clock of the control block; Infinity: no need. */
   get deadlineNs(): number {
-    return Math.min(this.engine?.dueNs ?? Infinity, this.#faults.nextNs);
+    return Math.min(this.engine?.dueNs ?? Infinity, this.#faults.next[0] as number);
   }
 
   /** The same as a waiting time from the clock's last reading: whole microseconds, rounded up; -1 when nothing is due. */
   waitMicroseconds(): number {
-    const { engine } = this;
-    if (engine === null) return -1;
-    if (engine.backlog) return 0;
-    const deadline = Math.min(engine.dueNs, this.#faults.nextNs);
-    if (deadline === Infinity) return -1;
-    return Math.max(0, Math.min(1_000_000_000, Math.ceil((deadline - engine.readClock()) / 1000)));
+    return this.engine === null ? -1 : this.engine.waitMicroseconds(this.#faults.next);
   }
 
   // ---- Faults ----
@@ -204,10 +200,10 @@ export class EmulatedArray {
   #meetFaults(command: Command, port: Port): boolean {
     if (port.faults === null) return false;
     const plan = this.#directPlan;
-    const now = this.engine?.readClock() ?? 0;
-    if (!plan.make(command, port, now)) return true;
-    if (plan.answerNs < Infinity) return false;
-    if (plan.effectNs < Infinity) carryOut(command, port, this.ports);
+    plan.times[TIME_NOW] = this.engine?.readClock() ?? 0;
+    if (!plan.make(command, port)) return true;
+    if ((plan.times[TIME_ANSWER] as number) < Infinity) return false;
+    if ((plan.times[TIME_EFFECT] as number) < Infinity) carryOut(command, port, this.ports);
     command.lose(HOST_TIME_OUT);
     return true;
   }

@@ -47,6 +47,7 @@ import {
 } from "./pending.ts";
 import { Plan } from "./plan.ts";
 import { ASC_RESET, HOST_RESET, HOST_TIME_OUT, HOST_TRANSPORT_DISRUPTED, isMediumRead, STATUS_GOOD } from "./scsi.ts";
+import { TIME_ANSWER, TIME_EFFECT, TIME_NOW, TIMES } from "./times.ts";
 import type { Port } from "./unit.ts";
 
 const EFAULT = 14;
@@ -88,8 +89,8 @@ export class Engine {
   readonly #control: number;
   readonly #pending: Pending;
   readonly #plan: Plan;
-  /** [0]: the time of this turn. */
-  readonly #times = new Float64Array(1);
+  /** TIME_*. */
+  readonly #times = new Float64Array(TIMES);
   #posted = 0;
 
   constructor(memory: Uint8Array, controlBlock: number, ports: readonly Port[]) {
@@ -99,7 +100,7 @@ export class Engine {
     this.#control = controlBlock >>> 2;
     const completions = this.#word(CONTROL_COMPLETION_QUEUE + RING_CAPACITY);
     this.#pending = new Pending(Math.max(PENDING_MIN, completions));
-    this.#plan = new Plan();
+    this.#plan = new Plan(this.#times);
   }
 
   /** Commands accepted and not finished. */
@@ -114,9 +115,21 @@ export class Engine {
 
   /** The time in the control block, ns. */
   readClock(): number {
+    this.#setClock();
+    return this.#times[TIME_NOW] as number;
+  }
+
+  #setClock(): void {
     const at = this.#control + (CONTROL_NOW_NS >>> 2);
-    this.#times[0] = ((this.#words[at + 1] ?? 0) >>> 0) * TWO_32 + ((this.#words[at] ?? 0) >>> 0);
-    return this.#times[0];
+    this.#times[TIME_NOW] = ((this.#words[at + 1] ?? 0) >>> 0) * TWO_32 + ((this.#words[at] ?? 0) >>> 0);
+  }
+
+  /** From the clock to the alarm (`[0]`, ns) or to when the first command is due: whole microseconds rounded up; -1: never. */
+  waitMicroseconds(alarm: Float64Array): number {
+    if (this.backlog) return 0;
+    if (this.#pending.count === 0 && alarm[0] === Infinity) return -1;
+    this.#setClock();
+    return this.#pending.waitMicroseconds(this.#times, alarm);
   }
 
   /** True when submissions wait to be taken, which happens only while the completion ring has no room. */
@@ -128,10 +141,9 @@ export class Engine {
   /** Takes every submission and finishes what is due. Answers how many completions it posted. */
   turn(): number {
     this.#posted = 0;
-    this.readClock();
+    this.#setClock();
     this.#takeSubmissions();
-    const now = this.#times[0] ?? 0;
-    while (this.#pending.firstDueNs() <= now && this.#room()) {
+    while (this.#pending.isDue(this.#times) && this.#room()) {
       const row = this.#pending.first();
       this.#pending.unscheduleFirst();
       this.#step(row);
@@ -198,9 +210,11 @@ export class Engine {
   #acceptLater(tag: number, port: Port, slot: number): void {
     const command = this.#command;
     const plan = this.#plan;
-    const now = this.#times[0] ?? 0;
-    if (!plan.make(command, port, now)) return this.#post(tag, 0);
-    if (plan.effectNs <= now && plan.answerNs <= now) {
+    const times = this.#times;
+    if (!plan.make(command, port)) return this.#post(tag, 0);
+    const now = times[TIME_NOW] as number;
+    const answer = times[TIME_ANSWER] as number;
+    if ((times[TIME_EFFECT] as number) <= now && answer <= now) {
       carryOut(command, port, this.#ports);
       return this.#post(tag, 0);
     }
@@ -212,10 +226,10 @@ export class Engine {
     port.inFlight++;
     const pending = this.#pending;
     pending.flags[row] = PENDING_USED | plan.flags;
-    pending.effectNs[row] = plan.effectNs;
-    pending.answerNs[row] = plan.answerNs;
+    pending.effectNs[row] = times[TIME_EFFECT] as number;
+    pending.answerNs[row] = answer;
     const timeout = (this.#words[((slot >>> 0) + COMMAND_TIMEOUT_MS) >>> 2] ?? 0) >>> 0;
-    pending.giveUpNs[row] = plan.givesUp && timeout !== 0 ? now + timeout * NS_PER_MS : Infinity;
+    if (plan.givesUp && timeout !== 0) pending.giveUpNs[row] = now + timeout * NS_PER_MS;
     pending.schedule(row);
   }
 
@@ -223,16 +237,16 @@ export class Engine {
   #step(row: number): void {
     const pending = this.#pending;
     const flags = pending.flags[row] ?? 0;
-    const now = this.#times[0] ?? 0;
+    const now = this.#times[TIME_NOW] as number;
     if ((flags & PENDING_RESET) !== 0) return this.#finishReset(row);
     if ((flags & PENDING_ANSWERED) !== 0) {
       this.#land(row);
       return pending.free(row);
     }
-    const effect = (flags & PENDING_EFFECT_DONE) === 0 ? (pending.effectNs[row] ?? Infinity) : Infinity;
-    const answer = pending.answerNs[row] ?? Infinity;
-    const giveUp = pending.giveUpNs[row] ?? Infinity;
-    if (effect <= giveUp && effect <= now) {
+    const effect = pending.effectNs[row] as number;
+    const answer = pending.answerNs[row] as number;
+    const giveUp = pending.giveUpNs[row] as number;
+    if ((flags & PENDING_EFFECT_DONE) === 0 && effect <= giveUp && effect <= now) {
       this.#command.open((pending.slot[row] ?? 0) >>> 0);
       carryOut(this.#command, this.#portOf(row), this.#ports);
       pending.flags[row] = flags | PENDING_EFFECT_DONE;
@@ -291,7 +305,7 @@ export class Engine {
     const row = this.#pending.take(port.handle, tag, scope);
     if (row < 0) return this.#post(tag, -EINVAL);
     this.#pending.flags[row] = PENDING_USED | PENDING_RESET;
-    this.#pending.answerNs[row] = (this.#times[0] ?? 0) + this.#plan.resetNs(port);
+    this.#pending.answerNs[row] = (this.#times[TIME_NOW] as number) + this.#plan.resetNs(port);
     this.#pending.schedule(row);
   }
 
@@ -317,7 +331,7 @@ export class Engine {
     this.#command.open((pending.slot[row] ?? 0) >>> 0);
     this.#command.lose(hostStatus);
     pending.flags[row] = PENDING_USED | PENDING_EFFECT_DONE;
-    pending.answerNs[row] = this.#times[0] ?? 0;
+    pending.answerNs[row] = this.#times[TIME_NOW] as number;
     pending.giveUpNs[row] = Infinity;
   }
 

@@ -51,8 +51,8 @@ export class FaultBook {
   readonly #entries = new Map<number, Entry>();
   #alarms: Alarm[] = [];
   #nextId = 1;
-  /** When the next fault starts, toggles or ends, ns; Infinity when none does. */
-  nextNs = Infinity;
+  /** [0]: when the next fault starts, toggles or ends, ns; Infinity when none does. */
+  readonly next = Float64Array.of(Infinity);
 
   constructor(host: FaultHost) {
     this.#host = host;
@@ -99,7 +99,7 @@ export class FaultBook {
 
   /** Does everything that is due at `nowNs`, in the order of time. */
   run(nowNs: number): void {
-    while (this.nextNs <= nowNs) {
+    while ((this.next[0] as number) <= nowNs) {
       const alarm = this.#alarms.shift();
       if (alarm === undefined) return;
       this.#findNext();
@@ -114,7 +114,7 @@ export class FaultBook {
   }
 
   #findNext(): void {
-    this.nextNs = this.#alarms[0]?.atNs ?? Infinity;
+    this.next[0] = this.#alarms[0]?.atNs ?? Infinity;
   }
 
   #checkAgainst(request: FaultRequest, ports: ReadonlySet<Port>): void {

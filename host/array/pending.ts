@@ -1,6 +1,8 @@
 // Commands the array has accepted and not finished: rows of numbers with a heap by time over them. All memory is taken
 // once; a row is named by its index.
 
+import { TIME_NOW } from "./times.ts";
+
 /** Bits of a row's flags. */
 export const PENDING_EFFECT_DONE = 1;
 /** The completion was handed out; only the effect is still to come. */
@@ -15,6 +17,9 @@ export const PENDING_LANDS_AFTER = 16;
 export const PENDING_RESET = 32;
 /** The row is in use. */
 export const PENDING_USED = 64;
+
+/** Longest wait that is asked for; the array is simply asked again then. */
+const WAIT_MAX_NS = 1e12;
 
 export class Pending {
   readonly capacity: number;
@@ -76,9 +81,9 @@ export class Pending {
 
   /** Enters a taken row into the order of time. Rows due at the same time keep the order in which they were entered. */
   schedule(row: number): void {
-    this.#dueNs[row] = this.#nextStep(row);
-    this.#counter[0] = (this.#counter[0] ?? 0) + 1;
-    this.#order[row] = this.#counter[0] ?? 0;
+    this.#setDue(row);
+    this.#counter[0] = (this.#counter[0] as number) + 1;
+    this.#order[row] = this.#counter[0] as number;
     let at = this.#heapCount++;
     while (at > 0) {
       const above = (at - 1) >> 1;
@@ -93,6 +98,24 @@ export class Pending {
   /** The row that is due first, or -1. */
   first(): number {
     return this.#heapCount === 0 ? -1 : (this.#heap[0] ?? -1);
+  }
+
+  /** True when the first row is due at `times[TIME_NOW]`. */
+  isDue(times: Float64Array): boolean {
+    return this.#heapCount > 0 && (this.#dueNs[this.#heap[0] as number] as number) <= (times[TIME_NOW] as number);
+  }
+
+  /** From `times[TIME_NOW]` until the first row is due or the time in `alarm` comes: whole microseconds, rounded up; -1: never. */
+  waitMicroseconds(times: Float64Array, alarm: Float64Array): number {
+    const now = times[TIME_NOW] as number;
+    let wait = (alarm[0] as number) - now;
+    if (this.#heapCount > 0) {
+      const due = (this.#dueNs[this.#heap[0] as number] as number) - now;
+      if (due < wait) wait = due;
+    }
+    if (wait === Infinity) return -1;
+    if (wait <= 0) return 0;
+    return wait >= WAIT_MAX_NS ? WAIT_MAX_NS / 1000 : Math.ceil(wait / 1000) | 0;
   }
 
   /** When the first row is due, ns; Infinity when none ever is. */
@@ -121,17 +144,24 @@ export class Pending {
     for (const row of rows) if (this.flags[row] !== 0) this.schedule(row);
   }
 
-  #nextStep(row: number): number {
-    const flags = this.flags[row] ?? 0;
-    const effect = (flags & PENDING_EFFECT_DONE) === 0 ? (this.effectNs[row] ?? Infinity) : Infinity;
-    if ((flags & PENDING_ANSWERED) !== 0) return effect;
-    return Math.min(effect, this.answerNs[row] ?? Infinity, this.giveUpNs[row] ?? Infinity);
+  /** When the next of the row's steps is due: the earliest of effect, answer and giving up that is still to come. */
+  #setDue(row: number): void {
+    const flags = this.flags[row] as number;
+    let due = Infinity;
+    if ((flags & PENDING_EFFECT_DONE) === 0) due = this.effectNs[row] as number;
+    if ((flags & PENDING_ANSWERED) === 0) {
+      const answer = this.answerNs[row] as number;
+      const giveUp = this.giveUpNs[row] as number;
+      if (answer < due) due = answer;
+      if (giveUp < due) due = giveUp;
+    }
+    this.#dueNs[row] = due;
   }
 
   #before(a: number, b: number): boolean {
-    const dueA = this.#dueNs[a] ?? 0;
-    const dueB = this.#dueNs[b] ?? 0;
-    return dueA === dueB ? (this.#order[a] ?? 0) < (this.#order[b] ?? 0) : dueA < dueB;
+    const dueA = this.#dueNs[a] as number;
+    const dueB = this.#dueNs[b] as number;
+    return dueA === dueB ? (this.#order[a] as number) < (this.#order[b] as number) : dueA < dueB;
   }
 
   #sink(from: number, row: number): void {

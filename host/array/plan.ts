@@ -13,40 +13,43 @@ import {
   STATUS_CHECK_CONDITION,
   STATUS_TASK_SET_FULL,
 } from "./scsi.ts";
+import { TIME_ANSWER, TIME_DELAY, TIME_EFFECT, TIME_FACTOR, TIME_FINISH, TIME_NOW } from "./times.ts";
 import type { Port } from "./unit.ts";
 
 const NS_PER_MS = 1_000_000;
 
 export class Plan {
-  /** When the effect takes place and when the answer arrives, ns; Infinity: never. */
-  effectNs = 0;
-  answerNs = 0;
+  /** TIME_*: TIME_NOW is read, TIME_EFFECT and TIME_ANSWER are what comes out. */
+  readonly times: Float64Array;
   /** PENDING_* flags of the row. */
   flags = 0;
   /** Whether the host gives the command up at its timeout. */
   givesUp = true;
-  #factor = 1;
-  #delayNs = 0;
+
+  constructor(times: Float64Array) {
+    this.times = times;
+  }
 
   /**
    * Decides about the opened command. Answers false when a fault has answered it on the spot: its outcome then stands
    * in the slot and nothing else happens.
    */
-  make(command: Command, port: Port, nowNs: number): boolean {
+  make(command: Command, port: Port): boolean {
+    const { times } = this;
     this.flags = 0;
     this.givesUp = true;
-    this.#factor = 1;
-    this.#delayNs = 0;
-    this.effectNs = 0;
-    this.answerNs = 0;
+    times[TIME_FACTOR] = 1;
+    times[TIME_DELAY] = 0;
+    times[TIME_EFFECT] = Number.NaN;
+    times[TIME_ANSWER] = Number.NaN;
     if (port.faults !== null) {
-      for (const entry of port.faults.list) if (!this.#meet(entry, command, port, nowNs)) return false;
+      for (const entry of port.faults.list) if (!this.#meet(entry, command, port)) return false;
     }
-    if (this.effectNs === 0) {
-      const finish = port.server.finishNs(nowNs, command.bufferBytes, this.#factor, this.#delayNs);
-      this.effectNs = finish;
-      if (this.answerNs === 0) this.answerNs = finish;
+    if (Number.isNaN(times[TIME_EFFECT])) {
+      port.server.finish(times, command.bufferBytes);
+      times[TIME_EFFECT] = times[TIME_FINISH] as number;
     }
+    if (Number.isNaN(times[TIME_ANSWER])) times[TIME_ANSWER] = times[TIME_EFFECT] as number;
     return true;
   }
 
@@ -60,7 +63,7 @@ export class Plan {
   }
 
   /** One fault meets the command. Answers false when it has answered it. */
-  #meet(entry: PortFault, command: Command, port: Port, nowNs: number): boolean {
+  #meet(entry: PortFault, command: Command, port: Port): boolean {
     const { fault } = entry;
     switch (fault.kind) {
       case "error":
@@ -74,11 +77,11 @@ export class Plan {
       case "no-answer":
         return !entry.strikes(command) || this.#swallow(fault.execution ?? "never", fault.giveUp !== false);
       case "late":
-        return !entry.strikes(command) || this.#delay(fault, nowNs);
+        return !entry.strikes(command) || this.#delay(fault);
       case "slow":
         if (entry.strikes(command)) {
-          this.#factor *= fault.factor ?? 1;
-          this.#delayNs += (fault.delayMs ?? 0) * NS_PER_MS;
+          this.times[TIME_FACTOR] = (this.times[TIME_FACTOR] as number) * (fault.factor ?? 1);
+          this.times[TIME_DELAY] = (this.times[TIME_DELAY] as number) + (fault.delayMs ?? 0) * NS_PER_MS;
         }
         return true;
       case "busy":
@@ -98,16 +101,18 @@ export class Plan {
 
   #swallow(execution: "never" | "at-once" | "on-lift", givesUp: boolean): true {
     this.flags |= PENDING_HELD | (execution === "on-lift" ? PENDING_EXECUTE_ON_LIFT : 0);
-    // With `at-once` the effect keeps the time the service model gives it (0 stands for "not decided").
-    if (execution !== "at-once") this.effectNs = Infinity;
-    this.answerNs = Infinity;
+    // With `at-once` the effect keeps the time the service model gives it.
+    if (execution !== "at-once") this.times[TIME_EFFECT] = Infinity;
+    this.times[TIME_ANSWER] = Infinity;
     this.givesUp &&= givesUp;
     return true;
   }
 
-  #delay(fault: Extract<Fault, { kind: "late" }>, nowNs: number): true {
-    this.effectNs = nowNs + fault.delayMs * NS_PER_MS;
-    this.answerNs = fault.answer === false || (this.flags & PENDING_HELD) !== 0 ? Infinity : this.effectNs;
+  #delay(fault: Extract<Fault, { kind: "late" }>): true {
+    const effect = (this.times[TIME_NOW] as number) + fault.delayMs * NS_PER_MS;
+    const lost = fault.answer === false || (this.flags & PENDING_HELD) !== 0;
+    this.times[TIME_EFFECT] = effect;
+    this.times[TIME_ANSWER] = lost ? Infinity : effect;
     if (fault.landsAfterGiveUp === true) this.flags |= PENDING_LANDS_AFTER;
     this.givesUp &&= fault.giveUp !== false;
     return true;

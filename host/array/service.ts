@@ -1,5 +1,6 @@
 // How long a target port takes: a queue in front of `parallelism` servers.
 
+import { TIME_DELAY, TIME_FACTOR, TIME_FINISH, TIME_NOW } from "./times.ts";
 import type { SeededRandom } from "./fault-state.ts";
 import type { PortService } from "./topology.ts";
 
@@ -22,17 +23,22 @@ export class PortServer {
     this.instant = this.#latencyNs === 0 && this.#nsPerByte === 0;
   }
 
-  /** When a command that arrives at `nowNs` and moves `bytes` is done, made `factor` times and `delayNs` slower. */
-  finishNs(nowNs: number, bytes: number, factor: number, delayNs: number): number {
+  /** Sets TIME_FINISH: when a command that arrives at TIME_NOW and moves `bytes` is done, by TIME_FACTOR and TIME_DELAY. */
+  finish(times: Float64Array, bytes: number): void {
     let service = this.#latencyNs;
     if (this.#exponential) service *= -Math.log(1 - this.#random.next());
-    service = (service + bytes * this.#nsPerByte) * factor + delayNs;
+    service = (service + bytes * this.#nsPerByte) * (times[TIME_FACTOR] as number) + (times[TIME_DELAY] as number);
     const free = this.#freeNs;
-    if (free.length === 0) return nowNs + service;
+    let start = times[TIME_NOW] as number;
+    if (free.length === 0) {
+      times[TIME_FINISH] = start + service;
+      return;
+    }
     let first = 0;
-    for (let i = 1; i < free.length; i++) if ((free[i] ?? 0) < (free[first] ?? 0)) first = i;
-    const finish = Math.max(nowNs, free[first] ?? 0) + service;
-    free[first] = finish;
-    return finish;
+    for (let i = 1; i < free.length; i++) if ((free[i] as number) < (free[first] as number)) first = i;
+    const freed = free[first] as number;
+    if (freed > start) start = freed;
+    free[first] = start + service;
+    times[TIME_FINISH] = start + service;
   }
 }

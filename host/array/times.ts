@@ -1,0 +1,15 @@
+// Places in the array of times (ns) that engine, plan and service model share. A number with a fraction, or beyond 2^31,
+// that is handed from function to function may cost an allocation; one that lies in a Float64Array never does.
+
+/** The time of this turn. */
+export const TIME_NOW = 0;
+/** When the effect of the command takes place; Infinity: never, NaN: not decided. */
+export const TIME_EFFECT = 1;
+/** When its answer arrives; Infinity: never, NaN: not decided. */
+export const TIME_ANSWER = 2;
+/** Factor and ns by which faults make the service slower. */
+export const TIME_FACTOR = 3;
+export const TIME_DELAY = 4;
+/** When the service model has the command done. */
+export const TIME_FINISH = 5;
+export const TIMES = 6;
