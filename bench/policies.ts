@@ -19,8 +19,18 @@ export interface Policies {
   serviceNs(s: number, slot: number): number;
   inFlight(s: number, slot: number): number;
   choose(s: number, allowed: number, bytes: number, write: number, affinity: number, nowNs: number): number;
-  start(s: number, slot: number, bytes: number, write: number, nowNs: number): void;
-  finish(s: number, slot: number, bytes: number, write: number, latencyNs: number, good: number, nowNs: number): void;
+  start(s: number, slot: number, bytes: number, write: number, nowNs: number): number;
+  finish(
+    s: number,
+    slot: number,
+    bytes: number,
+    write: number,
+    latencyNs: number,
+    good: number,
+    nowNs: number,
+    note: number,
+  ): void;
+  /** Answers slot + 32 x note. */
   dispatch(s: number, allowed: number, bytes: number, write: number, affinity: number, nowNs: number): number;
 }
 

@@ -1,13 +1,14 @@
 // Adaptive: the path on which this command is expected to be done first: what is in flight there, valued by the learned
-// service time of this path for each class, plus what this command itself costs. Needs no setting.
+// service time of this path for each class, plus what this command itself costs, over the number of commands the path
+// works on at a time; at least what this command costs. Needs no setting.
 //
 // An estimate is only as good as its last sample. Two guards:
 // - a path that lost all its I/O is tried again with one command now and then, so that it is found when it has healed.
 //   That costs at most one I/O of RETRY_IOS in the long run.
 // - a path whose command is long past its time gets no more until it answers, unless all others are the same.
 
-import { nextInTurn, smallestSums } from "./lanes";
-import { BACKLOG, classOf, IN_FLIGHT, lane, progressAt, Selection } from "./layout";
+import { nextInTurn, smallestDelays } from "./lanes";
+import { BACKLOG, classOf, IN_FLIGHT, lane, progressAt, Selection, SERVERS_INVERSE } from "./layout";
 import { costsOf, largestInFlight } from "./learning";
 
 /** One I/O of so many may be spent on trying an idle path. */
@@ -36,9 +37,10 @@ export function pickAdaptive(s: Selection, allowed: u32, bytes: u32, write: bool
   return soonest(s, costs, allowed);
 }
 
-/** The slot with the smallest backlog + cost. */
+/** The slot with the shortest expected delay. */
 function soonest(s: Selection, costs: usize, allowed: u32): u32 {
-  return nextInTurn(s, smallestSums(s, changetype<usize>(s) + BACKLOG, costs, allowed));
+  const base = changetype<usize>(s);
+  return nextInTurn(s, smallestDelays(s, base + BACKLOG, costs, base + SERVERS_INVERSE, allowed));
 }
 
 /** Whether the path has been silent for much longer than the largest command in flight on it takes. */

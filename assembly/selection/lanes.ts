@@ -49,15 +49,22 @@ function groupsEnd(allowed: u32): usize {
   return <usize>(((35 - <u32>clz(allowed)) >> 2) << 4);
 }
 
-/** The slots with the smallest a[slot] + b[slot] (f32[32] each); the sums are left in SCORES. */
-export function smallestSums(s: Selection, a: usize, b: usize, allowed: u32): u32 {
-  if (allowed < 16) return smallestOfFour(f32x4.add(v128.load(a), v128.load(b)), allowed);
+/**
+ * The slots with the smallest max(b[slot], (a[slot] + b[slot]) x c[slot]) (f32[32] each): what a command costs (b), or
+ * the work ahead of it and its own (a + b) over the servers that share it (1 / c), whichever is longer.
+ */
+export function smallestDelays(s: Selection, a: usize, b: usize, c: usize, allowed: u32): u32 {
+  if (allowed < 16) return smallestOfFour(delay(v128.load(a), v128.load(b), v128.load(c)), allowed);
   const scores = changetype<usize>(s) + SCORES;
   const end = groupsEnd(allowed);
   for (let at: usize = 0; at < end; at += 16) {
-    v128.store(scores + at, f32x4.add(v128.load(a + at), v128.load(b + at)));
+    v128.store(scores + at, delay(v128.load(a + at), v128.load(b + at), v128.load(c + at)));
   }
   return smallestSlots(scores, allowed);
+}
+
+function delay(backlog: v128, cost: v128, share: v128): v128 {
+  return f32x4.pmax(cost, f32x4.mul(f32x4.add(backlog, cost), share));
 }
 
 /** The slots with the smallest (a[slot] + more) x b[slot] (a: u32[32], b: f32[32]); the products are left in SCORES. */

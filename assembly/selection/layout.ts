@@ -41,7 +41,7 @@ export class Selection {
  * Bytes a Selection needs, arrays behind the fields included. It starts at a multiple of 16 (SIMD loads) and is too
  * large for a unit record, so the units' Selections are a table of their own.
  */
-export const SELECTION_BYTES: u32 = 8192;
+export const SELECTION_BYTES: u32 = 9216;
 
 /** Size classes of the learned service times: up to 8, 32, 128, 512 KiB and larger, each for reads and for writes. */
 export const CLASSES: u32 = 10;
@@ -75,7 +75,11 @@ export const PROGRESS_NS: usize = SCORES + LANES;
 export const COST: usize = PROGRESS_NS + 2 * LANES;
 /** Learning[32][CLASSES]. */
 export const LEARNING: usize = COST + <usize>CLASSES * LANES;
-const END: usize = LEARNING + <usize>PATHS_PER_UNIT_MAX * <usize>CLASSES * 12;
+/** f32[32]: adaptive: 1 / number of commands the path works on at a time, as learned. */
+export const SERVERS_INVERSE: usize = LEARNING + <usize>PATHS_PER_UNIT_MAX * <usize>CLASSES * 12;
+/** Servers[32]. */
+export const SERVERS: usize = SERVERS_INVERSE + LANES;
+const END: usize = SERVERS + <usize>PATHS_PER_UNIT_MAX * 64;
 
 /** What is known of one slot and one class beside its COST. */
 @unmanaged
@@ -88,11 +92,44 @@ export class Learning {
   inFlight: u32;
 }
 
+/** How many commands a path works on at a time, and what that is learned from: decaying means of ns. */
+@unmanaged
+export class Servers {
+  /** When a command last went out or came back. */
+  eventNs: u64;
+  /** Server time since the path answered last: its busy servers, as far as `count` says, times how long. */
+  busyNs: f32;
+  /** The number as learned, 1..SERVERS_MAX. */
+  count: f32;
+  /** Server time that commands took, and what was expected of them. */
+  servedNs: f32;
+  expectedNs: f32;
+  /** The same over the last few answers only, to see a change early. */
+  recentNs: f32;
+  recentExpectedNs: f32;
+  /** Commands that found a free server: time they took, and what was expected of it. */
+  aloneNs: f32;
+  aloneExpectedNs: f32;
+  /** About the most commands that one which came back had overtaken. */
+  overtaking: f32;
+  /** Part of the answers that left no server free. */
+  crowding: f32;
+  /** Commands that came back, mod 2^32. */
+  answers: u32;
+  /** Number of samples behind the means. */
+  samples: u32;
+  aloneSamples: u32;
+  /** Nothing; a record is a cache line. */
+  spare: u32;
+}
+
 /** Checked once per unit; a constant expression cannot fail the build here. */
 export function layoutCheck(): void {
   assert(END <= <usize>SELECTION_BYTES);
   assert(offsetof<Selection>() <= ORDER);
   assert(offsetof<Learning>() === 12);
+  assert(offsetof<Servers>() === 64);
+  assert((SERVERS_INVERSE & 15) === 0);
 }
 
 /** Address of the entry of a slot in an array of 4-byte entries. */
@@ -107,6 +144,10 @@ export function costAt(s: Selection, slot: u32, sizeClass: u32): usize {
 
 export function learningAt(s: Selection, slot: u32, sizeClass: u32): Learning {
   return changetype<Learning>(changetype<usize>(s) + LEARNING + <usize>(slot * CLASSES + sizeClass) * 12);
+}
+
+export function serversAt(s: Selection, slot: u32): Servers {
+  return changetype<Servers>(changetype<usize>(s) + SERVERS + ((<usize>slot) << 6));
 }
 
 /** Address of the time of the last sign of life of a slot. */

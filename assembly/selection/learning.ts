@@ -1,7 +1,8 @@
 // Learning how long each path takes for a command of each class.
 //
-// A sample is the time the path was busy with one command: from when it went out, or from when the one before came back
-// if that was later, until it came back. So time spent waiting behind other commands is not counted twice.
+// A sample is the time the path took for one command, without the time it waited behind others. A command that found
+// the path free tells it by its latency. Of one that waited, on a path that works on one command at a time, it is the
+// time since the command before came back. Paths that work on several: see servers.ts.
 //
 // BACKLOG is always the sum over what is in flight of what such a command costs by the present estimate; so when an
 // estimate changes, what waits on the path is valued anew at once.
@@ -63,7 +64,7 @@ export function learnCost(s: Selection, slot: u32, sizeClass: u32, sampleNs: f32
 }
 
 /** The path became slower or faster: every class of it by the same factor, until each has shown its own. */
-function changed(s: Selection, slot: u32, factor: f32): void {
+export function changed(s: Selection, slot: u32, factor: f32): void {
   for (let sizeClass: u32 = 0; sizeClass < CLASSES; sizeClass++) {
     const known = learningAt(s, slot, sizeClass);
     const cost = load<f32>(costAt(s, slot, sizeClass)) * factor;

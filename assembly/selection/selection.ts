@@ -15,12 +15,13 @@ import { pickAdaptive } from "./adaptive";
 import { pickAffinity } from "./affinity";
 import { learnHistory, pickHistorical, scoreHistory } from "./historical";
 import { CLASSES, classOf, costAt, HISTORY, IN_FLIGHT, IN_FLIGHT_BYTES, lane, layoutCheck, learningAt } from "./layout";
-import { ORDER, PRIORITY, progressAt, Selection, SELECTION_BYTES, WEIGHT, WEIGHT_INVERSE } from "./layout";
-import { ageCosts, backlogAdd, backlogRemove, forgetCosts, learnCost } from "./learning";
+import { ORDER, PRIORITY, progressAt, Selection, serversAt, SELECTION_BYTES, WEIGHT, WEIGHT_INVERSE } from "./layout";
+import { ageCosts, backlogAdd, backlogRemove, forgetCosts } from "./learning";
 import { pickLeastInFlight } from "./leastinflight";
 import { pickLeastSectors } from "./leastsectors";
 import { pickPowerOfTwo } from "./poweroftwo";
 import { pickRoundRobin, TURN_IOS_MAX } from "./roundrobin";
+import { forgetServers, learnPath, noteOf, passTime } from "./servers";
 import { pickServiceTime } from "./servicetime";
 import { pickStatic } from "./static";
 import { joinWeighted, pickWeighted, WEIGHT_MAX } from "./weighted";
@@ -102,6 +103,7 @@ export function selectionClearPath(s: Selection, slot: u32): void {
   store<u64>(progressAt(s, slot), 0);
   scoreHistory(s, slot);
   forgetCosts(s, slot);
+  forgetServers(s, slot);
   rebuild(s);
 }
 
@@ -208,15 +210,21 @@ export function pick(s: Selection, allowed: u32, bytes: u32, write: bool, affini
   }
 }
 
-/** A command of `bytes` went out on `slot`. */
-export function started(s: Selection, slot: u32, bytes: u32, write: bool, nowNs: u64): void {
+/**
+ * A command of `bytes` went out on `slot`.
+ * @returns a note to hand to `finished`: from it the policy sees whether the command had to wait on its path
+ */
+export function started(s: Selection, slot: u32, bytes: u32, write: bool, nowNs: u64): u32 {
   const inFlight = lane(s, IN_FLIGHT, slot);
   const inFlightBytes = lane(s, IN_FLIGHT_BYTES, slot);
-  if (load<u32>(inFlight) === 0) wake(s, slot, nowNs);
-  store<u32>(inFlight, load<u32>(inFlight) + 1);
+  const ahead = load<u32>(inFlight);
+  if (ahead === 0) wake(s, slot, nowNs);
+  passTime(serversAt(s, slot), ahead, nowNs);
+  store<u32>(inFlight, ahead + 1);
   store<u32>(inFlightBytes, load<u32>(inFlightBytes) + bytes);
   backlogAdd(s, slot, classOf(bytes, write));
   scoreHistory(s, slot);
+  return noteOf(s, slot, ahead);
 }
 
 /** The path was idle and gets a command. */
@@ -232,6 +240,7 @@ function wake(s: Selection, slot: u32, nowNs: u64): void {
  * @param bytes as told to `started`, as well as `write`
  * @param latencyNs time since it went out
  * @param good whether the path did its work; a failure teaches nothing about speed unless it took long
+ * @param note what `started` answered; 0 when it was not kept
  */
 export function finished(
   s: Selection,
@@ -241,11 +250,13 @@ export function finished(
   latencyNs: u64,
   good: bool,
   nowNs: u64,
+  note: u32 = 0,
 ): void {
   const inFlight = lane(s, IN_FLIGHT, slot);
   const inFlightBytes = lane(s, IN_FLIGHT_BYTES, slot);
-  assert(load<u32>(inFlight) > 0);
-  store<u32>(inFlight, load<u32>(inFlight) - 1);
+  const until = load<u32>(inFlight);
+  assert(until > 0);
+  store<u32>(inFlight, until - 1);
   store<u32>(inFlightBytes, load<u32>(inFlightBytes) - bytes);
   const sizeClass = classOf(bytes, write);
   backlogRemove(s, slot, sizeClass);
@@ -254,10 +265,12 @@ export function finished(
   store<u64>(progress, nowNs);
   s.overdue &= ~(1 << slot);
   const least: f32 = 1;
-  const sample = max(least, <f32>min<i64>(sinceNs, <i64>latencyNs));
-  if (good || sample > load<f32>(costAt(s, slot, sizeClass))) {
-    learnCost(s, slot, sizeClass, sample);
-    learnHistory(s, slot, sample);
+  const latency = max(least, <f32>(<i64>latencyNs));
+  const gap = max(least, min(latency, <f32>sinceNs));
+  passTime(serversAt(s, slot), until, nowNs);
+  if (good || gap > load<f32>(costAt(s, slot, sizeClass))) {
+    learnPath(s, slot, sizeClass, note, until, latency);
+    learnHistory(s, slot, gap);
   }
   scoreHistory(s, slot);
 }

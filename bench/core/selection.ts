@@ -75,17 +75,25 @@ export function choose(s: u32, allowed: u32, bytes: u32, write: bool, affinity: 
   return pick(at(s), allowed, bytes, write, affinity, <u64>nowNs);
 }
 
-export function start(s: u32, slot: u32, bytes: u32, write: bool, nowNs: f64): void {
-  started(at(s), slot, bytes, write, <u64>nowNs);
+export function start(s: u32, slot: u32, bytes: u32, write: bool, nowNs: f64): u32 {
+  return started(at(s), slot, bytes, write, <u64>nowNs);
 }
 
-export function finish(s: u32, slot: u32, bytes: u32, write: bool, latencyNs: f64, good: bool, nowNs: f64): void {
-  finished(at(s), slot, bytes, write, <u64>latencyNs, good, <u64>nowNs);
+export function finish(
+  s: u32,
+  slot: u32,
+  bytes: u32,
+  write: bool,
+  latencyNs: f64,
+  good: bool,
+  nowNs: f64,
+  note: u32,
+): void {
+  finished(at(s), slot, bytes, write, <u64>latencyNs, good, <u64>nowNs, note);
 }
 
-/** What dispatch does with one command before it is on its way: choose, then account for it. */
-export function dispatch(s: u32, allowed: u32, bytes: u32, write: bool, affinity: u32, nowNs: f64): u32 {
+/** What dispatch does with one command before it is on its way: choose, then account for it. Slot + 32 x note, exact as f64. */
+export function dispatch(s: u32, allowed: u32, bytes: u32, write: bool, affinity: u32, nowNs: f64): f64 {
   const slot = pick(at(s), allowed, bytes, write, affinity, <u64>nowNs);
-  started(at(s), slot, bytes, write, <u64>nowNs);
-  return slot;
+  return <f64>slot + 32 * <f64>started(at(s), slot, bytes, write, <u64>nowNs);
 }

@@ -9,6 +9,7 @@ export const allPolicies = Object.entries(abi)
 
 export interface Command {
   readonly slot: number;
+  readonly note: number;
   readonly bytes: number;
   readonly write: number;
   readonly startNs: number;
@@ -33,8 +34,9 @@ export class Bed {
 
   /** Sends one command and answers its slot. */
   send(bytes = 4096, write = 0, allowed = 0xffffffff, affinity = 0): number {
-    const slot = this.policies.dispatch(this.s, allowed, bytes, write, affinity, this.nowNs);
-    this.commands.push({ slot, bytes, write, startNs: this.nowNs });
+    const chosen = this.policies.dispatch(this.s, allowed, bytes, write, affinity, this.nowNs);
+    const slot = chosen % 32;
+    this.commands.push({ slot, note: Math.floor(chosen / 32), bytes, write, startNs: this.nowNs });
     return slot;
   }
 
@@ -42,8 +44,8 @@ export class Bed {
   finish(at: number, good = 1): Command {
     const [command] = this.commands.splice(at, 1);
     if (command === undefined) throw new RangeError(`no command ${at}`);
-    const { slot, bytes, write, startNs } = command;
-    this.policies.finish(this.s, slot, bytes, write, this.nowNs - startNs, good, this.nowNs);
+    const { slot, note, bytes, write, startNs } = command;
+    this.policies.finish(this.s, slot, bytes, write, this.nowNs - startNs, good, this.nowNs, note);
     return command;
   }
 

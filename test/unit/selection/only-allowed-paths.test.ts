@@ -58,7 +58,7 @@ test("a command that finishes twice is caught", (t) => {
   const bed = new Bed(4, 3);
   const slot = bed.send();
   bed.finish(0);
-  t.throws(() => bed.policies.finish(bed.s, slot, 4096, 0, 1000, 1, bed.nowNs), { message: /assertion/ });
+  t.throws(() => bed.policies.finish(bed.s, slot, 4096, 0, 1000, 1, bed.nowNs, 0), { message: /assertion/ });
 });
 
 function picksOf(seed: bigint): number[] {
