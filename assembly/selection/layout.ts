@@ -41,10 +41,13 @@ export class Selection {
  * Bytes a Selection needs, arrays behind the fields included. It starts at a multiple of 16 (SIMD loads) and is too
  * large for a unit record, so the units' Selections are a table of their own.
  */
-export const SELECTION_BYTES: u32 = 9216;
+export const SELECTION_BYTES: u32 = 9472;
 
-/** Size classes of the learned service times: up to 8, 32, 128, 512 KiB and larger, each for reads and for writes. */
-export const CLASSES: u32 = 10;
+/**
+ * Classes of the learned service times: up to 8, 32, 128, 512 KiB and larger, each for reads and for writes, and one
+ * for what transfers less than a block (flush, unmap).
+ */
+export const CLASSES: u32 = 11;
 
 const LANES: usize = <usize>PATHS_PER_UNIT_MAX * 4;
 /** u8[32]: usable slots by priority, highest first. */
@@ -155,8 +158,9 @@ export function progressAt(s: Selection, slot: u32): usize {
   return changetype<usize>(s) + PROGRESS_NS + ((<usize>slot) << 3);
 }
 
-/** Class of a command: 0..4 reads, 5..9 writes, by size. */
+/** Class of a command: 0..4 reads, 5..9 writes, by size; 10 what transfers less than a block. */
 export function classOf(bytes: u32, write: bool): u32 {
+  if (bytes < 512) return CLASSES - 1;
   const doublings = bytes <= 4096 ? 0 : 32 - clz((bytes - 1) >> 12);
   const size = doublings >= 8 ? 4 : doublings >> 1;
   return write ? size + 5 : size;
