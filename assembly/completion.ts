@@ -105,7 +105,7 @@ export function commandCompleted(c: Command, result: i32, timeNs: u64): void {
   const outcome = classify(c, result);
   const good = outcome === OUTCOME_GOOD;
   const latencyNs = timeNs > c.timeNs ? timeNs - c.timeNs : 0;
-  finished(u.selection, p.slot, c.pieceBytes, c.method !== METHOD_READ, latencyNs, good, now);
+  finished(u.selection, p.slot, c.bufferBytes, c.method !== METHOD_READ, latencyNs, good, timeNs, c.note);
   if (result >= 0 && c.hostStatus === 0) p.lastAnswerNs = timeNs;
   if ((c.flags & COMMAND_GHOST) !== 0) ghostCompleted(c);
   if (good) commandGood(c, u, p);

@@ -307,7 +307,7 @@ export function issue(c: Command, slot: u32): void {
   listPush(changetype<usize>(u) + FLIGHT, changetype<usize>(c), LINK);
   p.inFlight++;
   if (p.inFlight >= p.depth) u.full |= (<u32>1) << slot;
-  started(u.selection, slot, c.pieceBytes, c.method !== METHOD_READ, now);
+  c.note = started(u.selection, slot, c.bufferBytes, c.method !== METHOD_READ, now);
   const tag = makeTag(TAG_COMMAND, c.generation, c.index);
   submit(p.arrayPort !== 0, OP_SCSI, 0, tag, p.port, changetype<usize>(c), 0);
 }

@@ -79,6 +79,8 @@ export class Command {
   tried: u32;
   /** A buffer of its own (a re-issued read), or 0. */
   ownBuffer: u32;
+  /** What the policy wants to be told when it comes back (`started`). */
+  note: u32;
   state: u8;
   flags: u8;
   /** Times this piece was sent again on the path it is on now. */
