@@ -7,6 +7,7 @@
 // A connection that is over its unit's share waits in the unit's own line.
 
 import { buffersFree } from "./buffers";
+import { connectionDirty } from "./connection";
 import { listPush, listRemove, listShift, listUnshift } from "./lists";
 import { parseRequests } from "./nbd";
 import { Connection, Unit } from "./records";
@@ -36,25 +37,31 @@ function withinShare(u: Unit, bytes: u32): bool {
 
 /** Whether connection `n` may try to take a request with `bytes` of data now; if not it waits. */
 export function mayTake(n: Connection, bytes: u32): bool {
-  if (!withinShare(n.unit, bytes)) {
-    n.waiting = WAITING_SHARE;
-    listPush(changetype<usize>(n.unit) + SHARE, changetype<usize>(n), LINK);
-    return false;
-  }
-  // Whoever is served from the line takes one request, then makes room for the next in line.
-  if (load<usize>(line) !== 0 && (served !== changetype<usize>(n) || servedTaken !== 0)) {
+  const u = n.unit;
+  const first = served === changetype<usize>(n) && servedTaken === 0;
+  // Whoever is served takes one request, then makes room for the next in line.
+  if (!first && load<usize>(line) !== 0) {
     waitForRoom(n);
     return false;
   }
-  servedTaken++;
+  if ((!first && u.shareFirst !== 0) || !withinShare(u, bytes)) {
+    n.waiting = WAITING_SHARE;
+    if (first) listUnshift(changetype<usize>(u) + SHARE, changetype<usize>(n), LINK);
+    else listPush(changetype<usize>(u) + SHARE, changetype<usize>(n), LINK);
+    return false;
+  }
   return true;
+}
+
+/** A request was taken. */
+export function taken(): void {
+  servedTaken++;
 }
 
 /** There was no room for it after all: it waits in the line. */
 export function waitForRoom(n: Connection): void {
   n.waiting = WAITING_ROOM;
-  const first = served === changetype<usize>(n) && servedTaken <= 1;
-  if (first) listUnshift(line, changetype<usize>(n), LINK);
+  if (served === changetype<usize>(n) && servedTaken === 0) listUnshift(line, changetype<usize>(n), LINK);
   else listPush(line, changetype<usize>(n), LINK);
 }
 
@@ -65,15 +72,17 @@ export function waitNoLonger(n: Connection): void {
   n.waiting = WAITING_NOT;
 }
 
-/** A request of `u` was freed: those over the unit's share join the line, which is served at the end of the turn. */
+/** A request of `u` was freed: the first of those over its share joins the line, which is served at the end of the turn. */
 export function roomFreed(u: Unit): void {
   freed = true;
-  const share = changetype<usize>(u) + SHARE;
-  for (let at = listShift(share, LINK); at !== 0; at = listShift(share, LINK)) {
-    const n = changetype<Connection>(at);
-    n.waiting = WAITING_ROOM;
-    listPush(line, at, LINK);
-  }
+  nextOfShare(u);
+}
+
+function nextOfShare(u: Unit): void {
+  const at = listShift(changetype<usize>(u) + SHARE, LINK);
+  if (at === 0) return;
+  changetype<Connection>(at).waiting = WAITING_ROOM;
+  listPush(line, at, LINK);
 }
 
 /** Serves the line as far as there is room. */
@@ -87,7 +96,9 @@ export function serveLine(): void {
     servedTaken = 0;
     parseRequests(n);
     served = 0;
+    connectionDirty(n);
     // Back at the head: there is no room for it yet, and so for nobody behind it.
-    if (n.waiting === WAITING_ROOM && load<usize>(line) === at) return;
+    if (n.waiting === WAITING_ROOM && load<usize>(line) === at && servedTaken === 0) return;
+    if (n.waiting !== WAITING_SHARE || n.unit.shareFirst !== at) nextOfShare(n.unit);
   }
 }

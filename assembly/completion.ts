@@ -13,7 +13,7 @@ import {
   UNIT_CAN_WRITE_SAME_UNMAP,
 } from "./abi";
 import { commandDrop, commandFree, delay, issue, requeue } from "./dispatch";
-import { ghostCompleted } from "./ghost";
+import { commandGivenUp, ghostCompleted } from "./ghost";
 import { listNext, listRemove } from "./lists";
 import { NBD_EINVAL, NBD_EIO, NBD_ENOSPC, NBD_EPERM } from "./nbd";
 import { pathAluaState, pathDepthGood, pathDepthLower, pathFailed, pathIdle } from "./path";
@@ -57,6 +57,7 @@ import {
 } from "./scsi/outcome";
 import { KEY_ABSENT, readSense } from "./scsi/sense";
 import { finished } from "./selection/selection";
+import { statisticsRecord, statisticsRetry } from "./statistics";
 import { unitDirty } from "./unit";
 
 const LINK: usize = offsetof<Command>("next");
@@ -108,13 +109,14 @@ export function commandCompleted(c: Command, result: i32, timeNs: u64): void {
   finished(u.selection, p.slot, c.bufferBytes, c.method !== METHOD_READ, latencyNs, good, timeNs, c.note);
   if (result >= 0 && c.hostStatus === 0) p.lastAnswerNs = timeNs;
   if ((c.flags & COMMAND_GHOST) !== 0) ghostCompleted(c);
-  if (good) commandGood(c, u, p);
+  if (good) commandGood(c, u, p, latencyNs);
   else commandBad(c, u, p, outcome);
   if (p.inFlight === 0) pathIdle(p);
 }
 
-function commandGood(c: Command, u: Unit, p: Path): void {
+function commandGood(c: Command, u: Unit, p: Path, latencyNs: u64): void {
   p.ios++;
+  statisticsRecord(p.statistics, c.method !== METHOD_READ, c.pieceBytes, latencyNs);
   if (c.method === METHOD_READ) p.bytesRead += <u64>c.pieceBytes;
   else if (c.direction === <u8>DIRECTION_OUT) p.bytesWritten += <u64>c.bufferBytes;
   if (p.depth !== p.depthMax) pathDepthGood(u, p);
@@ -132,7 +134,7 @@ function free(c: Command): void {
 /** A piece is carried out: the first good answer wins, other commands for it no longer matter. */
 function pieceDone(c: Command): void {
   const r = c.request;
-  if (listNext(r.commandFirst, SIBLING) !== 0) endTwins(c);
+  if (listNext(r.commandFirst, SIBLING) !== 0) endTwins(c, false);
   if (c.ownBuffer !== 0) {
     c.state = COMMAND_KEPT;
     r.kept++;
@@ -140,21 +142,23 @@ function pieceDone(c: Command): void {
   requestPieceSettled(r);
 }
 
-function endTwins(c: Command): void {
+/** Other commands for the piece of `c` no longer matter; `open`: whether they are carried out stays open. */
+function endTwins(c: Command, open: bool): void {
   for (let at = c.request.commandFirst; at !== 0;) {
     const other = changetype<Command>(at);
     at = listNext(at, SIBLING);
     if (other === c || other.pieceOffset !== c.pieceOffset || other.method !== c.method) continue;
     if ((other.flags & COMMAND_DEAD) !== 0 || other.state === COMMAND_KEPT) continue;
-    if (other.state === COMMAND_FLIGHT) other.flags |= COMMAND_DEAD;
-    else commandDrop(other);
+    if (other.state !== COMMAND_FLIGHT) commandDrop(other);
+    else if (open) commandGivenUp(other);
+    else other.flags |= COMMAND_DEAD;
   }
 }
 
 /** A piece cannot be carried out: its client gets `error`. */
 function pieceFailed(c: Command, error: u32): void {
   const r = c.request;
-  endTwins(c);
+  endTwins(c, true);
   commandFree(c);
   r.pieces--;
   requestFail(r, error);
@@ -194,6 +198,7 @@ function sendAgain(c: Command, u: Unit, p: Path, outcome: u8, shown: u32): void 
     if (c.retries < RETRIES_MAX && (u.eligible & here) !== 0) {
       c.retries++;
       p.retries++;
+      statisticsRetry(p.statistics);
       if ((u.full & here) === 0) return issue(c, p.slot);
     } else if (outcome === OUTCOME_RETRY) pathFailed(p, REASON_IO, shown, c.hostStatus);
   }

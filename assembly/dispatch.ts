@@ -6,7 +6,15 @@
 // cause of a deadlock. Only a re-issue beside a command that does not answer takes a second slot, and does without when
 // none is free.
 
-import { BUFFER_PAGE_BYTES, EVENT_NO_PATH_FAILED, OP_SCSI, PIECE_BYTES_MAX, POLICY_STATIC, UNIT_CAN_FUA } from "./abi";
+import {
+  BUFFER_PAGE_BYTES,
+  EVENT_NO_PATH_FAILED,
+  EVENT_NO_PATH_WAITING,
+  OP_SCSI,
+  PIECE_BYTES_MAX,
+  POLICY_STATIC,
+  UNIT_CAN_FUA,
+} from "./abi";
 import { bufferGive } from "./buffers";
 import { overlapsGhost } from "./ghost";
 import { listNext, listPush, listRemove, listShift } from "./lists";
@@ -63,7 +71,7 @@ const REQUEST_COMMANDS: usize = offsetof<Request>("commandFirst");
 const RETRY: usize = offsetof<Unit>("retryFirst");
 const DELAYED: usize = offsetof<Unit>("delayedFirst");
 const FLIGHT: usize = offsetof<Unit>("flightFirst");
-const UNIT_LINK: usize = offsetof<Unit>("dirtyNext");
+const STARVED: usize = offsetof<Unit>("starvedNext");
 
 /** FUA of NBD and of WRITE(16) are different bits. */
 const NBD_FLAG_FUA: u16 = 1;
@@ -123,10 +131,16 @@ export function commandFree(c: Command): void {
   listPush(free, changetype<usize>(c), LINK);
   freeCount++;
   if (load<usize>(starved) !== 0) {
-    const u = changetype<Unit>(listShift(starved, UNIT_LINK));
-    u.dirty = 0;
+    const u = changetype<Unit>(listShift(starved, STARVED));
+    u.starved = 0;
     unitDirty(u);
   }
+}
+
+/** A unit that is being removed waits for no slot. */
+export function notStarved(u: Unit): void {
+  if (u.starved !== 0) listRemove(starved, changetype<usize>(u), STARVED);
+  u.starved = 0;
 }
 
 /** Carries out what a unit has to do, as far as its paths take it. */
@@ -167,8 +181,8 @@ function dispatchRequest(u: Unit, r: Request): bool {
       return false;
     }
     if (freeCount === 0) {
-      u.dirty = 1;
-      listPush(starved, changetype<usize>(u), UNIT_LINK);
+      if (u.starved === 0) listPush(starved, changetype<usize>(u), STARVED);
+      u.starved = 1;
       return false;
     }
     const c = commandTake(r);
@@ -360,7 +374,15 @@ function nextRound(c: Command): bool {
 /** Nothing of the unit can go out. Requests wait, unless they may not. */
 function noPath(u: Unit): void {
   u.waiting = u.queued + u.retrying;
-  if (u.noPathTimeoutNs === 0 || u.released !== 0) noPathFail(u, <u64>-1);
+  if (u.noPathTimeoutNs === 0 || u.released !== 0) {
+    noPathFail(u, <u64>-1);
+    return;
+  }
+  timerSooner(u.index, now + u.noPathTimeoutNs);
+  if (u.noPathTold !== 0) return;
+  u.noPathTold = 1;
+  const waitMs = <u32>(u.noPathTimeoutNs / NANOSECONDS_PER_MS);
+  event(EVENT_NO_PATH_WAITING, u.noPathReason, u.index, NONE, waitMs, 0, 0, 0);
 }
 
 /** Fails the requests that wait for a path and began to wait before `beforeNs`; answers the time the next one is due. */

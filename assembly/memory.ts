@@ -23,6 +23,7 @@ import {
   RING_BASE,
   RING_CAPACITY,
   SCRATCH_BYTES,
+  STATISTICS_BYTES,
   SUBMISSION_BYTES,
   UNIT_BYTES,
 } from "./abi";
@@ -124,8 +125,8 @@ export function layOut(
     <u64>connectionLimit * (CONNECTION_RECEIVE_BYTES + 4096) +
     <u64>requestLimit * REQUEST_SLOT_BYTES +
     <u64>(commandLimit + pathLimit) * (COMMAND_SLOT_BYTES + 2 * SUBMISSION_BYTES + COMPLETION_BYTES) * 2 +
-    <u64>unitLimit * (UNIT_BYTES + SELECTION_BYTES) +
-    <u64>pathLimit * (PATH_BYTES + 4096) +
+    <u64>unitLimit * (UNIT_BYTES + SELECTION_BYTES + STATISTICS_BYTES) +
+    <u64>pathLimit * (PATH_BYTES + STATISTICS_BYTES + 4096) +
     <u64>eventLimit * EVENT_BYTES * 2 +
     <u64>pooled +
     (64 << 20);
@@ -159,6 +160,7 @@ let eventRing: usize = 0;
 let gathers: usize = 0;
 let receives: usize = 0;
 let selections: usize = 0;
+let statistics: usize = 0;
 
 function outside(value: u32, max: u32): bool {
   return value === 0 || value > max;
@@ -177,6 +179,7 @@ function ringEntries(): u32 {
 function place(eventLimit: u32): usize {
   units = reserve(<usize>unitCount * UNIT_BYTES, 64);
   selections = reserve(<usize>unitCount * SELECTION_BYTES, 64);
+  statistics = reserve(<usize>(unitCount + pathCount) * STATISTICS_BYTES, 64);
   paths = reserve(<usize>pathCount * PATH_BYTES, 64);
   requests = reserve(<usize>requestCount * REQUEST_SLOT_BYTES, 64);
   commands = reserve(<usize>(commandCount + pathCount) * COMMAND_SLOT_BYTES, 64);
@@ -244,6 +247,16 @@ export function receiveBufferOf(index: u32): usize {
 /** What the policies know of a unit. */
 export function selectionOf(index: u32): Selection {
   return changetype<Selection>(selections + <usize>index * SELECTION_BYTES);
+}
+
+/** The statistics record of a unit. */
+export function unitStatistics(index: u32): usize {
+  return statistics + <usize>index * STATISTICS_BYTES;
+}
+
+/** The statistics record of a path. */
+export function pathStatistics(index: u32): usize {
+  return statistics + <usize>(unitCount + index) * STATISTICS_BYTES;
 }
 
 /** Puts every record of a table on a free list, in order. */

@@ -40,10 +40,11 @@ import {
   UNIT_FLAG_PRESENT,
   UNIT_SLOTS,
 } from "./abi";
-import { pathAt, pathCount, unitAt, unitCount } from "./memory";
+import { pathAt, pathCount, pathStatistics, unitAt, unitCount } from "./memory";
 import { Path, Unit } from "./records";
 import { NONE, event, now } from "./ring";
 import { selectionClearPath, selectionSetPath } from "./selection/selection";
+import { statisticsError, statisticsReset } from "./statistics";
 import { unitRefresh } from "./unit";
 
 /** Depth when none is given, and the largest one. */
@@ -91,6 +92,8 @@ export function pathAdd(unit: u32, arrayPort: u32, port: u32, priority: u32, ena
   p.depth = depth;
   p.depthMax = depth;
   p.weight = 1;
+  p.statistics = <u32>pathStatistics(p.index);
+  statisticsReset(p.statistics);
   p.port = port;
   p.arrayPort = arrayPort;
   p.sinceNs = now;
@@ -224,6 +227,7 @@ export function pathHealthy(p: Path, reason: u32): void {
 /** An I/O showed that the path cannot be used. */
 export function pathFailed(p: Path, reason: u32, sense: u32, hostStatus: u16): void {
   p.errors++;
+  statisticsError(p.statistics);
   p.lastSense = sense;
   p.lastHostStatus = hostStatus;
   if ((p.flags & PATH_FLAG_FAILED) !== 0) return;

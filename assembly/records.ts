@@ -378,10 +378,17 @@ export class Unit {
   /** Commands the host has, oldest first. */
   flightFirst: usize;
   flightLast: usize;
-  /** Link in the list of units with work to do at the end of the turn, or waiting for a command slot. */
+  /** Link in the list of units with work to do at the end of the turn. */
   dirtyNext: usize;
   dirtyPrevious: usize;
   dirty: u32;
+  /** Link in the list of units that found no command slot. */
+  starvedNext: usize;
+  starvedPrevious: usize;
+  starved: u32;
+  /** Why the last path was lost; whether control was told that requests wait. */
+  noPathReason: u32;
+  noPathTold: u32;
   queued: u32;
   retrying: u32;
   /** Ghosts that could still change the medium. */

@@ -36,9 +36,10 @@ import {
   Unit,
 } from "./records";
 import { now } from "./ring";
+import { statisticsError, statisticsRecord } from "./statistics";
 import { timerSooner } from "./timers";
 import { unitDirty } from "./unit";
-import { roomFreed } from "./admission";
+import { roomFreed, taken } from "./admission";
 
 const LINK: usize = offsetof<Request>("next");
 const UNIT_LINK: usize = offsetof<Request>("unitNext");
@@ -99,6 +100,7 @@ export function requestTake(u: Unit, n: Connection, bytes: u32): Request | null 
   u.slotsHeld++;
   u.bytesHeld += wanted;
   n.requests++;
+  taken();
   return r;
 }
 
@@ -263,6 +265,8 @@ function requestAnswer(r: Request): void {
   if (r.error === 0) u.answered++;
   else u.failed++;
   const latencyNs = now - r.acceptedNs;
+  if (r.error !== 0) statisticsError(u.statistics);
+  else if (r.kind <= 1) statisticsRecord(u.statistics, r.kind === 1, r.bytes, latencyNs);
   if (latencyNs > u.latencyNsMax) u.latencyNsMax = latencyNs;
   r.state = REQUEST_READY;
   replyReady(r);

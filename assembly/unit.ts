@@ -16,7 +16,6 @@ import {
   EVENT_FAILOVER_DONE,
   EVENT_FAILOVER_FAILED,
   EVENT_FAILOVER_STARTED,
-  EVENT_NO_PATH_WAITING,
   EVENT_PATH_STATE,
   IDENTITY_BYTES_MAX,
   PATH_FLAG_ENABLED,
@@ -51,10 +50,10 @@ import {
   UNIT_SET_WRITE_SAME_BLOCKS_MAX,
   UNIT_SLOTS,
 } from "./abi";
-import { delaysOver, noPathFail, unitDispatch } from "./dispatch";
-import { listPush, listShift } from "./lists";
+import { delaysOver, noPathFail, notStarved, unitDispatch } from "./dispatch";
+import { listPush, listRemove, listShift } from "./lists";
 import { clusterMode } from "./mode";
-import { control, scratchArea, selectionOf, unitAt, unitCount } from "./memory";
+import { control, scratchArea, selectionOf, unitAt, unitCount, unitStatistics } from "./memory";
 import { NBD_EIO } from "./nbd";
 import { pathEligible, unitPath } from "./path";
 import { Request, UNIT_IDENTITY, Unit } from "./records";
@@ -67,7 +66,8 @@ import {
   selectionSetPolicy,
   selectionSetUsable,
 } from "./selection/selection";
-import { NEVER, timerSooner } from "./timers";
+import { statisticsReset } from "./statistics";
+import { NEVER, timerSet, timerSooner } from "./timers";
 import { CONTROL_SEED } from "./abi";
 
 const LINK: usize = offsetof<Unit>("dirtyNext");
@@ -163,15 +163,14 @@ function pathless(u: Unit, reason: u32): void {
   if (u.eligible === 0) {
     if (u.noPathNs !== 0) return;
     u.noPathNs = max<u64>(now, 1);
-    if (u.requestFirst === 0) return;
-    event(EVENT_NO_PATH_WAITING, reason, u.index, NONE, <u32>(u.noPathTimeoutNs / MS), 0, 0, 0);
-    timerSooner(u.index, now + u.noPathTimeoutNs);
-    unitDirty(u);
+    u.noPathReason = reason;
+    if (u.requestFirst !== 0) unitDirty(u);
     return;
   }
   if (u.noPathNs !== 0) {
     u.noPathNs = 0;
     u.waiting = 0;
+    u.noPathTold = 0;
     u.released = 0;
     u.flags &= ~UNIT_FLAG_RELEASED;
   }
@@ -216,6 +215,8 @@ export function unitAdd(): i32 {
   u.selection = selectionOf(u.index);
   selectionInit(u.selection, load<u64>(control + CONTROL_SEED) ^ ((<u64>u.index) << 32));
   selectionSetPolicy(u.selection, POLICY_STATIC);
+  u.statistics = <u32>unitStatistics(u.index);
+  statisticsReset(u.statistics);
   memory.fill(changetype<usize>(u) + UNIT_SLOTS, 0xff, 128);
   u.ioTimeoutNs = DEFAULT_IO_TIMEOUT_MS * MS;
   u.noPathTimeoutNs = DEFAULT_NO_PATH_TIMEOUT_MS * MS;
@@ -240,6 +241,9 @@ export function unitRemove(handle: u32): i32 {
   if (!unitPresent(handle)) return -(<i32>ERROR_HANDLE);
   const u = unitAt(handle);
   if (u.connections !== 0 || u.paths !== 0 || u.slotsHeld !== 0) return -(<i32>ERROR_BUSY);
+  if (u.dirty !== 0) listRemove(dirty, changetype<usize>(u), LINK);
+  notStarved(u);
+  timerSet(u.index, NEVER);
   u.flags = 0;
   firstFree = min(firstFree, handle);
   return 0;
@@ -271,7 +275,7 @@ export function unitSet(handle: u32, property: u32, value: i64): i32 {
   else if (property === UNIT_SET_HEDGE_BUDGET) {
     if (number > 10000) return -(<i32>ERROR_RANGE);
     u.hedgeBudget = number;
-  } else if (property === UNIT_SET_STATISTICS_RESET) u.latencyNsMax = 0;
+  } else if (property === UNIT_SET_STATISTICS_RESET) resetStatistics(u);
   else if (property === UNIT_SET_POLICY) return setPolicy(u, number);
   else if (property === UNIT_SET_POLICY_PARAMETER) return selectionSetParameter(u.selection, 0, number);
   else if (property === UNIT_SET_POLICY_PARAMETER_2) return selectionSetParameter(u.selection, 1, number);
@@ -282,6 +286,12 @@ export function unitSet(handle: u32, property: u32, value: i64): i32 {
     else u.patrolRead = number;
   } else return setTimeout(u, property, number);
   return 0;
+}
+
+function resetStatistics(u: Unit): void {
+  u.latencyNsMax = 0;
+  statisticsReset(u.statistics);
+  for (let rest = u.paths; rest !== 0; rest &= rest - 1) statisticsReset(unitPath(u, ctz(rest)).statistics);
 }
 
 function setTimeout(u: Unit, property: u32, ms: u32): i32 {

@@ -1,0 +1,56 @@
+// The views of the ABI agree with their source, and the module has exactly the borders it should have.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import test from "ava";
+import { abiViews } from "../../../host/build/abi.ts";
+import * as abi from "../../../host/reactor/abi.ts";
+import { Host, moduleExports, moduleImports } from "./harness.ts";
+
+const root = join(import.meta.dirname, "..", "..", "..");
+
+test("the generated views are what abi.ts makes them", (t) => {
+  for (const view of abiViews()) t.is(readFileSync(join(root, view.path), "utf8"), view.text, view.path);
+});
+
+test("the only import is abort", (t) => {
+  t.deepEqual(
+    moduleImports.map((entry) => `${entry.module}.${entry.name}`),
+    ["env.abort"],
+  );
+});
+
+test("the exports are those that docs/architecture.md lists", (t) => {
+  const text = readFileSync(join(root, "docs", "architecture.md"), "utf8");
+  const section = text.slice(text.indexOf("## The core's exports"), text.indexOf("## The native addon"));
+  const table = section
+    .split("\n")
+    .filter((line) => line.startsWith("|"))
+    .join("\n");
+  const documented = new Set(Array.from(table.matchAll(/`(\w+)\(/g), (match) => match[1]));
+  const exported = moduleExports.filter((entry) => entry.kind === "function").map((entry) => entry.name);
+  t.deepEqual(
+    exported.filter((name) => name !== "start" && !documented.has(name)),
+    [],
+  );
+  t.deepEqual(
+    [...documented].filter((name) => name !== undefined && !exported.includes(name)),
+    [],
+  );
+});
+
+test("version and addresses are there before init", (t) => {
+  const host = new Host();
+  t.is(host.core.abiVersion(), abi.ABI_VERSION);
+  t.true(host.control > 0);
+});
+
+test("events that control does not fetch are counted as lost, the oldest stay", (t) => {
+  const host = new Host({ events: 16 });
+  const { paths } = host.unit({ paths: 1 });
+  const [path = -1] = paths;
+  for (let i = 0; i < 100; i++) host.core.pathSet(path, abi.PATH_SET_ENABLED, BigInt(i & 1));
+  const lost = host.view.getBigUint64(host.control + abi.CONTROL_EVENTS_LOST, true);
+  host.turn();
+  t.is(host.events.length, 16);
+  t.true(lost > 0n);
+});
