@@ -1,0 +1,116 @@
+// `npm run bench -- dispatch`: the core's work per 4 KiB I/O without system calls: NBD bytes to SCSI op to reply.
+//
+// The host's side of the rings is played by a few lines (ring-host.ts), whose share is measured in the same run, by doing
+// it twice, and taken off. The second kind of row has the emulated array behind the core, data copied, still no sockets.
+
+import { EmulatedArray } from "../host/array/array.ts";
+import * as abi from "../host/reactor/abi.ts";
+import { Core } from "../host/reactor/core.ts";
+import { NativeMedium } from "../host/reactor/native-medium.ts";
+import { median, type Row } from "./report.ts";
+import { RingHost, type NbdLoad } from "./ring-host.ts";
+
+const UNIT_BYTES = 64 << 20;
+const IO_BYTES = 4096;
+const PATHS = 4;
+const ROUNDS = 41;
+const WARM_IOS = 60_000;
+/** Short rounds: few of them are interrupted by what else the machine does, and the median forgets those. */
+const IOS = 10_000;
+/** Time that passes from turn to turn, ns: what a turn with system calls takes about. */
+const TURN_NS = 5000;
+const MARK_NS = 400;
+
+type Kind = "core" | "core, host twice" | "with emulated array";
+
+interface World {
+  readonly core: Core;
+  readonly host: RingHost;
+  readonly array: EmulatedArray | null;
+  readonly kind: Kind;
+}
+
+function makeWorld(kind: Kind, load: NbdLoad): World {
+  const core = new Core({ seed: 1n, nowNs: 1_000_000_000n });
+  const { exports } = core;
+  const unit = exports.unitAdd();
+  exports.unitSet(unit, abi.UNIT_SET_BLOCK_BYTES, 512n);
+  exports.unitSet(unit, abi.UNIT_SET_BLOCKS, BigInt(UNIT_BYTES / 512));
+  exports.unitSet(unit, abi.UNIT_SET_POLICY, BigInt(abi.POLICY_ADAPTIVE));
+  const array =
+    kind === "with emulated array"
+      ? new EmulatedArray(
+          { units: 1, unitBytes: UNIT_BYTES, paths: PATHS },
+          { medium: (_, __, n) => new NativeMedium(n) },
+        )
+      : null;
+  array?.attach(core.bytes, core.control);
+  for (let path = 0; path < PATHS; path++) exports.pathAdd(unit, 1, path, path + 1, 1, 64);
+  if (exports.connectionAdd(0, unit, 0, 0) < 0) throw new Error("the core refused the connection");
+  return { core, host: new RingHost(core, unit, load, array === null), array, kind };
+}
+
+/** Runs `ios` I/Os; answers ns of this thread's processor time per I/O: what else the machine does counts less. */
+function run({ core, host, array, kind }: World, ios: number): number {
+  const { exports } = core;
+  const twice = kind === "core, host twice";
+  const end = (host.answered + ios) | 0;
+  const started = process.threadCpuUsage();
+  while (((end - host.answered) | 0) > 0) {
+    exports.run();
+    if (twice) {
+      host.save();
+      host.turn();
+      host.rewind();
+    }
+    host.turn();
+    array?.turn();
+    host.tick(TURN_NS);
+  }
+  const used = process.threadCpuUsage(started);
+  return ((used.user + used.system) * 1000) / ios;
+}
+
+function measure(load: NbdLoad): Record<Kind, number> {
+  const worlds = (["core", "core, host twice", "with emulated array"] as const).map((kind) => makeWorld(kind, load));
+  const figures = new Map<Kind, number[]>();
+  for (const world of worlds) run(world, WARM_IOS);
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const world of worlds) figures.set(world.kind, [...(figures.get(world.kind) ?? []), run(world, IOS)]);
+  }
+  const of = (kind: Kind): number => median(figures.get(kind) ?? []);
+  return {
+    core: of("core"),
+    "core, host twice": of("core, host twice"),
+    "with emulated array": of("with emulated array"),
+  };
+}
+
+/** Runs the suite. @param log gets a line of progress now and then */
+export function dispatch(log: (line: string) => void = () => {}): Row[] {
+  const rows: Row[] = [];
+  for (const write of [false, true]) {
+    for (const depth of [1, 16, 64]) {
+      const name = `4 KiB random ${write ? "writes" : "reads"}, depth ${depth}`;
+      const figures = measure({ write, depth, bytes: IO_BYTES, unitBytes: UNIT_BYTES });
+      const host = Math.max(0, figures["core, host twice"] - figures.core);
+      const core = figures.core - host;
+      const plain = { case: name, unit: "ns/IO", peer: null, peerValue: null, ratio: null };
+      rows.push(
+        {
+          case: name,
+          metric: "core",
+          unit: "ns/IO",
+          value: core,
+          peer: "mark",
+          peerValue: MARK_NS,
+          ratio: MARK_NS / core,
+        },
+        { ...plain, metric: "host's side of the rings, taken off", value: host },
+        { ...plain, metric: "with emulated array, no sockets", value: figures["with emulated array"] },
+      );
+      log(`${name}: ${core.toFixed(0)} ns`);
+    }
+  }
+  return rows;
+}
