@@ -134,10 +134,13 @@ const Shaky = z
   })
   .prefault({});
 
+const InitialPaths = z.enum(["all", "first-only"]);
+export type InitialPaths = z.infer<typeof InitialPaths>;
+
 export const Configuration = z.strictObject({
   devices: z.union([z.literal("all"), z.array(DeviceSelector)]).default([]),
   exclude: z.array(DeviceSelector).default([]),
-  initial_paths: z.enum(["all", "first-only"]).default("all"),
+  initial_paths: InitialPaths.default("all"),
   profile: z.enum(["default", "classic"]).default("default"),
   failback: z.enum(["active", "standby"]).default("active"),
   cluster: z.boolean().default(false),

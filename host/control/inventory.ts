@@ -1,0 +1,182 @@
+// Which units and paths there are, present or only remembered. Plain data with its look-ups; nothing here talks to
+// anybody.
+
+import type { FoundPath } from "../discovery/discover.ts";
+import { comparePathNumbers } from "../discovery/sysfs.ts";
+import { ControlError } from "./errors.ts";
+import type { Identity, Policy } from "./schemas/unit.ts";
+import type { PathRow, UnitFacts, UnitRow } from "./state.ts";
+
+/** A path of a unit. `handle` is null while its device is gone. */
+export interface Path {
+  readonly number: string;
+  readonly unit: Unit;
+  priority: number;
+  enabled: boolean;
+  /** Handle in the core. */
+  handle: number | null;
+  /** What discovery last found; null while the device is gone. */
+  found: FoundPath | null;
+  /** Identity of the unit the path number really leads to, when that is not its own. */
+  foreignIdentity: string | null;
+}
+
+/** A logical unit. `handle` is null until it is offered. */
+export interface Unit {
+  readonly number: number;
+  readonly identity: Identity;
+  name: string;
+  facts: UnitFacts;
+  /** Set by command; null: the configuration's holds. */
+  policy: Policy | null;
+  hedgeBudgetPercent: number | null;
+  handle: number | null;
+  /** UNIT_CAN_* of the ABI. */
+  capabilities: number;
+  released: boolean;
+  readonly paths: Map<string, Path>;
+}
+
+export class Inventory {
+  readonly #units = new Map<number, Unit>();
+  readonly #byIdentity = new Map<string, Unit>();
+  readonly #paths = new Map<string, Path>();
+  readonly #unitHandles = new Map<number, Unit>();
+  readonly #pathHandles = new Map<number, Path>();
+
+  /** Takes over what the state file remembers; nothing is present yet. */
+  constructor(units: readonly UnitRow[], paths: readonly PathRow[]) {
+    for (const row of units) {
+      this.addUnit({
+        number: row.number,
+        identity: { type: row.facts.identityType, text: row.identity },
+        name: row.name,
+        facts: row.facts,
+        policy: row.policy,
+        hedgeBudgetPercent: row.hedgeBudgetPercent,
+      });
+    }
+    for (const row of paths) {
+      const unit = this.#units.get(row.unit);
+      if (unit !== undefined) this.addPath(unit, row.number, row.priority, row.enabled);
+    }
+  }
+
+  addUnit(known: Pick<Unit, "number" | "identity" | "name" | "facts" | "policy" | "hedgeBudgetPercent">): Unit {
+    const unit: Unit = Object.assign(
+      { handle: null, capabilities: 0, released: false, paths: new Map<string, Path>() },
+      known,
+    );
+    this.#units.set(unit.number, unit);
+    this.#byIdentity.set(unit.identity.text, unit);
+    return unit;
+  }
+
+  addPath(unit: Unit, number: string, priority: number, enabled: boolean): Path {
+    const path: Path = { number, unit, priority, enabled, handle: null, found: null, foreignIdentity: null };
+    unit.paths.set(number, path);
+    this.#paths.set(number, path);
+    return path;
+  }
+
+  removePath(path: Path): void {
+    this.setPathHandle(path, null);
+    path.unit.paths.delete(path.number);
+    this.#paths.delete(path.number);
+  }
+
+  removeUnit(unit: Unit): void {
+    this.setUnitHandle(unit, null);
+    for (const path of unit.paths.values()) this.removePath(path);
+    this.#units.delete(unit.number);
+    this.#byIdentity.delete(unit.identity.text);
+  }
+
+  setUnitHandle(unit: Unit, handle: number | null): void {
+    if (unit.handle !== null) this.#unitHandles.delete(unit.handle);
+    unit.handle = handle;
+    if (handle !== null) this.#unitHandles.set(handle, unit);
+  }
+
+  setPathHandle(path: Path, handle: number | null): void {
+    if (path.handle !== null) this.#pathHandles.delete(path.handle);
+    path.handle = handle;
+    if (handle !== null) this.#pathHandles.set(handle, path);
+  }
+
+  /** Every unit, by number. */
+  units(): Unit[] {
+    return [...this.#units.values()].toSorted((a, b) => a.number - b.number);
+  }
+
+  /** Every path, by path number. */
+  paths(): Path[] {
+    return [...this.#paths.values()].toSorted((a, b) => comparePathNumbers(a.number, b.number));
+  }
+
+  get unitNumbers(): ReadonlySet<number> {
+    return new Set(this.#units.keys());
+  }
+
+  get pathCount(): number {
+    return this.#paths.size;
+  }
+
+  get unitCount(): number {
+    return this.#units.size;
+  }
+
+  unitOfIdentity(identity: string): Unit | undefined {
+    return this.#byIdentity.get(identity);
+  }
+
+  unitOfHandle(handle: number): Unit | undefined {
+    return this.#unitHandles.get(handle);
+  }
+
+  pathOfHandle(handle: number): Path | undefined {
+    return this.#pathHandles.get(handle);
+  }
+
+  findPath(number: string): Path | undefined {
+    return this.#paths.get(number);
+  }
+
+  /** A path by its number. @throws ControlError UNKNOWN_PATH */
+  path(number: string): Path {
+    const path = this.#paths.get(number);
+    if (path !== undefined) return path;
+    throw new ControlError("UNKNOWN_PATH", `there is no path ${number}`, {
+      parameter: number,
+      remedy: "`pathctl show paths` lists them",
+    });
+  }
+
+  /** A unit by its number (`3`, `#3`), name or identity. @throws ControlError UNKNOWN_UNIT */
+  unit(key: string): Unit {
+    const number = /^#?(\d{1,5})$/.exec(key)?.[1];
+    const unit =
+      number === undefined
+        ? (this.units().find((candidate) => candidate.name === key) ?? this.#byIdentity.get(key))
+        : this.#units.get(Number(number));
+    if (unit !== undefined) return unit;
+    throw new ControlError("UNKNOWN_UNIT", `there is no logical unit ${key}`, {
+      parameter: key,
+      remedy: "`pathctl show units` lists them",
+    });
+  }
+}
+
+/** Priorities of the unit's paths that are there. */
+export function presentPriorities(unit: Unit): Set<number> {
+  return new Set([...unit.paths.values()].filter((path) => path.handle !== null).map((path) => path.priority));
+}
+
+export function unitRow(unit: Unit): UnitRow {
+  const { number, identity, name, facts, policy, hedgeBudgetPercent } = unit;
+  return { number, identity: identity.text, name, facts, policy, hedgeBudgetPercent };
+}
+
+export function pathRow(path: Path): PathRow {
+  return { number: path.number, unit: path.unit.number, priority: path.priority, enabled: path.enabled };
+}

@@ -1,0 +1,184 @@
+// What the API shows of units and paths: what is configured, and what the core's records say now.
+
+import * as abi from "../reactor/abi.ts";
+import { comparePathNumbers } from "../discovery/sysfs.ts";
+import type { Path, Unit } from "./inventory.ts";
+import { outcomeText } from "./outcome-text.ts";
+import { balancingOf } from "./policies.ts";
+import type { PathRecord, Tables, UnitRecord } from "./records.ts";
+import type { AluaState, Latency, PathCondition, PathError, PathState, PathView } from "./schemas/path.ts";
+import type { Attachment, Policy, Timeouts, UnitState, UnitView } from "./schemas/unit.ts";
+
+/** What a view needs beside the inventory. */
+export interface ViewSources {
+  readonly tables: Tables;
+  readonly policyOf: (unit: Unit) => Policy;
+  readonly timeoutsOf: (unit: Unit) => Timeouts;
+  readonly hedgeBudgetPercentOf: (unit: Unit) => number;
+  readonly attachmentsOf: (unit: Unit) => Attachment[];
+  readonly nbdUnix: string | null;
+  readonly nbdTcp: string | null;
+  /** Latencies of a path or unit by its handle; null when nobody asked the core for them. */
+  readonly pathLatency: (handle: number) => Latency | null;
+  readonly unitLatency: (handle: number) => Latency | null;
+}
+
+const ALUA: Readonly<Record<number, AluaState>> = {
+  [abi.ALUA_OPTIMIZED]: "optimized",
+  [abi.ALUA_NON_OPTIMIZED]: "non-optimized",
+  [abi.ALUA_STANDBY]: "standby",
+  [abi.ALUA_UNAVAILABLE]: "unavailable",
+  [abi.ALUA_OFFLINE]: "offline",
+  [abi.ALUA_TRANSITIONING]: "transitioning",
+};
+
+export function aluaName(state: number): AluaState {
+  return ALUA[state] ?? "unknown";
+}
+
+export const SYMBOLS: Readonly<Record<PathState, PathView["symbol"]>> = {
+  "in use": ">",
+  active: " ",
+  standby: "@",
+  failed: "X",
+};
+
+const CONDITIONS: readonly (readonly [number, PathCondition])[] = [
+  [abi.PATH_FLAG_SUSPECT, "suspect"],
+  [abi.PATH_FLAG_SHAKY, "shaky"],
+  [abi.PATH_FLAG_STALLED, "stalled"],
+  [abi.PATH_FLAG_WRONG_UNIT, "wrong unit"],
+  [abi.PATH_FLAG_UNVERIFIED, "unverified"],
+  [abi.PATH_FLAG_REMOVING, "removing"],
+];
+
+/** The state that is displayed (reference section 2). A path whose device is gone, or that leads elsewhere, is failed. */
+export function pathState(path: Path, record: PathRecord | null): PathState {
+  if (record === null || path.foreignIdentity !== null) return "failed";
+  const { flags } = record;
+  if ((flags & (abi.PATH_FLAG_FAILED | abi.PATH_FLAG_WRONG_UNIT)) !== 0) return "failed";
+  if ((flags & abi.PATH_FLAG_ENABLED) === 0) return "standby";
+  return (flags & abi.PATH_FLAG_IN_USE) === 0 ? "active" : "in use";
+}
+
+function conditionsOf(path: Path, record: PathRecord | null): PathCondition[] {
+  if (record === null) return ["gone"];
+  const flags = record.flags | (path.foreignIdentity === null ? 0 : abi.PATH_FLAG_WRONG_UNIT);
+  return CONDITIONS.filter(([flag]) => (flags & flag) !== 0).map(([, condition]) => condition);
+}
+
+function lastErrorOf(record: PathRecord | null): PathError | null {
+  if (record === null) return null;
+  const [status, senseKey, asc, ascq] = record.lastSense;
+  const outcome = { status, senseKey, asc, ascq, hostStatus: record.lastHostStatus };
+  const text = outcomeText(outcome);
+  return text === "" ? null : { text, ...outcome };
+}
+
+const agoMs = (nowNs: number, thenNs: number): number | null =>
+  thenNs === 0 ? null : Math.max(0, Math.round((nowNs - thenNs) / 1e6));
+
+export function pathView(path: Path, sources: ViewSources): PathView {
+  const record = path.handle === null ? null : sources.tables.path(path.handle);
+  const state = pathState(path, record);
+  const probe = path.found?.probe;
+  const group = probe?.alua?.groups.find((candidate) => candidate.group === probe.alua?.group);
+  return {
+    number: path.number,
+    unit: path.unit.number,
+    device: path.found?.device ?? null,
+    blockDevice: path.found?.blockDevice ?? null,
+    priority: path.priority,
+    enabled: record === null ? path.enabled : (record.flags & abi.PATH_FLAG_ENABLED) !== 0,
+    healthy: state !== "failed",
+    state,
+    symbol: SYMBOLS[state],
+    conditions: conditionsOf(path, record),
+    alua:
+      probe?.alua == null
+        ? null
+        : {
+            state: aluaName(record?.alua ?? group?.state ?? -1),
+            group: probe.alua.group,
+            preferred: group?.preferred ?? false,
+          },
+    initiatorPort: path.found?.initiatorPort ?? `host${path.number.split(":")[0]}`,
+    targetPort: probe?.targetPort ?? null,
+    controller: probe?.alua?.group == null ? null : `group ${probe.alua.group}`,
+    foreignIdentity: path.foreignIdentity,
+    lastError: lastErrorOf(record),
+    statistics: {
+      ios: record?.ios ?? 0,
+      bytesRead: record?.bytesRead ?? 0,
+      bytesWritten: record?.bytesWritten ?? 0,
+      errors: record?.errors ?? 0,
+      retries: record?.retries ?? 0,
+      checks: record?.checks ?? 0,
+      inFlight: record?.inFlight ?? 0,
+      depth: record?.depth ?? 0,
+      weight: record?.weight ?? 0,
+      serviceUs: (record?.serviceNs ?? 0) / 1000,
+      ghosts: record?.ghosts ?? 0,
+      lastAnswerMs: record === null ? null : agoMs(sources.tables.nowNs, record.lastAnswerNs),
+      sinceMs: record === null ? null : agoMs(sources.tables.nowNs, record.sinceNs),
+      shakyForS: record?.shakySeconds ?? 0,
+      latency: path.handle === null ? null : sources.pathLatency(path.handle),
+    },
+  };
+}
+
+/** How many paths of the unit may get I/O now. */
+function usableCount(record: UnitRecord | null): number {
+  let count = 0;
+  for (let mask = record?.usable ?? 0; mask !== 0; mask = (mask & (mask - 1)) >>> 0) count++;
+  return count;
+}
+
+export function unitState(unit: Unit, record: UnitRecord | null): UnitState {
+  const present = [...unit.paths.values()].filter((path) => path.handle !== null).length;
+  if (unit.handle === null || present === 0) return "gone";
+  const usable = usableCount(record);
+  if (usable === 0) return record !== null && (record.flags & abi.UNIT_FLAG_RELEASED) !== 0 ? "released" : "no path";
+  if (usable > 1) return "ok";
+  return unit.paths.size > 1 ? "not redundant" : "single path";
+}
+
+export function unitView(unit: Unit, sources: ViewSources): UnitView {
+  const record = unit.handle === null ? null : sources.tables.unit(unit.handle);
+  const paths = [...unit.paths.values()]
+    .toSorted((a, b) => comparePathNumbers(a.number, b.number))
+    .map((path) => pathView(path, sources));
+  const policy = sources.policyOf(unit);
+  const { facts } = unit;
+  return {
+    number: unit.number,
+    name: unit.name,
+    identity: unit.identity,
+    vendor: facts.vendor,
+    product: facts.product,
+    revision: facts.revision,
+    serial: facts.serial,
+    bytes: facts.bytes,
+    blockBytes: facts.blockBytes,
+    readOnly: (unit.capabilities & abi.UNIT_CAN_NOT_WRITE) !== 0,
+    policy,
+    balancing: balancingOf(policy.name),
+    hedgeBudgetPercent: sources.hedgeBudgetPercentOf(unit),
+    state: unitState(unit, record),
+    paths,
+    export: unit.handle === null ? null : { name: unit.name, unixSocket: sources.nbdUnix, tcp: sources.nbdTcp },
+    attachments: sources.attachmentsOf(unit),
+    timeouts: sources.timeoutsOf(unit),
+    statistics: {
+      requests: record?.requests ?? 0,
+      waiting: record?.waiting ?? 0,
+      ghosts: record?.ghosts ?? 0,
+      answered: record?.answered ?? 0,
+      failed: record?.failed ?? 0,
+      connections: record?.connections ?? 0,
+      latencyMaxUs: (record?.latencyMaxNs ?? 0) / 1000,
+      stallThresholdUs: (record?.stallNs ?? 0) / 1000,
+      latency: unit.handle === null ? null : sources.unitLatency(unit.handle),
+    },
+  };
+}
