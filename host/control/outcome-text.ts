@@ -1,5 +1,7 @@
 // An outcome in words: SCSI status (SAM-5 5.3.1), host status (Linux SCSI midlayer), sense (SPC-4 4.5, annex D).
 
+import type { Outcome } from "../reactor/records.ts";
+
 const STATUS: Readonly<Record<number, string>> = {
   0x00: "GOOD",
   0x02: "CHECK CONDITION",
@@ -54,14 +56,6 @@ const SENSE_KEY = [
 ];
 
 const hex2 = (value: number): string => value.toString(16).padStart(2, "0");
-
-export interface Outcome {
-  readonly status: number;
-  readonly senseKey: number;
-  readonly asc: number;
-  readonly ascq: number;
-  readonly hostStatus: number;
-}
 
 /** `transport disrupted (host status 0x0e)`, `NOT READY 04/0c`, `BUSY`; empty for an outcome that is none. */
 export function outcomeText({ status, senseKey, asc, ascq, hostStatus }: Outcome): string {

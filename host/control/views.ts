@@ -1,11 +1,12 @@
 // What the API shows of units and paths: what is configured, and what the core's records say now.
 
 import * as abi from "../reactor/abi.ts";
+import type { PathRecord, UnitRecord } from "../reactor/records.ts";
 import { comparePathNumbers } from "../discovery/sysfs.ts";
 import type { Path, Unit } from "./inventory.ts";
 import { outcomeText } from "./outcome-text.ts";
 import { balancingOf } from "./policies.ts";
-import type { PathRecord, Tables, UnitRecord } from "./records.ts";
+import type { Tables } from "./tables.ts";
 import type { AluaState, Latency, PathCondition, PathError, PathState, PathView } from "./schemas/path.ts";
 import type { Attachment, Policy, Timeouts, UnitState, UnitView } from "./schemas/unit.ts";
 
@@ -69,10 +70,8 @@ function conditionsOf(path: Path, record: PathRecord | null): PathCondition[] {
 
 function lastErrorOf(record: PathRecord | null): PathError | null {
   if (record === null) return null;
-  const [status, senseKey, asc, ascq] = record.lastSense;
-  const outcome = { status, senseKey, asc, ascq, hostStatus: record.lastHostStatus };
-  const text = outcomeText(outcome);
-  return text === "" ? null : { text, ...outcome };
+  const text = outcomeText(record.last);
+  return text === "" ? null : { text, ...record.last };
 }
 
 const agoMs = (nowNs: number, thenNs: number): number | null =>
@@ -82,7 +81,8 @@ export function pathView(path: Path, sources: ViewSources): PathView {
   const record = path.handle === null ? null : sources.tables.path(path.handle);
   const state = pathState(path, record);
   const probe = path.found?.probe;
-  const group = probe?.alua?.groups.find((candidate) => candidate.group === probe.alua?.group);
+  const alua = probe?.alua ?? null;
+  const group = alua?.groups.find((candidate) => candidate.group === alua.group);
   return {
     number: path.number,
     unit: path.unit.number,
@@ -95,16 +95,16 @@ export function pathView(path: Path, sources: ViewSources): PathView {
     symbol: SYMBOLS[state],
     conditions: conditionsOf(path, record),
     alua:
-      probe?.alua == null
+      alua === null
         ? null
         : {
             state: aluaName(record?.alua ?? group?.state ?? -1),
-            group: probe.alua.group,
+            group: alua.group,
             preferred: group?.preferred ?? false,
           },
     initiatorPort: path.found?.initiatorPort ?? `host${path.number.split(":")[0]}`,
     targetPort: probe?.targetPort ?? null,
-    controller: probe?.alua?.group == null ? null : `group ${probe.alua.group}`,
+    controller: typeof alua?.group === "number" ? `group ${alua.group}` : null,
     foreignIdentity: path.foreignIdentity,
     lastError: lastErrorOf(record),
     statistics: {
@@ -176,7 +176,7 @@ export function unitView(unit: Unit, sources: ViewSources): UnitView {
       answered: record?.answered ?? 0,
       failed: record?.failed ?? 0,
       connections: record?.connections ?? 0,
-      latencyMaxUs: (record?.latencyMaxNs ?? 0) / 1000,
+      latencyMaxUs: (record?.latencyNsMax ?? 0) / 1000,
       stallThresholdUs: (record?.stallNs ?? 0) / 1000,
       latency: unit.handle === null ? null : sources.unitLatency(unit.handle),
     },

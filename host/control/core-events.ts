@@ -1,0 +1,121 @@
+// From the core's events to messages: handles become unit and path numbers, codes become names.
+
+import * as abi from "../reactor/abi.ts";
+import type { DetailValue, Message, MessageName } from "../liaison/messages.ts";
+import type { CoreEvent } from "../reactor/records.ts";
+import type { Inventory } from "./inventory.ts";
+import { outcomeText } from "./outcome-text.ts";
+import { aluaName } from "./views.ts";
+
+const REASONS: Readonly<Record<number, string>> = {
+  [abi.REASON_OPERATOR]: "operator",
+  [abi.REASON_IO]: "I/O",
+  [abi.REASON_PATROL]: "patrol",
+  [abi.REASON_ALUA]: "ALUA",
+  [abi.REASON_TIMEOUT]: "no answer",
+  [abi.REASON_IDENTITY]: "identity",
+  [abi.REASON_SIBLING]: "sibling",
+  [abi.REASON_SHAKY]: "shaky",
+};
+
+const SETTLED: Readonly<Record<number, string>> = {
+  [abi.SETTLED_COMPLETED]: "completed",
+  [abi.SETTLED_RESET]: "reset",
+  [abi.SETTLED_REMOVED]: "removed",
+};
+
+type Detail = Record<string, DetailValue>;
+
+/** What a kind becomes; null: control acts on it and nobody reads about it. */
+function nameAndDetail(event: CoreEvent, pathNumber: (handle: number) => string | null): [MessageName, Detail] | null {
+  const { arg0, arg1 } = event;
+  switch (event.kind) {
+    case abi.EVENT_PATH_STATE:
+      return ["path-state", { before: flagNames(arg0), after: flagNames(arg1) }];
+    case abi.EVENT_FAILOVER_STARTED:
+      return ["failover-started", {}];
+    case abi.EVENT_FAILOVER_DONE:
+      return ["failover-done", { from: pathNumber(arg0) }];
+    case abi.EVENT_FAILOVER_FAILED:
+      return ["failover-failed", {}];
+    case abi.EVENT_PATH_ERROR_IO:
+      return ["path-error-io", {}];
+    case abi.EVENT_PATH_ERROR_CHECK:
+      return ["path-error-check", {}];
+    case abi.EVENT_FAILBACK_STARTED:
+      return ["automatic-failback-started", {}];
+    case abi.EVENT_FAILBACK_DONE:
+      return [event.reason === abi.REASON_OPERATOR ? "failback-completed" : "automatic-failback-done", {}];
+    case abi.EVENT_FAILBACK_FAILED:
+      return ["failback-failed", {}];
+    case abi.EVENT_WRONG_UNIT:
+      return ["wrong-unit", {}];
+    case abi.EVENT_NO_PATH_WAITING:
+      return ["no-path-waiting", { "for ms": arg0 }];
+    case abi.EVENT_NO_PATH_FAILED:
+      return ["no-path-failed", { requests: arg0 }];
+    case abi.EVENT_CAPACITY_CHANGED:
+      return null;
+    case abi.EVENT_ALUA_CHANGED:
+      return ["alua-changed", { before: aluaName(arg0), after: aluaName(arg1) }];
+    default:
+      return laterKinds(event);
+  }
+}
+
+function laterKinds({ kind, arg0, arg1 }: CoreEvent): [MessageName, Detail] | null {
+  switch (kind) {
+    case abi.EVENT_STALL:
+      return ["stall", { "threshold us": arg0 }];
+    case abi.EVENT_GHOST_SETTLED:
+      return ["ghost-settled", { how: SETTLED[arg0] ?? arg0, "age ms": arg1 }];
+    case abi.EVENT_INQUIRY_CHANGED:
+      return ["inquiry-changed", {}];
+    case abi.EVENT_SHAKY:
+      return arg0 === 1 ? ["shaky-out", { "clean s": arg1 }] : ["shaky-back", {}];
+    case abi.EVENT_SUSPECT:
+      return arg0 === 1 ? ["suspect", {}] : ["suspect-cleared", {}];
+    case abi.EVENT_ALUA_SET:
+      return ["alua-set", { group: arg0, accepted: arg1 === 1 }];
+    default:
+      return null;
+  }
+}
+
+const FLAGS: readonly (readonly [number, string])[] = [
+  [abi.PATH_FLAG_ENABLED, "enabled"],
+  [abi.PATH_FLAG_FAILED, "failed"],
+  [abi.PATH_FLAG_WRONG_UNIT, "wrong unit"],
+  [abi.PATH_FLAG_SUSPECT, "suspect"],
+  [abi.PATH_FLAG_SHAKY, "shaky"],
+  [abi.PATH_FLAG_STALLED, "stalled"],
+  [abi.PATH_FLAG_REMOVING, "removing"],
+  [abi.PATH_FLAG_UNVERIFIED, "unverified"],
+];
+
+function flagNames(flags: number): string {
+  const names = FLAGS.filter(([flag]) => (flags & flag) !== 0).map(([, name]) => name);
+  return names.length === 0 ? "none" : names.join(" ");
+}
+
+/** The message of an event, or null when it is not one that people read. */
+export function messageOf(event: CoreEvent, inventory: Inventory, timeMs: number): Message | null {
+  const pathNumber = (handle: number): string | null => inventory.pathOfHandle(handle)?.number ?? null;
+  const named = nameAndDetail(event, pathNumber);
+  if (named === null) return null;
+  const path = event.path === null ? undefined : inventory.pathOfHandle(event.path);
+  const unit = (event.unit === null ? undefined : inventory.unitOfHandle(event.unit)) ?? path?.unit;
+  const outcome = outcomeText(event.outcome);
+  const reason = REASONS[event.reason];
+  return {
+    kind: named[0],
+    timeMs,
+    unit: unit?.number ?? null,
+    path: path?.number ?? null,
+    detail: {
+      ...named[1],
+      ...(reason === undefined ? {} : { by: reason }),
+      ...(outcome === "" ? {} : { outcome }),
+    },
+  };
+}

@@ -1,0 +1,80 @@
+// Control's calls to the reactor: settings as lists, so that many go out at once and are waited for together, and the
+// errors an operator gets when the core refuses.
+
+import type { ReactorClient } from "../reactor/client.ts";
+import { ControlError, reasonOf } from "./errors.ts";
+import type { ErrorCode } from "./schemas/common.ts";
+
+/** One setting. */
+export type CoreCall =
+  | { readonly name: "unitSet" | "pathSet"; readonly handle: number; readonly property: number; readonly value: number }
+  | { readonly name: "modeSet"; readonly mode: number; readonly value: number }
+  | { readonly name: "unitIdentity"; readonly handle: number; readonly identity: Uint8Array }
+  | { readonly name: "pathSwap"; readonly a: number; readonly b: number };
+
+export const unitSet = (handle: number, property: number, value: number): CoreCall => ({
+  name: "unitSet",
+  handle,
+  property,
+  value,
+});
+
+export const pathSet = (handle: number, property: number, value: number): CoreCall => ({
+  name: "pathSet",
+  handle,
+  property,
+  value,
+});
+
+export const modeSet = (mode: number, value: number): CoreCall => ({ name: "modeSet", mode, value });
+
+export const pathSwap = (a: number, b: number): CoreCall => ({ name: "pathSwap", a, b });
+
+/** Codes of the core's refusals as the API has them. */
+const CODES: Readonly<Record<string, ErrorCode>> = {
+  CORE_RANGE: "INVALID_REQUEST",
+  CORE_LIMIT: "LIMIT",
+  CORE_PRIORITY_IN_USE: "PRIORITY_IN_USE",
+  CORE_CLUSTER_MODE: "CLUSTER_MODE",
+  CORE_NOT_FAILED: "PATH_NOT_FAILED",
+  CORE_BUSY: "BUSY",
+  ARRAY_FAULT: "INVALID_REQUEST",
+  REACTOR_STOPPED: "UNAVAILABLE",
+  REACTOR_CRASHED: "UNAVAILABLE",
+};
+
+/** The error of the API for what the reactor refused. */
+export function refusal(thrown: unknown, what: string, parameter: string | null): ControlError {
+  if (thrown instanceof ControlError) return thrown;
+  const code = thrown instanceof Error && "code" in thrown ? CODES[String(thrown.code)] : undefined;
+  return new ControlError(code ?? "INTERNAL", `${what}: ${reasonOf(thrown)}`, { parameter, cause: thrown });
+}
+
+function send(reactor: ReactorClient, call: CoreCall): Promise<void> {
+  switch (call.name) {
+    case "unitSet":
+      return reactor.unitSet(call.handle, call.property, Math.round(call.value));
+    case "pathSet":
+      return reactor.pathSet(call.handle, call.property, Math.round(call.value));
+    case "modeSet":
+      return reactor.modeSet(call.mode, Math.round(call.value));
+    case "unitIdentity":
+      return reactor.unitIdentity(call.handle, call.identity);
+    case "pathSwap":
+      return reactor.pathSwap(call.a, call.b);
+  }
+}
+
+/**
+ * Makes the calls, in order, and waits for all of them.
+ * @throws ControlError of the first that was refused; the others have been carried out
+ */
+export async function demand(
+  reactor: ReactorClient,
+  calls: readonly CoreCall[],
+  what: string,
+  parameter: string | null = null,
+): Promise<void> {
+  const outcomes = await Promise.allSettled(calls.map((call) => send(reactor, call)));
+  for (const outcome of outcomes) if (outcome.status === "rejected") throw refusal(outcome.reason, what, parameter);
+}

@@ -1,0 +1,67 @@
+// What a unit is and can do, from what its paths told discovery.
+
+import type { FoundPath } from "../discovery/discover.ts";
+import type { Probe } from "../discovery/probe.ts";
+import * as abi from "../reactor/abi.ts";
+import type { UnitFacts } from "./state.ts";
+
+/** Largest transfer that is tried where the kernel does not tell a limit: 128 segments of a page. */
+const TRANSFER_BYTES_CAUTIOUS = 128 * 4096;
+
+/** A path that could tell the capacity; it speaks for the unit. Undefined when none could. */
+export function spokesman(paths: readonly FoundPath[]): FoundPath | undefined {
+  return paths.find((path) => path.probe.capacity !== null);
+}
+
+export function factsOf(probe: Probe): UnitFacts {
+  const { capacity, identity, vendor, product, revision, serial } = probe;
+  return {
+    identityType: identity.type,
+    vendor,
+    product,
+    revision,
+    serial: serial ?? "",
+    bytes: capacity === null ? 0 : Number(capacity.blocks) * capacity.blockBytes,
+    blockBytes: capacity?.blockBytes ?? 512,
+  };
+}
+
+/** UNIT_CAN_* bits. */
+export function capabilitiesOf({ capacity, provisioning, caching, limits, alua }: Probe): number {
+  const unmap = capacity?.provisioned === true && provisioning?.unmap === true;
+  const writeSameUnmap = capacity?.provisioned === true && provisioning?.writeSameUnmap === true;
+  const zeroes = capacity?.unmappedReadsZero === true || provisioning?.unmappedReadsZero === true;
+  const writeSame = (limits?.writeSameBlocksMax ?? 0) > 0 || provisioning?.writeSameUnmap === true;
+  return (
+    (caching?.writeProtected === true ? abi.UNIT_CAN_NOT_WRITE : 0) |
+    (unmap ? abi.UNIT_CAN_UNMAP : 0) |
+    (writeSame ? abi.UNIT_CAN_WRITE_SAME : 0) |
+    (writeSameUnmap && zeroes ? abi.UNIT_CAN_WRITE_SAME_UNMAP : 0) |
+    (caching?.fua === true ? abi.UNIT_CAN_FUA : 0) |
+    // A device that does not say whether it caches writes is taken to do so: a flush too many harms nobody.
+    (caching?.writeCache === false ? 0 : abi.UNIT_CAN_CACHE_WRITES) |
+    (alua === null ? 0 : abi.UNIT_CAN_ALUA)
+  );
+}
+
+/** Largest transfer in blocks that every path takes; 0 when only the core's own limit holds. */
+export function transferBlocksMax(paths: readonly FoundPath[], blockBytes: number): number {
+  const limits = paths.flatMap(({ device, transferBytesMax, probe }) => {
+    const kernel = transferBytesMax ?? (device.startsWith("/dev/") ? TRANSFER_BYTES_CAUTIOUS : null);
+    const stated = probe.limits?.transferBlocksMax ?? 0;
+    return [kernel === null ? 0 : Math.floor(kernel / blockBytes), stated].filter((limit) => limit > 0);
+  });
+  return limits.length === 0 ? 0 : Math.min(...limits);
+}
+
+/** Small numbers for names, the same number for the same name. */
+export class Interned {
+  readonly #numbers = new Map<string, number>();
+
+  number(name: string): number {
+    const known = this.#numbers.get(name);
+    if (known !== undefined) return known;
+    this.#numbers.set(name, this.#numbers.size + 1);
+    return this.#numbers.size;
+  }
+}
