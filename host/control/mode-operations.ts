@@ -1,0 +1,68 @@
+// What an operator sets for the whole system: failback mode, cluster mode, path patrol.
+
+import type { Context } from "./context.ts";
+import { modeCalls, patrolCalls, plainPolicyCalls } from "./core-settings.ts";
+import { demand } from "./reactor-port.ts";
+import type { Mode, ModePatch, Patrol, PatrolPatch } from "./schemas/mode.ts";
+import type { Settings } from "./state.ts";
+
+/** On the disk, then in the core; what the core refuses is taken back. */
+async function changeSettings(context: Context, settings: Settings, apply: () => Promise<void>): Promise<void> {
+  const before = context.state.settings();
+  context.state.saveSettings(settings);
+  try {
+    await apply();
+  } catch (thrown) {
+    const undo = Object.fromEntries(Object.keys(settings).map((key) => [key, before[key as keyof Settings]]));
+    context.state.saveSettings(undo as Settings);
+    await apply().catch(() => undefined);
+    throw thrown;
+  }
+}
+
+/** Policies as cluster mode wants them: off before it comes on, back after it went off. */
+async function applyModes(context: Context): Promise<void> {
+  const { effective, reactor, inventory } = context;
+  const units = inventory.units();
+  const policies = units.flatMap((unit) =>
+    unit.handle === null ? [] : plainPolicyCalls(unit, unit.handle, effective),
+  );
+  const modes = modeCalls(effective);
+  await demand(reactor, effective.mode.cluster ? [...policies, ...modes] : [...modes, ...policies], "setting the mode");
+  await context.bringUp.applyPathPolicies(units, effective);
+}
+
+function detailOf(patch: ModePatch): Record<string, string | boolean> {
+  return Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined));
+}
+
+export function patchMode(context: Context, patch: ModePatch): Promise<Mode> {
+  return context.change(async () => {
+    const settings: Settings = {
+      ...(patch.failback === undefined ? {} : { failback: patch.failback }),
+      ...(patch.cluster === undefined ? {} : { cluster: patch.cluster }),
+    };
+    if (Object.keys(settings).length > 0) {
+      await changeSettings(context, settings, () => applyModes(context));
+      context.hub.say("mode-changed", { detail: detailOf(patch) });
+    }
+    return context.effective.mode;
+  });
+}
+
+export function patchPatrol(context: Context, patch: PatrolPatch): Promise<Patrol> {
+  return context.change(async () => {
+    const now = context.effective.patrol;
+    const patrol: Patrol = {
+      mode: patch.mode ?? now.mode,
+      intervalS: patch.intervalS ?? now.intervalS,
+      thresholdS: patch.thresholdS ?? now.thresholdS,
+      timeoutS: patch.timeoutS ?? now.timeoutS,
+    };
+    await changeSettings(context, { patrol }, () =>
+      demand(context.reactor, patrolCalls(context.effective), "setting path patrol"),
+    );
+    context.hub.say("patrol-changed", { detail: { ...patrol } });
+    return context.effective.patrol;
+  });
+}

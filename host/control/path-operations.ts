@@ -1,0 +1,331 @@
+// What an operator does to paths. Each operation checks first, then writes the state file, then tells the core; what the
+// core refuses is taken back in the state file. So an answer means that it is on the disk and in force.
+
+import * as abi from "../reactor/abi.ts";
+import { waitForFailback } from "./failback.ts";
+import type { Context } from "./context.ts";
+import { ControlError, reasonOf } from "./errors.ts";
+import { pathRow, type Path, type Unit } from "./inventory.ts";
+import { demand, pathSet, pathSwap, type CoreCall } from "./reactor-port.ts";
+import type { PathView } from "./schemas/path.ts";
+import { pathState, pathView } from "./views.ts";
+
+/** A change of some paths' settings: on the disk, then in the core, or not at all. */
+async function changePaths(
+  context: Context,
+  paths: readonly Path[],
+  apply: () => void,
+  calls: readonly CoreCall[],
+  what: string,
+): Promise<void> {
+  const before = paths.map(({ priority, enabled }) => ({ priority, enabled }));
+  const undo = (): void => {
+    for (const [index, path] of paths.entries()) Object.assign(path, before[index]);
+  };
+  apply();
+  try {
+    context.state.savePaths(paths.map(pathRow));
+  } catch (thrown) {
+    undo();
+    throw thrown;
+  }
+  try {
+    await demand(context.reactor, calls, what, paths[0]?.number ?? null);
+  } catch (thrown) {
+    undo();
+    context.state.savePaths(paths.map(pathRow));
+    throw thrown;
+  }
+}
+
+async function answer(context: Context, path: Path): Promise<PathView> {
+  await context.mirror.current();
+  return pathView(path, context.views);
+}
+
+/** `-avail`, `-notavail`. */
+export function enablePath(context: Context, number: string, enabled: boolean): Promise<PathView> {
+  return context.change(async () => {
+    const path = context.inventory.path(number);
+    const about = { unit: path.unit.number, path: number, detail: { enabled } };
+    const calls = path.handle === null ? [] : [pathSet(path.handle, abi.PATH_SET_ENABLED, enabled ? 1 : 0)];
+    try {
+      await changePaths(context, [path], () => (path.enabled = enabled), calls, enabled ? "enabling" : "disabling");
+    } catch (thrown) {
+      context.hub.say("effectiveness-failed", { ...about, detail: { enabled, reason: reasonOf(thrown) } });
+      throw thrown;
+    }
+    context.hub.say("effectiveness-changed", about);
+    return answer(context, path);
+  });
+}
+
+/** Another path of the unit that is there and has this priority. */
+function holderOf(unit: Unit, priority: number, except: readonly Path[]): Path | undefined {
+  return [...unit.paths.values()].find(
+    (other) => other.priority === priority && other.handle !== null && !except.includes(other),
+  );
+}
+
+async function withPriorityMessages<T>(context: Context, path: Path, work: () => Promise<T>): Promise<T> {
+  const about = { unit: path.unit.number, path: path.number };
+  context.hub.say("priority-changing", about);
+  try {
+    const result = await work();
+    context.hub.say("priority-changed", { ...about, detail: { priority: path.priority } });
+    return result;
+  } catch (thrown) {
+    context.hub.say("priority-failed", { ...about, detail: { reason: reasonOf(thrown) } });
+    throw thrown;
+  }
+}
+
+/** `-priority`. */
+export function setPriority(context: Context, number: string, priority: number): Promise<PathView> {
+  return context.change(async () => {
+    const path = context.inventory.path(number);
+    await withPriorityMessages(context, path, async () => {
+      const holder = holderOf(path.unit, priority, [path]);
+      if (holder !== undefined) {
+        throw new ControlError(
+          "PRIORITY_IN_USE",
+          `path ${holder.number} of LogicalUnit #${path.unit.number} has priority ${priority}`,
+          {
+            parameter: number,
+            remedy: `choose another number, or exchange the two with swap ${number} ${holder.number}`,
+          },
+        );
+      }
+      const calls = path.handle === null ? [] : [pathSet(path.handle, abi.PATH_SET_PRIORITY, priority)];
+      await changePaths(context, [path], () => (path.priority = priority), calls, "setting the priority");
+    });
+    return answer(context, path);
+  });
+}
+
+function exchange(a: Path, b: Path): { apply: () => void; calls: CoreCall[] } {
+  const calls: CoreCall[] = [];
+  if (a.handle !== null && b.handle !== null) calls.push(pathSwap(a.handle, b.handle));
+  else if (a.handle !== null) calls.push(pathSet(a.handle, abi.PATH_SET_PRIORITY, b.priority));
+  else if (b.handle !== null) calls.push(pathSet(b.handle, abi.PATH_SET_PRIORITY, a.priority));
+  const apply = (): void => {
+    [a.priority, b.priority] = [b.priority, a.priority];
+  };
+  return { apply, calls };
+}
+
+/** `-swap`. */
+export function swapPaths(context: Context, first: string, second: string): Promise<{ paths: PathView[] }> {
+  return context.change(async () => {
+    const a = context.inventory.path(first);
+    const b = context.inventory.path(second);
+    await withPriorityMessages(context, a, async () => {
+      if (a.unit !== b.unit) {
+        throw new ControlError(
+          "NOT_ONE_UNIT",
+          `path ${first} belongs to LogicalUnit #${a.unit.number}, path ${second} to #${b.unit.number}`,
+          { parameter: second, remedy: "name two paths of one logical unit" },
+        );
+      }
+      if (a === b) return;
+      for (const [path, priority] of [
+        [a, b.priority],
+        [b, a.priority],
+      ] as const) {
+        const holder = path.handle === null ? undefined : holderOf(path.unit, priority, [a, b]);
+        if (holder === undefined) continue;
+        throw new ControlError(
+          "PRIORITY_IN_USE",
+          `path ${holder.number} took priority ${priority} while its owner was gone`,
+          {
+            parameter: path.number,
+            remedy: "set the priorities one by one",
+          },
+        );
+      }
+      const { apply, calls } = exchange(a, b);
+      await changePaths(context, [a, b], apply, calls, "exchanging priorities");
+    });
+    await context.mirror.current();
+    return { paths: [pathView(a, context.views), pathView(b, context.views)] };
+  });
+}
+
+/** Refuses to make a path the one in use that cannot carry I/O. */
+function checkUsable(context: Context, path: Path): void {
+  const record = path.handle === null ? null : context.mirror.tables.path(path.handle);
+  if (pathState(path, record) !== "failed") return;
+  const why =
+    record === null
+      ? "its device is gone"
+      : path.foreignIdentity === null
+        ? "it is failed"
+        : "it leads to another unit";
+  throw new ControlError("PATH_FAILED", `path ${path.number} cannot be used: ${why}`, {
+    parameter: path.number,
+    remedy: "repair it and take it back with failback first",
+  });
+}
+
+/** Enables the path and exchanges its priority with the highest of its unit. */
+async function makeFirst(context: Context, path: Path): Promise<void> {
+  const present = [...path.unit.paths.values()].filter((other) => other.handle !== null);
+  const highest = present.reduce((best, other) => (other.priority > best.priority ? other : best), path);
+  const { handle } = path;
+  const enabling = handle === null ? [] : [pathSet(handle, abi.PATH_SET_ENABLED, 1)];
+  const swap = highest === path ? { apply: () => undefined, calls: [] } : exchange(path, highest);
+  const apply = (): void => {
+    swap.apply();
+    path.enabled = true;
+  };
+  const changed = highest === path ? [path] : [path, highest];
+  await withPriorityMessages(context, path, () =>
+    changePaths(context, changed, apply, [...swap.calls, ...enabling], "making it the path in use"),
+  );
+}
+
+/** `-path`. */
+export function usePath(context: Context, number: string): Promise<PathView> {
+  return context.change(async () => {
+    const path = context.inventory.path(number);
+    await context.mirror.current();
+    checkUsable(context, path);
+    await makeFirst(context, path);
+    return answer(context, path);
+  });
+}
+
+/** `-path` with fields left out: acts on every unit that has such a path, or, when one of them refuses, on none. */
+export function useMatching(context: Context, pattern: string): Promise<{ paths: PathView[] }> {
+  return context.change(async () => {
+    const fields = pattern.split(":");
+    const chosen = context.inventory
+      .paths()
+      .filter((path) =>
+        path.number.split(":").every((field, index) => fields[index] === "" || Number(fields[index]) === Number(field)),
+      );
+    if (chosen.length === 0) {
+      throw new ControlError("UNKNOWN_PATH", `no path matches ${pattern}`, {
+        parameter: pattern,
+        remedy: "`pathctl show paths` lists them",
+      });
+    }
+    const byUnit = Map.groupBy(chosen, (path) => path.unit);
+    for (const [unit, paths] of byUnit) {
+      if (paths.length === 1) continue;
+      const numbers = paths.map((path) => path.number).join(" and ");
+      throw new ControlError("AMBIGUOUS_PATH", `${pattern} matches ${numbers} of LogicalUnit #${unit.number}`, {
+        parameter: pattern,
+        remedy: "give more fields, so that it matches one path of each logical unit",
+      });
+    }
+    await context.mirror.current();
+    for (const path of chosen) checkUsable(context, path);
+    for (const path of chosen) await makeFirst(context, path);
+    await context.mirror.current();
+    return { paths: chosen.map((path) => pathView(path, context.views)) };
+  });
+}
+
+/** Tries to take one failed path back; throws why it was not. */
+async function failback(context: Context, path: Path): Promise<void> {
+  const { handle } = path;
+  const record = handle === null ? null : context.mirror.tables.path(handle);
+  if (handle === null || record === null) {
+    throw new ControlError("PATH_CHECK_FAILED", `path ${path.number} cannot be taken back: its device is gone`, {
+      parameter: path.number,
+      remedy: "connect it again; it is then taken back by itself",
+    });
+  }
+  if (path.foreignIdentity !== null) {
+    throw new ControlError("WRONG_UNIT", `path ${path.number} leads to ${path.foreignIdentity}, not to its own unit`, {
+      parameter: path.number,
+      remedy: "correct the mapping of the array, or forget the path",
+    });
+  }
+  if (pathState(path, record) !== "failed") {
+    throw new ControlError("PATH_NOT_FAILED", `path ${path.number} is not failed`, {
+      parameter: path.number,
+      remedy: "nothing has to be done; enable it if it is in standby",
+    });
+  }
+  const outcome = waitForFailback(context, path, handle);
+  try {
+    await demand(context.reactor, [pathSet(handle, abi.PATH_SET_FAILED, 0)], "taking the path back", path.number);
+  } catch (thrown) {
+    outcome.cancel();
+    throw thrown;
+  }
+  await outcome.done;
+}
+
+/** `-failback`. */
+export async function failbackPath(context: Context, number: string): Promise<PathView> {
+  const path = context.inventory.path(number);
+  await context.mirror.current();
+  await failback(context, path);
+  return answer(context, path);
+}
+
+/** `-failbackall`: every failed path whose device is there, side by side. */
+export async function failbackAll(context: Context) {
+  const tables = await context.mirror.current();
+  const failed = context.inventory.paths().filter((path) => {
+    const record = path.handle === null ? null : tables.path(path.handle);
+    return record !== null && pathState(path, record) === "failed";
+  });
+  const results = await Promise.all(
+    failed.map(async (path) => {
+      try {
+        await failback(context, path);
+        return { path: path.number, done: true, reason: null };
+      } catch (thrown) {
+        return { path: path.number, done: false, reason: reasonOf(thrown) };
+      }
+    }),
+  );
+  await context.mirror.current();
+  return { results };
+}
+
+/** Forgets a path that is gone, or that leads to another unit: then it is taken for what it is. */
+export async function forgetPath(context: Context, number: string): Promise<{ done: true }> {
+  await context.change(async () => {
+    const path = context.inventory.path(number);
+    if (path.handle !== null && path.foreignIdentity === null) {
+      throw new ControlError(
+        "PATH_PRESENT",
+        `path ${number} is there; only a path whose device is gone can be forgotten`,
+        {
+          parameter: number,
+          remedy: "remove the device first, or disable the path",
+        },
+      );
+    }
+    const isLast = path.unit.paths.size === 1;
+    if (isLast && context.attachments.of(path.unit).length > 0) {
+      throw new ControlError("ATTACHED", `LogicalUnit #${path.unit.number} is attached and has no other path`, {
+        parameter: number,
+        remedy: "detach it first",
+      });
+    }
+    context.state.transaction(() => {
+      context.state.forgetPath(number);
+      if (isLast) context.state.forgetUnit(path.unit.number);
+    });
+    await context.bringUp.remove(path);
+    context.inventory.removePath(path);
+    context.hub.say("path-forgotten", { unit: path.unit.number, path: number });
+    if (isLast) await forgetUnit(context, path.unit);
+  });
+  await context.look();
+  return { done: true };
+}
+
+async function forgetUnit(context: Context, unit: Unit): Promise<void> {
+  const { handle } = unit;
+  context.inventory.removeUnit(unit);
+  context.offer();
+  if (handle !== null) await context.reactor.unitRemove(handle).catch(() => undefined);
+  context.hub.say("unit-removed", { unit: unit.number, detail: { identity: unit.identity.text } });
+}
