@@ -1,6 +1,7 @@
 // Brings what discovery found into the core: units with their settings, then their paths. All units side by side.
 
 import type { FoundPath } from "../discovery/discover.ts";
+import { emulatedPort } from "../discovery/emulated.ts";
 import { PATH_FLAG_REMOVING } from "../reactor/abi.ts";
 import type { ReactorClient } from "../reactor/client.ts";
 import { deviceCalls, pathFactCalls, pathPolicyCalls, plainPolicyCalls, unitSettingCalls } from "./core-settings.ts";
@@ -22,9 +23,6 @@ export interface Failure {
   readonly path: Path;
   readonly reason: string;
 }
-
-/** Names of emulated ports, beside `/dev/sgN`. */
-export const EMULATED = "emulated:";
 
 interface OpenPort {
   readonly queue: "native" | "array";
@@ -104,7 +102,8 @@ export class BringUp {
   }
 
   async #openPort(device: string, depth: number): Promise<OpenPort> {
-    if (device.startsWith(EMULATED)) return { queue: "array", port: Number(device.slice(EMULATED.length)) };
+    const emulated = emulatedPort(device);
+    if (emulated !== null) return { queue: "array", port: emulated };
     return { queue: "native", port: await this.#reactor.openPort(device, depth) };
   }
 

@@ -32,8 +32,8 @@ async function applyModes(context: Context): Promise<void> {
   await context.bringUp.applyPathPolicies(units, effective);
 }
 
-function detailOf(patch: ModePatch): Record<string, string | boolean> {
-  return Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined));
+function detailOf({ failback, cluster }: ModePatch): Record<string, string | boolean> {
+  return { ...(failback === undefined ? {} : { failback }), ...(cluster === undefined ? {} : { cluster }) };
 }
 
 export function patchMode(context: Context, patch: ModePatch): Promise<Mode> {
