@@ -1,0 +1,84 @@
+// Binds the API to its Unix socket (mode 0660, group as configured) and, if configured, to TCP.
+
+import { chmodSync, chownSync, lstatSync, mkdirSync, readFileSync, unlinkSync } from "node:fs";
+import { connect } from "node:net";
+import { dirname } from "node:path";
+import type { FastifyInstance } from "fastify";
+import { ControlError, reasonOf } from "./errors.ts";
+
+const SOCKET_MODE = 0o660;
+
+/** The gid of a group, or null when there is none of that name. */
+export function groupId(name: string, file = "/etc/group"): number | null {
+  try {
+    for (const row of readFileSync(file, "utf8").split("\n")) {
+      const [group, , gid] = row.split(":");
+      if (group === name && gid !== undefined) return Number(gid);
+    }
+  } catch {
+    return null;
+  }
+  return null;
+}
+
+/** Whether somebody listens on a socket file. */
+function isAlive(path: string): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const socket = connect(path);
+  socket.once("connect", () => {
+    socket.destroy();
+    resolve(true);
+  });
+  socket.once("error", () => resolve(false));
+  return promise;
+}
+
+function socketError(path: string, problem: string, remedy: string): ControlError {
+  return new ControlError("SOCKET", `cannot listen on ${path}: ${problem}`, { parameter: path, remedy });
+}
+
+/** Removes a socket file that a killed daemon left; refuses one that somebody uses, and a file that is no socket. */
+async function clearSocket(path: string): Promise<void> {
+  const status = lstatSync(path, { throwIfNoEntry: false });
+  if (status === undefined) return;
+  if (!status.isSocket()) throw socketError(path, "a file that is no socket is in the way", "move it away");
+  if (await isAlive(path))
+    throw socketError(path, "another program listens there", "stop it, or choose another socket");
+  unlinkSync(path);
+}
+
+/** Listens on a Unix socket. The file never has more rights than it shall have. */
+export async function listenUnix(app: FastifyInstance, path: string, group: number | null): Promise<void> {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+  await clearSocket(path);
+  const before = process.umask(0o777 & ~SOCKET_MODE);
+  try {
+    await app.listen({ path });
+  } catch (thrown) {
+    throw socketError(path, reasonOf(thrown), "choose another socket in the configuration");
+  } finally {
+    process.umask(before);
+  }
+  chmodSync(path, SOCKET_MODE);
+  if (group === null) return;
+  try {
+    chownSync(path, -1, group);
+  } catch {
+    // Without the right to give it to the group, it stays with the daemon's own.
+  }
+}
+
+/** `host:port` in its parts; an empty host means every address. */
+export function parseListen(text: string): { host: string; port: number } {
+  const at = text.lastIndexOf(":");
+  const host = text.slice(0, at).replaceAll(/^\[|\]$/g, "");
+  return { host: host === "" ? "::" : host, port: Number(text.slice(at + 1)) };
+}
+
+export async function listenTcp(app: FastifyInstance, address: string): Promise<void> {
+  try {
+    await app.listen(parseListen(address));
+  } catch (thrown) {
+    throw socketError(address, reasonOf(thrown), "choose another address in sockets.api_tcp.listen");
+  }
+}

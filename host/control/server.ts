@@ -1,0 +1,183 @@
+// The HTTP API: fastify's routes from the table, checked by the table's schemas, answered by the handlers.
+//
+// On the Unix socket the kernel says who calls: anyone who reaches it may read; root, the daemon's own user and the
+// members of the group may change. On TCP (only with TLS) a bearer token says it, for reading as well.
+
+import { timingSafeEqual } from "node:crypto";
+import type { Socket } from "node:net";
+import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import type * as z from "zod";
+import { peerCredentials } from "../native/index.ts";
+import { ControlError, reasonOf } from "./errors.ts";
+import type { EventHub } from "./event-hub.ts";
+import { streamEvents } from "./event-stream.ts";
+import type { Handlers, JsonRoute } from "./handlers.ts";
+import { nearest } from "./nearest.ts";
+import { openapiDocument } from "./openapi.ts";
+import { refusal } from "./reactor-port.ts";
+import { ROUTES, type Route, type RouteId } from "./routes.ts";
+
+/** No request of the table comes near it. */
+const BODY_BYTES_MAX = 64 * 1024;
+const CONNECTIONS_MAX = 256;
+const REQUEST_TIMEOUT_MS = 10_000;
+
+/** Who may do what. */
+export type Access =
+  | { readonly kind: "peer"; readonly uid: number; readonly group: number | null }
+  | { readonly kind: "token"; readonly token: string };
+
+export interface ServerOptions {
+  readonly handlers: Handlers;
+  readonly hub: EventHub;
+  readonly version: string;
+  readonly access: Access;
+  /** Certificate and key: HTTPS. */
+  readonly tls?: { readonly cert: Buffer; readonly key: Buffer };
+  /** Told of defects: what is not a ControlError. */
+  readonly onDefect: (thrown: unknown, request: string) => void;
+}
+
+/** The API, not listening yet. */
+export function makeServer(options: ServerOptions): FastifyInstance {
+  const common = {
+    bodyLimit: BODY_BYTES_MAX,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    forceCloseConnections: true,
+    exposeHeadRoutes: false,
+    routerOptions: { maxParamLength: 128 },
+  };
+  const app: FastifyInstance =
+    options.tls === undefined
+      ? fastify(common)
+      : (fastify({ ...common, https: { ...options.tls, minVersion: "TLSv1.2" } }) as unknown as FastifyInstance);
+  app.server.maxConnections = CONNECTIONS_MAX;
+  takeJson(app);
+  app.setErrorHandler((error: FastifyError, request, reply) => answerError(error, request, reply, options));
+  app.setNotFoundHandler((request, reply) => {
+    const error = new ControlError("UNKNOWN_ROUTE", `there is nothing at ${request.method} ${request.url}`, {
+      parameter: request.url,
+      remedy: "GET /openapi.json describes every endpoint",
+    });
+    return reply.code(error.status).send(error.body);
+  });
+  for (const [id, route] of Object.entries<Route>(ROUTES)) addRoute(app, id as RouteId, route, options);
+  return app;
+}
+
+/** JSON only; an empty body is no body. */
+function takeJson(app: FastifyInstance): void {
+  const parse = app.getDefaultJsonParser("error", "error");
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser("application/json", { parseAs: "string" }, (request, body, done) => {
+    if (body.length === 0) done(null, undefined);
+    else parse(request, typeof body === "string" ? body : body.toString("utf8"), done);
+  });
+}
+
+function addRoute(app: FastifyInstance, id: RouteId, route: Route, options: ServerOptions): void {
+  app.route({
+    method: route.method,
+    url: route.path,
+    handler: async (request, reply) => {
+      authorize(request, route, options.access);
+      const input = {
+        params: check(route.params, request.params, "path"),
+        query: check(route.query, request.query, "query"),
+        body: check(route.body, request.body ?? undefined, "body"),
+      };
+      if (id === "openapi") return openapiDocument(options.version);
+      if (id === "eventStream") return streamEvents(options.hub, request, reply);
+      const handler = options.handlers[id as JsonRoute] as (input: unknown) => unknown;
+      const answer = await handler(input);
+      reply.header("content-type", "application/json; charset=utf-8");
+      // Stored events go to the disk before the answer: what a caller was told has happened stays known.
+      if (route.change) options.hub.flush();
+      return reply.send(JSON.stringify(answer));
+    },
+  });
+}
+
+const peers = new WeakMap<Socket, ReturnType<typeof peerCredentials>>();
+
+/** Descriptor of a socket; Node keeps it in an undocumented field. */
+function descriptorOf(socket: Socket): number {
+  const handle: unknown = Reflect.get(socket, "_handle");
+  const descriptor: unknown = typeof handle === "object" && handle !== null ? Reflect.get(handle, "fd") : undefined;
+  return typeof descriptor === "number" ? descriptor : -1;
+}
+
+function authorize(request: FastifyRequest, route: Route, access: Access): void {
+  if (access.kind === "token") {
+    const given = /^Bearer (.+)$/i.exec(request.headers.authorization ?? "")?.[1] ?? "";
+    const expected = Buffer.from(access.token);
+    const actual = Buffer.alloc(expected.length);
+    actual.write(given);
+    if (Buffer.byteLength(given) === expected.length && timingSafeEqual(actual, expected)) return;
+    throw new ControlError("NOT_AUTHENTICATED", "the bearer token is missing or wrong", {
+      parameter: "authorization",
+      remedy: "send the token of sockets.api_tcp.token_file as `Authorization: Bearer ...`",
+    });
+  }
+  if (!route.change) return;
+  const { socket } = request.raw;
+  const peer = peers.get(socket) ?? peerCredentials(descriptorOf(socket));
+  peers.set(socket, peer);
+  if (peer.uid === 0 || peer.uid === access.uid) return;
+  if (access.group !== null && (peer.gid === access.group || peer.groups.includes(access.group))) return;
+  throw new ControlError("NOT_ALLOWED", `user ${peer.uid} may look, not change`, {
+    parameter: `uid ${peer.uid}`,
+    remedy: "be root, the daemon's user, or a member of the group that sockets.group names",
+  });
+}
+
+/** Checks one part of a request. What the table does not name has to be absent. */
+function check(schema: z.ZodType | undefined, value: unknown, where: "path" | "query" | "body"): unknown {
+  if (schema === undefined) {
+    if (where !== "body" || value === undefined) return undefined;
+    throw new ControlError("INVALID_REQUEST", "this endpoint takes no body", { parameter: "body" });
+  }
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  const parameter = issue?.path.map(String).join(".") ?? "";
+  throw new ControlError(
+    "INVALID_REQUEST",
+    `${where}: ${parameter === "" ? "" : `${parameter}: `}${textOf(issue, schema)}`,
+    {
+      parameter: parameter === "" ? where : parameter,
+      remedy: "GET /openapi.json describes every endpoint",
+    },
+  );
+}
+
+function textOf(issue: z.core.$ZodIssue | undefined, schema: z.ZodType): string {
+  if (issue?.code !== "unrecognized_keys") return issue?.message ?? "is wrong";
+  const known = "shape" in schema ? Object.keys(schema.shape as object) : [];
+  const meant = nearest(issue.keys[0] ?? "", known);
+  return `${issue.keys.join(", ")} is not known here${meant === undefined ? "" : `; did you mean ${meant}?`}`;
+}
+
+function answerError(error: FastifyError, request: FastifyRequest, reply: FastifyReply, options: ServerOptions): void {
+  const known = controlErrorOf(error);
+  if (known.code === "INTERNAL") options.onDefect(error, `${request.method} ${request.url}`);
+  void reply.code(known.status).type("application/json; charset=utf-8").send(JSON.stringify(known.body));
+}
+
+function controlErrorOf(error: FastifyError): ControlError {
+  if (error instanceof ControlError) return error;
+  switch (error.code) {
+    case "FST_ERR_CTP_BODY_TOO_LARGE":
+      return new ControlError("BODY_TOO_LARGE", `the body is larger than ${BODY_BYTES_MAX} bytes`, {
+        parameter: "body",
+      });
+    case "FST_ERR_CTP_INVALID_MEDIA_TYPE":
+      return new ControlError("INVALID_REQUEST", "the body has to be application/json", { parameter: "content-type" });
+    default:
+      break;
+  }
+  if ((error.statusCode ?? 500) < 500) {
+    return new ControlError("INVALID_REQUEST", `the request is malformed: ${reasonOf(error)}`, { parameter: "body" });
+  }
+  return refusal(error, "the request failed", null);
+}
