@@ -30,8 +30,10 @@ type Detail = Record<string, DetailValue>;
 function nameAndDetail(event: CoreEvent, pathNumber: (handle: number) => string | null): [MessageName, Detail] | null {
   const { arg0, arg1 } = event;
   switch (event.kind) {
-    case abi.EVENT_PATH_STATE:
-      return ["path-state", { before: flagNames(arg0), after: flagNames(arg1) }];
+    case abi.EVENT_PATH_STATE: {
+      const [before, after] = [flagNames(arg0), flagNames(arg1)];
+      return before === after ? null : ["path-state", { before, after }];
+    }
     case abi.EVENT_FAILOVER_STARTED:
       return ["failover-started", {}];
     case abi.EVENT_FAILOVER_DONE:
@@ -82,15 +84,12 @@ function laterKinds({ kind, arg0, arg1 }: CoreEvent): [MessageName, Detail] | nu
   }
 }
 
+/** Flags whose change is a message of its own kind are left out. */
 const FLAGS: readonly (readonly [number, string])[] = [
   [abi.PATH_FLAG_ENABLED, "enabled"],
   [abi.PATH_FLAG_FAILED, "failed"],
   [abi.PATH_FLAG_WRONG_UNIT, "wrong unit"],
-  [abi.PATH_FLAG_SUSPECT, "suspect"],
-  [abi.PATH_FLAG_SHAKY, "shaky"],
-  [abi.PATH_FLAG_STALLED, "stalled"],
   [abi.PATH_FLAG_REMOVING, "removing"],
-  [abi.PATH_FLAG_UNVERIFIED, "unverified"],
 ];
 
 function flagNames(flags: number): string {

@@ -43,17 +43,18 @@ interface Plan {
   readonly after: (() => Promise<void> | void)[];
 }
 
+/** Takes out the paths whose devices are not there any more. Quick: it asks no device. */
+export async function removeGone(parts: Parts, present: ReadonlySet<string>): Promise<void> {
+  const gone = parts.inventory.paths().filter((path) => path.handle !== null && !present.has(path.number));
+  for (const path of gone) parts.hub.say("path-removed", { unit: path.unit.number, path: path.number });
+  await Promise.all(gone.map((path) => parts.bringUp.remove(path)));
+}
+
 /**
- * Takes a look over.
- * @param present path numbers that exist, answering or not; a path whose number is not among them is gone
+ * Takes over what a look at the devices found.
  * @returns devices that are not taken
  */
-export async function reconcile(
-  parts: Parts,
-  found: Found,
-  present: ReadonlySet<string>,
-  effective: Effective,
-): Promise<Refused[]> {
+export async function reconcile(parts: Parts, found: Found, effective: Effective): Promise<Refused[]> {
   const plan: Plan = {
     arrivals: [],
     newUnits: new Set(),
@@ -63,11 +64,6 @@ export async function reconcile(
     priorities: new Map(),
     after: [],
   };
-  for (const path of parts.inventory.paths()) {
-    if (path.found === null || present.has(path.number)) continue;
-    await parts.bringUp.remove(path);
-    parts.hub.say("path-removed", { unit: path.unit.number, path: path.number });
-  }
   for (const path of found.paths.toSorted((a, b) => comparePathNumbers(a.number, b.number))) {
     place(parts, plan, path, effective);
   }

@@ -3,7 +3,7 @@
 import { whyInUse, KERNEL_SOURCES, type InUseSources } from "./in-use.ts";
 import { probeAll, type Probe } from "./probe.ts";
 import { isSelected, maySelect, type Selector } from "./select.ts";
-import { listSgDevices, type SgDevice } from "./sysfs.ts";
+import type { SgDevice } from "./sysfs.ts";
 import type { Parsed, ScsiTransport } from "./transport.ts";
 
 /** A place where a path may be: a SCSI generic device, or a port of the emulated array. */
@@ -43,12 +43,16 @@ export interface DiscoveryOptions {
   readonly ours?: ReadonlySet<string>;
 }
 
-/** Finds the paths among the kernel's SCSI generic devices. */
-export async function discoverDevices(transport: ScsiTransport, options: DiscoveryOptions): Promise<Found> {
+/** Finds the paths among SCSI generic devices, as `listSgDevices` told them. */
+export async function discoverDevices(
+  transport: ScsiTransport,
+  devices: readonly SgDevice[],
+  options: DiscoveryOptions,
+): Promise<Found> {
   const sources = options.sources ?? KERNEL_SOURCES;
   const refusals: Refusal[] = [];
   const candidates: Candidate[] = [];
-  for (const device of listSgDevices(sources.sysfs)) {
+  for (const device of devices) {
     const reason = whyNotAsk(device, options, sources);
     if (reason === null) candidates.push(device);
     else if (reason !== "not named") refusals.push({ device: device.device, number: device.number, reason });

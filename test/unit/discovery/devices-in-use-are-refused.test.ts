@@ -5,7 +5,7 @@ import test from "ava";
 import { discoverDevices } from "../../../host/discovery/discover.ts";
 import type { InUseSources } from "../../../host/discovery/in-use.ts";
 import { listSgDevices } from "../../../host/discovery/sysfs.ts";
-import { parseUevent } from "../../../host/discovery/uevents.ts";
+import { whyLook } from "../../../host/discovery/uevents.ts";
 import { disk, transportOf } from "./pages.ts";
 
 /** A sysfs tree as the kernel lays it out: /sys/class/scsi_generic/sgN -> the device's folder. */
@@ -116,7 +116,7 @@ for (const [title, { use, says }] of Object.entries(USES)) {
     tree.add(1, "1:0:0:1", "sdb");
     use(tree);
     const transport = transportOf({ "/dev/sg0": disk(1), "/dev/sg1": disk(2) });
-    const found = await discoverDevices(transport, { ...ALL, sources: tree.sources });
+    const found = await discoverDevices(transport, listSgDevices(tree.root), { ...ALL, sources: tree.sources });
     t.deepEqual(
       found.paths.map(({ device }) => device),
       ["/dev/sg1"],
@@ -133,7 +133,12 @@ test("nothing is taken unless named: by identity, vendor, product, device or pat
   tree.add(2, "1:0:0:2", null, { type: 13 });
   const transport = transportOf({ "/dev/sg0": disk(1), "/dev/sg1": disk(2) });
   const taken = async (devices: "all" | object[], exclude: object[] = []): Promise<string[]> => {
-    const found = await discoverDevices(transport, { devices, exclude, budgetMs: 1000, sources: tree.sources });
+    const found = await discoverDevices(transport, listSgDevices(tree.root), {
+      devices,
+      exclude,
+      budgetMs: 1000,
+      sources: tree.sources,
+    });
     return found.paths.map(({ device }) => device);
   };
   t.deepEqual(await taken([]), []);
@@ -146,34 +151,15 @@ test("nothing is taken unless named: by identity, vendor, product, device or pat
   t.deepEqual(await taken("all", [{ identity: "naa.*1" }]), ["/dev/sg1"]);
 });
 
-const text = (lines: readonly string[]): Uint8Array => Buffer.from(`${lines.join("\0")}\0`);
-
-test("uevents of SCSI devices are understood, all others are not for us", (t) => {
-  const path = "/devices/pci0/host4/target4:0:0/4:0:0:1";
-  t.like(
-    parseUevent(
-      text([
-        `add@${path}/scsi_generic/sg3`,
-        "ACTION=add",
-        `DEVPATH=${path}/scsi_generic/sg3`,
-        "SUBSYSTEM=scsi_generic",
-      ]),
-    ),
-    { action: "add", sg: "sg3", number: "4:0:0:1", attention: null },
-  );
-  t.like(
-    parseUevent(
-      text([
-        `change@${path}`,
-        "ACTION=change",
-        `DEVPATH=${path}`,
-        "SUBSYSTEM=scsi",
-        "SDEV_UA=CAPACITY_DATA_HAS_CHANGED",
-      ]),
-    ),
-    { action: "change", sg: null, number: "4:0:0:1", attention: "CAPACITY_DATA_HAS_CHANGED" },
-  );
-  t.is(parseUevent(text(["add@/devices/x", "ACTION=add", "DEVPATH=/devices/x", "SUBSYSTEM=net"])), null);
-  t.is(parseUevent(Buffer.from("libudev\0\xfe\xed")), null);
-  t.is(parseUevent(new Uint8Array(0)), null);
+test("uevents of SCSI devices mean a new look, all others are not for us", (t) => {
+  const devpath = "/devices/pci0/host4/target4:0:0/4:0:0:1";
+  const generic = { subsystem: "scsi_generic", devpath: `${devpath}/scsi_generic/sg3`, properties: {} };
+  t.is(whyLook({ action: "add", ...generic }), "sg3: add");
+  t.is(whyLook({ action: "remove", ...generic }), "sg3: remove");
+  const properties = { SDEV_UA: "CAPACITY_DATA_HAS_CHANGED" };
+  t.is(whyLook({ action: "change", subsystem: "scsi", devpath, properties }), "4:0:0:1: CAPACITY_DATA_HAS_CHANGED");
+  t.is(whyLook({ action: "overflow", subsystem: "", devpath: "", properties: {} }), "the kernel dropped uevents");
+  t.is(whyLook({ action: "change", subsystem: "scsi", devpath, properties: {} }), null);
+  t.is(whyLook({ action: "add", subsystem: "net", devpath: "/devices/x", properties: {} }), null);
+  t.is(whyLook({ action: "change", subsystem: "block", devpath: `${devpath}/block/sda`, properties: {} }), null);
 });

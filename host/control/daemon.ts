@@ -1,0 +1,340 @@
+// The daemon: makes the parts, starts them in order, stops them in the reverse order, and is the context in which the
+// operations work.
+
+import { duplicate, sendDatagram, UeventMonitor } from "../native/index.ts";
+import { whyLook } from "../discovery/uevents.ts";
+import { NbdServer, type NbdServerEvent } from "../export/server.ts";
+import { EventLog } from "../liaison/event-log.ts";
+import { SystemLog } from "../liaison/system-log.ts";
+import * as abi from "../reactor/abi.ts";
+import { ReactorClient, type CoreEvent } from "../reactor/client.ts";
+import { KernelAttachments } from "./attachments.ts";
+import { BringUp } from "./bring-up.ts";
+import { loadConfiguration } from "./configuration.ts";
+import type { Context } from "./context.ts";
+import { messageOf } from "./core-events.ts";
+import { modeCalls, plainPolicyCalls, unitSettingCalls } from "./core-settings.ts";
+import { isEmulated, look } from "./devices.ts";
+import { Effective } from "./effective.ts";
+import { reasonOf } from "./errors.ts";
+import { EventHub } from "./event-hub.ts";
+import { Inventory } from "./inventory.ts";
+import type { Logger } from "./logger.ts";
+import { Mirror } from "./mirror.ts";
+import { exportsOf, listenNbd } from "./offering.ts";
+import type { Places } from "./places.ts";
+import { demand } from "./reactor-port.ts";
+import { reactorOptions } from "./reactor-options.ts";
+import { reconcile, removeGone, type Refused } from "./reconcile.ts";
+import { RedundancyWatch } from "./redundancy-watch.ts";
+import { reloadReport } from "./reload.ts";
+import type { Configuration, ReloadReport } from "./schemas/configuration.ts";
+import { State } from "./state.ts";
+import type { Tables } from "./tables.ts";
+import type { ViewSources } from "./views.ts";
+
+/** The tables are copied this often even when nobody looks, for what waits on them. */
+const HOUSEKEEPING_MS = 1000;
+/** A storm of uevents is one look. */
+const LOOK_DELAY_MS = 100;
+/** Devices that did not answer, or could not be taken, are looked at again after this long. */
+const LOOK_AGAIN_MS = 30_000;
+
+/** A device that is not taken, since when. */
+export interface RefusedDevice extends Refused {
+  readonly sinceMs: number;
+}
+
+export interface DaemonOptions {
+  readonly configuration: Configuration;
+  readonly configurationFile: string | null;
+  readonly places: Places;
+  readonly group: number | null;
+  readonly logger: Logger;
+}
+
+export class Daemon implements Context {
+  readonly options: DaemonOptions;
+  readonly state: State;
+  readonly hub: EventHub;
+  readonly inventory: Inventory;
+  readonly reactor: ReactorClient;
+  readonly bringUp: BringUp;
+  readonly mirror: Mirror;
+  readonly attachments: KernelAttachments;
+  readonly startedMs = Date.now();
+  readonly emulated: boolean;
+  effective: Effective;
+  refused: readonly RefusedDevice[] = [];
+  restartNeeded: readonly string[] = [];
+  nbdTcp: string | null = null;
+  readonly #nbd: NbdServer;
+  readonly #redundancy: RedundancyWatch;
+  #changes: Promise<unknown> = Promise.resolve();
+  #looking: Promise<void> | null = null;
+  #lookTimer: NodeJS.Timeout | undefined;
+  #housekeeping: NodeJS.Timeout | undefined;
+  #uevents: UeventMonitor | null = null;
+  #stopping = false;
+
+  private constructor(options: DaemonOptions, state: State, reactor: ReactorClient) {
+    const { configuration, logger, places } = options;
+    this.options = options;
+    this.state = state;
+    this.reactor = reactor;
+    this.emulated = isEmulated(configuration);
+    const systemLog = configuration.log.system ? new SystemLog(sendDatagram) : null;
+    this.hub = new EventHub(state, new EventLog(places.eventLog, logger.warning), systemLog, logger.warning);
+    this.effective = new Effective(configuration, () => state.settings());
+    this.inventory = new Inventory(state.units(), state.paths());
+    this.bringUp = new BringUp(reactor, this.inventory);
+    this.mirror = new Mirror(reactor, (tables) => this.#onTables(tables));
+    this.attachments = new KernelAttachments(reactor, state, this.inventory);
+    this.#redundancy = new RedundancyWatch(this.hub);
+    this.#nbd = new NbdServer({
+      hand: ({ descriptor, unit, flags, preloaded }) => reactor.addConnection(descriptor, unit, flags, preloaded),
+      duplicate,
+      onEvent: (event) => this.#onNbd(event),
+    });
+    reactor.onEvent((events) => this.#onCoreEvents(events));
+  }
+
+  /**
+   * Starts everything but the API.
+   * @throws ControlError (state, configuration), or what the reactor could not do; nothing is left running then
+   */
+  static async start(options: DaemonOptions): Promise<Daemon> {
+    const { configuration, places } = options;
+    const state = new State(places.stateDirectory, configuration.state.events_max);
+    let reactor: ReactorClient;
+    try {
+      reactor = await ReactorClient.start(reactorOptions(configuration, isEmulated(configuration)));
+    } catch (thrown) {
+      state.close();
+      throw thrown;
+    }
+    const daemon = new Daemon(options, state, reactor);
+    try {
+      await daemon.#begin();
+    } catch (thrown) {
+      await daemon.stop();
+      throw thrown;
+    }
+    return daemon;
+  }
+
+  async #begin(): Promise<void> {
+    const { logger, configuration, places, group } = this.options;
+    this.hub.say("daemon-started", { detail: { pid: process.pid, source: this.emulated ? "emulated" : "devices" } });
+    const { setAside } = this.state;
+    if (setAside !== null) {
+      logger.error(
+        `the state file was damaged (${setAside.reason}); it is kept as ${setAside.file}, and a new one is made`,
+      );
+      this.hub.say("state-rebuilt", { detail: { file: setAside.file, reason: setAside.reason } });
+    }
+    await demand(this.reactor, modeCalls(this.effective), "setting the modes");
+    await this.look();
+    this.nbdTcp = await listenNbd(this.#nbd, configuration, places.nbdSocket, group);
+    for (const problem of await this.attachments.restore()) logger.warning(problem);
+    this.#housekeeping = setInterval(() => void this.mirror.current().catch(() => undefined), HOUSEKEEPING_MS);
+    if (!this.emulated) this.#uevents = this.#watchUevents();
+  }
+
+  #watchUevents(): UeventMonitor | null {
+    try {
+      return new UeventMonitor((event) => {
+        const why = whyLook(event);
+        if (why === null) return;
+        this.options.logger.debug(`looking at the devices again: ${why}`);
+        this.lookSoon(LOOK_DELAY_MS);
+      });
+    } catch (thrown) {
+      this.options.logger.warning(`uevents cannot be received (${reasonOf(thrown)}); new devices need a reload`);
+      return null;
+    }
+  }
+
+  // ---- Context ----
+
+  change<T>(work: () => Promise<T>): Promise<T> {
+    const next = this.#changes.then(work, work);
+    this.#changes = next.catch(() => undefined);
+    return next;
+  }
+
+  get views(): ViewSources {
+    const { effective, attachments } = this;
+    return {
+      tables: this.mirror.tables,
+      policyOf: (unit) => effective.policy(unit),
+      timeoutsOf: (unit) => effective.timeouts(unit),
+      hedgeBudgetPercentOf: (unit) => effective.hedgeBudgetPercent(unit),
+      attachmentsOf: (unit) => attachments.of(unit),
+      nbdUnix: this.options.places.nbdSocket,
+      nbdTcp: this.nbdTcp,
+      pathLatency: () => null,
+      unitLatency: () => null,
+    };
+  }
+
+  offer(): void {
+    try {
+      this.#nbd.setExports(exportsOf(this.inventory));
+    } catch (thrown) {
+      this.options.logger.error(`not everything can be offered: ${reasonOf(thrown)}`);
+    }
+  }
+
+  /** One look at a time; a look that is asked for during one begins after it. */
+  async look(): Promise<void> {
+    if (this.#looking !== null) await this.#looking.catch(() => undefined);
+    this.#looking ??= this.#look().finally(() => {
+      this.#looking = null;
+    });
+    return this.#looking;
+  }
+
+  async #look(): Promise<void> {
+    clearTimeout(this.#lookTimer);
+    this.#lookTimer = undefined;
+    const { configuration } = this.effective;
+    const devices = await look(this.reactor, configuration);
+    await this.change(() => removeGone(this, devices.present));
+    const ours = new Set(
+      this.inventory
+        .paths()
+        .filter((path) => path.found !== null)
+        .map((path) => path.number),
+    );
+    const found = await devices.ask(ours);
+    await this.change(async () => {
+      const sizes = new Map(this.inventory.units().map((unit) => [unit, unit.facts.bytes]));
+      this.#refuse(await reconcile(this, found, this.effective));
+      this.offer();
+      for (const [unit, bytes] of sizes) {
+        if (bytes !== unit.facts.bytes) await this.attachments.resize(unit).catch((thrown) => this.#warn(thrown));
+      }
+      await this.mirror.current();
+    });
+    if (this.refused.length > 0) this.lookSoon(LOOK_AGAIN_MS);
+  }
+
+  #warn(thrown: unknown): void {
+    this.options.logger.warning(reasonOf(thrown));
+  }
+
+  /** Remembers what is not taken; says it once. */
+  #refuse(refused: readonly Refused[]): void {
+    const known = new Map(this.refused.map((device) => [`${device.number} ${device.reason}`, device]));
+    this.refused = refused.map((device) => {
+      const before = known.get(`${device.number} ${device.reason}`);
+      if (before !== undefined) return before;
+      this.hub.say("device-refused", { path: device.number, detail: { device: device.device, reason: device.reason } });
+      return { ...device, sinceMs: Date.now() };
+    });
+  }
+
+  /** Looks at the devices after a while, unless a look is due earlier. */
+  lookSoon(delayMs: number): void {
+    if (this.#stopping) return;
+    if (this.#lookTimer !== undefined && delayMs >= LOOK_AGAIN_MS) return;
+    clearTimeout(this.#lookTimer);
+    this.#lookTimer = setTimeout(() => {
+      this.look().catch((thrown) => this.#warn(thrown));
+    }, delayMs);
+    this.#lookTimer.unref();
+  }
+
+  // ---- What comes from elsewhere ----
+
+  #onCoreEvents(events: readonly CoreEvent[]): void {
+    const nowMs = Date.now();
+    for (const event of events) {
+      const message = messageOf(event, this.inventory, nowMs);
+      if (message !== null) this.hub.publish(message);
+      if (
+        event.kind === abi.EVENT_CAPACITY_CHANGED ||
+        event.kind === abi.EVENT_INQUIRY_CHANGED ||
+        event.kind === abi.EVENT_WRONG_UNIT
+      ) {
+        this.lookSoon(LOOK_DELAY_MS);
+      }
+    }
+    void this.mirror.forDisplay();
+  }
+
+  #onTables(tables: Tables): void {
+    this.bringUp.closePorts(tables);
+    this.#redundancy.look(this.inventory, tables);
+  }
+
+  #onNbd(event: NbdServerEvent): void {
+    const { logger } = this.options;
+    if (event.kind === "error") logger.warning(`NBD: ${event.error.message}`);
+    else if (event.kind === "refused") logger.debug(`NBD client ${event.peer}: ${event.reason}`);
+    else logger.debug(`NBD client ${event.peer}: connection ${event.connection}`);
+  }
+
+  // ---- Configuration ----
+
+  /** Reads the configuration file again. A mistake in it changes nothing. */
+  reload(): Promise<ReloadReport> {
+    return this.change(async () => {
+      const file = this.options.configurationFile;
+      const before = this.effective.configuration;
+      const after = file === null ? before : loadConfiguration(file, true).configuration;
+      const report = reloadReport(before, after, this.state.settings(), isEmulated(after) !== this.emulated);
+      // What needs a restart stays as it was, so that what is shown is what is in force.
+      const { sockets, state, log, limits, ring, array } = this.options.configuration;
+      const devices = isEmulated(after) === this.emulated ? after.devices : before.devices;
+      this.effective = new Effective({ ...after, devices, sockets, state, log, limits, ring, array }, () =>
+        this.state.settings(),
+      );
+      this.restartNeeded = report.restartNeeded;
+      await this.#applyAll();
+      this.hub.say("configuration-reloaded", {
+        detail: { applied: report.applied.join(" "), "needs restart": report.restartNeeded.join(" ") },
+      });
+      this.lookSoon(0);
+      return report;
+    });
+  }
+
+  async #applyAll(): Promise<void> {
+    const units = this.inventory.units();
+    const settings = units.flatMap((unit) =>
+      unit.handle === null
+        ? []
+        : [
+            ...unitSettingCalls(unit, unit.handle, this.effective),
+            ...plainPolicyCalls(unit, unit.handle, this.effective),
+          ],
+    );
+    const modes = modeCalls(this.effective);
+    const isCluster = this.effective.mode.cluster;
+    await demand(
+      this.reactor,
+      isCluster ? [...settings, ...modes] : [...modes, ...settings],
+      "applying the configuration",
+    );
+    await this.bringUp.applyPathPolicies(units, this.effective);
+  }
+
+  // ---- Stopping ----
+
+  /** Stops everything, within 5 s whatever hangs. Kernel devices stay attached for a daemon that starts again. */
+  async stop(): Promise<void> {
+    if (this.#stopping) return;
+    this.#stopping = true;
+    clearTimeout(this.#lookTimer);
+    clearInterval(this.#housekeeping);
+    this.#uevents?.close();
+    this.hub.say("daemon-stopping");
+    this.hub.flush();
+    await this.#nbd.close().catch((thrown) => this.#warn(thrown));
+    await this.reactor.stop().catch((thrown) => this.#warn(thrown));
+    this.hub.flush();
+    this.state.close();
+  }
+}

@@ -1,0 +1,47 @@
+// Looks at the devices: the machine's SCSI generic devices, or the ports of the emulated array.
+
+import { discover, discoverDevices, type Found } from "../discovery/discover.ts";
+import { emulatedCandidates, emulatedTransport } from "../discovery/emulated.ts";
+import { KERNEL_SOURCES } from "../discovery/in-use.ts";
+import { nativeTransport } from "../discovery/native-transport.ts";
+import { listSgDevices } from "../discovery/sysfs.ts";
+import type { ReactorClient } from "../reactor/client.ts";
+import type { Configuration } from "./schemas/configuration.ts";
+
+/** Time for all commands to one device together; a device that needs longer is looked at again later. */
+const BUDGET_MS = 5000;
+
+/** A look in two steps: what is there costs nothing, who it is takes as long as the devices take to answer. */
+export interface Look {
+  /** Path numbers that exist. */
+  readonly present: ReadonlySet<string>;
+  ask(ours: ReadonlySet<string>): Promise<Found>;
+}
+
+/** Without any device named, the emulated array is what there is. */
+export function isEmulated(configuration: Configuration): boolean {
+  return configuration.devices !== "all" && configuration.devices.length === 0;
+}
+
+export async function look(reactor: ReactorClient, configuration: Configuration): Promise<Look> {
+  if (isEmulated(configuration)) {
+    const candidates = await emulatedCandidates(reactor);
+    const options = { devices: "all", exclude: configuration.exclude, budgetMs: BUDGET_MS } as const;
+    return {
+      present: new Set(candidates.map((candidate) => candidate.number)),
+      ask: () => discover(emulatedTransport(reactor), candidates, options),
+    };
+  }
+  const devices = listSgDevices();
+  return {
+    present: new Set(devices.map((device) => device.number)),
+    ask: (ours) =>
+      discoverDevices(nativeTransport, devices, {
+        devices: configuration.devices,
+        exclude: configuration.exclude,
+        budgetMs: BUDGET_MS,
+        sources: KERNEL_SOURCES,
+        ours,
+      }),
+  };
+}

@@ -1,0 +1,186 @@
+// `npm start` and `pathmanagerd`: the daemon in the foreground.
+
+import { readFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import type { FastifyInstance } from "fastify";
+import { sendDatagram } from "../native/index.ts";
+import { ServiceManager } from "../liaison/notify.ts";
+import { CONFIGURATION_FILE, loadConfiguration } from "./configuration.ts";
+import { Daemon } from "./daemon.ts";
+import { ControlError, reasonOf } from "./errors.ts";
+import { handlersOf } from "./handlers.ts";
+import { groupId, listenTcp, listenUnix } from "./listen.ts";
+import { makeLogger, type Logger } from "./logger.ts";
+import { placesOf } from "./places.ts";
+import type { Configuration } from "./schemas/configuration.ts";
+import { makeServer, type Access } from "./server.ts";
+import { statusOf } from "./status.ts";
+import { welcome } from "./welcome.ts";
+
+/** Whatever hangs, the process ends within this of a SIGTERM. */
+const STOP_MS_MAX = 4500;
+const TOKEN_BYTES_MIN = 16;
+
+const USAGE = `usage: pathmanagerd [--config FILE] [--log-level error|warning|info|debug]
+
+Binds SCSI paths to logical units and offers each as one block device over NBD. Runs in the foreground.
+
+  --config FILE      configuration file (default ${CONFIGURATION_FILE}, which need not exist)
+  --log-level LEVEL  instead of log.level of the configuration
+  --version          prints the version
+  --help             prints this
+
+SIGTERM stops it, SIGHUP reads the configuration again.
+Without devices in its configuration it runs an emulated array.
+
+example: pathmanagerd --config ./pathmanager.toml
+`;
+
+function versionOfPackage(): string {
+  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
+  return String((JSON.parse(text) as { version: unknown }).version);
+}
+
+type Arguments = { config: string | undefined; level: Configuration["log"]["level"] | undefined };
+
+/** The arguments, or the exit status when there is nothing to run. */
+function readArguments(): Arguments | number {
+  try {
+    const { values } = parseArgs({
+      options: {
+        config: { type: "string" },
+        "log-level": { type: "string" },
+        version: { type: "boolean" },
+        help: { type: "boolean", short: "h" },
+      },
+    });
+    if (values.help === true || values.version === true) {
+      process.stdout.write(values.help === true ? USAGE : `${versionOfPackage()}\n`);
+      return 0;
+    }
+    const level = values["log-level"];
+    if (level === undefined || level === "error" || level === "warning" || level === "info" || level === "debug") {
+      return { config: values.config, level };
+    }
+    throw new Error(`--log-level: ${level} is none of error, warning, info, debug`);
+  } catch (thrown) {
+    process.stderr.write(`pathmanagerd: ${reasonOf(thrown)}\n${USAGE}`);
+    return 2;
+  }
+}
+
+/** One line (or one for each mistake of the configuration), with what to do. */
+function complain(thrown: unknown): void {
+  const lines = reasonOf(thrown).split("\n");
+  for (const line of lines) process.stderr.write(`pathmanagerd: ${line}\n`);
+  if (thrown instanceof ControlError && thrown.remedy !== null)
+    process.stderr.write(`pathmanagerd: ${thrown.remedy}\n`);
+}
+
+function readToken(file: string): string {
+  const token = readFileSync(file, "utf8").trim();
+  if (Buffer.byteLength(token) >= TOKEN_BYTES_MIN) return token;
+  throw new ControlError("CONFIGURATION", `the token in ${file} is shorter than ${TOKEN_BYTES_MIN} bytes`, {
+    parameter: "sockets.api_tcp.token_file",
+    remedy: "put a long random one there, like `openssl rand -hex 32` makes",
+  });
+}
+
+/** The API on its Unix socket and, if configured, on TCP. */
+async function serveApi(daemon: Daemon, version: string): Promise<FastifyInstance[]> {
+  const { configuration, group, logger, places, configurationFile } = daemon.options;
+  const handlers = handlersOf(daemon, {
+    isEmulated: daemon.emulated,
+    status: () => statusOf(daemon, version),
+    config: () => ({
+      file: configurationFile,
+      configuration: daemon.effective.configuration,
+      restartNeeded: [...daemon.restartNeeded],
+    }),
+    reload: () => daemon.reload(),
+  });
+  const onDefect = (thrown: unknown, request: string): void =>
+    logger.error(`${request}: ${thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)}`);
+  const make = (access: Access, tls?: { cert: Buffer; key: Buffer }) =>
+    makeServer({ handlers, hub: daemon.hub, version, access, onDefect, ...(tls === undefined ? {} : { tls }) });
+  const unix = make({ kind: "peer", uid: process.getuid?.() ?? 0, group });
+  await listenUnix(unix, places.apiSocket, group);
+  const tcp = configuration.sockets.api_tcp;
+  if (tcp === undefined) return [unix];
+  const tls = { cert: readFileSync(tcp.certificate), key: readFileSync(tcp.key) };
+  const secure = make({ kind: "token", token: readToken(tcp.token_file) }, tls);
+  await listenTcp(secure, tcp.listen);
+  return [unix, secure];
+}
+
+function onSignals(daemon: Daemon, servers: readonly FastifyInstance[], manager: ServiceManager, logger: Logger): void {
+  let stopping = false;
+  const stop = async (signal: string): Promise<void> => {
+    if (stopping) return;
+    stopping = true;
+    logger.info(`${signal}: stopping`);
+    manager.stopping();
+    setTimeout(() => process.exit(0), STOP_MS_MAX).unref();
+    await Promise.allSettled(servers.map((server) => server.close()));
+    await daemon.stop();
+    process.exit(0);
+  };
+  process.on("SIGTERM", () => void stop("SIGTERM"));
+  process.on("SIGINT", () => void stop("SIGINT"));
+  process.on("SIGHUP", () => {
+    manager.reloading();
+    daemon.reload().then(
+      ({ applied, restartNeeded }) => {
+        logger.info(`the configuration was read again; applied: ${applied.join(", ") || "nothing"}`);
+        if (restartNeeded.length > 0) logger.warning(`needs a restart: ${restartNeeded.join(", ")}`);
+        manager.reloaded();
+      },
+      (thrown: unknown) => {
+        logger.error(`the configuration was not applied:\n${reasonOf(thrown)}`);
+        manager.reloaded();
+      },
+    );
+  });
+  daemon.reactor.onFailure((error) => {
+    logger.error(`${error.message}; the daemon ends, so that the service manager starts it anew`);
+    process.exit(1);
+  });
+}
+
+async function main(): Promise<number | null> {
+  const given = readArguments();
+  if (typeof given === "number") return given;
+  const { configuration, file } = loadConfiguration(given.config ?? CONFIGURATION_FILE, given.config !== undefined);
+  const toJournal = process.env["JOURNAL_STREAM"] !== undefined;
+  const level = given.level ?? configuration.log.level;
+  const logger = makeLogger(level, (text) => process.stderr.write(text), toJournal);
+  const daemon = await Daemon.start({
+    configuration,
+    configurationFile: file,
+    places: placesOf(configuration, process.getuid?.() ?? 0),
+    group: groupId(configuration.sockets.group),
+    logger,
+  });
+  const version = versionOfPackage();
+  let servers: FastifyInstance[];
+  try {
+    servers = await serveApi(daemon, version);
+  } catch (thrown) {
+    await daemon.stop();
+    throw thrown;
+  }
+  const manager = new ServiceManager(sendDatagram);
+  onSignals(daemon, servers, manager, logger);
+  const status = `${daemon.inventory.unitCount} logical units, ${daemon.inventory.pathCount} paths`;
+  manager.ready(status, () => daemon.mirror.isAnswering);
+  if (level === "info" || level === "debug") process.stdout.write(welcome(daemon, version));
+  return null;
+}
+
+try {
+  const status = await main();
+  if (status !== null) process.exit(status);
+} catch (thrown) {
+  complain(thrown);
+  process.exit(1);
+}

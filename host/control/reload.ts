@@ -1,0 +1,49 @@
+// A configuration that is read again: what changed, what can be applied while I/O runs, what needs a restart.
+
+import type { Configuration, ReloadReport } from "./schemas/configuration.ts";
+import type { Settings } from "./state.ts";
+
+/** Sections that are read once, at the start. */
+const RESTART: readonly (keyof Configuration)[] = ["sockets", "state", "log", "limits", "ring", "array"];
+
+type Value = unknown;
+
+/** Dotted names of the values that differ. Lists are compared as a whole. */
+export function differences(before: Value, after: Value, at = ""): string[] {
+  if (JSON.stringify(before) === JSON.stringify(after)) return [];
+  const isTable = (value: Value): value is Record<string, Value> =>
+    typeof value === "object" && value !== null && !Array.isArray(value);
+  if (!isTable(before) || !isTable(after)) return [at];
+  const keys = new Set([...Object.keys(before), ...Object.keys(after)]);
+  return [...keys].flatMap((key) => differences(before[key], after[key], at === "" ? key : `${at}.${key}`));
+}
+
+/** Keys whose value a command has set: the command's value stays in force. */
+function keptKeys(settings: Settings): string[] {
+  return [
+    ...(settings.failback === undefined ? [] : ["failback"]),
+    ...(settings.cluster === undefined ? [] : ["cluster"]),
+    ...(settings.patrol === undefined ? [] : ["patrol", "profile"]),
+  ];
+}
+
+const sectionOf = (key: string): string => key.split(".")[0] ?? key;
+
+export function reloadReport(
+  before: Configuration,
+  after: Configuration,
+  settings: Settings,
+  emulationChanges: boolean,
+): ReloadReport {
+  const changed = differences(before, after);
+  const needsRestart = (key: string): boolean =>
+    RESTART.some((section) => section === sectionOf(key)) || (emulationChanges && sectionOf(key) === "devices");
+  const kept = keptKeys(settings);
+  const isKept = (key: string): boolean => kept.includes(sectionOf(key));
+  return {
+    changed,
+    applied: changed.filter((key) => !needsRestart(key) && !isKept(key)),
+    restartNeeded: changed.filter(needsRestart),
+    kept: changed.filter((key) => !needsRestart(key) && isKept(key)),
+  };
+}

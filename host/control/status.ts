@@ -1,0 +1,40 @@
+// GET /v1/status: the daemon as a whole.
+
+import type { Daemon } from "./daemon.ts";
+import { attentionOf, redundancyOf } from "./overviews.ts";
+import type { Status } from "./schemas/status.ts";
+
+export async function statusOf(daemon: Daemon, version: string): Promise<Status> {
+  const tables = await daemon.mirror.forDisplay();
+  const redundancy = redundancyOf(daemon.inventory, tables);
+  const { places, configurationFile, configuration } = daemon.options;
+  const memory = process.memoryUsage();
+  return {
+    version,
+    source: daemon.emulated ? "emulated" : "devices",
+    pid: process.pid,
+    node: process.version,
+    startedMs: daemon.startedMs,
+    backend: daemon.reactor.backend,
+    units: daemon.inventory.unitCount,
+    paths: daemon.inventory.pathCount,
+    pathsUsable: redundancy.usable,
+    attention: attentionOf(redundancy),
+    refused: [...daemon.refused],
+    sockets: {
+      api: places.apiSocket,
+      apiTcp: configuration.sockets.api_tcp?.listen ?? null,
+      nbd: places.nbdSocket,
+      nbdTcp: daemon.nbdTcp,
+    },
+    configuration: { file: configurationFile, restartNeeded: [...daemon.restartNeeded] },
+    state: { file: daemon.state.file, events: daemon.hub.count },
+    reactor: {
+      answering: daemon.mirror.isAnswering,
+      snapshotAgeMs: daemon.mirror.ageMs,
+      coreMemoryBytes: daemon.reactor.memoryBytes,
+      eventsLost: tables.eventsLost,
+    },
+    memory: { residentBytes: memory.rss, heapBytes: memory.heapUsed },
+  };
+}

@@ -1,0 +1,39 @@
+// What the daemon prints when it is up: what it serves, where, and how to look.
+
+import type { Daemon } from "./daemon.ts";
+
+/** Units named one by one. */
+const NAMED_MAX = 4;
+
+const size = (bytes: number): string => {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+  const power = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10));
+  return `${Number((bytes / 2 ** (10 * power)).toFixed(1))} ${units[power]}`;
+};
+
+export function welcome(daemon: Daemon, version: string): string {
+  const { places, configurationFile } = daemon.options;
+  const units = daemon.inventory.units();
+  const source = daemon.emulated
+    ? "an emulated array, as no devices are configured"
+    : `SCSI devices (${configurationFile ?? "all"})`;
+  const paths = `${units.length} logical units over ${daemon.inventory.pathCount} paths`;
+  const lines = [
+    `PathManager ${version} serves ${paths}: ${source}.`,
+    ...units.slice(0, NAMED_MAX).map((unit) => {
+      const { vendor, product, bytes } = unit.facts;
+      return `  #${unit.number}  ${unit.name}  ${size(bytes)}  ${vendor} ${product}  ${unit.paths.size} paths`;
+    }),
+    ...(units.length > NAMED_MAX ? [`  and ${units.length - NAMED_MAX} more`] : []),
+    "",
+    `  API    ${places.apiSocket}`,
+    `  NBD    ${places.nbdSocket}${daemon.nbdTcp === null ? "" : ` and ${daemon.nbdTcp}`}`,
+    `  State  ${daemon.state.file}`,
+    "",
+    `  look       npx pathctl show`,
+    `  read       nbdinfo 'nbd+unix:///${units[0]?.name ?? "lu0"}?socket=${places.nbdSocket}'`,
+    `  stop       Ctrl-C`,
+    "",
+  ];
+  return `${lines.join("\n")}\n`;
+}
