@@ -8,7 +8,7 @@ import { EventLog } from "../liaison/event-log.ts";
 import { SystemLog } from "../liaison/system-log.ts";
 import * as abi from "../reactor/abi.ts";
 import { ReactorClient, type CoreEvent } from "../reactor/client.ts";
-import { KernelAttachments } from "./attachments.ts";
+import { RememberedAttachments } from "./attachments.ts";
 import { BringUp } from "./bring-up.ts";
 import { loadConfiguration } from "./configuration.ts";
 import type { Context } from "./context.ts";
@@ -61,7 +61,7 @@ export class Daemon implements Context {
   readonly reactor: ReactorClient;
   readonly bringUp: BringUp;
   readonly mirror: Mirror;
-  readonly attachments: KernelAttachments;
+  readonly attachments: RememberedAttachments;
   readonly startedMs = Date.now();
   readonly emulated: boolean;
   effective: Effective;
@@ -89,7 +89,7 @@ export class Daemon implements Context {
     this.inventory = new Inventory(state.units(), state.paths());
     this.bringUp = new BringUp(reactor, this.inventory);
     this.mirror = new Mirror(reactor, (tables) => this.#onTables(tables));
-    this.attachments = new KernelAttachments(reactor, state, this.inventory);
+    this.attachments = new RememberedAttachments(reactor, state, this.inventory);
     this.#redundancy = new RedundancyWatch(this.hub);
     this.#nbd = new NbdServer({
       hand: ({ descriptor, unit, flags, preloaded }) => reactor.addConnection(descriptor, unit, flags, preloaded),

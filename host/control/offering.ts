@@ -3,27 +3,32 @@
 import type { NbdExport } from "../export/directory.ts";
 import type { NbdServer } from "../export/server.ts";
 import { ControlError, reasonOf } from "./errors.ts";
-import type { Inventory } from "./inventory.ts";
+import type { Inventory, Unit } from "./inventory.ts";
 import { parseListen } from "./listen.ts";
 import type { Configuration } from "./schemas/configuration.ts";
 
+/** The export of a unit; null when the core does not have it. */
+export function exportOf(unit: Unit): NbdExport | null {
+  const { handle, facts, number, name, identity, capabilities } = unit;
+  if (handle === null || facts.bytes === 0) return null;
+  return {
+    unit: handle,
+    number,
+    ...(name === `lu${number}` ? {} : { name }),
+    identity: identity.text,
+    description: `${facts.vendor} ${facts.product} ${identity.text}`.trim(),
+    bytes: BigInt(facts.bytes),
+    blockBytes: facts.blockBytes,
+    capabilities,
+    isDefault: number === 0,
+  };
+}
+
 export function exportsOf(inventory: Inventory): NbdExport[] {
-  return inventory.units().flatMap((unit): NbdExport[] => {
-    if (unit.handle === null || unit.facts.bytes === 0) return [];
-    return [
-      {
-        unit: unit.handle,
-        number: unit.number,
-        ...(unit.name === `lu${unit.number}` ? {} : { name: unit.name }),
-        identity: unit.identity.text,
-        description: `${unit.facts.vendor} ${unit.facts.product} ${unit.identity.text}`.trim(),
-        bytes: BigInt(unit.facts.bytes),
-        blockBytes: unit.facts.blockBytes,
-        capabilities: unit.capabilities,
-        isDefault: unit.number === 0,
-      },
-    ];
-  });
+  return inventory
+    .units()
+    .map(exportOf)
+    .filter((entry) => entry !== null);
 }
 
 /** Listens on the Unix socket and, if configured, on TCP. Answers the TCP address in use, or null. */

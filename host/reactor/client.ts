@@ -45,6 +45,8 @@ export class ReactorClient {
   #ended: ReactorError | null = null;
   /** How the ring talks to the kernel. */
   backend: "io_uring" | "epoll" = "epoll";
+  /** Size of the core's memory; it never grows. */
+  memoryBytes = 0;
 
   private constructor(options: ReactorOptions) {
     this.#worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData: options, name: "reactor" });
@@ -246,6 +248,7 @@ export class ReactorClient {
       case "ready":
         this.#wakeDescriptor = message.wakeDescriptor;
         this.backend = message.backend;
+        this.memoryBytes = message.memoryBytes;
         this.#ready?.resolve();
         this.#ready = null;
         return;

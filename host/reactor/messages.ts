@@ -80,7 +80,12 @@ export type Request =
 
 /** From the reactor. */
 export type Message =
-  | { readonly kind: "ready"; readonly wakeDescriptor: number; readonly backend: "io_uring" | "epoll" }
+  | {
+      readonly kind: "ready";
+      readonly wakeDescriptor: number;
+      readonly backend: "io_uring" | "epoll";
+      readonly memoryBytes: number;
+    }
   | { readonly kind: "answer"; readonly id: number; readonly answer: unknown }
   | { readonly kind: "refused"; readonly id: number; readonly code: string; readonly message: string }
   | { readonly kind: "events"; readonly entries: Uint8Array }

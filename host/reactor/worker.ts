@@ -54,7 +54,8 @@ function start(port: MessagePort, options: ReactorOptions): void {
     }
   };
 
-  post({ kind: "ready", wakeDescriptor: ring.wakeDescriptor, backend: ring.backend });
+  const { wakeDescriptor, backend } = ring;
+  post({ kind: "ready", wakeDescriptor, backend, memoryBytes: core.bytes.byteLength });
   for (;;) {
     const wait = runTurns(core, array);
     if (drain.waiting) post({ kind: "events", entries: drain.take() });
