@@ -2,8 +2,9 @@
 // the reactor. No byte of the transmission phase is read here on purpose; those that came in the same chunk as the last
 // option are handed over with the descriptor.
 
-import { chmodSync, chownSync, lstatSync, unlinkSync } from "node:fs";
+import { chmodSync, chownSync, lstatSync, mkdirSync, unlinkSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
+import { dirname } from "node:path";
 import { ExportDirectory, type NbdExport } from "./directory.ts";
 import { ExportError } from "./errors.ts";
 import { Handshake, type HandshakeEnd } from "./handshake.ts";
@@ -80,7 +81,7 @@ export class NbdServer {
    * @throws ExportError EXPORT_ADDRESS_IN_USE or EXPORT_LISTEN_FAILED
    */
   async listen(address: NbdAddress): Promise<NbdAddress> {
-    if (address.kind === "unix") await removeStaleSocket(address.path);
+    if (address.kind === "unix") await prepareSocketPath(address.path);
     const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => this.#accept(socket));
     try {
       await listening(server, address);
@@ -189,6 +190,16 @@ async function removeStaleSocket(path: string): Promise<void> {
   }
   // A plain file refuses connections as well; it is somebody's data, and binding will say that it is in the way.
   if (outcome === "ECONNREFUSED" && lstatSync(path).isSocket()) unlinkSync(path);
+}
+
+/** /run is empty after a boot: the socket's folder is made, with the rights such folders have there. */
+async function prepareSocketPath(path: string): Promise<void> {
+  await removeStaleSocket(path);
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+  } catch (error) {
+    throw listenError({ kind: "unix", path }, error);
+  }
 }
 
 function listenError(address: NbdAddress, error: unknown): ExportError {

@@ -52,6 +52,24 @@ test("the Unix socket is for owner and group only, and gone after close", async 
   t.throws(() => statSync(path));
 });
 
+test("the folder of the socket is made when it is missing, as after a boot", async (t) => {
+  const path = join(folder(t), "pathmanager", "nbd.sock");
+  const { server } = negotiator();
+  await server.listen({ kind: "unix", path });
+  t.true(statSync(path).isSocket());
+  await server.close();
+});
+
+test("a folder of the socket that cannot be made is an error that names the socket", async (t) => {
+  const file = join(folder(t), "file");
+  writeFileSync(file, "");
+  const { server } = negotiator();
+  const path = join(file, "nbd.sock");
+  const error = await t.throwsAsync(server.listen({ kind: "unix", path }), { instanceOf: ExportError });
+  t.is(error?.code, "EXPORT_LISTEN_FAILED");
+  t.true(error?.message.includes(path));
+});
+
 test("a socket file that a killed daemon left behind is replaced", async (t) => {
   const path = join(folder(t), "nbd.sock");
   const script = `require("net").createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, "SIGKILL"))`;
