@@ -53,10 +53,59 @@ function load(): typeof Addon {
 
 const addon = load();
 
-export const Ring = addon.Ring;
-export type Ring = Addon.Ring;
-export const Media = addon.Media;
-export type Media = Addon.Media;
+const { ringEnter, mediaRead, mediaWrite, mediaFill, mediaDiscard, mediaFlush } = addon;
+
+/**
+ * The I/O ring of one core. It belongs to the thread that made it. Its calls throw errors with a `code` ERR_NATIVE_*.
+ */
+export class Ring extends addon.Ring {
+  readonly #token = this.token;
+
+  /**
+   * One turn: takes what the core has queued, waits until something has completed, `wake` was called, the core's deadline
+   * has come or `maxWaitMicroseconds` are over (negative: no such limit; 0: does not wait), stores completions and
+   * CONTROL_NOW_NS. Answers 1 when it was woken, else 0. Allocates nothing.
+   */
+  enter(maxWaitMicroseconds: number): number {
+    return ringEnter(this.#token, maxWaitMicroseconds);
+  }
+}
+
+/**
+ * A medium behind emulated units: memory or a sparse file, in blocks of 512 bytes, all zeroes at first. Copies go between
+ * it and the memory given to `bind`; each answers 0, or a negated errno: -EFAULT when the address does not lie within that
+ * memory, -ERANGE when the blocks do not lie within the medium, -EBADF after `close` or before `bind`, -EIO, -ENOSPC.
+ * They allocate nothing as long as numbers stay below 2^31.
+ */
+export class Media extends addon.Media {
+  readonly #token = this.token;
+
+  /** Copies `blocks` blocks from `block` on to `address`. */
+  read(address: number, block: number, blocks: number): number {
+    return mediaRead(this.#token, address, block, blocks);
+  }
+
+  /** Copies `blocks` blocks from `address` to `block` and on. */
+  write(address: number, block: number, blocks: number): number {
+    return mediaWrite(this.#token, address, block, blocks);
+  }
+
+  /** Writes the one block at `address` to each of `blocks` blocks (WRITE SAME). */
+  fill(address: number, block: number, blocks: number): number {
+    return mediaFill(this.#token, address, block, blocks);
+  }
+
+  /** Makes `blocks` blocks from `block` on read as zeroes; gives their space back as far as whole pages go. */
+  discard(block: number, blocks: number): number {
+    return mediaDiscard(this.#token, block, blocks);
+  }
+
+  /** Brings what was written to stable storage (a file's, by fdatasync). */
+  flush(): number {
+    return mediaFlush(this.#token);
+  }
+}
+
 export const UeventMonitor = addon.UeventMonitor;
 export type UeventMonitor = Addon.UeventMonitor;
 export const clockNs = addon.clockNs;

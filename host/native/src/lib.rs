@@ -13,6 +13,7 @@ mod media;
 mod memory;
 mod nbd;
 mod netlink;
+mod registry;
 mod ring;
 mod scsi;
 mod sg;

@@ -1,5 +1,6 @@
 //! What lies behind an emulated unit: anonymous memory or a sparse file, in blocks of 512 bytes.
 
+use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
 use std::os::fd::AsRawFd;
 use std::ptr;
@@ -9,6 +10,7 @@ use napi_derive::napi;
 
 use crate::error::{Code, Result, errno, error, system};
 use crate::memory::CoreMemory;
+use crate::registry::Registry;
 
 /// Bytes of a block, whatever block size the emulated unit shows.
 const BLOCK_BYTES: u64 = 512;
@@ -19,118 +21,62 @@ const PAGE_BYTES: usize = 4096;
 enum Store {
     Memory { base: *mut u8, bytes: usize },
     Sparse(File),
-    Closed,
 }
 
 /// Errno of a failed copy: nothing outside the medium and the core's memory was touched.
 type Outcome = std::result::Result<(), i32>;
 
-/// A medium. Every copy answers 0, or a negated errno: -EFAULT when the address does not lie within the bound memory,
+/// A medium's bytes. Every copy answers 0, or a negated errno: -EFAULT when the address does not lie within the bound memory,
 /// -ERANGE when the blocks do not lie within the medium, -EBADF after `close` or before `bind`, -EIO, -ENOSPC.
-#[napi]
-pub struct Media {
+struct Medium {
     store: Store,
     blocks: u64,
     memory: Option<CoreMemory>,
 }
 
-#[napi]
-impl Media {
-    /// A medium of `blocks` blocks of 512 bytes, all zeroes at first. With `file` it lies in that file, which is made
-    /// sparse and exactly that long (what it holds already stays); else in memory, of which only what is written counts.
-    #[napi(constructor, catch_unwind)]
-    pub fn new(blocks: f64, file: Option<String>) -> Result<Self> {
-        let blocks = block_count(blocks)?;
-        let store = match file {
-            Some(path) => open_sparse(&path, blocks)?,
-            None => map_memory(blocks)?,
-        };
-        Ok(Media { store, blocks, memory: None })
-    }
-
-    /// Blocks of 512 bytes.
-    #[napi(getter, catch_unwind)]
-    pub fn blocks(&self) -> f64 {
-        self.blocks as f64
-    }
-
-    /// Binds the memory to which addresses refer from now on.
-    #[napi(catch_unwind)]
-    pub fn bind(&mut self, memory: Uint8Array) -> Result<()> {
-        self.memory = Some(CoreMemory::new(memory)?);
-        Ok(())
-    }
-
-    /// Copies `blocks` blocks from `block` on into the bound memory at `address`.
-    #[napi(catch_unwind)]
-    pub fn read(&self, address: u32, block: f64, blocks: u32) -> i32 {
-        answer(self.locate(address, block, blocks).and_then(|(at, offset, bytes)| match &self.store {
+impl Medium {
+    fn read(&self, address: u32, block: f64, blocks: u32) -> Outcome {
+        let (at, offset, bytes) = self.locate(address, block, blocks)?;
+        match &self.store {
             Store::Memory { base, .. } => {
                 // SAFETY: `locate` has checked both ranges, and a mapping of ours never overlaps the core's memory.
                 unsafe { ptr::copy_nonoverlapping(base.add(offset as usize), at, bytes) };
                 Ok(())
             }
             Store::Sparse(file) => read_file(file, at, offset, bytes),
-            Store::Closed => Err(libc::EBADF),
-        }))
+        }
     }
 
-    /// Copies `blocks` blocks from the bound memory at `address` to `block` and on.
-    #[napi(catch_unwind)]
-    pub fn write(&self, address: u32, block: f64, blocks: u32) -> i32 {
-        answer(self.locate(address, block, blocks).and_then(|(at, offset, bytes)| match &self.store {
+    fn write(&self, address: u32, block: f64, blocks: u32) -> Outcome {
+        let (at, offset, bytes) = self.locate(address, block, blocks)?;
+        match &self.store {
             Store::Memory { base, .. } => {
                 // SAFETY: as in `read`.
                 unsafe { ptr::copy_nonoverlapping(at, base.add(offset as usize), bytes) };
                 Ok(())
             }
             Store::Sparse(file) => write_file(file, at, offset, bytes),
-            Store::Closed => Err(libc::EBADF),
-        }))
-    }
-
-    /// Writes the one block at `address` of the bound memory to each of `blocks` blocks (WRITE SAME).
-    #[napi(catch_unwind)]
-    pub fn fill(&self, address: u32, block: f64, blocks: u32) -> i32 {
-        for index in 0..blocks {
-            let status = self.write(address, block + f64::from(index), 1);
-            if status != 0 {
-                return status;
-            }
         }
-        answer(self.extent(block, blocks).map(|_| ()))
     }
 
-    /// Makes `blocks` blocks from `block` on read as zeroes; gives their space back as far as whole pages go.
-    #[napi(catch_unwind)]
-    pub fn discard(&self, block: f64, blocks: u32) -> i32 {
-        answer(self.extent(block, blocks).and_then(|(offset, bytes)| match &self.store {
+    fn fill(&self, address: u32, block: f64, blocks: u32) -> Outcome {
+        self.extent(block, blocks)?;
+        (0..blocks).try_for_each(|index| self.write(address, block + f64::from(index), 1))
+    }
+
+    fn discard(&self, block: f64, blocks: u32) -> Outcome {
+        let (offset, bytes) = self.extent(block, blocks)?;
+        match &self.store {
             Store::Memory { base, .. } => discard_memory(*base, offset as usize, bytes),
             Store::Sparse(file) => discard_file(file, offset, bytes),
-            Store::Closed => Err(libc::EBADF),
-        }))
+        }
     }
 
-    /// Brings what was written to stable storage (a file's, by fdatasync).
-    #[napi(catch_unwind)]
-    pub fn flush(&self) -> i32 {
+    fn flush(&self) -> Outcome {
         match &self.store {
-            Store::Memory { .. } => 0,
-            Store::Sparse(file) => {
-                file.sync_data().map_or_else(|reason| -reason.raw_os_error().unwrap_or(libc::EIO), |()| 0)
-            }
-            Store::Closed => -libc::EBADF,
+            Store::Memory { .. } => Ok(()),
+            Store::Sparse(file) => file.sync_data().map_err(|reason| reason.raw_os_error().unwrap_or(libc::EIO)),
         }
-    }
-
-    /// Frees everything. Closing twice does no harm.
-    #[napi(catch_unwind)]
-    pub fn close(&mut self) {
-        if let Store::Memory { base, bytes } = std::mem::replace(&mut self.store, Store::Closed) {
-            // SAFETY: it is our mapping, and nothing refers to it any more.
-            unsafe { libc::munmap(base.cast(), bytes) };
-        }
-        self.memory = None;
     }
 
     /// Offset and bytes of the blocks, when they lie within the medium.
@@ -153,14 +99,114 @@ impl Media {
     }
 }
 
+impl Drop for Medium {
+    fn drop(&mut self) {
+        if let Store::Memory { base, bytes } = self.store {
+            // SAFETY: it is our mapping, and nothing refers to it any more.
+            unsafe { libc::munmap(base.cast(), bytes) };
+        }
+    }
+}
+
+thread_local! {
+    static MEDIA: RefCell<Registry<Medium>> = const { RefCell::new(Registry::new()) };
+}
+
+/// Carries out `step` on the medium with this token; answers 0 or a negated errno.
+fn on_medium(token: u32, step: impl FnOnce(&Medium) -> Outcome) -> i32 {
+    let outcome = MEDIA.with_borrow_mut(|media| step(media.get(token).ok_or(libc::EBADF)?));
+    outcome.map_or_else(|errno| -errno, |()| 0)
+}
+
+/// A medium. It belongs to the thread that made it. (The copies are added by index.ts.)
+#[napi]
+pub struct Media {
+    token: u32,
+    blocks: u64,
+}
+
+#[napi]
+impl Media {
+    /// A medium of `blocks` blocks of 512 bytes, all zeroes at first. With `file` it lies in that file, which is made
+    /// sparse and exactly that long (what it holds already stays); else in memory, of which only what is written counts.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(blocks: f64, file: Option<String>) -> Result<Self> {
+        let blocks = block_count(blocks)?;
+        let store = match file {
+            Some(path) => open_sparse(&path, blocks)?,
+            None => map_memory(blocks)?,
+        };
+        let token = MEDIA.with_borrow_mut(|media| media.insert(Medium { store, blocks, memory: None }));
+        token.map(|token| Media { token, blocks }).ok_or_else(|| error(Code::Limit, "media: too many in this thread"))
+    }
+
+    /// The number by which the media functions know this medium.
+    #[napi(getter, catch_unwind)]
+    pub fn token(&self) -> u32 {
+        self.token
+    }
+
+    /// Blocks of 512 bytes.
+    #[napi(getter, catch_unwind)]
+    pub fn blocks(&self) -> f64 {
+        self.blocks as f64
+    }
+
+    /// Binds the memory to which addresses refer from now on.
+    #[napi(catch_unwind)]
+    pub fn bind(&self, memory: Uint8Array) -> Result<()> {
+        let memory = CoreMemory::new(memory)?;
+        MEDIA.with_borrow_mut(|media| match media.get(self.token) {
+            Some(medium) => {
+                medium.memory = Some(memory);
+                Ok(())
+            }
+            None => Err(error(Code::Closed, "media: is closed")),
+        })
+    }
+
+    /// Frees everything. Closing twice does no harm.
+    #[napi(catch_unwind)]
+    pub fn close(&self) {
+        // Fails only while the thread ends, when the table and all media in it are gone already.
+        let _ = MEDIA.try_with(|media| media.try_borrow_mut().ok()?.remove(self.token));
+    }
+}
+
 impl Drop for Media {
     fn drop(&mut self) {
         self.close();
     }
 }
 
-fn answer(outcome: Outcome) -> i32 {
-    outcome.map_or_else(|errno| -errno, |()| 0)
+/// Copies `blocks` blocks from `block` on into the bound memory at `address`.
+#[napi(catch_unwind)]
+pub fn media_read(token: u32, address: u32, block: f64, blocks: u32) -> i32 {
+    on_medium(token, |medium| medium.read(address, block, blocks))
+}
+
+/// Copies `blocks` blocks from the bound memory at `address` to `block` and on.
+#[napi(catch_unwind)]
+pub fn media_write(token: u32, address: u32, block: f64, blocks: u32) -> i32 {
+    on_medium(token, |medium| medium.write(address, block, blocks))
+}
+
+/// Writes the one block at `address` of the bound memory to each of `blocks` blocks (WRITE SAME).
+#[napi(catch_unwind)]
+pub fn media_fill(token: u32, address: u32, block: f64, blocks: u32) -> i32 {
+    on_medium(token, |medium| medium.fill(address, block, blocks))
+}
+
+/// Makes `blocks` blocks from `block` on read as zeroes; gives their space back as far as whole pages go.
+#[napi(catch_unwind)]
+pub fn media_discard(token: u32, block: f64, blocks: u32) -> i32 {
+    on_medium(token, |medium| medium.discard(block, blocks))
+}
+
+/// Brings what was written to stable storage (a file's, by fdatasync).
+#[napi(catch_unwind)]
+pub fn media_flush(token: u32) -> i32 {
+    on_medium(token, Medium::flush)
 }
 
 fn block_count(blocks: f64) -> Result<u64> {

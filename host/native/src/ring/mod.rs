@@ -11,11 +11,15 @@ mod reset;
 mod sockets;
 mod uring;
 
+use std::cell::RefCell;
+use std::mem::ManuallyDrop;
+
 use napi::bindgen_prelude::Uint8Array;
 use napi_derive::napi;
 
 use crate::error::{Code, Result, errno, error, system};
 use crate::memory::CoreMemory;
+use crate::registry::Registry;
 use crate::ring::engine::Engine;
 
 /// How a ring talks to the kernel.
@@ -26,10 +30,35 @@ pub struct RingOptions {
     pub backend: String,
 }
 
-/// The I/O ring of one core. It belongs to the thread that made it.
+/// An engine that ends what is under way before it is freed.
+struct Owned(ManuallyDrop<Engine>);
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        if self.0.close() {
+            // SAFETY: this is the only place where it is dropped, and it is not used afterwards.
+            unsafe { ManuallyDrop::drop(&mut self.0) };
+        }
+        // Else the kernel may still write to what the engine owns. Losing the memory is the smaller evil.
+    }
+}
+
+thread_local! {
+    static ENGINES: RefCell<Registry<Owned>> = const { RefCell::new(Registry::new()) };
+}
+
+/// Carries out `step` on the engine with this token.
+fn with_engine<T>(token: u32, step: impl FnOnce(&mut Engine) -> Result<T>) -> Result<T> {
+    ENGINES.with_borrow_mut(|engines| match engines.get(token) {
+        Some(engine) => step(&mut engine.0),
+        None => Err(error(Code::Closed, "ring: is closed")),
+    })
+}
+
+/// The I/O ring of one core. It belongs to the thread that made it. (`enter` is added by index.ts.)
 #[napi]
 pub struct Ring {
-    engine: Option<Engine>,
+    token: u32,
 }
 
 #[napi]
@@ -38,68 +67,61 @@ impl Ring {
     #[napi(constructor, catch_unwind)]
     pub fn new(memory: Uint8Array, control_block: u32, options: RingOptions) -> Result<Self> {
         let memory = CoreMemory::new(memory)?;
-        Ok(Ring { engine: Some(Engine::open(memory, control_block, &options.backend)?) })
+        let engine = Engine::open(memory, control_block, &options.backend)?;
+        let token = ENGINES.with_borrow_mut(|engines| engines.insert(Owned(ManuallyDrop::new(engine))));
+        token.map(|token| Ring { token }).ok_or_else(|| error(Code::Limit, "ring: too many rings in this thread"))
     }
 
-    fn engine(&mut self) -> Result<&mut Engine> {
-        self.engine.as_mut().ok_or_else(|| error(Code::Closed, "ring: is closed"))
+    /// The number by which `ringEnter` knows this ring.
+    #[napi(getter, catch_unwind)]
+    pub fn token(&self) -> u32 {
+        self.token
     }
 
     /// The backend in use.
     #[napi(getter, catch_unwind, ts_return_type = "'io_uring' | 'epoll'")]
-    pub fn backend(&mut self) -> Result<&'static str> {
-        Ok(self.engine()?.backend_name())
+    pub fn backend(&self) -> Result<&'static str> {
+        with_engine(self.token, |engine| Ok(engine.backend_name()))
     }
 
     /// The descriptor that `wake` takes.
     #[napi(getter, catch_unwind)]
-    pub fn wake_descriptor(&mut self) -> Result<i32> {
-        Ok(self.engine()?.wake_descriptor())
+    pub fn wake_descriptor(&self) -> Result<i32> {
+        with_engine(self.token, |engine| Ok(engine.wake_descriptor()))
     }
 
     /// Takes a connected stream socket over (it is the ring's to close from now on) and answers its handle.
     #[napi(catch_unwind)]
-    pub fn add_socket(&mut self, fd: i32) -> Result<u32> {
-        self.engine()?.add_socket(fd)
+    pub fn add_socket(&self, fd: i32) -> Result<u32> {
+        with_engine(self.token, |engine| engine.add_socket(fd))
     }
 
     /// Opens a SCSI generic device (/dev/sgN) as a port that has up to `depth` commands (1..1024) at the device at once;
     /// answers its handle. Throws ERR_NATIVE_NOT_SCSI_GENERIC when it is none, ERR_NATIVE_SYSTEM when it cannot be opened.
     #[napi(catch_unwind)]
-    pub fn open_port(&mut self, device: String, depth: u32) -> Result<u32> {
-        self.engine()?.open_port(&device, depth)
+    pub fn open_port(&self, device: String, depth: u32) -> Result<u32> {
+        with_engine(self.token, |engine| engine.open_port(&device, depth))
     }
 
     /// Makes a port of descriptors at whose other ends somebody plays an sg device: reads a header (struct sg_io_hdr),
     /// writes it back with what came of it. One per 16 of `depth`. The ring takes them over.
     #[napi(catch_unwind)]
-    pub fn adopt_port(&mut self, descriptors: Vec<i32>, depth: u32) -> Result<u32> {
-        self.engine()?.adopt_port(&descriptors, depth)
+    pub fn adopt_port(&self, descriptors: Vec<i32>, depth: u32) -> Result<u32> {
+        with_engine(self.token, |engine| engine.adopt_port(&descriptors, depth))
     }
 
     /// Closes a port. Commands that wait in the ring end with -ENODEV, those the device has come back first.
     #[napi(catch_unwind)]
-    pub fn close_port(&mut self, port: u32) -> Result<()> {
-        self.engine()?.close_port(port)
-    }
-
-    /// One turn: takes what the core has queued, waits until something has completed, `wake` was called, the core's
-    /// deadline has come or `maxWaitMicroseconds` are over (negative: no such limit; 0: does not wait), stores
-    /// completions and CONTROL_NOW_NS. Answers 1 when it was woken, else 0.
-    #[napi(catch_unwind)]
-    pub fn enter(&mut self, max_wait_microseconds: i32) -> Result<i32> {
-        Ok(i32::from(self.engine()?.enter(max_wait_microseconds)?))
+    pub fn close_port(&self, port: u32) -> Result<()> {
+        with_engine(self.token, |engine| engine.close_port(port))
     }
 
     /// Closes every socket, ends what is under way and frees everything. Closing twice does no harm.
     #[napi(catch_unwind)]
     pub fn close(&mut self) {
-        if let Some(mut engine) = self.engine.take()
-            && !engine.close()
-        {
-            // The kernel may still write to what the engine owns. Losing the memory is the smaller evil.
-            std::mem::forget(engine);
-        }
+        // Fails only while the thread ends, when the table and all engines in it are gone already.
+        let taken = ENGINES.try_with(|engines| engines.try_borrow_mut().ok()?.remove(self.token));
+        drop(taken);
     }
 }
 
@@ -107,6 +129,14 @@ impl Drop for Ring {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+/// One turn: takes what the core has queued, waits until something has completed, `wake` was called, the core's
+/// deadline has come or `maxWaitMicroseconds` are over (negative: no such limit; 0: does not wait), stores completions
+/// and CONTROL_NOW_NS. Answers 1 when it was woken, else 0.
+#[napi(catch_unwind)]
+pub fn ring_enter(token: u32, max_wait_microseconds: i32) -> Result<i32> {
+    with_engine(token, |engine| engine.enter(max_wait_microseconds).map(i32::from))
 }
 
 /// Wakes the ring whose `wakeDescriptor` this is, from any thread.
