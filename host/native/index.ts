@@ -53,6 +53,15 @@ function load(): typeof Addon {
 
 const addon = load();
 
+/** Thrown when the memory a ring or medium works on was resized, transferred or detached: it may be gone. */
+export class NativeMemoryChanged extends Error {
+  readonly code = "ERR_NATIVE_MEMORY_CHANGED";
+}
+
+function memoryChanged(what: string): never {
+  throw new NativeMemoryChanged(`${what}: its memory was resized or detached; memory must keep its size and place`);
+}
+
 const { ringEnter, mediaRead, mediaWrite, mediaFill, mediaDiscard, mediaFlush } = addon;
 
 /**
@@ -60,6 +69,14 @@ const { ringEnter, mediaRead, mediaWrite, mediaFill, mediaDiscard, mediaFlush } 
  */
 export class Ring extends addon.Ring {
   readonly #token = this.token;
+  readonly #memory: Uint8Array;
+  readonly #bytes: number;
+
+  constructor(memory: Uint8Array, controlBlock: number, options: Addon.RingOptions) {
+    super(memory, controlBlock, options);
+    this.#memory = memory;
+    this.#bytes = memory.length;
+  }
 
   /**
    * One turn: takes what the core has queued, waits until something has completed, `wake` was called, the core's deadline
@@ -67,6 +84,7 @@ export class Ring extends addon.Ring {
    * CONTROL_NOW_NS. Answers 1 when it was woken, else 0. Allocates nothing.
    */
   enter(maxWaitMicroseconds: number): number {
+    if (this.#memory.length !== this.#bytes) memoryChanged("ring");
     return ringEnter(this.#token, maxWaitMicroseconds);
   }
 }
@@ -79,19 +97,35 @@ export class Ring extends addon.Ring {
  */
 export class Media extends addon.Media {
   readonly #token = this.token;
+  #memory: Uint8Array = new Uint8Array(0);
+  #bytes = 0;
+
+  /** Binds the memory to which addresses refer from now on. */
+  override bind(memory: Uint8Array): void {
+    super.bind(memory);
+    this.#memory = memory;
+    this.#bytes = memory.length;
+  }
+
+  #check(): void {
+    if (this.#memory.length !== this.#bytes) memoryChanged("media");
+  }
 
   /** Copies `blocks` blocks from `block` on to `address`. */
   read(address: number, block: number, blocks: number): number {
+    this.#check();
     return mediaRead(this.#token, address, block, blocks);
   }
 
   /** Copies `blocks` blocks from `address` to `block` and on. */
   write(address: number, block: number, blocks: number): number {
+    this.#check();
     return mediaWrite(this.#token, address, block, blocks);
   }
 
   /** Writes the one block at `address` to each of `blocks` blocks (WRITE SAME). */
   fill(address: number, block: number, blocks: number): number {
+    this.#check();
     return mediaFill(this.#token, address, block, blocks);
   }
 

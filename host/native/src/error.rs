@@ -7,8 +7,6 @@ pub enum Code {
     Argument,
     /// The core's rings or control block do not lie within its memory.
     Layout,
-    /// The core's memory was resized or detached while a ring used it.
-    MemoryChanged,
     /// The object was closed.
     Closed,
     /// io_uring was asked for and this kernel has none, or forbids it.
@@ -30,7 +28,6 @@ impl AsRef<str> for Code {
         match self {
             Code::Argument => "ERR_NATIVE_ARGUMENT",
             Code::Layout => "ERR_NATIVE_LAYOUT",
-            Code::MemoryChanged => "ERR_NATIVE_MEMORY_CHANGED",
             Code::Closed => "ERR_NATIVE_CLOSED",
             Code::UringUnavailable => "ERR_NATIVE_URING_UNAVAILABLE",
             Code::Limit => "ERR_NATIVE_LIMIT",
