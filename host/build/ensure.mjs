@@ -55,6 +55,12 @@ function ensure({ name, inputs, outputs, make }) {
   writeFileSync(stamp, digest);
 }
 
+// In an installed package everything is built but, perhaps, the addon for its platform.
+if (!existsSync(join(root, "assembly"))) {
+  run(process.execPath, [join(root, "host", "cli", "packaging", "addon.mjs")], "building the native addon");
+  process.exit(0);
+}
+
 ensure({
   name: "dependencies",
   inputs: ["package-lock.json"],

@@ -3,18 +3,31 @@
 // `node:http` is taken with getBuiltinModule: an `import` of it fills every export of its namespace, which loads half of
 // Node's web APIs and doubles the start time of these commands.
 
+import { existsSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
+import { join, resolve as absolute } from "node:path";
 
 import type { ErrorBody } from "../control/schemas/common.ts";
 
 const http = process.getBuiltinModule("node:http");
 
-/** Where the daemon listens when nothing else is said. */
+/** Where a daemon started by root, so by the service, listens when nothing else is said. */
 export const SOCKET_DEFAULT = "/run/pathmanager/api.sock";
 
-/** The socket of a call: `--socket`, else PATHMANAGER_SOCKET, else the default. */
-export const socketPath = (env: Readonly<Record<string, string | undefined>>, option?: string): string =>
-  option ?? env["PATHMANAGER_SOCKET"] ?? SOCKET_DEFAULT;
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * The socket of a call: `--socket`, else PATHMANAGER_SOCKET, else that of a daemon this user has started (XDG_RUNTIME_DIR,
+ * or build/run in the working folder: host/control/places.ts), else the service's.
+ */
+export function socketPath(env: Environment, option?: string, uid: number = process.getuid?.() ?? 0): string {
+  const named = option ?? env["PATHMANAGER_SOCKET"];
+  if (named !== undefined && named !== "") return named;
+  const runtime = env["XDG_RUNTIME_DIR"];
+  const own =
+    runtime === undefined || runtime === "" ? absolute("build/run/api.sock") : join(runtime, "pathmanager/api.sock");
+  return uid !== 0 && existsSync(own) ? own : SOCKET_DEFAULT;
+}
 
 /** Most bytes of an answer that are taken; 1024 units with 32 paths each stay far below. */
 const ANSWER_BYTES_MAX = 256 * 1024 * 1024;
@@ -145,6 +158,9 @@ export function errorLine(program: string, error: CommandError, subjects: readon
   const offline = error.code === "NOT_RUNNING" || error.code === "NO_PERMISSION";
   const named = offline || subjects.length === 0 || subjects.some((subject) => error.message.includes(subject));
   const subject = named ? "" : `path ${subjects.join(", ")}: `;
-  const remedy = error.remedy === undefined ? "" : `; ${error.remedy}`;
-  return `${`${program}: ${subject}${error.message}${remedy}`.replaceAll(/\s+/g, " ")}\n`;
+  // What is wrong with a body is all an operator needs; where bodies are described is for authors of clients.
+  const invalid = error.code === "INVALID_REQUEST";
+  const message = invalid ? error.message.replace(/^(body|query|params): /, "") : error.message;
+  const remedy = error.remedy === undefined || invalid ? "" : `; ${error.remedy}`;
+  return `${`${program}: ${subject}${message}${remedy}`.replaceAll(/\s+/g, " ")}\n`;
 }

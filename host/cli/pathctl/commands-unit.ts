@@ -11,6 +11,7 @@ import { branch, leaf, perform, type CommonOptions, type Context, type Result, t
 interface PolicyOptions extends CommonOptions {
   readonly ios?: string;
   readonly bytes?: string;
+  readonly history?: string;
   readonly paths?: string;
   readonly weights?: string;
 }
@@ -47,6 +48,7 @@ function policyPatch(policy: string, options: PolicyOptions): UnitPatch {
   const parameters: NonNullable<UnitPatch["parameters"]> = {};
   if (options.ios !== undefined) parameters.ios = wholeValue("--ios", options.ios, 1, 1_000_000);
   if (options.bytes !== undefined) parameters.bytes = wholeValue("--bytes", options.bytes, 512, 4_294_967_295);
+  if (options.history !== undefined) parameters.historyPercent = wholeValue("--history", options.history, 1, 99);
   if (options.paths !== undefined) parameters.paths = options.paths.split(",").map(pathValue);
   if (options.weights !== undefined) parameters.weights = weightsValue(options.weights);
   return Object.keys(parameters).length === 0 ? { policy: found } : { policy: found, parameters };
@@ -120,6 +122,7 @@ export function addUnitCommands(program: Command, runner: Runner): void {
   )
     .option("--ios <n>", "round-robin: turn after so many I/Os")
     .option("--bytes <n>", "round-robin: turn after so many bytes")
+    .option("--history <percent>", "historical-service-time: share of the past in the mean")
     .option("--paths <paths>", "round-robin-subset: the paths, with commas")
     .option("--weights <path=n,...>", "weighted, service-time: relative speeds of paths")
     .action((key: string, policy: string, options: PolicyOptions) =>

@@ -1,0 +1,22 @@
+// After an installation: says what to do where no native addon for this platform came along. Downloads nothing, builds
+// nothing, never fails. In the repository, where there is no dist/, it says nothing.
+
+import { existsSync, readdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..");
+const prebuilt = join(root, "dist", "host", "native", "prebuilt");
+if (existsSync(prebuilt)) {
+  process.report.excludeNetwork = true;
+  const libc = process.report.getReport().header.glibcVersionRuntime === undefined ? "musl" : "gnu";
+  const target = `${process.platform}-${process.arch}-${libc}`;
+  const names = readdirSync(prebuilt).map((name) => name.replace(/^pathmanager\.(.*)\.node$/, "$1"));
+  if (!names.includes(target)) {
+    console.error(
+      `pathmanager: this package has the native addon for ${names.join(", ")}, not for ${target}.\n` +
+        "pathmanager: spscmd and pathctl work without it. For pathmanagerd, install Rust 1.88 or later\n" +
+        `pathmanager: (https://rustup.rs) and a linker (gcc), then: cd ${root} && npm run build`,
+    );
+  }
+}

@@ -1,0 +1,80 @@
+import { execFile } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { promisify } from "node:util";
+
+import test from "ava";
+import * as z from "zod";
+
+import { SYNOPSIS } from "../../../host/cli/spscmd/command.ts";
+import { Configuration } from "../../../host/control/schemas/configuration.ts";
+import { POLICY_NAMES } from "../../../host/control/schemas/unit.ts";
+
+const call = promisify(execFile);
+const path = (name: string): string => new URL(`../../../${name}`, import.meta.url).pathname;
+const PAGES = ["pathctl.8", "spscmd.8", "pathmanagerd.8", "pathmanager.toml.5"];
+
+/** What grotty does for bold: a character, a backspace, the character again; or escape sequences. */
+const OVERSTRUCK = new RegExp(`.${String.fromCodePoint(8)}`, "g");
+const PAINT = new RegExp(String.raw`${String.fromCodePoint(27)}\[[\d;]*m`, "g");
+
+/** The page as a terminal shows it, without overstriking; whatever the formatter complains about is thrown. */
+async function rendered(name: string): Promise<string> {
+  const { stdout, stderr } = await call(
+    "man",
+    ["--warnings", "-E", "UTF-8", "-l", "-Tutf8", path(`docs/man/${name}`)],
+    {
+      env: { ...process.env, MANWIDTH: "200", MAN_KEEP_FORMATTING: "", LC_ALL: "C.UTF-8" },
+      maxBuffer: 16 * 1024 * 1024,
+    },
+  );
+  if (stderr !== "") throw new Error(stderr);
+  return stdout.replaceAll(OVERSTRUCK, "").replaceAll(PAINT, "").replaceAll("‐", "-").replaceAll(/-\n +/g, "-");
+}
+
+for (const name of PAGES) {
+  test(`${name} renders without a warning and has the sections of a manual page`, async (t) => {
+    const page = await rendered(name);
+    for (const section of ["NAME", "SYNOPSIS", "DESCRIPTION", "SEE ALSO"])
+      t.regex(page, new RegExp(`^${section}$`, "m"));
+  });
+}
+
+test("pathctl(8) is what the commands say", async (t) => {
+  await t.notThrowsAsync(call(process.execPath, [path("host/cli/packaging/man.ts"), "--check"]));
+});
+
+test("spscmd(8) has every line of the synopsis", async (t) => {
+  const page = (await rendered("spscmd.8")).replaceAll(/[ \n]+/g, " ");
+  for (const line of SYNOPSIS.trimEnd().split("\n")) t.true(page.includes(line.replace(/^(usage:)? +/, "")), line);
+});
+
+test("pathmanagerd(8) has every option of --help", async (t) => {
+  const page = await rendered("pathmanagerd.8");
+  const { stdout } = await call(process.execPath, [path("host/cli/bin/pathmanagerd.js"), "--help"]);
+  const options = new Set(stdout.match(/(?<=[ ,[])--[\w-]+/g));
+  t.true(options.size >= 4);
+  for (const option of options) t.true(page.includes(option), option);
+});
+
+/** Every key of a schema of tables, at any depth. */
+function keysOf(schema: unknown): string[] {
+  if (typeof schema !== "object" || schema === null) return [];
+  const { properties, ...rest } = schema as { properties?: Record<string, unknown> };
+  const children = [...Object.values(properties ?? {}), ...Object.values(rest).flat()];
+  return Object.keys(properties ?? {}).concat(children.flatMap(keysOf));
+}
+
+test("pathmanager.toml(5) has every key of the configuration, and every policy", async (t) => {
+  const page = await rendered("pathmanager.toml.5");
+  const keys = new Set(keysOf(z.toJSONSchema(Configuration, { io: "input" })));
+  t.true(keys.size > 50, String(keys.size));
+  for (const key of keys) t.regex(page, new RegExp(`\\b${key}\\b`), key);
+  for (const policy of POLICY_NAMES) t.true(page.includes(`"${policy}"`), policy);
+});
+
+test("the example of pathmanager.toml(5) is a valid configuration", async (t) => {
+  const { parse } = await import("smol-toml");
+  const source = await readFile(path("docs/man/pathmanager.toml.5"), "utf8");
+  const example = /\.SH EXAMPLE\n\.nf\n\.RS\n(.*?)\.RE/s.exec(source)?.[1] ?? "";
+  t.notThrows(() => Configuration.parse(parse(example)));
+});

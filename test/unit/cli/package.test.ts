@@ -1,0 +1,66 @@
+// The package as somebody else gets it: packed, installed into an empty folder without a network, run from there.
+
+import { execFile } from "node:child_process";
+import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
+import test from "ava";
+
+const call = promisify(execFile);
+const root = new URL("../../..", import.meta.url).pathname;
+
+const folder = await mkdtemp(join(tmpdir(), "pathmanager-package-"));
+test.after.always(() => rm(folder, { recursive: true }));
+
+const installed = join(folder, "empty");
+const program = (name: string): string => join(installed, "node_modules", ".bin", name);
+
+test.serial("npm pack, and an installation that may not fetch anything", async (t) => {
+  t.timeout(300_000);
+  const { stdout } = await call("npm", ["pack", "--json", "--pack-destination", folder], {
+    cwd: root,
+    maxBuffer: 64 * 1024 * 1024,
+  });
+  const packed = /pathmanager-[\d.]+\.tgz/.exec(stdout)?.[0];
+  t.truthy(packed, stdout.slice(0, 400));
+  await mkdir(installed);
+  await writeFile(join(installed, "package.json"), '{ "private": true }\n');
+  // Without a compiler in sight, and without a registry: what is needed is in the package.
+  const tarball = join(folder, packed ?? "");
+  await call("npm", ["install", "--offline", "--no-audit", "--no-fund", tarball], {
+    cwd: installed,
+    env: { PATH: process.env["PATH"], HOME: folder, CARGO_HOME: "/nonexistent" },
+  });
+  t.regex((await call(program("pathctl"), ["--version"])).stdout, /^\d+\.\d+\.\d+\n$/);
+  t.regex((await call(program("spscmd"), ["-getver"])).stdout, /^PathManager \d+\.\d+\.\d+\n$/);
+  t.regex((await call(program("pathmanagerd"), ["--help"])).stdout, /^usage: pathmanagerd /);
+});
+
+test.serial("the native addon came along, and the daemon's parts load", async (t) => {
+  const { stdout } = await call(program("pathctl"), ["doctor", "--json"], {
+    env: { ...process.env, PATHMANAGER_SOCKET: "/nonexistent.sock" },
+  });
+  const { findings } = JSON.parse(stdout) as { findings: { check: string; level: string }[] };
+  t.like(
+    findings.find((finding) => finding.check === "addon"),
+    { level: "ok" },
+  );
+});
+
+test.serial("without an addon for the platform: the commands work, and it is said what to install", async (t) => {
+  const home = join(installed, "node_modules", "pathmanager");
+  const prebuilt = join(home, "dist", "host", "native", "prebuilt");
+  await rename(prebuilt, `${prebuilt}.away`);
+  await mkdir(prebuilt);
+  await writeFile(join(prebuilt, "pathmanager.plan9-mips-none.node"), "");
+  t.regex((await call(program("pathctl"), ["--version"])).stdout, /^\d/);
+  const doctor = await t.throwsAsync<Error & { stdout: string }>(call(program("pathctl"), ["doctor"]));
+  t.regex(doctor?.stdout ?? "", /ERROR +addon: no native addon for .*Install Rust .*npm run build/);
+  const { stderr } = await call(process.execPath, [join(home, "host/cli/packaging/postinstall.mjs")]);
+  t.regex(stderr, /has the native addon for plan9-mips-none, not for linux-/);
+  t.regex(stderr, /install Rust .*\n.*cd .*pathmanager && npm run build/);
+  await rm(prebuilt, { recursive: true });
+  await rename(`${prebuilt}.away`, prebuilt);
+});
