@@ -11,6 +11,7 @@ import { Daemon } from "./daemon.ts";
 import { cases as commands } from "./cases/commands.ts";
 import { cases as copying } from "./cases/copying.ts";
 import { cases as faults } from "./cases/faults.ts";
+import { cases as forbidden } from "./cases/forbidden.ts";
 import { cases as information } from "./cases/information.ts";
 import { cases as misuse, nothingHeld } from "./cases/misuse.ts";
 import { cases as patterns } from "./cases/patterns.ts";
@@ -21,6 +22,7 @@ const PEERS: readonly DebianPackage[] = [
   { package: "python3-libnbd", program: "nbdsh" },
   { package: "qemu-utils", program: "qemu-img" },
   { package: "fio", program: "fio" },
+  { package: "strace", program: "strace" },
 ];
 
 /** A unit of 64 MiB over four paths and two controllers; two of them, so that one can stay untouched. */
@@ -47,9 +49,16 @@ if (missing.length > 0) {
 }
 
 const wanted = process.argv.slice(2);
-const chosen = [...information, ...commands, ...patterns, ...copying, ...misuse, ...faults, ...random].filter(
-  ({ name }) => wanted.length === 0 || wanted.some((pattern) => name.includes(pattern)),
-);
+const chosen = [
+  ...information,
+  ...commands,
+  ...patterns,
+  ...copying,
+  ...misuse,
+  ...faults,
+  ...random,
+  ...forbidden,
+].filter(({ name }) => wanted.length === 0 || wanted.some((pattern) => name.includes(pattern)));
 
 /** One case, bounded; afterwards nothing may be held by the daemon. */
 async function attempt(one: Case, context: Context): Promise<string | undefined> {
