@@ -1,22 +1,21 @@
 // After a SCSI command has come back: what its outcome means for the path, for the piece, and for the client.
 
 import {
-  ALUA_OFFLINE,
-  ALUA_STANDBY,
-  ALUA_TRANSITIONING,
-  ALUA_UNAVAILABLE,
   DIRECTION_OUT,
   EVENT_CAPACITY_CHANGED,
   EVENT_INQUIRY_CHANGED,
+  REASON_IDENTITY,
   REASON_IO,
   UNIT_CAN_WRITE_SAME,
   UNIT_CAN_WRITE_SAME_UNMAP,
 } from "./abi";
+import { groupsWanted } from "./alua";
+import { checkIdentity } from "./check";
 import { commandDrop, commandFree, delay, issue, requeue } from "./dispatch";
 import { commandGivenUp, ghostCompleted } from "./ghost";
 import { listNext, listRemove } from "./lists";
 import { NBD_EINVAL, NBD_EIO, NBD_ENOSPC, NBD_EPERM } from "./nbd";
-import { pathAluaState, pathDepthGood, pathDepthLower, pathFailed, pathIdle } from "./path";
+import { aluaOfSense, pathAluaState, pathDepthGood, pathDepthLower, pathFailed, pathIdle } from "./path";
 import {
   COMMAND_DEAD,
   COMMAND_FLIGHT,
@@ -34,7 +33,7 @@ import {
   Unit,
 } from "./records";
 import { ERROR_AGAIN, commandTwin, requestFail, requestFreeIfOver, requestPieceSettled } from "./request";
-import { event, now } from "./ring";
+import { event } from "./ring";
 import {
   OUTCOME_ALUA,
   OUTCOME_ALUA_CHANGED,
@@ -58,7 +57,7 @@ import {
 import { KEY_ABSENT, readSense } from "./scsi/sense";
 import { finished } from "./selection/selection";
 import { statisticsRecord, statisticsRetry } from "./statistics";
-import { unitDirty } from "./unit";
+import { unitDirty, unitRefresh } from "./unit";
 
 const LINK: usize = offsetof<Command>("next");
 const SIBLING: usize = offsetof<Command>("siblingNext");
@@ -88,6 +87,20 @@ function complete(c: Command): u8 {
   return c.residual === 0 ? OUTCOME_GOOD : OUTCOME_RETRY_SOFT;
 }
 
+/** Classifies what came back for a check: pages are shorter than what was asked for, so short data is no fault there. */
+export function classifyCheck(c: Command, result: i32): u8 {
+  const residual = c.residual;
+  c.residual = 0;
+  const outcome = classify(c, result);
+  c.residual = residual;
+  return outcome;
+}
+
+/** Sense of the command classified last: key | ASC << 8 | ASCQ << 16. */
+export function lastSense(): u32 {
+  return sense;
+}
+
 /** Status, key, ASC, ASCQ of the command classified last, as events and path records show them. */
 export function senseBytes(c: Command): u32 {
   const known = (sense & 0xff) === KEY_ABSENT ? 0 : (sense & 0xffffff) << 8;
@@ -107,7 +120,7 @@ export function commandCompleted(c: Command, result: i32, timeNs: u64): void {
   const good = outcome === OUTCOME_GOOD;
   const latencyNs = timeNs > c.timeNs ? timeNs - c.timeNs : 0;
   finished(u.selection, p.slot, c.bufferBytes, c.method !== METHOD_READ, latencyNs, good, timeNs, c.note);
-  if (result >= 0 && c.hostStatus === 0) p.lastAnswerNs = timeNs;
+  if (result >= 0 && c.hostStatus === 0) p.lastAnswerNs = p.lastIoNs = timeNs;
   if ((c.flags & COMMAND_GHOST) !== 0) ghostCompleted(c);
   if (good) commandGood(c, u, p, latencyNs);
   else commandBad(c, u, p, outcome);
@@ -169,11 +182,19 @@ function commandBad(c: Command, u: Unit, p: Path, outcome: u8): void {
   const shown = senseBytes(c);
   if (outcome === OUTCOME_FAILED || outcome === OUTCOME_GONE) pathFailed(p, REASON_IO, shown, c.hostStatus);
   else if (outcome === OUTCOME_BUSY) pathDepthLower(u, p);
-  else if (outcome === OUTCOME_ALUA) pathAluaState(p, aluaOfSense((sense >> 16) & 0xff), shown);
+  else if (outcome === OUTCOME_ALUA) {
+    pathAluaState(p, aluaOfSense(sense), shown);
+    groupsWanted(p);
+  } else if (outcome === OUTCOME_ALUA_CHANGED) groupsWanted(p);
   else if (outcome === OUTCOME_CAPACITY || outcome === OUTCOME_PAST_END) {
     event(EVENT_CAPACITY_CHANGED, REASON_IO, u.index, p.index, 0, 0, shown, 0);
   } else if (outcome === OUTCOME_INVENTORY || outcome === OUTCOME_PARAMETERS) {
     event(EVENT_INQUIRY_CHANGED, REASON_IO, u.index, p.index, 0, 0, shown, 0);
+  }
+  // The path may lead elsewhere now: no I/O on it before its identity was checked.
+  if (outcome === OUTCOME_INVENTORY || outcome === OUTCOME_GONE) {
+    checkIdentity(p);
+    unitRefresh(u, REASON_IDENTITY, shown, 0);
   }
   // Its piece was settled, or is still under way by another command: this one has only told of its path.
   if ((c.flags & COMMAND_DEAD) !== 0 || ((c.flags & COMMAND_GHOST) !== 0 && commandTwin(c))) return free(c);
@@ -181,12 +202,6 @@ function commandBad(c: Command, u: Unit, p: Path, outcome: u8): void {
   if (c.request.error !== 0) return pieceFailed(c, c.request.error);
   if (outcome >= OUTCOME_ANSWER) answered(c, u, outcome);
   else sendAgain(c, u, p, outcome, shown);
-}
-
-function aluaOfSense(ascq: u32): u32 {
-  if (ascq === 0x0a) return ALUA_TRANSITIONING;
-  if (ascq === 0x0b) return ALUA_STANDBY;
-  return ascq === 0x0c ? ALUA_UNAVAILABLE : ALUA_OFFLINE;
 }
 
 /** The piece goes out again: here, elsewhere, or after a pause. */

@@ -4,6 +4,7 @@
 import { CONTROL_DEADLINE_NS, COMPLETION_RESULT, COMPLETION_TAG, COMPLETION_TIME_NS, ERROR_HANDLE } from "./abi";
 import { serveLine } from "./admission";
 import { buffersFree } from "./buffers";
+import { checkCompleted } from "./check";
 import { commandCompleted } from "./completion";
 import {
   closeCompleted,
@@ -15,8 +16,20 @@ import {
   sendCompleted,
 } from "./connection";
 import { commandsFree, commandsInit } from "./dispatch";
-import { commandAt, commandCount, connectionAt, connectionCount, control, layOut, unitAt, unitCount } from "./memory";
+import {
+  commandAt,
+  commandCount,
+  connectionAt,
+  connectionCount,
+  control,
+  layOut,
+  pathAt,
+  pathCount,
+  unitAt,
+  unitCount,
+} from "./memory";
 import { COMMAND_FLIGHT, CONNECTION_FREE, Command } from "./records";
+import { patrolTimer } from "./patrol";
 import { requestsFree, requestsInit } from "./request";
 import {
   TAG_CLOSE,
@@ -58,6 +71,7 @@ export function runCore(): void {
   takeCompletions();
   for (let timer = timersTake(now); timer >= 0; timer = timersTake(now)) {
     if (<u32>timer < unitCount) unitTimer(unitAt(<u32>timer));
+    else if (<u32>timer < unitCount + pathCount) patrolTimer(pathAt(<u32>timer - unitCount));
   }
   do {
     connectionsServe();
@@ -83,10 +97,10 @@ function complete(tag: u32, result: i32, timeNs: u64): void {
   const generation = <u8>(tag >> 20);
   const index = tag & 0xfffff;
   if (kind === TAG_COMMAND) {
-    if (index >= commandCount) return countStray();
+    if (index >= commandCount + pathCount) return countStray();
     const c = changetype<Command>(commandAt(index));
     if (c.state !== COMMAND_FLIGHT || c.generation !== generation) return countStray();
-    return commandCompleted(c, result, timeNs);
+    return index < commandCount ? commandCompleted(c, result, timeNs) : checkCompleted(c, result, timeNs);
   }
   if (index >= connectionCount) return countStray();
   const n = connectionAt(index);

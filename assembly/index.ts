@@ -1,15 +1,16 @@
 // The exports of the core; nothing else. docs/architecture.md describes each.
 
 import { ABI_VERSION } from "./abi";
-import { initCore, runCore } from "./core";
+import { connectionClose as closeConnection, initCore, runCore } from "./core";
 import { connectionTakeOver } from "./connection";
 import { control, paths as pathRecords, scratchArea, units as unitRecords } from "./memory";
+import * as mode from "./mode";
+import * as path from "./path";
+import { readClock } from "./ring";
+import * as unit from "./unit";
 import { outcomeOfBytes } from "./scsi/outcome";
 
-export { modeSet } from "./mode";
-export { pathAdd, pathRemove, pathSet, pathSwap } from "./path";
-export { unitAdd, unitIdentity, unitRemove, unitSet } from "./unit";
-export { connectionClose, inspect } from "./core";
+export { inspect } from "./core";
 
 /** Version of the interface this core speaks. */
 export function abiVersion(): u32 {
@@ -55,11 +56,74 @@ export function unitTable(): u32 {
 }
 
 /** Takes an NBD connection over. */
-export function connectionAdd(socket: u32, unit: u32, flags: u32, preloaded: u32): i32 {
-  return connectionTakeOver(socket, unit, flags, preloaded);
+export function connectionAdd(socket: u32, handle: u32, flags: u32, preloaded: u32): i32 {
+  readClock();
+  return connectionTakeOver(socket, handle, flags, preloaded);
 }
 
 /** The row of the outcome table for a status, with `senseBytes` of sense data in scratch (OUTCOME_* of scsi/outcome.ts). */
 export function outcome(hostStatus: u32, driverStatus: u32, status: u32, senseBytes: u32): u32 {
   return outcomeOfBytes(hostStatus, driverStatus, status, scratchArea, min<u32>(senseBytes, 252));
+}
+
+// Control calls come between turns, perhaps long after the last one: each reads the clock first.
+
+/** A new unit. */
+export function unitAdd(): i32 {
+  readClock();
+  return unit.unitAdd();
+}
+
+/** Sets a property of a unit. */
+export function unitSet(handle: u32, property: u32, value: i64): i32 {
+  readClock();
+  return unit.unitSet(handle, property, value);
+}
+
+/** Removes a unit. */
+export function unitRemove(handle: u32): i32 {
+  readClock();
+  return unit.unitRemove(handle);
+}
+
+/** Sets the identity of a unit. */
+export function unitIdentity(handle: u32, bytes: u32): i32 {
+  readClock();
+  return unit.unitIdentity(handle, bytes);
+}
+
+/** A new path. */
+export function pathAdd(handle: u32, arrayPort: u32, port: u32, priority: u32, enabled: u32, depth: u32): i32 {
+  readClock();
+  return path.pathAdd(handle, arrayPort, port, priority, enabled, depth);
+}
+
+/** Sets a property of a path. */
+export function pathSet(handle: u32, property: u32, value: i64): i32 {
+  readClock();
+  return path.pathSet(handle, property, value);
+}
+
+/** Removes a path. */
+export function pathRemove(handle: u32): i32 {
+  readClock();
+  return path.pathRemove(handle);
+}
+
+/** Exchanges two priorities. */
+export function pathSwap(a: u32, b: u32): i32 {
+  readClock();
+  return path.pathSwap(a, b);
+}
+
+/** Sets a system-wide mode. */
+export function modeSet(which: u32, value: i64): i32 {
+  readClock();
+  return mode.modeSet(which, value);
+}
+
+/** Closes a connection. */
+export function connectionClose(connection: u32): i32 {
+  readClock();
+  return closeConnection(connection);
 }

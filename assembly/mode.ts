@@ -17,6 +17,8 @@ import {
   MODE_SHAKY_WINDOW_S,
 } from "./abi";
 
+import { patrolAnew } from "./patrol";
+
 const MS: u64 = 1000000;
 const PATROL_MS_MAX: i64 = 3600000;
 const SECONDS_MAX: i64 = 31536000;
@@ -42,6 +44,7 @@ export function modeSet(mode: u32, value: i64): i32 {
     if (mode === MODE_PATROL_INTERVAL_MS) patrolIntervalNs = ns;
     else if (mode === MODE_PATROL_THRESHOLD_MS) patrolThresholdNs = ns;
     else patrolTimeoutNs = ns;
+    if (mode === MODE_PATROL_INTERVAL_MS) patrolAnew();
     return 0;
   }
   if (mode === MODE_SHAKY_COUNT || mode === MODE_SHAKY_WINDOW_S || mode === MODE_SHAKY_CLEAN_S) {

@@ -5,6 +5,10 @@
 
 import {
   ALUA_NON_OPTIMIZED,
+  ALUA_OFFLINE,
+  ALUA_STANDBY,
+  ALUA_TRANSITIONING,
+  ALUA_UNAVAILABLE,
   ERROR_HANDLE,
   ERROR_LIMIT,
   ERROR_NOT_FAILED,
@@ -12,7 +16,6 @@ import {
   ERROR_PROPERTY,
   ERROR_RANGE,
   EVENT_ALUA_CHANGED,
-  EVENT_FAILBACK_DONE,
   EVENT_PATH_ERROR_IO,
   EVENT_PATH_STATE,
   PATHS_PER_UNIT_MAX,
@@ -40,7 +43,9 @@ import {
   UNIT_FLAG_PRESENT,
   UNIT_SLOTS,
 } from "./abi";
+import { checkBack, checkIdentity } from "./check";
 import { pathAt, pathCount, pathStatistics, unitAt, unitCount } from "./memory";
+import { patrolArm, patrolBegin } from "./patrol";
 import { Path, Unit } from "./records";
 import { NONE, event, now } from "./ring";
 import { selectionClearPath, selectionSetPath } from "./selection/selection";
@@ -101,6 +106,8 @@ export function pathAdd(unit: u32, arrayPort: u32, port: u32, priority: u32, ena
   u.paths |= (<u32>1) << slot;
   store<u32>(changetype<usize>(u) + UNIT_SLOTS + <usize>slot * 4, p.index);
   selectionSetPath(u.selection, slot, priority, p.weight);
+  checkIdentity(p);
+  patrolBegin(p);
   unitRefresh(u, REASON_OPERATOR, 0, 0);
   return <i32>p.index;
 }
@@ -125,13 +132,13 @@ export function pathRemove(handle: u32): i32 {
   const p = pathAt(handle);
   p.flags |= PATH_FLAG_REMOVING;
   unitRefresh(p.unit, REASON_OPERATOR, 0, 0);
-  if (p.inFlight === 0) pathIdle(p);
+  pathIdle(p);
   return 0;
 }
 
-/** Nothing of it is in flight: a path that is being removed goes. */
+/** Something of it has come back: a path that is being removed goes when nothing is in flight. */
 export function pathIdle(p: Path): void {
-  if ((p.flags & PATH_FLAG_REMOVING) === 0) return;
+  if ((p.flags & PATH_FLAG_REMOVING) === 0 || p.inFlight !== 0 || p.checking !== 0) return;
   const u = p.unit;
   const slot = <u32>p.slot;
   u.paths &= ~((<u32>1) << slot);
@@ -140,6 +147,7 @@ export function pathIdle(p: Path): void {
   selectionClearPath(u.selection, slot);
   event(EVENT_PATH_STATE, REASON_OPERATOR, u.index, p.index, p.toldFlags, 0, 0, 0);
   p.flags = 0;
+  patrolArm(p);
   firstFree = min(firstFree, p.index);
   unitRefresh(u, REASON_OPERATOR, 0, 0);
 }
@@ -182,8 +190,10 @@ export function pathSet(handle: u32, property: u32, value: i64): i32 {
     if (number > 15) return -(<i32>ERROR_RANGE);
     pathAluaState(p, number, 0);
     return 0;
-  } else if (property === PATH_SET_TARGET_PORT_GROUP) p.targetPortGroup = number;
-  else if (property === PATH_SET_INITIATOR_PORT) p.initiatorPort = number;
+  } else if (property === PATH_SET_TARGET_PORT_GROUP) {
+    p.targetPortGroup = number;
+    p.groupKnown = 1;
+  } else if (property === PATH_SET_INITIATOR_PORT) p.initiatorPort = number;
   else if (property === PATH_SET_TARGET_PORT) p.targetPort = number;
   else if (property === PATH_SET_CONTROLLER) p.controller = number;
   else if (property === PATH_SET_FAILED) return setFailed(p, number);
@@ -207,21 +217,16 @@ function setFailed(p: Path, failed: u32): i32 {
   if (failed > 1) return -(<i32>ERROR_RANGE);
   if (failed === 1) {
     p.flags |= PATH_FLAG_FAILED;
+    p.heldDown = 1;
+    p.back = 0;
     p.sinceNs = now;
     unitRefresh(p.unit, REASON_OPERATOR, 0, 0);
     return 0;
   }
   if ((p.flags & PATH_FLAG_FAILED) === 0) return -(<i32>ERROR_NOT_FAILED);
-  pathHealthy(p, REASON_OPERATOR);
+  p.heldDown = 0;
+  checkBack(p, REASON_OPERATOR);
   return 0;
-}
-
-/** A failed path is used again. */
-export function pathHealthy(p: Path, reason: u32): void {
-  p.flags &= ~PATH_FLAG_FAILED;
-  p.sinceNs = now;
-  event(EVENT_FAILBACK_DONE, reason, p.unitHandle, p.index, 0, 0, 0, 0);
-  unitRefresh(p.unit, reason, 0, 0);
 }
 
 /** An I/O showed that the path cannot be used. */
@@ -235,6 +240,14 @@ export function pathFailed(p: Path, reason: u32, sense: u32, hostStatus: u16): v
   p.sinceNs = now;
   event(EVENT_PATH_ERROR_IO, reason, p.unitHandle, p.index, 0, 0, sense, hostStatus);
   unitRefresh(p.unit, reason, sense, hostStatus);
+}
+
+/** The access state that sense data 02/04/xx tells (`sense` as `readSense` answers it). */
+export function aluaOfSense(sense: u32): u32 {
+  const ascq = (sense >> 16) & 0xff;
+  if (ascq === 0x0a) return ALUA_TRANSITIONING;
+  if (ascq === 0x0b) return ALUA_STANDBY;
+  return ascq === 0x0c ? ALUA_UNAVAILABLE : ALUA_OFFLINE;
 }
 
 /** The path's asymmetric access state is `state` now. */

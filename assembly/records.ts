@@ -303,6 +303,25 @@ export class Path {
   initiatorPort: u32;
   targetPort: u32;
   controller: u32;
+  /** When patrol looks at it next; when the check that is out has to be answered. */
+  nextLookNs: u64;
+  /** When it last answered an I/O. */
+  lastIoNs: u64;
+  checkDueNs: u64;
+  /** WANT_* of the check that is out, 0 none; of those that are to follow; of those for the next look. */
+  checking: u8;
+  wanted: u8;
+  wantedLater: u8;
+  /** The check that is out was not answered in time. */
+  checkLost: u8;
+  checkRetries: u8;
+  /** Reason for which it is being taken back, 0 when it is not; whether that was announced. */
+  back: u8;
+  backTold: u8;
+  /** Failed by order of control: not taken back but by order. */
+  heldDown: u8;
+  /** Its target port group is known. */
+  groupKnown: u8;
 }
 
 /** One logical unit. The fields up to `slots7` are the ABI's. */
@@ -400,6 +419,10 @@ export class Unit {
   shareFirst: usize;
   shareLast: usize;
   hedgeBudget: u32;
+  /** SET TARGET PORT GROUPS: when it is due (0: not called for), not before when, and the pause after the next one. */
+  aluaSetNs: u64;
+  aluaSetNotBeforeNs: u64;
+  aluaPauseNs: u64;
   aluaExplicit: u32;
   patrolRead: u32;
 }

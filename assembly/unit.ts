@@ -50,6 +50,8 @@ import {
   UNIT_SET_WRITE_SAME_BLOCKS_MAX,
   UNIT_SLOTS,
 } from "./abi";
+import { groupsConsiderSet, groupsTimer } from "./alua";
+import { checkIdentity } from "./check";
 import { delaysOver, noPathFail, notStarved, unitDispatch } from "./dispatch";
 import { listPush, listRemove, listShift } from "./lists";
 import { clusterMode } from "./mode";
@@ -109,6 +111,7 @@ export function unitsServe(): void {
 export function unitTimer(u: Unit): void {
   if ((u.flags & UNIT_FLAG_PRESENT) === 0) return;
   delaysOver(u);
+  groupsTimer(u);
   while (u.requestFirst !== 0) {
     const r = changetype<Request>(u.requestFirst);
     if (r.deadlineNs > now) {
@@ -150,6 +153,7 @@ export function unitRefresh(u: Unit, reason: u32, sense: u32, hostStatus: u16): 
   u.inUsePath = first;
   if (left !== NONE && reason !== REASON_OPERATOR) failover(u, left, first, reason, sense, hostStatus);
   pathless(u, reason);
+  if (u.aluaExplicit !== 0) groupsConsiderSet(u);
 }
 
 function failover(u: Unit, left: u32, first: u32, reason: u32, sense: u32, hostStatus: u16): void {
@@ -256,6 +260,8 @@ export function unitIdentity(handle: u32, bytes: u32): i32 {
   const u = unitAt(handle);
   memory.copy(changetype<usize>(u) + UNIT_IDENTITY, scratchArea, bytes);
   u.identityBytes = bytes;
+  for (let rest = u.paths; rest !== 0; rest &= rest - 1) checkIdentity(unitPath(u, ctz(rest)));
+  unitRefresh(u, REASON_OPERATOR, 0, 0);
   return 0;
 }
 
@@ -282,8 +288,10 @@ export function unitSet(handle: u32, property: u32, value: i64): i32 {
   else if (property === UNIT_SET_RELEASED) return setReleased(u, number);
   else if (property === UNIT_SET_ALUA_EXPLICIT || property === UNIT_SET_PATROL_READ) {
     if (number > 1) return -(<i32>ERROR_RANGE);
-    if (property === UNIT_SET_ALUA_EXPLICIT) u.aluaExplicit = number;
-    else u.patrolRead = number;
+    if (property === UNIT_SET_ALUA_EXPLICIT) {
+      u.aluaExplicit = number;
+      groupsConsiderSet(u);
+    } else u.patrolRead = number;
   } else return setTimeout(u, property, number);
   return 0;
 }

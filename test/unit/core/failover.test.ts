@@ -21,6 +21,7 @@ interface Scene {
 function scene(faulty: (port: number, attempt: number) => Answer | undefined, pathCount = 2): Scene {
   const host = new Host();
   const disk = new Disk(1 << 20);
+  host.must(host.core.modeSet(abi.MODE_PATROL, 0n));
   const { unit, paths } = host.unit({ blocks: 2048n, paths: pathCount });
   const ports: number[] = [];
   host.device = (command) => {
@@ -202,6 +203,7 @@ test("optimized paths are preferred, non-optimized ones serve when none is left"
 
 test("no path: requests wait, a path that comes back serves them, the time limit answers EIO, release at once", (t) => {
   const { host, unit, paths } = scene(() => undefined);
+  host.must(host.core.modeSet(abi.MODE_PATROL, 0n));
   host.must(host.core.unitSet(unit, abi.UNIT_SET_NO_PATH_TIMEOUT_MS, 5000n));
   for (const path of paths) host.must(host.core.pathSet(path, abi.PATH_SET_FAILED, 1n));
   const client = host.connect(unit);

@@ -92,9 +92,11 @@ const faults: Answer[] = [
   {},
   {},
   {},
+  { hostStatus: 7 },
   { status: 8 },
   { status: 0x28 },
   check(6, 0x29, 0),
+  check(0x0b, 0, 0),
   { residual: 512 },
   { hostStatus: 0x0d },
 ];

@@ -1,0 +1,100 @@
+// Asymmetric logical unit access (SPC-4 5.15): what REPORT TARGET PORT GROUPS says, and SET TARGET PORT GROUPS.
+//
+// One report tells the state of every group, so it serves all paths of the unit. Lengths in it are believed only as
+// far as bytes were received.
+//
+// SET TARGET PORT GROUPS, where allowed: only when no optimized path is left and has not been for a while (a random
+// one, so that not every host acts), then once; and each time it was sent, the wait before the next one doubles. So
+// two hosts that see different paths do not drive the array to and fro.
+
+import { ALUA_NON_OPTIMIZED, ALUA_OPTIMIZED, ALUA_TRANSITIONING, EVENT_ALUA_SET, REASON_ALUA } from "./abi";
+import { WANT_GROUPS, WANT_SET, checkWant } from "./check";
+import { pathAluaState, pathEligible, unitPath } from "./path";
+import { groupsSoon, random } from "./patrol";
+import { Path, Unit } from "./records";
+import { event, now } from "./ring";
+import { timerSooner } from "./timers";
+
+const SECOND: u64 = 1000000000;
+/** Without an optimized path for so long (and up to as long again) before SET TARGET PORT GROUPS. */
+const SET_AFTER_NS: u64 = 2 * SECOND;
+/** Least time between two of them; doubles each time, up to the most. */
+const SET_PAUSE_NS: u64 = 60 * SECOND;
+const SET_PAUSE_NS_MAX: u64 = 3600 * SECOND;
+
+/** Reads a report of the target port groups (SPC-4 6.37) that came by path `p`. */
+export function groupsRead(p: Path, page: usize, bytes: u32): void {
+  const u = p.unit;
+  if (bytes < 4) return;
+  const stated = bswap<u32>(load<u32>(page));
+  const end = stated > bytes - 4 ? bytes : 4 + stated;
+  let changing = false;
+  for (let at: u32 = 4; at + 8 <= end; at += 8 + 4 * <u32>load<u8>(page + at, 7)) {
+    const state = (<u32>load<u8>(page + at)) & 15;
+    const group = <u32>bswap<u16>(load<u16>(page + at, 2));
+    if (state === ALUA_TRANSITIONING) changing = true;
+    groupState(u, group, state);
+  }
+  if (changing) groupsSoon(p);
+}
+
+function groupState(u: Unit, group: u32, state: u32): void {
+  for (let rest = u.paths; rest !== 0; rest &= rest - 1) {
+    const p = unitPath(u, ctz(rest));
+    if (p.groupKnown !== 0 && (p.targetPortGroup & 0xffff) === group) pathAluaState(p, state, 0);
+  }
+}
+
+/** A path whose group takes no I/O, or has changed: the report is read anew, by itself or by one that surely answers. */
+export function groupsWanted(p: Path): void {
+  const u = p.unit;
+  if (u.usable !== 0) checkWant(unitPath(u, ctz(u.usable)), WANT_GROUPS);
+  else checkWant(p, WANT_GROUPS);
+}
+
+/** Looks whether SET TARGET PORT GROUPS is called for, and when. */
+export function groupsConsiderSet(u: Unit): void {
+  const wanted = u.aluaExplicit !== 0 && u.usable !== 0 && unitPath(u, ctz(u.usable)).alua === <u8>ALUA_NON_OPTIMIZED;
+  if (!wanted) {
+    u.aluaSetNs = 0;
+    return;
+  }
+  if (u.aluaSetNs === 0) {
+    const waitNs = SET_AFTER_NS + (random() % SET_AFTER_NS);
+    u.aluaSetNs = max(now + waitNs, u.aluaSetNotBeforeNs);
+  }
+  timerSooner(u.index, u.aluaSetNs);
+}
+
+/** The unit's timer has fired: sends SET TARGET PORT GROUPS if it is still called for. */
+export function groupsTimer(u: Unit): void {
+  if (u.aluaSetNs === 0) return;
+  if (u.aluaSetNs > now) return timerSooner(u.index, u.aluaSetNs);
+  u.aluaSetNs = 0;
+  if (u.usable === 0) return;
+  let best = unitPath(u, ctz(u.usable));
+  for (let rest = u.usable; rest !== 0; rest &= rest - 1) {
+    const p = unitPath(u, ctz(rest));
+    if (p.priority > best.priority) best = p;
+  }
+  if (best.groupKnown === 0 || !pathEligible(best)) return;
+  u.aluaPauseNs = u.aluaPauseNs === 0 ? SET_PAUSE_NS : min(u.aluaPauseNs * 2, SET_PAUSE_NS_MAX);
+  u.aluaSetNotBeforeNs = now + u.aluaPauseNs;
+  checkWant(best, WANT_SET);
+}
+
+/** Writes the parameter list (SPC-4 6.45) that makes the path's group optimized; answers its length. */
+export function groupsBuildSet(p: Path, page: usize): u32 {
+  store<u64>(page, 0);
+  store<u8>(page, <u8>ALUA_OPTIMIZED, 4);
+  store<u16>(page, bswap<u16>(<u16>p.targetPortGroup), 6);
+  return 8;
+}
+
+/** SET TARGET PORT GROUPS has been answered: what came of it is read. */
+export function groupsSetDone(p: Path, accepted: bool): void {
+  const u = p.unit;
+  event(EVENT_ALUA_SET, REASON_ALUA, u.index, p.index, p.targetPortGroup & 0xffff, accepted ? 1 : 0, 0, 0);
+  p.wanted |= WANT_GROUPS;
+  groupsConsiderSet(u);
+}

@@ -1,0 +1,286 @@
+// Checks of a path: one command at a time in the path's own check slot, with a page of its own for data. So checks need
+// nothing that requests could have used up, and cannot be held up by them.
+//
+// What is wanted of a path is a mask; checks go out in the order health, identity, port groups, SET. A failed path
+// comes back through all of them: it answers, it still leads to its unit, and only then it is used. A check without an
+// answer fails at its timeout; its slot stays the host's until it completes, and no other check goes out before.
+
+import {
+  EVENT_CAPACITY_CHANGED,
+  EVENT_FAILBACK_DONE,
+  EVENT_FAILBACK_FAILED,
+  EVENT_FAILBACK_STARTED,
+  EVENT_INQUIRY_CHANGED,
+  EVENT_PATH_ERROR_CHECK,
+  EVENT_WRONG_UNIT,
+  FAILBACK_MODE_STANDBY,
+  OP_SCSI,
+  PATH_FLAG_ENABLED,
+  PATH_FLAG_FAILED,
+  PATH_FLAG_PRESENT,
+  PATH_FLAG_REMOVING,
+  PATH_FLAG_UNVERIFIED,
+  PATH_FLAG_WRONG_UNIT,
+  REASON_IDENTITY,
+  REASON_OPERATOR,
+  REASON_PATROL,
+  REASON_TIMEOUT,
+  UNIT_CAN_ALUA,
+} from "./abi";
+import { groupsBuildSet, groupsRead, groupsSetDone } from "./alua";
+import { classifyCheck, lastSense, senseBytes } from "./completion";
+import { identityMatches, identityLearn } from "./identity";
+import { checkPages, commandAt, commandCount, pathTimer } from "./memory";
+import { failbackMode, patrolTimeoutNs } from "./mode";
+import { aluaOfSense, pathAluaState, pathIdle } from "./path";
+import { COMMAND_FLIGHT, COMMAND_FREE, Command, Path } from "./records";
+import { TAG_COMMAND, event, makeTag, now, submit } from "./ring";
+import {
+  cdbInquiryPage,
+  cdbRead,
+  cdbReportTargetPortGroups,
+  cdbSetTargetPortGroups,
+  cdbTestUnitReady,
+} from "./scsi/cdb";
+import {
+  OUTCOME_ALUA,
+  OUTCOME_ALUA_CHANGED,
+  OUTCOME_ANSWER,
+  OUTCOME_BUSY,
+  OUTCOME_CAPACITY,
+  OUTCOME_ELSEWHERE,
+  OUTCOME_FAILED,
+  OUTCOME_GONE,
+  OUTCOME_GOOD,
+  OUTCOME_INVENTORY,
+  OUTCOME_PARAMETERS,
+  OUTCOME_PAST_END,
+  OUTCOME_WAIT,
+} from "./scsi/outcome";
+import { timerSooner } from "./timers";
+import { unitRefresh } from "./unit";
+
+export const WANT_HEALTH: u8 = 1;
+export const WANT_IDENTITY: u8 = 2;
+export const WANT_GROUPS: u8 = 4;
+export const WANT_SET: u8 = 8;
+
+const PAGE_BYTES: u32 = 4096;
+const PAGE_IDENTIFICATION: u8 = 0x83;
+const RETRIES_MAX: u8 = 3;
+const MS: u64 = 1000000;
+
+/** Something is to be found out about a path. */
+export function checkWant(p: Path, what: u8): void {
+  p.wanted |= what;
+  checkNext(p);
+}
+
+/** Its identity has to be checked before its next I/O, when the unit has one to compare with. */
+export function checkIdentity(p: Path): void {
+  if (p.unit.identityBytes === 0) return;
+  p.flags |= PATH_FLAG_UNVERIFIED;
+  checkWant(p, WANT_IDENTITY);
+}
+
+/** Starts to take a failed path back; `reason` REASON_PATROL or REASON_OPERATOR. */
+export function checkBack(p: Path, reason: u32): void {
+  p.back = <u8>reason;
+  p.backTold = 0;
+  p.checkRetries = 0;
+  checkWant(p, WANT_HEALTH);
+}
+
+/** The page of a path's checks. */
+export function checkPage(p: Path): usize {
+  return checkPages + <usize>p.index * PAGE_BYTES;
+}
+
+function checkNext(p: Path): void {
+  if (p.checking !== 0 || p.wanted === 0) return;
+  if ((p.flags & (PATH_FLAG_PRESENT | PATH_FLAG_REMOVING)) !== PATH_FLAG_PRESENT) return;
+  const what = p.wanted & -p.wanted;
+  const u = p.unit;
+  const c = commandAt(commandCount + p.index);
+  assert(c.state !== COMMAND_FLIGHT);
+  p.wanted &= ~what;
+  p.checking = what;
+  p.checkLost = 0;
+  p.checks++;
+  c.index = commandCount + p.index;
+  c.unit = u;
+  c.path = p;
+  buildCheck(p, c, what);
+  c.timeoutMs = <u32>(patrolTimeoutNs / MS);
+  c.timeNs = now;
+  c.state = COMMAND_FLIGHT;
+  c.generation++;
+  p.checkDueNs = now + patrolTimeoutNs;
+  timerSooner(pathTimer(p.index), p.checkDueNs);
+  submit(p.arrayPort !== 0, OP_SCSI, 0, makeTag(TAG_COMMAND, c.generation, c.index), p.port, changetype<usize>(c), 0);
+}
+
+function buildCheck(p: Path, c: Command, what: u8): void {
+  const u = p.unit;
+  c.buffer = <u32>checkPage(p);
+  c.bufferBytes = PAGE_BYTES;
+  if (what === WANT_IDENTITY) cdbInquiryPage(c, PAGE_IDENTIFICATION, PAGE_BYTES);
+  else if (what === WANT_GROUPS) cdbReportTargetPortGroups(c, PAGE_BYTES);
+  else if (what === WANT_SET) {
+    c.bufferBytes = groupsBuildSet(p, checkPage(p));
+    cdbSetTargetPortGroups(c, c.bufferBytes);
+  } else if (u.patrolRead !== 0 && u.blockBytes !== 0 && (p.flags & PATH_FLAG_FAILED) === 0) {
+    c.bufferBytes = u.blockBytes;
+    cdbRead(c, 0, 1);
+  } else {
+    c.buffer = 0;
+    c.bufferBytes = 0;
+    cdbTestUnitReady(c);
+  }
+}
+
+/** The host has completed a path's check. */
+export function checkCompleted(c: Command, result: i32, timeNs: u64): void {
+  const p = c.path;
+  const what = p.checking;
+  const lost = p.checkLost !== 0;
+  c.state = COMMAND_FREE;
+  p.checking = 0;
+  p.checkLost = 0;
+  if ((p.flags & PATH_FLAG_REMOVING) !== 0) return pathIdle(p);
+  const outcome = classifyCheck(c, result);
+  const shown = senseBytes(c);
+  if (result >= 0 && c.hostStatus === 0) p.lastAnswerNs = timeNs;
+  tell(p, outcome, shown);
+  if (lost) {
+    // Its failure was dealt with when its time was over. That it ends now says that the path may be back.
+    if (outcome === OUTCOME_GOOD && (p.flags & PATH_FLAG_FAILED) !== 0 && p.heldDown === 0) checkBack(p, REASON_PATROL);
+  } else if (outcome === OUTCOME_GOOD) checkGood(p, what, received(c));
+  else if (answers(what, outcome)) healthGood(p);
+  else if (outcome === OUTCOME_FAILED || outcome === OUTCOME_GONE) checkFailed(p, REASON_PATROL, shown, c.hostStatus);
+  else checkAgain(p, what, outcome, shown, c.hostStatus);
+  checkNext(p);
+}
+
+/** Whether an outcome, though not good, shows that the path and the device answer: that is all a health check asks. */
+function answers(what: u8, outcome: u8): bool {
+  if (what !== WANT_HEALTH) return false;
+  if (outcome === OUTCOME_BUSY || outcome === OUTCOME_WAIT || outcome === OUTCOME_ALUA) return true;
+  return outcome === OUTCOME_ELSEWHERE || outcome >= OUTCOME_ANSWER;
+}
+
+/** Bytes a check brought; never more than were asked for, whatever the residual says. */
+function received(c: Command): u32 {
+  if (c.residual < 0 || <u32>c.residual > c.bufferBytes) return 0;
+  return c.bufferBytes - <u32>c.residual;
+}
+
+/** What any answer tells besides. */
+function tell(p: Path, outcome: u8, shown: u32): void {
+  const u = p.unit.index;
+  if (outcome === OUTCOME_ALUA) pathAluaState(p, aluaOfSense(lastSense()), shown);
+  else if (outcome === OUTCOME_ALUA_CHANGED) p.wanted |= WANT_GROUPS;
+  else if (outcome === OUTCOME_CAPACITY || outcome === OUTCOME_PAST_END) {
+    event(EVENT_CAPACITY_CHANGED, REASON_PATROL, u, p.index, 0, 0, shown, 0);
+  } else if (outcome === OUTCOME_INVENTORY || outcome === OUTCOME_PARAMETERS) {
+    event(EVENT_INQUIRY_CHANGED, REASON_PATROL, u, p.index, 0, 0, shown, 0);
+  }
+  if (outcome !== OUTCOME_INVENTORY || p.unit.identityBytes === 0) return;
+  p.flags |= PATH_FLAG_UNVERIFIED;
+  p.wanted |= WANT_IDENTITY;
+  unitRefresh(p.unit, REASON_IDENTITY, shown, 0);
+}
+
+/** Not good and not final: again at once a few times, then as what it is. */
+function checkAgain(p: Path, what: u8, outcome: u8, shown: u32, hostStatus: u16): void {
+  p.checkRetries++;
+  if (p.checkRetries <= RETRIES_MAX) {
+    p.wanted |= what;
+    return;
+  }
+  p.checkRetries = 0;
+  if (what === WANT_SET) return groupsSetDone(p, false);
+  // A device that cannot tell its port groups is none the worse for it.
+  if (what === WANT_GROUPS) return;
+  if (outcome === OUTCOME_BUSY || outcome === OUTCOME_WAIT) return;
+  checkFailed(p, REASON_PATROL, shown, hostStatus);
+}
+
+function checkGood(p: Path, what: u8, bytes: u32): void {
+  p.checkRetries = 0;
+  if (what === WANT_HEALTH) return healthGood(p);
+  if (what === WANT_GROUPS) return groupsRead(p, checkPage(p), bytes);
+  if (what === WANT_SET) return groupsSetDone(p, true);
+  identityLearn(p, checkPage(p), bytes);
+  if (identityMatches(p.unit, checkPage(p), bytes)) identityGood(p);
+  else identityBad(p);
+}
+
+/** The path answers. */
+function healthGood(p: Path): void {
+  const u = p.unit;
+  if ((p.flags & PATH_FLAG_FAILED) === 0 || p.back === 0) return;
+  if (p.back === <u8>REASON_PATROL && p.backTold === 0) {
+    p.backTold = 1;
+    event(EVENT_FAILBACK_STARTED, REASON_PATROL, u.index, p.index, 0, 0, 0, 0);
+  }
+  if ((u.capabilities & UNIT_CAN_ALUA) !== 0) p.wanted |= WANT_GROUPS;
+  if (u.identityBytes !== 0) p.wanted |= WANT_IDENTITY;
+  else reinstate(p);
+}
+
+function identityGood(p: Path): void {
+  p.flags &= ~(PATH_FLAG_UNVERIFIED | PATH_FLAG_WRONG_UNIT);
+  if (p.back !== 0) reinstate(p);
+  else unitRefresh(p.unit, REASON_IDENTITY, 0, 0);
+}
+
+/** It leads to another unit: it gets no I/O, whatever else it was. */
+function identityBad(p: Path): void {
+  const u = p.unit;
+  if ((p.flags & PATH_FLAG_WRONG_UNIT) === 0) event(EVENT_WRONG_UNIT, REASON_IDENTITY, u.index, p.index, 0, 0, 0, 0);
+  p.flags = (p.flags | PATH_FLAG_WRONG_UNIT) & ~PATH_FLAG_UNVERIFIED;
+  backFailed(p, REASON_IDENTITY);
+  unitRefresh(u, REASON_IDENTITY, 0, 0);
+}
+
+/** A path that passed its checks is healthy again. */
+function reinstate(p: Path): void {
+  const reason = <u32>p.back;
+  p.back = 0;
+  p.flags &= ~PATH_FLAG_FAILED;
+  p.sinceNs = now;
+  if (reason !== REASON_OPERATOR && failbackMode === FAILBACK_MODE_STANDBY) p.flags &= ~PATH_FLAG_ENABLED;
+  event(EVENT_FAILBACK_DONE, reason, p.unitHandle, p.index, 0, 0, 0, 0);
+  unitRefresh(p.unit, reason, 0, 0);
+}
+
+/** Taking it back did not succeed. Told when an operator asked, or when it had been announced. */
+function backFailed(p: Path, reason: u32): void {
+  const told = p.back === <u8>REASON_OPERATOR || p.backTold !== 0;
+  const asked = p.back;
+  p.back = 0;
+  p.backTold = 0;
+  if (asked !== 0 && told) event(EVENT_FAILBACK_FAILED, reason, p.unitHandle, p.index, 0, 0, p.lastSense, 0);
+}
+
+/** A check found the path unusable, or found nothing in time. */
+export function checkFailed(p: Path, reason: u32, shown: u32, hostStatus: u16): void {
+  p.wanted = 0;
+  p.checkRetries = 0;
+  p.lastSense = shown;
+  p.lastHostStatus = hostStatus;
+  backFailed(p, reason);
+  if ((p.flags & PATH_FLAG_FAILED) !== 0) return;
+  p.errors++;
+  p.flags |= PATH_FLAG_FAILED;
+  p.sinceNs = now;
+  event(EVENT_PATH_ERROR_CHECK, reason, p.unitHandle, p.index, 0, 0, shown, hostStatus);
+  unitRefresh(p.unit, reason, shown, hostStatus);
+}
+
+/** The time of a check is over. */
+export function checkTimedOut(p: Path): void {
+  p.checkLost = 1;
+  checkFailed(p, REASON_TIMEOUT, 0, 0);
+}

@@ -1,0 +1,139 @@
+// Asymmetric access: port groups that change by themselves are followed, and set only with restraint.
+import test from "ava";
+import * as abi from "../../../host/reactor/abi.ts";
+import { check } from "./harness.ts";
+import { READ, replies, request } from "./nbd-client.ts";
+import type { Scene } from "./scene.ts";
+import { REPORT, SET, read, scene } from "./scene.ts";
+
+/** A report of target port groups. */
+function report(groups: readonly { id: number; state: number; ports: readonly number[] }[]): Buffer {
+  const parts = groups.map(({ id, state, ports }) =>
+    Buffer.from([
+      state,
+      0x8f,
+      id >> 8,
+      id & 255,
+      0,
+      2,
+      0,
+      ports.length,
+      ...ports.flatMap((port) => [0, 0, port >> 8, port & 255]),
+    ]),
+  );
+  const body = Buffer.concat(parts);
+  const header = Buffer.alloc(4);
+  header.writeUInt32BE(body.length);
+  return Buffer.concat([header, body]);
+}
+
+function aluaScene(pathCount = 4): Scene & { states: number[]; alua: (path: number) => number } {
+  const states = [0, 1];
+  const made = scene([], pathCount, abi.UNIT_CAN_ALUA);
+  const { host, paths, disk } = made;
+  paths.forEach((path, i) => {
+    host.must(host.core.pathSet(path, abi.PATH_SET_TARGET_PORT_GROUP, BigInt((i % 2) + 1)));
+    host.must(host.core.pathSet(path, abi.PATH_SET_ALUA, BigInt(i % 2)));
+  });
+  for (let i = 0; i < pathCount; i++) {
+    made.faults.set(i, (command) => {
+      const state = states[i % 2] ?? 0;
+      if (command.cdb[0] === REPORT) {
+        const bytes = report(states.map((one, id) => ({ id: id + 1, state: one, ports: [id] })));
+        host.bytes(command.buffer, command.bytes).set(bytes);
+        return { residual: command.bytes - bytes.length };
+      }
+      if (command.cdb[0] === SET) {
+        const list = host.bytes(command.buffer, command.bytes);
+        states[list.readUInt16BE(6) - 1] = list[4] ?? 0;
+        return {};
+      }
+      if (state === abi.ALUA_STANDBY) return check(2, 4, 0x0b);
+      if (state === abi.ALUA_TRANSITIONING) return check(2, 4, 0x0a);
+      return disk.execute(host, command);
+    });
+  }
+  const alua = (path: number): number =>
+    host.view.getUint8(host.core.pathTable() + path * abi.PATH_BYTES + abi.PATH_ALUA);
+  return { ...made, states, alua };
+}
+
+test("ALUA: a changed group is followed by unit attention, by a standby answer, and by patrol", (t) => {
+  const byAnswer = aluaScene();
+  byAnswer.states[0] = abi.ALUA_STANDBY;
+  byAnswer.states[1] = abi.ALUA_OPTIMIZED;
+  t.is(read(byAnswer.host, byAnswer.unit), 0);
+  t.deepEqual(byAnswer.paths.map(byAnswer.alua), [2, 0, 2, 0], "one report serves every path");
+  const byAttention = aluaScene();
+  const usual = byAttention.faults.get(0);
+  let told = false;
+  byAttention.faults.set(0, (command) => {
+    if (told) return usual?.(command);
+    told = true;
+    return check(6, 0x2a, 6);
+  });
+  byAttention.states[1] = abi.ALUA_UNAVAILABLE;
+  t.is(read(byAttention.host, byAttention.unit), 0);
+  t.deepEqual(byAttention.paths.map(byAttention.alua), [0, 3, 0, 3]);
+  const byPatrol = aluaScene();
+  byPatrol.states[1] = abi.ALUA_STANDBY;
+  byPatrol.host.advance(12_000);
+  t.deepEqual(byPatrol.paths.map(byPatrol.alua), [0, 2, 0, 2]);
+  t.falsy(byPatrol.paths.some((path) => (byPatrol.host.flags(path) & abi.PATH_FLAG_FAILED) !== 0));
+});
+
+test("ALUA: all groups in transition, requests wait, and go on soon after it ends", (t) => {
+  const { host, unit, states } = aluaScene();
+  states.fill(abi.ALUA_TRANSITIONING);
+  const client = host.connect(unit);
+  client.send(request(READ, 1n, 0n, 512));
+  host.advance(3000);
+  t.is(replies(client.received).length, 0);
+  states.fill(abi.ALUA_OPTIMIZED);
+  host.advance(1500);
+  t.is(replies(client.received, new Map([[1n, 512]]))[0]?.error, 0);
+});
+
+test("ALUA: hostile reports are believed only as far as they reach", (t) => {
+  for (const bytes of [
+    [],
+    [0xff, 0xff, 0xff, 0xff],
+    [0, 0, 0, 8, 2, 0, 0],
+    [0xff, 0xff, 0xff, 0xff, 2, 0, 0, 99, 0, 0, 0, 255],
+    [0, 0, 0, 0, 2, 0, 0, 1, 0, 0, 0, 0],
+  ]) {
+    const { host, unit, paths, faults, alua } = aluaScene(2);
+    for (const port of [0, 1]) {
+      faults.set(port, (command) => {
+        if (command.cdb[0] !== REPORT) return undefined;
+        host.bytes(command.buffer, command.bytes).fill(0xff).set(bytes);
+        return { residual: command.bytes - bytes.length };
+      });
+    }
+    host.advance(12_000);
+    t.deepEqual(paths.map(alua), [0, 1]);
+    t.is(read(host, unit), 0);
+  }
+});
+
+test("explicit ALUA: set once after a while without an optimized path, then damped", (t) => {
+  const { host, unit, paths, states, seen, faults } = aluaScene();
+  host.must(host.core.unitSet(unit, abi.UNIT_SET_ALUA_EXPLICIT, 1n));
+  const sets = (): number => seen.filter((one) => one.operation === SET).length;
+  for (const port of [0, 2]) faults.set(port, () => ({ hostStatus: 1 }));
+  for (const port of [0, 2]) host.must(host.core.pathSet(paths[port] ?? -1, abi.PATH_SET_FAILED, 1n));
+  host.advance(1000);
+  t.is(sets(), 0);
+  host.advance(5000);
+  t.is(sets(), 1);
+  t.is(states[1], abi.ALUA_OPTIMIZED);
+  t.true(host.kinds().includes(abi.EVENT_ALUA_SET));
+  states[1] = abi.ALUA_NON_OPTIMIZED;
+  host.advance(50_000);
+  t.is(sets(), 1, "another host set it back: no ping-pong");
+  host.advance(30_000);
+  t.is(sets(), 2);
+  states[1] = abi.ALUA_NON_OPTIMIZED;
+  host.advance(60_000);
+  t.is(sets(), 2, "the pause has doubled");
+});
