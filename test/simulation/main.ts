@@ -48,7 +48,7 @@ function print(summary: Summary, json: boolean): void {
 
 function trace(seed: number): void {
   const module = new WebAssembly.Module(readFileSync(wasm));
-  const result = new World(seed, module, (text) => console.log(text)).run();
+  const result = new World(seed, module, { trace: (text) => console.log(text) }).run();
   console.log(JSON.stringify(result, undefined, 2));
   process.exitCode = result.violations.length > 0 ? 1 : 0;
 }

@@ -6,7 +6,7 @@
 
 import { EmulatedArray } from "../../host/array/array.ts";
 import { CONNECTION_STRUCTURED } from "../../host/reactor/abi.ts";
-import { makeAtlas } from "./atlas.ts";
+import { type Atlas, makeAtlas } from "./atlas.ts";
 import { Client, type ClientHost, type ClientPlan, type ClientUnit } from "./client.ts";
 import { VirtualClock } from "./clock.ts";
 import { Daemon } from "./daemon.ts";
@@ -31,6 +31,16 @@ export interface WorldResult {
   readonly errors: number;
   readonly virtualSeconds: number;
   readonly longestStallMs: number;
+}
+
+/** What a scenario says instead of the seed. */
+export interface WorldOptions {
+  readonly plan?: WorldPlan;
+  readonly atlas?: Atlas;
+  /** Told what happens, line by line. */
+  readonly trace?: ((text: string) => void) | undefined;
+  /** Told every answer: when, how long it took, its error (0: none), the NBD command. */
+  readonly answered?: (nowNs: number, latencyNs: number, error: number, command: number) => void;
 }
 
 interface Session {
@@ -59,14 +69,14 @@ export class World {
   #errors = 0;
   #stallNs = 0;
   #pausedNs = 0;
-  #trace: ((text: string) => void) | undefined;
+  readonly #options: WorldOptions;
 
-  constructor(seed: number, module: WebAssembly.Module, trace?: (text: string) => void) {
+  constructor(seed: number, module: WebAssembly.Module, options: WorldOptions = {}) {
     this.#seed = seed;
     this.#module = module;
-    this.#trace = trace;
+    this.#options = options;
     this.#random = new Random(seed);
-    this.#plan = makePlan(this.#random.fork());
+    this.#plan = options.plan ?? makePlan(this.#random.fork());
     this.#clock.nowNs = 1_000_000_000;
     this.#array = new EmulatedArray(this.#plan.topology, { seed });
     this.#units = Array.from({ length: this.#plan.units }, (_, number) => ({
@@ -79,20 +89,11 @@ export class World {
     const daemon = this.#boot();
     this.#daemon = daemon;
     this.#sockets = this.#network(daemon);
-    const atlas = makeAtlas(
-      {
-        ports: this.#array.describe(),
-        units: this.#plan.units,
-        blocks: this.#plan.blocks,
-        kind: this.#plan.kind,
-        recoveryMs: 4 * this.#plan.patrolMs + 8000,
-      },
-      this.#random.fork(),
-    );
+    const atlas = options.atlas ?? this.#drawAtlas();
     this.#errorsAllowed = atlas.errorsAllowed;
     this.#faultsEndMs = atlas.endMs;
     for (const fault of atlas.faults) {
-      this.#trace?.(`fault ${JSON.stringify(fault)}`);
+      this.#trace(`fault ${JSON.stringify(fault)}`);
       this.#array.addFault(fault);
     }
   }
@@ -116,9 +117,24 @@ export class World {
     };
   }
 
+  #drawAtlas(): Atlas {
+    const ground = {
+      ports: this.#array.describe(),
+      units: this.#plan.units,
+      blocks: this.#plan.blocks,
+      kind: this.#plan.kind,
+      recoveryMs: 4 * this.#plan.patrolMs + 8000,
+    };
+    return makeAtlas(ground, this.#random.fork());
+  }
+
+  #trace(text: string): void {
+    this.#options.trace?.(text);
+  }
+
   #violation(text: string): void {
     const at = ((this.#clock.nowNs - 1_000_000_000) / NS_PER_MS).toFixed(3);
-    this.#trace?.(`VIOLATION at ${at} ms: ${text}`);
+    this.#trace(`VIOLATION at ${at} ms: ${text}`);
     if (this.#violations.length < VIOLATIONS_MAX) this.#violations.push(`at ${at} ms: ${text}`);
   }
 
@@ -147,7 +163,10 @@ export class World {
       after: (delayNs, action) => this.#clock.after(delayNs, action),
       send: (bytes) => this.#clock.after(network.between(2_000, 80_000), () => sockets.arrive(socket, bytes)),
       violation: (text) => this.#violation(text),
-      answered: (latencyNs, error) => this.#answered(latencyNs, error, id),
+      answered: (latencyNs, error, command) => {
+        this.#answered(latencyNs, error, id);
+        this.#options.answered?.(this.#clock.nowNs, latencyNs, error, command);
+      },
     };
     const client = new Client(id, clientUnit, plan, this.#random.fork(), host);
     const socket: SimulatedSocket = new SimulatedSocket(
@@ -225,14 +244,14 @@ export class World {
   #vanish(index: number): void {
     const session = this.#sessions[index];
     if (session === undefined || session.client.done) return;
-    this.#trace?.("a client vanishes");
+    this.#trace("a client vanishes");
     session.client.vanish();
     this.#sockets.hangUp(session.socket);
   }
 
   /** kill -9: the core's memory is gone; the kernel ends what was in flight; clients come back and go on. */
   #crash(): void {
-    this.#trace?.("the daemon is killed and started again");
+    this.#trace("the daemon is killed and started again");
     const clients = this.#plan.clients;
     for (const { client, socket } of this.#sessions) {
       client.vanish();
@@ -247,14 +266,14 @@ export class World {
 
   /** What only the array's volatile cache held may be gone; what was flushed or written with FUA may not. */
   #losePower(keep: number): void {
-    this.#trace?.("the array loses power");
+    this.#trace("the array loses power");
     this.#array.addFault({ fault: { kind: "power-loss", keep } });
     if (this.#plan.topology.writeCache === true) for (const unit of this.#units) unit.history.powerLost();
   }
 
   /** The machine stands still: nothing runs, time passes. */
   #pause(forMs: number): void {
-    this.#trace?.(`the machine stands still for ${forMs} ms`);
+    this.#trace(`the machine stands still for ${forMs} ms`);
     this.#pausedNs += forMs * NS_PER_MS;
     this.#clock.nowNs += forMs * NS_PER_MS;
   }
