@@ -21,7 +21,7 @@ export declare class Media {
 export declare class Ring {
   /** Makes a ring over the memory of a core whose control block is at `controlBlock`. */
   constructor(memory: Uint8Array, controlBlock: number, options: RingOptions);
-  /** The number by which `ringEnter` knows this ring. */
+  /** The number by which `ring_enter` knows this ring. */
   get token(): number;
   /** The backend in use. */
   get backend(): "io_uring" | "epoll";
@@ -66,21 +66,6 @@ export declare function closeDescriptor(fd: number): void;
 
 /** A second descriptor (close-on-exec) for the same open file. */
 export declare function duplicate(fd: number): number;
-
-/** Makes `blocks` blocks from `block` on read as zeroes; gives their space back as far as whole pages go. */
-export declare function mediaDiscard(token: number, block: number, blocks: number): number;
-
-/** Writes the one block at `address` of the bound memory to each of `blocks` blocks (WRITE SAME). */
-export declare function mediaFill(token: number, address: number, block: number, blocks: number): number;
-
-/** Brings what was written to stable storage (a file's, by fdatasync). */
-export declare function mediaFlush(token: number): number;
-
-/** Copies `blocks` blocks from `block` on into the bound memory at `address`. */
-export declare function mediaRead(token: number, address: number, block: number, blocks: number): number;
-
-/** Copies `blocks` blocks from the bound memory at `address` to `block` and on. */
-export declare function mediaWrite(token: number, address: number, block: number, blocks: number): number;
 
 /**
  * Attaches a block device of the kernel's nbd driver to connected sockets; answers N of /dev/nbdN.
@@ -154,13 +139,6 @@ export interface PeerCredentials {
   /** The peer's supplementary groups. */
   groups: Array<number>;
 }
-
-/**
- * One turn: takes what the core has queued, waits until something has completed, `wake` was called, the core's
- * deadline has come or `maxWaitMicroseconds` are over (negative: no such limit; 0: does not wait), stores completions
- * and CONTROL_NOW_NS. Answers 1 when it was woken, else 0.
- */
-export declare function ringEnter(token: number, maxWaitMicroseconds: number): number;
 
 /** How a ring talks to the kernel. */
 export interface RingOptions {

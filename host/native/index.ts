@@ -40,11 +40,21 @@ function locate(): string {
   );
 }
 
-function load(): typeof Addon {
+/** What is called for every turn or every I/O: plain functions of numbers (src/hot.rs), not in the generated types. */
+interface HotCalls {
+  ring_enter(token: number, maxWaitMicroseconds: number): number;
+  media_read(token: number, address: number, block: number, blocks: number): number;
+  media_write(token: number, address: number, block: number, blocks: number): number;
+  media_fill(token: number, address: number, block: number, blocks: number): number;
+  media_discard(token: number, block: number, blocks: number): number;
+  media_flush(token: number): number;
+}
+
+function load(): typeof Addon & HotCalls {
   const file = locate();
   try {
     // A native addon has no types of its own; addon.d.ts is generated from its source, and a test compares them.
-    return createRequire(import.meta.url)(file) as typeof Addon;
+    return createRequire(import.meta.url)(file) as typeof Addon & HotCalls;
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new NativeAddonUnusable(`${file} cannot be loaded (${reason}); run \`npm run build\` anew`, { cause });
@@ -62,7 +72,8 @@ function memoryChanged(what: string): never {
   throw new NativeMemoryChanged(`${what}: its memory was resized or detached; memory must keep its size and place`);
 }
 
-const { ringEnter, mediaRead, mediaWrite, mediaFill, mediaDiscard, mediaFlush } = addon;
+const { ring_enter: ringEnter, media_read: mediaRead, media_write: mediaWrite } = addon;
+const { media_fill: mediaFill, media_discard: mediaDiscard, media_flush: mediaFlush } = addon;
 
 /**
  * The I/O ring of one core. It belongs to the thread that made it. Its calls throw errors with a `code` ERR_NATIVE_*.

@@ -8,6 +8,7 @@ mod clock;
 mod datagram;
 mod descriptor;
 mod error;
+mod hot;
 mod job;
 mod media;
 mod memory;

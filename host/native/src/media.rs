@@ -180,32 +180,27 @@ impl Drop for Media {
 }
 
 /// Copies `blocks` blocks from `block` on into the bound memory at `address`.
-#[napi(catch_unwind)]
-pub fn media_read(token: u32, address: u32, block: f64, blocks: u32) -> i32 {
+pub fn read(token: u32, address: u32, block: f64, blocks: u32) -> i32 {
     on_medium(token, |medium| medium.read(address, block, blocks))
 }
 
 /// Copies `blocks` blocks from the bound memory at `address` to `block` and on.
-#[napi(catch_unwind)]
-pub fn media_write(token: u32, address: u32, block: f64, blocks: u32) -> i32 {
+pub fn write(token: u32, address: u32, block: f64, blocks: u32) -> i32 {
     on_medium(token, |medium| medium.write(address, block, blocks))
 }
 
 /// Writes the one block at `address` of the bound memory to each of `blocks` blocks (WRITE SAME).
-#[napi(catch_unwind)]
-pub fn media_fill(token: u32, address: u32, block: f64, blocks: u32) -> i32 {
+pub fn fill(token: u32, address: u32, block: f64, blocks: u32) -> i32 {
     on_medium(token, |medium| medium.fill(address, block, blocks))
 }
 
 /// Makes `blocks` blocks from `block` on read as zeroes; gives their space back as far as whole pages go.
-#[napi(catch_unwind)]
-pub fn media_discard(token: u32, block: f64, blocks: u32) -> i32 {
+pub fn discard(token: u32, block: f64, blocks: u32) -> i32 {
     on_medium(token, |medium| medium.discard(block, blocks))
 }
 
 /// Brings what was written to stable storage (a file's, by fdatasync).
-#[napi(catch_unwind)]
-pub fn media_flush(token: u32) -> i32 {
+pub fn flush(token: u32) -> i32 {
     on_medium(token, Medium::flush)
 }
 

@@ -59,6 +59,10 @@ for (const [kind, make] of Object.entries(kinds)) {
     t.is(medium.read(0, 95, 6), ERANGE);
     t.is(medium.discard(1, 0xffff_ffff), ERANGE);
     t.is(medium.fill(0, 99, 2), ERANGE);
+    for (const wrong of [-1, 0.5, 2 ** 32, Number.NaN]) {
+      t.throws(() => medium.read(wrong, 0, 1), { code: "ERR_NATIVE_ARGUMENT", message: /address/ });
+      t.throws(() => medium.discard(0, wrong), { code: "ERR_NATIVE_ARGUMENT", message: /blocks/ });
+    }
     t.is(medium.read(7 * BLOCK + 1, 0, 1), EFAULT);
     t.is(medium.read(0xffff_fe00, 0, 1), EFAULT);
     t.is(medium.write(0, 0, 9), EFAULT);

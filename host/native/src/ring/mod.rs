@@ -72,7 +72,7 @@ impl Ring {
         token.map(|token| Ring { token }).ok_or_else(|| error(Code::Limit, "ring: too many rings in this thread"))
     }
 
-    /// The number by which `ringEnter` knows this ring.
+    /// The number by which `ring_enter` knows this ring.
     #[napi(getter, catch_unwind)]
     pub fn token(&self) -> u32 {
         self.token
@@ -134,8 +134,7 @@ impl Drop for Ring {
 /// One turn: takes what the core has queued, waits until something has completed, `wake` was called, the core's
 /// deadline has come or `maxWaitMicroseconds` are over (negative: no such limit; 0: does not wait), stores completions
 /// and CONTROL_NOW_NS. Answers 1 when it was woken, else 0.
-#[napi(catch_unwind)]
-pub fn ring_enter(token: u32, max_wait_microseconds: i32) -> Result<i32> {
+pub fn enter(token: u32, max_wait_microseconds: i32) -> Result<i32> {
     with_engine(token, |engine| engine.enter(max_wait_microseconds).map(i32::from))
 }
 
