@@ -1,7 +1,6 @@
 // Historical service time: (in flight + 1) x the mean time a command took the path, as dm-multipath's selector of that
 // name does. The mean is exponential; `parameter` is the share of history in percent (95 when 0).
 
-import { POLICY_HISTORICAL_SERVICE_TIME } from "../abi";
 import { nextInTurn, smallestSlots } from "./lanes";
 import { HISTORY, HISTORY_SCORE, IN_FLIGHT, lane, Selection } from "./layout";
 
@@ -17,10 +16,15 @@ export function scoreHistory(s: Selection, slot: u32): void {
   store<f32>(lane(s, HISTORY_SCORE, slot), ahead * (load<f32>(lane(s, HISTORY, slot)) + 1));
 }
 
+/** Starts with what was learned before the policy was chosen, 0 when nothing was. */
+export function seedHistory(s: Selection, slot: u32, serviceNs: u32): void {
+  store<f32>(lane(s, HISTORY, slot), <f32>serviceNs);
+  scoreHistory(s, slot);
+}
+
 /** Takes in one sample. @param serviceNs time the path was busy with the command, ns */
 export function learnHistory(s: Selection, slot: u32, serviceNs: f32): void {
-  const ours = s.policy === POLICY_HISTORICAL_SERVICE_TIME && s.parameter !== 0;
-  const percent = ours ? s.parameter : HISTORY_PERCENT_DEFAULT;
+  const percent = s.parameter !== 0 ? s.parameter : HISTORY_PERCENT_DEFAULT;
   const part: f32 = 1 - <f32>percent * 0.01;
   const at = lane(s, HISTORY, slot);
   const mean = load<f32>(at);

@@ -104,10 +104,9 @@ export class Servers {
   busyNs: f32;
   /** The number as learned, 1..SERVERS_MAX. */
   count: f32;
-  /** Server time that commands took, and what was expected of them. */
-  servedNs: f32;
+  /** Server time that commands are expected to take. */
   expectedNs: f32;
-  /** The same over the last few answers only, to see a change early. */
+  /** Server time they took, and what was expected, over the last few answers only, to see a change early. */
   recentNs: f32;
   recentExpectedNs: f32;
   /** Commands that found a free server: time they took, and what was expected of it. */
@@ -115,15 +114,15 @@ export class Servers {
   aloneExpectedNs: f32;
   /** About the most commands that one which came back had overtaken. */
   overtaking: f32;
-  /** Part of the answers that left no server free. */
-  crowding: f32;
+  /** Mean number of commands in flight when one came back, itself included. */
+  queue: f32;
   /** Commands that came back, mod 2^32. */
   answers: u32;
   /** Number of samples behind the means. */
   samples: u32;
   aloneSamples: u32;
-  /** Nothing; a record is a cache line. */
-  spare: u32;
+  /** Unused; a record is a cache line. */
+  spare: u64;
 }
 
 /** Checked once per unit; a constant expression cannot fail the build here. */

@@ -7,12 +7,14 @@
 // BACKLOG is always the sum over what is in flight of what such a command costs by the present estimate; so when an
 // estimate changes, what waits on the path is valued anew at once.
 
-import { BACKLOG, CLASSES, COST, costAt, IN_FLIGHT, lane, learningAt, Selection } from "./layout";
+import { BACKLOG, CLASSES, COST, costAt, IN_FLIGHT, lane, Learning, learningAt, Selection } from "./layout";
 
 /** What a command is taken to cost before anything was learned, ns. Only its being equal for all matters. */
 const COST_UNKNOWN: f32 = 100000;
 /** A cost is the mean of at most about so many samples: the noise of the estimate against the speed of following. */
 const SAMPLES_MAX: u32 = 256;
+const PART: f32 = 1.0 / 256.0;
+const COST_MIN: f32 = 1;
 /** The recent mean takes in this part of a new sample. */
 const RECENT_PART: f32 = 0.125;
 /** A sample counts at most so many times the estimate: one stalled command says little about the next. */
@@ -45,22 +47,23 @@ export function ageCosts(s: Selection, slot: u32, idleNs: u64): void {
   }
 }
 
-/** Takes in one sample. @param sampleNs see above, > 0 */
+/** Takes in one sample. @param sampleNs see above */
 export function learnCost(s: Selection, slot: u32, sizeClass: u32, sampleNs: f32): void {
   const known = learningAt(s, slot, sizeClass);
-  const cost = load<f32>(costAt(s, slot, sizeClass));
-  if (known.samples === 0) return firstSample(s, slot, sizeClass, sampleNs);
-  const sample = min(sampleNs, SAMPLE_MAX * cost);
-  known.recent += (sample - known.recent) * RECENT_PART;
-  if (known.samples >= SAMPLES_RECENT && (known.recent > SLOWER * cost || known.recent < FASTER * cost)) {
-    return changed(s, slot, known.recent / cost);
+  const at = costAt(s, slot, sizeClass);
+  const cost = load<f32>(at);
+  const samples = known.samples;
+  if (samples === 0) return firstSample(s, slot, sizeClass, sampleNs);
+  const most = SAMPLE_MAX * cost;
+  const off = (sampleNs > most ? most : sampleNs) - cost;
+  const recent = known.recent + (off + cost - known.recent) * RECENT_PART;
+  known.recent = recent;
+  if (samples >= SAMPLES_RECENT && (recent > SLOWER * cost || recent < FASTER * cost)) {
+    return changed(s, slot, recent / cost);
   }
-  if (known.samples < SAMPLES_MAX) {
-    known.samples += 1;
-    setCost(s, slot, sizeClass, cost + (sample - cost) / <f32>known.samples);
-  } else {
-    setCost(s, slot, sizeClass, cost + (sample - cost) * (1.0 / <f32>SAMPLES_MAX));
-  }
+  if (samples >= SAMPLES_MAX) return addToCost(s, slot, known, at, off * PART);
+  known.samples = samples + 1;
+  addToCost(s, slot, known, at, off / <f32>(samples + 1));
 }
 
 /** The path became slower or faster: every class of it by the same factor, until each has shown its own. */
@@ -103,18 +106,20 @@ function seedCost(s: Selection, slot: u32, sizeClass: u32): f32 {
   return least === f32.MAX_VALUE ? COST_UNKNOWN : least;
 }
 
-/** Changes an estimate, and with it the value of what is in flight. */
 function setCost(s: Selection, slot: u32, sizeClass: u32, cost: f32): void {
   const at = costAt(s, slot, sizeClass);
-  const inFlight = learningAt(s, slot, sizeClass).inFlight;
-  const least: f32 = 1;
-  const bounded = max(cost, least);
-  if (inFlight > 0) {
-    const backlog = lane(s, BACKLOG, slot);
-    const zero: f32 = 0;
-    store<f32>(backlog, max(zero, load<f32>(backlog) + <f32>inFlight * (bounded - load<f32>(at))));
-  }
-  store<f32>(at, bounded);
+  addToCost(s, slot, learningAt(s, slot, sizeClass), at, cost - load<f32>(at));
+}
+
+/** Changes an estimate, and with it the value of what is in flight. An estimate is never below 1 ns. */
+function addToCost(s: Selection, slot: u32, known: Learning, at: usize, more: f32): void {
+  const before = load<f32>(at);
+  const cost = before + more < COST_MIN ? COST_MIN : before + more;
+  store<f32>(at, cost);
+  if (known.inFlight === 0) return;
+  const backlog = lane(s, BACKLOG, slot);
+  const value = load<f32>(backlog) + <f32>known.inFlight * (cost - before);
+  store<f32>(backlog, value < 0 ? 0 : value);
 }
 
 /** A command of this class goes out. */
@@ -130,9 +135,8 @@ export function backlogRemove(s: Selection, slot: u32, sizeClass: u32): void {
   assert(known.inFlight > 0);
   known.inFlight -= 1;
   const backlog = lane(s, BACKLOG, slot);
-  const zero: f32 = 0;
-  const rest = max(zero, load<f32>(backlog) - load<f32>(costAt(s, slot, sizeClass)));
-  store<f32>(backlog, load<u32>(lane(s, IN_FLIGHT, slot)) === 0 ? zero : rest);
+  const rest = load<f32>(backlog) - load<f32>(costAt(s, slot, sizeClass));
+  store<f32>(backlog, rest < 0 || load<u32>(lane(s, IN_FLIGHT, slot)) === 0 ? 0 : rest);
 }
 
 /** The largest cost of any class in flight on a slot, ns. */

@@ -13,8 +13,8 @@ import { POLICY_POWER_OF_TWO, POLICY_ROUND_ROBIN, POLICY_ROUND_ROBIN_SUBSET, POL
 import { POLICY_STATIC, POLICY_WEIGHTED } from "../abi";
 import { pickAdaptive } from "./adaptive";
 import { pickAffinity } from "./affinity";
-import { learnHistory, pickHistorical, scoreHistory } from "./historical";
-import { CLASSES, classOf, costAt, HISTORY, IN_FLIGHT, IN_FLIGHT_BYTES, lane, layoutCheck, learningAt } from "./layout";
+import { learnHistory, pickHistorical, scoreHistory, seedHistory } from "./historical";
+import { CLASSES, classOf, costAt, IN_FLIGHT, IN_FLIGHT_BYTES, lane, layoutCheck, learningAt } from "./layout";
 import { ORDER, PRIORITY, progressAt, Selection, serversAt, SELECTION_BYTES, WEIGHT, WEIGHT_INVERSE } from "./layout";
 import { ageCosts, backlogAdd, backlogRemove, forgetCosts } from "./learning";
 import { pickLeastInFlight } from "./leastinflight";
@@ -69,6 +69,7 @@ export function selectionConfigure(s: Selection, policy: u32, parameter: u32, pa
   s.turn = 0;
   rebuild(s);
   joinWeighted(s, s.present);
+  for (let slot: u32 = 0; slot < PATHS_PER_UNIT_MAX; slot++) seedHistory(s, slot, selectionServiceNs(s, slot));
   return 0;
 }
 
@@ -99,9 +100,8 @@ export function selectionClearPath(s: Selection, slot: u32): void {
   store<u8>(changetype<usize>(s) + PRIORITY + slot, 0);
   store<u32>(lane(s, WEIGHT, slot), 1);
   store<f32>(lane(s, WEIGHT_INVERSE, slot), 1);
-  store<f32>(lane(s, HISTORY, slot), 0);
   store<u64>(progressAt(s, slot), 0);
-  scoreHistory(s, slot);
+  seedHistory(s, slot, 0);
   forgetCosts(s, slot);
   forgetServers(s, slot);
   rebuild(s);
@@ -223,8 +223,8 @@ export function started(s: Selection, slot: u32, bytes: u32, write: bool, nowNs:
   store<u32>(inFlight, ahead + 1);
   store<u32>(inFlightBytes, load<u32>(inFlightBytes) + bytes);
   backlogAdd(s, slot, classOf(bytes, write));
-  scoreHistory(s, slot);
-  return noteOf(s, slot, ahead);
+  if (s.policy === POLICY_HISTORICAL_SERVICE_TIME) scoreHistory(s, slot);
+  return noteOf(serversAt(s, slot), ahead);
 }
 
 /** The path was idle and gets a command. */
@@ -260,19 +260,18 @@ export function finished(
   store<u32>(inFlightBytes, load<u32>(inFlightBytes) - bytes);
   const sizeClass = classOf(bytes, write);
   backlogRemove(s, slot, sizeClass);
-  const progress = progressAt(s, slot);
-  const sinceNs = max<i64>(<i64>(nowNs - load<u64>(progress)), 0);
-  store<u64>(progress, nowNs);
   s.overdue &= ~(1 << slot);
-  const least: f32 = 1;
-  const latency = max(least, <f32>(<i64>latencyNs));
-  const gap = max(least, min(latency, <f32>sinceNs));
-  passTime(serversAt(s, slot), until, nowNs);
-  if (good || gap > load<f32>(costAt(s, slot, sizeClass))) {
-    learnPath(s, slot, sizeClass, note, until, latency);
-    learnHistory(s, slot, gap);
+  const servers = serversAt(s, slot);
+  passTime(servers, until, nowNs);
+  const latency = <f32>(<i64>latencyNs);
+  if (good || latency > load<f32>(costAt(s, slot, sizeClass))) {
+    learnPath(s, slot, servers, sizeClass, note, until, latency);
+    if (s.policy === POLICY_HISTORICAL_SERVICE_TIME) {
+      learnHistory(s, slot, min(latency, <f32>(<i64>(nowNs - load<u64>(progressAt(s, slot))))));
+    }
   }
-  scoreHistory(s, slot);
+  if (s.policy === POLICY_HISTORICAL_SERVICE_TIME) scoreHistory(s, slot);
+  store<u64>(progressAt(s, slot), nowNs);
 }
 
 /** The slots that carry I/O now, a mask: what `>` shows. Static: the highest usable; subset: that; else every usable. */

@@ -16,6 +16,8 @@ const SERVERS_FIRST: f32 = 8;
 /** Below this the path counts as working on one command at a time. */
 const ONE: f32 = 1.2;
 /** The most that one command overtakes is followed upwards and downwards by these parts. */
+/** Below this it is none. */
+const OVERTAKING_NONE: f32 = 0.001;
 const OVERTAKING_UP: f32 = 0.25;
 const OVERTAKING_DOWN: f32 = 1.0 / 256.0;
 /** How many times more servers than assumed overtaking has to show. */
@@ -24,41 +26,51 @@ const OVERTAKING_MIN: f32 = 1.3;
 const APART: f32 = 2.5;
 /** Samples of each kind before the two are compared. */
 const SAMPLES_ENOUGH: u32 = 48;
-/** The sums take in this part of a new sample; the recent ones so much. */
+/** More are not counted. */
+const SAMPLES_COUNTED: u32 = 1000;
+/** The means take in this part of a new sample; the recent ones so much. */
 const PART: f32 = 1.0 / 64.0;
+const PART_SAMPLES: u32 = 64;
 const RECENT_PART: f32 = 1.0 / 32.0;
 /** The number of servers follows by this part of what it is off, and at first by so much. */
 const COUNT_PART: f32 = 1.0 / 128.0;
+const COUNT_PART_SAMPLES: u32 = 128;
 const COUNT_PART_FIRST: f32 = 1.0 / 8.0;
+const OFF_MAX: f32 = 0.5;
 /** One sample counts at most so many times what was expected. */
 const SAMPLE_MAX: f32 = 8;
 /** The path has changed when the recent answers are so far from what was expected. */
 const SLOWER: f32 = 2.5;
 const FASTER: f32 = 0.35;
 
+const ANSWERS_MASK: u32 = (1 << 19) - 1;
+
 /** Nothing is known of a slot. */
 export function forgetServers(s: Selection, slot: u32): void {
   const servers = serversAt(s, slot);
   servers.eventNs = 0;
   servers.busyNs = 0;
-  servers.crowding = 0;
+  servers.queue = 1;
   servers.overtaking = 0;
   servers.answers = 0;
   setServers(s, slot, SERVERS_FIRST);
   forgetSums(servers);
 }
 
-/** What is to be remembered of a command that goes out: commands ahead of it + 1, and the answers so far. */
-export function noteOf(s: Selection, slot: u32, ahead: u32): u32 {
-  return min(ahead + 1, 255) | (serversAt(s, slot).answers << 8);
+/**
+ * What is to be remembered of a command that goes out: commands ahead of it + 1 (8 bits), and the answers so far (19).
+ * 27 bits, so that a slot and a note fit in one u32.
+ */
+export function noteOf(servers: Servers, ahead: u32): u32 {
+  return (ahead < 254 ? ahead + 1 : 255) | ((servers.answers & ANSWERS_MASK) << 8);
 }
 
 /** A command goes out or came back: takes note of how busy the path was since the last such moment. */
 export function passTime(servers: Servers, inFlight: u32, nowNs: u64): void {
-  if (nowNs > servers.eventNs) {
-    servers.busyNs += <f32>(<i64>(nowNs - servers.eventNs)) * min(<f32>inFlight, servers.count);
-    servers.eventNs = nowNs;
-  }
+  if (nowNs <= servers.eventNs) return;
+  const busy = <f32>inFlight < servers.count ? <f32>inFlight : servers.count;
+  servers.busyNs += <f32>(<i64>(nowNs - servers.eventNs)) * busy;
+  servers.eventNs = nowNs;
 }
 
 /**
@@ -67,63 +79,87 @@ export function passTime(servers: Servers, inFlight: u32, nowNs: u64): void {
  * @param inFlight commands in flight until now, it included
  * @param latencyNs since it went out
  */
-export function learnPath(s: Selection, slot: u32, sizeClass: u32, note: u32, inFlight: u32, latencyNs: f32): void {
-  const servers = serversAt(s, slot);
-  const cost = load<f32>(costAt(s, slot, sizeClass));
-  const single = servers.count === 1;
+export function learnPath(
+  s: Selection,
+  slot: u32,
+  servers: Servers,
+  sizeClass: u32,
+  note: u32,
+  inFlight: u32,
+  latencyNs: f32,
+): void {
   const ahead = (note & 255) - 1;
-  if (ahead < 254) overtaken(servers, ahead, (servers.answers - (note >> 8)) & 0xffffff);
+  if (ahead < 254) overtaken(servers, ahead, (servers.answers - (note >> 8)) & ANSWERS_MASK);
   servers.answers += 1;
   const busyNs = servers.busyNs;
   servers.busyNs = 0;
-  if (ahead === 0 || (<f32>ahead <= servers.overtaking && <f32>ahead + 1 <= servers.count)) {
-    servers.aloneNs += (min(latencyNs, SAMPLE_MAX * cost) - servers.aloneNs) * PART;
-    servers.aloneExpectedNs += (cost - servers.aloneExpectedNs) * PART;
-    servers.aloneSamples += 1;
-    if (!single) learnCost(s, slot, sizeClass, latencyNs);
+  if (servers.count === 1) {
+    if (ahead === 0) alone(servers, latencyNs, load<f32>(costAt(s, slot, sizeClass)));
+    learnCost(s, slot, sizeClass, busyNs);
+  } else {
+    const free = ahead === 0 || (<f32>ahead <= servers.overtaking && <f32>ahead + 1 <= servers.count);
+    const cost = load<f32>(costAt(s, slot, sizeClass));
+    if (free) learnCost(s, slot, sizeClass, latencyNs);
+    servers.queue += (<f32>inFlight - servers.queue) * PART;
+    served(s, slot, servers, busyNs < SAMPLE_MAX * cost ? busyNs : SAMPLE_MAX * cost, cost);
   }
-  const crowded: f32 = inFlight > 1 ? 1 : 0;
-  servers.crowding += (crowded - servers.crowding) * PART;
-  served(s, slot, servers, min(busyNs, SAMPLE_MAX * cost), cost);
-  if (single) learnCost(s, slot, sizeClass, busyNs);
-  if (servers.samples > SAMPLES_ENOUGH) compare(s, slot, servers);
+  const samples = servers.samples + 1;
+  if (samples < SAMPLES_COUNTED) servers.samples = samples;
+  if (samples === SAMPLES_ENOUGH) tellOthers(s, servers.count);
+  if (samples > SAMPLES_ENOUGH) compare(s, slot, servers);
 }
 
 /** How many commands that went out before this one are still out: fewer than the path has servers. */
 function overtaken(servers: Servers, ahead: u32, answers: u32): void {
-  const over = ahead > answers ? <f32>(ahead - answers) : 0;
-  const part = over > servers.overtaking ? OVERTAKING_UP : OVERTAKING_DOWN;
-  servers.overtaking += (over - servers.overtaking) * part;
-}
-
-/** Server time against what was expected: too much of it, and the path has fewer servers, or has become slower. */
-function served(s: Selection, slot: u32, servers: Servers, busyNs: f32, expectedNs: f32): void {
-  servers.samples += 1;
-  if (servers.samples === SAMPLES_ENOUGH) tellOthers(s, servers.count);
-  const part = max(PART, 1 / <f32>servers.samples);
-  servers.servedNs += (busyNs - servers.servedNs) * part;
-  servers.expectedNs += (expectedNs - servers.expectedNs) * part;
-  if (servers.count === 1) return;
-  servers.recentNs += (busyNs - servers.recentNs) * RECENT_PART;
-  servers.recentExpectedNs += (expectedNs - servers.recentExpectedNs) * RECENT_PART;
-  if (servers.samples >= SAMPLES_ENOUGH) {
-    const ratio = servers.recentNs / servers.recentExpectedNs;
-    if (ratio > SLOWER || ratio < FASTER) {
-      forgetSums(servers);
-      return changed(s, slot, ratio);
-    }
+  if (ahead > answers) {
+    const over = <f32>(ahead - answers);
+    const part = over > servers.overtaking ? OVERTAKING_UP : OVERTAKING_DOWN;
+    servers.overtaking += (over - servers.overtaking) * part;
+  } else if (servers.overtaking > OVERTAKING_NONE) {
+    servers.overtaking -= servers.overtaking * OVERTAKING_DOWN;
   }
-  const most: f32 = 0.5;
-  const off = (busyNs - expectedNs) / servers.expectedNs;
-  const count = servers.count * (1 - min(most, off * servers.crowding * countPart(servers.samples)));
-  setServers(s, slot, count < ONE ? 1 : min(count, SERVERS_MAX));
-  if (count < ONE) forgetSums(servers);
 }
 
-/** The part of a sample that the number of servers follows by: large at first. */
-function countPart(samples: u32): f32 {
-  const first: f32 = 1;
-  return min(COUNT_PART_FIRST, max(COUNT_PART, first / <f32>samples));
+/** A command found the path free. */
+function alone(servers: Servers, latencyNs: f32, cost: f32): void {
+  const most = SAMPLE_MAX * cost;
+  servers.aloneNs += ((latencyNs > most ? most : latencyNs) - servers.aloneNs) * PART;
+  servers.aloneExpectedNs += (cost - servers.aloneExpectedNs) * PART;
+  servers.aloneSamples += 1;
+}
+
+/**
+ * Server time against what was expected: too much of it, and the path has fewer servers, or has become slower. A path
+ * that is never busy tells nothing, so the number then stays; it never gets far above what is in flight.
+ */
+function served(s: Selection, slot: u32, servers: Servers, busyNs: f32, expectedNs: f32): void {
+  const samples = servers.samples + 1;
+  const recent = servers.recentNs + (busyNs - servers.recentNs) * RECENT_PART;
+  const expected = servers.recentExpectedNs + (expectedNs - servers.recentExpectedNs) * RECENT_PART;
+  servers.recentNs = recent;
+  servers.recentExpectedNs = expected;
+  servers.expectedNs += (expectedNs - servers.expectedNs) * partOf(samples, PART, PART_SAMPLES);
+  if (samples >= SAMPLES_ENOUGH && (recent > SLOWER * expected || recent < FASTER * expected)) {
+    forgetSums(servers);
+    return changed(s, slot, recent / expected);
+  }
+  const step = partOf(samples, COUNT_PART, COUNT_PART_SAMPLES);
+  const crowding = servers.queue < 2 ? servers.queue - 1 : 1;
+  const off =
+    ((busyNs - expectedNs) / servers.expectedNs) * crowding * (step < COUNT_PART_FIRST ? step : COUNT_PART_FIRST);
+  const count = servers.count * (1 - (off < OFF_MAX ? off : OFF_MAX));
+  if (count < ONE) {
+    setServers(s, slot, 1);
+    return forgetSums(servers);
+  }
+  const most = max(SERVERS_FIRST, min(SERVERS_MAX, 2 * servers.queue));
+  setServers(s, slot, count < most ? count : most);
+}
+
+/** The part that a mean takes in of a new sample: 1 / samples at first, `least` from `enough` samples on. */
+function partOf(samples: u32, least: f32, enough: u32): f32 {
+  const one: f32 = 1;
+  return samples >= enough ? least : one / <f32>samples;
 }
 
 /** Paths to one unit are mostly alike: those that know little of themselves take over what the first one found. */
@@ -135,23 +171,19 @@ function tellOthers(s: Selection, count: f32): void {
 
 /** Whether the path shows that it has more servers than it is taken to have. */
 function compare(s: Selection, slot: u32, servers: Servers): void {
-  const count = min(servers.overtaking + 1, SERVERS_MAX);
-  if (count > servers.count * OVERTAKING_MIN) {
-    const single = servers.count === 1;
-    const known = servers.aloneSamples > 0;
-    const factor = known ? servers.aloneNs / servers.aloneExpectedNs : count;
+  const single = servers.count === 1;
+  if (servers.overtaking + 1 > servers.count * OVERTAKING_MIN) {
+    const count = min(servers.overtaking + 1, SERVERS_MAX);
+    const factor = servers.aloneSamples > 0 ? servers.aloneNs / servers.aloneExpectedNs : count;
     setServers(s, slot, count);
     forgetSums(servers);
     if (single) changed(s, slot, factor);
-    return;
+  } else if (single && servers.aloneSamples >= SAMPLES_ENOUGH && servers.aloneNs > servers.aloneExpectedNs * APART) {
+    const factor = servers.aloneNs / servers.aloneExpectedNs;
+    setServers(s, slot, min(factor, SERVERS_MAX));
+    forgetSums(servers);
+    changed(s, slot, factor);
   }
-  if (servers.count > 1 || servers.aloneSamples < SAMPLES_ENOUGH) return;
-  const alone = servers.aloneNs / servers.aloneExpectedNs;
-  const busy = servers.servedNs / servers.expectedNs;
-  if (alone <= busy * APART) return;
-  setServers(s, slot, min(alone / busy, SERVERS_MAX));
-  forgetSums(servers);
-  changed(s, slot, alone);
 }
 
 function setServers(s: Selection, slot: u32, count: f32): void {
@@ -160,7 +192,6 @@ function setServers(s: Selection, slot: u32, count: f32): void {
 }
 
 function forgetSums(servers: Servers): void {
-  servers.servedNs = 0;
   servers.expectedNs = 0;
   servers.recentNs = 0;
   servers.recentExpectedNs = 0;

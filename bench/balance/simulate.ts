@@ -31,8 +31,8 @@ export function simulate(load: Load, queues: Queues, chooser: Chooser): Outcome 
     const nowNs = atNs[i] ?? 0;
     for (; agenda.nextNs <= nowNs; done++) complete();
     const chosen = chooser.send(0xffffffff, bytes[i] ?? 0, write[i] ?? 0, nowNs, luck[i] ?? 1);
-    const slot = chosen % 32;
-    notes[i] = Math.floor(chosen / 32);
+    const slot = chosen & 31;
+    notes[i] = chosen >>> 5;
     slots[i] = slot;
     agenda.push(queues.send(slot, nowNs, bytes[i] ?? 0, luck[i] ?? 1), i);
   }

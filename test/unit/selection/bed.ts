@@ -35,8 +35,8 @@ export class Bed {
   /** Sends one command and answers its slot. */
   send(bytes = 4096, write = 0, allowed = 0xffffffff, affinity = 0): number {
     const chosen = this.policies.dispatch(this.s, allowed, bytes, write, affinity, this.nowNs);
-    const slot = chosen % 32;
-    this.commands.push({ slot, note: Math.floor(chosen / 32), bytes, write, startNs: this.nowNs });
+    const slot = chosen & 31;
+    this.commands.push({ slot, note: chosen >>> 5, bytes, write, startNs: this.nowNs });
     return slot;
   }
 
