@@ -139,15 +139,15 @@ Folder in which compiled code is kept between runs.
 .BR pathmanager.toml (5)
 `;
 
-function page(): string {
-  const program = buildProgram({ io: silent, status: 0 });
+async function page(): Promise<string> {
+  const program = await buildProgram({ io: silent, status: 0 });
   const sections = leaves(program, []).map(([command, name]) => commandSection(command, name));
   return `${HEAD}${sections.join("\n")}\n${TAIL}`;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  if (!process.argv.includes("--check")) writeFileSync(PAGE, page());
-  else if (readFileSync(PAGE, "utf8") !== page()) {
+  if (!process.argv.includes("--check")) writeFileSync(PAGE, await page());
+  else if (readFileSync(PAGE, "utf8") !== (await page())) {
     console.error("docs/man/pathctl.8 is not what the commands say; run: node host/cli/packaging/man.ts");
     process.exitCode = 1;
   }

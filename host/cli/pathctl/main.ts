@@ -3,12 +3,6 @@
 import { Command, CommanderError } from "commander";
 
 import { packageVersion, type Io } from "../io.ts";
-import { addArrayCommands } from "./commands-array.ts";
-import { addCompletionCommands } from "./commands-completion.ts";
-import { addPathCommands } from "./commands-path.ts";
-import { addShowCommands } from "./commands-show.ts";
-import { addSystemCommands } from "./commands-system.ts";
-import { addUnitCommands } from "./commands-unit.ts";
 import type { Runner } from "./context.ts";
 
 const EXIT_USAGE = 2;
@@ -21,8 +15,29 @@ Example:
   $ pathctl show
   $ pathctl path disable 4:0:0:1`;
 
-/** The tree of commands; what they print goes to `runner.io`. */
-export function buildProgram(runner: Runner): Command {
+type Add = (program: Command, runner: Runner) => void;
+
+/** The groups of commands, in the order of the help, with the words that begin a call of each. */
+const GROUPS: readonly { readonly words: readonly string[]; readonly load: () => Promise<Add> }[] = [
+  {
+    words: ["show", "status", "events", "top"],
+    load: async () => (await import("./commands-show.ts")).addShowCommands,
+  },
+  { words: ["path"], load: async () => (await import("./commands-path.ts")).addPathCommands },
+  { words: ["unit", "attach", "detach"], load: async () => (await import("./commands-unit.ts")).addUnitCommands },
+  {
+    words: ["mode", "patrol", "config", "doctor", "import"],
+    load: async () => (await import("./commands-system.ts")).addSystemCommands,
+  },
+  { words: ["array"], load: async () => (await import("./commands-array.ts")).addArrayCommands },
+  { words: [], load: async () => (await import("./commands-completion.ts")).addCompletionCommands },
+];
+
+/**
+ * The tree of commands; what they print goes to `runner.io`. A call that begins with `word` needs one group only, and
+ * starts sooner with it alone; any other word gets all of them.
+ */
+export async function buildProgram(runner: Runner, word?: string): Promise<Command> {
   const { io } = runner;
   const program = new Command("pathctl")
     .description("show and control PathManager: logical units, their paths, policies, the daemon")
@@ -31,19 +46,15 @@ export function buildProgram(runner: Runner): Command {
     .configureOutput({ writeOut: io.out, writeErr: io.err, getOutHelpWidth: () => Math.min(io.columns, 100) })
     .showSuggestionAfterError(true)
     .addHelpText("after", AFTER_HELP);
-  addShowCommands(program, runner);
-  addPathCommands(program, runner);
-  addUnitCommands(program, runner);
-  addSystemCommands(program, runner);
-  addArrayCommands(program, runner);
-  addCompletionCommands(program, runner);
+  const wanted = GROUPS.filter((group) => word !== undefined && group.words.includes(word));
+  for (const { load } of wanted.length > 0 ? wanted : GROUPS) (await load())(program, runner);
   return program;
 }
 
 /** Runs one call of `pathctl`; answers its exit status. */
 export async function pathctl(args: readonly string[], io: Io): Promise<number> {
   const runner: Runner = { io, status: 0 };
-  const program = buildProgram(runner);
+  const program = await buildProgram(runner, args[0]);
   try {
     await program.parseAsync(args, { from: "user" });
     return runner.status;

@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 
 import test from "ava";
 
-const ROUNDS = 9;
+const ROUNDS = 15;
 const RATIO_MAX = 3;
 
 function millisecondsOf(args: readonly string[]): number {

@@ -226,7 +226,7 @@ function leaves(command: Command, prefix: readonly string[] = []): (readonly str
 }
 
 test("every command has --json, --socket, and help with an example", async (t) => {
-  const names = leaves(buildProgram({ io: SILENT, status: 0 }));
+  const names = leaves(await buildProgram({ io: SILENT, status: 0 }));
   t.true(names.length > 30, String(names.length));
   for (const name of names) {
     const { status, out } = await run(pathctl, [...name, "--help"]);
