@@ -16,6 +16,8 @@ export interface ReactorOptions {
   readonly arrays?: readonly ArrayTopology[];
   /** Seed of the core's random numbers. Default: from the clock. */
   readonly seed?: bigint;
+  /** Another core than `build/core.wasm`: its bytes. */
+  readonly core?: Uint8Array;
 }
 
 /** A path to add. */

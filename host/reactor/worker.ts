@@ -7,7 +7,7 @@ import { EmulatedArray } from "../array/array.ts";
 import type { Medium } from "../array/medium.ts";
 import type { FullTopology } from "../array/topology.ts";
 import { clockNs, Ring } from "../native/index.ts";
-import { handlersOf } from "./calls.ts";
+import { handlersOf, type Reactor } from "./calls.ts";
 import { Core } from "./core.ts";
 import { EventDrain } from "./events.ts";
 import { ReactorError } from "./errors.ts";
@@ -24,15 +24,21 @@ function mediumOf(topology: FullTopology, unit: number, bytes: number): Medium {
   return new NativeMedium(bytes, directory === null ? undefined : join(directory, `unit-${unit}.img`));
 }
 
-function start(port: MessagePort, options: ReactorOptions): void {
+function prepare(options: ReactorOptions): Reactor {
   const core = new Core({
     nowNs: clockNs(),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
+    ...(options.core === undefined ? {} : { wasm: options.core }),
     ...(options.seed === undefined ? {} : { seed: options.seed }),
   });
   const ring = new Ring(core.bytes, core.control, { backend: options.backend ?? "auto" });
   const array = new EmulatedArray(options.arrays ?? [], { medium: mediumOf });
   array.attach(core.bytes, core.control);
+  return { core, ring, array };
+}
+
+/** Takes turns until control says stop. What goes wrong in here is a crash: it ends the thread, and control hears of it. */
+function run(port: MessagePort, { core, ring, array }: Reactor): void {
   const handlers = handlersOf({ core, ring, array });
   const drain = new EventDrain(core);
   let stopAtNs: bigint | null = null;
@@ -87,9 +93,11 @@ function describe(error: unknown): { code: string; message: string } {
 
 if (parentPort === null)
   throw new ReactorError("REACTOR_WORKER", "host/reactor/worker.ts runs in a worker thread only");
+let reactor: Reactor | null = null;
 try {
-  start(parentPort, workerData as ReactorOptions);
+  reactor = prepare(workerData as ReactorOptions);
 } catch (error) {
   parentPort.postMessage({ kind: "failed", ...describe(error) } satisfies Message);
   parentPort.close();
 }
+if (reactor !== null) run(parentPort, reactor);
