@@ -17,12 +17,6 @@ export interface Reactor {
 
 type Handlers = { [Name in CallName]: (...args: ReactorCalls[Name]["args"]) => ReactorCalls[Name]["answer"] };
 
-/** The ring's SCSI generic ports, as docs/architecture.md describes them. */
-interface ScsiPorts {
-  openPort(device: string, depth: number): number;
-  closePort(port: number): void;
-}
-
 function check(call: string, answer: number): void {
   coreAnswer(call, answer);
 }
@@ -31,7 +25,6 @@ function check(call: string, answer: number): void {
 export function handlersOf(reactor: Reactor): Handlers {
   const { core, ring, array } = reactor;
   const { exports } = core;
-  const ports = ring as Ring & ScsiPorts;
   return {
     unitAdd: () => coreAnswer("unitAdd", exports.unitAdd()),
     unitSet: (unit, property, value) => check("unitSet", exports.unitSet(unit, property, BigInt(value))),
@@ -48,8 +41,8 @@ export function handlersOf(reactor: Reactor): Handlers {
     modeSet: (mode, value) => check("modeSet", exports.modeSet(mode, BigInt(value))),
     addConnection: (fd, unit, flags, preloaded) => addConnection(reactor, fd, unit, flags, preloaded),
     closeConnection: (connection) => check("closeConnection", exports.connectionClose(connection)),
-    openPort: (device, depth) => ports.openPort(device, depth),
-    closePort: (port) => ports.closePort(port),
+    openPort: (device, depth) => ring.openPort(device, depth),
+    closePort: (port) => ring.closePort(port),
     snapshot: () => snapshot(core),
     statistics: (request) => statistics(core, request),
     arrayPorts: () => array.describe(),

@@ -18,6 +18,8 @@ import { NativeMedium } from "./native-medium.ts";
 const NS_PER_MS = 1_000_000n;
 /** How often a stopping reactor looks whether its connections are gone, in microseconds. */
 const STOPPING_WAIT_US = 20_000;
+/** Messages between two turns at most: control may be busy, I/O goes on. */
+const MESSAGES_MAX = 16;
 
 function mediumOf(topology: FullTopology, unit: number, bytes: number): Medium {
   const { directory } = topology;
@@ -42,6 +44,7 @@ function run(port: MessagePort, { core, ring, array }: Reactor): void {
   const handlers = handlersOf({ core, ring, array });
   const drain = new EventDrain(core);
   let stopAtNs: bigint | null = null;
+  let more = false;
 
   const post = (message: Message): void => port.postMessage(message);
   const take = (request: Request): void => {
@@ -66,10 +69,13 @@ function run(port: MessagePort, { core, ring, array }: Reactor): void {
     const wait = runTurns(core, array);
     if (drain.waiting) post({ kind: "events", entries: drain.take() });
     if (stopAtNs !== null && (clockNs() >= stopAtNs || !anyConnection(core))) break;
-    const woken = ring.enter(stopAtNs === null ? wait : STOPPING_WAIT_US);
-    if (woken === 0) continue;
-    for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
-      take(next.message as Request);
+    const woken = ring.enter(more ? 0 : stopAtNs === null ? wait : STOPPING_WAIT_US);
+    if (woken === 0 && !more) continue;
+    more = true;
+    for (let count = 0; more && count < MESSAGES_MAX; count++) {
+      const next = receiveMessageOnPort(port);
+      if (next === undefined) more = false;
+      else take(next.message as Request);
     }
   }
   ring.close();
