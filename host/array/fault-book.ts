@@ -5,6 +5,7 @@ import { PortFault, PortFaults, type SeededRandom } from "./fault-state.ts";
 import { checkFault, type FaultPlace, type FaultReport, type FaultRequest } from "./faults.ts";
 import type { Engine } from "./engine.ts";
 import { setGroupState } from "./groups.ts";
+import { Overrides } from "./overrides.ts";
 import { attentionOf } from "./plan.ts";
 import {
   ASC_CAPACITY_CHANGED,
@@ -49,6 +50,8 @@ export interface FaultHost {
 export class FaultBook {
   readonly #host: FaultHost;
   readonly #entries = new Map<number, Entry>();
+  readonly #leads = new Map<Port, Overrides<LogicalUnit | null>>();
+  readonly #states = new Map<string, Overrides<number>>();
   #alarms: Alarm[] = [];
   #nextId = 1;
   /** [0]: when the next fault starts, toggles or ends, ns; Infinity when none does. */
@@ -249,25 +252,32 @@ export class FaultBook {
       const key = `${port.arrayIndex}/${unit.index}/${group}`;
       if (done.has(key)) continue;
       done.add(key);
-      const before = unit.groupStates[group] ?? 0;
       const set = (to: number): void => {
         if (silent) unit.groupStates[group] = to;
         else setGroupState(unit, group, to, null);
       };
-      set(state);
-      entry.undo.push(() => set(before));
+      const wishes = this.#states.get(key) ?? new Overrides(unit.groupStates[group] ?? 0);
+      this.#states.set(key, wishes);
+      set(wishes.set(entry.id, state));
+      entry.undo.push(() => {
+        set(wishes.lift(entry.id));
+        if (wishes.empty) this.#states.delete(key);
+      });
     }
   }
 
   #applyRemap(entry: Entry, index: number | null, silent: boolean): void {
     for (const port of entry.ports) {
-      const before = port.unit;
       const lead = (to: LogicalUnit | null): void => {
+        // What the port has accepted was meant for the unit it led to: it must not reach the other one.
+        this.#host.engine?.endAll(new Set([port]), HOST_TRANSPORT_DISRUPTED, true);
         port.leadTo(to);
         if (!silent) port.attend(ASC_LUNS_CHANGED);
       };
-      lead(index === null ? null : this.#unitOf(port, index));
-      entry.undo.push(() => lead(before));
+      const wishes = this.#leads.get(port) ?? new Overrides<LogicalUnit | null>(port.home);
+      this.#leads.set(port, wishes);
+      lead(wishes.set(entry.id, index === null ? null : this.#unitOf(port, index)));
+      entry.undo.push(() => lead(wishes.lift(entry.id)));
     }
   }
 
