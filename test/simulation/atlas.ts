@@ -21,6 +21,8 @@ export interface AtlasGround {
   readonly units: number;
   readonly blocks: number;
   readonly kind: "reachable" | "outage" | "device";
+  /** Interval of the path patrol, ms. */
+  readonly patrolMs: number;
   /** Longest quiet time patrol needs to take recovered paths back, ms. */
   readonly recoveryMs: number;
 }
@@ -66,7 +68,7 @@ function deadlyPlace(ground: AtlasGround, guarded: ReadonlySet<number>, random: 
 }
 
 /** Faults that can make a port unusable. */
-function deadlyFault(ground: AtlasGround, place: FaultPlace, random: Random): Fault {
+function deadlyFault(place: FaultPlace, random: Random): Fault {
   const singlePort = place.port !== undefined;
   const makers: (() => Fault)[] = [
     () => ({ kind: "port-down" }),
@@ -101,11 +103,23 @@ function deadlyFault(ground: AtlasGround, place: FaultPlace, random: Random): Fa
   if (place.controller !== undefined) {
     makers.push(() => ({ kind: "alua", state: random.pick([1, 2, 3, 14, 15]), silent: random.chance(0.3) }));
   }
-  if (singlePort && ground.units > 1) {
-    makers.push(() => ({ kind: "remap", unit: random.between(0, ground.units - 1) }));
-    makers.push(() => ({ kind: "remap", unit: null }));
-  }
+  if (singlePort) makers.push(() => ({ kind: "remap", unit: null }));
   return random.pick(makers)();
+}
+
+/**
+ * A LUN is taken away and given to another unit, as an administrator of the array does it: in two steps, with time
+ * between them in which the path is seen to lead nowhere. Without that time no host is safe: the unit attention is told
+ * to one command, and what was sent right behind it is carried out on the other unit.
+ */
+function remapping(ground: AtlasGround, where: FaultPlace, atMs: number, random: Random): FaultRequest[] {
+  const noticedMs = 3 * ground.patrolMs + 500;
+  const otherMs = random.between(500, 4000);
+  const unit = random.between(0, ground.units - 1);
+  return [
+    { fault: { kind: "remap", unit: null }, where, afterMs: atMs, forMs: noticedMs + otherMs },
+    { fault: { kind: "remap", unit }, where, afterMs: atMs + noticedMs, forMs: otherMs },
+  ];
 }
 
 /** Faults that every port may have at the same time without a unit being lost. */
@@ -147,7 +161,7 @@ export function makeAtlas(ground: AtlasGround, random: Random): Atlas {
   let nowMs = random.between(5, 200);
   const epochs = random.between(1, 3);
   for (let epoch = 0; epoch < epochs; epoch++) {
-    const lengthMs = random.between(200, 6000);
+    let lengthMs = random.between(200, 6000);
     const guarded = protect(ground, random);
     const inEpoch = (request: FaultRequest): void => {
       const startMs = random.between(0, Math.floor(lengthMs * 0.7));
@@ -156,7 +170,13 @@ export function makeAtlas(ground: AtlasGround, random: Random): Atlas {
     };
     for (let i = random.between(1, 4); i > 0; i--) {
       const where = deadlyPlace(ground, guarded, random);
-      if (where !== undefined) inEpoch({ fault: deadlyFault(ground, where, random), where });
+      if (where !== undefined) inEpoch({ fault: deadlyFault(where, random), where });
+    }
+    const leads = deadlyPlace(ground, guarded, random);
+    if (ground.units > 1 && leads?.port !== undefined && random.chance(0.3)) {
+      const requests = remapping(ground, leads, nowMs, random);
+      faults.push(...requests);
+      lengthMs = Math.max(lengthMs, requests[0]?.forMs ?? 0);
     }
     for (let i = random.between(0, 2); i > 0; i--) {
       const request = harmlessFault(random);
