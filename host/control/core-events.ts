@@ -32,7 +32,8 @@ function nameAndDetail(event: CoreEvent, pathNumber: (handle: number) => string 
   switch (event.kind) {
     case abi.EVENT_PATH_STATE: {
       const [before, after] = [flagNames(arg0), flagNames(arg1)];
-      return before === after ? null : ["path-state", { before, after }];
+      // What an operator did has a message of its own, with what was asked for.
+      return before === after || event.reason === abi.REASON_OPERATOR ? null : ["path-state", { before, after }];
     }
     case abi.EVENT_FAILOVER_STARTED:
       return ["failover-started", {}];
