@@ -2,6 +2,7 @@
 
 import type { FoundPath } from "../discovery/discover.ts";
 import { emulatedPort } from "../discovery/emulated.ts";
+import { sideBySide } from "../discovery/side-by-side.ts";
 import { PATH_FLAG_REMOVING } from "../reactor/abi.ts";
 import type { ReactorClient } from "../reactor/client.ts";
 import { deviceCalls, pathFactCalls, pathPolicyCalls, plainPolicyCalls, unitSettingCalls } from "./core-settings.ts";
@@ -11,6 +12,9 @@ import type { Inventory, Path, Unit } from "./inventory.ts";
 import { demand, type CoreCall } from "./reactor-port.ts";
 import { Tables } from "./tables.ts";
 import { Interned } from "./unit-facts.ts";
+
+/** Units whose calls are under way at the same time: enough to keep the reactor busy, few enough to need no memory. */
+const UNITS_AT_ONCE = 128;
 
 /** A path that is to be added, with what discovery found there. */
 export interface Arrival {
@@ -46,7 +50,9 @@ export class BringUp {
   /** Adds the units that are not in the core yet, and the paths. Answers the paths that could not be added. */
   async add(arrivals: readonly Arrival[], effective: Effective): Promise<Failure[]> {
     const byUnit = Map.groupBy(arrivals, ({ path }) => path.unit);
-    const failures = await Promise.all([...byUnit].map(([unit, paths]) => this.#addToUnit(unit, paths, effective)));
+    const failures = await sideBySide([...byUnit], UNITS_AT_ONCE, ([unit, paths]) =>
+      this.#addToUnit(unit, paths, effective),
+    );
     const needTables = [...byUnit.keys()].filter((unit) => dependsOnPaths(unit, effective));
     if (needTables.length > 0) await this.applyPathPolicies(needTables, effective);
     return failures.flat();
@@ -62,6 +68,13 @@ export class BringUp {
     if (handle === null) return [];
     const depth = effective.configuration.limits.path_depth;
     const failures = await Promise.all(arrivals.map((arrival) => this.#addPath(arrival, handle, depth)));
+    const added = arrivals.filter(({ path }) => path.handle !== null);
+    const calls = added.flatMap(({ path, found }) => pathFactCalls(path, path.handle ?? 0, found, this.#names));
+    try {
+      await demand(this.#reactor, calls, `the paths of LogicalUnit #${unit.number}`);
+    } catch (thrown) {
+      return added.map(({ path }) => ({ path, reason: reasonOf(thrown) }));
+    }
     return failures.filter((failure) => failure !== null);
   }
 
@@ -94,7 +107,6 @@ export class BringUp {
       if (queue === "native") this.#ports.set(handle, port);
       this.#inventory.setPathHandle(path, handle);
       path.found = found;
-      await demand(this.#reactor, pathFactCalls(path, handle, found, this.#names), `adding path ${path.number}`);
       return null;
     } catch (thrown) {
       return { path, reason: reasonOf(thrown) };
@@ -139,7 +151,7 @@ export class BringUp {
 
   /** Sets again what of the policies depends on which paths there are. */
   async applyPathPolicies(units: readonly Unit[], effective: Effective): Promise<void> {
-    const tables = new Tables(await this.#reactor.snapshot());
+    const tables = new Tables(await this.#reactor.snapshotCopy());
     const calls = units.flatMap((unit) =>
       unit.handle === null ? [] : pathPolicyCalls(unit, unit.handle, effective, tables),
     );

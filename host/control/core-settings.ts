@@ -12,7 +12,7 @@ import { spokesman, transferBlocksMax, type Interned } from "./unit-facts.ts";
 /** What the device can do, for a unit that is added or looked at again. */
 export function deviceCalls(unit: Unit, handle: number, paths: readonly FoundPath[]): CoreCall[] {
   const { blockBytes, bytes } = unit.facts;
-  const limits = spokesman(paths)?.probe.limits ?? null;
+  const limits = spokesman(paths)?.probe.details?.limits ?? null;
   return [
     unitSet(handle, abi.UNIT_SET_BLOCK_BYTES, blockBytes),
     unitSet(handle, abi.UNIT_SET_BLOCKS, bytes / blockBytes),
@@ -77,7 +77,7 @@ export function pathFactCalls(path: Path, handle: number, found: FoundPath, name
   ];
   const { alua } = probe;
   if (alua === null || alua.group === null) return calls;
-  const state = alua.groups.find((group) => group.group === alua.group)?.state;
+  const state = probe.details?.groups.find((group) => group.group === alua.group)?.state;
   const groupAndPort = alua.group + (probe.relativeTargetPort ?? 0) * 65536;
   calls.push(
     pathSet(handle, abi.PATH_SET_CONTROLLER, names.number(`controller ${probe.vendor}:${probe.product}:${alua.group}`)),

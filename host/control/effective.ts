@@ -28,14 +28,16 @@ export function policyOfConfiguration(policy: ConfiguredPolicy): Policy {
 export class Effective {
   readonly configuration: Configuration;
   readonly #settings: () => Settings;
+  readonly #units: ReadonlyMap<string, Configuration["units"][number]>;
 
   constructor(configuration: Configuration, settings: () => Settings) {
     this.configuration = configuration;
     this.#settings = settings;
+    this.#units = new Map(configuration.units.map((entry) => [entry.identity, entry]));
   }
 
   #unit(unit: Unit): Configuration["units"][number] | undefined {
-    return this.configuration.units.find((entry) => entry.identity === unit.identity.text);
+    return this.#units.get(unit.identity.text);
   }
 
   get patrol(): Patrol {
@@ -97,6 +99,6 @@ export class Effective {
 
   /** The name the configuration gives a unit, if any. */
   nameOf(identity: string): string | undefined {
-    return this.configuration.units.find((entry) => entry.identity === identity)?.name;
+    return this.#units.get(identity)?.name;
   }
 }

@@ -2,7 +2,7 @@
 // anybody.
 
 import type { FoundPath } from "../discovery/discover.ts";
-import { comparePathNumbers } from "../discovery/sysfs.ts";
+import { sortedByPathNumber } from "../discovery/sysfs.ts";
 import { ControlError } from "./errors.ts";
 import type { Identity, Policy } from "./schemas/unit.ts";
 import type { PathRow, UnitFacts, UnitRow } from "./state.ts";
@@ -43,6 +43,9 @@ export class Inventory {
   readonly #paths = new Map<string, Path>();
   readonly #unitHandles = new Map<number, Unit>();
   readonly #pathHandles = new Map<number, Path>();
+  /** In order; null after something was added or removed. */
+  #sortedUnits: readonly Unit[] | null = null;
+  #sortedPaths: readonly Path[] | null = null;
 
   /** Takes over what the state file remembers; nothing is present yet. */
   constructor(units: readonly UnitRow[], paths: readonly PathRow[]) {
@@ -68,6 +71,7 @@ export class Inventory {
       known,
     );
     this.#units.set(unit.number, unit);
+    this.#sortedUnits = null;
     this.#byIdentity.set(unit.identity.text, unit);
     return unit;
   }
@@ -76,6 +80,7 @@ export class Inventory {
     const path: Path = { number, unit, priority, enabled, handle: null, found: null, foreignIdentity: null };
     unit.paths.set(number, path);
     this.#paths.set(number, path);
+    this.#sortedPaths = null;
     return path;
   }
 
@@ -83,12 +88,14 @@ export class Inventory {
     this.setPathHandle(path, null);
     path.unit.paths.delete(path.number);
     this.#paths.delete(path.number);
+    this.#sortedPaths = null;
   }
 
   removeUnit(unit: Unit): void {
     this.setUnitHandle(unit, null);
     for (const path of unit.paths.values()) this.removePath(path);
     this.#units.delete(unit.number);
+    this.#sortedUnits = null;
     this.#byIdentity.delete(unit.identity.text);
   }
 
@@ -105,13 +112,15 @@ export class Inventory {
   }
 
   /** Every unit, by number. */
-  units(): Unit[] {
-    return [...this.#units.values()].toSorted((a, b) => a.number - b.number);
+  units(): readonly Unit[] {
+    this.#sortedUnits ??= [...this.#units.values()].toSorted((a, b) => a.number - b.number);
+    return this.#sortedUnits;
   }
 
   /** Every path, by path number. */
-  paths(): Path[] {
-    return [...this.#paths.values()].toSorted((a, b) => comparePathNumbers(a.number, b.number));
+  paths(): readonly Path[] {
+    this.#sortedPaths ??= sortedByPathNumber([...this.#paths.values()]);
+    return this.#sortedPaths;
   }
 
   get unitNumbers(): ReadonlySet<number> {

@@ -13,7 +13,7 @@ export interface Latencies {
 export const NO_LATENCIES: Latencies = { paths: new Map(), units: new Map() };
 
 /** Histograms that one display may ask for; a display of thousands of paths goes without. */
-const REGIONS_MAX = 600;
+const REGIONS_MAX = 160;
 /** How long a display waits for them. */
 const WAIT_MS = 20;
 

@@ -49,7 +49,7 @@ export class Mirror {
   async #ask(): Promise<void> {
     const asked = performance.now();
     this.#askedMs = asked;
-    const snapshot = await this.#reactor.snapshot();
+    const snapshot = await this.#reactor.snapshotCopy();
     this.#tables = new Tables(snapshot);
     this.#takenMs = asked;
     this.#askedMs = null;

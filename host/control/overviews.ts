@@ -100,19 +100,17 @@ export interface Redundancy {
 }
 
 export function redundancyOf(inventory: Inventory, tables: Tables): Redundancy {
-  const units = inventory.units();
-  const stateOf = (unit: Unit) => unitState(unit, unit.handle === null ? null : tables.unit(unit.handle));
-  const usable = inventory.paths().filter((path) => {
-    const record = path.handle === null ? null : tables.path(path.handle);
-    const state = pathState(path, record);
-    return state === "in use" || state === "active";
-  }).length;
-  return {
-    usable,
-    notRedundant: units.filter((unit) => stateOf(unit) === "not redundant"),
-    withoutPath: units.filter((unit) => ["no path", "released", "gone"].includes(stateOf(unit))),
-    wrong: inventory.paths().filter((path) => path.foreignIdentity !== null),
-  };
+  const notRedundant: Unit[] = [];
+  const withoutPath: Unit[] = [];
+  let usable = 0;
+  for (const unit of inventory.units()) {
+    if (unit.handle !== null) usable += tables.usablePaths(unit.handle);
+    const state = unitState(unit, tables);
+    if (state === "not redundant") notRedundant.push(unit);
+    else if (state === "no path" || state === "released" || state === "gone") withoutPath.push(unit);
+  }
+  const wrong = inventory.paths().filter((path) => path.foreignIdentity !== null);
+  return { usable, notRedundant, withoutPath, wrong };
 }
 
 const numbers = (units: readonly Unit[]): string => {

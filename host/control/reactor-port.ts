@@ -2,31 +2,33 @@
 // errors an operator gets when the core refuses.
 
 import type { ReactorClient } from "../reactor/client.ts";
+import { ReactorError } from "../reactor/errors.ts";
+import type { Refusal, Setting } from "../reactor/messages.ts";
 import { ControlError, reasonOf } from "./errors.ts";
 import type { ErrorCode } from "./schemas/common.ts";
 
 /** One setting. */
-export type CoreCall =
-  | { readonly name: "unitSet" | "pathSet"; readonly handle: number; readonly property: number; readonly value: number }
-  | { readonly name: "modeSet"; readonly mode: number; readonly value: number }
-  | { readonly name: "unitIdentity"; readonly handle: number; readonly identity: Uint8Array }
-  | { readonly name: "pathSwap"; readonly a: number; readonly b: number };
+export type CoreCall = Setting;
 
 export const unitSet = (handle: number, property: number, value: number): CoreCall => ({
   name: "unitSet",
   handle,
   property,
-  value,
+  value: Math.round(value),
 });
 
 export const pathSet = (handle: number, property: number, value: number): CoreCall => ({
   name: "pathSet",
   handle,
   property,
-  value,
+  value: Math.round(value),
 });
 
-export const modeSet = (mode: number, value: number): CoreCall => ({ name: "modeSet", mode, value });
+export const modeSet = (mode: number, value: number): CoreCall => ({
+  name: "modeSet",
+  mode,
+  value: Math.round(value),
+});
 
 export const pathSwap = (a: number, b: number): CoreCall => ({ name: "pathSwap", a, b });
 
@@ -50,21 +52,6 @@ export function refusal(thrown: unknown, what: string, parameter: string | null)
   return new ControlError(code ?? "INTERNAL", `${what}: ${reasonOf(thrown)}`, { parameter, cause: thrown });
 }
 
-function send(reactor: ReactorClient, call: CoreCall): Promise<void> {
-  switch (call.name) {
-    case "unitSet":
-      return reactor.unitSet(call.handle, call.property, Math.round(call.value));
-    case "pathSet":
-      return reactor.pathSet(call.handle, call.property, Math.round(call.value));
-    case "modeSet":
-      return reactor.modeSet(call.mode, Math.round(call.value));
-    case "unitIdentity":
-      return reactor.unitIdentity(call.handle, call.identity);
-    case "pathSwap":
-      return reactor.pathSwap(call.a, call.b);
-  }
-}
-
 /**
  * Makes the calls, in order, and waits for all of them.
  * @throws ControlError of the first that was refused; the others have been carried out
@@ -75,6 +62,13 @@ export async function demand(
   what: string,
   parameter: string | null = null,
 ): Promise<void> {
-  const outcomes = await Promise.allSettled(calls.map((call) => send(reactor, call)));
-  for (const outcome of outcomes) if (outcome.status === "rejected") throw refusal(outcome.reason, what, parameter);
+  if (calls.length === 0) return;
+  let refusals: (Refusal | null)[];
+  try {
+    refusals = await reactor.settings(calls);
+  } catch (thrown) {
+    throw refusal(thrown, what, parameter);
+  }
+  const first = refusals.find((refused) => refused !== null);
+  if (first !== undefined) throw refusal(new ReactorError(first.code, first.message), what, parameter);
 }

@@ -3,7 +3,7 @@
 
 import * as abi from "../reactor/abi.ts";
 import type { Found, FoundPath } from "../discovery/discover.ts";
-import { comparePathNumbers } from "../discovery/sysfs.ts";
+import { sortedByPathNumber } from "../discovery/sysfs.ts";
 import type { ReactorClient } from "../reactor/client.ts";
 import type { Arrival, BringUp } from "./bring-up.ts";
 import { deviceCalls } from "./core-settings.ts";
@@ -64,7 +64,7 @@ export async function reconcile(parts: Parts, found: Found, effective: Effective
     priorities: new Map(),
     after: [],
   };
-  for (const path of found.paths.toSorted((a, b) => comparePathNumbers(a.number, b.number))) {
+  for (const path of sortedByPathNumber(found.paths)) {
     place(parts, plan, path, effective);
   }
   refreshUnits(parts, plan);

@@ -5,18 +5,23 @@ import type { Inventory, Unit } from "./inventory.ts";
 import { redundancyOf } from "./overviews.ts";
 import type { Tables } from "./tables.ts";
 
+/** A look goes over every unit, so it is not part of each display. */
+const EVERY_MS = 500;
 /** Units named in one message. */
 const NAMED_MAX = 16;
 
 export class RedundancyWatch {
   readonly #hub: EventHub;
   #lacking: ReadonlySet<Unit> = new Set();
+  #lookedMs = Number.NEGATIVE_INFINITY;
 
   constructor(hub: EventHub) {
     this.#hub = hub;
   }
 
   look(inventory: Inventory, tables: Tables): void {
+    if (performance.now() - this.#lookedMs < EVERY_MS) return;
+    this.#lookedMs = performance.now();
     const { notRedundant, withoutPath } = redundancyOf(inventory, tables);
     const offered = [...notRedundant, ...withoutPath].filter((unit) => unit.handle !== null);
     const lacking = new Set(offered);

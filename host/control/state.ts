@@ -67,6 +67,7 @@ export class State {
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
   readonly #eventsMax: number;
+  #settings: Settings | null = null;
   #lastEvent: number;
   #events: number;
 
@@ -179,12 +180,19 @@ export class State {
     this.transaction(() => this.#run("DELETE FROM paths WHERE number = ?", number));
   }
 
+  /** From memory after the first time: displays ask for each unit. */
   settings(): Settings {
+    this.#settings ??= this.#readSettings();
+    return this.#settings;
+  }
+
+  #readSettings(): Settings {
     const rows = this.#all("SELECT key, value FROM settings");
     return Settings.parse(Object.fromEntries(rows.map((row) => [row["key"], JSON.parse(String(row["value"]))])));
   }
 
   saveSettings(settings: Settings): void {
+    this.#settings = null;
     this.transaction(() => {
       for (const [key, value] of Object.entries(settings)) {
         if (value === undefined) this.#run("DELETE FROM settings WHERE key = ?", key);

@@ -4,6 +4,9 @@ import type { Daemon } from "./daemon.ts";
 import { attentionOf, redundancyOf } from "./overviews.ts";
 import type { Status } from "./schemas/status.ts";
 
+/** Refused devices that one answer names. */
+const REFUSED_MAX = 256;
+
 export async function statusOf(daemon: Daemon, version: string): Promise<Status> {
   const tables = await daemon.mirror.forDisplay();
   const redundancy = redundancyOf(daemon.inventory, tables);
@@ -20,7 +23,7 @@ export async function statusOf(daemon: Daemon, version: string): Promise<Status>
     paths: daemon.inventory.pathCount,
     pathsUsable: redundancy.usable,
     attention: attentionOf(redundancy),
-    refused: [...daemon.refused],
+    refused: daemon.refused.slice(0, REFUSED_MAX),
     sockets: {
       api: places.apiSocket,
       apiTcp: configuration.sockets.api_tcp?.listen ?? null,

@@ -27,7 +27,8 @@ export function factsOf(probe: Probe): UnitFacts {
 }
 
 /** UNIT_CAN_* bits. */
-export function capabilitiesOf({ capacity, provisioning, caching, limits, alua }: Probe): number {
+export function capabilitiesOf({ capacity, details, alua }: Probe): number {
+  const { provisioning, caching, limits } = details ?? { provisioning: null, caching: null, limits: null };
   const unmap = capacity?.provisioned === true && provisioning?.unmap === true;
   const writeSameUnmap = capacity?.provisioned === true && provisioning?.writeSameUnmap === true;
   const zeroes = capacity?.unmappedReadsZero === true || provisioning?.unmappedReadsZero === true;
@@ -48,7 +49,7 @@ export function capabilitiesOf({ capacity, provisioning, caching, limits, alua }
 export function transferBlocksMax(paths: readonly FoundPath[], blockBytes: number): number {
   const limits = paths.flatMap(({ device, transferBytesMax, probe }) => {
     const kernel = transferBytesMax ?? (device.startsWith("/dev/") ? TRANSFER_BYTES_CAUTIOUS : null);
-    const stated = probe.limits?.transferBlocksMax ?? 0;
+    const stated = probe.details?.limits?.transferBlocksMax ?? 0;
     return [kernel === null ? 0 : Math.floor(kernel / blockBytes), stated].filter((limit) => limit > 0);
   });
   return limits.length === 0 ? 0 : Math.min(...limits);

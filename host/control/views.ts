@@ -1,8 +1,8 @@
 // What the API shows of units and paths: what is configured, and what the core's records say now.
 
 import * as abi from "../reactor/abi.ts";
-import type { PathRecord, UnitRecord } from "../reactor/records.ts";
-import { comparePathNumbers } from "../discovery/sysfs.ts";
+import type { PathRecord } from "../reactor/records.ts";
+import { sortedByPathNumber } from "../discovery/sysfs.ts";
 import type { Path, Unit } from "./inventory.ts";
 import { outcomeText } from "./outcome-text.ts";
 import { balancingOf } from "./policies.ts";
@@ -82,7 +82,7 @@ export function pathView(path: Path, sources: ViewSources): PathView {
   const state = pathState(path, record);
   const probe = path.found?.probe;
   const alua = probe?.alua ?? null;
-  const group = alua?.groups.find((candidate) => candidate.group === alua.group);
+  const group = probe?.details?.groups.find((candidate) => candidate.group === alua?.group);
   return {
     number: path.number,
     unit: path.unit.number,
@@ -127,27 +127,18 @@ export function pathView(path: Path, sources: ViewSources): PathView {
   };
 }
 
-/** How many paths of the unit may get I/O now. */
-function usableCount(record: UnitRecord | null): number {
-  let count = 0;
-  for (let mask = record?.usable ?? 0; mask !== 0; mask = (mask & (mask - 1)) >>> 0) count++;
-  return count;
-}
-
-export function unitState(unit: Unit, record: UnitRecord | null): UnitState {
-  const present = [...unit.paths.values()].filter((path) => path.handle !== null).length;
-  if (unit.handle === null || present === 0) return "gone";
-  const usable = usableCount(record);
-  if (usable === 0) return record !== null && (record.flags & abi.UNIT_FLAG_RELEASED) !== 0 ? "released" : "no path";
+export function unitState(unit: Unit, tables: Tables): UnitState {
+  const { handle } = unit;
+  if (handle === null || [...unit.paths.values()].every((path) => path.handle === null)) return "gone";
+  const usable = tables.usablePaths(handle);
+  if (usable === 0) return tables.isReleased(handle) ? "released" : "no path";
   if (usable > 1) return "ok";
   return unit.paths.size > 1 ? "not redundant" : "single path";
 }
 
 export function unitView(unit: Unit, sources: ViewSources): UnitView {
   const record = unit.handle === null ? null : sources.tables.unit(unit.handle);
-  const paths = [...unit.paths.values()]
-    .toSorted((a, b) => comparePathNumbers(a.number, b.number))
-    .map((path) => pathView(path, sources));
+  const paths = sortedByPathNumber([...unit.paths.values()]).map((path) => pathView(path, sources));
   const policy = sources.policyOf(unit);
   const { facts } = unit;
   return {
@@ -164,7 +155,7 @@ export function unitView(unit: Unit, sources: ViewSources): UnitView {
     policy,
     balancing: balancingOf(policy.name),
     hedgeBudgetPercent: sources.hedgeBudgetPercentOf(unit),
-    state: unitState(unit, record),
+    state: unitState(unit, sources.tables),
     paths,
     export: unit.handle === null ? null : { name: unit.name, unixSocket: sources.nbdUnix, tcp: sources.nbdTcp },
     attachments: sources.attachmentsOf(unit),

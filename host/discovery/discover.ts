@@ -1,10 +1,14 @@
 // From devices to paths: which devices are ours, who they say they are, and which of them lead to the same unit.
 
 import { whyInUse, KERNEL_SOURCES, type InUseSources } from "./in-use.ts";
-import { probeAll, type Probe } from "./probe.ts";
+import { probe, probeDetails, type Probe } from "./probe.ts";
 import { isSelected, maySelect, type Selector } from "./select.ts";
+import { sideBySide } from "./side-by-side.ts";
 import type { SgDevice } from "./sysfs.ts";
 import type { Parsed, ScsiTransport } from "./transport.ts";
+
+/** Devices that are asked at the same time. One that hangs keeps one of these places until its time is over. */
+const AT_ONCE = 1024;
 
 /** A place where a path may be: a SCSI generic device, or a port of the emulated array. */
 export interface Candidate {
@@ -74,11 +78,7 @@ export async function discover(
   candidates: readonly Candidate[],
   options: DiscoveryOptions,
 ): Promise<Found> {
-  const answers = await probeAll(
-    transport,
-    candidates.map((candidate) => candidate.device),
-    options.budgetMs,
-  );
+  const answers = await sideBySide(candidates, AT_ONCE, ({ device }) => probe(transport, device, options.budgetMs));
   const paths: FoundPath[] = [];
   const refusals: Refusal[] = [];
   for (const [index, candidate] of candidates.entries()) {
@@ -94,7 +94,30 @@ export async function discover(
     }
     paths.push({ ...candidate, probe: answer.value });
   }
-  return separate(paths, refusals);
+  const found = separate(paths, refusals);
+  return { paths: await addDetails(transport, found.paths, options.budgetMs), refusals: found.refusals };
+}
+
+/** Paths of a unit that are asked for the details of the unit, until one answers. */
+const SPEAKERS_MAX = 3;
+
+/** Asks each unit once what it can do. */
+async function addDetails(
+  transport: ScsiTransport,
+  paths: readonly FoundPath[],
+  budgetMs: number,
+): Promise<FoundPath[]> {
+  const units = [...Map.groupBy(paths, (path) => path.probe.identity.text).values()];
+  const detailed = await sideBySide(units, AT_ONCE, async (members): Promise<FoundPath[]> => {
+    const speakers = members.filter((path) => path.probe.capacity !== null).slice(0, SPEAKERS_MAX);
+    for (const speaker of speakers) {
+      const details = await probeDetails(transport, speaker.device, speaker.probe, budgetMs);
+      if (details === null) continue;
+      return members.map((path) => Object.assign({}, path, { probe: Object.assign({}, path.probe, { details }) }));
+    }
+    return members;
+  });
+  return detailed.flat();
 }
 
 /** Takes out paths that show the identity of a unit and yet cannot lead to it. */

@@ -1,8 +1,9 @@
 // The emulated array as discovery sees it: its ports are candidates, and it answers commands through the reactor.
 
 import type { ReactorClient } from "../reactor/client.ts";
+import type { ArrayCommand } from "../reactor/messages.ts";
 import type { Candidate } from "./discover.ts";
-import type { ScsiTransport } from "./transport.ts";
+import type { ScsiResult, ScsiTransport } from "./transport.ts";
 
 /** Names of emulated ports: `emulated:3`. */
 export const EMULATED = "emulated:";
@@ -12,12 +13,39 @@ export function emulatedPort(device: string): number | null {
   return device.startsWith(EMULATED) ? Number(device.slice(EMULATED.length)) : null;
 }
 
+interface Waiting {
+  readonly command: ArrayCommand;
+  readonly resolve: (result: ScsiResult) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+/** Sends what was asked for within one turn of the event loop as one message: a message costs more than a command. */
 export function emulatedTransport(reactor: ReactorClient): ScsiTransport {
+  let waiting: Waiting[] = [];
+  const send = (): void => {
+    const batch = waiting;
+    waiting = [];
+    reactor.arrayCommands(batch.map(({ command }) => command)).then(
+      (results) => {
+        for (const [index, { resolve, reject }] of batch.entries()) {
+          const result = results[index];
+          if (result === undefined) reject(new Error("the emulated array did not answer"));
+          else resolve(result);
+        }
+      },
+      (reason: unknown) => {
+        for (const { reject } of batch) reject(reason);
+      },
+    );
+  };
   return {
     command: (device, cdb, bytes) => {
       const port = emulatedPort(device);
       if (port === null) return Promise.reject(new Error(`${device} is not a port of the emulated array`));
-      return reactor.arrayCommand(port, cdb, bytes === 0 ? null : bytes);
+      if (waiting.length === 0) setImmediate(send);
+      const { promise, resolve, reject } = Promise.withResolvers<ScsiResult>();
+      waiting.push({ command: { port, cdb, data: bytes === 0 ? null : bytes }, resolve, reject });
+      return promise;
     },
   };
 }

@@ -2,7 +2,7 @@
 // that hangs holds up nobody.
 
 import { big, hex } from "./bytes.ts";
-import { parseIdentification, serialIdentity, type Identification, type UnitIdentity } from "./designators.ts";
+import { parseIdentification, serialIdentity, type UnitIdentity } from "./designators.ts";
 import { parseSerial, parseStandardInquiry, parseSupportedPages } from "./inquiry.ts";
 import {
   parseBlockLimits,
@@ -19,7 +19,17 @@ import {
 } from "./limits.ts";
 import { bounded, nonsense, type Parsed, type ScsiResult, type ScsiTransport } from "./transport.ts";
 
-/** Everything a device says of itself. */
+/** What the logical unit can do. Asked on one path, and the same object for all paths of a unit. */
+export interface UnitDetails {
+  readonly limits: BlockLimits | null;
+  readonly rotation: number | null;
+  readonly provisioning: Provisioning | null;
+  readonly caching: Caching | null;
+  /** Empty when the device has no target port groups, or did not tell them. */
+  readonly groups: readonly TargetPortGroup[];
+}
+
+/** What a device says of itself on one path. */
 export interface Probe {
   readonly vendor: string;
   readonly product: string;
@@ -28,17 +38,14 @@ export interface Probe {
   readonly identity: UnitIdentity;
   /** Null when the device could not tell, as in the ALUA state standby; another path may know. */
   readonly capacity: Capacity | null;
-  readonly limits: BlockLimits | null;
-  readonly rotation: number | null;
-  readonly provisioning: Provisioning | null;
-  readonly caching: Caching | null;
-  readonly alua: {
-    readonly explicit: boolean;
-    readonly group: number | null;
-    readonly groups: readonly TargetPortGroup[];
-  } | null;
+  /** Null when no path of the unit could tell. */
+  readonly details: UnitDetails | null;
+  /** Target port group of this path; null when the device has none. */
+  readonly alua: { readonly explicit: boolean; readonly group: number | null } | null;
   readonly targetPort: string | null;
   readonly relativeTargetPort: number | null;
+  /** VPD pages the device has. */
+  readonly pages: ReadonlySet<number>;
   /** What made no sense and was left out. */
   readonly doubts: readonly string[];
 }
@@ -114,31 +121,26 @@ function outcome(result: ScsiResult): string {
  * @returns what it said, or the reason why it cannot be a path; never rejects
  */
 export async function probe(transport: ScsiTransport, device: string, budgetMs: number): Promise<Parsed<Probe>> {
-  const talk = new Conversation(transport, device, budgetMs);
   try {
-    return await converse(talk);
+    return await identify(new Conversation(transport, device, budgetMs));
   } catch (thrown) {
     return nonsense(thrown instanceof Error ? thrown.message : String(thrown));
   }
 }
 
-async function converse(talk: Conversation): Promise<Parsed<Probe>> {
+async function identify(talk: Conversation): Promise<Parsed<Probe>> {
   const standard = await talk.ask("INQUIRY", inquiry(null), ANSWER_BYTES, parseStandardInquiry);
   if (!standard.ok) return standard;
   const { vendor, product, revision, targetPortGroupSupport } = standard.value;
-  const pages =
-    (await talk.askOptional("VPD page 0x00", inquiry(0x00), ANSWER_BYTES, parseSupportedPages)) ?? new Set();
-  const page = <T>(number: number, parse: (data: Uint8Array) => Parsed<T>): Promise<T | null> =>
-    pages.has(number) ? askPage(talk, number, parse) : Promise.resolve(null);
-
-  const identification = await page(0x83, parseIdentification);
+  const supported = await talk.askOptional("VPD page 0x00", inquiry(0x00), ANSWER_BYTES, parseSupportedPages);
+  const pages = shared(supported ?? new Set<number>());
+  const identification = pages.has(0x83) ? await askPage(talk, 0x83, parseIdentification) : null;
   talk.doubts.push(...(identification?.doubts ?? []));
-  const serial = await page(0x80, parseSerial);
+  const serial = pages.has(0x80) ? await askPage(talk, 0x80, parseSerial) : null;
   const identity = identification?.identity ?? (serial === null ? null : serialIdentity(vendor, product, serial));
   if (identity === null)
     return nonsense(`nothing identifies it: ${talk.doubts.join("; ") || "no VPD page 0x83 or 0x80"}`);
-
-  const capacity = await talk.askOptional("READ CAPACITY(16)", CAPACITY, 32, parseCapacity);
+  const explicit = (targetPortGroupSupport & 2) !== 0;
   return {
     ok: true,
     value: {
@@ -146,18 +148,52 @@ async function converse(talk: Conversation): Promise<Parsed<Probe>> {
       product,
       revision,
       serial,
-      identity,
-      capacity,
+      identity: { ...identity, bytes: identity.bytes.slice() },
+      capacity: await talk.askOptional("READ CAPACITY(16)", CAPACITY, 32, parseCapacity),
+      details: null,
+      alua: targetPortGroupSupport === 0 ? null : { explicit, group: identification?.targetPortGroup ?? null },
+      targetPort: identification?.targetPort ?? null,
+      relativeTargetPort: identification?.relativeTargetPort ?? null,
+      pages,
+      doubts: talk.doubts,
+    },
+  };
+}
+
+const pageSets = new Map<string, ReadonlySet<number>>();
+
+/** Thousands of paths have the same few sets of pages. */
+function shared(pages: ReadonlySet<number>): ReadonlySet<number> {
+  const key = [...pages].join(" ");
+  const known = pageSets.get(key) ?? pages;
+  pageSets.set(key, known);
+  return known;
+}
+
+/** Asks a unit, over one of its paths, what it can do. Null when it does not answer. */
+export async function probeDetails(
+  transport: ScsiTransport,
+  device: string,
+  { pages, alua }: Probe,
+  budgetMs: number,
+): Promise<UnitDetails | null> {
+  const talk = new Conversation(transport, device, budgetMs);
+  const page = <T>(number: number, parse: (data: Uint8Array) => Parsed<T>): Promise<T | null> =>
+    pages.has(number) ? askPage(talk, number, parse) : Promise.resolve(null);
+  try {
+    return {
       limits: await page(0xb0, parseBlockLimits),
       rotation: await page(0xb1, parseRotation),
       provisioning: await page(0xb2, parseProvisioning),
       caching: await talk.askOptional("MODE SENSE(6)", CACHING, ANSWER_BYTES, parseCaching),
-      alua: targetPortGroupSupport === 0 ? null : await askGroups(talk, targetPortGroupSupport, identification),
-      targetPort: identification?.targetPort ?? null,
-      relativeTargetPort: identification?.relativeTargetPort ?? null,
-      doubts: talk.doubts,
-    },
-  };
+      groups:
+        alua === null
+          ? []
+          : ((await talk.askOptional("REPORT TARGET PORT GROUPS", GROUPS, GROUPS_BYTES, parseTargetPortGroups)) ?? []),
+    };
+  } catch {
+    return null;
+  }
 }
 
 /** Asks for a short answer first, as old devices refuse long ones, and again when the page says that it is longer. */
@@ -173,18 +209,4 @@ async function askPage<T>(talk: Conversation, number: number, parse: (data: Uint
   if (short.ok) return short.value;
   talk.doubts.push(short.reason);
   return null;
-}
-
-async function askGroups(talk: Conversation, support: number, identification: Identification | null) {
-  const groups = await talk.askOptional("REPORT TARGET PORT GROUPS", GROUPS, GROUPS_BYTES, parseTargetPortGroups);
-  return { explicit: (support & 2) !== 0, group: identification?.targetPortGroup ?? null, groups: groups ?? [] };
-}
-
-/** Probes many devices side by side; the answers are in the order of the devices. */
-export async function probeAll(
-  transport: ScsiTransport,
-  devices: readonly string[],
-  budgetMs: number,
-): Promise<Parsed<Probe>[]> {
-  return Promise.all(devices.map((device) => probe(transport, device, budgetMs)));
 }

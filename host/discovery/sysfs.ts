@@ -56,11 +56,8 @@ function readNumber(path: string): number | null {
  * @param root where sysfs is, normally `/sys`
  */
 export function listSgDevices(root = "/sys"): SgDevice[] {
-  return readNames(join(root, "class/scsi_generic"))
-    .filter((name) => /^sg\d+$/.test(name))
-    .map((name) => readSgDevice(root, name))
-    .filter((device) => device !== null)
-    .toSorted((a, b) => comparePathNumbers(a.number, b.number));
+  const names = readNames(join(root, "class/scsi_generic")).filter((name) => /^sg\d+$/.test(name));
+  return sortedByPathNumber(names.map((name) => readSgDevice(root, name)).filter((device) => device !== null));
 }
 
 /** One device; null when it is gone already or has no path number. */
@@ -101,12 +98,22 @@ function transferLimit(queue: string): number | null {
 
 /** Orders path numbers field by field. */
 export function comparePathNumbers(a: string, b: string): number {
-  const right = b.split(":").map(Number);
-  for (const [index, left] of a.split(":").map(Number).entries()) {
-    const difference = left - (right[index] ?? 0);
+  return compareFields(a.split(":").map(Number), b.split(":").map(Number));
+}
+
+function compareFields(a: readonly number[], b: readonly number[]): number {
+  for (let index = 0; index < a.length; index++) {
+    const difference = (a[index] ?? 0) - (b[index] ?? 0);
     if (difference !== 0) return difference;
   }
   return 0;
+}
+
+/** In the order of path numbers; each number is taken apart only once. */
+export function sortedByPathNumber<T extends { readonly number: string }>(items: readonly T[]): T[] {
+  const keyed = items.map((item) => ({ item, key: item.number.split(":").map(Number) }));
+  keyed.sort((a, b) => compareFields(a.key, b.key));
+  return keyed.map(({ item }) => item);
 }
 
 /** The block device a link in sysfs points to, like `dm-0`. */

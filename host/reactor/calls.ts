@@ -5,7 +5,7 @@ import type { Ring } from "../native/index.ts";
 import * as abi from "./abi.ts";
 import type { Core } from "./core.ts";
 import { coreAnswer, ReactorError } from "./errors.ts";
-import type { CallName, ReactorCalls, StatisticsCopy, StatisticsRequest } from "./messages.ts";
+import type { CallName, ReactorCalls, Refusal, Setting, StatisticsCopy, StatisticsRequest } from "./messages.ts";
 import { copyTable, PATH_RECORD_BYTES, UNIT_RECORD_BYTES, type SnapshotCopy } from "./records.ts";
 
 /** What the calls act on. */
@@ -25,7 +25,7 @@ function check(call: string, answer: number): void {
 export function handlersOf(reactor: Reactor): Handlers {
   const { core, ring, array } = reactor;
   const { exports } = core;
-  return {
+  const handlers: Handlers = {
     unitAdd: () => coreAnswer("unitAdd", exports.unitAdd()),
     unitSet: (unit, property, value) => check("unitSet", exports.unitSet(unit, property, BigInt(value))),
     unitRemove: (unit) => check("unitRemove", exports.unitRemove(unit)),
@@ -47,11 +47,37 @@ export function handlersOf(reactor: Reactor): Handlers {
     statistics: (request) => statistics(core, request),
     arrayPorts: () => array.describe(),
     arrayCommand: (port, cdb, data) => array.command(port, cdb, data),
+    arrayCommands: (commands) => commands.map(({ port, cdb, data }) => array.command(port, cdb, data)),
     addFault: (fault) => array.addFault(fault),
     liftFault: (id) => array.liftFault(id),
     liftAllFaults: () => array.liftAllFaults(),
     faults: () => array.faults(),
+    settings: (settings) => settings.map((setting) => carryOut(handlers, setting)),
   };
+  return handlers;
+}
+
+function carryOut(handlers: Handlers, setting: Setting): Refusal | null {
+  try {
+    switch (setting.name) {
+      case "unitSet":
+      case "pathSet":
+        handlers[setting.name](setting.handle, setting.property, setting.value);
+        return null;
+      case "modeSet":
+        handlers.modeSet(setting.mode, setting.value);
+        return null;
+      case "unitIdentity":
+        handlers.unitIdentity(setting.handle, setting.identity);
+        return null;
+      case "pathSwap":
+        handlers.pathSwap(setting.a, setting.b);
+        return null;
+    }
+  } catch (error) {
+    if (error instanceof ReactorError) return { code: error.code, message: error.message };
+    throw error;
+  }
 }
 
 function toScratch(core: Core, parameter: string, bytes: Uint8Array, most: number): void {

@@ -6,16 +6,19 @@ import type { FaultReport, FaultRequest } from "../array/faults.ts";
 import { wake } from "../native/index.ts";
 import { ReactorError } from "./errors.ts";
 import type {
+  ArrayCommand,
   CallName,
   Message,
   PathToAdd,
   ReactorCalls,
   ReactorOptions,
+  Refusal,
   Request,
+  Setting,
   StatisticsCopy,
   StatisticsRequest,
 } from "./messages.ts";
-import { decodeEvents, decodeSnapshot, type CoreEvent, type Snapshot } from "./records.ts";
+import { decodeEvents, decodeSnapshot, type CoreEvent, type Snapshot, type SnapshotCopy } from "./records.ts";
 
 export type { PathToAdd, ReactorOptions, StatisticsCopy, StatisticsRequest } from "./messages.ts";
 export type { CoreEvent, PathRecord, Snapshot, UnitRecord } from "./records.ts";
@@ -127,6 +130,11 @@ export class ReactorClient {
     return this.#call("modeSet", mode, value);
   }
 
+  /** Many settings in one message. Answers null, or why it was refused, for each. */
+  settings(settings: readonly Setting[]): Promise<(Refusal | null)[]> {
+    return this.#call("settings", settings);
+  }
+
   // ---- Connections and ports ----
 
   /**
@@ -159,6 +167,11 @@ export class ReactorClient {
     return decodeSnapshot(await this.#call("snapshot"));
   }
 
+  /** The same, not decoded: for a display that wants a few records out of thousands. */
+  snapshotCopy(): Promise<SnapshotCopy> {
+    return this.#call("snapshot");
+  }
+
   /** Raw copies of statistics regions, for `decodeStatistics`. */
   statistics(request: StatisticsRequest): Promise<StatisticsCopy> {
     return this.#call("statistics", request);
@@ -173,6 +186,11 @@ export class ReactorClient {
   /** A SCSI command to an emulated port, past the rings. @param data bytes to send, or bytes to receive, or null */
   arrayCommand(port: number, cdb: Uint8Array, data: Uint8Array | number | null = null): Promise<CommandResult> {
     return this.#call("arrayCommand", port, cdb, data);
+  }
+
+  /** Many of them in one message, for a discovery of thousands of paths. The answers are in the order of the commands. */
+  arrayCommands(commands: readonly ArrayCommand[]): Promise<CommandResult[]> {
+    return this.#call("arrayCommands", commands);
   }
 
   /** Answers the fault's id. */

@@ -45,6 +45,26 @@ export interface StatisticsCopy {
   readonly units: ReadonlyMap<number, Uint8Array>;
 }
 
+/** One command to an emulated port, past the rings. */
+export interface ArrayCommand {
+  readonly port: number;
+  readonly cdb: Uint8Array;
+  readonly data: Uint8Array | number | null;
+}
+
+/** One setting; many of them are one message. */
+export type Setting =
+  | { readonly name: "unitSet" | "pathSet"; readonly handle: number; readonly property: number; readonly value: number }
+  | { readonly name: "modeSet"; readonly mode: number; readonly value: number }
+  | { readonly name: "unitIdentity"; readonly handle: number; readonly identity: Uint8Array }
+  | { readonly name: "pathSwap"; readonly a: number; readonly b: number };
+
+/** Why a setting was refused. */
+export interface Refusal {
+  readonly code: string;
+  readonly message: string;
+}
+
 /** Every call: its arguments and what it answers. */
 export interface ReactorCalls {
   unitAdd: { args: []; answer: number };
@@ -55,6 +75,8 @@ export interface ReactorCalls {
   pathSet: { args: [path: number, property: number, value: number | bigint]; answer: void };
   pathRemove: { args: [path: number]; answer: void };
   pathSwap: { args: [a: number, b: number]; answer: void };
+  /** Carries all of them out, in order, whatever becomes of one; answers null or the refusal for each. */
+  settings: { args: [settings: readonly Setting[]]; answer: (Refusal | null)[] };
   modeSet: { args: [mode: number, value: number | bigint]; answer: void };
   addConnection: { args: [fd: number, unit: number, flags: number, preloaded: Uint8Array]; answer: number };
   closeConnection: { args: [connection: number]; answer: void };
@@ -67,6 +89,7 @@ export interface ReactorCalls {
     args: [port: number, cdb: Uint8Array, data: Uint8Array | number | null];
     answer: CommandResult;
   };
+  arrayCommands: { args: [commands: readonly ArrayCommand[]]; answer: CommandResult[] };
   addFault: { args: [fault: FaultRequest]; answer: number };
   liftFault: { args: [id: number]; answer: boolean };
   liftAllFaults: { args: []; answer: void };

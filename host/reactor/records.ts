@@ -129,7 +129,8 @@ function outcome(view: DataView, sense: number, hostStatus: number): Outcome {
   };
 }
 
-function decodePath(view: DataView, at: number, path: number): PathRecord {
+/** One path record of a copy. @param at where it begins */
+export function decodePath(view: DataView, at: number, path: number): PathRecord {
   return {
     path,
     flags: view.getUint32(at + abi.PATH_FLAGS, true),
@@ -155,7 +156,8 @@ function decodePath(view: DataView, at: number, path: number): PathRecord {
   };
 }
 
-function decodeUnit(view: DataView, at: number, unit: number): UnitRecord {
+/** One unit record of a copy. @param at where it begins */
+export function decodeUnit(view: DataView, at: number, unit: number): UnitRecord {
   return {
     unit,
     flags: view.getUint32(at + abi.UNIT_FLAGS, true),
