@@ -74,6 +74,8 @@ controllers = 2
 interval_s = 1
 threshold_s = 1
 timeout_s = 2
+[timeouts]
+ghost_reset_ms = 500
 [sockets]
 api = "${join(folder, "api.sock")}"
 nbd = "${join(folder, "nbd.sock")}"

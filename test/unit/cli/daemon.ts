@@ -1,0 +1,107 @@
+// A real daemon on the emulated array, in a folder of its own.
+
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { Client, CommandError } from "../../../host/cli/client.ts";
+
+export const binary = (name: string): string => new URL(`../../../host/cli/bin/${name}.js`, import.meta.url).pathname;
+
+/** Bound of everything that is waited for; only a broken daemon needs it. */
+const WAIT_MS_MAX = 60_000;
+const LOOK_MS = 25;
+
+/** Waits until `condition` holds. */
+export async function until(what: string, condition: () => Promise<boolean> | boolean): Promise<void> {
+  const end = Date.now() + WAIT_MS_MAX;
+  while (!(await condition())) {
+    if (Date.now() > end) throw new Error(`${what}: not within ${WAIT_MS_MAX / 1000} s`);
+    await new Promise((resolve) => {
+      setTimeout(resolve, LOOK_MS);
+    });
+  }
+}
+
+export class RealDaemon implements AsyncDisposable {
+  readonly folder: string;
+  readonly socket: string;
+  readonly nbdSocket: string;
+  readonly client: Client;
+  #child: ChildProcess | undefined;
+  #log = "";
+
+  private constructor(folder: string) {
+    this.folder = folder;
+    this.socket = join(folder, "api.sock");
+    this.nbdSocket = join(folder, "nbd.sock");
+    this.client = new Client(this.socket);
+  }
+
+  /** Starts a daemon; `more` is added to its configuration. */
+  static async start(more = ""): Promise<RealDaemon> {
+    const daemon = new RealDaemon(await mkdtemp(join(tmpdir(), "pathmanager-daemon-")));
+    const sockets = `[sockets]\napi = "${daemon.socket}"\nnbd = "${daemon.nbdSocket}"\n`;
+    const places = `[state]\ndirectory = "${daemon.folder}"\n[log]\nfile = "${join(daemon.folder, "spsevent.log")}"\nsystem = false\n`;
+    await writeFile(daemon.configuration, `${more}\n${sockets}${places}`);
+    await daemon.begin();
+    return daemon;
+  }
+
+  get configuration(): string {
+    return join(this.folder, "pathmanager.toml");
+  }
+
+  get log(): string {
+    return this.#log;
+  }
+
+  async begin(): Promise<void> {
+    const child = spawn(process.execPath, [binary("pathmanagerd"), "--config", this.configuration], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    this.#child = child;
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding("utf8").on("data", (text: string) => {
+        this.#log += text;
+      });
+    }
+    await until("the daemon answers", async () => {
+      if (child.exitCode !== null) throw new Error(`the daemon ended: ${this.#log}`);
+      try {
+        await this.client.call("GET", "/v1/status");
+        return true;
+      } catch (error) {
+        if (error instanceof CommandError && error.code === "NOT_RUNNING") return false;
+        throw error;
+      }
+    });
+  }
+
+  /** Ends it; answers how it ended. */
+  async end(signal: NodeJS.Signals = "SIGTERM"): Promise<number | NodeJS.Signals | null> {
+    const child = this.#child;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return null;
+    const exit = once(child, "exit") as Promise<[number | null, NodeJS.Signals | null]>;
+    child.kill(signal);
+    const [code, by] = await exit;
+    return code ?? by;
+  }
+
+  /** A folder with `pathctl` and `spscmd` as an installation has them, for a shell's PATH. */
+  async programs(): Promise<string> {
+    for (const name of ["pathctl", "spscmd"]) {
+      const file = join(this.folder, name);
+      await writeFile(file, `#!/bin/sh\nexec "${process.execPath}" "${binary(name)}" "$@"\n`);
+      await chmod(file, 0o755);
+    }
+    return this.folder;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end("SIGKILL");
+    await rm(this.folder, { recursive: true });
+  }
+}
