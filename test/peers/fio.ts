@@ -52,6 +52,7 @@ export async function verify(job: VerifyJob): Promise<VerifyResult> {
       "--group_reporting",
       "--output-format=json",
       `--output=${output}`,
+      `--verify_state_save=0`,
       ...forAWhile,
     ],
     { timeoutMs: 120_000 + (seconds ?? 0) * 1000 },

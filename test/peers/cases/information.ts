@@ -30,9 +30,9 @@ export const cases: readonly Case[] = [
       const unit = await daemon.unit(0);
       const entry = (await information(daemon.uri("0"))).exports[0] ?? {};
       same(entry["export-size"], unit.bytes, "size");
-      same(entry["block_minimum"], unit.blockBytes, "minimum block");
-      same(entry["block_preferred"], 4096, "preferred block");
-      same(entry["block_maximum"], 32 << 20, "maximum block");
+      same(entry["block_size_minimum"], unit.blockBytes, "minimum block");
+      same(entry["block_size_preferred"], 4096, "preferred block");
+      same(entry["block_size_maximum"], 32 << 20, "maximum block");
       for (const can of ["flush", "fua", "trim", "zero", "df", "multi_conn", "cache"]) {
         same(entry[`can_${can}`], true, `can_${can}`);
       }

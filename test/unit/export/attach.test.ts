@@ -20,22 +20,25 @@ test.serial("only /dev/nbdN is a device of the driver", (t) => {
   }
 });
 
-test.serial("a refused attachment names device and unit, and closes every descriptor of the driver's side", async (t) => {
-  const taken: number[] = [];
-  const attachments = new KernelAttachments((descriptor) => Promise.resolve(taken.push(descriptor)));
-  const before = readdirSync("/proc/self/fd").length;
-  // A size that is no multiple of the block is refused before the driver is asked, wherever this runs.
-  const error = await t.throwsAsync(
-    attachments.attach({ ...LU0, bytes: 513n }, { device: NOBODYS_DEVICE, connections: 3 }),
-    { instanceOf: ExportError },
-  );
-  t.is(error.code, "EXPORT_ATTACH_FAILED");
-  t.true(error.message.includes("#0") && error.message.includes(NOBODYS_DEVICE), error.message);
-  t.is(taken.length, 3);
-  for (const descriptor of taken) closeDescriptor(descriptor);
-  t.is(readdirSync("/proc/self/fd").length, before);
-  t.deepEqual(attachments.list, []);
-});
+test.serial(
+  "a refused attachment names device and unit, and closes every descriptor of the driver's side",
+  async (t) => {
+    const taken: number[] = [];
+    const attachments = new KernelAttachments((descriptor) => Promise.resolve(taken.push(descriptor)));
+    const before = readdirSync("/proc/self/fd").length;
+    // A size that is no multiple of the block is refused before the driver is asked, wherever this runs.
+    const error = await t.throwsAsync(
+      attachments.attach({ ...LU0, bytes: 513n }, { device: NOBODYS_DEVICE, connections: 3 }),
+      { instanceOf: ExportError },
+    );
+    t.is(error.code, "EXPORT_ATTACH_FAILED");
+    t.true(error.message.includes("#0") && error.message.includes(NOBODYS_DEVICE), error.message);
+    t.is(taken.length, 3);
+    for (const descriptor of taken) closeDescriptor(descriptor);
+    t.is(readdirSync("/proc/self/fd").length, before);
+    t.deepEqual(attachments.list, []);
+  },
+);
 
 test.serial("a reactor that takes no connection is the reason, and nothing is left behind", async (t) => {
   const attachments = new KernelAttachments((descriptor) => {
