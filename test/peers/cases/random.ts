@@ -129,8 +129,9 @@ export const cases: readonly Case[] = [
       await nothingHeldBut(daemon, 1);
       const after = await daemon.holdings();
       same(after.descriptors, before.descriptors, `seed ${seed}: open descriptors`);
+      // A garbage collector's memory goes up and down; what is counted exactly are requests and connections, above.
       const grownKib = after.residentKib - before.residentKib;
-      check(grownKib < 48 * 1024, `seed ${seed}: memory grew by ${grownKib} KiB from ${before.residentKib}`);
+      check(grownKib < 128 * 1024, `seed ${seed}: memory grew by ${grownKib} KiB from ${before.residentKib}`);
       other.close();
       await nothingHeld(daemon);
     },
