@@ -19,6 +19,8 @@ import {
   PATH_FLAG_FAILED,
   PATH_FLAG_PRESENT,
   PATH_FLAG_REMOVING,
+  PATH_FLAG_STALLED,
+  PATH_FLAG_SUSPECT,
   PATH_FLAG_UNVERIFIED,
   PATH_FLAG_WRONG_UNIT,
   REASON_IDENTITY,
@@ -57,6 +59,9 @@ import {
   OUTCOME_PAST_END,
   OUTCOME_WAIT,
 } from "./scsi/outcome";
+import { shakyCountOne } from "./shaky";
+import { siblingAnswers, siblingsSuspect } from "./sibling";
+import { pathAnswers } from "./stall";
 import { timerSooner } from "./timers";
 import { unitRefresh } from "./unit";
 
@@ -219,6 +224,8 @@ function checkGood(p: Path, what: u8, bytes: u32): void {
 /** The path answers. */
 function healthGood(p: Path): void {
   const u = p.unit;
+  pathAnswers(p);
+  siblingAnswers(p);
   if ((p.flags & PATH_FLAG_FAILED) === 0 || p.back === 0) return;
   if (p.back === <u8>REASON_PATROL && p.backTold === 0) {
     p.backTold = 1;
@@ -248,7 +255,7 @@ function identityBad(p: Path): void {
 function reinstate(p: Path): void {
   const reason = <u32>p.back;
   p.back = 0;
-  p.flags &= ~PATH_FLAG_FAILED;
+  p.flags &= ~(PATH_FLAG_FAILED | PATH_FLAG_STALLED | PATH_FLAG_SUSPECT);
   p.sinceNs = now;
   if (reason !== REASON_OPERATOR && failbackMode === FAILBACK_MODE_STANDBY) p.flags &= ~PATH_FLAG_ENABLED;
   event(EVENT_FAILBACK_DONE, reason, p.unitHandle, p.index, 0, 0, 0, 0);
@@ -273,6 +280,8 @@ export function checkFailed(p: Path, reason: u32, shown: u32, hostStatus: u16): 
   backFailed(p, reason);
   if ((p.flags & PATH_FLAG_FAILED) !== 0) return;
   p.errors++;
+  shakyCountOne(p);
+  if (shown <= 0xff) siblingsSuspect(p);
   p.flags |= PATH_FLAG_FAILED;
   p.sinceNs = now;
   event(EVENT_PATH_ERROR_CHECK, reason, p.unitHandle, p.index, 0, 0, shown, hostStatus);

@@ -4,6 +4,9 @@ import {
   DIRECTION_OUT,
   EVENT_CAPACITY_CHANGED,
   EVENT_INQUIRY_CHANGED,
+  PATH_FLAG_FAILED,
+  PATH_FLAG_STALLED,
+  PATH_FLAG_SUSPECT,
   REASON_IDENTITY,
   REASON_IO,
   UNIT_CAN_WRITE_SAME,
@@ -11,11 +14,11 @@ import {
 } from "./abi";
 import { groupsWanted } from "./alua";
 import { checkIdentity } from "./check";
-import { commandDrop, commandFree, delay, issue, requeue } from "./dispatch";
-import { commandGivenUp, ghostCompleted } from "./ghost";
+import { commandDrop, commandFree, delay, issue, requeue, writeOff } from "./dispatch";
+import { becomeGhost, commandGivenUp, ghostCompleted } from "./ghost";
 import { listNext, listRemove } from "./lists";
 import { NBD_EINVAL, NBD_EIO, NBD_ENOSPC, NBD_EPERM } from "./nbd";
-import { aluaOfSense, pathAluaState, pathDepthGood, pathDepthLower, pathFailed, pathIdle } from "./path";
+import { aluaOfSense, pathAluaState, pathBack, pathDepthGood, pathDepthLower, pathFailed, pathIdle } from "./path";
 import {
   COMMAND_DEAD,
   COMMAND_FLIGHT,
@@ -55,7 +58,10 @@ import {
   outcomeOf,
 } from "./scsi/outcome";
 import { KEY_ABSENT, readSense } from "./scsi/sense";
-import { finished } from "./selection/selection";
+import { resetOver } from "./reset";
+import { shakyCountOne } from "./shaky";
+import { siblingAnswers, siblingsSuspect } from "./sibling";
+import { pathAnswers, stallLearn, stallLearnGhost } from "./stall";
 import { statisticsRecord, statisticsRetry } from "./statistics";
 import { unitDirty, unitRefresh } from "./unit";
 
@@ -119,9 +125,12 @@ export function commandCompleted(c: Command, result: i32, timeNs: u64): void {
   const outcome = classify(c, result);
   const good = outcome === OUTCOME_GOOD;
   const latencyNs = timeNs > c.timeNs ? timeNs - c.timeNs : 0;
-  finished(u.selection, p.slot, c.bufferBytes, c.method !== METHOD_READ, latencyNs, good, timeNs, c.note);
+  writeOff(c, timeNs, good);
   if (result >= 0 && c.hostStatus === 0) p.lastAnswerNs = p.lastIoNs = timeNs;
-  if ((c.flags & COMMAND_GHOST) !== 0) ghostCompleted(c);
+  if ((c.flags & COMMAND_GHOST) !== 0) {
+    ghostCompleted(c);
+    if (p.ghosts === 0) resetOver(p);
+  }
   if (good) commandGood(c, u, p, latencyNs);
   else commandBad(c, u, p, outcome);
   if (p.inFlight === 0) pathIdle(p);
@@ -133,6 +142,14 @@ function commandGood(c: Command, u: Unit, p: Path, latencyNs: u64): void {
   if (c.method === METHOD_READ) p.bytesRead += <u64>c.pieceBytes;
   else if (c.direction === <u8>DIRECTION_OUT) p.bytesWritten += <u64>c.bufferBytes;
   if (p.depth !== p.depthMax) pathDepthGood(u, p);
+  if ((c.flags & COMMAND_GHOST) !== 0) {
+    stallLearnGhost(u, latencyNs);
+    pathBack(p);
+  } else if (c.method <= METHOD_ZERO_WRITE) stallLearn(u, latencyNs);
+  if ((p.flags & (PATH_FLAG_STALLED | PATH_FLAG_SUSPECT)) !== 0) {
+    pathAnswers(p);
+    siblingAnswers(p);
+  }
   if ((c.flags & COMMAND_DEAD) !== 0) free(c);
   else pieceDone(c);
 }
@@ -164,7 +181,10 @@ function endTwins(c: Command, open: bool): void {
     if ((other.flags & COMMAND_DEAD) !== 0 || other.state === COMMAND_KEPT) continue;
     if (other.state !== COMMAND_FLIGHT) commandDrop(other);
     else if (open) commandGivenUp(other);
-    else other.flags |= COMMAND_DEAD;
+    else {
+      becomeGhost(other);
+      other.flags |= COMMAND_DEAD;
+    }
   }
 }
 
@@ -180,8 +200,12 @@ function pieceFailed(c: Command, error: u32): void {
 /** What a command that was not carried out tells of its path, then what becomes of its piece. */
 function commandBad(c: Command, u: Unit, p: Path, outcome: u8): void {
   const shown = senseBytes(c);
-  if (outcome === OUTCOME_FAILED || outcome === OUTCOME_GONE) pathFailed(p, REASON_IO, shown, c.hostStatus);
-  else if (outcome === OUTCOME_BUSY) pathDepthLower(u, p);
+  if (outcome === OUTCOME_FAILED || outcome === OUTCOME_GONE) {
+    // Without sense data nobody has answered: the fault may be that of a component which others share.
+    if ((sense & 0xff) === KEY_ABSENT && (p.flags & PATH_FLAG_FAILED) === 0) siblingsSuspect(p);
+    pathFailed(p, REASON_IO, shown, c.hostStatus);
+  }
+  if (outcome === OUTCOME_BUSY) pathDepthLower(u, p);
   else if (outcome === OUTCOME_ALUA) {
     pathAluaState(p, aluaOfSense(sense), shown);
     groupsWanted(p);
@@ -213,6 +237,7 @@ function sendAgain(c: Command, u: Unit, p: Path, outcome: u8, shown: u32): void 
     if (c.retries < RETRIES_MAX && (u.eligible & here) !== 0) {
       c.retries++;
       p.retries++;
+      if (outcome === OUTCOME_RETRY) shakyCountOne(p);
       statisticsRetry(p.statistics);
       if ((u.full & here) === 0) return issue(c, p.slot);
     } else if (outcome === OUTCOME_RETRY) pathFailed(p, REASON_IO, shown, c.hostStatus);

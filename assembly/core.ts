@@ -30,11 +30,13 @@ import {
 } from "./memory";
 import { COMMAND_FLIGHT, CONNECTION_FREE, Command } from "./records";
 import { patrolTimer } from "./patrol";
+import { resetCompleted } from "./reset";
 import { requestsFree, requestsInit } from "./request";
 import {
   TAG_CLOSE,
   TAG_COMMAND,
   TAG_RECV,
+  TAG_RESET,
   TAG_SEND,
   completionFirst,
   completionTaken,
@@ -102,6 +104,7 @@ function complete(tag: u32, result: i32, timeNs: u64): void {
     if (c.state !== COMMAND_FLIGHT || c.generation !== generation) return countStray();
     return index < commandCount ? commandCompleted(c, result, timeNs) : checkCompleted(c, result, timeNs);
   }
+  if (kind === TAG_RESET) return index < pathCount ? resetCompleted(pathAt(index), generation, result) : countStray();
   if (index >= connectionCount) return countStray();
   const n = connectionAt(index);
   if (kind === TAG_RECV) return receiveCompleted(n, generation, result);

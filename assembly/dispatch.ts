@@ -28,6 +28,7 @@ import {
   COMMAND_KEPT,
   COMMAND_QUEUED,
   COMMAND_SLOT_BYTES,
+  COMMAND_WRITTEN_OFF,
   Command,
   METHOD_READ,
   METHOD_SAME,
@@ -61,7 +62,8 @@ import {
   cdbWrite,
   cdbWriteSame,
 } from "./scsi/cdb";
-import { pick, started } from "./selection/selection";
+import { finished, pick, started } from "./selection/selection";
+import { stallArm } from "./stall";
 import { timerSooner } from "./timers";
 import { unitDirty } from "./unit";
 
@@ -106,6 +108,7 @@ export function commandTake(r: Request): Command {
   c.flags = 0;
   c.retries = 0;
   c.rounds = 0;
+  c.attempt = 0;
   listPush(changetype<usize>(r) + REQUEST_COMMANDS, changetype<usize>(c), SIBLING);
   return c;
 }
@@ -289,7 +292,14 @@ function chooseFor(u: Unit, allowed: u32, bytes: u32, write: bool, affinity: u32
   among = allowed & u.tier2;
   if (among === 0) among = allowed & u.tier3;
   if (among === 0) among = allowed & u.tier4;
+  if (among === 0) among = allowed & u.tier5;
   return highest(u, among & ~u.full);
+}
+
+/** Chooses a slot for a piece that is already on `taken`: one that is not stalled, or none (negative). */
+export function chooseOther(u: Unit, taken: u32, bytes: u32, write: bool, affinity: u32): i32 {
+  const allowed = u.eligible & ~u.stalled & ~taken;
+  return allowed === 0 ? NO_PATH : chooseFor(u, allowed, bytes, write, affinity);
 }
 
 /** The slot with the highest priority, NO_ROOM when there is none. */
@@ -320,10 +330,20 @@ export function issue(c: Command, slot: u32): void {
   c.generation++;
   listPush(changetype<usize>(u) + FLIGHT, changetype<usize>(c), LINK);
   p.inFlight++;
+  stallArm(u, c);
   if (p.inFlight >= p.depth) u.full |= (<u32>1) << slot;
   c.note = started(u.selection, slot, c.bufferBytes, c.method !== METHOD_READ, now);
   const tag = makeTag(TAG_COMMAND, c.generation, c.index);
   submit(p.arrayPort !== 0, OP_SCSI, 0, tag, p.port, changetype<usize>(c), 0);
+}
+
+/** The policy's account of a command is closed, once: it has come back, or was given up. */
+export function writeOff(c: Command, timeNs: u64, good: bool): void {
+  if ((c.flags & COMMAND_WRITTEN_OFF) !== 0) return;
+  c.flags |= COMMAND_WRITTEN_OFF;
+  const latencyNs = timeNs > c.timeNs ? timeNs - c.timeNs : 0;
+  const write = c.method !== METHOD_READ;
+  finished(c.unit.selection, c.path.slot, c.bufferBytes, write, latencyNs, good, timeNs, c.note);
 }
 
 /** A command (in no list) goes out again as soon as a path takes it. */

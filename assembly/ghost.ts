@@ -33,6 +33,7 @@ import {
   Request,
   Unit,
 } from "./records";
+import { writeOff } from "./dispatch";
 import { requestsRelease } from "./request";
 import { event, now } from "./ring";
 
@@ -51,6 +52,7 @@ export function becomeGhost(c: Command): void {
   c.unit.ghosts++;
   c.path.ghosts++;
   if (changesMedium(c.method)) c.unit.harmful++;
+  writeOff(c, now, false);
 }
 
 /** The request of a command in flight is answered with an error now: whether the command is carried out stays open. */

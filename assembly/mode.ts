@@ -17,6 +17,7 @@ import {
   MODE_SHAKY_WINDOW_S,
 } from "./abi";
 
+import { PATH_FAULT_TIMES_MAX } from "./records";
 import { patrolAnew } from "./patrol";
 
 const MS: u64 = 1000000;
@@ -49,6 +50,7 @@ export function modeSet(mode: u32, value: i64): i32 {
   }
   if (mode === MODE_SHAKY_COUNT || mode === MODE_SHAKY_WINDOW_S || mode === MODE_SHAKY_CLEAN_S) {
     if (value === 0 || value > SECONDS_MAX) return -(<i32>ERROR_RANGE);
+    if (mode === MODE_SHAKY_COUNT && value > <i64>PATH_FAULT_TIMES_MAX) return -(<i32>ERROR_RANGE);
     if (mode === MODE_SHAKY_COUNT) shakyCount = <u32>value;
     else if (mode === MODE_SHAKY_WINDOW_S) shakyWindowNs = <u64>value * 1000 * MS;
     else shakyCleanNs = <u64>value * 1000 * MS;

@@ -24,7 +24,6 @@ import {
   PATH_FLAG_FAILED,
   PATH_FLAG_PRESENT,
   PATH_FLAG_REMOVING,
-  PATH_FLAG_SHAKY,
   PATH_FLAG_UNVERIFIED,
   PATH_FLAG_WRONG_UNIT,
   PATH_SET_ALUA,
@@ -40,14 +39,17 @@ import {
   PATH_SET_WEIGHT,
   REASON_ALUA,
   REASON_OPERATOR,
+  REASON_PATROL,
   UNIT_FLAG_PRESENT,
   UNIT_SLOTS,
 } from "./abi";
 import { checkBack, checkIdentity } from "./check";
+import { patrolMode } from "./mode";
 import { pathAt, pathCount, pathStatistics, unitAt, unitCount } from "./memory";
 import { patrolArm, patrolBegin } from "./patrol";
 import { Path, Unit } from "./records";
 import { NONE, event, now } from "./ring";
+import { shakyClear, shakyCountOne } from "./shaky";
 import { selectionClearPath, selectionSetPath } from "./selection/selection";
 import { statisticsError, statisticsReset } from "./statistics";
 import { unitRefresh } from "./unit";
@@ -85,9 +87,11 @@ export function pathAdd(unit: u32, arrayPort: u32, port: u32, priority: u32, ena
   while (firstFree < pathCount && pathAt(firstFree).flags !== 0) firstFree++;
   if (firstFree === pathCount) return -(<i32>ERROR_LIMIT);
   const p = pathAt(firstFree);
+  const resets = p.resetGeneration;
   const slot = ctz(~u.paths);
   assert(slot < PATHS_PER_UNIT_MAX);
   memory.fill(changetype<usize>(p), 0, PATH_BYTES);
+  p.resetGeneration = resets;
   p.index = firstFree;
   p.flags = PATH_FLAG_PRESENT | (enabled !== 0 ? PATH_FLAG_ENABLED : 0);
   p.unit = u;
@@ -138,7 +142,7 @@ export function pathRemove(handle: u32): i32 {
 
 /** Something of it has come back: a path that is being removed goes when nothing is in flight. */
 export function pathIdle(p: Path): void {
-  if ((p.flags & PATH_FLAG_REMOVING) === 0 || p.inFlight !== 0 || p.checking !== 0) return;
+  if ((p.flags & PATH_FLAG_REMOVING) === 0 || p.inFlight !== 0 || p.checking !== 0 || p.resetting !== 0) return;
   const u = p.unit;
   const slot = <u32>p.slot;
   u.paths &= ~((<u32>1) << slot);
@@ -197,7 +201,7 @@ export function pathSet(handle: u32, property: u32, value: i64): i32 {
   else if (property === PATH_SET_TARGET_PORT) p.targetPort = number;
   else if (property === PATH_SET_CONTROLLER) p.controller = number;
   else if (property === PATH_SET_FAILED) return setFailed(p, number);
-  else if (property === PATH_SET_CLEAR_SHAKY) p.flags &= ~PATH_FLAG_SHAKY;
+  else if (property === PATH_SET_CLEAR_SHAKY) shakyClear(p);
   else return -(<i32>ERROR_PROPERTY);
   unitRefresh(u, REASON_OPERATOR, 0, 0);
   return 0;
@@ -236,10 +240,17 @@ export function pathFailed(p: Path, reason: u32, sense: u32, hostStatus: u16): v
   p.lastSense = sense;
   p.lastHostStatus = hostStatus;
   if ((p.flags & PATH_FLAG_FAILED) !== 0) return;
+  shakyCountOne(p);
   p.flags |= PATH_FLAG_FAILED;
   p.sinceNs = now;
   event(EVENT_PATH_ERROR_IO, reason, p.unitHandle, p.index, 0, 0, sense, hostStatus);
   unitRefresh(p.unit, reason, sense, hostStatus);
+}
+
+/** A failed path has answered something that was long given up: perhaps it is back. */
+export function pathBack(p: Path): void {
+  if ((p.flags & PATH_FLAG_FAILED) === 0 || p.heldDown !== 0 || p.back !== 0 || (patrolMode & 2) === 0) return;
+  checkBack(p, REASON_PATROL);
 }
 
 /** The access state that sense data 02/04/xx tells (`sense` as `readSense` answers it). */

@@ -7,6 +7,8 @@ import {
   PATH_FLAG_FAILED,
   PATH_FLAG_PRESENT,
   PATH_FLAG_REMOVING,
+  PATH_FLAG_STALLED,
+  PATH_FLAG_SUSPECT,
   PATH_FLAG_UNVERIFIED,
   PATH_FLAG_WRONG_UNIT,
   REASON_PATROL,
@@ -18,6 +20,8 @@ import { patrolIntervalNs, patrolMode, patrolThresholdNs } from "./mode";
 import { pathEligible, unitPath } from "./path";
 import { Path, Unit } from "./records";
 import { now } from "./ring";
+import { resetStart } from "./reset";
+import { shakyTimer } from "./shaky";
 import { NEVER, timerSet } from "./timers";
 
 const HEALTH: u32 = 1;
@@ -63,6 +67,7 @@ export function patrolAnew(): void {
 export function patrolArm(p: Path): void {
   let dueNs = p.nextLookNs;
   if (p.checking !== 0 && p.checkLost === 0) dueNs = min(dueNs, p.checkDueNs);
+  dueNs = min(dueNs, shakyTimer(p));
   timerSet(pathTimer(p.index), (p.flags & PATH_FLAG_PRESENT) === 0 ? NEVER : dueNs);
 }
 
@@ -74,6 +79,9 @@ export function patrolTimer(p: Path): void {
     // Between 7/8 and 9/8 of the interval, so that looks which have met part again.
     p.nextLookNs = now + patrolIntervalNs - patrolIntervalNs / 8 + (random() % (patrolIntervalNs / 4 + 1));
     look(p);
+  }
+  if (p.checkLost !== 0 && p.unit.ghostResetNs !== 0 && p.checkDueNs + p.unit.ghostResetNs <= now) {
+    if (p.resetNotBeforeNs <= now) resetStart(p);
   }
   patrolArm(p);
 }
@@ -90,6 +98,8 @@ function look(p: Path): void {
   }
   if ((p.flags & (PATH_FLAG_UNVERIFIED | PATH_FLAG_WRONG_UNIT)) !== 0) return checkWant(p, WANT_IDENTITY);
   if ((u.capabilities & UNIT_CAN_ALUA) !== 0 && (isReporter(u, p) || !pathEligible(p))) p.wanted |= WANT_GROUPS;
+  // A path that is avoided has to get the chance to show that it answers.
+  if ((p.flags & (PATH_FLAG_STALLED | PATH_FLAG_SUSPECT)) !== 0) p.wanted |= WANT_HEALTH;
   if ((patrolMode & HEALTH) !== 0 && now - p.lastIoNs >= patrolThresholdNs) p.wanted |= WANT_HEALTH;
   checkWant(p, 0);
 }

@@ -90,8 +90,8 @@ export class Command {
   generation: u8;
   /** METHOD_* this command was built for. */
   method: u8;
-  /** CHECK_* when this is a path's check slot. */
-  check: u8;
+  /** 0 at first, one more each time its piece was issued again beside it. */
+  attempt: u8;
 }
 
 export const COMMAND_SLOT_BYTES: usize = 256;
@@ -322,7 +322,23 @@ export class Path {
   heldDown: u8;
   /** Its target port group is known. */
   groupKnown: u8;
+  /** A reset is under way; RESET_* of the next or the present one. */
+  resetting: u8;
+  resetScope: u8;
+  resetGeneration: u8;
+  resetStartNs: u64;
+  resetNotBeforeNs: u64;
+  /** When it was found stalled. */
+  stalledNs: u64;
+  /** Faults counted by intermittent-failure monitoring; its clean period, and when that ends or ended. */
+  faults: u32;
+  shakyPeriodNs: u64;
+  shakyEndNs: u64;
 }
+
+/** Where in a path record the times of its last faults are. */
+export const PATH_FAULT_TIMES: usize = 384;
+export const PATH_FAULT_TIMES_MAX: u32 = 16;
 
 /** One logical unit. The fields up to `slots7` are the ABI's. */
 @unmanaged
@@ -373,6 +389,9 @@ export class Unit {
   tier2: u32;
   tier3: u32;
   tier4: u32;
+  tier5: u32;
+  /** Eligible slots whose path is stalled. */
+  stalled: u32;
   released: u32;
   /** Slots whose depth is used up. */
   full: u32;
@@ -418,6 +437,10 @@ export class Unit {
   /** Connections waiting because the unit holds its share already. */
   shareFirst: usize;
   shareLast: usize;
+  /** 99.9th percentile of the latencies, ns; latencies counted; how many until it is worked out anew. */
+  percentileNs: u64;
+  latencies: u32;
+  learnIn: u32;
   hedgeBudget: u32;
   /** SET TARGET PORT GROUPS: when it is due (0: not called for), not before when, and the pause after the next one. */
   aluaSetNs: u64;
@@ -426,6 +449,10 @@ export class Unit {
   aluaExplicit: u32;
   patrolRead: u32;
 }
+
+/** Where in a unit record the counts of its latencies are (stall.ts). */
+export const UNIT_LATENCIES: usize = 1024;
+export const STALL_BUCKETS: u32 = 184;
 
 /** Where in a unit record its identity is. */
 export const UNIT_IDENTITY: usize = UNIT_BYTES - IDENTITY_BYTES_MAX;
@@ -441,5 +468,7 @@ export function checkRecords(): void {
   assert(offsetof<Path>("lastHostStatus") === PATH_LAST_HOST_STATUS && offsetof<Path>() <= PATH_BYTES);
   assert(offsetof<Path>("shakySeconds") === PATH_SHAKY_SECONDS && offsetof<Path>("statistics") === PATH_STATISTICS);
   assert(offsetof<Unit>("blocks") === UNIT_BLOCKS && offsetof<Unit>("statistics") === UNIT_STATISTICS);
-  assert(offsetof<Unit>("slots0") === UNIT_SLOTS && offsetof<Unit>() <= UNIT_IDENTITY);
+  assert(offsetof<Unit>("slots0") === UNIT_SLOTS && offsetof<Unit>() <= UNIT_LATENCIES);
+  assert(UNIT_LATENCIES + 4 * STALL_BUCKETS <= UNIT_IDENTITY);
+  assert(offsetof<Path>() <= PATH_FAULT_TIMES && PATH_FAULT_TIMES + 8 * PATH_FAULT_TIMES_MAX <= PATH_BYTES);
 }

@@ -24,6 +24,7 @@ import {
   METHOD_NONE,
   METHOD_SYNC,
   REQUEST_BLOCKS,
+  REQUEST_BLOCKS_MAX,
   REQUEST_FLIGHT,
   REQUEST_FREE,
   REQUEST_HELD,
@@ -106,6 +107,7 @@ export function requestTake(u: Unit, n: Connection, bytes: u32): Request | null 
 
 /** One more buffer; false when there is none. */
 export function requestAddBlock(r: Request, bytes: u32): bool {
+  if (<u32>r.blockCount === REQUEST_BLOCKS_MAX) return false;
   const address = bufferTake(bytes);
   if (address === 0) return false;
   store<u32>(changetype<usize>(r) + REQUEST_BLOCKS + <usize>r.blockCount * 4, <u32>address);

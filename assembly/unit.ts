@@ -26,6 +26,7 @@ import {
   PIECE_BYTES_MAX,
   POLICY_STATIC,
   REASON_OPERATOR,
+  REASON_TIMEOUT,
   UNIT_BYTES,
   UNIT_FLAG_PRESENT,
   UNIT_FLAG_RELEASED,
@@ -53,12 +54,12 @@ import {
 import { groupsConsiderSet, groupsTimer } from "./alua";
 import { checkIdentity } from "./check";
 import { delaysOver, noPathFail, notStarved, unitDispatch } from "./dispatch";
-import { listPush, listRemove, listShift } from "./lists";
+import { listNext, listPush, listRemove, listShift } from "./lists";
 import { clusterMode } from "./mode";
 import { control, scratchArea, selectionOf, unitAt, unitCount, unitStatistics } from "./memory";
 import { NBD_EIO } from "./nbd";
-import { pathEligible, unitPath } from "./path";
-import { Request, UNIT_IDENTITY, Unit } from "./records";
+import { pathEligible, pathFailed, unitPath } from "./path";
+import { COMMAND_FLIGHT, Command, Path, Request, UNIT_IDENTITY, Unit } from "./records";
 import { requestAbandon } from "./request";
 import { NONE, event, now } from "./ring";
 import {
@@ -68,10 +69,12 @@ import {
   selectionSetPolicy,
   selectionSetUsable,
 } from "./selection/selection";
+import { stallThreshold, stallTimer } from "./stall";
 import { statisticsReset } from "./statistics";
 import { NEVER, timerSet, timerSooner } from "./timers";
 import { CONTROL_SEED } from "./abi";
 
+const SIBLING: usize = offsetof<Command>("siblingNext");
 const LINK: usize = offsetof<Unit>("dirtyNext");
 const MS: u64 = 1000000;
 const DEFAULT_IO_TIMEOUT_MS: u64 = 60000;
@@ -118,12 +121,24 @@ export function unitTimer(u: Unit): void {
       timerSooner(u.index, r.deadlineNs);
       break;
     }
+    blame(r);
     requestAbandon(r, NBD_EIO);
   }
+  stallTimer(u);
   if (u.noPathNs !== 0 && u.requestFirst !== 0) {
     const before = now > u.noPathTimeoutNs ? now - u.noPathTimeoutNs : 0;
     const dueNs = noPathFail(u, before);
     if (dueNs !== NEVER) timerSooner(u.index, dueNs);
+  }
+}
+
+/** The deadline has come: paths that had half of the time, and did not answer, have failed. */
+function blame(r: Request): void {
+  for (let at = r.commandFirst; at !== 0;) {
+    const c = changetype<Command>(at);
+    at = listNext(at, SIBLING);
+    if (c.state !== COMMAND_FLIGHT || c.timeNs + r.unit.ioTimeoutNs / 2 > now) continue;
+    pathFailed(c.path, REASON_TIMEOUT, 0, 0);
   }
 }
 
@@ -145,7 +160,7 @@ export function unitRefresh(u: Unit, reason: u32, sense: u32, hostStatus: u16): 
       firstPriority = p.priority;
       first = p.index;
     }
-    if ((before & PATH_FLAG_IN_USE) !== 0 && !pathEligible(p) && (p.flags & PATH_FLAG_ENABLED) !== 0) left = p.index;
+    if ((before & PATH_FLAG_IN_USE) !== 0 && !uses && faulty(p)) left = p.index;
     if (p.flags === before) continue;
     p.toldFlags = p.flags;
     event(EVENT_PATH_STATE, reason, u.index, p.index, before, p.flags, sense, hostStatus);
@@ -154,6 +169,12 @@ export function unitRefresh(u: Unit, reason: u32, sense: u32, hostStatus: u16): 
   if (left !== NONE && reason !== REASON_OPERATOR) failover(u, left, first, reason, sense, hostStatus);
   pathless(u, reason);
   if (u.aluaExplicit !== 0) groupsConsiderSet(u);
+}
+
+/** Whether a path is left because of a fault. */
+function faulty(p: Path): bool {
+  if ((p.flags & PATH_FLAG_ENABLED) === 0) return false;
+  return !pathEligible(p) || (p.flags & (PATH_FLAG_STALLED | PATH_FLAG_SHAKY)) !== 0;
 }
 
 function failover(u: Unit, left: u32, first: u32, reason: u32, sense: u32, hostStatus: u16): void {
@@ -186,24 +207,29 @@ function tiers(u: Unit): void {
   let second: u32 = 0;
   let third: u32 = 0;
   let fourth: u32 = 0;
+  let fifth: u32 = 0;
   for (let rest = u.paths; rest !== 0; rest &= rest - 1) {
     const slot = ctz(rest);
     const p = unitPath(u, slot);
     if (!pathEligible(p)) continue;
     const bit = (<u32>1) << slot;
-    if ((p.flags & PATH_FLAG_SHAKY) !== 0) fourth |= bit;
-    else if ((p.flags & (PATH_FLAG_SUSPECT | PATH_FLAG_STALLED)) !== 0) third |= bit;
+    if ((p.flags & PATH_FLAG_STALLED) !== 0) fifth |= bit;
+    else if ((p.flags & PATH_FLAG_SHAKY) !== 0) fourth |= bit;
+    else if ((p.flags & PATH_FLAG_SUSPECT) !== 0) third |= bit;
     else if (<u32>p.alua === ALUA_OPTIMIZED) best |= bit;
     else second |= bit;
   }
-  u.eligible = best | second | third | fourth;
+  u.eligible = best | second | third | fourth | fifth;
+  u.stalled = fifth;
   u.usable = best;
   if (u.usable === 0) u.usable = second;
   if (u.usable === 0) u.usable = third;
   if (u.usable === 0) u.usable = fourth;
+  if (u.usable === 0) u.usable = fifth;
   u.tier2 = second & ~u.usable;
   u.tier3 = third & ~u.usable;
   u.tier4 = fourth & ~u.usable;
+  u.tier5 = fifth & ~u.usable;
 }
 
 let firstFree: u32 = 0;
@@ -227,6 +253,7 @@ export function unitAdd(): i32 {
   u.stallMinNs = DEFAULT_STALL_MIN_MS * MS;
   u.stallMaxNs = DEFAULT_STALL_MAX_MS * MS;
   u.ghostResetNs = DEFAULT_GHOST_RESET_MS * MS;
+  stallThreshold(u);
   u.transferBytes = PIECE_BYTES_MAX;
   u.unmapBytes = SPAN_BYTES_MAX;
   u.sameBytes = SPAN_BYTES_MAX;
@@ -317,9 +344,12 @@ function setTimeout(u: Unit, property: u32, ms: u32): i32 {
   } else if (property === UNIT_SET_NO_PATH_TIMEOUT_MS) {
     u.noPathTimeoutNs = ns;
     timerSooner(u.index, now);
-  } else if (property === UNIT_SET_STALL_MIN_MS) u.stallMinNs = ns;
-  else if (property === UNIT_SET_STALL_MAX_MS) u.stallMaxNs = ns;
-  else if (property === UNIT_SET_GHOST_RESET_MS) u.ghostResetNs = ns;
+  } else if (property === UNIT_SET_STALL_MIN_MS || property === UNIT_SET_STALL_MAX_MS) {
+    if (property === UNIT_SET_STALL_MIN_MS) u.stallMinNs = ns;
+    else u.stallMaxNs = ns;
+    stallThreshold(u);
+    timerSooner(u.index, now);
+  } else if (property === UNIT_SET_GHOST_RESET_MS) u.ghostResetNs = ns;
   else return -(<i32>ERROR_PROPERTY);
   return 0;
 }

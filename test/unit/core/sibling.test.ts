@@ -1,0 +1,139 @@
+// Faults that have a common cause, and paths that are never quite well.
+import test from "ava";
+import * as abi from "../../../host/reactor/abi.ts";
+import type { Answer } from "./harness.ts";
+import { Host, check } from "./harness.ts";
+import { READ, replies, request } from "./nbd-client.ts";
+
+test("64 units of 4 paths, a target port dies: at most 8 probes, at most one failed command each", (t) => {
+  for (const fault of [{ hostStatus: 1 }, "hang"] as (Answer | "hang")[]) {
+    const host = new Host({ units: 64, paths: 256, connections: 64, requests: 1024, commands: 1024 });
+    let dead = false;
+    let probes = 0;
+    const failed = new Map<number, number>();
+    host.device = (command) => {
+      if (command.cdb[0] === 0) probes++;
+      if (!dead || command.port % 100 > 1) return {};
+      const unit = Math.floor(command.port / 100);
+      if (command.cdb[0] !== 0) failed.set(unit, (failed.get(unit) ?? 0) + 1);
+      return fault === "hang" ? undefined : fault;
+    };
+    const clients = Array.from({ length: 64 }, () => {
+      const { unit, paths } = host.unit({ paths: 4 });
+      host.must(host.core.unitSet(unit, abi.UNIT_SET_POLICY, BigInt(abi.POLICY_ROUND_ROBIN)));
+      paths.forEach((path, i) => {
+        host.must(host.core.pathSet(path, abi.PATH_SET_INITIATOR_PORT, BigInt(i % 2)));
+        host.must(host.core.pathSet(path, abi.PATH_SET_TARGET_PORT, BigInt(10 + Math.floor(i / 2))));
+      });
+      return host.connect(unit);
+    });
+    const round = (ms: number): void => {
+      for (const client of clients) client.send(request(READ, 1n, 0n, 512));
+      host.advance(ms);
+    };
+    for (let i = 0; i < 20; i++) round(1);
+    host.advance(1);
+    for (const client of clients) client.received.length = 0;
+    dead = true;
+    probes = 0;
+    clients.slice(0, 3).forEach((client) => client.send(request(READ, 1n, 0n, 512)));
+    host.advance(100);
+    for (let i = 0; i < 20; i++) round(1);
+    host.advance(100);
+    t.true(probes <= 8, `${probes} probes`);
+    t.true(Math.max(...failed.values()) <= 1, `failed: ${[...failed.values()].join()}`);
+    const answers = clients.map((client) => replies(client.received, new Map([[1n, 512]])));
+    t.true(answers.every((list) => list.length >= 20 && list.every((reply) => reply.error === 0)));
+  }
+});
+
+test("a suspect that answers its probe clears the others of its nexus", (t) => {
+  const host = new Host();
+  const one = host.unit({ paths: 2 });
+  const two = host.unit({ paths: 2 });
+  host.must(host.core.modeSet(abi.MODE_PATROL, 0n));
+  for (const path of [one.paths[0], two.paths[0]])
+    host.must(host.core.pathSet(path ?? -1, abi.PATH_SET_CONTROLLER, 5n));
+  host.device = (command) => (command.port === 0 ? { hostStatus: 1 } : {});
+  const client = host.connect(one.unit);
+  client.send(request(READ, 1n, 0n, 512));
+  host.advance(10);
+  t.truthy(host.flags(one.paths[0] ?? -1) & abi.PATH_FLAG_FAILED);
+  t.is(host.flags(two.paths[0] ?? -1) & abi.PATH_FLAG_SUSPECT, 0);
+  const suspicion = host.events.filter((event) => event.kind === abi.EVENT_SUSPECT).map((event) => event.arg0);
+  t.deepEqual(suspicion, [1, 0]);
+});
+
+function shakyHost(): { host: Host; paths: number[]; fault: { on: boolean }; run: () => number[] } {
+  const host = new Host();
+  const { unit, paths } = host.unit({ paths: 2 });
+  const fault = { on: false };
+  let ports: number[] = [];
+  host.must(host.core.modeSet(abi.MODE_SHAKY_CLEAN_S, 60n));
+  host.device = (command) => {
+    if (command.cdb[0] === 0) return {};
+    ports.push(command.port);
+    if (!fault.on || command.port !== 0) return {};
+    fault.on = false;
+    return check(0x0b, 0x47, 0);
+  };
+  const client = host.connect(unit);
+  const run = (): number[] => {
+    ports = [];
+    client.send(request(READ, 1n, 0n, 512));
+    host.advance(10);
+    client.received.length = 0;
+    return ports;
+  };
+  return { host, paths, fault, run };
+}
+
+test("retries that cure count: the third within the window makes the path a last resort for a period that doubles", (t) => {
+  const { host, paths, fault, run } = shakyHost();
+  const [first = -1] = paths;
+  const shaky = (): boolean => (host.flags(first) & abi.PATH_FLAG_SHAKY) !== 0;
+  for (const clean of [60, 120]) {
+    for (let i = 0; i < 3; i++) {
+      t.false(shaky());
+      fault.on = true;
+      run();
+      host.advance(2000);
+    }
+    t.true(shaky());
+    t.deepEqual(run(), [1], "the other path is used");
+    host.advance((clean - 10) * 1000);
+    t.true(shaky());
+    host.advance(12_000);
+    t.false(shaky());
+    t.deepEqual(run(), [0]);
+  }
+});
+
+test("a shaky path is used when nothing else is left, and an operator can vouch for it", (t) => {
+  const { host, paths, fault, run } = shakyHost();
+  const [first = -1, second = -1] = paths;
+  for (let i = 0; i < 3; i++) {
+    fault.on = true;
+    run();
+    host.advance(2000);
+  }
+  t.truthy(host.flags(first) & abi.PATH_FLAG_SHAKY);
+  host.must(host.core.pathSet(second, abi.PATH_SET_ENABLED, 0n));
+  t.deepEqual(run(), [0]);
+  host.must(host.core.pathSet(second, abi.PATH_SET_ENABLED, 1n));
+  t.deepEqual(run(), [1]);
+  host.must(host.core.pathSet(first, abi.PATH_SET_CLEAR_SHAKY, 1n));
+  t.deepEqual(run(), [0]);
+});
+
+test("unit attentions do not make a path shaky, and monitoring can be turned off", (t) => {
+  const { host, paths, fault, run } = shakyHost();
+  host.must(host.core.modeSet(abi.MODE_SHAKY, 0n));
+  for (let i = 0; i < 5; i++) {
+    fault.on = true;
+    run();
+    host.advance(2000);
+  }
+  t.is(host.flags(paths[0] ?? -1) & abi.PATH_FLAG_SHAKY, 0);
+  t.is(host.core.modeSet(abi.MODE_SHAKY_COUNT, 17n), -abi.ERROR_RANGE);
+});

@@ -1,0 +1,305 @@
+// Paths that answer nothing: the I/O goes on, the ghost does no harm, and is settled.
+import test from "ava";
+import * as abi from "../../../host/reactor/abi.ts";
+import { Disk } from "./disk.ts";
+import type { Client, Scsi } from "./harness.ts";
+import { Host } from "./harness.ts";
+import { FLUSH, FUA, READ, TRIM, WRITE, WRITE_ZEROES, replies, request } from "./nbd-client.ts";
+
+const EIO = 5;
+
+interface Scene {
+  host: Host;
+  disk: Disk;
+  unit: number;
+  paths: number[];
+  client: Client;
+  /** Ports whose I/O is swallowed. */
+  holes: Set<number>;
+  held: Scsi[];
+  free: number[];
+}
+
+/** A unit whose latency (1 ms) is learned; I/O on the ports in `holes` is kept in `held`. */
+function scene(pathCount = 2, capabilities = 0): Scene {
+  const host = new Host();
+  const disk = new Disk(4 << 20);
+  const { unit, paths } = host.unit({ blocks: 8192n, paths: pathCount, capabilities });
+  const holes = new Set<number>();
+  const held: Scsi[] = [];
+  host.must(host.core.modeSet(abi.MODE_PATROL, 0n));
+  host.device = (command) => {
+    if (!holes.has(command.port)) return disk.execute(host, command);
+    if (command.cdb[0] !== 0) held.push(command);
+    return undefined;
+  };
+  const client = host.connect(unit);
+  for (let i = 0; i < 200; i++) client.send(request(READ, 1n, 0n, 512));
+  host.settle();
+  client.received.length = 0;
+  const free = [0, 1, 2].map((what) => host.core.inspect(what));
+  return { host, disk, unit, paths, client, holes, held, free };
+}
+
+function errors(client: Client, bytes = 512): [bigint, number][] {
+  const lengths = new Map(Array.from({ length: 50 }, (_, i) => [BigInt(i), i % 2 === 0 ? bytes : 0]));
+  return replies(client.received, lengths).map((reply) => [reply.cookie, reply.error]);
+}
+
+const idle = (s: Scene): number[] => [0, 1, 2].map((what) => s.host.core.inspect(what));
+
+test("a read on a silent path is answered by another within the bound, with buffers of their own", (t) => {
+  const s = scene();
+  s.disk.media.fill(0x77, 0, 1 << 20);
+  s.holes.add(0);
+  s.client.send(request(READ, 2n, 0n, 1 << 20));
+  s.host.advance(100);
+  const [reply] = replies(s.client.received, new Map([[2n, 1 << 20]]));
+  t.true(reply?.data.every((byte) => byte === 0x77));
+  const [ghost] = s.held;
+  if (ghost === undefined) return t.fail();
+  t.truthy(s.host.flags(s.paths[0] ?? -1) & abi.PATH_FLAG_STALLED);
+  t.is(s.host.unitField(s.unit, abi.UNIT_GHOSTS), 1);
+  t.true(s.host.kinds().includes(abi.EVENT_STALL));
+  const bytes = idle(s);
+  t.true((s.free[2] ?? 0) - (bytes[2] ?? 0) >= 1 << 20, "the ghost's buffer is still its own");
+  s.host.bytes(ghost.buffer, ghost.bytes).fill(0xbd);
+  s.host.answer(ghost, {});
+  s.host.settle();
+  t.deepEqual(idle(s), s.free);
+  t.is(s.host.flags(s.paths[0] ?? -1) & abi.PATH_FLAG_STALLED, 0, "it has answered");
+});
+
+test("the ghost's late answer wins when it comes first, whole", (t) => {
+  const s = scene();
+  s.disk.media.fill(0x31, 0, 4096);
+  s.holes.add(0).add(1);
+  s.client.send(request(READ, 2n, 0n, 4096));
+  s.host.advance(100);
+  t.is(s.held.length, 2);
+  const [first, second] = s.held;
+  if (first === undefined || second === undefined) return t.fail();
+  t.not(first.buffer, second.buffer);
+  s.host.answer(first, s.disk.execute(s.host, first));
+  s.host.settle();
+  t.true(replies(s.client.received, new Map([[2n, 4096]]))[0]?.data.every((byte) => byte === 0x31));
+  s.host.answer(second, { hostStatus: 3 });
+  s.host.settle();
+  t.deepEqual(idle(s), s.free);
+});
+
+for (const [name, kind] of [
+  ["write", WRITE],
+  ["trim", TRIM],
+  ["zeroing", WRITE_ZEROES],
+] as const) {
+  test(`after a re-issued write an overlapping ${name} waits for the ghost; reads and the rest go on`, (t) => {
+    const s = scene(2, abi.UNIT_CAN_UNMAP);
+    s.holes.add(0);
+    s.client.send(request(WRITE, 1n, 8192n, 8192), Buffer.alloc(8192, 1));
+    s.host.advance(100);
+    t.deepEqual(errors(s.client), [[1n, 0]]);
+    const late = (length: number): Buffer => (kind === WRITE ? Buffer.alloc(length, 2) : Buffer.alloc(0));
+    s.client.send(request(kind, 3n, 12_288n, 8192), late(8192), request(READ, 4n, 12_288n, 512));
+    s.client.send(request(kind, 5n, 0n, 8192), late(8192), request(kind, 7n, 16_384n, 512), late(512));
+    s.host.advance(100);
+    t.deepEqual(
+      errors(s.client)
+        .map(([cookie]) => cookie)
+        .toSorted(),
+      [4n, 5n, 7n],
+    );
+    t.is(s.disk.media[12_288], 1);
+    const [ghost] = s.held;
+    if (ghost === undefined) return t.fail();
+    s.holes.clear();
+    s.host.answer(ghost, s.disk.execute(s.host, ghost));
+    s.host.advance(100);
+    t.deepEqual(errors(s.client), [[3n, 0]]);
+    t.is(s.disk.media[12_288], kind === WRITE ? 2 : 0);
+    t.is(s.disk.media[8192], 1);
+    t.deepEqual(idle(s), s.free);
+  });
+}
+
+test("a write answered by the late first command leaves the second one as a ghost that holds back", (t) => {
+  const s = scene();
+  s.holes.add(0).add(1);
+  s.client.send(request(WRITE, 1n, 0n, 4096), Buffer.alloc(4096, 1));
+  s.host.advance(100);
+  const [first, second] = s.held;
+  if (first === undefined || second === undefined) return t.fail();
+  s.host.answer(first, s.disk.execute(s.host, first));
+  s.holes.clear();
+  s.host.advance(1);
+  t.deepEqual(errors(s.client), [[1n, 0]]);
+  s.client.send(request(WRITE, 3n, 0n, 4096), Buffer.alloc(4096, 2));
+  s.host.advance(500);
+  t.deepEqual(errors(s.client), []);
+  s.host.answer(second, s.disk.execute(s.host, second));
+  s.host.advance(1);
+  t.deepEqual(errors(s.client), [[3n, 0]]);
+  t.is(s.disk.media[0], 2);
+});
+
+test("a write is not issued beside itself while an overlapping one is under way", (t) => {
+  const s = scene();
+  s.holes.add(0);
+  s.client.send(request(WRITE, 1n, 0n, 4096), Buffer.alloc(4096, 1));
+  s.client.send(request(WRITE, 3n, 2048n, 4096), Buffer.alloc(4096, 2));
+  s.host.advance(1000);
+  t.is(s.held.length, 2);
+  t.deepEqual(errors(s.client), []);
+  const [first] = s.held;
+  if (first === undefined) return t.fail();
+  s.host.answer(first, s.disk.execute(s.host, first));
+  s.host.advance(100);
+  t.deepEqual(
+    errors(s.client).toSorted(),
+    [
+      [1n, 0],
+      [3n, 0],
+    ],
+    "the other one was free to go",
+  );
+});
+
+test("a failed write with an open ghost holds overlapping reads too; their deadline answers without harm", (t) => {
+  const s = scene(1);
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_IO_TIMEOUT_MS, 2000n));
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_GHOST_RESET_MS, 0n));
+  s.holes.add(0);
+  s.client.send(request(WRITE, 1n, 0n, 4096), Buffer.alloc(4096, 1));
+  s.host.advance(2100);
+  t.deepEqual(errors(s.client), [[1n, EIO]]);
+  s.holes.clear();
+  for (const command of s.host.outstanding.slice()) if (command.cdb[0] === 0) s.host.answer(command, {});
+  s.host.must(s.host.core.pathSet(s.paths[0] ?? -1, abi.PATH_SET_FAILED, 0n));
+  s.host.advance(1);
+  s.client.send(request(READ, 2n, 0n, 512), request(READ, 4n, 8192n, 512));
+  s.host.advance(1000);
+  t.deepEqual(errors(s.client), [[4n, 0]]);
+  s.host.advance(1100);
+  t.deepEqual(errors(s.client), [[2n, EIO]]);
+  const [ghost] = s.held;
+  if (ghost === undefined) return t.fail();
+  s.host.answer(ghost, s.disk.execute(s.host, ghost));
+  s.client.send(request(READ, 6n, 0n, 512));
+  s.host.advance(10);
+  t.deepEqual(errors(s.client), [[6n, 0]]);
+  t.deepEqual(idle(s), s.free);
+});
+
+test("a flush waits for no ghost, and is itself issued again when it does not answer", (t) => {
+  const s = scene(2, abi.UNIT_CAN_CACHE_WRITES);
+  s.holes.add(0);
+  s.client.send(request(WRITE, 1n, 0n, 512, FUA), Buffer.alloc(512, 1));
+  s.host.advance(100);
+  t.deepEqual(errors(s.client), [[1n, 0]]);
+  s.client.send(request(FLUSH, 3n, 0n, 0));
+  s.host.advance(10);
+  t.deepEqual(errors(s.client), [[3n, 0]]);
+  t.is(s.disk.flushes, 2);
+  const silent = scene(2, abi.UNIT_CAN_CACHE_WRITES);
+  silent.holes.add(0);
+  silent.client.send(request(FLUSH, 1n, 0n, 0));
+  silent.host.advance(5100);
+  t.deepEqual(errors(silent.client), [[1n, 0]]);
+});
+
+for (const silent of [1, 2, 3]) {
+  test(`${silent} of 4 paths silent: no read and no write waits longer than 100 ms`, (t) => {
+    const s = scene(4);
+    s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_POLICY, BigInt(abi.POLICY_ROUND_ROBIN)));
+    for (let port = 0; port < silent; port++) s.holes.add(port);
+    for (let i = 0; i < 40; i++) {
+      const offset = BigInt(i) * 4096n;
+      s.client.send(request(i % 2 === 0 ? READ : WRITE, BigInt(i), offset, 512), Buffer.alloc(i % 2 === 0 ? 0 : 512));
+    }
+    s.host.advance(500);
+    t.is(errors(s.client).filter(([, error]) => error === 0).length, 40);
+    const longest = s.host.view.getBigUint64(
+      s.host.core.unitTable() + s.unit * abi.UNIT_BYTES + abi.UNIT_LATENCY_NS_MAX,
+      true,
+    );
+    t.true(longest <= 100_000_000n, `${longest} ns`);
+  });
+}
+
+test("a ghost that stays is ended by resets that escalate; what waited for it goes on", (t) => {
+  const s = scene();
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_GHOST_RESET_MS, 10_000n));
+  s.holes.add(0);
+  s.client.send(request(WRITE, 1n, 0n, 512), Buffer.alloc(512, 1));
+  s.host.advance(100);
+  s.client.send(request(WRITE, 3n, 0n, 512), Buffer.alloc(512, 2));
+  s.host.advance(9800);
+  t.is(s.host.resets.length, 0);
+  s.host.advance(300);
+  t.deepEqual(
+    s.host.resets.map((reset) => [reset.port, reset.scope]),
+    [[0, abi.RESET_DEVICE]],
+  );
+  s.host.complete(s.host.resets[0]?.tag ?? 0, -5);
+  s.host.advance(10_000);
+  t.is(s.host.resets[1]?.scope, abi.RESET_TARGET);
+  t.deepEqual(errors(s.client).length, 1);
+  s.host.complete(s.host.resets[1]?.tag ?? 0, 0);
+  s.host.advance(10);
+  t.deepEqual(errors(s.client), [[3n, 0]]);
+  t.is(s.host.unitField(s.unit, abi.UNIT_GHOSTS), 0);
+  const settled = s.host.events.find((event) => event.kind === abi.EVENT_GHOST_SETTLED);
+  t.is(settled?.arg0, abi.SETTLED_RESET);
+  t.not(s.host.core.inspect(1), s.free[1], "the slot is the host's until it gives it back");
+  const [ghost] = s.held;
+  if (ghost === undefined) return t.fail();
+  s.host.answer(ghost, { hostStatus: 8 });
+  s.host.settle();
+  t.deepEqual(idle(s), s.free);
+});
+
+test("a silent path that does not answer a check either has failed, and comes back when it answers", (t) => {
+  const s = scene();
+  s.host.must(s.host.core.modeSet(abi.MODE_PATROL, 3n));
+  s.holes.add(0);
+  s.client.send(request(READ, 2n, 0n, 512));
+  s.host.advance(12_000);
+  t.truthy(s.host.flags(s.paths[0] ?? -1) & abi.PATH_FLAG_FAILED);
+  s.holes.clear();
+  for (const command of s.host.outstanding.slice()) s.host.answer(command, {});
+  s.host.advance(10_000);
+  t.is(s.host.flags(s.paths[0] ?? -1) & (abi.PATH_FLAG_FAILED | abi.PATH_FLAG_STALLED), 0);
+});
+
+test("a device that has become slow on every path is learned, and not sent everything twice", (t) => {
+  const s = scene();
+  const due: { at: bigint; command: Scsi }[] = [];
+  s.host.device = (command) => {
+    due.push({ at: s.host.now + 150_000_000n, command });
+    return undefined;
+  };
+  let sent = 0;
+  let done = 0;
+  for (let ms = 0; ms < 60_000; ms += 10) {
+    if (sent - done < 4) s.client.send(request(READ, BigInt((sent++ % 25) * 2), 0n, 512));
+    s.host.advance(10);
+    while (due[0] !== undefined && due[0].at <= s.host.now) {
+      const command = due.shift()?.command;
+      if (command !== undefined) s.host.answer(command, {});
+    }
+    s.host.settle();
+    done += errors(s.client).length;
+  }
+  s.host.events.length = 0;
+  for (let ms = 0; ms < 5000; ms += 10) {
+    if (sent - done < 4) s.client.send(request(READ, BigInt((sent++ % 25) * 2), 0n, 512));
+    s.host.advance(10);
+    while (due[0] !== undefined && due[0].at <= s.host.now) {
+      const command = due.shift()?.command;
+      if (command !== undefined) s.host.answer(command, {});
+    }
+    s.host.settle();
+    done += errors(s.client).length;
+  }
+  t.false(s.host.kinds().includes(abi.EVENT_STALL));
+});
