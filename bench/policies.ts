@@ -32,7 +32,6 @@ export interface Policies {
   ): void;
   /** Answers slot + 32 x note. */
   dispatch(s: number, allowed: number, bytes: number, write: number, affinity: number, nowNs: number): number;
-  loop(s: number, scratch: number, depth: number, count: number, startNs: number): number;
 }
 
 const file = fileURLToPath(new URL("../build/bench/selection.wasm", import.meta.url));

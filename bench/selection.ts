@@ -5,12 +5,12 @@
 // are short: few of them are interrupted by what else the machine does, and the median forgets those.
 
 import { spawnSync } from "node:child_process";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { Bench } from "tinybench";
 import * as abi from "../host/reactor/abi.ts";
-import { loadPolicies } from "./policies.ts";
+import { instantiate, loadPolicies } from "./policies.ts";
 import { median, type Row } from "./report.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -68,7 +68,7 @@ function runPeer(policy: number, paths: number): Timing {
 
 /** A unit as the C peer has it: weights 1, 2, 3, 1, ... */
 function prepared(policy: number, paths: number): ReturnType<typeof loadPolicies> {
-  const { policies: core, selections } = loadPolicies(2);
+  const { policies: core, selections } = loadPolicies();
   const [s = 0] = selections;
   core.init(s, 1n);
   for (let slot = 0; slot < paths; slot++) core.setPath(s, slot, slot + 1, 1 + (slot % 3));
@@ -77,9 +77,16 @@ function prepared(policy: number, paths: number): ReturnType<typeof loadPolicies
   return { policies: core, selections };
 }
 
+interface Loop {
+  prepared(policy: number, paths: number): number;
+  loop(s: number, scratch: number, depth: number, count: number, startNs: number): number;
+}
+const loopModule = new WebAssembly.Module(readFileSync(join(root, "build", "bench", "loop.wasm")));
+
 function runCore(policy: number, paths: number): Timing {
-  const { policies: core, selections } = prepared(policy, paths);
-  const [s = 0, scratch = 0] = selections;
+  const core = instantiate<Loop>(loopModule);
+  const s = core.prepared(policy, paths);
+  const scratch = s + 16384;
   const timing: Timing = { ns: [], digests: [] };
   for (let round = 0; round < ROUNDS; round++) {
     const before = performance.now();

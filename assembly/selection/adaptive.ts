@@ -8,7 +8,7 @@
 // - a path whose command is long past its time gets no more until it answers, unless all others are the same.
 
 import { nextInTurn, smallestDelays } from "./lanes";
-import { BACKLOG, classOf, IN_FLIGHT, lane, progressAt, Selection, SERVERS_INVERSE } from "./layout";
+import { BACKLOG, classOf, IN_FLIGHT, lane, lanesOf, progressAt, Selection, SERVERS_INVERSE } from "./layout";
 import { costsOf, largestInFlight } from "./learning";
 
 /** One I/O of so many may be spent on trying an idle path. */
@@ -45,12 +45,13 @@ function soonest(s: Selection, costs: usize, allowed: u32): u32 {
 
 /** Whether the path has been silent for much longer than the largest command in flight on it takes. */
 function overdue(s: Selection, slot: u32, nowNs: u64): bool {
-  const inFlight = load<u32>(lane(s, IN_FLIGHT, slot));
+  const lanes = lanesOf(s, slot);
+  const inFlight = load<u32>(lanes, IN_FLIGHT);
   if (inFlight === 0) return false;
   const progressNs = load<u64>(progressAt(s, slot));
   if (nowNs <= progressNs) return false;
   const silentNs = <f32>(<i64>(nowNs - progressNs));
-  if (silentNs * <f32>inFlight <= OVERDUE * load<f32>(lane(s, BACKLOG, slot))) return false;
+  if (silentNs * <f32>inFlight <= OVERDUE * load<f32>(lanes, BACKLOG)) return false;
   return silentNs > OVERDUE * largestInFlight(s, slot);
 }
 

@@ -139,6 +139,11 @@ export function lane(s: Selection, array: usize, slot: u32): usize {
   return changetype<usize>(s) + array + ((<usize>slot) << 2);
 }
 
+/** Base of the 4-byte entries of a slot: an array's offset, given to the load as a constant, costs nothing. */
+export function lanesOf(s: Selection, slot: u32): usize {
+  return changetype<usize>(s) + ((<usize>slot) << 2);
+}
+
 /** Address of the learned service time of a slot for a class. */
 export function costAt(s: Selection, slot: u32, sizeClass: u32): usize {
   return changetype<usize>(s) + COST + ((((<usize>sizeClass) << 5) + <usize>slot) << 2);

@@ -7,7 +7,7 @@
 // BACKLOG is always the sum over what is in flight of what such a command costs by the present estimate; so when an
 // estimate changes, what waits on the path is valued anew at once.
 
-import { BACKLOG, CLASSES, COST, costAt, IN_FLIGHT, lane, Learning, learningAt, Selection } from "./layout";
+import { BACKLOG, CLASSES, COST, costAt, lanesOf, Learning, learningAt, Selection } from "./layout";
 
 /** What a command is taken to cost before anything was learned, ns. Only its being equal for all matters. */
 const COST_UNKNOWN: f32 = 100000;
@@ -117,26 +117,30 @@ function addToCost(s: Selection, slot: u32, known: Learning, at: usize, more: f3
   const cost = before + more < COST_MIN ? COST_MIN : before + more;
   store<f32>(at, cost);
   if (known.inFlight === 0) return;
-  const backlog = lane(s, BACKLOG, slot);
-  const value = load<f32>(backlog) + <f32>known.inFlight * (cost - before);
-  store<f32>(backlog, value < 0 ? 0 : value);
+  const lanes = lanesOf(s, slot);
+  const value = load<f32>(lanes, BACKLOG) + <f32>known.inFlight * (cost - before);
+  store<f32>(lanes, value < 0 ? 0 : value, BACKLOG);
 }
 
 /** A command of this class goes out. */
 export function backlogAdd(s: Selection, slot: u32, sizeClass: u32): void {
-  const backlog = lane(s, BACKLOG, slot);
-  store<f32>(backlog, load<f32>(backlog) + load<f32>(costAt(s, slot, sizeClass)));
+  const lanes = lanesOf(s, slot);
+  const cost = load<f32>(lanes + ((<usize>sizeClass) << 7), COST);
+  store<f32>(lanes, load<f32>(lanes, BACKLOG) + cost, BACKLOG);
   learningAt(s, slot, sizeClass).inFlight += 1;
 }
 
-/** A command of this class is no longer in flight. An idle path has no backlog: rounding errors end there. */
-export function backlogRemove(s: Selection, slot: u32, sizeClass: u32): void {
+/**
+ * A command of this class is no longer in flight. An idle path has no backlog: rounding errors end there.
+ * @param until commands in flight on the path until now
+ */
+export function backlogRemove(s: Selection, slot: u32, sizeClass: u32, until: u32): void {
   const known = learningAt(s, slot, sizeClass);
   assert(known.inFlight > 0);
   known.inFlight -= 1;
-  const backlog = lane(s, BACKLOG, slot);
-  const rest = load<f32>(backlog) - load<f32>(costAt(s, slot, sizeClass));
-  store<f32>(backlog, rest < 0 || load<u32>(lane(s, IN_FLIGHT, slot)) === 0 ? 0 : rest);
+  const lanes = lanesOf(s, slot);
+  const rest = load<f32>(lanes, BACKLOG) - load<f32>(lanes + ((<usize>sizeClass) << 7), COST);
+  store<f32>(lanes, until === 1 || rest < 0 ? 0 : rest, BACKLOG);
 }
 
 /** The largest cost of any class in flight on a slot, ns. */

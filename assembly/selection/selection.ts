@@ -14,7 +14,7 @@ import { POLICY_STATIC, POLICY_WEIGHTED } from "../abi";
 import { pickAdaptive } from "./adaptive";
 import { pickAffinity } from "./affinity";
 import { learnHistory, pickHistorical, scoreHistory, seedHistory } from "./historical";
-import { CLASSES, classOf, costAt, IN_FLIGHT, IN_FLIGHT_BYTES, lane, layoutCheck, learningAt } from "./layout";
+import { CLASSES, classOf, costAt, IN_FLIGHT, IN_FLIGHT_BYTES, lane, lanesOf, layoutCheck, learningAt } from "./layout";
 import { ORDER, PRIORITY, progressAt, Selection, serversAt, SELECTION_BYTES, WEIGHT, WEIGHT_INVERSE } from "./layout";
 import { ageCosts, backlogAdd, backlogRemove, forgetCosts } from "./learning";
 import { pickLeastInFlight } from "./leastinflight";
@@ -215,16 +215,16 @@ export function pick(s: Selection, allowed: u32, bytes: u32, write: bool, affini
  * @returns a note to hand to `finished`: from it the policy sees whether the command had to wait on its path
  */
 export function started(s: Selection, slot: u32, bytes: u32, write: bool, nowNs: u64): u32 {
-  const inFlight = lane(s, IN_FLIGHT, slot);
-  const inFlightBytes = lane(s, IN_FLIGHT_BYTES, slot);
-  const ahead = load<u32>(inFlight);
+  const lanes = lanesOf(s, slot);
+  const ahead = load<u32>(lanes, IN_FLIGHT);
   if (ahead === 0) wake(s, slot, nowNs);
-  passTime(serversAt(s, slot), ahead, nowNs);
-  store<u32>(inFlight, ahead + 1);
-  store<u32>(inFlightBytes, load<u32>(inFlightBytes) + bytes);
+  const servers = serversAt(s, slot);
+  passTime(servers, ahead, nowNs);
+  store<u32>(lanes, ahead + 1, IN_FLIGHT);
+  store<u32>(lanes, load<u32>(lanes, IN_FLIGHT_BYTES) + bytes, IN_FLIGHT_BYTES);
   backlogAdd(s, slot, classOf(bytes, write));
   if (s.policy === POLICY_HISTORICAL_SERVICE_TIME) scoreHistory(s, slot);
-  return noteOf(serversAt(s, slot), ahead);
+  return noteOf(servers, ahead);
 }
 
 /** The path was idle and gets a command. */
@@ -252,14 +252,13 @@ export function finished(
   nowNs: u64,
   note: u32 = 0,
 ): void {
-  const inFlight = lane(s, IN_FLIGHT, slot);
-  const inFlightBytes = lane(s, IN_FLIGHT_BYTES, slot);
-  const until = load<u32>(inFlight);
+  const lanes = lanesOf(s, slot);
+  const until = load<u32>(lanes, IN_FLIGHT);
   assert(until > 0);
-  store<u32>(inFlight, until - 1);
-  store<u32>(inFlightBytes, load<u32>(inFlightBytes) - bytes);
+  store<u32>(lanes, until - 1, IN_FLIGHT);
+  store<u32>(lanes, load<u32>(lanes, IN_FLIGHT_BYTES) - bytes, IN_FLIGHT_BYTES);
   const sizeClass = classOf(bytes, write);
-  backlogRemove(s, slot, sizeClass);
+  backlogRemove(s, slot, sizeClass, until);
   s.overdue &= ~(1 << slot);
   const servers = serversAt(s, slot);
   passTime(servers, until, nowNs);

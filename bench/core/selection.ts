@@ -1,5 +1,5 @@
 // The policies alone, compiled from the very modules of the core, for tests and benches: Selections in memory of their
-// own, and loops that run inside the module so that what a decision costs can be told from what a call costs.
+// own.
 
 import {
   finished,
@@ -96,55 +96,4 @@ export function finish(
 export function dispatch(s: u32, allowed: u32, bytes: u32, write: bool, affinity: u32, nowNs: f64): u32 {
   const slot = pick(at(s), allowed, bytes, write, affinity, <u64>nowNs);
   return slot | (started(at(s), slot, bytes, write, <u64>nowNs) << 5);
-}
-
-/** A command of `loop`. */
-@unmanaged
-class InFlight {
-  slot: u32;
-  note: u32;
-  bytes: u32;
-  write: u32;
-  startNs: u64;
-}
-
-/** Time between two commands of `loop`. */
-const STEP_NS: u64 = 1000;
-
-function send(s: Selection, command: InFlight, i: u32, nowNs: u64): u32 {
-  const bytes: u32 = (i & 15) === 0 ? 65536 : 4096;
-  const write = (i & 3) === 0;
-  const slot = pick(s, 0xffffffff, bytes, write, i & 63, nowNs);
-  command.slot = slot;
-  command.bytes = bytes;
-  command.write = write ? 1 : 0;
-  command.startNs = nowNs;
-  command.note = started(s, slot, bytes, write, nowNs);
-  return slot;
-}
-
-function receive(s: Selection, command: InFlight, nowNs: u64): void {
-  const latencyNs = nowNs - command.startNs;
-  finished(s, command.slot, command.bytes, command.write !== 0, latencyNs, true, nowNs, command.note);
-}
-
-/**
- * `count` times: a command comes back, the next is sent; `depth` (a power of two) of them are in flight meanwhile.
- * @param scratch address of 32 x depth bytes
- * @param startNs the clock at the start; one step passes for each command
- * @returns a digest of the slots picked: the same algorithm in C must come to the same
- */
-export function loop(s: u32, scratch: u32, depth: u32, count: u32, startNs: f64): u32 {
-  const selection = at(s);
-  let nowNs = <u64>startNs;
-  let digest: u32 = 0;
-  for (let i: u32 = 0; i < depth; i++) send(selection, changetype<InFlight>(<usize>(scratch + i * 32)), i, nowNs);
-  for (let i: u32 = 0; i < count; i++) {
-    const command = changetype<InFlight>(<usize>(scratch + (i & (depth - 1)) * 32));
-    nowNs += STEP_NS;
-    receive(selection, command, nowNs);
-    digest = digest * 31 + send(selection, command, i, nowNs);
-  }
-  for (let i: u32 = 0; i < depth; i++) receive(selection, changetype<InFlight>(<usize>(scratch + i * 32)), nowNs);
-  return digest;
 }

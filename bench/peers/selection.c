@@ -372,14 +372,12 @@ static void receive(S *s, struct command *c, u64 now_ns) {
 }
 __attribute__((noinline)) static u32 loop(S *s, u32 depth, u32 count, u64 now_ns) {
   u32 digest = 0;
-  for (u32 i = 0; i < depth; i++) send(s, &commands[i], i, now_ns);
-  for (u32 i = 0; i < count; i++) {
+  for (u32 i = 0; i < count + depth; i++) {
     struct command *c = &commands[i & (depth - 1)];
     now_ns += 1000;
-    receive(s, c, now_ns);
-    digest = digest * 31 + send(s, c, i, now_ns);
+    if (i >= depth) receive(s, c, now_ns);
+    if (i < count) digest = digest * 31 + send(s, c, i, now_ns);
   }
-  for (u32 i = 0; i < depth; i++) receive(s, &commands[i], now_ns);
   return digest;
 }
 
