@@ -30,27 +30,30 @@ function eventOf(reactor: ReactorClient, pass: (event: CoreEvent) => boolean): P
   });
 }
 
-test("what a client writes it reads again, and the tables tell of it", async (t) => {
-  const rig = await startRig();
-  const client = await connect(rig);
-  const data = Buffer.alloc(8192, 0x5a);
-  t.is((await client.write(4096, data)).error, 0);
-  t.deepEqual((await client.read(4096, 8192)).data, data);
-  const { paths, units } = await rig.reactor.snapshot();
-  t.is(units.length, 1);
-  t.is(units[0]?.answered, 2);
-  t.is(units[0]?.connections, 1);
-  t.is(units[0]?.blocks, UNIT_BYTES / 512);
-  t.is(paths.length, 4);
-  t.deepEqual(units[0]?.slots.slice(0, 5), [...rig.paths, null]);
-  t.is(
-    paths.reduce((sum, { bytesWritten }) => sum + bytesWritten, 0),
-    8192,
-  );
-  t.true(paths.every(({ flags }) => (flags & PATH_FLAG_PRESENT) !== 0));
-  client.end();
-  t.is(await rig.reactor.stop(), "stopped");
-});
+for (const backend of ["io_uring", "epoll"] as const) {
+  test(`${backend}: what a client writes it reads again, and the tables tell of it`, async (t) => {
+    const rig = await startRig({ backend });
+    t.is(rig.reactor.backend, backend);
+    const client = await connect(rig);
+    const data = Buffer.alloc(8192, 0x5a);
+    t.is((await client.write(4096, data)).error, 0);
+    t.deepEqual((await client.read(4096, 8192)).data, data);
+    const { paths, units } = await rig.reactor.snapshot();
+    t.is(units.length, 1);
+    t.is(units[0]?.answered, 2);
+    t.is(units[0]?.connections, 1);
+    t.is(units[0]?.blocks, UNIT_BYTES / 512);
+    t.is(paths.length, 4);
+    t.deepEqual(units[0]?.slots.slice(0, 5), [...rig.paths, null]);
+    t.is(
+      paths.reduce((sum, { bytesWritten }) => sum + bytesWritten, 0),
+      8192,
+    );
+    t.true(paths.every(({ flags }) => (flags & PATH_FLAG_PRESENT) !== 0));
+    client.end();
+    t.is(await rig.reactor.stop(), "stopped");
+  });
+}
 
 test("bytes that were received before the hand-over are served first", async (t) => {
   const rig = await startRig();
