@@ -9,7 +9,7 @@ use napi::bindgen_prelude::Uint8Array;
 use napi_derive::napi;
 
 use crate::error::{Code, Result, errno, error, system};
-use crate::memory::CoreMemory;
+use crate::memory::{CoreMemory, prefer_huge_pages};
 use crate::registry::Registry;
 
 /// Bytes of a block, whatever block size the emulated unit shows.
@@ -17,6 +17,9 @@ const BLOCK_BYTES: u64 = 512;
 /// Largest medium: what fits an off_t, and a number that JavaScript holds exactly.
 const BLOCKS_MAX: f64 = (1u64 << 43) as f64;
 const PAGE_BYTES: usize = 4096;
+/// From here on a medium in memory asks for huge pages. Small ones do not: there are many of them, and a huge page for
+/// each few blocks written would cost more memory than it saves time.
+const HUGE_PAGES_BYTES_MIN: usize = 128 << 20;
 
 enum Store {
     Memory { base: *mut u8, bytes: usize },
@@ -219,6 +222,9 @@ fn map_memory(blocks: u64) -> Result<Store> {
     let base = unsafe { libc::mmap(ptr::null_mut(), bytes, protection, flags, -1, 0) };
     if base == libc::MAP_FAILED {
         return Err(system(format!("blocks: {bytes} bytes of address space"), errno()));
+    }
+    if bytes >= HUGE_PAGES_BYTES_MIN {
+        prefer_huge_pages(base.cast(), bytes);
     }
     Ok(Store::Memory { base: base.cast(), bytes })
 }

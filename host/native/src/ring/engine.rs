@@ -54,6 +54,7 @@ impl Engine {
         if memory.range(control, abi::CONTROL_BYTES).is_none() {
             return Err(error(Code::Layout, format!("controlBlock: {control} lies outside the core's memory")));
         }
+        memory.prefer_huge_pages();
         let wake = open_wake()?;
         let backend = Backend::open(backend, wake.as_raw_fd()).unwrap_or_else(|| {
             let message = format!("backend: \"{backend}\" is unknown; use \"auto\", \"io_uring\" or \"epoll\"");
