@@ -81,3 +81,25 @@ export function table(titles: readonly string[], rows: readonly (readonly Cell[]
   const widths = tableWidths(titles, rows);
   return [tableHead(titles, widths, style), ...tableRows(titles, rows, widths)].map((text) => `${text}\n`).join("");
 }
+
+/** Blanks between two columns. */
+const GAP = 2;
+
+/**
+ * Which columns to keep so that a row fits into `columns` characters: those named in `droppable` go first, in that order.
+ * Answers indexes; all of them when there is room, and whatever is left when nothing may go any more.
+ */
+export function columnsThatFit(
+  titles: readonly string[],
+  widths: readonly number[],
+  columns: number,
+  droppable: readonly string[],
+): number[] {
+  const kept = new Set(titles.keys());
+  const total = (): number => [...kept].reduce((sum, index) => sum + (widths[index] ?? 0) + GAP, -GAP);
+  for (const title of droppable) {
+    if (total() <= columns) break;
+    kept.delete(titles.indexOf(title));
+  }
+  return [...kept];
+}

@@ -14,9 +14,10 @@ export function sizeText(bytes: number): string {
   return `${value.toPrecision(value >= 1000 ? 4 : 3)} ${SIZE_UNITS[index]}`;
 }
 
-/** A duration in microseconds: `85 us`, `1.20 ms`, `3.00 s`; `-` when there is none. */
+/** A duration in microseconds: `<1 us`, `85 us`, `1.20 ms`, `3.00 s`; `-` when there is none. */
 export function latencyText(microseconds: number | null): string {
   if (microseconds === null) return "-";
+  if (microseconds < 1) return "<1 us";
   if (microseconds < 1000) return `${Math.round(microseconds)} us`;
   if (microseconds < 1_000_000) return `${(microseconds / 1000).toPrecision(3)} ms`;
   return `${(microseconds / 1_000_000).toPrecision(3)} s`;
@@ -40,3 +41,7 @@ export function agoText(milliseconds: number): string {
   if (seconds < 172_800) return `${Math.round(seconds / 3600)} h`;
   return `${Math.round(seconds / 86_400)} d`;
 }
+
+/** A count with its word: `1 path`, `4 paths`. */
+export const pluralText = (count: number, word: string): string =>
+  `${countText(count)} ${word}${count === 1 ? "" : "s"}`;

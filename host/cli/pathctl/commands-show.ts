@@ -25,6 +25,9 @@ function chosenUnits(units: readonly UnitView[], keys: readonly string[]): reado
   });
 }
 
+/** Characters a line may have: a terminal's width; elsewhere there is no bound. */
+const room = (io: Context["io"]): number => (io.terminal ? io.columns : Number.POSITIVE_INFINITY);
+
 async function showUnits(context: Context, keys: readonly string[], options: ShowOptions): Promise<Result> {
   const { client, style } = context;
   const [answer, status] = await Promise.all([
@@ -38,7 +41,7 @@ async function showUnits(context: Context, keys: readonly string[], options: Sho
   }
   const { attentionText, nothingText, unitsText } = await import("./show.ts");
   const attention = keys.length === 0 ? attentionText(status, style) : "";
-  const body = units.length === 0 ? nothingText(status) : unitsText(units, style);
+  const body = units.length === 0 ? nothingText(status) : unitsText(units, style, room(context.io));
   return { json: { units }, text: attention === "" ? body : `${body}\n${attention}` };
 }
 
@@ -51,7 +54,7 @@ async function show(context: Context, what: string, keys: readonly string[], opt
   const { arraysText, pathsText } = await import("./show.ts");
   if (subject === "paths") {
     const { paths } = await context.client.call<Output<"paths">>("GET", "/v1/paths");
-    return { json: { paths }, text: pathsText(paths, context.style) };
+    return { json: { paths }, text: pathsText(paths, context.style, room(context.io)) };
   }
   const { arrays } = await context.client.call<Output<"arrays">>("GET", "/v1/arrays");
   return { json: { arrays }, text: arraysText(arrays, context.style) };

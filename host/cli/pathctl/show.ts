@@ -5,7 +5,17 @@ import type { ArrayView, Status } from "../../control/schemas/status.ts";
 import type { UnitView } from "../../control/schemas/unit.ts";
 import { comparePathNumbers } from "../path-number.ts";
 import { sortedPaths } from "../spscmd/layout.ts";
-import { table, tableHead, tableRows, tableWidths, unpainted, type Cell, type Paint, type Style } from "../style.ts";
+import {
+  columnsThatFit,
+  table,
+  tableHead,
+  tableRows,
+  tableWidths,
+  unpainted,
+  type Cell,
+  type Paint,
+  type Style,
+} from "../style.ts";
 import { countText, latencyText, sizeText } from "../text.ts";
 
 function pathPaint(path: PathView, style: Style): Paint {
@@ -33,6 +43,17 @@ const PATH_TITLES = [
   ">P50",
   ">P99",
 ];
+
+/** What goes first on a narrow terminal. */
+const DROPPABLE = [">P50", "TARGET", "DEVICE", "ACCESS", "INITIATOR", ">IN FLIGHT", ">ERRORS", ">I/OS"];
+
+/** Titles, rows and widths of a table that fits into `columns` characters. */
+function fitted(titles: readonly string[], rows: readonly (readonly Cell[])[], columns: number) {
+  const widths = tableWidths(titles, rows);
+  const kept = columnsThatFit(titles, widths, columns, DROPPABLE);
+  const only = <Item>(items: readonly Item[]): Item[] => items.filter((_, index) => kept.includes(index));
+  return { titles: only(titles), widths: only(widths), only };
+}
 
 /** A port name without the prefix every world-wide name has. */
 const portText = (name: string | null): string => name?.replace(/^naa\./, "") ?? "-";
@@ -81,17 +102,17 @@ function unitLine(unit: UnitView, style: Style): string {
 const unitSubline = (unit: UnitView): string =>
   [`${unit.vendor} ${unit.product}`.trim(), unit.serial, unit.identity.text].filter((text) => text !== "").join("  ");
 
-/** The units, each with a table of its paths; the columns of all tables are as wide. */
-export function unitsText(units: readonly UnitView[], style: Style): string {
+/** The units, each with a table of its paths; the columns of all tables are as wide, and fit into `columns`. */
+export function unitsText(units: readonly UnitView[], style: Style, columns = Number.POSITIVE_INFINITY): string {
   const ordered = units.toSorted((a, b) => a.number - b.number);
   const rows = ordered.map((unit) => sortedPaths(unit, "by-balancing").map((path) => pathCells(path, style)));
-  const widths = tableWidths(PATH_TITLES, rows.flat());
+  const { titles, widths, only } = fitted(PATH_TITLES, rows.flat(), columns - 2);
   const blocks = ordered.map((unit, index) => {
     const lines = [unitLine(unit, style), `  ${style.faint(unitSubline(unit))}`];
     const unitRows = rows[index] ?? [];
     if (unitRows.length > 0) {
-      lines.push(`  ${tableHead(PATH_TITLES, widths, style)}`);
-      lines.push(...tableRows(PATH_TITLES, unitRows, widths).map((text) => `  ${text}`));
+      lines.push(`  ${tableHead(titles, widths, style)}`);
+      lines.push(...tableRows(titles, unitRows.map(only), widths).map((text) => `  ${text}`));
     }
     return lines.map((text) => `${text.trimEnd()}\n`).join("");
   });
@@ -114,15 +135,16 @@ export function nothingText(status: Status): string {
 }
 
 /** Every path in one table, by path number. */
-export function pathsText(paths: readonly PathView[], style: Style): string {
-  const titles = ["", "PATH", ">LU", ...PATH_TITLES.slice(2)];
+export function pathsText(paths: readonly PathView[], style: Style, columns = Number.POSITIVE_INFINITY): string {
+  const all = ["", "PATH", ">LU", ...PATH_TITLES.slice(2)];
   const rows = paths
     .toSorted((a, b) => comparePathNumbers(a.number, b.number) || a.unit - b.unit)
     .map((path) => {
       const [symbol = "", number = "", ...rest] = pathCells(path, style);
       return ([symbol, number, `#${path.unit}`] as Cell[]).concat(rest);
     });
-  return table(titles, rows, style);
+  const { titles, only } = fitted(all, rows, columns);
+  return table(titles, rows.map(only), style);
 }
 
 const UNITS_LISTED_MAX = 8;

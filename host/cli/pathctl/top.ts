@@ -2,7 +2,7 @@
 
 import type { StatisticsView } from "../../control/schemas/status.ts";
 import { table, unpainted, type Cell, type Style } from "../style.ts";
-import { latencyText, rateText } from "../text.ts";
+import { latencyText, pluralText, rateText } from "../text.ts";
 import { timeText } from "./events.ts";
 import type { Context } from "./context.ts";
 
@@ -113,7 +113,7 @@ export function sampleText(sample: Sample, style: Style, rows = Number.POSITIVE_
     sample.paths.reduce((total, path) => total + value(path), 0);
   const summary = [
     timeText(sample.time).slice(11),
-    `${sample.units} units, ${sample.paths.length} paths`,
+    `${pluralText(sample.units, "unit")}, ${pluralText(sample.paths.length, "path")}`,
     `${style.strong(rateText(sum((path) => path.iops)))} IOPS`,
     `read ${megabytes(sum((path) => path.readBytes))} MB/s`,
     `write ${megabytes(sum((path) => path.writtenBytes))} MB/s`,

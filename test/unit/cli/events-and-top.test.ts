@@ -129,7 +129,7 @@ test("top: a sample as text; with more paths than lines, the busiest", (t) => {
   const text = sampleText(sampleBetween(statistics(0, 0, 40), statistics(1000, 500, 40)), PLAIN, 10);
   const lines = text.trimEnd().split("\n");
   t.is(lines.length, 10);
-  t.regex(lines[0] ?? "", /1 units, 40 paths {2}\S+ IOPS {2}read /);
+  t.regex(lines[0] ?? "", /1 unit, 40 paths {2}\S+ IOPS {2}read /);
   t.regex(lines[3] ?? "", /^X {2}4:0:0:39 /);
   t.is(lines[9], "and 34 quieter paths");
 });

@@ -58,7 +58,13 @@ test("show: a block for each unit, a line for each path", async (t) => {
 test("colour on a terminal only, and never with NO_COLOR or TERM=dumb", async (t) => {
   await using server = await recordedServer(answers);
   const show = async (terminal: boolean, env: Record<string, string>): Promise<string> =>
-    (await run(pathctl, ["show"], server.socket, { terminal, env: { ...env, PATHMANAGER_SOCKET: server.socket } })).out;
+    (
+      await run(pathctl, ["show"], server.socket, {
+        terminal,
+        columns: 200,
+        env: { ...env, PATHMANAGER_SOCKET: server.socket },
+      })
+    ).out;
   const plain = await show(false, {});
   const coloured = await show(true, {});
   t.false(plain.includes("\u001B"));
@@ -69,6 +75,22 @@ test("colour on a terminal only, and never with NO_COLOR or TERM=dumb", async (t
   t.is(await show(true, { TERM: "dumb" }), plain);
   t.is(await show(true, { NO_COLOR: "" }), coloured);
 });
+
+test("on a narrow terminal no row is wider than it, and path, priority and state stay", async (t) => {
+  await using server = await recordedServer(answers);
+  for (const columns of [120, 100, 80, 60]) {
+    const { out } = await run(pathctl, ["show"], server.socket, {
+      terminal: true,
+      columns,
+      env: { ...env(server.socket) },
+    });
+    const rows = out.split("\n").slice(2);
+    t.true(Math.max(...rows.map((row) => row.length)) <= columns, `${columns}\n${out}`);
+    t.regex(out, /PATH +PRIO +STATE/);
+  }
+});
+
+const env = (socket: string) => ({ PATHMANAGER_SOCKET: socket, NO_COLOR: "1" });
 
 test("show names what needs attention, and devices that are not used", async (t) => {
   const status: Status = {
