@@ -1,0 +1,43 @@
+// The peer: the kernel's dm-multipath with multipathd, as an administrator sets it up. It needs udev, so udev runs, too.
+
+import { existsSync, writeFileSync } from "node:fs";
+import { attempt, run, start } from "./command.ts";
+import { until } from "./files.ts";
+
+/** How it chooses a path. */
+export type Selector = "service-time" | "queue-length" | "round-robin";
+
+/** The settings issue 4 names; everything else is Debian's default for the device. */
+const settings = (selector: Selector): string => `
+defaults {
+  user_friendly_names yes
+  find_multipaths no
+  path_checker tur
+  path_selector "${selector} 0"
+  no_path_retry queue
+  failback immediate
+}
+`;
+
+export const MULTIPATH_DEVICE = "/dev/mapper/mpatha";
+
+/** Starts udev and multipathd and waits for the device with `paths` active paths. */
+export async function startMultipath(paths: number, selector: Selector): Promise<void> {
+  run("modprobe", "-a", "dm-multipath", `dm-${selector}`);
+  // Only an array with ALUA needs it, and the kernel may have it built in.
+  attempt("modprobe", ["scsi_dh_alua"]);
+  run("/lib/systemd/systemd-udevd", "--daemon");
+  run("udevadm", "trigger");
+  run("udevadm", "settle");
+  writeFileSync("/etc/multipath.conf", settings(selector));
+  void start("multipathd", "-d");
+  await until(
+    `${MULTIPATH_DEVICE} has ${paths} active paths`,
+    () => {
+      if (!existsSync(MULTIPATH_DEVICE)) return undefined;
+      const active = run("multipath", "-ll").match(/active ready/g);
+      return active !== null && active.length >= paths ? true : undefined;
+    },
+    30_000,
+  );
+}

@@ -1,0 +1,78 @@
+// The product inside the guest: its daemon and its commands, run as an administrator runs them.
+
+import { spawn, type ChildProcess } from "node:child_process";
+import { mkdirSync, openSync, readFileSync, writeFileSync, closeSync } from "node:fs";
+import { attempt, run, type Outcome } from "./command.ts";
+import { until } from "./files.ts";
+
+const CONFIGURATION = "/etc/pathmanager/pathmanager.toml";
+const LOG = "/tmp/pathmanagerd.log";
+
+/** Where the daemon offers its units. */
+export const NBD_SOCKET = "/run/pathmanager/nbd.sock";
+
+export const spscmd = (...args: readonly string[]): Outcome => attempt("node", ["host/cli/bin/spscmd.js", ...args]);
+export const pathctl = (...args: readonly string[]): Outcome => attempt("node", ["host/cli/bin/pathctl.js", ...args]);
+
+/** Runs pathctl, which must succeed. */
+export function mustPathctl(...args: readonly string[]): string {
+  return run("node", "host/cli/bin/pathctl.js", ...args);
+}
+
+/** What `spscmd -getlun` displays. */
+export function getlun(): string {
+  return run("node", "host/cli/bin/spscmd.js", "-getlun");
+}
+
+/** The running daemon. */
+export class Daemon {
+  readonly #child: ChildProcess;
+  readonly #ended: Promise<number | null>;
+
+  private constructor(child: ChildProcess) {
+    this.#child = child;
+    this.#ended = new Promise((resolve) => void child.once("exit", (status) => resolve(status)));
+  }
+
+  /** Starts it with these lines of configuration and waits until it answers. Its state survives from one start to the next. */
+  static async start(configuration: string): Promise<Daemon> {
+    // As the installation's file in /etc/modules-load.d does at a boot.
+    run("modprobe", "nbd");
+    mkdirSync("/etc/pathmanager", { recursive: true });
+    writeFileSync(CONFIGURATION, `sockets.nbd = "${NBD_SOCKET}"\nlog.system = false\n${configuration}`);
+    const log = openSync(LOG, "a");
+    const child = spawn("node", ["host/control/main.ts", "--config", CONFIGURATION], { stdio: ["ignore", log, log] });
+    closeSync(log);
+    const daemon = new Daemon(child);
+    let dead = false;
+    void daemon.#ended.then(() => (dead = true));
+    await until(
+      "the daemon answers",
+      () => {
+        if (dead) throw new Error(`the daemon ended at its start:\n${Daemon.log()}`);
+        return spscmd("-getmode").status === 0 ? true : undefined;
+      },
+      20_000,
+    );
+    return daemon;
+  }
+
+  /** What the daemon has printed so far. */
+  static log(): string {
+    return readFileSync(LOG, "utf8");
+  }
+
+  /** SIGTERM; answers its exit status and how long it took, in ms. */
+  async stop(): Promise<{ readonly status: number | null; readonly ms: number }> {
+    const begin = performance.now();
+    this.#child.kill("SIGTERM");
+    const status = await this.#ended;
+    return { status, ms: performance.now() - begin };
+  }
+
+  /** kill -9. */
+  async kill(): Promise<void> {
+    this.#child.kill("SIGKILL");
+    await this.#ended;
+  }
+}

@@ -1,0 +1,144 @@
+// A day of an operator, on real devices: what `spscmd -getlun` displays at each step (reference, section 10).
+
+import assert from "node:assert/strict";
+import { until } from "../lib/files.ts";
+import { LioArray } from "../lib/lio.ts";
+import { Daemon, getlun, mustPathctl, spscmd } from "../lib/pathmanager.ts";
+import { test, type Rig } from "../lib/test.ts";
+
+export const rig: Rig = { array: "lio", paths: 4, timeLimitS: 150 };
+
+const CONFIGURATION = `
+devices = "all"
+policy = "static"
+patrol.interval_s = 1
+patrol.threshold_s = 1
+patrol.timeout_s = 2
+`;
+
+const array = new LioArray();
+let daemon: Daemon | undefined = undefined;
+
+/** One line of the display: the sign, then the path and its priority. */
+type Line = readonly [sign: ">" | " " | "@" | "X", path: number, priority: number, lun?: number];
+
+/** The display of a unit, in the order of its path numbers. The path's number is the number of its host. */
+function display(unit: number, ...lines: readonly Line[]): string {
+  const paths = lines.map(([sign, path, priority, lun = unit], index) => {
+    const columns = sign === ">" ? "> " : ` ${sign}`;
+    const host = array.path(path).host;
+    return `${columns}${String(index).padStart(3)}: Priority=${priority}, PathNumber=${host}:0:1:${lun}\n`;
+  });
+  return `*** LogicalUnit #${unit} ***\n${paths.join("")}`;
+}
+
+/** Waits until the display is as expected; in vain it says what is displayed instead. */
+async function displayed(...units: readonly string[]): Promise<void> {
+  const expected = units.join("");
+  await until("the display is as expected", () => (getlun() === expected ? true : undefined)).catch(() =>
+    assert.equal(getlun(), expected),
+  );
+}
+
+/** A setting command succeeds and prints nothing. */
+function command(...args: readonly string[]): void {
+  assert.deepEqual(spscmd(...args), { status: 0, stdout: "", stderr: "" });
+}
+
+const pathNumber = (path: number): string => `${array.path(path).host}:0:1:0`;
+
+test("after the start the largest priority is in use, the others are alternatives", async () => {
+  // One kind of controller only, so that priorities alone decide.
+  array.setAlua("B", "optimized");
+  daemon = await Daemon.start(CONFIGURATION);
+  await displayed(display(0, [" ", 0, 1], [" ", 1, 2], [" ", 2, 3], [">", 3, 4]));
+});
+
+test("a path taken out of service is in standby, the next one is in use, and it comes back", async () => {
+  command("-notavail", pathNumber(3));
+  await displayed(display(0, [" ", 0, 1], [" ", 1, 2], [">", 2, 3], ["@", 3, 4]));
+  command("-avail", pathNumber(3));
+  await displayed(display(0, [" ", 0, 1], [" ", 1, 2], [" ", 2, 3], [">", 3, 4]));
+});
+
+test("two priorities are exchanged", async () => {
+  command("-swap", pathNumber(3), pathNumber(0));
+  await displayed(display(0, [">", 0, 4], [" ", 1, 2], [" ", 2, 3], [" ", 3, 1]));
+});
+
+test("a path dies: failed, and the next one is in use", async () => {
+  array.setPath(0, false);
+  await displayed(display(0, ["X", 0, 4], [" ", 1, 2], [">", 2, 3], [" ", 3, 1]));
+});
+
+test("failback in standby mode: the recovered path waits for the operator, who enables it", async () => {
+  command("-setfbmode", "Standby");
+  array.setPath(0, true);
+  await displayed(display(0, ["@", 0, 4], [" ", 1, 2], [">", 2, 3], [" ", 3, 1]));
+  command("-avail", pathNumber(0));
+  await displayed(display(0, [">", 0, 4], [" ", 1, 2], [" ", 2, 3], [" ", 3, 1]));
+});
+
+test("a restart keeps priorities, enabling and the failback mode", async () => {
+  command("-notavail", pathNumber(1));
+  const before = display(0, [">", 0, 4], ["@", 1, 2], [" ", 2, 3], [" ", 3, 1]);
+  await displayed(before);
+  await daemon?.stop();
+  daemon = await Daemon.start(CONFIGURATION);
+  await displayed(before);
+  assert.equal(spscmd("-getfbmode").stdout, "Failback : Standby\n");
+  command("-setfbmode", "Active");
+  command("-avail", pathNumber(1));
+});
+
+const UNIT_0 = [
+  [">", 0, 4],
+  [" ", 1, 2],
+  [" ", 2, 3],
+  [" ", 3, 1],
+] satisfies Line[];
+const UNIT_1 = [
+  [" ", 0, 1],
+  [" ", 1, 2],
+  [" ", 2, 3],
+  [">", 3, 4],
+] satisfies Line[];
+
+test("a unit is added while running, gets the next number and its paths", async () => {
+  await displayed(display(0, ...UNIT_0));
+  await array.addUnit(1, 16);
+  array.setAlua("B", "optimized");
+  await displayed(display(0, ...UNIT_0), display(1, ...UNIT_1));
+});
+
+test("a path that leads to another unit is failed where it was, and becomes a path of the other when forgotten", async () => {
+  const path = pathNumber(3);
+  array.remap(3, 0, 1);
+  await displayed(display(0, ...UNIT_0.slice(0, 3), ["X", 3, 1]), display(1, ...UNIT_1));
+  mustPathctl("path", "forget", path);
+  const moved = [...UNIT_1.slice(0, 3), [">", 3, 5, 0], [" ", 3, 4]] satisfies Line[];
+  await displayed(display(0, ...UNIT_0.slice(0, 3)), display(1, ...moved));
+});
+
+test("a path that leads to its old unit again after it was forgotten there is a new path of it", async () => {
+  const path = pathNumber(3);
+  array.remap(3, 0, 0);
+  const moved = [...UNIT_1.slice(0, 3), ["X", 3, 5, 0], [">", 3, 4]] satisfies Line[];
+  await displayed(display(0, ...UNIT_0.slice(0, 3)), display(1, ...moved));
+  mustPathctl("path", "forget", path);
+  const back = [[" ", 0, 4], ...UNIT_0.slice(1, 3), [">", 3, 5]] satisfies Line[];
+  await displayed(display(0, ...back), display(1, ...UNIT_1));
+  command("-notavail", path);
+  await displayed(display(0, ...UNIT_0.slice(0, 3), ["@", 3, 5]), display(1, ...UNIT_1));
+});
+
+test("a unit is removed while running: its paths have failed, and are gone when they are forgotten", async () => {
+  const rest = display(0, ...UNIT_0.slice(0, 3), ["@", 3, 5]);
+  array.removeUnit(1);
+  await displayed(rest, display(1, ["X", 0, 1], ["X", 1, 2], ["X", 2, 3], ["X", 3, 4]));
+  for (const { host } of array.paths()) mustPathctl("path", "forget", `${host}:0:1:1`);
+  await displayed(rest);
+  const { status, ms } = (await daemon?.stop()) ?? assert.fail("no daemon");
+  assert.equal(status, 0);
+  assert.ok(ms < 5000);
+});
