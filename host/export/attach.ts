@@ -2,6 +2,7 @@
 // negotiated, since both ends are told by us. When this process dies, the driver keeps the requests for a while; the next
 // process gives it new sockets and they go on (`resume`).
 
+import { writeFileSync } from "node:fs";
 import { closeDescriptor, nbdAttach, nbdDetach, nbdReconfigure, nbdStatus, socketPair } from "../native/index.ts";
 import { CONNECTION_READ_ONLY } from "../reactor/abi.ts";
 import { isReadOnly, type NbdExport, transmissionFlags } from "./directory.ts";
@@ -32,6 +33,8 @@ export type Connector = (descriptor: number, unit: number, flags: number) => Pro
 
 const DEAD_CONNECTION_TIMEOUT_S = 300;
 const DEVICE = /^\/dev\/nbd(\d{1,4})$/;
+/** How often the driver looks whether the connection of an unanswered request was replaced. Its default is 30 s. */
+const LOST_REQUEST_MS = 1000;
 /** How long the driver may take to notice that the killed daemon's sockets are dead. */
 const RESUME_MS_MAX = 5000;
 
@@ -50,6 +53,20 @@ function identifierOf(entry: NbdExport): string {
 function failed(what: string, error: unknown): ExportError {
   const why = error instanceof Error ? error.message : String(error);
   return new ExportError("EXPORT_ATTACH_FAILED", `${what}: ${why}`, { cause: error });
+}
+
+/**
+ * Requests that a killed daemon had received and not answered are sent again on its successor's connection only when their
+ * timer expires, 30 s by default: a stall for the application. The timer does no harm to a request that merely takes
+ * longer, as long as the device has one connection; with more, the driver would give the slow request's connection up.
+ */
+function lookForLostRequests(index: number, connections: number): void {
+  if (connections > 1) return;
+  try {
+    writeFileSync(`/sys/block/nbd${index}/queue/io_timeout`, String(LOST_REQUEST_MS));
+  } catch {
+    // Where sysfs cannot be written the default stays; the device works as well.
+  }
 }
 
 /** Runs `use` with the driver's ends of new connections to the unit; the ends are closed here afterwards. */
@@ -110,6 +127,7 @@ export class KernelAttachments {
           identifier: identifierOf(entry),
         }),
       );
+      lookForLostRequests(index, connections);
       return this.#remember(entry, index, connections, deadConnectionTimeoutS);
     } catch (error) {
       throw failed(what, error);

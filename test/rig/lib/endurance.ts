@@ -165,7 +165,7 @@ export async function endurance(options: EnduranceOptions, log: (line: string) =
   }
   run("umount", FOLDER);
   run("fsck.ext4", "-fn", DEVICE);
-  mustPathctl("detach", DEVICE);
+  mustPathctl("detach", "#0");
   await daemon.stop();
   return {
     rounds: options.rounds,

@@ -57,7 +57,7 @@ test("ext4 on the kernel's block device: no error, no block wrong, while a contr
   assert.ok(ios > 0);
   run("umount", "/mnt/rig");
   run("fsck.ext4", "-fn", "/dev/nbd0");
-  mustPathctl("detach", "/dev/nbd0");
+  mustPathctl("detach", "#0");
 });
 
 test("nbdcopy and qemu-img through the socket: the copy is exact, while a controller dies and returns", async () => {
