@@ -31,6 +31,9 @@ export function numbered(
     .toSorted((a, b) => a.number - b.number);
 }
 
+/** What is asked is often a program, and the guest has one processor: the pauses are for what is waited for. */
+const POLL_MS = 100;
+
 /** Waits until `found` answers something; fails with `what` after `timeoutMs`. */
 export async function until<T>(
   what: string,
@@ -42,6 +45,6 @@ export async function until<T>(
     const value = await found();
     if (value !== undefined) return value;
     if (performance.now() > end) throw new Error(`waited ${timeoutMs} ms in vain until ${what}`);
-    await setTimeout(20);
+    await setTimeout(POLL_MS);
   }
 }
