@@ -6,7 +6,7 @@ import type { PathView } from "./schemas/path.ts";
 import type { ArrayView, StatisticsView } from "./schemas/status.ts";
 import type { UnitView } from "./schemas/unit.ts";
 import type { Tables } from "./tables.ts";
-import { pathState, SYMBOLS, unitState } from "./views.ts";
+import { pathState, serviceablePaths, SYMBOLS, unitState } from "./views.ts";
 
 interface PortCount {
   paths: number;
@@ -104,7 +104,7 @@ export function redundancyOf(inventory: Inventory, tables: Tables): Redundancy {
   const withoutPath: Unit[] = [];
   let usable = 0;
   for (const unit of inventory.units()) {
-    if (unit.handle !== null) usable += tables.usablePaths(unit.handle);
+    usable += serviceablePaths(unit, tables);
     const state = unitState(unit, tables);
     if (state === "not redundant") notRedundant.push(unit);
     else if (state === "no path" || state === "released" || state === "gone") withoutPath.push(unit);

@@ -155,12 +155,8 @@ export function swapPaths(context: Context, first: string, second: string): Prom
 function checkUsable(context: Context, path: Path): void {
   const record = path.handle === null ? null : context.mirror.tables.path(path.handle);
   if (pathState(path, record) !== "failed") return;
-  const why =
-    record === null
-      ? "its device is gone"
-      : path.foreignIdentity === null
-        ? "it is failed"
-        : "it leads to another unit";
+  const whatFailed = record === null ? "its device is gone" : "it is failed";
+  const why = path.foreignIdentity === null ? whatFailed : "it leads to another unit";
   throw new ControlError("PATH_FAILED", `path ${path.number} cannot be used: ${why}`, {
     parameter: path.number,
     remedy: "repair it and take it back with failback first",

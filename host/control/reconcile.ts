@@ -45,8 +45,12 @@ interface Plan {
 
 /** Takes out the paths whose devices are not there any more. Quick: it asks no device. */
 export async function removeGone(parts: Parts, present: ReadonlySet<string>): Promise<void> {
-  const gone = parts.inventory.paths().filter((path) => path.handle !== null && !present.has(path.number));
-  for (const path of gone) parts.hub.say("path-removed", { unit: path.unit.number, path: path.number });
+  const gone = parts.inventory.paths().filter((path) => path.found !== null && !present.has(path.number));
+  for (const path of gone) {
+    parts.hub.say("path-removed", { unit: path.unit.number, path: path.number });
+    path.foreignIdentity = null;
+    path.found = null;
+  }
   await Promise.all(gone.map((path) => parts.bringUp.remove(path)));
 }
 
@@ -140,15 +144,20 @@ function remapped(parts: Parts, plan: Plan, path: Path, found: FoundPath): void 
       `leads to ${identity} now; it was a path of LogicalUnit #${path.unit.number} (${path.unit.identity.text}). ` +
       `Check the mapping, or forget the path so that it is taken for what it is`,
   });
-  if (path.foreignIdentity === identity) return;
+  const isNews = path.foreignIdentity !== identity;
+  const isOtherDevice = path.found !== null && path.found.device !== found.device;
   path.foreignIdentity = identity;
-  path.found ??= found;
-  parts.hub.say("wrong-unit", { unit: path.unit.number, path: path.number, detail: { "leads to": identity } });
   const { handle } = path;
-  if (handle !== null) {
-    plan.after.push(() =>
-      demand(parts.reactor, [pathSet(handle, abi.PATH_SET_FAILED, 1)], "failing a path", path.number),
-    );
+  if (isOtherDevice) plan.after.push(() => parts.bringUp.remove(path));
+  else if (handle !== null && isNews) {
+    const fail = pathSet(handle, abi.PATH_SET_FAILED, 1);
+    plan.after.push(() => demand(parts.reactor, [fail], "failing a path", path.number));
+  }
+  plan.after.push(() => {
+    path.found = found;
+  });
+  if (isNews) {
+    parts.hub.say("wrong-unit", { unit: path.unit.number, path: path.number, detail: { "leads to": identity } });
   }
 }
 

@@ -1,7 +1,7 @@
 // The newest copy of the core's path and unit tables, by handle. What is displayed comes from here. Records are decoded
 // when somebody asks for them: of thousands, a display needs few.
 
-import { UNIT_FLAG_RELEASED, UNIT_FLAGS, UNIT_USABLE } from "../reactor/abi.ts";
+import * as abi from "../reactor/abi.ts";
 import {
   decodePath,
   decodeUnit,
@@ -12,6 +12,11 @@ import {
   type TableCopy,
   type UnitRecord,
 } from "../reactor/records.ts";
+
+const SERVICEABLE = abi.PATH_FLAG_PRESENT | abi.PATH_FLAG_ENABLED;
+const SERVICEABLE_MASK =
+  SERVICEABLE | abi.PATH_FLAG_FAILED | abi.PATH_FLAG_WRONG_UNIT | abi.PATH_FLAG_REMOVING | abi.PATH_FLAG_UNVERIFIED;
+const NOT_SERVING: ReadonlySet<number> = new Set([abi.ALUA_STANDBY, abi.ALUA_UNAVAILABLE, abi.ALUA_OFFLINE]);
 
 class Table<T> {
   readonly #view: DataView;
@@ -77,15 +82,18 @@ export class Tables {
     return this.#units.get(handle);
   }
 
-  /** How many paths of the unit may get I/O now; 0 when there is no such unit. */
-  usablePaths(unit: number): number {
-    let count = 0;
-    for (let mask = this.#units.word(unit, UNIT_USABLE) ?? 0; mask !== 0; mask = (mask & (mask - 1)) >>> 0) count++;
-    return count;
+  /**
+   * Whether the path can carry I/O, now or as an alternative: enabled, healthy, verified, in an access state that serves
+   * I/O. More than what the core uses at the moment, which are only the best of them.
+   */
+  isServiceable(path: number): boolean {
+    const flags = this.#paths.word(path, abi.PATH_FLAGS) ?? 0;
+    if ((flags & SERVICEABLE_MASK) !== SERVICEABLE) return false;
+    return !NOT_SERVING.has(((this.#paths.word(path, abi.PATH_PRIORITY) ?? 0) >>> 16) & 0xff);
   }
 
   isReleased(unit: number): boolean {
-    return ((this.#units.word(unit, UNIT_FLAGS) ?? 0) & UNIT_FLAG_RELEASED) !== 0;
+    return ((this.#units.word(unit, abi.UNIT_FLAGS) ?? 0) & abi.UNIT_FLAG_RELEASED) !== 0;
   }
 }
 

@@ -63,7 +63,7 @@ export function pathState(path: Path, record: PathRecord | null): PathState {
 }
 
 function conditionsOf(path: Path, record: PathRecord | null): PathCondition[] {
-  if (record === null) return ["gone"];
+  if (record === null) return path.foreignIdentity === null ? ["gone"] : ["wrong unit"];
   const flags = record.flags | (path.foreignIdentity === null ? 0 : abi.PATH_FLAG_WRONG_UNIT);
   return CONDITIONS.filter(([flag]) => (flags & flag) !== 0).map(([, condition]) => condition);
 }
@@ -127,12 +127,21 @@ export function pathView(path: Path, sources: ViewSources): PathView {
   };
 }
 
+/** Paths of a unit that can carry I/O, now or as an alternative. */
+export function serviceablePaths(unit: Unit, tables: Tables): number {
+  let count = 0;
+  for (const { handle, foreignIdentity } of unit.paths.values()) {
+    if (handle !== null && foreignIdentity === null && tables.isServiceable(handle)) count++;
+  }
+  return count;
+}
+
 export function unitState(unit: Unit, tables: Tables): UnitState {
   const { handle } = unit;
   if (handle === null || [...unit.paths.values()].every((path) => path.handle === null)) return "gone";
-  const usable = tables.usablePaths(handle);
-  if (usable === 0) return tables.isReleased(handle) ? "released" : "no path";
-  if (usable > 1) return "ok";
+  const serviceable = serviceablePaths(unit, tables);
+  if (serviceable === 0) return tables.isReleased(handle) ? "released" : "no path";
+  if (serviceable > 1) return "ok";
   return unit.paths.size > 1 ? "not redundant" : "single path";
 }
 

@@ -108,9 +108,9 @@ const Limits = z
     connections: z.int().min(1).max(4096).default(64),
     requests: z.int().min(16).max(65536).default(1024),
     commands: z.int().min(16).max(65536).default(1024),
-    pool_mib: z.int().min(4).max(2048).default(64),
-    units: z.int().min(1).max(4096).optional(),
-    paths: z.int().min(1).max(32768).optional(),
+    pool_mib: z.int().min(32).max(2048).default(64),
+    units: z.int().min(1).max(8192).optional(),
+    paths: z.int().min(1).max(65536).optional(),
     events: z.int().min(64).max(65536).default(4096),
     path_depth: z.int().min(1).max(128).default(64),
   })

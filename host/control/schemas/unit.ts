@@ -55,7 +55,8 @@ export const Balancing = z
 export type Balancing = z.infer<typeof Balancing>;
 
 /**
- * `ok`: redundant. `not redundant`: one usable path is left of several known. `no path`: requests wait.
+ * `ok`: several paths can carry I/O. `single path`: there is only one. `not redundant`: only one of several can carry
+ * I/O. `no path`: none can, requests wait.
  * `released`: requests fail at once until a path is usable. `gone`: every path's device is gone.
  */
 export const UnitState = z
