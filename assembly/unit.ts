@@ -310,8 +310,8 @@ export function unitSet(handle: u32, property: u32, value: i64): i32 {
     u.hedgeBudget = number;
   } else if (property === UNIT_SET_STATISTICS_RESET) resetStatistics(u);
   else if (property === UNIT_SET_POLICY) return setPolicy(u, number);
-  else if (property === UNIT_SET_POLICY_PARAMETER) return selectionSetParameter(u.selection, 0, number);
-  else if (property === UNIT_SET_POLICY_PARAMETER_2) return selectionSetParameter(u.selection, 1, number);
+  else if (property === UNIT_SET_POLICY_PARAMETER) return setPolicyParameter(u, 0, number);
+  else if (property === UNIT_SET_POLICY_PARAMETER_2) return setPolicyParameter(u, 1, number);
   else if (property === UNIT_SET_RELEASED) return setReleased(u, number);
   else if (property === UNIT_SET_ALUA_EXPLICIT || property === UNIT_SET_PATROL_READ) {
     if (number > 1) return -(<i32>ERROR_RANGE);
@@ -387,6 +387,14 @@ function setPolicy(u: Unit, policy: u32): i32 {
   const answer = selectionSetPolicy(u.selection, policy);
   if (answer < 0) return answer;
   u.policy = policy;
+  unitRefresh(u, REASON_OPERATOR, 0, 0);
+  return 0;
+}
+
+/** A parameter can change which paths are in use (a subset), so that is looked at anew. */
+function setPolicyParameter(u: Unit, index: u32, value: u32): i32 {
+  const answer = selectionSetParameter(u.selection, index, value);
+  if (answer < 0) return answer;
   unitRefresh(u, REASON_OPERATOR, 0, 0);
   return 0;
 }
