@@ -7,10 +7,16 @@ import { randomBelow } from "./random";
 export function pickPowerOfTwo(s: Selection, allowed: u32): u32 {
   const count = <u32>popcnt(allowed);
   if (count === 1) return ctz(allowed);
+  const drawn = drawTwo(s, count);
+  const a = nthSlot(allowed, drawn & 0xffff);
+  const b = nthSlot(allowed, drawn >> 16);
+  return load<u32>(lane(s, IN_FLIGHT, b)) < load<u32>(lane(s, IN_FLIGHT, a)) ? b : a;
+}
+
+/** Two different numbers below `count` (2..65535), each pair equally likely: the first, and the second in the high half. */
+export function drawTwo(s: Selection, count: u32): u32 {
   const draw = randomBelow(s, count * (count - 1));
   const first = draw / (count - 1);
   const other = draw - first * (count - 1);
-  const a = nthSlot(allowed, first);
-  const b = nthSlot(allowed, other >= first ? other + 1 : other);
-  return load<u32>(lane(s, IN_FLIGHT, b)) < load<u32>(lane(s, IN_FLIGHT, a)) ? b : a;
+  return first | ((other >= first ? other + 1 : other) << 16);
 }
