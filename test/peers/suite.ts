@@ -14,6 +14,7 @@ import { cases as faults } from "./cases/faults.ts";
 import { cases as forbidden } from "./cases/forbidden.ts";
 import { cases as information } from "./cases/information.ts";
 import { cases as misuse, nothingHeld } from "./cases/misuse.ts";
+import { cases as packaging } from "./cases/packaging.ts";
 import { cases as patterns } from "./cases/patterns.ts";
 import { cases as random } from "./cases/random.ts";
 
@@ -23,6 +24,9 @@ const PEERS: readonly DebianPackage[] = [
   { package: "qemu-utils", program: "qemu-img" },
   { package: "fio", program: "fio" },
   { package: "strace", program: "strace" },
+  { package: "man-db", program: "man" },
+  { package: "groff-base", program: "groff" },
+  { package: "systemd", program: "systemd-analyze" },
 ];
 
 /** A unit of 64 MiB over four paths and two controllers; two of them, so that one can stay untouched. */
@@ -58,6 +62,7 @@ const chosen = [
   ...faults,
   ...random,
   ...forbidden,
+  ...packaging,
 ].filter(({ name }) => wanted.length === 0 || wanted.some((pattern) => name.includes(pattern)));
 
 /** One case, bounded; afterwards nothing may be held by the daemon. */

@@ -100,7 +100,7 @@ function __spscmd_paths
 end
 complete -c pathctl -f -a "(__pathctl_candidates)"
 complete -c spscmd -f -n "test (count (commandline -opc)) -eq 1" -a "${SPSCMD_OPTIONS}"
-complete -c spscmd -f -n "string match -qri -- '-(avail|notavail|path|swap|priority|lbmode|failback)$' (commandline -opc)[2]" -a "(__spscmd_paths)"
+complete -c spscmd -f -n "string match -qri -- '^-(avail|notavail|path|swap|priority|lbmode|failback)\$' (commandline -opc)[2]" -a "(__spscmd_paths)"
 complete -c spscmd -f -n "string match -qi -- -getlun (commandline -opc)[2]" -a "-v -s0 -s1 -s2"
 complete -c spscmd -f -n "string match -qi -- -setfbmode (commandline -opc)[2]" -a "Active Standby"
 complete -c spscmd -f -n "string match -qi -- -setmscsmode (commandline -opc)[2]" -a "Enable Disable"

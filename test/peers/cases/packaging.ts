@@ -1,0 +1,44 @@
+// What the package brings for other programs: manual pages for man, a unit for systemd.
+
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+import { type Case, check, same } from "../case.ts";
+import { run } from "../run.ts";
+
+const file = (name: string): string => new URL(`../../../${name}`, import.meta.url).pathname;
+
+const PAGES = ["pathctl.8", "spscmd.8", "pathmanagerd.8", "pathmanager.toml.5"];
+
+const pages: Case[] = PAGES.map((name) => ({
+  name: `man renders ${name} without a warning`,
+  run: async () => {
+    const { stdout, stderr } = await run("man", [
+      "--warnings",
+      "-E",
+      "UTF-8",
+      "-l",
+      "-Tutf8",
+      file(`docs/man/${name}`),
+    ]);
+    same(stderr, "", "warnings");
+    check(stdout.length > 1000, "the page is empty");
+  },
+}));
+
+export const cases: readonly Case[] = [
+  ...pages,
+  {
+    name: "systemd takes the unit as it is, and finds it hardened",
+    run: async ({ folder }) => {
+      const unit = join(folder, "pathmanagerd.service");
+      const text = readFileSync(file("host/cli/packaging/pathmanagerd.service"), "utf8");
+      // The program is wherever npm installed it; here any will do.
+      writeFileSync(unit, text.replace(/^ExecStart=\S+/m, "ExecStart=/bin/true"));
+      const { stdout, stderr } = await run("systemd-analyze", ["verify", "--man=no", unit]);
+      same(stdout + stderr, "", "complaints");
+      const security = await run("systemd-analyze", ["security", "--offline=true", "--threshold=40", unit]);
+      check(/exposure level/.test(security.stdout), security.stdout);
+    },
+  },
+];
