@@ -36,7 +36,7 @@ import { checkPages, commandAt, commandCount, pathTimer } from "./memory";
 import { failbackMode, patrolTimeoutNs } from "./mode";
 import { aluaOfSense, pathAluaState, pathIdle } from "./path";
 import { COMMAND_FLIGHT, COMMAND_FREE, Command, Path } from "./records";
-import { TAG_COMMAND, event, makeTag, now, submit } from "./ring";
+import { TAG_COMMAND, event, hostNow, makeTag, now, submit } from "./ring";
 import {
   cdbInquiryPage,
   cdbRead,
@@ -145,7 +145,7 @@ function buildCheck(p: Path, c: Command, what: u8): void {
 }
 
 /** The host has completed a path's check. */
-export function checkCompleted(c: Command, result: i32, timeNs: u64): void {
+export function checkCompleted(c: Command, result: i32): void {
   const p = c.path;
   const what = p.checking;
   const lost = p.checkLost !== 0;
@@ -155,7 +155,7 @@ export function checkCompleted(c: Command, result: i32, timeNs: u64): void {
   if ((p.flags & PATH_FLAG_REMOVING) !== 0) return pathIdle(p);
   const outcome = classifyCheck(c, result);
   const shown = senseBytes(c);
-  if (result >= 0 && c.hostStatus === 0) p.lastAnswerNs = timeNs;
+  if (result >= 0 && c.hostStatus === 0) p.lastAnswerNs = hostNow;
   tell(p, outcome, shown);
   if (lost) {
     // Its failure was dealt with when its time was over. That it ends now says that the path may be back.
@@ -256,7 +256,7 @@ function reinstate(p: Path): void {
   const reason = <u32>p.back;
   p.back = 0;
   p.flags &= ~(PATH_FLAG_FAILED | PATH_FLAG_STALLED | PATH_FLAG_SUSPECT);
-  p.sinceNs = now;
+  p.sinceNs = hostNow;
   if (reason !== REASON_OPERATOR && failbackMode === FAILBACK_MODE_STANDBY) p.flags &= ~PATH_FLAG_ENABLED;
   event(EVENT_FAILBACK_DONE, reason, p.unitHandle, p.index, 0, 0, 0, 0);
   unitRefresh(p.unit, reason, 0, 0);
@@ -283,7 +283,7 @@ export function checkFailed(p: Path, reason: u32, shown: u32, hostStatus: u16): 
   shakyCountOne(p);
   if (shown <= 0xff) siblingsSuspect(p);
   p.flags |= PATH_FLAG_FAILED;
-  p.sinceNs = now;
+  p.sinceNs = hostNow;
   event(EVENT_PATH_ERROR_CHECK, reason, p.unitHandle, p.index, 0, 0, shown, hostStatus);
   unitRefresh(p.unit, reason, shown, hostStatus);
 }

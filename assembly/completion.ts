@@ -24,6 +24,7 @@ import {
   COMMAND_FLIGHT,
   COMMAND_FREE,
   COMMAND_GHOST,
+  COMMAND_HEDGED,
   COMMAND_KEPT,
   Command,
   METHOD_READ,
@@ -36,7 +37,7 @@ import {
   Unit,
 } from "./records";
 import { ERROR_AGAIN, commandTwin, requestFail, requestFreeIfOver, requestPieceSettled } from "./request";
-import { event } from "./ring";
+import { event, hostNow } from "./ring";
 import {
   OUTCOME_ALUA,
   OUTCOME_ALUA_CHANGED,
@@ -62,7 +63,7 @@ import { resetOver } from "./reset";
 import { shakyCountOne } from "./shaky";
 import { siblingAnswers, siblingsSuspect } from "./sibling";
 import { pathAnswers, stallLearn, stallLearnGhost } from "./stall";
-import { statisticsRecord, statisticsRetry } from "./statistics";
+import { statisticsHedgeWon, statisticsRecord, statisticsRetry } from "./statistics";
 import { unitDirty, unitRefresh } from "./unit";
 
 const LINK: usize = offsetof<Command>("next");
@@ -126,7 +127,10 @@ export function commandCompleted(c: Command, result: i32, timeNs: u64): void {
   const good = outcome === OUTCOME_GOOD;
   const latencyNs = timeNs > c.timeNs ? timeNs - c.timeNs : 0;
   writeOff(c, timeNs, good);
-  if (result >= 0 && c.hostStatus === 0) p.lastAnswerNs = p.lastIoNs = timeNs;
+  if (result >= 0 && c.hostStatus === 0) {
+    p.lastAnswerNs = hostNow;
+    p.lastIoNs = timeNs;
+  }
   if ((c.flags & COMMAND_GHOST) !== 0) {
     ghostCompleted(c);
     if (p.ghosts === 0) resetOver(p);
@@ -166,6 +170,7 @@ function pieceDone(c: Command): void {
   const r = c.request;
   if (listNext(r.commandFirst, SIBLING) !== 0) endTwins(c, false);
   if (c.ownBuffer !== 0) {
+    if ((c.flags & COMMAND_HEDGED) !== 0) statisticsHedgeWon(r.unit.statistics);
     c.state = COMMAND_KEPT;
     r.kept++;
   } else commandFree(c);
@@ -221,7 +226,8 @@ function commandBad(c: Command, u: Unit, p: Path, outcome: u8): void {
     unitRefresh(u, REASON_IDENTITY, shown, 0);
   }
   // Its piece was settled, or is still under way by another command: this one has only told of its path.
-  if ((c.flags & COMMAND_DEAD) !== 0 || ((c.flags & COMMAND_GHOST) !== 0 && commandTwin(c))) return free(c);
+  if ((c.flags & COMMAND_DEAD) !== 0 || ((c.flags & (COMMAND_GHOST | COMMAND_HEDGED)) !== 0 && commandTwin(c)))
+    return free(c);
   c.flags = 0;
   if (c.request.error !== 0) return pieceFailed(c, c.request.error);
   if (outcome >= OUTCOME_ANSWER) answered(c, u, outcome);

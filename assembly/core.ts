@@ -1,7 +1,7 @@
 // One turn of the core: completions in, time limits, dispatch, replies out. Everything that a turn may do is bounded
 // by what came in: lists of work are emptied, and nothing puts work on them without a completion or a timer.
 
-import { CONTROL_DEADLINE_NS, COMPLETION_RESULT, COMPLETION_TAG, COMPLETION_TIME_NS, ERROR_HANDLE } from "./abi";
+import { COMPLETION_RESULT, COMPLETION_TAG, COMPLETION_TIME_NS, ERROR_HANDLE } from "./abi";
 import { serveLine } from "./admission";
 import { buffersFree } from "./buffers";
 import { checkCompleted } from "./check";
@@ -21,7 +21,6 @@ import {
   commandCount,
   connectionAt,
   connectionCount,
-  control,
   layOut,
   pathAt,
   pathCount,
@@ -40,12 +39,14 @@ import {
   TAG_SEND,
   completionFirst,
   completionTaken,
+  coreTime,
   countStray,
   now,
+  promiseNext,
   readClock,
   strayCompletions,
 } from "./ring";
-import { timersNext, timersTake } from "./timers";
+import { timersTake } from "./timers";
 import { unitTimer, unitsPending, unitsServe } from "./unit";
 
 /** See docs/architecture.md, `init`. */
@@ -80,14 +81,14 @@ export function runCore(): void {
     unitsServe();
     serveLine();
   } while (connectionsPending() || unitsPending());
-  store<u64>(control + CONTROL_DEADLINE_NS, timersNext());
+  promiseNext();
 }
 
 function takeCompletions(): void {
   for (let entry = completionFirst(); entry !== 0; entry = completionFirst()) {
     const tag = load<u32>(entry + COMPLETION_TAG);
     const result = load<i32>(entry + COMPLETION_RESULT);
-    const timeNs = load<u64>(entry + COMPLETION_TIME_NS);
+    const timeNs = coreTime(load<u64>(entry + COMPLETION_TIME_NS));
     completionTaken();
     complete(tag, result, timeNs);
   }
@@ -102,7 +103,7 @@ function complete(tag: u32, result: i32, timeNs: u64): void {
     if (index >= commandCount + pathCount) return countStray();
     const c = changetype<Command>(commandAt(index));
     if (c.state !== COMMAND_FLIGHT || c.generation !== generation) return countStray();
-    return index < commandCount ? commandCompleted(c, result, timeNs) : checkCompleted(c, result, timeNs);
+    return index < commandCount ? commandCompleted(c, result, timeNs) : checkCompleted(c, result);
   }
   if (kind === TAG_RESET) return index < pathCount ? resetCompleted(pathAt(index), generation, result) : countStray();
   if (index >= connectionCount) return countStray();

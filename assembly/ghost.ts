@@ -24,6 +24,7 @@ import {
   COMMAND_DEAD,
   COMMAND_GHOST,
   COMMAND_HARMLESS,
+  COMMAND_HEDGED,
   COMMAND_OPEN,
   Command,
   METHOD_READ,
@@ -69,7 +70,7 @@ export function ghostHarmless(c: Command, how: u32): void {
   u.ghosts--;
   c.path.ghosts--;
   const ageMs = <u32>((now - c.timeNs) / NANOSECONDS_PER_MS);
-  event(EVENT_GHOST_SETTLED, 0, u.index, c.path.index, how, ageMs, 0, 0);
+  if ((c.flags & COMMAND_HEDGED) === 0) event(EVENT_GHOST_SETTLED, 0, u.index, c.path.index, how, ageMs, 0, 0);
   if (!changesMedium(c.method)) return;
   u.harmful--;
   requestsRelease(u);

@@ -48,7 +48,7 @@ import { patrolMode } from "./mode";
 import { pathAt, pathCount, pathStatistics, unitAt, unitCount } from "./memory";
 import { patrolArm, patrolBegin } from "./patrol";
 import { Path, Unit } from "./records";
-import { NONE, event, now } from "./ring";
+import { NONE, event, hostNow } from "./ring";
 import { shakyClear, shakyCountOne } from "./shaky";
 import { selectionClearPath, selectionSetPath } from "./selection/selection";
 import { statisticsError, statisticsReset } from "./statistics";
@@ -105,7 +105,7 @@ export function pathAdd(unit: u32, arrayPort: u32, port: u32, priority: u32, ena
   statisticsReset(p.statistics);
   p.port = port;
   p.arrayPort = arrayPort;
-  p.sinceNs = now;
+  p.sinceNs = hostNow;
   p.initiatorPort = p.targetPort = p.controller = NONE;
   u.paths |= (<u32>1) << slot;
   store<u32>(changetype<usize>(u) + UNIT_SLOTS + <usize>slot * 4, p.index);
@@ -223,7 +223,7 @@ function setFailed(p: Path, failed: u32): i32 {
     p.flags |= PATH_FLAG_FAILED;
     p.heldDown = 1;
     p.back = 0;
-    p.sinceNs = now;
+    p.sinceNs = hostNow;
     unitRefresh(p.unit, REASON_OPERATOR, 0, 0);
     return 0;
   }
@@ -242,7 +242,7 @@ export function pathFailed(p: Path, reason: u32, sense: u32, hostStatus: u16): v
   if ((p.flags & PATH_FLAG_FAILED) !== 0) return;
   shakyCountOne(p);
   p.flags |= PATH_FLAG_FAILED;
-  p.sinceNs = now;
+  p.sinceNs = hostNow;
   event(EVENT_PATH_ERROR_IO, reason, p.unitHandle, p.index, 0, 0, sense, hostStatus);
   unitRefresh(p.unit, reason, sense, hostStatus);
 }

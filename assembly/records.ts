@@ -117,6 +117,8 @@ export const COMMAND_OPEN: u8 = 4;
 export const COMMAND_HARMLESS: u8 = 8;
 /** Its slot on the path was given up for the policy's book-keeping. */
 export const COMMAND_WRITTEN_OFF: u8 = 16;
+/** A read that was looked at for hedging, or is a hedge. */
+export const COMMAND_HEDGED: u8 = 32;
 
 /** A client's request. */
 @unmanaged
@@ -441,7 +443,10 @@ export class Unit {
   percentileNs: u64;
   latencies: u32;
   learnIn: u32;
+  /** Hedged reads: budget in hundredths of a percent, tokens saved up, after how long a read is hedged (0: not yet known). */
   hedgeBudget: u32;
+  hedgeTokens: u32;
+  hedgeNs: u64;
   /** SET TARGET PORT GROUPS: when it is due (0: not called for), not before when, and the pause after the next one. */
   aluaSetNs: u64;
   aluaSetNotBeforeNs: u64;

@@ -8,6 +8,7 @@ import {
   CONTROL_ARRAY_QUEUE,
   CONTROL_COMPLETION_QUEUE,
   CONTROL_EVENT_QUEUE,
+  CONTROL_DEADLINE_NS,
   CONTROL_EVENTS_LOST,
   CONTROL_NATIVE_QUEUE,
   CONTROL_NOW_NS,
@@ -35,6 +36,7 @@ import {
   SUBMISSION_TAG,
 } from "./abi";
 import { control } from "./memory";
+import { NEVER, timersNext } from "./timers";
 
 /** No handle. */
 export const NONE: u32 = <u32>-1;
@@ -45,15 +47,39 @@ export const TAG_SEND: u32 = 3;
 export const TAG_CLOSE: u32 = 4;
 export const TAG_RESET: u32 = 5;
 
-/** The time of this turn, ns. It never goes back, whatever the host's clock does. */
+/**
+ * The time of this turn, ns. It never goes back, whatever the host's clock does, and it does not count time in which the
+ * host stood still (a stopped process, a suspended machine): answers that lie ready then would come too late for their
+ * deadlines, though nobody had the chance to fetch them. So it is behind the host's clock by `stoodNs`.
+ */
 export let now: u64 = 0;
+/** The same in the host's time, for what the host reads. */
+export let hostNow: u64 = 0;
+let stoodNs: u64 = 0;
+/** So much later than it was due a turn may come; what is more is counted as standing still. */
+const LATE_NS: u64 = 1000000000;
 /** Completions that belonged to nothing. */
 export let strayCompletions: u64 = 0;
 
 /** Reads the host's clock. */
 export function readClock(): void {
   const hostNs = load<u64>(control + CONTROL_NOW_NS);
-  if (hostNs > now) now = hostNs;
+  if (hostNs <= hostNow) return;
+  hostNow = hostNs;
+  const latestNs = timersNext() + LATE_NS;
+  if (timersNext() !== NEVER && hostNs - stoodNs > latestNs) stoodNs = hostNs - latestNs;
+  now = max(now, hostNs - stoodNs);
+}
+
+/** When the next turn is due, in the host's time. */
+export function promiseNext(): void {
+  const dueNs = timersNext();
+  store<u64>(control + CONTROL_DEADLINE_NS, dueNs === NEVER ? NEVER : dueNs + stoodNs);
+}
+
+/** A time of the host in the core's time. */
+export function coreTime(hostNs: u64): u64 {
+  return hostNs > stoodNs ? hostNs - stoodNs : 0;
 }
 
 /** Counts a completion that belongs to nothing. */
@@ -127,7 +153,7 @@ export function event(
   store<u32>(entry + EVENT_PATH, path);
   store<u32>(entry + EVENT_ARG0, arg0);
   store<u32>(entry + EVENT_ARG1, arg1);
-  store<u64>(entry + EVENT_TIME_NS, now);
+  store<u64>(entry + EVENT_TIME_NS, hostNow);
   store<u32>(entry + EVENT_SENSE, sense);
   store<u16>(entry + EVENT_HOST_STATUS, hostStatus);
   store<u32>(descriptor + RING_TAIL, tail + 1);

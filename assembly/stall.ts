@@ -14,6 +14,7 @@ import { EVENT_STALL, PATH_FLAG_STALLED, REASON_TIMEOUT } from "./abi";
 import { bufferTake } from "./buffers";
 import { WANT_HEALTH, checkWant } from "./check";
 import { build, chooseOther, commandTake, commandsFree, issue } from "./dispatch";
+import { hedgeDue, hedgeEarn } from "./hedge";
 import { becomeGhost, changesMedium } from "./ghost";
 import { listNext } from "./lists";
 import {
@@ -47,7 +48,7 @@ const SAMPLES_MAX: u32 = 8192;
 const LEARN_EVERY: u32 = 128;
 /** Commands at once for one piece, and re-issued reads of one request whose data waits in buffers of their own. */
 const ATTEMPTS_MAX: u32 = 4;
-const OWN_BUFFERS_MAX: u32 = 40;
+export const OWN_BUFFERS_MAX: u32 = 40;
 /** A command that cannot be re-issued yet is looked at again after this. */
 const AGAIN_NS: u64 = 5000000;
 
@@ -82,13 +83,9 @@ export function stallThreshold(u: Unit): void {
   }
   const counts = changetype<usize>(u) + UNIT_LATENCIES;
   // The slowest thousandth, rounded up: with few samples the slowest one.
-  let above = u.latencies / 1000 + 1;
-  let bucket: u32 = STALL_BUCKETS;
-  while (bucket > 0 && above > 0) {
-    bucket--;
-    above -= min(above, load<u32>(counts + <usize>bucket * 4));
-  }
-  u.percentileNs = bucketEnd(bucket);
+  u.percentileNs = exceededBy(counts, u.latencies / 1000 + 1);
+  // As many reads are slower than this as the budget allows hedges.
+  u.hedgeNs = exceededBy(counts, <u32>((<u64>u.latencies * <u64>u.hedgeBudget) / 10000) + 1);
   u.stallNs = bounded(u, u.percentileNs + u.percentileNs / 2);
   if (u.latencies < SAMPLES_MAX) return;
   u.latencies = 0;
@@ -97,6 +94,17 @@ export function stallThreshold(u: Unit): void {
     store<u32>(counts + <usize>i * 4, half);
     u.latencies += half;
   }
+}
+
+/** The latency that only `count` commands, with the slowest first, have reached. */
+function exceededBy(counts: usize, count: u32): u64 {
+  let above = count;
+  let bucket: u32 = STALL_BUCKETS;
+  while (bucket > 0 && above > 0) {
+    bucket--;
+    above -= min(above, load<u32>(counts + <usize>bucket * 4));
+  }
+  return bucketEnd(bucket);
 }
 
 function bounded(u: Unit, ns: u64): u64 {
@@ -120,12 +128,16 @@ function thresholdOf(u: Unit, c: Command): u64 {
 /** A command goes out: the unit's timer has to look at it in time. */
 export function stallArm(u: Unit, c: Command): void {
   if (u.stallMaxNs !== 0) timerSooner(u.index, now + thresholdOf(u, c));
+  if (u.hedgeBudget === 0 || c.method !== METHOD_READ) return;
+  hedgeEarn(u);
+  if (u.hedgeNs !== 0) timerSooner(u.index, now + u.hedgeNs);
 }
 
 /** The unit's timer has fired: looks at the oldest commands in flight. */
 export function stallTimer(u: Unit): void {
   if (u.flightFirst === 0) return;
-  const soonestNs = max(u.stallNs / 2, u.stallMinNs);
+  let soonestNs = max(u.stallNs / 2, u.stallMinNs);
+  if (u.hedgeBudget !== 0) soonestNs = min(soonestNs, u.hedgeNs);
   let dueNs: u64 = <u64>-1;
   for (let at = u.flightFirst; at !== 0;) {
     const c = changetype<Command>(at);
@@ -134,6 +146,7 @@ export function stallTimer(u: Unit): void {
       dueNs = min(dueNs, resetDue(u, c));
       continue;
     }
+    if (u.hedgeBudget !== 0) dueNs = min(dueNs, hedgeDue(u, c));
     if (u.stallMaxNs === 0) continue;
     const atNs = c.timeNs + thresholdOf(u, c);
     if (atNs <= now) dueNs = min(dueNs, stalled(u, c));
@@ -187,20 +200,25 @@ export function reissue(u: Unit, c: Command): bool {
     if (own === 0) return false;
   } else if (changesMedium(c.method) && overlapsOther(u, c)) return false;
   becomeGhost(c);
-  const twin = commandTake(r);
+  issueTwin(c, own, <u32>slot).attempt = c.attempt + 1;
+  return true;
+}
+
+/** Issues the piece of `c` by another command, in `slot`; a read brings a buffer of its own. */
+export function issueTwin(c: Command, own: usize, slot: u32): Command {
+  const twin = commandTake(c.request);
   twin.ownBuffer = <u32>own;
   twin.pieceOffset = c.pieceOffset;
   twin.pieceBytes = c.pieceBytes;
   twin.lba = c.lba;
   twin.method = c.method;
-  twin.attempt = c.attempt + 1;
-  build(u, r, twin);
-  issue(twin, <u32>slot);
-  return true;
+  build(c.unit, c.request, twin);
+  issue(twin, slot);
+  return twin;
 }
 
 /** Slots that the piece of `c` is, or was, on; all of them when it has had enough. */
-function attempted(c: Command): u32 {
+export function attempted(c: Command): u32 {
   let slots = c.tried;
   let count: u32 = 0;
   for (let at = c.request.commandFirst; at !== 0; at = listNext(at, SIBLING)) {
@@ -214,7 +232,7 @@ function attempted(c: Command): u32 {
   return count >= ATTEMPTS_MAX ? <u32>-1 : slots;
 }
 
-function ownBuffers(r: Request): u32 {
+export function ownBuffers(r: Request): u32 {
   let count: u32 = 0;
   for (let at = r.commandFirst; at !== 0; at = listNext(at, SIBLING)) {
     if (changetype<Command>(at).ownBuffer !== 0) count++;

@@ -308,6 +308,8 @@ export function unitSet(handle: u32, property: u32, value: i64): i32 {
   else if (property === UNIT_SET_HEDGE_BUDGET) {
     if (number > 10000) return -(<i32>ERROR_RANGE);
     u.hedgeBudget = number;
+    u.hedgeTokens = 0;
+    stallThreshold(u);
   } else if (property === UNIT_SET_STATISTICS_RESET) resetStatistics(u);
   else if (property === UNIT_SET_POLICY) return setPolicy(u, number);
   else if (property === UNIT_SET_POLICY_PARAMETER) return setPolicyParameter(u, 0, number);

@@ -1,0 +1,75 @@
+// The clock is the host's, and hosts stand still, jump and go back.
+import test from "ava";
+import * as abi from "../../../host/reactor/abi.ts";
+import { Host } from "./harness.ts";
+import { READ, replies, request } from "./nbd-client.ts";
+
+function scene(): { host: Host; unit: number; send: () => void; answer: () => number | undefined } {
+  const host = new Host();
+  const { unit } = host.unit();
+  host.must(host.core.modeSet(abi.MODE_PATROL, 0n));
+  host.must(host.core.unitSet(unit, abi.UNIT_SET_IO_TIMEOUT_MS, 5000n));
+  const client = host.connect(unit);
+  return {
+    host,
+    unit,
+    send: () => client.send(request(READ, 1n, 0n, 512)),
+    answer: () => replies(client.received, new Map([[1n, 512]]))[0]?.error,
+  };
+}
+
+test("a host that stood still for longer than the deadline still gets its answer", (t) => {
+  const { host, send, answer } = scene();
+  host.device = () => undefined;
+  send();
+  host.settle();
+  host.now += 40_000_000_000n;
+  host.turn();
+  t.is(answer(), undefined);
+  for (const command of host.outstanding.slice()) host.answer(command, {});
+  host.settle();
+  t.is(answer(), 0);
+});
+
+test("after a standstill deadlines and the promised next turn are right again", (t) => {
+  const { host, send, answer } = scene();
+  host.device = () => undefined;
+  send();
+  host.settle();
+  host.now += 40_000_000_000n;
+  host.settle();
+  t.true(host.deadline() > host.now - 2_000_000_000n);
+  host.advance(6000);
+  t.is(answer(), 5);
+  send();
+  host.settle();
+  host.advance(4900);
+  t.is(answer(), undefined);
+  host.advance(200);
+  t.is(answer(), 5);
+});
+
+test("an idle core loses no time however long it was idle", (t) => {
+  const { host, send, answer } = scene();
+  host.now += 3_600_000_000_000n;
+  host.settle();
+  host.device = () => undefined;
+  send();
+  host.settle();
+  host.advance(4900);
+  t.is(answer(), undefined);
+  host.advance(200);
+  t.is(answer(), 5);
+});
+
+test("a clock that goes back changes nothing", (t) => {
+  const { host, send, answer } = scene();
+  host.device = () => undefined;
+  send();
+  host.settle();
+  host.now -= 500_000_000n;
+  host.settle();
+  for (const command of host.outstanding.slice()) host.answer(command, {});
+  host.settle();
+  t.is(answer(), 0);
+});
