@@ -5,6 +5,10 @@
 // One unit may not take everything: a unit that answers nothing would otherwise stop all others. It may hold up to
 // twice what is then still free (and always one request), so however many units hang, some room is left for the rest.
 // A connection that is over its unit's share waits in the unit's own line.
+//
+// Nor may one connection: a client that asks and does not read its answers holds what they lie in. It may hold as much as
+// it leaves free, and waits by itself for one of its own answers to leave. A connection that holds nothing may take a
+// quarter of what is free, whatever its unit holds. So however many clients do not read, those who do get on.
 
 import { buffersFree } from "./buffers";
 import { connectionDirty } from "./connection";
@@ -19,6 +23,7 @@ const SHARE: usize = offsetof<Unit>("shareFirst");
 const WAITING_NOT: u8 = 0;
 const WAITING_ROOM: u8 = 1;
 const WAITING_SHARE: u8 = 2;
+const WAITING_OWN: u8 = 3;
 
 const line: usize = memory.data(8, 8);
 let freed: bool = false;
@@ -35,6 +40,21 @@ function withinShare(u: Unit, bytes: u32): bool {
   return wanted <= freeBytes && <u64>u.bytesHeld + <u64>wanted <= 2 * <u64>(freeBytes - wanted);
 }
 
+/** Whether the connection may take a request with `bytes` of data now, as far as what it holds itself goes. */
+function withinOwnShare(n: Connection, bytes: u32): bool {
+  if (n.requests === 0) return true;
+  const wanted = poolBytesFor(bytes);
+  const freeBytes = buffersFree();
+  return (
+    n.requests <= requestsFree() && wanted <= freeBytes && <u64>n.bytesHeld + <u64>wanted <= <u64>(freeBytes - wanted)
+  );
+}
+
+/** Whether a connection that holds nothing may take a request past its unit's share. */
+function mayPass(n: Connection, bytes: u32): bool {
+  return n.requests === 0 && <u64>poolBytesFor(bytes) * 4 <= <u64>buffersFree() && requestsFree() !== 0;
+}
+
 /** Whether connection `n` may try to take a request with `bytes` of data now; if not it waits. */
 export function mayTake(n: Connection, bytes: u32): bool {
   const u = n.unit;
@@ -44,7 +64,11 @@ export function mayTake(n: Connection, bytes: u32): bool {
     waitForRoom(n);
     return false;
   }
-  if ((!first && u.shareFirst !== 0) || !withinShare(u, bytes)) {
+  if (!withinOwnShare(n, bytes)) {
+    n.waiting = WAITING_OWN;
+    return false;
+  }
+  if (((!first && u.shareFirst !== 0) || !withinShare(u, bytes)) && !mayPass(n, bytes)) {
     n.waiting = WAITING_SHARE;
     if (first) listUnshift(changetype<usize>(u) + SHARE, changetype<usize>(n), LINK);
     else listPush(changetype<usize>(u) + SHARE, changetype<usize>(n), LINK);
@@ -70,6 +94,15 @@ export function waitNoLonger(n: Connection): void {
   if (n.waiting === WAITING_ROOM) listRemove(line, changetype<usize>(n), LINK);
   else if (n.waiting === WAITING_SHARE) listRemove(changetype<usize>(n.unit) + SHARE, changetype<usize>(n), LINK);
   n.waiting = WAITING_NOT;
+}
+
+/** An answer of `n` has left: if that is what it waited for, it queues up behind the others of its unit. */
+export function ownRoomFreed(n: Connection): void {
+  if (n.waiting !== WAITING_OWN) return;
+  n.waiting = WAITING_SHARE;
+  listPush(changetype<usize>(n.unit) + SHARE, changetype<usize>(n), LINK);
+  freed = true;
+  nextOfShare(n.unit);
 }
 
 /** A request of `u` was freed: the first of those over its share joins the line, which is served at the end of the turn. */

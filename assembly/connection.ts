@@ -101,6 +101,7 @@ export function connectionTakeOver(socket: u32, unit: u32, flags: u32, preloaded
   n.sending = 0;
   n.dirty = 0;
   n.waiting = 0;
+  n.bytesHeld = 0;
   n.progressNs = now;
   memory.copy(n.receiveBuffer, scratchArea, preloaded);
   u.connections++;

@@ -209,6 +209,8 @@ export class Connection {
   flags: u32;
   /** Requests whose reply has not left yet. */
   requests: u32;
+  /** Pool bytes of those. */
+  bytesHeld: u32;
   receiveBuffer: usize;
   /** Bytes begin..end of the receive buffer are there and not parsed. */
   begin: u32;

@@ -40,7 +40,7 @@ import { now } from "./ring";
 import { statisticsError, statisticsRecord } from "./statistics";
 import { timerSooner } from "./timers";
 import { unitDirty } from "./unit";
-import { roomFreed, taken } from "./admission";
+import { ownRoomFreed, roomFreed, taken } from "./admission";
 
 const LINK: usize = offsetof<Request>("next");
 const UNIT_LINK: usize = offsetof<Request>("unitNext");
@@ -101,6 +101,7 @@ export function requestTake(u: Unit, n: Connection, bytes: u32): Request | null 
   u.slotsHeld++;
   u.bytesHeld += wanted;
   n.requests++;
+  n.bytesHeld += wanted;
   taken();
   return r;
 }
@@ -279,6 +280,8 @@ export function requestOver(r: Request): void {
   const n = r.connection;
   r.state = REQUEST_OVER;
   n.requests--;
+  n.bytesHeld -= r.bufferBytes;
+  ownRoomFreed(n);
   for (let at = r.commandFirst; r.kept !== 0;) {
     const c = changetype<Command>(at);
     at = listNext(at, SIBLING);

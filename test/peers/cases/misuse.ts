@@ -131,15 +131,26 @@ export const cases: readonly Case[] = [
     },
   },
   {
-    name: "bare bytes: a client that asks for much and never reads harms nobody",
+    name: "bare bytes: clients that ask for much and never read harm nobody",
     run: async ({ daemon }) => {
-      await besideAnother(daemon, async (client) => {
-        client.socket.pause();
-        for (let i = 0; i < 64; i++) client.send(N.command({ type: N.READ, length: MIB, cookie: BigInt(i) }));
+      await besideAnother(daemon, async (first) => {
+        const clients = [
+          first,
+          await N.RawClient.open(daemon.nbdSocket, "0"),
+          await N.RawClient.open(daemon.nbdSocket, "1"),
+        ];
+        for (const client of clients) {
+          client.socket.pause();
+          for (let i = 0; i < 64; i++) client.send(N.command({ type: N.READ, length: MIB, cookie: BigInt(i) }));
+        }
         await new Promise((resolve) => setTimeout(resolve, 300));
-        const other = await N.RawClient.open(daemon.nbdSocket, "0");
-        for (let i = 0; i < 50; i++) same((await other.ask({ type: N.READ, length: 4096 })).error, 0, "another's read");
-        other.close();
+        for (const name of ["0", "1"]) {
+          const other = await N.RawClient.open(daemon.nbdSocket, name);
+          for (let i = 0; i < 50; i++)
+            same((await other.ask({ type: N.READ, length: 65536 })).error, 0, "another's read");
+          other.close();
+        }
+        for (const client of clients) client.close();
       });
       await nothingHeld(daemon);
     },
