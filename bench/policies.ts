@@ -32,6 +32,10 @@ export interface Policies {
   ): void;
   /** Answers slot + 32 x note. */
   dispatch(s: number, allowed: number, bytes: number, write: number, affinity: number, nowNs: number): number;
+  setHedgeBudget(s: number, budget: number): number;
+  hedgeAfter(s: number, bytes: number): number;
+  takeHedge(s: number): number;
+  learnHedge(s: number, bytes: number, latencyNs: number): void;
 }
 
 const file = fileURLToPath(new URL("../build/bench/selection.wasm", import.meta.url));

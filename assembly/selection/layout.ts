@@ -35,6 +35,9 @@ export class Selection {
   random: u64;
   /** Weighted: how far the slot picked last has come, the place where a slot joins that comes (back). */
   virtualTime: u32;
+  /** Hedged reads (hedge.ts): budget in hundredths of a percent, and what is saved up. Thresholds lie at 80..109. */
+  hedgeBudget: u32;
+  hedgeSaved: i32;
 }
 
 /**
@@ -128,7 +131,7 @@ export class Servers {
 /** Checked once per unit; a constant expression cannot fail the build here. */
 export function layoutCheck(): void {
   assert(END <= <usize>SELECTION_BYTES);
-  assert(offsetof<Selection>() <= ORDER);
+  assert(offsetof<Selection>("hedgeSaved") + 4 <= 80);
   assert(offsetof<Learning>() === 12);
   assert(offsetof<Servers>() === 64);
   assert((SERVERS_INVERSE & 15) === 0);

@@ -10,8 +10,15 @@ export interface Chooser {
   finish(slot: number, bytes: number, write: number, latencyNs: number, nowNs: number, note: number): void;
 }
 
+/** A chooser whose policy can be changed on the way. */
+export interface PolicyChooser extends Chooser {
+  change(policy: number): void;
+  /** Commands in flight on each path, as the policy counts them. */
+  inFlight(): number[];
+}
+
 /** A policy of assembly/selection. `weights`: for the policies that an operator gives weights (as the true speeds). */
-export function policyChooser(what: Case, policy: number, weights?: readonly number[]): Chooser {
+export function policyChooser(what: Case, policy: number, weights?: readonly number[]): PolicyChooser {
   const { policies, selections } = loadPolicies();
   const s = selections[0] ?? 0;
   policies.init(s, 42n);
@@ -27,6 +34,10 @@ export function policyChooser(what: Case, policy: number, weights?: readonly num
     finish: (slot, bytes, write, latencyNs, nowNs, note) => {
       policies.finish(s, slot, bytes, write, latencyNs, 1, nowNs, note);
     },
+    change: (next) => {
+      if (policies.setPolicy(s, next) !== 0) throw new RangeError(`policy: ${next} was refused`);
+    },
+    inFlight: () => what.paths.map((_, slot) => policies.inFlight(s, slot)),
   };
 }
 

@@ -1,6 +1,7 @@
 // The policies alone, compiled from the very modules of the core, for tests and benches: Selections in memory of their
 // own.
 
+import { hedgeAfterNs, hedgeLearn, hedgeSetBudget, hedgeTake } from "../../assembly/selection/hedge";
 import {
   finished,
   inUse,
@@ -96,4 +97,21 @@ export function finish(
 export function dispatch(s: u32, allowed: u32, bytes: u32, write: bool, affinity: u32, nowNs: f64): u32 {
   const slot = pick(at(s), allowed, bytes, write, affinity, <u64>nowNs);
   return slot | (started(at(s), slot, bytes, write, <u64>nowNs) << 5);
+}
+
+export function setHedgeBudget(s: u32, budget: u32): i32 {
+  return hedgeSetBudget(at(s), budget);
+}
+
+/** After how many ns a read that goes out now may be sent again; 0: not at all. */
+export function hedgeAfter(s: u32, bytes: u32): f64 {
+  return <f64>hedgeAfterNs(at(s), bytes);
+}
+
+export function takeHedge(s: u32): bool {
+  return hedgeTake(at(s));
+}
+
+export function learnHedge(s: u32, bytes: u32, latencyNs: f64): void {
+  hedgeLearn(at(s), bytes, <u64>latencyNs);
 }

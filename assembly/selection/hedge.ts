@@ -1,0 +1,79 @@
+// Hedged reads: whether and when a read is sent a second time on another path because the first is late.
+//
+// Off unless a budget is set. Late means: past the latency that all but the budget's part of the reads of this size stay
+// below, learned from the reads themselves. Each read earns the budget's part of one hedge, so that in the long run the
+// extra reads never exceed it, whatever the latencies do. Writes are never hedged: those follow the stall rule.
+
+import { ERROR_RANGE } from "../abi";
+import { classOf, Selection } from "./layout";
+
+/** One hedge, in units of budget: hundredths of a percent. */
+const HEDGE_COST: i32 = 10000;
+/** So many hedges can be saved up. */
+const HEDGES_SAVED: i32 = 16;
+/** The part of the budget that reads past the threshold would use; the rest is for when latencies move. */
+const BUDGET_USED: f32 = 0.85;
+/** By how much the threshold follows one read, as a part of itself. */
+const STEP: f32 = 0.05;
+/** The threshold starts at so many times the first latency. */
+const FIRST: f32 = 8;
+/** Reads of a class before its threshold is used. */
+const READS_MIN: u32 = 200;
+/** f32[5]: threshold in ns of each class of reads; u16[5]: how many were seen, at most READS_MIN. */
+const THRESHOLD: usize = 80;
+const READS: usize = 100;
+
+/**
+ * Sets the budget (UNIT_SET_HEDGE_BUDGET). @param budget hundredths of a percent of the reads, 0..10000; 0 turns it off
+ * @returns 0, or a negated ERROR_RANGE; the old budget then stays
+ */
+export function hedgeSetBudget(s: Selection, budget: u32): i32 {
+  if (budget > <u32>HEDGE_COST) return -(<i32>ERROR_RANGE);
+  s.hedgeBudget = budget;
+  s.hedgeSaved = 0;
+  return 0;
+}
+
+/**
+ * A read goes out for the first time: it earns its part of a hedge.
+ * @returns after how long without an answer (ns) it may be sent again; 0: not at all (off, or not learned yet)
+ */
+export function hedgeAfterNs(s: Selection, bytes: u32): u64 {
+  if (s.hedgeBudget === 0) return 0;
+  s.hedgeSaved = min(s.hedgeSaved + <i32>s.hedgeBudget, HEDGE_COST * HEDGES_SAVED);
+  const sizeClass = <usize>classOf(bytes, false);
+  if (sizeClass > 4 || <u32>load<u16>(changetype<usize>(s) + READS + (sizeClass << 1)) < READS_MIN) return 0;
+  return <u64>load<f32>(changetype<usize>(s) + THRESHOLD + (sizeClass << 2));
+}
+
+/** The time has come: whether the budget has room for one more. It is then spent. */
+export function hedgeTake(s: Selection): bool {
+  if (s.hedgeBudget === 0 || s.hedgeSaved < HEDGE_COST) return false;
+  s.hedgeSaved -= HEDGE_COST;
+  return true;
+}
+
+/** A hedge that was taken could not be sent (no other path, no buffer): it is given back. */
+export function hedgeGiveBack(s: Selection): void {
+  s.hedgeSaved += HEDGE_COST;
+}
+
+/** The first command of a read came back, also when it had lost to its second. */
+export function hedgeLearn(s: Selection, bytes: u32, latencyNs: u64): void {
+  const sizeClass = <usize>classOf(bytes, false);
+  if (s.hedgeBudget === 0 || sizeClass > 4) return;
+  const reads = changetype<usize>(s) + READS + (sizeClass << 1);
+  const at = changetype<usize>(s) + THRESHOLD + (sizeClass << 2);
+  const latency = <f32>(<i64>latencyNs);
+  const seen = <u32>load<u16>(reads);
+  if (seen === 0) {
+    store<f32>(at, FIRST * latency);
+    store<u16>(reads, 1);
+    return;
+  }
+  if (seen < READS_MIN) store<u16>(reads, <u16>(seen + 1));
+  // Up by 1 - p of a step for each latency above, down by p for each below: at rest when a part p is above.
+  const threshold = load<f32>(at);
+  const part = <f32>s.hedgeBudget * BUDGET_USED * 0.0001;
+  store<f32>(at, threshold * (latency > threshold ? 1 + STEP * (1 - part) : 1 - STEP * part));
+}
