@@ -17,6 +17,7 @@ import { cases as misuse, nothingHeld } from "./cases/misuse.ts";
 import { cases as packaging } from "./cases/packaging.ts";
 import { cases as patterns } from "./cases/patterns.ts";
 import { cases as random } from "./cases/random.ts";
+import { cases as restart } from "./cases/restart.ts";
 
 const PEERS: readonly DebianPackage[] = [
   { package: "libnbd-bin", program: "nbdinfo" },
@@ -61,6 +62,7 @@ const chosen = [
   ...misuse,
   ...faults,
   ...random,
+  ...restart,
   ...forbidden,
   ...packaging,
 ].filter(({ name }) => wanted.length === 0 || wanted.some((pattern) => name.includes(pattern)));
