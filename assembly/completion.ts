@@ -16,6 +16,7 @@ import { groupsWanted } from "./alua";
 import { checkIdentity } from "./check";
 import { commandDrop, commandFree, delay, issue, requeue, writeOff } from "./dispatch";
 import { becomeGhost, commandGivenUp, ghostCompleted } from "./ghost";
+import { hedgeReadBack } from "./hedge";
 import { listNext, listRemove } from "./lists";
 import { NBD_EINVAL, NBD_EIO, NBD_ENOSPC, NBD_EPERM } from "./nbd";
 import { aluaOfSense, pathAluaState, pathBack, pathDepthGood, pathDepthLower, pathFailed, pathIdle } from "./path";
@@ -146,6 +147,7 @@ function commandGood(c: Command, u: Unit, p: Path, latencyNs: u64): void {
   if (c.method === METHOD_READ) p.bytesRead += <u64>c.pieceBytes;
   else if (c.direction === <u8>DIRECTION_OUT) p.bytesWritten += <u64>c.bufferBytes;
   if (p.depth !== p.depthMax) pathDepthGood(u, p);
+  hedgeReadBack(u, c, latencyNs);
   if ((c.flags & COMMAND_GHOST) !== 0) {
     stallLearnGhost(u, latencyNs);
     pathBack(p);

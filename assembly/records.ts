@@ -445,10 +445,8 @@ export class Unit {
   percentileNs: u64;
   latencies: u32;
   learnIn: u32;
-  /** Hedged reads: budget in hundredths of a percent, tokens saved up, after how long a read is hedged (0: not yet known). */
+  /** Hedged reads: budget in hundredths of a percent. */
   hedgeBudget: u32;
-  hedgeTokens: u32;
-  hedgeNs: u64;
   /** SET TARGET PORT GROUPS: when it is due (0: not called for), not before when, and the pause after the next one. */
   aluaSetNs: u64;
   aluaSetNotBeforeNs: u64;

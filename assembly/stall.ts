@@ -32,6 +32,7 @@ import {
   Unit,
 } from "./records";
 import { resetDue } from "./reset";
+import { hedgeSoonestNs } from "./selection/hedge";
 import { event, now } from "./ring";
 import { shakyCountOne } from "./shaky";
 import { siblingsSuspect } from "./sibling";
@@ -84,8 +85,6 @@ export function stallThreshold(u: Unit): void {
   const counts = changetype<usize>(u) + UNIT_LATENCIES;
   // The slowest thousandth, rounded up: with few samples the slowest one.
   u.percentileNs = exceededBy(counts, u.latencies / 1000 + 1);
-  // As many reads are slower than this as the budget allows hedges.
-  u.hedgeNs = exceededBy(counts, <u32>((<u64>u.latencies * <u64>u.hedgeBudget) / 10000) + 1);
   u.stallNs = bounded(u, u.percentileNs + u.percentileNs / 2);
   if (u.latencies < SAMPLES_MAX) return;
   u.latencies = 0;
@@ -128,16 +127,15 @@ function thresholdOf(u: Unit, c: Command): u64 {
 /** A command goes out: the unit's timer has to look at it in time. */
 export function stallArm(u: Unit, c: Command): void {
   if (u.stallMaxNs !== 0) timerSooner(u.index, now + thresholdOf(u, c));
-  if (u.hedgeBudget === 0 || c.method !== METHOD_READ) return;
-  hedgeEarn(u);
-  if (u.hedgeNs !== 0) timerSooner(u.index, now + u.hedgeNs);
+  const hedgeNs = hedgeEarn(u, c);
+  if (hedgeNs !== 0) timerSooner(u.index, now + hedgeNs);
 }
 
 /** The unit's timer has fired: looks at the oldest commands in flight. */
 export function stallTimer(u: Unit): void {
   if (u.flightFirst === 0) return;
   let soonestNs = max(u.stallNs / 2, u.stallMinNs);
-  if (u.hedgeBudget !== 0) soonestNs = min(soonestNs, u.hedgeNs);
+  if (u.hedgeBudget !== 0) soonestNs = min(soonestNs, hedgeSoonestNs(u.selection));
   let dueNs: u64 = <u64>-1;
   for (let at = u.flightFirst; at !== 0;) {
     const c = changetype<Command>(at);

@@ -69,6 +69,7 @@ import {
   selectionSetPolicy,
   selectionSetUsable,
 } from "./selection/selection";
+import { hedgeSetBudget } from "./selection/hedge";
 import { stallThreshold, stallTimer } from "./stall";
 import { statisticsReset } from "./statistics";
 import { NEVER, timerSet, timerSooner } from "./timers";
@@ -306,10 +307,8 @@ export function unitSet(handle: u32, property: u32, value: i64): i32 {
   else if (property === UNIT_SET_UNMAP_BLOCKS_MAX) u.unmapBytes = spanBytes(u, number);
   else if (property === UNIT_SET_WRITE_SAME_BLOCKS_MAX) u.sameBytes = spanBytes(u, number);
   else if (property === UNIT_SET_HEDGE_BUDGET) {
-    if (number > 10000) return -(<i32>ERROR_RANGE);
+    if (hedgeSetBudget(u.selection, number) !== 0) return -(<i32>ERROR_RANGE);
     u.hedgeBudget = number;
-    u.hedgeTokens = 0;
-    stallThreshold(u);
   } else if (property === UNIT_SET_STATISTICS_RESET) resetStatistics(u);
   else if (property === UNIT_SET_POLICY) return setPolicy(u, number);
   else if (property === UNIT_SET_POLICY_PARAMETER) return setPolicyParameter(u, 0, number);

@@ -20,6 +20,7 @@ const FIRST: f32 = 8;
 /** Reads of a class before its threshold is used. */
 const READS_MIN: u32 = 200;
 /** f32[5]: threshold in ns of each class of reads; u16[5]: how many were seen, at most READS_MIN. */
+const HEDGE_CLASSES: u32 = 5;
 const THRESHOLD: usize = 80;
 const READS: usize = 100;
 
@@ -41,9 +42,29 @@ export function hedgeSetBudget(s: Selection, budget: u32): i32 {
 export function hedgeAfterNs(s: Selection, bytes: u32): u64 {
   if (s.hedgeBudget === 0) return 0;
   s.hedgeSaved = min(s.hedgeSaved + <i32>s.hedgeBudget, HEDGE_COST * HEDGES_SAVED);
-  const sizeClass = <usize>classOf(bytes, false);
-  if (sizeClass > 4 || <u32>load<u16>(changetype<usize>(s) + READS + (sizeClass << 1)) < READS_MIN) return 0;
-  return <u64>load<f32>(changetype<usize>(s) + THRESHOLD + (sizeClass << 2));
+  return hedgeThresholdNs(s, bytes);
+}
+
+/** The threshold for reads of this size now, ns; 0 when there is none. */
+export function hedgeThresholdNs(s: Selection, bytes: u32): u64 {
+  return thresholdNs(s, classOf(bytes, false));
+}
+
+function thresholdNs(s: Selection, sizeClass: u32): u64 {
+  if (s.hedgeBudget === 0 || sizeClass >= HEDGE_CLASSES) return 0;
+  const place = <usize>sizeClass;
+  if (<u32>load<u16>(changetype<usize>(s) + READS + (place << 1)) < READS_MIN) return 0;
+  return <u64>load<f32>(changetype<usize>(s) + THRESHOLD + (place << 2));
+}
+
+/** The smallest threshold of any size, ns; all ones when there is none. */
+export function hedgeSoonestNs(s: Selection): u64 {
+  let soonestNs: u64 = <u64>-1;
+  for (let sizeClass: u32 = 0; sizeClass < HEDGE_CLASSES; sizeClass++) {
+    const ns = thresholdNs(s, sizeClass);
+    if (ns !== 0) soonestNs = min(soonestNs, ns);
+  }
+  return soonestNs;
 }
 
 /** The time has come: whether the budget has room for one more. It is then spent. */
@@ -53,15 +74,10 @@ export function hedgeTake(s: Selection): bool {
   return true;
 }
 
-/** A hedge that was taken could not be sent (no other path, no buffer): it is given back. */
-export function hedgeGiveBack(s: Selection): void {
-  s.hedgeSaved += HEDGE_COST;
-}
-
 /** The first command of a read came back, also when it had lost to its second. */
 export function hedgeLearn(s: Selection, bytes: u32, latencyNs: u64): void {
   const sizeClass = <usize>classOf(bytes, false);
-  if (s.hedgeBudget === 0 || sizeClass > 4) return;
+  if (s.hedgeBudget === 0 || sizeClass >= <usize>HEDGE_CLASSES) return;
   const reads = changetype<usize>(s) + READS + (sizeClass << 1);
   const at = changetype<usize>(s) + THRESHOLD + (sizeClass << 2);
   const latency = <f32>(<i64>latencyNs);
