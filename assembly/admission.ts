@@ -11,10 +11,13 @@
 // quarter of what is free, whatever its unit holds. So however many clients do not read, those who do get on.
 
 import { buffersFree } from "./buffers";
-import { connectionDirty } from "./connection";
+import { connectionDirty, connectionShut } from "./connection";
 import { listPush, listRemove, listShift, listUnshift } from "./lists";
 import { parseRequests } from "./nbd";
-import { Connection, Unit } from "./records";
+import { CONNECTION_DRAINING, CONNECTION_OPEN, Connection, Unit } from "./records";
+import { now } from "./ring";
+import { timerSooner } from "./timers";
+import { connectionAt, connectionCount, coreTimer } from "./memory";
 import { poolBytesFor, requestsFree } from "./request";
 
 const LINK: usize = offsetof<Connection>("waitNext");
@@ -24,6 +27,11 @@ const WAITING_NOT: u8 = 0;
 const WAITING_ROOM: u8 = 1;
 const WAITING_SHARE: u8 = 2;
 const WAITING_OWN: u8 = 3;
+
+/** A payload that makes no progress, replies that are not taken, for so long are too long when others wait. */
+const IDLE_PAYLOAD_NS: u64 = 10000000000;
+const IDLE_SEND_NS: u64 = 60000000000;
+const ETIMEDOUT: i32 = 110;
 
 const line: usize = memory.data(8, 8);
 let freed: bool = false;
@@ -70,6 +78,7 @@ export function mayTake(n: Connection, bytes: u32): bool {
   }
   if (((!first && u.shareFirst !== 0) || !withinShare(u, bytes)) && !mayPass(n, bytes)) {
     n.waiting = WAITING_SHARE;
+    watch();
     if (first) listUnshift(changetype<usize>(u) + SHARE, changetype<usize>(n), LINK);
     else listPush(changetype<usize>(u) + SHARE, changetype<usize>(n), LINK);
     return false;
@@ -84,6 +93,7 @@ export function taken(): void {
 
 /** There was no room for it after all: it waits in the line. */
 export function waitForRoom(n: Connection): void {
+  watch();
   n.waiting = WAITING_ROOM;
   if (served === changetype<usize>(n) && servedTaken === 0) listUnshift(line, changetype<usize>(n), LINK);
   else listPush(line, changetype<usize>(n), LINK);
@@ -116,6 +126,29 @@ function nextOfShare(u: Unit): void {
   if (at === 0) return;
   changetype<Connection>(at).waiting = WAITING_ROOM;
   listPush(line, at, LINK);
+}
+
+/** Somebody waits: those who hold buffers and do nothing are looked for after a while. */
+function watch(): void {
+  timerSooner(coreTimer(), now + IDLE_PAYLOAD_NS);
+}
+
+/**
+ * The core's timer has fired. While somebody waits for room, a client that has begun a payload and does not go on, or
+ * does not take its replies, is closed: it would hold the others up for as long as it likes.
+ */
+export function watchTimer(): void {
+  let waiting = false;
+  for (let i: u32 = 0; i < connectionCount; i++) if (connectionAt(i).waiting !== WAITING_NOT) waiting = true;
+  if (!waiting) return;
+  for (let i: u32 = 0; i < connectionCount; i++) {
+    const n = connectionAt(i);
+    if (n.state !== CONNECTION_OPEN && n.state !== CONNECTION_DRAINING) continue;
+    const idleNs = now - n.progressNs;
+    const payload = changetype<usize>(n.payload) !== 0 && idleNs > IDLE_PAYLOAD_NS;
+    if (payload || (n.sending !== 0 && idleNs > IDLE_SEND_NS)) connectionShut(n, -ETIMEDOUT);
+  }
+  watch();
 }
 
 /** Serves the line as far as there is room. */

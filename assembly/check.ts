@@ -6,6 +6,7 @@
 // answer fails at its timeout; its slot stays the host's until it completes, and no other check goes out before.
 
 import {
+  ALUA_NON_OPTIMIZED,
   EVENT_CAPACITY_CHANGED,
   EVENT_FAILBACK_DONE,
   EVENT_FAILBACK_FAILED,
@@ -34,7 +35,7 @@ import { classifyCheck, lastSense, senseBytes } from "./completion";
 import { identityMatches, identityLearn } from "./identity";
 import { checkPages, commandAt, commandCount, pathTimer } from "./memory";
 import { failbackMode, patrolTimeoutNs } from "./mode";
-import { aluaOfSense, pathAluaState, pathIdle } from "./path";
+import { aluaOfSense, pathAluaState, pathIdle, takesIo } from "./path";
 import { COMMAND_FLIGHT, COMMAND_FREE, Command, Path } from "./records";
 import { TAG_COMMAND, event, hostNow, makeTag, now, submit } from "./ring";
 import {
@@ -213,7 +214,11 @@ function checkAgain(p: Path, what: u8, outcome: u8, shown: u32, hostStatus: u16)
 
 function checkGood(p: Path, what: u8, bytes: u32): void {
   p.checkRetries = 0;
-  if (what === WANT_HEALTH) return healthGood(p);
+  if (what === WANT_HEALTH) {
+    // It was told to be in standby, nobody can say when that ends, and it is ready: so it has ended.
+    if (!takesIo(p.alua) && p.groupKnown === 0) pathAluaState(p, ALUA_NON_OPTIMIZED, 0);
+    return healthGood(p);
+  }
   if (what === WANT_GROUPS) return groupsRead(p, checkPage(p), bytes);
   if (what === WANT_SET) return groupsSetDone(p, true);
   identityLearn(p, checkPage(p), bytes);

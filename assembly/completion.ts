@@ -15,7 +15,7 @@ import {
 import { groupsWanted } from "./alua";
 import { checkIdentity } from "./check";
 import { commandDrop, commandFree, delay, issue, requeue, writeOff } from "./dispatch";
-import { becomeGhost, commandGivenUp, ghostCompleted } from "./ghost";
+import { becomeGhost, commandGivenUp, commandOverlapsGhost, ghostCompleted } from "./ghost";
 import { hedgeReadBack } from "./hedge";
 import { listNext, listRemove } from "./lists";
 import { NBD_EINVAL, NBD_EIO, NBD_ENOSPC, NBD_EPERM } from "./nbd";
@@ -247,7 +247,7 @@ function sendAgain(c: Command, u: Unit, p: Path, outcome: u8, shown: u32): void 
       p.retries++;
       if (outcome === OUTCOME_RETRY) shakyCountOne(p);
       statisticsRetry(p.statistics);
-      if ((u.full & here) === 0) return issue(c, p.slot);
+      if ((u.full & here) === 0 && !commandOverlapsGhost(u, c)) return issue(c, p.slot);
     } else if (outcome === OUTCOME_RETRY) pathFailed(p, REASON_IO, shown, c.hostStatus);
   }
   c.retries = 0;

@@ -148,6 +148,7 @@ function send(n: Connection): void {
   if (n.sending !== 0 || n.readyFirst === 0) return;
   const entries = gatherReplies(n);
   n.sending = 1;
+  n.progressNs = now;
   n.generation++;
   n.sendGeneration = n.generation;
   submit(false, OP_SEND, 0, makeTag(TAG_SEND, n.generation, n.index), n.socket, n.gather, entries);

@@ -2,7 +2,7 @@
 // by what came in: lists of work are emptied, and nothing puts work on them without a completion or a timer.
 
 import { COMPLETION_RESULT, COMPLETION_TAG, COMPLETION_TIME_NS, ERROR_HANDLE } from "./abi";
-import { serveLine } from "./admission";
+import { serveLine, watchTimer } from "./admission";
 import { buffersFree } from "./buffers";
 import { checkCompleted } from "./check";
 import { commandCompleted } from "./completion";
@@ -75,6 +75,7 @@ export function runCore(): void {
   for (let timer = timersTake(now); timer >= 0; timer = timersTake(now)) {
     if (<u32>timer < unitCount) unitTimer(unitAt(<u32>timer));
     else if (<u32>timer < unitCount + pathCount) patrolTimer(pathAt(<u32>timer - unitCount));
+    else watchTimer();
   }
   do {
     connectionsServe();

@@ -16,7 +16,7 @@ import {
   UNIT_CAN_FUA,
 } from "./abi";
 import { bufferGive } from "./buffers";
-import { overlapsGhost } from "./ghost";
+import { commandOverlapsGhost, requestOverlapsGhost } from "./ghost";
 import { listNext, listPush, listRemove, listShift } from "./lists";
 import { commandAt, commandCount, commands, listAll, zeroes } from "./memory";
 import { NBD_EIO } from "./nbd";
@@ -151,21 +151,22 @@ export function unitDispatch(u: Unit): void {
   for (let at = u.retryFirst; at !== 0;) {
     const c = changetype<Command>(at);
     at = listNext(at, LINK);
+    if (commandOverlapsGhost(u, c)) continue;
     const slot = choose(u, c);
     if (slot < 0) {
       if (slot === NO_PATH) return noPath(u);
       if (slot === NO_ROOM) continue;
-      if (!nextRound(c)) at = u.retryFirst;
+      if (slot === ONLY_STALLED) pause(c);
+      else if (!nextRound(c)) at = u.retryFirst;
       continue;
     }
     listRemove(changetype<usize>(u) + RETRY, changetype<usize>(c), LINK);
     u.retrying--;
     issue(c, <u32>slot);
   }
-  if (u.retryFirst !== 0) return;
   while (u.queueFirst !== 0) {
     const r = changetype<Request>(u.queueFirst);
-    if (u.harmful !== 0 && r.cut === 0 && overlapsGhost(u, r)) requestUnqueue(r, REQUEST_HELD);
+    if (u.harmful !== 0 && requestOverlapsGhost(u, r)) requestUnqueue(r, REQUEST_HELD);
     else if (!dispatchRequest(u, r)) return;
   }
 }
@@ -270,10 +271,13 @@ const NO_PATH: i32 = -1;
 const NO_ROOM: i32 = -2;
 /** The command has failed on all that may. */
 const ALL_TRIED: i32 = -3;
+/** It has failed on all that may, but for some that do not answer just now. */
+const ONLY_STALLED: i32 = -4;
 
 function choose(u: Unit, c: Command): i32 {
   const allowed = u.eligible & ~c.tried;
   if (allowed === 0) return u.eligible === 0 ? NO_PATH : ALL_TRIED;
+  if ((allowed & ~u.stalled) === 0 && (u.eligible & ~u.stalled) !== 0) return ONLY_STALLED;
   return chooseFor(u, allowed, c.pieceBytes, c.method !== METHOD_READ, c.request.connection.index);
 }
 
@@ -377,14 +381,19 @@ export function delaysOver(u: Unit): void {
   }
 }
 
+/** A command in the retry list tries all paths again, after a pause. */
+function pause(c: Command): void {
+  c.tried = 0;
+  listRemove(changetype<usize>(c.unit) + RETRY, changetype<usize>(c), LINK);
+  c.unit.retrying--;
+  delay(c);
+}
+
 /** Every path was tried: after a pause all of them again, a few times. False when its request was failed instead. */
 function nextRound(c: Command): bool {
-  c.tried = 0;
   c.rounds++;
   if (c.rounds < ROUNDS_MAX) {
-    listRemove(changetype<usize>(c.unit) + RETRY, changetype<usize>(c), LINK);
-    c.unit.retrying--;
-    delay(c);
+    pause(c);
     return true;
   }
   requestFail(c.request, NBD_EIO);

@@ -10,6 +10,7 @@
 //     the same bytes whether it has landed or not, and go on.
 //   - its request was answered with an error (OPEN): whether the bytes are old or new is open, and may change under
 //     a reader's eyes. So overlapping reads wait as well.
+//   The same holds for pieces of requests that were begun before, when they are cut or sent again after it.
 // - A flush waits for no ghost: what it has to cover was acknowledged, so another path had completed it before. A
 //   ghost that lands in the cache after the flush brings the same bytes again; an open one was never acknowledged.
 // - A request that waits for a ghost has its own deadline as ever. When it comes, the request is answered with EIO without
@@ -37,6 +38,7 @@ import {
 import { writeOff } from "./dispatch";
 import { requestsRelease } from "./request";
 import { event, now } from "./ring";
+import { unitDirty } from "./unit";
 
 const LINK: usize = offsetof<Command>("next");
 const NANOSECONDS_PER_MS: u64 = 1000000;
@@ -74,6 +76,7 @@ export function ghostHarmless(c: Command, how: u32): void {
   if (!changesMedium(c.method)) return;
   u.harmful--;
   requestsRelease(u);
+  if (u.retryFirst !== 0) unitDirty(u);
 }
 
 /** The host has completed a command that may be a ghost. */
@@ -81,15 +84,28 @@ export function ghostCompleted(c: Command): void {
   ghostHarmless(c, SETTLED_COMPLETED);
 }
 
-/** Whether `r` has to wait for a ghost of its unit. */
-export function overlapsGhost(u: Unit, r: Request): bool {
+/** Whether the part of `r` that was not begun has to wait for a ghost of its unit. */
+export function requestOverlapsGhost(u: Unit, r: Request): bool {
   if (r.method >= METHOD_SYNC) return false;
+  return overlapsGhost(u, r.method, r.offset + <u64>r.cut, r.offset + <u64>r.bytes, changetype<Command>(0));
+}
+
+/** Whether the piece of `c` has to wait for a ghost; one of its own piece brings the same bytes and does not count. */
+export function commandOverlapsGhost(u: Unit, c: Command): bool {
+  if (u.harmful === 0 || c.method >= METHOD_SYNC) return false;
+  const first = c.lba << u.blockShift;
+  return overlapsGhost(u, c.method, first, first + <u64>c.pieceBytes, c);
+}
+
+function overlapsGhost(u: Unit, method: u8, from: u64, to: u64, piece: Command): bool {
   for (let at = u.flightFirst; at !== 0; at = listNext(at, LINK)) {
     const c = changetype<Command>(at);
     if ((c.flags & (COMMAND_GHOST | COMMAND_HARMLESS)) !== COMMAND_GHOST || !changesMedium(c.method)) continue;
-    if (r.method === METHOD_READ && (c.flags & COMMAND_OPEN) === 0) continue;
+    if (method === METHOD_READ && (c.flags & COMMAND_OPEN) === 0) continue;
     const first = c.lba << u.blockShift;
-    if (first < r.offset + <u64>r.bytes && r.offset < first + <u64>c.pieceBytes) return true;
+    if (first >= to || from >= first + <u64>c.pieceBytes) continue;
+    if (changetype<usize>(piece) === 0 || c.request !== piece.request || c.pieceOffset !== piece.pieceOffset)
+      return true;
   }
   return false;
 }

@@ -70,10 +70,15 @@ export function unitPath(u: Unit, slot: u32): Path {
   return pathAt(load<u32>(changetype<usize>(u) + UNIT_SLOTS + <usize>slot * 4));
 }
 
+/** Whether a port group in this state takes I/O; 4 is "logical block dependent" (SPC-4 5.15.2.4). */
+export function takesIo(alua: u8): bool {
+  return <u32>alua <= ALUA_NON_OPTIMIZED || alua === 4;
+}
+
 /** Whether it may get I/O at all. */
 export function pathEligible(p: Path): bool {
   const wanted = PATH_FLAG_PRESENT | PATH_FLAG_ENABLED;
-  return (p.flags & (wanted | UNUSABLE)) === wanted && <u32>p.alua <= ALUA_NON_OPTIMIZED;
+  return (p.flags & (wanted | UNUSABLE)) === wanted && takesIo(p.alua);
 }
 
 /** See docs/architecture.md, `pathAdd`. */

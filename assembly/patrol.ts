@@ -17,7 +17,7 @@ import {
 import { WANT_GROUPS, WANT_HEALTH, WANT_IDENTITY, checkBack, checkTimedOut, checkWant } from "./check";
 import { control, pathAt, pathCount, pathTimer } from "./memory";
 import { patrolIntervalNs, patrolMode, patrolThresholdNs } from "./mode";
-import { pathEligible, unitPath } from "./path";
+import { pathEligible, takesIo, unitPath } from "./path";
 import { Path, Unit } from "./records";
 import { now } from "./ring";
 import { resetStart } from "./reset";
@@ -99,7 +99,8 @@ function look(p: Path): void {
   if ((p.flags & (PATH_FLAG_UNVERIFIED | PATH_FLAG_WRONG_UNIT)) !== 0) return checkWant(p, WANT_IDENTITY);
   if ((u.capabilities & UNIT_CAN_ALUA) !== 0 && (isReporter(u, p) || !pathEligible(p))) p.wanted |= WANT_GROUPS;
   // A path that is avoided has to get the chance to show that it answers.
-  if ((p.flags & (PATH_FLAG_STALLED | PATH_FLAG_SUSPECT)) !== 0) p.wanted |= WANT_HEALTH;
+  const avoided = (p.flags & (PATH_FLAG_STALLED | PATH_FLAG_SUSPECT)) !== 0 || !takesIo(p.alua);
+  if (avoided) p.wanted |= WANT_HEALTH;
   if ((patrolMode & HEALTH) !== 0 && now - p.lastIoNs >= patrolThresholdNs) p.wanted |= WANT_HEALTH;
   checkWant(p, 0);
 }

@@ -15,7 +15,7 @@ import { bufferTake } from "./buffers";
 import { WANT_HEALTH, checkWant } from "./check";
 import { build, chooseOther, commandTake, commandsFree, issue } from "./dispatch";
 import { hedgeDue, hedgeEarn } from "./hedge";
-import { becomeGhost, changesMedium } from "./ghost";
+import { becomeGhost, changesMedium, commandOverlapsGhost } from "./ghost";
 import { listNext } from "./lists";
 import {
   COMMAND_DEAD,
@@ -189,6 +189,7 @@ const STALLED_NS: u64 = 5000000000;
 export function reissue(u: Unit, c: Command): bool {
   const r = c.request;
   if ((c.flags & COMMAND_DEAD) !== 0 || r.error !== 0 || commandsFree() === 0) return false;
+  if (commandOverlapsGhost(u, c)) return false;
   const slot = chooseOther(u, attempted(c), c.pieceBytes, c.method !== METHOD_READ, r.connection.index);
   if (slot < 0) return false;
   let own: usize = 0;
@@ -244,7 +245,7 @@ function overlapsOther(u: Unit, c: Command): bool {
   const end = first + <u64>c.pieceBytes;
   for (let at = u.requestFirst; at !== 0; at = changetype<Request>(at).unitNext) {
     const r = changetype<Request>(at);
-    if (r === c.request || r.commandFirst === 0 || !changesMedium(r.method)) continue;
+    if (r === c.request || (r.commandFirst === 0 && r.cut === 0) || !changesMedium(r.method)) continue;
     if (first < r.offset + <u64>r.bytes && r.offset < end) return true;
   }
   return false;

@@ -16,6 +16,7 @@ import {
   EVENT_FAILOVER_DONE,
   EVENT_FAILOVER_FAILED,
   EVENT_FAILOVER_STARTED,
+  EVENT_NO_PATH_FAILED,
   EVENT_PATH_STATE,
   IDENTITY_BYTES_MAX,
   PATH_FLAG_ENABLED,
@@ -324,6 +325,14 @@ export function unitSet(handle: u32, property: u32, value: i64): i32 {
   return 0;
 }
 
+/** No path answers: every request is answered with an error, those in flight on silent paths too. */
+function failAll(u: Unit): void {
+  let failed: u32 = 0;
+  for (; u.requestFirst !== 0; failed++) requestAbandon(changetype<Request>(u.requestFirst), NBD_EIO);
+  if (failed !== 0) event(EVENT_NO_PATH_FAILED, REASON_OPERATOR, u.index, NONE, failed, 0, 0, 0);
+  u.waiting = 0;
+}
+
 function resetStatistics(u: Unit): void {
   u.latencyNsMax = 0;
   statisticsReset(u.statistics);
@@ -404,6 +413,6 @@ function setReleased(u: Unit, released: u32): i32 {
   if (released > 1) return -(<i32>ERROR_RANGE);
   u.released = released === 1 && u.eligible === 0 ? 1 : 0;
   u.flags = u.released !== 0 ? u.flags | UNIT_FLAG_RELEASED : u.flags & ~UNIT_FLAG_RELEASED;
-  unitDirty(u);
+  if (released === 1 && (u.eligible & ~u.stalled) === 0) failAll(u);
   return 0;
 }

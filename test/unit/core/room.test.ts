@@ -143,3 +143,20 @@ test("the memory of the core never grows", (t) => {
   }
   t.is(host.core.memory.buffer.byteLength, before);
 });
+
+test("a client that stops in the middle of a large payload is closed when others wait for its buffers", (t) => {
+  const host = new Host({ pool: 32 * MIB });
+  const { unit } = host.unit({ blocks: 1n << 30n });
+  host.must(host.core.modeSet(abi.MODE_PATROL, 0n));
+  const bad = host.connect(unit);
+  bad.send(request(WRITE, 1n, 0n, 20 * MIB), Buffer.alloc(MIB));
+  host.advance(60_000);
+  t.false(bad.closed, "nobody minds");
+  const good = host.connect(unit);
+  good.send(request(READ, 1n, 0n, 20 * MIB));
+  host.advance(1000);
+  t.false(bad.closed);
+  host.advance(20_000);
+  t.true(bad.closed);
+  t.is(replies(good.received, new Map([[1n, 20 * MIB]])).length, 1);
+});

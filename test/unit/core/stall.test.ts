@@ -303,3 +303,37 @@ test("a device that has become slow on every path is learned, and not sent every
   }
   t.false(s.host.kinds().includes(abi.EVENT_STALL));
 });
+
+test("release answers what hangs on silent paths too", (t) => {
+  const s = scene();
+  s.holes.add(0).add(1);
+  s.client.send(request(READ, 2n, 0n, 512), request(WRITE, 1n, 0n, 512), Buffer.alloc(512));
+  s.host.advance(1000);
+  t.deepEqual(errors(s.client), []);
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_RELEASED, 1n));
+  s.host.advance(1);
+  t.deepEqual(errors(s.client).toSorted(), [
+    [1n, EIO],
+    [2n, EIO],
+  ]);
+});
+
+test("a piece that waits for a silent path does not stop the requests behind it", (t) => {
+  const s = scene(2);
+  for (const path of s.paths) s.host.must(s.host.core.pathSet(path, abi.PATH_SET_DEPTH, 1n));
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_POLICY, BigInt(abi.POLICY_ROUND_ROBIN)));
+  s.holes.add(0);
+  s.client.send(request(READ, 2n, 0n, 512), request(READ, 4n, 0n, 512));
+  s.host.advance(200);
+  errors(s.client);
+  s.host.device = (command) => {
+    if (command.port === 0) return undefined;
+    return command.cdb[9] === 8
+      ? { status: 2, sense: [0x72, 6, 0x29, 0, 0, 0, 0, 0] }
+      : s.disk.execute(s.host, command);
+  };
+  s.client.send(request(READ, 6n, 4096n, 512));
+  for (let i = 0; i < 5; i++) s.client.send(request(READ, BigInt(8 + 2 * i), 0n, 512));
+  s.host.advance(200);
+  t.is(errors(s.client).length, 5);
+});
