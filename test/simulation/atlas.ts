@@ -89,7 +89,6 @@ function deadlyFault(place: FaultPlace, random: Random): Fault {
       kind: "late",
       delayMs: random.between(5, 4000),
       answer: random.chance(0.6),
-      landsAfterGiveUp: random.chance(0.5),
     }),
     () => ({
       kind: "flapping",
@@ -118,7 +117,13 @@ function remapping(ground: AtlasGround, where: FaultPlace, atMs: number, random:
   const unit = random.between(0, ground.units - 1);
   return [
     { fault: { kind: "remap", unit: null }, where, afterMs: atMs, forMs: noticedMs + otherMs },
-    { fault: { kind: "remap", unit }, where, afterMs: atMs + noticedMs, forMs: otherMs },
+    // Whether the array tells of the second step or not, the identity check has to find out.
+    {
+      fault: { kind: "remap", unit, silent: random.chance(0.5) },
+      where,
+      afterMs: atMs + noticedMs,
+      forMs: otherMs,
+    },
   ];
 }
 

@@ -2,12 +2,190 @@
 
 export interface Mutant {
   readonly name: string;
-  /** What it does wrong, and why that matters. */
+  /** What it does wrong. */
   readonly why: string;
   /** File under assembly/. */
   readonly file: string;
+  /** Text that stands there exactly once, and what takes its place. */
   readonly find: string;
   readonly replace: string;
 }
 
-export const mutants: readonly Mutant[] = [];
+export const mutants: readonly Mutant[] = [
+  {
+    name: "ack-without-write",
+    why: "a WRITE is answered although nothing was sent",
+    file: "request.ts",
+    find: "  if (r.method === METHOD_NONE || r.total === 0) {",
+    replace: "  if (r.method === METHOD_NONE || r.total === 0 || r.kind === 1) {",
+  },
+  {
+    name: "ack-failed-write",
+    why: "a WRITE that no path carried out counts as good",
+    file: "completion.ts",
+    find: "  if (good) commandGood(c, u, p, latencyNs);",
+    replace: "  if (good || c.method === 1) commandGood(c, u, p, latencyNs);",
+  },
+  {
+    name: "take-short-data",
+    why: "GOOD with a residual counts as all the data",
+    file: "completion.ts",
+    find: "return c.residual === 0 ? OUTCOME_GOOD : OUTCOME_RETRY_SOFT;",
+    replace: "return OUTCOME_GOOD;",
+  },
+  {
+    name: "forget-ghost",
+    why: "later requests do not wait for a ghost they overlap",
+    file: "ghost.ts",
+    find: "r.offset < first + <u64>c.pieceBytes) return true;",
+    replace: "r.offset < first + <u64>c.pieceBytes) return false;",
+  },
+  {
+    name: "release-no-one",
+    why: "requests that waited for a ghost are never let go",
+    file: "ghost.ts",
+    find: "  u.harmful--;\n  requestsRelease(u);",
+    replace: "  u.harmful--;",
+  },
+  {
+    name: "skip-identity-at-return",
+    why: "a recovered path is taken back without its identity being checked",
+    file: "check.ts",
+    find: "  if (u.identityBytes !== 0) p.wanted |= WANT_IDENTITY;\n  else reinstate(p);",
+    replace: "  reinstate(p);",
+  },
+  {
+    name: "accept-any-identity",
+    why: "the identity check says yes to every page",
+    file: "identity.ts",
+    find: "  const end = pageEnd(page, bytes);\n  const identity",
+    replace: "  if (bytes !== 0) return true;\n  const end = pageEnd(page, bytes);\n  const identity",
+  },
+  {
+    name: "never-fail-back",
+    why: "a path that answers again is not taken back",
+    file: "check.ts",
+    find: "  if ((p.flags & PATH_FLAG_FAILED) === 0 || p.back === 0) return;",
+    replace: "  return;",
+  },
+  {
+    name: "no-stall-rule",
+    why: "a command that does not answer is waited for",
+    file: "stall.ts",
+    find: "    if (u.stallMaxNs === 0) continue;",
+    replace: "    if (u.stallMaxNs !== 0xffff) continue;",
+  },
+  {
+    name: "flush-is-nothing",
+    why: "a flush is answered without SYNCHRONIZE CACHE",
+    file: "nbd.ts",
+    find: "(u.capabilities & UNIT_CAN_CACHE_WRITES) !== 0 ? METHOD_SYNC : METHOD_NONE;",
+    replace: "METHOD_NONE;",
+  },
+  {
+    name: "ignore-fua",
+    why: "WRITE goes out without FUA",
+    file: "dispatch.ts",
+    find: "cdbWrite(c, c.lba, blocks, fua ? FUA : 0);",
+    replace: "cdbWrite(c, c.lba, blocks, fua ? 0 : 0);",
+  },
+  {
+    name: "wrong-block-of-second-piece",
+    why: "the second piece of a split request goes to the next block",
+    file: "dispatch.ts",
+    find: "c.lba = r.method === METHOD_SYNC ? 0 : (r.offset + <u64>at) >> u.blockShift;",
+    replace: "c.lba = r.method === METHOD_SYNC ? 0 : ((r.offset + <u64>at) >> u.blockShift) + (at !== 0 ? 1 : 0);",
+  },
+  {
+    name: "forget-deadline",
+    why: "no timer is set for a request's deadline",
+    file: "request.ts",
+    find: "  timerSooner(u.index, r.deadlineNs);",
+    replace: "",
+  },
+  {
+    name: "free-buffers-early",
+    why: "a request's buffers are free while a command still uses them",
+    file: "request.ts",
+    find: "  if (r.state !== REQUEST_OVER || r.commandFirst !== 0) return;",
+    replace: "  if (r.state !== REQUEST_OVER) return;",
+  },
+  {
+    name: "attention-is-an-error",
+    why: "a unit attention is handed to the client",
+    file: "scsi/outcome.ts",
+    find: "0x00, 0xfe, 0x02, 0x06, 0xfe, 0xfe, 2,",
+    replace: "0x00, 0xfe, 0x02, 0x06, 0xfe, 0xfe, 13,",
+  },
+  {
+    name: "busy-is-an-error",
+    why: "TASK SET FULL is handed to the client",
+    file: "scsi/outcome.ts",
+    find: "0x00, 0xfe, 0x28, 0xfe, 0xfe, 0xfe, 3,",
+    replace: "0x00, 0xfe, 0x28, 0xfe, 0xfe, 0xfe, 13,",
+  },
+  {
+    name: "transport-error-is-an-answer",
+    why: "a path's death is handed to the client",
+    file: "scsi/outcome.ts",
+    find: "0x0e, 0xfe, 0xfe, 0xfe, 0xfe, 0xfe, 5,",
+    replace: "0x0e, 0xfe, 0xfe, 0xfe, 0xfe, 0xfe, 13,",
+  },
+  {
+    name: "standby-is-an-answer",
+    why: "target port in standby state is handed to the client",
+    file: "scsi/outcome.ts",
+    find: "0x00, 0xfe, 0x02, 0x02, 0x04, 0x0b, 7,",
+    replace: "0x00, 0xfe, 0x02, 0x02, 0x04, 0x0b, 13,",
+  },
+  {
+    name: "read-into-the-same-buffer",
+    why: "a re-issued read shares its buffer with its ghost",
+    file: "dispatch.ts",
+    find: "c.buffer = c.ownBuffer !== 0 ? c.ownBuffer : dataAddress(r, c.pieceOffset);",
+    replace: "c.buffer = dataAddress(r, c.pieceOffset);",
+  },
+  {
+    name: "zeroes-that-are-not-written",
+    why: "WRITE_ZEROES is answered without being carried out",
+    file: "nbd.ts",
+    find: "  if (kind === NBD_WRITE_ZEROES) return zeroMethod(u, flags);",
+    replace: "  if (kind === NBD_WRITE_ZEROES) return METHOD_NONE;",
+  },
+  {
+    name: "lose-a-reply",
+    why: "now and then the reply to a small request is not sent",
+    file: "request.ts",
+    find: "  r.state = REQUEST_READY;\n  replyReady(r);",
+    replace: "  r.state = REQUEST_READY;\n  if (r.error === 0 && (r.index & 7) === 7) return;\n  replyReady(r);",
+  },
+  {
+    name: "wrong-cookie",
+    why: "a reply carries another cookie",
+    file: "reply.ts",
+    find: "    store<u64>(header, r.cookie, 8);\n    fits",
+    replace: "    store<u64>(header, r.cookie ^ 0x100000000000000, 8);\n    fits",
+  },
+  {
+    name: "swap-error-for-success",
+    why: "an error is reported as success",
+    file: "reply.ts",
+    find: "store<u32>(header, bswap<u32>(r.error), 4);",
+    replace: "store<u32>(header, 0, 4);",
+  },
+  {
+    name: "leak-a-command-slot",
+    why: "a command slot is not given back",
+    file: "dispatch.ts",
+    find: "  c.state = COMMAND_FREE;\n  listPush(free, changetype<usize>(c), LINK);\n  freeCount++;",
+    replace:
+      "  c.state = COMMAND_FREE;\n  if ((c.generation & 3) !== 3) {\n    listPush(free, changetype<usize>(c), LINK);\n    freeCount++;\n  }",
+  },
+  {
+    name: "use-disabled-paths-forever",
+    why: "retries never leave the path they failed on",
+    file: "completion.ts",
+    find: "  c.tried |= here;\n",
+    replace: "",
+  },
+];

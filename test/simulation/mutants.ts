@@ -30,7 +30,7 @@ function compile(mutant: Mutant): string {
     targets: object;
     entries: string[];
   };
-  const target = { outFile: "core.wasm", optimizeLevel: 2, shrinkLevel: 0 };
+  const target = { outFile: "core.wasm", optimizeLevel: 1, shrinkLevel: 0 };
   writeFileSync(join(place, "asconfig.json"), JSON.stringify({ ...config, targets: { mutant: target } }));
   const asc = join(root, "node_modules", ".bin", "asc");
   const result = spawnSync(process.execPath, [asc, "--config", "asconfig.json", "--target", "mutant"], {

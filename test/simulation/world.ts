@@ -229,7 +229,7 @@ export class World {
     const before = this.#violations.length;
     const sessions = this.#units.map((unit) =>
       this.#connect(unit.number, {
-        requests: Math.ceil(unit.blocks / 8) * 2,
+        requests: Math.min(400, Math.ceil(unit.blocks / 8) * 2),
         depth: 4,
         structured: true,
         blocksMax: 64,
