@@ -84,28 +84,33 @@ export function ghostCompleted(c: Command): void {
   ghostHarmless(c, SETTLED_COMPLETED);
 }
 
-/** Whether the part of `r` that was not begun has to wait for a ghost of its unit. */
+/** Whether `c` is a ghost that a command with this method has to wait for where they overlap. */
+function harms(c: Command, method: u8): bool {
+  if ((c.flags & (COMMAND_GHOST | COMMAND_HARMLESS)) !== COMMAND_GHOST || !changesMedium(c.method)) return false;
+  return method !== METHOD_READ || (c.flags & COMMAND_OPEN) !== 0;
+}
+
+/** Whether what is still to be cut of `r` has to wait for a ghost; ghosts of its own earlier pieces do not count. */
 export function requestOverlapsGhost(u: Unit, r: Request): bool {
   if (r.method >= METHOD_SYNC) return false;
-  return overlapsGhost(u, r.method, r.offset + <u64>r.cut, r.offset + <u64>r.bytes, changetype<Command>(0));
-}
-
-/** Whether the piece of `c` has to wait for a ghost; one of its own piece brings the same bytes and does not count. */
-export function commandOverlapsGhost(u: Unit, c: Command): bool {
-  if (u.harmful === 0 || c.method >= METHOD_SYNC) return false;
-  const first = c.lba << u.blockShift;
-  return overlapsGhost(u, c.method, first, first + <u64>c.pieceBytes, c);
-}
-
-function overlapsGhost(u: Unit, method: u8, from: u64, to: u64, piece: Command): bool {
   for (let at = u.flightFirst; at !== 0; at = listNext(at, LINK)) {
     const c = changetype<Command>(at);
-    if ((c.flags & (COMMAND_GHOST | COMMAND_HARMLESS)) !== COMMAND_GHOST || !changesMedium(c.method)) continue;
-    if (method === METHOD_READ && (c.flags & COMMAND_OPEN) === 0) continue;
+    if (!harms(c, r.method) || (c.request === r && r.cut !== 0)) continue;
     const first = c.lba << u.blockShift;
-    if (first >= to || from >= first + <u64>c.pieceBytes) continue;
-    if (changetype<usize>(piece) === 0 || c.request !== piece.request || c.pieceOffset !== piece.pieceOffset)
-      return true;
+    if (first < r.offset + <u64>r.bytes && r.offset < first + <u64>c.pieceBytes) return true;
+  }
+  return false;
+}
+
+/** Whether `piece` has to wait for a ghost; one of the same piece brings the same bytes and does not count. */
+export function commandOverlapsGhost(u: Unit, piece: Command): bool {
+  if (u.harmful === 0 || piece.method >= METHOD_SYNC) return false;
+  const from = piece.lba << u.blockShift;
+  for (let at = u.flightFirst; at !== 0; at = listNext(at, LINK)) {
+    const c = changetype<Command>(at);
+    if (!harms(c, piece.method) || (c.request === piece.request && c.pieceOffset === piece.pieceOffset)) continue;
+    const first = c.lba << u.blockShift;
+    if (first < from + <u64>piece.pieceBytes && from < first + <u64>c.pieceBytes) return true;
   }
   return false;
 }

@@ -337,3 +337,31 @@ test("a piece that waits for a silent path does not stop the requests behind it"
   s.host.advance(200);
   t.is(errors(s.client).length, 5);
 });
+
+test("a write that was begun before a ghost arose is not continued under it", (t) => {
+  const s = scene(2);
+  for (const path of s.paths) s.host.must(s.host.core.pathSet(path, abi.PATH_SET_DEPTH, 1n));
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_STALL_MAX_MS, 0n));
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_STALL_MIN_MS, 0n));
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_IO_TIMEOUT_MS, 2000n));
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_GHOST_RESET_MS, 0n));
+  s.holes.add(0).add(1);
+  s.client.send(request(WRITE, 1n, 1n << 20n, 4096), Buffer.alloc(4096, 1));
+  s.host.advance(10);
+  s.host.must(s.host.core.pathSet(s.paths[0] ?? -1, abi.PATH_SET_ENABLED, 0n));
+  s.host.advance(1900);
+  s.client.send(request(WRITE, 3n, 0n, 2 << 20), Buffer.alloc(2 << 20, 2));
+  s.host.advance(100);
+  t.deepEqual(errors(s.client), [[1n, EIO]]);
+  const [ghost, begun] = s.held;
+  if (ghost === undefined || begun === undefined) return t.fail();
+  s.holes.clear();
+  s.host.answer(begun, s.disk.execute(s.host, begun));
+  s.host.advance(100);
+  t.deepEqual(errors(s.client), [], "its second piece waits");
+  s.host.answer(ghost, s.disk.execute(s.host, ghost));
+  s.host.advance(100);
+  t.deepEqual(errors(s.client), [[3n, 0]]);
+  t.true(s.disk.media.subarray(0, 2 << 20).every((byte) => byte === 2));
+  t.deepEqual(idle(s), s.free);
+});
