@@ -7,6 +7,6 @@ import { test, type Rig } from "../lib/test.ts";
 export const rig: Rig = { array: "lio-mapped", paths: 4, timeLimitS: 200 };
 
 test("ext4 with verified load survives random faults and a killed daemon", async () => {
-  const result = await endurance({ rounds: 8, seed: 7, kills: 1 }, console.log);
+  const result = await endurance({ rounds: 5, seed: 7, kills: 1 }, console.log);
   assert.equal(result.errors, 0);
 });
