@@ -77,8 +77,21 @@ function complain(thrown: unknown): void {
     process.stderr.write(`pathmanagerd: ${thrown.remedy}\n`);
 }
 
+/** A file that the configuration names; the error says which key named it. */
+function readNamed(key: string, file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (thrown) {
+    throw new ControlError("CONFIGURATION", `${key}: cannot read ${file}: ${reasonOf(thrown)}`, {
+      parameter: key,
+      remedy: "name a file that the daemon can read",
+      cause: thrown,
+    });
+  }
+}
+
 function readToken(file: string): string {
-  const token = readFileSync(file, "utf8").trim();
+  const token = readNamed("sockets.api_tcp.token_file", file).toString("utf8").trim();
   if (Buffer.byteLength(token) >= TOKEN_BYTES_MIN) return token;
   throw new ControlError("CONFIGURATION", `the token in ${file} is shorter than ${TOKEN_BYTES_MIN} bytes`, {
     parameter: "sockets.api_tcp.token_file",
@@ -107,7 +120,10 @@ async function serveApi(daemon: Daemon, version: string): Promise<FastifyInstanc
   await listenUnix(unix, places.apiSocket, group);
   const tcp = configuration.sockets.api_tcp;
   if (tcp === undefined) return [unix];
-  const tls = { cert: readFileSync(tcp.certificate), key: readFileSync(tcp.key) };
+  const tls = {
+    cert: readNamed("sockets.api_tcp.certificate", tcp.certificate),
+    key: readNamed("sockets.api_tcp.key", tcp.key),
+  };
   const secure = make({ kind: "token", token: readToken(tcp.token_file) }, tls);
   await listenTcp(secure, tcp.listen);
   return [unix, secure];
