@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type DebianPackage, ensurePackages, missingSentence } from "../test/rig/packages.ts";
 import { run } from "../test/peers/run.ts";
+import { median, type Row } from "./report.ts";
 import { nbdkit, type NbdPeer, pathmanager, qemuNbd } from "./nbd-servers.ts";
 
 const PROGRAMS: readonly DebianPackage[] = [
@@ -44,16 +45,6 @@ const LOADS: readonly Load[] = [
   },
 ];
 
-export interface Row {
-  readonly case: string;
-  readonly metric: string;
-  readonly unit: string;
-  readonly value: number;
-  readonly peer: string;
-  readonly peerValue: number;
-  readonly ratio: number;
-}
-
 interface Measured {
   readonly iops: number;
   readonly mibPerSecond: number;
@@ -83,13 +74,6 @@ async function measure(peer: NbdPeer, load: Load): Promise<Measured> {
     mibPerSecond: job.read.bw_bytes / (1 << 20),
     p99Us: (job.read.clat_ns.percentile?.["99.000000"] ?? 0) / 1000,
   };
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  const [low, high] = [sorted[middle - 1] ?? 0, sorted[middle] ?? 0];
-  return sorted.length % 2 === 1 ? high : (low + high) / 2;
 }
 
 const rounded = (value: number): number => Number(value.toPrecision(4));
