@@ -20,10 +20,6 @@ const FOR_WAKE: u64 = 1 << 32;
 const FOR_POLL: u64 = 2 << 32;
 const FOR_CANCEL: u64 = 3 << 32;
 
-/// For how long a wait keeps the processor before it sleeps, when the last wait was no longer than that: waking a sleeper
-/// takes several times what an I/O costs here. An idle ring sleeps after one such attempt.
-const SPIN_NS: u64 = 30_000;
-
 const ENTER_GETEVENTS: u32 = 1;
 const ENTER_EXT_ARG: u32 = 8;
 
@@ -37,10 +33,6 @@ pub struct Uring {
     quick: Vec<u32>,
     /// Completions the kernel owes us.
     owed: u32,
-    /// SPIN_NS, or 0 where there is one processor only: the client needs it.
-    spin_ns: u64,
-    /// How long the last wait took.
-    waited_ns: u64,
 }
 
 /// The ways to set a ring up, best first. Older kernels answer EINVAL to flags they do not know.
@@ -93,18 +85,7 @@ impl Uring {
         if !fit {
             return Err(unavailable("this kernel's is too old (5.19 or later is needed)"));
         }
-        let several = std::thread::available_parallelism().is_ok_and(|processors| processors.get() > 1);
-        let spin_ns = if several { SPIN_NS } else { 0 };
-        Ok(Uring {
-            ring,
-            wake,
-            wake_value: Box::new(0),
-            wake_armed: false,
-            quick: Vec::with_capacity(1024),
-            owed: 0,
-            spin_ns,
-            waited_ns: u64::MAX,
-        })
+        Ok(Uring { ring, wake, wake_value: Box::new(0), wake_armed: false, quick: Vec::with_capacity(1024), owed: 0 })
     }
 
     /// Puts one entry into the submission queue; makes room by submitting when it is full.
@@ -170,15 +151,7 @@ impl Uring {
             let entry = opcode::Read::new(Fd(self.wake), value.cast(), 8).build();
             self.push(&entry.user_data(FOR_WAKE), 1);
         }
-        let began_ns = if wait == Wait::No { 0 } else { now_ns() };
-        let spun = match wait {
-            _ if self.waited_ns >= self.spin_ns => false,
-            Wait::No => false,
-            Wait::Forever => self.spin(began_ns + self.spin_ns),
-            Wait::Until(limit_ns) => self.spin(limit_ns.min(began_ns + self.spin_ns)),
-        };
         let entered = match wait {
-            _ if spun => Ok(()),
             Wait::No => self.enter_without_waiting(),
             Wait::Forever => self.enter(1, ENTER_GETEVENTS, None),
             Wait::Until(limit_ns) => {
@@ -191,32 +164,9 @@ impl Uring {
             Ok(()) | Err(libc::ETIME | libc::EINTR | libc::EAGAIN | libc::EBUSY) => {}
             Err(errno) => return Err(system("io_uring_enter", errno)),
         }
-        if wait != Wait::No {
-            self.waited_ns = now_ns() - began_ns;
-        }
         self.submit();
         self.reap(ops, events);
         Ok(())
-    }
-
-    /// Submits and looks for completions without sleeping, until then. Answers whether there are any.
-    fn spin(&mut self, until_ns: u64) -> bool {
-        self.submit();
-        loop {
-            let queue = self.ring.submission();
-            let work = queue.taskrun() || queue.cq_overflow();
-            drop(queue);
-            if work && self.enter(0, ENTER_GETEVENTS, None).is_err() {
-                return false;
-            }
-            if !self.ring.completion().is_empty() {
-                return true;
-            }
-            if now_ns() >= until_ns {
-                return false;
-            }
-            std::hint::spin_loop();
-        }
     }
 
     fn enter_without_waiting(&mut self) -> std::result::Result<(), i32> {
