@@ -1,12 +1,15 @@
 // The package as somebody else gets it: packed, installed into an empty folder without a network, run from there.
 
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 
 import test from "ava";
+
+import { until } from "./daemon.ts";
 
 const call = promisify(execFile);
 const root = new URL("../../..", import.meta.url).pathname;
@@ -47,6 +50,32 @@ test.serial("the native addon came along, and the daemon's parts load", async (t
     findings.find((finding) => finding.check === "addon"),
     { level: "ok" },
   );
+});
+
+test.serial("the installed daemon serves, the installed commands ask it, and it stops", async (t) => {
+  t.timeout(120_000);
+  const at = (name: string): string => JSON.stringify(join(folder, name));
+  const configuration = join(folder, "pathmanager.toml");
+  await writeFile(
+    configuration,
+    `[sockets]\napi = ${at("api.sock")}\nnbd = ${at("nbd.sock")}\n[state]\ndirectory = ${at("state")}\n` +
+      `[log]\nfile = ${at("log")}\nsystem = false\n`,
+  );
+  const daemon = spawn(program("pathmanagerd"), ["--config", configuration], { stdio: "ignore" });
+  const exit = once(daemon, "exit");
+  const env = { ...process.env, PATHMANAGER_SOCKET: join(folder, "api.sock") };
+  let shown = "";
+  await until("the installed daemon answers", async () => {
+    if (daemon.exitCode !== null) throw new Error(`it ended with status ${daemon.exitCode}`);
+    shown = await call(program("spscmd"), ["-getlun"], { env }).then(
+      ({ stdout }) => stdout,
+      () => "",
+    );
+    return shown !== "";
+  });
+  t.regex(shown, /^\+\+\+ LogicalUnit #0 \+\+\+ \[adaptive\]\n> {3}0: Priority=4, PathNumber=/);
+  daemon.kill("SIGTERM");
+  t.deepEqual(await exit, [0, null]);
 });
 
 test.serial("without an addon for the platform: the commands work, and it is said what to install", async (t) => {
