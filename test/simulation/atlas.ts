@@ -21,6 +21,8 @@ export interface AtlasGround {
   readonly units: number;
   readonly blocks: number;
   readonly kind: "reachable" | "outage" | "device";
+  /** Time over which the clients spread their requests, ms. */
+  readonly spanMs: number;
   /** Interval of the path patrol, ms. */
   readonly patrolMs: number;
   /** Longest quiet time patrol needs to take recovered paths back, ms. */
@@ -163,14 +165,15 @@ function deviceFault(ground: AtlasGround, random: Random): FaultRequest {
 /** Makes the faults of a world. */
 export function makeAtlas(ground: AtlasGround, random: Random): Atlas {
   const faults: FaultRequest[] = [];
-  let nowMs = random.between(5, 200);
+  let nowMs = random.between(5, Math.min(200, ground.spanMs / 4));
   const epochs = random.between(1, 3);
   for (let epoch = 0; epoch < epochs; epoch++) {
-    let lengthMs = random.between(200, 6000);
+    // Faults that begin and end within dense load find other things than long ones.
+    let lengthMs = random.chance(0.4) ? random.between(100, ground.spanMs) : random.between(200, 6000);
     const guarded = protect(ground, random);
     const inEpoch = (request: FaultRequest): void => {
       const startMs = random.between(0, Math.floor(lengthMs * 0.7));
-      const forMs = random.between(20, lengthMs - startMs);
+      const forMs = random.between(20, Math.max(20, lengthMs - startMs));
       faults.push({ ...request, afterMs: nowMs + startMs, forMs });
     };
     for (let i = random.between(1, 4); i > 0; i--) {

@@ -20,6 +20,8 @@ export interface WorldPlan {
   readonly transferBlocksMax: number;
   readonly patrolMs: number;
   readonly aluaExplicit: boolean;
+  /** Time over which the clients spread their requests, ms. */
+  readonly spanMs: number;
   readonly clients: readonly { readonly unit: number; readonly plan: ClientPlan }[];
   /** Clients that vanish: index and when, ms. */
   readonly vanishing: readonly { readonly client: number; readonly atMs: number }[];
@@ -95,6 +97,7 @@ export function makePlan(random: Random): WorldPlan {
     transferBlocksMax: random.pick([0, 8, 11, 32]),
     patrolMs: random.pick([300, 1000, 2000]),
     aluaExplicit: random.chance(0.3),
+    spanMs,
     clients,
     vanishing: random.chance(0.25)
       ? [{ client: random.between(0, clients.length - 1), atMs: random.between(10, spanMs) }]

@@ -123,6 +123,7 @@ export class World {
       units: this.#plan.units,
       blocks: this.#plan.blocks,
       kind: this.#plan.kind,
+      spanMs: this.#plan.spanMs,
       patrolMs: this.#plan.patrolMs,
       recoveryMs: 4 * this.#plan.patrolMs + 8000,
     };

@@ -49,6 +49,7 @@ function plan(policy: number): WorldPlan {
     transferBlocksMax: 0,
     patrolMs: 5000,
     aluaExplicit: false,
+    spanMs: 3000,
     clients: [client, client],
     vanishing: [],
     crashesMs: [],
