@@ -21,6 +21,8 @@ export interface AtlasGround {
   readonly units: number;
   readonly blocks: number;
   readonly kind: "reachable" | "outage" | "device";
+  /** Whether the array loses power once: for a moment every path fails then. */
+  readonly powerLoss: boolean;
   /** Time over which the clients spread their requests, ms. */
   readonly spanMs: number;
   /** Interval of the path patrol, ms. */
@@ -70,15 +72,17 @@ function deadlyPlace(ground: AtlasGround, guarded: ReadonlySet<number>, random: 
 }
 
 /** Faults that can make a port unusable. */
-function deadlyFault(place: FaultPlace, random: Random): Fault {
+function deadlyFault(ground: AtlasGround, place: FaultPlace, random: Random): Fault {
   const singlePort = place.port !== undefined;
+  // A HARDWARE ERROR of the only path that has not failed is the device's answer in the end: a client may see it then.
+  const keys = ground.powerLoss ? [2, 0xb] : [2, 4, 0xb];
   const makers: (() => Fault)[] = [
     () => ({ kind: "port-down" }),
     () => ({ kind: "port-down", hostStatus: random.pick([1, 3, 7, 0x0e, 0x0f]) }),
     () => ({
       kind: "error",
       status: 2,
-      senseKey: random.pick([2, 4, 0xb]),
+      senseKey: random.pick(keys),
       asc: random.pick([0x04, 0x44, 0x47]),
       ascq: 0,
     }),
@@ -109,17 +113,23 @@ function deadlyFault(place: FaultPlace, random: Random): Fault {
 }
 
 /**
- * A LUN is taken away and given to another unit, as an administrator of the array does it: in two steps, with time
- * between them in which the path is seen to lead nowhere. Without that time no host is safe: the unit attention is told
- * to one command, and what was sent right behind it is carried out on the other unit.
+ * A LUN is given to another unit, as an administrator of the array does it: in two steps, with time between them in
+ * which the path is seen to lead nowhere, or to be down. Without that time no host is safe: the unit attention is told to
+ * one command, and what was sent right behind it is carried out on the other unit. Whether the array tells of the second
+ * step or not, the identity check has to find out.
  */
 function remapping(ground: AtlasGround, where: FaultPlace, atMs: number, random: Random): FaultRequest[] {
   const noticedMs = 3 * ground.patrolMs + 500;
   const otherMs = random.between(500, 4000);
   const unit = random.between(0, ground.units - 1);
+  if (random.chance(0.5)) {
+    return [
+      { fault: { kind: "port-down" }, where, afterMs: atMs, forMs: noticedMs },
+      { fault: { kind: "remap", unit, silent: true }, where, afterMs: atMs + noticedMs - 200, forMs: otherMs + 200 },
+    ];
+  }
   return [
     { fault: { kind: "remap", unit: null }, where, afterMs: atMs, forMs: noticedMs + otherMs },
-    // Whether the array tells of the second step or not, the identity check has to find out.
     {
       fault: { kind: "remap", unit, silent: random.chance(0.5) },
       where,
@@ -178,13 +188,13 @@ export function makeAtlas(ground: AtlasGround, random: Random): Atlas {
     };
     for (let i = random.between(1, 4); i > 0; i--) {
       const where = deadlyPlace(ground, guarded, random);
-      if (where !== undefined) inEpoch({ fault: deadlyFault(where, random), where });
+      if (where !== undefined) inEpoch({ fault: deadlyFault(ground, where, random), where });
     }
     const leads = deadlyPlace(ground, guarded, random);
     if (ground.units > 1 && leads?.port !== undefined && random.chance(0.3)) {
       const requests = remapping(ground, leads, nowMs, random);
       faults.push(...requests);
-      lengthMs = Math.max(lengthMs, requests[0]?.forMs ?? 0);
+      for (const { afterMs = 0, forMs = 0 } of requests) lengthMs = Math.max(lengthMs, afterMs + forMs - nowMs);
     }
     for (let i = random.between(0, 2); i > 0; i--) {
       const request = harmlessFault(random);

@@ -48,6 +48,8 @@ class BlockHistory {
   writes: Write[] = [{ stamp: ZERO, startNs: -2, endNs: -1, sure: true, durable: true, fua: true }];
   /** The read that began the rule "back": the one whose value has the latest start of its write. */
   newest: Seen | undefined;
+  /** When the array last lost power: a read that began before says nothing about what came after. */
+  lostNs = -Infinity;
 
   add(write: Write): void {
     this.writes.push(write);
@@ -112,6 +114,7 @@ class BlockHistory {
         };
       }
     }
+    if (startNs < this.lostNs) return undefined;
     if (newest === undefined || write.startNs > newest.write.startNs) this.newest = { write, endNs };
     return undefined;
   }
@@ -157,8 +160,9 @@ export class History {
    * The array lost power and with it what only its volatile cache held: such writes may have happened or not. With an
    * array that has no volatile cache nothing changes, and this must not be called.
    */
-  powerLost(): void {
+  powerLost(nowNs: number): void {
     for (const history of this.#blocks.values()) {
+      history.lostNs = nowNs;
       for (const write of history.writes) if (!write.durable) write.sure = false;
       history.newest = undefined;
     }

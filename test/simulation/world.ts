@@ -123,6 +123,7 @@ export class World {
       units: this.#plan.units,
       blocks: this.#plan.blocks,
       kind: this.#plan.kind,
+      powerLoss: this.#plan.powerLosses.length > 0,
       spanMs: this.#plan.spanMs,
       patrolMs: this.#plan.patrolMs,
       recoveryMs: 4 * this.#plan.patrolMs + 8000,
@@ -270,7 +271,8 @@ export class World {
   #losePower(keep: number): void {
     this.#trace("the array loses power");
     this.#array.addFault({ fault: { kind: "power-loss", keep } });
-    if (this.#plan.topology.writeCache === true) for (const unit of this.#units) unit.history.powerLost();
+    if (this.#plan.topology.writeCache === true)
+      for (const unit of this.#units) unit.history.powerLost(this.#clock.nowNs);
   }
 
   /** The machine stands still: nothing runs, time passes. */

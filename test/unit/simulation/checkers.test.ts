@@ -49,12 +49,22 @@ test("a loss of power takes what was only in the cache, not what was flushed or 
   written(history, 1, 10, 20);
   history.flushed(30);
   written(history, 2, 40, 50);
-  history.powerLost();
+  history.powerLost(55);
   t.is(history.read(0, 1, 60, 70), undefined);
   t.is(history.read(0, ZERO, 60, 70)?.rule, "stale");
   history.writeStarted(0, 1, 3, 80, true).acknowledged(90);
-  history.powerLost();
+  history.powerLost(95);
   t.is(history.read(0, 1, 100, 110)?.rule, "stale");
+});
+
+test("a read that began before a loss of power says nothing about what may be read after it", (t) => {
+  const history = new History();
+  written(history, 1, 10, 20);
+  history.flushed(30);
+  written(history, 2, 40, 50);
+  history.powerLost(65);
+  t.is(history.read(0, 2, 60, 70), undefined);
+  t.is(history.read(0, 1, 80, 90), undefined);
 });
 
 test("a block of another place, another unit, or of two writes is recognised", (t) => {
