@@ -17,34 +17,7 @@ import {
   RING_HEAD,
   RING_TAIL,
 } from "../../host/reactor/abi.ts";
-
-/** The exports the simulation calls; the whole list is in docs/architecture.md. */
-export interface CoreExports {
-  readonly memory: WebAssembly.Memory;
-  abiVersion(): number;
-  controlBlock(): number;
-  init(
-    connections: number,
-    requests: number,
-    commands: number,
-    poolBytes: number,
-    units: number,
-    paths: number,
-    events: number,
-  ): number;
-  run(): void;
-  scratch(): number;
-  pathTable(): number;
-  unitTable(): number;
-  unitAdd(): number;
-  unitSet(unit: number, property: number, value: bigint): number;
-  unitIdentity(unit: number, bytes: number): number;
-  pathAdd(unit: number, arrayPort: number, port: number, priority: number, enabled: number, depth: number): number;
-  pathSet(path: number, property: number, value: bigint): number;
-  modeSet(mode: number, value: bigint): number;
-  connectionAdd(socket: number, unit: number, flags: number, preloaded: number): number;
-  connectionClose(connection: number): number;
-}
+import type { CoreExports, CoreLimits } from "../../host/reactor/core.ts";
 
 export interface CoreEvent {
   readonly kind: number;
@@ -53,17 +26,6 @@ export interface CoreEvent {
   readonly path: number;
   readonly arg0: number;
   readonly arg1: number;
-}
-
-/** Limits of a simulated core: small, so that running out of things is part of every run. */
-export interface CoreLimits {
-  readonly connections: number;
-  readonly requests: number;
-  readonly commands: number;
-  readonly poolBytes: number;
-  readonly units: number;
-  readonly paths: number;
-  readonly events: number;
 }
 
 export class SimulatedCore {

@@ -4,40 +4,13 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as abi from "../../../host/reactor/abi.ts";
+import type { CoreExports as HostExports } from "../../../host/reactor/core.ts";
 
 const bytesOfCore = readFileSync(join(import.meta.dirname, "..", "..", "..", "build", "core.wasm"));
 const moduleOfCore = new WebAssembly.Module(bytesOfCore);
 
-/** The core's exports, as the tests use them. */
-export interface CoreExports {
-  readonly memory: WebAssembly.Memory;
-  start(): void;
-  abiVersion(): number;
-  controlBlock(): number;
-  init(
-    connections: number,
-    requests: number,
-    commands: number,
-    poolBytes: number,
-    units: number,
-    paths: number,
-    events: number,
-  ): number;
-  run(): void;
-  scratch(): number;
-  pathTable(): number;
-  unitTable(): number;
-  unitAdd(): number;
-  unitSet(unit: number, property: number, value: bigint): number;
-  unitRemove(unit: number): number;
-  unitIdentity(unit: number, bytes: number): number;
-  pathAdd(unit: number, array: number, port: number, priority: number, enabled: number, depth: number): number;
-  pathSet(path: number, property: number, value: bigint): number;
-  pathRemove(path: number): number;
-  pathSwap(a: number, b: number): number;
-  modeSet(mode: number, value: bigint): number;
-  connectionAdd(socket: number, unit: number, flags: number, preloaded: number): number;
-  connectionClose(connection: number): number;
+/** The core's exports: those the host calls, and those that are there for tests. */
+export interface CoreExports extends HostExports {
   inspect(what: number): number;
   outcome(hostStatus: number, driverStatus: number, status: number, senseBytes: number): number;
 }
