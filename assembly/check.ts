@@ -1,5 +1,5 @@
-// Checks of a path: one command at a time in the path's own check slot, with a page of its own for data. So checks need
-// nothing that requests could have used up, and cannot be held up by them.
+// Checks of a path: one command at a time in the path's own check slot, with a page for its data. So checks need nothing
+// that requests could have used up, and cannot be held up by them.
 //
 // What is wanted of a path is a mask; checks go out in the order health, identity, port groups, SET. A failed path
 // comes back through all of them: it answers, it still leads to its unit, and only then it is used. A check without an
@@ -33,7 +33,7 @@ import {
 import { groupsBuildSet, groupsRead, groupsSetDone } from "./alua";
 import { classifyCheck, lastSense, senseBytes } from "./completion";
 import { identityMatches, identityLearn } from "./identity";
-import { checkPages, commandAt, commandCount, pathTimer } from "./memory";
+import { checkPageGive, checkPageTake, commandAt, commandCount, pathTimer } from "./memory";
 import { failbackMode, patrolTimeoutNs } from "./mode";
 import { aluaOfSense, pathAluaState, pathIdle, takesIo } from "./path";
 import { COMMAND_FLIGHT, COMMAND_FREE, Command, Path } from "./records";
@@ -97,11 +97,6 @@ export function checkBack(p: Path, reason: u32): void {
   checkWant(p, WANT_HEALTH);
 }
 
-/** The page of a path's checks. */
-export function checkPage(p: Path): usize {
-  return checkPages + <usize>p.index * PAGE_BYTES;
-}
-
 function checkNext(p: Path): void {
   if (p.checking !== 0 || p.wanted === 0) return;
   if ((p.flags & (PATH_FLAG_PRESENT | PATH_FLAG_REMOVING)) !== PATH_FLAG_PRESENT) return;
@@ -128,44 +123,60 @@ function checkNext(p: Path): void {
 
 function buildCheck(p: Path, c: Command, what: u8): void {
   const u = p.unit;
-  c.buffer = <u32>checkPage(p);
+  const reads = u.patrolRead !== 0 && u.blockBytes !== 0 && (p.flags & PATH_FLAG_FAILED) === 0;
+  if (what === WANT_HEALTH && !reads) {
+    c.buffer = 0;
+    c.bufferBytes = 0;
+    cdbTestUnitReady(c);
+    return;
+  }
+  const page = checkPageTake();
+  // Another path's answer may be in it, which no device that sends less than it says may pass for its own.
+  store<u64>(page, 0);
+  c.buffer = <u32>page;
   c.bufferBytes = PAGE_BYTES;
   if (what === WANT_IDENTITY) cdbInquiryPage(c, PAGE_IDENTIFICATION, PAGE_BYTES);
   else if (what === WANT_GROUPS) cdbReportTargetPortGroups(c, PAGE_BYTES);
   else if (what === WANT_SET) {
-    c.bufferBytes = groupsBuildSet(p, checkPage(p));
+    c.bufferBytes = groupsBuildSet(p, page);
     cdbSetTargetPortGroups(c, c.bufferBytes);
-  } else if (u.patrolRead !== 0 && u.blockBytes !== 0 && (p.flags & PATH_FLAG_FAILED) === 0) {
+  } else {
     c.bufferBytes = u.blockBytes;
     cdbRead(c, 0, 1);
-  } else {
-    c.buffer = 0;
-    c.bufferBytes = 0;
-    cdbTestUnitReady(c);
   }
 }
 
 /** The host has completed a path's check. */
 export function checkCompleted(c: Command, result: i32): void {
   const p = c.path;
+  // The slot may carry the path's next check before this one is dealt with, so what belongs to this one is kept here.
+  const page: usize = c.buffer;
+  conclude(p, c, page, result);
+  if (page !== 0) checkPageGive(page);
+  if ((p.flags & PATH_FLAG_REMOVING) !== 0) pathIdle(p);
+  else checkNext(p);
+}
+
+/** What its outcome says of the path. */
+function conclude(p: Path, c: Command, page: usize, result: i32): void {
   const what = p.checking;
   const lost = p.checkLost !== 0;
   c.state = COMMAND_FREE;
   p.checking = 0;
   p.checkLost = 0;
-  if ((p.flags & PATH_FLAG_REMOVING) !== 0) return pathIdle(p);
+  if ((p.flags & PATH_FLAG_REMOVING) !== 0) return;
   const outcome = classifyCheck(c, result);
   const shown = senseBytes(c);
+  const bytes = received(c);
   if (result >= 0 && c.hostStatus === 0) p.lastAnswerNs = hostNow;
   tell(p, outcome, shown);
   if (lost) {
     // Its failure was dealt with when its time was over. That it ends now says that the path may be back.
     if (outcome === OUTCOME_GOOD && (p.flags & PATH_FLAG_FAILED) !== 0 && p.heldDown === 0) checkBack(p, REASON_PATROL);
-  } else if (outcome === OUTCOME_GOOD) checkGood(p, what, received(c));
+  } else if (outcome === OUTCOME_GOOD) checkGood(p, what, page, bytes);
   else if (answers(what, outcome)) healthGood(p);
   else if (outcome === OUTCOME_FAILED || outcome === OUTCOME_GONE) checkFailed(p, REASON_PATROL, shown, c.hostStatus);
   else checkAgain(p, what, outcome, shown, c.hostStatus);
-  checkNext(p);
 }
 
 /** Whether an outcome, though not good, shows that the path and the device answer: that is all a health check asks. */
@@ -212,17 +223,17 @@ function checkAgain(p: Path, what: u8, outcome: u8, shown: u32, hostStatus: u16)
   checkFailed(p, REASON_PATROL, shown, hostStatus);
 }
 
-function checkGood(p: Path, what: u8, bytes: u32): void {
+function checkGood(p: Path, what: u8, page: usize, bytes: u32): void {
   p.checkRetries = 0;
   if (what === WANT_HEALTH) {
     // It was told to be in standby, nobody can say when that ends, and it is ready: so it has ended.
     if (!takesIo(p.alua) && p.groupKnown === 0) pathAluaState(p, ALUA_NON_OPTIMIZED, 0);
     return healthGood(p);
   }
-  if (what === WANT_GROUPS) return groupsRead(p, checkPage(p), bytes);
+  if (what === WANT_GROUPS) return groupsRead(p, page, bytes);
   if (what === WANT_SET) return groupsSetDone(p, true);
-  identityLearn(p, checkPage(p), bytes);
-  if (identityMatches(p.unit, checkPage(p), bytes)) identityGood(p);
+  identityLearn(p, page, bytes);
+  if (identityMatches(p.unit, page, bytes)) identityGood(p);
   else identityBad(p);
 }
 

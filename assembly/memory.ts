@@ -68,8 +68,13 @@ export let commands: usize = 0;
 export let units: usize = 0;
 export let paths: usize = 0;
 export let scratchArea: usize = 0;
-/** One page for each path's checks. */
-export let checkPages: usize = 0;
+/**
+ * Pages for the data of checks: one for each path, and one more, because a path's next check may go out while the last
+ * one is dealt with. The free ones are a stack of their addresses.
+ */
+let checkPages: usize = 0;
+let checkPagesFree: usize = 0;
+let checkPagesFreeCount: u32 = 0;
 /** PIECE_BYTES_MAX zero bytes that nothing ever writes. */
 export let zeroes: usize = 0;
 let end: usize = 0;
@@ -126,7 +131,7 @@ export function layOut(
     <u64>requestLimit * REQUEST_SLOT_BYTES +
     <u64>(commandLimit + pathLimit) * (COMMAND_SLOT_BYTES + 2 * SUBMISSION_BYTES + COMPLETION_BYTES) * 2 +
     <u64>unitLimit * (UNIT_BYTES + SELECTION_BYTES + STATISTICS_BYTES) +
-    <u64>pathLimit * (PATH_BYTES + STATISTICS_BYTES + 4096) +
+    <u64>pathLimit * (PATH_BYTES + STATISTICS_BYTES + 4 + 4096) +
     <u64>eventLimit * EVENT_BYTES * 2 +
     <u64>pooled +
     (64 << 20);
@@ -147,6 +152,7 @@ export function layOut(
   }
   buffersInit(base, pooled, bufferTable);
   timersInit(timerTable, unitCount + pathCount + 1);
+  for (let i: u32 = 0; i <= pathCount; i++) checkPageGive(checkPages + <usize>(pathCount - i) * BUFFER_PAGE_BYTES);
   rings(eventLimit);
   return 0;
 }
@@ -191,9 +197,10 @@ function place(eventLimit: u32): usize {
   eventRing = reserve(<usize>powerOfTwo(eventLimit) * EVENT_BYTES, 64);
   timerTable = reserve(timersBytes(unitCount + pathCount + 1), 64);
   bufferTable = reserve(buffersTableBytes(poolBytes), 64);
+  checkPagesFree = reserve((<usize>pathCount + 1) * 4, 64);
   scratchArea = reserve(SCRATCH_BYTES, BUFFER_PAGE_BYTES);
   receives = reserve(<usize>connectionCount * CONNECTION_RECEIVE_BYTES, BUFFER_PAGE_BYTES);
-  checkPages = reserve(<usize>pathCount * BUFFER_PAGE_BYTES, BUFFER_PAGE_BYTES);
+  checkPages = reserve((<usize>pathCount + 1) * BUFFER_PAGE_BYTES, BUFFER_PAGE_BYTES);
   zeroes = reserve(PIECE_BYTES_MAX, BUFFER_PAGE_BYTES);
   return reserve(poolBytes, BUFFER_PAGE_BYTES);
 }
@@ -237,6 +244,22 @@ export function connectionAt(index: u32): Connection {
 /** The gather table of a connection. */
 export function gatherOf(index: u32): usize {
   return gathers + <usize>index * GATHER_ENTRIES_MAX * GATHER_BYTES;
+}
+
+/**
+ * A page for the data of one check. The page that was given back last comes first: thousands of paths are checked with
+ * the few pages that are in use at the same time, and the others take no memory. There is always one.
+ */
+export function checkPageTake(): usize {
+  assert(checkPagesFreeCount !== 0);
+  checkPagesFreeCount--;
+  return load<u32>(checkPagesFree + ((<usize>checkPagesFreeCount) << 2));
+}
+
+export function checkPageGive(page: usize): void {
+  assert(checkPagesFreeCount <= pathCount && page >= checkPages);
+  store<u32>(checkPagesFree + ((<usize>checkPagesFreeCount) << 2), <u32>page);
+  checkPagesFreeCount++;
 }
 
 /** The receive buffer of a connection. */
