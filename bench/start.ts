@@ -1,6 +1,8 @@
-// Start of the commands against Node alone, in turns, so that a busy machine slows both.
+// Start of the commands against Node alone, in turns, so that a busy machine slows both; and start of the daemon with a
+// thousand units, with the memory it takes.
 
 import { spawnSync } from "node:child_process";
+import { BenchDaemon } from "./daemon.ts";
 import { median, type Row } from "./report.ts";
 
 const ROUNDS = 25;
@@ -19,7 +21,7 @@ function millisecondsOf(args: readonly string[]): number {
 }
 
 /** Medians of the wall clock, in milliseconds; the mark is three times Node alone, so a ratio of 0.33. */
-export function start(log: (line: string) => void): Row[] {
+function commands(log: (line: string) => void): Row[] {
   return COMMANDS.map(([program, ...args]) => {
     log(`${program} ${args.join(" ")}`);
     const file = new URL(`../host/cli/bin/${program}.js`, import.meta.url).pathname;
@@ -41,4 +43,34 @@ export function start(log: (line: string) => void): Row[] {
       ratio: peerValue / value,
     };
   });
+}
+
+const DAEMON_ROUNDS = 3;
+const UNITS = 1024;
+const PATHS = 8;
+const START_MS_MARK = 10_000;
+const MEGABYTES_MARK = 300;
+
+/** The daemon with a thousand units on the emulated array; the peer is the mark. */
+async function daemonRows(log: (line: string) => void): Promise<Row[]> {
+  const name = `pathmanagerd, ${UNITS} units x ${PATHS} paths`;
+  const rounds: { startMs: number; megabytes: number }[] = [];
+  for (let round = 0; round < DAEMON_ROUNDS; round++) {
+    log(name);
+    const { daemon, startMs } = await BenchDaemon.start(`[array]\nunits = ${UNITS}\npaths = ${PATHS}\n`);
+    await new Promise((resolve) => void setTimeout(resolve, 2000));
+    rounds.push({ startMs, megabytes: daemon.peakMegabytes() });
+    await daemon.stop();
+  }
+  const row = (metric: string, unit: string, value: number, peerValue: number): Row => {
+    return { case: name, metric, unit, value, peer: "mark", peerValue, ratio: peerValue / value };
+  };
+  return [
+    row("until it answers", "ms", median(rounds.map((round) => round.startMs)), START_MS_MARK),
+    row("largest resident memory", "MB", median(rounds.map((round) => round.megabytes)), MEGABYTES_MARK),
+  ];
+}
+
+export async function start(log: (line: string) => void): Promise<Row[]> {
+  return [...commands(log), ...(await daemonRows(log))];
 }

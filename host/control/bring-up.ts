@@ -1,20 +1,21 @@
-// Brings what discovery found into the core: units with their settings, then their paths. All units side by side.
+// Brings what discovery found into the core: units with their settings, then their paths. A few units to a message.
 
 import type { FoundPath } from "../discovery/discover.ts";
 import { emulatedPort } from "../discovery/emulated.ts";
-import { sideBySide } from "../discovery/side-by-side.ts";
 import { PATH_FLAG_REMOVING } from "../reactor/abi.ts";
-import type { ReactorClient } from "../reactor/client.ts";
+import type { AddedUnit, ReactorClient, UnitToAdd } from "../reactor/client.ts";
 import { deviceCalls, pathFactCalls, pathPolicyCalls, plainPolicyCalls, unitSettingCalls } from "./core-settings.ts";
 import type { Effective } from "./effective.ts";
 import { reasonOf } from "./errors.ts";
 import type { Inventory, Path, Unit } from "./inventory.ts";
-import { demand, type CoreCall } from "./reactor-port.ts";
+import { demand } from "./reactor-port.ts";
 import { Tables } from "./tables.ts";
 import { Interned } from "./unit-facts.ts";
 
-/** Units whose calls are under way at the same time: enough to keep the reactor busy, few enough to need no memory. */
-const UNITS_AT_ONCE = 128;
+/** Paths that are added in one message; I/O waits for it. */
+const PATHS_AT_ONCE = 128;
+/** The handle in settings of what has none yet. */
+const LATER = -1;
 
 /** A path that is to be added, with what discovery found there. */
 export interface Arrival {
@@ -29,8 +30,27 @@ export interface Failure {
 }
 
 interface OpenPort {
+  readonly arrival: Arrival;
   readonly queue: "native" | "array";
   readonly port: number;
+  readonly depth: number;
+}
+
+type UnitArrivals = readonly [Unit, readonly Arrival[]];
+
+/** Cuts the units into portions that the core takes between two turns without anybody noticing. */
+function portions(units: readonly UnitArrivals[]): UnitArrivals[][] {
+  const cut: UnitArrivals[][] = [];
+  let room = 0;
+  for (const unit of units) {
+    if (room <= 0) {
+      cut.push([]);
+      room = PATHS_AT_ONCE;
+    }
+    cut.at(-1)?.push(unit);
+    room -= unit[1].length;
+  }
+  return cut;
 }
 
 export class BringUp {
@@ -50,81 +70,89 @@ export class BringUp {
   /** Adds the units that are not in the core yet, and the paths. Answers the paths that could not be added. */
   async add(arrivals: readonly Arrival[], effective: Effective): Promise<Failure[]> {
     const byUnit = Map.groupBy(arrivals, ({ path }) => path.unit);
-    const failures = await sideBySide([...byUnit], UNITS_AT_ONCE, ([unit, paths]) =>
-      this.#addToUnit(unit, paths, effective),
-    );
+    const failures: Failure[] = [];
+    for (const units of portions([...byUnit])) failures.push(...(await this.#addPortion(units, effective)));
     const needTables = [...byUnit.keys()].filter((unit) => dependsOnPaths(unit, effective));
     if (needTables.length > 0) await this.applyPathPolicies(needTables, effective);
-    return failures.flat();
+    return failures;
   }
 
-  async #addToUnit(unit: Unit, arrivals: readonly Arrival[], effective: Effective): Promise<Failure[]> {
+  /** Opens the ports, then adds everything in one message. */
+  async #addPortion(units: readonly UnitArrivals[], effective: Effective): Promise<Failure[]> {
+    const depthMax = effective.configuration.limits.path_depth;
+    const opened = await Promise.all(
+      units.flatMap(([, arrivals]) => arrivals.map((arrival) => this.#open(arrival, depthMax))),
+    );
+    const failures = opened.filter((place) => "reason" in place);
+    const places = Map.groupBy(
+      opened.filter((place) => "port" in place),
+      ({ arrival }) => arrival.path.unit,
+    );
+    const ready = [...places];
+    let added: AddedUnit[];
     try {
-      if (unit.handle === null) await this.#addUnit(unit, arrivals, effective);
+      added = await this.#reactor.addUnits(ready.map(([unit, members]) => this.#unitToAdd(unit, members, effective)));
     } catch (thrown) {
-      return arrivals.map(({ path }) => ({ path, reason: reasonOf(thrown) }));
+      const reason = reasonOf(thrown);
+      return [
+        ...failures,
+        ...ready.flatMap(([, members]) => members.map((place) => ({ path: place.arrival.path, reason }))),
+      ];
     }
-    const handle = unit.handle;
-    if (handle === null) return [];
-    const depth = effective.configuration.limits.path_depth;
-    const failures = await Promise.all(arrivals.map((arrival) => this.#addPath(arrival, handle, depth)));
-    const added = arrivals.filter(({ path }) => path.handle !== null);
-    const calls = added.flatMap(({ path, found }) => pathFactCalls(path, path.handle ?? 0, found, this.#names));
-    try {
-      await demand(this.#reactor, calls, `the paths of LogicalUnit #${unit.number}`);
-    } catch (thrown) {
-      return added.map(({ path }) => ({ path, reason: reasonOf(thrown) }));
-    }
-    return failures.filter((failure) => failure !== null);
+    for (const [index, [unit, members]] of ready.entries()) failures.push(...this.#take(unit, members, added[index]));
+    return failures;
   }
 
-  async #addUnit(unit: Unit, arrivals: readonly Arrival[], effective: Effective): Promise<void> {
-    const handle = await this.#reactor.unitAdd();
-    this.#inventory.setUnitHandle(unit, handle);
-    const found = arrivals.map((arrival) => arrival.found);
+  #unitToAdd(unit: Unit, places: readonly OpenPort[], effective: Effective): UnitToAdd {
+    const found = places.map(({ arrival }) => arrival.found);
     const identity = found[0]?.probe.identity.bytes ?? new Uint8Array(0);
-    const calls: CoreCall[] = [
-      ...(identity.length === 0 ? [] : [{ name: "unitIdentity", handle, identity } as const]),
-      ...deviceCalls(unit, handle, found),
-      ...unitSettingCalls(unit, handle, effective),
-      ...plainPolicyCalls(unit, handle, effective),
-    ];
-    try {
-      await demand(this.#reactor, calls, `adding LogicalUnit #${unit.number}`);
-    } catch (thrown) {
-      this.#inventory.setUnitHandle(unit, null);
-      await this.#reactor.unitRemove(handle).catch(() => undefined);
-      throw thrown;
-    }
+    const { handle } = unit;
+    return {
+      handle,
+      settings:
+        handle !== null
+          ? []
+          : [
+              ...(identity.length === 0 ? [] : [{ name: "unitIdentity", handle: LATER, identity } as const]),
+              ...deviceCalls(unit, LATER, found),
+              ...unitSettingCalls(unit, LATER, effective),
+              ...plainPolicyCalls(unit, LATER, effective),
+            ],
+      paths: places.map(({ arrival: { path, found: device }, queue, port, depth }) => ({
+        path: { queue, port, priority: path.priority, enabled: path.enabled, depth },
+        settings: pathFactCalls(path, LATER, device, this.#names),
+      })),
+    };
   }
 
-  async #addPath({ path, found }: Arrival, unit: number, depthMax: number): Promise<Failure | null> {
+  /** Takes the handles over; what was refused gives its port back. */
+  #take(unit: Unit, places: readonly OpenPort[], added: AddedUnit | undefined): Failure[] {
+    const failures: Failure[] = [];
+    if (typeof added?.unit === "number") this.#inventory.setUnitHandle(unit, added.unit);
+    for (const [index, { arrival, queue, port }] of places.entries()) {
+      const handle = typeof added?.unit === "number" ? added.paths[index] : added?.unit;
+      const { path, found } = arrival;
+      if (typeof handle === "number") {
+        if (queue === "native") this.#ports.set(handle, port);
+        this.#inventory.setPathHandle(path, handle);
+        path.found = found;
+        continue;
+      }
+      if (queue === "native") this.#reactor.closePort(port).catch(() => undefined);
+      failures.push({ path, reason: handle?.message ?? "the reactor did not answer" });
+    }
+    return failures;
+  }
+
+  async #open(arrival: Arrival, depthMax: number): Promise<OpenPort | Failure> {
+    const { found, path } = arrival;
     const depth = Math.max(1, Math.min(depthMax, found.queueDepth ?? depthMax));
+    const emulated = emulatedPort(found.device);
+    if (emulated !== null) return { arrival, queue: "array", port: emulated, depth };
     try {
-      const { queue, port } = await this.#openPort(found.device, depth);
-      const { priority, enabled } = path;
-      const handle = await this.#addToPort({ unit, queue, port, priority, enabled, depth });
-      if (queue === "native") this.#ports.set(handle, port);
-      this.#inventory.setPathHandle(path, handle);
-      path.found = found;
-      return null;
+      return { arrival, queue: "native", port: await this.#reactor.openPort(found.device, depth), depth };
     } catch (thrown) {
       return { path, reason: reasonOf(thrown) };
-    }
-  }
-
-  async #openPort(device: string, depth: number): Promise<OpenPort> {
-    const emulated = emulatedPort(device);
-    if (emulated !== null) return { queue: "array", port: emulated };
-    return { queue: "native", port: await this.#reactor.openPort(device, depth) };
-  }
-
-  async #addToPort(path: Parameters<ReactorClient["pathAdd"]>[0]): Promise<number> {
-    try {
-      return await this.#reactor.pathAdd(path);
-    } catch (thrown) {
-      if (path.queue === "native") await this.#reactor.closePort(path.port).catch(() => undefined);
-      throw thrown;
     }
   }
 

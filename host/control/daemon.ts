@@ -1,6 +1,7 @@
 // The daemon: makes the parts, starts them in order, stops them in the reverse order, and is the context in which the
 // operations work.
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { duplicate, sendDatagram, UeventMonitor } from "../native/index.ts";
 import { whyLook } from "../discovery/uevents.ts";
 import { NbdServer, type NbdServerEvent } from "../export/server.ts";
@@ -39,6 +40,10 @@ const HOUSEKEEPING_MS = 1000;
 const LOOK_DELAY_MS = 100;
 /** Devices that did not answer, or could not be taken, are looked at again after this long. */
 const LOOK_AGAIN_MS = 30_000;
+
+/** How long the start waits for paths that do not say who they are; the others are verified within milliseconds. */
+const VERIFY_MS_MAX = 500;
+const VERIFY_LOOK_MS = 5;
 
 /** A device that is not taken, since when. */
 export interface RefusedDevice extends Refused {
@@ -135,10 +140,22 @@ export class Daemon implements Context {
     }
     await demand(this.reactor, modeCalls(this.effective), "setting the modes");
     await this.look();
+    await this.#untilVerified();
     this.nbdTcp = await listenNbd(this.#nbd, configuration, places.nbdSocket, group);
     for (const problem of await this.attachments.restore()) logger.warning(problem);
     this.#housekeeping = setInterval(() => void this.mirror.current().catch(() => undefined), HOUSEKEEPING_MS);
     if (!this.emulated) this.#uevents = this.#watchUevents();
+  }
+
+  /** Waits until the core has checked who answers on the paths, so that the first display and the first I/O find them. */
+  async #untilVerified(): Promise<void> {
+    const end = performance.now() + VERIFY_MS_MAX;
+    const handles = this.inventory.paths().flatMap(({ handle }) => (handle === null ? [] : [handle]));
+    while (performance.now() < end) {
+      const tables = await this.mirror.current();
+      if (!handles.some((handle) => tables.isUnverified(handle))) return;
+      await sleep(VERIFY_LOOK_MS);
+    }
   }
 
   #watchUevents(): UeventMonitor | null {

@@ -123,10 +123,6 @@ export class Inventory {
     return this.#sortedPaths;
   }
 
-  get unitNumbers(): ReadonlySet<number> {
-    return new Set(this.#units.keys());
-  }
-
   get pathCount(): number {
     return this.#paths.size;
   }

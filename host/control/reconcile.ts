@@ -36,6 +36,9 @@ interface Plan {
   readonly newUnits: Set<Unit>;
   readonly newPaths: Set<Path>;
   readonly changedUnits: Set<Unit>;
+  /** Numbers and names that units have, those of this look included. */
+  readonly unitNumbers: Set<number>;
+  readonly unitNames: Set<string>;
   readonly refused: Refused[];
   /** Priorities given to paths of a unit, those of this look included. */
   readonly priorities: Map<Unit, Set<number>>;
@@ -64,6 +67,8 @@ export async function reconcile(parts: Parts, found: Found, effective: Effective
     newUnits: new Set(),
     newPaths: new Set(),
     changedUnits: new Set(),
+    unitNumbers: new Set(parts.inventory.units().map((unit) => unit.number)),
+    unitNames: new Set(parts.inventory.units().map((unit) => unit.name)),
     refused: [...found.refusals],
     priorities: new Map(),
     after: [],
@@ -118,18 +123,19 @@ function prioritiesOf(plan: Plan, unit: Unit): Set<number> {
 }
 
 function newUnit(parts: Parts, plan: Plan, found: FoundPath, effective: Effective): Unit {
-  const number = nextUnitNumber(parts.inventory.unitNumbers);
+  const number = nextUnitNumber(plan.unitNumbers);
   const { identity } = found.probe;
-  const taken = new Set(parts.inventory.units().map((unit) => unit.name));
   const wanted = effective.nameOf(identity.text);
   const unit = parts.inventory.addUnit({
     number,
     identity: { type: identity.type, text: identity.text },
-    name: wanted === undefined || taken.has(wanted) ? `lu${number}` : wanted,
+    name: wanted === undefined || plan.unitNames.has(wanted) ? `lu${number}` : wanted,
     facts: factsOf(found.probe),
     policy: null,
     hedgeBudgetPercent: null,
   });
+  plan.unitNumbers.add(number);
+  plan.unitNames.add(unit.name);
   plan.newUnits.add(unit);
   return unit;
 }

@@ -92,6 +92,11 @@ export class Tables {
     return !NOT_SERVING.has(((this.#paths.word(path, abi.PATH_PRIORITY) ?? 0) >>> 16) & 0xff);
   }
 
+  /** Whether the path's identity has still to be checked: it gets no I/O before. */
+  isUnverified(path: number): boolean {
+    return ((this.#paths.word(path, abi.PATH_FLAGS) ?? 0) & abi.PATH_FLAG_UNVERIFIED) !== 0;
+  }
+
   isReleased(unit: number): boolean {
     return ((this.#units.word(unit, abi.UNIT_FLAGS) ?? 0) & abi.UNIT_FLAG_RELEASED) !== 0;
   }

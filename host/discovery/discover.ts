@@ -1,7 +1,7 @@
 // From devices to paths: which devices are ours, who they say they are, and which of them lead to the same unit.
 
 import { whyInUse, KERNEL_SOURCES, type InUseSources } from "./in-use.ts";
-import { probe, probeDetails, type Probe } from "./probe.ts";
+import { probe, probeDetails, type Probe, type UnitDetails } from "./probe.ts";
 import { isSelected, maySelect, type Selector } from "./select.ts";
 import { sideBySide } from "./side-by-side.ts";
 import type { SgDevice } from "./sysfs.ts";
@@ -113,11 +113,27 @@ async function addDetails(
     for (const speaker of speakers) {
       const details = await probeDetails(transport, speaker.device, speaker.probe, budgetMs);
       if (details === null) continue;
-      return members.map((path) => Object.assign({}, path, { probe: Object.assign({}, path.probe, { details }) }));
+      return members.map((path) => Object.assign({}, path, { probe: ofUnit(path.probe, speaker.probe, details) }));
     }
     return members;
   });
   return detailed.flat();
+}
+
+/** What a path says, with what it has in common with the unit's speaker kept once: there may be thousands of paths. */
+function ofUnit(said: Probe, speaker: Probe, details: UnitDetails): Probe {
+  const { vendor, product, identity } = speaker;
+  return {
+    ...said,
+    vendor,
+    product,
+    identity,
+    revision: said.revision === speaker.revision ? speaker.revision : said.revision,
+    serial: said.serial === speaker.serial ? speaker.serial : said.serial,
+    // Where a path tells one at all it is the speaker's: else the path would have been taken out.
+    capacity: said.capacity === null ? null : speaker.capacity,
+    details,
+  };
 }
 
 /** Takes out paths that show the identity of a unit and yet cannot lead to it. */

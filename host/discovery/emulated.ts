@@ -19,12 +19,15 @@ interface Waiting {
   readonly reject: (reason: unknown) => void;
 }
 
-/** Sends what was asked for within one turn of the event loop as one message: a message costs more than a command. */
+/** Commands of one message at most: the reactor carries them out between two turns, and I/O waits for them. */
+const COMMANDS_MAX = 256;
+
+/** Sends what was asked for within one turn of the event loop together: a message costs more than a command. */
 export function emulatedTransport(reactor: ReactorClient): ScsiTransport {
-  let waiting: Waiting[] = [];
+  const waiting: Waiting[] = [];
   const send = (): void => {
-    const batch = waiting;
-    waiting = [];
+    const batch = waiting.splice(0, COMMANDS_MAX);
+    if (waiting.length > 0) setImmediate(send);
     reactor.arrayCommands(batch.map(({ command }) => command)).then(
       (results) => {
         for (const [index, { resolve, reject }] of batch.entries()) {
@@ -53,11 +56,19 @@ export function emulatedTransport(reactor: ReactorClient): ScsiTransport {
 /** Every port of the emulated array. */
 export async function emulatedCandidates(reactor: ReactorClient): Promise<Candidate[]> {
   const ports = await reactor.arrayPorts();
+  // One text for each initiator port, not one for each path.
+  const initiators = new Map<string, string>();
+  const initiatorOf = (path: string): string => {
+    const host = path.slice(0, path.indexOf(":"));
+    const name = initiators.get(host) ?? `host${host} emulated`;
+    initiators.set(host, name);
+    return name;
+  };
   return ports.map((port) => ({
     device: `${EMULATED}${port.port}`,
     number: port.path,
     blockDevice: null,
-    initiatorPort: `host${port.path.split(":")[0]} emulated`,
+    initiatorPort: initiatorOf(port.path),
     transferBytesMax: null,
     queueDepth: null,
   }));

@@ -57,6 +57,10 @@ const ATTENTIONS_MAX = 8;
 
 const inquiry = (page: number | null, bytes = ANSWER_BYTES): Uint8Array =>
   Uint8Array.of(0x12, page === null ? 0 : 1, page ?? 0, bytes >> 8, bytes & 0xff, 0);
+const STANDARD = inquiry(null);
+/** The usual ones are made once: thousands of paths are asked for them. */
+const PAGES = new Map([0x00, 0x80, 0x83, 0xb0, 0xb1, 0xb2].map((page) => [page, inquiry(page)]));
+const NO_DOUBTS: readonly string[] = [];
 const CAPACITY = Uint8Array.of(0x9e, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0);
 const CACHING = Uint8Array.of(0x1a, 0x08, 0x08, 0, ANSWER_BYTES, 0);
 const GROUPS = Uint8Array.of(0xa3, 0x0a, 0, 0, 0, 0, 0, 0, GROUPS_BYTES >> 8, GROUPS_BYTES & 0xff, 0, 0);
@@ -67,6 +71,8 @@ class Conversation {
   readonly #device: string;
   readonly #deadlineMs: number;
   readonly doubts: string[] = [];
+  /** The command that is waited for. */
+  asking = "";
 
   constructor(transport: ScsiTransport, device: string, budgetMs: number) {
     this.#transport = transport;
@@ -84,8 +90,8 @@ class Conversation {
     for (let attempt = 0; attempt < ATTENTIONS_MAX; attempt++) {
       const leftMs = Math.ceil(this.#deadlineMs - performance.now());
       if (leftMs <= 0) throw new Error(`${what}: no time left, the device answers too slowly`);
-      const command = this.#transport.command(this.#device, cdb, bytes, leftMs);
-      const result = await bounded(command, leftMs, what);
+      this.asking = what;
+      const result = await this.#transport.command(this.#device, cdb, bytes, leftMs);
       if (result.hostStatus !== 0) throw new Error(`${what}: host status 0x${result.hostStatus.toString(16)}`);
       if (result.status === 0) return parse(result.data);
       if (senseKey(result) !== 0x06) return nonsense(`${what}: ${outcome(result)}`);
@@ -122,17 +128,18 @@ function outcome(result: ScsiResult): string {
  */
 export async function probe(transport: ScsiTransport, device: string, budgetMs: number): Promise<Parsed<Probe>> {
   try {
-    return await identify(new Conversation(transport, device, budgetMs));
+    const talk = new Conversation(transport, device, budgetMs);
+    return await bounded(identify(talk), budgetMs, () => talk.asking);
   } catch (thrown) {
     return nonsense(thrown instanceof Error ? thrown.message : String(thrown));
   }
 }
 
 async function identify(talk: Conversation): Promise<Parsed<Probe>> {
-  const standard = await talk.ask("INQUIRY", inquiry(null), ANSWER_BYTES, parseStandardInquiry);
+  const standard = await talk.ask("INQUIRY", STANDARD, ANSWER_BYTES, parseStandardInquiry);
   if (!standard.ok) return standard;
   const { vendor, product, revision, targetPortGroupSupport } = standard.value;
-  const supported = await talk.askOptional("VPD page 0x00", inquiry(0x00), ANSWER_BYTES, parseSupportedPages);
+  const supported = await askPage(talk, 0x00, parseSupportedPages);
   const pages = shared(supported ?? new Set<number>());
   const identification = pages.has(0x83) ? await askPage(talk, 0x83, parseIdentification) : null;
   talk.doubts.push(...(identification?.doubts ?? []));
@@ -141,6 +148,7 @@ async function identify(talk: Conversation): Promise<Parsed<Probe>> {
   if (identity === null)
     return nonsense(`nothing identifies it: ${talk.doubts.join("; ") || "no VPD page 0x83 or 0x80"}`);
   const explicit = (targetPortGroupSupport & 2) !== 0;
+  const targetPort = identification?.targetPort ?? null;
   return {
     ok: true,
     value: {
@@ -152,12 +160,21 @@ async function identify(talk: Conversation): Promise<Parsed<Probe>> {
       capacity: await talk.askOptional("READ CAPACITY(16)", CAPACITY, 32, parseCapacity),
       details: null,
       alua: targetPortGroupSupport === 0 ? null : { explicit, group: identification?.targetPortGroup ?? null },
-      targetPort: identification?.targetPort ?? null,
+      targetPort: targetPort === null ? null : sharedText(targetPort),
       relativeTargetPort: identification?.relativeTargetPort ?? null,
       pages,
-      doubts: talk.doubts,
+      doubts: talk.doubts.length === 0 ? NO_DOUBTS : talk.doubts,
     },
   };
+}
+
+const texts = new Map<string, string>();
+
+/** Thousands of paths lead over a few ports. */
+function sharedText(text: string): string {
+  const known = texts.get(text);
+  if (known === undefined) texts.set(text, text);
+  return known ?? text;
 }
 
 const pageSets = new Map<string, ReadonlySet<number>>();
@@ -180,17 +197,18 @@ export async function probeDetails(
   const talk = new Conversation(transport, device, budgetMs);
   const page = <T>(number: number, parse: (data: Uint8Array) => Parsed<T>): Promise<T | null> =>
     pages.has(number) ? askPage(talk, number, parse) : Promise.resolve(null);
+  const ask = async (): Promise<UnitDetails> => ({
+    limits: await page(0xb0, parseBlockLimits),
+    rotation: await page(0xb1, parseRotation),
+    provisioning: await page(0xb2, parseProvisioning),
+    caching: await talk.askOptional("MODE SENSE(6)", CACHING, ANSWER_BYTES, parseCaching),
+    groups:
+      alua === null
+        ? []
+        : ((await talk.askOptional("REPORT TARGET PORT GROUPS", GROUPS, GROUPS_BYTES, parseTargetPortGroups)) ?? []),
+  });
   try {
-    return {
-      limits: await page(0xb0, parseBlockLimits),
-      rotation: await page(0xb1, parseRotation),
-      provisioning: await page(0xb2, parseProvisioning),
-      caching: await talk.askOptional("MODE SENSE(6)", CACHING, ANSWER_BYTES, parseCaching),
-      groups:
-        alua === null
-          ? []
-          : ((await talk.askOptional("REPORT TARGET PORT GROUPS", GROUPS, GROUPS_BYTES, parseTargetPortGroups)) ?? []),
-    };
+    return await bounded(ask(), budgetMs, () => talk.asking);
   } catch {
     return null;
   }
@@ -204,7 +222,7 @@ async function askPage<T>(talk: Conversation, number: number, parse: (data: Uint
     if (data.length === ANSWER_BYTES) bytes = Math.max(bytes, 4 + big(data, 2, 2));
     return parse(data);
   };
-  const short = await talk.ask(what, inquiry(number), ANSWER_BYTES, measure);
+  const short = await talk.ask(what, PAGES.get(number) ?? inquiry(number), ANSWER_BYTES, measure);
   if (bytes > ANSWER_BYTES) return talk.askOptional(what, inquiry(number, bytes), bytes, parse);
   if (short.ok) return short.value;
   talk.doubts.push(short.reason);

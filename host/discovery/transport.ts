@@ -31,11 +31,14 @@ export type Parsed<T> = { readonly ok: true; readonly value: T } | { readonly ok
 export const parsed = <T>(value: T): Parsed<T> => ({ ok: true, value });
 export const nonsense = (reason: string): Parsed<never> => ({ ok: false, reason });
 
-/** Rejects after `timeoutMs`, however long `work` takes. The work itself goes on; nobody waits for it. */
-export async function bounded<T>(work: Promise<T>, timeoutMs: number, what: string): Promise<T> {
+/**
+ * Rejects after `timeoutMs`, however long `work` takes. The work itself goes on; nobody waits for it.
+ * @param what says what is waited for, should it come to that
+ */
+export async function bounded<T>(work: Promise<T>, timeoutMs: number, what: () => string): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`${what}: no answer within ${timeoutMs} ms`)), timeoutMs);
+    timer = setTimeout(() => reject(new Error(`${what()}: no answer within ${timeoutMs} ms`)), timeoutMs);
   });
   try {
     return await Promise.race([work, limit]);

@@ -3,9 +3,19 @@
 import type { EmulatedArray } from "../array/array.ts";
 import type { Ring } from "../native/index.ts";
 import * as abi from "./abi.ts";
+import { addUnit } from "./bring-up.ts";
+import { packResults } from "./command-results.ts";
 import type { Core } from "./core.ts";
 import { coreAnswer, ReactorError } from "./errors.ts";
-import type { CallName, ReactorCalls, Refusal, Setting, StatisticsCopy, StatisticsRequest } from "./messages.ts";
+import type {
+  ArrayCommand,
+  CallName,
+  ReactorCalls,
+  Refusal,
+  Setting,
+  StatisticsCopy,
+  StatisticsRequest,
+} from "./messages.ts";
 import { copyTable, PATH_RECORD_BYTES, UNIT_RECORD_BYTES, type SnapshotCopy } from "./records.ts";
 
 /** What the calls act on. */
@@ -47,12 +57,18 @@ export function handlersOf(reactor: Reactor): Handlers {
     statistics: (request) => statistics(core, request),
     arrayPorts: () => array.describe(),
     arrayCommand: (port, cdb, data) => array.command(port, cdb, data),
-    arrayCommands: (commands) => commands.map(({ port, cdb, data }) => array.command(port, cdb, data)),
+    arrayCommands: (commands) =>
+      packResults(commands.length, (index) => {
+        // The index is below the length.
+        const { port, cdb, data } = commands[index] as ArrayCommand;
+        return array.command(port, cdb, data);
+      }),
     addFault: (fault) => array.addFault(fault),
     liftFault: (id) => array.liftFault(id),
     liftAllFaults: () => array.liftAllFaults(),
     faults: () => array.faults(),
     settings: (settings) => settings.map((setting) => carryOut(handlers, setting)),
+    addUnits: (units) => units.map((unit) => addUnit(handlers, (setting) => carryOut(handlers, setting), unit)),
   };
   return handlers;
 }

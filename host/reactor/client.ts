@@ -4,8 +4,10 @@ import { Worker } from "node:worker_threads";
 import type { ArrayPortInfo, CommandResult } from "../array/array.ts";
 import type { FaultReport, FaultRequest } from "../array/faults.ts";
 import { wake } from "../native/index.ts";
+import { unpackResults } from "./command-results.ts";
 import { ReactorError } from "./errors.ts";
 import type {
+  AddedUnit,
   ArrayCommand,
   CallName,
   Message,
@@ -17,10 +19,11 @@ import type {
   Setting,
   StatisticsCopy,
   StatisticsRequest,
+  UnitToAdd,
 } from "./messages.ts";
 import { decodeEvents, decodeSnapshot, type CoreEvent, type Snapshot, type SnapshotCopy } from "./records.ts";
 
-export type { PathToAdd, ReactorOptions, StatisticsCopy, StatisticsRequest } from "./messages.ts";
+export type { AddedUnit, PathToAdd, ReactorOptions, StatisticsCopy, StatisticsRequest, UnitToAdd } from "./messages.ts";
 export type { CoreEvent, PathRecord, Snapshot, UnitRecord } from "./records.ts";
 
 /** How a reactor ended: by itself, by force, or not at all: its thread hangs in the kernel and was left behind. */
@@ -140,6 +143,14 @@ export class ReactorClient {
     return this.#call("settings", settings);
   }
 
+  /**
+   * Adds units with their paths and settings in one message. I/O of other units waits for it: a hundred paths or so at a
+   * time keep that below what anybody notices.
+   */
+  addUnits(units: readonly UnitToAdd[]): Promise<AddedUnit[]> {
+    return this.#call("addUnits", units);
+  }
+
   // ---- Connections and ports ----
 
   /**
@@ -194,8 +205,8 @@ export class ReactorClient {
   }
 
   /** Many of them in one message, for a discovery of thousands of paths. The answers are in the order of the commands. */
-  arrayCommands(commands: readonly ArrayCommand[]): Promise<CommandResult[]> {
-    return this.#call("arrayCommands", commands);
+  async arrayCommands(commands: readonly ArrayCommand[]): Promise<CommandResult[]> {
+    return unpackResults(await this.#call("arrayCommands", commands));
   }
 
   /** Answers the fault's id. */

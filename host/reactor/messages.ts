@@ -4,6 +4,7 @@
 import type { ArrayPortInfo, CommandResult } from "../array/array.ts";
 import type { FaultReport, FaultRequest } from "../array/faults.ts";
 import type { ArrayTopology } from "../array/topology.ts";
+import type { PackedResults } from "./command-results.ts";
 import type { CoreLimits } from "./core.ts";
 import type { SnapshotCopy } from "./records.ts";
 
@@ -65,6 +66,19 @@ export interface Refusal {
   readonly message: string;
 }
 
+/** A unit to add, or (with its handle) one that gets more paths. Handles in the settings are filled in by the reactor. */
+export interface UnitToAdd {
+  readonly handle: number | null;
+  readonly settings: readonly Setting[];
+  readonly paths: readonly { readonly path: Omit<PathToAdd, "unit">; readonly settings: readonly Setting[] }[];
+}
+
+/** The handles, or why there is none. Without a unit none of its paths was added. */
+export interface AddedUnit {
+  readonly unit: number | Refusal;
+  readonly paths: readonly (number | Refusal)[];
+}
+
 /** Every call: its arguments and what it answers. */
 export interface ReactorCalls {
   unitAdd: { args: []; answer: number };
@@ -77,6 +91,7 @@ export interface ReactorCalls {
   pathSwap: { args: [a: number, b: number]; answer: void };
   /** Carries all of them out, in order, whatever becomes of one; answers null or the refusal for each. */
   settings: { args: [settings: readonly Setting[]]; answer: (Refusal | null)[] };
+  addUnits: { args: [units: readonly UnitToAdd[]]; answer: AddedUnit[] };
   modeSet: { args: [mode: number, value: number | bigint]; answer: void };
   addConnection: { args: [fd: number, unit: number, flags: number, preloaded: Uint8Array]; answer: number };
   closeConnection: { args: [connection: number]; answer: void };
@@ -89,7 +104,7 @@ export interface ReactorCalls {
     args: [port: number, cdb: Uint8Array, data: Uint8Array | number | null];
     answer: CommandResult;
   };
-  arrayCommands: { args: [commands: readonly ArrayCommand[]]; answer: CommandResult[] };
+  arrayCommands: { args: [commands: readonly ArrayCommand[]]; answer: PackedResults };
   addFault: { args: [fault: FaultRequest]; answer: number };
   liftFault: { args: [id: number]; answer: boolean };
   liftAllFaults: { args: []; answer: void };

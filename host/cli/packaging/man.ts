@@ -132,7 +132,13 @@ The socket of the daemon.
 When set and not empty, no colour is used on a terminal. Elsewhere there is none.
 .TP
 .B NODE_COMPILE_CACHE
-Folder in which compiled code is kept between runs.
+Folder in which compiled code is kept between runs. Default:
+.I /var/cache/pathmanager
+for root,
+.I $XDG_CACHE_HOME/pathmanager
+or
+.I ~/.cache/pathmanager
+for others. A folder that others can write to is not used.
 .SH SEE ALSO
 .BR spscmd (8),
 .BR pathmanagerd (8),

@@ -2,7 +2,7 @@
 
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -59,7 +59,11 @@ export class RealDaemon implements AsyncDisposable {
   }
 
   async begin(): Promise<void> {
-    const child = spawn(process.execPath, [binary("pathmanagerd"), "--config", this.configuration], {
+    const program = binary("pathmanagerd");
+    // The options of Node that its first line names, as a shell starts it.
+    const [first = ""] = (await readFile(program, "utf8")).split("\n", 1);
+    const options = first.split(" ").filter((word) => word.startsWith("--"));
+    const child = spawn(process.execPath, [...options, program, "--config", this.configuration], {
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.#child = child;
@@ -78,6 +82,12 @@ export class RealDaemon implements AsyncDisposable {
         throw error;
       }
     });
+  }
+
+  /** Largest resident memory since it was started, in bytes. */
+  async peakBytes(): Promise<number> {
+    const status = await readFile(`/proc/${this.#child?.pid}/status`, "utf8");
+    return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
   }
 
   /** Ends it; answers how it ended. */
