@@ -35,6 +35,8 @@ export interface Unit {
   capabilities: number;
   released: boolean;
   readonly paths: Map<string, Path>;
+  /** The paths by path number; null after one was added or removed. */
+  sortedPaths: readonly Path[] | null;
 }
 
 export class Inventory {
@@ -67,7 +69,7 @@ export class Inventory {
 
   addUnit(known: Pick<Unit, "number" | "identity" | "name" | "facts" | "policy" | "hedgeBudgetPercent">): Unit {
     const unit: Unit = Object.assign(
-      { handle: null, capabilities: 0, released: false, paths: new Map<string, Path>() },
+      { handle: null, capabilities: 0, released: false, paths: new Map<string, Path>(), sortedPaths: null },
       known,
     );
     this.#units.set(unit.number, unit);
@@ -79,6 +81,7 @@ export class Inventory {
   addPath(unit: Unit, number: string, priority: number, enabled: boolean): Path {
     const path: Path = { number, unit, priority, enabled, handle: null, found: null, foreignIdentity: null };
     unit.paths.set(number, path);
+    unit.sortedPaths = null;
     this.#paths.set(number, path);
     this.#sortedPaths = null;
     return path;
@@ -87,6 +90,7 @@ export class Inventory {
   removePath(path: Path): void {
     this.setPathHandle(path, null);
     path.unit.paths.delete(path.number);
+    path.unit.sortedPaths = null;
     this.#paths.delete(path.number);
     this.#sortedPaths = null;
   }
@@ -170,6 +174,12 @@ export class Inventory {
       remedy: "`pathctl show units` lists them",
     });
   }
+}
+
+/** The unit's paths by path number. */
+export function pathsOf(unit: Unit): readonly Path[] {
+  unit.sortedPaths ??= sortedByPathNumber([...unit.paths.values()]);
+  return unit.sortedPaths;
 }
 
 /** Priorities of the unit's paths that are there. */

@@ -2,8 +2,7 @@
 
 import * as abi from "../reactor/abi.ts";
 import type { PathRecord } from "../reactor/records.ts";
-import { sortedByPathNumber } from "../discovery/sysfs.ts";
-import type { Path, Unit } from "./inventory.ts";
+import { pathsOf, type Path, type Unit } from "./inventory.ts";
 import { outcomeText } from "./outcome-text.ts";
 import { balancingOf } from "./policies.ts";
 import type { Tables } from "./tables.ts";
@@ -147,7 +146,7 @@ export function unitState(unit: Unit, tables: Tables): UnitState {
 
 export function unitView(unit: Unit, sources: ViewSources): UnitView {
   const record = unit.handle === null ? null : sources.tables.unit(unit.handle);
-  const paths = sortedByPathNumber([...unit.paths.values()]).map((path) => pathView(path, sources));
+  const paths = pathsOf(unit).map((path) => pathView(path, sources));
   const policy = sources.policyOf(unit);
   const { facts } = unit;
   return {

@@ -136,12 +136,12 @@ function u64(core: Core, at: number): number {
 }
 
 function snapshot(core: Core): SnapshotCopy {
-  const { view, limits } = core;
+  const { words, limits } = core;
   return {
     nowNs: u64(core, core.control + abi.CONTROL_NOW_NS),
     eventsLost: u64(core, core.control + abi.CONTROL_EVENTS_LOST),
-    paths: copyTable(view, core.pathTable, limits.paths, abi.PATH_BYTES, PATH_RECORD_BYTES),
-    units: copyTable(view, core.unitTable, limits.units, abi.UNIT_BYTES, UNIT_RECORD_BYTES),
+    paths: copyTable(words, core.pathTable, limits.paths, abi.PATH_BYTES, PATH_RECORD_BYTES),
+    units: copyTable(words, core.unitTable, limits.units, abi.UNIT_BYTES, UNIT_RECORD_BYTES),
   };
 }
 

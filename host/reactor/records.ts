@@ -4,7 +4,7 @@ import * as abi from "./abi.ts";
 
 /** Bytes of a record that displays read; what lies behind is the core's own. */
 export const PATH_RECORD_BYTES = 112;
-export const UNIT_RECORD_BYTES = abi.UNIT_SLOTS + 4 * abi.PATHS_PER_UNIT_MAX;
+export const UNIT_RECORD_BYTES = abi.UNIT_SLOTS;
 
 /** A handle that names nothing. */
 const NONE = 0xffffffff;
@@ -62,8 +62,6 @@ export interface UnitRecord {
   readonly latencyNsMax: number;
   readonly stallNs: number;
   readonly connections: number;
-  /** Path handle of each slot; null where there is none. */
-  readonly slots: readonly (number | null)[];
 }
 
 /** Copies of the path and unit tables at one moment. */
@@ -102,17 +100,27 @@ export interface SnapshotCopy {
   readonly units: TableCopy;
 }
 
-/** Copies the records whose PRESENT flag is set. Both tables have their flags at offset 0 and bit 0. */
-export function copyTable(memory: DataView, table: number, count: number, stride: number, bytes: number): TableCopy {
-  const handles: number[] = [];
-  for (let handle = 0; handle < count; handle++) {
-    if ((memory.getUint32(table + handle * stride, true) & abi.PATH_FLAG_PRESENT) !== 0) handles.push(handle);
+/**
+ * Copies the records whose PRESENT flag is set, word by word: I/O waits meanwhile, and a view for each of thousands of
+ * records costs far more than what is in them. Both tables have their flags at offset 0 and bit 0.
+ * @param words the core's memory
+ * @param table address of the table; `stride` and `bytes` are multiples of 4, as it is
+ */
+export function copyTable(words: Int32Array, table: number, count: number, stride: number, bytes: number): TableCopy {
+  const isPresent = (handle: number): boolean =>
+    ((words[(table + handle * stride) >>> 2] ?? 0) & abi.PATH_FLAG_PRESENT) !== 0;
+  let present = 0;
+  for (let handle = 0; handle < count; handle++) if (isPresent(handle)) present++;
+  const handles = new Uint32Array(present);
+  const records = new Int32Array((present * bytes) >>> 2);
+  let to = 0;
+  for (let handle = 0, index = 0; index < present; handle++) {
+    if (!isPresent(handle)) continue;
+    handles[index++] = handle;
+    const from = (table + handle * stride) >>> 2;
+    for (let word = 0; word < bytes >>> 2; word++) records[to++] = words[from + word] ?? 0;
   }
-  const records = new Uint8Array(handles.length * bytes);
-  handles.forEach((handle, i) => {
-    records.set(new Uint8Array(memory.buffer, table + handle * stride, bytes), i * bytes);
-  });
-  return { handles: Uint32Array.from(handles), records };
+  return { handles, records: new Uint8Array(records.buffer) };
 }
 
 function u64(view: DataView, at: number): number {
@@ -173,9 +181,6 @@ export function decodeUnit(view: DataView, at: number, unit: number): UnitRecord
     latencyNsMax: u64(view, at + abi.UNIT_LATENCY_NS_MAX),
     stallNs: u64(view, at + abi.UNIT_STALL_NS),
     connections: view.getUint32(at + abi.UNIT_CONNECTIONS, true),
-    slots: Array.from({ length: abi.PATHS_PER_UNIT_MAX }, (_, slot) =>
-      handleOf(view.getUint32(at + abi.UNIT_SLOTS + 4 * slot, true)),
-    ),
   };
 }
 

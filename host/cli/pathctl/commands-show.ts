@@ -5,24 +5,17 @@ import type { Command } from "commander";
 import type { Output } from "../../control/routes.ts";
 import type { UnitView } from "../../control/schemas/unit.ts";
 import { CommandError } from "../client.ts";
-import { numberValue, wholeValue, wordValue } from "../values.ts";
+import { numberValue, unitKey, wholeValue, wordValue } from "../values.ts";
 import { leaf, perform, type CommonOptions, type Context, type Result, type Runner } from "./context.ts";
 
 interface ShowOptions extends CommonOptions {
   readonly multipath?: boolean;
 }
 
-/** The units a command line names by number, `#number` or name; all when it names none. */
-function chosenUnits(units: readonly UnitView[], keys: readonly string[]): readonly UnitView[] {
-  if (keys.length === 0) return units;
-  return keys.map((key) => {
-    const number = /^#?(\d+)$/.exec(key)?.[1];
-    const found = units.find((unit) => unit.name === key || (number !== undefined && unit.number === Number(number)));
-    if (found === undefined) {
-      throw new CommandError("UNKNOWN_UNIT", `there is no logical unit ${key}`, { remedy: "pathctl show lists them" });
-    }
-    return found;
-  });
+/** The units a command line names by number, `#number`, name or identity; all when it names none. */
+async function chosenUnits({ client }: Context, keys: readonly string[]): Promise<readonly UnitView[]> {
+  if (keys.length === 0) return (await client.call<Output<"units">>("GET", "/v1/units")).units;
+  return Promise.all(keys.map((key) => client.call<Output<"unit">>("GET", `/v1/units/${unitKey(key)}`)));
 }
 
 /** Characters a line may have: a terminal's width; elsewhere there is no bound. */
@@ -30,11 +23,10 @@ const room = (io: Context["io"]): number => (io.terminal ? io.columns : Number.P
 
 async function showUnits(context: Context, keys: readonly string[], options: ShowOptions): Promise<Result> {
   const { client, style } = context;
-  const [answer, status] = await Promise.all([
-    client.call<Output<"units">>("GET", "/v1/units"),
+  const [units, status] = await Promise.all([
+    chosenUnits(context, keys),
     client.call<Output<"status">>("GET", "/v1/status"),
   ]);
-  const units = chosenUnits(answer.units, keys);
   if (options.multipath === true || options.json === "maps") {
     const { mapsJson, multipathText } = await import("./multipath-view.ts");
     return { json: mapsJson(units), text: multipathText(units) };

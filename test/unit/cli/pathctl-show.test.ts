@@ -2,7 +2,7 @@ import test from "ava";
 
 import { pathctl } from "../../../host/cli/pathctl/main.ts";
 import type { ArrayView, Status } from "../../../host/control/schemas/status.ts";
-import { recordedServer, run } from "./server.ts";
+import { recordedServer, Refusal, run } from "./server.ts";
 import { pathView, REFERENCE_UNITS, unitView } from "./views.ts";
 
 const STATUS: Status = {
@@ -106,10 +106,14 @@ test("show names what needs attention, and devices that are not used", async (t)
   );
 });
 
-test("show KEY: by number, #number and name; an unknown one is refused", async (t) => {
+test("show KEY: by number, #number and name, and nothing else is asked for; an unknown one is refused", async (t) => {
   await using server = await recordedServer({
-    ...answers,
-    "GET /v1/units": { units: [...REFERENCE_UNITS.slice(1), UNIT] },
+    "GET /v1/status": STATUS,
+    "GET /v1/units/0": UNIT,
+    "GET /v1/units/database": UNIT,
+    "GET /v1/units/1": REFERENCE_UNITS[1],
+    "GET /v1/units/2": REFERENCE_UNITS[2],
+    "GET /v1/units/7": new Refusal(404, "UNKNOWN_UNIT", "there is no logical unit 7"),
   });
   for (const key of ["0", "#0", "database"]) {
     const { out } = await run(pathctl, ["show", key], server.socket);
@@ -119,7 +123,7 @@ test("show KEY: by number, #number and name; an unknown one is refused", async (
   t.deepEqual(await run(pathctl, ["show", "7"], server.socket), {
     status: 1,
     out: "",
-    err: "pathctl: there is no logical unit 7; pathctl show lists them\n",
+    err: "pathctl: there is no logical unit 7\n",
   });
 });
 
@@ -184,7 +188,7 @@ test("show --multipath: in the manner of multipath -ll", async (t) => {
     pathView(1, "4:0:0:1", 4, "in use", { device: "/dev/sg4", blockDevice: "sdc" }),
     pathView(1, "4:0:1:1", 3, "standby"),
   ]);
-  await using server = await recordedServer({ ...answers, "GET /v1/units": { units: [balanced, REFERENCE_UNITS[1]] } });
+  await using server = await recordedServer({ ...answers, "GET /v1/units/1": balanced });
   const { out } = await run(pathctl, ["show", "--multipath", "1"], server.socket);
   t.is(
     out,
