@@ -386,7 +386,7 @@ export const UNIT_SET_NO_PATH_TIMEOUT_MS: u32 = 10;
 /** Lower and upper bound of the learned stall threshold, in ms; upper 0 turns the stall rule off. */
 export const UNIT_SET_STALL_MIN_MS: u32 = 11;
 export const UNIT_SET_STALL_MAX_MS: u32 = 12;
-/** After how many ms an unsettled ghost is settled by a reset; 0: never by a reset. */
+/** After how many ms a ghost is settled by a reset, whatever its path does; 0: never for that reason. */
 export const UNIT_SET_GHOST_RESET_MS: u32 = 13;
 /** 1: explicit ALUA (SET TARGET PORT GROUPS) allowed. */
 export const UNIT_SET_ALUA_EXPLICIT: u32 = 14;
@@ -400,6 +400,10 @@ export const UNIT_SET_POLICY_PARAMETER_2: u32 = 17;
 export const UNIT_SET_PATROL_READ: u32 = 18;
 /** Any value: start UNIT_LATENCY_NS_MAX and the histograms anew. */
 export const UNIT_SET_STATISTICS_RESET: u32 = 19;
+/** After how many ms, and 20 x p99.9, a lost command that I/O waits for is settled by LOGICAL UNIT RESET; 0: never. */
+export const UNIT_SET_LOST_RESET_MS: u32 = 20;
+/** After how many ms the host ends an unanswered READ or WRITE (Linux: ABORT TASK); 0: at its request's deadline. */
+export const UNIT_SET_COMMAND_TIMEOUT_MS: u32 = 21;
 
 /** Refuses writes (write-protected medium). */
 export const UNIT_CAN_NOT_WRITE: u32 = 1;

@@ -123,8 +123,7 @@ function checkNext(p: Path): void {
 
 function buildCheck(p: Path, c: Command, what: u8): void {
   const u = p.unit;
-  const reads = u.patrolRead !== 0 && u.blockBytes !== 0 && (p.flags & PATH_FLAG_FAILED) === 0;
-  if (what === WANT_HEALTH && !reads) {
+  if (what === WANT_HEALTH && !readsFirst(p)) {
     c.buffer = 0;
     c.bufferBytes = 0;
     cdbTestUnitReady(c);
@@ -144,6 +143,13 @@ function buildCheck(p: Path, c: Command, what: u8): void {
     c.bufferBytes = u.blockBytes;
     cdbRead(c, 0, 1);
   }
+}
+
+/** Whether a health check is a READ: where that is set, and where I/O was not answered, which TEST UNIT READY may be. */
+function readsFirst(p: Path): bool {
+  const u = p.unit;
+  if (u.blockBytes === 0) return false;
+  return p.silent !== 0 || (u.patrolRead !== 0 && (p.flags & PATH_FLAG_FAILED) === 0);
 }
 
 /** The host has completed a path's check. */
@@ -168,13 +174,14 @@ function conclude(p: Path, c: Command, page: usize, result: i32): void {
   const outcome = classifyCheck(c, result);
   const shown = senseBytes(c);
   const bytes = received(c);
+  const sentNs = c.timeNs;
   if (result >= 0 && c.hostStatus === 0) p.lastAnswerNs = hostNow;
   tell(p, outcome, shown);
   if (lost) {
     // Its failure was dealt with when its time was over. That it ends now says that the path may be back.
     if (outcome === OUTCOME_GOOD && (p.flags & PATH_FLAG_FAILED) !== 0 && p.heldDown === 0) checkBack(p, REASON_PATROL);
-  } else if (outcome === OUTCOME_GOOD) checkGood(p, what, page, bytes);
-  else if (answers(what, outcome)) healthGood(p);
+  } else if (outcome === OUTCOME_GOOD) checkGood(p, what, page, bytes, sentNs);
+  else if (answers(what, outcome)) healthGood(p, page !== 0, sentNs);
   else if (outcome === OUTCOME_FAILED || outcome === OUTCOME_GONE) checkFailed(p, REASON_PATROL, shown, c.hostStatus);
   else checkAgain(p, what, outcome, shown, c.hostStatus);
 }
@@ -223,12 +230,12 @@ function checkAgain(p: Path, what: u8, outcome: u8, shown: u32, hostStatus: u16)
   checkFailed(p, REASON_PATROL, shown, hostStatus);
 }
 
-function checkGood(p: Path, what: u8, page: usize, bytes: u32): void {
+function checkGood(p: Path, what: u8, page: usize, bytes: u32, sentNs: u64): void {
   p.checkRetries = 0;
   if (what === WANT_HEALTH) {
     // It was told to be in standby, nobody can say when that ends, and it is ready: so it has ended.
     if (!takesIo(p.alua) && p.groupKnown === 0) pathAluaState(p, ALUA_NON_OPTIMIZED, 0);
-    return healthGood(p);
+    return healthGood(p, page !== 0, sentNs);
   }
   if (what === WANT_GROUPS) return groupsRead(p, page, bytes);
   if (what === WANT_SET) return groupsSetDone(p, true);
@@ -237,10 +244,15 @@ function checkGood(p: Path, what: u8, page: usize, bytes: u32): void {
   else identityBad(p);
 }
 
-/** The path answers. */
-function healthGood(p: Path): void {
+/** The path answers the health check that was sent at `sentNs`; `read`: it was a READ. */
+function healthGood(p: Path, read: bool, sentNs: u64): void {
   const u = p.unit;
-  pathAnswers(p);
+  if (p.silent !== 0 && u.blockBytes !== 0) {
+    // TEST UNIT READY, sent before it fell silent, is not enough.
+    if (!read) return checkWant(p, WANT_HEALTH);
+    if ((p.flags & PATH_FLAG_STALLED) === 0) p.silent = 0;
+  }
+  pathAnswers(p, sentNs);
   siblingAnswers(p);
   if ((p.flags & PATH_FLAG_FAILED) === 0 || p.back === 0) return;
   if (p.back === <u8>REASON_PATROL && p.backTold === 0) {
@@ -307,5 +319,11 @@ export function checkFailed(p: Path, reason: u32, shown: u32, hostStatus: u16): 
 /** The time of a check is over. */
 export function checkTimedOut(p: Path): void {
   p.checkLost = 1;
+  if (p.answeredNs > commandAt(commandCount + p.index).timeNs) {
+    // It has answered I/O that was sent later: it has lost the check, which is made again.
+    p.wantedLater |= p.checking;
+    return shakyCountOne(p);
+  }
+  p.silent = 1;
   checkFailed(p, REASON_TIMEOUT, 0, 0);
 }

@@ -27,6 +27,7 @@ import {
   COMMAND_GHOST,
   COMMAND_HEDGED,
   COMMAND_KEPT,
+  COMMAND_LOST,
   Command,
   METHOD_READ,
   METHOD_SAME,
@@ -64,7 +65,7 @@ import { resetOver } from "./reset";
 import { shakyCountOne } from "./shaky";
 import { siblingAnswers, siblingsSuspect } from "./sibling";
 import { pathAnswers, stallLearn, stallLearnGhost } from "./stall";
-import { statisticsHedgeWon, statisticsRecord, statisticsRetry } from "./statistics";
+import { statisticsError, statisticsHedgeWon, statisticsRecord, statisticsRetry } from "./statistics";
 import { unitDirty, unitRefresh } from "./unit";
 
 const LINK: usize = offsetof<Command>("next");
@@ -131,6 +132,7 @@ export function commandCompleted(c: Command, result: i32, timeNs: u64): void {
   if (result >= 0 && c.hostStatus === 0) {
     p.lastAnswerNs = hostNow;
     p.lastIoNs = timeNs;
+    if (c.timeNs > p.answeredNs) p.answeredNs = c.timeNs;
   }
   if ((c.flags & COMMAND_GHOST) !== 0) {
     ghostCompleted(c);
@@ -153,7 +155,7 @@ function commandGood(c: Command, u: Unit, p: Path, latencyNs: u64): void {
     pathBack(p);
   } else if (c.method <= METHOD_ZERO_WRITE) stallLearn(u, latencyNs);
   if ((p.flags & (PATH_FLAG_STALLED | PATH_FLAG_SUSPECT)) !== 0) {
-    pathAnswers(p);
+    pathAnswers(p, c.timeNs);
     siblingAnswers(p);
   }
   if ((c.flags & COMMAND_DEAD) !== 0) free(c);
@@ -204,10 +206,20 @@ function pieceFailed(c: Command, error: u32): void {
   requestFail(r, error);
 }
 
+/** Whether the host's driver, or the driver below it, gave a command up without an answer (DID_TIME_OUT, DRIVER_TIMEOUT). */
+function timedOut(c: Command): bool {
+  return c.hostStatus === 3 || (c.hostStatus === 0 && (c.driverStatus & 15) === 6);
+}
+
 /** What a command that was not carried out tells of its path, then what becomes of its piece. */
 function commandBad(c: Command, u: Unit, p: Path, outcome: u8): void {
   const shown = senseBytes(c);
-  if (outcome === OUTCOME_FAILED || outcome === OUTCOME_GONE) {
+  if (timedOut(c) && p.answeredNs > c.timeNs) {
+    // The host has given up one command of a path that answers others.
+    p.errors++;
+    statisticsError(p.statistics);
+    if ((c.flags & COMMAND_LOST) === 0) shakyCountOne(p);
+  } else if (outcome === OUTCOME_FAILED || outcome === OUTCOME_GONE) {
     // Without sense data nobody has answered: the fault may be that of a component which others share.
     if ((sense & 0xff) === KEY_ABSENT && (p.flags & PATH_FLAG_FAILED) === 0) siblingsSuspect(p);
     pathFailed(p, REASON_IO, shown, c.hostStatus);

@@ -326,7 +326,8 @@ export function issue(c: Command, slot: u32): void {
   const u = c.unit;
   const p = unitPath(u, slot);
   const r = c.request;
-  const leftNs = r.deadlineNs > now ? r.deadlineNs - now : 0;
+  let leftNs = r.deadlineNs > now ? r.deadlineNs - now : 0;
+  if (c.method <= METHOD_ZERO_WRITE) leftNs = min(leftNs, u.commandTimeoutNs);
   c.timeoutMs = <u32>(leftNs / NANOSECONDS_PER_MS) + 1;
   c.timeNs = now;
   c.path = p;

@@ -25,8 +25,9 @@ import {
   COMMAND_DEAD,
   COMMAND_GHOST,
   COMMAND_HARMLESS,
-  COMMAND_HEDGED,
+  COMMAND_LOST,
   COMMAND_OPEN,
+  COMMAND_WANTED,
   Command,
   METHOD_READ,
   METHOD_SYNC,
@@ -38,10 +39,24 @@ import {
 import { writeOff } from "./dispatch";
 import { requestsRelease } from "./request";
 import { event, now } from "./ring";
+import { timerSooner } from "./timers";
 import { unitDirty } from "./unit";
 
 const LINK: usize = offsetof<Command>("next");
 const NANOSECONDS_PER_MS: u64 = 1000000;
+const LOST_PERCENTILES: u64 = 20;
+
+/** After how long a ghost counts as lost: `leastNs`, or when no device in order would answer so late. */
+export function ghostLostNs(u: Unit, leastNs: u64): u64 {
+  return max(leastNs, LOST_PERCENTILES * u.percentileNs);
+}
+
+/** Other I/O has to wait for a ghost. */
+function wanted(c: Command): void {
+  if ((c.flags & COMMAND_WANTED) !== 0) return;
+  c.flags |= COMMAND_WANTED;
+  timerSooner(c.unit.index, now + NANOSECONDS_PER_MS);
+}
 
 /** Whether a command with this method changes the medium. */
 export function changesMedium(method: u8): bool {
@@ -71,8 +86,11 @@ export function ghostHarmless(c: Command, how: u32): void {
   c.flags |= COMMAND_HARMLESS;
   u.ghosts--;
   c.path.ghosts--;
-  const ageMs = <u32>((now - c.timeNs) / NANOSECONDS_PER_MS);
-  if ((c.flags & COMMAND_HEDGED) === 0) event(EVENT_GHOST_SETTLED, 0, u.index, c.path.index, how, ageMs, 0, 0);
+  // One that came a little late is not worth telling.
+  if ((c.flags & COMMAND_LOST) !== 0 || how !== SETTLED_COMPLETED) {
+    const ageMs = <u32>((now - c.timeNs) / NANOSECONDS_PER_MS);
+    event(EVENT_GHOST_SETTLED, 0, u.index, c.path.index, how, ageMs, 0, 0);
+  }
   if (!changesMedium(c.method)) return;
   u.harmful--;
   requestsRelease(u);
@@ -97,7 +115,9 @@ export function requestOverlapsGhost(u: Unit, r: Request): bool {
     const c = changetype<Command>(at);
     if (!harms(c, r.method) || (c.request === r && r.cut !== 0)) continue;
     const first = c.lba << u.blockShift;
-    if (first < r.offset + <u64>r.bytes && r.offset < first + <u64>c.pieceBytes) return true;
+    if (first >= r.offset + <u64>r.bytes || r.offset >= first + <u64>c.pieceBytes) continue;
+    wanted(c);
+    return true;
   }
   return false;
 }
@@ -110,7 +130,9 @@ export function commandOverlapsGhost(u: Unit, piece: Command): bool {
     const c = changetype<Command>(at);
     if (!harms(c, piece.method) || (c.request === piece.request && c.pieceOffset === piece.pieceOffset)) continue;
     const first = c.lba << u.blockShift;
-    if (first < from + <u64>piece.pieceBytes && from < first + <u64>c.pieceBytes) return true;
+    if (first >= from + <u64>piece.pieceBytes || from >= first + <u64>c.pieceBytes) continue;
+    wanted(c);
+    return true;
   }
   return false;
 }

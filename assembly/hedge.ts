@@ -3,7 +3,7 @@
 // decided in selection/hedge.ts. Writes are never hedged; they follow the stall rule.
 
 import { bufferGive, bufferTake } from "./buffers";
-import { attempted, ownBuffers, OWN_BUFFERS_MAX, issueTwin } from "./stall";
+import { attempted, ownBuffers, OWN_BUFFERS_MAX, issueTwin } from "./reissue";
 import { chooseOther, commandsFree } from "./dispatch";
 import { COMMAND_GHOST, COMMAND_HEDGED, Command, METHOD_READ, Unit } from "./records";
 import { now } from "./ring";

@@ -356,7 +356,7 @@
 /* Lower and upper bound of the learned stall threshold, in ms; upper 0 turns the stall rule off. */
 #define PM_UNIT_SET_STALL_MIN_MS 11u
 #define PM_UNIT_SET_STALL_MAX_MS 12u
-/* After how many ms an unsettled ghost is settled by a reset; 0: never by a reset. */
+/* After how many ms a ghost is settled by a reset, whatever its path does; 0: never for that reason. */
 #define PM_UNIT_SET_GHOST_RESET_MS 13u
 /* 1: explicit ALUA (SET TARGET PORT GROUPS) allowed. */
 #define PM_UNIT_SET_ALUA_EXPLICIT 14u
@@ -370,6 +370,10 @@
 #define PM_UNIT_SET_PATROL_READ 18u
 /* Any value: start UNIT_LATENCY_NS_MAX and the histograms anew. */
 #define PM_UNIT_SET_STATISTICS_RESET 19u
+/* After how many ms, and 20 x p99.9, a lost command that I/O waits for is settled by LOGICAL UNIT RESET; 0: never. */
+#define PM_UNIT_SET_LOST_RESET_MS 20u
+/* After how many ms the host ends an unanswered READ or WRITE (Linux: ABORT TASK); 0: at its request's deadline. */
+#define PM_UNIT_SET_COMMAND_TIMEOUT_MS 21u
 /* Refuses writes (write-protected medium). */
 #define PM_UNIT_CAN_NOT_WRITE 1u
 /* UNMAP (VPD B2 LBPU). */

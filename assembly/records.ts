@@ -119,6 +119,10 @@ export const COMMAND_HARMLESS: u8 = 8;
 export const COMMAND_WRITTEN_OFF: u8 = 16;
 /** A read that was looked at for hedging, or is a hedge. */
 export const COMMAND_HEDGED: u8 = 32;
+/** A ghost so old that it counts as lost. */
+export const COMMAND_LOST: u8 = 64;
+/** A ghost that other I/O waits for. */
+export const COMMAND_WANTED: u8 = 128;
 
 /** A client's request. */
 @unmanaged
@@ -334,6 +338,15 @@ export class Path {
   resetNotBeforeNs: u64;
   /** When it was found stalled. */
   stalledNs: u64;
+  /** When the newest of the commands for I/O that it has answered was sent. */
+  answeredNs: u64;
+  /** While stalled: not before when it gets a piece again that is on another path already; the pause after that. */
+  probeNotBeforeNs: u64;
+  probePauseNs: u64;
+  /** When control was last told of a command that did not answer in time. */
+  stallToldNs: u64;
+  /** It did not answer I/O: its next health check is a READ, whatever TEST UNIT READY says. */
+  silent: u8;
   /** Faults counted by intermittent-failure monitoring; its clean period, and when that ends or ended. */
   faults: u32;
   shakyPeriodNs: u64;
@@ -376,6 +389,9 @@ export class Unit {
   stallMinNs: u64;
   stallMaxNs: u64;
   ghostResetNs: u64;
+  lostResetNs: u64;
+  /** Longest time the host gives a READ or WRITE; all ones: none but the request's deadline. */
+  commandTimeoutNs: u64;
   /** When the last usable path was lost; 0 while there is one. */
   noPathNs: u64;
   index: u32;

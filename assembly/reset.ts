@@ -1,25 +1,55 @@
-// Settling ghosts by force: a ghost older than the unit's limit is ended by a reset of the logical unit; when that
-// fails or changes nothing, of the target; then of the host adapter. One reset at a time on a path.
+// Settling ghosts by force. A reset ends commands of every host on the unit, so it is the last means:
 //
-// A reset that was carried out has ended what the path had been given before it (SAM-5 7.7, 7.9): those ghosts can
-// change nothing any more, so nothing waits for them. Their slots and buffers remain the host's until it completes
-// them.
+// - By itself the host ends a command that was not answered (UNIT_SET_COMMAND_TIMEOUT_MS): Linux aborts that one command.
+// - A ghost that other I/O waits for, on a path that answers other commands, is lost, and the path will answer a task
+//   management request: after UNIT_SET_LOST_RESET_MS, and never before 20 times what the slowest thousandth takes, the
+//   logical unit is reset by that path; nothing larger. A path, or an array, that answers nothing at all is spared: a
+//   reset would hang there as well, and when an array stands still for a while every host would send some.
+// - Any other ghost: after UNIT_SET_GHOST_RESET_MS the logical unit; when that fails, the target; then the host adapter.
+//
+// One reset at a time on a path. One that was carried out has ended what the path had been given before it (SAM-5 7.7,
+// 7.9): those ghosts can change nothing any more, so nothing waits for them. Their slots and buffers remain the host's
+// until it completes them, and no further reset is sent for them.
 
 import { OP_RESET, PATH_FLAG_PRESENT, RESET_DEVICE, RESET_HOST, RESET_TARGET, SETTLED_RESET } from "./abi";
-import { ghostHarmless } from "./ghost";
+import { becomeGhost, ghostHarmless, ghostLostNs } from "./ghost";
 import { listNext } from "./lists";
 import { pathIdle } from "./path";
-import { COMMAND_GHOST, Command, Path, Unit } from "./records";
+import { COMMAND_GHOST, COMMAND_HARMLESS, COMMAND_LOST, COMMAND_WANTED, Command, Path, Unit } from "./records";
 import { TAG_RESET, countStray, makeTag, now, submit } from "./ring";
+import { shakyCountOne } from "./shaky";
+import { timerSooner } from "./timers";
 
 const LINK: usize = offsetof<Command>("next");
 const PAUSE_NS: u64 = 5000000000;
+/** A ghost counts as a fault of its path after this time. */
+const LOST_NS: u64 = 1000000000;
+/** Shortest time between two resets for lost commands by one path. */
+const LOST_PAUSE_NS: u64 = 1000000000;
+
+const NEVER: u64 = <u64>-1;
+
+/** Looks at a ghost: counts it when it is lost, resets when it is due for that. Answers when to look again. */
+export function ghostDue(u: Unit, c: Command): u64 {
+  const dueNs = resetDue(u, c);
+  if ((c.flags & COMMAND_LOST) !== 0) return dueNs;
+  const lostNs = c.timeNs + ghostLostNs(u, LOST_NS);
+  if (lostNs > now) return min(dueNs, lostNs);
+  c.flags |= COMMAND_LOST;
+  shakyCountOne(c.path);
+  return dueNs;
+}
 
 /** Resets when the ghost `c` is due for it; answers when it has to be looked at again. */
-export function resetDue(u: Unit, c: Command): u64 {
-  if (u.ghostResetNs === 0) return <u64>-1;
+function resetDue(u: Unit, c: Command): u64 {
+  if ((c.flags & COMMAND_HARMLESS) !== 0) return NEVER;
   const p = c.path;
-  const dueNs = max(c.timeNs + u.ghostResetNs, p.resetNotBeforeNs);
+  let dueNs: u64 = u.ghostResetNs === 0 ? NEVER : max(c.timeNs + u.ghostResetNs, p.resetNotBeforeNs);
+  const lost = (c.flags & COMMAND_WANTED) !== 0 && p.answeredNs > c.timeNs;
+  if (lost && u.lostResetNs !== 0 && p.resetScope <= <u8>RESET_DEVICE) {
+    const pauseNs = max(u.lostResetNs, LOST_PAUSE_NS);
+    dueNs = min(dueNs, max(c.timeNs + ghostLostNs(u, u.lostResetNs), p.resetStartNs + pauseNs));
+  }
   if (dueNs > now) return dueNs;
   resetStart(p);
   return now + PAUSE_NS;
@@ -45,12 +75,16 @@ export function resetCompleted(p: Path, generation: u8, result: i32): void {
     for (let at = u.flightFirst; at !== 0;) {
       const c = changetype<Command>(at);
       at = listNext(at, LINK);
-      if (c.path !== p || (c.flags & COMMAND_GHOST) === 0 || c.timeNs >= p.resetStartNs) continue;
+      if (c.path !== p || (c.flags & (COMMAND_GHOST | COMMAND_WANTED)) === 0 || c.timeNs >= p.resetStartNs) continue;
+      // One that was not sent again, as it overlaps others that are under way, is now if the host does not give it back.
+      becomeGhost(c);
       ghostHarmless(c, SETTLED_RESET);
     }
+    timerSooner(u.index, now + 1);
   } else p.resetNotBeforeNs = now + PAUSE_NS;
-  // If another one is needed, the next larger.
-  if (p.resetScope === <u8>RESET_DEVICE) p.resetScope = <u8>RESET_TARGET;
+  // If it was not carried out, or did not bring a check back: the next one is larger.
+  if (result >= 0 && p.checkLost === 0) p.resetScope = 0;
+  else if (p.resetScope === <u8>RESET_DEVICE) p.resetScope = <u8>RESET_TARGET;
   else p.resetScope = <u8>(p.resetScope === <u8>RESET_TARGET ? RESET_HOST : RESET_DEVICE);
   pathIdle(p);
 }

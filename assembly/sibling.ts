@@ -8,6 +8,7 @@ import {
   PATH_FLAG_FAILED,
   PATH_FLAG_PRESENT,
   PATH_FLAG_REMOVING,
+  PATH_FLAG_STALLED,
   PATH_FLAG_SUSPECT,
   REASON_SIBLING,
 } from "./abi";
@@ -37,7 +38,7 @@ function sameNexus(p: Path, other: Path): bool {
   return p.initiatorPort === other.initiatorPort && p.targetPort === other.targetPort;
 }
 
-/** A path has failed or stalled: its siblings are suspects, and are probed. */
+/** A path has failed or stalled: its siblings are suspects, and are probed, by a READ if it did not answer I/O. */
 export function siblingsSuspect(p: Path): void {
   // A suspect's own fault was foreseen: its siblings are suspects already.
   if ((p.flags & PATH_FLAG_SUSPECT) !== 0) return;
@@ -49,6 +50,7 @@ export function siblingsSuspect(p: Path): void {
     if ((other.flags & (PATH_FLAG_PRESENT | gone)) !== PATH_FLAG_PRESENT || other === p || !isSibling(p, other))
       continue;
     other.flags |= PATH_FLAG_SUSPECT;
+    other.silent |= p.silent;
     event(EVENT_SUSPECT, REASON_SIBLING, other.unitHandle, other.index, 1, 0, 0, 0);
     unitRefresh(other.unit, REASON_SIBLING, 0, 0);
     choose(other);
@@ -77,6 +79,7 @@ export function siblingAnswers(p: Path): void {
 
 function clear(p: Path): void {
   p.flags &= ~PATH_FLAG_SUSPECT;
+  if ((p.flags & PATH_FLAG_STALLED) === 0) p.silent = 0;
   event(EVENT_SUSPECT, REASON_SIBLING, p.unitHandle, p.index, 0, 0, 0, 0);
   unitRefresh(p.unit, REASON_SIBLING, 0, 0);
 }

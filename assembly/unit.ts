@@ -35,9 +35,11 @@ import {
   UNIT_SET_BLOCKS,
   UNIT_SET_BLOCK_BYTES,
   UNIT_SET_CAPABILITIES,
+  UNIT_SET_COMMAND_TIMEOUT_MS,
   UNIT_SET_GHOST_RESET_MS,
   UNIT_SET_HEDGE_BUDGET,
   UNIT_SET_IO_TIMEOUT_MS,
+  UNIT_SET_LOST_RESET_MS,
   UNIT_SET_NO_PATH_TIMEOUT_MS,
   UNIT_SET_PATROL_READ,
   UNIT_SET_POLICY,
@@ -84,6 +86,8 @@ const DEFAULT_NO_PATH_TIMEOUT_MS: u64 = 30000;
 const DEFAULT_STALL_MIN_MS: u64 = 20;
 const DEFAULT_STALL_MAX_MS: u64 = 5000;
 const DEFAULT_GHOST_RESET_MS: u64 = 30000;
+const DEFAULT_LOST_RESET_MS: u64 = 2000;
+const DEFAULT_COMMAND_TIMEOUT_MS: u64 = 30000;
 /** Longest time a setting takes, so that no sum overflows. */
 const TIMEOUT_MS_MAX: i64 = 86400000;
 /** WRITE SAME and UNMAP without a stated limit go out in pieces of this size, so that none takes very long. */
@@ -134,12 +138,14 @@ export function unitTimer(u: Unit): void {
   }
 }
 
-/** The deadline has come: paths that had half of the time, and did not answer, have failed. */
+/** The deadline has come: paths that had half of the time, and have answered nothing since, have failed. */
 function blame(r: Request): void {
   for (let at = r.commandFirst; at !== 0;) {
     const c = changetype<Command>(at);
     at = listNext(at, SIBLING);
     if (c.state !== COMMAND_FLIGHT || c.timeNs + r.unit.ioTimeoutNs / 2 > now) continue;
+    if (c.path.answeredNs > c.timeNs) continue;
+    c.path.silent = 1;
     pathFailed(c.path, REASON_TIMEOUT, 0, 0);
   }
 }
@@ -255,6 +261,8 @@ export function unitAdd(): i32 {
   u.stallMinNs = DEFAULT_STALL_MIN_MS * MS;
   u.stallMaxNs = DEFAULT_STALL_MAX_MS * MS;
   u.ghostResetNs = DEFAULT_GHOST_RESET_MS * MS;
+  u.lostResetNs = DEFAULT_LOST_RESET_MS * MS;
+  u.commandTimeoutNs = DEFAULT_COMMAND_TIMEOUT_MS * MS;
   stallThreshold(u);
   u.transferBytes = PIECE_BYTES_MAX;
   u.unmapBytes = SPAN_BYTES_MAX;
@@ -360,6 +368,8 @@ function setTimeout(u: Unit, property: u32, ms: u32): i32 {
     stallThreshold(u);
     timerSooner(u.index, now);
   } else if (property === UNIT_SET_GHOST_RESET_MS) u.ghostResetNs = ns;
+  else if (property === UNIT_SET_LOST_RESET_MS) u.lostResetNs = ns;
+  else if (property === UNIT_SET_COMMAND_TIMEOUT_MS) u.commandTimeoutNs = ms === 0 ? NEVER : ns;
   else return -(<i32>ERROR_PROPERTY);
   return 0;
 }

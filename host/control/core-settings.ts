@@ -31,6 +31,8 @@ export function unitSettingCalls(unit: Unit, handle: number, effective: Effectiv
     unitSet(handle, abi.UNIT_SET_NO_PATH_TIMEOUT_MS, timeouts.noPathMs),
     unitSet(handle, abi.UNIT_SET_STALL_MIN_MS, timeouts.stallMinMs),
     unitSet(handle, abi.UNIT_SET_STALL_MAX_MS, timeouts.stallMaxMs),
+    unitSet(handle, abi.UNIT_SET_COMMAND_TIMEOUT_MS, timeouts.commandMs),
+    unitSet(handle, abi.UNIT_SET_LOST_RESET_MS, timeouts.lostResetMs),
     unitSet(handle, abi.UNIT_SET_GHOST_RESET_MS, timeouts.ghostResetMs),
     unitSet(handle, abi.UNIT_SET_ALUA_EXPLICIT, effective.aluaExplicit(unit) ? 1 : 0),
     unitSet(handle, abi.UNIT_SET_PATROL_READ, effective.patrolRead(unit) ? 1 : 0),

@@ -81,6 +81,8 @@ export class Effective {
       noPathMs: own.no_path_ms ?? all.no_path_ms,
       stallMinMs: own.stall_min_ms ?? all.stall_min_ms,
       stallMaxMs: own.stall_max_ms ?? all.stall_max_ms,
+      commandMs: own.command_ms ?? all.command_ms,
+      lostResetMs: own.lost_reset_ms ?? all.lost_reset_ms,
       ghostResetMs: own.ghost_reset_ms ?? all.ghost_reset_ms,
     };
   }

@@ -156,6 +156,19 @@ function harmlessFault(random: Random): FaultRequest {
     () => ({ fault: { kind: "error", status: 2, senseKey: 0xb, asc: 0x47, ascq: 3 }, when: { probability: 0.02 } }),
     () => ({ fault: { kind: "error", hostStatus: 0x0b }, when: { probability: 0.02 } }),
     () => ({ fault: { kind: "short-data", missingBytes: 512 }, when: { probability: 0.02 } }),
+    // Commands that get lost, or whose answer does, or that come late, now and then.
+    () => ({
+      fault: {
+        kind: "no-answer",
+        execution: random.pick(["never", "at-once", "on-lift"] as const),
+        giveUp: random.chance(0.8),
+      },
+      when: { probability: random.pick([0.01, 0.04]), commands: random.pick(["all", "io", "writes"] as const) },
+    }),
+    () => ({
+      fault: { kind: "late", delayMs: random.between(5, 3000) },
+      when: { probability: 0.02, commands: random.pick(["io", "writes"] as const) },
+    }),
   ])();
 }
 

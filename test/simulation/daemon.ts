@@ -38,8 +38,10 @@ import {
   UNIT_SET_BLOCK_BYTES,
   UNIT_SET_BLOCKS,
   UNIT_SET_CAPABILITIES,
+  UNIT_SET_COMMAND_TIMEOUT_MS,
   UNIT_SET_GHOST_RESET_MS,
   UNIT_SET_IO_TIMEOUT_MS,
+  UNIT_SET_LOST_RESET_MS,
   UNIT_SET_NO_PATH_TIMEOUT_MS,
   UNIT_SET_POLICY,
   UNIT_SET_STALL_MAX_MS,
@@ -121,6 +123,8 @@ export class Daemon {
       [UNIT_SET_STALL_MIN_MS, plan.stallMinMs],
       [UNIT_SET_STALL_MAX_MS, plan.stallMaxMs],
       [UNIT_SET_GHOST_RESET_MS, plan.ghostResetMs],
+      [UNIT_SET_LOST_RESET_MS, plan.lostResetMs],
+      [UNIT_SET_COMMAND_TIMEOUT_MS, plan.commandTimeoutMs],
       [UNIT_SET_ALUA_EXPLICIT, plan.aluaExplicit ? 1 : 0],
     ];
     for (const [property, value] of settings) {

@@ -29,6 +29,8 @@ interface Write {
   /** It is on the medium for good: written with FUA, or flushed since. A power failure cannot undo it. */
   durable: boolean;
   readonly fua: boolean;
+  /** The array lost power while it was under way: it may have been carried out before that, whatever its answer says. */
+  overtaken: boolean;
 }
 
 /** What one read saw, kept while a later read could be compared with it. */
@@ -45,7 +47,7 @@ export interface Violation {
 
 /** The history of one block. Old writes that can no longer explain anything are dropped. */
 class BlockHistory {
-  writes: Write[] = [{ stamp: ZERO, startNs: -2, endNs: -1, sure: true, durable: true, fua: true }];
+  writes: Write[] = [{ stamp: ZERO, startNs: -2, endNs: -1, sure: true, durable: true, fua: true, overtaken: false }];
   /** The read that began the rule "back": the one whose value has the latest start of its write. */
   newest: Seen | undefined;
   /** When the array last lost power: a read that began before says nothing about what came after. */
@@ -71,10 +73,10 @@ class BlockHistory {
 
   check(stamp: number, startNs: number, endNs: number, block: number): Violation | undefined {
     let violation: Violation | undefined;
-    // Zeroes are written by many requests: the read is right when any of them explains it.
-    for (let i = this.writes.length - 1; i >= 0; i--) {
-      const write = this.writes[i];
-      if (write === undefined || write.stamp !== stamp) continue;
+    // Zeroes are written by many requests: the read is right when any of them explains it. The earliest that does says the
+    // least about later reads, and nobody knows more.
+    for (const write of this.writes) {
+      if (write.stamp !== stamp) continue;
       violation = this.#checkAgainst(write, startNs, endNs, block);
       if (violation === undefined) return this.#checkOrder(write, startNs, endNs, block);
     }
@@ -137,7 +139,15 @@ export class History {
   writeStarted(block: number, count: number, stamp: number, nowNs: number, fua: boolean): WriteHandle {
     const writes: Write[] = [];
     for (let i = 0; i < count; i++) {
-      const write: Write = { stamp, startNs: nowNs, endNs: Infinity, sure: false, durable: false, fua };
+      const write: Write = {
+        stamp,
+        startNs: nowNs,
+        endNs: Infinity,
+        sure: false,
+        durable: false,
+        fua,
+        overtaken: false,
+      };
       this.#of(block + i).add(write);
       writes.push(write);
     }
@@ -163,7 +173,11 @@ export class History {
   powerLost(nowNs: number): void {
     for (const history of this.#blocks.values()) {
       history.lostNs = nowNs;
-      for (const write of history.writes) if (!write.durable) write.sure = false;
+      for (const write of history.writes) {
+        if (write.durable) continue;
+        write.sure = false;
+        write.overtaken = true;
+      }
       history.newest = undefined;
     }
   }
@@ -182,12 +196,13 @@ export class WriteHandle {
     this.#writes = writes;
   }
 
-  /** Answered without an error: from now on it certainly happened. */
+  /** Answered without an error: from now on it certainly happened, unless a loss of power may have undone it. */
   acknowledged(nowNs: number): void {
     for (const write of this.#writes) {
       write.endNs = nowNs;
-      write.sure = true;
-      write.durable = write.fua;
+      // Zeroes with FUA are two commands, and the power may be lost between them.
+      write.sure = !write.overtaken || (write.fua && write.stamp !== ZERO);
+      write.durable = write.fua && write.sure;
     }
   }
 

@@ -17,6 +17,9 @@ export interface WorldPlan {
   readonly stallMinMs: number;
   readonly stallMaxMs: number;
   readonly ghostResetMs: number;
+  readonly lostResetMs: number;
+  /** When the host gives up a READ or WRITE; 0: at its request's deadline. */
+  readonly commandTimeoutMs: number;
   readonly transferBlocksMax: number;
   readonly patrolMs: number;
   readonly aluaExplicit: boolean;
@@ -94,6 +97,8 @@ export function makePlan(random: Random): WorldPlan {
     stallMinMs: random.pick([10, 50]),
     stallMaxMs: random.pick([100, 500, 2000]),
     ghostResetMs: random.pick([500, 2000]),
+    lostResetMs: random.pick([0, 100, 1000]),
+    commandTimeoutMs: random.pick([0, 3000, 8000]),
     transferBlocksMax: random.pick([0, 8, 11, 32]),
     patrolMs: random.pick([300, 1000, 2000]),
     aluaExplicit: random.chance(0.3),

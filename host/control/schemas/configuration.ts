@@ -38,6 +38,8 @@ const Timeouts = z.strictObject({
   no_path_ms: milliseconds(86_400_000),
   stall_min_ms: z.int().min(1).max(3_600_000),
   stall_max_ms: milliseconds(3_600_000),
+  command_ms: milliseconds(3_600_000),
+  lost_reset_ms: milliseconds(3_600_000),
   ghost_reset_ms: milliseconds(3_600_000),
 });
 
@@ -151,8 +153,10 @@ export const Configuration = z.strictObject({
     .strictObject({
       io_ms: Timeouts.shape.io_ms.default(60_000),
       no_path_ms: Timeouts.shape.no_path_ms.default(30_000),
-      stall_min_ms: Timeouts.shape.stall_min_ms.default(100),
+      stall_min_ms: Timeouts.shape.stall_min_ms.default(25),
       stall_max_ms: Timeouts.shape.stall_max_ms.default(2_000),
+      command_ms: Timeouts.shape.command_ms.default(30_000),
+      lost_reset_ms: Timeouts.shape.lost_reset_ms.default(2_000),
       ghost_reset_ms: Timeouts.shape.ghost_reset_ms.default(30_000),
     })
     .prefault({}),

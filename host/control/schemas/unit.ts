@@ -83,6 +83,10 @@ export const Timeouts = z
     noPathMs: Count.meta({ description: "How long requests wait while no path is usable; 0 fails at once" }),
     stallMinMs: Count,
     stallMaxMs: Count.meta({ description: "0: the stall rule is off" }),
+    commandMs: Count.meta({
+      description: "When the host aborts an unanswered READ or WRITE; 0: at the I/O's deadline",
+    }),
+    lostResetMs: Count.meta({ description: "0: a lost command is not settled by a reset before ghostResetMs" }),
     ghostResetMs: Count.meta({ description: "0: an unanswered command is never settled by a reset" }),
   })
   .meta({ id: "Timeouts" });

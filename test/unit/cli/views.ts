@@ -80,7 +80,15 @@ export function unitView(
     paths,
     export: { name: `lu${number}`, unixSocket: "/run/pathmanager/nbd.sock", tcp: null },
     attachments: [],
-    timeouts: { ioMs: 60_000, noPathMs: 30_000, stallMinMs: 100, stallMaxMs: 2000, ghostResetMs: 30_000 },
+    timeouts: {
+      ioMs: 60_000,
+      noPathMs: 30_000,
+      stallMinMs: 25,
+      stallMaxMs: 2000,
+      commandMs: 30_000,
+      lostResetMs: 2000,
+      ghostResetMs: 30_000,
+    },
     statistics: {
       requests: 2,
       waiting: 0,

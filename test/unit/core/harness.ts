@@ -29,6 +29,8 @@ export interface Scsi {
   readonly bytes: number;
   readonly timeoutMs: number;
   readonly array: boolean;
+  /** A check of its path, not a client's I/O. */
+  readonly check: boolean;
 }
 
 /** What a device answers. Left out: good. */
@@ -107,8 +109,10 @@ export class Host {
   now = 1_000_000_000n;
   device: (command: Scsi) => Answer | undefined = () => ({});
   #nextSocket = 1;
+  readonly #commands: number;
 
   constructor(limits: Limits = {}) {
+    this.#commands = limits.commands ?? 256;
     const instance = new WebAssembly.Instance(moduleOfCore, {
       env: {
         abort: (_message: number, _file: number, line: number, column: number) => {
@@ -124,7 +128,7 @@ export class Host {
     const answer = this.core.init(
       limits.connections ?? 16,
       limits.requests ?? 256,
-      limits.commands ?? 256,
+      this.#commands,
       limits.pool ?? 64 << 20,
       limits.units ?? 8,
       limits.paths ?? 32,
@@ -297,6 +301,7 @@ export class Host {
       bytes: this.u32(slot + abi.COMMAND_BUFFER_BYTES),
       timeoutMs: this.u32(slot + abi.COMMAND_TIMEOUT_MS),
       array,
+      check: (tag & 0xfffff) >= this.#commands,
     };
     if (command.buffer % abi.BUFFER_PAGE_BYTES !== 0) throw new Error("data buffer not at a page boundary");
     if (command.bytes > abi.PIECE_BYTES_MAX) throw new Error("transfer too large");

@@ -12,10 +12,10 @@ test("64 units of 4 paths, a target port dies: at most 8 probes, at most one fai
     let probes = 0;
     const failed = new Map<number, number>();
     host.device = (command) => {
-      if (command.cdb[0] === 0) probes++;
+      if (command.check) probes++;
       if (!dead || command.port % 100 > 1) return {};
       const unit = Math.floor(command.port / 100);
-      if (command.cdb[0] !== 0) failed.set(unit, (failed.get(unit) ?? 0) + 1);
+      if (!command.check) failed.set(unit, (failed.get(unit) ?? 0) + 1);
       return fault === "hang" ? undefined : fault;
     };
     const clients = Array.from({ length: 64 }, () => {

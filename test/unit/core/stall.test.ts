@@ -1,52 +1,11 @@
 // Paths that answer nothing: the I/O goes on, the ghost does no harm, and is settled.
 import test from "ava";
 import * as abi from "../../../host/reactor/abi.ts";
-import { Disk } from "./disk.ts";
-import type { Client, Scsi } from "./harness.ts";
-import { Host } from "./harness.ts";
+import type { Scsi } from "./harness.ts";
+import { errors, idle, scene } from "./holes.ts";
 import { FLUSH, FUA, READ, TRIM, WRITE, WRITE_ZEROES, replies, request } from "./nbd-client.ts";
 
 const EIO = 5;
-
-interface Scene {
-  host: Host;
-  disk: Disk;
-  unit: number;
-  paths: number[];
-  client: Client;
-  /** Ports whose I/O is swallowed. */
-  holes: Set<number>;
-  held: Scsi[];
-  free: number[];
-}
-
-/** A unit whose latency (1 ms) is learned; I/O on the ports in `holes` is kept in `held`. */
-function scene(pathCount = 2, capabilities = 0): Scene {
-  const host = new Host();
-  const disk = new Disk(4 << 20);
-  const { unit, paths } = host.unit({ blocks: 8192n, paths: pathCount, capabilities });
-  const holes = new Set<number>();
-  const held: Scsi[] = [];
-  host.must(host.core.modeSet(abi.MODE_PATROL, 0n));
-  host.device = (command) => {
-    if (!holes.has(command.port)) return disk.execute(host, command);
-    if (command.cdb[0] !== 0) held.push(command);
-    return undefined;
-  };
-  const client = host.connect(unit);
-  for (let i = 0; i < 200; i++) client.send(request(READ, 1n, 0n, 512));
-  host.settle();
-  client.received.length = 0;
-  const free = [0, 1, 2].map((what) => host.core.inspect(what));
-  return { host, disk, unit, paths, client, holes, held, free };
-}
-
-function errors(client: Client, bytes = 512): [bigint, number][] {
-  const lengths = new Map(Array.from({ length: 50 }, (_, i) => [BigInt(i), i % 2 === 0 ? bytes : 0]));
-  return replies(client.received, lengths).map((reply) => [reply.cookie, reply.error]);
-}
-
-const idle = (s: Scene): number[] => [0, 1, 2].map((what) => s.host.core.inspect(what));
 
 test("a read on a silent path is answered by another within the bound, with buffers of their own", (t) => {
   const s = scene();
@@ -76,14 +35,14 @@ test("the ghost's late answer wins when it comes first, whole", (t) => {
   s.holes.add(0).add(1);
   s.client.send(request(READ, 2n, 0n, 4096));
   s.host.advance(100);
-  t.is(s.held.length, 2);
-  const [first, second] = s.held;
-  if (first === undefined || second === undefined) return t.fail();
-  t.not(first.buffer, second.buffer);
+  const [first, ...others] = s.held;
+  if (first === undefined) return t.fail();
+  t.true(others.length > 0);
+  t.is(new Set(s.held.map((command) => command.buffer)).size, s.held.length);
   s.host.answer(first, s.disk.execute(s.host, first));
   s.host.settle();
   t.true(replies(s.client.received, new Map([[2n, 4096]]))[0]?.data.every((byte) => byte === 0x31));
-  s.host.answer(second, { hostStatus: 3 });
+  for (const other of others) s.host.answer(other, { hostStatus: 3 });
   s.host.settle();
   t.deepEqual(idle(s), s.free);
 });
@@ -127,8 +86,9 @@ test("a write answered by the late first command leaves the second one as a ghos
   s.holes.add(0).add(1);
   s.client.send(request(WRITE, 1n, 0n, 4096), Buffer.alloc(4096, 1));
   s.host.advance(100);
-  const [first, second] = s.held;
-  if (first === undefined || second === undefined) return t.fail();
+  const [first, ...others] = s.held;
+  if (first === undefined) return t.fail();
+  t.true(others.length > 0);
   s.host.answer(first, s.disk.execute(s.host, first));
   s.holes.clear();
   s.host.advance(1);
@@ -136,7 +96,7 @@ test("a write answered by the late first command leaves the second one as a ghos
   s.client.send(request(WRITE, 3n, 0n, 4096), Buffer.alloc(4096, 2));
   s.host.advance(500);
   t.deepEqual(errors(s.client), []);
-  s.host.answer(second, s.disk.execute(s.host, second));
+  for (const other of others) s.host.answer(other, s.disk.execute(s.host, other));
   s.host.advance(1);
   t.deepEqual(errors(s.client), [[3n, 0]]);
   t.is(s.disk.media[0], 2);
@@ -173,7 +133,7 @@ test("a failed write with an open ghost holds overlapping reads too; their deadl
   s.host.advance(2100);
   t.deepEqual(errors(s.client), [[1n, EIO]]);
   s.holes.clear();
-  for (const command of s.host.outstanding.slice()) if (command.cdb[0] === 0) s.host.answer(command, {});
+  for (const command of s.host.outstanding.slice()) if (command.check) s.host.answer(command, {});
   s.host.must(s.host.core.pathSet(s.paths[0] ?? -1, abi.PATH_SET_FAILED, 0n));
   s.host.advance(1);
   s.client.send(request(READ, 2n, 0n, 512), request(READ, 4n, 8192n, 512));
@@ -181,9 +141,8 @@ test("a failed write with an open ghost holds overlapping reads too; their deadl
   t.deepEqual(errors(s.client), [[4n, 0]]);
   s.host.advance(1100);
   t.deepEqual(errors(s.client), [[2n, EIO]]);
-  const [ghost] = s.held;
-  if (ghost === undefined) return t.fail();
-  s.host.answer(ghost, s.disk.execute(s.host, ghost));
+  t.true(s.held.length > 0);
+  for (const ghost of s.held) s.host.answer(ghost, s.disk.execute(s.host, ghost));
   s.client.send(request(READ, 6n, 0n, 512));
   s.host.advance(10);
   t.deepEqual(errors(s.client), [[6n, 0]]);

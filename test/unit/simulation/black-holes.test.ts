@@ -6,58 +6,13 @@ import { join } from "node:path";
 import test from "ava";
 import type { FaultRequest } from "../../../host/array/faults.ts";
 import { POLICY_ADAPTIVE, POLICY_STATIC } from "../../../host/reactor/abi.ts";
-import type { WorldPlan } from "../../simulation/plan.ts";
+import { steadyPlan } from "../../simulation/steady.ts";
 import { World } from "../../simulation/world.ts";
 
 const module = new WebAssembly.Module(readFileSync(join(import.meta.dirname, "../../../build/core.wasm")));
 const PATHS = 4;
 const FAULT_MS = 900;
 const START_NS = 1_000_000_000;
-
-function plan(policy: number): WorldPlan {
-  const client = {
-    unit: 0,
-    plan: {
-      requests: 4000,
-      depth: 8,
-      structured: true,
-      blocksMax: 8,
-      pauseNs: 2_000_000,
-      mix: { read: 6, write: 4, flush: 0, zero: 0 },
-    },
-  };
-  return {
-    kind: "reachable",
-    topology: {
-      name: "sim",
-      units: 1,
-      // Large, so that hardly any write overlaps one that waits for a ghost: that is another rule, with tests of its own.
-      unitBytes: 512 * 2_000_000,
-      paths: PATHS,
-      initiatorPorts: 2,
-      service: { latencyUs: 1000, parallelism: 16, distribution: "exponential" },
-    },
-    units: 1,
-    blocks: 2_000_000,
-    blockBytes: 512,
-    policy,
-    ioTimeoutMs: 30_000,
-    noPathTimeoutMs: 30_000,
-    stallMinMs: 20,
-    stallMaxMs: 2000,
-    ghostResetMs: 1000,
-    transferBlocksMax: 0,
-    patrolMs: 5000,
-    aluaExplicit: false,
-    spanMs: 3000,
-    clients: [client, client],
-    vanishing: [],
-    crashesMs: [],
-    pauses: [],
-    powerLosses: [],
-    changesMs: [],
-  };
-}
 
 const cases = [
   { name: "adaptive", policy: POLICY_ADAPTIVE },
@@ -79,7 +34,7 @@ for (const { name, policy } of cases) {
           forMs: 3000,
         }));
         const result = new World(7 + holes, module, {
-          plan: plan(policy),
+          plan: steadyPlan({ policy }),
           atlas: { faults, endMs: FAULT_MS + 3000, errorsAllowed: false },
           answered: (nowNs, latencyNs) => {
             if (nowNs < START_NS + FAULT_MS * 1e6) before.push(latencyNs);

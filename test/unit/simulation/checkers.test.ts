@@ -28,6 +28,16 @@ test("while two writes overlap in time, either may be read, but not back and for
   t.is(history.read(0, 1, 95, 96)?.rule, "back");
 });
 
+test("zeroes that an old write explains are not taken for those of a new one", (t) => {
+  const history = new History();
+  written(history, ZERO, 10, 20);
+  const slow = history.writeStarted(0, 1, 1, 5, false);
+  slow.acknowledged(50);
+  history.writeStarted(0, 1, ZERO, 60, false);
+  t.is(history.read(0, ZERO, 45, 65), undefined);
+  t.is(history.read(0, 1, 70, 80), undefined);
+});
+
 test("a value cannot be read before it was written, nor one that nobody wrote", (t) => {
   const history = new History();
   written(history, 1, 100, 110);
@@ -65,6 +75,19 @@ test("a read that began before a loss of power says nothing about what may be re
   history.powerLost(65);
   t.is(history.read(0, 2, 60, 70), undefined);
   t.is(history.read(0, 1, 80, 90), undefined);
+});
+
+test("a write under way at a loss of power may be gone though it is answered later, unless it has FUA", (t) => {
+  const history = new History();
+  const plain = history.writeStarted(0, 1, 1, 10, false);
+  history.powerLost(15);
+  plain.acknowledged(20);
+  t.is(history.read(0, 1, 30, 40), undefined);
+  t.is(history.read(0, ZERO, 50, 60), undefined);
+  const forced = history.writeStarted(0, 1, 2, 70, true);
+  history.powerLost(75);
+  forced.acknowledged(80);
+  t.is(history.read(0, ZERO, 90, 100)?.rule, "stale");
 });
 
 test("a block of another place, another unit, or of two writes is recognised", (t) => {

@@ -1,0 +1,60 @@
+// The world that scenarios with figures start from: one large unit in steady load, its latencies learned.
+
+import type { WorldPlan } from "./plan.ts";
+
+export interface SteadyOptions {
+  readonly policy: number;
+  readonly paths?: number;
+  /** Blocks of the unit. A large one: hardly any write overlaps one that waits for a ghost. */
+  readonly blocks?: number;
+  readonly requests?: number;
+  readonly lostResetMs?: number;
+}
+
+/** Two clients, each keeps eight requests under way; a millisecond of service, exponential. */
+export function steadyPlan(options: SteadyOptions): WorldPlan {
+  const { policy, paths = 4, blocks = 20_000_000, requests = 4000, lostResetMs = 1000 } = options;
+  const client = {
+    unit: 0,
+    plan: {
+      requests,
+      depth: 8,
+      structured: true,
+      blocksMax: 8,
+      pauseNs: 2_000_000,
+      mix: { read: 6, write: 4, flush: 0, zero: 0 },
+    },
+  };
+  return {
+    kind: "reachable",
+    topology: {
+      name: "sim",
+      units: 1,
+      unitBytes: 512 * blocks,
+      paths,
+      initiatorPorts: Math.min(2, paths),
+      service: { latencyUs: 1000, parallelism: 16, distribution: "exponential" },
+    },
+    units: 1,
+    blocks,
+    blockBytes: 512,
+    policy,
+    ioTimeoutMs: 30_000,
+    noPathTimeoutMs: 30_000,
+    stallMinMs: 20,
+    stallMaxMs: 2000,
+    ghostResetMs: 1000,
+    lostResetMs,
+    commandTimeoutMs: 400,
+    transferBlocksMax: 0,
+    patrolMs: 5000,
+    aluaExplicit: false,
+    spanMs: 3000,
+    clients: [client, client],
+    vanishing: [],
+    crashesMs: [],
+    pauses: [],
+    powerLosses: [],
+    changesMs: [],
+  };
+}

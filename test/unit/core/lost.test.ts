@@ -1,0 +1,243 @@
+// Paths that lose a command and answer others: they are no black holes, and what they lost is settled by the mildest means.
+import test from "ava";
+import * as abi from "../../../host/reactor/abi.ts";
+import { type Scene, errors, idle, scene } from "./holes.ts";
+import { READ, WRITE, replies, request } from "./nbd-client.ts";
+
+const EIO = 5;
+const TIMED_OUT = { hostStatus: 3 };
+
+/** Port 0 swallows the next write and answers everything else. */
+function loseOneWrite(s: Scene): void {
+  let lost = false;
+  s.host.device = (command) => {
+    if (lost || command.port !== 0 || command.check || command.cdb[0] !== 0x8a) return s.disk.execute(s.host, command);
+    lost = true;
+    s.held.push(command);
+    return undefined;
+  };
+}
+
+/** A write of 512 bytes at 0 that port 0 loses; then reads, so that it answers others. */
+function lostWrite(s: Scene): void {
+  loseOneWrite(s);
+  s.client.send(request(WRITE, 1n, 0n, 512), Buffer.alloc(512, 1));
+  s.host.advance(1);
+  for (let i = 0; i < 5; i++) {
+    s.client.send(request(READ, 2n, 8192n, 512));
+    s.host.advance(1);
+  }
+  s.host.advance(100);
+}
+
+const stalled = (s: Scene): number => s.host.flags(s.paths[0] ?? -1) & abi.PATH_FLAG_STALLED;
+const failed = (s: Scene): number => s.host.flags(s.paths[0] ?? -1) & abi.PATH_FLAG_FAILED;
+
+test("the only path loses a command and answers others: it goes out again there, and the path is not stalled", (t) => {
+  const s = scene(1);
+  lostWrite(s);
+  t.true(errors(s.client).some(([cookie, error]) => cookie === 1n && error === 0));
+  t.is(stalled(s), 0);
+  t.is(s.host.unitField(s.unit, abi.UNIT_GHOSTS), 1);
+});
+
+test("a lost command that the host gives up in the end does not fail a path that answers others", (t) => {
+  const s = scene(1);
+  lostWrite(s);
+  for (const command of s.held) s.host.answer(command, TIMED_OUT);
+  s.host.settle();
+  t.is(failed(s), 0);
+  t.deepEqual(idle(s), s.free);
+});
+
+test("the same outcome fails a path that has answered nothing since", (t) => {
+  const s = scene(1);
+  s.holes.add(0);
+  s.client.send(request(READ, 2n, 0n, 512));
+  s.host.advance(100);
+  const [first] = s.held;
+  if (first === undefined) return t.fail();
+  s.host.answer(first, TIMED_OUT);
+  s.host.settle();
+  t.truthy(failed(s));
+});
+
+test("a lost write that others wait for is settled by a reset of the unit by its path, once, and nothing larger", (t) => {
+  const s = scene(2);
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_LOST_RESET_MS, 3000n));
+  lostWrite(s);
+  errors(s.client);
+  s.client.send(request(WRITE, 3n, 0n, 512), Buffer.alloc(512, 2));
+  s.host.advance(2800);
+  t.deepEqual(s.host.resets, []);
+  s.host.advance(200);
+  t.deepEqual(
+    s.host.resets.map(({ port, scope }) => [port, scope]),
+    [[0, abi.RESET_DEVICE]],
+  );
+  t.deepEqual(errors(s.client), []);
+  s.host.complete(s.host.resets[0]?.tag ?? 0, 0);
+  s.host.advance(1);
+  t.deepEqual(errors(s.client), [[3n, 0]]);
+  t.is(s.disk.media[0], 2);
+  // The host keeps the command it has lost: its slot stays taken, but nobody needs a further reset.
+  s.host.advance(120_000);
+  t.is(s.host.resets.length, 1);
+  t.not(s.host.core.inspect(1), s.free[1]);
+});
+
+test("a unit reset that fails is not followed by a larger one for a lost command before its full time", (t) => {
+  const s = scene(2);
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_IO_TIMEOUT_MS, 600_000n));
+  lostWrite(s);
+  errors(s.client);
+  s.client.send(request(WRITE, 3n, 0n, 512), Buffer.alloc(512, 2));
+  s.host.advance(2100);
+  t.is(s.host.resets.length, 1);
+  s.host.complete(s.host.resets[0]?.tag ?? 0, -5);
+  s.host.advance(25_000);
+  t.is(s.host.resets.length, 1);
+  s.host.advance(5000);
+  t.is(s.host.resets[1]?.scope, abi.RESET_TARGET);
+});
+
+test("nothing is reset early for a ghost that nobody waits for, nor by a path that answers nothing", (t) => {
+  const alone = scene(2);
+  lostWrite(alone);
+  alone.host.advance(25_000);
+  t.deepEqual(alone.host.resets, []);
+  const silent = scene(2);
+  silent.holes.add(0);
+  silent.client.send(request(WRITE, 1n, 0n, 512), Buffer.alloc(512, 1));
+  silent.host.advance(100);
+  silent.client.send(request(WRITE, 3n, 0n, 512), Buffer.alloc(512, 2));
+  silent.host.advance(25_000);
+  t.deepEqual(silent.host.resets, []);
+  t.deepEqual(errors(silent.client), [[1n, 0]]);
+  silent.host.advance(6000);
+  t.is(silent.host.resets.length, 1, "after the full time");
+});
+
+for (const returned of [true, false]) {
+  test(`overlapping writes that are both lost go on after a reset ${returned ? "that returns them" : "alone"}`, (t) => {
+    const s = scene(2);
+    let losing = true;
+    s.host.device = (command) => {
+      if (!losing || command.port !== 0 || command.cdb[0] !== 0x8a) return s.disk.execute(s.host, command);
+      s.held.push(command);
+      return undefined;
+    };
+    s.client.send(request(WRITE, 1n, 0n, 1024), Buffer.alloc(1024, 1), request(WRITE, 3n, 512n, 1024));
+    s.client.send(Buffer.alloc(1024, 2), request(READ, 2n, 8192n, 512));
+    s.host.advance(1);
+    s.client.send(request(READ, 2n, 8192n, 512));
+    s.host.advance(500);
+    t.is(s.held.length, 2);
+    t.false(errors(s.client).some(([cookie]) => cookie !== 2n));
+    losing = false;
+    s.host.advance(2500);
+    t.is(s.host.resets.length, 1);
+    s.host.complete(s.host.resets[0]?.tag ?? 0, 0);
+    if (returned) for (const command of s.held) s.host.answer(command, { hostStatus: 8 });
+    s.host.advance(200);
+    t.deepEqual(errors(s.client).toSorted(), [
+      [1n, 0],
+      [3n, 0],
+    ]);
+    t.is(s.disk.media[0], 1);
+    t.is(s.disk.media[1536 - 1], 2);
+    if (!returned) for (const command of s.held) s.host.answer(command, TIMED_OUT);
+    s.host.settle();
+    t.deepEqual(idle(s), s.free);
+  });
+}
+
+test("a path that answers TEST UNIT READY but no I/O stays avoided, fails, and is back when a READ is answered", (t) => {
+  const s = scene(2);
+  s.host.must(s.host.core.modeSet(abi.MODE_PATROL, 3n));
+  let hangs = true;
+  const checks: number[] = [];
+  s.host.device = (command) => {
+    if (command.port !== 0) return s.disk.execute(s.host, command);
+    if (command.check) checks.push(command.cdb[0] ?? -1);
+    return hangs && command.cdb[0] !== 0 ? undefined : s.disk.execute(s.host, command);
+  };
+  s.client.send(request(READ, 2n, 0n, 512));
+  s.host.advance(9000);
+  t.true(errors(s.client).some(([, error]) => error === 0));
+  t.truthy(stalled(s));
+  t.deepEqual([...new Set(checks)], [0x88], "it is asked by READ");
+  s.host.advance(6000);
+  t.truthy(failed(s));
+  for (const command of s.host.outstanding.slice()) s.host.answer(command, TIMED_OUT);
+  s.host.advance(9000);
+  t.truthy(failed(s), "TEST UNIT READY does not bring it back");
+  hangs = false;
+  for (const command of s.host.outstanding.slice()) s.host.answer(command, {});
+  s.host.advance(12_000);
+  t.is(failed(s), 0);
+  t.is(stalled(s), 0);
+});
+
+test("while every path is stalled a piece goes to the one that answered last, at a slowing pace", (t) => {
+  const s = scene(2);
+  s.holes.add(0).add(1);
+  s.client.send(request(READ, 2n, 0n, 512));
+  s.host.advance(10_000);
+  t.true(s.held.length > 2, "each path is tried again");
+  t.true(s.held.length <= 8, `${s.held.length} times`);
+  t.is(new Set(s.held.map((command) => command.buffer)).size, s.held.length);
+  for (const [bytes, times] of [[1 << 20, 4]] as const) {
+    const large = scene(2);
+    large.holes.add(0).add(1);
+    large.client.send(request(READ, 2n, 0n, bytes));
+    large.host.advance(10_000);
+    t.true(large.held.length <= times, `a large one ${large.held.length} times`);
+  }
+});
+
+test("paths that are all stalled are used again as soon as one of them answers", (t) => {
+  const s = scene(2);
+  const client = s.host.connect(s.unit);
+  s.holes.add(0).add(1);
+  s.client.send(request(READ, 2n, 0n, 512));
+  s.host.advance(60);
+  s.holes.clear();
+  client.send(request(READ, 4n, 0n, 512));
+  s.host.advance(100);
+  t.is(replies(client.received, new Map([[4n, 512]]))[0]?.error, 0);
+  t.deepEqual(errors(s.client), [[2n, 0]]);
+});
+
+test("a READ or WRITE has the configured time in the host, other commands that of their request", (t) => {
+  const s = scene(2, abi.UNIT_CAN_UNMAP);
+  s.host.keepLog = true;
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_COMMAND_TIMEOUT_MS, 7000n));
+  s.client.send(request(READ, 2n, 0n, 512), request(4, 3n, 0n, 4096));
+  s.host.advance(1);
+  t.is(s.host.log.find((command) => command.cdb[0] === 0x88)?.timeoutMs, 7001);
+  t.is(s.host.log.find((command) => command.cdb[0] === 0x42)?.timeoutMs, 60_001);
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_COMMAND_TIMEOUT_MS, 0n));
+  s.host.log.length = 0;
+  s.client.send(request(READ, 4n, 0n, 512));
+  s.host.advance(1);
+  t.is(s.host.log[0]?.timeoutMs, 60_001);
+  t.is(s.host.core.unitSet(s.unit, abi.UNIT_SET_COMMAND_TIMEOUT_MS, 86_400_001n), -abi.ERROR_RANGE);
+});
+
+test("a command in flight at the deadline does not fail a path that answers others", (t) => {
+  const s = scene(1);
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_IO_TIMEOUT_MS, 2000n));
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_STALL_MAX_MS, 0n));
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_STALL_MIN_MS, 0n));
+  loseOneWrite(s);
+  s.client.send(request(WRITE, 1n, 0n, 512), Buffer.alloc(512, 1));
+  s.host.advance(10);
+  s.client.send(request(READ, 2n, 8192n, 512));
+  s.host.advance(3000);
+  t.deepEqual(errors(s.client).toSorted(), [
+    [1n, EIO],
+    [2n, 0],
+  ]);
+  t.is(failed(s), 0);
+});
