@@ -2,6 +2,7 @@
 
 import type { Context } from "./context.ts";
 import { ControlError } from "./errors.ts";
+import { isShown } from "./inventory.ts";
 import { askLatencies, NO_LATENCIES, type Latencies } from "./latencies.ts";
 import { patchMode, patchPatrol } from "./mode-operations.ts";
 import { arrayViews, statisticsView } from "./overviews.ts";
@@ -89,7 +90,8 @@ function displayHandlers(context: Context) {
     },
     paths: async () => {
       const sources = await display(context);
-      return { paths: context.inventory.paths().map((path) => pathView(path, sources)) };
+      const shown = context.inventory.paths().filter(isShown);
+      return { paths: shown.map((path) => pathView(path, sources)) };
     },
     arrays: async () => {
       await context.mirror.forDisplay();

@@ -176,7 +176,15 @@ export class Inventory {
   }
 }
 
-/** The unit's paths by path number. */
+/**
+ * Whether a path is displayed: its device is there. One that disappeared was removed (message 274); only its settings are
+ * kept, until an operator forgets it (reference sections 2 and 10).
+ */
+export function isShown(path: Path): boolean {
+  return path.handle !== null || path.foreignIdentity !== null;
+}
+
+/** The unit's paths by path number, those that are gone included. */
 export function pathsOf(unit: Unit): readonly Path[] {
   unit.sortedPaths ??= sortedByPathNumber([...unit.paths.values()]);
   return unit.sortedPaths;

@@ -1,7 +1,7 @@
 // Views over all units and paths: the arrays they belong to, the counters, what needs attention.
 
 import type { Latencies } from "./latencies.ts";
-import type { Inventory, Path, Unit } from "./inventory.ts";
+import { isShown, pathsOf, type Inventory, type Path, type Unit } from "./inventory.ts";
 import type { PathView } from "./schemas/path.ts";
 import type { ArrayView, StatisticsView } from "./schemas/status.ts";
 import type { UnitView } from "./schemas/unit.ts";
@@ -47,7 +47,8 @@ export function arrayViews(units: readonly UnitView[]): ArrayView[] {
 
 export function statisticsView(inventory: Inventory, tables: Tables, latencies: Latencies): StatisticsView {
   const totals = { ios: 0, bytesRead: 0, bytesWritten: 0, errors: 0, retries: 0, inFlight: 0 };
-  const paths = inventory.paths().map((path) => {
+  const shown = inventory.paths().filter(isShown);
+  const paths = shown.map((path) => {
     const record = path.handle === null ? null : tables.path(path.handle);
     const latency = path.handle === null ? undefined : latencies.paths.get(path.handle);
     const { ios = 0, bytesRead = 0, bytesWritten = 0, errors = 0, retries = 0, inFlight = 0 } = record ?? {};
@@ -97,6 +98,8 @@ export interface Redundancy {
   readonly notRedundant: readonly Unit[];
   readonly withoutPath: readonly Unit[];
   readonly wrong: readonly Path[];
+  /** Units of which paths are gone. */
+  readonly incomplete: readonly Unit[];
 }
 
 export function redundancyOf(inventory: Inventory, tables: Tables): Redundancy {
@@ -107,10 +110,13 @@ export function redundancyOf(inventory: Inventory, tables: Tables): Redundancy {
     usable += serviceablePaths(unit, tables);
     const state = unitState(unit, tables);
     if (state === "not redundant") notRedundant.push(unit);
-    else if (state === "no path" || state === "released" || state === "gone") withoutPath.push(unit);
+    else if (state === "no path" || state === "released") withoutPath.push(unit);
+    // Of one that was offered clients may wait; one that was gone when the daemon started only has its settings kept.
+    else if (state === "gone" && unit.handle !== null) withoutPath.push(unit);
   }
   const wrong = inventory.paths().filter((path) => path.foreignIdentity !== null);
-  return { usable, notRedundant, withoutPath, wrong };
+  const incomplete = inventory.units().filter((unit) => pathsOf(unit).some((path) => !isShown(path)));
+  return { usable, notRedundant, withoutPath, wrong, incomplete };
 }
 
 const numbers = (units: readonly Unit[]): string => {
@@ -118,13 +124,27 @@ const numbers = (units: readonly Unit[]): string => {
   return units.length > shown.length ? `${shown.join(", ")} and ${units.length - shown.length} more` : shown.join(", ");
 };
 
+/** Units whose gone paths are named. */
+const GONE_TOLD_MAX = 8;
+
+function goneSentence(unit: Unit): string {
+  const gone = pathsOf(unit).filter((path) => !isShown(path));
+  const names = gone.map((path) => path.number).join(", ");
+  const what =
+    gone.length === unit.paths.size ? "is gone with its paths" : `has lost ${gone.length === 1 ? "a path" : "paths"}`;
+  return `LogicalUnit #${unit.number} ${what}: ${names}; settings are kept until \`pathctl path forget\``;
+}
+
 /** What an operator should look at, one sentence each. */
-export function attentionOf({ notRedundant, withoutPath, wrong }: Redundancy): string[] {
+export function attentionOf({ notRedundant, withoutPath, wrong, incomplete }: Redundancy): string[] {
   const sentences: string[] = [];
   if (withoutPath.length > 0) sentences.push(`no path is usable: LogicalUnit ${numbers(withoutPath)}`);
   if (notRedundant.length > 0) sentences.push(`not redundant: LogicalUnit ${numbers(notRedundant)}`);
   for (const path of wrong) {
     sentences.push(`path ${path.number} of LogicalUnit #${path.unit.number} leads to ${path.foreignIdentity}`);
   }
+  sentences.push(...incomplete.slice(0, GONE_TOLD_MAX).map(goneSentence));
+  const more = incomplete.length - GONE_TOLD_MAX;
+  if (more > 0) sentences.push(`paths of ${more} more logical units are gone`);
   return sentences;
 }

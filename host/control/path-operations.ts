@@ -5,7 +5,7 @@ import * as abi from "../reactor/abi.ts";
 import { waitForFailback } from "./failback.ts";
 import type { Context } from "./context.ts";
 import { ControlError, reasonOf } from "./errors.ts";
-import { pathRow, type Path, type Unit } from "./inventory.ts";
+import { isShown, pathRow, type Path, type Unit } from "./inventory.ts";
 import { demand, pathSet, pathSwap, type CoreCall } from "./reactor-port.ts";
 import type { PathView } from "./schemas/path.ts";
 import { pathState, pathView } from "./views.ts";
@@ -197,6 +197,7 @@ export function useMatching(context: Context, pattern: string): Promise<{ paths:
     const fields = pattern.split(":");
     const chosen = context.inventory
       .paths()
+      .filter(isShown)
       .filter((path) =>
         path.number.split(":").every((field, index) => fields[index] === "" || Number(fields[index]) === Number(field)),
       );

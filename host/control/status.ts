@@ -1,6 +1,7 @@
 // GET /v1/status: the daemon as a whole.
 
 import type { Daemon } from "./daemon.ts";
+import { isShown, pathsOf } from "./inventory.ts";
 import { attentionOf, redundancyOf } from "./overviews.ts";
 import type { Status } from "./schemas/status.ts";
 
@@ -19,8 +20,8 @@ export async function statusOf(daemon: Daemon, version: string): Promise<Status>
     node: process.version,
     startedMs: daemon.startedMs,
     backend: daemon.reactor.backend,
-    units: daemon.inventory.unitCount,
-    paths: daemon.inventory.pathCount,
+    units: daemon.inventory.units().filter((unit) => pathsOf(unit).some(isShown)).length,
+    paths: daemon.inventory.paths().filter(isShown).length,
     pathsUsable: redundancy.usable,
     attention: attentionOf(redundancy),
     refused: daemon.refused.slice(0, REFUSED_MAX),

@@ -2,7 +2,7 @@
 
 import * as abi from "../reactor/abi.ts";
 import type { PathRecord } from "../reactor/records.ts";
-import { pathsOf, type Path, type Unit } from "./inventory.ts";
+import { isShown, pathsOf, type Path, type Unit } from "./inventory.ts";
 import { outcomeText } from "./outcome-text.ts";
 import { balancingOf } from "./policies.ts";
 import type { Tables } from "./tables.ts";
@@ -52,7 +52,7 @@ const CONDITIONS: readonly (readonly [number, PathCondition])[] = [
   [abi.PATH_FLAG_REMOVING, "removing"],
 ];
 
-/** The state that is displayed (reference section 2). A path whose device is gone, or that leads elsewhere, is failed. */
+/** The state that is displayed (reference section 2). A path that leads elsewhere is failed. */
 export function pathState(path: Path, record: PathRecord | null): PathState {
   if (record === null || path.foreignIdentity !== null) return "failed";
   const { flags } = record;
@@ -146,7 +146,7 @@ export function unitState(unit: Unit, tables: Tables): UnitState {
 
 export function unitView(unit: Unit, sources: ViewSources): UnitView {
   const record = unit.handle === null ? null : sources.tables.unit(unit.handle);
-  const paths = pathsOf(unit).map((path) => pathView(path, sources));
+  const paths = pathsOf(unit).filter(isShown);
   const policy = sources.policyOf(unit);
   const { facts } = unit;
   return {
@@ -164,7 +164,10 @@ export function unitView(unit: Unit, sources: ViewSources): UnitView {
     balancing: balancingOf(policy.name),
     hedgeBudgetPercent: sources.hedgeBudgetPercentOf(unit),
     state: unitState(unit, sources.tables),
-    paths,
+    paths: paths.map((path) => pathView(path, sources)),
+    remembered: pathsOf(unit)
+      .filter((path) => !isShown(path))
+      .map(({ number, priority, enabled }) => ({ number, priority, enabled })),
     export: unit.handle === null ? null : { name: unit.name, unixSocket: sources.nbdUnix, tcp: sources.nbdTcp },
     attachments: sources.attachmentsOf(unit),
     timeouts: sources.timeoutsOf(unit),

@@ -30,7 +30,8 @@ async function known(name: string, client: Client): Promise<readonly string[]> {
   const fixed = FIXED.get(name);
   if (fixed !== undefined) return fixed;
   if (PATHS.has(name)) {
-    return (await client.call<Output<"paths">>("GET", "/v1/paths")).paths.map((path) => path.number);
+    const { units } = await client.call<Output<"units">>("GET", "/v1/units");
+    return units.flatMap((unit) => [...unit.paths, ...unit.remembered].map((path) => path.number));
   }
   if (UNITS.has(name)) {
     const { units } = await client.call<Output<"units">>("GET", "/v1/units");

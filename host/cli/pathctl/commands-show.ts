@@ -33,7 +33,9 @@ async function showUnits(context: Context, keys: readonly string[], options: Sho
   }
   const { attentionText, nothingText, unitsText } = await import("./show.ts");
   const attention = keys.length === 0 ? attentionText(status, style) : "";
-  const body = units.length === 0 ? nothingText(status) : unitsText(units, style, room(context.io));
+  // A unit whose paths were all removed is not displayed any more, unless it is named.
+  const shown = keys.length > 0 ? units : units.filter((unit) => unit.paths.length > 0);
+  const body = shown.length === 0 ? nothingText(status) : unitsText(shown, style, room(context.io));
   return { json: { units }, text: attention === "" ? body : `${body}\n${attention}` };
 }
 

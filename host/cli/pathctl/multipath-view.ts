@@ -59,7 +59,7 @@ function checkerWord(path: PathView): string {
 const pathWords = (path: PathView) => ({
   dm: path.state === "failed" || !path.enabled ? "failed" : "active",
   checker: checkerWord(path),
-  device: path.conditions.includes("gone") ? "offline" : "running",
+  device: "running",
 });
 
 const bareName = (device: string | undefined | null): string | undefined => device?.replace(/^\/dev\//, "");

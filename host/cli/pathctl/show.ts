@@ -24,7 +24,7 @@ function pathPaint(path: PathView, style: Style): Paint {
   return path.state === "in use" ? style.good : unpainted;
 }
 
-/** State and conditions: `failed, gone`. */
+/** State and conditions: `failed, wrong unit`. */
 export const stateText = (path: Pick<PathView, "state" | "conditions">): string =>
   [path.state, ...path.conditions].join(", ");
 
@@ -102,6 +102,14 @@ function unitLine(unit: UnitView, style: Style): string {
 const unitSubline = (unit: UnitView): string =>
   [`${unit.vendor} ${unit.product}`.trim(), unit.serial, unit.identity.text].filter((text) => text !== "").join("  ");
 
+/** Paths that are gone, with what is kept of them. */
+function rememberedLine({ remembered }: UnitView): string {
+  const paths = remembered.map(
+    ({ number, priority, enabled }) => `${number} (priority ${priority}, ${enabled ? "enabled" : "disabled"})`,
+  );
+  return `  gone, settings kept: ${paths.join(", ")}`;
+}
+
 /** The units, each with a table of its paths; the columns of all tables are as wide, and fit into `columns`. */
 export function unitsText(units: readonly UnitView[], style: Style, columns = Number.POSITIVE_INFINITY): string {
   const ordered = units.toSorted((a, b) => a.number - b.number);
@@ -114,6 +122,7 @@ export function unitsText(units: readonly UnitView[], style: Style, columns = Nu
       lines.push(`  ${tableHead(titles, widths, style)}`);
       lines.push(...tableRows(titles, unitRows.map(only), widths).map((text) => `  ${text}`));
     }
+    if (unit.remembered.length > 0) lines.push(rememberedLine(unit));
     return lines.map((text) => `${text.trimEnd()}\n`).join("");
   });
   return blocks.join("\n");

@@ -58,9 +58,10 @@ function unitLines(unit: UnitView, sorting: Sorting, verbose: boolean): string[]
   return lines;
 }
 
-/** `-getlun`: every unit by its number; the empty text when there is none. */
+/** `-getlun`: every unit that has a path, by its number; the empty text when there is none. */
 export function getlunText(units: readonly UnitView[], sorting: Sorting = "by-balancing", verbose = false): string {
   return units
+    .filter((unit) => unit.paths.length > 0)
     .toSorted((a, b) => a.number - b.number)
     .flatMap((unit) => unitLines(unit, sorting, verbose))
     .map((line) => `${line}\n`)

@@ -9,7 +9,7 @@ export type PathState = z.infer<typeof PathState>;
 
 /**
  * Conditions beside the state. `unverified`: its identity has not been checked yet, so it gets no I/O. `gone`: its
- * device is not there; the settings are kept until `forget`.
+ * device is not there; it is not displayed any more, and its settings are kept until `forget`.
  */
 export const PathCondition = z
   .enum(["suspect", "shaky", "stalled", "wrong unit", "unverified", "removing", "gone"])

@@ -1,7 +1,7 @@
 // One logical unit as the API shows it, and what can be changed of it.
 
 import * as z from "zod";
-import { Count, PathNumber, UnitName, UnitNumber } from "./common.ts";
+import { Count, PathNumber, Priority, UnitName, UnitNumber } from "./common.ts";
 import { Latency, PathView } from "./path.ts";
 
 /** Every policy, in the order of POLICY_* in the ABI. */
@@ -124,6 +124,9 @@ export const UnitView = z
     hedgeBudgetPercent: z.number().min(0).max(100),
     state: UnitState,
     paths: z.array(PathView),
+    remembered: z.array(z.object({ number: PathNumber, priority: Priority, enabled: z.boolean() })).meta({
+      description: "Paths whose device is gone: their settings are kept until they come back or are forgotten",
+    }),
     export: z.object({ name: z.string(), unixSocket: z.string().nullable(), tcp: z.string().nullable() }).nullable(),
     attachments: z.array(Attachment),
     timeouts: Timeouts,

@@ -29,7 +29,7 @@ const UNIT = unitView(
   "adaptive",
   [
     pathView(0, "4:0:0:0", 2, "in use"),
-    pathView(0, "5:0:1:0", 1, "failed", { conditions: ["gone"], device: null, alua: null }),
+    pathView(0, "5:0:1:0", 1, "failed", { conditions: ["shaky"], device: null, alua: null }),
   ],
   {
     state: "not redundant",
@@ -48,9 +48,9 @@ test("show: a block for each unit, a line for each path", async (t) => {
     out,
     `#0 database  not redundant  1 of 2 paths usable  64 MiB  adaptive  /dev/nbd0
   PATHMGR EMULATED ARRAY  EMU-0  naa.6001405a1b2c3d4e5f60718293a4b500
-     PATH     PRIO  STATE         ACCESS     DEVICE      INITIATOR  TARGET            IN FLIGHT   I/OS  ERRORS    P50     P99
-  >  4:0:0:0     2  in use        optimized  emulated:2  host4      5000000000000001          2  1,000       0  85 us  240 us
-  X  5:0:1:0     1  failed, gone  -          -           host5      5000000000000001          2  1,000       0  85 us  240 us
+     PATH     PRIO  STATE          ACCESS     DEVICE      INITIATOR  TARGET            IN FLIGHT   I/OS  ERRORS    P50     P99
+  >  4:0:0:0     2  in use         optimized  emulated:2  host4      5000000000000001          2  1,000       0  85 us  240 us
+  X  5:0:1:0     1  failed, shaky  -          -           host5      5000000000000001          2  1,000       0  85 us  240 us
 `,
   );
 });
@@ -68,7 +68,7 @@ test("colour on a terminal only, and never with NO_COLOR or TERM=dumb", async (t
   const plain = await show(false, {});
   const coloured = await show(true, {});
   t.false(plain.includes("\u001B"));
-  t.true(coloured.includes("\u001B[31mfailed, gone\u001B[39m"));
+  t.true(coloured.includes("\u001B[31mfailed, shaky\u001B[39m"));
   // eslint-disable-next-line no-control-regex
   t.is(coloured.replaceAll(/\u001B\[\d+m/g, ""), plain);
   t.is(await show(true, { NO_COLOR: "1" }), plain);
@@ -103,6 +103,30 @@ test("show names what needs attention, and devices that are not used", async (t)
   t.true(
     out.endsWith("\n! #0 database is not redundant\n! /dev/sg7 is not used: /dev/sdh is mounted on /srv; unmount it\n"),
     out,
+  );
+});
+
+test("a removed path is not displayed; what is kept of it is", async (t) => {
+  const remembered = [{ number: "5:0:1:3", priority: 1, enabled: false }];
+  const partly = unitView(3, "static", [pathView(3, "4:0:0:3", 2, "in use")], { remembered });
+  const wholly = unitView(4, "static", [], { remembered: [{ number: "4:0:0:4", priority: 1, enabled: true }] });
+  await using server = await recordedServer({
+    ...answers,
+    "GET /v1/units": { units: [partly, wholly] },
+    "GET /v1/units/4": { ...wholly, state: "gone" },
+  });
+  t.is(
+    (await run(pathctl, ["show"], server.socket)).out,
+    `#3 lu3  ok  1 of 1 paths usable  64 MiB  static
+  PATHMGR EMULATED ARRAY  EMU-3  naa.6001405a1b2c3d4e5f60718293a4b503
+     PATH     PRIO  STATE   ACCESS     DEVICE      INITIATOR  TARGET            IN FLIGHT   I/OS  ERRORS    P50     P99
+  >  4:0:0:3     2  in use  optimized  emulated:2  host4      5000000000000001          2  1,000       0  85 us  240 us
+  gone, settings kept: 5:0:1:3 (priority 1, disabled)
+`,
+  );
+  t.regex(
+    (await run(pathctl, ["show", "4"], server.socket)).out,
+    /^#4 lu4 {2}gone {2}0 of 0 paths usable[^]*\n {2}gone, settings kept: 4:0:0:4 \(priority 1, enabled\)\n$/,
   );
 });
 
@@ -214,7 +238,7 @@ test("show --json=maps: the shape of multipathd show maps json", async (t) => {
     map.path_groups.map((group: { paths: object[] }) => group.paths.length),
     [1, 1],
   );
-  t.like(map.path_groups[1].paths[0], { dm_st: "failed", dev_st: "offline", chk_st: "faulty", checker: "tur" });
+  t.like(map.path_groups[1].paths[0], { dm_st: "failed", dev_st: "running", chk_st: "faulty", checker: "tur" });
   const wrong = await run(pathctl, ["show", "--json=map"], server.socket);
   t.is(wrong.status, 1);
   t.regex(wrong.err, /--json is one of maps, not map/);

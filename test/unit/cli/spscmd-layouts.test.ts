@@ -71,7 +71,10 @@ test("the running number ends in column 5 with 32 paths, and every balancing mod
     "adaptive",
     Array.from({ length: 32 }, (_, index) => pathView(7, `4:0:0:${index}`, index + 1, "in use")),
   );
-  const others = [unitView(8, "least-sectors", [pathView(8, "4:0:1:0", 254)]), unitView(9, "service-time", [])];
+  const others = [
+    unitView(8, "least-sectors", [pathView(8, "4:0:1:0", 254)]),
+    unitView(9, "service-time", [pathView(9, "4:0:2:0", 1)]),
+  ];
   await using server = await recordedServer({ "GET /v1/units": { units: [many, ...others] } });
   const { out } = await run(spscmd, ["-getlun"], server.socket);
   const lines = out.split("\n");
@@ -98,6 +101,18 @@ test("-getlun -v adds indented lines and changes no other", async (t) => {
 `),
     out,
   );
+});
+
+test("what was removed is not shown: neither a path nor a unit without paths", async (t) => {
+  const remembered = [{ number: "5:0:1:0", priority: 1, enabled: true }];
+  const partly = unitView(0, "static", [pathView(0, "4:0:0:0", 2, "in use")], { remembered });
+  const wholly = unitView(1, "static", [], { remembered, state: "gone" });
+  await using server = await recordedServer({ "GET /v1/units": { units: [partly, wholly] } });
+  t.deepEqual(await run(spscmd, ["-getlun"], server.socket), {
+    status: 0,
+    out: "*** LogicalUnit #0 ***\n>   0: Priority=2, PathNumber=4:0:0:0\n",
+    err: "",
+  });
 });
 
 test("no logical unit: nothing is shown", async (t) => {

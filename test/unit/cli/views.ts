@@ -78,6 +78,7 @@ export function unitView(
     hedgeBudgetPercent: 0,
     state: "ok",
     paths,
+    remembered: [],
     export: { name: `lu${number}`, unixSocket: "/run/pathmanager/nbd.sock", tcp: null },
     attachments: [],
     timeouts: {
