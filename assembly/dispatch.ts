@@ -20,7 +20,7 @@ import { commandOverlapsGhost, requestOverlapsGhost } from "./ghost";
 import { listNext, listPush, listRemove, listShift } from "./lists";
 import { commandAt, commandCount, commands, listAll, zeroes } from "./memory";
 import { NBD_EIO } from "./nbd";
-import { unitPath } from "./path";
+import { unitPath, unitUnverified } from "./path";
 import {
   COMMAND_DELAYED,
   COMMAND_FLIGHT,
@@ -390,10 +390,13 @@ function pause(c: Command): void {
   delay(c);
 }
 
-/** Every path was tried: after a pause all of them again, a few times. False when its request was failed instead. */
+/**
+ * Every path was tried: after a pause all of them again, a few times, and until those whose identity is being checked
+ * could be tried as well. False when its request was failed instead.
+ */
 function nextRound(c: Command): bool {
-  c.rounds++;
-  if (c.rounds < ROUNDS_MAX) {
+  if (c.rounds < ROUNDS_MAX) c.rounds++;
+  if (c.rounds < ROUNDS_MAX || unitUnverified(c.unit)) {
     pause(c);
     return true;
   }

@@ -81,6 +81,16 @@ export function pathEligible(p: Path): bool {
   return (p.flags & (wanted | UNUSABLE)) === wanted && takesIo(p.alua);
 }
 
+/** Whether a path of the unit may soon take I/O that takes none now, because its identity is being checked. */
+export function unitUnverified(u: Unit): bool {
+  const wanted = PATH_FLAG_ENABLED | PATH_FLAG_UNVERIFIED;
+  const mask = wanted | UNUSABLE;
+  for (let rest = u.paths & ~u.eligible; rest !== 0; rest &= rest - 1) {
+    if ((unitPath(u, ctz(rest)).flags & mask) === wanted) return true;
+  }
+  return false;
+}
+
 /** See docs/architecture.md, `pathAdd`. */
 export function pathAdd(unit: u32, arrayPort: u32, port: u32, priority: u32, enabled: u32, depth: u32): i32 {
   if (unit >= unitCount || (unitAt(unit).flags & UNIT_FLAG_PRESENT) === 0) return -(<i32>ERROR_HANDLE);

@@ -2,9 +2,10 @@
 import test from "ava";
 import * as abi from "../../../host/reactor/abi.ts";
 import { Disk } from "./disk.ts";
-import type { Answer } from "./harness.ts";
+import type { Answer, Scsi } from "./harness.ts";
 import { Host, check, fixedSense } from "./harness.ts";
 import { READ, WRITE, replies, request } from "./nbd-client.ts";
+import { INQUIRY, scene as identityScene } from "./scene.ts";
 
 const EIO = 5;
 
@@ -313,4 +314,30 @@ test("a removed path's handle is free when its last command is back", (t) => {
   t.is(host.flags(first), 0);
   t.is(replies(client.received, new Map([[1n, 512]]))[0]?.error, 0, "its I/O went elsewhere");
   t.is(host.core.pathAdd(unit, 0, 7, 2, 1, 8), first);
+});
+
+test("a hardware error of all other paths is not the answer while the identity of one is being checked", (t) => {
+  const s = identityScene();
+  const client = s.host.connect(s.unit);
+  let told = false;
+  const inquiries: Scsi[] = [];
+  s.faults.set(0, (command) => {
+    if (command.cdb[0] === INQUIRY && told) {
+      inquiries.push(command);
+      return "hang";
+    }
+    if (command.cdb[0] !== 0x88 || told) return undefined;
+    told = true;
+    return check(6, 0x3f, 3);
+  });
+  s.faults.set(1, (command) => (command.cdb[0] === 0x88 ? check(4, 0x44, 0) : undefined));
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_POLICY, BigInt(abi.POLICY_STATIC)));
+  client.send(request(READ, 1n, 0n, 512));
+  s.host.advance(2000);
+  t.is(replies(client.received, new Map([[1n, 512]])).length, 0, "it waits for the path that is being checked");
+  const [inquiry] = inquiries;
+  if (inquiry === undefined) return t.fail();
+  s.host.answer(inquiry, s.disk.execute(s.host, inquiry));
+  s.host.advance(100);
+  t.is(replies(client.received, new Map([[1n, 512]]))[0]?.error, 0);
 });
