@@ -1,6 +1,7 @@
 // Brings what discovery found into the core: units with their settings, then their paths. A few units to a message.
 
 import type { FoundPath } from "../discovery/discover.ts";
+import { Claims } from "../discovery/claims.ts";
 import { emulatedPort } from "../discovery/emulated.ts";
 import { PATH_FLAG_REMOVING } from "../reactor/abi.ts";
 import type { AddedUnit, ReactorClient, UnitToAdd } from "../reactor/client.ts";
@@ -57,14 +58,26 @@ export class BringUp {
   readonly #reactor: ReactorClient;
   readonly #inventory: Inventory;
   readonly #names = new Interned();
+  readonly #claims: Claims<Path>;
   /** Native port of a path's handle. */
   readonly #ports = new Map<number, number>();
   /** Ports of removed paths that may still have commands in flight. */
   #closing: { readonly handle: number; readonly port: number }[] = [];
 
-  constructor(reactor: ReactorClient, inventory: Inventory) {
+  constructor(reactor: ReactorClient, inventory: Inventory, claims = new Claims<Path>()) {
     this.#reactor = reactor;
     this.#inventory = inventory;
+    this.#claims = claims;
+  }
+
+  /** Claims the block device of a path, should it have one by now. Answers why it cannot be ours, or null. */
+  claim(path: Path, blockDevice: string | null): Promise<string | null> {
+    return this.#claims.claim(path, blockDevice);
+  }
+
+  /** Lets every block device go, when nothing is sent to the paths any more. */
+  releaseClaims(): Promise<void> {
+    return this.#claims.releaseAll();
   }
 
   /** Adds the units that are not in the core yet, and the paths. Answers the paths that could not be added. */
@@ -139,6 +152,7 @@ export class BringUp {
         continue;
       }
       if (queue === "native") this.#reactor.closePort(port).catch(() => undefined);
+      void this.#claims.release(path);
       failures.push({ path, reason: handle?.message ?? "the reactor did not answer" });
     }
     return failures;
@@ -149,9 +163,12 @@ export class BringUp {
     const depth = Math.max(1, Math.min(depthMax, found.queueDepth ?? depthMax));
     const emulated = emulatedPort(found.device);
     if (emulated !== null) return { arrival, queue: "array", port: emulated, depth };
+    const reason = await this.#claims.claim(path, found.blockDevice);
+    if (reason !== null) return { path, reason };
     try {
       return { arrival, queue: "native", port: await this.#reactor.openPort(found.device, depth), depth };
     } catch (thrown) {
+      await this.#claims.release(path);
       return { path, reason: reasonOf(thrown) };
     }
   }
@@ -162,7 +179,11 @@ export class BringUp {
     if (handle === null) return;
     this.#inventory.setPathHandle(path, null);
     path.found = null;
-    await this.#reactor.pathRemove(handle);
+    try {
+      await this.#reactor.pathRemove(handle);
+    } finally {
+      await this.#claims.release(path);
+    }
     const port = this.#ports.get(handle);
     this.#ports.delete(handle);
     if (port !== undefined) this.#closing.push({ handle, port });

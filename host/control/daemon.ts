@@ -351,6 +351,7 @@ export class Daemon implements Context {
     this.hub.flush();
     await this.#nbd.close().catch((thrown) => this.#warn(thrown));
     await this.reactor.stop().catch((thrown) => this.#warn(thrown));
+    await this.bringUp.releaseClaims();
     this.hub.flush();
     this.state.close();
   }

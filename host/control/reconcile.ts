@@ -174,6 +174,7 @@ function stillThere(parts: Parts, plan: Plan, path: Path, found: FoundPath): voi
     return;
   }
   path.found = found;
+  if (found.blockDevice !== null) plan.after.push(() => claim(parts, plan, path, found));
   if (path.foreignIdentity === null) return;
   // It leads home again. The core checks that itself before it takes the path back.
   path.foreignIdentity = null;
@@ -185,6 +186,14 @@ function stillThere(parts: Parts, plan: Plan, path: Path, found: FoundPath): voi
       ),
     );
   }
+}
+
+/** The block driver may come later than the sg driver, and somebody may be quicker than we are: then the path is not ours. */
+async function claim(parts: Parts, plan: Plan, path: Path, found: FoundPath): Promise<void> {
+  const reason = await parts.bringUp.claim(path, found.blockDevice);
+  if (reason === null) return;
+  plan.refused.push({ device: found.device, number: found.number, reason });
+  await parts.bringUp.remove(path);
 }
 
 /** Brings facts of the units up to date: what they are called, how large they are, what they can do. */

@@ -56,8 +56,9 @@ export async function discoverDevices(
   const sources = options.sources ?? KERNEL_SOURCES;
   const refusals: Refusal[] = [];
   const candidates: Candidate[] = [];
-  for (const device of devices) {
-    const reason = whyNotAsk(device, options, sources);
+  const reasons = await sideBySide(devices, AT_ONCE, (device) => whyNotAsk(device, options, sources));
+  for (const [index, device] of devices.entries()) {
+    const reason = reasons[index] ?? null;
     if (reason === null) candidates.push(device);
     else if (reason !== "not named") refusals.push({ device: device.device, number: device.number, reason });
   }
@@ -65,7 +66,7 @@ export async function discoverDevices(
   return { paths: found.paths, refusals: [...refusals, ...found.refusals] };
 }
 
-function whyNotAsk(device: SgDevice, options: DiscoveryOptions, sources: InUseSources): string | null {
+async function whyNotAsk(device: SgDevice, options: DiscoveryOptions, sources: InUseSources): Promise<string | null> {
   if (device.type !== null && device.type !== 0) return "not named";
   if (!maySelect(options.devices, { ...device, identity: null })) return "not named";
   if (device.blockDevice === null || options.ours?.has(device.number) === true) return null;

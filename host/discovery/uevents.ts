@@ -18,6 +18,7 @@ export function whyLook({ action, subsystem, devpath, properties }: KernelEvent)
   if (action === "overflow") return "the kernel dropped uevents";
   const device = devpath.slice(devpath.lastIndexOf("/") + 1);
   if (subsystem === "scsi_generic" && (action === "add" || action === "remove")) return `${device}: ${action}`;
+  if (subsystem === "block" && action === "add" && /^sd[a-z]+$/.test(device)) return `${device}: ${action}`;
   const attention = properties["SDEV_UA"];
   if (subsystem === "scsi" && action === "change" && attention !== undefined) return `${device}: ${attention}`;
   return null;

@@ -1,9 +1,9 @@
 // The SCSI devices of the machine: which could be used, and what keeps the others from it.
 
-import { accessSync, constants } from "node:fs";
+import { accessSync, closeSync, constants, openSync } from "node:fs";
 import { basename, join } from "node:path";
 
-import { KERNEL_SOURCES, whyInUse } from "../../discovery/in-use.ts";
+import { KERNEL_SOURCES, whyTaken } from "../../discovery/in-use.ts";
 import { listSgDevices, readText, type SgDevice } from "../../discovery/sysfs.ts";
 import { error, note, ok, warning, type Finding, type Machine } from "./finding.ts";
 
@@ -16,6 +16,16 @@ function accessProblem(path: string): string | undefined {
     return undefined;
   } catch (thrown) {
     return (thrown as NodeJS.ErrnoException).code ?? "unknown";
+  }
+}
+
+/** Whether somebody has the block device for himself. */
+function isHeld(path: string): boolean {
+  try {
+    closeSync(openSync(path, constants.O_RDONLY | constants.O_EXCL | constants.O_NONBLOCK));
+    return false;
+  } catch (thrown) {
+    return (thrown as NodeJS.ErrnoException).code === "EBUSY";
   }
 }
 
@@ -39,9 +49,16 @@ function checkDevice(device: SgDevice, machine: Machine): Finding {
       `check the path; then echo running > /sys/class/scsi_device/${device.number}/device/state`,
     );
   }
+  const { blockDevice } = device;
   const sources = { ...KERNEL_SOURCES, sysfs: machine.sys, mounts: join(machine.proc, "self/mounts") };
-  const inUse = device.blockDevice === null ? null : whyInUse(device.blockDevice, sources);
+  const inUse = blockDevice === null ? null : whyTaken(blockDevice, sources);
   if (inUse !== null) return note("devices", `${name} is not free: ${inUse}`);
+  if (blockDevice !== null && isHeld(`/dev/${blockDevice}`)) {
+    return note(
+      "devices",
+      `${name}: /dev/${blockDevice} is held exclusively, as pathmanagerd holds those of its paths`,
+    );
+  }
   return ok("devices", `${name} is free`);
 }
 

@@ -54,7 +54,7 @@ class Tree {
       sysfs: this.root,
       mounts: this.mounts,
       swaps: this.swaps,
-      openExclusive: (device) => (this.busy.has(device) ? "EBUSY" : null),
+      openExclusive: (device) => Promise.resolve(this.busy.has(device) ? "EBUSY" : null),
     };
   }
 }

@@ -1,0 +1,51 @@
+// The kernel's own block devices of our paths, held so that nobody mounts one beside us.
+//
+// A path is used through its sg device, which excludes nobody. So the disk device of the same path is held open
+// exclusively as long as the path is ours. A device that disappears is let go with its path: the kernel waits for nobody.
+
+import type { FileHandle } from "node:fs/promises";
+import { heldByAnother, openExclusive } from "./in-use.ts";
+
+/** What is kept of a claim. */
+interface Claim {
+  readonly blockDevice: string;
+  readonly handle: Pick<FileHandle, "close">;
+}
+
+export class Claims<Owner extends object> {
+  readonly #claims = new Map<Owner, Claim>();
+  readonly #open: (device: string) => Promise<Pick<FileHandle, "close"> | string>;
+
+  /** @param open opens a device exclusively; answers the errno name when that fails */
+  constructor(open: (device: string) => Promise<Pick<FileHandle, "close"> | string> = openExclusive) {
+    this.#open = open;
+  }
+
+  /**
+   * Claims `sdX` for its path; one that is claimed already stays so. What cannot be opened for another reason than its
+   * use (no permission, no medium at the moment) is not claimed: it is tried again with the next look.
+   * @returns why it cannot be ours, or null
+   */
+  async claim(owner: Owner, blockDevice: string | null): Promise<string | null> {
+    const held = this.#claims.get(owner);
+    if (held?.blockDevice === blockDevice) return null;
+    await this.release(owner);
+    if (blockDevice === null) return null;
+    const handle = await this.#open(`/dev/${blockDevice}`);
+    if (typeof handle === "string") return handle === "EBUSY" ? heldByAnother(blockDevice) : null;
+    this.#claims.set(owner, { blockDevice, handle });
+    return null;
+  }
+
+  /** Lets the device of a path go. */
+  async release(owner: Owner): Promise<void> {
+    const claim = this.#claims.get(owner);
+    this.#claims.delete(owner);
+    await claim?.handle.close().catch(() => undefined);
+  }
+
+  /** Lets all go. */
+  async releaseAll(): Promise<void> {
+    await Promise.all([...this.#claims.keys()].map((owner) => this.release(owner)));
+  }
+}

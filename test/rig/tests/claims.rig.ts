@@ -1,0 +1,68 @@
+// While a path is ours, nobody uses the kernel's own disk device of it; when it is not, it is free at once.
+
+import assert from "node:assert/strict";
+import { attempt, run } from "../lib/command.ts";
+import { until } from "../lib/files.ts";
+import { LioArray } from "../lib/lio.ts";
+import { Daemon, getlun, mustPathctl } from "../lib/pathmanager.ts";
+import { deleteDevice, type ScsiDevice } from "../lib/scsi.ts";
+import { afterwards, test, type Rig } from "../lib/test.ts";
+
+export const rig: Rig = { array: "lio", units: 2, paths: 2, timeLimitS: 150 };
+
+const CONFIGURATION = 'devices = "all"\npolicy = "static"\n';
+const FOLDER = "/mnt/claims";
+const array = new LioArray();
+
+function deviceOf(path: number, unit: number): ScsiDevice & { readonly sd: string } {
+  const device = array.device(path, unit);
+  if (device?.sd === undefined) throw new Error(`path ${path} to unit ${unit} has no disk device`);
+  return { ...device, sd: device.sd };
+}
+
+const mount = (device: string) => attempt("mount", [device, FOLDER]);
+const isShown = (pathNumber: string): boolean => getlun().includes(`PathNumber=${pathNumber}\n`);
+
+async function start(): Promise<Daemon> {
+  const daemon = await Daemon.start(CONFIGURATION);
+  afterwards(async () => void (await daemon.stop()));
+  return daemon;
+}
+
+test("the disk device of a path cannot be mounted, formatted or mapped while the path is ours, and can be afterwards", async () => {
+  const { sd } = deviceOf(0, 0);
+  run("mkdir", "-p", FOLDER);
+  run("mkfs.ext4", "-q", sd);
+  const daemon = await start();
+  assert.notEqual(mount(sd).status, 0);
+  assert.match(attempt("mkfs.ext4", ["-q", "-F", sd]).stderr, /in use/);
+  assert.equal((await daemon.stop()).status, 0);
+  assert.equal(mount(sd).status, 0);
+  run("umount", FOLDER);
+});
+
+test("a path whose disk device is mounted is refused with the reason, its sibling is used; unmounted it is taken", async () => {
+  const { sd, pathNumber } = deviceOf(0, 0);
+  assert.equal(mount(sd).status, 0);
+  afterwards(() => void attempt("umount", [FOLDER]));
+  await start();
+  assert.ok(!isShown(pathNumber));
+  assert.ok(isShown(deviceOf(1, 0).pathNumber));
+  assert.match(mustPathctl("show"), new RegExp(`is not used: ${sd} is mounted on ${FOLDER}`));
+  run("umount", FOLDER);
+  mustPathctl("config", "reload");
+  await until("the path is taken", () => (isShown(pathNumber) ? true : undefined));
+  assert.notEqual(mount(sd).status, 0);
+});
+
+test("a device that is deleted goes at once, comes back, and is held again", async () => {
+  await start();
+  const { sd, pathNumber } = deviceOf(1, 1);
+  deleteDevice(pathNumber);
+  await until("the path is removed", () => (isShown(pathNumber) ? undefined : true));
+  // The array shows the unit on this path anew. The name is free for it, because nobody holds the old device.
+  array.remap(1, 1, 1);
+  await until("the path is back", () => (isShown(pathNumber) ? true : undefined));
+  assert.equal(deviceOf(1, 1).sd, sd);
+  await until("it is held", () => (mount(sd).stderr.includes("busy") ? true : undefined));
+});
