@@ -17,8 +17,10 @@ import { parseRequests } from "./nbd";
 import { CONNECTION_DRAINING, CONNECTION_OPEN, Connection, Unit } from "./records";
 import { now } from "./ring";
 import { timerSooner } from "./timers";
-import { connectionAt, connectionCount, coreTimer } from "./memory";
+import { connectionAt, connectionCount, coreTimer, poolBytes, requestCount } from "./memory";
 import { poolBytesFor, requestsFree } from "./request";
+import { wordWanted } from "./word";
+import { unitsStarve } from "./dispatch";
 
 const LINK: usize = offsetof<Connection>("waitNext");
 const SHARE: usize = offsetof<Unit>("shareFirst");
@@ -35,6 +37,8 @@ const ETIMEDOUT: i32 = 110;
 
 const line: usize = memory.data(8, 8);
 let freed: bool = false;
+/** Connections that wait. */
+let waitingCount: u32 = 0;
 /** The connection that is being served from the head of the line, and how many requests it has taken so far. */
 let served: usize = 0;
 let servedTaken: u32 = 0;
@@ -73,17 +77,39 @@ export function mayTake(n: Connection, bytes: u32): bool {
     return false;
   }
   if (!withinOwnShare(n, bytes)) {
-    n.waiting = WAITING_OWN;
+    waits(n, WAITING_OWN);
     return false;
   }
   if (((!first && u.shareFirst !== 0) || !withinShare(u, bytes)) && !mayPass(n, bytes)) {
-    n.waiting = WAITING_SHARE;
+    waits(n, WAITING_SHARE);
     watch();
     if (first) listUnshift(changetype<usize>(u) + SHARE, changetype<usize>(n), LINK);
     else listPush(changetype<usize>(u) + SHARE, changetype<usize>(n), LINK);
     return false;
   }
   return true;
+}
+
+/** Below these parts of what there is, room counts as scarce. */
+const SCARCE_SHIFT: u32 = 2;
+
+/** Whether a connection or a unit waits for what others hold, or may soon have to. */
+export function anybodyWaits(): bool {
+  if (waitingCount !== 0 || unitsStarve()) return true;
+  return requestsFree() <= requestCount >> SCARCE_SHIFT || buffersFree() <= poolBytes >> SCARCE_SHIFT;
+}
+
+/** Notes that `n` waits from now on; the caller puts it where it waits. */
+function waits(n: Connection, what: u8): void {
+  if (n.waiting === WAITING_NOT) waitingCount++;
+  n.waiting = what;
+  wordWanted();
+}
+
+/** Notes that `n` waits no longer. */
+function waitsNot(n: Connection): void {
+  if (n.waiting !== WAITING_NOT) waitingCount--;
+  n.waiting = WAITING_NOT;
 }
 
 /** A request was taken. */
@@ -94,7 +120,7 @@ export function taken(): void {
 /** There was no room for it after all: it waits in the line. */
 export function waitForRoom(n: Connection): void {
   watch();
-  n.waiting = WAITING_ROOM;
+  waits(n, WAITING_ROOM);
   if (served === changetype<usize>(n) && servedTaken === 0) listUnshift(line, changetype<usize>(n), LINK);
   else listPush(line, changetype<usize>(n), LINK);
 }
@@ -103,13 +129,13 @@ export function waitForRoom(n: Connection): void {
 export function waitNoLonger(n: Connection): void {
   if (n.waiting === WAITING_ROOM) listRemove(line, changetype<usize>(n), LINK);
   else if (n.waiting === WAITING_SHARE) listRemove(changetype<usize>(n.unit) + SHARE, changetype<usize>(n), LINK);
-  n.waiting = WAITING_NOT;
+  waitsNot(n);
 }
 
 /** An answer of `n` has left: if that is what it waited for, it queues up behind the others of its unit. */
 export function ownRoomFreed(n: Connection): void {
   if (n.waiting !== WAITING_OWN) return;
-  n.waiting = WAITING_SHARE;
+  waits(n, WAITING_SHARE);
   listPush(changetype<usize>(n.unit) + SHARE, changetype<usize>(n), LINK);
   freed = true;
   nextOfShare(n.unit);
@@ -124,7 +150,7 @@ export function roomFreed(u: Unit): void {
 function nextOfShare(u: Unit): void {
   const at = listShift(changetype<usize>(u) + SHARE, LINK);
   if (at === 0) return;
-  changetype<Connection>(at).waiting = WAITING_ROOM;
+  waits(changetype<Connection>(at), WAITING_ROOM);
   listPush(line, at, LINK);
 }
 
@@ -157,7 +183,7 @@ export function serveLine(): void {
   freed = false;
   for (let at = listShift(line, LINK); at !== 0; at = listShift(line, LINK)) {
     const n = changetype<Connection>(at);
-    n.waiting = WAITING_NOT;
+    waitsNot(n);
     served = at;
     servedTaken = 0;
     parseRequests(n);

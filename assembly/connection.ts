@@ -21,10 +21,11 @@ import {
   OP_RECV,
   OP_SEND,
   SCRATCH_BYTES,
+  SUBMISSION_FLAG_LAZY,
   SUBMISSION_FLAG_WAIT_ALL,
   UNIT_FLAG_PRESENT,
 } from "./abi";
-import { waitNoLonger } from "./admission";
+import { anybodyWaits, waitNoLonger } from "./admission";
 import { listPush, listRemove, listShift } from "./lists";
 import {
   connectionAt,
@@ -54,6 +55,7 @@ import {
 import { gatherReplies } from "./reply";
 import { requestOver } from "./request";
 import { NONE, TAG_CLOSE, TAG_RECV, TAG_SEND, countStray, event, makeTag, now, submit } from "./ring";
+import { wordOfSend, wordWanted } from "./word";
 
 const DIRTY: usize = offsetof<Connection>("dirtyNext");
 const READY: usize = offsetof<Connection>("readyFirst");
@@ -120,6 +122,7 @@ export function connectionDirty(n: Connection): void {
 export function replyReady(r: Request): void {
   const n = r.connection;
   listPush(changetype<usize>(n) + READY, changetype<usize>(r), REQUEST_LINK);
+  if (n.sending !== 0) wordWanted();
   connectionDirty(n);
 }
 
@@ -151,7 +154,10 @@ function send(n: Connection): void {
   n.progressNs = now;
   n.generation++;
   n.sendGeneration = n.generation;
-  submit(false, OP_SEND, 0, makeTag(TAG_SEND, n.generation, n.index), n.socket, n.gather, entries);
+  const tag = makeTag(TAG_SEND, n.generation, n.index);
+  submit(false, OP_SEND, SUBMISSION_FLAG_LAZY, tag, n.socket, n.gather, entries);
+  wordOfSend();
+  if (n.readyFirst !== 0 || n.state !== CONNECTION_OPEN || anybodyWaits()) wordWanted();
 }
 
 function receive(n: Connection): void {
@@ -216,6 +222,7 @@ export function sendCompleted(n: Connection, generation: u8, result: i32): void 
 export function endOfStream(n: Connection): void {
   dropPayload(n);
   n.state = CONNECTION_DRAINING;
+  wordWanted();
   n.begin = n.end = 0;
   connectionDirty(n);
 }

@@ -48,6 +48,7 @@ import {
 } from "./ring";
 import { timersTake } from "./timers";
 import { unitTimer, unitsPending, unitsServe } from "./unit";
+import { wordDue } from "./word";
 
 /** See docs/architecture.md, `init`. */
 export function initCore(
@@ -82,7 +83,7 @@ export function runCore(): void {
     unitsServe();
     serveLine();
   } while (connectionsPending() || unitsPending());
-  promiseNext();
+  promiseNext(wordDue());
 }
 
 function takeCompletions(): void {

@@ -66,6 +66,7 @@ import { finished, pick, started } from "./selection/selection";
 import { stallArm } from "./stall";
 import { timerSooner } from "./timers";
 import { unitDirty } from "./unit";
+import { wordWanted } from "./word";
 
 const LINK: usize = offsetof<Command>("next");
 const SIBLING: usize = offsetof<Command>("siblingNext");
@@ -111,6 +112,11 @@ export function commandTake(r: Request): Command {
   c.attempt = 0;
   listPush(changetype<usize>(r) + REQUEST_COMMANDS, changetype<usize>(c), SIBLING);
   return c;
+}
+
+/** Whether a unit waits for a command slot. */
+export function unitsStarve(): bool {
+  return load<usize>(starved) !== 0;
 }
 
 /** Frees a slot that the host does not have, taking it from the list it waits in. */
@@ -187,6 +193,7 @@ function dispatchRequest(u: Unit, r: Request): bool {
     if (freeCount === 0) {
       if (u.starved === 0) listPush(starved, changetype<usize>(u), STARVED);
       u.starved = 1;
+      wordWanted();
       return false;
     }
     const c = commandTake(r);

@@ -71,8 +71,9 @@ export function readClock(): void {
   now = max(now, hostNs - stoodNs);
 }
 
-/** When the next turn is due, in the host's time. */
-export function promiseNext(): void {
+/** When the next turn is due, in the host's time; `soon`: without waiting. */
+export function promiseNext(soon: bool): void {
+  if (soon) return store<u64>(control + CONTROL_DEADLINE_NS, hostNow);
   const dueNs = timersNext();
   store<u64>(control + CONTROL_DEADLINE_NS, dueNs === NEVER ? NEVER : dueNs + stoodNs);
 }
@@ -97,6 +98,16 @@ function nextEntry(descriptor: usize, bytes: u32): usize {
   const capacity = load<u32>(descriptor + RING_CAPACITY);
   assert(tail - load<u32>(descriptor + RING_HEAD) < capacity);
   return <usize>load<u32>(descriptor + RING_BASE) + <usize>(tail & (capacity - 1)) * bytes;
+}
+
+/** The place behind the newest entry of the native queue. */
+export function submissionsTail(): u32 {
+  return load<u32>(control + CONTROL_NATIVE_QUEUE + RING_TAIL);
+}
+
+/** Whether the host has taken everything before that place. */
+export function submissionsTaken(tail: u32): bool {
+  return <i32>(load<u32>(control + CONTROL_NATIVE_QUEUE + RING_HEAD) - tail) >= 0;
 }
 
 /** Submits an operation; `array` says to which of the two rings. */

@@ -6,6 +6,7 @@ import {
   COMPLETION_TAG,
   COMPLETION_TIME_NS,
   CONTROL_COMPLETION_QUEUE,
+  CONTROL_DEADLINE_NS,
   CONTROL_NATIVE_QUEUE,
   GATHER_ADDRESS,
   GATHER_BYTES,
@@ -19,6 +20,7 @@ import {
   RING_TAIL,
   SUBMISSION_ADDRESS,
   SUBMISSION_BYTES,
+  SUBMISSION_FLAG_LAZY,
   SUBMISSION_FLAG_WAIT_ALL,
   SUBMISSION_FLAGS,
   SUBMISSION_HANDLE,
@@ -57,6 +59,16 @@ export class SimulatedSocket {
   }
 }
 
+function joined(parts: readonly Uint8Array[], total: number): Uint8Array {
+  const bytes = new Uint8Array(total);
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}
+
 /** Carries out the core's socket operations. */
 export class Sockets {
   readonly #memory: Uint8Array;
@@ -65,6 +77,8 @@ export class Sockets {
   readonly #clock: VirtualClock;
   readonly #random: Random;
   readonly #sockets = new Map<number, SimulatedSocket>();
+  /** SENDs that have succeeded at once, not yet told: the host may tell them with whatever completes next. */
+  readonly #untold: { tag: number; bytes: number }[] = [];
   #nextHandle = 1;
   readonly violation: (text: string) => void;
 
@@ -116,13 +130,23 @@ export class Sockets {
     const mask = view.getUint32(ring + RING_CAPACITY, true) - 1;
     let head = view.getUint32(ring + RING_HEAD, true);
     const tail = view.getUint32(ring + RING_TAIL, true);
-    if (head === tail) return false;
+    const any = head !== tail;
     while (head !== tail) {
       this.#submit(base + (head & mask) * SUBMISSION_BYTES);
       head = (head + 1) >>> 0;
     }
     view.setUint32(ring + RING_HEAD, head, true);
-    return true;
+    // The host waits for nothing when the core's deadline has come, so it tells what it knows.
+    const deadlineNs =
+      view.getUint32(this.#control + CONTROL_DEADLINE_NS, true) +
+      view.getUint32(this.#control + CONTROL_DEADLINE_NS + 4, true) * 0x1_0000_0000;
+    if (deadlineNs <= this.#clock.nowNs) this.tell();
+    return any;
+  }
+
+  /** The host has come back from waiting: it tells all it knows. */
+  tell(): void {
+    for (const { tag, bytes } of this.#untold.splice(0)) this.#put(tag, bytes);
   }
 
   #submit(entry: number): void {
@@ -141,12 +165,15 @@ export class Sockets {
       const waitAll = (view.getUint8(entry + SUBMISSION_FLAGS) & SUBMISSION_FLAG_WAIT_ALL) !== 0;
       socket.receive = { tag, address, length, waitAll, filled: 0 };
       this.#clock.after(this.#random.between(0, 20_000), () => this.#feed(socket));
-    } else if (op === OP_SEND) this.#send(socket, tag, address, length);
+    } else if (op === OP_SEND) {
+      const lazy = (view.getUint8(entry + SUBMISSION_FLAGS) & SUBMISSION_FLAG_LAZY) !== 0;
+      this.#send(socket, tag, address, length, lazy);
+    }
     else if (op === OP_CLOSE) this.#close(socket, tag);
     else this.violation(`op ${op} in the native queue`);
   }
 
-  #send(socket: SimulatedSocket, tag: number, address: number, entries: number): void {
+  #send(socket: SimulatedSocket, tag: number, address: number, entries: number, lazy: boolean): void {
     const parts: Uint8Array[] = [];
     let total = 0;
     for (let i = 0; i < entries; i++) {
@@ -155,17 +182,20 @@ export class Sockets {
       parts.push(this.#memory.subarray(at, at + bytes));
       total += bytes;
     }
+    if (!socket.hungUp && this.#random.chance(0.5)) {
+      // Everything finds room in the socket at once. Told now, or as late as the host may.
+      const bytes = joined(parts, total);
+      this.#clock.after(this.#random.between(1_000, 60_000), () => socket.deliver(bytes));
+      if (lazy) this.#untold.push({ tag, bytes: total });
+      else this.complete(tag, total);
+      return;
+    }
     // The bytes leave when the SEND completes, not before: whoever changes them in between is caught.
     this.#clock.after(this.#random.between(1_000, 60_000), () => {
       if (socket.hungUp) return this.complete(tag, -EPIPE);
-      const copy = new Uint8Array(total);
-      let at = 0;
-      for (const part of parts) {
-        copy.set(part, at);
-        at += part.length;
-      }
+      const bytes = joined(parts, total);
       this.complete(tag, total);
-      socket.deliver(copy);
+      socket.deliver(bytes);
     });
   }
 
@@ -199,8 +229,13 @@ export class Sockets {
     }
   }
 
-  /** Puts a completion into the core's ring. */
+  /** Puts a completion into the core's ring, behind those of SENDs that were not told yet. */
   complete(tag: number, result: number): void {
+    this.tell();
+    this.#put(tag, result);
+  }
+
+  #put(tag: number, result: number): void {
     const ring = this.#control + CONTROL_COMPLETION_QUEUE;
     const view = this.#view;
     const base = view.getUint32(ring + RING_BASE, true);

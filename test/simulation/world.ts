@@ -178,6 +178,7 @@ export class World {
     );
     const flags = plan.structured ? CONNECTION_STRUCTURED : 0;
     const handle = sockets.add(socket);
+    this.#sockets.tell();
     const connection = daemon.core.exports.connectionAdd(handle, daemon.handleOf(unit), flags, 0);
     if (connection < 0) throw new Error(`connectionAdd refused: ${connection}`);
     const session = { client, socket, connection };
@@ -208,7 +209,7 @@ export class World {
     for (const crashMs of this.#plan.crashesMs) at(crashMs, () => this.#crash());
     for (const { atMs, forMs } of this.#plan.pauses) at(atMs, () => this.#pause(forMs));
     for (const { atMs, keep } of this.#plan.powerLosses) at(atMs, () => this.#losePower(keep));
-    for (const ms of this.#plan.changesMs) at(ms, () => this.#daemon.change(this.#random));
+    for (const ms of this.#plan.changesMs) at(ms, () => this.#change());
     const end = this.#clock.nowNs + this.#faultsEndMs * NS_PER_MS;
     this.#advanceUntil(end, () => false);
     this.#array.liftAllFaults();
@@ -282,6 +283,11 @@ export class World {
     this.#clock.nowNs += forMs * NS_PER_MS;
   }
 
+  #change(): void {
+    this.#sockets.tell();
+    this.#daemon.change(this.#random);
+  }
+
   /** Lets time pass until `limitNs` or until `done`. */
   #advanceUntil(limitNs: number, done: () => boolean): void {
     let spins = 0;
@@ -293,11 +299,13 @@ export class World {
       // An action may have replaced the daemon or moved the clock.
       const daemon = this.#daemon;
       daemon.core.nowNs = this.#clock.nowNs;
-      this.#array.turn();
+      // Only from waiting does the host come back to this: it has told then what it knows.
+      if (this.#array.turn() > 0 || daemon.core.deadlineNs <= this.#clock.nowNs) this.#sockets.tell();
       daemon.core.exports.run();
       daemon.drain();
       const submitted = this.#sockets.turn();
       const completed = this.#array.turn() > 0;
+      if (completed) this.#sockets.tell();
       if (this.#violations.length >= VIOLATIONS_MAX) return;
       if (submitted || completed || this.#clock.nowNs !== before) {
         if (++spins > SPIN_MAX) throw new Error("the core spins without time passing");

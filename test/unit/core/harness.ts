@@ -75,7 +75,7 @@ export class Client {
   /** Set: a SEND stays unanswered until it is cleared. */
   holdSends = false;
   recv: { tag: number; address: number; length: number; all: boolean } | undefined;
-  sends: { tag: number; bytes: number }[] = [];
+  sends: { tag: number; bytes: number; lazy: boolean }[] = [];
 
   constructor(socket: number) {
     this.socket = socket;
@@ -106,6 +106,9 @@ export class Host {
   readonly resets: { tag: number; port: number; scope: number }[] = [];
   readonly log: Scsi[] = [];
   keepLog = false;
+  /** Set: success of a SEND with the flag LAZY is reported as late as the host may: with the next completion. */
+  late = false;
+  readonly #untold: { tag: number; bytes: number }[] = [];
   now = 1_000_000_000n;
   device: (command: Scsi) => Answer | undefined = () => ({});
   #nextSocket = 1;
@@ -158,6 +161,7 @@ export class Host {
       paths?: number;
       depth?: number;
       identity?: readonly number[];
+      array?: boolean;
     } = {},
   ): {
     unit: number;
@@ -172,9 +176,10 @@ export class Host {
       this.must(this.core.unitIdentity(unit, options.identity.length));
     }
     const paths: number[] = [];
+    const array = options.array === true ? 1 : 0;
     for (let i = 0; i < (options.paths ?? 2); i++) {
       const port = unit * 100 + i;
-      paths.push(this.must(this.core.pathAdd(unit, 0, port, (options.paths ?? 2) - i, 1, options.depth ?? 128)));
+      paths.push(this.must(this.core.pathAdd(unit, array, port, (options.paths ?? 2) - i, 1, options.depth ?? 128)));
     }
     return { unit, paths };
   }
@@ -197,10 +202,30 @@ export class Host {
     this.view.setBigUint64(this.control + abi.CONTROL_NOW_NS, this.now, true);
     this.core.run();
     this.#takeEvents();
-    let any = this.#takeQueue(abi.CONTROL_NATIVE_QUEUE, false);
-    any = this.#takeQueue(abi.CONTROL_ARRAY_QUEUE, true) || any;
+    let any = this.#takeQueue(abi.CONTROL_ARRAY_QUEUE, true);
+    // As the reactor does: core and emulated array take turns before sockets are looked at.
+    if (any && this.late) return any;
+    any = this.#takeQueue(abi.CONTROL_NATIVE_QUEUE, false) || any;
     for (const client of this.clients.values()) any = this.#serve(client) || any;
+    // The host comes back when it has anything to tell, and then tells all it knows.
+    if (this.#completions > 0 || this.deadline() <= this.now) any = this.#tell() || any;
     return any;
+  }
+
+  /** SENDs whose success is not reported yet although it might be. */
+  get untold(): number {
+    return this.#untold.length;
+  }
+
+  get #completions(): number {
+    const ring = this.control + abi.CONTROL_COMPLETION_QUEUE;
+    return (this.u32(ring + abi.RING_TAIL) - this.u32(ring + abi.RING_HEAD)) >>> 0;
+  }
+
+  #tell(): boolean {
+    const sends = this.#untold.splice(0);
+    for (const { tag, bytes } of sends) this.#put(tag, bytes);
+    return sends.length > 0;
   }
 
   /** Turns until nothing more happens without the clock moving. */
@@ -227,6 +252,11 @@ export class Host {
   }
 
   complete(tag: number, result: number): void {
+    this.#tell();
+    this.#put(tag, result);
+  }
+
+  #put(tag: number, result: number): void {
     const ring = this.control + abi.CONTROL_COMPLETION_QUEUE;
     const capacity = this.u32(ring + abi.RING_CAPACITY);
     const tail = this.u32(ring + abi.RING_TAIL);
@@ -284,7 +314,8 @@ export class Host {
       client.recv = { tag, address, length, all: (flags & abi.SUBMISSION_FLAG_WAIT_ALL) !== 0 };
     } else if (op === abi.OP_SEND) {
       if (client.sends.length > 0) throw new Error("two SENDs pending on one socket");
-      client.sends.push({ tag, bytes: this.#gather(client, address, length) });
+      const lazy = (flags & abi.SUBMISSION_FLAG_LAZY) !== 0;
+      client.sends.push({ tag, bytes: this.#gather(client, address, length), lazy });
     } else if (op === abi.OP_CLOSE) this.#close(client, tag);
     else throw new Error(`unknown op ${op}`);
   }
@@ -335,10 +366,16 @@ export class Host {
     let any = false;
     if (!client.holdSends) {
       for (const send of client.sends.splice(0)) {
+        if (send.lazy && this.late) {
+          this.#untold.push(send);
+          continue;
+        }
         this.complete(send.tag, send.bytes);
         any = true;
       }
     }
+    // One that did not succeed at once is told as soon as it has.
+    for (const send of client.sends) send.lazy = false;
     const recv = client.recv;
     if (recv === undefined) return any;
     const length = Math.min(recv.length, client.pending.length);
