@@ -155,9 +155,10 @@ function send(n: Connection): void {
   n.generation++;
   n.sendGeneration = n.generation;
   const tag = makeTag(TAG_SEND, n.generation, n.index);
-  submit(false, OP_SEND, SUBMISSION_FLAG_LAZY, tag, n.socket, n.gather, entries);
-  wordOfSend();
-  if (n.readyFirst !== 0 || n.state !== CONNECTION_OPEN || anybodyWaits()) wordWanted();
+  // Where more is under way, the turn that brings word of this SEND also brings what has come meanwhile, together.
+  const lone = n.requests === 1 && n.state === CONNECTION_OPEN && !anybodyWaits();
+  submit(false, OP_SEND, lone ? SUBMISSION_FLAG_LAZY : 0, tag, n.socket, n.gather, entries);
+  if (lone) wordOfSend();
 }
 
 function receive(n: Connection): void {

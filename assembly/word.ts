@@ -1,24 +1,24 @@
 // Word of a SEND: when the host has to come back with it.
 //
-// A SEND nearly always succeeds at once, and nothing depends on hearing so: the host may then tell it together with
-// whatever completes next (SUBMISSION_FLAG_LAZY), which saves a turn per reply. But somebody may wait for it: more
-// replies of the same connection, its end, whoever needs the room that the sent replies hold. Then the turn's deadline
-// is now, so the host does not wait after handing the SENDs over. The host knows of each SEND it was handed whether it
-// succeeded at once; one that did not completes by itself, late or soon. So only SENDs that the host has not been
-// handed yet need this, and a client that does not read its replies cannot keep the host turning.
+// A SEND nearly always succeeds at once, and where the client asks one thing after the other nothing depends on hearing
+// so: the host may then tell it together with whatever completes next (SUBMISSION_FLAG_LAZY), which saves a turn per
+// reply. But until the host has taken such a SEND, somebody may begin to wait for it: more replies of the same
+// connection, its end, whoever needs the room that the sent reply holds. Then the turn's deadline is now, so the host
+// does not wait after taking the SEND. It knows of each SEND it has taken whether it succeeded at once; one that did not
+// completes by itself, late or soon. So a client that does not read its replies cannot keep the host turning.
 
 import { submissionsTaken, submissionsTail } from "./ring";
 
-/** Behind the last SEND in the native queue. */
+/** Behind the last such SEND in the native queue. */
 let sendTail: u32 = 0;
 let wanted: bool = false;
 
-/** A SEND was submitted. */
+/** A SEND was submitted whose success may be told late. */
 export function wordOfSend(): void {
   sendTail = submissionsTail();
 }
 
-/** Something waits for the success of a SEND, perhaps one that is still in the queue. */
+/** Something waits for the success of a SEND, perhaps of one that is still in the queue. */
 export function wordWanted(): void {
   wanted = true;
 }

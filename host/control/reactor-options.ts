@@ -54,6 +54,7 @@ export function reactorOptions(configuration: Configuration, emulated: boolean):
       events: limits.events,
     },
     backend: ring.backend,
+    lookUs: ring.look_us,
     arrays: emulated ? [topologyOf(array)] : [],
   };
 }

@@ -144,6 +144,11 @@ export interface PeerCredentials {
 export interface RingOptions {
   /** "io_uring" throws ERR_NATIVE_URING_UNAVAILABLE where it is forbidden; "auto" takes "epoll" there. */
   backend: "auto" | "io_uring" | "epoll";
+  /**
+   * How long the ring looks out for the next request after a lone reply before it sleeps, in microseconds, 0 to 1000:
+   * 0 never. Default 50. With epoll it never does.
+   */
+  lookUs?: number;
 }
 
 /**

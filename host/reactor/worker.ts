@@ -33,7 +33,10 @@ function prepare(options: ReactorOptions): Reactor {
     ...(options.core === undefined ? {} : { wasm: options.core }),
     ...(options.seed === undefined ? {} : { seed: options.seed }),
   });
-  const ring = new Ring(core.bytes, core.control, { backend: options.backend ?? "auto" });
+  const ring = new Ring(core.bytes, core.control, {
+    backend: options.backend ?? "auto",
+    ...(options.lookUs === undefined ? {} : { lookUs: options.lookUs }),
+  });
   const array = new EmulatedArray(options.arrays ?? [], { medium: mediumOf });
   array.attach(core.bytes, core.control);
   return { core, ring, array };

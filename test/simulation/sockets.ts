@@ -168,8 +168,7 @@ export class Sockets {
     } else if (op === OP_SEND) {
       const lazy = (view.getUint8(entry + SUBMISSION_FLAGS) & SUBMISSION_FLAG_LAZY) !== 0;
       this.#send(socket, tag, address, length, lazy);
-    }
-    else if (op === OP_CLOSE) this.#close(socket, tag);
+    } else if (op === OP_CLOSE) this.#close(socket, tag);
     else this.violation(`op ${op} in the native queue`);
   }
 

@@ -177,7 +177,12 @@ export const Configuration = z.strictObject({
     })
     .prefault({}),
   limits: Limits,
-  ring: z.strictObject({ backend: z.enum(["auto", "io_uring", "epoll"]).default("auto") }).prefault({}),
+  ring: z
+    .strictObject({
+      backend: z.enum(["auto", "io_uring", "epoll"]).default("auto"),
+      look_us: z.int().min(0).max(1000).default(50),
+    })
+    .prefault({}),
   array: EmulatedArray,
 });
 export type Configuration = z.infer<typeof Configuration>;

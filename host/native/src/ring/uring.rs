@@ -10,6 +10,7 @@ use crate::clock::now_ns;
 use crate::error::{Code, Error, Result, error, system};
 use crate::ring::event::{Event, Wait};
 use crate::ring::op::{Kind, Ops, Stage};
+use crate::ring::spin::Spin;
 
 const SUBMISSION_ENTRIES: u32 = 512;
 const COMPLETION_ENTRIES: u32 = 8192;
@@ -33,6 +34,7 @@ pub struct Uring {
     quick: Vec<u32>,
     /// Completions the kernel owes us.
     owed: u32,
+    spin: Spin,
 }
 
 /// The ways to set a ring up, best first. Older kernels answer EINVAL to flags they do not know.
@@ -63,12 +65,12 @@ fn why(failure: &io::Error) -> Error {
 }
 
 impl Uring {
-    pub fn open(wake: RawFd) -> Result<Self> {
+    pub fn open(wake: RawFd, look_ns: u64) -> Result<Self> {
         let mut failure = io::Error::from_raw_os_error(libc::EINVAL);
         for mut builder in builders() {
             builder.setup_cqsize(COMPLETION_ENTRIES).dontfork();
             match builder.build(SUBMISSION_ENTRIES) {
-                Ok(ring) => return Self::from_ring(ring, wake),
+                Ok(ring) => return Self::from_ring(ring, wake, look_ns),
                 Err(reason) if reason.raw_os_error() == Some(libc::EINVAL) => failure = reason,
                 Err(reason) => return Err(why(&reason)),
             }
@@ -76,7 +78,7 @@ impl Uring {
         Err(why(&failure))
     }
 
-    fn from_ring(ring: IoUring, wake: RawFd) -> Result<Self> {
+    fn from_ring(ring: IoUring, wake: RawFd, look_ns: u64) -> Result<Self> {
         let parameters = ring.params();
         let fit = parameters.is_feature_nodrop()
             && parameters.is_feature_submit_stable()
@@ -85,7 +87,15 @@ impl Uring {
         if !fit {
             return Err(unavailable("this kernel's is too old (5.19 or later is needed)"));
         }
-        Ok(Uring { ring, wake, wake_value: Box::new(0), wake_armed: false, quick: Vec::with_capacity(1024), owed: 0 })
+        Ok(Uring {
+            ring,
+            wake,
+            wake_value: Box::new(0),
+            wake_armed: false,
+            quick: Vec::with_capacity(1024),
+            owed: 0,
+            spin: Spin::new(look_ns),
+        })
     }
 
     /// Puts one entry into the submission queue; makes room by submitting when it is full.
@@ -151,22 +161,50 @@ impl Uring {
             let entry = opcode::Read::new(Fd(self.wake), value.cast(), 8).build();
             self.push(&entry.user_data(FOR_WAKE), 1);
         }
+        // Replies that may be told late are lone ones: their clients had nothing else under way.
+        let lone = !self.quick.is_empty() && !matches!(wait, Wait::No);
+        let start_ns = now_ns();
         let entered = match wait {
             Wait::No => self.enter_without_waiting(),
-            Wait::Forever => self.enter(1, ENTER_GETEVENTS, None),
-            Wait::Until(limit_ns) => {
-                let rest_ns = limit_ns.saturating_sub(now_ns());
-                let rest = Timespec::new().sec(rest_ns / 1_000_000_000).nsec((rest_ns % 1_000_000_000) as u32);
-                self.enter(1, ENTER_GETEVENTS, Some(&rest))
-            }
+            Wait::Forever => self.wait(lone, start_ns, u64::MAX),
+            Wait::Until(limit_ns) => self.wait(lone, start_ns, limit_ns),
         };
         match entered {
             Ok(()) | Err(libc::ETIME | libc::EINTR | libc::EAGAIN | libc::EBUSY) => {}
             Err(errno) => return Err(system("io_uring_enter", errno)),
         }
         self.submit();
+        if lone {
+            self.spin.waited(now_ns() - start_ns);
+        }
         self.reap(ops, events);
         Ok(())
+    }
+
+    /// Submits, and waits for a completion until `limit_ns` (u64::MAX: without limit).
+    fn wait(&mut self, lone: bool, start_ns: u64, limit_ns: u64) -> std::result::Result<(), i32> {
+        if lone && self.spin.worth(start_ns) && self.look(start_ns, limit_ns)? {
+            self.enter_without_waiting()
+        } else if limit_ns == u64::MAX {
+            self.enter(1, ENTER_GETEVENTS, None)
+        } else {
+            let rest_ns = limit_ns.saturating_sub(now_ns());
+            let rest = Timespec::new().sec(rest_ns / 1_000_000_000).nsec((rest_ns % 1_000_000_000) as u32);
+            self.enter(1, ENTER_GETEVENTS, Some(&rest))
+        }
+    }
+
+    /// Submits, then looks out for a completion for a moment; answers whether there is one, or work that leads to one.
+    fn look(&mut self, start_ns: u64, limit_ns: u64) -> std::result::Result<bool, i32> {
+        self.enter_without_waiting()?;
+        let ring = &mut self.ring;
+        Ok(self.spin.look(start_ns, limit_ns, || {
+            let mut completions = ring.completion();
+            completions.sync();
+            let any = !completions.is_empty();
+            drop(completions);
+            any || ring.submission().taskrun()
+        }))
     }
 
     fn enter_without_waiting(&mut self) -> std::result::Result<(), i32> {
