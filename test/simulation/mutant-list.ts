@@ -37,8 +37,15 @@ export const mutants: readonly Mutant[] = [
     name: "forget-ghost",
     why: "later requests do not wait for a ghost they overlap",
     file: "ghost.ts",
-    find: "r.offset < first + <u64>c.pieceBytes) return true;",
-    replace: "r.offset < first + <u64>c.pieceBytes) return false;",
+    find: "r.offset >= first + <u64>c.pieceBytes) continue;",
+    replace: "r.offset >= first + <u64>c.pieceBytes || r.bytes !== 0) continue;",
+  },
+  {
+    name: "settle-without-a-reset",
+    why: "a ghost counts as settled when the time for its reset has come, without one",
+    file: "reset.ts",
+    find: "  if (dueNs > now) return dueNs;\n  resetStart(p);",
+    replace: "  if (dueNs > now) return dueNs;\n  ghostHarmless(c, SETTLED_RESET);",
   },
   {
     name: "release-no-one",
