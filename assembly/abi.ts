@@ -26,6 +26,8 @@ export const CONNECTION_RECEIVE_BYTES: u32 = 65536;
 export const SCRATCH_BYTES: u32 = 65536;
 /** Longest identity (VPD page 0x83 designator as `type byte, code set byte, designator`) the core keeps, in bytes. */
 export const IDENTITY_BYTES_MAX: u32 = 256;
+/** Type byte of an identity that is a unit serial number (VPD page 0x80): this, 0, then the number as text without padding. */
+export const IDENTITY_TYPE_SERIAL: u32 = 128;
 /** Sense bytes kept per command (SPC-4 4.5 allows 252; what classification needs lies in the first 96). */
 export const SENSE_BYTES_MAX: u32 = 96;
 

@@ -32,7 +32,7 @@ import {
 } from "./abi";
 import { groupsBuildSet, groupsRead, groupsSetDone } from "./alua";
 import { classifyCheck, lastSense, senseBytes } from "./completion";
-import { identityMatches, identityLearn } from "./identity";
+import { identityLearn, identityMatches, identityPage } from "./identity";
 import { checkPageGive, checkPageTake, commandAt, commandCount, pathTimer } from "./memory";
 import { failbackMode, patrolTimeoutNs } from "./mode";
 import { aluaOfSense, pathAluaState, pathIdle, takesIo } from "./path";
@@ -72,7 +72,6 @@ export const WANT_GROUPS: u8 = 4;
 export const WANT_SET: u8 = 8;
 
 const PAGE_BYTES: u32 = 4096;
-const PAGE_IDENTIFICATION: u8 = 0x83;
 const RETRIES_MAX: u8 = 3;
 const MS: u64 = 1000000;
 
@@ -134,7 +133,7 @@ function buildCheck(p: Path, c: Command, what: u8): void {
   store<u64>(page, 0);
   c.buffer = <u32>page;
   c.bufferBytes = PAGE_BYTES;
-  if (what === WANT_IDENTITY) cdbInquiryPage(c, PAGE_IDENTIFICATION, PAGE_BYTES);
+  if (what === WANT_IDENTITY) cdbInquiryPage(c, identityPage(u), PAGE_BYTES);
   else if (what === WANT_GROUPS) cdbReportTargetPortGroups(c, PAGE_BYTES);
   else if (what === WANT_SET) {
     c.bufferBytes = groupsBuildSet(p, page);

@@ -1,7 +1,15 @@
-// Whether a path leads to its unit: VPD page 0x83 (SPC-4 7.8.6) against the unit's identity. The page comes from a
-// device that may be any device, so its lengths are believed only as far as bytes were received.
+// Whether a path leads to its unit: VPD page 0x83 (SPC-4 7.8.6) against the unit's identity; of a unit that has no such
+// page the serial number in page 0x80 (SPC-4 7.8.15). The page comes from a device that may be any device, so its lengths
+// are believed only as far as bytes were received.
 
+import { IDENTITY_TYPE_SERIAL } from "./abi";
 import { Path, UNIT_IDENTITY, Unit } from "./records";
+
+const PAGE_IDENTIFICATION: u8 = 0x83;
+const PAGE_SERIAL: u8 = 0x80;
+const BLANK: u8 = 0x20;
+const TILDE: u8 = 0x7e;
+const QUESTION: u8 = 0x3f;
 
 const HEADER_BYTES: u32 = 4;
 const ASSOCIATION_UNIT: u8 = 0;
@@ -9,15 +17,26 @@ const ASSOCIATION_PORT: u8 = 1;
 const TYPE_RELATIVE_TARGET_PORT: u8 = 4;
 const TYPE_TARGET_PORT_GROUP: u8 = 5;
 
-/** The bytes of the page that are there; 0 when it is no device identification page of a unit that is there. */
-function pageEnd(page: usize, bytes: u32): u32 {
+/** Whether the unit is known by its serial number. */
+function hasSerial(u: Unit): bool {
+  return <u32>load<u8>(changetype<usize>(u) + UNIT_IDENTITY) === IDENTITY_TYPE_SERIAL;
+}
+
+/** The VPD page that tells whether a path leads to the unit. */
+export function identityPage(u: Unit): u8 {
+  return hasSerial(u) ? PAGE_SERIAL : PAGE_IDENTIFICATION;
+}
+
+/** The bytes of the page that are there; 0 when it is not this page of a unit that is there. */
+function pageEnd(page: usize, bytes: u32, code: u8 = PAGE_IDENTIFICATION): u32 {
   // A peripheral qualifier other than 0: no unit at this LUN (SPC-4 6.6.2).
-  if (bytes < HEADER_BYTES || load<u8>(page) >> 5 !== 0 || load<u8>(page, 1) !== 0x83) return 0;
+  if (bytes < HEADER_BYTES || load<u8>(page) >> 5 !== 0 || load<u8>(page, 1) !== code) return 0;
   return min(bytes, HEADER_BYTES + <u32>bswap<u16>(load<u16>(page, 2)));
 }
 
 /** Whether the page shows the unit's identity: a designator of the unit with the same type, code set and bytes. */
 export function identityMatches(u: Unit, page: usize, bytes: u32): bool {
+  if (hasSerial(u)) return serialMatches(u, page, bytes);
   const end = pageEnd(page, bytes);
   const identity = changetype<usize>(u) + UNIT_IDENTITY;
   for (let at = HEADER_BYTES; at + 4 <= end; at += 4 + <u32>load<u8>(page + at, 3)) {
@@ -29,6 +48,23 @@ export function identityMatches(u: Unit, page: usize, bytes: u32): bool {
     if (memory.compare(page + at + 4, identity + 2, length) === 0) return true;
   }
   return false;
+}
+
+/** Whether the page shows the unit's serial number; what cannot be printed counts as a question mark, as in displays. */
+function serialMatches(u: Unit, page: usize, bytes: u32): bool {
+  const end = pageEnd(page, bytes, PAGE_SERIAL);
+  const serial = changetype<usize>(u) + UNIT_IDENTITY + 2;
+  const length = u.identityBytes - 2;
+  let at = HEADER_BYTES;
+  while (at < end && load<u8>(page + at) === BLANK) at++;
+  let matched: u32 = 0;
+  for (; at < end && matched < length; at++, matched++) {
+    const byte = load<u8>(page + at);
+    const shown: u8 = byte < BLANK || byte > TILDE ? QUESTION : byte;
+    if (byte === 0 || shown !== load<u8>(serial + matched)) return false;
+  }
+  while (at < end && load<u8>(page + at) === BLANK) at++;
+  return matched === length && (at >= end || load<u8>(page + at) === 0);
 }
 
 /** Learns the path's target port group and relative target port from the page. */

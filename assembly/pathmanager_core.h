@@ -19,6 +19,8 @@
 #define PM_SCRATCH_BYTES 65536u
 /* Longest identity (VPD page 0x83 designator as `type byte, code set byte, designator`) the core keeps, in bytes. */
 #define PM_IDENTITY_BYTES_MAX 256u
+/* Type byte of an identity that is a unit serial number (VPD page 0x80): this, 0, then the number as text without padding. */
+#define PM_IDENTITY_TYPE_SERIAL 128u
 /* Sense bytes kept per command (SPC-4 4.5 allows 252; what classification needs lies in the first 96). */
 #define PM_SENSE_BYTES_MAX 96u
 

@@ -10,6 +10,7 @@ export const PRODUCT = "EMULATED DISK   ";
 export const REVISION = "0001";
 
 const VPD_PAGES = [0x00, 0x80, 0x83, 0xb0, 0xb1, 0xb2];
+const VPD_PAGES_OLD = VPD_PAGES.filter((page) => page !== 0x83);
 
 function putText(into: Uint8Array, at: number, text: string): number {
   for (let i = 0; i < text.length; i++) into[at + i] = text.charCodeAt(i);
@@ -66,14 +67,17 @@ function standardInquiry(out: Uint8Array): number {
 function vitalProductData(command: Command, page: number, unit: LogicalUnit, port: Port): number {
   const { response: out, responseView: view } = command;
   switch (page) {
-    case 0x00:
-      VPD_PAGES.forEach((known, i) => (out[4 + i] = known));
-      out[3] = VPD_PAGES.length;
-      return 4 + VPD_PAGES.length;
+    case 0x00: {
+      const pages = unit.array.identification === "serial-only" ? VPD_PAGES_OLD : VPD_PAGES;
+      pages.forEach((known, i) => (out[4 + i] = known));
+      out[3] = pages.length;
+      return 4 + pages.length;
+    }
     case 0x80:
       out[3] = putText(out, 4, unit.serial);
       return 4 + unit.serial.length;
     case 0x83:
+      if (unit.array.identification === "serial-only") return -1;
       return deviceIdentification(command, unit, port);
     case 0xb0:
       out[3] = 60;

@@ -43,6 +43,8 @@ export interface ArrayTopology {
   readonly writeCache?: boolean;
   /** Sense in descriptor format instead of fixed. Default false. */
   readonly descriptorSense?: boolean;
+  /** `serial-only`: an old array that has no VPD page 0x83, only 0x80. Default `designators`. */
+  readonly identification?: "designators" | "serial-only";
   /** Directory of one file per unit (`unit-0.img`, ...); without it the units live in memory. */
   readonly directory?: string;
   /** Response of every target port, unless `ports` says otherwise. */
@@ -66,6 +68,7 @@ export interface FullTopology {
   readonly access: "symmetric" | "preferred";
   readonly writeCache: boolean;
   readonly descriptorSense: boolean;
+  readonly identification: "designators" | "serial-only";
   readonly directory: string | null;
   /** One for each target port. */
   readonly services: readonly Required<PortService>[];
@@ -147,6 +150,13 @@ export function fullTopology(topology: ArrayTopology): FullTopology {
   if (access !== "symmetric" && access !== "preferred") {
     throw new ArrayError("ARRAY_TOPOLOGY", `array access: "${String(access)}" is neither "symmetric" nor "preferred"`);
   }
+  const identification = topology.identification ?? "designators";
+  if (identification !== "designators" && identification !== "serial-only") {
+    throw new ArrayError(
+      "ARRAY_TOPOLOGY",
+      `array identification: "${String(identification)}" is neither "designators" nor "serial-only"`,
+    );
+  }
   const firstLun = whole("firstLun", topology.firstLun ?? 0, 0, 255);
   const services: Required<PortService>[] = [];
   for (let port = 0; port < controllers * portsPerController; port++) {
@@ -166,6 +176,7 @@ export function fullTopology(topology: ArrayTopology): FullTopology {
     access,
     writeCache: topology.writeCache ?? false,
     descriptorSense: topology.descriptorSense ?? false,
+    identification,
     directory: topology.directory ?? null,
     services,
   };

@@ -33,6 +33,7 @@ export function topologyOf(array: EmulatedArray): ArrayTopology {
     firstHost: array.first_host,
     access: array.access,
     writeCache: array.write_cache,
+    identification: array.identification,
     ...(array.ports_per_controller === undefined ? {} : { portsPerController: array.ports_per_controller }),
     ...(array.directory === undefined ? {} : { directory: array.directory }),
     ...(array.service === undefined ? {} : { service: serviceOf(array.service) }),

@@ -1,6 +1,6 @@
 // VPD page 0x83, device identification (SPC-4 7.8.6): who the logical unit is, and which target port this path uses.
 
-import { IDENTITY_BYTES_MAX } from "../reactor/abi.ts";
+import { IDENTITY_BYTES_MAX, IDENTITY_TYPE_SERIAL } from "../reactor/abi.ts";
 import { ascii, big, hex, isBlank } from "./bytes.ts";
 import { vpdPayload } from "./inquiry.ts";
 import { nonsense, parsed, type Parsed } from "./transport.ts";
@@ -13,8 +13,8 @@ export interface UnitIdentity {
   /** Readable and unique: `naa.6001405...`, `eui.0011...`, `iqn...`, `t10.LIO-ORG ...`, `serial.VENDOR:PRODUCT:...`. */
   readonly text: string;
   /**
-   * `[designator type, code set, ...designator]` as the core checks it on every path before use; empty for a serial
-   * number, which page 0x83 does not carry.
+   * `[designator type, code set, ...designator]`, or `[IDENTITY_TYPE_SERIAL, 0, ...serial number]`, as the core checks it
+   * on every path before use.
    */
   readonly bytes: Uint8Array;
 }
@@ -168,7 +168,8 @@ function portName(ports: readonly Designator[]): string | null {
   return relative === null ? null : `port ${relative}`;
 }
 
-/** Page 0x80 as a fallback: vendor, product and serial number together. */
+/** Page 0x80 as a fallback: vendor, product and serial number together; the core compares the serial number. */
 export function serialIdentity(vendor: string, product: string, serial: string): UnitIdentity {
-  return { type: "serial", text: `serial.${vendor}:${product}:${serial}`, bytes: new Uint8Array(0) };
+  const bytes = Uint8Array.of(IDENTITY_TYPE_SERIAL, 0, ...Buffer.from(serial, "latin1"));
+  return { type: "serial", text: `serial.${vendor}:${product}:${serial}`, bytes };
 }

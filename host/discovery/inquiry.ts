@@ -1,5 +1,6 @@
 // INQUIRY: the standard data and the head of the vital product data pages (SPC-4 6.6, 7.8).
 
+import { IDENTITY_BYTES_MAX } from "../reactor/abi.ts";
 import { ascii, big } from "./bytes.ts";
 import { nonsense, parsed, type Parsed } from "./transport.ts";
 
@@ -50,10 +51,12 @@ export function parseSupportedPages(data: Uint8Array): Parsed<ReadonlySet<number
   return payload.ok ? parsed(new Set(payload.value)) : payload;
 }
 
-/** Unit serial number (page 0x80, SPC-4 7.8.15); null when it carries none. */
+/** Unit serial number (page 0x80, SPC-4 7.8.15), at most IDENTITY_BYTES_MAX - 2 characters; null when it carries none. */
 export function parseSerial(data: Uint8Array): Parsed<string | null> {
   const payload = vpdPayload(data, 0x80);
   if (!payload.ok) return payload;
   const text = ascii(payload.value, 0, payload.value.length);
+  if (text.length > IDENTITY_BYTES_MAX - 2)
+    return nonsense(`VPD page 0x80 has a serial number of ${text.length} bytes`);
   return parsed(/^[0?]*$/.test(text) ? null : text);
 }

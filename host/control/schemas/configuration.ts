@@ -86,6 +86,7 @@ export const EmulatedArray = z
     first_host: z.int().min(0).max(65_535).default(4),
     access: z.enum(["symmetric", "preferred"]).default("symmetric"),
     write_cache: z.boolean().default(false),
+    identification: z.enum(["designators", "serial-only"]).default("designators"),
     directory: absolutePath.optional(),
     service: PortService.optional(),
     ports: z.array(PortService).optional(),

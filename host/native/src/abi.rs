@@ -18,6 +18,8 @@ pub const CONNECTION_RECEIVE_BYTES: u32 = 65536;
 pub const SCRATCH_BYTES: u32 = 65536;
 /// Longest identity (VPD page 0x83 designator as `type byte, code set byte, designator`) the core keeps, in bytes.
 pub const IDENTITY_BYTES_MAX: u32 = 256;
+/// Type byte of an identity that is a unit serial number (VPD page 0x80): this, 0, then the number as text without padding.
+pub const IDENTITY_TYPE_SERIAL: u32 = 128;
 /// Sense bytes kept per command (SPC-4 4.5 allows 252; what classification needs lies in the first 96).
 pub const SENSE_BYTES_MAX: u32 = 96;
 

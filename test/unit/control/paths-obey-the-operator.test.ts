@@ -145,6 +145,30 @@ test("a path that leads to another unit is detected, shown as what it is, and ge
   t.true((await daemon.shown(t, 1)).some((shown) => shown.endsWith("5 5:0:3:0")));
 });
 
+test("an array without page 0x83: a path that is led elsewhere while it is down never gets an I/O, until it leads home", async (t) => {
+  const daemon = await TestDaemon.start(t, `${TWO}\nidentification = "serial-only"\n`);
+  const number = "5:0:3:0";
+  const where = { path: number };
+  const path = async () => (await daemon.get<"unit">(t, "/v1/units/0")).paths.find((one) => one.number === number);
+  t.is((await daemon.get<"unit">(t, "/v1/units/0")).identity.type, "serial");
+  t.is((await path())?.symbol, ">");
+  const down = await daemon.change<{ id: number }>(t, "POST", "/v1/array/faults", {
+    fault: { kind: "port-down" },
+    where,
+  });
+  await daemon.until(t, "it has failed", async () => (await path())?.symbol === "X");
+  const ios = (await path())?.statistics.ios;
+  await daemon.change(t, "POST", "/v1/array/faults", { fault: { kind: "remap", unit: 1, silent: true }, where });
+  await daemon.change(t, "DELETE", `/v1/array/faults?id=${down.id}`);
+  await daemon.until(t, "it is shown as leading elsewhere", async () =>
+    Boolean((await path())?.conditions.includes("wrong unit")),
+  );
+  t.is((await path())?.symbol, "X");
+  t.is((await path())?.statistics.ios, ios);
+  await daemon.change(t, "DELETE", "/v1/array/faults");
+  await daemon.until(t, "it is in use again", async () => (await path())?.symbol === ">");
+});
+
 test("a unit that grew is offered with its new size", async (t) => {
   const daemon = await TestDaemon.start(t, `patrol.interval_s = 1\npatrol.threshold_s = 1\n${ONE}`);
   await daemon.change(t, "POST", "/v1/array/faults", { fault: { kind: "capacity", blocks: 4096 } });

@@ -65,6 +65,44 @@ test("nonsense instead of page 0x83 is never taken for the unit", (t) => {
   }
 });
 
+const SERIAL = [abi.IDENTITY_TYPE_SERIAL, 0, ...Buffer.from("SN 17?")];
+const serialPage = (serial: string): number[] => [0, 0x80, 0, serial.length, ...Buffer.from(serial, "latin1")];
+
+for (const [title, page, isOurs] of [
+  ["its serial number", serialPage("SN 17?"), true],
+  ["its serial number, padded in front", serialPage("    SN 17?"), true],
+  ["its serial number, padded behind", serialPage("SN 17?   "), true],
+  ["its serial number, ended by a zero", serialPage("SN 17?\0garbage"), true],
+  ["its serial number with what cannot be printed", serialPage("SN 17\u0007"), true],
+  ["another serial number", serialPage("SN 18?"), false],
+  ["a longer one", serialPage("SN 17?1"), false],
+  ["a shorter one", serialPage("SN 17"), false],
+  ["one that is cut off", serialPage("SN 17?").slice(0, 8), false],
+  ["none", serialPage(""), false],
+  ["blanks", serialPage("      "), false],
+  ["no page", [], false],
+  ["page 0x83", [0, 0x83, 0, 12, 1, 3, 0, 8, ...NAA.slice(2)], false],
+  ["no unit", [0x7f, ...serialPage("SN 17?").slice(1)], false],
+] as const) {
+  test(`a unit without page 0x83 is compared by page 0x80: ${title} ${isOurs ? "is" : "is never taken for"} the unit`, (t) => {
+    const { host, unit, paths, faults, seen } = scene(SERIAL, 1);
+    const asked: number[] = [];
+    faults.set(0, (command) => {
+      if (command.cdb[0] !== INQUIRY) return undefined;
+      asked.push(command.cdb[2] ?? -1);
+      host.bytes(command.buffer, command.bytes).fill(0xff).set(page);
+      return { residual: command.bytes - page.length };
+    });
+    t.is(read(host, unit), isOurs ? 0 : undefined);
+    t.is(
+      seen.some((one) => one.operation === 0x88),
+      isOurs,
+    );
+    t.true(asked.length > 0 && asked.every((code) => code === 0x80));
+    t.is((host.flags(paths[0] ?? -1) & (abi.PATH_FLAG_WRONG_UNIT | abi.PATH_FLAG_FAILED)) === 0, isOurs);
+  });
+}
+
 test("the designator is found behind others, and the residual is not believed blindly", (t) => {
   const { host, unit, faults } = scene(NAA, 1);
   faults.set(0, (command) => {
