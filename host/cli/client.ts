@@ -3,9 +3,9 @@
 // `node:http` is taken with getBuiltinModule: an `import` of it fills every export of its namespace, which loads half of
 // Node's web APIs and doubles the start time of these commands.
 
-import { existsSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import { join, resolve as absolute } from "node:path";
+import { fileURLToPath } from "node:url";
 
 import type { ErrorBody } from "../control/schemas/common.ts";
 
@@ -16,17 +16,25 @@ export const SOCKET_DEFAULT = "/run/pathmanager/api.sock";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
+/** What a daemon of one's own makes without XDG_RUNTIME_DIR, in the folder it was started in: host/control/places.ts. */
+const SOCKET_OF_FOLDER = "build/run/api.sock";
+
 /**
- * The socket of a call: `--socket`, else PATHMANAGER_SOCKET, else that of a daemon this user has started (XDG_RUNTIME_DIR,
- * or build/run in the working folder: host/control/places.ts), else the service's.
+ * Where the daemon of a call may listen, in order: what `--socket` or PATHMANAGER_SOCKET names and nothing else; else where
+ * a daemon of this user's own listens (XDG_RUNTIME_DIR, the working folder, this repository), then where the service does.
  */
-export function socketPath(env: Environment, option?: string, uid: number = process.getuid?.() ?? 0): string {
+export function socketPaths(env: Environment, option?: string, uid: number = process.getuid?.() ?? 0): string[] {
   const named = option ?? env["PATHMANAGER_SOCKET"];
-  if (named !== undefined && named !== "") return named;
+  if (named !== undefined && named !== "") return [named];
+  if (uid === 0) return [SOCKET_DEFAULT];
   const runtime = env["XDG_RUNTIME_DIR"];
-  const own =
-    runtime === undefined || runtime === "" ? absolute("build/run/api.sock") : join(runtime, "pathmanager/api.sock");
-  return uid !== 0 && existsSync(own) ? own : SOCKET_DEFAULT;
+  const places = [
+    ...(runtime === undefined || runtime === "" ? [] : [join(runtime, "pathmanager/api.sock")]),
+    absolute(SOCKET_OF_FOLDER),
+    fileURLToPath(new URL(`../../${SOCKET_OF_FOLDER}`, import.meta.url)),
+    SOCKET_DEFAULT,
+  ];
+  return [...new Set(places)];
 }
 
 /** Most bytes of an answer that are taken; 1024 units with 32 paths each stay far below. */
@@ -53,11 +61,15 @@ export class CommandError extends Error {
   }
 }
 
-function connectionError(error: NodeJS.ErrnoException, socket: string): CommandError {
+/** Nobody listens there: a daemon may still do so elsewhere. */
+const isAbsent = (error: NodeJS.ErrnoException): boolean => error.code === "ENOENT" || error.code === "ECONNREFUSED";
+
+/** @param tried every socket that was tried, `socket` the last */
+function connectionError(error: NodeJS.ErrnoException, socket: string, tried: readonly string[]): CommandError {
   switch (error.code) {
     case "ENOENT":
     case "ECONNREFUSED":
-      return new CommandError("NOT_RUNNING", `the daemon is not running (nothing answers on ${socket})`, {
+      return new CommandError("NOT_RUNNING", `the daemon is not running (nothing answers on ${tried.join(" or ")})`, {
         remedy:
           "start it with 'systemctl start pathmanagerd' or 'pathmanagerd', or name its socket with PATHMANAGER_SOCKET",
       });
@@ -111,14 +123,37 @@ export type Method = "GET" | "POST" | "PATCH" | "DELETE";
 
 /** The calls of the API; one instance per command. */
 export class Client {
-  readonly socket: string;
+  readonly #sockets: readonly string[];
+  /** Which of them is in use: the first that somebody answers on. */
+  #place = 0;
 
-  constructor(socket: string) {
-    this.socket = socket;
+  /** @param sockets where the daemon may listen, in order */
+  constructor(...sockets: readonly string[]) {
+    this.#sockets = sockets;
+  }
+
+  get socket(): string {
+    return this.#sockets[this.#place] ?? SOCKET_DEFAULT;
   }
 
   /** Sends a request and answers the response once its head is there. */
-  open(method: Method, path: string, body?: unknown, timeoutMs = ANSWER_TIMEOUT_MS): Promise<IncomingMessage> {
+  async open(method: Method, path: string, body?: unknown, timeoutMs = ANSWER_TIMEOUT_MS): Promise<IncomingMessage> {
+    for (;;) {
+      const place = this.#place;
+      try {
+        return await this.#request(method, path, body, timeoutMs);
+      } catch (error) {
+        if (error instanceof CommandError) throw error;
+        const failure = error as NodeJS.ErrnoException;
+        // Several calls may be under way: the first that finds nobody moves all of them on.
+        if (isAbsent(failure) && place + 1 < this.#sockets.length) this.#place = Math.max(this.#place, place + 1);
+        else throw connectionError(failure, this.#sockets[place] ?? SOCKET_DEFAULT, this.#sockets.slice(0, place + 1));
+      }
+    }
+  }
+
+  #request(method: Method, path: string, body: unknown, timeoutMs: number): Promise<IncomingMessage> {
+    const { socket } = this;
     const payload = body === undefined ? undefined : JSON.stringify(body);
     const headers: Record<string, string | number> = { accept: "application/json" };
     if (payload !== undefined) {
@@ -126,13 +161,11 @@ export class Client {
       headers["content-length"] = Buffer.byteLength(payload);
     }
     return new Promise((resolve, reject) => {
-      const request = http.request({ socketPath: this.socket, method, path, headers, agent: false }, resolve);
-      request.on("error", (error: NodeJS.ErrnoException) =>
-        reject(error instanceof CommandError ? error : connectionError(error, this.socket)),
-      );
+      const request = http.request({ socketPath: socket, method, path, headers, agent: false }, resolve);
+      request.on("error", reject);
       request.setTimeout(timeoutMs, () =>
         request.destroy(
-          new CommandError("NO_ANSWER", `the daemon on ${this.socket} gave no answer within ${timeoutMs / 1000} s`),
+          new CommandError("NO_ANSWER", `the daemon on ${socket} gave no answer within ${timeoutMs / 1000} s`),
         ),
       );
       request.end(payload);

@@ -5,7 +5,7 @@
 import type { Command, Option } from "commander";
 
 import type { Output } from "../../control/routes.ts";
-import { Client, CommandError, socketPath } from "../client.ts";
+import { Client, CommandError, socketPaths } from "../client.ts";
 import { POLICY_NAMES, wordValue } from "../values.ts";
 import { leaf, perform, type CommonOptions, type Runner } from "./context.ts";
 
@@ -92,7 +92,7 @@ export async function completions(
 async function complete(program: Command, runner: Runner, words: readonly string[]): Promise<void> {
   const { io } = runner;
   try {
-    const client = new Client(socketPath(io.env));
+    const client = new Client(...socketPaths(io.env));
     const found = await completions(program, words.slice(0, -1), words.at(-1) ?? "", client);
     io.out(found.map((word) => `${word}\n`).join(""));
   } catch (error) {

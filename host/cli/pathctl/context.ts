@@ -2,7 +2,7 @@
 
 import type { Command } from "commander";
 
-import { Client, CommandError, errorLine, socketPath } from "../client.ts";
+import { Client, CommandError, errorLine, socketPaths } from "../client.ts";
 import type { Io } from "../io.ts";
 import { styleFor, type Style } from "../style.ts";
 
@@ -49,7 +49,7 @@ export async function perform(
   const { io } = runner;
   const json = options.json !== undefined && options.json !== false;
   try {
-    const client = new Client(socketPath(io.env, options.socket));
+    const client = new Client(...socketPaths(io.env, options.socket));
     const result = await action({ client, io, style: styleFor(io), json });
     if (result === null) return;
     io.out(json ? jsonText(result.json) : result.text);

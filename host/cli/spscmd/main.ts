@@ -1,7 +1,7 @@
 // `spscmd`: the command line of the original, over the daemon's API.
 
 import type { Output } from "../../control/routes.ts";
-import { Client, CommandError, errorLine, socketPath } from "../client.ts";
+import { Client, CommandError, errorLine, socketPaths } from "../client.ts";
 import { parsePathNumber } from "../path-number.ts";
 import { packageVersion, type Io } from "../io.ts";
 import { parseCommand, SYNOPSIS, type Command } from "./command.ts";
@@ -104,7 +104,7 @@ export async function spscmd(args: readonly string[], io: Io): Promise<number> {
     return EXIT_USAGE;
   }
   try {
-    io.out(await carryOut(parsed.command, new Client(socketPath(io.env))));
+    io.out(await carryOut(parsed.command, new Client(...socketPaths(io.env))));
     return EXIT_DONE;
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
