@@ -62,7 +62,6 @@ import {
   cdbWrite,
   cdbWriteSame,
 } from "./scsi/cdb";
-import { finished, pick, started } from "./selection/selection";
 import { stallArm } from "./stall";
 import { timerSooner } from "./timers";
 import { unitDirty } from "./unit";
@@ -297,7 +296,7 @@ function chooseFor(u: Unit, allowed: u32, bytes: u32, write: bool, affinity: u32
       among &= ~u.full;
       if (among === 0) return NO_ROOM;
     }
-    const slot = pick(u.selection, among, bytes, write, affinity, now);
+    const slot = u.selection.pick(among, bytes, write, affinity, now);
     return ((u.full >> slot) & 1) !== 0 ? NO_ROOM : <i32>slot;
   }
   among = allowed & u.tier2;
@@ -344,7 +343,7 @@ export function issue(c: Command, slot: u32): void {
   p.inFlight++;
   stallArm(u, c);
   if (p.inFlight >= p.depth) u.full |= (<u32>1) << slot;
-  c.note = started(u.selection, slot, c.bufferBytes, c.method !== METHOD_READ, now);
+  c.note = u.selection.started(slot, c.bufferBytes, c.method !== METHOD_READ, now);
   const tag = makeTag(TAG_COMMAND, c.generation, c.index);
   submit(p.arrayPort !== 0, OP_SCSI, 0, tag, p.port, changetype<usize>(c), 0);
 }
@@ -355,7 +354,7 @@ export function writeOff(c: Command, timeNs: u64, good: bool): void {
   c.flags |= COMMAND_WRITTEN_OFF;
   const latencyNs = timeNs > c.timeNs ? timeNs - c.timeNs : 0;
   const write = c.method !== METHOD_READ;
-  finished(c.unit.selection, c.path.slot, c.bufferBytes, write, latencyNs, good, timeNs, c.note);
+  c.unit.selection.finished(c.path.slot, c.bufferBytes, write, latencyNs, good, timeNs, c.note);
 }
 
 /** A command (in no list) goes out again as soon as a path takes it. */

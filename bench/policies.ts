@@ -32,6 +32,9 @@ export interface Policies {
   ): void;
   /** Answers slot + 32 x note. */
   dispatch(s: number, allowed: number, bytes: number, write: number, affinity: number, nowNs: number): number;
+  /** As `dispatch` and `finish`, all paths allowed, on a clock in memory that moves on by `stepNs`. */
+  send(s: number, bytes: number, write: number, affinity: number, stepNs: number): number;
+  receive(s: number, sent: number, bytes: number, write: number, latencyNs: number): void;
   setHedgeBudget(s: number, budget: number): number;
   hedgeAfter(s: number, bytes: number): number;
   takeHedge(s: number): number;

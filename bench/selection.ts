@@ -1,8 +1,10 @@
 // `npm run bench -- selection`: what a decision costs: choose a path, account for the command, learn from its completion.
 //
 // Each policy at 2 to 32 paths, in a loop inside the module (what the core pays), called from JavaScript, and the same
-// algorithm in plain C (bench/peers/selection.c, gcc -O2), in turn within one run. Both must pick the same slots. Rounds
-// are short: few of them are interrupted by what else the machine does, and the median forgets those.
+// algorithm in plain C (bench/peers/selection.c, gcc -O2), in turn within one run. Both must pick the same slots. What the
+// loop itself costs is measured beside each round, by a loop without selection, and taken off, in the core and in C.
+// Rounds are short: few of them are interrupted by what else the machine does, and the median forgets those. A machine
+// whose clock changes from one second to the next shows in the fastest rounds what it does undisturbed.
 
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync } from "node:fs";
@@ -32,13 +34,15 @@ const policies: readonly (readonly [name: string, code: number])[] = [
 const pathCounts = [2, 4, 8, 16, 32];
 
 /** Core and peer take turns so many times ... */
-const TURNS = 3;
+const TURNS = 7;
 /** ... with so many rounds each, of which the first only warm up. */
-const ROUNDS = 60;
-const WARM = 20;
-const COUNT = 10_000;
+const ROUNDS = 36;
+const WARM = 12;
+const COUNT = 5000;
 /** Pick + completion pairs of one call that tinybench times. */
 const CALLS = 1000;
+/** Part of the rounds that are as fast as the fastest one that counts. */
+const FAST_PART = 0.05;
 
 /** Builds the C peer. @throws when there is no gcc, with what to do about it */
 function buildPeer(): void {
@@ -50,6 +54,7 @@ function buildPeer(): void {
 }
 
 interface Timing {
+  /** Of each round, without what the loop costs. */
   readonly ns: number[];
   readonly digests: number[];
 }
@@ -59,10 +64,13 @@ function runPeer(policy: number, paths: number): Timing {
   const args = [policy, paths, 2 * paths, COUNT, ROUNDS].map(String);
   const { stdout, status } = spawnSync(peer, args, { encoding: "utf8" });
   if (status !== 0) throw new Error(`bench selection: the C peer ended with status ${status}`);
-  const lines = stdout.trim().split("\n");
+  const rounds = stdout
+    .trim()
+    .split("\n")
+    .map((line) => line.split(" ").map(Number));
   return {
-    ns: lines.map((line) => Number(line.split(" ")[0])),
-    digests: lines.map((line) => Number(line.split(" ")[1])),
+    ns: rounds.map(([ns = 0, , emptyNs = 0]) => ns - emptyNs),
+    digests: rounds.map(([, digest = 0]) => digest),
   };
 }
 
@@ -80,6 +88,7 @@ function prepared(policy: number, paths: number): ReturnType<typeof loadPolicies
 interface Loop {
   prepared(policy: number, paths: number): number;
   loop(s: number, scratch: number, depth: number, count: number, startNs: number): number;
+  empty(scratch: number, depth: number, count: number, startNs: number): number;
 }
 const loopModule = new WebAssembly.Module(readFileSync(join(root, "build", "bench", "loop.wasm")));
 
@@ -89,55 +98,75 @@ function runCore(policy: number, paths: number): Timing {
   const scratch = s + 16384;
   const timing: Timing = { ns: [], digests: [] };
   for (let round = 0; round < ROUNDS; round++) {
-    const before = performance.now();
-    timing.digests.push(core.loop(s, scratch, 2 * paths, COUNT, 1e9 + round * 1e9) >>> 0);
-    timing.ns.push(((performance.now() - before) * 1e6) / COUNT);
+    const startNs = 1e9 + round * 1e9;
+    const from = performance.now();
+    timing.digests.push(core.loop(s, scratch, 2 * paths, COUNT, startNs) >>> 0);
+    const middle = performance.now();
+    core.empty(scratch, 2 * paths, COUNT, startNs);
+    const to = performance.now();
+    timing.ns.push(((2 * middle - from - to) * 1e6) / COUNT);
   }
   return timing;
 }
 
-/** Pick + completion called from JavaScript, ns. */
-function runJavaScript(policy: number, paths: number): number {
+/** Pick + completion called from JavaScript, ns: the median and the fastest. */
+function runJavaScript(policy: number, paths: number): Figures {
   const { policies: core, selections } = prepared(policy, paths);
   const [s = 0] = selections;
   const depth = 2 * paths;
-  const chosen = new Int32Array(depth);
-  let nowNs = 1e9;
-  let i = 0;
-  for (; i < depth; i++) chosen[i] = core.dispatch(s, -1, 4096, 0, i & 63, nowNs);
+  const sent = new Int32Array(depth);
+  for (let i = 0; i < depth; i++) sent[i] = core.send(s, 4096, 0, i & 63, 1000);
+  let i = depth;
   const pairs = (): void => {
     for (let count = 0; count < CALLS; count++, i++) {
       const at = i & (depth - 1);
-      const before = chosen[at] ?? 0;
-      nowNs += 1000;
-      core.finish(s, before & 31, 4096, 0, depth * 1000, 1, nowNs, before >>> 5);
-      chosen[at] = core.dispatch(s, -1, 4096, 0, i & 63, nowNs);
+      core.receive(s, sent[at] ?? 0, 4096, 0, depth * 1000);
+      sent[at] = core.send(s, 4096, 0, i & 63, 1000);
     }
   };
-  const bench = new Bench({ iterations: 400, time: 0, warmupIterations: 200, warmupTime: 0 });
+  const bench = new Bench({ iterations: 600, time: 0, warmupIterations: 300, warmupTime: 0, retainSamples: true });
   bench.add("pairs", pairs).runSync();
   const [task] = bench.tasks;
   const result = task?.result;
   if (result === undefined || !("latency" in result)) throw new Error("bench selection: tinybench gave no result");
-  return (result.latency.p50 * 1e6) / CALLS;
+  return figuresOf((result.latency.samples ?? [result.latency.p50]).map((ms) => (ms * 1e6) / CALLS));
 }
 
 const rounded = (value: number): number => Number(value.toPrecision(4));
 
-/** Core and peer in turn: median ns of each. */
-function inTurn(name: string, policy: number, paths: number): [core: number, peer: number] {
+interface Figures {
+  readonly median: number;
+  readonly fastest: number;
+}
+
+function figuresOf(ns: readonly number[]): Figures {
+  const sorted = ns.toSorted((a, b) => a - b);
+  return { median: median(ns), fastest: sorted[Math.floor(FAST_PART * sorted.length)] ?? 0 };
+}
+
+interface Compared {
+  readonly core: Figures;
+  readonly peer: Figures;
+  /** Peer over core: median of the ratios of the turns. */
+  readonly ratio: number;
+}
+
+/** Core and peer in turn. */
+function inTurn(name: string, policy: number, paths: number): Compared {
   const ours: number[] = [];
   const theirs: number[] = [];
+  const ratios: number[] = [];
   for (let turn = 0; turn < TURNS; turn++) {
     const core = runCore(policy, paths);
     const c = runPeer(policy, paths);
     if (core.digests.join(" ") !== c.digests.join(" ")) {
       throw new Error(`bench selection: ${name} at ${paths} paths: the C peer picked other slots`);
     }
+    ratios.push(median(c.ns.slice(WARM)) / median(core.ns.slice(WARM)));
     ours.push(...core.ns.slice(WARM));
     theirs.push(...c.ns.slice(WARM));
   }
-  return [median(ours), median(theirs)];
+  return { core: figuresOf(ours), peer: figuresOf(theirs), ratio: median(ratios) };
 }
 
 /** Rows of one policy; `inCore` keeps the figures of every policy by number of paths. */
@@ -145,33 +174,30 @@ function rowsOf(name: string, policy: number): Row[] {
   const rows: Row[] = [];
   const inCore = new Map<number, number>();
   for (const paths of pathCounts) {
-    const [value, peerValue] = inTurn(name, policy, paths);
-    inCore.set(paths, value);
-    const what = `${name}, ${paths} paths`;
-    const shared = { case: what, unit: "ns" };
-    rows.push(
-      {
+    const { core, peer: c, ratio } = inTurn(name, policy, paths);
+    const script = runJavaScript(policy, paths);
+    inCore.set(paths, core.fastest);
+    const shared = { case: `${name}, ${paths} paths`, unit: "ns" };
+    const peerName = "same in C, gcc -O2";
+    const row = (metric: string, value: number, peerValue: number | null, over: number | null): void => {
+      rows.push({
         ...shared,
-        metric: "pick + completion in the core",
+        metric,
         value: rounded(value),
-        peer: "same in C, gcc -O2",
-        peerValue: rounded(peerValue),
-        ratio: rounded(peerValue / value),
-      },
-      {
-        ...shared,
-        metric: "pick + completion from JavaScript",
-        value: rounded(runJavaScript(policy, paths)),
-        peer: null,
-        peerValue: null,
-        ratio: null,
-      },
-    );
+        peer: peerValue === null ? null : peerName,
+        peerValue: peerValue === null ? null : rounded(peerValue),
+        ratio: over === null ? null : rounded(over),
+      });
+    };
+    row("pick + completion in the core", core.median, c.median, ratio);
+    row("the same, fastest rounds", core.fastest, c.fastest, c.fastest / core.fastest);
+    row("pick + completion from JavaScript", script.median, null, null);
+    row("from JavaScript, fastest rounds", script.fastest, null, null);
   }
   const [four = 1, most = 0] = [inCore.get(4), inCore.get(32)];
   rows.push({
     case: name,
-    metric: "32 paths over 4 paths",
+    metric: "32 paths over 4 paths, fastest rounds",
     unit: "x",
     value: rounded(most / four),
     peer: "mark",
@@ -181,14 +207,43 @@ function rowsOf(name: string, policy: number): Row[] {
   return rows;
 }
 
+interface StatisticsModule {
+  recordNew(): number;
+  recordMany(base: number, count: number): number;
+}
+
+/** What it costs to take note of one command in the statistics of a path or a unit; the mark is 5 ns. */
+function statisticsRow(): Row {
+  const compiled = new WebAssembly.Module(readFileSync(join(root, "build", "bench", "statistics.wasm")));
+  const core = instantiate<StatisticsModule>(compiled);
+  const base = core.recordNew();
+  const ns: number[] = [];
+  for (let round = 0; round < 400; round++) {
+    const from = performance.now();
+    core.recordMany(base, COUNT);
+    if (round >= 200) ns.push(((performance.now() - from) * 1e6) / COUNT);
+  }
+  const value = median(ns);
+  return {
+    case: "statistics",
+    metric: "record of one command",
+    unit: "ns",
+    value: rounded(value),
+    peer: "mark",
+    peerValue: 5,
+    ratio: rounded(5 / value),
+  };
+}
+
 /** Runs the suite. @throws when gcc is missing, or when core and C peer do not pick the same slots */
 export async function selection(log: (line: string) => void = () => {}): Promise<Row[]> {
   buildPeer();
   // The engine first runs quickly compiled code and compiles better code beside it: give it reason and time.
   for (const [, code] of policies) for (let turn = 0; turn < 3; turn++) runCore(code, 32);
   await setTimeout(500);
-  return policies.flatMap(([name, code]) => {
+  const rows = policies.flatMap(([name, code]) => {
     log(name);
     return rowsOf(name, code);
   });
+  return [...rows, statisticsRow()];
 }

@@ -5,7 +5,7 @@
 // extra reads never exceed it, whatever the latencies do. Writes are never hedged: those follow the stall rule.
 
 import { ERROR_RANGE } from "../abi";
-import { classOf, Selection } from "./layout";
+import { classOf, HEDGE_READS, HEDGE_THRESHOLD, Selection } from "./layout";
 
 /** One hedge, in units of budget: hundredths of a percent. */
 const HEDGE_COST: i32 = 10000;
@@ -19,10 +19,8 @@ const STEP: f32 = 0.05;
 const FIRST: f32 = 8;
 /** Reads of a class before its threshold is used. */
 const READS_MIN: u32 = 200;
-/** f32[5]: threshold in ns of each class of reads; u16[5]: how many were seen, at most READS_MIN. */
+/** Classes of reads. */
 const HEDGE_CLASSES: u32 = 5;
-const THRESHOLD: usize = 80;
-const READS: usize = 100;
 
 /**
  * Sets the budget (UNIT_SET_HEDGE_BUDGET). @param budget hundredths of a percent of the reads, 0..10000; 0 turns it off
@@ -53,8 +51,8 @@ export function hedgeThresholdNs(s: Selection, bytes: u32): u64 {
 function thresholdNs(s: Selection, sizeClass: u32): u64 {
   if (s.hedgeBudget === 0 || sizeClass >= HEDGE_CLASSES) return 0;
   const place = <usize>sizeClass;
-  if (<u32>load<u16>(changetype<usize>(s) + READS + (place << 1)) < READS_MIN) return 0;
-  return <u64>load<f32>(changetype<usize>(s) + THRESHOLD + (place << 2));
+  if (<u32>load<u16>(changetype<usize>(s) + HEDGE_READS + (place << 1)) < READS_MIN) return 0;
+  return <u64>load<f32>(changetype<usize>(s) + HEDGE_THRESHOLD + (place << 2));
 }
 
 /** The smallest threshold of any size, ns; all ones when there is none. */
@@ -78,8 +76,8 @@ export function hedgeTake(s: Selection): bool {
 export function hedgeLearn(s: Selection, bytes: u32, latencyNs: u64): void {
   const sizeClass = <usize>classOf(bytes, false);
   if (s.hedgeBudget === 0 || sizeClass >= <usize>HEDGE_CLASSES) return;
-  const reads = changetype<usize>(s) + READS + (sizeClass << 1);
-  const at = changetype<usize>(s) + THRESHOLD + (sizeClass << 2);
+  const reads = changetype<usize>(s) + HEDGE_READS + (sizeClass << 1);
+  const at = changetype<usize>(s) + HEDGE_THRESHOLD + (sizeClass << 2);
   const latency = <f32>(<i64>latencyNs);
   const seen = <u32>load<u16>(reads);
   if (seen === 0) {

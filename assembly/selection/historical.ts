@@ -1,19 +1,27 @@
 // Historical service time: (in flight + 1) x the mean time a command took the path, as dm-multipath's selector of that
 // name does. The mean is exponential; `parameter` is the share of history in percent (95 when 0).
 
-import { nextInTurn, smallestSlots } from "./lanes";
-import { HISTORY, HISTORY_SCORE, IN_FLIGHT, lane, Selection } from "./layout";
+import { fewOnly, takeLeast, takeLeastOfFour } from "./lanes";
+import { HISTORY, HISTORY_SCORE, IN_FLIGHT, lane, lanesOf, Selection } from "./layout";
 
 const HISTORY_PERCENT_DEFAULT: u32 = 95;
 
-export function pickHistorical(s: Selection, allowed: u32): u32 {
-  return nextInTurn(s, smallestSlots(changetype<usize>(s) + HISTORY_SCORE, allowed));
+export function pickHistorical(s: Selection, allowed: u32, closed: usize): u32 {
+  return fewOnly(allowed)
+    ? takeLeastOfFour(s, HISTORY_SCORE, 0, closed)
+    : takeLeast(s, HISTORY_SCORE, 0, allowed, closed);
+}
+
+/** The part a mean takes in of a new sample. @param percent share of history; 0: the default */
+export function historyPart(percent: u32): f32 {
+  return 1 - <f32>(percent !== 0 ? percent : HISTORY_PERCENT_DEFAULT) * 0.01;
 }
 
 /** A path that has no history yet scores by what is in flight alone, below every path that has: it is tried first. */
 export function scoreHistory(s: Selection, slot: u32): void {
-  const ahead = <f32>load<u32>(lane(s, IN_FLIGHT, slot)) + 1;
-  store<f32>(lane(s, HISTORY_SCORE, slot), ahead * (load<f32>(lane(s, HISTORY, slot)) + 1));
+  const lanes = lanesOf(s, slot);
+  const ahead = <f32>(<i32>load<u32>(lanes, IN_FLIGHT)) + 1;
+  store<f32>(lanes, ahead * (load<f32>(lanes, HISTORY) + 1), HISTORY_SCORE);
 }
 
 /** Starts with what was learned before the policy was chosen, 0 when nothing was. */
@@ -24,9 +32,7 @@ export function seedHistory(s: Selection, slot: u32, serviceNs: u32): void {
 
 /** Takes in one sample. @param serviceNs time the path was busy with the command, ns */
 export function learnHistory(s: Selection, slot: u32, serviceNs: f32): void {
-  const percent = s.parameter !== 0 ? s.parameter : HISTORY_PERCENT_DEFAULT;
-  const part: f32 = 1 - <f32>percent * 0.01;
   const at = lane(s, HISTORY, slot);
   const mean = load<f32>(at);
-  store<f32>(at, mean === 0 ? serviceNs : mean + (serviceNs - mean) * part);
+  store<f32>(at, mean === 0 ? serviceNs : mean + (serviceNs - mean) * s.historyPart);
 }

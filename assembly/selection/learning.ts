@@ -7,7 +7,18 @@
 // BACKLOG is always the sum over what is in flight of what such a command costs by the present estimate; so when an
 // estimate changes, what waits on the path is valued anew at once.
 
-import { BACKLOG, CLASSES, COST, costAt, lanesOf, Learning, learningAt, Selection } from "./layout";
+import {
+  BACKLOG,
+  CLASS_IN_FLIGHT,
+  CLASSES,
+  classOfLanes,
+  COST,
+  costAt,
+  lanesOf,
+  learningAt,
+  Selection,
+} from "./layout";
+import { LEARNING, learn, unsettle } from "./phases";
 
 /** What a command is taken to cost before anything was learned, ns. Only its being equal for all matters. */
 const COST_UNKNOWN: f32 = 100000;
@@ -25,7 +36,7 @@ const FASTER: f32 = 0.35;
 /** ... and the estimate then starts anew from the recent mean, which stands for so many samples. */
 const SAMPLES_RECENT: u32 = 8;
 /** An estimate of a path that had no I/O for this long may be out of date: it then weighs as much as so many samples. */
-const STALE_NS: u64 = 100000000;
+export const STALE_NS: i64 = 100000000;
 const SAMPLES_STALE: u32 = 2;
 
 /** Nothing is known of a slot: equal costs, nothing in flight. */
@@ -38,9 +49,9 @@ export function forgetCosts(s: Selection, slot: u32): void {
   }
 }
 
-/** A path gets its first command after `idleNs`: what was learned long ago gives way faster to what comes now. */
-export function ageCosts(s: Selection, slot: u32, idleNs: u64): void {
-  if (idleNs < STALE_NS) return;
+/** A path gets its first command after STALE_NS: what was learned long ago gives way faster to what comes now. */
+export function ageCosts(s: Selection, slot: u32): void {
+  if ((s.duties & LEARNING) === 0) learn(s);
   for (let sizeClass: u32 = 0; sizeClass < CLASSES; sizeClass++) {
     const known = learningAt(s, slot, sizeClass);
     if (known.samples > SAMPLES_STALE) known.samples = SAMPLES_STALE;
@@ -50,8 +61,7 @@ export function ageCosts(s: Selection, slot: u32, idleNs: u64): void {
 /** Takes in one sample. @param sampleNs see above */
 export function learnCost(s: Selection, slot: u32, sizeClass: u32, sampleNs: f32): void {
   const known = learningAt(s, slot, sizeClass);
-  const at = costAt(s, slot, sizeClass);
-  const cost = load<f32>(at);
+  const cost = load<f32>(costAt(s, slot, sizeClass));
   const samples = known.samples;
   if (samples === 0) return firstSample(s, slot, sizeClass, sampleNs);
   const most = SAMPLE_MAX * cost;
@@ -61,13 +71,14 @@ export function learnCost(s: Selection, slot: u32, sizeClass: u32, sampleNs: f32
   if (samples >= SAMPLES_RECENT && (recent > SLOWER * cost || recent < FASTER * cost)) {
     return changed(s, slot, recent / cost);
   }
-  if (samples >= SAMPLES_MAX) return addToCost(s, slot, known, at, off * PART);
+  if (samples >= SAMPLES_MAX) return addToCost(s, slot, sizeClass, off * PART);
   known.samples = samples + 1;
-  addToCost(s, slot, known, at, off / <f32>(samples + 1));
+  addToCost(s, slot, sizeClass, off / <f32>(samples + 1));
 }
 
 /** The path became slower or faster: every class of it by the same factor, until each has shown its own. */
 export function changed(s: Selection, slot: u32, factor: f32): void {
+  unsettle(s);
   for (let sizeClass: u32 = 0; sizeClass < CLASSES; sizeClass++) {
     const known = learningAt(s, slot, sizeClass);
     const cost = load<f32>(costAt(s, slot, sizeClass)) * factor;
@@ -107,47 +118,28 @@ function seedCost(s: Selection, slot: u32, sizeClass: u32): f32 {
 }
 
 function setCost(s: Selection, slot: u32, sizeClass: u32, cost: f32): void {
-  const at = costAt(s, slot, sizeClass);
-  addToCost(s, slot, learningAt(s, slot, sizeClass), at, cost - load<f32>(at));
+  addToCost(s, slot, sizeClass, cost - load<f32>(costAt(s, slot, sizeClass)));
 }
 
 /** Changes an estimate, and with it the value of what is in flight. An estimate is never below 1 ns. */
-function addToCost(s: Selection, slot: u32, known: Learning, at: usize, more: f32): void {
-  const before = load<f32>(at);
+function addToCost(s: Selection, slot: u32, sizeClass: u32, more: f32): void {
+  const lanes = lanesOf(s, slot);
+  const ofClass = classOfLanes(lanes, sizeClass);
+  const before = load<f32>(ofClass, COST);
   const cost = before + more < COST_MIN ? COST_MIN : before + more;
-  store<f32>(at, cost);
-  if (known.inFlight === 0) return;
-  const lanes = lanesOf(s, slot);
-  const value = load<f32>(lanes, BACKLOG) + <f32>known.inFlight * (cost - before);
+  store<f32>(ofClass, cost, COST);
+  const inFlight = load<u32>(ofClass, CLASS_IN_FLIGHT);
+  if (inFlight === 0) return;
+  const value = load<f32>(lanes, BACKLOG) + <f32>inFlight * (cost - before);
   store<f32>(lanes, value < 0 ? 0 : value, BACKLOG);
-}
-
-/** A command of this class goes out. */
-export function backlogAdd(s: Selection, slot: u32, sizeClass: u32): void {
-  const lanes = lanesOf(s, slot);
-  const cost = load<f32>(lanes + ((<usize>sizeClass) << 7), COST);
-  store<f32>(lanes, load<f32>(lanes, BACKLOG) + cost, BACKLOG);
-  learningAt(s, slot, sizeClass).inFlight += 1;
-}
-
-/**
- * A command of this class is no longer in flight. An idle path has no backlog: rounding errors end there.
- * @param until commands in flight on the path until now
- */
-export function backlogRemove(s: Selection, slot: u32, sizeClass: u32, until: u32): void {
-  const known = learningAt(s, slot, sizeClass);
-  assert(known.inFlight > 0);
-  known.inFlight -= 1;
-  const lanes = lanesOf(s, slot);
-  const rest = load<f32>(lanes, BACKLOG) - load<f32>(lanes + ((<usize>sizeClass) << 7), COST);
-  store<f32>(lanes, until === 1 || rest < 0 ? 0 : rest, BACKLOG);
 }
 
 /** The largest cost of any class in flight on a slot, ns. */
 export function largestInFlight(s: Selection, slot: u32): f32 {
   let largest: f32 = 0;
   for (let sizeClass: u32 = 0; sizeClass < CLASSES; sizeClass++) {
-    if (learningAt(s, slot, sizeClass).inFlight > 0) largest = max(largest, load<f32>(costAt(s, slot, sizeClass)));
+    const ofClass = classOfLanes(lanesOf(s, slot), sizeClass);
+    if (load<u32>(ofClass, CLASS_IN_FLIGHT) > 0) largest = max(largest, load<f32>(ofClass, COST));
   }
   return largest;
 }

@@ -1,8 +1,13 @@
 // Least in flight (queue depth): the path with the fewest commands unanswered; among equals they take turns.
 
-import { nextInTurn, smallestSlots } from "./lanes";
+import { fewOnly, takeLeast, takeLeastOfFour } from "./lanes";
 import { IN_FLIGHT, Selection } from "./layout";
 
-export function pickLeastInFlight(s: Selection, allowed: u32): u32 {
-  return nextInTurn(s, smallestSlots(changetype<usize>(s) + IN_FLIGHT, allowed));
+/** What is in flight makes room for the slot: there are never 2^27 commands on a path. */
+const SHIFT: i32 = 5;
+
+export function pickLeastInFlight(s: Selection, allowed: u32, closed: usize): u32 {
+  return fewOnly(allowed)
+    ? takeLeastOfFour(s, IN_FLIGHT, SHIFT, closed)
+    : takeLeast(s, IN_FLIGHT, SHIFT, allowed, closed);
 }

@@ -1,8 +1,10 @@
-// Least sectors: the path with the fewest bytes unanswered; among equals they take turns.
+// Least sectors (512 bytes): the path with the fewest sectors unanswered; among equals they take turns.
 
-import { nextInTurn, smallestSlots } from "./lanes";
+import { fewOnly, takeLeast, takeLeastOfFour } from "./lanes";
 import { IN_FLIGHT_BYTES, Selection } from "./layout";
 
-export function pickLeastSectors(s: Selection, allowed: u32): u32 {
-  return nextInTurn(s, smallestSlots(changetype<usize>(s) + IN_FLIGHT_BYTES, allowed));
+export function pickLeastSectors(s: Selection, allowed: u32, closed: usize): u32 {
+  return fewOnly(allowed)
+    ? takeLeastOfFour(s, IN_FLIGHT_BYTES, 0, closed)
+    : takeLeast(s, IN_FLIGHT_BYTES, 0, allowed, closed);
 }

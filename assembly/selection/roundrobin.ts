@@ -9,18 +9,35 @@ import { ORDER, Selection } from "./layout";
 /** Most I/Os of one turn. */
 export const TURN_IOS_MAX: u32 = 1000000;
 
+/** Takes over the length of a turn from the policy's parameters. */
+export function setTurn(s: Selection): void {
+  const plain = s.policy === POLICY_ROUND_ROBIN;
+  const ios = plain ? s.parameter : s.parameter2;
+  const bytes = plain ? s.parameter2 : 0;
+  s.turnBytesMax = bytes === 0 ? u32.MAX_VALUE : bytes;
+  s.turnIosMax = ios !== 0 ? ios : bytes === 0 ? 1 : u32.MAX_VALUE;
+}
+
 /** The slot whose turn it is, or the next one in order that is allowed (a command is not sent twice down one path). */
 export function pickRoundRobin(s: Selection, allowed: u32, bytes: u32): u32 {
+  const at = s.turn;
+  const slot = <u32>load<u8>(changetype<usize>(s) + ORDER + at);
+  if (((allowed >> slot) & 1) === 0) return pickNext(s, allowed, bytes);
+  takeTurn(s, at, bytes);
+  return slot;
+}
+
+function pickNext(s: Selection, allowed: u32, bytes: u32): u32 {
   const order = changetype<usize>(s) + ORDER;
   let at = s.turn;
-  for (let tried: u32 = 0; tried < s.count; tried++) {
+  for (let tried: u32 = 1; tried < s.count; tried++) {
+    at = at + 1 >= s.count ? 0 : at + 1;
     const slot = <u32>load<u8>(order + at);
     if ((allowed >> slot) & 1) {
-      if (tried > 0) startTurn(s, at);
-      takeTurn(s, bytes);
+      startTurn(s, at);
+      takeTurn(s, at, bytes);
       return slot;
     }
-    at = at + 1 >= s.count ? 0 : at + 1;
   }
   return ctz(allowed);
 }
@@ -31,12 +48,10 @@ function startTurn(s: Selection, at: u32): void {
   s.turnBytes = 0;
 }
 
-function takeTurn(s: Selection, bytes: u32): void {
-  const plain = s.policy === POLICY_ROUND_ROBIN;
-  const iosMax = plain ? s.parameter : s.parameter2;
-  const bytesMax = plain ? s.parameter2 : 0;
-  s.turnIos += 1;
-  s.turnBytes += bytes;
-  const over = (iosMax <= 1 && bytesMax === 0) || (iosMax !== 0 && s.turnIos >= iosMax);
-  if (over || (bytesMax !== 0 && s.turnBytes >= bytesMax)) startTurn(s, s.turn + 1 >= s.count ? 0 : s.turn + 1);
+function takeTurn(s: Selection, at: u32, bytes: u32): void {
+  const ios = s.turnIos + 1;
+  const sum = s.turnBytes + bytes;
+  s.turnIos = ios;
+  s.turnBytes = sum;
+  if (ios >= s.turnIosMax || sum >= s.turnBytesMax) startTurn(s, at + 1 >= s.count ? 0 : at + 1);
 }

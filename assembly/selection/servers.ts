@@ -10,6 +10,7 @@
 
 import { costAt, lane, Selection, Servers, SERVERS_INVERSE, serversAt } from "./layout";
 import { changed, learnCost } from "./learning";
+import { LEARNING, learn, unsettle } from "./phases";
 
 const SERVERS_MAX: f32 = 64;
 const SERVERS_FIRST: f32 = 8;
@@ -43,7 +44,19 @@ const SAMPLE_MAX: f32 = 8;
 const SLOWER: f32 = 2.5;
 const FASTER: f32 = 0.35;
 
-const ANSWERS_MASK: u32 = (1 << 19) - 1;
+/**
+ * A note: class (4 bits), commands ahead (8 bits), the answers so far (14 bits), and whether the command is part of the
+ * backlog. Fits in one u32 with a slot.
+ */
+export const NOTE_CLASS: u32 = 15;
+const AHEAD_SHIFT: u32 = 4;
+const ANSWERS_SHIFT: u32 = 12;
+const ANSWERS_MASK: u32 = (1 << 14) - 1;
+export const NOTE_WEIGHED: u32 = 1 << 26;
+/** So many commands ahead or more, or it is not known how many. */
+const AHEAD_UNKNOWN: u32 = 255;
+/** The note of a command of which nothing is remembered. */
+export const NOTE_UNKNOWN: u32 = AHEAD_UNKNOWN << AHEAD_SHIFT;
 
 /** Nothing is known of a slot. */
 export function forgetServers(s: Selection, slot: u32): void {
@@ -57,16 +70,30 @@ export function forgetServers(s: Selection, slot: u32): void {
   forgetSums(servers);
 }
 
-/**
- * What is to be remembered of a command that goes out: commands ahead of it + 1 (8 bits), and the answers so far (19).
- * 27 bits, so that a slot and a note fit in one u32.
- */
+/** What is to be remembered of a command that goes out. @param ahead commands in flight on the path before it */
 export function noteOf(servers: Servers, ahead: u32): u32 {
-  return (ahead < 254 ? ahead + 1 : 255) | ((servers.answers & ANSWERS_MASK) << 8);
+  return (min(ahead, AHEAD_UNKNOWN) << AHEAD_SHIFT) | ((servers.answers & ANSWERS_MASK) << ANSWERS_SHIFT);
 }
 
-/** A command goes out or came back: takes note of how busy the path was since the last such moment. */
-export function passTime(servers: Servers, inFlight: u32, nowNs: u64): void {
+/**
+ * A command goes out or came back while learning: takes note of how busy the path was since the last such moment. Time
+ * before learning began does not count, and commands that went out before have overtaken nobody.
+ */
+export function seePath(s: Selection, slot: u32, inFlight: u32, nowNs: u64): Servers {
+  const servers = serversAt(s, slot);
+  if ((s.seen >> slot) & 1) {
+    passTime(servers, inFlight, nowNs);
+  } else {
+    s.seen |= 1 << slot;
+    if (inFlight === 0) s.answered |= 1 << slot;
+    servers.eventNs = nowNs;
+    servers.busyNs = 0;
+    servers.answers += AHEAD_UNKNOWN;
+  }
+  return servers;
+}
+
+function passTime(servers: Servers, inFlight: u32, nowNs: u64): void {
   if (nowNs <= servers.eventNs) return;
   const busy = <f32>inFlight < servers.count ? <f32>inFlight : servers.count;
   servers.busyNs += <f32>(<i64>(nowNs - servers.eventNs)) * busy;
@@ -74,34 +101,43 @@ export function passTime(servers: Servers, inFlight: u32, nowNs: u64): void {
 }
 
 /**
- * A command came back; time has passed (`passTime`).
- * @param note what `noteOf` answered; 0 when it was not kept
+ * Learns from a command that came back, and begins to learn when it does not yet.
+ * @param good whether the path did its work; a failure teaches nothing about speed unless it took long
+ * @param note what `noteOf` answered, or NOTE_UNKNOWN
  * @param inFlight commands in flight until now, it included
- * @param latencyNs since it went out
  */
 export function learnPath(
   s: Selection,
   slot: u32,
-  servers: Servers,
   sizeClass: u32,
+  took: u64,
+  good: bool,
+  nowNs: u64,
   note: u32,
   inFlight: u32,
-  latencyNs: f32,
 ): void {
-  const ahead = (note & 255) - 1;
-  if (ahead < 254) overtaken(servers, ahead, (servers.answers - (note >> 8)) & ANSWERS_MASK);
+  if ((s.duties & LEARNING) === 0) learn(s);
+  const servers = seePath(s, slot, inFlight, nowNs);
+  const latencyNs = <f32>(<i64>took);
+  const cost = load<f32>(costAt(s, slot, sizeClass));
+  if (!good && latencyNs <= cost) return;
+  const ahead = (note >> AHEAD_SHIFT) & AHEAD_UNKNOWN;
+  const known = ahead !== AHEAD_UNKNOWN;
+  if (known) overtaken(servers, ahead, (servers.answers - (note >> ANSWERS_SHIFT)) & ANSWERS_MASK);
   servers.answers += 1;
+  // The time between answers is a sample once it began and ended while learning.
+  const whole = ((s.answered >> slot) & 1) !== 0;
+  s.answered |= 1 << slot;
   const busyNs = servers.busyNs;
   servers.busyNs = 0;
   if (servers.count === 1) {
-    if (ahead === 0) alone(servers, latencyNs, load<f32>(costAt(s, slot, sizeClass)));
-    learnCost(s, slot, sizeClass, busyNs);
+    if (known && ahead === 0) alone(servers, latencyNs, cost);
+    if (whole) learnCost(s, slot, sizeClass, busyNs);
   } else {
     const free = ahead === 0 || (<f32>ahead <= servers.overtaking && <f32>ahead + 1 <= servers.count);
-    const cost = load<f32>(costAt(s, slot, sizeClass));
-    if (free) learnCost(s, slot, sizeClass, latencyNs);
+    if (known && free) learnCost(s, slot, sizeClass, latencyNs);
     servers.queue += (<f32>inFlight - servers.queue) * PART;
-    served(s, slot, servers, busyNs < SAMPLE_MAX * cost ? busyNs : SAMPLE_MAX * cost, cost);
+    if (whole) served(s, slot, servers, busyNs < SAMPLE_MAX * cost ? busyNs : SAMPLE_MAX * cost, cost);
   }
   const samples = servers.samples + 1;
   if (samples < SAMPLES_COUNTED) servers.samples = samples;
@@ -150,6 +186,7 @@ function served(s: Selection, slot: u32, servers: Servers, busyNs: f32, expected
   const count = servers.count * (1 - (off < OFF_MAX ? off : OFF_MAX));
   if (count < ONE) {
     setServers(s, slot, 1);
+    unsettle(s);
     return forgetSums(servers);
   }
   const most = max(SERVERS_FIRST, min(SERVERS_MAX, 2 * servers.queue));
@@ -177,6 +214,7 @@ function compare(s: Selection, slot: u32, servers: Servers): void {
     const factor = servers.aloneSamples > 0 ? servers.aloneNs / servers.aloneExpectedNs : count;
     setServers(s, slot, count);
     forgetSums(servers);
+    unsettle(s);
     if (single) changed(s, slot, factor);
   } else if (single && servers.aloneSamples >= SAMPLES_ENOUGH && servers.aloneNs > servers.aloneExpectedNs * APART) {
     const factor = servers.aloneNs / servers.aloneExpectedNs;

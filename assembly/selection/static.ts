@@ -4,8 +4,13 @@ import { ORDER, Selection } from "./layout";
 
 /** The first of the allowed slots in order of priority. `allowed` has a slot of `order`. */
 export function pickStatic(s: Selection, allowed: u32): u32 {
+  const slot = <u32>load<u8>(changetype<usize>(s) + ORDER);
+  return (allowed >> slot) & 1 ? slot : pickLower(s, allowed);
+}
+
+function pickLower(s: Selection, allowed: u32): u32 {
   const order = changetype<usize>(s) + ORDER;
-  for (let at: u32 = 0; at < s.count; at++) {
+  for (let at: u32 = 1; at < s.count; at++) {
     const slot = <u32>load<u8>(order + at);
     if ((allowed >> slot) & 1) return slot;
   }

@@ -1,19 +1,25 @@
 // Weighted: I/Os in proportion to the weights an operator gave, spread evenly. Stride scheduling (Waldspurger 1995): a
 // slot that is picked moves on by a stride of 1 / weight; the one that is least far is next.
 
-import { nextInTurn, smallestSlots } from "./lanes";
-import { lane, PROGRESS, Selection, WEIGHT } from "./layout";
+import { fewOnly, takeLeast, takeLeastOfFour } from "./lanes";
+import { lane, PROGRESS, Selection, STRIDE } from "./layout";
 
 /** Largest weight. */
 export const WEIGHT_MAX: u32 = 65535;
 /** Stride of weight 1. Largest weights still move by 16, so shares are true to about 6 % there, to 0.1 % below 1000. */
-const STRIDE: u32 = 1 << 20;
+const STRIDE_MAX: u32 = 1 << 20;
 const REBASE_AT: u32 = 1 << 31;
 
-export function pickWeighted(s: Selection, allowed: u32): u32 {
-  const slot = nextInTurn(s, smallestSlots(changetype<usize>(s) + PROGRESS, allowed));
+/** How far a slot moves with each I/O. @param weight 1..WEIGHT_MAX */
+export function strideOf(weight: u32): u32 {
+  return STRIDE_MAX / weight;
+}
+
+export function pickWeighted(s: Selection, allowed: u32, closed: usize): u32 {
+  const few = fewOnly(allowed);
+  const slot = few ? takeLeastOfFour(s, PROGRESS, 0, closed) : takeLeast(s, PROGRESS, 0, allowed, closed);
   const at = lane(s, PROGRESS, slot);
-  const stride = STRIDE / load<u32>(lane(s, WEIGHT, slot));
+  const stride = load<u32>(lane(s, STRIDE, slot));
   // A slot that was held back (its queue full) has fallen behind; it catches up one I/O, not all it missed.
   const progress = max(load<u32>(at), s.virtualTime - min(s.virtualTime, stride));
   s.virtualTime = max(s.virtualTime, progress);

@@ -1,8 +1,8 @@
 // Pick and completion in a loop inside a module, so that what a decision costs can be told from what a call costs.
 // Compiled from the very modules of the core; bench/peers/selection.c is the same in C.
 
-import { finished, pick, Selection, SELECTION_BYTES, selectionConfigure } from "../../assembly/selection/selection";
-import { selectionInit, selectionSetPath, selectionSetUsable, started } from "../../assembly/selection/selection";
+import { Selection, SELECTION_BYTES, selectionConfigure } from "../../assembly/selection/selection";
+import { selectionInit, selectionSetPath, selectionSetUsable } from "../../assembly/selection/selection";
 
 /** A command of `loop`. */
 @unmanaged
@@ -16,23 +16,6 @@ class InFlight {
 
 /** Time between two commands of `loop`. */
 const STEP_NS: u64 = 1000;
-
-function send(s: Selection, command: InFlight, i: u32, nowNs: u64): u32 {
-  const bytes: u32 = (i & 15) === 0 ? 65536 : 4096;
-  const write = (i & 3) === 0;
-  const slot = pick(s, 0xffffffff, bytes, write, i & 63, nowNs);
-  command.slot = slot;
-  command.bytes = bytes;
-  command.write = write ? 1 : 0;
-  command.startNs = nowNs;
-  command.note = started(s, slot, bytes, write, nowNs);
-  return slot;
-}
-
-function receive(s: Selection, command: InFlight, nowNs: u64): void {
-  const latencyNs = nowNs - command.startNs;
-  finished(s, command.slot, command.bytes, command.write !== 0, latencyNs, true, nowNs, command.note);
-}
 
 /**
  * `count` times: a command goes out, and the one that went out `depth` commands before comes back. Then the rest does.
@@ -48,8 +31,41 @@ export function loop(s: u32, scratch: u32, depth: u32, count: u32, startNs: f64)
   for (let i: u32 = 0; i < count + depth; i++) {
     const command = changetype<InFlight>(<usize>(scratch + (i & (depth - 1)) * 32));
     nowNs += STEP_NS;
-    if (i >= depth) receive(selection, command, nowNs);
-    if (i < count) digest = digest * 31 + send(selection, command, i, nowNs);
+    if (i >= depth) {
+      const latencyNs = nowNs - command.startNs;
+      selection.finished(command.slot, command.bytes, command.write !== 0, latencyNs, true, nowNs, command.note);
+    }
+    if (i >= count) continue;
+    const bytes: u32 = (i & 15) === 0 ? 65536 : 4096;
+    const write = (i & 3) === 0;
+    const slot = selection.pick(0xffffffff, bytes, write, i & 63, nowNs);
+    command.slot = slot;
+    command.note = selection.started(slot, bytes, write, nowNs);
+    command.bytes = bytes;
+    command.write = write ? 1 : 0;
+    command.startNs = nowNs;
+    digest = digest * 31 + slot;
+  }
+  return digest;
+}
+
+/** The same without selection: what the loop itself costs, to be taken off. */
+export function empty(scratch: u32, depth: u32, count: u32, startNs: f64): u32 {
+  let nowNs = <u64>startNs;
+  let digest: u32 = 0;
+  for (let i: u32 = 0; i < count + depth; i++) {
+    const command = changetype<InFlight>(<usize>(scratch + (i & (depth - 1)) * 32));
+    nowNs += STEP_NS;
+    if (i >= depth) {
+      digest += command.slot + command.bytes + command.write + <u32>(nowNs - command.startNs) + command.note;
+    }
+    if (i >= count) continue;
+    command.slot = digest & 3;
+    command.bytes = (i & 15) === 0 ? 65536 : 4096;
+    command.write = (i & 3) === 0 ? 1 : 0;
+    command.startNs = nowNs;
+    command.note = i;
+    digest = digest * 31 + command.slot;
   }
   return digest;
 }

@@ -2,17 +2,10 @@
 // own.
 
 import { hedgeAfterNs, hedgeLearn, hedgeSetBudget, hedgeTake } from "../../assembly/selection/hedge";
-import {
-  finished,
-  inUse,
-  pick,
-  Selection,
-  SELECTION_BYTES,
-  selectionClearPath,
-} from "../../assembly/selection/selection";
+import { inUse, Selection, SELECTION_BYTES, selectionClearPath } from "../../assembly/selection/selection";
 import { selectionConfigure, selectionInFlight, selectionInit } from "../../assembly/selection/selection";
 import { selectionServiceNs, selectionSetParameter, selectionSetPath } from "../../assembly/selection/selection";
-import { selectionSetPolicy, selectionSetUsable, started } from "../../assembly/selection/selection";
+import { selectionSetPolicy, selectionSetUsable } from "../../assembly/selection/selection";
 
 function at(s: u32): Selection {
   return changetype<Selection>(<usize>s);
@@ -73,11 +66,11 @@ export function inFlight(s: u32, slot: u32): u32 {
 
 /** Times are f64 ns: exact up to 2^53, and nothing is boxed on the way. */
 export function choose(s: u32, allowed: u32, bytes: u32, write: bool, affinity: u32, nowNs: f64): u32 {
-  return pick(at(s), allowed, bytes, write, affinity, <u64>nowNs);
+  return at(s).pick(allowed, bytes, write, affinity, <u64>nowNs);
 }
 
 export function start(s: u32, slot: u32, bytes: u32, write: bool, nowNs: f64): u32 {
-  return started(at(s), slot, bytes, write, <u64>nowNs);
+  return at(s).started(slot, bytes, write, <u64>nowNs);
 }
 
 export function finish(
@@ -90,13 +83,28 @@ export function finish(
   nowNs: f64,
   note: u32,
 ): void {
-  finished(at(s), slot, bytes, write, <u64>latencyNs, good, <u64>nowNs, note);
+  at(s).finished(slot, bytes, write, <u64>latencyNs, good, <u64>nowNs, note);
 }
 
 /** What dispatch does with one command before it is on its way: choose, then account for it. Slot + 32 x note. */
 export function dispatch(s: u32, allowed: u32, bytes: u32, write: bool, affinity: u32, nowNs: f64): u32 {
-  const slot = pick(at(s), allowed, bytes, write, affinity, <u64>nowNs);
-  return slot | (started(at(s), slot, bytes, write, <u64>nowNs) << 5);
+  const slot = at(s).pick(allowed, bytes, write, affinity, <u64>nowNs);
+  return slot | (at(s).started(slot, bytes, write, <u64>nowNs) << 5);
+}
+
+/** The clock of `send` and `receive`, ns: in memory, as the core's is, so that nothing is converted on the way. */
+let nowNs: u64 = 1000000000;
+
+/** A command goes out `stepNs` after what happened before: choose, then account for it. Answers slot + 32 x note. */
+export function send(s: u32, bytes: u32, write: bool, affinity: u32, stepNs: u32): u32 {
+  nowNs += stepNs;
+  const slot = at(s).pick(0xffffffff, bytes, write, affinity, nowNs);
+  return slot | (at(s).started(slot, bytes, write, nowNs) << 5);
+}
+
+/** The command for which `send` answered `sent` comes back, so many ns after it went out. */
+export function receive(s: u32, sent: u32, bytes: u32, write: bool, latencyNs: u32): void {
+  at(s).finished(sent & 31, bytes, write, latencyNs, true, nowNs, sent >> 5);
 }
 
 export function setHedgeBudget(s: u32, budget: u32): i32 {
