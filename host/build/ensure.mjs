@@ -75,12 +75,13 @@ const bin = (name) => join(root, "node_modules", ".bin", name);
 if (!process.argv.includes("--dependencies-only")) {
   ensure({
     name: "core",
-    inputs: ["assembly", "asconfig.json", "package-lock.json"],
+    inputs: ["assembly", "asconfig.json", "package-lock.json", "host/build/inline.mjs"],
     outputs: ["build/core.wasm", "build/core.debug.wasm"],
     make: () => {
       for (const target of ["release", "debug"]) {
         run(bin("node"), [bin("asc"), "--config", "asconfig.json", "--target", target], `building the core (${target})`);
       }
+      run(bin("node"), ["host/build/inline.mjs", "build/core.wasm"], "optimising the core");
     },
   });
   // What tests and benches run of the core's modules on their own; each file of bench/core is one module.
@@ -88,7 +89,7 @@ if (!process.argv.includes("--dependencies-only")) {
   const moduleOf = (file) => file.replace(/^bench\/core\/(.*)\.ts$/, "build/bench/$1.wasm");
   ensure({
     name: "bench-core",
-    inputs: ["assembly", "bench/core", "package-lock.json"],
+    inputs: ["assembly", "bench/core", "package-lock.json", "host/build/inline.mjs"],
     outputs: entries.map(moduleOf),
     make: () => {
       // A configuration of their own: with the core's, the whole core would come along, and be optimized as one.
@@ -96,6 +97,7 @@ if (!process.argv.includes("--dependencies-only")) {
       for (const file of entries) {
         run(bin("node"), [bin("asc"), file, "-o", moduleOf(file), ...options], `building ${file}`);
       }
+      run(bin("node"), ["host/build/inline.mjs", ...entries.map(moduleOf)], "optimising the benches' modules");
     },
   });
   ensure({

@@ -1,0 +1,30 @@
+// Optimises a compiled module once more, putting more of the small functions into their callers than the compiler does:
+// the core is written in many small functions, and a call costs as much as what most of them do.
+//
+//   node host/build/inline.mjs FILE...
+
+import { readFileSync, writeFileSync } from "node:fs";
+import binaryen from "assemblyscript/binaryen";
+
+/** Sizes (in Binaryen's measure) up to which a function is put into every caller, into callers where that seems to pay, and
+ * into its only caller. Found by `npm run bench -- dispatch`: smaller ones are slower, larger ones no faster. */
+const ALWAYS_MAX = 40;
+const FLEXIBLE_MAX = 150;
+const ONE_CALLER_MAX = 1000;
+const ROUNDS = 3;
+
+binaryen.setOptimizeLevel(3);
+binaryen.setShrinkLevel(0);
+binaryen.setAlwaysInlineMaxSize(ALWAYS_MAX);
+binaryen.setFlexibleInlineMaxSize(FLEXIBLE_MAX);
+binaryen.setOneCallerInlineMaxSize(ONE_CALLER_MAX);
+binaryen.setAllowInliningFunctionsWithLoops(true);
+
+for (const file of process.argv.slice(2)) {
+  const module = binaryen.readBinary(readFileSync(file));
+  module.setFeatures(binaryen.Features.All);
+  for (let round = 0; round < ROUNDS; round++) module.optimize();
+  if (!module.validate()) throw new Error(`${file}: the optimised module is not valid`);
+  writeFileSync(file, module.emitBinary());
+  module.dispose();
+}
