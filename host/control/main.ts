@@ -1,6 +1,7 @@
 // `npm start` and `pathmanagerd`: the daemon in the foreground.
 
 import { readFileSync } from "node:fs";
+import { createSecureContext } from "node:tls";
 import { parseArgs } from "node:util";
 import type { FastifyInstance } from "fastify";
 import { sendDatagram } from "../native/index.ts";
@@ -117,16 +118,35 @@ async function serveApi(daemon: Daemon, version: string): Promise<FastifyInstanc
   const make = (access: Access, tls?: { cert: Buffer; key: Buffer }) =>
     makeServer({ handlers, hub: daemon.hub, version, access, onDefect, ...(tls === undefined ? {} : { tls }) });
   const unix = make({ kind: "peer", uid: process.getuid?.() ?? 0, group });
-  await listenUnix(unix, places.apiSocket, group);
   const tcp = configuration.sockets.api_tcp;
-  if (tcp === undefined) return [unix];
+  // The Unix socket comes last: who is answered there may rely on the rest.
+  const servers = [unix];
+  if (tcp !== undefined) {
+    const secure = make({ kind: "token", token: readToken(tcp.token_file) }, readTls(tcp));
+    servers.push(secure);
+    await listenTcp(secure, tcp.listen);
+  }
+  await listenUnix(unix, places.apiSocket, group);
+  return servers;
+}
+
+/** Certificate and key; that they belong together is found out here, not by the first client. */
+function readTls(tcp: NonNullable<Configuration["sockets"]["api_tcp"]>): { cert: Buffer; key: Buffer } {
   const tls = {
     cert: readNamed("sockets.api_tcp.certificate", tcp.certificate),
     key: readNamed("sockets.api_tcp.key", tcp.key),
   };
-  const secure = make({ kind: "token", token: readToken(tcp.token_file) }, tls);
-  await listenTcp(secure, tcp.listen);
-  return [unix, secure];
+  try {
+    createSecureContext(tls);
+  } catch (thrown) {
+    const what = `sockets.api_tcp: ${tcp.certificate} and ${tcp.key} are no certificate and its key: ${reasonOf(thrown)}`;
+    throw new ControlError("CONFIGURATION", what, {
+      parameter: "sockets.api_tcp",
+      remedy: "both have to be in PEM, the key without a passphrase",
+      cause: thrown,
+    });
+  }
+  return tls;
 }
 
 function onSignals(daemon: Daemon, servers: readonly FastifyInstance[], manager: ServiceManager, logger: Logger): void {

@@ -1,0 +1,154 @@
+// The API over TCP: only with TLS, only with the token, and then all of it.
+
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { get as getPlain } from "node:http";
+import { request } from "node:https";
+import { createServer, type AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { connect } from "node:tls";
+
+import test, { type ExecutionContext } from "ava";
+
+import { selfSigned } from "./certificate.ts";
+import { RealDaemon } from "./daemon.ts";
+
+const TOKEN = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
+
+/** A port that nobody listens on. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+interface Place {
+  readonly folder: string;
+  readonly certificate: string;
+  readonly port: number;
+  /** What the configuration says of it. */
+  readonly toml: string;
+}
+
+async function place(t: ExecutionContext, token = TOKEN): Promise<Place> {
+  const folder = await mkdtemp(join(tmpdir(), "pathmanager-tls-"));
+  t.teardown(() => rm(folder, { recursive: true }));
+  const { certificate, key } = selfSigned();
+  const files = {
+    certificate: join(folder, "cert.pem"),
+    key: join(folder, "key.pem"),
+    token_file: join(folder, "token"),
+  };
+  await writeFile(files.certificate, certificate);
+  await writeFile(files.key, key);
+  await writeFile(files.token_file, `${token}\n`);
+  const port = await freePort();
+  const lines = Object.entries({ listen: `127.0.0.1:${port}`, ...files }).map(
+    ([name, value]) => `${name} = "${value}"`,
+  );
+  return { folder, certificate, port, toml: `[sockets.api_tcp]\n${lines.join("\n")}\n` };
+}
+
+interface Answer {
+  readonly status: number;
+  readonly body: { readonly error?: { readonly code: string; readonly message: string } } & Record<string, unknown>;
+}
+
+async function ask({ port, certificate }: Place, token: string | null, method: string, path: string): Promise<Answer> {
+  const headers = token === null ? {} : { authorization: `Bearer ${token}` };
+  const sent = request({ host: "localhost", port, ca: certificate, method, path, headers, agent: false });
+  sent.end();
+  const [response] = await once(sent, "response");
+  const chunks: Buffer[] = [];
+  for await (const chunk of response) chunks.push(chunk as Buffer);
+  return { status: response.statusCode, body: JSON.parse(Buffer.concat(chunks).toString()) };
+}
+
+test("with the token everything can be read and changed; without it, or with another one, nothing", async (t) => {
+  const tcp = await place(t);
+  await using daemon = await RealDaemon.start(`policy = "static"\n${tcp.toml}`);
+  const status = await ask(tcp, TOKEN, "GET", "/v1/status");
+  t.is(status.status, 200);
+  t.is((status.body["sockets"] as { apiTcp: string }).apiTcp, `127.0.0.1:${tcp.port}`);
+  t.is((await ask(tcp, TOKEN, "POST", "/v1/paths/4:0:0:0/disable")).body["enabled"], false);
+
+  for (const wrong of [null, "", `${TOKEN}0`, TOKEN.slice(1), TOKEN.toUpperCase()]) {
+    for (const [method, path] of [
+      ["GET", "/v1/status"],
+      ["GET", "/v1/events/stream"],
+      ["GET", "/openapi.json"],
+      ["POST", "/v1/paths/4:0:0:0/enable"],
+    ] as const) {
+      const refused = await ask(tcp, wrong, method, path);
+      t.is(refused.status, 401, `${method} ${path} with ${wrong}`);
+      t.is(refused.body.error?.code, "NOT_AUTHENTICATED");
+      t.false(JSON.stringify(refused.body).includes(TOKEN));
+    }
+  }
+  const path = (await daemon.client.call<{ paths: { number: string; enabled: boolean }[] }>("GET", "/v1/paths")).paths;
+  t.is(path.find(({ number }) => number === "4:0:0:0")?.enabled, false);
+});
+
+test("events are streamed to who has the token", async (t) => {
+  const tcp = await place(t);
+  await using daemon = await RealDaemon.start(tcp.toml);
+  const sent = request({
+    host: "localhost",
+    port: tcp.port,
+    ca: tcp.certificate,
+    path: "/v1/events/stream",
+    headers: { authorization: `Bearer ${TOKEN}` },
+  });
+  sent.end();
+  const [response] = await once(sent, "response");
+  t.is(response.statusCode, 200);
+  const seen = new Promise<string>((resolve) => {
+    let text = "";
+    response.on("data", (chunk: Buffer) => {
+      text += chunk.toString();
+      if (text.includes('"message":275')) resolve(text);
+    });
+  });
+  await daemon.client.call("POST", "/v1/paths/4:0:0:0/disable");
+  t.regex(await seen, /^event: event$/m);
+  sent.destroy();
+});
+
+test("plain HTTP, TLS 1.1 and a certificate that nobody vouches for get nowhere", async (t) => {
+  const tcp = await place(t);
+  await using daemon = await RealDaemon.start(tcp.toml);
+  t.truthy(daemon.socket);
+  const headers = { authorization: `Bearer ${TOKEN}` };
+  const plain = getPlain({ host: "127.0.0.1", port: tcp.port, path: "/v1/status", headers, agent: false });
+  await t.throwsAsync(once(plain, "response"));
+  const old = connect({
+    host: "127.0.0.1",
+    port: tcp.port,
+    ca: tcp.certificate,
+    maxVersion: "TLSv1.1",
+    minVersion: "TLSv1",
+  });
+  await t.throwsAsync(once(old, "secureConnect"));
+  const stranger = connect({ host: "127.0.0.1", port: tcp.port, ca: selfSigned().certificate });
+  await t.throwsAsync(once(stranger, "secureConnect"));
+  // None of it harmed the others.
+  t.is((await ask(tcp, TOKEN, "GET", "/v1/status")).status, 200);
+});
+
+test("a token that is too short, or files that are not there, stop the start, each in one line that names the key", async (t) => {
+  const short = await place(t, "0123456789abcde");
+  await t.throwsAsync(RealDaemon.start(short.toml), { message: /the token in .* is shorter than 16 bytes/ });
+  const tcp = await place(t);
+  for (const key of ["certificate", "key", "token_file"]) {
+    const toml = tcp.toml.replace(new RegExp(`^${key} = .*$`, "m"), `${key} = "/nonexistent/${key}"`);
+    await t.throwsAsync(RealDaemon.start(toml), {
+      message: new RegExp(`sockets\\.api_tcp\\.${key}: cannot read /nonexistent/${key}`),
+    });
+  }
+  const broken = tcp.toml.replace(/^key = .*$/m, `key = "${join(tcp.folder, "token")}"`);
+  await t.throwsAsync(RealDaemon.start(broken), { message: /sockets\.api_tcp/ });
+});
