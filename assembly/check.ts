@@ -251,6 +251,7 @@ function healthGood(p: Path, read: bool, sentNs: u64): void {
     if (!read) return checkWant(p, WANT_HEALTH);
     if ((p.flags & PATH_FLAG_STALLED) === 0) p.silent = 0;
   }
+  if (read) p.answeredNs = max(p.answeredNs, sentNs);
   pathAnswers(p, sentNs);
   siblingAnswers(p);
   if ((p.flags & PATH_FLAG_FAILED) === 0 || p.back === 0) return;

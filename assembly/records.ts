@@ -338,7 +338,7 @@ export class Path {
   resetNotBeforeNs: u64;
   /** When it was found stalled. */
   stalledNs: u64;
-  /** When the newest of the commands for I/O that it has answered was sent. */
+  /** When the newest READ or other I/O that it has answered was sent. */
   answeredNs: u64;
   /** While stalled: not before when it gets a piece again that is on another path already; the pause after that. */
   probeNotBeforeNs: u64;

@@ -3,7 +3,7 @@
 //
 // It goes, in this order, to
 // - a path that has not had it yet and is not stalled; the policy chooses;
-// - a path that has had it, and has lost it: it has answered what was sent after it, so it is no black hole;
+// - a path that has had it, and has lost it (it has answered what was sent after it, so it is no black hole) or refused it;
 // - when there are only stalled paths: the one that answered last. That also finds out whether they are back.
 //
 // All of it is bounded. A piece is under way ATTEMPTS_MAX times at most (a large one LARGE_ATTEMPTS_MAX times: each of a
@@ -67,7 +67,7 @@ function chooseAgain(u: Unit, c: Command): i32 {
   if (taken === <u32>-1) return NONE;
   const other = chooseOther(u, taken, c.pieceBytes, c.method !== METHOD_READ, c.request.connection.index);
   if (other >= 0) return other;
-  const open = u.eligible & ~u.full & ~c.tried;
+  const open = u.eligible & ~u.full;
   const lost = newest(u, open & taken & ~u.stalled & ~unanswered(c));
   if (lost >= 0 || (u.eligible & ~u.stalled) !== 0) return lost;
   const due = probesDue(u, open);

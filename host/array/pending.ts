@@ -52,11 +52,12 @@ export class Pending {
     this.effectNs = new Float64Array(capacity);
     this.answerNs = new Float64Array(capacity);
     this.giveUpNs = new Float64Array(capacity);
-    this.copies = Array.from({ length: capacity }, () => null);
+    this.copies = new Array<Uint8Array | null>(capacity).fill(null);
     this.#dueNs = new Float64Array(capacity);
     this.#order = new Float64Array(capacity);
     this.#heap = new Int32Array(capacity);
-    this.#free = Int32Array.from({ length: capacity }, (_, i) => capacity - 1 - i);
+    this.#free = new Int32Array(capacity);
+    for (let i = 0; i < capacity; i++) this.#free[i] = capacity - 1 - i;
     this.#freeCount = capacity;
   }
 

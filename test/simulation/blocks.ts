@@ -29,12 +29,19 @@ export function stampOf(
   const words = new Uint32Array(data.buffer, data.byteOffset + index * blockBytes, blockBytes >>> 2);
   const stamp = words[0] ?? 0;
   const place = words[1] ?? 0;
-  for (let i = 2; i < words.length; i++) {
-    if (words[i] !== stamp) return `block ${block} mixes stamps ${stamp} and ${words[i]}`;
+  if (words[2] !== stamp || !isUniform(data, index * blockBytes + 8, (index + 1) * blockBytes)) {
+    const other = words.subarray(2).find((word) => word !== stamp);
+    return `block ${block} mixes stamps ${stamp} and ${other}`;
   }
   const expected = stamp === 0 ? 0 : placeOf(unit, block);
   if (place === expected) return stamp;
   return `block ${block} of unit ${unit} holds data of unit ${(place >>> 24) - 1} block ${place & 0xff_ffff}`;
+}
+
+/** Whether all words from `start` to `end` are the same: then the bytes are equal to themselves, moved by a word. */
+function isUniform(data: Uint8Array, start: number, end: number): boolean {
+  const bytes = Buffer.from(data.buffer, data.byteOffset + start, end - start);
+  return bytes.compare(bytes, 4, bytes.length, 0, bytes.length - 4) === 0;
 }
 
 function placeOf(unit: number, block: number): number {

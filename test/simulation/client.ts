@@ -134,7 +134,8 @@ export class Client {
     const blockBytes = this.#unit.blockBytes;
     const cookie = this.#sent++;
     const payload = command === NBD.write ? count * blockBytes : 0;
-    const bytes = new Uint8Array(REQUEST_BYTES + payload);
+    // All of it is written below.
+    const bytes = Buffer.allocUnsafeSlow(REQUEST_BYTES + payload);
     const now = this.#host.nowNs();
     const writes = command === NBD.write || command === NBD.writeZeroes;
     const fua = writes && this.#random.chance(0.2) ? NBD.flagFua : 0;

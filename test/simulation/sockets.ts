@@ -60,7 +60,7 @@ export class SimulatedSocket {
 }
 
 function joined(parts: readonly Uint8Array[], total: number): Uint8Array {
-  const bytes = new Uint8Array(total);
+  const bytes = Buffer.allocUnsafeSlow(total);
   let at = 0;
   for (const part of parts) {
     bytes.set(part, at);

@@ -241,3 +241,18 @@ test("a command in flight at the deadline does not fail a path that answers othe
   ]);
   t.is(failed(s), 0);
 });
+
+test("a write that one path refused and the other lost goes out again, though nothing else is under way", (t) => {
+  const s = scene(2);
+  s.host.keepLog = true;
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_POLICY, BigInt(abi.POLICY_STATIC)));
+  const first = new Set([0, 1]);
+  s.host.device = (command) => {
+    if (command.check || command.cdb[0] !== 0x8a || !first.delete(command.port)) return s.disk.execute(s.host, command);
+    return command.port === 0 ? { status: 8 } : undefined;
+  };
+  s.client.send(request(WRITE, 1n, 0n, 512), Buffer.alloc(512, 1));
+  s.host.advance(200);
+  t.deepEqual(errors(s.client), [[1n, 0]]);
+  t.is(s.host.log.filter((command) => command.check).length, 1, "its READ has shown that the path answers");
+});
