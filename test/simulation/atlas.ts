@@ -74,7 +74,7 @@ function deadlyPlace(ground: AtlasGround, guarded: ReadonlySet<number>, random: 
 /** Faults that can make a port unusable. */
 function deadlyFault(ground: AtlasGround, place: FaultPlace, random: Random): Fault {
   const singlePort = place.port !== undefined;
-  // A HARDWARE ERROR of the only path that has not failed is the device's answer in the end: a client may see it then.
+  // A HARDWARE ERROR of the only path that has not failed is the device's answer in the end: a client may see it.
   const keys = ground.powerLoss ? [2, 0xb] : [2, 4, 0xb];
   const makers: (() => Fault)[] = [
     () => ({ kind: "port-down" }),
@@ -102,9 +102,10 @@ function deadlyFault(ground: AtlasGround, place: FaultPlace, random: Random): Fa
       downMs: random.between(20, 900),
       how: random.pick(["down", "no-answer"] as const),
     }),
-    () => ({ kind: "short-data", missingBytes: random.pick([1, 512, 4096]) }),
     () => ({ kind: "busy", depth: 0, status: random.pick(["busy", "task-set-full"] as const) }),
   ];
+  // Neither is short data: with a spared path that has not come back from a loss of power, it is all there is.
+  if (!ground.powerLoss) makers.push(() => ({ kind: "short-data", missingBytes: random.pick([1, 512, 4096]) }));
   if (place.controller !== undefined) {
     makers.push(() => ({ kind: "alua", state: random.pick([1, 2, 3, 14, 15]), silent: random.chance(0.3) }));
   }
