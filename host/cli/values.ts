@@ -1,23 +1,10 @@
 // Values of the command line, checked before the daemon is asked: the same sentence with and without it.
 
-import type { PolicyName } from "../control/schemas/unit.ts";
+import { PRIORITY_MAX, PRIORITY_MIN, PRIORITY_RULE } from "../control/words.ts";
 import { CommandError } from "./client.ts";
 import { canonicalPath, isPathPattern, parsePathNumber } from "./path-number.ts";
 
-/** The policies, for completion and help; the daemon has the last word. */
-export const POLICY_NAMES = [
-  "static",
-  "round-robin",
-  "least-sectors",
-  "adaptive",
-  "round-robin-subset",
-  "least-in-flight",
-  "service-time",
-  "historical-service-time",
-  "weighted",
-  "affinity",
-  "power-of-two",
-] as const satisfies readonly PolicyName[];
+export { POLICY_NAMES } from "../control/words.ts";
 
 const PATH_FORM = "a path number is host:channel:target:lun, for example 4:0:0:1";
 
@@ -40,8 +27,8 @@ export function patternValue(text: string): string {
 /** A priority of `path`. */
 export function priorityValue(path: string, text: string): number {
   const priority = /^\d+$/.test(text) ? Number(text) : 0;
-  if (priority < 1 || priority > 254) {
-    throw invalid(`path ${path}: a priority is a whole number from 1 to 254, not ${text}`, "priority");
+  if (priority < PRIORITY_MIN || priority > PRIORITY_MAX) {
+    throw invalid(`path ${path}: ${PRIORITY_RULE}, not ${text}`, "priority");
   }
   return priority;
 }

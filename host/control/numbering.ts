@@ -1,8 +1,7 @@
 // Numbers that are kept: of logical units, and priorities of paths (reference section 2). Pure functions.
 
 import type { InitialPaths } from "./schemas/configuration.ts";
-
-export const PRIORITY_MAX = 254;
+import { PRIORITY_MAX } from "./words.ts";
 
 /** What is known of a path from before. */
 export interface Remembered {

@@ -6,7 +6,7 @@ import type { PathView } from "./schemas/path.ts";
 import type { ArrayView, StatisticsView } from "./schemas/status.ts";
 import type { UnitView } from "./schemas/unit.ts";
 import type { Tables } from "./tables.ts";
-import { pathState, serviceablePaths, SYMBOLS, unitState } from "./views.ts";
+import { pathCounters, pathState, serviceablePaths, SYMBOLS, unitCounters, unitState } from "./views.ts";
 
 interface PortCount {
   paths: number;
@@ -45,49 +45,33 @@ export function arrayViews(units: readonly UnitView[]): ArrayView[] {
   });
 }
 
+const TOTALS = ["ios", "bytesRead", "bytesWritten", "errors", "retries", "inFlight"] as const;
+
 export function statisticsView(inventory: Inventory, tables: Tables, latencies: Latencies): StatisticsView {
   const totals = { ios: 0, bytesRead: 0, bytesWritten: 0, errors: 0, retries: 0, inFlight: 0 };
   const shown = inventory.paths().filter(isShown);
   const paths = shown.map((path) => {
     const record = path.handle === null ? null : tables.path(path.handle);
     const latency = path.handle === null ? undefined : latencies.paths.get(path.handle);
-    const { ios = 0, bytesRead = 0, bytesWritten = 0, errors = 0, retries = 0, inFlight = 0 } = record ?? {};
-    totals.ios += ios;
-    totals.bytesRead += bytesRead;
-    totals.bytesWritten += bytesWritten;
-    totals.errors += errors;
-    totals.retries += retries;
-    totals.inFlight += inFlight;
-    return {
+    const counters = pathCounters(record);
+    for (const key of TOTALS) totals[key] += counters[key];
+    return Object.assign(counters, {
       number: path.number,
       unit: path.unit.number,
       symbol: SYMBOLS[pathState(path, record)],
-      ios,
-      bytesRead,
-      bytesWritten,
-      errors,
-      retries,
-      inFlight,
-      serviceUs: (record?.serviceNs ?? 0) / 1000,
       p50Us: latency?.p50Us ?? null,
       p99Us: latency?.p99Us ?? null,
-    };
+    });
   });
   const units = inventory.units().map((unit) => {
     const record = unit.handle === null ? null : tables.unit(unit.handle);
     const latency = unit.handle === null ? undefined : latencies.units.get(unit.handle);
-    const { requests = 0, waiting = 0, answered = 0, failed = 0, latencyNsMax = 0 } = record ?? {};
-    return {
+    return Object.assign(unitCounters(record), {
       number: unit.number,
       name: unit.name,
-      requests,
-      waiting,
-      answered,
-      failed,
-      latencyMaxUs: latencyNsMax / 1000,
       p50Us: latency?.p50Us ?? null,
       p99Us: latency?.p99Us ?? null,
-    };
+    });
   });
   return { time: Date.now(), totals, units, paths };
 }

@@ -1,7 +1,7 @@
 // What the API shows of units and paths: what is configured, and what the core's records say now.
 
 import * as abi from "../reactor/abi.ts";
-import type { PathRecord } from "../reactor/records.ts";
+import type { PathRecord, UnitRecord } from "../reactor/records.ts";
 import { isShown, pathsOf, type Path, type Unit } from "./inventory.ts";
 import { outcomeText } from "./outcome-text.ts";
 import { balancingOf } from "./policies.ts";
@@ -76,6 +76,30 @@ function lastErrorOf(record: PathRecord | null): PathError | null {
 const agoMs = (nowNs: number, thenNs: number): number | null =>
   thenNs === 0 ? null : Math.max(0, Math.round((nowNs - thenNs) / 1e6));
 
+/** What every display of a path's work begins with. */
+export function pathCounters(record: PathRecord | null) {
+  return {
+    ios: record?.ios ?? 0,
+    bytesRead: record?.bytesRead ?? 0,
+    bytesWritten: record?.bytesWritten ?? 0,
+    errors: record?.errors ?? 0,
+    retries: record?.retries ?? 0,
+    inFlight: record?.inFlight ?? 0,
+    serviceUs: (record?.serviceNs ?? 0) / 1000,
+  };
+}
+
+/** The same of a unit. */
+export function unitCounters(record: UnitRecord | null) {
+  return {
+    requests: record?.requests ?? 0,
+    waiting: record?.waiting ?? 0,
+    answered: record?.answered ?? 0,
+    failed: record?.failed ?? 0,
+    latencyMaxUs: (record?.latencyNsMax ?? 0) / 1000,
+  };
+}
+
 export function pathView(path: Path, sources: ViewSources): PathView {
   const record = path.handle === null ? null : sources.tables.path(path.handle);
   const state = pathState(path, record);
@@ -107,16 +131,10 @@ export function pathView(path: Path, sources: ViewSources): PathView {
     foreignIdentity: path.foreignIdentity,
     lastError: lastErrorOf(record),
     statistics: {
-      ios: record?.ios ?? 0,
-      bytesRead: record?.bytesRead ?? 0,
-      bytesWritten: record?.bytesWritten ?? 0,
-      errors: record?.errors ?? 0,
-      retries: record?.retries ?? 0,
+      ...pathCounters(record),
       checks: record?.checks ?? 0,
-      inFlight: record?.inFlight ?? 0,
       depth: record?.depth ?? 0,
       weight: record?.weight ?? 0,
-      serviceUs: (record?.serviceNs ?? 0) / 1000,
       ghosts: record?.ghosts ?? 0,
       lastAnswerMs: record === null ? null : agoMs(sources.tables.nowNs, record.lastAnswerNs),
       sinceMs: record === null ? null : agoMs(sources.tables.nowNs, record.sinceNs),
@@ -172,13 +190,9 @@ export function unitView(unit: Unit, sources: ViewSources): UnitView {
     attachments: sources.attachmentsOf(unit),
     timeouts: sources.timeoutsOf(unit),
     statistics: {
-      requests: record?.requests ?? 0,
-      waiting: record?.waiting ?? 0,
+      ...unitCounters(record),
       ghosts: record?.ghosts ?? 0,
-      answered: record?.answered ?? 0,
-      failed: record?.failed ?? 0,
       connections: record?.connections ?? 0,
-      latencyMaxUs: (record?.latencyNsMax ?? 0) / 1000,
       stallThresholdUs: (record?.stallNs ?? 0) / 1000,
       latency: unit.handle === null ? null : sources.unitLatency(unit.handle),
     },

@@ -5,7 +5,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type DebianPackage, ensurePackages } from "../rig/packages.ts";
+import { type DebianPackage, ensurePackages, missingSentence } from "../rig/packages.ts";
 import type { Case, Context } from "./case.ts";
 import { Daemon } from "./daemon.ts";
 import { cases as commands } from "./cases/commands.ts";
@@ -48,8 +48,7 @@ const CASE_MS_MAX = 180_000;
 
 const missing = ensurePackages(PEERS);
 if (missing.length > 0) {
-  const names = missing.map((entry) => entry.package).join(" ");
-  console.error(`test:peers: missing Debian packages: ${names} (install them: sudo apt-get install ${names})`);
+  console.error(missingSentence(missing, "test:peers"));
   process.exit(2);
 }
 

@@ -82,7 +82,7 @@ export function ensurePackages(wanted: readonly DebianPackage[]): readonly Debia
 }
 
 /** One sentence that says what is missing and what to do about it. */
-export function missingSentence(missing: readonly DebianPackage[]): string {
+export function missingSentence(missing: readonly DebianPackage[], who = "rig"): string {
   const names = missing.map((entry) => entry.package).join(" ");
-  return `rig: missing Debian packages: ${names} (install them: sudo apt-get install ${names})`;
+  return `${who}: missing Debian packages: ${names} (install them: sudo apt-get install ${names})`;
 }

@@ -3,6 +3,7 @@
 // Sizes are in bytes, times carry their unit in the name, counters start with the daemon.
 
 import * as z from "zod";
+import { PRIORITY_MAX, PRIORITY_MIN, PRIORITY_RULE } from "../words.ts";
 
 /** Path number `host:channel:target:lun`, decimal, without leading zeroes: `4:0:0:1`. */
 export const PathNumber = z
@@ -44,8 +45,8 @@ export const UnitName = z
 /** Priority of a path within its unit; larger wins. */
 export const Priority = z
   .int({ error: "a priority is a whole number from 1 to 254" })
-  .min(1, { error: "a priority is a whole number from 1 to 254" })
-  .max(254, { error: "a priority is a whole number from 1 to 254" })
+  .min(PRIORITY_MIN, { error: PRIORITY_RULE })
+  .max(PRIORITY_MAX, { error: PRIORITY_RULE })
   .meta({ id: "Priority", description: "1..254, unique within the unit, larger wins" });
 
 /** A counter or a size; JSON numbers are exact up to 2^53. */

@@ -2,22 +2,10 @@
 
 import * as z from "zod";
 import { Count, PathNumber, Priority, UnitName, UnitNumber } from "./common.ts";
+import { POLICY_NAMES } from "../words.ts";
 import { Latency, PathView } from "./path.ts";
 
-/** Every policy, in the order of POLICY_* in the ABI. */
-export const POLICY_NAMES = [
-  "static",
-  "round-robin",
-  "least-sectors",
-  "adaptive",
-  "round-robin-subset",
-  "least-in-flight",
-  "service-time",
-  "historical-service-time",
-  "weighted",
-  "affinity",
-  "power-of-two",
-] as const;
+export { POLICY_NAMES } from "../words.ts";
 
 export const PolicyName = z.enum(POLICY_NAMES).meta({ id: "PolicyName" });
 export type PolicyName = z.infer<typeof PolicyName>;

@@ -1,0 +1,22 @@
+// Words and bounds that the daemon's schemas and the commands share. Nothing is imported here: a command loads it at
+// each start.
+
+/** Every policy, in the order of POLICY_* in the ABI. */
+export const POLICY_NAMES = [
+  "static",
+  "round-robin",
+  "least-sectors",
+  "adaptive",
+  "round-robin-subset",
+  "least-in-flight",
+  "service-time",
+  "historical-service-time",
+  "weighted",
+  "affinity",
+  "power-of-two",
+] as const;
+
+/** Priorities: larger wins (reference section 2). */
+export const PRIORITY_MIN = 1;
+export const PRIORITY_MAX = 254;
+export const PRIORITY_RULE = `a priority is a whole number from ${PRIORITY_MIN} to ${PRIORITY_MAX}`;
