@@ -35,6 +35,7 @@ export interface Policies {
   /** As `dispatch` and `finish`, all paths allowed, on a clock in memory that moves on by `stepNs`. */
   send(s: number, bytes: number, write: number, affinity: number, stepNs: number): number;
   receive(s: number, sent: number, bytes: number, write: number, latencyNs: number): void;
+  exchange(s: number, sent: number, latencyNs: number, affinity: number, stepNs: number): number;
   setHedgeBudget(s: number, budget: number): number;
   hedgeAfter(s: number, bytes: number): number;
   takeHedge(s: number): number;

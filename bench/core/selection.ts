@@ -107,6 +107,14 @@ export function receive(s: u32, sent: u32, bytes: u32, write: bool, latencyNs: u
   at(s).finished(sent & 31, bytes, write, latencyNs, true, nowNs, sent >> 5);
 }
 
+/** Both in one call: a command of 4 KiB comes back, and the next one goes out. Answers as `send`. */
+export function exchange(s: u32, sent: u32, latencyNs: u32, affinity: u32, stepNs: u32): u32 {
+  nowNs += stepNs;
+  at(s).finished(sent & 31, 4096, false, latencyNs, true, nowNs, sent >> 5);
+  const slot = at(s).pick(0xffffffff, 4096, false, affinity, nowNs);
+  return slot | (at(s).started(slot, 4096, false, nowNs) << 5);
+}
+
 export function setHedgeBudget(s: u32, budget: u32): i32 {
   return hedgeSetBudget(at(s), budget);
 }
