@@ -62,6 +62,7 @@ import {
   cdbWrite,
   cdbWriteSame,
 } from "./scsi/cdb";
+import { selectionServiceNs } from "./selection/selection";
 import { stallArm } from "./stall";
 import { timerSooner } from "./timers";
 import { unitDirty } from "./unit";
@@ -354,7 +355,10 @@ export function writeOff(c: Command, timeNs: u64, good: bool): void {
   c.flags |= COMMAND_WRITTEN_OFF;
   const latencyNs = timeNs > c.timeNs ? timeNs - c.timeNs : 0;
   const write = c.method !== METHOD_READ;
-  c.unit.selection.finished(c.path.slot, c.bufferBytes, write, latencyNs, good, timeNs, c.note);
+  const selection = c.unit.selection;
+  const slot = c.path.slot;
+  selection.finished(slot, c.bufferBytes, write, latencyNs, good, timeNs, c.note);
+  if (selection.learns()) c.path.serviceNs = selectionServiceNs(selection, slot);
 }
 
 /** A command (in no list) goes out again as soon as a path takes it. */

@@ -154,6 +154,11 @@ export class Selection extends SelectionFields {
     store<u64>(progress, nowNs);
     if (learns) learnPath(this, slot, classOf(bytes, write), latencyNs, good, nowNs, note, until);
   }
+
+  /** Whether every command is learned from now: then estimates may have changed. */
+  learns(): bool {
+    return (this.duties & LEARNING) !== 0;
+  }
 }
 
 /** Closes all slots but these for one pick; answers the address of what does. */

@@ -1,4 +1,4 @@
-// node test/rig/compare.ts [--seconds S] [--only FAULT] [--rounds N]: the same load and the same fault on dm-multipath and on
+// node test/rig/compare.ts [--seconds S] [--only FAULT] [--system NAME]... [--rounds N]: the same load and the same fault on dm-multipath and on
 // PathManager, in guests of their own, in turn. Prints the table of docs/comparison.md.
 
 import { Writable } from "node:stream";
@@ -87,6 +87,7 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "20" },
     rounds: { type: "string", default: "1" },
     only: { type: "string" },
+    system: { type: "string", multiple: true },
   },
 });
 const missing = ensurePackages(TEST_PACKAGES);
@@ -97,8 +98,9 @@ if (missing.length > 0) {
 console.log(
   "| case | system | longest stall, ms | errors | p99, ms | I/Os per s |\n| --- | --- | --- | --- | --- | --- |",
 );
-for (const { fault, array, systems } of CASES) {
+for (const { fault, array, systems: all } of CASES) {
   if (values.only !== undefined && values.only !== fault) continue;
+  const systems = all.filter((system) => values.system === undefined || values.system.includes(system));
   const results = new Map<string, (Result | string)[]>(systems.map((system) => [system, []]));
   for (let round = 0; round < Number(values.rounds); round++) {
     for (const system of systems)

@@ -7,7 +7,7 @@ import { oracleChooser, policyChooser } from "../../../bench/balance/choosers.ts
 import { makeLoad, type Case } from "../../../bench/balance/model.ts";
 import { Queues } from "../../../bench/balance/queues.ts";
 import { percentiles, simulate } from "../../../bench/balance/simulate.ts";
-import { expectedTime, simulatedTime } from "../../../bench/balance/supermarket.ts";
+import { chainTime, expectedTime, simulatedTime } from "../../../bench/balance/supermarket.ts";
 
 const COUNT = 60_000;
 
@@ -53,6 +53,13 @@ test("the simulation agrees with the theory of two choices", (t) => {
   const value = simulatedTime(0.5, 300_000, 3);
   t.true(Math.abs(value / expectedTime(0.5) - 1) < 0.01, `${value}`);
   t.true(Math.abs(expectedTime(0.9) - 2.6141) < 0.0001);
+});
+
+test("two methods agree on what finitely many queues take, which is more than theory says of infinitely many", (t) => {
+  const few = simulatedTime(0.8, 300_000, 3, 10);
+  const chain = chainTime(0.8, 10, 1_500_000, 4);
+  t.true(Math.abs(few / chain - 1) < 0.03, `${few} and ${chain}`);
+  t.true(chain > 1.03 * expectedTime(0.8), `${chain}`);
 });
 
 test("changing the policy under load loses no command and no count", (t) => {
