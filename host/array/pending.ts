@@ -52,7 +52,10 @@ export class Pending {
     this.effectNs = new Float64Array(capacity);
     this.answerNs = new Float64Array(capacity);
     this.giveUpNs = new Float64Array(capacity);
-    this.copies = new Array<Uint8Array | null>(capacity).fill(null);
+    this.copies = [];
+    // A callback for each of thousands of rows would cost every world of a simulation.
+    this.copies.length = capacity;
+    this.copies.fill(null);
     this.#dueNs = new Float64Array(capacity);
     this.#order = new Float64Array(capacity);
     this.#heap = new Int32Array(capacity);
