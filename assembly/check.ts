@@ -34,7 +34,7 @@ import { groupsBuildSet, groupsRead, groupsSetDone } from "./alua";
 import { classifyCheck, lastSense, senseBytes } from "./completion";
 import { identityLearn, identityMatches, identityPage } from "./identity";
 import { checkPageGive, checkPageTake, commandAt, commandCount, pathTimer } from "./memory";
-import { failbackMode, patrolTimeoutNs } from "./mode";
+import { failbackMode, patrolRecovers, patrolTimeoutNs } from "./mode";
 import { aluaOfSense, pathAluaState, pathIdle, takesIo } from "./path";
 import { COMMAND_FLIGHT, COMMAND_FREE, Command, Path } from "./records";
 import { TAG_COMMAND, event, hostNow, makeTag, now, submit } from "./ring";
@@ -183,6 +183,14 @@ function conclude(p: Path, c: Command, page: usize, result: i32): void {
   else if (answers(what, outcome)) healthGood(p, page !== 0, sentNs);
   else if (outcome === OUTCOME_FAILED || outcome === OUTCOME_GONE) checkFailed(p, REASON_PATROL, shown, c.hostStatus);
   else checkAgain(p, what, outcome, shown, c.hostStatus);
+  if (outcome === OUTCOME_FAILED && now - sentNs >= patrolTimeoutNs / 2) askAgain(p);
+}
+
+/** A check has ended long after it was sent, without an answer. What was lost with it may be all: the next one goes out now. */
+function askAgain(p: Path): void {
+  p.silent = 1;
+  if ((p.flags & PATH_FLAG_FAILED) === 0 || p.heldDown !== 0 || p.back !== 0 || !patrolRecovers()) return;
+  checkBack(p, REASON_PATROL);
 }
 
 /** Whether an outcome, though not good, shows that the path and the device answer: that is all a health check asks. */
@@ -252,6 +260,8 @@ function healthGood(p: Path, read: bool, sentNs: u64): void {
     if ((p.flags & PATH_FLAG_STALLED) === 0) p.silent = 0;
   }
   if (read) p.answeredNs = max(p.answeredNs, sentNs);
+  // What it has not answered is lost now, and others may wait for it.
+  if (read && p.ghosts !== 0) timerSooner(u.index, now + 1);
   pathAnswers(p, sentNs);
   siblingAnswers(p);
   if ((p.flags & PATH_FLAG_FAILED) === 0 || p.back === 0) return;

@@ -36,6 +36,11 @@ export let shakyCount: u32 = 3;
 export let shakyWindowNs: u64 = 1800 * 1000 * MS;
 export let shakyCleanNs: u64 = 60 * 1000 * MS;
 
+/** Whether patrol takes failed paths back. */
+export function patrolRecovers(): bool {
+  return (patrolMode & 2) !== 0;
+}
+
 /** See docs/architecture.md, `modeSet`. */
 export function modeSet(mode: u32, value: i64): i32 {
   if (value < 0) return -(<i32>ERROR_RANGE);

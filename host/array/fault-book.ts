@@ -212,7 +212,8 @@ export class FaultBook {
   #begin(entry: Entry, nowNs: number): void {
     const { fault, when } = entry.request;
     const { engine } = this.#host;
-    if (when !== undefined) return;
+    // A fault that strikes single commands does nothing to those in flight.
+    if (when !== undefined && Object.values(when).some((value) => value !== undefined)) return;
     if (fault.kind === "port-down") {
       engine?.endAll(entry.ports, fault.hostStatus ?? HOST_TRANSPORT_DISRUPTED, false);
       entry.undo.push(() => attend(entry.ports, ASC_NEXUS_LOSS));

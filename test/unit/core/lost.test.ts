@@ -1,6 +1,7 @@
 // Paths that lose a command and answer others: they are no black holes, and what they lost is settled by the mildest means.
 import test from "ava";
 import * as abi from "../../../host/reactor/abi.ts";
+import type { Scsi } from "./harness.ts";
 import { type Scene, errors, idle, scene } from "./holes.ts";
 import { READ, WRITE, replies, request } from "./nbd-client.ts";
 
@@ -255,4 +256,34 @@ test("a write that one path refused and the other lost goes out again, though no
   s.host.advance(200);
   t.deepEqual(errors(s.client), [[1n, 0]]);
   t.is(s.host.log.filter((command) => command.check).length, 1, "its READ has shown that the path answers");
+});
+
+test("a path that lost everything for a moment, its check too, is back when the check has ended; what waits goes on", (t) => {
+  const s = scene(2);
+  s.host.must(s.host.core.modeSet(abi.MODE_PATROL, 2n));
+  s.host.must(s.host.core.modeSet(abi.MODE_PATROL_INTERVAL_MS, 600_000n));
+  let hole = true;
+  const lost: Scsi[] = [];
+  s.host.device = (command) => {
+    if (!hole || command.port !== 0) return s.disk.execute(s.host, command);
+    lost.push(command);
+    return undefined;
+  };
+  s.client.send(request(WRITE, 1n, 0n, 512), Buffer.alloc(512, 1));
+  s.host.advance(600);
+  hole = false;
+  t.deepEqual(errors(s.client), [[1n, 0]]);
+  s.client.send(request(WRITE, 3n, 0n, 512), Buffer.alloc(512, 2));
+  s.host.advance(9600);
+  t.truthy(failed(s));
+  t.deepEqual(s.host.resets, []);
+  const check = lost.find((command) => command.check);
+  if (check === undefined) return t.fail();
+  s.host.answer(check, TIMED_OUT);
+  s.host.advance(10);
+  t.is(failed(s), 0, "asked again at once");
+  t.is(s.host.resets.length, 1);
+  s.host.complete(s.host.resets[0]?.tag ?? 0, 0);
+  s.host.advance(10);
+  t.deepEqual(errors(s.client), [[3n, 0]]);
 });
