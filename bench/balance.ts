@@ -102,7 +102,7 @@ const CHAIN_STEPS = 30_000_000;
 
 /**
  * The self-test: mean time in system of two random choices, within 1 %. Against theory, which is the limit of many
- * queues: 100 of them up to load 0.8, 500 at load 0.9. There 100 queues are 1.3 % above the theory, and are compared with
+ * queues: 100 of them up to load 0.8, 500 at load 0.9. There 100 queues are 1.2 % above the theory, and are compared with
  * what the Markov chain of 100 queues says.
  * @throws when a figure is further off
  */
