@@ -60,4 +60,6 @@ export async function start(name) {
   keepCompiledCode(isRepository);
   const entry = isRepository ? source : new URL(`${ENTRIES[name]}.js`, BUILT);
   await import(entry.href);
+  // Node writes it at a regular end only, and what was killed has to start again quickly.
+  module.flushCompileCache();
 }

@@ -51,7 +51,9 @@ export class Daemon {
     mkdirSync("/etc/pathmanager", { recursive: true });
     writeFileSync(CONFIGURATION, `sockets.nbd = "${NBD_SOCKET}"\nlog.system = false\n${configuration}`);
     const log = openSync(LOG, "a");
-    const child = spawn("node", ["host/control/main.ts", "--config", CONFIGURATION], { stdio: ["ignore", log, log] });
+    const child = spawn("node", ["host/cli/bin/pathmanagerd.js", "--config", CONFIGURATION], {
+      stdio: ["ignore", log, log],
+    });
     closeSync(log);
     const daemon = new Daemon(child);
     let dead = false;
