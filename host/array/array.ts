@@ -139,6 +139,11 @@ export class EmulatedArray {
     return engine.turn();
   }
 
+  /** Whether the last turn left submissions that it might have taken: `turn` is to be called again at once. */
+  get backlog(): boolean {
+    return this.engine?.backlog ?? false;
+  }
+
   /** When `turn` has to be called again at the latest, ns in the clock of the control block; Infinity: no need. */
   get deadlineNs(): number {
     return Math.min(this.engine?.dueNs ?? Infinity, this.#faults.next[0] as number);

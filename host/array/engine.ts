@@ -58,6 +58,11 @@ const NS_PER_MS = 1_000_000;
 /** Commands that can wait at least; a larger completion ring makes room for more. */
 const PENDING_MIN = 1024;
 const COPY_BUFFER = 4096;
+/**
+ * A turn takes no more commands once it has moved so much: their answers then go out while the client still reads the ones
+ * before, and from caches that have not forgotten them.
+ */
+const TURN_BYTES_MAX = 256 * 1024;
 
 /** Finishes a command whose effect takes place now: executes it and lets the faults of the port spoil the answer. */
 export function carryOut(command: Command, port: Port, ports: readonly Port[]): void {
@@ -92,6 +97,8 @@ export class Engine {
   /** TIME_*. */
   readonly #times = new Float64Array(TIMES);
   #posted = 0;
+  /** Bytes of the commands this turn has taken. */
+  #takenBytes = 0;
 
   constructor(memory: Uint8Array, controlBlock: number, ports: readonly Port[]) {
     this.#ports = ports;
@@ -132,7 +139,7 @@ export class Engine {
     return this.#pending.waitMicroseconds(this.#times, alarm);
   }
 
-  /** True when submissions wait to be taken, which happens only while the completion ring has no room. */
+  /** True when submissions wait to be taken: the completion ring has no room, or the last turn had moved enough. */
   get backlog(): boolean {
     const queue = CONTROL_ARRAY_QUEUE;
     return this.#word(queue + RING_HEAD) !== this.#word(queue + RING_TAIL);
@@ -161,7 +168,8 @@ export class Engine {
     const mask = this.#word(CONTROL_ARRAY_QUEUE + RING_CAPACITY) - 1;
     const tail = this.#word(CONTROL_ARRAY_QUEUE + RING_TAIL);
     let head = this.#word(CONTROL_ARRAY_QUEUE + RING_HEAD);
-    while (head !== tail && this.#room()) {
+    this.#takenBytes = 0;
+    while (head !== tail && this.#takenBytes < TURN_BYTES_MAX && this.#room()) {
       const at = base + (head & mask) * (SUBMISSION_BYTES >>> 2);
       const op = (words[at + (SUBMISSION_OP >>> 2)] ?? 0) & 0xff;
       const tag = words[at + (SUBMISSION_TAG >>> 2)] ?? 0;
@@ -199,6 +207,7 @@ export class Engine {
     const command = this.#command;
     if ((slot & 3) !== 0 || slot >>> 0 > command.bytes.length - COMMAND_PRIVATE) return this.#post(tag, -EFAULT);
     if (!command.open(slot >>> 0)) return this.#post(tag, -EFAULT);
+    this.#takenBytes += command.bufferBytes;
     if (port.faults === null && port.server.instant) {
       carryOut(command, port, this.#ports);
       return this.#post(tag, 0);

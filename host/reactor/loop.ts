@@ -15,6 +15,11 @@ export function runTurns(core: Core, array: EmulatedArray): number {
   for (let turn = 0; turn < TURNS_MAX; turn++) {
     core.exports.run();
     if (array.turn() === 0) return array.waitMicroseconds();
+    // The array has moved enough for one turn: what it has answered goes out before it goes on.
+    if (array.backlog) {
+      core.exports.run();
+      return 0;
+    }
   }
   return 0;
 }

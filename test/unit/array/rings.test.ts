@@ -63,6 +63,21 @@ test("what does not fit the completion ring stays and is taken when there is roo
   );
 });
 
+test("after 256 KiB a turn leaves the rest to the next one, which wants to come at once", (t) => {
+  const rings = new RingSide(quietArray({ units: 1 }));
+  const bytes = 48 * 1024;
+  for (let slot = 0; slot < 14; slot++) rings.submit(slot, slot % 2, cdbs.read16(0, bytes / 512), bytes);
+  const tags: number[][] = [];
+  do tags.push(rings.turn().map(({ tag }) => tag));
+  while (rings.array.backlog && rings.array.waitMicroseconds() === 0);
+  t.deepEqual(tags, [
+    [0, 1, 2, 3, 4, 5],
+    [6, 7, 8, 9, 10, 11],
+    [12, 13],
+  ]);
+  t.is(rings.array.waitMicroseconds(), -1);
+});
+
 test("a port's latency delays answers by it, and parallelism makes the rest wait their turn", (t) => {
   const rings = new RingSide(quietArray({ units: 1, paths: 2, ports: [{ latencyUs: 1000, parallelism: 2 }] }));
   for (let slot = 0; slot < 5; slot++) rings.submit(slot, 0, cdbs.read16(0, 1), 512);
