@@ -164,9 +164,7 @@ function watch(): void {
  * does not take its replies, is closed: it would hold the others up for as long as it likes.
  */
 export function watchTimer(): void {
-  let waiting = false;
-  for (let i: u32 = 0; i < connectionCount; i++) if (connectionAt(i).waiting !== WAITING_NOT) waiting = true;
-  if (!waiting) return;
+  if (waitingCount === 0) return;
   for (let i: u32 = 0; i < connectionCount; i++) {
     const n = connectionAt(i);
     if (n.state !== CONNECTION_OPEN && n.state !== CONNECTION_DRAINING) continue;

@@ -16,9 +16,9 @@ const SERVERS_MAX: f32 = 64;
 const SERVERS_FIRST: f32 = 8;
 /** Below this the path counts as working on one command at a time. */
 const ONE: f32 = 1.2;
-/** The most that one command overtakes is followed upwards and downwards by these parts. */
-/** Below this it is none. */
+/** Below this a path has shown no overtaking. */
 const OVERTAKING_NONE: f32 = 0.001;
+/** The most that one command overtakes is followed upwards and downwards by these parts. */
 const OVERTAKING_UP: f32 = 0.25;
 const OVERTAKING_DOWN: f32 = 1.0 / 256.0;
 /** How many times more servers than assumed overtaking has to show. */

@@ -44,7 +44,7 @@ export const UnitName = z
 
 /** Priority of a path within its unit; larger wins. */
 export const Priority = z
-  .int({ error: "a priority is a whole number from 1 to 254" })
+  .int({ error: PRIORITY_RULE })
   .min(PRIORITY_MIN, { error: PRIORITY_RULE })
   .max(PRIORITY_MAX, { error: PRIORITY_RULE })
   .meta({ id: "Priority", description: "1..254, unique within the unit, larger wins" });

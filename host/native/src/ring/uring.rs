@@ -161,37 +161,47 @@ impl Uring {
             let entry = opcode::Read::new(Fd(self.wake), value.cast(), 8).build();
             self.push(&entry.user_data(FOR_WAKE), 1);
         }
-        // Replies that may be told late are lone ones: their clients had nothing else under way.
-        let lone = !self.quick.is_empty() && !matches!(wait, Wait::No);
-        let start_ns = now_ns();
         let entered = match wait {
             Wait::No => self.enter_without_waiting(),
-            Wait::Forever => self.wait(lone, start_ns, u64::MAX),
-            Wait::Until(limit_ns) => self.wait(lone, start_ns, limit_ns),
+            Wait::Forever => self.wait(u64::MAX),
+            Wait::Until(limit_ns) => self.wait(limit_ns),
         };
         match entered {
             Ok(()) | Err(libc::ETIME | libc::EINTR | libc::EAGAIN | libc::EBUSY) => {}
             Err(errno) => return Err(system("io_uring_enter", errno)),
         }
         self.submit();
-        if lone {
-            self.spin.waited(now_ns() - start_ns);
-        }
         self.reap(ops, events);
         Ok(())
     }
 
     /// Submits, and waits for a completion until `limit_ns` (u64::MAX: without limit).
-    fn wait(&mut self, lone: bool, start_ns: u64, limit_ns: u64) -> std::result::Result<(), i32> {
-        if lone && self.spin.worth(start_ns) && self.look(start_ns, limit_ns)? {
-            self.enter_without_waiting()
-        } else if limit_ns == u64::MAX {
-            self.enter(1, ENTER_GETEVENTS, None)
-        } else {
-            let rest_ns = limit_ns.saturating_sub(now_ns());
-            let rest = Timespec::new().sec(rest_ns / 1_000_000_000).nsec((rest_ns % 1_000_000_000) as u32);
-            self.enter(1, ENTER_GETEVENTS, Some(&rest))
+    fn wait(&mut self, limit_ns: u64) -> std::result::Result<(), i32> {
+        // Replies that may be told late are lone ones: their clients had nothing else under way. For others there is
+        // nothing to look out for, and no clock to read.
+        if self.quick.is_empty() {
+            return self.sleep(limit_ns);
         }
+        let start_ns = now_ns();
+        let entered = self.wait_after_lone(start_ns, limit_ns);
+        self.spin.waited(now_ns() - start_ns);
+        entered
+    }
+
+    fn wait_after_lone(&mut self, start_ns: u64, limit_ns: u64) -> std::result::Result<(), i32> {
+        if self.spin.worth(start_ns) && self.look(start_ns, limit_ns)? {
+            return self.enter_without_waiting();
+        }
+        self.sleep(limit_ns)
+    }
+
+    fn sleep(&mut self, limit_ns: u64) -> std::result::Result<(), i32> {
+        if limit_ns == u64::MAX {
+            return self.enter(1, ENTER_GETEVENTS, None);
+        }
+        let rest_ns = limit_ns.saturating_sub(now_ns());
+        let rest = Timespec::new().sec(rest_ns / 1_000_000_000).nsec((rest_ns % 1_000_000_000) as u32);
+        self.enter(1, ENTER_GETEVENTS, Some(&rest))
     }
 
     /// Submits, then looks out for a completion for a moment; answers whether there is one, or work that leads to one.
