@@ -134,8 +134,9 @@ export function commandCompleted(c: Command, result: i32, timeNs: u64): void {
     p.lastIoNs = timeNs;
     if (c.timeNs > p.answeredNs) p.answeredNs = c.timeNs;
   }
-  if ((c.flags & COMMAND_GHOST) !== 0) {
+  if ((c.flags & (COMMAND_GHOST | COMMAND_LOST)) !== 0) {
     ghostCompleted(c);
+    if ((c.flags & COMMAND_LOST) !== 0) p.lost--;
     if (p.ghosts === 0) resetOver(p);
   }
   if (good) commandGood(c, u, p, latencyNs);

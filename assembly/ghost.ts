@@ -45,10 +45,17 @@ import { unitDirty } from "./unit";
 const LINK: usize = offsetof<Command>("next");
 const NANOSECONDS_PER_MS: u64 = 1000000;
 const LOST_PERCENTILES: u64 = 20;
+/** Time the host gives a READ or WRITE on a path that has lost others; never before it counts as lost itself. */
+const LOSSY_NS: u64 = 2000000000;
 
 /** After how long a ghost counts as lost: `leastNs`, or when no device in order would answer so late. */
 export function ghostLostNs(u: Unit, leastNs: u64): u64 {
   return max(leastNs, LOST_PERCENTILES * u.percentileNs);
+}
+
+/** Time the host gives a READ or WRITE on a path that has lost others, ns. */
+export function lossyNs(u: Unit): u64 {
+  return ghostLostNs(u, LOSSY_NS);
 }
 
 /** Other I/O has to wait for a ghost. */

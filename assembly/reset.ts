@@ -1,6 +1,9 @@
 // Settling ghosts by force. A reset ends commands of every host on the unit, so it is the last means:
 //
 // - By itself the host ends a command that was not answered (UNIT_SET_COMMAND_TIMEOUT_MS): Linux aborts that one command.
+//   That time is long, because a device that does not answer the abort either is reset by Linux with all its host adapter.
+//   On a path that has lost a command, and answers others, an abort is answered: there the time is short, so that what is
+//   lost does not fill the path up.
 // - A ghost that other I/O waits for, on a path that answers other commands, is lost, and the path will answer a task
 //   management request: after UNIT_SET_LOST_RESET_MS, and never before 20 times what the slowest thousandth takes, the
 //   logical unit is reset by that path; nothing larger. A path, or an array, that answers nothing at all is spared: a
@@ -27,6 +30,9 @@ const LOST_NS: u64 = 1000000000;
 /** Shortest time between two resets for lost commands by one path. */
 const LOST_PAUSE_NS: u64 = 1000000000;
 
+/** Time for an abort to be carried out. */
+const ABORT_NS: u64 = 1000000000;
+const MS: u64 = 1000000;
 const NEVER: u64 = <u64>-1;
 
 /** Looks at a ghost: counts it when it is lost, resets when it is due for that. Answers when to look again. */
@@ -36,6 +42,7 @@ export function ghostDue(u: Unit, c: Command): u64 {
   const lostNs = c.timeNs + ghostLostNs(u, LOST_NS);
   if (lostNs > now) return min(dueNs, lostNs);
   c.flags |= COMMAND_LOST;
+  c.path.lost++;
   shakyCountOne(c.path);
   return dueNs;
 }
@@ -48,7 +55,11 @@ function resetDue(u: Unit, c: Command): u64 {
   const lost = (c.flags & COMMAND_WANTED) !== 0 && p.answeredNs > c.timeNs;
   if (lost && u.lostResetNs !== 0 && p.resetScope <= <u8>RESET_DEVICE) {
     const pauseNs = max(u.lostResetNs, LOST_PAUSE_NS);
-    dueNs = min(dueNs, max(c.timeNs + ghostLostNs(u, u.lostResetNs), p.resetStartNs + pauseNs));
+    let lostNs = ghostLostNs(u, u.lostResetNs);
+    // The host is about to abort it, which is milder.
+    const endsNs = <u64>c.timeoutMs * MS + ABORT_NS;
+    if (endsNs <= lostNs + 2 * ABORT_NS) lostNs = max(lostNs, endsNs);
+    dueNs = min(dueNs, max(c.timeNs + lostNs, p.resetStartNs + pauseNs));
   }
   if (dueNs > now) return dueNs;
   resetStart(p);

@@ -287,3 +287,19 @@ test("a path that lost everything for a moment, its check too, is back when the 
   s.host.advance(10);
   t.deepEqual(errors(s.client), [[3n, 0]]);
 });
+
+test("commands on a path that has lost one are aborted soon, as long as the host has the lost one", (t) => {
+  const s = scene(1);
+  lostWrite(s);
+  s.host.advance(1000);
+  s.host.keepLog = true;
+  const timeouts = (): number[] => s.host.log.splice(0).map((command) => command.timeoutMs);
+  s.client.send(request(READ, 2n, 8192n, 512));
+  s.host.advance(1);
+  t.deepEqual(timeouts(), [2001]);
+  for (const command of s.held) s.host.answer(command, TIMED_OUT);
+  s.host.settle();
+  s.client.send(request(READ, 2n, 8192n, 512));
+  s.host.advance(1);
+  t.deepEqual(timeouts(), [30_001]);
+});
