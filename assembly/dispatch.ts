@@ -16,7 +16,7 @@ import {
   UNIT_CAN_FUA,
 } from "./abi";
 import { bufferGive } from "./buffers";
-import { commandOverlapsGhost, lossyNs, requestOverlapsGhost } from "./ghost";
+import { commandOverlapsGhost, lossy, lossyNs, requestOverlapsGhost } from "./ghost";
 import { listNext, listPush, listRemove, listShift } from "./lists";
 import { commandAt, commandCount, commands, listAll, zeroes } from "./memory";
 import { NBD_EIO } from "./nbd";
@@ -336,7 +336,7 @@ export function issue(c: Command, slot: u32): void {
   let leftNs = r.deadlineNs > now ? r.deadlineNs - now : 0;
   if (c.method <= METHOD_ZERO_WRITE) {
     leftNs = min(leftNs, u.commandTimeoutNs);
-    if (p.lost !== 0) leftNs = min(leftNs, lossyNs(u));
+    if (p.lost !== 0 && lossy(p)) leftNs = min(leftNs, lossyNs(u));
   }
   c.timeoutMs = <u32>(leftNs / NANOSECONDS_PER_MS) + 1;
   c.timeNs = now;

@@ -19,7 +19,7 @@
 //   acknowledged. So a write is not issued again beside itself while another one that overlaps has been begun; it
 //   keeps waiting for its path.
 
-import { EVENT_GHOST_SETTLED, SETTLED_COMPLETED } from "./abi";
+import { EVENT_GHOST_SETTLED, PATH_FLAG_STALLED, SETTLED_COMPLETED } from "./abi";
 import { listNext } from "./lists";
 import {
   COMMAND_DEAD,
@@ -33,6 +33,7 @@ import {
   METHOD_SYNC,
   METHOD_UNMAP,
   METHOD_WRITE,
+  Path,
   Request,
   Unit,
 } from "./records";
@@ -45,7 +46,7 @@ import { unitDirty } from "./unit";
 const LINK: usize = offsetof<Command>("next");
 const NANOSECONDS_PER_MS: u64 = 1000000;
 const LOST_PERCENTILES: u64 = 20;
-/** Time the host gives a READ or WRITE on a path that has lost others; never before it counts as lost itself. */
+/** Time the host gives a READ or WRITE on a path that loses some; never before it counts as lost itself. */
 const LOSSY_NS: u64 = 2000000000;
 
 /** After how long a ghost counts as lost: `leastNs`, or when no device in order would answer so late. */
@@ -53,7 +54,20 @@ export function ghostLostNs(u: Unit, leastNs: u64): u64 {
   return max(leastNs, LOST_PERCENTILES * u.percentileNs);
 }
 
-/** Time the host gives a READ or WRITE on a path that has lost others, ns. */
+/** Whether a path that has lost commands answers others: then it will answer an abort. A black hole does not. */
+export function lossy(p: Path): bool {
+  return p.answeredNs > p.lostNs && (p.flags & PATH_FLAG_STALLED) === 0;
+}
+
+/** A ghost counts as lost. */
+export function ghostLost(c: Command): void {
+  const p = c.path;
+  c.flags |= COMMAND_LOST;
+  if (p.lost === 0) p.lostNs = c.timeNs;
+  p.lost++;
+}
+
+/** Time the host gives a READ or WRITE on a path that loses some, ns. */
 export function lossyNs(u: Unit): u64 {
   return ghostLostNs(u, LOSSY_NS);
 }

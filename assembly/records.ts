@@ -343,8 +343,9 @@ export class Path {
   /** While stalled: not before when it gets a piece again that is on another path already; the pause after that. */
   probeNotBeforeNs: u64;
   probePauseNs: u64;
-  /** Commands that the host has and that count as lost. */
+  /** Commands that the host has and that count as lost; when the first of them went out. */
   lost: u32;
+  lostNs: u64;
   /** When control was last told of a command that did not answer in time. */
   stallToldNs: u64;
   /** It did not answer I/O: its next health check is a READ, whatever TEST UNIT READY says. */

@@ -15,7 +15,7 @@
 // until it completes them, and no further reset is sent for them.
 
 import { OP_RESET, PATH_FLAG_PRESENT, RESET_DEVICE, RESET_HOST, RESET_TARGET, SETTLED_RESET } from "./abi";
-import { becomeGhost, ghostHarmless, ghostLostNs } from "./ghost";
+import { becomeGhost, ghostHarmless, ghostLost, ghostLostNs } from "./ghost";
 import { listNext } from "./lists";
 import { pathIdle } from "./path";
 import { COMMAND_GHOST, COMMAND_HARMLESS, COMMAND_LOST, COMMAND_WANTED, Command, Path, Unit } from "./records";
@@ -41,8 +41,7 @@ export function ghostDue(u: Unit, c: Command): u64 {
   if ((c.flags & COMMAND_LOST) !== 0) return dueNs;
   const lostNs = c.timeNs + ghostLostNs(u, LOST_NS);
   if (lostNs > now) return min(dueNs, lostNs);
-  c.flags |= COMMAND_LOST;
-  c.path.lost++;
+  ghostLost(c);
   shakyCountOne(c.path);
   return dueNs;
 }

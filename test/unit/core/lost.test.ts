@@ -303,3 +303,20 @@ test("commands on a path that has lost one are aborted soon, as long as the host
   s.host.advance(1);
   t.deepEqual(timeouts(), [30_001]);
 });
+
+test("a path that has lost a command and answers nothing keeps the long time: it would not answer an abort either", (t) => {
+  const s = scene(1);
+  lostWrite(s);
+  s.host.advance(1000);
+  s.host.device = () => undefined;
+  s.host.keepLog = true;
+  s.client.send(request(READ, 2n, 8192n, 512));
+  s.host.advance(3000);
+  t.truthy(stalled(s));
+  s.host.log.length = 0;
+  s.client.send(request(READ, 2n, 16384n, 512));
+  s.host.advance(3000);
+  const ios = s.host.log.filter((command) => !command.check);
+  t.true(ios.length > 0);
+  t.deepEqual(new Set(ios.map((command) => command.timeoutMs)), new Set([30_001]));
+});
