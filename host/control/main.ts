@@ -4,10 +4,11 @@ import { readFileSync } from "node:fs";
 import { createSecureContext } from "node:tls";
 import { parseArgs } from "node:util";
 import type { FastifyInstance } from "fastify";
-import { sendDatagram } from "../native/index.ts";
+import { becomeIoFlusher, sendDatagram } from "../native/index.ts";
 import { ServiceManager } from "../liaison/notify.ts";
 import { CONFIGURATION_FILE, loadConfiguration } from "./configuration.ts";
 import { Daemon } from "./daemon.ts";
+import { isEmulated } from "./devices.ts";
 import { ControlError, reasonOf } from "./errors.ts";
 import { handlersOf } from "./handlers.ts";
 import { groupId, listenTcp, listenUnix } from "./listen.ts";
@@ -15,6 +16,7 @@ import { makeLogger, type Logger } from "./logger.ts";
 import { placesOf } from "./places.ts";
 import type { Configuration } from "./schemas/configuration.ts";
 import { makeServer, type Access } from "./server.ts";
+import { standingCalls, takeStanding } from "./standing.ts";
 import { statusOf } from "./status.ts";
 import { welcome } from "./welcome.ts";
 
@@ -190,6 +192,7 @@ async function main(): Promise<number | null> {
   const toJournal = process.env["JOURNAL_STREAM"] !== undefined;
   const level = given.level ?? configuration.log.level;
   const logger = makeLogger(level, (text) => process.stderr.write(text), toJournal);
+  takeStanding(configuration.process.nice, isEmulated(configuration), standingCalls(becomeIoFlusher), logger);
   const daemon = await Daemon.start({
     configuration,
     configurationFile: file,

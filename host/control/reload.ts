@@ -4,7 +4,7 @@ import type { Configuration, ReloadReport } from "./schemas/configuration.ts";
 import type { Settings } from "./state.ts";
 
 /** Sections that are read once, at the start. */
-const RESTART: readonly (keyof Configuration)[] = ["sockets", "state", "log", "limits", "ring", "array"];
+const RESTART: readonly (keyof Configuration)[] = ["sockets", "state", "log", "limits", "ring", "process", "array"];
 
 type Value = unknown;
 

@@ -53,6 +53,15 @@ export declare class UeventMonitor {
 }
 
 /**
+ * Tells the kernel that the calling thread, and every thread it starts from now on, serves a block device (prctl(2),
+ * PR_SET_IO_FLUSHER; Linux 5.6 and later). When such a thread needs memory and there is none, the kernel does not make it wait
+ * for dirty pages to be written: they may have to be written through this very process.
+ *
+ * Throws ERR_NATIVE_SYSTEM: EPERM without CAP_SYS_RESOURCE, EINVAL on an older kernel.
+ */
+export declare function becomeIoFlusher(): void;
+
+/**
  * A Unix datagram socket bound to `path`, which receives what `sendDatagram` sends there; answers its descriptor,
  * from which each read takes one datagram.
  */

@@ -159,6 +159,7 @@ export const duplicate = addon.duplicate;
 export const closeDescriptor = addon.closeDescriptor;
 export const socketPair = addon.socketPair;
 export const peerCredentials = addon.peerCredentials;
+export const becomeIoFlusher = addon.becomeIoFlusher;
 export const bindDatagram = addon.bindDatagram;
 export const sendDatagram = addon.sendDatagram;
 export const scsiCommand = addon.scsiCommand;

@@ -184,6 +184,7 @@ export const Configuration = z.strictObject({
       look_us: z.int().min(0).max(1000).default(50),
     })
     .prefault({}),
+  process: z.strictObject({ nice: z.int().min(-20).max(19).default(-10) }).prefault({}),
   array: EmulatedArray,
 });
 export type Configuration = z.infer<typeof Configuration>;

@@ -14,6 +14,7 @@ mod media;
 mod memory;
 mod nbd;
 mod netlink;
+mod process;
 mod registry;
 mod ring;
 mod scsi;

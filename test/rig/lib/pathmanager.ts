@@ -74,6 +74,10 @@ export class Daemon {
     return readFileSync(LOG, "utf8");
   }
 
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   /** SIGTERM; answers its exit status and how long it took, in ms. */
   async stop(): Promise<{ readonly status: number | null; readonly ms: number }> {
     const begin = performance.now();

@@ -5,6 +5,7 @@ import { until } from "../lib/files.ts";
 import { LioArray } from "../lib/lio.ts";
 import { Daemon, getlun, mustPathctl, spscmd } from "../lib/pathmanager.ts";
 import { test, type Rig } from "../lib/test.ts";
+import { threadsOf } from "../lib/threads.ts";
 
 export const rig: Rig = { array: "lio", paths: 4, timeLimitS: 150 };
 
@@ -52,6 +53,15 @@ test("after the start the largest priority is in use, the others are alternative
   array.setAlua("B", "optimized");
   daemon = await Daemon.start(CONFIGURATION);
   await displayed(display(0, [" ", 0, 1], [" ", 1, 2], [" ", 2, 3], [">", 3, 4]));
+});
+
+test("the daemon waits for no memory that has to be written through it, and goes before the load", () => {
+  const threads = threadsOf(daemon?.pid ?? 0);
+  // The main thread, the reactor, and those of the asynchronous system calls.
+  assert.ok(
+    threads.filter(({ isIoFlusher, nice }) => isIoFlusher && nice === -10).length >= 2,
+    JSON.stringify(threads),
+  );
 });
 
 test("a path taken out of service is in standby, the next one is in use, and it comes back", async () => {

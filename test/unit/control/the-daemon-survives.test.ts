@@ -1,4 +1,3 @@
-import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync } from "node:fs";
 import { get } from "node:http";
@@ -8,22 +7,9 @@ import test from "ava";
 import type { EventView } from "../../../host/control/schemas/event.ts";
 import type { UnitView } from "../../../host/control/schemas/unit.ts";
 import { callSocket, TestDaemon } from "./fixtures/daemon.ts";
+import { spawnDaemon } from "./fixtures/process.ts";
 
 const ARRAY = "policy = 'static'\n[array]\nunits = 1\npaths = 4\nunit_mib = 1\n";
-
-/** Starts the daemon as a process of its own and waits until it answers. */
-async function spawnDaemon(folder: string): Promise<ChildProcess> {
-  const child = spawn(process.execPath, ["host/control/main.ts", "--config", join(folder, "pathmanager.toml")], {
-    stdio: ["ignore", "ignore", "inherit"],
-  });
-  const end = performance.now() + 60_000;
-  for (;;) {
-    const answer = await callSocket(join(folder, "api.sock"), "GET", "/v1/mode").catch(() => null);
-    if (answer?.status === 200) return child;
-    if (child.exitCode !== null || performance.now() > end) throw new Error("the daemon did not start");
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
 
 test("kill -9 at any moment: what was answered is in force after the next start", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), "pm-kill-"));

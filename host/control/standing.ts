@@ -1,0 +1,47 @@
+// The daemon's standing with the kernel. It carries the I/O of others, and those must not be able to starve it: what waits for
+// memory or for a processor may be waiting for I/O that goes through here.
+
+import { getPriority, setPriority } from "node:os";
+import { reasonOf } from "./errors.ts";
+import type { Logger } from "./logger.ts";
+
+/** The calls that change it; threads inherit both from the thread that starts them. */
+export interface StandingCalls {
+  becomeIoFlusher(): void;
+  /** Niceness of the calling thread, and how it is set: -20 (first) to 19. */
+  niceness(): number;
+  setNiceness(value: number): void;
+}
+
+/** The real ones. @param becomeIoFlusher of the native addon */
+export function standingCalls(becomeIoFlusher: () => void): StandingCalls {
+  return { becomeIoFlusher, niceness: () => getPriority(0), setNiceness: (value) => setPriority(0, value) };
+}
+
+/**
+ * Takes the standing of a process that serves a block device, for the calling thread and those started after it, so before
+ * the reactor is started. What is not permitted is told and left: I/O goes on without it.
+ *
+ * @param nice -20..19; with the niceness that it has already nothing is asked for
+ * @param emulated without real devices nobody's memory waits for this process: then a refusal is not worth a warning
+ */
+export function takeStanding(nice: number, emulated: boolean, calls: StandingCalls, logger: Logger): void {
+  const told = emulated ? logger.debug : logger.warning;
+  try {
+    calls.becomeIoFlusher();
+  } catch (thrown) {
+    told(
+      `${reasonOf(thrown)}: when memory is short, the kernel may wait for pages that have to be written through this daemon; ` +
+        "run it as root or with CAP_SYS_RESOURCE, on Linux 5.6 or later",
+    );
+  }
+  if (calls.niceness() === nice) return;
+  try {
+    calls.setNiceness(nice);
+  } catch (thrown) {
+    told(
+      `process.nice: cannot become ${nice} (${reasonOf(thrown)}): busy programs may delay I/O; ` +
+        `run it as root, with CAP_SYS_NICE, or with Nice=${nice} in its systemd unit`,
+    );
+  }
+}

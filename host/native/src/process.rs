@@ -1,0 +1,21 @@
+//! What the kernel is told of this process as one that carries I/O.
+
+use napi_derive::napi;
+
+use crate::error::{Result, errno, system};
+
+/// Tells the kernel that the calling thread, and every thread it starts from now on, serves a block device (prctl(2),
+/// PR_SET_IO_FLUSHER; Linux 5.6 and later). When such a thread needs memory and there is none, the kernel does not make it wait
+/// for dirty pages to be written: they may have to be written through this very process.
+///
+/// Throws ERR_NATIVE_SYSTEM: EPERM without CAP_SYS_RESOURCE, EINVAL on an older kernel.
+#[napi(catch_unwind)]
+pub fn become_io_flusher() -> Result<()> {
+    /// include/uapi/linux/prctl.h; the libc crate does not have it.
+    const PR_SET_IO_FLUSHER: libc::c_int = 57;
+    const ON: libc::c_ulong = 1;
+    const UNUSED: libc::c_ulong = 0;
+    // SAFETY: PR_SET_IO_FLUSHER takes numbers only.
+    let answer = unsafe { libc::prctl(PR_SET_IO_FLUSHER, ON, UNUSED, UNUSED, UNUSED) };
+    if answer == 0 { Ok(()) } else { Err(system("prctl PR_SET_IO_FLUSHER", errno())) }
+}
