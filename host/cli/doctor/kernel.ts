@@ -52,6 +52,7 @@ export function checkModules(machine: Machine): Finding[] {
 const CAPABILITIES: readonly (readonly [string, number, string])[] = [
   ["CAP_SYS_RAWIO", 17, "every SCSI command on /dev/sg*"],
   ["CAP_SYS_ADMIN", 21, "attaching /dev/nbdN, resets"],
+  ["CAP_SYS_RESOURCE", 24, "no waiting for memory that has to be written through the daemon"],
 ];
 
 /** The capabilities of this process, which are the daemon's when root or the service's user runs both. */
@@ -60,7 +61,9 @@ export function checkCapabilities(machine: Machine): Finding[] {
   if (effective === undefined) return [];
   const held = BigInt(`0x${effective}`);
   const missing = CAPABILITIES.filter(([, bit]) => ((held >> BigInt(bit)) & 1n) === 0n);
-  if (missing.length === 0) return [ok("permissions", "CAP_SYS_RAWIO and CAP_SYS_ADMIN are held")];
+  if (missing.length === 0) {
+    return [ok("permissions", `${CAPABILITIES.map(([name]) => name).join(", ")} are held`)];
+  }
   const names = missing.map(([name, , use]) => `${name} (${use})`).join(", ");
   return [
     note("permissions", `this user lacks ${names}`, "the daemon needs them: start it as root or by its systemd unit"),

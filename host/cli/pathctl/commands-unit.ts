@@ -73,10 +73,23 @@ async function attach(
   return { json: attachment, text: `${attachment.device}\n` };
 }
 
-async function detach(context: Context, key: string, device: string | undefined): Promise<Result> {
-  const answer = await context.client.call<Output<"detachUnit">>("POST", `/v1/units/${unitKey(key)}/detach`, {
-    device,
-  });
+/** Number of the unit that is attached to a device. */
+async function attachedTo(context: Context, device: string): Promise<string> {
+  const { units } = await context.client.call<Output<"units">>("GET", "/v1/units");
+  const unit = units.find(({ attachments }) => attachments.some((attachment) => attachment.device === device));
+  if (unit === undefined)
+    throw new CommandError(
+      "NOT_ATTACHED",
+      `no logical unit is attached to ${device}; \`pathctl show\` tells which are`,
+    );
+  return String(unit.number);
+}
+
+/** Of a unit: one of its devices, or all. A device alone names its unit. */
+async function detach(context: Context, what: string, more: string | undefined): Promise<Result> {
+  const alone = what.startsWith("/dev/") && more === undefined;
+  const [key, device] = alone ? [await attachedTo(context, what), what] : [unitKey(what), more];
+  const answer = await context.client.call<Output<"detachUnit">>("POST", `/v1/units/${key}/detach`, { device });
   const left = answer.attachments.map((attachment) => attachment.device).join(" ");
   return { json: answer, text: left === "" ? "" : `still attached: ${left}\n` };
 }
@@ -102,8 +115,8 @@ function addAttach(parent: Command, runner: Runner): void {
   leaf(
     parent,
     `detach ${UNIT} [device]`,
-    "detach a unit from the kernel's nbd driver",
-    `${prefix} detach 0 /dev/nbd0`,
+    "detach a unit, or the one with this device, from the kernel's nbd driver",
+    `${prefix} detach 0\n${prefix} detach /dev/nbd0`,
     "Attachments",
   ).action((key: string, device: string | undefined, options: CommonOptions) =>
     perform(runner, options, (context) => detach(context, key, device)),

@@ -54,7 +54,7 @@ test("an old Node, io_uring switched off, a slow clock, missing capabilities, mu
   t.deepEqual(brief(checkNode(odd)), ["ok node"]);
   t.deepEqual(brief(checkUringSwitch(odd)), ["warning io_uring"]);
   t.regex(checkClock(odd)[0]?.remedy ?? "", /echo tsc/);
-  t.regex(checkCapabilities(odd)[0]?.text ?? "", /CAP_SYS_RAWIO .*CAP_SYS_ADMIN/);
+  t.regex(checkCapabilities(odd)[0]?.text ?? "", /CAP_SYS_RAWIO .*CAP_SYS_ADMIN .*CAP_SYS_RESOURCE/);
   t.deepEqual(brief(checkMultipathd(odd)), ["warning multipathd"]);
 });
 
