@@ -29,6 +29,7 @@ export const TEST_PACKAGES: readonly DebianPackage[] = [
   { package: "multipath-tools", program: "multipathd" },
   { package: "dmsetup", program: "dmsetup" },
   { package: "e2fsprogs", program: "mkfs.ext4" },
+  { package: "systemd", program: "systemctl" },
 ];
 
 /** Where a daemon's programs may lie although an ordinary user's PATH does not say so. */

@@ -27,7 +27,7 @@ export function run(program: string, ...args: readonly string[]): string {
 export function start(
   program: string,
   ...args: readonly string[]
-): Promise<Outcome> & { readonly kill: (signal: NodeJS.Signals) => void } {
+): Promise<Outcome> & { readonly pid: number; readonly kill: (signal: NodeJS.Signals) => void } {
   const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
   const text = { stdout: "", stderr: "" };
   child.stdout.on("data", (chunk: Buffer) => (text.stdout += chunk.toString()));
@@ -36,5 +36,5 @@ export function start(
     child.once("error", reject);
     child.once("close", (status) => resolve({ status: status ?? -1, ...text }));
   });
-  return Object.assign(ended, { kill: (signal: NodeJS.Signals) => void child.kill(signal) });
+  return Object.assign(ended, { pid: child.pid ?? 0, kill: (signal: NodeJS.Signals) => void child.kill(signal) });
 }

@@ -1,0 +1,100 @@
+// The systemd unit of an installation, live: with all it forbids the daemon, on real devices.
+
+import assert from "node:assert/strict";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { run } from "../lib/command.ts";
+import { until } from "../lib/files.ts";
+import { getlun, mustPathctl } from "../lib/pathmanager.ts";
+import { journal, processesOf, startSystemd, systemctl } from "../lib/systemd.ts";
+import { test, type Rig } from "../lib/test.ts";
+import { threadsOf } from "../lib/threads.ts";
+
+export const rig: Rig = { array: "lio", paths: 4, memoryMib: 1024, timeLimitS: 240 };
+
+const SERVICE = "pathmanagerd.service";
+/** Where an installation lies; the unit hides home and temporary folders from the daemon. */
+const INSTALLED = "/usr/local/lib/pathmanager";
+const DEVICE = "/dev/nbd0";
+
+function install(): void {
+  mkdirSync(INSTALLED, { recursive: true });
+  run("mount", "--bind", process.cwd(), INSTALLED);
+  const unit = readFileSync(join("host", "cli", "packaging", SERVICE), "utf8");
+  const command = `${INSTALLED}/node_modules/.bin/node ${INSTALLED}/host/cli/bin/pathmanagerd.js`;
+  const adjusted = unit.replace("ExecStart=/usr/local/bin/pathmanagerd ", `ExecStart=${command} `);
+  assert.notEqual(adjusted, unit);
+  writeFileSync(`/etc/systemd/system/${SERVICE}`, adjusted);
+  writeFileSync("/etc/pathmanager/pathmanager.toml", 'devices = "all"\n');
+  run("groupadd", "--force", "--system", "pathmanager");
+  // As the installation's file in /etc/modules-load.d does at a boot.
+  run("modprobe", "nbd");
+}
+
+function mustSystemctl(...args: readonly string[]): string {
+  const { status, stdout, stderr } = systemctl(...args);
+  assert.equal(status, 0, `systemctl ${args.join(" ")}: ${stderr}${stdout}\n${journal(SERVICE)}`);
+  return stdout;
+}
+
+const property = (name: string): string => mustSystemctl("show", "--value", `--property=${name}`, SERVICE).trim();
+
+/** The daemon's process. */
+function daemon(): number {
+  const [pid] = processesOf(SERVICE);
+  assert.ok(pid !== undefined);
+  return pid;
+}
+
+test("the unit starts: systemd hears that it is ready, and what it found", async () => {
+  install();
+  await startSystemd();
+  mustSystemctl("start", SERVICE);
+  assert.equal(property("ActiveState"), "active");
+  assert.match(property("StatusText"), /1 logical units, 4 paths/);
+  assert.equal(getlun().match(/PathNumber=/g)?.length, 4);
+});
+
+test("its threads flush I/O, go before others, and are never paged out", () => {
+  const threads = threadsOf(daemon());
+  assert.ok(threads.filter(({ isIoFlusher }) => isIoFlusher).length >= 2, JSON.stringify(threads));
+  assert.ok(
+    threads.every(({ nice }) => nice === -10),
+    JSON.stringify(threads),
+  );
+  assert.equal(property("MemorySwapMax"), "0");
+  assert.doesNotMatch(journal(SERVICE), /warning/);
+});
+
+test("nothing it needs is forbidden: a block device is attached, written and read", () => {
+  mustPathctl("attach", "#0", DEVICE);
+  run("dd", "if=/dev/urandom", "of=/tmp/data", "bs=1M", "count=4");
+  run("dd", "if=/tmp/data", `of=${DEVICE}`, "oflag=direct", "bs=1M");
+  run("dd", `if=${DEVICE}`, "iflag=direct", "of=/tmp/copy", "bs=1M", "count=4");
+  run("cmp", "/tmp/data", "/tmp/copy");
+});
+
+test("killed, it is started anew, and the block device goes on", async () => {
+  const before = daemon();
+  process.kill(before, "SIGKILL");
+  run("dd", `if=${DEVICE}`, "iflag=direct", "of=/tmp/copy", "bs=1M", "count=4");
+  run("cmp", "/tmp/data", "/tmp/copy");
+  assert.notEqual(daemon(), before);
+  await until("systemd counts the restart", () => (property("NRestarts") === "1" ? true : undefined));
+});
+
+test("a reload reads the configuration again", () => {
+  writeFileSync("/etc/pathmanager/pathmanager.toml", 'devices = "all"\nfailback = "standby"\n');
+  mustSystemctl("reload", SERVICE);
+  assert.equal(property("ActiveState"), "active");
+  assert.match(mustPathctl("mode"), /failback  standby/);
+});
+
+test("it stops in time, and as intended", () => {
+  mustPathctl("detach", DEVICE);
+  const begin = performance.now();
+  mustSystemctl("stop", SERVICE);
+  assert.ok(performance.now() - begin < 10_000);
+  assert.equal(property("ActiveState"), "inactive");
+  assert.equal(property("Result"), "success");
+});
