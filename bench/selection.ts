@@ -3,7 +3,7 @@
 // Each policy at 2 to 32 paths, in a loop inside the module (what the core pays), called from JavaScript, and the same
 // algorithm in plain C (bench/peers/selection.c, gcc -O2), in turn within one run. Both must pick the same slots. What the
 // loop itself costs is measured beside each round, by a loop without selection, and taken off, in the core and in C.
-// Rounds are short: few of them are interrupted by what else the machine does, and the median forgets those. A machine
+// All of it runs on one processor. Rounds are short: few of them are interrupted by what else the machine does, and the median forgets those. A machine
 // whose clock changes from one second to the next shows in the fastest rounds what it does undisturbed.
 
 import { spawnSync } from "node:child_process";
@@ -13,6 +13,7 @@ import { setTimeout } from "node:timers/promises";
 import { Bench } from "tinybench";
 import * as abi from "../host/reactor/abi.ts";
 import { instantiate, loadPolicies } from "./policies.ts";
+import { onOneProcessor } from "./processor.ts";
 import { median, type Row } from "./report.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -250,6 +251,10 @@ function statisticsRow(): Row {
 /** Runs the suite. @throws when gcc is missing, or when core and C peer do not pick the same slots */
 export async function selection(log: (line: string) => void = () => {}): Promise<Row[]> {
   buildPeer();
+  return onOneProcessor(() => measureAll(log));
+}
+
+async function measureAll(log: (line: string) => void): Promise<Row[]> {
   // The engine first runs quickly compiled code and compiles better code beside it: give it reason and time.
   for (const [, code] of policies) for (let turn = 0; turn < 3; turn++) runCore(code, 32);
   await setTimeout(500);
