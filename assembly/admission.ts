@@ -20,7 +20,7 @@ import { timerSooner } from "./timers";
 import { connectionAt, connectionCount, coreTimer, poolBytes, requestCount } from "./memory";
 import { poolBytesFor, requestsFree } from "./request";
 import { wordWanted } from "./word";
-import { unitsStarve } from "./dispatch";
+import { unitsStarve } from "./slots";
 
 const LINK: usize = offsetof<Connection>("waitNext");
 const SHARE: usize = offsetof<Unit>("shareFirst");

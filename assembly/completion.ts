@@ -14,7 +14,7 @@ import {
 } from "./abi";
 import { groupsWanted } from "./alua";
 import { checkIdentity } from "./check";
-import { commandDrop, commandFree, delay, issue, requeue, writeOff } from "./dispatch";
+import { issue, writeOff } from "./dispatch";
 import { becomeGhost, commandGivenUp, commandOverlapsGhost, ghostCompleted } from "./ghost";
 import { hedgeReadBack } from "./hedge";
 import { listNext, listRemove } from "./lists";
@@ -62,8 +62,10 @@ import {
 } from "./scsi/outcome";
 import { KEY_ABSENT, readSense } from "./scsi/sense";
 import { resetOver } from "./reset";
+import { delay, requeue } from "./retry";
 import { shakyCountOne } from "./shaky";
 import { siblingAnswers, siblingsSuspect } from "./sibling";
+import { commandDrop, commandFree } from "./slots";
 import { pathAnswers, stallLearn, stallLearnGhost } from "./stall";
 import { statisticsError, statisticsHedgeWon, statisticsRecord, statisticsRetry } from "./statistics";
 import { unitDirty, unitRefresh } from "./unit";

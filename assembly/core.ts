@@ -15,7 +15,6 @@ import {
   receiveCompleted,
   sendCompleted,
 } from "./connection";
-import { commandsFree, commandsInit } from "./dispatch";
 import {
   commandAt,
   commandCount,
@@ -46,6 +45,7 @@ import {
   readClock,
   strayCompletions,
 } from "./ring";
+import { commandsFree, commandsInit } from "./slots";
 import { timersTake } from "./timers";
 import { unitTimer, unitsPending, unitsServe } from "./unit";
 import { wordDue } from "./word";

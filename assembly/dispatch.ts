@@ -1,33 +1,15 @@
-// From requests to SCSI commands on paths: pieces are cut, a path is chosen, the command goes out.
-//
-// A command's life: free - (queued or delayed, any number of times) - in flight - free, or kept when its own buffer
-// holds data of a reply. Its slot is taken when its piece is cut and serves that piece until it is settled; a failover
-// moves the same slot to another path. So a piece that was begun never waits for a slot, and slots cannot be the
-// cause of a deadlock. Only a re-issue beside a command that does not answer takes a second slot, and does without when
-// none is free.
+// From requests to SCSI commands on paths: pieces are cut, a path is chosen, the command goes out. slots.ts gives it
+// its slot, retry.ts keeps what cannot go out now.
 
-import {
-  BUFFER_PAGE_BYTES,
-  EVENT_NO_PATH_FAILED,
-  EVENT_NO_PATH_WAITING,
-  OP_SCSI,
-  PIECE_BYTES_MAX,
-  POLICY_STATIC,
-  UNIT_CAN_FUA,
-} from "./abi";
-import { bufferGive } from "./buffers";
+import { BUFFER_PAGE_BYTES, OP_SCSI, PIECE_BYTES_MAX, POLICY_STATIC, UNIT_CAN_FUA } from "./abi";
 import { commandOverlapsGhost, lossy, lossyNs, requestOverlapsGhost } from "./ghost";
-import { listNext, listPush, listRemove, listShift } from "./lists";
-import { commandAt, commandCount, commands, listAll, zeroes } from "./memory";
+import { listNext, listPush, listRemove } from "./lists";
+import { zeroes } from "./memory";
 import { NBD_EIO } from "./nbd";
-import { unitPath, unitUnverified } from "./path";
+import { unitPath } from "./path";
 import {
-  COMMAND_DELAYED,
   COMMAND_FLIGHT,
-  COMMAND_FREE,
   COMMAND_KEPT,
-  COMMAND_QUEUED,
-  COMMAND_SLOT_BYTES,
   COMMAND_WRITTEN_OFF,
   Command,
   METHOD_READ,
@@ -39,19 +21,12 @@ import {
   METHOD_ZERO_WRITE,
   REQUEST_FLIGHT,
   REQUEST_HELD,
-  REQUEST_QUEUED,
   Request,
   Unit,
 } from "./records";
-import {
-  requestAbandon,
-  requestAddBlock,
-  requestBlock,
-  requestFail,
-  requestFreeIfOver,
-  requestUnqueue,
-} from "./request";
-import { NONE, TAG_COMMAND, event, makeTag, now, submit } from "./ring";
+import { requestAddBlock, requestBlock, requestFail, requestUnqueue } from "./request";
+import { nextRound, noPath, pause } from "./retry";
+import { TAG_COMMAND, makeTag, now, submit } from "./ring";
 import {
   FUA,
   SAME_UNMAP,
@@ -63,94 +38,17 @@ import {
   cdbWriteSame,
 } from "./scsi/cdb";
 import { selectionServiceNs } from "./selection/selection";
+import { commandDrop, commandTake, commandsFree, unitStarves } from "./slots";
 import { stallArm } from "./stall";
-import { timerSooner } from "./timers";
-import { unitDirty } from "./unit";
-import { wordWanted } from "./word";
 
 const LINK: usize = offsetof<Command>("next");
 const SIBLING: usize = offsetof<Command>("siblingNext");
-const REQUEST_COMMANDS: usize = offsetof<Request>("commandFirst");
 const RETRY: usize = offsetof<Unit>("retryFirst");
-const DELAYED: usize = offsetof<Unit>("delayedFirst");
 const FLIGHT: usize = offsetof<Unit>("flightFirst");
-const STARVED: usize = offsetof<Unit>("starvedNext");
 
 /** FUA of NBD and of WRITE(16) are different bits. */
 const NBD_FLAG_FUA: u16 = 1;
-/** Rounds over all paths before a command that no path carries out is answered with an error. */
-const ROUNDS_MAX: u8 = 4;
 const NANOSECONDS_PER_MS: u64 = 1000000;
-
-const free: usize = memory.data(8, 8);
-/** Units that found no command slot, in order. */
-const starved: usize = memory.data(8, 8);
-let freeCount: u32 = 0;
-
-export function commandsInit(): void {
-  for (let i: u32 = 0; i < commandCount; i++) commandAt(i).index = i;
-  listAll(free, commands, commandCount, COMMAND_SLOT_BYTES, LINK);
-  freeCount = commandCount;
-}
-
-/** Command slots nobody has. */
-export function commandsFree(): u32 {
-  return freeCount;
-}
-
-/** Takes a slot for a piece of `r`; the caller knows that one is free. */
-export function commandTake(r: Request): Command {
-  const c = changetype<Command>(listShift(free, LINK));
-  freeCount--;
-  c.request = r;
-  c.unit = r.unit;
-  c.tried = 0;
-  c.ownBuffer = 0;
-  c.flags = 0;
-  c.retries = 0;
-  c.rounds = 0;
-  c.attempt = 0;
-  listPush(changetype<usize>(r) + REQUEST_COMMANDS, changetype<usize>(c), SIBLING);
-  return c;
-}
-
-/** Whether a unit waits for a command slot. */
-export function unitsStarve(): bool {
-  return load<usize>(starved) !== 0;
-}
-
-/** Frees a slot that the host does not have, taking it from the list it waits in. */
-export function commandDrop(c: Command): void {
-  const r = c.request;
-  const u = c.unit;
-  assert(c.state !== COMMAND_FLIGHT);
-  if (c.state === COMMAND_QUEUED) {
-    listRemove(changetype<usize>(u) + RETRY, changetype<usize>(c), LINK);
-    u.retrying--;
-  } else if (c.state === COMMAND_DELAYED) listRemove(changetype<usize>(u) + DELAYED, changetype<usize>(c), LINK);
-  commandFree(c);
-  requestFreeIfOver(r);
-}
-
-/** Frees a slot that is in no list of `next`. */
-export function commandFree(c: Command): void {
-  listRemove(changetype<usize>(c.request) + REQUEST_COMMANDS, changetype<usize>(c), SIBLING);
-  if (c.ownBuffer !== 0) bufferGive(c.ownBuffer);
-  c.state = COMMAND_FREE;
-  listPush(free, changetype<usize>(c), LINK);
-  freeCount++;
-  if (load<usize>(starved) !== 0) {
-    const u = changetype<Unit>(listShift(starved, STARVED));
-    u.starved = 0;
-    unitDirty(u);
-  }
-}
-
-/** A unit that is being removed waits for no slot. */
-export function notStarved(u: Unit): void {
-  if (u.starved !== 0) listRemove(starved, changetype<usize>(u), STARVED);
-  u.starved = 0;
-}
 
 /** Carries out what a unit has to do, as far as its paths take it. */
 export function unitDispatch(u: Unit): void {
@@ -190,10 +88,8 @@ function dispatchRequest(u: Unit, r: Request): bool {
       if (slot === NO_PATH) noPath(u);
       return false;
     }
-    if (freeCount === 0) {
-      if (u.starved === 0) listPush(starved, changetype<usize>(u), STARVED);
-      u.starved = 1;
-      wordWanted();
+    if (commandsFree() === 0) {
+      unitStarves(u);
       return false;
     }
     const c = commandTake(r);
@@ -362,100 +258,4 @@ export function writeOff(c: Command, timeNs: u64, good: bool): void {
   const slot = c.path.slot;
   selection.finished(slot, c.bufferBytes, write, latencyNs, good, timeNs, c.note);
   if (selection.learns()) c.path.serviceNs = selectionServiceNs(selection, slot);
-}
-
-/** A command (in no list) goes out again as soon as a path takes it. */
-export function requeue(c: Command): void {
-  const u = c.unit;
-  c.state = COMMAND_QUEUED;
-  listPush(changetype<usize>(u) + RETRY, changetype<usize>(c), LINK);
-  u.retrying++;
-  unitDirty(u);
-}
-
-/** A command (in no list) goes out again after DELAY_NS: the same for all, so the list is in order of time. */
-export function delay(c: Command): void {
-  const u = c.unit;
-  c.state = COMMAND_DELAYED;
-  c.timeNs = now + DELAY_NS;
-  listPush(changetype<usize>(u) + DELAYED, changetype<usize>(c), LINK);
-  timerSooner(u.index, c.timeNs);
-}
-
-/** Pause before a command goes out again to a device that was busy. */
-const DELAY_NS: u64 = 20000000;
-
-/** Commands whose pause is over. */
-export function delaysOver(u: Unit): void {
-  while (u.delayedFirst !== 0) {
-    const c = changetype<Command>(u.delayedFirst);
-    if (c.timeNs > now) return timerSooner(u.index, c.timeNs);
-    listRemove(changetype<usize>(u) + DELAYED, changetype<usize>(c), LINK);
-    requeue(c);
-  }
-}
-
-/** A command in the retry list tries all paths again, after a pause. */
-function pause(c: Command): void {
-  c.tried = 0;
-  listRemove(changetype<usize>(c.unit) + RETRY, changetype<usize>(c), LINK);
-  c.unit.retrying--;
-  delay(c);
-}
-
-/**
- * Every path was tried: after a pause all of them again, a few times, and until those whose identity is being checked
- * could be tried as well. False when its request was failed instead.
- */
-function nextRound(c: Command): bool {
-  if (c.rounds < ROUNDS_MAX) c.rounds++;
-  if (c.rounds < ROUNDS_MAX || unitUnverified(c.unit)) {
-    pause(c);
-    return true;
-  }
-  requestFail(c.request, NBD_EIO);
-  return false;
-}
-
-/** Nothing of the unit can go out. Requests wait, unless they may not. */
-function noPath(u: Unit): void {
-  u.waiting = u.queued + u.retrying;
-  if (u.noPathTimeoutNs === 0 || u.released !== 0) {
-    noPathFail(u, <u64>-1);
-    return;
-  }
-  timerSooner(u.index, now + u.noPathTimeoutNs);
-  if (u.noPathTold !== 0) return;
-  u.noPathTold = 1;
-  const waitMs = <u32>(u.noPathTimeoutNs / NANOSECONDS_PER_MS);
-  event(EVENT_NO_PATH_WAITING, u.noPathReason, u.index, NONE, waitMs, 0, 0, 0);
-}
-
-/** Fails the requests that wait for a path and began to wait before `beforeNs`; answers the time the next one is due. */
-export function noPathFail(u: Unit, beforeNs: u64): u64 {
-  let failed: u32 = 0;
-  let dueNs: u64 = <u64>-1;
-  for (let at = u.requestFirst; at !== 0;) {
-    const r = changetype<Request>(at);
-    at = r.unitNext;
-    if (!waitsForPath(r)) continue;
-    const sinceNs = max(r.acceptedNs, u.noPathNs);
-    if (sinceNs > beforeNs) {
-      dueNs = min(dueNs, sinceNs + u.noPathTimeoutNs);
-      continue;
-    }
-    failed++;
-    requestAbandon(r, NBD_EIO);
-  }
-  if (failed !== 0) event(EVENT_NO_PATH_FAILED, 0, u.index, NONE, failed, 0, 0, 0);
-  u.waiting = u.queued + u.retrying;
-  return dueNs;
-}
-
-function waitsForPath(r: Request): bool {
-  if (r.state === REQUEST_QUEUED) return true;
-  for (let at = r.commandFirst; at !== 0; at = listNext(at, SIBLING)) {
-    if (changetype<Command>(at).state === COMMAND_QUEUED) return true;
-  }
-  return false;
 }

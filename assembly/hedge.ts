@@ -4,10 +4,11 @@
 
 import { bufferGive, bufferTake } from "./buffers";
 import { attempted, ownBuffers, OWN_BUFFERS_MAX, issueTwin } from "./reissue";
-import { chooseOther, commandsFree } from "./dispatch";
+import { chooseOther } from "./dispatch";
 import { COMMAND_GHOST, COMMAND_HEDGED, Command, METHOD_READ, Unit } from "./records";
 import { now } from "./ring";
 import { hedgeAfterNs, hedgeLearn, hedgeTake, hedgeThresholdNs } from "./selection/hedge";
+import { commandsFree } from "./slots";
 import { statisticsHedge } from "./statistics";
 
 /** A command goes out; answers after how long it may be hedged, 0 when it may not. */

@@ -11,7 +11,7 @@
 // that halves each time, up to one in PROBE_NS_MAX, and never when half of its depth is unanswered.
 
 import { bufferTake } from "./buffers";
-import { build, chooseOther, commandTake, commandsFree, issue } from "./dispatch";
+import { build, chooseOther, issue } from "./dispatch";
 import { becomeGhost, changesMedium, commandOverlapsGhost } from "./ghost";
 import { listNext } from "./lists";
 import { unitPath } from "./path";
@@ -26,6 +26,7 @@ import {
   Unit,
 } from "./records";
 import { now } from "./ring";
+import { commandTake, commandsFree } from "./slots";
 
 const SIBLING: usize = offsetof<Command>("siblingNext");
 /** Commands at once for one piece, and for one of more than SMALL_BYTES. */

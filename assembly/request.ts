@@ -11,7 +11,6 @@
 import { PIECE_BYTES_MAX } from "./abi";
 import { bufferBlockBytes, bufferGive, bufferTake, buffersFree } from "./buffers";
 import { connectionGone, replyReady } from "./connection";
-import { commandDrop } from "./dispatch";
 import { commandGivenUp } from "./ghost";
 import { listFirst, listNext, listPush, listRemove, listShift } from "./lists";
 import { listAll, requestCount, requests } from "./memory";
@@ -37,6 +36,7 @@ import {
   Unit,
 } from "./records";
 import { now } from "./ring";
+import { commandDrop } from "./slots";
 import { statisticsError, statisticsRecord } from "./statistics";
 import { timerSooner } from "./timers";
 import { unitDirty } from "./unit";

@@ -56,7 +56,7 @@ import {
 } from "./abi";
 import { groupsConsiderSet, groupsTimer } from "./alua";
 import { checkIdentity } from "./check";
-import { delaysOver, noPathFail, notStarved, unitDispatch } from "./dispatch";
+import { unitDispatch } from "./dispatch";
 import { listNext, listPush, listRemove, listShift } from "./lists";
 import { clusterMode } from "./mode";
 import { control, scratchArea, selectionOf, unitAt, unitCount, unitStatistics } from "./memory";
@@ -64,6 +64,7 @@ import { NBD_EIO } from "./nbd";
 import { pathEligible, pathFailed, unitPath } from "./path";
 import { COMMAND_FLIGHT, Command, Path, Request, UNIT_IDENTITY, Unit } from "./records";
 import { requestAbandon } from "./request";
+import { delaysOver, noPathFail } from "./retry";
 import { NONE, event, now } from "./ring";
 import {
   inUse,
@@ -73,6 +74,7 @@ import {
   selectionSetUsable,
 } from "./selection/selection";
 import { hedgeSetBudget } from "./selection/hedge";
+import { notStarved } from "./slots";
 import { stallThreshold, stallTimer } from "./stall";
 import { statisticsReset } from "./statistics";
 import { NEVER, timerSet, timerSooner } from "./timers";

@@ -183,7 +183,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "leak-a-command-slot",
     why: "a command slot is not given back",
-    file: "dispatch.ts",
+    file: "slots.ts",
     find: "  c.state = COMMAND_FREE;\n  listPush(free, changetype<usize>(c), LINK);\n  freeCount++;",
     replace:
       "  c.state = COMMAND_FREE;\n  if ((c.generation & 3) !== 3) {\n    listPush(free, changetype<usize>(c), LINK);\n    freeCount++;\n  }",

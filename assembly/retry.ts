@@ -1,0 +1,115 @@
+// What cannot go out now: commands that are sent again, at once or after a pause, and requests that wait for a path.
+
+import { EVENT_NO_PATH_FAILED, EVENT_NO_PATH_WAITING } from "./abi";
+import { listNext, listPush, listRemove } from "./lists";
+import { NBD_EIO } from "./nbd";
+import { unitUnverified } from "./path";
+import { COMMAND_DELAYED, COMMAND_QUEUED, Command, REQUEST_QUEUED, Request, Unit } from "./records";
+import { requestAbandon, requestFail } from "./request";
+import { NONE, event, now } from "./ring";
+import { timerSooner } from "./timers";
+import { unitDirty } from "./unit";
+
+const LINK: usize = offsetof<Command>("next");
+const SIBLING: usize = offsetof<Command>("siblingNext");
+const RETRY: usize = offsetof<Unit>("retryFirst");
+const DELAYED: usize = offsetof<Unit>("delayedFirst");
+
+/** Pause before a command goes out again to a device that was busy. */
+const DELAY_NS: u64 = 20000000;
+/** Rounds over all paths before a command that no path carries out is answered with an error. */
+const ROUNDS_MAX: u8 = 4;
+const NANOSECONDS_PER_MS: u64 = 1000000;
+
+/** A command (in no list) goes out again as soon as a path takes it. */
+export function requeue(c: Command): void {
+  const u = c.unit;
+  c.state = COMMAND_QUEUED;
+  listPush(changetype<usize>(u) + RETRY, changetype<usize>(c), LINK);
+  u.retrying++;
+  unitDirty(u);
+}
+
+/** A command (in no list) goes out again after DELAY_NS: the same for all, so the list is in order of time. */
+export function delay(c: Command): void {
+  const u = c.unit;
+  c.state = COMMAND_DELAYED;
+  c.timeNs = now + DELAY_NS;
+  listPush(changetype<usize>(u) + DELAYED, changetype<usize>(c), LINK);
+  timerSooner(u.index, c.timeNs);
+}
+
+/** Commands whose pause is over. */
+export function delaysOver(u: Unit): void {
+  while (u.delayedFirst !== 0) {
+    const c = changetype<Command>(u.delayedFirst);
+    if (c.timeNs > now) return timerSooner(u.index, c.timeNs);
+    listRemove(changetype<usize>(u) + DELAYED, changetype<usize>(c), LINK);
+    requeue(c);
+  }
+}
+
+/** A command in the retry list tries all paths again, after a pause. */
+export function pause(c: Command): void {
+  c.tried = 0;
+  listRemove(changetype<usize>(c.unit) + RETRY, changetype<usize>(c), LINK);
+  c.unit.retrying--;
+  delay(c);
+}
+
+/**
+ * Every path was tried: after a pause all of them again, a few times, and until those whose identity is being checked
+ * could be tried as well. False when its request was failed instead.
+ */
+export function nextRound(c: Command): bool {
+  if (c.rounds < ROUNDS_MAX) c.rounds++;
+  if (c.rounds < ROUNDS_MAX || unitUnverified(c.unit)) {
+    pause(c);
+    return true;
+  }
+  requestFail(c.request, NBD_EIO);
+  return false;
+}
+
+/** Nothing of the unit can go out. Requests wait, unless they may not. */
+export function noPath(u: Unit): void {
+  u.waiting = u.queued + u.retrying;
+  if (u.noPathTimeoutNs === 0 || u.released !== 0) {
+    noPathFail(u, <u64>-1);
+    return;
+  }
+  timerSooner(u.index, now + u.noPathTimeoutNs);
+  if (u.noPathTold !== 0) return;
+  u.noPathTold = 1;
+  const waitMs = <u32>(u.noPathTimeoutNs / NANOSECONDS_PER_MS);
+  event(EVENT_NO_PATH_WAITING, u.noPathReason, u.index, NONE, waitMs, 0, 0, 0);
+}
+
+/** Fails the requests that wait for a path and began to wait before `beforeNs`; answers the time the next one is due. */
+export function noPathFail(u: Unit, beforeNs: u64): u64 {
+  let failed: u32 = 0;
+  let dueNs: u64 = <u64>-1;
+  for (let at = u.requestFirst; at !== 0;) {
+    const r = changetype<Request>(at);
+    at = r.unitNext;
+    if (!waitsForPath(r)) continue;
+    const sinceNs = max(r.acceptedNs, u.noPathNs);
+    if (sinceNs > beforeNs) {
+      dueNs = min(dueNs, sinceNs + u.noPathTimeoutNs);
+      continue;
+    }
+    failed++;
+    requestAbandon(r, NBD_EIO);
+  }
+  if (failed !== 0) event(EVENT_NO_PATH_FAILED, 0, u.index, NONE, failed, 0, 0, 0);
+  u.waiting = u.queued + u.retrying;
+  return dueNs;
+}
+
+function waitsForPath(r: Request): bool {
+  if (r.state === REQUEST_QUEUED) return true;
+  for (let at = r.commandFirst; at !== 0; at = listNext(at, SIBLING)) {
+    if (changetype<Command>(at).state === COMMAND_QUEUED) return true;
+  }
+  return false;
+}
