@@ -8,6 +8,7 @@ import * as mode from "./mode";
 import * as path from "./path";
 import { readClock } from "./ring";
 import * as unit from "./unit";
+import { unitSet as setUnit } from "./unitset";
 import { outcomeOfBytes } from "./scsi/outcome";
 
 export { inspect } from "./core";
@@ -77,7 +78,7 @@ export function unitAdd(): i32 {
 /** Sets a property of a unit. */
 export function unitSet(handle: u32, property: u32, value: i64): i32 {
   readClock();
-  return unit.unitSet(handle, property, value);
+  return setUnit(handle, property, value);
 }
 
 /** Removes a unit. */

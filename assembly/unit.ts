@@ -1,4 +1,5 @@
-// Logical units: their properties, their tiers of paths, the time limits of their requests.
+// Logical units: how they come and go, their tiers of paths, the time limits of their requests. What control may set of
+// them is in unitset.ts.
 //
 // Tiers: eligible paths that are in order and optimized; in order and non-optimized; suspected or stalled; shaky. I/O
 // goes to the first tier that is not empty, chosen there by the policy; the lower ones serve pieces that have failed
@@ -6,17 +7,14 @@
 
 import {
   ALUA_OPTIMIZED,
-  BUFFER_PAGE_BYTES,
+  CONTROL_SEED,
   ERROR_BUSY,
-  ERROR_CLUSTER_MODE,
   ERROR_HANDLE,
   ERROR_LIMIT,
-  ERROR_PROPERTY,
   ERROR_RANGE,
   EVENT_FAILOVER_DONE,
   EVENT_FAILOVER_FAILED,
   EVENT_FAILOVER_STARTED,
-  EVENT_NO_PATH_FAILED,
   EVENT_PATH_STATE,
   IDENTITY_BYTES_MAX,
   PATH_FLAG_ENABLED,
@@ -31,34 +29,12 @@ import {
   UNIT_BYTES,
   UNIT_FLAG_PRESENT,
   UNIT_FLAG_RELEASED,
-  UNIT_SET_ALUA_EXPLICIT,
-  UNIT_SET_BLOCKS,
-  UNIT_SET_BLOCK_BYTES,
-  UNIT_SET_CAPABILITIES,
-  UNIT_SET_COMMAND_TIMEOUT_MS,
-  UNIT_SET_GHOST_RESET_MS,
-  UNIT_SET_HEDGE_BUDGET,
-  UNIT_SET_IO_TIMEOUT_MS,
-  UNIT_SET_LOST_RESET_MS,
-  UNIT_SET_NO_PATH_TIMEOUT_MS,
-  UNIT_SET_PATROL_READ,
-  UNIT_SET_POLICY,
-  UNIT_SET_POLICY_PARAMETER,
-  UNIT_SET_POLICY_PARAMETER_2,
-  UNIT_SET_RELEASED,
-  UNIT_SET_STALL_MAX_MS,
-  UNIT_SET_STALL_MIN_MS,
-  UNIT_SET_STATISTICS_RESET,
-  UNIT_SET_TRANSFER_BLOCKS_MAX,
-  UNIT_SET_UNMAP_BLOCKS_MAX,
-  UNIT_SET_WRITE_SAME_BLOCKS_MAX,
   UNIT_SLOTS,
 } from "./abi";
 import { groupsConsiderSet, groupsTimer } from "./alua";
 import { checkIdentity } from "./check";
 import { unitDispatch } from "./dispatch";
 import { listNext, listPush, listRemove, listShift } from "./lists";
-import { clusterMode } from "./mode";
 import { control, scratchArea, selectionOf, unitAt, unitCount, unitStatistics } from "./memory";
 import { NBD_EIO } from "./nbd";
 import { pathEligible, pathFailed, unitPath } from "./path";
@@ -66,19 +42,11 @@ import { COMMAND_FLIGHT, Command, Path, Request, UNIT_IDENTITY, Unit } from "./r
 import { requestAbandon } from "./request";
 import { delaysOver, noPathFail } from "./retry";
 import { NONE, event, now } from "./ring";
-import {
-  inUse,
-  selectionInit,
-  selectionSetParameter,
-  selectionSetPolicy,
-  selectionSetUsable,
-} from "./selection/selection";
-import { hedgeSetBudget } from "./selection/hedge";
+import { inUse, selectionInit, selectionSetPolicy, selectionSetUsable } from "./selection/selection";
 import { notStarved } from "./slots";
 import { stallThreshold, stallTimer } from "./stall";
 import { statisticsReset } from "./statistics";
 import { NEVER, timerSet, timerSooner } from "./timers";
-import { CONTROL_SEED } from "./abi";
 
 const SIBLING: usize = offsetof<Command>("siblingNext");
 const LINK: usize = offsetof<Unit>("dirtyNext");
@@ -90,10 +58,8 @@ const DEFAULT_STALL_MAX_MS: u64 = 5000;
 const DEFAULT_GHOST_RESET_MS: u64 = 30000;
 const DEFAULT_LOST_RESET_MS: u64 = 2000;
 const DEFAULT_COMMAND_TIMEOUT_MS: u64 = 30000;
-/** Longest time a setting takes, so that no sum overflows. */
-const TIMEOUT_MS_MAX: i64 = 86400000;
 /** WRITE SAME and UNMAP without a stated limit go out in pieces of this size, so that none takes very long. */
-const SPAN_BYTES_MAX: u32 = 67108864;
+export const SPAN_BYTES_MAX: u32 = 67108864;
 
 const dirty: usize = memory.data(8, 8);
 
@@ -301,130 +267,5 @@ export function unitIdentity(handle: u32, bytes: u32): i32 {
   u.identityBytes = bytes;
   for (let rest = u.paths; rest !== 0; rest &= rest - 1) checkIdentity(unitPath(u, ctz(rest)));
   unitRefresh(u, REASON_OPERATOR, 0, 0);
-  return 0;
-}
-
-/** See docs/architecture.md, `unitSet`. */
-export function unitSet(handle: u32, property: u32, value: i64): i32 {
-  if (!unitPresent(handle)) return -(<i32>ERROR_HANDLE);
-  const u = unitAt(handle);
-  if (value < 0) return -(<i32>ERROR_RANGE);
-  if (property === UNIT_SET_BLOCKS) return setBlocks(u, <u64>value);
-  if (value > 0xffffffff) return -(<i32>ERROR_RANGE);
-  const number = <u32>value;
-  if (property === UNIT_SET_BLOCK_BYTES) return setBlockBytes(u, number);
-  if (property === UNIT_SET_TRANSFER_BLOCKS_MAX) return setTransfer(u, number);
-  if (property === UNIT_SET_CAPABILITIES) u.capabilities = number;
-  else if (property === UNIT_SET_UNMAP_BLOCKS_MAX) u.unmapBytes = spanBytes(u, number);
-  else if (property === UNIT_SET_WRITE_SAME_BLOCKS_MAX) u.sameBytes = spanBytes(u, number);
-  else if (property === UNIT_SET_HEDGE_BUDGET) {
-    if (hedgeSetBudget(u.selection, number) !== 0) return -(<i32>ERROR_RANGE);
-    u.hedgeBudget = number;
-  } else if (property === UNIT_SET_STATISTICS_RESET) resetStatistics(u);
-  else if (property === UNIT_SET_POLICY) return setPolicy(u, number);
-  else if (property === UNIT_SET_POLICY_PARAMETER) return setPolicyParameter(u, 0, number);
-  else if (property === UNIT_SET_POLICY_PARAMETER_2) return setPolicyParameter(u, 1, number);
-  else if (property === UNIT_SET_RELEASED) return setReleased(u, number);
-  else if (property === UNIT_SET_ALUA_EXPLICIT || property === UNIT_SET_PATROL_READ) {
-    if (number > 1) return -(<i32>ERROR_RANGE);
-    if (property === UNIT_SET_ALUA_EXPLICIT) {
-      u.aluaExplicit = number;
-      groupsConsiderSet(u);
-    } else u.patrolRead = number;
-  } else return setTimeout(u, property, number);
-  return 0;
-}
-
-/** No path answers: every request is answered with an error, those in flight on silent paths too. */
-function failAll(u: Unit): void {
-  let failed: u32 = 0;
-  for (; u.requestFirst !== 0; failed++) requestAbandon(changetype<Request>(u.requestFirst), NBD_EIO);
-  if (failed !== 0) event(EVENT_NO_PATH_FAILED, REASON_OPERATOR, u.index, NONE, failed, 0, 0, 0);
-  u.waiting = 0;
-}
-
-function resetStatistics(u: Unit): void {
-  u.latencyNsMax = 0;
-  statisticsReset(u.statistics);
-  for (let rest = u.paths; rest !== 0; rest &= rest - 1) statisticsReset(unitPath(u, ctz(rest)).statistics);
-}
-
-function setTimeout(u: Unit, property: u32, ms: u32): i32 {
-  const ns = <u64>ms * MS;
-  if (<i64>ms > TIMEOUT_MS_MAX) return -(<i32>ERROR_RANGE);
-  if (property === UNIT_SET_IO_TIMEOUT_MS) {
-    if (ms === 0) return -(<i32>ERROR_RANGE);
-    u.ioTimeoutNs = ns;
-    // The list of requests is in the order of their deadlines, so they all get the new one.
-    for (let at = u.requestFirst; at !== 0; at = changetype<Request>(at).unitNext) {
-      const r = changetype<Request>(at);
-      r.deadlineNs = r.acceptedNs + ns;
-    }
-    timerSooner(u.index, now);
-  } else if (property === UNIT_SET_NO_PATH_TIMEOUT_MS) {
-    u.noPathTimeoutNs = ns;
-    timerSooner(u.index, now);
-  } else if (property === UNIT_SET_STALL_MIN_MS || property === UNIT_SET_STALL_MAX_MS) {
-    if (property === UNIT_SET_STALL_MIN_MS) u.stallMinNs = ns;
-    else u.stallMaxNs = ns;
-    stallThreshold(u);
-    timerSooner(u.index, now);
-  } else if (property === UNIT_SET_GHOST_RESET_MS) u.ghostResetNs = ns;
-  else if (property === UNIT_SET_LOST_RESET_MS) u.lostResetNs = ns;
-  else if (property === UNIT_SET_COMMAND_TIMEOUT_MS) u.commandTimeoutNs = ms === 0 ? NEVER : ns;
-  else return -(<i32>ERROR_PROPERTY);
-  return 0;
-}
-
-function setBlocks(u: Unit, blocks: u64): i32 {
-  if (blocks > (<u64>1) << 50) return -(<i32>ERROR_RANGE);
-  u.blocks = blocks;
-  return 0;
-}
-
-function setBlockBytes(u: Unit, bytes: u32): i32 {
-  if (bytes !== 512 && bytes !== 4096) return -(<i32>ERROR_RANGE);
-  if (u.blockBytes !== bytes && u.slotsHeld !== 0) return -(<i32>ERROR_BUSY);
-  u.blockBytes = bytes;
-  u.blockShift = ctz(bytes);
-  return 0;
-}
-
-/** Pieces start at page boundaries, so a limit below a page cannot be kept. */
-function setTransfer(u: Unit, blocks: u32): i32 {
-  if (u.blockBytes === 0) return -(<i32>ERROR_RANGE);
-  const bytes = min(<u64>blocks * <u64>u.blockBytes, <u64>PIECE_BYTES_MAX) & ~(<u64>BUFFER_PAGE_BYTES - 1);
-  if (blocks !== 0 && bytes === 0) return -(<i32>ERROR_RANGE);
-  u.transferBytes = blocks === 0 ? PIECE_BYTES_MAX : <u32>bytes;
-  return 0;
-}
-
-function spanBytes(u: Unit, blocks: u32): u32 {
-  const bytes = (<u64>blocks) << u.blockShift;
-  return blocks === 0 || bytes > <u64>SPAN_BYTES_MAX ? SPAN_BYTES_MAX : <u32>bytes;
-}
-
-function setPolicy(u: Unit, policy: u32): i32 {
-  if (policy !== POLICY_STATIC && clusterMode) return -(<i32>ERROR_CLUSTER_MODE);
-  const answer = selectionSetPolicy(u.selection, policy);
-  if (answer < 0) return answer;
-  u.policy = policy;
-  unitRefresh(u, REASON_OPERATOR, 0, 0);
-  return 0;
-}
-
-/** A parameter can change which paths are in use (a subset), so that is looked at anew. */
-function setPolicyParameter(u: Unit, index: u32, value: u32): i32 {
-  const answer = selectionSetParameter(u.selection, index, value);
-  if (answer < 0) return answer;
-  unitRefresh(u, REASON_OPERATOR, 0, 0);
-  return 0;
-}
-
-function setReleased(u: Unit, released: u32): i32 {
-  if (released > 1) return -(<i32>ERROR_RANGE);
-  u.released = released === 1 && u.eligible === 0 ? 1 : 0;
-  u.flags = u.released !== 0 ? u.flags | UNIT_FLAG_RELEASED : u.flags & ~UNIT_FLAG_RELEASED;
-  if (released === 1 && (u.eligible & ~u.stalled) === 0) failAll(u);
   return 0;
 }
