@@ -14,11 +14,12 @@ import { buffersFree } from "./buffers";
 import { connectionDirty, connectionShut } from "./connection";
 import { listPush, listRemove, listShift, listUnshift } from "./lists";
 import { parseRequests } from "./nbd";
-import { CONNECTION_DRAINING, CONNECTION_OPEN, Connection, Unit } from "./records";
+import { CONNECTION_DRAINING, CONNECTION_OPEN, Connection } from "./records";
 import { now } from "./ring";
 import { timerSooner } from "./timers";
 import { connectionAt, connectionCount, coreTimer, poolBytes, requestCount } from "./memory";
 import { poolBytesFor, requestsFree } from "./request";
+import { Unit } from "./topology";
 import { wordWanted } from "./word";
 import { unitsStarve } from "./slots";
 

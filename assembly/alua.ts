@@ -11,9 +11,9 @@ import { ALUA_NON_OPTIMIZED, ALUA_OPTIMIZED, ALUA_TRANSITIONING, EVENT_ALUA_SET,
 import { WANT_GROUPS, WANT_SET, checkWant } from "./check";
 import { pathAluaState, pathEligible, unitPath } from "./path";
 import { groupsSoon, random } from "./patrol";
-import { Path, Unit } from "./records";
 import { event, now } from "./ring";
 import { timerSooner } from "./timers";
+import { Path, Unit } from "./topology";
 
 const SECOND: u64 = 1000000000;
 /** Without an optimized path for so long (and up to as long again) before SET TARGET PORT GROUPS. */

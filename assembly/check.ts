@@ -36,7 +36,7 @@ import { identityLearn, identityMatches, identityPage } from "./identity";
 import { checkPageGive, checkPageTake, commandAt, commandCount, pathTimer } from "./memory";
 import { failbackMode, patrolRecovers, patrolTimeoutNs } from "./mode";
 import { aluaOfSense, pathAluaState, pathIdle, takesIo } from "./path";
-import { COMMAND_FLIGHT, COMMAND_FREE, Command, Path } from "./records";
+import { COMMAND_FLIGHT, COMMAND_FREE, Command } from "./records";
 import { TAG_COMMAND, event, hostNow, makeTag, now, submit } from "./ring";
 import {
   cdbInquiryPage,
@@ -64,6 +64,7 @@ import { shakyCountOne } from "./shaky";
 import { siblingAnswers, siblingsSuspect } from "./sibling";
 import { pathAnswers } from "./stall";
 import { timerSooner } from "./timers";
+import { Path } from "./topology";
 import { unitRefresh } from "./unit";
 
 export const WANT_HEALTH: u8 = 1;

@@ -34,9 +34,7 @@ import {
   METHOD_SAME_UNMAP,
   METHOD_UNMAP,
   METHOD_ZERO_WRITE,
-  Path,
   Request,
-  Unit,
 } from "./records";
 import { ERROR_AGAIN, commandTwin, requestFail, requestFreeIfOver, requestPieceSettled } from "./request";
 import { event, hostNow } from "./ring";
@@ -68,6 +66,7 @@ import { siblingAnswers, siblingsSuspect } from "./sibling";
 import { commandDrop, commandFree } from "./slots";
 import { pathAnswers, stallLearn, stallLearnGhost } from "./stall";
 import { statisticsError, statisticsHedgeWon, statisticsRecord, statisticsRetry } from "./statistics";
+import { Path, Unit } from "./topology";
 import { unitDirty, unitRefresh } from "./unit";
 
 const LINK: usize = offsetof<Command>("next");

@@ -22,7 +22,6 @@ import {
   REQUEST_FLIGHT,
   REQUEST_HELD,
   Request,
-  Unit,
 } from "./records";
 import { requestAddBlock, requestBlock, requestFail, requestUnqueue } from "./request";
 import { nextRound, noPath, pause } from "./retry";
@@ -40,6 +39,7 @@ import {
 import { selectionServiceNs } from "./selection/selection";
 import { commandDrop, commandTake, commandsFree, unitStarves } from "./slots";
 import { stallArm } from "./stall";
+import { Unit } from "./topology";
 
 const LINK: usize = offsetof<Command>("next");
 const SIBLING: usize = offsetof<Command>("siblingNext");

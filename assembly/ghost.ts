@@ -33,14 +33,13 @@ import {
   METHOD_SYNC,
   METHOD_UNMAP,
   METHOD_WRITE,
-  Path,
   Request,
-  Unit,
 } from "./records";
 import { writeOff } from "./dispatch";
 import { requestsRelease } from "./request";
 import { event, now } from "./ring";
 import { timerSooner } from "./timers";
+import { Path, Unit } from "./topology";
 import { unitDirty } from "./unit";
 
 const LINK: usize = offsetof<Command>("next");

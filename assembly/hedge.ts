@@ -5,11 +5,12 @@
 import { bufferGive, bufferTake } from "./buffers";
 import { attempted, ownBuffers, OWN_BUFFERS_MAX, issueTwin } from "./reissue";
 import { chooseOther } from "./dispatch";
-import { COMMAND_GHOST, COMMAND_HEDGED, Command, METHOD_READ, Unit } from "./records";
+import { COMMAND_GHOST, COMMAND_HEDGED, Command, METHOD_READ } from "./records";
 import { now } from "./ring";
 import { hedgeAfterNs, hedgeLearn, hedgeTake, hedgeThresholdNs } from "./selection/hedge";
 import { commandsFree } from "./slots";
 import { statisticsHedge } from "./statistics";
+import { Unit } from "./topology";
 
 /** A command goes out; answers after how long it may be hedged, 0 when it may not. */
 export function hedgeEarn(u: Unit, c: Command): u64 {

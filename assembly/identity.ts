@@ -3,7 +3,7 @@
 // are believed only as far as bytes were received.
 
 import { IDENTITY_TYPE_SERIAL } from "./abi";
-import { Path, UNIT_IDENTITY, Unit } from "./records";
+import { Path, UNIT_IDENTITY, Unit } from "./topology";
 
 const PAGE_IDENTIFICATION: u8 = 0x83;
 const PAGE_SERIAL: u8 = 0x80;

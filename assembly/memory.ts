@@ -34,14 +34,13 @@ import {
   Connection,
   CONNECTION_RECORD_BYTES,
   COMMAND_SLOT_BYTES,
-  Path,
   Request,
   REQUEST_SLOT_BYTES,
-  Unit,
   checkRecords,
 } from "./records";
 import { Selection, SELECTION_BYTES } from "./selection/selection";
 import { timersBytes, timersInit } from "./timers";
+import { Path, Unit, checkTopology } from "./topology";
 
 /** Largest values `init` takes. Tags have 20 bits for an index; path check slots share them with commands. */
 export const CONNECTIONS_MAX: u32 = 4096;
@@ -112,6 +111,7 @@ export function layOut(
   eventLimit: u32,
 ): i32 {
   checkRecords();
+  checkTopology();
   if (connectionCount !== 0) return -(<i32>ERROR_BUSY);
   const bad =
     outside(connectionLimit, CONNECTIONS_MAX) ||

@@ -17,8 +17,8 @@ import {
   MODE_SHAKY_WINDOW_S,
 } from "./abi";
 
-import { PATH_FAULT_TIMES_MAX } from "./records";
 import { patrolAnew } from "./patrol";
+import { PATH_FAULT_TIMES_MAX } from "./topology";
 
 const MS: u64 = 1000000;
 const PATROL_MS_MAX: i64 = 3600000;

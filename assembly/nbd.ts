@@ -35,9 +35,9 @@ import {
   METHOD_WRITE,
   METHOD_ZERO_WRITE,
   Request,
-  Unit,
 } from "./records";
 import { requestAccept, requestBlock, requestTake } from "./request";
+import { Unit } from "./topology";
 
 const REQUEST_MAGIC: u32 = 0x25609513;
 const HEADER_BYTES: u32 = 28;

@@ -47,11 +47,11 @@ import { checkBack, checkIdentity } from "./check";
 import { patrolMode } from "./mode";
 import { pathAt, pathCount, pathStatistics, unitAt, unitCount } from "./memory";
 import { patrolArm, patrolBegin } from "./patrol";
-import { Path, Unit } from "./records";
 import { NONE, event, hostNow } from "./ring";
 import { shakyClear, shakyCountOne } from "./shaky";
 import { selectionClearPath, selectionSetPath } from "./selection/selection";
 import { statisticsError, statisticsReset } from "./statistics";
+import { Path, Unit } from "./topology";
 import { unitRefresh } from "./unit";
 
 /** Depth when none is given, and the largest one. */

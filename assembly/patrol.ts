@@ -18,11 +18,11 @@ import { WANT_GROUPS, WANT_HEALTH, WANT_IDENTITY, checkBack, checkTimedOut, chec
 import { control, pathAt, pathCount, pathTimer } from "./memory";
 import { patrolIntervalNs, patrolMode, patrolThresholdNs } from "./mode";
 import { pathEligible, takesIo, unitPath } from "./path";
-import { Path, Unit } from "./records";
 import { now } from "./ring";
 import { resetStart } from "./reset";
 import { shakyTimer } from "./shaky";
 import { NEVER, timerSet } from "./timers";
+import { Path, Unit } from "./topology";
 
 const HEALTH: u32 = 1;
 const RECOVERY: u32 = 2;

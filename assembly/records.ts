@@ -1,5 +1,6 @@
-// The records that live in the core's memory, as classes laid over it. The parts that the host reads have the offsets
-// of abi.ts; `checkRecords` compares them once at init.
+// The records of what passes through the core, as classes laid over its memory: connections, requests, commands. Those of
+// units and paths are in topology.ts. The parts that the host reads have the offsets of abi.ts; `checkRecords` compares
+// them once at init.
 //
 // Who owns what:
 // - A Connection owns its socket, its receive buffer and its gather table until the host has completed CLOSE and
@@ -8,27 +9,9 @@
 //   more) AND no command slot refers to it. A ghost therefore keeps the buffers of its request.
 // - A Command is one SCSI command slot. From submission to completion the host owns it: it is neither reused nor
 //   changed, whatever the core has decided about its request meanwhile.
-// - Paths and units own nothing but their records.
 
-import {
-  COMMAND_BUFFER,
-  COMMAND_PRIVATE,
-  COMMAND_RESIDUAL,
-  COMMAND_SENSE,
-  COMMAND_TIMEOUT_MS,
-  IDENTITY_BYTES_MAX,
-  PATH_BYTES,
-  PATH_IOS,
-  PATH_LAST_HOST_STATUS,
-  PATH_LAST_SENSE,
-  PATH_SHAKY_SECONDS,
-  PATH_STATISTICS,
-  UNIT_BLOCKS,
-  UNIT_BYTES,
-  UNIT_SLOTS,
-  UNIT_STATISTICS,
-} from "./abi";
-import { Selection } from "./selection/selection";
+import { COMMAND_BUFFER, COMMAND_PRIVATE, COMMAND_RESIDUAL, COMMAND_SENSE, COMMAND_TIMEOUT_MS } from "./abi";
+import { Path, Unit } from "./topology";
 
 /** A SCSI command slot. */
 @unmanaged
@@ -270,217 +253,6 @@ export const RECEIVING_NOTHING: u8 = 0;
 export const RECEIVING_HEADERS: u8 = 1;
 export const RECEIVING_PAYLOAD: u8 = 2;
 
-/** One path. The fields up to `statistics` are the ABI's. */
-@unmanaged
-export class Path {
-  flags: u32;
-  unitHandle: u32;
-  priority: u16;
-  alua: u8;
-  slot: u8;
-  inFlight: u32;
-  depth: u32;
-  weight: u32;
-  ios: u64;
-  bytesRead: u64;
-  bytesWritten: u64;
-  errors: u64;
-  retries: u64;
-  checks: u64;
-  lastAnswerNs: u64;
-  sinceNs: u64;
-  serviceNs: u32;
-  ghosts: u32;
-  lastSense: u32;
-  lastHostStatus: u16;
-  spare0: u16;
-  shakySeconds: u32;
-  statistics: u32;
-  // The core's own from here on.
-  index: u32;
-  port: u32;
-  arrayPort: u32;
-  /** Flags as control knows them from events. */
-  toldFlags: u32;
-  /** Depth as configured; `depth` is lowered by BUSY and TASK SET FULL and comes back. */
-  depthMax: u32;
-  unit: Unit;
-  /** Completions since `depth` last changed. */
-  sinceDepthChange: u32;
-  targetPortGroup: u32;
-  initiatorPort: u32;
-  targetPort: u32;
-  controller: u32;
-  /** When patrol looks at it next; when the check that is out has to be answered. */
-  nextLookNs: u64;
-  /** When it last answered an I/O. */
-  lastIoNs: u64;
-  checkDueNs: u64;
-  /** WANT_* of the check that is out, 0 none; of those that are to follow; of those for the next look. */
-  checking: u8;
-  wanted: u8;
-  wantedLater: u8;
-  /** The check that is out was not answered in time. */
-  checkLost: u8;
-  checkRetries: u8;
-  /** Reason for which it is being taken back, 0 when it is not; whether that was announced. */
-  back: u8;
-  backTold: u8;
-  /** Failed by order of control: not taken back but by order. */
-  heldDown: u8;
-  /** Its target port group is known. */
-  groupKnown: u8;
-  /** A reset is under way; RESET_* of the next or the present one. */
-  resetting: u8;
-  resetScope: u8;
-  resetGeneration: u8;
-  resetStartNs: u64;
-  resetNotBeforeNs: u64;
-  /** When it was found stalled. */
-  stalledNs: u64;
-  /** When the newest READ or other I/O that it has answered was sent. */
-  answeredNs: u64;
-  /** While stalled: not before when it gets a piece again that is on another path already; the pause after that. */
-  probeNotBeforeNs: u64;
-  probePauseNs: u64;
-  /** Commands that the host has and that count as lost; when the first of them went out. */
-  lost: u32;
-  lostNs: u64;
-  /** When control was last told of a command that did not answer in time. */
-  stallToldNs: u64;
-  /** It did not answer I/O: its next health check is a READ, whatever TEST UNIT READY says. */
-  silent: u8;
-  /** Faults counted by intermittent-failure monitoring; its clean period, and when that ends or ended. */
-  faults: u32;
-  shakyPeriodNs: u64;
-  shakyEndNs: u64;
-}
-
-/** Where in a path record the times of its last faults are. */
-export const PATH_FAULT_TIMES: usize = 384;
-export const PATH_FAULT_TIMES_MAX: u32 = 16;
-
-/** One logical unit. The fields up to `slots7` are the ABI's. */
-@unmanaged
-export class Unit {
-  flags: u32;
-  paths: u32;
-  usable: u32;
-  policy: u32;
-  blocks: u64;
-  blockBytes: u32;
-  requests: u32;
-  waiting: u32;
-  ghosts: u32;
-  answered: u64;
-  failed: u64;
-  latencyNsMax: u64;
-  stallNs: u64;
-  connections: u32;
-  statistics: u32;
-  slots0: v128;
-  slots1: v128;
-  slots2: v128;
-  slots3: v128;
-  slots4: v128;
-  slots5: v128;
-  slots6: v128;
-  slots7: v128;
-  // The core's own from here on.
-  ioTimeoutNs: u64;
-  noPathTimeoutNs: u64;
-  stallMinNs: u64;
-  stallMaxNs: u64;
-  ghostResetNs: u64;
-  lostResetNs: u64;
-  /** Longest time the host gives a READ or WRITE; all ones: none but the request's deadline. */
-  commandTimeoutNs: u64;
-  /** When the last usable path was lost; 0 while there is one. */
-  noPathNs: u64;
-  index: u32;
-  selection: Selection;
-  capabilities: u32;
-  blockShift: u32;
-  /** Largest piece of a READ or WRITE, UNMAP, WRITE SAME, in bytes. */
-  transferBytes: u32;
-  unmapBytes: u32;
-  sameBytes: u32;
-  parameter: u32;
-  /** Slots that could get I/O if the better ones were gone (UNIT_USABLE is the best tier of them). */
-  eligible: u32;
-  /** Lower tiers of the eligible slots; each is used only when all above it are empty. */
-  tier2: u32;
-  tier3: u32;
-  tier4: u32;
-  tier5: u32;
-  /** Eligible slots whose path is stalled. */
-  stalled: u32;
-  released: u32;
-  /** Slots whose depth is used up. */
-  full: u32;
-  /** Handle of the path with the highest priority in use; all ones when none is. */
-  inUsePath: u32;
-  identityBytes: u32;
-  /** Requests with pieces to be made, in order. */
-  queueFirst: usize;
-  queueLast: usize;
-  /** Requests that wait for a ghost. */
-  heldFirst: usize;
-  heldLast: usize;
-  /** Every request accepted and not answered, oldest first. */
-  requestFirst: usize;
-  requestLast: usize;
-  /** Commands that go out again as soon as a path takes them. */
-  retryFirst: usize;
-  retryLast: usize;
-  /** Commands that go out again after a pause, in the order of their time. */
-  delayedFirst: usize;
-  delayedLast: usize;
-  /** Commands the host has, oldest first. */
-  flightFirst: usize;
-  flightLast: usize;
-  /** Link in the list of units with work to do at the end of the turn. */
-  dirtyNext: usize;
-  dirtyPrevious: usize;
-  dirty: u32;
-  /** Link in the list of units that found no command slot. */
-  starvedNext: usize;
-  starvedPrevious: usize;
-  starved: u32;
-  /** Why the last path was lost; whether control was told that requests wait. */
-  noPathReason: u32;
-  noPathTold: u32;
-  queued: u32;
-  retrying: u32;
-  /** Ghosts that could still change the medium. */
-  harmful: u32;
-  /** Request slots and buffer bytes that this unit's requests hold. */
-  slotsHeld: u32;
-  bytesHeld: u32;
-  /** Connections waiting because the unit holds its share already. */
-  shareFirst: usize;
-  shareLast: usize;
-  /** 99.9th percentile of the latencies, ns; latencies counted; how many until it is worked out anew. */
-  percentileNs: u64;
-  latencies: u32;
-  learnIn: u32;
-  /** Hedged reads: budget in hundredths of a percent. */
-  hedgeBudget: u32;
-  /** SET TARGET PORT GROUPS: when it is due (0: not called for), not before when, and the pause after the next one. */
-  aluaSetNs: u64;
-  aluaSetNotBeforeNs: u64;
-  aluaPauseNs: u64;
-  aluaExplicit: u32;
-  patrolRead: u32;
-}
-
-/** Where in a unit record the counts of its latencies are (stall.ts). */
-export const UNIT_LATENCIES: usize = 1024;
-export const STALL_BUCKETS: u32 = 184;
-
-/** Where in a unit record its identity is. */
-export const UNIT_IDENTITY: usize = UNIT_BYTES - IDENTITY_BYTES_MAX;
-
 /** Compares the classes with abi.ts. */
 export function checkRecords(): void {
   assert(offsetof<Command>("buffer") === COMMAND_BUFFER && offsetof<Command>("residual") === COMMAND_RESIDUAL);
@@ -488,11 +260,4 @@ export function checkRecords(): void {
   assert(offsetof<Command>("timeNs") === COMMAND_PRIVATE && offsetof<Command>() <= COMMAND_SLOT_BYTES);
   assert(offsetof<Request>() <= REQUEST_HEADER && REQUEST_BLOCKS + 4 * REQUEST_BLOCKS_MAX <= REQUEST_SLOT_BYTES);
   assert(offsetof<Connection>() <= CONNECTION_RECORD_BYTES);
-  assert(offsetof<Path>("ios") === PATH_IOS && offsetof<Path>("lastSense") === PATH_LAST_SENSE);
-  assert(offsetof<Path>("lastHostStatus") === PATH_LAST_HOST_STATUS && offsetof<Path>() <= PATH_BYTES);
-  assert(offsetof<Path>("shakySeconds") === PATH_SHAKY_SECONDS && offsetof<Path>("statistics") === PATH_STATISTICS);
-  assert(offsetof<Unit>("blocks") === UNIT_BLOCKS && offsetof<Unit>("statistics") === UNIT_STATISTICS);
-  assert(offsetof<Unit>("slots0") === UNIT_SLOTS && offsetof<Unit>() <= UNIT_LATENCIES);
-  assert(UNIT_LATENCIES + 4 * STALL_BUCKETS <= UNIT_IDENTITY);
-  assert(offsetof<Path>() <= PATH_FAULT_TIMES && PATH_FAULT_TIMES + 8 * PATH_FAULT_TIMES_MAX <= PATH_BYTES);
 }

@@ -23,10 +23,10 @@ import {
   Command,
   METHOD_READ,
   Request,
-  Unit,
 } from "./records";
 import { now } from "./ring";
 import { commandTake, commandsFree } from "./slots";
+import { Unit } from "./topology";
 
 const SIBLING: usize = offsetof<Command>("siblingNext");
 /** Commands at once for one piece, and for one of more than SMALL_BYTES. */

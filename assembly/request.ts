@@ -33,12 +33,12 @@ import {
   REQUEST_RECEIVING,
   REQUEST_SLOT_BYTES,
   Request,
-  Unit,
 } from "./records";
 import { now } from "./ring";
 import { commandDrop } from "./slots";
 import { statisticsError, statisticsRecord } from "./statistics";
 import { timerSooner } from "./timers";
+import { Unit } from "./topology";
 import { unitDirty } from "./unit";
 import { ownRoomFreed, roomFreed, taken } from "./admission";
 

@@ -18,10 +18,11 @@ import { OP_RESET, PATH_FLAG_PRESENT, RESET_DEVICE, RESET_HOST, RESET_TARGET, SE
 import { becomeGhost, ghostHarmless, ghostLost, ghostLostNs } from "./ghost";
 import { listNext } from "./lists";
 import { pathIdle } from "./path";
-import { COMMAND_GHOST, COMMAND_HARMLESS, COMMAND_LOST, COMMAND_WANTED, Command, Path, Unit } from "./records";
+import { COMMAND_GHOST, COMMAND_HARMLESS, COMMAND_LOST, COMMAND_WANTED, Command } from "./records";
 import { TAG_RESET, countStray, makeTag, now, submit } from "./ring";
 import { shakyCountOne } from "./shaky";
 import { timerSooner } from "./timers";
+import { Path, Unit } from "./topology";
 
 const LINK: usize = offsetof<Command>("next");
 const PAUSE_NS: u64 = 5000000000;

@@ -4,10 +4,11 @@ import { EVENT_NO_PATH_FAILED, EVENT_NO_PATH_WAITING } from "./abi";
 import { listNext, listPush, listRemove } from "./lists";
 import { NBD_EIO } from "./nbd";
 import { unitUnverified } from "./path";
-import { COMMAND_DELAYED, COMMAND_QUEUED, Command, REQUEST_QUEUED, Request, Unit } from "./records";
+import { COMMAND_DELAYED, COMMAND_QUEUED, Command, REQUEST_QUEUED, Request } from "./records";
 import { requestAbandon, requestFail } from "./request";
 import { NONE, event, now } from "./ring";
 import { timerSooner } from "./timers";
+import { Unit } from "./topology";
 import { unitDirty } from "./unit";
 
 const LINK: usize = offsetof<Command>("next");

@@ -7,9 +7,9 @@
 import { EVENT_SHAKY, PATH_FLAG_FAILED, PATH_FLAG_SHAKY, PATH_FLAG_STALLED, REASON_SHAKY } from "./abi";
 import { pathTimer } from "./memory";
 import { shakyCleanNs, shakyCount, shakyMode, shakyWindowNs } from "./mode";
-import { PATH_FAULT_TIMES, PATH_FAULT_TIMES_MAX, Path } from "./records";
 import { event, now } from "./ring";
 import { timerSooner } from "./timers";
+import { PATH_FAULT_TIMES, PATH_FAULT_TIMES_MAX, Path } from "./topology";
 import { unitRefresh } from "./unit";
 
 const SECOND: u64 = 1000000000;

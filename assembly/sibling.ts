@@ -14,8 +14,8 @@ import {
 } from "./abi";
 import { WANT_HEALTH, checkWant } from "./check";
 import { pathAt, pathCount } from "./memory";
-import { Path } from "./records";
 import { NONE, event } from "./ring";
+import { Path } from "./topology";
 import { unitRefresh } from "./unit";
 
 const PROBES_MAX: u32 = 8;

@@ -17,9 +17,9 @@ import {
   COMMAND_SLOT_BYTES,
   Command,
   Request,
-  Unit,
 } from "./records";
 import { requestFreeIfOver } from "./request";
+import { Unit } from "./topology";
 import { unitDirty } from "./unit";
 import { wordWanted } from "./word";
 

@@ -27,10 +27,6 @@ import {
   METHOD_READ,
   METHOD_WRITE,
   METHOD_ZERO_WRITE,
-  Path,
-  STALL_BUCKETS,
-  UNIT_LATENCIES,
-  Unit,
 } from "./records";
 import { reissue } from "./reissue";
 import { commandTwin } from "./request";
@@ -39,6 +35,7 @@ import { hedgeSoonestNs } from "./selection/hedge";
 import { event, now } from "./ring";
 import { siblingsSuspect } from "./sibling";
 import { timerSooner } from "./timers";
+import { Path, STALL_BUCKETS, UNIT_LATENCIES, Unit } from "./topology";
 import { unitRefresh } from "./unit";
 
 const LINK: usize = offsetof<Command>("next");

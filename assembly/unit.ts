@@ -38,7 +38,7 @@ import { listNext, listPush, listRemove, listShift } from "./lists";
 import { control, scratchArea, selectionOf, unitAt, unitCount, unitStatistics } from "./memory";
 import { NBD_EIO } from "./nbd";
 import { pathEligible, pathFailed, unitPath } from "./path";
-import { COMMAND_FLIGHT, Command, Path, Request, UNIT_IDENTITY, Unit } from "./records";
+import { COMMAND_FLIGHT, Command, Request } from "./records";
 import { requestAbandon } from "./request";
 import { delaysOver, noPathFail } from "./retry";
 import { NONE, event, now } from "./ring";
@@ -47,6 +47,7 @@ import { notStarved } from "./slots";
 import { stallThreshold, stallTimer } from "./stall";
 import { statisticsReset } from "./statistics";
 import { NEVER, timerSet, timerSooner } from "./timers";
+import { Path, UNIT_IDENTITY, Unit } from "./topology";
 
 const SIBLING: usize = offsetof<Command>("siblingNext");
 const LINK: usize = offsetof<Unit>("dirtyNext");

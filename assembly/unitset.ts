@@ -39,7 +39,7 @@ import { clusterMode } from "./mode";
 import { unitAt } from "./memory";
 import { NBD_EIO } from "./nbd";
 import { unitPath } from "./path";
-import { Request, Unit } from "./records";
+import { Request } from "./records";
 import { requestAbandon } from "./request";
 import { NONE, event, now } from "./ring";
 import { selectionSetParameter, selectionSetPolicy } from "./selection/selection";
@@ -47,6 +47,7 @@ import { hedgeSetBudget } from "./selection/hedge";
 import { stallThreshold } from "./stall";
 import { statisticsReset } from "./statistics";
 import { NEVER, timerSooner } from "./timers";
+import { Unit } from "./topology";
 import { SPAN_BYTES_MAX, unitPresent, unitRefresh } from "./unit";
 
 const MS: u64 = 1000000;
