@@ -1,6 +1,8 @@
 //! The I/O ring: sockets and SCSI generic ports, driven by the rings in the core's memory.
 
 mod backend;
+mod command;
+mod device;
 mod engine;
 mod epoll;
 mod event;

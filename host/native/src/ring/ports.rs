@@ -4,27 +4,19 @@
 //! copies data through its own buffers (no SG_FLAG_DIRECT_IO), so that nothing is written to the core's memory
 //! outside of a `read`: a command whose port is given up can never scribble over a buffer that is used again.
 
-use std::fs::OpenOptions;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::fd::{AsRawFd, OwnedFd};
 
-use crate::abi;
-use crate::error::{Code, Result, errno, error, system};
+use crate::error::{Code, Result, errno, error};
 use crate::memory::CoreMemory;
 use crate::ring::backend::Backend;
-use crate::ring::op::{Kind, OpList, Ops, Stage};
+use crate::ring::command::{check_slot, send, store};
+use crate::ring::device::COMMANDS_PER_DESCRIPTOR;
+use crate::ring::op::{Kind, OpList, Ops};
 use crate::ring::queues::{Finished, Submission};
-use crate::sg::{SG_DXFER_FROM_DEV, SG_DXFER_NONE, SG_DXFER_TO_DEV, SG_GET_VERSION_NUM, SG_HEADER_BYTES, SgIoHeader};
+use crate::sg::{SG_HEADER_BYTES, SgIoHeader};
 
 /// Ports of one ring at most: a handle has 15 bits for the place and 16 for the generation.
 const PORTS_MAX: usize = 1 << 15;
-/// The driver refuses the 17th request on one descriptor (SG_MAX_QUEUE).
-const COMMANDS_PER_DESCRIPTOR: usize = 16;
-pub const DEPTH_MAX: u32 = 1024;
-/// Version 3 of the interface is needed.
-const SG_VERSION_MIN: i32 = 30_000;
-/// What a slot with timeout 0 gets: the driver's own default.
-const TIMEOUT_MS_DEFAULT: u32 = 60_000;
 /// How often a descriptor is read whose device is gone and whose commands have not come back yet: it polls as
 /// readable all the time, so polling would spin.
 const GONE_CHECK_NS: u64 = 5_000_000;
@@ -287,71 +279,6 @@ fn give_up(descriptor: &mut Descriptor, desk: &mut Desk) {
     }
 }
 
-fn byte(memory: &CoreMemory, address: u32) -> u32 {
-    memory.load_u32(address).unwrap_or(0) & 0xff
-}
-
-/// Checks a command slot and everything it points to, before anything is touched.
-fn check_slot(memory: &CoreMemory, slot: u32) -> std::result::Result<(), i32> {
-    memory.range(slot, abi::COMMAND_PRIVATE).ok_or(libc::EFAULT)?;
-    if !matches!(byte(memory, slot + abi::COMMAND_CDB_BYTES), 6 | 10 | 12 | 16) {
-        return Err(libc::EINVAL);
-    }
-    let buffer = memory.load_u32(slot + abi::COMMAND_BUFFER).ok_or(libc::EFAULT)?;
-    let bytes = memory.load_u32(slot + abi::COMMAND_BUFFER_BYTES).ok_or(libc::EFAULT)?;
-    match byte(memory, slot + abi::COMMAND_DIRECTION) {
-        abi::DIRECTION_NONE => Ok(()),
-        abi::DIRECTION_IN | abi::DIRECTION_OUT if bytes > abi::PIECE_BYTES_MAX => Err(libc::EINVAL),
-        abi::DIRECTION_IN | abi::DIRECTION_OUT => memory.range(buffer, bytes).map(|_| ()).ok_or(libc::EFAULT),
-        _ => Err(libc::EINVAL),
-    }
-}
-
-/// Writes a command's header to the driver.
-fn send(fd: RawFd, desk: &mut Desk, index: u32, sequence: i32) -> std::result::Result<(), i32> {
-    let memory = desk.memory;
-    let op = desk.ops.get(index);
-    let slot = op.slot;
-    // The slot may have changed while the command waited, so it is checked again.
-    check_slot(memory, slot)?;
-    let at = memory.range(slot, abi::COMMAND_PRIVATE).ok_or(libc::EFAULT)?;
-    let load = |offset: u32| memory.load_u32(slot + offset).unwrap_or(0);
-    let mut header = SgIoHeader::empty();
-    header.cmd_len = byte(memory, slot + abi::COMMAND_CDB_BYTES) as u8;
-    // SAFETY: CDB and sense lie within the COMMAND_PRIVATE bytes that were checked.
-    (header.cmdp, header.sbp) = unsafe { (at.add(abi::COMMAND_CDB as usize), at.add(abi::COMMAND_SENSE as usize)) };
-    header.mx_sb_len = abi::SENSE_BYTES_MAX as u8;
-    header.dxfer_direction = match byte(memory, slot + abi::COMMAND_DIRECTION) {
-        _ if load(abi::COMMAND_BUFFER_BYTES) == 0 => SG_DXFER_NONE,
-        abi::DIRECTION_IN => SG_DXFER_FROM_DEV,
-        abi::DIRECTION_OUT => SG_DXFER_TO_DEV,
-        _ => SG_DXFER_NONE,
-    };
-    if header.dxfer_direction != SG_DXFER_NONE {
-        header.dxfer_len = load(abi::COMMAND_BUFFER_BYTES);
-        header.dxferp = memory.range(load(abi::COMMAND_BUFFER), header.dxfer_len).ok_or(libc::EFAULT)?;
-    }
-    header.timeout = match load(abi::COMMAND_TIMEOUT_MS) {
-        0 => TIMEOUT_MS_DEFAULT,
-        // The driver keeps it in a signed number.
-        timeout_ms => timeout_ms.min(i32::MAX.cast_unsigned()),
-    };
-    header.pack_id = sequence;
-    header.usr_ptr = std::ptr::without_provenance_mut(index as usize);
-    op.sequence = sequence;
-    op.stage = Stage::Started;
-    loop {
-        // SAFETY: `header` has SG_HEADER_BYTES bytes, and what it points to was checked above.
-        let count = unsafe { libc::write(fd, (&raw const header).cast(), SG_HEADER_BYTES) };
-        if count >= 0 {
-            return Ok(());
-        }
-        if errno() != libc::EINTR {
-            return Err(errno());
-        }
-    }
-}
-
 /// Takes the answers there are. Answers true when the descriptor has ended: nothing will ever come from it again.
 fn receive(descriptor: &mut Descriptor, desk: &mut Desk) -> bool {
     while descriptor.outstanding > 0 {
@@ -379,74 +306,4 @@ fn receive(descriptor: &mut Descriptor, desk: &mut Desk) -> bool {
         finish(desk, op, result);
     }
     false
-}
-
-/// Writes what came of a command into its slot.
-fn store(memory: &CoreMemory, slot: u32, header: &SgIoHeader) -> Option<()> {
-    let sense_bytes = u32::from(header.sb_len_wr).min(abi::SENSE_BYTES_MAX);
-    let status = memory.load_u32(slot + abi::COMMAND_CDB_BYTES)? & 0xffff;
-    // CDB bytes, direction, status and number of sense bytes share a word.
-    memory.store_u32(slot + abi::COMMAND_CDB_BYTES, status | (u32::from(header.status) << 16) | (sense_bytes << 24))?;
-    let statuses = u32::from(header.host_status) | (u32::from(header.driver_status) << 16);
-    memory.store_u32(slot + abi::COMMAND_HOST_STATUS, statuses)?;
-    memory.store_u32(slot + abi::COMMAND_RESIDUAL, header.resid.cast_unsigned())
-}
-
-// ---- Opening -------------------------------------------------------------------------------------------------------
-
-fn check_depth(depth: u32) -> Result<usize> {
-    if !(1..=DEPTH_MAX).contains(&depth) {
-        return Err(error(Code::Argument, format!("depth: {depth} is not from 1 to {DEPTH_MAX}")));
-    }
-    Ok((depth as usize).div_ceil(COMMANDS_PER_DESCRIPTOR))
-}
-
-/// Opens /dev/sgN as often as its queue depth needs.
-pub fn open_device(device: &str, depth: u32) -> Result<Vec<OwnedFd>> {
-    let count = check_depth(depth)?;
-    let mut files = Vec::with_capacity(count);
-    for _ in 0..count {
-        let flags = libc::O_NONBLOCK | libc::O_CLOEXEC;
-        let opened = OpenOptions::new().read(true).write(true).custom_flags(flags).open(device);
-        let file =
-            opened.map_err(|reason| system(format!("device {device}"), reason.raw_os_error().unwrap_or(libc::EIO)))?;
-        let file = OwnedFd::from(file);
-        let mut version: libc::c_int = 0;
-        // SAFETY: the ioctl writes one int.
-        if unsafe { libc::ioctl(file.as_raw_fd(), SG_GET_VERSION_NUM, &raw mut version) } != 0 {
-            return Err(error(
-                Code::NotScsiGeneric,
-                format!("device {device}: is no SCSI generic device; give a /dev/sgN"),
-            ));
-        }
-        if version < SG_VERSION_MIN {
-            let message = format!("device {device}: its sg driver has version {version}; {SG_VERSION_MIN} is needed");
-            return Err(error(Code::NotScsiGeneric, message));
-        }
-        files.push(file);
-    }
-    Ok(files)
-}
-
-/// Takes over descriptors that behave like those of an sg device: a process that plays one answers at the other end.
-pub fn adopt(descriptors: &[i32], depth: u32) -> Result<Vec<OwnedFd>> {
-    let count = check_depth(depth)?;
-    if descriptors.len() != count {
-        let message = format!("descriptors: {} were given; depth {depth} takes {count}", descriptors.len());
-        return Err(error(Code::Argument, message));
-    }
-    let mut files = Vec::with_capacity(count);
-    for &fd in descriptors {
-        // SAFETY: no pointers are passed.
-        let flags = unsafe { libc::fcntl(fd, libc::F_GETFL) };
-        // SAFETY: no pointers are passed.
-        if flags < 0 || unsafe { libc::fcntl(fd, libc::F_SETFL, flags | libc::O_NONBLOCK) } < 0 {
-            return Err(system(format!("descriptor {fd}"), errno()));
-        }
-    }
-    for &fd in descriptors {
-        // SAFETY: it is open, and the caller gives it away.
-        files.push(unsafe { OwnedFd::from_raw_fd(fd) });
-    }
-    Ok(files)
 }
