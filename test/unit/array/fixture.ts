@@ -223,3 +223,8 @@ export class RingSide {
     };
   }
 }
+
+/** The first block, as another port reads it. */
+export function readBack(rings: RingSide, port = 1): Uint8Array {
+  return rings.array.command(port, cdbs.read16(0, 1), 512).data;
+}

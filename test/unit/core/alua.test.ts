@@ -1,10 +1,10 @@
 // Asymmetric access: port groups that change by themselves are followed, and set only with restraint.
 import test from "ava";
 import * as abi from "../../../host/reactor/abi.ts";
-import { check } from "./harness.ts";
 import { READ, replies, request } from "./nbd-client.ts";
 import type { Scene } from "./scene.ts";
 import { REPORT, SET, read, scene } from "./scene.ts";
+import { check } from "./scsi.ts";
 
 /** A report of target port groups. */
 function report(groups: readonly { id: number; state: number; ports: readonly number[] }[]): Buffer {

@@ -1,7 +1,8 @@
 // A SCSI disk in memory for the tests: carries out what the core sends, as SBC-3 says.
 
-import type { Answer, Host, Scsi } from "./harness.ts";
-import { check } from "./harness.ts";
+import type { Host } from "./harness.ts";
+import { check } from "./scsi.ts";
+import type { Answer, Scsi } from "./scsi.ts";
 
 export class Disk {
   readonly media: Buffer;

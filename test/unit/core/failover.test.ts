@@ -2,10 +2,11 @@
 import test from "ava";
 import * as abi from "../../../host/reactor/abi.ts";
 import { Disk } from "./disk.ts";
-import type { Answer, Scsi } from "./harness.ts";
-import { Host, check, fixedSense } from "./harness.ts";
+import { Host } from "./harness.ts";
 import { READ, WRITE, replies, request } from "./nbd-client.ts";
 import { INQUIRY, scene as identityScene } from "./scene.ts";
+import { check, fixedSense } from "./scsi.ts";
+import type { Answer, Scsi } from "./scsi.ts";
 
 const EIO = 5;
 /** What a failover may add to a request's time, in the core's clock. */

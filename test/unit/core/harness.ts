@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as abi from "../../../host/reactor/abi.ts";
 import type { CoreExports as HostExports } from "../../../host/reactor/core.ts";
+import type { Answer, Scsi } from "./scsi.ts";
 
 const bytesOfCore = readFileSync(join(import.meta.dirname, "..", "..", "..", "build", "core.wasm"));
 const moduleOfCore = new WebAssembly.Module(bytesOfCore);
@@ -17,41 +18,6 @@ export interface CoreExports extends HostExports {
 
 export const moduleImports = WebAssembly.Module.imports(moduleOfCore);
 export const moduleExports = WebAssembly.Module.exports(moduleOfCore);
-
-/** A SCSI command as the host sees it. */
-export interface Scsi {
-  readonly tag: number;
-  readonly port: number;
-  readonly slot: number;
-  readonly cdb: Buffer;
-  readonly direction: number;
-  readonly buffer: number;
-  readonly bytes: number;
-  readonly timeoutMs: number;
-  readonly array: boolean;
-  /** A check of its path, not a client's I/O. */
-  readonly check: boolean;
-}
-
-/** What a device answers. Left out: good. */
-export interface Answer {
-  readonly status?: number;
-  readonly hostStatus?: number;
-  readonly driverStatus?: number;
-  readonly sense?: readonly number[];
-  readonly residual?: number;
-  readonly result?: number;
-}
-
-/** Sense data in fixed format. */
-export function fixedSense(key: number, asc: number, ascq: number): number[] {
-  return [0x70, 0, key, 0, 0, 0, 0, 10, 0, 0, 0, 0, asc, ascq, 0, 0, 0, 0];
-}
-
-/** CHECK CONDITION with fixed sense. */
-export function check(key: number, asc: number, ascq: number): Answer {
-  return { status: 2, sense: fixedSense(key, asc, ascq) };
-}
 
 export interface CoreEvent {
   readonly kind: number;

@@ -2,9 +2,9 @@
 import test from "ava";
 import * as abi from "../../../host/reactor/abi.ts";
 import { Disk } from "./disk.ts";
-import type { Scsi } from "./harness.ts";
 import { Host } from "./harness.ts";
 import { READ, WRITE, replies, request } from "./nbd-client.ts";
+import type { Scsi } from "./scsi.ts";
 
 /** 20,000 requests one after the other, 1 % of the commands 100 times slower. Latencies in us, sorted, and commands sent. */
 function latencies(kind: number, budget: bigint): { sorted: number[]; commands: number; host: Host; unit: number } {

@@ -1,9 +1,10 @@
 // A unit whose latencies are learned, and paths that swallow I/O: what they were given is kept for the test to answer.
 import * as abi from "../../../host/reactor/abi.ts";
 import { Disk } from "./disk.ts";
-import type { Client, Scsi } from "./harness.ts";
+import type { Client } from "./harness.ts";
 import { Host } from "./harness.ts";
 import { READ, replies, request } from "./nbd-client.ts";
+import type { Scsi } from "./scsi.ts";
 
 export interface Scene {
   host: Host;

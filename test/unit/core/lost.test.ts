@@ -1,9 +1,9 @@
 // Paths that lose a command and answer others: they are no black holes, and what they lost is settled by the mildest means.
 import test from "ava";
 import * as abi from "../../../host/reactor/abi.ts";
-import type { Scsi } from "./harness.ts";
 import { type Scene, errors, idle, scene } from "./holes.ts";
 import { READ, WRITE, replies, request } from "./nbd-client.ts";
+import type { Scsi } from "./scsi.ts";
 
 const EIO = 5;
 const TIMED_OUT = { hostStatus: 3 };

@@ -2,10 +2,11 @@
 import test from "ava";
 import * as abi from "../../../host/reactor/abi.ts";
 import { Disk } from "./disk.ts";
-import type { Answer } from "./harness.ts";
-import { Host, check } from "./harness.ts";
+import { Host } from "./harness.ts";
 import { READ, request } from "./nbd-client.ts";
 import { INQUIRY, NAA, OTHER, TUR, read, scene } from "./scene.ts";
+import { check } from "./scsi.ts";
+import type { Answer } from "./scsi.ts";
 
 test("no I/O goes to a path before its identity was checked", (t) => {
   const { host, unit, paths, faults, seen } = scene();

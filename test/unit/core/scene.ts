@@ -1,8 +1,8 @@
 // A unit behind several paths whose faults a test chooses by port.
 import { Disk } from "./disk.ts";
-import type { Answer, Scsi } from "./harness.ts";
 import { Host } from "./harness.ts";
 import { READ, replies, request } from "./nbd-client.ts";
+import type { Answer, Scsi } from "./scsi.ts";
 
 export const NAA = [3, 1, 0x60, 1, 2, 3, 4, 5, 6, 7];
 export const OTHER = [3, 1, 0x60, 9, 9, 9, 9, 9, 9, 9];

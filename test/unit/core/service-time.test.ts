@@ -2,8 +2,9 @@
 import test from "ava";
 import * as abi from "../../../host/reactor/abi.ts";
 import { Disk } from "./disk.ts";
-import { Host, type Scsi } from "./harness.ts";
+import { Host } from "./harness.ts";
 import { READ, replies, request } from "./nbd-client.ts";
+import type { Scsi } from "./scsi.ts";
 
 for (const [name, policy] of [
   ["least in flight", abi.POLICY_LEAST_IN_FLIGHT],

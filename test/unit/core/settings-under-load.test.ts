@@ -4,10 +4,11 @@
 import test, { type ExecutionContext } from "ava";
 import * as abi from "../../../host/reactor/abi.ts";
 import { Disk } from "./disk.ts";
-import type { Client, Scsi } from "./harness.ts";
+import type { Client } from "./harness.ts";
 import { Host } from "./harness.ts";
 import { FLUSH, READ, replies, request, WRITE } from "./nbd-client.ts";
 import { NAA } from "./scene.ts";
+import type { Scsi } from "./scsi.ts";
 
 const PATHS = 4;
 const CLIENTS = 4;
