@@ -15,6 +15,8 @@
 //   ghost that lands in the cache after the flush brings the same bytes again; an open one was never acknowledged.
 // - A request that waits for a ghost has its own deadline as ever. When it comes, the request is answered with EIO without
 //   having been sent: nothing of it can land later, so it leaves no ghost.
+// - A daemon that was killed leaves its commands in the kernel: ghosts of which only control can see that there are some.
+//   As long as there are (UNIT_SET_INHERITED) everything that changes the medium waits, wherever it does.
 // - Overlapping writes that are in flight at the same time may end in either order, but not change again after both are
 //   acknowledged. So a write is not issued again beside itself while another one that overlaps has been begun; it
 //   keeps waiting for its path.
@@ -112,9 +114,22 @@ export function ghostHarmless(c: Command, how: u32): void {
     event(EVENT_GHOST_SETTLED, 0, u.index, c.path.index, how, ageMs, 0, 0);
   }
   if (!changesMedium(c.method)) return;
+  harmless(u);
+}
+
+/** One thing less that may change the medium: what waits for it looks again. */
+function harmless(u: Unit): void {
   u.harmful--;
   requestsRelease(u);
   if (u.retryFirst !== 0) unitDirty(u);
+}
+
+/** Whether commands of an earlier daemon are under way and may change the medium (1) or not (any more, 0). */
+export function inheritedSet(u: Unit, inherited: u32): void {
+  if (u.inherited === inherited) return;
+  u.inherited = inherited;
+  if (inherited !== 0) u.harmful++;
+  else harmless(u);
 }
 
 /** The host has completed a command that may be a ghost. */
@@ -131,6 +146,7 @@ function harms(c: Command, method: u8): bool {
 /** Whether what is still to be cut of `r` has to wait for a ghost; ghosts of its own earlier pieces do not count. */
 export function requestOverlapsGhost(u: Unit, r: Request): bool {
   if (r.method >= METHOD_SYNC) return false;
+  if (u.inherited !== 0 && changesMedium(r.method)) return true;
   for (let at = u.flightFirst; at !== 0; at = listNext(at, LINK)) {
     const c = changetype<Command>(at);
     if (!harms(c, r.method) || (c.request === r && r.cut !== 0)) continue;
@@ -145,6 +161,7 @@ export function requestOverlapsGhost(u: Unit, r: Request): bool {
 /** Whether `piece` has to wait for a ghost; one of the same piece brings the same bytes and does not count. */
 export function commandOverlapsGhost(u: Unit, piece: Command): bool {
   if (u.harmful === 0 || piece.method >= METHOD_SYNC) return false;
+  if (u.inherited !== 0 && changesMedium(piece.method)) return true;
   const from = piece.lba << u.blockShift;
   for (let at = u.flightFirst; at !== 0; at = listNext(at, LINK)) {
     const c = changetype<Command>(at);

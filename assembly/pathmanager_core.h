@@ -376,6 +376,8 @@
 #define PM_UNIT_SET_LOST_RESET_MS 20u
 /* After how many ms the host ends an unanswered READ or WRITE (Linux: ABORT TASK); 0: at its request's deadline. */
 #define PM_UNIT_SET_COMMAND_TIMEOUT_MS 21u
+/* 1: commands of an earlier daemon are under way and may still change the medium: what writes waits. 0: not any more. */
+#define PM_UNIT_SET_INHERITED 22u
 /* Refuses writes (write-protected medium). */
 #define PM_UNIT_CAN_NOT_WRITE 1u
 /* UNMAP (VPD B2 LBPU). */

@@ -200,6 +200,8 @@ export class Unit {
   retrying: u32;
   /** Ghosts that could still change the medium. */
   harmful: u32;
+  /** Whether an earlier daemon's commands could, too; counts as one of them. */
+  inherited: u32;
   /** Request slots and buffer bytes that this unit's requests hold. */
   slotsHeld: u32;
   bytesHeld: u32;

@@ -19,6 +19,7 @@ import {
   UNIT_SET_COMMAND_TIMEOUT_MS,
   UNIT_SET_GHOST_RESET_MS,
   UNIT_SET_HEDGE_BUDGET,
+  UNIT_SET_INHERITED,
   UNIT_SET_IO_TIMEOUT_MS,
   UNIT_SET_LOST_RESET_MS,
   UNIT_SET_NO_PATH_TIMEOUT_MS,
@@ -35,6 +36,7 @@ import {
   UNIT_SET_WRITE_SAME_BLOCKS_MAX,
 } from "./abi";
 import { groupsConsiderSet } from "./alua";
+import { inheritedSet } from "./ghost";
 import { clusterMode } from "./mode";
 import { unitAt } from "./memory";
 import { NBD_EIO } from "./nbd";
@@ -75,7 +77,10 @@ export function unitSet(handle: u32, property: u32, value: i64): i32 {
   else if (property === UNIT_SET_POLICY_PARAMETER) return setPolicyParameter(u, 0, number);
   else if (property === UNIT_SET_POLICY_PARAMETER_2) return setPolicyParameter(u, 1, number);
   else if (property === UNIT_SET_RELEASED) return setReleased(u, number);
-  else if (property === UNIT_SET_ALUA_EXPLICIT || property === UNIT_SET_PATROL_READ) {
+  else if (property === UNIT_SET_INHERITED) {
+    if (number > 1) return -(<i32>ERROR_RANGE);
+    inheritedSet(u, number);
+  } else if (property === UNIT_SET_ALUA_EXPLICIT || property === UNIT_SET_PATROL_READ) {
     if (number > 1) return -(<i32>ERROR_RANGE);
     if (property === UNIT_SET_ALUA_EXPLICIT) {
       u.aluaExplicit = number;

@@ -27,6 +27,7 @@ import type { Places } from "./places.ts";
 import { demand } from "./reactor-port.ts";
 import { reactorOptions } from "./reactor-options.ts";
 import { reconcile, removeGone, type Refused } from "./reconcile.ts";
+import { Leftovers } from "./leftovers.ts";
 import { RedundancyWatch } from "./redundancy-watch.ts";
 import { reloadReport } from "./reload.ts";
 import type { Configuration, ReloadReport } from "./schemas/configuration.ts";
@@ -75,6 +76,7 @@ export class Daemon implements Context {
   nbdTcp: string | null = null;
   readonly #nbd: NbdServer;
   readonly #redundancy: RedundancyWatch;
+  readonly #leftovers: Leftovers;
   #changes: Promise<unknown> = Promise.resolve();
   #looking: Promise<void> | null = null;
   #lookTimer: NodeJS.Timeout | undefined;
@@ -96,6 +98,12 @@ export class Daemon implements Context {
     this.mirror = new Mirror(reactor, (tables) => this.#onTables(tables));
     this.attachments = new RememberedAttachments(reactor, state, this.inventory);
     this.#redundancy = new RedundancyWatch(this.hub);
+    this.#leftovers = new Leftovers({
+      inventory: this.inventory,
+      hub: this.hub,
+      logger,
+      unitSet: (handle, property, value) => reactor.unitSet(handle, property, value),
+    });
     this.#nbd = new NbdServer({
       hand: ({ descriptor, unit, flags, preloaded }) => reactor.addConnection(descriptor, unit, flags, preloaded),
       duplicate,
@@ -228,6 +236,7 @@ export class Daemon implements Context {
     await this.change(async () => {
       const sizes = new Map(this.inventory.units().map((unit) => [unit, unit.facts.bytes]));
       this.#refuse(await reconcile(this, found, this.effective));
+      if (!this.emulated) await this.#leftovers.look();
       this.offer();
       for (const [unit, bytes] of sizes) {
         if (bytes !== unit.facts.bytes) await this.attachments.resize(unit).catch((thrown) => this.#warn(thrown));
@@ -344,6 +353,7 @@ export class Daemon implements Context {
   async stop(): Promise<void> {
     if (this.#stopping) return;
     this.#stopping = true;
+    this.#leftovers.stop();
     clearTimeout(this.#lookTimer);
     clearInterval(this.#housekeeping);
     this.#uevents?.close();

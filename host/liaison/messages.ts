@@ -69,6 +69,13 @@ export const MESSAGES = {
   "patrol-changed": { number: 629, level: "info", text: "Path patrol was changed", system: true },
   "fault-added": { number: 630, level: "info", text: "A fault was added to the emulated array", system: false },
   "fault-removed": { number: 631, level: "info", text: "A fault was removed from the emulated array", system: false },
+  "leftovers-found": {
+    number: 632,
+    level: "warning",
+    text: "Commands of an earlier daemon are still under way, writes wait for them",
+    system: true,
+  },
+  "leftovers-settled": { number: 633, level: "info", text: "Commands of an earlier daemon have ended", system: true },
 } as const satisfies Record<string, MessageKind>;
 
 export type MessageName = keyof typeof MESSAGES;

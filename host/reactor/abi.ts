@@ -374,6 +374,8 @@ export const UNIT_SET_STATISTICS_RESET = 19;
 export const UNIT_SET_LOST_RESET_MS = 20;
 /** After how many ms the host ends an unanswered READ or WRITE (Linux: ABORT TASK); 0: at its request's deadline. */
 export const UNIT_SET_COMMAND_TIMEOUT_MS = 21;
+/** 1: commands of an earlier daemon are under way and may still change the medium: what writes waits. 0: not any more. */
+export const UNIT_SET_INHERITED = 22;
 /** Refuses writes (write-protected medium). */
 export const UNIT_CAN_NOT_WRITE = 1;
 /** UNMAP (VPD B2 LBPU). */

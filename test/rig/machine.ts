@@ -132,9 +132,13 @@ export async function runMachine(options: MachineOptions): Promise<MachineResult
     const exited = new Promise<void>((resolve, reject) => {
       child.once("error", reject).once("exit", () => resolve());
     });
+    // Should this process end by itself, its output closed for instance, the guest must not stay behind.
+    const takeAlong = (): void => void (child.pid !== undefined && process.kill(-child.pid, "SIGKILL"));
+    process.once("exit", takeAlong);
     try {
       return await supervise(child, exited, run, token, options);
     } finally {
+      process.removeListener("exit", takeAlong);
       await killGroup(child);
       await exited.catch(() => undefined);
     }

@@ -375,6 +375,8 @@ pub const UNIT_SET_STATISTICS_RESET: u32 = 19;
 pub const UNIT_SET_LOST_RESET_MS: u32 = 20;
 /// After how many ms the host ends an unanswered READ or WRITE (Linux: ABORT TASK); 0: at its request's deadline.
 pub const UNIT_SET_COMMAND_TIMEOUT_MS: u32 = 21;
+/// 1: commands of an earlier daemon are under way and may still change the medium: what writes waits. 0: not any more.
+pub const UNIT_SET_INHERITED: u32 = 22;
 /// Refuses writes (write-protected medium).
 pub const UNIT_CAN_NOT_WRITE: u32 = 1;
 /// UNMAP (VPD B2 LBPU).

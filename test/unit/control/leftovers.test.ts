@@ -1,0 +1,116 @@
+import test from "ava";
+import { Inventory } from "../../../host/control/inventory.ts";
+import { Leftovers, type LeftoverSources } from "../../../host/control/leftovers.ts";
+import { makeLogger } from "../../../host/control/logger.ts";
+import { UNIT_SET_INHERITED } from "../../../host/reactor/abi.ts";
+
+const line = (path: string, operation: string, elapsedMs: number): string =>
+  ` >>> device=sg0 ${path}   em=0 sg_tablesize=256 excl=0 open_cnt=0\n` +
+  `     act: id=7 blen=4096 t_o/elap=30001/${elapsedMs}ms sgat=1 op=0x${operation}\n`;
+
+/** Two units in the core, with a path each that was known before, and what the sg driver lists. */
+function scene(list: string | null) {
+  const inventory = new Inventory([], []);
+  const state = { list, calls: [] as number[][], said: [] as [string, number | undefined][], log: [] as string[] };
+  for (const number of [0, 1]) {
+    const identity = { type: "naa", text: `naa.${number}`, bytes: new Uint8Array([number]) } as const;
+    const facts = {
+      vendor: "V",
+      product: "P",
+      revision: "1",
+      serial: "",
+      bytes: 512,
+      identityType: "naa",
+      blockBytes: 512,
+    } as const;
+    const unit = inventory.addUnit({
+      number,
+      identity,
+      name: `lu${number}`,
+      facts,
+      policy: null,
+      hedgeBudgetPercent: null,
+    });
+    inventory.addPath(unit, `4:0:0:${number}`, 1, true);
+    inventory.setUnitHandle(unit, 100 + number);
+  }
+  const sources: LeftoverSources = {
+    inventory,
+    hub: { say: (kind, about) => void state.said.push([kind, about?.unit]) },
+    logger: makeLogger("info", (text) => state.log.push(text), false),
+    unitSet: async (...call) => void state.calls.push(call),
+    read: async () => state.list,
+  };
+  const leftovers = new Leftovers(sources);
+  return { leftovers, state, inventory };
+}
+
+const OLD = 60_000;
+
+test("only the unit that something was left for is held, and goes on when it has ended", async (t) => {
+  const { leftovers, state } = scene(line("4:0:0:1", "8a", OLD) + line("4:0:0:0", "88", OLD));
+  await leftovers.look();
+  t.deepEqual(state.calls, [[101, UNIT_SET_INHERITED, 1]]);
+  await leftovers.look();
+  t.is(state.calls.length, 1, "held once");
+  state.list = "";
+  // By itself.
+  while (state.calls.length < 2) await new Promise((resolve) => setTimeout(resolve, 10));
+  t.deepEqual(state.calls[1], [101, UNIT_SET_INHERITED, 0]);
+  t.deepEqual(state.said, [
+    ["leftovers-found", 1],
+    ["leftovers-settled", 1],
+  ]);
+  leftovers.stop();
+});
+
+test("after the end nothing is looked for any more: what is written then is this daemon's", async (t) => {
+  const { leftovers, state } = scene("");
+  await leftovers.look();
+  state.list = line("4:0:0:1", "8a", OLD);
+  await leftovers.look();
+  t.deepEqual(state.calls, []);
+});
+
+test("a unit that comes into the core later is held before it is offered", async (t) => {
+  const { leftovers, state, inventory } = scene(line("4:0:0:1", "93", OLD));
+  const unit = inventory.units()[1];
+  if (unit === undefined) return t.fail();
+  inventory.setUnitHandle(unit, null);
+  await leftovers.look();
+  t.deepEqual(state.calls, []);
+  inventory.setUnitHandle(unit, 7);
+  await leftovers.look();
+  t.deepEqual(state.calls, [[7, UNIT_SET_INHERITED, 1]]);
+  leftovers.stop();
+});
+
+test("the core's refusal of a hold is told, and tried again; commands of devices that are not ours count for nothing", async (t) => {
+  const { leftovers, state } = scene(line("9:0:0:9", "8a", OLD));
+  await leftovers.look();
+  t.deepEqual(state.calls, []);
+  const second = scene(line("4:0:0:0", "42", OLD));
+  let refusals = 1;
+  const failing = new Leftovers({
+    inventory: second.inventory,
+    hub: { say: () => undefined },
+    logger: makeLogger("error", (text) => second.state.log.push(text), false),
+    unitSet: async (...call) => {
+      if (refusals-- > 0) throw new Error("busy");
+      second.state.calls.push(call);
+    },
+    read: async () => second.state.list,
+  });
+  await failing.look();
+  t.regex(second.state.log.join(""), /earlier daemon: busy/);
+  while (second.state.calls.length === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+  t.deepEqual(second.state.calls, [[100, UNIT_SET_INHERITED, 1]]);
+  failing.stop();
+});
+
+test("a kernel without the list: a warning that says what to do", async (t) => {
+  const { leftovers, state } = scene(null);
+  await leftovers.look();
+  t.regex(state.log.join(""), /warning: \/proc\/scsi\/sg\/debug.*command_ms/);
+  t.deepEqual(state.calls, []);
+});
