@@ -56,9 +56,10 @@ export class Selection extends SelectionFields {
    */
   @inline
   pick(allowed: u32, bytes: u32, write: bool, affinity: u32, nowNs: u64): u32 {
-    const open = allowed & this.usable;
+    const usable = this.usable;
+    const open = allowed & usable;
     assert(open !== 0);
-    const closed = open === this.usable ? changetype<usize>(this) + CLOSED : close(this, open);
+    const closed = open === usable ? changetype<usize>(this) + CLOSED : close(this, open);
     switch (this.policy) {
       case POLICY_STATIC:
         return pickStatic(this, open);

@@ -145,6 +145,7 @@ static u32 pick_adaptive(S *s, u32 allowed, u32 bytes, int write, u64 now_ns) {
 }
 static u32 pick(S *s, u32 allowed, u32 bytes, int write, u32 affinity, u64 now_ns) {
   allowed &= s->usable;
+  if (allowed == 0) abort();
   switch (s->policy) {
     case STATIC: return pick_static(s, allowed);
     case ROUND_ROBIN:
