@@ -16,8 +16,9 @@ import {
   DIRECTION_NONE,
   DIRECTION_OUT,
 } from "../reactor/abi.ts";
+import { carryOut } from "./carry-out.ts";
 import { Command } from "./command.ts";
-import { carryOut, Engine } from "./engine.ts";
+import { Engine } from "./engine.ts";
 import { ArrayError } from "./errors.ts";
 import { FaultBook } from "./fault-book.ts";
 import { SeededRandom } from "./fault-state.ts";
@@ -72,6 +73,8 @@ export class EmulatedArray {
   readonly units: readonly LogicalUnit[];
   readonly random: SeededRandom;
   engine: Engine | null = null;
+  /** Those of earlier memories that still have commands under way. */
+  #formers: Engine[] = [];
   readonly #faults: FaultBook;
   readonly #direct = new Command(new Uint8Array(DIRECT_BUFFER + DIRECT_BYTES_MAX));
   readonly #directPlan = new Plan(new Float64Array(TIMES));
@@ -125,10 +128,25 @@ export class EmulatedArray {
     }));
   }
 
-  /** Connects the array with a core's memory, after the core's `init`. Commands of an earlier memory are forgotten. */
-  attach(memory: Uint8Array, controlBlock: number): void {
-    for (const port of this.ports) port.inFlight = 0;
+  /**
+   * Connects the array with a core's memory, after the core's `init`.
+   * @param former what becomes of the commands of an earlier memory: they are forgotten, or stay under way without a host,
+   * as those of a daemon that was killed; the earlier memory then stays in use and may not change
+   */
+  attach(memory: Uint8Array, controlBlock: number, former: "forgotten" | "under-way" = "forgotten"): void {
+    if (former === "forgotten") {
+      this.#formers = [];
+      for (const port of this.ports) port.inFlight = 0;
+    } else if (this.engine !== null) {
+      this.engine.orphan();
+      this.#formers.push(this.engine);
+    }
     this.engine = new Engine(memory, controlBlock, this.ports);
+  }
+
+  /** Whether a command of an earlier memory is under way that may still change the medium of a unit. */
+  inherits(unit: LogicalUnit): boolean {
+    return this.#formers.some((former) => former.mayChange(unit));
   }
 
   /** Takes the array queue's submissions and finishes what is due. Answers how many completions it posted. */
@@ -136,7 +154,25 @@ export class EmulatedArray {
     const { engine } = this;
     if (engine === null) return 0;
     if ((this.#faults.next[0] as number) < Infinity) this.#faults.run(engine.readClock());
+    if (this.#formers.length > 0) this.#turnFormers(engine.readClock());
     return engine.turn();
+  }
+
+  #turnFormers(nowNs: number): void {
+    for (const former of this.#formers) former.turnAlone(nowNs);
+    this.#formers = this.#formers.filter((former) => former.pendingCount > 0);
+  }
+
+  /** Ends, holds or releases commands in flight, also those of earlier memories. */
+  inFlight(act: (engine: Engine) => void): void {
+    const { engine } = this;
+    if (engine === null) return;
+    const nowNs = engine.readClock();
+    for (const former of this.#formers) {
+      former.setTime(nowNs);
+      act(former);
+    }
+    act(engine);
   }
 
   /** Whether the last turn left submissions that it might have taken: `turn` is to be called again at once. */
@@ -146,7 +182,9 @@ export class EmulatedArray {
 
   /** When `turn` has to be called again at the latest, ns in the clock of the control block; Infinity: no need. */
   get deadlineNs(): number {
-    return Math.min(this.engine?.dueNs ?? Infinity, this.#faults.next[0] as number);
+    let dueNs = Math.min(this.engine?.dueNs ?? Infinity, this.#faults.next[0] as number);
+    for (const former of this.#formers) dueNs = Math.min(dueNs, former.dueNs);
+    return dueNs;
   }
 
   /** The same as a waiting time from the clock's last reading: whole microseconds, rounded up; -1 when nothing is due. */

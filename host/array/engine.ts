@@ -6,8 +6,6 @@
 import {
   COMMAND_BUFFER,
   COMMAND_PRIVATE,
-  COMMAND_SENSE,
-  COMMAND_SENSE_BYTES,
   COMMAND_TIMEOUT_MS,
   COMPLETION_BYTES,
   COMPLETION_RESULT,
@@ -17,6 +15,7 @@ import {
   CONTROL_COMPLETION_QUEUE,
   CONTROL_NOW_NS,
   DIRECTION_IN,
+  DIRECTION_OUT,
   OP_RESET,
   OP_SCSI,
   RESET_DEVICE,
@@ -32,9 +31,9 @@ import {
   SUBMISSION_OP,
   SUBMISSION_TAG,
 } from "../reactor/abi.ts";
+import { carryOut } from "./carry-out.ts";
 import { Command } from "./command.ts";
 import { execute } from "./execute.ts";
-import type { PortFaults } from "./fault-state.ts";
 import {
   Pending,
   PENDING_ANSWERED,
@@ -46,9 +45,9 @@ import {
   PENDING_USED,
 } from "./pending.ts";
 import { Plan } from "./plan.ts";
-import { ASC_RESET, HOST_RESET, HOST_TIME_OUT, HOST_TRANSPORT_DISRUPTED, isMediumRead, STATUS_GOOD } from "./scsi.ts";
+import { ASC_RESET, HOST_RESET, HOST_TIME_OUT, HOST_TRANSPORT_DISRUPTED } from "./scsi.ts";
 import { TIME_ANSWER, TIME_EFFECT, TIME_NOW, TIMES } from "./times.ts";
-import type { Port } from "./unit.ts";
+import type { LogicalUnit, Port } from "./unit.ts";
 
 const EFAULT = 14;
 const ENODEV = 19;
@@ -63,29 +62,6 @@ const COPY_BUFFER = 4096;
  * before, and from caches that have not forgotten them.
  */
 const TURN_BYTES_MAX = 256 * 1024;
-
-/** Finishes a command whose effect takes place now: executes it and lets the faults of the port spoil the answer. */
-export function carryOut(command: Command, port: Port, ports: readonly Port[]): void {
-  execute(command, port, ports);
-  const { faults } = port;
-  if (faults === null) return command.close(port.array.descriptorSense);
-  spoilAnswer(command, port, faults);
-}
-
-function spoilAnswer(command: Command, port: Port, faults: PortFaults): void {
-  for (const entry of faults.list) {
-    if (entry.fault.kind !== "short-data" || command.status !== STATUS_GOOD) continue;
-    if (!isMediumRead(command.cdb(0)) || !entry.strikes(command)) continue;
-    command.moved = Math.max(0, command.moved - entry.fault.missingBytes);
-    command.bytes.fill(0xa5, command.buffer + command.moved, command.buffer + command.bufferBytes);
-    command.wanted = command.moved;
-  }
-  command.close(port.array.descriptorSense);
-  const { bytes, slot } = command;
-  const sense = bytes[slot + COMMAND_SENSE_BYTES] ?? 0;
-  if (!faults.corruptSense || sense === 0) return;
-  for (let i = 0; i < sense; i++) bytes[slot + COMMAND_SENSE + i] = (i * 89 + 0xb7) & 0xff;
-}
 
 export class Engine {
   readonly #ports: readonly Port[];
@@ -342,6 +318,50 @@ export class Engine {
     pending.flags[row] = PENDING_USED | PENDING_EFFECT_DONE;
     pending.answerNs[row] = this.#times[TIME_NOW] as number;
     pending.giveUpNs[row] = Infinity;
+  }
+
+  // ---- Commands whose host is gone ----
+
+  /** The host dies without ending what it has sent: what was not taken yet is lost, the rest goes on and answers nobody. */
+  orphan(): void {
+    const queue = this.#control + (CONTROL_ARRAY_QUEUE >>> 2);
+    this.#words[queue + (RING_HEAD >>> 2)] = this.#words[queue + (RING_TAIL >>> 2)] ?? 0;
+    const pending = this.#pending;
+    for (let row = 0; row < pending.capacity; row++) {
+      const flags = pending.flags[row] ?? 0;
+      if (flags === 0) continue;
+      // What the kernel has ended already, and resets, are nobody's any more.
+      if ((flags & (PENDING_ANSWERED | PENDING_RESET)) !== 0) pending.free(row);
+      else pending.flags[row] = flags & ~PENDING_LANDS_AFTER;
+    }
+    pending.rebuild();
+  }
+
+  /** A turn of an orphaned engine: nobody moves its clock, nobody reads its answers. */
+  turnAlone(nowNs: number): void {
+    this.setTime(nowNs);
+    this.turn();
+    const queue = this.#control + (CONTROL_COMPLETION_QUEUE >>> 2);
+    this.#words[queue + (RING_HEAD >>> 2)] = this.#words[queue + (RING_TAIL >>> 2)] ?? 0;
+  }
+
+  /** Sets the time in the control block, ns. */
+  setTime(nowNs: number): void {
+    const at = this.#control + (CONTROL_NOW_NS >>> 2);
+    this.#words[at] = (nowNs % TWO_32) | 0;
+    this.#words[at + 1] = Math.floor(nowNs / TWO_32) | 0;
+  }
+
+  /** Whether a command under way may still change a unit's medium. */
+  mayChange(unit: LogicalUnit): boolean {
+    const pending = this.#pending;
+    for (let row = 0; row < pending.capacity; row++) {
+      const flags = pending.flags[row] ?? 0;
+      if (flags === 0 || (flags & (PENDING_RESET | PENDING_EFFECT_DONE)) !== 0) continue;
+      if (this.#portOf(row).home !== unit || !this.#command.open((pending.slot[row] ?? 0) >>> 0)) continue;
+      if (this.#command.direction === DIRECTION_OUT) return true;
+    }
+    return false;
   }
 
   // ---- What faults do to commands in flight ----

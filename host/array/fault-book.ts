@@ -43,8 +43,8 @@ export interface FaultHost {
   readonly ports: readonly Port[];
   readonly units: readonly LogicalUnit[];
   readonly random: SeededRandom;
-  /** The engine, once memory is attached. */
-  readonly engine: Engine | null;
+  /** Does something with all commands in flight. */
+  inFlight(act: (engine: Engine) => void): void;
 }
 
 export class FaultBook {
@@ -211,19 +211,18 @@ export class FaultBook {
   /** What the fault does to commands in flight, now and when it is lifted. */
   #begin(entry: Entry, nowNs: number): void {
     const { fault, when } = entry.request;
-    const { engine } = this.#host;
     // A fault that strikes single commands does nothing to those in flight.
     if (when !== undefined && Object.values(when).some((value) => value !== undefined)) return;
     if (fault.kind === "port-down") {
-      engine?.endAll(entry.ports, fault.hostStatus ?? HOST_TRANSPORT_DISRUPTED, false);
+      this.#host.inFlight((engine) => engine.endAll(entry.ports, fault.hostStatus ?? HOST_TRANSPORT_DISRUPTED, false));
       entry.undo.push(() => attend(entry.ports, ASC_NEXUS_LOSS));
     } else if (fault.kind === "no-answer") {
-      engine?.hold(entry.ports, fault.execution ?? "never", fault.giveUp !== false);
-      entry.undo.push(() => this.#host.engine?.release(entry.ports));
+      this.#host.inFlight((engine) => engine.hold(entry.ports, fault.execution ?? "never", fault.giveUp !== false));
+      entry.undo.push(() => this.#host.inFlight((engine) => engine.release(entry.ports)));
     } else if (fault.kind === "flapping") {
       this.#flap(entry, nowNs, true);
       entry.undo.push(() => {
-        this.#host.engine?.release(entry.ports);
+        this.#host.inFlight((engine) => engine.release(entry.ports));
         attend(entry.ports, ASC_NEXUS_LOSS);
       });
     }
@@ -235,12 +234,12 @@ export class FaultBook {
     for (const port of entry.ports) {
       for (const portFault of port.faults?.list ?? []) if (portFault.id === entry.id) portFault.down = down;
     }
-    const { engine } = this.#host;
     if (!down) {
-      engine?.release(entry.ports);
+      this.#host.inFlight((engine) => engine.release(entry.ports));
       attend(entry.ports, ASC_NEXUS_LOSS);
-    } else if (fault.how === "no-answer") engine?.hold(entry.ports, "never", true);
-    else engine?.endAll(entry.ports, fault.hostStatus ?? HOST_TRANSPORT_DISRUPTED, false);
+    } else if (fault.how === "no-answer") this.#host.inFlight((engine) => engine.hold(entry.ports, "never", true));
+    else
+      this.#host.inFlight((engine) => engine.endAll(entry.ports, fault.hostStatus ?? HOST_TRANSPORT_DISRUPTED, false));
     const nextNs = nowNs + (down ? fault.downMs : fault.upMs) * NS_PER_MS;
     this.#alarm(entry, nextNs, (atNs) => this.#flap(entry, atNs, !down));
   }
@@ -271,7 +270,7 @@ export class FaultBook {
     for (const port of entry.ports) {
       const lead = (to: LogicalUnit | null): void => {
         // What the port has accepted was meant for the unit it led to: it must not reach the other one.
-        this.#host.engine?.endAll(new Set([port]), HOST_TRANSPORT_DISRUPTED, true);
+        this.#host.inFlight((engine) => engine.endAll(new Set([port]), HOST_TRANSPORT_DISRUPTED, true));
         port.leadTo(to);
         if (!silent) port.attend(ASC_LUNS_CHANGED);
       };
@@ -308,7 +307,7 @@ export class FaultBook {
   #powerLoss(struck: ReadonlySet<Port>, keep: number): void {
     const arrays = new Set([...struck].map((port) => port.arrayIndex));
     const ports = new Set(this.#host.ports.filter((port) => arrays.has(port.arrayIndex)));
-    this.#host.engine?.endAll(ports, HOST_TRANSPORT_DISRUPTED, true);
+    this.#host.inFlight((engine) => engine.endAll(ports, HOST_TRANSPORT_DISRUPTED, true));
     for (const unit of unitsOf(ports)) {
       unit.cache?.lose(() => this.#host.random.next() < keep);
       unit.reservations.release();

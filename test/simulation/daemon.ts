@@ -40,6 +40,7 @@ import {
   UNIT_SET_CAPABILITIES,
   UNIT_SET_COMMAND_TIMEOUT_MS,
   UNIT_SET_GHOST_RESET_MS,
+  UNIT_SET_INHERITED,
   UNIT_SET_IO_TIMEOUT_MS,
   UNIT_SET_LOST_RESET_MS,
   UNIT_SET_NO_PATH_TIMEOUT_MS,
@@ -92,6 +93,11 @@ export class Daemon {
   #expect(answer: number, what: string): number {
     if (answer < 0) throw new Error(`the core refused ${what}: ${answer}`);
     return answer;
+  }
+
+  /** Tells the core of a unit's commands that an earlier daemon has left, or that they have ended. */
+  inherit(unit: number, left: boolean): void {
+    this.#expect(this.core.exports.unitSet(this.#units[unit] ?? -1, UNIT_SET_INHERITED, left ? 1n : 0n), "inheritance");
   }
 
   #modes(): void {

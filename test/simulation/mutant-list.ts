@@ -195,4 +195,11 @@ export const mutants: readonly Mutant[] = [
     find: "  c.tried |= here;\n",
     replace: "",
   },
+  {
+    name: "forget-inherited",
+    why: "writes pass commands that a killed daemon has left under way",
+    file: "ghost.ts",
+    find: "  if (u.inherited !== 0 && changesMedium(r.method)) return true;\n",
+    replace: "",
+  },
 ];

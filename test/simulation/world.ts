@@ -20,6 +20,8 @@ const NS_PER_MS = 1_000_000;
 const SETTLE_MS = 120_000;
 /** Turns without time passing before the world counts as spinning. */
 const SPIN_MAX = 20_000;
+/** How often a new daemon looks whether the commands of the one before have ended, ms. */
+const LOOK_MS = 100;
 /** Violations kept; the first one usually explains the others. */
 const VIOLATIONS_MAX = 8;
 
@@ -58,7 +60,7 @@ export class World {
   readonly #array: EmulatedArray;
   readonly #units: ClientUnit[];
   readonly #violations: string[] = [];
-  readonly #errorsAllowed: boolean;
+  #errorsAllowed: boolean;
   readonly #faultsEndMs: number;
   #daemon: Daemon;
   #sockets: Sockets;
@@ -145,8 +147,22 @@ export class World {
     const daemon = new Daemon(this.#module, this.#plan, this.#array, this.#random.uint32(), this.#clock.nowNs, (text) =>
       this.#violation(text),
     );
-    this.#array.attach(daemon.core.memory, daemon.core.control);
+    this.#array.attach(daemon.core.memory, daemon.core.control, "under-way");
     return daemon;
+  }
+
+  /** As control does: looks which units a killed daemon has left commands for, until there are none. */
+  #lookForLeftovers(): void {
+    const daemon = this.#daemon;
+    const look = (): void => {
+      if (daemon !== this.#daemon) return;
+      const left = this.#array.units.map((unit) => this.#array.inherits(unit));
+      for (const [unit, some] of left.entries()) daemon.inherit(unit, some);
+      if (left.includes(true)) this.#clock.after(LOOK_MS * NS_PER_MS, look);
+    };
+    look();
+    // What waits for a command that a black hole keeps waits as long, whatever paths there are.
+    if (this.#array.units.some((unit) => this.#array.inherits(unit))) this.#errorsAllowed = true;
   }
 
   #network(daemon: Daemon): Sockets {
@@ -253,7 +269,7 @@ export class World {
     this.#sockets.hangUp(session.socket);
   }
 
-  /** kill -9: the core's memory is gone; the kernel ends what was in flight; clients come back and go on. */
+  /** kill -9: the core's memory is gone; what was in flight goes on, and answers nobody; clients come back and go on. */
   #crash(): void {
     this.#trace("the daemon is killed and started again");
     const clients = this.#plan.clients;
@@ -264,6 +280,7 @@ export class World {
     }
     this.#sessions = [];
     this.#daemon = this.#boot();
+    this.#lookForLeftovers();
     this.#sockets = this.#network(this.#daemon);
     for (const { unit, plan } of clients) this.#connect(unit, plan);
   }

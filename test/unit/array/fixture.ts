@@ -113,7 +113,7 @@ export class RingSide {
   readonly #view = new DataView(this.memory.buffer);
   #nowMs = 1000;
 
-  constructor(array: EmulatedArray, completions = ENTRIES) {
+  constructor(array: EmulatedArray, completions = ENTRIES, former: "forgotten" | "under-way" = "forgotten") {
     this.array = array;
     const ring = (at: number, base: number, capacity: number): void => {
       this.#view.setUint32(CONTROL + at + RING_BASE, base, true);
@@ -122,7 +122,7 @@ export class RingSide {
     ring(CONTROL_ARRAY_QUEUE, SUBMISSIONS, ENTRIES);
     ring(CONTROL_COMPLETION_QUEUE, COMPLETIONS, completions);
     this.at(this.#nowMs);
-    array.attach(this.memory, CONTROL);
+    array.attach(this.memory, CONTROL, former);
   }
 
   /** Sets the clock, ms. */
