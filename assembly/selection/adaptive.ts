@@ -8,7 +8,7 @@
 // - a path whose command is long past its time gets no more until it answers, unless all others are the same.
 
 import { closeExcept, fewOnly, takeSoonest, takeSoonestOfFour } from "./lanes";
-import { BACKLOG, classOf, IN_FLIGHT, lane, lanesOf, OPENED, progressAt, Selection } from "./layout";
+import { BACKLOG, classOf, IN_FLIGHT, lane, lanesOf, LONG_WAY, OPENED, progressAt, Selection } from "./layout";
 import { costsOf, largestInFlight } from "./learning";
 
 /** One I/O of so many may be spent on trying an idle path. */
@@ -21,20 +21,20 @@ const RETRY_NS: u64 = 100000000;
 const OVERDUE: f32 = 8;
 
 export function pickAdaptive(s: Selection, allowed: u32, closed: usize, bytes: u32, write: bool, nowNs: u64): u32 {
+  if (nowNs >= s.retryAtNs) return LONG_WAY;
   const costs = costsOf(s, classOf(bytes, write));
-  if (nowNs >= s.retryAtNs) return pickRetrying(s, costs, allowed, nowNs);
   if ((allowed & s.overdue) === 0) {
     const few = fewOnly(allowed);
     const slot = few ? takeSoonestOfFour(s, costs, closed) : takeSoonest(s, costs, allowed, closed);
     if (!silent(s, slot, nowNs)) return slot;
   }
-  return pickInTime(s, costs, allowed, nowNs);
+  return LONG_WAY;
 }
 
-/** It is time to look for an idle path. */
-function pickRetrying(s: Selection, costs: usize, allowed: u32, nowNs: u64): u32 {
-  const idle = idlePath(s, allowed, nowNs);
-  return idle >= 0 ? <u32>idle : pickInTime(s, costs, allowed, nowNs);
+/** The same when it is time to look for an idle path, or the path that seemed best is late. */
+export function pickAdaptiveLong(s: Selection, allowed: u32, bytes: u32, write: bool, nowNs: u64): u32 {
+  const idle = nowNs >= s.retryAtNs ? idlePath(s, allowed, nowNs) : -1;
+  return idle >= 0 ? <u32>idle : pickInTime(s, costsOf(s, classOf(bytes, write)), allowed, nowNs);
 }
 
 /** The same without the paths that are past their time; among those when there are no others. */

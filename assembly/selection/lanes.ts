@@ -1,16 +1,19 @@
-// Finding the smallest of up to 32 scores, four at a time.
+// Finding the smallest of up to 32 scores.
 //
 // Scores are u32, or f32 that are not negative: their bit patterns sort the same way. The lowest five bits of a score
 // (of a f32: the last four millionths of it) give way to how far the slot is from the turn. So the smallest of these keys
 // names its slot, and equal slots take turns.
 //
-// Of up to four slots, entries are loaded one by one: a load of all four would have to wait until an entry that was
-// stored a moment ago has reached the cache, one of the same entry does not.
+// Up to four slots are compared one by one, which has the answer soonest; more, four at a time. What a command changes is
+// loaded entry by entry there, too: a load of all four would have to wait until an entry that was stored a moment ago has
+// reached the cache, one of the same entry does not.
 
 import { BACKLOG, IN_FLIGHT_BYTES, Selection, SERVERS_INVERSE, WEIGHT_INVERSE } from "./layout";
 
 /** Bits of a score that the slot takes. */
 const SLOT_MASK: u32 = 31;
+/** u32[4]: the bits that a score keeps. In memory, as the engine makes a constant of 128 bits anew wherever it is used. */
+const SCORE_BITS: usize = memory.data<u32>([~SLOT_MASK, ~SLOT_MASK, ~SLOT_MASK, ~SLOT_MASK], 16);
 /** u32[64]: n mod 32. From place 32 - turn on: how far each slot is from the turn. */
 const FAR: usize = memory.data<u32>([
   0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31,
@@ -23,32 +26,50 @@ export function fewOnly(allowed: u32): bool {
 }
 
 /** The same as `takeLeast` among the first four slots. */
-export function takeLeastOfFour(s: Selection, scores: usize, shift: i32, closed: usize): u32 {
-  return take(s, keysOf(i32x4.shl(firstFour(changetype<usize>(s) + scores), shift), distances(s), closed));
+export function takeLeastOfFour(s: Selection, scores: usize, shift: u32, closed: usize): u32 {
+  const array = changetype<usize>(s) + scores;
+  const turn = s.turn;
+  const first = keyOf(load<u32>(array) << shift, 0, turn, closed);
+  const second = keyOf(load<u32>(array, 4) << shift, 1, turn, closed);
+  const third = keyOf(load<u32>(array, 8) << shift, 2, turn, closed);
+  const fourth = keyOf(load<u32>(array, 12) << shift, 3, turn, closed);
+  return takeKey(s, lesser(lesser(first, second), lesser(third, fourth)), turn);
 }
 
 /**
  * Takes the slot with the smallest score; the turn passes to the next one.
  * @param scores offset of u32[32] (or f32[32], none negative), a multiple of 16
- * @param shift the scores count shifted left by so many bits
+ * @param shift the scores count shifted left by so many bits: 0, or as many as the slot takes at least
  * @param allowed a mask, not empty @param closed address of u32[32]: all ones for what is not allowed, else 0
  */
-export function takeLeast(s: Selection, scores: usize, shift: i32, allowed: u32, closed: usize): u32 {
+export function takeLeast(s: Selection, scores: usize, shift: u32, allowed: u32, closed: usize): u32 {
   const array = changetype<usize>(s) + scores;
   const end = groupsEnd(allowed);
   const far = distances(s);
   let best = i32x4.splat(-1);
   for (let at: usize = 0; at < end; at += 16) {
-    best = i32x4.min_u(best, keysOf(i32x4.shl(v128.load(array + at), shift), far + at, closed + at));
+    const four = fourOf(array + at);
+    const kept = shift !== 0 ? i32x4.shl(four, shift) : scoreBits(four);
+    best = i32x4.min_u(best, keysOf(kept, far + at, closed + at));
   }
   return take(s, best);
 }
 
 /** The same as `takeLightest` among the first four slots. */
 export function takeLightestOfFour(s: Selection, bytes: u32, closed: usize): u32 {
-  const base = changetype<usize>(s);
-  const scores = over(firstFour(base + IN_FLIGHT_BYTES), bytes, v128.load(base, WEIGHT_INVERSE));
-  return take(s, keysOf(scores, distances(s), closed));
+  const lanes = changetype<usize>(s);
+  const turn = s.turn;
+  const first = keyOf(weightOf(lanes, bytes), 0, turn, closed);
+  const second = keyOf(weightOf(lanes + 4, bytes), 1, turn, closed);
+  const third = keyOf(weightOf(lanes + 8, bytes), 2, turn, closed);
+  const fourth = keyOf(weightOf(lanes + 12, bytes), 3, turn, closed);
+  return takeKey(s, lesser(lesser(first, second), lesser(third, fourth)), turn);
+}
+
+/** (Bytes in flight + `bytes`) / weight of a slot, as bits. @param lanes base of its entries */
+function weightOf(lanes: usize, bytes: u32): u32 {
+  const inFlight = <f32>(<i32>(load<u32>(lanes, IN_FLIGHT_BYTES) + bytes));
+  return reinterpret<u32>(inFlight * load<f32>(lanes, WEIGHT_INVERSE));
 }
 
 /** Takes the slot with the smallest (bytes in flight + `bytes`) / weight. */
@@ -58,8 +79,8 @@ export function takeLightest(s: Selection, bytes: u32, allowed: u32, closed: usi
   const far = distances(s);
   let best = i32x4.splat(-1);
   for (let at: usize = 0; at < end; at += 16) {
-    const scores = over(v128.load(base + at, IN_FLIGHT_BYTES), bytes, v128.load(base + at, WEIGHT_INVERSE));
-    best = i32x4.min_u(best, keysOf(scores, far + at, closed + at));
+    const scores = over(fourOf(base + at + IN_FLIGHT_BYTES), bytes, v128.load(base + at, WEIGHT_INVERSE));
+    best = i32x4.min_u(best, keysOf(scoreBits(scores), far + at, closed + at));
   }
   return take(s, best);
 }
@@ -68,11 +89,11 @@ function over(inFlight: v128, bytes: u32, inverse: v128): v128 {
   return f32x4.mul(f32x4.convert_i32x4_s(i32x4.add(inFlight, i32x4.splat(bytes))), inverse);
 }
 
-/** The same as `takeSoonest` among the first four slots. */
+/** The same as `takeSoonest` among the first four slots: what has to be worked out for each pays to do at a time. */
 export function takeSoonestOfFour(s: Selection, costs: usize, closed: usize): u32 {
   const base = changetype<usize>(s);
-  const delays = delay(firstFour(base + BACKLOG), v128.load(costs), v128.load(base, SERVERS_INVERSE));
-  return take(s, keysOf(delays, distances(s), closed));
+  const delays = delay(fourOf(base + BACKLOG), v128.load(costs), v128.load(base, SERVERS_INVERSE));
+  return take(s, keysOf(scoreBits(delays), distances(s), closed));
 }
 
 /**
@@ -87,7 +108,7 @@ export function takeSoonest(s: Selection, costs: usize, allowed: u32, closed: us
   for (let at: usize = 0; at < end; at += 16) {
     const share = v128.load(base + at, SERVERS_INVERSE);
     const delays = delay(v128.load(base + at, BACKLOG), v128.load(costs + at), share);
-    best = i32x4.min_u(best, keysOf(delays, far + at, closed + at));
+    best = i32x4.min_u(best, keysOf(scoreBits(delays), far + at, closed + at));
   }
   return take(s, best);
 }
@@ -97,10 +118,10 @@ function delay(backlog: v128, cost: v128, share: v128): v128 {
   return i32x4.max_u(cost, f32x4.mul(f32x4.add(backlog, cost), share));
 }
 
-/** The first four entries of an array. */
-function firstFour(array: usize): v128 {
-  const two = v128.load32_lane(array, v128.load32_zero(array), 1, 4);
-  return v128.load32_lane(array, v128.load32_lane(array, two, 2, 8), 3, 12);
+/** Four entries, loaded one by one. */
+function fourOf(at: usize): v128 {
+  const two = v128.load32_lane(at, v128.load32_zero(at), 1, 4);
+  return v128.load32_lane(at, v128.load32_lane(at, two, 2, 8), 3, 12);
 }
 
 /** Address of how far each slot is from the turn, u32[32]. */
@@ -108,19 +129,37 @@ function distances(s: Selection): usize {
   return FAR + <usize>((32 - s.turn) << 2);
 }
 
+/** What is kept of four scores. */
+function scoreBits(scores: v128): v128 {
+  return v128.and(scores, v128.load(SCORE_BITS));
+}
+
 /** The keys of four slots. @param far address of their distances @param closed address of what closes them */
 function keysOf(scores: v128, far: usize, closed: usize): v128 {
-  const free = v128.and(scores, i32x4.splat(~SLOT_MASK));
-  return v128.or(v128.or(free, v128.load(far)), v128.load(closed));
+  return v128.or(v128.or(scores, v128.load(far)), v128.load(closed));
+}
+
+/** The key of one of the first four slots. @param closed address of what closes the first */
+function keyOf(score: u32, slot: u32, turn: u32, closed: usize): u32 {
+  return (score & ~SLOT_MASK) | ((slot - turn) & SLOT_MASK) | load<u32>(closed + (slot << 2));
+}
+
+function lesser(a: u32, b: u32): u32 {
+  return select(a, b, a < b);
+}
+
+/** The slot that a key names; the turn passes to the next one. */
+function takeKey(s: Selection, key: u32, turn: u32): u32 {
+  const slot = (key + turn) & SLOT_MASK;
+  s.turn = (slot + 1) & SLOT_MASK;
+  return slot;
 }
 
 /** The slot with the smallest of four keys; the turn passes to the next one. */
 function take(s: Selection, keys: v128): u32 {
   const halves = i32x4.min_u(keys, v128.shuffle<i32>(keys, keys, 2, 3, 0, 1));
   const key = <u32>i32x4.extract_lane(i32x4.min_u(halves, v128.shuffle<i32>(halves, halves, 1, 0, 3, 2)), 0);
-  const slot = (key + s.turn) & SLOT_MASK;
-  s.turn = (slot + 1) & SLOT_MASK;
-  return slot;
+  return takeKey(s, key, s.turn);
 }
 
 /** Writes an array of u32[32]: 0 for the slots of a mask, all ones for the others. @param array its address */

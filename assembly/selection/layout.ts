@@ -27,8 +27,8 @@ export class Selection {
   learnEnd: u32;
   /** Number of slots in `order`. */
   count: u32;
-  /** and the rest after it at this time. */
-  restEndNs: u64;
+  /** and the rest after it at this time; 0 while learning: then there is more to do with every command. */
+  phaseNs: u64;
   /** Adaptive: when an idle path is looked for next, ns. */
   retryAtNs: u64;
   parameter: u32;
@@ -76,6 +76,9 @@ export const CLASSES: u32 = 11;
 /** Bits of `duties`, beside LEARNING (phases.ts): the backlog is kept (adaptive); history is (historical service time). */
 export const WEIGHING: u32 = 2;
 export const HISTORY_KEPT: u32 = 4;
+
+/** What a policy answers when this pick takes more than it usually does: the slot is then asked for the long way. */
+export const LONG_WAY: u32 = u32.MAX_VALUE;
 
 const LANES: usize = <usize>PATHS_PER_UNIT_MAX * 4;
 /** f32[5]: hedged reads: threshold in ns of each class of reads; u16[5]: how many were seen. */

@@ -4,7 +4,7 @@ import { fewOnly, takeLeast, takeLeastOfFour } from "./lanes";
 import { IN_FLIGHT, Selection } from "./layout";
 
 /** What is in flight makes room for the slot: there are never 2^27 commands on a path. */
-const SHIFT: i32 = 5;
+const SHIFT: u32 = 5;
 
 export function pickLeastInFlight(s: Selection, allowed: u32, closed: usize): u32 {
   return fewOnly(allowed)

@@ -23,14 +23,14 @@ export const LEARNING: u32 = 1;
 /** A command goes out, while learning or at the end of a rest: learning begins, goes on, or rests. */
 export function nextPhase(s: Selection, nowNs: u64): void {
   if ((s.duties & LEARNING) === 0) {
-    if (nowNs >= s.restEndNs) learn(s);
+    if (nowNs >= s.phaseNs) learn(s);
   } else if (<i32>(s.issued - s.learnEnd) >= 0) {
     if (!settled(s)) {
       s.learnEnd = s.issued + phaseCommands(s);
       return;
     }
     s.duties &= ~LEARNING;
-    s.restEndNs = nowNs + REST_NS;
+    s.phaseNs = nowNs + REST_NS;
   }
 }
 
@@ -40,7 +40,7 @@ export function learn(s: Selection): void {
   s.seen = 0;
   s.answered = 0;
   s.learnEnd = s.issued + phaseCommands(s);
-  s.restEndNs = <u64>-1;
+  s.phaseNs = 0;
 }
 
 /** What was known of a path is not true any more (or never was): learning goes on until it has shown enough again. */

@@ -4,7 +4,7 @@
 // The same code serves the round robin over a subset: `order` then holds only the subset, and `parameter` is its mask.
 
 import { POLICY_ROUND_ROBIN } from "../abi";
-import { ORDER, Selection } from "./layout";
+import { LONG_WAY, ORDER, Selection } from "./layout";
 
 /** Most I/Os of one turn. */
 export const TURN_IOS_MAX: u32 = 1000000;
@@ -18,20 +18,21 @@ export function setTurn(s: Selection): void {
   s.turnIosMax = ios !== 0 ? ios : bytes === 0 ? 1 : u32.MAX_VALUE;
 }
 
-/** The slot whose turn it is, or the next one in order that is allowed (a command is not sent twice down one path). */
+/** The slot whose turn it is, LONG_WAY when that is not allowed. */
 export function pickRoundRobin(s: Selection, allowed: u32, bytes: u32): u32 {
   const at = s.turn;
   const slot = <u32>load<u8>(changetype<usize>(s) + ORDER + at);
-  if (((allowed >> slot) & 1) === 0) return pickNext(s, allowed, bytes);
+  if (((allowed >> slot) & 1) === 0) return LONG_WAY;
   takeTurn(s, at, bytes);
   return slot;
 }
 
-function pickNext(s: Selection, allowed: u32, bytes: u32): u32 {
+/** The next one in order that is allowed (a command is not sent twice down one path). */
+export function pickRoundRobinLong(s: Selection, allowed: u32, bytes: u32): u32 {
   const order = changetype<usize>(s) + ORDER;
   let at = s.turn;
   for (let tried: u32 = 1; tried < s.count; tried++) {
-    at = at + 1 >= s.count ? 0 : at + 1;
+    at = nextOf(s, at);
     const slot = <u32>load<u8>(order + at);
     if ((allowed >> slot) & 1) {
       startTurn(s, at);
@@ -42,6 +43,10 @@ function pickNext(s: Selection, allowed: u32, bytes: u32): u32 {
   return ctz(allowed);
 }
 
+function nextOf(s: Selection, at: u32): u32 {
+  return at + 1 < s.count ? at + 1 : 0;
+}
+
 function startTurn(s: Selection, at: u32): void {
   s.turn = at;
   s.turnIos = 0;
@@ -49,9 +54,14 @@ function startTurn(s: Selection, at: u32): void {
 }
 
 function takeTurn(s: Selection, at: u32, bytes: u32): void {
+  const next = nextOf(s, at);
+  if (s.turnIosMax === 1) {
+    s.turn = next;
+    return;
+  }
   const ios = s.turnIos + 1;
   const sum = s.turnBytes + bytes;
   s.turnIos = ios;
   s.turnBytes = sum;
-  if (ios >= s.turnIosMax || sum >= s.turnBytesMax) startTurn(s, at + 1 >= s.count ? 0 : at + 1);
+  if (ios >= s.turnIosMax || sum >= s.turnBytesMax) startTurn(s, next);
 }

@@ -8,38 +8,36 @@
 // and starts with all that is known.
 //
 // This is on the way of every I/O. All policies need what is in flight; what else there is to do is told by `duties`, so
-// that a policy that needs no more pays for no more. What is done seldom is in functions of its own, called last: then
-// nothing has to be kept across the call, and the usual way is short. Methods, because only these can be marked to be
-// compiled into their callers: a call costs as much as what it does here.
+// that a policy that needs no more pays for no more. What is done seldom is in functions of its own, called last, which
+// look up again what they need: then little has to be kept for the call, and the usual way is short. Methods, because only
+// these can be marked to be compiled into their callers: a call costs as much as what it does here.
 
 import { POLICY_ADAPTIVE, POLICY_AFFINITY, POLICY_HISTORICAL_SERVICE_TIME, POLICY_LEAST_IN_FLIGHT } from "../abi";
 import { POLICY_LEAST_SECTORS, POLICY_POWER_OF_TWO, POLICY_ROUND_ROBIN, POLICY_ROUND_ROBIN_SUBSET } from "../abi";
 import { POLICY_SERVICE_TIME, POLICY_STATIC, POLICY_WEIGHTED } from "../abi";
-import { pickAdaptive } from "./adaptive";
+import { pickAdaptive, pickAdaptiveLong } from "./adaptive";
 import { pickAffinity } from "./affinity";
 import { learnHistory, pickHistorical, scoreHistory } from "./historical";
 import { closeExcept } from "./lanes";
 import { BACKLOG, CLASS_IN_FLIGHT, classOf, classOfLanes, CLOSED, COST, HISTORY_KEPT, IN_FLIGHT } from "./layout";
-import { IN_FLIGHT_BYTES, lanesOf, OPENED, progressAt, SERVERS_INVERSE, WEIGHING } from "./layout";
+import { IN_FLIGHT_BYTES, lanesOf, LONG_WAY, OPENED, progressAt, SERVERS_INVERSE, WEIGHING } from "./layout";
 import { Selection as SelectionFields } from "./layout";
 import { ageCosts, STALE_NS } from "./learning";
 import { pickLeastInFlight } from "./leastinflight";
 import { pickLeastSectors } from "./leastsectors";
 import { LEARNING, nextPhase } from "./phases";
 import { pickPowerOfTwo } from "./poweroftwo";
-import { pickRoundRobin } from "./roundrobin";
+import { pickRoundRobin, pickRoundRobinLong } from "./roundrobin";
 import { learnPath, NOTE_CLASS, noteOf, NOTE_UNKNOWN, NOTE_WEIGHED, seePath } from "./servers";
 import { pickServiceTime } from "./servicetime";
-import { pickStatic } from "./static";
-import { pickWeighted } from "./weighted";
+import { pickStatic, pickStaticLong } from "./static";
+import { pickWeighted, pickWeightedLong } from "./weighted";
 
 export { SELECTION_BYTES } from "./layout";
 export { inUse, selectionClearPath, selectionConfigure, selectionInFlight, selectionInit } from "./settings";
 export { selectionServiceNs, selectionSetParameter, selectionSetPath, selectionSetPolicy } from "./settings";
 export { selectionSetUsable } from "./settings";
 
-/** A duty for one command: its path had no I/O for STALE_NS. */
-const AGING: u32 = 8;
 /** A command that took so many times what was to be expected is learned from, and those after it. */
 const SURPRISE: f32 = 8;
 
@@ -60,30 +58,28 @@ export class Selection extends SelectionFields {
     const open = allowed & usable;
     assert(open !== 0);
     const closed = open === usable ? changetype<usize>(this) + CLOSED : close(this, open);
-    switch (this.policy) {
-      case POLICY_STATIC:
-        return pickStatic(this, open);
-      case POLICY_ROUND_ROBIN:
-      case POLICY_ROUND_ROBIN_SUBSET:
-        return pickRoundRobin(this, open, bytes);
-      case POLICY_LEAST_SECTORS:
-        return pickLeastSectors(this, open, closed);
-      case POLICY_LEAST_IN_FLIGHT:
-        return pickLeastInFlight(this, open, closed);
-      case POLICY_SERVICE_TIME:
-        return pickServiceTime(this, open, closed, bytes);
-      case POLICY_HISTORICAL_SERVICE_TIME:
-        return pickHistorical(this, open, closed);
-      case POLICY_WEIGHTED:
-        return pickWeighted(this, open, closed);
-      case POLICY_AFFINITY:
-        return pickAffinity(this, open, affinity);
-      case POLICY_POWER_OF_TWO:
-        return pickPowerOfTwo(this, open);
-      default:
-        assert(this.policy === POLICY_ADAPTIVE);
-        return pickAdaptive(this, open, closed, bytes, write, nowNs);
-    }
+    const slot = this.usual(open, closed, bytes, write, affinity, nowNs);
+    return slot !== LONG_WAY ? slot : pickLong(this, open, bytes, write, nowNs);
+  }
+
+  /**
+   * What the policy in force chooses, or LONG_WAY. The policies that do least come first: to ask for the policy is most of
+   * what they cost. No function is called from here: what is kept across a call is kept in memory, also where none is made.
+   */
+  @inline
+  usual(open: u32, closed: usize, bytes: u32, write: bool, affinity: u32, nowNs: u64): u32 {
+    const policy = this.policy;
+    if (policy === POLICY_STATIC) return pickStatic(this, open);
+    if (policy === POLICY_ROUND_ROBIN || policy === POLICY_ROUND_ROBIN_SUBSET) return pickRoundRobin(this, open, bytes);
+    if (policy === POLICY_AFFINITY) return pickAffinity(this, open, affinity);
+    if (policy === POLICY_LEAST_IN_FLIGHT) return pickLeastInFlight(this, open, closed);
+    if (policy === POLICY_LEAST_SECTORS) return pickLeastSectors(this, open, closed);
+    if (policy === POLICY_SERVICE_TIME) return pickServiceTime(this, open, closed, bytes);
+    if (policy === POLICY_HISTORICAL_SERVICE_TIME) return pickHistorical(this, open, closed);
+    if (policy === POLICY_WEIGHTED) return pickWeighted(this, open, closed);
+    if (policy === POLICY_ADAPTIVE) return pickAdaptive(this, open, closed, bytes, write, nowNs);
+    assert(policy === POLICY_POWER_OF_TWO);
+    return pickPowerOfTwo(this, open);
   }
 
   /**
@@ -96,25 +92,30 @@ export class Selection extends SelectionFields {
     const ahead = load<u32>(lanes, IN_FLIGHT);
     store<u32>(lanes, ahead + 1, IN_FLIGHT);
     store<u32>(lanes, load<u32>(lanes, IN_FLIGHT_BYTES) + bytes, IN_FLIGHT_BYTES);
-    let todo = this.duties;
+    const duties = this.duties;
     let note = NOTE_UNKNOWN;
-    if (todo & WEIGHING) {
-      this.issued += 1;
-      const sizeClass = classOf(bytes, write);
-      const ofClass = classOfLanes(lanes, sizeClass);
-      store<u32>(ofClass, load<u32>(ofClass, CLASS_IN_FLIGHT) + 1, CLASS_IN_FLIGHT);
-      store<f32>(lanes, load<f32>(lanes, BACKLOG) + load<f32>(ofClass, COST), BACKLOG);
-      note += NOTE_WEIGHED + sizeClass;
+    if (duties & (WEIGHING | HISTORY_KEPT)) {
+      if (duties & HISTORY_KEPT) scoreHistory(this, slot);
+      else note += NOTE_WEIGHED + this.weigh(lanes, bytes, write);
     }
     if (ahead === 0) {
       const progress = progressAt(this, slot);
-      if (<i64>(nowNs - load<u64>(progress)) >= STALE_NS) todo |= AGING;
+      if (<i64>(nowNs - load<u64>(progress)) >= STALE_NS) ageCosts(this, slot);
       store<u64>(progress, nowNs);
     }
-    if (todo & HISTORY_KEPT) scoreHistory(this, slot);
-    if ((todo & (LEARNING | AGING)) !== 0 || nowNs >= this.restEndNs)
-      return startedMore(this, slot, ahead, nowNs, todo, note);
-    return note;
+    // While learning, `phaseNs` is 0.
+    return nowNs >= this.phaseNs ? startedMore(this, slot, nowNs, note) : note;
+  }
+
+  /** Adds a command to what its path has to do. Answers its class. */
+  @inline
+  weigh(lanes: usize, bytes: u32, write: bool): u32 {
+    this.issued += 1;
+    const sizeClass = classOf(bytes, write);
+    const ofClass = classOfLanes(lanes, sizeClass);
+    store<u32>(ofClass, load<u32>(ofClass, CLASS_IN_FLIGHT) + 1, CLASS_IN_FLIGHT);
+    store<f32>(lanes, load<f32>(lanes, BACKLOG) + load<f32>(ofClass, COST), BACKLOG);
+    return sizeClass;
   }
 
   /**
@@ -134,32 +135,42 @@ export class Selection extends SelectionFields {
     const progress = progressAt(this, slot);
     const duties = this.duties;
     let learns = duties & LEARNING;
-    if (note >= NOTE_WEIGHED) {
-      const ofClass = classOfLanes(lanes, note & NOTE_CLASS);
-      const alike = load<u32>(ofClass, CLASS_IN_FLIGHT);
-      assert(alike > 0);
-      store<u32>(ofClass, alike - 1, CLASS_IN_FLIGHT);
-      const cost = load<f32>(ofClass, COST);
-      const backlog = load<f32>(lanes, BACKLOG);
-      // An idle path has no backlog: rounding errors end there.
-      store<f32>(lanes, until === 1 || backlog < cost ? 0 : backlog - cost, BACKLOG);
-      if (this.overdue !== 0) this.overdue &= ~(1 << slot);
-      const shared = backlog * load<f32>(lanes, SERVERS_INVERSE);
-      if (<f32>(<i64>latencyNs) > SURPRISE * (shared > cost ? shared : cost)) learns = LEARNING;
-    } else if (duties & HISTORY_KEPT) {
-      // Not longer than since the path answered before, or woke up.
-      const apartNs = nowNs - load<u64>(progress);
-      if (good) learnHistory(this, slot, <f32>(<i64>min(latencyNs, apartNs)));
-      scoreHistory(this, slot);
+    if ((duties & HISTORY_KEPT) | (note & NOTE_WEIGHED)) {
+      if (note & NOTE_WEIGHED) {
+        const ofClass = classOfLanes(lanes, note & NOTE_CLASS);
+        const alike = load<u32>(ofClass, CLASS_IN_FLIGHT);
+        assert(alike > 0);
+        store<u32>(ofClass, alike - 1, CLASS_IN_FLIGHT);
+        const cost = load<f32>(ofClass, COST);
+        const backlog = load<f32>(lanes, BACKLOG);
+        // An idle path has no backlog: rounding errors end there.
+        store<f32>(lanes, until === 1 || backlog < cost ? 0 : backlog - cost, BACKLOG);
+        if (this.overdue !== 0) this.overdue &= ~(1 << slot);
+        const shared = backlog * load<f32>(lanes, SERVERS_INVERSE);
+        if (<f32>(<i64>latencyNs) > SURPRISE * (shared > cost ? shared : cost)) learns = LEARNING;
+      } else {
+        // Not longer than since the path answered before, or woke up.
+        const apartNs = nowNs - load<u64>(progress);
+        if (good) learnHistory(this, slot, <f32>(<i64>min(latencyNs, apartNs)));
+        scoreHistory(this, slot);
+      }
     }
     store<u64>(progress, nowNs);
-    if (learns) learnPath(this, slot, classOf(bytes, write), latencyNs, good, nowNs, note, until);
+    if (learns) finishedMore(this, slot, bytes, write, latencyNs, good, nowNs, note);
   }
 
   /** Whether every command is learned from now: then estimates may have changed. */
   learns(): bool {
     return (this.duties & LEARNING) !== 0;
   }
+}
+
+/** What it chooses where that takes more than it usually does. */
+function pickLong(s: Selection, open: u32, bytes: u32, write: bool, nowNs: u64): u32 {
+  if (s.policy === POLICY_STATIC) return pickStaticLong(s, open);
+  if (s.policy === POLICY_ADAPTIVE) return pickAdaptiveLong(s, open, bytes, write, nowNs);
+  if (s.policy === POLICY_WEIGHTED) return pickWeightedLong(s, open);
+  return pickRoundRobinLong(s, open, bytes);
 }
 
 /** Closes all slots but these for one pick; answers the address of what does. */
@@ -169,10 +180,26 @@ function close(s: Selection, open: u32): usize {
   return array;
 }
 
-/** The rest of what is to be done, where there is any. Answers the note. */
-function startedMore(s: Selection, slot: u32, ahead: u32, nowNs: u64, todo: u32, note: u32): u32 {
-  if ((todo & WEIGHING) === 0) s.issued += 1;
-  if (todo & AGING) ageCosts(s, slot);
+/** The rest of what is to be done while learning, or at the end of a rest. Answers the note. */
+function startedMore(s: Selection, slot: u32, nowNs: u64, note: u32): u32 {
+  if ((s.duties & WEIGHING) === 0) s.issued += 1;
   nextPhase(s, nowNs);
-  return s.duties & LEARNING ? note - NOTE_UNKNOWN + noteOf(seePath(s, slot, ahead, nowNs), ahead) : note;
+  if ((s.duties & LEARNING) === 0) return note;
+  const ahead = load<u32>(lanesOf(s, slot), IN_FLIGHT) - 1;
+  return note - NOTE_UNKNOWN + noteOf(seePath(s, slot, ahead, nowNs), ahead);
+}
+
+/** Learns from a command. */
+function finishedMore(
+  s: Selection,
+  slot: u32,
+  bytes: u32,
+  write: bool,
+  latencyNs: u64,
+  good: bool,
+  nowNs: u64,
+  note: u32,
+): void {
+  const until = load<u32>(lanesOf(s, slot), IN_FLIGHT) + 1;
+  learnPath(s, slot, classOf(bytes, write), latencyNs, good, nowNs, note, until);
 }

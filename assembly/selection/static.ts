@@ -1,14 +1,15 @@
 // Static: the usable path with the highest priority carries everything; the others are alternatives.
 
-import { ORDER, Selection } from "./layout";
+import { LONG_WAY, ORDER, Selection } from "./layout";
 
-/** The first of the allowed slots in order of priority. `allowed` has a slot of `order`. */
+/** The first slot in order of priority, LONG_WAY when that is not allowed. */
 export function pickStatic(s: Selection, allowed: u32): u32 {
   const slot = <u32>load<u8>(changetype<usize>(s) + ORDER);
-  return (allowed >> slot) & 1 ? slot : pickLower(s, allowed);
+  return (allowed >> slot) & 1 ? slot : LONG_WAY;
 }
 
-function pickLower(s: Selection, allowed: u32): u32 {
+/** The first of the allowed slots in order of priority. */
+export function pickStaticLong(s: Selection, allowed: u32): u32 {
   const order = changetype<usize>(s) + ORDER;
   for (let at: u32 = 1; at < s.count; at++) {
     const slot = <u32>load<u8>(order + at);

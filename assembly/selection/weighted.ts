@@ -1,8 +1,8 @@
 // Weighted: I/Os in proportion to the weights an operator gave, spread evenly. Stride scheduling (Waldspurger 1995): a
 // slot that is picked moves on by a stride of 1 / weight; the one that is least far is next.
 
-import { fewOnly, takeLeast, takeLeastOfFour } from "./lanes";
-import { lane, PROGRESS, Selection, STRIDE } from "./layout";
+import { closeExcept, fewOnly, takeLeast, takeLeastOfFour } from "./lanes";
+import { lane, LONG_WAY, OPENED, PROGRESS, Selection, STRIDE } from "./layout";
 
 /** Largest weight. */
 export const WEIGHT_MAX: u32 = 65535;
@@ -16,21 +16,36 @@ export function strideOf(weight: u32): u32 {
 }
 
 export function pickWeighted(s: Selection, allowed: u32, closed: usize): u32 {
+  if (s.virtualTime >= REBASE_AT) return LONG_WAY;
   const few = fewOnly(allowed);
   const slot = few ? takeLeastOfFour(s, PROGRESS, 0, closed) : takeLeast(s, PROGRESS, 0, allowed, closed);
+  advance(s, slot);
+  return slot;
+}
+
+/** Moves a slot on that was picked. */
+function advance(s: Selection, slot: u32): void {
   const at = lane(s, PROGRESS, slot);
   const stride = load<u32>(lane(s, STRIDE, slot));
   // A slot that was held back (its queue full) has fallen behind; it catches up one I/O, not all it missed.
   const progress = max(load<u32>(at), s.virtualTime - min(s.virtualTime, stride));
   s.virtualTime = max(s.virtualTime, progress);
   store<u32>(at, progress + stride);
-  if (progress >= REBASE_AT) rebaseWeighted(s);
-  return slot;
 }
 
 /** Slots that come (back) start where the others are: they neither catch up at once what they missed, nor wait. */
 export function joinWeighted(s: Selection, slots: u32): void {
   for (let rest = slots; rest !== 0; rest &= rest - 1) store<u32>(lane(s, PROGRESS, ctz(rest)), s.virtualTime);
+}
+
+/** The same after the numbers have become so large that they have to be rebased. */
+export function pickWeightedLong(s: Selection, allowed: u32): u32 {
+  rebaseWeighted(s);
+  const closed = changetype<usize>(s) + OPENED;
+  closeExcept(closed, allowed);
+  const slot = takeLeast(s, PROGRESS, 0, allowed, closed);
+  advance(s, slot);
+  return slot;
 }
 
 /** Keeps the distances, takes the common part away, so that the numbers never overflow. */

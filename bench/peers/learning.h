@@ -23,7 +23,7 @@ struct servers {
 };
 static struct selection {
   u32 policy, usable, turn, overdue, issued, duties, learn_end, count;
-  u64 rest_end_ns, retry_at_ns;
+  u64 phase_ns, retry_at_ns;
   u32 parameter, parameter2, present, scope, seen, answered, settle_end, retry_next;
   u64 random;
   u32 turn_ios, turn_bytes, virtual_time, turn_ios_max, turn_bytes_max;
@@ -47,7 +47,7 @@ static u32 class_of(u32 bytes, int write) {
 }
 
 /* ---- phases ---- */
-enum { LEARNING = 1, WEIGHING = 2, HISTORY = 4, AGING = 8 };
+enum { LEARNING = 1, WEIGHING = 2, HISTORY = 4 };
 
 static u32 phase_commands(S *s) {
   u32 in_flight = 0;
@@ -63,15 +63,15 @@ static void learn(S *s) {
   s->duties |= LEARNING;
   s->seen = s->answered = 0;
   s->learn_end = s->issued + phase_commands(s);
-  s->rest_end_ns = ~0ull;
+  s->phase_ns = 0;
 }
 static void next_phase(S *s, u64 now_ns) {
   if (!(s->duties & LEARNING)) {
-    if (now_ns >= s->rest_end_ns) learn(s);
+    if (now_ns >= s->phase_ns) learn(s);
   } else if ((int32_t)(s->issued - s->learn_end) >= 0) {
     if (!settled(s)) { s->learn_end = s->issued + phase_commands(s); return; }
     s->duties &= ~LEARNING;
-    s->rest_end_ns = now_ns + 10000000;
+    s->phase_ns = now_ns + 10000000;
   }
 }
 static void unsettle(S *s) { s->settle_end = s->issued + 16384; }

@@ -42,10 +42,12 @@ static u32 pick_static(S *s, u32 allowed) {
   return __builtin_ctz(allowed);
 }
 static void take_turn(S *s, u32 at, u32 bytes) {
+  u32 next = at + 1 < s->count ? at + 1 : 0;
+  if (s->turn_ios_max == 1) { s->turn = next; return; }
   s->turn_ios++;
   s->turn_bytes += bytes;
   if (s->turn_ios >= s->turn_ios_max || s->turn_bytes >= s->turn_bytes_max)
-    s->turn = at + 1 >= s->count ? 0 : at + 1, s->turn_ios = s->turn_bytes = 0;
+    s->turn = next, s->turn_ios = s->turn_bytes = 0;
 }
 static u32 pick_next(S *s, u32 allowed, u32 bytes) {
   for (u32 tried = 1, at = s->turn; tried < s->count; tried++) {
@@ -64,15 +66,15 @@ static u32 pick_round_robin(S *s, u32 allowed, u32 bytes) {
   return slot;
 }
 static u32 pick_weighted(S *s, u32 allowed) {
+  if (s->virtual_time >= 1u << 31) {
+    for (u32 o = 0; o < PATHS; o++) s->progress[o] = s->progress[o] > s->virtual_time ? s->progress[o] - s->virtual_time : 0;
+    s->virtual_time = 0;
+  }
   u32 slot = TAKE(s->progress[slot]), stride = s->stride[slot];
   u32 floor = s->virtual_time - (s->virtual_time < stride ? s->virtual_time : stride);
   u32 progress = s->progress[slot] > floor ? s->progress[slot] : floor;
   if (progress > s->virtual_time) s->virtual_time = progress;
   s->progress[slot] = progress + stride;
-  if (progress >= 1u << 31) {
-    for (u32 o = 0; o < PATHS; o++) s->progress[o] = s->progress[o] > s->virtual_time ? s->progress[o] - s->virtual_time : 0;
-    s->virtual_time = 0;
-  }
   return slot;
 }
 static u32 pick_affinity(S *s, u32 allowed, u32 affinity) {
@@ -160,30 +162,28 @@ static u32 pick(S *s, u32 allowed, u32 bytes, int write, u32 affinity, u64 now_n
     default: return pick_adaptive(s, allowed, bytes, write, now_ns);
   }
 }
-static u32 started_more(S *s, u32 slot, u32 ahead, u64 now_ns, u32 todo, u32 note) {
-  if (!(todo & WEIGHING)) s->issued++;
-  if (todo & AGING) age_costs(s, slot);
+static u32 started_more(S *s, u32 slot, u32 ahead, u64 now_ns, u32 note) {
+  if (!(s->duties & WEIGHING)) s->issued++;
   next_phase(s, now_ns);
   if (!(s->duties & LEARNING)) return note;
   return note - (255 << 4) + ((ahead < 255 ? ahead : 255) << 4 | (see_path(s, slot, ahead, now_ns)->answers & 0x3fff) << 12);
 }
 static u32 started(S *s, u32 slot, u32 bytes, int write, u64 now_ns) {
-  u32 ahead = s->in_flight[slot]++, note = 255 << 4, todo = s->duties;
+  u32 ahead = s->in_flight[slot]++, note = 255 << 4, duties = s->duties;
   s->in_flight_bytes[slot] += bytes;
-  if (todo & WEIGHING) {
+  if (duties & WEIGHING) {
     s->issued++;
     u32 c = class_of(bytes, write);
     s->class_in_flight[c][slot]++;
     s->backlog[slot] += s->cost[c][slot];
     note += (1 << 26) + c;
   }
+  if (duties & HISTORY) score_history(s, slot);
   if (ahead == 0) {
-    if ((int64_t)(now_ns - s->progress_ns[slot]) >= 100000000) todo |= AGING;
+    if ((int64_t)(now_ns - s->progress_ns[slot]) >= 100000000) age_costs(s, slot);
     s->progress_ns[slot] = now_ns;
   }
-  if (todo & HISTORY) score_history(s, slot);
-  if (todo & (LEARNING | AGING) || now_ns >= s->rest_end_ns) return started_more(s, slot, ahead, now_ns, todo, note);
-  return note;
+  return now_ns >= s->phase_ns ? started_more(s, slot, ahead, now_ns, note) : note;
 }
 static void finished(S *s, u32 slot, u32 bytes, int write, u64 latency_ns, int good, u64 now_ns, u32 note) {
   u32 until = s->in_flight[slot]--, duties = s->duties, learns = duties & LEARNING;

@@ -1,5 +1,6 @@
-// Optimises a compiled module once more, putting more of the small functions into their callers than the compiler does:
-// the core is written in many small functions, and a call costs as much as what most of them do.
+// Optimises a compiled module, putting more of the small functions into their callers than the compiler does: the core is
+// written in many small functions, and a call costs as much as what most of them do. The compiler itself optimises little
+// (asconfig.json): what it has put together already is not seen through again as well.
 //
 //   node host/build/inline.mjs FILE...
 
@@ -7,9 +8,9 @@ import { readFileSync, writeFileSync } from "node:fs";
 import binaryen from "assemblyscript/binaryen";
 
 /** Sizes (in Binaryen's measure) up to which a function is put into every caller, into callers where that seems to pay, and
- * into its only caller. Found by `npm run bench -- dispatch`: smaller ones are slower, larger ones no faster. */
-const ALWAYS_MAX = 40;
-const FLEXIBLE_MAX = 150;
+ * into its only caller. Found by `npm run bench -- dispatch` and `selection`: smaller ones are slower, larger ones no faster. */
+const ALWAYS_MAX = 60;
+const FLEXIBLE_MAX = 200;
 const ONE_CALLER_MAX = 1000;
 const ROUNDS = 3;
 
