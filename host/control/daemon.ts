@@ -279,6 +279,10 @@ export class Daemon implements Context {
     for (const event of events) {
       const message = messageOf(event, this.inventory, nowMs);
       if (message !== null) this.hub.publish(message);
+      if (event.kind === abi.EVENT_SHAKY && event.path !== null) {
+        const path = this.inventory.pathOfHandle(event.path);
+        if (path !== undefined) path.isShaky = event.arg0 === 1;
+      }
       if (
         event.kind === abi.EVENT_CAPACITY_CHANGED ||
         event.kind === abi.EVENT_INQUIRY_CHANGED ||

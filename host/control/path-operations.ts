@@ -8,6 +8,7 @@ import { ControlError, reasonOf } from "./errors.ts";
 import { isShown, pathRow, type Path, type Unit } from "./inventory.ts";
 import { demand, pathSet, pathSwap, type CoreCall } from "./reactor-port.ts";
 import type { PathView } from "./schemas/path.ts";
+import { vouch } from "./shaky.ts";
 import { pathState, pathView } from "./views.ts";
 
 /** A change of some paths' settings: on the disk, then in the core, or not at all. */
@@ -169,6 +170,8 @@ async function makeFirst(context: Context, path: Path): Promise<void> {
   const highest = present.reduce((best, other) => (other.priority > best.priority ? other : best), path);
   const { handle } = path;
   const enabling = handle === null ? [] : [pathSet(handle, abi.PATH_SET_ENABLED, 1)];
+  // Who wants a shaky path in use vouches for it; else nothing would become of the command.
+  const vouching = handle !== null && context.mirror.tables.isShaky(handle) ? () => vouch(context, path, handle) : null;
   const swap = highest === path ? { apply: () => undefined, calls: [] } : exchange(path, highest);
   const apply = (): void => {
     swap.apply();
@@ -178,6 +181,7 @@ async function makeFirst(context: Context, path: Path): Promise<void> {
   await withPriorityMessages(context, path, () =>
     changePaths(context, changed, apply, [...swap.calls, ...enabling], "making it the path in use"),
   );
+  await vouching?.();
 }
 
 /** `-path`. */
@@ -224,7 +228,7 @@ export function useMatching(context: Context, pattern: string): Promise<{ paths:
   });
 }
 
-/** Tries to take one failed path back; throws why it was not. */
+/** Takes one failed path back, or a shaky one, for which an operator vouches by this; throws why it was not. */
 async function failback(context: Context, path: Path): Promise<void> {
   const { handle } = path;
   const record = handle === null ? null : context.mirror.tables.path(handle);
@@ -241,6 +245,7 @@ async function failback(context: Context, path: Path): Promise<void> {
     });
   }
   if (pathState(path, record) !== "failed") {
+    if (context.mirror.tables.isShaky(handle)) return vouch(context, path, handle);
     throw new ControlError("PATH_NOT_FAILED", `path ${path.number} is not failed`, {
       parameter: path.number,
       remedy: "nothing has to be done; enable it if it is in standby",
@@ -254,6 +259,7 @@ async function failback(context: Context, path: Path): Promise<void> {
     throw thrown;
   }
   await outcome.done;
+  await vouch(context, path, handle);
 }
 
 /** `-failback`. */
@@ -264,12 +270,12 @@ export async function failbackPath(context: Context, number: string): Promise<Pa
   return answer(context, path);
 }
 
-/** `-failbackall`: every failed path whose device is there, side by side. */
+/** `-failbackall`: every failed or shaky path whose device is there, side by side. */
 export async function failbackAll(context: Context) {
   const tables = await context.mirror.current();
   const failed = context.inventory.paths().filter((path) => {
     const record = path.handle === null ? null : tables.path(path.handle);
-    return record !== null && pathState(path, record) === "failed";
+    return record !== null && (pathState(path, record) === "failed" || (record.flags & abi.PATH_FLAG_SHAKY) !== 0);
   });
   const results = await Promise.all(
     failed.map(async (path) => {

@@ -12,6 +12,7 @@ import type { EventHub } from "./event-hub.ts";
 import { pathRow, presentPriorities, unitRow, type Inventory, type Path, type Unit } from "./inventory.ts";
 import { admit, nextUnitNumber } from "./numbering.ts";
 import { demand, pathSet } from "./reactor-port.ts";
+import { noteRemoval } from "./shaky.ts";
 import type { State } from "./state.ts";
 import { capabilitiesOf, factsOf, spokesman } from "./unit-facts.ts";
 
@@ -51,6 +52,7 @@ export async function removeGone(parts: Parts, present: ReadonlySet<string>): Pr
   const gone = parts.inventory.paths().filter((path) => path.found !== null && !present.has(path.number));
   for (const path of gone) {
     parts.hub.say("path-removed", { unit: path.unit.number, path: path.number });
+    noteRemoval(path, Date.now());
     path.foreignIdentity = null;
     path.found = null;
   }

@@ -3,6 +3,7 @@
 import type { Daemon } from "./daemon.ts";
 import { isShown, pathsOf } from "./inventory.ts";
 import { attentionOf, redundancyOf } from "./overviews.ts";
+import { shakySentences } from "./shaky.ts";
 import type { Status } from "./schemas/status.ts";
 
 /** Refused devices that one answer names. */
@@ -23,7 +24,7 @@ export async function statusOf(daemon: Daemon, version: string): Promise<Status>
     units: daemon.inventory.units().filter((unit) => pathsOf(unit).some(isShown)).length,
     paths: daemon.inventory.paths().filter(isShown).length,
     pathsUsable: redundancy.usable,
-    attention: attentionOf(redundancy),
+    attention: [...attentionOf(redundancy), ...shakySentences(daemon.inventory, tables)],
     refused: daemon.refused.slice(0, REFUSED_MAX),
     sockets: {
       api: places.apiSocket,

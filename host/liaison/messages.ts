@@ -52,7 +52,7 @@ export const MESSAGES = {
   "ghost-settled": { number: 612, level: "info", text: "An unanswered command was settled", system: false },
   "inquiry-changed": { number: 613, level: "info", text: "The device's parameters changed", system: false },
   "shaky-out": { number: 614, level: "warning", text: "Path fails again and again and is a last resort", system: true },
-  "shaky-back": { number: 615, level: "info", text: "Path has shown a clean period", system: true },
+  "shaky-back": { number: 615, level: "info", text: "Path is used like any other again", system: true },
   suspect: { number: 616, level: "info", text: "Path is suspected, a sibling failed", system: false },
   "suspect-cleared": { number: 617, level: "info", text: "Path is no longer suspected", system: false },
   "path-state": { number: 618, level: "info", text: "State of a path changed", system: false },
