@@ -88,8 +88,12 @@ export function policyNumbers(
   }
 }
 
-/** Balancing as `spscmd` shows it. */
+/** Balancing as `spscmd` shows it: the original's modes in words, any other policy by its name. */
 export function balancingOf(name: PolicyName): Balancing {
   const mode = LBMODES.indexOf(name);
-  return { dynamic: name !== "static", mode: mode === -1 ? null : mode, label: name.replaceAll("-", " ") };
+  return {
+    dynamic: name !== "static",
+    mode: mode === -1 ? null : mode,
+    label: mode === -1 ? name : name.replaceAll("-", " "),
+  };
 }
