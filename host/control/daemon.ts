@@ -53,7 +53,10 @@ export interface RefusedDevice extends Refused {
 
 export interface DaemonOptions {
   readonly configuration: Configuration;
+  /** The file that was read; null: there was none. */
   readonly configurationFile: string | null;
+  /** Where a reload looks for a file when there was none. */
+  readonly configurationPlace?: string;
   readonly places: Places;
   readonly group: number | null;
   readonly logger: Logger;
@@ -73,6 +76,8 @@ export class Daemon implements Context {
   effective: Effective;
   refused: readonly RefusedDevice[] = [];
   restartNeeded: readonly string[] = [];
+  /** The configuration file that was read last. */
+  configurationFile: string | null;
   nbdTcp: string | null = null;
   readonly #nbd: NbdServer;
   readonly #redundancy: RedundancyWatch;
@@ -89,6 +94,7 @@ export class Daemon implements Context {
     this.options = options;
     this.state = state;
     this.reactor = reactor;
+    this.configurationFile = options.configurationFile;
     this.emulated = isEmulated(configuration);
     const systemLog = configuration.log.system ? new SystemLog(sendDatagram) : null;
     this.hub = new EventHub(state, new EventLog(places.eventLog, logger.warning), systemLog, logger.warning);
@@ -311,9 +317,12 @@ export class Daemon implements Context {
   /** Reads the configuration file again. A mistake in it changes nothing. */
   reload(): Promise<ReloadReport> {
     return this.change(async () => {
-      const file = this.options.configurationFile;
       const before = this.effective.configuration;
-      const after = file === null ? before : loadConfiguration(file, true).configuration;
+      const place = this.configurationFile ?? this.options.configurationPlace;
+      const { configuration: after, file } =
+        place === undefined
+          ? { configuration: before, file: null }
+          : loadConfiguration(place, this.configurationFile !== null);
       const report = reloadReport(before, after, this.state.settings(), isEmulated(after) !== this.emulated);
       // What needs a restart stays as it was, so that what is shown is what is in force.
       const { sockets, state, log, limits, ring, array } = this.options.configuration;
@@ -321,6 +330,7 @@ export class Daemon implements Context {
       this.effective = new Effective({ ...after, devices, sockets, state, log, limits, ring, array }, () =>
         this.state.settings(),
       );
+      this.configurationFile = file;
       this.restartNeeded = report.restartNeeded;
       await this.#applyAll();
       this.hub.say("configuration-reloaded", {

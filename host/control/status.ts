@@ -12,7 +12,7 @@ const REFUSED_MAX = 256;
 export async function statusOf(daemon: Daemon, version: string): Promise<Status> {
   const tables = await daemon.mirror.forDisplay();
   const redundancy = redundancyOf(daemon.inventory, tables);
-  const { places, configurationFile, configuration } = daemon.options;
+  const { places, configuration } = daemon.options;
   const memory = process.memoryUsage();
   return {
     version,
@@ -32,7 +32,7 @@ export async function statusOf(daemon: Daemon, version: string): Promise<Status>
       nbd: places.nbdSocket,
       nbdTcp: daemon.nbdTcp,
     },
-    configuration: { file: configurationFile, restartNeeded: [...daemon.restartNeeded] },
+    configuration: { file: daemon.configurationFile, restartNeeded: [...daemon.restartNeeded] },
     state: { file: daemon.state.file, events: daemon.hub.count },
     reactor: {
       answering: daemon.mirror.isAnswering,
