@@ -1,6 +1,7 @@
 // What an operator does to paths. Each operation checks first, then writes the state file, then tells the core; what the
 // core refuses is taken back in the state file. So an answer means that it is on the disk and in force.
 
+import { setTimeout } from "node:timers/promises";
 import * as abi from "../reactor/abi.ts";
 import { waitForFailback } from "./failback.ts";
 import type { Context } from "./context.ts";
@@ -10,6 +11,10 @@ import { demand, pathSet, pathSwap, type CoreCall } from "./reactor-port.ts";
 import type { PathView } from "./schemas/path.ts";
 import { vouch } from "./shaky.ts";
 import { pathState, pathView } from "./views.ts";
+
+/** How often a unit that is forgotten is tried to be removed from the core, and for how long: command_ms and resets at most. */
+const REMOVE_AGAIN_MS = 1000;
+const REMOVE_ATTEMPTS_MAX = 120;
 
 /** A change of some paths' settings: on the disk, then in the core, or not at all. */
 async function changePaths(
@@ -312,6 +317,7 @@ export async function forgetPath(context: Context, number: string): Promise<{ do
         remedy: "detach it first",
       });
     }
+    if (isLast) await refuseWithClients(context, path);
     context.state.transaction(() => {
       context.state.forgetPath(number);
       if (isLast) context.state.forgetUnit(path.unit.number);
@@ -325,10 +331,37 @@ export async function forgetPath(context: Context, number: string): Promise<{ do
   return { done: true };
 }
 
+/** Clients stay with a unit while its paths are gone; without the unit nothing would ever answer them. */
+async function refuseWithClients(context: Context, { number, unit }: Path): Promise<void> {
+  const { handle } = unit;
+  if (handle === null) return;
+  const connections = (await context.mirror.current()).unit(handle)?.connections ?? 0;
+  if (connections === 0) return;
+  const clients = `${connections} NBD connection${connections === 1 ? "" : "s"}`;
+  throw new ControlError("BUSY", `LogicalUnit #${unit.number} has no other path, and ${clients}`, {
+    parameter: number,
+    remedy: "end the clients first",
+  });
+}
+
+const isRemoved = (context: Context, handle: number): Promise<boolean> =>
+  context.reactor.unitRemove(handle).then(
+    () => true,
+    () => false,
+  );
+
+/** Commands that were not answered hold the core's unit until they are settled; its place is free only then. */
+async function removeLater(context: Context, handle: number): Promise<void> {
+  for (let attempt = 0; attempt < REMOVE_ATTEMPTS_MAX; attempt++) {
+    await setTimeout(REMOVE_AGAIN_MS, undefined, { ref: false });
+    if (await isRemoved(context, handle)) return;
+  }
+}
+
 async function forgetUnit(context: Context, unit: Unit): Promise<void> {
   const { handle } = unit;
   context.inventory.removeUnit(unit);
   context.offer();
-  if (handle !== null) await context.reactor.unitRemove(handle).catch(() => undefined);
+  if (handle !== null && !(await isRemoved(context, handle))) void removeLater(context, handle);
   context.hub.say("unit-removed", { unit: unit.number, detail: { identity: unit.identity.text } });
 }
