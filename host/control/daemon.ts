@@ -88,6 +88,8 @@ export class Daemon implements Context {
   #housekeeping: NodeJS.Timeout | undefined;
   #uevents: UeventMonitor | null = null;
   #stopping = false;
+  /** Events that found no room inside the core, as far as that was told. */
+  #eventsLost = 0;
 
   private constructor(options: DaemonOptions, state: State, reactor: ReactorClient) {
     const { configuration, logger, places } = options;
@@ -301,6 +303,9 @@ export class Daemon implements Context {
   }
 
   #onTables(tables: Tables): void {
+    const lost = tables.eventsLost - this.#eventsLost;
+    if (lost > 0) this.hub.say("events-lost", { detail: { events: lost, by: "core" } });
+    this.#eventsLost = tables.eventsLost;
     this.bringUp.closePorts(tables);
     this.#redundancy.look(this.inventory, tables);
   }

@@ -82,6 +82,27 @@ export type MessageName = keyof typeof MESSAGES;
 
 export type DetailValue = string | number | boolean | null;
 
+/** Told to ALIVE, the remote maintenance: of the original's what its table says, of ours what somebody has to repair. */
+const FOR_ALIVE: ReadonlySet<MessageName> = new Set<MessageName>([
+  "failover-done",
+  "failover-failed",
+  "path-removed",
+  "not-redundant",
+  "wrong-unit",
+  "no-path-waiting",
+  "no-path-failed",
+  "shaky-out",
+  "state-rebuilt",
+]);
+
+/** The one message for the system's log that the operators' manager does not get, as the next one says how it ended. */
+const NOT_FOR_MANAGER: MessageName = "automatic-failback-started";
+
+/** Who else gets messages of a kind: ALIVE (remote maintenance) and the operators' manager (ESMPRO Manager). */
+export function receivers(kind: MessageName): { readonly alive: boolean; readonly manager: boolean } {
+  return { alive: FOR_ALIVE.has(kind), manager: MESSAGES[kind].system && kind !== NOT_FOR_MANAGER };
+}
+
 /** A message before it is stored. */
 export interface Message {
   readonly kind: MessageName;
