@@ -283,7 +283,7 @@ export const PATH_GHOSTS: u32 = 92;
 export const PATH_LAST_SENSE: u32 = 96;
 /** u16: host status of that outcome. */
 export const PATH_LAST_HOST_STATUS: u32 = 100;
-/** u32: seconds of clean service a shaky path still has to show. */
+/** u32: seconds of clean service a shaky path still has to show; 0: it waits for an operator. */
 export const PATH_SHAKY_SECONDS: u32 = 104;
 /** u32: address of the statistics of this path (STATISTICS_*); 0 when none. */
 export const PATH_STATISTICS: u32 = 108;
@@ -302,7 +302,7 @@ export const PATH_FLAG_IN_USE: u32 = 8;
 export const PATH_FLAG_WRONG_UNIT: u32 = 16;
 /** Suspected because of a sibling. */
 export const PATH_FLAG_SUSPECT: u32 = 32;
-/** Shaky: a last resort until it has shown a clean period. */
+/** Shaky: a last resort until an operator vouches for it, or until it has shown a clean period. */
 export const PATH_FLAG_SHAKY: u32 = 64;
 /** Stalled: a command is past the stall threshold and unanswered. */
 export const PATH_FLAG_STALLED: u32 = 128;
@@ -444,6 +444,8 @@ export const PATH_SET_CONTROLLER: u32 = 9;
 export const PATH_SET_FAILED: u32 = 10;
 /** 1: an operator vouches for a shaky path; it is used like any other. */
 export const PATH_SET_CLEAR_SHAKY: u32 = 11;
+/** How many faults control knows of from before the path was added (its device was here and went); at most 16. */
+export const PATH_SET_FAULTS: u32 = 12;
 
 /** FAILBACK_MODE_*. */
 export const MODE_FAILBACK: u32 = 1;
@@ -461,7 +463,7 @@ export const MODE_SHAKY: u32 = 7;
 export const MODE_SHAKY_COUNT: u32 = 8;
 /** ... within this many seconds. */
 export const MODE_SHAKY_WINDOW_S: u32 = 9;
-/** First clean period in seconds; doubles each time. */
+/** First clean period in seconds, which doubles each time; 0: a shaky path waits for an operator. */
 export const MODE_SHAKY_CLEAN_S: u32 = 10;
 
 /** A recovered path is enabled and used if it has the highest priority. */

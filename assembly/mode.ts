@@ -18,6 +18,7 @@ import {
 } from "./abi";
 
 import { patrolAnew } from "./patrol";
+import { shakyAnew } from "./shaky";
 import { PATH_FAULT_TIMES_MAX } from "./topology";
 
 const MS: u64 = 1000000;
@@ -34,7 +35,8 @@ export let patrolTimeoutNs: u64 = 10000 * MS;
 export let shakyMode: bool = true;
 export let shakyCount: u32 = 3;
 export let shakyWindowNs: u64 = 1800 * 1000 * MS;
-export let shakyCleanNs: u64 = 60 * 1000 * MS;
+/** 0: a shaky path waits for an operator. */
+export let shakyCleanNs: u64 = 0;
 
 /** Whether patrol takes failed paths back. */
 export function patrolRecovers(): bool {
@@ -54,12 +56,7 @@ export function modeSet(mode: u32, value: i64): i32 {
     return 0;
   }
   if (mode === MODE_SHAKY_COUNT || mode === MODE_SHAKY_WINDOW_S || mode === MODE_SHAKY_CLEAN_S) {
-    if (value === 0 || value > SECONDS_MAX) return -(<i32>ERROR_RANGE);
-    if (mode === MODE_SHAKY_COUNT && value > <i64>PATH_FAULT_TIMES_MAX) return -(<i32>ERROR_RANGE);
-    if (mode === MODE_SHAKY_COUNT) shakyCount = <u32>value;
-    else if (mode === MODE_SHAKY_WINDOW_S) shakyWindowNs = <u64>value * 1000 * MS;
-    else shakyCleanNs = <u64>value * 1000 * MS;
-    return 0;
+    return setShaky(mode, value);
   }
   if (mode === MODE_PATROL) {
     if (value > 3) return -(<i32>ERROR_RANGE);
@@ -69,7 +66,25 @@ export function modeSet(mode: u32, value: i64): i32 {
   if (value > 1) return -(<i32>ERROR_RANGE);
   if (mode === MODE_FAILBACK) failbackMode = value === 1 ? FAILBACK_MODE_STANDBY : FAILBACK_MODE_ACTIVE;
   else if (mode === MODE_CLUSTER) clusterMode = value === 1;
-  else if (mode === MODE_SHAKY) shakyMode = value === 1;
-  else return -(<i32>ERROR_PROPERTY);
+  else if (mode === MODE_SHAKY) {
+    const before = shakyMode;
+    shakyMode = value === 1;
+    if (shakyMode !== before) shakyAnew();
+  } else return -(<i32>ERROR_PROPERTY);
+  return 0;
+}
+
+/** The numbers of intermittent-failure monitoring. */
+function setShaky(mode: u32, value: i64): i32 {
+  if (value > SECONDS_MAX || (value === 0 && mode !== MODE_SHAKY_CLEAN_S)) return -(<i32>ERROR_RANGE);
+  if (mode === MODE_SHAKY_COUNT) {
+    if (value > <i64>PATH_FAULT_TIMES_MAX) return -(<i32>ERROR_RANGE);
+    shakyCount = <u32>value;
+  } else if (mode === MODE_SHAKY_WINDOW_S) shakyWindowNs = <u64>value * 1000 * MS;
+  else {
+    const before = shakyCleanNs;
+    shakyCleanNs = <u64>value * 1000 * MS;
+    if (shakyCleanNs !== before) shakyAnew();
+  }
   return 0;
 }

@@ -32,6 +32,7 @@ import {
   PATH_SET_DEPTH,
   PATH_SET_ENABLED,
   PATH_SET_FAILED,
+  PATH_SET_FAULTS,
   PATH_SET_INITIATOR_PORT,
   PATH_SET_PRIORITY,
   PATH_SET_TARGET_PORT,
@@ -48,7 +49,7 @@ import { patrolMode } from "./mode";
 import { pathAt, pathCount, pathStatistics, unitAt, unitCount } from "./memory";
 import { patrolArm, patrolBegin } from "./patrol";
 import { NONE, event, hostNow } from "./ring";
-import { shakyClear, shakyCountOne } from "./shaky";
+import { shakyClear, shakyCountOne, shakyRemember } from "./shaky";
 import { selectionClearPath, selectionSetPath } from "./selection/selection";
 import { statisticsError, statisticsReset } from "./statistics";
 import { Path, Unit } from "./topology";
@@ -217,6 +218,7 @@ export function pathSet(handle: u32, property: u32, value: i64): i32 {
   else if (property === PATH_SET_CONTROLLER) p.controller = number;
   else if (property === PATH_SET_FAILED) return setFailed(p, number);
   else if (property === PATH_SET_CLEAR_SHAKY) shakyClear(p);
+  else if (property === PATH_SET_FAULTS) return shakyRemember(p, number);
   else return -(<i32>ERROR_PROPERTY);
   unitRefresh(u, REASON_OPERATOR, 0, 0);
   return 0;

@@ -260,7 +260,7 @@
 #define PM_PATH_LAST_SENSE 96u
 /* u16: host status of that outcome. */
 #define PM_PATH_LAST_HOST_STATUS 100u
-/* u32: seconds of clean service a shaky path still has to show. */
+/* u32: seconds of clean service a shaky path still has to show; 0: it waits for an operator. */
 #define PM_PATH_SHAKY_SECONDS 104u
 /* u32: address of the statistics of this path (STATISTICS_*); 0 when none. */
 #define PM_PATH_STATISTICS 108u
@@ -278,7 +278,7 @@
 #define PM_PATH_FLAG_WRONG_UNIT 16u
 /* Suspected because of a sibling. */
 #define PM_PATH_FLAG_SUSPECT 32u
-/* Shaky: a last resort until it has shown a clean period. */
+/* Shaky: a last resort until an operator vouches for it, or until it has shown a clean period. */
 #define PM_PATH_FLAG_SHAKY 64u
 /* Stalled: a command is past the stall threshold and unanswered. */
 #define PM_PATH_FLAG_STALLED 128u
@@ -412,6 +412,8 @@
 #define PM_PATH_SET_FAILED 10u
 /* 1: an operator vouches for a shaky path; it is used like any other. */
 #define PM_PATH_SET_CLEAR_SHAKY 11u
+/* How many faults control knows of from before the path was added (its device was here and went); at most 16. */
+#define PM_PATH_SET_FAULTS 12u
 /* FAILBACK_MODE_*. */
 #define PM_MODE_FAILBACK 1u
 /* Cluster mode ("MSCS"): 1 on, 0 off. On: policies other than static are refused. */
@@ -428,7 +430,7 @@
 #define PM_MODE_SHAKY_COUNT 8u
 /* ... within this many seconds. */
 #define PM_MODE_SHAKY_WINDOW_S 9u
-/* First clean period in seconds; doubles each time. */
+/* First clean period in seconds, which doubles each time; 0: a shaky path waits for an operator. */
 #define PM_MODE_SHAKY_CLEAN_S 10u
 /* A recovered path is enabled and used if it has the highest priority. */
 #define PM_FAILBACK_MODE_ACTIVE 0u

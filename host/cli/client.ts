@@ -39,7 +39,8 @@ export function socketPaths(env: Environment, option?: string, uid: number = pro
 
 /** Most bytes of an answer that are taken; 1024 units with 32 paths each stay far below. */
 const ANSWER_BYTES_MAX = 256 * 1024 * 1024;
-const ANSWER_TIMEOUT_MS = 60_000;
+/** How long an answer may take, unless a call says otherwise. */
+export const ANSWER_TIMEOUT_MS = 60_000;
 
 /** A command that could not be carried out. `message` is one sentence for the operator. */
 export class CommandError extends Error {
@@ -173,8 +174,8 @@ export class Client {
   }
 
   /** Sends a request and answers the parsed body; throws a CommandError for every status of 400 and more. */
-  async call<Answer>(method: Method, path: string, body?: unknown): Promise<Answer> {
-    const response = await this.open(method, path, body);
+  async call<Answer>(method: Method, path: string, body?: unknown, timeoutMs?: number): Promise<Answer> {
+    const response = await this.open(method, path, body, timeoutMs);
     const text = await bodyText(response);
     const status = response.statusCode ?? 0;
     if (status >= 400) throw answerError(status, text);

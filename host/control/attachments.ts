@@ -1,6 +1,7 @@
 // Which units are attached to the kernel's nbd driver, remembered so that a daemon that starts again takes them over.
 
-import { readFileSync } from "node:fs";
+import { setTimeout } from "node:timers/promises";
+import { whyInUse } from "../discovery/in-use.ts";
 import { KernelAttachments, type KernelAttachment } from "../export/attach.ts";
 import type { NbdExport } from "../export/directory.ts";
 import type { ReactorClient } from "../reactor/client.ts";
@@ -11,16 +12,14 @@ import { exportOf } from "./offering.ts";
 import type { Attachment, AttachRequest } from "./schemas/unit.ts";
 import type { AttachmentRow, State } from "./state.ts";
 
-/** Where a device or a partition of it is mounted, or null. */
-function mountOf(device: string): string | null {
-  try {
-    const rows = readFileSync("/proc/self/mounts", "utf8").split("\n");
-    const isIt = (source: string): boolean => source === device || source.startsWith(`${device}p`);
-    return rows.map((line) => line.split(" ")).find(([source = ""]) => isIt(source))?.[1] ?? null;
-  } catch {
-    return null;
-  }
-}
+/** How long an exclusive open may take: the kernel lets it wait while somebody else's hangs, and detaching is what ends that. */
+const OPEN_MS_MAX = 2000;
+
+/** Answers what uses a block device and how to end that, or null. */
+export type WhyInUse = (blockDevice: string) => Promise<string | null>;
+
+const askKernel: WhyInUse = (blockDevice) =>
+  Promise.race([whyInUse(blockDevice), setTimeout(OPEN_MS_MAX, null, { ref: false })]);
 
 function attachFailed(unit: Unit, thrown: unknown, device: string | null): ControlError {
   return new ControlError("ATTACH_FAILED", `LogicalUnit #${unit.number}: ${reasonOf(thrown)}`, {
@@ -36,13 +35,15 @@ export class RememberedAttachments implements Attachments {
   readonly #kernel: KernelAttachments;
   readonly #state: State;
   readonly #inventory: Inventory;
+  readonly #whyInUse: WhyInUse;
   /** Mirror of the state file's rows, so that a display reads no disk. */
   #rows: AttachmentRow[];
 
-  constructor(reactor: ReactorClient, state: State, inventory: Inventory) {
+  constructor(reactor: ReactorClient, state: State, inventory: Inventory, why: WhyInUse = askKernel) {
     this.#kernel = new KernelAttachments((descriptor, unit, flags) => reactor.addConnection(descriptor, unit, flags));
     this.#state = state;
     this.#inventory = inventory;
+    this.#whyInUse = why;
     this.#rows = state.attachments();
   }
 
@@ -109,14 +110,8 @@ export class RememberedAttachments implements Attachments {
         remedy: "`pathctl show` lists what is attached",
       });
     }
+    for (const { index } of rows) await this.#refuseInUse(index);
     for (const { index } of rows) {
-      const mount = mountOf(deviceOf(index));
-      if (mount !== null) {
-        throw new ControlError("BUSY", `${deviceOf(index)} is mounted on ${mount}`, {
-          parameter: deviceOf(index),
-          remedy: `umount ${mount} first`,
-        });
-      }
       try {
         await this.#kernel.detach(index);
       } catch (thrown) {
@@ -126,6 +121,14 @@ export class RememberedAttachments implements Attachments {
       this.#rows = this.#state.attachments();
     }
     return this.of(unit);
+  }
+
+  /** The driver disconnects a device whoever uses it, and then their I/O fails at once. */
+  async #refuseInUse(index: number): Promise<void> {
+    const reason = await this.#whyInUse(`nbd${index}`);
+    if (reason === null) return;
+    const [what = reason, remedy = "end that program first"] = reason.split("; ");
+    throw new ControlError("BUSY", what, { parameter: deviceOf(index), remedy });
   }
 
   async resize(unit: Unit): Promise<void> {

@@ -10,6 +10,7 @@ import type { Effective } from "./effective.ts";
 import { reasonOf } from "./errors.ts";
 import type { Inventory, Path, Unit } from "./inventory.ts";
 import { demand } from "./reactor-port.ts";
+import { faultCalls } from "./shaky.ts";
 import { Tables } from "./tables.ts";
 import { Interned } from "./unit-facts.ts";
 
@@ -133,7 +134,10 @@ export class BringUp {
             ],
       paths: places.map(({ arrival: { path, found: device }, queue, port, depth }) => ({
         path: { queue, port, priority: path.priority, enabled: path.enabled, depth },
-        settings: pathFactCalls(path, LATER, device, this.#names),
+        settings: [
+          ...pathFactCalls(path, LATER, device, this.#names),
+          ...faultCalls(path, LATER, effective, Date.now()),
+        ],
       })),
     };
   }

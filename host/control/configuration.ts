@@ -5,8 +5,10 @@ import { readFileSync } from "node:fs";
 import { parse, TomlError } from "smol-toml";
 import type * as z from "zod";
 import { keyPositions, lineOf, type KeyPosition } from "./configuration-lines.ts";
+import { policyOfConfiguration } from "./effective.ts";
 import { ControlError, reasonOf } from "./errors.ts";
 import { nearest } from "./nearest.ts";
+import { parametersMistake } from "./policies.ts";
 import { Configuration } from "./schemas/configuration.ts";
 
 /** Where the file is looked for when nobody names one. */
@@ -181,10 +183,44 @@ function elementOf(schema: unknown): unknown {
   return undefined;
 }
 
+type Complain = (path: readonly PropertyKey[], problem: string) => void;
+
+const DYNAMIC_IN_CLUSTER = 'must be "static" while cluster = true: cluster reservations belong to one path';
+
+/** Parameters that the policy does not take, or that no file can give. */
+function policyContradictions(policy: Configuration["policy"], at: readonly PropertyKey[], complain: Complain): void {
+  const { name, parameters } = policyOfConfiguration(policy);
+  if (name === "round-robin-subset") {
+    return complain(at, `${name} needs paths, which \`pathctl unit policy\` names; the file has no key for them`);
+  }
+  const mistake = parametersMistake(name, parameters);
+  if (mistake === null) return;
+  const key = mistake.parameter === "historyPercent" ? "history_percent" : mistake.parameter;
+  complain([...at, key], `the policy ${name} has no parameter ${key}; ${mistake.remedy}`);
+}
+
+/** The same of one unit, whose own settings stand over those of all. */
+function unitContradictions(c: Configuration, index: number, complain: Complain): void {
+  const { policy, timeouts } = c.units[index] ?? {};
+  const at = ["units", index] as const;
+  if (policy !== undefined) {
+    policyContradictions(policy, [...at, "policy"], complain);
+    if (c.cluster && policyOfConfiguration(policy).name !== "static") complain([...at, "policy"], DYNAMIC_IN_CLUSTER);
+  }
+  const least = timeouts?.stall_min_ms ?? c.timeouts.stall_min_ms;
+  const most = timeouts?.stall_max_ms ?? c.timeouts.stall_max_ms;
+  if (timeouts === undefined || most === 0 || least <= most) return;
+  if (timeouts.stall_min_ms === undefined) {
+    if (timeouts.stall_max_ms === undefined) return;
+    return complain([...at, "timeouts", "stall_max_ms"], `must not be below stall_min_ms (${least})`);
+  }
+  complain([...at, "timeouts", "stall_min_ms"], `must not be above stall_max_ms (${most})`);
+}
+
 /** What no single key is wrong about. */
 function contradictions(c: Configuration, file: string, positions: readonly KeyPosition[]): Mistake[] {
   const found: Mistake[] = [];
-  const complain = (path: readonly PropertyKey[], problem: string): void => {
+  const complain: Complain = (path, problem) => {
     found.push({ file, line: lineOf(positions, path), key: dotted(path), problem });
   };
   if (c.timeouts.stall_max_ms !== 0 && c.timeouts.stall_min_ms > c.timeouts.stall_max_ms) {
@@ -192,11 +228,13 @@ function contradictions(c: Configuration, file: string, positions: readonly KeyP
   }
   const policyName = typeof c.policy === "string" ? c.policy : c.policy.name;
   if (c.cluster && policyName !== "static" && positions.some(({ path }) => path[0] === "policy")) {
-    complain(["policy"], 'must be "static" while cluster = true: cluster reservations belong to one path');
+    complain(["policy"], DYNAMIC_IN_CLUSTER);
   }
+  policyContradictions(c.policy, ["policy"], complain);
   const identities = new Set<string>();
   const names = new Set<string>();
   for (const [index, unit] of c.units.entries()) {
+    unitContradictions(c, index, complain);
     if (identities.has(unit.identity)) complain(["units", index, "identity"], "the same unit stands here twice");
     identities.add(unit.identity);
     if (unit.name === undefined) continue;

@@ -75,7 +75,8 @@ function laterKinds({ kind, arg0, arg1 }: CoreEvent): [MessageName, Detail] | nu
     case abi.EVENT_INQUIRY_CHANGED:
       return ["inquiry-changed", {}];
     case abi.EVENT_SHAKY:
-      return arg0 === 1 ? ["shaky-out", { "clean s": arg1 }] : ["shaky-back", {}];
+      if (arg0 === 1) return ["shaky-out", arg1 === 0 ? { until: "failback" } : { "clean s": arg1 }];
+      return ["shaky-back", {}];
     case abi.EVENT_SUSPECT:
       return arg0 === 1 ? ["suspect", {}] : ["suspect-cleared", {}];
     case abi.EVENT_ALUA_SET:

@@ -53,7 +53,10 @@ export interface RefusedDevice extends Refused {
 
 export interface DaemonOptions {
   readonly configuration: Configuration;
+  /** The file that was read; null: there was none. */
   readonly configurationFile: string | null;
+  /** Where a reload looks for a file when there was none. */
+  readonly configurationPlace?: string;
   readonly places: Places;
   readonly group: number | null;
   readonly logger: Logger;
@@ -73,6 +76,8 @@ export class Daemon implements Context {
   effective: Effective;
   refused: readonly RefusedDevice[] = [];
   restartNeeded: readonly string[] = [];
+  /** The configuration file that was read last. */
+  configurationFile: string | null;
   nbdTcp: string | null = null;
   readonly #nbd: NbdServer;
   readonly #redundancy: RedundancyWatch;
@@ -83,12 +88,15 @@ export class Daemon implements Context {
   #housekeeping: NodeJS.Timeout | undefined;
   #uevents: UeventMonitor | null = null;
   #stopping = false;
+  /** Events that found no room inside the core, as far as that was told. */
+  #eventsLost = 0;
 
   private constructor(options: DaemonOptions, state: State, reactor: ReactorClient) {
     const { configuration, logger, places } = options;
     this.options = options;
     this.state = state;
     this.reactor = reactor;
+    this.configurationFile = options.configurationFile;
     this.emulated = isEmulated(configuration);
     const systemLog = configuration.log.system ? new SystemLog(sendDatagram) : null;
     this.hub = new EventHub(state, new EventLog(places.eventLog, logger.warning), systemLog, logger.warning);
@@ -279,6 +287,10 @@ export class Daemon implements Context {
     for (const event of events) {
       const message = messageOf(event, this.inventory, nowMs);
       if (message !== null) this.hub.publish(message);
+      if (event.kind === abi.EVENT_SHAKY && event.path !== null) {
+        const path = this.inventory.pathOfHandle(event.path);
+        if (path !== undefined) path.isShaky = event.arg0 === 1;
+      }
       if (
         event.kind === abi.EVENT_CAPACITY_CHANGED ||
         event.kind === abi.EVENT_INQUIRY_CHANGED ||
@@ -291,6 +303,9 @@ export class Daemon implements Context {
   }
 
   #onTables(tables: Tables): void {
+    const lost = tables.eventsLost - this.#eventsLost;
+    if (lost > 0) this.hub.say("events-lost", { detail: { events: lost, by: "core" } });
+    this.#eventsLost = tables.eventsLost;
     this.bringUp.closePorts(tables);
     this.#redundancy.look(this.inventory, tables);
   }
@@ -307,9 +322,12 @@ export class Daemon implements Context {
   /** Reads the configuration file again. A mistake in it changes nothing. */
   reload(): Promise<ReloadReport> {
     return this.change(async () => {
-      const file = this.options.configurationFile;
       const before = this.effective.configuration;
-      const after = file === null ? before : loadConfiguration(file, true).configuration;
+      const place = this.configurationFile ?? this.options.configurationPlace;
+      const { configuration: after, file } =
+        place === undefined
+          ? { configuration: before, file: null }
+          : loadConfiguration(place, this.configurationFile !== null);
       const report = reloadReport(before, after, this.state.settings(), isEmulated(after) !== this.emulated);
       // What needs a restart stays as it was, so that what is shown is what is in force.
       const { sockets, state, log, limits, ring, array } = this.options.configuration;
@@ -317,6 +335,7 @@ export class Daemon implements Context {
       this.effective = new Effective({ ...after, devices, sockets, state, log, limits, ring, array }, () =>
         this.state.settings(),
       );
+      this.configurationFile = file;
       this.restartNeeded = report.restartNeeded;
       await this.#applyAll();
       this.hub.say("configuration-reloaded", {

@@ -41,15 +41,14 @@ export class Effective {
   }
 
   get patrol(): Patrol {
-    const set = this.#settings().patrol;
-    if (set !== undefined) return set;
+    const set = this.#settings().patrol ?? {};
     const { profile, patrol } = this.configuration;
     const [intervalS, thresholdS, timeoutS] = PROFILES[profile];
     return {
-      mode: PATROL_MODES.indexOf(patrol.mode),
-      intervalS: patrol.interval_s ?? intervalS,
-      thresholdS: patrol.threshold_s ?? thresholdS,
-      timeoutS: patrol.timeout_s ?? timeoutS,
+      mode: set.mode ?? PATROL_MODES.indexOf(patrol.mode),
+      intervalS: set.intervalS ?? patrol.interval_s ?? intervalS,
+      thresholdS: set.thresholdS ?? patrol.threshold_s ?? thresholdS,
+      timeoutS: set.timeoutS ?? patrol.timeout_s ?? timeoutS,
     };
   }
 

@@ -4,7 +4,14 @@
 // failures is then one commit, not thousands.
 
 import { EventLog } from "../liaison/event-log.ts";
-import { MESSAGES, sentence, type DetailValue, type Message, type MessageName } from "../liaison/messages.ts";
+import {
+  MESSAGES,
+  receivers,
+  sentence,
+  type DetailValue,
+  type Message,
+  type MessageName,
+} from "../liaison/messages.ts";
 import type { SystemLog } from "../liaison/system-log.ts";
 import type { EventView } from "./schemas/event.ts";
 import type { EventRow, State } from "./state.ts";
@@ -22,6 +29,7 @@ export function eventView(row: EventRow): EventView {
     message: number,
     kind: row.kind,
     level,
+    ...receivers(row.kind),
     text: sentence(row),
     unit: row.unit,
     path: row.path,

@@ -19,6 +19,10 @@ export interface Path {
   found: FoundPath | null;
   /** Identity of the unit the path number really leads to, when that is not its own. */
   foreignIdentity: string | null;
+  /** Held back by intermittent-failure monitoring, also while its device is gone. */
+  isShaky: boolean;
+  /** When its device went, newest last; an operator who vouches for the path has them forgotten. */
+  removalsMs: readonly number[];
 }
 
 /** A logical unit. `handle` is null until it is offered. */
@@ -79,7 +83,8 @@ export class Inventory {
   }
 
   addPath(unit: Unit, number: string, priority: number, enabled: boolean): Path {
-    const path: Path = { number, unit, priority, enabled, handle: null, found: null, foreignIdentity: null };
+    const absent = { handle: null, found: null, foreignIdentity: null };
+    const path: Path = { number, unit, priority, enabled, ...absent, isShaky: false, removalsMs: [] };
     unit.paths.set(number, path);
     unit.sortedPaths = null;
     this.#paths.set(number, path);

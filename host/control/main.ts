@@ -104,12 +104,12 @@ function readToken(file: string): string {
 
 /** The API on its Unix socket and, if configured, on TCP. */
 async function serveApi(daemon: Daemon, version: string): Promise<FastifyInstance[]> {
-  const { configuration, group, logger, places, configurationFile } = daemon.options;
+  const { configuration, group, logger, places } = daemon.options;
   const handlers = handlersOf(daemon, {
     isEmulated: daemon.emulated,
     status: () => statusOf(daemon, version),
     config: () => ({
-      file: configurationFile,
+      file: daemon.configurationFile,
       configuration: daemon.effective.configuration,
       restartNeeded: [...daemon.restartNeeded],
     }),
@@ -196,6 +196,7 @@ async function main(): Promise<number | null> {
   const daemon = await Daemon.start({
     configuration,
     configurationFile: file,
+    configurationPlace: given.config ?? CONFIGURATION_FILE,
     places: placesOf(configuration, process.getuid?.() ?? 0),
     group: groupId(configuration.sockets.group),
     logger,

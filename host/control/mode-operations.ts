@@ -52,17 +52,14 @@ export function patchMode(context: Context, patch: ModePatch): Promise<Mode> {
 
 export function patchPatrol(context: Context, patch: PatrolPatch): Promise<Patrol> {
   return context.change(async () => {
-    const now = context.effective.patrol;
-    const patrol: Patrol = {
-      mode: patch.mode ?? now.mode,
-      intervalS: patch.intervalS ?? now.intervalS,
-      thresholdS: patch.thresholdS ?? now.thresholdS,
-      timeoutS: patch.timeoutS ?? now.timeoutS,
-    };
+    const given = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined));
+    if (Object.keys(given).length === 0) return context.effective.patrol;
+    // Only what is given: the rest stays the configuration file's.
+    const patrol: PatrolPatch = { ...context.state.settings().patrol, ...given };
     await changeSettings(context, { patrol }, () =>
       demand(context.reactor, patrolCalls(context.effective), "setting path patrol"),
     );
-    context.hub.say("patrol-changed", { detail: { ...patrol } });
+    context.hub.say("patrol-changed", { detail: { ...context.effective.patrol } });
     return context.effective.patrol;
   });
 }

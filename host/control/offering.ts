@@ -20,15 +20,17 @@ export function exportOf(unit: Unit): NbdExport | null {
     bytes: BigInt(facts.bytes),
     blockBytes: facts.blockBytes,
     capabilities,
-    isDefault: number === 0,
   };
 }
 
+/**
+ * What is on offer. An empty name means the unit when there is one only, remembered ones included: a client that meant
+ * another, which is gone for a while, would write over this one.
+ */
 export function exportsOf(inventory: Inventory): NbdExport[] {
-  return inventory
-    .units()
-    .map(exportOf)
-    .filter((entry) => entry !== null);
+  const isDefault = inventory.unitCount === 1;
+  const entries = inventory.units().map(exportOf);
+  return entries.filter((entry) => entry !== null).map((entry) => Object.assign(entry, { isDefault }));
 }
 
 /** Listens on the Unix socket and, if configured, on TCP. Answers the TCP address in use, or null. */

@@ -1,6 +1,7 @@
 // What an operator does to paths. Each operation checks first, then writes the state file, then tells the core; what the
 // core refuses is taken back in the state file. So an answer means that it is on the disk and in force.
 
+import { setTimeout } from "node:timers/promises";
 import * as abi from "../reactor/abi.ts";
 import { waitForFailback } from "./failback.ts";
 import type { Context } from "./context.ts";
@@ -8,7 +9,12 @@ import { ControlError, reasonOf } from "./errors.ts";
 import { isShown, pathRow, type Path, type Unit } from "./inventory.ts";
 import { demand, pathSet, pathSwap, type CoreCall } from "./reactor-port.ts";
 import type { PathView } from "./schemas/path.ts";
+import { vouch } from "./shaky.ts";
 import { pathState, pathView } from "./views.ts";
+
+/** How often a unit that is forgotten is tried to be removed from the core, and for how long: command_ms and resets at most. */
+const REMOVE_AGAIN_MS = 1000;
+const REMOVE_ATTEMPTS_MAX = 120;
 
 /** A change of some paths' settings: on the disk, then in the core, or not at all. */
 async function changePaths(
@@ -169,6 +175,8 @@ async function makeFirst(context: Context, path: Path): Promise<void> {
   const highest = present.reduce((best, other) => (other.priority > best.priority ? other : best), path);
   const { handle } = path;
   const enabling = handle === null ? [] : [pathSet(handle, abi.PATH_SET_ENABLED, 1)];
+  // Who wants a shaky path in use vouches for it; else nothing would become of the command.
+  const vouching = handle !== null && context.mirror.tables.isShaky(handle) ? () => vouch(context, path, handle) : null;
   const swap = highest === path ? { apply: () => undefined, calls: [] } : exchange(path, highest);
   const apply = (): void => {
     swap.apply();
@@ -178,6 +186,7 @@ async function makeFirst(context: Context, path: Path): Promise<void> {
   await withPriorityMessages(context, path, () =>
     changePaths(context, changed, apply, [...swap.calls, ...enabling], "making it the path in use"),
   );
+  await vouching?.();
 }
 
 /** `-path`. */
@@ -224,7 +233,7 @@ export function useMatching(context: Context, pattern: string): Promise<{ paths:
   });
 }
 
-/** Tries to take one failed path back; throws why it was not. */
+/** Takes one failed path back, or a shaky one, for which an operator vouches by this; throws why it was not. */
 async function failback(context: Context, path: Path): Promise<void> {
   const { handle } = path;
   const record = handle === null ? null : context.mirror.tables.path(handle);
@@ -241,6 +250,7 @@ async function failback(context: Context, path: Path): Promise<void> {
     });
   }
   if (pathState(path, record) !== "failed") {
+    if (context.mirror.tables.isShaky(handle)) return vouch(context, path, handle);
     throw new ControlError("PATH_NOT_FAILED", `path ${path.number} is not failed`, {
       parameter: path.number,
       remedy: "nothing has to be done; enable it if it is in standby",
@@ -254,6 +264,7 @@ async function failback(context: Context, path: Path): Promise<void> {
     throw thrown;
   }
   await outcome.done;
+  await vouch(context, path, handle);
 }
 
 /** `-failback`. */
@@ -264,12 +275,12 @@ export async function failbackPath(context: Context, number: string): Promise<Pa
   return answer(context, path);
 }
 
-/** `-failbackall`: every failed path whose device is there, side by side. */
+/** `-failbackall`: every failed or shaky path whose device is there, side by side. */
 export async function failbackAll(context: Context) {
   const tables = await context.mirror.current();
   const failed = context.inventory.paths().filter((path) => {
     const record = path.handle === null ? null : tables.path(path.handle);
-    return record !== null && pathState(path, record) === "failed";
+    return record !== null && (pathState(path, record) === "failed" || (record.flags & abi.PATH_FLAG_SHAKY) !== 0);
   });
   const results = await Promise.all(
     failed.map(async (path) => {
@@ -306,6 +317,7 @@ export async function forgetPath(context: Context, number: string): Promise<{ do
         remedy: "detach it first",
       });
     }
+    if (isLast) await refuseWithClients(context, path);
     context.state.transaction(() => {
       context.state.forgetPath(number);
       if (isLast) context.state.forgetUnit(path.unit.number);
@@ -319,10 +331,37 @@ export async function forgetPath(context: Context, number: string): Promise<{ do
   return { done: true };
 }
 
+/** Clients stay with a unit while its paths are gone; without the unit nothing would ever answer them. */
+async function refuseWithClients(context: Context, { number, unit }: Path): Promise<void> {
+  const { handle } = unit;
+  if (handle === null) return;
+  const connections = (await context.mirror.current()).unit(handle)?.connections ?? 0;
+  if (connections === 0) return;
+  const clients = `${connections} NBD connection${connections === 1 ? "" : "s"}`;
+  throw new ControlError("BUSY", `LogicalUnit #${unit.number} has no other path, and ${clients}`, {
+    parameter: number,
+    remedy: "end the clients first",
+  });
+}
+
+const isRemoved = (context: Context, handle: number): Promise<boolean> =>
+  context.reactor.unitRemove(handle).then(
+    () => true,
+    () => false,
+  );
+
+/** Commands that were not answered hold the core's unit until they are settled; its place is free only then. */
+async function removeLater(context: Context, handle: number): Promise<void> {
+  for (let attempt = 0; attempt < REMOVE_ATTEMPTS_MAX; attempt++) {
+    await setTimeout(REMOVE_AGAIN_MS, undefined, { ref: false });
+    if (await isRemoved(context, handle)) return;
+  }
+}
+
 async function forgetUnit(context: Context, unit: Unit): Promise<void> {
   const { handle } = unit;
   context.inventory.removeUnit(unit);
   context.offer();
-  if (handle !== null) await context.reactor.unitRemove(handle).catch(() => undefined);
+  if (handle !== null && !(await isRemoved(context, handle))) void removeLater(context, handle);
   context.hub.say("unit-removed", { unit: unit.number, detail: { identity: unit.identity.text } });
 }

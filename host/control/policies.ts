@@ -48,15 +48,25 @@ export function policyName(name: string): PolicyName {
   });
 }
 
+/** The first parameter that the policy does not take, and what it does take; or null. */
+export function parametersMistake(
+  name: PolicyName,
+  parameters: PolicyParameters,
+): { readonly parameter: string; readonly remedy: string } | null {
+  const taken = TAKES[name] ?? [];
+  for (const [parameter, value] of Object.entries(parameters)) {
+    if (value === undefined || taken.some((key) => key === parameter)) continue;
+    const remedy = taken.length === 0 ? `${name} takes no parameters` : `${name} takes ${taken.join(", ")}`;
+    return { parameter, remedy };
+  }
+  return null;
+}
+
 /** Refuses parameters that the policy does not take, and a policy without one that it needs. */
 export function checkParameters(name: PolicyName, parameters: PolicyParameters): void {
-  const taken = TAKES[name] ?? [];
-  for (const [key, value] of Object.entries(parameters)) {
-    if (value === undefined || taken.some((parameter) => parameter === key)) continue;
-    throw new ControlError("POLICY_PARAMETER", `the policy ${name} has no parameter ${key}`, {
-      parameter: key,
-      remedy: taken.length === 0 ? `${name} takes no parameters` : `${name} takes ${taken.join(", ")}`,
-    });
+  const mistake = parametersMistake(name, parameters);
+  if (mistake !== null) {
+    throw new ControlError("POLICY_PARAMETER", `the policy ${name} has no parameter ${mistake.parameter}`, mistake);
   }
   if (name === "round-robin-subset" && parameters.paths === undefined) {
     throw new ControlError("POLICY_PARAMETER", "the policy round-robin-subset needs the parameter paths", {
@@ -88,8 +98,12 @@ export function policyNumbers(
   }
 }
 
-/** Balancing as `spscmd` shows it. */
+/** Balancing as `spscmd` shows it: the original's modes in words, any other policy by its name. */
 export function balancingOf(name: PolicyName): Balancing {
   const mode = LBMODES.indexOf(name);
-  return { dynamic: name !== "static", mode: mode === -1 ? null : mode, label: name.replaceAll("-", " ") };
+  return {
+    dynamic: name !== "static",
+    mode: mode === -1 ? null : mode,
+    label: mode === -1 ? name : name.replaceAll("-", " "),
+  };
 }

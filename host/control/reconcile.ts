@@ -12,6 +12,7 @@ import type { EventHub } from "./event-hub.ts";
 import { pathRow, presentPriorities, unitRow, type Inventory, type Path, type Unit } from "./inventory.ts";
 import { admit, nextUnitNumber } from "./numbering.ts";
 import { demand, pathSet } from "./reactor-port.ts";
+import { noteRemoval } from "./shaky.ts";
 import type { State } from "./state.ts";
 import { capabilitiesOf, factsOf, spokesman } from "./unit-facts.ts";
 
@@ -42,6 +43,8 @@ interface Plan {
   readonly refused: Refused[];
   /** Priorities given to paths of a unit, those of this look included. */
   readonly priorities: Map<Unit, Set<number>>;
+  /** Priorities before this look, of the paths that were not there. */
+  readonly prioritiesBefore: ReadonlyMap<Path, number>;
   /** What to do once the state file has it. */
   readonly after: (() => Promise<void> | void)[];
 }
@@ -51,6 +54,7 @@ export async function removeGone(parts: Parts, present: ReadonlySet<string>): Pr
   const gone = parts.inventory.paths().filter((path) => path.found !== null && !present.has(path.number));
   for (const path of gone) {
     parts.hub.say("path-removed", { unit: path.unit.number, path: path.number });
+    noteRemoval(path, Date.now());
     path.foreignIdentity = null;
     path.found = null;
   }
@@ -62,6 +66,7 @@ export async function removeGone(parts: Parts, present: ReadonlySet<string>): Pr
  * @returns devices that are not taken
  */
 export async function reconcile(parts: Parts, found: Found, effective: Effective): Promise<Refused[]> {
+  const absent = parts.inventory.paths().filter((path) => path.handle === null);
   const plan: Plan = {
     arrivals: [],
     newUnits: new Set(),
@@ -71,6 +76,7 @@ export async function reconcile(parts: Parts, found: Found, effective: Effective
     unitNames: new Set(parts.inventory.units().map((unit) => unit.name)),
     refused: [...found.refusals],
     priorities: new Map(),
+    prioritiesBefore: new Map(absent.map((path) => [path, path.priority])),
     after: [],
   };
   for (const path of sortedByPathNumber(found.paths)) {
@@ -234,6 +240,20 @@ function save(parts: Parts, plan: Plan): void {
   });
 }
 
+/** Says that a path is new, numbered anew, or back after it was removed; at a start all the others are there again, too. */
+function sayAdded(parts: Parts, plan: Plan, path: Path): void {
+  const isBack = path.removalsMs.length > 0;
+  if (!isBack && !plan.newPaths.has(path)) return;
+  const { priority } = path;
+  const before = plan.prioritiesBefore.get(path) ?? priority;
+  const detail = {
+    ...(isBack ? { again: true } : {}),
+    priority,
+    ...(before === priority ? {} : { "priority before": before }),
+  };
+  parts.hub.say("path-added", { unit: path.unit.number, path: path.number, detail });
+}
+
 /** Adds units and paths to the core. A unit whose capacity no path tells waits for one that does. */
 async function arrive(parts: Parts, plan: Plan, effective: Effective): Promise<void> {
   const ready = plan.arrivals.filter(({ path, found }) => {
@@ -247,7 +267,7 @@ async function arrive(parts: Parts, plan: Plan, effective: Effective): Promise<v
   for (const { path, found } of ready) {
     const reason = failed.get(path);
     if (reason !== undefined) plan.refused.push({ device: found.device, number: found.number, reason });
-    else if (plan.newPaths.has(path)) parts.hub.say("path-added", { unit: path.unit.number, path: path.number });
+    else sayAdded(parts, plan, path);
   }
   for (const unit of plan.newUnits) {
     parts.hub.say("unit-added", { unit: unit.number, detail: { identity: unit.identity.text } });

@@ -19,11 +19,19 @@ export function differences(before: Value, after: Value, at = ""): string[] {
 }
 
 /** Keys whose value a command has set: the command's value stays in force. */
-function keptKeys(settings: Settings): string[] {
+function keptKeys({ failback, cluster, patrol = {} }: Settings): string[] {
+  const times = [
+    ...(patrol.intervalS === undefined ? [] : ["patrol.interval_s"]),
+    ...(patrol.thresholdS === undefined ? [] : ["patrol.threshold_s"]),
+    ...(patrol.timeoutS === undefined ? [] : ["patrol.timeout_s"]),
+  ];
   return [
-    ...(settings.failback === undefined ? [] : ["failback"]),
-    ...(settings.cluster === undefined ? [] : ["cluster"]),
-    ...(settings.patrol === undefined ? [] : ["patrol", "profile"]),
+    ...(failback === undefined ? [] : ["failback"]),
+    ...(cluster === undefined ? [] : ["cluster"]),
+    ...(patrol.mode === undefined ? [] : ["patrol.mode"]),
+    ...times,
+    // A profile is nothing but the three times.
+    ...(times.length === 3 ? ["profile"] : []),
   ];
 }
 
@@ -39,7 +47,7 @@ export function reloadReport(
   const needsRestart = (key: string): boolean =>
     RESTART.some((section) => section === sectionOf(key)) || (emulationChanges && sectionOf(key) === "devices");
   const kept = keptKeys(settings);
-  const isKept = (key: string): boolean => kept.includes(sectionOf(key));
+  const isKept = (key: string): boolean => kept.includes(key);
   return {
     changed,
     applied: changed.filter((key) => !needsRestart(key) && !isKept(key)),

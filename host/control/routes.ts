@@ -125,7 +125,11 @@ export const ROUTES = {
   disablePath: path("disable", "Disable a path's priority (-notavail)", none),
   usePath: path("use", "Make a path the path in use (-path)", none),
   setPriority: path("priority", "Set a path's priority", z.strictObject({ priority: Priority })),
-  failbackPath: path("failback", "Take a failed path back after checking it (-failback)", none),
+  failbackPath: path(
+    "failback",
+    "Take a failed path back after checking it, or vouch for a shaky one (-failback)",
+    none,
+  ),
   forgetPath: {
     method: "POST",
     path: "/v1/paths/:number/forget",
@@ -154,7 +158,7 @@ export const ROUTES = {
   failbackAll: {
     method: "POST",
     path: "/v1/failback-all",
-    summary: "Try to take back every failed path now (-failbackall)",
+    summary: "Try to take back every failed or shaky path now (-failbackall)",
     change: true,
     body: none,
     response: FailbackAll,

@@ -54,7 +54,7 @@ export interface EventRow extends Message {
 export const Settings = z.object({
   failback: z.enum(["active", "standby"]).optional(),
   cluster: z.boolean().optional(),
-  patrol: z.object({ mode: z.int(), intervalS: z.int(), thresholdS: z.int(), timeoutS: z.int() }).optional(),
+  patrol: z.object({ mode: z.int(), intervalS: z.int(), thresholdS: z.int(), timeoutS: z.int() }).partial().optional(),
 });
 export type Settings = z.infer<typeof Settings>;
 

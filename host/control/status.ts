@@ -3,6 +3,7 @@
 import type { Daemon } from "./daemon.ts";
 import { isShown, pathsOf } from "./inventory.ts";
 import { attentionOf, redundancyOf } from "./overviews.ts";
+import { shakySentences } from "./shaky.ts";
 import type { Status } from "./schemas/status.ts";
 
 /** Refused devices that one answer names. */
@@ -11,7 +12,7 @@ const REFUSED_MAX = 256;
 export async function statusOf(daemon: Daemon, version: string): Promise<Status> {
   const tables = await daemon.mirror.forDisplay();
   const redundancy = redundancyOf(daemon.inventory, tables);
-  const { places, configurationFile, configuration } = daemon.options;
+  const { places, configuration } = daemon.options;
   const memory = process.memoryUsage();
   return {
     version,
@@ -23,7 +24,7 @@ export async function statusOf(daemon: Daemon, version: string): Promise<Status>
     units: daemon.inventory.units().filter((unit) => pathsOf(unit).some(isShown)).length,
     paths: daemon.inventory.paths().filter(isShown).length,
     pathsUsable: redundancy.usable,
-    attention: attentionOf(redundancy),
+    attention: [...attentionOf(redundancy), ...shakySentences(daemon.inventory, tables)],
     refused: daemon.refused.slice(0, REFUSED_MAX),
     sockets: {
       api: places.apiSocket,
@@ -31,7 +32,7 @@ export async function statusOf(daemon: Daemon, version: string): Promise<Status>
       nbd: places.nbdSocket,
       nbdTcp: daemon.nbdTcp,
     },
-    configuration: { file: configurationFile, restartNeeded: [...daemon.restartNeeded] },
+    configuration: { file: daemon.configurationFile, restartNeeded: [...daemon.restartNeeded] },
     state: { file: daemon.state.file, events: daemon.hub.count },
     reactor: {
       answering: daemon.mirror.isAnswering,

@@ -77,6 +77,11 @@ export class Tables {
     return this.#paths.get(handle);
   }
 
+  /** Whether intermittent-failure monitoring holds the path back. */
+  isShaky(handle: number): boolean {
+    return ((this.#paths.word(handle, abi.PATH_FLAGS) ?? 0) & abi.PATH_FLAG_SHAKY) !== 0;
+  }
+
   /** Null when there is no such unit in the copy. */
   unit(handle: number): UnitRecord | null {
     return this.#units.get(handle);

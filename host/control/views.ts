@@ -100,6 +100,12 @@ export function unitCounters(record: UnitRecord | null) {
   };
 }
 
+/** Null: until an operator takes it back. */
+function shakyForS(record: PathRecord | null): number | null {
+  if (record === null || (record.flags & abi.PATH_FLAG_SHAKY) === 0) return 0;
+  return record.shakySeconds === 0 ? null : record.shakySeconds;
+}
+
 export function pathView(path: Path, sources: ViewSources): PathView {
   const record = path.handle === null ? null : sources.tables.path(path.handle);
   const state = pathState(path, record);
@@ -138,7 +144,7 @@ export function pathView(path: Path, sources: ViewSources): PathView {
       ghosts: record?.ghosts ?? 0,
       lastAnswerMs: record === null ? null : agoMs(sources.tables.nowNs, record.lastAnswerNs),
       sinceMs: record === null ? null : agoMs(sources.tables.nowNs, record.sinceNs),
-      shakyForS: record?.shakySeconds ?? 0,
+      shakyForS: shakyForS(record),
       latency: path.handle === null ? null : sources.pathLatency(path.handle),
     },
   };

@@ -12,11 +12,11 @@ const size = (bytes: number): string => {
 };
 
 export function welcome(daemon: Daemon, version: string): string {
-  const { places, configurationFile } = daemon.options;
+  const { places } = daemon.options;
   const units = daemon.inventory.units();
   const source = daemon.emulated
     ? "an emulated array, as no devices are configured"
-    : `SCSI devices (${configurationFile ?? "all"})`;
+    : `SCSI devices (${daemon.configurationFile ?? "all"})`;
   const paths = `${units.length} logical units over ${daemon.inventory.pathCount} paths`;
   const lines = [
     `PathManager ${version} serves ${paths}: ${source}.`,

@@ -38,11 +38,19 @@ export function readText(path: string): string | null {
   }
 }
 
+const isAbsent = (thrown: unknown): boolean =>
+  thrown instanceof Error && "code" in thrown && (thrown.code === "ENOENT" || thrown.code === "ENODEV");
+
+/**
+ * Names in a folder; none when it is not there.
+ * @throws when it is there and cannot be read: nobody may take that for an empty folder
+ */
 export function readNames(path: string): string[] {
   try {
     return readdirSync(path);
-  } catch {
-    return [];
+  } catch (thrown) {
+    if (isAbsent(thrown)) return [];
+    throw thrown;
   }
 }
 
@@ -60,14 +68,18 @@ export function listSgDevices(root = "/sys"): SgDevice[] {
   return sortedByPathNumber(names.map((name) => readSgDevice(root, name)).filter((device) => device !== null));
 }
 
-/** One device; null when it is gone already or has no path number. */
+/**
+ * One device; null when it is gone already or has no path number.
+ * @throws when it is there and cannot be looked at
+ */
 export function readSgDevice(root: string, name: string): SgDevice | null {
   const link = join(root, "class/scsi_generic", name, "device");
   let folder: string;
   try {
     folder = realpathSync(link);
-  } catch {
-    return null;
+  } catch (thrown) {
+    if (isAbsent(thrown)) return null;
+    throw thrown;
   }
   const number = basename(folder);
   if (!/^\d+:\d+:\d+:\d+$/.test(number)) return null;

@@ -36,7 +36,7 @@ export interface NbdExport {
   readonly capabilities: number;
   /** Offer it read-only though the device could write. */
   readonly readOnly?: boolean;
-  /** The export that an empty name means; without such a mark it is the only export, or none. */
+  /** Whether an empty name means it; where nobody says, an empty name means the only export, or none. */
   readonly isDefault?: boolean;
 }
 
@@ -128,8 +128,8 @@ export class ExportDirectory {
     }
     this.#entries = [...entries];
     this.#byName = byName;
-    this.#default =
-      entries.find((entry) => entry.isDefault === true) ?? (entries.length === 1 ? entries[0] : undefined);
+    const only = entries.length === 1 ? entries.find((entry) => entry.isDefault !== false) : undefined;
+    this.#default = entries.find((entry) => entry.isDefault === true) ?? only;
   }
 
   get entries(): readonly NbdExport[] {

@@ -253,7 +253,7 @@ export class Negotiation {
   #unknownName(name: string): string {
     if (name !== "") return `no export has this name; LIST tells the names`;
     if (this.#directory.entries.length === 0) return "nothing is exported yet";
-    return "there is more than one export; name one of them";
+    return "there is more than one logical unit, so the empty name means none; LIST tells the names";
   }
 
   #structuredReply(data: Buffer): NegotiationStep {

@@ -52,7 +52,7 @@ export const MESSAGES = {
   "ghost-settled": { number: 612, level: "info", text: "An unanswered command was settled", system: false },
   "inquiry-changed": { number: 613, level: "info", text: "The device's parameters changed", system: false },
   "shaky-out": { number: 614, level: "warning", text: "Path fails again and again and is a last resort", system: true },
-  "shaky-back": { number: 615, level: "info", text: "Path has shown a clean period", system: true },
+  "shaky-back": { number: 615, level: "info", text: "Path is used like any other again", system: true },
   suspect: { number: 616, level: "info", text: "Path is suspected, a sibling failed", system: false },
   "suspect-cleared": { number: 617, level: "info", text: "Path is no longer suspected", system: false },
   "path-state": { number: 618, level: "info", text: "State of a path changed", system: false },
@@ -81,6 +81,27 @@ export const MESSAGES = {
 export type MessageName = keyof typeof MESSAGES;
 
 export type DetailValue = string | number | boolean | null;
+
+/** Told to ALIVE, the remote maintenance: of the original's what its table says, of ours what somebody has to repair. */
+const FOR_ALIVE: ReadonlySet<MessageName> = new Set<MessageName>([
+  "failover-done",
+  "failover-failed",
+  "path-removed",
+  "not-redundant",
+  "wrong-unit",
+  "no-path-waiting",
+  "no-path-failed",
+  "shaky-out",
+  "state-rebuilt",
+]);
+
+/** The one message for the system's log that the operators' manager does not get, as the next one says how it ended. */
+const NOT_FOR_MANAGER: MessageName = "automatic-failback-started";
+
+/** Who else gets messages of a kind: ALIVE (remote maintenance) and the operators' manager (ESMPRO Manager). */
+export function receivers(kind: MessageName): { readonly alive: boolean; readonly manager: boolean } {
+  return { alive: FOR_ALIVE.has(kind), manager: MESSAGES[kind].system && kind !== NOT_FOR_MANAGER };
+}
 
 /** A message before it is stored. */
 export interface Message {

@@ -258,7 +258,7 @@ export const PATH_GHOSTS = 92;
 export const PATH_LAST_SENSE = 96;
 /** u16: host status of that outcome. */
 export const PATH_LAST_HOST_STATUS = 100;
-/** u32: seconds of clean service a shaky path still has to show. */
+/** u32: seconds of clean service a shaky path still has to show; 0: it waits for an operator. */
 export const PATH_SHAKY_SECONDS = 104;
 /** u32: address of the statistics of this path (STATISTICS_*); 0 when none. */
 export const PATH_STATISTICS = 108;
@@ -276,7 +276,7 @@ export const PATH_FLAG_IN_USE = 8;
 export const PATH_FLAG_WRONG_UNIT = 16;
 /** Suspected because of a sibling. */
 export const PATH_FLAG_SUSPECT = 32;
-/** Shaky: a last resort until it has shown a clean period. */
+/** Shaky: a last resort until an operator vouches for it, or until it has shown a clean period. */
 export const PATH_FLAG_SHAKY = 64;
 /** Stalled: a command is past the stall threshold and unanswered. */
 export const PATH_FLAG_STALLED = 128;
@@ -410,6 +410,8 @@ export const PATH_SET_CONTROLLER = 9;
 export const PATH_SET_FAILED = 10;
 /** 1: an operator vouches for a shaky path; it is used like any other. */
 export const PATH_SET_CLEAR_SHAKY = 11;
+/** How many faults control knows of from before the path was added (its device was here and went); at most 16. */
+export const PATH_SET_FAULTS = 12;
 /** FAILBACK_MODE_*. */
 export const MODE_FAILBACK = 1;
 /** Cluster mode ("MSCS"): 1 on, 0 off. On: policies other than static are refused. */
@@ -426,7 +428,7 @@ export const MODE_SHAKY = 7;
 export const MODE_SHAKY_COUNT = 8;
 /** ... within this many seconds. */
 export const MODE_SHAKY_WINDOW_S = 9;
-/** First clean period in seconds; doubles each time. */
+/** First clean period in seconds, which doubles each time; 0: a shaky path waits for an operator. */
 export const MODE_SHAKY_CLEAN_S = 10;
 /** A recovered path is enabled and used if it has the highest priority. */
 export const FAILBACK_MODE_ACTIVE = 0;

@@ -5,6 +5,7 @@ import type { Command } from "commander";
 import type { Output } from "../../control/routes.ts";
 import type { PathView } from "../../control/schemas/path.ts";
 import { CommandError } from "../client.ts";
+import { requestFailback } from "../failback.ts";
 import { parsePathNumber } from "../path-number.ts";
 import { pathValue, patternValue, priorityValue } from "../values.ts";
 import { branch, leaf, perform, type CommonOptions, type Context, type Result, type Runner } from "./context.ts";
@@ -27,12 +28,17 @@ async function act(context: Context, given: string, action: string, body?: unkno
   return { json: path, text: pathText(path) };
 }
 
+async function failback({ client }: Context, given: string): Promise<Result> {
+  const path = await requestFailback<PathView>(client, route(pathValue(given), "failback"));
+  return { json: path, text: pathText(path) };
+}
+
 async function failbackAll({ client }: Context): Promise<Result> {
-  const answer = await client.call<Output<"failbackAll">>("POST", "/v1/failback-all");
+  const answer = await requestFailback<Output<"failbackAll">>(client, "/v1/failback-all");
   const lines = answer.results.map((result) =>
     result.done ? `path ${result.path}: taken back\n` : `path ${result.path}: ${result.reason ?? "not taken back"}\n`,
   );
-  const text = lines.length === 0 ? "no path is failed\n" : lines.join("");
+  const text = lines.length === 0 ? "no path is failed or shaky\n" : lines.join("");
   return { json: answer, text, status: answer.results.every((result) => result.done) ? 0 : 1 };
 }
 
@@ -100,11 +106,11 @@ function addPairCommands(path: Command, runner: Runner): void {
   leaf(
     path,
     "failback [path]",
-    "check a failed path and take it back; --all: every failed one",
+    "check a failed path and take it back, or vouch for a shaky one; --all: every such path",
     "pathctl path failback 4:0:0:1\npathctl path failback --all",
     "PathView, FailbackAll with --all",
   )
-    .option("--all", "every failed path")
+    .option("--all", "every failed or shaky path")
     .action((number: string | undefined, options: CommonOptions & { all?: boolean }) =>
       perform(
         runner,
@@ -113,7 +119,7 @@ function addPairCommands(path: Command, runner: Runner): void {
           if ((number === undefined) !== (options.all === true)) {
             throw new CommandError("INVALID_ARGUMENT", "failback takes either a path or --all");
           }
-          return number === undefined ? failbackAll(context) : act(context, number, "failback");
+          return number === undefined ? failbackAll(context) : failback(context, number);
         },
         number === undefined ? [] : [number],
       ),

@@ -2,6 +2,7 @@
 
 import type { Output } from "../../control/routes.ts";
 import { Client, CommandError, errorLine, socketPaths } from "../client.ts";
+import { requestFailback } from "../failback.ts";
 import { parsePathNumber } from "../path-number.ts";
 import { packageVersion, type Io } from "../io.ts";
 import { parseCommand, SYNOPSIS, type Command } from "./command.ts";
@@ -24,7 +25,7 @@ async function unitOf(client: Client, number: string): Promise<number> {
 
 /** What the paths that could not be taken back say; one line, because an error is one line. */
 async function failbackAll(client: Client): Promise<string> {
-  const { results } = await client.call<Output<"failbackAll">>("POST", "/v1/failback-all");
+  const { results } = await requestFailback<Output<"failbackAll">>(client, "/v1/failback-all");
   const failures = results.filter((result) => !result.done);
   if (failures.length === 0) return "";
   throw new CommandError(
@@ -49,7 +50,7 @@ async function change(client: Client, command: Command): Promise<void> {
       if (parsePathNumber(command.path) !== undefined) return client.call("POST", pathRoute(command.path, "use"));
       return client.call("POST", "/v1/paths/use-matching", { pattern: command.path });
     case "failback":
-      return client.call("POST", pathRoute(command.path, "failback"));
+      return requestFailback(client, pathRoute(command.path, "failback"));
     case "swap":
       return client.call("POST", "/v1/paths/swap", { a: command.path, b: command.other });
     case "priority":

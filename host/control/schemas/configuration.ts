@@ -133,7 +133,7 @@ const Shaky = z
     enabled: z.boolean().default(true),
     count: z.int().min(1).max(1000).default(3),
     window_s: z.int().min(1).max(86_400).default(1800),
-    clean_s: z.int().min(1).max(86_400).default(60),
+    clean_s: z.int().min(0).max(86_400).default(0),
   })
   .prefault({});
 

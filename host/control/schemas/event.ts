@@ -16,6 +16,8 @@ export const EventView = z
       .meta({ description: "Number of the message; 257..278 as in the original, ours from 600" }),
     kind: z.string().meta({ description: "Stable name of the kind, like failover-done" }),
     level: EventLevel,
+    alive: z.boolean().meta({ description: "Whether ALIVE, the remote maintenance, is to be told" }),
+    manager: z.boolean().meta({ description: "Whether the operators' manager is to be told" }),
     text: z.string().meta({ description: "The whole sentence, with the unit and the path" }),
     unit: UnitNumber.nullable(),
     path: PathNumber.nullable(),

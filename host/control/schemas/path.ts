@@ -43,7 +43,10 @@ export const PathStatistics = z
     ghosts: Count.meta({ description: "Commands whose request went on elsewhere, not settled yet" }),
     lastAnswerMs: Count.nullable().meta({ description: "Milliseconds since the path last answered; null: never" }),
     sinceMs: Count.nullable().meta({ description: "Milliseconds since the health last changed; null: never" }),
-    shakyForS: Count.meta({ description: "Seconds of clean service a shaky path still has to show" }),
+    shakyForS: Count.nullable().meta({
+      description:
+        "Seconds of clean service a shaky path still has to show; null: it waits for failback by an operator",
+    }),
     latency: Latency.nullable(),
   })
   .meta({ id: "PathStatistics" });

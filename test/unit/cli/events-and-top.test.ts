@@ -17,6 +17,8 @@ const event = (id: number, level: EventView["level"]): EventView => ({
   message: 258,
   kind: "failover-done",
   level,
+  alive: false,
+  manager: true,
   text: `Failover was done: #0 goes on over 5:0:1:0 (${id})`,
   unit: 0,
   path: "5:0:1:0",

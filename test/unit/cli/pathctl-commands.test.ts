@@ -126,11 +126,13 @@ const calls: readonly (readonly [string, string, unknown, unknown, string])[] = 
 
 for (const [line, call, body, answer, out] of calls) {
   test(`pathctl ${line}`, async (t) => {
-    await using server = await recordedServer({ [call]: answer });
+    // Failback asks first how long the checks may take.
+    const before = line.includes(" failback") ? [{ call: "GET /v1/patrol", body: undefined }] : [];
+    await using server = await recordedServer({ "GET /v1/patrol": MODE.patrol, [call]: answer });
     const args = line.split(" ");
     t.deepEqual(await run(pathctl, args, server.socket), { status: 0, out, err: "" });
     const seen: Seen = { call, body };
-    t.deepEqual(server.seen, [seen]);
+    t.deepEqual(server.seen, [...before, seen]);
     const json = await run(pathctl, [...args, "--json"], server.socket);
     t.deepEqual(JSON.parse(json.out), answer);
   });
@@ -203,7 +205,10 @@ test("what the daemon refuses: one line with its remedy; --json gives the code",
 
 test("failback --all: exit status 1 when one could not be taken back", async (t) => {
   const results = [{ path: "4:0:0:0", done: false, reason: "no answer" }];
-  await using server = await recordedServer({ "POST /v1/failback-all": { results } });
+  await using server = await recordedServer({
+    "GET /v1/patrol": MODE.patrol,
+    "POST /v1/failback-all": { results },
+  });
   const { status, out } = await run(pathctl, ["path", "failback", "--all"], server.socket);
   t.deepEqual([status, out], [1, "path 4:0:0:0: no answer\n"]);
 });

@@ -1,6 +1,8 @@
 import test from "ava";
 
 import { spscmd } from "../../../host/cli/spscmd/main.ts";
+import { balancingOf } from "../../../host/control/policies.ts";
+import { POLICY_NAMES } from "../../../host/control/schemas/unit.ts";
 import { recordedServer, run } from "./server.ts";
 import { MODE, pathView, REFERENCE_UNITS, unitView } from "./views.ts";
 
@@ -84,6 +86,14 @@ test("the running number ends in column 5 with 32 paths, and every balancing mod
   t.is(lines[33], "+++ LogicalUnit #8 +++ [least sectors]");
   t.is(lines[34], "    0: Priority=254, PathNumber=4:0:1:0");
   t.is(lines[35], "+++ LogicalUnit #9 +++ [service-time]");
+});
+
+test("only the modes of -lbmode are written with blanks; every other policy has the name it is set by", (t) => {
+  const labels = POLICY_NAMES.map((name) => [name, balancingOf(name).label]).filter(([name, label]) => name !== label);
+  t.deepEqual(labels, [
+    ["round-robin", "round robin"],
+    ["least-sectors", "least sectors"],
+  ]);
 });
 
 test("-getlun -v adds indented lines and changes no other", async (t) => {

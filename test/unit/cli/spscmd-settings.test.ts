@@ -44,6 +44,7 @@ for (const [line, expected] of settings) {
   test(`spscmd ${line} asks for the change and prints nothing`, async (t) => {
     await using server = await recordedServer({
       "GET /v1/paths": paths,
+      "GET /v1/patrol": MODE.patrol,
       "PATCH /v1/mode": MODE,
       "PATCH /v1/patrol": MODE.patrol,
       "PATCH /v1/units/2": REFERENCE_UNITS[2],
@@ -132,6 +133,7 @@ test("what the daemon refuses is one line that names the path and the reason", a
         { path: "4:0:0:2", done: true, reason: null },
       ],
     },
+    "GET /v1/patrol": MODE.patrol,
     "GET /v1/paths": paths,
   });
   const errorOf = async (line: string): Promise<string> => {

@@ -1,11 +1,10 @@
 // Views as the API answers them, for tests of what the commands make of them. Each is checked against its schema.
 
+import { balancingOf } from "../../../host/control/policies.ts";
 import { PathView } from "../../../host/control/schemas/path.ts";
 import { UnitView } from "../../../host/control/schemas/unit.ts";
 import type { Mode } from "../../../host/control/schemas/mode.ts";
 
-const LABELS: Readonly<Record<string, string>> = { "round-robin": "round robin", "least-sectors": "least sectors" };
-const MODES = ["static", "round-robin", "least-sectors", "adaptive"];
 const SYMBOLS = { "in use": ">", active: " ", standby: "@", failed: "X" } as const;
 
 /** A path of unit `unit`. */
@@ -61,7 +60,6 @@ export function unitView(
   paths: PathView[],
   more: Partial<UnitView> = {},
 ): UnitView {
-  const mode = MODES.indexOf(policy);
   return UnitView.parse({
     number,
     name: `lu${number}`,
@@ -74,7 +72,7 @@ export function unitView(
     blockBytes: 512,
     readOnly: false,
     policy: { name: policy, parameters: {} },
-    balancing: { dynamic: policy !== "static", mode: mode < 0 ? null : mode, label: LABELS[policy] ?? policy },
+    balancing: balancingOf(policy),
     hedgeBudgetPercent: 0,
     state: "ok",
     paths,

@@ -81,6 +81,36 @@ const CASES: readonly { title: string; text: string; says: readonly string[] }[]
     text: "[timeouts]\nstall_min_ms = 5000",
     says: ["f.toml:2: timeouts.stall_min_ms: must not be above stall_max_ms (2000)"],
   },
+  {
+    title: "stall bounds of a unit that cross those of all",
+    text: '[[units]]\nidentity = "naa.1"\n[units.timeouts]\nstall_min_ms = 5000',
+    says: ["f.toml:4: units[0].timeouts.stall_min_ms: must not be above stall_max_ms (2000)"],
+  },
+  {
+    title: "stall bounds of a unit whose own upper one is below that of all",
+    text: '[[units]]\nidentity = "naa.1"\ntimeouts = { stall_max_ms = 5 }',
+    says: ["f.toml:3: units[0].timeouts.stall_max_ms: must not be below stall_min_ms (25)"],
+  },
+  {
+    title: "a dynamic policy of a unit in cluster mode",
+    text: 'cluster = true\n[[units]]\nidentity = "naa.1"\npolicy = "adaptive"',
+    says: ['f.toml:4: units[0].policy: must be "static" while cluster = true: cluster reservations belong to one path'],
+  },
+  {
+    title: "a parameter that the policy does not take",
+    text: 'policy = { name = "static", ios = 8 }',
+    says: ["f.toml:1: policy.ios: the policy static has no parameter ios; static takes no parameters"],
+  },
+  {
+    title: "a parameter that the policy of a unit does not take",
+    text: '[[units]]\nidentity = "naa.1"\n[units.policy]\nname = "round-robin"\nhistory_percent = 5',
+    says: ["f.toml:5: units[0].policy.history_percent: the policy round-robin has no parameter history_percent; "],
+  },
+  {
+    title: "a policy whose paths only a command can name",
+    text: 'policy = "round-robin-subset"',
+    says: ["f.toml:1: policy: round-robin-subset needs paths, which `pathctl unit policy` names"],
+  },
 ];
 
 for (const { title, text, says } of CASES) {

@@ -58,6 +58,7 @@ async function start(t: ExecutionContext) {
     },
     attention: async () => (await handlers.status(none)).attention,
     paths: async () => (await handlers.paths(none)).paths.map((path) => path.number),
+    added: () => daemon.hub.history(0, 1000).flatMap(({ message, text }) => (message === 602 ? [text] : [])),
     messages: () => daemon.hub.history(0, 1000).map(({ message, path }) => `${message} ${path}`),
   };
 }
@@ -101,6 +102,21 @@ ${SECOND}`,
 
   await world.daemon.look();
   t.regex(await world.getlun(), /^ @ {2}1: Priority=9, PathNumber=4:0:1:0$/m);
+  t.is(world.added().at(-1), "Path was added: LogicalUnit #0, path 4:0:1:0 (again true, priority 9)");
+});
+
+test("a path that comes back is told as added, with its old number when another path took that", async (t) => {
+  const world = await start(t);
+  t.is(world.added().length, 6);
+  t.is(world.added()[0], "Path was added: LogicalUnit #0, path 4:0:0:0 (priority 1)");
+  await world.remove(["4:0:0:0"]);
+  await world.handlers.setPriority({ ...given, params: { number: "5:0:2:0" }, body: { priority: 1 } });
+  await world.daemon.look();
+  t.is(world.added().length, 7);
+  t.is(
+    world.added().at(-1),
+    "Path was added: LogicalUnit #0, path 4:0:0:0 (again true, priority 3, priority before 1)",
+  );
 });
 
 test("a unit whose paths are all removed is not displayed, and comes back under its number", async (t) => {

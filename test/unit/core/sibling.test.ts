@@ -110,6 +110,90 @@ test("retries that cure count: the third within the window makes the path a last
   }
 });
 
+test("a path that keeps flapping is held back longer each time, however far apart its faults are within the window", (t) => {
+  for (const [spacingS, outS] of [
+    [300, 480],
+    [800, 960],
+  ] as const) {
+    const { host, paths, fault, run } = shakyHost();
+    const [first = -1] = paths;
+    for (let i = 0; i < 50; i++) {
+      fault.on = true;
+      host.core.pathSet(paths[1] ?? -1, abi.PATH_SET_ENABLED, 0n);
+      run();
+      host.core.pathSet(paths[1] ?? -1, abi.PATH_SET_ENABLED, 1n);
+      host.advance(spacingS * 1000);
+    }
+    t.truthy(host.flags(first) & abi.PATH_FLAG_SHAKY, `faults ${spacingS} s apart`);
+    const out = host.events.filter((event) => event.kind === abi.EVENT_SHAKY && event.arg0 === 1);
+    t.is(out.at(-1)?.arg1, outS, "the last period is longer than the faults are apart, so it does not end");
+  }
+});
+
+test("without a clean period a shaky path waits for an operator, whatever time passes", (t) => {
+  const { host, paths, fault, run } = shakyHost();
+  const [first = -1] = paths;
+  const shaky = (): boolean => (host.flags(first) & abi.PATH_FLAG_SHAKY) !== 0;
+  host.must(host.core.modeSet(abi.MODE_SHAKY_CLEAN_S, 0n));
+  for (let i = 0; i < 3; i++) {
+    fault.on = true;
+    run();
+    host.advance(2000);
+  }
+  t.true(shaky());
+  host.advance(7 * 86_400_000);
+  t.true(shaky());
+  t.deepEqual(run(), [1]);
+  host.must(host.core.pathSet(first, abi.PATH_SET_CLEAR_SHAKY, 1n));
+  t.deepEqual(run(), [0]);
+  const told = host.events.filter((event) => event.kind === abi.EVENT_SHAKY);
+  t.deepEqual(
+    told.map(({ reason, arg0, arg1 }) => [reason, arg0, arg1]),
+    [
+      [abi.REASON_SHAKY, 1, 0],
+      [abi.REASON_OPERATOR, 0, 0],
+    ],
+  );
+});
+
+test("a shaky path obeys a clean period that is set later, and is free when monitoring is turned off", (t) => {
+  const { host, paths, fault, run } = shakyHost();
+  const [first = -1] = paths;
+  const shaky = (): boolean => (host.flags(first) & abi.PATH_FLAG_SHAKY) !== 0;
+  const makeShaky = (): void => {
+    for (let i = 0; i < 3; i++) {
+      fault.on = true;
+      run();
+      host.advance(2000);
+    }
+    t.true(shaky());
+  };
+  host.must(host.core.modeSet(abi.MODE_SHAKY_CLEAN_S, 0n));
+  makeShaky();
+  host.must(host.core.modeSet(abi.MODE_SHAKY_CLEAN_S, 60n));
+  host.advance(50_000);
+  t.true(shaky());
+  host.advance(20_000);
+  t.false(shaky());
+  host.must(host.core.modeSet(abi.MODE_SHAKY_CLEAN_S, 0n));
+  makeShaky();
+  host.must(host.core.modeSet(abi.MODE_SHAKY, 0n));
+  t.false(shaky());
+  t.deepEqual(run(), [0]);
+});
+
+test("faults from before a path was added count", (t) => {
+  const { host, paths, fault, run } = shakyHost();
+  const [first = -1] = paths;
+  host.must(host.core.pathSet(first, abi.PATH_SET_FAULTS, 2n));
+  t.deepEqual(run(), [0]);
+  host.advance(2000);
+  fault.on = true;
+  run();
+  t.truthy(host.flags(first) & abi.PATH_FLAG_SHAKY);
+  t.is(host.core.pathSet(first, abi.PATH_SET_FAULTS, 17n), -abi.ERROR_RANGE);
+});
+
 test("a shaky path is used when nothing else is left, and an operator can vouch for it", (t) => {
   const { host, paths, fault, run } = shakyHost();
   const [first = -1, second = -1] = paths;

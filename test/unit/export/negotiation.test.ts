@@ -77,8 +77,13 @@ test("every name of a unit leads to it, and the empty name to the only one", (t)
 test("the empty name means the default export, and nothing when there is none", (t) => {
   const chosen = converse([LU0, { ...LU1, isDefault: true }], FIXED, option(7, infoData("", [3])));
   t.like(chosen.last, { kind: "transmit", entry: { unit: 8 } });
-  const none = converse([LU0, LU1], FIXED, option(7, infoData("", [3])));
-  t.is(replies(none.bytes)[0]?.type, 0x80000006);
+  for (const entries of [[LU0, LU1], [{ ...LU0, isDefault: false }]]) {
+    const none = converse(entries, FIXED, option(7, infoData("", [3])));
+    t.is(replies(none.bytes)[0]?.type, 0x80000006);
+    t.regex(replies(none.bytes)[0]?.data.toString() ?? "", /more than one logical unit.*LIST tells the names/);
+    const old = converse(entries, FIXED, option(1));
+    t.like(old.last, { kind: "close" });
+  }
 });
 
 test("LIST names each export once", (t) => {

@@ -1,0 +1,78 @@
+// Writes docs/messages.md from the catalogue of messages, so that the document and the daemon say the same.
+//
+//   node host/cli/packaging/messages.ts [--check]      --check: only compares; exit status 1 when they differ
+
+import { readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+import { MESSAGES, receivers, type MessageName } from "../../liaison/messages.ts";
+
+const PAGE = new URL("../../../docs/messages.md", import.meta.url);
+
+/** What an operator has to know beside the text, or does. */
+const REMARKS: Readonly<Partial<Record<MessageName, string>>> = {
+  "failover-started": "a path cannot be used; I/O goes to the next one",
+  "failover-done": "I/O goes over the path named; find out why the other failed",
+  "failover-failed": "no path is left; repair one",
+  "failback-failed": "the path was checked and is not usable yet",
+  "path-error-io": "`outcome` says what the device or the kernel answered",
+  "path-error-check": "path patrol found it, or no answer in time",
+  "path-removed": "its device is gone; settings are kept until `pathctl path forget`",
+  "not-redundant": "one more failure stops I/O: repair now",
+  "path-added": "a new path, one that came back (`again`), or one that is numbered anew (`priority before`)",
+  "wrong-unit": "it gets no I/O; correct the mapping of the array, or forget the path",
+  "no-path-waiting": "they wait for `timeouts.no_path_ms`",
+  "no-path-failed": "applications see errors; repair a path",
+  "capacity-changed": "attached devices have the new size",
+  stall: "nothing, if it is rare; the path may be a black hole",
+  "shaky-out": "find the loose part; then `spscmd -failback`",
+  "shaky-back": "an operator vouched for it, or its clean period is over",
+  suspect: "one check decides",
+  "device-refused": "the reason says what to do",
+  "state-rebuilt": "set again what was set by command; look for the cause",
+  "events-lost": "more happened at once than is kept; `pathctl show` is right nevertheless",
+  "leftovers-found": "nothing; they end within `timeouts.command_ms`",
+};
+
+const HEAD = ["number", "text", "level", "system log", "ALIVE", "manager", "kind", "means, or what to do"];
+
+const yesNo = (is: boolean): string => (is ? "yes" : "no");
+
+function rows(): string[][] {
+  const kinds = (Object.keys(MESSAGES) as MessageName[]).toSorted((a, b) => MESSAGES[a].number - MESSAGES[b].number);
+  return kinds.map((kind) => {
+    const { number, text, level, system } = MESSAGES[kind];
+    const { alive, manager } = receivers(kind);
+    const remark = REMARKS[kind] ?? "";
+    return [String(number), text, level, yesNo(system), yesNo(alive), yesNo(manager), `\`${kind}\``, remark];
+  });
+}
+
+/** A table as the formatter of the repository leaves it. */
+function table(lines: readonly (readonly string[])[]): string {
+  const widths = HEAD.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
+  const row = (cells: readonly string[]): string =>
+    `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(" | ")} |`;
+  const [head = [], ...rest] = lines;
+  return [row(head), row(widths.map((width) => "-".repeat(width))), ...rest.map(row)].join("\n");
+}
+
+const page = (): string => `# Messages
+
+<!-- Made by host/cli/packaging/messages.ts from host/liaison/messages.ts; edit those. -->
+
+For operators and for whoever forwards messages. All are in \`pathctl events\`, \`spsevent.log\` and the API (\`/v1/events\`); the system's
+log (source \`pathmanager\`) gets those marked so. 257 to 278 are the original's; ours begin at 600. Each event of the API tells by
+\`alive\` and \`manager\` whether remote maintenance (ALIVE) and the operators' manager (ESMPRO Manager) are to be told, for a program that
+forwards them: \`pathctl events --follow --json\`.
+
+${table([HEAD, ...rows()])}
+`;
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  if (!process.argv.includes("--check")) writeFileSync(PAGE, page());
+  else if (readFileSync(PAGE, "utf8") !== page()) {
+    console.error("docs/messages.md is not what the daemon says; run: node host/cli/packaging/messages.ts");
+    process.exitCode = 1;
+  }
+}

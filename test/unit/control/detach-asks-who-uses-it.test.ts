@@ -1,0 +1,53 @@
+// The kernel's driver disconnects a device whoever uses it, and their I/O fails at once. So who uses it is asked before.
+
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test from "ava";
+import { RememberedAttachments } from "../../../host/control/attachments.ts";
+import { Inventory } from "../../../host/control/inventory.ts";
+import { State, type UnitRow } from "../../../host/control/state.ts";
+import type { ReactorClient } from "../../../host/reactor/client.ts";
+
+const UNIT: UnitRow = {
+  number: 0,
+  identity: "naa.6001405000000000",
+  name: "lu0",
+  facts: {
+    identityType: "naa",
+    vendor: "V",
+    product: "P",
+    revision: "1",
+    serial: "S",
+    bytes: 1 << 20,
+    blockBytes: 512,
+  },
+  policy: null,
+  hedgeBudgetPercent: null,
+};
+
+test("a device that is swap space, mapped, mounted or held is not detached, and none of the unit's others before it", async (t) => {
+  const state = new State(mkdtempSync(join(tmpdir(), "pm-detach-")), 100);
+  t.teardown(() => state.close());
+  state.saveUnits([UNIT]);
+  // Device numbers that no machine has, so that the driver would be asked in vain.
+  for (const index of [9001, 9002]) state.saveAttachment({ index, unit: 0, options: {}, sinceMs: 1 });
+  const inventory = new Inventory(state.units(), []);
+  const asked: string[] = [];
+  let reason = "";
+  const attachments = new RememberedAttachments({} as ReactorClient, state, inventory, (device) => {
+    asked.push(device);
+    return Promise.resolve(device === "nbd9002" ? reason : null);
+  });
+  for (const [use, remedy] of [
+    ["/dev/nbd9002 is swap space; run swapoff /dev/nbd9002", "run swapoff /dev/nbd9002"],
+    ["/dev/nbd9002p1 is used by dm-0 (data); remove that first", "remove that first"],
+    ["/dev/nbd9002 is in exclusive use by another program", "end that program first"],
+  ] as const) {
+    reason = use;
+    const error = await t.throwsAsync(attachments.detach(inventory.unit("0"), undefined));
+    t.like(error, { code: "BUSY", parameter: "/dev/nbd9002", remedy, message: use.split(";")[0] });
+  }
+  t.deepEqual(asked.slice(0, 2), ["nbd9001", "nbd9002"]);
+  t.is(attachments.of(inventory.unit("0")).length, 2);
+});

@@ -1,0 +1,58 @@
+// ALIVE (remote maintenance) and the operators' manager get the messages that the reference's table says (section 9).
+
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import test from "ava";
+import { eventView } from "../../../host/control/event-hub.ts";
+import { MESSAGES, type MessageName } from "../../../host/liaison/messages.ts";
+import { TestDaemon } from "./fixtures/daemon.ts";
+
+/** Numbers whose ALIVE is "yes", and those whose manager is "no". */
+const ALIVE = new Set([258, 259, 274, 278]);
+const NOT_MANAGER = new Set([272]);
+
+const viewOf = (kind: MessageName) => eventView({ id: 1, kind, timeMs: 0, unit: null, path: null, detail: {} });
+
+test("each message of the original tells whether ALIVE and the manager get it", (t) => {
+  const kinds = (Object.keys(MESSAGES) as MessageName[]).filter((kind) => MESSAGES[kind].number <= 278);
+  t.is(kinds.length, 20);
+  for (const kind of kinds) {
+    const { number } = MESSAGES[kind];
+    const { alive, manager } = viewOf(kind);
+    t.is(alive, ALIVE.has(number), `${number} ALIVE`);
+    t.is(manager, !NOT_MANAGER.has(number), `${number} manager`);
+  }
+});
+
+test("of ours, ALIVE gets what somebody has to repair, and only what the manager gets", (t) => {
+  const alive = (Object.keys(MESSAGES) as MessageName[]).filter((kind) => viewOf(kind).alive);
+  for (const kind of alive) t.true(viewOf(kind).manager, kind);
+  for (const kind of ["wrong-unit", "no-path-failed", "shaky-out", "state-rebuilt"]) {
+    t.true(
+      alive.some((name) => name === kind),
+      kind,
+    );
+  }
+});
+
+test("docs/messages.md is what the daemon says", async (t) => {
+  const program = new URL("../../../host/cli/packaging/messages.ts", import.meta.url).pathname;
+  await t.notThrowsAsync(promisify(execFile)(process.execPath, [program, "--check"]));
+});
+
+test("events that found no room inside the core are told as 628", async (t) => {
+  const limits = "[limits]\nconnections = 4\nrequests = 32\ncommands = 64\npool_mib = 32\nevents = 64\n";
+  const array = "[array]\nunits = 64\npaths = 4\nunit_mib = 1\n";
+  const daemon = await TestDaemon.start(t, `policy = "round-robin"\n${limits}${array}`);
+  await daemon.change(t, "PATCH", "/v1/mode", { cluster: true });
+  await daemon.until(t, "some are lost", async () => {
+    const { reactor } = await daemon.get<"status">(t, "/v1/status");
+    return reactor.eventsLost > 0;
+  });
+  const { events } = await daemon.get<"events">(t, "/v1/events?limit=1000");
+  const lost = events.filter(({ message }) => message === 628).map(({ detail }) => Number(detail["events"]));
+  t.is(
+    lost.reduce((sum, count) => sum + count, 0),
+    (await daemon.get<"status">(t, "/v1/status")).reactor.eventsLost,
+  );
+});

@@ -1,0 +1,106 @@
+// A path that fails again and again is a last resort until an operator takes it back (reference section 7).
+
+import test, { type ExecutionContext } from "ava";
+import { removeGone } from "../../../host/control/reconcile.ts";
+import type { PathView } from "../../../host/control/schemas/path.ts";
+import { TestDaemon } from "./fixtures/daemon.ts";
+
+const PATROL = "[patrol]\ninterval_s = 1\nthreshold_s = 1\ntimeout_s = 1\n";
+const ARRAY = "[array]\nunits = 1\npaths = 4\nunit_mib = 1\n";
+const NUMBER = "5:0:3:0";
+const FAILBACK = `/v1/paths/${NUMBER}/failback`;
+
+/** One fault is enough, so that a test need not last as long as a cable takes to work loose. */
+const startQuick = (t: ExecutionContext) =>
+  TestDaemon.start(t, `policy = "static"\nshaky.count = 1\n${PATROL}${ARRAY}`);
+
+async function pathOf(t: ExecutionContext, daemon: TestDaemon): Promise<PathView> {
+  const unit = await daemon.get<"unit">(t, "/v1/units/0");
+  const path = unit.paths.find(({ number }) => number === NUMBER);
+  if (path === undefined) throw new Error(`${NUMBER} is not shown`);
+  return path;
+}
+
+async function failed(t: ExecutionContext, daemon: TestDaemon): Promise<void> {
+  await daemon.change(t, "POST", "/v1/array/faults", { fault: { kind: "port-down" }, where: { path: NUMBER } });
+  await daemon.until(t, "it has failed", async () => (await pathOf(t, daemon)).symbol === "X");
+}
+
+/** It has failed and has come back by itself. */
+async function shaky(t: ExecutionContext, daemon: TestDaemon): Promise<void> {
+  await failed(t, daemon);
+  await daemon.change(t, "DELETE", "/v1/array/faults");
+  await daemon.until(t, "it is healthy", async () => (await pathOf(t, daemon)).healthy);
+}
+
+test("failback of a shaky path that is healthy vouches for it: it is used at once, and 615 says so", async (t) => {
+  const daemon = await startQuick(t);
+  await shaky(t, daemon);
+  const path = await pathOf(t, daemon);
+  t.deepEqual([path.symbol, path.conditions, path.statistics.shakyForS], [" ", ["shaky"], null]);
+  const { attention } = await daemon.get<"status">(t, "/v1/status");
+  t.regex(attention.join("\n"), /path 5:0:3:0 of LogicalUnit #0 fails again and again.*pathctl path failback 5:0:3:0/);
+  const after = await daemon.change<PathView>(t, "POST", FAILBACK);
+  t.deepEqual([after.symbol, after.conditions, after.statistics.shakyForS], [">", [], 0]);
+  t.deepEqual((await daemon.get<"status">(t, "/v1/status")).attention, []);
+  const told = (await daemon.get<"events">(t, "/v1/events")).events.filter(({ message }) =>
+    [614, 615].includes(message),
+  );
+  t.deepEqual(
+    told.map(({ message, path: of, detail }) => [message, of, detail["until"], detail["by"]]),
+    [
+      [614, NUMBER, "failback", "shaky"],
+      [615, NUMBER, undefined, "operator"],
+    ],
+  );
+  t.is((await daemon.refused(t, "POST", FAILBACK)).code, "PATH_NOT_FAILED");
+});
+
+test("failback of a shaky path that is failed takes it back as good as any other", async (t) => {
+  const daemon = await startQuick(t);
+  await failed(t, daemon);
+  t.deepEqual((await pathOf(t, daemon)).conditions, ["shaky"]);
+  t.is((await daemon.refused(t, "POST", FAILBACK)).code, "PATH_CHECK_FAILED");
+  t.deepEqual((await pathOf(t, daemon)).conditions, ["shaky"], "what is not repaired is not vouched for");
+  await daemon.change(t, "PATCH", "/v1/patrol", { mode: 1 });
+  await daemon.change(t, "DELETE", "/v1/array/faults");
+  const after = await daemon.change<PathView>(t, "POST", FAILBACK);
+  t.deepEqual([after.symbol, after.conditions], [">", []]);
+});
+
+test("failback of all takes shaky paths back, and making one the path in use vouches for it", async (t) => {
+  const daemon = await startQuick(t);
+  await shaky(t, daemon);
+  const { results } = await daemon.change<{ results: unknown[] }>(t, "POST", "/v1/failback-all");
+  t.deepEqual(results, [{ path: NUMBER, done: true, reason: null }]);
+  t.is((await pathOf(t, daemon)).symbol, ">");
+  await shaky(t, daemon);
+  const used = await daemon.change<PathView>(t, "POST", `/v1/paths/${NUMBER}/use`);
+  t.deepEqual([used.symbol, used.conditions], [">", []]);
+});
+
+test("a device that goes and returns again and again makes its path shaky, and returning does not free it", async (t) => {
+  const daemon = await TestDaemon.start(t, `policy = "static"\n${ARRAY}`);
+  const flap = async (): Promise<readonly string[]> => {
+    const present = new Set(["4:0:0:0", "4:0:1:0", "5:0:2:0"]);
+    await daemon.daemon.change(() => removeGone(daemon.daemon, present));
+    await daemon.daemon.look();
+    return (await pathOf(t, daemon)).conditions;
+  };
+  t.deepEqual(await flap(), []);
+  t.deepEqual(await flap(), []);
+  t.deepEqual(await flap(), ["shaky"]);
+  t.deepEqual(await flap(), ["shaky"]);
+  const after = await daemon.change<PathView>(t, "POST", FAILBACK);
+  t.deepEqual([after.symbol, after.conditions], [">", []]);
+  t.deepEqual(await flap(), [], "what was before is forgotten");
+});
+
+test("with a clean period a shaky path comes back by itself", async (t) => {
+  const daemon = await TestDaemon.start(t, `policy = "static"\nshaky.count = 1\nshaky.clean_s = 2\n${PATROL}${ARRAY}`);
+  await shaky(t, daemon);
+  const { conditions, statistics } = await pathOf(t, daemon);
+  t.deepEqual(conditions, ["shaky"]);
+  t.true(statistics.shakyForS !== null && statistics.shakyForS > 0);
+  await daemon.until(t, "it is used again", async () => (await pathOf(t, daemon)).symbol === ">");
+});

@@ -1,0 +1,54 @@
+// A client that names no export means "the one there is". With several units that could be any, and a copy onto it would
+// overwrite what somebody else stored there.
+
+import test from "ava";
+import { ExportDirectory } from "../../../host/export/directory.ts";
+import { Inventory } from "../../../host/control/inventory.ts";
+import { exportsOf } from "../../../host/control/offering.ts";
+import type { UnitRow } from "../../../host/control/state.ts";
+
+const unit = (number: number): UnitRow => ({
+  number,
+  identity: `naa.600140500000000${number}`,
+  name: `lu${number}`,
+  facts: {
+    identityType: "naa",
+    vendor: "V",
+    product: "P",
+    revision: "1",
+    serial: "S",
+    bytes: 1 << 20,
+    blockBytes: 512,
+  },
+  policy: null,
+  hedgeBudgetPercent: null,
+});
+
+/** The unit that the empty name means, when these units are known and those of them with a handle are offered. */
+function meant(...units: readonly (readonly [number, number | null])[]): number | undefined {
+  const inventory = new Inventory(
+    units.map(([number]) => unit(number)),
+    [],
+  );
+  for (const [number, handle] of units) inventory.setUnitHandle(inventory.unit(`${number}`), handle);
+  const directory = new ExportDirectory();
+  directory.replace(exportsOf(inventory));
+  return directory.find("")?.number;
+}
+
+test("one unit: the empty name means it, whatever its number", (t) => {
+  t.is(meant([0, 7]), 0);
+  t.is(meant([3, 7]), 3);
+});
+
+test("several units: the empty name means none of them, not even #0", (t) => {
+  t.is(meant([0, 7], [1, 8]), undefined);
+});
+
+test("one unit is there and another is remembered: who meant the one that is gone does not get the other", (t) => {
+  t.is(meant([0, null], [1, 8]), undefined);
+});
+
+test("no unit: the empty name means nothing", (t) => {
+  t.is(meant(), undefined);
+});
