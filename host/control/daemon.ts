@@ -31,6 +31,7 @@ import { Leftovers } from "./leftovers.ts";
 import { RedundancyWatch } from "./redundancy-watch.ts";
 import { reloadReport } from "./reload.ts";
 import type { Configuration, ReloadReport } from "./schemas/configuration.ts";
+import { StandbyWatch } from "./standby-watch.ts";
 import { State } from "./state.ts";
 import type { Tables } from "./tables.ts";
 import type { ViewSources } from "./views.ts";
@@ -76,6 +77,7 @@ export class Daemon implements Context {
   nbdTcp: string | null = null;
   readonly #nbd: NbdServer;
   readonly #redundancy: RedundancyWatch;
+  readonly #standby: StandbyWatch;
   readonly #leftovers: Leftovers;
   #changes: Promise<unknown> = Promise.resolve();
   #looking: Promise<void> | null = null;
@@ -98,6 +100,7 @@ export class Daemon implements Context {
     this.mirror = new Mirror(reactor, (tables) => this.#onTables(tables));
     this.attachments = new RememberedAttachments(reactor, state, this.inventory);
     this.#redundancy = new RedundancyWatch(this.hub);
+    this.#standby = new StandbyWatch(this, logger.warning);
     this.#leftovers = new Leftovers({
       inventory: this.inventory,
       hub: this.hub,
@@ -293,6 +296,7 @@ export class Daemon implements Context {
   #onTables(tables: Tables): void {
     this.bringUp.closePorts(tables);
     this.#redundancy.look(this.inventory, tables);
+    if (!this.#stopping) this.#standby.look(tables);
   }
 
   #onNbd(event: NbdServerEvent): void {

@@ -15,6 +15,8 @@ export interface Path {
   enabled: boolean;
   /** Handle in the core. */
   handle: number | null;
+  /** Whether it was in the core before, since the daemon started: then its device returns. */
+  wasPresent: boolean;
   /** What discovery last found; null while the device is gone. */
   found: FoundPath | null;
   /** Identity of the unit the path number really leads to, when that is not its own. */
@@ -79,7 +81,8 @@ export class Inventory {
   }
 
   addPath(unit: Unit, number: string, priority: number, enabled: boolean): Path {
-    const path: Path = { number, unit, priority, enabled, handle: null, found: null, foreignIdentity: null };
+    const absent = { handle: null, wasPresent: false, found: null, foreignIdentity: null };
+    const path: Path = { number, unit, priority, enabled, ...absent };
     unit.paths.set(number, path);
     unit.sortedPaths = null;
     this.#paths.set(number, path);
@@ -112,7 +115,9 @@ export class Inventory {
   setPathHandle(path: Path, handle: number | null): void {
     if (path.handle !== null) this.#pathHandles.delete(path.handle);
     path.handle = handle;
-    if (handle !== null) this.#pathHandles.set(handle, path);
+    if (handle === null) return;
+    path.wasPresent = true;
+    this.#pathHandles.set(handle, path);
   }
 
   /** Every unit, by number. */

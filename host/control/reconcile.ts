@@ -35,6 +35,8 @@ interface Plan {
   readonly arrivals: Arrival[];
   readonly newUnits: Set<Unit>;
   readonly newPaths: Set<Path>;
+  /** Known paths that begin to wait for an operator. */
+  readonly waitingPaths: Set<Path>;
   readonly changedUnits: Set<Unit>;
   /** Numbers and names that units have, those of this look included. */
   readonly unitNumbers: Set<number>;
@@ -66,6 +68,7 @@ export async function reconcile(parts: Parts, found: Found, effective: Effective
     arrivals: [],
     newUnits: new Set(),
     newPaths: new Set(),
+    waitingPaths: new Set(),
     changedUnits: new Set(),
     unitNumbers: new Set(parts.inventory.units().map((unit) => unit.number)),
     unitNames: new Set(parts.inventory.units().map((unit) => unit.name)),
@@ -110,10 +113,23 @@ function place(parts: Parts, plan: Plan, found: FoundPath, effective: Effective)
     if (priority !== known.priority) plan.newPaths.add(known);
     known.priority = priority;
     known.foreignIdentity = null;
+    if (known.wasPresent) comesBack(parts, plan, known, effective);
     plan.arrivals.push({ path: known, found });
   } else {
-    stillThere(parts, plan, known, found);
+    stillThere(parts, plan, known, found, effective);
   }
+}
+
+/**
+ * In failback mode Standby a path that was lost and comes back waits for an operator. The core sees to that when a path
+ * fails and recovers; for an operator it is the same when the device disappeared meanwhile, or led to another unit.
+ */
+function comesBack({ hub }: Parts, plan: Plan, path: Path, { mode }: Effective): void {
+  if (mode.failback !== "standby" || !path.enabled) return;
+  path.enabled = false;
+  plan.waitingPaths.add(path);
+  const detail = { enabled: false, why: "came back in failback mode Standby" };
+  hub.say("effectiveness-changed", { unit: path.unit.number, path: path.number, detail });
 }
 
 function prioritiesOf(plan: Plan, unit: Unit): Set<number> {
@@ -167,8 +183,9 @@ function remapped(parts: Parts, plan: Plan, path: Path, found: FoundPath): void 
   }
 }
 
-function stillThere(parts: Parts, plan: Plan, path: Path, found: FoundPath): void {
+function stillThere(parts: Parts, plan: Plan, path: Path, found: FoundPath, effective: Effective): void {
   if (path.found !== null && path.found.device !== found.device) {
+    comesBack(parts, plan, path, effective);
     plan.after.push(() => parts.bringUp.remove(path));
     plan.arrivals.push({ path, found });
     return;
@@ -178,13 +195,12 @@ function stillThere(parts: Parts, plan: Plan, path: Path, found: FoundPath): voi
   if (path.foreignIdentity === null) return;
   // It leads home again. The core checks that itself before it takes the path back.
   path.foreignIdentity = null;
+  comesBack(parts, plan, path, effective);
   const { handle } = path;
   if (handle !== null) {
-    plan.after.push(() =>
-      demand(parts.reactor, [pathSet(handle, abi.PATH_SET_FAILED, 0)], "taking a path back", path.number).catch(
-        () => undefined,
-      ),
-    );
+    const waiting = path.enabled ? [] : [pathSet(handle, abi.PATH_SET_ENABLED, 0)];
+    const calls = [...waiting, pathSet(handle, abi.PATH_SET_FAILED, 0)];
+    plan.after.push(() => demand(parts.reactor, calls, "taking a path back", path.number).catch(() => undefined));
   }
 }
 
@@ -227,10 +243,11 @@ function refreshUnits(parts: Parts, plan: Plan): void {
 /** On the disk first: a number that was shown once stays with its unit whatever happens next. */
 function save(parts: Parts, plan: Plan): void {
   const units = new Set([...plan.newUnits, ...plan.changedUnits]);
-  if (units.size === 0 && plan.newPaths.size === 0) return;
+  const paths = new Set([...plan.newPaths, ...plan.waitingPaths]);
+  if (units.size === 0 && paths.size === 0) return;
   parts.state.transaction(() => {
     parts.state.saveUnits([...units].map(unitRow));
-    parts.state.savePaths([...plan.newPaths].map(pathRow));
+    parts.state.savePaths([...paths].map(pathRow));
   });
 }
 
