@@ -145,7 +145,7 @@ function newUnit(parts: Parts, plan: Plan, found: FoundPath, effective: Effectiv
   const unit = parts.inventory.addUnit({
     number,
     identity: { type: identity.type, text: identity.text },
-    name: wanted === undefined || plan.unitNames.has(wanted) ? `lu${number}` : wanted,
+    name: freeName(plan.unitNames, wanted ?? `lu${number}`, number),
     facts: factsOf(found.probe),
     policy: null,
     hedgeBudgetPercent: null,
@@ -154,6 +154,13 @@ function newUnit(parts: Parts, plan: Plan, found: FoundPath, effective: Effectiv
   plan.unitNames.add(unit.name);
   plan.newUnits.add(unit);
   return unit;
+}
+
+/** The name that is wanted, else one made from the number: another unit may have been given that of this number. */
+function freeName(taken: ReadonlySet<string>, wanted: string, number: number): string {
+  let name = wanted;
+  for (let count = 1; taken.has(name); count++) name = count === 1 ? `lu${number}` : `lu${number}_${count}`;
+  return name;
 }
 
 /** The path number leads to another unit now. It keeps its place, gets no I/O, and is shown as what it is. */

@@ -161,8 +161,16 @@ function locked(file: string, directory: string): ControlError {
   });
 }
 
-/** The error for a file that cannot be written: full disk, read-only, no permission. */
+/** The error for a file that cannot be written: full disk, read-only, no permission; or for a change that no file takes. */
 export function cannotWrite(file: string, thrown: unknown): ControlError {
+  const SQLITE_CONSTRAINT = 19;
+  if (resultCode(thrown) === SQLITE_CONSTRAINT) {
+    return new ControlError("INTERNAL", `the state ${file} does not take the change: ${reasonOf(thrown)}`, {
+      parameter: file,
+      remedy: "this is a defect of PathManager, please report it; nothing was changed",
+      cause: thrown,
+    });
+  }
   return new ControlError("STATE_WRITE_FAILED", `cannot write the state ${file}: ${reasonOf(thrown)}`, {
     parameter: file,
     remedy: "make room on the disk, or make it writable; nothing was changed",

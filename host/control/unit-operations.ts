@@ -9,6 +9,7 @@ import { checkParameters, LBMODES } from "./policies.ts";
 import { demand, unitSet, type CoreCall } from "./reactor-port.ts";
 import type { Attachment, AttachRequest, Policy, PolicyName, UnitPatch, UnitView } from "./schemas/unit.ts";
 import { unitView } from "./views.ts";
+import { NUMBERED_NAME } from "./words.ts";
 
 async function answer(context: Context, unit: Unit): Promise<UnitView> {
   await context.mirror.current();
@@ -66,7 +67,7 @@ function policyOf(context: Context, unit: Unit, patch: UnitPatch): Policy | null
 
 function checkName(context: Context, unit: Unit, name: string): void {
   const other = context.inventory.units().find((candidate) => candidate !== unit && candidate.name === name);
-  const numbered = /^lu(\d+)$/.exec(name)?.[1];
+  const numbered = NUMBERED_NAME.exec(name)?.[1];
   const owner = other?.number ?? (numbered === undefined ? unit.number : Number(numbered));
   if (owner === unit.number) return;
   throw new ControlError("NAME_IN_USE", `the name ${name} belongs to LogicalUnit #${owner}`, {

@@ -77,6 +77,11 @@ const CASES: readonly { title: string; text: string; says: readonly string[] }[]
     says: ["f.toml:6: units[1].name: another unit has this name"],
   },
   {
+    title: "a name that units have by their number",
+    text: '[[units]]\nidentity="naa.1"\nname="lu1"',
+    says: ["f.toml:3: units[0].name: lu1 is what LogicalUnit #1 is called until it has a name; choose another name"],
+  },
+  {
     title: "stall bounds that cross",
     text: "[timeouts]\nstall_min_ms = 5000",
     says: ["f.toml:2: timeouts.stall_min_ms: must not be above stall_max_ms (2000)"],
