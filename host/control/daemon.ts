@@ -11,6 +11,7 @@ import * as abi from "../reactor/abi.ts";
 import { ReactorClient, type CoreEvent } from "../reactor/client.ts";
 import { RememberedAttachments } from "./attachments.ts";
 import { BringUp } from "./bring-up.ts";
+import { checkChoice } from "./chosen.ts";
 import { loadConfiguration } from "./configuration.ts";
 import type { Context } from "./context.ts";
 import { messageOf } from "./core-events.ts";
@@ -26,7 +27,7 @@ import { exportsOf, listenNbd } from "./offering.ts";
 import type { Places } from "./places.ts";
 import { demand } from "./reactor-port.ts";
 import { reactorOptions } from "./reactor-options.ts";
-import { reconcile, removeGone, type Refused } from "./reconcile.ts";
+import { reconcile, removeGone, removeUnchosen, type Refused } from "./reconcile.ts";
 import { Leftovers } from "./leftovers.ts";
 import { RedundancyWatch } from "./redundancy-watch.ts";
 import { reloadReport } from "./reload.ts";
@@ -228,7 +229,10 @@ export class Daemon implements Context {
     this.#lookTimer = undefined;
     const { configuration } = this.effective;
     const devices = await look(this.reactor, configuration);
-    await this.change(() => removeGone(this, devices.present));
+    await this.change(async () => {
+      await removeGone(this, devices.present);
+      await removeUnchosen(this, this.effective);
+    });
     const ours = new Set(
       this.inventory
         .paths()
@@ -318,9 +322,9 @@ export class Daemon implements Context {
       // What needs a restart stays as it was, so that what is shown is what is in force.
       const { sockets, state, log, limits, ring, array } = this.options.configuration;
       const devices = isEmulated(after) === this.emulated ? after.devices : before.devices;
-      this.effective = new Effective({ ...after, devices, sockets, state, log, limits, ring, array }, () =>
-        this.state.settings(),
-      );
+      const next = { ...after, devices, sockets, state, log, limits, ring, array };
+      checkChoice(this.inventory, this.attachments, next);
+      this.effective = new Effective(next, () => this.state.settings());
       this.restartNeeded = report.restartNeeded;
       await this.#applyAll();
       this.hub.say("configuration-reloaded", {

@@ -6,9 +6,10 @@ import type { Found, FoundPath } from "../discovery/discover.ts";
 import { sortedByPathNumber } from "../discovery/sysfs.ts";
 import type { ReactorClient } from "../reactor/client.ts";
 import type { Arrival, BringUp } from "./bring-up.ts";
+import { isChosen } from "./chosen.ts";
 import { deviceCalls } from "./core-settings.ts";
 import type { Effective } from "./effective.ts";
-import type { EventHub } from "./event-hub.ts";
+import type { About, EventHub } from "./event-hub.ts";
 import { pathRow, presentPriorities, unitRow, type Inventory, type Path, type Unit } from "./inventory.ts";
 import { admit, nextUnitNumber } from "./numbering.ts";
 import { demand, pathSet } from "./reactor-port.ts";
@@ -51,12 +52,24 @@ interface Plan {
 /** Takes out the paths whose devices are not there any more. Quick: it asks no device. */
 export async function removeGone(parts: Parts, present: ReadonlySet<string>): Promise<void> {
   const gone = parts.inventory.paths().filter((path) => path.found !== null && !present.has(path.number));
-  for (const path of gone) {
-    parts.hub.say("path-removed", { unit: path.unit.number, path: path.number });
+  await takeOut(parts, gone, {});
+}
+
+/** Takes out the paths that the configuration does not name any more; their block devices are free then. */
+export async function removeUnchosen(parts: Parts, { configuration }: Effective): Promise<void> {
+  const unchosen = parts.inventory.paths().filter((path) => path.found !== null && !isChosen(path, configuration));
+  await takeOut(parts, unchosen, { why: "devices and exclude do not name it any more" });
+  // It comes back when an operator names it again, which is no recovery.
+  for (const path of unchosen) path.wasPresent = false;
+}
+
+async function takeOut(parts: Parts, paths: readonly Path[], detail: NonNullable<About["detail"]>): Promise<void> {
+  for (const path of paths) {
+    parts.hub.say("path-removed", { unit: path.unit.number, path: path.number, detail });
     path.foreignIdentity = null;
     path.found = null;
   }
-  await Promise.all(gone.map((path) => parts.bringUp.remove(path)));
+  await Promise.all(paths.map((path) => parts.bringUp.remove(path)));
 }
 
 /**
