@@ -320,19 +320,31 @@ export class Daemon implements Context {
       const after = file === null ? before : loadConfiguration(file, true).configuration;
       const report = reloadReport(before, after, this.state.settings(), isEmulated(after) !== this.emulated);
       // What needs a restart stays as it was, so that what is shown is what is in force.
-      const { sockets, state, log, limits, ring, array } = this.options.configuration;
+      const { sockets, state, log, limits, ring, process, array } = this.options.configuration;
       const devices = isEmulated(after) === this.emulated ? after.devices : before.devices;
-      const next = { ...after, devices, sockets, state, log, limits, ring, array };
+      const next = { ...after, devices, sockets, state, log, limits, ring, process, array };
       checkChoice(this.inventory, this.attachments, next);
-      this.effective = new Effective(next, () => this.state.settings());
+      await this.#put(new Effective(next, () => this.state.settings()));
       this.restartNeeded = report.restartNeeded;
-      await this.#applyAll();
       this.hub.say("configuration-reloaded", {
         detail: { applied: report.applied.join(" "), "needs restart": report.restartNeeded.join(" ") },
       });
       this.lookSoon(0);
       return report;
     });
+  }
+
+  /** Puts a configuration in force. What the core refuses is taken back, with all that it had taken. */
+  async #put(effective: Effective): Promise<void> {
+    const before = this.effective;
+    this.effective = effective;
+    try {
+      await this.#applyAll();
+    } catch (thrown) {
+      this.effective = before;
+      await this.#applyAll().catch((again) => this.#warn(again));
+      throw thrown;
+    }
   }
 
   async #applyAll(): Promise<void> {

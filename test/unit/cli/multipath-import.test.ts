@@ -121,6 +121,7 @@ const settings: readonly (readonly [string, object])[] = [
   ["failback manual", { failback: "standby" }],
   ["marginal_path_err_sample_time 120", { shaky: { window_s: 120 } }],
   ["san_path_err_threshold 10", { shaky: { count: 10 } }],
+  ["san_path_err_threshold 40", { shaky: { count: 16 } }],
 ];
 
 for (const [text, expected] of settings) {

@@ -41,6 +41,11 @@ const CASES: readonly { title: string; text: string; says: readonly string[] }[]
     says: ["f.toml:1: patrol.timeout_s: must be 3600 or less"],
   },
   {
+    title: "more faults than are remembered",
+    text: "[shaky]\ncount = 17",
+    says: ["f.toml:2: shaky.count: must be 16 or less"],
+  },
+  {
     title: "a text for a number",
     text: '[timeouts]\nio_ms = "5"',
     says: ["f.toml:2: timeouts.io_ms: must be a number"],
