@@ -224,9 +224,20 @@ export class Daemon implements Context {
     return this.#looking;
   }
 
+  /** A look that does not succeed is not the last one: what was refused, and what waits to be written, is looked at again. */
   async #look(): Promise<void> {
     clearTimeout(this.#lookTimer);
     this.#lookTimer = undefined;
+    let isComplete = false;
+    try {
+      isComplete = await this.#lookOnce();
+    } finally {
+      if (!isComplete) this.lookSoon(LOOK_AGAIN_MS);
+    }
+  }
+
+  /** Answers whether nothing is left to be done. */
+  async #lookOnce(): Promise<boolean> {
     const { configuration } = this.effective;
     const devices = await look(this.reactor, configuration);
     await this.change(async () => {
@@ -240,17 +251,19 @@ export class Daemon implements Context {
         .map((path) => path.number),
     );
     const found = await devices.ask(ours);
-    await this.change(async () => {
+    return this.change(async () => {
       const sizes = new Map(this.inventory.units().map((unit) => [unit, unit.facts.bytes]));
-      this.#refuse(await reconcile(this, found, this.effective));
+      const { refused, problems } = await reconcile(this, found, this.effective);
+      this.#refuse(refused);
+      for (const problem of problems) this.options.logger.warning(problem);
       if (!this.emulated) await this.#leftovers.look();
       this.offer();
       for (const [unit, bytes] of sizes) {
         if (bytes !== unit.facts.bytes) await this.attachments.resize(unit).catch((thrown) => this.#warn(thrown));
       }
       await this.mirror.current();
+      return refused.length === 0 && problems.length === 0;
     });
-    if (this.refused.length > 0) this.lookSoon(LOOK_AGAIN_MS);
   }
 
   #warn(thrown: unknown): void {

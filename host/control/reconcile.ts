@@ -9,6 +9,7 @@ import type { Arrival, BringUp } from "./bring-up.ts";
 import { isChosen } from "./chosen.ts";
 import { deviceCalls } from "./core-settings.ts";
 import type { Effective } from "./effective.ts";
+import { reasonOf } from "./errors.ts";
 import type { About, EventHub } from "./event-hub.ts";
 import { pathRow, presentPriorities, unitRow, type Inventory, type Path, type Unit } from "./inventory.ts";
 import { admit, nextUnitNumber } from "./numbering.ts";
@@ -31,14 +32,25 @@ export interface Parts {
   readonly hub: EventHub;
 }
 
+/** What a look led to. */
+export interface Outcome {
+  readonly refused: readonly Refused[];
+  /** What did not succeed and has to be tried again, one sentence each. */
+  readonly problems: readonly string[];
+}
+
+type UnitBefore = Pick<Unit, "facts" | "capabilities">;
+
 /** What one look is about to change. */
 interface Plan {
-  readonly arrivals: Arrival[];
+  arrivals: Arrival[];
   readonly newUnits: Set<Unit>;
   readonly newPaths: Set<Path>;
-  /** Known paths that begin to wait for an operator. */
-  readonly waitingPaths: Set<Path>;
-  readonly changedUnits: Set<Unit>;
+  /** Known paths and units that change, as they were. */
+  readonly changedPaths: Map<Path, Pick<Path, "priority" | "enabled">>;
+  readonly changedUnits: Map<Unit, Pick<Unit, "facts">>;
+  /** Known paths that are numbered anew: told like new ones. */
+  readonly renumbered: Set<Path>;
   /** Numbers and names that units have, those of this look included. */
   readonly unitNumbers: Set<number>;
   readonly unitNames: Set<string>;
@@ -47,6 +59,7 @@ interface Plan {
   readonly priorities: Map<Unit, Set<number>>;
   /** What to do once the state file has it. */
   readonly after: (() => Promise<void> | void)[];
+  readonly problems: string[];
 }
 
 /** Takes out the paths whose devices are not there any more. Quick: it asks no device. */
@@ -72,31 +85,41 @@ async function takeOut(parts: Parts, paths: readonly Path[], detail: NonNullable
   await Promise.all(paths.map((path) => parts.bringUp.remove(path)));
 }
 
-/**
- * Takes over what a look at the devices found.
- * @returns devices that are not taken
- */
-export async function reconcile(parts: Parts, found: Found, effective: Effective): Promise<Refused[]> {
+/** Takes over what a look at the devices found. What cannot be done keeps nothing else from being done. */
+export async function reconcile(parts: Parts, found: Found, effective: Effective): Promise<Outcome> {
   const plan: Plan = {
     arrivals: [],
     newUnits: new Set(),
     newPaths: new Set(),
-    waitingPaths: new Set(),
-    changedUnits: new Set(),
+    changedPaths: new Map(),
+    changedUnits: new Map(),
+    renumbered: new Set(),
     unitNumbers: new Set(parts.inventory.units().map((unit) => unit.number)),
     unitNames: new Set(parts.inventory.units().map((unit) => unit.name)),
     refused: [...found.refusals],
     priorities: new Map(),
     after: [],
+    problems: [],
   };
   for (const path of sortedByPathNumber(found.paths)) {
     place(parts, plan, path, effective);
   }
   refreshUnits(parts, plan);
   save(parts, plan);
-  for (const step of plan.after) await step();
-  await arrive(parts, plan, effective);
-  return plan.refused;
+  for (const step of [...plan.after, () => arrive(parts, plan, effective)]) {
+    try {
+      await step();
+    } catch (thrown) {
+      plan.problems.push(reasonOf(thrown));
+    }
+  }
+  return plan;
+}
+
+/** Called before a known path changes: what it becomes is saved with this look, or taken back. */
+function changing(plan: Plan, path: Path): void {
+  const { priority, enabled } = path;
+  if (!plan.changedPaths.has(path)) plan.changedPaths.set(path, { priority, enabled });
 }
 
 /** Decides what a found path is: known, returned, remapped, or new. */
@@ -123,8 +146,11 @@ function place(parts: Parts, plan: Plan, found: FoundPath, effective: Effective)
     const given = prioritiesOf(plan, known.unit);
     const { priority } = admit(given, known, effective.configuration.initial_paths, true);
     given.add(priority);
-    if (priority !== known.priority) plan.newPaths.add(known);
-    known.priority = priority;
+    if (priority !== known.priority) {
+      changing(plan, known);
+      plan.renumbered.add(known);
+      known.priority = priority;
+    }
     known.foreignIdentity = null;
     if (known.wasPresent) comesBack(parts, plan, known, effective);
     plan.arrivals.push({ path: known, found });
@@ -139,10 +165,13 @@ function place(parts: Parts, plan: Plan, found: FoundPath, effective: Effective)
  */
 function comesBack({ hub }: Parts, plan: Plan, path: Path, { mode }: Effective): void {
   if (mode.failback !== "standby" || !path.enabled) return;
+  changing(plan, path);
   path.enabled = false;
-  plan.waitingPaths.add(path);
-  const detail = { enabled: false, why: "came back in failback mode Standby" };
-  hub.say("effectiveness-changed", { unit: path.unit.number, path: path.number, detail });
+  plan.after.push(() => {
+    if (path.enabled) return;
+    const detail = { enabled: false, why: "came back in failback mode Standby" };
+    hub.say("effectiveness-changed", { unit: path.unit.number, path: path.number, detail });
+  });
 }
 
 function prioritiesOf(plan: Plan, unit: Unit): Set<number> {
@@ -243,32 +272,67 @@ function refreshUnits(parts: Parts, plan: Plan): void {
     if (speaker === undefined) continue;
     const facts = factsOf(speaker.probe);
     const capabilities = capabilitiesOf(speaker.probe);
-    const isSame = JSON.stringify(facts) === JSON.stringify(unit.facts) && capabilities === unit.capabilities;
-    if (isSame && !plan.newUnits.has(unit)) continue;
-    const before = unit.facts;
-    unit.facts = facts;
+    const isSame = JSON.stringify(facts) === JSON.stringify(unit.facts);
+    if (isSame && capabilities === unit.capabilities && !plan.newUnits.has(unit)) continue;
+    const before: UnitBefore = { facts: unit.facts, capabilities: unit.capabilities };
+    // What it can do is read from the devices at each start, so only the facts wait for the state file.
     unit.capabilities = capabilities;
-    plan.changedUnits.add(unit);
+    if (!isSame) {
+      plan.changedUnits.set(unit, { facts: unit.facts });
+      unit.facts = facts;
+    }
     const { handle } = unit;
-    if (handle === null) continue;
-    plan.after.push(async () => {
-      await demand(parts.reactor, deviceCalls(unit, handle, paths), `LogicalUnit #${unit.number}`);
-      if (before.bytes !== facts.bytes) {
-        parts.hub.say("capacity-changed", { unit: unit.number, detail: { from: before.bytes, to: facts.bytes } });
-      }
-    });
+    if (handle !== null) plan.after.push(() => pushFacts(parts, unit, handle, before, paths));
   }
+}
+
+/** Tells the core what a unit is now. What it refuses is as it was before: so the next look finds the change again. */
+async function pushFacts(
+  parts: Parts,
+  unit: Unit,
+  handle: number,
+  before: UnitBefore,
+  paths: readonly FoundPath[],
+): Promise<void> {
+  try {
+    await demand(parts.reactor, deviceCalls(unit, handle, paths), `LogicalUnit #${unit.number}`);
+  } catch (thrown) {
+    Object.assign(unit, before);
+    throw thrown;
+  }
+  const { bytes } = unit.facts;
+  if (before.facts.bytes === bytes) return;
+  parts.hub.say("capacity-changed", { unit: unit.number, detail: { from: before.facts.bytes, to: bytes } });
 }
 
 /** On the disk first: a number that was shown once stays with its unit whatever happens next. */
 function save(parts: Parts, plan: Plan): void {
-  const units = new Set([...plan.newUnits, ...plan.changedUnits]);
-  const paths = new Set([...plan.newPaths, ...plan.waitingPaths]);
+  const units = new Set([...plan.newUnits, ...plan.changedUnits.keys()]);
+  const paths = new Set([...plan.newPaths, ...plan.changedPaths.keys()]);
   if (units.size === 0 && paths.size === 0) return;
-  parts.state.transaction(() => {
-    parts.state.saveUnits([...units].map(unitRow));
-    parts.state.savePaths([...paths].map(pathRow));
-  });
+  try {
+    parts.state.transaction(() => {
+      parts.state.saveUnits([...units].map(unitRow));
+      parts.state.savePaths([...paths].map(pathRow));
+    });
+  } catch (thrown) {
+    takeBack(parts, plan, reasonOf(thrown));
+  }
+}
+
+/** What could not be written has not happened: the next look finds it again. What needs no writing goes on. */
+function takeBack(parts: Parts, plan: Plan, reason: string): void {
+  plan.problems.push(reason);
+  const isKept = ({ path }: Arrival): boolean => !plan.newPaths.has(path) && !plan.changedPaths.has(path);
+  for (const { found } of plan.arrivals.filter((arrival) => !isKept(arrival))) {
+    plan.refused.push({ device: found.device, number: found.number, reason });
+  }
+  plan.arrivals = plan.arrivals.filter(isKept);
+  for (const [path, before] of plan.changedPaths) Object.assign(path, before);
+  for (const [unit, before] of plan.changedUnits) Object.assign(unit, before);
+  for (const path of plan.newPaths) parts.inventory.removePath(path);
+  for (const unit of plan.newUnits) parts.inventory.removeUnit(unit);
+  for (const changes of [plan.changedPaths, plan.changedUnits, plan.newPaths, plan.newUnits]) changes.clear();
 }
 
 /** Adds units and paths to the core. A unit whose capacity no path tells waits for one that does. */
@@ -284,9 +348,12 @@ async function arrive(parts: Parts, plan: Plan, effective: Effective): Promise<v
   for (const { path, found } of ready) {
     const reason = failed.get(path);
     if (reason !== undefined) plan.refused.push({ device: found.device, number: found.number, reason });
-    else if (plan.newPaths.has(path)) parts.hub.say("path-added", { unit: path.unit.number, path: path.number });
+    else if (plan.newPaths.has(path) || plan.renumbered.has(path)) {
+      parts.hub.say("path-added", { unit: path.unit.number, path: path.number });
+    }
   }
   for (const unit of plan.newUnits) {
     parts.hub.say("unit-added", { unit: unit.number, detail: { identity: unit.identity.text } });
   }
+  await parts.bringUp.completePolicies(ready, effective);
 }
