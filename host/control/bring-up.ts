@@ -209,7 +209,7 @@ export class BringUp {
     const calls = units.flatMap((unit) =>
       unit.handle === null ? [] : pathPolicyCalls(unit, unit.handle, effective, tables),
     );
-    await demand(this.#reactor, calls, "setting the policy");
+    await demand(this.#reactor, calls, "setting the policy", "policy");
   }
 }
 

@@ -2,9 +2,11 @@
 // core refuses is taken back in the state file. So an answer means that it is on the disk and in force.
 
 import * as abi from "../reactor/abi.ts";
+import type { MessageName } from "../liaison/messages.ts";
 import { waitForFailback } from "./failback.ts";
 import type { Context } from "./context.ts";
 import { ControlError, reasonOf } from "./errors.ts";
+import type { About } from "./event-hub.ts";
 import { isShown, pathRow, type Path, type Unit } from "./inventory.ts";
 import { demand, pathSet, pathSwap, type CoreCall } from "./reactor-port.ts";
 import type { PathView } from "./schemas/path.ts";
@@ -67,15 +69,19 @@ function holderOf(unit: Unit, priority: number, except: readonly Path[]): Path |
   );
 }
 
-async function withPriorityMessages<T>(context: Context, path: Path, work: () => Promise<T>): Promise<T> {
-  const about = { unit: path.unit.number, path: path.number };
-  context.hub.say("priority-changing", about);
+async function withPriorityMessages<T>(context: Context, paths: readonly Path[], work: () => Promise<T>): Promise<T> {
+  const say = (kind: MessageName, detailOf: (path: Path) => NonNullable<About["detail"]>): void => {
+    for (const path of paths) {
+      context.hub.say(kind, { unit: path.unit.number, path: path.number, detail: detailOf(path) });
+    }
+  };
+  say("priority-changing", () => ({}));
   try {
     const result = await work();
-    context.hub.say("priority-changed", { ...about, detail: { priority: path.priority } });
+    say("priority-changed", ({ priority }) => ({ priority }));
     return result;
   } catch (thrown) {
-    context.hub.say("priority-failed", { ...about, detail: { reason: reasonOf(thrown) } });
+    say("priority-failed", () => ({ reason: reasonOf(thrown) }));
     throw thrown;
   }
 }
@@ -84,7 +90,7 @@ async function withPriorityMessages<T>(context: Context, path: Path, work: () =>
 export function setPriority(context: Context, number: string, priority: number): Promise<PathView> {
   return context.change(async () => {
     const path = context.inventory.path(number);
-    await withPriorityMessages(context, path, async () => {
+    await withPriorityMessages(context, [path], async () => {
       const holder = holderOf(path.unit, priority, [path]);
       if (holder !== undefined) {
         throw new ControlError(
@@ -119,7 +125,7 @@ export function swapPaths(context: Context, first: string, second: string): Prom
   return context.change(async () => {
     const a = context.inventory.path(first);
     const b = context.inventory.path(second);
-    await withPriorityMessages(context, a, async () => {
+    await withPriorityMessages(context, [a], async () => {
       if (a.unit !== b.unit) {
         throw new ControlError(
           "NOT_ONE_UNIT",
@@ -163,8 +169,14 @@ function checkUsable(context: Context, path: Path): void {
   });
 }
 
+interface PathChange {
+  readonly paths: readonly Path[];
+  readonly apply: () => void;
+  readonly calls: readonly CoreCall[];
+}
+
 /** Enables the path and exchanges its priority with the highest of its unit. */
-async function makeFirst(context: Context, path: Path): Promise<void> {
+function makingFirst(path: Path): PathChange {
   const present = [...path.unit.paths.values()].filter((other) => other.handle !== null);
   const highest = present.reduce((best, other) => (other.priority > best.priority ? other : best), path);
   const { handle } = path;
@@ -174,9 +186,19 @@ async function makeFirst(context: Context, path: Path): Promise<void> {
     swap.apply();
     path.enabled = true;
   };
-  const changed = highest === path ? [path] : [path, highest];
-  await withPriorityMessages(context, path, () =>
-    changePaths(context, changed, apply, [...swap.calls, ...enabling], "making it the path in use"),
+  return { paths: highest === path ? [path] : [path, highest], apply, calls: [...swap.calls, ...enabling] };
+}
+
+/** Makes paths of different units those in use: all of them, or none. */
+async function makeFirst(context: Context, paths: readonly Path[]): Promise<void> {
+  const changes = paths.map(makingFirst);
+  const apply = (): void => {
+    for (const change of changes) change.apply();
+  };
+  const changed = changes.flatMap((change) => change.paths);
+  const calls = changes.flatMap((change) => change.calls);
+  await withPriorityMessages(context, paths, () =>
+    changePaths(context, changed, apply, calls, "making it the path in use"),
   );
 }
 
@@ -186,7 +208,7 @@ export function usePath(context: Context, number: string): Promise<PathView> {
     const path = context.inventory.path(number);
     await context.mirror.current();
     checkUsable(context, path);
-    await makeFirst(context, path);
+    await makeFirst(context, [path]);
     return answer(context, path);
   });
 }
@@ -218,7 +240,7 @@ export function useMatching(context: Context, pattern: string): Promise<{ paths:
     }
     await context.mirror.current();
     for (const path of chosen) checkUsable(context, path);
-    for (const path of chosen) await makeFirst(context, path);
+    await makeFirst(context, chosen);
     await context.mirror.current();
     return { paths: chosen.map((path) => pathView(path, context.views)) };
   });
