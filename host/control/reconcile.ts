@@ -11,8 +11,17 @@ import { deviceCalls } from "./core-settings.ts";
 import type { Effective } from "./effective.ts";
 import { reasonOf } from "./errors.ts";
 import type { About, EventHub } from "./event-hub.ts";
-import { pathRow, presentPriorities, unitRow, type Inventory, type Path, type Unit } from "./inventory.ts";
-import { admit, nextUnitNumber } from "./numbering.ts";
+import {
+  keptPriorities,
+  pathRow,
+  presentPriorities,
+  rivalsOf,
+  unitRow,
+  type Inventory,
+  type Path,
+  type Unit,
+} from "./inventory.ts";
+import { admit, nextUnitNumber, type Taken } from "./numbering.ts";
 import { demand, pathSet } from "./reactor-port.ts";
 import type { State } from "./state.ts";
 import { capabilitiesOf, factsOf, spokesman } from "./unit-facts.ts";
@@ -39,6 +48,7 @@ export interface Outcome {
   readonly problems: readonly string[];
 }
 
+type PathBefore = Pick<Path, "priority" | "enabled" | "priorityLost">;
 type UnitBefore = Pick<Unit, "facts" | "capabilities">;
 
 /** What one look is about to change. */
@@ -47,7 +57,7 @@ interface Plan {
   readonly newUnits: Set<Unit>;
   readonly newPaths: Set<Path>;
   /** Known paths and units that change, as they were. */
-  readonly changedPaths: Map<Path, Pick<Path, "priority" | "enabled">>;
+  readonly changedPaths: Map<Path, PathBefore>;
   readonly changedUnits: Map<Unit, Pick<Unit, "facts">>;
   /** Known paths that are numbered anew: told like new ones. */
   readonly renumbered: Set<Path>;
@@ -118,8 +128,8 @@ export async function reconcile(parts: Parts, found: Found, effective: Effective
 
 /** Called before a known path changes: what it becomes is saved with this look, or taken back. */
 function changing(plan: Plan, path: Path): void {
-  const { priority, enabled } = path;
-  if (!plan.changedPaths.has(path)) plan.changedPaths.set(path, { priority, enabled });
+  const { priority, enabled, priorityLost } = path;
+  if (!plan.changedPaths.has(path)) plan.changedPaths.set(path, { priority, enabled, priorityLost });
 }
 
 /** Decides what a found path is: known, returned, remapped, or new. */
@@ -129,34 +139,46 @@ function place(parts: Parts, plan: Plan, found: FoundPath, effective: Effective)
   const identity = found.probe.identity.text;
   if (known === undefined) {
     const unit = inventory.unitOfIdentity(identity) ?? newUnit(parts, plan, found, effective);
-    const given = prioritiesOf(plan, unit);
     if (unit.paths.size >= abi.PATHS_PER_UNIT_MAX) {
       const reason = `LogicalUnit #${unit.number} has ${abi.PATHS_PER_UNIT_MAX} paths already; forget one that is gone`;
       plan.refused.push({ device: found.device, number: found.number, reason });
       return;
     }
-    const { priority, enabled } = admit(given, undefined, effective.configuration.initial_paths, unit.paths.size > 0);
-    given.add(priority);
+    const { initial_paths: initialPaths } = effective.configuration;
+    const { priority, enabled } = admit(takenIn(plan, unit), undefined, initialPaths, unit.paths.size > 0);
     const path = inventory.addPath(unit, found.number, priority, enabled);
+    prioritiesOf(plan, unit).add(priority);
     plan.newPaths.add(path);
     plan.arrivals.push({ path, found });
   } else if (known.unit.identity.text !== identity) {
     remapped(parts, plan, known, found);
   } else if (known.handle === null) {
-    const given = prioritiesOf(plan, known.unit);
-    const { priority } = admit(given, known, effective.configuration.initial_paths, true);
-    given.add(priority);
-    if (priority !== known.priority) {
-      changing(plan, known);
-      plan.renumbered.add(known);
-      known.priority = priority;
-    }
+    renumber(plan, known, effective);
     known.foreignIdentity = null;
     if (known.wasPresent) comesBack(parts, plan, known, effective);
     plan.arrivals.push({ path: known, found });
   } else {
     stillThere(parts, plan, known, found, effective);
   }
+}
+
+/** Gives a path that returns its number, or another one when it has lost that; who else remembers it has lost it now. */
+function renumber(plan: Plan, path: Path, effective: Effective): void {
+  const { initial_paths: initialPaths } = effective.configuration;
+  const { priority } = admit(takenIn(plan, path.unit, path), path, initialPaths, true);
+  prioritiesOf(plan, path.unit).add(priority);
+  if (priority !== path.priority) plan.renumbered.add(path);
+  if (priority !== path.priority || path.priorityLost) changing(plan, path);
+  path.priority = priority;
+  path.priorityLost = false;
+  for (const rival of rivalsOf(path)) {
+    changing(plan, rival);
+    rival.priorityLost = true;
+  }
+}
+
+function takenIn(plan: Plan, unit: Unit, except?: Path): Taken {
+  return { present: prioritiesOf(plan, unit), kept: keptPriorities(unit, except) };
 }
 
 /**
