@@ -84,8 +84,17 @@ export class Inventory {
   }
 
   addPath(unit: Unit, number: string, priority: number, enabled: boolean): Path {
-    const absent = { handle: null, wasPresent: false, found: null, foreignIdentity: null };
-    const path: Path = { number, unit, priority, enabled, priorityLost: false, ...absent };
+    const path: Path = {
+      number,
+      unit,
+      priority,
+      enabled,
+      priorityLost: false,
+      handle: null,
+      wasPresent: false,
+      found: null,
+      foreignIdentity: null,
+    };
     unit.paths.set(number, path);
     unit.sortedPaths = null;
     this.#paths.set(number, path);
@@ -205,8 +214,9 @@ export function presentPriorities(unit: Unit): Set<number> {
 
 /** Numbers of the unit's other paths that are there or come back with what they had. */
 export function keptPriorities(unit: Unit, except: Path | undefined): Set<number> {
-  const others = [...unit.paths.values()].filter((path) => path !== except && !path.priorityLost);
-  return new Set(others.map((path) => path.priority));
+  const kept = new Set<number>();
+  for (const path of unit.paths.values()) if (path !== except && !path.priorityLost) kept.add(path.priority);
+  return kept;
 }
 
 /** Paths of the unit whose devices are gone and that would come back with the number of `path`. */

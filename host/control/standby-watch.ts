@@ -1,7 +1,6 @@
 // In failback mode Standby the core disables a path when it takes it back. Nobody asked it to, so nobody has written that
 // down: without this a restart, or the device's return, would enable the path again.
 
-import * as abi from "../reactor/abi.ts";
 import type { Context } from "./context.ts";
 import { reasonOf } from "./errors.ts";
 import { pathRow, type Inventory, type Path } from "./inventory.ts";
@@ -9,10 +8,7 @@ import type { Tables } from "./tables.ts";
 
 /** Paths that the core has disabled and that are still enabled in the inventory. */
 function disabledByCore(inventory: Inventory, tables: Tables): Path[] {
-  return inventory.paths().filter(({ enabled, handle }) => {
-    const flags = enabled && handle !== null ? (tables.path(handle)?.flags ?? 0) : 0;
-    return (flags & (abi.PATH_FLAG_PRESENT | abi.PATH_FLAG_ENABLED)) === abi.PATH_FLAG_PRESENT;
-  });
+  return inventory.paths().filter(({ enabled, handle }) => enabled && handle !== null && tables.isDisabled(handle));
 }
 
 export class StandbyWatch {
