@@ -43,8 +43,8 @@ export function selectionSetPolicy(s: Selection, policy: u32): i32 {
  * | historical service time | share of history in percent, 1..99; 0: 95 | 0 |
  * | all others | 0 | 0 |
  *
- * @returns 0, or a negated ERROR_RANGE: no such policy, a parameter out of range, or a subset without a usable path
- * (without any path, while the unit has no usable one); the old policy and parameters then stay
+ * @returns 0, or a negated ERROR_RANGE: no such policy, a parameter out of range, or a subset without a path of the unit;
+ * the old policy and parameters then stay. A subset without a usable path is one: the others are used until it has one
  */
 export function selectionConfigure(s: Selection, policy: u32, parameter: u32, parameter2: u32): i32 {
   if (!possible(s, policy, parameter, parameter2)) return -(<i32>ERROR_RANGE);
@@ -63,8 +63,7 @@ export function selectionConfigure(s: Selection, policy: u32, parameter: u32, pa
 function possible(s: Selection, policy: u32, parameter: u32, parameter2: u32): bool {
   if (policy === POLICY_ROUND_ROBIN) return parameter <= TURN_IOS_MAX;
   if (policy === POLICY_ROUND_ROBIN_SUBSET) {
-    const candidates = s.usable !== 0 ? s.usable : s.present;
-    return (parameter === 0 || candidates === 0 || (parameter & candidates) !== 0) && parameter2 <= TURN_IOS_MAX;
+    return (parameter === 0 || s.present === 0 || (parameter & s.present) !== 0) && parameter2 <= TURN_IOS_MAX;
   }
   if (policy === POLICY_HISTORICAL_SERVICE_TIME) return parameter <= 99 && parameter2 === 0;
   return policy < POLICY_COUNT && parameter === 0 && parameter2 === 0;

@@ -86,9 +86,14 @@ export class BringUp {
     const byUnit = Map.groupBy(arrivals, ({ path }) => path.unit);
     const failures: Failure[] = [];
     for (const units of portions([...byUnit])) failures.push(...(await this.#addPortion(units, effective)));
-    const needTables = [...byUnit.keys()].filter((unit) => dependsOnPaths(unit, effective));
-    if (needTables.length > 0) await this.applyPathPolicies(needTables, effective);
     return failures;
+  }
+
+  /** Sets what of the policies depends on the paths, after paths were added. */
+  async completePolicies(arrivals: readonly Arrival[], effective: Effective): Promise<void> {
+    const units = new Set(arrivals.map(({ path }) => path.unit));
+    const needTables = [...units].filter((unit) => dependsOnPaths(unit, effective));
+    if (needTables.length > 0) await this.applyPathPolicies(needTables, effective);
   }
 
   /** Opens the ports, then adds everything in one message. */
@@ -208,7 +213,7 @@ export class BringUp {
     const calls = units.flatMap((unit) =>
       unit.handle === null ? [] : pathPolicyCalls(unit, unit.handle, effective, tables),
     );
-    await demand(this.#reactor, calls, "setting the policy");
+    await demand(this.#reactor, calls, "setting the policy", "policy");
   }
 }
 

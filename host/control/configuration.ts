@@ -10,6 +10,7 @@ import { ControlError, reasonOf } from "./errors.ts";
 import { nearest } from "./nearest.ts";
 import { parametersMistake } from "./policies.ts";
 import { Configuration } from "./schemas/configuration.ts";
+import { NUMBERED_NAME } from "./words.ts";
 
 /** Where the file is looked for when nobody names one. */
 export const CONFIGURATION_FILE = "/etc/pathmanager/pathmanager.toml";
@@ -240,6 +241,13 @@ function contradictions(c: Configuration, file: string, positions: readonly KeyP
     if (unit.name === undefined) continue;
     if (names.has(unit.name)) complain(["units", index, "name"], "another unit has this name");
     names.add(unit.name);
+    const number = NUMBERED_NAME.exec(unit.name)?.[1];
+    if (number === undefined) continue;
+    const owner = `LogicalUnit #${Number(number)}`;
+    complain(
+      ["units", index, "name"],
+      `${unit.name} is what ${owner} is called until it has a name; choose another name`,
+    );
   }
   return found;
 }

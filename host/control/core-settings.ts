@@ -55,11 +55,13 @@ export function plainPolicyCalls(unit: Unit, handle: number, effective: Effectiv
 export function pathPolicyCalls(unit: Unit, handle: number, effective: Effective, tables: Tables): CoreCall[] {
   const policy = effective.policy(unit);
   const present = [...unit.paths.values()].filter((path) => path.handle !== null);
-  const { weights } = policy.parameters;
-  const calls =
-    weights === undefined
-      ? []
-      : present.map((path) => pathSet(path.handle ?? 0, abi.PATH_SET_WEIGHT, weights[path.number] ?? 1));
+  // Without weights all weigh the same: the core keeps those of the policy before, which others heed as well.
+  const { weights = {} } = policy.parameters;
+  const calls = present.flatMap((path) => {
+    const weight = weights[path.number] ?? 1;
+    if (path.handle === null || tables.path(path.handle)?.weight === weight) return [];
+    return [pathSet(path.handle, abi.PATH_SET_WEIGHT, weight)];
+  });
   if (policy.name !== "round-robin-subset") return calls;
   const slots = new Map(present.map((path) => [path.number, tables.path(path.handle ?? 0)?.slot]));
   const [mask, ios] = policyNumbers(policy, (number) => slots.get(number));

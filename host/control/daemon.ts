@@ -11,6 +11,7 @@ import * as abi from "../reactor/abi.ts";
 import { ReactorClient, type CoreEvent } from "../reactor/client.ts";
 import { RememberedAttachments } from "./attachments.ts";
 import { BringUp } from "./bring-up.ts";
+import { checkChoice } from "./chosen.ts";
 import { loadConfiguration } from "./configuration.ts";
 import type { Context } from "./context.ts";
 import { messageOf } from "./core-events.ts";
@@ -26,11 +27,12 @@ import { exportsOf, listenNbd } from "./offering.ts";
 import type { Places } from "./places.ts";
 import { demand } from "./reactor-port.ts";
 import { reactorOptions } from "./reactor-options.ts";
-import { reconcile, removeGone, type Refused } from "./reconcile.ts";
+import { reconcile, removeGone, removeUnchosen, type Refused } from "./reconcile.ts";
 import { Leftovers } from "./leftovers.ts";
 import { RedundancyWatch } from "./redundancy-watch.ts";
 import { reloadReport } from "./reload.ts";
 import type { Configuration, ReloadReport } from "./schemas/configuration.ts";
+import { StandbyWatch } from "./standby-watch.ts";
 import { State } from "./state.ts";
 import type { Tables } from "./tables.ts";
 import type { ViewSources } from "./views.ts";
@@ -81,6 +83,7 @@ export class Daemon implements Context {
   nbdTcp: string | null = null;
   readonly #nbd: NbdServer;
   readonly #redundancy: RedundancyWatch;
+  readonly #standby: StandbyWatch;
   readonly #leftovers: Leftovers;
   #changes: Promise<unknown> = Promise.resolve();
   #looking: Promise<void> | null = null;
@@ -106,6 +109,7 @@ export class Daemon implements Context {
     this.mirror = new Mirror(reactor, (tables) => this.#onTables(tables));
     this.attachments = new RememberedAttachments(reactor, state, this.inventory);
     this.#redundancy = new RedundancyWatch(this.hub);
+    this.#standby = new StandbyWatch(this, logger.warning);
     this.#leftovers = new Leftovers({
       inventory: this.inventory,
       hub: this.hub,
@@ -228,12 +232,26 @@ export class Daemon implements Context {
     return this.#looking;
   }
 
+  /** A look that does not succeed is not the last one: what was refused, and what waits to be written, is looked at again. */
   async #look(): Promise<void> {
     clearTimeout(this.#lookTimer);
     this.#lookTimer = undefined;
+    let isComplete = false;
+    try {
+      isComplete = await this.#lookOnce();
+    } finally {
+      if (!isComplete) this.lookSoon(LOOK_AGAIN_MS);
+    }
+  }
+
+  /** Answers whether nothing is left to be done. */
+  async #lookOnce(): Promise<boolean> {
     const { configuration } = this.effective;
     const devices = await look(this.reactor, configuration);
-    await this.change(() => removeGone(this, devices.present));
+    await this.change(async () => {
+      await removeGone(this, devices.present);
+      await removeUnchosen(this, this.effective);
+    });
     const ours = new Set(
       this.inventory
         .paths()
@@ -241,17 +259,19 @@ export class Daemon implements Context {
         .map((path) => path.number),
     );
     const found = await devices.ask(ours);
-    await this.change(async () => {
+    return this.change(async () => {
       const sizes = new Map(this.inventory.units().map((unit) => [unit, unit.facts.bytes]));
-      this.#refuse(await reconcile(this, found, this.effective));
+      const { refused, problems } = await reconcile(this, found, this.effective);
+      this.#refuse(refused);
+      for (const problem of problems) this.options.logger.warning(problem);
       if (!this.emulated) await this.#leftovers.look();
       this.offer();
       for (const [unit, bytes] of sizes) {
         if (bytes !== unit.facts.bytes) await this.attachments.resize(unit).catch((thrown) => this.#warn(thrown));
       }
       await this.mirror.current();
+      return refused.length === 0 && problems.length === 0;
     });
-    if (this.refused.length > 0) this.lookSoon(LOOK_AGAIN_MS);
   }
 
   #warn(thrown: unknown): void {
@@ -308,6 +328,7 @@ export class Daemon implements Context {
     this.#eventsLost = tables.eventsLost;
     this.bringUp.closePorts(tables);
     this.#redundancy.look(this.inventory, tables);
+    if (!this.#stopping) this.#standby.look(tables);
   }
 
   #onNbd(event: NbdServerEvent): void {
@@ -330,20 +351,32 @@ export class Daemon implements Context {
           : loadConfiguration(place, this.configurationFile !== null);
       const report = reloadReport(before, after, this.state.settings(), isEmulated(after) !== this.emulated);
       // What needs a restart stays as it was, so that what is shown is what is in force.
-      const { sockets, state, log, limits, ring, array } = this.options.configuration;
+      const { sockets, state, log, limits, ring, process, array } = this.options.configuration;
       const devices = isEmulated(after) === this.emulated ? after.devices : before.devices;
-      this.effective = new Effective({ ...after, devices, sockets, state, log, limits, ring, array }, () =>
-        this.state.settings(),
-      );
+      const next = { ...after, devices, sockets, state, log, limits, ring, process, array };
+      checkChoice(this.inventory, this.attachments, next);
+      await this.#put(new Effective(next, () => this.state.settings()));
       this.configurationFile = file;
       this.restartNeeded = report.restartNeeded;
-      await this.#applyAll();
       this.hub.say("configuration-reloaded", {
         detail: { applied: report.applied.join(" "), "needs restart": report.restartNeeded.join(" ") },
       });
       this.lookSoon(0);
       return report;
     });
+  }
+
+  /** Puts a configuration in force. What the core refuses is taken back, with all that it had taken. */
+  async #put(effective: Effective): Promise<void> {
+    const before = this.effective;
+    this.effective = effective;
+    try {
+      await this.#applyAll();
+    } catch (thrown) {
+      this.effective = before;
+      await this.#applyAll().catch((again) => this.#warn(again));
+      throw thrown;
+    }
   }
 
   async #applyAll(): Promise<void> {

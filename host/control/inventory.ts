@@ -13,8 +13,12 @@ export interface Path {
   readonly unit: Unit;
   priority: number;
   enabled: boolean;
+  /** Another path of the unit was given the number while this one was gone: it is numbered anew when it returns. */
+  priorityLost: boolean;
   /** Handle in the core. */
   handle: number | null;
+  /** Whether it was in the core before, since the daemon started: then its device returns. */
+  wasPresent: boolean;
   /** What discovery last found; null while the device is gone. */
   found: FoundPath | null;
   /** Identity of the unit the path number really leads to, when that is not its own. */
@@ -67,7 +71,8 @@ export class Inventory {
     }
     for (const row of paths) {
       const unit = this.#units.get(row.unit);
-      if (unit !== undefined) this.addPath(unit, row.number, row.priority, row.enabled);
+      if (unit === undefined) continue;
+      this.addPath(unit, row.number, row.priority, row.enabled).priorityLost = row.priorityLost;
     }
   }
 
@@ -83,8 +88,19 @@ export class Inventory {
   }
 
   addPath(unit: Unit, number: string, priority: number, enabled: boolean): Path {
-    const absent = { handle: null, found: null, foreignIdentity: null };
-    const path: Path = { number, unit, priority, enabled, ...absent, isShaky: false, removalsMs: [] };
+    const path: Path = {
+      number,
+      unit,
+      priority,
+      enabled,
+      priorityLost: false,
+      handle: null,
+      wasPresent: false,
+      found: null,
+      foreignIdentity: null,
+      isShaky: false,
+      removalsMs: [],
+    };
     unit.paths.set(number, path);
     unit.sortedPaths = null;
     this.#paths.set(number, path);
@@ -117,7 +133,9 @@ export class Inventory {
   setPathHandle(path: Path, handle: number | null): void {
     if (path.handle !== null) this.#pathHandles.delete(path.handle);
     path.handle = handle;
-    if (handle !== null) this.#pathHandles.set(handle, path);
+    if (handle === null) return;
+    path.wasPresent = true;
+    this.#pathHandles.set(handle, path);
   }
 
   /** Every unit, by number. */
@@ -200,11 +218,26 @@ export function presentPriorities(unit: Unit): Set<number> {
   return new Set([...unit.paths.values()].filter((path) => path.handle !== null).map((path) => path.priority));
 }
 
+/** Numbers of the unit's other paths that are there or come back with what they had. */
+export function keptPriorities(unit: Unit, except: Path | undefined): Set<number> {
+  const kept = new Set<number>();
+  for (const path of unit.paths.values()) if (path !== except && !path.priorityLost) kept.add(path.priority);
+  return kept;
+}
+
+/** Paths of the unit whose devices are gone and that would come back with the number of `path`. */
+export function rivalsOf(path: Path): Path[] {
+  return [...path.unit.paths.values()].filter(
+    (other) => other !== path && other.handle === null && !other.priorityLost && other.priority === path.priority,
+  );
+}
+
 export function unitRow(unit: Unit): UnitRow {
   const { number, identity, name, facts, policy, hedgeBudgetPercent } = unit;
   return { number, identity: identity.text, name, facts, policy, hedgeBudgetPercent };
 }
 
 export function pathRow(path: Path): PathRow {
-  return { number: path.number, unit: path.unit.number, priority: path.priority, enabled: path.enabled };
+  const { number, priority, enabled, priorityLost } = path;
+  return { number, unit: path.unit.number, priority, enabled, priorityLost };
 }

@@ -7,6 +7,16 @@ import { PRIORITY_MAX } from "./words.ts";
 export interface Remembered {
   readonly priority: number;
   readonly enabled: boolean;
+  /** Another path was given the number meanwhile. */
+  readonly priorityLost: boolean;
+}
+
+/** Numbers that are taken in a unit. */
+export interface Taken {
+  /** By paths that are there. */
+  readonly present: ReadonlySet<number>;
+  /** By those, and by paths that are gone and come back with what they had. */
+  readonly kept: ReadonlySet<number>;
 }
 
 /** The lowest number that no unit has, known ones that are gone included. */
@@ -26,18 +36,20 @@ export function nextPriority(taken: ReadonlySet<number>): number {
 
 /**
  * Priority and enabling of a path that appears. One that comes back has what it had, unless another path took its
- * number meanwhile: then it is numbered like a new one. The first path a unit ever had is enabled, later ones if
- * `initialPaths` says so.
- * @param present priorities of the unit's paths that are there
+ * number meanwhile: then it is numbered like a new one, after all that are known. The first path a unit ever had is
+ * enabled, later ones if `initialPaths` says so.
  * @param hasHistory whether the unit ever had another path
  */
 export function admit(
-  present: ReadonlySet<number>,
+  { present, kept }: Taken,
   remembered: Remembered | undefined,
   initialPaths: InitialPaths,
   hasHistory: boolean,
-): Remembered {
-  if (remembered !== undefined && !present.has(remembered.priority)) return remembered;
+): Pick<Remembered, "priority" | "enabled"> {
+  if (remembered !== undefined) {
+    const taken = remembered.priorityLost ? kept : present;
+    if (!taken.has(remembered.priority)) return remembered;
+  }
   const enabled = remembered?.enabled ?? (initialPaths === "all" || !hasHistory);
-  return { priority: nextPriority(present), enabled };
+  return { priority: nextPriority(kept), enabled };
 }

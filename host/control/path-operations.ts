@@ -3,10 +3,12 @@
 
 import { setTimeout } from "node:timers/promises";
 import * as abi from "../reactor/abi.ts";
+import type { MessageName } from "../liaison/messages.ts";
 import { waitForFailback } from "./failback.ts";
 import type { Context } from "./context.ts";
 import { ControlError, reasonOf } from "./errors.ts";
-import { isShown, pathRow, type Path, type Unit } from "./inventory.ts";
+import type { About } from "./event-hub.ts";
+import { isShown, pathRow, rivalsOf, type Path, type Unit } from "./inventory.ts";
 import { demand, pathSet, pathSwap, type CoreCall } from "./reactor-port.ts";
 import type { PathView } from "./schemas/path.ts";
 import { vouch } from "./shaky.ts";
@@ -16,21 +18,31 @@ import { pathState, pathView } from "./views.ts";
 const REMOVE_AGAIN_MS = 1000;
 const REMOVE_ATTEMPTS_MAX = 120;
 
-/** A change of some paths' settings: on the disk, then in the core, or not at all. */
-async function changePaths(
-  context: Context,
-  paths: readonly Path[],
-  apply: () => void,
-  calls: readonly CoreCall[],
-  what: string,
-): Promise<void> {
-  const before = paths.map(({ priority, enabled }) => ({ priority, enabled }));
+/** A change of some paths' settings. */
+interface PathChange {
+  readonly paths: readonly Path[];
+  /** Those of them that are given a number. */
+  readonly numbered: readonly Path[];
+  readonly apply: () => void;
+  readonly calls: readonly CoreCall[];
+}
+
+/** On the disk, then in the core, or not at all. */
+async function changePaths(context: Context, change: PathChange, what: string): Promise<void> {
+  const { paths, numbered, calls } = change;
+  const siblings = new Set(paths.flatMap((path) => [...path.unit.paths.values()]));
+  const before = [...siblings].map((path) => ({ path, row: pathRow(path) }));
   const undo = (): void => {
-    for (const [index, path] of paths.entries()) Object.assign(path, before[index]);
+    for (const { path, row } of before) {
+      const { priority, enabled, priorityLost } = row;
+      Object.assign(path, { priority, enabled, priorityLost });
+    }
   };
-  apply();
+  change.apply();
+  for (const path of numbered) settleNumber(path, paths);
+  const changed = before.filter(({ path, row }) => JSON.stringify(pathRow(path)) !== JSON.stringify(row));
   try {
-    context.state.savePaths(paths.map(pathRow));
+    context.state.savePaths(changed.map(({ path }) => pathRow(path)));
   } catch (thrown) {
     undo();
     throw thrown;
@@ -39,9 +51,18 @@ async function changePaths(
     await demand(context.reactor, calls, what, paths[0]?.number ?? null);
   } catch (thrown) {
     undo();
-    context.state.savePaths(paths.map(pathRow));
+    context.state.savePaths(changed.map(({ row }) => row));
     throw thrown;
   }
+}
+
+/**
+ * Notes who has a number now: a path that is there keeps it against all that are gone, else the one that got it last does.
+ * Those that lost it are numbered anew when their devices return (reference section 2).
+ */
+function settleNumber(path: Path, changing: readonly Path[]): void {
+  path.priorityLost = path.handle === null && holderOf(path.unit, path.priority, [path]) !== undefined;
+  for (const rival of rivalsOf(path)) if (!changing.includes(rival)) rival.priorityLost = true;
 }
 
 async function answer(context: Context, path: Path): Promise<PathView> {
@@ -56,7 +77,8 @@ export function enablePath(context: Context, number: string, enabled: boolean): 
     const about = { unit: path.unit.number, path: number, detail: { enabled } };
     const calls = path.handle === null ? [] : [pathSet(path.handle, abi.PATH_SET_ENABLED, enabled ? 1 : 0)];
     try {
-      await changePaths(context, [path], () => (path.enabled = enabled), calls, enabled ? "enabling" : "disabling");
+      const change = { paths: [path], numbered: [], apply: () => void (path.enabled = enabled), calls };
+      await changePaths(context, change, enabled ? "enabling" : "disabling");
     } catch (thrown) {
       context.hub.say("effectiveness-failed", { ...about, detail: { enabled, reason: reasonOf(thrown) } });
       throw thrown;
@@ -73,15 +95,19 @@ function holderOf(unit: Unit, priority: number, except: readonly Path[]): Path |
   );
 }
 
-async function withPriorityMessages<T>(context: Context, path: Path, work: () => Promise<T>): Promise<T> {
-  const about = { unit: path.unit.number, path: path.number };
-  context.hub.say("priority-changing", about);
+async function withPriorityMessages<T>(context: Context, paths: readonly Path[], work: () => Promise<T>): Promise<T> {
+  const say = (kind: MessageName, detailOf: (path: Path) => NonNullable<About["detail"]>): void => {
+    for (const path of paths) {
+      context.hub.say(kind, { unit: path.unit.number, path: path.number, detail: detailOf(path) });
+    }
+  };
+  say("priority-changing", () => ({}));
   try {
     const result = await work();
-    context.hub.say("priority-changed", { ...about, detail: { priority: path.priority } });
+    say("priority-changed", ({ priority }) => ({ priority }));
     return result;
   } catch (thrown) {
-    context.hub.say("priority-failed", { ...about, detail: { reason: reasonOf(thrown) } });
+    say("priority-failed", () => ({ reason: reasonOf(thrown) }));
     throw thrown;
   }
 }
@@ -90,7 +116,7 @@ async function withPriorityMessages<T>(context: Context, path: Path, work: () =>
 export function setPriority(context: Context, number: string, priority: number): Promise<PathView> {
   return context.change(async () => {
     const path = context.inventory.path(number);
-    await withPriorityMessages(context, path, async () => {
+    await withPriorityMessages(context, [path], async () => {
       const holder = holderOf(path.unit, priority, [path]);
       if (holder !== undefined) {
         throw new ControlError(
@@ -103,13 +129,14 @@ export function setPriority(context: Context, number: string, priority: number):
         );
       }
       const calls = path.handle === null ? [] : [pathSet(path.handle, abi.PATH_SET_PRIORITY, priority)];
-      await changePaths(context, [path], () => (path.priority = priority), calls, "setting the priority");
+      const apply = (): void => void (path.priority = priority);
+      await changePaths(context, { paths: [path], numbered: [path], apply, calls }, "setting the priority");
     });
     return answer(context, path);
   });
 }
 
-function exchange(a: Path, b: Path): { apply: () => void; calls: CoreCall[] } {
+function exchange(a: Path, b: Path): PathChange {
   const calls: CoreCall[] = [];
   if (a.handle !== null && b.handle !== null) calls.push(pathSwap(a.handle, b.handle));
   else if (a.handle !== null) calls.push(pathSet(a.handle, abi.PATH_SET_PRIORITY, b.priority));
@@ -117,7 +144,7 @@ function exchange(a: Path, b: Path): { apply: () => void; calls: CoreCall[] } {
   const apply = (): void => {
     [a.priority, b.priority] = [b.priority, a.priority];
   };
-  return { apply, calls };
+  return { paths: [a, b], numbered: [a, b], apply, calls };
 }
 
 /** `-swap`. */
@@ -125,7 +152,7 @@ export function swapPaths(context: Context, first: string, second: string): Prom
   return context.change(async () => {
     const a = context.inventory.path(first);
     const b = context.inventory.path(second);
-    await withPriorityMessages(context, a, async () => {
+    await withPriorityMessages(context, [a], async () => {
       if (a.unit !== b.unit) {
         throw new ControlError(
           "NOT_ONE_UNIT",
@@ -149,8 +176,7 @@ export function swapPaths(context: Context, first: string, second: string): Prom
           },
         );
       }
-      const { apply, calls } = exchange(a, b);
-      await changePaths(context, [a, b], apply, calls, "exchanging priorities");
+      await changePaths(context, exchange(a, b), "exchanging priorities");
     });
     await context.mirror.current();
     return { paths: [pathView(a, context.views), pathView(b, context.views)] };
@@ -170,23 +196,35 @@ function checkUsable(context: Context, path: Path): void {
 }
 
 /** Enables the path and exchanges its priority with the highest of its unit. */
-async function makeFirst(context: Context, path: Path): Promise<void> {
+function makingFirst(path: Path): PathChange {
   const present = [...path.unit.paths.values()].filter((other) => other.handle !== null);
   const highest = present.reduce((best, other) => (other.priority > best.priority ? other : best), path);
   const { handle } = path;
   const enabling = handle === null ? [] : [pathSet(handle, abi.PATH_SET_ENABLED, 1)];
-  // Who wants a shaky path in use vouches for it; else nothing would become of the command.
-  const vouching = handle !== null && context.mirror.tables.isShaky(handle) ? () => vouch(context, path, handle) : null;
-  const swap = highest === path ? { apply: () => undefined, calls: [] } : exchange(path, highest);
+  const stay: PathChange = { paths: [path], numbered: [], apply: () => undefined, calls: [] };
+  const swap = highest === path ? stay : exchange(path, highest);
   const apply = (): void => {
     swap.apply();
     path.enabled = true;
   };
-  const changed = highest === path ? [path] : [path, highest];
-  await withPriorityMessages(context, path, () =>
-    changePaths(context, changed, apply, [...swap.calls, ...enabling], "making it the path in use"),
-  );
-  await vouching?.();
+  return { ...swap, apply, calls: [...swap.calls, ...enabling] };
+}
+
+/** Makes paths of different units those in use: all of them, or none. */
+async function makeFirst(context: Context, paths: readonly Path[]): Promise<void> {
+  const changes = paths.map(makingFirst);
+  const change: PathChange = {
+    paths: changes.flatMap((one) => one.paths),
+    numbered: changes.flatMap((one) => one.numbered),
+    apply: () => {
+      for (const one of changes) one.apply();
+    },
+    calls: changes.flatMap((one) => one.calls),
+  };
+  // Who wants a shaky path in use vouches for it; else nothing would become of the command.
+  const shaky = paths.filter(({ handle }) => handle !== null && context.mirror.tables.isShaky(handle));
+  await withPriorityMessages(context, paths, () => changePaths(context, change, "making it the path in use"));
+  for (const path of shaky) if (path.handle !== null) await vouch(context, path, path.handle);
 }
 
 /** `-path`. */
@@ -195,7 +233,7 @@ export function usePath(context: Context, number: string): Promise<PathView> {
     const path = context.inventory.path(number);
     await context.mirror.current();
     checkUsable(context, path);
-    await makeFirst(context, path);
+    await makeFirst(context, [path]);
     return answer(context, path);
   });
 }
@@ -227,7 +265,7 @@ export function useMatching(context: Context, pattern: string): Promise<{ paths:
     }
     await context.mirror.current();
     for (const path of chosen) checkUsable(context, path);
-    for (const path of chosen) await makeFirst(context, path);
+    await makeFirst(context, chosen);
     await context.mirror.current();
     return { paths: chosen.map((path) => pathView(path, context.views)) };
   });

@@ -6,11 +6,22 @@ import type { Found, FoundPath } from "../discovery/discover.ts";
 import { sortedByPathNumber } from "../discovery/sysfs.ts";
 import type { ReactorClient } from "../reactor/client.ts";
 import type { Arrival, BringUp } from "./bring-up.ts";
+import { isChosen } from "./chosen.ts";
 import { deviceCalls } from "./core-settings.ts";
 import type { Effective } from "./effective.ts";
-import type { EventHub } from "./event-hub.ts";
-import { pathRow, presentPriorities, unitRow, type Inventory, type Path, type Unit } from "./inventory.ts";
-import { admit, nextUnitNumber } from "./numbering.ts";
+import { reasonOf } from "./errors.ts";
+import type { About, EventHub } from "./event-hub.ts";
+import {
+  keptPriorities,
+  pathRow,
+  presentPriorities,
+  rivalsOf,
+  unitRow,
+  type Inventory,
+  type Path,
+  type Unit,
+} from "./inventory.ts";
+import { admit, nextUnitNumber, type Taken } from "./numbering.ts";
 import { demand, pathSet } from "./reactor-port.ts";
 import { noteRemoval } from "./shaky.ts";
 import type { State } from "./state.ts";
@@ -31,12 +42,26 @@ export interface Parts {
   readonly hub: EventHub;
 }
 
+/** What a look led to. */
+export interface Outcome {
+  readonly refused: readonly Refused[];
+  /** What did not succeed and has to be tried again, one sentence each. */
+  readonly problems: readonly string[];
+}
+
+type PathBefore = Pick<Path, "priority" | "enabled" | "priorityLost">;
+type UnitBefore = Pick<Unit, "facts" | "capabilities">;
+
 /** What one look is about to change. */
 interface Plan {
-  readonly arrivals: Arrival[];
+  arrivals: Arrival[];
   readonly newUnits: Set<Unit>;
   readonly newPaths: Set<Path>;
-  readonly changedUnits: Set<Unit>;
+  /** Known paths and units that change, as they were. */
+  readonly changedPaths: Map<Path, PathBefore>;
+  readonly changedUnits: Map<Unit, Pick<Unit, "facts">>;
+  /** Known paths that are numbered anew: told like new ones. */
+  readonly renumbered: Set<Path>;
   /** Numbers and names that units have, those of this look included. */
   readonly unitNumbers: Set<number>;
   readonly unitNames: Set<string>;
@@ -47,46 +72,70 @@ interface Plan {
   readonly prioritiesBefore: ReadonlyMap<Path, number>;
   /** What to do once the state file has it. */
   readonly after: (() => Promise<void> | void)[];
+  readonly problems: string[];
 }
 
 /** Takes out the paths whose devices are not there any more. Quick: it asks no device. */
 export async function removeGone(parts: Parts, present: ReadonlySet<string>): Promise<void> {
   const gone = parts.inventory.paths().filter((path) => path.found !== null && !present.has(path.number));
-  for (const path of gone) {
-    parts.hub.say("path-removed", { unit: path.unit.number, path: path.number });
-    noteRemoval(path, Date.now());
+  for (const path of gone) noteRemoval(path, Date.now());
+  await takeOut(parts, gone, {});
+}
+
+/** Takes out the paths that the configuration does not name any more; their block devices are free then. */
+export async function removeUnchosen(parts: Parts, { configuration }: Effective): Promise<void> {
+  const unchosen = parts.inventory.paths().filter((path) => path.found !== null && !isChosen(path, configuration));
+  await takeOut(parts, unchosen, { why: "devices and exclude do not name it any more" });
+  // It comes back when an operator names it again, which is no recovery.
+  for (const path of unchosen) path.wasPresent = false;
+}
+
+async function takeOut(parts: Parts, paths: readonly Path[], detail: NonNullable<About["detail"]>): Promise<void> {
+  for (const path of paths) {
+    parts.hub.say("path-removed", { unit: path.unit.number, path: path.number, detail });
     path.foreignIdentity = null;
     path.found = null;
   }
-  await Promise.all(gone.map((path) => parts.bringUp.remove(path)));
+  await Promise.all(paths.map((path) => parts.bringUp.remove(path)));
 }
 
-/**
- * Takes over what a look at the devices found.
- * @returns devices that are not taken
- */
-export async function reconcile(parts: Parts, found: Found, effective: Effective): Promise<Refused[]> {
+/** Takes over what a look at the devices found. What cannot be done keeps nothing else from being done. */
+export async function reconcile(parts: Parts, found: Found, effective: Effective): Promise<Outcome> {
   const absent = parts.inventory.paths().filter((path) => path.handle === null);
   const plan: Plan = {
     arrivals: [],
     newUnits: new Set(),
     newPaths: new Set(),
-    changedUnits: new Set(),
+    changedPaths: new Map(),
+    changedUnits: new Map(),
+    renumbered: new Set(),
     unitNumbers: new Set(parts.inventory.units().map((unit) => unit.number)),
     unitNames: new Set(parts.inventory.units().map((unit) => unit.name)),
     refused: [...found.refusals],
     priorities: new Map(),
     prioritiesBefore: new Map(absent.map((path) => [path, path.priority])),
     after: [],
+    problems: [],
   };
   for (const path of sortedByPathNumber(found.paths)) {
     place(parts, plan, path, effective);
   }
   refreshUnits(parts, plan);
   save(parts, plan);
-  for (const step of plan.after) await step();
-  await arrive(parts, plan, effective);
-  return plan.refused;
+  for (const step of [...plan.after, () => arrive(parts, plan, effective)]) {
+    try {
+      await step();
+    } catch (thrown) {
+      plan.problems.push(reasonOf(thrown));
+    }
+  }
+  return plan;
+}
+
+/** Called before a known path changes: what it becomes is saved with this look, or taken back. */
+function changing(plan: Plan, path: Path): void {
+  const { priority, enabled, priorityLost } = path;
+  if (!plan.changedPaths.has(path)) plan.changedPaths.set(path, { priority, enabled, priorityLost });
 }
 
 /** Decides what a found path is: known, returned, remapped, or new. */
@@ -96,30 +145,61 @@ function place(parts: Parts, plan: Plan, found: FoundPath, effective: Effective)
   const identity = found.probe.identity.text;
   if (known === undefined) {
     const unit = inventory.unitOfIdentity(identity) ?? newUnit(parts, plan, found, effective);
-    const given = prioritiesOf(plan, unit);
     if (unit.paths.size >= abi.PATHS_PER_UNIT_MAX) {
       const reason = `LogicalUnit #${unit.number} has ${abi.PATHS_PER_UNIT_MAX} paths already; forget one that is gone`;
       plan.refused.push({ device: found.device, number: found.number, reason });
       return;
     }
-    const { priority, enabled } = admit(given, undefined, effective.configuration.initial_paths, unit.paths.size > 0);
-    given.add(priority);
+    const { initial_paths: initialPaths } = effective.configuration;
+    const { priority, enabled } = admit(takenIn(plan, unit), undefined, initialPaths, unit.paths.size > 0);
     const path = inventory.addPath(unit, found.number, priority, enabled);
+    prioritiesOf(plan, unit).add(priority);
     plan.newPaths.add(path);
     plan.arrivals.push({ path, found });
   } else if (known.unit.identity.text !== identity) {
     remapped(parts, plan, known, found);
   } else if (known.handle === null) {
-    const given = prioritiesOf(plan, known.unit);
-    const { priority } = admit(given, known, effective.configuration.initial_paths, true);
-    given.add(priority);
-    if (priority !== known.priority) plan.newPaths.add(known);
-    known.priority = priority;
+    renumber(plan, known, effective);
     known.foreignIdentity = null;
+    if (known.wasPresent) comesBack(parts, plan, known, effective);
     plan.arrivals.push({ path: known, found });
   } else {
-    stillThere(parts, plan, known, found);
+    stillThere(parts, plan, known, found, effective);
   }
+}
+
+/** Gives a path that returns its number, or another one when it has lost that; who else remembers it has lost it now. */
+function renumber(plan: Plan, path: Path, effective: Effective): void {
+  const { initial_paths: initialPaths } = effective.configuration;
+  const { priority } = admit(takenIn(plan, path.unit, path), path, initialPaths, true);
+  prioritiesOf(plan, path.unit).add(priority);
+  if (priority !== path.priority) plan.renumbered.add(path);
+  if (priority !== path.priority || path.priorityLost) changing(plan, path);
+  path.priority = priority;
+  path.priorityLost = false;
+  for (const rival of rivalsOf(path)) {
+    changing(plan, rival);
+    rival.priorityLost = true;
+  }
+}
+
+function takenIn(plan: Plan, unit: Unit, except?: Path): Taken {
+  return { present: prioritiesOf(plan, unit), kept: keptPriorities(unit, except) };
+}
+
+/**
+ * In failback mode Standby a path that was lost and comes back waits for an operator. The core sees to that when a path
+ * fails and recovers; for an operator it is the same when the device disappeared meanwhile, or led to another unit.
+ */
+function comesBack({ hub }: Parts, plan: Plan, path: Path, { mode }: Effective): void {
+  if (mode.failback !== "standby" || !path.enabled) return;
+  changing(plan, path);
+  path.enabled = false;
+  plan.after.push(() => {
+    if (path.enabled) return;
+    const detail = { enabled: false, why: "came back in failback mode Standby" };
+    hub.say("effectiveness-changed", { unit: path.unit.number, path: path.number, detail });
+  });
 }
 
 function prioritiesOf(plan: Plan, unit: Unit): Set<number> {
@@ -135,7 +215,7 @@ function newUnit(parts: Parts, plan: Plan, found: FoundPath, effective: Effectiv
   const unit = parts.inventory.addUnit({
     number,
     identity: { type: identity.type, text: identity.text },
-    name: wanted === undefined || plan.unitNames.has(wanted) ? `lu${number}` : wanted,
+    name: freeName(plan.unitNames, wanted ?? `lu${number}`, number),
     facts: factsOf(found.probe),
     policy: null,
     hedgeBudgetPercent: null,
@@ -144,6 +224,13 @@ function newUnit(parts: Parts, plan: Plan, found: FoundPath, effective: Effectiv
   plan.unitNames.add(unit.name);
   plan.newUnits.add(unit);
   return unit;
+}
+
+/** The name that is wanted, else one made from the number: another unit may have been given that of this number. */
+function freeName(taken: ReadonlySet<string>, wanted: string, number: number): string {
+  let name = wanted;
+  for (let count = 1; taken.has(name); count++) name = count === 1 ? `lu${number}` : `lu${number}_${count}`;
+  return name;
 }
 
 /** The path number leads to another unit now. It keeps its place, gets no I/O, and is shown as what it is. */
@@ -173,8 +260,9 @@ function remapped(parts: Parts, plan: Plan, path: Path, found: FoundPath): void 
   }
 }
 
-function stillThere(parts: Parts, plan: Plan, path: Path, found: FoundPath): void {
+function stillThere(parts: Parts, plan: Plan, path: Path, found: FoundPath, effective: Effective): void {
   if (path.found !== null && path.found.device !== found.device) {
+    comesBack(parts, plan, path, effective);
     plan.after.push(() => parts.bringUp.remove(path));
     plan.arrivals.push({ path, found });
     return;
@@ -184,13 +272,12 @@ function stillThere(parts: Parts, plan: Plan, path: Path, found: FoundPath): voi
   if (path.foreignIdentity === null) return;
   // It leads home again. The core checks that itself before it takes the path back.
   path.foreignIdentity = null;
+  comesBack(parts, plan, path, effective);
   const { handle } = path;
   if (handle !== null) {
-    plan.after.push(() =>
-      demand(parts.reactor, [pathSet(handle, abi.PATH_SET_FAILED, 0)], "taking a path back", path.number).catch(
-        () => undefined,
-      ),
-    );
+    const waiting = path.enabled ? [] : [pathSet(handle, abi.PATH_SET_ENABLED, 0)];
+    const calls = [...waiting, pathSet(handle, abi.PATH_SET_FAILED, 0)];
+    plan.after.push(() => demand(parts.reactor, calls, "taking a path back", path.number).catch(() => undefined));
   }
 }
 
@@ -213,37 +300,73 @@ function refreshUnits(parts: Parts, plan: Plan): void {
     if (speaker === undefined) continue;
     const facts = factsOf(speaker.probe);
     const capabilities = capabilitiesOf(speaker.probe);
-    const isSame = JSON.stringify(facts) === JSON.stringify(unit.facts) && capabilities === unit.capabilities;
-    if (isSame && !plan.newUnits.has(unit)) continue;
-    const before = unit.facts;
-    unit.facts = facts;
+    const isSame = JSON.stringify(facts) === JSON.stringify(unit.facts);
+    if (isSame && capabilities === unit.capabilities && !plan.newUnits.has(unit)) continue;
+    const before: UnitBefore = { facts: unit.facts, capabilities: unit.capabilities };
+    // What it can do is read from the devices at each start, so only the facts wait for the state file.
     unit.capabilities = capabilities;
-    plan.changedUnits.add(unit);
+    if (!isSame) {
+      plan.changedUnits.set(unit, { facts: unit.facts });
+      unit.facts = facts;
+    }
     const { handle } = unit;
-    if (handle === null) continue;
-    plan.after.push(async () => {
-      await demand(parts.reactor, deviceCalls(unit, handle, paths), `LogicalUnit #${unit.number}`);
-      if (before.bytes !== facts.bytes) {
-        parts.hub.say("capacity-changed", { unit: unit.number, detail: { from: before.bytes, to: facts.bytes } });
-      }
-    });
+    if (handle !== null) plan.after.push(() => pushFacts(parts, unit, handle, before, paths));
   }
+}
+
+/** Tells the core what a unit is now. What it refuses is as it was before: so the next look finds the change again. */
+async function pushFacts(
+  parts: Parts,
+  unit: Unit,
+  handle: number,
+  before: UnitBefore,
+  paths: readonly FoundPath[],
+): Promise<void> {
+  try {
+    await demand(parts.reactor, deviceCalls(unit, handle, paths), `LogicalUnit #${unit.number}`);
+  } catch (thrown) {
+    Object.assign(unit, before);
+    throw thrown;
+  }
+  const { bytes } = unit.facts;
+  if (before.facts.bytes === bytes) return;
+  parts.hub.say("capacity-changed", { unit: unit.number, detail: { from: before.facts.bytes, to: bytes } });
 }
 
 /** On the disk first: a number that was shown once stays with its unit whatever happens next. */
 function save(parts: Parts, plan: Plan): void {
-  const units = new Set([...plan.newUnits, ...plan.changedUnits]);
-  if (units.size === 0 && plan.newPaths.size === 0) return;
-  parts.state.transaction(() => {
-    parts.state.saveUnits([...units].map(unitRow));
-    parts.state.savePaths([...plan.newPaths].map(pathRow));
-  });
+  const units = new Set([...plan.newUnits, ...plan.changedUnits.keys()]);
+  const paths = new Set([...plan.newPaths, ...plan.changedPaths.keys()]);
+  if (units.size === 0 && paths.size === 0) return;
+  try {
+    parts.state.transaction(() => {
+      parts.state.saveUnits([...units].map(unitRow));
+      parts.state.savePaths([...paths].map(pathRow));
+    });
+  } catch (thrown) {
+    takeBack(parts, plan, reasonOf(thrown));
+  }
+}
+
+/** What could not be written has not happened: the next look finds it again. What needs no writing goes on. */
+function takeBack(parts: Parts, plan: Plan, reason: string): void {
+  plan.problems.push(reason);
+  const isKept = ({ path }: Arrival): boolean => !plan.newPaths.has(path) && !plan.changedPaths.has(path);
+  for (const { found } of plan.arrivals.filter((arrival) => !isKept(arrival))) {
+    plan.refused.push({ device: found.device, number: found.number, reason });
+  }
+  plan.arrivals = plan.arrivals.filter(isKept);
+  for (const [path, before] of plan.changedPaths) Object.assign(path, before);
+  for (const [unit, before] of plan.changedUnits) Object.assign(unit, before);
+  for (const path of plan.newPaths) parts.inventory.removePath(path);
+  for (const unit of plan.newUnits) parts.inventory.removeUnit(unit);
+  for (const changes of [plan.changedPaths, plan.changedUnits, plan.newPaths, plan.newUnits]) changes.clear();
 }
 
 /** Says that a path is new, numbered anew, or back after it was removed; at a start all the others are there again, too. */
 function sayAdded(parts: Parts, plan: Plan, path: Path): void {
   const isBack = path.removalsMs.length > 0;
-  if (!isBack && !plan.newPaths.has(path)) return;
+  if (!isBack && !plan.newPaths.has(path) && !plan.renumbered.has(path)) return;
   const { priority } = path;
   const before = plan.prioritiesBefore.get(path) ?? priority;
   const detail = {
@@ -272,4 +395,5 @@ async function arrive(parts: Parts, plan: Plan, effective: Effective): Promise<v
   for (const unit of plan.newUnits) {
     parts.hub.say("unit-added", { unit: unit.number, detail: { identity: unit.identity.text } });
   }
+  await parts.bringUp.completePolicies(ready, effective);
 }

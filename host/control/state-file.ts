@@ -13,7 +13,7 @@ export const STATE_FILE = "state.sqlite";
 const PID_FILE = "pathmanager.pid";
 
 /** Of the layout below. A file of a later version is refused, one of an earlier version is brought up. */
-const LAYOUT = 1;
+const LAYOUT = 2;
 
 const TABLES = `
   CREATE TABLE units (
@@ -28,7 +28,8 @@ const TABLES = `
     number TEXT PRIMARY KEY,
     unit INTEGER NOT NULL REFERENCES units (number),
     priority INTEGER NOT NULL CHECK (priority BETWEEN 1 AND 254),
-    enabled INTEGER NOT NULL CHECK (enabled IN (0, 1))
+    enabled INTEGER NOT NULL CHECK (enabled IN (0, 1)),
+    priority_lost INTEGER NOT NULL DEFAULT 0 CHECK (priority_lost IN (0, 1))
   ) STRICT;
   CREATE INDEX paths_by_unit ON paths (unit);
   CREATE TABLE attachments (
@@ -47,6 +48,11 @@ const TABLES = `
     detail TEXT NOT NULL
   ) STRICT;
 `;
+
+/** What makes a file of each earlier layout one of the next. New columns come last, as in the tables above. */
+const STEPS: Readonly<Record<number, string>> = {
+  1: "ALTER TABLE paths ADD COLUMN priority_lost INTEGER NOT NULL DEFAULT 0 CHECK (priority_lost IN (0, 1));",
+};
 
 /** Why a file was set aside, and where it is now. */
 export interface SetAside {
@@ -113,15 +119,10 @@ function tryOpen(file: string, directory: string): Attempt {
   }
 }
 
-/** Makes the tables in a new file; refuses one that a later version wrote. */
+/** Makes the tables in a new file, brings those of an earlier version up, refuses a file that a later version wrote. */
 function bringUp(database: DatabaseSync, file: string): void {
   const layout = Number(database.prepare("PRAGMA user_version").get()?.["user_version"]);
-  if (layout === LAYOUT) {
-    // A file of the right version without its tables is damaged too; the queries say so.
-    database.exec("SELECT 1 FROM units, paths, settings, events, attachments LIMIT 0");
-    return;
-  }
-  if (layout !== 0) {
+  if (layout > LAYOUT || layout < 0) {
     throw new ControlError(
       "STATE_DAMAGED",
       `the state file ${file} was written by a later version (layout ${layout})`,
@@ -131,7 +132,15 @@ function bringUp(database: DatabaseSync, file: string): void {
       },
     );
   }
-  database.exec(`BEGIN IMMEDIATE; ${TABLES} PRAGMA user_version = ${LAYOUT}; COMMIT;`);
+  if (layout === 0) {
+    database.exec(`BEGIN IMMEDIATE; ${TABLES} PRAGMA user_version = ${LAYOUT}; COMMIT;`);
+    return;
+  }
+  // A file of the right version without its tables is damaged too; the queries say so.
+  database.exec("SELECT 1 FROM units, paths, settings, events, attachments LIMIT 0");
+  for (let from = layout; from < LAYOUT; from++) {
+    database.exec(`BEGIN IMMEDIATE; ${STEPS[from] ?? ""} PRAGMA user_version = ${from + 1}; COMMIT;`);
+  }
 }
 
 /** SQLite's result code (https://www.sqlite.org/rescode.html), without its extension. */
@@ -161,8 +170,16 @@ function locked(file: string, directory: string): ControlError {
   });
 }
 
-/** The error for a file that cannot be written: full disk, read-only, no permission. */
+/** The error for a file that cannot be written: full disk, read-only, no permission; or for a change that no file takes. */
 export function cannotWrite(file: string, thrown: unknown): ControlError {
+  const SQLITE_CONSTRAINT = 19;
+  if (resultCode(thrown) === SQLITE_CONSTRAINT) {
+    return new ControlError("INTERNAL", `the state ${file} does not take the change: ${reasonOf(thrown)}`, {
+      parameter: file,
+      remedy: "this is a defect of PathManager, please report it; nothing was changed",
+      cause: thrown,
+    });
+  }
   return new ControlError("STATE_WRITE_FAILED", `cannot write the state ${file}: ${reasonOf(thrown)}`, {
     parameter: file,
     remedy: "make room on the disk, or make it writable; nothing was changed",

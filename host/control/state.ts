@@ -36,6 +36,8 @@ export interface PathRow {
   readonly unit: number;
   readonly priority: number;
   readonly enabled: boolean;
+  /** Another path of the unit was given the number while this one was gone. */
+  readonly priorityLost: boolean;
 }
 
 export interface AttachmentRow {
@@ -158,6 +160,7 @@ export class State {
       unit: Number(row["unit"]),
       priority: Number(row["priority"]),
       enabled: row["enabled"] === 1,
+      priorityLost: row["priority_lost"] === 1,
     }));
   }
 
@@ -165,12 +168,13 @@ export class State {
     this.transaction(() => {
       for (const path of paths) {
         this.#run(
-          `INSERT INTO paths VALUES (?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET unit = excluded.unit,
-           priority = excluded.priority, enabled = excluded.enabled`,
+          `INSERT INTO paths VALUES (?, ?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET unit = excluded.unit,
+           priority = excluded.priority, enabled = excluded.enabled, priority_lost = excluded.priority_lost`,
           path.number,
           path.unit,
           path.priority,
           path.enabled ? 1 : 0,
+          path.priorityLost ? 1 : 0,
         );
       }
     });

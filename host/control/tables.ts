@@ -102,6 +102,11 @@ export class Tables {
     return ((this.#paths.word(path, abi.PATH_FLAGS) ?? 0) & abi.PATH_FLAG_UNVERIFIED) !== 0;
   }
 
+  /** Whether the path is in the copy and disabled. */
+  isDisabled(path: number): boolean {
+    return ((this.#paths.word(path, abi.PATH_FLAGS) ?? 0) & SERVICEABLE) === abi.PATH_FLAG_PRESENT;
+  }
+
   isReleased(unit: number): boolean {
     return ((this.#units.word(unit, abi.UNIT_FLAGS) ?? 0) & abi.UNIT_FLAG_RELEASED) !== 0;
   }

@@ -9,6 +9,7 @@ import { checkParameters, LBMODES } from "./policies.ts";
 import { demand, unitSet, type CoreCall } from "./reactor-port.ts";
 import type { Attachment, AttachRequest, Policy, PolicyName, UnitPatch, UnitView } from "./schemas/unit.ts";
 import { unitView } from "./views.ts";
+import { NUMBERED_NAME } from "./words.ts";
 
 async function answer(context: Context, unit: Unit): Promise<UnitView> {
   await context.mirror.current();
@@ -35,7 +36,7 @@ export function patchUnit(context: Context, key: string, patch: UnitPatch): Prom
     if (changesBalancing) context.hub.say("balancing-changing", { unit: unit.number });
     try {
       if (patch.name !== undefined) checkName(context, unit, patch.name);
-      if (wanted !== null) checkPolicy(context, unit, wanted);
+      if (wanted !== null) await checkPolicy(context, unit, wanted);
       await applyPatch(context, unit, patch, wanted);
     } catch (thrown) {
       if (changesBalancing) {
@@ -66,7 +67,7 @@ function policyOf(context: Context, unit: Unit, patch: UnitPatch): Policy | null
 
 function checkName(context: Context, unit: Unit, name: string): void {
   const other = context.inventory.units().find((candidate) => candidate !== unit && candidate.name === name);
-  const numbered = /^lu(\d+)$/.exec(name)?.[1];
+  const numbered = NUMBERED_NAME.exec(name)?.[1];
   const owner = other?.number ?? (numbered === undefined ? unit.number : Number(numbered));
   if (owner === unit.number) return;
   throw new ControlError("NAME_IN_USE", `the name ${name} belongs to LogicalUnit #${owner}`, {
@@ -75,7 +76,7 @@ function checkName(context: Context, unit: Unit, name: string): void {
   });
 }
 
-function checkPolicy(context: Context, unit: Unit, { name, parameters }: Policy): void {
+async function checkPolicy(context: Context, unit: Unit, { name, parameters }: Policy): Promise<void> {
   if (context.effective.mode.cluster && name !== "static") {
     throw new ControlError("CLUSTER_MODE", `dynamic balancing (${name}) is refused while cluster mode is on`, {
       parameter: "policy",
@@ -90,6 +91,42 @@ function checkPolicy(context: Context, unit: Unit, { name, parameters }: Policy)
       remedy: `its paths are ${[...unit.paths.keys()].join(", ")}`,
     });
   }
+  if (parameters.paths !== undefined) await checkSubset(context, unit, parameters.paths);
+}
+
+/** A subset that cannot be used now is a mistake, unless nothing can be used. One that fails later stays what it is. */
+async function checkSubset(context: Context, unit: Unit, paths: readonly string[]): Promise<void> {
+  const tables = await context.mirror.current();
+  const usable = unit.handle === null ? 0 : (tables.unit(unit.handle)?.usable ?? 0);
+  const isUsable = (number: string): boolean => {
+    const handle = unit.paths.get(number)?.handle ?? null;
+    const slot = handle === null ? undefined : tables.path(handle)?.slot;
+    return slot !== undefined && (usable & (1 << slot)) !== 0;
+  };
+  if (usable === 0 || paths.some(isUsable)) return;
+  const which = `${paths.length === 1 ? "path" : "none of the paths"} ${paths.join(", ")} of LogicalUnit #${unit.number}`;
+  throw new ControlError("POLICY_PARAMETER", `${which} takes ${paths.length === 1 ? "no I/O" : "I/O"} now`, {
+    parameter: paths[0] ?? "paths",
+    remedy: "enable or repair it first, or name paths that are in use or active",
+  });
+}
+
+/** Tells the core what a patch has changed of the unit. The policy first: only it can be refused. */
+async function tellCore(context: Context, unit: Unit, patch: UnitPatch, setsPolicy: boolean): Promise<void> {
+  const { effective, reactor, bringUp } = context;
+  const { handle } = unit;
+  if (handle === null) return;
+  const what = `LogicalUnit #${unit.number}`;
+  if (setsPolicy) {
+    await demand(reactor, plainPolicyCalls(unit, handle, effective), what, "policy");
+    await bringUp.applyPathPolicies([unit], effective);
+  }
+  const rest: CoreCall[] = [];
+  if (patch.hedgeBudgetPercent !== undefined) {
+    rest.push(unitSet(handle, abi.UNIT_SET_HEDGE_BUDGET, effective.hedgeBudgetPercent(unit) * 100));
+  }
+  if (patch.resetStatistics === true) rest.push(unitSet(handle, abi.UNIT_SET_STATISTICS_RESET, 1));
+  await demand(reactor, rest, what);
 }
 
 async function applyPatch(context: Context, unit: Unit, patch: UnitPatch, policy: Policy | null): Promise<void> {
@@ -98,31 +135,17 @@ async function applyPatch(context: Context, unit: Unit, patch: UnitPatch, policy
   if (patch.name !== undefined) unit.name = patch.name;
   if (patch.hedgeBudgetPercent !== undefined) unit.hedgeBudgetPercent = patch.hedgeBudgetPercent;
   if (policy !== null) unit.policy = policy;
-  const { handle } = unit;
-  const calls: CoreCall[] = [];
-  if (handle !== null) {
-    if (policy !== null) calls.push(...plainPolicyCalls(unit, handle, context.effective));
-    if (patch.hedgeBudgetPercent !== undefined) {
-      calls.push(unitSet(handle, abi.UNIT_SET_HEDGE_BUDGET, patch.hedgeBudgetPercent * 100));
-    }
-    if (patch.resetStatistics === true) calls.push(unitSet(handle, abi.UNIT_SET_STATISTICS_RESET, 1));
-  }
   let saved = false;
   try {
     context.state.saveUnits([unitRow(unit)]);
     saved = true;
-    await demand(context.reactor, calls, `LogicalUnit #${unit.number}`, policy === null ? null : "policy");
-    if (policy !== null) await context.bringUp.applyPathPolicies([unit], context.effective);
+    await tellCore(context, unit, patch, policy !== null);
   } catch (thrown) {
     Object.assign(unit, before);
     if (saved) {
       context.state.saveUnits([unitRow(unit)]);
-      if (handle !== null && policy !== null) {
-        await demand(context.reactor, plainPolicyCalls(unit, handle, context.effective), "the former policy").catch(
-          () => undefined,
-        );
-        await context.bringUp.applyPathPolicies([unit], context.effective).catch(() => undefined);
-      }
+      const undo = patch.hedgeBudgetPercent === undefined ? {} : { hedgeBudgetPercent: patch.hedgeBudgetPercent };
+      await tellCore(context, unit, undo, policy !== null).catch(() => undefined);
     }
     throw thrown;
   }

@@ -20,3 +20,9 @@ export const POLICY_NAMES = [
 export const PRIORITY_MIN = 1;
 export const PRIORITY_MAX = 254;
 export const PRIORITY_RULE = `a priority is a whole number from ${PRIORITY_MIN} to ${PRIORITY_MAX}`;
+
+/** What units are called until they have a name: `lu3` is #3. No name of another unit may look like that. */
+export const NUMBERED_NAME = /^lu(\d+)$/;
+
+/** Faults of a path that the core remembers, so the most that may be counted before it is kept out. */
+export const SHAKY_COUNT_MAX = 16;

@@ -1,6 +1,7 @@
 // What a multipath.conf means for PathManager: each keyword is taken, ignored with the reason, or a mistake.
 
 import type { ConfigurationInput } from "../../control/schemas/configuration.ts";
+import { NUMBERED_NAME } from "../../control/words.ts";
 import { IGNORED } from "./keywords.ts";
 import type { Place, Problem, Statement } from "./parse.ts";
 import { identityOf, patternOf, type Selector } from "./selectors.ts";
@@ -173,7 +174,9 @@ class Conversion {
         if (identity === undefined) this.refuse(statement.valuePlace, `wwid: ${statement.value} is no identity`);
         else this.take(statement, "units.identity");
       } else if (statement.name === "alias") {
-        if (UNIT_NAME.test(statement.value)) {
+        if (NUMBERED_NAME.test(statement.value)) {
+          this.ignore(statement, "lu and a number is what units are called until they have a name");
+        } else if (UNIT_NAME.test(statement.value)) {
           name = statement.value;
           this.take(statement, "units.name");
         } else {

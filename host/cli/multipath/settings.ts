@@ -1,6 +1,7 @@
 // Settings of multipath.conf that PathManager has, too: what each value becomes.
 
 import type { PolicyName } from "../../control/schemas/unit.ts";
+import { SHAKY_COUNT_MAX } from "../../control/words.ts";
 
 /** What is taken over, gathered while a section is read. */
 export interface Settings {
@@ -126,10 +127,23 @@ function checker(value: string): Outcome {
 
 type Setter = (value: string, settings: Settings) => Outcome;
 
+const OFF = "off there; [shaky] stays on";
+const isOff = (value: string): boolean => ["no", "-1", "0"].includes(value);
+
+/** PathManager counts fewer faults than multipathd can be told to: then the most it counts. */
+const shakyCount: Setter = (value, settings) =>
+  isOff(value)
+    ? ignored(OFF)
+    : whole(value, 1, 2_147_483_647, (found) => {
+        settings.shakyCount = Math.min(found, SHAKY_COUNT_MAX);
+        const most = found > SHAKY_COUNT_MAX ? ", the most that is counted" : "";
+        return taken(`shaky.count = ${settings.shakyCount}${most}`);
+      });
+
 const number =
-  (key: "shakyCount" | "shakyWindowS" | "shakyCleanS" | "timeoutS" | "intervalS", text: string, max: number): Setter =>
+  (key: "shakyWindowS" | "shakyCleanS" | "timeoutS" | "intervalS", text: string, max: number): Setter =>
   (value, settings) => {
-    if (["no", "-1", "0"].includes(value) && key.startsWith("shaky")) return ignored(`off there; [shaky] stays on`);
+    if (isOff(value) && key.startsWith("shaky")) return ignored(OFF);
     return whole(value, 1, max, (found) => {
       settings[key] = found;
       return taken(`${text} = ${found}`);
@@ -165,7 +179,7 @@ const OF_SYSTEM: Readonly<Record<string, Setter>> = {
   verbosity,
   polling_interval: number("intervalS", "patrol.interval_s", 3600),
   checker_timeout: number("timeoutS", "patrol.timeout_s", 3600),
-  san_path_err_threshold: number("shakyCount", "shaky.count", 1000),
+  san_path_err_threshold: shakyCount,
   san_path_err_recovery_time: number("shakyCleanS", "shaky.clean_s", 86_400),
   marginal_path_err_sample_time: number("shakyWindowS", "shaky.window_s", 86_400),
   marginal_path_err_recheck_gap_time: number("shakyCleanS", "shaky.clean_s", 86_400),

@@ -4,6 +4,7 @@
 // configuration. Objects are strict: a key that nobody knows is a mistake, not a comment.
 
 import * as z from "zod";
+import { SHAKY_COUNT_MAX } from "../words.ts";
 import { PathNumber, UnitName } from "./common.ts";
 import { POLICY_NAMES } from "./unit.ts";
 
@@ -131,7 +132,7 @@ const Patrol = z
 const Shaky = z
   .strictObject({
     enabled: z.boolean().default(true),
-    count: z.int().min(1).max(1000).default(3),
+    count: z.int().min(1).max(SHAKY_COUNT_MAX).default(3),
     window_s: z.int().min(1).max(86_400).default(1800),
     clean_s: z.int().min(0).max(86_400).default(0),
   })

@@ -121,6 +121,7 @@ const settings: readonly (readonly [string, object])[] = [
   ["failback manual", { failback: "standby" }],
   ["marginal_path_err_sample_time 120", { shaky: { window_s: 120 } }],
   ["san_path_err_threshold 10", { shaky: { count: 10 } }],
+  ["san_path_err_threshold 40", { shaky: { count: 16 } }],
 ];
 
 for (const [text, expected] of settings) {
@@ -131,6 +132,14 @@ for (const [text, expected] of settings) {
     t.like(checkConfiguration(tomlText(converted, "x"), "x"), { ok: true });
   });
 }
+
+test("an alias that looks like the numbered name of another unit is not taken over", (t) => {
+  const text = "multipaths {\n multipath {\n  wwid 3600508b1001c4d9c\n  alias lu1\n }\n}";
+  const { configuration, ignored, errors } = importText(text);
+  t.deepEqual(errors, []);
+  t.deepEqual(configuration.units, [{ identity: "naa.600508b1001c4d9c" }]);
+  t.is(lineOf(ignored, "alias"), 4);
+});
 
 test("overrides are stronger than defaults, wherever they stand", (t) => {
   const text = "overrides {\nno_path_retry fail\n}\ndefaults {\nno_path_retry queue\n}\n";

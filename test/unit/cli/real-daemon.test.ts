@@ -117,7 +117,7 @@ test.serial(
   },
 );
 
-test.serial("failback by hand, with recovery checks off; standby failback leaves the path disabled", async (t) => {
+test.serial("failback by hand, with recovery checks off: refused until the path answers", async (t) => {
   await using daemon = await RealDaemon.start(
     'policy = "static"\n[patrol]\nmode = "health"\ninterval_s = 1\nthreshold_s = 1\ntimeout_s = 2\n',
   );

@@ -41,6 +41,11 @@ const CASES: readonly { title: string; text: string; says: readonly string[] }[]
     says: ["f.toml:1: patrol.timeout_s: must be 3600 or less"],
   },
   {
+    title: "more faults than are remembered",
+    text: "[shaky]\ncount = 17",
+    says: ["f.toml:2: shaky.count: must be 16 or less"],
+  },
+  {
     title: "a text for a number",
     text: '[timeouts]\nio_ms = "5"',
     says: ["f.toml:2: timeouts.io_ms: must be a number"],
@@ -75,6 +80,11 @@ const CASES: readonly { title: string; text: string; says: readonly string[] }[]
     title: "two units of one name",
     text: '[[units]]\nidentity="naa.1"\nname="a"\n[[units]]\nidentity="naa.2"\nname="a"',
     says: ["f.toml:6: units[1].name: another unit has this name"],
+  },
+  {
+    title: "a name that units have by their number",
+    text: '[[units]]\nidentity="naa.1"\nname="lu1"',
+    says: ["f.toml:3: units[0].name: lu1 is what LogicalUnit #1 is called until it has a name; choose another name"],
   },
   {
     title: "stall bounds that cross",

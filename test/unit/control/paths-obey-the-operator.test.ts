@@ -112,6 +112,24 @@ test("every policy can be set, with the parameters it takes and no others", asyn
   t.is((await daemon.get<"unit">(t, "/v1/units/0")).policy.name, "round-robin-subset");
 });
 
+test("weights hold as long as the policy that has them, and not a moment longer", async (t) => {
+  const daemon = await TestDaemon.start(t, ONE);
+  const weights = async (body: unknown) =>
+    (await daemon.change<UnitView>(t, "PATCH", "/v1/units/0", body)).paths.map((path) => path.statistics.weight);
+  const weighted = { policy: "weighted", parameters: { weights: { "4:0:0:0": 9, "5:0:2:0": 4 } } };
+  t.deepEqual(await weights(weighted), [9, 1, 4, 1]);
+  t.deepEqual(await weights({ policy: "service-time" }), [1, 1, 1, 1]);
+  t.deepEqual(await weights({ policy: "service-time", parameters: { weights: { "4:0:0:0": 3 } } }), [3, 1, 1, 1]);
+  const refused = { policy: "round-robin-subset", parameters: { paths: ["4:0:0:0"] } };
+  await daemon.change(t, "POST", "/v1/paths/4:0:0:0/disable");
+  t.is((await daemon.refused(t, "PATCH", "/v1/units/0", refused)).code, "POLICY_PARAMETER");
+  t.deepEqual(await weights({ hedgeBudgetPercent: 0 }), [3, 1, 1, 1]);
+  await daemon.change(t, "PATCH", "/v1/mode", { cluster: true });
+  t.deepEqual(await weights({ hedgeBudgetPercent: 0 }), [1, 1, 1, 1]);
+  await daemon.change(t, "PATCH", "/v1/mode", { cluster: false });
+  t.deepEqual(await weights({ hedgeBudgetPercent: 0 }), [3, 1, 1, 1]);
+});
+
 test("a path that fails is shown as failed with the reason, and failback by hand brings it back once it answers", async (t) => {
   const daemon = await TestDaemon.start(t, `patrol.mode = "none"\npatrol.timeout_s = 1\n${ONE}`);
   await daemon.change(t, "POST", "/v1/array/faults", { fault: { kind: "port-down" }, where: { path: "5:0:3:0" } });

@@ -14,6 +14,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import test from "ava";
 import { ControlError } from "../../../host/control/errors.ts";
@@ -46,7 +47,7 @@ test("what was saved is there after closing and opening", (t) => {
   const where = directory();
   const first = new State(where, 100);
   first.saveUnits([unit(0), { ...unit(1), policy: { name: "round-robin", parameters: { ios: 4 } } }]);
-  first.savePaths([{ number: "4:0:0:1", unit: 1, priority: 7, enabled: false }]);
+  first.savePaths([{ number: "4:0:0:1", unit: 1, priority: 7, enabled: false, priorityLost: true }]);
   first.saveSettings({ failback: "standby", patrol: { mode: 3, intervalS: 1, thresholdS: 2, timeoutS: 3 } });
   first.saveAttachment({ index: 3, unit: 0, options: { readOnly: true }, sinceMs: 5 });
   first.appendEvents(
@@ -57,7 +58,7 @@ test("what was saved is there after closing and opening", (t) => {
   const second = new State(where, 100);
   t.deepEqual(second.units()[0], unit(0));
   t.deepEqual(second.units()[1]?.policy, { name: "round-robin", parameters: { ios: 4 } });
-  t.deepEqual(second.paths(), [{ number: "4:0:0:1", unit: 1, priority: 7, enabled: false }]);
+  t.deepEqual(second.paths(), [{ number: "4:0:0:1", unit: 1, priority: 7, enabled: false, priorityLost: true }]);
   t.is(second.settings().failback, "standby");
   t.is(second.settings().cluster, undefined);
   t.is(second.attachments()[0]?.index, 3);
@@ -136,10 +137,67 @@ for (const [what, damage] of Object.entries({
   });
 }
 
-test("a file of a later version is refused and left alone", async (t) => {
+/** What version 0.1.0 wrote at first: nobody had lost a number. */
+const LAYOUT_1 = `
+  CREATE TABLE units (
+    number INTEGER PRIMARY KEY, identity TEXT NOT NULL UNIQUE, name TEXT NOT NULL UNIQUE, facts TEXT NOT NULL, policy TEXT,
+    hedge_budget_percent REAL
+  ) STRICT;
+  CREATE TABLE paths (
+    number TEXT PRIMARY KEY, unit INTEGER NOT NULL REFERENCES units (number),
+    priority INTEGER NOT NULL CHECK (priority BETWEEN 1 AND 254), enabled INTEGER NOT NULL CHECK (enabled IN (0, 1))
+  ) STRICT;
+  CREATE INDEX paths_by_unit ON paths (unit);
+  CREATE TABLE attachments (
+    nbd_index INTEGER PRIMARY KEY, unit INTEGER NOT NULL REFERENCES units (number), options TEXT NOT NULL,
+    since_ms INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+  CREATE TABLE events (
+    id INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, kind TEXT NOT NULL, unit INTEGER, path TEXT, detail TEXT NOT NULL
+  ) STRICT;
+  INSERT INTO paths VALUES ('4:0:0:1', 1, 7, 0), ('5:0:0:1', 1, 7, 1);
+  INSERT INTO settings VALUES ('failback', '"standby"');
+  PRAGMA user_version = 1;
+`;
+
+test("a file of the first layout is brought up with all that is in it", (t) => {
+  const where = directory();
+  const database = new DatabaseSync(join(where, STATE_FILE), { enableForeignKeyConstraints: false });
+  database.exec(LAYOUT_1);
+  const { number, identity, name, facts } = unit(1);
+  database
+    .prepare("INSERT INTO units VALUES (?, ?, ?, ?, NULL, 2.5)")
+    .run(number, identity, name, JSON.stringify(facts));
+  database.close();
+  for (let round = 0; round < 2; round++) {
+    const state = new State(where, 100);
+    t.is(state.setAside, null);
+    t.deepEqual(state.units(), [{ ...unit(1), hedgeBudgetPercent: 2.5 }]);
+    t.deepEqual(state.paths(), [
+      { number: "4:0:0:1", unit: 1, priority: 7, enabled: false, priorityLost: false },
+      { number: "5:0:0:1", unit: 1, priority: 7, enabled: true, priorityLost: round === 1 },
+    ]);
+    t.is(state.settings().failback, "standby");
+    state.savePaths([{ number: "5:0:0:1", unit: 1, priority: 7, enabled: true, priorityLost: true }]);
+    state.close();
+  }
+});
+
+test("a file that says it has the first layout and lacks its tables is set aside", (t) => {
+  const where = directory();
+  const database = new DatabaseSync(join(where, STATE_FILE));
+  database.exec("CREATE TABLE units (number INTEGER PRIMARY KEY) STRICT; PRAGMA user_version = 1");
+  database.close();
+  const state = new State(where, 100);
+  t.regex(state.setAside?.reason ?? "", /no such table/);
+  t.deepEqual(state.paths(), []);
+  state.close();
+});
+
+test("a file of a later version is refused and left alone", (t) => {
   const where = directory();
   new State(where, 100).close();
-  const { DatabaseSync } = await import("node:sqlite");
   const database = new DatabaseSync(join(where, STATE_FILE));
   database.exec("PRAGMA user_version = 99");
   database.close();

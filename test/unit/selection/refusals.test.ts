@@ -15,7 +15,7 @@ const impossible: readonly [string, number, number, number][] = [
   ["a policy that does not exist", abi.POLICY_COUNT, 0, 0],
   ["a policy far out of range", 0xffffffff, 0, 0],
   ["a turn of too many I/Os", abi.POLICY_ROUND_ROBIN, 1_000_001, 0],
-  ["a subset without a usable path", abi.POLICY_ROUND_ROBIN_SUBSET, 0b110000, 0],
+  ["a subset without a path of the unit", abi.POLICY_ROUND_ROBIN_SUBSET, 0b110000, 0],
   ["a subset with a turn of too many I/Os", abi.POLICY_ROUND_ROBIN_SUBSET, 0b11, 1_000_001],
   ["a history of 100 %", abi.POLICY_HISTORICAL_SERVICE_TIME, 100, 0],
   ["a second parameter where there is none", abi.POLICY_HISTORICAL_SERVICE_TIME, 50, 1],

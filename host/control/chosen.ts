@@ -1,0 +1,40 @@
+// Which of our paths the configuration still names. Judged by what is known of them, so that a device that does not
+// answer can be let go, too.
+
+import { isSelected } from "../discovery/select.ts";
+import type { Attachments } from "./context.ts";
+import { isEmulated } from "./devices.ts";
+import { ControlError } from "./errors.ts";
+import type { Inventory, Path } from "./inventory.ts";
+import type { Configuration } from "./schemas/configuration.ts";
+
+/** Whether `devices` and `exclude` name a path whose device is there: as a path of its unit, or of the one it leads to. */
+export function isChosen(path: Path, configuration: Configuration): boolean {
+  const { vendor, product } = path.unit.facts;
+  const devices = isEmulated(configuration) ? "all" : configuration.devices;
+  const device = path.found?.device ?? "";
+  return [path.unit.identity.text, path.foreignIdentity]
+    .filter((identity) => identity !== null)
+    .some((identity) =>
+      isSelected(devices, configuration.exclude, { device, number: path.number, vendor, product, identity }),
+    );
+}
+
+/**
+ * Refuses a configuration that takes the last path from under a mounted file system.
+ * @throws ControlError ATTACHED
+ */
+export function checkChoice(inventory: Inventory, attachments: Attachments, configuration: Configuration): void {
+  for (const unit of inventory.units()) {
+    const [attachment] = attachments.of(unit);
+    const present = [...unit.paths.values()].filter((path) => path.found !== null);
+    if (attachment === undefined || present.length === 0) continue;
+    if (present.some((path) => isChosen(path, configuration))) continue;
+    const which = `LogicalUnit #${unit.number}`;
+    throw new ControlError(
+      "ATTACHED",
+      `devices and exclude would leave ${which} no path, and it is attached to ${attachment.device}`,
+      { parameter: "devices", remedy: "detach it first, or name one of its paths" },
+    );
+  }
+}
