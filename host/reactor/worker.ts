@@ -10,7 +10,7 @@ import { clockNs, Ring } from "../native/index.ts";
 import { handlersOf, type Reactor } from "./calls.ts";
 import { Core } from "./core.ts";
 import { EventDrain } from "./events.ts";
-import { ReactorError } from "./errors.ts";
+import { isFatal, ReactorError } from "./errors.ts";
 import { runTurns } from "./loop.ts";
 import type { Message, ReactorOptions, Request } from "./messages.ts";
 import { NativeMedium } from "./native-medium.ts";
@@ -62,6 +62,7 @@ function run(port: MessagePort, { core, ring, array }: Reactor): void {
       const handler = handlers[request.name] as (...args: readonly unknown[]) => unknown;
       post({ kind: "answer", id, answer: handler(...request.args) });
     } catch (error) {
+      if (isFatal(error)) throw error;
       post({ kind: "refused", id, ...describe(error) });
     }
   };
