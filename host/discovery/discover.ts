@@ -18,6 +18,7 @@ export interface Candidate {
   readonly initiatorPort: string | null;
   readonly transferBytesMax: number | null;
   readonly queueDepth: number | null;
+  readonly commandsMax: number | null;
 }
 
 /** A candidate that answered. */

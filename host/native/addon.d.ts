@@ -39,6 +39,11 @@ export declare class Ring {
    * writes it back with what came of it. One per 16 of `depth`. The ring takes them over.
    */
   adoptPort(descriptors: Array<number>, depth: number): number;
+  /**
+   * Lets an open port have up to `depth` commands at the device from now on, at most as many as it was opened for
+   * (rounded up to a multiple of 16). What the device has already is not taken back.
+   */
+  portDepth(port: number, depth: number): void;
   /** Closes a port. Commands that wait in the ring end with -ENODEV, those the device has come back first. */
   closePort(port: number): void;
   /** Closes every socket, ends what is under way and frees everything. Closing twice does no harm. */
@@ -137,6 +142,12 @@ export interface NbdReconfigureOptions {
 /** The nbd devices of the kernel, or only the one with this index, and whether each is connected. */
 export declare function nbdStatus(index?: number | undefined | null): Promise<NbdDevice[]>;
 
+/**
+ * Opens a block device exclusively, for reading; answers the descriptor, or the negated errno. An open waits until the
+ * error recovery of its host has ended, whatever the flags say.
+ */
+export declare function openExclusive(device: string): Promise<number>;
+
 /** Who is at the other end of a connected Unix socket. */
 export declare function peerCredentials(fd: number): PeerCredentials;
 
@@ -217,3 +228,9 @@ export interface Uevent {
 
 /** Wakes the ring whose `wakeDescriptor` this is, from any thread. */
 export declare function wake(descriptor: number): void;
+
+/**
+ * Writes `text` to an attribute below /sys. The kernel may let it wait: a queue's scheduler is changed when every
+ * command in it has come back.
+ */
+export declare function writeAttribute(file: string, text: string): Promise<void>;

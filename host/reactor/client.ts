@@ -172,6 +172,11 @@ export class ReactorClient {
     return this.#call("openPort", device, depth);
   }
 
+  /** Lets an open port have up to `depth` commands at its device from now on, at most what it was opened for. */
+  portDepth(port: number, depth: number): Promise<void> {
+    return this.#call("portDepth", port, depth);
+  }
+
   closePort(port: number): Promise<void> {
     return this.#call("closePort", port);
   }
