@@ -2,7 +2,7 @@
 
 import { discover, discoverDevices, type Found } from "../discovery/discover.ts";
 import { emulatedCandidates, emulatedTransport } from "../discovery/emulated.ts";
-import { KERNEL_SOURCES } from "../discovery/in-use.ts";
+import { KERNEL_SOURCES } from "../discovery/exclusive.ts";
 import { nativeTransport } from "../discovery/native-transport.ts";
 import { listSgDevices } from "../discovery/sysfs.ts";
 import type { ReactorClient } from "../reactor/client.ts";

@@ -1,6 +1,7 @@
 // From devices to paths: which devices are ours, who they say they are, and which of them lead to the same unit.
 
-import { whyInUse, KERNEL_SOURCES, type InUseSources } from "./in-use.ts";
+import { KERNEL_SOURCES } from "./exclusive.ts";
+import { whyInUse, type InUseSources } from "./in-use.ts";
 import { probe, probeDetails, type Probe, type UnitDetails } from "./probe.ts";
 import { isSelected, maySelect, type Selector } from "./select.ts";
 import { sideBySide } from "./side-by-side.ts";
@@ -71,7 +72,7 @@ async function whyNotAsk(device: SgDevice, options: DiscoveryOptions, sources: I
   if (device.type !== null && device.type !== 0) return "not named";
   if (!maySelect(options.devices, { ...device, identity: null })) return "not named";
   if (device.blockDevice === null || options.ours?.has(device.number) === true) return null;
-  return whyInUse(device.blockDevice, sources);
+  return whyInUse(device.number, device.blockDevice, options.budgetMs, sources);
 }
 
 /** Asks candidates who they are and sorts out those that are not chosen or cannot be grouped safely. */

@@ -78,6 +78,9 @@ export declare function clockNs(): bigint;
 /** Closes a descriptor that this process has opened or duplicated itself. */
 export declare function closeDescriptor(fd: number): void;
 
+/** Closes a descriptor that `openExclusive` answered: that too may wait for a device, to write what others left unwritten. */
+export declare function closeDevice(fd: number): Promise<void>;
+
 /** A second descriptor (close-on-exec) for the same open file. */
 export declare function duplicate(fd: number): number;
 

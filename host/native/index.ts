@@ -157,6 +157,7 @@ export const clockNs = addon.clockNs;
 export const wake = addon.wake;
 export const duplicate = addon.duplicate;
 export const openExclusive = addon.openExclusive;
+export const closeDevice = addon.closeDevice;
 export const writeAttribute = addon.writeAttribute;
 export const closeDescriptor = addon.closeDescriptor;
 export const socketPair = addon.socketPair;

@@ -3,7 +3,7 @@
 import { accessSync, closeSync, constants, openSync } from "node:fs";
 import { basename, join } from "node:path";
 
-import { KERNEL_SOURCES, whyTaken } from "../../discovery/in-use.ts";
+import { KERNEL_TABLES, whyNotOpen, whyTaken } from "../../discovery/in-use.ts";
 import { listSgDevices, readText, type SgDevice } from "../../discovery/sysfs.ts";
 import { error, note, ok, warning, type Finding, type Machine } from "./finding.ts";
 
@@ -50,9 +50,12 @@ function checkDevice(device: SgDevice, machine: Machine): Finding {
     );
   }
   const { blockDevice } = device;
-  const sources = { ...KERNEL_SOURCES, sysfs: machine.sys, mounts: join(machine.proc, "self/mounts") };
+  const sources = { ...KERNEL_TABLES, sysfs: machine.sys, mounts: join(machine.proc, "self/mounts") };
   const inUse = blockDevice === null ? null : whyTaken(blockDevice, sources);
   if (inUse !== null) return note("devices", `${name} is not free: ${inUse}`);
+  const busy = whyNotOpen(device.number, machine.sys);
+  if (busy !== null)
+    return warning("devices", `${name}: ${busy}`, "wait until the kernel has repaired what it can; dmesg tells");
   if (blockDevice !== null && isHeld(`/dev/${blockDevice}`)) {
     return note(
       "devices",

@@ -2,14 +2,14 @@
 
 use std::fs::OpenOptions;
 use std::io::Write;
-use std::os::fd::IntoRawFd;
+use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 
 use napi::Env;
 use napi::bindgen_prelude::Object;
 use napi_derive::napi;
 
-use crate::error::{Result, system};
+use crate::error::{Code, Result, error, system};
 use crate::job::promise;
 
 /// Writes `text` to an attribute below /sys. The kernel may let it wait: a queue's scheduler is changed when every
@@ -35,5 +35,19 @@ pub fn open_exclusive<'env>(env: &'env Env, device: String) -> Result<Object<'en
             Ok(file) => file.into_raw_fd(),
             Err(reason) => -reason.raw_os_error().unwrap_or(libc::EIO),
         })
+    })
+}
+
+/// Closes a descriptor that `openExclusive` answered: that too may wait for a device, to write what others left unwritten.
+#[napi(catch_unwind, ts_return_type = "Promise<void>")]
+pub fn close_device<'env>(env: &'env Env, fd: i32) -> Result<Object<'env>> {
+    if fd < 3 {
+        return Err(error(Code::Argument, format!("closeDevice: {fd} is a standard stream or no descriptor")));
+    }
+    // SAFETY: the caller says that it is the descriptor's only owner and gives it away.
+    let file = unsafe { OwnedFd::from_raw_fd(fd) };
+    promise(env, move || {
+        drop(file);
+        Ok(())
     })
 }
