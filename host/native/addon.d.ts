@@ -85,6 +85,12 @@ export declare function closeDevice(fd: number): Promise<void>;
 export declare function duplicate(fd: number): number;
 
 /**
+ * Ends the process at once: no other thread is waited for. `process.exit` waits for every worker and for libuv's pool, for
+ * ever when one of them hangs in the kernel. What has to be stored has to be stored before.
+ */
+export declare function endProcess(status: number): never;
+
+/**
  * Attaches a block device of the kernel's nbd driver to connected sockets; answers N of /dev/nbdN.
  * Needs CAP_SYS_ADMIN. The server must already be serving: the kernel may read at once.
  */
