@@ -125,6 +125,7 @@ export type Request =
 export type Message =
   | {
       readonly kind: "ready";
+      /** Control closes it. */
       readonly wakeDescriptor: number;
       readonly backend: "io_uring" | "epoll";
       readonly memoryBytes: number;

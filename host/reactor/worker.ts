@@ -6,7 +6,7 @@ import { parentPort, receiveMessageOnPort, workerData, type MessagePort } from "
 import { EmulatedArray } from "../array/array.ts";
 import type { Medium } from "../array/medium.ts";
 import type { FullTopology } from "../array/topology.ts";
-import { clockNs, Ring } from "../native/index.ts";
+import { clockNs, duplicate, Ring } from "../native/index.ts";
 import { handlersOf, type Reactor } from "./calls.ts";
 import { Core } from "./core.ts";
 import { EventDrain } from "./events.ts";
@@ -67,8 +67,9 @@ function run(port: MessagePort, { core, ring, array }: Reactor): void {
     }
   };
 
-  const { wakeDescriptor, backend } = ring;
-  post({ kind: "ready", wakeDescriptor, backend, memoryBytes: core.bytes.byteLength });
+  // A descriptor of control's own: it stays good, and nobody else's, however this thread ends.
+  const wakeDescriptor = duplicate(ring.wakeDescriptor);
+  post({ kind: "ready", wakeDescriptor, backend: ring.backend, memoryBytes: core.bytes.byteLength });
   for (;;) {
     const wait = runTurns(core, array);
     if (drain.waiting) post({ kind: "events", entries: drain.take() });

@@ -1,7 +1,7 @@
 // Stopping works within 5 s whatever hangs, and a reactor that crashes says so.
 
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, fstatSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
@@ -142,6 +142,22 @@ for (const [title, { core, call }] of Object.entries(BROKEN_CALLS)) {
     t.is(await reactor.stop(), "stopped");
   });
 }
+
+test("a call after a crash that control has not heard of yet writes into nobody's file", async (t) => {
+  const { core } = BROKEN_CALLS["traps in a call"];
+  const reactor = await ReactorClient.start({ core: compile(core) });
+  const folder = mkdtempSync(join(tmpdir(), "pm-stray-"));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const crash = t.throwsAsync(reactor.unitAdd(), { code: "REACTOR_CRASHED" });
+  // The reactor's thread ends and closes what it had, while this one is busy.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1000);
+  const files = Array.from({ length: 64 }, (_, index) => openSync(join(folder, `${index}`), "w+"));
+  t.teardown(() => files.forEach((file) => closeSync(file)));
+  const call = t.throwsAsync(reactor.snapshot(), { code: "REACTOR_CRASHED" });
+  t.is(await reactor.stop(), "stopped");
+  await Promise.all([crash, call]);
+  t.true(files.every((file) => fstatSync(file).size === 0));
+});
 
 test("what leaves the core or the addon half-way is fatal, what they refuse is not", (t) => {
   t.true(isFatal(new CoreAborted("core: an assertion")));
