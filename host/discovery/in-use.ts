@@ -2,7 +2,7 @@
 // is refused, with the reason.
 
 import { join } from "node:path";
-import { readNames, readText } from "./sysfs.ts";
+import { hostOf, readNames, readText } from "./sysfs.ts";
 import { bounded } from "./transport.ts";
 
 /** Where to look; a test lays out its own. */
@@ -26,7 +26,7 @@ export const heldByAnother = (blockDevice: string): string =>
  * their disks waits.
  */
 export function whyNotOpen(number: string, sysfs: string): string | null {
-  const host = `host${number.split(":")[0]}`;
+  const host = `host${hostOf(number)}`;
   const state = readText(join(sysfs, "class/scsi_host", host, "state"));
   return state === null || state === "running"
     ? null

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { writeAttribute } from "../native/index.ts";
 import { HostReader, readCommandsMax, readSchedulers, tagsFor } from "./queue-room.ts";
 import { readNumber, readText } from "./attributes.ts";
+import { hostOf } from "./sysfs.ts";
 import { bounded } from "./transport.ts";
 
 /** The cheapest first; any will do. */
@@ -57,7 +58,7 @@ export async function makeRoom(
 ): Promise<QueueChange | null> {
   const device = join(sources.sysfs, "class/scsi_device", number, "device");
   const queue = join(device, "block", blockDevice, "queue");
-  const host = new HostReader(sources.sysfs).read(number.split(":")[0] ?? "");
+  const host = new HostReader(sources.sysfs).read(hostOf(number));
   const requests = readNumber(join(queue, "nr_requests"));
   if (host === null || requests === null || !isIdle(device)) return null;
   const wanted = tagsFor(commands);

@@ -57,7 +57,7 @@ export function readSgDevice(root: string, name: string, hosts = new HostReader(
   const number = basename(folder);
   if (!/^\d+:\d+:\d+:\d+$/.test(number)) return null;
   const blockDevice = readNames(join(folder, "block"))[0] ?? null;
-  const hostNumber = number.split(":")[0] ?? "";
+  const hostNumber = hostOf(number);
   const host = `host${hostNumber}`;
   const queue = blockDevice === null ? null : join(folder, "block", blockDevice, "queue");
   const driver = readText(join(root, "class/scsi_host", host, "proc_name"));
@@ -83,6 +83,9 @@ function transferLimit(queue: string): number | null {
   const known = limits.filter((limit) => limit !== null && limit > 0);
   return known.length === 0 ? null : Math.min(...known.map(Number));
 }
+
+/** The number of the host adapter in a path number. */
+export const hostOf = (number: string): string => number.slice(0, Math.max(0, number.indexOf(":")));
 
 /** Orders path numbers field by field. */
 export function comparePathNumbers(a: string, b: string): number {

@@ -10,13 +10,13 @@ use napi::bindgen_prelude::Object;
 use napi_derive::napi;
 
 use crate::error::{Code, Result, error, system};
-use crate::job::promise;
+use crate::job::{FILES, promise};
 
 /// Writes `text` to an attribute below /sys. The kernel may let it wait: a queue's scheduler is changed when every
 /// command in it has come back.
 #[napi(catch_unwind, ts_return_type = "Promise<void>")]
 pub fn write_attribute<'env>(env: &'env Env, file: String, text: String) -> Result<Object<'env>> {
-    promise(env, move || {
+    promise(env, &FILES, move || {
         let opened = OpenOptions::new().write(true).open(&file);
         // One write: an attribute takes its value whole.
         let written = opened.and_then(|mut attribute| attribute.write_all(text.as_bytes()));
@@ -28,7 +28,7 @@ pub fn write_attribute<'env>(env: &'env Env, file: String, text: String) -> Resu
 /// error recovery of its host has ended, whatever the flags say.
 #[napi(catch_unwind, ts_return_type = "Promise<number>")]
 pub fn open_exclusive<'env>(env: &'env Env, device: String) -> Result<Object<'env>> {
-    promise(env, move || {
+    promise(env, &FILES, move || {
         let flags = libc::O_EXCL | libc::O_NONBLOCK | libc::O_CLOEXEC;
         let opened = OpenOptions::new().read(true).custom_flags(flags).open(device);
         Ok(match opened {
@@ -46,7 +46,7 @@ pub fn close_device<'env>(env: &'env Env, fd: i32) -> Result<Object<'env>> {
     }
     // SAFETY: the caller says that it is the descriptor's only owner and gives it away.
     let file = unsafe { OwnedFd::from_raw_fd(fd) };
-    promise(env, move || {
+    promise(env, &FILES, move || {
         drop(file);
         Ok(())
     })
