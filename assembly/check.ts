@@ -181,7 +181,7 @@ function conclude(p: Path, c: Command, page: usize, result: i32): void {
     // Its failure was dealt with when its time was over. That it ends now says that the path may be back.
     if (outcome === OUTCOME_GOOD && (p.flags & PATH_FLAG_FAILED) !== 0 && p.heldDown === 0) checkBack(p, REASON_PATROL);
   } else if (outcome === OUTCOME_GOOD) checkGood(p, what, page, bytes, sentNs);
-  else if (answers(what, outcome)) healthGood(p, page !== 0, sentNs);
+  else if (result >= 0 && answers(what, outcome)) healthGood(p, page !== 0, sentNs);
   else if (outcome === OUTCOME_FAILED || outcome === OUTCOME_GONE) checkFailed(p, REASON_PATROL, shown, c.hostStatus);
   else checkAgain(p, what, outcome, shown, c.hostStatus);
   if (outcome === OUTCOME_FAILED && now - sentNs >= patrolTimeoutNs / 2) askAgain(p);

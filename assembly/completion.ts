@@ -80,10 +80,18 @@ const RETRIES_MAX: u8 = 3;
 /** Sense of the command classified last: key | ASC << 8 | ASCQ << 16. */
 let sense: u32 = 0;
 
+/**
+ * Whether the host had no memory or no room for a command just now (EAGAIN, ENOMEM, EBUSY, EDOM): nothing was sent, and
+ * nothing is known of the path.
+ */
+export function shortOfRoom(result: i32): bool {
+  return result === -11 || result === -12 || result === -16 || result === -33;
+}
+
 /** Classifies what came back. */
 export function classify(c: Command, result: i32): u8 {
   sense = KEY_ABSENT;
-  if (result < 0) return OUTCOME_FAILED;
+  if (result < 0) return shortOfRoom(result) ? OUTCOME_WAIT : OUTCOME_FAILED;
   if (c.status === 0 && c.hostStatus === 0 && (c.driverStatus & 0xf7) === 0) return complete(c);
   if (c.status === STATUS_CHECK_CONDITION && c.hostStatus === 0) {
     sense = readSense(changetype<usize>(c) + SENSE, min<u32>(c.senseBytes, 96));

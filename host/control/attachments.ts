@@ -1,7 +1,8 @@
 // Which units are attached to the kernel's nbd driver, remembered so that a daemon that starts again takes them over.
 
 import { setTimeout } from "node:timers/promises";
-import { whyInUse } from "../discovery/in-use.ts";
+import { KERNEL_SOURCES } from "../discovery/exclusive.ts";
+import { heldByAnother, whyTaken } from "../discovery/in-use.ts";
 import { KernelAttachments, type KernelAttachment } from "../export/attach.ts";
 import type { NbdExport } from "../export/directory.ts";
 import type { ReactorClient } from "../reactor/client.ts";
@@ -18,8 +19,13 @@ const OPEN_MS_MAX = 2000;
 /** Answers what uses a block device and how to end that, or null. */
 export type WhyInUse = (blockDevice: string) => Promise<string | null>;
 
-const askKernel: WhyInUse = (blockDevice) =>
-  Promise.race([whyInUse(blockDevice), setTimeout(OPEN_MS_MAX, null, { ref: false })]);
+const askKernel: WhyInUse = async (blockDevice) => {
+  const taken = whyTaken(blockDevice, KERNEL_SOURCES);
+  if (taken !== null) return taken;
+  const opening = KERNEL_SOURCES.openExclusive(`/dev/${blockDevice}`);
+  const answer = await Promise.race([opening, setTimeout(OPEN_MS_MAX, null, { ref: false })]);
+  return answer === "EBUSY" ? heldByAnother(blockDevice) : null;
+};
 
 function attachFailed(unit: Unit, thrown: unknown, device: string | null): ControlError {
   return new ControlError("ATTACH_FAILED", `LogicalUnit #${unit.number}: ${reasonOf(thrown)}`, {

@@ -3,7 +3,8 @@
 import type { FoundPath } from "../discovery/discover.ts";
 import { Claims } from "../discovery/claims.ts";
 import { emulatedPort } from "../discovery/emulated.ts";
-import { PATH_FLAG_REMOVING } from "../reactor/abi.ts";
+import { makeRoom, undoRoom, type QueueChange } from "../discovery/queue-tags.ts";
+import { PATH_FLAG_REMOVING, PATH_SET_DEPTH } from "../reactor/abi.ts";
 import type { AddedUnit, ReactorClient, UnitToAdd } from "../reactor/client.ts";
 import { deviceCalls, pathFactCalls, pathPolicyCalls, plainPolicyCalls, unitSettingCalls } from "./core-settings.ts";
 import type { Effective } from "./effective.ts";
@@ -36,6 +37,18 @@ interface OpenPort {
   readonly queue: "native" | "array";
   readonly port: number;
   readonly depth: number;
+  /** The depth it would have if its queue took as many. */
+  readonly depthWanted: number;
+  /** What was changed of the queue to make room for the depth. */
+  readonly change: QueueChange | null;
+}
+
+/** A native port that a path has. */
+interface NativePort {
+  readonly port: number;
+  readonly change: QueueChange | null;
+  readonly depthWanted: number;
+  depth: number;
 }
 
 type UnitArrivals = readonly [Unit, readonly Arrival[]];
@@ -61,9 +74,9 @@ export class BringUp {
   readonly #names = new Interned();
   readonly #claims: Claims<Path>;
   /** Native port of a path's handle. */
-  readonly #ports = new Map<number, number>();
+  readonly #ports = new Map<number, NativePort>();
   /** Ports of removed paths that may still have commands in flight. */
-  #closing: { readonly handle: number; readonly port: number }[] = [];
+  #closing: { readonly handle: number; readonly port: NativePort }[] = [];
 
   constructor(reactor: ReactorClient, inventory: Inventory, claims = new Claims<Path>()) {
     this.#reactor = reactor;
@@ -76,9 +89,31 @@ export class BringUp {
     return this.#claims.claim(path, blockDevice);
   }
 
-  /** Lets every block device go, when nothing is sent to the paths any more. */
-  releaseClaims(): Promise<void> {
-    return this.#claims.releaseAll();
+  /** Lets every block device go and makes the queues what they were, when nothing is sent to the paths any more. */
+  async releaseDevices(): Promise<void> {
+    const ports = [...this.#ports.values(), ...this.#closing.map(({ port }) => port)];
+    this.#ports.clear();
+    this.#closing = [];
+    await Promise.all([this.#claims.releaseAll(), ...ports.map(({ change }) => this.#undo(change))]);
+  }
+
+  #undo(change: QueueChange | null): Promise<void> {
+    return change === null ? Promise.resolve() : undoRoom(change);
+  }
+
+  /**
+   * Gives a path that is ours the depth its queue takes now: other units of its host adapter may have come or gone, and
+   * somebody may have changed the queue.
+   */
+  async adapt(path: Path, { commandsMax }: FoundPath): Promise<void> {
+    const { handle } = path;
+    const known = handle === null ? undefined : this.#ports.get(handle);
+    if (handle === null || known === undefined) return;
+    const depth = Math.max(1, Math.min(known.depthWanted, commandsMax ?? known.depthWanted));
+    if (depth === known.depth) return;
+    known.depth = depth;
+    await this.#reactor.portDepth(known.port, depth);
+    await this.#reactor.pathSet(handle, PATH_SET_DEPTH, depth);
   }
 
   /** Adds the units that are not in the core yet, and the paths. Answers the paths that could not be added. */
@@ -151,16 +186,16 @@ export class BringUp {
   #take(unit: Unit, places: readonly OpenPort[], added: AddedUnit | undefined): Failure[] {
     const failures: Failure[] = [];
     if (typeof added?.unit === "number") this.#inventory.setUnitHandle(unit, added.unit);
-    for (const [index, { arrival, queue, port }] of places.entries()) {
+    for (const [index, place] of places.entries()) {
       const handle = typeof added?.unit === "number" ? added.paths[index] : added?.unit;
-      const { path, found } = arrival;
+      const { path, found } = place.arrival;
       if (typeof handle === "number") {
-        if (queue === "native") this.#ports.set(handle, port);
+        if (place.queue === "native") this.#ports.set(handle, { ...place });
         this.#inventory.setPathHandle(path, handle);
         path.found = found;
         continue;
       }
-      if (queue === "native") this.#reactor.closePort(port).catch(() => undefined);
+      if (place.queue === "native") this.#close(place);
       void this.#claims.release(path);
       failures.push({ path, reason: handle?.message ?? "the reactor did not answer" });
     }
@@ -169,17 +204,38 @@ export class BringUp {
 
   async #open(arrival: Arrival, depthMax: number): Promise<OpenPort | Failure> {
     const { found, path } = arrival;
-    const depth = Math.max(1, Math.min(depthMax, found.queueDepth ?? depthMax));
+    const depthWanted = Math.max(1, Math.min(depthMax, found.queueDepth ?? depthMax));
     const emulated = emulatedPort(found.device);
-    if (emulated !== null) return { arrival, queue: "array", port: emulated, depth };
+    if (emulated !== null) {
+      return { arrival, queue: "array", port: emulated, depth: depthWanted, depthWanted, change: null };
+    }
     const reason = await this.#claims.claim(path, found.blockDevice);
     if (reason !== null) return { path, reason };
+    const change = await this.#makeRoom(found, depthWanted);
+    const depth = Math.min(depthWanted, change?.commandsMax ?? found.commandsMax ?? depthWanted);
     try {
-      return { arrival, queue: "native", port: await this.#reactor.openPort(found.device, depth), depth };
+      const port = await this.#reactor.openPort(found.device, depthWanted);
+      if (depth !== depthWanted) await this.#reactor.portDepth(port, depth);
+      return { arrival, queue: "native", port, depth, depthWanted, change };
     } catch (thrown) {
       await this.#claims.release(path);
+      await this.#undo(change);
       return { path, reason: reasonOf(thrown) };
     }
+  }
+
+  /** Changes the queue of a path where it would not take the depth that is wanted. */
+  async #makeRoom({ number, blockDevice, commandsMax }: FoundPath, depth: number): Promise<QueueChange | null> {
+    if (blockDevice === null || commandsMax === null || commandsMax >= depth) return null;
+    return makeRoom(number, blockDevice, depth);
+  }
+
+  /** Closes a port; its queue becomes what it was as soon as nothing is in it. */
+  #close({ port, change }: Pick<NativePort, "port" | "change">): void {
+    this.#reactor.closePort(port).then(
+      () => this.#undo(change),
+      () => undefined,
+    );
   }
 
   /** Takes a path out of the core; what is in flight on it goes elsewhere. */
@@ -204,7 +260,7 @@ export class BringUp {
       ((tables.path(handle)?.flags ?? 0) & PATH_FLAG_REMOVING) !== 0;
     const { idle = [], busy = [] } = Object.groupBy(this.#closing, (entry) => (isBusy(entry) ? "busy" : "idle"));
     this.#closing = busy;
-    for (const { port } of idle) this.#reactor.closePort(port).catch(() => undefined);
+    for (const { port } of idle) this.#close(port);
   }
 
   /** Sets again what of the policies depends on which paths there are. */

@@ -413,7 +413,7 @@ export class Daemon implements Context {
     this.hub.flush();
     await this.#nbd.close().catch((thrown) => this.#warn(thrown));
     await this.reactor.stop().catch((thrown) => this.#warn(thrown));
-    await this.bringUp.releaseClaims();
+    await this.bringUp.releaseDevices();
     this.hub.flush();
     this.state.close();
   }

@@ -2,7 +2,8 @@
 
 import { discover, discoverDevices, type Found } from "../discovery/discover.ts";
 import { emulatedCandidates, emulatedTransport } from "../discovery/emulated.ts";
-import { KERNEL_SOURCES } from "../discovery/in-use.ts";
+import { KERNEL_SOURCES } from "../discovery/exclusive.ts";
+import { KERNEL_LANES } from "../discovery/lanes.ts";
 import { nativeTransport } from "../discovery/native-transport.ts";
 import { listSgDevices } from "../discovery/sysfs.ts";
 import type { ReactorClient } from "../reactor/client.ts";
@@ -41,6 +42,7 @@ export async function look(reactor: ReactorClient, configuration: Configuration)
         exclude: configuration.exclude,
         budgetMs: BUDGET_MS,
         sources: KERNEL_SOURCES,
+        lanes: KERNEL_LANES,
         ours,
       }),
   };

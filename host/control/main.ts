@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { createSecureContext } from "node:tls";
 import { parseArgs } from "node:util";
 import type { FastifyInstance } from "fastify";
-import { becomeIoFlusher, sendDatagram } from "../native/index.ts";
+import { becomeIoFlusher, endProcess, sendDatagram } from "../native/index.ts";
 import { ServiceManager } from "../liaison/notify.ts";
 import { CONFIGURATION_FILE, loadConfiguration } from "./configuration.ts";
 import { Daemon } from "./daemon.ts";
@@ -20,7 +20,7 @@ import { standingCalls, takeStanding } from "./standing.ts";
 import { statusOf } from "./status.ts";
 import { welcome } from "./welcome.ts";
 
-/** Whatever hangs, the process ends within this of a SIGTERM. */
+/** Whatever hangs, the process ends within this of a SIGTERM (not by process.exit, which waits for what hangs). */
 const STOP_MS_MAX = 4500;
 const TOKEN_BYTES_MIN = 16;
 
@@ -158,10 +158,10 @@ function onSignals(daemon: Daemon, servers: readonly FastifyInstance[], manager:
     stopping = true;
     logger.info(`${signal}: stopping`);
     manager.stopping();
-    setTimeout(() => process.exit(0), STOP_MS_MAX).unref();
+    setTimeout(() => endProcess(0), STOP_MS_MAX).unref();
     await Promise.allSettled(servers.map((server) => server.close()));
-    await daemon.stop();
-    process.exit(0);
+    await daemon.stop().catch((thrown) => logger.error(`stopping: ${reasonOf(thrown)}`));
+    endProcess(0);
   };
   process.on("SIGTERM", () => void stop("SIGTERM"));
   process.on("SIGINT", () => void stop("SIGINT"));
@@ -181,7 +181,7 @@ function onSignals(daemon: Daemon, servers: readonly FastifyInstance[], manager:
   });
   daemon.reactor.onFailure((error) => {
     logger.error(`${error.message}; the daemon ends, so that the service manager starts it anew`);
-    process.exit(1);
+    endProcess(1);
   });
 }
 
@@ -222,5 +222,5 @@ try {
   if (status !== null) process.exit(status);
 } catch (thrown) {
   complain(thrown);
-  process.exit(1);
+  endProcess(1);
 }

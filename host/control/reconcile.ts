@@ -269,6 +269,7 @@ function stillThere(parts: Parts, plan: Plan, path: Path, found: FoundPath, effe
   }
   path.found = found;
   if (found.blockDevice !== null) plan.after.push(() => claim(parts, plan, path, found));
+  plan.after.push(() => parts.bringUp.adapt(path, found));
   if (path.foreignIdentity === null) return;
   // It leads home again. The core checks that itself before it takes the path back.
   path.foreignIdentity = null;

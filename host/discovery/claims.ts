@@ -3,21 +3,21 @@
 // A path is used through its sg device, which excludes nobody. So the disk device of the same path is held open
 // exclusively as long as the path is ours. A device that disappears is let go with its path: the kernel waits for nobody.
 
-import type { FileHandle } from "node:fs/promises";
-import { heldByAnother, openExclusive } from "./in-use.ts";
+import { openExclusive, type Held } from "./exclusive.ts";
+import { heldByAnother } from "./in-use.ts";
 
 /** What is kept of a claim. */
 interface Claim {
   readonly blockDevice: string;
-  readonly handle: Pick<FileHandle, "close">;
+  readonly handle: Held;
 }
 
 export class Claims<Owner extends object> {
   readonly #claims = new Map<Owner, Claim>();
-  readonly #open: (device: string) => Promise<Pick<FileHandle, "close"> | string>;
+  readonly #open: (device: string) => Promise<Held | string>;
 
   /** @param open opens a device exclusively; answers the errno name when that fails */
-  constructor(open: (device: string) => Promise<Pick<FileHandle, "close"> | string> = openExclusive) {
+  constructor(open: (device: string) => Promise<Held | string> = openExclusive) {
     this.#open = open;
   }
 

@@ -1,14 +1,18 @@
 // From devices to paths: which devices are ours, who they say they are, and which of them lead to the same unit.
 
-import { whyInUse, KERNEL_SOURCES, type InUseSources } from "./in-use.ts";
+import { KERNEL_SOURCES } from "./exclusive.ts";
+import { whyInUse, type InUseSources } from "./in-use.ts";
+import { inLane, type Lanes } from "./lanes.ts";
 import { probe, probeDetails, type Probe, type UnitDetails } from "./probe.ts";
 import { isSelected, maySelect, type Selector } from "./select.ts";
 import { sideBySide } from "./side-by-side.ts";
-import type { SgDevice } from "./sysfs.ts";
+import { hostOf, type SgDevice } from "./sysfs.ts";
 import type { Parsed, ScsiTransport } from "./transport.ts";
 
-/** Devices that are asked at the same time. One that hangs keeps one of these places until its time is over. */
+/** Devices that are dealt with at the same time where there are no lanes. */
 const AT_ONCE = 1024;
+/** Who waits for a place in a lane gives up when nobody has left it for so many budgets. */
+const PATIENCE_BUDGETS = 2;
 
 /** A place where a path may be: a SCSI generic device, or a port of the emulated array. */
 export interface Candidate {
@@ -18,6 +22,7 @@ export interface Candidate {
   readonly initiatorPort: string | null;
   readonly transferBytesMax: number | null;
   readonly queueDepth: number | null;
+  readonly commandsMax: number | null;
 }
 
 /** A candidate that answered. */
@@ -43,6 +48,8 @@ export interface DiscoveryOptions {
   /** Time for all commands to one device together. */
   readonly budgetMs: number;
   readonly sources?: InUseSources;
+  /** Lanes for the commands, by host adapter, where each command blocks a thread. */
+  readonly lanes?: Lanes;
   /** Path numbers that are ours already: their block devices are not checked for being in use again. */
   readonly ours?: ReadonlySet<string>;
 }
@@ -70,7 +77,7 @@ async function whyNotAsk(device: SgDevice, options: DiscoveryOptions, sources: I
   if (device.type !== null && device.type !== 0) return "not named";
   if (!maySelect(options.devices, { ...device, identity: null })) return "not named";
   if (device.blockDevice === null || options.ours?.has(device.number) === true) return null;
-  return whyInUse(device.blockDevice, sources);
+  return whyInUse(device.number, device.blockDevice, options.budgetMs, sources);
 }
 
 /** Asks candidates who they are and sorts out those that are not chosen or cannot be grouped safely. */
@@ -79,12 +86,18 @@ export async function discover(
   candidates: readonly Candidate[],
   options: DiscoveryOptions,
 ): Promise<Found> {
-  const answers = await sideBySide(candidates, AT_ONCE, ({ device }) => probe(transport, device, options.budgetMs));
+  const talk = talker(transport, options);
+  const answers = await sideBySide(candidates, talk.atOnce, ({ device, number }) =>
+    talk.with(number, (to) => probe(to, device, options.budgetMs)),
+  );
   const paths: FoundPath[] = [];
   const refusals: Refusal[] = [];
   for (const [index, candidate] of candidates.entries()) {
-    const answer: Parsed<Probe> = answers[index] ?? { ok: false, reason: "was not asked" };
     const { device, number } = candidate;
+    const answer: Parsed<Probe> = answers[index] ?? {
+      ok: false,
+      reason: `too many devices of host${hostOf(number)} answer nothing; it is looked at again`,
+    };
     if (!answer.ok) {
       refusals.push({ device, number, reason: answer.reason });
       continue;
@@ -96,23 +109,37 @@ export async function discover(
     paths.push({ ...candidate, probe: answer.value });
   }
   const found = separate(paths, refusals);
-  return { paths: await addDetails(transport, found.paths, options.budgetMs), refusals: found.refusals };
+  return { paths: await addDetails(talk, found.paths, options.budgetMs), refusals: found.refusals };
+}
+
+/** How devices are talked to: each in its lane, if there are lanes. */
+interface Talker {
+  readonly atOnce: number;
+  /** Answers null when the device's lane does not move. */
+  with<T>(number: string, work: (transport: ScsiTransport) => Promise<T>): Promise<T | null>;
+}
+
+function talker(transport: ScsiTransport, { lanes, budgetMs }: DiscoveryOptions): Talker {
+  if (lanes === undefined) return { atOnce: AT_ONCE, with: (_number, work) => work(transport) };
+  return {
+    // All of them: the lanes decide who is next.
+    atOnce: Infinity,
+    with: (number, work) => inLane(lanes, number, PATIENCE_BUDGETS * budgetMs, transport, work),
+  };
 }
 
 /** Paths of a unit that are asked for the details of the unit, until one answers. */
 const SPEAKERS_MAX = 3;
 
 /** Asks each unit once what it can do. */
-async function addDetails(
-  transport: ScsiTransport,
-  paths: readonly FoundPath[],
-  budgetMs: number,
-): Promise<FoundPath[]> {
+async function addDetails(talk: Talker, paths: readonly FoundPath[], budgetMs: number): Promise<FoundPath[]> {
   const units = [...Map.groupBy(paths, (path) => path.probe.identity.text).values()];
-  const detailed = await sideBySide(units, AT_ONCE, async (members): Promise<FoundPath[]> => {
+  const detailed = await sideBySide(units, talk.atOnce, async (members): Promise<FoundPath[]> => {
     const speakers = members.filter((path) => path.probe.capacity !== null).slice(0, SPEAKERS_MAX);
     for (const speaker of speakers) {
-      const details = await probeDetails(transport, speaker.device, speaker.probe, budgetMs);
+      const details = await talk.with(speaker.number, (to) =>
+        probeDetails(to, speaker.device, speaker.probe, budgetMs),
+      );
       if (details === null) continue;
       return members.map((path) => Object.assign({}, path, { probe: ofUnit(path.probe, speaker.probe, details) }));
     }

@@ -71,5 +71,6 @@ export async function emulatedCandidates(reactor: ReactorClient): Promise<Candid
     initiatorPort: initiatorOf(port.path),
     transferBytesMax: null,
     queueDepth: null,
+    commandsMax: null,
   }));
 }

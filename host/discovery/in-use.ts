@@ -1,10 +1,9 @@
 // Whether somebody uses a path's block device (sdX) beside us. Binding it then would give one disk two masters, so it
 // is refused, with the reason.
 
-import { constants } from "node:fs";
-import { open, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
-import { readNames, readText } from "./sysfs.ts";
+import { hostOf, readNames, readText } from "./sysfs.ts";
+import { bounded } from "./transport.ts";
 
 /** Where to look; a test lays out its own. */
 export interface InUseSources {
@@ -15,40 +14,39 @@ export interface InUseSources {
   readonly openExclusive: (device: string) => Promise<string | null>;
 }
 
-/**
- * Opens a block device exclusively: as long as it is open, nobody can mount it, swap to it, or map it, and it cannot be
- * opened so while somebody does. On a thread of the pool, because the kernel lets an open wait while it repairs a path.
- * @returns the descriptor, or the errno name
- */
-export async function openExclusive(device: string): Promise<FileHandle | string> {
-  try {
-    return await open(device, constants.O_RDONLY | constants.O_EXCL | constants.O_NONBLOCK);
-  } catch (thrown) {
-    return thrown instanceof Error && "code" in thrown ? String(thrown.code) : String(thrown);
-  }
-}
-
-export const KERNEL_SOURCES: InUseSources = {
-  sysfs: "/sys",
-  mounts: "/proc/self/mounts",
-  swaps: "/proc/swaps",
-  openExclusive: async (device) => {
-    const opened = await openExclusive(device);
-    if (typeof opened === "string") return opened;
-    await opened.close();
-    return null;
-  },
-};
+/** Where the kernel's tables are. */
+export const KERNEL_TABLES = { sysfs: "/sys", mounts: "/proc/self/mounts", swaps: "/proc/swaps" } as const;
 
 /** The reason where an exclusive open says that it is in use. */
 export const heldByAnother = (blockDevice: string): string =>
   `/dev/${blockDevice} is in exclusive use by another program`;
 
-/** Why the block device `sdX` cannot be taken, or null when it can. */
-export async function whyInUse(blockDevice: string, sources: InUseSources = KERNEL_SOURCES): Promise<string | null> {
-  const reason = whyTaken(blockDevice, sources);
+/**
+ * Why a device cannot be opened now, or null: while the kernel repairs a host adapter's devices, every open of one of
+ * their disks waits.
+ */
+export function whyNotOpen(number: string, sysfs: string): string | null {
+  const host = `host${hostOf(number)}`;
+  const state = readText(join(sysfs, "class/scsi_host", host, "state"));
+  return state === null || state === "running"
+    ? null
+    : `${host} is in the state "${state}" (error recovery, mostly); it is looked at again`;
+}
+
+/** Why the block device `sdX` of a path cannot be taken, or null when it can. It takes no longer than `budgetMs`. */
+export async function whyInUse(
+  number: string,
+  blockDevice: string,
+  budgetMs: number,
+  sources: InUseSources,
+): Promise<string | null> {
+  const reason = whyTaken(blockDevice, sources) ?? whyNotOpen(number, sources.sysfs);
   if (reason !== null) return reason;
-  return (await sources.openExclusive(`/dev/${blockDevice}`)) === "EBUSY" ? heldByAnother(blockDevice) : null;
+  const device = `/dev/${blockDevice}`;
+  const opening = sources.openExclusive(device);
+  const answer = await bounded(opening, budgetMs, () => device).catch(() => "ETIMEDOUT");
+  if (answer === "EBUSY") return heldByAnother(blockDevice);
+  return answer === "ETIMEDOUT" ? `${device} cannot be opened within ${budgetMs} ms; it is looked at again` : null;
 }
 
 /** What the kernel's tables say of its use. */

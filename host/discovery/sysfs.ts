@@ -1,8 +1,12 @@
 // What the kernel knows of SCSI generic devices, read from sysfs. The root is a parameter, so that a test can lay out a
 // tree of its own.
 
-import { readdirSync, readFileSync, readlinkSync, realpathSync } from "node:fs";
+import { readlinkSync, realpathSync } from "node:fs";
 import { basename, join } from "node:path";
+import { isAbsent, readNames, readNumber, readText } from "./attributes.ts";
+import { HostReader, readCommandsMax } from "./queue-room.ts";
+
+export { readNames, readText } from "./attributes.ts";
 
 /** One `/dev/sgN`. */
 export interface SgDevice {
@@ -24,40 +28,12 @@ export interface SgDevice {
   readonly transferBytesMax: number | null;
   /** Commands the kernel sends to the device at once; null when unknown. */
   readonly queueDepth: number | null;
+  /** Commands that may be under way on the path before the next one would wait in the kernel; null when unknown. */
+  readonly commandsMax: number | null;
 }
 
 /** A buffer of the core is not contiguous in physical memory, so each page may need a segment of its own. */
 const PAGE_BYTES = 4096;
-
-/** Reads a small file; null when it is not there or cannot be read. */
-export function readText(path: string): string | null {
-  try {
-    return readFileSync(path, "utf8").trim();
-  } catch {
-    return null;
-  }
-}
-
-const isAbsent = (thrown: unknown): boolean =>
-  thrown instanceof Error && "code" in thrown && (thrown.code === "ENOENT" || thrown.code === "ENODEV");
-
-/**
- * Names in a folder; none when it is not there.
- * @throws when it is there and cannot be read: nobody may take that for an empty folder
- */
-export function readNames(path: string): string[] {
-  try {
-    return readdirSync(path);
-  } catch (thrown) {
-    if (isAbsent(thrown)) return [];
-    throw thrown;
-  }
-}
-
-function readNumber(path: string): number | null {
-  const text = readText(path);
-  return text === null || !/^\d+$/.test(text) ? null : Number(text);
-}
 
 /**
  * Every SCSI generic device, by path number.
@@ -65,14 +41,15 @@ function readNumber(path: string): number | null {
  */
 export function listSgDevices(root = "/sys"): SgDevice[] {
   const names = readNames(join(root, "class/scsi_generic")).filter((name) => /^sg\d+$/.test(name));
-  return sortedByPathNumber(names.map((name) => readSgDevice(root, name)).filter((device) => device !== null));
+  const hosts = new HostReader(root);
+  return sortedByPathNumber(names.map((name) => readSgDevice(root, name, hosts)).filter((device) => device !== null));
 }
 
 /**
  * One device; null when it is gone already or has no path number.
  * @throws when it is there and cannot be looked at
  */
-export function readSgDevice(root: string, name: string): SgDevice | null {
+export function readSgDevice(root: string, name: string, hosts = new HostReader(root)): SgDevice | null {
   const link = join(root, "class/scsi_generic", name, "device");
   let folder: string;
   try {
@@ -84,7 +61,9 @@ export function readSgDevice(root: string, name: string): SgDevice | null {
   const number = basename(folder);
   if (!/^\d+:\d+:\d+:\d+$/.test(number)) return null;
   const blockDevice = readNames(join(folder, "block"))[0] ?? null;
-  const host = `host${number.split(":")[0]}`;
+  const hostNumber = hostOf(number);
+  const host = `host${hostNumber}`;
+  const queue = blockDevice === null ? null : join(folder, "block", blockDevice, "queue");
   const driver = readText(join(root, "class/scsi_host", host, "proc_name"));
   return {
     device: `/dev/${name}`,
@@ -95,8 +74,9 @@ export function readSgDevice(root: string, name: string): SgDevice | null {
     blockDevice,
     initiatorPort: driver === null || driver === "" || driver === "<NULL>" ? host : `${host} ${driver}`,
     state: readText(join(folder, "state")) ?? "unknown",
-    transferBytesMax: blockDevice === null ? null : transferLimit(join(folder, "block", blockDevice, "queue")),
+    transferBytesMax: queue === null ? null : transferLimit(queue),
     queueDepth: readNumber(join(folder, "queue_depth")),
+    commandsMax: readCommandsMax(queue, hosts.read(hostNumber)),
   };
 }
 
@@ -107,6 +87,9 @@ function transferLimit(queue: string): number | null {
   const known = limits.filter((limit) => limit !== null && limit > 0);
   return known.length === 0 ? null : Math.min(...known.map(Number));
 }
+
+/** The number of the host adapter in a path number. */
+export const hostOf = (number: string): string => number.slice(0, Math.max(0, number.indexOf(":")));
 
 /** Orders path numbers field by field. */
 export function comparePathNumbers(a: string, b: string): number {

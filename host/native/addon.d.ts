@@ -39,6 +39,11 @@ export declare class Ring {
    * writes it back with what came of it. One per 16 of `depth`. The ring takes them over.
    */
   adoptPort(descriptors: Array<number>, depth: number): number;
+  /**
+   * Lets an open port have up to `depth` commands at the device from now on, at most as many as it was opened for
+   * (rounded up to a multiple of 16). What the device has already is not taken back.
+   */
+  portDepth(port: number, depth: number): void;
   /** Closes a port. Commands that wait in the ring end with -ENODEV, those the device has come back first. */
   closePort(port: number): void;
   /** Closes every socket, ends what is under way and frees everything. Closing twice does no harm. */
@@ -73,8 +78,17 @@ export declare function clockNs(): bigint;
 /** Closes a descriptor that this process has opened or duplicated itself. */
 export declare function closeDescriptor(fd: number): void;
 
+/** Closes a descriptor that `openExclusive` answered: that too may wait for a device, to write what others left unwritten. */
+export declare function closeDevice(fd: number): Promise<void>;
+
 /** A second descriptor (close-on-exec) for the same open file. */
 export declare function duplicate(fd: number): number;
+
+/**
+ * Ends the process at once: no other thread is waited for. `process.exit` waits for every worker and for libuv's pool, for
+ * ever when one of them hangs in the kernel. What has to be stored has to be stored before.
+ */
+export declare function endProcess(status: number): never;
 
 /**
  * Attaches a block device of the kernel's nbd driver to connected sockets; answers N of /dev/nbdN.
@@ -136,6 +150,12 @@ export interface NbdReconfigureOptions {
 
 /** The nbd devices of the kernel, or only the one with this index, and whether each is connected. */
 export declare function nbdStatus(index?: number | undefined | null): Promise<NbdDevice[]>;
+
+/**
+ * Opens a block device exclusively, for reading; answers the descriptor, or the negated errno. An open waits until the
+ * error recovery of its host has ended, whatever the flags say.
+ */
+export declare function openExclusive(device: string): Promise<number>;
 
 /** Who is at the other end of a connected Unix socket. */
 export declare function peerCredentials(fd: number): PeerCredentials;
@@ -217,3 +237,9 @@ export interface Uevent {
 
 /** Wakes the ring whose `wakeDescriptor` this is, from any thread. */
 export declare function wake(descriptor: number): void;
+
+/**
+ * Writes `text` to an attribute below /sys. The kernel may let it wait: a queue's scheduler is changed when every
+ * command in it has come back.
+ */
+export declare function writeAttribute(file: string, text: string): Promise<void>;

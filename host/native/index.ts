@@ -156,10 +156,17 @@ export type UeventMonitor = Addon.UeventMonitor;
 export const clockNs = addon.clockNs;
 export const wake = addon.wake;
 export const duplicate = addon.duplicate;
+export const openExclusive = addon.openExclusive;
+export const closeDevice = addon.closeDevice;
+export const writeAttribute = addon.writeAttribute;
 export const closeDescriptor = addon.closeDescriptor;
 export const socketPair = addon.socketPair;
 export const peerCredentials = addon.peerCredentials;
 export const becomeIoFlusher = addon.becomeIoFlusher;
+// Written as a function, because only a declared one tells the compiler that nothing comes after it.
+export function endProcess(status: number): never {
+  return addon.endProcess(status);
+}
 export const bindDatagram = addon.bindDatagram;
 export const sendDatagram = addon.sendDatagram;
 export const scsiCommand = addon.scsiCommand;

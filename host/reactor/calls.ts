@@ -52,6 +52,7 @@ export function handlersOf(reactor: Reactor): Handlers {
     addConnection: (fd, unit, flags, preloaded) => addConnection(reactor, fd, unit, flags, preloaded),
     closeConnection: (connection) => check("closeConnection", exports.connectionClose(connection)),
     openPort: (device, depth) => ring.openPort(device, depth),
+    portDepth: (port, depth) => ring.portDepth(port, depth),
     closePort: (port) => ring.closePort(port),
     snapshot: () => snapshot(core),
     statistics: (request) => statistics(core, request),

@@ -3,7 +3,7 @@
 import { Worker } from "node:worker_threads";
 import type { ArrayPortInfo, CommandResult } from "../array/array.ts";
 import type { FaultReport, FaultRequest } from "../array/faults.ts";
-import { wake } from "../native/index.ts";
+import { closeDescriptor, wake } from "../native/index.ts";
 import { unpackResults } from "./command-results.ts";
 import { ReactorError } from "./errors.ts";
 import type {
@@ -48,6 +48,7 @@ export class ReactorClient {
   readonly #exited: Promise<void>;
   #ready: { resolve: () => void; reject: (error: ReactorError) => void } | null = null;
   #nextId = 1;
+  /** Ours to close, whatever becomes of the ring. */
   #wakeDescriptor = -1;
   #stopping = false;
   #ended: ReactorError | null = null;
@@ -66,6 +67,7 @@ export class ReactorClient {
     this.#exited = new Promise((resolve) => {
       this.#worker.once("exit", (code) => {
         this.#fail("REACTOR_STOPPED", `the reactor has ended (exit ${code})`);
+        this.#closeWake();
         resolve();
       });
     });
@@ -172,6 +174,11 @@ export class ReactorClient {
     return this.#call("openPort", device, depth);
   }
 
+  /** Lets an open port have up to `depth` commands at its device from now on, at most what it was opened for. */
+  portDepth(port: number, depth: number): Promise<void> {
+    return this.#call("portDepth", port, depth);
+  }
+
   closePort(port: number): Promise<void> {
     return this.#call("closePort", port);
   }
@@ -275,6 +282,11 @@ export class ReactorClient {
 
   #wake(): void {
     if (this.#wakeDescriptor >= 0 && this.#ended === null) wake(this.#wakeDescriptor);
+  }
+
+  #closeWake(): void {
+    if (this.#wakeDescriptor >= 0) closeDescriptor(this.#wakeDescriptor);
+    this.#wakeDescriptor = -1;
   }
 
   #receive(message: Message): void {

@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ABI_VERSION, CONTROL_NOW_NS, CONTROL_SEED, UNIT_BYTES, UNIT_CONNECTIONS } from "./abi.ts";
-import { coreAnswer, ReactorError } from "./errors.ts";
+import { CoreAborted, coreAnswer, ReactorError } from "./errors.ts";
 
 /** Limits of one core; its memory is laid out by them once. Ranges: `assembly/memory.ts`. */
 export interface CoreLimits {
@@ -123,7 +123,7 @@ function instantiate(wasm: Uint8Array | undefined): CoreExports {
   let memory: WebAssembly.Memory | null = null;
   const text = (address: number): string => (memory === null ? "" : utf16(memory, address));
   const abort = (message: number, file: number, line: number, column: number): never => {
-    throw new ReactorError("REACTOR_CORE_ABORTED", `core: ${text(message)} at ${text(file)}:${line}:${column}`);
+    throw new CoreAborted(`core: ${text(message)} at ${text(file)}:${line}:${column}`);
   };
   let instance: WebAssembly.Instance;
   try {

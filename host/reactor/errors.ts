@@ -22,6 +22,27 @@ export class ReactorError extends Error {
   }
 }
 
+/** The core found an assertion false, somewhere in the middle of a turn or a call: its tables cannot be trusted any more. */
+export class CoreAborted extends Error {
+  readonly code = "REACTOR_CORE_ABORTED";
+
+  constructor(message: string) {
+    super(message);
+    this.name = "CoreAborted";
+  }
+}
+
+/** Whether what was thrown has left the core or the native ring half-way through something: a crash, not a refusal. */
+export function isFatal(thrown: unknown): boolean {
+  if (thrown instanceof CoreAborted) return true;
+  // A trap, WebAssembly.RuntimeError, which Node's types do not know.
+  if (thrown instanceof Error && thrown.name === "RuntimeError") return true;
+  // The only RangeError that can come out of the core's own code.
+  if (thrown instanceof RangeError) return thrown.message.includes("call stack");
+  // Every error of the addon has a code of its own; this one is what its generated code makes of a panic.
+  return thrown instanceof Error && "code" in thrown && thrown.code === "GenericFailure";
+}
+
 const REFUSALS = new Map<number, readonly [code: string, reason: string]>([
   [ERROR_HANDLE, ["CORE_HANDLE", "the handle is not in use"]],
   [ERROR_RANGE, ["CORE_RANGE", "a value is outside its range"]],

@@ -98,6 +98,7 @@ export interface ReactorCalls {
   addConnection: { args: [fd: number, unit: number, flags: number, preloaded: Uint8Array]; answer: number };
   closeConnection: { args: [connection: number]; answer: void };
   openPort: { args: [device: string, depth: number]; answer: number };
+  portDepth: { args: [port: number, depth: number]; answer: void };
   closePort: { args: [port: number]; answer: void };
   snapshot: { args: []; answer: SnapshotCopy };
   statistics: { args: [request: StatisticsRequest]; answer: StatisticsCopy };
@@ -124,6 +125,7 @@ export type Request =
 export type Message =
   | {
       readonly kind: "ready";
+      /** Control closes it. */
       readonly wakeDescriptor: number;
       readonly backend: "io_uring" | "epoll";
       readonly memoryBytes: number;

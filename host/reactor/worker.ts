@@ -6,11 +6,11 @@ import { parentPort, receiveMessageOnPort, workerData, type MessagePort } from "
 import { EmulatedArray } from "../array/array.ts";
 import type { Medium } from "../array/medium.ts";
 import type { FullTopology } from "../array/topology.ts";
-import { clockNs, Ring } from "../native/index.ts";
+import { clockNs, duplicate, Ring } from "../native/index.ts";
 import { handlersOf, type Reactor } from "./calls.ts";
 import { Core } from "./core.ts";
 import { EventDrain } from "./events.ts";
-import { ReactorError } from "./errors.ts";
+import { isFatal, ReactorError } from "./errors.ts";
 import { runTurns } from "./loop.ts";
 import type { Message, ReactorOptions, Request } from "./messages.ts";
 import { NativeMedium } from "./native-medium.ts";
@@ -62,12 +62,14 @@ function run(port: MessagePort, { core, ring, array }: Reactor): void {
       const handler = handlers[request.name] as (...args: readonly unknown[]) => unknown;
       post({ kind: "answer", id, answer: handler(...request.args) });
     } catch (error) {
+      if (isFatal(error)) throw error;
       post({ kind: "refused", id, ...describe(error) });
     }
   };
 
-  const { wakeDescriptor, backend } = ring;
-  post({ kind: "ready", wakeDescriptor, backend, memoryBytes: core.bytes.byteLength });
+  // A descriptor of control's own: it stays good, and nobody else's, however this thread ends.
+  const wakeDescriptor = duplicate(ring.wakeDescriptor);
+  post({ kind: "ready", wakeDescriptor, backend: ring.backend, memoryBytes: core.bytes.byteLength });
   for (;;) {
     const wait = runTurns(core, array);
     if (drain.waiting) post({ kind: "events", entries: drain.take() });

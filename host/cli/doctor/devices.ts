@@ -3,7 +3,7 @@
 import { accessSync, closeSync, constants, openSync } from "node:fs";
 import { basename, join } from "node:path";
 
-import { KERNEL_SOURCES, whyTaken } from "../../discovery/in-use.ts";
+import { KERNEL_TABLES, whyNotOpen, whyTaken } from "../../discovery/in-use.ts";
 import { listSgDevices, readText, type SgDevice } from "../../discovery/sysfs.ts";
 import { error, note, ok, warning, type Finding, type Machine } from "./finding.ts";
 
@@ -50,9 +50,12 @@ function checkDevice(device: SgDevice, machine: Machine): Finding {
     );
   }
   const { blockDevice } = device;
-  const sources = { ...KERNEL_SOURCES, sysfs: machine.sys, mounts: join(machine.proc, "self/mounts") };
+  const sources = { ...KERNEL_TABLES, sysfs: machine.sys, mounts: join(machine.proc, "self/mounts") };
   const inUse = blockDevice === null ? null : whyTaken(blockDevice, sources);
   if (inUse !== null) return note("devices", `${name} is not free: ${inUse}`);
+  const busy = whyNotOpen(device.number, machine.sys);
+  if (busy !== null)
+    return warning("devices", `${name}: ${busy}`, "wait until the kernel has repaired what it can; dmesg tells");
   if (blockDevice !== null && isHeld(`/dev/${blockDevice}`)) {
     return note(
       "devices",
@@ -75,6 +78,32 @@ export function checkDevices(machine: Machine): Finding[] {
     ];
   }
   return disks.map((device) => checkDevice(device, machine));
+}
+
+/** Commands on a path at once (limits.path_depth) where the configuration says nothing. */
+const DEPTH = 64;
+
+/** Queues that would make a write to a silent path wait, were they given as many commands as the configuration allows. */
+export function checkQueues(machine: Machine): Finding[] {
+  const findings: Finding[] = [];
+  for (const { device, number, type, blockDevice, queueDepth, commandsMax } of listSgDevices(machine.sys)) {
+    if (type !== TYPE_DISK || commandsMax === null || commandsMax >= Math.min(DEPTH, queueDepth ?? DEPTH)) continue;
+    const text =
+      `${device} (${number}) gets at most ${commandsMax} commands at once: more could use up the tags it shares with ` +
+      `the other units of its host adapter, and one silent path would hold up all`;
+    if (blockDevice === null) {
+      findings.push(warning("queues", text, "load sd_mod, or bind the device to it, so that it has a queue to be set"));
+      continue;
+    }
+    const queue = `/sys/block/${blockDevice}/queue`;
+    const isWritable = accessProblem(join(machine.sys, "block", blockDevice, "queue/scheduler")) === undefined;
+    findings.push(
+      isWritable
+        ? note("queues", `${text}; the daemon gives it tags of its own when it takes it, if it may write to ${queue}`)
+        : warning("queues", text, `let the daemon write to ${queue}, or have udev write mq-deadline to its scheduler`),
+    );
+  }
+  return findings;
 }
 
 /** Largest piece of a request (PIECE_BYTES_MAX): a device that takes less costs more commands. */

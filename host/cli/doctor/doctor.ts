@@ -7,7 +7,7 @@ import { CommandError } from "../client.ts";
 import type { Context, Result } from "../pathctl/context.ts";
 import { unpainted, type Style } from "../style.ts";
 import { checkAddon } from "./addon.ts";
-import { checkDevices, checkSgLimits } from "./devices.ts";
+import { checkDevices, checkQueues, checkSgLimits } from "./devices.ts";
 import { error, note, ok, warning, type Finding, type Level, type Machine } from "./finding.ts";
 import {
   checkCapabilities,
@@ -95,6 +95,7 @@ export async function doctor(context: Context, file?: string, machine: Machine =
     ...checkClock(machine),
     ...checkDevices(machine),
     ...checkSgLimits(machine),
+    ...checkQueues(machine),
     ...checkMultipathd(machine),
     ...configuration,
     ...daemon,

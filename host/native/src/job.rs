@@ -13,65 +13,85 @@ use napi::{Env, JsError};
 
 use crate::error::{Code, Result, error};
 
-/// Pieces of work under way at once; more wait in line.
-const THREADS_MAX: usize = 256;
 const STACK_BYTES: usize = 128 * 1024;
 
 type Piece = Box<dyn FnOnce() + Send>;
 
-struct Line {
+/// Work of one kind waits for its own only: devices that answer nothing hold up no block device that is being attached.
+pub struct Line {
+    threads_max: usize,
+    pieces: Mutex<Pieces>,
+}
+
+struct Pieces {
     waiting: VecDeque<Piece>,
     threads: usize,
 }
 
-static LINE: Mutex<Line> = Mutex::new(Line { waiting: VecDeque::new(), threads: 0 });
+/// SCSI commands; discovery (lanes.ts) never has more under way.
+pub static SCSI: Line = Line::new(1024);
+/// Opening and writing files of devices.
+pub static FILES: Line = Line::new(256);
+/// The nbd driver.
+pub static NBD: Line = Line::new(16);
 
-fn line() -> MutexGuard<'static, Line> {
-    // Nothing in the critical sections can panic half-way, so a poisoned lock still guards a whole line.
-    LINE.lock().unwrap_or_else(PoisonError::into_inner)
-}
+impl Line {
+    /// `threads_max`: pieces of work under way at once; more wait in line.
+    const fn new(threads_max: usize) -> Self {
+        Line { threads_max, pieces: Mutex::new(Pieces { waiting: VecDeque::new(), threads: 0 }) }
+    }
 
-/// Carries out what waits in line, then ends.
-fn work() {
-    loop {
-        let next = {
-            let mut line = line();
-            let next = line.waiting.pop_front();
-            if next.is_none() {
-                line.threads -= 1;
+    fn lock(&self) -> MutexGuard<'_, Pieces> {
+        // Nothing in the critical sections can panic half-way, so a poisoned lock still guards a whole line.
+        self.pieces.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Carries out what waits in line, then ends.
+    fn work(&self) {
+        loop {
+            let next = {
+                let mut pieces = self.lock();
+                let next = pieces.waiting.pop_front();
+                if next.is_none() {
+                    pieces.threads -= 1;
+                }
+                next
+            };
+            match next {
+                Some(piece) => piece(),
+                None => return,
             }
-            next
-        };
-        match next {
-            Some(piece) => piece(),
-            None => return,
         }
     }
-}
 
-fn start(piece: Piece) -> Result<()> {
-    let mut line = line();
-    if line.threads < THREADS_MAX {
-        let spawned = thread::Builder::new().name("pathmanager-job".into()).stack_size(STACK_BYTES).spawn(work);
-        match spawned {
-            Ok(_) => line.threads += 1,
-            // One of those that run will take it.
-            Err(_) if line.threads > 0 => {}
-            Err(reason) => return Err(error(Code::System, format!("cannot start a thread: {reason}"))),
+    fn start(&'static self, piece: Piece) -> Result<()> {
+        let mut pieces = self.lock();
+        if pieces.threads < self.threads_max {
+            let builder = thread::Builder::new().name("pathmanager-job".into()).stack_size(STACK_BYTES);
+            match builder.spawn(|| self.work()) {
+                Ok(_) => pieces.threads += 1,
+                // One of those that run will take it.
+                Err(_) if pieces.threads > 0 => {}
+                Err(reason) => return Err(error(Code::System, format!("cannot start a thread: {reason}"))),
+            }
         }
+        pieces.waiting.push_back(piece);
+        Ok(())
     }
-    line.waiting.push_back(piece);
-    Ok(())
 }
 
 /// Runs `work` on a thread of its own and answers a promise of its result.
-pub fn promise<'env, T>(env: &'env Env, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<Object<'env>>
+pub fn promise<'env, T>(
+    env: &'env Env,
+    line: &'static Line,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<Object<'env>>
 where
     T: ToNapiValue + Send + 'static,
 {
     let deferred = env.create_deferred::<T, Box<dyn FnOnce(Env) -> napi::Result<T>>>();
     let (deferred, promise) = deferred.map_err(|reason| error(Code::System, reason.reason.clone()))?;
-    start(Box::new(move || {
+    line.start(Box::new(move || {
         let panicked = |_| Err(error(Code::System, "the native addon failed (a panic in one of its threads)"));
         let outcome = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(panicked);
         deferred.resolve(Box::new(move |env| {

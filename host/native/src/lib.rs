@@ -7,6 +7,7 @@ mod abi;
 mod clock;
 mod datagram;
 mod descriptor;
+mod device_file;
 mod error;
 mod hot;
 mod job;

@@ -7,7 +7,7 @@ use napi::bindgen_prelude::Object;
 use napi_derive::napi;
 
 use crate::error::{Code, Result, error, system};
-use crate::job::promise;
+use crate::job::{NBD, promise};
 use crate::netlink::{self, GENERIC_HEADER_BYTES, Request};
 
 const VERSION: u8 = 1;
@@ -206,13 +206,13 @@ fn attach(options: &NbdAttachOptions) -> Result<u32> {
 /// Needs CAP_SYS_ADMIN. The server must already be serving: the kernel may read at once.
 #[napi(catch_unwind, ts_return_type = "Promise<number>")]
 pub fn nbd_attach<'env>(env: &'env Env, options: NbdAttachOptions) -> Result<Object<'env>> {
-    promise(env, move || attach(&options))
+    promise(env, &NBD, move || attach(&options))
 }
 
 /// Changes an attached device: replaces dead connections, sets a new size or other timeouts.
 #[napi(catch_unwind, ts_return_type = "Promise<void>")]
 pub fn nbd_reconfigure<'env>(env: &'env Env, index: u32, options: NbdReconfigureOptions) -> Result<Object<'env>> {
-    promise(env, move || {
+    promise(env, &NBD, move || {
         let size = options.size_bytes.map(|bytes| whole("sizeBytes", bytes)).transpose()?;
         if let Some(sockets) = &options.sockets {
             check_sockets(sockets)?;
@@ -234,13 +234,13 @@ pub fn nbd_reconfigure<'env>(env: &'env Env, index: u32, options: NbdReconfigure
 /// Detaches /dev/nbd`index`: requests in flight are answered first, as long as its connections live.
 #[napi(catch_unwind, ts_return_type = "Promise<void>")]
 pub fn nbd_detach<'env>(env: &'env Env, index: u32) -> Result<Object<'env>> {
-    promise(env, move || request(Some(index), COMMAND_DISCONNECT, |_| {}).map(|_| ()))
+    promise(env, &NBD, move || request(Some(index), COMMAND_DISCONNECT, |_| {}).map(|_| ()))
 }
 
 /// The nbd devices of the kernel, or only the one with this index, and whether each is connected.
 #[napi(catch_unwind, ts_return_type = "Promise<NbdDevice[]>")]
 pub fn nbd_status<'env>(env: &'env Env, index: Option<u32>) -> Result<Object<'env>> {
-    promise(env, move || {
+    promise(env, &NBD, move || {
         let replies = request(index, COMMAND_STATUS, |_| {})?;
         let lists = replies.iter().flat_map(|reply| netlink::attributes(reply));
         let items =

@@ -19,3 +19,11 @@ pub fn become_io_flusher() -> Result<()> {
     let answer = unsafe { libc::prctl(PR_SET_IO_FLUSHER, ON, UNUSED, UNUSED, UNUSED) };
     if answer == 0 { Ok(()) } else { Err(system("prctl PR_SET_IO_FLUSHER", errno())) }
 }
+
+/// Ends the process at once: no other thread is waited for. `process.exit` waits for every worker and for libuv's pool, for
+/// ever when one of them hangs in the kernel. What has to be stored has to be stored before.
+#[napi(catch_unwind, ts_return_type = "never")]
+pub fn end_process(status: i32) {
+    // SAFETY: it takes a number and does not come back. No destructor runs; the kernel closes what is open.
+    unsafe { libc::_exit(status) }
+}

@@ -10,7 +10,7 @@ use napi_derive::napi;
 
 use crate::abi;
 use crate::error::{Code, Result, errno, error, system};
-use crate::job::promise;
+use crate::job::{SCSI, promise};
 use crate::sg::{SG_DXFER_FROM_DEV, SG_DXFER_TO_DEV, SG_IO, SgIoHeader};
 
 const CDB_BYTES_MAX: usize = 32;
@@ -84,7 +84,7 @@ pub fn scsi_command<'env>(
         }
     };
     let command = Command { device, cdb: cdb.to_vec(), direction, data, timeout_ms };
-    promise(env, move || carry_out(command))
+    promise(env, &SCSI, move || carry_out(command))
 }
 
 fn carry_out(mut command: Command) -> Result<ScsiResult> {

@@ -17,9 +17,15 @@ export const OPTS = {
 } as const;
 
 export class ScsiDebug {
-  static create(options: { readonly units: number; readonly paths: number; readonly unitMib: number }): ScsiDebug {
+  /** @param options.tags commands that a host takes at once, from all of its units together */
+  static create(options: {
+    readonly units: number;
+    readonly paths: number;
+    readonly unitMib: number;
+    readonly tags?: number;
+  }): ScsiDebug {
     run("modprobe", "-a", "sd_mod", "sg");
-    const { units, paths, unitMib } = options;
+    const { units, paths, unitMib, tags } = options;
     // per_host_store=0 and vpd_use_hostno=0: every host shows the same bytes and the same identity.
     run(
       "modprobe",
@@ -32,6 +38,7 @@ export class ScsiDebug {
       "delay=0",
       "lbpu=1",
       "lbpws=1",
+      ...(tags === undefined ? [] : [`max_queue=${tags}`]),
     );
     return new ScsiDebug();
   }

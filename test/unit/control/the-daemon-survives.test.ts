@@ -3,6 +3,7 @@ import { mkdtempSync } from "node:fs";
 import { get } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import test from "ava";
 import type { EventView } from "../../../host/control/schemas/event.ts";
 import type { UnitView } from "../../../host/control/schemas/unit.ts";
@@ -51,6 +52,26 @@ test("SIGTERM ends the daemon within 5 s with status 0 while no path answers", a
   t.is(status, 0);
   t.true(performance.now() - started < 5000);
 });
+
+for (const [title, crash] of [
+  ["SIGTERM ends the daemon within 5 s with status 0 while threads hang in the kernel", false],
+  ["a crash of the reactor ends the daemon with status 1 while threads hang in the kernel", true],
+] as const) {
+  test(title, async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), "pm-hang-"));
+    TestDaemon.configure(folder, ARRAY);
+    const child = await spawnDaemon(folder, ["--import", join(import.meta.dirname, "fixtures/hanging.mjs")]);
+    t.teardown(() => child.kill("SIGKILL"));
+    child.kill("SIGUSR2");
+    await setTimeout(500);
+    const started = performance.now();
+    child.kill(crash ? "SIGURG" : "SIGTERM");
+    const ended = once(child, "exit") as Promise<[number | null]>;
+    const [status] = await Promise.race([ended, setTimeout(8000, ["it goes on"])]);
+    t.is(status, crash ? 1 : 0);
+    t.true(performance.now() - started < 5000);
+  });
+}
 
 test("the stream tells what happens, and a client that comes back gets what it missed, once and in order", async (t) => {
   const daemon = await TestDaemon.start(t, ARRAY);

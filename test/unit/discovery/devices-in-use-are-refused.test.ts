@@ -14,6 +14,9 @@ class Tree {
   readonly mounts = join(this.root, "mounts");
   readonly swaps = join(this.root, "swaps");
   readonly busy = new Set<string>();
+  /** Their opens never end, as those on a host in error recovery. */
+  readonly stuck = new Set<string>();
+  readonly opened: string[] = [];
 
   constructor() {
     mkdirSync(join(this.root, "class/scsi_generic"), { recursive: true });
@@ -54,7 +57,12 @@ class Tree {
       sysfs: this.root,
       mounts: this.mounts,
       swaps: this.swaps,
-      openExclusive: (device) => Promise.resolve(this.busy.has(device) ? "EBUSY" : null),
+      openExclusive: (device) => {
+        this.opened.push(device);
+        return this.stuck.has(device)
+          ? new Promise(() => undefined)
+          : Promise.resolve(this.busy.has(device) ? "EBUSY" : null);
+      },
     };
   }
 }
@@ -125,6 +133,40 @@ for (const [title, { use, says }] of Object.entries(USES)) {
     t.regex(found.refusals[0]?.reason ?? "", says);
   });
 }
+
+test("a disk whose open does not end holds up no other, and is refused with the reason", async (t) => {
+  const tree = new Tree();
+  for (let unit = 0; unit < 6; unit++) tree.add(unit, `1:0:0:${unit}`, `sd${unit}`);
+  for (let unit = 0; unit < 5; unit++) tree.stuck.add(`/dev/sd${unit}`);
+  const transport = transportOf({ "/dev/sg5": disk(1) });
+  const found = await discoverDevices(transport, listSgDevices(tree.root), {
+    ...ALL,
+    budgetMs: 100,
+    sources: tree.sources,
+  });
+  t.deepEqual(
+    found.paths.map(({ device }) => device),
+    ["/dev/sg5"],
+  );
+  t.is(found.refusals.length, 5);
+  t.regex(found.refusals[0]?.reason ?? "", /\/dev\/sd0 cannot be opened within 100 ms; it is looked at again/);
+});
+
+test("the disks of a host in error recovery are not opened at all: that would wait for its end", async (t) => {
+  const tree = new Tree();
+  tree.add(0, "1:0:0:0", "sda");
+  tree.add(1, "2:0:0:0", "sdb");
+  writeFileSync(join(tree.root, "class/scsi_host/host1/state"), "recovery\n");
+  writeFileSync(join(tree.root, "class/scsi_host/host2/state"), "running\n");
+  const transport = transportOf({ "/dev/sg0": disk(1), "/dev/sg1": disk(2) });
+  const found = await discoverDevices(transport, listSgDevices(tree.root), { ...ALL, sources: tree.sources });
+  t.deepEqual(
+    found.paths.map(({ device }) => device),
+    ["/dev/sg1"],
+  );
+  t.deepEqual(tree.opened, ["/dev/sdb"]);
+  t.regex(found.refusals[0]?.reason ?? "", /host1 is in the state "recovery"/);
+});
 
 test("nothing is taken unless named: by identity, vendor, product, device or path number", async (t) => {
   const tree = new Tree();

@@ -96,5 +96,13 @@ export function disk(last: number, more: Answers = {}): Answers {
 }
 
 export function candidate(device: string, number: string): Candidate {
-  return { device, number, blockDevice: null, initiatorPort: null, transferBytesMax: null, queueDepth: null };
+  return {
+    device,
+    number,
+    blockDevice: null,
+    initiatorPort: null,
+    transferBytesMax: null,
+    queueDepth: null,
+    commandsMax: null,
+  };
 }

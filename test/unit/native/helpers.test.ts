@@ -10,16 +10,19 @@ import * as abi from "../../../host/reactor/abi.ts";
 import {
   bindDatagram,
   clockNs,
+  closeDevice,
   closeDescriptor,
   duplicate,
   nbdAttach,
   nbdDetach,
   nbdStatus,
+  openExclusive,
   peerCredentials,
   scsiCommand,
   sendDatagram,
   socketPair,
   UeventMonitor,
+  writeAttribute,
 } from "../../../host/native/index.ts";
 
 const root = join(import.meta.dirname, "..", "..", "..");
@@ -47,6 +50,22 @@ test("a duplicate lives on when the original is closed", (t) => {
   closeDescriptor(copy);
   t.is(readSync(b, text), 0, "the last descriptor is closed now");
   closeDescriptor(b);
+});
+
+test("a device is opened and an attribute written on threads of their own; what is wrong is told", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "pm-device-"));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, "attribute");
+  t.is(await openExclusive(file), -2);
+  await t.throwsAsync(writeAttribute(file, "none"), { code: "ERR_NATIVE_SYSTEM", message: /attribute .*No such file/ });
+  closeDescriptor(openSync(file, "w"));
+  await writeAttribute(file, "none");
+  t.is(readFileSync(file, "utf8"), "none");
+  const fd = await openExclusive(file);
+  t.is(readSync(fd, Buffer.alloc(8)), 4);
+  await closeDevice(fd);
+  t.throws(() => readSync(fd, Buffer.alloc(8)), { code: "EBADF" });
+  t.throws(() => closeDevice(1), { code: "ERR_NATIVE_ARGUMENT" });
 });
 
 test("descriptors that are none are refused", (t) => {

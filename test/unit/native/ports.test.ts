@@ -102,6 +102,22 @@ class Device {
 }
 
 for (const backend of BACKENDS) {
+  test(`${backend}: a port's depth can be lowered and raised while commands are under way`, (t) => {
+    const device = new Device(backend, 32);
+    const { bench, port } = device;
+    const under = (): number => device.takeAll().flat().length;
+    for (let index = 0; index < 40; index++) device.command(index);
+    bench.ring.portDepth(port, 10);
+    bench.ring.enter(0);
+    t.is(under(), 10);
+    bench.ring.portDepth(port, 32);
+    t.is(under(), 22, "what waits goes at once");
+    t.throws(() => bench.ring.portDepth(port, 33), { code: "ERR_NATIVE_ARGUMENT" });
+    t.throws(() => bench.ring.portDepth(port, 0), { code: "ERR_NATIVE_ARGUMENT" });
+    t.throws(() => bench.ring.portDepth(port + 1, 1), { code: "ERR_NATIVE_HANDLE" });
+    device.close();
+  });
+
   test(`${backend}: a command reaches the device as the slot says, and its outcome the slot`, (t) => {
     const device = new Device(backend, 1);
     const { bench } = device;

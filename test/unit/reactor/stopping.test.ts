@@ -1,12 +1,13 @@
 // Stopping works within 5 s whatever hangs, and a reactor that crashes says so.
 
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, fstatSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
 import { ReactorClient } from "../../../host/reactor/client.ts";
-import type { ReactorError } from "../../../host/reactor/errors.ts";
+import { UNIT_SET_BLOCKS } from "../../../host/reactor/abi.ts";
+import { CoreAborted, isFatal, ReactorError } from "../../../host/reactor/errors.ts";
 import { connect, startRig } from "./fixture.ts";
 
 /** The promise of the product: no state is unkillable. */
@@ -68,7 +69,12 @@ export function scratch(): u32 { return <u32>rings; }
 export function pathTable(): u32 { return <u32>rings; }
 export function unitTable(): u32 { return <u32>rings; }
 export function unitAdd(): i32 { return 0; }
+export function unitSet(unit: u32, property: u32, value: i64): i32 { return 0; }
 `;
+
+/** The same, but what goes wrong is a call of control's. */
+const brokenCall = (before: string, after: string): string =>
+  BROKEN_CORE.replace("if (++turns === 10) unreachable();", "").replace(before, after);
 
 function compile(source: string): Uint8Array {
   const folder = mkdtempSync(join(tmpdir(), "pm-broken-core-"));
@@ -101,4 +107,65 @@ test("a reactor that crashes rejects what waits for it, and tells its listeners 
   await t.throwsAsync(reactor.unitAdd(), { code: "REACTOR_CRASHED", message: /unreachable/ });
   t.is(await reactor.stop(), "stopped");
   t.is(failures.length, 1);
+});
+
+const BROKEN_CALLS = {
+  "traps in a call": {
+    core: brokenCall("unitAdd(): i32 { return 0; }", "unitAdd(): i32 { return unreachable(); }"),
+    call: (reactor: ReactorClient) => reactor.unitAdd(),
+  },
+  "finds an assertion false in a call": {
+    core: brokenCall(
+      "unitAdd(): i32 { return 0; }",
+      'unitAdd(): i32 { assert(false, "the lists are whole"); return 0; }',
+    ),
+    call: (reactor: ReactorClient) => reactor.unitAdd(),
+  },
+  "finds an assertion false in one of many settings": {
+    core: brokenCall("value: i64): i32 { return 0; }", "value: i64): i32 { assert(false); return 0; }"),
+    call: (reactor: ReactorClient) =>
+      reactor.settings([{ name: "unitSet", handle: 0, property: UNIT_SET_BLOCKS, value: 1 }]),
+  },
+  "finds an assertion false while units are added": {
+    core: brokenCall("unitAdd(): i32 { return 0; }", "unitAdd(): i32 { assert(false); return 0; }"),
+    call: (reactor: ReactorClient) => reactor.addUnits([{ handle: null, settings: [], paths: [] }]),
+  },
+};
+for (const [title, { core, call }] of Object.entries(BROKEN_CALLS)) {
+  test(`a core that ${title} is a crash, not a refusal: nothing goes on with its half-changed tables`, async (t) => {
+    const reactor = await ReactorClient.start({ core: compile(core) });
+    const failures: string[] = [];
+    reactor.onFailure((error) => failures.push(error.code));
+    await t.throwsAsync(call(reactor), { code: "REACTOR_CRASHED" });
+    await t.throwsAsync(reactor.snapshot(), { code: "REACTOR_CRASHED" });
+    t.deepEqual(failures, ["REACTOR_CRASHED"]);
+    t.is(await reactor.stop(), "stopped");
+  });
+}
+
+test("a call after a crash that control has not heard of yet writes into nobody's file", async (t) => {
+  const { core } = BROKEN_CALLS["traps in a call"];
+  const reactor = await ReactorClient.start({ core: compile(core) });
+  const folder = mkdtempSync(join(tmpdir(), "pm-stray-"));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const crash = t.throwsAsync(reactor.unitAdd(), { code: "REACTOR_CRASHED" });
+  // The reactor's thread ends and closes what it had, while this one is busy.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1000);
+  const files = Array.from({ length: 64 }, (_, index) => openSync(join(folder, `${index}`), "w+"));
+  t.teardown(() => files.forEach((file) => closeSync(file)));
+  const call = t.throwsAsync(reactor.snapshot(), { code: "REACTOR_CRASHED" });
+  t.is(await reactor.stop(), "stopped");
+  await Promise.all([crash, call]);
+  t.true(files.every((file) => fstatSync(file).size === 0));
+});
+
+test("what leaves the core or the addon half-way is fatal, what they refuse is not", (t) => {
+  t.true(isFatal(new CoreAborted("core: an assertion")));
+  t.true(isFatal(Object.assign(new Error("unreachable"), { name: "RuntimeError" })));
+  t.true(isFatal(new RangeError("Maximum call stack size exceeded")));
+  // How the addon's generated code passes a panic on.
+  t.true(isFatal(Object.assign(new Error("index out of bounds"), { code: "GenericFailure" })));
+  t.false(isFatal(new ReactorError("CORE_HANDLE", "the handle is not in use")));
+  t.false(isFatal(Object.assign(new Error("no port has the handle"), { code: "ERR_NATIVE_HANDLE" })));
+  t.false(isFatal(new RangeError("The number 1.5 cannot be converted to a BigInt")));
 });

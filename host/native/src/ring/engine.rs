@@ -118,6 +118,10 @@ impl Engine {
         self.with_ports(|ports, desk| ports.close(desk, handle))
     }
 
+    pub fn set_port_depth(&mut self, handle: u32, depth: u32) -> Result<()> {
+        self.with_ports(|ports, desk| ports.set_depth(desk, handle, depth))
+    }
+
     fn with_ports<T>(&mut self, step: impl FnOnce(&mut Ports, &mut Desk) -> T) -> T {
         let (memory, ops) = (&self.memory, &mut self.ops);
         let mut desk = Desk { memory, ops, backend: &mut self.backend, finished: &mut self.finished };

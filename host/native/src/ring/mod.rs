@@ -124,6 +124,13 @@ impl Ring {
         with_engine(self.token, |engine| engine.adopt_port(&descriptors, depth))
     }
 
+    /// Lets an open port have up to `depth` commands at the device from now on, at most as many as it was opened for
+    /// (rounded up to a multiple of 16). What the device has already is not taken back.
+    #[napi(catch_unwind)]
+    pub fn port_depth(&self, port: u32, depth: u32) -> Result<()> {
+        with_engine(self.token, |engine| engine.set_port_depth(port, depth))
+    }
+
     /// Closes a port. Commands that wait in the ring end with -ENODEV, those the device has come back first.
     #[napi(catch_unwind)]
     pub fn close_port(&self, port: u32) -> Result<()> {

@@ -233,6 +233,21 @@ impl Ports {
         }
     }
 
+    /// Sets how many commands the device has at once from now on; what it has already is not taken back.
+    pub fn set_depth(&mut self, desk: &mut Desk, handle: u32, depth: u32) -> Result<()> {
+        let index = self.find(handle);
+        let index = index.ok_or_else(|| error(Code::Handle, format!("portDepth: no port has the handle {handle}")))?;
+        let port = &mut self.table[index as usize];
+        let most = port.descriptors.len() * COMMANDS_PER_DESCRIPTOR;
+        if depth == 0 || depth as usize > most {
+            let message = format!("depth: {depth} is not from 1 to {most}, for which the port was opened");
+            return Err(error(Code::Argument, message));
+        }
+        port.depth = depth;
+        self.pump(desk, index);
+        Ok(())
+    }
+
     // ---- Closing -----------------------------------------------------------------------------------------------
 
     /// Closes a port: what waits is refused with ENODEV, what the driver has comes back first.

@@ -1,0 +1,44 @@
+// Opening the kernel's block devices exclusively.
+
+import { getSystemErrorName } from "node:util";
+import * as native from "../native/index.ts";
+import { KERNEL_TABLES, type InUseSources } from "./in-use.ts";
+import { bounded } from "./transport.ts";
+
+/** A block device that is held open. */
+export interface Held {
+  close(): Promise<void>;
+}
+
+/** How long an open is waited for; one that ends later is undone. */
+const OPEN_MS_MAX = 5000;
+
+/**
+ * Opens a block device exclusively: as long as it is open, nobody can mount it, swap to it, or map it, and it cannot be
+ * opened so while somebody does. On a thread of the addon's, because the kernel lets an open wait while it repairs a path,
+ * and four that wait would stop every other file operation of the process on libuv's pool.
+ * @returns the device, or the errno name
+ */
+export async function openExclusive(device: string): Promise<Held | string> {
+  const opening = native.openExclusive(device);
+  try {
+    const opened = await bounded(opening, OPEN_MS_MAX, () => device);
+    return opened < 0 ? getSystemErrorName(opened) : { close: () => native.closeDevice(opened) };
+  } catch {
+    void opening.then(
+      (opened) => (opened < 0 ? undefined : native.closeDevice(opened)),
+      () => undefined,
+    );
+    return "ETIMEDOUT";
+  }
+}
+
+export const KERNEL_SOURCES: InUseSources = {
+  ...KERNEL_TABLES,
+  openExclusive: async (device) => {
+    const opened = await openExclusive(device);
+    if (typeof opened === "string") return opened;
+    await opened.close();
+    return null;
+  },
+};
