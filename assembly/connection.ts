@@ -4,9 +4,11 @@
 //   with the next one. The reply's header lies in the request slot, its data in the request's buffers: both stay
 //   until the SEND has completed.
 // - A RECV is armed only when there is somewhere to put what it brings; a connection that waits for room has none.
-// - Ending: DISC or end of stream lets outstanding requests finish and their replies leave (DRAINING). An error, or a
-//   breach of the protocol, closes at once (CLOSING): replies are dropped, requests in flight are carried out. The
-//   record is free when the host has completed CLOSE (no completion follows it) and the last request is over.
+// - Ending: DISC lets outstanding requests finish and their replies leave (DRAINING). When the client has gone, or has
+//   broken the protocol, or control closes it, it ends at once (CLOSING): nobody hears an answer, and a client that has gone
+//   may have been replaced by one that sends again what was not answered. So nothing more of it is begun, replies are
+//   dropped, and what the host has of it becomes ghosts, which what is sent since waits for (ghost.ts). The record is free
+//   when the host has completed CLOSE; no completion follows it.
 
 import {
   CONNECTION_FAST_ZERO,
@@ -53,7 +55,7 @@ import {
   Request,
 } from "./records";
 import { gatherReplies } from "./reply";
-import { requestOver } from "./request";
+import { requestOver, requestsGiveUp } from "./request";
 import { NONE, TAG_CLOSE, TAG_RECV, TAG_SEND, countStray, event, makeTag, now, submit } from "./ring";
 import { wordOfSend, wordWanted } from "./word";
 
@@ -198,9 +200,9 @@ export function receiveCompleted(n: Connection, generation: u8, result: i32): vo
   connectionDirty(n);
   if (what === RECEIVING_PAYLOAD) {
     if (<u32>result === payloadTargetBytes(n)) return payloadArrived(n, <u32>result);
-    return endOfStream(n);
+    return connectionShut(n, 0);
   }
-  if (result === 0) return endOfStream(n);
+  if (result === 0) return connectionShut(n, 0);
   if (<u32>result > CONNECTION_RECEIVE_BYTES - n.end) return connectionShut(n, -(<i32>ERROR_RANGE));
   n.end += <u32>result;
 }
@@ -219,20 +221,20 @@ export function sendCompleted(n: Connection, generation: u8, result: i32): void 
   connectionDirty(n);
 }
 
-/** No more requests come: what is outstanding is answered, then it closes. */
-export function endOfStream(n: Connection): void {
-  dropPayload(n);
+/** DISC: no more requests come; what is outstanding is answered, then it closes. */
+export function connectionDrain(n: Connection): void {
   n.state = CONNECTION_DRAINING;
   wordWanted();
   n.begin = n.end = 0;
   connectionDirty(n);
 }
 
-/** Closes it now. `error` is a negated errno, 0 for an orderly end. */
+/** Closes it now, giving up what is outstanding. `error` is a negated errno, 0 for an orderly end. */
 export function connectionShut(n: Connection, error: i32): void {
   if (n.state === CONNECTION_FREE || n.state >= CONNECTION_CLOSING) return;
   waitNoLonger(n);
   n.state = CONNECTION_CLOSING;
+  requestsGiveUp(n);
   n.error = error;
   n.generation++;
   n.closeGeneration = n.generation;
