@@ -9,6 +9,9 @@
 //   may have been replaced by one that sends again what was not answered. So nothing more of it is begun, replies are
 //   dropped, and what the host has of it becomes ghosts, which what is sent since waits for (ghost.ts). The record is free
 //   when the host has completed CLOSE; no completion follows it.
+// - That a client has gone shows in a WATCH, which lasts as long as the connection. RECV would show it too late: nothing is
+//   received from a connection that waits for room, and what its client has sent before it went would be read first.
+//   RECV shows a client that only sends no more; without DISC that counts as gone.
 
 import {
   CONNECTION_FAST_ZERO,
@@ -22,6 +25,7 @@ import {
   OP_CLOSE,
   OP_RECV,
   OP_SEND,
+  OP_WATCH,
   SCRATCH_BYTES,
   SUBMISSION_FLAG_LAZY,
   SUBMISSION_FLAG_WAIT_ALL,
@@ -56,7 +60,7 @@ import {
 } from "./records";
 import { gatherReplies } from "./reply";
 import { requestOver, requestsGiveUp } from "./request";
-import { NONE, TAG_CLOSE, TAG_RECV, TAG_SEND, countStray, event, makeTag, now, submit } from "./ring";
+import { NONE, TAG_CLOSE, TAG_RECV, TAG_SEND, TAG_WATCH, countStray, event, makeTag, now, submit } from "./ring";
 import { wordOfSend, wordWanted } from "./word";
 
 const DIRTY: usize = offsetof<Connection>("dirtyNext");
@@ -109,8 +113,25 @@ export function connectionTakeOver(socket: u32, unit: u32, flags: u32, preloaded
   n.progressNs = now;
   memory.copy(n.receiveBuffer, scratchArea, preloaded);
   u.connections++;
+  watch(n);
   connectionDirty(n);
   return <i32>n.index;
+}
+
+/** Asks for word of the client's end. */
+function watch(n: Connection): void {
+  n.watching = 1;
+  n.generation++;
+  n.watchGeneration = n.generation;
+  submit(false, OP_WATCH, 0, makeTag(TAG_WATCH, n.generation, n.index), n.socket, 0, 0);
+}
+
+/** A WATCH has completed: its client has closed the connection and hears nothing any more, whatever of it is unread. */
+export function watchCompleted(n: Connection, generation: u8, result: i32): void {
+  if (n.watching === 0 || n.watchGeneration !== generation) return countStray();
+  n.watching = 0;
+  // A host that cannot watch says so; then RECV and SEND tell.
+  if (result === 0) connectionShut(n, 0);
 }
 
 /** Something is to be done for it at the end of the turn. */
@@ -249,6 +270,7 @@ export function closeCompleted(n: Connection, generation: u8): void {
   // The host owes nothing any more; whatever it did not complete is over.
   if (n.sending !== 0) sendCompleted(n, n.sendGeneration, -5);
   n.receiving = RECEIVING_NOTHING;
+  n.watching = 0;
   connectionGone(n);
 }
 

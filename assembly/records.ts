@@ -227,6 +227,8 @@ export class Connection {
   sendBytes: u32;
   receiving: u8;
   sending: u8;
+  /** 1: word of the client's end is due. */
+  watching: u8;
   state: u8;
   dirty: u8;
   waiting: u8;
@@ -234,6 +236,7 @@ export class Connection {
   generation: u8;
   receiveGeneration: u8;
   sendGeneration: u8;
+  watchGeneration: u8;
   closeGeneration: u8;
 }
 

@@ -14,7 +14,8 @@ const write = (cookie: bigint, value: number, bytes = 512): Uint8Array[] => [
 
 /** The ways in which a client goes. */
 const ways: readonly [string, (s: Scene, client: Client) => void][] = [
-  ["it hangs up", (_s, client) => (client.ended = true)],
+  ["it sends no more", (_s, client) => (client.ended = true)],
+  ["it is gone", (_s, client) => (client.gone = true)],
   ["control closes it", (s, client) => void s.host.core.connectionClose(client.handle)],
   ["it breaks the protocol", (_s, client) => client.send(Buffer.alloc(28, 1))],
 ];
@@ -79,6 +80,43 @@ for (const [name, go] of ways) {
     t.deepEqual(idle(s), s.free);
   });
 }
+
+test("what its client has sent before it went, and nobody has read, is not read any more", (t) => {
+  const s = scene(2, 0, { requests: 4 });
+  paths(s, false);
+  const before = s.host.connect(s.unit);
+  for (let i = 0; i < 200; i++) before.send(...write(1n, 1));
+  s.host.settle();
+  t.true(before.pending.length > 0);
+  t.is(before.recv, undefined);
+  before.gone = true;
+  s.host.settle();
+  t.true(before.closed);
+  s.host.keepLog = true;
+  paths(s, true);
+  s.client.send(...write(1n, 2));
+  s.host.advance(1000);
+  t.deepEqual(errors(s.client), [[1n, 0]]);
+  t.is(writes(s), 1);
+  t.is(s.disk.media[0], 2);
+  t.deepEqual(idle(s), s.free);
+});
+
+test("a host that cannot watch a socket is no reason to close it", (t) => {
+  const s = scene();
+  const client = s.host.connect(s.unit);
+  s.host.settle();
+  t.not(client.watch, undefined);
+  s.host.complete(client.watch ?? 0, -22);
+  client.watch = undefined;
+  client.send(...write(1n, 1));
+  s.host.settle();
+  t.deepEqual(errors(client), [[1n, 0]]);
+  client.ended = true;
+  s.host.settle();
+  t.true(client.closed);
+  t.is(s.host.core.inspect(3), 0);
+});
 
 test("the rest of a request that was begun is not sent either", (t) => {
   const s = scene(1);
