@@ -83,6 +83,8 @@ export class Daemon implements Context {
   #housekeeping: NodeJS.Timeout | undefined;
   #uevents: UeventMonitor | null = null;
   #stopping = false;
+  /** The start is over as far as devices go: attachments are served from now on. */
+  #serving = false;
 
   private constructor(options: DaemonOptions, state: State, reactor: ReactorClient) {
     const { configuration, logger, places } = options;
@@ -96,7 +98,7 @@ export class Daemon implements Context {
     this.inventory = new Inventory(state.units(), state.paths());
     this.bringUp = new BringUp(reactor, this.inventory);
     this.mirror = new Mirror(reactor, (tables) => this.#onTables(tables));
-    this.attachments = new RememberedAttachments(reactor, state, this.inventory);
+    this.attachments = new RememberedAttachments(reactor, state, this.inventory, logger.warning);
     this.#redundancy = new RedundancyWatch(this.hub);
     this.#leftovers = new Leftovers({
       inventory: this.inventory,
@@ -150,7 +152,8 @@ export class Daemon implements Context {
     await this.look();
     await this.#untilVerified();
     this.nbdTcp = await listenNbd(this.#nbd, configuration, places.nbdSocket, group);
-    for (const problem of await this.attachments.restore()) logger.warning(problem);
+    this.#serving = true;
+    await this.change(() => this.#serveAttachments());
     this.#housekeeping = setInterval(() => void this.mirror.current().catch(() => undefined), HOUSEKEEPING_MS);
     if (!this.emulated) this.#uevents = this.#watchUevents();
   }
@@ -242,8 +245,17 @@ export class Daemon implements Context {
         if (bytes !== unit.facts.bytes) await this.attachments.resize(unit).catch((thrown) => this.#warn(thrown));
       }
       await this.mirror.current();
+      if (this.#serving) await this.#serveAttachments();
     });
     if (this.refused.length > 0) this.lookSoon(LOOK_AGAIN_MS);
+  }
+
+  /** What was attached to a unit that was not there until now is served; within a change only. */
+  async #serveAttachments(): Promise<void> {
+    if (this.attachments.isComplete) return;
+    await this.#untilVerified();
+    for (const problem of await this.attachments.restore()) this.options.logger.warning(problem);
+    if (!this.attachments.isComplete) this.lookSoon(LOOK_AGAIN_MS);
   }
 
   #warn(thrown: unknown): void {
@@ -277,6 +289,7 @@ export class Daemon implements Context {
   #onCoreEvents(events: readonly CoreEvent[]): void {
     const nowMs = Date.now();
     for (const event of events) {
+      if (event.kind === abi.EVENT_CONNECTION_CLOSED) this.attachments.connectionClosed(event.arg0);
       const message = messageOf(event, this.inventory, nowMs);
       if (message !== null) this.hub.publish(message);
       if (
@@ -359,6 +372,7 @@ export class Daemon implements Context {
     this.#uevents?.close();
     this.hub.say("daemon-stopping");
     this.hub.flush();
+    this.attachments.stop();
     await this.#nbd.close().catch((thrown) => this.#warn(thrown));
     await this.reactor.stop().catch((thrown) => this.#warn(thrown));
     await this.bringUp.releaseClaims();
