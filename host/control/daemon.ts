@@ -46,6 +46,11 @@ const LOOK_AGAIN_MS = 30_000;
 const VERIFY_MS_MAX = 500;
 const VERIFY_LOOK_MS = 5;
 
+/** The part of the connections that TCP clients leave to those of this machine and to the kernel's devices. */
+const LOCAL_SHARE = 0.25;
+/** That there is no room for clients is said this often at most. */
+const FULL_SAID_MS = 60_000;
+
 /** A device that is not taken, since when. */
 export interface RefusedDevice extends Refused {
   readonly sinceMs: number;
@@ -83,6 +88,7 @@ export class Daemon implements Context {
   #housekeeping: NodeJS.Timeout | undefined;
   #uevents: UeventMonitor | null = null;
   #stopping = false;
+  #fullSaidMs = -Infinity;
   /** The start is over as far as devices go: attachments are served from now on. */
   #serving = false;
 
@@ -106,7 +112,9 @@ export class Daemon implements Context {
       logger,
       unitSet: (handle, property, value) => reactor.unitSet(handle, property, value),
     });
+    const { connections } = configuration.limits;
     this.#nbd = new NbdServer({
+      tcpConnectionsMax: connections - Math.floor(connections * LOCAL_SHARE),
       hand: ({ descriptor, unit, flags, preloaded }) => reactor.addConnection(descriptor, unit, flags, preloaded),
       duplicate,
       onEvent: (event) => this.#onNbd(event),
@@ -289,7 +297,10 @@ export class Daemon implements Context {
   #onCoreEvents(events: readonly CoreEvent[]): void {
     const nowMs = Date.now();
     for (const event of events) {
-      if (event.kind === abi.EVENT_CONNECTION_CLOSED) this.attachments.connectionClosed(event.arg0);
+      if (event.kind === abi.EVENT_CONNECTION_CLOSED) {
+        this.attachments.connectionClosed(event.arg0);
+        this.#nbd.connectionClosed(event.arg0);
+      }
       const message = messageOf(event, this.inventory, nowMs);
       if (message !== null) this.hub.publish(message);
       if (
@@ -311,8 +322,12 @@ export class Daemon implements Context {
   #onNbd(event: NbdServerEvent): void {
     const { logger } = this.options;
     if (event.kind === "error") logger.warning(`NBD: ${event.error.message}`);
-    else if (event.kind === "refused") logger.debug(`NBD client ${event.peer}: ${event.reason}`);
-    else logger.debug(`NBD client ${event.peer}: connection ${event.connection}`);
+    else if (event.kind === "connected") logger.debug(`NBD client ${event.peer}: connection ${event.connection}`);
+    else {
+      const isNews = event.isFull && performance.now() - this.#fullSaidMs > FULL_SAID_MS;
+      if (isNews) this.#fullSaidMs = performance.now();
+      (isNews ? logger.warning : logger.debug)(`NBD client ${event.peer}: ${event.reason}`);
+    }
   }
 
   // ---- Configuration ----
