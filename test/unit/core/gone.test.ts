@@ -16,6 +16,14 @@ const write = (cookie: bigint, value: number, bytes = 512): Uint8Array[] => [
 const ways: readonly [string, (s: Scene, client: Client) => void][] = [
   ["it sends no more", (_s, client) => (client.ended = true)],
   ["it is gone", (_s, client) => (client.gone = true)],
+  [
+    "it says DISC and is gone",
+    (s, client) => {
+      client.send(request(DISC, 9n, 0n, 0));
+      s.host.settle();
+      client.gone = true;
+    },
+  ],
   ["control closes it", (s, client) => void s.host.core.connectionClose(client.handle)],
   ["it breaks the protocol", (_s, client) => client.send(Buffer.alloc(28, 1))],
 ];
