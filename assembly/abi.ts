@@ -71,7 +71,7 @@ export const SUBMISSION_OP: u32 = 0;
 export const SUBMISSION_FLAGS: u32 = 1;
 /** u32: echoed in the completion. */
 export const SUBMISSION_TAG: u32 = 4;
-/** u32: socket handle (RECV, SEND, CLOSE) or port handle (SCSI, RESET). */
+/** u32: socket handle (RECV, SEND, CLOSE, WATCH) or port handle (SCSI, RESET). */
 export const SUBMISSION_HANDLE: u32 = 8;
 /** u32: RECV: address of the buffer. SEND: address of the table of gather entries. SCSI: address of the command slot. */
 export const SUBMISSION_ADDRESS: u32 = 12;
@@ -90,6 +90,8 @@ export const OP_SCSI: u32 = 3;
 export const OP_CLOSE: u32 = 4;
 /** SG_SCSI_RESET with the scope in `length`. Result 0 or a negated errno. May take seconds; never blocks the ring. */
 export const OP_RESET: u32 = 5;
+/** Result 0 when the peer of the socket has closed it, though bytes of it may be unread; at the latest with CLOSE. Or a negated errno. */
+export const OP_WATCH: u32 = 6;
 
 /** RECV: complete only when all `length` bytes are there (or the stream ends: then the bytes that came). */
 export const SUBMISSION_FLAG_WAIT_ALL: u32 = 1;

@@ -4,9 +4,14 @@
 //   with the next one. The reply's header lies in the request slot, its data in the request's buffers: both stay
 //   until the SEND has completed.
 // - A RECV is armed only when there is somewhere to put what it brings; a connection that waits for room has none.
-// - Ending: DISC or end of stream lets outstanding requests finish and their replies leave (DRAINING). An error, or a
-//   breach of the protocol, closes at once (CLOSING): replies are dropped, requests in flight are carried out. The
-//   record is free when the host has completed CLOSE (no completion follows it) and the last request is over.
+// - Ending: DISC lets outstanding requests finish and their replies leave (DRAINING). When the client has gone, or has
+//   broken the protocol, or control closes it, it ends at once (CLOSING): nobody hears an answer, and a client that has gone
+//   may have been replaced by one that sends again what was not answered. So nothing more of it is begun, replies are
+//   dropped, and what the host has of it becomes ghosts, which what is sent since waits for (ghost.ts). The record is free
+//   when the host has completed CLOSE; no completion follows it.
+// - That a client has gone shows in a WATCH, which lasts as long as the connection. RECV would show it too late: nothing is
+//   received from a connection that waits for room, and what its client has sent before it went would be read first.
+//   RECV shows a client that only sends no more; without DISC that counts as gone.
 
 import {
   CONNECTION_FAST_ZERO,
@@ -20,6 +25,7 @@ import {
   OP_CLOSE,
   OP_RECV,
   OP_SEND,
+  OP_WATCH,
   SCRATCH_BYTES,
   SUBMISSION_FLAG_LAZY,
   SUBMISSION_FLAG_WAIT_ALL,
@@ -53,8 +59,8 @@ import {
   Request,
 } from "./records";
 import { gatherReplies } from "./reply";
-import { requestOver } from "./request";
-import { NONE, TAG_CLOSE, TAG_RECV, TAG_SEND, countStray, event, makeTag, now, submit } from "./ring";
+import { requestOver, requestsGiveUp } from "./request";
+import { NONE, TAG_CLOSE, TAG_RECV, TAG_SEND, TAG_WATCH, countStray, event, makeTag, now, submit } from "./ring";
 import { wordOfSend, wordWanted } from "./word";
 
 const DIRTY: usize = offsetof<Connection>("dirtyNext");
@@ -107,8 +113,25 @@ export function connectionTakeOver(socket: u32, unit: u32, flags: u32, preloaded
   n.progressNs = now;
   memory.copy(n.receiveBuffer, scratchArea, preloaded);
   u.connections++;
+  watch(n);
   connectionDirty(n);
   return <i32>n.index;
+}
+
+/** Asks for word of the client's end. */
+function watch(n: Connection): void {
+  n.watching = 1;
+  n.generation++;
+  n.watchGeneration = n.generation;
+  submit(false, OP_WATCH, 0, makeTag(TAG_WATCH, n.generation, n.index), n.socket, 0, 0);
+}
+
+/** A WATCH has completed: its client has closed the connection and hears nothing any more, whatever of it is unread. */
+export function watchCompleted(n: Connection, generation: u8, result: i32): void {
+  if (n.watching === 0 || n.watchGeneration !== generation) return countStray();
+  n.watching = 0;
+  // A host that cannot watch says so; then RECV and SEND tell.
+  if (result === 0) connectionShut(n, 0);
 }
 
 /** Something is to be done for it at the end of the turn. */
@@ -198,9 +221,9 @@ export function receiveCompleted(n: Connection, generation: u8, result: i32): vo
   connectionDirty(n);
   if (what === RECEIVING_PAYLOAD) {
     if (<u32>result === payloadTargetBytes(n)) return payloadArrived(n, <u32>result);
-    return endOfStream(n);
+    return connectionShut(n, 0);
   }
-  if (result === 0) return endOfStream(n);
+  if (result === 0) return connectionShut(n, 0);
   if (<u32>result > CONNECTION_RECEIVE_BYTES - n.end) return connectionShut(n, -(<i32>ERROR_RANGE));
   n.end += <u32>result;
 }
@@ -219,20 +242,20 @@ export function sendCompleted(n: Connection, generation: u8, result: i32): void 
   connectionDirty(n);
 }
 
-/** No more requests come: what is outstanding is answered, then it closes. */
-export function endOfStream(n: Connection): void {
-  dropPayload(n);
+/** DISC: no more requests come; what is outstanding is answered, then it closes. */
+export function connectionDrain(n: Connection): void {
   n.state = CONNECTION_DRAINING;
   wordWanted();
   n.begin = n.end = 0;
   connectionDirty(n);
 }
 
-/** Closes it now. `error` is a negated errno, 0 for an orderly end. */
+/** Closes it now, giving up what is outstanding. `error` is a negated errno, 0 for an orderly end. */
 export function connectionShut(n: Connection, error: i32): void {
   if (n.state === CONNECTION_FREE || n.state >= CONNECTION_CLOSING) return;
   waitNoLonger(n);
   n.state = CONNECTION_CLOSING;
+  requestsGiveUp(n);
   n.error = error;
   n.generation++;
   n.closeGeneration = n.generation;
@@ -247,6 +270,7 @@ export function closeCompleted(n: Connection, generation: u8): void {
   // The host owes nothing any more; whatever it did not complete is over.
   if (n.sending !== 0) sendCompleted(n, n.sendGeneration, -5);
   n.receiving = RECEIVING_NOTHING;
+  n.watching = 0;
   connectionGone(n);
 }
 

@@ -14,6 +14,7 @@ import {
   connectionsServe,
   receiveCompleted,
   sendCompleted,
+  watchCompleted,
 } from "./connection";
 import {
   commandAt,
@@ -36,6 +37,7 @@ import {
   TAG_RECV,
   TAG_RESET,
   TAG_SEND,
+  TAG_WATCH,
   completionFirst,
   completionTaken,
   coreTime,
@@ -113,6 +115,7 @@ function complete(tag: u32, result: i32, timeNs: u64): void {
   if (kind === TAG_RECV) return receiveCompleted(n, generation, result);
   if (kind === TAG_SEND) return sendCompleted(n, generation, result);
   if (kind === TAG_CLOSE) return closeCompleted(n, generation);
+  if (kind === TAG_WATCH) return watchCompleted(n, generation, result);
   countStray();
 }
 

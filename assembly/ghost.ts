@@ -1,5 +1,6 @@
 // Ghosts: commands that the host still has, while their request went on without them - because they did not answer and
-// were issued again elsewhere, or because their request reached its deadline. What must be true of them:
+// were issued again elsewhere, or because their request reached its deadline, or because its client has gone and
+// may have been replaced by one that asks the same again. What must be true of them:
 //
 // - Slot and buffer stay theirs until the host completes them. A request's buffers are freed only when no command slot
 //   refers to it, so this needs no book-keeping of its own; a read that is issued again gets another buffer.
@@ -8,8 +9,8 @@
 //   - its request was answered "good" by another path (or may yet be): landing late, it writes what is there already,
 //     unless somebody has written there since. So every later overlapping write, trim and zeroing waits. Reads see
 //     the same bytes whether it has landed or not, and go on.
-//   - its request was answered with an error (OPEN): whether the bytes are old or new is open, and may change under
-//     a reader's eyes. So overlapping reads wait as well.
+//   - its request was answered with an error, or nobody heard the answer (OPEN): whether the bytes are old or new is
+//     open, and may change under a reader's eyes. So overlapping reads wait as well.
 //   The same holds for pieces of requests that were begun before, when they are cut or sent again after it.
 // - A flush waits for no ghost: what it has to cover was acknowledged, so another path had completed it before. A
 //   ghost that lands in the cache after the flush brings the same bytes again; an open one was never acknowledged.
@@ -95,7 +96,7 @@ export function becomeGhost(c: Command): void {
   writeOff(c, now, false);
 }
 
-/** The request of a command in flight is answered with an error now: whether the command is carried out stays open. */
+/** The request of a command in flight ends now, not well: whether the command is carried out stays open. */
 export function commandGivenUp(c: Command): void {
   becomeGhost(c);
   c.flags |= COMMAND_DEAD | COMMAND_OPEN;

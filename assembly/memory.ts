@@ -176,7 +176,7 @@ function powerOfTwo(value: u32): u32 {
   return value <= 1 ? 1 : 1 << (32 - clz(value - 1));
 }
 
-/** Entries of a submission ring: a SCSI command per slot; RECV, SEND, CLOSE per connection; a RESET per path. */
+/** Entries of a submission ring: a SCSI command per slot; RECV, SEND, CLOSE, WATCH per connection; a RESET per path. */
 function ringEntries(): u32 {
   return powerOfTwo(commandCount + 2 * pathCount + 4 * connectionCount);
 }

@@ -22,7 +22,7 @@ import {
   UNIT_CAN_WRITE_SAME_UNMAP,
 } from "./abi";
 import { mayTake, waitForRoom } from "./admission";
-import { connectionShut, endOfStream } from "./connection";
+import { connectionDrain, connectionShut } from "./connection";
 import {
   CONNECTION_OPEN,
   Connection,
@@ -123,7 +123,7 @@ function parseRequest(n: Connection): bool {
   const offset = bswap<u64>(load<u64>(header, 16));
   const bytes = bswap<u32>(load<u32>(header, 24));
   if (kind === NBD_DISCONNECT) {
-    endOfStream(n);
+    connectionDrain(n);
     return false;
   }
   const error = check(n, kind, flags, offset, bytes);

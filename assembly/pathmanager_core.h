@@ -59,7 +59,7 @@
 #define PM_SUBMISSION_FLAGS 1u
 /* u32: echoed in the completion. */
 #define PM_SUBMISSION_TAG 4u
-/* u32: socket handle (RECV, SEND, CLOSE) or port handle (SCSI, RESET). */
+/* u32: socket handle (RECV, SEND, CLOSE, WATCH) or port handle (SCSI, RESET). */
 #define PM_SUBMISSION_HANDLE 8u
 /* u32: RECV: address of the buffer. SEND: address of the table of gather entries. SCSI: address of the command slot. */
 #define PM_SUBMISSION_ADDRESS 12u
@@ -77,6 +77,8 @@
 #define PM_OP_CLOSE 4u
 /* SG_SCSI_RESET with the scope in `length`. Result 0 or a negated errno. May take seconds; never blocks the ring. */
 #define PM_OP_RESET 5u
+/* Result 0 when the peer of the socket has closed it, though bytes of it may be unread; at the latest with CLOSE. Or a negated errno. */
+#define PM_OP_WATCH 6u
 /* RECV: complete only when all `length` bytes are there (or the stream ends: then the bytes that came). */
 #define PM_SUBMISSION_FLAG_WAIT_ALL 1u
 /* SEND: nothing waits for this op's success; the host may report it together with the next completion (saves a turn). */

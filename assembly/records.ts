@@ -227,6 +227,8 @@ export class Connection {
   sendBytes: u32;
   receiving: u8;
   sending: u8;
+  /** 1: word of the client's end is due. */
+  watching: u8;
   state: u8;
   dirty: u8;
   waiting: u8;
@@ -234,6 +236,7 @@ export class Connection {
   generation: u8;
   receiveGeneration: u8;
   sendGeneration: u8;
+  watchGeneration: u8;
   closeGeneration: u8;
 }
 
@@ -241,11 +244,11 @@ export const CONNECTION_RECORD_BYTES: usize = 192;
 
 export const CONNECTION_FREE: u8 = 0;
 export const CONNECTION_OPEN: u8 = 1;
-/** No more requests come (DISC or end of stream); it closes when the last reply has left. */
+/** No more requests come (DISC); it closes when the last reply has left. */
 export const CONNECTION_DRAINING: u8 = 2;
-/** CLOSE is due or under way; replies are dropped. */
+/** CLOSE is due or under way; replies are dropped, requests were given up. */
 export const CONNECTION_CLOSING: u8 = 3;
-/** The host has closed the socket; requests are still in flight. */
+/** The host has closed the socket. */
 export const CONNECTION_CLOSED: u8 = 4;
 
 /** What a pending RECV fills. */

@@ -5,7 +5,8 @@
 // - It is accepted when its payload is complete; its deadline counts from there.
 // - The first error settles the answer: no further piece is made, commands that wait are dropped, but commands in
 //   flight are waited for, because a write that is answered must not land later. Only the deadline (or the end of
-//   the wait for a path) answers earlier; what is in flight then becomes an open ghost, see ghost.ts.
+//   the wait for a path, or of its connection) ends it earlier; what is in flight then becomes an open ghost, see
+//   ghost.ts.
 // - Its slot and buffers are free when its reply has left and its last command slot has come back from the host.
 
 import { PIECE_BYTES_MAX } from "./abi";
@@ -14,10 +15,12 @@ import { connectionGone, replyReady } from "./connection";
 import { commandGivenUp } from "./ghost";
 import { listFirst, listNext, listPush, listRemove, listShift } from "./lists";
 import { listAll, requestCount, requests } from "./memory";
+import { NBD_EIO } from "./nbd";
 import {
   COMMAND_DEAD,
   COMMAND_FLIGHT,
   COMMAND_KEPT,
+  CONNECTION_CLOSING,
   Command,
   Connection,
   METHOD_NONE,
@@ -259,20 +262,37 @@ export function requestAbandon(r: Request, error: u32): void {
   requestAnswer(r);
 }
 
+/** Nobody hears what is asked by `n`: nothing of it is begun any more, what the host has of it becomes ghosts. */
+export function requestsGiveUp(n: Connection): void {
+  const u = n.unit;
+  for (let at = u.requestFirst; at !== 0;) {
+    const r = changetype<Request>(at);
+    at = r.unitNext;
+    if (r.connection === n) requestAbandon(r, NBD_EIO);
+  }
+  u.waiting = min(u.waiting, u.queued + u.retrying);
+}
+
 function requestAnswer(r: Request): void {
   const u = r.unit;
   stopCutting(r);
   assert(r.state === REQUEST_FLIGHT);
   listRemove(changetype<usize>(u) + UNIT_REQUESTS, changetype<usize>(r), UNIT_LINK);
   u.requests--;
+  if (r.connection.state < CONNECTION_CLOSING) account(r);
+  r.state = REQUEST_READY;
+  replyReady(r);
+}
+
+/** An answer that its client gets goes into the unit's account. */
+function account(r: Request): void {
+  const u = r.unit;
   if (r.error === 0) u.answered++;
   else u.failed++;
   const latencyNs = now - r.acceptedNs;
   if (r.error !== 0) statisticsError(u.statistics);
   else if (r.kind <= 1) statisticsRecord(u.statistics, r.kind === 1, r.bytes, latencyNs);
   if (latencyNs > u.latencyNsMax) u.latencyNsMax = latencyNs;
-  r.state = REQUEST_READY;
-  replyReady(r);
 }
 
 /** Its reply has left, or nobody wants it. The caller has taken it out of its lists. */

@@ -46,6 +46,7 @@ export const TAG_RECV: u32 = 2;
 export const TAG_SEND: u32 = 3;
 export const TAG_CLOSE: u32 = 4;
 export const TAG_RESET: u32 = 5;
+export const TAG_WATCH: u32 = 6;
 
 /**
  * The time of this turn, ns. It never goes back, whatever the host's clock does, and it does not count time in which the

@@ -110,7 +110,7 @@ export class RingHost {
         let bytes = 0;
         for (let left = words[at + 4] as number; left > 0; left--, gather += 2) bytes += words[gather + 1] as number;
         this.#complete(words[at + 1] as number, bytes);
-      } else this.#complete(words[at + 1] as number, 0);
+      } else if (op !== abi.OP_WATCH) this.#complete(words[at + 1] as number, 0);
     }
     words[ring + 2] = head;
   }

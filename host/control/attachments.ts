@@ -44,9 +44,21 @@ export class RememberedAttachments implements Attachments {
   readonly #whyInUse: WhyInUse;
   /** Mirror of the state file's rows, so that a display reads no disk. */
   #rows: AttachmentRow[];
+  /** Why devices are not served, by their index, as it was last said. */
+  #unserved = new Map<number, string>();
 
-  constructor(reactor: ReactorClient, state: State, inventory: Inventory, why: WhyInUse = askKernel) {
-    this.#kernel = new KernelAttachments((descriptor, unit, flags) => reactor.addConnection(descriptor, unit, flags));
+  /** @param report told, in a sentence, why a device that has lost its connections gets none */
+  constructor(
+    reactor: ReactorClient,
+    state: State,
+    inventory: Inventory,
+    report: (problem: string) => void,
+    why: WhyInUse = askKernel,
+  ) {
+    this.#kernel = new KernelAttachments(
+      (descriptor, unit, flags) => reactor.addConnection(descriptor, unit, flags),
+      report,
+    );
     this.#state = state;
     this.#inventory = inventory;
     this.#whyInUse = why;
@@ -57,8 +69,30 @@ export class RememberedAttachments implements Attachments {
     return this.#rows.filter((row) => row.unit === unit.number);
   }
 
+  /** What is attached and served; not what is remembered but waits until its unit is there. */
   of(unit: Unit): Attachment[] {
-    return this.#of(unit).map(({ index, sinceMs }) => ({ device: deviceOf(index), index, sinceMs }));
+    return this.#of(unit)
+      .filter(({ index }) => this.#isServed(index))
+      .map(({ index, sinceMs }) => ({ device: deviceOf(index), index, sinceMs }));
+  }
+
+  #isServed(index: number): boolean {
+    return this.#kernel.list.some((attachment) => attachment.index === index);
+  }
+
+  /** Whether everything that is remembered is served. */
+  get isComplete(): boolean {
+    return this.#rows.every(({ index }) => this.#isServed(index));
+  }
+
+  /** To be told of every connection that the reactor has closed. */
+  connectionClosed(connection: number): void {
+    this.#kernel.connectionClosed(connection);
+  }
+
+  /** Connections that end from now on are not replaced. */
+  stop(): void {
+    this.#kernel.stop();
   }
 
   async attach(unit: Unit, request: AttachRequest): Promise<Attachment> {
@@ -142,26 +176,30 @@ export class RememberedAttachments implements Attachments {
   }
 
   /**
-   * Takes over what was attached before this daemon started; what the kernel has given up is attached anew.
-   * @returns what could not be served, one sentence each
+   * Takes over what was attached before this daemon started and is not served yet, as its unit was not there; what the
+   * kernel has given up is attached anew.
+   * @returns what could not be served and was not said before, one sentence each
    */
   async restore(): Promise<string[]> {
-    const outcomes = await Promise.all(
+    const before = this.#unserved;
+    const problems = new Map<number, string>();
+    await Promise.all(
       this.#rows.map(async (row) => {
-        const unit = this.#inventory.units().find((candidate) => candidate.number === row.unit);
-        if (unit === undefined) return `${deviceOf(row.index)}: LogicalUnit #${row.unit} is not known`;
+        if (this.#isServed(row.index)) return;
         try {
-          await this.#restoreOne(unit, row);
-          return null;
+          await this.#restoreOne(row);
         } catch (thrown) {
-          return `${deviceOf(row.index)} is not served: ${reasonOf(thrown)}`;
+          problems.set(row.index, `${deviceOf(row.index)} is not served: ${reasonOf(thrown)}`);
         }
       }),
     );
-    return outcomes.filter((problem) => problem !== null);
+    this.#unserved = problems;
+    return [...problems].flatMap(([index, problem]) => (before.get(index) === problem ? [] : [problem]));
   }
 
-  async #restoreOne(unit: Unit, { index, options }: AttachmentRow): Promise<void> {
+  async #restoreOne({ index, unit: number, options }: AttachmentRow): Promise<void> {
+    const unit = this.#inventory.units().find((candidate) => candidate.number === number);
+    if (unit === undefined) throw new Error(`LogicalUnit #${number} is not known`);
     const entry = this.#export(unit, options["readOnly"] === true);
     const connections = Number(options["connections"] ?? 1);
     const deadConnectionTimeoutS = Number(options["deadConnectionTimeoutS"] ?? 0);

@@ -48,6 +48,11 @@ const LOOK_AGAIN_MS = 30_000;
 const VERIFY_MS_MAX = 500;
 const VERIFY_LOOK_MS = 5;
 
+/** The part of the connections that TCP clients leave to those of this machine and to the kernel's devices. */
+const LOCAL_SHARE = 0.25;
+/** That there is no room for clients is said this often at most. */
+const FULL_SAID_MS = 60_000;
+
 /** A device that is not taken, since when. */
 export interface RefusedDevice extends Refused {
   readonly sinceMs: number;
@@ -93,6 +98,9 @@ export class Daemon implements Context {
   #stopping = false;
   /** Events that found no room inside the core, as far as that was told. */
   #eventsLost = 0;
+  #fullSaidMs = -Infinity;
+  /** The start is over as far as devices go: attachments are served from now on. */
+  #serving = false;
 
   private constructor(options: DaemonOptions, state: State, reactor: ReactorClient) {
     const { configuration, logger, places } = options;
@@ -107,7 +115,7 @@ export class Daemon implements Context {
     this.inventory = new Inventory(state.units(), state.paths());
     this.bringUp = new BringUp(reactor, this.inventory);
     this.mirror = new Mirror(reactor, (tables) => this.#onTables(tables));
-    this.attachments = new RememberedAttachments(reactor, state, this.inventory);
+    this.attachments = new RememberedAttachments(reactor, state, this.inventory, logger.warning);
     this.#redundancy = new RedundancyWatch(this.hub);
     this.#standby = new StandbyWatch(this, logger.warning);
     this.#leftovers = new Leftovers({
@@ -116,7 +124,9 @@ export class Daemon implements Context {
       logger,
       unitSet: (handle, property, value) => reactor.unitSet(handle, property, value),
     });
+    const { connections } = configuration.limits;
     this.#nbd = new NbdServer({
+      tcpConnectionsMax: connections - Math.floor(connections * LOCAL_SHARE),
       hand: ({ descriptor, unit, flags, preloaded }) => reactor.addConnection(descriptor, unit, flags, preloaded),
       duplicate,
       onEvent: (event) => this.#onNbd(event),
@@ -162,7 +172,8 @@ export class Daemon implements Context {
     await this.look();
     await this.#untilVerified();
     this.nbdTcp = await listenNbd(this.#nbd, configuration, places.nbdSocket, group);
-    for (const problem of await this.attachments.restore()) logger.warning(problem);
+    this.#serving = true;
+    await this.change(() => this.#serveAttachments());
     this.#housekeeping = setInterval(() => void this.mirror.current().catch(() => undefined), HOUSEKEEPING_MS);
     if (!this.emulated) this.#uevents = this.#watchUevents();
   }
@@ -270,8 +281,17 @@ export class Daemon implements Context {
         if (bytes !== unit.facts.bytes) await this.attachments.resize(unit).catch((thrown) => this.#warn(thrown));
       }
       await this.mirror.current();
+      if (this.#serving) await this.#serveAttachments();
       return refused.length === 0 && problems.length === 0;
     });
+  }
+
+  /** What was attached to a unit that was not there until now is served; within a change only. */
+  async #serveAttachments(): Promise<void> {
+    if (this.attachments.isComplete) return;
+    await this.#untilVerified();
+    for (const problem of await this.attachments.restore()) this.options.logger.warning(problem);
+    if (!this.attachments.isComplete) this.lookSoon(LOOK_AGAIN_MS);
   }
 
   #warn(thrown: unknown): void {
@@ -305,6 +325,10 @@ export class Daemon implements Context {
   #onCoreEvents(events: readonly CoreEvent[]): void {
     const nowMs = Date.now();
     for (const event of events) {
+      if (event.kind === abi.EVENT_CONNECTION_CLOSED) {
+        this.attachments.connectionClosed(event.arg0);
+        this.#nbd.connectionClosed(event.arg0);
+      }
       const message = messageOf(event, this.inventory, nowMs);
       if (message !== null) this.hub.publish(message);
       if (event.kind === abi.EVENT_SHAKY && event.path !== null) {
@@ -334,8 +358,12 @@ export class Daemon implements Context {
   #onNbd(event: NbdServerEvent): void {
     const { logger } = this.options;
     if (event.kind === "error") logger.warning(`NBD: ${event.error.message}`);
-    else if (event.kind === "refused") logger.debug(`NBD client ${event.peer}: ${event.reason}`);
-    else logger.debug(`NBD client ${event.peer}: connection ${event.connection}`);
+    else if (event.kind === "connected") logger.debug(`NBD client ${event.peer}: connection ${event.connection}`);
+    else {
+      const isNews = event.isFull && performance.now() - this.#fullSaidMs > FULL_SAID_MS;
+      if (isNews) this.#fullSaidMs = performance.now();
+      (isNews ? logger.warning : logger.debug)(`NBD client ${event.peer}: ${event.reason}`);
+    }
   }
 
   // ---- Configuration ----
@@ -411,6 +439,7 @@ export class Daemon implements Context {
     this.#uevents?.close();
     this.hub.say("daemon-stopping");
     this.hub.flush();
+    this.attachments.stop();
     await this.#nbd.close().catch((thrown) => this.#warn(thrown));
     await this.reactor.stop().catch((thrown) => this.#warn(thrown));
     await this.bringUp.releaseDevices();

@@ -1,8 +1,10 @@
 // A unit as /dev/nbdN: the kernel's nbd driver gets one end of a socket pair, the reactor the other. Nothing has to be
 // negotiated, since both ends are told by us. When this process dies, the driver keeps the requests for a while; the next
-// process gives it new sockets and they go on (`resume`).
+// process gives it new sockets and they go on (`resume`). So they do when a connection is lost while this process lives: of
+// several, the driver gives one up that leaves a request unanswered for 30 s, which may well be an outage that ends later.
 
 import { writeFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { closeDescriptor, nbdAttach, nbdDetach, nbdReconfigure, nbdStatus, socketPair } from "../native/index.ts";
 import { CONNECTION_READ_ONLY } from "../reactor/abi.ts";
 import { isReadOnly, type NbdExport, transmissionFlags } from "./directory.ts";
@@ -37,6 +39,9 @@ const DEVICE = /^\/dev\/nbd(\d{1,4})$/;
 const LOST_REQUEST_MS = 1000;
 /** How long the driver may take to notice that the killed daemon's sockets are dead. */
 const RESUME_MS_MAX = 5000;
+/** Pauses between attempts to give a device a connection in the place of one that was lost: they double. */
+const MEND_PAUSE_MS = 1000;
+const MEND_PAUSE_MS_MAX = 30_000;
 
 /** N of /dev/nbdN. Throws EXPORT_ATTACH_FAILED for any other path. */
 export function deviceIndex(device: string): number {
@@ -69,38 +74,54 @@ function lookForLostRequests(index: number, connections: number): void {
   }
 }
 
-/** Runs `use` with the driver's ends of new connections to the unit; the ends are closed here afterwards. */
-async function withConnections<T>(
-  connect: Connector,
-  entry: NbdExport,
-  count: number,
-  use: (sockets: number[]) => Promise<T>,
-): Promise<T> {
-  const ends: number[] = [];
-  try {
-    for (let i = 0; i < count; i++) {
-      const [ours, drivers] = socketPair("stream");
-      ends.push(drivers);
-      await connect(ours, entry.unit, isReadOnly(entry) ? CONNECTION_READ_ONLY : 0);
-    }
-    return await use(ends);
-  } finally {
-    // The driver holds references of its own. Without it, the reactor sees its ends closed and lets go of them.
-    for (const end of ends) closeDescriptor(end);
-  }
+/** An attachment, and what replacing one of its connections takes. */
+interface Held {
+  readonly attachment: KernelAttachment;
+  readonly entry: NbdExport;
+  /** Settles when no connection of it is being replaced. */
+  mended: Promise<void>;
 }
 
 /** The units that this process has attached to the kernel's nbd driver. */
 export class KernelAttachments {
   readonly #connect: Connector;
-  readonly #attached = new Map<number, KernelAttachment>();
+  readonly #report: (problem: string) => void;
+  readonly #attached = new Map<number, Held>();
+  /** The reactor's handles of open connections; null: its device is still being attached. */
+  readonly #connections = new Map<number, Held | null>();
+  #stopped = false;
 
-  constructor(connect: Connector) {
+  /** @param report told, in a sentence, why a device that has lost its connections gets none */
+  constructor(connect: Connector, report: (problem: string) => void = () => {}) {
     this.#connect = connect;
+    this.#report = report;
   }
 
   get list(): readonly KernelAttachment[] {
-    return [...this.#attached.values()];
+    return [...this.#attached.values()].map(({ attachment }) => attachment);
+  }
+
+  /** Runs `use` with the driver's ends of new connections to the unit; the ends are closed here afterwards. */
+  async #withConnections<T>(
+    entry: NbdExport,
+    count: number,
+    use: (sockets: number[], handles: number[]) => Promise<T>,
+  ): Promise<T> {
+    const ends: number[] = [];
+    const handles: number[] = [];
+    try {
+      for (let i = 0; i < count; i++) {
+        const [ours, drivers] = socketPair("stream");
+        ends.push(drivers);
+        const handle = await this.#connect(ours, entry.unit, isReadOnly(entry) ? CONNECTION_READ_ONLY : 0);
+        this.#connections.set(handle, null);
+        handles.push(handle);
+      }
+      return await use(ends, handles);
+    } finally {
+      // The driver holds references of its own. Without it, the reactor sees its ends closed and lets go of them.
+      for (const end of ends) closeDescriptor(end);
+    }
   }
 
   /**
@@ -116,8 +137,8 @@ export class KernelAttachments {
       throw new ExportError("EXPORT_ATTACH_FAILED", `${what}: connections must be 1 to 16, not ${connections}`);
     }
     try {
-      const index = await withConnections(this.#connect, entry, connections, (sockets) =>
-        nbdAttach({
+      return await this.#withConnections(entry, connections, async (sockets, handles) => {
+        const index = await nbdAttach({
           index: wanted,
           sockets,
           sizeBytes: Number(entry.bytes),
@@ -125,17 +146,18 @@ export class KernelAttachments {
           serverFlags: transmissionFlags(entry, false),
           deadConnectionTimeoutSeconds: deadConnectionTimeoutS,
           identifier: identifierOf(entry),
-        }),
-      );
-      lookForLostRequests(index, connections);
-      return this.#remember(entry, index, connections, deadConnectionTimeoutS);
+        });
+        lookForLostRequests(index, connections);
+        return this.#remember(entry, { index, connections, deadConnectionTimeoutS }, handles);
+      });
     } catch (error) {
       throw failed(what, error);
     }
   }
 
   /**
-   * Takes over a device that an earlier process had attached to the same unit: its requests go on here.
+   * Takes over a device that an earlier process had attached to the same unit: its requests go on here. It gets the size
+   * that the unit has now.
    *
    * @param before what was remembered of the attachment
    * @returns undefined when the device is not attached any more, so that it has to be attached anew
@@ -148,43 +170,100 @@ export class KernelAttachments {
       const [device] = await nbdStatus(index);
       if (device?.connected !== true) return undefined;
       const end = Date.now() + RESUME_MS_MAX;
-      await withConnections(this.#connect, entry, connections, async (sockets) => {
+      return await this.#withConnections(entry, connections, async (sockets, handles) => {
         // One at a time: the driver may notice the death of one connection later than that of another.
         for (const socket of sockets) await replace(index, socket, entry, deadConnectionTimeoutS, end);
+        await nbdReconfigure(index, { sizeBytes: Number(entry.bytes), identifier: identifierOf(entry) });
+        return this.#remember(entry, { index, connections, deadConnectionTimeoutS }, handles);
       });
-      return this.#remember(entry, index, connections, deadConnectionTimeoutS);
     } catch (error) {
       throw failed(what, error);
     }
   }
 
-  #remember(entry: NbdExport, index: number, connections: number, deadConnectionTimeoutS: number): KernelAttachment {
-    const device = `/dev/nbd${index}`;
-    const attachment = { device, index, unit: entry.unit, connections, deadConnectionTimeoutS };
-    this.#attached.set(index, attachment);
+  #remember(
+    entry: NbdExport,
+    how: Pick<KernelAttachment, "index" | "connections" | "deadConnectionTimeoutS">,
+    handles: readonly number[],
+  ): KernelAttachment {
+    const attachment = { ...how, device: `/dev/nbd${how.index}`, unit: entry.unit };
+    const held: Held = { attachment, entry, mended: Promise.resolve() };
+    this.#attached.set(how.index, held);
+    for (const handle of handles) this.#holds(held, handle);
     return attachment;
+  }
+
+  /** Notes whose connection it is; one that was closed while it was handed over is replaced at once. */
+  #holds(held: Held, handle: number): void {
+    if (this.#connections.has(handle)) this.#connections.set(handle, held);
+    else this.#lost(held);
+  }
+
+  /** To be told of every connection that the reactor has closed: when it was a device's, the device gets another one. */
+  connectionClosed(handle: number): void {
+    const held = this.#connections.get(handle);
+    this.#connections.delete(handle);
+    if (held !== undefined && held !== null) this.#lost(held);
+  }
+
+  #lost(held: Held): void {
+    held.mended = held.mended.then(() => this.#mend(held));
+  }
+
+  /** Gives the device another connection, and tries until it has it, as long as it is attached. */
+  async #mend(held: Held): Promise<void> {
+    const { entry, attachment } = held;
+    const { index, device, deadConnectionTimeoutS } = attachment;
+    const isHeld = (): boolean => !this.#stopped && this.#attached.get(index) === held;
+    for (let pauseMs = MEND_PAUSE_MS; isHeld(); pauseMs = Math.min(2 * pauseMs, MEND_PAUSE_MS_MAX)) {
+      try {
+        const [state] = await nbdStatus(index);
+        if (state?.connected !== true) {
+          this.#report(`${device} was disconnected by somebody else; detach it here, too, or attach it anew`);
+          return;
+        }
+        const end = Date.now() + RESUME_MS_MAX;
+        await this.#withConnections(entry, 1, async ([socket = -1], [handle = -1]) => {
+          await replace(index, socket, entry, deadConnectionTimeoutS, end);
+          this.#holds(held, handle);
+        });
+        return;
+      } catch (error) {
+        if (isHeld()) this.#report(failed(`${device} has lost a connection and gets no other one`, error).message);
+      }
+      await sleep(pauseMs, undefined, { ref: false });
+    }
   }
 
   /** The unit has another size now; so has its block device. */
   async resize(unit: number, bytes: bigint): Promise<void> {
-    for (const { index, device, unit: attached } of this.list) {
-      if (attached !== unit) continue;
+    for (const { attachment, entry } of this.#attached.values()) {
+      const { index, device } = attachment;
+      if (attachment.unit !== unit) continue;
       try {
-        await nbdReconfigure(index, { sizeBytes: Number(bytes) });
+        await nbdReconfigure(index, { sizeBytes: Number(bytes), identifier: identifierOf(entry) });
       } catch (error) {
         throw failed(`${device} cannot get its new size of ${bytes} bytes`, error);
       }
     }
   }
 
-  /** Detaches a device: requests in flight are answered first. */
+  /** Detaches a device. The driver shuts its connections down at once: requests in flight end with EIO. */
   async detach(index: number): Promise<void> {
+    const held = this.#attached.get(index);
+    // Connections that end from here on end because of this.
+    this.#attached.delete(index);
     try {
       await nbdDetach(index);
     } catch (error) {
+      if (held !== undefined) this.#attached.set(index, held);
       throw failed(`/dev/nbd${index} cannot be detached`, error);
     }
-    this.#attached.delete(index);
+  }
+
+  /** Connections that end from now on are not replaced: the reactor stops, and the driver waits for the next daemon. */
+  stop(): void {
+    this.#stopped = true;
   }
 }
 
@@ -203,7 +282,7 @@ async function replace(
     } catch (error) {
       const early = error instanceof Error && error.message.includes("none of its connections is dead");
       if (!early || Date.now() > end) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await sleep(50);
     }
   }
 }

@@ -11,13 +11,15 @@ const HELD_BYTES_MAX = 4 * CONNECTION_RECEIVE_BYTES;
 
 export type HandshakeEnd =
   | { readonly kind: "negotiated"; readonly connection: NegotiatedConnection }
-  | { readonly kind: "dropped"; readonly reason: string };
+  | { readonly kind: "dropped"; readonly reason: string; readonly isFull: boolean };
 
 export interface HandshakeOptions {
   readonly directory: ExportDirectory;
   readonly limits: NegotiationLimits;
   readonly timeoutMs: number;
   readonly duplicate: (descriptor: number) => number;
+  /** Why it cannot be handed over now; null when it can. */
+  readonly noRoom: () => string | null;
   /** Called exactly once. */
   readonly ended: (end: HandshakeEnd) => void;
 }
@@ -73,11 +75,11 @@ export class Handshake {
     socket.resume();
   }
 
-  /** Ends the connection at once. */
-  drop(reason: string): void {
+  /** Ends the connection at once. `isFull`: for lack of room. */
+  drop(reason: string, isFull = false): void {
     if (!this.#finish()) return;
     this.#socket.destroy();
-    this.#options.ended({ kind: "dropped", reason });
+    this.#options.ended({ kind: "dropped", reason, isFull });
   }
 
   /** True the first time only. */
@@ -153,6 +155,11 @@ export class Handshake {
   /** The reply is out: the core may speak. Destroying the socket closes its descriptor without a shutdown. */
   #handOver(handle: StreamHandle, step: Extract<NegotiationStep, { kind: "transmit" }>): void {
     if (this.#phase !== "handing-over") return;
+    const noRoom = this.#options.noRoom();
+    if (noRoom !== null) {
+      this.drop(noRoom, true);
+      return;
+    }
     const preloaded = Buffer.concat(this.#leftover);
     if (preloaded.length > CONNECTION_RECEIVE_BYTES) {
       this.drop("the client sent requests without reading its answers");

@@ -30,7 +30,8 @@ export interface NegotiatedConnection {
 
 export type NbdServerEvent =
   | { readonly kind: "connected"; readonly unit: number; readonly connection: number; readonly peer: string }
-  | { readonly kind: "refused"; readonly reason: string; readonly peer: string }
+  /** `isFull`: not because of what the client did, but because there is no room for another one. */
+  | { readonly kind: "refused"; readonly reason: string; readonly peer: string; readonly isFull: boolean }
   | { readonly kind: "error"; readonly error: Error };
 
 export interface NbdServerOptions {
@@ -41,20 +42,31 @@ export interface NbdServerOptions {
   readonly onEvent?: (event: NbdServerEvent) => void;
   /** How long a client may take from connecting to the transmission phase. */
   readonly negotiationTimeoutMs?: number;
-  /** Clients that may negotiate at the same time; one more is closed at once. */
+  /** Clients of one address that may negotiate at the same time; one more is closed at once. */
   readonly negotiatingMax?: number;
+  /**
+   * Connections over TCP that may be open at the same time, so that clients of this machine and the kernel's devices find
+   * room. `connectionClosed` has to be told of those that end. Left out: no such limit.
+   */
+  readonly tcpConnectionsMax?: number;
   readonly limits?: NegotiationLimits;
 }
 
 const NEGOTIATION_TIMEOUT_MS = 10_000;
 const NEGOTIATING_MAX = 128;
+/** After so long without a word a TCP client is asked whether it still lives: one that has lost its power says nothing. */
+const KEEP_ALIVE_MS = 30_000;
 
 /** Offers exports over NBD. Create, `setExports`, `listen` (on as many addresses as wanted), `close`. */
 export class NbdServer {
   readonly #directory = new ExportDirectory();
   readonly #options: NbdServerOptions;
-  readonly #servers = new Map<Server, NbdAddress>();
-  readonly #negotiating = new Set<Handshake>();
+  readonly #servers = new Set<Server>();
+  readonly #negotiating = new Map<Handshake, NbdAddress>();
+  /** Handles of the connections over TCP. */
+  readonly #remote = new Set<number>();
+  /** Connections over TCP that are being handed over. */
+  #handing = 0;
 
   constructor(options: NbdServerOptions) {
     this.#options = options;
@@ -82,7 +94,10 @@ export class NbdServer {
    */
   async listen(address: NbdAddress): Promise<NbdAddress> {
     if (address.kind === "unix") await prepareSocketPath(address.path);
-    const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => this.#accept(socket));
+    const keepAlive = { keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS };
+    const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, ...keepAlive }, (socket) =>
+      this.#accept(socket, address),
+    );
     try {
       await listening(server, address);
       if (address.kind === "unix") restrict(address);
@@ -91,7 +106,7 @@ export class NbdServer {
       throw listenError(address, error);
     }
     server.on("error", (error) => this.#report({ kind: "error", error }));
-    this.#servers.set(server, address);
+    this.#servers.add(server);
     const bound = server.address();
     if (address.kind === "tcp" && typeof bound === "object" && bound !== null) return { ...address, port: bound.port };
     return address;
@@ -99,24 +114,34 @@ export class NbdServer {
 
   /** Stops listening and drops the clients that are still negotiating; those in their transmission phase are not ours. */
   async close(): Promise<void> {
-    const closed = [...this.#servers.keys()].map(
-      (server) => new Promise<void>((resolve) => server.close(() => resolve())),
-    );
+    const closed = [...this.#servers].map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
     this.#servers.clear();
-    for (const handshake of this.#negotiating) handshake.drop("the server closes");
+    for (const handshake of this.#negotiating.keys()) handshake.drop("the server closes");
     await Promise.all(closed);
+  }
+
+  /** To be told of every connection that the taker has closed. */
+  connectionClosed(connection: number): void {
+    this.#remote.delete(connection);
   }
 
   #report(event: NbdServerEvent): void {
     this.#options.onEvent?.(event);
   }
 
-  #accept(socket: Socket): void {
+  /** Why a client that has negotiated cannot be handed over; null when it can. */
+  #noRoom(address: NbdAddress): string | null {
+    const limit = this.#options.tcpConnectionsMax ?? Infinity;
+    if (address.kind !== "tcp" || this.#remote.size + this.#handing < limit) return null;
+    return `${limit} connections over TCP are open already; raise limits.connections`;
+  }
+
+  #accept(socket: Socket, address: NbdAddress): void {
     const peer = socket.remoteAddress === undefined ? "unix" : `${socket.remoteAddress}:${socket.remotePort}`;
     const limit = this.#options.negotiatingMax ?? NEGOTIATING_MAX;
-    if (this.#negotiating.size >= limit) {
+    if ([...this.#negotiating.values()].filter((other) => other === address).length >= limit) {
       socket.destroy();
-      this.#report({ kind: "refused", reason: `${limit} clients are negotiating already`, peer });
+      this.#report({ kind: "refused", reason: `${limit} clients are negotiating already`, peer, isFull: true });
       return;
     }
     const handshake = new Handshake(socket, {
@@ -124,27 +149,33 @@ export class NbdServer {
       limits: this.#options.limits ?? NEGOTIATION_LIMITS,
       timeoutMs: this.#options.negotiationTimeoutMs ?? NEGOTIATION_TIMEOUT_MS,
       duplicate: this.#options.duplicate,
+      noRoom: () => this.#noRoom(address),
       ended: (end) => {
         this.#negotiating.delete(handshake);
-        void this.#ended(end, peer);
+        void this.#ended(end, peer, address.kind === "tcp");
       },
     });
-    this.#negotiating.add(handshake);
+    this.#negotiating.set(handshake, address);
     handshake.start();
   }
 
-  async #ended(end: HandshakeEnd, peer: string): Promise<void> {
+  async #ended(end: HandshakeEnd, peer: string, isRemote: boolean): Promise<void> {
     if (end.kind === "dropped") {
-      this.#report({ kind: "refused", reason: end.reason, peer });
+      this.#report({ kind: "refused", reason: end.reason, peer, isFull: end.isFull });
       return;
     }
     const { unit } = end.connection;
+    if (isRemote) this.#handing++;
     try {
       const connection = await this.#options.hand(end.connection);
+      if (isRemote) this.#remote.add(connection);
       this.#report({ kind: "connected", unit, connection, peer });
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
-      this.#report({ kind: "refused", reason: `the reactor did not take the connection: ${why}`, peer });
+      const isFull = error instanceof Error && "code" in error && error.code === "CORE_LIMIT";
+      this.#report({ kind: "refused", reason: `the reactor did not take the connection: ${why}`, peer, isFull });
+    } finally {
+      if (isRemote) this.#handing--;
     }
   }
 }

@@ -123,7 +123,7 @@ export interface NbdAttachOptions {
   identifier?: string;
 }
 
-/** Detaches /dev/nbd`index`: requests in flight are answered first, as long as its connections live. */
+/** Detaches /dev/nbd`index`: the driver says DISC, shuts the connections down, and ends requests in flight with EIO. */
 export declare function nbdDetach(index: number): Promise<void>;
 
 /** One nbd device the kernel knows. */

@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { ABI_VERSION, CONTROL_NOW_NS, CONTROL_SEED, UNIT_BYTES, UNIT_CONNECTIONS } from "./abi.ts";
+import { ABI_VERSION, CONTROL_NOW_NS, CONTROL_SEED, UNIT_BYTES, UNIT_CONNECTIONS, UNIT_GHOSTS } from "./abi.ts";
 import { CoreAborted, coreAnswer, ReactorError } from "./errors.ts";
 
 /** Limits of one core; its memory is laid out by them once. Ranges: `assembly/memory.ts`. */
@@ -115,6 +115,11 @@ export class Core {
   /** Connections that are open on a unit. */
   connectionsOf(unit: number): number {
     return this.view.getUint32(this.unitTable + unit * UNIT_BYTES + UNIT_CONNECTIONS, true);
+  }
+
+  /** Commands of a unit that are under way though nobody waits for them any more. */
+  ghostsOf(unit: number): number {
+    return this.view.getUint32(this.unitTable + unit * UNIT_BYTES + UNIT_GHOSTS, true);
   }
 }
 

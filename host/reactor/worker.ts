@@ -16,7 +16,7 @@ import type { Message, ReactorOptions, Request } from "./messages.ts";
 import { NativeMedium } from "./native-medium.ts";
 
 const NS_PER_MS = 1_000_000n;
-/** How often a stopping reactor looks whether its connections are gone, in microseconds. */
+/** How often a stopping reactor looks whether its connections and what they have left are gone, in microseconds. */
 const STOPPING_WAIT_US = 20_000;
 /** Messages between two turns at most: control may be busy, I/O goes on. */
 const MESSAGES_MAX = 16;
@@ -73,7 +73,7 @@ function run(port: MessagePort, { core, ring, array }: Reactor): void {
   for (;;) {
     const wait = runTurns(core, array);
     if (drain.waiting) post({ kind: "events", entries: drain.take() });
-    if (stopAtNs !== null && (clockNs() >= stopAtNs || !anyConnection(core))) break;
+    if (stopAtNs !== null && (clockNs() >= stopAtNs || !anythingLeft(core))) break;
     const woken = ring.enter(more ? 0 : stopAtNs === null ? wait : STOPPING_WAIT_US);
     if (woken === 0 && !more) continue;
     more = true;
@@ -87,13 +87,16 @@ function run(port: MessagePort, { core, ring, array }: Reactor): void {
   port.close();
 }
 
-/** Closes every connection: what they have in flight is carried out, replies are dropped. */
+/** Closes every connection: what was asked by them is given up, what is under way becomes ghosts. */
 function closeConnections(core: Core): void {
   for (let connection = 0; connection < core.limits.connections; connection++) core.exports.connectionClose(connection);
 }
 
-function anyConnection(core: Core): boolean {
-  for (let unit = 0; unit < core.limits.units; unit++) if (core.connectionsOf(unit) > 0) return true;
+/** A command that ends before this thread does need not be waited for by the next daemon. */
+function anythingLeft(core: Core): boolean {
+  for (let unit = 0; unit < core.limits.units; unit++) {
+    if (core.connectionsOf(unit) > 0 || core.ghostsOf(unit) > 0) return true;
+  }
   return false;
 }
 

@@ -38,7 +38,9 @@ interface Open {
   readonly command: number;
   readonly block: number;
   readonly count: number;
-  readonly sentNs: number;
+  /** Header and payload, for sending it again. */
+  readonly bytes: Uint8Array;
+  sentNs: number;
   readonly write: WriteHandle | undefined;
   readonly data: Uint8Array | undefined;
   received: number;
@@ -47,7 +49,7 @@ interface Open {
 /** Errors a client may get: NBD_EIO, NBD_EINVAL never for what it asks, NBD_ENOSPC neither. */
 export class Client {
   readonly #open = new Map<number, Open>();
-  readonly #decoder: ReplyDecoder;
+  #decoder: ReplyDecoder;
   readonly #unit: ClientUnit;
   readonly #plan: ClientPlan;
   readonly #random: Random;
@@ -63,16 +65,20 @@ export class Client {
     this.#plan = plan;
     this.#random = random;
     this.#host = host;
-    this.#decoder = new ReplyDecoder(
+    this.#decoder = this.#newDecoder();
+  }
+
+  #newDecoder(): ReplyDecoder {
+    return new ReplyDecoder(
       {
         expected: (cookie) => this.#expected(cookie),
         data: (cookie, offset, bytes) => this.#data(cookie, offset, bytes),
         hole: (cookie, _offset, length) => this.#hole(cookie, length),
         answered: (cookie, error) => this.#answered(cookie, error),
-        broken: (reason) => this.#host.violation(`client ${id}: ${reason}`),
+        broken: (reason) => this.#host.violation(`client ${this.#id}: ${reason}`),
       },
-      id,
-      plan.structured,
+      this.#id,
+      this.#plan.structured,
     );
   }
 
@@ -111,6 +117,16 @@ export class Client {
   vanish(): void {
     this.#gone = true;
     this.#open.clear();
+  }
+
+  /** It has another connection: what was not answered is sent again, as the kernel's driver and QEMU do. */
+  sendAgain(): void {
+    this.#decoder = this.#newDecoder();
+    for (const open of this.#open.values()) {
+      open.sentNs = this.#host.nowNs();
+      open.received = 0;
+      this.#host.send(open.bytes);
+    }
   }
 
   receive(bytes: Uint8Array): void {
@@ -159,7 +175,7 @@ export class Client {
       count * blockBytes,
     );
     const data = command === NBD.read ? new Uint8Array(count * blockBytes) : undefined;
-    this.#open.set(cookie, { command, block, count, sentNs: now, write: handle, data, received: 0 });
+    this.#open.set(cookie, { command, block, count, bytes, sentNs: now, write: handle, data, received: 0 });
     this.#host.send(bytes);
     this.start();
   }

@@ -81,7 +81,7 @@ export class Daemon {
     this.#violation = violation;
     this.core = new SimulatedCore(
       module,
-      { connections: 8, requests: 48, commands: 64, poolBytes: 34 << 20, units: 4, paths: 24, events: 4096 },
+      { connections: 64, requests: 48, commands: 64, poolBytes: 34 << 20, units: 4, paths: 24, events: 4096 },
       seed,
     );
     this.core.nowNs = nowNs;

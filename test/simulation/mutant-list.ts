@@ -202,4 +202,11 @@ export const mutants: readonly Mutant[] = [
     find: "  if (u.inherited !== 0 && changesMedium(r.method)) return true;\n",
     replace: "",
   },
+  {
+    name: "go-on-for-the-gone",
+    why: "what a client has asked that has gone is carried out as if it were there",
+    file: "connection.ts",
+    find: "  requestsGiveUp(n);\n",
+    replace: "",
+  },
 ];

@@ -28,6 +28,8 @@ export interface WorldPlan {
   readonly clients: readonly { readonly unit: number; readonly plan: ClientPlan }[];
   /** Clients that vanish: index and when, ms. */
   readonly vanishing: readonly { readonly client: number; readonly atMs: number }[];
+  /** Clients that give their connection up when it has left something unanswered for so long, ms, and send again by another one. */
+  readonly impatient: readonly { readonly client: number; readonly patienceMs: number }[];
   /** Times at which the daemon is killed and started again, ms. */
   readonly crashesMs: readonly number[];
   /** The machine stands still: when and how long, ms. */
@@ -111,5 +113,9 @@ export function makePlan(random: Random): WorldPlan {
     pauses: random.chance(0.15) ? [{ atMs: random.between(10, spanMs), forMs: random.pick([50, 1000, 40_000]) }] : [],
     powerLosses: random.chance(0.15) ? [{ atMs: random.between(10, spanMs), keep: random.pick([0, 0.3, 0.8]) }] : [],
     changesMs: random.chance(0.4) ? Array.from({ length: random.between(1, 5) }, () => random.between(1, spanMs)) : [],
+    // Drawn last, so that the rest of each seed's world stays what it was.
+    impatient: clients.flatMap((_, client) =>
+      random.chance(0.4) ? [{ client, patienceMs: random.pick([5, 10, 20, 100]) }] : [],
+    ),
   };
 }

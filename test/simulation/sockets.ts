@@ -14,6 +14,7 @@ import {
   OP_CLOSE,
   OP_RECV,
   OP_SEND,
+  OP_WATCH,
   RING_BASE,
   RING_CAPACITY,
   RING_HEAD,
@@ -46,6 +47,8 @@ interface PendingReceive {
 export class SimulatedSocket {
   readonly inbound: Uint8Array[] = [];
   receive: PendingReceive | undefined;
+  /** Tag of a pending WATCH. */
+  watch: number | undefined;
   /** The client has hung up: RECV ends, SEND fails. */
   hungUp = false;
   /** The core has closed it. */
@@ -119,6 +122,7 @@ export class Sockets {
 
   hangUp(socket: SimulatedSocket): void {
     socket.hungUp = true;
+    this.#endWatch(socket);
     this.#feed(socket);
   }
 
@@ -168,6 +172,9 @@ export class Sockets {
     } else if (op === OP_SEND) {
       const lazy = (view.getUint8(entry + SUBMISSION_FLAGS) & SUBMISSION_FLAG_LAZY) !== 0;
       this.#send(socket, tag, address, length, lazy);
+    } else if (op === OP_WATCH) {
+      socket.watch = tag;
+      if (socket.hungUp) this.#endWatch(socket);
     } else if (op === OP_CLOSE) this.#close(socket, tag);
     else this.violation(`op ${op} in the native queue`);
   }
@@ -198,7 +205,13 @@ export class Sockets {
     });
   }
 
+  #endWatch(socket: SimulatedSocket): void {
+    if (socket.watch !== undefined && !socket.closed) this.complete(socket.watch, 0);
+    socket.watch = undefined;
+  }
+
   #close(socket: SimulatedSocket, tag: number): void {
+    this.#endWatch(socket);
     socket.closed = true;
     const receive = socket.receive;
     socket.receive = undefined;

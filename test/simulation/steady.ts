@@ -52,6 +52,7 @@ export function steadyPlan(options: SteadyOptions): WorldPlan {
     spanMs: 3000,
     clients: [client, client],
     vanishing: [],
+    impatient: [],
     crashesMs: [],
     pauses: [],
     powerLosses: [],

@@ -22,6 +22,8 @@ const SETTLE_MS = 120_000;
 const SPIN_MAX = 20_000;
 /** How often a new daemon looks whether the commands of the one before have ended, ms. */
 const LOOK_MS = 100;
+/** Times an impatient client connects anew. */
+const RECONNECTS_MAX = 50;
 /** Violations kept; the first one usually explains the others. */
 const VIOLATIONS_MAX = 8;
 
@@ -47,8 +49,12 @@ export interface WorldOptions {
 
 interface Session {
   readonly client: Client;
-  readonly socket: SimulatedSocket;
-  readonly connection: number;
+  readonly unit: number;
+  readonly plan: ClientPlan;
+  /** Makes a connection. */
+  readonly open: () => SimulatedSocket;
+  /** Its connection now. */
+  socket: SimulatedSocket;
 }
 
 export class World {
@@ -172,7 +178,6 @@ export class World {
 
   #connect(unit: number, plan: ClientPlan): Session {
     const id = this.#nextClient++;
-    const daemon = this.#daemon;
     const sockets = this.#sockets;
     const clientUnit = this.#units[unit];
     if (clientUnit === undefined) throw new Error("no such unit");
@@ -180,7 +185,10 @@ export class World {
     const host: ClientHost = {
       nowNs: () => this.#clock.nowNs,
       after: (delayNs, action) => this.#clock.after(delayNs, action),
-      send: (bytes) => this.#clock.after(network.between(2_000, 80_000), () => sockets.arrive(socket, bytes)),
+      send: (bytes) => {
+        const { socket } = session;
+        this.#clock.after(network.between(2_000, 80_000), () => sockets.arrive(socket, bytes));
+      },
       violation: (text) => this.#violation(text),
       answered: (latencyNs, error, command) => {
         this.#answered(latencyNs, error, id);
@@ -188,23 +196,34 @@ export class World {
       },
     };
     const client = new Client(id, clientUnit, plan, this.#random.fork(), host);
-    const socket: SimulatedSocket = new SimulatedSocket(
-      (bytes) => this.#clock.after(network.between(2_000, 80_000), () => client.receive(bytes)),
-      () => this.#closed(client, id),
-    );
-    const flags = plan.structured ? CONNECTION_STRUCTURED : 0;
-    const handle = sockets.add(socket);
-    this.#sockets.tell();
-    const connection = daemon.core.exports.connectionAdd(handle, daemon.handleOf(unit), flags, 0);
-    if (connection < 0) throw new Error(`connectionAdd refused: ${connection}`);
-    const session = { client, socket, connection };
+    const open = (): SimulatedSocket => {
+      const socket: SimulatedSocket = new SimulatedSocket(
+        (bytes) =>
+          this.#clock.after(network.between(2_000, 80_000), () => {
+            if (session.socket === socket) client.receive(bytes);
+          }),
+        () => {
+          if (session.socket === socket && !client.done)
+            this.#violation(`the core closed the connection of client ${id}`);
+        },
+      );
+      return socket;
+    };
+    const session: Session = { client, unit, plan, open, socket: open() };
+    this.#join(session);
     this.#sessions.push(session);
     client.start();
     return session;
   }
 
-  #closed(client: Client, id: number): void {
-    if (!client.done) this.#violation(`the core closed the connection of client ${id}`);
+  /** Gives the socket of a session to the core. */
+  #join({ unit, plan, socket }: Session): void {
+    const daemon = this.#daemon;
+    const handle = this.#sockets.add(socket);
+    this.#sockets.tell();
+    const flags = plan.structured ? CONNECTION_STRUCTURED : 0;
+    const connection = daemon.core.exports.connectionAdd(handle, daemon.handleOf(unit), flags, 0);
+    if (connection < 0) throw new Error(`connectionAdd refused: ${connection}`);
   }
 
   #answered(latencyNs: number, error: number, id: number): void {
@@ -222,6 +241,7 @@ export class World {
     for (const { unit, plan } of this.#plan.clients) this.#connect(unit, plan);
     const at = (ms: number, action: () => void): void => this.#clock.after(ms * NS_PER_MS, action);
     for (const { client, atMs } of this.#plan.vanishing) at(atMs, () => this.#vanish(client));
+    for (const { client, patienceMs } of this.#plan.impatient) this.#watch(client, patienceMs * NS_PER_MS);
     for (const crashMs of this.#plan.crashesMs) at(crashMs, () => this.#crash());
     for (const { atMs, forMs } of this.#plan.pauses) at(atMs, () => this.#pause(forMs));
     for (const { atMs, keep } of this.#plan.powerLosses) at(atMs, () => this.#losePower(keep));
@@ -267,6 +287,23 @@ export class World {
     this.#trace("a client vanishes");
     session.client.vanish();
     this.#sockets.hangUp(session.socket);
+  }
+
+  /** A client gives its connection up whenever that leaves something unanswered for too long; not for ever. */
+  #watch(index: number, patienceNs: number, left = RECONNECTS_MAX): void {
+    const session = this.#sessions[index];
+    if (session === undefined || session.client.done || left === 0) return;
+    const late = this.#clock.nowNs - session.client.oldestNs > patienceNs;
+    if (late) this.#replace(session);
+    this.#clock.after(patienceNs / 2, () => this.#watch(index, patienceNs, late ? left - 1 : left));
+  }
+
+  #replace(session: Session): void {
+    this.#trace("a client gives its connection up and sends again by another one");
+    this.#sockets.hangUp(session.socket);
+    session.socket = session.open();
+    this.#join(session);
+    session.client.sendAgain();
   }
 
   /** kill -9: the core's memory is gone; what was in flight goes on, and answers nobody; clients come back and go on. */

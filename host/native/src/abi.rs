@@ -58,7 +58,7 @@ pub const SUBMISSION_OP: u32 = 0;
 pub const SUBMISSION_FLAGS: u32 = 1;
 /// u32: echoed in the completion.
 pub const SUBMISSION_TAG: u32 = 4;
-/// u32: socket handle (RECV, SEND, CLOSE) or port handle (SCSI, RESET).
+/// u32: socket handle (RECV, SEND, CLOSE, WATCH) or port handle (SCSI, RESET).
 pub const SUBMISSION_HANDLE: u32 = 8;
 /// u32: RECV: address of the buffer. SEND: address of the table of gather entries. SCSI: address of the command slot.
 pub const SUBMISSION_ADDRESS: u32 = 12;
@@ -76,6 +76,8 @@ pub const OP_SCSI: u32 = 3;
 pub const OP_CLOSE: u32 = 4;
 /// SG_SCSI_RESET with the scope in `length`. Result 0 or a negated errno. May take seconds; never blocks the ring.
 pub const OP_RESET: u32 = 5;
+/// Result 0 when the peer of the socket has closed it, though bytes of it may be unread; at the latest with CLOSE. Or a negated errno.
+pub const OP_WATCH: u32 = 6;
 /// RECV: complete only when all `length` bytes are there (or the stream ends: then the bytes that came).
 pub const SUBMISSION_FLAG_WAIT_ALL: u32 = 1;
 /// SEND: nothing waits for this op's success; the host may report it together with the next completion (saves a turn).

@@ -231,7 +231,7 @@ pub fn nbd_reconfigure<'env>(env: &'env Env, index: u32, options: NbdReconfigure
     })
 }
 
-/// Detaches /dev/nbd`index`: requests in flight are answered first, as long as its connections live.
+/// Detaches /dev/nbd`index`: the driver says DISC, shuts the connections down, and ends requests in flight with EIO.
 #[napi(catch_unwind, ts_return_type = "Promise<void>")]
 pub fn nbd_detach<'env>(env: &'env Env, index: u32) -> Result<Object<'env>> {
     promise(env, &NBD, move || request(Some(index), COMMAND_DISCONNECT, |_| {}).map(|_| ()))

@@ -13,8 +13,9 @@ import {
   nbdStatus,
   socketPair,
 } from "../../../host/native/index.ts";
+import { KernelAttachments } from "../../../host/export/attach.ts";
 import { run } from "../lib/command.ts";
-import { readText } from "../lib/files.ts";
+import { readText, until } from "../lib/files.ts";
 import { afterwards, test, type Rig } from "../lib/test.ts";
 
 export const rig: Rig = { array: "none", timeLimitS: 60 };
@@ -30,7 +31,11 @@ interface Served {
 /** Serves reads of a pattern (each byte is the low byte of its sector's number) on one end of a socket pair. */
 function serve(served: Served): { readonly kernel: number; readonly server: Socket } {
   const [kernel, mine] = socketPair("stream");
-  const socket = new Socket({ fd: mine });
+  return { kernel, server: serveOn(mine, served) };
+}
+
+function serveOn(descriptor: number, served: Served): Socket {
+  const socket = new Socket({ fd: descriptor });
   let received = Buffer.alloc(0);
   socket.on("data", (bytes) => {
     received = Buffer.concat([received, bytes]);
@@ -47,7 +52,7 @@ function serve(served: Served): { readonly kernel: number; readonly server: Sock
     }
   });
   socket.on("error", () => {});
-  return { kernel, server: socket };
+  return socket;
 }
 
 const execute = promisify(execFile);
@@ -114,4 +119,54 @@ test("a connection that died is replaced while a reader waits", async () => {
   closeDescriptor(second.kernel);
   const { stdout } = await reading;
   assert.deepEqual([stdout.length, stdout[0]], [512, 3]);
+});
+
+/** A daemon's attachments, with a server of a few lines in the place of the reactor. */
+function attachments(servers: Map<number, Socket>): KernelAttachments {
+  const served = { reads: 0 };
+  return new KernelAttachments(
+    (descriptor) => {
+      const handle = servers.size;
+      servers.set(handle, serveOn(descriptor, served));
+      return Promise.resolve(handle);
+    },
+    (problem) => assert.fail(problem),
+  );
+}
+
+const UNIT = { unit: 0, number: 0, identity: "unit 0", bytes: BigInt(SIZE), blockBytes: 512, capabilities: 0 };
+
+function read(index: number): Promise<{ stdout: Buffer }> {
+  const from = [`if=/dev/nbd${index}`, "bs=512", "skip=3", "count=1", "status=none", "iflag=direct"];
+  return execute("dd", from, { encoding: "buffer" });
+}
+
+test("a device of a daemon that lives gets another connection for each it has lost", async () => {
+  const servers = new Map<number, Socket>();
+  const kernel = attachments(servers);
+  const { index } = await kernel.attach(UNIT, { connections: 2 });
+  afterwards(() => nbdDetach(index));
+  for (const lost of [[0], [1, 2]]) {
+    for (const handle of lost) servers.get(handle)?.destroy();
+    for (const handle of lost) kernel.connectionClosed(handle);
+    assert.equal((await read(index)).stdout[0], 3);
+  }
+  await until("each was replaced", () => (servers.size === 5 ? true : undefined));
+  await kernel.detach(index);
+  for (const handle of servers.keys()) kernel.connectionClosed(handle);
+  await setTimeout(200);
+  assert.equal(servers.size, 5, "what was detached gets no connection");
+});
+
+test("a device that is taken over gets the size that its unit has now, and one in service follows its unit", async () => {
+  const servers = new Map<number, Socket>();
+  const { index } = await attachments(servers).attach(UNIT);
+  afterwards(() => nbdDetach(index));
+  servers.get(0)?.destroy();
+  const next = attachments(servers);
+  const before = { device: `/dev/nbd${index}`, index, connections: 1, deadConnectionTimeoutS: 30 };
+  await next.resume({ ...UNIT, bytes: BigInt(2 * SIZE) }, before);
+  assert.equal(readText(`/sys/block/nbd${index}/size`), String((2 * SIZE) / 512));
+  await next.resize(0, BigInt(3 * SIZE));
+  assert.equal(readText(`/sys/block/nbd${index}/size`), String((3 * SIZE) / 512));
 });

@@ -35,10 +35,16 @@ test("a device that is swap space, mapped, mounted or held is not detached, and 
   const inventory = new Inventory(state.units(), []);
   const asked: string[] = [];
   let reason = "";
-  const attachments = new RememberedAttachments({} as ReactorClient, state, inventory, (device) => {
-    asked.push(device);
-    return Promise.resolve(device === "nbd9002" ? reason : null);
-  });
+  const attachments = new RememberedAttachments(
+    {} as ReactorClient,
+    state,
+    inventory,
+    () => undefined,
+    (device) => {
+      asked.push(device);
+      return Promise.resolve(device === "nbd9002" ? reason : null);
+    },
+  );
   for (const [use, remedy] of [
     ["/dev/nbd9002 is swap space; run swapoff /dev/nbd9002", "run swapoff /dev/nbd9002"],
     ["/dev/nbd9002p1 is used by dm-0 (data); remove that first", "remove that first"],

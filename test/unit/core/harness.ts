@@ -40,6 +40,9 @@ export class Client {
   closed = false;
   /** Set: a SEND stays unanswered until it is cleared. */
   holdSends = false;
+  /** It has closed its socket, though not all it has sent may be read. */
+  gone = false;
+  watch: number | undefined;
   recv: { tag: number; address: number; length: number; all: boolean } | undefined;
   sends: { tag: number; bytes: number; lazy: boolean }[] = [];
 
@@ -283,6 +286,7 @@ export class Host {
       const lazy = (flags & abi.SUBMISSION_FLAG_LAZY) !== 0;
       client.sends.push({ tag, bytes: this.#gather(client, address, length), lazy });
     } else if (op === abi.OP_CLOSE) this.#close(client, tag);
+    else if (op === abi.OP_WATCH) client.watch = tag;
     else throw new Error(`unknown op ${op}`);
   }
 
@@ -325,11 +329,18 @@ export class Host {
     if (client.recv !== undefined) this.complete(client.recv.tag, -125);
     client.recv = undefined;
     for (const send of client.sends.splice(0)) this.complete(send.tag, -32);
+    if (client.watch !== undefined) this.complete(client.watch, 0);
+    client.watch = undefined;
     this.complete(tag, 0);
   }
 
   #serve(client: Client): boolean {
     let any = false;
+    if (client.gone && client.watch !== undefined) {
+      this.complete(client.watch, 0);
+      client.watch = undefined;
+      any = true;
+    }
     if (!client.holdSends) {
       for (const send of client.sends.splice(0)) {
         if (send.lazy && this.late) {
@@ -345,7 +356,8 @@ export class Host {
     const recv = client.recv;
     if (recv === undefined) return any;
     const length = Math.min(recv.length, client.pending.length);
-    if ((length === 0 || (recv.all && length < recv.length)) && !client.ended) return any;
+    const ended = client.ended || client.gone;
+    if ((length === 0 || (recv.all && length < recv.length)) && !ended) return any;
     this.bytes(recv.address, length).set(client.pending.subarray(0, length));
     client.pending = client.pending.subarray(length);
     client.recv = undefined;

@@ -1,7 +1,7 @@
 // A unit whose latencies are learned, and paths that swallow I/O: what they were given is kept for the test to answer.
 import * as abi from "../../../host/reactor/abi.ts";
 import { Disk } from "./disk.ts";
-import type { Client } from "./harness.ts";
+import type { Client, Limits } from "./harness.ts";
 import { Host } from "./harness.ts";
 import { READ, replies, request } from "./nbd-client.ts";
 import type { Scsi } from "./scsi.ts";
@@ -19,8 +19,8 @@ export interface Scene {
 }
 
 /** A unit whose latency (1 ms) is learned; I/O on the ports in `holes` is kept in `held`. */
-export function scene(pathCount = 2, capabilities = 0): Scene {
-  const host = new Host();
+export function scene(pathCount = 2, capabilities = 0, limits: Limits = {}): Scene {
+  const host = new Host(limits);
   const disk = new Disk(4 << 20);
   const { unit, paths } = host.unit({ blocks: 8192n, paths: pathCount, capabilities });
   const holes = new Set<number>();

@@ -2,7 +2,7 @@
 
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -100,6 +100,26 @@ for (const kind of ["unix", "tcp"] as const) {
     });
   }
 }
+
+test("a client whose host has lost its power is noticed: its connection is kept alive", async (t) => {
+  const stage = await new Stage().listen(t, "tcp");
+  const { connection, client } = await stage.client(GO);
+  const port = (client.remotePort ?? 0).toString(16).toUpperCase().padStart(4, "0");
+  t.teardown(() => {
+    closeDescriptor(connection.descriptor);
+    client.destroy();
+  });
+  client.resume();
+  // Columns of /proc/net/tcp: number, local address, remote address, state (01: established), queues, timer (01: something
+  // is not acknowledged yet, 02: keepalive).
+  const timer = (): string | undefined => {
+    const rows = readFileSync("/proc/net/tcp", "utf8").split("\n");
+    const row = rows.find((line) => line.split(/\s+/)[2]?.endsWith(`:${port}`) === true && / 01 /.test(line));
+    return / (\d\d):[0-9A-F]{8} /.exec(row?.slice(row.indexOf(" 01 ") + 21) ?? "")?.[1];
+  };
+  for (let i = 0; i < 100 && timer() !== "02"; i++) await new Promise((resolve) => setTimeout(resolve, 20));
+  t.is(timer(), "02");
+});
 
 function waits(backend: Backend): void {
   test(`${backend}: a RECV on the handed-over socket waits without spinning, and Node takes nothing from it`, async (t) => {

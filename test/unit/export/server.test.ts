@@ -8,6 +8,7 @@ import { join } from "node:path";
 import test from "ava";
 import { ExportError } from "../../../host/export/errors.ts";
 import { NbdServer, type NbdServerEvent, type NbdServerOptions } from "../../../host/export/server.ts";
+import { closeDescriptor, duplicate } from "../../../host/native/index.ts";
 import { infoData, option, replies, u32 } from "./client.ts";
 
 const LU0 = { unit: 0, number: 0, bytes: 1n << 20n, blockBytes: 512, capabilities: 0 };
@@ -167,6 +168,55 @@ test("one client too many is closed at once; a place that becomes free is used",
   const [greeting] = await once(connect(path), "data");
   t.is(greeting.length, 18);
   second.destroy();
+  await server.close();
+});
+
+test("silent clients on one address keep nobody from another one", async (t) => {
+  const path = join(folder(t), "nbd.sock");
+  const { server, events } = negotiator({ negotiatingMax: 2 });
+  await server.listen({ kind: "unix", path });
+  const address = await server.listen({ kind: "tcp", host: "127.0.0.1", port: 0 });
+  const port = address.kind === "tcp" ? address.port : 0;
+  const silent = [connect(port, "127.0.0.1"), connect(port, "127.0.0.1")];
+  await Promise.all(silent.map((client) => once(client, "data")));
+  t.is((await everything(connect(port, "127.0.0.1"))).length, 0);
+  t.true(events.some((event) => event.kind === "refused" && event.isFull));
+  const local = connect(path);
+  const [greeting] = await once(local, "data");
+  t.is(greeting.length, 18);
+  for (const client of [...silent, local]) client.destroy();
+  await server.close();
+});
+
+test("clients over TCP leave room for others; one that has gone makes room for the next", async (t) => {
+  const path = join(folder(t), "nbd.sock");
+  let handed = 0;
+  const { server, events } = negotiator({
+    tcpConnectionsMax: 2,
+    duplicate,
+    hand: ({ descriptor }) => {
+      closeDescriptor(descriptor);
+      return Promise.resolve(handed++);
+    },
+  });
+  await server.listen({ kind: "unix", path });
+  const address = await server.listen({ kind: "tcp", host: "127.0.0.1", port: 0 });
+  const port = address.kind === "tcp" ? address.port : 0;
+  const go = Buffer.concat([u32(3), option(7, infoData("0"))]);
+  const comes = async (client: Socket): Promise<number> => {
+    const before = events.length;
+    client.on("error", () => {});
+    client.write(go);
+    while (events.length === before) await new Promise((resolve) => setTimeout(resolve, 5));
+    return handed;
+  };
+  t.is(await comes(connect(port, "127.0.0.1")), 1);
+  t.is(await comes(connect(port, "127.0.0.1")), 2);
+  t.is(await comes(connect(port, "127.0.0.1")), 2);
+  t.like(events.at(-1), { kind: "refused", isFull: true });
+  t.is(await comes(connect(path)), 3);
+  server.connectionClosed(0);
+  t.is(await comes(connect(port, "127.0.0.1")), 4);
   await server.close();
 });
 

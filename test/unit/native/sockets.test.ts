@@ -1,15 +1,23 @@
 // The ring carries bytes between sockets and the core's memory: all of them, in order, on both backends.
 
+import { once } from "node:events";
 import { readSync, writeSync } from "node:fs";
+import { connect, createServer, type Socket } from "node:net";
 import test from "ava";
 import * as abi from "../../../host/reactor/abi.ts";
-import { closeDescriptor, socketPair } from "../../../host/native/index.ts";
-import { BACKENDS, Bench, EBADF, ECONNRESET, EPIPE, FREE } from "./harness.ts";
+import { closeDescriptor, duplicate, socketPair } from "../../../host/native/index.ts";
+import { BACKENDS, Bench, EALREADY, EBADF, ECONNRESET, EPIPE, FREE } from "./harness.ts";
 
 /** A socket of the ring and the descriptor of its peer. */
 function connected(bench: Bench): [handle: number, peer: number] {
   const [mine, peer] = socketPair("stream");
   return [bench.ring.addSocket(mine), peer];
+}
+
+/** Node has no public way to tell a socket's descriptor. */
+function descriptorOf(socket: Socket | undefined): number {
+  const handle: unknown = Reflect.get(socket ?? {}, "_handle");
+  return Number(Reflect.get(Object(handle), "fd"));
 }
 
 function broken(result: number | undefined): boolean {
@@ -154,6 +162,76 @@ for (const backend of BACKENDS) {
     t.like(bench.until(1)[0], { tag: 6, result: EBADF }, "the old handle does not reach the new socket");
     bench.ring.close();
     closeDescriptor(other);
+  });
+
+  test(`${backend}: WATCH tells that the peer has closed its socket, though what it has sent is unread`, (t) => {
+    const bench = new Bench(backend);
+    const [handle, peer] = connected(bench);
+    bench.submit({ op: abi.OP_WATCH, tag: 1, handle });
+    writeSync(peer, "unread");
+    bench.ring.enter(0);
+    bench.ring.enter(1000);
+    t.deepEqual(bench.completions(), []);
+    closeDescriptor(peer);
+    t.like(bench.until(1)[0], { tag: 1, result: 0 });
+    bench.submit({ op: abi.OP_WATCH, tag: 2, handle });
+    t.like(bench.until(1)[0], { tag: 2, result: 0 }, "it had closed it before");
+    bench.recv(handle, 3, FREE, 100);
+    t.like(bench.until(1)[0], { tag: 3, result: 6 });
+    bench.submit({ op: abi.OP_CLOSE, tag: 4, handle });
+    t.like(bench.until(1)[0], { tag: 4, result: 0 });
+    bench.ring.close();
+  });
+
+  test(`${backend}: WATCH ends with CLOSE, before it; a second one is refused meanwhile`, (t) => {
+    const bench = new Bench(backend);
+    const [handle, peer] = connected(bench);
+    bench.submit({ op: abi.OP_WATCH, tag: 1, handle });
+    bench.submit({ op: abi.OP_WATCH, tag: 2, handle });
+    t.like(bench.until(1)[0], { tag: 2, result: EALREADY });
+    bench.submit({ op: abi.OP_CLOSE, tag: 3, handle });
+    t.deepEqual(
+      bench.until(2).map(({ tag, result }) => [tag, result]),
+      [
+        [1, 0],
+        [3, 0],
+      ],
+    );
+    t.is(readSync(peer, Buffer.alloc(1)), 0, "the peer sees the end");
+    closeDescriptor(peer);
+    bench.ring.close();
+  });
+
+  test(`${backend}: a peer that only sends no more still hears, so WATCH goes on`, async (t) => {
+    const bench = new Bench(backend);
+    const server = createServer({ allowHalfOpen: true });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const address = server.address();
+    const port = typeof address === "object" && address !== null ? address.port : 0;
+    const [near, far] = await Promise.all([
+      once(server, "connection").then(([socket]: Socket[]) => socket),
+      new Promise<Socket>((resolve) => {
+        const socket = connect({ host: "127.0.0.1", port, allowHalfOpen: true }, () => resolve(socket));
+      }),
+    ]);
+    const handle = bench.ring.addSocket(duplicate(descriptorOf(near)));
+    near?.destroy();
+    bench.submit({ op: abi.OP_WATCH, tag: 1, handle });
+    bench.ring.enter(0);
+    far.end();
+    await once(far, "finish");
+    bench.recv(handle, 2, FREE, 100);
+    t.like(bench.until(1)[0], { tag: 2, result: 0 }, "end of stream");
+    bench.ring.enter(10_000);
+    t.deepEqual(bench.completions(), []);
+    bench.submit({ op: abi.OP_CLOSE, tag: 3, handle });
+    t.deepEqual(
+      bench.until(2).map(({ tag }) => tag),
+      [1, 3],
+    );
+    bench.ring.close();
+    far.destroy();
+    server.close();
   });
 
   test(`${backend}: LAZY success comes with the next completion, a failure at once`, (t) => {

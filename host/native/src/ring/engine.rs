@@ -213,6 +213,7 @@ impl Engine {
             }
             Event::Op { index, result } => self.step(index, result),
             Event::Readable { token, gone } => self.with_ports(|ports, desk| ports.readable(desk, token, gone)),
+            Event::HungUp { index, gone } => self.hung_up(index, gone),
             Event::Socket { index, readable, writable } => {
                 let socket = self.sockets.get(index);
                 socket.readable |= readable;
@@ -250,6 +251,7 @@ impl Engine {
                 self.with_ports(|ports, desk| ports.accept(desk, submission))
             }
             abi::OP_CLOSE => self.accept_close(submission),
+            abi::OP_WATCH => self.accept_watch(submission),
             abi::OP_RESET => self.accept_reset(submission),
             _ => Err(libc::EINVAL),
         }

@@ -77,6 +77,10 @@ impl Epoll {
                     let gone = bits & (libc::EPOLLHUP | libc::EPOLLERR) != 0;
                     let readable = gone || bits & (libc::EPOLLIN | libc::EPOLLRDHUP) != 0;
                     let writable = gone || bits & libc::EPOLLOUT != 0;
+                    // Before what can be read: a peer that has gone is known to have gone when its last bytes come.
+                    if gone {
+                        events.push(Event::HungUp { index: data as u32, gone });
+                    }
                     events.push(Event::Socket { index: data as u32, readable, writable });
                 }
                 FOR_WAKE => {

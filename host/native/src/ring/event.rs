@@ -11,6 +11,8 @@ pub enum Event {
     Readable { token: u32, gone: bool },
     /// epoll only: a socket may be ready.
     Socket { index: u32, readable: bool, writable: bool },
+    /// The peer of a socket has closed it, or the connection is broken; or (not `gone`) the peer only sends no more.
+    HungUp { index: u32, gone: bool },
 }
 
 /// How long a turn may wait for the first event.

@@ -18,6 +18,12 @@ pub struct Socket {
     pub sends: OpList,
     /// Tag of the CLOSE that was asked for.
     pub closing: Option<u32>,
+    /// Tag of the WATCH that is under way.
+    pub watch: Option<u32>,
+    /// io_uring only: the kernel owes word of the peer's end.
+    pub polled: bool,
+    /// epoll only: the peer has closed it.
+    pub hung_up: bool,
     /// epoll only: what the kernel last said, until a call answers EAGAIN.
     pub readable: bool,
     pub writable: bool,
@@ -71,6 +77,9 @@ impl Sockets {
                     recvs: OpList::EMPTY,
                     sends: OpList::EMPTY,
                     closing: None,
+                    watch: None,
+                    polled: false,
+                    hung_up: false,
                     readable: true,
                     writable: true,
                 });
@@ -83,6 +92,8 @@ impl Sockets {
         socket.generation = socket.generation.wrapping_add(1).max(1);
         socket.descriptor = Some(descriptor);
         socket.closing = None;
+        socket.watch = None;
+        socket.hung_up = false;
         socket.readable = true;
         socket.writable = true;
         Ok(index)

@@ -20,6 +20,7 @@ const FOR_OP: u64 = 0;
 const FOR_WAKE: u64 = 1 << 32;
 const FOR_POLL: u64 = 2 << 32;
 const FOR_CANCEL: u64 = 3 << 32;
+const FOR_WATCH: u64 = 4 << 32;
 
 const ENTER_GETEVENTS: u32 = 1;
 const ENTER_EXT_ARG: u32 = 8;
@@ -148,6 +149,13 @@ impl Uring {
         self.push(&entry.user_data(FOR_POLL | u64::from(token)), 1);
     }
 
+    /// Asks for word when the peer of the socket at `index` has closed it.
+    pub fn watch(&mut self, fd: RawFd, index: u32) {
+        // Nothing is asked for: POLLHUP and POLLERR are always told, and POLLRDHUP.
+        let entry = opcode::PollAdd::new(Fd(fd), 0).build();
+        self.push(&entry.user_data(FOR_WATCH | u64::from(index)), 1);
+    }
+
     /// True when a SEND of this turn has to be reported before anything is waited for.
     pub fn must_report(&mut self, ops: &mut Ops) -> bool {
         self.quick.iter().any(|&index| !ops.get(index).lazy)
@@ -262,6 +270,7 @@ impl Uring {
                         events.push(Event::Wake);
                     }
                 }
+                FOR_WATCH => events.push(Event::HungUp { index, gone: is_gone(entry.result()) }),
                 FOR_POLL => events.push(Event::Readable { token: index, gone: is_gone(entry.result()) }),
                 _ => {}
             }
@@ -292,7 +301,7 @@ impl Uring {
     }
 }
 
-/// Whether what a poll answered means that the device is gone.
+/// Whether what a poll answered means that the device, or the peer, is gone.
 fn is_gone(result: i32) -> bool {
     result < 0 || result & i32::from(libc::POLLHUP | libc::POLLERR | libc::POLLNVAL) != 0
 }

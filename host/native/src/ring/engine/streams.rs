@@ -1,4 +1,4 @@
-//! The engine's part for sockets: RECV, SEND and CLOSE. One RECV and one SEND of a socket at a time, the others wait in
+//! The engine's part for sockets: RECV, SEND, WATCH and CLOSE. One RECV and one SEND of a socket at a time, the others wait in
 //! order.
 
 use crate::abi;
@@ -47,6 +47,41 @@ impl Engine {
         }
     }
 
+    pub(super) fn accept_watch(&mut self, submission: Submission) -> std::result::Result<(), i32> {
+        let index = self.sockets.find(submission.handle).ok_or(libc::EBADF)?;
+        let socket = self.sockets.get(index);
+        if socket.watch.is_some() {
+            return Err(libc::EALREADY);
+        }
+        socket.watch = Some(submission.tag);
+        match &mut self.backend {
+            Backend::Uring(uring) => {
+                socket.polled = true;
+                uring.watch(socket.fd(), index);
+            }
+            Backend::Epoll(_) if socket.hung_up => self.hung_up(index, true),
+            Backend::Epoll(_) => {}
+        }
+        Ok(())
+    }
+
+    /// The peer of a socket has closed it, or this side has. One that only sends no more still hears: io_uring tells that
+    /// too, always and once, so its WATCH then ends with CLOSE; the end is seen by RECV and SEND.
+    pub(super) fn hung_up(&mut self, index: u32, gone: bool) {
+        let socket = self.sockets.get(index);
+        socket.polled = false;
+        socket.hung_up |= gone;
+        let closing = socket.closing.is_some();
+        if (gone || closing)
+            && let Some(tag) = socket.watch.take()
+        {
+            self.finished.put(tag, 0);
+        }
+        if closing {
+            self.finish_close(index);
+        }
+    }
+
     pub(super) fn accept_close(&mut self, submission: Submission) -> std::result::Result<(), i32> {
         self.urgent = true;
         let index = self.sockets.find(submission.handle).ok_or(libc::EBADF)?;
@@ -64,14 +99,19 @@ impl Engine {
             self.pump(index, Kind::Recv);
             self.pump(index, Kind::Send);
         }
-        self.finish_close(index);
+        if self.sockets.get(index).polled {
+            self.finish_close(index);
+        } else {
+            // Else io_uring tells by itself that the socket was shut down.
+            self.hung_up(index, true);
+        }
         Ok(())
     }
 
     /// Closes a socket that is being closed, once its last op has completed.
     fn finish_close(&mut self, index: u32) {
         let socket = self.sockets.get(index);
-        let idle = socket.recvs.is_empty() && socket.sends.is_empty();
+        let idle = socket.recvs.is_empty() && socket.sends.is_empty() && !socket.polled && socket.watch.is_none();
         if idle && let Some(tag) = socket.closing.take() {
             if let Backend::Epoll(epoll) = &self.backend {
                 epoll.remove(socket.fd());
