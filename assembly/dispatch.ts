@@ -2,7 +2,7 @@
 // its slot, retry.ts keeps what cannot go out now.
 
 import { BUFFER_PAGE_BYTES, OP_SCSI, PIECE_BYTES_MAX, POLICY_STATIC, UNIT_CAN_FUA } from "./abi";
-import { commandOverlapsGhost, lossy, lossyNs, requestOverlapsGhost } from "./ghost";
+import { changesMedium, commandOverlapsGhost, lossy, lossyNs, requestOverlapsGhost } from "./ghost";
 import { listNext, listPush, listRemove } from "./lists";
 import { zeroes } from "./memory";
 import { NBD_EIO } from "./nbd";
@@ -137,16 +137,20 @@ function freshUnmapBuffer(r: Request): bool {
   return listNext(r.commandFirst, SIBLING) === 0 || requestAddBlock(r, BUFFER_PAGE_BYTES);
 }
 
-/** Writes the CDB and the data buffer of a piece. */
+/**
+ * Writes the CDB and the data buffer of a piece. What the device can do may have changed since its request was taken, and
+ * between its pieces; so here it is settled whether FUA is in the command or SYNCHRONIZE CACHE has to follow.
+ */
 export function build(u: Unit, r: Request, c: Command): void {
   const blocks = c.pieceBytes >> u.blockShift;
   const method = c.method;
+  const fua = (r.flags & NBD_FLAG_FUA) !== 0 && method <= METHOD_ZERO_WRITE && (u.capabilities & UNIT_CAN_FUA) !== 0;
+  if ((r.flags & NBD_FLAG_FUA) !== 0 && !fua && changesMedium(method)) r.syncAfter = 1;
   c.bufferBytes = c.pieceBytes;
   if (method === METHOD_READ) {
     cdbRead(c, c.lba, blocks);
     c.buffer = c.ownBuffer !== 0 ? c.ownBuffer : dataAddress(r, c.pieceOffset);
   } else if (method === METHOD_WRITE || method === METHOD_ZERO_WRITE) {
-    const fua = (r.flags & NBD_FLAG_FUA) !== 0 && (u.capabilities & UNIT_CAN_FUA) !== 0;
     cdbWrite(c, c.lba, blocks, fua ? FUA : 0);
     c.buffer = method === METHOD_WRITE ? dataAddress(r, c.pieceOffset) : <u32>zeroes;
   } else if (method === METHOD_SYNC) {

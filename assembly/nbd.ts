@@ -15,7 +15,6 @@ import {
   NBD_PAYLOAD_BYTES_MAX,
   PIECE_BYTES_MAX,
   UNIT_CAN_CACHE_WRITES,
-  UNIT_CAN_FUA,
   UNIT_CAN_NOT_WRITE,
   UNIT_CAN_UNMAP,
   UNIT_CAN_WRITE_SAME,
@@ -215,11 +214,6 @@ function take(n: Connection, kind: u32, flags: u32, cookie: u64, offset: u64, by
   r.bytes = bytes;
   r.method = method;
   r.total = method === METHOD_SYNC ? 1 : bytes;
-  const changes = method >= METHOD_WRITE && method <= METHOD_UNMAP && bytes !== 0;
-  const fuaInCommand = method <= METHOD_ZERO_WRITE && (u.capabilities & UNIT_CAN_FUA) !== 0;
-  if (changes && (flags & FLAG_FUA) !== 0 && !fuaInCommand && (u.capabilities & UNIT_CAN_CACHE_WRITES) !== 0) {
-    r.syncAfter = 1;
-  }
   if (kind === NBD_WRITE && bytes !== 0) {
     n.payload = r;
     n.payloadBytes = 0;

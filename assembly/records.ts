@@ -128,7 +128,7 @@ export class Request {
   error: u32;
   state: u8;
   method: u8;
-  /** 1: SYNCHRONIZE CACHE follows when the pieces are done. */
+  /** 1: the client wants FUA and a piece went out without: where there is a cache, SYNCHRONIZE CACHE follows. */
   syncAfter: u8;
   blockCount: u8;
   /** How far the request was cut into pieces; `total` when all pieces were made. */

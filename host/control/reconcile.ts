@@ -206,7 +206,7 @@ function refreshUnits(parts: Parts, plan: Plan): void {
     const speaker = spokesman(paths);
     if (speaker === undefined) continue;
     const facts = factsOf(speaker.probe);
-    const capabilities = capabilitiesOf(speaker.probe);
+    const capabilities = capabilitiesOf(speaker.probe, unit.capabilities);
     const isSame = JSON.stringify(facts) === JSON.stringify(unit.facts) && capabilities === unit.capabilities;
     if (isSame && !plan.newUnits.has(unit)) continue;
     const before = unit.facts;
