@@ -31,6 +31,7 @@ import {
   UNIT_CAN_ALUA,
 } from "./abi";
 import { groupsBuildSet, groupsRead, groupsSetDone } from "./alua";
+import { cacheDoubt } from "./cache";
 import { classifyCheck, lastSense, senseBytes } from "./completion";
 import { identityLearn, identityMatches, identityPage } from "./identity";
 import { checkPageGive, checkPageTake, commandAt, commandCount, pathTimer } from "./memory";
@@ -215,6 +216,7 @@ function tell(p: Path, outcome: u8, shown: u32): void {
   else if (outcome === OUTCOME_CAPACITY || outcome === OUTCOME_PAST_END) {
     event(EVENT_CAPACITY_CHANGED, REASON_PATROL, u, p.index, 0, 0, shown, 0);
   } else if (outcome === OUTCOME_INVENTORY || outcome === OUTCOME_PARAMETERS) {
+    cacheDoubt(p.unit, lastSense());
     event(EVENT_INQUIRY_CHANGED, REASON_PATROL, u, p.index, 0, 0, shown, 0);
   }
   if (outcome !== OUTCOME_INVENTORY || p.unit.identityBytes === 0) return;

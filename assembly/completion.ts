@@ -9,10 +9,12 @@ import {
   PATH_FLAG_SUSPECT,
   REASON_IDENTITY,
   REASON_IO,
+  UNIT_CAN_CACHE_WRITES,
   UNIT_CAN_WRITE_SAME,
   UNIT_CAN_WRITE_SAME_UNMAP,
 } from "./abi";
 import { groupsWanted } from "./alua";
+import { cacheDoubt } from "./cache";
 import { checkIdentity } from "./check";
 import { issue, writeOff } from "./dispatch";
 import { becomeGhost, commandGivenUp, commandOverlapsGhost, ghostCompleted } from "./ghost";
@@ -32,6 +34,7 @@ import {
   METHOD_READ,
   METHOD_SAME,
   METHOD_SAME_UNMAP,
+  METHOD_SYNC,
   METHOD_UNMAP,
   METHOD_ZERO_WRITE,
   Request,
@@ -234,6 +237,7 @@ function commandBad(c: Command, u: Unit, p: Path, outcome: u8): void {
   else if (outcome === OUTCOME_CAPACITY || outcome === OUTCOME_PAST_END) {
     event(EVENT_CAPACITY_CHANGED, REASON_IO, u.index, p.index, 0, 0, shown, 0);
   } else if (outcome === OUTCOME_INVENTORY || outcome === OUTCOME_PARAMETERS) {
+    cacheDoubt(u, sense);
     event(EVENT_INQUIRY_CHANGED, REASON_IO, u.index, p.index, 0, 0, shown, 0);
   }
   // The path may lead elsewhere now: no I/O on it before its identity was checked.
@@ -279,6 +283,9 @@ function sendAgain(c: Command, u: Unit, p: Path, outcome: u8, shown: u32): void 
 function answered(c: Command, u: Unit, outcome: u8): void {
   const r = c.request;
   if (outcome === OUTCOME_UNSUPPORTED && c.method === METHOD_UNMAP) return pieceDone(c);
+  // It was only asked because it might have got a cache since; it has none that anybody could flush.
+  const cached = (u.capabilities & UNIT_CAN_CACHE_WRITES) !== 0;
+  if (outcome === OUTCOME_UNSUPPORTED && c.method === METHOD_SYNC && !cached) return pieceDone(c);
   if (outcome === OUTCOME_UNSUPPORTED && (c.method === METHOD_SAME || c.method === METHOD_SAME_UNMAP)) {
     return zeroAnotherWay(c, u, r);
   }

@@ -14,13 +14,13 @@ import {
   CONNECTION_STRUCTURED,
   NBD_PAYLOAD_BYTES_MAX,
   PIECE_BYTES_MAX,
-  UNIT_CAN_CACHE_WRITES,
   UNIT_CAN_NOT_WRITE,
   UNIT_CAN_UNMAP,
   UNIT_CAN_WRITE_SAME,
   UNIT_CAN_WRITE_SAME_UNMAP,
 } from "./abi";
 import { mayTake, waitForRoom } from "./admission";
+import { cachesWrites } from "./cache";
 import { connectionShut, endOfStream } from "./connection";
 import {
   CONNECTION_OPEN,
@@ -185,7 +185,7 @@ function methodOf(u: Unit, kind: u32, flags: u32): u8 {
   if (kind === NBD_WRITE) return METHOD_WRITE;
   if (kind === NBD_WRITE_ZEROES) return zeroMethod(u, flags);
   // Without a volatile cache everything acknowledged is on the medium already.
-  if (kind === NBD_FLUSH) return (u.capabilities & UNIT_CAN_CACHE_WRITES) !== 0 ? METHOD_SYNC : METHOD_NONE;
+  if (kind === NBD_FLUSH) return cachesWrites(u) ? METHOD_SYNC : METHOD_NONE;
   // TRIM and CACHE are hints: what the device cannot do need not be done.
   if (kind === NBD_TRIM && (u.capabilities & UNIT_CAN_UNMAP) !== 0) return METHOD_UNMAP;
   return METHOD_NONE;

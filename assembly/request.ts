@@ -8,8 +8,9 @@
 //   the wait for a path) answers earlier; what is in flight then becomes an open ghost, see ghost.ts.
 // - Its slot and buffers are free when its reply has left and its last command slot has come back from the host.
 
-import { PIECE_BYTES_MAX, UNIT_CAN_CACHE_WRITES } from "./abi";
+import { PIECE_BYTES_MAX } from "./abi";
 import { bufferBlockBytes, bufferGive, bufferTake, buffersFree } from "./buffers";
+import { cachesWrites } from "./cache";
 import { connectionGone, replyReady } from "./connection";
 import { commandGivenUp } from "./ghost";
 import { listFirst, listNext, listPush, listRemove, listShift } from "./lists";
@@ -190,7 +191,7 @@ function requestPiecesDone(r: Request): void {
   if (r.error === ERROR_AGAIN) {
     r.error = 0;
     restart(r);
-  } else if (r.error === 0 && r.syncAfter !== 0 && (r.unit.capabilities & UNIT_CAN_CACHE_WRITES) !== 0) {
+  } else if (r.error === 0 && r.syncAfter !== 0 && cachesWrites(r.unit)) {
     r.syncAfter = 0;
     r.method = METHOD_SYNC;
     r.total = 1;

@@ -146,6 +146,8 @@ export class Unit {
   index: u32;
   selection: Selection;
   capabilities: u32;
+  /** It may have a write cache though control has found none (cache.ts). */
+  cacheDoubted: u32;
   blockShift: u32;
   /** Largest piece of a READ or WRITE, UNMAP, WRITE SAME, in bytes. */
   transferBytes: u32;
