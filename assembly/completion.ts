@@ -14,7 +14,7 @@ import {
   UNIT_CAN_WRITE_SAME_UNMAP,
 } from "./abi";
 import { groupsWanted } from "./alua";
-import { cacheDoubt } from "./cache";
+import { cacheDoubt, dataLost, tellsLoss } from "./cache";
 import { checkIdentity } from "./check";
 import { issue, writeOff } from "./dispatch";
 import { becomeGhost, commandGivenUp, commandOverlapsGhost, ghostCompleted } from "./ghost";
@@ -229,6 +229,8 @@ function commandBad(c: Command, u: Unit, p: Path, outcome: u8): void {
     if ((sense & 0xff) === KEY_ABSENT && (p.flags & PATH_FLAG_FAILED) === 0) siblingsSuspect(p);
     pathFailed(p, REASON_IO, shown, c.hostStatus);
   }
+  const lost = tellsLoss(c.method, outcome, sense);
+  if (lost) dataLost(p, REASON_IO, sense, shown);
   if (outcome === OUTCOME_BUSY) pathDepthLower(u, p);
   else if (outcome === OUTCOME_ALUA) {
     pathAluaState(p, aluaOfSense(sense), shown);
@@ -246,11 +248,13 @@ function commandBad(c: Command, u: Unit, p: Path, outcome: u8): void {
     unitRefresh(u, REASON_IDENTITY, shown, 0);
   }
   // Its piece was settled, or is still under way by another command: this one has only told of its path.
-  if ((c.flags & COMMAND_DEAD) !== 0 || ((c.flags & (COMMAND_GHOST | COMMAND_HEDGED)) !== 0 && commandTwin(c)))
-    return free(c);
+  const flushFailed = lost && c.method === METHOD_SYNC;
+  const beside = (c.flags & (COMMAND_GHOST | COMMAND_HEDGED)) !== 0 && !flushFailed;
+  if ((c.flags & COMMAND_DEAD) !== 0 || (beside && commandTwin(c))) return free(c);
   c.flags = 0;
   if (c.request.error !== 0) return pieceFailed(c, c.request.error);
-  if (outcome >= OUTCOME_ANSWER) answered(c, u, outcome);
+  if (flushFailed) pieceFailed(c, NBD_EIO);
+  else if (outcome >= OUTCOME_ANSWER) answered(c, u, outcome);
   else sendAgain(c, u, p, outcome, shown);
 }
 

@@ -44,7 +44,7 @@ const HEADER_BYTES: u32 = 28;
 const NBD_READ: u32 = 0;
 const NBD_WRITE: u32 = 1;
 const NBD_DISCONNECT: u32 = 2;
-const NBD_FLUSH: u32 = 3;
+export const NBD_FLUSH: u32 = 3;
 const NBD_TRIM: u32 = 4;
 
 const NBD_WRITE_ZEROES: u32 = 6;

@@ -202,6 +202,8 @@
 #define PM_EVENT_SUSPECT 20u
 /* Explicit ALUA: SET TARGET PORT GROUPS was sent. arg0: group, arg1: 1 accepted, 0 refused. */
 #define PM_EVENT_ALUA_SET 21u
+/* The device lost data that it had acknowledged. arg0: 1 told by a deferred error, 0 by its answer to a flush. */
+#define PM_EVENT_DATA_LOST 22u
 /* By command of an operator. */
 #define PM_REASON_OPERATOR 1u
 /* By an I/O's outcome. */

@@ -10,7 +10,7 @@
 
 import { PIECE_BYTES_MAX } from "./abi";
 import { bufferBlockBytes, bufferGive, bufferTake, buffersFree } from "./buffers";
-import { cachesWrites } from "./cache";
+import { cachesWrites, tellLoss } from "./cache";
 import { connectionGone, replyReady } from "./connection";
 import { commandGivenUp } from "./ghost";
 import { listFirst, listNext, listPush, listRemove, listShift } from "./lists";
@@ -264,6 +264,7 @@ function requestAnswer(r: Request): void {
   const u = r.unit;
   stopCutting(r);
   assert(r.state === REQUEST_FLIGHT);
+  tellLoss(r);
   listRemove(changetype<usize>(u) + UNIT_REQUESTS, changetype<usize>(r), UNIT_LINK);
   u.requests--;
   if (r.error === 0) u.answered++;

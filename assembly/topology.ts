@@ -148,6 +148,8 @@ export class Unit {
   capabilities: u32;
   /** It may have a write cache though control has found none (cache.ts). */
   cacheDoubted: u32;
+  /** It has lost acknowledged data, and no flush has failed for that yet (cache.ts). */
+  dataLost: u32;
   blockShift: u32;
   /** Largest piece of a READ or WRITE, UNMAP, WRITE SAME, in bytes. */
   transferBytes: u32;

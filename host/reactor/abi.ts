@@ -200,6 +200,8 @@ export const EVENT_SHAKY = 19;
 export const EVENT_SUSPECT = 20;
 /** Explicit ALUA: SET TARGET PORT GROUPS was sent. arg0: group, arg1: 1 accepted, 0 refused. */
 export const EVENT_ALUA_SET = 21;
+/** The device lost data that it had acknowledged. arg0: 1 told by a deferred error, 0 by its answer to a flush. */
+export const EVENT_DATA_LOST = 22;
 /** By command of an operator. */
 export const REASON_OPERATOR = 1;
 /** By an I/O's outcome. */

@@ -201,6 +201,8 @@ pub const EVENT_SHAKY: u32 = 19;
 pub const EVENT_SUSPECT: u32 = 20;
 /// Explicit ALUA: SET TARGET PORT GROUPS was sent. arg0: group, arg1: 1 accepted, 0 refused.
 pub const EVENT_ALUA_SET: u32 = 21;
+/// The device lost data that it had acknowledged. arg0: 1 told by a deferred error, 0 by its answer to a flush.
+pub const EVENT_DATA_LOST: u32 = 22;
 /// By command of an operator.
 pub const REASON_OPERATOR: u32 = 1;
 /// By an I/O's outcome.
