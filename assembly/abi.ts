@@ -449,7 +449,7 @@ export const PATH_SET_CLEAR_SHAKY: u32 = 11;
 
 /** FAILBACK_MODE_*. */
 export const MODE_FAILBACK: u32 = 1;
-/** Cluster mode ("MSCS"): 1 on, 0 off. On: policies other than static are refused. */
+/** Cluster mode ("MSCS"), 0 or 1. On: static policies only; no write goes out beside one that may still be carried out. */
 export const MODE_CLUSTER: u32 = 2;
 /** Path patrol: 0 none, 1 health, 2 recovery, 3 both. */
 export const MODE_PATROL: u32 = 3;

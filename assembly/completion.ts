@@ -216,6 +216,14 @@ function timedOut(c: Command): bool {
   return c.hostStatus === 3 || (c.hostStatus === 0 && (c.driverStatus & 15) === 6);
 }
 
+/**
+ * Whether an outcome leaves the piece to another command, if one is under way for it. A reservation may hold on that
+ * one's path and not on this: the conflict then says nothing about the request.
+ */
+function tellsOnly(c: Command, outcome: u8): bool {
+  return (c.flags & (COMMAND_GHOST | COMMAND_HEDGED)) !== 0 || outcome === OUTCOME_PROTECTED;
+}
+
 /** What a command that was not carried out tells of its path, then what becomes of its piece. */
 function commandBad(c: Command, u: Unit, p: Path, outcome: u8): void {
   const shown = senseBytes(c);
@@ -249,8 +257,7 @@ function commandBad(c: Command, u: Unit, p: Path, outcome: u8): void {
   }
   // Its piece was settled, or is still under way by another command: this one has only told of its path.
   const flushFailed = lost && c.method === METHOD_SYNC;
-  const beside = (c.flags & (COMMAND_GHOST | COMMAND_HEDGED)) !== 0 && !flushFailed;
-  if ((c.flags & COMMAND_DEAD) !== 0 || (beside && commandTwin(c))) return free(c);
+  if ((c.flags & COMMAND_DEAD) !== 0 || (!flushFailed && tellsOnly(c, outcome) && commandTwin(c))) return free(c);
   c.flags = 0;
   if (c.request.error !== 0) return pieceFailed(c, c.request.error);
   if (flushFailed) pieceFailed(c, NBD_EIO);

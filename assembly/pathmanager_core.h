@@ -416,7 +416,7 @@
 #define PM_PATH_SET_CLEAR_SHAKY 11u
 /* FAILBACK_MODE_*. */
 #define PM_MODE_FAILBACK 1u
-/* Cluster mode ("MSCS"): 1 on, 0 off. On: policies other than static are refused. */
+/* Cluster mode ("MSCS"), 0 or 1. On: static policies only; no write goes out beside one that may still be carried out. */
 #define PM_MODE_CLUSTER 2u
 /* Path patrol: 0 none, 1 health, 2 recovery, 3 both. */
 #define PM_MODE_PATROL 3u
