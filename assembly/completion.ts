@@ -282,8 +282,9 @@ function sendAgain(c: Command, u: Unit, p: Path, outcome: u8, shown: u32): void 
   c.retries = 0;
   c.tried |= here;
   const elsewhere = (u.eligible & ~c.tried) !== 0;
-  if ((outcome === OUTCOME_BUSY || outcome === OUTCOME_WAIT) && !elsewhere) {
-    // The device asks for patience: that is bounded by the request's deadline, not by a count.
+  if ((outcome === OUTCOME_BUSY || outcome === OUTCOME_WAIT || outcome === OUTCOME_ALUA) && !elsewhere) {
+    // The device asks for patience: that is bounded by the request's deadline, not by a count. So does a port group in
+    // transition whose report does not, or not yet, say so.
     c.tried = 0;
     return delay(c);
   }
