@@ -40,6 +40,7 @@ import { selectionServiceNs } from "./selection/selection";
 import { commandDrop, commandTake, commandsFree, unitStarves } from "./slots";
 import { stallArm } from "./stall";
 import { Unit } from "./topology";
+import { isZeroing, zeroingBegin, zeroingOver, zeroingYield } from "./zeroing";
 
 const LINK: usize = offsetof<Command>("next");
 const SIBLING: usize = offsetof<Command>("siblingNext");
@@ -70,13 +71,16 @@ export function unitDispatch(u: Unit): void {
   }
   while (u.queueFirst !== 0) {
     const r = changetype<Request>(u.queueFirst);
-    if (u.harmful !== 0 && requestOverlapsGhost(u, r)) requestUnqueue(r, REQUEST_HELD);
-    else if (!dispatchRequest(u, r)) return;
+    if (u.harmful !== 0 && requestOverlapsGhost(u, r)) {
+      requestUnqueue(r, REQUEST_HELD);
+      zeroingOver(r);
+    } else if (!dispatchRequest(u, r)) return;
   }
 }
 
 /** Makes pieces of `r` and sends them; false when it cannot go on now. */
 function dispatchRequest(u: Unit, r: Request): bool {
+  if (isZeroing(r) && pieceBytes(u, r) < r.total - r.cut && !zeroingBegin(u, r)) return true;
   while (r.cut < r.total) {
     // One UNMAP at a time: each needs a parameter list of its own.
     if (r.method === METHOD_UNMAP && r.pieces !== 0) {
@@ -96,8 +100,13 @@ function dispatchRequest(u: Unit, r: Request): bool {
     cut(u, r, c);
     if (r.error !== 0) return true;
     issue(c, <u32>slot);
+    if (isZeroing(r) && r.cut < r.total) {
+      zeroingYield(r);
+      return true;
+    }
   }
   requestUnqueue(r, REQUEST_FLIGHT);
+  zeroingOver(r);
   return true;
 }
 

@@ -23,6 +23,7 @@ import {
   Connection,
   METHOD_NONE,
   METHOD_SYNC,
+  REQUEST_BEHIND,
   REQUEST_BLOCKS,
   REQUEST_BLOCKS_MAX,
   REQUEST_FLIGHT,
@@ -42,11 +43,13 @@ import { timerSooner } from "./timers";
 import { Unit } from "./topology";
 import { unitDirty } from "./unit";
 import { ownRoomFreed, roomFreed, taken } from "./admission";
+import { zeroingOver } from "./zeroing";
 
 const LINK: usize = offsetof<Request>("next");
 const UNIT_LINK: usize = offsetof<Request>("unitNext");
 const SIBLING: usize = offsetof<Command>("siblingNext");
 const QUEUE: usize = offsetof<Unit>("queueFirst");
+const BEHIND: usize = offsetof<Unit>("behindFirst");
 const HELD: usize = offsetof<Unit>("heldFirst");
 const UNIT_REQUESTS: usize = offsetof<Unit>("requestFirst");
 
@@ -180,7 +183,11 @@ export function requestsRelease(u: Unit): void {
 export function requestPieceSettled(r: Request): void {
   assert(r.pieces !== 0);
   r.pieces--;
-  if (r.pieces !== 0) return;
+  if (r.pieces !== 0) {
+    // A zeroing that had as many under way as it may.
+    if (r.state === REQUEST_FLIGHT && r.cut < r.total && r.error === 0) requestQueue(r);
+    return;
+  }
   if (r.cut === r.total || r.error !== 0) requestPiecesDone(r);
   else if (r.state === REQUEST_FLIGHT) requestQueue(r);
 }
@@ -246,7 +253,11 @@ function stopCutting(r: Request): void {
   else if (r.state === REQUEST_HELD) {
     listRemove(changetype<usize>(r.unit) + HELD, changetype<usize>(r), LINK);
     r.state = REQUEST_FLIGHT;
+  } else if (r.state === REQUEST_BEHIND) {
+    listRemove(changetype<usize>(r.unit) + BEHIND, changetype<usize>(r), LINK);
+    r.state = REQUEST_FLIGHT;
   }
+  zeroingOver(r);
 }
 
 /** Answers with `error` now; what the host still has of it becomes ghosts. */

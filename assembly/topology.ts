@@ -177,6 +177,10 @@ export class Unit {
   /** Requests that wait for a ghost. */
   heldFirst: usize;
   heldLast: usize;
+  /** The zeroing that has the turn, 0 when none has; those that wait behind it, in order (zeroing.ts). */
+  zeroing: usize;
+  behindFirst: usize;
+  behindLast: usize;
   /** Every request accepted and not answered, oldest first. */
   requestFirst: usize;
   requestLast: usize;

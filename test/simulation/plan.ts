@@ -21,6 +21,8 @@ export interface WorldPlan {
   /** When the host gives up a READ or WRITE; 0: at its request's deadline. */
   readonly commandTimeoutMs: number;
   readonly transferBlocksMax: number;
+  /** The device does WRITE SAME; else zeroes are written, in pieces of `transferBlocksMax`. */
+  readonly writesSame: boolean;
   readonly patrolMs: number;
   readonly aluaExplicit: boolean;
   /** Time over which the clients spread their requests, ms. */
@@ -111,5 +113,6 @@ export function makePlan(random: Random): WorldPlan {
     pauses: random.chance(0.15) ? [{ atMs: random.between(10, spanMs), forMs: random.pick([50, 1000, 40_000]) }] : [],
     powerLosses: random.chance(0.15) ? [{ atMs: random.between(10, spanMs), keep: random.pick([0, 0.3, 0.8]) }] : [],
     changesMs: random.chance(0.4) ? Array.from({ length: random.between(1, 5) }, () => random.between(1, spanMs)) : [],
+    writesSame: random.chance(0.7),
   };
 }
