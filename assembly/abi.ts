@@ -225,6 +225,8 @@ export const EVENT_SHAKY: u32 = 19;
 export const EVENT_SUSPECT: u32 = 20;
 /** Explicit ALUA: SET TARGET PORT GROUPS was sent. arg0: group, arg1: 1 accepted, 0 refused. */
 export const EVENT_ALUA_SET: u32 = 21;
+/** The device lost data that it had acknowledged. arg0: 1 told by a deferred error, 0 by its answer to a flush. */
+export const EVENT_DATA_LOST: u32 = 22;
 
 /** By command of an operator. */
 export const REASON_OPERATOR: u32 = 1;
@@ -451,7 +453,7 @@ export const PATH_SET_FAULTS: u32 = 12;
 
 /** FAILBACK_MODE_*. */
 export const MODE_FAILBACK: u32 = 1;
-/** Cluster mode ("MSCS"): 1 on, 0 off. On: policies other than static are refused. */
+/** Cluster mode ("MSCS"), 0 or 1. On: static policies only; no write goes out beside one that may still be carried out. */
 export const MODE_CLUSTER: u32 = 2;
 /** Path patrol: 0 none, 1 health, 2 recovery, 3 both. */
 export const MODE_PATROL: u32 = 3;

@@ -31,12 +31,13 @@ import {
   UNIT_CAN_ALUA,
 } from "./abi";
 import { groupsBuildSet, groupsRead, groupsSetDone } from "./alua";
+import { cacheDoubt, dataLost, tellsLoss } from "./cache";
 import { classifyCheck, lastSense, senseBytes } from "./completion";
 import { identityLearn, identityMatches, identityPage } from "./identity";
 import { checkPageGive, checkPageTake, commandAt, commandCount, pathTimer } from "./memory";
 import { failbackMode, patrolRecovers, patrolTimeoutNs } from "./mode";
 import { aluaOfSense, pathAluaState, pathIdle, takesIo } from "./path";
-import { COMMAND_FLIGHT, COMMAND_FREE, Command } from "./records";
+import { COMMAND_FLIGHT, COMMAND_FREE, Command, METHOD_NONE } from "./records";
 import { TAG_COMMAND, event, hostNow, makeTag, now, submit } from "./ring";
 import {
   cdbInquiryPage,
@@ -210,11 +211,13 @@ function received(c: Command): u32 {
 /** What any answer tells besides. */
 function tell(p: Path, outcome: u8, shown: u32): void {
   const u = p.unit.index;
+  if (tellsLoss(METHOD_NONE, outcome, lastSense())) dataLost(p, REASON_PATROL, lastSense(), shown);
   if (outcome === OUTCOME_ALUA) pathAluaState(p, aluaOfSense(lastSense()), shown);
   else if (outcome === OUTCOME_ALUA_CHANGED) p.wanted |= WANT_GROUPS;
   else if (outcome === OUTCOME_CAPACITY || outcome === OUTCOME_PAST_END) {
     event(EVENT_CAPACITY_CHANGED, REASON_PATROL, u, p.index, 0, 0, shown, 0);
   } else if (outcome === OUTCOME_INVENTORY || outcome === OUTCOME_PARAMETERS) {
+    cacheDoubt(p.unit, lastSense());
     event(EVENT_INQUIRY_CHANGED, REASON_PATROL, u, p.index, 0, 0, shown, 0);
   }
   if (outcome !== OUTCOME_INVENTORY || p.unit.identityBytes === 0) return;

@@ -9,10 +9,12 @@ import {
   PATH_FLAG_SUSPECT,
   REASON_IDENTITY,
   REASON_IO,
+  UNIT_CAN_CACHE_WRITES,
   UNIT_CAN_WRITE_SAME,
   UNIT_CAN_WRITE_SAME_UNMAP,
 } from "./abi";
 import { groupsWanted } from "./alua";
+import { cacheDoubt, dataLost, tellsLoss } from "./cache";
 import { checkIdentity } from "./check";
 import { issue, writeOff } from "./dispatch";
 import { becomeGhost, commandGivenUp, commandOverlapsGhost, ghostCompleted } from "./ghost";
@@ -32,6 +34,7 @@ import {
   METHOD_READ,
   METHOD_SAME,
   METHOD_SAME_UNMAP,
+  METHOD_SYNC,
   METHOD_UNMAP,
   METHOD_ZERO_WRITE,
   Request,
@@ -221,6 +224,14 @@ function timedOut(c: Command): bool {
   return c.hostStatus === 3 || (c.hostStatus === 0 && (c.driverStatus & 15) === 6);
 }
 
+/**
+ * Whether an outcome leaves the piece to another command, if one is under way for it. A reservation may hold on that
+ * one's path and not on this: the conflict then says nothing about the request.
+ */
+function tellsOnly(c: Command, outcome: u8): bool {
+  return (c.flags & (COMMAND_GHOST | COMMAND_HEDGED)) !== 0 || outcome === OUTCOME_PROTECTED;
+}
+
 /** What a command that was not carried out tells of its path, then what becomes of its piece. */
 function commandBad(c: Command, u: Unit, p: Path, outcome: u8): void {
   const shown = senseBytes(c);
@@ -234,6 +245,8 @@ function commandBad(c: Command, u: Unit, p: Path, outcome: u8): void {
     if ((sense & 0xff) === KEY_ABSENT && (p.flags & PATH_FLAG_FAILED) === 0) siblingsSuspect(p);
     pathFailed(p, REASON_IO, shown, c.hostStatus);
   }
+  const lost = tellsLoss(c.method, outcome, sense);
+  if (lost) dataLost(p, REASON_IO, sense, shown);
   if (outcome === OUTCOME_BUSY) pathDepthLower(u, p);
   else if (outcome === OUTCOME_ALUA) {
     pathAluaState(p, aluaOfSense(sense), shown);
@@ -242,6 +255,7 @@ function commandBad(c: Command, u: Unit, p: Path, outcome: u8): void {
   else if (outcome === OUTCOME_CAPACITY || outcome === OUTCOME_PAST_END) {
     event(EVENT_CAPACITY_CHANGED, REASON_IO, u.index, p.index, 0, 0, shown, 0);
   } else if (outcome === OUTCOME_INVENTORY || outcome === OUTCOME_PARAMETERS) {
+    cacheDoubt(u, sense);
     event(EVENT_INQUIRY_CHANGED, REASON_IO, u.index, p.index, 0, 0, shown, 0);
   }
   // The path may lead elsewhere now: no I/O on it before its identity was checked.
@@ -250,11 +264,12 @@ function commandBad(c: Command, u: Unit, p: Path, outcome: u8): void {
     unitRefresh(u, REASON_IDENTITY, shown, 0);
   }
   // Its piece was settled, or is still under way by another command: this one has only told of its path.
-  if ((c.flags & COMMAND_DEAD) !== 0 || ((c.flags & (COMMAND_GHOST | COMMAND_HEDGED)) !== 0 && commandTwin(c)))
-    return free(c);
+  const flushFailed = lost && c.method === METHOD_SYNC;
+  if ((c.flags & COMMAND_DEAD) !== 0 || (!flushFailed && tellsOnly(c, outcome) && commandTwin(c))) return free(c);
   c.flags = 0;
   if (c.request.error !== 0) return pieceFailed(c, c.request.error);
-  if (outcome >= OUTCOME_ANSWER) answered(c, u, outcome);
+  if (flushFailed) pieceFailed(c, NBD_EIO);
+  else if (outcome >= OUTCOME_ANSWER) answered(c, u, outcome);
   else sendAgain(c, u, p, outcome, shown);
 }
 
@@ -275,8 +290,9 @@ function sendAgain(c: Command, u: Unit, p: Path, outcome: u8, shown: u32): void 
   c.retries = 0;
   c.tried |= here;
   const elsewhere = (u.eligible & ~c.tried) !== 0;
-  if ((outcome === OUTCOME_BUSY || outcome === OUTCOME_WAIT) && !elsewhere) {
-    // The device asks for patience: that is bounded by the request's deadline, not by a count.
+  if ((outcome === OUTCOME_BUSY || outcome === OUTCOME_WAIT || outcome === OUTCOME_ALUA) && !elsewhere) {
+    // The device asks for patience: that is bounded by the request's deadline, not by a count. So does a port group in
+    // transition whose report does not, or not yet, say so.
     c.tried = 0;
     return delay(c);
   }
@@ -287,6 +303,9 @@ function sendAgain(c: Command, u: Unit, p: Path, outcome: u8, shown: u32): void 
 function answered(c: Command, u: Unit, outcome: u8): void {
   const r = c.request;
   if (outcome === OUTCOME_UNSUPPORTED && c.method === METHOD_UNMAP) return pieceDone(c);
+  // It was only asked because it might have got a cache since; it has none that anybody could flush.
+  const cached = (u.capabilities & UNIT_CAN_CACHE_WRITES) !== 0;
+  if (outcome === OUTCOME_UNSUPPORTED && c.method === METHOD_SYNC && !cached) return pieceDone(c);
   if (outcome === OUTCOME_UNSUPPORTED && (c.method === METHOD_SAME || c.method === METHOD_SAME_UNMAP)) {
     return zeroAnotherWay(c, u, r);
   }

@@ -2,7 +2,7 @@
 // its slot, retry.ts keeps what cannot go out now.
 
 import { BUFFER_PAGE_BYTES, OP_SCSI, PIECE_BYTES_MAX, POLICY_STATIC, UNIT_CAN_FUA } from "./abi";
-import { commandOverlapsGhost, lossy, lossyNs, requestOverlapsGhost } from "./ghost";
+import { changesMedium, commandOverlapsGhost, lossy, lossyNs, requestOverlapsGhost } from "./ghost";
 import { listNext, listPush, listRemove } from "./lists";
 import { zeroes } from "./memory";
 import { NBD_EIO } from "./nbd";
@@ -40,6 +40,7 @@ import { selectionServiceNs } from "./selection/selection";
 import { commandDrop, commandTake, commandsFree, unitStarves } from "./slots";
 import { stallArm } from "./stall";
 import { Unit } from "./topology";
+import { isZeroing, zeroingBegin, zeroingOver, zeroingYield } from "./zeroing";
 
 const LINK: usize = offsetof<Command>("next");
 const SIBLING: usize = offsetof<Command>("siblingNext");
@@ -70,13 +71,16 @@ export function unitDispatch(u: Unit): void {
   }
   while (u.queueFirst !== 0) {
     const r = changetype<Request>(u.queueFirst);
-    if (u.harmful !== 0 && requestOverlapsGhost(u, r)) requestUnqueue(r, REQUEST_HELD);
-    else if (!dispatchRequest(u, r)) return;
+    if (u.harmful !== 0 && requestOverlapsGhost(u, r)) {
+      requestUnqueue(r, REQUEST_HELD);
+      zeroingOver(r);
+    } else if (!dispatchRequest(u, r)) return;
   }
 }
 
 /** Makes pieces of `r` and sends them; false when it cannot go on now. */
 function dispatchRequest(u: Unit, r: Request): bool {
+  if (isZeroing(r) && pieceBytes(u, r) < r.total - r.cut && !zeroingBegin(u, r)) return true;
   while (r.cut < r.total) {
     // One UNMAP at a time: each needs a parameter list of its own.
     if (r.method === METHOD_UNMAP && r.pieces !== 0) {
@@ -96,8 +100,13 @@ function dispatchRequest(u: Unit, r: Request): bool {
     cut(u, r, c);
     if (r.error !== 0) return true;
     issue(c, <u32>slot);
+    if (isZeroing(r) && r.cut < r.total) {
+      zeroingYield(r);
+      return true;
+    }
   }
   requestUnqueue(r, REQUEST_FLIGHT);
+  zeroingOver(r);
   return true;
 }
 
@@ -137,16 +146,20 @@ function freshUnmapBuffer(r: Request): bool {
   return listNext(r.commandFirst, SIBLING) === 0 || requestAddBlock(r, BUFFER_PAGE_BYTES);
 }
 
-/** Writes the CDB and the data buffer of a piece. */
+/**
+ * Writes the CDB and the data buffer of a piece. What the device can do may have changed since its request was taken, and
+ * between its pieces; so here it is settled whether FUA is in the command or SYNCHRONIZE CACHE has to follow.
+ */
 export function build(u: Unit, r: Request, c: Command): void {
   const blocks = c.pieceBytes >> u.blockShift;
   const method = c.method;
+  const fua = (r.flags & NBD_FLAG_FUA) !== 0 && method <= METHOD_ZERO_WRITE && (u.capabilities & UNIT_CAN_FUA) !== 0;
+  if ((r.flags & NBD_FLAG_FUA) !== 0 && !fua && changesMedium(method)) r.syncAfter = 1;
   c.bufferBytes = c.pieceBytes;
   if (method === METHOD_READ) {
     cdbRead(c, c.lba, blocks);
     c.buffer = c.ownBuffer !== 0 ? c.ownBuffer : dataAddress(r, c.pieceOffset);
   } else if (method === METHOD_WRITE || method === METHOD_ZERO_WRITE) {
-    const fua = (r.flags & NBD_FLAG_FUA) !== 0 && (u.capabilities & UNIT_CAN_FUA) !== 0;
     cdbWrite(c, c.lba, blocks, fua ? FUA : 0);
     c.buffer = method === METHOD_WRITE ? dataAddress(r, c.pieceOffset) : <u32>zeroes;
   } else if (method === METHOD_SYNC) {

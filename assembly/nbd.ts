@@ -14,14 +14,13 @@ import {
   CONNECTION_STRUCTURED,
   NBD_PAYLOAD_BYTES_MAX,
   PIECE_BYTES_MAX,
-  UNIT_CAN_CACHE_WRITES,
-  UNIT_CAN_FUA,
   UNIT_CAN_NOT_WRITE,
   UNIT_CAN_UNMAP,
   UNIT_CAN_WRITE_SAME,
   UNIT_CAN_WRITE_SAME_UNMAP,
 } from "./abi";
 import { mayTake, waitForRoom } from "./admission";
+import { cachesWrites } from "./cache";
 import { connectionDrain, connectionShut } from "./connection";
 import {
   CONNECTION_OPEN,
@@ -45,7 +44,7 @@ const HEADER_BYTES: u32 = 28;
 const NBD_READ: u32 = 0;
 const NBD_WRITE: u32 = 1;
 const NBD_DISCONNECT: u32 = 2;
-const NBD_FLUSH: u32 = 3;
+export const NBD_FLUSH: u32 = 3;
 const NBD_TRIM: u32 = 4;
 
 const NBD_WRITE_ZEROES: u32 = 6;
@@ -186,7 +185,7 @@ function methodOf(u: Unit, kind: u32, flags: u32): u8 {
   if (kind === NBD_WRITE) return METHOD_WRITE;
   if (kind === NBD_WRITE_ZEROES) return zeroMethod(u, flags);
   // Without a volatile cache everything acknowledged is on the medium already.
-  if (kind === NBD_FLUSH) return (u.capabilities & UNIT_CAN_CACHE_WRITES) !== 0 ? METHOD_SYNC : METHOD_NONE;
+  if (kind === NBD_FLUSH) return cachesWrites(u) ? METHOD_SYNC : METHOD_NONE;
   // TRIM and CACHE are hints: what the device cannot do need not be done.
   if (kind === NBD_TRIM && (u.capabilities & UNIT_CAN_UNMAP) !== 0) return METHOD_UNMAP;
   return METHOD_NONE;
@@ -215,11 +214,6 @@ function take(n: Connection, kind: u32, flags: u32, cookie: u64, offset: u64, by
   r.bytes = bytes;
   r.method = method;
   r.total = method === METHOD_SYNC ? 1 : bytes;
-  const changes = method >= METHOD_WRITE && method <= METHOD_UNMAP && bytes !== 0;
-  const fuaInCommand = method <= METHOD_ZERO_WRITE && (u.capabilities & UNIT_CAN_FUA) !== 0;
-  if (changes && (flags & FLAG_FUA) !== 0 && !fuaInCommand && (u.capabilities & UNIT_CAN_CACHE_WRITES) !== 0) {
-    r.syncAfter = 1;
-  }
   if (kind === NBD_WRITE && bytes !== 0) {
     n.payload = r;
     n.payloadBytes = 0;

@@ -204,6 +204,8 @@
 #define PM_EVENT_SUSPECT 20u
 /* Explicit ALUA: SET TARGET PORT GROUPS was sent. arg0: group, arg1: 1 accepted, 0 refused. */
 #define PM_EVENT_ALUA_SET 21u
+/* The device lost data that it had acknowledged. arg0: 1 told by a deferred error, 0 by its answer to a flush. */
+#define PM_EVENT_DATA_LOST 22u
 /* By command of an operator. */
 #define PM_REASON_OPERATOR 1u
 /* By an I/O's outcome. */
@@ -418,7 +420,7 @@
 #define PM_PATH_SET_FAULTS 12u
 /* FAILBACK_MODE_*. */
 #define PM_MODE_FAILBACK 1u
-/* Cluster mode ("MSCS"): 1 on, 0 off. On: policies other than static are refused. */
+/* Cluster mode ("MSCS"), 0 or 1. On: static policies only; no write goes out beside one that may still be carried out. */
 #define PM_MODE_CLUSTER 2u
 /* Path patrol: 0 none, 1 health, 2 recovery, 3 both. */
 #define PM_MODE_PATROL 3u

@@ -128,7 +128,7 @@ export class Request {
   error: u32;
   state: u8;
   method: u8;
-  /** 1: SYNCHRONIZE CACHE follows when the pieces are done. */
+  /** 1: the client wants FUA and a piece went out without: where there is a cache, SYNCHRONIZE CACHE follows. */
   syncAfter: u8;
   blockCount: u8;
   /** How far the request was cut into pieces; `total` when all pieces were made. */
@@ -167,7 +167,7 @@ export const REQUEST_RECEIVING: u8 = 1;
 export const REQUEST_QUEUED: u8 = 2;
 /** In its unit's `held` list: a ghost overlaps it. */
 export const REQUEST_HELD: u8 = 3;
-/** All pieces made, some not settled. In no list of `next`. */
+/** All pieces made that may be for now, some not settled. In no list of `next`. */
 export const REQUEST_FLIGHT: u8 = 4;
 /** In its connection's `ready` list. */
 export const REQUEST_READY: u8 = 5;
@@ -175,6 +175,8 @@ export const REQUEST_READY: u8 = 5;
 export const REQUEST_SENDING: u8 = 6;
 /** Answered or given up; it waits for its last command. */
 export const REQUEST_OVER: u8 = 7;
+/** In its unit's `behind` list: a zeroing that waits for another one. */
+export const REQUEST_BEHIND: u8 = 8;
 
 /** How a request is carried out. */
 export const METHOD_READ: u8 = 0;

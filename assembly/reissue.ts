@@ -6,6 +6,10 @@
 // - a path that has had it, and has lost it (it has answered what was sent after it, so it is no black hole) or refused it;
 // - when there are only stalled paths: the one that answered last. That also finds out whether they are back.
 //
+// In cluster mode nothing that changes the medium goes, as long as the first command may still be carried out: once another
+// path has done it, it is acknowledged, other hosts may write there, and the first one, landing late, would undo that. What
+// makes later I/O of this host wait for a ghost (ghost.ts) cannot make theirs wait.
+//
 // All of it is bounded. A piece is under way ATTEMPTS_MAX times at most (a large one LARGE_ATTEMPTS_MAX times: each of a
 // read needs a buffer); each attempt waits for its own threshold (stall.ts). A stalled path gets such a piece at a pace
 // that halves each time, up to one in PROBE_NS_MAX, and never when half of its depth is unanswered.
@@ -14,6 +18,7 @@ import { bufferTake } from "./buffers";
 import { build, chooseOther, issue } from "./dispatch";
 import { becomeGhost, changesMedium, commandOverlapsGhost } from "./ghost";
 import { listNext } from "./lists";
+import { clusterMode } from "./mode";
 import { unitPath } from "./path";
 import {
   COMMAND_DEAD,
@@ -43,6 +48,7 @@ const NONE: i32 = -1;
 export function reissue(u: Unit, c: Command): bool {
   const r = c.request;
   if ((c.flags & COMMAND_DEAD) !== 0 || r.error !== 0 || commandsFree() === 0) return false;
+  if (clusterMode && changesMedium(c.method) && (c.flags & COMMAND_HARMLESS) === 0) return false;
   if (commandOverlapsGhost(u, c)) return false;
   const slot = chooseAgain(u, c);
   if (slot < 0) return false;

@@ -11,6 +11,7 @@
 
 import { PIECE_BYTES_MAX } from "./abi";
 import { bufferBlockBytes, bufferGive, bufferTake, buffersFree } from "./buffers";
+import { cachesWrites, tellLoss } from "./cache";
 import { connectionGone, replyReady } from "./connection";
 import { commandGivenUp } from "./ghost";
 import { listFirst, listNext, listPush, listRemove, listShift } from "./lists";
@@ -25,6 +26,7 @@ import {
   Connection,
   METHOD_NONE,
   METHOD_SYNC,
+  REQUEST_BEHIND,
   REQUEST_BLOCKS,
   REQUEST_BLOCKS_MAX,
   REQUEST_FLIGHT,
@@ -44,11 +46,13 @@ import { timerSooner } from "./timers";
 import { Unit } from "./topology";
 import { unitDirty } from "./unit";
 import { ownRoomFreed, roomFreed, taken } from "./admission";
+import { zeroingOver } from "./zeroing";
 
 const LINK: usize = offsetof<Request>("next");
 const UNIT_LINK: usize = offsetof<Request>("unitNext");
 const SIBLING: usize = offsetof<Command>("siblingNext");
 const QUEUE: usize = offsetof<Unit>("queueFirst");
+const BEHIND: usize = offsetof<Unit>("behindFirst");
 const HELD: usize = offsetof<Unit>("heldFirst");
 const UNIT_REQUESTS: usize = offsetof<Unit>("requestFirst");
 
@@ -182,7 +186,11 @@ export function requestsRelease(u: Unit): void {
 export function requestPieceSettled(r: Request): void {
   assert(r.pieces !== 0);
   r.pieces--;
-  if (r.pieces !== 0) return;
+  if (r.pieces !== 0) {
+    // A zeroing that had as many under way as it may.
+    if (r.state === REQUEST_FLIGHT && r.cut < r.total && r.error === 0) requestQueue(r);
+    return;
+  }
   if (r.cut === r.total || r.error !== 0) requestPiecesDone(r);
   else if (r.state === REQUEST_FLIGHT) requestQueue(r);
 }
@@ -193,7 +201,7 @@ function requestPiecesDone(r: Request): void {
   if (r.error === ERROR_AGAIN) {
     r.error = 0;
     restart(r);
-  } else if (r.error === 0 && r.syncAfter !== 0) {
+  } else if (r.error === 0 && r.syncAfter !== 0 && cachesWrites(r.unit)) {
     r.syncAfter = 0;
     r.method = METHOD_SYNC;
     r.total = 1;
@@ -248,7 +256,11 @@ function stopCutting(r: Request): void {
   else if (r.state === REQUEST_HELD) {
     listRemove(changetype<usize>(r.unit) + HELD, changetype<usize>(r), LINK);
     r.state = REQUEST_FLIGHT;
+  } else if (r.state === REQUEST_BEHIND) {
+    listRemove(changetype<usize>(r.unit) + BEHIND, changetype<usize>(r), LINK);
+    r.state = REQUEST_FLIGHT;
   }
+  zeroingOver(r);
 }
 
 /** Answers with `error` now; what the host still has of it becomes ghosts. */
@@ -277,6 +289,7 @@ function requestAnswer(r: Request): void {
   const u = r.unit;
   stopCutting(r);
   assert(r.state === REQUEST_FLIGHT);
+  tellLoss(r);
   listRemove(changetype<usize>(u) + UNIT_REQUESTS, changetype<usize>(r), UNIT_LINK);
   u.requests--;
   if (r.connection.state < CONNECTION_CLOSING) account(r);

@@ -146,6 +146,10 @@ export class Unit {
   index: u32;
   selection: Selection;
   capabilities: u32;
+  /** It may have a write cache though control has found none (cache.ts). */
+  cacheDoubted: u32;
+  /** It has lost acknowledged data, and no flush has failed for that yet (cache.ts). */
+  dataLost: u32;
   blockShift: u32;
   /** Largest piece of a READ or WRITE, UNMAP, WRITE SAME, in bytes. */
   transferBytes: u32;
@@ -173,6 +177,10 @@ export class Unit {
   /** Requests that wait for a ghost. */
   heldFirst: usize;
   heldLast: usize;
+  /** The zeroing that has the turn, 0 when none has; those that wait behind it, in order (zeroing.ts). */
+  zeroing: usize;
+  behindFirst: usize;
+  behindLast: usize;
   /** Every request accepted and not answered, oldest first. */
   requestFirst: usize;
   requestLast: usize;

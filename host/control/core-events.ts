@@ -74,6 +74,8 @@ function laterKinds({ kind, arg0, arg1 }: CoreEvent): [MessageName, Detail] | nu
       return ["ghost-settled", { how: SETTLED[arg0] ?? arg0, "age ms": arg1 }];
     case abi.EVENT_INQUIRY_CHANGED:
       return ["inquiry-changed", {}];
+    case abi.EVENT_DATA_LOST:
+      return ["data-lost", { "told by": arg0 === 1 ? "a deferred error" : "a flush" }];
     case abi.EVENT_SHAKY:
       if (arg0 === 1) return ["shaky-out", arg1 === 0 ? { until: "failback" } : { "clean s": arg1 }];
       return ["shaky-back", {}];

@@ -300,7 +300,7 @@ function refreshUnits(parts: Parts, plan: Plan): void {
     const speaker = spokesman(paths);
     if (speaker === undefined) continue;
     const facts = factsOf(speaker.probe);
-    const capabilities = capabilitiesOf(speaker.probe);
+    const capabilities = capabilitiesOf(speaker.probe, unit.capabilities);
     const isSame = JSON.stringify(facts) === JSON.stringify(unit.facts);
     if (isSame && capabilities === unit.capabilities && !plan.newUnits.has(unit)) continue;
     const before: UnitBefore = { facts: unit.facts, capabilities: unit.capabilities };

@@ -8,6 +8,9 @@ import type { UnitFacts } from "./state.ts";
 /** Largest transfer that is tried where the kernel does not tell a limit: 128 segments of a page. */
 const TRANSFER_BYTES_CAUTIOUS = 128 * 4096;
 
+const TOLD_BY_MODE_SENSE = abi.UNIT_CAN_NOT_WRITE | abi.UNIT_CAN_FUA;
+const TOLD_BY_PAGES = abi.UNIT_CAN_UNMAP | abi.UNIT_CAN_WRITE_SAME | abi.UNIT_CAN_WRITE_SAME_UNMAP;
+
 /** A path that could tell the capacity; it speaks for the unit. Undefined when none could. */
 export function spokesman(paths: readonly FoundPath[]): FoundPath | undefined {
   return paths.find((path) => path.probe.capacity !== null);
@@ -26,14 +29,20 @@ export function factsOf(probe: Probe): UnitFacts {
   };
 }
 
-/** UNIT_CAN_* bits. */
-export function capabilitiesOf({ capacity, details, alua }: Probe): number {
+/**
+ * UNIT_CAN_* bits.
+ * @param known what was known before: it holds where the device, too busy perhaps to answer MODE SENSE, says nothing new.
+ *   Only its cache is never known to be off then, since what kept it from answering may have switched it on.
+ */
+export function capabilitiesOf({ capacity, details, alua }: Probe, known: number): number {
   const { provisioning, caching, limits } = details ?? { provisioning: null, caching: null, limits: null };
   const unmap = capacity?.provisioned === true && provisioning?.unmap === true;
   const writeSameUnmap = capacity?.provisioned === true && provisioning?.writeSameUnmap === true;
   const zeroes = capacity?.unmappedReadsZero === true || provisioning?.unmappedReadsZero === true;
   const writeSame = (limits?.writeSameBlocksMax ?? 0) > 0 || provisioning?.writeSameUnmap === true;
+  const silentOf = (caching === null ? TOLD_BY_MODE_SENSE : 0) | (details === null ? TOLD_BY_PAGES : 0);
   return (
+    (known & silentOf) |
     (caching?.writeProtected === true ? abi.UNIT_CAN_NOT_WRITE : 0) |
     (unmap ? abi.UNIT_CAN_UNMAP : 0) |
     (writeSame ? abi.UNIT_CAN_WRITE_SAME : 0) |

@@ -201,11 +201,12 @@ export async function probeDetails(
     limits: await page(0xb0, parseBlockLimits),
     rotation: await page(0xb1, parseRotation),
     provisioning: await page(0xb2, parseProvisioning),
-    caching: await talk.askOptional("MODE SENSE(6)", CACHING, ANSWER_BYTES, parseCaching),
     groups:
       alua === null
         ? []
         : ((await talk.askOptional("REPORT TARGET PORT GROUPS", GROUPS, GROUPS_BYTES, parseTargetPortGroups)) ?? []),
+    // Last, so that no later command of this conversation takes the attention that says that it has changed.
+    caching: await talk.askOptional("MODE SENSE(6)", CACHING, ANSWER_BYTES, parseCaching),
   });
   try {
     return await bounded(ask(), budgetMs, () => talk.asking);

@@ -76,6 +76,12 @@ export const MESSAGES = {
     system: true,
   },
   "leftovers-settled": { number: 633, level: "info", text: "Commands of an earlier daemon have ended", system: true },
+  "data-lost": {
+    number: 634,
+    level: "error",
+    text: "The device lost data that it had acknowledged, the next flush fails",
+    system: true,
+  },
 } as const satisfies Record<string, MessageKind>;
 
 export type MessageName = keyof typeof MESSAGES;

@@ -117,7 +117,8 @@ export class Daemon {
     const real = this.#array.units[index];
     if (real === undefined) throw new Error("no such unit");
     const cache = plan.topology.writeCache === true ? UNIT_CAN_CACHE_WRITES : 0;
-    const can = UNIT_CAN_UNMAP | UNIT_CAN_WRITE_SAME | UNIT_CAN_WRITE_SAME_UNMAP | UNIT_CAN_FUA | UNIT_CAN_ALUA | cache;
+    const same = plan.writesSame ? UNIT_CAN_WRITE_SAME | UNIT_CAN_WRITE_SAME_UNMAP : 0;
+    const can = UNIT_CAN_UNMAP | same | UNIT_CAN_FUA | UNIT_CAN_ALUA | cache;
     const settings: [number, number][] = [
       [UNIT_SET_BLOCK_BYTES, plan.blockBytes],
       [UNIT_SET_BLOCKS, real.blocks],

@@ -86,7 +86,7 @@ export const mutants: readonly Mutant[] = [
     name: "flush-is-nothing",
     why: "a flush is answered without SYNCHRONIZE CACHE",
     file: "nbd.ts",
-    find: "(u.capabilities & UNIT_CAN_CACHE_WRITES) !== 0 ? METHOD_SYNC : METHOD_NONE;",
+    find: "cachesWrites(u) ? METHOD_SYNC : METHOD_NONE;",
     replace: "METHOD_NONE;",
   },
   {

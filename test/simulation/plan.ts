@@ -21,6 +21,8 @@ export interface WorldPlan {
   /** When the host gives up a READ or WRITE; 0: at its request's deadline. */
   readonly commandTimeoutMs: number;
   readonly transferBlocksMax: number;
+  /** The device does WRITE SAME; else zeroes are written, in pieces of `transferBlocksMax`. */
+  readonly writesSame: boolean;
   readonly patrolMs: number;
   readonly aluaExplicit: boolean;
   /** Time over which the clients spread their requests, ms. */
@@ -117,5 +119,6 @@ export function makePlan(random: Random): WorldPlan {
     impatient: clients.flatMap((_, client) =>
       random.chance(0.4) ? [{ client, patienceMs: random.pick([5, 10, 20, 100]) }] : [],
     ),
+    writesSame: random.chance(0.7),
   };
 }

@@ -47,6 +47,7 @@ export function steadyPlan(options: SteadyOptions): WorldPlan {
     lostResetMs,
     commandTimeoutMs: 400,
     transferBlocksMax: 0,
+    writesSame: true,
     patrolMs: 5000,
     aluaExplicit: false,
     spanMs: 3000,

@@ -14,6 +14,7 @@ import { History } from "./history.ts";
 import { makePlan, type WorldPlan } from "./plan.ts";
 import { Random } from "./random.ts";
 import { SimulatedSocket, Sockets } from "./sockets.ts";
+import { NBD } from "./wire.ts";
 
 const NS_PER_MS = 1_000_000;
 /** Virtual time the world has for settling after the last fault, ms. */
@@ -67,6 +68,8 @@ export class World {
   readonly #units: ClientUnit[];
   readonly #violations: string[] = [];
   #errorsAllowed: boolean;
+  /** The device may answer a flush with a HARDWARE ERROR: that is no path's, it goes to the client. */
+  readonly #flushErrorsAllowed: boolean;
   readonly #faultsEndMs: number;
   #daemon: Daemon;
   #sockets: Sockets;
@@ -99,6 +102,7 @@ export class World {
     this.#sockets = this.#network(daemon);
     const atlas = options.atlas ?? this.#drawAtlas();
     this.#errorsAllowed = atlas.errorsAllowed;
+    this.#flushErrorsAllowed = atlas.faults.some(({ fault }) => fault.kind === "error" && fault.senseKey === 4);
     this.#faultsEndMs = atlas.endMs;
     for (const fault of atlas.faults) {
       this.#trace(`fault ${JSON.stringify(fault)}`);
@@ -191,7 +195,7 @@ export class World {
       },
       violation: (text) => this.#violation(text),
       answered: (latencyNs, error, command) => {
-        this.#answered(latencyNs, error, id);
+        this.#answered(latencyNs, error, command, id);
         this.#options.answered?.(this.#clock.nowNs, latencyNs, error, command);
       },
     };
@@ -226,12 +230,15 @@ export class World {
     if (connection < 0) throw new Error(`connectionAdd refused: ${connection}`);
   }
 
-  #answered(latencyNs: number, error: number, id: number): void {
+  #answered(latencyNs: number, error: number, command: number, id: number): void {
     this.#ios++;
     this.#stallNs = Math.max(this.#stallNs, latencyNs);
     if (error !== 0) {
       this.#errors++;
-      if (!this.#errorsAllowed) this.#violation(`client ${id}: error ${error} although a path was there`);
+      // FUA of a zeroing may be a flush behind it.
+      const flushes = command === NBD.flush || command === NBD.writeZeroes;
+      const allowed = this.#errorsAllowed || (flushes && this.#flushErrorsAllowed);
+      if (!allowed) this.#violation(`client ${id}: error ${error} although a path was there`);
     }
     const limitNs = (this.#plan.ioTimeoutMs + 2000) * NS_PER_MS + this.#pausedNs;
     if (latencyNs > limitNs) this.#violation(`client ${id}: answered after ${latencyNs / NS_PER_MS} ms`);

@@ -34,3 +34,8 @@ export function fixedSense(key: number, asc: number, ascq: number): number[] {
 export function check(key: number, asc: number, ascq: number): Answer {
   return { status: 2, sense: fixedSense(key, asc, ascq) };
 }
+
+/** CHECK CONDITION with a deferred error: about an earlier command, this one was not carried out. */
+export function deferred(key: number, asc: number, ascq: number): Answer {
+  return { status: 2, sense: [0x71, ...fixedSense(key, asc, ascq).slice(1)] };
+}

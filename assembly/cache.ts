@@ -1,0 +1,66 @@
+// A volatile write cache: whether what was acknowledged may be there only, so that a flush has to go to the device; and
+// what the device tells of acknowledged data that it could not write.
+//
+// Such a loss is told once, by a deferred error (SPC-4 4.5) or as the answer to a flush, and the device calls
+// the next flush good. So a flush that was answered this way is not asked again, here or elsewhere; and a loss that
+// another command was told of is remembered until a client's flush has failed for it.
+
+import { EVENT_DATA_LOST, UNIT_CAN_CACHE_WRITES } from "./abi";
+import { NBD_EIO, NBD_FLUSH } from "./nbd";
+import { CONNECTION_DRAINING, METHOD_SYNC, Request } from "./records";
+import { event } from "./ring";
+import { OUTCOME_ANSWER, OUTCOME_ELSEWHERE, OUTCOME_PROTECTED, OUTCOME_UNSUPPORTED } from "./scsi/outcome";
+import { KEY_ABSENT, SENSE_DEFERRED } from "./scsi/sense";
+import { Path, Unit } from "./topology";
+
+const KEY_RECOVERED_ERROR: u32 = 1;
+const KEY_UNIT_ATTENTION: u32 = 6;
+const ASC_PARAMETERS_CHANGED: u32 = 0x2a;
+/** 2A/00: parameters changed; 2A/01: mode parameters changed. The others are about reservations, capacity and the like. */
+const ASCQ_MODE_PARAMETERS: u32 = 0x01;
+
+/** Whether a flush has to go to the device. */
+export function cachesWrites(u: Unit): bool {
+  return (u.capabilities & UNIT_CAN_CACHE_WRITES) !== 0 || u.cacheDoubted !== 0;
+}
+
+/**
+ * Parameters of the device have changed (`sense` tells which): it may have a cache now. It is told once on each path, so
+ * flushes go to the device from here on, whatever control says: that may be older. A flush too many harms nobody.
+ */
+export function cacheDoubt(u: Unit, sense: u32): void {
+  const asc = (sense >> 8) & 0xff;
+  const ascq = (sense >> 16) & 0xff;
+  if (asc === ASC_PARAMETERS_CHANGED && ascq <= ASCQ_MODE_PARAMETERS) u.cacheDoubted = 1;
+}
+
+/** Whether an outcome tells of acknowledged data that did not reach the medium. */
+export function tellsLoss(method: u8, outcome: u8, sense: u32): bool {
+  const key = sense & 0xff;
+  // Only writes are acknowledged before they are done, so that is what every deferred error is about.
+  if ((sense & SENSE_DEFERRED) !== 0) return key > KEY_RECOVERED_ERROR && key !== KEY_UNIT_ATTENTION;
+  if (method !== METHOD_SYNC || outcome === OUTCOME_UNSUPPORTED) return false;
+  // A reservation conflict comes without sense data: the flush was not begun.
+  if (outcome === OUTCOME_PROTECTED && key === KEY_ABSENT) return false;
+  return outcome >= OUTCOME_ANSWER || outcome === OUTCOME_ELSEWHERE;
+}
+
+/** The device has told of a loss: control learns of it, and the next flush will. */
+export function dataLost(p: Path, reason: u32, sense: u32, shown: u32): void {
+  const u = p.unit;
+  u.dataLost = 1;
+  event(EVENT_DATA_LOST, reason, u.index, p.index, (sense & SENSE_DEFERRED) !== 0 ? 1 : 0, 0, shown, 0);
+}
+
+/**
+ * A request is about to be answered: a flush fails for a loss that no client knows of yet, and a FUA made of a flush, whose
+ * data may be among what was lost. Only a flush covers all that may be, and only one that somebody is told of.
+ */
+export function tellLoss(r: Request): void {
+  const u = r.unit;
+  if (u.dataLost === 0) return;
+  const flush = <u32>r.kind === NBD_FLUSH;
+  if (!flush && r.method !== METHOD_SYNC) return;
+  if (r.error === 0) r.error = NBD_EIO;
+  if (flush && r.error === NBD_EIO && r.connection.state <= CONNECTION_DRAINING) u.dataLost = 0;
+}

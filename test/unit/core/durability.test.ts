@@ -1,0 +1,177 @@
+// What a client was told to be on the medium is there, whatever the device's write cache does and control learns of it.
+import test, { type ExecutionContext } from "ava";
+import * as abi from "../../../host/reactor/abi.ts";
+import { Disk } from "./disk.ts";
+import type { Client } from "./harness.ts";
+import { Host } from "./harness.ts";
+import { FLUSH, FUA, WRITE, replies, request } from "./nbd-client.ts";
+import { check } from "./scsi.ts";
+import type { Answer, Scsi } from "./scsi.ts";
+
+const EIO = 5;
+const CACHE = abi.UNIT_CAN_CACHE_WRITES;
+/** Operation code and second byte of commands. */
+const WRITE_PLAIN = [0x8a, 0];
+const WRITE_FUA = [0x8a, 8];
+const SYNC = [0x91, 0];
+
+interface Scene {
+  host: Host;
+  disk: Disk;
+  unit: number;
+  client: Client;
+  /** Operation code and second byte of each command that was carried out. */
+  done: () => number[][];
+}
+
+function scene(capabilities: number, depth = 128): Scene {
+  const host = new Host();
+  host.keepLog = true;
+  const disk = new Disk(1 << 20);
+  host.device = (command) => disk.execute(host, command);
+  const { unit } = host.unit({ blocks: 2048n, capabilities, depth });
+  const done = (): number[][] => host.log.splice(0).map(({ cdb }) => [cdb[0] ?? 0, cdb[1] ?? 0]);
+  return { host, disk, unit, client: host.connect(unit), done };
+}
+
+function set(s: Scene, capabilities: number): void {
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_CAPABILITIES, BigInt(capabilities)));
+}
+
+function errors(t: ExecutionContext, client: Client, expected: readonly [bigint, number][]): void {
+  const found = replies(client.received).map(({ cookie, error }): [bigint, number] => [cookie, error]);
+  t.deepEqual(found, [...expected]);
+}
+
+const cases: [string, number, number, number[][]][] = [
+  // what control learns, capabilities before and after, commands
+  ["the bit is gone: a flush follows", abi.UNIT_CAN_FUA | CACHE, CACHE, [WRITE_PLAIN, SYNC]],
+  ["bit and cache are new: the bit", 0, abi.UNIT_CAN_FUA | CACHE, [WRITE_FUA]],
+  ["the cache is new: a flush follows", 0, CACHE, [WRITE_PLAIN, SYNC]],
+  ["the bit is new: the bit alone", CACHE, abi.UNIT_CAN_FUA | CACHE, [WRITE_FUA]],
+  ["the cache is gone: nothing follows", CACHE, 0, [WRITE_PLAIN]],
+];
+
+for (const [name, before, after, expected] of cases) {
+  test(`FUA of a write that waits while control learns something new of the device: ${name}`, (t) => {
+    const s = scene(before, 1);
+    const kept: Scsi[] = [];
+    s.host.device = (command) => {
+      if (kept.length > 0) return s.disk.execute(s.host, command);
+      kept.push(command);
+      return undefined;
+    };
+    s.client.send(request(WRITE, 1n, 0n, 512), Buffer.alloc(512, 1));
+    s.client.send(request(WRITE, 3n, 4096n, 512, FUA), Buffer.alloc(512, 3));
+    s.host.settle();
+    t.is(s.done().length, 1, "the path takes one at a time");
+    set(s, after);
+    for (const command of kept) s.host.answer(command, s.disk.execute(s.host, command));
+    s.host.settle();
+    t.deepEqual(s.done(), expected);
+    errors(t, s.client, [
+      [1n, 0],
+      [3n, 0],
+    ]);
+  });
+}
+
+test("FUA of a write that went out without the bit: a flush follows when the device has a cache by then", (t) => {
+  const s = scene(0);
+  s.host.device = () => undefined;
+  s.client.send(request(WRITE, 1n, 0n, 512, FUA), Buffer.alloc(512, 1));
+  s.host.settle();
+  set(s, abi.UNIT_CAN_FUA | CACHE);
+  s.host.device = (command) => s.disk.execute(s.host, command);
+  for (const command of s.host.outstanding.slice()) s.host.answer(command, s.disk.execute(s.host, command));
+  s.host.settle();
+  t.deepEqual(s.done(), [WRITE_PLAIN, SYNC]);
+  errors(t, s.client, [[1n, 0]]);
+});
+
+/** The device answers the next command of the kind `operation` on port `port` with `answer`, once. */
+function once(s: Scene, operation: number, answer: Answer, port = 0): void {
+  let pending = true;
+  s.host.device = (command) => {
+    if (!pending || command.cdb[0] !== operation || command.port !== port) return s.disk.execute(s.host, command);
+    pending = false;
+    return answer;
+  };
+}
+
+for (const ascq of [0, 1]) {
+  test(`a cache that was switched on since control looked is flushed: attention 2A/0${ascq} to a write`, (t) => {
+    const s = scene(0);
+    once(s, 0x8a, check(6, 0x2a, ascq));
+    s.client.send(request(WRITE, 1n, 0n, 512), Buffer.alloc(512, 1));
+    s.host.settle();
+    s.client.send(request(FLUSH, 2n, 0n, 0));
+    s.host.settle();
+    s.client.send(request(WRITE, 3n, 0n, 512, FUA), Buffer.alloc(512, 3));
+    s.host.settle();
+    errors(t, s.client, [
+      [1n, 0],
+      [2n, 0],
+      [3n, 0],
+    ]);
+    t.deepEqual(s.done(), [WRITE_PLAIN, WRITE_PLAIN, SYNC, WRITE_PLAIN, SYNC]);
+    set(s, 0);
+    s.client.send(request(FLUSH, 4n, 0n, 0));
+    s.host.settle();
+    t.deepEqual(s.done(), [SYNC], "what control says may be older than the attention");
+  });
+}
+
+test("a cache that was switched on since control looked is flushed: attention to a check of the path", (t) => {
+  const s = scene(0);
+  once(s, 0x00, check(6, 0x2a, 1));
+  s.host.advance(12_000);
+  s.done();
+  s.client.send(request(FLUSH, 2n, 0n, 0));
+  s.host.settle();
+  t.deepEqual(s.done(), [SYNC]);
+  errors(t, s.client, [[2n, 0]]);
+});
+
+test("FUA of a write whose own attention says that the cache is on: a flush follows", (t) => {
+  const s = scene(0);
+  once(s, 0x8a, check(6, 0x2a, 1));
+  s.client.send(request(WRITE, 1n, 0n, 512, FUA), Buffer.alloc(512, 1));
+  s.host.settle();
+  t.deepEqual(s.done(), [WRITE_PLAIN, WRITE_PLAIN, SYNC]);
+  errors(t, s.client, [[1n, 0]]);
+});
+
+test("attentions that are not about the cache change nothing about flushes", (t) => {
+  const s = scene(0);
+  for (const ascq of [3, 4, 5, 9, 0x10]) {
+    once(s, 0x8a, check(6, 0x2a, ascq));
+    s.client.send(request(WRITE, 1n, 0n, 512), Buffer.alloc(512, 1), request(FLUSH, 2n, 0n, 0));
+    s.host.settle();
+  }
+  t.is(s.disk.flushes, 0);
+});
+
+test("a device without a cache that does not know SYNCHRONIZE CACHE has nothing to flush; one with a cache has", (t) => {
+  for (const [capabilities, error] of [
+    [0, 0],
+    [CACHE, EIO],
+  ] as const) {
+    const s = scene(capabilities);
+    let told = false;
+    s.host.device = (command) => {
+      if (command.cdb[0] === 0x91) return check(5, 0x20, 0);
+      if (told || command.cdb[0] !== 0x8a) return s.disk.execute(s.host, command);
+      told = true;
+      return check(6, 0x2a, 1);
+    };
+    s.client.send(request(WRITE, 1n, 0n, 512), Buffer.alloc(512, 1));
+    s.host.settle();
+    s.client.send(request(FLUSH, 2n, 0n, 0));
+    s.host.settle();
+    errors(t, s.client, [
+      [1n, 0],
+      [2n, error],
+    ]);
+  }
+});

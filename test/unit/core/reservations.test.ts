@@ -1,0 +1,105 @@
+// A reservation may hold on one path only: a conflict on another, which was merely tried beside it, fails no request. In
+// cluster mode writes are not even tried there while the first may still be carried out.
+import test from "ava";
+import * as abi from "../../../host/reactor/abi.ts";
+import type { Scene } from "./holes.ts";
+import { errors, idle, scene } from "./holes.ts";
+import { READ, WRITE, WRITE_ZEROES, request } from "./nbd-client.ts";
+import type { Scsi } from "./scsi.ts";
+
+const EPERM = 1;
+const CONFLICT = { status: 0x18 };
+
+/** The reservation is held by port 0, which keeps what it gets; `asked`: I/O that the others got. */
+function reserved(pathCount = 2): Scene & { asked: Scsi[] } {
+  const s = scene(pathCount);
+  const asked: Scsi[] = [];
+  const usual = s.host.device;
+  s.host.device = (command) => {
+    if (command.port === 0 || command.check) return usual(command);
+    asked.push(command);
+    return CONFLICT;
+  };
+  s.holes.add(0);
+  return { ...s, asked };
+}
+
+const answer = (s: Scene, command: Scsi): void => s.host.answer(command, s.disk.execute(s.host, command));
+
+for (const [name, kind, cookie] of [
+  ["write", WRITE, 1n],
+  ["read", READ, 2n],
+] as const) {
+  test(`a ${name} that was sent again beside a slow path is not failed by a conflict there`, (t) => {
+    const s = reserved();
+    s.client.send(request(kind, cookie, 0n, 512), Buffer.alloc(kind === WRITE ? 512 : 0, 7));
+    s.host.advance(150);
+    t.is(s.asked.length, 1, "it was tried, and only once");
+    t.deepEqual(errors(s.client), []);
+    const [first] = s.held;
+    if (first === undefined) return t.fail();
+    answer(s, first);
+    s.host.settle();
+    t.deepEqual(errors(s.client), [[cookie, 0]]);
+    if (kind === WRITE) t.is(s.disk.media[0], 7);
+    t.deepEqual(idle(s), s.free);
+  });
+}
+
+test("a conflict that comes behind the failure of the first path is the answer", (t) => {
+  const s = reserved();
+  s.client.send(request(WRITE, 1n, 0n, 512), Buffer.alloc(512, 7));
+  s.host.advance(100);
+  for (const command of s.held) s.host.answer(command, { hostStatus: 1 });
+  s.host.settle();
+  t.deepEqual(errors(s.client), [[1n, EPERM]]);
+});
+
+test("a conflict on the first path does not fail what was sent again and goes well", (t) => {
+  const s = scene();
+  s.holes.add(0).add(1);
+  s.client.send(request(WRITE, 1n, 0n, 512), Buffer.alloc(512, 7));
+  s.host.advance(100);
+  const [first, second] = s.held;
+  if (first === undefined || second === undefined) return t.fail();
+  s.host.answer(first, CONFLICT);
+  s.host.settle();
+  t.deepEqual(errors(s.client), []);
+  answer(s, second);
+  s.host.settle();
+  t.deepEqual(errors(s.client), [[1n, 0]]);
+  for (const other of s.host.outstanding.slice()) s.host.answer(other, CONFLICT);
+  s.host.settle();
+  t.deepEqual(idle(s), s.free);
+});
+
+test("cluster mode: writes and zeroes are not sent again beside a silent path, reads are", (t) => {
+  const s = scene();
+  s.host.must(s.host.core.modeSet(abi.MODE_CLUSTER, 1n));
+  s.holes.add(0);
+  s.client.send(request(WRITE, 1n, 0n, 512), Buffer.alloc(512, 7));
+  s.client.send(request(WRITE_ZEROES, 3n, 8192n, 512), request(READ, 2n, 16_384n, 512));
+  s.host.advance(10_000);
+  t.deepEqual(errors(s.client), [[2n, 0]]);
+  t.is(s.held.filter(({ cdb }) => cdb[0] === 0x8a).length, 2);
+  t.is(s.host.resets.length, 0, "a reset would end the other hosts' commands too");
+  t.truthy(s.host.flags(s.paths[0] ?? -1) & abi.PATH_FLAG_STALLED, "what comes later avoids the path all the same");
+  s.client.send(request(WRITE, 5n, 32_768n, 512), Buffer.alloc(512, 5));
+  s.host.advance(1);
+  t.deepEqual(errors(s.client), [[5n, 0]]);
+});
+
+test("cluster mode: a write that the kernel has given back goes to another path", (t) => {
+  const s = scene();
+  s.host.must(s.host.core.modeSet(abi.MODE_CLUSTER, 1n));
+  s.holes.add(0);
+  s.client.send(request(WRITE, 1n, 0n, 512), Buffer.alloc(512, 7));
+  s.host.advance(20_000);
+  const write = s.held.find(({ cdb }) => cdb[0] === 0x8a);
+  if (write === undefined) return t.fail();
+  t.true(write.timeoutMs <= 30_001, "it is, in good time");
+  s.host.answer(write, { hostStatus: 3 });
+  s.host.settle();
+  t.deepEqual(errors(s.client), [[1n, 0]]);
+  t.is(s.disk.media[0], 7);
+});
