@@ -31,7 +31,7 @@ import {
   UNIT_CAN_ALUA,
 } from "./abi";
 import { groupsBuildSet, groupsRead, groupsSetDone } from "./alua";
-import { classifyCheck, lastSense, senseBytes } from "./completion";
+import { classifyCheck, fromDevice, lastSense, senseBytes } from "./completion";
 import { identityLearn, identityMatches, identityPage } from "./identity";
 import { checkPageGive, checkPageTake, commandAt, commandCount, pathTimer } from "./memory";
 import { failbackMode, patrolRecovers, patrolTimeoutNs } from "./mode";
@@ -60,6 +60,7 @@ import {
   OUTCOME_PAST_END,
   OUTCOME_WAIT,
 } from "./scsi/outcome";
+import { resetHelped } from "./reset";
 import { shakyCountOne } from "./shaky";
 import { siblingAnswers, siblingsSuspect } from "./sibling";
 import { pathAnswers } from "./stall";
@@ -175,13 +176,14 @@ function conclude(p: Path, c: Command, page: usize, result: i32): void {
   const shown = senseBytes(c);
   const bytes = received(c);
   const sentNs = c.timeNs;
-  if (result >= 0 && c.hostStatus === 0) p.lastAnswerNs = hostNow;
+  const answered = fromDevice(c, result);
+  if (answered) p.lastAnswerNs = hostNow;
   tell(p, outcome, shown);
   if (lost) {
     // Its failure was dealt with when its time was over. That it ends now says that the path may be back.
     if (outcome === OUTCOME_GOOD && (p.flags & PATH_FLAG_FAILED) !== 0 && p.heldDown === 0) checkBack(p, REASON_PATROL);
   } else if (outcome === OUTCOME_GOOD) checkGood(p, what, page, bytes, sentNs);
-  else if (answers(what, outcome)) healthGood(p, page !== 0, sentNs);
+  else if (answers(what, outcome, answered)) healthGood(p, page !== 0, sentNs);
   else if (outcome === OUTCOME_FAILED || outcome === OUTCOME_GONE) checkFailed(p, REASON_PATROL, shown, c.hostStatus);
   else checkAgain(p, what, outcome, shown, c.hostStatus);
   if (outcome === OUTCOME_FAILED && now - sentNs >= patrolTimeoutNs / 2) askAgain(p);
@@ -195,9 +197,11 @@ function askAgain(p: Path): void {
 }
 
 /** Whether an outcome, though not good, shows that the path and the device answer: that is all a health check asks. */
-function answers(what: u8, outcome: u8): bool {
+function answers(what: u8, outcome: u8, fromIt: bool): bool {
   if (what !== WANT_HEALTH) return false;
-  if (outcome === OUTCOME_BUSY || outcome === OUTCOME_WAIT || outcome === OUTCOME_ALUA) return true;
+  // The host's driver may be busy as well.
+  if (outcome === OUTCOME_BUSY || outcome === OUTCOME_WAIT) return fromIt;
+  if (outcome === OUTCOME_ALUA) return true;
   return outcome === OUTCOME_ELSEWHERE || outcome >= OUTCOME_ANSWER;
 }
 
@@ -260,9 +264,12 @@ function healthGood(p: Path, read: bool, sentNs: u64): void {
     if (!read) return checkWant(p, WANT_HEALTH);
     if ((p.flags & PATH_FLAG_STALLED) === 0) p.silent = 0;
   }
-  if (read) p.answeredNs = max(p.answeredNs, sentNs);
-  // What it has not answered is lost now, and others may wait for it.
-  if (read && p.ghosts !== 0) timerSooner(u.index, now + 1);
+  if (read) {
+    p.answeredNs = max(p.answeredNs, sentNs);
+    resetHelped(p);
+    // What it has not answered is lost now, and others may wait for it.
+    if (p.ghosts !== 0) timerSooner(u.index, now + 1);
+  }
   pathAnswers(p, sentNs);
   siblingAnswers(p);
   if ((p.flags & PATH_FLAG_FAILED) === 0 || p.back === 0) return;

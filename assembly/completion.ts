@@ -106,6 +106,11 @@ export function classifyCheck(c: Command, result: i32): u8 {
   return outcome;
 }
 
+/** Whether what came back is the device's: the host's driver may have kept the command, or have given it up. */
+export function fromDevice(c: Command, result: i32): bool {
+  return result >= 0 && c.hostStatus === 0 && (c.driverStatus & 7) === 0;
+}
+
 /** Sense of the command classified last: key | ASC << 8 | ASCQ << 16. */
 export function lastSense(): u32 {
   return sense;
@@ -130,7 +135,7 @@ export function commandCompleted(c: Command, result: i32, timeNs: u64): void {
   const good = outcome === OUTCOME_GOOD;
   const latencyNs = timeNs > c.timeNs ? timeNs - c.timeNs : 0;
   writeOff(c, timeNs, good);
-  if (result >= 0 && c.hostStatus === 0) {
+  if (fromDevice(c, result)) {
     p.lastAnswerNs = hostNow;
     p.lastIoNs = timeNs;
     if (c.timeNs > p.answeredNs) p.answeredNs = c.timeNs;
