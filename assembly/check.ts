@@ -283,8 +283,11 @@ function healthGood(p: Path, read: bool, sentNs: u64): void {
 }
 
 function identityGood(p: Path): void {
+  // The page was asked for before the doubt arose that another one is wanted for: it says nothing about that.
+  if ((p.wanted & WANT_IDENTITY) !== 0) return;
   p.flags &= ~(PATH_FLAG_UNVERIFIED | PATH_FLAG_WRONG_UNIT);
-  if (p.back !== 0) reinstate(p);
+  // Health comes first: when that is still wanted, the path is not back yet.
+  if (p.back !== 0 && (p.wanted & WANT_HEALTH) === 0) reinstate(p);
   else unitRefresh(p.unit, REASON_IDENTITY, 0, 0);
 }
 
