@@ -48,7 +48,6 @@ import {
 import {
   OUTCOME_ALUA,
   OUTCOME_ALUA_CHANGED,
-  OUTCOME_ANSWER,
   OUTCOME_BUSY,
   OUTCOME_CAPACITY,
   OUTCOME_ELSEWHERE,
@@ -56,9 +55,11 @@ import {
   OUTCOME_GONE,
   OUTCOME_GOOD,
   OUTCOME_INVENTORY,
+  OUTCOME_NEXUS,
   OUTCOME_PARAMETERS,
   OUTCOME_PAST_END,
   OUTCOME_WAIT,
+  isAnswer,
 } from "./scsi/outcome";
 import { resetHelped } from "./reset";
 import { shakyCountOne } from "./shaky";
@@ -202,7 +203,7 @@ function answers(what: u8, outcome: u8, fromIt: bool): bool {
   // The host's driver may be busy as well.
   if (outcome === OUTCOME_BUSY || outcome === OUTCOME_WAIT) return fromIt;
   if (outcome === OUTCOME_ALUA) return true;
-  return outcome === OUTCOME_ELSEWHERE || outcome >= OUTCOME_ANSWER;
+  return outcome === OUTCOME_ELSEWHERE || isAnswer(outcome);
 }
 
 /** Bytes a check brought; never more than were asked for, whatever the residual says. */
@@ -221,7 +222,7 @@ function tell(p: Path, outcome: u8, shown: u32): void {
   } else if (outcome === OUTCOME_INVENTORY || outcome === OUTCOME_PARAMETERS) {
     event(EVENT_INQUIRY_CHANGED, REASON_PATROL, u, p.index, 0, 0, shown, 0);
   }
-  if (outcome !== OUTCOME_INVENTORY || p.unit.identityBytes === 0) return;
+  if ((outcome !== OUTCOME_INVENTORY && outcome !== OUTCOME_NEXUS) || p.unit.identityBytes === 0) return;
   p.flags |= PATH_FLAG_UNVERIFIED;
   p.wanted |= WANT_IDENTITY;
   unitRefresh(p.unit, REASON_IDENTITY, shown, 0);
