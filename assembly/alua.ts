@@ -7,7 +7,16 @@
 // one, so that not every host acts), then once; and each time it was sent, the wait before the next one doubles. So
 // two hosts that see different paths do not drive the array to and fro.
 
-import { ALUA_NON_OPTIMIZED, ALUA_OPTIMIZED, ALUA_TRANSITIONING, EVENT_ALUA_SET, REASON_ALUA } from "./abi";
+import {
+  ALUA_NON_OPTIMIZED,
+  ALUA_OPTIMIZED,
+  ALUA_TRANSITIONING,
+  EVENT_ALUA_SET,
+  PATH_FLAG_FAILED,
+  PATH_FLAG_UNVERIFIED,
+  PATH_FLAG_WRONG_UNIT,
+  REASON_ALUA,
+} from "./abi";
 import { WANT_GROUPS, WANT_SET, checkWant } from "./check";
 import { pathAluaState, pathEligible, unitPath } from "./path";
 import { groupsSoon, random } from "./patrol";
@@ -25,6 +34,11 @@ const SET_PAUSE_NS_MAX: u64 = 3600 * SECOND;
 /** Reads a report of the target port groups (SPC-4 6.37) that came by path `p`. */
 export function groupsRead(p: Path, page: usize, bytes: u32): void {
   const u = p.unit;
+  // While it is open where the path leads, the report may be that of another unit; it is asked for again later.
+  if ((p.flags & (PATH_FLAG_FAILED | PATH_FLAG_UNVERIFIED | PATH_FLAG_WRONG_UNIT)) !== 0) {
+    p.wantedLater |= WANT_GROUPS;
+    return;
+  }
   if (bytes < 4) return;
   const stated = bswap<u32>(load<u32>(page));
   const end = stated > bytes - 4 ? bytes : 4 + stated;

@@ -9,7 +9,7 @@ import { EVENT_DATA_LOST, UNIT_CAN_CACHE_WRITES } from "./abi";
 import { NBD_EIO, NBD_FLUSH } from "./nbd";
 import { CONNECTION_DRAINING, METHOD_SYNC, Request } from "./records";
 import { event } from "./ring";
-import { OUTCOME_ANSWER, OUTCOME_ELSEWHERE, OUTCOME_PROTECTED, OUTCOME_UNSUPPORTED } from "./scsi/outcome";
+import { isAnswer, OUTCOME_ELSEWHERE, OUTCOME_PROTECTED, OUTCOME_UNSUPPORTED } from "./scsi/outcome";
 import { KEY_ABSENT, SENSE_DEFERRED } from "./scsi/sense";
 import { Path, Unit } from "./topology";
 
@@ -42,7 +42,7 @@ export function tellsLoss(method: u8, outcome: u8, sense: u32): bool {
   if (method !== METHOD_SYNC || outcome === OUTCOME_UNSUPPORTED) return false;
   // A reservation conflict comes without sense data: the flush was not begun.
   if (outcome === OUTCOME_PROTECTED && key === KEY_ABSENT) return false;
-  return outcome >= OUTCOME_ANSWER || outcome === OUTCOME_ELSEWHERE;
+  return isAnswer(outcome) || outcome === OUTCOME_ELSEWHERE;
 }
 
 /** The device has told of a loss: control learns of it, and the next flush will. */

@@ -32,7 +32,7 @@ import {
 } from "./abi";
 import { groupsBuildSet, groupsRead, groupsSetDone } from "./alua";
 import { cacheDoubt, dataLost, tellsLoss } from "./cache";
-import { classifyCheck, lastSense, senseBytes } from "./completion";
+import { classifyCheck, fromDevice, lastSense, senseBytes } from "./completion";
 import { identityLearn, identityMatches, identityPage } from "./identity";
 import { checkPageGive, checkPageTake, commandAt, commandCount, pathTimer } from "./memory";
 import { failbackMode, patrolRecovers, patrolTimeoutNs } from "./mode";
@@ -49,7 +49,6 @@ import {
 import {
   OUTCOME_ALUA,
   OUTCOME_ALUA_CHANGED,
-  OUTCOME_ANSWER,
   OUTCOME_BUSY,
   OUTCOME_CAPACITY,
   OUTCOME_ELSEWHERE,
@@ -57,10 +56,13 @@ import {
   OUTCOME_GONE,
   OUTCOME_GOOD,
   OUTCOME_INVENTORY,
+  OUTCOME_NEXUS,
   OUTCOME_PARAMETERS,
   OUTCOME_PAST_END,
   OUTCOME_WAIT,
+  isAnswer,
 } from "./scsi/outcome";
+import { resetHelped } from "./reset";
 import { shakyCountOne } from "./shaky";
 import { siblingAnswers, siblingsSuspect } from "./sibling";
 import { pathAnswers } from "./stall";
@@ -176,13 +178,14 @@ function conclude(p: Path, c: Command, page: usize, result: i32): void {
   const shown = senseBytes(c);
   const bytes = received(c);
   const sentNs = c.timeNs;
-  if (result >= 0 && c.hostStatus === 0) p.lastAnswerNs = hostNow;
+  const answered = fromDevice(c, result);
+  if (answered) p.lastAnswerNs = hostNow;
   tell(p, outcome, shown);
   if (lost) {
     // Its failure was dealt with when its time was over. That it ends now says that the path may be back.
     if (outcome === OUTCOME_GOOD && (p.flags & PATH_FLAG_FAILED) !== 0 && p.heldDown === 0) checkBack(p, REASON_PATROL);
   } else if (outcome === OUTCOME_GOOD) checkGood(p, what, page, bytes, sentNs);
-  else if (result >= 0 && answers(what, outcome)) healthGood(p, page !== 0, sentNs);
+  else if (answers(what, outcome, answered)) healthGood(p, page !== 0, sentNs);
   else if (outcome === OUTCOME_FAILED || outcome === OUTCOME_GONE) checkFailed(p, REASON_PATROL, shown, c.hostStatus);
   else checkAgain(p, what, outcome, shown, c.hostStatus);
   if (outcome === OUTCOME_FAILED && now - sentNs >= patrolTimeoutNs / 2) askAgain(p);
@@ -196,10 +199,12 @@ function askAgain(p: Path): void {
 }
 
 /** Whether an outcome, though not good, shows that the path and the device answer: that is all a health check asks. */
-function answers(what: u8, outcome: u8): bool {
+function answers(what: u8, outcome: u8, fromIt: bool): bool {
   if (what !== WANT_HEALTH) return false;
-  if (outcome === OUTCOME_BUSY || outcome === OUTCOME_WAIT || outcome === OUTCOME_ALUA) return true;
-  return outcome === OUTCOME_ELSEWHERE || outcome >= OUTCOME_ANSWER;
+  // The host's driver may be busy as well.
+  if (outcome === OUTCOME_BUSY || outcome === OUTCOME_WAIT) return fromIt;
+  if (outcome === OUTCOME_ALUA) return true;
+  return outcome === OUTCOME_ELSEWHERE || isAnswer(outcome);
 }
 
 /** Bytes a check brought; never more than were asked for, whatever the residual says. */
@@ -220,7 +225,7 @@ function tell(p: Path, outcome: u8, shown: u32): void {
     cacheDoubt(p.unit, lastSense());
     event(EVENT_INQUIRY_CHANGED, REASON_PATROL, u, p.index, 0, 0, shown, 0);
   }
-  if (outcome !== OUTCOME_INVENTORY || p.unit.identityBytes === 0) return;
+  if ((outcome !== OUTCOME_INVENTORY && outcome !== OUTCOME_NEXUS) || p.unit.identityBytes === 0) return;
   p.flags |= PATH_FLAG_UNVERIFIED;
   p.wanted |= WANT_IDENTITY;
   unitRefresh(p.unit, REASON_IDENTITY, shown, 0);
@@ -245,7 +250,8 @@ function checkGood(p: Path, what: u8, page: usize, bytes: u32, sentNs: u64): voi
   p.checkRetries = 0;
   if (what === WANT_HEALTH) {
     // It was told to be in standby, nobody can say when that ends, and it is ready: so it has ended.
-    if (!takesIo(p.alua) && p.groupKnown === 0) pathAluaState(p, ALUA_NON_OPTIMIZED, 0);
+    const groupsTold = p.groupKnown !== 0 && (p.unit.capabilities & UNIT_CAN_ALUA) !== 0;
+    if (!takesIo(p.alua) && !groupsTold) pathAluaState(p, ALUA_NON_OPTIMIZED, 0);
     return healthGood(p, page !== 0, sentNs);
   }
   if (what === WANT_GROUPS) return groupsRead(p, page, bytes);
@@ -263,9 +269,12 @@ function healthGood(p: Path, read: bool, sentNs: u64): void {
     if (!read) return checkWant(p, WANT_HEALTH);
     if ((p.flags & PATH_FLAG_STALLED) === 0) p.silent = 0;
   }
-  if (read) p.answeredNs = max(p.answeredNs, sentNs);
-  // What it has not answered is lost now, and others may wait for it.
-  if (read && p.ghosts !== 0) timerSooner(u.index, now + 1);
+  if (read) {
+    p.answeredNs = max(p.answeredNs, sentNs);
+    resetHelped(p);
+    // What it has not answered is lost now, and others may wait for it.
+    if (p.ghosts !== 0) timerSooner(u.index, now + 1);
+  }
   pathAnswers(p, sentNs);
   siblingAnswers(p);
   if ((p.flags & PATH_FLAG_FAILED) === 0 || p.back === 0) return;
@@ -279,8 +288,11 @@ function healthGood(p: Path, read: bool, sentNs: u64): void {
 }
 
 function identityGood(p: Path): void {
+  // The page was asked for before the doubt arose that another one is wanted for: it says nothing about that.
+  if ((p.wanted & WANT_IDENTITY) !== 0) return;
   p.flags &= ~(PATH_FLAG_UNVERIFIED | PATH_FLAG_WRONG_UNIT);
-  if (p.back !== 0) reinstate(p);
+  // Health comes first: when that is still wanted, the path is not back yet.
+  if (p.back !== 0 && (p.wanted & WANT_HEALTH) === 0) reinstate(p);
   else unitRefresh(p.unit, REASON_IDENTITY, 0, 0);
 }
 
@@ -289,6 +301,9 @@ function identityBad(p: Path): void {
   const u = p.unit;
   if ((p.flags & PATH_FLAG_WRONG_UNIT) === 0) event(EVENT_WRONG_UNIT, REASON_IDENTITY, u.index, p.index, 0, 0, 0, 0);
   p.flags = (p.flags | PATH_FLAG_WRONG_UNIT) & ~PATH_FLAG_UNVERIFIED;
+  // Whatever else was to be asked, it is another unit that would answer.
+  p.wanted &= WANT_IDENTITY;
+  p.wantedLater = 0;
   backFailed(p, REASON_IDENTITY);
   unitRefresh(u, REASON_IDENTITY, 0, 0);
 }

@@ -7,6 +7,7 @@ import {
   PATH_FLAG_FAILED,
   PATH_FLAG_STALLED,
   PATH_FLAG_SUSPECT,
+  PATH_FLAG_UNVERIFIED,
   REASON_IDENTITY,
   REASON_IO,
   UNIT_CAN_CACHE_WRITES,
@@ -44,13 +45,13 @@ import { event, hostNow } from "./ring";
 import {
   OUTCOME_ALUA,
   OUTCOME_ALUA_CHANGED,
-  OUTCOME_ANSWER,
   OUTCOME_BUSY,
   OUTCOME_CAPACITY,
   OUTCOME_FAILED,
   OUTCOME_GONE,
   OUTCOME_GOOD,
   OUTCOME_INVENTORY,
+  OUTCOME_NEXUS,
   OUTCOME_PARAMETERS,
   OUTCOME_PAST_END,
   OUTCOME_PROTECTED,
@@ -59,6 +60,7 @@ import {
   OUTCOME_SPACE,
   OUTCOME_UNSUPPORTED,
   OUTCOME_WAIT,
+  isAnswer,
   outcomeOf,
 } from "./scsi/outcome";
 import { KEY_ABSENT, readSense } from "./scsi/sense";
@@ -117,6 +119,11 @@ export function classifyCheck(c: Command, result: i32): u8 {
   return outcome;
 }
 
+/** Whether what came back is the device's: the host's driver may have kept the command, or have given it up. */
+export function fromDevice(c: Command, result: i32): bool {
+  return result >= 0 && c.hostStatus === 0 && (c.driverStatus & 7) === 0;
+}
+
 /** Sense of the command classified last: key | ASC << 8 | ASCQ << 16. */
 export function lastSense(): u32 {
   return sense;
@@ -141,7 +148,7 @@ export function commandCompleted(c: Command, result: i32, timeNs: u64): void {
   const good = outcome === OUTCOME_GOOD;
   const latencyNs = timeNs > c.timeNs ? timeNs - c.timeNs : 0;
   writeOff(c, timeNs, good);
-  if (result >= 0 && c.hostStatus === 0) {
+  if (fromDevice(c, result)) {
     p.lastAnswerNs = hostNow;
     p.lastIoNs = timeNs;
     if (c.timeNs > p.answeredNs) p.answeredNs = c.timeNs;
@@ -259,7 +266,7 @@ function commandBad(c: Command, u: Unit, p: Path, outcome: u8): void {
     event(EVENT_INQUIRY_CHANGED, REASON_IO, u.index, p.index, 0, 0, shown, 0);
   }
   // The path may lead elsewhere now: no I/O on it before its identity was checked.
-  if (outcome === OUTCOME_INVENTORY || outcome === OUTCOME_GONE) {
+  if (outcome === OUTCOME_INVENTORY || outcome === OUTCOME_GONE || outcome === OUTCOME_NEXUS) {
     checkIdentity(p);
     unitRefresh(u, REASON_IDENTITY, shown, 0);
   }
@@ -269,14 +276,15 @@ function commandBad(c: Command, u: Unit, p: Path, outcome: u8): void {
   c.flags = 0;
   if (c.request.error !== 0) return pieceFailed(c, c.request.error);
   if (flushFailed) pieceFailed(c, NBD_EIO);
-  else if (outcome >= OUTCOME_ANSWER) answered(c, u, outcome);
+  else if (isAnswer(outcome)) answered(c, u, outcome);
   else sendAgain(c, u, p, outcome, shown);
 }
 
 /** The piece goes out again: here, elsewhere, or after a pause. */
 function sendAgain(c: Command, u: Unit, p: Path, outcome: u8, shown: u32): void {
   const here = (<u32>1) << (<u32>p.slot);
-  const retry = outcome === OUTCOME_RETRY || outcome === OUTCOME_RETRY_SOFT || outcome === OUTCOME_ALUA_CHANGED;
+  const soft = outcome === OUTCOME_RETRY_SOFT || outcome === OUTCOME_ALUA_CHANGED || outcome === OUTCOME_NEXUS;
+  const retry = outcome === OUTCOME_RETRY || soft;
   const told = outcome === OUTCOME_CAPACITY || outcome === OUTCOME_PARAMETERS || outcome === OUTCOME_INVENTORY;
   if (retry || told) {
     if (c.retries < RETRIES_MAX && (u.eligible & here) !== 0) {
@@ -285,6 +293,12 @@ function sendAgain(c: Command, u: Unit, p: Path, outcome: u8, shown: u32): void 
       if (outcome === OUTCOME_RETRY) shakyCountOne(p);
       statisticsRetry(p.statistics);
       if ((u.full & here) === 0 && !commandOverlapsGhost(u, c)) return issue(c, p.slot);
+    } else if (outcome === OUTCOME_NEXUS && c.retries < RETRIES_MAX && (p.flags & PATH_FLAG_UNVERIFIED) !== 0) {
+      // It may go out here again once the path has told who it is, or on another one now.
+      c.retries++;
+      p.retries++;
+      statisticsRetry(p.statistics);
+      return requeue(c);
     } else if (outcome === OUTCOME_RETRY) pathFailed(p, REASON_IO, shown, c.hostStatus);
   }
   c.retries = 0;

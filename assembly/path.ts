@@ -197,6 +197,8 @@ export function pathSet(handle: u32, property: u32, value: i64): i32 {
   if (property === PATH_SET_PRIORITY) return setPriority(p, number);
   if (property === PATH_SET_ENABLED) {
     if (number > 1) return -(<i32>ERROR_RANGE);
+    // Nobody has looked where it leads while it was out of use.
+    if (number === 1 && (p.flags & PATH_FLAG_ENABLED) === 0) checkIdentity(p);
     p.flags = number === 1 ? p.flags | PATH_FLAG_ENABLED : p.flags & ~PATH_FLAG_ENABLED;
   } else if (property === PATH_SET_DEPTH) {
     if (number === 0 || number > DEPTH_MAX) return -(<i32>ERROR_RANGE);

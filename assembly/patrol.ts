@@ -100,7 +100,7 @@ function look(p: Path): void {
   if ((u.capabilities & UNIT_CAN_ALUA) !== 0 && (isReporter(u, p) || !pathEligible(p))) p.wanted |= WANT_GROUPS;
   // A path that is avoided has to get the chance to show that it answers.
   const avoided = (p.flags & (PATH_FLAG_STALLED | PATH_FLAG_SUSPECT)) !== 0 || !takesIo(p.alua);
-  if (avoided) p.wanted |= WANT_HEALTH;
+  if (avoided || p.silent !== 0) p.wanted |= WANT_HEALTH;
   if ((patrolMode & HEALTH) !== 0 && now - p.lastIoNs >= patrolThresholdNs) p.wanted |= WANT_HEALTH;
   checkWant(p, 0);
 }

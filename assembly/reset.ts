@@ -10,11 +10,16 @@
 //   reset would hang there as well, and when an array stands still for a while every host would send some.
 // - Any other ghost: after UNIT_SET_GHOST_RESET_MS the logical unit; when that fails, the target; then the host adapter.
 //
-// One reset at a time on a path. One that was carried out has ended what the path had been given before it (SAM-5 7.7,
-// 7.9): those ghosts can change nothing any more, so nothing waits for them. Their slots and buffers remain the host's
-// until it completes them, and no further reset is sent for them.
+// One reset at a time on a path. One that was carried out has ended what the device had been given before it (SAM-5 7.7,
+// 7.9), not what the host had queued: a command that waits there, while a link is down or the device's queue is full,
+// survives the reset and is delivered right after it. So a reset settles only what the device is known to have had: the
+// path had answered something that was sent later, before the reset began. Those ghosts can change nothing any more, and
+// nothing waits for them. Their slots and buffers remain the host's until it completes them, and no further reset is sent
+// for them. When there are others the path is asked by a READ, which the host queues behind them: once that is answered
+// they have come back, or are lost, and the next reset settles them.
 
 import { OP_RESET, PATH_FLAG_PRESENT, RESET_DEVICE, RESET_HOST, RESET_TARGET, SETTLED_RESET } from "./abi";
+import { WANT_HEALTH, checkWant } from "./check";
 import { becomeGhost, ghostHarmless, ghostLost, ghostLostNs } from "./ghost";
 import { listNext } from "./lists";
 import { pathIdle } from "./path";
@@ -72,6 +77,7 @@ export function resetStart(p: Path): void {
   if (p.resetScope === 0) p.resetScope = <u8>RESET_DEVICE;
   p.resetting = 1;
   p.resetStartNs = now;
+  p.resetAnsweredNs = p.answeredNs;
   p.resetGeneration++;
   p.resetNotBeforeNs = now + max(p.unit.ghostResetNs, PAUSE_NS);
   submit(p.arrayPort !== 0, OP_RESET, 0, makeTag(TAG_RESET, p.resetGeneration, p.index), p.port, 0, p.resetScope);
@@ -82,22 +88,44 @@ export function resetCompleted(p: Path, generation: u8, result: i32): void {
   if (p.resetting === 0 || p.resetGeneration !== generation) return countStray();
   const u = p.unit;
   p.resetting = 0;
+  p.resetWorked = result >= 0 ? 1 : 0;
+  let undelivered = false;
   if (result >= 0) {
-    for (let at = u.flightFirst; at !== 0;) {
-      const c = changetype<Command>(at);
-      at = listNext(at, LINK);
-      if (c.path !== p || (c.flags & (COMMAND_GHOST | COMMAND_WANTED)) === 0 || c.timeNs >= p.resetStartNs) continue;
-      // One that was not sent again, as it overlaps others that are under way, is now if the host does not give it back.
-      becomeGhost(c);
-      ghostHarmless(c, SETTLED_RESET);
-    }
+    undelivered = settle(u, p);
     timerSooner(u.index, now + 1);
   } else p.resetNotBeforeNs = now + PAUSE_NS;
   // If it was not carried out, or did not bring a check back: the next one is larger.
   if (result >= 0 && p.checkLost === 0) p.resetScope = 0;
   else if (p.resetScope === <u8>RESET_DEVICE) p.resetScope = <u8>RESET_TARGET;
   else p.resetScope = <u8>(p.resetScope === <u8>RESET_TARGET ? RESET_HOST : RESET_DEVICE);
+  if (undelivered) {
+    p.silent = 1;
+    checkWant(p, WANT_HEALTH);
+  }
   pathIdle(p);
+}
+
+/** A reset by `p` was carried out. Answers whether it leaves ghosts that the device may not have had yet. */
+function settle(u: Unit, p: Path): bool {
+  let undelivered = false;
+  for (let at = u.flightFirst; at !== 0;) {
+    const c = changetype<Command>(at);
+    at = listNext(at, LINK);
+    if (c.path !== p || (c.flags & (COMMAND_GHOST | COMMAND_WANTED)) === 0) continue;
+    if (p.resetAnsweredNs <= c.timeNs) {
+      undelivered = true;
+      continue;
+    }
+    // One that was not sent again, as it overlaps others that are under way, is now if the host does not give it back.
+    becomeGhost(c);
+    ghostHarmless(c, SETTLED_RESET);
+  }
+  return undelivered;
+}
+
+/** The path has answered a READ: when it was for the want of that only, the next reset need not be a larger one. */
+export function resetHelped(p: Path): void {
+  if (p.resetWorked !== 0) resetOver(p);
 }
 
 /** Nothing is unanswered on the path any more: the next reset begins small again. */

@@ -75,12 +75,14 @@ export function nextRound(c: Command): bool {
 /** Nothing of the unit can go out. Requests wait, unless they may not. */
 export function noPath(u: Unit): void {
   u.waiting = u.queued + u.retrying;
-  if (u.noPathTimeoutNs === 0 || u.released !== 0) {
+  // A path whose identity is being checked is about to be there, or to be found bad: its check has a time of its own.
+  const doubtOnly = unitUnverified(u);
+  if ((u.noPathTimeoutNs === 0 && !doubtOnly) || u.released !== 0) {
     noPathFail(u, <u64>-1);
     return;
   }
-  timerSooner(u.index, now + u.noPathTimeoutNs);
-  if (u.noPathTold !== 0) return;
+  if (u.noPathTimeoutNs !== 0) timerSooner(u.index, now + u.noPathTimeoutNs);
+  if (u.noPathTold !== 0 || doubtOnly) return;
   u.noPathTold = 1;
   const waitMs = <u32>(u.noPathTimeoutNs / NANOSECONDS_PER_MS);
   event(EVENT_NO_PATH_WAITING, u.noPathReason, u.index, NONE, waitMs, 0, 0, 0);

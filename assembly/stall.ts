@@ -14,8 +14,8 @@
 //   is avoided until it has answered something that was sent after that: I/O, or the READ with which it is asked at once.
 //   TEST UNIT READY does not count: devices answer it whose I/O hangs.
 
-import { EVENT_STALL, PATH_FLAG_STALLED, REASON_TIMEOUT } from "./abi";
-import { WANT_HEALTH, checkWant } from "./check";
+import { EVENT_STALL, PATH_FLAG_FAILED, PATH_FLAG_STALLED, REASON_TIMEOUT } from "./abi";
+import { WANT_HEALTH, checkIdentity, checkWant } from "./check";
 import { hedgeDue, hedgeEarn } from "./hedge";
 import { listNext } from "./lists";
 import {
@@ -49,6 +49,8 @@ const LEARN_EVERY: u32 = 128;
 const TELL_EVERY_NS: u64 = 1000000000;
 /** A command that cannot be re-issued yet is looked at again after this. */
 const AGAIN_NS: u64 = 5000000;
+/** A path that was silent for so long may have come to lead elsewhere meanwhile. */
+const AWAY_NS: u64 = 1000000000;
 
 /** Bucket of a latency: eight to an octave from 2 us on. */
 function bucketOf(latencyNs: u64): u32 {
@@ -201,5 +203,7 @@ export function pathAnswers(p: Path, sentNs: u64): void {
   if (sentNs < p.stalledNs && p.ghosts !== 0) return;
   p.flags &= ~PATH_FLAG_STALLED;
   p.silent = 0;
+  // A failed one is asked on its way back anyway.
+  if (now - p.stalledNs >= AWAY_NS && (p.flags & PATH_FLAG_FAILED) === 0) checkIdentity(p);
   unitRefresh(p.unit, REASON_TIMEOUT, 0, 0);
 }

@@ -80,7 +80,11 @@ export class Path {
   resetting: u8;
   resetScope: u8;
   resetGeneration: u8;
+  /** The last reset was carried out. */
+  resetWorked: u8;
   resetStartNs: u64;
+  /** `answeredNs` when the reset began. */
+  resetAnsweredNs: u64;
   resetNotBeforeNs: u64;
   /** When it was found stalled. */
   stalledNs: u64;

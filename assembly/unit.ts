@@ -37,7 +37,7 @@ import { unitDispatch } from "./dispatch";
 import { listNext, listPush, listRemove, listShift } from "./lists";
 import { control, scratchArea, selectionOf, unitAt, unitCount, unitStatistics } from "./memory";
 import { NBD_EIO } from "./nbd";
-import { pathEligible, pathFailed, unitPath } from "./path";
+import { pathEligible, pathFailed, unitPath, unitUnverified } from "./path";
 import { COMMAND_FLIGHT, Command, Request } from "./records";
 import { requestAbandon } from "./request";
 import { delaysOver, noPathFail } from "./retry";
@@ -100,7 +100,7 @@ export function unitTimer(u: Unit): void {
     requestAbandon(r, NBD_EIO);
   }
   stallTimer(u);
-  if (u.noPathNs !== 0 && u.requestFirst !== 0) {
+  if (u.noPathNs !== 0 && u.requestFirst !== 0 && (u.noPathTimeoutNs !== 0 || !unitUnverified(u))) {
     const before = now > u.noPathTimeoutNs ? now - u.noPathTimeoutNs : 0;
     const dueNs = noPathFail(u, before);
     if (dueNs !== NEVER) timerSooner(u.index, dueNs);
@@ -143,7 +143,9 @@ export function unitRefresh(u: Unit, reason: u32, sense: u32, hostStatus: u16): 
     event(EVENT_PATH_STATE, reason, u.index, p.index, before, p.flags, sense, hostStatus);
   }
   u.inUsePath = first;
-  if (left !== NONE && reason !== REASON_OPERATOR) failover(u, left, first, reason, sense, hostStatus);
+  // With no other path, one whose identity is being checked is about to be back, or to be found bad.
+  const doubtOnly = first === NONE && unitUnverified(u);
+  if (left !== NONE && reason !== REASON_OPERATOR && !doubtOnly) failover(u, left, first, reason, sense, hostStatus);
   pathless(u, reason);
   if (u.aluaExplicit !== 0) groupsConsiderSet(u);
 }
@@ -163,7 +165,11 @@ function failover(u: Unit, left: u32, first: u32, reason: u32, sense: u32, hostS
 /** Begins or ends the wait for a path. */
 function pathless(u: Unit, reason: u32): void {
   if (u.eligible === 0) {
-    if (u.noPathNs !== 0) return;
+    if (u.noPathNs !== 0) {
+      // What has waited for an identity check only may have to wait for a path now.
+      if (u.noPathTold === 0 && u.requestFirst !== 0) unitDirty(u);
+      return;
+    }
     u.noPathNs = max<u64>(now, 1);
     u.noPathReason = reason;
     if (u.requestFirst !== 0) unitDirty(u);

@@ -41,6 +41,13 @@ export const OUTCOME_PROTECTED: u8 = 15;
 export const OUTCOME_SPACE: u8 = 16;
 /** The address is past the end: the capacity shrank. Control is told; the client gets an error. */
 export const OUTCOME_PAST_END: u8 = 17;
+/** The path, or the device, was away: it may have come back to another unit. Its identity is checked; then as RETRY_SOFT. */
+export const OUTCOME_NEXUS: u8 = 18;
+
+/** Whether an outcome is the device's own answer, which goes to the client. */
+export function isAnswer(outcome: u8): bool {
+  return outcome >= OUTCOME_ANSWER && outcome <= OUTCOME_PAST_END;
+}
 
 const ANY: u8 = 0xfe;
 const CHECK: u8 = 0x02;
@@ -112,7 +119,11 @@ const rows: usize = memory.data<u8>([
   0x00, 0xfe, 0x02, 0x06, 0x3f, 0x03, 9,  // INQUIRY data has changed: INVENTORY
   0x00, 0xfe, 0x02, 0x06, 0x3f, 0x05, 9,  // device identifier changed: INVENTORY
   0x00, 0xfe, 0x02, 0x06, 0x3f, 0x0e, 9,  // reported LUNs data has changed: INVENTORY
-  0x00, 0xfe, 0x02, 0x06, 0xfe, 0xfe, 2,  // power on, reset, nexus loss, commands cleared, ...: RETRY_SOFT
+  0x00, 0xfe, 0x02, 0x06, 0x29, 0x00, 18, // power on or reset, nobody says which: NEXUS
+  0x00, 0xfe, 0x02, 0x06, 0x29, 0x01, 18, // power on: NEXUS
+  0x00, 0xfe, 0x02, 0x06, 0x29, 0x04, 18, // device internal reset: NEXUS
+  0x00, 0xfe, 0x02, 0x06, 0x29, 0x07, 18, // I_T nexus loss: NEXUS
+  0x00, 0xfe, 0x02, 0x06, 0xfe, 0xfe, 2,  // reset by somebody, commands cleared, ...: RETRY_SOFT
   // The other keys:
   0x00, 0xfe, 0x02, 0x00, 0xfe, 0xfe, 1,  // NO SENSE says nothing: RETRY
   0x00, 0xfe, 0x02, 0x01, 0xfe, 0xfe, 0,  // RECOVERED ERROR: GOOD

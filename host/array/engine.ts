@@ -41,6 +41,7 @@ import {
   PENDING_EXECUTE_ON_LIFT,
   PENDING_HELD,
   PENDING_LANDS_AFTER,
+  PENDING_QUEUED,
   PENDING_RESET,
   PENDING_USED,
 } from "./pending.ts";
@@ -300,7 +301,9 @@ export class Engine {
     const scope = pending.slot[row] ?? 0;
     for (let other = 0; other < pending.capacity; other++) {
       const flags = pending.flags[other] ?? 0;
-      if (flags === 0 || (flags & PENDING_RESET) !== 0 || !inScope(scope, port, this.#portOf(other))) continue;
+      // What the host has not delivered yet survives.
+      if (flags === 0 || (flags & (PENDING_RESET | PENDING_QUEUED)) !== 0) continue;
+      if (!inScope(scope, port, this.#portOf(other))) continue;
       this.#end(other, HOST_RESET);
     }
     for (const other of this.#ports) if (inScope(scope, port, other)) other.attend(ASC_RESET);
@@ -378,7 +381,7 @@ export class Engine {
   hold(ports: ReadonlySet<Port>, execution: "never" | "at-once" | "on-lift", givesUp: boolean): void {
     const pending = this.#pending;
     this.#each(ports, (row, flags) => {
-      if ((flags & PENDING_ANSWERED) !== 0) return;
+      if ((flags & (PENDING_ANSWERED | PENDING_QUEUED)) !== 0) return;
       pending.flags[row] = flags | PENDING_HELD | (execution === "on-lift" ? PENDING_EXECUTE_ON_LIFT : 0);
       if (execution !== "at-once") pending.effectNs[row] = Infinity;
       pending.answerNs[row] = Infinity;
@@ -397,6 +400,18 @@ export class Engine {
       pending.effectNs[row] = now;
       pending.answerNs[row] = now;
       pending.giveUpNs[row] = Infinity;
+    });
+  }
+
+  /** The host delivers what it has kept for the ports. */
+  deliver(ports: ReadonlySet<Port>): void {
+    const pending = this.#pending;
+    const now = this.readClock();
+    this.#each(ports, (row, flags) => {
+      if ((flags & PENDING_QUEUED) === 0) return;
+      pending.flags[row] = flags & ~PENDING_QUEUED;
+      pending.effectNs[row] = now;
+      pending.answerNs[row] = now;
     });
   }
 

@@ -219,6 +219,8 @@ export class FaultBook {
     } else if (fault.kind === "no-answer") {
       this.#host.inFlight((engine) => engine.hold(entry.ports, fault.execution ?? "never", fault.giveUp !== false));
       entry.undo.push(() => this.#host.inFlight((engine) => engine.release(entry.ports)));
+    } else if (fault.kind === "queued") {
+      entry.undo.push(() => this.#host.inFlight((engine) => engine.deliver(entry.ports)));
     } else if (fault.kind === "flapping") {
       this.#flap(entry, nowNs, true);
       entry.undo.push(() => {

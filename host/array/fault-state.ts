@@ -83,10 +83,13 @@ export class PortFaults {
   readonly list: PortFault[] = [];
   nonsensePages = false;
   corruptSense = false;
+  /** The host keeps what is meant for the port. */
+  queued = false;
 
   /** Has to be called whenever `list` changed. */
   refresh(): void {
     this.nonsensePages = this.list.some(({ fault }) => fault.kind === "nonsense-pages");
+    this.queued = this.list.some(({ fault }) => fault.kind === "queued");
     this.corruptSense = this.list.some(({ fault }) => fault.kind === "corrupt-sense");
   }
 }

@@ -26,6 +26,11 @@ export type Fault =
       readonly giveUp?: boolean;
       readonly resetMs?: number;
     }
+  /**
+   * The host keeps every command in its queue, as a kernel does while a link is down and nothing fails fast: no timeout
+   * runs and no reset ends them. When it is lifted they are delivered, in order. What the device had before, goes on.
+   */
+  | { readonly kind: "queued" }
   /** Service takes `factor` times as long, and `delayMs` more. */
   | { readonly kind: "slow"; readonly factor?: number; readonly delayMs?: number }
   /**
@@ -188,7 +193,7 @@ function checkKind(fault: Fault): void {
 }
 
 const KINDS =
-  "error, no-answer, slow, late, flapping, unit-attention, busy, port-down, short-data, corrupt-sense, nonsense-pages, alua, remap, capacity, write-protect, reservation, power-loss";
+  "error, no-answer, queued, slow, late, flapping, unit-attention, busy, port-down, short-data, corrupt-sense, nonsense-pages, alua, remap, capacity, write-protect, reservation, power-loss";
 
 function checkOtherKind(
   fault: Exclude<Fault, { kind: "error" | "no-answer" | "slow" | "late" | "flapping" | "unit-attention" }>,
@@ -218,6 +223,7 @@ function checkOtherKind(
       return;
     case "power-loss":
       return number("keep", fault.keep, 0, 1, false);
+    case "queued":
     case "corrupt-sense":
     case "nonsense-pages":
     case "write-protect":

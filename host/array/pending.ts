@@ -17,6 +17,8 @@ export const PENDING_LANDS_AFTER = 16;
 export const PENDING_RESET = 32;
 /** The row is in use. */
 export const PENDING_USED = 64;
+/** Still in the host's queue: the device has not had it. */
+export const PENDING_QUEUED = 128;
 
 /** Longest wait that is asked for; the array is simply asked again then. */
 const WAIT_MAX_NS = 1e12;

@@ -3,7 +3,7 @@
 import type { Command } from "./command.ts";
 import type { PortFault } from "./fault-state.ts";
 import type { Fault } from "./faults.ts";
-import { PENDING_EXECUTE_ON_LIFT, PENDING_HELD, PENDING_LANDS_AFTER } from "./pending.ts";
+import { PENDING_EXECUTE_ON_LIFT, PENDING_HELD, PENDING_LANDS_AFTER, PENDING_QUEUED } from "./pending.ts";
 import {
   ASC_POWER_ON,
   HOST_TRANSPORT_DISRUPTED,
@@ -42,7 +42,9 @@ export class Plan {
     times[TIME_DELAY] = 0;
     times[TIME_EFFECT] = Number.NaN;
     times[TIME_ANSWER] = Number.NaN;
-    if (port.faults !== null) {
+    // What the host keeps meets nothing else.
+    if (port.faults?.queued === true) this.#queue();
+    else if (port.faults !== null) {
       for (const entry of port.faults.list) if (!this.#meet(entry, command, port)) return false;
     }
     if (Number.isNaN(times[TIME_EFFECT])) {
@@ -97,6 +99,13 @@ export class Plan {
       default:
         return true;
     }
+  }
+
+  #queue(): void {
+    this.flags |= PENDING_QUEUED;
+    this.times[TIME_EFFECT] = Infinity;
+    this.times[TIME_ANSWER] = Infinity;
+    this.givesUp = false;
   }
 
   #swallow(execution: "never" | "at-once" | "on-lift", givesUp: boolean): true {

@@ -91,6 +91,7 @@ function deadlyFault(ground: AtlasGround, place: FaultPlace, random: Random): Fa
       execution: random.pick(["never", "at-once", "on-lift"] as const),
       giveUp: random.chance(0.7),
     }),
+    () => ({ kind: "queued" }),
     () => ({
       kind: "late",
       delayMs: random.between(5, 4000),

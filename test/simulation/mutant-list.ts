@@ -48,6 +48,13 @@ export const mutants: readonly Mutant[] = [
     replace: "  if (dueNs > now) return dueNs;\n  ghostHarmless(c, SETTLED_RESET);",
   },
   {
+    name: "settle-what-was-not-delivered",
+    why: "a reset settles what may still be in the host's queue",
+    file: "reset.ts",
+    find: "    if (p.resetAnsweredNs <= c.timeNs) {",
+    replace: "    if (p.resetStartNs <= c.timeNs) {",
+  },
+  {
     name: "release-no-one",
     why: "requests that waited for a ghost are never let go",
     file: "ghost.ts",

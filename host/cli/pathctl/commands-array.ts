@@ -11,6 +11,7 @@ import { branch, leaf, perform, type CommonOptions, type Runner } from "./contex
 const FAULT_KINDS = [
   "error",
   "no-answer",
+  "queued",
   "slow",
   "late",
   "flapping",

@@ -26,6 +26,9 @@ export const Fault = z
       resetMs: ms.optional(),
     }),
     z.strictObject({
+      kind: z.literal("queued").meta({ description: "The host keeps commands until it is lifted; no reset ends them" }),
+    }),
+    z.strictObject({
       kind: z.literal("slow").meta({ description: "Service takes factor times as long, and delayMs more" }),
       factor: z.number().min(0).optional(),
       delayMs: ms.optional(),

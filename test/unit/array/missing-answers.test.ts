@@ -155,3 +155,29 @@ test("a reset settles a write that would have landed late", (t) => {
   rings.at(1300).turn();
   t.deepEqual(readBack(rings), ZERO);
 });
+
+test("queued: a command in the host's queue survives its timeout and a reset, and is delivered in order when lifted", (t) => {
+  const rings = new RingSide(quietArray({ units: 1 }));
+  const id = rings.array.addFault({ fault: { kind: "queued" }, where: { port: 0 } });
+  rings.array.addFault({ fault: { kind: "late", delayMs: 1 }, where: { port: 0 } });
+  rings.submit(1, 0, cdbs.write16(0, 1), DATA, 30);
+  rings.submit(2, 0, cdbs.write16(0, 1), pattern(512, 10), 30);
+  t.deepEqual(rings.turn(), []);
+  t.is(rings.deadlineMs, Infinity);
+  rings.at(9000).reset(9, 0, RESET_DEVICE);
+  t.deepEqual(
+    rings.turn().map(({ tag }) => tag),
+    [9],
+  );
+  t.deepEqual(readBack(rings), ZERO);
+  t.true(rings.array.liftFault(id));
+  // The first of them meets the unit attention that the reset has left.
+  t.deepEqual(
+    rings.turn().map(({ tag, hostStatus, status }) => [tag, hostStatus, status]),
+    [
+      [1, 0, 2],
+      [2, 0, 0],
+    ],
+  );
+  t.deepEqual(readBack(rings), pattern(512, 10));
+});

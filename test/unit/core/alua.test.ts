@@ -1,9 +1,11 @@
 // Asymmetric access: port groups that change by themselves are followed, and set only with restraint.
 import test from "ava";
 import * as abi from "../../../host/reactor/abi.ts";
+import { Disk } from "./disk.ts";
 import { READ, replies, request } from "./nbd-client.ts";
 import type { Scene } from "./scene.ts";
-import { REPORT, SET, read, scene } from "./scene.ts";
+import { INQUIRY, NAA, OTHER, REPORT, SET, read, scene } from "./scene.ts";
+import type { Answer, Scsi } from "./scsi.ts";
 import { check } from "./scsi.ts";
 
 /** A report of target port groups. */
@@ -27,10 +29,14 @@ function report(groups: readonly { id: number; state: number; ports: readonly nu
   return Buffer.concat([header, body]);
 }
 
-function aluaScene(pathCount = 4): Scene & { states: number[]; alua: (path: number) => number } {
+function aluaScene(
+  pathCount = 4,
+  identity: readonly number[] = [],
+): Scene & { states: number[]; alua: (path: number) => number } {
   const states = [0, 1];
-  const made = scene([], pathCount, abi.UNIT_CAN_ALUA);
+  const made = scene(identity, pathCount, abi.UNIT_CAN_ALUA);
   const { host, paths, disk } = made;
+  host.settle();
   paths.forEach((path, i) => {
     host.must(host.core.pathSet(path, abi.PATH_SET_TARGET_PORT_GROUP, BigInt((i % 2) + 1)));
     host.must(host.core.pathSet(path, abi.PATH_SET_ALUA, BigInt(i % 2)));
@@ -94,6 +100,57 @@ test("ALUA: all groups in transition, requests wait, and go on soon after it end
   t.is(replies(client.received, new Map([[1n, 512]]))[0]?.error, 0);
 });
 
+for (const asked of [false, true]) {
+  const when = asked ? "that was asked for before the path was found to lead there" : "on a path that was failed";
+  test(`ALUA: what another unit says of its port groups does not concern ours: a report ${when}`, (t) => {
+    const { host, unit, paths, faults, seen, alua } = aluaScene(4, NAA);
+    const other = new Disk(1 << 20, 512, OTHER);
+    const foreign = (command: Scsi): Answer => {
+      if (command.cdb[0] !== REPORT) return other.execute(host, command);
+      const bytes = report([1, 2].map((id) => ({ id, state: abi.ALUA_STANDBY, ports: [id] })));
+      host.bytes(command.buffer, command.bytes).set(bytes);
+      return { residual: command.bytes - bytes.length };
+    };
+    const usual = faults.get(0);
+    const [first = -1] = paths;
+    t.is(read(host, unit), 0);
+    host.kinds();
+    if (asked) {
+      // The report is out when a unit attention puts the path in doubt.
+      const held: Scsi[] = [];
+      faults.set(0, (command) => {
+        if (command.cdb[0] !== REPORT && command.cdb[0] !== 0x88) return usual?.(command);
+        held.push(command);
+        return "hang";
+      });
+      host.connect(unit).send(request(READ, 1n, 0n, 512), request(READ, 2n, 0n, 512));
+      host.settle();
+      const [io1, io2] = held;
+      if (io1 === undefined || io2 === undefined) return t.fail();
+      host.answer(io1, check(6, 0x2a, 6));
+      host.settle();
+      const out = held.find((command) => command.cdb[0] === REPORT);
+      if (out === undefined) return t.fail();
+      faults.set(0, foreign);
+      host.answer(io2, check(6, 0x3f, 0x0e));
+      host.answer(out, foreign(out));
+    } else {
+      faults.set(0, () => ({ hostStatus: 0x0e }));
+      t.is(read(host, unit), 0);
+      t.truthy(host.flags(first) & abi.PATH_FLAG_FAILED);
+      faults.set(0, foreign);
+    }
+    seen.length = 0;
+    host.advance(asked ? 1000 : 12_000);
+    t.true(seen.some((one) => one.port === 0 && one.operation === INQUIRY));
+    t.truthy(host.flags(first) & abi.PATH_FLAG_WRONG_UNIT);
+    t.false(host.kinds().includes(abi.EVENT_ALUA_CHANGED));
+    t.deepEqual(paths.slice(1).map(alua), [1, 0, 1]);
+    t.false(seen.some((one) => one.port === 0 && one.operation === REPORT));
+    t.is(read(host, unit), 0);
+  });
+}
+
 test("ALUA: hostile reports are believed only as far as they reach", (t) => {
   for (const bytes of [
     [],
@@ -136,4 +193,23 @@ test("explicit ALUA: set once after a while without an optimized path, then damp
   states[1] = abi.ALUA_NON_OPTIMIZED;
   host.advance(60_000);
   t.is(sets(), 2, "the pause has doubled");
+});
+
+test("ALUA: a path of a unit that tells of no port groups is used again once it is ready after a standby answer", (t) => {
+  // The designator names a target port group (type 5), but the unit has no capability to report them.
+  const { host, unit, paths, faults, alua } = aluaScene(2, NAA);
+  host.must(host.core.unitSet(unit, abi.UNIT_SET_CAPABILITIES, 0n));
+  const [first = -1] = paths;
+  host.must(host.core.pathSet(first, abi.PATH_SET_TARGET_PORT_GROUP, 1n));
+  let told = false;
+  faults.set(0, (command) => {
+    if (told || command.cdb[0] !== 0x88) return undefined;
+    told = true;
+    return check(2, 4, 0x12);
+  });
+  t.is(read(host, unit), 0);
+  t.true(told);
+  host.advance(12_000);
+  t.true(alua(0) <= 1, `state ${alua(0)}`);
+  t.is(read(host, unit), 0);
 });

@@ -217,6 +217,7 @@ test("failback mode Standby leaves a recovered path disabled until an operator e
   host.advance(10_000);
   t.is(host.flags(first) & (abi.PATH_FLAG_FAILED | abi.PATH_FLAG_ENABLED | abi.PATH_FLAG_IN_USE), 0);
   host.must(host.core.pathSet(first, abi.PATH_SET_ENABLED, 1n));
+  host.settle();
   t.truthy(host.flags(first) & abi.PATH_FLAG_IN_USE);
 });
 

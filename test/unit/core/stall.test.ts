@@ -185,7 +185,7 @@ for (const silent of [1, 2, 3]) {
   });
 }
 
-test("a ghost that stays is ended by resets that escalate; what waited for it goes on", (t) => {
+test("a ghost that stays meets resets that escalate, and is ended by one when its path has answered", (t) => {
   const s = scene();
   s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_GHOST_RESET_MS, 10_000n));
   s.holes.add(0);
@@ -204,6 +204,13 @@ test("a ghost that stays is ended by resets that escalate; what waited for it go
   t.is(s.host.resets[1]?.scope, abi.RESET_TARGET);
   t.deepEqual(errors(s.client).length, 1);
   s.host.complete(s.host.resets[1]?.tag ?? 0, 0);
+  s.host.advance(10);
+  t.deepEqual(errors(s.client), [], "the device may not have had it yet");
+  s.holes.clear();
+  for (const command of s.host.outstanding.slice()) if (command.check) s.host.answer(command, { hostStatus: 8 });
+  s.host.advance(3000);
+  t.is(s.host.resets[2]?.scope, abi.RESET_DEVICE, "its READ was answered: a small one will do");
+  s.host.complete(s.host.resets[2]?.tag ?? 0, 0);
   s.host.advance(10);
   t.deepEqual(errors(s.client), [[3n, 0]]);
   t.is(s.host.unitField(s.unit, abi.UNIT_GHOSTS), 0);
