@@ -55,5 +55,5 @@ test("a device that is swap space, mapped, mounted or held is not detached, and 
     t.like(error, { code: "BUSY", parameter: "/dev/nbd9002", remedy, message: use.split(";")[0] });
   }
   t.deepEqual(asked.slice(0, 2), ["nbd9001", "nbd9002"]);
-  t.is(attachments.of(inventory.unit("0")).length, 2);
+  t.is(state.attachments().length, 2);
 });

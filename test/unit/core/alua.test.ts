@@ -196,20 +196,22 @@ test("explicit ALUA: set once after a while without an optimized path, then damp
 });
 
 test("ALUA: a path of a unit that tells of no port groups is used again once it is ready after a standby answer", (t) => {
-  // The designator names a target port group (type 5), but the unit has no capability to report them.
-  const { host, unit, paths, faults, alua } = aluaScene(2, NAA);
-  host.must(host.core.unitSet(unit, abi.UNIT_SET_CAPABILITIES, 0n));
-  const [first = -1] = paths;
-  host.must(host.core.pathSet(first, abi.PATH_SET_TARGET_PORT_GROUP, 1n));
+  // The designator names a target port group (type 5), but the unit has no capability to report them, nor does it.
+  const { host, unit, paths, faults } = scene(NAA, 2, 0);
+  const alua = (path: number): number =>
+    host.view.getUint8(host.core.pathTable() + (paths[path] ?? -1) * abi.PATH_BYTES + abi.PATH_ALUA);
+  host.settle();
+  for (const path of paths) host.must(host.core.pathSet(path, abi.PATH_SET_TARGET_PORT_GROUP, 1n));
   let told = false;
+  const noReport = (command: Scsi): Answer | undefined => (command.cdb[0] === REPORT ? check(5, 0x20, 0) : undefined);
+  faults.set(1, noReport);
   faults.set(0, (command) => {
-    if (told || command.cdb[0] !== 0x88) return undefined;
+    if (told || command.cdb[0] !== 0x88) return noReport(command);
     told = true;
-    return check(2, 4, 0x12);
+    return check(2, 4, 0x0b);
   });
-  t.is(read(host, unit), 0);
-  t.true(told);
+  while (!told) t.is(read(host, unit), 0);
+  t.is(alua(0), abi.ALUA_STANDBY);
   host.advance(12_000);
-  t.true(alua(0) <= 1, `state ${alua(0)}`);
-  t.is(read(host, unit), 0);
+  t.true(alua(0) <= abi.ALUA_NON_OPTIMIZED, `state ${alua(0)}`);
 });

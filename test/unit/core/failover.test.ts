@@ -187,8 +187,10 @@ test("ALUA: a standby answer takes the path out without failing it", (t) => {
     [0x0c, abi.ALUA_UNAVAILABLE],
     [0x12, abi.ALUA_OFFLINE],
   ] as const) {
-    const { host, paths, ports, run } = scene((port) => (port === 0 ? check(2, 4, ascq) : undefined));
+    const { host, unit, paths, ports, run } = scene((port) => (port === 0 ? check(2, 4, ascq) : undefined));
     host.must(host.core.pathSet(paths[0] ?? -1, abi.PATH_SET_TARGET_PORT_GROUP, 1n));
+    // Else a path that is ready when patrol asks it is used again at once.
+    host.must(host.core.unitSet(unit, abi.UNIT_SET_CAPABILITIES, BigInt(abi.UNIT_CAN_ALUA)));
     t.is(run(), 0);
     t.deepEqual(ports, [0, 1]);
     const record = host.core.pathTable() + (paths[0] ?? -1) * abi.PATH_BYTES;
