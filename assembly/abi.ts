@@ -450,6 +450,8 @@ export const PATH_SET_FAILED: u32 = 10;
 export const PATH_SET_CLEAR_SHAKY: u32 = 11;
 /** How many faults control knows of from before the path was added (its device was here and went); at most 16. */
 export const PATH_SET_FAULTS: u32 = 12;
+/** 1: control has met a unit attention after which the path may lead to another unit; its identity is checked before its next I/O. */
+export const PATH_SET_DOUBT: u32 = 13;
 
 /** FAILBACK_MODE_*. */
 export const MODE_FAILBACK: u32 = 1;

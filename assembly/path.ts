@@ -30,6 +30,7 @@ import {
   PATH_SET_CLEAR_SHAKY,
   PATH_SET_CONTROLLER,
   PATH_SET_DEPTH,
+  PATH_SET_DOUBT,
   PATH_SET_ENABLED,
   PATH_SET_FAILED,
   PATH_SET_FAULTS,
@@ -221,6 +222,7 @@ export function pathSet(handle: u32, property: u32, value: i64): i32 {
   else if (property === PATH_SET_FAILED) return setFailed(p, number);
   else if (property === PATH_SET_CLEAR_SHAKY) shakyClear(p);
   else if (property === PATH_SET_FAULTS) return shakyRemember(p, number);
+  else if (property === PATH_SET_DOUBT) checkIdentity(p);
   else return -(<i32>ERROR_PROPERTY);
   unitRefresh(u, REASON_OPERATOR, 0, 0);
   return 0;

@@ -418,6 +418,8 @@
 #define PM_PATH_SET_CLEAR_SHAKY 11u
 /* How many faults control knows of from before the path was added (its device was here and went); at most 16. */
 #define PM_PATH_SET_FAULTS 12u
+/* 1: control has met a unit attention after which the path may lead to another unit; its identity is checked before its next I/O. */
+#define PM_PATH_SET_DOUBT 13u
 /* FAILBACK_MODE_*. */
 #define PM_MODE_FAILBACK 1u
 /* Cluster mode ("MSCS"), 0 or 1. On: static policies only; no write goes out beside one that may still be carried out. */

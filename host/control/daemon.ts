@@ -25,7 +25,7 @@ import type { Logger } from "./logger.ts";
 import { Mirror } from "./mirror.ts";
 import { exportsOf, listenNbd } from "./offering.ts";
 import type { Places } from "./places.ts";
-import { demand } from "./reactor-port.ts";
+import { demand, pathSet } from "./reactor-port.ts";
 import { reactorOptions } from "./reactor-options.ts";
 import { reconcile, removeGone, removeUnchosen, type Refused } from "./reconcile.ts";
 import { Leftovers } from "./leftovers.ts";
@@ -258,7 +258,7 @@ export class Daemon implements Context {
   /** Answers whether nothing is left to be done. */
   async #lookOnce(): Promise<boolean> {
     const { configuration } = this.effective;
-    const devices = await look(this.reactor, configuration);
+    const devices = await look(this.reactor, configuration, (number) => this.#doubt(number));
     await this.change(async () => {
       await removeGone(this, devices.present);
       await removeUnchosen(this, this.effective);
@@ -284,6 +284,15 @@ export class Daemon implements Context {
       if (this.#serving) await this.#serveAttachments();
       return refused.length === 0 && problems.length === 0;
     });
+  }
+
+  /** A device may be another one now: no I/O goes to it before the core has compared its identity. */
+  #doubt(number: string): void {
+    const handle = this.inventory.findPath(number)?.handle ?? null;
+    if (handle === null) return;
+    demand(this.reactor, [pathSet(handle, abi.PATH_SET_DOUBT, 1)], "checking who it is", number).catch((thrown) =>
+      this.#warn(thrown),
+    );
   }
 
   /** What was attached to a unit that was not there until now is served; within a change only. */

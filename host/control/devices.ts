@@ -1,5 +1,6 @@
 // Looks at the devices: the machine's SCSI generic devices, or the ports of the emulated array.
 
+import { attentive } from "../discovery/attentions.ts";
 import { discover, discoverDevices, type Found } from "../discovery/discover.ts";
 import { emulatedCandidates, emulatedTransport } from "../discovery/emulated.ts";
 import { KERNEL_SOURCES } from "../discovery/exclusive.ts";
@@ -24,20 +25,36 @@ export function isEmulated(configuration: Configuration): boolean {
   return configuration.devices !== "all" && configuration.devices.length === 0;
 }
 
-export async function look(reactor: ReactorClient, configuration: Configuration): Promise<Look> {
+function telling(
+  devices: readonly { readonly device: string; readonly number: string }[],
+  onDoubt: (number: string) => void,
+): (device: string) => void {
+  const numbers = new Map(devices.map(({ device, number }) => [device, number]));
+  return (device) => {
+    const number = numbers.get(device);
+    if (number !== undefined) onDoubt(number);
+  };
+}
+
+/** @param onDoubt told the path number of a device that has said that it may be another one now */
+export async function look(
+  reactor: ReactorClient,
+  configuration: Configuration,
+  onDoubt: (number: string) => void,
+): Promise<Look> {
   if (isEmulated(configuration)) {
     const candidates = await emulatedCandidates(reactor);
     const options = { devices: "all", exclude: configuration.exclude, budgetMs: BUDGET_MS } as const;
     return {
       present: new Set(candidates.map((candidate) => candidate.number)),
-      ask: () => discover(emulatedTransport(reactor), candidates, options),
+      ask: () => discover(attentive(emulatedTransport(reactor), telling(candidates, onDoubt)), candidates, options),
     };
   }
   const devices = listSgDevices();
   return {
     present: new Set(devices.map((device) => device.number)),
     ask: (ours) =>
-      discoverDevices(nativeTransport, devices, {
+      discoverDevices(attentive(nativeTransport, telling(devices, onDoubt)), devices, {
         devices: configuration.devices,
         exclude: configuration.exclude,
         budgetMs: BUDGET_MS,

@@ -1,6 +1,7 @@
 // Asks one device who it is and what it can do. Many devices are asked at once, each within its own time, so that one
 // that hangs holds up nobody.
 
+import { senseOf, UNIT_ATTENTION } from "./attentions.ts";
 import { big, hex } from "./bytes.ts";
 import { parseIdentification, serialIdentity, type UnitIdentity } from "./designators.ts";
 import { parseSerial, parseStandardInquiry, parseSupportedPages } from "./inquiry.ts";
@@ -94,7 +95,7 @@ class Conversation {
       const result = await this.#transport.command(this.#device, cdb, bytes, leftMs);
       if (result.hostStatus !== 0) throw new Error(`${what}: host status 0x${result.hostStatus.toString(16)}`);
       if (result.status === 0) return parse(result.data);
-      if (senseKey(result) !== 0x06) return nonsense(`${what}: ${outcome(result)}`);
+      if (senseOf(result).key !== UNIT_ATTENTION) return nonsense(`${what}: ${outcome(result)}`);
     }
     return nonsense(`${what}: one unit attention after the other`);
   }
@@ -108,17 +109,10 @@ class Conversation {
   }
 }
 
-function senseKey(result: ScsiResult): number {
-  if (result.status !== 2 || result.sense.length < 3) return 0;
-  const fixed = ((result.sense[0] ?? 0) & 0x7f) < 0x72;
-  return (result.sense[fixed ? 2 : 1] ?? 0) & 0x0f;
-}
-
 function outcome(result: ScsiResult): string {
   if (result.status !== 2) return `status 0x${result.status.toString(16).padStart(2, "0")}`;
-  const fixed = ((result.sense[0] ?? 0) & 0x7f) < 0x72;
-  const asc = fixed ? result.sense.subarray(12, 14) : result.sense.subarray(2, 4);
-  return `sense ${senseKey(result).toString(16)}/${hex(asc.subarray(0, 1))}/${hex(asc.subarray(1, 2))}`;
+  const { key, asc, ascq } = senseOf(result);
+  return `sense ${key.toString(16)}/${hex(Uint8Array.of(asc))}/${hex(Uint8Array.of(ascq))}`;
 }
 
 /**

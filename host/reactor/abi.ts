@@ -416,6 +416,8 @@ export const PATH_SET_FAILED = 10;
 export const PATH_SET_CLEAR_SHAKY = 11;
 /** How many faults control knows of from before the path was added (its device was here and went); at most 16. */
 export const PATH_SET_FAULTS = 12;
+/** 1: control has met a unit attention after which the path may lead to another unit; its identity is checked before its next I/O. */
+export const PATH_SET_DOUBT = 13;
 /** FAILBACK_MODE_*. */
 export const MODE_FAILBACK = 1;
 /** Cluster mode ("MSCS"), 0 or 1. On: static policies only; no write goes out beside one that may still be carried out. */

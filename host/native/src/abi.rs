@@ -417,6 +417,8 @@ pub const PATH_SET_FAILED: u32 = 10;
 pub const PATH_SET_CLEAR_SHAKY: u32 = 11;
 /// How many faults control knows of from before the path was added (its device was here and went); at most 16.
 pub const PATH_SET_FAULTS: u32 = 12;
+/// 1: control has met a unit attention after which the path may lead to another unit; its identity is checked before its next I/O.
+pub const PATH_SET_DOUBT: u32 = 13;
 /// FAILBACK_MODE_*.
 pub const MODE_FAILBACK: u32 = 1;
 /// Cluster mode ("MSCS"), 0 or 1. On: static policies only; no write goes out beside one that may still be carried out.

@@ -173,3 +173,17 @@ test("a path that an operator enables again is asked who it is before it gets I/
   t.is(read(s.host, s.unit), 0);
   t.deepEqual(s.seen, [{ port: 1, operation: MEDIUM_READ }]);
 });
+
+test("a doubt that control tells of stops I/O on the path until it was asked who it is", (t) => {
+  const s = scene();
+  s.host.advance(100);
+  t.false(doubtful(s));
+  const other = new Disk(1 << 20, 512, OTHER);
+  s.faults.set(0, (command) => other.execute(s.host, command));
+  s.seen.length = 0;
+  s.host.must(s.host.core.pathSet(first(s), abi.PATH_SET_DOUBT, 1n));
+  t.true(doubtful(s));
+  for (let i = 0; i < 4; i++) t.is(read(s.host, s.unit), 0);
+  t.truthy(s.host.flags(first(s)) & abi.PATH_FLAG_WRONG_UNIT);
+  t.false(onPort0(s).includes(MEDIUM_READ));
+});
