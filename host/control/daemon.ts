@@ -1,7 +1,6 @@
 // The daemon: makes the parts, starts them in order, stops them in the reverse order, and is the context in which the
 // operations work.
 
-import { setTimeout as sleep } from "node:timers/promises";
 import { duplicate, sendDatagram, UeventMonitor } from "../native/index.ts";
 import { whyLook } from "../discovery/uevents.ts";
 import { NbdServer, type NbdServerEvent } from "../export/server.ts";
@@ -35,6 +34,7 @@ import type { Configuration, ReloadReport } from "./schemas/configuration.ts";
 import { StandbyWatch } from "./standby-watch.ts";
 import { State } from "./state.ts";
 import type { Tables } from "./tables.ts";
+import { untilVerified } from "./verified.ts";
 import type { ViewSources } from "./views.ts";
 
 /** The tables are copied this often even when nobody looks, for what waits on them. */
@@ -46,7 +46,6 @@ const LOOK_AGAIN_MS = 30_000;
 
 /** How long the start waits for paths that do not say who they are; the others are verified within milliseconds. */
 const VERIFY_MS_MAX = 500;
-const VERIFY_LOOK_MS = 5;
 
 /** The part of the connections that TCP clients leave to those of this machine and to the kernel's devices. */
 const LOCAL_SHARE = 0.25;
@@ -180,13 +179,8 @@ export class Daemon implements Context {
 
   /** Waits until the core has checked who answers on the paths, so that the first display and the first I/O find them. */
   async #untilVerified(): Promise<void> {
-    const end = performance.now() + VERIFY_MS_MAX;
     const handles = this.inventory.paths().flatMap(({ handle }) => (handle === null ? [] : [handle]));
-    while (performance.now() < end) {
-      const tables = await this.mirror.current();
-      if (!handles.some((handle) => tables.isUnverified(handle))) return;
-      await sleep(VERIFY_LOOK_MS);
-    }
+    await untilVerified(this.mirror, handles, VERIFY_MS_MAX);
   }
 
   #watchUevents(): UeventMonitor | null {

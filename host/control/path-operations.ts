@@ -12,7 +12,11 @@ import { isShown, pathRow, rivalsOf, type Path, type Unit } from "./inventory.ts
 import { demand, pathSet, pathSwap, type CoreCall } from "./reactor-port.ts";
 import type { PathView } from "./schemas/path.ts";
 import { vouch } from "./shaky.ts";
+import { untilVerified } from "./verified.ts";
 import { pathState, pathView } from "./views.ts";
+
+/** An enabled path carries I/O once it was asked who it is; that is waited for so long, as other commands wait meanwhile. */
+const VERIFY_MS_MAX = 1000;
 
 /** How often a unit that is forgotten is tried to be removed from the core, and for how long: command_ms and resets at most. */
 const REMOVE_AGAIN_MS = 1000;
@@ -84,6 +88,7 @@ export function enablePath(context: Context, number: string, enabled: boolean): 
       throw thrown;
     }
     context.hub.say("effectiveness-changed", about);
+    if (enabled && path.handle !== null) await untilVerified(context.mirror, [path.handle], VERIFY_MS_MAX);
     return answer(context, path);
   });
 }
@@ -225,6 +230,8 @@ async function makeFirst(context: Context, paths: readonly Path[]): Promise<void
   const shaky = paths.filter(({ handle }) => handle !== null && context.mirror.tables.isShaky(handle));
   await withPriorityMessages(context, paths, () => changePaths(context, change, "making it the path in use"));
   for (const path of shaky) if (path.handle !== null) await vouch(context, path, path.handle);
+  const handles = paths.flatMap(({ handle }) => (handle === null ? [] : [handle]));
+  await untilVerified(context.mirror, handles, VERIFY_MS_MAX);
 }
 
 /** `-path`. */
