@@ -317,6 +317,7 @@ export async function failbackPath(context: Context, number: string): Promise<Pa
   const path = context.inventory.path(number);
   await context.mirror.current();
   await failback(context, path);
+  if (path.handle !== null) await untilVerified(context.mirror, [path.handle], VERIFY_MS_MAX);
   return answer(context, path);
 }
 
