@@ -31,7 +31,10 @@ export interface ClientHost {
   after(delayNs: number, action: () => void): void;
   send(bytes: Uint8Array): void;
   violation(text: string): void;
-  answered(latencyNs: number, error: number, command: number): void;
+  /** When the core had taken the last of these bytes, ns; 0: not yet. */
+  takenNs(bytes: Uint8Array): number;
+  /** @param heldNs time since the core had taken the request */
+  answered(latencyNs: number, error: number, command: number, heldNs: number): void;
 }
 
 interface Open {
@@ -211,7 +214,8 @@ export class Client {
       if (open.command === NBD.flush) this.#unit.history.flushed(open.sentNs);
       if (open.data !== undefined) this.#checkRead(open, open.data, now);
     } else open.write?.failed(now);
-    this.#host.answered(now - open.sentNs, error, open.command);
+    const takenNs = Math.max(open.sentNs, this.#host.takenNs(open.bytes));
+    this.#host.answered(now - open.sentNs, error, open.command, now - takenNs);
     this.start();
   }
 

@@ -82,6 +82,8 @@ export class Sockets {
   readonly #sockets = new Map<number, SimulatedSocket>();
   /** SENDs that have succeeded at once, not yet told: the host may tell them with whatever completes next. */
   readonly #untold: { tag: number; bytes: number }[] = [];
+  /** When the core last took bytes of a request, by the buffer they lie in. */
+  readonly #takenNs = new WeakMap<ArrayBufferLike, number>();
   #nextHandle = 1;
   readonly violation: (text: string) => void;
 
@@ -222,6 +224,11 @@ export class Sockets {
     });
   }
 
+  /** When the core had taken the last of these bytes, ns; 0: not yet. */
+  takenNs(bytes: Uint8Array): number {
+    return this.#takenNs.get(bytes.buffer) ?? 0;
+  }
+
   #feed(socket: SimulatedSocket): void {
     const receive = socket.receive;
     if (receive === undefined || socket.closed) return;
@@ -229,6 +236,7 @@ export class Sockets {
       const chunk = socket.inbound.shift();
       if (chunk === undefined) break;
       const taken = Math.min(chunk.length, receive.length - receive.filled);
+      this.#takenNs.set(chunk.buffer, this.#clock.nowNs);
       this.#memory.set(chunk.subarray(0, taken), receive.address + receive.filled);
       receive.filled += taken;
       if (taken < chunk.length) socket.inbound.unshift(chunk.subarray(taken));
