@@ -1,8 +1,7 @@
 // Which units are attached to the kernel's nbd driver, remembered so that a daemon that starts again takes them over.
 
-import { setTimeout } from "node:timers/promises";
 import { KERNEL_SOURCES } from "../discovery/exclusive.ts";
-import { heldByAnother, whyTaken } from "../discovery/in-use.ts";
+import { heldByAnother, tryOpen, whyTaken } from "../discovery/in-use.ts";
 import { KernelAttachments, type KernelAttachment } from "../export/attach.ts";
 import type { NbdExport } from "../export/directory.ts";
 import type { ReactorClient } from "../reactor/client.ts";
@@ -22,9 +21,7 @@ export type WhyInUse = (blockDevice: string) => Promise<string | null>;
 const askKernel: WhyInUse = async (blockDevice) => {
   const taken = whyTaken(blockDevice, KERNEL_SOURCES);
   if (taken !== null) return taken;
-  const opening = KERNEL_SOURCES.openExclusive(`/dev/${blockDevice}`);
-  const answer = await Promise.race([opening, setTimeout(OPEN_MS_MAX, null, { ref: false })]);
-  return answer === "EBUSY" ? heldByAnother(blockDevice) : null;
+  return (await tryOpen(blockDevice, OPEN_MS_MAX, KERNEL_SOURCES)) === "EBUSY" ? heldByAnother(blockDevice) : null;
 };
 
 function attachFailed(unit: Unit, thrown: unknown, device: string | null): ControlError {

@@ -179,8 +179,7 @@ export class Daemon implements Context {
 
   /** Waits until the core has checked who answers on the paths, so that the first display and the first I/O find them. */
   async #untilVerified(): Promise<void> {
-    const handles = this.inventory.paths().flatMap(({ handle }) => (handle === null ? [] : [handle]));
-    await untilVerified(this.mirror, handles, VERIFY_MS_MAX);
+    await untilVerified(this.mirror, this.inventory.paths(), VERIFY_MS_MAX);
   }
 
   #watchUevents(): UeventMonitor | null {

@@ -88,7 +88,7 @@ export function enablePath(context: Context, number: string, enabled: boolean): 
       throw thrown;
     }
     context.hub.say("effectiveness-changed", about);
-    if (enabled && path.handle !== null) await untilVerified(context.mirror, [path.handle], VERIFY_MS_MAX);
+    if (enabled) await untilVerified(context.mirror, [path], VERIFY_MS_MAX);
     return answer(context, path);
   });
 }
@@ -230,8 +230,7 @@ async function makeFirst(context: Context, paths: readonly Path[]): Promise<void
   const shaky = paths.filter(({ handle }) => handle !== null && context.mirror.tables.isShaky(handle));
   await withPriorityMessages(context, paths, () => changePaths(context, change, "making it the path in use"));
   for (const path of shaky) if (path.handle !== null) await vouch(context, path, path.handle);
-  const handles = paths.flatMap(({ handle }) => (handle === null ? [] : [handle]));
-  await untilVerified(context.mirror, handles, VERIFY_MS_MAX);
+  await untilVerified(context.mirror, paths, VERIFY_MS_MAX);
 }
 
 /** `-path`. */
@@ -317,7 +316,7 @@ export async function failbackPath(context: Context, number: string): Promise<Pa
   const path = context.inventory.path(number);
   await context.mirror.current();
   await failback(context, path);
-  if (path.handle !== null) await untilVerified(context.mirror, [path.handle], VERIFY_MS_MAX);
+  await untilVerified(context.mirror, [path], VERIFY_MS_MAX);
   return answer(context, path);
 }
 

@@ -60,16 +60,12 @@ interface Plan {
   /** Known paths and units that change, as they were. */
   readonly changedPaths: Map<Path, PathBefore>;
   readonly changedUnits: Map<Unit, Pick<Unit, "facts">>;
-  /** Known paths that are numbered anew: told like new ones. */
-  readonly renumbered: Set<Path>;
   /** Numbers and names that units have, those of this look included. */
   readonly unitNumbers: Set<number>;
   readonly unitNames: Set<string>;
   readonly refused: Refused[];
   /** Priorities given to paths of a unit, those of this look included. */
   readonly priorities: Map<Unit, Set<number>>;
-  /** Priorities before this look, of the paths that were not there. */
-  readonly prioritiesBefore: ReadonlyMap<Path, number>;
   /** What to do once the state file has it. */
   readonly after: (() => Promise<void> | void)[];
   readonly problems: string[];
@@ -101,19 +97,16 @@ async function takeOut(parts: Parts, paths: readonly Path[], detail: NonNullable
 
 /** Takes over what a look at the devices found. What cannot be done keeps nothing else from being done. */
 export async function reconcile(parts: Parts, found: Found, effective: Effective): Promise<Outcome> {
-  const absent = parts.inventory.paths().filter((path) => path.handle === null);
   const plan: Plan = {
     arrivals: [],
     newUnits: new Set(),
     newPaths: new Set(),
     changedPaths: new Map(),
     changedUnits: new Map(),
-    renumbered: new Set(),
     unitNumbers: new Set(parts.inventory.units().map((unit) => unit.number)),
     unitNames: new Set(parts.inventory.units().map((unit) => unit.name)),
     refused: [...found.refusals],
     priorities: new Map(),
-    prioritiesBefore: new Map(absent.map((path) => [path, path.priority])),
     after: [],
     problems: [],
   };
@@ -173,7 +166,6 @@ function renumber(plan: Plan, path: Path, effective: Effective): void {
   const { initial_paths: initialPaths } = effective.configuration;
   const { priority } = admit(takenIn(plan, path.unit, path), path, initialPaths, true);
   prioritiesOf(plan, path.unit).add(priority);
-  if (priority !== path.priority) plan.renumbered.add(path);
   if (priority !== path.priority || path.priorityLost) changing(plan, path);
   path.priority = priority;
   path.priorityLost = false;
@@ -367,9 +359,9 @@ function takeBack(parts: Parts, plan: Plan, reason: string): void {
 /** Says that a path is new, numbered anew, or back after it was removed; at a start all the others are there again, too. */
 function sayAdded(parts: Parts, plan: Plan, path: Path): void {
   const isBack = path.removalsMs.length > 0;
-  if (!isBack && !plan.newPaths.has(path) && !plan.renumbered.has(path)) return;
   const { priority } = path;
-  const before = plan.prioritiesBefore.get(path) ?? priority;
+  const before = plan.changedPaths.get(path)?.priority ?? priority;
+  if (!isBack && !plan.newPaths.has(path) && before === priority) return;
   const detail = {
     ...(isBack ? { again: true } : {}),
     priority,

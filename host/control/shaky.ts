@@ -7,22 +7,21 @@ import type { Effective } from "./effective.ts";
 import type { Inventory, Path } from "./inventory.ts";
 import { demand, pathSet, type CoreCall } from "./reactor-port.ts";
 import type { Tables } from "./tables.ts";
+import { SHAKY_COUNT_MAX } from "./words.ts";
 
-/** As many faults as the core counts of a path. */
-const FAULTS_MAX = 16;
 /** Shaky paths named one by one. */
 const NAMED_MAX = 8;
 
 /** The device of a path has gone: a fault, like an I/O that fails. */
 export function noteRemoval(path: Path, nowMs: number): void {
-  path.removalsMs = [...path.removalsMs, nowMs].slice(-FAULTS_MAX);
+  path.removalsMs = [...path.removalsMs, nowMs].slice(-SHAKY_COUNT_MAX);
 }
 
 /** What the core is told of a path that it gets again: a shaky one stays shaky, and each removal was a fault. */
 export function faultCalls(path: Path, handle: number, effective: Effective, nowMs: number): CoreCall[] {
   const { count, window_s } = effective.configuration.shaky;
   const removals = path.removalsMs.filter((whenMs) => nowMs - whenMs <= window_s * 1000).length;
-  const faults = Math.min(path.isShaky ? Math.max(count, removals) : removals, FAULTS_MAX);
+  const faults = Math.min(path.isShaky ? Math.max(count, removals) : removals, SHAKY_COUNT_MAX);
   return faults === 0 ? [] : [pathSet(handle, abi.PATH_SET_FAULTS, faults)];
 }
 

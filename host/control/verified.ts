@@ -1,12 +1,14 @@
 // Waiting for the core to have compared who answers on a path with its unit.
 
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Path } from "./inventory.ts";
 import type { Mirror } from "./mirror.ts";
 
 const LOOK_MS = 5;
 
-/** Waits until no path is unverified any more, so that what is displayed next is what the next I/O finds; at most so long. */
-export async function untilVerified(mirror: Mirror, handles: readonly number[], msMax: number): Promise<void> {
+/** Waits until none of the paths is unverified any more, so that what is displayed next is what the next I/O finds; at most so long. */
+export async function untilVerified(mirror: Mirror, paths: readonly Path[], msMax: number): Promise<void> {
+  const handles = paths.flatMap(({ handle }) => (handle === null ? [] : [handle]));
   const end = performance.now() + msMax;
   while (performance.now() < end) {
     const tables = await mirror.current();

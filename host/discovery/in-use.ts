@@ -42,11 +42,17 @@ export async function whyInUse(
 ): Promise<string | null> {
   const reason = whyTaken(blockDevice, sources) ?? whyNotOpen(number, sources.sysfs);
   if (reason !== null) return reason;
-  const device = `/dev/${blockDevice}`;
-  const opening = sources.openExclusive(device);
-  const answer = await bounded(opening, budgetMs, () => device).catch(() => "ETIMEDOUT");
+  const answer = await tryOpen(blockDevice, budgetMs, sources);
   if (answer === "EBUSY") return heldByAnother(blockDevice);
-  return answer === "ETIMEDOUT" ? `${device} cannot be opened within ${budgetMs} ms; it is looked at again` : null;
+  return answer === "ETIMEDOUT"
+    ? `/dev/${blockDevice} cannot be opened within ${budgetMs} ms; it is looked at again`
+    : null;
+}
+
+/** What an exclusive open says: the errno name when it fails, ETIMEDOUT when it takes longer, null when nobody has it. */
+export function tryOpen(blockDevice: string, budgetMs: number, sources: InUseSources): Promise<string | null> {
+  const device = `/dev/${blockDevice}`;
+  return bounded(sources.openExclusive(device), budgetMs, () => device).catch(() => "ETIMEDOUT");
 }
 
 /** What the kernel's tables say of its use. */

@@ -6,30 +6,14 @@ import { join } from "node:path";
 import test from "ava";
 import { RememberedAttachments } from "../../../host/control/attachments.ts";
 import { Inventory } from "../../../host/control/inventory.ts";
-import { State, type UnitRow } from "../../../host/control/state.ts";
+import { State } from "../../../host/control/state.ts";
 import type { ReactorClient } from "../../../host/reactor/client.ts";
-
-const UNIT: UnitRow = {
-  number: 0,
-  identity: "naa.6001405000000000",
-  name: "lu0",
-  facts: {
-    identityType: "naa",
-    vendor: "V",
-    product: "P",
-    revision: "1",
-    serial: "S",
-    bytes: 1 << 20,
-    blockBytes: 512,
-  },
-  policy: null,
-  hedgeBudgetPercent: null,
-};
+import { unitRow } from "./fixtures/unit-row.ts";
 
 test("a device that is swap space, mapped, mounted or held is not detached, and none of the unit's others before it", async (t) => {
   const state = new State(mkdtempSync(join(tmpdir(), "pm-detach-")), 100);
   t.teardown(() => state.close());
-  state.saveUnits([UNIT]);
+  state.saveUnits([unitRow(0)]);
   // Device numbers that no machine has, so that the driver would be asked in vain.
   for (const index of [9001, 9002]) state.saveAttachment({ index, unit: 0, options: {}, sinceMs: 1 });
   const inventory = new Inventory(state.units(), []);

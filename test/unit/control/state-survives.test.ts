@@ -20,28 +20,14 @@ import test from "ava";
 import { ControlError } from "../../../host/control/errors.ts";
 import { STATE_FILE } from "../../../host/control/state-file.ts";
 import { State, type UnitRow } from "../../../host/control/state.ts";
+import { unitRow } from "./fixtures/unit-row.ts";
 
 const directory = (): string => mkdtempSync(join(tmpdir(), "pm-state-"));
 const complain = (problem: unknown): never => {
   throw problem;
 };
 
-const unit = (number: number): UnitRow => ({
-  number,
-  identity: `naa.600140500000000${number}`,
-  name: `unit${number}`,
-  facts: {
-    identityType: "naa",
-    vendor: "V",
-    product: "P",
-    revision: "1",
-    serial: "S",
-    bytes: 1 << 20,
-    blockBytes: 512,
-  },
-  policy: null,
-  hedgeBudgetPercent: null,
-});
+const unit = (number: number): UnitRow => unitRow(number, `unit${number}`);
 
 test("what was saved is there after closing and opening", (t) => {
   const where = directory();

@@ -5,29 +5,12 @@ import test from "ava";
 import { ExportDirectory } from "../../../host/export/directory.ts";
 import { Inventory } from "../../../host/control/inventory.ts";
 import { exportsOf } from "../../../host/control/offering.ts";
-import type { UnitRow } from "../../../host/control/state.ts";
-
-const unit = (number: number): UnitRow => ({
-  number,
-  identity: `naa.600140500000000${number}`,
-  name: `lu${number}`,
-  facts: {
-    identityType: "naa",
-    vendor: "V",
-    product: "P",
-    revision: "1",
-    serial: "S",
-    bytes: 1 << 20,
-    blockBytes: 512,
-  },
-  policy: null,
-  hedgeBudgetPercent: null,
-});
+import { unitRow } from "./fixtures/unit-row.ts";
 
 /** The unit that the empty name means, when these units are known and those of them with a handle are offered. */
 function meant(...units: readonly (readonly [number, number | null])[]): number | undefined {
   const inventory = new Inventory(
-    units.map(([number]) => unit(number)),
+    units.map(([number]) => unitRow(number)),
     [],
   );
   for (const [number, handle] of units) inventory.setUnitHandle(inventory.unit(`${number}`), handle);

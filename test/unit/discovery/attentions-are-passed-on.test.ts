@@ -4,6 +4,7 @@ import test from "ava";
 import { attentive, senseOf } from "../../../host/discovery/attentions.ts";
 import { discover } from "../../../host/discovery/discover.ts";
 import type { ScsiResult, ScsiTransport } from "../../../host/discovery/transport.ts";
+import { candidate } from "./pages.ts";
 
 const NOTHING = { hostStatus: 0, data: new Uint8Array(0) };
 const fixed = (key: number, asc: number, ascq: number): ScsiResult => {
@@ -16,16 +17,6 @@ const descriptor = (key: number, asc: number, ascq: number): ScsiResult => ({
   status: 2,
   sense: Uint8Array.of(0x72, key, asc, ascq, 0, 0, 0, 0),
   ...NOTHING,
-});
-
-const candidate = (device: string, number: string) => ({
-  device,
-  number,
-  blockDevice: null,
-  initiatorPort: null,
-  transferBytesMax: null,
-  queueDepth: null,
-  commandsMax: null,
 });
 
 test("a doubt is told while another device still answers nothing", async (t) => {
