@@ -392,6 +392,7 @@ export class Daemon implements Context {
         detail: { applied: report.applied.join(" "), "needs restart": report.restartNeeded.join(" ") },
       });
       this.lookSoon(0);
+      await this.mirror.current();
       return report;
     });
   }
