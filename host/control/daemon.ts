@@ -169,17 +169,11 @@ export class Daemon implements Context {
     }
     await demand(this.reactor, modeCalls(this.effective), "setting the modes");
     await this.look();
-    await this.#untilVerified();
     this.nbdTcp = await listenNbd(this.#nbd, configuration, places.nbdSocket, group);
     this.#serving = true;
     await this.change(() => this.#serveAttachments());
     this.#housekeeping = setInterval(() => void this.mirror.current().catch(() => undefined), HOUSEKEEPING_MS);
     if (!this.emulated) this.#uevents = this.#watchUevents();
-  }
-
-  /** Waits until the core has checked who answers on the paths, so that the first display and the first I/O find them. */
-  async #untilVerified(): Promise<void> {
-    await untilVerified(this.mirror, this.inventory.paths(), VERIFY_MS_MAX);
   }
 
   #watchUevents(): UeventMonitor | null {
@@ -236,7 +230,10 @@ export class Daemon implements Context {
     return this.#looking;
   }
 
-  /** A look that does not succeed is not the last one: what was refused, and what waits to be written, is looked at again. */
+  /**
+   * A look that does not succeed is not the last one: what was refused, and what waits to be written, is looked at again.
+   * It is over when the core has checked who answers on what came, so that whoever asked for it finds the paths in use.
+   */
   async #look(): Promise<void> {
     clearTimeout(this.#lookTimer);
     this.#lookTimer = undefined;
@@ -246,6 +243,11 @@ export class Daemon implements Context {
     } finally {
       if (!isComplete) this.lookSoon(LOOK_AGAIN_MS);
     }
+    await this.#untilVerified();
+  }
+
+  async #untilVerified(): Promise<void> {
+    await untilVerified(this.mirror, this.inventory.paths(), VERIFY_MS_MAX);
   }
 
   /** Answers whether nothing is left to be done. */

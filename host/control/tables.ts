@@ -16,6 +16,7 @@ import {
 const SERVICEABLE = abi.PATH_FLAG_PRESENT | abi.PATH_FLAG_ENABLED;
 const SERVICEABLE_MASK =
   SERVICEABLE | abi.PATH_FLAG_FAILED | abi.PATH_FLAG_WRONG_UNIT | abi.PATH_FLAG_REMOVING | abi.PATH_FLAG_UNVERIFIED;
+const VERIFYING = SERVICEABLE | abi.PATH_FLAG_UNVERIFIED;
 const NOT_SERVING: ReadonlySet<number> = new Set([abi.ALUA_STANDBY, abi.ALUA_UNAVAILABLE, abi.ALUA_OFFLINE]);
 
 class Table<T> {
@@ -97,9 +98,9 @@ export class Tables {
     return !NOT_SERVING.has(((this.#paths.word(path, abi.PATH_PRIORITY) ?? 0) >>> 16) & 0xff);
   }
 
-  /** Whether the path's identity has still to be checked: it gets no I/O before. */
-  isUnverified(path: number): boolean {
-    return ((this.#paths.word(path, abi.PATH_FLAGS) ?? 0) & abi.PATH_FLAG_UNVERIFIED) !== 0;
+  /** Whether the path may soon take I/O that it does not get now, because it is being checked who answers there. */
+  isVerifying(path: number): boolean {
+    return ((this.#paths.word(path, abi.PATH_FLAGS) ?? 0) & SERVICEABLE_MASK) === VERIFYING;
   }
 
   /** Whether the path is in the copy and disabled. */

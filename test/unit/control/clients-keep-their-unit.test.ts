@@ -17,7 +17,9 @@ async function connected(socket: string, name: string): Promise<Socket> {
 }
 
 test("a unit with an NBD client is not forgotten with its last path; without it is, and its place is free", async (t) => {
-  const daemon = await TestDaemon.start(t, "[array]\nunits = 2\npaths = 1\nunit_mib = 1\n");
+  // An array that takes its time: whoever looks too early would see the path before it is known who answers there.
+  const service = "service.latency_us = 40_000";
+  const daemon = await TestDaemon.start(t, `[array]\nunits = 2\npaths = 1\nunit_mib = 1\n${service}\n`);
   const client = await connected(`${daemon.folder}/nbd.sock`, "1");
   t.teardown(() => client.destroy());
   const connections = async () => (await daemon.get<"unit">(t, "/v1/units/1")).statistics.connections;

@@ -54,7 +54,8 @@ test("a path whose device disappeared and returned waits as well; one that an op
 });
 
 test("in failback mode Active a device that returns has what was set for it", async (t) => {
-  const daemon = await TestDaemon.start(t, STANDBY.replace("'standby'", "'active'"));
+  const slow = `${STANDBY}service.latency_us = 40_000\n`;
+  const daemon = await TestDaemon.start(t, slow.replace("'standby'", "'active'"));
   await loseDevice(daemon);
   await daemon.daemon.look();
   t.deepEqual(await daemon.shown(t), WHOLE);
