@@ -15,47 +15,33 @@ import { loadConfiguration } from "./configuration.ts";
 import type { Context } from "./context.ts";
 import { messageOf } from "./core-events.ts";
 import { modeCalls, plainPolicyCalls, unitSettingCalls } from "./core-settings.ts";
-import { isEmulated, look } from "./devices.ts";
+import { isEmulated } from "./devices.ts";
 import { Effective } from "./effective.ts";
 import { reasonOf } from "./errors.ts";
 import { EventHub } from "./event-hub.ts";
 import { Inventory } from "./inventory.ts";
 import type { Logger } from "./logger.ts";
+import { Looks } from "./looks.ts";
 import { Mirror } from "./mirror.ts";
 import { exportsOf, listenNbd } from "./offering.ts";
+import { PathWatch } from "./path-watch.ts";
 import type { Places } from "./places.ts";
-import { demand, pathSet } from "./reactor-port.ts";
+import { demand } from "./reactor-port.ts";
 import { reactorOptions } from "./reactor-options.ts";
-import { reconcile, removeGone, removeUnchosen, type Refused } from "./reconcile.ts";
 import { Leftovers } from "./leftovers.ts";
 import { RedundancyWatch } from "./redundancy-watch.ts";
 import { reloadReport } from "./reload.ts";
 import type { Configuration, ReloadReport } from "./schemas/configuration.ts";
-import { StandbyWatch } from "./standby-watch.ts";
 import { State } from "./state.ts";
 import type { Tables } from "./tables.ts";
-import { untilVerified } from "./verified.ts";
 import type { ViewSources } from "./views.ts";
 
 /** The tables are copied this often even when nobody looks, for what waits on them. */
 const HOUSEKEEPING_MS = 1000;
-/** A storm of uevents is one look. */
-const LOOK_DELAY_MS = 100;
-/** Devices that did not answer, or could not be taken, are looked at again after this long. */
-const LOOK_AGAIN_MS = 30_000;
-
-/** How long the start waits for paths that do not say who they are; the others are verified within milliseconds. */
-const VERIFY_MS_MAX = 500;
-
 /** The part of the connections that TCP clients leave to those of this machine and to the kernel's devices. */
 const LOCAL_SHARE = 0.25;
 /** That there is no room for clients is said this often at most. */
 const FULL_SAID_MS = 60_000;
-
-/** A device that is not taken, since when. */
-export interface RefusedDevice extends Refused {
-  readonly sinceMs: number;
-}
 
 export interface DaemonOptions {
   readonly configuration: Configuration;
@@ -77,21 +63,19 @@ export class Daemon implements Context {
   readonly bringUp: BringUp;
   readonly mirror: Mirror;
   readonly attachments: RememberedAttachments;
+  readonly looks: Looks;
   readonly startedMs = Date.now();
   readonly emulated: boolean;
   effective: Effective;
-  refused: readonly RefusedDevice[] = [];
   restartNeeded: readonly string[] = [];
   /** The configuration file that was read last. */
   configurationFile: string | null;
   nbdTcp: string | null = null;
   readonly #nbd: NbdServer;
   readonly #redundancy: RedundancyWatch;
-  readonly #standby: StandbyWatch;
+  readonly #pathWatch: PathWatch;
   readonly #leftovers: Leftovers;
   #changes: Promise<unknown> = Promise.resolve();
-  #looking: Promise<void> | null = null;
-  #lookTimer: NodeJS.Timeout | undefined;
   #housekeeping: NodeJS.Timeout | undefined;
   #uevents: UeventMonitor | null = null;
   #stopping = false;
@@ -116,12 +100,17 @@ export class Daemon implements Context {
     this.mirror = new Mirror(reactor, (tables) => this.#onTables(tables));
     this.attachments = new RememberedAttachments(reactor, state, this.inventory, logger.warning);
     this.#redundancy = new RedundancyWatch(this.hub);
-    this.#standby = new StandbyWatch(this, logger.warning);
+    this.#pathWatch = new PathWatch(this, logger.warning);
     this.#leftovers = new Leftovers({
       inventory: this.inventory,
       hub: this.hub,
       logger,
       unitSet: (handle, property, value) => reactor.unitSet(handle, property, value),
+    });
+    this.looks = new Looks(this, {
+      logger,
+      leftovers: this.emulated ? null : this.#leftovers,
+      serve: () => this.#serveAttachments(),
     });
     const { connections } = configuration.limits;
     this.#nbd = new NbdServer({
@@ -182,7 +171,7 @@ export class Daemon implements Context {
         const why = whyLook(event);
         if (why === null) return;
         this.options.logger.debug(`looking at the devices again: ${why}`);
-        this.lookSoon(LOOK_DELAY_MS);
+        this.looks.soon();
       });
     } catch (thrown) {
       this.options.logger.warning(`uevents cannot be received (${reasonOf(thrown)}); new devices need a reload`);
@@ -221,107 +210,20 @@ export class Daemon implements Context {
     }
   }
 
-  /** One look at a time; a look that is asked for during one begins after it. */
-  async look(): Promise<void> {
-    if (this.#looking !== null) await this.#looking.catch(() => undefined);
-    this.#looking ??= this.#look().finally(() => {
-      this.#looking = null;
-    });
-    return this.#looking;
-  }
-
-  /**
-   * A look that does not succeed is not the last one: what was refused, and what waits to be written, is looked at again.
-   * It is over when the core has checked who answers on what came, so that whoever asked for it finds the paths in use.
-   */
-  async #look(): Promise<void> {
-    clearTimeout(this.#lookTimer);
-    this.#lookTimer = undefined;
-    let isComplete = false;
-    try {
-      isComplete = await this.#lookOnce();
-    } finally {
-      if (!isComplete) this.lookSoon(LOOK_AGAIN_MS);
-    }
-    await this.#untilVerified();
-  }
-
-  async #untilVerified(): Promise<void> {
-    await untilVerified(this.mirror, this.inventory.paths(), VERIFY_MS_MAX);
-  }
-
-  /** Answers whether nothing is left to be done. */
-  async #lookOnce(): Promise<boolean> {
-    const { configuration } = this.effective;
-    const devices = await look(this.reactor, configuration, (number) => this.#doubt(number));
-    await this.change(async () => {
-      await removeGone(this, devices.present);
-      await removeUnchosen(this, this.effective);
-    });
-    const ours = new Set(
-      this.inventory
-        .paths()
-        .filter((path) => path.found !== null)
-        .map((path) => path.number),
-    );
-    const found = await devices.ask(ours);
-    return this.change(async () => {
-      const sizes = new Map(this.inventory.units().map((unit) => [unit, unit.facts.bytes]));
-      const { refused, problems } = await reconcile(this, found, this.effective);
-      this.#refuse(refused);
-      for (const problem of problems) this.options.logger.warning(problem);
-      if (!this.emulated) await this.#leftovers.look();
-      this.offer();
-      for (const [unit, bytes] of sizes) {
-        if (bytes !== unit.facts.bytes) await this.attachments.resize(unit).catch((thrown) => this.#warn(thrown));
-      }
-      await this.mirror.current();
-      if (this.#serving) await this.#serveAttachments();
-      return refused.length === 0 && problems.length === 0;
-    });
-  }
-
-  /** A device may be another one now: no I/O goes to it before the core has compared its identity. */
-  #doubt(number: string): void {
-    const handle = this.inventory.findPath(number)?.handle ?? null;
-    if (handle === null) return;
-    demand(this.reactor, [pathSet(handle, abi.PATH_SET_DOUBT, 1)], "checking who it is", number).catch((thrown) =>
-      this.#warn(thrown),
-    );
+  look(): Promise<void> {
+    return this.looks.now();
   }
 
   /** What was attached to a unit that was not there until now is served; within a change only. */
   async #serveAttachments(): Promise<void> {
-    if (this.attachments.isComplete) return;
-    await this.#untilVerified();
+    if (!this.#serving || this.attachments.isComplete) return;
+    await this.looks.untilVerified();
     for (const problem of await this.attachments.restore()) this.options.logger.warning(problem);
-    if (!this.attachments.isComplete) this.lookSoon(LOOK_AGAIN_MS);
+    if (!this.attachments.isComplete) this.looks.again();
   }
 
   #warn(thrown: unknown): void {
     this.options.logger.warning(reasonOf(thrown));
-  }
-
-  /** Remembers what is not taken; says it once. */
-  #refuse(refused: readonly Refused[]): void {
-    const known = new Map(this.refused.map((device) => [`${device.number} ${device.reason}`, device]));
-    this.refused = refused.map((device) => {
-      const before = known.get(`${device.number} ${device.reason}`);
-      if (before !== undefined) return before;
-      this.hub.say("device-refused", { path: device.number, detail: { device: device.device, reason: device.reason } });
-      return { ...device, sinceMs: Date.now() };
-    });
-  }
-
-  /** Looks at the devices after a while, unless a look is due earlier. */
-  lookSoon(delayMs: number): void {
-    if (this.#stopping) return;
-    if (this.#lookTimer !== undefined && delayMs >= LOOK_AGAIN_MS) return;
-    clearTimeout(this.#lookTimer);
-    this.#lookTimer = setTimeout(() => {
-      this.look().catch((thrown) => this.#warn(thrown));
-    }, delayMs);
-    this.#lookTimer.unref();
   }
 
   // ---- What comes from elsewhere ----
@@ -335,16 +237,12 @@ export class Daemon implements Context {
       }
       const message = messageOf(event, this.inventory, nowMs);
       if (message !== null) this.hub.publish(message);
-      if (event.kind === abi.EVENT_SHAKY && event.path !== null) {
-        const path = this.inventory.pathOfHandle(event.path);
-        if (path !== undefined) path.isShaky = event.arg0 === 1;
-      }
       if (
         event.kind === abi.EVENT_CAPACITY_CHANGED ||
         event.kind === abi.EVENT_INQUIRY_CHANGED ||
         event.kind === abi.EVENT_WRONG_UNIT
       ) {
-        this.lookSoon(LOOK_DELAY_MS);
+        this.looks.soon();
       }
     }
     void this.mirror.forDisplay();
@@ -356,7 +254,7 @@ export class Daemon implements Context {
     this.#eventsLost = tables.eventsLost;
     this.bringUp.closePorts(tables);
     this.#redundancy.look(this.inventory, tables);
-    if (!this.#stopping) this.#standby.look(tables);
+    if (!this.#stopping) this.#pathWatch.look(tables);
   }
 
   #onNbd(event: NbdServerEvent): void {
@@ -393,7 +291,7 @@ export class Daemon implements Context {
       this.hub.say("configuration-reloaded", {
         detail: { applied: report.applied.join(" "), "needs restart": report.restartNeeded.join(" ") },
       });
-      this.lookSoon(0);
+      this.looks.soon(0);
       await this.mirror.current();
       return report;
     });
@@ -439,7 +337,7 @@ export class Daemon implements Context {
     if (this.#stopping) return;
     this.#stopping = true;
     this.#leftovers.stop();
-    clearTimeout(this.#lookTimer);
+    this.looks.stop();
     clearInterval(this.#housekeeping);
     this.#uevents?.close();
     this.hub.say("daemon-stopping");

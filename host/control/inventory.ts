@@ -72,7 +72,9 @@ export class Inventory {
     for (const row of paths) {
       const unit = this.#units.get(row.unit);
       if (unit === undefined) continue;
-      this.addPath(unit, row.number, row.priority, row.enabled).priorityLost = row.priorityLost;
+      const path = this.addPath(unit, row.number, row.priority, row.enabled);
+      path.priorityLost = row.priorityLost;
+      path.isShaky = row.isShaky;
     }
   }
 
@@ -238,6 +240,6 @@ export function unitRow(unit: Unit): UnitRow {
 }
 
 export function pathRow(path: Path): PathRow {
-  const { number, priority, enabled, priorityLost } = path;
-  return { number, unit: path.unit.number, priority, enabled, priorityLost };
+  const { number, priority, enabled, priorityLost, isShaky } = path;
+  return { number, unit: path.unit.number, priority, enabled, priorityLost, isShaky };
 }

@@ -29,7 +29,8 @@ const TABLES = `
     unit INTEGER NOT NULL REFERENCES units (number),
     priority INTEGER NOT NULL CHECK (priority BETWEEN 1 AND 254),
     enabled INTEGER NOT NULL CHECK (enabled IN (0, 1)),
-    priority_lost INTEGER NOT NULL DEFAULT 0 CHECK (priority_lost IN (0, 1))
+    priority_lost INTEGER NOT NULL DEFAULT 0 CHECK (priority_lost IN (0, 1)),
+    shaky INTEGER NOT NULL DEFAULT 0 CHECK (shaky IN (0, 1))
   ) STRICT;
   CREATE INDEX paths_by_unit ON paths (unit);
   CREATE TABLE attachments (
@@ -51,7 +52,8 @@ const TABLES = `
 
 /** What makes a file of each earlier layout one of the next. New columns come last, as in the tables above. */
 const STEPS: Readonly<Record<number, string>> = {
-  1: "ALTER TABLE paths ADD COLUMN priority_lost INTEGER NOT NULL DEFAULT 0 CHECK (priority_lost IN (0, 1));",
+  1: `ALTER TABLE paths ADD COLUMN priority_lost INTEGER NOT NULL DEFAULT 0 CHECK (priority_lost IN (0, 1));
+      ALTER TABLE paths ADD COLUMN shaky INTEGER NOT NULL DEFAULT 0 CHECK (shaky IN (0, 1));`,
 };
 
 /** Why a file was set aside, and where it is now. */

@@ -38,6 +38,8 @@ export interface PathRow {
   readonly enabled: boolean;
   /** Another path of the unit was given the number while this one was gone. */
   readonly priorityLost: boolean;
+  /** Fails again and again: a last resort until an operator takes it back. */
+  readonly isShaky: boolean;
 }
 
 export interface AttachmentRow {
@@ -161,6 +163,7 @@ export class State {
       priority: Number(row["priority"]),
       enabled: row["enabled"] === 1,
       priorityLost: row["priority_lost"] === 1,
+      isShaky: row["shaky"] === 1,
     }));
   }
 
@@ -168,16 +171,23 @@ export class State {
     this.transaction(() => {
       for (const path of paths) {
         this.#run(
-          `INSERT INTO paths VALUES (?, ?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET unit = excluded.unit,
-           priority = excluded.priority, enabled = excluded.enabled, priority_lost = excluded.priority_lost`,
+          `INSERT INTO paths VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET unit = excluded.unit,
+           priority = excluded.priority, enabled = excluded.enabled, priority_lost = excluded.priority_lost,
+           shaky = excluded.shaky`,
           path.number,
           path.unit,
           path.priority,
           path.enabled ? 1 : 0,
           path.priorityLost ? 1 : 0,
+          path.isShaky ? 1 : 0,
         );
       }
     });
+  }
+
+  /** An operator vouches for a path; everything else of it stays. */
+  pathIsNotShaky(number: string): void {
+    this.transaction(() => this.#run("UPDATE paths SET shaky = 0 WHERE number = ?", number));
   }
 
   forgetPath(number: string): void {

@@ -25,7 +25,7 @@ export async function statusOf(daemon: Daemon, version: string): Promise<Status>
     paths: daemon.inventory.paths().filter(isShown).length,
     pathsUsable: redundancy.usable,
     attention: [...attentionOf(redundancy), ...shakySentences(daemon.inventory, tables)],
-    refused: daemon.refused.slice(0, REFUSED_MAX),
+    refused: daemon.looks.refused.slice(0, REFUSED_MAX),
     sockets: {
       api: places.apiSocket,
       apiTcp: configuration.sockets.api_tcp?.listen ?? null,

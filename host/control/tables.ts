@@ -103,6 +103,10 @@ export class Tables {
     return ((this.#paths.word(path, abi.PATH_FLAGS) ?? 0) & SERVICEABLE_MASK) === VERIFYING;
   }
 
+  hasPath(path: number): boolean {
+    return ((this.#paths.word(path, abi.PATH_FLAGS) ?? 0) & abi.PATH_FLAG_PRESENT) !== 0;
+  }
+
   /** Whether the path is in the copy and disabled. */
   isDisabled(path: number): boolean {
     return ((this.#paths.word(path, abi.PATH_FLAGS) ?? 0) & SERVICEABLE) === abi.PATH_FLAG_PRESENT;

@@ -38,14 +38,14 @@ test("a new unit that cannot be written is refused with the reason, known paths 
   await daemon.daemon.look();
   t.deepEqual(await daemon.shown(t, 0), [">2 5:0:2:0", " 1 4:0:0:0"]);
   t.deepEqual(
-    daemon.daemon.refused.map(({ number, reason }) => `${number} ${reason}`),
+    daemon.daemon.looks.refused.map(({ number, reason }) => `${number} ${reason}`),
     SECOND.map((number) => `${number} cannot write the state: disk is full`),
   );
   t.is(daemon.daemon.inventory.unitCount, 1);
   t.is((await daemon.refused(t, "POST", `/v1/paths/${SECOND[0]}/priority`, { priority: 9 })).code, "UNKNOWN_PATH");
   makeRoom();
   await daemon.daemon.look();
-  t.deepEqual(daemon.daemon.refused, []);
+  t.deepEqual(daemon.daemon.looks.refused, []);
   await daemon.change(t, "POST", `/v1/paths/${SECOND[0]}/priority`, { priority: 9 });
   t.deepEqual(await daemon.shown(t, 1), [`>9 ${SECOND[0]}`, ` 2 ${SECOND[1]}`]);
 });
@@ -88,7 +88,7 @@ test("what the core refuses is tried again, and the paths that the same look fou
 test("a look that breaks off is made again, without a uevent", async (t) => {
   const { daemon } = await TestDaemon.start(t, ARRAY);
   const delays: number[] = [];
-  daemon.lookSoon = (delayMs) => delays.push(delayMs);
+  daemon.looks.soon = (delayMs = 0) => void delays.push(delayMs);
   await daemon.look();
   t.deepEqual(delays, []);
   const current = daemon.mirror.current.bind(daemon.mirror);

@@ -103,6 +103,33 @@ test("a device that goes and returns again and again makes its path shaky, and r
   t.deepEqual(await flap(), [], "what was before is forgotten");
 });
 
+test("a shaky path is shaky after a restart, until an operator takes it back, which a restart does not undo", async (t) => {
+  const first = await startQuick(t);
+  await shaky(t, first);
+  await first.until(t, "the state file has it", () => first.daemon.state.paths().some(({ isShaky }) => isShaky));
+  await first.stop();
+  const second = await TestDaemon.start(t, "", first.folder);
+  const { symbol, conditions, statistics } = await pathOf(t, second);
+  t.deepEqual([symbol, conditions, statistics.shakyForS], [" ", ["shaky"], null]);
+  await second.change(t, "POST", FAILBACK);
+  await second.stop();
+  const third = await TestDaemon.start(t, "", first.folder);
+  t.deepEqual([(await pathOf(t, third)).symbol, (await pathOf(t, third)).conditions], [">", []]);
+});
+
+test("a path that nobody watches any more is not shaky, nor after a restart", async (t) => {
+  const first = await startQuick(t);
+  await shaky(t, first);
+  await first.until(t, "the state file has it", () => first.daemon.state.paths().some(({ isShaky }) => isShaky));
+  await first.stop();
+  const unwatched = `policy = "static"\nshaky.enabled = false\n${PATROL}${ARRAY}`;
+  const second = await TestDaemon.start(t, unwatched, first.folder);
+  t.deepEqual((await pathOf(t, second)).conditions, []);
+  await second.until(t, "the state file has it not", () =>
+    second.daemon.state.paths().every(({ isShaky }) => !isShaky),
+  );
+});
+
 test("with a clean period a shaky path comes back by itself", async (t) => {
   const daemon = await TestDaemon.start(t, `policy = "static"\nshaky.count = 1\nshaky.clean_s = 2\n${PATROL}${ARRAY}`);
   await shaky(t, daemon);

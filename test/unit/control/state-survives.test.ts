@@ -33,7 +33,7 @@ test("what was saved is there after closing and opening", (t) => {
   const where = directory();
   const first = new State(where, 100);
   first.saveUnits([unit(0), { ...unit(1), policy: { name: "round-robin", parameters: { ios: 4 } } }]);
-  first.savePaths([{ number: "4:0:0:1", unit: 1, priority: 7, enabled: false, priorityLost: true }]);
+  first.savePaths([{ number: "4:0:0:1", unit: 1, priority: 7, enabled: false, priorityLost: true, isShaky: true }]);
   first.saveSettings({ failback: "standby", patrol: { mode: 3, intervalS: 1, thresholdS: 2, timeoutS: 3 } });
   first.saveAttachment({ index: 3, unit: 0, options: { readOnly: true }, sinceMs: 5 });
   first.appendEvents(
@@ -44,7 +44,9 @@ test("what was saved is there after closing and opening", (t) => {
   const second = new State(where, 100);
   t.deepEqual(second.units()[0], unit(0));
   t.deepEqual(second.units()[1]?.policy, { name: "round-robin", parameters: { ios: 4 } });
-  t.deepEqual(second.paths(), [{ number: "4:0:0:1", unit: 1, priority: 7, enabled: false, priorityLost: true }]);
+  t.deepEqual(second.paths(), [
+    { number: "4:0:0:1", unit: 1, priority: 7, enabled: false, priorityLost: true, isShaky: true },
+  ]);
   t.is(second.settings().failback, "standby");
   t.is(second.settings().cluster, undefined);
   t.is(second.attachments()[0]?.index, 3);
@@ -161,11 +163,11 @@ test("a file of the first layout is brought up with all that is in it", (t) => {
     t.is(state.setAside, null);
     t.deepEqual(state.units(), [{ ...unit(1), hedgeBudgetPercent: 2.5 }]);
     t.deepEqual(state.paths(), [
-      { number: "4:0:0:1", unit: 1, priority: 7, enabled: false, priorityLost: false },
-      { number: "5:0:0:1", unit: 1, priority: 7, enabled: true, priorityLost: round === 1 },
+      { number: "4:0:0:1", unit: 1, priority: 7, enabled: false, priorityLost: false, isShaky: false },
+      { number: "5:0:0:1", unit: 1, priority: 7, enabled: true, priorityLost: round === 1, isShaky: round === 1 },
     ]);
     t.is(state.settings().failback, "standby");
-    state.savePaths([{ number: "5:0:0:1", unit: 1, priority: 7, enabled: true, priorityLost: true }]);
+    state.savePaths([{ number: "5:0:0:1", unit: 1, priority: 7, enabled: true, priorityLost: true, isShaky: true }]);
     state.close();
   }
 });

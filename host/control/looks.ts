@@ -1,0 +1,148 @@
+// Looks at the devices: when, one at a time, and what of it waits for another look. What a look changes is reconcile.ts.
+
+import { PATH_SET_DOUBT } from "../reactor/abi.ts";
+import type { Context } from "./context.ts";
+import { look } from "./devices.ts";
+import { reasonOf } from "./errors.ts";
+import type { Leftovers } from "./leftovers.ts";
+import type { Logger } from "./logger.ts";
+import { demand, pathSet } from "./reactor-port.ts";
+import { reconcile, removeGone, removeUnchosen, type Refused } from "./reconcile.ts";
+import { untilVerified } from "./verified.ts";
+
+/** A storm of uevents is one look. */
+const DELAY_MS = 100;
+/** Devices that did not answer, or could not be taken, are looked at again after this long. */
+const AGAIN_MS = 30_000;
+/** How long a look waits for paths that do not say who they are; the others are verified within milliseconds. */
+const VERIFY_MS_MAX = 500;
+
+/** A device that is not taken, since when. */
+export interface RefusedDevice extends Refused {
+  readonly sinceMs: number;
+}
+
+export interface LookParts {
+  readonly logger: Logger;
+  /** Commands that an earlier daemon left behind; null where there can be none. */
+  readonly leftovers: Leftovers | null;
+  /** Called within the change in which units may have come. */
+  readonly serve: () => Promise<void>;
+}
+
+export class Looks {
+  refused: readonly RefusedDevice[] = [];
+  readonly #context: Context;
+  readonly #parts: LookParts;
+  #looking: Promise<void> | null = null;
+  #timer: NodeJS.Timeout | undefined;
+  #isStopped = false;
+
+  constructor(context: Context, parts: LookParts) {
+    this.#context = context;
+    this.#parts = parts;
+  }
+
+  /** One look at a time; a look that is asked for during one begins after it. */
+  async now(): Promise<void> {
+    if (this.#looking !== null) await this.#looking.catch(() => undefined);
+    this.#looking ??= this.#look().finally(() => {
+      this.#looking = null;
+    });
+    return this.#looking;
+  }
+
+  /** Looks after a while, unless a look is due earlier. */
+  soon(delayMs = DELAY_MS): void {
+    if (this.#isStopped) return;
+    if (this.#timer !== undefined && delayMs >= AGAIN_MS) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.now().catch((thrown) => this.#warn(thrown));
+    }, delayMs);
+    this.#timer.unref();
+  }
+
+  /** Something could not be done: another look will find it again. */
+  again(): void {
+    this.soon(AGAIN_MS);
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  /** Waits until the core has checked who answers on the paths, so that the first display and the first I/O find them. */
+  async untilVerified(): Promise<void> {
+    await untilVerified(this.#context.mirror, this.#context.inventory.paths(), VERIFY_MS_MAX);
+  }
+
+  /**
+   * A look that does not succeed is not the last one: what was refused, and what waits to be written, is looked at again.
+   * It is over when the core has checked who answers on what came, so that whoever asked for it finds the paths in use.
+   */
+  async #look(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    let isComplete = false;
+    try {
+      isComplete = await this.#lookOnce();
+    } finally {
+      if (!isComplete) this.again();
+    }
+    await this.untilVerified();
+  }
+
+  /** Answers whether nothing is left to be done. */
+  async #lookOnce(): Promise<boolean> {
+    const context = this.#context;
+    const devices = await look(context.reactor, context.effective.configuration, (number) => this.#doubt(number));
+    await context.change(async () => {
+      await removeGone(context, devices.present);
+      await removeUnchosen(context, context.effective);
+    });
+    const present = context.inventory.paths().filter((path) => path.found !== null);
+    const found = await devices.ask(new Set(present.map((path) => path.number)));
+    return context.change(async () => {
+      const sizes = new Map(context.inventory.units().map((unit) => [unit, unit.facts.bytes]));
+      const { refused, problems } = await reconcile(context, found, context.effective);
+      this.#refuse(refused);
+      for (const problem of problems) this.#parts.logger.warning(problem);
+      await this.#parts.leftovers?.look();
+      context.offer();
+      for (const [unit, bytes] of sizes) {
+        if (bytes !== unit.facts.bytes) await context.attachments.resize(unit).catch((thrown) => this.#warn(thrown));
+      }
+      await context.mirror.current();
+      await this.#parts.serve();
+      return refused.length === 0 && problems.length === 0;
+    });
+  }
+
+  /** A device may be another one now: no I/O goes to it before the core has compared its identity. */
+  #doubt(number: string): void {
+    const { inventory, reactor } = this.#context;
+    const handle = inventory.findPath(number)?.handle ?? null;
+    if (handle === null) return;
+    demand(reactor, [pathSet(handle, PATH_SET_DOUBT, 1)], "checking who it is", number).catch((thrown) =>
+      this.#warn(thrown),
+    );
+  }
+
+  /** Remembers what is not taken; says it once. */
+  #refuse(refused: readonly Refused[]): void {
+    const known = new Map(this.refused.map((device) => [`${device.number} ${device.reason}`, device]));
+    this.refused = refused.map((device) => {
+      const before = known.get(`${device.number} ${device.reason}`);
+      if (before !== undefined) return before;
+      const detail = { device: device.device, reason: device.reason };
+      this.#context.hub.say("device-refused", { path: device.number, detail });
+      return { ...device, sinceMs: Date.now() };
+    });
+  }
+
+  #warn(thrown: unknown): void {
+    this.#parts.logger.warning(reasonOf(thrown));
+  }
+}
