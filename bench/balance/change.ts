@@ -72,7 +72,8 @@ export function change(seeds: readonly number[] = [1, 2, 3, 4, 5]): Row[] {
       value: Number(value.toPrecision(3)),
       peer: "mark",
       peerValue: mark,
-      ratio: Number((mark / Math.max(value, 1e-6)).toPrecision(3)),
+      // Of none at all, nothing can be said in how many times better it is.
+      ratio: value === 0 ? null : Number((mark / value).toPrecision(3)),
     }));
   return [
     ...row(
