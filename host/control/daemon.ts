@@ -8,13 +8,14 @@ import { EventLog } from "../liaison/event-log.ts";
 import { SystemLog } from "../liaison/system-log.ts";
 import * as abi from "../reactor/abi.ts";
 import { ReactorClient, type CoreEvent } from "../reactor/client.ts";
+import { applyAll } from "./applying.ts";
 import { RememberedAttachments } from "./attachments.ts";
 import { BringUp } from "./bring-up.ts";
 import { checkChoice } from "./chosen.ts";
 import { loadConfiguration } from "./configuration.ts";
 import type { Context } from "./context.ts";
 import { messageOf } from "./core-events.ts";
-import { modeCalls, plainPolicyCalls, unitSettingCalls } from "./core-settings.ts";
+import { modeCalls } from "./core-settings.ts";
 import { isEmulated } from "./devices.ts";
 import { Effective } from "./effective.ts";
 import { reasonOf } from "./errors.ts";
@@ -302,32 +303,12 @@ export class Daemon implements Context {
     const before = this.effective;
     this.effective = effective;
     try {
-      await this.#applyAll();
+      await applyAll(this, effective);
     } catch (thrown) {
       this.effective = before;
-      await this.#applyAll().catch((again) => this.#warn(again));
+      await applyAll(this, before).catch((again) => this.#warn(again));
       throw thrown;
     }
-  }
-
-  async #applyAll(): Promise<void> {
-    const units = this.inventory.units();
-    const settings = units.flatMap((unit) =>
-      unit.handle === null
-        ? []
-        : [
-            ...unitSettingCalls(unit, unit.handle, this.effective),
-            ...plainPolicyCalls(unit, unit.handle, this.effective),
-          ],
-    );
-    const modes = modeCalls(this.effective);
-    const isCluster = this.effective.mode.cluster;
-    await demand(
-      this.reactor,
-      isCluster ? [...settings, ...modes] : [...modes, ...settings],
-      "applying the configuration",
-    );
-    await this.bringUp.applyPathPolicies(units, this.effective);
   }
 
   // ---- Stopping ----

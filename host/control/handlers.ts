@@ -1,5 +1,6 @@
 // What each endpoint does. The inputs are checked already; the outputs are what the table of routes says.
 
+import { adoptConfiguration } from "./adopting.ts";
 import type { Context } from "./context.ts";
 import { ControlError } from "./errors.ts";
 import { isShown } from "./inventory.ts";
@@ -75,6 +76,7 @@ export function handlersOf(context: Context, daemon: DaemonHandlers): Handlers {
     patchPatrol: ({ body }) => patchPatrol(context, body),
     config: () => daemon.config(),
     reloadConfig: () => daemon.reload(),
+    adoptConfig: () => adoptConfiguration(context),
   };
 }
 

@@ -1,7 +1,8 @@
 // What an operator sets for the whole system: failback mode, cluster mode, path patrol.
 
+import { applyAll } from "./applying.ts";
 import type { Context } from "./context.ts";
-import { modeCalls, patrolCalls, plainPolicyCalls } from "./core-settings.ts";
+import { patrolCalls } from "./core-settings.ts";
 import { demand } from "./reactor-port.ts";
 import type { Mode, ModePatch, Patrol, PatrolPatch } from "./schemas/mode.ts";
 import type { Settings } from "./state.ts";
@@ -20,18 +21,6 @@ async function changeSettings(context: Context, settings: Settings, apply: () =>
   }
 }
 
-/** Policies as cluster mode wants them: off before it comes on, back after it went off. */
-async function applyModes(context: Context): Promise<void> {
-  const { effective, reactor, inventory } = context;
-  const units = inventory.units();
-  const policies = units.flatMap((unit) =>
-    unit.handle === null ? [] : plainPolicyCalls(unit, unit.handle, effective),
-  );
-  const modes = modeCalls(effective);
-  await demand(reactor, effective.mode.cluster ? [...policies, ...modes] : [...modes, ...policies], "setting the mode");
-  await context.bringUp.applyPathPolicies(units, effective);
-}
-
 function detailOf({ failback, cluster }: ModePatch): Record<string, string | boolean> {
   return { ...(failback === undefined ? {} : { failback }), ...(cluster === undefined ? {} : { cluster }) };
 }
@@ -43,7 +32,7 @@ export function patchMode(context: Context, patch: ModePatch): Promise<Mode> {
       ...(patch.cluster === undefined ? {} : { cluster: patch.cluster }),
     };
     if (Object.keys(settings).length > 0) {
-      await changeSettings(context, settings, () => applyModes(context));
+      await changeSettings(context, settings, () => applyAll(context, context.effective, "setting the mode"));
       context.hub.say("mode-changed", { detail: detailOf(patch) });
     }
     return context.effective.mode;

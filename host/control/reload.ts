@@ -19,7 +19,7 @@ export function differences(before: Value, after: Value, at = ""): string[] {
 }
 
 /** Keys whose value a command has set: the command's value stays in force. */
-function keptKeys({ failback, cluster, patrol = {} }: Settings): string[] {
+export function commandedKeys({ failback, cluster, patrol = {} }: Settings): string[] {
   const times = [
     ...(patrol.intervalS === undefined ? [] : ["patrol.interval_s"]),
     ...(patrol.thresholdS === undefined ? [] : ["patrol.threshold_s"]),
@@ -46,7 +46,7 @@ export function reloadReport(
   const changed = differences(before, after);
   const needsRestart = (key: string): boolean =>
     RESTART.some((section) => section === sectionOf(key)) || (emulationChanges && sectionOf(key) === "devices");
-  const kept = keptKeys(settings);
+  const kept = commandedKeys(settings);
   const isKept = (key: string): boolean => kept.includes(key);
   return {
     changed,

@@ -5,7 +5,7 @@
 
 import * as z from "zod";
 import { Done, PathNumber, PathPattern, Priority, UnitKey } from "./schemas/common.ts";
-import { ConfigurationView, ReloadReport } from "./schemas/configuration.ts";
+import { Adoption, ConfigurationView, ReloadReport } from "./schemas/configuration.ts";
 import { EventList, EventQuery } from "./schemas/event.ts";
 import { FaultAdded, FaultList, FaultRemoval, FaultRequest } from "./schemas/fault.ts";
 import { Mode, ModePatch, Patrol, PatrolPatch } from "./schemas/mode.ts";
@@ -211,6 +211,14 @@ export const ROUTES = {
     change: true,
     body: none,
     response: ReloadReport,
+  },
+  adoptConfig: {
+    method: "POST",
+    path: "/v1/config/adopt",
+    summary: "Give up what commands have set over the configuration: system settings, policies, hedging budgets",
+    change: true,
+    body: none,
+    response: Adoption,
   },
   faults: {
     method: "GET",

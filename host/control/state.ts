@@ -215,6 +215,14 @@ export class State {
     });
   }
 
+  /** What is not in `settings` was never set by command. */
+  replaceSettings(settings: Settings): void {
+    this.transaction(() => {
+      this.#run("DELETE FROM settings");
+      this.saveSettings(settings);
+    });
+  }
+
   attachments(): AttachmentRow[] {
     return this.#all("SELECT * FROM attachments ORDER BY nbd_index").map((row) => ({
       index: Number(row["nbd_index"]),

@@ -97,6 +97,19 @@ function addConfigCommands(program: Command, runner: Runner): void {
   );
   leaf(
     config,
+    "adopt",
+    "give up what commands have set over the configuration: modes, patrol, policies, hedging budgets",
+    "pathctl config adopt",
+    "{adopted}",
+  ).action((options: CommonOptions) =>
+    perform(runner, options, async ({ client }) => {
+      const adoption = await client.call<Output<"adoptConfig">>("POST", "/v1/config/adopt");
+      const lines = adoption.adopted.map((key) => `${key}: as configured\n`);
+      return { json: adoption, text: lines.length === 0 ? "no command has set anything\n" : lines.join("") };
+    }),
+  );
+  leaf(
+    config,
     "reload",
     "have the daemon read its file again, without interrupting I/O",
     "pathctl config reload",
@@ -106,7 +119,9 @@ function addConfigCommands(program: Command, runner: Runner): void {
       const report = await client.call<Output<"reloadConfig">>("POST", "/v1/config/reload");
       const lines = [
         ...report.applied.map((key) => `${key}: applied`),
-        ...report.kept.map((key) => `${key}: a command has set it; its value stays`),
+        ...report.kept.map(
+          (key) => `${key}: a command has set it; its value stays (give it up with \`pathctl config adopt\`)`,
+        ),
         ...report.restartNeeded.map((key) => `${key}: needs a restart of the daemon`),
       ];
       return { json: report, text: lines.length === 0 ? "nothing changed\n" : `${lines.join("\n")}\n` };

@@ -212,3 +212,13 @@ export const ReloadReport = z
   })
   .meta({ id: "ReloadReport" });
 export type ReloadReport = z.infer<typeof ReloadReport>;
+
+/** POST /v1/config/adopt. */
+export const Adoption = z
+  .object({
+    adopted: z
+      .array(z.string())
+      .meta({ description: "Keys for which the configuration holds again, like policy of #3" }),
+  })
+  .meta({ id: "Adoption" });
+export type Adoption = z.infer<typeof Adoption>;

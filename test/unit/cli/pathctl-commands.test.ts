@@ -92,6 +92,13 @@ const calls: readonly (readonly [string, string, unknown, unknown, string])[] = 
     "policy: applied\nlimits.units: needs a restart of the daemon\n",
   ],
   [
+    "config adopt",
+    "POST /v1/config/adopt",
+    undefined,
+    { adopted: ["failback", "policy of #1"] },
+    "failback: as configured\npolicy of #1: as configured\n",
+  ],
+  [
     "config show",
     "GET /v1/config",
     undefined,
