@@ -12,9 +12,6 @@ import { parametersMistake } from "./policies.ts";
 import { Configuration } from "./schemas/configuration.ts";
 import { NUMBERED_NAME } from "./words.ts";
 
-/** Where the file is looked for when nobody names one. */
-export const CONFIGURATION_FILE = "/etc/pathmanager/pathmanager.toml";
-
 /** One mistake in a configuration file. */
 export interface Mistake {
   readonly file: string;

@@ -1,6 +1,6 @@
 // What the daemon says of itself, on standard error: one line each, with the level a service manager understands.
 
-export type LogLevel = "error" | "warning" | "info" | "debug";
+import { LOG_LEVELS, type LogLevel } from "./words.ts";
 
 export interface Logger {
   error(text: string): void;
@@ -9,7 +9,6 @@ export interface Logger {
   debug(text: string): void;
 }
 
-const ORDER: readonly LogLevel[] = ["error", "warning", "info", "debug"];
 /** Prefixes of sd-daemon(3); written only when standard error goes to the journal. */
 const PREFIXES: Readonly<Record<LogLevel, string>> = { error: "<3>", warning: "<4>", info: "<6>", debug: "<7>" };
 
@@ -17,7 +16,7 @@ export function makeLogger(level: LogLevel, write: (text: string) => void, toJou
   const say =
     (of: LogLevel) =>
     (text: string): void => {
-      if (ORDER.indexOf(of) > ORDER.indexOf(level)) return;
+      if (LOG_LEVELS.indexOf(of) > LOG_LEVELS.indexOf(level)) return;
       const prefix = toJournal ? PREFIXES[of] : "";
       for (const line of text.split("\n")) write(`${prefix}pathmanagerd: ${of === "info" ? "" : `${of}: `}${line}\n`);
     };

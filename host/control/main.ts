@@ -2,11 +2,10 @@
 
 import { readFileSync } from "node:fs";
 import { createSecureContext } from "node:tls";
-import { parseArgs } from "node:util";
 import type { FastifyInstance } from "fastify";
 import { becomeIoFlusher, endProcess, sendDatagram } from "../native/index.ts";
 import { ServiceManager } from "../liaison/notify.ts";
-import { CONFIGURATION_FILE, loadConfiguration } from "./configuration.ts";
+import { loadConfiguration } from "./configuration.ts";
 import { Daemon } from "./daemon.ts";
 import { isEmulated } from "./devices.ts";
 import { ControlError, reasonOf } from "./errors.ts";
@@ -19,58 +18,11 @@ import { makeServer, type Access } from "./server.ts";
 import { standingCalls, takeStanding } from "./standing.ts";
 import { statusOf } from "./status.ts";
 import { welcome } from "./welcome.ts";
+import { CONFIGURATION_FILE, type LogLevel } from "./words.ts";
 
 /** Whatever hangs, the process ends within this of a SIGTERM (not by process.exit, which waits for what hangs). */
 const STOP_MS_MAX = 4500;
 const TOKEN_BYTES_MIN = 16;
-
-const USAGE = `usage: pathmanagerd [--config FILE] [--log-level error|warning|info|debug]
-
-Binds SCSI paths to logical units and offers each as one block device over NBD. Runs in the foreground.
-
-  --config FILE      configuration file (default ${CONFIGURATION_FILE}, which need not exist)
-  --log-level LEVEL  instead of log.level of the configuration
-  --version          prints the version
-  --help             prints this
-
-SIGTERM stops it, SIGHUP reads the configuration again.
-Without devices in its configuration it runs an emulated array.
-
-example: pathmanagerd --config ./pathmanager.toml
-`;
-
-function versionOfPackage(): string {
-  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
-  return String((JSON.parse(text) as { version: unknown }).version);
-}
-
-type Arguments = { config: string | undefined; level: Configuration["log"]["level"] | undefined };
-
-/** The arguments, or the exit status when there is nothing to run. */
-function readArguments(): Arguments | number {
-  try {
-    const { values } = parseArgs({
-      options: {
-        config: { type: "string" },
-        "log-level": { type: "string" },
-        version: { type: "boolean" },
-        help: { type: "boolean", short: "h" },
-      },
-    });
-    if (values.help === true || values.version === true) {
-      process.stdout.write(values.help === true ? USAGE : `${versionOfPackage()}\n`);
-      return 0;
-    }
-    const level = values["log-level"];
-    if (level === undefined || level === "error" || level === "warning" || level === "info" || level === "debug") {
-      return { config: values.config, level };
-    }
-    throw new Error(`--log-level: ${level} is none of error, warning, info, debug`);
-  } catch (thrown) {
-    process.stderr.write(`pathmanagerd: ${reasonOf(thrown)}\n${USAGE}`);
-    return 2;
-  }
-}
 
 /** One line (or one for each mistake of the configuration), with what to do. */
 function complain(thrown: unknown): void {
@@ -185,23 +137,21 @@ function onSignals(daemon: Daemon, servers: readonly FastifyInstance[], manager:
   });
 }
 
-async function main(): Promise<number | null> {
-  const given = readArguments();
-  if (typeof given === "number") return given;
-  const { configuration, file } = loadConfiguration(given.config ?? CONFIGURATION_FILE, given.config !== undefined);
+async function run(config: string | undefined, wantedLevel: LogLevel | undefined, version: string): Promise<void> {
+  const place = config ?? CONFIGURATION_FILE;
+  const { configuration, file } = loadConfiguration(place, config !== undefined);
   const toJournal = process.env["JOURNAL_STREAM"] !== undefined;
-  const level = given.level ?? configuration.log.level;
+  const level = wantedLevel ?? configuration.log.level;
   const logger = makeLogger(level, (text) => process.stderr.write(text), toJournal);
   takeStanding(configuration.process.nice, isEmulated(configuration), standingCalls(becomeIoFlusher), logger);
   const daemon = await Daemon.start({
     configuration,
     configurationFile: file,
-    configurationPlace: given.config ?? CONFIGURATION_FILE,
+    configurationPlace: place,
     places: placesOf(configuration, process.getuid?.() ?? 0),
     group: groupId(configuration.sockets.group),
     logger,
   });
-  const version = versionOfPackage();
   let servers: FastifyInstance[];
   try {
     servers = await serveApi(daemon, version);
@@ -214,13 +164,21 @@ async function main(): Promise<number | null> {
   const status = `${daemon.inventory.unitCount} logical units, ${daemon.inventory.pathCount} paths`;
   manager.ready(status, () => daemon.mirror.isAnswering);
   if (level === "info" || level === "debug") process.stdout.write(welcome(daemon, version));
-  return null;
 }
 
-try {
-  const status = await main();
-  if (status !== null) process.exit(status);
-} catch (thrown) {
-  complain(thrown);
-  endProcess(1);
+/**
+ * Runs the daemon until a signal ends it; what keeps it from starting is complained of, and ends the process with status 1.
+ * @param config the file that was named; undefined: none was, and the default need not exist
+ */
+export async function runDaemon(
+  config: string | undefined,
+  level: LogLevel | undefined,
+  version: string,
+): Promise<void> {
+  try {
+    await run(config, level, version);
+  } catch (thrown) {
+    complain(thrown);
+    endProcess(1);
+  }
 }

@@ -1,6 +1,13 @@
 // Words and bounds that the daemon's schemas and the commands share. Nothing is imported here: a command loads it at
 // each start.
 
+/** Where the configuration file is looked for when nobody names one. */
+export const CONFIGURATION_FILE = "/etc/pathmanager/pathmanager.toml";
+
+/** What the daemon says of itself, the most important first: each level takes in those before it. */
+export const LOG_LEVELS = ["error", "warning", "info", "debug"] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
 /** Every policy, in the order of POLICY_* in the ABI. */
 export const POLICY_NAMES = [
   "static",

@@ -64,7 +64,7 @@ ${options.configuration}
   /** Starts the daemon and waits until it answers. */
   async start(): Promise<void> {
     const log = { stdout: "", at: this.log };
-    const child = spawn(process.execPath, ["host/control/main.ts", "--config", this.#configuration], {
+    const child = spawn(process.execPath, ["host/cli/pathmanagerd.ts", "--config", this.#configuration], {
       cwd: root,
       stdio: ["ignore", "pipe", "pipe"],
     });

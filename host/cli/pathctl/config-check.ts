@@ -2,7 +2,8 @@
 
 import { readFileSync } from "node:fs";
 
-import { checkConfiguration as check, CONFIGURATION_FILE, mistakeText } from "../../control/configuration.ts";
+import { checkConfiguration as check, mistakeText } from "../../control/configuration.ts";
+import { CONFIGURATION_FILE } from "../../control/words.ts";
 import { CommandError } from "../client.ts";
 import type { Result } from "./context.ts";
 

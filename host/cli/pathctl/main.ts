@@ -9,7 +9,8 @@ const EXIT_USAGE = 2;
 
 const AFTER_HELP = `
 A path is named by its path number host:channel:target:lun (4:0:0:1), a unit by its number or its name.
-Exit status: 0 done, 1 refused or failed, 2 wrong usage. Every command takes --json and --help.
+Exit status: 0 done, 1 refused or failed, 2 wrong usage. Every command takes --json, --socket and
+--help.
 
 Example:
   $ pathctl show
@@ -51,8 +52,18 @@ export async function buildProgram(runner: Runner, word?: string): Promise<Comma
   return program;
 }
 
+/** The options that every command has may stand before it, too: they are moved behind it. */
+function commandFirst(args: readonly string[]): readonly string[] {
+  let options = 0;
+  while (args[options] === "--json" || args[options] === "--socket" || args[options]?.startsWith("--socket=")) {
+    options += args[options] === "--socket" ? 2 : 1;
+  }
+  return options < args.length ? [...args.slice(options), ...args.slice(0, options)] : args;
+}
+
 /** Runs one call of `pathctl`; answers its exit status. */
-export async function pathctl(args: readonly string[], io: Io): Promise<number> {
+export async function pathctl(given: readonly string[], io: Io): Promise<number> {
+  const args = commandFirst(given);
   const runner: Runner = { io, status: 0 };
   const program = await buildProgram(runner, args[0]);
   try {

@@ -4,7 +4,7 @@
 // configuration. Objects are strict: a key that nobody knows is a mistake, not a comment.
 
 import * as z from "zod";
-import { SHAKY_COUNT_MAX } from "../words.ts";
+import { LOG_LEVELS, SHAKY_COUNT_MAX } from "../words.ts";
 import { PathNumber, UnitName } from "./common.ts";
 import { POLICY_NAMES } from "./unit.ts";
 
@@ -174,7 +174,7 @@ export const Configuration = z.strictObject({
   log: z
     .strictObject({
       file: absolutePath.optional(),
-      level: z.enum(["error", "warning", "info", "debug"]).default("info"),
+      level: z.enum(LOG_LEVELS).default("info"),
       system: z.boolean().default(true),
     })
     .prefault({}),

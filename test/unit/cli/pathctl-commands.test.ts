@@ -145,6 +145,21 @@ for (const [line, call, body, answer, out] of calls) {
   });
 }
 
+test("the options of every command may stand before it", async (t) => {
+  await using server = await recordedServer({ "GET /v1/mode": MODE });
+  for (const args of [
+    ["--json", "mode"],
+    ["--socket", server.socket, "--json", "mode"],
+    ["--json", `--socket=${server.socket}`, "mode"],
+  ]) {
+    const { status, out, err } = await run(pathctl, args, server.socket);
+    t.deepEqual([status, err, JSON.parse(out)], [0, "", MODE], args.join(" "));
+  }
+  for (const args of [["--json"], ["--socket"], ["--socket", server.socket]]) {
+    t.is((await run(pathctl, args, server.socket)).status, 2, args.join(" "));
+  }
+});
+
 test("detach /dev/nbd0: a device alone names its unit; one that nothing is attached to is refused", async (t) => {
   const unit = { ...unitView(7, "adaptive", [PATH]), attachments: [ATTACHMENT] };
   await using server = await recordedServer({

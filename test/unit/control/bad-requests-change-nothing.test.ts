@@ -178,7 +178,7 @@ test("with a token, every request needs it", async (t) => {
 });
 
 const start = (file: string) =>
-  spawnSync(process.execPath, ["host/control/main.ts", "--config", file], { encoding: "utf8", timeout: 60_000 });
+  spawnSync(process.execPath, ["host/cli/pathmanagerd.ts", "--config", file], { encoding: "utf8", timeout: 60_000 });
 
 test("a second daemon on the same state, and one on a broken configuration, end with one clear line each", async (t) => {
   const daemon = await TestDaemon.start(t, ARRAY);
