@@ -95,7 +95,8 @@ test.serial("what is refused changes nothing, and is said in one line", async (t
 test.serial(
   "a controller dies under verified load and comes back: signs and events tell, the client sees nothing",
   async (t) => {
-    await using daemon = await RealDaemon.start(QUICK_PATROL);
+    // Every path has I/O all the time, so that it is I/O that finds the fault, not a check of a path that was idle.
+    await using daemon = await RealDaemon.start(`policy = "round-robin"\n${QUICK_PATROL}`);
     const { sps, ctl } = shell(daemon);
     const load = await VerifiedLoad.start(daemon.nbdSocket, "lu0");
     const added = await ctl("array fault add port-down --controller 0");
