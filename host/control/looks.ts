@@ -8,6 +8,7 @@ import type { Leftovers } from "./leftovers.ts";
 import type { Logger } from "./logger.ts";
 import { demand, pathSet } from "./reactor-port.ts";
 import { reconcile, removeGone, removeUnchosen, type Refused } from "./reconcile.ts";
+import type { RefusedDevice } from "./schemas/path.ts";
 import { untilVerified } from "./verified.ts";
 
 /** A storm of uevents is one look. */
@@ -16,11 +17,6 @@ const DELAY_MS = 100;
 const AGAIN_MS = 30_000;
 /** How long a look waits for paths that do not say who they are; the others are verified within milliseconds. */
 const VERIFY_MS_MAX = 500;
-
-/** A device that is not taken, since when. */
-export interface RefusedDevice extends Refused {
-  readonly sinceMs: number;
-}
 
 export interface LookParts {
   readonly logger: Logger;
@@ -87,11 +83,12 @@ export class Looks {
     this.#timer = undefined;
     let isComplete = false;
     try {
-      isComplete = await this.#lookOnce();
+      const leftNothing = await this.#lookOnce();
+      await this.untilVerified();
+      isComplete = leftNothing;
     } finally {
       if (!isComplete) this.again();
     }
-    await this.untilVerified();
   }
 
   /** Answers whether nothing is left to be done. */
@@ -114,7 +111,6 @@ export class Looks {
       for (const [unit, bytes] of sizes) {
         if (bytes !== unit.facts.bytes) await context.attachments.resize(unit).catch((thrown) => this.#warn(thrown));
       }
-      await context.mirror.current();
       await this.#parts.serve();
       return refused.length === 0 && problems.length === 0;
     });

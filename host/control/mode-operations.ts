@@ -14,8 +14,7 @@ async function changeSettings(context: Context, settings: Settings, apply: () =>
   try {
     await apply();
   } catch (thrown) {
-    const undo = Object.fromEntries(Object.keys(settings).map((key) => [key, before[key as keyof Settings]]));
-    context.state.saveSettings(undo as Settings);
+    context.state.replaceSettings(before);
     await apply().catch(() => undefined);
     throw thrown;
   }

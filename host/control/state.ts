@@ -209,8 +209,7 @@ export class State {
     this.#settings = null;
     this.transaction(() => {
       for (const [key, value] of Object.entries(settings)) {
-        if (value === undefined) this.#run("DELETE FROM settings WHERE key = ?", key);
-        else this.#run("INSERT OR REPLACE INTO settings VALUES (?, ?)", key, JSON.stringify(value));
+        this.#run("INSERT OR REPLACE INTO settings VALUES (?, ?)", key, JSON.stringify(value));
       }
     });
   }

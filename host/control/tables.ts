@@ -78,9 +78,14 @@ export class Tables {
     return this.#paths.get(handle);
   }
 
+  /** No flag when there is no such path in the copy. */
+  #flags(path: number): number {
+    return this.#paths.word(path, abi.PATH_FLAGS) ?? 0;
+  }
+
   /** Whether intermittent-failure monitoring holds the path back. */
   isShaky(handle: number): boolean {
-    return ((this.#paths.word(handle, abi.PATH_FLAGS) ?? 0) & abi.PATH_FLAG_SHAKY) !== 0;
+    return (this.#flags(handle) & abi.PATH_FLAG_SHAKY) !== 0;
   }
 
   /** Null when there is no such unit in the copy. */
@@ -93,23 +98,23 @@ export class Tables {
    * I/O. More than what the core uses at the moment, which are only the best of them.
    */
   isServiceable(path: number): boolean {
-    const flags = this.#paths.word(path, abi.PATH_FLAGS) ?? 0;
+    const flags = this.#flags(path);
     if ((flags & SERVICEABLE_MASK) !== SERVICEABLE) return false;
     return !NOT_SERVING.has(((this.#paths.word(path, abi.PATH_PRIORITY) ?? 0) >>> 16) & 0xff);
   }
 
   /** Whether the path may soon take I/O that it does not get now, because it is being checked who answers there. */
   isVerifying(path: number): boolean {
-    return ((this.#paths.word(path, abi.PATH_FLAGS) ?? 0) & SERVICEABLE_MASK) === VERIFYING;
+    return (this.#flags(path) & SERVICEABLE_MASK) === VERIFYING;
   }
 
   hasPath(path: number): boolean {
-    return ((this.#paths.word(path, abi.PATH_FLAGS) ?? 0) & abi.PATH_FLAG_PRESENT) !== 0;
+    return (this.#flags(path) & abi.PATH_FLAG_PRESENT) !== 0;
   }
 
   /** Whether the path is in the copy and disabled. */
   isDisabled(path: number): boolean {
-    return ((this.#paths.word(path, abi.PATH_FLAGS) ?? 0) & SERVICEABLE) === abi.PATH_FLAG_PRESENT;
+    return (this.#flags(path) & SERVICEABLE) === abi.PATH_FLAG_PRESENT;
   }
 
   isReleased(unit: number): boolean {

@@ -17,6 +17,12 @@ const shell = (daemon: RealDaemon) => ({
   ctl: (line: string): Promise<Run> => run(pathctl, line.split(" "), daemon.socket),
 });
 
+/** Everything that was told since the start. */
+async function eventsOf(daemon: RealDaemon): Promise<readonly { message: number; path: string | null }[]> {
+  const { out } = await shell(daemon).ctl("events --limit 1000 --json");
+  return (JSON.parse(out) as { events: { message: number; path: string | null }[] }).events;
+}
+
 test.serial("a session: setting commands print nothing, what they set is shown, and survives a restart", async (t) => {
   await using daemon = await RealDaemon.start('policy = "static"\n');
   const { sps } = shell(daemon);
@@ -110,8 +116,7 @@ test.serial(
     await load.stop();
     t.like(load.counts, { errors: 0, mismatches: 0, firstError: undefined });
     t.true(load.counts.writes > 0 && load.counts.reads > 0);
-    const events = JSON.parse((await ctl("events --limit 1000 --json")).out) as { events: { message: number }[] };
-    const numbers = new Set(events.events.map((event) => event.message));
+    const numbers = new Set((await eventsOf(daemon)).map((event) => event.message));
     // Found by an I/O, or by a check of a path that had none, or that was late and stood aside: whichever came first.
     t.true(numbers.has(270) || numbers.has(271), "path error");
     t.true(numbers.has(273), "automatic failback was done");
@@ -125,9 +130,7 @@ test.serial("a path that fails an I/O is told as that, with nothing else that lo
   const load = await VerifiedLoad.start(daemon.nbdSocket, "lu0");
   t.is((await ctl("array fault add port-down --path 5:0:3:0")).status, 0);
   const told = async () => {
-    const { events } = JSON.parse((await ctl("events --limit 1000 --json")).out) as {
-      events: { message: number; path: string | null }[];
-    };
+    const events = await eventsOf(daemon);
     return events
       .filter(({ message }) => message === 270 || message === 271)
       .map(({ message, path }) => [message, path]);
