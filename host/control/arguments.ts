@@ -14,7 +14,7 @@ Binds SCSI paths to logical units and offers each as one block device over NBD. 
   -h, --help         prints this
 
 SIGTERM stops it, SIGHUP reads the configuration again.
-Without devices in its configuration it runs an emulated array.
+Without a configuration file it runs an emulated array.
 
 example: pathmanagerd --config ./pathmanager.toml
 `;

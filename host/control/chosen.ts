@@ -3,10 +3,9 @@
 
 import { isSelected } from "../discovery/select.ts";
 import type { Attachments } from "./context.ts";
-import { isEmulated } from "./devices.ts";
 import { ControlError } from "./errors.ts";
 import type { Inventory, Path } from "./inventory.ts";
-import type { Configuration } from "./schemas/configuration.ts";
+import { isEmulated, type Configuration } from "./schemas/configuration.ts";
 
 /** Whether `devices` and `exclude` name a path whose device is there: as a path of its unit, or of the one it leads to. */
 export function isChosen(path: Path, configuration: Configuration): boolean {

@@ -9,7 +9,7 @@ import { policyOfConfiguration } from "./effective.ts";
 import { ControlError, reasonOf } from "./errors.ts";
 import { nearest } from "./nearest.ts";
 import { parametersMistake } from "./policies.ts";
-import { Configuration } from "./schemas/configuration.ts";
+import { Configuration, isEmulated } from "./schemas/configuration.ts";
 import { NUMBERED_NAME } from "./words.ts";
 
 /** One mistake in a configuration file. */
@@ -44,10 +44,14 @@ export function checkConfiguration(text: string, file: string): Checked {
   if (mistakes.length > 0 || !result.success) {
     return { ok: false, mistakes: mistakes.toSorted((a, b) => a.line - b.line) };
   }
-  return { ok: true, configuration: result.data };
+  // Settled here, so that what is displayed says it and a reload compares like with like.
+  return { ok: true, configuration: { ...result.data, emulated: isEmulated(result.data) } };
 }
 
-/** Reads and checks a file. A file that is not there is an empty one, unless it was named by somebody (`required`). */
+/** What holds without any file: the emulated array, to look around. A file that names no device has no device. */
+export const WITHOUT_FILE: Configuration = Configuration.parse({ emulated: true });
+
+/** Reads and checks a file. A file that is not there may be left out, unless it was named by somebody (`required`). */
 export function loadConfiguration(
   file: string,
   required: boolean,
@@ -57,7 +61,7 @@ export function loadConfiguration(
     text = readFileSync(file, "utf8");
   } catch (thrown) {
     const missing = thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT";
-    if (missing && !required) return { configuration: Configuration.parse({}), file: null };
+    if (missing && !required) return { configuration: WITHOUT_FILE, file: null };
     throw new ControlError("CONFIGURATION", `cannot read the configuration file ${file}: ${reasonOf(thrown)}`, {
       parameter: file,
       remedy: "name a file that can be read with --config",
@@ -229,6 +233,9 @@ function contradictions(c: Configuration, file: string, positions: readonly KeyP
     complain(["policy"], DYNAMIC_IN_CLUSTER);
   }
   policyContradictions(c.policy, ["policy"], complain);
+  if (c.emulated === true && c.devices.length > 0) {
+    complain(["emulated"], "must not be true while devices names real ones; leave out one of the two");
+  }
   const identities = new Set<string>();
   const names = new Set<string>();
   for (const [index, unit] of c.units.entries()) {

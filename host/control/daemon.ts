@@ -16,7 +16,6 @@ import { loadConfiguration } from "./configuration.ts";
 import type { Context } from "./context.ts";
 import { messageOf } from "./core-events.ts";
 import { modeCalls } from "./core-settings.ts";
-import { isEmulated } from "./devices.ts";
 import { Effective } from "./effective.ts";
 import { reasonOf } from "./errors.ts";
 import { EventHub } from "./event-hub.ts";
@@ -32,7 +31,7 @@ import { reactorOptions } from "./reactor-options.ts";
 import { Leftovers } from "./leftovers.ts";
 import { RedundancyWatch } from "./redundancy-watch.ts";
 import { reloadReport } from "./reload.ts";
-import type { Configuration, ReloadReport } from "./schemas/configuration.ts";
+import { isEmulated, type Configuration, type ReloadReport } from "./schemas/configuration.ts";
 import { State } from "./state.ts";
 import type { Tables } from "./tables.ts";
 import type { ViewSources } from "./views.ts";
@@ -283,8 +282,9 @@ export class Daemon implements Context {
       const report = reloadReport(before, after, this.state.settings(), isEmulated(after) !== this.emulated);
       // What needs a restart stays as it was, so that what is shown is what is in force.
       const { sockets, state, log, limits, ring, process, array } = this.options.configuration;
-      const devices = isEmulated(after) === this.emulated ? after.devices : before.devices;
-      const next = { ...after, devices, sockets, state, log, limits, ring, process, array };
+      const { emulated } = this;
+      const devices = isEmulated(after) === emulated ? after.devices : before.devices;
+      const next = { ...after, devices, emulated, sockets, state, log, limits, ring, process, array };
       checkChoice(this.inventory, this.attachments, next);
       await this.#put(new Effective(next, () => this.state.settings()));
       this.configurationFile = file;

@@ -8,21 +8,21 @@ import { KERNEL_LANES } from "../discovery/lanes.ts";
 import { nativeTransport } from "../discovery/native-transport.ts";
 import { listSgDevices } from "../discovery/sysfs.ts";
 import type { ReactorClient } from "../reactor/client.ts";
-import type { Configuration } from "./schemas/configuration.ts";
+import { isEmulated, type Configuration } from "./schemas/configuration.ts";
 
 /** Time for all commands to one device together; a device that needs longer is looked at again later. */
 const BUDGET_MS = 5000;
+
+/** Peripheral device type of a disk (SPC-4 6.6.2). */
+const TYPE_DISK = 0;
 
 /** A look in two steps: what is there costs nothing, who it is takes as long as the devices take to answer. */
 export interface Look {
   /** Path numbers that exist. */
   readonly present: ReadonlySet<string>;
+  /** How many of them are disks. */
+  readonly disks: number;
   ask(ours: ReadonlySet<string>): Promise<Found>;
-}
-
-/** Without any device named, the emulated array is what there is. */
-export function isEmulated(configuration: Configuration): boolean {
-  return configuration.devices !== "all" && configuration.devices.length === 0;
 }
 
 function telling(
@@ -47,12 +47,14 @@ export async function look(
     const options = { devices: "all", exclude: configuration.exclude, budgetMs: BUDGET_MS } as const;
     return {
       present: new Set(candidates.map((candidate) => candidate.number)),
+      disks: candidates.length,
       ask: () => discover(attentive(emulatedTransport(reactor), telling(candidates, onDoubt)), candidates, options),
     };
   }
   const devices = listSgDevices();
   return {
     present: new Set(devices.map((device) => device.number)),
+    disks: devices.filter((device) => device.type === TYPE_DISK).length,
     ask: (ours) =>
       discoverDevices(attentive(nativeTransport, telling(devices, onDoubt)), devices, {
         devices: configuration.devices,

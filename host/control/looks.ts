@@ -6,6 +6,7 @@ import { look } from "./devices.ts";
 import { reasonOf } from "./errors.ts";
 import type { Leftovers } from "./leftovers.ts";
 import type { Logger } from "./logger.ts";
+import { whyNothingHere } from "./nothing-chosen.ts";
 import { demand, pathSet } from "./reactor-port.ts";
 import { reconcile, removeGone, removeUnchosen, type Refused } from "./reconcile.ts";
 import type { RefusedDevice } from "./schemas/path.ts";
@@ -28,6 +29,8 @@ export interface LookParts {
 
 export class Looks {
   refused: readonly RefusedDevice[] = [];
+  /** Why the last look found nothing to serve, when the configuration leaves nothing. */
+  nothing: string | null = null;
   readonly #context: Context;
   readonly #parts: LookParts;
   #looking: Promise<void> | null = null;
@@ -105,6 +108,7 @@ export class Looks {
       const sizes = new Map(context.inventory.units().map((unit) => [unit, unit.facts.bytes]));
       const { refused, problems } = await reconcile(context, found, context.effective);
       this.#refuse(refused);
+      this.#tellNothing(found.paths.length + found.refusals.length > 0 ? null : devices.disks);
       for (const problem of problems) this.#parts.logger.warning(problem);
       await this.#parts.leftovers?.look();
       context.offer();
@@ -136,6 +140,14 @@ export class Looks {
       this.#context.hub.say("device-refused", { path: device.number, detail });
       return { ...device, sinceMs: Date.now() };
     });
+  }
+
+  /** @param disks how many there are of which none was chosen; null when some were */
+  #tellNothing(disks: number | null): void {
+    const before = this.nothing;
+    this.nothing = disks === null ? null : whyNothingHere(this.#context.effective.configuration, disks);
+    if (this.nothing === null || this.nothing === before) return;
+    this.#context.hub.say("nothing-chosen", { detail: { reason: this.nothing } });
   }
 
   #warn(thrown: unknown): void {

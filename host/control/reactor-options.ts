@@ -2,7 +2,7 @@
 
 import type { ArrayTopology, PortService } from "../array/topology.ts";
 import type { ReactorOptions } from "../reactor/client.ts";
-import type { Configuration, EmulatedArray } from "./schemas/configuration.ts";
+import { EmulatedArray, type Configuration } from "./schemas/configuration.ts";
 
 const MIB = 1_048_576;
 /** Tables for real devices when the configuration does not size them. */
@@ -42,7 +42,8 @@ export function topologyOf(array: EmulatedArray): ArrayTopology {
 }
 
 export function reactorOptions(configuration: Configuration, emulated: boolean): ReactorOptions {
-  const { limits, ring, array } = configuration;
+  const { limits, ring } = configuration;
+  const array = configuration.array ?? EmulatedArray.parse({});
   const units = limits.units ?? (emulated ? array.units : UNITS_DEFAULT);
   return {
     limits: {

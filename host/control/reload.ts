@@ -5,6 +5,8 @@ import type { Settings } from "./state.ts";
 
 /** Sections that are read once, at the start. */
 const RESTART: readonly (keyof Configuration)[] = ["sockets", "state", "log", "limits", "ring", "process", "array"];
+/** Keys that decide between real devices and the emulated array. */
+const SOURCE: readonly (keyof Configuration)[] = ["devices", "emulated", "array"];
 
 type Value = unknown;
 
@@ -45,7 +47,8 @@ export function reloadReport(
 ): ReloadReport {
   const changed = differences(before, after);
   const needsRestart = (key: string): boolean =>
-    RESTART.some((section) => section === sectionOf(key)) || (emulationChanges && sectionOf(key) === "devices");
+    RESTART.some((section) => section === sectionOf(key)) ||
+    (emulationChanges && SOURCE.some((section) => section === sectionOf(key)));
   const kept = commandedKeys(settings);
   const isKept = (key: string): boolean => kept.includes(key);
   return {

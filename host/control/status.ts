@@ -24,7 +24,11 @@ export async function statusOf(daemon: Daemon, version: string): Promise<Status>
     units: daemon.inventory.units().filter((unit) => pathsOf(unit).some(isShown)).length,
     paths: daemon.inventory.paths().filter(isShown).length,
     pathsUsable: redundancy.usable,
-    attention: [...attentionOf(redundancy), ...shakySentences(daemon.inventory, tables)],
+    attention: [
+      ...(daemon.looks.nothing === null ? [] : [daemon.looks.nothing]),
+      ...attentionOf(redundancy),
+      ...shakySentences(daemon.inventory, tables),
+    ],
     refused: daemon.looks.refused.slice(0, REFUSED_MAX),
     sockets: {
       api: places.apiSocket,

@@ -14,12 +14,14 @@ const size = (bytes: number): string => {
 export function welcome(daemon: Daemon, version: string): string {
   const { places } = daemon.options;
   const units = daemon.inventory.units();
+  const file = daemon.configurationFile;
   const source = daemon.emulated
-    ? "an emulated array, as no devices are configured"
-    : `SCSI devices (${daemon.configurationFile ?? "all"})`;
+    ? `an emulated array, as ${file === null ? "there is no configuration file" : `${file} says`}`
+    : `SCSI devices (${file ?? "all"})`;
   const paths = `${units.length} logical units over ${daemon.inventory.pathCount} paths`;
   const lines = [
     `PathManager ${version} serves ${paths}: ${source}.`,
+    ...(daemon.looks.nothing === null ? [] : [`  ${daemon.looks.nothing}.`]),
     ...units.slice(0, NAMED_MAX).map((unit) => {
       const { vendor, product, bytes } = unit.facts;
       return `  #${unit.number}  ${unit.name}  ${size(bytes)}  ${vendor} ${product}  ${unit.paths.size} paths`;

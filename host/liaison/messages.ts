@@ -82,6 +82,12 @@ export const MESSAGES = {
     text: "The device lost data that it had acknowledged, the next flush fails",
     system: true,
   },
+  "nothing-chosen": {
+    number: 665,
+    level: "warning",
+    text: "The configuration leaves no device to serve",
+    system: true,
+  },
 } as const satisfies Record<string, MessageKind>;
 
 export type MessageName = keyof typeof MESSAGES;

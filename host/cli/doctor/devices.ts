@@ -73,7 +73,7 @@ export function checkDevices(machine: Machine): Finding[] {
       note(
         "devices",
         "there is no SCSI disk with a /dev/sg device",
-        "without devices in the configuration the daemon uses an emulated array, for first steps",
+        "without a configuration file the daemon uses an emulated array, for first steps",
       ),
     ];
   }

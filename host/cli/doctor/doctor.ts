@@ -40,7 +40,13 @@ async function checkConfigurationFile(file: string | undefined): Promise<Finding
   }
   try {
     const result = checkConfiguration(wanted);
-    if (result.status === 0) return [ok("configuration", `${wanted} has no mistake`)];
+    if (result.status === 0) {
+      const { nothing } = result.json as { nothing: string | null };
+      const fine = ok("configuration", `${wanted} has no mistake`);
+      if (nothing === null) return [fine];
+      const [problem = nothing, remedy] = nothing.split("; ");
+      return [fine, warning("configuration", problem, remedy ?? "see pathmanager.toml(5)")];
+    }
     return result.text
       .trimEnd()
       .split("\n")

@@ -32,6 +32,7 @@ const REMARKS: Readonly<Partial<Record<MessageName, string>>> = {
   "state-rebuilt": "set again what was set by command; look for the cause",
   "events-lost": "more happened at once than is kept; `pathctl show` is right nevertheless",
   "leftovers-found": "nothing; they end within `timeouts.command_ms`",
+  "nothing-chosen": "name the devices to use in `devices`, or take back what `exclude` says too widely",
 };
 
 const HEAD = ["number", "text", "level", "system log", "ALIVE", "manager", "kind", "means, or what to do"];

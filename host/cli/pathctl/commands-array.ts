@@ -1,4 +1,4 @@
-// `pathctl array`: faults of the emulated array, which stands in when no device is configured.
+// `pathctl array`: faults of the emulated array, which stands in for real devices.
 
 import type { Command } from "commander";
 
@@ -109,7 +109,7 @@ function faultText(view: Output<"faults">["faults"][number]): string {
 
 /** Adds the commands. */
 export function addArrayCommands(program: Command, runner: Runner): void {
-  const array = branch(program, "array", "the emulated array, which stands in when no device is configured");
+  const array = branch(program, "array", "the emulated array, which stands in for real devices");
   const fault = branch(array, "fault", "make it fail, to see what happens");
   leaf(
     fault,

@@ -73,7 +73,7 @@ function addConfigCommands(program: Command, runner: Runner): void {
     "check [file]",
     "check a configuration file without using it",
     "pathctl config check /etc/pathmanager/pathmanager.toml",
-    "{file, valid, mistakes}",
+    "{file, valid, mistakes, nothing}",
   ).action((file: string | undefined, options: CommonOptions) =>
     perform(runner, options, async () => {
       const { checkConfiguration } = await import("./config-check.ts");

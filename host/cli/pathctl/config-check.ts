@@ -3,11 +3,15 @@
 import { readFileSync } from "node:fs";
 
 import { checkConfiguration as check, mistakeText } from "../../control/configuration.ts";
+import { whyNothingEver } from "../../control/nothing-chosen.ts";
 import { CONFIGURATION_FILE } from "../../control/words.ts";
 import { CommandError } from "../client.ts";
 import type { Result } from "./context.ts";
 
-/** Checks `file` (the default one when it is left out); exit status 1 when it has mistakes. */
+/**
+ * Checks `file` (the default one when it is left out); exit status 1 when it has mistakes. That it leaves no device to
+ * serve is no mistake, and told.
+ */
 export function checkConfiguration(file: string = CONFIGURATION_FILE): Result {
   let text: string;
   try {
@@ -20,10 +24,16 @@ export function checkConfiguration(file: string = CONFIGURATION_FILE): Result {
     });
   }
   const checked = check(text, file);
-  const mistakes = checked.ok ? [] : checked.mistakes;
+  if (!checked.ok) {
+    const { mistakes } = checked;
+    const lines = mistakes.map((mistake) => `${mistakeText(mistake)}\n`).join("");
+    return { json: { file, valid: false, mistakes, nothing: null }, text: lines, status: 1 };
+  }
+  const nothing = whyNothingEver(checked.configuration);
+  const warning = nothing === null ? "" : `${file}: ${nothing}\n`;
   return {
-    json: { file, valid: checked.ok, mistakes },
-    text: checked.ok ? `${file}: no mistake\n` : mistakes.map((mistake) => `${mistakeText(mistake)}\n`).join(""),
-    status: checked.ok ? 0 : 1,
+    json: { file, valid: true, mistakes: [], nothing },
+    text: `${file}: no mistake\n${warning}`,
+    status: 0,
   };
 }

@@ -70,29 +70,27 @@ const PortService = z.strictObject({
   distribution: z.enum(["constant", "exponential"]).optional(),
 });
 
-/** The emulated array, which is used when no devices are configured. */
-export const EmulatedArray = z
-  .strictObject({
-    name: z
-      .string()
-      .regex(/^[\w .:-]{1,32}$/, { error: "must be 1 to 32 letters, digits or . : - _" })
-      .default("array0"),
-    units: z.int().min(1).max(4096).default(2),
-    unit_mib: z.int().min(1).max(1_048_576).default(64),
-    block_bytes: z.union([z.literal(512), z.literal(4096)]).default(512),
-    paths: z.int().min(1).max(32).default(4),
-    initiator_ports: z.int().min(1).max(32).default(2),
-    controllers: z.int().min(1).max(16).default(2),
-    ports_per_controller: z.int().min(1).max(32).optional(),
-    first_host: z.int().min(0).max(65_535).default(4),
-    access: z.enum(["symmetric", "preferred"]).default("symmetric"),
-    write_cache: z.boolean().default(false),
-    identification: z.enum(["designators", "serial-only"]).default("designators"),
-    directory: absolutePath.optional(),
-    service: PortService.optional(),
-    ports: z.array(PortService).optional(),
-  })
-  .prefault({});
+/** The emulated array. */
+export const EmulatedArray = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[\w .:-]{1,32}$/, { error: "must be 1 to 32 letters, digits or . : - _" })
+    .default("array0"),
+  units: z.int().min(1).max(4096).default(2),
+  unit_mib: z.int().min(1).max(1_048_576).default(64),
+  block_bytes: z.union([z.literal(512), z.literal(4096)]).default(512),
+  paths: z.int().min(1).max(32).default(4),
+  initiator_ports: z.int().min(1).max(32).default(2),
+  controllers: z.int().min(1).max(16).default(2),
+  ports_per_controller: z.int().min(1).max(32).optional(),
+  first_host: z.int().min(0).max(65_535).default(4),
+  access: z.enum(["symmetric", "preferred"]).default("symmetric"),
+  write_cache: z.boolean().default(false),
+  identification: z.enum(["designators", "serial-only"]).default("designators"),
+  directory: absolutePath.optional(),
+  service: PortService.optional(),
+  ports: z.array(PortService).optional(),
+});
 export type EmulatedArray = z.infer<typeof EmulatedArray>;
 
 const Sockets = z
@@ -142,6 +140,7 @@ const InitialPaths = z.enum(["all", "first-only"]);
 export type InitialPaths = z.infer<typeof InitialPaths>;
 
 export const Configuration = z.strictObject({
+  emulated: z.boolean().optional(),
   devices: z.union([z.literal("all"), z.array(DeviceSelector)]).default([]),
   exclude: z.array(DeviceSelector).default([]),
   initial_paths: InitialPaths.default("all"),
@@ -186,9 +185,13 @@ export const Configuration = z.strictObject({
     })
     .prefault({}),
   process: z.strictObject({ nice: z.int().min(-20).max(19).default(-10) }).prefault({}),
-  array: EmulatedArray,
+  array: EmulatedArray.optional(),
 });
 export type Configuration = z.infer<typeof Configuration>;
+/** Whether the emulated array is served: only when the file says so, by `emulated` or by shaping the array. */
+export function isEmulated({ emulated, array, devices }: Configuration): boolean {
+  return emulated ?? (array !== undefined && devices.length === 0);
+}
 /** What may stand in the file: every key optional. */
 export type ConfigurationInput = z.input<typeof Configuration>;
 

@@ -45,7 +45,8 @@ export class RealDaemon implements AsyncDisposable {
     const daemon = new RealDaemon(await mkdtemp(join(tmpdir(), "pathmanager-daemon-")));
     const sockets = `[sockets]\napi = "${daemon.socket}"\nnbd = "${daemon.nbdSocket}"\n`;
     const places = `[state]\ndirectory = "${daemon.folder}"\n[log]\nfile = "${join(daemon.folder, "spsevent.log")}"\nsystem = false\n`;
-    await writeFile(daemon.configuration, `${more}\n${sockets}${places}`);
+    const source = /\bdevices\b|\bemulated\b|\[array\]/.test(more) ? "" : "emulated = true\n";
+    await writeFile(daemon.configuration, `${source}${more}\n${sockets}${places}`);
     await daemon.begin();
     return daemon;
   }

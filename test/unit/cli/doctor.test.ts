@@ -132,6 +132,6 @@ test("pathctl config check: mistakes with file, line and key", async (t) => {
   const wrong = await run(pathctl, ["config", "check", file]);
   t.is(wrong.status, 1);
   t.true(wrong.out.startsWith(`${file}:4: patrol.interval_s: `), wrong.out);
-  await writeFile(file, 'failback = "standby"\n');
+  await writeFile(file, 'devices = "all"\nfailback = "standby"\n');
   t.deepEqual(await run(pathctl, ["config", "check", file]), { status: 0, out: `${file}: no mistake\n`, err: "" });
 });

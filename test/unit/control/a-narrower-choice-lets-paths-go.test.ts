@@ -46,7 +46,9 @@ test("whether a path is chosen is judged by its unit: identity, vendor and produ
   const path = daemon.inventory.path("4:0:0:0");
   const { identity, facts } = path.unit;
   const chosen = (keys: object): boolean => isChosen(path, Configuration.parse(keys));
-  t.true(chosen({}));
+  t.true(chosen({ emulated: true }));
+  t.true(chosen({ array: {} }));
+  t.false(chosen({}));
   t.true(chosen({ devices: "all" }));
   t.true(chosen({ devices: [{ identity: identity.text }] }));
   t.true(chosen({ devices: [{ vendor: facts.vendor, product: facts.product, path: path.number }] }));
