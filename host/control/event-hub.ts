@@ -108,10 +108,16 @@ export class EventHub {
     }
   }
 
-  /** The newest events, oldest first. */
-  history(since: number, limit: number): EventView[] {
+  /** The newest events between two ids, oldest first. */
+  history(since: number, limit: number, before?: number): EventView[] {
     this.flush();
-    return this.#state.events(since, limit).map(eventView);
+    return this.#state.events(since, limit, before).map(eventView);
+  }
+
+  /** The oldest events since one, oldest first: a page of a history that is read to its end. */
+  after(since: number, limit: number): EventView[] {
+    this.flush();
+    return this.#state.eventsAfter(since, limit).map(eventView);
   }
 
   get last(): number {

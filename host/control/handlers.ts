@@ -1,5 +1,6 @@
 // What each endpoint does. The inputs are checked already; the outputs are what the table of routes says.
 
+import { lazily, type Lazy } from "./api/pieces.ts";
 import { adoptConfiguration } from "./adopting.ts";
 import type { Context } from "./context.ts";
 import { ControlError } from "./errors.ts";
@@ -27,7 +28,8 @@ import { pathView, unitView, type ViewSources } from "./views.ts";
 /** Endpoints whose answer is JSON of a fixed shape. */
 export type JsonRoute = Exclude<RouteId, "eventStream" | "openapi">;
 
-export type Handlers = { readonly [K in JsonRoute]: (input: Input<K>) => Promise<Output<K>> | Output<K> };
+/** Lists of an answer may be made while it is sent. */
+export type Handlers = { readonly [K in JsonRoute]: (input: Input<K>) => Promise<Lazy<Output<K>>> | Lazy<Output<K>> };
 
 /** What the daemon itself answers. */
 export interface DaemonHandlers {
@@ -84,7 +86,7 @@ function displayHandlers(context: Context) {
   return {
     units: async () => {
       const sources = await display(context);
-      return { units: context.inventory.units().map((unit) => unitView(unit, sources)) };
+      return { units: lazily(context.inventory.units(), (unit) => unitView(unit, sources)) };
     },
     unit: async ({ params }) => {
       const unit = context.inventory.unit(params.n);
@@ -93,11 +95,11 @@ function displayHandlers(context: Context) {
     paths: async () => {
       const sources = await display(context);
       const shown = context.inventory.paths().filter(isShown);
-      return { paths: shown.map((path) => pathView(path, sources)) };
+      return { paths: lazily(shown, (path) => pathView(path, sources)) };
     },
     arrays: async () => {
       await context.mirror.forDisplay();
-      return { arrays: arrayViews(context.inventory.units().map((unit) => unitView(unit, context.views))) };
+      return { arrays: await arrayViews(lazily(context.inventory.units(), (unit) => unitView(unit, context.views))) };
     },
     statistics: async () => {
       const sources = await display(context);
@@ -109,7 +111,7 @@ function displayHandlers(context: Context) {
       return statisticsView(context.inventory, sources.tables, latencies);
     },
     events: ({ query }) => ({
-      events: context.hub.history(query.since ?? 0, query.limit),
+      events: context.hub.history(query.since ?? 0, query.limit, query.before),
       last: context.hub.last,
     }),
   } satisfies Partial<Handlers>;

@@ -1,5 +1,6 @@
 // Views over all units and paths: the arrays they belong to, the counters, what needs attention.
 
+import { lazily, sliced, type Lazy } from "./api/pieces.ts";
 import type { Latencies } from "./latencies.ts";
 import { isShown, pathsOf, type Inventory, type Path, type Unit } from "./inventory.ts";
 import type { PathView } from "./schemas/path.ts";
@@ -21,36 +22,61 @@ function count<T extends PortCount>(ports: Map<string, T>, name: string, make: (
   return port;
 }
 
-/** Units of one vendor and product that share a target port are taken for one array. */
-export function arrayViews(units: readonly UnitView[]): ArrayView[] {
-  const groups = Map.groupBy(units, (unit) => `${unit.vendor}\0${unit.product}`);
-  return [...groups.values()].map((members): ArrayView => {
-    const targets = new Map<string, ArrayView["targetPorts"][number]>();
-    const initiators = new Map<string, ArrayView["initiatorPorts"][number]>();
-    for (const path of members.flatMap((unit) => unit.paths)) {
-      const name = path.targetPort ?? path.number.split(":").slice(0, 3).join(":");
-      const make = () => ({ name, group: path.alua?.group ?? null, alua: [], paths: 0, pathsFailed: 0 });
-      const target = count(targets, name, make, path);
-      if (path.alua !== null && !target.alua.includes(path.alua.state)) target.alua.push(path.alua.state);
-      const initiator = path.initiatorPort ?? "unknown";
-      count(initiators, initiator, () => ({ name: initiator, paths: 0, pathsFailed: 0 }), path);
-    }
-    return {
-      vendor: members[0]?.vendor ?? "",
-      product: members[0]?.product ?? "",
-      units: members.map((unit) => unit.number),
-      targetPorts: [...targets.values()],
-      initiatorPorts: [...initiators.values()],
-    };
+interface Collected {
+  readonly vendor: string;
+  readonly product: string;
+  readonly units: number[];
+  readonly targets: Map<string, ArrayView["targetPorts"][number]>;
+  readonly initiators: Map<string, ArrayView["initiatorPorts"][number]>;
+}
+
+function collectPath({ targets, initiators }: Collected, path: PathView): void {
+  const name = path.targetPort ?? path.number.split(":").slice(0, 3).join(":");
+  const make = (): ArrayView["targetPorts"][number] => ({
+    name,
+    group: path.alua?.group ?? null,
+    alua: [],
+    paths: 0,
+    pathsFailed: 0,
   });
+  const target = count(targets, name, make, path);
+  if (path.alua !== null && !target.alua.includes(path.alua.state)) target.alua.push(path.alua.state);
+  const initiator = path.initiatorPort ?? "unknown";
+  count(initiators, initiator, () => ({ name: initiator, paths: 0, pathsFailed: 0 }), path);
+}
+
+/** Units of one vendor and product that share a target port are taken for one array. */
+export async function arrayViews(units: Iterable<UnitView>): Promise<ArrayView[]> {
+  const arrays = new Map<string, Collected>();
+  for await (const { vendor, product, number, paths } of sliced(units)) {
+    const key = `${vendor}\0${product}`;
+    const array: Collected = arrays.get(key) ?? {
+      vendor,
+      product,
+      units: [],
+      targets: new Map(),
+      initiators: new Map(),
+    };
+    arrays.set(key, array);
+    array.units.push(number);
+    for (const path of paths) collectPath(array, path);
+  }
+  return [...arrays.values()].map(({ vendor, product, units: members, targets, initiators }) => ({
+    vendor,
+    product,
+    units: members,
+    targetPorts: [...targets.values()],
+    initiatorPorts: [...initiators.values()],
+  }));
 }
 
 const TOTALS = ["ios", "bytesRead", "bytesWritten", "errors", "retries", "inFlight"] as const;
 
-export function statisticsView(inventory: Inventory, tables: Tables, latencies: Latencies): StatisticsView {
+/** The totals stand at the end, as they are summed up while the paths before them are sent. */
+export function statisticsView(inventory: Inventory, tables: Tables, latencies: Latencies): Lazy<StatisticsView> {
   const totals = { ios: 0, bytesRead: 0, bytesWritten: 0, errors: 0, retries: 0, inFlight: 0 };
   const shown = inventory.paths().filter(isShown);
-  const paths = shown.map((path) => {
+  const paths = lazily(shown, (path) => {
     const record = path.handle === null ? null : tables.path(path.handle);
     const latency = path.handle === null ? undefined : latencies.paths.get(path.handle);
     const counters = pathCounters(record);
@@ -63,7 +89,7 @@ export function statisticsView(inventory: Inventory, tables: Tables, latencies: 
       p99Us: latency?.p99Us ?? null,
     });
   });
-  const units = inventory.units().map((unit) => {
+  const units = lazily(inventory.units(), (unit) => {
     const record = unit.handle === null ? null : tables.unit(unit.handle);
     const latency = unit.handle === null ? undefined : latencies.units.get(unit.handle);
     return Object.assign(unitCounters(record), {
@@ -73,7 +99,7 @@ export function statisticsView(inventory: Inventory, tables: Tables, latencies: 
       p99Us: latency?.p99Us ?? null,
     });
   });
-  return { time: Date.now(), totals, units, paths };
+  return { time: Date.now(), units, paths, totals };
 }
 
 /** How redundant everything is. */

@@ -8,6 +8,8 @@ import type { Socket } from "node:net";
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import type * as z from "zod";
 import { peerCredentials } from "../native/index.ts";
+import { Connections, type Peer } from "./api/connections.ts";
+import { JSON_TYPE, sendPieces } from "./api/pieces.ts";
 import { ControlError, reasonOf } from "./errors.ts";
 import type { EventHub } from "./event-hub.ts";
 import { streamEvents } from "./event-stream.ts";
@@ -19,8 +21,11 @@ import { ROUTES, type Route, type RouteId } from "./routes.ts";
 
 /** No request of the table comes near it. */
 const BODY_BYTES_MAX = 64 * 1024;
-const CONNECTIONS_MAX = 256;
 const REQUEST_TIMEOUT_MS = 10_000;
+/** A connection over which nothing is asked. */
+const KEEP_ALIVE_TIMEOUT_MS = 60_000;
+/** Until a TCP connection has spoken TLS. */
+const HANDSHAKE_TIMEOUT_MS = 10_000;
 
 /** Who may do what. */
 export type Access =
@@ -34,6 +39,8 @@ export interface ServerOptions {
   readonly access: Access;
   /** Certificate and key: HTTPS. */
   readonly tls?: { readonly cert: Buffer; readonly key: Buffer };
+  /** How long an answer may lie unread; for tests. */
+  readonly unreadMsMax?: number;
   /** Told of defects: what is not a ControlError. */
   readonly onDefect: (thrown: unknown, request: string) => void;
 }
@@ -43,6 +50,7 @@ export function makeServer(options: ServerOptions): FastifyInstance {
   const common = {
     bodyLimit: BODY_BYTES_MAX,
     requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     forceCloseConnections: true,
     exposeHeadRoutes: false,
     routerOptions: { maxParamLength: 128 },
@@ -50,8 +58,17 @@ export function makeServer(options: ServerOptions): FastifyInstance {
   const app: FastifyInstance =
     options.tls === undefined
       ? fastify(common)
-      : (fastify({ ...common, https: { ...options.tls, minVersion: "TLSv1.2" } }) as unknown as FastifyInstance);
-  app.server.maxConnections = CONNECTIONS_MAX;
+      : (fastify({
+          ...common,
+          https: { ...options.tls, minVersion: "TLSv1.2", handshakeTimeout: HANDSHAKE_TIMEOUT_MS },
+        }) as unknown as FastifyInstance);
+  const connections = new Connections({
+    peerOf: options.access.kind === "token" ? peerOfAddress : peerOfUser,
+    onClosed: (why, peer) => options.hub.say("api-connection-closed", { detail: { why, peer } }),
+    ...(options.unreadMsMax === undefined ? {} : { unreadMsMax: options.unreadMsMax }),
+  });
+  connections.watch(app.server);
+  app.addHook("onRequest", (request, reply, done) => connections.enter(request.raw, reply.raw, done));
   takeJson(app);
   app.setErrorHandler((error: FastifyError, request, reply) => answerError(error, request, reply, options));
   app.setNotFoundHandler((request, reply) => {
@@ -75,7 +92,14 @@ function takeJson(app: FastifyInstance): void {
   });
 }
 
+/** The description never changes while the daemon runs, and making it takes long. */
+function openapiText(version: string): () => string {
+  let text: string | undefined;
+  return () => (text ??= JSON.stringify(openapiDocument(version)));
+}
+
 function addRoute(app: FastifyInstance, id: RouteId, route: Route, options: ServerOptions): void {
+  const description = openapiText(options.version);
   app.route({
     method: route.method,
     url: route.path,
@@ -86,14 +110,13 @@ function addRoute(app: FastifyInstance, id: RouteId, route: Route, options: Serv
         query: check(route.query, request.query, "query"),
         body: check(route.body, request.body ?? undefined, "body"),
       };
-      if (id === "openapi") return openapiDocument(options.version);
+      if (id === "openapi") return reply.type(JSON_TYPE).send(description());
       if (id === "eventStream") return streamEvents(options.hub, request, reply);
       const handler = options.handlers[id as JsonRoute] as (input: unknown) => unknown;
-      const answer = await handler(input);
-      reply.header("content-type", "application/json; charset=utf-8");
+      const answer = (await handler(input)) as object;
       // Stored events go to the disk before the answer: what a caller was told has happened stays known.
       if (route.change) options.hub.flush();
-      return reply.send(JSON.stringify(answer));
+      return sendPieces(reply, answer, (thrown) => options.onDefect(thrown, `${request.method} ${request.url}`));
     },
   });
 }
@@ -106,6 +129,25 @@ function descriptorOf(socket: Socket): number {
   const descriptor: unknown = typeof handle === "object" && handle !== null ? Reflect.get(handle, "fd") : undefined;
   return typeof descriptor === "number" ? descriptor : -1;
 }
+
+/** The credentials of whoever connected, as the kernel knows them. */
+function credentialsOf(socket: Socket): ReturnType<typeof peerCredentials> {
+  const peer = peers.get(socket) ?? peerCredentials(descriptorOf(socket));
+  peers.set(socket, peer);
+  return peer;
+}
+
+function peerOfUser(socket: Socket): Peer {
+  try {
+    const { uid } = credentialsOf(socket);
+    return { name: `user ${uid}`, isRoot: uid === 0 };
+  } catch {
+    // It has gone already.
+    return { name: "nobody", isRoot: false };
+  }
+}
+
+const peerOfAddress = (socket: Socket): Peer => ({ name: `address ${socket.remoteAddress ?? "?"}`, isRoot: false });
 
 function authorize(request: FastifyRequest, route: Route, access: Access): void {
   if (access.kind === "token") {
@@ -120,9 +162,7 @@ function authorize(request: FastifyRequest, route: Route, access: Access): void 
     });
   }
   if (!route.change) return;
-  const { socket } = request.raw;
-  const peer = peers.get(socket) ?? peerCredentials(descriptorOf(socket));
-  peers.set(socket, peer);
+  const peer = credentialsOf(request.raw.socket);
   if (peer.uid === 0 || peer.uid === access.uid) return;
   if (access.group !== null && (peer.gid === access.group || peer.groups.includes(access.group))) return;
   throw new ControlError("NOT_ALLOWED", `user ${peer.uid} may look, not change`, {

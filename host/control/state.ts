@@ -54,6 +54,20 @@ export interface EventRow extends Message {
   readonly id: number;
 }
 
+/** Null: a kind that only another version of the daemon knows. */
+function eventRow(row: Record<string, unknown>): EventRow | null {
+  const kind = String(row["kind"]);
+  if (!(kind in MESSAGES)) return null;
+  return {
+    id: Number(row["id"]),
+    timeMs: Number(row["time_ms"]),
+    kind: kind as MessageName,
+    unit: row["unit"] === null ? null : Number(row["unit"]),
+    path: row["path"] === null ? null : String(row["path"]),
+    detail: JSON.parse(String(row["detail"])) as Record<string, DetailValue>,
+  };
+}
+
 /** Settings of the system that a command can change. A key that is not there was never set by command. */
 export const Settings = z.object({
   failback: z.enum(["active", "standby"]).optional(),
@@ -291,23 +305,20 @@ export class State {
     return rows;
   }
 
-  /** The newest events with an id above `since`, at most `limit`, oldest first. */
-  events(since: number, limit: number): EventRow[] {
-    return this.#all("SELECT * FROM events WHERE id > ? ORDER BY id DESC LIMIT ?", since, limit)
-      .map((row): EventRow | null => {
-        const kind = String(row["kind"]);
-        if (!(kind in MESSAGES)) return null;
-        return {
-          id: Number(row["id"]),
-          timeMs: Number(row["time_ms"]),
-          kind: kind as MessageName,
-          unit: row["unit"] === null ? null : Number(row["unit"]),
-          path: row["path"] === null ? null : String(row["path"]),
-          detail: JSON.parse(String(row["detail"])) as Record<string, DetailValue>,
-        };
-      })
+  /** The newest events with an id above `since` and below `before`, at most `limit`, oldest first. */
+  events(since: number, limit: number, before: number = Number.MAX_SAFE_INTEGER): EventRow[] {
+    const sql = "SELECT * FROM events WHERE id > ? AND id < ? ORDER BY id DESC LIMIT ?";
+    return this.#all(sql, since, before, limit)
+      .map(eventRow)
       .filter((row) => row !== null)
       .toReversed();
+  }
+
+  /** The oldest events with an id above `since`, at most `limit`, oldest first. */
+  eventsAfter(since: number, limit: number): EventRow[] {
+    return this.#all("SELECT * FROM events WHERE id > ? ORDER BY id LIMIT ?", since, limit)
+      .map(eventRow)
+      .filter((row) => row !== null);
   }
 
   /** Bounds the file, in pages of 4 KiB: what does not fit is refused as if the disk were full. */

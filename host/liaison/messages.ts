@@ -88,6 +88,12 @@ export const MESSAGES = {
     text: "The configuration leaves no device to serve",
     system: true,
   },
+  "api-connection-closed": {
+    number: 680,
+    level: "warning",
+    text: "A connection to the API was closed for what it did",
+    system: true,
+  },
 } as const satisfies Record<string, MessageKind>;
 
 export type MessageName = keyof typeof MESSAGES;

@@ -31,6 +31,7 @@ const REMARKS: Readonly<Partial<Record<MessageName, string>>> = {
   "device-refused": "the reason says what to do",
   "state-rebuilt": "set again what was set by command; look for the cause",
   "events-lost": "more happened at once than is kept; `pathctl show` is right nevertheless",
+  "api-connection-closed": "`why` says what it did, `peer` who it was; told once a minute for each",
   "leftovers-found": "nothing; they end within `timeouts.command_ms`",
   "nothing-chosen": "name the devices to use in `devices`, or take back what `exclude` says too widely",
 };

@@ -29,9 +29,24 @@ const query = (values: Readonly<Record<string, number | undefined>>): string => 
   return given.length === 0 ? "" : `?${given.map(([name, value]) => `${name}=${value}`).join("&")}`;
 };
 
-/** The newest events. */
+/** Events the daemon tells in one answer. */
+const PAGE_EVENTS_MAX = 1000;
+
+/** The newest events, asked for page by page, the newest page first. */
 export async function listEvents({ client, style }: Context, limit: number, since?: number): Promise<Result> {
-  const list = await client.call<EventList>("GET", `/v1/events${query({ since, limit })}`);
+  const pages: EventView[][] = [];
+  let last = 0;
+  let before: number | undefined;
+  for (let left = limit; left > 0;) {
+    const asked = Math.min(left, PAGE_EVENTS_MAX);
+    const page = await client.call<EventList>("GET", `/v1/events${query({ since, before, limit: asked })}`);
+    if (before === undefined) ({ last } = page);
+    pages.unshift(page.events);
+    before = page.events[0]?.id;
+    left -= page.events.length;
+    if (page.events.length < asked) break;
+  }
+  const list: EventList = { events: pages.flat(), last };
   return { json: list, text: list.events.map((event) => eventLine(event, style)).join("") };
 }
 

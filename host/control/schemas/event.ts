@@ -26,9 +26,13 @@ export const EventView = z
   .meta({ id: "EventView" });
 export type EventView = z.infer<typeof EventView>;
 
+/** Events in one answer. */
+export const EVENTS_MAX = 1000;
+
 export const EventQuery = z.object({
   since: z.coerce.number().int().min(0).optional().meta({ description: "Only events with a larger id" }),
-  limit: z.coerce.number().int().min(1).max(10_000).default(100).meta({ description: "The newest so many" }),
+  before: z.coerce.number().int().min(1).optional().meta({ description: "Only events with a smaller id" }),
+  limit: z.coerce.number().int().min(1).max(EVENTS_MAX).default(100).meta({ description: "The newest so many" }),
 });
 export type EventQuery = z.infer<typeof EventQuery>;
 

@@ -139,9 +139,7 @@ test("bytes that are not HTTP close that connection and no other", async (t) => 
 test("who is neither root, the daemon's user nor of its group may look, not change", async (t) => {
   const uid = process.getuid?.() ?? 0;
   const daemon = await TestDaemon.start(t, ARRAY, undefined, {
-    kind: "peer",
-    uid: uid === 0 ? 0 : uid + 1,
-    group: null,
+    access: { kind: "peer", uid: uid === 0 ? 0 : uid + 1, group: null },
   });
   if (uid === 0) {
     // Root may change everything, so another user asks.
@@ -169,7 +167,7 @@ test("who is neither root, the daemon's user nor of its group may look, not chan
 
 test("with a token, every request needs it", async (t) => {
   const token = "0123456789abcdef0123";
-  const daemon = await TestDaemon.start(t, ARRAY, undefined, { kind: "token", token });
+  const daemon = await TestDaemon.start(t, ARRAY, undefined, { access: { kind: "token", token } });
   const ask = (headers: Record<string, string>) => callSocket(daemon.socket, "GET", "/v1/mode", undefined, headers);
   t.is((await ask({})).status, 401);
   t.is((await ask({ authorization: "Bearer 0123456789abcdef0124" })).status, 401);

@@ -49,7 +49,7 @@ async function start(t: ExecutionContext) {
     handlers,
     getlun: async () => {
       await daemon.mirror.current();
-      return getlunText((await handlers.units(none)).units);
+      return getlunText([...(await handlers.units(none)).units]);
     },
     remove: (numbers: readonly string[]) => {
       const present = new Set(daemon.inventory.paths().map((path) => path.number));
@@ -57,7 +57,7 @@ async function start(t: ExecutionContext) {
       return daemon.change(() => removeGone(daemon, present));
     },
     attention: async () => (await handlers.status(none)).attention,
-    paths: async () => (await handlers.paths(none)).paths.map((path) => path.number),
+    paths: async () => Array.from((await handlers.paths(none)).paths, (path) => path.number),
     added: () => daemon.hub.history(0, 1000).flatMap(({ message, text }) => (message === 602 ? [text] : [])),
     messages: () => daemon.hub.history(0, 1000).map(({ message, path }) => `${message} ${path}`),
   };

@@ -1,0 +1,138 @@
+// Answers in pieces. A list of thousands of paths is megabytes of JSON: made and sent in one go it would hold the control
+// thread for a tenth of a second and lie in memory as long as its reader pleases.
+
+import type { ServerResponse } from "node:http";
+import type { FastifyReply } from "fastify";
+
+export const JSON_TYPE = "application/json; charset=utf-8";
+
+/** An answer whose lists may be made element by element, while it is sent. */
+export type Lazy<T> = { readonly [K in keyof T]: T[K] extends (infer E)[] ? Iterable<E> : T[K] };
+
+/** Makes each element when it is asked for. */
+export function* lazily<T, E>(items: readonly T[], make: (item: T) => E): Generator<E> {
+  for (const item of items) yield make(item);
+}
+
+/** How long the thread works on one answer before others have their turn. */
+export const SLICE_MS = 5;
+/** Characters that are gathered before they are handed to the socket. */
+const PIECE_CHARS = 32 * 1024;
+
+/** Lets the event loop turn when its time is over. */
+export class Slice {
+  #endMs = performance.now() + SLICE_MS;
+
+  /** True when others should have their turn: call `next` then. */
+  get isOver(): boolean {
+    return performance.now() >= this.#endMs;
+  }
+
+  async next(): Promise<void> {
+    await new Promise((resolve) => {
+      setImmediate(resolve);
+    });
+    this.#endMs = performance.now() + SLICE_MS;
+  }
+}
+
+/** The same elements, with the others' turns in between. */
+export async function* sliced<E>(items: Iterable<E>): AsyncGenerator<E> {
+  const slice = new Slice();
+  for (const item of items) {
+    yield item;
+    if (slice.isOver) await slice.next();
+  }
+}
+
+const isList = (value: unknown): value is Iterable<unknown> =>
+  typeof value === "object" && value !== null && Symbol.iterator in value;
+
+/**
+ * The JSON text of an object, its lists element by element. Properties are read when their turn comes, so a getter at the
+ * end may tell of what the lists before it have gathered.
+ */
+export function* jsonPieces(value: object): Generator<string> {
+  let separator = "{";
+  for (const key of Object.keys(value)) {
+    const part: unknown = Reflect.get(value, key);
+    if (part === undefined) continue;
+    yield `${separator}${JSON.stringify(key)}:`;
+    separator = ",";
+    if (!isList(part)) {
+      yield JSON.stringify(part);
+      continue;
+    }
+    let open = "[";
+    for (const element of part) {
+      yield `${open}${JSON.stringify(element)}`;
+      open = ",";
+    }
+    yield open === "[" ? "[]" : "]";
+  }
+  yield separator === "{" ? "{}" : "}";
+}
+
+/** Resolves when the reader has taken what was written, or is gone. */
+export function drained(response: ServerResponse): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  response.once("drain", resolve);
+  response.once("close", resolve);
+  return promise.finally(() => {
+    response.off("drain", resolve);
+    response.off("close", resolve);
+  });
+}
+
+/** Gathers pieces up to about the size of one write. */
+function gather(pieces: Iterator<string>): { text: string; done: boolean } {
+  let text = "";
+  while (text.length < PIECE_CHARS) {
+    const piece = pieces.next();
+    if (piece.done === true) return { text, done: true };
+    text += piece.value;
+  }
+  return { text, done: false };
+}
+
+/**
+ * Writes text that comes in pieces: never more than one write ahead of the reader, never longer than a slice at a time.
+ * Ends early when the reader goes.
+ */
+async function writePieces(response: ServerResponse, first: string, pieces: Iterator<string>): Promise<void> {
+  const slice = new Slice();
+  let part = { text: first, done: false };
+  for (;;) {
+    const taken = response.write(part.text);
+    if (part.done || response.destroyed) return;
+    if (!taken) await drained(response);
+    if (slice.isOver) await slice.next();
+    part = gather(pieces);
+  }
+}
+
+/**
+ * Answers with an object whose lists are made while they are sent; a short answer goes out whole.
+ *
+ * @param onDefect told of what fails when the head of the answer is out: the body then ends early
+ */
+export async function sendPieces(
+  reply: FastifyReply,
+  answer: object,
+  onDefect: (thrown: unknown) => void,
+): Promise<FastifyReply> {
+  const pieces = jsonPieces(answer);
+  const { text, done } = gather(pieces);
+  if (done) return reply.type(JSON_TYPE).send(text);
+  reply.hijack();
+  const { raw } = reply;
+  raw.writeHead(200, { "content-type": JSON_TYPE });
+  try {
+    await writePieces(raw, text, pieces);
+    raw.end();
+  } catch (thrown) {
+    onDefect(thrown);
+    raw.destroy();
+  }
+  return reply;
+}
