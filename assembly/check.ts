@@ -33,10 +33,11 @@ import {
 import { groupsBuildSet, groupsRead, groupsSetDone } from "./alua";
 import { cacheDoubt, dataLost, tellsLoss } from "./cache";
 import { classifyCheck, fromDevice, lastSense, senseBytes } from "./completion";
-import { identityLearn, identityMatches, identityPage } from "./identity";
+import { identityLearn, identityMatches, identityPage, identityRead } from "./identity";
 import { checkPageGive, checkPageTake, commandAt, commandCount, pathTimer } from "./memory";
 import { failbackMode, patrolRecovers, patrolTimeoutNs } from "./mode";
 import { aluaOfSense, pathAluaState, pathIdle, takesIo } from "./path";
+import { identitySoon } from "./patrol";
 import { COMMAND_FLIGHT, COMMAND_FREE, Command, METHOD_NONE } from "./records";
 import { TAG_COMMAND, event, hostNow, makeTag, now, submit } from "./ring";
 import {
@@ -59,6 +60,7 @@ import {
   OUTCOME_NEXUS,
   OUTCOME_PARAMETERS,
   OUTCOME_PAST_END,
+  OUTCOME_RETRY,
   OUTCOME_WAIT,
   isAnswer,
 } from "./scsi/outcome";
@@ -77,6 +79,8 @@ export const WANT_SET: u8 = 8;
 
 const PAGE_BYTES: u32 = 4096;
 const RETRIES_MAX: u8 = 3;
+/** A page that says who a path leads to, and cannot be read, is asked for so often before the path has failed. */
+const UNREAD_MAX: u8 = 23;
 const MS: u64 = 1000000;
 
 /** Something is to be found out about a path. */
@@ -184,9 +188,12 @@ function conclude(p: Path, c: Command, page: usize, result: i32): void {
   if (lost) {
     // Its failure was dealt with when its time was over. That it ends now says that the path may be back.
     if (outcome === OUTCOME_GOOD && (p.flags & PATH_FLAG_FAILED) !== 0 && p.heldDown === 0) checkBack(p, REASON_PATROL);
+  } else if (what === WANT_IDENTITY && outcome === OUTCOME_GOOD && !identityRead(p.unit, page, bytes, PAGE_BYTES)) {
+    identityUnread(p, OUTCOME_RETRY, shown, 0);
   } else if (outcome === OUTCOME_GOOD) checkGood(p, what, page, bytes, sentNs);
   else if (answers(what, outcome, answered)) healthGood(p, page !== 0, sentNs);
   else if (outcome === OUTCOME_FAILED || outcome === OUTCOME_GONE) checkFailed(p, REASON_PATROL, shown, c.hostStatus);
+  else if (what === WANT_IDENTITY) identityUnread(p, outcome, shown, c.hostStatus);
   else checkAgain(p, what, outcome, shown, c.hostStatus);
   if (outcome === OUTCOME_FAILED && now - sentNs >= patrolTimeoutNs / 2) askAgain(p);
 }
@@ -294,6 +301,21 @@ function identityGood(p: Path): void {
   // Health comes first: when that is still wanted, the path is not back yet.
   if (p.back !== 0 && (p.wanted & WANT_HEALTH) === 0) reinstate(p);
   else unitRefresh(p.unit, REASON_IDENTITY, 0, 0);
+}
+
+/**
+ * The page that tells where the path leads was not to be had, which says nothing about that: it is asked for again, at
+ * once and then at a pace. Until it is read the path gets no I/O; one that is never read has failed.
+ */
+function identityUnread(p: Path, outcome: u8, shown: u32, hostStatus: u16): void {
+  const busy = outcome === OUTCOME_BUSY || outcome === OUTCOME_WAIT;
+  if (p.checkRetries < UNREAD_MAX) p.checkRetries++;
+  else if (!busy) {
+    p.checkRetries = 0;
+    return checkFailed(p, REASON_PATROL, shown, hostStatus);
+  }
+  if (p.checkRetries <= RETRIES_MAX) p.wanted |= WANT_IDENTITY;
+  else identitySoon(p, p.checkRetries < UNREAD_MAX);
 }
 
 /** It leads to another unit: it gets no I/O, whatever else it was. */

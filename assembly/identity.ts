@@ -34,6 +34,22 @@ function pageEnd(page: usize, bytes: u32, code: u8 = PAGE_IDENTIFICATION): u32 {
   return min(bytes, HEADER_BYTES + <u32>bswap<u16>(load<u16>(page, 2)));
 }
 
+/**
+ * Whether the page was read, so that what it says counts: it is the page that was asked for, as long as it says, or as
+ * `asked` bytes hold; or there is no unit at this LUN.
+ */
+export function identityRead(u: Unit, page: usize, bytes: u32, asked: u32): bool {
+  if (bytes < HEADER_BYTES) return false;
+  if (load<u8>(page) >> 5 !== 0) return true;
+  if (load<u8>(page, 1) !== identityPage(u)) return false;
+  const length = HEADER_BYTES + <u32>bswap<u16>(load<u16>(page, 2));
+  if (min(length, asked) > bytes) return false;
+  if (hasSerial(u)) return true;
+  let at = HEADER_BYTES;
+  while (at + 4 <= length && at < asked) at += 4 + <u32>load<u8>(page + at, 3);
+  return at === length || at >= asked;
+}
+
 /** Whether the page shows the unit's identity: a designator of the unit with the same type, code set and bytes. */
 export function identityMatches(u: Unit, page: usize, bytes: u32): bool {
   if (hasSerial(u)) return serialMatches(u, page, bytes);

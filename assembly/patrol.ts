@@ -28,6 +28,9 @@ const HEALTH: u32 = 1;
 const RECOVERY: u32 = 2;
 /** While a port group is in transition its state is asked for at this pace. */
 const TRANSITION_NS: u64 = 500000000;
+/** A page that could not be read is asked for again at this pace, and at the slower one when that has not helped. */
+const UNREAD_NS: u64 = 100000000;
+const UNREAD_SLOW_NS: u64 = 1000000000;
 
 // The constants of splitmix64 in two halves: TypeScript's tools take a literal over 2^53 for a mistake.
 const GOLDEN_HIGH: u64 = 0x9e3779b9;
@@ -90,9 +93,12 @@ export function patrolTimer(p: Path): void {
 function look(p: Path): void {
   const u = p.unit;
   if ((p.flags & PATH_FLAG_REMOVING) !== 0 || p.checking !== 0) return;
-  p.wanted |= p.wantedLater;
+  const later = p.wantedLater;
+  p.wanted |= later;
   p.wantedLater = 0;
   if ((p.flags & PATH_FLAG_FAILED) !== 0) {
+    // It is on its way back, and only who it is could not be read yet.
+    if (p.back !== 0 && (later & WANT_IDENTITY) !== 0) return checkWant(p, 0);
     if ((patrolMode & RECOVERY) !== 0 && p.heldDown === 0) checkBack(p, REASON_PATROL);
     return;
   }
@@ -112,7 +118,16 @@ function isReporter(u: Unit, p: Path): bool {
 
 /** The port groups are asked for again soon, by this path. */
 export function groupsSoon(p: Path): void {
-  p.wantedLater |= WANT_GROUPS;
-  p.nextLookNs = min(p.nextLookNs, now + TRANSITION_NS);
+  lookSoon(p, WANT_GROUPS, TRANSITION_NS);
+}
+
+/** The path is asked again soon where it leads. */
+export function identitySoon(p: Path, fast: bool): void {
+  lookSoon(p, WANT_IDENTITY, fast ? UNREAD_NS : UNREAD_SLOW_NS);
+}
+
+function lookSoon(p: Path, what: u8, inNs: u64): void {
+  p.wantedLater |= what;
+  p.nextLookNs = min(p.nextLookNs, now + inNs);
   patrolArm(p);
 }

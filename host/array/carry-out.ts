@@ -18,7 +18,7 @@ export function carryOut(command: Command, port: Port, ports: readonly Port[]): 
 function spoilAnswer(command: Command, port: Port, faults: PortFaults): void {
   for (const entry of faults.list) {
     if (entry.fault.kind !== "short-data" || command.status !== STATUS_GOOD) continue;
-    if (!isMediumRead(command.cdb(0)) || !entry.strikes(command)) continue;
+    if ((!entry.namesCommands && !isMediumRead(command.cdb(0))) || !entry.strikes(command)) continue;
     command.moved = Math.max(0, command.moved - entry.fault.missingBytes);
     command.bytes.fill(0xa5, command.buffer + command.moved, command.buffer + command.bufferBytes);
     command.wanted = command.moved;

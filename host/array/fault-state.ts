@@ -2,7 +2,7 @@
 
 import type { Command } from "./command.ts";
 import type { Fault, FaultFilter } from "./faults.ts";
-import { isMediumRead, isMediumWrite } from "./scsi.ts";
+import { INQUIRY, isMediumRead, isMediumWrite } from "./scsi.ts";
 
 /** A source of random numbers 0 <= x < 1 from a seed: the same seed, the same faults. Mulberry32. */
 export class SeededRandom {
@@ -49,7 +49,20 @@ export class PortFault {
     return true;
   }
 
+  /** Whether the filter names single commands by operation code or page. */
+  get namesCommands(): boolean {
+    const { opcode, page, commands } = this.#filter;
+    return opcode !== undefined || page !== undefined || commands === "inquiry";
+  }
+
+  #isNamed(command: Command): boolean {
+    const { opcode, page } = this.#filter;
+    if (opcode !== undefined && command.cdb(0) !== opcode) return false;
+    return page === undefined || (command.cdb(0) === INQUIRY && (command.cdb(1) & 1) !== 0 && command.cdb(2) === page);
+  }
+
   #concerns(command: Command): boolean {
+    if (!this.#isNamed(command)) return false;
     const opcode = command.cdb(0);
     const reads = isMediumRead(opcode);
     const writes = isMediumWrite(opcode);
@@ -65,6 +78,9 @@ export class PortFault {
         break;
       case "other":
         if (reads || writes) return false;
+        break;
+      case "inquiry":
+        if (opcode !== INQUIRY || (command.cdb(1) & 1) !== 0) return false;
         break;
       default:
     }
@@ -83,6 +99,8 @@ export class PortFaults {
   readonly list: PortFault[] = [];
   nonsensePages = false;
   corruptSense = false;
+  /** Payloads of VPD pages that are not the unit's own. */
+  readonly pages = new Map<number, Uint8Array>();
   /** The host keeps what is meant for the port. */
   queued = false;
 
@@ -90,6 +108,10 @@ export class PortFaults {
   refresh(): void {
     this.nonsensePages = this.list.some(({ fault }) => fault.kind === "nonsense-pages");
     this.queued = this.list.some(({ fault }) => fault.kind === "queued");
+    this.pages.clear();
+    for (const { fault } of this.list) {
+      if (fault.kind === "vpd-page") this.pages.set(fault.page, Buffer.from(fault.payload, "hex"));
+    }
     this.corruptSense = this.list.some(({ fault }) => fault.kind === "corrupt-sense");
   }
 }

@@ -58,12 +58,17 @@ export type Fault =
   | { readonly kind: "busy"; readonly depth: number; readonly status?: "busy" | "task-set-full" }
   /** The port is gone: each command, also those in flight, ends with a host status (default 0x0e, transport disrupted). */
   | { readonly kind: "port-down"; readonly hostStatus?: number }
-  /** READs move `missingBytes` less than asked for, with GOOD status and a residual. */
+  /**
+   * Commands move `missingBytes` less than they should, with GOOD status and a residual: READs, or the commands that the
+   * filter names by operation code or page.
+   */
   | { readonly kind: "short-data"; readonly missingBytes: number }
   /** Sense data is noise. */
   | { readonly kind: "corrupt-sense" }
   /** VPD pages are noise with a wrong length. */
   | { readonly kind: "nonsense-pages" }
+  /** The VPD page has this payload, in hexadecimal digits, behind its header of 4 bytes; page 00 does not change by it. */
+  | { readonly kind: "vpd-page"; readonly page: number; readonly payload: string }
   /** The target port group's asymmetric access state (ALUA_*); 2A/06 unless `silent`. Lifting it restores the old one. */
   | { readonly kind: "alua"; readonly state: number; readonly silent?: boolean }
   /** The LUN leads to another unit of the array (null: to none); 3F/0E unless `silent`. Lifting it leads back. */
@@ -92,10 +97,16 @@ export interface FaultPlace {
   readonly port?: number;
 }
 
+export const FAULT_COMMANDS = ["all", "io", "reads", "writes", "other", "inquiry"] as const;
+
 /** Which commands a fault strikes; for the kinds that act on single commands. */
 export interface FaultFilter {
-  /** `io`: reads and writes. `other`: everything but these. Default: all. */
-  readonly commands?: "all" | "io" | "reads" | "writes" | "other";
+  /** `io`: reads and writes. `other`: everything but these. `inquiry`: standard INQUIRY alone. Default: all. */
+  readonly commands?: (typeof FAULT_COMMANDS)[number];
+  /** Commands with this operation code only. */
+  readonly opcode?: number;
+  /** INQUIRY for this VPD page only. */
+  readonly page?: number;
   /** Reads and writes that touch a block of this range. */
   readonly firstLba?: number;
   readonly lastLba?: number;
@@ -147,7 +158,9 @@ export function checkFault(request: FaultRequest): void {
   const { fault, when } = request;
   number("afterMs", request.afterMs, 0, MS_MAX, false);
   number("forMs", request.forMs, 0, MS_MAX, false);
-  oneOf("when.commands", when?.commands, ["all", "io", "reads", "writes", "other"]);
+  oneOf("when.commands", when?.commands, FAULT_COMMANDS);
+  number("when.opcode", when?.opcode, 0, BYTE);
+  number("when.page", when?.page, 0, BYTE);
   number("when.probability", when?.probability, 0, 1, false);
   number("when.times", when?.times, 1, 2 ** 31);
   number("when.firstLba", when?.firstLba, 0, Number.MAX_SAFE_INTEGER);
@@ -193,7 +206,7 @@ function checkKind(fault: Fault): void {
 }
 
 const KINDS =
-  "error, no-answer, queued, slow, late, flapping, unit-attention, busy, port-down, short-data, corrupt-sense, nonsense-pages, alua, remap, capacity, write-protect, reservation, power-loss";
+  "error, no-answer, queued, slow, late, flapping, unit-attention, busy, port-down, short-data, corrupt-sense, nonsense-pages, vpd-page, alua, remap, capacity, write-protect, reservation, power-loss";
 
 function checkOtherKind(
   fault: Exclude<Fault, { kind: "error" | "no-answer" | "slow" | "late" | "flapping" | "unit-attention" }>,
@@ -223,6 +236,11 @@ function checkOtherKind(
       return;
     case "power-loss":
       return number("keep", fault.keep, 0, 1, false);
+    case "vpd-page":
+      required("page", fault.page);
+      number("page", fault.page, 0, BYTE);
+      if (typeof fault.payload === "string" && /^([0-9a-f]{2}){0,508}$/i.test(fault.payload)) return;
+      throw bad("payload", fault.payload, "an even number of hexadecimal digits, at most 1016");
     case "queued":
     case "corrupt-sense":
     case "nonsense-pages":

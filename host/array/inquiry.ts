@@ -32,11 +32,20 @@ export function inquiry(command: Command, unit: LogicalUnit | null, port: Port):
     return command.respond(standardInquiry(out), allocation);
   }
   if (!vital) return command.respond(standardInquiry(out), allocation);
-  const length = vitalProductData(command, page, unit, port);
+  const length = otherPage(out, port.faults?.pages.get(page)) ?? vitalProductData(command, page, unit, port);
   if (length < 0) return command.invalidField(2, -1);
   out[1] = page;
   if (port.faults?.nonsensePages === true) garble(out, length, page);
   command.respond(length, allocation);
+}
+
+/** Puts the payload of a page there that a fault has put in the place of the unit's own; undefined when there is none. */
+function otherPage(out: Uint8Array, payload: Uint8Array | undefined): number | undefined {
+  if (payload === undefined) return undefined;
+  out.set(payload, 4);
+  out[2] = payload.length >> 8;
+  out[3] = payload.length & 0xff;
+  return 4 + payload.length;
 }
 
 /** What a broken firmware answers: lengths that promise more than there is, and designators that overlap. */

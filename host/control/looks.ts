@@ -16,6 +16,8 @@ import { untilVerified } from "./verified.ts";
 const DELAY_MS = 100;
 /** Devices that did not answer, or could not be taken, are looked at again after this long. */
 const AGAIN_MS = 30_000;
+/** Devices that could not be read just now are looked at again after this long, then after twice as long each time. */
+const READ_AGAIN_MS = 1000;
 /** How long a look waits for paths that do not say who they are; the others are verified within milliseconds. */
 const VERIFY_MS_MAX = 500;
 
@@ -35,6 +37,9 @@ export class Looks {
   readonly #parts: LookParts;
   #looking: Promise<void> | null = null;
   #timer: NodeJS.Timeout | undefined;
+  /** When the timer ends, in `performance.now()`. */
+  #dueMs = 0;
+  #readAgainMs = READ_AGAIN_MS;
   #isStopped = false;
 
   constructor(context: Context, parts: LookParts) {
@@ -54,8 +59,10 @@ export class Looks {
   /** Looks after a while, unless a look is due earlier. */
   soon(delayMs = DELAY_MS): void {
     if (this.#isStopped) return;
-    if (this.#timer !== undefined && delayMs >= AGAIN_MS) return;
+    const dueMs = performance.now() + delayMs;
+    if (this.#timer !== undefined && delayMs > DELAY_MS && this.#dueMs <= dueMs) return;
     clearTimeout(this.#timer);
+    this.#dueMs = dueMs;
     this.#timer = setTimeout(() => {
       this.now().catch((thrown) => this.#warn(thrown));
     }, delayMs);
@@ -107,6 +114,7 @@ export class Looks {
     return context.change(async () => {
       const sizes = new Map(context.inventory.units().map((unit) => [unit, unit.facts.bytes]));
       const { refused, problems } = await reconcile(context, found, context.effective);
+      this.#readAgain(refused);
       this.#refuse(refused);
       this.#tellNothing(found.paths.length + found.refusals.length > 0 ? null : devices.disks);
       for (const problem of problems) this.#parts.logger.warning(problem);
@@ -130,15 +138,22 @@ export class Looks {
     );
   }
 
+  /** A device that could not be read just now does not wait as long as one that cannot be taken. */
+  #readAgain(refused: readonly Refused[]): void {
+    const isDue = refused.some((device) => device.isForNow === true);
+    if (isDue) this.soon(this.#readAgainMs);
+    this.#readAgainMs = isDue ? Math.min(2 * this.#readAgainMs, AGAIN_MS) : READ_AGAIN_MS;
+  }
+
   /** Remembers what is not taken; says it once. */
   #refuse(refused: readonly Refused[]): void {
     const known = new Map(this.refused.map((device) => [`${device.number} ${device.reason}`, device]));
-    this.refused = refused.map((device) => {
-      const before = known.get(`${device.number} ${device.reason}`);
+    this.refused = refused.map(({ device, number, reason, isForNow }) => {
+      const before = known.get(`${number} ${reason}`);
       if (before !== undefined) return before;
-      const detail = { device: device.device, reason: device.reason };
-      this.#context.hub.say("device-refused", { path: device.number, detail });
-      return { ...device, sinceMs: Date.now() };
+      const kind = isForNow === true ? "identity-unread" : "device-refused";
+      this.#context.hub.say(kind, { path: number, detail: { device, reason } });
+      return { device, number, reason, sinceMs: Date.now() };
     });
   }
 

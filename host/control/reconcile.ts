@@ -32,6 +32,8 @@ export interface Refused {
   readonly device: string;
   readonly number: string;
   readonly reason: string;
+  /** It could not be read just now: it is worth asking again soon. */
+  readonly isForNow?: true;
 }
 
 export interface Parts {

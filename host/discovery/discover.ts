@@ -3,16 +3,18 @@
 import { KERNEL_SOURCES } from "./exclusive.ts";
 import { whyInUse, type InUseSources } from "./in-use.ts";
 import { inLane, type Lanes } from "./lanes.ts";
-import { probe, probeDetails, type Probe, type UnitDetails } from "./probe.ts";
+import { probe, probeDetails, type Probe, type Probed, type UnitDetails } from "./probe.ts";
 import { isSelected, maySelect, type Selector } from "./select.ts";
 import { sideBySide } from "./side-by-side.ts";
 import { hostOf, type SgDevice } from "./sysfs.ts";
-import type { Parsed, ScsiTransport } from "./transport.ts";
+import type { ScsiTransport } from "./transport.ts";
 
 /** Devices that are dealt with at the same time where there are no lanes. */
 const AT_ONCE = 1024;
 /** Who waits for a place in a lane gives up when nobody has left it for so many budgets. */
 const PATIENCE_BUDGETS = 2;
+
+const FOR_NOW = { isForNow: true } as const;
 
 /** A place where a path may be: a SCSI generic device, or a port of the emulated array. */
 export interface Candidate {
@@ -35,6 +37,8 @@ export interface Refusal {
   readonly device: string;
   readonly number: string;
   readonly reason: string;
+  /** The device could not be read just now: it is worth asking again soon. */
+  readonly isForNow?: true;
 }
 
 export interface Found {
@@ -94,12 +98,13 @@ export async function discover(
   const refusals: Refusal[] = [];
   for (const [index, candidate] of candidates.entries()) {
     const { device, number } = candidate;
-    const answer: Parsed<Probe> = answers[index] ?? {
+    const answer: Probed = answers[index] ?? {
       ok: false,
       reason: `too many devices of host${hostOf(number)} answer nothing; it is looked at again`,
+      isForNow: false,
     };
     if (!answer.ok) {
-      refusals.push({ device, number, reason: answer.reason });
+      refusals.push({ device, number, reason: answer.reason, ...(answer.isForNow ? FOR_NOW : {}) });
       continue;
     }
     const { vendor, product, identity } = answer.value;
@@ -164,12 +169,22 @@ function ofUnit(said: Probe, speaker: Probe, details: UnitDetails): Probe {
   };
 }
 
+const isBySerial = (path: FoundPath): boolean => path.probe.identity.type === "serial";
+const serialOf = ({ probe: { vendor, product, serial } }: FoundPath): string => [vendor, product, serial].join("\n");
+
 /** Takes out paths that show the identity of a unit and yet cannot lead to it. */
 function separate(paths: readonly FoundPath[], refusals: readonly Refusal[]): Found {
   const first = new Map<string, FoundPath>();
   const kept: FoundPath[] = [];
   const refused = [...refusals];
+  const named = new Map(paths.flatMap((path) => (isBySerial(path) ? [] : [[serialOf(path), path] as const])));
   for (const path of paths) {
+    const better = isBySerial(path) ? named.get(serialOf(path)) : undefined;
+    if (better !== undefined) {
+      const reason = `shows the serial number ${path.probe.serial} of ${better.number}, but not its VPD page 0x83; it is asked again soon`;
+      refused.push({ device: path.device, number: path.number, reason, ...FOR_NOW });
+      continue;
+    }
     const other = first.get(path.probe.identity.text);
     const reason = other === undefined ? null : whyDifferent(other.probe, path.probe);
     if (reason === null) {

@@ -16,15 +16,21 @@ export interface StandardInquiry {
 const DIRECT_ACCESS = 0x00;
 const STANDARD_BYTES_MIN = 36;
 
-/** Refuses what is not a connected disk: peripheral qualifier other than 0, or another device type. */
+/** Why what sent these data is not a connected disk, or null: a peripheral qualifier other than 0, or another device type. */
+export function whyNoDisk(data: Uint8Array): string | null {
+  if (data.length === 0) return null;
+  const qualifier = big(data, 0, 1) >> 5;
+  const type = big(data, 0, 1) & 0x1f;
+  if (qualifier !== 0) return `no logical unit is connected here (peripheral qualifier ${qualifier})`;
+  return type === DIRECT_ACCESS ? null : `not a disk (peripheral device type 0x${type.toString(16)})`;
+}
+
 export function parseStandardInquiry(data: Uint8Array): Parsed<StandardInquiry> {
   if (data.length < STANDARD_BYTES_MIN) {
     return nonsense(`INQUIRY data has ${data.length} bytes, at least ${STANDARD_BYTES_MIN} are needed`);
   }
-  const qualifier = big(data, 0, 1) >> 5;
-  const type = big(data, 0, 1) & 0x1f;
-  if (qualifier !== 0) return nonsense(`no logical unit is connected here (peripheral qualifier ${qualifier})`);
-  if (type !== DIRECT_ACCESS) return nonsense(`not a disk (peripheral device type 0x${type.toString(16)})`);
+  const why = whyNoDisk(data);
+  if (why !== null) return nonsense(why);
   return parsed({
     vendor: ascii(data, 8, 8),
     product: ascii(data, 16, 16),

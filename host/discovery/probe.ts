@@ -1,10 +1,10 @@
 // Asks one device who it is and what it can do. Many devices are asked at once, each within its own time, so that one
 // that hangs holds up nobody.
 
-import { senseOf, UNIT_ATTENTION } from "./attentions.ts";
-import { big, hex } from "./bytes.ts";
-import { parseIdentification, serialIdentity, type UnitIdentity } from "./designators.ts";
-import { parseSerial, parseStandardInquiry, parseSupportedPages } from "./inquiry.ts";
+import { big } from "./bytes.ts";
+import { BRIEF, Conversation, PATIENT, type Answer } from "./conversation.ts";
+import { parseIdentification, serialIdentity, type Identification, type UnitIdentity } from "./designators.ts";
+import { parseSerial, parseStandardInquiry, parseSupportedPages, whyNoDisk, type StandardInquiry } from "./inquiry.ts";
 import {
   parseBlockLimits,
   parseCaching,
@@ -18,7 +18,7 @@ import {
   type Provisioning,
   type TargetPortGroup,
 } from "./limits.ts";
-import { bounded, nonsense, type Parsed, type ScsiResult, type ScsiTransport } from "./transport.ts";
+import { bounded, parsed, type Parsed, type ScsiTransport } from "./transport.ts";
 
 /** What the logical unit can do. Asked on one path, and the same object for all paths of a unit. */
 export interface UnitDetails {
@@ -53,8 +53,6 @@ export interface Probe {
 
 const ANSWER_BYTES = 252;
 const GROUPS_BYTES = 4096;
-/** Unit attentions come one at a time; a reset and a change of inventory leave several. */
-const ATTENTIONS_MAX = 8;
 
 const inquiry = (page: number | null, bytes = ANSWER_BYTES): Uint8Array =>
   Uint8Array.of(0x12, page === null ? 0 : 1, page ?? 0, bytes >> 8, bytes & 0xff, 0);
@@ -66,81 +64,57 @@ const CAPACITY = Uint8Array.of(0x9e, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 
 const CACHING = Uint8Array.of(0x1a, 0x08, 0x08, 0, ANSWER_BYTES, 0);
 const GROUPS = Uint8Array.of(0xa3, 0x0a, 0, 0, 0, 0, 0, 0, GROUPS_BYTES >> 8, GROUPS_BYTES & 0xff, 0, 0);
 
-/** The commands of one probe, in sequence, sharing one deadline. */
-class Conversation {
-  readonly #transport: ScsiTransport;
-  readonly #device: string;
-  readonly #deadlineMs: number;
-  readonly doubts: string[] = [];
-  /** The command that is waited for. */
-  asking = "";
+/** What came of asking a device who it is: what it said, or why it cannot be a path, for now or until something changes. */
+export type Probed =
+  | { readonly ok: true; readonly value: Probe }
+  | { readonly ok: false; readonly reason: string; readonly isForNow: boolean };
 
-  constructor(transport: ScsiTransport, device: string, budgetMs: number) {
-    this.#transport = transport;
-    this.#device = device;
-    this.#deadlineMs = performance.now() + budgetMs;
-  }
-
-  /** Sends a command, again after a unit attention, and gives its data to `parse`. Throws when nothing answers. */
-  async ask<T>(
-    what: string,
-    cdb: Uint8Array,
-    bytes: number,
-    parse: (data: Uint8Array) => Parsed<T>,
-  ): Promise<Parsed<T>> {
-    for (let attempt = 0; attempt < ATTENTIONS_MAX; attempt++) {
-      const leftMs = Math.ceil(this.#deadlineMs - performance.now());
-      if (leftMs <= 0) throw new Error(`${what}: no time left, the device answers too slowly`);
-      this.asking = what;
-      const result = await this.#transport.command(this.#device, cdb, bytes, leftMs);
-      if (result.hostStatus !== 0) throw new Error(`${what}: host status 0x${result.hostStatus.toString(16)}`);
-      if (result.status === 0) return parse(result.data);
-      if (senseOf(result).key !== UNIT_ATTENTION) return nonsense(`${what}: ${outcome(result)}`);
-    }
-    return nonsense(`${what}: one unit attention after the other`);
-  }
-
-  /** The same for what a device may lack: null, with a doubt when what came made no sense. */
-  async askOptional<T>(what: string, cdb: Uint8Array, bytes: number, parse: (data: Uint8Array) => Parsed<T>) {
-    const answer = await this.ask(what, cdb, bytes, parse);
-    if (answer.ok) return answer.value;
-    this.doubts.push(answer.reason);
-    return null;
-  }
-}
-
-function outcome(result: ScsiResult): string {
-  if (result.status !== 2) return `status 0x${result.status.toString(16).padStart(2, "0")}`;
-  const { key, asc, ascq } = senseOf(result);
-  return `sense ${key.toString(16)}/${hex(Uint8Array.of(asc))}/${hex(Uint8Array.of(ascq))}`;
-}
+const refused = (reason: string): Probed => ({ ok: false, reason, isForNow: false });
+const notNow = (reason: string): Probed => ({
+  ok: false,
+  reason: `who it is cannot be read now (${reason}); it is asked again soon`,
+  isForNow: true,
+});
 
 /**
  * Asks a device who it is.
  * @param budgetMs time for all commands together
  * @returns what it said, or the reason why it cannot be a path; never rejects
  */
-export async function probe(transport: ScsiTransport, device: string, budgetMs: number): Promise<Parsed<Probe>> {
+export async function probe(transport: ScsiTransport, device: string, budgetMs: number): Promise<Probed> {
   try {
     const talk = new Conversation(transport, device, budgetMs);
     return await bounded(identify(talk), budgetMs, () => talk.asking);
   } catch (thrown) {
-    return nonsense(thrown instanceof Error ? thrown.message : String(thrown));
+    return refused(thrown instanceof Error ? thrown.message : String(thrown));
   }
 }
 
-async function identify(talk: Conversation): Promise<Parsed<Probe>> {
-  const standard = await talk.ask("INQUIRY", STANDARD, ANSWER_BYTES, parseStandardInquiry);
-  if (!standard.ok) return standard;
+/** Standard INQUIRY data, or why its device is none of ours, which it need not be asked again. */
+function parseDisk(data: Uint8Array): Parsed<StandardInquiry | string> {
+  const why = whyNoDisk(data);
+  return why === null ? parseStandardInquiry(data) : parsed(why);
+}
+
+/** What the pages tell of the unit. */
+interface Named {
+  readonly identification: Identification | null;
+  readonly serial: string | null;
+  readonly identity: UnitIdentity;
+}
+
+async function identify(talk: Conversation): Promise<Probed> {
+  const standard = await talk.ask("INQUIRY", STANDARD, ANSWER_BYTES, parseDisk);
+  if (standard.kind === "lacks") return refused(standard.reason);
+  if (standard.kind === "not-now") return notNow(standard.reason);
+  if (typeof standard.value === "string") return refused(standard.value);
   const { vendor, product, revision, targetPortGroupSupport } = standard.value;
   const supported = await askPage(talk, 0x00, parseSupportedPages);
-  const pages = shared(supported ?? new Set<number>());
-  const identification = pages.has(0x83) ? await askPage(talk, 0x83, parseIdentification) : null;
-  talk.doubts.push(...(identification?.doubts ?? []));
-  const serial = pages.has(0x80) ? await askPage(talk, 0x80, parseSerial) : null;
-  const identity = identification?.identity ?? (serial === null ? null : serialIdentity(vendor, product, serial));
-  if (identity === null)
-    return nonsense(`nothing identifies it: ${talk.doubts.join("; ") || "no VPD page 0x83 or 0x80"}`);
+  if (supported.kind === "not-now") return notNow(supported.reason);
+  const pages = shared(talk.orNull(supported) ?? new Set<number>());
+  const named = await whoIs(talk, pages, standard.value);
+  if ("ok" in named) return named;
+  const { identification, identity, serial } = named;
   const explicit = (targetPortGroupSupport & 2) !== 0;
   const targetPort = identification?.targetPort ?? null;
   return {
@@ -160,6 +134,25 @@ async function identify(talk: Conversation): Promise<Parsed<Probe>> {
       doubts: talk.doubts.length === 0 ? NO_DOUBTS : talk.doubts,
     },
   };
+}
+
+/** Page 83 says who the unit is; page 80 does where page 83 does not name it, never where it could not be read. */
+async function whoIs(
+  talk: Conversation,
+  pages: ReadonlySet<number>,
+  { vendor, product }: StandardInquiry,
+): Promise<Named | Probed> {
+  const named = pages.has(0x83) ? await askPage(talk, 0x83, parseIdentification) : null;
+  if (named?.kind === "not-now") return notNow(named.reason);
+  const identification = named === null ? null : talk.orNull(named);
+  talk.doubts.push(...(identification?.doubts ?? []));
+  const numbered = pages.has(0x80) ? await askPage(talk, 0x80, parseSerial) : null;
+  const byPage83 = identification?.identity ?? null;
+  if (numbered?.kind === "not-now" && byPage83 === null) return notNow(numbered.reason);
+  const serial = numbered === null ? null : talk.orNull(numbered);
+  const identity = byPage83 ?? (serial === null ? null : serialIdentity(vendor, product, serial));
+  if (identity !== null) return { identification, serial, identity };
+  return refused(`nothing identifies it: ${talk.doubts.join("; ") || "no VPD page 0x83 or 0x80"}`);
 }
 
 const texts = new Map<string, string>();
@@ -189,8 +182,8 @@ export async function probeDetails(
   budgetMs: number,
 ): Promise<UnitDetails | null> {
   const talk = new Conversation(transport, device, budgetMs);
-  const page = <T>(number: number, parse: (data: Uint8Array) => Parsed<T>): Promise<T | null> =>
-    pages.has(number) ? askPage(talk, number, parse) : Promise.resolve(null);
+  const page = async <T>(number: number, parse: (data: Uint8Array) => Parsed<T>): Promise<T | null> =>
+    pages.has(number) ? talk.orNull(await askPage(talk, number, parse, BRIEF)) : null;
   const ask = async (): Promise<UnitDetails> => ({
     limits: await page(0xb0, parseBlockLimits),
     rotation: await page(0xb1, parseRotation),
@@ -209,17 +202,24 @@ export async function probeDetails(
   }
 }
 
+/** The page is longer than what was asked for. */
+const LONGER = Symbol("longer");
+
 /** Asks for a short answer first, as old devices refuse long ones, and again when the page says that it is longer. */
-async function askPage<T>(talk: Conversation, number: number, parse: (data: Uint8Array) => Parsed<T>) {
-  const what = `VPD page 0x${number.toString(16)}`;
-  let bytes = ANSWER_BYTES;
-  const measure = (data: Uint8Array): Parsed<T> => {
-    if (data.length === ANSWER_BYTES) bytes = Math.max(bytes, 4 + big(data, 2, 2));
-    return parse(data);
+async function askPage<T>(
+  talk: Conversation,
+  number: number,
+  parse: (data: Uint8Array) => Parsed<T>,
+  patience = PATIENT,
+): Promise<Answer<T>> {
+  const what = `VPD page 0x${number.toString(16).padStart(2, "0")}`;
+  let bytes = 0;
+  const measure = (data: Uint8Array): Parsed<T | typeof LONGER> => {
+    bytes = data.length === ANSWER_BYTES && data[1] === number ? 4 + big(data, 2, 2) : 0;
+    return bytes > ANSWER_BYTES ? parsed(LONGER) : parse(data);
   };
-  const short = await talk.ask(what, PAGES.get(number) ?? inquiry(number), ANSWER_BYTES, measure);
-  if (bytes > ANSWER_BYTES) return talk.askOptional(what, inquiry(number, bytes), bytes, parse);
-  if (short.ok) return short.value;
-  talk.doubts.push(short.reason);
-  return null;
+  const short = await talk.ask(what, PAGES.get(number) ?? inquiry(number), ANSWER_BYTES, measure, patience);
+  if (short.kind !== "said") return short;
+  if (short.value === LONGER) return talk.ask(what, inquiry(number, bytes), bytes, parse, patience);
+  return { kind: "said", value: short.value };
 }

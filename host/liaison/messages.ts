@@ -82,6 +82,12 @@ export const MESSAGES = {
     text: "The device lost data that it had acknowledged, the next flush fails",
     system: true,
   },
+  "identity-unread": {
+    number: 645,
+    level: "warning",
+    text: "A device could not say who it is, it is asked again soon",
+    system: true,
+  },
   "nothing-chosen": {
     number: 665,
     level: "warning",

@@ -29,6 +29,7 @@ const REMARKS: Readonly<Partial<Record<MessageName, string>>> = {
   "shaky-back": "an operator vouched for it, or its clean period is over",
   suspect: "one check decides",
   "device-refused": "the reason says what to do",
+  "identity-unread": "nothing, if it passes; a path in use stays in use; else the reason names the page",
   "state-rebuilt": "set again what was set by command; look for the cause",
   "events-lost": "more happened at once than is kept; `pathctl show` is right nevertheless",
   "api-connection-closed": "`why` says what it did, `peer` who it was; told once a minute for each",

@@ -21,6 +21,7 @@ const FAULT_KINDS = [
   "short-data",
   "corrupt-sense",
   "nonsense-pages",
+  "vpd-page",
   "alua",
   "remap",
   "capacity",
@@ -39,13 +40,23 @@ const ALUA_STATES: Readonly<Record<string, number>> = {
   transitioning: 15,
 };
 
-const COMMANDS = ["all", "io", "reads", "writes", "other"] as const;
+const COMMANDS = ["all", "io", "reads", "writes", "other", "inquiry"] as const;
 const NUMBER_MAX = Number.MAX_SAFE_INTEGER;
 
 type FaultOptions = CommonOptions &
   Partial<
     Record<
-      "path" | "unit" | "controller" | "targetPort" | "initiatorPort" | "commands" | "times" | "after" | "for",
+      | "path"
+      | "unit"
+      | "controller"
+      | "targetPort"
+      | "initiatorPort"
+      | "commands"
+      | "opcode"
+      | "page"
+      | "times"
+      | "after"
+      | "for",
       string
     >
   >;
@@ -60,7 +71,15 @@ function parameterOf(text: string): readonly [string, unknown] {
   if (value === "null") return [key, null];
   const aluaState = key === "state" ? ALUA_STATES[value] : undefined;
   if (aluaState !== undefined) return [key, aluaState];
-  return [key, /^\d+(\.\d+)?$/.test(value) ? Number(value) : value];
+  if (key === "page") return [key, hexByte("page", value)];
+  return [key, key !== "payload" && /^\d+(\.\d+)?$/.test(value) ? Number(value) : value];
+}
+
+/** Operation codes and pages are hexadecimal wherever people write them. */
+function hexByte(name: string, text: string): number {
+  const digits = /^(?:0x)?([0-9a-f]{1,2})$/i.exec(text)?.[1];
+  if (digits !== undefined) return Number.parseInt(digits, 16);
+  throw new CommandError("INVALID_ARGUMENT", `${name}: ${text} is no byte in hexadecimal digits, for example 83`);
 }
 
 const whole = (name: string, text: string, min = 0): number => wholeValue(name, text, min, NUMBER_MAX);
@@ -84,6 +103,8 @@ function placeOf(options: FaultOptions): FaultRequest["where"] {
 function faultBody(kind: string, parameters: readonly string[], options: FaultOptions): unknown {
   const when: NonNullable<FaultRequest["when"]> = {};
   if (options.commands !== undefined) when.commands = wordValue("--commands", options.commands, COMMANDS);
+  if (options.opcode !== undefined) when.opcode = hexByte("--opcode", options.opcode);
+  if (options.page !== undefined) when.page = hexByte("--page", options.page);
   if (options.times !== undefined) when.times = whole("--times", options.times, 1);
   const found = wordValue("the kind of fault", kind, FAULT_KINDS);
   return {
@@ -126,6 +147,8 @@ export function addArrayCommands(program: Command, runner: Runner): void {
     .option("--target-port <n>", "on every path through this target port")
     .option("--initiator-port <n>", "on every path through this initiator port")
     .option("--commands <which>", COMMANDS.join(", "))
+    .option("--opcode <hex>", "only commands with this operation code")
+    .option("--page <hex>", "only INQUIRY for this VPD page")
     .option("--times <n>", "strikes only so often")
     .option("--after <ms>", "begins after so many milliseconds")
     .option("--for <ms>", "ends after so many milliseconds")

@@ -66,6 +66,11 @@ export const Fault = z
     z.strictObject({ kind: z.literal("corrupt-sense") }),
     z.strictObject({ kind: z.literal("nonsense-pages") }),
     z.strictObject({
+      kind: z.literal("vpd-page").meta({ description: "The VPD page has this payload, in hexadecimal digits" }),
+      page: byte,
+      payload: z.string(),
+    }),
+    z.strictObject({
       kind: z.literal("alua").meta({ description: "Access state of the target port group (ALUA_*)" }),
       state: z.int().min(0).max(15),
       silent: flag,
@@ -95,7 +100,9 @@ const FaultPlace = z.strictObject({
 
 /** Which commands it strikes. */
 const FaultFilter = z.strictObject({
-  commands: z.enum(["all", "io", "reads", "writes", "other"]).optional(),
+  commands: z.enum(["all", "io", "reads", "writes", "other", "inquiry"]).optional(),
+  opcode: byte.optional(),
+  page: byte.meta({ description: "INQUIRY for this VPD page" }).optional(),
   firstLba: z.int().min(0).optional(),
   lastLba: z.int().min(0).optional(),
   probability: z.number().min(0).max(1).optional(),

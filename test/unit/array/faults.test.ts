@@ -299,3 +299,41 @@ test("wrong faults name the parameter and what is allowed", (t) => {
   for (const [request, message] of wrong) t.throws(() => array.addFault(request), { code: "ARRAY_FAULT", message });
   t.deepEqual(array.faults(), []);
 });
+
+const inquiry = (page: number | null): Uint8Array => Uint8Array.of(0x12, page === null ? 0 : 1, page ?? 0, 1, 0, 0);
+
+test("a fault can strike one VPD page, standard INQUIRY alone, or one operation code", (t) => {
+  const aborted: Fault = { kind: "error", senseKey: 0x0b, asc: 0x4b, ascq: 3 };
+  for (const [when, struck] of [
+    [{ page: 0x83 }, inquiry(0x83)],
+    [{ commands: "inquiry" }, inquiry(null)],
+    [{ opcode: 0x12 }, inquiry(0)],
+    [{ opcode: 0x9e }, cdbs.readCapacity16],
+  ] as const) {
+    const array = quietArray({ units: 1 });
+    array.addFault({ fault: aborted, when: { ...when, times: 1 } });
+    const others = [inquiry(0x80), cdbs.testUnitReady].filter(() => !("opcode" in when && when.opcode === 0x12));
+    for (const other of others) t.is(array.command(0, other, 256).status, STATUS_GOOD);
+    t.deepEqual(sense(array.command(0, struck, 256)), [0x0b, 0x4b, 3]);
+    t.is(array.command(0, struck, 256).status, STATUS_GOOD);
+  }
+});
+
+test("a page that is named can come with GOOD status and without data", (t) => {
+  const array = quietArray({ units: 1 });
+  array.addFault({ fault: { kind: "short-data", missingBytes: 65_536 }, when: { page: 0x83, times: 1 } });
+  const empty = array.command(0, inquiry(0x83), 256);
+  t.deepEqual([empty.status, empty.data.length, empty.residual], [STATUS_GOOD, 0, 256]);
+  t.true(array.command(0, inquiry(0x83), 256).data.length > 16);
+});
+
+test("a VPD page can have any payload, on the ports it is for", (t) => {
+  const array = quietArray({ units: 1 });
+  const usual = array.command(0, inquiry(0x80), 256).data;
+  const id = array.addFault({ fault: { kind: "vpd-page", page: 0x80, payload: "4c554e00413031" }, where: { port: 0 } });
+  t.is(Buffer.from(array.command(0, inquiry(0x80), 256).data).toString("latin1"), "\0\x80\0\x07LUN\0A01");
+  t.deepEqual(array.command(1, inquiry(0x80), 256).data, usual);
+  array.liftFault(id);
+  t.deepEqual(array.command(0, inquiry(0x80), 256).data, usual);
+  t.throws(() => array.addFault({ fault: { kind: "vpd-page", page: 0x80, payload: "4c5" } }), { message: /payload/ });
+});

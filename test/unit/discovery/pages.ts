@@ -48,25 +48,44 @@ export function capacity(blocks: number, blockBytes = 512): Uint8Array {
   return data;
 }
 
-/** What a device answers: by page number, "inquiry", "capacity", "mode", "groups". Missing: ILLEGAL REQUEST. */
-export type Answers = Readonly<Record<string, Uint8Array>>;
+/** The data of a page, or another outcome. */
+export type Step = Uint8Array | ScsiResult;
 
-const ILLEGAL: ScsiResult = {
-  status: 2,
-  hostStatus: 0,
-  sense: Uint8Array.of(0x70, 0, 5, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0x20, 0),
-  data: new Uint8Array(0),
-};
+/**
+ * What a device answers: by page number, "inquiry", "capacity", "capacity10", "mode", "groups". Of several answers each is
+ * given once, the last one from then on. Missing: ILLEGAL REQUEST.
+ */
+export type Answers = Readonly<Record<string, Step | readonly Step[]>>;
+
+/** CHECK CONDITION with sense data in fixed format; some keys bring data besides. */
+export function checked(key: number, asc: number, ascq: number, data: Uint8Array = new Uint8Array(0)): ScsiResult {
+  const sense = Uint8Array.of(0x70, 0, key, 0, 0, 0, 0, 10, 0, 0, 0, 0, asc, ascq, 0, 0, 0, 0);
+  return { status: 2, hostStatus: 0, sense, data };
+}
+
+/** An outcome without sense data: a status, or a host status. */
+export function ended(status: number, hostStatus = 0): ScsiResult {
+  return { status, hostStatus, sense: new Uint8Array(0), data: new Uint8Array(0) };
+}
+
+const ILLEGAL = checked(5, 0x20, 0);
 const ATTENTION: ScsiResult = { ...ILLEGAL, sense: Uint8Array.of(0x72, 6, 0x29, 0, 0, 0, 0, 0) };
 
 function keyOf(cdb: Uint8Array): string {
   if (cdb[0] === 0x12) return (cdb[1] ?? 0) === 0 ? "inquiry" : `0x${(cdb[2] ?? 0).toString(16)}`;
-  return { 0x9e: "capacity", 0x1a: "mode", 0xa3: "groups" }[cdb[0] ?? 0] ?? "other";
+  return { 0x25: "capacity10", 0x9e: "capacity", 0x1a: "mode", 0xa3: "groups" }[cdb[0] ?? 0] ?? "other";
 }
 
 /** Devices by name. "hang" never answers. The first command to each device gets a unit attention. */
 export function transportOf(devices: Readonly<Record<string, Answers | "hang">>): ScsiTransport {
   const seen = new Set<string>();
+  const asked = new Map<string, number>();
+  const next = (device: string, key: string, answer: Step | readonly Step[] | undefined): Step | undefined => {
+    if (!Array.isArray(answer)) return answer as Step | undefined;
+    const times = asked.get(`${device} ${key}`) ?? 0;
+    asked.set(`${device} ${key}`, times + 1);
+    return (answer as readonly Step[])[Math.min(times, answer.length - 1)];
+  };
   return {
     command: (device, cdb, bytes) => {
       const answers = devices[device];
@@ -76,8 +95,10 @@ export function transportOf(devices: Readonly<Record<string, Answers | "hang">>)
         seen.add(device);
         return Promise.resolve(ATTENTION);
       }
-      const data = answers[keyOf(cdb)];
+      const key = keyOf(cdb);
+      const data = next(device, key, answers[key]);
       if (data === undefined) return Promise.resolve(ILLEGAL);
+      if ("status" in data) return Promise.resolve(data);
       return Promise.resolve({ status: 0, hostStatus: 0, sense: new Uint8Array(0), data: data.subarray(0, bytes) });
     },
   };

@@ -1,0 +1,141 @@
+// The questions of one probe, in sequence, sharing one deadline. "The device has no such page" and "it could not be read
+// now" are different answers: a page that was not to be had for a moment says nothing about who the unit is.
+
+import { setTimeout as sleep } from "node:timers/promises";
+import { senseOf, UNIT_ATTENTION, type Sense } from "./attentions.ts";
+import { hex } from "./bytes.ts";
+import type { Parsed, ScsiResult, ScsiTransport } from "./transport.ts";
+
+/** What a device made of one question. */
+export type Answer<T> =
+  | { readonly kind: "said"; readonly value: T }
+  /** It has no such page or command, and says so each time. */
+  | { readonly kind: "lacks"; readonly reason: string }
+  /** It could not be read, which may be otherwise in a moment. */
+  | { readonly kind: "not-now"; readonly reason: string };
+
+/** How long one waits before one asks again; in the end the answer is what it is. */
+export type Patience = readonly number[];
+/** For what says who the unit is. */
+export const PATIENT: Patience = [30, 60, 120, 240, 480];
+/** For what the device may lack, and another look may find. */
+export const BRIEF: Patience = [30, 60];
+/** A refusal that is repeated so often persists. */
+const REFUSALS_MIN = 3;
+/** Unit attentions come one at a time; a reset and a change of inventory leave several. */
+const ATTENTIONS_MAX = 8;
+
+const RECOVERED_ERROR = 0x01;
+const NOT_READY = 0x02;
+const ILLEGAL_REQUEST = 0x05;
+const INVALID_OPERATION_CODE = 0x20;
+const INVALID_FIELD_IN_CDB = 0x24;
+const STATUS_GOOD = 0x00;
+const STATUS_CHECK_CONDITION = 0x02;
+const STATUS_CONDITION_MET = 0x04;
+/** DID_* after which the path itself is not in doubt: BUS_BUSY, ABORT, PARITY, ERROR, RESET, ... up to REQUEUE. */
+const HOST_STATUS_PASSES = new Set([0x02, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0a, 0x0b, 0x0c, 0x0d]);
+
+/** The device cannot be talked to at all: no path is there, or it answers too slowly. */
+export class Unreachable extends Error {}
+
+export class Conversation {
+  readonly #transport: ScsiTransport;
+  readonly #device: string;
+  readonly #deadlineMs: number;
+  readonly doubts: string[] = [];
+  /** The command that is waited for. */
+  asking = "";
+
+  constructor(transport: ScsiTransport, device: string, budgetMs: number) {
+    this.#transport = transport;
+    this.#device = device;
+    this.#deadlineMs = performance.now() + budgetMs;
+  }
+
+  get #leftMs(): number {
+    return Math.ceil(this.#deadlineMs - performance.now());
+  }
+
+  /**
+   * Sends a command, again after a unit attention and after what passes, and gives its data to `parse`.
+   * @throws Unreachable when nothing answers
+   */
+  async ask<T>(
+    what: string,
+    cdb: Uint8Array,
+    bytes: number,
+    parse: (data: Uint8Array) => Parsed<T>,
+    patience = PATIENT,
+  ): Promise<Answer<T>> {
+    let attentions = 0;
+    let refusals = 0;
+    for (let tries = 0; ; tries++) {
+      const result = await this.#send(what, cdb, bytes);
+      const sense = senseOf(result);
+      if (sense.key === UNIT_ATTENTION && attentions++ < ATTENTIONS_MAX) {
+        tries--;
+        continue;
+      }
+      const answer = understand(what, result, sense, parse);
+      if (answer.kind === "said") return answer;
+      refusals = answer.kind === "lacks" ? refusals + 1 : 0;
+      const pauseMs = patience[tries];
+      const isFinal = refusals >= REFUSALS_MIN || (patience === BRIEF && isLasting(answer, sense));
+      if (isFinal || pauseMs === undefined || pauseMs >= this.#leftMs) return answer;
+      await sleep(pauseMs);
+    }
+  }
+
+  /** The same for what a device may lack: null, with a doubt when it did not come. */
+  async askOptional<T>(what: string, cdb: Uint8Array, bytes: number, parse: (data: Uint8Array) => Parsed<T>) {
+    return this.orNull(await this.ask(what, cdb, bytes, parse, BRIEF));
+  }
+
+  /** What was said, or null with a doubt. */
+  orNull<T>(answer: Answer<T>): T | null {
+    if (answer.kind === "said") return answer.value;
+    this.doubts.push(answer.reason);
+    return null;
+  }
+
+  async #send(what: string, cdb: Uint8Array, bytes: number): Promise<ScsiResult> {
+    const leftMs = this.#leftMs;
+    if (leftMs <= 0) throw new Unreachable(`${what}: no time left, the device answers too slowly`);
+    this.asking = what;
+    const result = await this.#transport.command(this.#device, cdb, bytes, leftMs);
+    if (result.hostStatus !== 0 && !HOST_STATUS_PASSES.has(result.hostStatus)) {
+      throw new Unreachable(`${what}: host status 0x${result.hostStatus.toString(16)}`);
+    }
+    return result;
+  }
+}
+
+/** Whether what is no answer to an optional question would be the same in a moment: standby lasts, and so does a lack. */
+function isLasting(answer: Answer<unknown>, { key }: Sense): boolean {
+  return answer.kind === "lacks" || key === NOT_READY;
+}
+
+function understand<T>(
+  what: string,
+  result: ScsiResult,
+  { key, asc }: Sense,
+  parse: (data: Uint8Array) => Parsed<T>,
+): Answer<T> {
+  const { status, hostStatus } = result;
+  const isGood = status === STATUS_GOOD || status === STATUS_CONDITION_MET || key === RECOVERED_ERROR;
+  if (hostStatus === 0 && isGood) {
+    const answer = parse(result.data);
+    return answer.ok ? { kind: "said", value: answer.value } : { kind: "not-now", reason: answer.reason };
+  }
+  const reason = `${what}: ${outcome(result)}`;
+  const isRefused = key === ILLEGAL_REQUEST && (asc === INVALID_OPERATION_CODE || asc === INVALID_FIELD_IN_CDB);
+  return hostStatus === 0 && isRefused ? { kind: "lacks", reason } : { kind: "not-now", reason };
+}
+
+function outcome(result: ScsiResult): string {
+  if (result.hostStatus !== 0) return `host status 0x${result.hostStatus.toString(16)}`;
+  if (result.status !== STATUS_CHECK_CONDITION) return `status 0x${result.status.toString(16).padStart(2, "0")}`;
+  const { key, asc, ascq } = senseOf(result);
+  return `sense ${key.toString(16)}/${hex(Uint8Array.of(asc))}/${hex(Uint8Array.of(ascq))}`;
+}
