@@ -5,11 +5,17 @@
 //
 // What is there is recognised by a digest of its inputs, not by file times: a checkout gives every file the same age.
 
-import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { fail, run as runIn } from "./run.mjs";
+
+const NODE_MAJOR_MIN = 20;
+if (Number(process.versions.node.split(".")[0]) < NODE_MAJOR_MIN) {
+  const { node } = process.versions;
+  fail("building", `Node ${node} is too old; install Node ${NODE_MAJOR_MIN} or later (https://nodejs.org/)`);
+}
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 const stamps = join(root, "build", "stamps");
@@ -31,79 +37,72 @@ function digestOf(inputs) {
   return hash.digest("hex");
 }
 
-function run(command, args, what) {
-  const result = spawnSync(command, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"], env: process.env });
-  if (result.error !== undefined) {
-    console.error(`pathmanager: ${what} failed: cannot run ${command}: ${result.error.message}`);
-    process.exit(1);
-  }
-  if (result.status !== 0) {
-    console.error(`pathmanager: ${what} failed: ${command} ${args.join(" ")} ended with status ${result.status}`);
-    process.exit(1);
-  }
-}
+const run = (command, args, what, tool) => runIn(command, args, { cwd: root, what, tool });
 
 /** Runs `make` unless `outputs` exist and were made from the same inputs. */
-function ensure({ name, inputs, outputs, make }) {
+async function ensure({ name, inputs, outputs, make, hint }) {
   const stamp = join(stamps, name);
   const digest = digestOf(inputs);
-  const present = outputs.every((output) => existsSync(join(root, output)));
-  if (present && existsSync(stamp) && readFileSync(stamp, "utf8") === digest) return;
+  const isMissing = (output) => !existsSync(join(root, output));
+  if (!outputs.some(isMissing) && existsSync(stamp) && readFileSync(stamp, "utf8") === digest) return;
   console.error(`pathmanager: building ${name}`);
-  make();
+  await make();
+  const missing = outputs.find(isMissing);
+  if (missing !== undefined) fail(`building ${name}`, `it made no ${missing}${hint === undefined ? "" : `; ${hint}`}`);
   mkdirSync(stamps, { recursive: true });
   writeFileSync(stamp, digest);
 }
 
 // In an installed package everything is built but, perhaps, the addon for its platform.
 if (!existsSync(join(root, "assembly"))) {
-  run(process.execPath, [join(root, "host", "cli", "packaging", "addon.mjs")], "building the native addon");
+  await run(process.execPath, [join(root, "host/cli/packaging/addon.mjs")], "building the native addon", null);
   process.exit(0);
 }
 
-ensure({
+await ensure({
   name: "dependencies",
   inputs: ["package-lock.json"],
   outputs: ["node_modules/.bin/node", "node_modules/.bin/asc"],
-  // Not `npm ci`: it refuses the lock file where a registry does not carry the optional packages of other platforms.
-  // This installs the locked versions too, and --no-save leaves the lock file as it is.
-  make: () => run("npm", ["install", "--no-save", "--no-audit", "--no-fund"], "installing the dependencies"),
+  hint: "npm did not run the script of the package `node`: allow scripts (npm config delete ignore-scripts)",
+  // Without npm's warnings: what they say of the Node that runs npm does not hold for the project's own, which comes along.
+  make: () => run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], "installing the dependencies", "npm"),
 });
 
 const bin = (name) => join(root, "node_modules", ".bin", name);
 
 if (!process.argv.includes("--dependencies-only")) {
-  ensure({
+  await ensure({
     name: "core",
     inputs: ["assembly", "asconfig.json", "package-lock.json", "host/build/inline.mjs"],
     outputs: ["build/core.wasm", "build/core.debug.wasm"],
-    make: () => {
+    make: async () => {
       for (const target of ["release", "debug"]) {
-        run(bin("node"), [bin("asc"), "--config", "asconfig.json", "--target", target], `building the core (${target})`);
+        const args = [bin("asc"), "--config", "asconfig.json", "--target", target];
+        await run(bin("node"), args, `building the core (${target})`, "asc");
       }
-      run(bin("node"), ["host/build/inline.mjs", "build/core.wasm"], "optimising the core");
+      await run(bin("node"), ["host/build/inline.mjs", "build/core.wasm"], "optimising the core");
     },
   });
   // What tests and benches run of the core's modules on their own; each file of bench/core is one module.
   const entries = filesUnder("bench/core").filter((file) => file.endsWith(".ts"));
   const moduleOf = (file) => file.replace(/^bench\/core\/(.*)\.ts$/, "build/bench/$1.wasm");
-  ensure({
+  await ensure({
     name: "bench-core",
     inputs: ["assembly", "bench/core", "package-lock.json", "host/build/inline.mjs"],
     outputs: entries.map(moduleOf),
-    make: () => {
+    make: async () => {
       // A configuration of their own: with the core's, the whole core would come along, and be optimized as one.
       const options = ["--config", "bench/core/asconfig.json"];
       for (const file of entries) {
-        run(bin("node"), [bin("asc"), file, "-o", moduleOf(file), ...options], `building ${file}`);
+        await run(bin("node"), [bin("asc"), file, "-o", moduleOf(file), ...options], `building ${file}`, "asc");
       }
-      run(bin("node"), ["host/build/inline.mjs", ...entries.map(moduleOf)], "optimising the benches' modules");
+      await run(bin("node"), ["host/build/inline.mjs", ...entries.map(moduleOf)], "optimising the benches' modules");
     },
   });
-  ensure({
+  await ensure({
     name: "native",
     inputs: ["host/native"],
     outputs: ["build/native/pathmanager.node"],
-    make: () => run(bin("node"), ["host/build/native.mjs"], "building the native addon"),
+    make: () => run(bin("node"), ["host/build/native.mjs"], "building the native addon", null),
   });
 }

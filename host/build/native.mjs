@@ -2,12 +2,12 @@
 //
 //   node host/build/native.mjs [--types]      --types also writes host/native/addon.d.ts, which is committed
 //
-// Runs on Node 20 or later: on a fresh clone the project's own Node may not be there yet.
+// Ends with one sentence that says why when it fails.
 
-import { spawnSync } from "node:child_process";
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { cannotRun, fail, run, starts } from "./run.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 const output = join(root, "build", "native");
@@ -19,11 +19,10 @@ args.push("--config-path", "host/native/napi.json", "--output-dir", "build/nativ
 // Absolute: rustc runs in another folder, and the type definitions are collected beneath.
 args.push("--target-dir", join(root, "build", "cargo-target"), "--", "--locked");
 
-const result = spawnSync(process.execPath, [cli, ...args], { stdio: ["ignore", "inherit", "inherit"] });
-if (result.error !== undefined || result.status !== 0) {
-  console.error("pathmanager: building the native addon failed; it needs Rust 1.88 or later (https://rustup.rs)");
-  process.exit(1);
-}
+const what = "building the native addon";
+const error = starts("cargo");
+if (error !== null) fail(what, cannotRun("cargo", error));
+await run(process.execPath, [cli, ...args], { cwd: root, what, tool: "cargo" });
 
 // In the house's format, so that the committed copy passes the formatter and can be compared byte by byte.
 const prettier = await import("prettier");

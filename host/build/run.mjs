@@ -1,0 +1,120 @@
+// Runs what builds: its output goes through as it comes, and when it fails the last line is one sentence that says why,
+// as far as that can be told from the output. Runs on Node 20 or later.
+
+import { spawn, spawnSync } from "node:child_process";
+
+/** This much of the end of the output is kept for the explanation: errors come last. */
+const KEPT_CHARACTERS = 256 * 1024;
+
+const RUST = "install Rust 1.88 or later (https://rustup.rs)";
+
+/** What is known to go wrong: what the output looks like then, and the sentence for it. The first that fits is said. */
+const EXPLANATIONS = [
+  {
+    of: "npm",
+    pattern: /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ENETUNREACH|EHOSTUNREACH|ETIMEDOUT|ERR_SOCKET_TIMEOUT)\b/,
+    say: ([, code]) =>
+      `npm cannot reach its registry (${code}); connect this machine to the network, or name a registry that it reaches: npm config set registry URL`,
+  },
+  {
+    of: "npm",
+    pattern: /\b(ENOSPC|EROFS|EACCES|EDQUOT)\b/,
+    say: ([, code]) => `npm cannot write (${code}); make room for it, or the folder writable`,
+  },
+  {
+    of: "npm",
+    pattern: /are in sync\. Please update your lock file/,
+    say: () => "package-lock.json does not fit package.json; run `npm install`, and commit both",
+  },
+  {
+    of: "cargo",
+    pattern: /linker `([^`]+)` not found|failed to (?:find tool|execute command).*?"?([\w./+-]*(?:cc|gcc|clang))"?/,
+    say: ([, linker, tool]) =>
+      `the C compiler \`${linker ?? tool}\`, which links, is not on PATH; install one (Debian: apt-get install gcc libc6-dev)`,
+  },
+  {
+    of: "cargo",
+    pattern: /requires rustc (\d[\w.]*) or newer|rustc (\d[\w.-]*) is not supported by/,
+    say: () => `this Rust is too old; ${RUST}`,
+  },
+  {
+    of: "cargo",
+    pattern:
+      /(Could(?: not|n't) resolve host(?:name)?|Could(?: not|n't) connect to server|[Cc]onnection refused|Network is unreachable|Timeout was reached|[Oo]peration timed out)/,
+    say: ([, problem]) =>
+      `cargo cannot fetch the crates (${problem.toLowerCase()}); connect this machine to the network, or name a mirror in ~/.cargo/config.toml`,
+  },
+  {
+    of: "cargo",
+    pattern: /^error(?:\[E\d+\])?: (?!could not compile)(.+)\n +--> (\S+)/m,
+    say: ([, error, place]) => `the native addon does not compile: ${place}: ${error}`,
+  },
+  {
+    of: "asc",
+    pattern: /\bERROR (?:[A-Z]{1,2}\d+): (.+)\n[\s\S]*?\bin ([^\s()]+\(\d+,\d+\))/,
+    say: ([, error, place]) => `the core does not compile: ${place}: ${error}`,
+  },
+];
+
+/** Colours of a terminal, which some print into a pipe as well. */
+// oxlint-disable-next-line no-control-regex
+const COLOURS = /\x1b\[[\d;]*m/g;
+
+/** How to come by a command that is not on PATH. */
+const MISSING = {
+  npm: "install npm, which comes with Node (https://nodejs.org/)",
+  cargo: `${RUST}, or add ~/.cargo/bin to PATH`,
+};
+
+/** Why `tool` failed, from what it wrote; null when nobody knows it better than the output itself. */
+export function explain(tool, output) {
+  const plain = output.replaceAll(COLOURS, "");
+  for (const { of, pattern, say } of EXPLANATIONS) {
+    const match = of === tool ? pattern.exec(plain) : null;
+    if (match !== null) return say(match);
+  }
+  return null;
+}
+
+/** The sentence for a command that could not even be started. */
+export function cannotRun(command, error) {
+  if (error.code !== "ENOENT") return `cannot run ${command}: ${error.message}`;
+  const name = command.slice(command.lastIndexOf("/") + 1);
+  return command.includes("/") || MISSING[name] === undefined
+    ? `cannot run ${command}: it is not there`
+    : `${name} is not on PATH; ${MISSING[name]}`;
+}
+
+/** The error with which a command cannot be started; null: it can. */
+export const starts = (command) => spawnSync(command, ["--version"], { stdio: "ignore" }).error ?? null;
+
+/** Says that `what` failed, and why, and ends the process. */
+export function fail(what, why) {
+  console.error(`pathmanager: ${what} failed: ${why}`);
+  process.exit(1);
+}
+
+/**
+ * Runs a command; when it fails, says why in one sentence and ends this process.
+ * @param tool whose output it is, for the explanation; null: the command says in a sentence of its own why it failed
+ */
+export async function run(command, args, { cwd, what, tool }) {
+  const child = spawn(command, args, { cwd, stdio: ["ignore", "pipe", "pipe"], env: process.env });
+  let output = "";
+  const pass = (from, to) =>
+    from.setEncoding("utf8").on("data", (text) => {
+      to.write(text);
+      output = (output + text).slice(-KEPT_CHARACTERS);
+    });
+  pass(child.stdout, process.stdout);
+  pass(child.stderr, process.stderr);
+  const end = await new Promise((resolve) => {
+    child.once("error", (error) => resolve({ error }));
+    child.once("close", (status, signal) => resolve({ status, signal }));
+  });
+  if (end.error !== undefined) fail(what, cannotRun(command, end.error));
+  if (end.status === 0) return;
+  if (tool === null && end.status === 1) process.exit(1);
+  const ended = end.signal === null ? `with status ${end.status}` : `by ${end.signal}`;
+  fail(what, explain(tool, output) ?? `${command} ${args.join(" ")} ended ${ended}; what it says stands above`);
+}
