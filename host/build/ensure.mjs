@@ -65,7 +65,11 @@ await ensure({
   outputs: ["node_modules/.bin/node", "node_modules/.bin/asc"],
   hint: "npm did not run the script of the package `node`: allow scripts (npm config delete ignore-scripts)",
   // Without npm's warnings: what they say of the Node that runs npm does not hold for the project's own, which comes along.
-  make: () => run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], "installing the dependencies", "npm"),
+  // And without its minutes of silence when no registry answers.
+  make: () => {
+    const options = ["--loglevel=error", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000"];
+    return run("npm", ["ci", "--no-audit", "--no-fund", ...options], "installing the dependencies", "npm");
+  },
 });
 
 const bin = (name) => join(root, "node_modules", ".bin", name);

@@ -12,14 +12,15 @@ const RUST = "install Rust 1.88 or later (https://rustup.rs)";
 const EXPLANATIONS = [
   {
     of: "npm",
-    pattern: /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ENETUNREACH|EHOSTUNREACH|ETIMEDOUT|ERR_SOCKET_TIMEOUT)\b/,
+    pattern:
+      /npm (?:error|ERR!) code (ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ENETUNREACH|EHOSTUNREACH|ETIMEDOUT|ERR_SOCKET_TIMEOUT)\b/,
     say: ([, code]) =>
-      `npm cannot reach its registry (${code}); connect this machine to the network, or name a registry that it reaches: npm config set registry URL`,
+      `npm cannot reach its registry (${code}); connect this machine to the network, or name a registry that it reaches (npm config set registry URL)`,
   },
   {
     of: "npm",
-    pattern: /\b(ENOSPC|EROFS|EACCES|EDQUOT)\b/,
-    say: ([, code]) => `npm cannot write (${code}); make room for it, or the folder writable`,
+    pattern: /npm (?:error|ERR!) code (ENOSPC|EROFS|EACCES|EPERM|EDQUOT)\b/,
+    say: ([, code]) => `npm cannot write (${code}); make room on the disk, or its folders writable`,
   },
   {
     of: "npm",
@@ -28,9 +29,9 @@ const EXPLANATIONS = [
   },
   {
     of: "cargo",
-    pattern: /linker `([^`]+)` not found|failed to (?:find tool|execute command).*?"?([\w./+-]*(?:cc|gcc|clang))"?/,
-    say: ([, linker, tool]) =>
-      `the C compiler \`${linker ?? tool}\`, which links, is not on PATH; install one (Debian: apt-get install gcc libc6-dev)`,
+    pattern: /linker `([^`]+)` not found/,
+    say: ([, linker]) =>
+      `the C compiler \`${linker}\`, which links, is not on PATH; install one (Debian: apt-get install gcc libc6-dev)`,
   },
   {
     of: "cargo",
@@ -39,15 +40,15 @@ const EXPLANATIONS = [
   },
   {
     of: "cargo",
-    pattern:
-      /(Could(?: not|n't) resolve host(?:name)?|Could(?: not|n't) connect to server|[Cc]onnection refused|Network is unreachable|Timeout was reached|[Oo]peration timed out)/,
-    say: ([, problem]) =>
-      `cargo cannot fetch the crates (${problem.toLowerCase()}); connect this machine to the network, or name a mirror in ~/.cargo/config.toml`,
+    pattern: /^error(?:\[E\d+\])?: (?!could not compile)(.+)\n +--> (\S+)/m,
+    say: ([, error, place]) => `the native addon does not compile: ${place}: ${error}`,
   },
   {
     of: "cargo",
-    pattern: /^error(?:\[E\d+\])?: (?!could not compile)(.+)\n +--> (\S+)/m,
-    say: ([, error, place]) => `the native addon does not compile: ${place}: ${error}`,
+    pattern:
+      /Caused by:[^]*?(Could(?: not|n't) resolve host(?:name)?|Could(?: not|n't) connect to server|[Cc]onnection refused|Network is unreachable|Timeout was reached|[Oo]peration timed out)/,
+    say: ([, problem]) =>
+      `cargo cannot fetch the crates (${problem.toLowerCase()}); connect this machine to the network, or name a mirror in ~/.cargo/config.toml`,
   },
   {
     of: "asc",

@@ -80,16 +80,28 @@ try {
     if (existsSync(join(clone, "node_modules"))) throw new Error("node_modules is committed");
     console.log(`  Node ${machine.nodeVersion}, npm ${machine.npmVersion}, in ${clone}`);
   });
+  await step("npx pathctl before anything is built: what to do first", () => {
+    const { status, stderr } = machine.npx(["pathctl", "--version"]);
+    const sentence = /^pathctl: Node [\d.]+ is too old: Node 24 or later is needed \(run `npm run build` once, /;
+    if (status !== 1 || !sentence.test(stderr)) throw new Error(`status ${status}: ${stderr}`);
+  });
   await step("no network: one sentence", () => {
     const nowhere = { npm_config_registry: "http://127.0.0.1:9/", npm_config_cache: join(folder, "empty-cache") };
     refuses(
-      { ...nowhere, npm_config_fetch_retries: "0" },
+      nowhere,
       /^pathmanager: installing the dependencies failed: npm cannot reach its registry \(ECONNREFUSED\); connect /,
     );
   });
-  await step("npm start under dash, from nothing, serves and ends by Ctrl-C", () =>
-    startAndRead(machine, findProgram("dash") ?? "dash", "group"),
+  await step("the crates cannot be fetched: one sentence", () =>
+    refuses(
+      { CARGO_HOME: join(folder, "empty-cargo"), CARGO_HTTP_PROXY: "http://127.0.0.1:9" },
+      /^pathmanager: building the native addon failed: cargo cannot fetch the crates \(could not connect to server\); connect /,
+    ),
   );
+  await step("npm start under dash, from nothing, serves and ends by Ctrl-C", () => {
+    for (const made of ["node_modules", "build"]) rmSync(join(clone, made), { recursive: true });
+    return startAndRead(machine, findProgram("dash") ?? "dash", "group");
+  });
   for (const shell of [findProgram("bash") ?? "bash", ash]) {
     await step(`npm start under ${shell}, without node_modules, serves and ends by SIGINT`, () => {
       rmSync(join(clone, "node_modules"), { recursive: true });

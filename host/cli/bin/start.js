@@ -48,15 +48,17 @@ function keepCompiledCode(isRepository) {
 /** Runs the command `name` with the arguments of this process. */
 export async function start(name) {
   const major = Number(process.versions.node.split(".")[0]);
+  const source = new URL(`${ENTRIES[name]}.ts`, SOURCES);
+  const isRepository = existsSync(fileURLToPath(source));
   if (major < NODE_MAJOR_MIN) {
+    // npx and npm run find the repository's own Node first.
+    const remedy = isRepository ? `run \`npm run build\` once, then \`npx ${name}\`` : "https://nodejs.org/";
     process.stderr.write(
-      `${name}: Node ${process.versions.node} is too old: Node ${NODE_MAJOR_MIN} or later is needed (https://nodejs.org/)\n`,
+      `${name}: Node ${process.versions.node} is too old: Node ${NODE_MAJOR_MIN} or later is needed (${remedy})\n`,
     );
     process.exitCode = 1;
     return;
   }
-  const source = new URL(`${ENTRIES[name]}.ts`, SOURCES);
-  const isRepository = existsSync(fileURLToPath(source));
   keepCompiledCode(isRepository);
   const entry = isRepository ? source : new URL(`${ENTRIES[name]}.js`, BUILT);
   await import(entry.href);

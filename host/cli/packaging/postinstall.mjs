@@ -1,13 +1,22 @@
-// After an installation: says what to do where no native addon for this platform came along. Downloads nothing, builds
+// After an installation: says what to do where Node is too old, or no native addon for this platform came along. Downloads nothing, builds
 // nothing, never fails. In the repository, where there is no dist/, it says nothing.
 
 import { existsSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
+// The commands say it as well. `engines` cannot: it holds for the repository too, which brings its own Node along.
+const NODE_MAJOR_MIN = 24;
+
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..");
 const prebuilt = join(root, "dist", "host", "native", "prebuilt");
 if (existsSync(prebuilt)) {
+  if (Number(process.versions.node.split(".")[0]) < NODE_MAJOR_MIN) {
+    const { node } = process.versions;
+    console.error(
+      `pathmanager: Node ${node} is too old: install Node ${NODE_MAJOR_MIN} or later (https://nodejs.org/)`,
+    );
+  }
   process.report.excludeNetwork = true;
   const libc = process.report.getReport().header.glibcVersionRuntime === undefined ? "musl" : "gnu";
   const target = `${process.platform}-${process.arch}-${libc}`;

@@ -41,6 +41,26 @@ test.serial("npm pack, and an installation that may not fetch anything", async (
   t.regex((await call(program("pathmanagerd"), ["--help"])).stdout, /^usage: pathmanagerd /);
 });
 
+/** Runs a script on a Node that says it is an old one. */
+const onOldNode = (script: string, ...args: string[]) =>
+  call(process.execPath, [
+    "--import",
+    "data:text/javascript,Object.defineProperty(process,'versions',{value:{...process.versions,node:'20.1.0'}})",
+    script,
+    ...args,
+  ]);
+
+test.serial("an installation under a Node that is too old says so, as does each command", async (t) => {
+  const home = join(installed, "node_modules", "pathmanager");
+  const sentence = /Node 20\.1\.0 is too old: .*Node 24 or later .*\(https:\/\/nodejs\.org\/\)\n$/;
+  t.regex((await onOldNode(join(home, "host/cli/packaging/postinstall.mjs"))).stderr, sentence);
+  const refused = await t.throwsAsync<Error & { stderr: string; code: number }>(
+    onOldNode(join(home, "host/cli/bin/pathctl.js"), "--version"),
+  );
+  t.is(refused?.code, 1);
+  t.regex(refused?.stderr ?? "", sentence);
+});
+
 test.serial("the native addon came along, and the daemon's parts load", async (t) => {
   const { stdout } = await call(program("pathctl"), ["doctor", "--json"], {
     env: { ...process.env, PATHMANAGER_SOCKET: "/nonexistent.sock" },
