@@ -1,7 +1,7 @@
 // Looks at the devices: the machine's SCSI generic devices, or the ports of the emulated array.
 
 import { attentive } from "../discovery/attentions.ts";
-import { discover, discoverDevices, type Found } from "../discovery/discover.ts";
+import { discover, discoverDevices, type Candidate, type Found } from "../discovery/discover.ts";
 import { emulatedCandidates, emulatedTransport } from "../discovery/emulated.ts";
 import { KERNEL_SOURCES } from "../discovery/exclusive.ts";
 import { KERNEL_LANES } from "../discovery/lanes.ts";
@@ -22,6 +22,8 @@ export interface Look {
   readonly present: ReadonlySet<string>;
   /** How many of them are disks. */
   readonly disks: number;
+  /** What tells each device from another one of its number. */
+  readonly instances: ReadonlyMap<string, string | null>;
   ask(ours: ReadonlySet<string>): Promise<Found>;
 }
 
@@ -36,6 +38,13 @@ function telling(
   };
 }
 
+function presence(candidates: readonly Candidate[]): Pick<Look, "present" | "instances"> {
+  return {
+    present: new Set(candidates.map(({ number }) => number)),
+    instances: new Map(candidates.map(({ number, instance }) => [number, instance])),
+  };
+}
+
 /** @param onDoubt told the path number of a device that has said that it may be another one now */
 export async function look(
   reactor: ReactorClient,
@@ -46,14 +55,14 @@ export async function look(
     const candidates = await emulatedCandidates(reactor);
     const options = { devices: "all", exclude: configuration.exclude, budgetMs: BUDGET_MS } as const;
     return {
-      present: new Set(candidates.map((candidate) => candidate.number)),
+      ...presence(candidates),
       disks: candidates.length,
       ask: () => discover(attentive(emulatedTransport(reactor), telling(candidates, onDoubt)), candidates, options),
     };
   }
   const devices = listSgDevices();
   return {
-    present: new Set(devices.map((device) => device.number)),
+    ...presence(devices),
     disks: devices.filter((device) => device.type === TYPE_DISK).length,
     ask: (ours) =>
       discoverDevices(attentive(nativeTransport, telling(devices, onDoubt)), devices, {

@@ -9,7 +9,12 @@ import type { PathRow, UnitFacts, UnitRow } from "./state.ts";
 
 /** A path of a unit. `handle` is null while its device is gone. */
 export interface Path {
+  /** Stays with the path whatever its path number becomes. */
+  readonly id: number;
+  /** The one it has or had last; `Inventory.renumber` changes it. */
   readonly number: string;
+  /** Which ports it joins, where both have names that do not change; null: its number is all there is to know it by. */
+  nexus: string | null;
   readonly unit: Unit;
   priority: number;
   enabled: boolean;
@@ -27,6 +32,12 @@ export interface Path {
   isShaky: boolean;
   /** When its device went, newest last; an operator who vouches for the path has them forgotten. */
   removalsMs: readonly number[];
+  /** Whether it is gone and another path has got its number. */
+  isNumberTaken: boolean;
+  /** Since when its device is gone; null while it is there, and before the first look has shown that it is not. */
+  goneSinceMs: number | null;
+  /** Whether the state file has its number, its nexus and since when it is gone. */
+  isNoted: boolean;
 }
 
 /** A logical unit. `handle` is null until it is offered. */
@@ -42,7 +53,10 @@ export interface Unit {
   /** UNIT_CAN_* of the ABI. */
   capabilities: number;
   released: boolean;
-  readonly paths: Map<string, Path>;
+  /** By id. */
+  readonly paths: Map<number, Path>;
+  /** Whether the state file has its policy as it is. */
+  isNoted: boolean;
   /** The paths by path number; null after one was added or removed. */
   sortedPaths: readonly Path[] | null;
 }
@@ -50,7 +64,9 @@ export interface Unit {
 export class Inventory {
   readonly #units = new Map<number, Unit>();
   readonly #byIdentity = new Map<string, Unit>();
-  readonly #paths = new Map<string, Path>();
+  /** Every path that has or had a number; the one that has it, or had it last, comes first. */
+  readonly #paths = new Map<string, Path[]>();
+  #lastPath = 0;
   readonly #unitHandles = new Map<number, Unit>();
   readonly #pathHandles = new Map<number, Path>();
   /** In order; null after something was added or removed. */
@@ -69,18 +85,28 @@ export class Inventory {
         hedgeBudgetPercent: row.hedgeBudgetPercent,
       });
     }
-    for (const row of paths) {
+    // Those that had a number last come last.
+    for (const row of paths.toSorted(compareGone)) {
       const unit = this.#units.get(row.unit);
       if (unit === undefined) continue;
-      const path = this.addPath(unit, row.number, row.priority, row.enabled);
+      const path = this.addPath(unit, row, row.id);
       path.priorityLost = row.priorityLost;
       path.isShaky = row.isShaky;
+      path.goneSinceMs = row.goneSinceMs;
+      path.isNoted = true;
     }
   }
 
   addUnit(known: Pick<Unit, "number" | "identity" | "name" | "facts" | "policy" | "hedgeBudgetPercent">): Unit {
     const unit: Unit = Object.assign(
-      { handle: null, capabilities: 0, released: false, paths: new Map<string, Path>(), sortedPaths: null },
+      {
+        handle: null,
+        capabilities: 0,
+        released: false,
+        isNoted: true,
+        paths: new Map<number, Path>(),
+        sortedPaths: null,
+      },
       known,
     );
     this.#units.set(unit.number, unit);
@@ -89,9 +115,15 @@ export class Inventory {
     return unit;
   }
 
-  addPath(unit: Unit, number: string, priority: number, enabled: boolean): Path {
+  addPath(
+    unit: Unit,
+    { number, nexus, priority, enabled }: Pick<Path, "number" | "nexus" | "priority" | "enabled">,
+    id = this.#lastPath + 1,
+  ): Path {
     const path: Path = {
+      id,
       number,
+      nexus,
       unit,
       priority,
       enabled,
@@ -102,20 +134,49 @@ export class Inventory {
       foreignIdentity: null,
       isShaky: false,
       removalsMs: [],
+      isNumberTaken: false,
+      goneSinceMs: null,
+      isNoted: false,
     };
-    unit.paths.set(number, path);
-    unit.sortedPaths = null;
-    this.#paths.set(number, path);
-    this.#sortedPaths = null;
+    this.#lastPath = Math.max(this.#lastPath, id);
+    unit.paths.set(id, path);
+    this.#hold(path);
     return path;
+  }
+
+  /** Gives a path a number, its own again or another; who had it before has had it. */
+  renumber(path: Path, number: string): void {
+    this.#letGo(path);
+    if (path.number !== number) path.isNoted = false;
+    Object.assign(path, { number });
+    this.#hold(path);
+  }
+
+  #hold(path: Path): void {
+    path.unit.sortedPaths = null;
+    this.#sortedPaths = null;
+    this.#setHolders(path.number, [path, ...(this.#paths.get(path.number) ?? [])]);
+  }
+
+  #setHolders(number: string, paths: Path[]): void {
+    if (paths.length === 0) this.#paths.delete(number);
+    else this.#paths.set(number, paths);
+    for (const [index, path] of paths.entries()) path.isNumberTaken = index > 0;
+  }
+
+  #letGo(path: Path): void {
+    path.unit.sortedPaths = null;
+    this.#sortedPaths = null;
+    this.#setHolders(
+      path.number,
+      (this.#paths.get(path.number) ?? []).filter((other) => other !== path),
+    );
   }
 
   removePath(path: Path): void {
     this.setPathHandle(path, null);
-    path.unit.paths.delete(path.number);
-    path.unit.sortedPaths = null;
-    this.#paths.delete(path.number);
-    this.#sortedPaths = null;
+    path.unit.paths.delete(path.id);
+    this.#letGo(path);
   }
 
   removeUnit(unit: Unit): void {
@@ -148,12 +209,13 @@ export class Inventory {
 
   /** Every path, by path number. */
   paths(): readonly Path[] {
-    this.#sortedPaths ??= sortedByPathNumber([...this.#paths.values()]);
+    this.#sortedPaths ??= sortedByPathNumber([...this.#paths.values()].flat());
     return this.#sortedPaths;
   }
 
+  /** Paths whose devices are there. */
   get pathCount(): number {
-    return this.#paths.size;
+    return this.paths().filter(isShown).length;
   }
 
   get unitCount(): number {
@@ -172,13 +234,19 @@ export class Inventory {
     return this.#pathHandles.get(handle);
   }
 
+  /** The path that has a number, or had it last. */
   findPath(number: string): Path | undefined {
-    return this.#paths.get(number);
+    return this.#paths.get(number)?.[0];
+  }
+
+  /** Paths that are gone and had this number. */
+  gonePaths(number: string): Path[] {
+    return (this.#paths.get(number) ?? []).filter(isGone);
   }
 
   /** A path by its number. @throws ControlError UNKNOWN_PATH */
   path(number: string): Path {
-    const path = this.#paths.get(number);
+    const path = this.findPath(number);
     if (path !== undefined) return path;
     throw new ControlError("UNKNOWN_PATH", `there is no path ${number}`, {
       parameter: number,
@@ -207,6 +275,26 @@ export class Inventory {
  */
 export function isShown(path: Path): boolean {
   return path.handle !== null || path.foreignIdentity !== null;
+}
+
+/** Whether no device is known for the path: where one appears, it is taken for what it says it is. */
+export function isGone(path: Path): boolean {
+  return path.handle === null && path.found === null;
+}
+
+type Gone = Pick<Path, "id" | "goneSinceMs">;
+
+const sinceMs = ({ goneSinceMs }: Gone): number => goneSinceMs ?? Infinity;
+
+/** Orders paths by when they went, those gone for longest first and those that are there last. */
+export function compareGone(a: Gone, b: Gone): number {
+  return sinceMs(a) === sinceMs(b) ? a.id - b.id : sinceMs(a) - sinceMs(b);
+}
+
+/** A path of the unit by its number, rather one that is there. */
+export function pathNumbered(unit: Unit, number: string): Path | undefined {
+  const having = [...unit.paths.values()].filter((path) => path.number === number);
+  return having.find((path) => !isGone(path)) ?? having.at(-1);
 }
 
 /** The unit's paths by path number, those that are gone included. */
@@ -240,6 +328,6 @@ export function unitRow(unit: Unit): UnitRow {
 }
 
 export function pathRow(path: Path): PathRow {
-  const { number, priority, enabled, priorityLost, isShaky } = path;
-  return { number, unit: path.unit.number, priority, enabled, priorityLost, isShaky };
+  const { id, number, nexus, priority, enabled, priorityLost, isShaky, goneSinceMs } = path;
+  return { id, number, nexus, unit: path.unit.number, priority, enabled, priorityLost, isShaky, goneSinceMs };
 }

@@ -8,7 +8,8 @@ import type { Leftovers } from "./leftovers.ts";
 import type { Logger } from "./logger.ts";
 import { whyNothingHere } from "./nothing-chosen.ts";
 import { demand, pathSet } from "./reactor-port.ts";
-import { reconcile, removeGone, removeUnchosen, type Refused } from "./reconcile.ts";
+import type { Refused } from "./look-plan.ts";
+import { reconcile, removeGone, removeUnchosen } from "./reconcile.ts";
 import type { RefusedDevice } from "./schemas/path.ts";
 import { untilVerified } from "./verified.ts";
 
@@ -106,7 +107,7 @@ export class Looks {
     const context = this.#context;
     const devices = await look(context.reactor, context.effective.configuration, (number) => this.#doubt(number));
     await context.change(async () => {
-      await removeGone(context, devices.present);
+      await removeGone(context, devices.present, devices.instances);
       await removeUnchosen(context, context.effective);
     });
     const present = context.inventory.paths().filter((path) => path.found !== null);

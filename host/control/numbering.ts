@@ -36,20 +36,20 @@ export function nextPriority(taken: ReadonlySet<number>): number {
 
 /**
  * Priority and enabling of a path that appears. One that comes back has what it had, unless another path took its
- * number meanwhile: then it is numbered like a new one, after all that are known. The first path a unit ever had is
- * enabled, later ones if `initialPaths` says so.
- * @param hasHistory whether the unit ever had another path
+ * number meanwhile: then it is numbered like a new one, after all that are known. The only path of a unit is
+ * enabled, others if `initialPaths` says so.
+ * @param hasOthers whether another path of the unit is there
  */
 export function admit(
   { present, kept }: Taken,
   remembered: Remembered | undefined,
   initialPaths: InitialPaths,
-  hasHistory: boolean,
+  hasOthers: boolean,
 ): Pick<Remembered, "priority" | "enabled"> {
   if (remembered !== undefined) {
     const taken = remembered.priorityLost ? kept : present;
     if (!taken.has(remembered.priority)) return remembered;
   }
-  const enabled = remembered?.enabled ?? (initialPaths === "all" || !hasHistory);
+  const enabled = remembered?.enabled ?? (initialPaths === "all" || !hasOthers);
   return { priority: nextPriority(kept), enabled };
 }

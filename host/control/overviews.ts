@@ -139,7 +139,9 @@ const GONE_TOLD_MAX = 8;
 
 function goneSentence(unit: Unit): string {
   const gone = pathsOf(unit).filter((path) => !isShown(path));
-  const names = gone.map((path) => path.number).join(", ");
+  const names = gone
+    .map(({ number, isNumberTaken }) => (isNumberTaken ? `${number} (now another path)` : number))
+    .join(", ");
   const what =
     gone.length === unit.paths.size ? "is gone with its paths" : `has lost ${gone.length === 1 ? "a path" : "paths"}`;
   return `LogicalUnit #${unit.number} ${what}: ${names}; settings are kept until \`pathctl path forget\``;

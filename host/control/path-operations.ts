@@ -341,10 +341,20 @@ export async function failbackAll(context: Context) {
   return { results };
 }
 
+/**
+ * The path that a number means for forgetting: one that leads to another unit, else one that is gone. Several may have had the
+ * number before it became that of a path that is there.
+ */
+function forgettable(context: Context, number: string): Path {
+  const path = context.inventory.path(number);
+  const isThere = path.handle !== null && path.foreignIdentity === null;
+  return isThere ? (context.inventory.gonePaths(number)[0] ?? path) : path;
+}
+
 /** Forgets a path that is gone, or that leads to another unit: then it is taken for what it is. */
 export async function forgetPath(context: Context, number: string): Promise<{ done: true }> {
   await context.change(async () => {
-    const path = context.inventory.path(number);
+    const path = forgettable(context, number);
     if (path.handle !== null && path.foreignIdentity === null) {
       throw new ControlError(
         "PATH_PRESENT",
@@ -364,7 +374,7 @@ export async function forgetPath(context: Context, number: string): Promise<{ do
     }
     if (isLast) await refuseWithClients(context, path);
     context.state.transaction(() => {
-      context.state.forgetPath(number);
+      context.state.forgetPath(path.id);
       if (isLast) context.state.forgetUnit(path.unit.number);
     });
     await context.bringUp.remove(path);

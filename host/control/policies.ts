@@ -98,6 +98,24 @@ export function policyNumbers(
   }
 }
 
+/** The policy with the numbers that paths have now. @param numbers by the numbers they had; the rest stays */
+export function renumberPolicy(policy: Policy | null, numbers: ReadonlyMap<string, string>): Policy | null {
+  const { paths, weights } = policy?.parameters ?? {};
+  if (policy === null || (paths === undefined && weights === undefined)) return policy;
+  const now = (number: string): string => numbers.get(number) ?? number;
+  const entries = Object.entries(weights ?? {});
+  // Of two that would have one number now, the one that was renumbered means a path that is there.
+  entries.sort(([a], [b]) => Number(numbers.has(a)) - Number(numbers.has(b)));
+  const parameters = {
+    ...policy.parameters,
+    ...(paths === undefined ? {} : { paths: [...new Set(paths.map(now))] }),
+    ...(weights === undefined
+      ? {}
+      : { weights: Object.fromEntries(entries.map(([path, weight]) => [now(path), weight])) }),
+  };
+  return { ...policy, parameters };
+}
+
 /** Balancing as `spscmd` shows it: the original's modes in words, any other policy by its name. */
 export function balancingOf(name: PolicyName): Balancing {
   const mode = LBMODES.indexOf(name);

@@ -28,7 +28,7 @@ export function faultCalls(path: Path, handle: number, effective: Effective, now
 /** An operator vouches for the path: it is used like any other, and what was counted is forgotten. */
 export async function vouch(context: Context, path: Path, handle: number): Promise<void> {
   // First what survives: what was answered is in force after a restart. What the core refuses, PathWatch writes back.
-  if (path.isShaky) context.state.pathIsNotShaky(path.number);
+  if (path.isShaky) context.state.pathIsNotShaky(path.id);
   path.isShaky = false;
   await demand(context.reactor, [pathSet(handle, abi.PATH_SET_CLEAR_SHAKY, 1)], "vouching for a path", path.number);
   path.removalsMs = [];

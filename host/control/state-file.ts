@@ -13,7 +13,22 @@ export const STATE_FILE = "state.sqlite";
 const PID_FILE = "pathmanager.pid";
 
 /** Of the layout below. A file of a later version is refused, one of an earlier version is brought up. */
-const LAYOUT = 2;
+const LAYOUT = 3;
+
+const PATHS = `
+  CREATE TABLE paths (
+    id INTEGER PRIMARY KEY,
+    number TEXT NOT NULL,
+    unit INTEGER NOT NULL REFERENCES units (number),
+    priority INTEGER NOT NULL CHECK (priority BETWEEN 1 AND 254),
+    enabled INTEGER NOT NULL CHECK (enabled IN (0, 1)),
+    priority_lost INTEGER NOT NULL DEFAULT 0 CHECK (priority_lost IN (0, 1)),
+    shaky INTEGER NOT NULL DEFAULT 0 CHECK (shaky IN (0, 1)),
+    nexus TEXT,
+    gone_since_ms INTEGER
+  ) STRICT;
+  CREATE INDEX paths_by_unit ON paths (unit);
+`;
 
 const TABLES = `
   CREATE TABLE units (
@@ -24,15 +39,7 @@ const TABLES = `
     policy TEXT,
     hedge_budget_percent REAL
   ) STRICT;
-  CREATE TABLE paths (
-    number TEXT PRIMARY KEY,
-    unit INTEGER NOT NULL REFERENCES units (number),
-    priority INTEGER NOT NULL CHECK (priority BETWEEN 1 AND 254),
-    enabled INTEGER NOT NULL CHECK (enabled IN (0, 1)),
-    priority_lost INTEGER NOT NULL DEFAULT 0 CHECK (priority_lost IN (0, 1)),
-    shaky INTEGER NOT NULL DEFAULT 0 CHECK (shaky IN (0, 1))
-  ) STRICT;
-  CREATE INDEX paths_by_unit ON paths (unit);
+  ${PATHS}
   CREATE TABLE attachments (
     nbd_index INTEGER PRIMARY KEY,
     unit INTEGER NOT NULL REFERENCES units (number),
@@ -54,6 +61,13 @@ const TABLES = `
 const STEPS: Readonly<Record<number, string>> = {
   1: `ALTER TABLE paths ADD COLUMN priority_lost INTEGER NOT NULL DEFAULT 0 CHECK (priority_lost IN (0, 1));
       ALTER TABLE paths ADD COLUMN shaky INTEGER NOT NULL DEFAULT 0 CHECK (shaky IN (0, 1));`,
+  // A path was its number until now.
+  2: `ALTER TABLE paths RENAME TO paths_2;
+      DROP INDEX paths_by_unit;
+      ${PATHS}
+      INSERT INTO paths (number, unit, priority, enabled, priority_lost, shaky)
+        SELECT number, unit, priority, enabled, priority_lost, shaky FROM paths_2 ORDER BY rowid;
+      DROP TABLE paths_2;`,
 };
 
 /** Why a file was set aside, and where it is now. */

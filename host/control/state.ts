@@ -32,7 +32,10 @@ export interface UnitRow {
 }
 
 export interface PathRow {
+  readonly id: number;
   readonly number: string;
+  /** Names of its two ports; null where they have none. */
+  readonly nexus: string | null;
   readonly unit: number;
   readonly priority: number;
   readonly enabled: boolean;
@@ -40,6 +43,7 @@ export interface PathRow {
   readonly priorityLost: boolean;
   /** Fails again and again: a last resort until an operator takes it back. */
   readonly isShaky: boolean;
+  readonly goneSinceMs: number | null;
 }
 
 export interface AttachmentRow {
@@ -171,13 +175,16 @@ export class State {
   }
 
   paths(): PathRow[] {
-    return this.#all("SELECT * FROM paths").map((row) => ({
+    return this.#all("SELECT * FROM paths ORDER BY id").map((row) => ({
+      id: Number(row["id"]),
       number: String(row["number"]),
       unit: Number(row["unit"]),
       priority: Number(row["priority"]),
       enabled: row["enabled"] === 1,
       priorityLost: row["priority_lost"] === 1,
       isShaky: row["shaky"] === 1,
+      nexus: row["nexus"] === null ? null : String(row["nexus"]),
+      goneSinceMs: row["gone_since_ms"] === null ? null : Number(row["gone_since_ms"]),
     }));
   }
 
@@ -185,27 +192,31 @@ export class State {
     this.transaction(() => {
       for (const path of paths) {
         this.#run(
-          `INSERT INTO paths VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET unit = excluded.unit,
-           priority = excluded.priority, enabled = excluded.enabled, priority_lost = excluded.priority_lost,
-           shaky = excluded.shaky`,
+          `INSERT INTO paths VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET number = excluded.number,
+           unit = excluded.unit, priority = excluded.priority, enabled = excluded.enabled,
+           priority_lost = excluded.priority_lost, shaky = excluded.shaky, nexus = excluded.nexus,
+           gone_since_ms = excluded.gone_since_ms`,
+          path.id,
           path.number,
           path.unit,
           path.priority,
           path.enabled ? 1 : 0,
           path.priorityLost ? 1 : 0,
           path.isShaky ? 1 : 0,
+          path.nexus,
+          path.goneSinceMs,
         );
       }
     });
   }
 
   /** An operator vouches for a path; everything else of it stays. */
-  pathIsNotShaky(number: string): void {
-    this.transaction(() => this.#run("UPDATE paths SET shaky = 0 WHERE number = ?", number));
+  pathIsNotShaky(id: number): void {
+    this.transaction(() => this.#run("UPDATE paths SET shaky = 0 WHERE id = ?", id));
   }
 
-  forgetPath(number: string): void {
-    this.transaction(() => this.#run("DELETE FROM paths WHERE number = ?", number));
+  forgetPath(id: number): void {
+    this.transaction(() => this.#run("DELETE FROM paths WHERE id = ?", id));
   }
 
   /** From memory after the first time: displays ask for each unit. */

@@ -4,7 +4,7 @@ import * as abi from "../reactor/abi.ts";
 import type { Context } from "./context.ts";
 import { plainPolicyCalls } from "./core-settings.ts";
 import { ControlError, reasonOf } from "./errors.ts";
-import { unitRow, type Unit } from "./inventory.ts";
+import { pathNumbered, pathsOf, unitRow, type Unit } from "./inventory.ts";
 import { checkParameters, LBMODES } from "./policies.ts";
 import { demand, unitSet, type CoreCall } from "./reactor-port.ts";
 import type { Attachment, AttachRequest, Policy, PolicyName, UnitPatch, UnitView } from "./schemas/unit.ts";
@@ -85,10 +85,12 @@ async function checkPolicy(context: Context, unit: Unit, { name, parameters }: P
   }
   checkParameters(name, parameters);
   for (const number of [...(parameters.paths ?? []), ...Object.keys(parameters.weights ?? {})]) {
-    if (unit.paths.has(number)) continue;
+    if (pathNumbered(unit, number) !== undefined) continue;
     throw new ControlError("POLICY_PARAMETER", `path ${number} is not a path of LogicalUnit #${unit.number}`, {
       parameter: number,
-      remedy: `its paths are ${[...unit.paths.keys()].join(", ")}`,
+      remedy: `its paths are ${pathsOf(unit)
+        .map((path) => path.number)
+        .join(", ")}`,
     });
   }
   if (parameters.paths !== undefined) await checkSubset(context, unit, parameters.paths);
@@ -99,7 +101,7 @@ async function checkSubset(context: Context, unit: Unit, paths: readonly string[
   const tables = await context.mirror.current();
   const usable = unit.handle === null ? 0 : (tables.unit(unit.handle)?.usable ?? 0);
   const isUsable = (number: string): boolean => {
-    const handle = unit.paths.get(number)?.handle ?? null;
+    const handle = pathNumbered(unit, number)?.handle ?? null;
     const slot = handle === null ? undefined : tables.path(handle)?.slot;
     return slot !== undefined && (usable & (1 << slot)) !== 0;
   };

@@ -7,6 +7,7 @@ import { probe, probeDetails, type Probe, type Probed, type UnitDetails } from "
 import { isSelected, maySelect, type Selector } from "./select.ts";
 import { sideBySide } from "./side-by-side.ts";
 import { hostOf, type SgDevice } from "./sysfs.ts";
+import type { PortNames } from "./port-names.ts";
 import type { ScsiTransport } from "./transport.ts";
 
 /** Devices that are dealt with at the same time where there are no lanes. */
@@ -20,6 +21,9 @@ const FOR_NOW = { isForNow: true } as const;
 export interface Candidate {
   readonly device: string;
   readonly number: string;
+  /** Differs from that of a device that had the number before; null where devices never go. */
+  readonly instance: string | null;
+  readonly ports: PortNames;
   readonly blockDevice: string | null;
   readonly initiatorPort: string | null;
   readonly transferBytesMax: number | null;

@@ -67,6 +67,8 @@ export async function emulatedCandidates(reactor: ReactorClient): Promise<Candid
   return ports.map((port) => ({
     device: `${EMULATED}${port.port}`,
     number: port.path,
+    instance: null,
+    ports: { initiator: `emulated.${port.initiatorPort}`, target: null, via: null },
     blockDevice: null,
     initiatorPort: initiatorOf(port.path),
     transferBytesMax: null,

@@ -1,9 +1,10 @@
 // What the kernel knows of SCSI generic devices, read from sysfs. The root is a parameter, so that a test can lay out a
 // tree of its own.
 
-import { readlinkSync, realpathSync } from "node:fs";
+import { readlinkSync, realpathSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { isAbsent, readNames, readNumber, readText } from "./attributes.ts";
+import { PortNameReader, type PortNames } from "./port-names.ts";
 import { HostReader, readCommandsMax } from "./queue-room.ts";
 
 export { readNames, readText } from "./attributes.ts";
@@ -13,6 +14,9 @@ export interface SgDevice {
   readonly device: string;
   /** host:channel:target:lun. */
   readonly number: string;
+  /** Tells the kernel's device from an earlier or a later one of the same number. */
+  readonly instance: string;
+  readonly ports: PortNames;
   /** What sysfs says; discovery asks the device itself again. */
   readonly vendor: string;
   readonly product: string;
@@ -42,18 +46,28 @@ const PAGE_BYTES = 4096;
 export function listSgDevices(root = "/sys"): SgDevice[] {
   const names = readNames(join(root, "class/scsi_generic")).filter((name) => /^sg\d+$/.test(name));
   const hosts = new HostReader(root);
-  return sortedByPathNumber(names.map((name) => readSgDevice(root, name, hosts)).filter((device) => device !== null));
+  const ports = new PortNameReader(root);
+  const devices = names.map((name) => readSgDevice(root, name, hosts, ports));
+  return sortedByPathNumber(devices.filter((device) => device !== null));
 }
 
 /**
  * One device; null when it is gone already or has no path number.
  * @throws when it is there and cannot be looked at
  */
-export function readSgDevice(root: string, name: string, hosts = new HostReader(root)): SgDevice | null {
+export function readSgDevice(
+  root: string,
+  name: string,
+  hosts = new HostReader(root),
+  ports = new PortNameReader(root),
+): SgDevice | null {
   const link = join(root, "class/scsi_generic", name, "device");
   let folder: string;
+  let instance: string;
   try {
     folder = realpathSync(link);
+    // sysfs gives each new folder an inode number of its own.
+    instance = String(statSync(folder, { bigint: true }).ino);
   } catch (thrown) {
     if (isAbsent(thrown)) return null;
     throw thrown;
@@ -68,6 +82,8 @@ export function readSgDevice(root: string, name: string, hosts = new HostReader(
   return {
     device: `/dev/${name}`,
     number,
+    instance,
+    ports: ports.read(folder, number),
     vendor: readText(join(folder, "vendor")) ?? "",
     product: readText(join(folder, "model")) ?? "",
     type: readNumber(join(folder, "type")),

@@ -88,6 +88,13 @@ export const MESSAGES = {
     text: "A device could not say who it is, it is asked again soon",
     system: true,
   },
+  "path-renumbered": { number: 650, level: "info", text: "Path has another path number", system: true },
+  "number-reused": {
+    number: 651,
+    level: "info",
+    text: "Path number belongs to another logical unit than before",
+    system: true,
+  },
   "nothing-chosen": {
     number: 665,
     level: "warning",

@@ -20,6 +20,8 @@ const REMARKS: Readonly<Partial<Record<MessageName, string>>> = {
   "path-removed": "its device is gone; settings are kept until `pathctl path forget`",
   "not-redundant": "one more failure stops I/O: repair now",
   "path-added": "a new path, one that came back (`again`), or one that is numbered anew (`priority before`)",
+  "path-renumbered": "nothing: the same path, by the names of its ports, under the number that Linux has given it now",
+  "number-reused": "nothing, if LUNs were meant to change places; settings of the earlier path are kept",
   "wrong-unit": "it gets no I/O; correct the mapping of the array, or forget the path",
   "no-path-waiting": "they wait for `timeouts.no_path_ms`",
   "no-path-failed": "applications see errors; repair a path",

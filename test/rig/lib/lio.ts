@@ -5,7 +5,7 @@
 // groups in every store. Everything the array is lies in configfs, so any process may open it.
 
 import { existsSync, mkdirSync, rmdirSync, symlinkSync, unlinkSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { numbered, readText, until, writeText } from "./files.ts";
 import { scsiDevices, type ScsiDevice } from "./scsi.ts";
 import {
@@ -46,6 +46,12 @@ function link(stores: Stores, path: number, lun: number, unit: number, controlle
   writeText(join(folder, "alua_tg_pt_gp"), CONTROLLERS[controller].group);
 }
 
+function makePort(path: number): void {
+  const port = portOf(path);
+  mkdirSync(port, { recursive: true });
+  writeText(join(port, "nexus"), `${WWN_PREFIX}${String(0x100 + path).padStart(9, "0")}`);
+}
+
 function unlink(path: number, lun: number): void {
   const folder = lunOf(path, lun);
   for (const { name } of numbered(folder, "lu")) unlinkSync(join(folder, name));
@@ -73,9 +79,7 @@ export class LioArray {
     const paths = Array.from({ length: options.paths }, (_, path) => path);
     for (let unit = 0; unit < options.units; unit++) stores.add(unit, options.unitMib, paths);
     for (const path of paths) {
-      const port = portOf(path);
-      mkdirSync(port, { recursive: true });
-      writeText(join(port, "nexus"), `${WWN_PREFIX}${String(0x100 + path).padStart(9, "0")}`);
+      makePort(path);
       const controller = path < options.paths / 2 ? "A" : "B";
       for (let unit = 0; unit < options.units; unit++) link(stores, path, unit, unit, controller);
     }
@@ -176,6 +180,25 @@ export class LioArray {
       for (const [lun, leadsTo] of path.luns) if (leadsTo === unit) unlink(path.number, lun);
     }
     this.#stores.remove(unit);
+  }
+
+  /** Removes the host adapters of all paths and makes them again in this order, which gives them other numbers. */
+  async remakeHosts(order: readonly number[]): Promise<void> {
+    const before = this.paths();
+    for (const { number, luns } of before) {
+      for (const lun of luns.keys()) unlink(number, lun);
+      rmdirSync(portOf(number));
+      rmdirSync(dirname(portOf(number)));
+    }
+    await until("all devices are gone", () => (scsiDevices().length === 0 ? true : undefined));
+    for (const number of order) {
+      const path = before.find((one) => one.number === number);
+      if (path === undefined) throw new Error(`no path ${number}`);
+      makePort(number);
+      for (const [lun, unit] of path.luns) link(this.#stores, number, lun, unit, path.controller);
+    }
+    const devices = before.reduce((count, { luns }) => count + luns.size, 0);
+    await until("all devices are back", () => (scsiDevices().length === devices ? true : undefined));
   }
 
   /** Lets a LUN of one path lead to another unit: same path number, other identity. The device goes and comes. */

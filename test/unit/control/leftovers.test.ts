@@ -31,7 +31,7 @@ function scene(list: string | null) {
       policy: null,
       hedgeBudgetPercent: null,
     });
-    inventory.addPath(unit, `4:0:0:${number}`, 1, true);
+    inventory.addPath(unit, { number: `4:0:0:${number}`, nexus: null, priority: 1, enabled: true });
     inventory.setUnitHandle(unit, 100 + number);
   }
   const sources: LeftoverSources = {

@@ -20,7 +20,7 @@ import test from "ava";
 import { ControlError } from "../../../host/control/errors.ts";
 import { STATE_FILE } from "../../../host/control/state-file.ts";
 import { State, type UnitRow } from "../../../host/control/state.ts";
-import { unitRow } from "./fixtures/unit-row.ts";
+import { pathRow, unitRow } from "./fixtures/unit-row.ts";
 
 const directory = (): string => mkdtempSync(join(tmpdir(), "pm-state-"));
 const complain = (problem: unknown): never => {
@@ -33,7 +33,8 @@ test("what was saved is there after closing and opening", (t) => {
   const where = directory();
   const first = new State(where, 100);
   first.saveUnits([unit(0), { ...unit(1), policy: { name: "round-robin", parameters: { ios: 4 } } }]);
-  first.savePaths([{ number: "4:0:0:1", unit: 1, priority: 7, enabled: false, priorityLost: true, isShaky: true }]);
+  const path = { priority: 7, enabled: false, priorityLost: true, isShaky: true, nexus: "a -> b", goneSinceMs: 12 };
+  first.savePaths([{ ...pathRow(1, "4:0:0:1"), ...path }]);
   first.saveSettings({ failback: "standby", patrol: { mode: 3, intervalS: 1, thresholdS: 2, timeoutS: 3 } });
   first.saveAttachment({ index: 3, unit: 0, options: { readOnly: true }, sinceMs: 5 });
   first.appendEvents(
@@ -44,9 +45,7 @@ test("what was saved is there after closing and opening", (t) => {
   const second = new State(where, 100);
   t.deepEqual(second.units()[0], unit(0));
   t.deepEqual(second.units()[1]?.policy, { name: "round-robin", parameters: { ios: 4 } });
-  t.deepEqual(second.paths(), [
-    { number: "4:0:0:1", unit: 1, priority: 7, enabled: false, priorityLost: true, isShaky: true },
-  ]);
+  t.deepEqual(second.paths(), [{ ...pathRow(1, "4:0:0:1"), ...path }]);
   t.is(second.settings().failback, "standby");
   t.is(second.settings().cluster, undefined);
   t.is(second.attachments()[0]?.index, 3);
@@ -163,13 +162,38 @@ test("a file of the first layout is brought up with all that is in it", (t) => {
     t.is(state.setAside, null);
     t.deepEqual(state.units(), [{ ...unit(1), hedgeBudgetPercent: 2.5 }]);
     t.deepEqual(state.paths(), [
-      { number: "4:0:0:1", unit: 1, priority: 7, enabled: false, priorityLost: false, isShaky: false },
-      { number: "5:0:0:1", unit: 1, priority: 7, enabled: true, priorityLost: round === 1, isShaky: round === 1 },
+      { ...pathRow(1, "4:0:0:1", 1), priority: 7, enabled: false },
+      { ...pathRow(1, "5:0:0:1", 2), priority: 7, priorityLost: round === 1, isShaky: round === 1 },
     ]);
     t.is(state.settings().failback, "standby");
-    state.savePaths([{ number: "5:0:0:1", unit: 1, priority: 7, enabled: true, priorityLost: true, isShaky: true }]);
+    state.savePaths([{ ...pathRow(1, "5:0:0:1", 2), priority: 7, priorityLost: true, isShaky: true }]);
     state.close();
   }
+});
+
+test("a file of the second layout keeps what belongs to its paths, which are more than their numbers from now on", (t) => {
+  const where = directory();
+  const database = new DatabaseSync(join(where, STATE_FILE), { enableForeignKeyConstraints: false });
+  database.exec(`${LAYOUT_1}
+    ALTER TABLE paths ADD COLUMN priority_lost INTEGER NOT NULL DEFAULT 0 CHECK (priority_lost IN (0, 1));
+    ALTER TABLE paths ADD COLUMN shaky INTEGER NOT NULL DEFAULT 0 CHECK (shaky IN (0, 1));
+    UPDATE paths SET shaky = 1, priority_lost = 1 WHERE number = '5:0:0:1';
+    PRAGMA user_version = 2;`);
+  const { number, identity, name, facts } = unit(1);
+  database
+    .prepare("INSERT INTO units VALUES (?, ?, ?, ?, NULL, 2.5)")
+    .run(number, identity, name, JSON.stringify(facts));
+  database.close();
+  let state = new State(where, 100);
+  state.savePaths([{ ...pathRow(1, "5:0:0:1", 3), nexus: "a -> b" }]);
+  state.close();
+  state = new State(where, 100);
+  t.deepEqual(state.paths(), [
+    { ...pathRow(1, "4:0:0:1", 1), priority: 7, enabled: false },
+    { ...pathRow(1, "5:0:0:1", 2), priority: 7, priorityLost: true, isShaky: true },
+    { ...pathRow(1, "5:0:0:1", 3), nexus: "a -> b" },
+  ]);
+  state.close();
 });
 
 test("a file that says it has the first layout and lacks its tables is set aside", (t) => {

@@ -1,5 +1,6 @@
 // Pages as devices send them, for the tests of discovery.
 import type { Candidate } from "../../../host/discovery/discover.ts";
+import { UNNAMED } from "../../../host/discovery/port-names.ts";
 import type { ScsiResult, ScsiTransport } from "../../../host/discovery/transport.ts";
 
 export function vpd(page: number, payload: Uint8Array): Uint8Array {
@@ -120,6 +121,8 @@ export function candidate(device: string, number: string): Candidate {
   return {
     device,
     number,
+    instance: null,
+    ports: UNNAMED,
     blockDevice: null,
     initiatorPort: null,
     transferBytesMax: null,
