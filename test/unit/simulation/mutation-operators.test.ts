@@ -1,0 +1,60 @@
+// The mutation tool finds in a source the mistakes that a programmer could make, and only programs.
+
+import test from "ava";
+import { mutantsOf, mutated } from "../../mutation/operators.ts";
+
+const SOURCE = `
+export const LIMIT: u32 = 7;
+
+function store(place: u32, value: u32): void {}
+
+export function step(a: u32, b: u32): bool {
+  assert(a < b, "never changed");
+  if (a === 3) return true;
+  let c = <u16>(a + b);
+  for (let i: u32 = 0; i < b; i++) {
+    if (i > LIMIT && c !== 0) break;
+    store(a, max(c, b));
+  }
+  c = 5;
+  return false;
+}
+`;
+
+const mutants = mutantsOf("assembly/sample.ts", SOURCE);
+
+test("each kind of mistake is found where it can be made", (t) => {
+  const found = new Set(mutants.map(({ line, operator, from, to }) => `${line} ${operator}: ${from} -> ${to}`));
+  for (const mutant of [
+    "8 negate condition: a === 3 -> !(a === 3)",
+    "8 === to !==: === -> !==",
+    "8 off by one: 3 -> 4",
+    "8 other truth: true -> false",
+    "9 change cast: u16 -> u8",
+    "9 + to -: + -> -",
+    "10 < to <=: < -> <=",
+    "11 && to ||: && -> ||",
+    "11 drop statement: break; -> ;",
+    "12 drop statement: store(a, max(c, b)) -> ",
+    "12 swap arguments: a, max(c, b) -> max(c, b), a",
+    "14 skip assignment: c = 5 -> ",
+    "15 other truth: false -> true",
+  ]) {
+    t.true(found.has(mutant) || found.has(mutant.replace(/break; -> ;/, "break -> ;")), mutant);
+  }
+});
+
+test("assertions, constants and what has no order are left alone", (t) => {
+  t.false(mutants.some(({ line }) => line === 2 || line === 7));
+  t.false(mutants.some(({ from }) => from === "c, b"));
+  t.true(mutants.every(({ where }) => where === "step"));
+});
+
+test("a mutant changes the place it names and nothing else", (t) => {
+  for (const mutant of mutants) {
+    const text = mutated(SOURCE, mutant);
+    t.is(text.length, SOURCE.length - mutant.from.length + mutant.to.length);
+    t.is(text.slice(0, mutant.start), SOURCE.slice(0, mutant.start));
+    t.is(text.slice(mutant.start + mutant.to.length), SOURCE.slice(mutant.end));
+  }
+});
