@@ -20,6 +20,7 @@ import { Effective } from "./effective.ts";
 import { reasonOf } from "./errors.ts";
 import { EventHub } from "./event-hub.ts";
 import { Inventory } from "./inventory.ts";
+import { LastWords } from "./last-words.ts";
 import type { Logger } from "./logger.ts";
 import { Looks } from "./looks.ts";
 import { Mirror } from "./mirror.ts";
@@ -75,6 +76,7 @@ export class Daemon implements Context {
   readonly #redundancy: RedundancyWatch;
   readonly #pathWatch: PathWatch;
   readonly #leftovers: Leftovers;
+  readonly #lastWords: LastWords;
   #changes: Promise<unknown> = Promise.resolve();
   #housekeeping: NodeJS.Timeout | undefined;
   #uevents: UeventMonitor | null = null;
@@ -90,6 +92,7 @@ export class Daemon implements Context {
     this.options = options;
     this.state = state;
     this.reactor = reactor;
+    this.#lastWords = new LastWords(places.stateDirectory);
     this.configurationFile = options.configurationFile;
     this.emulated = isEmulated(configuration);
     const systemLog = configuration.log.system ? new SystemLog(sendDatagram) : null;
@@ -150,6 +153,8 @@ export class Daemon implements Context {
     const { logger, configuration, places, group } = this.options;
     this.hub.say("daemon-started", { detail: { pid: process.pid, source: this.emulated ? "emulated" : "devices" } });
     const { setAside } = this.state;
+    const died = this.#lastWords.found;
+    if (died !== null) this.hub.say("daemon-died", { detail: { pid: died.pid, reason: died.reason } });
     if (setAside !== null) {
       logger.error(
         `the state file was damaged (${setAside.reason}); it is kept as ${setAside.file}, and a new one is made`,
@@ -328,6 +333,18 @@ export class Daemon implements Context {
     await this.reactor.stop().catch((thrown) => this.#warn(thrown));
     await this.bringUp.releaseDevices();
     this.hub.flush();
+    this.#lastWords.remove();
     this.state.close();
+  }
+
+  /** What can still be told of a daemon that ends at once: to the logs now, and to whoever reads after the restart. */
+  die(reason: string): void {
+    this.#lastWords.write(reason);
+    try {
+      this.hub.say("daemon-dying", { detail: { pid: process.pid, reason } });
+      this.hub.flush();
+    } catch (thrown) {
+      this.options.logger.error(`the logs do not take it: ${reasonOf(thrown)}`);
+    }
   }
 }

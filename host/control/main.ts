@@ -10,7 +10,9 @@ import { Daemon } from "./daemon.ts";
 import { ControlError, reasonOf } from "./errors.ts";
 import { handlersOf } from "./handlers.ts";
 import { groupId, listenTcp, listenUnix } from "./listen.ts";
+import { defectOf } from "./last-words.ts";
 import { makeLogger, type Logger } from "./logger.ts";
+import { forgiveStreams, toStandardError, toStandardOutput } from "./output.ts";
 import { placesOf } from "./places.ts";
 import { isEmulated, type Configuration } from "./schemas/configuration.ts";
 import { makeServer, type Access } from "./server.ts";
@@ -26,9 +28,8 @@ const TOKEN_BYTES_MIN = 16;
 /** One line (or one for each mistake of the configuration), with what to do. */
 function complain(thrown: unknown): void {
   const lines = reasonOf(thrown).split("\n");
-  for (const line of lines) process.stderr.write(`pathmanagerd: ${line}\n`);
-  if (thrown instanceof ControlError && thrown.remedy !== null)
-    process.stderr.write(`pathmanagerd: ${thrown.remedy}\n`);
+  for (const line of lines) toStandardError(`pathmanagerd: ${line}\n`);
+  if (thrown instanceof ControlError && thrown.remedy !== null) toStandardError(`pathmanagerd: ${thrown.remedy}\n`);
 }
 
 /** A file that the configuration names; the error says which key named it. */
@@ -132,6 +133,23 @@ function onSignals(daemon: Daemon, servers: readonly FastifyInstance[], manager:
   });
   daemon.reactor.onFailure((error) => {
     logger.error(`${error.message}; the daemon ends, so that the service manager starts it anew`);
+    daemon.die(error.message);
+    endProcess(1);
+  });
+}
+
+/**
+ * What nobody caught ends the process at once, not by Node's own exit: that one waits for threads that may hang in the
+ * kernel, and leaves a process that no signal ends. Promises that nobody handles come here as well.
+ */
+function endOnDefects(logger: Logger, daemon: () => Daemon | null): void {
+  let dying = false;
+  process.on("uncaughtException", (thrown) => {
+    if (dying) endProcess(1);
+    dying = true;
+    const text = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+    logger.error(`${text}\nthis is a defect of PathManager, please report it; the daemon ends`);
+    daemon()?.die(defectOf(thrown));
     endProcess(1);
   });
 }
@@ -141,7 +159,9 @@ async function run(config: string | undefined, wantedLevel: LogLevel | undefined
   const { configuration, file } = loadConfiguration(place, config !== undefined);
   const toJournal = process.env["JOURNAL_STREAM"] !== undefined;
   const level = wantedLevel ?? configuration.log.level;
-  const logger = makeLogger(level, (text) => process.stderr.write(text), toJournal);
+  const logger = makeLogger(level, toStandardError, toJournal);
+  let started: Daemon | null = null;
+  endOnDefects(logger, () => started);
   takeStanding(configuration.process.nice, isEmulated(configuration), standingCalls(becomeIoFlusher), logger);
   const daemon = await Daemon.start({
     configuration,
@@ -151,6 +171,7 @@ async function run(config: string | undefined, wantedLevel: LogLevel | undefined
     group: groupId(configuration.sockets.group),
     logger,
   });
+  started = daemon;
   let servers: FastifyInstance[];
   try {
     servers = await serveApi(daemon, version);
@@ -162,7 +183,7 @@ async function run(config: string | undefined, wantedLevel: LogLevel | undefined
   onSignals(daemon, servers, manager, logger);
   const status = `${daemon.inventory.unitCount} logical units, ${daemon.inventory.pathCount} paths`;
   manager.ready(status, () => daemon.mirror.isAnswering);
-  if (level === "info" || level === "debug") process.stdout.write(welcome(daemon, version));
+  if (level === "info" || level === "debug") toStandardOutput(welcome(daemon, version));
 }
 
 /**
@@ -174,6 +195,7 @@ export async function runDaemon(
   level: LogLevel | undefined,
   version: string,
 ): Promise<void> {
+  forgiveStreams();
   try {
     await run(config, level, version);
   } catch (thrown) {

@@ -107,6 +107,13 @@ export const MESSAGES = {
     text: "A connection to the API was closed for what it did",
     system: true,
   },
+  "daemon-died": {
+    number: 640,
+    level: "error",
+    text: "The daemon before this one ended without having been stopped",
+    system: true,
+  },
+  "daemon-dying": { number: 641, level: "error", text: "PathManager ends because of a defect", system: true },
 } as const satisfies Record<string, MessageKind>;
 
 export type MessageName = keyof typeof MESSAGES;
@@ -124,6 +131,7 @@ const FOR_ALIVE: ReadonlySet<MessageName> = new Set<MessageName>([
   "no-path-failed",
   "shaky-out",
   "state-rebuilt",
+  "daemon-died",
 ]);
 
 /** The one message for the system's log that the operators' manager does not get, as the next one says how it ended. */

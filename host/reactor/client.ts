@@ -91,8 +91,10 @@ export class ReactorClient {
     return () => this.#eventListeners.delete(listener);
   }
 
-  /** Calls `listener` once when the reactor crashes; not when it is stopped. Answers how to stop that. */
+  /** Calls `listener` once when the reactor crashes or has crashed; not when it is stopped. Answers how to stop that. */
   onFailure(listener: (error: ReactorError) => void): () => void {
+    const ended = this.#ended;
+    if (ended !== null && !this.#stopping) queueMicrotask(() => listener(ended));
     this.#failureListeners.add(listener);
     return () => this.#failureListeners.delete(listener);
   }

@@ -37,6 +37,9 @@ const REMARKS: Readonly<Partial<Record<MessageName, string>>> = {
   "api-connection-closed": "`why` says what it did, `peer` who it was; told once a minute for each",
   "leftovers-found": "nothing; they end within `timeouts.command_ms`",
   "nothing-chosen": "name the devices to use in `devices`, or take back what `exclude` says too widely",
+  "daemon-died":
+    "`reason` says why, as far as it is known; report a defect (see [how the daemon can end](operators-guide.md))",
+  "daemon-dying": "the service manager starts it anew; please report what `reason` says",
 };
 
 const HEAD = ["number", "text", "level", "system log", "ALIVE", "manager", "kind", "means, or what to do"];
