@@ -11,11 +11,19 @@ import { isEmulated, type Configuration } from "./schemas/configuration.ts";
 export function isChosen(path: Path, configuration: Configuration): boolean {
   const { vendor, product } = path.unit.facts;
   const devices = isEmulated(configuration) ? "all" : configuration.devices;
-  const device = path.found?.device ?? "";
+  const { device, blockDevice, protocol } = path.found ?? { device: "", blockDevice: null, protocol: null };
   return [path.unit.identity.text, path.foreignIdentity]
     .filter((identity) => identity !== null)
     .some((identity) =>
-      isSelected(devices, configuration.exclude, { device, number: path.number, vendor, product, identity }),
+      isSelected(devices, configuration.exclude, {
+        device,
+        number: path.number,
+        blockDevice,
+        protocol,
+        vendor,
+        product,
+        identity,
+      }),
     );
 }
 

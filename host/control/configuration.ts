@@ -4,6 +4,7 @@
 import { readFileSync } from "node:fs";
 import { parse, TomlError } from "smol-toml";
 import type * as z from "zod";
+import { wwidOf } from "../discovery/wwid.ts";
 import { keyPositions, lineOf, type KeyPosition } from "./configuration-lines.ts";
 import { policyOfConfiguration } from "./effective.ts";
 import { ControlError, reasonOf } from "./errors.ts";
@@ -240,8 +241,9 @@ function contradictions(c: Configuration, file: string, positions: readonly KeyP
   const names = new Set<string>();
   for (const [index, unit] of c.units.entries()) {
     unitContradictions(c, index, complain);
-    if (identities.has(unit.identity)) complain(["units", index, "identity"], "the same unit stands here twice");
-    identities.add(unit.identity);
+    const identity = wwidOf(unit.identity) ?? unit.identity;
+    if (identities.has(identity)) complain(["units", index, "identity"], "the same unit stands here twice");
+    identities.add(identity);
     if (unit.name === undefined) continue;
     if (names.has(unit.name)) complain(["units", index, "name"], "another unit has this name");
     names.add(unit.name);

@@ -1,5 +1,6 @@
 // Which settings hold: what a command set (the state file), else what the configuration says of the unit, else of all.
 
+import { wwidOf } from "../discovery/wwid.ts";
 import type { Unit } from "./inventory.ts";
 import type { Configuration } from "./schemas/configuration.ts";
 import type { Mode, Patrol } from "./schemas/mode.ts";
@@ -37,7 +38,11 @@ export class Effective {
   }
 
   #unit(unit: Unit): Configuration["units"][number] | undefined {
-    return this.#units.get(unit.identity.text);
+    return this.#entry(unit.identity.text);
+  }
+
+  #entry(identity: string): Configuration["units"][number] | undefined {
+    return this.#units.get(identity) ?? this.#units.get(wwidOf(identity) ?? identity);
   }
 
   get patrol(): Patrol {
@@ -100,6 +105,6 @@ export class Effective {
 
   /** The name the configuration gives a unit, if any. */
   nameOf(identity: string): string | undefined {
-    return this.#units.get(identity)?.name;
+    return this.#entry(identity)?.name;
   }
 }

@@ -1,16 +1,16 @@
 // A configuration that leaves no device: found without looking at a machine where the text says it, else after a look.
 // Serving nothing is allowed, and nobody shall have to guess that it is so.
 
+import { matchesAnything } from "../discovery/select.ts";
 import { isEmulated, type Configuration } from "./schemas/configuration.ts";
 import type { DeviceSelector } from "./schemas/configuration.ts";
 
 const REMEDY = "name the devices to use in devices";
 
-const isAnything = (pattern: string): boolean => /^\s*\*+\s*$/.test(pattern);
-
 /** Whether a selector takes whatever there is. */
-function takesAll(selector: DeviceSelector): boolean {
-  return Object.values(selector).every((pattern) => pattern === undefined || isAnything(pattern));
+function takesAll({ except = [], device, path, ...patterns }: DeviceSelector): boolean {
+  if (except.length > 0 || device !== undefined || path !== undefined) return false;
+  return Object.values(patterns).every((pattern) => pattern === undefined || matchesAnything(pattern));
 }
 
 /** Why a configuration can never leave a device, or null. */

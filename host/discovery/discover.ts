@@ -25,6 +25,8 @@ export interface Candidate {
   readonly instance: string | null;
   readonly ports: PortNames;
   readonly blockDevice: string | null;
+  /** As multipath.conf names it, like `scsi:fcp`; null where there is none. */
+  readonly protocol: string | null;
   readonly initiatorPort: string | null;
   readonly transferBytesMax: number | null;
   readonly queueDepth: number | null;
@@ -83,7 +85,7 @@ export async function discoverDevices(
 
 async function whyNotAsk(device: SgDevice, options: DiscoveryOptions, sources: InUseSources): Promise<string | null> {
   if (device.type !== null && device.type !== 0) return "not named";
-  if (!maySelect(options.devices, { ...device, identity: null })) return "not named";
+  if (!maySelect(options.devices, options.exclude, { ...device, identity: null })) return "not named";
   if (device.blockDevice === null || options.ours?.has(device.number) === true) return null;
   return whyInUse(device.number, device.blockDevice, options.budgetMs, sources);
 }
@@ -101,7 +103,7 @@ export async function discover(
   const paths: FoundPath[] = [];
   const refusals: Refusal[] = [];
   for (const [index, candidate] of candidates.entries()) {
-    const { device, number } = candidate;
+    const { device, number, blockDevice, protocol } = candidate;
     const answer: Probed = answers[index] ?? {
       ok: false,
       reason: `too many devices of host${hostOf(number)} answer nothing; it is looked at again`,
@@ -112,9 +114,8 @@ export async function discover(
       continue;
     }
     const { vendor, product, identity } = answer.value;
-    if (!isSelected(options.devices, options.exclude, { device, number, vendor, product, identity: identity.text })) {
-      continue;
-    }
+    const what = { device, number, blockDevice, protocol, vendor, product, identity: identity.text };
+    if (!isSelected(options.devices, options.exclude, what)) continue;
     paths.push({ ...candidate, probe: answer.value });
   }
   const found = separate(paths, refusals);

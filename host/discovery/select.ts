@@ -1,12 +1,22 @@
 // Which devices the configuration names.
 
-/** One selector of the configuration; every field in it has to match. */
+import { compileEre, type Ere } from "./ere.ts";
+import { wwidOf } from "./wwid.ts";
+
+/** A text with `*` for any text, or a regular expression that matches anywhere in the text, or (`not`) nowhere. */
+export type Pattern = string | { readonly regex: string; readonly not?: boolean | undefined };
+
+/** One selector of the configuration; every field in it has to match, and none of `except`. */
 export interface Selector {
-  readonly identity?: string | undefined;
-  readonly vendor?: string | undefined;
-  readonly product?: string | undefined;
+  readonly identity?: Pattern | undefined;
+  readonly wwid?: Pattern | undefined;
+  readonly vendor?: Pattern | undefined;
+  readonly product?: Pattern | undefined;
+  readonly block_device?: Pattern | undefined;
+  readonly protocol?: Pattern | undefined;
   readonly device?: string | undefined;
   readonly path?: string | undefined;
+  readonly except?: readonly Selector[] | undefined;
 }
 
 /** What a selector is compared with. `identity` is null before the device was asked. */
@@ -16,7 +26,21 @@ export interface Selectable {
   readonly product: string;
   readonly device: string;
   readonly number: string;
+  readonly blockDevice: string | null;
+  readonly protocol: string | null;
 }
+
+/** Whether something is so; null when that is not known yet. */
+type Verdict = boolean | null;
+
+/** All are so: no as soon as one is not, unknown as long as one is. */
+function all(verdicts: readonly Verdict[]): Verdict {
+  if (verdicts.includes(false)) return false;
+  return verdicts.includes(null) ? null : true;
+}
+
+const not = (verdict: Verdict): Verdict => (verdict === null ? null : !verdict);
+const any = (verdicts: readonly Verdict[]): Verdict => not(all(verdicts.map(not)));
 
 /** `*` stands for any text; case and blanks around do not matter. */
 export function matchesText(pattern: string, text: string): boolean {
@@ -28,18 +52,57 @@ export function matchesText(pattern: string, text: string): boolean {
   return new RegExp(`^${expression}$`, "i").test(text.trim());
 }
 
-function matches(selector: Selector, what: Selectable, ignoreIdentity: boolean): boolean {
-  if (selector.vendor !== undefined && !matchesText(selector.vendor, what.vendor)) return false;
-  if (selector.product !== undefined && !matchesText(selector.product, what.product)) return false;
-  if (selector.device !== undefined && selector.device !== what.device) return false;
-  if (selector.path !== undefined && selector.path !== what.number) return false;
-  if (selector.identity === undefined || ignoreIdentity) return true;
-  return what.identity !== null && matchesText(selector.identity, what.identity);
+const compiled = new WeakMap<object, Ere>();
+
+/** Regular expressions are those of multipath.conf: case matters. The configuration was checked, so they are some. */
+function matchesPattern(pattern: Pattern, text: string): boolean {
+  if (typeof pattern === "string") return matchesText(pattern, text);
+  const ere = compiled.get(pattern) ?? compileEre(pattern.regex);
+  compiled.set(pattern, ere);
+  return ere.matches(text.trim()) !== (pattern.not ?? false);
 }
 
-/** Whether a device is worth asking: some selector may match it once its identity is known. */
-export function maySelect(devices: "all" | readonly Selector[], what: Selectable): boolean {
-  return devices === "all" || devices.some((selector) => matches(selector, what, true));
+/** Whether a pattern matches whatever there is, as far as its form tells. */
+export function matchesAnything(pattern: Pattern): boolean {
+  if (typeof pattern === "string") return /^\s*\*+\s*$/.test(pattern);
+  return pattern.not !== true && /^(\^|\^?(\.\*|\(\.\*\))\$?|\$|)$/.test(pattern.regex);
+}
+
+function matchesIdentity(selector: Selector, identity: string | null): Verdict {
+  const patterns = [selector.identity, selector.wwid];
+  if (patterns.every((pattern) => pattern === undefined)) return true;
+  if (identity === null) return null;
+  const texts = [identity, wwidOf(identity) ?? ""];
+  return patterns.every((pattern, index) => pattern === undefined || matchesPattern(pattern, texts[index] ?? ""));
+}
+
+function matches(selector: Selector, what: Selectable): Verdict {
+  const fits = (pattern: Pattern | undefined, text: string): boolean =>
+    pattern === undefined || matchesPattern(pattern, text);
+  return all([
+    selector.device === undefined || selector.device === what.device,
+    selector.path === undefined || selector.path === what.number,
+    fits(selector.vendor, what.vendor),
+    fits(selector.product, what.product),
+    fits(selector.block_device, what.blockDevice ?? ""),
+    fits(selector.protocol, what.protocol ?? ""),
+    matchesIdentity(selector, what.identity),
+    not(any((selector.except ?? []).map((inner) => matches(inner, what)))),
+  ]);
+}
+
+function verdict(devices: "all" | readonly Selector[], exclude: readonly Selector[], what: Selectable): Verdict {
+  const isNamed = devices === "all" ? true : any(devices.map((selector) => matches(selector, what)));
+  return all([isNamed, not(any(exclude.map((selector) => matches(selector, what))))]);
+}
+
+/** Whether a device is worth asking: it may be chosen once its identity is known. Others are left alone. */
+export function maySelect(
+  devices: "all" | readonly Selector[],
+  exclude: readonly Selector[],
+  what: Selectable,
+): boolean {
+  return verdict(devices, exclude, what) !== false;
 }
 
 /** Whether a device is chosen: a selector matches and no exclusion does. */
@@ -48,6 +111,5 @@ export function isSelected(
   exclude: readonly Selector[],
   what: Selectable,
 ): boolean {
-  if (exclude.some((selector) => matches(selector, what, false))) return false;
-  return devices === "all" || devices.some((selector) => matches(selector, what, false));
+  return verdict(devices, exclude, what) === true;
 }

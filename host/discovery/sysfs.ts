@@ -24,6 +24,8 @@ export interface SgDevice {
   readonly type: number | null;
   /** `sdX`, or null when no block driver has it. */
   readonly blockDevice: string | null;
+  /** How the device is reached, as multipath.conf names it: `scsi:fcp`, ... */
+  readonly protocol: string;
   /** Name of the host (initiator port): `host4 lpfc`. */
   readonly initiatorPort: string;
   /** `running`, `offline`, ... */
@@ -88,12 +90,28 @@ export function readSgDevice(
     product: readText(join(folder, "model")) ?? "",
     type: readNumber(join(folder, "type")),
     blockDevice,
+    protocol: protocolOf(root, folder, host),
     initiatorPort: driver === null || driver === "" || driver === "<NULL>" ? host : `${host} ${driver}`,
     state: readText(join(folder, "state")) ?? "unknown",
     transferBytesMax: queue === null ? null : transferLimit(queue),
     queueDepth: readNumber(join(folder, "queue_depth")),
     commandsMax: readCommandsMax(queue, hosts.read(hostNumber)),
   };
+}
+
+/** Folders of sysfs above a device, by the protocol that has them. */
+const PROTOCOLS: readonly (readonly [RegExp, string])[] = [
+  [/\/rport-[^/]*\//, "scsi:fcp"],
+  [/\/end_device-[^/]*\//, "scsi:sas"],
+  [/\/session\d+\//, "scsi:iscsi"],
+  [/\/ata\d+\//, "scsi:ata"],
+  [/\/usb\d+\//, "scsi:usb"],
+];
+
+function protocolOf(root: string, folder: string, host: string): string {
+  const known = PROTOCOLS.find(([above]) => above.test(folder))?.[1];
+  if (known !== undefined) return known;
+  return readNames(join(root, "class/srp_host")).includes(host) ? "scsi:srp" : "scsi:unspec";
 }
 
 function transferLimit(queue: string): number | null {

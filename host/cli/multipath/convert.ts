@@ -4,7 +4,8 @@ import type { ConfigurationInput } from "../../control/schemas/configuration.ts"
 import { NUMBERED_NAME } from "../../control/words.ts";
 import { IGNORED } from "./keywords.ts";
 import type { Place, Problem, Statement } from "./parse.ts";
-import { identityOf, patternOf, type Selector } from "./selectors.ts";
+import { Selection } from "./selection.ts";
+import { identityOf } from "./selectors.ts";
 import { POLLING_S_DEFAULT, QUEUE_MS, settingOf, type Outcome, type Settings } from "./settings.ts";
 
 /** One keyword and what became of it. */
@@ -21,8 +22,7 @@ export interface Converted {
   readonly errors: readonly Problem[];
 }
 
-/** Sections that may stand at the top, and what they hold. */
-const TOP = ["defaults", "blacklist", "blacklist_exceptions", "multipaths", "devices", "overrides"];
+const UNKNOWN_SECTION = "no section of multipath.conf(5), so multipath-tools ignores it, too";
 
 const UNIT_NAME = /^[A-Za-z_][A-Za-z0-9_.-]{0,62}$/;
 
@@ -33,15 +33,25 @@ interface UnitFound {
   readonly settings: Settings;
 }
 
+type ValueStatement = Statement & { kind: "value" };
+type SectionStatement = Statement & { kind: "section" };
+
+/** Settings of udev that make WWIDs other than those of scsi_id. */
+const OTHER_WWIDS: Readonly<Record<string, RegExp>> = {
+  uid_attribute: /^(?!ID_SERIAL$)/,
+  uid_attrs: /^(?!(.*[\s])?sd:ID_SERIAL(\s|$))/,
+  getuid_callout: /^(?!.*scsi_id)/,
+};
+
 class Conversion {
   readonly taken: Note[] = [];
   readonly ignored: Note[] = [];
   readonly errors: Problem[] = [];
   readonly settings: Settings = {};
-  readonly excluded: Selector[] = [];
-  readonly excepted: Selector[] = [];
+  readonly selection = new Selection(this);
   readonly units: UnitFound[] = [];
-  everythingExcluded = false;
+  /** What two units cannot share, and where it stands already. */
+  readonly #places = new Map<string, Place>();
 
   take(statement: Statement, text: string): void {
     this.taken.push({ ...statement.place, keyword: statement.name, text });
@@ -56,167 +66,127 @@ class Conversion {
   }
 
   /** Files one outcome of a keyword's value. */
-  file(statement: Statement & { kind: "value" }, outcome: Outcome): void {
+  file(statement: ValueStatement, outcome: Outcome): void {
+    if (statement.isCut && outcome.kind !== "error") this.ignore(statement, "what follows the value has no effect");
     if (outcome.kind === "taken") this.take(statement, outcome.text);
-    else if (outcome.kind === "ignored") this.ignore(statement, outcome.text);
-    else this.refuseOutcome(statement, outcome);
-  }
-
-  refuseOutcome(statement: Statement & { kind: "value" }, outcome: Outcome): void {
-    const place = outcome.kind === "misplaced" ? statement.place : statement.valuePlace;
-    this.refuse(place, `${statement.name}: ${outcome.text}`);
+    else if (outcome.kind === "error") this.refuse(statement.valuePlace, `${statement.name}: ${outcome.text}`);
+    else this.ignore(statement, outcome.text);
   }
 
   /** `defaults` and `overrides`: settings of the whole system. */
   system(statements: readonly Statement[]): void {
     for (const statement of statements) {
       if (statement.kind === "section") {
-        if (statement.name === "protocol") this.ignore(statement, "settings hold for every transport");
-        else this.refuse(statement.place, `${statement.name} is no section that belongs here`);
+        const text = statement.name === "protocol" ? "settings hold for every transport" : UNKNOWN_SECTION;
+        this.ignore(statement, text);
         continue;
       }
+      if (statement.name === "allow_usb_devices") this.selection.allowsUsb = statement.value === "yes";
       this.file(statement, this.known(statement) ?? settingOf(statement.name, statement.value, this.settings));
     }
   }
 
-  known(statement: Statement & { kind: "value" }): Outcome | undefined {
+  known(statement: ValueStatement): Outcome | undefined {
+    if (OTHER_WWIDS[statement.name]?.test(statement.value) === true) this.selection.otherWwids = statement.place;
     const reason = IGNORED.get(statement.name);
     return reason === undefined ? undefined : { kind: "ignored", text: reason };
-  }
-
-  /** One line of `blacklist` or `blacklist_exceptions`. */
-  selector(statement: Statement & { kind: "value" }, into: Selector[]): void {
-    const { name, value } = statement;
-    const exception = into === this.excepted;
-    if (name === "devnode") {
-      if (/^\^?\(?[.]?\*\)?\$?$/.test(value)) this.excludeAll(statement, exception);
-      else this.ignore(statement, "names of sd devices change; select by identity, vendor/product or /dev/sgN");
-      return;
-    }
-    if (name === "property" || name === "protocol") {
-      this.ignore(statement, "devices are selected by identity, vendor/product or device");
-      return;
-    }
-    if (name !== "wwid") {
-      this.refuse(statement.place, `${name} is no keyword of a blacklist`);
-      return;
-    }
-    if (/^"?\^?\.?\*\$?"?$/.test(value)) {
-      this.excludeAll(statement, exception);
-      return;
-    }
-    const identity = identityOf(value);
-    if (identity === undefined) {
-      this.ignore(statement, "a pattern that * alone cannot express");
-    } else {
-      into.push({ identity });
-      this.take(statement, exception ? "devices" : "exclude");
-    }
-  }
-
-  excludeAll(statement: Statement, exception: boolean): void {
-    if (!exception) this.everythingExcluded = true;
-    this.take(statement, exception ? "devices" : "devices: only the exceptions");
-  }
-
-  /** `device { vendor ... product ... }` in a blacklist. */
-  deviceSelector(section: Statement & { kind: "section" }, into: Selector[]): void {
-    const selector: Selector = {};
-    for (const statement of section.body) {
-      if (statement.kind === "section" || (statement.name !== "vendor" && statement.name !== "product")) {
-        this.refuse(statement.place, `${statement.name} does not belong here: a device has vendor and product`);
-        return;
-      }
-      const pattern = patternOf(statement.value);
-      if (pattern === undefined) {
-        this.ignore(section, `${statement.name} is a pattern that * alone cannot express`);
-        return;
-      }
-      selector[statement.name] = pattern;
-    }
-    if (Object.keys(selector).length === 0) {
-      this.refuse(section.place, "a device needs vendor or product");
-      return;
-    }
-    into.push(selector);
-    this.take(section, into === this.excepted ? "devices" : "exclude");
-  }
-
-  list(statements: readonly Statement[], into: Selector[]): void {
-    for (const statement of statements) {
-      if (statement.kind === "value") this.selector(statement, into);
-      else if (statement.name === "device") this.deviceSelector(statement, into);
-      else if (statement.name === "protocol") this.ignore(statement, "devices are not selected by transport");
-      else this.refuse(statement.place, `${statement.name} is no section of a blacklist`);
-    }
   }
 
   /** `multipaths { multipath { wwid alias ... } }`. */
   multipaths(statements: readonly Statement[]): void {
     for (const section of statements) {
-      if (section.kind === "value" || section.name !== "multipath") {
-        this.refuse(section.place, `${section.name} does not belong here: multipaths holds multipath sections`);
-        continue;
-      }
-      this.unit(section);
+      if (section.kind === "section" && section.name === "multipath") this.unit(section);
+      else this.ignore(section, "multipaths holds multipath sections, and nothing else");
     }
   }
 
-  unit(section: Statement & { kind: "section" }): void {
+  unit(section: SectionStatement): void {
     const settings: Settings = {};
-    let identity: string | undefined;
-    let name: string | undefined;
+    let wwid: ValueStatement | undefined;
+    let alias: ValueStatement | undefined;
     for (const statement of section.body) {
-      if (statement.kind === "section") {
-        this.refuse(statement.place, `${statement.name} is no section that belongs here`);
-      } else if (statement.name === "wwid") {
-        identity = identityOf(statement.value);
-        if (identity === undefined) this.refuse(statement.valuePlace, `wwid: ${statement.value} is no identity`);
-        else this.take(statement, "units.identity");
-      } else if (statement.name === "alias") {
-        if (NUMBERED_NAME.test(statement.value)) {
-          this.ignore(statement, "lu and a number is what units are called until they have a name");
-        } else if (UNIT_NAME.test(statement.value)) {
-          name = statement.value;
-          this.take(statement, "units.name");
-        } else {
-          this.ignore(statement, "a name has 1 to 63 letters, digits, _ . -, and starts with a letter or _");
-        }
-      } else {
-        this.file(statement, this.known(statement) ?? settingOf(statement.name, statement.value, settings, "unit"));
-      }
+      if (statement.kind === "section") this.ignore(statement, UNKNOWN_SECTION);
+      else if (statement.name === "wwid") wwid = statement;
+      else if (statement.name === "alias") alias = statement;
+      else this.file(statement, this.known(statement) ?? settingOf(statement.name, statement.value, settings, "unit"));
     }
-    if (identity === undefined) {
-      if (!section.body.some((statement) => statement.name === "wwid")) {
-        this.refuse(section.place, "a multipath needs its wwid");
-      }
+    if (wwid === undefined) {
+      this.refuse(section.place, "a multipath needs its wwid");
       return;
     }
-    this.units.push({ identity, name, settings });
+    const identity = identityOf(wwid.value);
+    if (identity === undefined) {
+      this.refuse(wwid.valuePlace, `wwid: ${wwid.value} is no identity`);
+      return;
+    }
+    this.take(wwid, "units.identity");
+    const name = alias === undefined ? undefined : this.#name(alias);
+    if (this.#isNew(wwid, `wwid ${identity}`) && (name === undefined || this.#isNew(alias, `alias ${name}`))) {
+      this.units.push({ identity, name, settings });
+    }
+  }
+
+  #name(alias: ValueStatement): string | undefined {
+    if (NUMBERED_NAME.test(alias.value)) {
+      this.ignore(alias, "lu and a number is what units are called until they have a name");
+      return undefined;
+    }
+    if (!UNIT_NAME.test(alias.value)) {
+      this.ignore(alias, "a name has 1 to 63 letters, digits, _ . -, and starts with a letter or _");
+      return undefined;
+    }
+    this.take(alias, "units.name");
+    return alias.value;
+  }
+
+  /** multipath-tools takes the last of two sections for one unit, or the first of one alias: surely not what was meant. */
+  #isNew(statement: ValueStatement | undefined, what: string): boolean {
+    const before = this.#places.get(what);
+    if (statement === undefined) return true;
+    if (before === undefined) {
+      this.#places.set(what, statement.place);
+      return true;
+    }
+    const { line, file } = before;
+    const where = file === undefined || file === statement.place.file ? `line ${line}` : `${file}:${line}`;
+    this.refuse(
+      statement.valuePlace,
+      `${statement.name}: ${statement.value} stands in ${where} already; keep one of them`,
+    );
+    return false;
   }
 
   /** `devices { device { ... } }`: built-in knowledge of products; PathManager reads it from the devices. */
   products(statements: readonly Statement[]): void {
     for (const section of statements) {
       if (section.kind === "value" || section.name !== "device") {
-        this.refuse(section.place, `${section.name} does not belong here: devices holds device sections`);
+        this.ignore(section, "devices holds device sections, and nothing else");
         continue;
       }
       for (const statement of section.body) {
-        if (statement.kind === "value" && ["vendor", "product", "revision"].includes(statement.name)) continue;
-        if (statement.kind === "value") this.productKeyword(statement);
-        else if (statement.name === "protocol") this.ignore(statement, "settings hold for every transport");
-        else this.refuse(statement.place, `${statement.name} is no section that belongs here`);
+        if (statement.kind === "value") this.productKeyword(statement, section);
+        else
+          this.ignore(statement, statement.name === "protocol" ? "settings hold for every transport" : UNKNOWN_SECTION);
       }
       this.ignore(section, "settings are for the whole system or for one unit, not for a product");
     }
   }
 
-  productKeyword(statement: Statement & { kind: "value" }): void {
-    const known = statement.name === "product_blacklist" || this.known(statement) !== undefined;
-    const outcome = known ? undefined : settingOf(statement.name, statement.value, {});
-    if (outcome?.kind === "error" || outcome?.kind === "misplaced") this.refuseOutcome(statement, outcome);
-    else this.ignore(statement, this.known(statement)?.text ?? "set it for the system, or for a unit in [[units]]");
+  productKeyword(statement: ValueStatement, section: SectionStatement): void {
+    if (["vendor", "product", "revision"].includes(statement.name)) return;
+    if (statement.name === "product_blacklist") {
+      const values = section.body.filter((inner) => inner.kind === "value");
+      this.selection.productBlacklist(
+        statement,
+        values.findLast((inner) => inner.name === "vendor"),
+      );
+      return;
+    }
+    const known = this.known(statement);
+    const outcome = known ?? settingOf(statement.name, statement.value, {});
+    if (outcome.kind === "error") this.file(statement, outcome);
+    else if (outcome.kind === "unknown" || known !== undefined) this.file(statement, outcome);
+    else this.ignore(statement, "set it for the system, or for a unit in [[units]]");
   }
 }
 
@@ -228,7 +198,8 @@ function policyOf({ grouping, selector, ios }: Settings): ConfigurationInput["po
 }
 
 /** How long requests wait without a path: told in checks, which come every `intervalS` seconds. */
-function timeoutsOf({ noPathMs, noPathChecks }: Settings, intervalS: number): { no_path_ms: number } | undefined {
+function timeoutsOf(settings: Settings, intervalS: number): { no_path_ms: number } | undefined {
+  const { noPathMs = settings.queues === true ? QUEUE_MS : undefined, noPathChecks } = settings;
   const waitMs = noPathChecks === undefined ? noPathMs : Math.min(QUEUE_MS, noPathChecks * intervalS * 1000);
   return waitMs === undefined ? undefined : { no_path_ms: waitMs };
 }
@@ -236,30 +207,22 @@ function timeoutsOf({ noPathMs, noPathChecks }: Settings, intervalS: number): { 
 const withoutEmpty = <Table extends object>(table: Table): Table | undefined =>
   Object.values(table).every((value) => value === undefined) ? undefined : table;
 
-function devicesOf(conversion: Conversion): Pick<ConfigurationInput, "devices" | "exclude"> {
-  if (conversion.everythingExcluded) {
-    return {
-      devices: conversion.excepted,
-      ...(conversion.excluded.length > 0 ? { exclude: conversion.excluded } : {}),
-    };
-  }
-  return { devices: "all", ...(conversion.excluded.length > 0 ? { exclude: conversion.excluded } : {}) };
-}
-
 /** Converts what parse.ts read. */
 export function convert(statements: readonly Statement[]): Converted {
   const conversion = new Conversion();
   // `overrides` is stronger than `defaults` wherever it stands.
   const ordered = statements.toSorted((a, b) => Number(a.name === "overrides") - Number(b.name === "overrides"));
   for (const section of ordered) {
-    if (section.kind === "value" || !TOP.includes(section.name)) {
-      conversion.refuse(section.place, `${section.name} is no section; there are ${TOP.join(", ")}`);
-    } else if (section.name === "multipaths") conversion.multipaths(section.body);
+    if (section.kind === "value")
+      conversion.ignore(section, "it stands in no section, so multipath-tools ignores it, too");
+    else if (section.name === "multipaths") conversion.multipaths(section.body);
     else if (section.name === "devices") conversion.products(section.body);
-    else if (section.name === "blacklist") conversion.list(section.body, conversion.excluded);
-    else if (section.name === "blacklist_exceptions") conversion.list(section.body, conversion.excepted);
-    else conversion.system(section.body);
+    else if (section.name === "blacklist" || section.name === "blacklist_exceptions") {
+      conversion.selection.read(section.name, section.body);
+    } else if (section.name === "defaults" || section.name === "overrides") conversion.system(section.body);
+    else conversion.ignore(section, UNKNOWN_SECTION);
   }
+  const { devices, exclude } = conversion.selection.chosen();
   const { settings, taken, ignored, errors } = conversion;
   const intervalS = settings.intervalS ?? POLLING_S_DEFAULT;
   const units = conversion.units.map((unit) => ({
@@ -269,7 +232,8 @@ export function convert(statements: readonly Statement[]): Converted {
     timeouts: timeoutsOf(unit.settings, intervalS),
   }));
   const configuration = {
-    ...devicesOf(conversion),
+    devices,
+    exclude: exclude.length === 0 ? undefined : exclude,
     failback: settings.failback,
     policy: policyOf(settings),
     patrol: withoutEmpty({ interval_s: settings.intervalS, timeout_s: settings.timeoutS }),

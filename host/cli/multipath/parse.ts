@@ -1,10 +1,13 @@
 // Reads the language of multipath.conf (man page multipath.conf(5), "SYNTAX"): sections in braces, one `keyword value` a
-// line, values with blanks in double quotes, `""` in quotes for a quote, comments from `#` or `!` at the start of a word.
+// line, values with blanks in double quotes, `""` in quotes for a quote, comments from `#` or `!` outside quotes. Beyond the
+// man page, as multipath-tools does: a brace may open on the next line, and what follows a value has no effect.
 
 /** A place in the file, both from 1. */
 export interface Place {
   readonly line: number;
   readonly column: number;
+  /** Which file, where there are several. */
+  readonly file?: string;
 }
 
 /** `keyword value` or `keyword { ... }`. */
@@ -15,6 +18,8 @@ export type Statement =
       readonly place: Place;
       readonly value: string;
       readonly valuePlace: Place;
+      /** More words follow on the line, without effect. */
+      readonly isCut: boolean;
     }
   | { readonly kind: "section"; readonly name: string; readonly place: Place; readonly body: readonly Statement[] };
 
@@ -36,7 +41,9 @@ interface Scanned {
   readonly problem?: Problem;
 }
 
-const isBlank = (character: string): boolean => /\s/.test(character);
+/** Outside quotes everything that is not ASCII counts as blank, too. */
+const isBlank = (character: string): boolean => /[\s\u0080-\uffff]/.test(character);
+const isComment = (character: string): boolean => character === "#" || character === "!";
 
 function scanQuoted(text: string, start: number, place: Place): Scanned {
   let value = "";
@@ -64,6 +71,7 @@ function scanToken(text: string, start: number, place: Place): Scanned {
   while (
     end < text.length &&
     !isBlank(text[end] ?? "") &&
+    !isComment(text[end] ?? "") &&
     text[end] !== "{" &&
     text[end] !== "}" &&
     text[end] !== '"'
@@ -74,7 +82,7 @@ function scanToken(text: string, start: number, place: Place): Scanned {
 }
 
 /** The tokens of one line, up to a comment. */
-function tokensOfLine(text: string, line: number, problems: Problem[]): Token[] {
+function tokensOfLine(text: string, at: Pick<Place, "line" | "file">, problems: Problem[]): Token[] {
   const tokens: Token[] = [];
   let index = 0;
   while (index < text.length) {
@@ -83,9 +91,8 @@ function tokensOfLine(text: string, line: number, problems: Problem[]): Token[] 
       index += 1;
       continue;
     }
-    // `!` begins a comment only as the first word; elsewhere it inverts a pattern.
-    if (character === "#" || (character === "!" && tokens.length === 0)) break;
-    const { token, end, problem } = scanToken(text, index, { line, column: index + 1 });
+    if (isComment(character)) break;
+    const { token, end, problem } = scanToken(text, index, { ...at, column: index + 1 });
     tokens.push(token);
     if (problem !== undefined) problems.push(problem);
     index = end;
@@ -99,66 +106,107 @@ interface OpenSection {
   readonly body: Statement[];
 }
 
-/** Takes the statements of one line, where several may stand (`section { keyword value }`). */
-function takeLine(tokens: readonly Token[], open: OpenSection[], problems: Problem[]): void {
-  let index = 0;
-  while (index < tokens.length) {
-    const token = tokens[index];
-    const section = open.at(-1);
-    if (token === undefined || section === undefined) return;
-    const next = tokens[index + 1];
+const placeOf = ({ line, column, file }: Place): Place => ({ line, column, ...(file === undefined ? {} : { file }) });
+
+class Reader {
+  readonly statements: Statement[] = [];
+  readonly problems: Problem[] = [];
+  readonly #open: OpenSection[];
+  /** A word that ended its line: the name of a section if the next line opens it. */
+  #name: Token | undefined;
+
+  constructor() {
+    this.#open = [{ name: "", place: { line: 1, column: 1 }, body: this.statements }];
+  }
+
+  #complain(place: Place, message: string): void {
+    this.problems.push({ ...placeOf(place), message });
+  }
+
+  /** Takes the statements of one line, where several may stand (`section { keyword value }`). */
+  takeLine(tokens: readonly Token[]): void {
+    let index = 0;
+    if (this.#name !== undefined && tokens.length > 0) {
+      const name = this.#name;
+      this.#name = undefined;
+      if (tokens[0]?.kind === "open") {
+        this.#open.push({ name: name.text, place: placeOf(name), body: [] });
+        index = 1;
+      } else this.#complain(name, `${name.text} has no value`);
+    }
+    while (index < tokens.length) index += this.#take(tokens[index], tokens.slice(index + 1));
+  }
+
+  /** Takes what begins with `token`; answers of how many tokens it consists. */
+  #take(token: Token | undefined, rest: readonly Token[]): number {
+    const [next] = rest;
+    if (token === undefined) return 1;
     if (token.kind === "close") {
-      closeSection(token, open, problems);
-      index += 1;
-    } else if (token.kind === "open") {
-      problems.push({ ...placeOf(token), message: "a brace without the name of a section before it" });
-      index += 1;
-    } else if (next?.kind === "open") {
-      open.push({ name: token.text, place: placeOf(token), body: [] });
-      index += 2;
-    } else if (next === undefined || next.kind === "close") {
-      problems.push({ ...placeOf(token), message: `${token.text} has no value` });
-      index += 1;
-    } else {
-      const { text: name } = token;
-      section.body.push({ kind: "value", name, place: placeOf(token), value: next.text, valuePlace: placeOf(next) });
-      index += 2;
-      const extra = tokens[index];
-      if (extra?.kind === "word") {
-        problems.push({ ...placeOf(extra), message: `${extra.text} is too much: put a value with blanks in quotes` });
-        while (tokens[index]?.kind === "word") index += 1;
-      }
+      this.#close(token);
+      return 1;
+    }
+    if (token.kind === "open") {
+      this.#complain(token, "a brace without the name of a section before it");
+      return 1;
+    }
+    if (next?.kind === "open") {
+      this.#open.push({ name: token.text, place: placeOf(token), body: [] });
+      return 2;
+    }
+    if (next === undefined) {
+      this.#name = token;
+      return 1;
+    }
+    if (next.kind === "close") {
+      this.#complain(token, `${token.text} has no value`);
+      return 1;
+    }
+    const words = rest.findIndex((word) => word.kind !== "word");
+    const length = words === -1 ? rest.length : words;
+    this.#open.at(-1)?.body.push({
+      kind: "value",
+      name: token.text,
+      place: placeOf(token),
+      value: next.text,
+      valuePlace: placeOf(next),
+      isCut: length > 1,
+    });
+    return 1 + length;
+  }
+
+  #close(token: Place): void {
+    const closed = this.#open.at(-1);
+    const parent = this.#open.at(-2);
+    if (closed === undefined || parent === undefined) {
+      this.#complain(token, "a closing brace without a section");
+      return;
+    }
+    this.#open.pop();
+    parent.body.push({ kind: "section", name: closed.name, place: closed.place, body: closed.body });
+  }
+
+  end(): void {
+    if (this.#name !== undefined) this.#complain(this.#name, `${this.#name.text} has no value`);
+    for (const section of this.#open.slice(1).toReversed()) {
+      this.#complain(section.place, `section ${section.name} is not closed`);
+      this.#close(section.place);
     }
   }
 }
 
-const placeOf = ({ line, column }: Place): Place => ({ line, column });
-
-function closeSection(token: Token, open: OpenSection[], problems: Problem[]): void {
-  const closed = open.at(-1);
-  const parent = open.at(-2);
-  if (closed === undefined || parent === undefined) {
-    problems.push({ ...placeOf(token), message: "a closing brace without a section" });
-    return;
-  }
-  open.pop();
-  parent.body.push({ kind: "section", name: closed.name, place: closed.place, body: closed.body });
-}
-
-/** Reads a whole file; `problems` holds every mistake of form. */
-export function parseMultipathConf(text: string): {
-  readonly statements: readonly Statement[];
-  readonly problems: readonly Problem[];
-} {
-  const problems: Problem[] = [];
-  const statements: Statement[] = [];
-  const open: OpenSection[] = [{ name: "", place: { line: 1, column: 1 }, body: statements }];
+/**
+ * Reads a whole file; `problems` holds every mistake of form.
+ * @param file its name, where the places have to tell it
+ */
+export function parseMultipathConf(
+  text: string,
+  file?: string,
+): { readonly statements: readonly Statement[]; readonly problems: readonly Problem[] } {
+  const reader = new Reader();
   for (const [index, line] of text.split(/\r?\n/).entries()) {
-    takeLine(tokensOfLine(line, index + 1, problems), open, problems);
+    const at = { line: index + 1, ...(file === undefined ? {} : { file }) };
+    reader.takeLine(tokensOfLine(line, at, reader.problems));
   }
-  for (const section of open.slice(1).toReversed()) {
-    problems.push({ ...section.place, message: `section ${section.name} is not closed` });
-    closeSection({ kind: "close", text: "}", quoted: false, ...section.place }, open, []);
-  }
-  return { statements, problems };
+  reader.end();
+  return reader;
 }

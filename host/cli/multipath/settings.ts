@@ -11,6 +11,8 @@ export interface Settings {
   noPathMs?: number;
   /** Instead of noPathMs: so many checks. */
   noPathChecks?: number;
+  /** Requests wait, unless no_path_retry says how long. */
+  queues?: boolean;
   intervalS?: number;
   timeoutS?: number;
   failback?: "active" | "standby";
@@ -24,8 +26,8 @@ export type Outcome =
   | { readonly kind: "taken"; readonly text: string }
   | { readonly kind: "ignored"; readonly text: string }
   | { readonly kind: "error"; readonly text: string }
-  /** Not the value is wrong: the keyword is, or its place. */
-  | { readonly kind: "misplaced"; readonly text: string };
+  /** Nobody knows the keyword here, multipath-tools neither. */
+  | { readonly kind: "unknown"; readonly text: string };
 
 const taken = (text: string): Outcome => ({ kind: "taken", text });
 const ignored = (text: string): Outcome => ({ kind: "ignored", text });
@@ -46,10 +48,11 @@ const SELECTORS: Readonly<Record<string, PolicyName>> = {
 
 const LEVELS = ["error", "error", "warning", "info", "debug", "debug", "debug"] as const;
 
-function whole(text: string, min: number, max: number, use: (value: number) => Outcome): Outcome {
-  const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
-  if (!(value >= min && value <= max)) return error(`must be a whole number from ${min} to ${max}, not ${text}`);
-  return use(value);
+/** A whole number of at least `min`; more than `max` is `max`, as multipath-tools does with what it cannot hold. */
+function whole(text: string, min: number, max: number, use: (value: number, most: string) => Outcome): Outcome {
+  const value = /^\d{1,20}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(value >= min)) return error(`must be a whole number of ${min} or more, not ${text}`);
+  return use(Math.min(value, max), value > max ? `, the most there is in place of ${text}` : "");
 }
 
 function pathSelector(value: string, settings: Settings): Outcome {
@@ -92,14 +95,19 @@ function noPathRetry(value: string, settings: Settings): Outcome {
     settings.noPathMs = QUEUE_MS;
     return taken("timeouts.no_path_ms: a day; nothing waits forever");
   }
-  return whole(value, 0, 17_280, (retries) => {
+  // multipath-tools makes 1 of what is below 0.
+  const text = /^-\d+$/.test(value) ? "1" : value;
+  return whole(text, 0, 2_147_483_647, (retries) => {
     settings.noPathChecks = retries;
     return taken(`timeouts.no_path_ms: ${retries} checks`);
   });
 }
 
 function features(value: string, settings: Settings): Outcome {
-  if (/\bqueue_if_no_path\b/.test(value)) return noPathRetry("queue", settings);
+  if (/\bqueue_if_no_path\b/.test(value)) {
+    settings.queues = true;
+    return taken("timeouts.no_path_ms: a day, unless no_path_retry says another time");
+  }
   return ignored("features of device-mapper");
 }
 
@@ -113,6 +121,7 @@ function failback(value: string, settings: Settings): Outcome {
     return taken('failback = "standby": a recovered path waits for an operator');
   }
   if (value === "followover") return ignored("with ALUA, the states of the array are followed");
+  if (/^(-\d+|0)$/.test(value)) return ignored("there it means that nothing is set");
   return whole(value, 1, 86_400, () => ignored("failback is not delayed; [shaky] keeps flapping paths out"));
 }
 
@@ -144,9 +153,9 @@ const number =
   (key: "shakyWindowS" | "shakyCleanS" | "timeoutS" | "intervalS", text: string, max: number): Setter =>
   (value, settings) => {
     if (isOff(value) && key.startsWith("shaky")) return ignored(OFF);
-    return whole(value, 1, max, (found) => {
+    return whole(value, 1, max, (found, most) => {
       settings[key] = found;
-      return taken(`${text} = ${found}`);
+      return taken(`${text} = ${found}${most}`);
     });
   };
 
@@ -193,9 +202,11 @@ export function settingOf(
   scope: "system" | "unit" = "system",
 ): Outcome {
   const setter = OF_SYSTEM[name];
-  if (setter === undefined) return { kind: "misplaced", text: "no keyword of multipath.conf" };
+  if (setter === undefined) {
+    return { kind: "unknown", text: "no keyword of multipath.conf(5), so multipath-tools ignores it, too" };
+  }
   if (scope === "unit") {
-    if (!(name in OF_UNITS)) return { kind: "misplaced", text: "does not belong in a multipath section" };
+    if (!(name in OF_UNITS)) return { kind: "unknown", text: "does not belong in a multipath section" };
     const outcome = setter(value, settings);
     if (name === "failback" && outcome.kind === "taken") return ignored("failback is one mode for the whole system");
     return outcome;

@@ -129,9 +129,9 @@ function addConfigCommands(program: Command, runner: Runner): void {
   );
 }
 
-async function importMultipath(context: Context, file: string): Promise<Result> {
+async function importMultipath(context: Context, file: string, folder: string | undefined): Promise<Result> {
   const { importFile } = await import("../multipath/import.ts");
-  return importFile(file, context.io);
+  return importFile(file, context.io, folder);
 }
 
 /** Adds the commands. */
@@ -158,7 +158,9 @@ export function addSystemCommands(program: Command, runner: Runner): void {
     "print a pathmanager.toml made from a multipath.conf; what is not taken is named with the reason",
     "pathctl import multipath.conf /etc/multipath.conf > pathmanager.toml",
     "{toml, taken, ignored, errors}",
-  ).action((file: string, options: CommonOptions) =>
-    perform(runner, options, (context) => importMultipath(context, file)),
-  );
+  )
+    .option("--config-dir <folder>", "more files, read after it (else multipath/conf.d beside it, if there is one)")
+    .action((file: string, options: CommonOptions & { configDir?: string }) =>
+      perform(runner, options, (context) => importMultipath(context, file, options.configDir)),
+    );
 }

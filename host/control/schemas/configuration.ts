@@ -4,6 +4,7 @@
 // configuration. Objects are strict: a key that nobody knows is a mistake, not a comment.
 
 import * as z from "zod";
+import { compileEre, EreError } from "../../discovery/ere.ts";
 import { LOG_LEVELS, SHAKY_COUNT_MAX } from "../words.ts";
 import { PathNumber, UnitName } from "./common.ts";
 import { POLICY_NAMES } from "./unit.ts";
@@ -17,21 +18,44 @@ const Listen = z
   .string()
   .regex(/^(\[[0-9a-fA-F:]+\]|[^:[\]]*):\d{1,5}$/, { error: "must be host:port, like 127.0.0.1:10809" });
 
-/** One selector; every key in it has to match. `*` stands for any text. */
-export const DeviceSelector = z
-  .strictObject({
-    identity: z.string().min(1).optional(),
-    vendor: z.string().min(1).optional(),
-    product: z.string().min(1).optional(),
-    device: z
-      .string()
-      .regex(/^\/dev\/sg\d+$/, { error: "must be a SCSI generic device, like /dev/sg3" })
-      .optional(),
-    path: PathNumber.optional(),
-  })
-  .refine((selector) => Object.values(selector).some((value) => value !== undefined), {
-    error: "a selector names at least one of identity, vendor, product, device, path",
-  });
+/** A regular expression; the issue is about the expression, so it is told in the place of it. */
+const Regex = z.string().check((context) => {
+  try {
+    compileEre(context.value);
+  } catch (thrown) {
+    if (!(thrown instanceof EreError)) throw thrown;
+    const message = `is no POSIX extended regular expression: ${thrown.message} (character ${thrown.at + 1})`;
+    context.issues.push({ code: "custom", message, input: context.value });
+  }
+});
+
+/** A text in which `*` stands for any text, or a regular expression; with `not`, what does not match it. */
+const Pattern = z.union([z.string().min(1), z.strictObject({ regex: Regex, not: z.boolean().optional() })]);
+
+const SELECTOR_KEYS = "identity, wwid, vendor, product, block_device, protocol, device, path";
+
+const SelectorTable = z.strictObject({
+  identity: Pattern.optional(),
+  wwid: Pattern.optional(),
+  vendor: Pattern.optional(),
+  product: Pattern.optional(),
+  block_device: Pattern.optional(),
+  protocol: Pattern.optional(),
+  device: z
+    .string()
+    .regex(/^\/dev\/sg\d+$/, { error: "must be a SCSI generic device, like /dev/sg3" })
+    .optional(),
+  path: PathNumber.optional(),
+});
+
+const namesSomething = (selector: object): boolean =>
+  Object.entries(selector).some(([key, value]) => key !== "except" && value !== undefined);
+const NAMES_NOTHING = { error: `a selector names at least one of ${SELECTOR_KEYS}` };
+
+/** One selector; every key in it has to match, and no selector of `except`. */
+export const DeviceSelector = SelectorTable.extend({
+  except: z.array(SelectorTable.refine(namesSomething, NAMES_NOTHING)).optional(),
+}).refine(namesSomething, NAMES_NOTHING);
 export type DeviceSelector = z.infer<typeof DeviceSelector>;
 
 const Timeouts = z.strictObject({

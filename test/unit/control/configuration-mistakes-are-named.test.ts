@@ -59,7 +59,24 @@ const CASES: readonly { title: string; text: string; says: readonly string[] }[]
   {
     title: "a selector that selects nothing",
     text: "devices = [\n  { vendor = 'x' },\n  {},\n]",
-    says: ["f.toml:3: devices[1]: a selector names at least one of identity, vendor, product, device, path"],
+    says: [
+      "f.toml:3: devices[1]: a selector names at least one of identity, wwid, vendor, product, block_device, protocol, device, path",
+    ],
+  },
+  {
+    title: "a regular expression that is none",
+    text: "devices = [\n  { vendor = { regex = 'a(b' } },\n]",
+    says: ["f.toml:2: devices[0].vendor.regex: is no POSIX extended regular expression: ( is not closed (character 2)"],
+  },
+  {
+    title: "a pattern that is neither text nor expression",
+    text: "devices = [{ vendor = 5 }]",
+    says: ["f.toml:1: devices[0].vendor: must be a string, or a table"],
+  },
+  {
+    title: "an exception that excepts nothing",
+    text: "devices = [{ vendor = 'x', except = [{}] }]",
+    says: ["f.toml:1: devices[0].except[0]: a selector names at least one of identity"],
   },
   {
     title: "a selector with a key nobody knows",
