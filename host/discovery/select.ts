@@ -76,9 +76,10 @@ function matchesIdentity(selector: Selector, identity: string | null): Verdict {
   return patterns.every((pattern, index) => pattern === undefined || matchesPattern(pattern, texts[index] ?? ""));
 }
 
+const fits = (pattern: Pattern | undefined, text: string): boolean =>
+  pattern === undefined || matchesPattern(pattern, text);
+
 function matches(selector: Selector, what: Selectable): Verdict {
-  const fits = (pattern: Pattern | undefined, text: string): boolean =>
-    pattern === undefined || matchesPattern(pattern, text);
   return all([
     selector.device === undefined || selector.device === what.device,
     selector.path === undefined || selector.path === what.number,
@@ -91,7 +92,7 @@ function matches(selector: Selector, what: Selectable): Verdict {
   ]);
 }
 
-function verdict(devices: "all" | readonly Selector[], exclude: readonly Selector[], what: Selectable): Verdict {
+function judge(devices: "all" | readonly Selector[], exclude: readonly Selector[], what: Selectable): Verdict {
   const isNamed = devices === "all" ? true : any(devices.map((selector) => matches(selector, what)));
   return all([isNamed, not(any(exclude.map((selector) => matches(selector, what))))]);
 }
@@ -102,7 +103,7 @@ export function maySelect(
   exclude: readonly Selector[],
   what: Selectable,
 ): boolean {
-  return verdict(devices, exclude, what) !== false;
+  return judge(devices, exclude, what) !== false;
 }
 
 /** Whether a device is chosen: a selector matches and no exclusion does. */
@@ -111,5 +112,5 @@ export function isSelected(
   exclude: readonly Selector[],
   what: Selectable,
 ): boolean {
-  return verdict(devices, exclude, what) === true;
+  return judge(devices, exclude, what) === true;
 }

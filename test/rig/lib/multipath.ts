@@ -21,14 +21,19 @@ defaults {
 
 export const MULTIPATH_DEVICE = "/dev/mapper/mpatha";
 
+/** Starts udev, which multipath-tools asks for what there is. */
+export function startUdev(): void {
+  run("/lib/systemd/systemd-udevd", "--daemon");
+  run("udevadm", "trigger");
+  run("udevadm", "settle");
+}
+
 /** Starts udev and multipathd and waits for the device with `paths` active paths. */
 export async function startMultipath(paths: number, selector: Selector): Promise<void> {
   run("modprobe", "-a", "dm-multipath", `dm-${selector}`);
   // Only an array with ALUA needs it, and the kernel may have it built in.
   attempt("modprobe", ["scsi_dh_alua"]);
-  run("/lib/systemd/systemd-udevd", "--daemon");
-  run("udevadm", "trigger");
-  run("udevadm", "settle");
+  startUdev();
   writeFileSync("/etc/multipath.conf", settings(selector));
   void start("multipathd", "-d");
   await until(
