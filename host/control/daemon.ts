@@ -161,6 +161,10 @@ export class Daemon implements Context {
       );
       this.hub.say("state-rebuilt", { detail: { file: setAside.file, reason: setAside.reason } });
     }
+    for (const { unit, before } of this.inventory.misnamed) {
+      const detail = { name: unit.name, "name before": before, why: "it looked like an identity" };
+      this.hub.say("unit-renamed", { unit: unit.number, detail });
+    }
     await demand(this.reactor, modeCalls(this.effective), "setting the modes");
     await this.look();
     this.nbdTcp = await listenNbd(this.#nbd, configuration, places.nbdSocket, group);

@@ -4,8 +4,10 @@
 import type { FoundPath } from "../discovery/discover.ts";
 import { sortedByPathNumber } from "../discovery/sysfs.ts";
 import { ControlError } from "./errors.ts";
+import { freeName } from "./numbering.ts";
 import type { Identity, Policy } from "./schemas/unit.ts";
 import type { PathRow, UnitFacts, UnitRow } from "./state.ts";
+import { IDENTITY_NAME } from "./words.ts";
 
 /** A path of a unit. `handle` is null while its device is gone. */
 export interface Path {
@@ -67,6 +69,8 @@ export class Inventory {
   /** Every path that has or had a number; the one that has it, or had it last, comes first. */
   readonly #paths = new Map<string, Path[]>();
   #lastPath = 0;
+  /** Units whose names the state file has and nobody may have any more. */
+  readonly misnamed: { readonly unit: Unit; readonly before: string }[] = [];
   readonly #unitHandles = new Map<number, Unit>();
   readonly #pathHandles = new Map<number, Path>();
   /** In order; null after something was added or removed. */
@@ -85,6 +89,7 @@ export class Inventory {
         hedgeBudgetPercent: row.hedgeBudgetPercent,
       });
     }
+    this.#renameMisnamed();
     // Those that had a number last come last.
     for (const row of paths.toSorted(compareGone)) {
       const unit = this.#units.get(row.unit);
@@ -94,6 +99,18 @@ export class Inventory {
       path.isShaky = row.isShaky;
       path.goneSinceMs = row.goneSinceMs;
       path.isNoted = true;
+    }
+  }
+
+  /** Earlier versions let a unit be called like another one's identity. */
+  #renameMisnamed(): void {
+    const names = new Set(this.units().map(({ name }) => name));
+    for (const unit of this.units()) {
+      if (!IDENTITY_NAME.test(unit.name)) continue;
+      this.misnamed.push({ unit, before: unit.name });
+      unit.name = freeName(names, `lu${unit.number}`, unit.number);
+      unit.isNoted = false;
+      names.add(unit.name);
     }
   }
 
@@ -259,7 +276,7 @@ export class Inventory {
     const number = /^#?(\d{1,5})$/.exec(key)?.[1];
     const unit =
       number === undefined
-        ? (this.units().find((candidate) => candidate.name === key) ?? this.#byIdentity.get(key))
+        ? (this.#byIdentity.get(key) ?? this.units().find((candidate) => candidate.name === key))
         : this.#units.get(Number(number));
     if (unit !== undefined) return unit;
     throw new ControlError("UNKNOWN_UNIT", `there is no logical unit ${key}`, {

@@ -26,6 +26,13 @@ export function nextUnitNumber(taken: ReadonlySet<number>): number {
   return number;
 }
 
+/** The name that is wanted, else one made from the number: another unit may have been given that of this number. */
+export function freeName(taken: ReadonlySet<string>, wanted: string, number: number): string {
+  let name = wanted;
+  for (let count = 1; taken.has(name); count++) name = count === 1 ? `lu${number}` : `lu${number}_${count}`;
+  return name;
+}
+
 /** The next number after the highest one; the highest free one when that is used up. */
 export function nextPriority(taken: ReadonlySet<number>): number {
   const next = Math.max(0, ...taken) + 1;

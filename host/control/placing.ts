@@ -6,7 +6,7 @@ import type { FoundPath } from "../discovery/discover.ts";
 import type { Effective } from "./effective.ts";
 import { compareGone, isGone, keptPriorities, presentPriorities, rivalsOf, type Path, type Unit } from "./inventory.ts";
 import { changing, type Parts, type Plan } from "./look-plan.ts";
-import { admit, nextUnitNumber, type Taken } from "./numbering.ts";
+import { admit, freeName, nextUnitNumber, type Taken } from "./numbering.ts";
 import { renumberPolicy } from "./policies.ts";
 import { demand, pathSet } from "./reactor-port.ts";
 import { recognise } from "./recognition.ts";
@@ -157,13 +157,6 @@ function newUnit(parts: Parts, plan: Plan, found: FoundPath, effective: Effectiv
   plan.unitNames.add(unit.name);
   plan.newUnits.add(unit);
   return unit;
-}
-
-/** The name that is wanted, else one made from the number: another unit may have been given that of this number. */
-function freeName(taken: ReadonlySet<string>, wanted: string, number: number): string {
-  let name = wanted;
-  for (let count = 1; taken.has(name); count++) name = count === 1 ? `lu${number}` : `lu${number}_${count}`;
-  return name;
 }
 
 /** The path number leads to another unit now. It keeps its place, gets no I/O, and is shown as what it is. */

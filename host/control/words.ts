@@ -31,5 +31,9 @@ export const PRIORITY_RULE = `a priority is a whole number from ${PRIORITY_MIN} 
 /** What units are called until they have a name: `lu3` is #3. No name of another unit may look like that. */
 export const NUMBERED_NAME = /^lu(\d+)$/;
 
+/** How identities of units begin. A name that looks like one could be another unit's, to whoever names units by identity. */
+export const IDENTITY_NAME = /^(naa|eui|t10|uuid|serial|iqn)\./i;
+export const IDENTITY_NAME_RULE = "a name that looks like an identity could be another unit's; choose another name";
+
 /** Faults of a path that the core remembers, so the most that may be counted before it is kept out. */
 export const SHAKY_COUNT_MAX = 16;

@@ -101,7 +101,7 @@ export class ExportDirectory {
   #default: NbdExport | undefined = undefined;
 
   /**
-   * Replaces what is on offer. A unit's number wins over a name that looks like one, a name over an identity.
+   * Replaces what is on offer. A unit's number wins over a name that looks like one, and an identity is nobody else's name.
    *
    * @throws ExportError EXPORT_INVALID or EXPORT_NAME_TAKEN; what was on offer before stays then.
    */
@@ -115,6 +115,9 @@ export class ExportDirectory {
       }
     }
     for (const entry of entries) {
+      if (entry.identity !== undefined && !byName.has(entry.identity)) byName.set(entry.identity, entry);
+    }
+    for (const entry of entries) {
       if (entry.name === undefined) continue;
       const other = byName.get(entry.name);
       if (other !== undefined && other !== entry) {
@@ -122,9 +125,6 @@ export class ExportDirectory {
         throw new ExportError("EXPORT_NAME_TAKEN", `${text}; rename one of them`);
       }
       byName.set(entry.name, entry);
-    }
-    for (const entry of entries) {
-      if (entry.identity !== undefined && !byName.has(entry.identity)) byName.set(entry.identity, entry);
     }
     this.#entries = [...entries];
     this.#byName = byName;

@@ -1,7 +1,7 @@
 // What a multipath.conf means for PathManager: each keyword is taken, ignored with the reason, or a mistake.
 
 import type { ConfigurationInput } from "../../control/schemas/configuration.ts";
-import { NUMBERED_NAME } from "../../control/words.ts";
+import { IDENTITY_NAME, IDENTITY_NAME_RULE, NUMBERED_NAME } from "../../control/words.ts";
 import { IGNORED } from "./keywords.ts";
 import type { Place, Problem, Statement } from "./parse.ts";
 import { Selection } from "./selection.ts";
@@ -129,6 +129,10 @@ class Conversion {
   #name(alias: ValueStatement): string | undefined {
     if (NUMBERED_NAME.test(alias.value)) {
       this.ignore(alias, "lu and a number is what units are called until they have a name");
+      return undefined;
+    }
+    if (IDENTITY_NAME.test(alias.value)) {
+      this.ignore(alias, IDENTITY_NAME_RULE);
       return undefined;
     }
     if (!UNIT_NAME.test(alias.value)) {

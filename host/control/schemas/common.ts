@@ -3,7 +3,7 @@
 // Sizes are in bytes, times carry their unit in the name, counters start with the daemon.
 
 import * as z from "zod";
-import { PRIORITY_MAX, PRIORITY_MIN, PRIORITY_RULE } from "../words.ts";
+import { IDENTITY_NAME, IDENTITY_NAME_RULE, PRIORITY_MAX, PRIORITY_MIN, PRIORITY_RULE } from "../words.ts";
 
 /** Path number `host:channel:target:lun`, decimal, without leading zeroes: `4:0:0:1`. */
 export const PathNumber = z
@@ -41,6 +41,12 @@ export const UnitName = z
     error: "a name is 1 to 63 letters, digits, '_', '.', '-' and starts with a letter or '_'",
   })
   .meta({ id: "UnitName", description: "Name of the unit and of its NBD export" });
+
+/** A name that somebody wants a unit to have. */
+export const NewUnitName = UnitName.refine((name) => !IDENTITY_NAME.test(name), { error: IDENTITY_NAME_RULE }).meta({
+  id: "NewUnitName",
+  description: "Name of the unit and of its NBD export; not one that looks like an identity (naa., eui., t10., ...)",
+});
 
 /** Priority of a path within its unit; larger wins. */
 export const Priority = z

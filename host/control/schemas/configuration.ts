@@ -6,7 +6,7 @@
 import * as z from "zod";
 import { compileEre, EreError } from "../../discovery/ere.ts";
 import { LOG_LEVELS, SHAKY_COUNT_MAX } from "../words.ts";
-import { PathNumber, UnitName } from "./common.ts";
+import { NewUnitName, PathNumber } from "./common.ts";
 import { POLICY_NAMES } from "./unit.ts";
 
 const milliseconds = (max: number) => z.int().min(0).max(max);
@@ -79,7 +79,7 @@ const Policy = z.union([z.enum(POLICY_NAMES), PolicyTable]);
 
 const Unit = z.strictObject({
   identity: z.string().min(1),
-  name: UnitName.optional(),
+  name: NewUnitName.optional(),
   policy: Policy.optional(),
   timeouts: Timeouts.partial().optional(),
   alua_explicit: z.boolean().optional(),

@@ -1,7 +1,7 @@
 // One logical unit as the API shows it, and what can be changed of it.
 
 import * as z from "zod";
-import { Count, PathNumber, Priority, UnitName, UnitNumber } from "./common.ts";
+import { Count, NewUnitName, PathNumber, Priority, UnitName, UnitNumber } from "./common.ts";
 import { POLICY_NAMES } from "../words.ts";
 import { Latency, PathView } from "./path.ts";
 
@@ -126,7 +126,7 @@ export type UnitView = z.infer<typeof UnitView>;
 /** PATCH /v1/units/:n. What is left out stays as it is. */
 export const UnitPatch = z
   .strictObject({
-    name: UnitName.optional(),
+    name: NewUnitName.optional(),
     policy: PolicyName.optional(),
     parameters: PolicyParameters.optional(),
     /** The number of `spscmd -lbmode`: 0 static, 1 round robin, 2 least sectors, 3 adaptive. Instead of `policy`. */

@@ -149,6 +149,14 @@ test("an alias that looks like the numbered name of another unit is not taken ov
   t.is(lineOf(ignored, "alias"), 4);
 });
 
+test("an alias that looks like an identity is not taken over", (t) => {
+  const text = "multipaths {\n multipath {\n  wwid 3600508b1001c4d9c\n  alias naa.6001\n }\n}";
+  const { configuration, ignored, errors } = importText(text);
+  t.deepEqual(errors, []);
+  t.deepEqual(configuration.units, [{ identity: "naa.600508b1001c4d9c" }]);
+  t.is(lineOf(ignored, "alias"), 4);
+});
+
 test("overrides are stronger than defaults, wherever they stand", (t) => {
   const text = "overrides {\nno_path_retry fail\n}\ndefaults {\nno_path_retry queue\n}\n";
   t.like(importText(text).configuration, { timeouts: { no_path_ms: 0 } });

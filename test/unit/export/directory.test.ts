@@ -44,14 +44,20 @@ test("a change that is refused leaves what was on offer", (t) => {
   }
 });
 
-test("a unit may be named after itself, and a name wins over an identity", (t) => {
+test("a unit may be named after itself, by its number and by its identity, and no unit after another", (t) => {
   const directory = new ExportDirectory();
   directory.replace([
     { ...base, name: "lu0", identity: "naa.1" },
-    { ...base, unit: 1, number: 1, name: "naa.1", identity: "naa.2" },
+    { ...base, unit: 1, number: 1, name: "naa.2", identity: "naa.2" },
   ]);
   t.is(directory.find("lu0")?.unit, 0);
-  t.is(directory.find("naa.1")?.unit, 1);
+  t.is(directory.find("naa.1")?.unit, 0);
   t.is(directory.find("naa.2")?.unit, 1);
   t.is(directory.find("naa.3"), undefined);
+  const taken = [
+    { ...base, name: "lu0", identity: "naa.1" },
+    { ...base, unit: 1, number: 1, name: "naa.1", identity: "naa.2" },
+  ];
+  t.throws(() => directory.replace(taken), { instanceOf: ExportError, code: "EXPORT_NAME_TAKEN" });
+  t.is(directory.find("naa.1")?.unit, 0);
 });
