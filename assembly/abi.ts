@@ -427,6 +427,8 @@ export const UNIT_CAN_FUA: u32 = 16;
 export const UNIT_CAN_CACHE_WRITES: u32 = 32;
 /** ALUA: REPORT TARGET PORT GROUPS (INQUIRY TPGS implicit or explicit). */
 export const UNIT_CAN_ALUA: u32 = 64;
+/** GET LBA STATUS is worth asking: the unit is thin, and what is not mapped reads as zeroes (LBPME, LBPRZ). */
+export const UNIT_CAN_LBA_STATUS: u32 = 128;
 
 /** Priority 1..254, unique in the unit. */
 export const PATH_SET_PRIORITY: u32 = 1;
@@ -504,6 +506,14 @@ export const CONNECTION_STRUCTURED: u32 = 1;
 export const CONNECTION_READ_ONLY: u32 = 2;
 /** NBD_FLAG_SEND_FAST_ZERO was announced. */
 export const CONNECTION_FAST_ZERO: u32 = 4;
+/** NBD_FLAG_SEND_TRIM was announced. */
+export const CONNECTION_TRIM: u32 = 8;
+/** The client did not ask for block sizes: what it asks need not be aligned. */
+export const CONNECTION_UNALIGNED: u32 = 16;
+/** The client negotiated extended headers (and so structured replies). */
+export const CONNECTION_EXTENDED: u32 = 32;
+/** The client selected the metadata context base:allocation. */
+export const CONNECTION_ALLOCATION: u32 = 64;
 
 // ---- Errors that exports return (negative numbers; 0 or more is success) ----------------------------------------
 

@@ -11,9 +11,11 @@ import {
   REASON_IDENTITY,
   REASON_IO,
   UNIT_CAN_CACHE_WRITES,
+  UNIT_CAN_LBA_STATUS,
   UNIT_CAN_WRITE_SAME,
   UNIT_CAN_WRITE_SAME_UNMAP,
 } from "./abi";
+import { allocated, extents } from "./allocation";
 import { groupsWanted } from "./alua";
 import { cacheDoubt, dataLost, tellsLoss } from "./cache";
 import { checkIdentity } from "./check";
@@ -35,6 +37,7 @@ import {
   METHOD_READ,
   METHOD_SAME,
   METHOD_SAME_UNMAP,
+  METHOD_STATUS,
   METHOD_SYNC,
   METHOD_UNMAP,
   METHOD_ZERO_WRITE,
@@ -107,6 +110,8 @@ export function classify(c: Command, result: i32): u8 {
 
 /** GOOD counts only when every byte was transferred: short data must never pass for the client's. */
 function complete(c: Command): u8 {
+  // GET LBA STATUS brings as much as there is to tell; how much that is lies in the data.
+  if (c.method === METHOD_STATUS && c.residual > 0) return OUTCOME_GOOD;
   return c.residual === 0 ? OUTCOME_GOOD : OUTCOME_RETRY_SOFT;
 }
 
@@ -178,8 +183,9 @@ function commandGood(c: Command, u: Unit, p: Path, latencyNs: u64): void {
     pathAnswers(p, c.timeNs);
     siblingAnswers(p);
   }
-  if ((c.flags & COMMAND_DEAD) !== 0) free(c);
-  else pieceDone(c);
+  if ((c.flags & COMMAND_DEAD) !== 0) return free(c);
+  if (c.method === METHOD_STATUS) extents(c);
+  pieceDone(c);
 }
 
 /** Frees a command that is in no list of its unit. */
@@ -323,6 +329,12 @@ function answered(c: Command, u: Unit, outcome: u8): void {
   if (outcome === OUTCOME_UNSUPPORTED && (c.method === METHOD_SAME || c.method === METHOD_SAME_UNMAP)) {
     return zeroAnotherWay(c, u, r);
   }
+  if (c.method === METHOD_STATUS && outcome !== OUTCOME_PROTECTED) {
+    // Nobody promised that it can tell: what is not known to be a hole counts as data.
+    if (outcome === OUTCOME_UNSUPPORTED) u.capabilities &= ~UNIT_CAN_LBA_STATUS;
+    allocated(r);
+    return pieceDone(c);
+  }
   let error = NBD_EIO;
   if (outcome === OUTCOME_PROTECTED) error = NBD_EPERM;
   else if (outcome === OUTCOME_SPACE) error = NBD_ENOSPC;
@@ -335,5 +347,6 @@ function zeroAnotherWay(c: Command, u: Unit, r: Request): void {
   const lost = c.method === METHOD_SAME ? UNIT_CAN_WRITE_SAME : UNIT_CAN_WRITE_SAME_UNMAP;
   u.capabilities &= ~lost;
   r.method = (u.capabilities & UNIT_CAN_WRITE_SAME) !== 0 ? METHOD_SAME : METHOD_ZERO_WRITE;
+  r.whole = r.method;
   pieceFailed(c, ERROR_AGAIN);
 }

@@ -14,10 +14,14 @@
 //   RECV shows a client that only sends no more; without DISC that counts as gone.
 
 import {
+  CONNECTION_ALLOCATION,
+  CONNECTION_EXTENDED,
   CONNECTION_FAST_ZERO,
   CONNECTION_READ_ONLY,
   CONNECTION_RECEIVE_BYTES,
   CONNECTION_STRUCTURED,
+  CONNECTION_TRIM,
+  CONNECTION_UNALIGNED,
   ERROR_HANDLE,
   ERROR_LIMIT,
   ERROR_RANGE,
@@ -72,7 +76,14 @@ const free: usize = memory.data(8, 8);
 const dirty: usize = memory.data(8, 8);
 
 /** Flags `connectionAdd` knows. */
-const FLAGS_KNOWN: u32 = CONNECTION_STRUCTURED | CONNECTION_READ_ONLY | CONNECTION_FAST_ZERO;
+const FLAGS_KNOWN: u32 =
+  CONNECTION_STRUCTURED |
+  CONNECTION_READ_ONLY |
+  CONNECTION_FAST_ZERO |
+  CONNECTION_TRIM |
+  CONNECTION_UNALIGNED |
+  CONNECTION_EXTENDED |
+  CONNECTION_ALLOCATION;
 
 export function connectionsInit(): void {
   for (let i: u32 = 0; i < connectionCount; i++) {

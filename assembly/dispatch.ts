@@ -2,7 +2,9 @@
 // its slot, retry.ts keeps what cannot go out now.
 
 import { BUFFER_PAGE_BYTES, OP_SCSI, PIECE_BYTES_MAX, POLICY_STATIC, UNIT_CAN_FUA } from "./abi";
-import { changesMedium, commandOverlapsGhost, lossy, lossyNs, requestOverlapsGhost } from "./ghost";
+import { mustWait } from "./exclusive";
+import { changesMedium, commandOverlapsGhost, lossy, lossyNs } from "./ghost";
+import { edgeAddress, readsEdge } from "./legs";
 import { listNext, listPush, listRemove } from "./lists";
 import { zeroes } from "./memory";
 import { NBD_EIO } from "./nbd";
@@ -15,12 +17,14 @@ import {
   METHOD_READ,
   METHOD_SAME,
   METHOD_SAME_UNMAP,
+  METHOD_STATUS,
   METHOD_SYNC,
   METHOD_UNMAP,
   METHOD_WRITE,
   METHOD_ZERO_WRITE,
   REQUEST_FLIGHT,
   REQUEST_HELD,
+  REQUEST_QUEUED,
   Request,
 } from "./records";
 import { requestAddBlock, requestBlock, requestFail, requestUnqueue } from "./request";
@@ -29,7 +33,9 @@ import { TAG_COMMAND, makeTag, now, submit } from "./ring";
 import {
   FUA,
   SAME_UNMAP,
+  LBA_STATUS_BYTES,
   UNMAP_LIST_BYTES,
+  cdbGetLbaStatus,
   cdbRead,
   cdbSynchronizeCache,
   cdbUnmap,
@@ -71,7 +77,9 @@ export function unitDispatch(u: Unit): void {
   }
   while (u.queueFirst !== 0) {
     const r = changetype<Request>(u.queueFirst);
-    if (u.harmful !== 0 && requestOverlapsGhost(u, r)) {
+    if ((u.harmful | u.exclusives) !== 0 && mustWait(u, r)) {
+      // It has failed rather than write what it has read around what was found since.
+      if (r.state !== REQUEST_QUEUED) continue;
       requestUnqueue(r, REQUEST_HELD);
       zeroingOver(r);
     } else if (!dispatchRequest(u, r)) return;
@@ -114,7 +122,7 @@ function dispatchRequest(u: Unit, r: Request): bool {
 function pieceBytes(u: Unit, r: Request): u32 {
   const rest = r.total - r.cut;
   const method = r.method;
-  if (method === METHOD_SYNC) return rest;
+  if (method === METHOD_SYNC || method === METHOD_STATUS) return rest;
   if (method === METHOD_UNMAP) return min(rest, u.unmapBytes);
   if (method === METHOD_SAME || method === METHOD_SAME_UNMAP) return min(rest, u.sameBytes);
   const whole = min(rest, u.transferBytes);
@@ -158,10 +166,11 @@ export function build(u: Unit, r: Request, c: Command): void {
   c.bufferBytes = c.pieceBytes;
   if (method === METHOD_READ) {
     cdbRead(c, c.lba, blocks);
-    c.buffer = c.ownBuffer !== 0 ? c.ownBuffer : dataAddress(r, c.pieceOffset);
+    if (c.ownBuffer !== 0) c.buffer = c.ownBuffer;
+    else c.buffer = readsEdge(r) ? edgeAddress(r, c.pieceOffset) : dataAddress(r, c.pieceOffset);
   } else if (method === METHOD_WRITE || method === METHOD_ZERO_WRITE) {
     cdbWrite(c, c.lba, blocks, fua ? FUA : 0);
-    c.buffer = method === METHOD_WRITE ? dataAddress(r, c.pieceOffset) : <u32>zeroes;
+    c.buffer = method === METHOD_WRITE ? dataAddress(r, r.base + c.pieceOffset) : <u32>zeroes;
   } else if (method === METHOD_SYNC) {
     cdbSynchronizeCache(c);
     c.buffer = 0;
@@ -170,6 +179,10 @@ export function build(u: Unit, r: Request, c: Command): void {
     c.buffer = <u32>requestBlock(r, <u32>r.blockCount - 1);
     c.bufferBytes = UNMAP_LIST_BYTES;
     cdbUnmap(c, c.lba, blocks, c.buffer);
+  } else if (method === METHOD_STATUS) {
+    c.buffer = c.ownBuffer !== 0 ? c.ownBuffer : <u32>requestBlock(r, 0);
+    c.bufferBytes = LBA_STATUS_BYTES;
+    cdbGetLbaStatus(c, c.lba, LBA_STATUS_BYTES);
   } else {
     cdbWriteSame(c, c.lba, blocks, method === METHOD_SAME_UNMAP ? SAME_UNMAP : 0);
     c.buffer = <u32>zeroes;

@@ -146,11 +146,13 @@ function harms(c: Command, method: u8): bool {
 
 /** Whether what is still to be cut of `r` has to wait for a ghost; ghosts of its own earlier pieces do not count. */
 export function requestOverlapsGhost(u: Unit, r: Request): bool {
-  if (r.method >= METHOD_SYNC) return false;
-  if (u.inherited !== 0 && changesMedium(r.method)) return true;
+  // One that reads what it writes around waits for what its write would have to wait for before it reads.
+  const method = r.exclusive !== 0 && r.method === METHOD_READ ? METHOD_WRITE : r.method;
+  if (method >= METHOD_SYNC) return false;
+  if (u.inherited !== 0 && changesMedium(method)) return true;
   for (let at = u.flightFirst; at !== 0; at = listNext(at, LINK)) {
     const c = changetype<Command>(at);
-    if (!harms(c, r.method) || (c.request === r && r.cut !== 0)) continue;
+    if (!harms(c, method) || (c.request === r && r.cut !== 0)) continue;
     const first = c.lba << u.blockShift;
     if (first >= r.offset + <u64>r.bytes || r.offset >= first + <u64>c.pieceBytes) continue;
     wanted(c);

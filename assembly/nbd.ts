@@ -9,19 +9,27 @@
 // of a refused write being thrown away. An unknown command cannot have a payload, as far as this server knows.
 
 import {
+  CONNECTION_ALLOCATION,
+  CONNECTION_EXTENDED,
   CONNECTION_FAST_ZERO,
   CONNECTION_READ_ONLY,
   CONNECTION_STRUCTURED,
+  CONNECTION_TRIM,
+  CONNECTION_UNALIGNED,
   NBD_PAYLOAD_BYTES_MAX,
   PIECE_BYTES_MAX,
+  UNIT_CAN_LBA_STATUS,
   UNIT_CAN_NOT_WRITE,
   UNIT_CAN_UNMAP,
   UNIT_CAN_WRITE_SAME,
   UNIT_CAN_WRITE_SAME_UNMAP,
 } from "./abi";
 import { mayTake, waitForRoom } from "./admission";
+import { ALLOCATION_BYTES, allocated } from "./allocation";
 import { cachesWrites } from "./cache";
 import { connectionDrain, connectionShut } from "./connection";
+import { EDGES_BYTES, LEG_BYTES_MAX, beginEdges, beginSpan, spanBytes } from "./legs";
+import { poolBytes } from "./memory";
 import {
   CONNECTION_OPEN,
   Connection,
@@ -29,30 +37,38 @@ import {
   METHOD_READ,
   METHOD_SAME,
   METHOD_SAME_UNMAP,
+  METHOD_STATUS,
   METHOD_SYNC,
   METHOD_UNMAP,
   METHOD_WRITE,
   METHOD_ZERO_WRITE,
   Request,
 } from "./records";
-import { requestAccept, requestBlock, requestTake } from "./request";
+import { poolBytesFor, requestAccept, requestBlock, requestTake } from "./request";
 import { Unit } from "./topology";
 
 const REQUEST_MAGIC: u32 = 0x25609513;
 const HEADER_BYTES: u32 = 28;
+/** The same with extended headers: the length has 64 bits. */
+const EXTENDED_MAGIC: u32 = 0x21e41c71;
+const EXTENDED_HEADER_BYTES: u32 = 32;
 
-const NBD_READ: u32 = 0;
-const NBD_WRITE: u32 = 1;
+export const NBD_READ: u32 = 0;
+export const NBD_WRITE: u32 = 1;
 const NBD_DISCONNECT: u32 = 2;
 export const NBD_FLUSH: u32 = 3;
-const NBD_TRIM: u32 = 4;
-
-const NBD_WRITE_ZEROES: u32 = 6;
+export const NBD_TRIM: u32 = 4;
+const NBD_CACHE: u32 = 5;
+export const NBD_WRITE_ZEROES: u32 = 6;
+export const NBD_BLOCK_STATUS: u32 = 7;
 
 const FLAG_FUA: u32 = 1;
 const FLAG_NO_HOLE: u32 = 2;
 const FLAG_DF: u32 = 4;
+export const FLAG_REQ_ONE: u32 = 8;
 const FLAG_FAST_ZERO: u32 = 16;
+/** A payload of as many bytes as the length says follows. */
+const FLAG_PAYLOAD_LENGTH: u32 = 32;
 
 export const NBD_EPERM: u32 = 1;
 export const NBD_EIO: u32 = 5;
@@ -70,15 +86,19 @@ export function parseRequests(n: Connection): void {
     if (n.drainBytes !== 0 && !drain(n)) return;
     if (n.drainError !== 0) {
       const error = n.drainError;
-      if (!answerError(n, n.drainKind, n.drainCookie, error)) return;
+      if (!answerError(n, n.drainKind, n.drainCookie, n.drainOffset, error)) return;
       n.drainError = 0;
     }
     if (changetype<usize>(n.payload) !== 0) {
       takePayload(n);
       if (changetype<usize>(n.payload) !== 0) return;
     }
-    if (n.end - n.begin < HEADER_BYTES || !parseRequest(n)) return;
+    if (n.end - n.begin < headerBytes(n) || !parseRequest(n)) return;
   }
+}
+
+function headerBytes(n: Connection): u32 {
+  return (n.flags & CONNECTION_EXTENDED) !== 0 ? EXTENDED_HEADER_BYTES : HEADER_BYTES;
 }
 
 /** Throws payload bytes away; true when all of them are gone. */
@@ -90,7 +110,7 @@ function drain(n: Connection): bool {
 }
 
 /** Answers an error; false when there is no room to do so yet. */
-function answerError(n: Connection, kind: u32, cookie: u64, error: u32): bool {
+function answerError(n: Connection, kind: u32, cookie: u64, offset: u64, error: u32): bool {
   if (!mayTake(n, 0)) return false;
   const r = requestTake(n.unit, n, 0);
   if (r === null) {
@@ -100,6 +120,8 @@ function answerError(n: Connection, kind: u32, cookie: u64, error: u32): bool {
   r.kind = <u16>kind;
   r.flags = 0;
   r.cookie = cookie;
+  r.askedOffset = offset;
+  r.askedBytes = 0;
   r.offset = 0;
   r.bytes = 0;
   r.error = error;
@@ -112,65 +134,92 @@ function answerError(n: Connection, kind: u32, cookie: u64, error: u32): bool {
 /** Parses one request at `begin`; false when it has to wait (for more bytes or for room). */
 function parseRequest(n: Connection): bool {
   const header = n.receiveBuffer + n.begin;
-  if (bswap<u32>(load<u32>(header)) !== REQUEST_MAGIC) {
+  const extended = (n.flags & CONNECTION_EXTENDED) !== 0;
+  if (bswap<u32>(load<u32>(header)) !== (extended ? EXTENDED_MAGIC : REQUEST_MAGIC)) {
     connectionShut(n, -22);
     return false;
   }
-  const flags = <u32>bswap<u16>(load<u16>(header, 4));
+  const allFlags = <u32>bswap<u16>(load<u16>(header, 4));
   const kind = <u32>bswap<u16>(load<u16>(header, 6));
   const cookie = load<u64>(header, 8);
   const offset = bswap<u64>(load<u64>(header, 16));
-  const bytes = bswap<u32>(load<u32>(header, 24));
+  const bytes = extended ? bswap<u64>(load<u64>(header, 24)) : <u64>bswap<u32>(load<u32>(header, 24));
   if (kind === NBD_DISCONNECT) {
     connectionDrain(n);
     return false;
   }
+  // With extended headers the flag says whether a payload follows; a write has one in any case.
+  const payload = kind === NBD_WRITE || (extended && (allFlags & FLAG_PAYLOAD_LENGTH) !== 0);
+  const flags = extended && kind === NBD_WRITE ? allFlags & ~FLAG_PAYLOAD_LENGTH : allFlags;
   const error = check(n, kind, flags, offset, bytes);
-  if (kind === NBD_WRITE && (error !== 0 || bytes > NBD_PAYLOAD_BYTES_MAX)) {
+  if (payload && error !== 0) {
     if (bytes > 2 * NBD_PAYLOAD_BYTES_MAX) {
       connectionShut(n, -22);
       return false;
     }
-    n.begin += HEADER_BYTES;
-    n.drainBytes = bytes;
+    n.begin += headerBytes(n);
+    n.drainBytes = <u32>bytes;
     n.drainError = error;
     n.drainKind = kind;
     n.drainCookie = cookie;
+    n.drainOffset = offset;
     return true;
   }
   if (error !== 0) {
-    if (!answerError(n, kind, cookie, error)) return false;
-    n.begin += HEADER_BYTES;
+    if (!answerError(n, kind, cookie, offset, error)) return false;
+    n.begin += headerBytes(n);
     return true;
   }
   return take(n, kind, flags, cookie, offset, bytes);
 }
 
+/** Command flags that a client may use with a command. */
+function flagsAllowed(n: Connection, kind: u32): u32 {
+  if (kind === NBD_READ && (n.flags & CONNECTION_STRUCTURED) !== 0) return FLAG_FUA | FLAG_DF;
+  if (kind === NBD_BLOCK_STATUS) return FLAG_FUA | FLAG_REQ_ONE;
+  if (kind !== NBD_WRITE_ZEROES) return FLAG_FUA;
+  return FLAG_FUA | FLAG_NO_HOLE | ((n.flags & CONNECTION_FAST_ZERO) !== 0 ? FLAG_FAST_ZERO : 0);
+}
+
+/** Whether a command was announced, or agreed to, in the negotiation. */
+function offered(n: Connection, kind: u32): bool {
+  if (kind === NBD_TRIM) return (n.flags & (CONNECTION_TRIM | CONNECTION_READ_ONLY)) !== 0;
+  if (kind === NBD_BLOCK_STATUS) return (n.flags & CONNECTION_ALLOCATION) !== 0;
+  return kind <= NBD_WRITE_ZEROES;
+}
+
 /** What is wrong with a request: an NBD error, 0 when nothing is. */
-function check(n: Connection, kind: u32, flags: u32, offset: u64, bytes: u32): u32 {
+function check(n: Connection, kind: u32, flags: u32, offset: u64, bytes: u64): u32 {
   const u = n.unit;
-  let allowed: u32 = FLAG_FUA;
   const writes = kind === NBD_WRITE || kind === NBD_TRIM || kind === NBD_WRITE_ZEROES;
-  if (kind === NBD_READ && (n.flags & CONNECTION_STRUCTURED) !== 0) allowed |= FLAG_DF;
-  else if (kind === NBD_WRITE_ZEROES) {
-    allowed |= FLAG_NO_HOLE;
-    if ((n.flags & CONNECTION_FAST_ZERO) !== 0) allowed |= FLAG_FAST_ZERO;
-  }
-  if (kind > NBD_WRITE_ZEROES || (flags & ~allowed) !== 0) return NBD_EINVAL;
+  if (!offered(n, kind) || (flags & ~flagsAllowed(n, kind)) !== 0) return NBD_EINVAL;
   if (writes && ((n.flags & CONNECTION_READ_ONLY) !== 0 || (u.capabilities & UNIT_CAN_NOT_WRITE) !== 0)) {
     return NBD_EPERM;
   }
   if (kind === NBD_FLUSH) return 0;
   const partial = <u64>u.blockBytes - 1;
-  if (((offset | (<u64>bytes)) & partial) !== 0) return NBD_EINVAL;
+  if (((offset | bytes) & partial) !== 0 && (n.flags & CONNECTION_UNALIGNED) === 0) return NBD_EINVAL;
   const size = u.blocks << u.blockShift;
-  if (<u64>bytes > size || offset > size - <u64>bytes) {
+  if (bytes > size || offset > size - bytes) {
     return kind === NBD_WRITE || kind === NBD_WRITE_ZEROES ? NBD_ENOSPC : NBD_EINVAL;
   }
-  if (kind === NBD_READ && bytes > NBD_PAYLOAD_BYTES_MAX) return (flags & FLAG_DF) !== 0 ? NBD_EOVERFLOW : NBD_EINVAL;
-  if (kind === NBD_WRITE && bytes > NBD_PAYLOAD_BYTES_MAX) return NBD_EOVERFLOW;
+  if (kind === NBD_BLOCK_STATUS && bytes === 0) return NBD_EINVAL;
+  if (kind <= NBD_WRITE && (bytes > NBD_PAYLOAD_BYTES_MAX || !fitsPool(u, kind, offset, bytes))) {
+    return kind === NBD_WRITE || (flags & FLAG_DF) !== 0 ? NBD_EOVERFLOW : NBD_EINVAL;
+  }
   if ((flags & FLAG_FAST_ZERO) !== 0 && zeroMethod(u, flags) === METHOD_ZERO_WRITE) return NBD_ENOTSUP;
   return 0;
+}
+
+/** Whether the pool is large enough; whole blocks around the largest payload may be too much for the smallest one. */
+function fitsPool(u: Unit, kind: u32, offset: u64, bytes: u64): bool {
+  const edges = kind === NBD_WRITE ? poolBytesFor(edgeBytes(u, offset, bytes)) : 0;
+  return poolBytesFor(<u32>spanBytes(u, offset, bytes)) + edges <= poolBytes;
+}
+
+/** Bytes for edges of `bytes` bytes from `offset` on; 0 when they are whole blocks. */
+function edgeBytes(u: Unit, offset: u64, bytes: u64): u32 {
+  return ((offset | bytes) & (<u64>u.blockBytes - 1)) === 0 ? 0 : EDGES_BYTES;
 }
 
 /** How WRITE_ZEROES is done: unmapping when the client allows it and reading back gives zeroes; else WRITE SAME; else WRITE. */
@@ -188,32 +237,40 @@ function methodOf(u: Unit, kind: u32, flags: u32): u8 {
   if (kind === NBD_FLUSH) return cachesWrites(u) ? METHOD_SYNC : METHOD_NONE;
   // TRIM and CACHE are hints: what the device cannot do need not be done.
   if (kind === NBD_TRIM && (u.capabilities & UNIT_CAN_UNMAP) !== 0) return METHOD_UNMAP;
+  if (kind === NBD_BLOCK_STATUS && (u.capabilities & UNIT_CAN_LBA_STATUS) !== 0) return METHOD_STATUS;
   return METHOD_NONE;
 }
 
+/** Bytes of buffers that a request takes for its data, edges not counted. */
+function dataBytes(u: Unit, kind: u32, method: u8, offset: u64, bytes: u64): u32 {
+  if (kind <= NBD_WRITE) return <u32>spanBytes(u, offset, bytes);
+  if (kind === NBD_WRITE_ZEROES) return edgeBytes(u, offset, bytes);
+  if (kind === NBD_BLOCK_STATUS) return ALLOCATION_BYTES;
+  return method === METHOD_UNMAP ? u.blockBytes : 0;
+}
+
 /** Makes a request of a header that is in order; false when it has to wait. */
-function take(n: Connection, kind: u32, flags: u32, cookie: u64, offset: u64, bytes: u32): bool {
+function take(n: Connection, kind: u32, flags: u32, cookie: u64, offset: u64, bytes: u64): bool {
   const u = n.unit;
-  const there = n.end - n.begin - HEADER_BYTES;
-  if (kind === NBD_WRITE && bytes <= SMALL_PAYLOAD_BYTES && there < bytes) return false;
+  const there = n.end - n.begin - headerBytes(n);
+  if (kind === NBD_WRITE && bytes <= SMALL_PAYLOAD_BYTES && <u64>there < bytes) return false;
   const method = methodOf(u, kind, flags);
-  let dataBytes: u32 = 0;
-  if (kind <= NBD_WRITE) dataBytes = bytes;
-  else if (method === METHOD_UNMAP) dataBytes = u.blockBytes;
-  if (!mayTake(n, dataBytes)) return false;
-  const r = requestTake(u, n, dataBytes);
+  const data = dataBytes(u, kind, method, offset, bytes);
+  const edges = kind === NBD_WRITE || kind === NBD_WRITE_ZEROES ? edgeBytes(u, offset, bytes) : 0;
+  if (!mayTake(n, data + edges)) return false;
+  const r = requestTake(u, n, data, edges);
   if (r === null) {
     waitForRoom(n);
     return false;
   }
-  n.begin += HEADER_BYTES;
+  n.begin += headerBytes(n);
   r.kind = <u16>kind;
   r.flags = <u16>flags;
   r.cookie = cookie;
-  r.offset = offset;
-  r.bytes = bytes;
+  r.askedOffset = offset;
+  r.askedBytes = bytes;
   r.method = method;
-  r.total = method === METHOD_SYNC ? 1 : bytes;
+  layOut(u, r, edges !== 0);
   if (kind === NBD_WRITE && bytes !== 0) {
     n.payload = r;
     n.payloadBytes = 0;
@@ -222,6 +279,39 @@ function take(n: Connection, kind: u32, flags: u32, cookie: u64, offset: u64, by
   }
   requestAccept(r);
   return true;
+}
+
+/** What commands have to cover: whole blocks, in one leg or, with edges or more bytes than one leg can have, in several. */
+function layOut(u: Unit, r: Request, edges: bool): void {
+  const block = <u64>u.blockBytes;
+  const method = r.method;
+  r.offset = r.askedOffset;
+  r.bytes = <u32>r.askedBytes;
+  r.total = method === METHOD_SYNC || method === METHOD_STATUS ? 1 : r.bytes;
+  if (method === METHOD_NONE) {
+    if (<u32>r.kind === NBD_BLOCK_STATUS) allocated(r);
+    return;
+  }
+  if (((r.askedOffset | r.askedBytes) & (block - 1)) === 0 && r.askedBytes <= LEG_BYTES_MAX) return;
+  if (method === METHOD_SYNC || r.askedBytes === 0) return;
+  const offset = r.askedOffset & ~(block - 1);
+  r.lead = <u16>(r.askedOffset - offset);
+  if (method <= METHOD_WRITE || method === METHOD_STATUS) {
+    r.offset = offset;
+    r.bytes = <u32>spanBytes(u, r.askedOffset, r.askedBytes);
+    if (method === METHOD_READ) r.total = r.bytes;
+  }
+  r.whole = method;
+  if (edges) beginEdges(r);
+  else if (method === METHOD_UNMAP || (method >= METHOD_ZERO_WRITE && method < METHOD_UNMAP)) trim(r, block);
+}
+
+/** A trim or zeroing in spans: what it covers of whole blocks. A trim is a hint, so its edges are left alone. */
+function trim(r: Request, block: u64): void {
+  const from = (r.askedOffset + block - 1) & ~(block - 1);
+  const end = (r.askedOffset + r.askedBytes) & ~(block - 1);
+  if (from < end) beginSpan(r, from, end);
+  else r.total = 0;
 }
 
 /** Copies what the receive buffer holds of a payload into the request's buffers. */
@@ -237,22 +327,22 @@ function takePayload(n: Connection): void {
 /** Where the next byte of a payload goes; 0 when none is coming in. */
 export function payloadTarget(n: Connection): usize {
   if (changetype<usize>(n.payload) === 0) return 0;
-  const at = n.payloadBytes;
+  const at = n.payloadBytes + <u32>n.payload.lead;
   return requestBlock(n.payload, at / PIECE_BYTES_MAX) + (at & (PIECE_BYTES_MAX - 1));
 }
 
 /** How many bytes may go there at once. */
 export function payloadTargetBytes(n: Connection): u32 {
-  const at = n.payloadBytes;
-  return min(n.payload.bytes - at, PIECE_BYTES_MAX - (at & (PIECE_BYTES_MAX - 1)));
+  const at = n.payloadBytes + <u32>n.payload.lead;
+  return min(<u32>n.payload.askedBytes - n.payloadBytes, PIECE_BYTES_MAX - (at & (PIECE_BYTES_MAX - 1)));
 }
 
 /** `bytes` of the payload have been put there. */
 export function payloadArrived(n: Connection, bytes: u32): void {
   const r = n.payload;
   n.payloadBytes += bytes;
-  assert(n.payloadBytes <= r.bytes);
-  if (n.payloadBytes < r.bytes) return;
+  assert(<u64>n.payloadBytes <= r.askedBytes);
+  if (<u64>n.payloadBytes < r.askedBytes) return;
   n.payload = changetype<Request>(0);
   requestAccept(r);
 }

@@ -396,6 +396,8 @@
 #define PM_UNIT_CAN_CACHE_WRITES 32u
 /* ALUA: REPORT TARGET PORT GROUPS (INQUIRY TPGS implicit or explicit). */
 #define PM_UNIT_CAN_ALUA 64u
+/* GET LBA STATUS is worth asking: the unit is thin, and what is not mapped reads as zeroes (LBPME, LBPRZ). */
+#define PM_UNIT_CAN_LBA_STATUS 128u
 /* Priority 1..254, unique in the unit. */
 #define PM_PATH_SET_PRIORITY 1u
 /* 1 enabled, 0 disabled. */
@@ -467,6 +469,14 @@
 #define PM_CONNECTION_READ_ONLY 2u
 /* NBD_FLAG_SEND_FAST_ZERO was announced. */
 #define PM_CONNECTION_FAST_ZERO 4u
+/* NBD_FLAG_SEND_TRIM was announced. */
+#define PM_CONNECTION_TRIM 8u
+/* The client did not ask for block sizes: what it asks need not be aligned. */
+#define PM_CONNECTION_UNALIGNED 16u
+/* The client negotiated extended headers (and so structured replies). */
+#define PM_CONNECTION_EXTENDED 32u
+/* The client selected the metadata context base:allocation. */
+#define PM_CONNECTION_ALLOCATION 64u
 
 /* Errors that exports return (negative numbers; 0 or more is success) */
 /* The handle is not in use. */

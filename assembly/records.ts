@@ -151,14 +151,28 @@ export class Request {
   bufferBytes: u32;
   /** When it began to wait for a ghost; 0 otherwise. */
   heldNs: u64;
+  /** What the client asked for; `offset` and `bytes` are what commands cover now: whole blocks, a leg of it (legs.ts). */
+  askedOffset: u64;
+  askedBytes: u64;
+  /** Bytes of its data that lie before the client's, because they are in the same block. */
+  lead: u16;
+  /** LEG_*; EXCLUSIVE_*. */
+  leg: u8;
+  exclusive: u8;
+  /** METHOD_* of its legs of whole blocks. */
+  whole: u8;
+  /** Where the present leg's data begins among its own. */
+  base: u32;
+  /** Extents of a BLOCK_STATUS. */
+  extents: u32;
 }
 
 export const REQUEST_SLOT_BYTES: usize = 384;
 /** Where in a request slot the reply's header is put together. */
 export const REQUEST_HEADER: usize = 160;
-/** Where the addresses of its data blocks are: one for each MiB. */
+/** Where the addresses of its data blocks are: one for each MiB of whole blocks, and one for edges that are read. */
 export const REQUEST_BLOCKS: usize = 224;
-export const REQUEST_BLOCKS_MAX: u32 = 32;
+export const REQUEST_BLOCKS_MAX: u32 = 34;
 
 export const REQUEST_FREE: u8 = 0;
 /** Its payload is still coming in. */
@@ -188,6 +202,8 @@ export const METHOD_UNMAP: u8 = 5;
 export const METHOD_SYNC: u8 = 6;
 /** Nothing to do: answered at once. */
 export const METHOD_NONE: u8 = 7;
+/** GET LBA STATUS. */
+export const METHOD_STATUS: u8 = 8;
 
 /** An NBD connection in its transmission phase. */
 @unmanaged
@@ -212,6 +228,7 @@ export class Connection {
   drainError: u32;
   drainKind: u32;
   drainCookie: u64;
+  drainOffset: u64;
   readyFirst: usize;
   readyLast: usize;
   sendingFirst: usize;

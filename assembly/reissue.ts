@@ -27,6 +27,7 @@ import {
   COMMAND_WANTED,
   Command,
   METHOD_READ,
+  METHOD_STATUS,
   Request,
 } from "./records";
 import { now } from "./ring";
@@ -53,7 +54,7 @@ export function reissue(u: Unit, c: Command): bool {
   const slot = chooseAgain(u, c);
   if (slot < 0) return false;
   let own: usize = 0;
-  if (c.method === METHOD_READ) {
+  if (c.method === METHOD_READ || c.method === METHOD_STATUS) {
     if (ownBuffers(r) >= OWN_BUFFERS_MAX) return false;
     own = bufferTake(c.pieceBytes);
     if (own === 0) return false;

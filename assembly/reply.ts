@@ -1,7 +1,8 @@
-// Replies in NBD's transmission phase (NBD protocol, "Simple reply message" and "Structured reply chunk message"),
-// gathered for one SEND: headers from the request slots, data from the requests' buffers. All fields are big-endian.
+// Replies in NBD's transmission phase (NBD protocol, "Simple reply message", "Structured reply chunk message" and "Extended
+// reply chunk message"), gathered for one SEND: headers from the request slots, data from the requests' buffers. All fields are big-endian.
 
 import {
+  CONNECTION_EXTENDED,
   CONNECTION_STRUCTURED,
   GATHER_ADDRESS,
   GATHER_BYTES,
@@ -9,7 +10,9 @@ import {
   GATHER_LENGTH,
   PIECE_BYTES_MAX,
 } from "./abi";
+import { CONTEXT_ALLOCATION, extentBytes, extentsAt } from "./allocation";
 import { listNext, listPush, listRemove } from "./lists";
+import { NBD_BLOCK_STATUS, NBD_READ } from "./nbd";
 import { COMMAND_KEPT, Command, Connection, REQUEST_HEADER, REQUEST_SENDING, Request } from "./records";
 import { requestBlock } from "./request";
 
@@ -19,8 +22,10 @@ const CHUNK_DONE: u16 = 1;
 const CHUNK_NONE: u16 = 0;
 const CHUNK_OFFSET_DATA: u16 = 1;
 const CHUNK_OFFSET_HOLE: u16 = 2;
+const CHUNK_STATUS: u16 = 5;
+const CHUNK_STATUS_EXTENDED: u16 = 6;
 const CHUNK_ERROR: u16 = 0x8001;
-const COMMAND_READ: u16 = 0;
+const EXTENDED_MAGIC: u32 = 0x6e8a278c;
 /** Reads from this size on are looked through for zeroes; below it the look costs more than the bytes. */
 const HOLE_BYTES_MIN: u32 = 32768;
 
@@ -68,58 +73,88 @@ function gather(address: usize, bytes: u32): bool {
 function gatherReply(n: Connection, r: Request): bool {
   const header = changetype<usize>(r) + REQUEST_HEADER;
   const bytesBefore = sendBytes;
+  const kind = <u32>r.kind;
+  const read = kind === NBD_READ;
   let fits: bool;
-  if (r.kind !== COMMAND_READ || (n.flags & CONNECTION_STRUCTURED) === 0) {
+  const structured = (read || kind === NBD_BLOCK_STATUS) && (n.flags & CONNECTION_STRUCTURED) !== 0;
+  if (!structured && (n.flags & CONNECTION_EXTENDED) === 0) {
     store<u32>(header, bswap<u32>(SIMPLE_MAGIC));
     store<u32>(header, bswap<u32>(r.error), 4);
     store<u64>(header, r.cookie, 8);
-    fits = gather(header, 16) && (r.kind !== COMMAND_READ || r.error !== 0 || gatherData(r));
-  } else fits = gatherChunk(r, header);
+    fits = gather(header, 16) && (!read || r.error !== 0 || gatherData(r));
+  } else fits = gatherChunk(n, r, header);
   if (!fits) sendBytes = bytesBefore;
   return fits;
 }
 
-function chunkHeader(r: Request, header: usize, type: u16, bytes: u32): void {
-  store<u32>(header, bswap<u32>(STRUCTURED_MAGIC));
+/** Writes the header of a chunk; answers how many bytes it has. */
+function chunkHeader(n: Connection, r: Request, header: usize, type: u16, bytes: u32): u32 {
   store<u16>(header, bswap<u16>(CHUNK_DONE), 4);
   store<u16>(header, bswap<u16>(type), 6);
   store<u64>(header, r.cookie, 8);
-  store<u32>(header, bswap<u32>(bytes), 16);
+  if ((n.flags & CONNECTION_EXTENDED) === 0) {
+    store<u32>(header, bswap<u32>(STRUCTURED_MAGIC));
+    store<u32>(header, bswap<u32>(bytes), 16);
+    return 20;
+  }
+  store<u32>(header, bswap<u32>(EXTENDED_MAGIC));
+  store<u64>(header, bswap<u64>(r.askedOffset), 16);
+  store<u64>(header, bswap<u64>(<u64>bytes), 24);
+  return 32;
 }
 
-/** A READ's structured reply is one chunk, the last of its kind: data, a hole, or an error. So DF costs nothing. */
-function gatherChunk(r: Request, header: usize): bool {
+/** A reply is one chunk, the last of its kind: data, a hole, extents, nothing, or an error. So DF costs nothing. */
+function gatherChunk(n: Connection, r: Request, header: usize): bool {
   if (r.error !== 0) {
-    chunkHeader(r, header, CHUNK_ERROR, 6);
-    store<u32>(header, bswap<u32>(r.error), 20);
-    store<u16>(header, 0, 24);
-    return gather(header, 26);
+    const at = chunkHeader(n, r, header, CHUNK_ERROR, 6);
+    store<u32>(header + at, bswap<u32>(r.error));
+    store<u16>(header + at, 0, 4);
+    return gather(header, at + 6);
   }
-  if (r.bytes === 0) {
-    chunkHeader(r, header, CHUNK_NONE, 0);
-    return gather(header, 20);
-  }
-  store<u64>(header, bswap<u64>(r.offset), 20);
+  if (<u32>r.kind === NBD_BLOCK_STATUS) return gatherExtents(n, r, header);
+  if (<u32>r.kind !== NBD_READ || r.askedBytes === 0) return gather(header, chunkHeader(n, r, header, CHUNK_NONE, 0));
+  const bytes = <u32>r.askedBytes;
   if (isHole(r)) {
-    chunkHeader(r, header, CHUNK_OFFSET_HOLE, 12);
-    store<u32>(header, bswap<u32>(r.bytes), 28);
-    return gather(header, 32);
+    const at = chunkHeader(n, r, header, CHUNK_OFFSET_HOLE, 12);
+    store<u64>(header + at, bswap<u64>(r.askedOffset));
+    store<u32>(header + at, bswap<u32>(bytes), 8);
+    return gather(header, at + 12);
   }
-  chunkHeader(r, header, CHUNK_OFFSET_DATA, 8 + r.bytes);
-  return gather(header, 28) && gatherData(r);
+  const at = chunkHeader(n, r, header, CHUNK_OFFSET_DATA, 8 + bytes);
+  store<u64>(header + at, bswap<u64>(r.askedOffset));
+  return gather(header, at + 8) && gatherData(r);
+}
+
+/** What is data and what is not: the number of the context, and its extents. */
+function gatherExtents(n: Connection, r: Request, header: usize): bool {
+  const bytes = r.extents * extentBytes(r);
+  const wide = (n.flags & CONNECTION_EXTENDED) !== 0;
+  assert(r.extents !== 0);
+  const type = wide ? CHUNK_STATUS_EXTENDED : CHUNK_STATUS;
+  let at = chunkHeader(n, r, header, type, bytes + (wide ? 8 : 4));
+  store<u32>(header + at, bswap<u32>(CONTEXT_ALLOCATION));
+  at += 4;
+  if (wide) {
+    store<u32>(header + at, bswap<u32>(r.extents));
+    at += 4;
+  }
+  return gather(header, at) && gather(extentsAt(r), bytes);
 }
 
 /** The data of a READ: its blocks, except where a piece came by a buffer of its own. */
 function gatherData(r: Request): bool {
-  let at: u32 = 0;
-  while (at < r.bytes) {
+  let at = <u32>r.lead;
+  const end = at + <u32>r.askedBytes;
+  while (at < end) {
     const kept = r.kept === 0 ? changetype<Command>(0) : keptFrom(r, at);
-    if (changetype<usize>(kept) !== 0 && kept.pieceOffset === at) {
-      if (!gather(<usize>kept.ownBuffer, kept.pieceBytes)) return false;
-      at += kept.pieceBytes;
+    if (changetype<usize>(kept) !== 0 && kept.pieceOffset <= at) {
+      const skip = at - kept.pieceOffset;
+      const own = min(kept.pieceBytes - skip, end - at);
+      if (!gather(<usize>kept.ownBuffer + skip, own)) return false;
+      at += own;
       continue;
     }
-    let bytes = min(r.bytes - at, PIECE_BYTES_MAX - (at & (PIECE_BYTES_MAX - 1)));
+    let bytes = min(end - at, PIECE_BYTES_MAX - (at & (PIECE_BYTES_MAX - 1)));
     if (changetype<usize>(kept) !== 0) bytes = min(bytes, kept.pieceOffset - at);
     if (!gather(requestBlock(r, at / PIECE_BYTES_MAX) + (at & (PIECE_BYTES_MAX - 1)), bytes)) return false;
     at += bytes;
@@ -127,12 +162,12 @@ function gatherData(r: Request): bool {
   return true;
 }
 
-/** The first kept piece at or behind `from`; null when there is none. */
+/** The first kept piece that ends behind `from`; null when there is none. */
 function keptFrom(r: Request, from: u32): Command {
   let best = changetype<Command>(0);
   for (let at = r.commandFirst; at !== 0; at = listNext(at, SIBLING)) {
     const c = changetype<Command>(at);
-    if (c.state !== COMMAND_KEPT || c.pieceOffset < from) continue;
+    if (c.state !== COMMAND_KEPT || c.pieceOffset + c.pieceBytes <= from) continue;
     if (changetype<usize>(best) === 0 || c.pieceOffset < best.pieceOffset) best = c;
   }
   return best;
@@ -140,7 +175,7 @@ function keptFrom(r: Request, from: u32): Command {
 
 /** Whether everything a large READ brought is zero. Data that is not shows it in the first bytes, nearly always. */
 function isHole(r: Request): bool {
-  if (r.bytes < HOLE_BYTES_MIN || r.kept !== 0) return false;
+  if (r.bytes < HOLE_BYTES_MIN || r.kept !== 0 || <u64>r.bytes !== r.askedBytes) return false;
   for (let at: u32 = 0; at < r.bytes; at += PIECE_BYTES_MAX) {
     const block = requestBlock(r, at / PIECE_BYTES_MAX);
     const bytes = min(r.bytes - at, PIECE_BYTES_MAX);

@@ -13,7 +13,9 @@ import { PIECE_BYTES_MAX } from "./abi";
 import { bufferBlockBytes, bufferGive, bufferTake, buffersFree } from "./buffers";
 import { cachesWrites, tellLoss } from "./cache";
 import { connectionGone, replyReady } from "./connection";
+import { EXCLUSIVE_NOT, exclusiveOver } from "./exclusive";
 import { commandGivenUp } from "./ghost";
+import { LEG_PLAIN, nextLeg } from "./legs";
 import { listFirst, listNext, listPush, listRemove, listShift } from "./lists";
 import { listAll, requestCount, requests } from "./memory";
 import { NBD_EIO } from "./nbd";
@@ -79,9 +81,12 @@ export function poolBytesFor(bytes: u32): u32 {
   return bytes - rest + (rest === 0 ? 0 : bufferBlockBytes(rest));
 }
 
-/** Takes a slot and buffers for `bytes` of data (0: none); null when either is not to be had. */
-export function requestTake(u: Unit, n: Connection, bytes: u32): Request | null {
-  const wanted = poolBytesFor(bytes);
+/**
+ * Takes a slot and buffers for `bytes` of data (0: none), and one more block for edges that are read; null when any of it
+ * is not to be had.
+ */
+export function requestTake(u: Unit, n: Connection, bytes: u32, edgeBytes: u32 = 0): Request | null {
+  const wanted = poolBytesFor(bytes) + poolBytesFor(edgeBytes);
   if (freeCount === 0 || buffersFree() < wanted) return null;
   const r = changetype<Request>(listFirst(free));
   r.blockCount = 0;
@@ -92,6 +97,10 @@ export function requestTake(u: Unit, n: Connection, bytes: u32): Request | null 
       return null;
     }
     rest -= part;
+  }
+  if (edgeBytes !== 0 && !requestAddBlock(r, edgeBytes)) {
+    giveBlocks(r);
+    return null;
   }
   listRemove(free, changetype<usize>(r), LINK);
   freeCount--;
@@ -104,6 +113,11 @@ export function requestTake(u: Unit, n: Connection, bytes: u32): Request | null 
   r.pieces = 0;
   r.kept = 0;
   r.heldNs = 0;
+  r.lead = 0;
+  r.leg = LEG_PLAIN;
+  r.exclusive = EXCLUSIVE_NOT;
+  r.base = 0;
+  r.extents = 0;
   r.bufferBytes = wanted;
   u.slotsHeld++;
   u.bytesHeld += wanted;
@@ -142,6 +156,7 @@ export function requestAccept(r: Request): void {
   r.acceptedNs = now;
   r.deadlineNs = now + u.ioTimeoutNs;
   u.requests++;
+  if (r.exclusive !== EXCLUSIVE_NOT) u.exclusives++;
   listPush(changetype<usize>(u) + UNIT_REQUESTS, changetype<usize>(r), UNIT_LINK);
   timerSooner(u.index, r.deadlineNs);
   if (r.method === METHOD_NONE || r.total === 0) {
@@ -201,7 +216,8 @@ function requestPiecesDone(r: Request): void {
   if (r.error === ERROR_AGAIN) {
     r.error = 0;
     restart(r);
-  } else if (r.error === 0 && r.syncAfter !== 0 && cachesWrites(r.unit)) {
+  } else if (r.error === 0 && r.leg !== LEG_PLAIN && nextLeg(r)) restart(r);
+  else if (r.error === 0 && r.syncAfter !== 0 && cachesWrites(r.unit)) {
     r.syncAfter = 0;
     r.method = METHOD_SYNC;
     r.total = 1;
@@ -292,6 +308,7 @@ function requestAnswer(r: Request): void {
   tellLoss(r);
   listRemove(changetype<usize>(u) + UNIT_REQUESTS, changetype<usize>(r), UNIT_LINK);
   u.requests--;
+  if (u.exclusives !== 0) exclusiveOver(u, r);
   if (r.connection.state < CONNECTION_CLOSING) account(r);
   r.state = REQUEST_READY;
   replyReady(r);
@@ -304,7 +321,7 @@ function account(r: Request): void {
   else u.failed++;
   const latencyNs = now - r.acceptedNs;
   if (r.error !== 0) statisticsError(u.statistics);
-  else if (r.kind <= 1) statisticsRecord(u.statistics, r.kind === 1, r.bytes, latencyNs);
+  else if (r.kind <= 1) statisticsRecord(u.statistics, r.kind === 1, <u32>r.askedBytes, latencyNs);
   if (latencyNs > u.latencyNsMax) u.latencyNsMax = latencyNs;
 }
 

@@ -232,6 +232,8 @@ export class Unit {
   aluaPauseNs: u64;
   aluaExplicit: u32;
   patrolRead: u32;
+  /** Requests that read what they write around, accepted and not answered (exclusive.ts). */
+  exclusives: u32;
 }
 
 /** Where in a unit record the counts of its latencies are (stall.ts). */

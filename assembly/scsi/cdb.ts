@@ -10,10 +10,16 @@ const READ_16: u8 = 0x88;
 const WRITE_16: u8 = 0x8a;
 const SYNCHRONIZE_CACHE_16: u8 = 0x91;
 const WRITE_SAME_16: u8 = 0x93;
+const SERVICE_ACTION_IN_16: u8 = 0x9e;
 const MAINTENANCE_IN: u8 = 0xa3;
 const MAINTENANCE_OUT: u8 = 0xa4;
 /** Service action of REPORT and SET TARGET PORT GROUPS (SPC-4 6.37, 6.45). */
 const TARGET_PORT_GROUPS: u8 = 0x0a;
+
+/** Service action of GET LBA STATUS (SBC-4 5.9). */
+const GET_LBA_STATUS: u8 = 0x12;
+/** Bytes of its parameter data that are asked for: a header of 8 bytes and 255 descriptors of 16. */
+export const LBA_STATUS_BYTES: u32 = 4096;
 
 /** Byte 1 of WRITE(16): force unit access. */
 export const FUA: u8 = 0x08;
@@ -45,6 +51,11 @@ export function cdbWrite(c: Command, lba: u64, blocks: u32, flags: u8): void {
 /** WRITE SAME(16) with one block of data; `flags` 0 or SAME_UNMAP. */
 export function cdbWriteSame(c: Command, lba: u64, blocks: u32, flags: u8): void {
   cdb16(c, WRITE_SAME_16, flags, lba, blocks, DIRECTION_OUT);
+}
+
+/** GET LBA STATUS from `lba` on, up to `bytes` of parameter data. */
+export function cdbGetLbaStatus(c: Command, lba: u64, bytes: u32): void {
+  cdb16(c, SERVICE_ACTION_IN_16, GET_LBA_STATUS, lba, bytes, DIRECTION_IN);
 }
 
 /** SYNCHRONIZE CACHE(16) of the whole medium, answered when it is done (IMMED 0). */

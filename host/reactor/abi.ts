@@ -394,6 +394,8 @@ export const UNIT_CAN_FUA = 16;
 export const UNIT_CAN_CACHE_WRITES = 32;
 /** ALUA: REPORT TARGET PORT GROUPS (INQUIRY TPGS implicit or explicit). */
 export const UNIT_CAN_ALUA = 64;
+/** GET LBA STATUS is worth asking: the unit is thin, and what is not mapped reads as zeroes (LBPME, LBPRZ). */
+export const UNIT_CAN_LBA_STATUS = 128;
 /** Priority 1..254, unique in the unit. */
 export const PATH_SET_PRIORITY = 1;
 /** 1 enabled, 0 disabled. */
@@ -465,6 +467,14 @@ export const CONNECTION_STRUCTURED = 1;
 export const CONNECTION_READ_ONLY = 2;
 /** NBD_FLAG_SEND_FAST_ZERO was announced. */
 export const CONNECTION_FAST_ZERO = 4;
+/** NBD_FLAG_SEND_TRIM was announced. */
+export const CONNECTION_TRIM = 8;
+/** The client did not ask for block sizes: what it asks need not be aligned. */
+export const CONNECTION_UNALIGNED = 16;
+/** The client negotiated extended headers (and so structured replies). */
+export const CONNECTION_EXTENDED = 32;
+/** The client selected the metadata context base:allocation. */
+export const CONNECTION_ALLOCATION = 64;
 
 // Errors that exports return (negative numbers; 0 or more is success)
 /** The handle is not in use. */

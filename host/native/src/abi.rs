@@ -395,6 +395,8 @@ pub const UNIT_CAN_FUA: u32 = 16;
 pub const UNIT_CAN_CACHE_WRITES: u32 = 32;
 /// ALUA: REPORT TARGET PORT GROUPS (INQUIRY TPGS implicit or explicit).
 pub const UNIT_CAN_ALUA: u32 = 64;
+/// GET LBA STATUS is worth asking: the unit is thin, and what is not mapped reads as zeroes (LBPME, LBPRZ).
+pub const UNIT_CAN_LBA_STATUS: u32 = 128;
 /// Priority 1..254, unique in the unit.
 pub const PATH_SET_PRIORITY: u32 = 1;
 /// 1 enabled, 0 disabled.
@@ -466,6 +468,14 @@ pub const CONNECTION_STRUCTURED: u32 = 1;
 pub const CONNECTION_READ_ONLY: u32 = 2;
 /// NBD_FLAG_SEND_FAST_ZERO was announced.
 pub const CONNECTION_FAST_ZERO: u32 = 4;
+/// NBD_FLAG_SEND_TRIM was announced.
+pub const CONNECTION_TRIM: u32 = 8;
+/// The client did not ask for block sizes: what it asks need not be aligned.
+pub const CONNECTION_UNALIGNED: u32 = 16;
+/// The client negotiated extended headers (and so structured replies).
+pub const CONNECTION_EXTENDED: u32 = 32;
+/// The client selected the metadata context base:allocation.
+pub const CONNECTION_ALLOCATION: u32 = 64;
 
 // Errors that exports return (negative numbers; 0 or more is success)
 /// The handle is not in use.

@@ -23,6 +23,7 @@ function free(host: Host): number[] {
   return [0, 1, 2].map((what) => host.core.inspect(what));
 }
 
+const ALLOCATION = abi.CONNECTION_STRUCTURED | abi.CONNECTION_ALLOCATION;
 const cases: [string, number, bigint, number, number, number, number, number][] = [
   // name, kind, offset, length, flags, error, connection flags, capabilities
   ["read past the end", READ, SIZE - 512n, 1024, 0, EINVAL, 0, 0],
@@ -30,14 +31,19 @@ const cases: [string, number, bigint, number, number, number, number, number][] 
   ["read past the end, structured", READ, SIZE, 512, 0, EINVAL, abi.CONNECTION_STRUCTURED, 0],
   ["write past the end", WRITE, SIZE - 512n, 1024, 0, ENOSPC, 0, 0],
   ["zeroes past the end", WRITE_ZEROES, SIZE - 512n, 1024, 0, ENOSPC, 0, 0],
-  ["trim past the end", TRIM, SIZE - 512n, 1024, 0, EINVAL, 0, 0],
+  ["trim past the end", TRIM, SIZE - 512n, 1024, 0, EINVAL, abi.CONNECTION_TRIM, 0],
+  ["trim that was not announced", TRIM, 0n, 512, 0, EINVAL, 0, abi.UNIT_CAN_UNMAP],
+  ["trim that was announced, of a device that has lost it", TRIM, 0n, 512, 0, 0, abi.CONNECTION_TRIM, 0],
   ["cache past the end", CACHE, SIZE, 512, 0, EINVAL, 0, 0],
   ["read of part of a block", READ, 0n, 100, 0, EINVAL, 0, 0],
   ["read at part of a block", READ, 100n, 512, 0, EINVAL, 0, 0],
   ["write of part of a block", WRITE, 0n, 100, 0, EINVAL, 0, 0],
   ["write at part of a block", WRITE, 1n, 512, 0, EINVAL, 0, 0],
   ["unknown command", 77, 0n, 512, 0, EINVAL, 0, 0],
-  ["block status", 7, 0n, 512, 0, EINVAL, abi.CONNECTION_STRUCTURED, 0],
+  ["block status that was not agreed", 7, 0n, 512, 0, EINVAL, abi.CONNECTION_STRUCTURED, 0],
+  ["block status of nothing", 7, 0n, 0, 0, EINVAL, ALLOCATION, 0],
+  ["block status past the end", 7, SIZE, 512, 0, EINVAL, ALLOCATION, 0],
+  ["block status of part of a block", 7, 100n, 512, 0, EINVAL, ALLOCATION, 0],
   ["unknown flag", READ, 0n, 512, 0x80, EINVAL, 0, 0],
   ["unknown flag of a write", WRITE, 0n, 512, 0x80, EINVAL, 0, 0],
   ["DF without structured replies", READ, 0n, 512, DF, EINVAL, 0, 0],
@@ -161,7 +167,7 @@ test("control calls answer mistakes and change nothing", (t) => {
   t.is(core.unitSet(unit, abi.UNIT_SET_POLICY, 1n), -abi.ERROR_CLUSTER_MODE);
   t.is(core.connectionAdd(1, 99, 0, 0), -abi.ERROR_HANDLE);
   t.is(core.connectionAdd(1, unit, 0, 70_000), -abi.ERROR_RANGE);
-  t.is(core.connectionAdd(1, unit, 64, 0), -abi.ERROR_RANGE);
+  t.is(core.connectionAdd(1, unit, 128, 0), -abi.ERROR_RANGE);
   t.is(core.connectionClose(3), -abi.ERROR_HANDLE);
   t.is(core.pathSwap(first, second), 0);
 });

@@ -158,7 +158,7 @@ export class Host {
     return answer;
   }
 
-  connect(unit: number, flags = 0, preloaded: Uint8Array = Buffer.alloc(0)): Client {
+  connect(unit: number, flags = abi.CONNECTION_TRIM, preloaded: Uint8Array = Buffer.alloc(0)): Client {
     const client = new Client(this.#nextSocket++);
     this.bytes(this.core.scratch(), preloaded.length).set(preloaded);
     client.handle = this.must(this.core.connectionAdd(client.socket, unit, flags, preloaded.length));

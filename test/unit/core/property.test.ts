@@ -80,13 +80,16 @@ interface Step {
   readonly at: number;
   readonly blocks: number;
   readonly client: number;
+  /** Bytes that the third client's request, which need not be aligned, begins behind and ends before that. */
+  readonly cut: readonly [number, number];
 }
 
 const step: fc.Arbitrary<Step> = fc.record({
   kind: fc.constantFrom(READ, READ, WRITE, WRITE, FLUSH, TRIM, WRITE_ZEROES),
   at: fc.nat(255),
   blocks: fc.integer({ min: 1, max: 200 }),
-  client: fc.nat(1),
+  client: fc.nat(2),
+  cut: fc.tuple(fc.nat(600), fc.nat(600)),
 });
 const faults: Answer[] = [
   {},
@@ -108,6 +111,12 @@ const weather = fc.record({
   partly: fc.boolean(),
 });
 
+function rangeOf(s: Step): { start: number; bytes: number } {
+  if (s.kind === FLUSH) return { start: 0, bytes: 0 };
+  const [behind, before] = s.client === 2 ? s.cut : [0, 0];
+  return { start: s.at * 512 + behind, bytes: Math.max(0, s.blocks * 512 - behind - before) };
+}
+
 /** One run: requests go out a few at a time so that no two in flight overlap; each reply is compared with the model. */
 function agrees(steps: readonly Step[], sky: { answers: number[]; hold: number; partly: boolean }): boolean {
   const { host, unit, disk } = sharedModel;
@@ -124,22 +133,26 @@ function agrees(steps: readonly Step[], sky: { answers: number[]; hold: number; 
       host.answer(command, answer);
     }
   };
-  const clients = [host.connect(unit), host.connect(unit, abi.CONNECTION_STRUCTURED)];
+  const clients = [
+    host.connect(unit),
+    host.connect(unit, abi.CONNECTION_STRUCTURED | abi.CONNECTION_TRIM),
+    host.connect(unit, abi.CONNECTION_UNALIGNED | abi.CONNECTION_TRIM),
+  ];
   const found = new Map<bigint, Reply>();
-  const lengths = new Map(steps.map((s, i) => [BigInt(i), s.kind === READ ? s.blocks * 512 : 0]));
+  const lengths = new Map(steps.map((s, i) => [BigInt(i), s.kind === READ ? rangeOf(s).bytes : 0]));
   const expected = new Map<bigint, Buffer>();
   for (let i = 0; i < steps.length; i++) {
     const s = steps[i];
     if (s === undefined) return false;
-    const start = s.at * 512;
-    const bytes = s.kind === FLUSH ? 0 : s.blocks * 512;
+    const { start, bytes } = rangeOf(s);
     const data = Buffer.alloc(bytes, i + 1);
     clients[s.client]?.send(
       request(s.kind, BigInt(i), BigInt(start), bytes),
       s.kind === WRITE ? data : Buffer.alloc(0),
     );
     if (s.kind === WRITE) data.copy(model, start);
-    else if (s.kind === TRIM || s.kind === WRITE_ZEROES) model.fill(0, start, start + bytes);
+    else if (s.kind === WRITE_ZEROES) model.fill(0, start, start + bytes);
+    else if (s.kind === TRIM) model.fill(0, Math.ceil(start / 512) * 512, Math.floor((start + bytes) / 512) * 512);
     else if (s.kind === READ) expected.set(BigInt(i), Buffer.from(model.subarray(start, start + bytes)));
     for (let k = 0; k < 3000 && !found.has(BigInt(i)); k++) {
       host.settle();
