@@ -4,6 +4,8 @@ import { KERNEL_SOURCES } from "../discovery/exclusive.ts";
 import { heldByAnother, tryOpen, whyTaken } from "../discovery/in-use.ts";
 import { KernelAttachments, type KernelAttachment } from "../export/attach.ts";
 import type { NbdExport } from "../export/directory.ts";
+import { type ConnectionRoom, NoRoom } from "../export/room.ts";
+import { closeDescriptor } from "../native/index.ts";
 import type { ReactorClient } from "../reactor/client.ts";
 import type { Attachments } from "./context.ts";
 import { ControlError, reasonOf } from "./errors.ts";
@@ -47,15 +49,18 @@ export class RememberedAttachments implements Attachments {
   /** @param report told, in a sentence, why a device that has lost its connections gets none */
   constructor(
     reactor: ReactorClient,
+    room: ConnectionRoom,
     state: State,
     inventory: Inventory,
     report: (problem: string) => void,
     why: WhyInUse = askKernel,
   ) {
-    this.#kernel = new KernelAttachments(
-      (descriptor, unit, flags) => reactor.addConnection(descriptor, unit, flags),
-      report,
-    );
+    this.#kernel = new KernelAttachments((descriptor, unit, flags) => {
+      const full = room.full("kernel");
+      if (full === null) return room.connect("kernel", () => reactor.addConnection(descriptor, unit, flags));
+      closeDescriptor(descriptor);
+      return Promise.reject(new NoRoom(full));
+    }, report);
     this.#state = state;
     this.#inventory = inventory;
     this.#whyInUse = why;

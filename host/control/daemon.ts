@@ -3,6 +3,7 @@
 
 import { duplicate, sendDatagram, UeventMonitor } from "../native/index.ts";
 import { whyLook } from "../discovery/uevents.ts";
+import { ConnectionRoom } from "../export/room.ts";
 import { NbdServer, type NbdServerEvent } from "../export/server.ts";
 import { EventLog } from "../liaison/event-log.ts";
 import { SystemLog } from "../liaison/system-log.ts";
@@ -73,6 +74,7 @@ export class Daemon implements Context {
   configurationFile: string | null;
   nbdTcp: string | null = null;
   readonly #nbd: NbdServer;
+  readonly #room: ConnectionRoom;
   readonly #redundancy: RedundancyWatch;
   readonly #pathWatch: PathWatch;
   readonly #leftovers: Leftovers;
@@ -101,7 +103,9 @@ export class Daemon implements Context {
     this.inventory = new Inventory(state.units(), state.paths());
     this.bringUp = new BringUp(reactor, this.inventory);
     this.mirror = new Mirror(reactor, (tables) => this.#onTables(tables));
-    this.attachments = new RememberedAttachments(reactor, state, this.inventory, logger.warning);
+    const { connections } = configuration.limits;
+    this.#room = new ConnectionRoom({ connections, remote: connections - Math.floor(connections * LOCAL_SHARE) });
+    this.attachments = new RememberedAttachments(reactor, this.#room, state, this.inventory, logger.warning);
     this.#redundancy = new RedundancyWatch(this.hub);
     this.#pathWatch = new PathWatch(this, logger.warning);
     this.#leftovers = new Leftovers({
@@ -115,9 +119,8 @@ export class Daemon implements Context {
       leftovers: this.emulated ? null : this.#leftovers,
       serve: () => this.#serveAttachments(),
     });
-    const { connections } = configuration.limits;
     this.#nbd = new NbdServer({
-      tcpConnectionsMax: connections - Math.floor(connections * LOCAL_SHARE),
+      room: this.#room,
       hand: ({ descriptor, unit, flags, preloaded }) => reactor.addConnection(descriptor, unit, flags, preloaded),
       duplicate,
       onEvent: (event) => this.#onNbd(event),
@@ -242,7 +245,7 @@ export class Daemon implements Context {
     for (const event of events) {
       if (event.kind === abi.EVENT_CONNECTION_CLOSED) {
         this.attachments.connectionClosed(event.arg0);
-        this.#nbd.connectionClosed(event.arg0);
+        this.#room.closed(event.arg0);
       }
       const message = messageOf(event, this.inventory, nowMs);
       if (message !== null) this.hub.publish(message);

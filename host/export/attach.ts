@@ -6,8 +6,8 @@
 import { writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { closeDescriptor, nbdAttach, nbdDetach, nbdReconfigure, nbdStatus, socketPair } from "../native/index.ts";
-import { CONNECTION_READ_ONLY } from "../reactor/abi.ts";
-import { isReadOnly, type NbdExport, transmissionFlags } from "./directory.ts";
+import { CONNECTION_TRIM } from "../reactor/abi.ts";
+import { connectionFlags, type NbdExport, transmissionFlags } from "./directory.ts";
 import { ExportError } from "./errors.ts";
 
 export interface AttachOptions {
@@ -109,11 +109,13 @@ export class KernelAttachments {
   ): Promise<T> {
     const ends: number[] = [];
     const handles: number[] = [];
+    // A device that an earlier daemon has attached trims if it was announced then, whatever is known of the unit now.
+    const flags = connectionFlags(entry) | CONNECTION_TRIM;
     try {
       for (let i = 0; i < count; i++) {
         const [ours, drivers] = socketPair("stream");
         ends.push(drivers);
-        const handle = await this.#connect(ours, entry.unit, isReadOnly(entry) ? CONNECTION_READ_ONLY : 0);
+        const handle = await this.#connect(ours, entry.unit, flags);
         this.#connections.set(handle, null);
         handles.push(handle);
       }

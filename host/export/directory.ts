@@ -1,7 +1,14 @@
 // What is on offer, and under which names. Control fills it; a negotiation reads it at the moment an option arrives, so a
 // unit that is added or grows is seen by the next client, while clients in their transmission phase stay untouched.
 
-import { BUFFER_PAGE_BYTES, NBD_PAYLOAD_BYTES_MAX, UNIT_CAN_NOT_WRITE, UNIT_CAN_UNMAP } from "../reactor/abi.ts";
+import {
+  BUFFER_PAGE_BYTES,
+  CONNECTION_READ_ONLY,
+  CONNECTION_TRIM,
+  NBD_PAYLOAD_BYTES_MAX,
+  UNIT_CAN_NOT_WRITE,
+  UNIT_CAN_UNMAP,
+} from "../reactor/abi.ts";
 import { ExportError } from "./errors.ts";
 import {
   STRING_BYTES_MAX,
@@ -67,6 +74,15 @@ export function transmissionFlags(entry: NbdExport, structured: boolean): number
   flags |= TRANSMISSION_SEND_FUA | TRANSMISSION_SEND_WRITE_ZEROES;
   if ((entry.capabilities & UNIT_CAN_UNMAP) !== 0) flags |= TRANSMISSION_SEND_TRIM;
   return flags;
+}
+
+/** CONNECTION_* flags that say what was announced. */
+export function connectionFlags(entry: NbdExport): number {
+  const announced = transmissionFlags(entry, false);
+  return (
+    ((announced & TRANSMISSION_READ_ONLY) !== 0 ? CONNECTION_READ_ONLY : 0) |
+    ((announced & TRANSMISSION_SEND_TRIM) !== 0 ? CONNECTION_TRIM : 0)
+  );
 }
 
 /** Block size constraints in bytes (NBD protocol, "Block size constraints"). */

@@ -18,8 +18,10 @@ export interface HandshakeOptions {
   readonly limits: NegotiationLimits;
   readonly timeoutMs: number;
   readonly duplicate: (descriptor: number) => number;
-  /** Why it cannot be handed over now; null when it can. */
+  /** Why it cannot be handed over; null when it can: a place is kept for it then, until `ended`. */
   readonly noRoom: () => string | null;
+  /** It was told that there is no room for it. */
+  readonly refused: (reason: string) => void;
   /** Called exactly once. */
   readonly ended: (end: HandshakeEnd) => void;
 }
@@ -57,7 +59,7 @@ export class Handshake {
   constructor(socket: Socket, options: HandshakeOptions) {
     this.#socket = socket;
     this.#options = options;
-    this.#negotiation = new Negotiation(options.directory, options.limits);
+    this.#negotiation = new Negotiation(options.directory, options.limits, options.noRoom);
     const late = `the negotiation took longer than ${options.timeoutMs} ms`;
     this.#timer = setTimeout(() => this.drop(late), options.timeoutMs);
     this.#timer.unref();
@@ -117,9 +119,10 @@ export class Handshake {
           return;
         case "reply":
           this.#socket.write(step.bytes);
+          if (step.full !== undefined) this.#options.refused(step.full);
           break;
         case "close":
-          this.#close(step.bytes, step.reason);
+          this.#close(step.bytes, step.reason, step.isFull);
           return;
         case "transmit":
           this.#transmit(step);
@@ -129,10 +132,10 @@ export class Handshake {
   }
 
   /** Says the last word, then closes; the timer still runs, so a client that does not read cannot hold us. */
-  #close(bytes: Uint8Array, reason: string): void {
+  #close(bytes: Uint8Array, reason: string, isFull = false): void {
     this.#phase = "closing";
-    if (bytes.length === 0) this.drop(reason);
-    else this.#socket.write(bytes, () => this.drop(reason));
+    if (bytes.length === 0) this.drop(reason, isFull);
+    else this.#socket.write(bytes, () => this.drop(reason, isFull));
   }
 
   #transmit(step: Extract<NegotiationStep, { kind: "transmit" }>): void {
@@ -155,11 +158,6 @@ export class Handshake {
   /** The reply is out: the core may speak. Destroying the socket closes its descriptor without a shutdown. */
   #handOver(handle: StreamHandle, step: Extract<NegotiationStep, { kind: "transmit" }>): void {
     if (this.#phase !== "handing-over") return;
-    const noRoom = this.#options.noRoom();
-    if (noRoom !== null) {
-      this.drop(noRoom, true);
-      return;
-    }
     const preloaded = Buffer.concat(this.#leftover);
     if (preloaded.length > CONNECTION_RECEIVE_BYTES) {
       this.drop("the client sent requests without reading its answers");

@@ -1,20 +1,25 @@
 // The NBD handshake phase, fixed newstyle, without a socket: bytes go in, steps come out. So every misuse is a test of
 // plain bytes, and the server (server.ts) is left with time, sockets and descriptors.
 
-import { CONNECTION_READ_ONLY, CONNECTION_STRUCTURED } from "../reactor/abi.ts";
-import { type ExportDirectory, isReadOnly, type NbdExport } from "./directory.ts";
+import {
+  CONNECTION_ALLOCATION,
+  CONNECTION_EXTENDED,
+  CONNECTION_STRUCTURED,
+  CONNECTION_UNALIGNED,
+} from "../reactor/abi.ts";
+import { connectionFlags, type ExportDirectory, type NbdExport } from "./directory.ts";
 import { Malformed, OptionReader } from "./reader.ts";
-import { exportReply, infoReplies, listReplies, optionError, optionReply } from "./replies.ts";
+import { contextReply, exportReply, infoReplies, listReplies, optionError, optionReply } from "./replies.ts";
 import * as P from "./protocol.ts";
 
 /** What the server has to do next. */
 export type NegotiationStep =
   /** Nothing can be done before more bytes arrive. */
   | { readonly kind: "need" }
-  /** Send these bytes, then ask again. */
-  | { readonly kind: "reply"; readonly bytes: Uint8Array }
-  /** Send these bytes (maybe none), then close the connection. `reason` is for the log. */
-  | { readonly kind: "close"; readonly bytes: Uint8Array; readonly reason: string }
+  /** Send these bytes, then ask again. `full`: it was told that there is no room for it, and why. */
+  | { readonly kind: "reply"; readonly bytes: Uint8Array; readonly full?: string }
+  /** Send these bytes (maybe none), then close the connection. `reason` is for the log; `isFull`: for lack of room. */
+  | { readonly kind: "close"; readonly bytes: Uint8Array; readonly reason: string; readonly isFull?: boolean }
   /** Send these bytes; what arrives from then on, beginning with `leftover`, belongs to the transmission phase. */
   | {
       readonly kind: "transmit";
@@ -47,10 +52,14 @@ const NEED: NegotiationStep = { kind: "need" };
 export class Negotiation {
   readonly #directory: ExportDirectory;
   readonly #limits: NegotiationLimits;
+  readonly #noRoom: () => string | null;
   #phase: "flags" | "options" | "over" = "flags";
   #noZeroes = false;
   #fixed = false;
   #structured = false;
+  #extended = false;
+  /** The export for which base:allocation was selected. */
+  #allocation: NbdExport | undefined = undefined;
   #options = 0;
   /** Bytes of options seen so far, for the bound. */
   #total = 0;
@@ -60,9 +69,15 @@ export class Negotiation {
   #start = 0;
   #end = 0;
 
-  constructor(directory: ExportDirectory, limits: NegotiationLimits = NEGOTIATION_LIMITS) {
+  /** @param noRoom why it could not be handed over now; null when it could, and a place is kept for it then */
+  constructor(
+    directory: ExportDirectory,
+    limits: NegotiationLimits = NEGOTIATION_LIMITS,
+    noRoom: () => string | null = () => null,
+  ) {
     this.#directory = directory;
     this.#limits = limits;
+    this.#noRoom = noRoom;
   }
 
   /** What the server says first (NBD protocol, "Fixed newstyle negotiation"). */
@@ -112,9 +127,9 @@ export class Negotiation {
     return taken;
   }
 
-  #close(reason: string, bytes: Uint8Array = NOTHING): NegotiationStep {
+  #close(reason: string, bytes: Uint8Array = NOTHING, isFull = false): NegotiationStep {
     this.#phase = "over";
-    return { kind: "close", bytes, reason };
+    return { kind: "close", bytes, reason, isFull };
   }
 
   #clientFlags(): NegotiationStep {
@@ -206,7 +221,7 @@ export class Negotiation {
         case P.OPTION_STARTTLS:
           return this.#error(option, P.REPLY_ERR_UNSUP, "TLS is not offered here; use the Unix socket");
         case P.OPTION_EXTENDED_HEADERS:
-          return this.#error(option, P.REPLY_ERR_UNSUP, "extended headers are not offered");
+          return this.#extendedHeaders(data);
         default:
           return this.#error(option, P.REPLY_ERR_UNSUP, `option ${option} is not known`);
       }
@@ -218,6 +233,7 @@ export class Negotiation {
 
   /** The old way in: no error can be told, so a wrong name closes the connection. */
   #exportName(data: Buffer): NegotiationStep {
+    if (this.#extended) return this.#close("EXPORT_NAME after extended headers were agreed; GO is for that");
     let name: string;
     try {
       name = new OptionReader(data, "EXPORT_NAME").text(data.length, "export name");
@@ -227,7 +243,10 @@ export class Negotiation {
     }
     const entry = this.#directory.find(name);
     if (entry === undefined) return this.#close(`no export has the name ${JSON.stringify(name)}`);
-    return this.#transmit(entry, exportReply(entry, this.#structured, this.#noZeroes));
+    const full = this.#noRoom();
+    if (full !== null) return this.#close(full, NOTHING, true);
+    // It cannot even ask for block sizes.
+    return this.#transmit(entry, exportReply(entry, this.#structured, this.#noZeroes), true);
   }
 
   #infoOrGo(option: number, data: Buffer): NegotiationStep {
@@ -240,14 +259,11 @@ export class Negotiation {
     const entry = this.#directory.find(name);
     if (entry === undefined) return this.#error(option, P.REPLY_ERR_UNKNOWN, this.#unknownName(name));
     const replies = infoReplies(option, entry, this.#structured, requests);
-    // Sectors of 512 bytes are what every client assumes at least; a larger block must have been asked for.
-    if (entry.blockBytes > 512 && !requests.has(P.INFO_BLOCK_SIZE)) {
-      const text = `this export has blocks of ${entry.blockBytes} bytes; ask for NBD_INFO_BLOCK_SIZE and obey it`;
-      const refusal = optionError(option, P.REPLY_ERR_BLOCK_SIZE_REQD, text);
-      return { kind: "reply", bytes: Buffer.concat([replies, refusal]) };
-    }
     const bytes = Buffer.concat([replies, optionReply(option, P.REPLY_ACK)]);
-    return option === P.OPTION_GO ? this.#transmit(entry, bytes) : { kind: "reply", bytes };
+    if (option !== P.OPTION_GO) return { kind: "reply", bytes };
+    const full = this.#noRoom();
+    if (full !== null) return { kind: "reply", bytes: optionError(option, P.REPLY_ERR_POLICY, full), full };
+    return this.#transmit(entry, bytes, !requests.has(P.INFO_BLOCK_SIZE));
   }
 
   #unknownName(name: string): string {
@@ -259,29 +275,58 @@ export class Negotiation {
   #structuredReply(data: Buffer): NegotiationStep {
     const option = P.OPTION_STRUCTURED_REPLY;
     new OptionReader(data, "STRUCTURED_REPLY").end();
+    if (this.#extended) {
+      return this.#error(option, P.REPLY_ERR_EXT_HEADER_REQD, "extended headers are agreed already");
+    }
     if (this.#structured) return this.#error(option, P.REPLY_ERR_INVALID, "structured replies are agreed already");
     this.#structured = true;
     return { kind: "reply", bytes: optionReply(option, P.REPLY_ACK) };
   }
 
-  /** There are no metadata contexts: a well-formed question gets an empty list (NBD protocol, "Metadata querying"). */
-  #metaContext(option: number, data: Buffer): NegotiationStep {
-    const name = option === P.OPTION_LIST_META_CONTEXT ? "LIST_META_CONTEXT" : "SET_META_CONTEXT";
-    if (!this.#structured) throw new Malformed(`${name} needs structured replies to be agreed first`);
-    const reader = new OptionReader(data, name);
-    const exportName = reader.text(reader.u32("name length"), "export name");
-    const queries = reader.u32("number of queries");
-    for (let i = 0; i < queries; i++) reader.text(reader.u32("query length"), "query");
-    reader.end();
-    if (this.#directory.find(exportName) === undefined) {
-      return this.#error(option, P.REPLY_ERR_UNKNOWN, this.#unknownName(exportName));
-    }
+  /** They are structured replies too, with longer headers (NBD protocol, "Extended headers"). */
+  #extendedHeaders(data: Buffer): NegotiationStep {
+    const option = P.OPTION_EXTENDED_HEADERS;
+    new OptionReader(data, "EXTENDED_HEADERS").end();
+    if (this.#extended) return this.#error(option, P.REPLY_ERR_INVALID, "extended headers are agreed already");
+    this.#extended = true;
+    this.#structured = true;
+    // What was selected for the other form of replies does not hold for this one.
+    this.#allocation = undefined;
     return { kind: "reply", bytes: optionReply(option, P.REPLY_ACK) };
   }
 
-  #transmit(entry: NbdExport, bytes: Uint8Array): NegotiationStep {
+  /** LIST names base:allocation to who asks for it, or for all there is; SET selects it, or nothing. */
+  #metaContext(option: number, data: Buffer): NegotiationStep {
+    const isList = option === P.OPTION_LIST_META_CONTEXT;
+    const name = isList ? "LIST_META_CONTEXT" : "SET_META_CONTEXT";
+    // Whatever becomes of it, a new selection replaces the last one.
+    if (!isList) this.#allocation = undefined;
+    if (!this.#structured) throw new Malformed(`${name} needs structured replies to be agreed first`);
+    const reader = new OptionReader(data, name);
+    const exportName = reader.text(reader.u32("name length"), "export name");
+    const count = reader.u32("number of queries");
+    let isMeant = isList && count === 0;
+    for (let i = 0; i < count; i++) {
+      const query = reader.text(reader.u32("query length"), "query");
+      if (query === P.CONTEXT_ALLOCATION_NAME || (isList && query === "base:")) isMeant = true;
+    }
+    reader.end();
+    const entry = this.#directory.find(exportName);
+    if (entry === undefined) return this.#error(option, P.REPLY_ERR_UNKNOWN, this.#unknownName(exportName));
+    if (!isList && isMeant) this.#allocation = entry;
+    const contexts = isMeant ? [contextReply(option)] : [];
+    return { kind: "reply", bytes: Buffer.concat([...contexts, optionReply(option, P.REPLY_ACK)]) };
+  }
+
+  #transmit(entry: NbdExport, bytes: Uint8Array, unaligned: boolean): NegotiationStep {
     this.#phase = "over";
-    const flags = (this.#structured ? CONNECTION_STRUCTURED : 0) | (isReadOnly(entry) ? CONNECTION_READ_ONLY : 0);
+    const flags =
+      connectionFlags(entry) |
+      (this.#structured ? CONNECTION_STRUCTURED : 0) |
+      (this.#extended ? CONNECTION_EXTENDED : 0) |
+      (unaligned ? CONNECTION_UNALIGNED : 0) |
+      // A selection holds for the export that it named only.
+      (this.#allocation?.unit === entry.unit ? CONNECTION_ALLOCATION : 0);
     const leftover = Uint8Array.prototype.slice.call(this.#take(this.held));
     return { kind: "transmit", bytes, entry, flags, leftover };
   }

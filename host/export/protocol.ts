@@ -26,12 +26,14 @@ export const OPTION_EXTENDED_HEADERS = 11;
 export const REPLY_ACK = 1;
 export const REPLY_SERVER = 2;
 export const REPLY_INFO = 3;
+export const REPLY_META_CONTEXT = 4;
 export const REPLY_ERR_UNSUP = 0x80000001;
 export const REPLY_ERR_POLICY = 0x80000002;
 export const REPLY_ERR_INVALID = 0x80000003;
 export const REPLY_ERR_UNKNOWN = 0x80000006;
 export const REPLY_ERR_BLOCK_SIZE_REQD = 0x80000008;
 export const REPLY_ERR_TOO_BIG = 0x80000009;
+export const REPLY_ERR_EXT_HEADER_REQD = 0x8000000a;
 
 export const INFO_EXPORT = 0;
 export const INFO_NAME = 1;
@@ -48,6 +50,10 @@ export const TRANSMISSION_SEND_WRITE_ZEROES = 64;
 export const TRANSMISSION_SEND_DF = 128;
 export const TRANSMISSION_CAN_MULTI_CONN = 256;
 export const TRANSMISSION_SEND_CACHE = 1024;
+
+/** The one metadata context there is, and the number by which replies name it (assembly/allocation.ts). */
+export const CONTEXT_ALLOCATION_NAME = "base:allocation";
+export const CONTEXT_ALLOCATION = 1;
 
 /** Longest string the protocol asks a peer to accept, in bytes (NBD protocol, "Values": strings). */
 export const STRING_BYTES_MAX = 4096;

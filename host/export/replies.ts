@@ -2,6 +2,8 @@
 
 import { blockSizes, canonicalName, type NbdExport, transmissionFlags } from "./directory.ts";
 import {
+  CONTEXT_ALLOCATION,
+  CONTEXT_ALLOCATION_NAME,
   EXPORT_NAME_PADDING_BYTES,
   INFO_BLOCK_SIZE,
   INFO_DESCRIPTION,
@@ -9,10 +11,18 @@ import {
   INFO_NAME,
   OPTION_LIST,
   OPTION_REPLY_MAGIC,
+  OPTION_SET_META_CONTEXT,
   REPLY_ACK,
   REPLY_INFO,
+  REPLY_META_CONTEXT,
   REPLY_SERVER,
 } from "./protocol.ts";
+
+/** A metadata context by name; its number is told only to those who select it (NBD protocol, "Metadata querying"). */
+export function contextReply(option: number): Buffer {
+  const number = option === OPTION_SET_META_CONTEXT ? CONTEXT_ALLOCATION : 0;
+  return optionReply(option, REPLY_META_CONTEXT, u32(number), Buffer.from(CONTEXT_ALLOCATION_NAME));
+}
 
 /** One option reply. */
 export function optionReply(option: number, type: number, ...data: Uint8Array[]): Buffer {

@@ -9,6 +9,7 @@ import { ExportDirectory, type NbdExport } from "./directory.ts";
 import { ExportError } from "./errors.ts";
 import { Handshake, type HandshakeEnd } from "./handshake.ts";
 import { NEGOTIATION_LIMITS, type NegotiationLimits } from "./negotiation.ts";
+import { ConnectionRoom } from "./room.ts";
 
 export type NbdAddress =
   /** A Unix socket; `mode` (default 0660) and `group` (a gid) decide who may connect. */
@@ -44,11 +45,8 @@ export interface NbdServerOptions {
   readonly negotiationTimeoutMs?: number;
   /** Clients of one address that may negotiate at the same time; one more is closed at once. */
   readonly negotiatingMax?: number;
-  /**
-   * Connections over TCP that may be open at the same time, so that clients of this machine and the kernel's devices find
-   * room. `connectionClosed` has to be told of those that end. Left out: no such limit.
-   */
-  readonly tcpConnectionsMax?: number;
+  /** How many connections there may be. Left out: as many as `hand` takes. */
+  readonly room?: ConnectionRoom;
   readonly limits?: NegotiationLimits;
 }
 
@@ -63,13 +61,11 @@ export class NbdServer {
   readonly #options: NbdServerOptions;
   readonly #servers = new Set<Server>();
   readonly #negotiating = new Map<Handshake, NbdAddress>();
-  /** Handles of the connections over TCP. */
-  readonly #remote = new Set<number>();
-  /** Connections over TCP that are being handed over. */
-  #handing = 0;
+  readonly #room: ConnectionRoom;
 
   constructor(options: NbdServerOptions) {
     this.#options = options;
+    this.#room = options.room ?? new ConnectionRoom({ connections: Infinity, remote: Infinity });
   }
 
   /** Replaces what is on offer; see ExportDirectory.replace. Connected clients stay as they are. */
@@ -120,20 +116,8 @@ export class NbdServer {
     await Promise.all(closed);
   }
 
-  /** To be told of every connection that the taker has closed. */
-  connectionClosed(connection: number): void {
-    this.#remote.delete(connection);
-  }
-
   #report(event: NbdServerEvent): void {
     this.#options.onEvent?.(event);
-  }
-
-  /** Why a client that has negotiated cannot be handed over; null when it can. */
-  #noRoom(address: NbdAddress): string | null {
-    const limit = this.#options.tcpConnectionsMax ?? Infinity;
-    if (address.kind !== "tcp" || this.#remote.size + this.#handing < limit) return null;
-    return `${limit} connections over TCP are open already; raise limits.connections`;
   }
 
   #accept(socket: Socket, address: NbdAddress): void {
@@ -144,38 +128,42 @@ export class NbdServer {
       this.#report({ kind: "refused", reason: `${limit} clients are negotiating already`, peer, isFull: true });
       return;
     }
+    let isKept = false;
     const handshake = new Handshake(socket, {
       directory: this.#directory,
       limits: this.#options.limits ?? NEGOTIATION_LIMITS,
       timeoutMs: this.#options.negotiationTimeoutMs ?? NEGOTIATION_TIMEOUT_MS,
       duplicate: this.#options.duplicate,
-      noRoom: () => this.#noRoom(address),
+      noRoom: () => {
+        const why = this.#room.full(address.kind);
+        if (why === null) this.#room.keep(address.kind);
+        isKept = why === null;
+        return why;
+      },
+      refused: (reason) => this.#report({ kind: "refused", reason, peer, isFull: true }),
       ended: (end) => {
         this.#negotiating.delete(handshake);
-        void this.#ended(end, peer, address.kind === "tcp");
+        if (end.kind === "dropped" && isKept) this.#room.release(address.kind);
+        void this.#ended(end, peer, address.kind);
       },
     });
     this.#negotiating.set(handshake, address);
     handshake.start();
   }
 
-  async #ended(end: HandshakeEnd, peer: string, isRemote: boolean): Promise<void> {
+  async #ended(end: HandshakeEnd, peer: string, origin: NbdAddress["kind"]): Promise<void> {
     if (end.kind === "dropped") {
       this.#report({ kind: "refused", reason: end.reason, peer, isFull: end.isFull });
       return;
     }
     const { unit } = end.connection;
-    if (isRemote) this.#handing++;
     try {
-      const connection = await this.#options.hand(end.connection);
-      if (isRemote) this.#remote.add(connection);
+      const connection = await this.#room.connectKept(origin, () => this.#options.hand(end.connection));
       this.#report({ kind: "connected", unit, connection, peer });
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       const isFull = error instanceof Error && "code" in error && error.code === "CORE_LIMIT";
       this.#report({ kind: "refused", reason: `the reactor did not take the connection: ${why}`, peer, isFull });
-    } finally {
-      if (isRemote) this.#handing--;
     }
   }
 }

@@ -4,6 +4,7 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
+import { ConnectionRoom } from "../../../host/export/room.ts";
 import { RememberedAttachments } from "../../../host/control/attachments.ts";
 import { Inventory } from "../../../host/control/inventory.ts";
 import { State } from "../../../host/control/state.ts";
@@ -21,6 +22,7 @@ test("a device that is swap space, mapped, mounted or held is not detached, and 
   let reason = "";
   const attachments = new RememberedAttachments(
     {} as ReactorClient,
+    new ConnectionRoom({ connections: 4, remote: 3 }),
     state,
     inventory,
     () => undefined,

@@ -9,6 +9,7 @@ const UNSUP = 0x80000001;
 const INVALID = 0x80000003;
 const UNKNOWN = 0x80000006;
 const TOO_BIG = 0x80000009;
+const EXT_HEADER_REQD = 0x8000000a;
 
 const directory = new ExportDirectory();
 directory.replace([{ unit: 0, number: 0, bytes: 1n << 20n, blockBytes: 512, capabilities: 0 }]);
@@ -50,9 +51,9 @@ function closed(title: string, ...bytes: Uint8Array[]): void {
 
 refused("STARTTLS", UNSUP, option(5));
 refused("the withdrawn PEEK_EXPORT", UNSUP, option(4));
-refused("extended headers", UNSUP, option(11));
 refused("an unknown option", UNSUP, option(0x1234));
 refused("an unknown option with data", UNSUP, option(0xffffffff, Buffer.alloc(1000)));
+refused("EXTENDED_HEADERS with data", INVALID, option(11, Buffer.from("x")));
 refused("LIST with data", INVALID, option(3, Buffer.from("x")));
 refused("STRUCTURED_REPLY with data", INVALID, option(8, Buffer.from("x")));
 refused("an unknown export", UNKNOWN, option(7, infoData("nobody")));
@@ -78,6 +79,12 @@ closed("a request of the transmission phase", FIXED, Buffer.from("25609513000000
 closed("EXPORT_NAME of an unknown export", FIXED, option(1, Buffer.from("nobody")));
 closed("EXPORT_NAME that is not UTF-8", FIXED, option(1, Buffer.from([0xff])));
 closed("EXPORT_NAME above the limit", FIXED, option(1, Buffer.alloc(70000)));
+
+test("extended headers are agreed once, structured replies not any more, EXPORT_NAME closes", (t) => {
+  const { types, last } = converse(FIXED, option(8), option(11), option(11), option(8), option(1, Buffer.from("0")));
+  t.deepEqual(types, [1, 1, INVALID, EXT_HEADER_REQD]);
+  t.is(last.kind, "close");
+});
 
 test("an option whose length is absurd: told, then closed, and nothing is waited for", (t) => {
   const { types, last } = converse(FIXED, option(7, Buffer.alloc(0), 0xffffffff));

@@ -3,7 +3,15 @@
 import test from "ava";
 import { ExportDirectory, type NbdExport } from "../../../host/export/directory.ts";
 import { Negotiation, type NegotiationStep } from "../../../host/export/negotiation.ts";
-import { UNIT_CAN_NOT_WRITE, UNIT_CAN_UNMAP } from "../../../host/reactor/abi.ts";
+import {
+  CONNECTION_ALLOCATION,
+  CONNECTION_EXTENDED,
+  CONNECTION_STRUCTURED,
+  CONNECTION_TRIM,
+  CONNECTION_UNALIGNED,
+  UNIT_CAN_NOT_WRITE,
+  UNIT_CAN_UNMAP,
+} from "../../../host/reactor/abi.ts";
 import { infoData, metaData, option, replies, u32 } from "./client.ts";
 
 const LU0: NbdExport = {
@@ -56,7 +64,7 @@ test("GO tells size, flags and block sizes and enters the transmission phase", (
   // HAS_FLAGS, FLUSH, FUA, TRIM, WRITE_ZEROES, MULTI_CONN, CACHE; no DF without structured replies.
   t.is(info.readUInt16BE(10), 1 | 4 | 8 | 32 | 64 | 256 | 1024);
   t.is(answers[1]?.data.toString("hex"), "0003000002000000100002000000");
-  t.like(last, { kind: "transmit", entry: { unit: 7 }, flags: 0 });
+  t.like(last, { kind: "transmit", entry: { unit: 7 }, flags: CONNECTION_TRIM | CONNECTION_UNALIGNED });
 });
 
 test("INFO tells name and description on request and stays in the negotiation", (t) => {
@@ -112,7 +120,7 @@ test("structured replies are agreed once and show as DF and as the core's flag",
   const answers = replies(bytes);
   t.deepEqual([answers[0]?.type, answers[1]?.type], [1, 0x80000003]);
   t.is((answers[2]?.data.readUInt16BE(10) ?? 0) & 128, 128);
-  t.like(last, { kind: "transmit", flags: 1 });
+  t.like(last, { kind: "transmit", flags: CONNECTION_STRUCTURED | CONNECTION_TRIM | CONNECTION_UNALIGNED });
 });
 
 test("a read-only unit offers no command that writes", (t) => {
@@ -121,28 +129,115 @@ test("a read-only unit offers no command that writes", (t) => {
   t.like(last, { kind: "transmit", flags: 2 });
 });
 
-test("blocks larger than 512 bytes have to be asked for", (t) => {
-  for (const code of [6, 7]) {
-    const { bytes, last } = converse([LU1], FIXED, option(code, infoData("1")));
-    t.is(replies(bytes).at(-1)?.type, 0x80000008);
-    t.is(last.kind, "need");
+test("blocks of any size need not be asked for; who does not ask may ask for any bytes", (t) => {
+  for (const entry of [LU0, LU1]) {
+    const name = `${entry.number}`;
+    for (const [last, unaligned] of [
+      [converse([entry], FIXED, option(7, infoData(name))).last, true],
+      [converse([entry], FIXED, option(7, infoData(name, [1, 2]))).last, true],
+      [converse([entry], FIXED, option(1, Buffer.from(name))).last, true],
+      [converse([entry], FIXED, option(7, infoData(name, [3]))).last, false],
+      [converse([entry], FIXED, option(6, infoData(name, [3])), option(7, infoData(name, [0, 3]))).last, false],
+    ] as const) {
+      t.is(last.kind === "transmit" && (last.flags & CONNECTION_UNALIGNED) !== 0, unaligned);
+    }
   }
   const told = replies(converse([LU1], FIXED, option(6, infoData("1", [3]))).bytes);
   t.is(told[1]?.data.toString("hex"), "0003000010000000100002000000");
 });
 
-test("metadata contexts: an empty list, once structured replies are agreed", (t) => {
+test("TRIM is announced to the client and to the core, or to neither", (t) => {
+  for (const [entry, trim] of [
+    [LU0, true],
+    [{ ...LU0, capabilities: 0 }, false],
+    [{ ...LU0, readOnly: true }, false],
+  ] as const) {
+    const { bytes, last } = converse([entry], FIXED, option(7, infoData("0", [3])));
+    t.is(((replies(bytes)[0]?.data.readUInt16BE(10) ?? 0) & 32) !== 0, trim);
+    t.is(last.kind === "transmit" && (last.flags & CONNECTION_TRIM) !== 0, trim);
+  }
+});
+
+const CONTEXT = (number: number): string =>
+  Buffer.concat([u32(number), Buffer.from("base:allocation")]).toString("hex");
+
+test("metadata contexts are told by LIST, selected by SET, and need structured replies", (t) => {
   for (const code of [9, 10]) {
     const before = converse([LU0], FIXED, option(code, metaData("0", ["base:allocation"])));
     t.is(replies(before.bytes)[0]?.type, 0x80000003);
-    const after = converse([LU0], FIXED, option(8), option(code, metaData("0", ["base:allocation"])));
-    t.deepEqual(
-      replies(after.bytes).map(({ type }) => type),
-      [1, 1],
-    );
     const unknown = converse([LU0], FIXED, option(8), option(code, metaData("nobody")));
     t.is(replies(unknown.bytes)[1]?.type, 0x80000006);
   }
+  const list = (queries: string[]): string[] =>
+    replies(converse([LU0], FIXED, option(8), option(9, metaData("0", queries))).bytes)
+      .slice(1)
+      .map(({ type, data }) => (type === 4 ? data.toString("hex") : `${type}`));
+  for (const queries of [[], ["base:"], ["base:allocation"], ["qemu:x", "base:allocation", "base:"]]) {
+    t.deepEqual(list(queries), [CONTEXT(0), "1"], queries.join());
+  }
+  for (const queries of [["qemu:dirty-bitmap:x"], ["base:alloc"], ["base"], [""]]) t.deepEqual(list(queries), ["1"]);
+});
+
+test("a selection holds for the export that it named, and until the next one", (t) => {
+  const select = (name: string, ...queries: string[]): Buffer => option(10, metaData(name, queries));
+  const chosen = (...sent: Uint8Array[]): boolean => {
+    const { last } = converse([LU0, LU1], FIXED, option(8), ...sent);
+    return last.kind === "transmit" && (last.flags & CONNECTION_ALLOCATION) !== 0;
+  };
+  const go = (name: string): Buffer => option(7, infoData(name, [3]));
+  const { bytes } = converse([LU0, LU1], FIXED, option(8), select("0", "base:allocation", "x:y"));
+  t.deepEqual(
+    replies(bytes).map(({ type, data }) => [type, data.toString("hex")]),
+    [
+      [1, ""],
+      [4, CONTEXT(1)],
+      [1, ""],
+    ],
+  );
+  t.true(chosen(select("0", "base:allocation"), go("0")));
+  t.true(chosen(select("database", "base:allocation"), go("#0")), "by whatever name");
+  t.true(chosen(select("0", "base:allocation"), option(1, Buffer.from("0"))));
+  t.true(chosen(option(11), select("0", "base:allocation"), go("0")));
+  t.false(chosen(go("0")));
+  t.false(chosen(select("0", "base:allocation"), go("1")));
+  t.false(chosen(select("0", "base:allocation"), select("0"), go("0")));
+  t.false(chosen(select("0", "base:allocation"), select("nobody", "base:allocation"), go("0")));
+  t.false(chosen(select("0", "base:allocation"), option(10, Buffer.from("x")), go("0")));
+  t.false(chosen(select("0", "base:"), go("0")), "SET takes whole names only");
+  t.false(chosen(select("0", "base:allocation"), option(9, metaData("0")), option(11), go("0")));
+  t.true(chosen(select("0", "base:allocation"), option(9, metaData("0")), go("0")), "LIST selects nothing");
+});
+
+test("extended headers are structured replies too", (t) => {
+  const { bytes, last } = converse([LU0], FIXED, option(11), option(7, infoData("0", [3])));
+  t.is((replies(bytes)[1]?.data.readUInt16BE(10) ?? 0) & 128, 128);
+  t.like(last, { kind: "transmit", flags: CONNECTION_EXTENDED | CONNECTION_STRUCTURED | CONNECTION_TRIM });
+});
+
+test("a client for whom there is no room is refused, with the reason, and may ask again; INFO is answered", (t) => {
+  const directory = new ExportDirectory();
+  directory.replace([LU0]);
+  let full: string | null = "all 4 connections are in use; raise limits.connections";
+  const negotiation = new Negotiation(directory, undefined, () => full);
+  const say = (...sent: Uint8Array[]): NegotiationStep => {
+    for (const part of sent) negotiation.receive(part);
+    return negotiation.next();
+  };
+  t.is(say(FIXED, option(6, infoData("0"))).kind, "reply");
+  const refused = say(option(7, infoData("0")));
+  t.like(refused, { kind: "reply", full });
+  if (refused.kind !== "reply") return;
+  t.deepEqual(
+    replies(refused.bytes).map(({ type, data }) => [type, data.toString()]),
+    [[0x80000002, full]],
+  );
+  full = null;
+  t.is(say(option(7, infoData("0"))).kind, "transmit");
+  const old = new Negotiation(directory, undefined, () => "no room");
+  for (const part of [FIXED, option(1, Buffer.from("0"))]) old.receive(part);
+  const closed = old.next();
+  t.like(closed, { kind: "close", reason: "no room", isFull: true });
+  if (closed.kind === "close") t.is(closed.bytes.length, 0);
 });
 
 test("ABORT is acknowledged and ends the connection", (t) => {

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
 import { ExportError } from "../../../host/export/errors.ts";
+import { ConnectionRoom, NoRoom } from "../../../host/export/room.ts";
 import { NbdServer, type NbdServerEvent, type NbdServerOptions } from "../../../host/export/server.ts";
 import { closeDescriptor, duplicate } from "../../../host/native/index.ts";
 import { infoData, option, replies, u32 } from "./client.ts";
@@ -188,35 +189,103 @@ test("silent clients on one address keep nobody from another one", async (t) => 
   await server.close();
 });
 
-test("clients over TCP leave room for others; one that has gone makes room for the next", async (t) => {
-  const path = join(folder(t), "nbd.sock");
+/** A server that hands connections to nobody; `room` decides how many there may be. */
+function roomy(room: ConnectionRoom): { server: NbdServer; events: NbdServerEvent[]; handed: () => number } {
   let handed = 0;
-  const { server, events } = negotiator({
-    tcpConnectionsMax: 2,
+  const made = negotiator({
+    room,
     duplicate,
     hand: ({ descriptor }) => {
       closeDescriptor(descriptor);
       return Promise.resolve(handed++);
     },
   });
+  return { ...made, handed: () => handed };
+}
+
+/** What the server says to a client that asks with GO, then ABORT: types of the replies, and the text of an error. */
+async function go(client: Socket): Promise<[number, string][]> {
+  const chunks: Buffer[] = [];
+  client.on("error", () => {});
+  client.on("data", (chunk) => chunks.push(Buffer.from(chunk)));
+  client.write(Buffer.concat([u32(3), option(7, infoData("0", [3])), option(2)]));
+  const said = (): ReturnType<typeof replies> => {
+    try {
+      return replies(Buffer.concat(chunks).subarray(18));
+    } catch {
+      return [];
+    }
+  };
+  while (!said().some(({ type }) => type === 1)) await new Promise((resolve) => setTimeout(resolve, 5));
+  return said().map(({ type, data }) => [type, type >= 0x80000000 ? data.toString() : ""]);
+}
+
+test("clients over TCP leave room for others; one that has gone makes room for the next", async (t) => {
+  const path = join(folder(t), "nbd.sock");
+  const room = new ConnectionRoom({ connections: 8, remote: 2 });
+  const { server, events, handed } = roomy(room);
   await server.listen({ kind: "unix", path });
   const address = await server.listen({ kind: "tcp", host: "127.0.0.1", port: 0 });
   const port = address.kind === "tcp" ? address.port : 0;
-  const go = Buffer.concat([u32(3), option(7, infoData("0"))]);
   const comes = async (client: Socket): Promise<number> => {
-    const before = events.length;
-    client.on("error", () => {});
-    client.write(go);
-    while (events.length === before) await new Promise((resolve) => setTimeout(resolve, 5));
-    return handed;
+    await go(client);
+    while (events.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    return handed();
   };
   t.is(await comes(connect(port, "127.0.0.1")), 1);
   t.is(await comes(connect(port, "127.0.0.1")), 2);
-  t.is(await comes(connect(port, "127.0.0.1")), 2);
-  t.like(events.at(-1), { kind: "refused", isFull: true });
+  const refused = await go(connect(port, "127.0.0.1"));
+  t.is(refused[0]?.[0], 0x80000002);
+  t.regex(refused[0]?.[1] ?? "", /all 2 connections for clients over TCP.*raise limits.connections/);
+  t.is(handed(), 2);
+  t.true(events.some((event) => event.kind === "refused" && event.isFull));
   t.is(await comes(connect(path)), 3);
-  server.connectionClosed(0);
+  room.closed(0);
   t.is(await comes(connect(port, "127.0.0.1")), 4);
+  await server.close();
+});
+
+test("the connection over limits.connections is refused before it is acknowledged, and the key is named", async (t) => {
+  const path = join(folder(t), "nbd.sock");
+  const room = new ConnectionRoom({ connections: 3, remote: 3 });
+  const { server, events, handed } = roomy(room);
+  await server.listen({ kind: "unix", path });
+  t.is(await room.connect("kernel", () => Promise.resolve(100)), 100);
+  t.deepEqual((await go(connect(path))).at(-1), [1, ""]);
+  t.deepEqual((await go(connect(path))).at(-1), [1, ""]);
+  const refused = await go(connect(path));
+  t.is(refused[0]?.[0], 0x80000002);
+  t.regex(refused[0]?.[1] ?? "", /all 3 connections are in use; raise limits.connections/);
+  t.is(handed(), 2);
+  t.regex(
+    events.map((event) => (event.kind === "refused" && event.isFull ? event.reason : "")).join(""),
+    /raise limits.connections/,
+  );
+  await t.throwsAsync(() => room.connect("kernel", () => Promise.resolve(101)), { instanceOf: NoRoom });
+  room.closed(100);
+  t.deepEqual((await go(connect(path))).at(-1), [1, ""]);
+  await server.close();
+});
+
+test("a place is free again when its hand-over fails or its client has gone before", async (t) => {
+  const path = join(folder(t), "nbd.sock");
+  const room = new ConnectionRoom({ connections: 1, remote: 1 });
+  const { server, events } = negotiator({
+    room,
+    duplicate,
+    hand: ({ descriptor }) => {
+      closeDescriptor(descriptor);
+      return Promise.reject(new Error("no"));
+    },
+  });
+  await server.listen({ kind: "unix", path });
+  for (let i = 1; i <= 3; i++) {
+    t.deepEqual((await go(connect(path))).at(-1), [1, ""]);
+    while (events.length < i) await new Promise((resolve) => setTimeout(resolve, 5));
+    t.is(room.full("unix"), null);
+  }
+  await t.throwsAsync(() => room.connect("kernel", () => Promise.reject(new Error("no"))));
+  t.is(room.full("kernel"), null);
   await server.close();
 });
 
