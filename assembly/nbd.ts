@@ -58,7 +58,6 @@ export const NBD_WRITE: u32 = 1;
 const NBD_DISCONNECT: u32 = 2;
 export const NBD_FLUSH: u32 = 3;
 export const NBD_TRIM: u32 = 4;
-const NBD_CACHE: u32 = 5;
 export const NBD_WRITE_ZEROES: u32 = 6;
 export const NBD_BLOCK_STATUS: u32 = 7;
 

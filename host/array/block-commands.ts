@@ -28,7 +28,7 @@ export const TRANSFER_BYTES_MAX = 33_554_432;
 const ZERO_BYTES_STEP = 1_073_741_824;
 
 /** True when blocks `lba`.. lie on the unit; else the sense says which LBA does not. */
-function inRange(command: Command, unit: LogicalUnit, lba: number, blocks: number): boolean {
+export function inRange(command: Command, unit: LogicalUnit, lba: number, blocks: number): boolean {
   if (lba + blocks <= unit.blocks) return true;
   command.fail(KEY_ILLEGAL_REQUEST, ASC_LBA_OUT_OF_RANGE);
   if (lba >= unit.blocks && command.cdbBytes === 16) command.information(command.cdb32(2), command.cdb32(6));

@@ -4,12 +4,14 @@ import { compareAndWrite, read, synchronizeCache, unmap, write, writeSame } from
 import type { Command } from "./command.ts";
 import { accessible, reportTargetPortGroups, setTargetPortGroups } from "./groups.ts";
 import { inquiry, readCapacity10, readCapacity16, reportLuns } from "./inquiry.ts";
+import { getLbaStatus } from "./lba-status.ts";
 import { modeSense, requestSense } from "./mode.ts";
 import { persistentReserveIn, persistentReserveOut } from "./reservation-commands.ts";
 import {
   ASC_INVALID_OPCODE,
   ASC_UNIT_NOT_SUPPORTED,
   COMPARE_AND_WRITE,
+  GET_LBA_STATUS,
   INQUIRY,
   KEY_ILLEGAL_REQUEST,
   KEY_UNIT_ATTENTION,
@@ -122,6 +124,7 @@ function carryOutOther(command: Command, opcode: number, unit: LogicalUnit, port
     case READ_CAPACITY_10:
       return readCapacity10(command, unit);
     case SERVICE_ACTION_IN_16:
+      if (action === GET_LBA_STATUS) return getLbaStatus(command, unit);
       return action === READ_CAPACITY_16 ? readCapacity16(command, unit) : command.invalidField(1, 4);
     case MODE_SENSE_6:
       return modeSense(command, unit, false);

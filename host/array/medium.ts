@@ -19,9 +19,16 @@ export interface Medium {
   write(memory: Uint8Array, address: number, offsetLow: number, offsetHigh: number, bytes: number): number;
   /** Makes `bytes` bytes (below 2^31) at the offset zero. */
   zero(offsetLow: number, offsetHigh: number, bytes: number): number;
+  /**
+   * How many units of 512 bytes from the offset on, within `bytes` (below 2^31), are alike: positive when they hold data,
+   * negative when they hold nothing and read as zeroes, 0 when that cannot be told. Missing: all is data.
+   */
+  run?(offsetLow: number, offsetHigh: number, bytes: number): number;
 }
 
 const CHUNK_BYTES = 4096;
+/** What a run is counted in. */
+const RUN_BYTES = 512;
 
 function offsetOf(low: number, high: number): number {
   return (high >>> 0) * 4294967296 + (low >>> 0);
@@ -74,6 +81,17 @@ export class SparseMedium implements Medium {
       offset += step;
     }
     return 0;
+  }
+
+  run(offsetLow: number, offsetHigh: number, bytes: number): number {
+    const offset = offsetOf(offsetLow, offsetHigh);
+    const end = offset + bytes;
+    const first = Math.floor(offset / CHUNK_BYTES);
+    const isData = this.chunks.has(first);
+    let chunk = first + 1;
+    while (chunk * CHUNK_BYTES < end && this.chunks.has(chunk) === isData) chunk++;
+    const run = (Math.min(chunk * CHUNK_BYTES, end) - offset) / RUN_BYTES;
+    return isData ? run : -run;
   }
 
   /** A copy that later writes do not touch. */
@@ -149,6 +167,20 @@ export class CachedMedium implements Medium {
     const first = offsetOf(offsetLow, offsetHigh) / this.#blockBytes;
     for (let i = 0; i < bytes / this.#blockBytes; i++) this.#blocks.set(first + i, new Uint8Array(this.#blockBytes));
     return 0;
+  }
+
+  /** What is cached counts as data; up to the next cached block it is as the medium says. */
+  run(offsetLow: number, offsetHigh: number, bytes: number): number {
+    const first = offsetOf(offsetLow, offsetHigh) / this.#blockBytes;
+    const unit = this.#blockBytes / RUN_BYTES;
+    const blocks = bytes / this.#blockBytes;
+    let cached = 0;
+    while (cached < blocks && this.#blocks.has(first + cached)) cached++;
+    if (cached > 0) return cached * unit;
+    const base = this.#base.run?.(offsetLow, offsetHigh, bytes) ?? 0;
+    let before = blocks;
+    for (const block of this.#blocks.keys()) if (block > first) before = Math.min(before, block - first);
+    return Math.sign(base) * Math.min(Math.abs(base), before * unit);
   }
 
   /** Writes cached blocks `first` to `first + count - 1` through to the medium. */

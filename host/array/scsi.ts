@@ -25,6 +25,7 @@ export const MAINTENANCE_OUT = 0xa4;
 
 /** Service action of SERVICE ACTION IN (16). */
 export const READ_CAPACITY_16 = 0x10;
+export const GET_LBA_STATUS = 0x12;
 /** Service action of MAINTENANCE IN and MAINTENANCE OUT: REPORT and SET TARGET PORT GROUPS. */
 export const TARGET_PORT_GROUPS = 0x0a;
 

@@ -47,6 +47,8 @@ export function capabilitiesOf({ capacity, details, alua }: Probe, known: number
     (unmap ? abi.UNIT_CAN_UNMAP : 0) |
     (writeSame ? abi.UNIT_CAN_WRITE_SAME : 0) |
     (writeSameUnmap && zeroes ? abi.UNIT_CAN_WRITE_SAME_UNMAP : 0) |
+    // Holes are told only where they are sure to read as zeroes.
+    (capacity?.provisioned === true && zeroes ? abi.UNIT_CAN_LBA_STATUS : 0) |
     (caching?.fua === true ? abi.UNIT_CAN_FUA : 0) |
     // A device that does not say whether it caches writes is taken to do so: a flush too many harms nobody.
     (caching?.writeCache === false ? 0 : abi.UNIT_CAN_CACHE_WRITES) |

@@ -47,6 +47,7 @@ interface HotCalls {
   media_write(token: number, address: number, block: number, blocks: number): number;
   media_fill(token: number, address: number, block: number, blocks: number): number;
   media_discard(token: number, block: number, blocks: number): number;
+  media_run(token: number, block: number, blocks: number): number;
   media_flush(token: number): number;
 }
 
@@ -73,7 +74,7 @@ function memoryChanged(what: string): never {
 }
 
 const { ring_enter: ringEnter, media_read: mediaRead, media_write: mediaWrite } = addon;
-const { media_fill: mediaFill, media_discard: mediaDiscard, media_flush: mediaFlush } = addon;
+const { media_fill: mediaFill, media_discard: mediaDiscard, media_flush: mediaFlush, media_run: mediaRun } = addon;
 
 /**
  * The I/O ring of one core. It belongs to the thread that made it. Its calls throw errors with a `code` ERR_NATIVE_*.
@@ -143,6 +144,14 @@ export class Media extends addon.Media {
   /** Makes `blocks` blocks from `block` on read as zeroes; gives their space back as far as whole pages go. */
   discard(block: number, blocks: number): number {
     return mediaDiscard(this.#token, block, blocks);
+  }
+
+  /**
+   * How many blocks from `block` on, of `blocks` at most, are alike: positive when they were written, negative when they are
+   * holes that read as zeroes, 0 when that cannot be told.
+   */
+  run(block: number, blocks: number): number {
+    return mediaRun(this.#token, block, blocks);
   }
 
   /** Brings what was written to stable storage (a file's, by fdatasync). */

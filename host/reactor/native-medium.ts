@@ -39,6 +39,10 @@ export class NativeMedium implements Medium {
     return this.#media.discard(blockOf(offsetLow, offsetHigh), bytes / BLOCK_BYTES);
   }
 
+  run(offsetLow: number, offsetHigh: number, bytes: number): number {
+    return this.#media.run(blockOf(offsetLow, offsetHigh), bytes / BLOCK_BYTES);
+  }
+
   flush(): number {
     return this.#media.flush();
   }

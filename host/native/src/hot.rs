@@ -117,6 +117,7 @@ hot_calls! {
         Ok(media::fill(with.u32(0, "token")?, address, block, blocks))
     };
     media_discard: |with| Ok(media::discard(with.u32(0, "token")?, with.number(1, "block")?, with.u32(2, "blocks")?));
+    media_run: |with| Ok(media::run(with.u32(0, "token")?, with.number(1, "block")?, with.u32(2, "blocks")?));
     media_flush: |with| Ok(media::flush(with.u32(0, "token")?));
 }
 

@@ -21,3 +21,4 @@ mod ring;
 mod scsi;
 mod sg;
 mod uevent;
+mod written;

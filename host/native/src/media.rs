@@ -11,6 +11,7 @@ use napi_derive::napi;
 use crate::error::{Code, Result, errno, error, system};
 use crate::memory::{CoreMemory, prefer_huge_pages};
 use crate::registry::Registry;
+use crate::written::Written;
 
 /// Bytes of a block, whatever block size the emulated unit shows.
 const BLOCK_BYTES: u64 = 512;
@@ -22,7 +23,7 @@ const PAGE_BYTES: usize = 4096;
 const HUGE_PAGES_BYTES_MIN: usize = 128 << 20;
 
 enum Store {
-    Memory { base: *mut u8, bytes: usize },
+    Memory { base: *mut u8, bytes: usize, written: Written },
     Sparse(File),
 }
 
@@ -50,28 +51,42 @@ impl Medium {
         }
     }
 
-    fn write(&self, address: u32, block: f64, blocks: u32) -> Outcome {
+    fn write(&mut self, address: u32, block: f64, blocks: u32) -> Outcome {
         let (at, offset, bytes) = self.locate(address, block, blocks)?;
-        match &self.store {
-            Store::Memory { base, .. } => {
+        match &mut self.store {
+            Store::Memory { base, written, .. } => {
                 // SAFETY: as in `read`.
                 unsafe { ptr::copy_nonoverlapping(at, base.add(offset as usize), bytes) };
+                written.mark(offset as usize, bytes);
                 Ok(())
             }
             Store::Sparse(file) => write_file(file, at, offset, bytes),
         }
     }
 
-    fn fill(&self, address: u32, block: f64, blocks: u32) -> Outcome {
+    fn fill(&mut self, address: u32, block: f64, blocks: u32) -> Outcome {
         self.extent(block, blocks)?;
         (0..blocks).try_for_each(|index| self.write(address, block + f64::from(index), 1))
     }
 
-    fn discard(&self, block: f64, blocks: u32) -> Outcome {
+    fn discard(&mut self, block: f64, blocks: u32) -> Outcome {
+        let (offset, bytes) = self.extent(block, blocks)?;
+        match &mut self.store {
+            Store::Memory { base, written, .. } => {
+                discard_memory(*base, offset as usize, bytes)?;
+                written.clear(offset as usize, bytes);
+                Ok(())
+            }
+            Store::Sparse(file) => discard_file(file, offset, bytes),
+        }
+    }
+
+    /// Bytes from `block` on, of `blocks` blocks at most, that are alike, and whether they were written.
+    fn run(&self, block: f64, blocks: u32) -> std::result::Result<(usize, bool), i32> {
         let (offset, bytes) = self.extent(block, blocks)?;
         match &self.store {
-            Store::Memory { base, .. } => discard_memory(*base, offset as usize, bytes),
-            Store::Sparse(file) => discard_file(file, offset, bytes),
+            Store::Memory { written, .. } => Ok(written.run(offset as usize, bytes)),
+            Store::Sparse(file) => run_of_file(file, offset, bytes),
         }
     }
 
@@ -104,7 +119,7 @@ impl Medium {
 
 impl Drop for Medium {
     fn drop(&mut self) {
-        if let Store::Memory { base, bytes } = self.store {
+        if let Store::Memory { base, bytes, .. } = self.store {
             // SAFETY: it is our mapping, and nothing refers to it any more.
             unsafe { libc::munmap(base.cast(), bytes) };
         }
@@ -116,7 +131,7 @@ thread_local! {
 }
 
 /// Carries out `step` on the medium with this token; answers 0 or a negated errno.
-fn on_medium(token: u32, step: impl FnOnce(&Medium) -> Outcome) -> i32 {
+fn on_medium(token: u32, step: impl FnOnce(&mut Medium) -> Outcome) -> i32 {
     let outcome = MEDIA.with_borrow_mut(|media| step(media.get(token).ok_or(libc::EBADF)?));
     outcome.map_or_else(|errno| -errno, |()| 0)
 }
@@ -202,9 +217,18 @@ pub fn discard(token: u32, block: f64, blocks: u32) -> i32 {
     on_medium(token, |medium| medium.discard(block, blocks))
 }
 
+/// How many blocks from `block` on, of `blocks` at most, are alike: positive when they were written, negative when they are
+/// holes, 0 when that cannot be told.
+pub fn run(token: u32, block: f64, blocks: u32) -> i32 {
+    let run = MEDIA.with_borrow_mut(|media| media.get(token).ok_or(libc::EBADF)?.run(block, blocks));
+    let Ok((bytes, written)) = run else { return 0 };
+    let count = i32::try_from(bytes as u64 / BLOCK_BYTES).unwrap_or(i32::MAX);
+    if written { count } else { -count }
+}
+
 /// Brings what was written to stable storage (a file's, by fdatasync).
 pub fn flush(token: u32) -> i32 {
-    on_medium(token, Medium::flush)
+    on_medium(token, |medium| medium.flush())
 }
 
 fn block_count(blocks: f64) -> Result<u64> {
@@ -226,7 +250,7 @@ fn map_memory(blocks: u64) -> Result<Store> {
     if bytes >= HUGE_PAGES_BYTES_MIN {
         prefer_huge_pages(base.cast(), bytes);
     }
-    Ok(Store::Memory { base: base.cast(), bytes })
+    Ok(Store::Memory { base: base.cast(), bytes, written: Written::new(bytes) })
 }
 
 fn open_sparse(path: &str, blocks: u64) -> Result<Store> {
@@ -271,6 +295,27 @@ fn write_file(file: &File, at: *mut u8, offset: u64, bytes: usize) -> Outcome {
         libc::pwrite(fd, at.add(done).cast(), bytes - done, (offset + done as u64).cast_signed())
     };
     if repeat(bytes, transfer)? == bytes { Ok(()) } else { Err(libc::EIO) }
+}
+
+/// What a sparse file says: a file system that makes no holes says that all of it is data.
+fn run_of_file(file: &File, offset: u64, bytes: usize) -> std::result::Result<(usize, bool), i32> {
+    let end = offset + bytes as u64;
+    let seek = |from: u64, whence| {
+        // SAFETY: no pointers are passed; the file's position is used by nobody, as all copies name an offset.
+        let at = unsafe { libc::lseek(file.as_raw_fd(), from.cast_signed(), whence) };
+        u64::try_from(at).map_err(|_| errno())
+    };
+    let data = match seek(offset, libc::SEEK_DATA) {
+        Err(libc::ENXIO) => end,
+        found => found?.min(end),
+    };
+    // Whole blocks: one that holds any data is data.
+    let hole = (data - offset) / BLOCK_BYTES * BLOCK_BYTES;
+    if hole > 0 {
+        return Ok((hole as usize, false));
+    }
+    let until = seek(data, libc::SEEK_HOLE)?.min(end) - offset;
+    Ok((until.next_multiple_of(BLOCK_BYTES).min(bytes as u64) as usize, true))
 }
 
 fn discard_memory(base: *mut u8, offset: usize, bytes: usize) -> Outcome {

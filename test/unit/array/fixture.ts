@@ -64,6 +64,7 @@ export const cdbs = {
   compareAndWrite: (lba: number, blocks: number) => cdb(0x89, 0, ...be(lba, 8), 0, 0, 0, blocks, 0, 0),
   readCapacity10: cdb(0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0),
   readCapacity16: cdb(0x9e, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0),
+  lbaStatus: (lba: number, allocation = 4096) => cdb(0x9e, 0x12, ...be(lba, 8), ...be(allocation, 4), 0, 0),
   modeSense6: (page: number, flags = 0) => cdb(0x1a, flags, page, 0, 255, 0),
   modeSense10: (page: number, flags = 0) => cdb(0x5a, flags, page, 0, 0, 0, 0, 1, 0, 0),
   reportGroups: cdb(0xa3, 0x0a, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0),

@@ -273,7 +273,7 @@ test("unknown opcodes, service actions and CDB lengths are refused", (t) => {
   t.deepEqual(sense(array.command(0, cdb(0x1b, 0, 0, 0, 0, 0))), [5, 0x20, 0]);
   t.deepEqual(sense(array.command(0, cdb(0x88, 0, 0, 0, 0, 0), 512)), [5, 0x20, 0]);
   t.deepEqual(sense(array.command(0, cdb(0xff, ...Array(15).fill(0)))), [5, 0x20, 0]);
-  t.deepEqual(sense(array.command(0, cdb(0x9e, 0x12, ...Array(14).fill(0)), 32)), ILLEGAL_FIELD);
+  t.deepEqual(sense(array.command(0, cdb(0x9e, 0x13, ...Array(14).fill(0)), 32)), ILLEGAL_FIELD);
   t.deepEqual(sense(array.command(0, cdb(0xa3, 0x0c, ...Array(10).fill(0)), 32)), ILLEGAL_FIELD);
 });
 

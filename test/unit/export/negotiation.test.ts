@@ -161,6 +161,14 @@ test("TRIM is announced to the client and to the core, or to neither", (t) => {
 const CONTEXT = (number: number): string =>
   Buffer.concat([u32(number), Buffer.from("base:allocation")]).toString("hex");
 
+/** What LIST_META_CONTEXT answers. */
+const list = (queries: string[]): string[] =>
+  replies(converse([LU0], FIXED, option(8), option(9, metaData("0", queries))).bytes)
+    .slice(1)
+    .map(({ type, data }) => (type === 4 ? data.toString("hex") : `${type}`));
+const select = (name: string, ...queries: string[]): Buffer => option(10, metaData(name, queries));
+const go = (name: string): Buffer => option(7, infoData(name, [3]));
+
 test("metadata contexts are told by LIST, selected by SET, and need structured replies", (t) => {
   for (const code of [9, 10]) {
     const before = converse([LU0], FIXED, option(code, metaData("0", ["base:allocation"])));
@@ -168,10 +176,6 @@ test("metadata contexts are told by LIST, selected by SET, and need structured r
     const unknown = converse([LU0], FIXED, option(8), option(code, metaData("nobody")));
     t.is(replies(unknown.bytes)[1]?.type, 0x80000006);
   }
-  const list = (queries: string[]): string[] =>
-    replies(converse([LU0], FIXED, option(8), option(9, metaData("0", queries))).bytes)
-      .slice(1)
-      .map(({ type, data }) => (type === 4 ? data.toString("hex") : `${type}`));
   for (const queries of [[], ["base:"], ["base:allocation"], ["qemu:x", "base:allocation", "base:"]]) {
     t.deepEqual(list(queries), [CONTEXT(0), "1"], queries.join());
   }
@@ -179,12 +183,10 @@ test("metadata contexts are told by LIST, selected by SET, and need structured r
 });
 
 test("a selection holds for the export that it named, and until the next one", (t) => {
-  const select = (name: string, ...queries: string[]): Buffer => option(10, metaData(name, queries));
   const chosen = (...sent: Uint8Array[]): boolean => {
     const { last } = converse([LU0, LU1], FIXED, option(8), ...sent);
     return last.kind === "transmit" && (last.flags & CONNECTION_ALLOCATION) !== 0;
   };
-  const go = (name: string): Buffer => option(7, infoData(name, [3]));
   const { bytes } = converse([LU0, LU1], FIXED, option(8), select("0", "base:allocation", "x:y"));
   t.deepEqual(
     replies(bytes).map(({ type, data }) => [type, data.toString("hex")]),

@@ -48,6 +48,40 @@ for (const [kind, make] of Object.entries(kinds)) {
     medium.close();
   });
 
+  test(`${kind}: what was written is told from what was not, page by page`, (t) => {
+    const memory = new Uint8Array(512 * BLOCK).fill(0xee);
+    const medium = make(100_000);
+    medium.bind(memory);
+    const runs = (from: number, blocks: number): number[] => {
+      const found: number[] = [];
+      for (let at = from; at < from + blocks;) {
+        const run = medium.run(at, from + blocks - at);
+        if (run === 0) return [...found, 0];
+        found.push(run);
+        at += Math.abs(run);
+      }
+      return found;
+    };
+    t.deepEqual(runs(0, 100_000), [-100_000]);
+    t.is(medium.read(0, 0, 512), 0, "reading makes nothing data");
+    t.deepEqual(runs(0, 100_000), [-100_000]);
+    t.is(medium.write(0, 17, 1), 0);
+    t.is(medium.write(0, 8000, 512), 0);
+    t.deepEqual(runs(0, 100_000), [-16, 8, -7976, 512, -91_488]);
+    t.deepEqual(runs(17, 2), [2]);
+    t.deepEqual(runs(15, 2), [-1, 1]);
+    t.is(medium.discard(8004, 100), 0);
+    t.deepEqual(runs(8000, 512), [8, -96, 408]);
+    t.is(medium.discard(0, 100_000), 0);
+    t.deepEqual(runs(0, 100_000), [-100_000]);
+    memory.fill(0x11);
+    t.is(medium.fill(0, 64, 9), 0);
+    t.deepEqual(runs(60, 30), [-4, 16, -10]);
+    for (const block of [-1, 100_000, 0.5, Number.NaN]) t.is(medium.run(block, 1), 0, "cannot be told");
+    medium.close();
+    t.is(medium.run(0, 1), 0);
+  });
+
   test(`${kind}: what does not fit is refused, and nothing is touched`, (t) => {
     const memory = new Uint8Array(8 * BLOCK);
     const medium = make(100);
