@@ -10,7 +10,7 @@ import type { ReactorClient } from "../reactor/client.ts";
 import type { Attachments } from "./context.ts";
 import { ControlError, reasonOf } from "./errors.ts";
 import type { Inventory, Unit } from "./inventory.ts";
-import { exportOf } from "./offering.ts";
+import { exportOf, whyNotOffered } from "./offering.ts";
 import type { Attachment, AttachRequest } from "./schemas/unit.ts";
 import type { AttachmentRow, State } from "./state.ts";
 
@@ -23,7 +23,9 @@ export type WhyInUse = (blockDevice: string) => Promise<string | null>;
 const askKernel: WhyInUse = async (blockDevice) => {
   const taken = whyTaken(blockDevice, KERNEL_SOURCES);
   if (taken !== null) return taken;
-  return (await tryOpen(blockDevice, OPEN_MS_MAX, KERNEL_SOURCES)) === "EBUSY" ? heldByAnother(blockDevice) : null;
+  return (await tryOpen(blockDevice, OPEN_MS_MAX, KERNEL_SOURCES)) === "EBUSY"
+    ? heldByAnother(blockDevice, KERNEL_SOURCES)
+    : null;
 };
 
 function attachFailed(unit: Unit, thrown: unknown, device: string | null): ControlError {
@@ -128,7 +130,7 @@ export class RememberedAttachments implements Attachments {
 
   #export(unit: Unit, readOnly: boolean): NbdExport {
     const offered = exportOf(unit);
-    if (offered === null) throw new Error("it is not offered, as none of its paths was ever there");
+    if (offered === null) throw new Error(`it is not offered: ${whyNotOffered(unit)}`);
     return { ...offered, readOnly };
   }
 

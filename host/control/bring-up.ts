@@ -13,6 +13,7 @@ import type { Inventory, Path, Unit } from "./inventory.ts";
 import { demand } from "./reactor-port.ts";
 import { faultCalls } from "./shaky.ts";
 import { Tables } from "./tables.ts";
+import { isOurs, siblingReason, type Refused } from "./units-in-use.ts";
 import { Interned } from "./unit-facts.ts";
 
 /** Paths that are added in one message; I/O waits for it. */
@@ -30,6 +31,8 @@ export interface Arrival {
 export interface Failure {
   readonly path: Path;
   readonly reason: string;
+  /** How it is told where it is more than a device that was refused. */
+  readonly more?: Pick<Refused, "says" | "unit" | "isInUse">;
 }
 
 interface OpenPort {
@@ -134,8 +137,9 @@ export class BringUp {
   /** Opens the ports, then adds everything in one message. */
   async #addPortion(units: readonly UnitArrivals[], effective: Effective): Promise<Failure[]> {
     const depthMax = effective.configuration.limits.path_depth;
+    const claimed = await Promise.all(units.map(([unit, arrivals]) => this.#claimUnit(unit, arrivals)));
     const opened = await Promise.all(
-      units.flatMap(([, arrivals]) => arrivals.map((arrival) => this.#open(arrival, depthMax))),
+      claimed.flat().map((place) => ("reason" in place ? place : this.#open(place, depthMax))),
     );
     const failures = opened.filter((place) => "reason" in place);
     const places = Map.groupBy(
@@ -202,6 +206,31 @@ export class BringUp {
     return failures;
   }
 
+  /**
+   * Claims the block devices of a unit's new paths. Somebody may have been quicker than we are since it was asked who uses
+   * them: then the path is not ours, and where the unit has no other that was ours before, none of the unit is.
+   */
+  async #claimUnit(unit: Unit, arrivals: readonly Arrival[]): Promise<(Arrival | Failure)[]> {
+    const isAlone = !isOurs(unit);
+    const reasons = await Promise.all(arrivals.map(({ path, found }) => this.#claims.claim(path, found.blockDevice)));
+    const first = reasons.findIndex((reason) => reason !== null);
+    const user = arrivals[first];
+    if (user === undefined) return [...arrivals];
+    const reason = reasons[first] ?? "";
+    const more = { says: isAlone ? "unit-in-use" : "path-in-use", unit: unit.number, isInUse: true } as const;
+    const sibling = siblingReason({ device: user.found.device, number: user.path.number, reason });
+    return Promise.all(
+      arrivals.map(async (arrival, index): Promise<Arrival | Failure> => {
+        const { path } = arrival;
+        const own = reasons[index] ?? null;
+        if (own !== null) return { path, reason: own, more };
+        if (!isAlone) return arrival;
+        await this.#claims.release(path);
+        return { path, reason: sibling, more: { isInUse: true } };
+      }),
+    );
+  }
+
   async #open(arrival: Arrival, depthMax: number): Promise<OpenPort | Failure> {
     const { found, path } = arrival;
     const depthWanted = Math.max(1, Math.min(depthMax, found.queueDepth ?? depthMax));
@@ -209,8 +238,6 @@ export class BringUp {
     if (emulated !== null) {
       return { arrival, queue: "array", port: emulated, depth: depthWanted, depthWanted, change: null };
     }
-    const reason = await this.#claims.claim(path, found.blockDevice);
-    if (reason !== null) return { path, reason };
     const change = await this.#makeRoom(found, depthWanted);
     const depth = Math.min(depthWanted, change?.commandsMax ?? found.commandsMax ?? depthWanted);
     try {

@@ -55,6 +55,8 @@ export interface Unit {
   /** UNIT_CAN_* of the ABI. */
   capabilities: number;
   released: boolean;
+  /** What else uses a device of it, so that it is not offered; null: nobody, or its own paths were there before. */
+  inUse: string | null;
   /** By id. */
   readonly paths: Map<number, Path>;
   /** Whether the state file has its policy as it is. */
@@ -121,6 +123,7 @@ export class Inventory {
         capabilities: 0,
         released: false,
         isNoted: true,
+        inUse: null,
         paths: new Map<number, Path>(),
         sortedPaths: null,
       },

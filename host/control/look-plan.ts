@@ -5,15 +5,7 @@ import type { Arrival, BringUp } from "./bring-up.ts";
 import type { EventHub } from "./event-hub.ts";
 import type { Inventory, Path, Unit } from "./inventory.ts";
 import type { State } from "./state.ts";
-
-/** A device that is not taken, and why. */
-export interface Refused {
-  readonly device: string;
-  readonly number: string;
-  readonly reason: string;
-  /** It could not be read just now: it is worth asking again soon. */
-  readonly isForNow?: true;
-}
+import type { Refused } from "./units-in-use.ts";
 
 export interface Parts {
   readonly inventory: Inventory;

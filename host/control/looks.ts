@@ -8,9 +8,9 @@ import type { Leftovers } from "./leftovers.ts";
 import type { Logger } from "./logger.ts";
 import { whyNothingHere } from "./nothing-chosen.ts";
 import { demand, pathSet } from "./reactor-port.ts";
-import type { Refused } from "./look-plan.ts";
 import { reconcile, removeGone, removeUnchosen } from "./reconcile.ts";
 import type { RefusedDevice } from "./schemas/path.ts";
+import { heedUses, type Refused } from "./units-in-use.ts";
 import { untilVerified } from "./verified.ts";
 
 /** A storm of uevents is one look. */
@@ -114,7 +114,7 @@ export class Looks {
     const found = await devices.ask(new Set(present.map((path) => path.number)));
     return context.change(async () => {
       const sizes = new Map(context.inventory.units().map((unit) => [unit, unit.facts.bytes]));
-      const { refused, problems } = await reconcile(context, found, context.effective);
+      const { refused, problems } = await reconcile(context, heedUses(context.inventory, found), context.effective);
       this.#readAgain(refused);
       this.#refuse(refused);
       this.#tellNothing(found.paths.length + found.refusals.length > 0 ? null : devices.disks);
@@ -149,12 +149,13 @@ export class Looks {
   /** Remembers what is not taken; says it once. */
   #refuse(refused: readonly Refused[]): void {
     const known = new Map(this.refused.map((device) => [`${device.number} ${device.reason}`, device]));
-    this.refused = refused.map(({ device, number, reason, isForNow }) => {
+    this.refused = refused.map(({ device, number, reason, isForNow, says, unit, isInUse = false }) => {
       const before = known.get(`${number} ${reason}`);
       if (before !== undefined) return before;
-      const kind = isForNow === true ? "identity-unread" : "device-refused";
-      this.#context.hub.say(kind, { path: number, detail: { device, reason } });
-      return { device, number, reason, sinceMs: Date.now() };
+      const kind = says ?? (isForNow === true ? "identity-unread" : "device-refused");
+      const about = unit === undefined ? {} : { unit };
+      this.#context.hub.say(kind, { ...about, path: number, detail: { device, reason } });
+      return { device, number, reason, inUse: isInUse, sinceMs: Date.now() };
     });
   }
 

@@ -7,10 +7,16 @@ import type { Inventory, Unit } from "./inventory.ts";
 import { parseListen } from "./listen.ts";
 import type { Configuration } from "./schemas/configuration.ts";
 
+/** Why a unit is not offered, with what to do; null when it is. */
+export function whyNotOffered({ handle, facts, inUse }: Unit): string | null {
+  if (inUse !== null) return `it is in use elsewhere: ${inUse}`;
+  return handle === null || facts.bytes === 0 ? "none of its paths was ever there; connect a path of it" : null;
+}
+
 /** The export of a unit; null when the core does not have it. */
 export function exportOf(unit: Unit): NbdExport | null {
   const { handle, facts, number, name, identity, capabilities } = unit;
-  if (handle === null || facts.bytes === 0) return null;
+  if (whyNotOffered(unit) !== null || handle === null) return null;
   return {
     unit: handle,
     number,

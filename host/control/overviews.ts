@@ -110,6 +110,8 @@ export interface Redundancy {
   readonly wrong: readonly Path[];
   /** Units of which paths are gone. */
   readonly incomplete: readonly Unit[];
+  /** Units that somebody else uses. */
+  readonly inUse: readonly Unit[];
 }
 
 export function redundancyOf(inventory: Inventory, tables: Tables): Redundancy {
@@ -125,8 +127,11 @@ export function redundancyOf(inventory: Inventory, tables: Tables): Redundancy {
     else if (state === "gone" && unit.handle !== null) withoutPath.push(unit);
   }
   const wrong = inventory.paths().filter((path) => path.foreignIdentity !== null);
-  const incomplete = inventory.units().filter((unit) => pathsOf(unit).some((path) => !isShown(path)));
-  return { usable, notRedundant, withoutPath, wrong, incomplete };
+  const inUse = inventory.units().filter((unit) => unit.inUse !== null);
+  const incomplete = inventory
+    .units()
+    .filter((unit) => unit.inUse === null && pathsOf(unit).some((path) => !isShown(path)));
+  return { usable, notRedundant, withoutPath, wrong, incomplete, inUse };
 }
 
 const numbers = (units: readonly Unit[]): string => {
@@ -148,8 +153,10 @@ function goneSentence(unit: Unit): string {
 }
 
 /** What an operator should look at, one sentence each. */
-export function attentionOf({ notRedundant, withoutPath, wrong, incomplete }: Redundancy): string[] {
-  const sentences: string[] = [];
+export function attentionOf({ notRedundant, withoutPath, wrong, incomplete, inUse }: Redundancy): string[] {
+  const sentences = inUse.map(
+    (unit) => `LogicalUnit #${unit.number} is not offered, it is in use elsewhere: ${unit.inUse}`,
+  );
   if (withoutPath.length > 0) sentences.push(`no path is usable: LogicalUnit ${numbers(withoutPath)}`);
   if (notRedundant.length > 0) sentences.push(`not redundant: LogicalUnit ${numbers(notRedundant)}`);
   for (const path of wrong) {

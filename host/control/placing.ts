@@ -212,6 +212,7 @@ function stillThere(parts: Parts, plan: Plan, path: Path, found: FoundPath, effe
 async function claim(parts: Parts, plan: Plan, path: Path, found: FoundPath): Promise<void> {
   const reason = await parts.bringUp.claim(path, found.blockDevice);
   if (reason === null) return;
-  plan.refused.push({ device: found.device, number: found.number, reason });
+  const { device, number } = found;
+  plan.refused.push({ device, number, reason, says: "path-in-use", unit: path.unit.number, isInUse: true });
   await parts.bringUp.remove(path);
 }

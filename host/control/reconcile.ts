@@ -1,7 +1,7 @@
 // Compares what discovery found with what is known, and makes the inventory, the state file and the core agree with it.
 // The same code serves the start and every later look: a start is a look at which nothing is present yet.
 
-import type { Found, FoundPath } from "../discovery/discover.ts";
+import type { FoundPath } from "../discovery/discover.ts";
 import { sortedByPathNumber } from "../discovery/sysfs.ts";
 import { isChosen } from "./chosen.ts";
 import { deviceCalls } from "./core-settings.ts";
@@ -15,6 +15,7 @@ import { placeAll } from "./placing.ts";
 import { demand } from "./reactor-port.ts";
 import { noteRemoval } from "./shaky.ts";
 import { capabilitiesOf, factsOf, spokesman } from "./unit-facts.ts";
+import type { FreeOfUse } from "./units-in-use.ts";
 
 const NO_INSTANCES: ReadonlyMap<string, string | null> = new Map();
 
@@ -51,7 +52,7 @@ async function takeOut(parts: Parts, paths: readonly Path[], detail: NonNullable
 }
 
 /** Takes over what a look at the devices found. What cannot be done keeps nothing else from being done. */
-export async function reconcile(parts: Parts, found: Found, effective: Effective): Promise<Outcome> {
+export async function reconcile(parts: Parts, found: FreeOfUse, effective: Effective): Promise<Outcome> {
   const plan: Plan = {
     arrivals: [],
     newUnits: new Set(),
@@ -161,10 +162,10 @@ async function arrive(parts: Parts, plan: Plan, effective: Effective): Promise<v
     return false;
   });
   const failures = await parts.bringUp.add(ready, effective);
-  const failed = new Map(failures.map(({ path, reason }) => [path, reason]));
+  const failed = new Map(failures.map(({ path, reason, more }) => [path, { reason, ...more }]));
   for (const { path, found } of ready) {
-    const reason = failed.get(path);
-    if (reason !== undefined) plan.refused.push({ device: found.device, number: found.number, reason });
+    const failure = failed.get(path);
+    if (failure !== undefined) plan.refused.push({ device: found.device, number: found.number, ...failure });
     else {
       sayNumber(parts, plan, path);
       sayAdded(parts, plan, path);

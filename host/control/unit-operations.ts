@@ -5,6 +5,7 @@ import type { Context } from "./context.ts";
 import { plainPolicyCalls } from "./core-settings.ts";
 import { ControlError, reasonOf } from "./errors.ts";
 import { pathNumbered, pathsOf, unitRow, type Unit } from "./inventory.ts";
+import { whyNotOffered } from "./offering.ts";
 import { checkParameters, LBMODES } from "./policies.ts";
 import { demand, unitSet, type CoreCall } from "./reactor-port.ts";
 import type { Attachment, AttachRequest, Policy, PolicyName, UnitPatch, UnitView } from "./schemas/unit.ts";
@@ -16,15 +17,12 @@ async function answer(context: Context, unit: Unit): Promise<UnitView> {
   return unitView(unit, context.views);
 }
 
-function notOffered(unit: Unit): ControlError {
-  return new ControlError(
-    "UNAVAILABLE",
-    `LogicalUnit #${unit.number} is not offered: none of its paths was ever there`,
-    {
-      parameter: `#${unit.number}`,
-      remedy: "connect a path of it",
-    },
-  );
+function notOffered(unit: Unit, why: string): ControlError {
+  const [what = why, remedy = "`pathctl show` says more"] = why.split("; ");
+  return new ControlError("UNAVAILABLE", `LogicalUnit #${unit.number} is not offered: ${what}`, {
+    parameter: `#${unit.number}`,
+    remedy,
+  });
 }
 
 /** PATCH /v1/units/:n: everything it asks for, or nothing. */
@@ -159,7 +157,7 @@ export function releaseUnit(context: Context, key: string): Promise<UnitView> {
   return context.change(async () => {
     const unit = context.inventory.unit(key);
     const { handle } = unit;
-    if (handle === null) throw notOffered(unit);
+    if (handle === null) throw notOffered(unit, whyNotOffered(unit) ?? "it is gone");
     await demand(context.reactor, [unitSet(handle, abi.UNIT_SET_RELEASED, 1)], "releasing", `#${unit.number}`);
     context.hub.say("unit-released", { unit: unit.number });
     return answer(context, unit);
@@ -169,7 +167,8 @@ export function releaseUnit(context: Context, key: string): Promise<UnitView> {
 export function attachUnit(context: Context, key: string, request: AttachRequest): Promise<Attachment> {
   return context.change(async () => {
     const unit = context.inventory.unit(key);
-    if (unit.handle === null) throw notOffered(unit);
+    const why = whyNotOffered(unit);
+    if (why !== null) throw notOffered(unit, why);
     const attachment = await context.attachments.attach(unit, request);
     context.hub.say("unit-attached", { unit: unit.number, detail: { device: attachment.device } });
     return attachment;

@@ -161,6 +161,7 @@ export function serviceablePaths(unit: Unit, tables: Tables): number {
 
 export function unitState(unit: Unit, tables: Tables): UnitState {
   const { handle } = unit;
+  if (unit.inUse !== null) return "in use elsewhere";
   if (handle === null || [...unit.paths.values()].every((path) => path.handle === null)) return "gone";
   const serviceable = serviceablePaths(unit, tables);
   if (serviceable === 0) return tables.isReleased(handle) ? "released" : "no path";

@@ -1,7 +1,8 @@
 // From devices to paths: which devices are ours, who they say they are, and which of them lead to the same unit.
 
 import { KERNEL_SOURCES } from "./exclusive.ts";
-import { whyInUse, type InUseSources } from "./in-use.ts";
+import { whyInUse, type InUseSources, type Obstacle } from "./in-use.ts";
+import { askedIdentity, keptIdentity } from "./kernel-pages.ts";
 import { inLane, type Lanes } from "./lanes.ts";
 import { probe, probeDetails, type Probe, type Probed, type UnitDetails } from "./probe.ts";
 import { isSelected, maySelect, type Selector } from "./select.ts";
@@ -9,6 +10,7 @@ import { sideBySide } from "./side-by-side.ts";
 import { hostOf, type SgDevice } from "./sysfs.ts";
 import type { PortNames } from "./port-names.ts";
 import type { ScsiTransport } from "./transport.ts";
+import { Uses } from "./uses.ts";
 
 /** Devices that are dealt with at the same time where there are no lanes. */
 const AT_ONCE = 1024;
@@ -47,9 +49,17 @@ export interface Refusal {
   readonly isForNow?: true;
 }
 
+/** A device that somebody else uses, with the units it may lead to: none of their paths can be taken beside him. */
+export interface DeviceInUse extends Refusal {
+  readonly identities: readonly string[];
+  /** Whether the configuration names it. */
+  readonly isNamed: boolean;
+}
+
 export interface Found {
   readonly paths: readonly FoundPath[];
   readonly refusals: readonly Refusal[];
+  readonly inUse: readonly DeviceInUse[];
 }
 
 export interface DiscoveryOptions {
@@ -71,23 +81,81 @@ export async function discoverDevices(
   options: DiscoveryOptions,
 ): Promise<Found> {
   const sources = options.sources ?? KERNEL_SOURCES;
+  const uses = new Uses(sources);
+  const named = devices.filter((device) => isNamed(device, options));
+  const obstacles = await sideBySide(named, AT_ONCE, (device) => obstacleOf(device, options, sources, uses));
+  const candidates = named.filter((_, index) => obstacles[index] === null);
   const refusals: Refusal[] = [];
-  const candidates: Candidate[] = [];
-  const reasons = await sideBySide(devices, AT_ONCE, (device) => whyNotAsk(device, options, sources));
-  for (const [index, device] of devices.entries()) {
-    const reason = reasons[index] ?? null;
-    if (reason === null) candidates.push(device);
-    else if (reason !== "not named") refusals.push({ device: device.device, number: device.number, reason });
+  const busy: [SgDevice, string][] = [];
+  for (const [index, device] of named.entries()) {
+    const obstacle = obstacles[index] ?? null;
+    if (obstacle === null) continue;
+    refusals.push({ device: device.device, number: device.number, reason: obstacle.reason });
+    if (obstacle.isUsed) busy.push([device, obstacle.reason]);
   }
   const found = await discover(transport, candidates, options);
-  return { paths: found.paths, refusals: [...refusals, ...found.refusals] };
+  const inUse = await sideBySide(busy, AT_ONCE, ([device, reason]) =>
+    whose(transport, device, reason, options, sources),
+  );
+  const asked = new Set(named);
+  const unnamed = devices.filter((device) => isDisk(device) && !asked.has(device));
+  const others = await usedBesides(unnamed, found.paths, options, sources, uses);
+  return { paths: found.paths, refusals: [...refusals, ...found.refusals], inUse: [...inUse, ...others] };
 }
 
-async function whyNotAsk(device: SgDevice, options: DiscoveryOptions, sources: InUseSources): Promise<string | null> {
-  if (device.type !== null && device.type !== 0) return "not named";
-  if (!maySelect(options.devices, options.exclude, { ...device, identity: null })) return "not named";
-  if (device.blockDevice === null || options.ours?.has(device.number) === true) return null;
-  return whyInUse(device.number, device.blockDevice, options.budgetMs, sources);
+const isDisk = ({ type }: SgDevice): boolean => type === null || type === 0;
+
+/** Whether the configuration may name a device, as far as one knows without its identity. */
+function isNamed(device: SgDevice, options: DiscoveryOptions): boolean {
+  return isDisk(device) && maySelect(options.devices, options.exclude, { ...device, identity: null });
+}
+
+async function obstacleOf(
+  { number, blockDevice }: SgDevice,
+  { ours, budgetMs }: DiscoveryOptions,
+  sources: InUseSources,
+  uses: Uses,
+): Promise<Obstacle | null> {
+  if (blockDevice === null || ours?.has(number) === true) return null;
+  return whyInUse(number, blockDevice, budgetMs, sources, uses);
+}
+
+/** Who a device in use is: what it says now and what it once said to the kernel may differ, and both count. */
+async function whose(
+  transport: ScsiTransport,
+  device: SgDevice,
+  reason: string,
+  options: DiscoveryOptions,
+  { sysfs }: InUseSources,
+): Promise<DeviceInUse> {
+  const talk = talker(transport, options);
+  const [asked, kept] = await Promise.all([
+    talk.with(device.number, (to) => askedIdentity(to, device.device, options.budgetMs)),
+    keptIdentity(device, sysfs),
+  ]);
+  const identities = [...new Set([asked, kept].filter((identity) => identity !== null))];
+  return { device: device.device, number: device.number, reason, identities, isNamed: true };
+}
+
+/** Devices that the configuration does not name and that are in use, as far as they lead to units of which it names others. */
+async function usedBesides(
+  devices: readonly SgDevice[],
+  paths: readonly FoundPath[],
+  options: DiscoveryOptions,
+  sources: InUseSources,
+  uses: Uses,
+): Promise<DeviceInUse[]> {
+  const wanted = new Set(paths.map((path) => path.probe.identity.text));
+  if (wanted.size === 0) return [];
+  const used = await sideBySide(devices, AT_ONCE, async (device): Promise<DeviceInUse | null> => {
+    const identity = await keptIdentity(device, sources.sysfs);
+    if (identity === null || !wanted.has(identity)) return null;
+    const obstacle = await obstacleOf(device, options, sources, uses);
+    if (obstacle === null || !obstacle.isUsed) return null;
+    const { device: name, number } = device;
+    return { device: name, number, reason: obstacle.reason, identities: [identity], isNamed: false };
+  });
+  return used.filter((device) => device !== null);
 }
 
 /** Asks candidates who they are and sorts out those that are not chosen or cannot be grouped safely. */
@@ -119,7 +187,7 @@ export async function discover(
     paths.push({ ...candidate, probe: answer.value });
   }
   const found = separate(paths, refusals);
-  return { paths: await addDetails(talk, found.paths, options.budgetMs), refusals: found.refusals };
+  return { paths: await addDetails(talk, found.paths, options.budgetMs), refusals: found.refusals, inUse: [] };
 }
 
 /** How devices are talked to: each in its lane, if there are lanes. */
@@ -178,7 +246,7 @@ const isBySerial = (path: FoundPath): boolean => path.probe.identity.type === "s
 const serialOf = ({ probe: { vendor, product, serial } }: FoundPath): string => [vendor, product, serial].join("\n");
 
 /** Takes out paths that show the identity of a unit and yet cannot lead to it. */
-function separate(paths: readonly FoundPath[], refusals: readonly Refusal[]): Found {
+function separate(paths: readonly FoundPath[], refusals: readonly Refusal[]): Pick<Found, "paths" | "refusals"> {
   const first = new Map<string, FoundPath>();
   const kept: FoundPath[] = [];
   const refused = [...refusals];

@@ -95,6 +95,18 @@ export const MESSAGES = {
     text: "Path number belongs to another logical unit than before",
     system: true,
   },
+  "path-in-use": {
+    number: 660,
+    level: "error",
+    text: "Somebody else uses a device of this unit, and that path was refused",
+    system: true,
+  },
+  "unit-in-use": {
+    number: 661,
+    level: "error",
+    text: "Somebody else uses a device of a unit, and the whole unit is not offered",
+    system: true,
+  },
   "nothing-chosen": {
     number: 665,
     level: "warning",
@@ -132,6 +144,8 @@ const FOR_ALIVE: ReadonlySet<MessageName> = new Set<MessageName>([
   "shaky-out",
   "state-rebuilt",
   "daemon-died",
+  "path-in-use",
+  "unit-in-use",
 ]);
 
 /** The one message for the system's log that the operators' manager does not get, as the next one says how it ended. */

@@ -28,6 +28,7 @@ export const TEST_PACKAGES: readonly DebianPackage[] = [
   { package: "qemu-utils", program: "qemu-img" },
   { package: "multipath-tools", program: "multipathd" },
   { package: "dmsetup", program: "dmsetup" },
+  { package: "mdadm", program: "mdadm" },
   { package: "e2fsprogs", program: "mkfs.ext4" },
   { package: "systemd", program: "systemctl" },
 ];

@@ -3,8 +3,9 @@
 import { accessSync, closeSync, constants, openSync } from "node:fs";
 import { basename, join } from "node:path";
 
-import { KERNEL_TABLES, whyNotOpen, whyTaken } from "../../discovery/in-use.ts";
+import { whyNotOpen } from "../../discovery/in-use.ts";
 import { listSgDevices, readText, type SgDevice } from "../../discovery/sysfs.ts";
+import { heldByAnother, Uses } from "../../discovery/uses.ts";
 import { error, note, ok, warning, type Finding, type Machine } from "./finding.ts";
 
 /** Peripheral device type of a disk (SPC-4 6.6.2). */
@@ -29,7 +30,21 @@ function isHeld(path: string): boolean {
   }
 }
 
-function checkDevice(device: SgDevice, machine: Machine): Finding {
+/** The first device in use of each unit, by what the kernel calls the unit, with the reason. */
+function usedUnits(disks: readonly SgDevice[], machine: Machine, uses: Uses): Map<string, string> {
+  const used = new Map<string, string>();
+  for (const disk of disks) {
+    const reason = disk.blockDevice === null ? null : uses.why(disk.blockDevice);
+    const unit = unitName(disk, machine);
+    if (reason !== null && unit !== null && !used.has(unit)) used.set(unit, `${disk.device}, is in use: ${reason}`);
+  }
+  return used;
+}
+
+const unitName = ({ number }: SgDevice, { sys }: Machine): string | null =>
+  readText(join(sys, "class/scsi_device", number, "device/wwid"));
+
+function checkDevice(device: SgDevice, machine: Machine, uses: Uses, used: ReadonlyMap<string, string>): Finding {
   const name = `${device.device} (${device.number}, ${`${device.vendor} ${device.product}`.trim()})`;
   const problem = accessProblem(join(machine.dev, basename(device.device)));
   if (problem === "ENOENT") {
@@ -50,17 +65,19 @@ function checkDevice(device: SgDevice, machine: Machine): Finding {
     );
   }
   const { blockDevice } = device;
-  const sources = { ...KERNEL_TABLES, sysfs: machine.sys, mounts: join(machine.proc, "self/mounts") };
-  const inUse = blockDevice === null ? null : whyTaken(blockDevice, sources);
+  const inUse = blockDevice === null ? null : uses.why(blockDevice);
   if (inUse !== null) return note("devices", `${name} is not free: ${inUse}`);
+  const sibling = used.get(unitName(device, machine) ?? "");
+  if (sibling !== undefined) {
+    const text = `${name} is not free: another path of its unit, ${sibling}`;
+    return warning("devices", text, "end that use; nobody may use the unit over one path beside all its others");
+  }
   const busy = whyNotOpen(device.number, machine.sys);
   if (busy !== null)
     return warning("devices", `${name}: ${busy}`, "wait until the kernel has repaired what it can; dmesg tells");
   if (blockDevice !== null && isHeld(`/dev/${blockDevice}`)) {
-    return note(
-      "devices",
-      `${name}: /dev/${blockDevice} is held exclusively, as pathmanagerd holds those of its paths`,
-    );
+    const who = heldByAnother(blockDevice, { sysfs: machine.sys, proc: machine.proc });
+    return note("devices", `${name}: ${who} (pathmanagerd holds those of its paths)`);
   }
   return ok("devices", `${name} is free`);
 }
@@ -77,7 +94,9 @@ export function checkDevices(machine: Machine): Finding[] {
       ),
     ];
   }
-  return disks.map((device) => checkDevice(device, machine));
+  const uses = new Uses({ sysfs: machine.sys, proc: machine.proc });
+  const used = usedUnits(disks, machine, uses);
+  return disks.map((device) => checkDevice(device, machine, uses, used));
 }
 
 /** Commands on a path at once (limits.path_depth) where the configuration says nothing. */

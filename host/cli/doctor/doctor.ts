@@ -57,6 +57,12 @@ async function checkConfigurationFile(file: string | undefined): Promise<Finding
   }
 }
 
+/** Two masters of one unit are the end of its data. */
+function inUseFinding({ device, number, reason }: Output<"status">["refused"][number]): Finding {
+  const what = number === null ? device : `${device} (${number})`;
+  return error("in use", `${what} is not used: ${reason}`, "end that use, then pathctl config reload");
+}
+
 /** The daemon, if it runs. */
 async function checkDaemon({ client }: Context): Promise<Finding[]> {
   try {
@@ -67,6 +73,7 @@ async function checkDaemon({ client }: Context): Promise<Finding[]> {
       ...(status.reactor.answering
         ? []
         : [error("daemon", "its reactor does not answer", "see its log; systemctl restart pathmanagerd")]),
+      ...status.refused.filter((device) => device.inUse).map(inUseFinding),
       ...status.attention.map((text) => warning("daemon", text, "pathctl show says which paths it is about")),
     ];
   } catch (thrown) {

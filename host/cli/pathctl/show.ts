@@ -80,7 +80,8 @@ function pathCells(path: PathView, style: Style): Cell[] {
 
 function statePaint(unit: UnitView, style: Style): Paint {
   if (unit.state === "ok") return style.good;
-  return unit.state === "no path" || unit.state === "gone" ? style.bad : style.warn;
+  const isBad = unit.state === "no path" || unit.state === "gone" || unit.state === "in use elsewhere";
+  return isBad ? style.bad : style.warn;
 }
 
 /** The line above a unit's paths. */
@@ -103,11 +104,11 @@ const unitSubline = (unit: UnitView): string =>
   [`${unit.vendor} ${unit.product}`.trim(), unit.serial, unit.identity.text].filter((text) => text !== "").join("  ");
 
 /** Paths that are gone, with what is kept of them. */
-function rememberedLine({ remembered }: UnitView): string {
+function rememberedLine({ remembered, state }: UnitView): string {
   const paths = remembered.map(
     ({ number, priority, enabled }) => `${number} (priority ${priority}, ${enabled ? "enabled" : "disabled"})`,
   );
-  return `  gone, settings kept: ${paths.join(", ")}`;
+  return `  ${state === "in use elsewhere" ? "not taken" : "gone"}, settings kept: ${paths.join(", ")}`;
 }
 
 /** The units, each with a table of its paths; the columns of all tables are as wide, and fit into `columns`. */

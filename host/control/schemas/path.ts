@@ -94,6 +94,12 @@ export type PathView = z.infer<typeof PathView>;
 
 /** A device that was looked at and is not a path, with the reason. */
 export const RefusedDevice = z
-  .object({ device: z.string(), number: PathNumber.nullable(), reason: z.string(), sinceMs: TimeMs })
+  .object({
+    device: z.string(),
+    number: PathNumber.nullable(),
+    reason: z.string(),
+    inUse: z.boolean().meta({ description: "Somebody uses it, or another device of its unit, beside us" }),
+    sinceMs: TimeMs,
+  })
   .meta({ id: "RefusedDevice" });
 export type RefusedDevice = z.infer<typeof RefusedDevice>;

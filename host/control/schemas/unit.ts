@@ -45,10 +45,11 @@ export type Balancing = z.infer<typeof Balancing>;
 /**
  * `ok`: several paths can carry I/O. `single path`: there is only one. `not redundant`: only one of several can carry
  * I/O. `no path`: none can, requests wait.
- * `released`: requests fail at once until a path is usable. `gone`: every path's device is gone.
+ * `released`: requests fail at once until a path is usable. `gone`: every path's device is gone. `in use elsewhere`:
+ * somebody uses a device of it beside us, so that it is not offered.
  */
 export const UnitState = z
-  .enum(["ok", "single path", "not redundant", "no path", "released", "gone"])
+  .enum(["ok", "single path", "not redundant", "no path", "released", "gone", "in use elsewhere"])
   .meta({ id: "UnitState" });
 export type UnitState = z.infer<typeof UnitState>;
 

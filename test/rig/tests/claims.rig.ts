@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { attempt, run } from "../lib/command.ts";
 import { until } from "../lib/files.ts";
 import { LioArray } from "../lib/lio.ts";
-import { Daemon, getlun, mustPathctl } from "../lib/pathmanager.ts";
+import { Daemon, getlun } from "../lib/pathmanager.ts";
 import { deleteDevice, type ScsiDevice } from "../lib/scsi.ts";
 import { afterwards, test, type Rig } from "../lib/test.ts";
 
@@ -39,20 +39,6 @@ test("the disk device of a path cannot be mounted, formatted or mapped while the
   assert.equal((await daemon.stop()).status, 0);
   assert.equal(mount(sd).status, 0);
   run("umount", FOLDER);
-});
-
-test("a path whose disk device is mounted is refused with the reason, its sibling is used; unmounted it is taken", async () => {
-  const { sd, pathNumber } = deviceOf(0, 0);
-  assert.equal(mount(sd).status, 0);
-  afterwards(() => void attempt("umount", [FOLDER]));
-  await start();
-  assert.ok(!isShown(pathNumber));
-  assert.ok(isShown(deviceOf(1, 0).pathNumber));
-  assert.match(mustPathctl("show"), new RegExp(`is not used: ${sd} is mounted on ${FOLDER}`));
-  run("umount", FOLDER);
-  mustPathctl("config", "reload");
-  await until("the path is taken", () => (isShown(pathNumber) ? true : undefined));
-  assert.notEqual(mount(sd).status, 0);
 });
 
 test("a device that is deleted goes at once, comes back, and is held again", async () => {

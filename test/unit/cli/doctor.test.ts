@@ -66,7 +66,7 @@ test("io_uring reserved for root is no problem to root", async (t) => {
 
 test("SCSI disks: free, offline, mounted, without a device file", async (t) => {
   const files: Record<string, string> = {
-    "proc/self/mounts": "/dev/sdc1 /srv ext4 rw 0 0\n",
+    "proc/self/mountinfo": "36 35 8:33 / /srv rw - ext4 /dev/sdc1 rw\n",
     "proc/scsi/sg/version": "30536\n",
   };
   const disks = [
@@ -84,6 +84,7 @@ test("SCSI disks: free, offline, mounted, without a device file", async (t) => {
       [`${folder}/model`]: "DISK ARRAY      ",
       [`${folder}/block/${block}/queue/max_hw_sectors_kb`]: "512",
       [`sys/block/${block}/${block}1/partition`]: "1",
+      [`sys/block/${block}/${block}1/dev`]: block === "sdc" ? "8:33" : "8:99",
       ...(sg === "sg3" ? {} : { [`dev/${sg}`]: "" }),
     });
   }

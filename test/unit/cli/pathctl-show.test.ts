@@ -96,7 +96,15 @@ test("show names what needs attention, and devices that are not used", async (t)
   const status: Status = {
     ...STATUS,
     attention: ["#0 database is not redundant"],
-    refused: [{ device: "/dev/sg7", number: "6:0:0:0", reason: "/dev/sdh is mounted on /srv; unmount it", sinceMs: 0 }],
+    refused: [
+      {
+        device: "/dev/sg7",
+        number: "6:0:0:0",
+        reason: "/dev/sdh is mounted on /srv; unmount it",
+        inUse: false,
+        sinceMs: 0,
+      },
+    ],
   };
   await using server = await recordedServer({ ...answers, "GET /v1/status": status });
   const { out } = await run(pathctl, ["show"], server.socket);

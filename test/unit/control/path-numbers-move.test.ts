@@ -20,7 +20,7 @@ async function lookAt(daemon: TestDaemon, change: (path: FoundPath) => FoundPath
   const { daemon: inside } = daemon;
   const devices = await look(inside.reactor, inside.effective.configuration, () => undefined);
   const { paths, refusals } = await devices.ask(new Set());
-  const found: Found = { refusals, paths: paths.map(change).filter((path) => path !== null) };
+  const found: Omit<Found, "inUse"> = { refusals, paths: paths.map(change).filter((path) => path !== null) };
   const numbers = new Set(found.paths.map(({ number }) => number));
   const outcome = await inside.change(async () => {
     await removeGone(inside, stays ? numbers : new Set());

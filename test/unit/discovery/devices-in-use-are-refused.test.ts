@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
@@ -11,8 +11,7 @@ import { disk, transportOf } from "./pages.ts";
 /** A sysfs tree as the kernel lays it out: /sys/class/scsi_generic/sgN -> the device's folder. */
 class Tree {
   readonly root = mkdtempSync(join(tmpdir(), "pm-sysfs-"));
-  readonly mounts = join(this.root, "mounts");
-  readonly swaps = join(this.root, "swaps");
+  readonly proc = mkdtempSync(join(tmpdir(), "pm-proc-"));
   readonly busy = new Set<string>();
   /** Their opens never end, as those on a host in error recovery. */
   readonly stuck = new Set<string>();
@@ -21,8 +20,20 @@ class Tree {
   constructor() {
     mkdirSync(join(this.root, "class/scsi_generic"), { recursive: true });
     mkdirSync(join(this.root, "block"), { recursive: true });
-    writeFileSync(this.mounts, "");
-    writeFileSync(this.swaps, "Filename\tType\tSize\tUsed\tPriority\n");
+    this.process("self", "mnt:[1]", []);
+    writeFileSync(join(this.proc, "swaps"), "Filename\tType\tSize\tUsed\tPriority\n");
+  }
+
+  /** A process in a mount namespace, with the lines of its mountinfo (proc(5)). */
+  process(pid: string, namespace: string, mounts: readonly string[], opened: readonly string[] = []): void {
+    const folder = join(this.proc, pid);
+    mkdirSync(join(folder, "ns"), { recursive: true });
+    mkdirSync(join(folder, "fd"), { recursive: true });
+    rmSync(join(folder, "ns/mnt"), { force: true });
+    symlinkSync(namespace, join(folder, "ns/mnt"));
+    writeFileSync(join(folder, "comm"), "worker\n");
+    writeFileSync(join(folder, "mountinfo"), mounts.map((line) => `${line}\n`).join(""));
+    for (const [fd, file] of opened.entries()) symlinkSync(file, join(folder, "fd", String(fd)));
   }
 
   add(sg: number, number: string, block: string | null, { type = 0, vendor = "LIO-ORG ", segments = 128 } = {}): void {
@@ -47,6 +58,7 @@ class Tree {
     const queue = join(folder, "block", block, "queue");
     mkdirSync(queue, { recursive: true });
     mkdirSync(join(folder, "block", block, "holders"));
+    writeFileSync(join(folder, "block", block, "dev"), `8:${16 * sg}\n`);
     writeFileSync(join(queue, "max_hw_sectors_kb"), "1024\n");
     writeFileSync(join(queue, "max_segments"), `${segments}\n`);
     symlinkSync(join(folder, "block", block), join(this.root, "block", block));
@@ -55,8 +67,7 @@ class Tree {
   get sources(): InUseSources {
     return {
       sysfs: this.root,
-      mounts: this.mounts,
-      swaps: this.swaps,
+      proc: this.proc,
       openExclusive: (device) => {
         this.opened.push(device);
         return this.stuck.has(device)
@@ -91,34 +102,74 @@ test("a machine without SCSI has no devices", (t) => {
   t.deepEqual(listSgDevices(mkdtempSync(join(tmpdir(), "pm-none-"))), []);
 });
 
+/** A line of mountinfo for a file system of one device. */
+const mountLine = (number: string, where: string, source = "/dev/root", type = "ext4"): string =>
+  `36 35 ${number} / ${where} rw,relatime shared:1 - ${type} ${source} rw`;
+
+function map(tree: Tree, name: string, uuid: string): void {
+  mkdirSync(join(tree.root, "block/sda/holders/dm-0"));
+  mkdirSync(join(tree.root, "block/dm-0/dm"), { recursive: true });
+  writeFileSync(join(tree.root, "block/dm-0/dm/name"), `${name}\n`);
+  writeFileSync(join(tree.root, "block/dm-0/dm/uuid"), `${uuid}\n`);
+}
+
+/** Uses of sda (8:0). */
 const USES: Readonly<Record<string, { use: (tree: Tree) => void; says: RegExp }>> = {
   mounted: {
-    use: (tree) => writeFileSync(tree.mounts, "/dev/sda /mnt/my\\040disk ext4 rw 0 0\n"),
-    says: /\/dev\/sda is mounted on \/mnt\/my disk/,
+    use: (tree) => tree.process("self", "mnt:[1]", [mountLine("8:0", "/mnt/my\\040disk")]),
+    says: /\/dev\/sda is mounted on \/mnt\/my disk; unmount it/,
   },
   "mounted by a partition": {
     use: (tree) => {
       mkdirSync(join(tree.root, "block/sda/sda1/holders"), { recursive: true });
-      writeFileSync(tree.mounts, "/dev/sda1 / ext4 rw 0 0\n");
+      writeFileSync(join(tree.root, "block/sda/sda1/dev"), "8:1\n");
+      tree.process("self", "mnt:[1]", [mountLine("8:1", "/")]);
     },
     says: /\/dev\/sda1 is mounted on \//,
   },
+  "mounted in the namespace of a container": {
+    use: (tree) => tree.process("77", "mnt:[2]", [mountLine("8:0", "/data")]),
+    says: /\/dev\/sda is mounted on \/data in the mount namespace of process 77 \(worker\)/,
+  },
+  "mounted as a file system with a number of no device": {
+    use: (tree) => tree.process("self", "mnt:[1]", [mountLine("0:43", "/srv", "/dev/sda", "btrfs")]),
+    says: /\/dev\/sda is mounted on \/srv/,
+  },
+  "a further device of a mounted btrfs": {
+    use: (tree) => mkdirSync(join(tree.root, "fs/btrfs/0f8a/devices/sda"), { recursive: true }),
+    says: /\/dev\/sda belongs to a btrfs file system/,
+  },
   "swapped to": {
-    use: (tree) => writeFileSync(tree.swaps, "Filename Type\n/dev/sda partition 1 0 -2\n"),
-    says: /\/dev\/sda is swap space/,
+    use: (tree) => writeFileSync(join(tree.proc, "swaps"), "Filename Type\n/dev/sda partition 1 0 -2\n"),
+    says: /\/dev\/sda is swap space; run swapoff \/dev\/sda/,
   },
-  "held by the device mapper": {
+  "held by dm-multipath": {
+    use: (tree) => map(tree, "mpatha", "mpath-36001405"),
+    says: /used by dm-0 \(mpatha\); run multipath -f mpatha/,
+  },
+  "held by a logical volume": {
+    use: (tree) => map(tree, "vg-root", "LVM-abc"),
+    says: /used by dm-0 \(vg-root\); deactivate that logical volume/,
+  },
+  "held by another map": { use: (tree) => map(tree, "lin", ""), says: /used by dm-0 \(lin\); run dmsetup remove lin/ },
+  "held by an md array": {
+    use: (tree) => mkdirSync(join(tree.root, "block/sda/holders/md127")),
+    says: /used by md127; run mdadm --stop \/dev\/md127/,
+  },
+  "held by bcache": {
+    use: (tree) => mkdirSync(join(tree.root, "block/sda/bcache/dev"), { recursive: true }),
+    says: /used by bcache; run echo 1 > \/sys\/block\/sda\/bcache\/stop/,
+  },
+  "opened exclusively": {
     use: (tree) => {
-      mkdirSync(join(tree.root, "block/sda/holders/dm-0"));
-      mkdirSync(join(tree.root, "block/dm-0/dm"), { recursive: true });
-      writeFileSync(join(tree.root, "block/dm-0/dm/name"), "mpatha\n");
+      tree.busy.add("/dev/sda");
+      tree.process("812", "mnt:[1]", [], ["/srv/file", "/dev/sda"]);
     },
-    says: /used by dm-0 \(mpatha\)/,
+    says: /\/dev\/sda is in exclusive use by process 812 \(worker\); end that first/,
   },
-  "opened exclusively": { use: (tree) => tree.busy.add("/dev/sda"), says: /exclusive use/ },
 };
 for (const [title, { use, says }] of Object.entries(USES)) {
-  test(`a device that is ${title} is refused with the reason, its sibling is taken`, async (t) => {
+  test(`a device that is ${title} is refused with the reason, and its unit is named as in use; others are taken`, async (t) => {
     const tree = new Tree();
     tree.add(0, "1:0:0:0", "sda");
     tree.add(1, "1:0:0:1", "sdb");
@@ -131,8 +182,67 @@ for (const [title, { use, says }] of Object.entries(USES)) {
     );
     t.is(found.refusals.length, 1);
     t.regex(found.refusals[0]?.reason ?? "", says);
+    t.like(found.inUse, [{ device: "/dev/sg0", isNamed: true, identities: [IDENTITY_1] }]);
   });
 }
+
+const IDENTITY_1 = "naa.60014005000000000000000000000001";
+
+/** What the kernel has kept of the pages of unit 1 (sysfs: inquiry, vpd_pg83). */
+function keep(tree: Tree, number: string): void {
+  const folder = join(tree.root, "devices", number);
+  const pages = disk(1);
+  for (const [page, name] of Object.entries({ inquiry: "inquiry", "0x83": "vpd_pg83" })) {
+    writeFileSync(join(folder, name), pages[page] as Uint8Array);
+  }
+  mkdirSync(join(tree.root, "class/scsi_device", number), { recursive: true });
+  symlinkSync(folder, join(tree.root, "class/scsi_device", number, "device"));
+}
+
+test("a device in use that answers nothing is still known: the kernel has kept who it is", async (t) => {
+  const tree = new Tree();
+  tree.add(0, "1:0:0:0", "sda");
+  keep(tree, "1:0:0:0");
+  tree.busy.add("/dev/sda");
+  const transport = transportOf({ "/dev/sg0": "hang" });
+  const options = { ...ALL, budgetMs: 100, sources: tree.sources };
+  const found = await discoverDevices(transport, listSgDevices(tree.root), options);
+  t.deepEqual(found.inUse[0]?.identities, [IDENTITY_1]);
+});
+
+test("a device in use is asked for nothing but who it is: its user hears every unit attention", async (t) => {
+  const tree = new Tree();
+  tree.add(0, "1:0:0:0", "sda");
+  tree.busy.add("/dev/sda");
+  const sent: number[] = [];
+  const transport = transportOf({ "/dev/sg0": disk(1) });
+  const listening: typeof transport = {
+    command: (device, cdb, bytes, timeoutMs) => {
+      sent.push(cdb[0] ?? -1);
+      return transport.command(device, cdb, bytes, timeoutMs);
+    },
+  };
+  await discoverDevices(listening, listSgDevices(tree.root), { ...ALL, sources: tree.sources });
+  t.true(sent.length > 0);
+  t.deepEqual([...new Set(sent)], [0x12]);
+});
+
+test("a device that is not named keeps a unit from being used when it is in use, and is not asked for that", async (t) => {
+  const tree = new Tree();
+  tree.add(0, "1:0:0:0", "sda");
+  tree.add(1, "2:0:0:0", "sdb");
+  keep(tree, "1:0:0:0");
+  const transport = transportOf({ "/dev/sg1": disk(1) });
+  const options = { ...ALL, devices: [{ device: "/dev/sg1" }], sources: tree.sources };
+  const look = () => discoverDevices(transport, listSgDevices(tree.root), options);
+  const free = await look();
+  t.is(free.paths.length, 1);
+  t.deepEqual(free.inUse, []);
+  t.deepEqual(free.refusals, []);
+  tree.busy.add("/dev/sda");
+  const used = await look();
+  t.like(used.inUse, [{ device: "/dev/sg0", isNamed: false, identities: [IDENTITY_1] }]);
+});
 
 test("a disk whose open does not end holds up no other, and is refused with the reason", async (t) => {
   const tree = new Tree();

@@ -1,0 +1,78 @@
+// What a device has told the kernel of itself, from sysfs. It says who a device is without asking it: of a device that
+// somebody else uses, or that does not answer at the moment.
+
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { probe } from "./probe.ts";
+import type { SgDevice } from "./sysfs.ts";
+import type { ScsiResult, ScsiTransport } from "./transport.ts";
+
+const INQUIRY = 0x12;
+/** Kept pages are there at once; the limit is only because whoever asks has one. */
+const BUDGET_MS = 1000;
+
+const NOTHING = new Uint8Array(0);
+/** Sense data of INVALID FIELD IN CDB: what was not kept is not asked for. */
+const NOT_KEPT: ScsiResult = {
+  status: 2,
+  hostStatus: 0,
+  sense: Uint8Array.of(0x70, 0, 5, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0x24, 0, 0, 0, 0, 0),
+  data: NOTHING,
+};
+const good = (data: Uint8Array): ScsiResult => ({ status: 0, hostStatus: 0, sense: NOTHING, data });
+
+function kept(folder: string, name: string): Uint8Array | null {
+  try {
+    return readFileSync(join(folder, name));
+  } catch {
+    return null;
+  }
+}
+
+/** Page 0x00 of what was kept; kernels before 5.19 do not show the device's own. */
+function pagesKept(folder: string): Uint8Array {
+  const pages = [0x80, 0x83].filter((page) => kept(folder, `vpd_pg${page.toString(16)}`) !== null);
+  return Uint8Array.of(0, 0, 0, pages.length + 1, 0, ...pages);
+}
+
+function answerOf(folder: string, cdb: Uint8Array, bytes: number): ScsiResult {
+  if (cdb[0] !== INQUIRY) return NOT_KEPT;
+  const isPage = ((cdb[1] ?? 0) & 1) !== 0;
+  const page = cdb[2] ?? 0;
+  const data = !isPage
+    ? kept(folder, "inquiry")
+    : page === 0
+      ? pagesKept(folder)
+      : kept(folder, `vpd_pg${page.toString(16)}`);
+  return data === null ? NOT_KEPT : good(data.subarray(0, bytes));
+}
+
+/** Answers from sysfs, whatever the device is. */
+function keptTransport(folder: string): ScsiTransport {
+  return { command: (_device, cdb, bytes) => Promise.resolve(answerOf(folder, cdb, bytes)) };
+}
+
+/** Lets only INQUIRY through: every other command may take a unit attention that the device's user has to hear. */
+function inquiriesOf(transport: ScsiTransport): ScsiTransport {
+  return {
+    command: (device, cdb, bytes, timeoutMs) =>
+      cdb[0] === INQUIRY ? transport.command(device, cdb, bytes, timeoutMs) : Promise.resolve(NOT_KEPT),
+  };
+}
+
+/** Who the kernel remembers a device to be; null when it does not. */
+export async function keptIdentity({ device, number }: SgDevice, sysfs: string): Promise<string | null> {
+  const folder = join(sysfs, "class/scsi_device", number, "device");
+  const answer = await probe(keptTransport(folder), device, BUDGET_MS);
+  return answer.ok ? answer.value.identity.text : null;
+}
+
+/** Who a device says it is; null when it does not. Its user notices nothing. */
+export async function askedIdentity(
+  transport: ScsiTransport,
+  device: string,
+  budgetMs: number,
+): Promise<string | null> {
+  const answer = await probe(inquiriesOf(transport), device, budgetMs);
+  return answer.ok ? answer.value.identity.text : null;
+}
