@@ -180,7 +180,7 @@ export class BringUp {
         path: { queue, port, priority: path.priority, enabled: path.enabled, depth },
         settings: [
           ...pathFactCalls(path, LATER, device, this.#names),
-          ...faultCalls(path, LATER, effective, Date.now()),
+          ...faultCalls(path, LATER, effective, performance.now()),
         ],
       })),
     };

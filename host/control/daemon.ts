@@ -66,7 +66,6 @@ export class Daemon implements Context {
   readonly mirror: Mirror;
   readonly attachments: RememberedAttachments;
   readonly looks: Looks;
-  readonly startedMs = Date.now();
   readonly emulated: boolean;
   effective: Effective;
   restartNeeded: readonly string[] = [];
@@ -302,7 +301,10 @@ export class Daemon implements Context {
       this.configurationFile = file;
       this.restartNeeded = report.restartNeeded;
       this.hub.say("configuration-reloaded", {
-        detail: { applied: report.applied.join(" "), "needs restart": report.restartNeeded.join(" ") },
+        detail: {
+          applied: report.applied.join(" ") || "nothing",
+          "needs restart": report.restartNeeded.join(" ") || null,
+        },
       });
       this.looks.soon(0);
       await this.mirror.current();

@@ -1,5 +1,6 @@
 // Views over all units and paths: the arrays they belong to, the counters, what needs attention.
 
+import { sinceStartMs } from "./uptime.ts";
 import { lazily, sliced, type Lazy } from "./api/pieces.ts";
 import type { Latencies } from "./latencies.ts";
 import { isShown, pathsOf, type Inventory, type Path, type Unit } from "./inventory.ts";
@@ -99,7 +100,7 @@ export function statisticsView(inventory: Inventory, tables: Tables, latencies: 
       p99Us: latency?.p99Us ?? null,
     });
   });
-  return { time: Date.now(), units, paths, totals };
+  return { time: Date.now(), runningMs: sinceStartMs(), units, paths, totals };
 }
 
 /** How redundant everything is. */

@@ -28,7 +28,7 @@ export async function removeGone(parts: Parts, present: ReadonlySet<string>, ins
     if (found === null) return false;
     return !present.has(number) || (instances.get(number) ?? found.instance) !== found.instance;
   });
-  for (const path of gone) noteRemoval(path, Date.now());
+  for (const path of gone) noteRemoval(path, performance.now());
   await takeOut(parts, gone, {});
 }
 

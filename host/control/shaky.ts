@@ -12,7 +12,7 @@ import { SHAKY_COUNT_MAX } from "./words.ts";
 /** Shaky paths named one by one. */
 const NAMED_MAX = 8;
 
-/** The device of a path has gone: a fault, like an I/O that fails. */
+/** The device of a path has gone: a fault, like an I/O that fails. @param nowMs of the monotonic clock */
 export function noteRemoval(path: Path, nowMs: number): void {
   path.removalsMs = [...path.removalsMs, nowMs].slice(-SHAKY_COUNT_MAX);
 }

@@ -4,6 +4,7 @@ import type { Daemon } from "./daemon.ts";
 import { isShown, pathsOf } from "./inventory.ts";
 import { attentionOf, redundancyOf } from "./overviews.ts";
 import { shakySentences } from "./shaky.ts";
+import { sinceStartMs } from "./uptime.ts";
 import type { Status } from "./schemas/status.ts";
 
 /** Refused devices that one answer names. */
@@ -14,12 +15,15 @@ export async function statusOf(daemon: Daemon, version: string): Promise<Status>
   const redundancy = redundancyOf(daemon.inventory, tables);
   const { places, configuration } = daemon.options;
   const memory = process.memoryUsage();
+  const runningMs = sinceStartMs();
   return {
     version,
     source: daemon.emulated ? "emulated" : "devices",
     pid: process.pid,
     node: process.version,
-    startedMs: daemon.startedMs,
+    // As the machine's clock is now, so that it goes with the time of whoever asks.
+    startedMs: Date.now() - runningMs,
+    runningMs,
     backend: daemon.reactor.backend,
     units: daemon.inventory.units().filter((unit) => pathsOf(unit).some(isShown)).length,
     paths: daemon.inventory.paths().filter(isShown).length,

@@ -171,7 +171,7 @@ export class KernelAttachments {
     try {
       const [device] = await nbdStatus(index);
       if (device?.connected !== true) return undefined;
-      const end = Date.now() + RESUME_MS_MAX;
+      const end = performance.now() + RESUME_MS_MAX;
       return await this.#withConnections(entry, connections, async (sockets, handles) => {
         // One at a time: the driver may notice the death of one connection later than that of another.
         for (const socket of sockets) await replace(index, socket, entry, deadConnectionTimeoutS, end);
@@ -224,7 +224,7 @@ export class KernelAttachments {
           this.#report(`${device} was disconnected by somebody else; detach it here, too, or attach it anew`);
           return;
         }
-        const end = Date.now() + RESUME_MS_MAX;
+        const end = performance.now() + RESUME_MS_MAX;
         await this.#withConnections(entry, 1, async ([socket = -1], [handle = -1]) => {
           await replace(index, socket, entry, deadConnectionTimeoutS, end);
           this.#holds(held, handle);
@@ -283,7 +283,7 @@ async function replace(
       return;
     } catch (error) {
       const early = error instanceof Error && error.message.includes("none of its connections is dead");
-      if (!early || Date.now() > end) throw error;
+      if (!early || performance.now() > end) throw error;
       await sleep(50);
     }
   }

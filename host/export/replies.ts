@@ -42,11 +42,12 @@ export function optionError(option: number, type: number, text: string): Buffer 
   return optionReply(option, type, Buffer.from(text));
 }
 
-/** LIST: every export by its canonical name, then the end. */
+/** LIST: every export by its canonical name, what follows the name is for people; then the end. */
 export function listReplies(entries: readonly NbdExport[]): Buffer {
   const replies = entries.map((entry) => {
     const name = Buffer.from(canonicalName(entry));
-    return optionReply(OPTION_LIST, REPLY_SERVER, u32(name.length), name);
+    const description = Buffer.from(entry.description ?? "");
+    return optionReply(OPTION_LIST, REPLY_SERVER, u32(name.length), name, description);
   });
   return Buffer.concat([...replies, optionReply(OPTION_LIST, REPLY_ACK)]);
 }

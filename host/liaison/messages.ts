@@ -174,7 +174,7 @@ export function sentence(message: Message): string {
     message.path === null ? null : `path ${message.path}`,
   ].filter((part) => part !== null);
   const detail = Object.entries(message.detail)
-    .filter(([, value]) => value !== null)
+    .filter(([, value]) => value !== null && value !== "")
     .map(([name, value]) => `${name} ${String(value)}`);
   return `${text}${where.length === 0 ? "" : `: ${where.join(", ")}`}${detail.length === 0 ? "" : ` (${detail.join(", ")})`}`;
 }

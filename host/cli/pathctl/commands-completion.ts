@@ -2,6 +2,8 @@
 //
 // The scripts are small: they ask `pathctl __complete`, which walks the same tree of commands that parses them.
 
+import { readdirSync } from "node:fs";
+
 import type { Command, Option } from "commander";
 
 import type { Output } from "../../control/routes.ts";
@@ -25,10 +27,28 @@ const FIXED: ReadonlyMap<string, readonly string[]> = new Map<string, readonly s
 /** Names of the arguments and options whose values the daemon knows. */
 const PATHS = new Set(["path", "path2", "--path"]);
 const UNITS = new Set(["unit", "--unit"]);
+/** Those whose values are files (sockets are): the shell knows them best. */
+const FILES = new Set(["file", "--config", "--socket"]);
+/** What is answered then, instead of candidates: no word of ours begins with a colon. */
+export const ANY_FILE = ":files";
+/** Block devices that a unit can be attached to. */
+const DEVICES = new Set(["device", "--device"]);
+const DEVICE_NAME = /^(nbd|ublkb)\d+$/;
+
+function devices(): readonly string[] {
+  try {
+    return readdirSync("/dev")
+      .filter((name) => DEVICE_NAME.test(name))
+      .map((name) => `/dev/${name}`);
+  } catch {
+    return [];
+  }
+}
 
 async function known(name: string, client: Client): Promise<readonly string[]> {
   const fixed = FIXED.get(name);
   if (fixed !== undefined) return fixed;
+  if (DEVICES.has(name)) return devices();
   if (PATHS.has(name)) {
     const { units } = await client.call<Output<"units">>("GET", "/v1/units");
     return units.flatMap((unit) => [...unit.paths, ...unit.remembered].map((path) => path.number));
@@ -66,6 +86,10 @@ function walk(program: Command, words: readonly string[]) {
   return { command, position, pending };
 }
 
+/** Name of the argument of a command at a position; "": it takes none there. The last one may be repeated. */
+const argumentAt = (command: Command, position: number): string =>
+  (command.registeredArguments[position] ?? command.registeredArguments.at(-1))?.name() ?? "";
+
 /** Candidates for `current`, after `words` (both without the program's name). */
 export async function completions(
   program: Command,
@@ -74,6 +98,8 @@ export async function completions(
   client: Client,
 ): Promise<readonly string[]> {
   const { command, position, pending } = walk(program, words);
+  const wanted = pending?.long ?? argumentAt(command, position);
+  if (FILES.has(wanted) && (pending !== undefined || !current.startsWith("-"))) return [ANY_FILE];
   let candidates: readonly string[];
   if (pending !== undefined) {
     candidates = await known(pending.long ?? "", client);
@@ -82,9 +108,8 @@ export async function completions(
   } else if (command.commands.length > 0) {
     candidates = command.commands.map((child) => child.name()).filter((name) => !name.startsWith("__"));
   } else {
-    const name = (command.registeredArguments[position] ?? command.registeredArguments.at(-1))?.name() ?? "";
     const extra = command.name() === "show" && position === 0 ? await known("unit", client) : [];
-    candidates = name === "kind" ? kindsOf(command) : [...(await known(name, client)), ...extra];
+    candidates = wanted === "kind" ? kindsOf(command) : [...(await known(wanted, client)), ...extra];
   }
   return candidates.filter((candidate) => candidate.startsWith(current));
 }

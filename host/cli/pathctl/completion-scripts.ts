@@ -1,4 +1,5 @@
-// The completion scripts. Each asks `pathctl __complete WORDS...`; what can be completed is decided there.
+// The completion scripts. Each asks `pathctl __complete WORDS...`; what can be completed is decided there. Where a file is
+// wanted the answer is `:files`, and the shell completes its own way.
 
 /** Options of `spscmd`; it has no commands to ask. */
 const SPSCMD_OPTIONS = [
@@ -38,6 +39,11 @@ _pathctl() {
   if [[ $line == *[[:space:]] ]]; then words+=(""); fi
   current=${"$"}{words[-1]}
   mapfile -t candidates < <(pathctl __complete -- "${"$"}{words[@]:1}" 2>/dev/null)
+  if [[ ${"$"}{candidates[0]} == :files ]]; then
+    COMPREPLY=()
+    compopt -o default
+    return
+  fi
   _pathmanager_reply "$current" "${"$"}{candidates[@]}"
 }
 _spscmd() {
@@ -69,6 +75,10 @@ _pathmanager_ask() {
   local -a candidates
   candidates=("${"$"}{(@f)$(pathctl __complete -- "$@" 2>/dev/null)}")
   candidates=(${"$"}{candidates:#})
+  if [[ ${"$"}{candidates[1]} == :files ]]; then
+    _files
+    return
+  fi
   compadd -a candidates
 }
 _pathctl() {
@@ -93,7 +103,12 @@ compdef _spscmd spscmd
 const FISH = String.raw`# fish completion for pathctl and spscmd; load it with: pathctl completion fish | source
 function __pathctl_candidates
     set -l words (commandline -opc) (commandline -ct)
-    pathctl __complete -- $words[2..-1] 2>/dev/null
+    set -l found (pathctl __complete -- $words[2..-1] 2>/dev/null)
+    if test "$found[1]" = :files
+        __fish_complete_path (commandline -ct)
+    else
+        printf '%s\n' $found
+    end
 end
 function __spscmd_paths
     pathctl __complete -- path enable "" 2>/dev/null

@@ -5,12 +5,12 @@ import type { Style } from "../style.ts";
 import { agoText, countText, sizeText } from "../text.ts";
 import { attentionText } from "./show.ts";
 
-/** The status for people; `now` in milliseconds since 1970. */
-export function statusText(status: Status, style: Style, now = Date.now()): string {
+/** The status for people. */
+export function statusText(status: Status, style: Style): string {
   const { reactor, sockets, configuration, state } = status;
   const rows: readonly (readonly [string, string])[] = [
     ["version", `${status.version} (Node ${status.node})`],
-    ["running", `for ${agoText(now - status.startedMs)}, process ${status.pid}`],
+    ["running", `for ${agoText(status.runningMs)}, process ${status.pid}`],
     ["paths", `${status.pathsUsable} of ${status.paths} usable, ${status.units} units, from ${status.source}`],
     ["reactor", `${reactor.answering ? "answering" : style.bad("not answering")}, ${status.backend}`],
     ["memory", `${sizeText(status.memory.residentBytes)} resident, core ${sizeText(reactor.coreMemoryBytes)}`],

@@ -35,7 +35,8 @@ export interface Sample {
 
 /** What happened between two answers of the daemon. A counter that went back (a restart) counts from zero. */
 export function sampleBetween(before: StatisticsView, after: StatisticsView): Sample {
-  const seconds = Math.max(0.001, (after.time - before.time) / 1000);
+  const isRestarted = after.runningMs < before.runningMs;
+  const seconds = Math.max(0.001, (after.runningMs - (isRestarted ? 0 : before.runningMs)) / 1000);
   const earlier = new Map(before.paths.map((path) => [`${path.unit} ${path.number}`, path]));
   const rate = (now: number, then: number | undefined): number =>
     (now - (then === undefined || then > now ? 0 : then)) / seconds;

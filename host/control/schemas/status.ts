@@ -4,6 +4,9 @@ import * as z from "zod";
 import { Count, TimeMs } from "./common.ts";
 import { AluaState, RefusedDevice } from "./path.ts";
 
+/** For uptimes and rates: `time` and its kind jump when somebody sets the clock. */
+const RunningMs = Count.meta({ description: "Milliseconds since the daemon started, by a clock that nobody sets" });
+
 export const Status = z
   .object({
     version: z.string(),
@@ -11,6 +14,7 @@ export const Status = z
     pid: z.int(),
     node: z.string(),
     startedMs: TimeMs,
+    runningMs: RunningMs,
     backend: z.string().meta({ description: "io_uring or epoll" }),
     units: Count,
     paths: Count,
@@ -69,6 +73,7 @@ export const Totals = z.object({
 export const StatisticsView = z
   .object({
     time: TimeMs,
+    runningMs: RunningMs,
     totals: Totals,
     units: z.array(
       z.object({

@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { once } from "node:events";
+import { mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -38,6 +39,24 @@ test("commands, arguments, options and their values are completed", async (t) =>
   t.deepEqual(await complete("array", "fault", "add", "p"), ["port-down", "power-loss"]);
   t.deepEqual(await complete("array", "fault", "add", "slow", "--path", "5:0:1:2"), ["5:0:1:2"]);
   t.deepEqual(await complete("completion", "b"), ["bash"]);
+  for (const words of [
+    ["config", "check", ""],
+    ["config", "check", "/etc/pa"],
+    ["import", "multipath.conf", "/etc/m"],
+    ["doctor", "--config", ""],
+    ["show", "--socket", "/run"],
+  ]) {
+    t.deepEqual(await complete(...words), [":files"], words.join(" "));
+  }
+  t.deepEqual(await complete("config", "check", "--j"), ["--json"]);
+  const devices = await complete("attach", "0", "/dev/");
+  t.deepEqual(
+    devices.toSorted(),
+    (await readdir("/dev"))
+      .filter((name) => /^(nbd|ublkb)\d+$/.test(name))
+      .map((name) => `/dev/${name}`)
+      .toSorted(),
+  );
   t.true((await complete("")).includes("doctor"));
   t.false((await complete("")).includes("__complete"));
 });
@@ -98,4 +117,36 @@ complete -p pathctl spscmd
     "complete -F _pathctl pathctl",
     "complete -F _spscmd spscmd",
   ]);
+});
+
+test("bash: TAB completes a file where a file is wanted, and nowhere else", async (t) => {
+  await using server = await recordedServer(answers);
+  const folder = await mkdtemp(join(tmpdir(), "pathmanager-completion-"));
+  t.teardown(() => rm(folder, { recursive: true }));
+  const program = new URL("../../../host/cli/bin/pathctl.js", import.meta.url).pathname;
+  await writeFile(join(folder, "pathctl"), `#!/bin/sh\nexec "${process.execPath}" "${program}" "$@"\n`, {
+    mode: 0o755,
+  });
+  await writeFile(join(folder, "unlikely file.toml"), "");
+  // `script` (util-linux) gives bash a terminal, so that readline works: it is the key TAB that is tried. Ctrl-A puts `echo` in
+  // front afterwards, so that the line prints what was completed.
+  const keys = [
+    "source <(pathctl completion bash)",
+    "pathctl config check unlik\t\u0001echo A ",
+    "pathctl path enable unlik\t\u0001echo B ",
+    "pathctl doctor --config ./unlik\t\u0001echo C ",
+    "exit",
+  ];
+  const child = execFile("script", ["-qec", "bash --norc --noprofile -i", "/dev/null"], {
+    cwd: folder,
+    env: { PATH: `${folder}:${process.env["PATH"]}`, PATHMANAGER_SOCKET: server.socket, TERM: "dumb", HOME: folder },
+  });
+  child.stdin?.end(keys.map((line) => `${line}\n`).join(""));
+  let printed = "";
+  child.stdout?.on("data", (text: string) => (printed += text));
+  await once(child, "close");
+  const lines = printed.split(/\r?\n/);
+  t.true(lines.includes("A pathctl config check unlikely file.toml"), printed);
+  t.true(lines.includes("B pathctl path enable unlik"), printed);
+  t.true(lines.includes("C pathctl doctor --config ./unlikely file.toml"), printed);
 });

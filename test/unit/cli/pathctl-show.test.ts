@@ -11,6 +11,7 @@ const STATUS: Status = {
   pid: 4711,
   node: "v24.21.0",
   startedMs: 1_700_000_000_000,
+  runningMs: 3_600_000,
   backend: "io_uring",
   units: 3,
   paths: 6,

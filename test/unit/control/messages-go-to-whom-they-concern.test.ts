@@ -4,7 +4,7 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import test from "ava";
 import { eventView } from "../../../host/control/event-hub.ts";
-import { MESSAGES, type MessageName } from "../../../host/liaison/messages.ts";
+import { MESSAGES, sentence, type MessageName } from "../../../host/liaison/messages.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 
 /** Numbers whose ALIVE is "yes", and those whose manager is "no". */
@@ -55,4 +55,26 @@ test("events that found no room inside the core are told as 628", async (t) => {
     lost.reduce((sum, count) => sum + count, 0),
     (await daemon.get<"status">(t, "/v1/status")).reactor.eventsLost,
   );
+});
+
+test("626 says what was applied, and what needs a restart only where something does", async (t) => {
+  const array = "[array]\nunits = 1\npaths = 2\nunit_mib = 1\n";
+  const daemon = await TestDaemon.start(t, array);
+  const texts: string[] = [];
+  for (const configuration of [array, `failback = "standby"\n${array}`, array.replace("paths = 2", "paths = 4")]) {
+    TestDaemon.configure(daemon.folder, configuration);
+    await daemon.change(t, "POST", "/v1/config/reload");
+    const { events } = await daemon.get<"events">(t, "/v1/events?limit=1000");
+    texts.push(events.findLast(({ message }) => message === 626)?.text ?? "");
+  }
+  t.deepEqual(texts, [
+    "Configuration was read again (applied nothing)",
+    "Configuration was read again (applied failback)",
+    "Configuration was read again (applied failback, needs restart array.paths)",
+  ]);
+});
+
+test("no message has an empty place", (t) => {
+  const message = { kind: "configuration-reloaded", timeMs: 0, unit: null, path: null } as const;
+  t.is(sentence({ ...message, detail: { a: "", b: null, c: 0 } }), "Configuration was read again (c 0)");
 });

@@ -94,10 +94,14 @@ test("the empty name means the default export, and nothing when there is none", 
   }
 });
 
-test("LIST names each export once", (t) => {
+test("LIST names each export once, and describes it behind its name", (t) => {
   const { bytes } = converse([LU0, LU1], FIXED, option(3));
-  const names = replies(bytes).map(({ type, data }) => (type === 2 ? data.subarray(4).toString() : type));
-  t.deepEqual(names, ["database", "lu1", 1]);
+  const names = replies(bytes).map(({ type, data }) => {
+    if (type !== 2) return type;
+    const end = 4 + data.readUInt32BE(0);
+    return [data.toString("utf8", 4, end), data.toString("utf8", end)];
+  });
+  t.deepEqual(names, [["database", "an emulated unit"], ["lu1", ""], 1]);
 });
 
 test("EXPORT_NAME answers size and flags, with 124 zeroes unless both sides left them out", (t) => {
