@@ -1,10 +1,9 @@
 // `npm start` and `pathmanagerd`: the daemon in the foreground.
 
-import { readFileSync } from "node:fs";
-import { createSecureContext } from "node:tls";
 import type { FastifyInstance } from "fastify";
 import { becomeIoFlusher, endProcess, sendDatagram } from "../native/index.ts";
 import { ServiceManager } from "../liaison/notify.ts";
+import { readTls, readToken } from "./api/secrets.ts";
 import { loadConfiguration } from "./configuration.ts";
 import { Daemon } from "./daemon.ts";
 import { ControlError, reasonOf } from "./errors.ts";
@@ -14,7 +13,7 @@ import { defectOf } from "./last-words.ts";
 import { makeLogger, type Logger } from "./logger.ts";
 import { forgiveStreams, toStandardError, toStandardOutput } from "./output.ts";
 import { placesOf } from "./places.ts";
-import { isEmulated, type Configuration } from "./schemas/configuration.ts";
+import { isEmulated } from "./schemas/configuration.ts";
 import { makeServer, type Access } from "./server.ts";
 import { standingCalls, takeStanding } from "./standing.ts";
 import { statusOf } from "./status.ts";
@@ -23,35 +22,12 @@ import { CONFIGURATION_FILE, type LogLevel } from "./words.ts";
 
 /** Whatever hangs, the process ends within this of a SIGTERM (not by process.exit, which waits for what hangs). */
 const STOP_MS_MAX = 4500;
-const TOKEN_BYTES_MIN = 16;
 
 /** One line (or one for each mistake of the configuration), with what to do. */
 function complain(thrown: unknown): void {
   const lines = reasonOf(thrown).split("\n");
   for (const line of lines) toStandardError(`pathmanagerd: ${line}\n`);
   if (thrown instanceof ControlError && thrown.remedy !== null) toStandardError(`pathmanagerd: ${thrown.remedy}\n`);
-}
-
-/** A file that the configuration names; the error says which key named it. */
-function readNamed(key: string, file: string): Buffer {
-  try {
-    return readFileSync(file);
-  } catch (thrown) {
-    throw new ControlError("CONFIGURATION", `${key}: cannot read ${file}: ${reasonOf(thrown)}`, {
-      parameter: key,
-      remedy: "name a file that the daemon can read",
-      cause: thrown,
-    });
-  }
-}
-
-function readToken(file: string): string {
-  const token = readNamed("sockets.api_tcp.token_file", file).toString("utf8").trim();
-  if (Buffer.byteLength(token) >= TOKEN_BYTES_MIN) return token;
-  throw new ControlError("CONFIGURATION", `the token in ${file} is shorter than ${TOKEN_BYTES_MIN} bytes`, {
-    parameter: "sockets.api_tcp.token_file",
-    remedy: "put a long random one there, like `openssl rand -hex 32` makes",
-  });
 }
 
 /** The API on its Unix socket and, if configured, on TCP. */
@@ -82,25 +58,6 @@ async function serveApi(daemon: Daemon, version: string): Promise<FastifyInstanc
   }
   await listenUnix(unix, places.apiSocket, group);
   return servers;
-}
-
-/** Certificate and key; that they belong together is found out here, not by the first client. */
-function readTls(tcp: NonNullable<Configuration["sockets"]["api_tcp"]>): { cert: Buffer; key: Buffer } {
-  const tls = {
-    cert: readNamed("sockets.api_tcp.certificate", tcp.certificate),
-    key: readNamed("sockets.api_tcp.key", tcp.key),
-  };
-  try {
-    createSecureContext(tls);
-  } catch (thrown) {
-    const what = `sockets.api_tcp: ${tcp.certificate} and ${tcp.key} are no certificate and its key: ${reasonOf(thrown)}`;
-    throw new ControlError("CONFIGURATION", what, {
-      parameter: "sockets.api_tcp",
-      remedy: "both have to be in PEM, the key without a passphrase",
-      cause: thrown,
-    });
-  }
-  return tls;
 }
 
 function onSignals(daemon: Daemon, servers: readonly FastifyInstance[], manager: ServiceManager, logger: Logger): void {

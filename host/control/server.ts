@@ -53,6 +53,9 @@ export function makeServer(options: ServerOptions): FastifyInstance {
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     forceCloseConnections: true,
     exposeHeadRoutes: false,
+    frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) =>
+      answerError(error, request, reply, options),
+    clientErrorHandler: answerMalformed,
     routerOptions: { maxParamLength: 128 },
   };
   const app: FastifyInstance =
@@ -202,6 +205,22 @@ function answerError(error: FastifyError, request: FastifyRequest, reply: Fastif
   const known = controlErrorOf(error);
   if (known.code === "INTERNAL") options.onDefect(error, `${request.method} ${request.url}`);
   void reply.code(known.status).type("application/json; charset=utf-8").send(JSON.stringify(known.body));
+}
+
+/** Answers what is no HTTP request, in the shape of every error, and ends the connection. */
+function answerMalformed(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === "ECONNRESET" || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const known = new ControlError("INVALID_REQUEST", `this is no HTTP request: ${reasonOf(error)}`, {
+    remedy: "GET /openapi.json describes every endpoint",
+  });
+  const body = JSON.stringify(known.body);
+  socket.end(
+    `HTTP/1.1 ${known.status} Bad Request\r\ncontent-type: ${JSON_TYPE}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n` +
+      `connection: close\r\n\r\n${body}`,
+  );
 }
 
 function controlErrorOf(error: FastifyError): ControlError {

@@ -1,7 +1,7 @@
 // The API over TCP: only with TLS, only with the token, and then all of it.
 
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { get as getPlain } from "node:http";
 import { request } from "node:https";
 import { createServer, type AddressInfo } from "node:net";
@@ -44,8 +44,8 @@ async function place(t: ExecutionContext, token = TOKEN): Promise<Place> {
     token_file: join(folder, "token"),
   };
   await writeFile(files.certificate, certificate);
-  await writeFile(files.key, key);
-  await writeFile(files.token_file, `${token}\n`);
+  await writeFile(files.key, key, { mode: 0o600 });
+  await writeFile(files.token_file, `${token}\n`, { mode: 0o640 });
   const port = await freePort();
   const lines = Object.entries({ listen: `127.0.0.1:${port}`, ...files }).map(
     ([name, value]) => `${name} = "${value}"`,
@@ -151,4 +151,16 @@ test("a token that is too short, or files that are not there, stop the start, ea
   }
   const broken = tcp.toml.replace(/^key = .*$/m, `key = "${join(tcp.folder, "token")}"`);
   await t.throwsAsync(RealDaemon.start(broken), { message: /sockets\.api_tcp/ });
+});
+
+test("a key or token that others may read stops the start, in one line that says how to mend it", async (t) => {
+  const tcp = await place(t);
+  for (const [key, file] of Object.entries({ key: "key.pem", token_file: "token" })) {
+    const name = join(tcp.folder, file);
+    await chmod(name, 0o644);
+    await t.throwsAsync(RealDaemon.start(tcp.toml), {
+      message: new RegExp(`sockets\\.api_tcp\\.${key}: others .* ${name} \\(mode 0644\\)[^]*chmod 0640 ${name}`),
+    });
+    await chmod(name, 0o640);
+  }
 });

@@ -1,10 +1,12 @@
 import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { connect } from "node:net";
 import { chmodSync } from "node:fs";
 import test from "ava";
 import fc from "fast-check";
 import { openapiDocument } from "../../../host/control/openapi.ts";
 import { ROUTES, type Route } from "../../../host/control/routes.ts";
+import type { ErrorBody } from "../../../host/control/schemas/common.ts";
 import { callSocket, TestDaemon } from "./fixtures/daemon.ts";
 
 const ARRAY = "policy = 'static'\n[array]\nunits = 2\npaths = 2\nunit_mib = 1\n";
@@ -122,6 +124,23 @@ test("random bodies never make a change, an internal error or a crash", async (t
     { numRuns: 300 },
   );
   t.deepEqual(daemon.daemon.state.paths(), before);
+  t.deepEqual(daemon.problems, []);
+});
+
+test("what the server itself refuses is answered in the shape of every error, too", async (t) => {
+  const daemon = await TestDaemon.start(t, ARRAY);
+  const url = await daemon.call<ErrorBody>("GET", "/v1/units/%ff%zz");
+  t.is(url.status, 400);
+  t.is(url.body.error.code, "INVALID_REQUEST");
+  const socket = connect(daemon.socket);
+  let text = "";
+  socket.on("data", (chunk: Buffer) => (text += chunk.toString()));
+  const closed = once(socket, "close");
+  socket.write("BREW /pot HTCPCP/1.0\r\n\r\n");
+  await closed;
+  const [head = "", body = ""] = text.split("\r\n\r\n");
+  t.regex(head, /^HTTP\/1\.1 400 /);
+  t.is((JSON.parse(body) as ErrorBody).error.code, "INVALID_REQUEST");
   t.deepEqual(daemon.problems, []);
 });
 
