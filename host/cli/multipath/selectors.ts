@@ -43,12 +43,12 @@ export function wholeIdentity({ regex, not }: Expression): string | undefined {
 }
 
 /**
- * Whether an expression means the serial number that ata_id gives a disk, which is no WWID of ours: a plain text that
- * neither begins as scsi_id's names do nor is a part of a number.
+ * Whether an expression means the serial number that ata_id gives a disk, which is no WWID of ours: a plain text
+ * with the underscore between model and number that does not begin as scsi_id's names do.
  */
 export function isAtaSerial({ regex }: Expression): boolean {
   const text = regex.replace(/^\^/, "").replace(/\$$/, "");
-  return /^[\w -]{6,}$/.test(text) && !/^[1238S]/.test(text) && /[^0-9a-f]/.test(text);
+  return /^[\w -]+_[\w -]+$/.test(text) && !/^[1238S]/.test(text);
 }
 
 const LETTERS = [..."abcdefghijklmnopqrstuvwxyz"];
