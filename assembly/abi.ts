@@ -49,6 +49,8 @@ export const CONTROL_COMPLETION_QUEUE: u32 = 64;
 export const CONTROL_EVENT_QUEUE: u32 = 80;
 /** u64, core writes: events lost because control did not drain the event ring in time. */
 export const CONTROL_EVENTS_LOST: u32 = 96;
+/** u64, host writes, or never: when it last stopped working and began to wait; its work before is nobody's silence. */
+export const CONTROL_WAITING_NS: u32 = 104;
 /** Bytes of the control block. */
 export const CONTROL_BYTES: u32 = 128;
 
@@ -203,7 +205,7 @@ export const EVENT_FAILBACK_DONE: u32 = 8;
 export const EVENT_FAILBACK_FAILED: u32 = 9;
 /** The path leads to another logical unit than its own; it gets no I/O. */
 export const EVENT_WRONG_UNIT: u32 = 10;
-/** Requests of the unit wait because no path is usable. arg0: how many ms they may wait. */
+/** Requests of the unit wait because no path is usable. arg0: how many ms they may wait, arg1: 1 while port groups are in transition. */
 export const EVENT_NO_PATH_WAITING: u32 = 11;
 /** Requests of the unit were failed because no path became usable in time, or by release. arg0: how many. */
 export const EVENT_NO_PATH_FAILED: u32 = 12;
@@ -227,6 +229,14 @@ export const EVENT_SUSPECT: u32 = 20;
 export const EVENT_ALUA_SET: u32 = 21;
 /** The device lost data that it had acknowledged. arg0: 1 told by a deferred error, 0 by its answer to a flush. */
 export const EVENT_DATA_LOST: u32 = 22;
+
+/** The device refuses what it was taken to know; the core does without. Told once. arg0: one of LACKS_*. */
+export const EVENT_LACKS: u32 = 23;
+
+/** SYNCHRONIZE CACHE: it has no cache, as it has said nothing of one. */
+export const LACKS_SYNCHRONIZE_CACHE: u32 = 1;
+/** Force unit access in WRITE: a flush follows instead, where there is a cache. */
+export const LACKS_FUA: u32 = 2;
 
 /** By command of an operator. */
 export const REASON_OPERATOR: u32 = 1;
@@ -429,6 +439,8 @@ export const UNIT_CAN_CACHE_WRITES: u32 = 32;
 export const UNIT_CAN_ALUA: u32 = 64;
 /** GET LBA STATUS is worth asking: the unit is thin, and what is not mapped reads as zeroes (LBPME, LBPRZ). */
 export const UNIT_CAN_LBA_STATUS: u32 = 128;
+/** With UNIT_CAN_CACHE_WRITES: the device says nothing of a cache; it has none when it knows no SYNCHRONIZE CACHE either. */
+export const UNIT_CAN_ASSUMED_CACHE: u32 = 256;
 
 /** Priority 1..254, unique in the unit. */
 export const PATH_SET_PRIORITY: u32 = 1;

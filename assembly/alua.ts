@@ -25,6 +25,9 @@ import { timerSooner } from "./timers";
 import { Path, Unit } from "./topology";
 
 const SECOND: u64 = 1000000000;
+/** Byte 4: the format of the report, where its first descriptor has nothing in these bits; byte 5 then: transition time, s. */
+const FORMAT_MASK: u32 = 0x70;
+const FORMAT_EXTENDED: u32 = 0x10;
 /** Without an optimized path for so long (and up to as long again) before SET TARGET PORT GROUPS. */
 const SET_AFTER_NS: u64 = 2 * SECOND;
 /** Least time between two of them; doubles each time, up to the most. */
@@ -43,7 +46,12 @@ export function groupsRead(p: Path, page: usize, bytes: u32): void {
   const stated = bswap<u32>(load<u32>(page));
   const end = stated > bytes - 4 ? bytes : 4 + stated;
   let changing = false;
-  for (let at: u32 = 4; at + 8 <= end; at += 8 + 4 * <u32>load<u8>(page + at, 7)) {
+  let first: u32 = 4;
+  if (end >= 8 && ((<u32>load<u8>(page, 4)) & FORMAT_MASK) === FORMAT_EXTENDED) {
+    first = 8;
+    u.transitionNs = <u64>load<u8>(page, 5) * SECOND;
+  }
+  for (let at: u32 = first; at + 8 <= end; at += 8 + 4 * <u32>load<u8>(page + at, 7)) {
     const state = (<u32>load<u8>(page + at)) & 15;
     const group = <u32>bswap<u16>(load<u16>(page + at, 2));
     if (state === ALUA_TRANSITIONING) changing = true;

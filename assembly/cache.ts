@@ -5,10 +5,20 @@
 // the next flush good. So a flush that was answered this way is not asked again, here or elsewhere; and a loss that
 // another command was told of is remembered until a client's flush has failed for it.
 
-import { EVENT_DATA_LOST, UNIT_CAN_CACHE_WRITES } from "./abi";
+import {
+  EVENT_DATA_LOST,
+  EVENT_LACKS,
+  LACKS_FUA,
+  LACKS_SYNCHRONIZE_CACHE,
+  REASON_IO,
+  UNIT_CAN_ASSUMED_CACHE,
+  UNIT_CAN_CACHE_WRITES,
+  UNIT_CAN_FUA,
+} from "./abi";
 import { NBD_EIO, NBD_FLUSH } from "./nbd";
-import { CONNECTION_DRAINING, METHOD_SYNC, Request } from "./records";
+import { CONNECTION_DRAINING, Command, METHOD_SYNC, METHOD_WRITE, METHOD_ZERO_WRITE, Request } from "./records";
 import { event } from "./ring";
+import { FUA } from "./scsi/cdb";
 import { isAnswer, OUTCOME_ELSEWHERE, OUTCOME_PROTECTED, OUTCOME_UNSUPPORTED } from "./scsi/outcome";
 import { KEY_ABSENT, SENSE_DEFERRED } from "./scsi/sense";
 import { Path, Unit } from "./topology";
@@ -32,6 +42,38 @@ export function cacheDoubt(u: Unit, sense: u32): void {
   const asc = (sense >> 8) & 0xff;
   const ascq = (sense >> 16) & 0xff;
   if (asc === ASC_PARAMETERS_CHANGED && ascq <= ASCQ_MODE_PARAMETERS) u.cacheDoubted = 1;
+}
+
+/**
+ * The device knows no SYNCHRONIZE CACHE. Where it has said that it has a cache, that is a fault: false. Where one was only
+ * assumed, or doubted, there is none, or none that anybody could flush: what it acknowledges is all there is to be had.
+ */
+export function cacheDenied(u: Unit, p: Path): bool {
+  if ((u.capabilities & (UNIT_CAN_CACHE_WRITES | UNIT_CAN_ASSUMED_CACHE)) === UNIT_CAN_CACHE_WRITES) return false;
+  if ((u.capabilities & UNIT_CAN_ASSUMED_CACHE) !== 0) tellLack(p, LACKS_SYNCHRONIZE_CACHE);
+  u.capabilities &= ~(UNIT_CAN_CACHE_WRITES | UNIT_CAN_ASSUMED_CACHE);
+  u.cacheDoubted = 0;
+  return true;
+}
+
+/** Whether a command asks for force unit access; the bit is where it is in WRITE(10) as well. */
+export function asksForFua(c: Command): bool {
+  const writes = c.method === METHOD_WRITE || c.method === METHOD_ZERO_WRITE;
+  return writes && ((<u8>(c.cdb0 >> 8)) & FUA) !== 0;
+}
+
+/** The device refuses force unit access, whatever it has said: a flush follows such a write from here on. */
+export function fuaRefused(u: Unit, p: Path): void {
+  u.capabilities &= ~UNIT_CAN_FUA;
+  tellLack(p, LACKS_FUA);
+}
+
+/** Control learns of what a device lacks once. */
+function tellLack(p: Path, lack: u32): void {
+  const u = p.unit;
+  if (((<u32>u.lacksTold) & lack) !== 0) return;
+  u.lacksTold |= <u8>lack;
+  event(EVENT_LACKS, REASON_IO, u.index, p.index, lack, 0, 0, 0);
 }
 
 /** Whether an outcome tells of acknowledged data that did not reach the medium. */

@@ -39,7 +39,7 @@ import { failbackMode, patrolRecovers, patrolTimeoutNs } from "./mode";
 import { aluaOfSense, pathAluaState, pathIdle, takesIo } from "./path";
 import { identitySoon } from "./patrol";
 import { COMMAND_FLIGHT, COMMAND_FREE, Command, METHOD_NONE } from "./records";
-import { TAG_COMMAND, event, hostNow, makeTag, now, submit } from "./ring";
+import { TAG_COMMAND, busyNs, event, hostNow, makeTag, now, submit } from "./ring";
 import {
   cdbInquiryPage,
   cdbRead,
@@ -124,6 +124,7 @@ function checkNext(p: Path): void {
   c.state = COMMAND_FLIGHT;
   c.generation++;
   p.checkDueNs = now + patrolTimeoutNs;
+  c.busyNs = busyNs;
   timerSooner(pathTimer(p.index), p.checkDueNs);
   submit(p.arrayPort !== 0, OP_SCSI, 0, makeTag(TAG_COMMAND, c.generation, c.index), p.port, changetype<usize>(c), 0);
 }
@@ -142,7 +143,7 @@ function buildCheck(p: Path, c: Command, what: u8): void {
   c.buffer = <u32>page;
   c.bufferBytes = PAGE_BYTES;
   if (what === WANT_IDENTITY) cdbInquiryPage(c, identityPage(u), PAGE_BYTES);
-  else if (what === WANT_GROUPS) cdbReportTargetPortGroups(c, PAGE_BYTES);
+  else if (what === WANT_GROUPS) cdbReportTargetPortGroups(c, PAGE_BYTES, u.groupsPlain === 0);
   else if (what === WANT_SET) {
     c.bufferBytes = groupsBuildSet(p, page);
     cdbSetTargetPortGroups(c, c.bufferBytes);
@@ -156,7 +157,7 @@ function buildCheck(p: Path, c: Command, what: u8): void {
 function readsFirst(p: Path): bool {
   const u = p.unit;
   if (u.blockBytes === 0) return false;
-  return p.silent !== 0 || (u.patrolRead !== 0 && (p.flags & PATH_FLAG_FAILED) === 0);
+  return p.silent !== 0 || p.refuses !== 0 || (u.patrolRead !== 0 && (p.flags & PATH_FLAG_FAILED) === 0);
 }
 
 /** The host has completed a path's check. */
@@ -191,7 +192,7 @@ function conclude(p: Path, c: Command, page: usize, result: i32): void {
   } else if (what === WANT_IDENTITY && outcome === OUTCOME_GOOD && !identityRead(p.unit, page, bytes, PAGE_BYTES)) {
     identityUnread(p, OUTCOME_RETRY, shown, 0);
   } else if (outcome === OUTCOME_GOOD) checkGood(p, what, page, bytes, sentNs);
-  else if (answers(what, outcome, answered)) healthGood(p, page !== 0, sentNs);
+  else if (answers(p, what, outcome, answered)) healthGood(p, page !== 0, sentNs);
   else if (outcome === OUTCOME_FAILED || outcome === OUTCOME_GONE) checkFailed(p, REASON_PATROL, shown, c.hostStatus);
   else if (what === WANT_IDENTITY) identityUnread(p, outcome, shown, c.hostStatus);
   else checkAgain(p, what, outcome, shown, c.hostStatus);
@@ -206,8 +207,10 @@ function askAgain(p: Path): void {
 }
 
 /** Whether an outcome, though not good, shows that the path and the device answer: that is all a health check asks. */
-function answers(what: u8, outcome: u8, fromIt: bool): bool {
+function answers(p: Path, what: u8, outcome: u8, fromIt: bool): bool {
   if (what !== WANT_HEALTH) return false;
+  // One that has failed for such answers has to do better.
+  if (outcome === OUTCOME_ELSEWHERE && p.refuses !== 0) return false;
   // The host's driver may be busy as well.
   if (outcome === OUTCOME_BUSY || outcome === OUTCOME_WAIT) return fromIt;
   if (outcome === OUTCOME_ALUA) return true;
@@ -240,6 +243,12 @@ function tell(p: Path, outcome: u8, shown: u32): void {
 
 /** Not good and not final: again at once a few times, then as what it is. */
 function checkAgain(p: Path, what: u8, outcome: u8, shown: u32, hostStatus: u16): void {
+  if (what === WANT_GROUPS && isAnswer(outcome) && p.unit.groupsPlain === 0) {
+    // Devices of SPC-3 do not know the extended header.
+    p.unit.groupsPlain = 1;
+    p.wanted |= what;
+    return;
+  }
   p.checkRetries++;
   if (p.checkRetries <= RETRIES_MAX) {
     p.wanted |= what;
@@ -271,9 +280,10 @@ function checkGood(p: Path, what: u8, page: usize, bytes: u32, sentNs: u64): voi
 /** The path answers the health check that was sent at `sentNs`; `read`: it was a READ. */
 function healthGood(p: Path, read: bool, sentNs: u64): void {
   const u = p.unit;
-  if (p.silent !== 0 && u.blockBytes !== 0) {
-    // TEST UNIT READY, sent before it fell silent, is not enough.
+  if ((p.silent !== 0 || p.refuses !== 0) && u.blockBytes !== 0) {
+    // TEST UNIT READY, sent before it fell silent, or to one that refuses I/O, is not enough.
     if (!read) return checkWant(p, WANT_HEALTH);
+    p.refuses = 0;
     if ((p.flags & PATH_FLAG_STALLED) === 0) p.silent = 0;
   }
   if (read) {
@@ -369,8 +379,15 @@ export function checkFailed(p: Path, reason: u32, shown: u32, hostStatus: u16): 
 
 /** The time of a check is over. */
 export function checkTimedOut(p: Path): void {
+  const c = commandAt(commandCount + p.index);
+  if (c.busyNs !== busyNs) {
+    // In part of it the host fetched no answers.
+    p.checkDueNs = now + (busyNs - c.busyNs);
+    c.busyNs = busyNs;
+    return;
+  }
   p.checkLost = 1;
-  if (p.answeredNs > commandAt(commandCount + p.index).timeNs) {
+  if (p.answeredNs > c.timeNs) {
     // It has answered I/O that was sent later: it has lost the check, which is made again.
     p.wantedLater |= p.checking;
     return shakyCountOne(p);

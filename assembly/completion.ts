@@ -10,19 +10,19 @@ import {
   PATH_FLAG_UNVERIFIED,
   REASON_IDENTITY,
   REASON_IO,
-  UNIT_CAN_CACHE_WRITES,
   UNIT_CAN_LBA_STATUS,
   UNIT_CAN_WRITE_SAME,
   UNIT_CAN_WRITE_SAME_UNMAP,
 } from "./abi";
 import { allocated, extents } from "./allocation";
 import { groupsWanted } from "./alua";
-import { cacheDoubt, dataLost, tellsLoss } from "./cache";
+import { asksForFua, cacheDenied, cacheDoubt, dataLost, fuaRefused, tellsLoss } from "./cache";
 import { checkIdentity } from "./check";
-import { issue, writeOff } from "./dispatch";
+import { build, issue, writeOff } from "./dispatch";
 import { becomeGhost, commandGivenUp, commandOverlapsGhost, ghostCompleted } from "./ghost";
 import { hedgeReadBack } from "./hedge";
 import { listNext, listRemove } from "./lists";
+import { isLong, longLearn } from "./long";
 import { NBD_EINVAL, NBD_EIO, NBD_ENOSPC, NBD_EPERM } from "./nbd";
 import { aluaOfSense, pathAluaState, pathBack, pathDepthGood, pathDepthLower, pathFailed, pathIdle } from "./path";
 import {
@@ -50,6 +50,7 @@ import {
   OUTCOME_ALUA_CHANGED,
   OUTCOME_BUSY,
   OUTCOME_CAPACITY,
+  OUTCOME_ELSEWHERE,
   OUTCOME_FAILED,
   OUTCOME_GONE,
   OUTCOME_GOOD,
@@ -67,6 +68,7 @@ import {
   outcomeOf,
 } from "./scsi/outcome";
 import { KEY_ABSENT, readSense } from "./scsi/sense";
+import { refusalNote, refusalsCount } from "./refusal";
 import { resetOver } from "./reset";
 import { delay, requeue } from "./retry";
 import { shakyCountOne } from "./shaky";
@@ -147,6 +149,7 @@ export function commandCompleted(c: Command, result: i32, timeNs: u64): void {
   listRemove(changetype<usize>(u) + FLIGHT, changetype<usize>(c), LINK);
   c.state = COMMAND_FREE;
   p.inFlight--;
+  if (isLong(c.method)) u.longs--;
   if (p.inFlight < p.depth) u.full &= ~((<u32>1) << (<u32>p.slot));
   if (u.queueFirst !== 0 || u.retryFirst !== 0) unitDirty(u);
   const outcome = classify(c, result);
@@ -176,9 +179,11 @@ function commandGood(c: Command, u: Unit, p: Path, latencyNs: u64): void {
   if (p.depth !== p.depthMax) pathDepthGood(u, p);
   hedgeReadBack(u, c, latencyNs);
   if ((c.flags & COMMAND_GHOST) !== 0) {
-    stallLearnGhost(u, latencyNs);
+    if (!isLong(c.method)) stallLearnGhost(u, latencyNs);
     pathBack(p);
   } else if (c.method <= METHOD_ZERO_WRITE) stallLearn(u, latencyNs);
+  if (isLong(c.method)) longLearn(u, c, latencyNs);
+  if ((c.refused | (<u32>p.refusals)) !== 0) refusalsOver(c, u, p);
   if ((p.flags & (PATH_FLAG_STALLED | PATH_FLAG_SUSPECT)) !== 0) {
     pathAnswers(p, c.timeNs);
     siblingAnswers(p);
@@ -186,6 +191,13 @@ function commandGood(c: Command, u: Unit, p: Path, latencyNs: u64): void {
   if ((c.flags & COMMAND_DEAD) !== 0) return free(c);
   if (c.method === METHOD_STATUS) extents(c);
   pieceDone(c);
+}
+
+/** A path has carried a piece out: it refuses nothing just now, but others have. */
+function refusalsOver(c: Command, u: Unit, p: Path): void {
+  p.refusals = 0;
+  refusalsCount(u, c.refused & ~((<u32>1) << (<u32>p.slot)));
+  c.refused = 0;
 }
 
 /** Frees a command that is in no list of its unit. */
@@ -199,7 +211,7 @@ function free(c: Command): void {
 function pieceDone(c: Command): void {
   const r = c.request;
   if (listNext(r.commandFirst, SIBLING) !== 0) endTwins(c, false);
-  if (c.ownBuffer !== 0) {
+  if (c.ownBuffer !== 0 && c.method === METHOD_READ) {
     if ((c.flags & COMMAND_HEDGED) !== 0) statisticsHedgeWon(r.unit.statistics);
     c.state = COMMAND_KEPT;
     r.kept++;
@@ -249,11 +261,14 @@ function tellsOnly(c: Command, outcome: u8): bool {
 function commandBad(c: Command, u: Unit, p: Path, outcome: u8): void {
   const shown = senseBytes(c);
   if (timedOut(c) && p.answeredNs > c.timeNs) {
-    // The host has given up one command of a path that answers others.
-    p.errors++;
-    statisticsError(p.statistics);
-    if ((c.flags & COMMAND_LOST) === 0) shakyCountOne(p);
-  } else if (outcome === OUTCOME_FAILED || outcome === OUTCOME_GONE) {
+    // The host has given up one command of a path that answers others. One that may rightly take long blames nobody.
+    if (!isLong(c.method)) {
+      p.errors++;
+      statisticsError(p.statistics);
+      if ((c.flags & COMMAND_LOST) === 0) shakyCountOne(p);
+    }
+  } else if (outcome === OUTCOME_ELSEWHERE) refusalNote(p, shown);
+  else if (outcome === OUTCOME_FAILED || outcome === OUTCOME_GONE) {
     // Without sense data nobody has answered: the fault may be that of a component which others share.
     if ((sense & 0xff) === KEY_ABSENT && (p.flags & PATH_FLAG_FAILED) === 0) siblingsSuspect(p);
     pathFailed(p, REASON_IO, shown, c.hostStatus);
@@ -309,6 +324,7 @@ function sendAgain(c: Command, u: Unit, p: Path, outcome: u8, shown: u32): void 
   }
   c.retries = 0;
   c.tried |= here;
+  if (outcome === OUTCOME_ELSEWHERE) c.refused |= here;
   const elsewhere = (u.eligible & ~c.tried) !== 0;
   if ((outcome === OUTCOME_BUSY || outcome === OUTCOME_WAIT || outcome === OUTCOME_ALUA) && !elsewhere) {
     // The device asks for patience: that is bounded by the request's deadline, not by a count. So does a port group in
@@ -323,9 +339,12 @@ function sendAgain(c: Command, u: Unit, p: Path, outcome: u8, shown: u32): void 
 function answered(c: Command, u: Unit, outcome: u8): void {
   const r = c.request;
   if (outcome === OUTCOME_UNSUPPORTED && c.method === METHOD_UNMAP) return pieceDone(c);
-  // It was only asked because it might have got a cache since; it has none that anybody could flush.
-  const cached = (u.capabilities & UNIT_CAN_CACHE_WRITES) !== 0;
-  if (outcome === OUTCOME_UNSUPPORTED && c.method === METHOD_SYNC && !cached) return pieceDone(c);
+  if (outcome === OUTCOME_UNSUPPORTED && c.method === METHOD_SYNC) return flushRefused(c, u, r);
+  if (outcome === OUTCOME_UNSUPPORTED && asksForFua(c)) {
+    fuaRefused(u, c.path);
+    build(u, r, c);
+    return requeue(c);
+  }
   if (outcome === OUTCOME_UNSUPPORTED && (c.method === METHOD_SAME || c.method === METHOD_SAME_UNMAP)) {
     return zeroAnotherWay(c, u, r);
   }
@@ -340,6 +359,16 @@ function answered(c: Command, u: Unit, outcome: u8): void {
   else if (outcome === OUTCOME_SPACE) error = NBD_ENOSPC;
   else if (outcome === OUTCOME_PAST_END) error = c.method === METHOD_READ ? NBD_EINVAL : NBD_ENOSPC;
   pieceFailed(c, error);
+}
+
+/** The device does not know SYNCHRONIZE CACHE: the shorter one is tried; without either there is no cache, unless it has said so. */
+function flushRefused(c: Command, u: Unit, r: Request): void {
+  if (c.cdbBytes === 16) {
+    u.shortSync = 1;
+    build(u, r, c);
+    requeue(c);
+  } else if (cacheDenied(u, c.path)) pieceDone(c);
+  else pieceFailed(c, NBD_EIO);
 }
 
 /** The device does not do WRITE SAME as it said: from now on without, and this request once more from its start. */

@@ -1,17 +1,18 @@
 // From requests to SCSI commands on paths: pieces are cut, a path is chosen, the command goes out. slots.ts gives it
 // its slot, retry.ts keeps what cannot go out now.
 
+import { bufferTake } from "./buffers";
 import { BUFFER_PAGE_BYTES, OP_SCSI, PIECE_BYTES_MAX, POLICY_STATIC, UNIT_CAN_FUA } from "./abi";
 import { mustWait } from "./exclusive";
 import { changesMedium, commandOverlapsGhost, lossy, lossyNs } from "./ghost";
 import { edgeAddress, readsEdge } from "./legs";
 import { listNext, listPush, listRemove } from "./lists";
+import { isLong } from "./long";
 import { zeroes } from "./memory";
 import { NBD_EIO } from "./nbd";
 import { unitPath } from "./path";
 import {
   COMMAND_FLIGHT,
-  COMMAND_KEPT,
   COMMAND_WRITTEN_OFF,
   Command,
   METHOD_READ,
@@ -27,9 +28,9 @@ import {
   REQUEST_QUEUED,
   Request,
 } from "./records";
-import { requestAddBlock, requestBlock, requestFail, requestUnqueue } from "./request";
+import { requestBlock, requestFail, requestUnqueue } from "./request";
 import { nextRound, noPath, pause } from "./retry";
-import { TAG_COMMAND, makeTag, now, submit } from "./ring";
+import { TAG_COMMAND, busyNs, makeTag, now, submit } from "./ring";
 import {
   FUA,
   SAME_UNMAP,
@@ -43,7 +44,7 @@ import {
   cdbWriteSame,
 } from "./scsi/cdb";
 import { selectionServiceNs } from "./selection/selection";
-import { commandDrop, commandTake, commandsFree, unitStarves } from "./slots";
+import { commandTake, commandsFree, unitStarves } from "./slots";
 import { stallArm } from "./stall";
 import { Unit } from "./topology";
 import { isZeroing, zeroingBegin, zeroingOver, zeroingYield } from "./zeroing";
@@ -90,11 +91,6 @@ export function unitDispatch(u: Unit): void {
 function dispatchRequest(u: Unit, r: Request): bool {
   if (isZeroing(r) && pieceBytes(u, r) < r.total - r.cut && !zeroingBegin(u, r)) return true;
   while (r.cut < r.total) {
-    // One UNMAP at a time: each needs a parameter list of its own.
-    if (r.method === METHOD_UNMAP && r.pieces !== 0) {
-      requestUnqueue(r, REQUEST_FLIGHT);
-      return true;
-    }
     const slot = chooseFor(u, u.eligible, pieceBytes(u, r), r.method !== METHOD_READ, r.connection.index);
     if (slot < 0) {
       if (slot === NO_PATH) noPath(u);
@@ -104,9 +100,14 @@ function dispatchRequest(u: Unit, r: Request): bool {
       unitStarves(u);
       return false;
     }
+    let list: usize = 0;
+    if (r.method === METHOD_UNMAP && ownListTaken(r)) {
+      list = bufferTake(BUFFER_PAGE_BYTES);
+      if (list === 0) return waitForList(r);
+    }
     const c = commandTake(r);
+    c.ownBuffer = <u32>list;
     cut(u, r, c);
-    if (r.error !== 0) return true;
     issue(c, <u32>slot);
     if (isZeroing(r) && r.cut < r.total) {
       zeroingYield(r);
@@ -139,19 +140,22 @@ function cut(u: Unit, r: Request, c: Command): void {
   c.method = r.method;
   r.cut += bytes;
   r.pieces++;
-  if (r.method === METHOD_UNMAP && !freshUnmapBuffer(r)) {
-    c.state = COMMAND_KEPT;
-    commandDrop(c);
-    r.pieces--;
-    requestFail(r, NBD_EIO);
-    return;
-  }
   build(u, r, c);
 }
 
-/** The list of an earlier UNMAP is still with a ghost: the next one needs another page. */
-function freshUnmapBuffer(r: Request): bool {
-  return listNext(r.commandFirst, SIBLING) === 0 || requestAddBlock(r, BUFFER_PAGE_BYTES);
+/** Whether an UNMAP that the host may still have, a ghost perhaps, uses the page for a parameter list that `r` has brought. */
+function ownListTaken(r: Request): bool {
+  for (let at = r.commandFirst; at !== 0; at = listNext(at, SIBLING)) {
+    if (changetype<Command>(at).ownBuffer === 0) return true;
+  }
+  return false;
+}
+
+/** There is no room for one more parameter list: `r` goes on when a piece is settled. When none is to be, it fails. */
+function waitForList(r: Request): bool {
+  if (r.pieces === 0) requestFail(r, NBD_EIO);
+  else requestUnqueue(r, REQUEST_FLIGHT);
+  return true;
 }
 
 /**
@@ -172,11 +176,11 @@ export function build(u: Unit, r: Request, c: Command): void {
     cdbWrite(c, c.lba, blocks, fua ? FUA : 0);
     c.buffer = method === METHOD_WRITE ? dataAddress(r, r.base + c.pieceOffset) : <u32>zeroes;
   } else if (method === METHOD_SYNC) {
-    cdbSynchronizeCache(c);
+    cdbSynchronizeCache(c, u.shortSync !== 0);
     c.buffer = 0;
     c.bufferBytes = 0;
   } else if (method === METHOD_UNMAP) {
-    c.buffer = <u32>requestBlock(r, <u32>r.blockCount - 1);
+    c.buffer = c.ownBuffer !== 0 ? c.ownBuffer : <u32>requestBlock(r, 0);
     c.bufferBytes = UNMAP_LIST_BYTES;
     cdbUnmap(c, c.lba, blocks, c.buffer);
   } else if (method === METHOD_STATUS) {
@@ -259,9 +263,14 @@ export function issue(c: Command, slot: u32): void {
   if (c.method <= METHOD_ZERO_WRITE) {
     leftNs = min(leftNs, u.commandTimeoutNs);
     if (p.lost !== 0 && lossy(p)) leftNs = min(leftNs, lossyNs(u));
+  } else if (isLong(c.method)) {
+    u.longs++;
+    // The time of a request of many begins anew with each that is done before this one.
+    if (r.total !== c.pieceBytes && r.method !== METHOD_SYNC) leftNs += u.ioTimeoutNs;
   }
   c.timeoutMs = <u32>(leftNs / NANOSECONDS_PER_MS) + 1;
   c.timeNs = now;
+  c.busyNs = busyNs;
   c.path = p;
   c.state = COMMAND_FLIGHT;
   c.generation++;
@@ -278,10 +287,12 @@ export function issue(c: Command, slot: u32): void {
 export function writeOff(c: Command, timeNs: u64, good: bool): void {
   if ((c.flags & COMMAND_WRITTEN_OFF) !== 0) return;
   c.flags |= COMMAND_WRITTEN_OFF;
-  const latencyNs = timeNs > c.timeNs ? timeNs - c.timeNs : 0;
   const write = c.method !== METHOD_READ;
+  // How long a long one takes says nothing about its path.
+  const teaches = !isLong(c.method);
+  const latencyNs = teaches && timeNs > c.timeNs ? timeNs - c.timeNs : 0;
   const selection = c.unit.selection;
   const slot = c.path.slot;
-  selection.finished(slot, c.bufferBytes, write, latencyNs, good, timeNs, c.note);
+  selection.finished(slot, c.bufferBytes, write, latencyNs, good && teaches, timeNs, c.note);
   if (selection.learns()) c.path.serviceNs = selectionServiceNs(selection, slot);
 }

@@ -93,6 +93,16 @@ export function unitUnverified(u: Unit): bool {
   return false;
 }
 
+/** Whether a path of the unit takes no I/O for no other reason than that its port group is in transition. */
+export function unitInTransition(u: Unit): bool {
+  const wanted = PATH_FLAG_PRESENT | PATH_FLAG_ENABLED;
+  for (let rest = u.paths & ~u.eligible; rest !== 0; rest &= rest - 1) {
+    const p = unitPath(u, ctz(rest));
+    if ((p.flags & (wanted | UNUSABLE)) === wanted && <u32>p.alua === ALUA_TRANSITIONING) return true;
+  }
+  return false;
+}
+
 /** See docs/architecture.md, `pathAdd`. */
 export function pathAdd(unit: u32, arrayPort: u32, port: u32, priority: u32, enabled: u32, depth: u32): i32 {
   if (unit >= unitCount || (unitAt(unit).flags & UNIT_FLAG_PRESENT) === 0) return -(<i32>ERROR_HANDLE);

@@ -41,6 +41,8 @@
 #define PM_CONTROL_EVENT_QUEUE 80u
 /* u64, core writes: events lost because control did not drain the event ring in time. */
 #define PM_CONTROL_EVENTS_LOST 96u
+/* u64, host writes, or never: when it last stopped working and began to wait; its work before is nobody's silence. */
+#define PM_CONTROL_WAITING_NS 104u
 /* Bytes of the control block. */
 #define PM_CONTROL_BYTES 128u
 /* u32, core writes at init: address of the first entry. */
@@ -182,7 +184,7 @@
 #define PM_EVENT_FAILBACK_FAILED 9u
 /* The path leads to another logical unit than its own; it gets no I/O. */
 #define PM_EVENT_WRONG_UNIT 10u
-/* Requests of the unit wait because no path is usable. arg0: how many ms they may wait. */
+/* Requests of the unit wait because no path is usable. arg0: how many ms they may wait, arg1: 1 while port groups are in transition. */
 #define PM_EVENT_NO_PATH_WAITING 11u
 /* Requests of the unit were failed because no path became usable in time, or by release. arg0: how many. */
 #define PM_EVENT_NO_PATH_FAILED 12u
@@ -206,6 +208,12 @@
 #define PM_EVENT_ALUA_SET 21u
 /* The device lost data that it had acknowledged. arg0: 1 told by a deferred error, 0 by its answer to a flush. */
 #define PM_EVENT_DATA_LOST 22u
+/* The device refuses what it was taken to know; the core does without. Told once. arg0: one of LACKS_*. */
+#define PM_EVENT_LACKS 23u
+/* SYNCHRONIZE CACHE: it has no cache, as it has said nothing of one. */
+#define PM_LACKS_SYNCHRONIZE_CACHE 1u
+/* Force unit access in WRITE: a flush follows instead, where there is a cache. */
+#define PM_LACKS_FUA 2u
 /* By command of an operator. */
 #define PM_REASON_OPERATOR 1u
 /* By an I/O's outcome. */
@@ -398,6 +406,8 @@
 #define PM_UNIT_CAN_ALUA 64u
 /* GET LBA STATUS is worth asking: the unit is thin, and what is not mapped reads as zeroes (LBPME, LBPRZ). */
 #define PM_UNIT_CAN_LBA_STATUS 128u
+/* With UNIT_CAN_CACHE_WRITES: the device says nothing of a cache; it has none when it knows no SYNCHRONIZE CACHE either. */
+#define PM_UNIT_CAN_ASSUMED_CACHE 256u
 /* Priority 1..254, unique in the unit. */
 #define PM_PATH_SET_PRIORITY 1u
 /* 1 enabled, 0 disabled. */

@@ -43,6 +43,8 @@ export class Command {
   // The core's own from here on.
   /** When it went out, or when it may go out again (DELAYED). */
   timeNs: u64;
+  /** `busyNs` when it went out. */
+  busyNs: u64;
   /** First block of the piece. */
   lba: u64;
   request: Request;
@@ -60,7 +62,9 @@ export class Command {
   siblingPrevious: usize;
   /** Slots this piece has failed on since it last started a round. */
   tried: u32;
-  /** A buffer of its own (a re-issued read), or 0. */
+  /** Slots whose path has refused it (OUTCOME_ELSEWHERE), to be held against them if another carries it out. */
+  refused: u32;
+  /** A buffer of its own (a re-issued read, a further UNMAP's parameter list), or 0. */
   ownBuffer: u32;
   /** What the policy wants to be told when it comes back (`started`). */
   note: u32;
@@ -120,6 +124,8 @@ export class Request {
   /** NBD command flags. */
   flags: u16;
   acceptedNs: u64;
+  /** From when its time counts: its acceptance, or its last progress (long.ts). */
+  sinceNs: u64;
   deadlineNs: u64;
   connection: Connection;
   unit: Unit;

@@ -14,6 +14,7 @@
 // read needs a buffer); each attempt waits for its own threshold (stall.ts). A stalled path gets such a piece at a pace
 // that halves each time, up to one in PROBE_NS_MAX, and never when half of its depth is unanswered.
 
+import { BUFFER_PAGE_BYTES } from "./abi";
 import { bufferTake } from "./buffers";
 import { build, chooseOther, issue } from "./dispatch";
 import { becomeGhost, changesMedium, commandOverlapsGhost } from "./ghost";
@@ -28,6 +29,7 @@ import {
   Command,
   METHOD_READ,
   METHOD_STATUS,
+  METHOD_UNMAP,
   Request,
 } from "./records";
 import { now } from "./ring";
@@ -53,15 +55,19 @@ export function reissue(u: Unit, c: Command): bool {
   if (commandOverlapsGhost(u, c)) return false;
   const slot = chooseAgain(u, c);
   if (slot < 0) return false;
+  if (changesMedium(c.method) && (c.flags & COMMAND_HARMLESS) === 0 && overlapsOther(u, c)) {
+    // Two of them may have lost each other's way: then only a reset helps, as for a ghost that others wait for.
+    c.flags |= COMMAND_WANTED;
+    return false;
+  }
   let own: usize = 0;
   if (c.method === METHOD_READ || c.method === METHOD_STATUS) {
     if (ownBuffers(r) >= OWN_BUFFERS_MAX) return false;
     own = bufferTake(c.pieceBytes);
     if (own === 0) return false;
-  } else if (changesMedium(c.method) && (c.flags & COMMAND_HARMLESS) === 0 && overlapsOther(u, c)) {
-    // Two of them may have lost each other's way: then only a reset helps, as for a ghost that others wait for.
-    c.flags |= COMMAND_WANTED;
-    return false;
+  } else if (c.method === METHOD_UNMAP) {
+    own = bufferTake(BUFFER_PAGE_BYTES);
+    if (own === 0) return false;
   }
   becomeGhost(c);
   if (((u.stalled >> (<u32>slot)) & 1) !== 0) probed(u, <u32>slot);
@@ -123,7 +129,7 @@ function probed(u: Unit, slot: u32): void {
   p.probeNotBeforeNs = now + p.probePauseNs;
 }
 
-/** Issues the piece of `c` by another command, in `slot`; a read brings a buffer of its own. */
+/** Issues the piece of `c` by another command, in `slot`; a read or an UNMAP brings a buffer of its own. */
 export function issueTwin(c: Command, own: usize, slot: u32): Command {
   const twin = commandTake(c.request);
   twin.ownBuffer = <u32>own;

@@ -18,6 +18,7 @@ import { commandGivenUp } from "./ghost";
 import { LEG_PLAIN, nextLeg } from "./legs";
 import { listFirst, listNext, listPush, listRemove, listShift } from "./lists";
 import { listAll, requestCount, requests } from "./memory";
+import { longProgress } from "./long";
 import { NBD_EIO } from "./nbd";
 import {
   COMMAND_DEAD,
@@ -128,7 +129,7 @@ export function requestTake(u: Unit, n: Connection, bytes: u32, edgeBytes: u32 =
 }
 
 /** One more buffer; false when there is none. */
-export function requestAddBlock(r: Request, bytes: u32): bool {
+function requestAddBlock(r: Request, bytes: u32): bool {
   if (<u32>r.blockCount === REQUEST_BLOCKS_MAX) return false;
   const address = bufferTake(bytes);
   if (address === 0) return false;
@@ -154,6 +155,7 @@ export function requestAccept(r: Request): void {
   const u = r.unit;
   assert(r.state === REQUEST_RECEIVING);
   r.acceptedNs = now;
+  r.sinceNs = now;
   r.deadlineNs = now + u.ioTimeoutNs;
   u.requests++;
   if (r.exclusive !== EXCLUSIVE_NOT) u.exclusives++;
@@ -201,6 +203,7 @@ export function requestsRelease(u: Unit): void {
 export function requestPieceSettled(r: Request): void {
   assert(r.pieces !== 0);
   r.pieces--;
+  if (r.error === 0 && (r.pieces !== 0 || r.cut < r.total)) longProgress(r);
   if (r.pieces !== 0) {
     // A zeroing that had as many under way as it may.
     if (r.state === REQUEST_FLIGHT && r.cut < r.total && r.error === 0) requestQueue(r);
@@ -216,8 +219,10 @@ function requestPiecesDone(r: Request): void {
   if (r.error === ERROR_AGAIN) {
     r.error = 0;
     restart(r);
-  } else if (r.error === 0 && r.leg !== LEG_PLAIN && nextLeg(r)) restart(r);
-  else if (r.error === 0 && r.syncAfter !== 0 && cachesWrites(r.unit)) {
+  } else if (r.error === 0 && r.leg !== LEG_PLAIN && nextLeg(r)) {
+    longProgress(r);
+    restart(r);
+  } else if (r.error === 0 && r.syncAfter !== 0 && cachesWrites(r.unit)) {
     r.syncAfter = 0;
     r.method = METHOD_SYNC;
     r.total = 1;

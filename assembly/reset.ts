@@ -22,6 +22,7 @@ import { OP_RESET, PATH_FLAG_PRESENT, RESET_DEVICE, RESET_HOST, RESET_TARGET, SE
 import { WANT_HEALTH, checkWant } from "./check";
 import { becomeGhost, ghostHarmless, ghostLost, ghostLostNs } from "./ghost";
 import { listNext } from "./lists";
+import { isLong, longAsk, longAskNs, longLostNs, longOwnNs } from "./long";
 import { pathIdle } from "./path";
 import { COMMAND_GHOST, COMMAND_HARMLESS, COMMAND_LOST, COMMAND_WANTED, Command } from "./records";
 import { TAG_RESET, countStray, makeTag, now, submit } from "./ring";
@@ -38,11 +39,14 @@ const LOST_PAUSE_NS: u64 = 1000000000;
 
 /** Time for an abort to be carried out. */
 const ABORT_NS: u64 = 1000000000;
+/** After its own time a long command that I/O waits for is settled; where it was sent again this is time for that. */
+const LATER_NS: u64 = 5000000000;
 const MS: u64 = 1000000;
 const NEVER: u64 = <u64>-1;
 
 /** Looks at a ghost: counts it when it is lost, resets when it is due for that. Answers when to look again. */
 export function ghostDue(u: Unit, c: Command): u64 {
+  if (isLong(c.method)) return longResetDue(u, c);
   const dueNs = resetDue(u, c);
   if ((c.flags & COMMAND_LOST) !== 0) return dueNs;
   const lostNs = c.timeNs + ghostLostNs(u, LOST_NS);
@@ -65,6 +69,30 @@ function resetDue(u: Unit, c: Command): u64 {
     const endsNs = <u64>c.timeoutMs * MS + ABORT_NS;
     if (endsNs <= lostNs + 2 * ABORT_NS) lostNs = max(lostNs, endsNs);
     dueNs = min(dueNs, max(c.timeNs + lostNs, p.resetStartNs + pauseNs));
+  }
+  if (dueNs > now) return dueNs;
+  resetStart(p);
+  return now + PAUSE_NS;
+}
+
+/**
+ * The same for one that may rightly take long (long.ts). As long as its path answers others it counts as slow, not as lost:
+ * the host ends it in its time. Only when other I/O waits for it is it settled before, when it is later than any was.
+ */
+function longResetDue(u: Unit, c: Command): u64 {
+  const p = c.path;
+  if ((c.flags & COMMAND_HARMLESS) !== 0) return NEVER;
+  if (p.answeredNs <= c.timeNs) {
+    const askNs = c.timeNs + longAskNs(u);
+    if (askNs > now) return askNs;
+    longAsk(p);
+    return resetDue(u, c);
+  }
+  const endsNs = c.timeNs + <u64>c.timeoutMs * MS + ABORT_NS;
+  let dueNs = u.ghostResetNs === 0 ? NEVER : max(max(c.timeNs + u.ghostResetNs, endsNs), p.resetNotBeforeNs);
+  if ((c.flags & COMMAND_WANTED) !== 0 && u.lostResetNs !== 0 && p.resetScope <= <u8>RESET_DEVICE) {
+    const lateNs = longLostNs(u, c) === NEVER ? endsNs : c.timeNs + longOwnNs(u, c) + LATER_NS;
+    dueNs = min(dueNs, max(lateNs, p.resetStartNs + max(u.lostResetNs, LOST_PAUSE_NS)));
   }
   if (dueNs > now) return dueNs;
   resetStart(p);

@@ -3,7 +3,8 @@
 import { EVENT_NO_PATH_FAILED, EVENT_NO_PATH_WAITING } from "./abi";
 import { listNext, listPush, listRemove } from "./lists";
 import { NBD_EIO } from "./nbd";
-import { unitUnverified } from "./path";
+import { renew } from "./long";
+import { unitInTransition, unitUnverified } from "./path";
 import { COMMAND_DELAYED, COMMAND_QUEUED, Command, REQUEST_BEHIND, REQUEST_QUEUED, Request } from "./records";
 import { requestAbandon, requestFail } from "./request";
 import { NONE, event, now } from "./ring";
@@ -77,28 +78,48 @@ export function noPath(u: Unit): void {
   u.waiting = u.queued + u.retrying;
   // A path whose identity is being checked is about to be there, or to be found bad: its check has a time of its own.
   const doubtOnly = unitUnverified(u);
-  if ((u.noPathTimeoutNs === 0 && !doubtOnly) || u.released !== 0) {
+  const waitNs = noPathWaitNs(u);
+  if ((waitNs === 0 && !doubtOnly) || u.released !== 0) {
     noPathFail(u, <u64>-1);
     return;
   }
-  if (u.noPathTimeoutNs !== 0) timerSooner(u.index, now + u.noPathTimeoutNs);
+  if (waitNs !== 0) timerSooner(u.index, now + waitNs);
   if (u.noPathTold !== 0 || doubtOnly) return;
   u.noPathTold = 1;
-  const waitMs = <u32>(u.noPathTimeoutNs / NANOSECONDS_PER_MS);
-  event(EVENT_NO_PATH_WAITING, u.noPathReason, u.index, NONE, waitMs, 0, 0, 0);
+  const waitMs = <u32>(waitNs / NANOSECONDS_PER_MS);
+  event(EVENT_NO_PATH_WAITING, u.noPathReason, u.index, NONE, waitMs, unitInTransition(u) ? 1 : 0, 0, 0);
+}
+
+/**
+ * How long requests wait while no path may get I/O. While port groups are in transition there are paths, and the device
+ * asks for patience: as long as it says that a transition takes, or their own time where it does not say.
+ */
+export function noPathWaitNs(u: Unit): u64 {
+  if (!unitInTransition(u)) return u.noPathTimeoutNs;
+  return max(u.noPathTimeoutNs, u.transitionNs !== 0 ? u.transitionNs : u.ioTimeoutNs);
+}
+
+/** The time of `r` is over; whether it gets more because the device has said that the transition it waits for takes longer. */
+export function transitionPutOff(r: Request): bool {
+  const u = r.unit;
+  if (u.noPathNs === 0 || u.noPathNs + u.transitionNs <= now || !unitInTransition(u) || !waitsForPath(r)) return false;
+  u.putOff = 1;
+  renew(r);
+  return true;
 }
 
 /** Fails the requests that wait for a path and began to wait before `beforeNs`; answers the time the next one is due. */
 export function noPathFail(u: Unit, beforeNs: u64): u64 {
   let failed: u32 = 0;
   let dueNs: u64 = <u64>-1;
+  const waitNs = noPathWaitNs(u);
   for (let at = u.requestFirst; at !== 0;) {
     const r = changetype<Request>(at);
     at = r.unitNext;
     if (!waitsForPath(r)) continue;
     const sinceNs = max(r.acceptedNs, u.noPathNs);
     if (sinceNs > beforeNs) {
-      dueNs = min(dueNs, sinceNs + u.noPathTimeoutNs);
+      dueNs = min(dueNs, sinceNs + waitNs);
       continue;
     }
     failed++;

@@ -12,6 +12,7 @@ import {
   CONTROL_EVENTS_LOST,
   CONTROL_NATIVE_QUEUE,
   CONTROL_NOW_NS,
+  CONTROL_WAITING_NS,
   COMPLETION_BYTES,
   EVENT_ARG0,
   EVENT_ARG1,
@@ -59,6 +60,14 @@ export let hostNow: u64 = 0;
 let stoodNs: u64 = 0;
 /** So much later than it was due a turn may come; what is more is counted as standing still. */
 const LATE_NS: u64 = 1000000000;
+/**
+ * Time in which the host worked at something for longer than a turn usually takes, and fetched no answers: a first read into
+ * memory that nobody has touched yet, a large reply, a call of control. Silence of paths is counted without it; deadlines
+ * are not, or a busy host would never reach them.
+ */
+export let busyNs: u64 = 0;
+/** What a turn takes is not worth a difference up to here. */
+const TURN_NS: u64 = 1000000;
 /** Completions that belonged to nothing. */
 export let strayCompletions: u64 = 0;
 
@@ -66,10 +75,15 @@ export let strayCompletions: u64 = 0;
 export function readClock(): void {
   const hostNs = load<u64>(control + CONTROL_NOW_NS);
   if (hostNs <= hostNow) return;
+  // The last turn began when the clock was read last, and ended when the host began to wait, if it tells.
+  const endedNs = min(load<u64>(control + CONTROL_WAITING_NS), hostNs);
+  const workedNs = endedNs > hostNow + TURN_NS ? endedNs - hostNow - TURN_NS : 0;
+  const beforeNs = now;
   hostNow = hostNs;
   const latestNs = timersNext() + LATE_NS;
   if (timersNext() !== NEVER && hostNs - stoodNs > latestNs) stoodNs = hostNs - latestNs;
   now = max(now, hostNs - stoodNs);
+  busyNs += min(workedNs, now - beforeNs);
 }
 
 /** When the next turn is due, in the host's time; `soon`: without waiting. */

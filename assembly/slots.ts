@@ -53,6 +53,7 @@ export function commandTake(r: Request): Command {
   c.request = r;
   c.unit = r.unit;
   c.tried = 0;
+  c.refused = 0;
   c.ownBuffer = 0;
   c.flags = 0;
   c.retries = 0;

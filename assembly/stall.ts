@@ -6,9 +6,10 @@
 //   before is given up sooner and sooner, so that all but one silent paths in a row cost about four times the percentile.
 // - A ghost that answers after all counts with at most twice the threshold: a device that has become slow raises the
 //   threshold step by step, one silent path does not.
-// - Commands that may rightly take long (SYNCHRONIZE CACHE, UNMAP, WRITE SAME) have the upper bound for a threshold.
+// - Commands that may rightly take long (SYNCHRONIZE CACHE, UNMAP, WRITE SAME) have a rule of their own: long.ts.
 // - The command goes out again beside itself (reissue.ts), if that does no harm (ghost.ts) and there is a path, a slot and,
 //   for a read, a buffer for it; else it goes on waiting and is looked at again.
+// - Time in which the host worked and fetched no answers (`busyNs`) is nobody's silence.
 // - A path that has answered something sent after the command has lost that command, or is slow with it: that says
 //   nothing about others, so the path goes on as before. Only a path that has answered nothing since is stalled. It
 //   is avoided until it has answered something that was sent after that: I/O, or the READ with which it is asked at once.
@@ -18,21 +19,13 @@ import { EVENT_STALL, PATH_FLAG_FAILED, PATH_FLAG_STALLED, REASON_TIMEOUT } from
 import { WANT_HEALTH, checkIdentity, checkWant } from "./check";
 import { hedgeDue, hedgeEarn } from "./hedge";
 import { listNext } from "./lists";
-import {
-  COMMAND_DEAD,
-  COMMAND_GHOST,
-  COMMAND_HARMLESS,
-  COMMAND_WANTED,
-  Command,
-  METHOD_READ,
-  METHOD_WRITE,
-  METHOD_ZERO_WRITE,
-} from "./records";
+import { isLong, longAsk, longAskNs, longLostNs, longOwnNs, longSilentNs } from "./long";
+import { COMMAND_DEAD, COMMAND_GHOST, COMMAND_HARMLESS, COMMAND_WANTED, Command, METHOD_ZERO_WRITE } from "./records";
 import { reissue } from "./reissue";
 import { commandTwin } from "./request";
 import { ghostDue } from "./reset";
 import { hedgeSoonestNs } from "./selection/hedge";
-import { event, now } from "./ring";
+import { busyNs, event, now } from "./ring";
 import { siblingsSuspect } from "./sibling";
 import { timerSooner } from "./timers";
 import { Path, STALL_BUCKETS, UNIT_LATENCIES, Unit } from "./topology";
@@ -114,12 +107,9 @@ export function stallLearnGhost(u: Unit, latencyNs: u64): void {
   stallLearn(u, min(latencyNs, u.stallNs * 2));
 }
 
-/** After how long a command counts as stalled. */
+/** After how long a command has to be looked at: it counts as stalled, or its path is asked. */
 function thresholdOf(u: Unit, c: Command): u64 {
-  const method = c.method;
-  if (method !== METHOD_READ && method !== METHOD_WRITE && method !== METHOD_ZERO_WRITE) {
-    return max(u.stallMaxNs, u.stallNs);
-  }
+  if (c.method > METHOD_ZERO_WRITE) return isLong(c.method) ? longAskNs(u) : longSilentNs(u);
   if (c.attempt === 0) return u.stallNs;
   return max(c.attempt === 1 ? u.stallNs / 2 : u.stallNs / 4, u.stallMinNs / 2);
 }
@@ -151,8 +141,8 @@ export function stallTimer(u: Unit): void {
     }
     if (u.hedgeBudget !== 0) dueNs = min(dueNs, hedgeDue(u, c));
     if (u.stallMaxNs === 0) continue;
-    const atNs = c.timeNs + thresholdOf(u, c);
-    if (atNs <= now) dueNs = min(dueNs, stalled(u, c));
+    const atNs = c.timeNs + thresholdOf(u, c) + (busyNs - c.busyNs);
+    if (atNs <= now) dueNs = min(dueNs, isLong(c.method) ? longDue(u, c) : stalled(u, c));
     else dueNs = min(dueNs, atNs);
     // In the order of their issue: whoever follows cannot be due before this.
     if (c.timeNs + soonestNs > dueNs) break;
@@ -165,6 +155,21 @@ function alone(c: Command): bool {
   return (c.flags & (COMMAND_HARMLESS | COMMAND_DEAD)) === COMMAND_HARMLESS && !commandTwin(c);
 }
 
+/** A long command is under way for a while; answers when it has to be looked at again. */
+function longDue(u: Unit, c: Command): u64 {
+  const p = c.path;
+  // A path that was found silent since is left as well.
+  if (p.answeredNs > c.timeNs && (p.flags & (PATH_FLAG_FAILED | PATH_FLAG_STALLED)) === 0) {
+    const lostNs = longLostNs(u, c);
+    if (lostNs <= now) return stalled(u, c);
+    return min(lostNs, now + longSilentNs(u));
+  }
+  const silentNs = c.timeNs + longSilentNs(u) + (busyNs - c.busyNs);
+  if (silentNs <= now) return stalled(u, c);
+  longAsk(p);
+  return silentNs;
+}
+
 /** A command is past its threshold; answers when it has to be looked at again. */
 function stalled(u: Unit, c: Command): u64 {
   if (c.path.answeredNs <= c.timeNs) pathStalled(c.path);
@@ -172,15 +177,15 @@ function stalled(u: Unit, c: Command): u64 {
     const againNs = now + max(AGAIN_NS, u.stallMinNs / 4);
     return (c.flags & COMMAND_WANTED) !== 0 ? min(againNs, ghostDue(u, c)) : againNs;
   }
-  tell(u, c.path);
+  tell(u, c.path, isLong(c.method) && c.path.answeredNs > c.timeNs ? longOwnNs(u, c) : u.stallNs);
   return ghostDue(u, c);
 }
 
 /** Tells control of a stalled command; once in a while for each path is enough. */
-function tell(u: Unit, p: Path): void {
+function tell(u: Unit, p: Path, thresholdNs: u64): void {
   if (p.stallToldNs !== 0 && now - p.stallToldNs < TELL_EVERY_NS) return;
   p.stallToldNs = now;
-  event(EVENT_STALL, REASON_TIMEOUT, u.index, p.index, <u32>min<u64>(u.stallNs / 1000, 0xffffffff), 0, 0, 0);
+  event(EVENT_STALL, REASON_TIMEOUT, u.index, p.index, <u32>min<u64>(thresholdNs / 1000, 0xffffffff), 0, 0, 0);
 }
 
 /** A path does not answer: others are preferred until it has. It is asked at once, by a READ; silence makes it failed. */

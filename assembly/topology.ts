@@ -100,6 +100,9 @@ export class Path {
   stallToldNs: u64;
   /** It did not answer I/O: its next health check is a READ, whatever TEST UNIT READY says. */
   silent: u8;
+  /** Pieces in a row that it has refused and another path has carried out; it has failed for that (refusal.ts). */
+  refusals: u8;
+  refuses: u8;
   /** Faults counted by intermittent-failure monitoring; its clean period, and when that ends or ended. */
   faults: u32;
   shakyPeriodNs: u64;
@@ -224,6 +227,16 @@ export class Unit {
   percentileNs: u64;
   latencies: u32;
   learnIn: u32;
+  /** The slowest of late of each method from METHOD_SAME on, ns (long.ts). */
+  slowest0: u64;
+  slowest1: u64;
+  slowest2: u64;
+  slowest3: u64;
+  /** When the last of them was carried out, and when that one had been sent. */
+  longDoneNs: u64;
+  longDoneSentNs: u64;
+  /** How many of them the host has. */
+  longs: u32;
   /** Hedged reads: budget in hundredths of a percent. */
   hedgeBudget: u32;
   /** SET TARGET PORT GROUPS: when it is due (0: not called for), not before when, and the pause after the next one. */
@@ -234,6 +247,15 @@ export class Unit {
   patrolRead: u32;
   /** Requests that read what they write around, accepted and not answered (exclusive.ts). */
   exclusives: u32;
+  /** How long the device says that an implicit transition may take, ns; 0: it does not say. */
+  transitionNs: u64;
+  /** It does not know the extended header of REPORT TARGET PORT GROUPS; nor SYNCHRONIZE CACHE(16). */
+  groupsPlain: u8;
+  shortSync: u8;
+  /** LACKS_* that control was told of. */
+  lacksTold: u8;
+  /** Requests got more time while they waited for the end of a transition. */
+  putOff: u8;
 }
 
 /** Where in a unit record the counts of its latencies are (stall.ts). */

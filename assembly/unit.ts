@@ -36,11 +36,12 @@ import { checkIdentity } from "./check";
 import { unitDispatch } from "./dispatch";
 import { listNext, listPush, listRemove, listShift } from "./lists";
 import { control, scratchArea, selectionOf, unitAt, unitCount, unitStatistics } from "./memory";
+import { longPutOff, renewAll } from "./long";
 import { NBD_EIO } from "./nbd";
 import { pathEligible, pathFailed, unitPath, unitUnverified } from "./path";
 import { COMMAND_FLIGHT, Command, Request } from "./records";
 import { requestAbandon } from "./request";
-import { delaysOver, noPathFail } from "./retry";
+import { delaysOver, noPathFail, noPathWaitNs, transitionPutOff } from "./retry";
 import { NONE, event, now } from "./ring";
 import { inUse, selectionInit, selectionSetPolicy, selectionSetUsable } from "./selection/selection";
 import { notStarved } from "./slots";
@@ -96,12 +97,15 @@ export function unitTimer(u: Unit): void {
       timerSooner(u.index, r.deadlineNs);
       break;
     }
+    if (longPutOff(r) || transitionPutOff(r)) continue;
     blame(r);
     requestAbandon(r, NBD_EIO);
   }
   stallTimer(u);
-  if (u.noPathNs !== 0 && u.requestFirst !== 0 && (u.noPathTimeoutNs !== 0 || !unitUnverified(u))) {
-    const before = now > u.noPathTimeoutNs ? now - u.noPathTimeoutNs : 0;
+  if (u.noPathNs === 0 || u.requestFirst === 0) return;
+  const waitNs = noPathWaitNs(u);
+  if (waitNs !== 0 || !unitUnverified(u)) {
+    const before = now > waitNs ? now - waitNs : 0;
     const dueNs = noPathFail(u, before);
     if (dueNs !== NEVER) timerSooner(u.index, dueNs);
   }
@@ -168,6 +172,8 @@ function pathless(u: Unit, reason: u32): void {
     if (u.noPathNs !== 0) {
       // What has waited for an identity check only may have to wait for a path now.
       if (u.noPathTold === 0 && u.requestFirst !== 0) unitDirty(u);
+      // How long that may be has perhaps changed: a transition has ended in another state that takes no I/O.
+      timerSooner(u.index, max(now + 1, u.noPathNs + u.noPathTimeoutNs));
       return;
     }
     u.noPathNs = max<u64>(now, 1);
@@ -179,6 +185,8 @@ function pathless(u: Unit, reason: u32): void {
     u.noPathNs = 0;
     u.waiting = 0;
     u.noPathTold = 0;
+    if (u.putOff !== 0) renewAll(u);
+    u.putOff = 0;
     u.released = 0;
     u.flags &= ~UNIT_FLAG_RELEASED;
   }

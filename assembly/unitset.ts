@@ -113,7 +113,7 @@ function setTimeout(u: Unit, property: u32, ms: u32): i32 {
     // The list of requests is in the order of their deadlines, so they all get the new one.
     for (let at = u.requestFirst; at !== 0; at = changetype<Request>(at).unitNext) {
       const r = changetype<Request>(at);
-      r.deadlineNs = r.acceptedNs + ns;
+      r.deadlineNs = r.sinceNs + ns;
     }
     timerSooner(u.index, now);
   } else if (property === UNIT_SET_NO_PATH_TIMEOUT_MS) {

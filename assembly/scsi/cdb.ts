@@ -5,6 +5,7 @@ import { Command } from "../records";
 
 const TEST_UNIT_READY: u8 = 0x00;
 const INQUIRY: u8 = 0x12;
+const SYNCHRONIZE_CACHE_10: u8 = 0x35;
 const UNMAP: u8 = 0x42;
 const READ_16: u8 = 0x88;
 const WRITE_16: u8 = 0x8a;
@@ -20,6 +21,8 @@ const TARGET_PORT_GROUPS: u8 = 0x0a;
 const GET_LBA_STATUS: u8 = 0x12;
 /** Bytes of its parameter data that are asked for: a header of 8 bytes and 255 descriptors of 16. */
 export const LBA_STATUS_BYTES: u32 = 4096;
+/** Byte 1 of REPORT TARGET PORT GROUPS: parameter data format. */
+const EXTENDED_HEADER: u8 = 0x20;
 
 /** Byte 1 of WRITE(16): force unit access. */
 export const FUA: u8 = 0x08;
@@ -58,9 +61,14 @@ export function cdbGetLbaStatus(c: Command, lba: u64, bytes: u32): void {
   cdb16(c, SERVICE_ACTION_IN_16, GET_LBA_STATUS, lba, bytes, DIRECTION_IN);
 }
 
-/** SYNCHRONIZE CACHE(16) of the whole medium, answered when it is done (IMMED 0). */
-export function cdbSynchronizeCache(c: Command): void {
-  cdb16(c, SYNCHRONIZE_CACHE_16, 0, 0, 0, DIRECTION_NONE);
+/** SYNCHRONIZE CACHE(16), or (10), of the whole medium, answered when it is done (IMMED 0). */
+export function cdbSynchronizeCache(c: Command, short: bool): void {
+  if (short) {
+    c.cdb0 = <u64>SYNCHRONIZE_CACHE_10;
+    c.cdb1 = 0;
+    c.cdbBytes = 10;
+    c.direction = <u8>DIRECTION_NONE;
+  } else cdb16(c, SYNCHRONIZE_CACHE_16, 0, 0, 0, DIRECTION_NONE);
 }
 
 /** UNMAP of one range; its parameter list is written to `list`. */
@@ -102,9 +110,10 @@ function cdbTargetPortGroups(c: Command, operation: u8, bytes: u32, direction: u
   c.direction = <u8>direction;
 }
 
-/** REPORT TARGET PORT GROUPS, length-only header format, up to `bytes`. */
-export function cdbReportTargetPortGroups(c: Command, bytes: u32): void {
+/** REPORT TARGET PORT GROUPS with the extended header format, or the length-only one, up to `bytes`. */
+export function cdbReportTargetPortGroups(c: Command, bytes: u32, extended: bool): void {
   cdbTargetPortGroups(c, MAINTENANCE_IN, bytes, DIRECTION_IN);
+  if (extended) c.cdb0 |= (<u64>EXTENDED_HEADER) << 8;
 }
 
 /** SET TARGET PORT GROUPS with a parameter list of `bytes`. */

@@ -54,7 +54,10 @@ function nameAndDetail(event: CoreEvent, pathNumber: (handle: number) => string 
     case abi.EVENT_WRONG_UNIT:
       return ["wrong-unit", {}];
     case abi.EVENT_NO_PATH_WAITING:
-      return ["no-path-waiting", { "for ms": arg0 }];
+      return [
+        "no-path-waiting",
+        { "for ms": arg0, ...(arg1 === 1 ? { why: "the port groups are in transition" } : {}) },
+      ];
     case abi.EVENT_NO_PATH_FAILED:
       return ["no-path-failed", { requests: arg0 }];
     case abi.EVENT_CAPACITY_CHANGED:
@@ -74,6 +77,8 @@ function laterKinds({ kind, arg0, arg1 }: CoreEvent): [MessageName, Detail] | nu
       return ["ghost-settled", { how: SETTLED[arg0] ?? arg0, "age ms": arg1 }];
     case abi.EVENT_INQUIRY_CHANGED:
       return ["inquiry-changed", {}];
+    case abi.EVENT_LACKS:
+      return [arg0 === abi.LACKS_FUA ? "fua-refused" : "cache-absent", {}];
     case abi.EVENT_DATA_LOST:
       return ["data-lost", { "told by": arg0 === 1 ? "a deferred error" : "a flush" }];
     case abi.EVENT_SHAKY:

@@ -1,6 +1,7 @@
 // What a unit is and can do, from what its paths told discovery.
 
 import type { FoundPath } from "../discovery/discover.ts";
+import type { Caching } from "../discovery/limits.ts";
 import type { Probe } from "../discovery/probe.ts";
 import * as abi from "../reactor/abi.ts";
 import type { UnitFacts } from "./state.ts";
@@ -50,10 +51,20 @@ export function capabilitiesOf({ capacity, details, alua }: Probe, known: number
     // Holes are told only where they are sure to read as zeroes.
     (capacity?.provisioned === true && zeroes ? abi.UNIT_CAN_LBA_STATUS : 0) |
     (caching?.fua === true ? abi.UNIT_CAN_FUA : 0) |
-    // A device that does not say whether it caches writes is taken to do so: a flush too many harms nobody.
-    (caching?.writeCache === false ? 0 : abi.UNIT_CAN_CACHE_WRITES) |
+    cacheOf(caching, known) |
     (alua === null ? 0 : abi.UNIT_CAN_ALUA)
   );
+}
+
+/**
+ * A device that does not say whether it caches writes is assumed to do so: a flush too many harms nobody. One that has said
+ * so, and cannot be asked just now, still says so.
+ */
+function cacheOf(caching: Caching | null, known: number): number {
+  const { UNIT_CAN_ASSUMED_CACHE: assumed, UNIT_CAN_CACHE_WRITES: caches } = abi;
+  if (caching === null) return (known & (caches | assumed)) === caches ? caches : caches | assumed;
+  if (caching.writeCache === null) return caches | assumed;
+  return caching.writeCache ? caches : 0;
 }
 
 /** Largest transfer in blocks that every path takes; 0 when only the core's own limit holds. */

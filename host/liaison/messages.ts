@@ -126,6 +126,18 @@ export const MESSAGES = {
     system: true,
   },
   "daemon-dying": { number: 641, level: "error", text: "PathManager ends because of a defect", system: true },
+  "cache-absent": {
+    number: 655,
+    level: "info",
+    text: "The device knows no SYNCHRONIZE CACHE and is taken to have no cache",
+    system: false,
+  },
+  "fua-refused": {
+    number: 656,
+    level: "info",
+    text: "The device refuses FUA, a flush follows such writes instead",
+    system: false,
+  },
 } as const satisfies Record<string, MessageKind>;
 
 export type MessageName = keyof typeof MESSAGES;

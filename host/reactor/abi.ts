@@ -39,6 +39,8 @@ export const CONTROL_COMPLETION_QUEUE = 64;
 export const CONTROL_EVENT_QUEUE = 80;
 /** u64, core writes: events lost because control did not drain the event ring in time. */
 export const CONTROL_EVENTS_LOST = 96;
+/** u64, host writes, or never: when it last stopped working and began to wait; its work before is nobody's silence. */
+export const CONTROL_WAITING_NS = 104;
 /** Bytes of the control block. */
 export const CONTROL_BYTES = 128;
 /** u32, core writes at init: address of the first entry. */
@@ -180,7 +182,7 @@ export const EVENT_FAILBACK_DONE = 8;
 export const EVENT_FAILBACK_FAILED = 9;
 /** The path leads to another logical unit than its own; it gets no I/O. */
 export const EVENT_WRONG_UNIT = 10;
-/** Requests of the unit wait because no path is usable. arg0: how many ms they may wait. */
+/** Requests of the unit wait because no path is usable. arg0: how many ms they may wait, arg1: 1 while port groups are in transition. */
 export const EVENT_NO_PATH_WAITING = 11;
 /** Requests of the unit were failed because no path became usable in time, or by release. arg0: how many. */
 export const EVENT_NO_PATH_FAILED = 12;
@@ -204,6 +206,12 @@ export const EVENT_SUSPECT = 20;
 export const EVENT_ALUA_SET = 21;
 /** The device lost data that it had acknowledged. arg0: 1 told by a deferred error, 0 by its answer to a flush. */
 export const EVENT_DATA_LOST = 22;
+/** The device refuses what it was taken to know; the core does without. Told once. arg0: one of LACKS_*. */
+export const EVENT_LACKS = 23;
+/** SYNCHRONIZE CACHE: it has no cache, as it has said nothing of one. */
+export const LACKS_SYNCHRONIZE_CACHE = 1;
+/** Force unit access in WRITE: a flush follows instead, where there is a cache. */
+export const LACKS_FUA = 2;
 /** By command of an operator. */
 export const REASON_OPERATOR = 1;
 /** By an I/O's outcome. */
@@ -396,6 +404,8 @@ export const UNIT_CAN_CACHE_WRITES = 32;
 export const UNIT_CAN_ALUA = 64;
 /** GET LBA STATUS is worth asking: the unit is thin, and what is not mapped reads as zeroes (LBPME, LBPRZ). */
 export const UNIT_CAN_LBA_STATUS = 128;
+/** With UNIT_CAN_CACHE_WRITES: the device says nothing of a cache; it has none when it knows no SYNCHRONIZE CACHE either. */
+export const UNIT_CAN_ASSUMED_CACHE = 256;
 /** Priority 1..254, unique in the unit. */
 export const PATH_SET_PRIORITY = 1;
 /** 1 enabled, 0 disabled. */

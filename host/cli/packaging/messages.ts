@@ -23,7 +23,8 @@ const REMARKS: Readonly<Partial<Record<MessageName, string>>> = {
   "path-renumbered": "nothing: the same path, by the names of its ports, under the number that Linux has given it now",
   "number-reused": "nothing, if LUNs were meant to change places; settings of the earlier path are kept",
   "wrong-unit": "it gets no I/O; correct the mapping of the array, or forget the path",
-  "no-path-waiting": "they wait for `timeouts.no_path_ms`",
+  "no-path-waiting":
+    "they wait for `timeouts.no_path_ms`, or as long as a transition of the port groups may take (`for ms`)",
   "no-path-failed": "applications see errors; repair a path",
   "capacity-changed": "attached devices have the new size",
   stall: "nothing, if it is rare; the path may be a black hole",
@@ -37,6 +38,8 @@ const REMARKS: Readonly<Partial<Record<MessageName, string>>> = {
   "state-rebuilt": "set again what was set by command; look for the cause",
   "events-lost": "more happened at once than is kept; `pathctl show` is right nevertheless",
   "api-connection-closed": "`why` says what it did, `peer` who it was; told once a minute for each",
+  "cache-absent": "nothing; where it has a cache all the same, have it report its caching page",
+  "fua-refused": "nothing; such writes take a little longer",
   "leftovers-found": "nothing; they end within `timeouts.command_ms`",
   "nothing-chosen": "name the devices to use in `devices`, or take back what `exclude` says too widely",
   "daemon-died":

@@ -40,6 +40,8 @@ pub const CONTROL_COMPLETION_QUEUE: u32 = 64;
 pub const CONTROL_EVENT_QUEUE: u32 = 80;
 /// u64, core writes: events lost because control did not drain the event ring in time.
 pub const CONTROL_EVENTS_LOST: u32 = 96;
+/// u64, host writes, or never: when it last stopped working and began to wait; its work before is nobody's silence.
+pub const CONTROL_WAITING_NS: u32 = 104;
 /// Bytes of the control block.
 pub const CONTROL_BYTES: u32 = 128;
 /// u32, core writes at init: address of the first entry.
@@ -181,7 +183,7 @@ pub const EVENT_FAILBACK_DONE: u32 = 8;
 pub const EVENT_FAILBACK_FAILED: u32 = 9;
 /// The path leads to another logical unit than its own; it gets no I/O.
 pub const EVENT_WRONG_UNIT: u32 = 10;
-/// Requests of the unit wait because no path is usable. arg0: how many ms they may wait.
+/// Requests of the unit wait because no path is usable. arg0: how many ms they may wait, arg1: 1 while port groups are in transition.
 pub const EVENT_NO_PATH_WAITING: u32 = 11;
 /// Requests of the unit were failed because no path became usable in time, or by release. arg0: how many.
 pub const EVENT_NO_PATH_FAILED: u32 = 12;
@@ -205,6 +207,12 @@ pub const EVENT_SUSPECT: u32 = 20;
 pub const EVENT_ALUA_SET: u32 = 21;
 /// The device lost data that it had acknowledged. arg0: 1 told by a deferred error, 0 by its answer to a flush.
 pub const EVENT_DATA_LOST: u32 = 22;
+/// The device refuses what it was taken to know; the core does without. Told once. arg0: one of LACKS_*.
+pub const EVENT_LACKS: u32 = 23;
+/// SYNCHRONIZE CACHE: it has no cache, as it has said nothing of one.
+pub const LACKS_SYNCHRONIZE_CACHE: u32 = 1;
+/// Force unit access in WRITE: a flush follows instead, where there is a cache.
+pub const LACKS_FUA: u32 = 2;
 /// By command of an operator.
 pub const REASON_OPERATOR: u32 = 1;
 /// By an I/O's outcome.
@@ -397,6 +405,8 @@ pub const UNIT_CAN_CACHE_WRITES: u32 = 32;
 pub const UNIT_CAN_ALUA: u32 = 64;
 /// GET LBA STATUS is worth asking: the unit is thin, and what is not mapped reads as zeroes (LBPME, LBPRZ).
 pub const UNIT_CAN_LBA_STATUS: u32 = 128;
+/// With UNIT_CAN_CACHE_WRITES: the device says nothing of a cache; it has none when it knows no SYNCHRONIZE CACHE either.
+pub const UNIT_CAN_ASSUMED_CACHE: u32 = 256;
 /// Priority 1..254, unique in the unit.
 pub const PATH_SET_PRIORITY: u32 = 1;
 /// 1 enabled, 0 disabled.

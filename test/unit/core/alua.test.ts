@@ -217,3 +217,124 @@ test("ALUA: a path of a unit that tells of no port groups is used again once it 
   host.advance(12_000);
   t.true(alua(0) <= abi.ALUA_NON_OPTIMIZED, `state ${alua(0)}`);
 });
+
+/** A report with the extended header (SPC-4 6.37): an implicit transition may take `seconds`. */
+function extended(seconds: number, plain: Buffer): Buffer {
+  const header = Buffer.from([0, 0, 0, 0, 0x10, seconds, 0, 0]);
+  header.writeUInt32BE(plain.length);
+  return Buffer.concat([header, plain.subarray(4)]);
+}
+
+/** All groups are in transition; the device tells how long that may take, or does not know the extended header (null). */
+function transition(seconds: number | null, settings: readonly (readonly [number, bigint])[] = []): Transition {
+  const made = aluaScene();
+  const { host, unit, states, faults } = made;
+  for (const [property, value] of settings) host.must(host.core.unitSet(unit, property, value));
+  const formats: number[] = [];
+  const usual = faults.get(0);
+  for (const port of [0, 1, 2, 3]) {
+    faults.set(port, (command) => {
+      if (command.cdb[0] !== REPORT) return port % 2 === 0 ? usual?.(command) : check(2, 4, 0x0a);
+      formats.push((command.cdb[1] ?? 0) >> 5);
+      const plain = report(states.map((one, id) => ({ id: id + 1, state: one, ports: [id] })));
+      const wantsExtended = (command.cdb[1] ?? 0) >> 5 === 1;
+      if (wantsExtended && seconds === null) return check(5, 0x24, 0);
+      const bytes = wantsExtended ? extended(seconds ?? 0, plain) : plain;
+      host.bytes(command.buffer, command.bytes).set(bytes);
+      return { residual: command.bytes - bytes.length };
+    });
+  }
+  states.fill(abi.ALUA_TRANSITIONING);
+  const client = host.connect(unit);
+  client.send(request(READ, 1n, 0n, 512));
+  const error = (): number | undefined => replies(client.received, new Map([[1n, 512]]))[0]?.error;
+  const end = (state: number): void => {
+    states.fill(state);
+    for (const port of [1, 3]) faults.set(port, usual ?? ((): undefined => undefined));
+  };
+  return { ...made, error, end, formats };
+}
+
+interface Transition extends Scene {
+  readonly error: () => number | undefined;
+  readonly end: (state: number) => void;
+  /** Parameter data formats asked for. */
+  readonly formats: number[];
+}
+
+for (const [name, seconds] of [
+  ["says how long it may take", 120],
+  ["does not say how long it may take", 0],
+  ["does not know the extended header", null],
+] as const) {
+  test(`ALUA: I/O waits for a transition longer than no_path_ms; the device ${name}`, (t) => {
+    const s = transition(seconds);
+    s.host.advance(50_000);
+    t.is(s.error(), undefined);
+    t.true(s.formats.includes(1));
+    if (seconds === null) t.deepEqual(s.formats.lastIndexOf(1), 0, "it is not asked for that again");
+    s.end(abi.ALUA_OPTIMIZED);
+    s.host.advance(2000);
+    t.is(s.error(), 0);
+    const waiting = s.host.events.find(({ kind }) => kind === abi.EVENT_NO_PATH_WAITING);
+    t.true((waiting?.arg0 ?? 0) >= 60_000 || seconds !== null, "the operator is told how long that may be");
+  });
+}
+
+test("ALUA: I/O waits as long as the device says that a transition takes, beyond its own time, and no longer", (t) => {
+  const ends = transition(200);
+  ends.host.advance(190_000);
+  t.is(ends.error(), undefined);
+  ends.end(abi.ALUA_NON_OPTIMIZED);
+  ends.host.advance(2000);
+  t.is(ends.error(), 0);
+  const stays = transition(200);
+  stays.host.advance(199_000);
+  t.is(stays.error(), undefined);
+  stays.host.advance(5000);
+  t.is(stays.error(), 5);
+  const silent = transition(0);
+  silent.host.advance(59_000);
+  t.is(silent.error(), undefined);
+  silent.host.advance(2000);
+  t.is(silent.error(), 5);
+});
+
+test("ALUA: when a transition ends in a state that takes no I/O, no_path_ms counts again", (t) => {
+  const s = transition(200);
+  s.host.advance(20_000);
+  s.end(abi.ALUA_UNAVAILABLE);
+  s.host.advance(9000);
+  t.is(s.error(), undefined);
+  s.host.advance(3000);
+  t.is(s.error(), 5);
+});
+
+test("ALUA: with no_path_ms 0 I/O fails at once without a path, and waits for a transition all the same", (t) => {
+  const s = transition(60, [[abi.UNIT_SET_NO_PATH_TIMEOUT_MS, 0n]]);
+  s.host.advance(30_000);
+  t.is(s.error(), undefined);
+  s.end(abi.ALUA_OPTIMIZED);
+  s.host.advance(2000);
+  t.is(s.error(), 0);
+});
+
+test("ALUA: an extended header is read only where it is one", (t) => {
+  for (const bytes of [
+    [0, 0, 0, 4, 0x10, 9, 0, 0],
+    [0, 0, 0, 12, 0x10, 0, 0, 0, 2, 0, 0, 1],
+    [0, 0, 0, 1, 0x10],
+  ]) {
+    const { host, unit, paths, faults, alua } = aluaScene(2);
+    for (const port of [0, 1]) {
+      faults.set(port, (command) => {
+        if (command.cdb[0] !== REPORT) return undefined;
+        host.bytes(command.buffer, command.bytes).fill(0xff).set(bytes);
+        return { residual: command.bytes - bytes.length };
+      });
+    }
+    host.advance(12_000);
+    t.deepEqual(paths.map(alua), [0, 1]);
+    t.is(read(host, unit), 0);
+  }
+});

@@ -175,3 +175,95 @@ test("a device without a cache that does not know SYNCHRONIZE CACHE has nothing 
     ]);
   }
 });
+
+const SYNC_SHORT = [0x35, 0];
+const ASSUMED = CACHE | abi.UNIT_CAN_ASSUMED_CACHE;
+
+/** The device answers each command with one of these operation codes, and those that ask for FUA, with an ILLEGAL REQUEST. */
+function refuse(s: Scene, operations: readonly number[], asc: number, fua = false): void {
+  s.host.device = (command) => {
+    const [operation = 0, flags = 0] = command.cdb;
+    if (operations.includes(operation) || (fua && operation === 0x8a && (flags & 8) !== 0)) return check(5, asc, 0);
+    return operation === 0x35 ? {} : s.disk.execute(s.host, command);
+  };
+}
+
+function ask(s: Scene, kind: number, flags = 0): number | undefined {
+  const bytes = kind === FLUSH ? 0 : 512;
+  s.client.send(request(kind, 1n, 0n, bytes, flags), Buffer.alloc(bytes, 1));
+  s.host.settle();
+  return replies(s.client.received)[0]?.error;
+}
+
+const lacks = (s: Scene): number[] =>
+  s.host.events
+    .splice(0)
+    .filter(({ kind }) => kind === abi.EVENT_LACKS)
+    .map(({ arg0 }) => arg0);
+
+for (const asc of [0x20, 0x24]) {
+  const refusal = `05/${asc.toString(16)}`;
+  test(`a device that says nothing of a cache and knows no SYNCHRONIZE CACHE (${refusal}) has none: flush and FUA are good`, (t) => {
+    const s = scene(ASSUMED);
+    refuse(s, [0x91, 0x35], asc);
+    t.is(ask(s, WRITE, FUA), 0);
+    t.deepEqual(s.done(), [WRITE_PLAIN, SYNC, SYNC_SHORT]);
+    t.is(ask(s, FLUSH), 0);
+    t.is(ask(s, WRITE, FUA), 0);
+    t.deepEqual(s.done(), [WRITE_PLAIN], "it is not asked again");
+    set(s, ASSUMED);
+    t.is(ask(s, FLUSH), 0);
+    t.deepEqual(s.done(), [SYNC_SHORT], "control has looked again");
+    t.deepEqual(lacks(s), [abi.LACKS_SYNCHRONIZE_CACHE], "told once");
+  });
+
+  test(`a device that knows only the short SYNCHRONIZE CACHE (${refusal}) is flushed by that, whatever it says of a cache`, (t) => {
+    for (const capabilities of [ASSUMED, CACHE]) {
+      const s = scene(capabilities);
+      refuse(s, [0x91], asc);
+      t.is(ask(s, FLUSH), 0);
+      t.is(ask(s, FLUSH), 0);
+      t.deepEqual(s.done(), [SYNC, SYNC_SHORT, SYNC_SHORT]);
+      t.deepEqual(lacks(s), []);
+    }
+  });
+
+  test(`FUA that is refused (${refusal}) falls back to a write and a flush, and to the write where there is no cache`, (t) => {
+    const scenes: [number, number[], number[][], number[][]][] = [
+      [CACHE, [], [WRITE_FUA, WRITE_PLAIN, SYNC], [WRITE_PLAIN, SYNC]],
+      [ASSUMED, [0x91, 0x35], [WRITE_FUA, WRITE_PLAIN, SYNC, SYNC_SHORT], [WRITE_PLAIN]],
+      [0, [], [WRITE_FUA, WRITE_PLAIN], [WRITE_PLAIN]],
+    ];
+    for (const [capabilities, operations, first, later] of scenes) {
+      const s = scene(capabilities | abi.UNIT_CAN_FUA);
+      refuse(s, operations, asc, true);
+      t.is(ask(s, WRITE, FUA), 0);
+      t.deepEqual(s.done(), first);
+      t.is(ask(s, WRITE, FUA), 0);
+      t.deepEqual(s.done(), later);
+      t.true(lacks(s).includes(abi.LACKS_FUA));
+    }
+  });
+}
+
+test("a device that says that it has a cache, and knows no SYNCHRONIZE CACHE, fails a flush", (t) => {
+  const s = scene(CACHE);
+  refuse(s, [0x91, 0x35], 0x20);
+  t.is(ask(s, FLUSH), EIO);
+  t.is(ask(s, WRITE, FUA), EIO);
+  t.deepEqual(lacks(s), []);
+});
+
+test("every piece of a large FUA write is done again without the bit when that is refused, and a flush follows once", (t) => {
+  const s = scene(CACHE | abi.UNIT_CAN_FUA);
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_TRANSFER_BLOCKS_MAX, 64n));
+  refuse(s, [], 0x24, true);
+  s.client.send(request(WRITE, 1n, 0n, 131_072, FUA), Buffer.alloc(131_072, 9));
+  s.host.settle();
+  errors(t, s.client, [[1n, 0]]);
+  const done = s.done();
+  t.is(done.filter(([operation, flags]) => operation === 0x8a && flags === 0).length, 4);
+  t.is(done.filter(([operation]) => operation === 0x91).length, 1);
+  t.deepEqual(done.at(-1), SYNC);
+  t.true(s.disk.media.subarray(0, 131_072).every((byte) => byte === 9));
+});

@@ -166,6 +166,12 @@ export class Host {
     return client;
   }
 
+  /** Time passes in which the host works, and neither waits nor looks for answers. */
+  works(ms: number): void {
+    this.now += BigInt(ms) * 1_000_000n;
+    this.view.setBigUint64(this.control + abi.CONTROL_WAITING_NS, this.now, true);
+  }
+
   /** One turn: the core runs, then what it submitted is carried out as far as it can be. Answers whether there was anything. */
   turn(): boolean {
     this.view.setBigUint64(this.control + abi.CONTROL_NOW_NS, this.now, true);

@@ -136,13 +136,13 @@ test("FUA made of a flush: a loss told by another command in between may be this
   t.is(ask(s, FLUSH), 0);
 });
 
-test("a flush that was sent again beside a silent path fails when either tells of a loss", (t) => {
+test("a flush that was sent again beside one that was lost fails when either tells of a loss", (t) => {
   for (const first of [true, false]) {
     const s = scene();
     s.faults.set(0, { operation: SYNC, answer: "hang" });
     s.faults.set(1, { operation: SYNC, answer: "hang" });
     t.is(ask(s, FLUSH), undefined);
-    s.host.advance(5100);
+    s.host.advance(30_100);
     t.is(s.host.outstanding.filter(({ cdb }) => cdb[0] === SYNC).length, 2);
     s.host.answer(hung(s, first ? 0 : 1), check(4, 0x44, 0));
     s.host.settle();
@@ -158,7 +158,7 @@ test("a loss that a flush tells of when it is answered already fails the next on
   const s = scene();
   s.faults.set(0, { operation: SYNC, answer: "hang" });
   t.is(ask(s, FLUSH), undefined);
-  s.host.advance(5100);
+  s.host.advance(30_100);
   t.is(replies(s.client.received)[0]?.error, 0);
   s.host.answer(hung(s, 0), check(3, 0x0c, 0));
   s.host.settle();

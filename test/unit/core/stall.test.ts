@@ -29,6 +29,61 @@ test("a read on a silent path is answered by another within the bound, with buff
   t.is(s.host.flags(s.paths[0] ?? -1) & abi.PATH_FLAG_STALLED, 0, "it has answered");
 });
 
+test("time in which the host works, and looks for no answers, is not a path's silence", (t) => {
+  const s = scene();
+  s.holes.add(0);
+  s.client.send(request(READ, 2n, 0n, 4096));
+  s.host.settle();
+  for (let turn = 0; turn < 10; turn++) {
+    s.host.works(80);
+    s.host.turn();
+  }
+  t.is(s.host.flags(s.paths[0] ?? -1) & abi.PATH_FLAG_STALLED, 0);
+  t.false(s.host.kinds().includes(abi.EVENT_STALL));
+  const [slow] = s.held;
+  if (slow === undefined) return t.fail();
+  s.host.answer(slow, s.disk.execute(s.host, slow));
+  s.host.settle();
+  t.deepEqual(errors(s.client, 4096), [[2n, 0]]);
+  t.is(s.held.length, 1);
+});
+
+test("a path that stays silent while the host waits is found, however long the host has worked before", (t) => {
+  const s = scene();
+  s.holes.add(0);
+  s.client.send(request(READ, 2n, 0n, 4096));
+  s.host.settle();
+  s.host.works(3000);
+  s.host.advance(100);
+  t.truthy(s.host.flags(s.paths[0] ?? -1) & abi.PATH_FLAG_STALLED);
+  t.deepEqual(errors(s.client, 4096), [[2n, 0]]);
+});
+
+test("a host that is never idle finds a silent path as soon as any", (t) => {
+  const s = scene();
+  s.holes.add(0);
+  s.client.send(request(READ, 2n, 0n, 4096));
+  s.host.settle();
+  for (let turn = 0; turn < 100; turn++) {
+    s.host.works(1);
+    s.host.turn();
+  }
+  t.truthy(s.host.flags(s.paths[0] ?? -1) & abi.PATH_FLAG_STALLED);
+});
+
+test("a check that the host had no time to fetch the answer of is not overdue", (t) => {
+  const s = scene();
+  s.host.must(s.host.core.modeSet(abi.MODE_PATROL, 1n));
+  s.host.must(s.host.core.modeSet(abi.MODE_PATROL_TIMEOUT_MS, 500n));
+  s.host.device = () => undefined;
+  while (s.host.outstanding.length === 0) s.host.advance(1000);
+  s.host.works(900);
+  s.host.turn();
+  for (const command of s.host.outstanding.slice()) s.host.answer(command, {});
+  s.host.settle();
+  for (const path of s.paths) t.is(s.host.flags(path) & abi.PATH_FLAG_FAILED, 0);
+});
+
 test("the ghost's late answer wins when it comes first, whole", (t) => {
   const s = scene();
   s.disk.media.fill(0x31, 0, 4096);

@@ -29,13 +29,23 @@ async function look(answers: ReturnType<typeof disk>, refuses = (_operation: num
   return path.probe;
 }
 
-test("FUA and write protection stay known when MODE SENSE is answered BUSY; the cache is taken to be on", async (t) => {
+test("FUA and write protection stay known when MODE SENSE is answered BUSY; the cache is assumed to be on", async (t) => {
   const through = disk(1, { mode: mode(FUA | PROTECTED, false) });
   const known = capabilitiesOf(await look(through), 0);
   t.is(known, abi.UNIT_CAN_FUA | abi.UNIT_CAN_NOT_WRITE);
   const busy = capabilitiesOf(await look(through, (operation) => operation === 0x1a), known);
-  t.is(busy, known | abi.UNIT_CAN_CACHE_WRITES);
+  t.is(busy, known | abi.UNIT_CAN_CACHE_WRITES | abi.UNIT_CAN_ASSUMED_CACHE);
   t.is(capabilitiesOf(await look(through), busy), known, "and what it says then holds");
+});
+
+test("a device that says nothing of a cache is assumed to have one, which is not the same as to say so", async (t) => {
+  const said = capabilitiesOf(await look(disk(1, { mode: mode(0, true) })), 0);
+  t.is(said, abi.UNIT_CAN_CACHE_WRITES);
+  const silent = disk(1, { mode: Uint8Array.of(3, 0, FUA, 0) });
+  const assumed = capabilitiesOf(await look(silent), 0);
+  t.is(assumed, abi.UNIT_CAN_FUA | abi.UNIT_CAN_CACHE_WRITES | abi.UNIT_CAN_ASSUMED_CACHE);
+  t.is(capabilitiesOf(await look(silent, (operation) => operation === 0x1a), said), said, "too busy to say it again");
+  t.is(capabilitiesOf(await look(silent), said), assumed, "it says so no longer");
 });
 
 test("what a device has ceased to do is believed", async (t) => {

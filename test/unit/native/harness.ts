@@ -61,6 +61,9 @@ export class Bench {
   nowNs(): bigint {
     return this.view.getBigUint64(CONTROL + abi.CONTROL_NOW_NS, true);
   }
+  waitingNs(): bigint {
+    return this.view.getBigUint64(CONTROL + abi.CONTROL_WAITING_NS, true);
+  }
 
   submit({ op, tag, handle = 0, flags = 0, address = 0, length = 0 }: Submission): void {
     this.pushRaw(op, tag, handle, address, length, flags);

@@ -46,6 +46,18 @@ for (const backend of BACKENDS) {
     bench.ring.close();
   });
 
+  test(`${backend}: a turn tells when it stopped working and began to wait, or that it has not waited`, (t) => {
+    const bench = new Bench(backend);
+    const start = clockNs();
+    bench.deadline(start + 5_000_000n);
+    t.is(bench.ring.enter(60_000_000), 0);
+    t.true(bench.waitingNs() >= start && bench.waitingNs() <= bench.nowNs() - 1_000_000n, "it has waited");
+    bench.deadline(1n);
+    t.is(bench.ring.enter(-1), 0);
+    t.is(bench.waitingNs(), bench.nowNs(), "it has not");
+    bench.ring.close();
+  });
+
   test(`${backend}: a wake from another thread ends a turn that would wait for ever`, async (t) => {
     const bench = new Bench(backend);
     const before = clockNs();

@@ -138,12 +138,19 @@ impl Engine {
         let mut waiting = Completions::open(&self.memory, self.control)?.is_empty();
         if !waiting && !self.urgent && self.postponed < POSTPONED_TURNS_MAX {
             self.postponed += 1;
+            // It has not waited at all.
+            self.memory.store_u64(self.control + abi::CONTROL_WAITING_NS, self.finished.now_ns);
             return self.leave();
         }
         self.postponed = 0;
+        let mut waits_since_ns = 0;
         loop {
             waiting = waiting && self.finished.is_empty();
             let wait = if waiting { self.before_check(limit) } else { Wait::No };
+            if waits_since_ns == 0 && !matches!(wait, Wait::No) {
+                waits_since_ns = now_ns();
+                self.memory.store_u64(self.control + abi::CONTROL_WAITING_NS, waits_since_ns);
+            }
             self.turn(wait)?;
             let due = match limit {
                 Wait::No => true,
@@ -151,6 +158,9 @@ impl Engine {
                 Wait::Forever => false,
             };
             if due || !waiting || !self.finished.is_empty() || self.woken {
+                if waits_since_ns == 0 {
+                    self.memory.store_u64(self.control + abi::CONTROL_WAITING_NS, self.finished.now_ns);
+                }
                 return self.leave();
             }
         }

@@ -1,0 +1,347 @@
+// Commands that may rightly take long: several at a time, in their own time, and no path is blamed that answers others.
+import test, { type ExecutionContext } from "ava";
+import * as abi from "../../../host/reactor/abi.ts";
+import { Disk } from "./disk.ts";
+import { Host, type Client } from "./harness.ts";
+import { FLUSH, READ, TRIM, WRITE, WRITE_ZEROES, replies, request } from "./nbd-client.ts";
+import type { Scsi } from "./scsi.ts";
+
+const EIO = 5;
+const MIB = 1 << 20;
+const UNMAP = 0x42;
+const WRITE_SAME = 0x93;
+const SYNC = 0x91;
+/** Long commands of one request under way at a time. */
+const PIECES_MAX = 16;
+
+interface Scene {
+  host: Host;
+  unit: number;
+  paths: number[];
+  client: Client;
+  disk: Disk;
+  /** Long commands under way, and when each is done; ms by operation code says how long they take. */
+  due: { command: Scsi; atNs: bigint; endsNs: bigint }[];
+  takesMs: Map<number, number>;
+  /** Ports that answer nothing. */
+  holes: Set<number>;
+  /** Long commands that were sent, and the most that were under way at a time. */
+  sent: Scsi[];
+  most: number;
+  /** They are carried out one after the other. */
+  oneByOne: boolean;
+  free: number[];
+}
+
+const idle = (host: Host): number[] => [0, 1, 2].map((what) => host.core.inspect(what));
+
+function scene(options: { capabilities?: number; paths?: number; pool?: number } = {}): Scene {
+  const host = new Host(options.pool === undefined ? {} : { pool: options.pool });
+  const disk = new Disk(4 * MIB);
+  const capabilities = options.capabilities ?? abi.UNIT_CAN_UNMAP | abi.UNIT_CAN_CACHE_WRITES;
+  const { unit, paths } = host.unit({ blocks: 1n << 30n, capabilities, paths: options.paths ?? 4 });
+  const s: Scene = {
+    host,
+    unit,
+    paths,
+    client: host.connect(unit),
+    disk,
+    due: [],
+    takesMs: new Map(),
+    holes: new Set(),
+    sent: [],
+    most: 0,
+    oneByOne: false,
+    free: idle(host),
+  };
+  host.device = (command) => {
+    const operation = command.cdb[0] ?? 0;
+    if ([UNMAP, WRITE_SAME, SYNC].includes(operation)) s.sent.push(command);
+    if (s.holes.has(command.port)) return undefined;
+    const ms = s.takesMs.get(operation);
+    if (ms === undefined) return disk.execute(host, command);
+    const last = s.oneByOne ? (s.due.at(-1)?.atNs ?? host.now) : host.now;
+    s.due.push({
+      command,
+      atNs: last + BigInt(ms) * 1_000_000n,
+      endsNs: host.now + BigInt(command.timeoutMs) * 1_000_000n,
+    });
+    s.most = Math.max(s.most, s.due.length);
+    return undefined;
+  };
+  return s;
+}
+
+/** Lets time pass; the device answers what is done, the host ends what takes longer than it may. */
+function pass(s: Scene, ms: number): void {
+  const end = s.host.now + BigInt(ms) * 1_000_000n;
+  s.host.settle();
+  while (s.host.now < end) {
+    const soon = s.host.now + 100_000_000n < end ? s.host.now + 100_000_000n : end;
+    const next = s.due[0]?.atNs ?? end;
+    const until = next < soon ? next : soon;
+    s.host.advance(Number(until - s.host.now) / 1e6);
+    while (s.due[0] !== undefined && s.due[0].atNs <= s.host.now) {
+      const command = s.due.shift()?.command;
+      if (command !== undefined && s.host.outstanding.includes(command)) s.host.answer(command, {});
+    }
+    for (const late of s.due.filter(({ endsNs }) => endsNs <= s.host.now)) {
+      s.due.splice(s.due.indexOf(late), 1);
+      s.host.answer(late.command, { hostStatus: 3 });
+    }
+    s.host.settle();
+  }
+}
+
+const errors = (client: Client): [number, number][] =>
+  replies(client.received, new Map([[1000n, 512]])).map(({ cookie, error }) => [Number(cookie), error]);
+
+const BAD = abi.PATH_FLAG_FAILED | abi.PATH_FLAG_SHAKY | abi.PATH_FLAG_STALLED | abi.PATH_FLAG_SUSPECT;
+
+/** Nothing is held against any path, and nobody was reset. */
+function unblamed(t: ExecutionContext, s: Scene): void {
+  for (const path of s.paths) {
+    t.is(s.host.flags(path) & BAD, 0, `path ${path}`);
+    t.is(s.host.pathCount64(path, abi.PATH_ERRORS), 0n, `path ${path}`);
+  }
+  t.deepEqual(s.host.resets, []);
+  const kinds = new Set(s.host.events.map(({ kind }) => kind));
+  for (const kind of [abi.EVENT_STALL, abi.EVENT_SHAKY, abi.EVENT_SUSPECT, abi.EVENT_FAILOVER_STARTED]) {
+    t.false(kinds.has(kind), `event ${kind}`);
+  }
+}
+
+const trim = (cookie: number, mib: number, atMib = 0): Buffer =>
+  request(TRIM, BigInt(cookie), BigInt(atMib * MIB), mib * MIB);
+
+test("a TRIM of 4095 MiB on a device that takes 1.2 s for an UNMAP is carried out, several at a time, each once", (t) => {
+  const s = scene();
+  s.takesMs.set(UNMAP, 1200);
+  s.client.send(trim(1, 4095));
+  pass(s, 30_000);
+  t.deepEqual(errors(s.client), [[1, 0]]);
+  t.is(s.sent.length, 64);
+  t.is(s.most, PIECES_MAX);
+  unblamed(t, s);
+  t.deepEqual(idle(s.host), s.free);
+});
+
+test("each UNMAP under way has a parameter list of its own", (t) => {
+  const s = scene();
+  s.host.device = ({ check }) => (check ? {} : undefined);
+  s.client.send(trim(1, 4096 - 1));
+  s.host.settle();
+  const under = s.host.outstanding;
+  t.is(under.length, PIECES_MAX);
+  t.is(new Set(under.map(({ buffer }) => buffer)).size, PIECES_MAX);
+  t.deepEqual(
+    under.map((command) => Number(s.host.bytes(command.buffer, command.bytes).readBigUInt64BE(8))),
+    Array.from({ length: PIECES_MAX }, (_, piece) => piece * 131_072),
+  );
+  for (let i = 0; i < 100; i++) {
+    for (const command of s.host.outstanding.slice()) s.host.answer(command, {});
+    s.host.settle();
+  }
+  t.deepEqual(errors(s.client), [[1, 0]]);
+  t.deepEqual(idle(s.host), s.free);
+});
+
+test("where there is no buffer for more parameter lists, a TRIM goes on with the one it has", (t) => {
+  const s = scene({ pool: 32 << 20 });
+  s.host.device = ({ check }) => (check ? {} : undefined);
+  s.client.send(trim(1, 1024));
+  const other = s.host.connect(s.unit);
+  const third = s.host.connect(s.unit);
+  s.host.settle();
+  for (const command of s.host.outstanding.slice()) s.host.answer(command, {});
+  t.is(s.host.core.inspect(2) > 0, true);
+  other.send(request(READ, 2n, 0n, 16 * MIB));
+  third.send(request(READ, 2n, 0n, 8 * MIB));
+  for (let i = 0; i < 200; i++) {
+    s.host.settle();
+    for (const command of s.host.outstanding.slice()) s.host.answer(command, {});
+  }
+  t.deepEqual(errors(s.client), [[1, 0]]);
+});
+
+test("a request of many commands has its time anew with each that is done: TRIM, WRITE SAME, zeroes that are written", (t) => {
+  for (const [capabilities, operation, pieces] of [
+    [abi.UNIT_CAN_UNMAP, UNMAP, 16],
+    [abi.UNIT_CAN_WRITE_SAME, WRITE_SAME, 16],
+    [0, 0x8a, 1024],
+  ] as const) {
+    const s = scene({ capabilities });
+    s.takesMs.set(operation, operation === 0x8a ? 100 : 4000);
+    s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_STALL_MIN_MS, operation === 0x8a ? 5000n : 20n));
+    s.oneByOne = true;
+    if (operation === UNMAP) s.client.send(trim(1, 1024));
+    else s.client.send(request(WRITE_ZEROES, 1n, 0n, 1024 * MIB, 2));
+    pass(s, 59_000);
+    t.deepEqual(errors(s.client), []);
+    pass(s, 60_000);
+    t.deepEqual(errors(s.client), [[1, 0]], `operation ${operation}`);
+    if (operation !== 0x8a) t.is(s.sent.length, pieces);
+    unblamed(t, s);
+    t.deepEqual(idle(s.host), s.free);
+  }
+});
+
+test("without progress a request of many commands ends at its deadline", (t) => {
+  const s = scene();
+  s.takesMs.set(UNMAP, 70_000);
+  s.client.send(trim(1, 1024));
+  pass(s, 60_100);
+  t.deepEqual(errors(s.client), [[1, EIO]]);
+  t.deepEqual(s.host.resets, [], "commands that are slow are not lost");
+  pass(s, 60_000);
+  unblamed(t, s);
+  t.deepEqual(idle(s.host), s.free);
+});
+
+test("what waits for its turn behind a request that makes progress does not run out of time", (t) => {
+  const s = scene();
+  s.takesMs.set(UNMAP, 5000);
+  s.oneByOne = true;
+  s.client.send(trim(1, 1024), trim(2, 128, 2048));
+  pass(s, 79_000);
+  t.deepEqual(errors(s.client), []);
+  pass(s, 20_000);
+  t.deepEqual(errors(s.client), [
+    [1, 0],
+    [2, 0],
+  ]);
+  unblamed(t, s);
+});
+
+test("a flush of 6 s is sent once, and no path is blamed for it", (t) => {
+  const s = scene();
+  s.takesMs.set(SYNC, 6000);
+  for (let i = 1; i <= 10; i++) {
+    s.client.send(request(FLUSH, BigInt(i), 0n, 0));
+    pass(s, 6100);
+    t.deepEqual(errors(s.client), [[i, 0]]);
+  }
+  t.is(s.sent.length, 10);
+  unblamed(t, s);
+});
+
+test("a flush of 20 s while the paths answer others is sent once", (t) => {
+  const s = scene();
+  s.takesMs.set(SYNC, 20_000);
+  s.client.send(request(FLUSH, 1n, 0n, 0));
+  for (let i = 0; i < 200; i++) {
+    s.client.send(request(READ, 1000n, 0n, 512));
+    pass(s, 100);
+  }
+  pass(s, 100);
+  t.true(errors(s.client).some(([cookie, error]) => cookie === 1 && error === 0));
+  t.is(s.sent.length, 1);
+  unblamed(t, s);
+});
+
+test("a path that answers nothing beside a long command is asked, and left when it is silent", (t) => {
+  for (const [name, kind] of [
+    ["flush", FLUSH],
+    ["trim", TRIM],
+  ] as const) {
+    const s = scene({ paths: 2 });
+    s.holes.add(0);
+    s.client.send(request(kind, 1n, 0n, kind === FLUSH ? 0 : 4096));
+    s.host.advance(5100);
+    t.deepEqual(errors(s.client), [[1, 0]], name);
+    t.truthy(s.host.flags(s.paths[0] ?? -1) & abi.PATH_FLAG_STALLED, name);
+    t.is(s.host.flags(s.paths[1] ?? -1) & BAD, 0, name);
+  }
+});
+
+test("a long command that is lost on a path that answers others is sent again in its own time", (t) => {
+  for (const [name, operation] of [
+    ["flush", FLUSH],
+    ["trim", TRIM],
+  ] as const) {
+    const s = scene({ paths: 2 });
+    let lost = false;
+    const usual = s.host.device;
+    s.host.device = (command) => {
+      if (lost || (command.cdb[0] !== SYNC && command.cdb[0] !== UNMAP)) return usual(command);
+      lost = true;
+      return undefined;
+    };
+    s.client.send(request(operation, 1n, 0n, operation === FLUSH ? 0 : 4096));
+    pass(s, 29_000);
+    t.deepEqual(errors(s.client), [], name);
+    pass(s, 2000);
+    t.deepEqual(errors(s.client), [[1, 0]], name);
+    t.true(
+      s.host.events.some(({ kind }) => kind === abi.EVENT_STALL),
+      "it is told",
+    );
+    s.host.events.length = 0;
+    unblamed(t, s);
+  }
+});
+
+test("a write over a lost UNMAP is let through before its own time is over", (t) => {
+  const s = scene({ paths: 2 });
+  let lost = false;
+  const usual = s.host.device;
+  s.host.device = (command) => {
+    if (lost || command.cdb[0] !== UNMAP) return usual(command);
+    lost = true;
+    return undefined;
+  };
+  s.client.send(request(TRIM, 1n, 0n, 4096));
+  pass(s, 31_000);
+  t.deepEqual(errors(s.client), [[1, 0]]);
+  s.client.send(request(WRITE, 2n, 0n, 4096), Buffer.alloc(4096, 7));
+  pass(s, 20_000);
+  t.deepEqual(s.host.resets.length, 1);
+  s.host.complete(s.host.resets[0]?.tag ?? 0, 0);
+  pass(s, 100);
+  t.deepEqual(errors(s.client), [[2, 0]]);
+});
+
+test("a policy does not take a path for slow because of a long command", (t) => {
+  const s = scene({ paths: 2 });
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_POLICY, BigInt(abi.POLICY_ADAPTIVE)));
+  const read = (): void => {
+    for (let i = 0; i < 400; i++) {
+      s.client.send(request(READ, 1000n, 0n, 512));
+      s.host.advance(1);
+    }
+    s.client.received.length = 0;
+  };
+  read();
+  s.takesMs.set(SYNC, 4000);
+  for (let i = 1; i < 6; i++) {
+    s.client.send(request(FLUSH, BigInt(i), 0n, 0));
+    pass(s, 4100);
+  }
+  t.deepEqual(
+    errors(s.client).map(([, error]) => error),
+    [0, 0, 0, 0, 0],
+  );
+  for (const path of s.paths) {
+    const ns = s.host.pathField(path, abi.PATH_SERVICE_NS);
+    t.true(ns < 1_000_000_000, `path ${path}: ${ns} ns`);
+  }
+});
+
+test("a trim of more bytes than one leg has makes progress from leg to leg", (t) => {
+  const s = scene();
+  const wide = s.host.connect(s.unit, abi.CONNECTION_STRUCTURED | abi.CONNECTION_EXTENDED | abi.CONNECTION_TRIM);
+  s.takesMs.set(UNMAP, 5000);
+  s.oneByOne = true;
+  const header = Buffer.alloc(32);
+  header.writeUInt32BE(0x21e41c71, 0);
+  header.writeUInt16BE(TRIM, 6);
+  header.writeBigUInt64BE(1n, 8);
+  header.writeBigUInt64BE(1n << 33n, 24);
+  wide.send(header);
+  pass(s, 128 * 5000 - 1000);
+  t.is(wide.received.length, 0);
+  pass(s, 20_000);
+  t.is(Buffer.concat(wide.received).readUInt32BE(0), 0x6e8a278c);
+  t.is(s.sent.length, 129, "64 MiB each, and what one leg leaves");
+  unblamed(t, s);
+});
