@@ -297,8 +297,17 @@ function commandBad(c: Command, u: Unit, p: Path, outcome: u8): void {
   c.flags = 0;
   if (c.request.error !== 0) return pieceFailed(c, c.request.error);
   if (flushFailed) pieceFailed(c, NBD_EIO);
-  else if (isAnswer(outcome)) answered(c, u, outcome);
+  else if (isAnswer(outcome) && !isAskedElsewhere(c, u, p, outcome)) answered(c, u, outcome);
   else sendAgain(c, u, p, outcome, shown);
+}
+
+/**
+ * Whether another path is asked before the client hears of an address past the end: a unit may have grown, and this path not
+ * show it yet. Nothing was carried out here.
+ */
+function isAskedElsewhere(c: Command, u: Unit, p: Path, outcome: u8): bool {
+  const here = (<u32>1) << (<u32>p.slot);
+  return outcome === OUTCOME_PAST_END && (u.eligible & ~(c.tried | here)) !== 0;
 }
 
 /** The piece goes out again: here, elsewhere, or after a pause. */

@@ -39,7 +39,7 @@ export const OUTCOME_UNSUPPORTED: u8 = 14;
 export const OUTCOME_PROTECTED: u8 = 15;
 /** No room on a thin-provisioned unit; the client gets ENOSPC. */
 export const OUTCOME_SPACE: u8 = 16;
-/** The address is past the end: the capacity shrank. Control is told; the client gets an error. */
+/** The address is past the end: control is told; the client gets an error when every path says so. */
 export const OUTCOME_PAST_END: u8 = 17;
 /** The path, or the device, was away: it may have come back to another unit. Its identity is checked; then as RETRY_SOFT. */
 export const OUTCOME_NEXUS: u8 = 18;

@@ -53,11 +53,12 @@ export async function look(
 ): Promise<Look> {
   if (isEmulated(configuration)) {
     const candidates = await emulatedCandidates(reactor);
+    const transport = attentive(emulatedTransport(reactor), telling(candidates, onDoubt));
     const options = { devices: "all", exclude: configuration.exclude, budgetMs: BUDGET_MS } as const;
     return {
       ...presence(candidates),
       disks: candidates.length,
-      ask: () => discover(attentive(emulatedTransport(reactor), telling(candidates, onDoubt)), candidates, options),
+      ask: (ours) => discover(transport, candidates, { ...options, ours }),
     };
   }
   const devices = listSgDevices();

@@ -57,6 +57,8 @@ export interface Unit {
   released: boolean;
   /** What else uses a device of it, so that it is not offered; null: nobody, or its own paths were there before. */
   inUse: string | null;
+  /** What its paths say of its size where they do not agree. */
+  dispute: string | null;
   /** By id. */
   readonly paths: Map<number, Path>;
   /** Whether the state file has its policy as it is. */
@@ -124,6 +126,7 @@ export class Inventory {
         released: false,
         isNoted: true,
         inUse: null,
+        dispute: null,
         paths: new Map<number, Path>(),
         sortedPaths: null,
       },

@@ -4,6 +4,7 @@ import type { ReactorClient } from "../reactor/client.ts";
 import type { Arrival, BringUp } from "./bring-up.ts";
 import type { EventHub } from "./event-hub.ts";
 import type { Inventory, Path, Unit } from "./inventory.ts";
+import type { Mirror } from "./mirror.ts";
 import type { State } from "./state.ts";
 import type { Refused } from "./units-in-use.ts";
 
@@ -13,6 +14,7 @@ export interface Parts {
   readonly reactor: ReactorClient;
   readonly bringUp: BringUp;
   readonly hub: EventHub;
+  readonly mirror: Mirror;
 }
 
 /** What a look led to. */

@@ -8,7 +8,7 @@ import type { Leftovers } from "./leftovers.ts";
 import type { Logger } from "./logger.ts";
 import { whyNothingHere } from "./nothing-chosen.ts";
 import { demand, pathSet } from "./reactor-port.ts";
-import { reconcile, removeGone, removeUnchosen } from "./reconcile.ts";
+import { reconcile, removeContradicting, removeGone, removeUnchosen } from "./reconcile.ts";
 import type { RefusedDevice } from "./schemas/path.ts";
 import { heedUses, type Refused } from "./units-in-use.ts";
 import { untilVerified } from "./verified.ts";
@@ -114,7 +114,9 @@ export class Looks {
     const found = await devices.ask(new Set(present.map((path) => path.number)));
     return context.change(async () => {
       const sizes = new Map(context.inventory.units().map((unit) => [unit, unit.facts.bytes]));
-      const { refused, problems } = await reconcile(context, heedUses(context.inventory, found), context.effective);
+      const free = heedUses(context.inventory, found);
+      await removeContradicting(context, free.refusals);
+      const { refused, problems } = await reconcile(context, free, context.effective);
       this.#readAgain(refused);
       this.#refuse(refused);
       this.#tellNothing(found.paths.length + found.refusals.length > 0 ? null : devices.disks);
@@ -125,7 +127,8 @@ export class Looks {
         if (bytes !== unit.facts.bytes) await context.attachments.resize(unit).catch((thrown) => this.#warn(thrown));
       }
       await this.#parts.serve();
-      return refused.length === 0 && problems.length === 0;
+      const isAgreed = context.inventory.units().every((unit) => unit.dispute === null);
+      return isAgreed && refused.length === 0 && problems.length === 0;
     });
   }
 

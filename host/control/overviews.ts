@@ -111,6 +111,8 @@ export interface Redundancy {
   readonly wrong: readonly Path[];
   /** Units of which paths are gone. */
   readonly incomplete: readonly Unit[];
+  /** Units whose paths do not agree on their size. */
+  readonly disputed: readonly Unit[];
   /** Units that somebody else uses. */
   readonly inUse: readonly Unit[];
 }
@@ -129,10 +131,11 @@ export function redundancyOf(inventory: Inventory, tables: Tables): Redundancy {
   }
   const wrong = inventory.paths().filter((path) => path.foreignIdentity !== null);
   const inUse = inventory.units().filter((unit) => unit.inUse !== null);
+  const disputed = inventory.units().filter((unit) => unit.dispute !== null);
   const incomplete = inventory
     .units()
     .filter((unit) => unit.inUse === null && pathsOf(unit).some((path) => !isShown(path)));
-  return { usable, notRedundant, withoutPath, wrong, incomplete, inUse };
+  return { usable, notRedundant, withoutPath, wrong, incomplete, inUse, disputed };
 }
 
 const numbers = (units: readonly Unit[]): string => {
@@ -154,12 +157,14 @@ function goneSentence(unit: Unit): string {
 }
 
 /** What an operator should look at, one sentence each. */
-export function attentionOf({ notRedundant, withoutPath, wrong, incomplete, inUse }: Redundancy): string[] {
+export function attentionOf({ notRedundant, withoutPath, wrong, incomplete, inUse, disputed }: Redundancy): string[] {
   const sentences = inUse.map(
     (unit) => `LogicalUnit #${unit.number} is not offered, it is in use elsewhere: ${unit.inUse}`,
   );
   if (withoutPath.length > 0) sentences.push(`no path is usable: LogicalUnit ${numbers(withoutPath)}`);
   if (notRedundant.length > 0) sentences.push(`not redundant: LogicalUnit ${numbers(notRedundant)}`);
+  for (const { number, dispute } of disputed)
+    sentences.push(`paths of LogicalUnit #${number} differ in size: ${dispute}`);
   for (const path of wrong) {
     sentences.push(`path ${path.number} of LogicalUnit #${path.unit.number} leads to ${path.foreignIdentity}`);
   }

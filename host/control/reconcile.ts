@@ -14,8 +14,10 @@ import { note, save } from "./noting.ts";
 import { placeAll } from "./placing.ts";
 import { demand } from "./reactor-port.ts";
 import { noteRemoval } from "./shaky.ts";
+import { agreedSize, counts, toldBy } from "./sizes.ts";
+import type { Tables } from "./tables.ts";
 import { capabilitiesOf, factsOf, spokesman } from "./unit-facts.ts";
-import type { FreeOfUse } from "./units-in-use.ts";
+import type { FreeOfUse, Refused } from "./units-in-use.ts";
 
 const NO_INSTANCES: ReadonlyMap<string, string | null> = new Map();
 
@@ -38,6 +40,16 @@ export async function removeUnchosen(parts: Parts, { configuration }: Effective)
   await takeOut(parts, unchosen, { why: "devices and exclude do not name it any more" });
   // It comes back when an operator names it again, which is no recovery.
   for (const path of unchosen) path.wasPresent = false;
+}
+
+/** Takes out known paths whose devices contradict the unit whose identity they show: they get no I/O. */
+export async function removeContradicting(parts: Parts, refused: readonly Refused[]): Promise<void> {
+  for (const { number, reason, isOther } of refused) {
+    const path = parts.inventory.findPath(number);
+    if (isOther !== true || path === undefined || path.handle === null) continue;
+    await takeOut(parts, [path], { why: reason });
+    path.wasPresent = false;
+  }
 }
 
 async function takeOut(parts: Parts, paths: readonly Path[], detail: NonNullable<About["detail"]>): Promise<void> {
@@ -70,7 +82,7 @@ export async function reconcile(parts: Parts, found: FreeOfUse, effective: Effec
     problems: [],
   };
   placeAll(parts, plan, sortedByPathNumber(found.paths), effective);
-  refreshUnits(parts, plan);
+  refreshUnits(parts, plan, await parts.mirror.current());
   save(parts, plan);
   note(parts, plan);
   for (const step of [...plan.after, () => arrive(parts, plan, effective)]) {
@@ -84,7 +96,7 @@ export async function reconcile(parts: Parts, found: FreeOfUse, effective: Effec
 }
 
 /** Brings facts of the units up to date: what they are called, how large they are, what they can do. */
-function refreshUnits(parts: Parts, plan: Plan): void {
+function refreshUnits(parts: Parts, plan: Plan, tables: Tables): void {
   const arriving = Map.groupBy(plan.arrivals, ({ path }) => path.unit);
   for (const unit of parts.inventory.units()) {
     const staying = [...unit.paths.values()].filter((path) => path.handle !== null && path.foreignIdentity === null);
@@ -92,11 +104,17 @@ function refreshUnits(parts: Parts, plan: Plan): void {
     const paths = found.filter((path) => path !== null);
     const speaker = spokesman(paths);
     if (speaker === undefined) continue;
-    const facts = factsOf(speaker.probe);
+    const failed = new Set(staying.filter((path) => !counts(path, tables)).map((path) => path.found));
+    const sound = paths.filter((path) => !failed.has(path) && path.probe.capacity !== null);
+    const before = plan.newUnits.has(unit) ? 0 : unit.facts.bytes;
+    const told = (sound.length > 0 ? sound : [speaker]).map(toldBy).filter((one) => one !== null);
+    const { bytes, dispute } = agreedSize(told, before);
+    tellDispute(parts, unit, dispute);
+    const facts = { ...factsOf(speaker.probe), bytes };
     const capabilities = capabilitiesOf(speaker.probe, unit.capabilities);
     const isSame = JSON.stringify(facts) === JSON.stringify(unit.facts);
     if (isSame && capabilities === unit.capabilities && !plan.newUnits.has(unit)) continue;
-    const before: UnitBefore = { facts: unit.facts, capabilities: unit.capabilities };
+    const then: UnitBefore = { facts: unit.facts, capabilities: unit.capabilities };
     // What it can do is read from the devices at each start, so only the facts wait for the state file.
     unit.capabilities = capabilities;
     if (!isSame) {
@@ -104,8 +122,16 @@ function refreshUnits(parts: Parts, plan: Plan): void {
       unit.facts = facts;
     }
     const { handle } = unit;
-    if (handle !== null) plan.after.push(() => pushFacts(parts, unit, handle, before, paths));
+    if (handle !== null) plan.after.push(() => pushFacts(parts, unit, handle, then, paths));
   }
+}
+
+/** Says once that the paths do not agree on the size, and again when they say something else. */
+function tellDispute({ hub }: Parts, unit: Unit, dispute: string | null): void {
+  if (dispute !== null && dispute !== unit.dispute) {
+    hub.say("capacity-disputed", { unit: unit.number, detail: { sizes: dispute } });
+  }
+  unit.dispute = dispute;
 }
 
 /** Tells the core what a unit is now. What it refuses is as it was before: so the next look finds the change again. */

@@ -47,6 +47,8 @@ export interface Refusal {
   readonly reason: string;
   /** The device could not be read just now: it is worth asking again soon. */
   readonly isForNow?: true;
+  /** It contradicts the unit whose identity it shows: no I/O may go to it, though it was a path before. */
+  readonly isOther?: true;
 }
 
 /** A device that somebody else uses, with the units it may lead to: none of their paths can be taken beside him. */
@@ -186,7 +188,7 @@ export async function discover(
     if (!isSelected(options.devices, options.exclude, what)) continue;
     paths.push({ ...candidate, probe: answer.value });
   }
-  const found = separate(paths, refusals);
+  const found = separate(paths, refusals, options.ours ?? NONE);
   return { paths: await addDetails(talk, found.paths, options.budgetMs), refusals: found.refusals, inUse: [] };
 }
 
@@ -236,8 +238,8 @@ function ofUnit(said: Probe, speaker: Probe, details: UnitDetails): Probe {
     identity,
     revision: said.revision === speaker.revision ? speaker.revision : said.revision,
     serial: said.serial === speaker.serial ? speaker.serial : said.serial,
-    // Where a path tells one at all it is the speaker's: else the path would have been taken out.
-    capacity: said.capacity === null ? null : speaker.capacity,
+    // A unit that grows may show its new size on one path earlier than on another.
+    capacity: said.capacity?.blocks === speaker.capacity?.blocks ? speaker.capacity : said.capacity,
     details,
   };
 }
@@ -245,8 +247,16 @@ function ofUnit(said: Probe, speaker: Probe, details: UnitDetails): Probe {
 const isBySerial = (path: FoundPath): boolean => path.probe.identity.type === "serial";
 const serialOf = ({ probe: { vendor, product, serial } }: FoundPath): string => [vendor, product, serial].join("\n");
 
-/** Takes out paths that show the identity of a unit and yet cannot lead to it. */
-function separate(paths: readonly FoundPath[], refusals: readonly Refusal[]): Pick<Found, "paths" | "refusals"> {
+const NONE: ReadonlySet<string> = new Set();
+
+/** Takes out paths that show the identity of a unit and yet cannot lead to it; what is ours already counts before others. */
+function separate(
+  found: readonly FoundPath[],
+  refusals: readonly Refusal[],
+  ours: ReadonlySet<string>,
+): Pick<Found, "paths" | "refusals"> {
+  const isOurs = ({ number }: FoundPath): boolean => ours.has(number);
+  const paths = [...found.filter(isOurs), ...found.filter((path) => !isOurs(path))];
   const first = new Map<string, FoundPath>();
   const kept: FoundPath[] = [];
   const refused = [...refusals];
@@ -259,7 +269,9 @@ function separate(paths: readonly FoundPath[], refusals: readonly Refusal[]): Pi
       continue;
     }
     const other = first.get(path.probe.identity.text);
-    const reason = other === undefined ? null : whyDifferent(other.probe, path.probe);
+    // Nobody else has a designator of page 0x83, but two devices may have one serial number: their sizes tell them apart.
+    const mayGrow = !isBySerial(path) || (other !== undefined && isOurs(other) && isOurs(path));
+    const reason = other === undefined ? null : whyDifferent(other.probe, path.probe, mayGrow);
     if (reason === null) {
       kept.push(path);
       if (other === undefined || other.probe.capacity === null) first.set(path.probe.identity.text, path);
@@ -268,14 +280,18 @@ function separate(paths: readonly FoundPath[], refusals: readonly Refusal[]): Pi
         device: path.device,
         number: path.number,
         reason: `shows the identity ${path.probe.identity.text} of ${other?.number}, but ${reason}`,
+        isOther: true,
       });
     }
   }
   return { paths: kept, refusals: refused };
 }
 
-/** Why two devices with one identity are not one unit, or null when nothing speaks against it. */
-export function whyDifferent(a: Probe, b: Probe): string | null {
+/**
+ * Why two devices with one identity are not one unit, or null when nothing speaks against it.
+ * @param mayGrow whether one of them may show a size that the other does not show yet
+ */
+export function whyDifferent(a: Probe, b: Probe, mayGrow: boolean): string | null {
   if (a.vendor !== b.vendor || a.product !== b.product) {
     return `is ${b.vendor} ${b.product}, not ${a.vendor} ${a.product}`;
   }
@@ -284,7 +300,8 @@ export function whyDifferent(a: Probe, b: Probe): string | null {
   }
   if (a.capacity !== null && b.capacity !== null) {
     const sizes = [a.capacity, b.capacity].map(({ blocks, blockBytes }) => `${blocks} blocks of ${blockBytes} bytes`);
-    if (sizes[0] !== sizes[1]) return `has ${sizes[1]}, not ${sizes[0]}`;
+    const isGrowth = mayGrow && a.capacity.blockBytes === b.capacity.blockBytes;
+    if (sizes[0] !== sizes[1] && !isGrowth) return `has ${sizes[1]}, not ${sizes[0]}`;
   }
   return null;
 }

@@ -107,6 +107,12 @@ export const MESSAGES = {
     text: "Somebody else uses a device of a unit, and the whole unit is not offered",
     system: true,
   },
+  "capacity-disputed": {
+    number: 662,
+    level: "warning",
+    text: "Paths of a logical unit do not agree on its size",
+    system: true,
+  },
   "nothing-chosen": {
     number: 665,
     level: "warning",

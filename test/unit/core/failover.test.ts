@@ -134,8 +134,6 @@ const answers: [string, Answer, number, number][] = [
   ["target failure", { hostStatus: 0x10 }, EIO, READ],
   ["illegal request", check(5, 0x1a, 0), EIO, READ],
   ["invalid command", check(5, 0x20, 0), EIO, WRITE],
-  ["past the end, read", check(5, 0x21, 0), 22, READ],
-  ["past the end, write", check(5, 0x21, 0), 28, WRITE],
   ["write protected", check(7, 0x27, 0), 1, WRITE],
   ["no room", check(7, 0x27, 7), 28, WRITE],
   ["reservation conflict", { status: 0x18 }, 1, WRITE],
@@ -347,4 +345,17 @@ test("a hardware error of all other paths is not the answer while the identity o
   s.host.answer(inquiry, s.disk.execute(s.host, inquiry));
   s.host.advance(100);
   t.is(replies(client.received, new Map([[1n, 512]]))[0]?.error, 0);
+});
+
+test("an address past the end is asked on every other path before the client hears of it, and no path is blamed", (t) => {
+  for (const kind of [READ, WRITE]) {
+    const grown = scene((port) => (port < 2 ? check(5, 0x21, 0) : undefined), 3);
+    t.is(grown.run(kind), 0);
+    t.deepEqual(grown.ports, [0, 1, 2]);
+    t.is(grown.host.flags(grown.paths[0] ?? -1) & abi.PATH_FLAG_FAILED, 0);
+    t.truthy(grown.host.events.some((event) => event.kind === abi.EVENT_CAPACITY_CHANGED));
+    const shrunk = scene(() => check(5, 0x21, 0), 3);
+    t.is(shrunk.run(kind), kind === READ ? 22 : 28);
+    t.deepEqual(shrunk.ports, [0, 1, 2]);
+  }
 });

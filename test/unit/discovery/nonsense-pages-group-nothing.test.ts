@@ -139,7 +139,7 @@ test("without page 0x83 the serial number groups, together with vendor and produ
 for (const [title, other] of Object.entries({
   "another serial number": disk(1, { "0x80": vpd(0x80, Buffer.from("elsewhere")) }),
   "another product": disk(1, { inquiry: standard("LIO-ORG", "lu1") }),
-  "another capacity": disk(1, { capacity: capacity(4096) }),
+  "another block size": disk(1, { capacity: capacity(2048, 4096) }),
 })) {
   test(`one identity but ${title}: the second is refused with the reason, never grouped`, async (t) => {
     const transport = transportOf({ a: disk(1), b: other });
@@ -152,6 +152,41 @@ for (const [title, other] of Object.entries({
     t.regex(found.refusals[0]?.reason ?? "", /of 1:0:0:0, but/);
   });
 }
+
+test("a unit that grows may show its size on one path earlier: both are its paths, each with what it says", async (t) => {
+  const transport = transportOf({ a: disk(1), b: disk(1, { capacity: capacity(4096) }) });
+  const found = await discover(transport, [candidate("a", "1:0:0:0"), candidate("b", "2:0:0:0")], ALL);
+  t.deepEqual(
+    found.paths.map(({ probe }) => probe.capacity?.blocks),
+    [2048n, 4096n],
+  );
+});
+
+const BY_SERIAL = { "0x0": vpd(0, Uint8Array.of(0x00, 0x80)) };
+
+test("of two devices with one serial number and two sizes the one that is ours stays, whatever its number", async (t) => {
+  const transport = transportOf({
+    a: disk(1, { ...BY_SERIAL, capacity: capacity(4096) }),
+    b: disk(1, BY_SERIAL),
+  });
+  const candidates = [candidate("a", "1:0:0:0"), candidate("b", "2:0:0:0")];
+  const found = await discover(transport, candidates, { ...ALL, ours: new Set(["2:0:0:0"]) });
+  t.deepEqual(
+    found.paths.map(({ device }) => device),
+    ["b"],
+  );
+  t.like(found.refusals, [{ device: "a", isOther: true }]);
+});
+
+test("two paths that are ours both may differ in size while the unit grows, also where only a serial number names it", async (t) => {
+  const transport = transportOf({
+    a: disk(1, { ...BY_SERIAL, capacity: capacity(4096) }),
+    b: disk(1, BY_SERIAL),
+  });
+  const candidates = [candidate("a", "1:0:0:0"), candidate("b", "2:0:0:0")];
+  const found = await discover(transport, candidates, { ...ALL, ours: new Set(["1:0:0:0", "2:0:0:0"]) });
+  t.is(found.paths.length, 2);
+});
 
 test("a device that hangs holds up no other, and is refused with the reason", async (t) => {
   const devices = Object.fromEntries(
