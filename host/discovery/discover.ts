@@ -27,6 +27,8 @@ export interface Candidate {
   readonly instance: string | null;
   readonly ports: PortNames;
   readonly blockDevice: string | null;
+  /** major:minor of the block device, else of the SCSI generic device; null where there is neither. */
+  readonly deviceNumber: string | null;
   /** As multipath.conf names it, like `scsi:fcp`; null where there is none. */
   readonly protocol: string | null;
   readonly initiatorPort: string | null;

@@ -70,6 +70,7 @@ export async function emulatedCandidates(reactor: ReactorClient): Promise<Candid
     instance: null,
     ports: { initiator: `emulated.${port.initiatorPort}`, target: null, via: null },
     blockDevice: null,
+    deviceNumber: null,
     protocol: null,
     initiatorPort: initiatorOf(port.path),
     transferBytesMax: null,

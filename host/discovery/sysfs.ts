@@ -24,6 +24,8 @@ export interface SgDevice {
   readonly type: number | null;
   /** `sdX`, or null when no block driver has it. */
   readonly blockDevice: string | null;
+  /** major:minor of the block device, else of the SCSI generic device. */
+  readonly deviceNumber: string | null;
   /** How the device is reached, as multipath.conf names it: `scsi:fcp`, ... */
   readonly protocol: string;
   /** Name of the host (initiator port): `host4 lpfc`. */
@@ -90,6 +92,9 @@ export function readSgDevice(
     product: readText(join(folder, "model")) ?? "",
     type: readNumber(join(folder, "type")),
     blockDevice,
+    deviceNumber: readText(
+      join(blockDevice === null ? join(root, "class/scsi_generic", name) : join(folder, "block", blockDevice), "dev"),
+    ),
     protocol: protocolOf(root, folder, host),
     initiatorPort: driver === null || driver === "" || driver === "<NULL>" ? host : `${host} ${driver}`,
     state: readText(join(folder, "state")) ?? "unknown",

@@ -29,7 +29,8 @@ async function showUnits(context: Context, keys: readonly string[], options: Sho
   ]);
   if (options.multipath === true || options.json === "maps") {
     const { mapsJson, multipathText } = await import("./multipath-view.ts");
-    return { json: mapsJson(units), text: multipathText(units) };
+    const mode = await client.call<Output<"mode">>("GET", "/v1/mode");
+    return { json: mapsJson(units, mode), text: multipathText(units) };
   }
   const { attentionText, nothingText, unitsText } = await import("./show.ts");
   const attention = keys.length === 0 ? attentionText(status, style) : "";

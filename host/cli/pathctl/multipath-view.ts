@@ -1,21 +1,29 @@
 // The units as dm-multipath's tools show maps, so that scripts can move over: a tree in the manner of `multipath -ll`, and
-// the shape of `multipathd show maps json`. What has no counterpart says `[undef]`, as those tools do.
+// the shape of `multipathd show maps json`. What has no counterpart says `[undef]`, as those tools do. The rig compares both
+// with what multipathd says of the same paths.
 
+import type { Mode } from "../../control/schemas/mode.ts";
 import type { PathView } from "../../control/schemas/path.ts";
 import type { UnitView } from "../../control/schemas/unit.ts";
+import { wwidOf } from "../../discovery/wwid.ts";
 import { parsePathNumber } from "../path-number.ts";
 import { sortedPaths } from "../spscmd/layout.ts";
 
 const UNDEFINED = "[undef]";
+/** Stands for the numbers of a device that is not there. */
+const NO_NUMBER = "#:#";
 
 /** Priorities as the alua prioritizer of multipath-tools gives them. */
 const ALUA_PRIORITY: Readonly<Record<string, number>> = { optimized: 50, "non-optimized": 10, standby: 1, unknown: 1 };
 
 interface Group {
   readonly priority: number;
-  readonly status: "active" | "enabled" | "disabled";
+  readonly status: "active" | "enabled";
   readonly paths: readonly PathView[];
 }
+
+/** The settings of the daemon that those tools show with each map. */
+export type Daemon = Pick<Mode, "failback" | "patrol">;
 
 /** A size as those tools write it: `64M`, `1.5T`. */
 function shortSize(bytes: number): string {
@@ -29,10 +37,11 @@ function shortSize(bytes: number): string {
   return `${value < 10 && !Number.isInteger(value) ? value.toFixed(1) : Math.floor(value)}${units[index]}`;
 }
 
-function groupStatus(paths: readonly PathView[]): Group["status"] {
-  if (paths.some((path) => path.state === "in use")) return "active";
-  return paths.some((path) => path.state === "active") ? "enabled" : "disabled";
-}
+const groupStatus = (paths: readonly PathView[]): Group["status"] =>
+  paths.some((path) => path.state === "in use") ? "active" : "enabled";
+
+/** Usable by those tools' measure: up, or on standby within the array. A path that an operator has disabled is not. */
+const isUsable = (path: PathView): boolean => path.state !== "failed" && path.enabled;
 
 /** Path groups: without dynamic balancing each path is one, by priority; with it, the paths of one access state are. */
 function groupsOf(unit: UnitView): Group[] {
@@ -42,7 +51,7 @@ function groupsOf(unit: UnitView): Group[] {
   }
   return [...Map.groupBy(paths, (path) => path.alua?.state ?? "unknown")]
     .map(([access, members]) => ({
-      priority: ALUA_PRIORITY[access] ?? 0,
+      priority: members.some(isUsable) ? (ALUA_PRIORITY[access] ?? 0) : 0,
       status: groupStatus(members),
       paths: members,
     }))
@@ -50,43 +59,70 @@ function groupsOf(unit: UnitView): Group[] {
 }
 
 function checkerWord(path: PathView): string {
-  if (path.state === "failed") return "faulty";
-  if (!path.enabled) return "ghost";
+  if (!isUsable(path)) return "faulty";
+  if (path.alua?.state === "standby") return "ghost";
   return path.conditions.includes("shaky") ? "shaky" : "ready";
 }
 
 /** What device-mapper, the checker and the SCSI layer would say of a path. */
 const pathWords = (path: PathView) => ({
-  dm: path.state === "failed" || !path.enabled ? "failed" : "active",
+  dm: isUsable(path) ? "active" : "failed",
   checker: checkerWord(path),
   device: "running",
 });
 
 const bareName = (device: string | undefined | null): string | undefined => device?.replace(/^\/dev\//, "");
 
-const deviceName = (path: PathView): string => path.blockDevice ?? bareName(path.device) ?? "-";
+/** Emulated ports have names with a colon, which no device has, and which scripts do not read. */
+const deviceName = (path: PathView): string => path.blockDevice ?? bareName(path.device)?.replaceAll(":", "-") ?? "-";
+
+const numberOf = (path: PathView): string => path.deviceNumber ?? NO_NUMBER;
 
 /** scsi_id's form: the designator type as a digit, then the designator. */
-const uuidOf = (unit: UnitView): string => unit.identity.text.replace(/^naa\./, "3").replace(/^eui\./, "2");
+const uuidOf = (unit: UnitView): string => wwidOf(unit.identity.text) ?? unit.identity.text;
+
+const featuresOf = (unit: UnitView): string => (unit.timeouts.noPathMs === 0 ? "0" : "1 queue_if_no_path");
+
+/** How long requests wait without a path: told in checks while there are paths, in seconds when there are none. */
+function queueingOf(unit: UnitView, { patrol }: Daemon): string {
+  const seconds = unit.timeouts.noPathMs / 1000;
+  if (seconds === 0) return "off";
+  if (!unit.paths.some(isUsable)) return `${Math.round(seconds)} sec`;
+  return `${Math.max(1, Math.round(seconds / patrol.intervalS))} chk`;
+}
 
 const handlerOf = (unit: UnitView): string => (unit.paths.some((path) => path.alua !== null) ? "1 alua" : "0");
 
+const columnsOf = (path: PathView): string[] => {
+  const { dm, checker, device } = pathWords(path);
+  return [path.number, deviceName(path), numberOf(path), dm, checker, device];
+};
+
+/** Each column as wide as its widest word, in all of the map. */
+function aligned(unit: UnitView): (path: PathView) => string {
+  const rows = unit.paths.map(columnsOf);
+  const widths = [0, 1, 2, 3, 4].map((column) => Math.max(0, ...rows.map((row) => row[column]?.length ?? 0)));
+  return (path) =>
+    columnsOf(path)
+      .map((word, column) => word.padEnd(widths[column] ?? 0))
+      .join(" ");
+}
+
 function treeLines(unit: UnitView): string[] {
-  const device = bareName(unit.attachments[0]?.device) ?? `#${unit.number}`;
+  const device = bareName(unit.attachments[0]?.device) ?? "undef";
   const protection = unit.readOnly ? "ro" : "rw";
   const lines = [
     `${unit.name} (${uuidOf(unit)}) ${device} ${unit.vendor},${unit.product}`,
-    `size=${shortSize(unit.bytes)} features='1 queue_if_no_path' hwhandler='${handlerOf(unit)}' wp=${protection}`,
+    `size=${shortSize(unit.bytes)} features='${featuresOf(unit)}' hwhandler='${handlerOf(unit)}' wp=${protection}`,
   ];
+  const text = aligned(unit);
   const groups = groupsOf(unit);
   for (const [index, group] of groups.entries()) {
     const last = index === groups.length - 1;
     lines.push(`${last ? "`" : "|"}-+- policy='${unit.policy.name} 0' prio=${group.priority} status=${group.status}`);
     for (const [position, path] of group.paths.entries()) {
-      const words = pathWords(path);
       const branch = position === group.paths.length - 1 ? "`" : "|";
-      const state = `${words.dm} ${words.checker} ${words.device}`;
-      lines.push(`${last ? " " : "|"} ${branch}- ${path.number} ${deviceName(path)} ${state}`);
+      lines.push(`${last ? " " : "|"} ${branch}- ${text(path)}`);
     }
   }
   return lines;
@@ -101,12 +137,16 @@ export function multipathText(units: readonly UnitView[]): string {
     .join("");
 }
 
+/** A name of Fibre Channel as those tools write it; other transports have none there. */
+const worldWideName = (name: string | null): string =>
+  name?.startsWith("wwpn.") === true ? `0x${name.slice(5)}` : UNDEFINED;
+
 function pathMap(path: PathView, priority: number): Record<string, string | number> {
   const words = pathWords(path);
   const lun = parsePathNumber(path.number)?.[3] ?? 0;
   return {
     dev: deviceName(path),
-    dev_t: UNDEFINED,
+    dev_t: numberOf(path),
     dm_st: words.dm,
     dev_st: words.device,
     chk_st: words.checker,
@@ -114,25 +154,26 @@ function pathMap(path: PathView, priority: number): Record<string, string | numb
     pri: priority,
     host_wwnn: UNDEFINED,
     target_wwnn: UNDEFINED,
-    host_wwpn: path.initiatorPort ?? UNDEFINED,
-    target_wwpn: path.targetPort ?? UNDEFINED,
+    host_wwpn: worldWideName(path.initiatorName),
+    target_wwpn: worldWideName(path.targetName),
     host_adapter: UNDEFINED,
     lun_hex: `0x${lun.toString(16).padStart(4, "0").padEnd(16, "0")}`,
     marginal_st: path.conditions.includes("shaky") ? "marginal" : "normal",
   };
 }
 
-function unitMap(unit: UnitView): Record<string, unknown> {
+function unitMap(unit: UnitView, daemon: Daemon): Record<string, unknown> {
   return {
     name: unit.name,
     uuid: uuidOf(unit),
     sysfs: bareName(unit.attachments[0]?.device) ?? UNDEFINED,
-    failback: "immediate",
-    queueing: `${Math.round(unit.timeouts.noPathMs / 1000)} sec`,
-    paths: unit.paths.length,
+    failback: daemon.failback === "active" ? "immediate" : "manual",
+    queueing: queueingOf(unit, daemon),
+    // Those that are usable: who counts them to alarm has to see one that failed.
+    paths: unit.paths.filter(isUsable).length,
     write_prot: unit.readOnly ? "ro" : "rw",
     dm_st: "active",
-    features: "1 queue_if_no_path",
+    features: featuresOf(unit),
     hwhandler: handlerOf(unit),
     action: "",
     path_faults: unit.paths.filter((path) => path.state === "failed").length,
@@ -155,10 +196,10 @@ function unitMap(unit: UnitView): Record<string, unknown> {
 }
 
 /** The shape of `multipathd show maps json`. */
-export function mapsJson(units: readonly UnitView[]): Record<string, unknown> {
+export function mapsJson(units: readonly UnitView[], daemon: Daemon): Record<string, unknown> {
   return {
     major_version: 0,
     minor_version: 1,
-    maps: units.toSorted((a, b) => a.number - b.number).map(unitMap),
+    maps: units.toSorted((a, b) => a.number - b.number).map((unit) => unitMap(unit, daemon)),
   };
 }

@@ -72,6 +72,9 @@ export const PathView = z
     unit: UnitNumber,
     device: z.string().nullable().meta({ description: "/dev/sgN, or emulated:N; null when the path is gone" }),
     blockDevice: z.string().nullable().meta({ description: "The kernel's own name for the path, like sdc" }),
+    deviceNumber: z.string().nullable().meta({
+      description: "major:minor of the block device, like 8:32, else of the SCSI generic device; null without either",
+    }),
     priority: Priority,
     enabled: z.boolean(),
     healthy: z.boolean(),
@@ -81,6 +84,10 @@ export const PathView = z
     alua: z.object({ state: AluaState, group: Count.nullable(), preferred: z.boolean() }).nullable(),
     initiatorPort: z.string().nullable(),
     targetPort: z.string().nullable(),
+    initiatorName: z.string().nullable().meta({
+      description: "Name of the initiator port that does not depend on Linux's numbers, like wwpn.2100001b32a1b2c3",
+    }),
+    targetName: z.string().nullable().meta({ description: "The same of the target port" }),
     controller: z.string().nullable(),
     foreignIdentity: z
       .string()

@@ -3,7 +3,7 @@ import test from "ava";
 import { pathctl } from "../../../host/cli/pathctl/main.ts";
 import type { ArrayView, Status } from "../../../host/control/schemas/status.ts";
 import { recordedServer, Refusal, run } from "./server.ts";
-import { pathView, REFERENCE_UNITS, unitView } from "./views.ts";
+import { MODE, pathView, REFERENCE_UNITS, unitView } from "./views.ts";
 
 const STATUS: Status = {
   version: "0.1.0",
@@ -39,7 +39,7 @@ const UNIT = unitView(
   },
 );
 
-const answers = { "GET /v1/units": { units: [UNIT] }, "GET /v1/status": STATUS };
+const answers = { "GET /v1/units": { units: [UNIT] }, "GET /v1/status": STATUS, "GET /v1/mode": MODE };
 
 test("show: a block for each unit, a line for each path", async (t) => {
   await using server = await recordedServer(answers);
@@ -215,39 +215,104 @@ test("status: the daemon at a glance", async (t) => {
   t.regex(out, /\npaths +4 of 6 usable, 3 units, from emulated\n/);
 });
 
-test("show --multipath: in the manner of multipath -ll", async (t) => {
-  const balanced = unitView(1, "round-robin", [
-    pathView(1, "5:0:0:1", 2, "active", { alua: { state: "non-optimized", group: 2, preferred: false } }),
-    pathView(1, "4:0:0:1", 4, "in use", { device: "/dev/sg4", blockDevice: "sdc" }),
-    pathView(1, "4:0:1:1", 3, "standby"),
-  ]);
-  await using server = await recordedServer({ ...answers, "GET /v1/units/1": balanced });
+/** A unit over four paths, each with a story: used, on standby in the array, disabled by an operator, failed. */
+const STORIES = unitView(
+  1,
+  "round-robin",
+  [
+    pathView(1, "5:0:0:1", 2, "active", {
+      device: "/dev/sg7",
+      blockDevice: "sdf",
+      deviceNumber: "8:80",
+      alua: { state: "standby", group: 2, preferred: false },
+      targetName: "wwpn.50001234abcd0001",
+    }),
+    pathView(1, "4:0:0:1", 4, "in use", {
+      device: "/dev/sg4",
+      blockDevice: "sdc",
+      deviceNumber: "8:32",
+      initiatorName: "wwpn.2100001b32a1b2c3",
+      targetName: "iqn.2003-01.org:x",
+    }),
+    pathView(1, "10:0:1:1", 3, "standby", { device: "/dev/sg5", deviceNumber: "21:5" }),
+    pathView(1, "4:0:2:1", 1, "failed", { device: null }),
+  ],
+  { attachments: [{ device: "/dev/nbd3", index: 3, sinceMs: 0 }] },
+);
+
+test("show --multipath: as multipath -ll, with the columns that scripts read", async (t) => {
+  await using server = await recordedServer({ ...answers, "GET /v1/units/1": STORIES });
   const { out } = await run(pathctl, ["show", "--multipath", "1"], server.socket);
   t.is(
     out,
-    `lu1 (36001405a1b2c3d4e5f60718293a4b501) #1 PATHMGR,EMULATED ARRAY
+    `lu1 (36001405a1b2c3d4e5f60718293a4b501) nbd3 PATHMGR,EMULATED ARRAY
 size=64M features='1 queue_if_no_path' hwhandler='1 alua' wp=rw
 |-+- policy='round-robin 0' prio=50 status=active
-| |- 4:0:0:1 sdc active ready running
-| \`- 4:0:1:1 emulated:3 failed ghost running
-\`-+- policy='round-robin 0' prio=10 status=enabled
-  \`- 5:0:0:1 emulated:2 active ready running
+| |- 4:0:0:1  sdc 8:32 active ready  running
+| |- 10:0:1:1 sg5 21:5 failed faulty running
+| \`- 4:0:2:1  -   #:#  failed faulty running
+\`-+- policy='round-robin 0' prio=1 status=enabled
+  \`- 5:0:0:1  sdf 8:80 active ghost  running
 `,
   );
 });
 
-test("show --json=maps: the shape of multipathd show maps json", async (t) => {
-  await using server = await recordedServer(answers);
+test("what check_multipath and os-brick look for is found in show --multipath, emulated or not", async (t) => {
+  const emulated = unitView(2, "static", [pathView(2, "4:0:0:2", 1, "in use"), pathView(2, "5:0:1:2", 2)], {
+    identity: { type: "serial", text: "serial.LIO-ORG:lu0:abc" },
+  });
+  await using server = await recordedServer({ ...answers, "GET /v1/units": { units: [STORIES, emulated] } });
+  const { out } = await run(pathctl, ["show", "--multipath"], server.socket);
+  const lines = out.trimEnd().split("\n");
+  const maps = lines.filter((line) => /^([\w-]+) \(([\w-]+)\) ([\w-]+) \S+,/.test(line));
+  t.deepEqual(
+    maps.map((line) => line.split(" ")[1]),
+    ["(36001405a1b2c3d4e5f60718293a4b501)", "(SLIO-ORG_lu0_abc)"],
+  );
+  const paths = lines.filter((line) => /^[ |`-]+[#\d:]+ +([\w-]+) +[#\d:]+ +\w+/.test(line));
+  t.is(paths.length, 6);
+  t.is(paths.filter((line) => !/fail|fault/.test(line) && /\sactive\s/.test(line)).length, 4);
+  t.is(lines.filter((line) => /^size=[\w.]+ features=/.test(line)).length, 2);
+  const policies = lines.filter((line) => /^[|`\-+ ]+ policy='[\w.-]+ \d' prio=\d+ status=/.test(line));
+  t.is(maps.length + paths.length + policies.length + 2, lines.length, out);
+});
+
+test("show --json=maps: as multipathd show maps json, with the words of multipathd", async (t) => {
+  const alone = unitView(2, "static", [pathView(2, "4:0:0:2", 1, "failed")]);
+  const failing = unitView(3, "static", [pathView(3, "4:0:0:3", 1)], {
+    timeouts: { ...STORIES.timeouts, noPathMs: 0 },
+  });
+  await using server = await recordedServer({
+    ...answers,
+    "GET /v1/units": { units: [UNIT, STORIES, alone, failing] },
+  });
   const { out } = await run(pathctl, ["show", "--json=maps"], server.socket);
   const { maps, ...version } = JSON.parse(out);
   t.deepEqual(version, { major_version: 0, minor_version: 1 });
-  const [map] = maps;
-  t.like(map, { name: "database", uuid: "36001405a1b2c3d4e5f60718293a4b500", sysfs: "nbd0", paths: 2, path_faults: 1 });
-  t.deepEqual(
-    map.path_groups.map((group: { paths: object[] }) => group.paths.length),
-    [1, 1],
-  );
-  t.like(map.path_groups[1].paths[0], { dm_st: "failed", dev_st: "running", chk_st: "faulty", checker: "tur" });
+  const checks = `${Math.round(30 / MODE.patrol.intervalS)} chk`;
+  t.like(maps[0], {
+    name: "database",
+    uuid: "36001405a1b2c3d4e5f60718293a4b500",
+    sysfs: "nbd0",
+    paths: 1,
+    queueing: checks,
+  });
+  t.like(maps[1], { sysfs: "nbd3", paths: 2, path_faults: 1, queueing: checks, features: "1 queue_if_no_path" });
+  t.like(maps[2], { sysfs: "[undef]", paths: 0, queueing: "30 sec" });
+  t.like(maps[3], { paths: 1, queueing: "off", features: "0" });
+  const [first, second] = maps[1].path_groups;
+  t.like(first, { pri: 50, dm_st: "active" });
+  t.like(second, { pri: 1, dm_st: "enabled" });
+  t.like(first.paths[0], {
+    dev: "sdc",
+    dev_t: "8:32",
+    chk_st: "ready",
+    host_wwpn: "0x2100001b32a1b2c3",
+    target_wwpn: "[undef]",
+  });
+  t.like(first.paths[1], { dev: "sg5", dev_t: "21:5", dm_st: "failed", chk_st: "faulty", host_wwpn: "[undef]" });
+  t.like(first.paths[2], { dm_st: "failed", dev_st: "running", chk_st: "faulty", checker: "tur" });
+  t.like(second.paths[0], { dm_st: "active", chk_st: "ghost", target_wwpn: "0x50001234abcd0001" });
   const wrong = await run(pathctl, ["show", "--json=map"], server.socket);
   t.is(wrong.status, 1);
   t.regex(wrong.err, /--json is one of maps, not map/);

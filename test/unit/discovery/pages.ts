@@ -124,6 +124,7 @@ export function candidate(device: string, number: string): Candidate {
     instance: null,
     ports: UNNAMED,
     blockDevice: null,
+    deviceNumber: null,
     protocol: null,
     initiatorPort: null,
     transferBytesMax: null,
