@@ -155,6 +155,8 @@ export class RememberedAttachments implements Attachments {
       });
     }
     for (const { index } of rows) await this.#refuseInUse(index);
+    // What could not be forgotten would come back with the next start.
+    this.#state.demandWritable();
     for (const { index } of rows) {
       try {
         await this.#kernel.detach(index);

@@ -21,6 +21,7 @@ import { Effective } from "./effective.ts";
 import { reasonOf } from "./errors.ts";
 import { EventHub } from "./event-hub.ts";
 import { Inventory } from "./inventory.ts";
+import { Keeping } from "./keeping.ts";
 import { LastWords } from "./last-words.ts";
 import type { Logger } from "./logger.ts";
 import { Looks } from "./looks.ts";
@@ -78,6 +79,7 @@ export class Daemon implements Context {
   readonly #pathWatch: PathWatch;
   readonly #leftovers: Leftovers;
   readonly #lastWords: LastWords;
+  readonly keeping: Keeping;
   #changes: Promise<unknown> = Promise.resolve();
   #housekeeping: NodeJS.Timeout | undefined;
   #uevents: UeventMonitor | null = null;
@@ -93,11 +95,13 @@ export class Daemon implements Context {
     this.options = options;
     this.state = state;
     this.reactor = reactor;
-    this.#lastWords = new LastWords(places.stateDirectory);
+    const lastWords = new LastWords(places.stateDirectory);
+    this.#lastWords = lastWords;
     this.configurationFile = options.configurationFile;
     this.emulated = isEmulated(configuration);
     const systemLog = configuration.log.system ? new SystemLog(sendDatagram) : null;
     this.hub = new EventHub(state, new EventLog(places.eventLog, logger.warning), systemLog, logger.warning);
+    this.keeping = new Keeping({ state, hub: this.hub, logger, stateMadeAgain: () => lastWords.write() });
     this.effective = new Effective(configuration, () => state.settings());
     this.inventory = new Inventory(state.units(), state.paths());
     this.bringUp = new BringUp(reactor, this.inventory);
@@ -155,6 +159,7 @@ export class Daemon implements Context {
     const { logger, configuration, places, group } = this.options;
     this.hub.say("daemon-started", { detail: { pid: process.pid, source: this.emulated ? "emulated" : "devices" } });
     const { setAside } = this.state;
+    this.keeping.start();
     const died = this.#lastWords.found;
     if (died !== null) this.hub.say("daemon-died", { detail: { pid: died.pid, reason: died.reason } });
     if (setAside !== null) {
@@ -170,6 +175,11 @@ export class Daemon implements Context {
     await demand(this.reactor, modeCalls(this.effective), "setting the modes");
     await this.look();
     this.nbdTcp = await listenNbd(this.#nbd, configuration, places.nbdSocket, group);
+    await this.keeping.keep({
+      what: "NBD",
+      path: places.nbdSocket,
+      again: () => this.#nbd.listenAgain(places.nbdSocket),
+    });
     this.#serving = true;
     await this.change(() => this.#serveAttachments());
     this.#housekeeping = setInterval(() => void this.mirror.current().catch(() => undefined), HOUSEKEEPING_MS);
@@ -334,6 +344,7 @@ export class Daemon implements Context {
     this.#leftovers.stop();
     this.looks.stop();
     clearInterval(this.#housekeeping);
+    this.keeping.stop();
     this.#uevents?.close();
     this.hub.say("daemon-stopping");
     this.hub.flush();

@@ -1,6 +1,7 @@
 // Binds the API to its Unix socket (mode 0660, group as configured) and, if configured, to TCP.
 
 import { chmodSync, chownSync, lstatSync, mkdirSync, readFileSync, unlinkSync } from "node:fs";
+import { once } from "node:events";
 import { connect } from "node:net";
 import { dirname } from "node:path";
 import type { FastifyInstance } from "fastify";
@@ -49,11 +50,26 @@ async function clearSocket(path: string): Promise<void> {
 
 /** Listens on a Unix socket. The file never has more rights than it shall have. */
 export async function listenUnix(app: FastifyInstance, path: string, group: number | null): Promise<void> {
+  await bindUnix(path, group, () => app.listen({ path }));
+}
+
+/** Listens again where the socket's file is gone. Requests under way, and those who follow events, stay connected. */
+export async function listenUnixAgain(app: FastifyInstance, path: string, group: number | null): Promise<void> {
+  const { server } = app;
+  // Closing removes the file of that name, so it comes first; its promise would wait for every connection.
+  if (server.listening) server.close();
+  await bindUnix(path, group, async () => {
+    server.listen({ path });
+    await once(server, "listening");
+  });
+}
+
+async function bindUnix(path: string, group: number | null, listen: () => Promise<unknown>): Promise<void> {
   mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
   await clearSocket(path);
   const before = process.umask(0o777 & ~SOCKET_MODE);
   try {
-    await app.listen({ path });
+    await listen();
   } catch (thrown) {
     throw socketError(path, reasonOf(thrown), "choose another socket in the configuration");
   } finally {

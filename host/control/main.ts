@@ -8,7 +8,7 @@ import { loadConfiguration } from "./configuration.ts";
 import { Daemon } from "./daemon.ts";
 import { ControlError, reasonOf } from "./errors.ts";
 import { handlersOf } from "./handlers.ts";
-import { groupId, listenTcp, listenUnix } from "./listen.ts";
+import { groupId, listenTcp, listenUnix, listenUnixAgain } from "./listen.ts";
 import { defectOf } from "./last-words.ts";
 import { makeLogger, type Logger } from "./logger.ts";
 import { forgiveStreams, toStandardError, toStandardOutput } from "./output.ts";
@@ -57,6 +57,8 @@ async function serveApi(daemon: Daemon, version: string): Promise<FastifyInstanc
     await listenTcp(secure, tcp.listen);
   }
   await listenUnix(unix, places.apiSocket, group);
+  const again = (): Promise<void> => listenUnixAgain(unix, places.apiSocket, group);
+  await daemon.keeping.keep({ what: "API", path: places.apiSocket, again });
   return servers;
 }
 

@@ -4,9 +4,10 @@
 // daemon runs, so a second daemon cannot open it. A damaged file is set aside, never deleted and never mended silently.
 
 import { accessSync, constants, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { ControlError, reasonOf } from "./errors.ts";
+import { copyToMemory } from "./state-copy.ts";
 
 /** Name of the file in the state directory. */
 export const STATE_FILE = "state.sqlite";
@@ -78,29 +79,69 @@ export interface SetAside {
 
 export interface OpenedState {
   readonly database: DatabaseSync;
-  readonly file: string;
   readonly setAside: SetAside | null;
+  /** Why the database is a copy in memory; null: it is the file. */
+  readonly copied: string | null;
 }
 
 /**
- * Opens the state file in a directory, making both when they are not there.
- * @throws ControlError STATE_LOCKED when another daemon has it, STATE_WRITE_FAILED when it cannot be written,
+ * Opens the state file in a directory, making both when they are not there. Of a file that can be read but not written, a
+ * copy in memory.
+ * @throws ControlError STATE_LOCKED when another daemon has it, STATE_WRITE_FAILED when there is none and none can be made,
  *   STATE_DAMAGED when it is of a later version or cannot be set aside
  */
 export function openStateFile(directory: string, nowMs: number): OpenedState {
   const file = join(directory, STATE_FILE);
+  try {
+    return { ...openFile(directory, file, nowMs), copied: null };
+  } catch (thrown) {
+    if (!(thrown instanceof ControlError) || thrown.code !== "STATE_WRITE_FAILED" || !existsSync(file)) throw thrown;
+    refuseLocked(file, directory);
+    const copy = readCopy(file, thrown);
+    return { database: copy, setAside: null, copied: reasonOf(thrown.cause ?? thrown) };
+  }
+}
+
+const layOut = (database: DatabaseSync): void => database.exec(`${TABLES} PRAGMA user_version = ${LAYOUT};`);
+
+/** The copy of a file that `problem` keeps from being written; throws `problem` where it cannot be read either. */
+function readCopy(file: string, problem: ControlError): DatabaseSync {
+  try {
+    return copyToMemory(file, layOut, (copy) => {
+      const opened = tryOpen(copy);
+      if (opened.kind === "damaged") throw problem;
+      return opened.database;
+    });
+  } catch (thrown) {
+    throw thrown instanceof ControlError && thrown.code === "STATE_DAMAGED" ? thrown : problem;
+  }
+}
+
+/** Another daemon may hold a file that this one may only read. */
+function refuseLocked(file: string, directory: string): void {
+  let database: DatabaseSync | undefined;
+  try {
+    database = new DatabaseSync(file, { readOnly: true });
+    database.prepare("SELECT count(*) FROM sqlite_master").get();
+  } catch (thrown) {
+    if (problemOf(thrown) === "locked") throw locked(file, directory);
+  } finally {
+    database?.close();
+  }
+}
+
+function openFile(directory: string, file: string, nowMs: number): Omit<OpenedState, "copied"> {
   try {
     mkdirSync(directory, { recursive: true, mode: 0o750 });
     accessSync(directory, constants.W_OK);
   } catch (thrown) {
     throw cannotWrite(directory, thrown);
   }
-  const opened = tryOpen(file, directory);
-  if (opened.kind === "open") return { database: opened.database, file, setAside: null };
+  const opened = tryOpen(file);
+  if (opened.kind === "open") return { database: opened.database, setAside: null };
   const aside = moveAside(file, nowMs);
-  const again = tryOpen(file, directory);
-  if (again.kind === "open")
-    return { database: again.database, file, setAside: { file: aside, reason: opened.reason } };
+  const again = tryOpen(file);
+  if (again.kind === "open") return { database: again.database, setAside: { file: aside, reason: opened.reason } };
   throw new ControlError("STATE_DAMAGED", `the state file ${file} cannot be made anew: ${again.reason}`, {
     parameter: file,
     remedy: "check the disk",
@@ -110,7 +151,9 @@ export function openStateFile(directory: string, nowMs: number): OpenedState {
 type Attempt =
   { readonly kind: "open"; readonly database: DatabaseSync } | { readonly kind: "damaged"; readonly reason: string };
 
-function tryOpen(file: string, directory: string): Attempt {
+/** Opens a file for writing, or makes it. @throws ControlError but for damage */
+export function tryOpen(file: string): Attempt {
+  const directory = dirname(file);
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(file);
@@ -119,7 +162,7 @@ function tryOpen(file: string, directory: string): Attempt {
     const check = database.prepare("PRAGMA quick_check(1)").get()?.["quick_check"];
     if (check !== "ok") throw new Error(`database disk image is malformed: ${String(check)}`);
     bringUp(database, file);
-    writeFileSync(join(directory, PID_FILE), `${process.pid}\n`);
+    writePid(directory);
     return { kind: "open", database };
   } catch (thrown) {
     try {
@@ -132,6 +175,15 @@ function tryOpen(file: string, directory: string): Attempt {
     if (problem === "damaged") return { kind: "damaged", reason: reasonOf(thrown) };
     if (problem === "locked") throw locked(file, directory);
     throw cannotWrite(file, thrown);
+  }
+}
+
+/** Only so that a second daemon can name the first. */
+function writePid(directory: string): void {
+  try {
+    writeFileSync(join(directory, PID_FILE), `${process.pid}\n`);
+  } catch {
+    // A full disk: the second daemon is refused without a number.
   }
 }
 

@@ -7,7 +7,8 @@ import * as z from "zod";
 import type { DetailValue, Message, MessageName } from "../liaison/messages.ts";
 import { MESSAGES } from "../liaison/messages.ts";
 import { Policy } from "./schemas/unit.ts";
-import { cannotWrite, openStateFile, type SetAside } from "./state-file.ts";
+import { cannotWrite, type SetAside } from "./state-file.ts";
+import { StateStore, type StateChange } from "./state-store.ts";
 
 /** What is remembered of a unit while its paths are gone. */
 export const UnitFacts = z.object({
@@ -84,30 +85,53 @@ export type Settings = z.infer<typeof Settings>;
 const TRIM_SHARE = 10;
 
 export class State {
-  readonly file: string;
-  readonly setAside: SetAside | null;
-  readonly #database: DatabaseSync;
+  readonly #store: StateStore;
   readonly #statements = new Map<string, StatementSync>();
+  /** Of which the statements are. */
+  #prepared: DatabaseSync | null = null;
   readonly #eventsMax: number;
   #settings: Settings | null = null;
   #lastEvent: number;
   #events: number;
 
   constructor(directory: string, eventsMax: number, nowMs = Date.now()) {
-    const { database, file, setAside } = openStateFile(directory, nowMs);
-    this.file = file;
-    this.setAside = setAside;
-    this.#database = database;
+    this.#store = new StateStore(directory, nowMs);
     this.#eventsMax = eventsMax;
     const row = this.#get("SELECT coalesce(max(id), 0) AS last, count(*) AS count FROM events");
     this.#lastEvent = Number(row?.["last"]);
     this.#events = Number(row?.["count"]);
   }
 
+  get file(): string {
+    return this.#store.file;
+  }
+
+  get setAside(): SetAside | null {
+    return this.#store.setAside;
+  }
+
+  /** Why nothing can be set; null: it can. */
+  get problem(): string | null {
+    return this.#store.problem;
+  }
+
+  /** Looks after the file; answers what has changed. */
+  keep(): Promise<StateChange | null> {
+    return this.#store.look();
+  }
+
+  get #database(): DatabaseSync {
+    const { database } = this.#store;
+    if (database !== this.#prepared) this.#statements.clear();
+    this.#prepared = database;
+    return database;
+  }
+
   #prepare(sql: string): StatementSync {
+    const database = this.#database;
     let statement = this.#statements.get(sql);
     if (statement === undefined) {
-      statement = this.#database.prepare(sql);
+      statement = database.prepare(sql);
       this.#statements.set(sql, statement);
     }
     return statement;
@@ -127,14 +151,26 @@ export class State {
 
   /** Carries `change` out as a whole or not at all. What it throws comes through; a disk that refuses is an error of its own. */
   transaction<T>(change: () => T): T {
-    if (this.#database.isTransaction) return change();
+    this.demandWritable();
+    return this.#whole(change);
+  }
+
+  /** @throws ControlError STATE_WRITE_FAILED while nothing can be set */
+  demandWritable(): void {
+    const { problem, file } = this;
+    if (problem !== null) throw cannotWrite(file, new Error(problem));
+  }
+
+  #whole<T>(change: () => T): T {
+    const database = this.#database;
+    if (database.isTransaction) return change();
     try {
-      this.#database.exec("BEGIN IMMEDIATE");
+      database.exec("BEGIN IMMEDIATE");
       const result = change();
-      this.#database.exec("COMMIT");
+      database.exec("COMMIT");
       return result;
     } catch (thrown) {
-      if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
+      if (database.isTransaction) database.exec("ROLLBACK");
       if (thrown instanceof Error && "errcode" in thrown) throw cannotWrite(this.file, thrown);
       throw thrown;
     }
@@ -231,8 +267,8 @@ export class State {
   }
 
   saveSettings(settings: Settings): void {
-    this.#settings = null;
     this.transaction(() => {
+      this.#settings = null;
       for (const [key, value] of Object.entries(settings)) {
         this.#run("INSERT OR REPLACE INTO settings VALUES (?, ?)", key, JSON.stringify(value));
       }
@@ -292,7 +328,8 @@ export class State {
     );
     this.#lastEvent += rows.length;
     try {
-      this.transaction(() => {
+      // A copy in memory takes them too.
+      this.#whole(() => {
         for (const row of rows) {
           this.#run(
             "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)",
@@ -338,6 +375,6 @@ export class State {
   }
 
   close(): void {
-    if (this.#database.isOpen) this.#database.close();
+    this.#store.close();
   }
 }

@@ -29,6 +29,7 @@ export async function statusOf(daemon: Daemon, version: string): Promise<Status>
     paths: daemon.inventory.paths().filter(isShown).length,
     pathsUsable: redundancy.usable,
     attention: [
+      ...daemon.keeping.attention,
       ...(daemon.looks.nothing === null ? [] : [daemon.looks.nothing]),
       ...attentionOf(redundancy),
       ...shakySentences(daemon.inventory, tables),

@@ -60,6 +60,8 @@ export class NbdServer {
   readonly #directory = new ExportDirectory();
   readonly #options: NbdServerOptions;
   readonly #servers = new Set<Server>();
+  /** Unix sockets by their paths. */
+  readonly #unix = new Map<string, NbdAddress>();
   readonly #negotiating = new Map<Handshake, NbdAddress>();
   readonly #room: ConnectionRoom;
 
@@ -103,9 +105,27 @@ export class NbdServer {
     }
     server.on("error", (error) => this.#report({ kind: "error", error }));
     this.#servers.add(server);
+    if (address.kind === "unix") this.#unix.set(address.path, address);
     const bound = server.address();
     if (address.kind === "tcp" && typeof bound === "object" && bound !== null) return { ...address, port: bound.port };
     return address;
+  }
+
+  /**
+   * Listens again on a Unix socket whose file is gone; who is connected, or negotiates, stays.
+   *
+   * @throws ExportError EXPORT_ADDRESS_IN_USE or EXPORT_LISTEN_FAILED
+   */
+  async listenAgain(path: string): Promise<void> {
+    const address = this.#unix.get(path);
+    if (address === undefined) throw new ExportError("EXPORT_LISTEN_FAILED", `nobody listened on ${path}`);
+    for (const server of this.#servers) {
+      if (server.address() !== path) continue;
+      // Closing removes the file of that name, so it comes first.
+      server.close();
+      this.#servers.delete(server);
+    }
+    await this.listen(address);
   }
 
   /** Stops listening and drops the clients that are still negotiating; those in their transmission phase are not ours. */

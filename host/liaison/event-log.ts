@@ -38,6 +38,18 @@ export class EventLog {
     }
   }
 
+  /** The folder may have been deleted since the last line. */
+  #append(text: string): void {
+    try {
+      appendFileSync(this.#file, text, { mode: 0o640 });
+    } catch (thrown) {
+      if (!(thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT")) throw thrown;
+      mkdirSync(dirname(this.#file), { recursive: true });
+      this.#bytes = 0;
+      appendFileSync(this.#file, text, { mode: 0o640 });
+    }
+  }
+
   write(messages: readonly Message[]): void {
     const text = messages.map(logLine).join("");
     try {
@@ -45,7 +57,7 @@ export class EventLog {
         renameSync(this.#file, `${this.#file}.old`);
         this.#bytes = 0;
       }
-      appendFileSync(this.#file, text, { mode: 0o640 });
+      this.#append(text);
       this.#bytes += Buffer.byteLength(text);
       this.#broken = false;
     } catch (thrown) {

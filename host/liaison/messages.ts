@@ -131,6 +131,14 @@ export const MESSAGES = {
     text: "The daemon before this one ended without having been stopped",
     system: true,
   },
+  "state-unwritable": {
+    number: 642,
+    level: "error",
+    text: "The state file cannot be written, nothing can be set",
+    system: true,
+  },
+  "file-made-again": { number: 643, level: "warning", text: "A file was deleted and is made again", system: true },
+  "state-writable": { number: 644, level: "info", text: "The state file can be written again", system: true },
   "daemon-dying": { number: 641, level: "error", text: "PathManager ends because of a defect", system: true },
   "cache-absent": {
     number: 655,
@@ -162,6 +170,7 @@ const FOR_ALIVE: ReadonlySet<MessageName> = new Set<MessageName>([
   "shaky-out",
   "state-rebuilt",
   "daemon-died",
+  "state-unwritable",
   "path-in-use",
   "unit-in-use",
 ]);

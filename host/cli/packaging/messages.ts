@@ -45,6 +45,9 @@ const REMARKS: Readonly<Partial<Record<MessageName, string>>> = {
   "nothing-chosen": "name the devices to use in `devices`, or take back what `exclude` says too widely",
   "daemon-died":
     "`reason` says why, as far as it is known; report a defect (see [how the daemon can end](operators-guide.md))",
+  "state-unwritable":
+    "what was set is in force; do what the reason says (make room, make the folder writable), a restart is not needed",
+  "file-made-again": "nothing is lost; find out who cleans up there",
   "daemon-dying": "the service manager starts it anew; please report what `reason` says",
 };
 

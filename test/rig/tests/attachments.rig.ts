@@ -75,3 +75,27 @@ test("a start without any path: the device is served as soon as there is one", a
   mustPathctl("detach", "#0");
   assert.equal(attempt("test", ["-e", "/sys/block/nbd1/pid"]).status, 1);
 });
+
+test("a state folder that is read-only keeps neither the daemon from starting nor the device from being served", async () => {
+  afterwards(() => console.log(Daemon.log().trimEnd()));
+  const state = "/var/lib/pathmanager";
+  const first = await Daemon.start(CONFIGURATION);
+  mustPathctl("attach", "#0", "/dev/nbd2");
+  assert.equal((await write("/dev/nbd2", 0)).status, 0);
+  // Killed, so that its journal holds what the file does not have yet.
+  await first.kill();
+  run("mount", "--bind", state, state);
+  afterwards(() => void attempt("umount", [state]));
+  run("mount", "-o", "remount,bind,ro", state);
+  const second = await Daemon.start(CONFIGURATION);
+  afterwards(async () => void (await second.stop()));
+  assert.equal((await write("/dev/nbd2", 1)).status, 0, "the device goes on");
+  assert.match(mustPathctl("status"), /state\.sqlite cannot be written, nothing can be set: .*EROFS/);
+  const refused = attempt("node", ["host/cli/bin/pathctl.js", "unit", "rename", "#0", "other"]);
+  assert.equal(refused.status, 1);
+  assert.match(refused.stderr, /cannot write the state/);
+  run("mount", "-o", "remount,bind,rw", state);
+  await until("it can be written again", () => (mustPathctl("events").includes(" 644 ") ? true : undefined));
+  mustPathctl("unit", "rename", "#0", "other");
+  mustPathctl("detach", "other");
+});
