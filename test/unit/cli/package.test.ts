@@ -78,7 +78,7 @@ test.serial("the installed daemon serves, the installed commands ask it, and it 
   const configuration = join(folder, "pathmanager.toml");
   await writeFile(
     configuration,
-    `[sockets]\napi = ${at("api.sock")}\nnbd = ${at("nbd.sock")}\n[state]\ndirectory = ${at("state")}\n` +
+    `emulated = true\n[sockets]\napi = ${at("api.sock")}\nnbd = ${at("nbd.sock")}\n[state]\ndirectory = ${at("state")}\n` +
       `[log]\nfile = ${at("log")}\nsystem = false\n`,
   );
   const daemon = spawn(program("pathmanagerd"), ["--config", configuration], { stdio: "ignore" });
