@@ -113,7 +113,7 @@ export function classify(c: Command, result: i32): u8 {
 /** GOOD counts only when every byte was transferred: short data must never pass for the client's. */
 function complete(c: Command): u8 {
   // GET LBA STATUS brings as much as there is to tell; how much that is lies in the data.
-  if (c.method === METHOD_STATUS && c.residual > 0) return OUTCOME_GOOD;
+  if (c.residual > 0 && c.method === METHOD_STATUS) return OUTCOME_GOOD;
   return c.residual === 0 ? OUTCOME_GOOD : OUTCOME_RETRY_SOFT;
 }
 

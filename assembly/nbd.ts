@@ -133,25 +133,40 @@ function answerError(n: Connection, kind: u32, cookie: u64, offset: u64, error: 
 /** Parses one request at `begin`; false when it has to wait (for more bytes or for room). */
 function parseRequest(n: Connection): bool {
   const header = n.receiveBuffer + n.begin;
-  const extended = (n.flags & CONNECTION_EXTENDED) !== 0;
-  if (bswap<u32>(load<u32>(header)) !== (extended ? EXTENDED_MAGIC : REQUEST_MAGIC)) {
+  if ((n.flags & CONNECTION_EXTENDED) !== 0) return parseExtended(n, header);
+  if (bswap<u32>(load<u32>(header)) !== REQUEST_MAGIC) {
     connectionShut(n, -22);
     return false;
   }
-  const allFlags = <u32>bswap<u16>(load<u16>(header, 4));
+  const flags = <u32>bswap<u16>(load<u16>(header, 4));
   const kind = <u32>bswap<u16>(load<u16>(header, 6));
+  return parsed(n, header, kind, flags, <u64>bswap<u32>(load<u32>(header, 24)), kind === NBD_WRITE);
+}
+
+/** With extended headers a flag says whether a payload follows; a write has one in any case. */
+function parseExtended(n: Connection, header: usize): bool {
+  if (bswap<u32>(load<u32>(header)) !== EXTENDED_MAGIC) {
+    connectionShut(n, -22);
+    return false;
+  }
+  const flags = <u32>bswap<u16>(load<u16>(header, 4));
+  const kind = <u32>bswap<u16>(load<u16>(header, 6));
+  const bytes = bswap<u64>(load<u64>(header, 24));
+  if (kind === NBD_WRITE) return parsed(n, header, kind, flags & ~FLAG_PAYLOAD_LENGTH, bytes, true);
+  return parsed(n, header, kind, flags, bytes, (flags & FLAG_PAYLOAD_LENGTH) !== 0);
+}
+
+/** A header was understood: the same as `parseRequest`. */
+function parsed(n: Connection, header: usize, kind: u32, flags: u32, bytes: u64, payload: bool): bool {
   const cookie = load<u64>(header, 8);
   const offset = bswap<u64>(load<u64>(header, 16));
-  const bytes = extended ? bswap<u64>(load<u64>(header, 24)) : <u64>bswap<u32>(load<u32>(header, 24));
   if (kind === NBD_DISCONNECT) {
     connectionDrain(n);
     return false;
   }
-  // With extended headers the flag says whether a payload follows; a write has one in any case.
-  const payload = kind === NBD_WRITE || (extended && (allFlags & FLAG_PAYLOAD_LENGTH) !== 0);
-  const flags = extended && kind === NBD_WRITE ? allFlags & ~FLAG_PAYLOAD_LENGTH : allFlags;
   const error = check(n, kind, flags, offset, bytes);
-  if (payload && error !== 0) {
+  if (error === 0) return take(n, kind, flags, cookie, offset, bytes);
+  if (payload) {
     if (bytes > 2 * NBD_PAYLOAD_BYTES_MAX) {
       connectionShut(n, -22);
       return false;
@@ -164,12 +179,9 @@ function parseRequest(n: Connection): bool {
     n.drainOffset = offset;
     return true;
   }
-  if (error !== 0) {
-    if (!answerError(n, kind, cookie, offset, error)) return false;
-    n.begin += headerBytes(n);
-    return true;
-  }
-  return take(n, kind, flags, cookie, offset, bytes);
+  if (!answerError(n, kind, cookie, offset, error)) return false;
+  n.begin += headerBytes(n);
+  return true;
 }
 
 /** Command flags that a client may use with a command. */
@@ -191,19 +203,21 @@ function offered(n: Connection, kind: u32): bool {
 function check(n: Connection, kind: u32, flags: u32, offset: u64, bytes: u64): u32 {
   const u = n.unit;
   const writes = kind === NBD_WRITE || kind === NBD_TRIM || kind === NBD_WRITE_ZEROES;
-  if (!offered(n, kind) || (flags & ~flagsAllowed(n, kind)) !== 0) return NBD_EINVAL;
+  if ((kind > NBD_FLUSH && !offered(n, kind)) || (flags !== 0 && (flags & ~flagsAllowed(n, kind)) !== 0)) {
+    return NBD_EINVAL;
+  }
   if (writes && ((n.flags & CONNECTION_READ_ONLY) !== 0 || (u.capabilities & UNIT_CAN_NOT_WRITE) !== 0)) {
     return NBD_EPERM;
   }
   if (kind === NBD_FLUSH) return 0;
-  const partial = <u64>u.blockBytes - 1;
-  if (((offset | bytes) & partial) !== 0 && (n.flags & CONNECTION_UNALIGNED) === 0) return NBD_EINVAL;
+  const partial = (offset | bytes) & (<u64>u.blockBytes - 1);
+  if (partial !== 0 && (n.flags & CONNECTION_UNALIGNED) === 0) return NBD_EINVAL;
   const size = u.blocks << u.blockShift;
   if (bytes > size || offset > size - bytes) {
     return kind === NBD_WRITE || kind === NBD_WRITE_ZEROES ? NBD_ENOSPC : NBD_EINVAL;
   }
   if (kind === NBD_BLOCK_STATUS && bytes === 0) return NBD_EINVAL;
-  if (kind <= NBD_WRITE && (bytes > NBD_PAYLOAD_BYTES_MAX || !fitsPool(u, kind, offset, bytes))) {
+  if (kind <= NBD_WRITE && (bytes > NBD_PAYLOAD_BYTES_MAX || (partial !== 0 && !fitsPool(u, kind, offset, bytes)))) {
     return kind === NBD_WRITE || (flags & FLAG_DF) !== 0 ? NBD_EOVERFLOW : NBD_EINVAL;
   }
   if ((flags & FLAG_FAST_ZERO) !== 0 && zeroMethod(u, flags) === METHOD_ZERO_WRITE) return NBD_ENOTSUP;
@@ -240,10 +254,9 @@ function methodOf(u: Unit, kind: u32, flags: u32): u8 {
   return METHOD_NONE;
 }
 
-/** Bytes of buffers that a request takes for its data, edges not counted. */
-function dataBytes(u: Unit, kind: u32, method: u8, offset: u64, bytes: u64): u32 {
-  if (kind <= NBD_WRITE) return <u32>spanBytes(u, offset, bytes);
-  if (kind === NBD_WRITE_ZEROES) return edgeBytes(u, offset, bytes);
+/** Bytes of buffers that a request of whole blocks takes for its data. */
+function dataBytes(u: Unit, kind: u32, method: u8, bytes: u64): u32 {
+  if (kind <= NBD_WRITE) return <u32>bytes;
   if (kind === NBD_BLOCK_STATUS) return ALLOCATION_BYTES;
   return method === METHOD_UNMAP ? u.blockBytes : 0;
 }
@@ -251,25 +264,36 @@ function dataBytes(u: Unit, kind: u32, method: u8, offset: u64, bytes: u64): u32
 /** Makes a request of a header that is in order; false when it has to wait. */
 function take(n: Connection, kind: u32, flags: u32, cookie: u64, offset: u64, bytes: u64): bool {
   const u = n.unit;
-  const there = n.end - n.begin - headerBytes(n);
+  const headBytes = headerBytes(n);
+  const there = n.end - n.begin - headBytes;
   if (kind === NBD_WRITE && bytes <= SMALL_PAYLOAD_BYTES && <u64>there < bytes) return false;
   const method = methodOf(u, kind, flags);
-  const data = dataBytes(u, kind, method, offset, bytes);
-  const edges = kind === NBD_WRITE || kind === NBD_WRITE_ZEROES ? edgeBytes(u, offset, bytes) : 0;
+  const partial = ((offset | bytes) & (<u64>u.blockBytes - 1)) !== 0;
+  let data = dataBytes(u, kind, method, bytes);
+  let edges: u32 = 0;
+  if (partial) {
+    if (kind <= NBD_WRITE) data = <u32>spanBytes(u, offset, bytes);
+    else if (kind === NBD_WRITE_ZEROES) data = EDGES_BYTES;
+    if (kind === NBD_WRITE || kind === NBD_WRITE_ZEROES) edges = EDGES_BYTES;
+  }
   if (!mayTake(n, data + edges)) return false;
   const r = requestTake(u, n, data, edges);
   if (r === null) {
     waitForRoom(n);
     return false;
   }
-  n.begin += headerBytes(n);
+  n.begin += headBytes;
   r.kind = <u16>kind;
   r.flags = <u16>flags;
   r.cookie = cookie;
   r.askedOffset = offset;
   r.askedBytes = bytes;
+  r.offset = offset;
+  r.bytes = <u32>bytes;
   r.method = method;
-  layOut(u, r, edges !== 0);
+  r.total = method === METHOD_SYNC || method === METHOD_STATUS ? 1 : <u32>bytes;
+  if (partial || bytes > LEG_BYTES_MAX) layOut(u, r);
+  if (kind === NBD_BLOCK_STATUS && method === METHOD_NONE) allocated(r);
   if (kind === NBD_WRITE && bytes !== 0) {
     n.payload = r;
     n.payloadBytes = 0;
@@ -280,29 +304,24 @@ function take(n: Connection, kind: u32, flags: u32, cookie: u64, offset: u64, by
   return true;
 }
 
-/** What commands have to cover: whole blocks, in one leg or, with edges or more bytes than one leg can have, in several. */
-function layOut(u: Unit, r: Request, edges: bool): void {
+/** What commands have to cover of a request that has edges, or more bytes than one leg can have: whole blocks. */
+function layOut(u: Unit, r: Request): void {
   const block = <u64>u.blockBytes;
   const method = r.method;
-  r.offset = r.askedOffset;
-  r.bytes = <u32>r.askedBytes;
-  r.total = method === METHOD_SYNC || method === METHOD_STATUS ? 1 : r.bytes;
-  if (method === METHOD_NONE) {
-    if (<u32>r.kind === NBD_BLOCK_STATUS) allocated(r);
-    return;
-  }
-  if (((r.askedOffset | r.askedBytes) & (block - 1)) === 0 && r.askedBytes <= LEG_BYTES_MAX) return;
-  if (method === METHOD_SYNC || r.askedBytes === 0) return;
+  if (method >= METHOD_SYNC && method !== METHOD_STATUS) return;
+  if (r.askedBytes === 0) return;
   const offset = r.askedOffset & ~(block - 1);
   r.lead = <u16>(r.askedOffset - offset);
+  r.whole = method;
   if (method <= METHOD_WRITE || method === METHOD_STATUS) {
     r.offset = offset;
     r.bytes = <u32>spanBytes(u, r.askedOffset, r.askedBytes);
     if (method === METHOD_READ) r.total = r.bytes;
   }
-  r.whole = method;
-  if (edges) beginEdges(r);
-  else if (method === METHOD_UNMAP || (method >= METHOD_ZERO_WRITE && method < METHOD_UNMAP)) trim(r, block);
+  const edges = ((r.askedOffset | r.askedBytes) & (block - 1)) !== 0;
+  if (method === METHOD_READ || method === METHOD_STATUS) return;
+  if (edges && method !== METHOD_UNMAP) beginEdges(r);
+  else trim(r, block);
 }
 
 /** A trim or zeroing in spans: what it covers of whole blocks. A trim is a hint, so its edges are left alone. */

@@ -165,10 +165,10 @@ export class Request {
   /** LEG_*; EXCLUSIVE_*. */
   leg: u8;
   exclusive: u8;
-  /** METHOD_* of its legs of whole blocks. */
-  whole: u8;
   /** Where the present leg's data begins among its own. */
   base: u32;
+  /** METHOD_* of its legs of whole blocks. */
+  whole: u8;
   /** Extents of a BLOCK_STATUS. */
   extents: u32;
 }

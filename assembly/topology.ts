@@ -215,6 +215,8 @@ export class Unit {
   retrying: u32;
   /** Ghosts that could still change the medium. */
   harmful: u32;
+  /** Requests that read what they write around, accepted and not answered (exclusive.ts). */
+  exclusives: u32;
   /** Whether an earlier daemon's commands could, too; counts as one of them. */
   inherited: u32;
   /** Request slots and buffer bytes that this unit's requests hold. */
@@ -245,8 +247,6 @@ export class Unit {
   aluaPauseNs: u64;
   aluaExplicit: u32;
   patrolRead: u32;
-  /** Requests that read what they write around, accepted and not answered (exclusive.ts). */
-  exclusives: u32;
   /** How long the device says that an implicit transition may take, ns; 0: it does not say. */
   transitionNs: u64;
   /** It does not know the extended header of REPORT TARGET PORT GROUPS; nor SYNCHRONIZE CACHE(16). */

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { type DebianPackage, ensurePackages, missingSentence } from "../rig/packages.ts";
 import type { Case, Context } from "./case.ts";
 import { Daemon } from "./daemon.ts";
+import { cases as allocation } from "./cases/allocation.ts";
 import { cases as commands } from "./cases/commands.ts";
 import { cases as copying } from "./cases/copying.ts";
 import { cases as faults } from "./cases/faults.ts";
@@ -58,6 +59,7 @@ const chosen = [
   ...commands,
   ...patterns,
   ...copying,
+  ...allocation,
   ...misuse,
   ...faults,
   ...random,

@@ -8,6 +8,7 @@ import { encodeRequest, NBD, REQUEST_BYTES, ReplyDecoder } from "./wire.ts";
 /** What a client needs to know of the unit it works on. */
 export interface ClientUnit {
   readonly number: number;
+  /** What its clients count in, which may be less than a block of the device. */
   readonly blocks: number;
   readonly blockBytes: number;
   readonly history: History;

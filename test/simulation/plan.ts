@@ -21,6 +21,8 @@ export interface WorldPlan {
   /** When the host gives up a READ or WRITE; 0: at its request's deadline. */
   readonly commandTimeoutMs: number;
   readonly transferBlocksMax: number;
+  /** Bytes that clients count in: less than a block where they did not ask for block sizes. */
+  readonly grainBytes: number;
   /** The device does WRITE SAME; else zeroes are written, in pieces of `transferBlocksMax`. */
   readonly writesSame: boolean;
   readonly patrolMs: number;
@@ -120,5 +122,6 @@ export function makePlan(random: Random): WorldPlan {
       random.chance(0.4) ? [{ client, patienceMs: random.pick([5, 10, 20, 100]) }] : [],
     ),
     writesSame: random.chance(0.7),
+    grainBytes: random.chance(0.3) ? blockBytes / 4 : blockBytes,
   };
 }

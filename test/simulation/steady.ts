@@ -48,6 +48,7 @@ export function steadyPlan(options: SteadyOptions): WorldPlan {
     commandTimeoutMs: 400,
     transferBlocksMax: 0,
     writesSame: true,
+    grainBytes: 512,
     patrolMs: 5000,
     aluaExplicit: false,
     spanMs: 3000,

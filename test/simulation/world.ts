@@ -5,7 +5,7 @@
 // At the end everything is read once more.
 
 import { EmulatedArray } from "../../host/array/array.ts";
-import { CONNECTION_STRUCTURED } from "../../host/reactor/abi.ts";
+import { CONNECTION_STRUCTURED, CONNECTION_UNALIGNED } from "../../host/reactor/abi.ts";
 import { type Atlas, makeAtlas } from "./atlas.ts";
 import { Client, type ClientHost, type ClientPlan, type ClientUnit } from "./client.ts";
 import { VirtualClock } from "./clock.ts";
@@ -97,8 +97,8 @@ export class World {
     this.#array = new EmulatedArray(this.#plan.topology, { seed });
     this.#units = Array.from({ length: this.#plan.units }, (_, number) => ({
       number,
-      blocks: this.#plan.blocks,
-      blockBytes: this.#plan.blockBytes,
+      blocks: (this.#plan.blocks * this.#plan.blockBytes) / this.#plan.grainBytes,
+      blockBytes: this.#plan.grainBytes,
       history: new History(),
       nextStamp: () => ++this.#stamp,
     }));
@@ -232,7 +232,8 @@ export class World {
     const daemon = this.#daemon;
     const handle = this.#sockets.add(socket);
     this.#sockets.tell();
-    const flags = plan.structured ? CONNECTION_STRUCTURED : 0;
+    const unaligned = this.#plan.grainBytes < this.#plan.blockBytes ? CONNECTION_UNALIGNED : 0;
+    const flags = (plan.structured ? CONNECTION_STRUCTURED : 0) | unaligned;
     const connection = daemon.core.exports.connectionAdd(handle, daemon.handleOf(unit), flags, 0);
     if (connection < 0) throw new Error(`connectionAdd refused: ${connection}`);
   }
