@@ -146,8 +146,8 @@ export const mutants: readonly Mutant[] = [
     name: "read-into-the-same-buffer",
     why: "a re-issued read shares its buffer with its ghost",
     file: "dispatch.ts",
-    find: "c.buffer = c.ownBuffer !== 0 ? c.ownBuffer : dataAddress(r, c.pieceOffset);",
-    replace: "c.buffer = dataAddress(r, c.pieceOffset);",
+    find: "    if (c.ownBuffer !== 0) c.buffer = c.ownBuffer;\n    else c.buffer = readsEdge(r)",
+    replace: "    c.buffer = readsEdge(r)",
   },
   {
     name: "zeroes-that-are-not-written",
@@ -196,7 +196,14 @@ export const mutants: readonly Mutant[] = [
     name: "forget-inherited",
     why: "writes pass commands that a killed daemon has left under way",
     file: "ghost.ts",
-    find: "  if (u.inherited !== 0 && changesMedium(r.method)) return true;\n",
+    find: "  if (u.inherited !== 0 && changesMedium(method)) return true;\n",
+    replace: "",
+  },
+  {
+    name: "write-around-what-others-write",
+    why: "edges of a write are read and written back while somebody else writes there",
+    file: "exclusive.ts",
+    find: "    if (begun(other) || (earlier && other.exclusive !== EXCLUSIVE_NOT)) return false;\n",
     replace: "",
   },
   {
