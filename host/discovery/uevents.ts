@@ -12,13 +12,19 @@ export interface KernelEvent {
 
 /**
  * Why the devices have to be looked at again, or null when the event is not for us. SDEV_UA is the kernel's name for a
- * unit attention it saw (scsi_lib.c): a capacity, an inquiry, an inventory or an access state that changed.
+ * unit attention it saw (scsi_lib.c): a capacity, an inquiry, an inventory or an access state that changed. A disk that changes
+ * has another size, say after a rescan, which asks without any unit attention.
  */
 export function whyLook({ action, subsystem, devpath, properties }: KernelEvent): string | null {
   if (action === "overflow") return "the kernel dropped uevents";
   const device = devpath.slice(devpath.lastIndexOf("/") + 1);
   if (subsystem === "scsi_generic" && (action === "add" || action === "remove")) return `${device}: ${action}`;
   if (subsystem === "block" && action === "add" && /^sd[a-z]+$/.test(device)) return `${device}: ${action}`;
+  // udev lets each close after a write look like a change; those it makes are marked (kobject_uevent.c).
+  const isKernels = properties["SYNTH_UUID"] === undefined;
+  if (subsystem === "block" && action === "change" && isKernels && /^sd[a-z]+$/.test(device)) {
+    return `${device}: ${action}`;
+  }
   const attention = properties["SDEV_UA"];
   if (subsystem === "scsi" && action === "change" && attention !== undefined) return `${device}: ${attention}`;
   return null;

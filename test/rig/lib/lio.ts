@@ -13,6 +13,7 @@ import {
   answerPath,
   CONTROLLERS,
   delayPath,
+  growUnit,
   loadModules,
   mappedStores,
   sharedStores,
@@ -160,6 +161,11 @@ export class LioArray {
   answerPath(number: number, on: boolean): void {
     this.path(number);
     answerPath(number, on);
+  }
+
+  /** Lets a unit grow without telling anybody. Mapped arrays only. */
+  growUnit(unit: number, mib: number): void {
+    growUnit(unit, mib);
   }
 
   /** Adds a unit and shows it on every path; it is there when the guest has all its devices. */

@@ -5,7 +5,7 @@
 //   The same bytes and the same identity, but a single path can be slow, or silent: what reaches a suspended device waits
 //   there, and is carried out, late, when it is resumed. Persistent reservations would not be shared by the stores.
 
-import { existsSync, mkdirSync, rmdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { attempt, run } from "./command.ts";
 import { numbered, writeText } from "./files.ts";
@@ -107,6 +107,14 @@ export function answerPath(path: number, on: boolean): void {
   for (const { name } of mappedOf(path)) {
     if (on) dmsetup("resume", name);
     else dmsetup("suspend", "--noflush", "--nolockfs", name);
+  }
+}
+
+/** Lets the disk behind a unit grow on all paths; nobody is told of it. Only for mapped stores. */
+export function growUnit(unit: number, mib: number): void {
+  for (const name of readdirSync(MAPPED).filter((one) => one.startsWith("path") && one.endsWith(`_${unit}`))) {
+    dmsetup("reload", name, "--table", `0 ${mib * SECTORS_PER_MIB} linear /dev/ram${unit} 0`);
+    dmsetup("resume", name);
   }
 }
 

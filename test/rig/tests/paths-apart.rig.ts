@@ -1,0 +1,48 @@
+// An array each of whose paths tells of itself alone, as controllers do that know little of each other: what one of them says of
+// access states and size is not all there is to know.
+
+import assert from "node:assert/strict";
+import { setTimeout } from "node:timers/promises";
+import { run } from "../lib/command.ts";
+import { until, writeText } from "../lib/files.ts";
+import { LioArray } from "../lib/lio.ts";
+import { Daemon, mustPathctl, NBD_SOCKET } from "../lib/pathmanager.ts";
+import { afterwards, test, type Rig } from "../lib/test.ts";
+
+export const rig: Rig = { array: "lio-mapped", paths: 4, timeLimitS: 120 };
+
+const CONFIGURATION = `
+devices = "all"
+patrol.interval_s = 1
+patrol.threshold_s = 1
+patrol.timeout_s = 2
+`;
+const MIB = 1 << 20;
+
+const array = new LioArray();
+
+interface Unit {
+  readonly bytes: number;
+  readonly paths: readonly {
+    readonly number: string;
+    readonly state: string;
+    readonly alua: { readonly state: string } | null;
+  }[];
+}
+
+const unit = (): Unit | undefined => (JSON.parse(mustPathctl("show", "--json")) as { units: Unit[] }).units[0];
+
+test("a unit that grew is noticed by the rescan that the guide prescribes, which no unit attention tells of", async () => {
+  const daemon = await Daemon.start(CONFIGURATION);
+  afterwards(async () => void (await daemon.stop()));
+  mustPathctl("attach", "#0", "/dev/nbd0");
+  const before = unit()?.bytes ?? 0;
+  array.growUnit(0, before / MIB + 16);
+  await setTimeout(1500);
+  assert.equal(unit()?.bytes, before);
+  for (const { pathNumber } of array.devices(0)) writeText(`/sys/class/scsi_device/${pathNumber}/device/rescan`, 1);
+  await until("the new size is shown", () => (unit()?.bytes === before + 16 * MIB ? true : undefined));
+  assert.equal(Number(run("blockdev", "--getsize64", "/dev/nbd0")), before + 16 * MIB);
+  run("sh", "-c", `nbdinfo --size 'nbd+unix:///lu0?socket=${NBD_SOCKET}' | grep -qx ${before + 16 * MIB}`);
+  mustPathctl("detach", "#0");
+});
