@@ -332,6 +332,8 @@ export const ALUA_STANDBY: u32 = 2;
 export const ALUA_UNAVAILABLE: u32 = 3;
 export const ALUA_OFFLINE: u32 = 14;
 export const ALUA_TRANSITIONING: u32 = 15;
+/** Not told by anybody yet: the path takes I/O when none is known to be optimized. */
+export const ALUA_UNKNOWN: u32 = 16;
 
 // ---- Unit record (export `unitTable` + handle * UNIT_BYTES) ------------------------------------------------------
 

@@ -1,7 +1,7 @@
 // Asymmetric logical unit access (SPC-4 5.15): what REPORT TARGET PORT GROUPS says, and SET TARGET PORT GROUPS.
 //
-// One report tells the state of every group, so it serves all paths of the unit. Lengths in it are believed only as
-// far as bytes were received.
+// One report should tell the state of every group and serve all paths of the unit; a controller may tell of itself alone, so a group
+// that a report lacks is asked for over a path of its own. Lengths in it are believed only as far as bytes were received.
 //
 // SET TARGET PORT GROUPS, where allowed: only when no optimized path is left and has not been for a while (a random
 // one, so that not every host acts), then once; and each time it was sent, the wait before the next one doubles. So
@@ -13,6 +13,7 @@ import {
   ALUA_TRANSITIONING,
   EVENT_ALUA_SET,
   PATH_FLAG_FAILED,
+  PATH_FLAG_REMOVING,
   PATH_FLAG_UNVERIFIED,
   PATH_FLAG_WRONG_UNIT,
   REASON_ALUA,
@@ -46,6 +47,7 @@ export function groupsRead(p: Path, page: usize, bytes: u32): void {
   const stated = bswap<u32>(load<u32>(page));
   const end = stated > bytes - 4 ? bytes : 4 + stated;
   let changing = false;
+  let told: u32 = 0;
   let first: u32 = 4;
   if (end >= 8 && ((<u32>load<u8>(page, 4)) & FORMAT_MASK) === FORMAT_EXTENDED) {
     first = 8;
@@ -55,22 +57,42 @@ export function groupsRead(p: Path, page: usize, bytes: u32): void {
     const state = (<u32>load<u8>(page + at)) & 15;
     const group = <u32>bswap<u16>(load<u16>(page + at, 2));
     if (state === ALUA_TRANSITIONING) changing = true;
-    groupState(u, group, state);
+    told |= groupState(p, group, state);
   }
   if (changing) groupsSoon(p);
+  askOthers(p, u.paths & ~told);
 }
 
-function groupState(u: Unit, group: u32, state: u32): void {
+/** Sets the state of a group's paths as `teller` has told it. Answers their slots, as a mask. */
+function groupState(teller: Path, group: u32, state: u32): u32 {
+  const u = teller.unit;
+  const isOwn = (teller.targetPortGroup & 0xffff) === group;
+  let slots: u32 = 0;
   for (let rest = u.paths; rest !== 0; rest &= rest - 1) {
     const p = unitPath(u, ctz(rest));
-    if (p.groupKnown !== 0 && (p.targetPortGroup & 0xffff) === group) pathAluaState(p, state, 0);
+    if (p.groupKnown === 0 || (p.targetPortGroup & 0xffff) !== group) continue;
+    slots |= rest & -rest;
+    if (!isOwn) p.ownReport = 0;
+    pathAluaState(p, state, 0);
+  }
+  return slots;
+}
+
+/** Paths of whose groups the report says nothing are asked themselves: now, and from then on at each look. */
+function askOthers(teller: Path, slots: u32): void {
+  for (let rest = slots; rest !== 0; rest &= rest - 1) {
+    const p = unitPath(teller.unit, ctz(rest));
+    if (p.groupKnown === 0 || p.ownReport !== 0) continue;
+    p.ownReport = 1;
+    if (p === teller || (p.flags & (PATH_FLAG_FAILED | PATH_FLAG_WRONG_UNIT | PATH_FLAG_REMOVING)) !== 0) continue;
+    checkWant(p, WANT_GROUPS);
   }
 }
 
 /** A path whose group takes no I/O, or has changed: the report is read anew, by itself or by one that surely answers. */
 export function groupsWanted(p: Path): void {
   const u = p.unit;
-  if (u.usable !== 0) checkWant(unitPath(u, ctz(u.usable)), WANT_GROUPS);
+  if (u.usable !== 0 && p.ownReport === 0) checkWant(unitPath(u, ctz(u.usable)), WANT_GROUPS);
   else checkWant(p, WANT_GROUPS);
 }
 

@@ -9,6 +9,7 @@ import {
   ALUA_STANDBY,
   ALUA_TRANSITIONING,
   ALUA_UNAVAILABLE,
+  ALUA_UNKNOWN,
   ERROR_HANDLE,
   ERROR_LIMIT,
   ERROR_NOT_FAILED,
@@ -72,9 +73,9 @@ export function unitPath(u: Unit, slot: u32): Path {
   return pathAt(load<u32>(changetype<usize>(u) + UNIT_SLOTS + <usize>slot * 4));
 }
 
-/** Whether a port group in this state takes I/O; 4 is "logical block dependent" (SPC-4 5.15.2.4). */
+/** Whether a port group in this state takes I/O, or may do so; 4 is "logical block dependent" (SPC-4 5.15.2.4). */
 export function takesIo(alua: u8): bool {
-  return <u32>alua <= ALUA_NON_OPTIMIZED || alua === 4;
+  return <u32>alua <= ALUA_NON_OPTIMIZED || alua === 4 || <u32>alua === ALUA_UNKNOWN;
 }
 
 /** Whether it may get I/O at all. */
@@ -220,7 +221,7 @@ export function pathSet(handle: u32, property: u32, value: i64): i32 {
     if (answer === 0) p.weight = number;
     return answer;
   } else if (property === PATH_SET_ALUA) {
-    if (number > 15) return -(<i32>ERROR_RANGE);
+    if (number > ALUA_UNKNOWN) return -(<i32>ERROR_RANGE);
     pathAluaState(p, number, 0);
     return 0;
   } else if (property === PATH_SET_TARGET_PORT_GROUP) {

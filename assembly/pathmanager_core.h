@@ -305,6 +305,8 @@
 #define PM_ALUA_UNAVAILABLE 3u
 #define PM_ALUA_OFFLINE 14u
 #define PM_ALUA_TRANSITIONING 15u
+/* Not told by anybody yet: the path takes I/O when none is known to be optimized. */
+#define PM_ALUA_UNKNOWN 16u
 
 /* Unit record (export `unitTable` + handle * UNIT_BYTES) */
 /* u32: UNIT_FLAG_* bits. */

@@ -3,6 +3,7 @@
 // time, from the seed: so neither the paths of one host nor the hosts of one array probe together.
 
 import {
+  ALUA_UNKNOWN,
   CONTROL_SEED,
   PATH_FLAG_FAILED,
   PATH_FLAG_PRESENT,
@@ -103,12 +104,18 @@ function look(p: Path): void {
     return;
   }
   if ((p.flags & (PATH_FLAG_UNVERIFIED | PATH_FLAG_WRONG_UNIT)) !== 0) return checkWant(p, WANT_IDENTITY);
-  if ((u.capabilities & UNIT_CAN_ALUA) !== 0 && (isReporter(u, p) || !pathEligible(p))) p.wanted |= WANT_GROUPS;
+  if ((u.capabilities & UNIT_CAN_ALUA) !== 0 && asksForGroups(u, p)) p.wanted |= WANT_GROUPS;
   // A path that is avoided has to get the chance to show that it answers.
   const avoided = (p.flags & (PATH_FLAG_STALLED | PATH_FLAG_SUSPECT)) !== 0 || !takesIo(p.alua);
   if (avoided || p.silent !== 0) p.wanted |= WANT_HEALTH;
   if ((patrolMode & HEALTH) !== 0 && now - p.lastIoNs >= patrolThresholdNs) p.wanted |= WANT_HEALTH;
   checkWant(p, 0);
+}
+
+/** One healthy path asks for all, where its answer tells of all; and those of which nothing is known, or nothing good. */
+function asksForGroups(u: Unit, p: Path): bool {
+  if (isReporter(u, p) || !pathEligible(p)) return true;
+  return p.groupKnown !== 0 && (p.ownReport !== 0 || <u32>p.alua === ALUA_UNKNOWN);
 }
 
 /** One healthy path of each unit asks for the port groups. */

@@ -82,6 +82,8 @@ export class Path {
   resetGeneration: u8;
   /** The last reset was carried out. */
   resetWorked: u8;
+  /** Reports that came by paths of other groups lack its own, so it is asked itself. */
+  ownReport: u8;
   resetStartNs: u64;
   /** `answeredNs` when the reset began. */
   resetAnsweredNs: u64;

@@ -131,7 +131,7 @@ function carryOutOther(command: Command, opcode: number, unit: LogicalUnit, port
     case MODE_SENSE_10:
       return modeSense(command, unit, true);
     case MAINTENANCE_IN:
-      return action === TARGET_PORT_GROUPS ? reportTargetPortGroups(command, unit) : command.invalidField(1, 4);
+      return action === TARGET_PORT_GROUPS ? reportTargetPortGroups(command, unit, port) : command.invalidField(1, 4);
     case MAINTENANCE_OUT:
       return action === TARGET_PORT_GROUPS ? setTargetPortGroups(command, unit, port) : command.invalidField(1, 4);
     case PERSISTENT_RESERVE_IN:

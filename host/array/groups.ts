@@ -35,7 +35,7 @@ import type { LogicalUnit, Port } from "./unit.ts";
 const SUPPORTED_STATES = 0x8f;
 
 /** REPORT TARGET PORT GROUPS, SPC-4 6.37, in both parameter data formats. */
-export function reportTargetPortGroups(command: Command, unit: LogicalUnit): void {
+export function reportTargetPortGroups(command: Command, unit: LogicalUnit, asked: Port): void {
   const { response: out, responseView: view } = command;
   const extended = command.cdb(1) >>> 5 === 1;
   let at = 4;
@@ -48,6 +48,7 @@ export function reportTargetPortGroups(command: Command, unit: LogicalUnit): voi
   }
   const perGroup = unit.array.portsPerController;
   for (let group = 0; group < unit.array.controllers; group++) {
+    if (unit.array.groupReports === "own" && group !== asked.controller) continue;
     out.fill(0, at, at + 8);
     out[at] = (unit.groupStates[group] ?? 0) | (group === unit.preferredGroup ? 0x80 : 0);
     out[at + 1] = SUPPORTED_STATES;

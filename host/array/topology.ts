@@ -39,6 +39,8 @@ export interface ArrayTopology {
   readonly firstLun?: number;
   /** `symmetric`: every group active/optimized; `preferred`: unit i's owner is controller i mod n, the others are non-optimized. */
   readonly access?: "symmetric" | "preferred";
+  /** What REPORT TARGET PORT GROUPS tells: every group (default), or only that of the port that is asked. */
+  readonly groupReports?: "all" | "own";
   /** A volatile write cache, reported in the caching mode page and lost by `power-loss`. Default false. */
   readonly writeCache?: boolean;
   /** Sense in descriptor format instead of fixed. Default false. */
@@ -66,6 +68,7 @@ export interface FullTopology {
   readonly firstHost: number;
   readonly firstLun: number;
   readonly access: "symmetric" | "preferred";
+  readonly groupReports: "all" | "own";
   readonly writeCache: boolean;
   readonly descriptorSense: boolean;
   readonly identification: "designators" | "serial-only";
@@ -90,6 +93,16 @@ function whole(parameter: string, value: unknown, least: number, most: number): 
     );
   }
   return value;
+}
+
+/** One of two words, the first of them where nothing is given. */
+function oneOf<T extends string>(parameter: string, value: T | undefined, [first, second]: readonly [T, T]): T {
+  if (value === undefined || value === first) return first;
+  if (value === second) return second;
+  throw new ArrayError(
+    "ARRAY_TOPOLOGY",
+    `array ${parameter}: "${String(value)}" is neither "${first}" nor "${second}"`,
+  );
 }
 
 function serviceOf(parameter: string, service: PortService | null | undefined): Required<PortService> {
@@ -146,17 +159,9 @@ export function fullTopology(topology: ArrayTopology): FullTopology {
       `array paths: ${paths} is more than controllers x portsPerController x initiatorPorts = ${controllers * portsPerController * initiatorPorts}; raise one of them`,
     );
   }
-  const access = topology.access ?? "symmetric";
-  if (access !== "symmetric" && access !== "preferred") {
-    throw new ArrayError("ARRAY_TOPOLOGY", `array access: "${String(access)}" is neither "symmetric" nor "preferred"`);
-  }
-  const identification = topology.identification ?? "designators";
-  if (identification !== "designators" && identification !== "serial-only") {
-    throw new ArrayError(
-      "ARRAY_TOPOLOGY",
-      `array identification: "${String(identification)}" is neither "designators" nor "serial-only"`,
-    );
-  }
+  const access = oneOf("access", topology.access, ["symmetric", "preferred"]);
+  const groupReports = oneOf("groupReports", topology.groupReports, ["all", "own"]);
+  const identification = oneOf("identification", topology.identification, ["designators", "serial-only"]);
   const firstLun = whole("firstLun", topology.firstLun ?? 0, 0, 255);
   const services: Required<PortService>[] = [];
   for (let port = 0; port < controllers * portsPerController; port++) {
@@ -174,6 +179,7 @@ export function fullTopology(topology: ArrayTopology): FullTopology {
     firstHost: whole("firstHost", topology.firstHost ?? 4, 0, 65_535),
     firstLun,
     access,
+    groupReports,
     writeCache: topology.writeCache ?? false,
     descriptorSense: topology.descriptorSense ?? false,
     identification,

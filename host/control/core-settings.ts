@@ -80,14 +80,16 @@ export function pathFactCalls(path: Path, handle: number, found: FoundPath, name
     pathSet(handle, abi.PATH_SET_TARGET_PORT, names.number(`target ${target}`)),
   ];
   const { alua } = probe;
-  if (alua === null || alua.group === null) return calls;
-  const state = probe.details?.groups.find((group) => group.group === alua.group)?.state;
+  if (alua === null) return calls;
+  // What nobody has told is unknown: only the access state optimized is 0.
+  const state = probe.details?.groups.find((group) => group.group === alua.group)?.state ?? abi.ALUA_UNKNOWN;
+  if (alua.group === null) return [...calls, pathSet(handle, abi.PATH_SET_ALUA, state)];
   const groupAndPort = alua.group + (probe.relativeTargetPort ?? 0) * 65536;
   calls.push(
     pathSet(handle, abi.PATH_SET_CONTROLLER, names.number(`controller ${probe.vendor}:${probe.product}:${alua.group}`)),
     pathSet(handle, abi.PATH_SET_TARGET_PORT_GROUP, groupAndPort),
+    pathSet(handle, abi.PATH_SET_ALUA, state),
   );
-  if (state !== undefined) calls.push(pathSet(handle, abi.PATH_SET_ALUA, state));
   return calls;
 }
 

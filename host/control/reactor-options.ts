@@ -32,6 +32,7 @@ export function topologyOf(array: EmulatedArray): ArrayTopology {
     paths: array.paths,
     firstHost: array.first_host,
     access: array.access,
+    groupReports: array.group_reports,
     writeCache: array.write_cache,
     identification: array.identification,
     ...(array.ports_per_controller === undefined ? {} : { portsPerController: array.ports_per_controller }),

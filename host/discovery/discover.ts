@@ -4,7 +4,7 @@ import { KERNEL_SOURCES } from "./exclusive.ts";
 import { whyInUse, type InUseSources, type Obstacle } from "./in-use.ts";
 import { askedIdentity, keptIdentity } from "./kernel-pages.ts";
 import { inLane, type Lanes } from "./lanes.ts";
-import { probe, probeDetails, type Probe, type Probed, type UnitDetails } from "./probe.ts";
+import { probe, probeDetails, probeGroups, type Probe, type Probed, type UnitDetails } from "./probe.ts";
 import { isSelected, maySelect, type Selector } from "./select.ts";
 import { sideBySide } from "./side-by-side.ts";
 import { hostOf, type SgDevice } from "./sysfs.ts";
@@ -219,15 +219,33 @@ async function addDetails(talk: Talker, paths: readonly FoundPath[], budgetMs: n
   const detailed = await sideBySide(units, talk.atOnce, async (members): Promise<FoundPath[]> => {
     const speakers = members.filter((path) => path.probe.capacity !== null).slice(0, SPEAKERS_MAX);
     for (const speaker of speakers) {
-      const details = await talk.with(speaker.number, (to) =>
-        probeDetails(to, speaker.device, speaker.probe, budgetMs),
-      );
-      if (details === null) continue;
+      const told = await talk.with(speaker.number, (to) => probeDetails(to, speaker.device, speaker.probe, budgetMs));
+      if (told === null) continue;
+      const details = await withAllGroups(talk, told, members, budgetMs);
       return members.map((path) => Object.assign({}, path, { probe: ofUnit(path.probe, speaker.probe, details) }));
     }
     return members;
   });
   return detailed.flat();
+}
+
+/** A controller may tell of its own port group alone: groups that the speaker's answer lacks are asked for over their own paths. */
+async function withAllGroups(
+  talk: Talker,
+  details: UnitDetails,
+  members: readonly FoundPath[],
+  budgetMs: number,
+): Promise<UnitDetails> {
+  const groups = new Map(details.groups.map((group) => [group.group, group]));
+  const lacking = Map.groupBy(members, ({ probe: { alua } }) => alua?.group ?? null);
+  for (const [number, paths] of lacking) {
+    for (const { number: path, device } of paths.slice(0, SPEAKERS_MAX)) {
+      if (number === null || groups.has(number)) break;
+      const told = (await talk.with(path, (to) => probeGroups(to, device, budgetMs))) ?? [];
+      for (const group of told) if (!groups.has(group.group)) groups.set(group.group, group);
+    }
+  }
+  return groups.size === details.groups.length ? details : { ...details, groups: [...groups.values()] };
 }
 
 /** What a path says, with what it has in common with the unit's speaker kept once: there may be thousands of paths. */

@@ -26,7 +26,7 @@ export interface UnitDetails {
   readonly rotation: number | null;
   readonly provisioning: Provisioning | null;
   readonly caching: Caching | null;
-  /** Empty when the device has no target port groups, or did not tell them. */
+  /** What the paths tell of target port groups. Empty when the device has none; one that none of them tells is not in it. */
   readonly groups: readonly TargetPortGroup[];
 }
 
@@ -188,10 +188,7 @@ export async function probeDetails(
     limits: await page(0xb0, parseBlockLimits),
     rotation: await page(0xb1, parseRotation),
     provisioning: await page(0xb2, parseProvisioning),
-    groups:
-      alua === null
-        ? []
-        : ((await talk.askOptional("REPORT TARGET PORT GROUPS", GROUPS, GROUPS_BYTES, parseTargetPortGroups)) ?? []),
+    groups: alua === null ? [] : ((await askGroups(talk)) ?? []),
     // Last, so that no later command of this conversation takes the attention that says that it has changed.
     caching: await talk.askOptional("MODE SENSE(6)", CACHING, ANSWER_BYTES, parseCaching),
   });
@@ -201,6 +198,23 @@ export async function probeDetails(
     return null;
   }
 }
+
+/** Asks for the states of target port groups over one path, which may know of its own group alone. Empty when it does not tell. */
+export async function probeGroups(
+  transport: ScsiTransport,
+  device: string,
+  budgetMs: number,
+): Promise<readonly TargetPortGroup[]> {
+  const talk = new Conversation(transport, device, budgetMs);
+  try {
+    return (await bounded(askGroups(talk), budgetMs, () => talk.asking)) ?? [];
+  } catch {
+    return [];
+  }
+}
+
+const askGroups = (talk: Conversation): Promise<TargetPortGroup[] | null> =>
+  talk.askOptional("REPORT TARGET PORT GROUPS", GROUPS, GROUPS_BYTES, parseTargetPortGroups);
 
 /** The page is longer than what was asked for. */
 const LONGER = Symbol("longer");

@@ -303,6 +303,8 @@ export const ALUA_STANDBY = 2;
 export const ALUA_UNAVAILABLE = 3;
 export const ALUA_OFFLINE = 14;
 export const ALUA_TRANSITIONING = 15;
+/** Not told by anybody yet: the path takes I/O when none is known to be optimized. */
+export const ALUA_UNKNOWN = 16;
 
 // Unit record (export `unitTable` + handle * UNIT_BYTES)
 /** u32: UNIT_FLAG_* bits. */

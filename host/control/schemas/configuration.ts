@@ -109,6 +109,7 @@ export const EmulatedArray = z.strictObject({
   ports_per_controller: z.int().min(1).max(32).optional(),
   first_host: z.int().min(0).max(65_535).default(4),
   access: z.enum(["symmetric", "preferred"]).default("symmetric"),
+  group_reports: z.enum(["all", "own"]).default("all"),
   write_cache: z.boolean().default(false),
   identification: z.enum(["designators", "serial-only"]).default("designators"),
   directory: absolutePath.optional(),

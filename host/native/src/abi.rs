@@ -304,6 +304,8 @@ pub const ALUA_STANDBY: u32 = 2;
 pub const ALUA_UNAVAILABLE: u32 = 3;
 pub const ALUA_OFFLINE: u32 = 14;
 pub const ALUA_TRANSITIONING: u32 = 15;
+/// Not told by anybody yet: the path takes I/O when none is known to be optimized.
+pub const ALUA_UNKNOWN: u32 = 16;
 
 // Unit record (export `unitTable` + handle * UNIT_BYTES)
 /// u32: UNIT_FLAG_* bits.

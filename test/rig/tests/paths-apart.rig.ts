@@ -31,6 +31,24 @@ interface Unit {
 }
 
 const unit = (): Unit | undefined => (JSON.parse(mustPathctl("show", "--json")) as { units: Unit[] }).units[0];
+const shown = (): string => (unit()?.paths ?? []).map(({ alua, state }) => `${alua?.state} ${state}`).join(", ");
+const told = (): string => (unit()?.paths ?? []).map(({ alua }) => alua?.state).join(", ");
+
+test("access states that each controller tells of itself alone are right from the start on, and followed", async () => {
+  const daemon = await Daemon.start(CONFIGURATION);
+  afterwards(async () => {
+    array.setAlua("A", "optimized");
+    array.setAlua("B", "non-optimized");
+    await daemon.stop();
+  });
+  assert.equal(shown(), "optimized in use, optimized in use, non-optimized active, non-optimized active");
+  array.setAlua("A", "standby");
+  array.setAlua("B", "optimized");
+  const expected = "standby, standby, optimized, optimized";
+  await until("the change is followed", () => (told() === expected ? true : undefined)).catch(() =>
+    assert.equal(told(), expected),
+  );
+});
 
 test("a unit that grew is noticed by the rescan that the guide prescribes, which no unit attention tells of", async () => {
   const daemon = await Daemon.start(CONFIGURATION);

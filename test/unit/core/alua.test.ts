@@ -338,3 +338,62 @@ test("ALUA: an extended header is read only where it is one", (t) => {
     t.is(read(host, unit), 0);
   }
 });
+
+/** An array each of whose ports tells of its own group alone. */
+function apartScene(): ReturnType<typeof aluaScene> {
+  const made = aluaScene();
+  for (let i = 0; i < 4; i++) {
+    const usual = made.faults.get(i);
+    made.faults.set(i, (command) => {
+      if (command.cdb[0] !== REPORT) return usual?.(command);
+      const bytes = report([{ id: (i % 2) + 1, state: made.states[i % 2] ?? 0, ports: [i] }]);
+      made.host.bytes(command.buffer, command.bytes).set(bytes);
+      return { residual: command.bytes - bytes.length };
+    });
+  }
+  return made;
+}
+
+test("ALUA: a group that a report lacks is asked for over a path of its own, and followed from then on", (t) => {
+  const { host, paths, states, alua } = apartScene();
+  // Control knows only what the first path told.
+  for (const path of [1, 3])
+    host.must(host.core.pathSet(paths[path] ?? -1, abi.PATH_SET_ALUA, BigInt(abi.ALUA_UNKNOWN)));
+  t.deepEqual(paths.map(alua), [0, abi.ALUA_UNKNOWN, 0, abi.ALUA_UNKNOWN]);
+  host.advance(12_000);
+  t.deepEqual(paths.map(alua), [0, 1, 0, 1]);
+  states[1] = abi.ALUA_STANDBY;
+  host.advance(24_000);
+  t.deepEqual(paths.map(alua), [0, 2, 0, 2]);
+  states[0] = abi.ALUA_NON_OPTIMIZED;
+  states[1] = abi.ALUA_OPTIMIZED;
+  host.advance(24_000);
+  t.deepEqual(paths.map(alua), [1, 0, 1, 0]);
+});
+
+test("ALUA: of paths that tell of themselves alone each is asked once in an interval, not to and fro", (t) => {
+  const { host, seen } = apartScene();
+  host.advance(24_000);
+  host.kinds();
+  const before = seen.filter(({ operation }) => operation === REPORT).length;
+  host.advance(100_000);
+  const reports = seen.filter(({ operation }) => operation === REPORT).length - before;
+  // An interval is 5 s, each between 7/8 and 9/8 of it, and there are four paths.
+  t.true(reports > 4 * 16 && reports <= 4 * 24, `${reports} reports`);
+});
+
+test("ALUA: a path of which nobody has told the state takes no I/O while another is known to be optimized", (t) => {
+  const { host, unit, paths, disk } = scene([], 2, 0);
+  host.settle();
+  const [first = -1, second = -1] = paths;
+  host.must(host.core.pathSet(first, abi.PATH_SET_ALUA, BigInt(abi.ALUA_UNKNOWN)));
+  t.is(host.core.pathSet(first, abi.PATH_SET_ALUA, BigInt(abi.ALUA_UNKNOWN + 1)), -abi.ERROR_RANGE);
+  for (let i = 0; i < 8; i++) t.is(read(host, unit), 0);
+  const ios = (path: number): bigint =>
+    host.view.getBigUint64(host.core.pathTable() + path * abi.PATH_BYTES + abi.PATH_IOS, true);
+  t.is(ios(first), 0n);
+  t.is(ios(second), 8n);
+  host.must(host.core.pathSet(second, abi.PATH_SET_ENABLED, 0n));
+  t.is(read(host, unit), 0, "it is better than none");
+  t.truthy(disk);
+});

@@ -313,9 +313,13 @@ test("uevents of SCSI devices mean a new look, all others are not for us", (t) =
   t.is(whyLook({ action: "overflow", subsystem: "", devpath: "", properties: {} }), "the kernel dropped uevents");
   t.is(whyLook({ action: "change", subsystem: "scsi", devpath, properties: {} }), null);
   t.is(whyLook({ action: "add", subsystem: "net", devpath: "/devices/x", properties: {} }), null);
-  const disk = { action: "change", subsystem: "block", devpath: `${devpath}/block/sda` };
-  t.is(whyLook({ ...disk, properties: { RESIZE: "1" } }), "sda: change");
-  t.is(whyLook({ ...disk, properties: {} }), "sda: change");
-  t.is(whyLook({ ...disk, properties: { SYNTH_UUID: "0" } }), null, "somebody has closed it, or udevadm was told to");
-  t.is(whyLook({ ...disk, devpath: "/devices/virtual/block/nbd0", properties: { RESIZE: "1" } }), null);
+  const changed = { action: "change", subsystem: "block", devpath: `${devpath}/block/sda` };
+  t.is(whyLook({ ...changed, properties: { RESIZE: "1" } }), "sda: change");
+  t.is(whyLook({ ...changed, properties: {} }), "sda: change");
+  t.is(
+    whyLook({ ...changed, properties: { SYNTH_UUID: "0" } }),
+    null,
+    "somebody has closed it, or udevadm was told to",
+  );
+  t.is(whyLook({ ...changed, devpath: "/devices/virtual/block/nbd0", properties: { RESIZE: "1" } }), null);
 });
