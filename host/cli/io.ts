@@ -14,12 +14,15 @@ export interface Io {
   readonly rows: number;
 }
 
-/** This process. A reader that closes its end early (`| head`) ends the command quietly. */
+/** This process. A reader that closes its end early (`| head`) ends the command quietly; a full disk is said in a line. */
 export function processIo(): Io {
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit(0);
-    throw error;
+    process.stderr.write(`cannot write the output: ${error.message}\n`);
+    process.exit(1);
   });
+  // Nobody is left to be told.
+  process.stderr.on("error", () => undefined);
   return {
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),

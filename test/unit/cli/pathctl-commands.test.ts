@@ -1,3 +1,7 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, openSync } from "node:fs";
+
 import test from "ava";
 import type { Command } from "commander";
 
@@ -280,4 +284,22 @@ test("every command has --json, --socket, and help with an example", async (t) =
 
 test("the policies of the commands are those of the API", (t) => {
   t.deepEqual([...POLICY_NAMES], [...SCHEMA_POLICIES]);
+});
+
+test("output that cannot be written is one line and status 1; nobody who reads errors is no crash", async (t) => {
+  const program = new URL("../../../host/cli/bin/pathctl.js", import.meta.url).pathname;
+  const ended = async (...stdio: ("pipe" | number)[]): Promise<{ status: unknown; err: string }> => {
+    const child = spawn(process.execPath, [program, "completion", "bash"], { stdio: ["ignore", ...stdio] });
+    let err = "";
+    child.stderr?.setEncoding("utf8").on("data", (text: string) => (err += text));
+    const [status] = (await once(child, "close")) as [unknown];
+    return { status, err };
+  };
+  const full = openSync("/dev/full", "w");
+  t.teardown(() => closeSync(full));
+  t.deepEqual(await ended(full, "pipe"), {
+    status: 1,
+    err: "cannot write the output: ENOSPC: no space left on device, write\n",
+  });
+  t.like(await ended(full, full), { status: 1 });
 });
