@@ -84,10 +84,10 @@ export function drained(response: ServerResponse): Promise<void> {
   });
 }
 
-/** Gathers pieces up to about the size of one write. */
-function gather(pieces: Iterator<string>): { text: string; done: boolean } {
+/** Gathers pieces up to about the size of one write, or for as long as a slice. */
+function gather(pieces: Iterator<string>, slice = new Slice()): { text: string; done: boolean } {
   let text = "";
-  while (text.length < PIECE_CHARS) {
+  while (text.length < PIECE_CHARS && !slice.isOver) {
     const piece = pieces.next();
     if (piece.done === true) return { text, done: true };
     text += piece.value;
@@ -107,7 +107,7 @@ async function writePieces(response: ServerResponse, first: string, pieces: Iter
     if (part.done || response.destroyed) return;
     if (!taken) await drained(response);
     if (slice.isOver) await slice.next();
-    part = gather(pieces);
+    part = gather(pieces, slice);
   }
 }
 

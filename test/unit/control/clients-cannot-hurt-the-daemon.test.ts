@@ -6,6 +6,7 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
+import fastify from "fastify";
 import {
   Connections,
   CONNECTIONS_MAX,
@@ -13,7 +14,7 @@ import {
   REQUESTS_AHEAD_MAX,
   ROOT_RESERVE,
 } from "../../../host/control/api/connections.ts";
-import { jsonPieces, lazily } from "../../../host/control/api/pieces.ts";
+import { jsonPieces, lazily, sendPieces, SLICE_MS } from "../../../host/control/api/pieces.ts";
 import type { EventList } from "../../../host/control/schemas/event.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 
@@ -191,6 +192,36 @@ test("when all places are taken the peer with the most gives one up; root has pl
   const roots = await open(t, path, ROOT_RESERVE);
   t.is(connections.count, CONNECTIONS_MAX);
   t.true([late as Socket, ...roots].every((socket) => !socket.destroyed));
+});
+
+/** An item that takes as long as half a slice, whatever the machine is like. */
+function slow(item: number): { item: number; text: string } {
+  const end = performance.now() + SLICE_MS / 2;
+  while (performance.now() < end);
+  return { item, text: "x".repeat(1000) };
+}
+
+test("a long answer is made a slice at a time: whatever else has to be done is done meanwhile", async (t) => {
+  const items = Array.from({ length: 200 }, (_, i) => i);
+  const app = fastify();
+  app.get("/", (_request, reply) =>
+    sendPieces(reply, { items: lazily(items, slow) }, (thrown) => t.fail(String(thrown))),
+  );
+  t.teardown(() => app.close());
+  let turns = 0;
+  const turn = (): void => {
+    turns++;
+    pending = setImmediate(turn);
+  };
+  let pending = setImmediate(turn);
+  const { body } = await app.inject("/");
+  clearImmediate(pending);
+  t.deepEqual(
+    (JSON.parse(body) as { items: { item: number }[] }).items.map(({ item }) => item),
+    items,
+  );
+  // Two items a slice; made in one go it would be a turn or two.
+  t.true(turns >= items.length / 4, `${turns} turns of the event loop`);
 });
 
 test("JSON made piece by piece is the JSON of the whole", (t) => {
