@@ -8,14 +8,15 @@ import { Path, UNIT_IDENTITY, Unit } from "./topology";
 const PAGE_IDENTIFICATION: u8 = 0x83;
 const PAGE_SERIAL: u8 = 0x80;
 const BLANK: u8 = 0x20;
-const TILDE: u8 = 0x7e;
-const QUESTION: u8 = 0x3f;
 
 const HEADER_BYTES: u32 = 4;
+/** In a unit's identity: whatever code set the designator has. */
+const ANY_CODE_SET: u8 = 0;
 const ASSOCIATION_UNIT: u8 = 0;
 const ASSOCIATION_PORT: u8 = 1;
 const TYPE_RELATIVE_TARGET_PORT: u8 = 4;
 const TYPE_TARGET_PORT_GROUP: u8 = 5;
+const TYPE_SCSI_NAME: u8 = 8;
 
 /** Whether the unit is known by its serial number. */
 function hasSerial(u: Unit): bool {
@@ -50,37 +51,53 @@ export function identityRead(u: Unit, page: usize, bytes: u32, asked: u32): bool
   return at === length || at >= asked;
 }
 
-/** Whether the page shows the unit's identity: a designator of the unit with the same type, code set and bytes. */
+/**
+ * Whether the page shows the unit's identity: a designator of the unit with the same type, code set and bytes. The unit's is
+ * in the canonical form of host/discovery/identity.ts: text has no padding, and is text in any code set.
+ */
 export function identityMatches(u: Unit, page: usize, bytes: u32): bool {
   if (hasSerial(u)) return serialMatches(u, page, bytes);
   const end = pageEnd(page, bytes);
   const identity = changetype<usize>(u) + UNIT_IDENTITY;
+  const type = load<u8>(identity);
+  const codeSet = load<u8>(identity, 1);
   for (let at = HEADER_BYTES; at + 4 <= end; at += 4 + <u32>load<u8>(page + at, 3)) {
     const length = <u32>load<u8>(page + at, 3);
     if (at + 4 + length > end) return false;
     const kind = load<u8>(page + at, 1);
-    if (((kind >> 4) & 3) !== ASSOCIATION_UNIT || (kind & 15) !== load<u8>(identity)) continue;
-    if ((load<u8>(page + at) & 15) !== load<u8>(identity, 1) || length + 2 !== u.identityBytes) continue;
-    if (memory.compare(page + at + 4, identity + 2, length) === 0) return true;
+    if (((kind >> 4) & 3) !== ASSOCIATION_UNIT || (kind & 15) !== type) continue;
+    if (codeSet !== ANY_CODE_SET && (load<u8>(page + at) & 15) !== codeSet) continue;
+    const name = page + at + 4;
+    const named = codeSet === ANY_CODE_SET ? nameBytes(name, length, type === TYPE_SCSI_NAME) : length;
+    if (named + 2 === u.identityBytes && memory.compare(name, identity + 2, named) === 0) return true;
   }
   return false;
 }
 
-/** Whether the page shows the unit's serial number; what cannot be printed counts as a question mark, as in displays. */
+function isPadding(byte: u8): bool {
+  return byte === 0 || byte === BLANK;
+}
+
+/** Bytes of a text without the padding behind it; one that is `terminated` ends with its first zero. */
+function nameBytes(text: usize, bytes: u32, terminated: bool): u32 {
+  let length = bytes;
+  if (terminated) {
+    length = 0;
+    while (length < bytes && load<u8>(text + length) !== 0) length++;
+  }
+  while (length > 0 && isPadding(load<u8>(text + length - 1))) length--;
+  return length;
+}
+
+/** Whether the page shows the unit's serial number, which is without the padding around it. */
 function serialMatches(u: Unit, page: usize, bytes: u32): bool {
   const end = pageEnd(page, bytes, PAGE_SERIAL);
-  const serial = changetype<usize>(u) + UNIT_IDENTITY + 2;
-  const length = u.identityBytes - 2;
   let at = HEADER_BYTES;
-  while (at < end && load<u8>(page + at) === BLANK) at++;
-  let matched: u32 = 0;
-  for (; at < end && matched < length; at++, matched++) {
-    const byte = load<u8>(page + at);
-    const shown: u8 = byte < BLANK || byte > TILDE ? QUESTION : byte;
-    if (byte === 0 || shown !== load<u8>(serial + matched)) return false;
-  }
-  while (at < end && load<u8>(page + at) === BLANK) at++;
-  return matched === length && (at >= end || load<u8>(page + at) === 0);
+  while (at < end && isPadding(load<u8>(page + at))) at++;
+  if (at >= end) return false;
+  const length = nameBytes(page + at, end - at, false);
+  const serial = changetype<usize>(u) + UNIT_IDENTITY + 2;
+  return length + 2 === u.identityBytes && memory.compare(page + at, serial, length) === 0;
 }
 
 /** Learns the path's target port group and relative target port from the page. */

@@ -1,6 +1,7 @@
 // Which of our paths the configuration still names. Judged by what is known of them, so that a device that does not
 // answer can be let go, too.
 
+import { identitiesOf } from "../discovery/discover.ts";
 import { isSelected } from "../discovery/select.ts";
 import type { Attachments } from "./context.ts";
 import { ControlError } from "./errors.ts";
@@ -12,19 +13,21 @@ export function isChosen(path: Path, configuration: Configuration): boolean {
   const { vendor, product } = path.unit.facts;
   const devices = isEmulated(configuration) ? "all" : configuration.devices;
   const { device, blockDevice, protocol } = path.found ?? { device: "", blockDevice: null, protocol: null };
-  return [path.unit.identity.text, path.foreignIdentity]
-    .filter((identity) => identity !== null)
-    .some((identity) =>
-      isSelected(devices, configuration.exclude, {
-        device,
-        number: path.number,
-        blockDevice,
-        protocol,
-        vendor,
-        product,
-        identity,
-      }),
-    );
+  const own = [path.unit.identity.text, path.unit.facts.formerIdentity].filter((text) => text !== undefined);
+  const told = path.found === null ? [] : identitiesOf(path.found.probe);
+  const foreign = path.foreignIdentity === null ? [] : [[path.foreignIdentity, ...told]];
+  const asOwn = path.foreignIdentity === null ? [...own, ...told] : own;
+  return [asOwn, ...foreign].some((identities) =>
+    isSelected(devices, configuration.exclude, {
+      device,
+      number: path.number,
+      blockDevice,
+      protocol,
+      vendor,
+      product,
+      identities,
+    }),
+  );
 }
 
 /**

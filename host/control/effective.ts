@@ -38,7 +38,8 @@ export class Effective {
   }
 
   #unit(unit: Unit): Configuration["units"][number] | undefined {
-    return this.#entry(unit.identity.text);
+    const { formerIdentity } = unit.facts;
+    return this.#entry(unit.identity.text) ?? (formerIdentity === undefined ? undefined : this.#entry(formerIdentity));
   }
 
   #entry(identity: string): Configuration["units"][number] | undefined {

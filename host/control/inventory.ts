@@ -45,7 +45,7 @@ export interface Path {
 /** A logical unit. `handle` is null until it is offered. */
 export interface Unit {
   readonly number: number;
-  readonly identity: Identity;
+  identity: Identity;
   name: string;
   facts: UnitFacts;
   /** Set by command; null: the configuration's holds. */
@@ -202,6 +202,12 @@ export class Inventory {
     this.#letGo(path);
   }
 
+  setIdentity(unit: Unit, identity: Identity): void {
+    this.#byIdentity.delete(unit.identity.text);
+    unit.identity = identity;
+    this.#byIdentity.set(identity.text, unit);
+  }
+
   removeUnit(unit: Unit): void {
     this.setUnitHandle(unit, null);
     for (const path of unit.paths.values()) this.removePath(path);
@@ -282,7 +288,9 @@ export class Inventory {
     const number = /^#?(\d{1,5})$/.exec(key)?.[1];
     const unit =
       number === undefined
-        ? (this.#byIdentity.get(key) ?? this.units().find((candidate) => candidate.name === key))
+        ? (this.#byIdentity.get(key) ??
+          this.units().find((candidate) => candidate.name === key) ??
+          this.units().find((candidate) => candidate.facts.formerIdentity === key))
         : this.#units.get(Number(number));
     if (unit !== undefined) return unit;
     throw new ControlError("UNKNOWN_UNIT", `there is no logical unit ${key}`, {

@@ -22,6 +22,7 @@ export function exportOf(unit: Unit): NbdExport | null {
     number,
     ...(name === `lu${number}` ? {} : { name }),
     identity: identity.text,
+    ...(facts.formerIdentity === undefined ? {} : { formerIdentity: facts.formerIdentity }),
     description: `${facts.vendor} ${facts.product} ${identity.text}`.trim(),
     bytes: BigInt(facts.bytes),
     blockBytes: facts.blockBytes,

@@ -8,6 +8,7 @@ import { deviceCalls } from "./core-settings.ts";
 import type { Effective } from "./effective.ts";
 import { reasonOf } from "./errors.ts";
 import type { About } from "./event-hub.ts";
+import { rewriteIdentities } from "./former-identities.ts";
 import type { Path, Unit } from "./inventory.ts";
 import type { Outcome, Parts, Plan, UnitBefore } from "./look-plan.ts";
 import { note, save } from "./noting.ts";
@@ -81,7 +82,13 @@ export async function reconcile(parts: Parts, found: FreeOfUse, effective: Effec
     after: [],
     problems: [],
   };
-  placeAll(parts, plan, sortedByPathNumber(found.paths), effective);
+  const unwritten = rewriteIdentities(parts, found.paths);
+  const isWritten = ({ probe }: FoundPath): boolean => !unwritten.has(probe.identity.text);
+  for (const { device, number, probe } of found.paths) {
+    const reason = unwritten.get(probe.identity.text);
+    if (reason !== undefined) plan.refused.push({ device, number, reason });
+  }
+  placeAll(parts, plan, sortedByPathNumber(found.paths.filter(isWritten)), effective);
   refreshUnits(parts, plan, await parts.mirror.current());
   save(parts, plan);
   note(parts, plan);
@@ -110,7 +117,7 @@ function refreshUnits(parts: Parts, plan: Plan, tables: Tables): void {
     const told = (sound.length > 0 ? sound : [speaker]).map(toldBy).filter((one) => one !== null);
     const { bytes, dispute } = agreedSize(told, before);
     tellDispute(parts, unit, dispute);
-    const facts = { ...factsOf(speaker.probe), bytes };
+    const facts = { ...factsOf(speaker.probe, unit.facts), bytes };
     const capabilities = capabilitiesOf(speaker.probe, unit.capabilities);
     const isSame = JSON.stringify(facts) === JSON.stringify(unit.facts);
     if (isSame && capabilities === unit.capabilities && !plan.newUnits.has(unit)) continue;

@@ -4,6 +4,7 @@
 
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 import * as z from "zod";
+import { IDENTITY_TYPES } from "../discovery/identity.ts";
 import type { DetailValue, Message, MessageName } from "../liaison/messages.ts";
 import { MESSAGES } from "../liaison/messages.ts";
 import { Policy } from "./schemas/unit.ts";
@@ -12,13 +13,15 @@ import { StateStore, type StateChange } from "./state-store.ts";
 
 /** What is remembered of a unit while its paths are gone. */
 export const UnitFacts = z.object({
-  identityType: z.enum(["naa", "eui-64", "scsi-name", "t10-vendor", "serial"]),
+  identityType: z.enum(IDENTITY_TYPES),
   vendor: z.string(),
   product: z.string(),
   revision: z.string(),
   serial: z.string(),
   bytes: z.number(),
   blockBytes: z.number(),
+  /** The identity by which an earlier version knew the unit, if that was another: who still names it so means this one. */
+  formerIdentity: z.string().optional(),
 });
 export type UnitFacts = z.infer<typeof UnitFacts>;
 

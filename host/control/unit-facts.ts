@@ -17,16 +17,19 @@ export function spokesman(paths: readonly FoundPath[]): FoundPath | undefined {
   return paths.find((path) => path.probe.capacity !== null);
 }
 
-export function factsOf(probe: Probe): UnitFacts {
+/** @param known what was known of the unit before; what a device did not tell this time stays */
+export function factsOf(probe: Probe, known?: UnitFacts): UnitFacts {
   const { capacity, identity, vendor, product, revision, serial } = probe;
+  const formerIdentity = known?.formerIdentity;
   return {
     identityType: identity.type,
     vendor,
     product,
     revision,
-    serial: serial ?? "",
+    serial: serial ?? known?.serial ?? "",
     bytes: capacity === null ? 0 : Number(capacity.blocks) * capacity.blockBytes,
     blockBytes: capacity?.blockBytes ?? 512,
+    ...(formerIdentity === undefined ? {} : { formerIdentity }),
   };
 }
 

@@ -111,7 +111,7 @@ const isDisk = ({ type }: SgDevice): boolean => type === null || type === 0;
 
 /** Whether the configuration may name a device, as far as one knows without its identity. */
 function isNamed(device: SgDevice, options: DiscoveryOptions): boolean {
-  return isDisk(device) && maySelect(options.devices, options.exclude, { ...device, identity: null });
+  return isDisk(device) && maySelect(options.devices, options.exclude, { ...device, identities: null });
 }
 
 async function obstacleOf(
@@ -185,13 +185,19 @@ export async function discover(
       refusals.push({ device, number, reason: answer.reason, ...(answer.isForNow ? FOR_NOW : {}) });
       continue;
     }
-    const { vendor, product, identity } = answer.value;
-    const what = { device, number, blockDevice, protocol, vendor, product, identity: identity.text };
+    const { vendor, product } = answer.value;
+    const identities = identitiesOf(answer.value);
+    const what = { device, number, blockDevice, protocol, vendor, product, identities };
     if (!isSelected(options.devices, options.exclude, what)) continue;
     paths.push({ ...candidate, probe: answer.value });
   }
   const found = separate(paths, refusals, options.ours ?? NONE);
   return { paths: await addDetails(talk, found.paths, options.budgetMs), refusals: found.refusals, inUse: [] };
+}
+
+/** The texts by which a configuration may name the unit of a device. */
+export function identitiesOf({ identity, formerIdentity }: Probe): string[] {
+  return formerIdentity === null ? [identity.text] : [identity.text, formerIdentity];
 }
 
 /** How devices are talked to: each in its lane, if there are lanes. */
@@ -315,7 +321,8 @@ export function whyDifferent(a: Probe, b: Probe, mayGrow: boolean): string | nul
   if (a.vendor !== b.vendor || a.product !== b.product) {
     return `is ${b.vendor} ${b.product}, not ${a.vendor} ${a.product}`;
   }
-  if (a.serial !== null && b.serial !== null && a.serial !== b.serial) {
+  // What is unique in the world decides: an array may number its controllers' pages 80, or repeat a number.
+  if (!a.identity.isRegistered && a.serial !== null && b.serial !== null && a.serial !== b.serial) {
     return `has the serial number ${b.serial}, not ${a.serial}`;
   }
   if (a.capacity !== null && b.capacity !== null) {

@@ -2,12 +2,16 @@
 
 import { IDENTITY_BYTES_MAX } from "../reactor/abi.ts";
 import { ascii, big } from "./bytes.ts";
+import { serialNumber } from "./identity.ts";
 import { nonsense, parsed, type Parsed } from "./transport.ts";
 
 /** Standard INQUIRY data (SPC-4 6.6.2), as far as a path needs it. */
 export interface StandardInquiry {
   readonly vendor: string;
   readonly product: string;
+  /** Vendor and product as they came. */
+  readonly vendorBytes: Uint8Array;
+  readonly productBytes: Uint8Array;
   readonly revision: string;
   /** 0 none, 1 implicit, 2 explicit, 3 both (SPC-4 table 144, TPGS). */
   readonly targetPortGroupSupport: number;
@@ -34,6 +38,8 @@ export function parseStandardInquiry(data: Uint8Array): Parsed<StandardInquiry> 
   return parsed({
     vendor: ascii(data, 8, 8),
     product: ascii(data, 16, 16),
+    vendorBytes: data.slice(8, 16),
+    productBytes: data.slice(16, 32),
     revision: ascii(data, 32, 4),
     targetPortGroupSupport: (big(data, 5, 1) >> 4) & 3,
   });
@@ -57,12 +63,13 @@ export function parseSupportedPages(data: Uint8Array): Parsed<ReadonlySet<number
   return payload.ok ? parsed(new Set(payload.value)) : payload;
 }
 
-/** Unit serial number (page 0x80, SPC-4 7.8.15), at most IDENTITY_BYTES_MAX - 2 characters; null when it carries none. */
-export function parseSerial(data: Uint8Array): Parsed<string | null> {
+/** Unit serial number (page 0x80, SPC-4 7.8.15), as it came; null when it carries none. */
+export function parseSerial(data: Uint8Array): Parsed<Uint8Array | null> {
   const payload = vpdPayload(data, 0x80);
   if (!payload.ok) return payload;
-  const text = ascii(payload.value, 0, payload.value.length);
-  if (text.length > IDENTITY_BYTES_MAX - 2)
-    return nonsense(`VPD page 0x80 has a serial number of ${text.length} bytes`);
-  return parsed(/^[0?]*$/.test(text) ? null : text);
+  const serial = serialNumber(payload.value);
+  if (serial !== null && serial.length > IDENTITY_BYTES_MAX - 2) {
+    return nonsense(`VPD page 0x80 has a serial number of ${serial.length} bytes`);
+  }
+  return parsed(serial === null ? null : payload.value);
 }

@@ -3,7 +3,9 @@
 
 import { big } from "./bytes.ts";
 import { BRIEF, Conversation, PATIENT, type Answer } from "./conversation.ts";
-import { parseIdentification, serialIdentity, type Identification, type UnitIdentity } from "./designators.ts";
+import { parseIdentification, type Identification } from "./designators.ts";
+import { formerBySerial } from "./former.ts";
+import { readable, serialIdentity, serialNumber, type UnitIdentity } from "./identity.ts";
 import { parseSerial, parseStandardInquiry, parseSupportedPages, whyNoDisk, type StandardInquiry } from "./inquiry.ts";
 import {
   parseBlockLimits,
@@ -37,6 +39,8 @@ export interface Probe {
   readonly revision: string;
   readonly serial: string | null;
   readonly identity: UnitIdentity;
+  /** The identity by which an earlier version knew the unit, where that was another text. */
+  readonly formerIdentity: string | null;
   /** Null when the device could not tell, as in the ALUA state standby; another path may know. */
   readonly capacity: Capacity | null;
   /** Null when no path of the unit could tell. */
@@ -101,6 +105,7 @@ interface Named {
   readonly identification: Identification | null;
   readonly serial: string | null;
   readonly identity: UnitIdentity;
+  readonly formerIdentity: string | null;
 }
 
 async function identify(talk: Conversation): Promise<Probed> {
@@ -114,7 +119,7 @@ async function identify(talk: Conversation): Promise<Probed> {
   const pages = shared(talk.orNull(supported) ?? new Set<number>());
   const named = await whoIs(talk, pages, standard.value);
   if ("ok" in named) return named;
-  const { identification, identity, serial } = named;
+  const { identification, identity, formerIdentity, serial } = named;
   const explicit = (targetPortGroupSupport & 2) !== 0;
   const targetPort = identification?.targetPort ?? null;
   return {
@@ -124,7 +129,8 @@ async function identify(talk: Conversation): Promise<Probed> {
       product,
       revision,
       serial,
-      identity: { ...identity, bytes: identity.bytes.slice() },
+      identity,
+      formerIdentity,
       capacity: await talk.askOptional("READ CAPACITY(16)", CAPACITY, 32, parseCapacity),
       details: null,
       alua: targetPortGroupSupport === 0 ? null : { explicit, group: identification?.targetPortGroup ?? null },
@@ -140,7 +146,7 @@ async function identify(talk: Conversation): Promise<Probed> {
 async function whoIs(
   talk: Conversation,
   pages: ReadonlySet<number>,
-  { vendor, product }: StandardInquiry,
+  standard: StandardInquiry,
 ): Promise<Named | Probed> {
   const named = pages.has(0x83) ? await askPage(talk, 0x83, parseIdentification) : null;
   if (named?.kind === "not-now") return notNow(named.reason);
@@ -149,9 +155,16 @@ async function whoIs(
   const numbered = pages.has(0x80) ? await askPage(talk, 0x80, parseSerial) : null;
   const byPage83 = identification?.identity ?? null;
   if (numbered?.kind === "not-now" && byPage83 === null) return notNow(numbered.reason);
-  const serial = numbered === null ? null : talk.orNull(numbered);
-  const identity = byPage83 ?? (serial === null ? null : serialIdentity(vendor, product, serial));
-  if (identity !== null) return { identification, serial, identity };
+  const payload = numbered === null ? null : talk.orNull(numbered);
+  const number = payload === null ? null : serialNumber(payload);
+  const identity =
+    byPage83 ?? (number === null ? null : serialIdentity(standard.vendorBytes, standard.productBytes, number));
+  const former =
+    identification?.former ?? (payload === null ? null : formerBySerial(standard.vendor, standard.product, payload));
+  if (identity !== null) {
+    const serial = number === null ? null : readable(number);
+    return { identification, serial, identity, formerIdentity: former === identity.text ? null : former };
+  }
   return refused(`nothing identifies it: ${talk.doubts.join("; ") || "no VPD page 0x83 or 0x80"}`);
 }
 

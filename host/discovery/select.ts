@@ -19,9 +19,9 @@ export interface Selector {
   readonly except?: readonly Selector[] | undefined;
 }
 
-/** What a selector is compared with. `identity` is null before the device was asked. */
+/** What a selector is compared with. `identities` is null before the device was asked; what an earlier version said is one, too. */
 export interface Selectable {
-  readonly identity: string | null;
+  readonly identities: readonly string[] | null;
   readonly vendor: string;
   readonly product: string;
   readonly device: string;
@@ -68,12 +68,20 @@ export function matchesAnything(pattern: Pattern): boolean {
   return pattern.not !== true && /^(\^|\^?(\.\*|\(\.\*\))\$?|\$|)$/.test(pattern.regex);
 }
 
-function matchesIdentity(selector: Selector, identity: string | null): Verdict {
-  const patterns = [selector.identity, selector.wwid];
-  if (patterns.every((pattern) => pattern === undefined)) return true;
-  if (identity === null) return null;
-  const texts = [identity, wwidOf(identity) ?? ""];
-  return patterns.every((pattern, index) => pattern === undefined || matchesPattern(pattern, texts[index] ?? ""));
+/** A pattern that must not match must match none of them. */
+function matchesOne(pattern: Pattern | undefined, texts: readonly string[]): boolean {
+  if (pattern === undefined) return true;
+  const isNot = typeof pattern !== "string" && pattern.not === true;
+  return isNot
+    ? texts.every((text) => matchesPattern(pattern, text))
+    : texts.some((text) => matchesPattern(pattern, text));
+}
+
+function matchesIdentity(selector: Selector, identities: readonly string[] | null): Verdict {
+  if (selector.identity === undefined && selector.wwid === undefined) return true;
+  if (identities === null) return null;
+  const wwids = identities.map((identity) => wwidOf(identity) ?? "");
+  return matchesOne(selector.identity, identities) && matchesOne(selector.wwid, wwids);
 }
 
 const fits = (pattern: Pattern | undefined, text: string): boolean =>
@@ -87,7 +95,7 @@ function matches(selector: Selector, what: Selectable): Verdict {
     fits(selector.product, what.product),
     fits(selector.block_device, what.blockDevice ?? ""),
     fits(selector.protocol, what.protocol ?? ""),
-    matchesIdentity(selector, what.identity),
+    matchesIdentity(selector, what.identities),
     not(any((selector.except ?? []).map((inner) => matches(inner, what)))),
   ]);
 }

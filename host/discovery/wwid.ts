@@ -13,6 +13,7 @@ export function wwidOf(identity: string): string | null {
   if (identity.startsWith("eui.")) return `2${identity.slice(4)}`;
   if (identity.startsWith("t10.")) return `1${underscored(identity.slice(4))}`;
   if (identity.startsWith("iqn.")) return `8${underscored(identity)}`;
+  if (identity.startsWith("name.")) return `8${underscored(identity.slice(5))}`;
   const [, vendor = "", product = "", serial = ""] = /^serial\.([^:]*):(.*):([^:]*)$/.exec(identity) ?? [];
   if (serial === "") return null;
   return underscored(`S${vendor.padEnd(VENDOR_CHARACTERS)}${product.padEnd(PRODUCT_CHARACTERS)}${serial}`);

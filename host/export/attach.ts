@@ -52,7 +52,7 @@ export function deviceIndex(device: string): number {
 
 /** What the driver remembers, so that nobody else's server can take the device over: the unit's identity. */
 function identifierOf(entry: NbdExport): string {
-  return `pathmanager ${entry.identity ?? `#${entry.number}`}`;
+  return `pathmanager ${entry.formerIdentity ?? entry.identity ?? `#${entry.number}`}`;
 }
 
 function failed(what: string, error: unknown): ExportError {

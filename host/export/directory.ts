@@ -33,6 +33,8 @@ export interface NbdExport {
   readonly name?: string;
   /** Identity as displayed (for example `naa.6001405...`); a name of the export too. */
   readonly identity?: string;
+  /** The identity by which an earlier version knew the unit; a name of the export too, and what its devices are known by. */
+  readonly formerIdentity?: string;
   /** A sentence for `nbdinfo`: vendor, product, ... */
   readonly description?: string;
   /** Size in bytes, a multiple of `blockBytes`. */
@@ -102,7 +104,7 @@ function check(entry: NbdExport): void {
   if (entry.bytes < 0n || entry.bytes >= 1n << 63n || entry.bytes % BigInt(entry.blockBytes) !== 0n) {
     refuse(`its size of ${entry.bytes} bytes is not a multiple of its block of ${entry.blockBytes} bytes below 2^63`);
   }
-  for (const name of [entry.name, entry.identity, entry.description]) {
+  for (const name of [entry.name, entry.identity, entry.formerIdentity, entry.description]) {
     if (name === undefined) continue;
     if (name === "") refuse("a name must not be empty; leave it out instead");
     if (Buffer.byteLength(name) > STRING_BYTES_MAX) refuse(`a name is longer than ${STRING_BYTES_MAX} bytes`);
@@ -141,6 +143,10 @@ export class ExportDirectory {
         throw new ExportError("EXPORT_NAME_TAKEN", `${text}; rename one of them`);
       }
       byName.set(entry.name, entry);
+    }
+    for (const entry of entries) {
+      const { formerIdentity } = entry;
+      if (formerIdentity !== undefined && !byName.has(formerIdentity)) byName.set(formerIdentity, entry);
     }
     this.#entries = [...entries];
     this.#byName = byName;

@@ -88,6 +88,12 @@ export const MESSAGES = {
     text: "A device could not say who it is, it is asked again soon",
     system: true,
   },
+  "identity-rewritten": {
+    number: 646,
+    level: "info",
+    text: "The identity of a logical unit is written anew",
+    system: true,
+  },
   "path-renumbered": { number: 650, level: "info", text: "Path has another path number", system: true },
   "number-reused": {
     number: 651,

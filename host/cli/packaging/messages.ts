@@ -32,6 +32,7 @@ const REMARKS: Readonly<Partial<Record<MessageName, string>>> = {
   "shaky-back": "an operator vouched for it, or its clean period is over",
   suspect: "one check decides",
   "device-refused": "the reason says what to do",
+  "identity-rewritten": "nothing; what names the unit by its former identity still means it",
   "identity-unread": "nothing, if it passes; a path in use stays in use; else the reason names the page",
   "path-in-use": "two masters write to one unit: end the other use at once, as the reason says",
   "capacity-disputed": "it keeps its size until all agree: let the array show the new one on every path",

@@ -1,6 +1,7 @@
 // One logical unit as the API shows it, and what can be changed of it.
 
 import * as z from "zod";
+import { IDENTITY_TYPES } from "../../discovery/identity.ts";
 import { Count, NewUnitName, PathNumber, Priority, UnitName, UnitNumber } from "./common.ts";
 import { POLICY_NAMES } from "../words.ts";
 import { Latency, PathView } from "./path.ts";
@@ -56,7 +57,7 @@ export type UnitState = z.infer<typeof UnitState>;
 /** Who the unit is: the designator of VPD page 0x83 (association LU), or vendor, product and serial. */
 export const Identity = z
   .object({
-    type: z.enum(["naa", "eui-64", "scsi-name", "t10-vendor", "serial"]),
+    type: z.enum(IDENTITY_TYPES),
     text: z.string().meta({ description: "Readable and unique, like naa.6001405a1b2c3d4e5f60718293a4b5c6" }),
   })
   .meta({ id: "Identity" });

@@ -63,7 +63,7 @@ async function ourDisks(): Promise<Selectable[]> {
   const options = { devices: "all", exclude: [], budgetMs: 5000 } as const;
   const { paths } = await discover(nativeTransport, listSgDevices(), options);
   return paths.map(({ probe, device, number, blockDevice, protocol }) => ({
-    identity: probe.identity.text,
+    identities: [probe.identity.text],
     vendor: probe.vendor,
     product: probe.product,
     device,

@@ -17,7 +17,7 @@ const DISKS: readonly Selectable[] = [
   ["naa.600a0b80000000000000000000000002", "LSI", "Universal Xport", "sdab", "scsi:fcp"],
   ["eui.0011223344556677", "nimble", "Server", "sde", "scsi:usb"],
 ].map(([identity = "", vendor = "", product = "", blockDevice = "", protocol = ""], index) => ({
-  identity,
+  identities: [identity],
   vendor,
   product,
   blockDevice,
@@ -119,7 +119,7 @@ test("a selection that leaves nothing stays one, and is told", (t) => {
 test("a device that is excluded whoever it is, is not asked who it is; one that may be chosen is", (t) => {
   const [disk] = DISKS;
   if (disk === undefined) throw new Error("no disk");
-  const unknown = { ...disk, identity: null };
+  const unknown = { ...disk, identities: null };
   const wwid: Selector = { wwid: { regex: "^36005" } };
   t.false(maySelect("all", [{ block_device: "sda" }], unknown));
   t.true(maySelect("all", [wwid], unknown));
@@ -151,7 +151,7 @@ test("whatever the file says: what is not known may be chosen if what is known i
       const { devices = [], exclude = [] } = configuration;
       t.deepEqual(errors, []);
       for (const disk of DISKS) {
-        if (isSelected(devices, exclude, disk)) t.true(maySelect(devices, exclude, { ...disk, identity: null }));
+        if (isSelected(devices, exclude, disk)) t.true(maySelect(devices, exclude, { ...disk, identities: null }));
       }
       const bare = importText(`blacklist {\n${black}}\n`).configuration;
       for (const disk of DISKS) {

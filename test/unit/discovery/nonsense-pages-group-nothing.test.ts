@@ -33,7 +33,7 @@ function identityOf(page: Uint8Array): string {
   return answer.value.identity?.text ?? `none: ${answer.value.doubts.join("; ")}`;
 }
 
-test("NAA is preferred to EUI-64, to a SCSI name, to a T10 vendor designator, in any order", (t) => {
+test("NAA is preferred to EUI-64, to a T10 vendor designator, to a SCSI name, in any order", (t) => {
   const naa = designator(3, 0, naa6(1));
   const eui = designator(2, 0, Uint8Array.of(0, 1, 2, 3, 4, 5, 6, 7));
   const name = designator(8, 0, "iqn.2001-04.com.example:lu1", 3);
@@ -41,7 +41,8 @@ test("NAA is preferred to EUI-64, to a SCSI name, to a T10 vendor designator, in
   t.is(identityOf(page83(t10, name, eui, naa)), "naa.60014005000000000000000000000001");
   t.is(identityOf(page83(naa, eui, name, t10)), "naa.60014005000000000000000000000001");
   t.is(identityOf(page83(t10, name, eui)), "eui.0001020304050607");
-  t.is(identityOf(page83(t10, name)), "iqn.2001-04.com.example:lu1");
+  t.is(identityOf(page83(name)), "iqn.2001-04.com.example:lu1");
+  t.is(identityOf(page83(t10, name)), "t10.LIO-ORG lu0:123456");
   t.is(identityOf(page83(t10)), "t10.LIO-ORG lu0:123456");
 });
 
@@ -137,7 +138,6 @@ test("without page 0x83 the serial number groups, together with vendor and produ
 });
 
 for (const [title, other] of Object.entries({
-  "another serial number": disk(1, { "0x80": vpd(0x80, Buffer.from("elsewhere")) }),
   "another product": disk(1, { inquiry: standard("LIO-ORG", "lu1") }),
   "another block size": disk(1, { capacity: capacity(2048, 4096) }),
 })) {
