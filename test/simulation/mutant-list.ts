@@ -48,8 +48,8 @@ export const mutants: readonly Mutant[] = [
     name: "settle-without-a-reset",
     why: "a ghost counts as settled when the time for its reset has come, without one",
     file: "reset.ts",
-    find: "  if (dueNs > now) return dueNs;\n  resetStart(p);",
-    replace: "  if (dueNs > now) return dueNs;\n  ghostHarmless(c, SETTLED_RESET);",
+    find: "p.resetStartNs + pauseNs));\n  }\n  if (dueNs > now) return dueNs;\n  resetStart(p);",
+    replace: "p.resetStartNs + pauseNs));\n  }\n  if (dueNs > now) return dueNs;\n  ghostHarmless(c, SETTLED_RESET);",
   },
   {
     name: "settle-what-was-not-delivered",
