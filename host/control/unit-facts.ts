@@ -42,7 +42,8 @@ export function capabilitiesOf({ capacity, details, alua }: Probe, known: number
   const { provisioning, caching, limits } = details ?? { provisioning: null, caching: null, limits: null };
   const unmap = capacity?.provisioned === true && provisioning?.unmap === true;
   const writeSameUnmap = capacity?.provisioned === true && provisioning?.writeSameUnmap === true;
-  const zeroes = capacity?.unmappedReadsZero === true || provisioning?.unmappedReadsZero === true;
+  // Page B2 tells more exactly than READ CAPACITY(16), whose one bit some devices set for a pattern as well.
+  const zeroes = provisioning?.unmappedReadsZero ?? capacity?.unmappedReadsZero ?? false;
   const writeSame = (limits?.writeSameBlocksMax ?? 0) > 0 || provisioning?.writeSameUnmap === true;
   const silentOf = (caching === null ? TOLD_BY_MODE_SENSE : 0) | (details === null ? TOLD_BY_PAGES : 0);
   return (

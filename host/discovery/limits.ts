@@ -74,7 +74,8 @@ export function parseProvisioning(data: Uint8Array): Parsed<Provisioning> {
   return parsed({
     unmap: (flags & 0x80) !== 0,
     writeSameUnmap: (flags & 0x40) !== 0,
-    unmappedReadsZero: ((flags >> 2) & 7) !== 0,
+    // LBPRZ has three bits: xx1b is zeroes, 010b the vendor's own pattern, 000b nothing that is told.
+    unmappedReadsZero: (flags & 0x04) !== 0,
   });
 }
 
