@@ -46,17 +46,25 @@ const NEVER: u64 = <u64>-1;
 
 /** Looks at a ghost: counts it when it is lost, resets when it is due for that. Answers when to look again. */
 export function ghostDue(u: Unit, c: Command): u64 {
-  if (isLong(c.method)) return longResetDue(u, c);
-  const dueNs = resetDue(u, c);
+  const p = c.path;
+  if (isLong(c.method)) return resetWhen(p, longResetDue(u, c));
+  const dueNs = resetWhen(p, resetDue(u, c));
   if ((c.flags & COMMAND_LOST) !== 0) return dueNs;
   const lostNs = c.timeNs + ghostLostNs(u, LOST_NS);
   if (lostNs > now) return min(dueNs, lostNs);
   ghostLost(c);
-  shakyCountOne(c.path);
+  shakyCountOne(p);
   return dueNs;
 }
 
-/** Resets when the ghost `c` is due for it; answers when it has to be looked at again. */
+/** Resets by `p` when that is due; answers when to look again. */
+function resetWhen(p: Path, dueNs: u64): u64 {
+  if (dueNs > now) return dueNs;
+  resetStart(p);
+  return now + PAUSE_NS;
+}
+
+/** When the ghost `c` is due for a reset. */
 function resetDue(u: Unit, c: Command): u64 {
   if ((c.flags & COMMAND_HARMLESS) !== 0) return NEVER;
   const p = c.path;
@@ -70,9 +78,7 @@ function resetDue(u: Unit, c: Command): u64 {
     if (endsNs <= lostNs + 2 * ABORT_NS) lostNs = max(lostNs, endsNs);
     dueNs = min(dueNs, max(c.timeNs + lostNs, p.resetStartNs + pauseNs));
   }
-  if (dueNs > now) return dueNs;
-  resetStart(p);
-  return now + PAUSE_NS;
+  return dueNs;
 }
 
 /**
@@ -94,9 +100,7 @@ function longResetDue(u: Unit, c: Command): u64 {
     const lateNs = longLostNs(u, c) === NEVER ? endsNs : c.timeNs + longOwnNs(u, c) + LATER_NS;
     dueNs = min(dueNs, max(lateNs, p.resetStartNs + max(u.lostResetNs, LOST_PAUSE_NS)));
   }
-  if (dueNs > now) return dueNs;
-  resetStart(p);
-  return now + PAUSE_NS;
+  return dueNs;
 }
 
 /** Starts a reset by path `p`, of the scope that is next, unless one is under way. */

@@ -156,6 +156,7 @@ export class FaultBook {
     const { fault } = entry.request;
     switch (fault.kind) {
       case "alua":
+        for (const unit of unitsOf(entry.ports)) unit.transitionSeconds = fault.transitionS ?? unit.transitionSeconds;
         this.#applyAlua(entry, fault.state, fault.silent === true);
         return false;
       case "remap":

@@ -56,8 +56,9 @@ export class PortFault {
   }
 
   #isNamed(command: Command): boolean {
-    const { opcode, page } = this.#filter;
+    const { opcode, page, bits = 0 } = this.#filter;
     if (opcode !== undefined && command.cdb(0) !== opcode) return false;
+    if ((command.cdb(1) & bits) !== bits) return false;
     return page === undefined || (command.cdb(0) === INQUIRY && (command.cdb(1) & 1) !== 0 && command.cdb(2) === page);
   }
 

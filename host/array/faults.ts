@@ -69,8 +69,11 @@ export type Fault =
   | { readonly kind: "nonsense-pages" }
   /** The VPD page has this payload, in hexadecimal digits, behind its header of 4 bytes; page 00 does not change by it. */
   | { readonly kind: "vpd-page"; readonly page: number; readonly payload: string }
-  /** The target port group's asymmetric access state (ALUA_*); 2A/06 unless `silent`. Lifting it restores the old one. */
-  | { readonly kind: "alua"; readonly state: number; readonly silent?: boolean }
+  /**
+   * The target port group's asymmetric access state (ALUA_*); 2A/06 unless `silent`. Lifting it restores the old one.
+   * `transitionS`: how long the unit says from then on that an implicit transition may take (0: it does not say).
+   */
+  | { readonly kind: "alua"; readonly state: number; readonly silent?: boolean; readonly transitionS?: number }
   /** The LUN leads to another unit of the array (null: to none); 3F/0E unless `silent`. Lifting it leads back. */
   | { readonly kind: "remap"; readonly unit: number | null; readonly silent?: boolean }
   /** The unit has another number of blocks from now on; 2A/09. Stays when lifted. */
@@ -105,6 +108,8 @@ export interface FaultFilter {
   readonly commands?: (typeof FAULT_COMMANDS)[number];
   /** Commands with this operation code only. */
   readonly opcode?: number;
+  /** Commands only that have these bits in byte 1 of their CDB: 0x08 is FUA of a WRITE, 0x20 the extended header of MAINTENANCE IN. */
+  readonly bits?: number;
   /** INQUIRY for this VPD page only. */
   readonly page?: number;
   /** Reads and writes that touch a block of this range. */
@@ -160,6 +165,7 @@ export function checkFault(request: FaultRequest): void {
   number("forMs", request.forMs, 0, MS_MAX, false);
   oneOf("when.commands", when?.commands, FAULT_COMMANDS);
   number("when.opcode", when?.opcode, 0, BYTE);
+  number("when.bits", when?.bits, 0, BYTE);
   number("when.page", when?.page, 0, BYTE);
   number("when.probability", when?.probability, 0, 1, false);
   number("when.times", when?.times, 1, 2 ** 31);
@@ -223,7 +229,7 @@ function checkOtherKind(
       return number("missingBytes", fault.missingBytes, 0, 2 ** 31);
     case "alua":
       if (![0, 1, 2, 3, 14, 15].includes(fault.state)) throw bad("state", fault.state, "one of 0, 1, 2, 3, 14, 15");
-      return;
+      return number("transitionS", fault.transitionS, 0, BYTE);
     case "remap":
       required("unit", fault.unit);
       if (fault.unit !== null) number("unit", fault.unit, 0, 4095);

@@ -41,7 +41,7 @@ export function reportTargetPortGroups(command: Command, unit: LogicalUnit, aske
   let at = 4;
   if (extended) {
     out[4] = 0x10;
-    out[5] = 10;
+    out[5] = unit.transitionSeconds;
     out[6] = 0;
     out[7] = 0;
     at = 8;

@@ -38,6 +38,8 @@ export class LogicalUnit {
   writeProtected = false;
   /** ALUA_* state of each target port group (controller). */
   readonly groupStates: Uint8Array;
+  /** How long an implicit transition between them may take, as REPORT TARGET PORT GROUPS tells, s; 0: it does not say. */
+  transitionSeconds = 10;
   /** Group that an initiator should prefer, or -1. */
   readonly preferredGroup: number;
   readonly reservations = new Reservations();

@@ -187,9 +187,50 @@ function deviceFault(ground: AtlasGround, random: Random): FaultRequest {
   ])();
 }
 
+interface Epoch {
+  readonly startMs: number;
+  readonly lengthMs: number;
+  readonly guarded: ReadonlySet<number>;
+}
+
+/** What the field's devices do besides: none of it may cost a client an answer, or a path its good name for long. */
+function fieldFault(ground: AtlasGround, { guarded }: Epoch, random: Random): FaultRequest | undefined {
+  const anywhere = random.chance(0.5) ? {} : { where: { port: random.pick(ground.ports).port } };
+  const makers: (() => FaultRequest | undefined)[] = [
+    // UNMAP, WRITE SAME and SYNCHRONIZE CACHE take long.
+    () => ({
+      ...anywhere,
+      fault: { kind: "late", delayMs: random.between(200, 6000) },
+      when: { opcode: random.pick([0x42, 0x93, 0x91]) },
+    }),
+    // The page that tells who a device is cannot be read just now.
+    () => ({
+      ...anywhere,
+      fault: random.pick<FaultRequest["fault"]>([
+        { kind: "error", status: 2, senseKey: 0x0b, asc: 0x4b, ascq: 3 },
+        { kind: "error", status: 8 },
+        { kind: "error", status: 0x28 },
+        { kind: "short-data", missingBytes: 4096 },
+      ]),
+      when: { page: 0x83, times: random.between(1, 3) },
+    }),
+  ];
+  // A path does not show yet that the unit has grown. Where it is the only one that has not failed, that is the device's answer.
+  const open = ground.ports.filter((port) => !guarded.has(port.port));
+  if (open.length > 0 && !ground.powerLoss) {
+    makers.push(() => ({
+      where: { port: random.pick(open).port },
+      fault: { kind: "error", status: 2, senseKey: 5, asc: 0x21, ascq: 0 },
+      when: { commands: "io", firstLba: Math.floor(ground.blocks / 2) },
+    }));
+  }
+  return random.pick(makers)();
+}
+
 /** Makes the faults of a world. */
 export function makeAtlas(ground: AtlasGround, random: Random): Atlas {
   const faults: FaultRequest[] = [];
+  const past: Epoch[] = [];
   let nowMs = random.between(5, Math.min(200, ground.spanMs / 4));
   const epochs = random.between(1, 3);
   for (let epoch = 0; epoch < epochs; epoch++) {
@@ -216,7 +257,16 @@ export function makeAtlas(ground: AtlasGround, random: Random): Atlas {
       inEpoch(random.chance(0.5) ? request : { ...request, where: { port: random.pick(ground.ports).port } });
     }
     if (ground.kind === "device") inEpoch(deviceFault(ground, random));
+    past.push({ startMs: nowMs, lengthMs, guarded });
     nowMs += lengthMs + ground.recoveryMs;
+  }
+  // Drawn last, so that the rest of each seed's world stays what it was.
+  for (const epoch of past) {
+    const request = random.chance(0.4) ? fieldFault(ground, epoch, random) : undefined;
+    if (request === undefined) continue;
+    const startMs = random.between(0, Math.floor(epoch.lengthMs * 0.7));
+    const forMs = random.between(20, Math.max(20, epoch.lengthMs - startMs));
+    faults.push({ ...request, afterMs: epoch.startMs + startMs, forMs });
   }
   return { faults, endMs: nowMs, errorsAllowed: ground.kind !== "reachable" };
 }

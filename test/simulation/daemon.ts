@@ -54,6 +54,11 @@ import { type CoreEvent, SimulatedCore } from "./core.ts";
 import type { WorldPlan } from "./plan.ts";
 import type { Random } from "./random.ts";
 
+const PATH_RECORDS = 24;
+/** Priorities of paths that have moved; those of a world's first paths are smaller. */
+const MOVED_PRIORITY = 100;
+const PRIORITY_MAX = 254;
+
 /** NAA designator (type 3, binary) of a simulated unit as the core wants it. */
 function identityOf(designator: Uint8Array): Uint8Array {
   return Uint8Array.of(3, 1, ...designator);
@@ -67,6 +72,8 @@ export class Daemon {
   readonly #paths: number[] = [];
   readonly #units: number[] = [];
   onConnectionClosed: (connection: number) => void = () => {};
+  onEvent: (event: CoreEvent) => void = () => {};
+  #priority = MOVED_PRIORITY;
 
   constructor(
     module: WebAssembly.Module,
@@ -81,7 +88,7 @@ export class Daemon {
     this.#violation = violation;
     this.core = new SimulatedCore(
       module,
-      { connections: 64, requests: 48, commands: 64, poolBytes: 34 << 20, units: 4, paths: 24, events: 4096 },
+      { connections: 64, requests: 48, commands: 64, poolBytes: 34 << 20, units: 4, paths: PATH_RECORDS, events: 4096 },
       seed,
     );
     this.core.nowNs = nowNs;
@@ -144,10 +151,14 @@ export class Daemon {
   }
 
   #addPath(port: EmulatedArray["ports"][number]): void {
-    const { exports } = this.core;
+    const priority = this.#array.ports.filter((p) => p.home === port.home).indexOf(port) + 1;
     const unit = this.#units[port.home.index];
     if (unit === undefined) throw new Error("no such unit");
-    const priority = this.#array.ports.filter((p) => p.home === port.home).indexOf(port) + 1;
+    this.#paths.push(this.#newPath(unit, port, priority));
+  }
+
+  #newPath(unit: number, port: EmulatedArray["ports"][number], priority: number): number {
+    const { exports } = this.core;
     const path = this.#expect(exports.pathAdd(unit, 1, port.handle, priority, 1, 32), "pathAdd");
     // Groups and relative ports count from 1 in SPC-4.
     const groups = BigInt(port.controller + 1) | (BigInt(port.targetPort + 1) << 16n);
@@ -155,12 +166,30 @@ export class Daemon {
     this.#expect(exports.pathSet(path, PATH_SET_INITIATOR_PORT, BigInt(port.initiatorPort)), "initiator port");
     this.#expect(exports.pathSet(path, PATH_SET_TARGET_PORT, BigInt(port.targetPort)), "target port");
     this.#expect(exports.pathSet(path, PATH_SET_CONTROLLER, BigInt(port.controller)), "controller");
-    this.#paths.push(path);
+    return path;
+  }
+
+  /**
+   * A path goes and comes back under another number: to the core it is a new one, which has to tell who it is. Answers
+   * which, or null when no record is free for it.
+   */
+  renumber(random: Random): string | null {
+    const { exports, view } = this.core;
+    const records = Array.from({ length: PATH_RECORDS }, (_, i) => exports.pathTable() + i * PATH_BYTES + PATH_FLAGS);
+    const index = random.between(0, this.#paths.length - 1);
+    const port = this.#array.ports[index];
+    const unit = this.#units[port?.home.index ?? -1];
+    if (port === undefined || unit === undefined || records.every((at) => view.getUint32(at, true) !== 0)) return null;
+    this.#expect(exports.pathRemove(this.#paths[index] ?? -1), "pathRemove");
+    this.#priority = this.#priority === PRIORITY_MAX ? MOVED_PRIORITY : this.#priority + 1;
+    this.#paths[index] = this.#newPath(unit, port, this.#priority);
+    return port.pathNumber;
   }
 
   /** Follows events as control would. */
   drain(): void {
     this.core.events((event: CoreEvent) => {
+      this.onEvent(event);
       if (event.kind === EVENT_CONNECTION_CLOSED) this.onConnectionClosed(event.arg0);
       if (event.kind === EVENT_CAPACITY_CHANGED) {
         const blocks = this.#array.units[this.#units.indexOf(event.unit)]?.blocks;

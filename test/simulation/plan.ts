@@ -42,6 +42,8 @@ export interface WorldPlan {
   readonly powerLosses: readonly { readonly atMs: number; readonly keep: number }[];
   /** Operator's changes under load: when. */
   readonly changesMs: readonly number[];
+  /** A path goes and comes back under another number, a new path to the core: when. */
+  readonly renumbersMs: readonly number[];
 }
 
 function clientPlan(random: Random, spanMs: number): ClientPlan {
@@ -123,5 +125,8 @@ export function makePlan(random: Random): WorldPlan {
     ),
     writesSame: random.chance(0.7),
     grainBytes: random.chance(0.3) ? blockBytes / 4 : blockBytes,
+    renumbersMs: random.chance(0.3)
+      ? Array.from({ length: random.between(1, 4) }, () => random.between(1, spanMs))
+      : [],
   };
 }

@@ -59,5 +59,6 @@ export function steadyPlan(options: SteadyOptions): WorldPlan {
     pauses: [],
     powerLosses: [],
     changesMs: [],
+    renumbersMs: [],
   };
 }

@@ -9,6 +9,7 @@ import { CONNECTION_STRUCTURED, CONNECTION_UNALIGNED } from "../../host/reactor/
 import { type Atlas, makeAtlas } from "./atlas.ts";
 import { Client, type ClientHost, type ClientPlan, type ClientUnit } from "./client.ts";
 import { VirtualClock } from "./clock.ts";
+import type { CoreEvent } from "./core.ts";
 import { Daemon } from "./daemon.ts";
 import { History } from "./history.ts";
 import { makePlan, type WorldPlan } from "./plan.ts";
@@ -46,6 +47,8 @@ export interface WorldOptions {
   readonly trace?: ((text: string) => void) | undefined;
   /** Told every answer: when, how long it took, its error (0: none), the NBD command. */
   readonly answered?: (nowNs: number, latencyNs: number, error: number, command: number) => void;
+  /** Told every event of the core. */
+  readonly told?: (event: CoreEvent) => void;
 }
 
 interface Session {
@@ -164,6 +167,7 @@ export class World {
       this.#violation(text),
     );
     this.#array.attach(daemon.core.memory, daemon.core.control, "under-way");
+    if (this.#options.told !== undefined) daemon.onEvent = this.#options.told;
     return daemon;
   }
 
@@ -263,6 +267,7 @@ export class World {
     for (const { atMs, forMs } of this.#plan.pauses) at(atMs, () => this.#pause(forMs));
     for (const { atMs, keep } of this.#plan.powerLosses) at(atMs, () => this.#losePower(keep));
     for (const ms of this.#plan.changesMs) at(ms, () => this.#change());
+    for (const ms of this.#plan.renumbersMs) at(ms, () => this.#renumber());
     const end = this.#clock.nowNs + this.#faultsEndMs * NS_PER_MS;
     this.#advanceUntil(end, () => false);
     this.#array.liftAllFaults();
@@ -352,6 +357,12 @@ export class World {
     this.#trace(`the machine stands still for ${forMs} ms`);
     this.#pausedNs += forMs * NS_PER_MS;
     this.#clock.nowNs += forMs * NS_PER_MS;
+  }
+
+  #renumber(): void {
+    this.#sockets.tell();
+    const path = this.#daemon.renumber(this.#random);
+    if (path !== null) this.#trace(`path ${path} has another number`);
   }
 
   #change(): void {

@@ -53,6 +53,7 @@ type FaultOptions = CommonOptions &
       | "initiatorPort"
       | "commands"
       | "opcode"
+      | "bits"
       | "page"
       | "times"
       | "after"
@@ -104,6 +105,7 @@ function faultBody(kind: string, parameters: readonly string[], options: FaultOp
   const when: NonNullable<FaultRequest["when"]> = {};
   if (options.commands !== undefined) when.commands = wordValue("--commands", options.commands, COMMANDS);
   if (options.opcode !== undefined) when.opcode = hexByte("--opcode", options.opcode);
+  if (options.bits !== undefined) when.bits = hexByte("--bits", options.bits);
   if (options.page !== undefined) when.page = hexByte("--page", options.page);
   if (options.times !== undefined) when.times = whole("--times", options.times, 1);
   const found = wordValue("the kind of fault", kind, FAULT_KINDS);
@@ -148,6 +150,7 @@ export function addArrayCommands(program: Command, runner: Runner): void {
     .option("--initiator-port <n>", "on every path through this initiator port")
     .option("--commands <which>", COMMANDS.join(", "))
     .option("--opcode <hex>", "only commands with this operation code")
+    .option("--bits <hex>", "only commands with these bits in byte 1 of the CDB (08: FUA)")
     .option("--page <hex>", "only INQUIRY for this VPD page")
     .option("--times <n>", "strikes only so often")
     .option("--after <ms>", "begins after so many milliseconds")

@@ -74,6 +74,7 @@ export const Fault = z
       kind: z.literal("alua").meta({ description: "Access state of the target port group (ALUA_*)" }),
       state: z.int().min(0).max(15),
       silent: flag,
+      transitionS: byte.optional(),
     }),
     z.strictObject({
       kind: z.literal("remap").meta({ description: "The LUN leads to another unit of the array; null: to none" }),
@@ -102,6 +103,7 @@ const FaultPlace = z.strictObject({
 const FaultFilter = z.strictObject({
   commands: z.enum(["all", "io", "reads", "writes", "other", "inquiry"]).optional(),
   opcode: byte.optional(),
+  bits: byte.meta({ description: "These bits are set in byte 1 of the CDB" }).optional(),
   page: byte.meta({ description: "INQUIRY for this VPD page" }).optional(),
   firstLba: z.int().min(0).optional(),
   lastLba: z.int().min(0).optional(),
