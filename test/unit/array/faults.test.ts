@@ -338,6 +338,9 @@ test("a VPD page can have any payload, on the ports it is for", (t) => {
   t.throws(() => array.addFault({ fault: { kind: "vpd-page", page: 0x80, payload: "4c5" } }), { message: /payload/ });
 });
 
+/** REPORT TARGET PORT GROUPS in a parameter data format. */
+const report = (format: number): Uint8Array => Uint8Array.of(0xa3, (format << 5) | 0x0a, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0);
+
 test("a fault may strike only commands with certain bits in byte 1: FUA of a WRITE, the extended header of a report", (t) => {
   const array = quietArray({ units: 1 });
   const refusal: Fault = { kind: "error", senseKey: 5, asc: 0x24, ascq: 0 };
@@ -347,16 +350,13 @@ test("a fault may strike only commands with certain bits in byte 1: FUA of a WRI
   fua[1] = 0x08;
   t.deepEqual(sense(array.command(0, fua, DATA)), [5, 0x24, 0]);
   t.is(array.command(0, cdbs.write16(0, 1), DATA).status, STATUS_GOOD);
-  const report = (format: number): Uint8Array =>
-    Uint8Array.of(0xa3, (format << 5) | 0x0a, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0);
   t.deepEqual(sense(array.command(0, report(1), 256)), [5, 0x24, 0]);
   t.is(array.command(0, report(0), 256).status, STATUS_GOOD);
 });
 
 test("the unit says how long a transition may take, as a fault has it", (t) => {
   const array = quietArray({ units: 2 });
-  const report = Uint8Array.of(0xa3, 0x2a, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0);
-  const told = (port: number): number => array.command(port, report, 256).data[5] ?? 0;
+  const told = (port: number): number => array.command(port, report(1), 256).data[5] ?? 0;
   t.is(told(0), 10);
   array.addFault({ fault: { kind: "alua", state: 15, silent: true, transitionS: 120 }, where: { unit: 0 } });
   t.is(told(0), 120);
