@@ -210,11 +210,11 @@ h.shutdown()
     },
   },
   {
-    name: "bare bytes: TRIM that was not announced is refused, and BLOCK_STATUS that was not agreed to",
+    name: "bare bytes: BLOCK_STATUS that was not agreed to is refused, though replies are structured",
     run: async ({ daemon }) => {
       const client = await N.RawClient.open(daemon.nbdSocket, "0", true);
       same((await client.ask({ type: N.BLOCK_STATUS, length: 4096 })).error, N.EINVAL, "BLOCK_STATUS");
-      same((await client.ask({ type: N.TRIM, length: 4096 })).error, 0, "TRIM is announced here");
+      same((await client.ask({ type: N.READ, length: 4096 })).error, 0, "the connection goes on");
       client.close();
     },
   },
