@@ -36,6 +36,15 @@ function attachFailed(unit: Unit, thrown: unknown, device: string | null): Contr
   });
 }
 
+function attachedElsewhere(unit: Unit, device: string): ControlError {
+  return new ControlError("ATTACHED", `LogicalUnit #${unit.number} is attached to ${device} already`, {
+    parameter: "device",
+    remedy:
+      `use ${device}, or detach it first. A further device (\`--another\`) has a page cache of its own: what is written ` +
+      "through one may be read stale through the other",
+  });
+}
+
 const deviceOf = (index: number): string => `/dev/nbd${index}`;
 
 export class RememberedAttachments implements Attachments {
@@ -99,14 +108,21 @@ export class RememberedAttachments implements Attachments {
     this.#kernel.stop();
   }
 
+  /** What is attached already stays as it is: asked for again, it is the answer. */
   async attach(unit: Unit, request: AttachRequest): Promise<Attachment> {
     const taken = this.#rows.find((row) => deviceOf(row.index) === request.device);
-    if (taken !== undefined) {
+    if (taken !== undefined && taken.unit !== unit.number) {
       throw new ControlError("ATTACHED", `${request.device} is attached to LogicalUnit #${taken.unit}`, {
         parameter: "device",
         remedy: "detach it first, or name another device",
       });
     }
+    const own = this.#of(unit);
+    const known = own.find(({ index }) => this.#isServed(index)) ?? own[0];
+    const wantsAny = request.device === undefined && request.another !== true;
+    const same = taken ?? (wantsAny ? known : undefined);
+    if (same !== undefined) return this.#attachedAgain(unit, same, request);
+    if (known !== undefined && request.another !== true) throw attachedElsewhere(unit, deviceOf(known.index));
     const readOnly = request.readOnly ?? false;
     let attached: KernelAttachment;
     try {
@@ -128,6 +144,27 @@ export class RememberedAttachments implements Attachments {
     return { device: attached.device, index: attached.index, sinceMs: Date.now() };
   }
 
+  /** A device that a unit has, for who asks for it again in the same way. */
+  async #attachedAgain(unit: Unit, row: AttachmentRow, request: AttachRequest): Promise<Attachment> {
+    const { index, sinceMs, options } = row;
+    const device = deviceOf(index);
+    const wanted = { ...request, readOnly: request.readOnly ?? false };
+    for (const option of ["readOnly", "connections", "deadConnectionTimeoutS"] as const) {
+      if (wanted[option] === undefined || wanted[option] === (options[option] ?? false)) continue;
+      const text = `LogicalUnit #${unit.number} is attached to ${device} with ${option} ${String(options[option])}`;
+      throw new ControlError("ATTACHED", `${text}, not ${String(wanted[option])}`, {
+        parameter: option,
+        remedy: "detach it first",
+      });
+    }
+    try {
+      if (!this.#isServed(index)) await this.#restoreOne(row);
+    } catch (thrown) {
+      throw attachFailed(unit, thrown, device);
+    }
+    return { device, index, sinceMs };
+  }
+
   #export(unit: Unit, readOnly: boolean): NbdExport {
     const offered = exportOf(unit);
     if (offered === null) throw new Error(`it is not offered: ${whyNotOffered(unit)}`);
@@ -145,15 +182,20 @@ export class RememberedAttachments implements Attachments {
     this.#rows = this.#state.attachments();
   }
 
-  async detach(unit: Unit, device: string | undefined): Promise<Attachment[]> {
-    const rows = this.#of(unit).filter((row) => device === undefined || device === deviceOf(row.index));
-    if (rows.length === 0) {
-      const where = device === undefined ? "" : ` to ${device}`;
-      throw new ControlError("NOT_ATTACHED", `LogicalUnit #${unit.number} is not attached${where}`, {
-        parameter: device ?? `#${unit.number}`,
-        remedy: "`pathctl show` lists what is attached",
-      });
+  /** What is not attached is detached already. */
+  async detach(unit: Unit, device: string | undefined): Promise<{ left: Attachment[]; detached: string[] }> {
+    const other = this.#rows.find((row) => deviceOf(row.index) === device && row.unit !== unit.number);
+    if (other !== undefined) {
+      throw new ControlError(
+        "NOT_ATTACHED",
+        `${device} is attached to LogicalUnit #${other.unit}, not #${unit.number}`,
+        {
+          parameter: "device",
+          remedy: "`pathctl show` lists what is attached",
+        },
+      );
     }
+    const rows = this.#of(unit).filter((row) => device === undefined || device === deviceOf(row.index));
     for (const { index } of rows) await this.#refuseInUse(index);
     // What could not be forgotten would come back with the next start.
     this.#state.demandWritable();
@@ -166,7 +208,7 @@ export class RememberedAttachments implements Attachments {
       this.#state.forgetAttachment(index);
       this.#rows = this.#state.attachments();
     }
-    return this.of(unit);
+    return { left: this.of(unit), detached: rows.map(({ index }) => deviceOf(index)) };
   }
 
   /** The driver disconnects a device whoever uses it, and then their I/O fails at once. */

@@ -14,8 +14,8 @@ import type { ViewSources } from "./views.ts";
 export interface Attachments {
   of(unit: Unit): Attachment[];
   attach(unit: Unit, request: AttachRequest): Promise<Attachment>;
-  /** Detaches one device, or all of the unit. Answers what is left. */
-  detach(unit: Unit, device: string | undefined): Promise<Attachment[]>;
+  /** Detaches one device, or all of the unit. */
+  detach(unit: Unit, device: string | undefined): Promise<{ left: Attachment[]; detached: string[] }>;
   /** The unit's size has changed. */
   resize(unit: Unit): Promise<void>;
 }

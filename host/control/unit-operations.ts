@@ -169,7 +169,9 @@ export function attachUnit(context: Context, key: string, request: AttachRequest
     const unit = context.inventory.unit(key);
     const why = whyNotOffered(unit);
     if (why !== null) throw notOffered(unit, why);
+    const before = context.attachments.of(unit);
     const attachment = await context.attachments.attach(unit, request);
+    if (before.some(({ device }) => device === attachment.device)) return attachment;
     context.hub.say("unit-attached", { unit: unit.number, detail: { device: attachment.device } });
     return attachment;
   });
@@ -182,8 +184,10 @@ export function detachUnit(
 ): Promise<{ attachments: Attachment[] }> {
   return context.change(async () => {
     const unit = context.inventory.unit(key);
-    const attachments = await context.attachments.detach(unit, device);
-    context.hub.say("unit-detached", { unit: unit.number, detail: { device: device ?? "all" } });
-    return { attachments };
+    const { left, detached } = await context.attachments.detach(unit, device);
+    if (detached.length > 0) {
+      context.hub.say("unit-detached", { unit: unit.number, detail: { device: device ?? "all" } });
+    }
+    return { attachments: left };
   });
 }

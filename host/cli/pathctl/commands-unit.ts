@@ -18,6 +18,7 @@ interface PolicyOptions extends CommonOptions {
 
 interface AttachOptions extends CommonOptions {
   readonly readOnly?: boolean;
+  readonly another?: boolean;
   readonly connections?: string;
   readonly deadTimeout?: string;
 }
@@ -63,6 +64,7 @@ async function attach(
   const body = {
     device,
     readOnly: options.readOnly,
+    another: options.another,
     connections:
       options.connections === undefined ? undefined : wholeValue("--connections", options.connections, 1, 16),
     deadConnectionTimeoutS:
@@ -73,23 +75,26 @@ async function attach(
   return { json: attachment, text: `${attachment.device}\n` };
 }
 
-/** Number of the unit that is attached to a device. */
-async function attachedTo(context: Context, device: string): Promise<string> {
+/** Detaches a device, whichever unit it belongs to; one that waits for its unit is not displayed as attached. */
+async function detachDevice(context: Context, device: string): Promise<Output<"detachUnit">> {
   const { units } = await context.client.call<Output<"units">>("GET", "/v1/units");
-  const unit = units.find(({ attachments }) => attachments.some((attachment) => attachment.device === device));
-  if (unit === undefined)
-    throw new CommandError(
-      "NOT_ATTACHED",
-      `no logical unit is attached to ${device}; \`pathctl show\` tells which are`,
-    );
-  return String(unit.number);
+  const has = (unit: UnitView): boolean => unit.attachments.some((attachment) => attachment.device === device);
+  for (const unit of units.toSorted((a, b) => Number(has(b)) - Number(has(a)))) {
+    try {
+      return await context.client.call<Output<"detachUnit">>("POST", `/v1/units/${unit.number}/detach`, { device });
+    } catch (thrown) {
+      if (!(thrown instanceof CommandError) || thrown.code !== "NOT_ATTACHED") throw thrown;
+    }
+  }
+  return { attachments: [] };
 }
 
 /** Of a unit: one of its devices, or all. A device alone names its unit. */
 async function detach(context: Context, what: string, more: string | undefined): Promise<Result> {
-  const alone = what.startsWith("/dev/") && more === undefined;
-  const [key, device] = alone ? [await attachedTo(context, what), what] : [unitKey(what), more];
-  const answer = await context.client.call<Output<"detachUnit">>("POST", `/v1/units/${key}/detach`, { device });
+  const answer =
+    what.startsWith("/dev/") && more === undefined
+      ? await detachDevice(context, what)
+      : await context.client.call<Output<"detachUnit">>("POST", `/v1/units/${unitKey(what)}/detach`, { device: more });
   const left = answer.attachments.map((attachment) => attachment.device).join(" ");
   return { json: answer, text: left === "" ? "" : `still attached: ${left}\n` };
 }
@@ -102,11 +107,15 @@ function addAttach(parent: Command, runner: Runner): void {
   leaf(
     parent,
     `attach ${UNIT} [device]`,
-    "attach a unit to the kernel's nbd driver; prints the device",
+    "attach a unit to the kernel's nbd driver, unless it is; prints the device",
     `${prefix} attach 0 /dev/nbd0\n${prefix} attach '#0'`,
     "Attachment",
   )
     .option("--read-only", "attach it read-only")
+    .option(
+      "--another",
+      "a further device of a unit that has one, with a page cache of its own: reads of one may be stale",
+    )
     .option("--connections <n>", "connections of the kernel to the daemon, 1 to 16")
     .option("--dead-timeout <seconds>", "how long the kernel waits for a new connection after one broke")
     .action((key: string, device: string | undefined, options: AttachOptions) =>

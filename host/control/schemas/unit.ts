@@ -139,7 +139,7 @@ export const UnitPatch = z
   .meta({ id: "UnitPatch" });
 export type UnitPatch = z.infer<typeof UnitPatch>;
 
-/** POST /v1/units/:n/attach. Without a device the kernel chooses one. */
+/** POST /v1/units/:n/attach. Without a device: the one the unit has, or one that the kernel chooses. */
 export const AttachRequest = z
   .strictObject({
     device: z
@@ -147,6 +147,8 @@ export const AttachRequest = z
       .regex(/^\/dev\/nbd\d{1,4}$/, { error: "the device is /dev/nbdN, like /dev/nbd0" })
       .optional(),
     readOnly: z.boolean().optional(),
+    /** A further device beside those the unit has. Each has a page cache of its own, so reads of one may be stale. */
+    another: z.boolean().optional(),
     connections: z.int().min(1).max(16).optional(),
     /** Seconds the kernel waits for a new connection when this one breaks (a restart of the daemon). */
     deadConnectionTimeoutS: z.int().min(0).max(3600).optional(),

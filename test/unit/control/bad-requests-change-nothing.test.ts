@@ -65,7 +65,6 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
   "a pattern without colons": post("/v1/paths/use-matching", { pattern: "5" }, "INVALID_REQUEST", /colons/),
   "a failback of a healthy path": post("/v1/paths/4:0:0:0/failback", undefined, "PATH_NOT_FAILED", /not failed/),
   "forgetting a path that is there": post("/v1/paths/4:0:0:0/forget", undefined, "PATH_PRESENT", /is there/),
-  "detaching what is not attached": post("/v1/units/0/detach", {}, "NOT_ATTACHED", /not attached/),
   "a device that is no nbd device": post("/v1/units/0/attach", { device: "/dev/sda" }, "INVALID_REQUEST", /nbd/),
   "an interval of 0": patch("/v1/patrol", { intervalS: 0 }, "INVALID_REQUEST", /1 to 3600/),
   "a patrol mode of 4": patch("/v1/patrol", { mode: 4 }, "INVALID_REQUEST", /0, 1, 2 or 3/),
