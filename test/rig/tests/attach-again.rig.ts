@@ -6,10 +6,11 @@ import { afterwards, test, type Rig } from "../lib/test.ts";
 
 export const rig: Rig = { array: "lio", paths: 2, timeLimitS: 120 };
 
+const attachedIn = (): string[] => mustPathctl("show").match(/\/dev\/nbd\d+/g) ?? [];
+
 test("attach and detach may be repeated; a second device of a unit, with a cache of its own, is only by a flag", async () => {
   const daemon = await Daemon.start('devices = "all"\n');
   afterwards(async () => void (await daemon.stop()));
-  const attachedIn = (): string[] => mustPathctl("show").match(/\/dev\/nbd\d+/g) ?? [];
   const first = mustPathctl("attach", "0").trim();
   assert.equal(mustPathctl("attach", "0").trim(), first);
   assert.equal(mustPathctl("attach", "0", first).trim(), first);
