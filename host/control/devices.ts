@@ -12,6 +12,8 @@ import { isEmulated, type Configuration } from "./schemas/configuration.ts";
 
 /** Time for all commands to one device together; a device that needs longer is looked at again later. */
 const BUDGET_MS = 5000;
+/** The array that we emulate ourselves answers as soon as this process turns: what is slow then is the machine, and no device. */
+const EMULATED_BUDGET_MS = 60_000;
 
 /** Peripheral device type of a disk (SPC-4 6.6.2). */
 const TYPE_DISK = 0;
@@ -54,7 +56,7 @@ export async function look(
   if (isEmulated(configuration)) {
     const candidates = await emulatedCandidates(reactor);
     const transport = attentive(emulatedTransport(reactor), telling(candidates, onDoubt));
-    const options = { devices: "all", exclude: configuration.exclude, budgetMs: BUDGET_MS } as const;
+    const options = { devices: "all", exclude: configuration.exclude, budgetMs: EMULATED_BUDGET_MS } as const;
     return {
       ...presence(candidates),
       disks: candidates.length,
