@@ -42,6 +42,8 @@ export interface EmulatedArrayOptions {
   readonly seed?: number;
   /** Whether every nexus starts with a power-on unit attention (29/00), as on a real array. Default true. */
   readonly powerOnAttention?: boolean;
+  /** Most bytes a direct command may move. Default 1 MiB. */
+  readonly directBytesMax?: number;
 }
 
 /** A port as discovery sees it. */
@@ -76,7 +78,8 @@ export class EmulatedArray {
   /** Those of earlier memories that still have commands under way. */
   #formers: Engine[] = [];
   readonly #faults: FaultBook;
-  readonly #direct = new Command(new Uint8Array(DIRECT_BUFFER + DIRECT_BYTES_MAX));
+  readonly #directBytesMax: number;
+  readonly #direct: Command;
   readonly #directPlan = new Plan(new Float64Array(TIMES));
 
   /**
@@ -85,6 +88,8 @@ export class EmulatedArray {
    */
   constructor(topologies: ArrayTopology | readonly ArrayTopology[], options: EmulatedArrayOptions = {}) {
     this.random = new SeededRandom(options.seed ?? 1);
+    this.#directBytesMax = options.directBytesMax ?? DIRECT_BYTES_MAX;
+    this.#direct = new Command(new Uint8Array(DIRECT_BUFFER + this.#directBytesMax));
     const ports: Port[] = [];
     const units: LogicalUnit[] = [];
     const names = new Set<string>();
@@ -218,17 +223,17 @@ export class EmulatedArray {
    * Carries one command out at once, past the rings: for discovery and tests. Faults act on it; one that would never be
    * answered ends with DID_TIME_OUT, as if its timeout had passed.
    * @param cdb 6, 10, 12 or 16 bytes
-   * @param data bytes to send, or for data that comes in the size of the buffer; null for no data. At most 1 MiB.
+   * @param data bytes to send, or for data that comes in the size of the buffer; null for no data. At most `directBytesMax`.
    */
   command(port: number, cdb: Uint8Array, data: Uint8Array | number | null = null): CommandResult {
     const place = this.ports[port];
     if (place === undefined)
       throw new ArrayError("ARRAY_PORT", `port: there is no port ${port}; 0 to ${this.ports.length - 1}`);
     const bytes = typeof data === "number" ? data : (data?.length ?? 0);
-    if (bytes > DIRECT_BYTES_MAX || cdb.length > 16) {
+    if (bytes > this.#directBytesMax || cdb.length > 16) {
       throw new ArrayError(
         "ARRAY_PORT",
-        `data: ${bytes} bytes with a CDB of ${cdb.length}; at most ${DIRECT_BYTES_MAX} and 16`,
+        `data: ${bytes} bytes with a CDB of ${cdb.length}; at most ${this.#directBytesMax} and 16`,
       );
     }
     const command = this.#direct;

@@ -1,11 +1,12 @@
 // The block commands of SBC-3: reading, writing, flushing, unmapping.
 
-import { DIRECTION_OUT } from "../reactor/abi.ts";
+import { DIRECTION_IN, DIRECTION_OUT } from "../reactor/abi.ts";
 import type { Command } from "./command.ts";
+import { blocksField } from "./fields.ts";
 import {
   ASC_INVALID_FIELD_IN_LIST,
+  ASC_INVALID_FIELD_IN_UNIT,
   ASC_LBA_OUT_OF_RANGE,
-  ASC_MISCOMPARE,
   ASC_PARAMETER_LIST_LENGTH,
   ASC_UNRECOVERED_READ,
   ASC_WRITE_ERROR,
@@ -13,7 +14,6 @@ import {
   KEY_DATA_PROTECT,
   KEY_ILLEGAL_REQUEST,
   KEY_MEDIUM_ERROR,
-  KEY_MISCOMPARE,
 } from "./scsi.ts";
 import type { LogicalUnit } from "./unit.ts";
 
@@ -21,7 +21,7 @@ const TWO_32 = 4294967296;
 /** Most bytes one WRITE SAME may cover (VPD page B0), so that no command holds the reactor for long. */
 export const WRITE_SAME_BYTES_MAX = 33_554_432;
 /** Most blocks one UNMAP may cover, and most block descriptors it may have (VPD page B0). */
-export const UNMAP_BLOCKS_MAX = 4_194_304;
+export const UNMAP_BLOCKS_MAX = 1_048_576;
 export const UNMAP_DESCRIPTORS_MAX = 256;
 /** Largest transfer in bytes (VPD page B0). */
 export const TRANSFER_BYTES_MAX = 33_554_432;
@@ -40,30 +40,30 @@ export function inRange(command: Command, unit: LogicalUnit, lba: number, blocks
 }
 
 /** True when the medium has done its part; else the sense says that it failed. */
-function done(command: Command, error: number): boolean {
+export function done(command: Command, error: number): boolean {
   if (error === 0) return true;
   command.fail(KEY_MEDIUM_ERROR, ASC_WRITE_ERROR);
   return false;
 }
 
-function writable(command: Command, unit: LogicalUnit): boolean {
+export function writable(command: Command, unit: LogicalUnit): boolean {
   if (!unit.writeProtected) return true;
   command.fail(KEY_DATA_PROTECT, ASC_WRITE_PROTECTED);
   return false;
 }
 
 /** RDPROTECT / WRPROTECT: the unit is formatted without protection information (SBC-3 4.22.2). */
-function unprotected(command: Command): boolean {
+export function unprotected(command: Command): boolean {
   if (command.cdb(1) >>> 5 === 0) return true;
   command.invalidField(1, 7);
   return false;
 }
 
-/** READ (10) and READ (16), SBC-3 5.8 and 5.10. `fua` blocks are read from the medium, so the cache is flushed first. */
+/** READ, SBC-3 5.7 to 5.10. With FUA blocks are read from the medium, so the cache is flushed first. */
 export function read(command: Command, unit: LogicalUnit, lba: number, blocks: number): void {
   if (!unprotected(command) || !inRange(command, unit, lba, blocks)) return;
   const wanted = blocks * unit.blockBytes;
-  if (wanted > TRANSFER_BYTES_MAX) return command.invalidField(command.cdbBytes === 10 ? 7 : 10, -1);
+  if (wanted > TRANSFER_BYTES_MAX) return command.invalidField(blocksField(command), -1);
   if (unit.cachesWrites && (command.cdb(1) & 0x08) !== 0 && !done(command, unit.flush(lba, blocks))) return;
   const whole = command.bufferBytes - (command.bufferBytes % unit.blockBytes);
   const count = command.direction === DIRECTION_OUT ? 0 : Math.min(wanted, whole);
@@ -76,20 +76,34 @@ export function read(command: Command, unit: LogicalUnit, lba: number, blocks: n
   command.moved = count;
 }
 
-/** WRITE (10) and WRITE (16), SBC-3 5.33 and 5.35. A buffer that is not exactly as long as the transfer is refused. */
+/**
+ * How much of the data that `blocks` blocks take the host has sent, in bytes of whole blocks; -1 when the command is refused.
+ * Too much of it is left alone; too little is an overrun: the residual then says what is missing (RFC 7143 11.4.5).
+ */
+export function dataOutBytes(command: Command, unit: LogicalUnit, blocks: number): number {
+  const wanted = blocks * unit.blockBytes;
+  if (wanted > TRANSFER_BYTES_MAX || (wanted > 0 && command.direction === DIRECTION_IN)) {
+    command.invalidField(blocksField(command), -1);
+    return -1;
+  }
+  command.wanted = wanted;
+  if (command.bufferBytes >= wanted) return wanted;
+  if (command.bufferBytes % unit.blockBytes === 0) return command.bufferBytes;
+  command.fail(KEY_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_UNIT);
+  return -1;
+}
+
+/** WRITE, SBC-3 5.32 to 5.35. */
 export function write(command: Command, unit: LogicalUnit, lba: number, blocks: number): void {
   if (!unprotected(command) || !inRange(command, unit, lba, blocks) || !writable(command, unit)) return;
-  const count = blocks * unit.blockBytes;
-  if (command.bufferBytes !== count || (count > 0 && command.direction !== DIRECTION_OUT)) {
-    return command.invalidField(command.cdbBytes === 10 ? 7 : 10, -1);
-  }
+  const count = dataOutBytes(command, unit, blocks);
+  if (count < 0) return;
   const offset = lba * unit.blockBytes;
   if (count > 0) {
     const error = unit.medium.write(command.bytes, command.buffer, offset | 0, (offset / TWO_32) | 0, count);
     if (!done(command, error)) return;
   }
   if (unit.cachesWrites && (command.cdb(1) & 0x08) !== 0 && !done(command, unit.flush(lba, blocks))) return;
-  command.wanted = count;
   command.moved = count;
 }
 
@@ -147,10 +161,14 @@ export function writeSame(command: Command, unit: LogicalUnit, lba: number, bloc
   if ((flags & 0x10) !== 0) return command.invalidField(1, 4);
   if ((flags & 0x06) !== 0) return command.invalidField(1, 2);
   if (!inRange(command, unit, lba, blocks) || !writable(command, unit)) return;
-  if (blocks === 0 || blocks * unit.blockBytes > WRITE_SAME_BYTES_MAX)
-    return command.invalidField(sixteen ? 10 : 7, -1);
+  if (blocks === 0 || blocks * unit.blockBytes > WRITE_SAME_BYTES_MAX) {
+    return command.invalidField(blocksField(command), -1);
+  }
   if (withoutData) return zeroBlocks(command, unit, lba, blocks);
-  if (command.bufferBytes < unit.blockBytes || command.direction !== DIRECTION_OUT) return command.invalidField(0, -1);
+  // One block, no more and no less: with another amount the host means something else.
+  if (command.bufferBytes !== unit.blockBytes || command.direction !== DIRECTION_OUT) {
+    return command.invalidField(blocksField(command), -1);
+  }
   command.wanted = unit.blockBytes;
   command.moved = unit.blockBytes;
   const end = command.buffer + unit.blockBytes;
@@ -162,33 +180,6 @@ export function writeSame(command: Command, unit: LogicalUnit, lba: number, bloc
     const high = (offset / TWO_32) | 0;
     if (!done(command, unit.medium.write(command.bytes, command.buffer, offset | 0, high, unit.blockBytes))) return;
   }
-}
-
-/** COMPARE AND WRITE, SBC-3 5.2: writes the second half of the data when the first is what the medium holds. */
-export function compareAndWrite(command: Command, unit: LogicalUnit): void {
-  const lba = command.cdb32(2) * TWO_32 + command.cdb32(6);
-  const blocks = command.cdb(13);
-  const count = blocks * unit.blockBytes;
-  if (!unprotected(command) || !inRange(command, unit, lba, blocks) || !writable(command, unit)) return;
-  if (command.bufferBytes !== 2 * count || (count > 0 && command.direction !== DIRECTION_OUT)) {
-    return command.invalidField(13, -1);
-  }
-  const offset = lba * unit.blockBytes;
-  const held = new Uint8Array(count);
-  if (!done(command, unit.medium.read(held, 0, offset | 0, (offset / TWO_32) | 0, count))) return;
-  for (let i = 0; i < count; i++) {
-    if (held[i] !== command.bytes[command.buffer + i]) {
-      command.fail(KEY_MISCOMPARE, ASC_MISCOMPARE);
-      return command.information(0, i);
-    }
-  }
-  if (count > 0) {
-    const high = (offset / TWO_32) | 0;
-    if (!done(command, unit.medium.write(command.bytes, command.buffer + count, offset | 0, high, count))) return;
-    if (unit.cachesWrites && (command.cdb(1) & 0x08) !== 0 && !done(command, unit.flush(lba, blocks))) return;
-  }
-  command.wanted = 2 * count;
-  command.moved = 2 * count;
 }
 
 function get16(bytes: Uint8Array, at: number): number {

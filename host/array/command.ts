@@ -51,7 +51,7 @@ export class Command {
   hasInformation = false;
   informationHigh = 0;
   informationLow = 0;
-  /** Bytes moved, and bytes the command asked for; they differ when the buffer is too short. */
+  /** Bytes moved, and bytes the command asked for: more than the buffer has is an overrun, whatever the status. */
   moved = 0;
   wanted = 0;
 
@@ -135,9 +135,8 @@ export class Command {
       this.status === STATUS_CHECK_CONDITION ? this.writeSense(bytes, slot + COMMAND_SENSE, descriptorFormat) : 0;
     bytes[slot + COMMAND_SENSE_BYTES] = sense;
     this.closeHost(0);
-    const residual = this.wanted > this.bufferBytes ? this.bufferBytes - this.wanted : this.bufferBytes - this.moved;
-    this.words[(slot + COMMAND_RESIDUAL) >>> 2] =
-      this.status === STATUS_GOOD ? residual : this.bufferBytes - this.moved;
+    const residual = this.bufferBytes - (this.wanted > this.bufferBytes ? this.wanted : this.moved);
+    this.words[(slot + COMMAND_RESIDUAL) >>> 2] = residual;
   }
 
   /** Writes a host status and no driver status into the slot. */

@@ -1,4 +1,4 @@
-// The array's side of the rings: takes SCSI ops and resets, carries them out when they are due, posts completions.
+// What the array makes of the rings: takes SCSI ops and resets, carries them out when they are due, posts completions.
 //
 // Nothing here allocates per command unless a fault asks for a copy: numbers live in typed arrays, one `Command` serves
 // all. A port without service time and without faults is carried out at once; everything else waits in `Pending`.
@@ -7,23 +7,12 @@ import {
   COMMAND_BUFFER,
   COMMAND_PRIVATE,
   COMMAND_TIMEOUT_MS,
-  COMPLETION_BYTES,
-  COMPLETION_RESULT,
-  COMPLETION_TAG,
-  COMPLETION_TIME_NS,
-  CONTROL_ARRAY_QUEUE,
-  CONTROL_COMPLETION_QUEUE,
-  CONTROL_NOW_NS,
   DIRECTION_IN,
   DIRECTION_OUT,
   OP_RESET,
   OP_SCSI,
   RESET_DEVICE,
   RESET_TARGET,
-  RING_BASE,
-  RING_CAPACITY,
-  RING_HEAD,
-  RING_TAIL,
   SUBMISSION_ADDRESS,
   SUBMISSION_BYTES,
   SUBMISSION_HANDLE,
@@ -46,6 +35,7 @@ import {
   PENDING_USED,
 } from "./pending.ts";
 import { Plan } from "./plan.ts";
+import { Rings } from "./rings.ts";
 import { ASC_RESET, HOST_RESET, HOST_TIME_OUT, HOST_TRANSPORT_DISRUPTED } from "./scsi.ts";
 import { TIME_ANSWER, TIME_EFFECT, TIME_NOW, TIMES } from "./times.ts";
 import type { LogicalUnit, Port } from "./unit.ts";
@@ -53,7 +43,6 @@ import type { LogicalUnit, Port } from "./unit.ts";
 const EFAULT = 14;
 const ENODEV = 19;
 const EINVAL = 22;
-const TWO_32 = 4294967296;
 const NS_PER_MS = 1_000_000;
 /** Commands that can wait at least; a larger completion ring makes room for more. */
 const PENDING_MIN = 1024;
@@ -67,8 +56,7 @@ const TURN_BYTES_MAX = 256 * 1024;
 export class Engine {
   readonly #ports: readonly Port[];
   readonly #command: Command;
-  readonly #words: Int32Array;
-  readonly #control: number;
+  readonly #rings: Rings;
   readonly #pending: Pending;
   readonly #plan: Plan;
   /** TIME_*. */
@@ -80,10 +68,8 @@ export class Engine {
   constructor(memory: Uint8Array, controlBlock: number, ports: readonly Port[]) {
     this.#ports = ports;
     this.#command = new Command(memory);
-    this.#words = this.#command.words;
-    this.#control = controlBlock >>> 2;
-    const completions = this.#word(CONTROL_COMPLETION_QUEUE + RING_CAPACITY);
-    this.#pending = new Pending(Math.max(PENDING_MIN, completions));
+    this.#rings = new Rings(this.#command.words, controlBlock);
+    this.#pending = new Pending(Math.max(PENDING_MIN, this.#rings.completions));
     this.#plan = new Plan(this.#times);
   }
 
@@ -99,35 +85,29 @@ export class Engine {
 
   /** The time in the control block, ns. */
   readClock(): number {
-    this.#setClock();
+    this.#rings.readClock(this.#times);
     return this.#times[TIME_NOW] as number;
-  }
-
-  #setClock(): void {
-    const at = this.#control + (CONTROL_NOW_NS >>> 2);
-    this.#times[TIME_NOW] = ((this.#words[at + 1] ?? 0) >>> 0) * TWO_32 + ((this.#words[at] ?? 0) >>> 0);
   }
 
   /** From the clock to the alarm (`[0]`, ns) or to when the first command is due: whole microseconds rounded up; -1: never. */
   waitMicroseconds(alarm: Float64Array): number {
     if (this.backlog) return 0;
     if (this.#pending.count === 0 && alarm[0] === Infinity) return -1;
-    this.#setClock();
+    this.#rings.readClock(this.#times);
     return this.#pending.waitMicroseconds(this.#times, alarm);
   }
 
   /** True when submissions wait to be taken: the completion ring has no room, or the last turn had moved enough. */
   get backlog(): boolean {
-    const queue = CONTROL_ARRAY_QUEUE;
-    return this.#word(queue + RING_HEAD) !== this.#word(queue + RING_TAIL);
+    return this.#rings.waiting;
   }
 
   /** Takes every submission and finishes what is due. Answers how many completions it posted. */
   turn(): number {
     this.#posted = 0;
-    this.#setClock();
+    this.#rings.readClock(this.#times);
     this.#takeSubmissions();
-    while (this.#pending.isDue(this.#times) && this.#room()) {
+    while (this.#pending.isDue(this.#times) && this.#rings.room) {
       const row = this.#pending.first();
       this.#pending.unscheduleFirst();
       this.#step(row);
@@ -135,19 +115,13 @@ export class Engine {
     return this.#posted;
   }
 
-  #word(offset: number): number {
-    return this.#words[this.#control + (offset >>> 2)] ?? 0;
-  }
-
   #takeSubmissions(): void {
-    const words = this.#words;
-    const base = this.#word(CONTROL_ARRAY_QUEUE + RING_BASE) >>> 2;
-    const mask = this.#word(CONTROL_ARRAY_QUEUE + RING_CAPACITY) - 1;
-    const tail = this.#word(CONTROL_ARRAY_QUEUE + RING_TAIL);
-    let head = this.#word(CONTROL_ARRAY_QUEUE + RING_HEAD);
+    const rings = this.#rings;
+    const { words, entries, mask, tail } = rings;
+    let { head } = rings;
     this.#takenBytes = 0;
-    while (head !== tail && this.#takenBytes < TURN_BYTES_MAX && this.#room()) {
-      const at = base + (head & mask) * (SUBMISSION_BYTES >>> 2);
+    while (head !== tail && this.#takenBytes < TURN_BYTES_MAX && rings.room) {
+      const at = entries + (head & mask) * (SUBMISSION_BYTES >>> 2);
       const op = (words[at + (SUBMISSION_OP >>> 2)] ?? 0) & 0xff;
       const tag = words[at + (SUBMISSION_TAG >>> 2)] ?? 0;
       const handle = words[at + (SUBMISSION_HANDLE >>> 2)] ?? 0;
@@ -158,25 +132,11 @@ export class Engine {
       else this.#post(tag, -EINVAL);
       head = (head + 1) | 0;
     }
-    words[this.#control + ((CONTROL_ARRAY_QUEUE + RING_HEAD) >>> 2)] = head;
-  }
-
-  #room(): boolean {
-    const used =
-      (this.#word(CONTROL_COMPLETION_QUEUE + RING_TAIL) - this.#word(CONTROL_COMPLETION_QUEUE + RING_HEAD)) | 0;
-    return used < this.#word(CONTROL_COMPLETION_QUEUE + RING_CAPACITY);
+    rings.head = head;
   }
 
   #post(tag: number, result: number): void {
-    const words = this.#words;
-    const tail = this.#word(CONTROL_COMPLETION_QUEUE + RING_TAIL);
-    const mask = this.#word(CONTROL_COMPLETION_QUEUE + RING_CAPACITY) - 1;
-    const at = (this.#word(CONTROL_COMPLETION_QUEUE + RING_BASE) >>> 2) + (tail & mask) * (COMPLETION_BYTES >>> 2);
-    words[at + (COMPLETION_TAG >>> 2)] = tag;
-    words[at + (COMPLETION_RESULT >>> 2)] = result;
-    words[at + (COMPLETION_TIME_NS >>> 2)] = this.#word(CONTROL_NOW_NS);
-    words[at + (COMPLETION_TIME_NS >>> 2) + 1] = this.#word(CONTROL_NOW_NS + 4);
-    words[this.#control + ((CONTROL_COMPLETION_QUEUE + RING_TAIL) >>> 2)] = (tail + 1) | 0;
+    this.#rings.post(tag, result);
     this.#posted++;
   }
 
@@ -214,7 +174,7 @@ export class Engine {
     pending.flags[row] = PENDING_USED | plan.flags;
     pending.effectNs[row] = times[TIME_EFFECT] as number;
     pending.answerNs[row] = answer;
-    const timeout = (this.#words[((slot >>> 0) + COMMAND_TIMEOUT_MS) >>> 2] ?? 0) >>> 0;
+    const timeout = (this.#rings.words[((slot >>> 0) + COMMAND_TIMEOUT_MS) >>> 2] ?? 0) >>> 0;
     if (plan.givesUp && timeout !== 0) pending.giveUpNs[row] = now + timeout * NS_PER_MS;
     pending.schedule(row);
   }
@@ -327,8 +287,7 @@ export class Engine {
 
   /** The host dies without ending what it has sent: what was not taken yet is lost, the rest goes on and answers nobody. */
   orphan(): void {
-    const queue = this.#control + (CONTROL_ARRAY_QUEUE >>> 2);
-    this.#words[queue + (RING_HEAD >>> 2)] = this.#words[queue + (RING_TAIL >>> 2)] ?? 0;
+    this.#rings.forgetSubmissions();
     const pending = this.#pending;
     for (let row = 0; row < pending.capacity; row++) {
       const flags = pending.flags[row] ?? 0;
@@ -344,15 +303,12 @@ export class Engine {
   turnAlone(nowNs: number): void {
     this.setTime(nowNs);
     this.turn();
-    const queue = this.#control + (CONTROL_COMPLETION_QUEUE >>> 2);
-    this.#words[queue + (RING_HEAD >>> 2)] = this.#words[queue + (RING_TAIL >>> 2)] ?? 0;
+    this.#rings.forgetCompletions();
   }
 
   /** Sets the time in the control block, ns. */
   setTime(nowNs: number): void {
-    const at = this.#control + (CONTROL_NOW_NS >>> 2);
-    this.#words[at] = (nowNs % TWO_32) | 0;
-    this.#words[at + 1] = Math.floor(nowNs / TWO_32) | 0;
+    this.#rings.setTime(nowNs);
   }
 
   /** Whether a command under way may still change a unit's medium. */

@@ -1,43 +1,22 @@
 // Carries one SCSI command out on a port: the order of checks of SAM-5 5.3.2 and SPC-4, then the command itself.
 
-import { compareAndWrite, read, synchronizeCache, unmap, write, writeSame } from "./block-commands.ts";
+import { read, write } from "./block-commands.ts";
 import type { Command } from "./command.ts";
-import { accessible, reportTargetPortGroups, setTargetPortGroups } from "./groups.ts";
-import { inquiry, readCapacity10, readCapacity16, reportLuns } from "./inquiry.ts";
-import { getLbaStatus } from "./lba-status.ts";
-import { modeSense, requestSense } from "./mode.ts";
-import { persistentReserveIn, persistentReserveOut } from "./reservation-commands.ts";
+import { handlerOf, isKnown } from "./commands.ts";
+import { accessible } from "./groups.ts";
+import { inquiry, reportLuns } from "./inquiry.ts";
+import { requestSense } from "./mode.ts";
 import {
   ASC_INVALID_OPCODE,
   ASC_UNIT_NOT_SUPPORTED,
-  COMPARE_AND_WRITE,
-  GET_LBA_STATUS,
   INQUIRY,
   KEY_ILLEGAL_REQUEST,
   KEY_UNIT_ATTENTION,
-  MAINTENANCE_IN,
-  MAINTENANCE_OUT,
-  MODE_SENSE_10,
-  MODE_SENSE_6,
-  PERSISTENT_RESERVE_IN,
-  PERSISTENT_RESERVE_OUT,
-  READ_10,
   READ_16,
-  READ_CAPACITY_10,
-  READ_CAPACITY_16,
   REPORT_LUNS,
   REQUEST_SENSE,
-  SERVICE_ACTION_IN_16,
   STATUS_RESERVATION_CONFLICT,
-  SYNCHRONIZE_CACHE_10,
-  SYNCHRONIZE_CACHE_16,
-  TARGET_PORT_GROUPS,
-  TEST_UNIT_READY,
-  UNMAP,
-  WRITE_10,
   WRITE_16,
-  WRITE_SAME_10,
-  WRITE_SAME_16,
 } from "./scsi.ts";
 import type { LogicalUnit, Port } from "./unit.ts";
 
@@ -89,56 +68,12 @@ function lba16(command: Command): number {
   return command.cdb32(2) * 4294967296 + command.cdb32(6);
 }
 
+/** What almost every command is goes past the table. */
 function carryOut(command: Command, opcode: number, unit: LogicalUnit, port: Port): void {
-  switch (opcode) {
-    case READ_16:
-      return read(command, unit, lba16(command), command.cdb32(10));
-    case WRITE_16:
-      return write(command, unit, lba16(command), command.cdb32(10));
-    case READ_10:
-      return read(command, unit, command.cdb32(2), command.cdb16(7));
-    case WRITE_10:
-      return write(command, unit, command.cdb32(2), command.cdb16(7));
-    case TEST_UNIT_READY:
-      return;
-    case SYNCHRONIZE_CACHE_10:
-      return synchronizeCache(command, unit, command.cdb32(2), command.cdb16(7));
-    case SYNCHRONIZE_CACHE_16:
-      return synchronizeCache(command, unit, lba16(command), command.cdb32(10));
-    case UNMAP:
-      return unmap(command, unit);
-    case WRITE_SAME_10:
-      return writeSame(command, unit, command.cdb32(2), command.cdb16(7));
-    case WRITE_SAME_16:
-      return writeSame(command, unit, lba16(command), command.cdb32(10));
-    case COMPARE_AND_WRITE:
-      return compareAndWrite(command, unit);
-    default:
-      return carryOutOther(command, opcode, unit, port);
-  }
-}
-
-function carryOutOther(command: Command, opcode: number, unit: LogicalUnit, port: Port): void {
-  const action = command.cdb(1) & 0x1f;
-  switch (opcode) {
-    case READ_CAPACITY_10:
-      return readCapacity10(command, unit);
-    case SERVICE_ACTION_IN_16:
-      if (action === GET_LBA_STATUS) return getLbaStatus(command, unit);
-      return action === READ_CAPACITY_16 ? readCapacity16(command, unit) : command.invalidField(1, 4);
-    case MODE_SENSE_6:
-      return modeSense(command, unit, false);
-    case MODE_SENSE_10:
-      return modeSense(command, unit, true);
-    case MAINTENANCE_IN:
-      return action === TARGET_PORT_GROUPS ? reportTargetPortGroups(command, unit, port) : command.invalidField(1, 4);
-    case MAINTENANCE_OUT:
-      return action === TARGET_PORT_GROUPS ? setTargetPortGroups(command, unit, port) : command.invalidField(1, 4);
-    case PERSISTENT_RESERVE_IN:
-      return persistentReserveIn(command, unit);
-    case PERSISTENT_RESERVE_OUT:
-      return persistentReserveOut(command, unit, port);
-    default:
-      return command.fail(KEY_ILLEGAL_REQUEST, ASC_INVALID_OPCODE);
-  }
+  if (opcode === READ_16) return read(command, unit, lba16(command), command.cdb32(10));
+  if (opcode === WRITE_16) return write(command, unit, lba16(command), command.cdb32(10));
+  const run = handlerOf(opcode, command.cdb(1) & 0x1f);
+  if (run !== null) return run(command, unit, port);
+  if (isKnown(opcode)) command.invalidField(1, 4);
+  else command.fail(KEY_ILLEGAL_REQUEST, ASC_INVALID_OPCODE);
 }

@@ -2,6 +2,7 @@
 
 import type { Command } from "./command.ts";
 import type { Fault, FaultFilter } from "./faults.ts";
+import { blocksOf, lbaOf } from "./fields.ts";
 import { INQUIRY, isMediumRead, isMediumWrite } from "./scsi.ts";
 
 /** A source of random numbers 0 <= x < 1 from a seed: the same seed, the same faults. Mulberry32. */
@@ -88,10 +89,8 @@ export class PortFault {
     const { firstLba, lastLba } = this.#filter;
     if (firstLba === undefined && lastLba === undefined) return true;
     if (!reads && !writes) return false;
-    const long = command.cdbBytes === 16;
-    const lba = long ? command.cdb32(2) * 4294967296 + command.cdb32(6) : command.cdb32(2);
-    const blocks = long ? command.cdb32(10) : command.cdb16(7);
-    return lba <= (lastLba ?? Infinity) && lba + blocks > (firstLba ?? 0);
+    const lba = lbaOf(command);
+    return lba <= (lastLba ?? Infinity) && lba + blocksOf(command) > (firstLba ?? 0);
   }
 }
 

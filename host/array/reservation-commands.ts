@@ -12,11 +12,12 @@ import {
   KEY_ILLEGAL_REQUEST,
   STATUS_RESERVATION_CONFLICT,
 } from "./scsi.ts";
-import type { LogicalUnit, Port } from "./unit.ts";
+import { nameHash, type LogicalUnit, type Port } from "./unit.ts";
 
 const READ_KEYS = 0;
 const READ_RESERVATION = 1;
 const REPORT_CAPABILITIES = 2;
+const READ_FULL_STATUS = 3;
 
 const REGISTER = 0;
 const RESERVE = 1;
@@ -62,8 +63,37 @@ export function persistentReserveIn(command: Command, unit: LogicalUnit): void {
     out[3] = 0x80;
     out[4] = 0xea;
     out[5] = 0x01;
-  } else return command.invalidField(1, 4);
+  } else if (action === READ_FULL_STATUS) length = fullStatus(command, unit);
+  else return command.invalidField(1, 4);
   command.respond(length, command.cdb16(7));
+}
+
+/** A full status descriptor with a TransportID for SAS behind it (SPC-4 6.15.5, 7.6.4.6). */
+const FULL_STATUS_BYTES = 48;
+
+/** READ FULL STATUS, SPC-4 6.15.5: which initiator port is registered through which target port. Answers its length. */
+function fullStatus(command: Command, unit: LogicalUnit): number {
+  const { response: out, responseView: view } = command;
+  const held = unit.reservations;
+  const { name, controllers, portsPerController } = unit.array;
+  const targetPorts = controllers * portsPerController;
+  let at = 8;
+  for (const [nexus, key] of held.keys) {
+    out.fill(0, at, at + FULL_STATUS_BYTES);
+    putKey(out, at, key);
+    if (held.holds(nexus)) {
+      out[at + 12] = 0x01;
+      out[at + 13] = held.type;
+    }
+    view.setUint16(at + 18, (nexus % targetPorts) + 1);
+    view.setUint32(at + 20, 24);
+    out[at + 24] = 0x06;
+    view.setUint32(at + 28, 0x5001a2b0);
+    view.setUint32(at + 32, nameHash(`initiator ${Math.floor(nexus / targetPorts)} of ${name}`));
+    at += FULL_STATUS_BYTES;
+  }
+  view.setUint32(4, at - 8);
+  return at;
 }
 
 export function persistentReserveOut(command: Command, unit: LogicalUnit, port: Port): void {

@@ -2,11 +2,15 @@
 
 export const TEST_UNIT_READY = 0x00;
 export const REQUEST_SENSE = 0x03;
+export const READ_6 = 0x08;
+export const WRITE_6 = 0x0a;
 export const INQUIRY = 0x12;
 export const MODE_SENSE_6 = 0x1a;
 export const READ_CAPACITY_10 = 0x25;
 export const READ_10 = 0x28;
 export const WRITE_10 = 0x2a;
+export const WRITE_AND_VERIFY_10 = 0x2e;
+export const VERIFY_10 = 0x2f;
 export const SYNCHRONIZE_CACHE_10 = 0x35;
 export const WRITE_SAME_10 = 0x41;
 export const UNMAP = 0x42;
@@ -16,18 +20,27 @@ export const PERSISTENT_RESERVE_OUT = 0x5f;
 export const READ_16 = 0x88;
 export const COMPARE_AND_WRITE = 0x89;
 export const WRITE_16 = 0x8a;
+export const ORWRITE_16 = 0x8b;
+export const WRITE_AND_VERIFY_16 = 0x8e;
+export const VERIFY_16 = 0x8f;
 export const SYNCHRONIZE_CACHE_16 = 0x91;
 export const WRITE_SAME_16 = 0x93;
 export const SERVICE_ACTION_IN_16 = 0x9e;
 export const REPORT_LUNS = 0xa0;
 export const MAINTENANCE_IN = 0xa3;
 export const MAINTENANCE_OUT = 0xa4;
+export const READ_12 = 0xa8;
+export const WRITE_12 = 0xaa;
+export const WRITE_AND_VERIFY_12 = 0xae;
+export const VERIFY_12 = 0xaf;
 
 /** Service action of SERVICE ACTION IN (16). */
 export const READ_CAPACITY_16 = 0x10;
 export const GET_LBA_STATUS = 0x12;
 /** Service action of MAINTENANCE IN and MAINTENANCE OUT: REPORT and SET TARGET PORT GROUPS. */
 export const TARGET_PORT_GROUPS = 0x0a;
+/** Service action of MAINTENANCE IN. */
+export const REPORT_OPERATION_CODES = 0x0c;
 
 export const STATUS_GOOD = 0x00;
 export const STATUS_CHECK_CONDITION = 0x02;
@@ -51,6 +64,8 @@ export const ASC_ALUA_STANDBY = 0x040b;
 export const ASC_ALUA_UNAVAILABLE = 0x040c;
 export const ASC_OFFLINE = 0x0412;
 export const ASC_WRITE_ERROR = 0x0c00;
+/** INVALID FIELD IN COMMAND INFORMATION UNIT: the transport announces less data than a block. */
+export const ASC_INVALID_FIELD_IN_UNIT = 0x0e03;
 export const ASC_UNRECOVERED_READ = 0x1100;
 export const ASC_PARAMETER_LIST_LENGTH = 0x1a00;
 export const ASC_MISCOMPARE = 0x1d00;
@@ -85,8 +100,14 @@ export const HOST_TRANSPORT_FAILFAST = 0x0f;
 /** Bytes a data-out or data-in command with this opcode moves are user data of the medium, written. */
 export function isMediumWrite(opcode: number): boolean {
   switch (opcode) {
+    case WRITE_6:
     case WRITE_10:
+    case WRITE_12:
     case WRITE_16:
+    case WRITE_AND_VERIFY_10:
+    case WRITE_AND_VERIFY_12:
+    case WRITE_AND_VERIFY_16:
+    case ORWRITE_16:
     case UNMAP:
     case WRITE_SAME_10:
     case WRITE_SAME_16:
@@ -97,7 +118,7 @@ export function isMediumWrite(opcode: number): boolean {
   }
 }
 
-/** READ (10) or READ (16). */
+/** READ in any of its lengths. */
 export function isMediumRead(opcode: number): boolean {
-  return opcode === READ_10 || opcode === READ_16;
+  return opcode === READ_10 || opcode === READ_16 || opcode === READ_12 || opcode === READ_6;
 }

@@ -215,3 +215,37 @@ test("REPORT CAPABILITIES names the types, and an unknown service action is refu
   t.deepEqual([...data], [0, 8, 0, 0x80, 0xea, 1, 0, 0]);
   t.deepEqual(sense(array.command(0, cdbs.reserveIn(9), 256)), [5, 0x24, 0]);
 });
+
+test("READ FULL STATUS tells who is registered through which port, and who holds what", (t) => {
+  const array = quietArray({ units: 1 });
+  t.is(reserveOut(array, 0, REGISTER, 0, 0xa1), STATUS_GOOD);
+  t.is(reserveOut(array, 1, REGISTER, 0, 0xb2), STATUS_GOOD);
+  t.is(reserveOut(array, 1, RESERVE, 0xb2, 0, 5), STATUS_GOOD);
+  const { data } = array.command(2, cdbs.reserveIn(3), 256);
+  const view = new DataView(data.buffer, data.byteOffset);
+  t.is(view.getUint32(0), 2);
+  const seen = [];
+  for (let at = 8; at < 8 + view.getUint32(4); at += 24 + view.getUint32(at + 20)) {
+    const initiator = data.slice(at + 24, at + 24 + view.getUint32(at + 20));
+    // A TransportID of SAS: 24 bytes with an address in NAA format 5.
+    t.deepEqual([initiator.length, initiator[0], (initiator[4] ?? 0) >>> 4], [24, 6, 5]);
+    seen.push({
+      key: data[at + 7],
+      holds: (data[at + 12] ?? 0) & 1,
+      type: data[at + 13],
+      targetPort: view.getUint16(at + 18),
+      initiator: Buffer.from(initiator).toString("hex"),
+    });
+  }
+  const ports = array.ports.slice(0, 2);
+  t.deepEqual(
+    seen.map(({ key, holds, type, targetPort }) => [key, holds, type, targetPort]),
+    [
+      [0xa1, 0, 0, (ports[0]?.targetPort ?? 0) + 1],
+      [0xb2, 1, 5, (ports[1]?.targetPort ?? 0) + 1],
+    ],
+  );
+  const sameInitiator = ports[0]?.initiatorPort === ports[1]?.initiatorPort;
+  t.is(seen[0]?.initiator === seen[1]?.initiator, sameInitiator);
+  t.is(view.getUint32(4), data.length - 8);
+});

@@ -161,7 +161,7 @@ test("protection information bits are refused with a pointer to byte 1 bit 7", (
   t.deepEqual(pointer(result.sense), [true, 7, 1]);
 });
 
-test("READ into a short buffer fills what fits and reports the overrun; WRITE of a short buffer writes nothing", (t) => {
+test("READ into a short buffer fills what fits and reports the overrun", (t) => {
   const array = quietArray({ units: 1 });
   const data = pattern(4096, 3);
   array.command(0, cdbs.write16(0, 8), data);
@@ -170,8 +170,30 @@ test("READ into a short buffer fills what fits and reports the overrun; WRITE of
   t.is(short.residual, 1024 - 4096);
   t.deepEqual(short.data, data.slice(0, 1024));
   t.is(array.command(0, cdbs.read16(0, 1), 4096).residual, 4096 - 512);
-  t.is(array.command(0, cdbs.write16(0, 8), pattern(2048, 4)).status, CHECK_CONDITION);
-  t.deepEqual(array.command(0, cdbs.read16(0, 8), 4096).data, data);
+});
+
+test("WRITE writes the whole blocks that are there and no more than it says; the residual tells the rest", (t) => {
+  const array = quietArray({ units: 1 });
+  const zero = new Uint8Array(512);
+  const written = (blocks: number): Uint8Array => array.command(1, cdbs.read16(0, blocks), blocks * 512).data;
+  const short = array.command(0, cdbs.write16(0, 8), pattern(2048, 4));
+  t.deepEqual([short.status, short.residual], [STATUS_GOOD, 2048 - 4096]);
+  t.deepEqual(written(5), Uint8Array.from([...pattern(2048, 4), ...zero]));
+  const long = array.command(0, cdbs.write10(0, 1), pattern(2048, 5));
+  t.deepEqual([long.status, long.residual], [STATUS_GOOD, 2048 - 512]);
+  t.deepEqual(written(2), Uint8Array.from([...pattern(512, 5), ...pattern(2048, 4).subarray(512, 1024)]));
+  const none = array.command(0, cdbs.write16(0, 1));
+  t.deepEqual([none.status, none.residual], [STATUS_GOOD, -512]);
+  t.deepEqual(written(1), pattern(512, 5));
+});
+
+test("WRITE of less than a block that the transport announces is refused, and so is data that comes in", (t) => {
+  const array = quietArray({ units: 1 });
+  const part = array.command(0, cdbs.write16(0, 1), pattern(200, 4));
+  t.deepEqual(sense(part), [5, 0x0e, 3]);
+  t.is(part.residual, 200 - 512);
+  t.deepEqual(sense(array.command(0, cdbs.write16(0, 1), 512)), ILLEGAL_FIELD);
+  t.deepEqual(array.command(0, cdbs.read16(0, 1), 512).data, new Uint8Array(512));
 });
 
 /** An UNMAP parameter list of `[lba, blocks]`. */
@@ -217,6 +239,12 @@ test("WRITE SAME repeats a block, zeroes with NDOB or UNMAP, and refuses zero bl
   t.deepEqual(array.command(0, cdbs.read16(5, 2), 1024).data, new Uint8Array(1024));
   t.deepEqual(sense(array.command(0, cdbs.writeSame16(0, 0), block)), ILLEGAL_FIELD);
   t.deepEqual(sense(array.command(0, cdbs.writeSame16(0, 1, 0x10), block)), ILLEGAL_FIELD);
+  // One block of data, neither two nor half of one.
+  for (const bytes of [1024, 256]) {
+    t.deepEqual(sense(array.command(0, cdbs.writeSame10(0, 4), pattern(bytes, 1))), ILLEGAL_FIELD);
+    t.deepEqual(sense(array.command(0, cdbs.writeSame16(0, 4), pattern(bytes, 1))), ILLEGAL_FIELD);
+  }
+  t.deepEqual(array.command(0, cdbs.read16(0, 4), 2048).data, new Uint8Array(2048));
 });
 
 test("COMPARE AND WRITE writes only what compares equal, and says at which byte it did not", (t) => {
@@ -260,6 +288,10 @@ test("a write-protected unit refuses every kind of writing with 7/27/00 and show
     [cdbs.write16(0, 1), 512],
     [cdbs.writeSame16(0, 1), 512],
     [cdbs.compareAndWrite(0, 1), 1024],
+    [cdb(0x0a, 0, 0, 0, 1, 0), 512],
+    [cdb(0xaa, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0), 512],
+    [cdb(0x2e, 0, 0, 0, 0, 0, 0, 0, 1, 0), 512],
+    [cdb(0x8b, ...Array(12).fill(0), 1, 0, 0), 512],
     [cdbs.unmap(24), 24],
   ] as const) {
     t.deepEqual(sense(array.command(0, command, new Uint8Array(data))), [7, 0x27, 0]);
@@ -274,7 +306,7 @@ test("unknown opcodes, service actions and CDB lengths are refused", (t) => {
   t.deepEqual(sense(array.command(0, cdb(0x88, 0, 0, 0, 0, 0), 512)), [5, 0x20, 0]);
   t.deepEqual(sense(array.command(0, cdb(0xff, ...Array(15).fill(0)))), [5, 0x20, 0]);
   t.deepEqual(sense(array.command(0, cdb(0x9e, 0x13, ...Array(14).fill(0)), 32)), ILLEGAL_FIELD);
-  t.deepEqual(sense(array.command(0, cdb(0xa3, 0x0c, ...Array(10).fill(0)), 32)), ILLEGAL_FIELD);
+  t.deepEqual(sense(array.command(0, cdb(0xa3, 0x0d, ...Array(10).fill(0)), 32)), ILLEGAL_FIELD);
 });
 
 test("unit attentions are reported once per nexus, in order; INQUIRY and REPORT LUNS do not take them", (t) => {
