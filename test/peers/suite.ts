@@ -13,6 +13,7 @@ import { cases as commands } from "./cases/commands.ts";
 import { cases as copying } from "./cases/copying.ts";
 import { cases as faults } from "./cases/faults.ts";
 import { cases as forbidden } from "./cases/forbidden.ts";
+import { cases as iscsi } from "./cases/iscsi.ts";
 import { cases as information } from "./cases/information.ts";
 import { cases as misuse, nothingHeld } from "./cases/misuse.ts";
 import { cases as packaging } from "./cases/packaging.ts";
@@ -25,6 +26,7 @@ const PEERS: readonly DebianPackage[] = [
   { package: "python3-libnbd", program: "nbdsh" },
   { package: "qemu-utils", program: "qemu-img" },
   { package: "fio", program: "fio" },
+  { package: "libiscsi-bin", program: "iscsi-test-cu" },
   { package: "strace", program: "strace" },
   { package: "man-db", program: "man" },
   { package: "groff-base", program: "groff" },
@@ -66,6 +68,7 @@ const chosen = [
   ...restart,
   ...forbidden,
   ...packaging,
+  ...iscsi,
 ].filter(({ name }) => wanted.length === 0 || wanted.some((pattern) => name.includes(pattern)));
 
 /** One case, bounded; afterwards nothing may be held by the daemon. */

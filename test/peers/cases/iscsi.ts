@@ -1,0 +1,69 @@
+// libiscsi's test suite judges the emulated array, which a small iSCSI target of ours stands in front of. Each verdict is
+// expected by name, also each test that the suite skips: what the array begins or ceases to do changes one.
+
+import { EmulatedArray } from "../../../host/array/array.ts";
+import { type Case, check, same } from "../case.ts";
+import { IscsiTarget } from "../iscsi/target.ts";
+import { differences, expectedVerdicts, parseOutput, type Verdict } from "../iscsi/verdicts.ts";
+import { run } from "../run.ts";
+
+/** 16 initiator ports, as the suite logs in anew for many a test; the second target port is for its multipath tests. */
+function arrayForSuite(): EmulatedArray {
+  const topology = {
+    units: 1,
+    unitBytes: 64 * 1024 * 1024,
+    controllers: 2,
+    portsPerController: 1,
+    initiatorPorts: 16,
+    paths: 32,
+    writeCache: true,
+  };
+  return new EmulatedArray(topology, { directBytesMax: 32 * 1024 * 1024 });
+}
+
+async function withTarget(act: (target: IscsiTarget, array: EmulatedArray) => Promise<void>): Promise<void> {
+  const array = arrayForSuite();
+  const target = await IscsiTarget.start(array);
+  try {
+    await act(target, array);
+    check(target.failure === undefined, `the target: ${target.failure?.stack}`);
+  } finally {
+    await target.stop();
+  }
+}
+
+/** The suite's verdicts on a family, a suite or a test. */
+async function judge(target: IscsiTarget, tests: string): Promise<Map<string, Verdict>> {
+  const args = ["--dataloss", "--test", tests, target.url(0), target.url(1)];
+  const { stdout } = await run("iscsi-test-cu", args, { timeoutMs: 150_000 });
+  return parseOutput(stdout);
+}
+
+export const cases: readonly Case[] = [
+  {
+    name: "iSCSI: libiscsi finds both target ports, the unit behind them and its size",
+    run: () =>
+      withTarget(async (target) => {
+        const { stdout } = await run("iscsi-ls", ["-s", target.portal]);
+        check((stdout.match(/^Target:/gm) ?? []).length === 2, `two targets expected: ${stdout}`);
+        const { stdout: capacity } = await run("iscsi-readcapacity16", [target.url(0)]);
+        check(/Total size:\s*67108864/.test(capacity), `64 MiB expected: ${capacity}`);
+      }),
+  },
+  {
+    name: "iSCSI: iscsi-test-cu's verdict on each test of the emulated array is the expected one",
+    run: () =>
+      withTarget(async (target) => {
+        const wrong = differences(await judge(target, "ALL"), expectedVerdicts());
+        check(wrong.length === 0, `${wrong.length} verdicts differ\n${wrong.join("\n")}`);
+      }),
+  },
+  {
+    name: "iSCSI: iscsi-test-cu finds a write-protected unit read-only in every command that writes",
+    run: () =>
+      withTarget(async (target, array) => {
+        array.addFault({ fault: { kind: "write-protect" } });
+        same([...(await judge(target, "ALL.ReadOnly"))], [["ReadOnly.ReadOnlySBC", "passed"]], "verdicts");
+      }),
+  },
+];
