@@ -48,8 +48,9 @@ export const mutants: readonly Mutant[] = [
     name: "settle-without-a-reset",
     why: "a ghost counts as settled when the time for its reset has come, without one",
     file: "reset.ts",
-    find: "p.resetStartNs + pauseNs));\n  }\n  if (dueNs > now) return dueNs;\n  resetStart(p);",
-    replace: "p.resetStartNs + pauseNs));\n  }\n  if (dueNs > now) return dueNs;\n  ghostHarmless(c, SETTLED_RESET);",
+    find: "const dueNs = resetWhen(p, resetDue(u, c));",
+    replace:
+      "let dueNs = resetDue(u, c);\n  if (dueNs <= now) {\n    ghostHarmless(c, SETTLED_RESET);\n    dueNs = now + PAUSE_NS;\n  }",
   },
   {
     name: "settle-what-was-not-delivered",
