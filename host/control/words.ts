@@ -32,7 +32,7 @@ export const PRIORITY_RULE = `a priority is a whole number from ${PRIORITY_MIN} 
 export const NUMBERED_NAME = /^lu(\d+)$/;
 
 /** How identities of units begin. A name that looks like one could be another unit's, to whoever names units by identity. */
-export const IDENTITY_NAME = /^(naa|eui|t10|uuid|serial|iqn)\./i;
+export const IDENTITY_NAME = /^(naa|eui|t10|uuid|serial|name|iqn)\./i;
 export const IDENTITY_NAME_RULE = "a name that looks like an identity could be another unit's; choose another name";
 
 /** Faults of a path that the core remembers, so the most that may be counted before it is kept out. */
