@@ -149,7 +149,7 @@ function buildCheck(p: Path, c: Command, what: u8): void {
     cdbSetTargetPortGroups(c, c.bufferBytes);
   } else {
     c.bufferBytes = u.blockBytes;
-    cdbRead(c, 0, 1);
+    cdbRead(c, 0, 1, u.shortIo !== 0);
   }
 }
 

@@ -72,6 +72,7 @@ import { refusalNote, refusalsCount } from "./refusal";
 import { resetOver } from "./reset";
 import { delay, requeue } from "./retry";
 import { shakyCountOne } from "./shaky";
+import { shorten } from "./short";
 import { siblingAnswers, siblingsSuspect } from "./sibling";
 import { commandDrop, commandFree } from "./slots";
 import { pathAnswers, stallLearn, stallLearnGhost } from "./stall";
@@ -349,8 +350,7 @@ function answered(c: Command, u: Unit, outcome: u8): void {
   const r = c.request;
   if (outcome === OUTCOME_UNSUPPORTED && c.method === METHOD_UNMAP) return pieceDone(c);
   if (outcome === OUTCOME_UNSUPPORTED && c.method === METHOD_SYNC) return flushRefused(c, u, r);
-  if (outcome === OUTCOME_UNSUPPORTED && asksForFua(c)) {
-    fuaRefused(u, c.path);
+  if (outcome === OUTCOME_UNSUPPORTED && knowsAnotherWay(u, c)) {
     build(u, r, c);
     return requeue(c);
   }
@@ -368,6 +368,13 @@ function answered(c: Command, u: Unit, outcome: u8): void {
   else if (outcome === OUTCOME_SPACE) error = NBD_ENOSPC;
   else if (outcome === OUTCOME_PAST_END) error = c.method === METHOD_READ ? NBD_EINVAL : NBD_ENOSPC;
   pieceFailed(c, error);
+}
+
+/** Whether a READ or WRITE that the device does not know goes out again: without FUA, then with the shorter CDB. */
+function knowsAnotherWay(u: Unit, c: Command): bool {
+  if (!asksForFua(c)) return shorten(u, c, sense);
+  fuaRefused(u, c.path);
+  return true;
 }
 
 /** The device does not know SYNCHRONIZE CACHE: the shorter one is tried; without either there is no cache, unless it has said so. */

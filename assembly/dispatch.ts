@@ -169,11 +169,11 @@ export function build(u: Unit, r: Request, c: Command): void {
   if ((r.flags & NBD_FLAG_FUA) !== 0 && !fua && changesMedium(method)) r.syncAfter = 1;
   c.bufferBytes = c.pieceBytes;
   if (method === METHOD_READ) {
-    cdbRead(c, c.lba, blocks);
+    cdbRead(c, c.lba, blocks, u.shortIo !== 0);
     if (c.ownBuffer !== 0) c.buffer = c.ownBuffer;
     else c.buffer = readsEdge(r) ? edgeAddress(r, c.pieceOffset) : dataAddress(r, c.pieceOffset);
   } else if (method === METHOD_WRITE || method === METHOD_ZERO_WRITE) {
-    cdbWrite(c, c.lba, blocks, fua ? FUA : 0);
+    cdbWrite(c, c.lba, blocks, fua ? FUA : 0, u.shortIo !== 0);
     c.buffer = method === METHOD_WRITE ? dataAddress(r, r.base + c.pieceOffset) : <u32>zeroes;
   } else if (method === METHOD_SYNC) {
     cdbSynchronizeCache(c, u.shortSync !== 0);

@@ -258,6 +258,8 @@ export class Unit {
   lacksTold: u8;
   /** Requests got more time while they waited for the end of a transition. */
   putOff: u8;
+  /** It does not know READ(16) and WRITE(16), but the shorter ones (short.ts). */
+  shortIo: u8;
 }
 
 /** Where in a unit record the counts of its latencies are (stall.ts). */

@@ -5,6 +5,8 @@ import { Command } from "../records";
 
 const TEST_UNIT_READY: u8 = 0x00;
 const INQUIRY: u8 = 0x12;
+const READ_10: u8 = 0x28;
+const WRITE_10: u8 = 0x2a;
 const SYNCHRONIZE_CACHE_10: u8 = 0x35;
 const UNMAP: u8 = 0x42;
 const READ_16: u8 = 0x88;
@@ -24,7 +26,11 @@ export const LBA_STATUS_BYTES: u32 = 4096;
 /** Byte 1 of REPORT TARGET PORT GROUPS: parameter data format. */
 const EXTENDED_HEADER: u8 = 0x20;
 
-/** Byte 1 of WRITE(16): force unit access. */
+/** Last address and most blocks of READ(10) and WRITE(10). */
+const SHORT_LBA_MAX: u64 = 0xffffffff;
+const SHORT_BLOCKS_MAX: u32 = 0xffff;
+
+/** Byte 1 of WRITE(16) and (10): force unit access. */
 export const FUA: u8 = 0x08;
 /** Byte 1 of WRITE SAME(16): unmap. */
 export const SAME_UNMAP: u8 = 0x08;
@@ -41,14 +47,29 @@ function cdb16(c: Command, operation: u8, flags: u8, lba: u64, blocks: u32, dire
   c.direction = <u8>direction;
 }
 
-/** READ(16). */
-export function cdbRead(c: Command, lba: u64, blocks: u32): void {
-  cdb16(c, READ_16, 0, lba, blocks, DIRECTION_IN);
+function cdb10(c: Command, operation: u8, flags: u8, lba: u64, blocks: u32, direction: u32): void {
+  const head = (<u64>operation) | ((<u64>flags) << 8) | ((<u64>bswap<u32>(<u32>lba)) << 16);
+  c.cdb0 = head | ((<u64>(blocks >> 8)) << 56);
+  c.cdb1 = <u64>(blocks & 0xff);
+  c.cdbBytes = 10;
+  c.direction = <u8>direction;
 }
 
-/** WRITE(16); `flags` 0 or FUA. */
-export function cdbWrite(c: Command, lba: u64, blocks: u32, flags: u8): void {
-  cdb16(c, WRITE_16, flags, lba, blocks, DIRECTION_OUT);
+/** Whether READ(10) and WRITE(10) reach these blocks: an address has 32 bits there, a count 16. */
+export function fitsShort(lba: u64, blocks: u32): bool {
+  return lba <= SHORT_LBA_MAX && blocks <= SHORT_BLOCKS_MAX;
+}
+
+/** READ(16), or (10) where that is wanted and reaches the blocks. */
+export function cdbRead(c: Command, lba: u64, blocks: u32, short: bool): void {
+  if (short && fitsShort(lba, blocks)) cdb10(c, READ_10, 0, lba, blocks, DIRECTION_IN);
+  else cdb16(c, READ_16, 0, lba, blocks, DIRECTION_IN);
+}
+
+/** WRITE(16), or (10) likewise; `flags` 0 or FUA. */
+export function cdbWrite(c: Command, lba: u64, blocks: u32, flags: u8, short: bool): void {
+  if (short && fitsShort(lba, blocks)) cdb10(c, WRITE_10, flags, lba, blocks, DIRECTION_OUT);
+  else cdb16(c, WRITE_16, flags, lba, blocks, DIRECTION_OUT);
 }
 
 /** WRITE SAME(16) with one block of data; `flags` 0 or SAME_UNMAP. */

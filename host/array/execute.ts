@@ -20,6 +20,9 @@ import {
 } from "./scsi.ts";
 import type { LogicalUnit, Port } from "./unit.ts";
 
+/** Group code of the commands with a CDB of 16 bytes. */
+const GROUP_16 = 4;
+
 /** Bytes of a CDB by the group code in its first byte (SAM-5 5.2); 0 for groups that have none here. */
 function cdbBytesOf(opcode: number): number {
   switch (opcode >>> 5) {
@@ -28,7 +31,7 @@ function cdbBytesOf(opcode: number): number {
     case 1:
     case 2:
       return 10;
-    case 4:
+    case GROUP_16:
       return 16;
     case 5:
       return 12;
@@ -51,6 +54,9 @@ export function execute(command: Command, port: Port, ports: readonly Port[]): v
   if (unit.reservations.conflicts(port.nexus, opcode)) {
     command.status = STATUS_RESERVATION_CONFLICT;
     return;
+  }
+  if (unit.array.commands === "10-byte" && opcode >>> 5 === GROUP_16) {
+    return command.fail(KEY_ILLEGAL_REQUEST, ASC_INVALID_OPCODE);
   }
   carryOut(command, opcode, unit, port);
 }

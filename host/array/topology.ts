@@ -47,6 +47,8 @@ export interface ArrayTopology {
   readonly descriptorSense?: boolean;
   /** `serial-only`: an old array that has no VPD page 0x83, only 0x80. Default `designators`. */
   readonly identification?: "designators" | "serial-only";
+  /** `10-byte`: an old array that knows no command with a CDB of 16 bytes: READ(10), not READ(16). Default `all`. */
+  readonly commands?: "all" | "10-byte";
   /** Directory of one file per unit (`unit-0.img`, ...); without it the units live in memory. */
   readonly directory?: string;
   /** Response of every target port, unless `ports` says otherwise. */
@@ -72,6 +74,7 @@ export interface FullTopology {
   readonly writeCache: boolean;
   readonly descriptorSense: boolean;
   readonly identification: "designators" | "serial-only";
+  readonly commands: "all" | "10-byte";
   readonly directory: string | null;
   /** One for each target port. */
   readonly services: readonly Required<PortService>[];
@@ -162,6 +165,7 @@ export function fullTopology(topology: ArrayTopology): FullTopology {
   const access = oneOf("access", topology.access, ["symmetric", "preferred"]);
   const groupReports = oneOf("groupReports", topology.groupReports, ["all", "own"]);
   const identification = oneOf("identification", topology.identification, ["designators", "serial-only"]);
+  const commands = oneOf("commands", topology.commands, ["all", "10-byte"]);
   const firstLun = whole("firstLun", topology.firstLun ?? 0, 0, 255);
   const services: Required<PortService>[] = [];
   for (let port = 0; port < controllers * portsPerController; port++) {
@@ -183,6 +187,7 @@ export function fullTopology(topology: ArrayTopology): FullTopology {
     writeCache: topology.writeCache ?? false,
     descriptorSense: topology.descriptorSense ?? false,
     identification,
+    commands,
     directory: topology.directory ?? null,
     services,
   };

@@ -35,6 +35,7 @@ export function topologyOf(array: EmulatedArray): ArrayTopology {
     groupReports: array.group_reports,
     writeCache: array.write_cache,
     identification: array.identification,
+    commands: array.commands,
     ...(array.ports_per_controller === undefined ? {} : { portsPerController: array.ports_per_controller }),
     ...(array.directory === undefined ? {} : { directory: array.directory }),
     ...(array.service === undefined ? {} : { service: serviceOf(array.service) }),

@@ -190,7 +190,8 @@ function sayAdded(parts: Parts, plan: Plan, path: Path): void {
 async function arrive(parts: Parts, plan: Plan, effective: Effective): Promise<void> {
   const ready = plan.arrivals.filter(({ path, found }) => {
     if (path.unit.facts.bytes > 0) return true;
-    const reason = "does not tell its capacity, and no other path of the unit does";
+    const doubts = found.probe.doubts.length > 0 ? ` (${found.probe.doubts.join("; ")})` : "";
+    const reason = `does not tell its capacity, and no other path of the unit does${doubts}`;
     plan.refused.push({ device: found.device, number: found.number, reason });
     return false;
   });

@@ -20,6 +20,8 @@ export type Patience = readonly number[];
 export const PATIENT: Patience = [30, 60, 120, 240, 480];
 /** For what the device may lack, and another look may find. */
 export const BRIEF: Patience = [30, 60];
+/** Likewise, where another question takes the place of one that is refused: a refusal has to persist. */
+export const FIRM: Patience = [30, 60];
 /** A refusal that is repeated so often persists. */
 const REFUSALS_MIN = 3;
 /** Unit attentions come one at a time; a reset and a change of inventory leave several. */
@@ -81,7 +83,7 @@ export class Conversation {
       if (answer.kind === "said") return answer;
       refusals = answer.kind === "lacks" ? refusals + 1 : 0;
       const pauseMs = patience[tries];
-      const isFinal = refusals >= REFUSALS_MIN || (patience === BRIEF && isLasting(answer, sense));
+      const isFinal = refusals >= REFUSALS_MIN || isLasting(answer, sense, patience);
       if (isFinal || pauseMs === undefined || pauseMs >= this.#leftMs) return answer;
       await sleep(pauseMs);
     }
@@ -112,8 +114,9 @@ export class Conversation {
 }
 
 /** Whether what is no answer to an optional question would be the same in a moment: standby lasts, and so does a lack. */
-function isLasting(answer: Answer<unknown>, { key }: Sense): boolean {
-  return answer.kind === "lacks" || key === NOT_READY;
+function isLasting(answer: Answer<unknown>, { key }: Sense, patience: Patience): boolean {
+  if (patience === PATIENT) return false;
+  return key === NOT_READY || (patience === BRIEF && answer.kind === "lacks");
 }
 
 function understand<T>(

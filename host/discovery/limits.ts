@@ -4,7 +4,10 @@ import { big } from "./bytes.ts";
 import { vpdPayload } from "./inquiry.ts";
 import { nonsense, parsed, type Parsed } from "./transport.ts";
 
-/** READ CAPACITY(16) (SBC-4 5.20). */
+/** What READ CAPACITY(10) tells of a unit whose last block it cannot name. */
+const BEYOND_SHORT = 0xffffffff;
+
+/** READ CAPACITY(16) (SBC-4 5.20), or what (10) tells of it. */
 export interface Capacity {
   readonly blocks: bigint;
   readonly blockBytes: number;
@@ -16,7 +19,23 @@ export interface Capacity {
 export function parseCapacity(data: Uint8Array): Parsed<Capacity> {
   if (data.length < 12) return nonsense(`READ CAPACITY(16) data has ${data.length} bytes, at least 12 are needed`);
   const last = (BigInt(big(data, 0, 4)) << 32n) | BigInt(big(data, 4, 4));
-  const blockBytes = big(data, 8, 4);
+  return sizeOf(last, big(data, 8, 4), big(data, 14, 1));
+}
+
+/** READ CAPACITY(10) (SBC-4 5.19) tells the size alone, and that only where an address has 32 bits. */
+export function parseShortCapacity(data: Uint8Array): Parsed<Capacity> {
+  if (data.length < 8) return nonsense(`READ CAPACITY(10) data has ${data.length} bytes, 8 are needed`);
+  const last = big(data, 0, 4);
+  if (last === BEYOND_SHORT) {
+    return nonsense(
+      "READ CAPACITY(10) says that the unit is too large for it; the device has to know READ CAPACITY(16)",
+    );
+  }
+  return sizeOf(BigInt(last), big(data, 4, 4), 0);
+}
+
+/** @param flags byte 14 of READ CAPACITY(16) */
+function sizeOf(last: bigint, blockBytes: number, flags: number): Parsed<Capacity> {
   if (blockBytes !== 512 && blockBytes !== 4096) {
     return nonsense(`blocks of ${blockBytes} bytes; 512 and 4096 are supported`);
   }
@@ -25,8 +44,8 @@ export function parseCapacity(data: Uint8Array): Parsed<Capacity> {
   return parsed({
     blocks,
     blockBytes,
-    provisioned: (big(data, 14, 1) & 0x80) !== 0,
-    unmappedReadsZero: (big(data, 14, 1) & 0x40) !== 0,
+    provisioned: (flags & 0x80) !== 0,
+    unmappedReadsZero: (flags & 0x40) !== 0,
   });
 }
 

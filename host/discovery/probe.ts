@@ -2,7 +2,7 @@
 // that hangs holds up nobody.
 
 import { big } from "./bytes.ts";
-import { BRIEF, Conversation, PATIENT, type Answer } from "./conversation.ts";
+import { BRIEF, Conversation, FIRM, PATIENT, type Answer } from "./conversation.ts";
 import { parseIdentification, type Identification } from "./designators.ts";
 import { formerBySerial } from "./former.ts";
 import { readable, serialIdentity, serialNumber, type UnitIdentity } from "./identity.ts";
@@ -13,6 +13,7 @@ import {
   parseCapacity,
   parseProvisioning,
   parseRotation,
+  parseShortCapacity,
   parseTargetPortGroups,
   type BlockLimits,
   type Caching,
@@ -65,6 +66,7 @@ const STANDARD = inquiry(null);
 const PAGES = new Map([0x00, 0x80, 0x83, 0xb0, 0xb1, 0xb2].map((page) => [page, inquiry(page)]));
 const NO_DOUBTS: readonly string[] = [];
 const CAPACITY = Uint8Array.of(0x9e, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0);
+const SHORT_CAPACITY = Uint8Array.of(0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 const CACHING = Uint8Array.of(0x1a, 0x08, 0x08, 0, ANSWER_BYTES, 0);
 const GROUPS = Uint8Array.of(0xa3, 0x0a, 0, 0, 0, 0, 0, 0, GROUPS_BYTES >> 8, GROUPS_BYTES & 0xff, 0, 0);
 
@@ -131,7 +133,7 @@ async function identify(talk: Conversation): Promise<Probed> {
       serial,
       identity,
       formerIdentity,
-      capacity: await talk.askOptional("READ CAPACITY(16)", CAPACITY, 32, parseCapacity),
+      capacity: await askCapacity(talk),
       details: null,
       alua: targetPortGroupSupport === 0 ? null : { explicit, group: identification?.targetPortGroup ?? null },
       targetPort: targetPort === null ? null : sharedText(targetPort),
@@ -166,6 +168,13 @@ async function whoIs(
     return { identification, serial, identity, formerIdentity: former === identity.text ? null : former };
   }
   return refused(`nothing identifies it: ${talk.doubts.join("; ") || "no VPD page 0x83 or 0x80"}`);
+}
+
+/** Devices from before SBC-2 know READ CAPACITY(10) only. */
+async function askCapacity(talk: Conversation): Promise<Capacity | null> {
+  const answer = await talk.ask("READ CAPACITY(16)", CAPACITY, 32, parseCapacity, FIRM);
+  if (answer.kind !== "lacks") return talk.orNull(answer);
+  return talk.askOptional("READ CAPACITY(10)", SHORT_CAPACITY, 8, parseShortCapacity);
 }
 
 const texts = new Map<string, string>();

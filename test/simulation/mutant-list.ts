@@ -98,8 +98,8 @@ export const mutants: readonly Mutant[] = [
     name: "ignore-fua",
     why: "WRITE goes out without FUA",
     file: "dispatch.ts",
-    find: "cdbWrite(c, c.lba, blocks, fua ? FUA : 0);",
-    replace: "cdbWrite(c, c.lba, blocks, fua ? 0 : 0);",
+    find: "cdbWrite(c, c.lba, blocks, fua ? FUA : 0, u.shortIo !== 0);",
+    replace: "cdbWrite(c, c.lba, blocks, fua ? 0 : 0, u.shortIo !== 0);",
   },
   {
     name: "wrong-block-of-second-piece",

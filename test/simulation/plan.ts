@@ -46,6 +46,9 @@ export interface WorldPlan {
   readonly renumbersMs: readonly number[];
 }
 
+/** Share of the worlds whose array knows no command of 16 bytes. */
+const OLD_ARRAYS = 0.06;
+
 function clientPlan(random: Random, spanMs: number): ClientPlan {
   const depth = random.pick([1, 2, 4, 8, 16]);
   const requests = random.between(20, 90);
@@ -77,7 +80,7 @@ export function makePlan(random: Random): WorldPlan {
     plan: clientPlan(random, spanMs),
   }));
   const noPathTimeoutMs = kind === "outage" ? random.pick([0, 500, 5000]) : 20_000;
-  return {
+  const plan: WorldPlan = {
     kind,
     topology: {
       name: "sim",
@@ -129,4 +132,6 @@ export function makePlan(random: Random): WorldPlan {
       ? Array.from({ length: random.between(1, 4) }, () => random.between(1, spanMs))
       : [],
   };
+  // An old array, in some worlds: nothing that is drawn depends on it.
+  return random.chance(OLD_ARRAYS) ? { ...plan, topology: { ...plan.topology, commands: "10-byte" } } : plan;
 }

@@ -112,6 +112,7 @@ export const EmulatedArray = z.strictObject({
   group_reports: z.enum(["all", "own"]).default("all"),
   write_cache: z.boolean().default(false),
   identification: z.enum(["designators", "serial-only"]).default("designators"),
+  commands: z.enum(["all", "10-byte"]).default("all"),
   directory: absolutePath.optional(),
   service: PortService.optional(),
   ports: z.array(PortService).optional(),

@@ -55,6 +55,7 @@ test("wrong topologies name the parameter, the value and the range", (t) => {
     [{ units: 1, paths: 33 }, /paths: 33/],
     [{ units: 1, paths: 9, portsPerController: 2 }, /paths: 9 is more than .* = 8; raise one/],
     [{ units: 1, name: "" }, /name/],
+    [{ units: 1, commands: "6-byte" as "all" }, /commands: "6-byte" is neither "all" nor "10-byte"/],
     [{ units: 1, service: { latencyUs: -1 } }, /latencyUs: -1/],
     [{ units: 1, service: { parallelism: 0 } }, /parallelism: 0 is not a whole number from 1/],
     [[{ units: 1 }, { units: 1 }], /"array0" is used twice/],

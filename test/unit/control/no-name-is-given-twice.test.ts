@@ -38,7 +38,15 @@ test("a change that the tables of the state file refuse is told as a defect, not
   );
 });
 
-const IDENTITIES = ["naa.600140500000000", "EUI.0011", "t10.LIO-ORG_x", "uuid.1-2", "serial.V", "name.iqn.2003", "iqn.2003-01.org"];
+const IDENTITIES = [
+  "naa.600140500000000",
+  "EUI.0011",
+  "t10.LIO-ORG_x",
+  "uuid.1-2",
+  "serial.V",
+  "name.iqn.2003",
+  "iqn.2003-01.org",
+];
 
 for (const name of IDENTITIES) {
   test(`a unit cannot be called ${name}: clients that name another unit by its identity would get it`, async (t) => {
