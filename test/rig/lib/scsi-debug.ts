@@ -17,15 +17,19 @@ export const OPTS = {
 } as const;
 
 export class ScsiDebug {
-  /** @param options.tags commands that a host takes at once, from all of its units together */
+  /**
+   * @param options.tags commands that a host takes at once, from all of its units together
+   * @param options.parameters further ones of the module
+   */
   static create(options: {
     readonly units: number;
     readonly paths: number;
     readonly unitMib: number;
     readonly tags?: number;
+    readonly parameters?: readonly string[];
   }): ScsiDebug {
     run("modprobe", "-a", "sd_mod", "sg");
-    const { units, paths, unitMib, tags } = options;
+    const { units, paths, unitMib, tags, parameters = [] } = options;
     // per_host_store=0 and vpd_use_hostno=0: every host shows the same bytes and the same identity.
     run(
       "modprobe",
@@ -39,6 +43,7 @@ export class ScsiDebug {
       "lbpu=1",
       "lbpws=1",
       ...(tags === undefined ? [] : [`max_queue=${tags}`]),
+      ...parameters,
     );
     return new ScsiDebug();
   }
