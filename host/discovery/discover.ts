@@ -2,7 +2,7 @@
 
 import { KERNEL_SOURCES } from "./exclusive.ts";
 import { whyInUse, type InUseSources, type Obstacle } from "./in-use.ts";
-import { askedIdentity, keptIdentity } from "./kernel-pages.ts";
+import { askedIdentity, keptProbe } from "./kernel-pages.ts";
 import { inLane, type Lanes } from "./lanes.ts";
 import { probe, probeDetails, probeGroups, type Probe, type Probed, type UnitDetails } from "./probe.ts";
 import { isSelected, maySelect, type Selector } from "./select.ts";
@@ -99,7 +99,7 @@ export async function discoverDevices(
   }
   const found = await discover(transport, candidates, options);
   const inUse = await sideBySide(busy, AT_ONCE, ([device, reason]) =>
-    whose(transport, device, reason, options, sources),
+    whose(transport, device, reason, found.paths, options, sources),
   );
   const asked = new Set(named);
   const unnamed = devices.filter((device) => isDisk(device) && !asked.has(device));
@@ -129,16 +129,28 @@ async function whose(
   transport: ScsiTransport,
   device: SgDevice,
   reason: string,
+  paths: readonly FoundPath[],
   options: DiscoveryOptions,
   { sysfs }: InUseSources,
 ): Promise<DeviceInUse> {
   const talk = talker(transport, options);
   const [asked, kept] = await Promise.all([
     talk.with(device.number, (to) => askedIdentity(to, device.device, options.budgetMs)),
-    keptIdentity(device, sysfs),
+    keptProbe(device, sysfs),
   ]);
-  const identities = [...new Set([asked, kept].filter((identity) => identity !== null))];
+  const identities = [...new Set([...(asked === null ? [] : [asked]), ...mayLeadTo(kept, paths)])];
   return { device: device.device, number: device.number, reason, identities, isNamed: true };
+}
+
+/**
+ * The units that a device may lead to, as far as the kernel remembers it. Where it has kept no page 0x83, that is every
+ * unit with this serial number: rather one too many.
+ */
+function mayLeadTo(kept: Probe | null, paths: readonly FoundPath[]): string[] {
+  if (kept === null) return [];
+  const alike =
+    kept.identity.type === "serial" ? paths.filter((path) => serialOf(path) === serialOf({ probe: kept })) : [];
+  return [kept.identity.text, ...alike.map(({ probe: { identity } }) => identity.text)];
 }
 
 /** Devices that the configuration does not name and that are in use, as far as they lead to units of which it names others. */
@@ -152,12 +164,13 @@ async function usedBesides(
   const wanted = new Set(paths.map((path) => path.probe.identity.text));
   if (wanted.size === 0) return [];
   const used = await sideBySide(devices, AT_ONCE, async (device): Promise<DeviceInUse | null> => {
-    const identity = await keptIdentity(device, sources.sysfs);
-    if (identity === null || !wanted.has(identity)) return null;
+    const kept = mayLeadTo(await keptProbe(device, sources.sysfs), paths);
+    const identities = [...new Set(kept)].filter((identity) => wanted.has(identity));
+    if (identities.length === 0) return null;
     const obstacle = await obstacleOf(device, options, sources, uses);
     if (obstacle === null || !obstacle.isUsed) return null;
     const { device: name, number } = device;
-    return { device: name, number, reason: obstacle.reason, identities: [identity], isNamed: false };
+    return { device: name, number, reason: obstacle.reason, identities, isNamed: false };
   });
   return used.filter((device) => device !== null);
 }
@@ -271,7 +284,8 @@ function ofUnit(said: Probe, speaker: Probe, details: UnitDetails): Probe {
 }
 
 const isBySerial = (path: FoundPath): boolean => path.probe.identity.type === "serial";
-const serialOf = ({ probe: { vendor, product, serial } }: FoundPath): string => [vendor, product, serial].join("\n");
+const serialOf = ({ probe: { vendor, product, serial } }: Pick<FoundPath, "probe">): string =>
+  [vendor, product, serial].join("\n");
 
 const NONE: ReadonlySet<string> = new Set();
 

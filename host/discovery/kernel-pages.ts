@@ -3,7 +3,7 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { probe } from "./probe.ts";
+import { probe, type Probe } from "./probe.ts";
 import type { SgDevice } from "./sysfs.ts";
 import type { ScsiResult, ScsiTransport } from "./transport.ts";
 
@@ -60,11 +60,11 @@ function inquiriesOf(transport: ScsiTransport): ScsiTransport {
   };
 }
 
-/** Who the kernel remembers a device to be; null when it does not. */
-export async function keptIdentity({ device, number }: SgDevice, sysfs: string): Promise<string | null> {
+/** What the kernel remembers of who a device is; null when that is nothing. */
+export async function keptProbe({ device, number }: SgDevice, sysfs: string): Promise<Probe | null> {
   const folder = join(sysfs, "class/scsi_device", number, "device");
   const answer = await probe(keptTransport(folder), device, BUDGET_MS);
-  return answer.ok ? answer.value.identity.text : null;
+  return answer.ok ? answer.value : null;
 }
 
 /** Who a device says it is; null when it does not. Its user notices nothing. */

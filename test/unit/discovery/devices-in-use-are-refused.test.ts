@@ -189,10 +189,10 @@ for (const [title, { use, says }] of Object.entries(USES)) {
 const IDENTITY_1 = "naa.60014005000000000000000000000001";
 
 /** What the kernel has kept of the pages of unit 1 (sysfs: inquiry, vpd_pg83). */
-function keep(tree: Tree, number: string): void {
+function keep(tree: Tree, number: string, kept = "0x83"): void {
   const folder = join(tree.root, "devices", number);
   const pages = disk(1);
-  for (const [page, name] of Object.entries({ inquiry: "inquiry", "0x83": "vpd_pg83" })) {
+  for (const [page, name] of Object.entries({ inquiry: "inquiry", [kept]: `vpd_pg${kept.slice(2)}` })) {
     writeFileSync(join(folder, name), pages[page] as Uint8Array);
   }
   mkdirSync(join(tree.root, "class/scsi_device", number), { recursive: true });
@@ -242,6 +242,24 @@ test("a device that is not named keeps a unit from being used when it is in use,
   tree.busy.add("/dev/sda");
   const used = await look();
   t.like(used.inUse, [{ device: "/dev/sg0", isNamed: false, identities: [IDENTITY_1] }]);
+});
+
+test("a device in use of which the kernel has kept no page 83 is known by its serial number", async (t) => {
+  for (const devices of ["all", [{ device: "/dev/sg1" }, { device: "/dev/sg2" }]] as const) {
+    const tree = new Tree();
+    tree.add(0, "1:0:0:0", "sda");
+    tree.add(1, "2:0:0:0", "sdb");
+    tree.add(2, "2:0:0:1", "sdc");
+    keep(tree, "1:0:0:0", "0x80");
+    tree.busy.add("/dev/sda");
+    const transport = transportOf({ "/dev/sg0": "hang", "/dev/sg1": disk(1), "/dev/sg2": disk(2) });
+    const options = { ...ALL, devices, budgetMs: 200, sources: tree.sources };
+    const { inUse } = await discoverDevices(transport, listSgDevices(tree.root), options);
+    t.is(inUse.length, 1);
+    t.is(inUse[0]?.device, "/dev/sg0");
+    t.true(inUse[0]?.identities.includes(IDENTITY_1));
+    t.false(inUse[0]?.identities.includes(IDENTITY_1.replace(/1$/, "2")));
+  }
 });
 
 test("a disk whose open does not end holds up no other, and is refused with the reason", async (t) => {
