@@ -32,7 +32,7 @@ test("a device that is mapped is not detached", async () => {
   const sectors = run("blockdev", "--getsz", DEVICE).trim();
   dmsetup("create", "data", "--table", `0 ${sectors} linear ${DEVICE} 0`);
   afterwards(() => void dmsetup("remove", "data"));
-  refused(/nbd0 is used by dm-0 \(data\); remove that first/);
+  refused(/nbd0 is used by dm-0 \(data\); run dmsetup remove data/);
   reads("/dev/mapper/data");
 });
 
@@ -53,7 +53,7 @@ test("a device that is mounted, in this or in another name space, is not detache
   await until("it is mounted elsewhere", () =>
     readFileSync(`/proc/${elsewhere.pid}/mounts`, "utf8").includes(DEVICE) ? true : undefined,
   );
-  refused(/nbd0 is in exclusive use by another program/);
+  refused(/nbd0 is mounted on \/mnt\/rig in the mount namespace of process \d+ \(sleep\); unmount it/);
   elsewhere.kill("SIGKILL");
   await elsewhere;
 });

@@ -40,7 +40,14 @@ function shapeOf(value: unknown): unknown {
 /** What both have to say alike of each path, and of the unit. */
 function said(map: UnitMap): unknown {
   const paths = map.path_groups.flatMap(({ pri, paths: members }) =>
-    members.map((path) => ({ dev: path.dev, dev_t: path["dev_t"], dm: path["dm_st"], check: path["chk_st"], pri })),
+    members.map((path) => ({
+      dev: path.dev,
+      dev_t: path["dev_t"],
+      dm: path["dm_st"],
+      check: path["chk_st"],
+      // Of a failed path multipathd says 0 or what it was before, as it last could ask or not.
+      ...(path["dm_st"] === "failed" ? {} : { pri }),
+    })),
   );
   return {
     uuid: map["uuid"],
