@@ -133,7 +133,7 @@ const answers: [string, Answer, number, number][] = [
   ["medium error, host's view", { hostStatus: 0x13 }, EIO, READ],
   ["target failure", { hostStatus: 0x10 }, EIO, READ],
   ["illegal request", check(5, 0x1a, 0), EIO, READ],
-  ["invalid command", check(5, 0x20, 0), EIO, WRITE],
+  ["invalid field", check(5, 0x24, 0), EIO, WRITE],
   ["write protected", check(7, 0x27, 0), 1, WRITE],
   ["no room", check(7, 0x27, 7), 28, WRITE],
   ["reservation conflict", { status: 0x18 }, 1, WRITE],
@@ -148,6 +148,15 @@ for (const [name, answer, error, kind] of answers) {
     t.falsy(host.flags(paths[0] ?? -1) & abi.PATH_FLAG_FAILED);
   });
 }
+
+test("invalid command: the shorter one is tried on the same path, then the client hears of it, without failover", (t) => {
+  for (const kind of [READ, WRITE]) {
+    const { host, paths, ports, run } = scene(() => check(5, 0x20, 0));
+    t.is(run(kind), EIO);
+    t.deepEqual(ports, [0, 0]);
+    for (const path of paths) t.falsy(host.flags(path) & abi.PATH_FLAG_FAILED);
+  }
+});
 
 test("a hardware error is tried on every path, then answered, and blames none", (t) => {
   const { host, paths, ports, run } = scene(() => check(4, 0x44, 0), 3);
