@@ -233,6 +233,9 @@ export const EVENT_DATA_LOST: u32 = 22;
 /** The device refuses what it was taken to know; the core does without. Told once. arg0: one of LACKS_*. */
 export const EVENT_LACKS: u32 = 23;
 
+/** A thin unit has reached its soft threshold: its array runs out of room (unit attention 38/07, told to each path once). */
+export const EVENT_THIN_THRESHOLD: u32 = 24;
+
 /** SYNCHRONIZE CACHE: it has no cache, as it has said nothing of one. */
 export const LACKS_SYNCHRONIZE_CACHE: u32 = 1;
 /** Force unit access in WRITE: a flush follows instead, where there is a cache. */

@@ -7,11 +7,9 @@
 
 import {
   ALUA_NON_OPTIMIZED,
-  EVENT_CAPACITY_CHANGED,
   EVENT_FAILBACK_DONE,
   EVENT_FAILBACK_FAILED,
   EVENT_FAILBACK_STARTED,
-  EVENT_INQUIRY_CHANGED,
   EVENT_PATH_ERROR_CHECK,
   EVENT_WRONG_UNIT,
   FAILBACK_MODE_STANDBY,
@@ -31,7 +29,8 @@ import {
   UNIT_CAN_ALUA,
 } from "./abi";
 import { groupsBuildSet, groupsRead, groupsSetDone } from "./alua";
-import { cacheDoubt, dataLost, tellsLoss } from "./cache";
+import { tellControl } from "./attention";
+import { dataLost, tellsLoss } from "./cache";
 import { classifyCheck, fromDevice, lastSense, senseBytes } from "./completion";
 import { identityLearn, identityMatches, identityPage, identityRead } from "./identity";
 import { checkPageGive, checkPageTake, commandAt, commandCount, pathTimer } from "./memory";
@@ -51,15 +50,12 @@ import {
   OUTCOME_ALUA,
   OUTCOME_ALUA_CHANGED,
   OUTCOME_BUSY,
-  OUTCOME_CAPACITY,
   OUTCOME_ELSEWHERE,
   OUTCOME_FAILED,
   OUTCOME_GONE,
   OUTCOME_GOOD,
   OUTCOME_INVENTORY,
   OUTCOME_NEXUS,
-  OUTCOME_PARAMETERS,
-  OUTCOME_PAST_END,
   OUTCOME_RETRY,
   OUTCOME_WAIT,
   isAnswer,
@@ -225,16 +221,10 @@ function received(c: Command): u32 {
 
 /** What any answer tells besides. */
 function tell(p: Path, outcome: u8, shown: u32): void {
-  const u = p.unit.index;
   if (tellsLoss(METHOD_NONE, outcome, lastSense())) dataLost(p, REASON_PATROL, lastSense(), shown);
   if (outcome === OUTCOME_ALUA) pathAluaState(p, aluaOfSense(lastSense()), shown);
   else if (outcome === OUTCOME_ALUA_CHANGED) p.wanted |= WANT_GROUPS;
-  else if (outcome === OUTCOME_CAPACITY || outcome === OUTCOME_PAST_END) {
-    event(EVENT_CAPACITY_CHANGED, REASON_PATROL, u, p.index, 0, 0, shown, 0);
-  } else if (outcome === OUTCOME_INVENTORY || outcome === OUTCOME_PARAMETERS) {
-    cacheDoubt(p.unit, lastSense());
-    event(EVENT_INQUIRY_CHANGED, REASON_PATROL, u, p.index, 0, 0, shown, 0);
-  }
+  else tellControl(p, outcome, REASON_PATROL, lastSense(), shown);
   if ((outcome !== OUTCOME_INVENTORY && outcome !== OUTCOME_NEXUS) || p.unit.identityBytes === 0) return;
   p.flags |= PATH_FLAG_UNVERIFIED;
   p.wanted |= WANT_IDENTITY;

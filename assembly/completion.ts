@@ -2,8 +2,6 @@
 
 import {
   DIRECTION_OUT,
-  EVENT_CAPACITY_CHANGED,
-  EVENT_INQUIRY_CHANGED,
   PATH_FLAG_FAILED,
   PATH_FLAG_STALLED,
   PATH_FLAG_SUSPECT,
@@ -16,7 +14,8 @@ import {
 } from "./abi";
 import { allocated, extents } from "./allocation";
 import { groupsWanted } from "./alua";
-import { asksForFua, cacheDenied, cacheDoubt, dataLost, fuaRefused, tellsLoss } from "./cache";
+import { onlyTells, tellControl } from "./attention";
+import { asksForFua, cacheDenied, dataLost, fuaRefused, tellsLoss } from "./cache";
 import { checkIdentity } from "./check";
 import { build, issue, writeOff } from "./dispatch";
 import { becomeGhost, commandGivenUp, commandOverlapsGhost, ghostCompleted } from "./ghost";
@@ -44,19 +43,17 @@ import {
   Request,
 } from "./records";
 import { ERROR_AGAIN, commandTwin, requestFail, requestFreeIfOver, requestPieceSettled } from "./request";
-import { event, hostNow } from "./ring";
+import { hostNow } from "./ring";
 import {
   OUTCOME_ALUA,
   OUTCOME_ALUA_CHANGED,
   OUTCOME_BUSY,
-  OUTCOME_CAPACITY,
   OUTCOME_ELSEWHERE,
   OUTCOME_FAILED,
   OUTCOME_GONE,
   OUTCOME_GOOD,
   OUTCOME_INVENTORY,
   OUTCOME_NEXUS,
-  OUTCOME_PARAMETERS,
   OUTCOME_PAST_END,
   OUTCOME_PROTECTED,
   OUTCOME_RETRY,
@@ -281,12 +278,7 @@ function commandBad(c: Command, u: Unit, p: Path, outcome: u8): void {
     pathAluaState(p, aluaOfSense(sense), shown);
     groupsWanted(p);
   } else if (outcome === OUTCOME_ALUA_CHANGED) groupsWanted(p);
-  else if (outcome === OUTCOME_CAPACITY || outcome === OUTCOME_PAST_END) {
-    event(EVENT_CAPACITY_CHANGED, REASON_IO, u.index, p.index, 0, 0, shown, 0);
-  } else if (outcome === OUTCOME_INVENTORY || outcome === OUTCOME_PARAMETERS) {
-    cacheDoubt(u, sense);
-    event(EVENT_INQUIRY_CHANGED, REASON_IO, u.index, p.index, 0, 0, shown, 0);
-  }
+  else tellControl(p, outcome, REASON_IO, sense, shown);
   // The path may lead elsewhere now: no I/O on it before its identity was checked.
   if (outcome === OUTCOME_INVENTORY || outcome === OUTCOME_GONE || outcome === OUTCOME_NEXUS) {
     checkIdentity(p);
@@ -316,8 +308,7 @@ function sendAgain(c: Command, u: Unit, p: Path, outcome: u8, shown: u32): void 
   const here = (<u32>1) << (<u32>p.slot);
   const soft = outcome === OUTCOME_RETRY_SOFT || outcome === OUTCOME_ALUA_CHANGED || outcome === OUTCOME_NEXUS;
   const retry = outcome === OUTCOME_RETRY || soft;
-  const told = outcome === OUTCOME_CAPACITY || outcome === OUTCOME_PARAMETERS || outcome === OUTCOME_INVENTORY;
-  if (retry || told) {
+  if (retry || onlyTells(outcome)) {
     if (c.retries < RETRIES_MAX && (u.eligible & here) !== 0) {
       c.retries++;
       p.retries++;

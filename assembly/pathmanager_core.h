@@ -210,6 +210,8 @@
 #define PM_EVENT_DATA_LOST 22u
 /* The device refuses what it was taken to know; the core does without. Told once. arg0: one of LACKS_*. */
 #define PM_EVENT_LACKS 23u
+/* A thin unit has reached its soft threshold: its array runs out of room (unit attention 38/07, told to each path once). */
+#define PM_EVENT_THIN_THRESHOLD 24u
 /* SYNCHRONIZE CACHE: it has no cache, as it has said nothing of one. */
 #define PM_LACKS_SYNCHRONIZE_CACHE 1u
 /* Force unit access in WRITE: a flush follows instead, where there is a cache. */

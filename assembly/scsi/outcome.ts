@@ -43,6 +43,8 @@ export const OUTCOME_SPACE: u8 = 16;
 export const OUTCOME_PAST_END: u8 = 17;
 /** The path, or the device, was away: it may have come back to another unit. Its identity is checked; then as RETRY_SOFT. */
 export const OUTCOME_NEXUS: u8 = 18;
+/** A thin unit has reached its soft threshold: control is told; the same path again. */
+export const OUTCOME_THRESHOLD: u8 = 19;
 
 /** Whether an outcome is the device's own answer, which goes to the client. */
 export function isAnswer(outcome: u8): bool {
@@ -123,6 +125,7 @@ const rows: usize = memory.data<u8>([
   0x00, 0xfe, 0x02, 0x06, 0x29, 0x01, 18, // power on: NEXUS
   0x00, 0xfe, 0x02, 0x06, 0x29, 0x04, 18, // device internal reset: NEXUS
   0x00, 0xfe, 0x02, 0x06, 0x29, 0x07, 18, // I_T nexus loss: NEXUS
+  0x00, 0xfe, 0x02, 0x06, 0x38, 0x07, 19, // thin provisioning soft threshold reached: THRESHOLD
   0x00, 0xfe, 0x02, 0x06, 0xfe, 0xfe, 2,  // reset by somebody, commands cleared, ...: RETRY_SOFT
   // The other keys:
   0x00, 0xfe, 0x02, 0x00, 0xfe, 0xfe, 1,  // NO SENSE says nothing: RETRY

@@ -2,7 +2,7 @@
 // operations work.
 
 import { duplicate, sendDatagram, UeventMonitor } from "../native/index.ts";
-import { whyLook } from "../discovery/uevents.ts";
+import { thinThresholdOf, whyLook } from "../discovery/uevents.ts";
 import { ConnectionRoom } from "../export/room.ts";
 import { NbdServer, type NbdServerEvent } from "../export/server.ts";
 import { EventLog } from "../liaison/event-log.ts";
@@ -37,6 +37,7 @@ import { reloadReport } from "./reload.ts";
 import { isEmulated, type Configuration, type ReloadReport } from "./schemas/configuration.ts";
 import { State } from "./state.ts";
 import type { Tables } from "./tables.ts";
+import { ThinThreshold } from "./thin-threshold.ts";
 import type { ViewSources } from "./views.ts";
 
 /** The tables are copied this often even when nobody looks, for what waits on them. */
@@ -79,6 +80,7 @@ export class Daemon implements Context {
   readonly #pathWatch: PathWatch;
   readonly #leftovers: Leftovers;
   readonly #lastWords: LastWords;
+  readonly #thin: ThinThreshold;
   readonly keeping: Keeping;
   #changes: Promise<unknown> = Promise.resolve();
   #housekeeping: NodeJS.Timeout | undefined;
@@ -117,7 +119,9 @@ export class Daemon implements Context {
       logger,
       unitSet: (handle, property, value) => reactor.unitSet(handle, property, value),
     });
+    this.#thin = new ThinThreshold(this.hub);
     this.looks = new Looks(this, {
+      thin: this.#thin,
       logger,
       leftovers: this.emulated ? null : this.#leftovers,
       serve: () => this.#serveAttachments(),
@@ -189,6 +193,8 @@ export class Daemon implements Context {
   #watchUevents(): UeventMonitor | null {
     try {
       return new UeventMonitor((event) => {
+        const nearlyFull = thinThresholdOf(event);
+        if (nearlyFull !== null) this.#thin.toldBy(this.inventory.findPath(nearlyFull));
         const why = whyLook(event);
         if (why === null) return;
         this.options.logger.debug(`looking at the devices again: ${why}`);
@@ -255,6 +261,9 @@ export class Daemon implements Context {
       if (event.kind === abi.EVENT_CONNECTION_CLOSED) {
         this.attachments.connectionClosed(event.arg0);
         this.#room.closed(event.arg0);
+      }
+      if (event.kind === abi.EVENT_THIN_THRESHOLD && event.path !== null) {
+        this.#thin.toldBy(this.inventory.pathOfHandle(event.path));
       }
       const message = messageOf(event, this.inventory, nowMs);
       if (message !== null) this.hub.publish(message);

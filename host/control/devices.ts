@@ -1,6 +1,6 @@
 // Looks at the devices: the machine's SCSI generic devices, or the ports of the emulated array.
 
-import { attentive } from "../discovery/attentions.ts";
+import { attentive, type Attention } from "../discovery/attentions.ts";
 import { discover, discoverDevices, type Candidate, type Found } from "../discovery/discover.ts";
 import { emulatedCandidates, emulatedTransport } from "../discovery/emulated.ts";
 import { KERNEL_SOURCES } from "../discovery/exclusive.ts";
@@ -29,14 +29,16 @@ export interface Look {
   ask(ours: ReadonlySet<string>): Promise<Found>;
 }
 
+type OnAttention = (number: string, attention: Attention) => void;
+
 function telling(
   devices: readonly { readonly device: string; readonly number: string }[],
-  onDoubt: (number: string) => void,
-): (device: string) => void {
+  onAttention: OnAttention,
+): (device: string, attention: Attention) => void {
   const numbers = new Map(devices.map(({ device, number }) => [device, number]));
-  return (device) => {
+  return (device, attention) => {
     const number = numbers.get(device);
-    if (number !== undefined) onDoubt(number);
+    if (number !== undefined) onAttention(number, attention);
   };
 }
 
@@ -47,15 +49,15 @@ function presence(candidates: readonly Candidate[]): Pick<Look, "present" | "ins
   };
 }
 
-/** @param onDoubt told the path number of a device that has said that it may be another one now */
+/** @param onAttention told what a device, by its path number, calls attention to */
 export async function look(
   reactor: ReactorClient,
   configuration: Configuration,
-  onDoubt: (number: string) => void,
+  onAttention: OnAttention,
 ): Promise<Look> {
   if (isEmulated(configuration)) {
     const candidates = await emulatedCandidates(reactor);
-    const transport = attentive(emulatedTransport(reactor), telling(candidates, onDoubt));
+    const transport = attentive(emulatedTransport(reactor), telling(candidates, onAttention));
     const options = { devices: "all", exclude: configuration.exclude, budgetMs: EMULATED_BUDGET_MS } as const;
     return {
       ...presence(candidates),
@@ -68,7 +70,7 @@ export async function look(
     ...presence(devices),
     disks: devices.filter((device) => device.type === TYPE_DISK).length,
     ask: (ours) =>
-      discoverDevices(attentive(nativeTransport, telling(devices, onDoubt)), devices, {
+      discoverDevices(attentive(nativeTransport, telling(devices, onAttention)), devices, {
         devices: configuration.devices,
         exclude: configuration.exclude,
         budgetMs: BUDGET_MS,

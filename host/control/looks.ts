@@ -10,6 +10,7 @@ import { whyNothingHere } from "./nothing-chosen.ts";
 import { demand, pathSet } from "./reactor-port.ts";
 import { reconcile, removeContradicting, removeGone, removeUnchosen } from "./reconcile.ts";
 import type { RefusedDevice } from "./schemas/path.ts";
+import type { ThinThreshold } from "./thin-threshold.ts";
 import { heedUses, type Refused } from "./units-in-use.ts";
 import { untilVerified } from "./verified.ts";
 
@@ -26,6 +27,7 @@ export interface LookParts {
   readonly logger: Logger;
   /** Commands that an earlier daemon left behind; null where there can be none. */
   readonly leftovers: Leftovers | null;
+  readonly thin: ThinThreshold;
   /** Called within the change in which units may have come. */
   readonly serve: () => Promise<void>;
 }
@@ -41,6 +43,8 @@ export class Looks {
   /** When the timer ends, in `performance.now()`. */
   #dueMs = 0;
   #readAgainMs = READ_AGAIN_MS;
+  /** Path numbers of devices that have told of their thin threshold, which may be known as paths only after the look. */
+  readonly #nearlyFull = new Set<string>();
   #isStopped = false;
 
   constructor(context: Context, parts: LookParts) {
@@ -105,7 +109,10 @@ export class Looks {
   /** Answers whether nothing is left to be done. */
   async #lookOnce(): Promise<boolean> {
     const context = this.#context;
-    const devices = await look(context.reactor, context.effective.configuration, (number) => this.#doubt(number));
+    const devices = await look(context.reactor, context.effective.configuration, (number, attention) => {
+      if (attention === "doubt") this.#doubt(number);
+      else this.#nearlyFull.add(number);
+    });
     await context.change(async () => {
       await removeGone(context, devices.present, devices.instances);
       await removeUnchosen(context, context.effective);
@@ -119,6 +126,8 @@ export class Looks {
       const { refused, problems } = await reconcile(context, free, context.effective);
       this.#readAgain(refused);
       this.#refuse(refused);
+      for (const number of this.#nearlyFull) this.#parts.thin.toldBy(context.inventory.findPath(number));
+      this.#nearlyFull.clear();
       this.#tellNothing(found.paths.length + found.refusals.length > 0 ? null : devices.disks);
       for (const problem of problems) this.#parts.logger.warning(problem);
       await this.#parts.leftovers?.look();

@@ -25,17 +25,29 @@ const DOUBTS = new Set([0x3f03, 0x3f05, 0x3f0e, 0x2900, 0x2901, 0x2904, 0x2907])
 /** "Not ready to ready change, medium may have changed", with any qualifier. */
 const ASC_READY_CHANGE = 0x28;
 
-function isDoubt(result: ScsiResult): boolean {
+/** Thin provisioning soft threshold reached. */
+const THIN_THRESHOLD = 0x3807;
+
+/** What has to be passed on: a device may be another one now; its array runs out of room for it. */
+export type Attention = "doubt" | "thin-threshold";
+
+function attentionIn(result: ScsiResult): Attention | null {
   const { key, asc, ascq } = senseOf(result);
-  return key === UNIT_ATTENTION && (asc === ASC_READY_CHANGE || DOUBTS.has(asc * 256 + ascq));
+  if (key !== UNIT_ATTENTION) return null;
+  if (asc === ASC_READY_CHANGE || DOUBTS.has(asc * 256 + ascq)) return "doubt";
+  return asc * 256 + ascq === THIN_THRESHOLD ? "thin-threshold" : null;
 }
 
-/** The same transport, which tells besides, as soon as it is known, of devices that may not be what they were. */
-export function attentive(transport: ScsiTransport, onDoubt: (device: string) => void): ScsiTransport {
+/** The same transport, which tells besides, as soon as it is known, what devices call attention to. */
+export function attentive(
+  transport: ScsiTransport,
+  onAttention: (device: string, attention: Attention) => void,
+): ScsiTransport {
   return {
     command: async (device, cdb, bytes, timeoutMs) => {
       const result = await transport.command(device, cdb, bytes, timeoutMs);
-      if (isDoubt(result)) onDoubt(device);
+      const attention = attentionIn(result);
+      if (attention !== null) onAttention(device, attention);
       return result;
     },
   };

@@ -119,6 +119,12 @@ export const MESSAGES = {
     text: "Paths of a logical unit do not agree on its size",
     system: true,
   },
+  "thin-threshold": {
+    number: 663,
+    level: "warning",
+    text: "The array runs out of room for a thin logical unit",
+    system: true,
+  },
   "nothing-chosen": {
     number: 665,
     level: "warning",
@@ -179,6 +185,7 @@ const FOR_ALIVE: ReadonlySet<MessageName> = new Set<MessageName>([
   "state-unwritable",
   "path-in-use",
   "unit-in-use",
+  "thin-threshold",
 ]);
 
 /** The one message for the system's log that the operators' manager does not get, as the next one says how it ended. */

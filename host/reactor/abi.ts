@@ -208,6 +208,8 @@ export const EVENT_ALUA_SET = 21;
 export const EVENT_DATA_LOST = 22;
 /** The device refuses what it was taken to know; the core does without. Told once. arg0: one of LACKS_*. */
 export const EVENT_LACKS = 23;
+/** A thin unit has reached its soft threshold: its array runs out of room (unit attention 38/07, told to each path once). */
+export const EVENT_THIN_THRESHOLD = 24;
 /** SYNCHRONIZE CACHE: it has no cache, as it has said nothing of one. */
 export const LACKS_SYNCHRONIZE_CACHE = 1;
 /** Force unit access in WRITE: a flush follows instead, where there is a cache. */

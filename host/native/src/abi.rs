@@ -209,6 +209,8 @@ pub const EVENT_ALUA_SET: u32 = 21;
 pub const EVENT_DATA_LOST: u32 = 22;
 /// The device refuses what it was taken to know; the core does without. Told once. arg0: one of LACKS_*.
 pub const EVENT_LACKS: u32 = 23;
+/// A thin unit has reached its soft threshold: its array runs out of room (unit attention 38/07, told to each path once).
+pub const EVENT_THIN_THRESHOLD: u32 = 24;
 /// SYNCHRONIZE CACHE: it has no cache, as it has said nothing of one.
 pub const LACKS_SYNCHRONIZE_CACHE: u32 = 1;
 /// Force unit access in WRITE: a flush follows instead, where there is a cache.

@@ -72,3 +72,20 @@ for (const [key, asc, ascq, doubt] of [
     }
   });
 }
+
+test("a thin unit's soft threshold is passed on as such, and no other sense of its code", async (t) => {
+  const told: string[] = [];
+  for (const result of [
+    fixed(6, 0x38, 7),
+    descriptor(6, 0x38, 7),
+    fixed(6, 0x38, 6),
+    fixed(1, 0x38, 7),
+    fixed(7, 0x27, 7),
+  ]) {
+    const transport = attentive({ command: async () => result }, (device, attention) =>
+      told.push(`${device} ${attention}`),
+    );
+    t.is(await transport.command("/dev/sg0", new Uint8Array(6), 0, 100), result);
+  }
+  t.deepEqual(told, ["/dev/sg0 thin-threshold", "/dev/sg0 thin-threshold"]);
+});
