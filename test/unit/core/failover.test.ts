@@ -29,7 +29,7 @@ function scene(faulty: (port: number, attempt: number) => Answer | undefined, pa
   const { unit, paths } = host.unit({ blocks: 2048n, paths: pathCount });
   const ports: number[] = [];
   host.device = (command) => {
-    if (command.cdb[0] !== 0x88 && command.cdb[0] !== 0x8a) return {};
+    if (![0x28, 0x2a, 0x88, 0x8a].includes(command.cdb[0] ?? 0)) return {};
     ports.push(command.port);
     return faulty(command.port, ports.length) ?? disk.execute(host, command);
   };
