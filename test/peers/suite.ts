@@ -12,6 +12,7 @@ import { cases as allocation } from "./cases/allocation.ts";
 import { cases as commands } from "./cases/commands.ts";
 import { cases as copying } from "./cases/copying.ts";
 import { cases as faults } from "./cases/faults.ts";
+import { cases as filters } from "./cases/filters.ts";
 import { cases as forbidden } from "./cases/forbidden.ts";
 import { cases as iscsi } from "./cases/iscsi.ts";
 import { cases as information } from "./cases/information.ts";
@@ -24,6 +25,7 @@ import { cases as restart } from "./cases/restart.ts";
 const PEERS: readonly DebianPackage[] = [
   { package: "libnbd-bin", program: "nbdinfo" },
   { package: "python3-libnbd", program: "nbdsh" },
+  { package: "nbdkit", program: "nbdkit" },
   { package: "qemu-utils", program: "qemu-img" },
   { package: "fio", program: "fio" },
   { package: "libiscsi-bin", program: "iscsi-test-cu" },
@@ -62,6 +64,7 @@ const chosen = [
   ...patterns,
   ...copying,
   ...allocation,
+  ...filters,
   ...misuse,
   ...faults,
   ...random,
