@@ -23,6 +23,7 @@ export const TEST_PACKAGES: readonly DebianPackage[] = [
   { package: "sg3-utils", program: "sg_rtpg" },
   { package: "lsscsi", program: "lsscsi" },
   { package: "fio", program: "fio" },
+  { package: "stress-ng", program: "stress-ng" },
   { package: "nbd-client", program: "nbd-client" },
   { package: "libnbd-bin", program: "nbdcopy" },
   { package: "qemu-utils", program: "qemu-img" },
