@@ -39,6 +39,7 @@ import { State } from "./state.ts";
 import type { Tables } from "./tables.ts";
 import { ThinThreshold } from "./thin-threshold.ts";
 import type { ViewSources } from "./views.ts";
+import { WritersWatch } from "./writers-watch.ts";
 
 /** The tables are copied this often even when nobody looks, for what waits on them. */
 const HOUSEKEEPING_MS = 1000;
@@ -82,6 +83,7 @@ export class Daemon implements Context {
   readonly #lastWords: LastWords;
   readonly #thin: ThinThreshold;
   readonly keeping: Keeping;
+  readonly writers: WritersWatch;
   #changes: Promise<unknown> = Promise.resolve();
   #housekeeping: NodeJS.Timeout | undefined;
   #uevents: UeventMonitor | null = null;
@@ -120,8 +122,10 @@ export class Daemon implements Context {
       unitSet: (handle, property, value) => reactor.unitSet(handle, property, value),
     });
     this.#thin = new ThinThreshold(this.hub);
+    this.writers = new WritersWatch(this.hub);
     this.looks = new Looks(this, {
       thin: this.#thin,
+      writers: this.emulated ? null : this.writers,
       logger,
       leftovers: this.emulated ? null : this.#leftovers,
       serve: () => this.#serveAttachments(),

@@ -13,6 +13,7 @@ import type { RefusedDevice } from "./schemas/path.ts";
 import type { ThinThreshold } from "./thin-threshold.ts";
 import { heedUses, type Refused } from "./units-in-use.ts";
 import { untilVerified } from "./verified.ts";
+import type { WritersWatch } from "./writers-watch.ts";
 
 /** A storm of uevents is one look. */
 const DELAY_MS = 100;
@@ -28,6 +29,8 @@ export interface LookParts {
   /** Commands that an earlier daemon left behind; null where there can be none. */
   readonly leftovers: Leftovers | null;
   readonly thin: ThinThreshold;
+  /** Null where no device is the machine's. */
+  readonly writers: WritersWatch | null;
   /** Called within the change in which units may have come. */
   readonly serve: () => Promise<void>;
 }
@@ -136,8 +139,9 @@ export class Looks {
         if (bytes !== unit.facts.bytes) await context.attachments.resize(unit).catch((thrown) => this.#warn(thrown));
       }
       await this.#parts.serve();
+      const isAlone = this.#parts.writers?.look(context.inventory) ?? true;
       const isAgreed = context.inventory.units().every((unit) => unit.dispute === null);
-      return isAgreed && refused.length === 0 && problems.length === 0;
+      return isAgreed && isAlone && refused.length === 0 && problems.length === 0;
     });
   }
 

@@ -32,6 +32,7 @@ export async function statusOf(daemon: Daemon, version: string): Promise<Status>
       ...daemon.keeping.attention,
       ...(daemon.looks.nothing === null ? [] : [daemon.looks.nothing]),
       ...attentionOf(redundancy),
+      ...daemon.writers.attention,
       ...shakySentences(daemon.inventory, tables),
     ],
     refused: daemon.looks.refused.slice(0, REFUSED_MAX),

@@ -20,7 +20,7 @@ const NAMED_MAX = 3;
 const MAJOR_NONE = "0:";
 
 /** Names in a folder of processes or devices that may go while one reads. */
-function namesIn(folder: string): string[] {
+export function namesIn(folder: string): string[] {
   try {
     return readNames(folder);
   } catch {
@@ -28,7 +28,7 @@ function namesIn(folder: string): string[] {
   }
 }
 
-function linkOf(path: string): string | null {
+export function linkOf(path: string): string | null {
   try {
     return readlinkSync(path);
   } catch {
@@ -40,9 +40,9 @@ function linkOf(path: string): string | null {
 const unescaped = (text: string): string =>
   text.replaceAll(/\\([0-7]{3})/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 8)));
 
-const processes = (proc: string): string[] => namesIn(proc).filter((name) => /^\d+$/.test(name));
+export const processes = (proc: string): string[] => namesIn(proc).filter((name) => /^\d+$/.test(name));
 
-const processName = (proc: string, pid: string): string =>
+export const processName = (proc: string, pid: string): string =>
   `process ${pid} (${readText(join(proc, pid, "comm")) ?? "gone meanwhile"})`;
 
 /** What was read once, for as many devices as are asked about. */
@@ -164,7 +164,7 @@ export function openersOf(device: string, proc: string): string[] {
 }
 
 /** Kind and number of a device file; null when it is none. */
-function deviceNumber(path: string): string | null {
+export function deviceNumber(path: string): string | null {
   try {
     const status = statSync(path);
     if (status.isBlockDevice()) return `b${status.rdev}`;

@@ -125,6 +125,12 @@ export const MESSAGES = {
     text: "The array runs out of room for a thin logical unit",
     system: true,
   },
+  "device-open-elsewhere": {
+    number: 664,
+    level: "warning",
+    text: "Somebody else has a device of this path open for writing",
+    system: true,
+  },
   "nothing-chosen": {
     number: 665,
     level: "warning",

@@ -36,6 +36,8 @@ const REMARKS: Readonly<Partial<Record<MessageName, string>>> = {
   "identity-unread": "nothing, if it passes; a path in use stays in use; else the reason names the page",
   "path-in-use": "two masters write to one unit: end the other use at once, as the reason says",
   "capacity-disputed": "it keeps its size until all agree: let the array show the new one on every path",
+  "device-open-elsewhere":
+    "end that process, unless it only asks: nobody can be kept from writing through an sg device",
   "thin-threshold":
     "add room to its pool, or free some (`fstrim`): without any, writes fail with ENOSPC; said anew when a path tells it again",
   "unit-in-use": "end that use as the reason says, then `pathctl config reload`",
