@@ -8,19 +8,9 @@ import { reportTargetPortGroups, setTargetPortGroups } from "./groups.ts";
 import { readCapacity10, readCapacity16 } from "./inquiry.ts";
 import { getLbaStatus } from "./lba-status.ts";
 import { modeSense } from "./mode.ts";
-import { reportOperationCodes } from "./operation-codes.ts";
+import { reportOperationCodes, type CommandKind } from "./operation-codes.ts";
 import { persistentReserveIn, persistentReserveOut } from "./reservation-commands.ts";
 import * as scsi from "./scsi.ts";
-
-export interface CommandKind {
-  readonly opcode: number;
-  /** Service action, or -1 for a command that has none. */
-  readonly action: number;
-  /** The bits of the CDB that are looked at; opcode and service action stand in it as themselves (SPC-4 6.34.3). */
-  readonly usage: Uint8Array;
-  /** What carries it out; null: `execute` does, before it looks where the LUN leads. */
-  readonly run: Handler | null;
-}
 
 /** @param usage the bits of the bytes behind the opcode, in hexadecimal */
 function kind(opcode: number, usage: string, run: Handler | null, action = -1): CommandKind {

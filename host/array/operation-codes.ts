@@ -1,7 +1,17 @@
 // REPORT SUPPORTED OPERATION CODES (SPC-4 6.34): which commands there are, and which bits of their CDBs count.
 
-import type { Command } from "./command.ts";
-import type { CommandKind } from "./commands.ts";
+import type { Command, Handler } from "./command.ts";
+
+/** A command as the report describes it. */
+export interface CommandKind {
+  readonly opcode: number;
+  /** Service action, or -1 for a command that has none. */
+  readonly action: number;
+  /** The bits of the CDB that are looked at; opcode and service action stand in it as themselves (SPC-4 6.34.3). */
+  readonly usage: Uint8Array;
+  /** What carries it out; null: `execute` does, before it looks where the LUN leads. */
+  readonly run: Handler | null;
+}
 
 const ALL = 0;
 const ONE_BY_OPCODE = 1;
