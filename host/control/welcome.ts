@@ -18,6 +18,8 @@ export function welcome(daemon: Daemon, version: string): string {
   const source = daemon.emulated
     ? `an emulated array, as ${file === null ? "there is no configuration file" : `${file} says`}`
     : `SCSI devices (${file ?? "all"})`;
+  // One that somebody can connect to: a unit that is in use elsewhere is not offered.
+  const offered = units.find(({ handle }) => handle !== null);
   const paths = `${units.length} logical units over ${daemon.inventory.pathCount} paths`;
   const lines = [
     `PathManager ${version} serves ${paths}: ${source}.`,
@@ -33,7 +35,7 @@ export function welcome(daemon: Daemon, version: string): string {
     `  State  ${daemon.state.file}`,
     "",
     `  look       npx pathctl show`,
-    `  read       nbdinfo 'nbd+unix:///${units[0]?.name ?? "lu0"}?socket=${places.nbdSocket}'`,
+    ...(offered === undefined ? [] : [`  read       nbdinfo 'nbd+unix:///${offered.name}?socket=${places.nbdSocket}'`]),
     `  stop       Ctrl-C`,
     "",
   ];

@@ -7,6 +7,7 @@ import test from "ava";
 import { checkConfiguration, loadConfiguration } from "../../../host/control/configuration.ts";
 import { whyNothingEver, whyNothingHere } from "../../../host/control/nothing-chosen.ts";
 import { isEmulated, type Configuration } from "../../../host/control/schemas/configuration.ts";
+import { welcome } from "../../../host/control/welcome.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 
 function read(text: string): Configuration {
@@ -67,6 +68,7 @@ test("a daemon that has nothing to serve says so in its status and its messages,
   await daemon.daemon.look();
   const { events } = await daemon.get<"events">(t, "/v1/events");
   t.is(events.filter(({ message }) => message === 665).length, 1);
+  t.notRegex(welcome(daemon.daemon, "1.2.3"), /nbdinfo/, "no unit is named that cannot be read");
 });
 
 test("a reload that turns between the array and real devices needs a restart, and nothing goes meanwhile", async (t) => {
