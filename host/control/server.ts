@@ -232,6 +232,8 @@ function controlErrorOf(error: FastifyError): ControlError {
       });
     case "FST_ERR_CTP_INVALID_MEDIA_TYPE":
       return new ControlError("INVALID_REQUEST", "the body has to be application/json", { parameter: "content-type" });
+    case "FST_ERR_BAD_URL":
+      return new ControlError("INVALID_REQUEST", `the URL is malformed: ${reasonOf(error)}`, { parameter: "path" });
     default:
       break;
   }

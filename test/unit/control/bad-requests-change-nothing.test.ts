@@ -131,6 +131,7 @@ test("what the server itself refuses is answered in the shape of every error, to
   const url = await daemon.call<ErrorBody>("GET", "/v1/units/%ff%zz");
   t.is(url.status, 400);
   t.is(url.body.error.code, "INVALID_REQUEST");
+  t.is(url.body.error.parameter, "path");
   const socket = connect(daemon.socket);
   let text = "";
   socket.on("data", (chunk: Buffer) => (text += chunk.toString()));
