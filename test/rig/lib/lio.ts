@@ -163,9 +163,9 @@ export class LioArray {
     answerPath(number, on);
   }
 
-  /** Lets a unit grow without telling anybody. Mapped arrays only. */
-  growUnit(unit: number, mib: number): void {
-    growUnit(unit, mib);
+  /** Lets a unit grow, as all paths see it or as those named do, without telling anybody. Mapped arrays only. */
+  growUnit(unit: number, mib: number, paths?: readonly number[]): void {
+    growUnit(unit, mib, paths);
   }
 
   /** Adds a unit and shows it on every path; it is there when the guest has all its devices. */

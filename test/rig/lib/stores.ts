@@ -110,9 +110,13 @@ export function answerPath(path: number, on: boolean): void {
   }
 }
 
-/** Lets the disk behind a unit grow on all paths; nobody is told of it. Only for mapped stores. */
-export function growUnit(unit: number, mib: number): void {
-  for (const name of readdirSync(MAPPED).filter((one) => one.startsWith("path") && one.endsWith(`_${unit}`))) {
+/** Lets the disk behind a unit grow, on all paths or on those named; nobody is told of it. Only for mapped stores. */
+export function growUnit(unit: number, mib: number, paths?: readonly number[]): void {
+  const isMeant = (name: string): boolean =>
+    paths === undefined
+      ? name.startsWith("path") && name.endsWith(`_${unit}`)
+      : paths.some((path) => name === mappedName(path, unit));
+  for (const name of readdirSync(MAPPED).filter(isMeant)) {
     dmsetup("reload", name, "--table", `0 ${mib * SECTORS_PER_MIB} linear /dev/ram${unit} 0`);
     dmsetup("resume", name);
   }

@@ -9,7 +9,7 @@ import { LioArray } from "../lib/lio.ts";
 import { Daemon, mustPathctl, NBD_SOCKET } from "../lib/pathmanager.ts";
 import { afterwards, test, type Rig } from "../lib/test.ts";
 
-export const rig: Rig = { array: "lio-mapped", paths: 4, timeLimitS: 120 };
+export const rig: Rig = { array: "lio-mapped", paths: 4, timeLimitS: 180 };
 
 const CONFIGURATION = `
 devices = "all"
@@ -62,5 +62,31 @@ test("a unit that grew is noticed by the rescan that the guide prescribes, which
   await until("the new size is shown", () => (unit()?.bytes === before + 16 * MIB ? true : undefined));
   assert.equal(Number(run("blockdev", "--getsize64", "/dev/nbd0")), before + 16 * MIB);
   run("sh", "-c", `nbdinfo --size 'nbd+unix:///lu0?socket=${NBD_SOCKET}' | grep -qx ${before + 16 * MIB}`);
+  mustPathctl("detach", "#0");
+});
+
+test("a unit of which one path still shows the old size keeps that until all agree, and no write is lost", async () => {
+  const daemon = await Daemon.start(CONFIGURATION);
+  afterwards(async () => void (await daemon.stop()));
+  mustPathctl("attach", "#0", "/dev/nbd0");
+  const before = unit()?.bytes ?? 0;
+  const rescan = (): void => {
+    for (const { pathNumber } of array.devices(0)) writeText(`/sys/class/scsi_device/${pathNumber}/device/rescan`, 1);
+  };
+  array.growUnit(0, before / MIB + 16, [0, 1, 2]);
+  rescan();
+  await until("it is told which path is late", () => (mustPathctl("events").includes(" 662  ") ? true : undefined));
+  assert.equal(unit()?.bytes, before);
+  assert.match(
+    mustPathctl("status"),
+    new RegExp(`differ in size: .* says ${before} bytes.*; it has ${before} bytes until`),
+  );
+  array.growUnit(0, before / MIB + 16, [3]);
+  rescan();
+  await until("the new size is shown", () => (unit()?.bytes === before + 16 * MIB ? true : undefined), 60_000);
+  const seek = String(before / MIB);
+  run("dd", "if=/dev/urandom", "of=/tmp/new", "bs=1M", "count=16");
+  run("dd", "if=/tmp/new", "of=/dev/nbd0", "bs=1M", `seek=${seek}`, "oflag=direct");
+  run("sh", "-c", `dd if=/dev/nbd0 bs=1M skip=${seek} count=16 iflag=direct | cmp - /tmp/new`);
   mustPathctl("detach", "#0");
 });
