@@ -23,7 +23,16 @@ import { hedgeReadBack } from "./hedge";
 import { listNext, listRemove } from "./lists";
 import { isLong, longLearn } from "./long";
 import { NBD_EINVAL, NBD_EIO, NBD_ENOSPC, NBD_EPERM } from "./nbd";
-import { aluaOfSense, pathAluaState, pathBack, pathDepthGood, pathDepthLower, pathFailed, pathIdle } from "./path";
+import {
+  aluaOfSense,
+  pathAluaState,
+  pathBack,
+  pathDepthGood,
+  pathDepthLower,
+  pathFailed,
+  pathIdle,
+  unitUnverified,
+} from "./path";
 import {
   COMMAND_DEAD,
   COMMAND_FLIGHT,
@@ -296,11 +305,13 @@ function commandBad(c: Command, u: Unit, p: Path, outcome: u8): void {
 
 /**
  * Whether another path is asked before the client hears of an address past the end: a unit may have grown, and this path not
- * show it yet. Nothing was carried out here.
+ * show it yet. Nothing was carried out here. A path that was tried and has said something else has not said that, nor has one
+ * whose identity is being checked.
  */
 function isAskedElsewhere(c: Command, u: Unit, p: Path, outcome: u8): bool {
-  const here = (<u32>1) << (<u32>p.slot);
-  return outcome === OUTCOME_PAST_END && (u.eligible & ~(c.tried | here)) !== 0;
+  if (outcome !== OUTCOME_PAST_END) return false;
+  c.pastEnd |= (<u32>1) << (<u32>p.slot);
+  return (u.eligible & ~c.pastEnd) !== 0 || unitUnverified(u);
 }
 
 /** The piece goes out again: here, elsewhere, or after a pause. */
@@ -327,9 +338,10 @@ function sendAgain(c: Command, u: Unit, p: Path, outcome: u8, shown: u32): void 
   c.tried |= here;
   if (outcome === OUTCOME_ELSEWHERE) c.refused |= here;
   const elsewhere = (u.eligible & ~c.tried) !== 0;
-  if ((outcome === OUTCOME_BUSY || outcome === OUTCOME_WAIT || outcome === OUTCOME_ALUA) && !elsewhere) {
+  const patience = outcome === OUTCOME_BUSY || outcome === OUTCOME_WAIT || outcome === OUTCOME_ALUA;
+  if ((patience || outcome === OUTCOME_PAST_END) && !elsewhere) {
     // The device asks for patience: that is bounded by the request's deadline, not by a count. So does a port group in
-    // transition whose report does not, or not yet, say so.
+    // transition whose report does not, or not yet, say so. Of an end that not every path has told the others are asked soon.
     c.tried = 0;
     return delay(c);
   }

@@ -64,6 +64,8 @@ export class Command {
   tried: u32;
   /** Slots whose path has refused it (OUTCOME_ELSEWHERE), to be held against them if another carries it out. */
   refused: u32;
+  /** Slots whose path has said that it ends before this piece (OUTCOME_PAST_END). */
+  pastEnd: u32;
   /** A buffer of its own (a re-issued read, a further UNMAP's parameter list), or 0. */
   ownBuffer: u32;
   /** What the policy wants to be told when it comes back (`started`). */

@@ -54,6 +54,7 @@ export function commandTake(r: Request): Command {
   c.unit = r.unit;
   c.tried = 0;
   c.refused = 0;
+  c.pastEnd = 0;
   c.ownBuffer = 0;
   c.flags = 0;
   c.retries = 0;

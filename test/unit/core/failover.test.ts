@@ -330,31 +330,36 @@ test("a removed path's handle is free when its last command is back", (t) => {
   t.is(host.core.pathAdd(unit, 0, 7, 2, 1, 8), first);
 });
 
-test("a hardware error of all other paths is not the answer while the identity of one is being checked", (t) => {
-  const s = identityScene();
-  const client = s.host.connect(s.unit);
-  let told = false;
-  const inquiries: Scsi[] = [];
-  s.faults.set(0, (command) => {
-    if (command.cdb[0] === INQUIRY && told) {
-      inquiries.push(command);
-      return "hang";
-    }
-    if (command.cdb[0] !== 0x88 || told) return undefined;
-    told = true;
-    return check(6, 0x3f, 3);
+for (const [what, answer] of [
+  ["refuses", check(4, 0x44, 0)],
+  ["ends before it", check(5, 0x21, 0)],
+] as const) {
+  test(`a hardware error of all other paths is not the answer while the identity of one is being checked: the other one ${what}`, (t) => {
+    const s = identityScene();
+    const client = s.host.connect(s.unit);
+    let told = false;
+    const inquiries: Scsi[] = [];
+    s.faults.set(0, (command) => {
+      if (command.cdb[0] === INQUIRY && told) {
+        inquiries.push(command);
+        return "hang";
+      }
+      if (command.cdb[0] !== 0x88 || told) return undefined;
+      told = true;
+      return check(6, 0x3f, 3);
+    });
+    s.faults.set(1, (command) => (command.cdb[0] === 0x88 ? answer : undefined));
+    s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_POLICY, BigInt(abi.POLICY_STATIC)));
+    client.send(request(READ, 1n, 0n, 512));
+    s.host.advance(2000);
+    t.is(replies(client.received, new Map([[1n, 512]])).length, 0, "it waits for the path that is being checked");
+    const [inquiry] = inquiries;
+    if (inquiry === undefined) return t.fail();
+    s.host.answer(inquiry, s.disk.execute(s.host, inquiry));
+    s.host.advance(100);
+    t.is(replies(client.received, new Map([[1n, 512]]))[0]?.error, 0);
   });
-  s.faults.set(1, (command) => (command.cdb[0] === 0x88 ? check(4, 0x44, 0) : undefined));
-  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_POLICY, BigInt(abi.POLICY_STATIC)));
-  client.send(request(READ, 1n, 0n, 512));
-  s.host.advance(2000);
-  t.is(replies(client.received, new Map([[1n, 512]])).length, 0, "it waits for the path that is being checked");
-  const [inquiry] = inquiries;
-  if (inquiry === undefined) return t.fail();
-  s.host.answer(inquiry, s.disk.execute(s.host, inquiry));
-  s.host.advance(100);
-  t.is(replies(client.received, new Map([[1n, 512]]))[0]?.error, 0);
-});
+}
 
 test("an address past the end is asked on every other path before the client hears of it, and no path is blamed", (t) => {
   for (const kind of [READ, WRITE]) {
@@ -366,5 +371,17 @@ test("an address past the end is asked on every other path before the client hea
     const shrunk = scene(() => check(5, 0x21, 0), 3);
     t.is(shrunk.run(kind), kind === READ ? 22 : 28);
     t.deepEqual(shrunk.ports, [0, 1, 2]);
+  }
+});
+
+test("a path that said something else before has not said that the unit ends there: it is asked again", (t) => {
+  for (const kind of [READ, WRITE]) {
+    const s = scene((port, attempt) => {
+      if (port === 1) return check(5, 0x21, 0);
+      return attempt === 1 ? check(4, 0x44, 0) : undefined;
+    });
+    t.is(s.run(kind), 0);
+    t.deepEqual(new Set(s.ports), new Set([0, 1]));
+    t.is(s.ports.at(-1), 0);
   }
 });
