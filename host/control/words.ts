@@ -37,3 +37,6 @@ export const IDENTITY_NAME_RULE = "a name that looks like an identity could be a
 
 /** Faults of a path that the core remembers, so the most that may be counted before it is kept out. */
 export const SHAKY_COUNT_MAX = 16;
+
+/** Events in one answer of the API; a longer history is asked for page by page. */
+export const EVENTS_MAX = 1000;

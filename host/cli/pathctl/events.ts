@@ -1,6 +1,7 @@
 // `pathctl events`: what happened, and what happens.
 
 import type { EventList, EventView } from "../../control/schemas/event.ts";
+import { EVENTS_MAX } from "../../control/words.ts";
 import { CommandError, bodyText } from "../client.ts";
 import type { Style } from "../style.ts";
 import type { Context, Result } from "./context.ts";
@@ -29,16 +30,13 @@ const query = (values: Readonly<Record<string, number | undefined>>): string => 
   return given.length === 0 ? "" : `?${given.map(([name, value]) => `${name}=${value}`).join("&")}`;
 };
 
-/** Events the daemon tells in one answer. */
-const PAGE_EVENTS_MAX = 1000;
-
 /** The newest events, asked for page by page, the newest page first. */
 export async function listEvents({ client, style }: Context, limit: number, since?: number): Promise<Result> {
   const pages: EventView[][] = [];
   let last = 0;
   let before: number | undefined;
   for (let left = limit; left > 0;) {
-    const asked = Math.min(left, PAGE_EVENTS_MAX);
+    const asked = Math.min(left, EVENTS_MAX);
     const page = await client.call<EventList>("GET", `/v1/events${query({ since, before, limit: asked })}`);
     if (before === undefined) ({ last } = page);
     pages.unshift(page.events);

@@ -1,6 +1,7 @@
 // Messages: what happened, with the numbers operators know (reference section 9).
 
 import * as z from "zod";
+import { EVENTS_MAX } from "../words.ts";
 import { PathNumber, TimeMs, UnitNumber } from "./common.ts";
 
 export const EventLevel = z.enum(["info", "warning", "error"]).meta({ id: "EventLevel" });
@@ -25,9 +26,6 @@ export const EventView = z
   })
   .meta({ id: "EventView" });
 export type EventView = z.infer<typeof EventView>;
-
-/** Events in one answer. */
-export const EVENTS_MAX = 1000;
 
 export const EventQuery = z.object({
   since: z.coerce.number().int().min(0).optional().meta({ description: "Only events with a larger id" }),
