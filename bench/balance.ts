@@ -5,7 +5,7 @@
 // expected delay; `ratio` is oracle over policy. The clairvoyant knows the luck of every single command beforehand: a
 // bound that nobody can reach. docs/balancing.md says what the figures mean.
 
-import * as abi from "../host/reactor/abi.ts";
+import * as abi from "../host/abi.ts";
 import { cases } from "./balance/cases.ts";
 import { clairvoyantChooser, oracleChooser, policyChooser, type Chooser } from "./balance/choosers.ts";
 import { capacity, makeLoad, meanNs, type Case } from "./balance/model.ts";

@@ -4,7 +4,7 @@
 // it twice, and taken off. The second kind of row has the emulated array behind the core, data copied, still no sockets.
 
 import { EmulatedArray } from "../host/array/array.ts";
-import * as abi from "../host/reactor/abi.ts";
+import * as abi from "../host/abi.ts";
 import { Core } from "../host/reactor/core.ts";
 import { NativeMedium } from "../host/reactor/native-medium.ts";
 import { median, type Row } from "./report.ts";

@@ -14,7 +14,7 @@ import {
   UNIT_SET_BLOCKS,
   UNIT_SET_CAPABILITIES,
   UNIT_SET_POLICY,
-} from "../host/reactor/abi.ts";
+} from "../host/abi.ts";
 import { ReactorClient } from "../host/reactor/client.ts";
 
 export interface NbdPeer {

@@ -1,7 +1,7 @@
 // The host's side of the core's rings, played by as little code as will do: sockets that are a generator of NBD requests,
 // SCSI commands that are good at once. No system call, no copy of data: what remains is the core's own work.
 
-import * as abi from "../host/reactor/abi.ts";
+import * as abi from "../host/abi.ts";
 import type { Core } from "../host/reactor/core.ts";
 
 const HEADER_BYTES = 28;

@@ -11,7 +11,7 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { Bench } from "tinybench";
-import * as abi from "../host/reactor/abi.ts";
+import * as abi from "../host/abi.ts";
 import { instantiate, loadPolicies } from "./policies.ts";
 import { onOneProcessor } from "./processor.ts";
 import { median, type Row } from "./report.ts";

@@ -1,7 +1,7 @@
 // How fast adaptive follows: a path that slows ten times loses its share within so many of its completions, a path that
 // has healed has it back within so long.
 
-import * as abi from "../../host/reactor/abi.ts";
+import * as abi from "../../host/abi.ts";
 import { cases } from "./cases.ts";
 import { policyChooser, type Chooser } from "./choosers.ts";
 import { capacity, makeLoad } from "./model.ts";

@@ -1,6 +1,6 @@
 // Hedged reads in the simulation: 1 % of the I/Os take 100 times as long; how much of the tail is cut, at what cost.
 
-import { POLICY_ADAPTIVE } from "../../host/reactor/abi.ts";
+import { POLICY_ADAPTIVE } from "../../host/abi.ts";
 import { loadPolicies } from "../policies.ts";
 import { median, type Row } from "../report.ts";
 import { makeLoad, type Case, type Load } from "./model.ts";

@@ -15,7 +15,7 @@ import {
   DIRECTION_IN,
   DIRECTION_NONE,
   DIRECTION_OUT,
-} from "../reactor/abi.ts";
+} from "../abi.ts";
 import { carryOut } from "./carry-out.ts";
 import { Command } from "./command.ts";
 import { Engine } from "./engine.ts";

@@ -1,6 +1,6 @@
 // The block commands of SBC-3: reading, writing, flushing, unmapping.
 
-import { DIRECTION_IN, DIRECTION_OUT } from "../reactor/abi.ts";
+import { DIRECTION_IN, DIRECTION_OUT } from "../abi.ts";
 import type { Command } from "./command.ts";
 import { blocksField } from "./fields.ts";
 import {

@@ -1,6 +1,6 @@
 // A command takes effect, and the faults of its port spoil what is answered.
 
-import { COMMAND_SENSE, COMMAND_SENSE_BYTES } from "../reactor/abi.ts";
+import { COMMAND_SENSE, COMMAND_SENSE_BYTES } from "../abi.ts";
 import type { Command } from "./command.ts";
 import { execute } from "./execute.ts";
 import type { PortFaults } from "./fault-state.ts";

@@ -14,7 +14,7 @@ import {
   COMMAND_SENSE_BYTES,
   COMMAND_STATUS,
   DIRECTION_IN,
-} from "../reactor/abi.ts";
+} from "../abi.ts";
 import {
   ASC_INVALID_FIELD_IN_CDB,
   ASC_INVALID_FIELD_IN_LIST,

@@ -1,6 +1,6 @@
 // The commands of SBC-3 that look at what the medium holds: VERIFY, WRITE AND VERIFY, COMPARE AND WRITE, ORWRITE.
 
-import { DIRECTION_OUT } from "../reactor/abi.ts";
+import { DIRECTION_OUT } from "../abi.ts";
 import { dataOutBytes, done, inRange, TRANSFER_BYTES_MAX, unprotected, writable, write } from "./block-commands.ts";
 import type { Command } from "./command.ts";
 import { blocksField, blocksOf, lbaOf } from "./fields.ts";

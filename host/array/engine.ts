@@ -19,7 +19,7 @@ import {
   SUBMISSION_LENGTH,
   SUBMISSION_OP,
   SUBMISSION_TAG,
-} from "../reactor/abi.ts";
+} from "../abi.ts";
 import { carryOut } from "./carry-out.ts";
 import { Command } from "./command.ts";
 import { execute } from "./execute.ts";

@@ -8,7 +8,7 @@ import {
   ALUA_TRANSITIONING,
   ALUA_UNAVAILABLE,
   DIRECTION_OUT,
-} from "../reactor/abi.ts";
+} from "../abi.ts";
 import type { Command } from "./command.ts";
 import {
   ASC_ALUA_CHANGED,

@@ -1,6 +1,6 @@
 // PERSISTENT RESERVE IN and OUT (SPC-4 6.15 and 6.16).
 
-import { DIRECTION_OUT } from "../reactor/abi.ts";
+import { DIRECTION_OUT } from "../abi.ts";
 import type { Command } from "./command.ts";
 import { isReservationType, NO_KEY, type Reservations } from "./reservations.ts";
 import {

@@ -14,7 +14,7 @@ import {
   RING_CAPACITY,
   RING_HEAD,
   RING_TAIL,
-} from "../reactor/abi.ts";
+} from "../abi.ts";
 import { TIME_NOW } from "./times.ts";
 
 const TWO_32 = 4294967296;

@@ -1,6 +1,6 @@
 // A logical unit of the emulated array and the ports (I_T_L nexuses) that lead to it.
 
-import { ALUA_NON_OPTIMIZED, ALUA_OPTIMIZED } from "../reactor/abi.ts";
+import { ALUA_NON_OPTIMIZED, ALUA_OPTIMIZED } from "../abi.ts";
 import { CachedMedium, type Medium } from "./medium.ts";
 import { Reservations } from "./reservations.ts";
 import type { PortFaults } from "./fault-state.ts";

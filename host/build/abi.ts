@@ -79,7 +79,7 @@ function cView(items: readonly AbiItem[]): string {
 export function abiViews(): { readonly path: string; readonly text: string }[] {
   const items = readAbi();
   return [
-    { path: "host/reactor/abi.ts", text: typescriptView(items) },
+    { path: "host/abi.ts", text: typescriptView(items) },
     { path: "host/native/src/abi.rs", text: rustView(items) },
     { path: "assembly/pathmanager_core.h", text: cView(items) },
   ];

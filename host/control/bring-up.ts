@@ -4,7 +4,7 @@ import type { FoundPath } from "../discovery/discover.ts";
 import { Claims } from "../discovery/claims.ts";
 import { emulatedPort } from "../discovery/emulated.ts";
 import { makeRoom, undoRoom, type QueueChange } from "../discovery/queue-tags.ts";
-import { PATH_FLAG_REMOVING, PATH_SET_DEPTH } from "../reactor/abi.ts";
+import { PATH_FLAG_REMOVING, PATH_SET_DEPTH } from "../abi.ts";
 import type { AddedUnit, ReactorClient, UnitToAdd } from "../reactor/client.ts";
 import { deviceCalls, pathFactCalls, pathPolicyCalls, plainPolicyCalls, unitSettingCalls } from "./core-settings.ts";
 import type { Effective } from "./effective.ts";

@@ -1,6 +1,6 @@
 // From the core's events to messages: handles become unit and path numbers, codes become names.
 
-import * as abi from "../reactor/abi.ts";
+import * as abi from "../abi.ts";
 import type { DetailValue, Message, MessageName } from "../liaison/messages.ts";
 import type { CoreEvent } from "../reactor/records.ts";
 import type { Inventory } from "./inventory.ts";

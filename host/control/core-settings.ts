@@ -1,6 +1,6 @@
 // The settings of units, paths and the whole as calls of the core's exports.
 
-import * as abi from "../reactor/abi.ts";
+import * as abi from "../abi.ts";
 import type { FoundPath } from "../discovery/discover.ts";
 import type { Effective } from "./effective.ts";
 import type { Path, Unit } from "./inventory.ts";

@@ -7,7 +7,7 @@ import { ConnectionRoom } from "../export/room.ts";
 import { NbdServer, type NbdServerEvent } from "../export/server.ts";
 import { EventLog } from "../liaison/event-log.ts";
 import { SystemLog } from "../liaison/system-log.ts";
-import * as abi from "../reactor/abi.ts";
+import * as abi from "../abi.ts";
 import { ReactorClient, type CoreEvent } from "../reactor/client.ts";
 import { applyAll } from "./applying.ts";
 import { RememberedAttachments } from "./attachments.ts";

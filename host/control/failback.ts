@@ -1,7 +1,7 @@
 // Waits for what becomes of a path that an operator wants back: the core checks it first, which takes as long as the
 // path takes to answer.
 
-import * as abi from "../reactor/abi.ts";
+import * as abi from "../abi.ts";
 import type { CoreEvent } from "../reactor/records.ts";
 import type { Context } from "./context.ts";
 import { ControlError } from "./errors.ts";

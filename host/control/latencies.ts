@@ -1,6 +1,6 @@
 // Latency percentiles of paths and units, from the core's histograms.
 
-import { STATISTICS_BYTES } from "../reactor/abi.ts";
+import { STATISTICS_BYTES } from "../abi.ts";
 import type { ReactorClient } from "../reactor/client.ts";
 import { allTransfers, decodeStatistics, percentileNs } from "../reactor/statistics.ts";
 import type { Latency } from "./schemas/path.ts";

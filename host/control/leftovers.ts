@@ -2,7 +2,7 @@
 // write of the earlier daemon would otherwise replace a newer one that was acknowledged.
 
 import { leftoversIn, readUnderWay, type UnderWay } from "../discovery/leftovers.ts";
-import { UNIT_SET_INHERITED } from "../reactor/abi.ts";
+import { UNIT_SET_INHERITED } from "../abi.ts";
 import { reasonOf } from "./errors.ts";
 import type { EventHub } from "./event-hub.ts";
 import type { Inventory, Unit } from "./inventory.ts";

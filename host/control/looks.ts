@@ -1,6 +1,6 @@
 // Looks at the devices: when, one at a time, and what of it waits for another look. What a look changes is reconcile.ts.
 
-import { PATH_SET_DOUBT } from "../reactor/abi.ts";
+import { PATH_SET_DOUBT } from "../abi.ts";
 import type { Context } from "./context.ts";
 import { look } from "./devices.ts";
 import { reasonOf } from "./errors.ts";

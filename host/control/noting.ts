@@ -1,6 +1,6 @@
 // Writes down what a look has changed, or takes it back.
 
-import * as abi from "../reactor/abi.ts";
+import * as abi from "../abi.ts";
 import type { Arrival } from "./bring-up.ts";
 import { reasonOf } from "./errors.ts";
 import { isGone, pathRow, unitRow } from "./inventory.ts";

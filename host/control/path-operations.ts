@@ -2,7 +2,7 @@
 // core refuses is taken back in the state file. So an answer means that it is on the disk and in force.
 
 import { setTimeout } from "node:timers/promises";
-import * as abi from "../reactor/abi.ts";
+import * as abi from "../abi.ts";
 import type { MessageName } from "../liaison/messages.ts";
 import { waitForFailback } from "./failback.ts";
 import type { Context } from "./context.ts";

@@ -1,7 +1,7 @@
 // Decides what each device is that a look has found. The guard against a remap is for a device that stayed while the daemon watched it;
 // one that appears is taken for what it says it is, whatever had its number before.
 
-import * as abi from "../reactor/abi.ts";
+import * as abi from "../abi.ts";
 import type { FoundPath } from "../discovery/discover.ts";
 import type { Effective } from "./effective.ts";
 import { compareGone, isGone, keptPriorities, presentPriorities, rivalsOf, type Path, type Unit } from "./inventory.ts";

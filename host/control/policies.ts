@@ -1,6 +1,6 @@
 // Policies: their names, the parameters each takes, and what they are in the core.
 
-import * as abi from "../reactor/abi.ts";
+import * as abi from "../abi.ts";
 import { ControlError } from "./errors.ts";
 import { nearest } from "./nearest.ts";
 import { POLICY_NAMES, type Balancing, type Policy, type PolicyName, type PolicyParameters } from "./schemas/unit.ts";

@@ -1,7 +1,7 @@
 // Intermittent-failure monitoring is the core's, for a path as long as its device is there. What is here keeps it going when
 // the device goes and returns, which the core takes for a new path, and lets an operator vouch for a shaky path.
 
-import * as abi from "../reactor/abi.ts";
+import * as abi from "../abi.ts";
 import type { Context } from "./context.ts";
 import type { Effective } from "./effective.ts";
 import type { Inventory, Path } from "./inventory.ts";

@@ -2,7 +2,7 @@
 // than on another, and whoever wrote to the new blocks over the other one would get an error.
 
 import type { FoundPath } from "../discovery/discover.ts";
-import * as abi from "../reactor/abi.ts";
+import * as abi from "../abi.ts";
 import type { Path } from "./inventory.ts";
 import type { Tables } from "./tables.ts";
 

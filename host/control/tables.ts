@@ -1,7 +1,7 @@
 // The newest copy of the core's path and unit tables, by handle. What is displayed comes from here. Records are decoded
 // when somebody asks for them: of thousands, a display needs few.
 
-import * as abi from "../reactor/abi.ts";
+import * as abi from "../abi.ts";
 import {
   decodePath,
   decodeUnit,

@@ -3,7 +3,7 @@
 import type { FoundPath } from "../discovery/discover.ts";
 import type { Caching } from "../discovery/limits.ts";
 import type { Probe } from "../discovery/probe.ts";
-import * as abi from "../reactor/abi.ts";
+import * as abi from "../abi.ts";
 import type { UnitFacts } from "./state.ts";
 
 /** Largest transfer that is tried where the kernel does not tell a limit: 128 segments of a page. */

@@ -1,6 +1,6 @@
 // What an operator does to logical units.
 
-import * as abi from "../reactor/abi.ts";
+import * as abi from "../abi.ts";
 import type { Context } from "./context.ts";
 import { plainPolicyCalls } from "./core-settings.ts";
 import { ControlError, reasonOf } from "./errors.ts";

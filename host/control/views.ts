@@ -1,6 +1,6 @@
 // What the API shows of units and paths: what is configured, and what the core's records say now.
 
-import * as abi from "../reactor/abi.ts";
+import * as abi from "../abi.ts";
 import type { PathRecord, UnitRecord } from "../reactor/records.ts";
 import { isShown, pathsOf, type Path, type Unit } from "./inventory.ts";
 import { outcomeText } from "./outcome-text.ts";

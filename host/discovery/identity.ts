@@ -4,7 +4,7 @@
 // The core compares what a path shows with these bytes after the same rule (assembly/identity.ts); a property test holds the
 // two together.
 
-import { IDENTITY_BYTES_MAX, IDENTITY_TYPE_SERIAL } from "../reactor/abi.ts";
+import { IDENTITY_BYTES_MAX, IDENTITY_TYPE_SERIAL } from "../abi.ts";
 import { hex, isBlank } from "./bytes.ts";
 import { nonsense, parsed, type Parsed } from "./transport.ts";
 

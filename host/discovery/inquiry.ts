@@ -1,6 +1,6 @@
 // INQUIRY: the standard data and the head of the vital product data pages (SPC-4 6.6, 7.8).
 
-import { IDENTITY_BYTES_MAX } from "../reactor/abi.ts";
+import { IDENTITY_BYTES_MAX } from "../abi.ts";
 import { ascii, big } from "./bytes.ts";
 import { serialNumber } from "./identity.ts";
 import { nonsense, parsed, type Parsed } from "./transport.ts";

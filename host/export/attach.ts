@@ -6,7 +6,7 @@
 import { writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { closeDescriptor, nbdAttach, nbdDetach, nbdReconfigure, nbdStatus, socketPair } from "../native/index.ts";
-import { CONNECTION_TRIM } from "../reactor/abi.ts";
+import { CONNECTION_TRIM } from "../abi.ts";
 import { connectionFlags, type NbdExport, transmissionFlags } from "./directory.ts";
 import { ExportError } from "./errors.ts";
 

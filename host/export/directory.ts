@@ -8,7 +8,7 @@ import {
   NBD_PAYLOAD_BYTES_MAX,
   UNIT_CAN_NOT_WRITE,
   UNIT_CAN_UNMAP,
-} from "../reactor/abi.ts";
+} from "../abi.ts";
 import { ExportError } from "./errors.ts";
 import {
   STRING_BYTES_MAX,

@@ -4,7 +4,7 @@ import type { Socket } from "node:net";
 import { Negotiation, type NegotiationLimits, type NegotiationStep } from "./negotiation.ts";
 import type { ExportDirectory } from "./directory.ts";
 import type { NegotiatedConnection } from "./server.ts";
-import { CONNECTION_RECEIVE_BYTES } from "../reactor/abi.ts";
+import { CONNECTION_RECEIVE_BYTES } from "../abi.ts";
 
 /** Bytes a client may send ahead while it does not read its answers. */
 const HELD_BYTES_MAX = 4 * CONNECTION_RECEIVE_BYTES;

@@ -1,12 +1,7 @@
 // The NBD handshake phase, fixed newstyle, without a socket: bytes go in, steps come out. So every misuse is a test of
 // plain bytes, and the server (server.ts) is left with time, sockets and descriptors.
 
-import {
-  CONNECTION_ALLOCATION,
-  CONNECTION_EXTENDED,
-  CONNECTION_STRUCTURED,
-  CONNECTION_UNALIGNED,
-} from "../reactor/abi.ts";
+import { CONNECTION_ALLOCATION, CONNECTION_EXTENDED, CONNECTION_STRUCTURED, CONNECTION_UNALIGNED } from "../abi.ts";
 import { connectionFlags, type ExportDirectory, type NbdExport } from "./directory.ts";
 import { Malformed, OptionReader } from "./reader.ts";
 import { contextReply, exportReply, infoReplies, listReplies, optionError, optionReply } from "./replies.ts";

@@ -2,7 +2,7 @@
 
 import type { EmulatedArray } from "../array/array.ts";
 import type { Ring } from "../native/index.ts";
-import * as abi from "./abi.ts";
+import * as abi from "../abi.ts";
 import { addUnit } from "./bring-up.ts";
 import { packResults } from "./command-results.ts";
 import type { Core } from "./core.ts";

@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { ABI_VERSION, CONTROL_NOW_NS, CONTROL_SEED, UNIT_BYTES, UNIT_CONNECTIONS, UNIT_GHOSTS } from "./abi.ts";
+import { ABI_VERSION, CONTROL_NOW_NS, CONTROL_SEED, UNIT_BYTES, UNIT_CONNECTIONS, UNIT_GHOSTS } from "../abi.ts";
 import { CoreAborted, coreAnswer, ReactorError } from "./errors.ts";
 
 /** Limits of one core; its memory is laid out by them once. Ranges: `assembly/memory.ts`. */

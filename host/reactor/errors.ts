@@ -9,7 +9,7 @@ import {
   ERROR_PRIORITY_IN_USE,
   ERROR_PROPERTY,
   ERROR_RANGE,
-} from "./abi.ts";
+} from "../abi.ts";
 
 export class ReactorError extends Error {
   /** `CORE_*` (the core refused), `REACTOR_*`, or the code of the addon or the emulated array that refused. */

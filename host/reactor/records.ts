@@ -1,6 +1,6 @@
 // Decodes what the core keeps for displays: path records, unit records, events. Works on copies, in control's thread.
 
-import * as abi from "./abi.ts";
+import * as abi from "../abi.ts";
 
 /** Bytes of a record that displays read; what lies behind is the core's own. */
 export const PATH_RECORD_BYTES = 112;

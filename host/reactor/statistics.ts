@@ -1,6 +1,6 @@
 // Reads the statistics of a path or a unit out of a copy of the core's memory (layout: STATISTICS_* in abi.ts).
 
-import * as abi from "./abi.ts";
+import * as abi from "../abi.ts";
 
 /** Reads or writes: how many, how large, how long. */
 export interface TransferStatistics {

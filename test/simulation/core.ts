@@ -16,7 +16,7 @@ import {
   RING_CAPACITY,
   RING_HEAD,
   RING_TAIL,
-} from "../../host/reactor/abi.ts";
+} from "../../host/abi.ts";
 import type { CoreExports, CoreLimits } from "../../host/reactor/core.ts";
 
 export interface CoreEvent {

@@ -49,7 +49,7 @@ import {
   UNIT_SET_STALL_MIN_MS,
   UNIT_SET_TRANSFER_BLOCKS_MAX,
   UNIT_USABLE,
-} from "../../host/reactor/abi.ts";
+} from "../../host/abi.ts";
 import { type CoreEvent, SimulatedCore } from "./core.ts";
 import type { WorldPlan } from "./plan.ts";
 import type { Random } from "./random.ts";

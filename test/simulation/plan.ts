@@ -1,7 +1,7 @@
 // What one world looks like, drawn from its seed.
 
 import type { ArrayTopology } from "../../host/array/topology.ts";
-import { POLICY_COUNT } from "../../host/reactor/abi.ts";
+import { POLICY_COUNT } from "../../host/abi.ts";
 import type { ClientPlan } from "./client.ts";
 import type { Random } from "./random.ts";
 

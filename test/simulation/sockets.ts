@@ -28,7 +28,7 @@ import {
   SUBMISSION_LENGTH,
   SUBMISSION_OP,
   SUBMISSION_TAG,
-} from "../../host/reactor/abi.ts";
+} from "../../host/abi.ts";
 import type { VirtualClock } from "./clock.ts";
 import type { Random } from "./random.ts";
 

@@ -5,7 +5,7 @@
 // At the end everything is read once more.
 
 import { EmulatedArray } from "../../host/array/array.ts";
-import { CONNECTION_STRUCTURED, CONNECTION_UNALIGNED } from "../../host/reactor/abi.ts";
+import { CONNECTION_STRUCTURED, CONNECTION_UNALIGNED } from "../../host/abi.ts";
 import { type Atlas, makeAtlas } from "./atlas.ts";
 import { Client, type ClientHost, type ClientPlan, type ClientUnit } from "./client.ts";
 import { VirtualClock } from "./clock.ts";

@@ -4,7 +4,7 @@ import { randomFillSync } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Fault, FaultRequest } from "../../../host/control/schemas/fault.ts";
-import { ALUA_STANDBY } from "../../../host/reactor/abi.ts";
+import { ALUA_STANDBY } from "../../../host/abi.ts";
 import { type Case, check, type Context, eventually, same } from "../case.ts";
 import { verify } from "../fio.ts";
 import { run } from "../run.ts";

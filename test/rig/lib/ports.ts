@@ -1,6 +1,6 @@
 // SCSI commands by way of the native ring, with rings in memory that the test fills: no core, no reactor.
 
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import { Bench, FREE, type Backend } from "../../unit/native/harness.ts";
 
 const SLOT_BYTES = 256;

@@ -1,7 +1,7 @@
 // The native ring's ports against scsi_debug: devices that are slow, that never answer, and whose commands are reset.
 
 import assert from "node:assert/strict";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import { BACKENDS, type Backend } from "../../unit/native/harness.ts";
 import { Initiator, read, TEST_UNIT_READY } from "../lib/ports.ts";
 import { OPTS, ScsiDebug } from "../lib/scsi-debug.ts";

@@ -1,7 +1,7 @@
 // The native ring's ports against the kernel's own target: data, outcomes, depth, paths that die and devices that go.
 
 import assert from "node:assert/strict";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import { scsiCommand, UeventMonitor, type Uevent } from "../../../host/native/index.ts";
 import { BACKENDS, ENODEV } from "../../unit/native/harness.ts";
 import { until } from "../lib/files.ts";

@@ -30,7 +30,7 @@ import {
   SUBMISSION_LENGTH,
   SUBMISSION_OP,
   SUBMISSION_TAG,
-} from "../../../host/reactor/abi.ts";
+} from "../../../host/abi.ts";
 import { EmulatedArray, type CommandResult } from "../../../host/array/array.ts";
 
 export const STATUS_GOOD = 0;

@@ -8,7 +8,7 @@ import {
   ALUA_STANDBY,
   ALUA_TRANSITIONING,
   ALUA_UNAVAILABLE,
-} from "../../../host/reactor/abi.ts";
+} from "../../../host/abi.ts";
 import { cdbs, pattern, quietArray, RESERVATION_CONFLICT, sense, STATUS_GOOD } from "./fixture.ts";
 
 /** State by group id, as REPORT TARGET PORT GROUPS tells it. */

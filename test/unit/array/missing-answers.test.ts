@@ -1,7 +1,7 @@
 // Commands that are not answered, or late: whether their data land, and when they end.
 
 import test from "ava";
-import { RESET_DEVICE } from "../../../host/reactor/abi.ts";
+import { RESET_DEVICE } from "../../../host/abi.ts";
 import { cdbs, pattern, quietArray, readBack, RingSide } from "./fixture.ts";
 
 const ZERO = new Uint8Array(512);

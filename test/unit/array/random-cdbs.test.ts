@@ -3,7 +3,7 @@
 import test from "ava";
 import { SeededRandom } from "../../../host/array/fault-state.ts";
 import { SparseMedium } from "../../../host/array/medium.ts";
-import { COMMAND_PRIVATE } from "../../../host/reactor/abi.ts";
+import { COMMAND_PRIVATE } from "../../../host/abi.ts";
 import { cdbs, pattern, quietArray, RingSide, STATUS_GOOD } from "./fixture.ts";
 
 const OPCODES = [

@@ -1,7 +1,7 @@
 // The array's side of the rings: what it takes, what it answers, when it wants its next turn.
 
 import test from "ava";
-import { OP_RESET, OP_SCSI, RESET_DEVICE, RESET_HOST, RESET_TARGET } from "../../../host/reactor/abi.ts";
+import { OP_RESET, OP_SCSI, RESET_DEVICE, RESET_HOST, RESET_TARGET } from "../../../host/abi.ts";
 import { cdbs, pattern, quietArray, RingSide, sense, STATUS_GOOD, TASK_SET_FULL } from "./fixture.ts";
 
 const TIME_OUT = 3;

@@ -4,7 +4,7 @@
 import test, { type ExecutionContext } from "ava";
 import { ControlError } from "../../../host/control/errors.ts";
 import { removeGone } from "../../../host/control/reconcile.ts";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 
 const ARRAY = "policy = 'static'\n[array]\nunits = 2\npaths = 2\nunit_mib = 1\n";

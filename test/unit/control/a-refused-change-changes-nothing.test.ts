@@ -2,7 +2,7 @@
 
 import test from "ava";
 import { ControlError } from "../../../host/control/errors.ts";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 
 const TWO = "policy = 'static'\n[array]\nunits = 2\npaths = 4\nunit_mib = 1\n";

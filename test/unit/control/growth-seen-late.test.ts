@@ -5,7 +5,7 @@ import type { FoundPath, Found } from "../../../host/discovery/discover.ts";
 import { look } from "../../../host/control/devices.ts";
 import { reconcile, removeContradicting } from "../../../host/control/reconcile.ts";
 import { agreedSize } from "../../../host/control/sizes.ts";
-import { PATH_SET_FAILED } from "../../../host/reactor/abi.ts";
+import { PATH_SET_FAILED } from "../../../host/abi.ts";
 import { statusOf } from "../../../host/control/status.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 

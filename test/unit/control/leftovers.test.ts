@@ -2,7 +2,7 @@ import test from "ava";
 import { Inventory } from "../../../host/control/inventory.ts";
 import { Leftovers, type LeftoverSources } from "../../../host/control/leftovers.ts";
 import { makeLogger } from "../../../host/control/logger.ts";
-import { UNIT_SET_INHERITED } from "../../../host/reactor/abi.ts";
+import { UNIT_SET_INHERITED } from "../../../host/abi.ts";
 
 const line = (path: string, operation: string, elapsedMs: number): string =>
   ` >>> device=sg0 ${path}   em=0 sg_tablesize=256 excl=0 open_cnt=0\n` +

@@ -1,7 +1,7 @@
 // What a command has set holds over the configuration file until an operator gives it up.
 
 import test from "ava";
-import { POLICY_LEAST_IN_FLIGHT } from "../../../host/reactor/abi.ts";
+import { POLICY_LEAST_IN_FLIGHT } from "../../../host/abi.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 
 const FILE =

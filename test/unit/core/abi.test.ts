@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "ava";
 import { abiViews } from "../../../host/build/abi.ts";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import { Host, moduleExports, moduleImports } from "./harness.ts";
 
 const root = join(import.meta.dirname, "..", "..", "..");

@@ -1,6 +1,6 @@
 // BLOCK_STATUS tells what the device tells by GET LBA STATUS, and that all is data where it tells nothing.
 import test from "ava";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import type { Client } from "./harness.ts";
 import { Host } from "./harness.ts";
 import type { Reply } from "./nbd-client.ts";

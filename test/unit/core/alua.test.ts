@@ -1,6 +1,6 @@
 // Asymmetric access: port groups that change by themselves are followed, and set only with restraint.
 import test from "ava";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import { Disk } from "./disk.ts";
 import { READ, replies, request } from "./nbd-client.ts";
 import type { Scene } from "./scene.ts";

@@ -1,6 +1,6 @@
 // The clock is the host's, and hosts stand still, jump and go back.
 import test from "ava";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import { Host } from "./harness.ts";
 import { READ, replies, request } from "./nbd-client.ts";
 

@@ -1,6 +1,6 @@
 // A path in doubt gets no I/O until an identity check that was asked after the doubt arose has been answered well.
 import test from "ava";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import { Disk } from "./disk.ts";
 import { READ, request } from "./nbd-client.ts";
 import type { Scene } from "./scene.ts";

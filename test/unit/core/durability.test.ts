@@ -1,6 +1,6 @@
 // What a client was told to be on the medium is there, whatever the device's write cache does and control learns of it.
 import test, { type ExecutionContext } from "ava";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import { Disk } from "./disk.ts";
 import type { Client } from "./harness.ts";
 import { Host } from "./harness.ts";

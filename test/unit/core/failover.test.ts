@@ -1,6 +1,6 @@
 // What becomes of a command that was not carried out: retried, sent elsewhere, answered; and what is shown of it.
 import test from "ava";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import { Disk } from "./disk.ts";
 import { Host } from "./harness.ts";
 import { READ, WRITE, replies, request } from "./nbd-client.ts";

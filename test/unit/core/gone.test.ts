@@ -2,7 +2,7 @@
 // kernel's driver with several connections, a QEMU that connects anew. So nothing of the one that has gone may land after
 // what its successor has been told is written.
 import test, { type ExecutionContext } from "ava";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import type { Client } from "./harness.ts";
 import { errors, idle, scene, type Scene } from "./holes.ts";
 import { DISC, READ, WRITE, WRITE_ZEROES, replies, request } from "./nbd-client.ts";

@@ -3,7 +3,7 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import type { CoreExports as HostExports } from "../../../host/reactor/core.ts";
 import type { Answer, Scsi } from "./scsi.ts";
 

@@ -1,6 +1,6 @@
 // Hedged reads: the slow ones are answered by another path, at no more than the budget, and never a write.
 import test from "ava";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import { Disk } from "./disk.ts";
 import { Host } from "./harness.ts";
 import { READ, WRITE, replies, request } from "./nbd-client.ts";

@@ -1,5 +1,5 @@
 // A unit whose latencies are learned, and paths that swallow I/O: what they were given is kept for the test to answer.
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import { Disk } from "./disk.ts";
 import type { Client, Limits } from "./harness.ts";
 import { Host } from "./harness.ts";

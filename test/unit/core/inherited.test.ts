@@ -1,6 +1,6 @@
 // Commands that an earlier daemon has left under way: what writes waits until they have ended.
 import test from "ava";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import { errors, idle, scene, type Scene } from "./holes.ts";
 import { FLUSH, READ, TRIM, WRITE, WRITE_ZEROES, request } from "./nbd-client.ts";
 

@@ -1,6 +1,6 @@
 // Every command reaches the medium and comes back as it should.
 import test from "ava";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import { Disk } from "./disk.ts";
 import { Host } from "./harness.ts";
 import {

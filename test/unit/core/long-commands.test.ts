@@ -1,6 +1,6 @@
 // Commands that may rightly take long: several at a time, in their own time, and no path is blamed that answers others.
 import test, { type ExecutionContext } from "ava";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import { Disk } from "./disk.ts";
 import { Host, type Client } from "./harness.ts";
 import { FLUSH, READ, TRIM, WRITE, WRITE_ZEROES, replies, request } from "./nbd-client.ts";

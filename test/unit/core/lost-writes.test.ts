@@ -1,6 +1,6 @@
 // A device that says, once, that it has lost what it had acknowledged is not asked again until it says that all is well.
 import test from "ava";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import { Disk } from "./disk.ts";
 import type { Client } from "./harness.ts";
 import { Host } from "./harness.ts";

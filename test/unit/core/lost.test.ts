@@ -1,6 +1,6 @@
 // Paths that lose a command and answer others: they are no black holes, and what they lost is settled by the mildest means.
 import test from "ava";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import { type Scene, errors, idle, scene } from "./holes.ts";
 import { READ, WRITE, replies, request } from "./nbd-client.ts";
 import type { Scsi } from "./scsi.ts";

@@ -1,6 +1,6 @@
 // A logical unit that is not ready for a moment is waited for, as long as a request may take; no path is blamed for it.
 import test from "ava";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import { READ, replies, request } from "./nbd-client.ts";
 import type { Scene } from "./scene.ts";
 import { REPORT, TUR, read, scene } from "./scene.ts";

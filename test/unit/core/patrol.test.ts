@@ -1,6 +1,6 @@
 // Patrol, identity and failback: a path is used only when it answers and leads to its unit.
 import test from "ava";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import { Disk } from "./disk.ts";
 import { Host } from "./harness.ts";
 import { READ, request } from "./nbd-client.ts";

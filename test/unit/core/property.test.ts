@@ -1,7 +1,7 @@
 // Whatever clients send and devices answer: the model holds, nothing leaks, nobody else is harmed.
 import test from "ava";
 import fc from "fast-check";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import { Disk } from "./disk.ts";
 import { Host } from "./harness.ts";
 import type { Reply } from "./nbd-client.ts";

@@ -1,6 +1,6 @@
 // A path that refuses what others carry out counts its errors, and is avoided after a few.
 import test from "ava";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import { READ, WRITE, replies, request } from "./nbd-client.ts";
 import { read, scene, type Scene } from "./scene.ts";
 import { check } from "./scsi.ts";

@@ -1,7 +1,7 @@
 // A reservation may hold on one path only: a conflict on another, which was merely tried beside it, fails no request. In
 // cluster mode writes are not even tried there while the first may still be carried out.
 import test from "ava";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import type { Scene } from "./holes.ts";
 import { errors, idle, scene } from "./holes.ts";
 import { READ, WRITE, WRITE_ZEROES, request } from "./nbd-client.ts";

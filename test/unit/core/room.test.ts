@@ -1,6 +1,6 @@
 // Used-up room is backpressure: nothing is received, nothing is lost, everybody gets his turn.
 import test from "ava";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import { Host } from "./harness.ts";
 import { READ, WRITE, WRITE_ZEROES, replies, request } from "./nbd-client.ts";
 

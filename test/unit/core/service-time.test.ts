@@ -1,6 +1,6 @@
 // The record of a path tells how long the path takes for a command, as learned, also when the policy does not use it.
 import test from "ava";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import { Disk } from "./disk.ts";
 import { Host } from "./harness.ts";
 import { READ, replies, request } from "./nbd-client.ts";

@@ -2,7 +2,7 @@
 // than it would have. The clock is the core's own, and virtual: it moves only as the devices take their time.
 
 import test, { type ExecutionContext } from "ava";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import { Disk } from "./disk.ts";
 import type { Client } from "./harness.ts";
 import { Host } from "./harness.ts";

@@ -1,6 +1,6 @@
 // A device that knows READ(10) and WRITE(10) only is served with those; no path is blamed for what the device lacks.
 import test from "ava";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import { Disk } from "./disk.ts";
 import { Host } from "./harness.ts";
 import { FLUSH, FUA, READ, WRITE, WRITE_ZEROES, replies, request } from "./nbd-client.ts";

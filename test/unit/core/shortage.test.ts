@@ -1,7 +1,7 @@
 // What the host itself could not do for want of memory or room says nothing about a path: neither that it has failed nor
 // that it works.
 import test from "ava";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import { READ, WRITE, replies, request } from "./nbd-client.ts";
 import { TUR, read, scene } from "./scene.ts";
 

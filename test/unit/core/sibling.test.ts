@@ -1,6 +1,6 @@
 // Faults that have a common cause, and paths that are never quite well.
 import test from "ava";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import { Host } from "./harness.ts";
 import { READ, replies, request } from "./nbd-client.ts";
 import { check } from "./scsi.ts";

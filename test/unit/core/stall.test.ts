@@ -1,6 +1,6 @@
 // Paths that answer nothing: the I/O goes on, the ghost does no harm, and is settled.
 import test from "ava";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import { errors, idle, scene } from "./holes.ts";
 import { FLUSH, FUA, READ, TRIM, WRITE, WRITE_ZEROES, replies, request } from "./nbd-client.ts";
 import type { Scsi } from "./scsi.ts";

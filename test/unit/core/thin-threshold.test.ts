@@ -1,7 +1,7 @@
 // A thin unit whose room runs out says so twice: early, by a unit attention that no client may feel (06/38/07, told once to each
 // nexus), and at the end, by refusing a write (07/27/07), which the client has to hear.
 import test from "ava";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import { READ, WRITE, WRITE_ZEROES, replies, request } from "./nbd-client.ts";
 import { TUR, scene } from "./scene.ts";
 import { check } from "./scsi.ts";

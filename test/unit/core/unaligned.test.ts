@@ -1,6 +1,6 @@
 // A client that did not ask for block sizes may read and write any bytes, and harms nobody who writes beside it.
 import test from "ava";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import { Disk } from "./disk.ts";
 import type { Client } from "./harness.ts";
 import { Host } from "./harness.ts";

@@ -1,7 +1,7 @@
 // A page that cannot be read just now says nothing about where a path leads: it is asked for again, and only a page that was
 // read makes a path another unit's.
 import test from "ava";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import type { Scene } from "./scene.ts";
 import { INQUIRY, read, scene } from "./scene.ts";
 import type { Answer, Scsi } from "./scsi.ts";

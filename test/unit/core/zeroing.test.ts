@@ -1,6 +1,6 @@
 // Zeroings of many pieces take turns with everybody else, and let nobody wait for all of their pieces.
 import test from "ava";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import type { Client } from "./harness.ts";
 import { Host } from "./harness.ts";
 import { READ, WRITE, WRITE_ZEROES, replies, request } from "./nbd-client.ts";

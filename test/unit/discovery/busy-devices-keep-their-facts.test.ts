@@ -4,7 +4,7 @@ import { capabilitiesOf } from "../../../host/control/unit-facts.ts";
 import { discover } from "../../../host/discovery/discover.ts";
 import type { Probe } from "../../../host/discovery/probe.ts";
 import type { ScsiTransport } from "../../../host/discovery/transport.ts";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import { candidate, disk, standard, transportOf } from "./pages.ts";
 
 const ALL = { devices: "all", exclude: [], budgetMs: 1000 } as const;

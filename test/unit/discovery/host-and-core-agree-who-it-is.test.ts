@@ -5,7 +5,7 @@ import test from "ava";
 import fc from "fast-check";
 import { parseIdentification } from "../../../host/discovery/designators.ts";
 import { serialIdentity, serialNumber, type UnitIdentity } from "../../../host/discovery/identity.ts";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import { INQUIRY, scene } from "../core/scene.ts";
 import { designator, naa6, page83, vpd } from "./pages.ts";
 

@@ -3,7 +3,7 @@
 import test from "ava";
 import { capabilitiesOf } from "../../../host/control/unit-facts.ts";
 import { discover } from "../../../host/discovery/discover.ts";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import { candidate, capacity, checked, disk, ended, transportOf, vpd, type Answers, type Step } from "./pages.ts";
 
 const ALL = { devices: "all", exclude: [], budgetMs: 5000 } as const;

@@ -3,7 +3,7 @@
 import test from "ava";
 import { capabilitiesOf } from "../../../host/control/unit-facts.ts";
 import { discover } from "../../../host/discovery/discover.ts";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import { candidate, capacity, disk, transportOf, vpd } from "./pages.ts";
 
 const ALL = { devices: "all", exclude: [], budgetMs: 5000 } as const;

@@ -11,7 +11,7 @@ import {
   CONNECTION_UNALIGNED,
   UNIT_CAN_NOT_WRITE,
   UNIT_CAN_UNMAP,
-} from "../../../host/reactor/abi.ts";
+} from "../../../host/abi.ts";
 import { infoData, metaData, option, replies, u32 } from "./client.ts";
 
 const LU0: NbdExport = {

@@ -1,6 +1,6 @@
 // A core without a core: memory with the rings of abi.ts in it, driven by hand, so that the native ring is tested alone.
 
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import { Ring } from "../../../host/native/index.ts";
 
 const CONTROL = 256;

@@ -3,7 +3,7 @@
 
 import { Worker } from "node:worker_threads";
 import test from "ava";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import { clockNs, closeDescriptor, Ring, socketPair, wake } from "../../../host/native/index.ts";
 import { Bench, FREE } from "./harness.ts";
 

@@ -3,7 +3,7 @@
 
 import { readSync, writeSync } from "node:fs";
 import test from "ava";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import { closeDescriptor, socketPair } from "../../../host/native/index.ts";
 import { BACKENDS, Bench, EBADF, EFAULT, EINVAL, ENODEV, ENOTTY, FREE } from "./harness.ts";
 import type { Backend } from "./harness.ts";

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { readSync, writeSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
 import test from "ava";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import { closeDescriptor, duplicate, socketPair } from "../../../host/native/index.ts";
 import { BACKENDS, Bench, EALREADY, EBADF, ECONNRESET, EPIPE, FREE } from "./harness.ts";
 

@@ -6,7 +6,7 @@ import { getHeapStatistics } from "node:v8";
 import { Worker } from "node:worker_threads";
 import test from "ava";
 import fc from "fast-check";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import { clockNs, closeDescriptor, Ring, socketPair, wake } from "../../../host/native/index.ts";
 import { BACKENDS, Bench, EBADF, EFAULT, EINVAL, FREE, type Backend } from "./harness.ts";
 

@@ -7,7 +7,7 @@ import {
   PATH_SET_PRIORITY,
   UNIT_SET_BLOCK_BYTES,
   UNIT_SET_BLOCKS,
-} from "../../../host/reactor/abi.ts";
+} from "../../../host/abi.ts";
 import { ReactorClient, type AddedUnit, type UnitToAdd } from "../../../host/reactor/client.ts";
 
 const UNIT_BYTES = 1_048_576;

@@ -13,7 +13,7 @@ import {
   PATH_SET_PRIORITY,
   POLICY_ROUND_ROBIN,
   UNIT_SET_POLICY,
-} from "../../../host/reactor/abi.ts";
+} from "../../../host/abi.ts";
 import { ReactorClient, type CoreEvent } from "../../../host/reactor/client.ts";
 import { decodeStatistics } from "../../../host/reactor/statistics.ts";
 import { connect, NbdClient, PRELOAD_MAX, request, startRig, UNIT_BYTES } from "./fixture.ts";

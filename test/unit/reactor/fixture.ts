@@ -7,7 +7,7 @@ import {
   UNIT_SET_BLOCK_BYTES,
   UNIT_SET_BLOCKS,
   UNIT_SET_STALL_MAX_MS,
-} from "../../../host/reactor/abi.ts";
+} from "../../../host/abi.ts";
 import { ReactorClient, type ReactorOptions } from "../../../host/reactor/client.ts";
 
 export const UNIT_BYTES = 1 << 20;

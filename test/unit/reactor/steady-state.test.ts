@@ -12,7 +12,7 @@ import {
   UNIT_BYTES as UNIT_RECORD_STRIDE,
   UNIT_SET_BLOCK_BYTES,
   UNIT_SET_BLOCKS,
-} from "../../../host/reactor/abi.ts";
+} from "../../../host/abi.ts";
 import { Core } from "../../../host/reactor/core.ts";
 import { runTurns } from "../../../host/reactor/loop.ts";
 import { NativeMedium } from "../../../host/reactor/native-medium.ts";

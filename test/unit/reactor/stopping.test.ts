@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
 import { ReactorClient } from "../../../host/reactor/client.ts";
-import { UNIT_SET_BLOCKS } from "../../../host/reactor/abi.ts";
+import { UNIT_SET_BLOCKS } from "../../../host/abi.ts";
 import { CoreAborted, isFatal, ReactorError } from "../../../host/reactor/errors.ts";
 import { connect, startRig } from "./fixture.ts";
 

@@ -1,7 +1,7 @@
 // The marks of the balance bench, in short runs: adaptive beside the oracle and beside least in flight.
 
 import test from "ava";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import { cases } from "../../../bench/balance/cases.ts";
 import { oracleChooser, policyChooser } from "../../../bench/balance/choosers.ts";
 import { makeLoad, type Case } from "../../../bench/balance/model.ts";

@@ -1,7 +1,7 @@
 // What the tests of the policies share: a unit with paths, and the commands in flight on it.
 
 import { loadPolicies, type Policies } from "../../../bench/policies.ts";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 
 export const allPolicies = Object.entries(abi)
   .filter(([name]) => name.startsWith("POLICY_") && name !== "POLICY_COUNT")

@@ -2,7 +2,7 @@
 
 import test from "ava";
 import fc from "fast-check";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import { Bed, slotsOf } from "./bed.ts";
 
 const pathCount = fc.integer({ min: 1, max: 32 });

@@ -2,7 +2,7 @@
 
 import test from "ava";
 import fc from "fast-check";
-import { ERROR_RANGE, POLICY_ADAPTIVE } from "../../../host/reactor/abi.ts";
+import { ERROR_RANGE, POLICY_ADAPTIVE } from "../../../host/abi.ts";
 import { hedging } from "../../../bench/balance/hedging.ts";
 import { Bed } from "./bed.ts";
 

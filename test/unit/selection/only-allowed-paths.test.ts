@@ -2,7 +2,7 @@
 
 import test from "ava";
 import fc from "fast-check";
-import { POLICY_POWER_OF_TWO } from "../../../host/reactor/abi.ts";
+import { POLICY_POWER_OF_TWO } from "../../../host/abi.ts";
 import { allPolicies, Bed, slotsOf } from "./bed.ts";
 
 const step = fc.record({

@@ -1,7 +1,7 @@
 // What a policy cannot take is refused, and everything stays as it was.
 
 import test from "ava";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import { Bed } from "./bed.ts";
 
 const refused = -abi.ERROR_RANGE;

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import test from "ava";
 import fc from "fast-check";
 import { instantiate } from "../../../bench/policies.ts";
-import { STATISTICS_BUCKETS, STATISTICS_BYTES } from "../../../host/reactor/abi.ts";
+import { STATISTICS_BUCKETS, STATISTICS_BYTES } from "../../../host/abi.ts";
 import {
   allTransfers,
   bucketRangeNs,

@@ -4,7 +4,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "ava";
-import * as abi from "../../../host/reactor/abi.ts";
+import * as abi from "../../../host/abi.ts";
 import { steadyPlan } from "../../simulation/steady.ts";
 import { NBD } from "../../simulation/wire.ts";
 import { World } from "../../simulation/world.ts";
