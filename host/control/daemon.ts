@@ -57,6 +57,8 @@ export interface DaemonOptions {
   readonly places: Places;
   readonly group: number | null;
   readonly logger: Logger;
+  /** Lines of the logger that nobody read; left out: none is ever lost. */
+  readonly linesLost?: (() => number) | undefined;
 }
 
 export class Daemon implements Context {
@@ -105,7 +107,13 @@ export class Daemon implements Context {
     this.emulated = isEmulated(configuration);
     const systemLog = configuration.log.system ? new SystemLog(sendDatagram) : null;
     this.hub = new EventHub(state, new EventLog(places.eventLog, logger.warning), systemLog, logger.warning);
-    this.keeping = new Keeping({ state, hub: this.hub, logger, stateMadeAgain: () => lastWords.write() });
+    this.keeping = new Keeping({
+      state,
+      hub: this.hub,
+      logger,
+      linesLost: options.linesLost,
+      stateMadeAgain: () => lastWords.write(),
+    });
     this.effective = new Effective(configuration, () => state.settings());
     this.inventory = new Inventory(state.units(), state.paths());
     this.bringUp = new BringUp(reactor, this.inventory);

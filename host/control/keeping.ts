@@ -1,5 +1,5 @@
 // What a daemon leaves in the file system, and others may delete while it runs: the state file, the sockets. It is looked at
-// by inode, as a file of the same name may be somebody else's, and made again.
+// by inode, as a file of the same name may be somebody else's, and made again. And whether anybody reads what it says.
 
 import type { EventHub } from "./event-hub.ts";
 import { reasonOf } from "./errors.ts";
@@ -9,6 +9,8 @@ import { inodeOf } from "./state-store.ts";
 
 /** Quickly enough that an operator who sees a command fail may simply try again. */
 const LOOK_MS = 1000;
+/** That lines are lost is said this often at most. */
+const LOST_SAID_MS = 60_000;
 
 /** A socket that the daemon listens on. */
 export interface KeptSocket {
@@ -31,6 +33,8 @@ export interface KeepingParts {
   readonly logger: Logger;
   /** What else lies beside the state is written again. */
   readonly stateMadeAgain: () => void;
+  /** Lines of standard error that its reader has not read, since the start. */
+  readonly linesLost?: (() => number) | undefined;
 }
 
 export class Keeping {
@@ -38,6 +42,9 @@ export class Keeping {
   readonly #sockets: Watched[] = [];
   #timer: NodeJS.Timeout | undefined;
   #isLooking = false;
+  /** As far as it was told. */
+  #linesLost = 0;
+  #lostSaidMs = -Infinity;
 
   constructor(parts: KeepingParts) {
     this.#parts = parts;
@@ -77,9 +84,18 @@ export class Keeping {
     try {
       await this.#lookAtState();
       for (const socket of this.#sockets) await this.#lookAtSocket(socket);
+      this.#tellLost();
     } finally {
       this.#isLooking = false;
     }
+  }
+
+  #tellLost(): void {
+    const lost = this.#parts.linesLost?.() ?? 0;
+    if (lost === this.#linesLost || performance.now() - this.#lostSaidMs < LOST_SAID_MS) return;
+    this.#parts.hub.say("lines-lost", { detail: { lines: lost - this.#linesLost } });
+    this.#linesLost = lost;
+    this.#lostSaidMs = performance.now();
   }
 
   async #lookAtState(): Promise<void> {

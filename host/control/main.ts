@@ -11,7 +11,7 @@ import { handlersOf } from "./handlers.ts";
 import { groupId, listenTcp, listenUnix, listenUnixAgain } from "./listen.ts";
 import { defectOf } from "./last-words.ts";
 import { makeLogger, type Logger } from "./logger.ts";
-import { forgiveStreams, toStandardError, toStandardOutput } from "./output.ts";
+import { forgiveStreams, standardError, standardOutput } from "./output.ts";
 import { placesOf } from "./places.ts";
 import { isEmulated } from "./schemas/configuration.ts";
 import { makeServer, type Access } from "./server.ts";
@@ -26,8 +26,8 @@ const STOP_MS_MAX = 4500;
 /** One line (or one for each mistake of the configuration), with what to do. */
 function complain(thrown: unknown): void {
   const lines = reasonOf(thrown).split("\n");
-  for (const line of lines) toStandardError(`pathmanagerd: ${line}\n`);
-  if (thrown instanceof ControlError && thrown.remedy !== null) toStandardError(`pathmanagerd: ${thrown.remedy}\n`);
+  for (const line of lines) standardError.say(`pathmanagerd: ${line}\n`);
+  if (thrown instanceof ControlError && thrown.remedy !== null) standardError.say(`pathmanagerd: ${thrown.remedy}\n`);
 }
 
 /** The API on its Unix socket and, if configured, on TCP. */
@@ -118,7 +118,7 @@ async function run(config: string | undefined, wantedLevel: LogLevel | undefined
   const { configuration, file } = loadConfiguration(place, config !== undefined);
   const toJournal = process.env["JOURNAL_STREAM"] !== undefined;
   const level = wantedLevel ?? configuration.log.level;
-  const logger = makeLogger(level, toStandardError, toJournal);
+  const logger = makeLogger(level, (text) => standardError.say(text), toJournal);
   let started: Daemon | null = null;
   endOnDefects(logger, () => started);
   takeStanding(configuration.process.nice, isEmulated(configuration), standingCalls(becomeIoFlusher), logger);
@@ -129,6 +129,7 @@ async function run(config: string | undefined, wantedLevel: LogLevel | undefined
     places: placesOf(configuration, process.getuid?.() ?? 0),
     group: groupId(configuration.sockets.group),
     logger,
+    linesLost: () => standardError.lost,
   });
   started = daemon;
   let servers: FastifyInstance[];
@@ -142,7 +143,7 @@ async function run(config: string | undefined, wantedLevel: LogLevel | undefined
   onSignals(daemon, servers, manager, logger);
   const status = `${daemon.inventory.unitCount} logical units, ${daemon.inventory.pathCount} paths`;
   manager.ready(status, () => daemon.mirror.isAnswering);
-  if (level === "info" || level === "debug") toStandardOutput(welcome(daemon, version));
+  if (level === "info" || level === "debug") standardOutput.say(welcome(daemon, version));
 }
 
 /**

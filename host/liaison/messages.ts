@@ -137,6 +137,12 @@ export const MESSAGES = {
     text: "The configuration leaves no device to serve",
     system: true,
   },
+  "lines-lost": {
+    number: 678,
+    level: "warning",
+    text: "Lines of the log were lost, nobody reads standard error",
+    system: true,
+  },
   "api-connection-closed": {
     number: 680,
     level: "warning",

@@ -243,3 +243,9 @@ export declare function wake(descriptor: number): void;
  * command in it has come back.
  */
 export declare function writeAttribute(file: string, text: string): Promise<void>;
+
+/**
+ * Writes as much of `bytes` as the descriptor takes without waiting; answers how much that was, or a negated errno: -EAGAIN
+ * when its reader has to read first. The descriptor's flags stay as they are, as other processes may share them.
+ */
+export declare function writeNow(fd: number, bytes: Uint8Array): number;

@@ -176,6 +176,7 @@ export const becomeIoFlusher = addon.becomeIoFlusher;
 export function endProcess(status: number): never {
   return addon.endProcess(status);
 }
+export const writeNow = addon.writeNow;
 export const bindDatagram = addon.bindDatagram;
 export const sendDatagram = addon.sendDatagram;
 export const scsiCommand = addon.scsiCommand;

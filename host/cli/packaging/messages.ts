@@ -43,6 +43,8 @@ const REMARKS: Readonly<Partial<Record<MessageName, string>>> = {
   "unit-in-use": "end that use as the reason says, then `pathctl config reload`",
   "state-rebuilt": "set again what was set by command; look for the cause",
   "events-lost": "more happened at once than is kept; `pathctl show` is right nevertheless",
+  "lines-lost":
+    "have its reader read on (a pager that waits, a terminal that is stopped); `pathctl events` has everything that matters",
   "api-connection-closed": "`why` says what it did, `peer` who it was; told once a minute for each",
   "cache-absent": "nothing; where it has a cache all the same, have it report its caching page",
   "fua-refused": "nothing; such writes take a little longer",

@@ -15,6 +15,7 @@ mod media;
 mod memory;
 mod nbd;
 mod netlink;
+mod output;
 mod process;
 mod registry;
 mod ring;
