@@ -1,7 +1,9 @@
-// npm run test:rig [-- PATTERN]: boots one guest per file of test/rig/tests and runs the file's tests in it.
+// npm run test:rig [-- PATTERN]: boots one guest per file of test/rig/tests and runs the file's tests in it, as many guests
+// at once as the machine has processors, at most GUESTS_MAX: a guest has one processor and leaves the others idle.
 // A test that did not report itself, because its guest died or ran out of time, has failed.
 
 import { readdirSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
@@ -11,6 +13,8 @@ import { ensurePackages, missingSentence, TEST_PACKAGES } from "./packages.ts";
 
 const project = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
 const folder = join(project, "test", "rig", "tests");
+/** Guests at once. Each takes up to 1.5 GiB of memory. */
+const GUESTS_MAX = 4;
 
 interface TestFile {
   readonly name: string;
@@ -26,12 +30,11 @@ async function load(name: string): Promise<TestFile> {
   return { name, rig: module.rig as Rig, tests };
 }
 
-/** Passes the guest's output through and keeps it, for the results in it. */
+/** Keeps what a guest says until its file is over, since several run at once. */
 class Transcript extends Writable {
   text = "";
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
     this.text += chunk.toString();
-    process.stdout.write(chunk);
     done();
   }
 }
@@ -51,8 +54,9 @@ function complaint(result: MachineResult, rig: Rig): string | undefined {
 
 /** Runs one file. Answers the names of the tests that did not pass. */
 async function runFile({ name, rig, tests }: TestFile, signal: AbortSignal): Promise<readonly string[]> {
-  console.log(`# ${name}`);
+  const begin = performance.now();
   const transcript = new Transcript();
+  const complaints = new Transcript();
   const result = await runMachine({
     project,
     array: rig.array,
@@ -63,9 +67,11 @@ async function runFile({ name, rig, tests }: TestFile, signal: AbortSignal): Pro
     timeLimitS: rig.timeLimitS,
     command: ["node", "test/rig/guest.ts", join(folder, name)],
     stdout: transcript,
-    stderr: process.stderr,
+    stderr: complaints,
     signal,
   });
+  console.log(`# ${name} (${Math.round((performance.now() - begin) / 1000)} s)\n${transcript.text.trimEnd()}`);
+  if (complaints.text !== "") console.log(complaints.text.trimEnd());
   const passed = new Set([...transcript.text.matchAll(/^ok - (.*) \([\d.]+ s\)$/gm)].map((match) => match[1]));
   const failed = tests.filter((test) => !passed.has(test));
   const why = complaint(result, rig) ?? (failed.length > 0 ? "it failed or gave no result" : undefined);
@@ -94,7 +100,14 @@ async function main(): Promise<number> {
   const files: TestFile[] = [];
   for (const name of names.toSorted()) files.push(await load(name));
   const failed: string[] = [];
-  for (const file of files) failed.push(...(await runFile(file, interrupt.signal)));
+  // The longest first: nobody waits alone for the last guest.
+  const rest = files.toSorted((a, b) => b.rig.timeLimitS - a.rig.timeLimitS);
+  const work = async (): Promise<void> => {
+    for (let file = rest.shift(); file !== undefined; file = rest.shift()) {
+      failed.push(...(await runFile(file, interrupt.signal)));
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(GUESTS_MAX, availableParallelism()) }, work));
   const total = files.reduce((sum, file) => sum + file.tests.length, 0);
   console.log(`${total - failed.length} passed, ${failed.length} failed`);
   return failed.length === 0 ? 0 : 1;

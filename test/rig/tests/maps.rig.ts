@@ -85,7 +85,8 @@ test("both tools say the same of the same paths: usable, failed, on standby", as
   );
   const hurt = said(theirs());
   attempt("multipathd", ["shutdown"]);
-  run("multipath", "-F");
+  // It answers before its threads are over, and while one looks at the map the map is in use.
+  await until("the map is gone", () => (attempt("multipath", ["-F"]).status === 0 ? true : undefined), 30_000);
   rmSync(MULTIPATH_DEVICE, { force: true });
   array.setPath(0, true);
   array.setAlua("B", "non-optimized");
