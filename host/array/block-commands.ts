@@ -116,6 +116,7 @@ export function synchronizeCache(command: Command, unit: LogicalUnit, lba: numbe
 function zeroBlocks(command: Command, unit: LogicalUnit, lba: number, blocks: number): void {
   let offset = lba * unit.blockBytes;
   const end = offset + blocks * unit.blockBytes;
+  command.zeroedBytes += end - offset;
   while (offset < end) {
     const step = Math.min(end - offset, ZERO_BYTES_STEP);
     if (!done(command, unit.medium.zero(offset | 0, (offset / TWO_32) | 0, step))) return;

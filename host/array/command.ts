@@ -54,6 +54,8 @@ export class Command {
   /** Bytes moved, and bytes the command asked for: more than the buffer has is an overrun, whatever the status. */
   moved = 0;
   wanted = 0;
+  /** Bytes of the medium that were zeroed: work that is not in its data. */
+  zeroedBytes = 0;
 
   /** @param bytes the memory slots and buffers lie in; starts at a multiple of 4 */
   constructor(bytes: Uint8Array) {
@@ -76,6 +78,7 @@ export class Command {
     this.hasInformation = false;
     this.moved = 0;
     this.wanted = 0;
+    this.zeroedBytes = 0;
     if (this.direction === 0) this.bufferBytes = 0;
     return this.buffer + this.bufferBytes <= bytes.length;
   }

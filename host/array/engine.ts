@@ -48,7 +48,7 @@ const NS_PER_MS = 1_000_000;
 const PENDING_MIN = 1024;
 const COPY_BUFFER = 4096;
 /**
- * A turn takes no more commands once it has moved so much: their answers then go out while the client still reads the ones
+ * A turn takes no more commands, and finishes no more, once it has moved or zeroed so much: their answers then go out while the client still reads the ones
  * before, and from caches that have not forgotten them.
  */
 const TURN_BYTES_MAX = 256 * 1024;
@@ -62,8 +62,8 @@ export class Engine {
   /** TIME_*. */
   readonly #times = new Float64Array(TIMES);
   #posted = 0;
-  /** Bytes of the commands this turn has taken. */
-  #takenBytes = 0;
+  /** Bytes this turn has moved or zeroed. */
+  #workedBytes = 0;
 
   constructor(memory: Uint8Array, controlBlock: number, ports: readonly Port[]) {
     this.#ports = ports;
@@ -107,7 +107,8 @@ export class Engine {
     this.#posted = 0;
     this.#rings.readClock(this.#times);
     this.#takeSubmissions();
-    while (this.#pending.isDue(this.#times) && this.#rings.room) {
+    this.#workedBytes = 0;
+    while (this.#pending.isDue(this.#times) && this.#workedBytes < TURN_BYTES_MAX && this.#rings.room) {
       const row = this.#pending.first();
       this.#pending.unscheduleFirst();
       this.#step(row);
@@ -119,8 +120,8 @@ export class Engine {
     const rings = this.#rings;
     const { words, entries, mask, tail } = rings;
     let { head } = rings;
-    this.#takenBytes = 0;
-    while (head !== tail && this.#takenBytes < TURN_BYTES_MAX && rings.room) {
+    this.#workedBytes = 0;
+    while (head !== tail && this.#workedBytes < TURN_BYTES_MAX && rings.room) {
       const at = entries + (head & mask) * (SUBMISSION_BYTES >>> 2);
       const op = (words[at + (SUBMISSION_OP >>> 2)] ?? 0) & 0xff;
       const tag = words[at + (SUBMISSION_TAG >>> 2)] ?? 0;
@@ -144,12 +145,18 @@ export class Engine {
     const command = this.#command;
     if ((slot & 3) !== 0 || slot >>> 0 > command.bytes.length - COMMAND_PRIVATE) return this.#post(tag, -EFAULT);
     if (!command.open(slot >>> 0)) return this.#post(tag, -EFAULT);
-    this.#takenBytes += command.bufferBytes;
     if (port.faults === null && port.server.instant) {
-      carryOut(command, port, this.#ports);
+      this.#carryOut(port);
       return this.#post(tag, 0);
     }
     this.#acceptLater(tag, port, slot);
+  }
+
+  /** The opened command takes effect. */
+  #carryOut(port: Port): void {
+    const command = this.#command;
+    carryOut(command, port, this.#ports);
+    this.#workedBytes += command.bufferBytes + command.zeroedBytes;
   }
 
   /** A command that takes time or meets a fault. */
@@ -161,7 +168,7 @@ export class Engine {
     const now = times[TIME_NOW] as number;
     const answer = times[TIME_ANSWER] as number;
     if ((times[TIME_EFFECT] as number) <= now && answer <= now) {
-      carryOut(command, port, this.#ports);
+      this.#carryOut(port);
       return this.#post(tag, 0);
     }
     const row = this.#pending.take(port.handle, tag, slot);
@@ -194,7 +201,7 @@ export class Engine {
     const giveUp = pending.giveUpNs[row] as number;
     if ((flags & PENDING_EFFECT_DONE) === 0 && effect <= giveUp && effect <= now) {
       this.#command.open((pending.slot[row] ?? 0) >>> 0);
-      carryOut(this.#command, this.#portOf(row), this.#ports);
+      this.#carryOut(this.#portOf(row));
       pending.flags[row] = flags | PENDING_EFFECT_DONE;
       if (answer > now) return pending.schedule(row);
     }

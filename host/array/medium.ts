@@ -28,9 +28,10 @@ export interface Medium {
 
 const CHUNK_BYTES = 4096;
 /** What a run is counted in. */
-const RUN_BYTES = 512;
+export const RUN_BYTES = 512;
 
-function offsetOf(low: number, high: number): number {
+/** The offset that two halves make. */
+export function offsetOf(low: number, high: number): number {
   return (high >>> 0) * 4294967296 + (low >>> 0);
 }
 
@@ -89,7 +90,11 @@ export class SparseMedium implements Medium {
     const first = Math.floor(offset / CHUNK_BYTES);
     const isData = this.chunks.has(first);
     let chunk = first + 1;
-    while (chunk * CHUNK_BYTES < end && this.chunks.has(chunk) === isData) chunk++;
+    if (!isData && this.chunks.size < end / CHUNK_BYTES - first) {
+      // There are fewer chunks than places for one.
+      chunk = Math.ceil(end / CHUNK_BYTES);
+      for (const other of this.chunks.keys()) if (other > first && other < chunk) chunk = other;
+    } else while (chunk * CHUNK_BYTES < end && this.chunks.has(chunk) === isData) chunk++;
     const run = (Math.min(chunk * CHUNK_BYTES, end) - offset) / RUN_BYTES;
     return isData ? run : -run;
   }
@@ -121,90 +126,5 @@ export class SparseMedium implements Medium {
       this.chunks.set(index, chunk);
     }
     return chunk;
-  }
-}
-
-/**
- * A volatile write cache in front of a medium: writes stay here until `flushBlocks`; `lose` is what a power failure does.
- * Whole blocks, so that a block is either old or new, never a mixture (SBC-3 4.16: a block is written atomically).
- */
-export class CachedMedium implements Medium {
-  readonly #base: Medium;
-  readonly #blockBytes: number;
-  readonly #blocks = new Map<number, Uint8Array>();
-
-  constructor(base: Medium, blockBytes: number) {
-    this.#base = base;
-    this.#blockBytes = blockBytes;
-  }
-
-  /** Blocks that a power failure would lose now. */
-  get dirtyBlocks(): number {
-    return this.#blocks.size;
-  }
-
-  read(memory: Uint8Array, address: number, offsetLow: number, offsetHigh: number, bytes: number): number {
-    const error = this.#base.read(memory, address, offsetLow, offsetHigh, bytes);
-    if (error !== 0 || this.#blocks.size === 0) return error;
-    const first = offsetOf(offsetLow, offsetHigh) / this.#blockBytes;
-    for (let i = 0; i < bytes / this.#blockBytes; i++) {
-      const block = this.#blocks.get(first + i);
-      if (block !== undefined) memory.set(block, address + i * this.#blockBytes);
-    }
-    return 0;
-  }
-
-  write(memory: Uint8Array, address: number, offsetLow: number, offsetHigh: number, bytes: number): number {
-    const first = offsetOf(offsetLow, offsetHigh) / this.#blockBytes;
-    for (let i = 0; i < bytes / this.#blockBytes; i++) {
-      const at = address + i * this.#blockBytes;
-      this.#blocks.set(first + i, memory.slice(at, at + this.#blockBytes));
-    }
-    return 0;
-  }
-
-  zero(offsetLow: number, offsetHigh: number, bytes: number): number {
-    const first = offsetOf(offsetLow, offsetHigh) / this.#blockBytes;
-    for (let i = 0; i < bytes / this.#blockBytes; i++) this.#blocks.set(first + i, new Uint8Array(this.#blockBytes));
-    return 0;
-  }
-
-  /** What is cached counts as data; up to the next cached block it is as the medium says. */
-  run(offsetLow: number, offsetHigh: number, bytes: number): number {
-    const first = offsetOf(offsetLow, offsetHigh) / this.#blockBytes;
-    const unit = this.#blockBytes / RUN_BYTES;
-    const blocks = bytes / this.#blockBytes;
-    let cached = 0;
-    while (cached < blocks && this.#blocks.has(first + cached)) cached++;
-    if (cached > 0) return cached * unit;
-    const base = this.#base.run?.(offsetLow, offsetHigh, bytes) ?? 0;
-    let before = blocks;
-    for (const block of this.#blocks.keys()) if (block > first) before = Math.min(before, block - first);
-    return Math.sign(base) * Math.min(Math.abs(base), before * unit);
-  }
-
-  /** Writes cached blocks `first` to `first + count - 1` through to the medium. */
-  flushBlocks(first: number, count: number): void {
-    if (count > this.#blocks.size) {
-      for (const index of this.#blocks.keys()) {
-        if (index >= first && index < first + count) this.#flushBlock(index);
-      }
-    } else for (let i = 0; i < count; i++) this.#flushBlock(first + i);
-  }
-
-  /** Forgets the cached blocks for which `keep` is not true; the others reach the medium first. */
-  lose(keep: (block: number) => boolean): void {
-    for (const index of this.#blocks.keys()) {
-      if (keep(index)) this.#flushBlock(index);
-    }
-    this.#blocks.clear();
-  }
-
-  #flushBlock(index: number): void {
-    const block = this.#blocks.get(index);
-    if (block === undefined) return;
-    const offset = index * this.#blockBytes;
-    this.#base.write(block, 0, offset | 0, Math.floor(offset / 4294967296), this.#blockBytes);
-    this.#blocks.delete(index);
   }
 }

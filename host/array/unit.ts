@@ -1,7 +1,8 @@
 // A logical unit of the emulated array and the ports (I_T_L nexuses) that lead to it.
 
 import { ALUA_NON_OPTIMIZED, ALUA_OPTIMIZED } from "../abi.ts";
-import { CachedMedium, type Medium } from "./medium.ts";
+import { CachedMedium } from "./cached-medium.ts";
+import type { Medium } from "./medium.ts";
 import { Reservations } from "./reservations.ts";
 import type { PortFaults } from "./fault-state.ts";
 import type { PortServer } from "./service.ts";
@@ -72,8 +73,8 @@ export class LogicalUnit {
 
   /** Brings blocks to where a power failure leaves them alone. Answers 0 or a negated errno. */
   flush(lba: number, blocks: number): number {
-    if (this.cache !== null) this.cache.flushBlocks(lba, blocks);
-    return this.#base.flush?.() ?? 0;
+    const error = this.cache?.flushBlocks(lba, blocks) ?? 0;
+    return error === 0 ? (this.#base.flush?.() ?? 0) : error;
   }
 
   /** Establishes a unit attention on every port of the unit except `but`. */
