@@ -81,6 +81,12 @@ export declare function closeDescriptor(fd: number): void;
 /** Closes a descriptor that `openExclusive` answered: that too may wait for a device, to write what others left unwritten. */
 export declare function closeDevice(fd: number): Promise<void>;
 
+/**
+ * From now on the kernel kills this process as soon as its parent has ended (prctl(2), PR_SET_PDEATHSIG), whatever it does
+ * then; answers false when the parent `parent` has ended already.
+ */
+export declare function dieWithParent(parent: number): boolean;
+
 /** A second descriptor (close-on-exec) for the same open file. */
 export declare function duplicate(fd: number): number;
 
@@ -89,6 +95,12 @@ export declare function duplicate(fd: number): number;
  * ever when one of them hangs in the kernel. What has to be stored has to be stored before.
  */
 export declare function endProcess(status: number): never;
+
+/** What `receiveDescriptor` answers. */
+export interface GivenDescriptor {
+  fd: number;
+  tag: number;
+}
 
 /**
  * Attaches a block device of the kernel's nbd driver to connected sockets; answers N of /dev/nbdN.
@@ -169,6 +181,12 @@ export interface PeerCredentials {
   groups: Array<number>;
 }
 
+/**
+ * A descriptor (close-on-exec) that was given by `sendDescriptor`, in the order in which they were, with its tag. Never
+ * waits: throws when there is none.
+ */
+export declare function receiveDescriptor(channel: number): GivenDescriptor;
+
 /** How a ring talks to the kernel. */
 export interface RingOptions {
   /** "io_uring" throws ERR_NATIVE_URING_UNAVAILABLE where it is forbidden; "auto" takes "epoll" there. */
@@ -213,6 +231,12 @@ export interface ScsiResult {
  * address, as in NOTIFY_SOCKET. Never waits: throws when nobody listens or the receiver's queue is full.
  */
 export declare function sendDatagram(path: string, bytes: Uint8Array): void;
+
+/**
+ * Gives a copy of the descriptor `fd` to whoever reads from the other end of `channel` (a seqpacket socket); `tag` tells it
+ * from others. One's own stays open. Waits while the channel is full.
+ */
+export declare function sendDescriptor(channel: number, fd: number, tag: number): void;
 
 /** A pair of connected Unix sockets (close-on-exec), blocking unless `nonBlocking` is true. */
 export declare function socketPair(

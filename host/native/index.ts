@@ -170,6 +170,9 @@ export const closeDevice = addon.closeDevice;
 export const writeAttribute = addon.writeAttribute;
 export const closeDescriptor = addon.closeDescriptor;
 export const socketPair = addon.socketPair;
+export const sendDescriptor = addon.sendDescriptor;
+export const receiveDescriptor = addon.receiveDescriptor;
+export const dieWithParent = addon.dieWithParent;
 export const peerCredentials = addon.peerCredentials;
 export const becomeIoFlusher = addon.becomeIoFlusher;
 // Written as a function, because only a declared one tells the compiler that nothing comes after it.

@@ -54,6 +54,7 @@ export function handlersOf(reactor: Reactor): Handlers {
     openPort: (device, depth) => ring.openPort(device, depth),
     portDepth: (port, depth) => ring.portDepth(port, depth),
     closePort: (port) => ring.closePort(port),
+    ping: () => undefined,
     snapshot: () => snapshot(core),
     statistics: (request) => statistics(core, request),
     arrayPorts: () => array.describe(),

@@ -1,11 +1,10 @@
 // Control's side of the reactor: every call is a promise, events come to listeners, stopping always works.
 
-import { Worker } from "node:worker_threads";
 import type { ArrayPortInfo, CommandResult } from "../array/array.ts";
 import type { FaultReport, FaultRequest } from "../array/faults.ts";
-import { closeDescriptor, wake } from "../native/index.ts";
 import { unpackResults } from "./command-results.ts";
 import { ReactorError } from "./errors.ts";
+import { ThreadLink, type ReactorLink } from "./link.ts";
 import type {
   AddedUnit,
   ArrayCommand,
@@ -15,15 +14,23 @@ import type {
   ReactorCalls,
   ReactorOptions,
   Refusal,
-  Request,
   Setting,
   StatisticsCopy,
   StatisticsRequest,
+  UnitLabels,
   UnitToAdd,
 } from "./messages.ts";
 import { decodeEvents, decodeSnapshot, type CoreEvent, type Snapshot, type SnapshotCopy } from "./records.ts";
 
-export type { AddedUnit, PathToAdd, ReactorOptions, StatisticsCopy, StatisticsRequest, UnitToAdd } from "./messages.ts";
+export type {
+  AddedUnit,
+  PathToAdd,
+  ReactorOptions,
+  StatisticsCopy,
+  StatisticsRequest,
+  UnitLabels,
+  UnitToAdd,
+} from "./messages.ts";
 export type { CoreEvent, PathRecord, Snapshot, UnitRecord } from "./records.ts";
 
 /** How a reactor ended: by itself, by force, or not at all: its thread hangs in the kernel and was left behind. */
@@ -33,23 +40,19 @@ export type StopOutcome = "stopped" | "terminated" | "abandoned";
 const STOP_MS = 2500;
 const TERMINATE_MS = 1500;
 
-const YOUNG_GENERATION_MIB = 12;
-
 interface Waiting {
   readonly resolve: (answer: unknown) => void;
   readonly reject: (error: ReactorError) => void;
 }
 
 export class ReactorClient {
-  readonly #worker: Worker;
+  readonly #link: ReactorLink;
   readonly #waiting = new Map<number, Waiting>();
   readonly #eventListeners = new Set<(events: readonly CoreEvent[]) => void>();
   readonly #failureListeners = new Set<(error: ReactorError) => void>();
   readonly #exited: Promise<void>;
   #ready: { resolve: () => void; reject: (error: ReactorError) => void } | null = null;
   #nextId = 1;
-  /** Ours to close, whatever becomes of the ring. */
-  #wakeDescriptor = -1;
   #stopping = false;
   #ended: ReactorError | null = null;
   /** How the ring talks to the kernel. */
@@ -57,18 +60,16 @@ export class ReactorClient {
   /** Size of the core's memory; it never grows. */
   memoryBytes = 0;
 
-  private constructor(options: ReactorOptions) {
-    // The loop allocates nothing; without a bound V8 would keep a young generation of 100 MB for it.
-    const resourceLimits = { maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB };
-    const worker = new URL("./worker.ts", import.meta.url);
-    this.#worker = new Worker(worker, { workerData: options, name: "reactor", resourceLimits });
-    this.#worker.on("message", (message: Message) => this.#receive(message));
-    this.#worker.on("error", (error) => this.#fail("REACTOR_CRASHED", `the reactor crashed: ${String(error)}`));
+  private constructor(link: ReactorLink) {
+    this.#link = link;
     this.#exited = new Promise((resolve) => {
-      this.#worker.once("exit", (code) => {
-        this.#fail("REACTOR_STOPPED", `the reactor has ended (exit ${code})`);
-        this.#closeWake();
-        resolve();
+      link.listen({
+        message: (message) => this.#receive(message),
+        crashed: (reason) => this.#fail("REACTOR_CRASHED", `the reactor crashed: ${reason}`),
+        exited: (status) => {
+          this.#fail("REACTOR_STOPPED", `the reactor has ended (exit ${status})`);
+          resolve();
+        },
       });
     });
   }
@@ -77,8 +78,13 @@ export class ReactorClient {
    * Starts a reactor and waits until it runs.
    * Throws what made it fail: CORE_RANGE (limits), ERR_NATIVE_* (the ring), ARRAY_TOPOLOGY, REACTOR_CORE.
    */
-  static async start(options: ReactorOptions = {}): Promise<ReactorClient> {
-    const client = new ReactorClient(options);
+  static start(options: ReactorOptions = {}): Promise<ReactorClient> {
+    return ReactorClient.over(new ThreadLink(options));
+  }
+
+  /** The same for a reactor that somebody else starts, or has started. */
+  static async over(link: ReactorLink): Promise<ReactorClient> {
+    const client = new ReactorClient(link);
     await new Promise<void>((resolve, reject) => (client.#ready = { resolve, reject }));
     return client;
   }
@@ -150,9 +156,10 @@ export class ReactorClient {
   /**
    * Adds units with their paths and settings in one message. I/O of other units waits for it: a hundred paths or so at a
    * time keep that below what anybody notices.
+   * @param labels made when somebody keeps them beside the handles
    */
-  addUnits(units: readonly UnitToAdd[]): Promise<AddedUnit[]> {
-    return this.#call("addUnits", units);
+  addUnits(units: readonly UnitToAdd[], labels?: () => readonly UnitLabels[]): Promise<AddedUnit[]> {
+    return this.#labelled(labels, "addUnits", units);
   }
 
   // ---- Connections and ports ----
@@ -161,10 +168,17 @@ export class ReactorClient {
    * Hands a negotiated NBD connection over. The descriptor belongs to the reactor from now on, also when this fails.
    * @param flags CONNECTION_* bits
    * @param preloaded bytes of the transmission phase that were received already
+   * @param label kept beside the handle, where somebody does
    * @returns the connection's handle
    */
-  addConnection(fd: number, unit: number, flags: number, preloaded: Uint8Array = new Uint8Array()): Promise<number> {
-    return this.#call("addConnection", fd, unit, flags, preloaded);
+  addConnection(
+    fd: number,
+    unit: number,
+    flags: number,
+    preloaded: Uint8Array = new Uint8Array(),
+    label?: unknown,
+  ): Promise<number> {
+    return this.#labelled(() => label, "addConnection", fd, unit, flags, preloaded);
   }
 
   closeConnection(connection: number): Promise<void> {
@@ -244,14 +258,12 @@ export class ReactorClient {
   async stop(graceMs = 1000): Promise<StopOutcome> {
     if (this.#ended === null || !this.#stopping) {
       this.#stopping = true;
-      this.#send({ kind: "stop", graceMs: Math.min(2000, Math.max(0, graceMs)) });
+      this.#link.send({ kind: "stop", graceMs: Math.min(2000, Math.max(0, graceMs)) });
     }
     if (await this.#exitsWithin(STOP_MS)) return "stopped";
-    const terminated = this.#worker.terminate();
-    this.#wake();
-    terminated.catch(() => undefined);
+    this.#link.terminate();
     if (await this.#exitsWithin(TERMINATE_MS)) return "terminated";
-    this.#worker.unref();
+    this.#link.abandon();
     this.#fail("REACTOR_STOPPED", "the reactor does not answer and was left behind");
     return "abandoned";
   }
@@ -267,34 +279,28 @@ export class ReactorClient {
   // ---- Messages ----
 
   #call<Name extends CallName>(name: Name, ...args: ReactorCalls[Name]["args"]): Promise<ReactorCalls[Name]["answer"]> {
+    return this.#labelled(undefined, name, ...args);
+  }
+
+  #labelled<Name extends CallName>(
+    label: (() => unknown) | undefined,
+    name: Name,
+    ...args: ReactorCalls[Name]["args"]
+  ): Promise<ReactorCalls[Name]["answer"]> {
     if (this.#ended !== null) return Promise.reject(this.#ended);
     if (this.#stopping) return Promise.reject(new ReactorError("REACTOR_STOPPED", `${name}: the reactor is stopping`));
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
       // The reactor answers each name with the type that `ReactorCalls` gives it.
       this.#waiting.set(id, { resolve: resolve as (answer: unknown) => void, reject });
-      this.#send({ kind: "call", id, name, args });
+      const request = { kind: "call", id, name, args } as const;
+      this.#link.send(this.#link.keepsLabels && label !== undefined ? { ...request, label: label() } : request);
     });
-  }
-
-  #send(request: Request): void {
-    this.#worker.postMessage(request);
-    this.#wake();
-  }
-
-  #wake(): void {
-    if (this.#wakeDescriptor >= 0 && this.#ended === null) wake(this.#wakeDescriptor);
-  }
-
-  #closeWake(): void {
-    if (this.#wakeDescriptor >= 0) closeDescriptor(this.#wakeDescriptor);
-    this.#wakeDescriptor = -1;
   }
 
   #receive(message: Message): void {
     switch (message.kind) {
       case "ready":
-        this.#wakeDescriptor = message.wakeDescriptor;
         this.backend = message.backend;
         this.memoryBytes = message.memoryBytes;
         this.#ready?.resolve();

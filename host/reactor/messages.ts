@@ -75,6 +75,12 @@ export interface UnitToAdd {
   readonly paths: readonly { readonly path: Omit<PathToAdd, "unit">; readonly settings: readonly Setting[] }[];
 }
 
+/** What is remembered beside the handles of a unit and its paths by whoever keeps the reactor for control. */
+export interface UnitLabels {
+  readonly unit: unknown;
+  readonly paths: readonly unknown[];
+}
+
 /** The handles, or why there is none. Without a unit none of its paths was added. */
 export interface AddedUnit {
   readonly unit: number | Refusal;
@@ -100,6 +106,8 @@ export interface ReactorCalls {
   openPort: { args: [device: string, depth: number]; answer: number };
   portDepth: { args: [port: number, depth: number]; answer: void };
   closePort: { args: [port: number]; answer: void };
+  /** Does nothing: the answer says that the reactor turns. */
+  ping: { args: []; answer: void };
   snapshot: { args: []; answer: SnapshotCopy };
   statistics: { args: [request: StatisticsRequest]; answer: StatisticsCopy };
   arrayPorts: { args: []; answer: ArrayPortInfo[] };
@@ -118,7 +126,14 @@ export type CallName = keyof ReactorCalls;
 
 /** To the reactor. */
 export type Request =
-  | { readonly kind: "call"; readonly id: number; readonly name: CallName; readonly args: readonly unknown[] }
+  | {
+      readonly kind: "call";
+      readonly id: number;
+      readonly name: CallName;
+      readonly args: readonly unknown[];
+      /** Of the handles that this makes: for whoever keeps the reactor; the reactor never sees it. */
+      readonly label?: unknown;
+    }
   | { readonly kind: "stop"; readonly graceMs: number };
 
 /** From the reactor. */

@@ -9,6 +9,7 @@ mod datagram;
 mod descriptor;
 mod device_file;
 mod error;
+mod handover;
 mod hot;
 mod job;
 mod media;

@@ -20,6 +20,20 @@ pub fn become_io_flusher() -> Result<()> {
     if answer == 0 { Ok(()) } else { Err(system("prctl PR_SET_IO_FLUSHER", errno())) }
 }
 
+/// From now on the kernel kills this process as soon as its parent has ended (prctl(2), PR_SET_PDEATHSIG), whatever it does
+/// then; answers false when the parent `parent` has ended already.
+#[napi(catch_unwind)]
+pub fn die_with_parent(parent: i32) -> Result<bool> {
+    const UNUSED: libc::c_ulong = 0;
+    // SAFETY: PR_SET_PDEATHSIG takes numbers only.
+    let answer = unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong, UNUSED, UNUSED, UNUSED) };
+    if answer != 0 {
+        return Err(system("prctl PR_SET_PDEATHSIG", errno()));
+    }
+    // SAFETY: it takes nothing and cannot fail.
+    Ok(unsafe { libc::getppid() } == parent)
+}
+
 /// Ends the process at once: no other thread is waited for. `process.exit` waits for every worker and for libuv's pool, for
 /// ever when one of them hangs in the kernel. What has to be stored has to be stored before.
 #[napi(catch_unwind, ts_return_type = "never")]
