@@ -1,9 +1,11 @@
 // One client between accept and the transmission phase: its socket, its time, its negotiation.
 
-import type { Socket } from "node:net";
-import { Negotiation, type NegotiationLimits, type NegotiationStep } from "./negotiation.ts";
-import type { ExportDirectory } from "./directory.ts";
+import { Socket } from "node:net";
+import { Negotiation, type NegotiationLimits, type NegotiationStep, type TlsOffer } from "./negotiation.ts";
+import type { Offer } from "./permission.ts";
 import type { NegotiatedConnection } from "./server.ts";
+import type { TlsPeer } from "./tls/peer.ts";
+import type { Secured, Securing } from "./tls/terminator.ts";
 import { CONNECTION_RECEIVE_BYTES } from "../abi.ts";
 
 /** Bytes a client may send ahead while it does not read its answers. */
@@ -14,7 +16,9 @@ export type HandshakeEnd =
   | { readonly kind: "dropped"; readonly reason: string; readonly isFull: boolean };
 
 export interface HandshakeOptions {
-  readonly directory: ExportDirectory;
+  readonly offer: Offer;
+  /** How it gets TLS: `secure` takes the descriptor over. Null where there is none. */
+  readonly tls: (TlsOffer & { readonly secure: (descriptor: number) => Securing }) | null;
   readonly limits: NegotiationLimits;
   readonly timeoutMs: number;
   readonly duplicate: (descriptor: number) => number;
@@ -44,42 +48,57 @@ function handleOf(socket: Socket): StreamHandle | undefined {
   return { fd, readStop: () => Number(Reflect.apply(readStop, handle, [])) };
 }
 
-/** What has become of the client: it negotiates, hears the last word, waits for its hand-over, or is done with. */
-type Phase = "negotiating" | "closing" | "handing-over" | "over";
+const reasonOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown));
+
+/** What has become of the client: it negotiates, gets TLS, hears the last word, waits for its hand-over, or is done with. */
+type Phase = "negotiating" | "securing" | "closing" | "handing-over" | "over";
 
 export class Handshake {
-  readonly #socket: Socket;
+  /** The client's; with TLS, the one from which its bytes come in the clear. */
+  #socket: Socket;
   readonly #options: HandshakeOptions;
   readonly #negotiation: Negotiation;
   readonly #timer: NodeJS.Timeout;
   #phase: Phase = "negotiating";
+  #securing: Securing | undefined = undefined;
+  /** Who is behind TLS. */
+  peer: TlsPeer | null = null;
   /** Bytes of the transmission phase that were read before the reading stopped. */
   readonly #leftover: Uint8Array[] = [];
 
   constructor(socket: Socket, options: HandshakeOptions) {
     this.#socket = socket;
     this.#options = options;
-    this.#negotiation = new Negotiation(options.directory, options.limits, options.noRoom);
+    this.#negotiation = new Negotiation(options.offer, options.limits, options.noRoom, options.tls);
     const late = `the negotiation took longer than ${options.timeoutMs} ms`;
     this.#timer = setTimeout(() => this.drop(late), options.timeoutMs);
     this.#timer.unref();
   }
 
   start(): void {
+    this.#socket.setNoDelay(true);
+    this.#listen();
+    this.#socket.write(this.#negotiation.greeting());
+    this.#socket.resume();
+  }
+
+  #listen(): void {
     const socket = this.#socket;
-    socket.setNoDelay(true);
-    socket.on("error", (error) => this.drop(error.message));
-    socket.on("end", () => this.drop("the client hung up"));
-    socket.on("close", () => this.drop("the client hung up"));
+    // What becomes of the socket below TLS is told by the one above.
+    const drop = (reason: string): void => {
+      if (socket === this.#socket) this.drop(reason);
+    };
+    socket.on("error", (error) => drop(error.message));
+    socket.on("end", () => drop("the client hung up"));
+    socket.on("close", () => drop("the client hung up"));
     socket.on("data", (chunk) => this.#received(typeof chunk === "string" ? Buffer.from(chunk) : chunk));
     socket.on("drain", () => this.#advance());
-    socket.write(this.#negotiation.greeting());
-    socket.resume();
   }
 
   /** Ends the connection at once. `isFull`: for lack of room. */
   drop(reason: string, isFull = false): void {
     if (!this.#finish()) return;
+    this.#securing?.cancel();
     this.#socket.destroy();
     this.#options.ended({ kind: "dropped", reason, isFull });
   }
@@ -100,6 +119,9 @@ export class Handshake {
         return;
       case "handing-over":
         this.#leftover.push(chunk);
+        return;
+      case "securing":
+        this.drop("bytes in the clear behind STARTTLS");
         return;
       case "closing":
       case "over":
@@ -124,6 +146,9 @@ export class Handshake {
         case "close":
           this.#close(step.bytes, step.reason, step.isFull);
           return;
+        case "start-tls":
+          this.#startTls(step.bytes);
+          return;
         case "transmit":
           this.#transmit(step);
           return;
@@ -138,15 +163,60 @@ export class Handshake {
     else this.#socket.write(bytes, () => this.drop(reason, isFull));
   }
 
-  #transmit(step: Extract<NegotiationStep, { kind: "transmit" }>): void {
+  /** Stops reading: from here on what arrives is for whoever gets the descriptor, and stays in the socket. */
+  #stopReading(): StreamHandle | undefined {
     const handle = handleOf(this.#socket);
-    if (handle === undefined) {
-      this.drop("the client hung up");
+    // The handle's own mark keeps saying that it is reading, so nothing in the stream machinery starts it again.
+    if (handle === undefined) this.drop("the client hung up");
+    else handle.readStop();
+    return handle;
+  }
+
+  #startTls(acknowledged: Uint8Array): void {
+    const { tls } = this.#options;
+    const handle = this.#stopReading();
+    if (handle === undefined || tls === null) return;
+    this.#phase = "securing";
+    const below = this.#socket;
+    below.write(acknowledged, (error) => {
+      if (this.#phase !== "securing") return;
+      if (error !== undefined && error !== null) {
+        this.drop(error.message);
+        return;
+      }
+      try {
+        this.#securing = tls.secure(this.#options.duplicate(handle.fd));
+      } catch (thrown) {
+        this.drop(reasonOf(thrown));
+        return;
+      }
+      this.#securing.outcome.then(
+        (secured) => this.#secured(secured, below),
+        (thrown) => this.drop(`TLS: ${reasonOf(thrown)}`),
+      );
+    });
+  }
+
+  /** From now on the client's bytes come and go in the clear on a socket of our own. */
+  #secured({ descriptor, peer }: Secured, below: Socket): void {
+    const socket = new Socket({ fd: descriptor, allowHalfOpen: true });
+    if (this.#phase !== "securing") {
+      socket.destroy();
       return;
     }
-    // From here on what arrives belongs to the core, and stays in the socket. The handle's own mark keeps saying that it
-    // is reading, so nothing in the stream machinery starts it again.
-    handle.readStop();
+    this.#socket = socket;
+    this.#securing = undefined;
+    below.destroy();
+    this.peer = peer;
+    this.#phase = "negotiating";
+    this.#negotiation.secured(peer);
+    this.#listen();
+    socket.resume();
+  }
+
+  #transmit(step: Extract<NegotiationStep, { kind: "transmit" }>): void {
+    const handle = this.#stopReading();
+    if (handle === undefined) return;
     this.#phase = "handing-over";
     this.#leftover.push(step.leftover);
     this.#socket.write(step.bytes, (error) => {
@@ -167,7 +237,7 @@ export class Handshake {
     try {
       descriptor = this.#options.duplicate(handle.fd);
     } catch (error) {
-      this.drop(error instanceof Error ? error.message : String(error));
+      this.drop(reasonOf(error));
       return;
     }
     this.#finish();

@@ -2,10 +2,12 @@
 // plain bytes, and the server (server.ts) is left with time, sockets and descriptors.
 
 import { CONNECTION_ALLOCATION, CONNECTION_EXTENDED, CONNECTION_STRUCTURED, CONNECTION_UNALIGNED } from "../abi.ts";
-import { connectionFlags, type ExportDirectory, type NbdExport } from "./directory.ts";
+import { connectionFlags, type NbdExport } from "./directory.ts";
+import type { Offer } from "./permission.ts";
 import { Malformed, OptionReader } from "./reader.ts";
 import { contextReply, exportReply, infoReplies, listReplies, optionError, optionReply } from "./replies.ts";
 import * as P from "./protocol.ts";
+import type { TlsPeer } from "./tls/peer.ts";
 
 /** What the server has to do next. */
 export type NegotiationStep =
@@ -15,6 +17,8 @@ export type NegotiationStep =
   | { readonly kind: "reply"; readonly bytes: Uint8Array; readonly full?: string }
   /** Send these bytes (maybe none), then close the connection. `reason` is for the log; `isFull`: for lack of room. */
   | { readonly kind: "close"; readonly bytes: Uint8Array; readonly reason: string; readonly isFull?: boolean }
+  /** Send these bytes, the last in the clear; what arrives from then on is TLS. Then call `secured`. */
+  | { readonly kind: "start-tls"; readonly bytes: Uint8Array }
   /** Send these bytes; what arrives from then on, beginning with `leftover`, belongs to the transmission phase. */
   | {
       readonly kind: "transmit";
@@ -40,15 +44,25 @@ export const NEGOTIATION_LIMITS: NegotiationLimits = {
   optionsMax: 1024,
 };
 
+/** How a client may ask for TLS, and what that opens to it. */
+export interface TlsOffer {
+  /** Without TLS nothing is answered (NBD protocol, "FORCEDTLS"); else it may open what is for everybody ("SELECTIVETLS"). */
+  readonly isRequired: boolean;
+  /** What is on offer to whom TLS has shown. */
+  readonly offerTo: (peer: TlsPeer) => Offer;
+}
+
 const NOTHING = new Uint8Array(0);
 const NEED: NegotiationStep = { kind: "need" };
 
 /** One client's handshake. Call `greeting` once, then `receive` for every chunk and `next` until it needs more. */
 export class Negotiation {
-  readonly #directory: ExportDirectory;
+  #offer: Offer;
   readonly #limits: NegotiationLimits;
   readonly #noRoom: () => string | null;
-  #phase: "flags" | "options" | "over" = "flags";
+  readonly #tls: TlsOffer | null;
+  #isSecure = false;
+  #phase: "flags" | "options" | "securing" | "over" = "flags";
   #noZeroes = false;
   #fixed = false;
   #structured = false;
@@ -64,15 +78,21 @@ export class Negotiation {
   #start = 0;
   #end = 0;
 
-  /** @param noRoom why it could not be handed over now; null when it could, and a place is kept for it then */
+  /**
+   * @param offer what is on offer in the clear
+   * @param noRoom why it could not be handed over now; null when it could, and a place is kept for it then
+   * @param tls null where STARTTLS is not offered
+   */
   constructor(
-    directory: ExportDirectory,
+    offer: Offer,
     limits: NegotiationLimits = NEGOTIATION_LIMITS,
     noRoom: () => string | null = () => null,
+    tls: TlsOffer | null = null,
   ) {
-    this.#directory = directory;
+    this.#offer = offer;
     this.#limits = limits;
     this.#noRoom = noRoom;
+    this.#tls = tls;
   }
 
   /** What the server says first (NBD protocol, "Fixed newstyle negotiation"). */
@@ -103,12 +123,24 @@ export class Negotiation {
   next(): NegotiationStep {
     switch (this.#phase) {
       case "over":
+      case "securing":
         return NEED;
       case "flags":
         return this.#clientFlags();
       case "options":
         return this.#skipping === undefined ? this.#option() : this.#skip();
     }
+  }
+
+  /** TLS stands, and this is who is behind it. What was agreed to in the clear is forgotten (NBD protocol, STARTTLS). */
+  secured(peer: TlsPeer): void {
+    if (this.#phase !== "securing" || this.#tls === null) throw new Error("nobody asked for TLS");
+    this.#offer = this.#tls.offerTo(peer);
+    this.#isSecure = true;
+    this.#structured = false;
+    this.#extended = false;
+    this.#allocation = undefined;
+    this.#phase = "options";
   }
 
   /** Bytes received and not looked at yet. */
@@ -187,6 +219,7 @@ export class Negotiation {
     skipping.bytes -= bytes;
     if (skipping.bytes > 0) return NEED;
     this.#skipping = undefined;
+    if (this.#mustSecure) return this.#tlsRequired(skipping.option);
     const text = `an option may have at most ${this.#limits.optionBytesMax} bytes`;
     return this.#error(skipping.option, P.REPLY_ERR_TOO_BIG, text);
   }
@@ -195,7 +228,20 @@ export class Negotiation {
     return { kind: "reply", bytes: optionError(option, reply, text) };
   }
 
+  /** Whether nothing but STARTTLS is to be answered. */
+  get #mustSecure(): boolean {
+    return this.#tls?.isRequired === true && !this.#isSecure;
+  }
+
+  #tlsRequired(option: number): NegotiationStep {
+    return this.#error(option, P.REPLY_ERR_TLS_REQD, "this server speaks to clients over TLS only; use STARTTLS");
+  }
+
   #answer(option: number, data: Buffer): NegotiationStep {
+    if (this.#mustSecure && option !== P.OPTION_STARTTLS && option !== P.OPTION_ABORT) {
+      if (option === P.OPTION_EXPORT_NAME) return this.#close("EXPORT_NAME without TLS, which is required here");
+      return this.#tlsRequired(option);
+    }
     try {
       switch (option) {
         case P.OPTION_EXPORT_NAME:
@@ -204,7 +250,7 @@ export class Negotiation {
           return this.#close("the client aborted", optionReply(option, P.REPLY_ACK));
         case P.OPTION_LIST:
           new OptionReader(data, "LIST").end();
-          return { kind: "reply", bytes: listReplies(this.#directory.entries) };
+          return { kind: "reply", bytes: listReplies(this.#offer.entries) };
         case P.OPTION_INFO:
         case P.OPTION_GO:
           return this.#infoOrGo(option, data);
@@ -214,7 +260,7 @@ export class Negotiation {
         case P.OPTION_SET_META_CONTEXT:
           return this.#metaContext(option, data);
         case P.OPTION_STARTTLS:
-          return this.#error(option, P.REPLY_ERR_UNSUP, "TLS is not offered here; use the Unix socket");
+          return this.#startTls(data);
         case P.OPTION_EXTENDED_HEADERS:
           return this.#extendedHeaders(data);
         default:
@@ -224,6 +270,18 @@ export class Negotiation {
       if (error instanceof Malformed) return this.#error(option, P.REPLY_ERR_INVALID, error.message);
       throw error;
     }
+  }
+
+  #startTls(data: Buffer): NegotiationStep {
+    const option = P.OPTION_STARTTLS;
+    new OptionReader(data, "STARTTLS").end();
+    if (this.#tls === null) return this.#error(option, P.REPLY_ERR_UNSUP, "TLS is not offered here");
+    if (this.#isSecure) return this.#error(option, P.REPLY_ERR_INVALID, "this is TLS already");
+    // It has to wait for the answer. What is sent in the clear with the question, by whomever, must not look as if it had
+    // come through TLS.
+    if (this.held > 0) return this.#close(`${this.held} bytes in the clear behind STARTTLS`);
+    this.#phase = "securing";
+    return { kind: "start-tls", bytes: optionReply(option, P.REPLY_ACK) };
   }
 
   /** The old way in: no error can be told, so a wrong name closes the connection. */
@@ -236,7 +294,7 @@ export class Negotiation {
       if (error instanceof Malformed) return this.#close(error.message);
       throw error;
     }
-    const entry = this.#directory.find(name);
+    const entry = this.#offer.find(name);
     if (entry === undefined) return this.#close(`no export has the name ${JSON.stringify(name)}`);
     const full = this.#noRoom();
     if (full !== null) return this.#close(full, NOTHING, true);
@@ -251,8 +309,8 @@ export class Negotiation {
     const count = reader.u16("number of information requests");
     for (let i = 0; i < count; i++) requests.add(reader.u16("information request"));
     reader.end();
-    const entry = this.#directory.find(name);
-    if (entry === undefined) return this.#error(option, P.REPLY_ERR_UNKNOWN, this.#unknownName(name));
+    const entry = this.#offer.find(name);
+    if (entry === undefined) return this.#unknownName(option, name);
     const replies = infoReplies(option, entry, this.#structured, requests);
     const bytes = Buffer.concat([replies, optionReply(option, P.REPLY_ACK)]);
     if (option !== P.OPTION_GO) return { kind: "reply", bytes };
@@ -261,10 +319,16 @@ export class Negotiation {
     return this.#transmit(entry, bytes, !requests.has(P.INFO_BLOCK_SIZE));
   }
 
-  #unknownName(name: string): string {
-    if (name !== "") return `no export has this name; LIST tells the names`;
-    if (this.#directory.entries.length === 0) return "nothing is exported yet";
-    return "there is more than one logical unit, so the empty name means none; LIST tells the names";
+  /** The same words for what is not there and for what this client may not open: it shall not learn which names exist. */
+  #unknownName(option: number, name: string): NegotiationStep {
+    if (this.#tls !== null && !this.#isSecure) {
+      return this.#error(option, P.REPLY_ERR_TLS_REQD, "no export of this name is open to clients without TLS");
+    }
+    const unknown = P.REPLY_ERR_UNKNOWN;
+    if (name !== "") return this.#error(option, unknown, "no export of this name is open to you; LIST tells the names");
+    if (this.#offer.entries.length === 0) return this.#error(option, unknown, "nothing is exported to you yet");
+    const text = "there is more than one logical unit, so the empty name means none; LIST tells the names";
+    return this.#error(option, unknown, text);
   }
 
   #structuredReply(data: Buffer): NegotiationStep {
@@ -306,8 +370,8 @@ export class Negotiation {
       if (query === P.CONTEXT_ALLOCATION_NAME || (isList && query === "base:")) isMeant = true;
     }
     reader.end();
-    const entry = this.#directory.find(exportName);
-    if (entry === undefined) return this.#error(option, P.REPLY_ERR_UNKNOWN, this.#unknownName(exportName));
+    const entry = this.#offer.find(exportName);
+    if (entry === undefined) return this.#unknownName(option, exportName);
     if (!isList && isMeant) this.#allocation = entry;
     const contexts = isMeant ? [contextReply(option)] : [];
     return { kind: "reply", bytes: Buffer.concat([...contexts, optionReply(option, P.REPLY_ACK)]) };

@@ -7,15 +7,27 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import { dirname } from "node:path";
 import { ExportDirectory, type NbdExport } from "./directory.ts";
 import { ExportError } from "./errors.ts";
-import { Handshake, type HandshakeEnd } from "./handshake.ts";
+import { Handshake, type HandshakeEnd, type HandshakeOptions } from "./handshake.ts";
 import { NEGOTIATION_LIMITS, type NegotiationLimits } from "./negotiation.ts";
+import { PermittedOffer, type Rule } from "./permission.ts";
 import { ConnectionRoom } from "./room.ts";
+import { peerText } from "./tls/peer.ts";
+import type { TlsTerminator } from "./tls/terminator.ts";
 
 export type NbdAddress =
   /** A Unix socket; `mode` (default 0660) and `group` (a gid) decide who may connect. */
   | { readonly kind: "unix"; readonly path: string; readonly mode?: number; readonly group?: number }
-  /** TCP, without encryption: for a trusted network only. Port 0 takes a free one. */
-  | { readonly kind: "tcp"; readonly host: string; readonly port: number };
+  /** TCP; without `tls` unencrypted and for everybody: for a trusted network only. Port 0 takes a free one. */
+  | { readonly kind: "tcp"; readonly host: string; readonly port: number; readonly tls?: TlsAccess };
+
+/** Who may come in over TCP, and how. */
+export interface TlsAccess {
+  readonly terminator: Pick<TlsTerminator, "secure">;
+  /** False: clients without TLS are let in as well, to what is for anyone. */
+  readonly isRequired: boolean;
+  /** Those in force now. */
+  readonly rules: () => readonly Rule[];
+}
 
 /** A client that finished its negotiation. */
 export interface NegotiatedConnection {
@@ -140,6 +152,21 @@ export class NbdServer {
     this.#options.onEvent?.(event);
   }
 
+  /** What a client of an address sees in the clear, and how it gets TLS. */
+  #access(address: NbdAddress): Pick<HandshakeOptions, "offer" | "tls"> {
+    const directory = this.#directory;
+    if (address.kind === "unix" || address.tls === undefined) return { offer: directory, tls: null };
+    const { terminator, isRequired, rules } = address.tls;
+    return {
+      offer: new PermittedOffer(directory, rules, null),
+      tls: {
+        isRequired,
+        offerTo: (peer) => new PermittedOffer(directory, rules, peer),
+        secure: (descriptor) => terminator.secure(descriptor),
+      },
+    };
+  }
+
   #accept(socket: Socket, address: NbdAddress): void {
     const peer = socket.remoteAddress === undefined ? "unix" : `${socket.remoteAddress}:${socket.remotePort}`;
     const limit = this.#options.negotiatingMax ?? NEGOTIATING_MAX;
@@ -150,7 +177,7 @@ export class NbdServer {
     }
     let isKept = false;
     const handshake = new Handshake(socket, {
-      directory: this.#directory,
+      ...this.#access(address),
       limits: this.#options.limits ?? NEGOTIATION_LIMITS,
       timeoutMs: this.#options.negotiationTimeoutMs ?? NEGOTIATION_TIMEOUT_MS,
       duplicate: this.#options.duplicate,
@@ -164,7 +191,8 @@ export class NbdServer {
       ended: (end) => {
         this.#negotiating.delete(handshake);
         if (end.kind === "dropped" && isKept) this.#room.release(address.kind);
-        void this.#ended(end, peer, address.kind);
+        const who = handshake.peer === null ? peer : `${peer} (${peerText(handshake.peer)})`;
+        void this.#ended(end, who, address.kind);
       },
     });
     this.#negotiating.set(handshake, address);

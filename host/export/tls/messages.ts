@@ -1,0 +1,28 @@
+// What the thread that speaks TLS is told, and what it tells.
+
+import type { TlsPeer } from "./peer.ts";
+
+/** How this server proves itself, and by what it knows its clients. PEM, keys without a passphrase. */
+export interface TlsSettings {
+  /** Left out: clients prove themselves by keys of `psk` only. */
+  readonly x509?: {
+    readonly certificate: Uint8Array;
+    readonly key: Uint8Array;
+    /** Who signs the certificates of clients. */
+    readonly authorities: Uint8Array;
+  };
+  /** Pre-shared keys by identity. */
+  readonly psk: ReadonlyMap<string, Uint8Array>;
+}
+
+export type ToWorker =
+  /** For connections that come from now on; those that stand stay as they are. */
+  | { readonly kind: "settings"; readonly settings: TlsSettings }
+  /** Both descriptors are the worker's from now on: the client's, and its end of the pair that carries plain bytes. */
+  | { readonly kind: "connection"; readonly id: number; readonly client: number; readonly plain: number }
+  /** Nobody waits for it any more. */
+  | { readonly kind: "cancel"; readonly id: number };
+
+export type FromWorker =
+  | { readonly kind: "secured"; readonly id: number; readonly peer: TlsPeer }
+  | { readonly kind: "failed"; readonly id: number; readonly reason: string };
