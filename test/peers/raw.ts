@@ -113,8 +113,21 @@ export class RawClient {
     return this.#received;
   }
 
+  /** The server has closed the connection. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
   /** The next bytes; throws when the connection ends or nothing comes. */
   async take(bytes: number, timeoutMs = 10_000): Promise<Buffer> {
+    await this.wait(bytes, timeoutMs);
+    const taken = this.#received.subarray(0, bytes);
+    this.#received = this.#received.subarray(bytes);
+    return taken;
+  }
+
+  /** Waits until so many bytes have arrived; throws when the connection ends before that or nothing comes. */
+  async wait(bytes: number, timeoutMs = 10_000): Promise<void> {
     const end = Date.now() + timeoutMs;
     while (this.#received.length < bytes) {
       if (this.#ended) throw new Error("the server closed the connection");
@@ -122,9 +135,6 @@ export class RawClient {
       if (left <= 0) throw new Error(`no answer within ${timeoutMs} ms`);
       await this.#more(left);
     }
-    const taken = this.#received.subarray(0, bytes);
-    this.#received = this.#received.subarray(bytes);
-    return taken;
   }
 
   /** Waits until the server has closed the connection. */

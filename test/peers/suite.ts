@@ -11,6 +11,7 @@ import { Daemon } from "./daemon.ts";
 import { cases as allocation } from "./cases/allocation.ts";
 import { cases as commands } from "./cases/commands.ts";
 import { cases as copying } from "./cases/copying.ts";
+import { cases as differential } from "./cases/differential.ts";
 import { cases as faults } from "./cases/faults.ts";
 import { cases as filters } from "./cases/filters.ts";
 import { cases as forbidden } from "./cases/forbidden.ts";
@@ -26,7 +27,7 @@ const PEERS: readonly DebianPackage[] = [
   { package: "libnbd-bin", program: "nbdinfo" },
   { package: "python3-libnbd", program: "nbdsh" },
   { package: "nbdkit", program: "nbdkit" },
-  { package: "qemu-utils", program: "qemu-img" },
+  { package: "qemu-utils", program: "qemu-nbd" },
   { package: "fio", program: "fio" },
   { package: "libiscsi-bin", program: "iscsi-test-cu" },
   { package: "strace", program: "strace" },
@@ -66,6 +67,7 @@ const chosen = [
   ...allocation,
   ...filters,
   ...misuse,
+  ...differential,
   ...faults,
   ...random,
   ...restart,
