@@ -47,6 +47,8 @@ export class Command {
   asc = 0;
   /** Sense-key specific bytes 0 and field pointer, as 0x80.. << 16 | pointer; 0 when there are none. */
   pointer = 0;
+  /** The sense data is about earlier commands. */
+  deferred = false;
   /** LBA for the information field, in halves; valid when `hasInformation`. */
   hasInformation = false;
   informationHigh = 0;
@@ -168,7 +170,10 @@ export class Command {
   /** Writes the sense data (SPC-4 4.5.2 descriptor, 4.5.3 fixed format). Answers its length. */
   writeSense(into: Uint8Array, at: number, descriptorFormat: boolean): number {
     into.fill(0, at, at + 32);
-    return descriptorFormat ? this.#descriptorSense(into, at) : this.#fixedSense(into, at);
+    const length = descriptorFormat ? this.#descriptorSense(into, at) : this.#fixedSense(into, at);
+    // Response codes 71h and 73h beside 70h and 72h.
+    if (this.deferred) into[at] = (into[at] ?? 0) | 1;
+    return length;
   }
 
   #fixedSense(into: Uint8Array, at: number): number {

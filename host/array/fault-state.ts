@@ -3,7 +3,7 @@
 import type { Command } from "./command.ts";
 import type { Fault, FaultFilter } from "./faults.ts";
 import { blocksOf, lbaOf } from "./fields.ts";
-import { INQUIRY, isMediumRead, isMediumWrite } from "./scsi.ts";
+import { INQUIRY, isMediumRead, isMediumWrite, UNMAP } from "./scsi.ts";
 
 /** A source of random numbers 0 <= x < 1 from a seed: the same seed, the same faults. Mulberry32. */
 export class SeededRandom {
@@ -89,9 +89,25 @@ export class PortFault {
     const { firstLba, lastLba } = this.#filter;
     if (firstLba === undefined && lastLba === undefined) return true;
     if (!reads && !writes) return false;
+    if (opcode === UNMAP) return unmaps(command, firstLba ?? 0, lastLba ?? Infinity);
     const lba = lbaOf(command);
     return lba <= (lastLba ?? Infinity) && lba + blocksOf(command) > (firstLba ?? 0);
   }
+}
+
+/** Bytes of an UNMAP's parameter list before its descriptors, and of one of those (SBC-3 5.28). */
+const LIST_HEADER_BYTES = 8;
+const DESCRIPTOR_BYTES = 16;
+
+/** Whether one of an UNMAP's descriptors, which lie in its data, touches a block of the range. */
+function unmaps(command: Command, firstLba: number, lastLba: number): boolean {
+  const { bytes, buffer } = command;
+  const view = new DataView(bytes.buffer, bytes.byteOffset + buffer, command.bufferBytes);
+  for (let at = LIST_HEADER_BYTES; at + DESCRIPTOR_BYTES <= view.byteLength; at += DESCRIPTOR_BYTES) {
+    const lba = Number(view.getBigUint64(at));
+    if (lba <= lastLba && lba + view.getUint32(at + 8) > firstLba) return true;
+  }
+  return false;
 }
 
 /** Every fault in force on one port. */

@@ -6,7 +6,10 @@ import { isReservationType } from "./reservations.ts";
 
 /** What goes wrong. Times are milliseconds. */
 export type Fault =
-  /** Every command ends with this outcome and changes nothing. Sense is sent with status 2 only. */
+  /**
+   * Every command ends with this outcome and changes nothing. Sense is sent with status 2 only; `deferred`: it is about
+   * commands that were answered long ago (SPC-4 4.5.1, response codes 71h and 73h).
+   */
   | {
       readonly kind: "error";
       readonly status?: number;
@@ -14,6 +17,7 @@ export type Fault =
       readonly asc?: number;
       readonly ascq?: number;
       readonly hostStatus?: number;
+      readonly deferred?: boolean;
     }
   /**
    * A black hole: commands vanish. `execution`: whether their effect takes place (`never`, `at-once`, or `on-lift`:

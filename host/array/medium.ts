@@ -38,6 +38,8 @@ export function offsetOf(low: number, high: number): number {
 /** A medium in JavaScript that keeps only the 4 KiB chunks ever written. Without a limit: the unit checks ranges. */
 export class SparseMedium implements Medium {
   readonly chunks = new Map<number, Uint8Array>();
+  /** Chunks that were not written when they were last looked for, until one is. */
+  #hole = { first: 0, next: 0 };
 
   read(memory: Uint8Array, address: number, offsetLow: number, offsetHigh: number, bytes: number): number {
     let offset = offsetOf(offsetLow, offsetHigh);
@@ -73,6 +75,7 @@ export class SparseMedium implements Medium {
   zero(offsetLow: number, offsetHigh: number, bytes: number): number {
     let offset = offsetOf(offsetLow, offsetHigh);
     const end = offset + bytes;
+    if (bytes / CHUNK_BYTES > this.chunks.size) return this.#zeroFew(offset, end);
     while (offset < end) {
       const within = offset % CHUNK_BYTES;
       const step = Math.min(CHUNK_BYTES - within, end - offset);
@@ -84,19 +87,42 @@ export class SparseMedium implements Medium {
     return 0;
   }
 
+  /** The same, chunk by chunk of those that there are. */
+  #zeroFew(offset: number, end: number): number {
+    for (const [index, chunk] of this.chunks) {
+      const from = index * CHUNK_BYTES;
+      if (from >= end || from + CHUNK_BYTES <= offset) continue;
+      if (from >= offset && from + CHUNK_BYTES <= end) this.chunks.delete(index);
+      else chunk.fill(0, Math.max(offset - from, 0), Math.min(end - from, CHUNK_BYTES));
+    }
+    return 0;
+  }
+
   run(offsetLow: number, offsetHigh: number, bytes: number): number {
     const offset = offsetOf(offsetLow, offsetHigh);
     const end = offset + bytes;
     const first = Math.floor(offset / CHUNK_BYTES);
     const isData = this.chunks.has(first);
     let chunk = first + 1;
-    if (!isData && this.chunks.size < end / CHUNK_BYTES - first) {
-      // There are fewer chunks than places for one.
-      chunk = Math.ceil(end / CHUNK_BYTES);
-      for (const other of this.chunks.keys()) if (other > first && other < chunk) chunk = other;
-    } else while (chunk * CHUNK_BYTES < end && this.chunks.has(chunk) === isData) chunk++;
+    if (!isData && bytes / CHUNK_BYTES > this.chunks.size) chunk = this.#nextChunk(first);
+    else while (chunk * CHUNK_BYTES < end && this.chunks.has(chunk) === isData) chunk++;
     const run = (Math.min(chunk * CHUNK_BYTES, end) - offset) / RUN_BYTES;
     return isData ? run : -run;
+  }
+
+  /** The first chunk behind `from`, which was not written, that was; Infinity when there is none. */
+  #nextChunk(from: number): number {
+    const known = this.#hole;
+    if (from >= known.first && from < known.next) return known.next;
+    let next = Infinity;
+    for (const index of this.chunks.keys()) if (index > from && index < next) next = index;
+    this.#hole = { first: from, next };
+    return next;
+  }
+
+  /** What was written, in pieces: where each begins, and its bytes. */
+  *pieces(): Generator<[offset: number, data: Uint8Array]> {
+    for (const [index, data] of this.chunks) yield [index * CHUNK_BYTES, data];
   }
 
   /** A copy that later writes do not touch. */
@@ -124,6 +150,7 @@ export class SparseMedium implements Medium {
     if (chunk === undefined) {
       chunk = new Uint8Array(CHUNK_BYTES);
       this.chunks.set(index, chunk);
+      this.#hole = { first: 0, next: 0 };
     }
     return chunk;
   }

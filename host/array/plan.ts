@@ -146,6 +146,9 @@ function answerError(command: Command, port: Port, fault: Extract<Fault, { kind:
   command.senseKey = fault.senseKey ?? KEY_ABORTED_COMMAND;
   command.asc = ((fault.asc ?? 0) << 8) | (fault.ascq ?? 0);
   if (command.senseKey === KEY_UNIT_ATTENTION && command.asc === 0) command.asc = ASC_POWER_ON;
+  command.deferred = fault.deferred === true;
   command.close(port.array.descriptorSense);
+  command.deferred = false;
+  if (fault.deferred === true && port.unit !== null) port.unit.deferredErrors++;
   return false;
 }

@@ -35,8 +35,11 @@ export class LogicalUnit {
   readonly medium: Medium;
   /** The same medium when it caches writes, else null. */
   readonly cache: CachedMedium | null;
-  readonly #base: Medium;
+  /** The medium without the cache: what a loss of power leaves. */
+  readonly stable: Medium;
   writeProtected = false;
+  /** Deferred errors that were told, on whatever path. */
+  deferredErrors = 0;
   /** ALUA_* state of each target port group (controller). */
   readonly groupStates: Uint8Array;
   /** How long an implicit transition between them may take, as REPORT TARGET PORT GROUPS tells, s; 0: it does not say. */
@@ -56,7 +59,7 @@ export class LogicalUnit {
     this.cache = array.writeCache ? new CachedMedium(medium, array.blockBytes) : null;
     this.medium = this.cache ?? medium;
     this.cachesWrites = array.writeCache || medium.volatile === true;
-    this.#base = medium;
+    this.stable = medium;
     this.serial = `PM${nameHash(array.name).toString(16).padStart(8, "0").toUpperCase()}${String(index).padStart(4, "0")}`;
     const view = new DataView(this.designator.buffer);
     view.setUint32(0, 0x6001a2b0);
@@ -74,7 +77,7 @@ export class LogicalUnit {
   /** Brings blocks to where a power failure leaves them alone. Answers 0 or a negated errno. */
   flush(lba: number, blocks: number): number {
     const error = this.cache?.flushBlocks(lba, blocks) ?? 0;
-    return error === 0 ? (this.#base.flush?.() ?? 0) : error;
+    return error === 0 ? (this.stable.flush?.() ?? 0) : error;
   }
 
   /** Establishes a unit attention on every port of the unit except `but`. */

@@ -18,6 +18,7 @@ export const Fault = z
       asc: byte.optional(),
       ascq: byte.optional(),
       hostStatus: byte.optional(),
+      deferred: flag,
     }),
     z.strictObject({
       kind: z.literal("no-answer").meta({ description: "A black hole: commands vanish" }),

@@ -21,6 +21,19 @@ const DATA = pattern(512, 9);
 const TIME_OUT = 3;
 const TRANSPORT_DISRUPTED = 0x0e;
 
+/** Parameter data of an UNMAP. */
+function unmapList(...ranges: readonly (readonly [lba: number, blocks: number])[]): Uint8Array {
+  const bytes = new Uint8Array(8 + 16 * ranges.length);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(0, bytes.length - 2);
+  view.setUint16(2, 16 * ranges.length);
+  ranges.forEach(([lba, blocks], i) => {
+    view.setBigUint64(8 + 16 * i, BigInt(lba));
+    view.setUint32(16 + 16 * i, blocks);
+  });
+  return bytes;
+}
+
 test("an error comes as configured, so many times, only on the port it is for, and changes nothing", (t) => {
   const array = quietArray({ units: 1 });
   const fault: Fault = { kind: "error", senseKey: 3, asc: 0x11, ascq: 0 };
@@ -30,6 +43,33 @@ test("an error comes as configured, so many times, only on the port it is for, a
   t.deepEqual(array.command(0, cdbs.read16(0, 1), 512).data, ZERO);
   t.is(array.command(1, cdbs.write16(0, 1), DATA).status, STATUS_GOOD);
   t.is(array.command(0, cdbs.write16(0, 1), DATA).status, STATUS_GOOD);
+});
+
+test("a deferred error says by its response code that it is about earlier commands, in either format", (t) => {
+  for (const descriptorSense of [false, true]) {
+    const array = quietArray({ units: 1, descriptorSense });
+    const fault: Fault = { kind: "error", senseKey: 3, asc: 0x0c, ascq: 0, deferred: true };
+    array.addFault({ fault, when: { times: 1 } });
+    const told = array.command(0, cdbs.write16(0, 1), DATA);
+    t.is(told.sense[0], descriptorSense ? 0x73 : 0x71);
+    t.deepEqual(sense(told), [3, 0x0c, 0]);
+    t.is(array.units[0]?.deferredErrors, 1);
+    t.is(array.command(0, cdbs.write16(1 << 20, 1), DATA).sense[0], descriptorSense ? 0x72 : 0xf0);
+  }
+});
+
+test("an error for a range strikes an UNMAP that touches it by one of its descriptors", (t) => {
+  const array = quietArray({ units: 1 });
+  array.addFault({ fault: { kind: "error", status: BUSY }, when: { firstLba: 100, lastLba: 109 } });
+  const status = (...ranges: readonly (readonly [number, number])[]): number => {
+    const data = unmapList(...ranges);
+    return array.command(0, cdbs.unmap(data.length), data).status;
+  };
+  t.is(status([0, 24]), STATUS_GOOD);
+  t.is(status([92, 8]), STATUS_GOOD);
+  t.is(status([92, 9]), BUSY);
+  t.is(status([0, 1], [109, 1]), BUSY);
+  t.is(status([110, 4]), STATUS_GOOD);
 });
 
 test("an error can be any status or host status, and strike only blocks of a range", (t) => {
