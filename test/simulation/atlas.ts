@@ -6,20 +6,22 @@
 
 import type { ArrayPortInfo } from "../../host/array/array.ts";
 import type { Fault, FaultPlace, FaultRequest } from "../../host/array/faults.ts";
+import type { Cells } from "./history.ts";
 import type { Random } from "./random.ts";
 
 export interface Atlas {
   readonly faults: readonly FaultRequest[];
   /** When the last fault is over, ms. */
   readonly endMs: number;
-  /** Whether a client may be answered with an error at all. */
+  /** Whether every path may be gone, so that a client may be answered with EIO for no reason of its own. */
   readonly errorsAllowed: boolean;
 }
 
 export interface AtlasGround {
   readonly ports: readonly ArrayPortInfo[];
   readonly units: number;
-  readonly blocks: number;
+  /** Blocks that clients use. */
+  readonly windows: readonly Cells[];
   readonly kind: "reachable" | "outage" | "device";
   /** Whether the array loses power once: for a moment every path fails then. */
   readonly powerLoss: boolean;
@@ -157,6 +159,8 @@ function harmlessFault(random: Random): FaultRequest {
     }),
     () => ({ fault: { kind: "error", status: 2, senseKey: 0xb, asc: 0x47, ascq: 3 }, when: { probability: 0.02 } }),
     () => ({ fault: { kind: "error", hostStatus: 0x0b }, when: { probability: 0.02 } }),
+    // Almost no room any more: that concerns nobody yet.
+    () => ({ fault: { kind: "unit-attention", asc: 0x38, ascq: 7, every: random.between(5, 60) } }),
     () => ({ fault: { kind: "short-data", missingBytes: 512 }, when: { probability: 0.02 } }),
     // Commands that get lost, or whose answer does, or that come late, now and then.
     () => ({
@@ -176,11 +180,22 @@ function harmlessFault(random: Random): FaultRequest {
 
 /** Answers of the device itself: they go to the client. */
 function deviceFault(ground: AtlasGround, random: Random): FaultRequest {
-  const first = random.between(0, ground.blocks - 1);
+  const window = random.pick(ground.windows);
+  const first = window.first + random.between(0, window.count - 1);
+  const range = { firstLba: first, lastLba: first + random.between(0, 8) };
   return random.pick<() => FaultRequest>([
     () => ({
       fault: { kind: "error", status: 2, senseKey: 3, asc: random.pick([0x11, 0x0c]), ascq: 0 },
-      when: { commands: "io", firstLba: first, lastLba: first + random.between(0, 8) },
+      when: { commands: "io", ...range },
+    }),
+    // No room for what is written: the array says it, or the kernel made of it.
+    () => ({
+      fault: { kind: "error", status: 2, senseKey: 7, asc: 0x27, ascq: 7 },
+      when: random.chance(0.5) ? { commands: "writes" } : { commands: "writes", ...range },
+    }),
+    () => ({
+      fault: { kind: "error", hostStatus: random.pick([0x10, 0x11, 0x12, 0x13]) },
+      when: { commands: random.pick(["io", "writes"] as const), ...range },
     }),
     () => ({ fault: { kind: "write-protect" } }),
     () => ({ fault: { kind: "reservation", type: random.pick([1, 3, 5, 6]) } }),
@@ -191,6 +206,10 @@ interface Epoch {
   readonly startMs: number;
   readonly lengthMs: number;
   readonly guarded: ReadonlySet<number>;
+}
+
+function middleOf({ first, count }: Cells): number {
+  return first + Math.floor(count / 2);
 }
 
 /** What the field's devices do besides: none of it may cost a client an answer, or a path its good name for long. */
@@ -221,7 +240,7 @@ function fieldFault(ground: AtlasGround, { guarded }: Epoch, random: Random): Fa
     makers.push(() => ({
       where: { port: random.pick(open).port },
       fault: { kind: "error", status: 2, senseKey: 5, asc: 0x21, ascq: 0 },
-      when: { commands: "io", firstLba: Math.floor(ground.blocks / 2) },
+      when: { commands: "io", firstLba: middleOf(random.pick(ground.windows)) },
     }));
   }
   return random.pick(makers)();
@@ -268,5 +287,5 @@ export function makeAtlas(ground: AtlasGround, random: Random): Atlas {
     const forMs = random.between(20, Math.max(20, epoch.lengthMs - startMs));
     faults.push({ ...request, afterMs: epoch.startMs + startMs, forMs });
   }
-  return { faults, endMs: nowMs, errorsAllowed: ground.kind !== "reachable" };
+  return { faults, endMs: nowMs, errorsAllowed: ground.kind === "outage" };
 }

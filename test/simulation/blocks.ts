@@ -1,49 +1,175 @@
-// What simulated clients write: every block says which write put it there, and where "there" is.
+// What simulated clients write. Every 64 bytes say which write put them there and where "there" is; the bytes between are
+// made of both. So data of another write, of another place or unit, or moved by however little, is recognised.
+//
+// Some writes are partly, or nearly all, zeroes: in each period of the unit's bytes only a stretch is not, and that begins
+// and ends at no border of anything. What looks for zeroes has to look at all of them.
 
-/**
- * Fills `count` blocks: word 0 and all further words hold the stamp, word 1 the block's number and the unit. A read that
- * mixes two writes within a block, or blocks of another place or unit, is recognised.
- */
-export function stampBlocks(
-  target: Uint8Array,
-  blockBytes: number,
-  unit: number,
-  block: number,
-  count: number,
-  stamp: number,
-): void {
-  const words = new Uint32Array(target.buffer, target.byteOffset, (count * blockBytes) >>> 2);
-  const perBlock = blockBytes >>> 2;
-  words.fill(stamp);
-  for (let i = 0; i < count; i++) words[i * perBlock + 1] = placeOf(unit, block + i);
-}
+/** Stamp of what nobody wrote: all bytes zero. */
+export const ZERO = 0;
 
-/** The stamp of block `index` of `data`, or a sentence that says why it is not one block of one write at this place. */
-export function stampOf(
-  data: Uint8Array,
-  blockBytes: number,
-  unit: number,
-  block: number,
-  index: number,
-): number | string {
-  const words = new Uint32Array(data.buffer, data.byteOffset + index * blockBytes, blockBytes >>> 2);
-  const stamp = words[0] ?? 0;
-  const place = words[1] ?? 0;
-  if (words[2] !== stamp || !isUniform(data, index * blockBytes + 8, (index + 1) * blockBytes)) {
-    const other = words.subarray(2).find((word) => word !== stamp);
-    return `block ${block} mixes stamps ${stamp} and ${other}`;
+/** Bytes that name their write and place. */
+export const CHUNK_BYTES = 64;
+const WORDS = CHUNK_BYTES / 4;
+/** So many bytes that are not zero name their write for certain; fewer might be another one's by chance. */
+const CERTAIN_BYTES = 8;
+
+/** Where the client's units of counting lie: each block has a cell from each cut to the next, or to its end. */
+export class Layout {
+  readonly blockBytes: number;
+  /** Ascending; the first is 0. */
+  readonly cuts: readonly number[];
+
+  constructor(blockBytes: number, cuts: readonly number[] = [0]) {
+    this.blockBytes = blockBytes;
+    this.cuts = cuts;
   }
-  const expected = stamp === 0 ? 0 : placeOf(unit, block);
-  if (place === expected) return stamp;
-  return `block ${block} of unit ${unit} holds data of unit ${(place >>> 24) - 1} block ${place & 0xff_ffff}`;
+
+  get cellsPerBlock(): number {
+    return this.cuts.length;
+  }
+
+  /** First byte of a cell. */
+  offsetOf(cell: number): number {
+    const block = Math.floor(cell / this.cuts.length);
+    return block * this.blockBytes + (this.cuts[cell - block * this.cuts.length] ?? 0);
+  }
+
+  bytesOf(cell: number): number {
+    return this.offsetOf(cell + 1) - this.offsetOf(cell);
+  }
 }
 
-/** Whether all words from `start` to `end` are the same: then the bytes are equal to themselves, moved by a word. */
-function isUniform(data: Uint8Array, start: number, end: number): boolean {
-  const bytes = Buffer.from(data.buffer, data.byteOffset + start, end - start);
-  return bytes.compare(bytes, 4, bytes.length, 0, bytes.length - 4) === 0;
+/** Which bytes of a write are not zero: `from` to `end` of each `period`. */
+interface Stretch {
+  readonly period: number;
+  readonly from: number;
+  readonly end: number;
 }
 
-function placeOf(unit: number, block: number): number {
-  return (((unit + 1) << 24) | block) >>> 0;
+const PERIODS = [256, 1024, 8192, 65_664, 300_007];
+
+/** Five writes of eight are full; the others have runs of zeroes, or hardly anything else. */
+function stretchOf(stamp: number): Stretch | undefined {
+  const style = stamp & 7;
+  if (style < 5) return undefined;
+  const dice = Math.imul(stamp, 0x9e3779b1) >>> 0;
+  const period = PERIODS[dice % PERIODS.length] ?? 256;
+  const from = 1 + ((dice >>> 8) % (period / 2 - 1));
+  const bytes = style === 7 ? 1 + ((dice >>> 20) % 40) : Math.floor(period / 2);
+  return { period, from: Math.floor(from), end: Math.min(Math.floor(from) + bytes, period) };
+}
+
+/** Makes zeroes of what of `target`, which begins at byte `offset` of the unit, is not in the stretch. */
+function clear(target: Uint8Array, offset: number, { period, from, end }: Stretch): void {
+  const within = (at: number): number => Math.min(Math.max(at, 0), target.length);
+  for (let at = -(offset % period); at < target.length; at += period) {
+    target.fill(0, within(at), within(at + from));
+    target.fill(0, within(at + end), within(at + period));
+  }
+}
+
+/** Fills whole chunks from chunk number `chunk` of the unit on. */
+function fillChunks(words: Uint32Array, unit: number, chunk: number, stamp: number): void {
+  for (let at = 0; at < words.length; at += WORDS, chunk++) {
+    const high = Math.floor(chunk / 0x1_0000_0000);
+    words[at] = stamp;
+    words[at + 1] = chunk;
+    words[at + 2] = ((unit + 1) << 24) | high;
+    let x =
+      Math.imul(chunk | 0, 0x9e3779b1) ^ Math.imul(stamp, 0x85ebca6b) ^ Math.imul(high + (unit << 20), 0xc2b2ae35);
+    for (let i = 3; i < WORDS; i++) {
+      x = (Math.imul(x, 0x19660d) + 0x3c6ef35f) | 0;
+      words[at + i] = x;
+    }
+  }
+}
+
+let scratch = Buffer.from(new ArrayBuffer(1 << 16));
+
+/** What write `stamp` puts at `offset` of a unit: `bytes` bytes of the scratch, from the answered place on. */
+function make(unit: number, offset: number, bytes: number, stamp: number): number {
+  const lead = offset % CHUNK_BYTES;
+  const chunks = Math.ceil((lead + bytes) / CHUNK_BYTES);
+  if (chunks * CHUNK_BYTES > scratch.length) scratch = Buffer.from(new ArrayBuffer(2 * chunks * CHUNK_BYTES));
+  fillChunks(new Uint32Array(scratch.buffer, 0, chunks * WORDS), unit, (offset - lead) / CHUNK_BYTES, stamp);
+  const stretch = stretchOf(stamp);
+  if (stretch !== undefined) clear(scratch.subarray(lead, lead + bytes), offset, stretch);
+  return lead;
+}
+
+/** Fills `target` with what write `stamp` puts at byte `offset` of a unit. */
+export function fillContent(target: Uint8Array, unit: number, offset: number, stamp: number): void {
+  const at = make(unit, offset, target.length, stamp);
+  target.set(scratch.subarray(at, at + target.length));
+}
+
+/** Some bytes of a unit, as somebody has read them. */
+export class Sight {
+  readonly #data: Buffer;
+  readonly #unit: number;
+  readonly #offset: number;
+  /** Stamp of the cell before: most likely this one's as well. */
+  #last = ZERO;
+
+  /** @param offset where in the unit the data begins */
+  constructor(data: Uint8Array, unit: number, offset: number) {
+    this.#data = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+    this.#unit = unit;
+    this.#offset = offset;
+  }
+
+  /** Whether `bytes` bytes from `offset` of the unit on are what write `stamp` puts there. */
+  holds(offset: number, bytes: number, stamp: number): boolean {
+    if (stamp === ZERO) return this.zero(offset, bytes);
+    if (stretchOf(stamp) === undefined && !this.#named(offset, bytes, stamp)) return false;
+    const from = make(this.#unit, offset, bytes, stamp);
+    const at = offset - this.#offset;
+    return this.#data.compare(scratch, from, from + bytes, at, at + bytes) === 0;
+  }
+
+  /** Whether the first chunk that begins there bears the name of a write; true when none does. */
+  #named(offset: number, bytes: number, stamp: number): boolean {
+    const at = Math.ceil(offset / CHUNK_BYTES) * CHUNK_BYTES;
+    return at + 4 > offset + bytes || this.#data.readUint32LE(at - this.#offset) === stamp;
+  }
+
+  zero(offset: number, bytes: number): boolean {
+    const at = offset - this.#offset;
+    for (let i = at; i < at + bytes; i++) if (this.#data[i] !== 0) return false;
+    return true;
+  }
+
+  /** Whether those bytes can be one write's only. */
+  certain(offset: number, bytes: number): boolean {
+    let count = 0;
+    const at = offset - this.#offset;
+    for (let i = at; i < at + bytes && count < CERTAIN_BYTES; i++) if (this.#data[i] !== 0) count++;
+    return count >= CERTAIN_BYTES;
+  }
+
+  /** The write whose bytes those are, as far as they tell; undefined when they do not. */
+  stampOf(offset: number, bytes: number): number | undefined {
+    if (this.#last !== ZERO && this.holds(offset, bytes, this.#last)) return this.#last;
+    if (this.zero(offset, bytes)) return ZERO;
+    const at = Math.ceil(offset / CHUNK_BYTES) * CHUNK_BYTES;
+    if (at + 4 > offset + bytes) return undefined;
+    const stamp = this.#data.readUint32LE(at - this.#offset);
+    if (stamp === ZERO || !this.holds(offset, bytes, stamp)) return undefined;
+    this.#last = stamp;
+    return stamp;
+  }
+
+  /** What is there, for a message: the names that its chunks bear. */
+  describe(offset: number, bytes: number): string {
+    const names: string[] = [];
+    const first = Math.ceil(offset / CHUNK_BYTES) * CHUNK_BYTES;
+    for (let at = first; at + 12 <= offset + bytes && names.length < 4; at += CHUNK_BYTES) {
+      const from = at - this.#offset;
+      const place = this.#data.readUint32LE(from + 8);
+      const chunk = this.#data.readUint32LE(from + 4) + (place & 0xff_ffff) * 0x1_0000_0000;
+      const name = `stamp ${this.#data.readUint32LE(from)} of unit ${(place >>> 24) - 1} byte ${chunk * CHUNK_BYTES}`;
+      if (names.at(-1) !== name) names.push(name);
+    }
+    return `byte ${offset} of unit ${this.#unit} holds ${names.join(", ") || "bytes of no write"}`;
+  }
 }

@@ -1,17 +1,24 @@
 // A client of one unit: sends random NBD requests, keeps a number of them under way, and tells the history what it saw.
 
-import { stampBlocks, stampOf } from "./blocks.ts";
-import { type History, type WriteHandle, ZERO } from "./history.ts";
+import { fillContent, Sight, ZERO, type Layout } from "./blocks.ts";
+import { expected, GOOD, refusals, type Agreement, type Offer, type Trouble } from "./expected.ts";
+import type { Cells, History, WriteHandle } from "./history.ts";
 import type { Random } from "./random.ts";
-import { encodeRequest, NBD, REQUEST_BYTES, ReplyDecoder } from "./wire.ts";
+import { draft, headerFor, type Draft, type Ground, type Mix } from "./requests.ts";
+import { EXTENDED_REQUEST_BYTES, encodeRequest, type Extent, NBD, REQUEST_BYTES, ReplyDecoder } from "./wire.ts";
+import { foundIn, type Witness } from "./witness.ts";
 
 /** What a client needs to know of the unit it works on. */
 export interface ClientUnit {
   readonly number: number;
-  /** What its clients count in, which may be less than a block of the device. */
-  readonly blocks: number;
-  readonly blockBytes: number;
+  readonly layout: Layout;
+  readonly offer: Offer;
+  /** Cells that clients use. */
+  readonly windows: readonly Cells[];
   readonly history: History;
+  readonly witness: Witness;
+  /** What is the matter with the device. */
+  readonly troubles: readonly Trouble[];
   /** Gives every write of the world a stamp of its own. */
   nextStamp(): number;
 }
@@ -19,11 +26,15 @@ export interface ClientUnit {
 export interface ClientPlan {
   readonly requests: number;
   readonly depth: number;
-  readonly structured: boolean;
+  readonly agreed: Agreement;
+  /** Most blocks of a request; `logarithmic`: small ones as likely as large ones. */
   readonly blocksMax: number;
+  readonly logarithmic: boolean;
   /** Mean pause before a request, ns. */
   readonly pauseNs: number;
-  readonly mix: { readonly read: number; readonly write: number; readonly flush: number; readonly zero: number };
+  readonly mix: Mix;
+  /** Reads these, one after the other, and nothing else. */
+  readonly sweep?: readonly Cells[];
 }
 
 /** How the world carries a client's bytes and counts what it saw. */
@@ -31,31 +42,45 @@ export interface ClientHost {
   nowNs(): number;
   after(delayNs: number, action: () => void): void;
   send(bytes: Uint8Array): void;
+  /** A flush is about to be sent. */
+  flushes(): void;
   violation(text: string): void;
   /** When the core had taken the last of these bytes, ns; 0: not yet. */
   takenNs(bytes: Uint8Array): number;
-  /** @param heldNs time since the core had taken the request */
-  answered(latencyNs: number, error: number, command: number, heldNs: number): void;
+  answered(answer: Answer): void;
+}
+
+/** A request has been answered. */
+export interface Answer {
+  readonly latencyNs: number;
+  /** Time since the core had taken the request, ns. */
+  readonly heldNs: number;
+  readonly command: number;
+  /** It was to be on the medium (FUA). */
+  readonly forced: boolean;
+  readonly error: number;
+  /** Whether that is one of the errors that the request and the device account for, or none where none had to be. */
+  readonly accounted: boolean;
 }
 
 interface Open {
-  readonly command: number;
-  readonly block: number;
-  readonly count: number;
+  readonly draft: Draft;
   /** Header and payload, for sending it again. */
   readonly bytes: Uint8Array;
+  readonly firstSentNs: number;
   sentNs: number;
   readonly write: WriteHandle | undefined;
   readonly data: Uint8Array | undefined;
   received: number;
+  extents: readonly Extent[];
 }
 
-/** Errors a client may get: NBD_EIO, NBD_EINVAL never for what it asks, NBD_ENOSPC neither. */
 export class Client {
   readonly #open = new Map<number, Open>();
   #decoder: ReplyDecoder;
   readonly #unit: ClientUnit;
   readonly #plan: ClientPlan;
+  readonly #ground: Ground;
   readonly #random: Random;
   readonly #host: ClientHost;
   readonly #id: number;
@@ -67,6 +92,9 @@ export class Client {
     this.#id = id;
     this.#unit = unit;
     this.#plan = plan;
+    const { layout, offer, windows } = unit;
+    const cellsMax = plan.blocksMax * layout.cellsPerBlock;
+    this.#ground = { layout, offer, windows, cellsMax, logarithmic: plan.logarithmic };
     this.#random = random;
     this.#host = host;
     this.#decoder = this.#newDecoder();
@@ -77,13 +105,18 @@ export class Client {
       {
         expected: (cookie) => this.#expected(cookie),
         data: (cookie, offset, bytes) => this.#data(cookie, offset, bytes),
-        hole: (cookie, _offset, length) => this.#hole(cookie, length),
+        hole: (cookie, offset, length) => this.#hole(cookie, offset, length),
+        extents: (cookie, extents) => this.#extents(cookie, extents),
         answered: (cookie, error) => this.#answered(cookie, error),
-        broken: (reason) => this.#host.violation(`client ${this.#id}: ${reason}`),
+        broken: (reason) => this.#complain(reason),
       },
       this.#id,
-      this.#plan.structured,
+      this.#plan.agreed.replies,
     );
+  }
+
+  #complain(text: string): void {
+    this.#host.violation(`client ${this.#id} of unit ${this.#unit.number}: ${text}`);
   }
 
   /** Requests sent and not answered. */
@@ -129,6 +162,7 @@ export class Client {
     for (const open of this.#open.values()) {
       open.sentNs = this.#host.nowNs();
       open.received = 0;
+      open.extents = [];
       this.#host.send(open.bytes);
     }
   }
@@ -137,104 +171,163 @@ export class Client {
     if (!this.#gone) this.#decoder.push(bytes);
   }
 
+  #draft(): Draft {
+    const cells = this.#plan.sweep?.[this.#sent];
+    if (cells === undefined) return draft(this.#plan.mix, this.#ground, this.#plan.agreed, this.#random);
+    return { ...cells, header: headerFor(NBD.read, 0, cells, this.#unit.layout) };
+  }
+
   #request(): void {
-    const { read, write, flush, zero } = this.#plan.mix;
-    const dice = this.#random.real() * (read + write + flush + zero);
-    const command =
-      dice < read
-        ? NBD.read
-        : dice < read + write
-          ? NBD.write
-          : dice < read + write + flush
-            ? NBD.flush
-            : NBD.writeZeroes;
-    const count =
-      command === NBD.flush ? 0 : this.#random.between(1, Math.min(this.#plan.blocksMax, this.#unit.blocks));
-    const block = count === 0 ? 0 : this.#random.between(0, this.#unit.blocks - count);
-    const blockBytes = this.#unit.blockBytes;
+    const drafted = this.#draft();
+    const { header } = drafted;
     const cookie = this.#sent++;
-    const payload = command === NBD.write ? count * blockBytes : 0;
-    // All of it is written below.
-    const bytes = Buffer.allocUnsafeSlow(REQUEST_BYTES + payload);
     const now = this.#host.nowNs();
-    const writes = command === NBD.write || command === NBD.writeZeroes;
-    const fua = writes && this.#random.chance(0.2) ? NBD.flagFua : 0;
-    let handle: WriteHandle | undefined;
-    if (command === NBD.write) {
-      const stamp = this.#unit.nextStamp();
-      stampBlocks(bytes.subarray(REQUEST_BYTES), blockBytes, this.#unit.number, block, count, stamp);
-      handle = this.#unit.history.writeStarted(block, count, stamp, now, fua !== 0);
-    } else if (command === NBD.writeZeroes) {
-      handle = this.#unit.history.writeStarted(block, count, ZERO, now, fua !== 0);
-    }
-    const noHole = command === NBD.writeZeroes && this.#random.chance(0.5) ? NBD.flagNoHole : 0;
-    encodeRequest(
-      new DataView(bytes.buffer),
-      0,
-      command,
-      fua | noHole,
-      this.#id,
-      cookie,
-      block * blockBytes,
-      count * blockBytes,
-    );
-    const data = command === NBD.read ? new Uint8Array(count * blockBytes) : undefined;
-    this.#open.set(cookie, { command, block, count, bytes, sentNs: now, write: handle, data, received: 0 });
+    const extended = this.#plan.agreed.replies === "extended";
+    const headBytes = extended ? EXTENDED_REQUEST_BYTES : REQUEST_BYTES;
+    // All of it is written below, but for a payload that nobody may take.
+    const bytes = Buffer.allocUnsafeSlow(headBytes + (header.command === NBD.write ? header.bytes : 0));
+    encodeRequest(new DataView(bytes.buffer), header, this.#id, cookie, extended);
+    const inOrder = refusals(header, this.#plan.agreed, this.#unit.offer).size === 0;
+    this.#open.set(cookie, {
+      draft: drafted,
+      bytes,
+      firstSentNs: now,
+      sentNs: now,
+      write: inOrder ? this.#write(drafted, bytes.subarray(headBytes), now) : undefined,
+      data: header.command === NBD.read && inOrder ? new Uint8Array(header.bytes) : undefined,
+      received: 0,
+      extents: [],
+    });
+    if (header.command === NBD.flush) this.#host.flushes();
     this.#host.send(bytes);
     this.start();
   }
 
-  #expected(cookie: number): number | undefined {
+  /** Begins what changes the medium, in the history and in the payload. */
+  #write({ header, first, count }: Draft, payload: Uint8Array, now: number): WriteHandle | undefined {
+    const { history, windows } = this.#unit;
+    const fua = (header.flags & NBD.flagFua) !== 0;
+    if (header.command === NBD.write) {
+      const stamp = this.#unit.nextStamp();
+      fillContent(payload, this.#unit.number, Number(header.offset), stamp);
+      return history.writeStarted(first, count, stamp, now, fua);
+    }
+    if (header.command !== NBD.writeZeroes && header.command !== NBD.trim) return undefined;
+    return history.writeStarted(first, count, ZERO, now, fua, windows);
+  }
+
+  #expected(cookie: number): { command: number; bytes: number } | undefined {
     const open = this.#open.get(cookie);
-    return open === undefined ? undefined : (open.data?.length ?? 0);
+    return open && { command: open.draft.header.command, bytes: open.data?.length ?? 0 };
   }
 
   #data(cookie: number, offset: number | undefined, bytes: Uint8Array): void {
     const open = this.#open.get(cookie);
-    if (open?.data === undefined) return this.#host.violation(`client ${this.#id}: data for cookie ${cookie}`);
-    const at = offset === undefined ? 0 : offset - open.block * this.#unit.blockBytes;
-    if (at < 0 || at + bytes.length > open.data.length) {
-      return this.#host.violation(`client ${this.#id}: data outside of the request ${cookie}`);
-    }
+    if (open?.data === undefined) return this.#complain(`data for cookie ${cookie}`);
+    const at = offset === undefined ? 0 : offset - Number(open.draft.header.offset);
+    if (at < 0 || at + bytes.length > open.data.length) return this.#complain(`data outside of the request ${cookie}`);
     open.data.set(bytes, at);
     open.received += bytes.length;
   }
 
-  #hole(cookie: number, length: number): void {
+  #hole(cookie: number, offset: number, length: number): void {
     const open = this.#open.get(cookie);
-    if (open !== undefined) open.received += length;
+    const at = offset - Number(open?.draft.header.offset ?? 0);
+    if (open?.data === undefined || at < 0 || at + length > open.data.length) {
+      return this.#complain(`a hole outside of the request ${cookie}`);
+    }
+    open.received += length;
+  }
+
+  #extents(cookie: number, extents: readonly Extent[]): void {
+    const open = this.#open.get(cookie);
+    if (open?.draft.header.command !== NBD.blockStatus) return this.#complain(`extents for cookie ${cookie}`);
+    if (open.extents.length > 0) this.#complain(`the status of cookie ${cookie} was told twice`);
+    open.extents = extents;
   }
 
   #answered(cookie: number, error: number): void {
     const open = this.#open.get(cookie);
-    if (open === undefined) return this.#host.violation(`client ${this.#id}: cookie ${cookie} was answered twice`);
+    if (open === undefined) return this.#complain(`cookie ${cookie} was answered twice`);
     this.#open.delete(cookie);
     const now = this.#host.nowNs();
-    if (error === 0) {
-      open.write?.acknowledged(now);
-      if (open.command === NBD.flush) this.#unit.history.flushed(open.sentNs);
-      if (open.data !== undefined) this.#checkRead(open, open.data, now);
-    } else open.write?.failed(now);
+    if (error === 0) this.#good(open, now);
+    else open.write?.failed(now);
     const takenNs = Math.max(open.sentNs, this.#host.takenNs(open.bytes));
-    this.#host.answered(now - open.sentNs, error, open.command, now - takenNs);
+    this.#host.answered({
+      latencyNs: now - open.sentNs,
+      heldNs: now - takenNs,
+      command: open.draft.header.command,
+      forced: (open.draft.header.flags & NBD.flagFua) !== 0,
+      error,
+      accounted: this.#accounted(open, error, now),
+    });
     this.start();
   }
 
-  #checkRead(open: Open, data: Uint8Array, now: number): void {
-    if (open.received !== data.length) {
-      return this.#host.violation(`client ${this.#id}: ${open.received} bytes of ${data.length} for a READ`);
+  /** Whether what is wrong with the request or the device accounts for an answer. What must be refused, and is not, is a violation. */
+  #accounted({ draft: { header }, firstSentNs }: Open, error: number, now: number): boolean {
+    const { offer, number, troubles } = this.#unit;
+    const allowed = expected(header, this.#plan.agreed, offer, number, troubles, firstSentNs, now);
+    if (allowed.has(error)) return true;
+    if (error === GOOD || refusals(header, this.#plan.agreed, offer).size > 0) {
+      const { command, flags, offset, bytes } = header;
+      const what = `command ${command}, flags ${flags}, ${bytes} bytes from ${offset}`;
+      this.#complain(`${what}: answered with error ${error} instead of ${[...allowed].join(" or ")}`);
+      return true;
     }
-    for (let i = 0; i < open.count; i++) {
-      const stamp = stampOf(data, this.#unit.blockBytes, this.#unit.number, open.block + i, i);
-      if (typeof stamp === "string") this.#host.violation(`unit ${this.#unit.number}: torn: ${stamp}`);
+    return false;
+  }
+
+  /** What an answer without an error promises. */
+  #good(open: Open, now: number): void {
+    const { history, witness } = this.#unit;
+    const { command } = open.draft.header;
+    if (open.write !== undefined) {
+      // A trim is a hint: its blocks are as they were, or zeroes.
+      if (command === NBD.trim) open.write.failed(now);
       else {
-        const violation = this.#unit.history.read(open.block + i, stamp, open.sentNs, now);
-        if (violation !== undefined) {
-          this.#host.violation(
-            `unit ${this.#unit.number} block ${violation.block}: ${violation.rule}: ${violation.text}`,
-          );
-        }
+        const durable = open.write.acknowledged(now);
+        witness.acknowledged(open.draft, now);
+        if (durable) witness.durable(open.draft);
       }
     }
+    if (command === NBD.flush) for (const cells of history.flushed(open.sentNs)) witness.durable(cells);
+    if (open.data !== undefined) this.#checkRead(open, open.data, now);
+    if (command === NBD.blockStatus) this.#checkStatus(open, now);
+  }
+
+  #checkRead(open: Open, data: Uint8Array, now: number): void {
+    if (open.received !== data.length) return this.#complain(`${open.received} bytes of ${data.length} for a READ`);
+    const { layout, history, number } = this.#unit;
+    const { first, count, header } = open.draft;
+    const sight = new Sight(data, number, Number(header.offset));
+    for (let cell = first; cell < first + count; cell++) {
+      const violation = history.read(cell, foundIn(sight, layout, cell), open.sentNs, now);
+      if (violation === undefined) continue;
+      const there = sight.describe(layout.offsetOf(cell), layout.bytesOf(cell));
+      return this.#complain(`cell ${cell}: ${violation.rule}: ${violation.text}; ${there}`);
+    }
+  }
+
+  /** Extents follow each other from the beginning of what was asked; what they call zeroes has to read as zeroes. */
+  #checkStatus(open: Open, now: number): void {
+    const { layout, history } = this.#unit;
+    const { first, count, header } = open.draft;
+    if (open.extents.length === 0) this.#complain("a status without extents");
+    if ((header.flags & NBD.flagReqOne) !== 0 && open.extents.length > 1) this.#complain("more than one extent");
+    let at = Number(header.offset);
+    let cell = first;
+    for (const { bytes, state } of open.extents) {
+      if (bytes === 0 || state > 3) this.#complain(`an extent of ${bytes} bytes with state ${state}`);
+      at += bytes;
+      for (; cell < first + count && layout.offsetOf(cell + 1) <= at; cell++) {
+        if ((state & 2) === 0) continue;
+        const found = { stamp: ZERO, certain: false, holds: (stamp: number) => stamp === ZERO };
+        const violation = history.read(cell, found, open.sentNs, now);
+        if (violation !== undefined) return this.#complain(`cell ${cell}: told to be zeroes: ${violation.text}`);
+      }
+    }
+    if (at > Number(header.offset) + header.bytes) this.#complain("extents beyond what was asked");
   }
 }

@@ -29,6 +29,7 @@ import {
   UNIT_CAN_ALUA,
   UNIT_CAN_CACHE_WRITES,
   UNIT_CAN_FUA,
+  UNIT_CAN_LBA_STATUS,
   UNIT_CAN_UNMAP,
   UNIT_CAN_WRITE_SAME,
   UNIT_CAN_WRITE_SAME_UNMAP,
@@ -125,7 +126,9 @@ export class Daemon {
     if (real === undefined) throw new Error("no such unit");
     const cache = plan.topology.writeCache === true ? UNIT_CAN_CACHE_WRITES : 0;
     const same = plan.writesSame ? UNIT_CAN_WRITE_SAME | UNIT_CAN_WRITE_SAME_UNMAP : 0;
-    const can = UNIT_CAN_UNMAP | same | UNIT_CAN_FUA | UNIT_CAN_ALUA | cache;
+    const fua = plan.knowsFua ? UNIT_CAN_FUA : 0;
+    const status = plan.tellsStatus ? UNIT_CAN_LBA_STATUS : 0;
+    const can = UNIT_CAN_UNMAP | same | fua | status | UNIT_CAN_ALUA | cache;
     const settings: [number, number][] = [
       [UNIT_SET_BLOCK_BYTES, plan.blockBytes],
       [UNIT_SET_BLOCKS, real.blocks],

@@ -1,9 +1,9 @@
 // Checks that what clients read is what a single disk could have answered.
 //
-// Every write puts a stamp of its own into each block it covers, so a block's content names the write behind it. For one
-// block the disk is a register with unique values, and an answer is right exactly when some order of all operations
-// explains it in which operations that did not overlap in time keep their order. For such registers two rules catch
-// every violation that concerns one read:
+// Every write has content of its own (blocks.ts), so what a cell holds names the write behind it; a cell is a block, or the
+// part of one that clients count in. For one cell the disk is a register with unique values, and an answer is right exactly
+// when some order of all operations explains it in which operations that did not overlap in time keep their order. For such
+// registers two rules catch every violation that concerns one read:
 //
 //   stale    a read may not give value v when another write began after v's write had ended and ended before the read began
 //   future   a read may not give a value whose write began after the read had ended
@@ -12,15 +12,23 @@
 //
 //   back     once a read gave a value, a later read may not give one that was certainly replaced before that value's write began
 //
+// Zeroes, and the few bytes of a write that is nearly all zeroes, may be of several writes: then any of them explains a read.
+//
+// What the medium holds below the array's volatile cache follows a rule of its own:
+//
+//   lost     no value that a write replaced for certain which is durable: written with FUA, or flushed since
+//
 // A write that was answered with an error may have happened or not, but if it did, then before the answer: a command
 // that was given up must never land on top of a later write. A write that was never answered (its client vanished) may
 // happen whenever its command settles.
 
-/** Stamp of blocks nobody wrote: all zero bytes. */
-export const ZERO = 0;
+import { ZERO } from "./blocks.ts";
 
+/** One write, in the history of each cell that it covers. */
 interface Write {
   readonly stamp: number;
+  readonly first: number;
+  readonly count: number;
   readonly startNs: number;
   /** When it was answered; Infinity while it was not. */
   endNs: number;
@@ -33,6 +41,12 @@ interface Write {
   overtaken: boolean;
 }
 
+/** Cells from `first` on. */
+export interface Cells {
+  readonly first: number;
+  readonly count: number;
+}
+
 /** What one read saw, kept while a later read could be compared with it. */
 interface Seen {
   readonly write: Write;
@@ -40,61 +54,63 @@ interface Seen {
 }
 
 export interface Violation {
-  readonly rule: "stale" | "future" | "back" | "torn" | "unknown";
-  readonly block: number;
+  readonly rule: "stale" | "future" | "back" | "unknown" | "lost";
+  readonly cell: number;
   readonly text: string;
 }
 
-/** The history of one block. Old writes that can no longer explain anything are dropped. */
-class BlockHistory {
-  writes: Write[] = [{ stamp: ZERO, startNs: -2, endNs: -1, sure: true, durable: true, fua: true, overtaken: false }];
+/** What was found in one cell. */
+export interface Found {
+  /** The write that it names; undefined: none. */
+  readonly stamp: number | undefined;
+  /** Whether it can be that one's only. */
+  readonly certain: boolean;
+  /** Whether it is what another write would have put there. */
+  holds(stamp: number): boolean;
+}
+
+const NOBODY: Write = {
+  stamp: ZERO,
+  first: 0,
+  count: Infinity,
+  startNs: -2,
+  endNs: -1,
+  sure: true,
+  durable: true,
+  fua: true,
+  overtaken: false,
+};
+
+/** The history of one cell. */
+class CellHistory {
+  readonly writes: Write[] = [NOBODY];
   /** The read that began the rule "back": the one whose value has the latest start of its write. */
   newest: Seen | undefined;
-  /** When the array last lost power: a read that began before says nothing about what came after. */
-  lostNs = -Infinity;
 
-  add(write: Write): void {
-    this.writes.push(write);
-  }
-
-  /**
-   * Forgets writes that cannot be the answer to any read that begins at `nowNs` or later. Reads under way began at
-   * `oldestReadNs` or later, so a write replaced before that is out of reach for all of them.
-   */
-  prune(oldestReadNs: number): void {
-    if (this.writes.length < 24) return;
-    let lastSureStart = -Infinity;
-    for (const write of this.writes) {
-      const settled = write.sure && write.durable && write.endNs < oldestReadNs;
-      if (settled && write.startNs > lastSureStart) lastSureStart = write.startNs;
-    }
-    this.writes = this.writes.filter((write) => write.endNs >= lastSureStart);
-  }
-
-  check(stamp: number, startNs: number, endNs: number, block: number): Violation | undefined {
+  /** Looks for a write that explains what was found: undefined, or the first violation. */
+  explain(cell: number, found: Found, check: (write: Write) => Violation | undefined): Violation | undefined {
     let violation: Violation | undefined;
-    // Zeroes are written by many requests: the read is right when any of them explains it. The earliest that does says the
-    // least about later reads, and nobody knows more.
+    // The earliest that explains it says the least about later reads, and nobody knows more.
     for (const write of this.writes) {
-      if (write.stamp !== stamp) continue;
-      violation = this.#checkAgainst(write, startNs, endNs, block);
-      if (violation === undefined) return this.#checkOrder(write, startNs, endNs, block);
+      const byName = found.certain && found.stamp !== undefined;
+      if (byName ? write.stamp !== found.stamp : !found.holds(write.stamp)) continue;
+      violation = check(write);
+      if (violation === undefined) return undefined;
     }
-    return (
-      violation ?? { rule: "unknown", block, text: `stamp ${stamp} was never written here or was replaced long ago` }
-    );
+    const text = `stamp ${found.stamp ?? "(unknown)"} was never written here`;
+    return violation ?? { rule: "unknown", cell, text };
   }
 
-  #checkAgainst(write: Write, startNs: number, endNs: number, block: number): Violation | undefined {
+  checkRead(write: Write, startNs: number, endNs: number, cell: number): Violation | undefined {
     const stamp = write.stamp;
     if (write.startNs > endNs) {
-      return { rule: "future", block, text: `stamp ${stamp} was written after the read had ended` };
+      return { rule: "future", cell, text: `stamp ${stamp} was written after the read had ended` };
     }
     for (const other of this.writes) {
       if (other.sure && other !== write && other.startNs > write.endNs && other.endNs < startNs) {
         return {
           rule: "stale",
-          block,
+          cell,
           text:
             `read ${startNs}..${endNs} gave stamp ${stamp} (written ${write.startNs}..${write.endNs}), ` +
             `but stamp ${other.stamp} was written ${other.startNs}..${other.endNs}`,
@@ -104,66 +120,110 @@ class BlockHistory {
     return undefined;
   }
 
-  #checkOrder(write: Write, startNs: number, endNs: number, block: number): Violation | undefined {
+  checkOrder(write: Write, startNs: number, endNs: number, cell: number, lostNs: number): Violation | undefined {
     const newest = this.newest;
     if (newest !== undefined && newest.endNs < startNs && newest.write !== write && write.stamp !== ZERO) {
       // The earlier read saw a value whose write began after this one's write had ended: the disk went back in time.
       if (newest.write.startNs > write.endNs) {
         return {
           rule: "back",
-          block,
+          cell,
           text: `stamp ${write.stamp} was read after stamp ${newest.write.stamp}, which was written later`,
         };
       }
     }
-    if (startNs < this.lostNs) return undefined;
+    if (startNs < lostNs) return undefined;
     if (newest === undefined || write.startNs > newest.write.startNs) this.newest = { write, endNs };
+    return undefined;
+  }
+
+  checkDurable(write: Write, cell: number): Violation | undefined {
+    for (const other of this.writes) {
+      if (!other.durable || other === write || other.startNs <= write.endNs) continue;
+      const how = other.fua ? "written with FUA" : "flushed";
+      const text = `the medium holds stamp ${write.stamp}, but stamp ${other.stamp} was ${how} and answered at ${other.endNs}`;
+      return { rule: "lost", cell, text };
+    }
     return undefined;
   }
 }
 
-/** The histories of all blocks of one unit. */
+/** The histories of all cells of one unit that were ever written. */
 export class History {
-  readonly #blocks = new Map<number, BlockHistory>();
+  readonly #cells = new Map<number, CellHistory>();
+  /** Writes that a loss of power may undo. */
+  readonly #fleeting = new Set<Write>();
+  /** When the array last lost power: a read that began before says nothing about what came after. */
+  #lostNs = -Infinity;
 
-  #of(block: number): BlockHistory {
-    let history = this.#blocks.get(block);
+  #of(cell: number): CellHistory {
+    let history = this.#cells.get(cell);
     if (history === undefined) {
-      history = new BlockHistory();
-      this.#blocks.set(block, history);
+      history = new CellHistory();
+      this.#cells.set(cell, history);
     }
     return history;
   }
 
-  /** A write of `stamp` to `count` blocks from `block` was sent. The answer is told through the returned handle. */
-  writeStarted(block: number, count: number, stamp: number, nowNs: number, fua: boolean): WriteHandle {
-    const writes: Write[] = [];
-    for (let i = 0; i < count; i++) {
-      const write: Write = {
-        stamp,
-        startNs: nowNs,
-        endNs: Infinity,
-        sure: false,
-        durable: false,
-        fua,
-        overtaken: false,
-      };
-      this.#of(block + i).add(write);
-      writes.push(write);
+  /**
+   * A write of `stamp` to `count` cells from `first` was sent. The answer is told through the returned handle.
+   * @param among those cells of it that anybody will look at; all of them when missing
+   */
+  writeStarted(
+    first: number,
+    count: number,
+    stamp: number,
+    nowNs: number,
+    fua: boolean,
+    among?: readonly Cells[],
+  ): WriteHandle {
+    const write: Write = {
+      stamp,
+      first,
+      count,
+      startNs: nowNs,
+      endNs: Infinity,
+      sure: false,
+      durable: false,
+      fua,
+      overtaken: false,
+    };
+    for (const part of among ?? [write]) {
+      const end = Math.min(part.first + part.count, first + count);
+      for (let cell = Math.max(part.first, first); cell < end; cell++) this.#of(cell).writes.push(write);
     }
-    return new WriteHandle(writes);
+    this.#fleeting.add(write);
+    return new WriteHandle(write, () => this.#fleeting.delete(write));
   }
 
-  /** Checks one block of a read that was sent at `startNs` and answered at `endNs`. */
-  read(block: number, stamp: number, startNs: number, endNs: number): Violation | undefined {
-    return this.#of(block).check(stamp, startNs, endNs, block);
+  /** Checks one cell of a read that was sent at `startNs` and answered at `endNs`. */
+  read(cell: number, found: Found, startNs: number, endNs: number): Violation | undefined {
+    const history = this.#cells.get(cell);
+    if (history === undefined)
+      return found.stamp === ZERO ? undefined : this.#of(cell).explain(cell, found, () => undefined);
+    return history.explain(cell, found, (write) => {
+      const violation = history.checkRead(write, startNs, endNs, cell);
+      if (violation !== undefined || !found.certain) return violation;
+      return history.checkOrder(write, startNs, endNs, cell, this.#lostNs);
+    });
   }
 
-  /** A flush that was sent at `startNs` was answered without an error: what had been answered by then is durable. */
-  flushed(startNs: number): void {
-    for (const { writes } of this.#blocks.values()) {
-      for (const write of writes) if (write.sure && write.endNs < startNs) write.durable = true;
+  /** Checks what the medium holds in a cell, below the volatile cache. */
+  medium(cell: number, found: Found): Violation | undefined {
+    const history = this.#of(cell);
+    return history.explain(cell, found, (write) => history.checkDurable(write, cell));
+  }
+
+  /** A flush that was sent at `startNs` was answered without an error: what had been answered by then is durable. Answers that. */
+  flushed(startNs: number): Cells[] {
+    const durable: Cells[] = [];
+    for (const write of this.#fleeting) {
+      if (!write.sure || write.endNs >= startNs) continue;
+      write.durable = true;
+      this.#fleeting.delete(write);
+      durable.push(write);
     }
+    return durable;
   }
 
   /**
@@ -171,43 +231,44 @@ export class History {
    * array that has no volatile cache nothing changes, and this must not be called.
    */
   powerLost(nowNs: number): void {
-    for (const history of this.#blocks.values()) {
-      history.lostNs = nowNs;
-      for (const write of history.writes) {
-        if (write.durable) continue;
-        write.sure = false;
-        write.overtaken = true;
-      }
-      history.newest = undefined;
+    this.#lostNs = nowNs;
+    for (const write of this.#fleeting) {
+      write.sure = false;
+      write.overtaken = true;
     }
+    for (const history of this.#cells.values()) history.newest = undefined;
   }
 
-  /** Drops what no read can see any more. `oldestReadNs`: when the oldest read under way was sent. */
-  prune(oldestReadNs: number): void {
-    for (const history of this.#blocks.values()) history.prune(oldestReadNs);
+  /** All cells that anybody wrote to, in order. */
+  written(): number[] {
+    return [...this.#cells.keys()].toSorted((a, b) => a - b);
   }
 }
 
 /** One write request, told to the history once it is answered. */
 export class WriteHandle {
-  readonly #writes: readonly Write[];
+  readonly #write: Write;
+  readonly #settled: () => void;
 
-  constructor(writes: readonly Write[]) {
-    this.#writes = writes;
+  constructor(write: Write, settled: () => void) {
+    this.#write = write;
+    this.#settled = settled;
   }
 
-  /** Answered without an error: from now on it certainly happened, unless a loss of power may have undone it. */
-  acknowledged(nowNs: number): void {
-    for (const write of this.#writes) {
-      write.endNs = nowNs;
-      // Zeroes with FUA are two commands, and the power may be lost between them.
-      write.sure = !write.overtaken || (write.fua && write.stamp !== ZERO);
-      write.durable = write.fua && write.sure;
-    }
+  /** Answered without an error: from now on it certainly happened, unless a loss of power may have undone it. Answers whether it is durable. */
+  acknowledged(nowNs: number): boolean {
+    const write = this.#write;
+    write.endNs = nowNs;
+    // Zeroes with FUA are two commands, and the power may be lost between them.
+    write.sure = !write.overtaken || (write.fua && write.stamp !== ZERO);
+    write.durable = write.fua && write.sure;
+    if (write.durable) this.#settled();
+    return write.durable;
   }
 
-  /** Answered with an error: it happened before now, or never. */
+  /** Answered with an error, or a hint that need not be followed: it happened before now, or never. */
   failed(nowNs: number): void {
-    for (const write of this.#writes) write.endNs = nowNs;
+    this.#write.endNs = nowNs;
+    this.#settled();
   }
 }

@@ -3,6 +3,8 @@
 import type { ArrayTopology } from "../../host/array/topology.ts";
 import { POLICY_COUNT } from "../../host/abi.ts";
 import type { ClientPlan } from "./client.ts";
+import { PAYLOAD_BYTES_MAX, type Agreement } from "./expected.ts";
+import type { Cells } from "./history.ts";
 import type { Random } from "./random.ts";
 
 export interface WorldPlan {
@@ -21,10 +23,15 @@ export interface WorldPlan {
   /** When the host gives up a READ or WRITE; 0: at its request's deadline. */
   readonly commandTimeoutMs: number;
   readonly transferBlocksMax: number;
-  /** Bytes that clients count in: less than a block where they did not ask for block sizes. */
-  readonly grainBytes: number;
+  /** Blocks that clients use, in some places of each unit. */
+  readonly windows: readonly Cells[];
+  /** Where, within a block, what clients ask for begins and ends: not only at its beginning where they did not ask for block sizes. */
+  readonly cuts: readonly number[];
   /** The device does WRITE SAME; else zeroes are written, in pieces of `transferBlocksMax`. */
   readonly writesSame: boolean;
+  /** It knows FUA; else a flush follows. It tells what is mapped by GET LBA STATUS. */
+  readonly knowsFua: boolean;
+  readonly tellsStatus: boolean;
   readonly patrolMs: number;
   readonly aluaExplicit: boolean;
   /** Time over which the clients spread their requests, ms. */
@@ -46,24 +53,101 @@ export interface WorldPlan {
   readonly renumbersMs: readonly number[];
 }
 
-/** Share of the worlds whose array knows no command of 16 bytes. */
+/** Share of the worlds whose array knows no command of 16 bytes; its units are small. */
 const OLD_ARRAYS = 0.06;
+/** Share of the worlds with units beyond 32 bits, and of those with requests up to the largest payload. */
+const BIG_UNITS = 0.12;
+const LARGE_REQUESTS = 0.02;
+/** Bytes that are used there, and most of one unit's requests. */
+const LARGE_WINDOW_BYTES = 40 << 20;
+const LARGE_REQUESTS_MAX = 12;
+/** Fewer bytes than that are too few to tell whose they are. */
+const CELL_BYTES_MIN = 12;
 
-function clientPlan(random: Random, spanMs: number): ClientPlan {
+/** Where a unit is used: all of a small one, some places of a big one. */
+function windowsOf(blocks: number, blockBytes: number, random: Random): Cells[] {
+  const count = random.pick([64, 200]);
+  // The first blocks, the last ones, those around an address of 32 bits, and around a byte with one.
+  const places = [0, blocks - count, 2 ** 32 - count / 2, 2 ** 32 / blockBytes - count / 2];
+  return places.filter((first) => first + count <= blocks).map((first) => ({ first, count }));
+}
+
+function agreement(random: Random, unaligned: boolean): Agreement {
+  const replies = random.pick(["simple", "simple", "structured", "structured", "extended"] as const);
+  return {
+    replies,
+    readOnly: random.chance(0.04),
+    trim: random.chance(0.5),
+    fastZero: random.chance(0.5),
+    allocation: replies !== "simple" && random.chance(0.5),
+    unaligned,
+  };
+}
+
+const MIXES = [
+  { read: 5, write: 5, flush: 1, zero: 1, trim: 0.5, cache: 0.1, status: 0.3, wrong: 0.3 },
+  { read: 8, write: 2, flush: 0, zero: 0, status: 0.5, wrong: 0.1 },
+  { read: 3, write: 8, flush: 1, zero: 2, trim: 1 },
+];
+
+function clientPlan(random: Random, spanMs: number, unaligned: boolean): ClientPlan {
   const depth = random.pick([1, 2, 4, 8, 16]);
   const requests = random.between(20, 90);
+  const agreed = agreement(random, unaligned);
+  const mix = random.pick(MIXES);
   return {
     requests,
     depth,
-    structured: random.chance(0.5),
+    agreed,
     blocksMax: random.pick([1, 4, 16, 64]),
+    logarithmic: false,
     // The load is spread over the time in which there are faults.
     pauseNs: (spanMs * 1e6 * depth) / requests,
-    mix: random.pick([
-      { read: 5, write: 5, flush: 1, zero: 1 },
-      { read: 8, write: 2, flush: 0, zero: 0 },
-      { read: 3, write: 8, flush: 1, zero: 2 },
-    ]),
+    mix: {
+      ...mix,
+      trim: agreed.trim && !agreed.readOnly ? (mix.trim ?? 0) : 0,
+      status: agreed.allocation ? (mix.status ?? 0) : 0,
+      ...(agreed.readOnly ? { write: 0, zero: 0 } : {}),
+    },
+  };
+}
+
+/** What a client that counts in bytes asks for begins and ends anywhere. */
+function cutsOf(blockBytes: number, random: Random): number[] {
+  const cuts = [0];
+  for (let i = 0; i < 3; i++) {
+    const left = blockBytes - (cuts.at(-1) ?? 0) - (4 - i) * CELL_BYTES_MIN;
+    cuts.push((cuts.at(-1) ?? 0) + CELL_BYTES_MIN + Math.floor((random.real() * left) / 2));
+  }
+  return cuts;
+}
+
+/** The same world with few requests, some of them as large as they may be. */
+function withLargeRequests(plan: WorldPlan, random: Random): WorldPlan {
+  const { blockBytes } = plan;
+  const count = LARGE_WINDOW_BYTES / blockBytes;
+  const blocks = random.pick([count, 2 ** 33]);
+  return {
+    ...plan,
+    units: 1,
+    blocks,
+    topology: { ...plan.topology, units: 1, unitBytes: blocks * blockBytes },
+    windows: [{ first: random.between(0, Math.min(blocks - count, 2 ** 32)), count }],
+    // Pieces as large as a buffer, and such that end at no border of one.
+    transferBlocksMax: random.pick([0, (1 << 20) / blockBytes, 999, 1600]),
+    clients: plan.clients.slice(0, 2).map(({ plan: client }) => ({
+      unit: 0,
+      plan: {
+        ...client,
+        requests: random.between(4, LARGE_REQUESTS_MAX),
+        depth: Math.min(client.depth, 4),
+        blocksMax: PAYLOAD_BYTES_MAX / blockBytes,
+        logarithmic: true,
+        pauseNs: (plan.spanMs * 1e6) / LARGE_REQUESTS_MAX,
+      },
+    })),
+    vanishing: plan.vanishing.filter(({ client }) => client < 2),
+    impatient: [],
   };
 }
 
@@ -73,11 +157,14 @@ export function makePlan(random: Random): WorldPlan {
   const kind = kindDice < 0.7 ? "reachable" : kindDice < 0.88 ? "outage" : "device";
   const units = random.pick([1, 1, 2, 3]);
   const blockBytes = random.pick([512, 512, 4096]);
-  const blocks = random.pick([64, 200, 1024]);
+  const old = random.chance(OLD_ARRAYS);
+  const big = !old && random.chance(BIG_UNITS);
+  const blocks = big ? random.pick([2 ** 32 + 500, 2 ** 33, 2 ** 40]) : random.pick([64, 200, 1024]);
   const spanMs = random.pick([500, 3000, 12_000]);
+  const cuts = random.chance(0.3) ? cutsOf(blockBytes, random) : [0];
   const clients = Array.from({ length: random.between(1, 4) }, () => ({
     unit: random.between(0, units - 1),
-    plan: clientPlan(random, spanMs),
+    plan: clientPlan(random, spanMs, cuts.length > 1),
   }));
   const noPathTimeoutMs = kind === "outage" ? random.pick([0, 500, 5000]) : 20_000;
   const plan: WorldPlan = {
@@ -93,6 +180,7 @@ export function makePlan(random: Random): WorldPlan {
       access: random.pick(["symmetric", "preferred"] as const),
       writeCache: random.chance(0.5),
       descriptorSense: random.chance(0.5),
+      commands: old ? "10-byte" : "all",
       service: {
         latencyUs: random.pick([0, 100, 1000]),
         parallelism: random.pick([1, 4, 64]),
@@ -102,6 +190,8 @@ export function makePlan(random: Random): WorldPlan {
     units,
     blocks,
     blockBytes,
+    windows: big ? windowsOf(blocks, blockBytes, random) : [{ first: 0, count: blocks }],
+    cuts,
     policy: random.between(0, POLICY_COUNT - 1),
     ioTimeoutMs: kind === "reachable" ? 25_000 : random.pick([1500, 8000, 25_000]),
     noPathTimeoutMs,
@@ -122,16 +212,15 @@ export function makePlan(random: Random): WorldPlan {
     pauses: random.chance(0.15) ? [{ atMs: random.between(10, spanMs), forMs: random.pick([50, 1000, 40_000]) }] : [],
     powerLosses: random.chance(0.15) ? [{ atMs: random.between(10, spanMs), keep: random.pick([0, 0.3, 0.8]) }] : [],
     changesMs: random.chance(0.4) ? Array.from({ length: random.between(1, 5) }, () => random.between(1, spanMs)) : [],
-    // Drawn last, so that the rest of each seed's world stays what it was.
     impatient: clients.flatMap((_, client) =>
       random.chance(0.4) ? [{ client, patienceMs: random.pick([5, 10, 20, 100]) }] : [],
     ),
     writesSame: random.chance(0.7),
-    grainBytes: random.chance(0.3) ? blockBytes / 4 : blockBytes,
+    knowsFua: random.chance(0.8),
+    tellsStatus: random.chance(0.7),
     renumbersMs: random.chance(0.3)
       ? Array.from({ length: random.between(1, 4) }, () => random.between(1, spanMs))
       : [],
   };
-  // An old array, in some worlds: nothing that is drawn depends on it.
-  return random.chance(OLD_ARRAYS) ? { ...plan, topology: { ...plan.topology, commands: "10-byte" } } : plan;
+  return !old && random.chance(LARGE_REQUESTS) ? withLargeRequests(plan, random) : plan;
 }

@@ -1,5 +1,6 @@
 // The world that scenarios with figures start from: one large unit in steady load, its latencies learned.
 
+import { AGREED } from "./expected.ts";
 import type { WorldPlan } from "./plan.ts";
 
 export interface SteadyOptions {
@@ -19,8 +20,9 @@ export function steadyPlan(options: SteadyOptions): WorldPlan {
     plan: {
       requests,
       depth: 8,
-      structured: true,
+      agreed: AGREED,
       blocksMax: 8,
+      logarithmic: false,
       pauseNs: 2_000_000,
       mix: { read: 6, write: 4, flush: 0, zero: 0 },
     },
@@ -47,8 +49,11 @@ export function steadyPlan(options: SteadyOptions): WorldPlan {
     lostResetMs,
     commandTimeoutMs: 400,
     transferBlocksMax: 0,
+    windows: [{ first: 0, count: blocks }],
+    cuts: [0],
     writesSame: true,
-    grainBytes: 512,
+    knowsFua: true,
+    tellsStatus: true,
     patrolMs: 5000,
     aluaExplicit: false,
     spanMs: 3000,

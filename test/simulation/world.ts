@@ -5,17 +5,18 @@
 // At the end everything is read once more.
 
 import { EmulatedArray } from "../../host/array/array.ts";
-import { CONNECTION_STRUCTURED, CONNECTION_UNALIGNED } from "../../host/abi.ts";
+import { AnswerRules } from "./answers.ts";
 import { type Atlas, makeAtlas } from "./atlas.ts";
-import { Client, type ClientHost, type ClientPlan, type ClientUnit } from "./client.ts";
+import { type Answer, Client, type ClientHost, type ClientPlan, type ClientUnit } from "./client.ts";
 import { VirtualClock } from "./clock.ts";
 import type { CoreEvent } from "./core.ts";
 import { Daemon } from "./daemon.ts";
-import { History } from "./history.ts";
+import { AGREED } from "./expected.ts";
 import { makePlan, type WorldPlan } from "./plan.ts";
 import { Random } from "./random.ts";
 import { SimulatedSocket, Sockets } from "./sockets.ts";
-import { NBD } from "./wire.ts";
+import { sweep } from "./sweep.ts";
+import { clientUnits, flagsOf } from "./units.ts";
 
 const NS_PER_MS = 1_000_000;
 /** Virtual time the world has for settling after the last fault, ms. */
@@ -70,15 +71,8 @@ export class World {
   readonly #array: EmulatedArray;
   readonly #units: ClientUnit[];
   readonly #violations: string[] = [];
-  #errorsAllowed: boolean;
-  /** The device may answer a flush with a HARDWARE ERROR: that is no path's, it goes to the client. */
-  readonly #flushErrorsAllowed: boolean;
+  readonly #rules: AnswerRules;
   readonly #faultsEndMs: number;
-  /**
-   * A request's time runs from when the core has room for it. Clients that go and come again leave behind what they had under
-   * way, and commands in a host's queue have no timer that ends them: together they may take all the room of a unit.
-   */
-  readonly #roomMayBeTaken: boolean;
   #daemon: Daemon;
   #sockets: Sockets;
   #sessions: Session[] = [];
@@ -87,7 +81,6 @@ export class World {
   #ios = 0;
   #errors = 0;
   #stallNs = 0;
-  #pausedNs = 0;
   readonly #options: WorldOptions;
 
   constructor(seed: number, module: WebAssembly.Module, options: WorldOptions = {}) {
@@ -98,21 +91,15 @@ export class World {
     this.#plan = options.plan ?? makePlan(this.#random.fork());
     this.#clock.nowNs = 1_000_000_000;
     this.#array = new EmulatedArray(this.#plan.topology, { seed });
-    this.#units = Array.from({ length: this.#plan.units }, (_, number) => ({
-      number,
-      blocks: (this.#plan.blocks * this.#plan.blockBytes) / this.#plan.grainBytes,
-      blockBytes: this.#plan.grainBytes,
-      history: new History(),
-      nextStamp: () => ++this.#stamp,
-    }));
     const daemon = this.#boot();
     this.#daemon = daemon;
     this.#sockets = this.#network(daemon);
     const atlas = options.atlas ?? this.#drawAtlas();
-    this.#errorsAllowed = atlas.errorsAllowed;
-    this.#flushErrorsAllowed = atlas.faults.some(({ fault }) => fault.kind === "error" && fault.senseKey === 4);
-    this.#roomMayBeTaken = this.#plan.impatient.length > 0 && atlas.faults.some(({ fault }) => fault.kind === "queued");
+    this.#rules = new AnswerRules(this.#plan, atlas.faults, atlas.errorsAllowed);
     this.#faultsEndMs = atlas.endMs;
+    const nextStamp = (): number => ++this.#stamp;
+    const violation = (text: string): void => this.#violation(text);
+    this.#units = clientUnits(this.#plan, this.#array, atlas, this.#clock.nowNs, { nextStamp, violation });
     for (const fault of atlas.faults) {
       this.#trace(`fault ${JSON.stringify(fault)}`);
       this.#array.addFault(fault);
@@ -142,7 +129,7 @@ export class World {
     const ground = {
       ports: this.#array.describe(),
       units: this.#plan.units,
-      blocks: this.#plan.blocks,
+      windows: this.#plan.windows,
       kind: this.#plan.kind,
       powerLoss: this.#plan.powerLosses.length > 0,
       spanMs: this.#plan.spanMs,
@@ -182,7 +169,7 @@ export class World {
     };
     look();
     // What waits for a command that a black hole keeps waits as long, whatever paths there are.
-    if (this.#array.units.some((unit) => this.#array.inherits(unit))) this.#errorsAllowed = true;
+    if (this.#array.units.some((unit) => this.#array.inherits(unit))) this.#rules.leftovers();
   }
 
   #network(daemon: Daemon): Sockets {
@@ -205,10 +192,8 @@ export class World {
       },
       violation: (text) => this.#violation(text),
       takenNs: (bytes) => sockets.takenNs(bytes),
-      answered: (latencyNs, error, command, heldNs) => {
-        this.#answered(latencyNs, heldNs, error, command, id);
-        this.#options.answered?.(this.#clock.nowNs, latencyNs, error, command);
-      },
+      flushes: () => this.#rules.losses.flushSent(unit),
+      answered: (answer) => this.#answered(answer, id, unit),
     };
     const client = new Client(id, clientUnit, plan, this.#random.fork(), host);
     const open = (): SimulatedSocket => {
@@ -236,26 +221,17 @@ export class World {
     const daemon = this.#daemon;
     const handle = this.#sockets.add(socket);
     this.#sockets.tell();
-    const unaligned = this.#plan.grainBytes < this.#plan.blockBytes ? CONNECTION_UNALIGNED : 0;
-    const flags = (plan.structured ? CONNECTION_STRUCTURED : 0) | unaligned;
-    const connection = daemon.core.exports.connectionAdd(handle, daemon.handleOf(unit), flags, 0);
+    const connection = daemon.core.exports.connectionAdd(handle, daemon.handleOf(unit), flagsOf(plan.agreed), 0);
     if (connection < 0) throw new Error(`connectionAdd refused: ${connection}`);
   }
 
-  #answered(latencyNs: number, heldNs: number, error: number, command: number, id: number): void {
+  #answered(answer: Answer, id: number, unit: number): void {
     this.#ios++;
-    this.#stallNs = Math.max(this.#stallNs, latencyNs);
-    if (error !== 0) {
-      this.#errors++;
-      // FUA of a zeroing may be a flush behind it.
-      const flushes = command === NBD.flush || command === NBD.writeZeroes;
-      const allowed = this.#errorsAllowed || (flushes && this.#flushErrorsAllowed);
-      if (!allowed) this.#violation(`client ${id}: error ${error} although a path was there`);
-    }
-    const limitNs = (this.#plan.ioTimeoutMs + 2000) * NS_PER_MS + this.#pausedNs;
-    if (heldNs > limitNs && !this.#roomMayBeTaken) {
-      this.#violation(`client ${id}: answered after ${heldNs / NS_PER_MS} ms`);
-    }
+    this.#stallNs = Math.max(this.#stallNs, answer.latencyNs);
+    if (answer.error !== 0) this.#errors++;
+    const wrong = this.#rules.check(answer, unit, this.#clock.nowNs);
+    if (wrong !== undefined) this.#violation(`client ${id}: ${wrong}`);
+    this.#options.answered?.(this.#clock.nowNs, answer.latencyNs, answer.error, answer.command);
   }
 
   #safety(): void {
@@ -283,21 +259,25 @@ export class World {
     }
     for (const text of this.#daemon.unsettled()) this.#violation(`not converged: ${text}`);
     this.#readBack();
+    for (const { witness } of this.#units) witness.everything(this.#clock.nowNs);
   }
 
   /** Reads every unit once more by new clients. */
   #readBack(): void {
     const before = this.#violations.length;
-    const sessions = this.#units.map((unit) =>
-      this.#connect(unit.number, {
-        requests: Math.min(400, Math.ceil(unit.blocks / 8) * 2),
+    const sessions = this.#units.map(({ number, history }) => {
+      const parts = sweep(history, this.#random);
+      return this.#connect(number, {
+        requests: parts.length,
         depth: 4,
-        structured: true,
+        agreed: { ...AGREED, unaligned: this.#plan.cuts.length > 1 },
         blocksMax: 64,
+        logarithmic: false,
         pauseNs: 1000,
         mix: { read: 1, write: 0, flush: 0, zero: 0 },
-      }),
-    );
+        sweep: parts,
+      });
+    });
     const limit = this.#clock.nowNs + 60_000 * NS_PER_MS;
     this.#advanceUntil(limit, () => sessions.every(({ client }) => client.done));
     if (before === 0 && sessions.some(({ client }) => !client.done)) this.#violation("reading back did not end");
@@ -308,6 +288,7 @@ export class World {
     if (session === undefined || session.client.done) return;
     this.#trace("a client vanishes");
     session.client.vanish();
+    this.#rules.losses.forget();
     this.#sockets.hangUp(session.socket);
   }
 
@@ -322,6 +303,7 @@ export class World {
 
   #replace(session: Session): void {
     this.#trace("a client gives its connection up and sends again by another one");
+    this.#rules.losses.forget();
     this.#sockets.hangUp(session.socket);
     session.socket = session.open();
     this.#join(session);
@@ -331,6 +313,7 @@ export class World {
   /** kill -9: the core's memory is gone; what was in flight goes on, and answers nobody; clients come back and go on. */
   #crash(): void {
     this.#trace("the daemon is killed and started again");
+    this.#rules.losses.forget();
     const clients = this.#plan.clients;
     for (const { client, socket } of this.#sessions) {
       client.vanish();
@@ -355,7 +338,7 @@ export class World {
   /** The machine stands still: nothing runs, time passes. */
   #pause(forMs: number): void {
     this.#trace(`the machine stands still for ${forMs} ms`);
-    this.#pausedNs += forMs * NS_PER_MS;
+    this.#rules.paused(forMs * NS_PER_MS);
     this.#clock.nowNs += forMs * NS_PER_MS;
   }
 

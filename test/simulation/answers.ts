@@ -1,0 +1,82 @@
+// Whether an answer is one that the core may give: its error, and when it comes.
+
+import type { FaultRequest } from "../../host/array/faults.ts";
+import type { Answer } from "./client.ts";
+import { Losses } from "./losses.ts";
+import type { WorldPlan } from "./plan.ts";
+import { NBD } from "./wire.ts";
+
+const NS_PER_MS = 1_000_000;
+/** How much later than its deadline an answer may come: timers, and the way to the client. */
+const PUNCTUAL_NS = 50 * NS_PER_MS;
+/** The same where what a request waits for is not its own: room in the core, or a device that asks for patience. */
+const PATIENT_NS = 2000 * NS_PER_MS;
+/** Requests under way in a world whose requests never wait for room: a small part of what there is. */
+const ROOMY = 8;
+
+export class AnswerRules {
+  readonly losses: Losses;
+  readonly #plan: WorldPlan;
+  /** Every path may be gone: any request may fail for that. */
+  #pathsMayBeGone: boolean;
+  /** The device may answer a flush with a HARDWARE ERROR: that is no path's, it goes to the client. */
+  readonly #flushesMayFail: boolean;
+  /**
+   * A request's time runs from when the core has room for it. Clients that go and come again leave behind what they had under
+   * way, and commands in a host's queue have no timer that ends them: together they may take all the room of a unit.
+   */
+  readonly #roomMayBeTaken: boolean;
+  readonly #slackNs: number;
+  #pausedNs = 0;
+
+  constructor(plan: WorldPlan, faults: readonly FaultRequest[], errorsAllowed: boolean) {
+    this.#plan = plan;
+    this.losses = new Losses(plan.units);
+    this.#pathsMayBeGone = errorsAllowed;
+    this.#flushesMayFail = faults.some(({ fault }) => fault.kind === "error" && fault.senseKey === 4);
+    const queued = faults.some(({ fault }) => fault.kind === "queued");
+    this.#roomMayBeTaken = plan.impatient.length > 0 && queued;
+    const depth = plan.clients.reduce((sum, { plan: client }) => sum + client.depth, 0);
+    const large = plan.clients.some(({ plan: client }) => client.logarithmic);
+    const endless = faults.some(({ fault }) => "giveUp" in fault && fault.giveUp === false);
+    const patience = faults.some(({ fault }) => fault.kind === "alua");
+    const roomy = depth <= ROOMY && !large && !queued && !endless && plan.impatient.length === 0;
+    this.#slackNs = roomy && !patience ? PUNCTUAL_NS : PATIENT_NS;
+  }
+
+  /** What an earlier daemon has left may hold requests up for longer than they may wait. */
+  leftovers(): void {
+    this.#pathsMayBeGone = true;
+  }
+
+  /** The machine stood still: all that is under way is answered so much later. */
+  paused(ns: number): void {
+    this.#pausedNs += ns;
+  }
+
+  /** Answers what is wrong with an answer, or undefined. */
+  check(answer: Answer, unit: number, nowNs: number): string | undefined {
+    const { error, accounted, heldNs, latencyNs, command } = answer;
+    const flush = command === NBD.flush;
+    const lost = flush ? this.losses.flushed(unit, error !== 0, nowNs - latencyNs, nowNs) : undefined;
+    if (lost !== undefined) return lost;
+    const deadlineNs = this.#plan.ioTimeoutMs * NS_PER_MS;
+    if (error !== 0 && !accounted && !this.#mayFail(answer, unit, nowNs)) {
+      return `command ${command}: error ${error} although a path was there`;
+    }
+    // A zeroing has its time anew with each of its pieces.
+    const slackNs = command === NBD.writeZeroes || command === NBD.trim ? PATIENT_NS : this.#slackNs;
+    if (heldNs <= deadlineNs + slackNs + this.#pausedNs || this.#roomMayBeTaken) return undefined;
+    return `command ${command}: answered after ${heldNs / NS_PER_MS} ms`;
+  }
+
+  /** Whether a request may fail for reasons that are neither its own nor the device's word on it: only ever with EIO. */
+  #mayFail({ error, command, forced, heldNs, latencyNs }: Answer, unit: number, nowNs: number): boolean {
+    if (error !== NBD.eio) return false;
+    if (this.#pathsMayBeGone) return true;
+    // FUA may be a flush behind a write.
+    const flushes = command === NBD.flush || command === NBD.writeZeroes || forced;
+    if (flushes && (this.#flushesMayFail || this.losses.toldSince(unit, nowNs - latencyNs))) return true;
+    return this.#plan.kind === "device" && heldNs >= this.#plan.ioTimeoutMs * NS_PER_MS;
+  }
+}

@@ -1,0 +1,153 @@
+// What a request may be answered with, error by error. It follows from the NBD protocol ("Request types", "Error values"),
+// from what was agreed on for the connection, and from what is the matter with the device - not from the core.
+
+import { NBD, type Header } from "./wire.ts";
+
+/** Largest payload of a READ or WRITE that the server announces. */
+export const PAYLOAD_BYTES_MAX = 32 << 20;
+
+/** What was agreed on when a client connected. */
+export interface Agreement {
+  readonly replies: "simple" | "structured" | "extended";
+  readonly readOnly: boolean;
+  /** TRIM, FAST_ZERO, and the context base:allocation. */
+  readonly trim: boolean;
+  readonly fastZero: boolean;
+  readonly allocation: boolean;
+  /** It did not ask for block sizes. */
+  readonly unaligned: boolean;
+}
+
+/** What a client that asks for block sizes and nothing else gets. */
+export const AGREED: Agreement = {
+  replies: "structured",
+  readOnly: false,
+  trim: false,
+  fastZero: false,
+  allocation: false,
+  unaligned: false,
+};
+
+/** What is offered there. */
+export interface Offer {
+  readonly bytes: number;
+  readonly blockBytes: number;
+  /** Zeroes come faster than by writing them: yes, no, or not to be foreseen. */
+  readonly zeroesFast: "yes" | "no" | "perhaps";
+}
+
+/** Something that is the matter with the device, and what it makes of requests. */
+export interface Trouble {
+  /** When it strikes, ns. */
+  readonly fromNs: number;
+  readonly untilNs: number;
+  readonly unit: number | undefined;
+  /** Blocks that it concerns; undefined: all, whatever is asked of them. */
+  readonly blocks: { readonly first: number; readonly last: number } | undefined;
+  readonly strikes: "writes" | "io" | "writes and flushes" | "everything";
+  readonly error: number;
+  /** Whether it strikes whatever it concerns, by whatever path. */
+  readonly always: boolean;
+}
+
+export const GOOD = 0;
+
+function changes(command: number): boolean {
+  return command === NBD.write || command === NBD.trim || command === NBD.writeZeroes;
+}
+
+/** Flags that a command may have. */
+function flagsOf(command: number, agreed: Agreement): number {
+  let flags: number = NBD.flagFua;
+  if (command === NBD.read && agreed.replies !== "simple") flags |= NBD.flagDf;
+  if (command === NBD.writeZeroes) flags |= NBD.flagNoHole | (agreed.fastZero ? NBD.flagFastZero : 0);
+  if (command === NBD.blockStatus) flags |= NBD.flagReqOne;
+  if (command === NBD.write && agreed.replies === "extended") flags |= NBD.flagPayload;
+  return flags;
+}
+
+/** Errors for what is wrong with the request itself: one of them has to be the answer. Empty: nothing is wrong. */
+export function refusals(asked: Header, agreed: Agreement, offer: Offer): Set<number> {
+  const errors = new Set<number>();
+  const { command, flags, offset, bytes } = asked;
+  const offered =
+    command <= NBD.writeZeroes
+      ? command !== NBD.trim || agreed.trim || agreed.readOnly
+      : command === NBD.blockStatus && agreed.allocation;
+  if (!offered) return errors.add(NBD.einval);
+  if ((flags & ~flagsOf(command, agreed)) !== 0) errors.add(NBD.einval);
+  if (changes(command) && agreed.readOnly) errors.add(NBD.eperm);
+  if (command === NBD.flush) return errors;
+  const block = BigInt(offer.blockBytes);
+  if (!agreed.unaligned && (offset % block !== 0n || bytes % offer.blockBytes !== 0)) errors.add(NBD.einval);
+  if (offset + BigInt(bytes) > BigInt(offer.bytes)) {
+    errors.add(command === NBD.write || command === NBD.writeZeroes ? NBD.enospc : NBD.einval);
+  }
+  if (command === NBD.blockStatus && bytes === 0) errors.add(NBD.einval);
+  if (bytes > PAYLOAD_BYTES_MAX && (command === NBD.read || command === NBD.write)) {
+    const large = command === NBD.write || (flags & NBD.flagDf) !== 0;
+    errors.add(large ? NBD.eoverflow : NBD.einval);
+  }
+  const hasTo = command === NBD.writeZeroes && (flags & NBD.flagFastZero) !== 0 && agreed.fastZero;
+  if (hasTo && offer.zeroesFast === "no") errors.add(NBD.enotsup);
+  return errors;
+}
+
+/** Whether a trouble concerns a request that was under way from `fromNs` to `toNs`: not, perhaps, or all of the time. */
+function concerns(
+  trouble: Trouble,
+  asked: Header,
+  unit: number,
+  blockBytes: number,
+  fromNs: number,
+  toNs: number,
+): 0 | 1 | 2 {
+  const { command } = asked;
+  if (trouble.unit !== undefined && trouble.unit !== unit) return 0;
+  if (trouble.fromNs > toNs || trouble.untilNs < fromNs) return 0;
+  const reads = command === NBD.read;
+  const writes = changes(command);
+  const flushes = command === NBD.flush || (writes && (asked.flags & NBD.flagFua) !== 0);
+  const struck = {
+    writes,
+    io: reads || writes,
+    "writes and flushes": writes || flushes,
+    everything: reads || writes || flushes,
+  }[trouble.strikes];
+  if (!struck || (!flushes && asked.bytes === 0)) return 0;
+  const { blocks } = trouble;
+  if (blocks !== undefined) {
+    const first = Math.floor(Number(asked.offset) / blockBytes);
+    const last = Math.ceil((Number(asked.offset) + asked.bytes) / blockBytes) - 1;
+    if (last < blocks.first || first > blocks.last) return 0;
+  }
+  const throughout = trouble.always && trouble.fromNs <= fromNs && trouble.untilNs >= toNs;
+  // Hints need not be followed.
+  const certain = reads || command === NBD.write;
+  return throughout && certain && asked.bytes > 0 ? 2 : 1;
+}
+
+/** Everything that a request which was under way from `fromNs` to `toNs` may be answered with: errors, and GOOD. */
+export function expected(
+  asked: Header,
+  agreed: Agreement,
+  offer: Offer,
+  unit: number,
+  troubles: readonly Trouble[],
+  fromNs: number,
+  toNs: number,
+): Set<number> {
+  const errors = refusals(asked, agreed, offer);
+  if (errors.size > 0) return errors;
+  let good = true;
+  for (const trouble of troubles) {
+    const how = concerns(trouble, asked, unit, offer.blockBytes, fromNs, toNs);
+    if (how === 0) continue;
+    errors.add(trouble.error);
+    if (how === 2) good = false;
+  }
+  if (good) errors.add(GOOD);
+  const fast = (asked.flags & NBD.flagFastZero) !== 0 && asked.command === NBD.writeZeroes;
+  if (fast && offer.zeroesFast === "perhaps") errors.add(NBD.enotsup);
+  return errors;
+}

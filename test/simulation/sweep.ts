@@ -1,0 +1,27 @@
+// Reading everything back: each cell that was ever written, by requests of all sizes, twice in different ones.
+
+import type { Cells, History } from "./history.ts";
+import type { Random } from "./random.ts";
+
+/** Cells of a request; one in eight goes on to the end of what was written in one piece. */
+const CELLS_MAX = 256;
+const LONG_CHANCE = 0.125;
+/** Cells of such a one: with the smallest blocks 16 MiB. */
+const LONG_CELLS_MAX = 32_768;
+
+/** The requests. */
+export function sweep(history: History, random: Random): Cells[] {
+  const written = history.written();
+  const parts: Cells[] = [];
+  for (let round = 0; round < 2; round++) {
+    for (let i = 0; i < written.length;) {
+      const first = written[i] ?? 0;
+      const most = random.chance(LONG_CHANCE) ? LONG_CELLS_MAX : random.between(1, CELLS_MAX);
+      let count = 1;
+      while (count < most && written[i + count] === first + count) count++;
+      parts.push({ first, count });
+      i += count;
+    }
+  }
+  return parts;
+}

@@ -1,0 +1,50 @@
+// The units of a world as its clients know them: what is offered, where it is used, and what is held against it.
+
+import type { EmulatedArray } from "../../host/array/array.ts";
+import * as abi from "../../host/abi.ts";
+import type { Atlas } from "./atlas.ts";
+import { Layout } from "./blocks.ts";
+import type { ClientUnit } from "./client.ts";
+import type { Agreement } from "./expected.ts";
+import { History } from "./history.ts";
+import type { WorldPlan } from "./plan.ts";
+import { troubleOf } from "./troubles.ts";
+import { Witness } from "./witness.ts";
+
+/** What was agreed on, as the core is told it. */
+export function flagsOf({ replies, readOnly, trim, fastZero, allocation, unaligned }: Agreement): number {
+  return (
+    (replies !== "simple" ? abi.CONNECTION_STRUCTURED : 0) |
+    (replies === "extended" ? abi.CONNECTION_EXTENDED : 0) |
+    (readOnly ? abi.CONNECTION_READ_ONLY : 0) |
+    (trim ? abi.CONNECTION_TRIM : 0) |
+    (fastZero ? abi.CONNECTION_FAST_ZERO : 0) |
+    (allocation ? abi.CONNECTION_ALLOCATION : 0) |
+    (unaligned ? abi.CONNECTION_UNALIGNED : 0)
+  );
+}
+
+/** @param beganNs when the world began, from which its faults count */
+export function clientUnits(
+  plan: WorldPlan,
+  array: EmulatedArray,
+  { faults, endMs }: Atlas,
+  beganNs: number,
+  host: { readonly nextStamp: () => number; readonly violation: (text: string) => void },
+): ClientUnit[] {
+  const layout = new Layout(plan.blockBytes, plan.cuts);
+  const { cellsPerBlock } = layout;
+  // An old array that says it does WRITE SAME turns out not to.
+  const zeroesFast = !plan.writesSame ? "no" : plan.topology.commands === "10-byte" ? "perhaps" : "yes";
+  const offer = { bytes: plan.blocks * plan.blockBytes, blockBytes: plan.blockBytes, zeroesFast } as const;
+  const windows = plan.windows.map(({ first, count }) => ({
+    first: first * cellsPerBlock,
+    count: count * cellsPerBlock,
+  }));
+  const troubles = faults.flatMap((request) => troubleOf(request, beganNs, endMs) ?? []);
+  return array.units.map((real, number) => {
+    const history = new History();
+    const witness = new Witness(real, number, layout, history, host.violation);
+    return { number, layout, offer, windows, history, witness, troubles, nextStamp: host.nextStamp };
+  });
+}
