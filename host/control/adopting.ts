@@ -5,7 +5,7 @@ import type { Context } from "./context.ts";
 import { unitRow, type Unit } from "./inventory.ts";
 import { commandedKeys } from "./reload.ts";
 import type { Adoption } from "./schemas/configuration.ts";
-import type { Settings } from "./state.ts";
+import type { Settings } from "./state-schemas.ts";
 
 type UnitSettings = Pick<Unit, "policy" | "hedgeBudgetPercent">;
 

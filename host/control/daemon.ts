@@ -172,18 +172,12 @@ export class Daemon implements Context {
   }
 
   async #begin(): Promise<void> {
-    const { logger, configuration, places, group } = this.options;
+    const { configuration, places, group } = this.options;
     this.hub.say("daemon-started", { detail: { pid: process.pid, source: this.emulated ? "emulated" : "devices" } });
-    const { setAside } = this.state;
     this.keeping.start();
     const died = this.#lastWords.found;
     if (died !== null) this.hub.say("daemon-died", { detail: { pid: died.pid, reason: died.reason } });
-    if (setAside !== null) {
-      logger.error(
-        `the state file was damaged (${setAside.reason}); it is kept as ${setAside.file}, and a new one is made`,
-      );
-      this.hub.say("state-rebuilt", { detail: { file: setAside.file, reason: setAside.reason } });
-    }
+    this.#tellRebuilt();
     for (const { unit, before } of this.inventory.misnamed) {
       const detail = { name: unit.name, "name before": before, why: "it looked like an identity" };
       this.hub.say("unit-renamed", { unit: unit.number, detail });
@@ -200,6 +194,19 @@ export class Daemon implements Context {
     await this.change(() => this.#serveAttachments());
     this.#housekeeping = setInterval(() => void this.mirror.current().catch(() => undefined), HOUSEKEEPING_MS);
     if (!this.emulated) this.#uevents = this.#watchUevents();
+  }
+
+  #tellRebuilt(): void {
+    const { rebuilt, incomplete } = this.state;
+    if (rebuilt !== null) {
+      const { what, file, reason, aside, isIncomplete } = rebuilt;
+      const kept = isIncomplete ? "what could be read" : "all settings";
+      const where = aside === null ? "" : `; the file that was found is kept as ${aside}`;
+      this.options.logger.error(`${file} was not as it was left: ${reason}; it is rebuilt with ${kept}${where}`);
+      if (what === "copy") this.hub.say("file-made-again", { detail: { what: "copy of the settings", file, reason } });
+      else this.hub.say("state-rebuilt", { detail: { file, reason, kept, "set aside as": aside } });
+    }
+    if (incomplete !== null) this.hub.say("settings-incomplete", { detail: { reason: incomplete } });
   }
 
   #watchUevents(): UeventMonitor | null {

@@ -5,7 +5,7 @@ import type { Unit } from "./inventory.ts";
 import type { Configuration } from "./schemas/configuration.ts";
 import type { Mode, Patrol } from "./schemas/mode.ts";
 import type { Policy, Timeouts } from "./schemas/unit.ts";
-import type { Settings } from "./state.ts";
+import type { Settings } from "./state-schemas.ts";
 
 /** Interval, threshold and timeout of a profile, in seconds: ours, and the original's of 2004. */
 const PROFILES = { default: [5, 5, 10], classic: [60, 60, 120] } as const;

@@ -6,7 +6,8 @@ import type { Probe } from "../discovery/probe.ts";
 import { reasonOf } from "./errors.ts";
 import type { EventHub } from "./event-hub.ts";
 import { unitRow, type Inventory, type Unit } from "./inventory.ts";
-import type { State, UnitFacts } from "./state.ts";
+import type { State } from "./state.ts";
+import type { UnitFacts } from "./state-schemas.ts";
 
 interface Parts {
   readonly inventory: Inventory;

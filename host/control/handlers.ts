@@ -3,6 +3,7 @@
 import { lazily, type Lazy } from "./api/pieces.ts";
 import { adoptConfiguration } from "./adopting.ts";
 import type { Context } from "./context.ts";
+import { acceptSettings } from "./doubts.ts";
 import { ControlError } from "./errors.ts";
 import { isShown } from "./inventory.ts";
 import { askLatencies, NO_LATENCIES, type Latencies } from "./latencies.ts";
@@ -79,6 +80,7 @@ export function handlersOf(context: Context, daemon: DaemonHandlers): Handlers {
     config: () => daemon.config(),
     reloadConfig: () => daemon.reload(),
     adoptConfig: () => adoptConfiguration(context),
+    acceptSettings: () => acceptSettings(context),
   };
 }
 

@@ -6,7 +6,8 @@ import { sortedByPathNumber } from "../discovery/sysfs.ts";
 import { ControlError } from "./errors.ts";
 import { freeName } from "./numbering.ts";
 import type { Identity, Policy } from "./schemas/unit.ts";
-import type { PathRow, UnitFacts, UnitRow } from "./state.ts";
+import type { Enabling, UnitFacts } from "./state-schemas.ts";
+import type { PathRow, UnitRow } from "./state.ts";
 import { IDENTITY_NAME } from "./words.ts";
 
 /** A path of a unit. `handle` is null while its device is gone. */
@@ -20,6 +21,8 @@ export interface Path {
   readonly unit: Unit;
   priority: number;
   enabled: boolean;
+  /** Whether it is known that it is so. */
+  enabling: Enabling;
   /** Another path of the unit was given the number while this one was gone: it is numbered anew when it returns. */
   priorityLost: boolean;
   /** Handle in the core. */
@@ -99,6 +102,7 @@ export class Inventory {
       const unit = this.#units.get(row.unit);
       if (unit === undefined) continue;
       const path = this.addPath(unit, row, row.id);
+      path.enabling = row.enabling;
       path.priorityLost = row.priorityLost;
       path.isShaky = row.isShaky;
       path.goneSinceMs = row.goneSinceMs;
@@ -150,6 +154,7 @@ export class Inventory {
       unit,
       priority,
       enabled,
+      enabling: "known",
       priorityLost: false,
       handle: null,
       wasPresent: false,
@@ -359,6 +364,6 @@ export function unitRow(unit: Unit): UnitRow {
 }
 
 export function pathRow(path: Path): PathRow {
-  const { id, number, nexus, priority, enabled, priorityLost, isShaky, goneSinceMs } = path;
-  return { id, number, nexus, unit: path.unit.number, priority, enabled, priorityLost, isShaky, goneSinceMs };
+  const { id, number, nexus, priority, enabled, enabling, priorityLost, isShaky, goneSinceMs } = path;
+  return { id, number, nexus, unit: path.unit.number, priority, enabled, enabling, priorityLost, isShaky, goneSinceMs };
 }

@@ -106,6 +106,9 @@ export class Keeping {
       logger.warning(`${state.file} was deleted while the daemon ran; it was made again, with all that was set`);
       hub.say("file-made-again", { detail: { what: "state", file: state.file } });
       stateMadeAgain();
+    } else if (change.kind === "copy made again") {
+      logger.warning(`${change.file}, the copy of the settings, was deleted or replaced; it was made again`);
+      hub.say("file-made-again", { detail: { what: "copy of the settings", file: change.file } });
     } else if (change.kind === "writable") {
       logger.info(`${state.file} can be written again`);
       hub.say("state-writable", { detail: { file: state.file } });

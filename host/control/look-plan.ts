@@ -24,7 +24,7 @@ export interface Outcome {
   readonly problems: readonly string[];
 }
 
-export type PathBefore = Pick<Path, "priority" | "enabled" | "priorityLost">;
+export type PathBefore = Pick<Path, "priority" | "enabled" | "enabling" | "priorityLost">;
 export type UnitBefore = Pick<Unit, "facts" | "capabilities">;
 
 /** What one look is about to change. */
@@ -54,6 +54,6 @@ export interface Plan {
 
 /** Called before a known path changes: what it becomes is saved with this look, or taken back. */
 export function changing(plan: Plan, path: Path): void {
-  const { priority, enabled, priorityLost } = path;
-  if (!plan.changedPaths.has(path)) plan.changedPaths.set(path, { priority, enabled, priorityLost });
+  const { priority, enabled, enabling, priorityLost } = path;
+  if (!plan.changedPaths.has(path)) plan.changedPaths.set(path, { priority, enabled, enabling, priorityLost });
 }

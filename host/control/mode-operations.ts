@@ -5,7 +5,7 @@ import type { Context } from "./context.ts";
 import { patrolCalls } from "./core-settings.ts";
 import { demand } from "./reactor-port.ts";
 import type { Mode, ModePatch, Patrol, PatrolPatch } from "./schemas/mode.ts";
-import type { Settings } from "./state.ts";
+import type { Settings } from "./state-schemas.ts";
 
 /** On the disk, then in the core; what the core refuses is taken back. */
 async function changeSettings(context: Context, settings: Settings, apply: () => Promise<void>): Promise<void> {

@@ -38,8 +38,8 @@ async function changePaths(context: Context, change: PathChange, what: string): 
   const before = [...siblings].map((path) => ({ path, row: pathRow(path) }));
   const undo = (): void => {
     for (const { path, row } of before) {
-      const { priority, enabled, priorityLost } = row;
-      Object.assign(path, { priority, enabled, priorityLost });
+      const { priority, enabled, enabling, priorityLost } = row;
+      Object.assign(path, { priority, enabled, enabling, priorityLost });
     }
   };
   change.apply();
@@ -74,6 +74,12 @@ async function answer(context: Context, path: Path): Promise<PathView> {
   return pathView(path, context.views);
 }
 
+/** An operator says it, so it is known. */
+function enable(path: Path, enabled: boolean): void {
+  path.enabled = enabled;
+  path.enabling = "known";
+}
+
 /** `-avail`, `-notavail`. */
 export function enablePath(context: Context, number: string, enabled: boolean): Promise<PathView> {
   return context.change(async () => {
@@ -81,7 +87,7 @@ export function enablePath(context: Context, number: string, enabled: boolean): 
     const about = { unit: path.unit.number, path: number, detail: { enabled } };
     const calls = path.handle === null ? [] : [pathSet(path.handle, abi.PATH_SET_ENABLED, enabled ? 1 : 0)];
     try {
-      const change = { paths: [path], numbered: [], apply: () => void (path.enabled = enabled), calls };
+      const change = { paths: [path], numbered: [], apply: () => enable(path, enabled), calls };
       await changePaths(context, change, enabled ? "enabling" : "disabling");
     } catch (thrown) {
       context.hub.say("effectiveness-failed", { ...about, detail: { enabled, reason: reasonOf(thrown) } });
@@ -210,7 +216,7 @@ function makingFirst(path: Path): PathChange {
   const swap = highest === path ? stay : exchange(path, highest);
   const apply = (): void => {
     swap.apply();
-    path.enabled = true;
+    enable(path, true);
   };
   return { ...swap, apply, calls: [...swap.calls, ...enabling] };
 }

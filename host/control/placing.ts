@@ -3,6 +3,7 @@
 
 import * as abi from "../abi.ts";
 import type { FoundPath } from "../discovery/discover.ts";
+import { decideDoubts } from "./doubts.ts";
 import type { Effective } from "./effective.ts";
 import { compareGone, isGone, keptPriorities, presentPriorities, rivalsOf, type Path, type Unit } from "./inventory.ts";
 import { changing, type Parts, type Plan } from "./look-plan.ts";
@@ -38,6 +39,7 @@ export function placeAll(parts: Parts, plan: Plan, found: readonly FoundPath[], 
   for (const [device, { path, nexus }] of recognised) {
     if (path === null) appeared(parts, plan, device, nexus, effective, before.get(device));
   }
+  decideDoubts(parts, plan);
   for (const [unit, renumbered] of Map.groupBy(plan.renumbered.keys(), (path) => path.unit)) {
     const numbers = new Map(renumbered.map((path) => [plan.renumbered.get(path) ?? "", path.number]));
     const policy = renumberPolicy(unit.policy, numbers);
@@ -79,6 +81,7 @@ function appeared(
   const hasOthers = presentIn(plan, unit).length > 0;
   const { priority, enabled } = admit(takenIn(plan, unit), undefined, initialPaths, hasOthers);
   const path = inventory.addPath(unit, { number: found.number, nexus, priority, enabled });
+  if (parts.state.incomplete !== null) path.enabling = "unknown";
   prioritiesOf(plan, unit).add(priority);
   ledElsewhere(plan, path, before);
   plan.newPaths.add(path);

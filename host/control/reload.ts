@@ -1,7 +1,7 @@
 // A configuration that is read again: what changed, what can be applied while I/O runs, what needs a restart.
 
 import type { Configuration, ReloadReport } from "./schemas/configuration.ts";
-import type { Settings } from "./state.ts";
+import type { Settings } from "./state-schemas.ts";
 
 /** Sections that are read once, at the start. */
 const RESTART: readonly (keyof Configuration)[] = ["sockets", "state", "log", "limits", "ring", "process", "array"];

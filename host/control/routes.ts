@@ -5,7 +5,7 @@
 
 import * as z from "zod";
 import { Done, PathNumber, PathPattern, Priority, UnitKey } from "./schemas/common.ts";
-import { Adoption, ConfigurationView, ReloadReport } from "./schemas/configuration.ts";
+import { Acceptance, Adoption, ConfigurationView, ReloadReport } from "./schemas/configuration.ts";
 import { EventList, EventQuery } from "./schemas/event.ts";
 import { FaultAdded, FaultList, FaultRemoval, FaultRequest } from "./schemas/fault.ts";
 import { Mode, ModePatch, Patrol, PatrolPatch } from "./schemas/mode.ts";
@@ -219,6 +219,14 @@ export const ROUTES = {
     change: true,
     body: none,
     response: Adoption,
+  },
+  acceptSettings: {
+    method: "POST",
+    path: "/v1/config/accept",
+    summary: "Take what is set for complete, after a damage has left settings of which something is missing",
+    change: true,
+    body: none,
+    response: Acceptance,
   },
   faults: {
     method: "GET",

@@ -5,11 +5,12 @@ import { copyFileSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { SETTINGS_TABLES } from "./settings-rows.ts";
 
 /** Where the file and its journal are brought up; the first that takes them. Both are memory on most machines. */
 const FOLDERS = [tmpdir(), "/dev/shm"];
 
-const TABLES = ["units", "paths", "attachments", "settings", "events"];
+const TABLES = [...SETTINGS_TABLES, "seal", "events"];
 
 /** A folder of our own with the file and its journal, which holds the newest changes of a daemon that was killed. */
 function copied(file: string): string {
@@ -62,10 +63,8 @@ export function copyToMemory(
 }
 
 /** All that is set. */
-function contents(database: DatabaseSync): string {
-  const tables = TABLES.filter((table) => table !== "events");
-  return JSON.stringify(tables.map((table) => database.prepare(`SELECT * FROM ${table} ORDER BY 1`).all()));
-}
+const contents = (database: DatabaseSync): string =>
+  JSON.stringify(SETTINGS_TABLES.map((table) => database.prepare(`SELECT * FROM ${table} ORDER BY 1`).all()));
 
 /** Whether the same is set in two databases, whatever has happened meanwhile. */
 export const holdTheSame = (one: DatabaseSync, other: DatabaseSync): boolean => contents(one) === contents(other);

@@ -17,12 +17,17 @@ import { stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { reasonOf } from "./errors.ts";
+import { LIFE_FILE } from "./last-words.ts";
 import { holdTheSame } from "./state-copy.ts";
-import { openStateFile, STATE_FILE, tryOpen, type SetAside } from "./state-file.ts";
+import { COPY_FILE } from "./settings-copy.ts";
+import { incompleteOf, markInUse, SettingsSeal, type Touched } from "./settings-seal.ts";
+import { openStateFile, STATE_FILE, tryOpen, type Rebuilt } from "./state-file.ts";
 
 /** What a look at the file has led to; null: everything is as it was. */
 export type StateChange =
   | { readonly kind: "made again" }
+  /** Not the file itself, but the copy of the settings. */
+  | { readonly kind: "copy made again"; readonly file: string }
   | { readonly kind: "writable" }
   | { readonly kind: "unwritable"; readonly reason: string };
 
@@ -30,11 +35,19 @@ export type StateChange =
 interface Files {
   readonly main: string | null;
   readonly journal: string | null;
+  /** The copy of the settings. */
+  readonly copy: string | null;
+  readonly bytes: number;
 }
 
 const REPLACED = "another file has taken its place; restart the daemon to use that one, or move it away";
 
 const CHANGED = "the file has changed since it was read; restart the daemon to use it";
+
+const CUT = "it was cut off while the daemon ran; restart the daemon, and what was set is restored from its copy";
+
+/** The journal is emptied after so many looks, so that little is in it alone. */
+const LOOKS_PER_CHECKPOINT = 30;
 
 const sameFile = (status: { readonly dev: number; readonly ino: number }): string => `${status.dev}:${status.ino}`;
 
@@ -43,7 +56,12 @@ function inodeNow(path: string): string | null {
   return status === undefined ? null : sameFile(status);
 }
 
-const filesNow = (file: string): Files => ({ main: inodeNow(file), journal: inodeNow(`${file}-wal`) });
+function filesNow(file: string): Files {
+  const bytes = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+  return { main: inodeNow(file), journal: inodeNow(`${file}-wal`), copy: inodeNow(copyOf(file)), bytes };
+}
+
+const copyOf = (file: string): string => join(dirname(file), COPY_FILE);
 
 /** `device:inode` of a file without holding anybody up, as its disk may hang; null: it is gone. Throws when nobody can say. */
 export async function inodeOf(path: string): Promise<string | null> {
@@ -59,7 +77,9 @@ export async function inodeOf(path: string): Promise<string | null> {
 /** Null: nobody knows now. */
 async function filesLater(file: string): Promise<Files | null> {
   try {
-    return { main: await inodeOf(file), journal: await inodeOf(`${file}-wal`) };
+    const main = await inodeOf(file);
+    const bytes = main === null ? 0 : (await stat(file)).size;
+    return { main, journal: await inodeOf(`${file}-wal`), copy: await inodeOf(copyOf(file)), bytes };
   } catch {
     return null;
   }
@@ -67,7 +87,7 @@ async function filesLater(file: string): Promise<Files | null> {
 
 export class StateStore {
   readonly file: string;
-  readonly setAside: SetAside | null;
+  readonly rebuilt: Rebuilt | null;
   /** Settings are refused for this reason; null: they are written. */
   problem: string | null;
   #database: DatabaseSync;
@@ -76,16 +96,67 @@ export class StateStore {
   /** The file holds something else than the copy that was made of it. */
   #isForeign = false;
   #isLooking = false;
+  #seal: SettingsSeal;
+  /** Looks since the journal was emptied. */
+  #looks = 0;
+  /** No event up to this number is given again: somebody may have seen it. */
+  readonly eventsFrom: number;
 
   /** @throws ControlError, see `openStateFile` */
   constructor(directory: string, nowMs: number) {
     this.file = join(directory, STATE_FILE);
-    const { database, setAside, copied } = openStateFile(directory, nowMs);
-    this.setAside = setAside;
+    const wasKilled = existsSync(join(directory, LIFE_FILE));
+    const { database, rebuilt, known, isCopyOutdated, eventsFrom, copied } = openStateFile(directory, nowMs, wasKilled);
+    this.rebuilt = rebuilt;
     this.problem = copied;
     this.#database = database;
     this.#isCopy = copied !== null;
+    this.eventsFrom = eventsFrom;
+    this.#seal = new SettingsSeal(database, copyOf(this.file), known);
+    if (!this.#isCopy) this.#begin(isCopyOutdated);
     this.#files = filesNow(this.file);
+  }
+
+  /** Everything that is set is in the file, and in its copy, before anything happens. */
+  #begin(isCopyOutdated: boolean): void {
+    try {
+      if (isCopyOutdated) {
+        this.#database.exec("BEGIN IMMEDIATE");
+        this.#seal.prepare([], this.#newestEvent());
+        this.#database.exec("COMMIT");
+        this.#seal.publish();
+      }
+      markInUse(this.#database, true);
+      this.#database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    } catch (thrown) {
+      if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
+      // A full disk is no reason not to start: what is set holds, and nothing can be set before this has succeeded.
+      this.problem = reasonOf(thrown);
+    }
+  }
+
+  /** Why the settings are not all that were; null: they are. */
+  get incomplete(): string | null {
+    return incompleteOf(this.#database);
+  }
+
+  /** Within a transaction that has changed settings, after all else. */
+  seal(touched: readonly Touched[], lastEvent: number): void {
+    this.#seal.prepare(touched, lastEvent);
+  }
+
+  /** After that transaction. It has happened, whatever becomes of the copy, which is then older and made anew by a look. */
+  published(): void {
+    try {
+      this.#seal.publish();
+      this.#files = filesNow(this.file);
+    } catch {
+      this.#files = { ...this.#files, copy: null };
+    }
+  }
+
+  unsealed(touched: readonly Touched[]): void {
+    this.#seal.revert(touched);
   }
 
   /** Another one after a change: what was prepared of the one before is void. */
@@ -118,13 +189,32 @@ export class StateStore {
       else if (now.journal !== this.#files.journal) {
         this.#reopen();
         return { kind: "made again" };
-      }
+      } else if (now.bytes < this.#files.bytes) throw new Error(CUT);
       this.problem = null;
+      if (now.copy === null || now.copy !== this.#files.copy) return this.#renewCopy();
+      this.#emptyJournal();
       return before === null ? null : { kind: "writable" };
     } catch (thrown) {
       this.problem = reasonOf(thrown instanceof Error && thrown.cause !== undefined ? thrown.cause : thrown);
       return this.problem === before ? null : { kind: "unwritable", reason: this.problem };
     }
+  }
+
+  #renewCopy(): StateChange {
+    this.#seal.renewCopy(this.#newestEvent());
+    this.#files = filesNow(this.file);
+    return { kind: "copy made again", file: copyOf(this.file) };
+  }
+
+  #newestEvent(): number {
+    return Number(this.#database.prepare("SELECT coalesce(max(id), 0) AS last FROM events").get()?.["last"]);
+  }
+
+  #emptyJournal(): void {
+    if (++this.#looks < LOOKS_PER_CHECKPOINT) return;
+    this.#looks = 0;
+    this.#database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    this.#files = filesNow(this.file);
   }
 
   /** The file is gone: what is open is written to a new one, which is on the disk before it has the name. */
@@ -183,6 +273,7 @@ export class StateStore {
 
   #take(database: DatabaseSync): void {
     this.#database = database;
+    this.#seal = new SettingsSeal(database, copyOf(this.file));
     this.#isCopy = false;
     this.#isForeign = false;
     this.#files = filesNow(this.file);
@@ -190,6 +281,12 @@ export class StateStore {
   }
 
   close(): void {
-    if (this.#database.isOpen) this.#database.close();
+    if (!this.#database.isOpen) return;
+    try {
+      markInUse(this.#database, false);
+    } catch {
+      // A full disk: the next start finds no journal, and says so.
+    }
+    this.#database.close();
   }
 }

@@ -3,27 +3,14 @@
 // Every method that changes something has it on the disk when it returns, or throws and has changed nothing.
 
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
-import * as z from "zod";
-import { IDENTITY_TYPES } from "../discovery/identity.ts";
 import type { DetailValue, Message, MessageName } from "../liaison/messages.ts";
 import { MESSAGES } from "../liaison/messages.ts";
 import { Policy } from "./schemas/unit.ts";
-import { cannotWrite, type SetAside } from "./state-file.ts";
+import type { Touched } from "./settings-seal.ts";
+import type { Cell, SettingsTable } from "./settings-rows.ts";
+import { cannotWrite, type Rebuilt } from "./state-file.ts";
+import { ENABLINGS, Settings, UnitFacts, type Enabling } from "./state-schemas.ts";
 import { StateStore, type StateChange } from "./state-store.ts";
-
-/** What is remembered of a unit while its paths are gone. */
-export const UnitFacts = z.object({
-  identityType: z.enum(IDENTITY_TYPES),
-  vendor: z.string(),
-  product: z.string(),
-  revision: z.string(),
-  serial: z.string(),
-  bytes: z.number(),
-  blockBytes: z.number(),
-  /** The identity by which an earlier version knew the unit, if that was another: who still names it so means this one. */
-  formerIdentity: z.string().optional(),
-});
-export type UnitFacts = z.infer<typeof UnitFacts>;
 
 export interface UnitRow {
   readonly number: number;
@@ -43,6 +30,7 @@ export interface PathRow {
   readonly unit: number;
   readonly priority: number;
   readonly enabled: boolean;
+  readonly enabling: Enabling;
   /** Another path of the unit was given the number while this one was gone. */
   readonly priorityLost: boolean;
   /** Fails again and again: a last resort until an operator takes it back. */
@@ -62,27 +50,28 @@ export interface EventRow extends Message {
   readonly id: number;
 }
 
-/** Null: a kind that only another version of the daemon knows. */
+/** Null: a kind that only another version of the daemon knows, or what a damage has left. */
 function eventRow(row: Record<string, unknown>): EventRow | null {
   const kind = String(row["kind"]);
   if (!(kind in MESSAGES)) return null;
+  let detail: Record<string, DetailValue>;
+  try {
+    detail = JSON.parse(String(row["detail"])) as Record<string, DetailValue>;
+  } catch {
+    return null;
+  }
   return {
     id: Number(row["id"]),
     timeMs: Number(row["time_ms"]),
     kind: kind as MessageName,
     unit: row["unit"] === null ? null : Number(row["unit"]),
     path: row["path"] === null ? null : String(row["path"]),
-    detail: JSON.parse(String(row["detail"])) as Record<string, DetailValue>,
+    detail,
   };
 }
 
-/** Settings of the system that a command can change. A key that is not there was never set by command. */
-export const Settings = z.object({
-  failback: z.enum(["active", "standby"]).optional(),
-  cluster: z.boolean().optional(),
-  patrol: z.object({ mode: z.int(), intervalS: z.int(), thresholdS: z.int(), timeoutS: z.int() }).partial().optional(),
-});
-export type Settings = z.infer<typeof Settings>;
+/** For a change that the seal alone tells of. */
+const NO_ROW: Touched = { table: "settings", key: "" };
 
 /** Old events are dropped in batches of this share of the bound, so that most appends only append. */
 const TRIM_SHARE = 10;
@@ -96,12 +85,16 @@ export class State {
   #settings: Settings | null = null;
   #lastEvent: number;
   #events: number;
+  /** Rows that the transaction under way has changed. */
+  #touched: Touched[] = [];
+  #incomplete: string | null;
 
   constructor(directory: string, eventsMax: number, nowMs = Date.now()) {
     this.#store = new StateStore(directory, nowMs);
     this.#eventsMax = eventsMax;
+    this.#incomplete = this.#store.incomplete;
     const row = this.#get("SELECT coalesce(max(id), 0) AS last, count(*) AS count FROM events");
-    this.#lastEvent = Number(row?.["last"]);
+    this.#lastEvent = Math.max(Number(row?.["last"]), this.#store.eventsFrom);
     this.#events = Number(row?.["count"]);
   }
 
@@ -109,8 +102,14 @@ export class State {
     return this.#store.file;
   }
 
-  get setAside(): SetAside | null {
-    return this.#store.setAside;
+  /** What was not as the last daemon left it, and what became of it; null: nothing. */
+  get rebuilt(): Rebuilt | null {
+    return this.#store.rebuilt;
+  }
+
+  /** Why what is set may not be all that was; null: it is. */
+  get incomplete(): string | null {
+    return this.#incomplete;
   }
 
   /** Why nothing can be set; null: it can. */
@@ -152,6 +151,12 @@ export class State {
     this.#prepare(sql).run(...values);
   }
 
+  /** Changes a row of what is set. */
+  #set(table: SettingsTable, key: Cell, sql: string, ...values: SQLInputValue[]): void {
+    this.#run(sql, ...values);
+    this.#touched.push({ table, key });
+  }
+
   /** Carries `change` out as a whole or not at all. What it throws comes through; a disk that refuses is an error of its own. */
   transaction<T>(change: () => T): T {
     this.demandWritable();
@@ -167,14 +172,21 @@ export class State {
   #whole<T>(change: () => T): T {
     const database = this.#database;
     if (database.isTransaction) return change();
+    this.#touched = [];
     try {
       database.exec("BEGIN IMMEDIATE");
       const result = change();
+      const changesSettings = this.#touched.length > 0;
+      if (changesSettings) this.#store.seal(this.#touched, this.#lastEvent);
       database.exec("COMMIT");
+      if (changesSettings) this.#store.published();
       return result;
     } catch (thrown) {
       if (database.isTransaction) database.exec("ROLLBACK");
-      if (thrown instanceof Error && "errcode" in thrown) throw cannotWrite(this.file, thrown);
+      this.#settings = null;
+      this.#store.unsealed(this.#touched);
+      // SQLite's, or the system's of writing the copy.
+      if (thrown instanceof Error && ("errcode" in thrown || "syscall" in thrown)) throw cannotWrite(this.file, thrown);
       throw thrown;
     }
   }
@@ -193,7 +205,9 @@ export class State {
   saveUnits(units: readonly UnitRow[]): void {
     this.transaction(() => {
       for (const unit of units) {
-        this.#run(
+        this.#set(
+          "units",
+          unit.number,
           `INSERT INTO units VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET identity = excluded.identity,
            name = excluded.name, facts = excluded.facts, policy = excluded.policy,
            hedge_budget_percent = excluded.hedge_budget_percent`,
@@ -210,7 +224,7 @@ export class State {
 
   /** Forgets a unit; its paths and attachments have to be gone. */
   forgetUnit(number: number): void {
-    this.transaction(() => this.#run("DELETE FROM units WHERE number = ?", number));
+    this.transaction(() => this.#set("units", number, "DELETE FROM units WHERE number = ?", number));
   }
 
   paths(): PathRow[] {
@@ -220,6 +234,7 @@ export class State {
       unit: Number(row["unit"]),
       priority: Number(row["priority"]),
       enabled: row["enabled"] === 1,
+      enabling: ENABLINGS.find((enabling) => enabling === row["enabling"]) ?? "unknown",
       priorityLost: row["priority_lost"] === 1,
       isShaky: row["shaky"] === 1,
       nexus: row["nexus"] === null ? null : String(row["nexus"]),
@@ -230,11 +245,13 @@ export class State {
   savePaths(paths: readonly PathRow[]): void {
     this.transaction(() => {
       for (const path of paths) {
-        this.#run(
-          `INSERT INTO paths VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET number = excluded.number,
+        this.#set(
+          "paths",
+          path.id,
+          `INSERT INTO paths VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET number = excluded.number,
            unit = excluded.unit, priority = excluded.priority, enabled = excluded.enabled,
            priority_lost = excluded.priority_lost, shaky = excluded.shaky, nexus = excluded.nexus,
-           gone_since_ms = excluded.gone_since_ms`,
+           gone_since_ms = excluded.gone_since_ms, enabling = excluded.enabling`,
           path.id,
           path.number,
           path.unit,
@@ -244,6 +261,7 @@ export class State {
           path.isShaky ? 1 : 0,
           path.nexus,
           path.goneSinceMs,
+          path.enabling,
         );
       }
     });
@@ -251,11 +269,22 @@ export class State {
 
   /** An operator vouches for a path; everything else of it stays. */
   pathIsNotShaky(id: number): void {
-    this.transaction(() => this.#run("UPDATE paths SET shaky = 0 WHERE id = ?", id));
+    this.transaction(() => this.#set("paths", id, "UPDATE paths SET shaky = 0 WHERE id = ?", id));
+  }
+
+  /** What is set is all there is, and these paths are enabled as they say. */
+  acceptSettings(paths: readonly number[]): void {
+    this.transaction(() => {
+      // The seal says that something is missing.
+      this.#run("UPDATE seal SET incomplete = NULL");
+      this.#touched.push(NO_ROW);
+      for (const id of paths) this.#set("paths", id, "UPDATE paths SET enabling = 'known' WHERE id = ?", id);
+    });
+    this.#incomplete = null;
   }
 
   forgetPath(id: number): void {
-    this.transaction(() => this.#run("DELETE FROM paths WHERE id = ?", id));
+    this.transaction(() => this.#set("paths", id, "DELETE FROM paths WHERE id = ?", id));
   }
 
   /** From memory after the first time: displays ask for each unit. */
@@ -273,7 +302,7 @@ export class State {
     this.transaction(() => {
       this.#settings = null;
       for (const [key, value] of Object.entries(settings)) {
-        this.#run("INSERT OR REPLACE INTO settings VALUES (?, ?)", key, JSON.stringify(value));
+        this.#set("settings", key, "INSERT OR REPLACE INTO settings VALUES (?, ?)", key, JSON.stringify(value));
       }
     });
   }
@@ -281,7 +310,9 @@ export class State {
   /** What is not in `settings` was never set by command. */
   replaceSettings(settings: Settings): void {
     this.transaction(() => {
-      this.#run("DELETE FROM settings");
+      for (const key of this.#all("SELECT key FROM settings").map((row) => String(row["key"]))) {
+        this.#set("settings", key, "DELETE FROM settings WHERE key = ?", key);
+      }
       this.saveSettings(settings);
     });
   }
@@ -297,7 +328,9 @@ export class State {
 
   saveAttachment(row: AttachmentRow): void {
     this.transaction(() =>
-      this.#run(
+      this.#set(
+        "attachments",
+        row.index,
         "INSERT OR REPLACE INTO attachments VALUES (?, ?, ?, ?)",
         row.index,
         row.unit,
@@ -308,7 +341,7 @@ export class State {
   }
 
   forgetAttachment(index: number): void {
-    this.transaction(() => this.#run("DELETE FROM attachments WHERE nbd_index = ?", index));
+    this.transaction(() => this.#set("attachments", index, "DELETE FROM attachments WHERE nbd_index = ?", index));
   }
 
   /** Number of the newest event. */

@@ -1,6 +1,7 @@
 // GET /v1/status: the daemon as a whole.
 
 import type { Daemon } from "./daemon.ts";
+import { doubtSentences } from "./doubts.ts";
 import { isShown, pathsOf } from "./inventory.ts";
 import { attentionOf, redundancyOf } from "./overviews.ts";
 import { shakySentences } from "./shaky.ts";
@@ -30,6 +31,7 @@ export async function statusOf(daemon: Daemon, version: string): Promise<Status>
     pathsUsable: redundancy.usable,
     attention: [
       ...daemon.keeping.attention,
+      ...doubtSentences(daemon.state.incomplete, daemon.inventory),
       ...(daemon.looks.nothing === null ? [] : [daemon.looks.nothing]),
       ...attentionOf(redundancy),
       ...daemon.writers.attention,

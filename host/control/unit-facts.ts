@@ -4,7 +4,7 @@ import type { FoundPath } from "../discovery/discover.ts";
 import type { Caching } from "../discovery/limits.ts";
 import type { Probe } from "../discovery/probe.ts";
 import * as abi from "../abi.ts";
-import type { UnitFacts } from "./state.ts";
+import type { UnitFacts } from "./state-schemas.ts";
 
 /** Largest transfer that is tried where the kernel does not tell a limit: 128 segments of a page. */
 const TRANSFER_BYTES_CAUTIOUS = 128 * 4096;

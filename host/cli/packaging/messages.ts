@@ -41,7 +41,11 @@ const REMARKS: Readonly<Partial<Record<MessageName, string>>> = {
   "thin-threshold":
     "add room to its pool, or free some (`fstrim`): without any, writes fail with ENOSPC; said anew when a path tells it again",
   "unit-in-use": "end that use as the reason says, then `pathctl config reload`",
-  "state-rebuilt": "set again what was set by command; look for the cause",
+  "state-rebuilt":
+    "nothing where `kept` says all settings, else see 675; look for the cause: the disk, or who writes there",
+  "settings-incomplete": "set again what is missing, then `pathctl config accept`",
+  "path-doubtful":
+    "`enabled` says how: `pathctl path enable` or `disable` it; only what a unit needs to be served is enabled",
   "events-lost": "more happened at once than is kept; `pathctl show` is right nevertheless",
   "lines-lost":
     "have its reader read on (a pager that waits, a terminal that is stopped); `pathctl events` has everything that matters",

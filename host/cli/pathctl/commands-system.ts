@@ -66,6 +66,22 @@ function addModeCommands(program: Command, runner: Runner): void {
     );
 }
 
+function addAcceptCommand(config: Command, runner: Runner): void {
+  leaf(
+    config,
+    "accept",
+    "take what is set for complete, after settings were lost by a damage (`pathctl show` says so)",
+    "pathctl config accept",
+    "{accepted}",
+  ).action((options: CommonOptions) =>
+    perform(runner, options, async ({ client }) => {
+      const acceptance = await client.call<Output<"acceptSettings">>("POST", "/v1/config/accept");
+      const lines = acceptance.accepted.map((sentence) => `accepted: ${sentence}\n`);
+      return { json: acceptance, text: lines.length === 0 ? "nothing was in doubt\n" : lines.join("") };
+    }),
+  );
+}
+
 function addConfigCommands(program: Command, runner: Runner): void {
   const config = branch(program, "config", "check, show, reload the configuration");
   leaf(
@@ -127,6 +143,7 @@ function addConfigCommands(program: Command, runner: Runner): void {
       return { json: report, text: lines.length === 0 ? "nothing changed\n" : `${lines.join("\n")}\n` };
     }),
   );
+  addAcceptCommand(config, runner);
 }
 
 async function importMultipath(context: Context, file: string, folder: string | undefined): Promise<Result> {

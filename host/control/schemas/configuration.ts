@@ -251,3 +251,11 @@ export const Adoption = z
   })
   .meta({ id: "Adoption" });
 export type Adoption = z.infer<typeof Adoption>;
+
+/** POST /v1/config/accept. */
+export const Acceptance = z
+  .object({
+    accepted: z.array(z.string()).meta({ description: "What was in doubt until now, one sentence each" }),
+  })
+  .meta({ id: "Acceptance" });
+export type Acceptance = z.infer<typeof Acceptance>;

@@ -40,6 +40,7 @@ async function upgraded(
       unit: known.number,
       priority: 9,
       enabled: true,
+      enabling: "known",
       priorityLost: false,
       isShaky: false,
       goneSinceMs: null,

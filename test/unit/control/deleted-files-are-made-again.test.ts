@@ -1,7 +1,16 @@
 // Somebody cleans up under a running daemon: what it needs is noticed by its inode and made again, and nothing is lost.
 
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { get } from "node:http";
 import { tmpdir } from "node:os";
@@ -63,6 +72,40 @@ test("of a file or a journal that is deleted alone, nothing is lost either, not 
     killed.close();
     state.close();
   }
+});
+
+test("the copy of the settings that is deleted or replaced is made again; what is set meanwhile is in it", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "pm-deleted-"));
+  const file = join(folder, "settings.copy");
+  const state = new State(folder, 100);
+  state.saveUnits([unitRow(0, "unit0")]);
+  for (const damage of [() => rmSync(file), () => (rmSync(file), writeFileSync(file, "somebody's"))]) {
+    damage();
+    t.deepEqual(await state.keep(), { kind: "copy made again", file });
+    t.is(await state.keep(), null);
+  }
+  rmSync(file);
+  state.saveUnits([unitRow(1, "unit1")]);
+  t.is(await state.keep(), null, "a change has made it again");
+  state.close();
+  rmSync(join(folder, "state.sqlite"));
+  const next = new State(folder, 100);
+  t.deepEqual(next.units(), [unitRow(0, "unit0"), unitRow(1, "unit1")]);
+  next.close();
+});
+
+test("a state file that is cut off under the daemon takes no settings, says what to do, and is whole after a restart", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "pm-deleted-"));
+  const state = new State(folder, 100);
+  state.saveUnits([unitRow(0, "unit0")]);
+  truncateSync(join(folder, "state.sqlite"), 4096);
+  const change = await state.keep();
+  t.regex(change?.kind === "unwritable" ? change.reason : "", /it was cut off .*restart the daemon/);
+  t.is(t.throws(() => state.saveUnits([]), { instanceOf: ControlError })?.code, "STATE_WRITE_FAILED");
+  state.close();
+  const next = new State(folder, 100);
+  t.deepEqual(next.units(), [unitRow(0, "unit0")]);
+  next.close();
 });
 
 test("another file in the place of the state is nobody's to overwrite: settings are refused until it is moved away", async (t) => {

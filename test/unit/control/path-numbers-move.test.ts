@@ -2,12 +2,11 @@
 // stopped. A path number is no identity: a device that appears is taken for the unit it says it leads to, and what was set belongs to
 // the path between the same two ports, else to the number. Only a device that stayed and changed is held back.
 
-import { DatabaseSync } from "node:sqlite";
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { look } from "../../../host/control/devices.ts";
 import { reconcile, removeGone } from "../../../host/control/reconcile.ts";
-import { STATE_FILE } from "../../../host/control/state-file.ts";
+import { State, type UnitRow } from "../../../host/control/state.ts";
 import type { Found, FoundPath } from "../../../host/discovery/discover.ts";
 import { UNNAMED } from "../../../host/discovery/port-names.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
@@ -115,11 +114,12 @@ test("LUNs that were swapped while the daemon was stopped lead to their units, a
   await daemon.change(t, "POST", "/v1/paths/4:0:0:0/disable");
   const before = (await daemon.get<"units">(t, "/v1/units")).units.map(({ identity }) => identity.text);
   await daemon.stop();
-  const database = new DatabaseSync(join(daemon.folder, "state", STATE_FILE));
-  database.exec("UPDATE units SET identity = 'swap' WHERE number = 0");
-  database.prepare("UPDATE units SET identity = ? WHERE number = 1").run(before[0] ?? "");
-  database.prepare("UPDATE units SET identity = ? WHERE number = 0").run(before[1] ?? "");
-  database.close();
+  const state = new State(join(daemon.folder, "state"), 1000);
+  const known = state.units();
+  const named = (number: number, identity = ""): UnitRow[] =>
+    known.filter((unit) => unit.number === number).map((unit) => Object.assign({}, unit, { identity }));
+  for (const units of [named(0, "swap"), named(1, before[0]), named(0, before[1])]) state.saveUnits(units);
+  state.close();
   daemon = await TestDaemon.start(t, "", daemon.folder);
   const { units } = await daemon.get<"units">(t, "/v1/units");
   t.deepEqual(

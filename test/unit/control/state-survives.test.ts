@@ -18,6 +18,7 @@ import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import test from "ava";
 import { ControlError } from "../../../host/control/errors.ts";
+import { COPY_FILE } from "../../../host/control/settings-copy.ts";
 import { STATE_FILE } from "../../../host/control/state-file.ts";
 import { State, type UnitRow } from "../../../host/control/state.ts";
 import { pathRow, unitRow } from "./fixtures/unit-row.ts";
@@ -50,7 +51,7 @@ test("what was saved is there after closing and opening", (t) => {
   t.is(second.settings().cluster, undefined);
   t.is(second.attachments()[0]?.index, 3);
   t.is(second.events(0, 10)[0]?.detail["from"], "5:0:0:1");
-  t.is(second.setAside, null);
+  t.is(second.rebuilt, null);
   second.close();
 });
 
@@ -108,7 +109,7 @@ for (const [what, damage] of Object.entries({
     closeSync(descriptor);
   },
 })) {
-  test(`a file that ${what} is set aside whole, and a new one begins`, (t) => {
+  test(`a file that ${what} is set aside whole, and a new one has what was set`, (t) => {
     const where = directory();
     const first = new State(where, 100);
     first.saveUnits([unit(0), unit(1)]);
@@ -116,9 +117,10 @@ for (const [what, damage] of Object.entries({
     damage(join(where, STATE_FILE));
     const damaged = readFileSync(join(where, STATE_FILE));
     const second = new State(where, 100, Date.UTC(2026, 0, 2, 3, 4, 5));
-    t.deepEqual(second.units(), []);
-    t.true(second.setAside?.file.endsWith(".damaged-2026-01-02T03-04-05-000Z"));
-    t.deepEqual(readFileSync(second.setAside?.file ?? ""), damaged);
+    t.deepEqual(second.units(), [unit(0), unit(1)]);
+    t.true(second.rebuilt?.aside?.endsWith(".damaged-2026-01-02T03-04-05-000Z"));
+    t.deepEqual(readFileSync(second.rebuilt?.aside ?? ""), damaged);
+    t.is(second.incomplete, null);
     second.saveUnits([unit(0)]);
     second.close();
   });
@@ -159,7 +161,7 @@ test("a file of the first layout is brought up with all that is in it", (t) => {
   database.close();
   for (let round = 0; round < 2; round++) {
     const state = new State(where, 100);
-    t.is(state.setAside, null);
+    t.is(state.rebuilt, null);
     t.deepEqual(state.units(), [{ ...unit(1), hedgeBudgetPercent: 2.5 }]);
     t.deepEqual(state.paths(), [
       { ...pathRow(1, "4:0:0:1", 1), priority: 7, enabled: false },
@@ -202,7 +204,7 @@ test("a file that says it has the first layout and lacks its tables is set aside
   database.exec("CREATE TABLE units (number INTEGER PRIMARY KEY) STRICT; PRAGMA user_version = 1");
   database.close();
   const state = new State(where, 100);
-  t.regex(state.setAside?.reason ?? "", /no such table/);
+  t.regex(state.rebuilt?.reason ?? "", /no such table/);
   t.deepEqual(state.paths(), []);
   state.close();
 });
@@ -213,6 +215,7 @@ test("a file of a later version is refused and left alone", (t) => {
   const database = new DatabaseSync(join(where, STATE_FILE));
   database.exec("PRAGMA user_version = 99");
   database.close();
+  writeFileSync(join(where, COPY_FILE), "as a later version writes it");
   const error = t.throws(() => new State(where, 100), { instanceOf: ControlError });
   t.is(error?.code, "STATE_DAMAGED");
   t.deepEqual(
@@ -267,7 +270,7 @@ test("kill -9 at any moment loses nothing that was answered", async (t) => {
     });
     await once(child, "close");
     const state = new State(where, 100_000);
-    t.is(state.setAside, null);
+    t.is(state.rebuilt, null);
     const last = state.events(0, 1)[0]?.id ?? 0;
     t.true(last >= answered, `answered ${answered}, found ${last}`);
     t.is(state.paths()[0]?.priority, ((last - 1) % 254) + 1, "settings and events are of one transaction");

@@ -1,0 +1,107 @@
+// What is set, as rows: what the state file has in tables, and the copy of the settings in lines.
+
+import type { DatabaseSync } from "node:sqlite";
+import { hash } from "node:crypto";
+import { crc32 } from "node:zlib";
+import * as z from "zod";
+
+/** Tables that hold what is set, each after those that it refers to. The first column of each is its key. */
+export const SETTINGS_TABLES = ["units", "paths", "attachments", "settings"] as const;
+export type SettingsTable = (typeof SETTINGS_TABLES)[number];
+
+const KEYS: Readonly<Record<SettingsTable, string>> = {
+  units: "number",
+  paths: "id",
+  attachments: "nbd_index",
+  settings: "key",
+};
+
+const Cell = z.union([z.string(), z.number(), z.null()]);
+export type Cell = z.infer<typeof Cell>;
+
+const Line = z.tuple([z.enum(SETTINGS_TABLES)], Cell);
+
+export interface SettingsRow {
+  readonly table: SettingsTable;
+  /** As the columns go. */
+  readonly cells: readonly Cell[];
+}
+
+/** Names a row among all. */
+export const rowKey = (table: SettingsTable, key: Cell | undefined): string => `${table}/${key ?? ""}`;
+export const keyOf = ({ table, cells }: SettingsRow): string => rowKey(table, cells[0]);
+
+/** Text with a checksum before it, so that it is known of each line whether it is what was written. */
+export function checked(text: string): string {
+  return `${crc32(text).toString(16).padStart(8, "0")} ${text}`;
+}
+
+/** The text of a line that `checked` has made; null: it is not what was written. */
+export function unchecked(line: string): string | null {
+  const text = line.slice(9);
+  return line === checked(text) ? text : null;
+}
+
+export const lineOf = ({ table, cells }: SettingsRow): string => checked(JSON.stringify([table, ...cells]));
+
+/** Null: the line is damaged. */
+export function rowOf(line: string): SettingsRow | null {
+  const text = unchecked(line);
+  if (text === null) return null;
+  try {
+    const [table, ...cells] = Line.parse(JSON.parse(text));
+    return { table, cells };
+  } catch {
+    return null;
+  }
+}
+
+function rowFrom(table: SettingsTable, record: Record<string, unknown>): SettingsRow {
+  // No column of these tables takes anything else.
+  return { table, cells: Object.values(record) as Cell[] };
+}
+
+/** A row by its key; null: there is none. */
+export function readRow(database: DatabaseSync, table: SettingsTable, key: Cell): SettingsRow | null {
+  const record = database.prepare(`SELECT * FROM ${table} WHERE ${KEYS[table]} = ?`).get(key);
+  return record === undefined ? null : rowFrom(table, record);
+}
+
+/** Everything that is set. */
+export function readRows(database: DatabaseSync): SettingsRow[] {
+  return SETTINGS_TABLES.flatMap((table) =>
+    database
+      .prepare(`SELECT * FROM ${table}`)
+      .all()
+      .map((record) => rowFrom(table, record)),
+  );
+}
+
+/** Takes rows over, in place of all that is there. Of two that exclude each other the first holds; one without its unit is left out. */
+export function replaceRows(database: DatabaseSync, rows: readonly SettingsRow[]): void {
+  for (const table of SETTINGS_TABLES.toReversed()) database.exec(`DELETE FROM ${table}`);
+  const units = new Set<Cell | undefined>();
+  for (const table of SETTINGS_TABLES) {
+    const columns = database.prepare(`SELECT count(*) AS count FROM pragma_table_info('${table}')`).get();
+    const width = Number(columns?.["count"]);
+    const marks = Array.from({ length: width }, () => "?").join(", ");
+    const add = database.prepare(`INSERT OR IGNORE INTO ${table} VALUES (${marks})`);
+    for (const { cells } of rows.filter((row) => row.table === table && row.cells.length === width)) {
+      const unit = unitOf(table, cells);
+      if (unit !== null && !units.has(unit)) continue;
+      const { changes } = add.run(...cells);
+      if (table === "units" && changes === 1) units.add(cells[0]);
+    }
+  }
+}
+
+/** The unit that a row refers to; null: it refers to none. */
+function unitOf(table: SettingsTable, cells: readonly Cell[]): Cell | undefined {
+  if (table === "paths") return cells[2];
+  return table === "attachments" ? cells[1] : null;
+}
+
+/** Lines in an order that depends on nothing but what is set. */
+export function digestOf(lines: Iterable<string>): string {
+  return hash("sha256", [...lines].join("\n"));
+}

@@ -1,0 +1,134 @@
+// Seals each change of the settings: the state file and the copy say of which change they are, and what was set then.
+
+import { randomUUID } from "node:crypto";
+import type { DatabaseSync } from "node:sqlite";
+import { prepareSettingsCopy, publishSettingsCopy, type Seal } from "./settings-copy.ts";
+import { digestOf, keyOf, lineOf, readRow, readRows, rowKey, type Cell, type SettingsTable } from "./settings-rows.ts";
+
+/** A row that was changed, or removed. */
+export interface Touched {
+  readonly table: SettingsTable;
+  readonly key: Cell;
+}
+
+/** What a state file says of itself; null: an earlier version wrote it, or it is new. */
+export function sealOf(database: DatabaseSync): Seal | null {
+  const row = database.prepare("SELECT * FROM seal").get();
+  if (row === undefined) return null;
+  return { id: String(row["id"]), sequence: Number(row["sequence"]), digest: String(row["digest"]) };
+}
+
+/** What the tables of a file are: their text is part of the file, and may be damaged as well. */
+function tablesOf(database: DatabaseSync): string {
+  const rows = database.prepare("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name").all();
+  return digestOf(rows.map((row) => JSON.stringify(Object.values(row))));
+}
+
+/** Whether a file holds what its seal says. */
+export function isSealed(database: DatabaseSync): boolean {
+  const row = database.prepare("SELECT digest, tables FROM seal").get();
+  return row?.["digest"] === new SettingsLines(database).digest && row["tables"] === tablesOf(database);
+}
+
+/** Why the settings in a state file are not all that were; null: they are. */
+export function incompleteOf(database: DatabaseSync): string | null {
+  const reason = database.prepare("SELECT incomplete FROM seal").get()?.["incomplete"];
+  return typeof reason === "string" ? reason : null;
+}
+
+/** Says in a state file that a daemon works with it, or has closed it. */
+export function markInUse(database: DatabaseSync, inUse: boolean): void {
+  database.prepare("UPDATE seal SET in_use = ?").run(inUse ? 1 : 0);
+}
+
+export const isInUse = (database: DatabaseSync): boolean =>
+  database.prepare("SELECT in_use FROM seal").get()?.["in_use"] === 1;
+
+/** Lines of all rows, ordered by their keys. */
+export class SettingsLines {
+  readonly #lines: Map<string, string>;
+  /** Null after a row came or went. */
+  #keys: readonly string[] | null = null;
+
+  constructor(database: DatabaseSync) {
+    this.#lines = new Map(readRows(database).map((row) => [keyOf(row), lineOf(row)]));
+  }
+
+  /** Reads rows anew. */
+  read(database: DatabaseSync, touched: Iterable<Touched>): void {
+    for (const { table, key } of touched) {
+      const name = rowKey(table, key);
+      const row = readRow(database, table, key);
+      if ((row !== null) !== this.#lines.has(name)) this.#keys = null;
+      if (row === null) this.#lines.delete(name);
+      else this.#lines.set(name, lineOf(row));
+    }
+  }
+
+  get all(): string[] {
+    this.#keys ??= [...this.#lines.keys()].toSorted();
+    return this.#keys.map((key) => this.#lines.get(key) ?? "");
+  }
+
+  get digest(): string {
+    return digestOf(this.all);
+  }
+}
+
+export class SettingsSeal {
+  readonly #database: DatabaseSync;
+  readonly #file: string;
+  readonly #lines: SettingsLines;
+  readonly #tables: string;
+  #seal: Seal | null;
+
+  /**
+   * @param file of the copy
+   * @param known what was the last that an earlier seal of these settings said
+   */
+  constructor(database: DatabaseSync, file: string, known: Seal | null = sealOf(database)) {
+    this.#database = database;
+    this.#file = file;
+    this.#lines = new SettingsLines(database);
+    this.#tables = tablesOf(database);
+    this.#seal = known;
+  }
+
+  /** Within the transaction, after all else: writes the next seal, and the copy beside the one that is there. */
+  prepare(touched: Iterable<Touched>, lastEvent: number): void {
+    this.#lines.read(this.#database, touched);
+    const id = this.#seal?.id ?? randomUUID();
+    const next: Seal = { id, sequence: (this.#seal?.sequence ?? 0) + 1, digest: this.#lines.digest };
+    this.#database
+      .prepare(
+        `INSERT INTO seal (one, id, sequence, digest, tables) VALUES (1, ?, ?, ?, ?)
+         ON CONFLICT (one) DO UPDATE SET id = excluded.id, sequence = excluded.sequence, digest = excluded.digest,
+         tables = excluded.tables`,
+      )
+      .run(next.id, next.sequence, next.digest, this.#tables);
+    this.#writeCopy(next, lastEvent);
+  }
+
+  #writeCopy(seal: Seal, lastEvent: number): void {
+    prepareSettingsCopy(this.#file, seal, this.#lines.all, { lastEvent, incomplete: incompleteOf(this.#database) });
+  }
+
+  /** After the transaction: the copy is in force as well, and nothing that is set is in the journal alone. */
+  publish(): void {
+    this.#seal = sealOf(this.#database);
+    publishSettingsCopy(this.#file);
+    this.#database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+  }
+
+  /** The transaction did not happen. */
+  revert(touched: Iterable<Touched>): void {
+    this.#lines.read(this.#database, touched);
+  }
+
+  /** Writes the copy as it should be, without a change. */
+  renewCopy(lastEvent: number): void {
+    if (this.#seal === null) return;
+    this.#writeCopy(this.#seal, lastEvent);
+    publishSettingsCopy(this.#file);
+  }
+}
