@@ -68,19 +68,20 @@ test("server-sent data survives any cutting of the bytes", async (t) => {
     'data: {"a":"ü"}\n\nevent: x\r\ndata: one\r\ndata:two\r\n\r\n: only a comment\n\ndata: last\n\n',
   );
   const expected = ['{"a":"ü"}', "one\ntwo", "last"];
-  await fc.assert(
-    fc.asyncProperty(fc.array(fc.integer({ min: 0, max: bytes.length }), { maxLength: 8 }), async (cuts) => {
-      const places = [0, ...cuts.toSorted((a, b) => a - b), bytes.length];
-      const chunks = places.slice(1).map((end, index) => bytes.subarray(places[index], end));
-      const found: string[] = [];
-      const source = (async function* () {
-        yield* chunks;
-      })();
-      for await (const data of serverSentData(source)) found.push(data);
-      return JSON.stringify(found) === JSON.stringify(expected);
-    }),
+  await t.notThrowsAsync(
+    fc.assert(
+      fc.asyncProperty(fc.array(fc.integer({ min: 0, max: bytes.length }), { maxLength: 8 }), async (cuts) => {
+        const places = [0, ...cuts.toSorted((a, b) => a - b), bytes.length];
+        const chunks = places.slice(1).map((end, index) => bytes.subarray(places[index], end));
+        const found: string[] = [];
+        const source = (async function* () {
+          yield* chunks;
+        })();
+        for await (const data of serverSentData(source)) found.push(data);
+        return JSON.stringify(found) === JSON.stringify(expected);
+      }),
+    ),
   );
-  t.pass();
 });
 
 /** @param runningMs of the daemon; its wall clock stands somewhere else with each call */

@@ -56,9 +56,10 @@ test("a path whose device disappeared and returned waits as well; one that an op
 test("in failback mode Active a device that returns has what was set for it", async (t) => {
   const slow = `${STANDBY}service.latency_us = 40_000\n`;
   const daemon = await TestDaemon.start(t, slow.replace("'standby'", "'active'"));
+  await daemon.change(t, "POST", "/v1/paths/5:0:2:0/priority", { priority: 77 });
   await loseDevice(daemon);
   await daemon.daemon.look();
-  t.deepEqual(await daemon.shown(t), WHOLE);
+  t.deepEqual(await daemon.shown(t), [">77 5:0:2:0", " 1 4:0:0:0"]);
 });
 
 test("a path that leads home again after it led to another unit waits as well", async (t) => {

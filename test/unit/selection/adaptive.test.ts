@@ -19,18 +19,19 @@ function oneByOne(bed: Bed, count: number, serviceNs: (slot: number) => number):
 }
 
 test("a path that is much slower is tried at a bounded cost: at most one I/O in 1024, and some to learn it", (t) => {
-  fc.assert(
-    fc.property(fc.integer({ min: 2, max: 32 }), fc.integer({ min: 3, max: 100 }), (paths, factor) => {
-      const bed = new Bed(paths, abi.POLICY_ADAPTIVE);
-      const slow = paths - 1;
-      const serviceNs = (slot: number): number => (slot === slow ? 100_000 * factor : 100_000);
-      const learning = oneByOne(bed, 500, serviceNs)[slow] ?? 0;
-      const share = oneByOne(bed, 20_480, serviceNs)[slow] ?? 0;
-      return learning < 100 && share <= 20_480 / 1024 + 8;
-    }),
-    { numRuns: 20 },
+  t.notThrows(() =>
+    fc.assert(
+      fc.property(fc.integer({ min: 2, max: 32 }), fc.integer({ min: 3, max: 100 }), (paths, factor) => {
+        const bed = new Bed(paths, abi.POLICY_ADAPTIVE);
+        const slow = paths - 1;
+        const serviceNs = (slot: number): number => (slot === slow ? 100_000 * factor : 100_000);
+        const learning = oneByOne(bed, 500, serviceNs)[slow] ?? 0;
+        const share = oneByOne(bed, 20_480, serviceNs)[slow] ?? 0;
+        return learning < 100 && share <= 20_480 / 1024 + 8;
+      }),
+      { numRuns: 20 },
+    ),
   );
-  t.pass();
 });
 
 function fourthIsSlow(slot: number): number {
@@ -100,20 +101,21 @@ test("estimates stay finite whatever the times are, and backlog ends with the co
     bytes: fc.constantFrom(0, 512, 65536, 1048576),
     finishes: fc.nat(3),
   });
-  fc.assert(
-    fc.property(fc.array(step, { minLength: 50, maxLength: 400 }), (steps) => {
-      const bed = new Bed(4, abi.POLICY_ADAPTIVE);
-      for (const { waitNs, bytes, finishes } of steps) {
-        bed.send(bytes);
-        bed.nowNs += waitNs;
-        for (let i = 0; i < finishes && bed.commands.length > 0; i++) bed.finish((bytes + i) % bed.commands.length);
-      }
-      while (bed.commands.length > 0) bed.finish(0);
-      // With nothing in flight and all of it forgotten but the costs, picks still are paths, and times still numbers.
-      const served = [0, 1, 2, 3].map((slot) => bed.policies.serviceNs(bed.s, slot));
-      return served.every((ns) => Number.isFinite(ns)) && bed.send() < 4;
-    }),
-    { numRuns: 100 },
+  t.notThrows(() =>
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 50, maxLength: 400 }), (steps) => {
+        const bed = new Bed(4, abi.POLICY_ADAPTIVE);
+        for (const { waitNs, bytes, finishes } of steps) {
+          bed.send(bytes);
+          bed.nowNs += waitNs;
+          for (let i = 0; i < finishes && bed.commands.length > 0; i++) bed.finish((bytes + i) % bed.commands.length);
+        }
+        while (bed.commands.length > 0) bed.finish(0);
+        // With nothing in flight and all of it forgotten but the costs, picks still are paths, and times still numbers.
+        const served = [0, 1, 2, 3].map((slot) => bed.policies.serviceNs(bed.s, slot));
+        return served.every((ns) => Number.isFinite(ns)) && bed.send() < 4;
+      }),
+      { numRuns: 100 },
+    ),
   );
-  t.pass();
 });
