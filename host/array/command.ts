@@ -23,7 +23,6 @@ import {
   STATUS_GOOD,
   STATUS_TASK_SET_FULL,
 } from "./scsi.ts";
-import type { LogicalUnit, Port } from "./unit.ts";
 
 /** Largest parameter data the array makes: REPORT LUNS with 4096 units needs 32 KiB + 8. */
 const RESPONSE_BYTES = 65_536;
@@ -224,6 +223,3 @@ function put32(into: Uint8Array, at: number, value: number): void {
   into[at + 2] = (value >>> 8) & 0xff;
   into[at + 3] = value & 0xff;
 }
-
-/** What carries out a command: a unit and the port it was reached by. */
-export type Handler = (command: Command, unit: LogicalUnit, port: Port) => void;

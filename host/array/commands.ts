@@ -1,14 +1,13 @@
 // Every command the array carries out, in one table: what executes it, and what REPORT SUPPORTED OPERATION CODES tells of it.
 
 import { read, synchronizeCache, unmap, write, writeSame } from "./block-commands.ts";
-import type { Handler } from "./command.ts";
 import { compareAndWrite, orWrite, verify, writeAndVerify } from "./compare-commands.ts";
 import { blocksOf, lbaOf } from "./fields.ts";
 import { reportTargetPortGroups, setTargetPortGroups } from "./groups.ts";
 import { readCapacity10, readCapacity16 } from "./inquiry.ts";
 import { getLbaStatus } from "./lba-status.ts";
 import { modeSense } from "./mode.ts";
-import { reportOperationCodes, type CommandKind } from "./operation-codes.ts";
+import { reportOperationCodes, type CommandKind, type Handler } from "./operation-codes.ts";
 import { persistentReserveIn, persistentReserveOut } from "./reservation-commands.ts";
 import * as scsi from "./scsi.ts";
 

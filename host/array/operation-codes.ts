@@ -1,6 +1,10 @@
 // REPORT SUPPORTED OPERATION CODES (SPC-4 6.34): which commands there are, and which bits of their CDBs count.
 
-import type { Command, Handler } from "./command.ts";
+import type { Command } from "./command.ts";
+import type { LogicalUnit, Port } from "./unit.ts";
+
+/** What carries out a command: a unit and the port it was reached by. */
+export type Handler = (command: Command, unit: LogicalUnit, port: Port) => void;
 
 /** A command as the report describes it. */
 export interface CommandKind {

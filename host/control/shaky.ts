@@ -2,10 +2,11 @@
 // the device goes and returns, which the core takes for a new path, and lets an operator vouch for a shaky path.
 
 import * as abi from "../abi.ts";
-import type { Context } from "./context.ts";
+import type { ReactorClient } from "../reactor/client.ts";
 import type { Effective } from "./effective.ts";
 import type { Inventory, Path } from "./inventory.ts";
 import { demand, pathSet, type CoreCall } from "./reactor-port.ts";
+import type { State } from "./state.ts";
 import type { Tables } from "./tables.ts";
 import { SHAKY_COUNT_MAX } from "./words.ts";
 
@@ -25,12 +26,18 @@ export function faultCalls(path: Path, handle: number, effective: Effective, now
   return faults === 0 ? [] : [pathSet(handle, abi.PATH_SET_FAULTS, faults)];
 }
 
+/** Where it is written down that an operator vouches for a path. */
+interface Records {
+  readonly reactor: ReactorClient;
+  readonly state: State;
+}
+
 /** An operator vouches for the path: it is used like any other, and what was counted is forgotten. */
-export async function vouch(context: Context, path: Path, handle: number): Promise<void> {
+export async function vouch({ reactor, state }: Records, path: Path, handle: number): Promise<void> {
   // First what survives: what was answered is in force after a restart. What the core refuses, PathWatch writes back.
-  if (path.isShaky) context.state.pathIsNotShaky(path.id);
+  if (path.isShaky) state.pathIsNotShaky(path.id);
   path.isShaky = false;
-  await demand(context.reactor, [pathSet(handle, abi.PATH_SET_CLEAR_SHAKY, 1)], "vouching for a path", path.number);
+  await demand(reactor, [pathSet(handle, abi.PATH_SET_CLEAR_SHAKY, 1)], "vouching for a path", path.number);
   path.removalsMs = [];
 }
 

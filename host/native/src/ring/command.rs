@@ -5,8 +5,8 @@ use std::os::fd::RawFd;
 use crate::abi;
 use crate::error::errno;
 use crate::memory::CoreMemory;
+use crate::ring::desk::Desk;
 use crate::ring::op::Stage;
-use crate::ring::ports::Desk;
 use crate::sg::{SG_DXFER_FROM_DEV, SG_DXFER_NONE, SG_DXFER_TO_DEV, SG_HEADER_BYTES, SgIoHeader};
 
 /// What a slot with timeout 0 gets: the driver's own default.

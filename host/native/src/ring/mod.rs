@@ -2,6 +2,7 @@
 
 mod backend;
 mod command;
+mod desk;
 mod device;
 mod engine;
 mod epoll;

@@ -7,12 +7,12 @@
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use crate::error::{Code, Result, errno, error};
-use crate::memory::CoreMemory;
 use crate::ring::backend::Backend;
 use crate::ring::command::{check_slot, send, store};
+use crate::ring::desk::Desk;
 use crate::ring::device::COMMANDS_PER_DESCRIPTOR;
-use crate::ring::op::{Kind, OpList, Ops};
-use crate::ring::queues::{Finished, Submission};
+use crate::ring::op::{Kind, OpList};
+use crate::ring::queues::Submission;
 use crate::sg::{SG_HEADER_BYTES, SgIoHeader};
 
 /// Ports of one ring at most: a handle has 15 bits for the place and 16 for the generation.
@@ -50,14 +50,6 @@ struct Port {
     descriptors: Vec<Descriptor>,
     /// Commands beyond the depth.
     waiting: OpList,
-}
-
-/// What the ports need of the engine for one step.
-pub struct Desk<'a> {
-    pub memory: &'a CoreMemory,
-    pub ops: &'a mut Ops,
-    pub backend: &'a mut Backend,
-    pub finished: &'a mut Finished,
 }
 
 pub struct Ports {
