@@ -1,70 +1,91 @@
-// One judge: a process that takes mutants and says who noticed each.
+// Says who notices a mutant: the unit tests that reach it and the worlds that do, the quickest first, until one fails.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { Worker } from "node:worker_threads";
-import type { WorkerReport, WorkerTask } from "../simulation/worker.ts";
-import { compileCore } from "./compile.ts";
+import { compile, modules } from "../instrument/compile.ts";
+import { placeOf, type Reach, type Reached } from "../instrument/reach.ts";
+import type { Runner } from "../instrument/run.ts";
+import type { Batch } from "../instrument/switches.ts";
 import { mutated, type Mutant } from "./operators.ts";
-import { Workspace } from "./workspace.ts";
 
 const root = join(import.meta.dirname, "..", "..");
-const WORLDS_MS_MAX = 120_000;
 
-/** Who noticed a mutant. `same`: the compiler makes the same code of it; `invalid`: it does not compile. */
+/** `same`: the compiler makes the same code of it; `invalid`: it does not compile; `unreached`: nobody runs it. */
 export type Verdict =
   | { readonly kind: "simulation" | "unit tests"; readonly how: string }
-  | { readonly kind: "survived" | "same" | "invalid" };
+  | { readonly kind: "survived" | "unreached" | "same" | "invalid" };
 
-export interface Task {
-  readonly mutant: Mutant;
-  readonly seeds: number;
+/** Compiles one mutant on its own; null when it is none. */
+async function alone(file: string, text: string): Promise<Map<string, Uint8Array> | null> {
+  const compiled = new Map<string, Uint8Array>();
+  for (const module of modules) {
+    const { wasm } = await compile(module, new Map([[file, text]]), 1);
+    if (wasm === null) return null;
+    compiled.set(module.built, wasm);
+  }
+  return compiled;
 }
 
-/** Runs worlds until one fails; answers how it failed, or null. A world that never ends has failed. */
-function worlds(wasm: string, seeds: number): Promise<string | null> {
-  const workerData: WorkerTask = { wasm, first: 1, count: seeds, step: 1, stopAtFailure: true };
-  const worker = new Worker(new URL("../simulation/worker.ts", import.meta.url), { workerData, stderr: true });
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => end("a world did not end"), WORLDS_MS_MAX);
-    const end = (how: string | null): void => {
-      clearTimeout(timer);
-      void worker.terminate();
-      resolve(how);
-    };
-    worker.on("message", ({ failed }: WorkerReport) => {
-      const [first] = failed;
-      if (first !== undefined) end(`seed ${first.seed}: ${first.violations[0]}`);
+export class Judge {
+  readonly #runner: Runner;
+  readonly #reached: Reached;
+  readonly #batch: Batch;
+  readonly #worlds: number;
+  readonly #slowestMs: number;
+  /** Who noticed a mutant of a function may notice others of it. */
+  readonly #lucky = new Map<string, Reach>();
+  #baseline: Map<string, Uint8Array> | null | undefined;
+
+  /**
+   * @param worlds how many worlds that reach a mutant may judge it
+   * @param slowestMs what takes longer judges none
+   */
+  constructor(runner: Runner, reached: Reached, batch: Batch, worlds: number, slowestMs: number) {
+    this.#runner = runner;
+    this.#reached = reached;
+    this.#batch = batch;
+    this.#worlds = worlds;
+    this.#slowestMs = slowestMs;
+  }
+
+  /** @param number the mutant's in the batch */
+  async judge(mutant: Mutant, number: number): Promise<Verdict> {
+    const judges = this.#judgesOf(mutant);
+    const isLeft = this.#batch.left.includes(number);
+    const text = readFileSync(join(root, mutant.file), "utf8");
+    const own = isLeft ? await alone(mutant.file, mutated(text, mutant)) : null;
+    if (isLeft && own === null) return { kind: "invalid" };
+    if (judges.length === 0) return { kind: "unreached" };
+    const { results, lost } = await this.#runner.run({
+      modules: own ?? this.#batch.modules,
+      mutant: isLeft ? 0 : number,
+      pieces: judges.map(({ piece }) => piece),
+      stopAtFailure: true,
+      places: 0,
     });
-    worker.on("error", (error) => end(error instanceof Error ? error.message : String(error)));
-    worker.on("exit", () => end(null));
-  });
+    const failed = lost ?? results.at(-1)?.failure ?? null;
+    const by = judges[lost === null ? results.length - 1 : results.length];
+    if (failed === null || by === undefined) return this.#isSame(mutant, text);
+    this.#lucky.set(`${mutant.file} ${mutant.where}`, by);
+    return { kind: "seed" in by.piece ? "simulation" : "unit tests", how: `${by.title}: ${failed.split("\n")[0]}` };
+  }
+
+  #judgesOf({ file, where, start, end }: Mutant): Reach[] {
+    const { places, reaches } = this.#reached;
+    const place = placeOf(places, file, start, end);
+    let worlds = 0;
+    const all = reaches
+      .filter(({ reached, ms }) => (place < 0 || reached[place] === 1) && ms <= this.#slowestMs)
+      .filter(({ piece }) => !("seed" in piece) || ++worlds <= this.#worlds)
+      .toSorted((a, b) => a.ms - b.ms);
+    const lucky = this.#lucky.get(`${file} ${where}`);
+    return lucky !== undefined && all.includes(lucky) ? [lucky, ...all.filter((one) => one !== lucky)] : all;
+  }
+
+  async #isSame(mutant: Mutant, text: string): Promise<Verdict> {
+    this.#baseline ??= await alone(mutant.file, text);
+    const own = await alone(mutant.file, mutated(text, mutant));
+    const isSame = [...(own ?? [])].every(([name, wasm]) => Buffer.from(this.#baseline?.get(name) ?? []).equals(wasm));
+    return { kind: own !== null && isSame ? "same" : "survived" };
+  }
 }
-
-let baseline: Uint8Array | null | undefined;
-
-async function judge({ mutant, seeds }: Task, workspace: Workspace): Promise<Verdict> {
-  const text = readFileSync(join(root, mutant.file), "utf8");
-  baseline ??= await compileCore(mutant.file, text);
-  const module = await compileCore(mutant.file, mutated(text, mutant));
-  if (module === null) return { kind: "invalid" };
-  if (baseline !== null && Buffer.from(module).equals(baseline)) return { kind: "same" };
-  workspace.setCore(module);
-  const world = await worlds(workspace.core, seeds);
-  if (world !== null) return { kind: "simulation", how: world };
-  const failure = await workspace.firstFailure();
-  return failure === null ? { kind: "survived" } : { kind: "unit tests", how: failure };
-}
-
-const workspace = new Workspace(process.argv[2] ?? "judge");
-process.on("message", (task: Task) => {
-  judge(task, workspace).then(
-    (verdict) => process.send?.(verdict),
-    (thrown: unknown) => {
-      console.error(thrown);
-      process.exit(1);
-    },
-  );
-});
-process.on("disconnect", () => process.exit(0));
-process.send?.("ready");

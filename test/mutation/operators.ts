@@ -1,7 +1,18 @@
 // What can go wrong when somebody writes the core, as edits of its source: each mutant is one small mistake a programmer
 // could make. Read from the syntax tree of the compiler's own parser, so that every mutant is a program.
 
-import * as compiler from "assemblyscript";
+import {
+  child,
+  children,
+  functionName,
+  isA,
+  isAssertion,
+  isNode,
+  lineAt,
+  parse,
+  part,
+  type SyntaxNode,
+} from "../instrument/syntax.ts";
 
 /** One mistake. */
 export interface Mutant {
@@ -18,35 +29,7 @@ export interface Mutant {
   readonly end: number;
 }
 
-/** The parts of the parser's nodes that are read here; its own types are not exported. */
-interface SyntaxNode {
-  readonly kind: number;
-  readonly range: { readonly start: number; readonly end: number };
-}
-
 type Edit = Pick<Mutant, "operator" | "to" | "start" | "end">;
-
-const { NodeKind } = compiler as unknown as { readonly NodeKind: Readonly<Record<string, number>> };
-
-const isNode = (value: unknown): value is SyntaxNode =>
-  typeof value === "object" && value !== null && "kind" in value && "range" in value;
-
-/** A child of a node, by the name the parser gives it. */
-const part = (node: SyntaxNode, name: string): unknown => Reflect.get(node, name);
-
-function child(node: SyntaxNode, name: string): SyntaxNode | null {
-  const value = part(node, name);
-  return isNode(value) ? value : null;
-}
-
-function children(node: SyntaxNode): SyntaxNode[] {
-  return Object.keys(node)
-    .filter((name) => name !== "range")
-    .flatMap((name) => {
-      const value = part(node, name);
-      return Array.isArray(value) ? value.filter(isNode) : isNode(value) ? [value] : [];
-    });
-}
 
 /** Signs that are mistaken for each other. */
 const SWAPPED: Readonly<Record<string, string>> = {
@@ -75,9 +58,8 @@ const SWAPPED: Readonly<Record<string, string>> = {
   "&=": "|=",
 };
 
-/** Casts that are a size too small or too large. */
-const CAST: Readonly<Record<string, string>> = {
-  u8: "u16",
+/** Casts that are a size too small. Wider ones are left out: what such a value is put into cuts it off all the same. */
+const NARROW: Readonly<Record<string, string>> = {
   u16: "u8",
   u32: "u16",
   i32: "i16",
@@ -124,91 +106,61 @@ function ofLiteral(node: SyntaxNode, text: string): Edit[] {
   return [{ operator: "off by one", start, end, to: String(Number(source) + 1) }];
 }
 
-/** `<u16>x` and `x as u16`. */
+/** `<u16>x`: what it makes keeps its type, and loses half of its bits. */
 function ofCast(node: SyntaxNode, text: string): Edit[] {
   const type = child(node, "toType");
-  if (type === null) return [];
+  if (type === null || text[node.range.start] !== "<") return [];
   const { start, end } = type.range;
-  const other = CAST[text.slice(start, end)];
-  return other === undefined ? [] : [{ operator: "change cast", start, end, to: other }];
+  const own = text.slice(start, end);
+  const other = NARROW[own];
+  return other === undefined ? [] : [{ operator: "narrow cast", start, end, to: `${own}><${other}` }];
 }
 
 /** A call or an assignment that stands on its own. */
-function ofStatement(node: SyntaxNode, text: string): Edit[] {
+function ofStatement(node: SyntaxNode): Edit[] {
   const { start, end } = node.range;
   const expression = child(node, "expression");
   if (expression === null) return [];
-  const isAssignment = expression.kind === NodeKind["Binary"];
-  return [
-    { operator: isAssignment ? "skip assignment" : "drop statement", start, end, to: text[end - 1] === ";" ? ";" : "" },
-  ];
+  return [{ operator: isA(expression, "Binary") ? "skip assignment" : "drop statement", start, end, to: "" }];
+}
+
+function ofSign(node: SyntaxNode, text: string): Edit[] {
+  const { start, end } = node.range;
+  const found = signOf(node, text);
+  const other = found === null ? undefined : SWAPPED[found.sign];
+  if (found === null || other === undefined) return [];
+  const to = `(${text.slice(start, found.start)}${other}${text.slice(found.start + found.sign.length, end)})`;
+  return [{ operator: `${found.sign} to ${other}`, start, end, to }];
 }
 
 function editsOf(node: SyntaxNode, text: string): Edit[] {
   const { start, end } = node.range;
-  switch (node.kind) {
-    case NodeKind["If"]:
-    case NodeKind["While"]:
-    case NodeKind["Ternary"]:
-      return negated(child(node, "condition"), text);
-    case NodeKind["Expression"]:
-      return ofStatement(node, text);
-    case NodeKind["Binary"]: {
-      const found = signOf(node, text);
-      const to = found === null ? undefined : SWAPPED[found.sign];
-      if (found === null || to === undefined) return [];
-      return [{ operator: `${found.sign} to ${to}`, start: found.start, end: found.start + found.sign.length, to }];
-    }
-    case NodeKind["Call"]:
-      return ofCall(node, text);
-    case NodeKind["Literal"]:
-      return ofLiteral(node, text);
-    case NodeKind["Assertion"]:
-      return ofCast(node, text);
-    case NodeKind["True"]:
-      return [{ operator: "other truth", start, end, to: "false" }];
-    case NodeKind["False"]:
-      return [{ operator: "other truth", start, end, to: "true" }];
-    case NodeKind["Break"]:
-    case NodeKind["Continue"]:
-      return [{ operator: "drop statement", start, end, to: ";" }];
-    default:
-      return [];
-  }
-}
-
-/** An assertion changes nothing that a correct core does: without it, or with another in its place, nothing can be seen. */
-function isAssertion(node: SyntaxNode, text: string): boolean {
-  const call = node.kind === NodeKind["Expression"] ? child(node, "expression") : node;
-  if (call === null || call.kind !== NodeKind["Call"]) return false;
-  return /^assert\b/.test(text.slice(call.range.start, call.range.end));
+  if (isA(node, "If", "While", "Ternary")) return negated(child(node, "condition"), text);
+  if (isA(node, "Expression")) return ofStatement(node);
+  if (isA(node, "Binary")) return ofSign(node, text);
+  if (isA(node, "Call")) return ofCall(node, text);
+  if (isA(node, "Literal")) return ofLiteral(node, text);
+  if (isA(node, "Assertion")) return ofCast(node, text);
+  if (isA(node, "True")) return [{ operator: "other truth", start, end, to: "false" }];
+  if (isA(node, "False")) return [{ operator: "other truth", start, end, to: "true" }];
+  return isA(node, "Break", "Continue") ? [{ operator: "drop statement", start, end, to: "" }] : [];
 }
 
 /** Every mutant of one source. */
 export function mutantsOf(file: string, text: string): Mutant[] {
-  const options = compiler.newOptions();
-  const program = compiler.newProgram(options);
-  compiler.parse(program, text, file, true);
-  const { sources } = program as unknown as { readonly sources: readonly (SyntaxNode & { text: string })[] };
-  const source = sources.find((one) => one.text === text);
-  if (source === undefined) throw new Error(`${file} was not parsed`);
   const mutants: Mutant[] = [];
   const walk = (node: SyntaxNode, where: string | null): void => {
     if (isAssertion(node, text)) return;
-    let inside = where;
-    if (node.kind === NodeKind["FunctionDeclaration"] || node.kind === NodeKind["MethodDeclaration"]) {
-      const name = child(node, "name");
-      inside = name === null ? "?" : text.slice(name.range.start, name.range.end);
-    } else if (inside !== null) {
+    const name = functionName(node, text);
+    if (name === null && where !== null) {
       for (const edit of editsOf(node, text)) {
         const from = text.slice(edit.start, edit.end);
-        const line = text.slice(0, edit.start).split("\n").length;
-        if (from !== edit.to) mutants.push({ file, where: inside, line, from, ...edit });
+        if (from !== edit.to) mutants.push({ file, where, line: lineAt(text, edit.start), from, ...edit });
       }
     }
-    for (const one of children(node)) walk(one, inside);
+    for (const one of children(node)) walk(one, name ?? where);
   };
-  walk(source, null);
+  walk(parse(file, text), null);
   return mutants;
 }
 

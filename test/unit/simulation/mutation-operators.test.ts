@@ -27,20 +27,20 @@ test("each kind of mistake is found where it can be made", (t) => {
   const found = new Set(mutants.map(({ line, operator, from, to }) => `${line} ${operator}: ${from} -> ${to}`));
   for (const mutant of [
     "8 negate condition: a === 3 -> !(a === 3)",
-    "8 === to !==: === -> !==",
+    "8 === to !==: a === 3 -> (a !== 3)",
     "8 off by one: 3 -> 4",
     "8 other truth: true -> false",
-    "9 change cast: u16 -> u8",
-    "9 + to -: + -> -",
-    "10 < to <=: < -> <=",
-    "11 && to ||: && -> ||",
-    "11 drop statement: break; -> ;",
+    "9 narrow cast: u16 -> u16><u8",
+    "9 + to -: a + b -> (a - b)",
+    "10 < to <=: i < b -> (i <= b)",
+    "11 && to ||: i > LIMIT && c !== 0 -> (i > LIMIT || c !== 0)",
+    "11 drop statement: break -> ",
     "12 drop statement: store(a, max(c, b)) -> ",
     "12 swap arguments: a, max(c, b) -> max(c, b), a",
     "14 skip assignment: c = 5 -> ",
     "15 other truth: false -> true",
   ]) {
-    t.true(found.has(mutant) || found.has(mutant.replace(/break; -> ;/, "break -> ;")), mutant);
+    t.true(found.has(mutant), mutant);
   }
 });
 

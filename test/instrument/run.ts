@@ -1,0 +1,71 @@
+// The other end of a runner: gives it tasks, and replaces it when a mistake has made it run on for ever.
+
+import { fork, type ChildProcess } from "node:child_process";
+import { join } from "node:path";
+import type { PieceResult, Report, Task } from "./runner.ts";
+
+/** A piece that needs no more than seconds has not ended by then, however busy the machine. */
+const PIECE_MS_MAX = 120_000;
+
+export interface Outcome {
+  readonly results: readonly PieceResult[];
+  /** The piece that never ended, or ended the process. */
+  readonly lost: string | null;
+}
+
+export class Runner {
+  #child: ChildProcess | undefined;
+  #tests: readonly string[] = [];
+  /** The modules the child has. */
+  #held: Task["modules"] | undefined;
+
+  /** Titles of the unit tests, by their numbers. */
+  async tests(): Promise<readonly string[]> {
+    await this.#start();
+    return this.#tests;
+  }
+
+  async run(task: Task): Promise<Outcome> {
+    const child = await this.#start();
+    const modules = this.#held === task.modules ? null : task.modules;
+    this.#held = task.modules;
+    const results: PieceResult[] = [];
+    return new Promise((resolve) => {
+      const end = (lost: string | null): void => {
+        clearTimeout(timer);
+        child.removeAllListeners();
+        if (lost !== null) {
+          this.#child = undefined;
+          child.kill("SIGKILL");
+        }
+        resolve({ results, lost });
+      };
+      const timer = setTimeout(() => end("it does not end"), PIECE_MS_MAX);
+      child.on("exit", () => end("it ends the process"));
+      child.on("message", (report: Report) => {
+        timer.refresh();
+        if (report.kind === "piece") results.push(report.result);
+        else if (report.kind === "end") end(null);
+      });
+      child.send({ ...task, modules });
+    });
+  }
+
+  async #start(): Promise<ChildProcess> {
+    if (this.#child !== undefined) return this.#child;
+    const child = fork(join(import.meta.dirname, "runner.ts"), { serialization: "advanced" });
+    this.#child = child;
+    this.#held = undefined;
+    this.#tests = await new Promise((resolve, reject) => {
+      child.once("message", (report: Report) => resolve(report.kind === "ready" ? report.tests : []));
+      child.once("exit", (status) => reject(new Error(`a runner ended with status ${status}`)));
+    });
+    child.removeAllListeners();
+    return child;
+  }
+
+  end(): void {
+    this.#child?.disconnect();
+    this.#child = undefined;
+  }
+}

@@ -1,0 +1,44 @@
+// What is told of the mutants that were judged.
+
+import type { Verdict } from "./judge.ts";
+import type { Mutant } from "./operators.ts";
+
+export interface Result {
+  readonly mutant: Mutant;
+  /** The line it stands in. */
+  readonly text: string;
+  readonly verdict: Verdict | { readonly kind: "equivalent"; readonly why: string };
+}
+
+const KINDS = ["unit tests", "simulation", "survived", "unreached", "equivalent", "same", "invalid"] as const;
+
+/** A line for a mutant; of a survivor also where it stands, as the list of equivalents would name it. */
+export function tell({ mutant, text, verdict }: Result): void {
+  const { file, line, where, operator, from, to } = mutant;
+  const how = "how" in verdict ? `: ${verdict.how}` : "why" in verdict ? `: ${verdict.why}` : "";
+  console.log(`${verdict.kind.padEnd(10)} ${file}:${line} ${where}: ${operator}: ${from} -> ${to || "nothing"}${how}`);
+  if (verdict.kind !== "survived" && verdict.kind !== "unreached") return;
+  console.log(`  ${JSON.stringify({ file: file.replace("assembly/", ""), where, operator, from, text })}`);
+}
+
+/** A row per file and one for all: who noticed how many. The score leaves out what is no mistake. */
+export function table(results: readonly Result[]): string {
+  const row = (name: string, of: readonly Result[]): string => {
+    const counts = KINDS.map((kind) => of.filter(({ verdict }) => verdict.kind === kind).length);
+    const [unit = 0, simulation = 0, survived = 0, unreached = 0] = counts;
+    const noticed = unit + simulation;
+    const all = noticed + survived + unreached;
+    return `| ${[name, ...counts, all === 0 ? "" : `${Math.round((100 * noticed) / all)} %`].join(" | ")} |`;
+  };
+  const byFile = Map.groupBy(results, ({ mutant }) => mutant.file);
+  return [
+    `| file | ${KINDS.join(" | ")} | noticed |`,
+    `| --- | ${KINDS.map(() => "--:").join(" | ")} | --: |`,
+    ...[...byFile].toSorted(([a], [b]) => a.localeCompare(b)).map(([file, of]) => row(`\`${file}\``, of)),
+    row("all", results),
+  ].join("\n");
+}
+
+/** Whether something was not noticed that should have been. */
+export const hasSurvivor = (results: readonly Result[]): boolean =>
+  results.some(({ verdict }) => verdict.kind === "survived" || verdict.kind === "unreached");

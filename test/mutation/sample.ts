@@ -1,0 +1,56 @@
+// Which mutants there are, which of them are known to be noticed by nobody, and which are taken.
+
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { coreFiles } from "../instrument/places.ts";
+import { equivalents, type Equivalent } from "./equivalents.ts";
+import { mutantsOf, type Mutant } from "./operators.ts";
+
+const root = join(import.meta.dirname, "..", "..");
+
+const sources = new Map(coreFiles().map((file) => [file, readFileSync(join(root, file), "utf8")]));
+
+/** The line a mutant begins in. */
+export const lineOf = ({ file, line }: Mutant): string => (sources.get(file) ?? "").split("\n")[line - 1]?.trim() ?? "";
+
+export const everyMutant = (): Mutant[] => [...sources].flatMap(([file, text]) => mutantsOf(file, text));
+
+const isNamedBy = (mutant: Mutant, { file, where, operator, from, text }: Equivalent): boolean =>
+  `/${mutant.file}`.endsWith(`/${file}`) &&
+  where === mutant.where &&
+  operator === mutant.operator &&
+  from === mutant.from &&
+  text === lineOf(mutant);
+
+/** Why nobody can notice a mutant; undefined when somebody should. */
+export const equivalentOf = (mutant: Mutant): Equivalent | undefined =>
+  equivalents.find((known) => isNamedBy(mutant, known));
+
+/** Entries of the list that name no mutant: the code they spoke of is gone. */
+export const unknownEquivalents = (all: readonly Mutant[]): Equivalent[] =>
+  equivalents.filter((known) => !all.some((mutant) => isNamedBy(mutant, known)));
+
+const nameOf = (mutant: Mutant): string => {
+  const { file, where, operator, from, to } = mutant;
+  return [basename(file), where, operator, from, to, lineOf(mutant)].join("\n");
+};
+
+/**
+ * Takes `count` of them, as the seed says: those whose names come first when they are stirred. So a change of the core changes
+ * what is taken of the functions it changes, and nothing else.
+ */
+export function sampleOf(all: readonly Mutant[], count: number, seed: number): Mutant[] {
+  const stirred = all.map((mutant) => {
+    return {
+      mutant,
+      order: createHash("sha256")
+        .update(`${seed}\n${nameOf(mutant)}`)
+        .digest("hex"),
+    };
+  });
+  return stirred
+    .toSorted((a, b) => (a.order < b.order ? -1 : 1))
+    .slice(0, count)
+    .map(({ mutant }) => mutant);
+}
