@@ -17,6 +17,7 @@ import {
   watchCompleted,
 } from "./connection";
 import {
+  checkPagesFreeCount,
   commandAt,
   commandCount,
   connectionAt,
@@ -128,9 +129,13 @@ export function connectionClose(connection: u32): i32 {
   return 0;
 }
 
-/** What is free now: 0 request slots, 1 command slots, 2 bytes of the pool; 3: completions that belonged to nothing. */
+/**
+ * What is free now: 0 request slots, 1 command slots, 2 bytes of the pool, 4 pages for checks; 3: completions that belonged
+ * to nothing.
+ */
 export function inspect(what: u32): u32 {
   if (what === 0) return requestsFree();
   if (what === 1) return commandsFree();
+  if (what === 4) return checkPagesFreeCount;
   return what === 2 ? buffersFree() : <u32>strayCompletions;
 }

@@ -73,7 +73,7 @@ export let scratchArea: usize = 0;
  */
 let checkPages: usize = 0;
 let checkPagesFree: usize = 0;
-let checkPagesFreeCount: u32 = 0;
+export let checkPagesFreeCount: u32 = 0;
 /** PIECE_BYTES_MAX zero bytes that nothing ever writes. */
 export let zeroes: usize = 0;
 let end: usize = 0;

@@ -54,13 +54,13 @@ export class AnswerRules {
     this.#pausedNs += ns;
   }
 
-  /** Answers what is wrong with an answer, or undefined. */
-  check(answer: Answer, unit: number, nowNs: number): string | undefined {
+  /** Answers what is wrong with an answer, or undefined. @param ioTimeoutMs the longest deadline that was set */
+  check(answer: Answer, unit: number, nowNs: number, ioTimeoutMs: number): string | undefined {
     const { error, accounted, heldNs, latencyNs, command } = answer;
     const flush = command === NBD.flush;
     const lost = flush ? this.losses.flushed(unit, error !== 0, nowNs - latencyNs, nowNs) : undefined;
     if (lost !== undefined) return lost;
-    const deadlineNs = this.#plan.ioTimeoutMs * NS_PER_MS;
+    const deadlineNs = ioTimeoutMs * NS_PER_MS;
     if (error !== 0 && !accounted && !this.#mayFail(answer, unit, nowNs)) {
       return `command ${command}: error ${error} although a path was there`;
     }

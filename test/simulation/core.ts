@@ -5,6 +5,11 @@ import {
   CONTROL_EVENT_QUEUE,
   CONTROL_NOW_NS,
   CONTROL_SEED,
+  COMPLETION_BYTES,
+  COMPLETION_RESULT,
+  COMPLETION_TAG,
+  COMPLETION_TIME_NS,
+  CONTROL_COMPLETION_QUEUE,
   EVENT_ARG0,
   EVENT_ARG1,
   EVENT_BYTES,
@@ -19,6 +24,13 @@ import {
 } from "../../host/abi.ts";
 import type { CoreExports, CoreLimits } from "../../host/reactor/core.ts";
 
+/** What `inspect` tells. */
+export const INSPECT = { requests: 0, commands: 1, poolBytes: 2, strays: 3, checkPages: 4 } as const;
+
+interface Inspected extends CoreExports {
+  inspect(what: number): number;
+}
+
 export interface CoreEvent {
   readonly kind: number;
   readonly reason: number;
@@ -29,7 +41,7 @@ export interface CoreEvent {
 }
 
 export class SimulatedCore {
-  readonly exports: CoreExports;
+  readonly exports: Inspected;
   readonly memory: Uint8Array;
   readonly view: DataView;
   readonly control: number;
@@ -42,7 +54,7 @@ export class SimulatedCore {
         },
       },
     });
-    this.exports = instance.exports as unknown as CoreExports;
+    this.exports = instance.exports as unknown as Inspected;
     (instance.exports as { start?: () => void }).start?.();
     this.control = this.exports.controlBlock();
     new DataView(this.exports.memory.buffer).setBigUint64(this.control + CONTROL_SEED, BigInt(seed), true);
@@ -86,5 +98,21 @@ export class SimulatedCore {
       head = (head + 1) >>> 0;
     }
     view.setUint32(ring + RING_HEAD, head, true);
+  }
+
+  /** Puts a completion into the ring, whoever may wait for it; false when there is no room. */
+  complete(tag: number, result: number, timeNs: number): boolean {
+    const ring = this.control + CONTROL_COMPLETION_QUEUE;
+    const view = this.view;
+    const capacity = view.getUint32(ring + RING_CAPACITY, true);
+    const tail = view.getUint32(ring + RING_TAIL, true);
+    if ((tail - view.getUint32(ring + RING_HEAD, true)) >>> 0 >= capacity) return false;
+    const entry = view.getUint32(ring + RING_BASE, true) + (tail & (capacity - 1)) * COMPLETION_BYTES;
+    view.setUint32(entry + COMPLETION_TAG, tag, true);
+    view.setInt32(entry + COMPLETION_RESULT, result, true);
+    view.setUint32(entry + COMPLETION_TIME_NS, timeNs >>> 0, true);
+    view.setUint32(entry + COMPLETION_TIME_NS + 4, Math.floor(timeNs / 0x1_0000_0000), true);
+    view.setUint32(ring + RING_TAIL, (tail + 1) >>> 0, true);
+    return true;
   }
 }

@@ -4,6 +4,8 @@
 // unit are due soon), and a recovered path that is not asked who it is (the nexus loss that it reports asks as well). Tests of
 // the core fail on both: failover, clock and inherited; patrol.
 
+import { bookMutants } from "./mutant-books.ts";
+
 export interface Mutant {
   readonly name: string;
   /** What it does wrong. */
@@ -214,4 +216,5 @@ export const mutants: readonly Mutant[] = [
     find: "  requestsGiveUp(n);\n",
     replace: "",
   },
+  ...bookMutants,
 ];

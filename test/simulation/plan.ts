@@ -47,10 +47,15 @@ export interface WorldPlan {
   readonly pauses: readonly { readonly atMs: number; readonly forMs: number }[];
   /** The array loses power: when, and how much of its volatile cache survives (0 to 1). */
   readonly powerLosses: readonly { readonly atMs: number; readonly keep: number }[];
-  /** Operator's changes under load: when. */
+  /** Control calls under load: when. */
   readonly changesMs: readonly number[];
+  /** Control closes a connection; removes a unit with its paths, which comes again at once: when. */
+  readonly closesMs: readonly number[];
+  readonly replacementsMs: readonly number[];
   /** A path goes and comes back under another number, a new path to the core: when. */
   readonly renumbersMs: readonly number[];
+  /** Chance that the host completes in a turn what nobody waits for. */
+  readonly strays: number;
 }
 
 /** Share of the worlds whose array knows no command of 16 bytes; its units are small. */
@@ -211,7 +216,11 @@ export function makePlan(random: Random): WorldPlan {
     crashesMs: random.chance(0.15) ? [random.between(50, spanMs)] : [],
     pauses: random.chance(0.15) ? [{ atMs: random.between(10, spanMs), forMs: random.pick([50, 1000, 40_000]) }] : [],
     powerLosses: random.chance(0.15) ? [{ atMs: random.between(10, spanMs), keep: random.pick([0, 0.3, 0.8]) }] : [],
-    changesMs: random.chance(0.4) ? Array.from({ length: random.between(1, 5) }, () => random.between(1, spanMs)) : [],
+    changesMs: random.chance(0.6) ? Array.from({ length: random.between(1, 25) }, () => random.between(1, spanMs)) : [],
+    closesMs: random.chance(0.1) ? Array.from({ length: random.between(1, 4) }, () => random.between(1, spanMs)) : [],
+    replacementsMs: random.chance(0.15)
+      ? Array.from({ length: random.between(1, 3) }, () => random.between(1, spanMs))
+      : [],
     impatient: clients.flatMap((_, client) =>
       random.chance(0.4) ? [{ client, patienceMs: random.pick([5, 10, 20, 100]) }] : [],
     ),
@@ -221,6 +230,7 @@ export function makePlan(random: Random): WorldPlan {
     renumbersMs: random.chance(0.3)
       ? Array.from({ length: random.between(1, 4) }, () => random.between(1, spanMs))
       : [],
+    strays: random.chance(0.3) ? 0.05 : 0,
   };
   return !old && random.chance(LARGE_REQUESTS) ? withLargeRequests(plan, random) : plan;
 }

@@ -47,6 +47,8 @@ interface PendingReceive {
 export class SimulatedSocket {
   readonly inbound: Uint8Array[] = [];
   receive: PendingReceive | undefined;
+  /** Tag of a pending SEND. */
+  send: number | undefined;
   /** Tag of a pending WATCH. */
   watch: number | undefined;
   /** The client has hung up: RECV ends, SEND fails. */
@@ -199,7 +201,10 @@ export class Sockets {
       return;
     }
     // The bytes leave when the SEND completes, not before: whoever changes them in between is caught.
+    socket.send = tag;
     this.#clock.after(this.#random.between(1_000, 60_000), () => {
+      if (socket.send !== tag) return;
+      socket.send = undefined;
       if (socket.hungUp) return this.complete(tag, -EPIPE);
       const bytes = joined(parts, total);
       this.complete(tag, total);
@@ -219,6 +224,9 @@ export class Sockets {
     socket.receive = undefined;
     this.#clock.after(this.#random.between(0, 100_000), () => {
       if (receive !== undefined) this.complete(receive.tag, 0);
+      // Nothing of the socket completes after CLOSE.
+      if (socket.send !== undefined) this.complete(socket.send, -EPIPE);
+      socket.send = undefined;
       this.complete(tag, 0);
       socket.onClosed();
     });

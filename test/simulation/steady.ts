@@ -65,5 +65,8 @@ export function steadyPlan(options: SteadyOptions): WorldPlan {
     powerLosses: [],
     changesMs: [],
     renumbersMs: [],
+    closesMs: [],
+    replacementsMs: [],
+    strays: 0,
   };
 }

@@ -1,0 +1,383 @@
+// The units and paths that a daemon has given its core: how they are set up, how they come, go, move and are taken for others.
+
+import type { EmulatedArray } from "../../host/array/array.ts";
+import {
+  ERROR_BUSY,
+  MODE_FAILBACK,
+  MODE_PATROL,
+  MODE_PATROL_INTERVAL_MS,
+  MODE_PATROL_THRESHOLD_MS,
+  MODE_PATROL_TIMEOUT_MS,
+  PATH_ALUA,
+  PATH_BYTES,
+  PATH_FLAG_ENABLED,
+  PATH_FLAG_FAILED,
+  PATH_FLAG_PRESENT,
+  PATH_FLAG_UNVERIFIED,
+  PATH_FLAG_WRONG_UNIT,
+  PATH_FLAGS,
+  PATH_GHOSTS,
+  PATH_IOS,
+  PATH_PRIORITY,
+  PATH_SET_CONTROLLER,
+  PATH_SET_INITIATOR_PORT,
+  PATH_SET_TARGET_PORT,
+  PATH_SET_TARGET_PORT_GROUP,
+  PATH_UNIT,
+  POLICY_STATIC,
+  UNIT_ANSWERED,
+  UNIT_BYTES,
+  UNIT_CAN_ALUA,
+  UNIT_CAN_CACHE_WRITES,
+  UNIT_CAN_FUA,
+  UNIT_CAN_LBA_STATUS,
+  UNIT_CAN_UNMAP,
+  UNIT_CAN_WRITE_SAME,
+  UNIT_CAN_WRITE_SAME_UNMAP,
+  UNIT_FAILED,
+  UNIT_GHOSTS,
+  UNIT_REQUESTS,
+  UNIT_SET_ALUA_EXPLICIT,
+  UNIT_SET_BLOCK_BYTES,
+  UNIT_SET_BLOCKS,
+  UNIT_SET_CAPABILITIES,
+  UNIT_SET_COMMAND_TIMEOUT_MS,
+  UNIT_SET_GHOST_RESET_MS,
+  UNIT_SET_INHERITED,
+  UNIT_SET_IO_TIMEOUT_MS,
+  UNIT_SET_LOST_RESET_MS,
+  UNIT_SET_NO_PATH_TIMEOUT_MS,
+  UNIT_SET_POLICY,
+  UNIT_SET_STALL_MAX_MS,
+  UNIT_SET_STALL_MIN_MS,
+  UNIT_SET_TRANSFER_BLOCKS_MAX,
+  UNIT_USABLE,
+} from "../../host/abi.ts";
+import type { Books } from "./books.ts";
+import type { SimulatedCore } from "./core.ts";
+import type { WorldPlan } from "./plan.ts";
+import type { Random } from "./random.ts";
+
+/** Priorities of paths that have moved; those of a world's first paths are smaller. */
+const MOVED_PRIORITY = 100;
+const PRIORITY_MAX = 254;
+
+/** NAA designator (type 3, binary) of a simulated unit as the core wants it. */
+function identityOf(designator: Uint8Array): Uint8Array {
+  return Uint8Array.of(3, 1, ...designator);
+}
+
+type Port = EmulatedArray["ports"][number];
+
+/** What the inventory stands on. */
+export interface Ground {
+  readonly core: SimulatedCore;
+  readonly plan: WorldPlan;
+  readonly array: EmulatedArray;
+  /** The host's ports among the array's. */
+  readonly ports: readonly Port[];
+  readonly books: Books;
+  /** Path records of the core. */
+  readonly paths: number;
+  /** Takes the events that are there. */
+  drain(): void;
+  violation(text: string): void;
+}
+
+export class Inventory {
+  readonly #ground: Ground;
+  readonly #core: SimulatedCore;
+  readonly #ports: readonly Port[];
+  readonly #paths: number[] = [];
+  readonly #units: number[] = [];
+  #pastAnswers = { good: 0, bad: 0 };
+  /** Cluster mode is on. */
+  cluster = false;
+  #priority = MOVED_PRIORITY;
+  /** Paths that were given to a unit they do not lead to. */
+  readonly #misfits = new Set<number>();
+  /** Handles of the units that are to go, by their number in the array. */
+  readonly #leaving = new Map<number, number>();
+
+  constructor(ground: Ground) {
+    this.#ground = ground;
+    this.#core = ground.core;
+    this.#ports = ground.ports;
+  }
+
+  /** Gives the core all it is to have at the start. */
+  fill(): void {
+    this.#modes();
+    for (let unit = 0; unit < this.#ground.plan.units; unit++) this.#addUnit(unit);
+    this.#ports.forEach((_, index) => this.#addPath(index));
+  }
+
+  expect(answer: number, what: string): number {
+    if (answer < 0) throw new Error(`the core refused ${what}: ${answer}`);
+    return answer;
+  }
+
+  /** Tells the core of a unit's commands that an earlier daemon has left, or that they have ended. */
+  inherit(unit: number, left: boolean): void {
+    const handle = this.#units[unit] ?? -1;
+    if (handle < 0) return;
+    this.expect(this.#core.exports.unitSet(handle, UNIT_SET_INHERITED, left ? 1n : 0n), "inheritance");
+  }
+
+  /** Handles of the units, in the order of the array's; -1: removed for the moment. */
+  get units(): readonly number[] {
+    return this.#units;
+  }
+
+  /** Handles of the paths, in the order of the array's ports; -1: removed for the moment. */
+  get paths(): readonly number[] {
+    return this.#paths;
+  }
+
+  /** UNIT_CAN_*: what the array's units can do. */
+  get capabilities(): number {
+    const plan = this.#ground.plan;
+    const cache = plan.topology.writeCache === true ? UNIT_CAN_CACHE_WRITES : 0;
+    const same = plan.writesSame ? UNIT_CAN_WRITE_SAME | UNIT_CAN_WRITE_SAME_UNMAP : 0;
+    const fua = plan.knowsFua ? UNIT_CAN_FUA : 0;
+    const status = plan.tellsStatus ? UNIT_CAN_LBA_STATUS : 0;
+    return UNIT_CAN_UNMAP | same | fua | status | UNIT_CAN_ALUA | cache;
+  }
+
+  #modes(): void {
+    const { exports } = this.#core;
+    this.expect(exports.modeSet(MODE_FAILBACK, 0n), "failback");
+    this.expect(exports.modeSet(MODE_PATROL, 3n), "patrol");
+    const interval = BigInt(this.#ground.plan.patrolMs);
+    this.expect(exports.modeSet(MODE_PATROL_INTERVAL_MS, interval), "interval");
+    this.expect(exports.modeSet(MODE_PATROL_THRESHOLD_MS, interval), "threshold");
+    this.expect(exports.modeSet(MODE_PATROL_TIMEOUT_MS, interval), "timeout");
+  }
+
+  #addUnit(index: number): void {
+    const { exports } = this.#core;
+    const plan = this.#ground.plan;
+    const unit = this.expect(exports.unitAdd(), "unitAdd");
+    const real = this.#ground.array.units[index];
+    if (real === undefined) throw new Error("no such unit");
+    const settings: [number, number][] = [
+      [UNIT_SET_BLOCK_BYTES, plan.blockBytes],
+      [UNIT_SET_BLOCKS, real.blocks],
+      [UNIT_SET_TRANSFER_BLOCKS_MAX, plan.transferBlocksMax],
+      [UNIT_SET_CAPABILITIES, this.capabilities],
+      [UNIT_SET_POLICY, this.cluster ? POLICY_STATIC : plan.policy],
+      [UNIT_SET_IO_TIMEOUT_MS, plan.ioTimeoutMs],
+      [UNIT_SET_NO_PATH_TIMEOUT_MS, plan.noPathTimeoutMs],
+      [UNIT_SET_STALL_MIN_MS, plan.stallMinMs],
+      [UNIT_SET_STALL_MAX_MS, plan.stallMaxMs],
+      [UNIT_SET_GHOST_RESET_MS, plan.ghostResetMs],
+      [UNIT_SET_LOST_RESET_MS, plan.lostResetMs],
+      [UNIT_SET_COMMAND_TIMEOUT_MS, plan.commandTimeoutMs],
+      [UNIT_SET_ALUA_EXPLICIT, plan.aluaExplicit ? 1 : 0],
+    ];
+    for (const [property, value] of settings) {
+      this.expect(exports.unitSet(unit, property, BigInt(value)), `unit property ${property} = ${value}`);
+    }
+    this.#units[index] = unit;
+    this.identify(unit);
+  }
+
+  /** Tells the core whose paths those of the unit are; their identity is checked anew. */
+  identify(unit: number): void {
+    const { exports } = this.#core;
+    const designator = this.#ground.array.units[this.#units.indexOf(unit)]?.designator;
+    if (designator === undefined) throw new Error("no such unit");
+    const identity = identityOf(designator);
+    this.#core.memory.set(identity, exports.scratch());
+    this.expect(exports.unitIdentity(unit, identity.length), "unitIdentity");
+  }
+
+  #addPath(index: number): void {
+    const port = this.#ports[index];
+    const unit = this.#units[port?.home.index ?? -1];
+    if (port === undefined || unit === undefined) throw new Error("no such unit");
+    const priority = this.#ports.filter((p) => p.home === port.home).indexOf(port) + 1;
+    this.#paths[index] = this.#newPath(unit, port, priority);
+  }
+
+  #newPath(unit: number, port: EmulatedArray["ports"][number], priority: number): number {
+    const { exports } = this.#core;
+    const path = this.expect(exports.pathAdd(unit, 1, port.handle, priority, 1, 32), "pathAdd");
+    this.#ground.books.pathAdded(path, port.handle);
+    // Groups and relative ports count from 1 in SPC-4.
+    const groups = BigInt(port.controller + 1) | (BigInt(port.targetPort + 1) << 16n);
+    this.expect(exports.pathSet(path, PATH_SET_TARGET_PORT_GROUP, groups), "group");
+    this.expect(exports.pathSet(path, PATH_SET_INITIATOR_PORT, BigInt(port.initiatorPort)), "initiator port");
+    this.expect(exports.pathSet(path, PATH_SET_TARGET_PORT, BigInt(port.targetPort)), "target port");
+    this.expect(exports.pathSet(path, PATH_SET_CONTROLLER, BigInt(port.controller)), "controller");
+    return path;
+  }
+
+  #pathField(path: number, field: number): number {
+    return this.#core.view.getUint32(this.#core.exports.pathTable() + path * PATH_BYTES + field, true);
+  }
+
+  /** Whether two paths are there and lead to the same unit. */
+  sameUnit(a: number, b: number): boolean {
+    return a >= 0 && b >= 0 && this.#pathField(a, PATH_UNIT) === this.#pathField(b, PATH_UNIT);
+  }
+
+  /** Whether another path of the unit has that priority. */
+  priorityTaken(path: number, priority: number): boolean {
+    const unit = this.#pathField(path, PATH_UNIT);
+    return this.#priorities(unit, path).includes(priority);
+  }
+
+  #priorities(unit: number, but = -1): number[] {
+    const { view } = this.#core;
+    return Array.from({ length: this.#ground.paths }, (_, path) => path)
+      .filter(
+        (path) => path !== but && this.#pathField(path, PATH_FLAGS) !== 0 && this.#pathField(path, PATH_UNIT) === unit,
+      )
+      .map((path) => view.getUint16(this.#core.exports.pathTable() + path * PATH_BYTES + PATH_PRIORITY, true));
+  }
+
+  /** A priority that no path of the unit has; those of moved paths come one after the other. */
+  #freePriority(unit: number): number {
+    const taken = this.#priorities(unit);
+    do this.#priority = this.#priority === PRIORITY_MAX ? MOVED_PRIORITY : this.#priority + 1;
+    while (taken.includes(this.#priority));
+    return this.#priority;
+  }
+
+  /** Whether every path record is in use. */
+  get #full(): boolean {
+    return Array.from({ length: this.#ground.paths }, (_, path) => path).every(
+      (path) => this.#pathField(path, PATH_FLAGS) !== 0,
+    );
+  }
+
+  /**
+   * A path goes and comes back under another number: to the core it is a new one, which has to tell who it is. Answers
+   * which, or null when no record is free for it.
+   */
+  renumber(random: Random): string | null {
+    const index = random.between(0, this.#paths.length - 1);
+    const port = this.#ports[index];
+    const unit = this.#units[port?.home.index ?? -1] ?? -1;
+    if (port === undefined || unit < 0 || this.#full) return null;
+    this.#removePath(this.#paths[index] ?? -1);
+    this.#paths[index] = this.#newPath(unit, port, this.#freePriority(unit));
+    return port.pathNumber;
+  }
+
+  #removePath(path: number): void {
+    this.expect(this.#core.exports.pathRemove(path), "pathRemove");
+    // Its record may be free at once, and the next one's.
+    this.#ground.drain();
+  }
+
+  /** A path of another unit is taken for one of this: it may get no I/O. Answers its handle, -1 when there is no room for it. */
+  addMisfit(random: Random): number {
+    const port = random.pick(this.#ports);
+    const unit = random.pick(this.#units);
+    if (unit < 0 || this.#units.indexOf(unit) === port.home.index || this.#full) return -1;
+    const path = this.#newPath(unit, port, this.#freePriority(unit));
+    this.#misfits.add(path);
+    return path;
+  }
+
+  removeMisfit(path: number): void {
+    if (!this.#misfits.delete(path)) return;
+    const ios = this.#core.view.getBigUint64(this.#core.exports.pathTable() + path * PATH_BYTES + PATH_IOS, true);
+    if (ios !== 0n) this.#ground.violation(`path ${path} leads to another unit and has carried ${ios} I/Os out`);
+    this.#removePath(path);
+  }
+
+  /** A unit is to be removed: its paths go first. */
+  dismantle(index: number): void {
+    const unit = this.#units[index] ?? -1;
+    for (const misfit of this.#misfits) if (this.#pathField(misfit, PATH_UNIT) === unit) this.removeMisfit(misfit);
+    this.#ports.forEach((port, at) => {
+      if (port.home.index !== index) return;
+      this.#removePath(this.#paths[at] ?? -1);
+      this.#paths[at] = -1;
+    });
+    this.#leaving.set(index, unit);
+    this.#units[index] = -1;
+  }
+
+  /** Whether the unit is gone: it is not before its last command has come back. */
+  removeUnit(index: number): boolean {
+    const unit = this.#leaving.get(index) ?? -1;
+    const before = this.answers;
+    const answer = this.#core.exports.unitRemove(unit);
+    if (answer === -ERROR_BUSY) return false;
+    this.expect(answer, "unitRemove");
+    this.#leaving.delete(index);
+    const { good, bad } = this.answers;
+    this.#pastAnswers = {
+      good: this.#pastAnswers.good + before.good - good,
+      bad: this.#pastAnswers.bad + before.bad - bad,
+    };
+    return true;
+  }
+
+  /** The unit comes again, in whatever slots are free. */
+  restore(index: number): void {
+    this.#addUnit(index);
+    this.#ports.forEach((port, at) => {
+      if (port.home.index === index) this.#addPath(at);
+    });
+  }
+
+  /** Requests answered without and with an error, as the core counts them; those of units that are gone included. */
+  get answers(): { readonly good: number; readonly bad: number } {
+    const { exports, view } = this.#core;
+    let { good, bad } = this.#pastAnswers;
+    for (const unit of [...this.#units, ...this.#leaving.values()]) {
+      if (unit < 0) continue;
+      good += Number(view.getBigUint64(exports.unitTable() + unit * UNIT_BYTES + UNIT_ANSWERED, true));
+      bad += Number(view.getBigUint64(exports.unitTable() + unit * UNIT_BYTES + UNIT_FAILED, true));
+    }
+    return { good, bad };
+  }
+
+  handleOf(unit: number): number {
+    return this.#units[unit] ?? 0;
+  }
+
+  /** Removes everything. Answers what is in the way: nothing is, once all connections have gone and nothing is under way. */
+  remove(): string[] {
+    for (const misfit of this.#misfits) this.removeMisfit(misfit);
+    this.#units.forEach((unit, index) => {
+      if (unit >= 0) this.dismantle(index);
+    });
+    for (const index of this.#leaving.keys()) this.removeUnit(index);
+    return [...this.#leaving.values()].map((unit) => `unit ${unit} cannot be removed`);
+  }
+
+  /** What is not as it should be once the faults are over and every client is answered; empty when all is well. */
+  unsettled(): string[] {
+    const { exports, view } = this.#core;
+    const found: string[] = [];
+    this.#paths.forEach((path, index) => {
+      if (path < 0) return;
+      const record = exports.pathTable() + path * PATH_BYTES;
+      const flags = view.getUint32(record + PATH_FLAGS, true);
+      const number = this.#ports[index]?.pathNumber;
+      const bad = PATH_FLAG_FAILED | PATH_FLAG_WRONG_UNIT | PATH_FLAG_UNVERIFIED;
+      const good = PATH_FLAG_PRESENT | PATH_FLAG_ENABLED;
+      if ((flags & good) !== good || (flags & bad) !== 0) found.push(`path ${number}: flags ${flags}`);
+      if (view.getUint32(record + PATH_GHOSTS, true) !== 0) found.push(`path ${number}: ghosts left`);
+      if (view.getUint8(record + PATH_ALUA) > 1)
+        found.push(`path ${number}: ALUA ${view.getUint8(record + PATH_ALUA)}`);
+    });
+    for (const unit of this.#units) {
+      if (unit < 0) {
+        found.push("a unit is being replaced");
+        continue;
+      }
+      const record = exports.unitTable() + unit * UNIT_BYTES;
+      if (view.getUint32(record + UNIT_REQUESTS, true) !== 0) found.push(`unit ${unit}: requests left`);
+      if (view.getUint32(record + UNIT_GHOSTS, true) !== 0) found.push(`unit ${unit}: ghosts left`);
+      if (view.getUint32(record + UNIT_USABLE, true) === 0) found.push(`unit ${unit}: no path usable`);
+    }
+    return found;
+  }
+}

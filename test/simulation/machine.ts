@@ -1,0 +1,295 @@
+// A host: its daemon from one start to the next, the network to it, its clients, and its operator.
+
+import { ERROR_HANDLE } from "../../host/abi.ts";
+import type { EmulatedArray } from "../../host/array/array.ts";
+import { type Answer, Client, type ClientHost, type ClientPlan, type ClientUnit } from "./client.ts";
+import type { VirtualClock } from "./clock.ts";
+import type { CoreEvent } from "./core.ts";
+import { Daemon } from "./daemon.ts";
+import { Operator } from "./operator.ts";
+import type { WorldPlan } from "./plan.ts";
+import type { Random } from "./random.ts";
+import { SimulatedSocket, Sockets } from "./sockets.ts";
+import { flagsOf } from "./units.ts";
+
+const NS_PER_MS = 1_000_000;
+/** How often a new daemon looks whether the commands of the one before have ended, ms. */
+const LOOK_MS = 100;
+/** How often control looks whether a unit that is to be removed is free, ms. */
+const GONE_MS = 20;
+/** Times an impatient client connects anew. */
+const RECONNECTS_MAX = 50;
+
+/** What hosts share. */
+export interface Surroundings {
+  readonly module: WebAssembly.Module;
+  readonly plan: WorldPlan;
+  readonly array: EmulatedArray;
+  readonly clock: VirtualClock;
+  readonly units: readonly ClientUnit[];
+  /** The LUNs of the array lead where they should, all the time. */
+  readonly steadyLuns: boolean;
+  /** Cluster mode does no harm. */
+  readonly cluster: boolean;
+  trace(text: string): void;
+  violation(text: string): void;
+  /** A client of a unit has had an answer. */
+  answered(machine: Machine, client: number, unit: number, answer: Answer): void;
+  /** A flush of a unit is about to be sent. */
+  flushes(unit: number): void;
+  /** What a flush that nobody heard of has told is forgotten. */
+  forget(): void;
+  /** Gives a client its number. */
+  nextClient(): number;
+  readonly told: ((event: CoreEvent) => void) | undefined;
+}
+
+interface Session {
+  readonly client: Client;
+  readonly unit: number;
+  readonly plan: ClientPlan;
+  /** Makes a connection. */
+  readonly open: () => SimulatedSocket;
+  /** Its connection now, and the core's handle of it. */
+  socket: SimulatedSocket;
+  connection: number;
+}
+
+export class Machine {
+  readonly daemon: Daemon;
+  readonly sockets: Sockets;
+  readonly operator: Operator;
+  readonly #around: Surroundings;
+  readonly #random: Random;
+  #sessions: Session[] = [];
+  /** Answers that clients have had, and whether any may have missed one. */
+  readonly #heard = { good: 0, bad: 0, missed: false };
+  #killed = false;
+
+  /** Starts a daemon; the array knows its memory from then on. */
+  constructor(around: Surroundings, random: Random) {
+    const { module, plan, array, clock } = around;
+    this.#around = around;
+    this.#random = random;
+    const violation = (text: string): void => around.violation(text);
+    this.daemon = new Daemon(module, plan, array, random.uint32(), clock.nowNs, violation);
+    const { core, inventory } = this.daemon;
+    array.attach(core.memory, core.control, "under-way");
+    if (around.told !== undefined) this.daemon.onEvent = around.told;
+    const { steadyLuns, cluster } = around;
+    const office = {
+      plan,
+      random: random.fork(),
+      after: (ms: number, action: () => void) => this.#after(ms, action),
+      steadyLuns,
+      cluster,
+    };
+    this.operator = new Operator(this.daemon, office, inventory.capabilities);
+    this.daemon.onFailback = (index) => this.operator.back(index);
+    this.sockets = new Sockets(core.memory, core.control, clock, random.fork(), violation);
+  }
+
+  /** Does something later, unless the daemon is dead by then. */
+  #after(ms: number, action: () => void): void {
+    this.#around.clock.after(ms * NS_PER_MS, () => {
+      if (!this.#killed) action();
+    });
+  }
+
+  /** Whether every client has all its answers. */
+  get done(): boolean {
+    return this.#sessions.every(({ client }) => client.done);
+  }
+
+  /** Requests that wait for their answers. */
+  get open(): number {
+    return this.#sessions.reduce((sum, { client }) => sum + (client.done ? 0 : client.open), 0);
+  }
+
+  /** A new client of a unit. */
+  connect(unit: number, plan: ClientPlan): Client {
+    const { clock, units } = this.#around;
+    const id = this.#around.nextClient();
+    const { sockets } = this;
+    const clientUnit = units[unit];
+    if (clientUnit === undefined) throw new Error("no such unit");
+    const network = this.#random.fork();
+    const host: ClientHost = {
+      nowNs: () => clock.nowNs,
+      after: (delayNs, action) => clock.after(delayNs, action),
+      send: (bytes) => {
+        const { socket } = session;
+        clock.after(network.between(2_000, 80_000), () => sockets.arrive(socket, bytes));
+      },
+      violation: (text) => this.#around.violation(text),
+      takenNs: (bytes) => sockets.takenNs(bytes),
+      flushes: () => this.#around.flushes(unit),
+      answered: (answer) => {
+        if (answer.error === 0) this.#heard.good++;
+        else this.#heard.bad++;
+        this.#around.answered(this, id, unit, answer);
+      },
+    };
+    const client = new Client(id, clientUnit, plan, this.#random.fork(), host);
+    const open = (): SimulatedSocket => {
+      const socket: SimulatedSocket = new SimulatedSocket(
+        (bytes) =>
+          clock.after(network.between(2_000, 80_000), () => {
+            if (session.socket === socket) client.receive(bytes);
+          }),
+        () => {
+          if (session.socket === socket && !client.done)
+            this.#around.violation(`the core closed the connection of client ${id}`);
+        },
+      );
+      return socket;
+    };
+    const session: Session = { client, unit, plan, open, socket: open(), connection: -1 };
+    this.#join(session);
+    this.#sessions.push(session);
+    client.start();
+    return client;
+  }
+
+  /** Gives the socket of a session to the core. */
+  #join(session: Session): void {
+    const { unit, socket } = session;
+    const handle = this.sockets.add(socket);
+    this.sockets.tell();
+    session.connection = this.daemon.connect(handle, unit, flagsOf(session.plan.agreed));
+  }
+
+  vanish(index: number): void {
+    const session = this.#sessions[index];
+    if (session === undefined || session.client.done) return;
+    this.#around.trace("a client vanishes");
+    this.#heard.missed = true;
+    session.client.vanish();
+    this.#around.forget();
+    this.sockets.hangUp(session.socket);
+  }
+
+  /** A client gives its connection up whenever that leaves something unanswered for too long; not for ever. */
+  watch(index: number, patienceMs: number, left = RECONNECTS_MAX): void {
+    const session = this.#sessions[index];
+    if (session === undefined || session.client.done || left === 0) return;
+    const late = this.#around.clock.nowNs - session.client.oldestNs > patienceMs * NS_PER_MS;
+    if (late && this.daemon.inventory.handleOf(session.unit) >= 0) {
+      this.#around.trace("a client gives its connection up and sends again by another one");
+      this.#around.forget();
+      this.sockets.hangUp(session.socket);
+      this.#again(session);
+    }
+    this.#after(patienceMs / 2, () => this.watch(index, patienceMs, late ? left - 1 : left));
+  }
+
+  /** A client comes by another connection and sends again what was not answered. */
+  #again(session: Session): void {
+    this.#heard.missed = true;
+    session.socket = session.open();
+    this.#join(session);
+    session.client.sendAgain();
+  }
+
+  /** Control closes a connection. */
+  #close(session: Session): void {
+    this.#around.forget();
+    // The client may have hung up, and the core be about to say so.
+    session.socket.hungUp = true;
+    const answer = this.daemon.core.exports.connectionClose(session.connection);
+    if (answer < 0 && answer !== -ERROR_HANDLE) this.#around.violation(`connectionClose answers ${answer}`);
+  }
+
+  /** Control closes a connection, whose client comes by another one. */
+  closeOne(): void {
+    const session = this.#random.pick(this.#sessions);
+    if (session.client.done || this.daemon.inventory.handleOf(session.unit) < 0) return;
+    this.#around.trace("control closes a connection");
+    this.sockets.tell();
+    this.#close(session);
+    this.#again(session);
+  }
+
+  /** A unit is removed with its paths, under load, and comes again as soon as the last of it has gone. */
+  replaceUnit(): void {
+    const { inventory } = this.daemon;
+    const unit = this.#random.between(0, this.#around.units.length - 1);
+    if (inventory.handleOf(unit) < 0) return;
+    this.#around.trace(`unit ${unit} is removed and comes again`);
+    this.sockets.tell();
+    const sessions = this.#sessions.filter((session) => session.unit === unit && !session.client.done);
+    for (const session of this.#sessions) if (session.unit === unit) this.#close(session);
+    for (const session of sessions) session.socket = session.open();
+    inventory.dismantle(unit);
+    const go = (): void => {
+      if (!inventory.removeUnit(unit)) return this.#after(GONE_MS, go);
+      inventory.restore(unit);
+      inventory.inherit(unit, this.#inherits(unit));
+      for (const session of sessions) if (!session.client.done) this.#again(session);
+    };
+    this.#after(GONE_MS, go);
+  }
+
+  /** A path goes and comes back under another number. */
+  renumber(): void {
+    this.sockets.tell();
+    const path = this.daemon.inventory.renumber(this.#random);
+    if (path !== null) this.#around.trace(`path ${path} has another number`);
+  }
+
+  /** A control call. */
+  change(): void {
+    this.sockets.tell();
+    this.operator.act();
+  }
+
+  /** kill -9: the core's memory is gone; what was in flight goes on, and answers nobody. */
+  kill(): void {
+    this.#killed = true;
+    this.#around.forget();
+    for (const { client, socket } of this.#sessions) {
+      client.vanish();
+      socket.hungUp = true;
+      socket.closed = true;
+    }
+    this.#sessions = [];
+  }
+
+  #inherits(unit: number): boolean {
+    const real = this.#around.array.units[unit];
+    return real !== undefined && this.#around.array.inherits(real);
+  }
+
+  /** As control does: looks which units a killed daemon has left commands for, until there are none. Answers whether any were. */
+  lookForLeftovers(): boolean {
+    const left = this.#around.units.map((_, unit) => this.#inherits(unit));
+    for (const [unit, some] of left.entries()) this.daemon.inventory.inherit(unit, some);
+    if (left.includes(true)) this.#after(LOOK_MS, () => this.lookForLeftovers());
+    return left.includes(true);
+  }
+
+  /** What the core has counted is what its clients have heard. */
+  account(): void {
+    const { good, bad, missed } = this.#heard;
+    const counted = this.daemon.inventory.answers;
+    const fits = missed ? counted.good >= good && counted.bad >= bad : counted.good === good && counted.bad === bad;
+    if (!fits) {
+      const text = `${counted.good} good and ${counted.bad} bad answers are counted, ${good} and ${bad} were heard`;
+      this.#around.violation(text);
+    }
+    this.daemon.books.statistics();
+  }
+
+  /** Every client leaves. */
+  leave(): void {
+    for (const session of this.#sessions) this.#close(session);
+    this.#sessions = [];
+  }
+
+  /** Removes everything that was configured; answers what is left, nothing when all has gone. */
+  empty(): string[] {
+    const { books, inventory } = this.daemon;
+    if (books.connections !== 0) return [`the end of ${books.connections} connections was not told`];
+    return [...inventory.remove(), ...books.unreturned()];
+  }
+}

@@ -1,0 +1,52 @@
+// A host that completes what it has completed before, or was never asked for. The core counts that and does nothing else:
+// a tag names its submission as long as its record has been submitted fewer than 256 times since.
+
+import type { SimulatedCore } from "./core.ts";
+import type { Random } from "./random.ts";
+import type { Tap } from "./tap.ts";
+
+const GENERATIONS = 256;
+const GENERATION_BITS = 20;
+const RESULTS = [0, 0, 1, 28, 4096, -5, -11, -110, 0x7fffffff, -0x80000000];
+
+export class Strays {
+  readonly #core: SimulatedCore;
+  readonly #tap: Tap;
+  readonly #random: Random;
+  readonly #chance: number;
+
+  constructor(core: SimulatedCore, tap: Tap, random: Random, chance: number) {
+    this.#core = core;
+    this.#tap = tap;
+    this.#random = random;
+    this.#chance = chance;
+  }
+
+  /** Puts a few into the ring, now and then; answers how many. */
+  tell(): number {
+    if (this.#chance === 0 || !this.#random.chance(this.#chance)) return 0;
+    let told = 0;
+    for (let i = this.#random.between(1, 3); i > 0; i--) if (this.#put(this.#tag())) told++;
+    this.#tap.overlook();
+    return told;
+  }
+
+  /** What was completed before; another generation of it; anything. */
+  #tag(): number {
+    const random = this.#random;
+    const { past } = this.#tap;
+    if (past.length === 0 || random.chance(0.2)) return random.uint32();
+    const tag = random.pick(past);
+    if (random.chance(0.6)) return tag;
+    return (tag ^ (random.between(1, GENERATIONS - 1) << GENERATION_BITS)) >>> 0;
+  }
+
+  #put(tag: number): boolean {
+    if (this.#tap.expects(tag)) return false;
+    return this.#core.complete(
+      tag,
+      this.#random.pick(RESULTS),
+      this.#random.uint32() * this.#random.pick([1, 1e3, 1e6]),
+    );
+  }
+}

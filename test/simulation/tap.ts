@@ -1,0 +1,277 @@
+// Listens to the rings between the core and its host: what was submitted and is not completed, and who owns which memory.
+//
+// The host owns what a submission points to until its completion. So: no tag is given out twice, no command slot is used
+// or changed while the host has it, and nothing that the device or a socket fills lies where anything else is under way.
+
+import {
+  COMMAND_BUFFER,
+  COMMAND_BUFFER_BYTES,
+  COMMAND_DIRECTION,
+  COMMAND_DRIVER_STATUS,
+  COMMAND_HOST_STATUS,
+  COMMAND_RESIDUAL,
+  COMMAND_SENSE,
+  COMMAND_SENSE_BYTES,
+  COMMAND_STATUS,
+  COMPLETION_BYTES,
+  COMPLETION_RESULT,
+  COMPLETION_TAG,
+  CONTROL_ARRAY_QUEUE,
+  CONTROL_COMPLETION_QUEUE,
+  CONTROL_NATIVE_QUEUE,
+  DIRECTION_IN,
+  DIRECTION_NONE,
+  GATHER_ADDRESS,
+  GATHER_BYTES,
+  GATHER_LENGTH,
+  OP_RECV,
+  OP_SCSI,
+  OP_SEND,
+  RING_BASE,
+  RING_CAPACITY,
+  RING_TAIL,
+  SUBMISSION_ADDRESS,
+  SUBMISSION_BYTES,
+  SUBMISSION_HANDLE,
+  SUBMISSION_LENGTH,
+  SUBMISSION_OP,
+  SUBMISSION_TAG,
+} from "../../host/abi.ts";
+
+/** Tags remembered for completions told again. */
+const PAST_MAX = 256;
+const INDEX_MASK = 0xfffff;
+const STATUS_CHECK_CONDITION = 2;
+
+/** Memory that an operation works on. */
+interface Range {
+  readonly from: number;
+  readonly to: number;
+  /** Something is put there. */
+  readonly fills: boolean;
+}
+
+interface Operation {
+  readonly op: number;
+  readonly handle: number;
+  /** The command slot, 0 for other operations. */
+  readonly slot: number;
+  /** A sum over what of the slot may not change: CDB, direction, buffer. */
+  readonly sum: number;
+  readonly check: boolean;
+  readonly ranges: readonly Range[];
+}
+
+/** A ring that is listened to. */
+interface Heard {
+  readonly queue: number;
+  readonly bytes: number;
+  readonly base: number;
+  readonly mask: number;
+  tail: number;
+}
+
+const NO_RANGES: readonly Range[] = [];
+/** Bytes at the front of a slot that the core writes: CDB, its length, the direction. */
+const FRONT_BYTES = COMMAND_DIRECTION + 1;
+
+/** What the commands of one port have come to, as its host saw them. */
+export interface PortAccount {
+  /** I/O commands under way. */
+  inFlight: number;
+  /** Those that succeeded, for certain; and those of which only the core can say. */
+  good: number;
+  doubtful: number;
+  checks: number;
+}
+
+export class Tap {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  readonly #control: number;
+  readonly #commands: number;
+  readonly #violation: (text: string) => void;
+  readonly #under = new Map<number, Operation>();
+  readonly #ports = new Map<number, PortAccount>();
+  readonly #native: Heard;
+  readonly #array: Heard;
+  readonly #completions: Heard;
+  readonly #past: number[] = [];
+  #pastAt = 0;
+
+  /** @param commands command slots for I/O; those behind them are the paths' check slots */
+  constructor(memory: Uint8Array, control: number, commands: number, violation: (text: string) => void) {
+    this.#bytes = memory;
+    this.#view = new DataView(memory.buffer);
+    this.#control = control;
+    this.#commands = commands;
+    this.#violation = violation;
+    this.#native = this.#hear(CONTROL_NATIVE_QUEUE, SUBMISSION_BYTES);
+    this.#array = this.#hear(CONTROL_ARRAY_QUEUE, SUBMISSION_BYTES);
+    this.#completions = this.#hear(CONTROL_COMPLETION_QUEUE, COMPLETION_BYTES);
+  }
+
+  #word(offset: number): number {
+    return this.#view.getUint32(this.#control + offset, true);
+  }
+
+  /** Looks at what has been put into a ring since the last look. */
+  #each(ring: Heard, act: (entry: number) => void): void {
+    const tail = this.#word(ring.queue + RING_TAIL);
+    for (; ring.tail !== tail; ring.tail = (ring.tail + 1) >>> 0) {
+      act(ring.base + (ring.tail & ring.mask) * ring.bytes);
+    }
+  }
+
+  #hear(queue: number, bytes: number): Heard {
+    const base = this.#word(queue + RING_BASE);
+    return { queue, bytes, base, mask: this.#word(queue + RING_CAPACITY) - 1, tail: this.#word(queue + RING_TAIL) };
+  }
+
+  account(port: number): PortAccount {
+    let account = this.#ports.get(port);
+    if (account === undefined) {
+      account = { inFlight: 0, good: 0, doubtful: 0, checks: 0 };
+      this.#ports.set(port, account);
+    }
+    return account;
+  }
+
+  /** Operations under way of the given kind; of SCSI commands those for I/O. */
+  count(op: number): number {
+    let sum = 0;
+    for (const operation of this.#under.values()) if (operation.op === op && !operation.check) sum++;
+    return sum;
+  }
+
+  /** Pages that checks under way have for their data. */
+  get checkPages(): number {
+    let sum = 0;
+    for (const { check, ranges } of this.#under.values()) if (check && ranges.length > 0) sum++;
+    return sum;
+  }
+
+  /** Whether a completion with this tag would end something. */
+  expects(tag: number): boolean {
+    return this.#under.has(tag);
+  }
+
+  /** Tags whose operations are over, the last ones. */
+  get past(): readonly number[] {
+    return this.#past;
+  }
+
+  /** Takes note of what the core has submitted since the last call. */
+  submitted(): void {
+    this.#each(this.#native, this.#begin);
+    this.#each(this.#array, this.#begin);
+  }
+
+  /** Takes note of what the host has completed since the last call; has to be called before the core runs. */
+  completed(): void {
+    this.#each(this.#completions, this.#end);
+  }
+
+  /** Overlooks what has been put into the completion ring since the last call: completions of nothing. */
+  overlook(): void {
+    this.#completions.tail = this.#word(CONTROL_COMPLETION_QUEUE + RING_TAIL);
+  }
+
+  readonly #begin = (entry: number): void => {
+    const view = this.#view;
+    const op = view.getUint8(entry + SUBMISSION_OP);
+    const tag = view.getUint32(entry + SUBMISSION_TAG, true);
+    const handle = view.getUint32(entry + SUBMISSION_HANDLE, true);
+    const address = view.getUint32(entry + SUBMISSION_ADDRESS, true);
+    const length = view.getUint32(entry + SUBMISSION_LENGTH, true);
+    if (this.#under.has(tag)) this.#violation(`tag ${tag.toString(16)} is given out while it is under way`);
+    const scsi = op === OP_SCSI;
+    const check = scsi && (tag & INDEX_MASK) >= this.#commands;
+    if (scsi) {
+      const account = this.account(handle);
+      if (check) account.checks++;
+      else account.inFlight++;
+    }
+    const ranges = scsi ? this.#ofSlot(address) : this.#ofSocket(op, address, length);
+    const slot = scsi ? address : 0;
+    for (const other of this.#under.values()) {
+      if (slot !== 0 && other.slot === slot) this.#violation(`command slot ${slot} is sent while the host has it`);
+      if (ranges.length > 0 && other.ranges.length > 0 && meet(ranges, other.ranges)) {
+        this.#violation(`op ${op} on port or socket ${handle} uses memory of op ${other.op} on ${other.handle}`);
+      }
+    }
+    this.#under.set(tag, { op, handle, slot, sum: scsi ? this.#sum(slot) : 0, check, ranges });
+  };
+
+  #sum(slot: number): number {
+    let sum = 0;
+    for (let at = slot; at < slot + FRONT_BYTES; at++) {
+      // What the host writes lies behind the direction.
+      sum = (Math.imul(sum, 31) + (this.#bytes[at] ?? 0)) | 0;
+    }
+    sum = (Math.imul(sum, 31) + this.#view.getInt32(slot + COMMAND_BUFFER, true)) | 0;
+    return (Math.imul(sum, 31) + this.#view.getInt32(slot + COMMAND_BUFFER_BYTES, true)) | 0;
+  }
+
+  #ofSlot(slot: number): readonly Range[] {
+    const direction = this.#view.getUint8(slot + COMMAND_DIRECTION);
+    if (direction === DIRECTION_NONE) return NO_RANGES;
+    const from = this.#view.getUint32(slot + COMMAND_BUFFER, true);
+    const bytes = this.#view.getUint32(slot + COMMAND_BUFFER_BYTES, true);
+    return [{ from, to: from + bytes, fills: direction === DIRECTION_IN }];
+  }
+
+  #ofSocket(op: number, address: number, length: number): readonly Range[] {
+    if (op === OP_RECV) return [{ from: address, to: address + length, fills: true }];
+    if (op !== OP_SEND) return NO_RANGES;
+    return Array.from({ length }, (_, i) => {
+      const from = this.#view.getUint32(address + i * GATHER_BYTES + GATHER_ADDRESS, true);
+      const bytes = this.#view.getUint32(address + i * GATHER_BYTES + GATHER_LENGTH, true);
+      return { from, to: from + bytes, fills: false };
+    });
+  }
+
+  readonly #end = (entry: number): void => {
+    const tag = this.#view.getUint32(entry + COMPLETION_TAG, true);
+    const result = this.#view.getInt32(entry + COMPLETION_RESULT, true);
+    const operation = this.#under.get(tag);
+    if (operation === undefined)
+      return this.#violation(`the host completes ${tag.toString(16)}, which nobody waits for`);
+    this.#under.delete(tag);
+    this.#past[this.#pastAt++ % PAST_MAX] = tag;
+    if (operation.op !== OP_SCSI) return;
+    if (this.#sum(operation.slot) !== operation.sum) {
+      this.#violation(`command slot ${operation.slot} has changed while the host had it`);
+    }
+    if (operation.check) return;
+    const account = this.account(operation.handle);
+    account.inFlight--;
+    const verdict = result < 0 ? "bad" : this.#verdict(operation.slot);
+    if (verdict === "good") account.good++;
+    else if (verdict === "doubtful") account.doubtful++;
+  };
+
+  /** Whether a command has succeeded. Of one that brought less, or has recovered, only the core can say what that is worth. */
+  #verdict(slot: number): "good" | "bad" | "doubtful" {
+    const view = this.#view;
+    const status = view.getUint8(slot + COMMAND_STATUS);
+    if (view.getUint16(slot + COMMAND_HOST_STATUS, true) !== 0) return "bad";
+    if (status === STATUS_CHECK_CONDITION) {
+      const code = view.getUint8(slot + COMMAND_SENSE) & 0x7f;
+      const key = view.getUint8(slot + COMMAND_SENSE + (code >= 0x72 ? 1 : 2)) & 15;
+      return view.getUint8(slot + COMMAND_SENSE_BYTES) > 2 && key === 1 ? "doubtful" : "bad";
+    }
+    if (status !== 0 || (view.getUint16(slot + COMMAND_DRIVER_STATUS, true) & 0xf7) !== 0) return "bad";
+    return view.getInt32(slot + COMMAND_RESIDUAL, true) === 0 ? "good" : "doubtful";
+  }
+}
+
+/** Whether one of them fills memory that the other works on. */
+function meet(some: readonly Range[], others: readonly Range[]): boolean {
+  for (const one of some) {
+    for (const other of others) {
+      if ((one.fills || other.fills) && one.from < other.to && other.from < one.to) return true;
+    }
+  }
+  return false;
+}

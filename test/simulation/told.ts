@@ -1,0 +1,161 @@
+// What control is told: each change exactly once. Whoever follows the events from the start knows what the records say.
+
+import {
+  EVENT_ALUA_CHANGED,
+  EVENT_FAILBACK_DONE,
+  EVENT_FAILBACK_FAILED,
+  EVENT_FAILBACK_STARTED,
+  EVENT_FAILOVER_DONE,
+  EVENT_FAILOVER_FAILED,
+  EVENT_FAILOVER_STARTED,
+  EVENT_PATH_ERROR_CHECK,
+  EVENT_PATH_ERROR_IO,
+  EVENT_PATH_STATE,
+  EVENT_SHAKY,
+  EVENT_SUSPECT,
+  EVENT_WRONG_UNIT,
+  PATH_ALUA,
+  PATH_BYTES,
+  PATH_FLAG_FAILED,
+  PATH_FLAG_PRESENT,
+  PATH_FLAG_SHAKY,
+  PATH_FLAG_SUSPECT,
+  PATH_FLAG_WRONG_UNIT,
+  PATH_FLAGS,
+  REASON_OPERATOR,
+} from "../../host/abi.ts";
+import type { CoreEvent, SimulatedCore } from "./core.ts";
+
+/** A path as the events so far tell of it. */
+interface KnownPath {
+  flags: number;
+  alua: number;
+  /** Its coming back was announced, and how that went was not told yet. */
+  returning: boolean;
+  /** Flags that an event of their own has announced to be set, or cleared, with the next PATH_STATE. */
+  setting: number;
+  clearing: number;
+}
+
+/** Flags with an event of their own, for which PATH_STATE is not enough. */
+const ANNOUNCED = PATH_FLAG_FAILED | PATH_FLAG_WRONG_UNIT | PATH_FLAG_SUSPECT | PATH_FLAG_SHAKY;
+/** Of these what is cleared is announced as well. */
+const CLEARING_ANNOUNCED = PATH_FLAG_FAILED | PATH_FLAG_SUSPECT | PATH_FLAG_SHAKY;
+
+export class Told {
+  readonly #violation: (text: string) => void;
+  readonly #paths = new Map<number, KnownPath>();
+  /** The unit whose failover has begun: how it ends is the next that is told. */
+  #failover: number | undefined;
+
+  constructor(violation: (text: string) => void) {
+    this.#violation = violation;
+  }
+
+  /** An event, in the order in which they are told. */
+  event(event: CoreEvent): void {
+    const { kind, unit } = event;
+    if (this.#failover !== undefined) {
+      if ((kind !== EVENT_FAILOVER_DONE && kind !== EVENT_FAILOVER_FAILED) || unit !== this.#failover) {
+        this.#violation(`events: the failover of unit ${this.#failover} has no end`);
+      }
+      this.#failover = undefined;
+    } else if (kind === EVENT_FAILOVER_DONE || kind === EVENT_FAILOVER_FAILED) {
+      this.#violation(`events: a failover of unit ${unit} ends that has not begun`);
+    }
+    if (kind === EVENT_FAILOVER_STARTED) this.#failover = unit;
+    else if (kind === EVENT_PATH_STATE) this.#state(event);
+    else this.#ofPath(event);
+  }
+
+  #known(path: number): KnownPath {
+    let known = this.#paths.get(path);
+    if (known === undefined) {
+      known = { flags: 0, alua: 0, returning: false, setting: 0, clearing: 0 };
+      this.#paths.set(path, known);
+    }
+    return known;
+  }
+
+  #state({ path, reason, arg0: before, arg1: after }: CoreEvent): void {
+    const known = this.#known(path);
+    if (before !== known.flags) {
+      this.#violation(`events: path ${path} had flags ${before}, but ${known.flags} was told`);
+    }
+    if (before === after) this.#violation(`events: path ${path}: a change that is none`);
+    known.flags = after;
+    if (after === 0) {
+      this.#paths.delete(path);
+      return;
+    }
+    let set = after & ~before & ANNOUNCED;
+    let cleared = before & ~after & CLEARING_ANNOUNCED;
+    // What an operator orders is no error, and no failure that nobody has heard of.
+    if (reason === REASON_OPERATOR) set &= ~PATH_FLAG_FAILED | known.setting;
+    // One that is cleared and set again between two of these was told both.
+    const again = known.setting & known.clearing;
+    set |= again & after;
+    cleared |= again;
+    if (set !== known.setting || cleared !== known.clearing) {
+      this.#violation(
+        `events: path ${path} from ${before} to ${after}: told as set ${known.setting}, as cleared ${known.clearing}`,
+      );
+    }
+    known.setting = 0;
+    known.clearing = 0;
+  }
+
+  #announce(path: number, flag: number, sets: boolean): void {
+    const known = this.#known(path);
+    const told = sets ? known.setting : known.clearing;
+    if ((told & flag) !== 0)
+      this.#violation(`events: path ${path}: flag ${flag} is told twice as ${sets ? "set" : "cleared"}`);
+    if (sets) known.setting |= flag;
+    else known.clearing |= flag;
+  }
+
+  #ofPath({ kind, path, arg0, arg1 }: CoreEvent): void {
+    if (kind === EVENT_PATH_ERROR_IO || kind === EVENT_PATH_ERROR_CHECK) this.#announce(path, PATH_FLAG_FAILED, true);
+    else if (kind === EVENT_WRONG_UNIT) this.#announce(path, PATH_FLAG_WRONG_UNIT, true);
+    else if (kind === EVENT_SUSPECT) this.#announce(path, PATH_FLAG_SUSPECT, arg0 === 1);
+    else if (kind === EVENT_SHAKY) this.#announce(path, PATH_FLAG_SHAKY, arg0 === 1);
+    else if (kind === EVENT_ALUA_CHANGED) {
+      const known = this.#known(path);
+      if (known.alua !== arg0 || arg0 === arg1) {
+        this.#violation(`events: path ${path}: ALUA from ${arg0} to ${arg1}, but ${known.alua} was told`);
+      }
+      known.alua = arg1;
+    } else if (kind === EVENT_FAILBACK_STARTED) {
+      const known = this.#known(path);
+      if (known.returning) this.#violation(`events: path ${path}: its failback begins twice`);
+      known.returning = true;
+    } else if (kind === EVENT_FAILBACK_DONE || kind === EVENT_FAILBACK_FAILED) {
+      this.#known(path).returning = false;
+      if (kind === EVENT_FAILBACK_DONE) this.#announce(path, PATH_FLAG_FAILED, false);
+    }
+  }
+
+  /** Compares what was told with what is, right after a turn whose events were taken. */
+  look(core: SimulatedCore, records: number): void {
+    if (this.#failover !== undefined) this.#violation(`events: the failover of unit ${this.#failover} has no end`);
+    for (let path = 0; path < records; path++) {
+      const record = core.exports.pathTable() + path * PATH_BYTES;
+      const flags = core.view.getUint32(record + PATH_FLAGS, true);
+      const known = this.#paths.get(path);
+      if (flags !== (known?.flags ?? 0)) {
+        this.#violation(`events: path ${path} has flags ${flags}, told were ${known?.flags ?? 0}`);
+      }
+      if (known === undefined || (flags & PATH_FLAG_PRESENT) === 0) continue;
+      const alua = core.view.getUint8(record + PATH_ALUA);
+      if (alua !== known.alua) this.#violation(`events: path ${path} has ALUA state ${alua}, told was ${known.alua}`);
+      if ((known.setting | known.clearing) !== 0) {
+        this.#violation(
+          `events: path ${path}: told as set ${known.setting}, as cleared ${known.clearing}, and nothing changed`,
+        );
+      }
+      if (known.returning && (flags & PATH_FLAG_FAILED) === 0) {
+        this.#violation(`events: path ${path}: how its failback went was not told`);
+      }
+    }
+  }
+}
