@@ -6,7 +6,8 @@ import { dirname } from "node:path";
 import * as z from "zod";
 import { reasonOf } from "./errors.ts";
 import { LAYOUT } from "./state-layout.ts";
-import { checked, digestOf, rowOf, unchecked, type SettingsRow } from "./settings-rows.ts";
+import { SettingsLines } from "./settings-lines.ts";
+import { checked, rowOf, unchecked, type SettingsRow } from "./settings-rows.ts";
 
 /** Name of the file in the state directory. */
 export const COPY_FILE = "settings.copy";
@@ -67,11 +68,15 @@ export function readSettingsCopy(file: string): SettingsCopy {
     if (thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT") return { kind: "absent" };
     return { kind: "damaged", reason: reasonOf(thrown), seal: null, rows: [], lastEvent: 0, incomplete: null };
   }
-  const [first = "", ...lines] = text.split("\n");
-  const end = lines.pop();
-  const head = headOf(first);
-  const rows = lines.map(rowOf).filter((row) => row !== null);
-  const isWhole = end === "" && head !== null && rows.length === lines.length && digestOf(lines) === head.digest;
+  const start = text.indexOf("\n") + 1;
+  const body = text.slice(start);
+  const head = headOf(text.slice(0, Math.max(0, start - 1)));
+  const rows = body
+    .split("\n")
+    .map(rowOf)
+    .filter((row) => row !== null);
+  const lines = new SettingsLines(rows);
+  const isWhole = head !== null && lines.digest === head.digest && lines.body === body;
   const remarks = { lastEvent: head?.lastEvent ?? 0, incomplete: head?.incomplete ?? null };
   const seal = head === null ? null : { id: head.id, sequence: head.sequence, digest: head.digest };
   if (isWhole && seal !== null) return { kind: "sound", seal, rows, ...remarks };
@@ -87,10 +92,13 @@ function onDisk(descriptor: number): void {
   }
 }
 
-/** Writes a new copy beside the one that is there; it is on the disk afterwards. */
-export function prepareSettingsCopy(file: string, seal: Seal, lines: readonly string[], remarks: Remarks): void {
+/**
+ * Writes a new copy beside the one that is there; it is on the disk afterwards.
+ * @param body the lines of all rows
+ */
+export function prepareSettingsCopy(file: string, seal: Seal, body: string, remarks: Remarks): void {
   const head = checked(JSON.stringify({ layout: LAYOUT, ...seal, ...remarks } satisfies z.infer<typeof Head>));
-  const bytes = Buffer.from(`${[head, ...lines].join("\n")}\n`);
+  const bytes = Buffer.from(`${head}\n${body}`);
   // The folder may have been deleted under the running daemon.
   mkdirSync(dirname(file), { recursive: true, mode: 0o750 });
   const descriptor = openSync(`${file}.new`, "w", MODE);

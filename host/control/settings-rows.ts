@@ -1,9 +1,7 @@
 // What is set, as rows: what the state file has in tables, and the copy of the settings in lines.
 
-import type { DatabaseSync } from "node:sqlite";
-import { hash } from "node:crypto";
+import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { crc32 } from "node:zlib";
-import * as z from "zod";
 
 /** Tables that hold what is set, each after those that it refers to. The first column of each is its key. */
 export const SETTINGS_TABLES = ["units", "paths", "attachments", "settings"] as const;
@@ -16,10 +14,10 @@ const KEYS: Readonly<Record<SettingsTable, string>> = {
   settings: "key",
 };
 
-const Cell = z.union([z.string(), z.number(), z.null()]);
-export type Cell = z.infer<typeof Cell>;
+export type Cell = string | number | null;
 
-const Line = z.tuple([z.enum(SETTINGS_TABLES)], Cell);
+const isCell = (value: unknown): value is Cell =>
+  value === null || typeof value === "string" || typeof value === "number";
 
 export interface SettingsRow {
   readonly table: SettingsTable;
@@ -49,8 +47,11 @@ export function rowOf(line: string): SettingsRow | null {
   const text = unchecked(line);
   if (text === null) return null;
   try {
-    const [table, ...cells] = Line.parse(JSON.parse(text));
-    return { table, cells };
+    const parsed: unknown = JSON.parse(text);
+    if (!Array.isArray(parsed)) return null;
+    const [name, ...cells] = parsed as unknown[];
+    const table = SETTINGS_TABLES.find((known) => known === name);
+    return table === undefined || !cells.every(isCell) ? null : { table, cells };
   } catch {
     return null;
   }
@@ -61,10 +62,26 @@ function rowFrom(table: SettingsTable, record: Record<string, unknown>): Setting
   return { table, cells: Object.values(record) as Cell[] };
 }
 
-/** A row by its key; null: there is none. */
-export function readRow(database: DatabaseSync, table: SettingsTable, key: Cell): SettingsRow | null {
-  const record = database.prepare(`SELECT * FROM ${table} WHERE ${KEYS[table]} = ?`).get(key);
-  return record === undefined ? null : rowFrom(table, record);
+/** Finds rows by their keys. */
+export class RowReader {
+  readonly #statements: Readonly<Record<SettingsTable, StatementSync>>;
+
+  constructor(database: DatabaseSync) {
+    const by = (table: SettingsTable): StatementSync =>
+      database.prepare(`SELECT * FROM ${table} WHERE ${KEYS[table]} = ?`);
+    this.#statements = {
+      units: by("units"),
+      paths: by("paths"),
+      attachments: by("attachments"),
+      settings: by("settings"),
+    };
+  }
+
+  /** Null: there is none. */
+  read(table: SettingsTable, key: Cell): SettingsRow | null {
+    const record = this.#statements[table].get(key);
+    return record === undefined ? null : rowFrom(table, record);
+  }
 }
 
 /** Everything that is set. */
@@ -99,9 +116,4 @@ export function replaceRows(database: DatabaseSync, rows: readonly SettingsRow[]
 function unitOf(table: SettingsTable, cells: readonly Cell[]): Cell | undefined {
   if (table === "paths") return cells[2];
   return table === "attachments" ? cells[1] : null;
-}
-
-/** Lines in an order that depends on nothing but what is set. */
-export function digestOf(lines: Iterable<string>): string {
-  return hash("sha256", [...lines].join("\n"));
 }

@@ -1,9 +1,10 @@
 // Seals each change of the settings: the state file and the copy say of which change they are, and what was set then.
 
-import { randomUUID } from "node:crypto";
+import { hash, randomUUID } from "node:crypto";
 import type { DatabaseSync } from "node:sqlite";
 import { prepareSettingsCopy, publishSettingsCopy, type Seal } from "./settings-copy.ts";
-import { digestOf, keyOf, lineOf, readRow, readRows, rowKey, type Cell, type SettingsTable } from "./settings-rows.ts";
+import { SettingsLines } from "./settings-lines.ts";
+import { readRows, RowReader, type Cell, type SettingsTable } from "./settings-rows.ts";
 
 /** A row that was changed, or removed. */
 export interface Touched {
@@ -21,13 +22,13 @@ export function sealOf(database: DatabaseSync): Seal | null {
 /** What the tables of a file are: their text is part of the file, and may be damaged as well. */
 function tablesOf(database: DatabaseSync): string {
   const rows = database.prepare("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name").all();
-  return digestOf(rows.map((row) => JSON.stringify(Object.values(row))));
+  return hash("sha256", JSON.stringify(rows.map((row) => Object.values(row))));
 }
 
 /** Whether a file holds what its seal says. */
 export function isSealed(database: DatabaseSync): boolean {
   const row = database.prepare("SELECT digest, tables FROM seal").get();
-  return row?.["digest"] === new SettingsLines(database).digest && row["tables"] === tablesOf(database);
+  return row?.["digest"] === new SettingsLines(readRows(database)).digest && row["tables"] === tablesOf(database);
 }
 
 /** Why the settings in a state file are not all that were; null: they are. */
@@ -44,41 +45,11 @@ export function markInUse(database: DatabaseSync, inUse: boolean): void {
 export const isInUse = (database: DatabaseSync): boolean =>
   database.prepare("SELECT in_use FROM seal").get()?.["in_use"] === 1;
 
-/** Lines of all rows, ordered by their keys. */
-export class SettingsLines {
-  readonly #lines: Map<string, string>;
-  /** Null after a row came or went. */
-  #keys: readonly string[] | null = null;
-
-  constructor(database: DatabaseSync) {
-    this.#lines = new Map(readRows(database).map((row) => [keyOf(row), lineOf(row)]));
-  }
-
-  /** Reads rows anew. */
-  read(database: DatabaseSync, touched: Iterable<Touched>): void {
-    for (const { table, key } of touched) {
-      const name = rowKey(table, key);
-      const row = readRow(database, table, key);
-      if ((row !== null) !== this.#lines.has(name)) this.#keys = null;
-      if (row === null) this.#lines.delete(name);
-      else this.#lines.set(name, lineOf(row));
-    }
-  }
-
-  get all(): string[] {
-    this.#keys ??= [...this.#lines.keys()].toSorted();
-    return this.#keys.map((key) => this.#lines.get(key) ?? "");
-  }
-
-  get digest(): string {
-    return digestOf(this.all);
-  }
-}
-
 export class SettingsSeal {
   readonly #database: DatabaseSync;
   readonly #file: string;
   readonly #lines: SettingsLines;
+  readonly #rows: RowReader;
   readonly #tables: string;
   #seal: Seal | null;
 
@@ -89,14 +60,15 @@ export class SettingsSeal {
   constructor(database: DatabaseSync, file: string, known: Seal | null = sealOf(database)) {
     this.#database = database;
     this.#file = file;
-    this.#lines = new SettingsLines(database);
+    this.#lines = new SettingsLines(readRows(database));
+    this.#rows = new RowReader(database);
     this.#tables = tablesOf(database);
     this.#seal = known;
   }
 
   /** Within the transaction, after all else: writes the next seal, and the copy beside the one that is there. */
   prepare(touched: Iterable<Touched>, lastEvent: number): void {
-    this.#lines.read(this.#database, touched);
+    this.#read(touched);
     const id = this.#seal?.id ?? randomUUID();
     const next: Seal = { id, sequence: (this.#seal?.sequence ?? 0) + 1, digest: this.#lines.digest };
     this.#database
@@ -110,19 +82,22 @@ export class SettingsSeal {
   }
 
   #writeCopy(seal: Seal, lastEvent: number): void {
-    prepareSettingsCopy(this.#file, seal, this.#lines.all, { lastEvent, incomplete: incompleteOf(this.#database) });
+    prepareSettingsCopy(this.#file, seal, this.#lines.body, { lastEvent, incomplete: incompleteOf(this.#database) });
   }
 
-  /** After the transaction: the copy is in force as well, and nothing that is set is in the journal alone. */
+  /** After the transaction: the copy is in force as well. */
   publish(): void {
     this.#seal = sealOf(this.#database);
     publishSettingsCopy(this.#file);
-    this.#database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
   }
 
   /** The transaction did not happen. */
   revert(touched: Iterable<Touched>): void {
-    this.#lines.read(this.#database, touched);
+    this.#read(touched);
+  }
+
+  #read(touched: Iterable<Touched>): void {
+    for (const { table, key } of touched) this.#lines.put(table, key, this.#rows.read(table, key));
   }
 
   /** Writes the copy as it should be, without a change. */

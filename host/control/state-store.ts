@@ -35,7 +35,7 @@ export type StateChange =
 interface Files {
   readonly main: string | null;
   readonly journal: string | null;
-  /** The copy of the settings. */
+  /** The copy of the settings: also by its time, as an inode that is free is soon given again. */
   readonly copy: string | null;
   readonly bytes: number;
 }
@@ -58,10 +58,15 @@ function inodeNow(path: string): string | null {
 
 function filesNow(file: string): Files {
   const bytes = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
-  return { main: inodeNow(file), journal: inodeNow(`${file}-wal`), copy: inodeNow(copyOf(file)), bytes };
+  return { main: inodeNow(file), journal: inodeNow(`${file}-wal`), copy: copyNow(file), bytes };
 }
 
 const copyOf = (file: string): string => join(dirname(file), COPY_FILE);
+
+const copyNow = (file: string): string | null => {
+  const status = statSync(copyOf(file), { throwIfNoEntry: false });
+  return status === undefined ? null : `${sameFile(status)}:${status.mtimeMs}`;
+};
 
 /** `device:inode` of a file without holding anybody up, as its disk may hang; null: it is gone. Throws when nobody can say. */
 export async function inodeOf(path: string): Promise<string | null> {
@@ -79,7 +84,9 @@ async function filesLater(file: string): Promise<Files | null> {
   try {
     const main = await inodeOf(file);
     const bytes = main === null ? 0 : (await stat(file)).size;
-    return { main, journal: await inodeOf(`${file}-wal`), copy: await inodeOf(copyOf(file)), bytes };
+    const journal = await inodeOf(`${file}-wal`);
+    const copy = await inodeOf(copyOf(file));
+    return { main, journal, copy: copy === null ? null : `${copy}:${(await stat(copyOf(file))).mtimeMs}`, bytes };
   } catch {
     return null;
   }
@@ -147,9 +154,11 @@ export class StateStore {
 
   /** After that transaction. It has happened, whatever becomes of the copy, which is then older and made anew by a look. */
   published(): void {
+    // The next look brings it from the journal into the file as well.
+    this.#looks = LOOKS_PER_CHECKPOINT;
     try {
       this.#seal.publish();
-      this.#files = filesNow(this.file);
+      this.#files = { ...this.#files, copy: copyNow(this.file) };
     } catch {
       this.#files = { ...this.#files, copy: null };
     }

@@ -144,7 +144,7 @@ for (const name of [MAIN, JOURNAL, COPY]) {
 
 for (const [names, isComplete, reason] of [
   [[MAIN], true, /^it was deleted$/],
-  [[JOURNAL], true, /^its journal is gone/],
+  [[JOURNAL], true, /^it lacks \d of the changes up to number \d: its journal was/],
   [[MAIN, JOURNAL], true, /^it was deleted$/],
   [[COPY], true, /^it was deleted$/],
   [[MAIN, JOURNAL, COPY], false, /are gone, though a daemon ran here/],

@@ -79,7 +79,7 @@ test("the copy of the settings that is deleted or replaced is made again; what i
   const file = join(folder, "settings.copy");
   const state = new State(folder, 100);
   state.saveUnits([unitRow(0, "unit0")]);
-  for (const damage of [() => rmSync(file), () => (rmSync(file), writeFileSync(file, "somebody's"))]) {
+  for (const damage of [() => rmSync(file), () => writeFileSync(file, "somebody's")]) {
     damage();
     t.deepEqual(await state.keep(), { kind: "copy made again", file });
     t.is(await state.keep(), null);
