@@ -15,7 +15,7 @@ import {
   UNIT_CAN_CACHE_WRITES,
   UNIT_CAN_FUA,
 } from "./abi";
-import { NBD_EIO, NBD_FLUSH } from "./nbd";
+import { NBD_EIO, NBD_FLUSH, NBD_TRIM } from "./nbd";
 import { CONNECTION_DRAINING, Command, METHOD_SYNC, METHOD_WRITE, METHOD_ZERO_WRITE, Request } from "./records";
 import { event } from "./ring";
 import { FUA } from "./scsi/cdb";
@@ -74,6 +74,36 @@ function tellLack(p: Path, lack: u32): void {
   if (((<u32>u.lacksTold) & lack) !== 0) return;
   u.lacksTold |= <u8>lack;
   event(EVENT_LACKS, REASON_IO, u.index, p.index, lack, 0, 0, 0);
+}
+
+/** Times a request is written once more because power was lost before its flush. */
+const FORCED_AGAIN_MAX: u32 = 16;
+/** 29/00: power on or reset, nobody says which; 29/01: power on; 29/04: device internal reset. */
+const ASC_RESET: u32 = 0x29;
+const ASCQ_POWER_ON: u32 = 0x01;
+const ASCQ_INTERNAL_RESET: u32 = 0x04;
+
+/**
+ * The path, or the device, was away (OUTCOME_NEXUS): with the power a volatile cache has lost what it held. Each nexus is told
+ * that once, so a flush that is answered well comes after whatever has been told (`forcedInVain`).
+ */
+export function powerDoubt(u: Unit, sense: u32): void {
+  const asc = (sense >> 8) & 0xff;
+  const ascq = (sense >> 16) & 0xff;
+  if (asc === ASC_RESET && (ascq <= ASCQ_POWER_ON || ascq === ASCQ_INTERNAL_RESET)) u.powerLosses++;
+}
+
+/**
+ * A request that wants FUA has been written, and flushed where it had to be: whether what should have been flushed may have
+ * been lost before that. Then it is written once more; a device that loses power again and again fails it. A trim is a hint.
+ */
+export function forcedInVain(r: Request): bool {
+  const kind = <u32>r.kind;
+  if (r.method !== METHOD_SYNC || kind === NBD_FLUSH || kind === NBD_TRIM) return false;
+  if (r.powerLosses >= r.unit.powerLosses) return false;
+  if (<u32>r.forcedAgain === FORCED_AGAIN_MAX) r.error = NBD_EIO;
+  r.forcedAgain++;
+  return r.error === 0;
 }
 
 /** Whether an outcome tells of acknowledged data that did not reach the medium. */

@@ -30,7 +30,7 @@ import {
 } from "./abi";
 import { groupsBuildSet, groupsRead, groupsSetDone } from "./alua";
 import { tellControl } from "./attention";
-import { dataLost, tellsLoss } from "./cache";
+import { dataLost, powerDoubt, tellsLoss } from "./cache";
 import { classifyCheck, fromDevice, lastSense, senseBytes } from "./completion";
 import { identityLearn, identityMatches, identityPage, identityRead } from "./identity";
 import { checkPageGive, checkPageTake, commandAt, commandCount, pathTimer } from "./memory";
@@ -225,6 +225,7 @@ function tell(p: Path, outcome: u8, shown: u32): void {
   if (outcome === OUTCOME_ALUA) pathAluaState(p, aluaOfSense(lastSense()), shown);
   else if (outcome === OUTCOME_ALUA_CHANGED) p.wanted |= WANT_GROUPS;
   else tellControl(p, outcome, REASON_PATROL, lastSense(), shown);
+  if (outcome === OUTCOME_NEXUS) powerDoubt(p.unit, lastSense());
   if ((outcome !== OUTCOME_INVENTORY && outcome !== OUTCOME_NEXUS) || p.unit.identityBytes === 0) return;
   p.flags |= PATH_FLAG_UNVERIFIED;
   p.wanted |= WANT_IDENTITY;

@@ -15,14 +15,14 @@ import {
 import { allocated, extents } from "./allocation";
 import { groupsWanted } from "./alua";
 import { onlyTells, tellControl } from "./attention";
-import { asksForFua, cacheDenied, dataLost, fuaRefused, tellsLoss } from "./cache";
+import { asksForFua, cacheDenied, dataLost, fuaRefused, powerDoubt, tellsLoss } from "./cache";
 import { checkIdentity } from "./check";
 import { build, issue, writeOff } from "./dispatch";
 import { becomeGhost, commandGivenUp, commandOverlapsGhost, ghostCompleted } from "./ghost";
 import { hedgeReadBack } from "./hedge";
 import { listNext, listRemove } from "./lists";
 import { isLong, longLearn } from "./long";
-import { NBD_EINVAL, NBD_EIO, NBD_ENOSPC, NBD_EPERM } from "./nbd";
+import { FLAG_FAST_ZERO, NBD_EIO, NBD_ENOSPC, NBD_ENOTSUP, NBD_EPERM, pastEnd, zeroMethod } from "./nbd";
 import {
   aluaOfSense,
   pathAluaState,
@@ -217,6 +217,7 @@ function free(c: Command): void {
 /** A piece is carried out: the first good answer wins, other commands for it no longer matter. */
 function pieceDone(c: Command): void {
   const r = c.request;
+  if (r.syncAfter !== 0) r.powerLosses = min(r.powerLosses, c.powerLosses);
   if (listNext(r.commandFirst, SIBLING) !== 0) endTwins(c, false);
   if (c.ownBuffer !== 0 && c.method === METHOD_READ) {
     if ((c.flags & COMMAND_HEDGED) !== 0) statisticsHedgeWon(r.unit.statistics);
@@ -290,6 +291,7 @@ function commandBad(c: Command, u: Unit, p: Path, outcome: u8): void {
   else tellControl(p, outcome, REASON_IO, sense, shown);
   // The path may lead elsewhere now: no I/O on it before its identity was checked.
   if (outcome === OUTCOME_INVENTORY || outcome === OUTCOME_GONE || outcome === OUTCOME_NEXUS) {
+    powerDoubt(u, sense);
     checkIdentity(p);
     unitRefresh(u, REASON_IDENTITY, shown, 0);
   }
@@ -369,7 +371,7 @@ function answered(c: Command, u: Unit, outcome: u8): void {
   let error = NBD_EIO;
   if (outcome === OUTCOME_PROTECTED) error = NBD_EPERM;
   else if (outcome === OUTCOME_SPACE) error = NBD_ENOSPC;
-  else if (outcome === OUTCOME_PAST_END) error = c.method === METHOD_READ ? NBD_EINVAL : NBD_ENOSPC;
+  else if (outcome === OUTCOME_PAST_END) error = pastEnd(<u32>r.kind);
   pieceFailed(c, error);
 }
 
@@ -394,6 +396,9 @@ function flushRefused(c: Command, u: Unit, r: Request): void {
 function zeroAnotherWay(c: Command, u: Unit, r: Request): void {
   const lost = c.method === METHOD_SAME ? UNIT_CAN_WRITE_SAME : UNIT_CAN_WRITE_SAME_UNMAP;
   u.capabilities &= ~lost;
+  if ((r.flags & FLAG_FAST_ZERO) !== 0 && zeroMethod(u, r.flags) === METHOD_ZERO_WRITE) {
+    return pieceFailed(c, NBD_ENOTSUP);
+  }
   r.method = (u.capabilities & UNIT_CAN_WRITE_SAME) !== 0 ? METHOD_SAME : METHOD_ZERO_WRITE;
   r.whole = r.method;
   pieceFailed(c, ERROR_AGAIN);

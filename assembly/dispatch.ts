@@ -166,7 +166,10 @@ export function build(u: Unit, r: Request, c: Command): void {
   const blocks = c.pieceBytes >> u.blockShift;
   const method = c.method;
   const fua = (r.flags & NBD_FLAG_FUA) !== 0 && method <= METHOD_ZERO_WRITE && (u.capabilities & UNIT_CAN_FUA) !== 0;
-  if ((r.flags & NBD_FLAG_FUA) !== 0 && !fua && changesMedium(method)) r.syncAfter = 1;
+  if ((r.flags & NBD_FLAG_FUA) !== 0 && !fua && changesMedium(method)) {
+    if (r.syncAfter === 0) r.powerLosses = <u32>-1;
+    r.syncAfter = 1;
+  }
   c.bufferBytes = c.pieceBytes;
   if (method === METHOD_READ) {
     cdbRead(c, c.lba, blocks, u.shortIo !== 0);
@@ -270,6 +273,7 @@ export function issue(c: Command, slot: u32): void {
   }
   c.timeoutMs = <u32>(leftNs / NANOSECONDS_PER_MS) + 1;
   c.timeNs = now;
+  c.powerLosses = u.powerLosses;
   c.busyNs = busyNs;
   c.path = p;
   c.state = COMMAND_FLIGHT;

@@ -103,6 +103,18 @@ function set(r: Request, leg: u8, method: u8, offset: u64, bytes: u64, base: u32
   r.base = base;
 }
 
+/** Everything that it writes is to be written once more, from data that is there by now: its first leg that writes. */
+export function firstWrite(r: Request): void {
+  const block = <u64>r.unit.blockBytes;
+  const first = firstByte(r, block);
+  const end = endByte(r, block);
+  if (r.leg === LEG_PLAIN) set(r, LEG_PLAIN, r.whole, r.askedOffset, r.askedBytes, 0);
+  else if (<u32>r.kind === NBD_WRITE) set(r, LEG_WRITE, METHOD_WRITE, first, end - first, 0);
+  else if (hasHead(r, block)) set(r, LEG_WRITE_HEAD, METHOD_WRITE, first, block, 0);
+  else if (hasTail(r, block)) set(r, LEG_WRITE_TAIL, METHOD_WRITE, end - block, block, BUFFER_PAGE_BYTES);
+  else beginSpan(r, first, end);
+}
+
 /** The present leg is done: prepares the next one; false when there is none. */
 export function nextLeg(r: Request): bool {
   const block = <u64>r.unit.blockBytes;

@@ -65,7 +65,7 @@ const FLAG_FUA: u32 = 1;
 const FLAG_NO_HOLE: u32 = 2;
 const FLAG_DF: u32 = 4;
 export const FLAG_REQ_ONE: u32 = 8;
-const FLAG_FAST_ZERO: u32 = 16;
+export const FLAG_FAST_ZERO: u32 = 16;
 /** A payload of as many bytes as the length says follows. */
 const FLAG_PAYLOAD_LENGTH: u32 = 32;
 
@@ -213,15 +213,18 @@ function check(n: Connection, kind: u32, flags: u32, offset: u64, bytes: u64): u
   const partial = (offset | bytes) & (<u64>u.blockBytes - 1);
   if (partial !== 0 && (n.flags & CONNECTION_UNALIGNED) === 0) return NBD_EINVAL;
   const size = u.blocks << u.blockShift;
-  if (bytes > size || offset > size - bytes) {
-    return kind === NBD_WRITE || kind === NBD_WRITE_ZEROES ? NBD_ENOSPC : NBD_EINVAL;
-  }
+  if (bytes > size || offset > size - bytes) return pastEnd(kind);
   if (kind === NBD_BLOCK_STATUS && bytes === 0) return NBD_EINVAL;
   if (kind <= NBD_WRITE && (bytes > NBD_PAYLOAD_BYTES_MAX || (partial !== 0 && !fitsPool(u, kind, offset, bytes)))) {
     return kind === NBD_WRITE || (flags & FLAG_DF) !== 0 ? NBD_EOVERFLOW : NBD_EINVAL;
   }
   if ((flags & FLAG_FAST_ZERO) !== 0 && zeroMethod(u, flags) === METHOD_ZERO_WRITE) return NBD_ENOTSUP;
   return 0;
+}
+
+/** What a client gets that asks beyond the end, whoever finds out. */
+export function pastEnd(kind: u32): u32 {
+  return kind === NBD_WRITE || kind === NBD_WRITE_ZEROES ? NBD_ENOSPC : NBD_EINVAL;
 }
 
 /** Whether the pool is large enough; whole blocks around the largest payload may be too much for the smallest one. */
@@ -236,7 +239,7 @@ function edgeBytes(u: Unit, offset: u64, bytes: u64): u32 {
 }
 
 /** How WRITE_ZEROES is done: unmapping when the client allows it and reading back gives zeroes; else WRITE SAME; else WRITE. */
-function zeroMethod(u: Unit, flags: u32): u8 {
+export function zeroMethod(u: Unit, flags: u32): u8 {
   if ((flags & FLAG_NO_HOLE) === 0 && (u.capabilities & UNIT_CAN_WRITE_SAME_UNMAP) !== 0) return METHOD_SAME_UNMAP;
   if ((u.capabilities & UNIT_CAN_WRITE_SAME) !== 0) return METHOD_SAME;
   return METHOD_ZERO_WRITE;
@@ -291,6 +294,7 @@ function take(n: Connection, kind: u32, flags: u32, cookie: u64, offset: u64, by
   r.offset = offset;
   r.bytes = <u32>bytes;
   r.method = method;
+  r.whole = method;
   r.total = method === METHOD_SYNC || method === METHOD_STATUS ? 1 : <u32>bytes;
   if (partial || bytes > LEG_BYTES_MAX) layOut(u, r);
   if (kind === NBD_BLOCK_STATUS && method === METHOD_NONE) allocated(r);
@@ -312,7 +316,6 @@ function layOut(u: Unit, r: Request): void {
   if (r.askedBytes === 0) return;
   const offset = r.askedOffset & ~(block - 1);
   r.lead = <u16>(r.askedOffset - offset);
-  r.whole = method;
   if (method <= METHOD_WRITE || method === METHOD_STATUS) {
     r.offset = offset;
     r.bytes = <u32>spanBytes(u, r.askedOffset, r.askedBytes);

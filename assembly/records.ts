@@ -68,6 +68,8 @@ export class Command {
   pastEnd: u32;
   /** A buffer of its own (a re-issued read, a further UNMAP's parameter list), or 0. */
   ownBuffer: u32;
+  /** Losses of power that its unit had told of when it was sent. */
+  powerLosses: u32;
   /** What the policy wants to be told when it comes back (`started`). */
   note: u32;
   state: u8;
@@ -169,10 +171,14 @@ export class Request {
   exclusive: u8;
   /** Where the present leg's data begins among its own. */
   base: u32;
-  /** METHOD_* of its legs of whole blocks. */
+  /** METHOD_* of its legs of whole blocks, or of all of it. */
   whole: u8;
   /** Extents of a BLOCK_STATUS. */
   extents: u32;
+  /** Losses of power that its unit had told of when the first piece went out that SYNCHRONIZE CACHE has to follow. */
+  powerLosses: u32;
+  /** Times it was written once more for such a loss. */
+  forcedAgain: u8;
 }
 
 export const REQUEST_SLOT_BYTES: usize = 384;

@@ -11,11 +11,11 @@
 
 import { PIECE_BYTES_MAX } from "./abi";
 import { bufferBlockBytes, bufferGive, bufferTake, buffersFree } from "./buffers";
-import { cachesWrites, tellLoss } from "./cache";
+import { cachesWrites, forcedInVain, tellLoss } from "./cache";
 import { connectionGone, replyReady } from "./connection";
 import { EXCLUSIVE_NOT, exclusiveOver } from "./exclusive";
 import { commandGivenUp } from "./ghost";
-import { LEG_PLAIN, nextLeg } from "./legs";
+import { LEG_PLAIN, firstWrite, nextLeg } from "./legs";
 import { listFirst, listNext, listPush, listRemove, listShift } from "./lists";
 import { listAll, requestCount, requests } from "./memory";
 import { longProgress } from "./long";
@@ -111,6 +111,7 @@ export function requestTake(u: Unit, n: Connection, bytes: u32, edgeBytes: u32 =
   r.unit = u;
   r.error = 0;
   r.syncAfter = 0;
+  r.forcedAgain = 0;
   r.cut = 0;
   r.pieces = 0;
   r.kept = 0;
@@ -216,6 +217,9 @@ function requestPiecesDone(r: Request): void {
   assert(r.pieces === 0);
   if (r.error === ERROR_AGAIN) {
     r.error = 0;
+    restart(r);
+  } else if (r.error === 0 && forcedInVain(r)) {
+    firstWrite(r);
     restart(r);
   } else if (r.error === 0 && r.leg !== LEG_PLAIN && nextLeg(r)) {
     longProgress(r);

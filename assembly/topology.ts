@@ -159,6 +159,8 @@ export class Unit {
   cacheDoubted: u32;
   /** It has lost acknowledged data, and no flush has failed for that yet (cache.ts). */
   dataLost: u32;
+  /** Counts unit attentions that tell of a loss of power, and so of what a volatile cache held (cache.ts). */
+  powerLosses: u32;
   blockShift: u32;
   /** Largest piece of a READ or WRITE, UNMAP, WRITE SAME, in bytes. */
   transferBytes: u32;

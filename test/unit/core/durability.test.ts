@@ -4,7 +4,7 @@ import * as abi from "../../../host/abi.ts";
 import { Disk } from "./disk.ts";
 import type { Client } from "./harness.ts";
 import { Host } from "./harness.ts";
-import { FLUSH, FUA, WRITE, replies, request } from "./nbd-client.ts";
+import { FLUSH, FUA, READ, WRITE, WRITE_ZEROES, replies, request } from "./nbd-client.ts";
 import { check } from "./scsi.ts";
 import type { Answer, Scsi } from "./scsi.ts";
 
@@ -266,4 +266,70 @@ test("every piece of a large FUA write is done again without the bit when that i
   t.is(done.filter(([operation]) => operation === 0x91).length, 1);
   t.deepEqual(done.at(-1), SYNC);
   t.true(s.disk.media.subarray(0, 131_072).every((byte) => byte === 9));
+});
+
+// Between a write and the flush that makes its FUA the array may lose power, and with it what its cache held. It comes back
+// with a unit attention; what was written before has to be written again, or the flush says what is not true.
+for (const [name, kind, offset, bytes, flags, again] of [
+  ["a write", WRITE, 0n, 512, 0, [WRITE_PLAIN, SYNC]],
+  ["a zeroing", WRITE_ZEROES, 0n, 512, 0, [[0x93, 0], SYNC]],
+  ["a write with edges", WRITE, 100n, 1000, abi.CONNECTION_UNALIGNED, [WRITE_PLAIN, SYNC]],
+  [
+    "a zeroing with edges",
+    WRITE_ZEROES,
+    100n,
+    2000,
+    abi.CONNECTION_UNALIGNED,
+    [WRITE_PLAIN, WRITE_PLAIN, [0x93, 0], SYNC],
+  ],
+] as const) {
+  for (const told of ["to the flush", "to another command"] as const) {
+    for (const ascq of [0, 1, 4]) {
+      test(`FUA of ${name}, power lost before its flush, 29/0${ascq} told ${told}: written again`, (t) => {
+        const s = scene(CACHE | abi.UNIT_CAN_WRITE_SAME);
+        s.disk.media.fill(0xee);
+        const before = Buffer.from(s.disk.media);
+        const client = s.host.connect(s.unit, flags);
+        let lost = false;
+        const kept: Scsi[] = [];
+        s.host.device = (command) => {
+          if (command.cdb[0] !== SYNC[0] || lost) return s.disk.execute(s.host, command);
+          lost = true;
+          before.copy(s.disk.media);
+          if (told === "to the flush") return check(6, 0x29, ascq);
+          kept.push(command);
+          return undefined;
+        };
+        const data = Buffer.alloc(kind === WRITE ? bytes : 0, 7);
+        client.send(request(kind, 1n, offset, bytes, FUA), data);
+        s.host.settle();
+        if (told === "to another command") {
+          once(s, 0x88, check(6, 0x29, ascq));
+          s.client.send(request(READ, 2n, 0n, 512));
+          s.host.settle();
+          for (const command of kept) s.host.answer(command, {});
+          s.host.settle();
+        }
+        errors(t, client, [[1n, 0]]);
+        const expected = Buffer.from(before).fill(kind === WRITE ? 7 : 0, Number(offset), Number(offset) + bytes);
+        t.true(s.disk.media.equals(expected));
+        t.deepEqual(
+          s
+            .done()
+            .filter(([operation]) => [0x8a, 0x93, 0x91].includes(operation ?? 0))
+            .slice(-again.length),
+          [...again],
+        );
+      });
+    }
+  }
+}
+
+test("FUA, and a path that only says that it was away: nothing is written twice", (t) => {
+  const s = scene(CACHE);
+  once(s, SYNC[0] ?? 0, check(6, 0x29, 7));
+  s.client.send(request(WRITE, 1n, 0n, 512, FUA), Buffer.alloc(512, 1));
+  s.host.settle();
+  errors(t, s.client, [[1n, 0]]);
+  t.is(s.done().filter(([operation]) => operation === 0x8a).length, 1);
 });

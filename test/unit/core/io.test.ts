@@ -7,6 +7,7 @@ import {
   CACHE,
   DF,
   DISC,
+  FAST_ZERO,
   FLUSH,
   FUA,
   NO_HOLE,
@@ -231,6 +232,18 @@ test("a device that refuses the WRITE SAME it announced gets WRITE instead", (t)
   host.log.length = 0;
   host.settle();
   t.deepEqual(operations(host), ["8a"]);
+});
+
+test("a device that refuses the WRITE SAME it announced fails a fast zeroing rather than write it slowly", (t) => {
+  const { host, disk, unit } = setup({ capabilities: abi.UNIT_CAN_WRITE_SAME | abi.UNIT_CAN_WRITE_SAME_UNMAP });
+  host.device = (command) =>
+    command.cdb[0] === 0x93 ? { status: 2, sense: [0x72, 5, 0x20, 0, 0, 0, 0, 0] } : disk.execute(host, command);
+  const client = host.connect(unit, abi.CONNECTION_FAST_ZERO);
+  client.send(request(WRITE_ZEROES, 1n, 0n, 1 << 20, FAST_ZERO));
+  host.settle();
+  t.is(replies(client.received)[0]?.error, 95);
+  t.deepEqual(operations(host), ["93", "93"]);
+  t.true(isIdle(host, unit));
 });
 
 test("structured reads: data, a hole for zeroes, DF in one chunk, nothing for length 0", (t) => {

@@ -376,3 +376,21 @@ test("what an aligned client may not, it still may not", (t) => {
     [2, 22],
   ]);
 });
+
+for (const [name, kind, offset, bytes, error] of [
+  ["a read", READ, 0n, 512, 22],
+  ["a write", WRITE, 0n, 512, 28],
+  ["a write with edges", WRITE, 100n, 512, 28],
+  ["a zeroing", WRITE_ZEROES, 0n, 4096, 28],
+  ["a zeroing with edges", WRITE_ZEROES, 100n, 4096, 28],
+  ["a trim", TRIM, 0n, 4096, 22],
+] as const) {
+  test(`${name} that every path answers with "past the end" fails as the client's request does, not as a part of it`, (t) => {
+    const s = scene({ capabilities: abi.UNIT_CAN_UNMAP | abi.UNIT_CAN_WRITE_SAME });
+    s.host.device = (command) => (command.check ? s.disk.execute(s.host, command) : check(5, 0x21, 0));
+    s.client.send(request(kind, 1n, offset, bytes), Buffer.alloc(kind === WRITE ? bytes : 0));
+    s.host.advance(1000);
+    t.deepEqual(answered(s.client), [[1, error]]);
+    t.deepEqual(idle(s.host), s.free);
+  });
+}
