@@ -32,8 +32,8 @@ export const AGREED: Agreement = {
 export interface Offer {
   readonly bytes: number;
   readonly blockBytes: number;
-  /** Zeroes come faster than by writing them: yes, no, or not to be foreseen. */
-  readonly zeroesFast: "yes" | "no" | "perhaps";
+  /** Zeroes come faster than by writing them. */
+  readonly zeroesFast: boolean;
 }
 
 /** Something that is the matter with the device, and what it makes of requests. */
@@ -45,7 +45,7 @@ export interface Trouble {
   /** Blocks that it concerns; undefined: all, whatever is asked of them. */
   readonly blocks: { readonly first: number; readonly last: number } | undefined;
   readonly strikes: "writes" | "io" | "writes and flushes" | "everything";
-  readonly error: number;
+  readonly error: number | "past the end";
   /** Whether it strikes whatever it concerns, by whatever path. */
   readonly always: boolean;
 }
@@ -66,6 +66,11 @@ function flagsOf(command: number, agreed: Agreement): number {
   return flags;
 }
 
+/** What a request is answered that reaches beyond the end. */
+function pastEnd(command: number): number {
+  return command === NBD.write || command === NBD.writeZeroes ? NBD.enospc : NBD.einval;
+}
+
 /** Errors for what is wrong with the request itself: one of them has to be the answer. Empty: nothing is wrong. */
 export function refusals(asked: Header, agreed: Agreement, offer: Offer): Set<number> {
   const errors = new Set<number>();
@@ -80,16 +85,14 @@ export function refusals(asked: Header, agreed: Agreement, offer: Offer): Set<nu
   if (command === NBD.flush) return errors;
   const block = BigInt(offer.blockBytes);
   if (!agreed.unaligned && (offset % block !== 0n || bytes % offer.blockBytes !== 0)) errors.add(NBD.einval);
-  if (offset + BigInt(bytes) > BigInt(offer.bytes)) {
-    errors.add(command === NBD.write || command === NBD.writeZeroes ? NBD.enospc : NBD.einval);
-  }
+  if (offset + BigInt(bytes) > BigInt(offer.bytes)) errors.add(pastEnd(command));
   if (command === NBD.blockStatus && bytes === 0) errors.add(NBD.einval);
   if (bytes > PAYLOAD_BYTES_MAX && (command === NBD.read || command === NBD.write)) {
     const large = command === NBD.write || (flags & NBD.flagDf) !== 0;
     errors.add(large ? NBD.eoverflow : NBD.einval);
   }
   const hasTo = command === NBD.writeZeroes && (flags & NBD.flagFastZero) !== 0 && agreed.fastZero;
-  if (hasTo && offer.zeroesFast === "no") errors.add(NBD.enotsup);
+  if (hasTo && !offer.zeroesFast) errors.add(NBD.enotsup);
   return errors;
 }
 
@@ -143,11 +146,9 @@ export function expected(
   for (const trouble of troubles) {
     const how = concerns(trouble, asked, unit, offer.blockBytes, fromNs, toNs);
     if (how === 0) continue;
-    errors.add(trouble.error);
+    errors.add(trouble.error === "past the end" ? pastEnd(asked.command) : trouble.error);
     if (how === 2) good = false;
   }
   if (good) errors.add(GOOD);
-  const fast = (asked.flags & NBD.flagFastZero) !== 0 && asked.command === NBD.writeZeroes;
-  if (fast && offer.zeroesFast === "perhaps") errors.add(NBD.enotsup);
   return errors;
 }

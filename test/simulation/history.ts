@@ -259,8 +259,7 @@ export class WriteHandle {
   acknowledged(nowNs: number): boolean {
     const write = this.#write;
     write.endNs = nowNs;
-    // Zeroes with FUA are two commands, and the power may be lost between them.
-    write.sure = !write.overtaken || (write.fua && write.stamp !== ZERO);
+    write.sure = !write.overtaken || write.fua;
     write.durable = write.fua && write.sure;
     if (write.durable) this.#settled();
     return write.durable;

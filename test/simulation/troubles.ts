@@ -10,7 +10,10 @@ const HOST_NEXUS_FAILURE = 0x11;
 const HOST_ALLOCATION_FAILURE = 0x12;
 const HOST_ANSWERS = new Set([0x10, HOST_NEXUS_FAILURE, HOST_ALLOCATION_FAILURE, 0x13]);
 const KEY_MEDIUM_ERROR = 3;
+const KEY_ILLEGAL_REQUEST = 5;
 const KEY_DATA_PROTECT = 7;
+/** LOGICAL BLOCK ADDRESS OUT OF RANGE. */
+const ASC_PAST_END = 0x21;
 /** SPACE ALLOCATION FAILED WRITE PROTECT. */
 const ASC_PROTECT = 0x27;
 const ASCQ_ALLOCATION_FAILED = 7;
@@ -19,19 +22,35 @@ const EXCLUSIVE_ACCESS = new Set([3, 6, 8]);
 
 type ErrorFault = Extract<FaultRequest["fault"], { kind: "error" }>;
 
+/** What may have become of a world besides its faults. */
+export interface TroubleGround {
+  readonly beganNs: number;
+  /** When all faults are lifted, ms. */
+  readonly endMs: number;
+  /** Every path may be gone but one: what that says is the device's word. */
+  readonly outage: boolean;
+  /** The array loses power, and forgets reservations. */
+  readonly powerLoss: boolean;
+}
+
 /** The NBD error for the device's own answer; undefined when it is a path's, or is tried again. */
-function errorOf({ senseKey, asc, ascq, hostStatus, deferred }: ErrorFault): number | undefined {
+function errorOf(
+  { senseKey, asc, ascq, hostStatus, deferred }: ErrorFault,
+  outage: boolean,
+): Trouble["error"] | undefined {
   if (hostStatus === HOST_NEXUS_FAILURE) return NBD.eperm;
   if (hostStatus === HOST_ALLOCATION_FAILURE) return NBD.enospc;
   if (hostStatus !== undefined) return HOST_ANSWERS.has(hostStatus) ? NBD.eio : undefined;
   if (deferred === true) return undefined;
   if (senseKey === KEY_MEDIUM_ERROR) return NBD.eio;
+  if (senseKey === KEY_ILLEGAL_REQUEST && asc === ASC_PAST_END) return outage ? "past the end" : undefined;
   if (senseKey !== KEY_DATA_PROTECT) return undefined;
   return asc === ASC_PROTECT && ascq === ASCQ_ALLOCATION_FAILED ? NBD.enospc : NBD.eperm;
 }
 
-/** The trouble that a fault makes, or undefined. `beganNs`: when the world began; `endMs`: when all faults are lifted. */
-export function troubleOf(request: FaultRequest, beganNs: number, endMs: number): Trouble | undefined {
+/** The trouble that a fault makes, or undefined. */
+export function troubleOf(request: FaultRequest, ground: TroubleGround): Trouble | undefined {
+  const { beganNs, endMs } = ground;
   const { fault, where, when, afterMs = 0, forMs = Infinity } = request;
   const span = {
     fromNs: beganNs + afterMs * NS_PER_MS,
@@ -43,10 +62,10 @@ export function troubleOf(request: FaultRequest, beganNs: number, endMs: number)
   }
   if (fault.kind === "reservation") {
     const strikes = EXCLUSIVE_ACCESS.has(fault.type) ? "everything" : "writes and flushes";
-    return { ...span, blocks: undefined, strikes, error: NBD.eperm, always: true };
+    return { ...span, blocks: undefined, strikes, error: NBD.eperm, always: !ground.powerLoss };
   }
   if (fault.kind !== "error") return undefined;
-  const error = errorOf(fault);
+  const error = errorOf(fault, ground.outage);
   if (error === undefined) return undefined;
   const everywhere = Object.keys(where ?? {}).every((place) => place === "unit");
   const { firstLba, lastLba = Infinity, probability, times } = when ?? {};

@@ -35,13 +35,14 @@ export function clientUnits(
   const layout = new Layout(plan.blockBytes, plan.cuts);
   const { cellsPerBlock } = layout;
   // An old array that says it does WRITE SAME turns out not to.
-  const zeroesFast = !plan.writesSame ? "no" : plan.topology.commands === "10-byte" ? "perhaps" : "yes";
-  const offer = { bytes: plan.blocks * plan.blockBytes, blockBytes: plan.blockBytes, zeroesFast } as const;
+  const zeroesFast = plan.writesSame && plan.topology.commands !== "10-byte";
+  const offer = { bytes: plan.blocks * plan.blockBytes, blockBytes: plan.blockBytes, zeroesFast };
   const windows = plan.windows.map(({ first, count }) => ({
     first: first * cellsPerBlock,
     count: count * cellsPerBlock,
   }));
-  const troubles = faults.flatMap((request) => troubleOf(request, beganNs, endMs) ?? []);
+  const ground = { beganNs, endMs, outage: plan.kind === "outage", powerLoss: plan.powerLosses.length > 0 };
+  const troubles = faults.flatMap((request) => troubleOf(request, ground) ?? []);
   return array.units.map((real, number) => {
     const history = new History();
     const witness = new Witness(real, number, layout, history, host.violation);

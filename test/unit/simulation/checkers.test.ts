@@ -174,7 +174,7 @@ test("some writes are partly zeroes, and such a cell may be several writes'", (t
   t.is(history.read(0, { ...either, holds: (stamp) => stamp === 5 }, 50, 60)?.rule, "stale");
 });
 
-const OFFER: Offer = { bytes: 1 << 20, blockBytes: 512, zeroesFast: "yes" };
+const OFFER: Offer = { bytes: 1 << 20, blockBytes: 512, zeroesFast: true };
 const READ = { command: NBD.read, flags: 0, offset: 0n, bytes: 512 };
 const WRITE = { ...READ, command: NBD.write };
 const ALL = { ...AGREED, trim: true, fastZero: true, allocation: true };
@@ -207,7 +207,7 @@ test("the model of errors: what is wrong with a request itself", (t) => {
   t.deepEqual(refused({ bytes: 2 ** 26, command: NBD.write }, ALL, large), [NBD.eoverflow]);
   const fast = { command: NBD.writeZeroes, flags: NBD.flagFastZero };
   t.deepEqual(refused(fast), []);
-  t.deepEqual(refused(fast, ALL, { ...OFFER, zeroesFast: "no" }), [NBD.enotsup]);
+  t.deepEqual(refused(fast, ALL, { ...OFFER, zeroesFast: false }), [NBD.enotsup]);
   t.deepEqual(refused(fast, { ...ALL, fastZero: false }), [NBD.einval]);
 });
 
