@@ -73,3 +73,23 @@ test("a clock that goes back changes nothing", (t) => {
   host.settle();
   t.is(answer(), 0);
 });
+
+test("an event carries the host's time, and one that was told twice is in the ring once", (t) => {
+  const host = new Host();
+  const { paths } = host.unit();
+  host.settle();
+  const ring = host.control + abi.CONTROL_EVENT_QUEUE;
+  const tail = (): number => host.u32(ring + abi.RING_TAIL);
+  host.now += 123_456_789n;
+  host.view.setBigUint64(host.control + abi.CONTROL_NOW_NS, host.now, true);
+  const first = tail();
+  host.must(host.core.pathSet(paths[0] ?? -1, abi.PATH_SET_ENABLED, 0n));
+  host.must(host.core.pathSet(paths[0] ?? -1, abi.PATH_SET_ENABLED, 0n));
+  const times = [];
+  for (let at = first; at !== tail(); at++) {
+    const entry = host.u32(ring + abi.RING_BASE) + (at & (host.u32(ring + abi.RING_CAPACITY) - 1)) * abi.EVENT_BYTES;
+    times.push(host.view.getBigUint64(entry + abi.EVENT_TIME_NS, true));
+  }
+  // It is out of use, and the other one is in use now.
+  t.deepEqual(times, [host.now, host.now]);
+});
