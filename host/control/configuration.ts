@@ -11,6 +11,7 @@ import { ControlError, reasonOf } from "./errors.ts";
 import { nearest } from "./nearest.ts";
 import { parametersMistake } from "./policies.ts";
 import { Configuration, isEmulated } from "./schemas/configuration.ts";
+import { nbdTcpContradictions, type Complain } from "./tls/contradictions.ts";
 import { NUMBERED_NAME } from "./words.ts";
 
 /** One mistake in a configuration file. */
@@ -186,8 +187,6 @@ function elementOf(schema: unknown): unknown {
   return undefined;
 }
 
-type Complain = (path: readonly PropertyKey[], problem: string) => void;
-
 const DYNAMIC_IN_CLUSTER = 'must be "static" while cluster = true: cluster reservations belong to one path';
 
 /** Parameters that the policy does not take, or that no file can give. */
@@ -237,6 +236,7 @@ function contradictions(c: Configuration, file: string, positions: readonly KeyP
   if (c.emulated === true && c.devices.length > 0) {
     complain(["emulated"], "must not be true while devices names real ones; leave out one of the two");
   }
+  nbdTcpContradictions(c.sockets.nbd_tcp, complain);
   const identities = new Set<string>();
   const names = new Set<string>();
   for (const [index, unit] of c.units.entries()) {

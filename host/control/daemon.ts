@@ -33,11 +33,14 @@ import { demand } from "./reactor-port.ts";
 import { reactorOptions } from "./reactor-options.ts";
 import { Leftovers } from "./leftovers.ts";
 import { RedundancyWatch } from "./redundancy-watch.ts";
-import { reloadReport } from "./reload.ts";
+import { reloadReport, socketsInForce } from "./reload.ts";
 import { isEmulated, type Configuration, type ReloadReport } from "./schemas/configuration.ts";
 import { State } from "./state.ts";
 import type { Tables } from "./tables.ts";
 import { ThinThreshold } from "./thin-threshold.ts";
+import { NbdAccess } from "./tls/nbd-access.ts";
+import { TlsSources } from "./tls/sources.ts";
+import { UntrustedClients } from "./tls/untrusted.ts";
 import type { ViewSources } from "./views.ts";
 import { WritersWatch } from "./writers-watch.ts";
 
@@ -78,6 +81,10 @@ export class Daemon implements Context {
   configurationFile: string | null;
   nbdTcp: string | null = null;
   readonly #nbd: NbdServer;
+  #nbdAccess: NbdAccess | null = null;
+  /** Certificates and keys that a reload reads anew. */
+  readonly tlsSources: TlsSources;
+  readonly #untrusted: UntrustedClients;
   readonly #room: ConnectionRoom;
   readonly #redundancy: RedundancyWatch;
   readonly #pathWatch: PathWatch;
@@ -114,6 +121,8 @@ export class Daemon implements Context {
       linesLost: options.linesLost,
       stateMadeAgain: () => lastWords.write(),
     });
+    this.tlsSources = new TlsSources(this.hub);
+    this.#untrusted = new UntrustedClients(this.hub);
     this.effective = new Effective(configuration, () => state.settings());
     this.inventory = new Inventory(state.units(), state.paths());
     this.bringUp = new BringUp(reactor, this.inventory);
@@ -175,6 +184,7 @@ export class Daemon implements Context {
     const { configuration, places, group } = this.options;
     this.hub.say("daemon-started", { detail: { pid: process.pid, source: this.emulated ? "emulated" : "devices" } });
     this.keeping.start();
+    this.#nbdAccess = this.#accessOf(configuration);
     const died = this.#lastWords.found;
     if (died !== null) this.hub.say("daemon-died", { detail: { pid: died.pid, reason: died.reason } });
     this.#tellRebuilt();
@@ -184,7 +194,7 @@ export class Daemon implements Context {
     }
     await demand(this.reactor, modeCalls(this.effective), "setting the modes");
     await this.look();
-    this.nbdTcp = await listenNbd(this.#nbd, configuration, places.nbdSocket, group);
+    this.nbdTcp = await listenNbd(this.#nbd, this.#nbdAccess, places.nbdSocket, group);
     await this.keeping.keep({
       what: "NBD",
       path: places.nbdSocket,
@@ -207,6 +217,16 @@ export class Daemon implements Context {
       else this.hub.say("state-rebuilt", { detail: { file, reason, kept, "set aside as": aside } });
     }
     if (incomplete !== null) this.hub.say("settings-incomplete", { detail: { reason: incomplete } });
+  }
+
+  /** Throws ControlError when a file that it names is not what it has to be. */
+  #accessOf({ sockets }: Configuration): NbdAccess | null {
+    if (sockets.nbd_tcp === undefined) return null;
+    const access = new NbdAccess(sockets.nbd_tcp, (error) =>
+      this.hub.say("tls-ended", { detail: { reason: error.message } }),
+    );
+    this.tlsSources.add(access);
+    return access;
   }
 
   #watchUevents(): UeventMonitor | null {
@@ -309,6 +329,7 @@ export class Daemon implements Context {
   #onNbd(event: NbdServerEvent): void {
     const { logger } = this.options;
     if (event.kind === "error") logger.warning(`NBD: ${event.error.message}`);
+    else if (event.kind === "untrusted") this.#untrusted.tell(event.peer, event.reason);
     else if (event.kind === "connected") logger.debug(`NBD client ${event.peer}: connection ${event.connection}`);
     else {
       const isNews = event.isFull && performance.now() - this.#fullSaidMs > FULL_SAID_MS;
@@ -330,12 +351,15 @@ export class Daemon implements Context {
           : loadConfiguration(place, this.configurationFile !== null);
       const report = reloadReport(before, after, this.state.settings(), isEmulated(after) !== this.emulated);
       // What needs a restart stays as it was, so that what is shown is what is in force.
-      const { sockets, state, log, limits, ring, process, array } = this.options.configuration;
+      const { state, log, limits, ring, process, array } = this.options.configuration;
+      const sockets = socketsInForce(this.options.configuration, after);
       const { emulated } = this;
       const devices = isEmulated(after) === emulated ? after.devices : before.devices;
       const next = { ...after, devices, emulated, sockets, state, log, limits, ring, process, array };
       checkChoice(this.inventory, this.attachments, next);
+      const putFiles = this.tlsSources.read(after);
       await this.#put(new Effective(next, () => this.state.settings()));
+      putFiles();
       this.configurationFile = file;
       this.restartNeeded = report.restartNeeded;
       this.hub.say("configuration-reloaded", {
@@ -379,6 +403,8 @@ export class Daemon implements Context {
     this.attachments.stop();
     await this.#nbd.close().catch((thrown) => this.#warn(thrown));
     await this.reactor.stop().catch((thrown) => this.#warn(thrown));
+    await this.#nbdAccess?.close();
+    this.tlsSources.stop();
     await this.bringUp.releaseDevices();
     this.hub.flush();
     this.#lastWords.remove();

@@ -3,7 +3,7 @@
 import type { FastifyInstance } from "fastify";
 import { becomeIoFlusher, endProcess, sendDatagram } from "../native/index.ts";
 import { ServiceManager } from "../liaison/notify.ts";
-import { readTls, readToken } from "./api/secrets.ts";
+import { readToken } from "./api/secrets.ts";
 import { loadConfiguration } from "./configuration.ts";
 import { Daemon } from "./daemon.ts";
 import { ControlError, reasonOf } from "./errors.ts";
@@ -17,6 +17,7 @@ import { isEmulated } from "./schemas/configuration.ts";
 import { makeServer, type Access } from "./server.ts";
 import { standingCalls, takeStanding } from "./standing.ts";
 import { statusOf } from "./status.ts";
+import { ApiFiles } from "./tls/api-files.ts";
 import { welcome } from "./welcome.ts";
 import { CONFIGURATION_FILE, type LogLevel } from "./words.ts";
 
@@ -52,8 +53,11 @@ async function serveApi(daemon: Daemon, version: string): Promise<FastifyInstanc
   // The Unix socket comes last: who is answered there may rely on the rest.
   const servers = [unix];
   if (tcp !== undefined) {
-    const secure = make({ kind: "token", token: readToken(tcp.token_file) }, readTls(tcp));
+    const files = new ApiFiles(tcp);
+    const secure = make({ kind: "token", token: readToken(tcp.token_file) }, files.tls);
     servers.push(secure);
+    files.serve(secure);
+    daemon.tlsSources.add(files);
     await listenTcp(secure, tcp.listen);
   }
   await listenUnix(unix, places.apiSocket, group);

@@ -5,7 +5,7 @@ import type { NbdServer } from "../export/server.ts";
 import { ControlError, reasonOf } from "./errors.ts";
 import type { Inventory, Unit } from "./inventory.ts";
 import { parseListen } from "./listen.ts";
-import type { Configuration } from "./schemas/configuration.ts";
+import type { NbdAccess } from "./tls/nbd-access.ts";
 
 /** Why a unit is not offered, with what to do; null when it is. */
 export function whyNotOffered({ handle, facts, inUse }: Unit): string | null {
@@ -43,20 +43,20 @@ export function exportsOf(inventory: Inventory): NbdExport[] {
 /** Listens on the Unix socket and, if configured, on TCP. Answers the TCP address in use, or null. */
 export async function listenNbd(
   server: NbdServer,
-  configuration: Configuration,
+  nbdAccess: NbdAccess | null,
   path: string,
   group: number | null,
 ): Promise<string | null> {
-  const { nbd_tcp: tcp } = configuration.sockets;
+  const tcp = nbdAccess?.listen;
   try {
     await server.listen({ kind: "unix", path, ...(group === null ? {} : { group }) });
-    if (tcp === undefined) return null;
-    const bound = await server.listen({ kind: "tcp", ...parseListen(tcp) });
+    if (nbdAccess === null || tcp === undefined) return null;
+    const bound = await server.listen({ kind: "tcp", ...parseListen(tcp), access: nbdAccess.access });
     return bound.kind === "tcp" ? `${tcp.slice(0, tcp.lastIndexOf(":"))}:${bound.port}` : null;
   } catch (thrown) {
     throw new ControlError("SOCKET", reasonOf(thrown), {
       parameter: tcp ?? path,
-      remedy: "choose another address in sockets.nbd or sockets.nbd_tcp",
+      remedy: "choose another address in sockets.nbd or sockets.nbd_tcp.listen",
       cause: thrown,
     });
   }

@@ -8,6 +8,18 @@ const RESTART: readonly (keyof Configuration)[] = ["sockets", "state", "log", "l
 /** Keys that decide between real devices and the emulated array. */
 const SOURCE: readonly (keyof Configuration)[] = ["devices", "emulated", "array"];
 
+/** Of those, what is applied all the same: whoever comes next meets it. */
+const APPLIED = "sockets.nbd_tcp.allow";
+
+/** The sockets stay as they are; who may come in by them changes. */
+export function socketsInForce(running: Configuration, after: Configuration): Configuration["sockets"] {
+  const tcp = running.sockets.nbd_tcp;
+  const allow = after.sockets.nbd_tcp?.allow;
+  return tcp === undefined || allow === undefined
+    ? running.sockets
+    : { ...running.sockets, nbd_tcp: { ...tcp, allow } };
+}
+
 type Value = unknown;
 
 /** Dotted names of the values that differ. Lists are compared as a whole. */
@@ -47,7 +59,7 @@ export function reloadReport(
 ): ReloadReport {
   const changed = differences(before, after);
   const needsRestart = (key: string): boolean =>
-    RESTART.some((section) => section === sectionOf(key)) ||
+    (RESTART.some((section) => section === sectionOf(key)) && key !== APPLIED) ||
     (emulationChanges && SOURCE.some((section) => section === sectionOf(key)));
   const kept = commandedKeys(settings);
   const isKept = (key: string): boolean => kept.includes(key);

@@ -7,6 +7,7 @@ import { timingSafeEqual } from "node:crypto";
 import type { Socket } from "node:net";
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import type * as z from "zod";
+import { TLS_SERVER } from "../export/tls/suites.ts";
 import { peerCredentials } from "../native/index.ts";
 import { Connections, type Peer } from "./api/connections.ts";
 import { JSON_TYPE, sendPieces } from "./api/pieces.ts";
@@ -63,7 +64,7 @@ export function makeServer(options: ServerOptions): FastifyInstance {
       ? fastify(common)
       : (fastify({
           ...common,
-          https: { ...options.tls, minVersion: "TLSv1.2", handshakeTimeout: HANDSHAKE_TIMEOUT_MS },
+          https: { ...TLS_SERVER, ...options.tls, handshakeTimeout: HANDSHAKE_TIMEOUT_MS },
         }) as unknown as FastifyInstance);
   const connections = new Connections({
     peerOf: options.access.kind === "token" ? peerOfAddress : peerOfUser,

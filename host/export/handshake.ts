@@ -13,7 +13,9 @@ const HELD_BYTES_MAX = 4 * CONNECTION_RECEIVE_BYTES;
 
 export type HandshakeEnd =
   | { readonly kind: "negotiated"; readonly connection: NegotiatedConnection }
-  | { readonly kind: "dropped"; readonly reason: string; readonly isFull: boolean };
+  | { readonly kind: "dropped"; readonly reason: string; readonly isFull: boolean }
+  /** TLS failed. */
+  | { readonly kind: "untrusted"; readonly reason: string };
 
 export interface HandshakeOptions {
   readonly offer: Offer;
@@ -97,10 +99,14 @@ export class Handshake {
 
   /** Ends the connection at once. `isFull`: for lack of room. */
   drop(reason: string, isFull = false): void {
+    this.#end({ kind: "dropped", reason, isFull });
+  }
+
+  #end(end: HandshakeEnd): void {
     if (!this.#finish()) return;
     this.#securing?.cancel();
     this.#socket.destroy();
-    this.#options.ended({ kind: "dropped", reason, isFull });
+    this.#options.ended(end);
   }
 
   /** True the first time only. */
@@ -192,7 +198,7 @@ export class Handshake {
       }
       this.#securing.outcome.then(
         (secured) => this.#secured(secured, below),
-        (thrown) => this.drop(`TLS: ${reasonOf(thrown)}`),
+        (thrown) => this.#end({ kind: "untrusted", reason: reasonOf(thrown) }),
       );
     });
   }

@@ -17,14 +17,13 @@ import type { TlsTerminator } from "./tls/terminator.ts";
 export type NbdAddress =
   /** A Unix socket; `mode` (default 0660) and `group` (a gid) decide who may connect. */
   | { readonly kind: "unix"; readonly path: string; readonly mode?: number; readonly group?: number }
-  /** TCP; without `tls` unencrypted and for everybody: for a trusted network only. Port 0 takes a free one. */
-  | { readonly kind: "tcp"; readonly host: string; readonly port: number; readonly tls?: TlsAccess };
+  /** TCP; without `access` unencrypted and for everybody: for a trusted network only. Port 0 takes a free one. */
+  | { readonly kind: "tcp"; readonly host: string; readonly port: number; readonly access?: TcpAccess };
 
 /** Who may come in over TCP, and how. */
-export interface TlsAccess {
-  readonly terminator: Pick<TlsTerminator, "secure">;
-  /** False: clients without TLS are let in as well, to what is for anyone. */
-  readonly isRequired: boolean;
+export interface TcpAccess {
+  /** Null: without TLS. `isRequired` false: clients without TLS are let in as well, to what is for anyone. */
+  readonly tls: { readonly terminator: Pick<TlsTerminator, "secure">; readonly isRequired: boolean } | null;
   /** Those in force now. */
   readonly rules: () => readonly Rule[];
 }
@@ -45,6 +44,8 @@ export type NbdServerEvent =
   | { readonly kind: "connected"; readonly unit: number; readonly connection: number; readonly peer: string }
   /** `isFull`: not because of what the client did, but because there is no room for another one. */
   | { readonly kind: "refused"; readonly reason: string; readonly peer: string; readonly isFull: boolean }
+  /** A client did not prove itself. */
+  | { readonly kind: "untrusted"; readonly reason: string; readonly peer: string }
   | { readonly kind: "error"; readonly error: Error };
 
 export interface NbdServerOptions {
@@ -155,10 +156,13 @@ export class NbdServer {
   /** What a client of an address sees in the clear, and how it gets TLS. */
   #access(address: NbdAddress): Pick<HandshakeOptions, "offer" | "tls"> {
     const directory = this.#directory;
-    if (address.kind === "unix" || address.tls === undefined) return { offer: directory, tls: null };
-    const { terminator, isRequired, rules } = address.tls;
+    if (address.kind === "unix" || address.access === undefined) return { offer: directory, tls: null };
+    const { tls, rules } = address.access;
+    const offer = new PermittedOffer(directory, rules, null);
+    if (tls === null) return { offer, tls };
+    const { terminator, isRequired } = tls;
     return {
-      offer: new PermittedOffer(directory, rules, null),
+      offer,
       tls: {
         isRequired,
         offerTo: (peer) => new PermittedOffer(directory, rules, peer),
@@ -190,7 +194,7 @@ export class NbdServer {
       refused: (reason) => this.#report({ kind: "refused", reason, peer, isFull: true }),
       ended: (end) => {
         this.#negotiating.delete(handshake);
-        if (end.kind === "dropped" && isKept) this.#room.release(address.kind);
+        if (end.kind !== "negotiated" && isKept) this.#room.release(address.kind);
         const who = handshake.peer === null ? peer : `${peer} (${peerText(handshake.peer)})`;
         void this.#ended(end, who, address.kind);
       },
@@ -200,6 +204,10 @@ export class NbdServer {
   }
 
   async #ended(end: HandshakeEnd, peer: string, origin: NbdAddress["kind"]): Promise<void> {
+    if (end.kind === "untrusted") {
+      this.#report({ kind: "untrusted", reason: end.reason, peer });
+      return;
+    }
     if (end.kind === "dropped") {
       this.#report({ kind: "refused", reason: end.reason, peer, isFull: end.isFull });
       return;

@@ -166,6 +166,30 @@ export const MESSAGES = {
     text: "A connection to the API was closed for what it did",
     system: true,
   },
+  "certificate-expiring": {
+    number: 681,
+    level: "warning",
+    text: "A certificate of this daemon expires soon",
+    system: true,
+  },
+  "certificate-expired": {
+    number: 682,
+    level: "error",
+    text: "A certificate of this daemon has expired",
+    system: true,
+  },
+  "client-untrusted": {
+    number: 683,
+    level: "warning",
+    text: "An NBD client did not prove over TLS who it is",
+    system: true,
+  },
+  "tls-ended": {
+    number: 684,
+    level: "error",
+    text: "The thread that speaks TLS ended, its clients lost their connections",
+    system: true,
+  },
   "daemon-died": {
     number: 640,
     level: "error",

@@ -50,6 +50,11 @@ const REMARKS: Readonly<Partial<Record<MessageName, string>>> = {
   "lines-lost":
     "have its reader read on (a pager that waits, a terminal that is stopped); `pathctl events` has everything that matters",
   "api-connection-closed": "`why` says what it did, `peer` who it was; told once a minute for each",
+  "certificate-expiring":
+    "put a new one there, then `pathctl config reload`; who is connected stays; said anew every day",
+  "certificate-expired": "clients refuse it; put a new one there, then `pathctl config reload`; said anew every day",
+  "client-untrusted": "`reason` says what TLS found; told once a minute for each address",
+  "tls-ended": "clients connect again; please report what `reason` says",
   "cache-absent": "nothing; where it has a cache all the same, have it report its caching page",
   "fua-refused": "nothing; such writes take a little longer",
   "leftovers-found": "nothing; they end within `timeouts.command_ms`",

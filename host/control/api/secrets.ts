@@ -10,7 +10,7 @@ const TOKEN_BYTES_MIN = 16;
 const TOO_OPEN = 0o027;
 
 /** A file that the configuration names; the error says which key named it. */
-function readNamed(key: string, file: string): Buffer {
+export function readNamed(key: string, file: string): Buffer {
   try {
     return readFileSync(file);
   } catch (thrown) {
@@ -23,7 +23,7 @@ function readNamed(key: string, file: string): Buffer {
 }
 
 /** A file with a secret in it: refused when others may read it, for then it is none. */
-function readSecret(key: string, file: string): Buffer {
+export function readSecret(key: string, file: string): Buffer {
   const secret = readNamed(key, file);
   const mode = statSync(file).mode & 0o777;
   if ((mode & TOO_OPEN) === 0) return secret;

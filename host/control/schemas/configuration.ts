@@ -119,11 +119,53 @@ export const EmulatedArray = z.strictObject({
 });
 export type EmulatedArray = z.infer<typeof EmulatedArray>;
 
+/** Who may open what over TCP. */
+export const AllowRule = z
+  .strictObject({
+    psk: z.string().min(1).optional(),
+    subject: z.string().min(1).optional(),
+    san: z
+      .string()
+      .regex(/^(DNS|IP Address|URI|email|DirName|Registered ID):./, {
+        error: "must be a name with its type, like DNS:host.example.com or IP Address:192.0.2.7",
+      })
+      .optional(),
+    anyone: z.literal(true).optional(),
+    exports: z.union([z.literal("all"), z.array(z.string().min(1)).min(1)]),
+    access: z.enum(["read-only", "read-write"]),
+  })
+  .refine(
+    ({ psk, subject, san, anyone }) => [psk, subject, san, anyone].filter((who) => who !== undefined).length === 1,
+    {
+      error: "a rule is about one of psk, subject, san, anyone",
+    },
+  );
+export type AllowRule = z.infer<typeof AllowRule>;
+
+const NbdTcp = z.strictObject(
+  {
+    listen: Listen,
+    insecure: z.boolean().default(false),
+    certificate: absolutePath.optional(),
+    key: absolutePath.optional(),
+    authorities: absolutePath.optional(),
+    psk_file: absolutePath.optional(),
+    allow: z.array(AllowRule).default([]),
+  },
+  {
+    error: (issue) =>
+      typeof issue.input === "string"
+        ? `is a table: { listen = ${JSON.stringify(issue.input)}, ... } with certificate, key and authorities, or with psk_file, or, if everybody who reaches the port may do anything to the data, with insecure = true`
+        : undefined,
+  },
+);
+export type NbdTcp = z.infer<typeof NbdTcp>;
+
 const Sockets = z
   .strictObject({
     api: absolutePath.optional(),
     nbd: absolutePath.optional(),
-    nbd_tcp: Listen.optional(),
+    nbd_tcp: NbdTcp.optional(),
     api_tcp: z
       .strictObject({ listen: Listen, certificate: absolutePath, key: absolutePath, token_file: absolutePath })
       .optional(),

@@ -83,7 +83,8 @@ class Terminal {
   }
 
   #begin({ id, client, plain }: Extract<ToWorker, { kind: "connection" }>): void {
-    const raw = new Socket({ fd: client, allowHalfOpen: true });
+    // Who ends its side within the handshake has left it.
+    const raw = new Socket({ fd: client, allowHalfOpen: false });
     const pending: Pending = { id, raw, plain: plainEnd(plain) };
     const key = keyOf(raw);
     raw.on("error", () => raw.destroy());
@@ -114,6 +115,8 @@ class Terminal {
       return;
     }
     this.#pending.delete(key);
+    // From here on its end passes through the relay, behind its last byte.
+    tls.allowHalfOpen = true;
     tell({ kind: "secured", id: pending.id, peer });
     relay(tls, pending.plain);
   }

@@ -29,6 +29,7 @@ async function freePort(): Promise<number> {
 interface Place {
   readonly folder: string;
   readonly certificate: string;
+  readonly files: { readonly certificate: string; readonly key: string };
   readonly port: number;
   /** What the configuration says of it. */
   readonly toml: string;
@@ -50,7 +51,7 @@ async function place(t: ExecutionContext, token = TOKEN): Promise<Place> {
   const lines = Object.entries({ listen: `127.0.0.1:${port}`, ...files }).map(
     ([name, value]) => `${name} = "${value}"`,
   );
-  return { folder, certificate, port, toml: `[sockets.api_tcp]\n${lines.join("\n")}\n` };
+  return { folder, certificate, files, port, toml: `[sockets.api_tcp]\n${lines.join("\n")}\n` };
 }
 
 interface Answer {
@@ -163,4 +164,40 @@ test("a key or token that others may read stops the start, in one line that says
     });
     await chmod(name, 0o640);
   }
+});
+
+test("of TLS 1.2 only ciphers with forward secrecy and authenticated encryption are spoken", async (t) => {
+  const tcp = await place(t);
+  await using daemon = await RealDaemon.start(tcp.toml);
+  t.truthy(daemon.socket);
+  const at = { host: "127.0.0.1", port: tcp.port, servername: "localhost", ca: tcp.certificate };
+  const weak = ["AES128-GCM-SHA256", "AES256-SHA", "DHE-RSA-AES128-GCM-SHA256"];
+  const unauthenticated = ["ECDHE-RSA-AES128-SHA256", "ECDHE-ECDSA-AES128-SHA256", "ECDHE-ECDSA-AES256-SHA"];
+  for (const ciphers of [...weak, ...unauthenticated]) {
+    await t.throwsAsync(once(connect({ ...at, maxVersion: "TLSv1.2", ciphers }), "secureConnect"), undefined, ciphers);
+  }
+  for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
+    const fine = connect({ ...at, maxVersion });
+    await once(fine, "secureConnect");
+    t.regex(fine.getCipher().name, /GCM|CHACHA20/);
+    fine.destroy();
+  }
+});
+
+test("a reload takes a new certificate, one that is broken changes nothing; connections stay", async (t) => {
+  const tcp = await place(t);
+  await using daemon = await RealDaemon.start(tcp.toml);
+  const open = connect({ host: "127.0.0.1", port: tcp.port, servername: "localhost", ca: tcp.certificate });
+  await once(open, "secureConnect");
+  const next = selfSigned();
+  await writeFile(tcp.files.certificate, next.certificate);
+  await t.throwsAsync(daemon.client.call("POST", "/v1/config/reload"), { message: /are no certificate and its key/ });
+  t.is((await ask(tcp, TOKEN, "GET", "/v1/status")).status, 200);
+  await writeFile(tcp.files.key, next.key);
+  await daemon.client.call("POST", "/v1/config/reload");
+  await t.throwsAsync(ask(tcp, TOKEN, "GET", "/v1/status"));
+  t.is((await ask({ ...tcp, certificate: next.certificate }, TOKEN, "GET", "/v1/status")).status, 200);
+  open.write(`GET /v1/status HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${TOKEN}\r\n\r\n`);
+  t.regex(String((await once(open, "data"))[0]), /^HTTP\/1\.1 200/);
+  open.destroy();
 });

@@ -89,6 +89,36 @@ const CASES: readonly { title: string; text: string; says: readonly string[] }[]
     says: ["f.toml:1: sockets.api_tcp.token_file: must be a string"],
   },
   {
+    title: "NBD over TCP by its address alone, as before there was TLS",
+    text: 'sockets.nbd_tcp = "0.0.0.0:10809"',
+    says: ['f.toml:1: sockets.nbd_tcp: is a table: { listen = "0.0.0.0:10809", ... } with certificate, key'],
+  },
+  {
+    title: "NBD over TCP without TLS, and nobody has said that this is meant",
+    text: '[sockets]\nnbd_tcp = { listen = "127.0.0.1:10809" }',
+    says: ["f.toml:2: sockets.nbd_tcp: without TLS everybody who reaches the port, on 127.0.0.1 every user"],
+  },
+  {
+    title: "half of what a certificate needs",
+    text: '[sockets.nbd_tcp]\nlisten = ":1"\ncertificate = "/c"\nkey = "/k"',
+    says: ["f.toml:3: sockets.nbd_tcp.certificate: needs authorities beside it"],
+  },
+  {
+    title: "a rule about two kinds of clients at once",
+    text: '[sockets.nbd_tcp]\nlisten = ":1"\npsk_file = "/p"\n[[sockets.nbd_tcp.allow]]\npsk = "a"\nanyone = true\nexports = "all"\naccess = "read-only"',
+    says: ["f.toml:4: sockets.nbd_tcp.allow[0]: a rule is about one of psk, subject, san, anyone"],
+  },
+  {
+    title: "a rule that does not say how",
+    text: 'sockets.nbd_tcp = { listen = ":1", insecure = true, allow = [{ anyone = true, exports = "all" }] }',
+    says: ['f.toml:1: sockets.nbd_tcp.allow[0].access: must be one of "read-only", "read-write"'],
+  },
+  {
+    title: "a rule about clients that cannot come",
+    text: 'sockets.nbd_tcp = { listen = ":1", psk_file = "/p", allow = [{ subject = "CN=a", exports = "all", access = "read-only" }] }',
+    says: ["f.toml:1: sockets.nbd_tcp.allow[0].subject: nobody has a certificate"],
+  },
+  {
     title: "a dynamic policy in cluster mode",
     text: 'cluster = true\npolicy = "round-robin"',
     says: ['f.toml:2: policy: must be "static" while cluster = true: cluster reservations belong to one path'],

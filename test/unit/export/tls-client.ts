@@ -69,8 +69,8 @@ export async function tlsServer(t: ExecutionContext, options: ServerOptions = {}
     { unit: 3, number: 0, bytes: 1n << 20n, blockBytes: 512, capabilities: 0 },
     { unit: 4, number: 1, bytes: 1n << 20n, blockBytes: 512, capabilities: 0 },
   ]);
-  const tls = { terminator, isRequired: options.isRequired ?? true, rules: () => options.rules ?? [] };
-  const address = await server.listen({ kind: "tcp", host: "127.0.0.1", port: 0, tls });
+  const access = { tls: { terminator, isRequired: options.isRequired ?? true }, rules: () => options.rules ?? [] };
+  const address = await server.listen({ kind: "tcp", host: "127.0.0.1", port: 0, access });
   t.teardown(async () => {
     await server.close();
     await terminator.close();

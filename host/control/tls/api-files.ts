@@ -1,0 +1,46 @@
+// Certificate and key of the API over HTTPS, which a reload reads anew.
+
+import { Server } from "node:tls";
+import type { FastifyInstance } from "fastify";
+import { TLS_SERVER } from "../../export/tls/suites.ts";
+import { readTls } from "../api/secrets.ts";
+import type { Configuration } from "../schemas/configuration.ts";
+import type { NamedCertificates, TlsSource } from "./sources.ts";
+
+type ApiTcp = NonNullable<Configuration["sockets"]["api_tcp"]>;
+
+export class ApiFiles implements TlsSource {
+  readonly #tcp: ApiTcp;
+  #files: ReturnType<typeof readTls>;
+  #app: FastifyInstance | null = null;
+
+  /** Throws ControlError. */
+  constructor(tcp: ApiTcp) {
+    this.#tcp = tcp;
+    this.#files = readTls(tcp);
+  }
+
+  /** What a server begins with. */
+  get tls(): ReturnType<typeof readTls> {
+    return this.#files;
+  }
+
+  /** The server that uses them. */
+  serve(app: FastifyInstance): void {
+    this.#app = app;
+  }
+
+  get certificates(): readonly NamedCertificates[] {
+    const { certificate: file } = this.#tcp;
+    return [{ parameter: "sockets.api_tcp.certificate", file, pem: this.#files.cert }];
+  }
+
+  read(): () => void {
+    const files = readTls(this.#tcp);
+    return () => {
+      this.#files = files;
+      const server: unknown = this.#app?.server;
+      if (server instanceof Server) server.setSecureContext({ ...TLS_SERVER, ...files });
+    };
+  }
+}
