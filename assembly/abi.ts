@@ -28,6 +28,32 @@ export const SCRATCH_BYTES: u32 = 65536;
 export const IDENTITY_BYTES_MAX: u32 = 256;
 /** Type byte of an identity that is a unit serial number (VPD page 0x80): this, 0, then the number as text without padding. */
 export const IDENTITY_TYPE_SERIAL: u32 = 128;
+/** From so many bytes on a command, or what is left of a request, counts as large: several clients take turns with it. */
+export const LARGE_BYTES: u32 = 131072;
+/** What a lane of a connection (small, large, zeroing) may send each time it has its turn on a unit, in bytes. */
+export const LANE_QUANTUM_BYTES: u32 = 262144;
+/** Least and most that one piece counts, in bytes: a small one costs the device more than its bytes. */
+export const LANE_CHARGE_BYTES_MIN: u32 = 16384;
+export const LANE_CHARGE_BYTES_MAX: u32 = 16777216;
+/** So long after another connection's last request the core counts as shared, in ms. */
+export const PACE_SHARED_MS: u32 = 5000;
+/** Large commands in flight on a unit of a shared core: estimated time of the device, at least in us, at most in ms. */
+export const PACE_MIN_US: u32 = 1000;
+export const PACE_MAX_MS: u32 = 50;
+/** How often one of them goes alone, so that it is known how long one takes, in ms. */
+export const PACE_LONE_MS: u32 = 1000;
+/** After how long without any end of one of them another one goes out nonetheless, in ms. */
+export const PACE_PATIENCE_MS: u32 = 100;
+/** Pieces of zeroings and trims in flight on a unit, and on one of a shared core. */
+export const ZEROING_PIECES_MAX: u32 = 16;
+export const ZEROING_SHARED_PIECES_MAX: u32 = 4;
+/** Of those of a lone client more than two only for so much estimated time of the device, in ms. */
+export const ZEROING_LONE_MS: u32 = 1000;
+/** On a shared core: time of the device that one of them may take, in us; how large the first is, the smallest, the largest. */
+export const ZEROING_PIECE_US: u32 = 2000;
+export const ZEROING_PIECE_BYTES_FIRST: u32 = 8388608;
+export const ZEROING_PIECE_BYTES_MIN: u32 = 1048576;
+export const ZEROING_PIECE_BYTES_MAX: u32 = 67108864;
 /** Sense bytes kept per command (SPC-4 4.5 allows 252; what classification needs lies in the first 96). */
 export const SENSE_BYTES_MAX: u32 = 96;
 

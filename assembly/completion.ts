@@ -158,7 +158,7 @@ export function commandCompleted(c: Command, result: i32, timeNs: u64): void {
   p.inFlight--;
   if (isLong(c.method)) u.longs--;
   if (p.inFlight < p.depth) u.full &= ~((<u32>1) << (<u32>p.slot));
-  if (u.queueFirst !== 0 || u.retryFirst !== 0) unitDirty(u);
+  if ((u.queueFirst | u.retryFirst | u.lanes) !== 0) unitDirty(u);
   const outcome = classify(c, result);
   const good = outcome === OUTCOME_GOOD;
   const latencyNs = timeNs > c.timeNs ? timeNs - c.timeNs : 0;

@@ -2,14 +2,16 @@
 // its slot, retry.ts keeps what cannot go out now.
 
 import { bufferTake } from "./buffers";
-import { BUFFER_PAGE_BYTES, OP_SCSI, PIECE_BYTES_MAX, POLICY_STATIC, UNIT_CAN_FUA } from "./abi";
+import { BUFFER_PAGE_BYTES, LARGE_BYTES, OP_SCSI, PIECE_BYTES_MAX, POLICY_STATIC, UNIT_CAN_FUA } from "./abi";
 import { mustWait } from "./exclusive";
 import { changesMedium, commandOverlapsGhost, lossy, lossyNs } from "./ghost";
 import { edgeAddress, readsEdge } from "./legs";
+import { laneEnter, lanesServe, wantsLane } from "./lanes";
 import { listNext, listPush, listRemove } from "./lists";
 import { isLong } from "./long";
 import { zeroes } from "./memory";
 import { NBD_EIO } from "./nbd";
+import { paceBegin, paceEnd, zeroingPieceBytes } from "./pace";
 import { unitPath } from "./path";
 import {
   COMMAND_FLIGHT,
@@ -47,7 +49,6 @@ import { selectionServiceNs } from "./selection/selection";
 import { commandTake, commandsFree, unitStarves } from "./slots";
 import { stallArm } from "./stall";
 import { Unit } from "./topology";
-import { isZeroing, zeroingBegin, zeroingOver, zeroingYield } from "./zeroing";
 
 const LINK: usize = offsetof<Command>("next");
 const SIBLING: usize = offsetof<Command>("siblingNext");
@@ -78,54 +79,63 @@ export function unitDispatch(u: Unit): void {
   }
   while (u.queueFirst !== 0) {
     const r = changetype<Request>(u.queueFirst);
-    if ((u.harmful | u.exclusives) !== 0 && mustWait(u, r)) {
+    if (u.lanes !== 0 || wantsLane(u, r)) laneEnter(u, r);
+    else if ((u.harmful | u.exclusives) !== 0 && mustWait(u, r)) {
       // It has failed rather than write what it has read around what was found since.
       if (r.state !== REQUEST_QUEUED) continue;
       requestUnqueue(r, REQUEST_HELD);
-      zeroingOver(r);
-    } else if (!dispatchRequest(u, r)) return;
+    } else if (!dispatchRequest(u, r)) {
+      // Not all of it can go out: from here on they take turns.
+      if (r.state === REQUEST_QUEUED) laneEnter(u, r);
+    }
   }
+  lanesServe(u);
 }
 
-/** Makes pieces of `r` and sends them; false when it cannot go on now. */
+/** Makes all pieces of `r` and sends them; false when it cannot go on now. */
 function dispatchRequest(u: Unit, r: Request): bool {
-  if (isZeroing(r) && pieceBytes(u, r) < r.total - r.cut && !zeroingBegin(u, r)) return true;
-  while (r.cut < r.total) {
-    const slot = chooseFor(u, u.eligible, pieceBytes(u, r), r.method !== METHOD_READ, r.connection.index);
-    if (slot < 0) {
-      if (slot === NO_PATH) noPath(u);
-      return false;
-    }
-    if (commandsFree() === 0) {
-      unitStarves(u);
-      return false;
-    }
-    let list: usize = 0;
-    if (r.method === METHOD_UNMAP && ownListTaken(r)) {
-      list = bufferTake(BUFFER_PAGE_BYTES);
-      if (list === 0) return waitForList(r);
-    }
-    const c = commandTake(r);
-    c.ownBuffer = <u32>list;
-    cut(u, r, c);
-    issue(c, <u32>slot);
-    if (isZeroing(r) && r.cut < r.total) {
-      zeroingYield(r);
-      return true;
-    }
-  }
-  requestUnqueue(r, REQUEST_FLIGHT);
-  zeroingOver(r);
+  while (r.state === REQUEST_QUEUED) if (dispatchPiece(u, r) === PIECE_BLOCKED) return false;
   return true;
 }
 
+/** A piece was made, the last one perhaps; nothing can go out now. */
+const PIECE_SENT: u8 = 0;
+export const PIECE_BLOCKED: u8 = 1;
+
+/** Makes the next piece of `r` and sends it. */
+export function dispatchPiece(u: Unit, r: Request): u8 {
+  const slot = chooseFor(u, u.eligible, pieceBytes(u, r), r.method !== METHOD_READ, r.connection.index);
+  if (slot < 0) {
+    if (slot === NO_PATH) noPath(u);
+    return PIECE_BLOCKED;
+  }
+  if (commandsFree() === 0) {
+    unitStarves(u);
+    return PIECE_BLOCKED;
+  }
+  let list: usize = 0;
+  if (r.method === METHOD_UNMAP && ownListTaken(r)) {
+    list = bufferTake(BUFFER_PAGE_BYTES);
+    if (list === 0) {
+      waitForList(r);
+      return PIECE_SENT;
+    }
+  }
+  const c = commandTake(r);
+  c.ownBuffer = <u32>list;
+  cut(u, r, c);
+  issue(c, <u32>slot);
+  if (r.cut === r.total) requestUnqueue(r, REQUEST_FLIGHT);
+  return PIECE_SENT;
+}
+
 /** Bytes of the next piece of `r`. */
-function pieceBytes(u: Unit, r: Request): u32 {
+export function pieceBytes(u: Unit, r: Request): u32 {
   const rest = r.total - r.cut;
   const method = r.method;
   if (method === METHOD_SYNC || method === METHOD_STATUS) return rest;
-  if (method === METHOD_UNMAP) return min(rest, u.unmapBytes);
-  if (method === METHOD_SAME || method === METHOD_SAME_UNMAP) return min(rest, u.sameBytes);
+  if (method === METHOD_UNMAP) return min(rest, min(u.unmapBytes, zeroingPieceBytes(u)));
+  if (method === METHOD_SAME || method === METHOD_SAME_UNMAP) return min(rest, min(u.sameBytes, zeroingPieceBytes(u)));
   const whole = min(rest, u.transferBytes);
   return method === METHOD_ZERO_WRITE ? whole : min(whole, PIECE_BYTES_MAX - (r.cut & (PIECE_BYTES_MAX - 1)));
 }
@@ -152,10 +162,9 @@ function ownListTaken(r: Request): bool {
 }
 
 /** There is no room for one more parameter list: `r` goes on when a piece is settled. When none is to be, it fails. */
-function waitForList(r: Request): bool {
+function waitForList(r: Request): void {
   if (r.pieces === 0) requestFail(r, NBD_EIO);
   else requestUnqueue(r, REQUEST_FLIGHT);
-  return true;
 }
 
 /**
@@ -280,6 +289,7 @@ export function issue(c: Command, slot: u32): void {
   c.generation++;
   listPush(changetype<usize>(u) + FLIGHT, changetype<usize>(c), LINK);
   p.inFlight++;
+  if (c.pieceBytes >= LARGE_BYTES && c.method <= METHOD_UNMAP) paceBegin(u, c);
   stallArm(u, c);
   if (p.inFlight >= p.depth) u.full |= (<u32>1) << slot;
   c.note = u.selection.started(slot, c.bufferBytes, c.method !== METHOD_READ, now);
@@ -291,6 +301,7 @@ export function issue(c: Command, slot: u32): void {
 export function writeOff(c: Command, timeNs: u64, good: bool): void {
   if ((c.flags & COMMAND_WRITTEN_OFF) !== 0) return;
   c.flags |= COMMAND_WRITTEN_OFF;
+  if (c.pace !== 0) paceEnd(c.unit, c, timeNs, good);
   const write = c.method !== METHOD_READ;
   // How long a long one takes says nothing about its path.
   const teaches = !isLong(c.method);

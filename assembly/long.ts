@@ -9,11 +9,11 @@
 //   the path is not blamed;
 // - no reset is sent for it as long as the host has not ended it, unless other I/O waits for it;
 // - a request made of many commands has its time anew whenever one of them is done (`longProgress`); what waits behind it
-//   for its turn (zeroing.ts) does so for as long as it makes progress.
+//   for its turn (lanes.ts) does so for as long as any of them makes progress.
 
 import { WANT_HEALTH, checkWant } from "./check";
 import { listPush, listRemove } from "./lists";
-import { Command, METHOD_SAME, METHOD_SYNC, REQUEST_BEHIND, Request } from "./records";
+import { Command, METHOD_SAME, METHOD_SYNC, REQUEST_LINED, Request } from "./records";
 import { now } from "./ring";
 import { NEVER } from "./timers";
 import { Path, Unit } from "./topology";
@@ -83,7 +83,9 @@ export function longAsk(p: Path): void {
 
 /** A piece of `r` is done and others are not: where it is made of many commands, its time begins anew. */
 export function longProgress(r: Request): void {
-  if (isZeroing(r)) renew(r);
+  if (!isZeroing(r)) return;
+  r.unit.zeroedNs = now;
+  renew(r);
 }
 
 /** The time of `r` begins anew. The list of requests is in the order of their deadlines; none is later than one that begins now. */
@@ -100,7 +102,7 @@ export function longPutOff(r: Request): bool {
   if (!isZeroing(r)) return false;
   const u = r.unit;
   let doneNs: u64 = 0;
-  if (r.state === REQUEST_BEHIND && u.zeroing !== 0) doneNs = changetype<Request>(u.zeroing).sinceNs;
+  if (r.state === REQUEST_LINED) doneNs = u.zeroedNs;
   else if (r.commandFirst !== 0 && u.longDoneSentNs <= changetype<Command>(r.commandFirst).timeNs)
     doneNs = u.longDoneNs;
   if (doneNs <= r.sinceNs) return false;

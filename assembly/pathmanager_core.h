@@ -21,6 +21,32 @@
 #define PM_IDENTITY_BYTES_MAX 256u
 /* Type byte of an identity that is a unit serial number (VPD page 0x80): this, 0, then the number as text without padding. */
 #define PM_IDENTITY_TYPE_SERIAL 128u
+/* From so many bytes on a command, or what is left of a request, counts as large: several clients take turns with it. */
+#define PM_LARGE_BYTES 131072u
+/* What a lane of a connection (small, large, zeroing) may send each time it has its turn on a unit, in bytes. */
+#define PM_LANE_QUANTUM_BYTES 262144u
+/* Least and most that one piece counts, in bytes: a small one costs the device more than its bytes. */
+#define PM_LANE_CHARGE_BYTES_MIN 16384u
+#define PM_LANE_CHARGE_BYTES_MAX 16777216u
+/* So long after another connection's last request the core counts as shared, in ms. */
+#define PM_PACE_SHARED_MS 5000u
+/* Large commands in flight on a unit of a shared core: estimated time of the device, at least in us, at most in ms. */
+#define PM_PACE_MIN_US 1000u
+#define PM_PACE_MAX_MS 50u
+/* How often one of them goes alone, so that it is known how long one takes, in ms. */
+#define PM_PACE_LONE_MS 1000u
+/* After how long without any end of one of them another one goes out nonetheless, in ms. */
+#define PM_PACE_PATIENCE_MS 100u
+/* Pieces of zeroings and trims in flight on a unit, and on one of a shared core. */
+#define PM_ZEROING_PIECES_MAX 16u
+#define PM_ZEROING_SHARED_PIECES_MAX 4u
+/* Of those of a lone client more than two only for so much estimated time of the device, in ms. */
+#define PM_ZEROING_LONE_MS 1000u
+/* On a shared core: time of the device that one of them may take, in us; how large the first is, the smallest, the largest. */
+#define PM_ZEROING_PIECE_US 2000u
+#define PM_ZEROING_PIECE_BYTES_FIRST 8388608u
+#define PM_ZEROING_PIECE_BYTES_MIN 1048576u
+#define PM_ZEROING_PIECE_BYTES_MAX 67108864u
 /* Sense bytes kept per command (SPC-4 4.5 allows 252; what classification needs lies in the first 96). */
 #define PM_SENSE_BYTES_MAX 96u
 

@@ -83,6 +83,11 @@ export class Command {
   method: u8;
   /** 0 at first, one more each time its piece was issued again beside it. */
   attempt: u8;
+  /** PACE_* while it counts as large or a zeroing; 1: it went out with nothing of that kind beside it (pace.ts). */
+  pace: u8;
+  lone: u8;
+  /** Bytes of its kind that its unit had carried out when it went out. */
+  paceDone: u64;
 }
 
 export const COMMAND_SLOT_BYTES: usize = 256;
@@ -173,6 +178,8 @@ export class Request {
   base: u32;
   /** METHOD_* of its legs of whole blocks, or of all of it. */
   whole: u8;
+  /** LANE_* it waits in. */
+  lane: u8;
   /** Extents of a BLOCK_STATUS. */
   extents: u32;
   /** Losses of power that its unit had told of when the first piece went out that SYNCHRONIZE CACHE has to follow. */
@@ -203,8 +210,8 @@ export const REQUEST_READY: u8 = 5;
 export const REQUEST_SENDING: u8 = 6;
 /** Answered or given up; it waits for its last command. */
 export const REQUEST_OVER: u8 = 7;
-/** In its unit's `behind` list: a zeroing that waits for another one. */
-export const REQUEST_BEHIND: u8 = 8;
+/** In a lane of its connection: pieces are still to be made, others are served in turn (lanes.ts). */
+export const REQUEST_LINED: u8 = 8;
 
 /** How a request is carried out. */
 export const METHOD_READ: u8 = 0;
@@ -218,6 +225,21 @@ export const METHOD_SYNC: u8 = 6;
 export const METHOD_NONE: u8 = 7;
 /** GET LBA STATUS. */
 export const METHOD_STATUS: u8 = 8;
+
+/** Requests of a connection that take turns with those of others (lanes.ts). */
+@unmanaged
+export class Lane {
+  first: usize;
+  last: usize;
+  /** Link in its unit's list of lanes in which requests wait. */
+  next: usize;
+  previous: usize;
+  /** Bytes it may still send in its turn. */
+  deficit: u32;
+}
+
+export const LANE_BYTES: usize = 20;
+export const LANE_COUNT: usize = 3;
 
 /** An NBD connection in its transmission phase. */
 @unmanaged
@@ -273,7 +295,9 @@ export class Connection {
   closeGeneration: u8;
 }
 
-export const CONNECTION_RECORD_BYTES: usize = 192;
+export const CONNECTION_RECORD_BYTES: usize = 256;
+/** Where in a connection's record its lanes are. */
+export const LANES: usize = 192;
 
 export const CONNECTION_FREE: u8 = 0;
 export const CONNECTION_OPEN: u8 = 1;
@@ -295,5 +319,6 @@ export function checkRecords(): void {
   assert(offsetof<Command>("timeoutMs") === COMMAND_TIMEOUT_MS && offsetof<Command>("sense0") === COMMAND_SENSE);
   assert(offsetof<Command>("timeNs") === COMMAND_PRIVATE && offsetof<Command>() <= COMMAND_SLOT_BYTES);
   assert(offsetof<Request>() <= REQUEST_HEADER && REQUEST_BLOCKS + 4 * REQUEST_BLOCKS_MAX <= REQUEST_SLOT_BYTES);
-  assert(offsetof<Connection>() <= CONNECTION_RECORD_BYTES);
+  assert(offsetof<Connection>() <= LANES && LANES + LANE_COUNT * LANE_BYTES <= CONNECTION_RECORD_BYTES);
+  assert(offsetof<Lane>() <= LANE_BYTES);
 }

@@ -16,6 +16,7 @@ import { connectionGone, replyReady } from "./connection";
 import { EXCLUSIVE_NOT, exclusiveOver } from "./exclusive";
 import { commandGivenUp } from "./ghost";
 import { LEG_PLAIN, firstWrite, nextLeg } from "./legs";
+import { laneLeave } from "./lanes";
 import { listFirst, listNext, listPush, listRemove, listShift } from "./lists";
 import { listAll, requestCount, requests } from "./memory";
 import { longProgress } from "./long";
@@ -29,12 +30,12 @@ import {
   Connection,
   METHOD_NONE,
   METHOD_SYNC,
-  REQUEST_BEHIND,
   REQUEST_BLOCKS,
   REQUEST_BLOCKS_MAX,
   REQUEST_FLIGHT,
   REQUEST_FREE,
   REQUEST_HELD,
+  REQUEST_LINED,
   REQUEST_OVER,
   REQUEST_QUEUED,
   REQUEST_READY,
@@ -42,6 +43,7 @@ import {
   REQUEST_SLOT_BYTES,
   Request,
 } from "./records";
+import { paceSeen } from "./pace";
 import { now } from "./ring";
 import { commandDrop } from "./slots";
 import { statisticsError, statisticsRecord } from "./statistics";
@@ -49,14 +51,12 @@ import { timerSooner } from "./timers";
 import { Unit } from "./topology";
 import { unitDirty } from "./unit";
 import { ownRoomFreed, roomFreed, taken } from "./admission";
-import { zeroingOver } from "./zeroing";
 
 const LINK: usize = offsetof<Request>("next");
 const LAYOUT: usize = offsetof<Request>("lead");
 const UNIT_LINK: usize = offsetof<Request>("unitNext");
 const SIBLING: usize = offsetof<Command>("siblingNext");
 const QUEUE: usize = offsetof<Unit>("queueFirst");
-const BEHIND: usize = offsetof<Unit>("behindFirst");
 const HELD: usize = offsetof<Unit>("heldFirst");
 const UNIT_REQUESTS: usize = offsetof<Unit>("requestFirst");
 
@@ -156,6 +156,7 @@ export function requestAccept(r: Request): void {
   r.acceptedNs = now;
   r.sinceNs = now;
   r.deadlineNs = now + u.ioTimeoutNs;
+  paceSeen(r.connection);
   u.requests++;
   if (r.exclusive !== EXCLUSIVE_NOT) u.exclusives++;
   listPush(changetype<usize>(u) + UNIT_REQUESTS, changetype<usize>(r), UNIT_LINK);
@@ -175,11 +176,12 @@ export function requestQueue(r: Request): void {
   unitDirty(u);
 }
 
-/** Takes it out of its unit's queue: all pieces are made, or it must wait for a ghost. */
+/** Takes it out of its unit's queue, or its lane: all pieces are made, or it must wait for a ghost. */
 export function requestUnqueue(r: Request, state: u8): void {
   const u = r.unit;
-  assert(r.state === REQUEST_QUEUED);
-  listRemove(changetype<usize>(u) + QUEUE, changetype<usize>(r), LINK);
+  assert(r.state === REQUEST_QUEUED || r.state === REQUEST_LINED);
+  if (r.state === REQUEST_LINED) laneLeave(r);
+  else listRemove(changetype<usize>(u) + QUEUE, changetype<usize>(r), LINK);
   u.queued--;
   r.state = state;
   if (state === REQUEST_HELD) {
@@ -204,7 +206,7 @@ export function requestPieceSettled(r: Request): void {
   r.pieces--;
   if (r.error === 0 && (r.pieces !== 0 || r.cut < r.total)) longProgress(r);
   if (r.pieces !== 0) {
-    // A zeroing that had as many under way as it may.
+    // A trim that had no room for one more parameter list.
     if (r.state === REQUEST_FLIGHT && r.cut < r.total && r.error === 0) requestQueue(r);
     return;
   }
@@ -275,15 +277,11 @@ export function commandTwin(c: Command): bool {
 }
 
 function stopCutting(r: Request): void {
-  if (r.state === REQUEST_QUEUED) requestUnqueue(r, REQUEST_FLIGHT);
+  if (r.state === REQUEST_QUEUED || r.state === REQUEST_LINED) requestUnqueue(r, REQUEST_FLIGHT);
   else if (r.state === REQUEST_HELD) {
     listRemove(changetype<usize>(r.unit) + HELD, changetype<usize>(r), LINK);
     r.state = REQUEST_FLIGHT;
-  } else if (r.state === REQUEST_BEHIND) {
-    listRemove(changetype<usize>(r.unit) + BEHIND, changetype<usize>(r), LINK);
-    r.state = REQUEST_FLIGHT;
   }
-  zeroingOver(r);
 }
 
 /** Answers with `error` now; what the host still has of it becomes ghosts. */

@@ -5,7 +5,7 @@ import { listNext, listPush, listRemove } from "./lists";
 import { NBD_EIO } from "./nbd";
 import { renew } from "./long";
 import { unitInTransition, unitUnverified } from "./path";
-import { COMMAND_DELAYED, COMMAND_QUEUED, Command, REQUEST_BEHIND, REQUEST_QUEUED, Request } from "./records";
+import { COMMAND_DELAYED, COMMAND_QUEUED, Command, REQUEST_LINED, REQUEST_QUEUED, Request } from "./records";
 import { requestAbandon, requestFail } from "./request";
 import { NONE, event, now } from "./ring";
 import { timerSooner } from "./timers";
@@ -131,7 +131,7 @@ export function noPathFail(u: Unit, beforeNs: u64): u64 {
 }
 
 function waitsForPath(r: Request): bool {
-  if (r.state === REQUEST_QUEUED || r.state === REQUEST_BEHIND) return true;
+  if (r.state === REQUEST_QUEUED || r.state === REQUEST_LINED) return true;
   for (let at = r.commandFirst; at !== 0; at = listNext(at, SIBLING)) {
     if (changetype<Command>(at).state === COMMAND_QUEUED) return true;
   }

@@ -60,6 +60,7 @@ export function commandTake(r: Request): Command {
   c.retries = 0;
   c.rounds = 0;
   c.attempt = 0;
+  c.pace = 0;
   listPush(changetype<usize>(r) + REQUEST_COMMANDS, changetype<usize>(c), SIBLING);
   return c;
 }

@@ -188,10 +188,14 @@ export class Unit {
   /** Requests that wait for a ghost. */
   heldFirst: usize;
   heldLast: usize;
-  /** The zeroing that has the turn, 0 when none has; those that wait behind it, in order (zeroing.ts). */
-  zeroing: usize;
-  behindFirst: usize;
-  behindLast: usize;
+  /** Lanes in which requests wait, in the order of their turns: of small I/O, of all else; how many they are (lanes.ts). */
+  smallFirst: usize;
+  smallLast: usize;
+  largeFirst: usize;
+  largeLast: usize;
+  /** Bytes of small I/O that go before the next of the large, which was let before it. */
+  smallCredit: u32;
+  lanes: u32;
   /** Every request accepted and not answered, oldest first. */
   requestFirst: usize;
   requestLast: usize;
@@ -243,6 +247,26 @@ export class Unit {
   longDoneSentNs: u64;
   /** How many of them the host has. */
   longs: u32;
+  /** When a piece of a zeroing or trim was settled last. */
+  zeroedNs: u64;
+  /** Estimated ns for 1 MiB of data, and zeroed; bytes carried out; bytes in flight, and zeroings in flight (pace.ts). */
+  paceDataNs: u64;
+  paceZeroNs: u64;
+  paceDataDone: u64;
+  paceZeroDone: u64;
+  paceData: u64;
+  paceZero: u64;
+  paceZeroes: u32;
+  /** How long one takes alone, and that for 1 MiB, and when that was found; of zeroings; when one went or came last. */
+  paceLoneNs: u64;
+  paceLoneMibNs: u64;
+  paceLoneAtNs: u64;
+  paceZeroLoneNs: u64;
+  paceZeroLoneMibNs: u64;
+  /** Least ns for 1 MiB zeroed, whatever the piece; bytes of a piece on a shared core. */
+  paceZeroBestNs: u64;
+  zeroingBytes: u32;
+  paceMovedNs: u64;
   /** Hedged reads: budget in hundredths of a percent. */
   hedgeBudget: u32;
   /** SET TARGET PORT GROUPS: when it is due (0: not called for), not before when, and the pause after the next one. */

@@ -30,6 +30,8 @@ import {
   UNIT_FLAG_PRESENT,
   UNIT_FLAG_RELEASED,
   UNIT_SLOTS,
+  ZEROING_PIECE_BYTES_FIRST,
+  ZEROING_PIECE_BYTES_MAX,
 } from "./abi";
 import { groupsConsiderSet, groupsTimer } from "./alua";
 import { checkIdentity } from "./check";
@@ -60,9 +62,6 @@ const DEFAULT_STALL_MAX_MS: u64 = 5000;
 const DEFAULT_GHOST_RESET_MS: u64 = 30000;
 const DEFAULT_LOST_RESET_MS: u64 = 2000;
 const DEFAULT_COMMAND_TIMEOUT_MS: u64 = 30000;
-/** WRITE SAME and UNMAP without a stated limit go out in pieces of this size, so that none takes very long. */
-export const SPAN_BYTES_MAX: u32 = 67108864;
-
 const dirty: usize = memory.data(8, 8);
 
 /** Something is to be dispatched at the end of the turn. */
@@ -102,6 +101,7 @@ export function unitTimer(u: Unit): void {
     requestAbandon(r, NBD_EIO);
   }
   stallTimer(u);
+  if (u.lanes !== 0) unitDirty(u);
   if (u.noPathNs === 0 || u.requestFirst === 0) return;
   const waitNs = noPathWaitNs(u);
   if (waitNs !== 0 || !unitUnverified(u)) {
@@ -190,7 +190,7 @@ function pathless(u: Unit, reason: u32): void {
     u.released = 0;
     u.flags &= ~UNIT_FLAG_RELEASED;
   }
-  if (u.queueFirst !== 0 || u.retryFirst !== 0) unitDirty(u);
+  if ((u.queueFirst | u.retryFirst | u.lanes) !== 0) unitDirty(u);
 }
 
 function tiers(u: Unit): void {
@@ -248,8 +248,9 @@ export function unitAdd(): i32 {
   u.commandTimeoutNs = DEFAULT_COMMAND_TIMEOUT_MS * MS;
   stallThreshold(u);
   u.transferBytes = PIECE_BYTES_MAX;
-  u.unmapBytes = SPAN_BYTES_MAX;
-  u.sameBytes = SPAN_BYTES_MAX;
+  u.unmapBytes = ZEROING_PIECE_BYTES_MAX;
+  u.sameBytes = ZEROING_PIECE_BYTES_MAX;
+  u.zeroingBytes = ZEROING_PIECE_BYTES_FIRST;
   u.inUsePath = NONE;
   u.noPathNs = max<u64>(now, 1);
   return <i32>u.index;

@@ -34,6 +34,7 @@ import {
   UNIT_SET_TRANSFER_BLOCKS_MAX,
   UNIT_SET_UNMAP_BLOCKS_MAX,
   UNIT_SET_WRITE_SAME_BLOCKS_MAX,
+  ZEROING_PIECE_BYTES_MAX,
 } from "./abi";
 import { groupsConsiderSet } from "./alua";
 import { inheritedSet } from "./ghost";
@@ -50,7 +51,7 @@ import { stallThreshold } from "./stall";
 import { statisticsReset } from "./statistics";
 import { NEVER, timerSooner } from "./timers";
 import { Unit } from "./topology";
-import { SPAN_BYTES_MAX, unitPresent, unitRefresh } from "./unit";
+import { unitPresent, unitRefresh } from "./unit";
 
 const MS: u64 = 1000000;
 /** Longest time a setting takes, so that no sum overflows. */
@@ -156,7 +157,7 @@ function setTransfer(u: Unit, blocks: u32): i32 {
 
 function spanBytes(u: Unit, blocks: u32): u32 {
   const bytes = (<u64>blocks) << u.blockShift;
-  return blocks === 0 || bytes > <u64>SPAN_BYTES_MAX ? SPAN_BYTES_MAX : <u32>bytes;
+  return blocks === 0 || bytes > <u64>ZEROING_PIECE_BYTES_MAX ? ZEROING_PIECE_BYTES_MAX : <u32>bytes;
 }
 
 function setPolicy(u: Unit, policy: u32): i32 {
