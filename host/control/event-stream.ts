@@ -57,6 +57,8 @@ export function streamEvents(hub: EventHub, request: FastifyRequest, reply: Fast
     if (!raw.writableNeedDrain) raw.write(": still here\n\n");
   }, HEARTBEAT_MS);
   raw.on("error", () => raw.destroy());
+  // A client that has gone looks like one that has sent all it wants to, and a stream has no end of its own.
+  request.raw.socket.once("end", () => raw.destroy());
   raw.on("close", () => clearInterval(heartbeat));
   const last = lastSeen(request);
   if (last === null) {

@@ -76,7 +76,7 @@ async function bindUnix(path: string, group: number | null, listen: () => Promis
     process.umask(before);
   }
   chmodSync(path, SOCKET_MODE);
-  if (group === null) return;
+  if (group === null || lstatSync(path).gid === group) return;
   try {
     chownSync(path, -1, group);
   } catch {
@@ -91,10 +91,18 @@ export function parseListen(text: string): { host: string; port: number } {
   return { host: host === "" ? "::" : host, port: Number(text.slice(at + 1)) };
 }
 
+/** What to do when a TCP address cannot be had. @param key of the configuration */
+export function tcpRemedy(thrown: unknown, key: string): string {
+  const code = thrown instanceof Error && "code" in thrown ? thrown.code : null;
+  return code === "EAFNOSUPPORT"
+    ? "let the service listen on TCP: `systemctl edit pathmanagerd`, [Service] RestrictAddressFamilies=AF_INET AF_INET6"
+    : `choose another address in ${key}`;
+}
+
 export async function listenTcp(app: FastifyInstance, address: string): Promise<void> {
   try {
     await app.listen(parseListen(address));
   } catch (thrown) {
-    throw socketError(address, reasonOf(thrown), "choose another address in sockets.api_tcp.listen");
+    throw socketError(address, reasonOf(thrown), tcpRemedy(thrown, "sockets.api_tcp.listen"));
   }
 }

@@ -4,7 +4,7 @@ import type { NbdExport } from "../export/directory.ts";
 import type { NbdServer } from "../export/server.ts";
 import { ControlError, reasonOf } from "./errors.ts";
 import type { Inventory, Unit } from "./inventory.ts";
-import { parseListen } from "./listen.ts";
+import { parseListen, tcpRemedy } from "./listen.ts";
 import type { NbdAccess } from "./tls/nbd-access.ts";
 
 /** Why a unit is not offered, with what to do; null when it is. */
@@ -56,7 +56,7 @@ export async function listenNbd(
   } catch (thrown) {
     throw new ControlError("SOCKET", reasonOf(thrown), {
       parameter: tcp ?? path,
-      remedy: "choose another address in sockets.nbd or sockets.nbd_tcp.listen",
+      remedy: tcpRemedy(thrown, "sockets.nbd or sockets.nbd_tcp.listen"),
       cause: thrown,
     });
   }

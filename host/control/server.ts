@@ -4,6 +4,7 @@
 // members of the group may change. On TCP (only with TLS) a bearer token says it, for reading as well.
 
 import { timingSafeEqual } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import type * as z from "zod";
@@ -46,6 +47,9 @@ export interface ServerOptions {
   readonly onDefect: (thrown: unknown, request: string) => void;
 }
 
+/** Of a request without one, Node would answer 400 with nothing in it; nothing here depends on it. */
+const NO_HOST_NEEDED = { requireHostHeader: false };
+
 /** The API, not listening yet. */
 export function makeServer(options: ServerOptions): FastifyInstance {
   const common = {
@@ -61,10 +65,10 @@ export function makeServer(options: ServerOptions): FastifyInstance {
   };
   const app: FastifyInstance =
     options.tls === undefined
-      ? fastify(common)
+      ? fastify({ ...common, http: NO_HOST_NEEDED })
       : (fastify({
           ...common,
-          https: { ...TLS_SERVER, ...options.tls, handshakeTimeout: HANDSHAKE_TIMEOUT_MS },
+          https: { ...NO_HOST_NEEDED, ...TLS_SERVER, ...options.tls, handshakeTimeout: HANDSHAKE_TIMEOUT_MS },
         }) as unknown as FastifyInstance);
   const connections = new Connections({
     peerOf: options.access.kind === "token" ? peerOfAddress : peerOfUser,
@@ -72,6 +76,9 @@ export function makeServer(options: ServerOptions): FastifyInstance {
     ...(options.unreadMsMax === undefined ? {} : { unreadMsMax: options.unreadMsMax }),
   });
   connections.watch(app.server);
+  app.server.on("checkExpectation", answerExpectation);
+  // A client that has sent all it wants to (`nc -N`) still reads the answer. Node has this, and no option for it.
+  Object.assign(app.server, { httpAllowHalfOpen: true });
   app.addHook("onRequest", (request, reply, done) => connections.enter(request.raw, reply.raw, done));
   takeJson(app);
   app.setErrorHandler((error: FastifyError, request, reply) => answerError(error, request, reply, options));
@@ -206,6 +213,21 @@ function answerError(error: FastifyError, request: FastifyRequest, reply: Fastif
   const known = controlErrorOf(error);
   if (known.code === "INTERNAL") options.onDefect(error, `${request.method} ${request.url}`);
   void reply.code(known.status).type("application/json; charset=utf-8").send(JSON.stringify(known.body));
+}
+
+/** Answers who expects what no server of HTTP/1.1 promises. */
+function answerExpectation(request: IncomingMessage, response: ServerResponse): void {
+  const known = new ControlError(
+    "INVALID_REQUEST",
+    `nobody here does what is expected: ${request.headers.expect ?? ""}`,
+    {
+      parameter: "expect",
+      remedy: "leave the header out",
+    },
+  );
+  const body = JSON.stringify(known.body);
+  const headers = { "content-type": JSON_TYPE, "content-length": Buffer.byteLength(body), connection: "close" };
+  response.writeHead(known.status, headers).end(body);
 }
 
 /** Answers what is no HTTP request, in the shape of every error, and ends the connection. */

@@ -178,8 +178,10 @@ export class StateStore {
     if (this.#isLooking) return null;
     this.#isLooking = true;
     try {
+      const before = this.#files;
       const now = await filesLater(this.file);
-      if (now === null || !this.#database.isOpen) return null;
+      // Of files that were changed meanwhile, by this daemon, the next look tells.
+      if (now === null || this.#files !== before || !this.#database.isOpen) return null;
       return this.#mend(now);
     } finally {
       this.#isLooking = false;

@@ -246,7 +246,13 @@ function listening(server: Server, address: NbdAddress): Promise<void> {
 }
 
 function restrict(address: Extract<NbdAddress, { kind: "unix" }>): void {
-  if (address.group !== undefined) chownSync(address.path, process.getuid?.() ?? 0, address.group);
+  if (address.group !== undefined && lstatSync(address.path).gid !== address.group) {
+    try {
+      chownSync(address.path, process.getuid?.() ?? 0, address.group);
+    } catch {
+      // Without the right to give it to the group, it stays with the daemon's own.
+    }
+  }
   chmodSync(address.path, address.mode ?? 0o660);
 }
 

@@ -94,6 +94,17 @@ test("the copy of the settings that is deleted or replaced is made again; what i
   next.close();
 });
 
+test("a change during a look is nobody else's", async (t) => {
+  const state = new State(mkdtempSync(join(tmpdir(), "pm-deleted-")), 100);
+  for (let round = 0; round < 20; round++) {
+    const looking = state.keep();
+    await new Promise((resolve) => (round % 2 === 0 ? setImmediate(resolve) : resolve(null)));
+    state.saveUnits([unitRow(round)]);
+    t.is(await looking, null);
+  }
+  state.close();
+});
+
 test("a state file that is cut off under the daemon takes no settings, says what to do, and is whole after a restart", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), "pm-deleted-"));
   const state = new State(folder, 100);
