@@ -1,7 +1,7 @@
 // The systemd unit of an installation, live: with all it forbids the daemon, on real devices.
 
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { run } from "../lib/command.ts";
 import { until } from "../lib/files.ts";
@@ -53,6 +53,14 @@ test("the unit starts: systemd hears that it is ready, and what it found", async
   assert.equal(property("ActiveState"), "active");
   assert.match(property("StatusText"), /1 logical units, 4 paths/);
   assert.equal(getlun().match(/PathNumber=/g)?.length, 4);
+});
+
+test("its sockets are the group's that may use them, though it may give no file away", () => {
+  for (const socket of ["api.sock", "nbd.sock"]) {
+    assert.equal(run("stat", "--format=%G %a", `/run/pathmanager/${socket}`).trim(), "pathmanager 660");
+  }
+  const { mode } = statSync("/var/lib/pathmanager/state.sqlite");
+  assert.equal(mode & 0o777, 0o640);
 });
 
 test("its threads flush I/O, go before others, and are never paged out", () => {
