@@ -17,6 +17,7 @@ import { loadConfiguration } from "./configuration.ts";
 import type { Context } from "./context.ts";
 import { messageOf } from "./core-events.ts";
 import { modeCalls } from "./core-settings.ts";
+import { Descriptors } from "./descriptors.ts";
 import { Effective } from "./effective.ts";
 import { reasonOf } from "./errors.ts";
 import { EventHub } from "./event-hub.ts";
@@ -92,6 +93,7 @@ export class Daemon implements Context {
   readonly #lastWords: LastWords;
   readonly #thin: ThinThreshold;
   readonly keeping: Keeping;
+  readonly descriptors: Descriptors;
   readonly writers: WritersWatch;
   #changes: Promise<unknown> = Promise.resolve();
   #housekeeping: NodeJS.Timeout | undefined;
@@ -114,6 +116,7 @@ export class Daemon implements Context {
     this.emulated = isEmulated(configuration);
     const systemLog = configuration.log.system ? new SystemLog(sendDatagram) : null;
     this.hub = new EventHub(state, new EventLog(places.eventLog, logger.warning), systemLog, logger.warning);
+    this.descriptors = new Descriptors(this.hub, logger);
     this.keeping = new Keeping({
       state,
       hub: this.hub,
@@ -151,6 +154,7 @@ export class Daemon implements Context {
       room: this.#room,
       hand: ({ descriptor, unit, flags, preloaded }) => reactor.addConnection(descriptor, unit, flags, preloaded),
       duplicate,
+      refusalOf: (socket) => this.descriptors.refusalOf(socket),
       onEvent: (event) => this.#onNbd(event),
     });
     reactor.onEvent((events) => this.#onCoreEvents(events));

@@ -1,5 +1,6 @@
 // `npm start` and `pathmanagerd`: the daemon in the foreground.
 
+import type { Socket } from "node:net";
 import type { FastifyInstance } from "fastify";
 import { becomeIoFlusher, endProcess, sendDatagram } from "../native/index.ts";
 import { ServiceManager } from "../liaison/notify.ts";
@@ -46,8 +47,17 @@ async function serveApi(daemon: Daemon, version: string): Promise<FastifyInstanc
   });
   const onDefect = (thrown: unknown, request: string): void =>
     logger.error(`${request}: ${thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)}`);
+  const refusalOf = (socket: Socket): string | null => daemon.descriptors.refusalOf(socket);
   const make = (access: Access, tls?: { cert: Buffer; key: Buffer }) =>
-    makeServer({ handlers, hub: daemon.hub, version, access, onDefect, ...(tls === undefined ? {} : { tls }) });
+    makeServer({
+      handlers,
+      hub: daemon.hub,
+      version,
+      access,
+      onDefect,
+      refusalOf,
+      ...(tls === undefined ? {} : { tls }),
+    });
   const unix = make({ kind: "peer", uid: process.getuid?.() ?? 0, group });
   const tcp = configuration.sockets.api_tcp;
   // The Unix socket comes last: who is answered there may rely on the rest.

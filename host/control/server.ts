@@ -12,6 +12,7 @@ import { TLS_SERVER } from "../export/tls/suites.ts";
 import { peerCredentials } from "../native/index.ts";
 import { Connections, type Peer } from "./api/connections.ts";
 import { JSON_TYPE, sendPieces } from "./api/pieces.ts";
+import { descriptorOf } from "./descriptors.ts";
 import { ControlError, reasonOf } from "./errors.ts";
 import type { EventHub } from "./event-hub.ts";
 import { streamEvents } from "./event-stream.ts";
@@ -43,9 +44,16 @@ export interface ServerOptions {
   readonly tls?: { readonly cert: Buffer; readonly key: Buffer };
   /** How long an answer may lie unread; for tests. */
   readonly unreadMsMax?: number;
+  /** Why somebody who has just connected is refused; null: he is not. */
+  readonly refusalOf?: (socket: Socket) => string | null;
   /** Told of defects: what is not a ControlError. */
   readonly onDefect: (thrown: unknown, request: string) => void;
 }
+
+/** Who is refused has this long to read why, and so many at a time. */
+const REFUSED_MS_MAX = 500;
+const REFUSED_MAX = 8;
+const refused = new Set<Socket>();
 
 /** Of a request without one, Node would answer 400 with nothing in it; nothing here depends on it. */
 const NO_HOST_NEEDED = { requireHostHeader: false };
@@ -74,6 +82,7 @@ export function makeServer(options: ServerOptions): FastifyInstance {
     peerOf: options.access.kind === "token" ? peerOfAddress : peerOfUser,
     onClosed: (why, peer) => options.hub.say("api-connection-closed", { detail: { why, peer } }),
     ...(options.unreadMsMax === undefined ? {} : { unreadMsMax: options.unreadMsMax }),
+    refuse: (socket) => refuse(socket, options),
   });
   connections.watch(app.server);
   app.server.on("checkExpectation", answerExpectation);
@@ -133,13 +142,6 @@ function addRoute(app: FastifyInstance, id: RouteId, route: Route, options: Serv
 }
 
 const peers = new WeakMap<Socket, ReturnType<typeof peerCredentials>>();
-
-/** Descriptor of a socket; Node keeps it in an undocumented field. */
-function descriptorOf(socket: Socket): number {
-  const handle: unknown = Reflect.get(socket, "_handle");
-  const descriptor: unknown = typeof handle === "object" && handle !== null ? Reflect.get(handle, "fd") : undefined;
-  return typeof descriptor === "number" ? descriptor : -1;
-}
 
 /** The credentials of whoever connected, as the kernel knows them. */
 function credentialsOf(socket: Socket): ReturnType<typeof peerCredentials> {
@@ -239,11 +241,30 @@ function answerMalformed(error: Error & { code?: string }, socket: Socket): void
   const known = new ControlError("INVALID_REQUEST", `this is no HTTP request: ${reasonOf(error)}`, {
     remedy: "GET /openapi.json describes every endpoint",
   });
+  endWith(socket, known, "Bad Request");
+}
+
+function endWith(socket: Socket, known: ControlError, phrase: string): void {
   const body = JSON.stringify(known.body);
   socket.end(
-    `HTTP/1.1 ${known.status} Bad Request\r\ncontent-type: ${JSON_TYPE}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n` +
+    `HTTP/1.1 ${known.status} ${phrase}\r\ncontent-type: ${JSON_TYPE}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n` +
       `connection: close\r\n\r\n${body}`,
   );
+}
+
+/** Answers a newcomer for whom there is no descriptor. Below TLS nothing can be said. */
+function refuse(socket: Socket, { refusalOf, tls }: ServerOptions): boolean {
+  const reason = refusalOf?.(socket) ?? null;
+  if (reason === null) return false;
+  if (tls !== undefined || refused.size >= REFUSED_MAX) {
+    socket.destroy();
+    return true;
+  }
+  refused.add(socket);
+  socket.once("close", () => refused.delete(socket));
+  endWith(socket, new ControlError("UNAVAILABLE", reason, { remedy: "try again later" }), "Service Unavailable");
+  socket.setTimeout(REFUSED_MS_MAX, () => socket.destroy());
+  return true;
 }
 
 function controlErrorOf(error: FastifyError): ControlError {

@@ -61,6 +61,8 @@ export interface NbdServerOptions {
   /** How many connections there may be. Left out: as many as `hand` takes. */
   readonly room?: ConnectionRoom;
   readonly limits?: NegotiationLimits;
+  /** Why somebody who has just connected is refused; null: he is not. */
+  readonly refusalOf?: (socket: Socket) => string | null;
 }
 
 const NEGOTIATION_TIMEOUT_MS = 10_000;
@@ -173,6 +175,12 @@ export class NbdServer {
 
   #accept(socket: Socket, address: NbdAddress): void {
     const peer = socket.remoteAddress === undefined ? "unix" : `${socket.remoteAddress}:${socket.remotePort}`;
+    const refusal = this.#options.refusalOf?.(socket) ?? null;
+    if (refusal !== null) {
+      socket.destroy();
+      this.#report({ kind: "refused", reason: refusal, peer, isFull: true });
+      return;
+    }
     const limit = this.#options.negotiatingMax ?? NEGOTIATING_MAX;
     if ([...this.#negotiating.values()].filter((other) => other === address).length >= limit) {
       socket.destroy();

@@ -154,6 +154,12 @@ export const MESSAGES = {
     text: "It was lost whether a path is enabled, and it was decided anew",
     system: true,
   },
+  "descriptors-short": {
+    number: 679,
+    level: "error",
+    text: "Clients are refused, as hardly a file descriptor is left",
+    system: true,
+  },
   "lines-lost": {
     number: 678,
     level: "warning",

@@ -47,6 +47,7 @@ const REMARKS: Readonly<Partial<Record<MessageName, string>>> = {
   "path-doubtful":
     "`enabled` says how: `pathctl path enable` or `disable` it; only what a unit needs to be served is enabled",
   "events-lost": "more happened at once than is kept; `pathctl show` is right nevertheless",
+  "descriptors-short": "who is connected goes on; raise LimitNOFILE (or `ulimit -n`), look who connects so often",
   "lines-lost":
     "have its reader read on (a pager that waits, a terminal that is stopped); `pathctl events` has everything that matters",
   "api-connection-closed": "`why` says what it did, `peer` who it was; told once a minute for each",

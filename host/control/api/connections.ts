@@ -54,6 +54,8 @@ export interface ConnectionsOptions {
   /** Told when connections of a peer are closed for what they did, at most once a minute for each peer and reason. */
   readonly onClosed: (why: Closing, peer: string) => void;
   readonly unreadMsMax?: number;
+  /** Refuses a newcomer whom nobody can serve now; answers whether it did. */
+  readonly refuse?: (socket: Socket) => boolean;
 }
 
 export class Connections {
@@ -116,6 +118,7 @@ export class Connections {
   }
 
   #arrived(socket: Socket): void {
+    if (this.#options.refuse?.(socket) === true) return;
     const peer = this.#options.peerOf(socket);
     const key = keyOf(socket);
     if (!this.#hasRoom(peer)) {

@@ -1,0 +1,88 @@
+// A daemon that may open few files: clients beyond what there is room for are refused and told why, nothing spins, what is connected goes
+// on, and newcomers are served as soon as others have gone.
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
+import { connect, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test from "ava";
+import { NbdClient } from "../../../host/cli/demo/nbd-client.ts";
+import { descriptorLimit } from "../../../host/control/descriptors.ts";
+import { TestDaemon } from "./fixtures/daemon.ts";
+import { answers } from "./fixtures/process.ts";
+
+const LIMIT = 128;
+
+/** Processor time that a process has used, in clock ticks. */
+function ticksOf(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
+  return Number(fields[11]) + Number(fields[12]);
+}
+
+async function opened(path: string): Promise<Socket> {
+  const socket = connect(path);
+  socket.on("error", () => undefined);
+  await Promise.race([once(socket, "connect"), once(socket, "close")]);
+  return socket;
+}
+
+/** Over a connection of its own; status 0: it was closed without an answer. */
+async function asked(path: string): Promise<{ status: number; text: string }> {
+  const socket = connect(path);
+  let text = "";
+  socket.on("error", () => undefined).on("data", (chunk: Buffer) => (text += chunk.toString()));
+  socket.write("GET /v1/mode HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+  await once(socket, "close");
+  return { status: Number(/^HTTP\/1\.1 (\d+)/.exec(text)?.[1] ?? 0), text };
+}
+
+test("clients that use all descriptors up are refused with 503 and 679; I/O and who is connected go on; it recovers", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "pm-descriptors-"));
+  TestDaemon.configure(folder, "[array]\nunits = 1\npaths = 2\nunit_mib = 1\n");
+  const command = `ulimit -n ${LIMIT}; exec "$0" host/cli/pathmanagerd.ts --config "$1"`;
+  const args = ["-c", command, process.execPath, join(folder, "pathmanager.toml")];
+  const child = spawn("/bin/sh", args, { stdio: ["ignore", "ignore", "pipe"] });
+  t.teardown(() => child.kill("SIGKILL"));
+  let said = "";
+  child.stderr.on("data", (chunk: Buffer) => (said += chunk.toString()));
+  await answers(child, folder);
+  const pid = child.pid ?? 0;
+  t.is(descriptorLimit(readFileSync(`/proc/${pid}/limits`, "utf8")), LIMIT);
+  const api = join(folder, "api.sock");
+  const client = await NbdClient.connect(join(folder, "nbd.sock"), "lu0");
+  const events = await opened(api);
+  let streamed = "";
+  events.on("data", (chunk: Buffer) => (streamed += chunk.toString()));
+  events.write("GET /v1/events/stream HTTP/1.1\r\nhost: x\r\n\r\n");
+  const idle: Socket[] = [];
+  for (let count = 0; count < LIMIT; count++) idle.push(await opened(api));
+  // Those that were refused have had the time to read why.
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  const { status, text } = await asked(api);
+  t.is(status, 503);
+  t.regex(text, /"code":"UNAVAILABLE","message":"the daemon may have 128 files and connections open/);
+  await t.throwsAsync(NbdClient.connect(join(folder, "nbd.sock"), "lu0"));
+  t.true(readdirSync(`/proc/${pid}/fd`).length < LIMIT, "a reserve is kept");
+  const before = ticksOf(pid);
+  const start = performance.now();
+  while (performance.now() - start < 1000) t.is((await client.read(0, 4096)).length, 4096);
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  const idleTicks = ticksOf(pid);
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  t.true(ticksOf(pid) - idleTicks < 50, `${ticksOf(pid) - idleTicks} ticks of 100 in a second without work, ${before}`);
+  for (const socket of idle) socket.destroy();
+  const end = performance.now() + 10_000;
+  while ((await asked(api)).status !== 200 && performance.now() < end);
+  t.is((await asked(api)).status, 200);
+  const second = await NbdClient.connect(join(folder, "nbd.sock"), "lu0");
+  await second.close();
+  await client.close();
+  while (!streamed.includes('"message":679') && performance.now() < end) {
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+  t.is(streamed.match(/"message":679/g)?.length, 1, "told once, to who was connected");
+  t.is(said.match(/clients are refused: the daemon may have 128 files/g)?.length, 1);
+  events.destroy();
+});
