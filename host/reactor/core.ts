@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ABI_VERSION, CONTROL_NOW_NS, CONTROL_SEED, UNIT_BYTES, UNIT_CONNECTIONS, UNIT_GHOSTS } from "../abi.ts";
+import { addressAdvice } from "./address-space.ts";
 import { CoreAborted, coreAnswer, ReactorError } from "./errors.ts";
 
 /** Limits of one core; its memory is laid out by them once. Ranges: `assembly/memory.ts`. */
@@ -137,7 +138,8 @@ function instantiate(wasm: Uint8Array | undefined): CoreExports {
     instance = new WebAssembly.Instance(module, { env: { abort } });
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new ReactorError("REACTOR_CORE", `${path} cannot be loaded (${reason}); run \`npm run build\``, { cause });
+    const advice = (reason.includes("memory") ? addressAdvice() : null) ?? "run `npm run build`";
+    throw new ReactorError("REACTOR_CORE", `${path} cannot be loaded (${reason}); ${advice}`, { cause });
   }
   // The module's exports have no types of their own; abiVersion, compared next, vouches for them.
   const exports = instance.exports as unknown as CoreExports;
