@@ -1,7 +1,7 @@
 // Reads the configuration file and checks it. Every mistake names the file, the line, the key, what is wrong and what
 // is allowed; all mistakes of a file are told at once.
 
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { parse, TomlError } from "smol-toml";
 import type * as z from "zod";
 import { wwidOf } from "../discovery/wwid.ts";
@@ -61,9 +61,11 @@ export function loadConfiguration(
   let text: string;
   try {
     text = readFileSync(file, "utf8");
+    refuseWritable(file);
   } catch (thrown) {
     const missing = thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT";
     if (missing && !required) return { configuration: WITHOUT_FILE, file: null };
+    if (thrown instanceof ControlError) throw thrown;
     throw new ControlError("CONFIGURATION", `cannot read the configuration file ${file}: ${reasonOf(thrown)}`, {
       parameter: file,
       remedy: "name a file that can be read with --config",
@@ -75,6 +77,16 @@ export function loadConfiguration(
   throw new ControlError("CONFIGURATION", checked.mistakes.map(mistakeText).join("\n"), {
     parameter: checked.mistakes[0]?.key ?? file,
     remedy: "correct the file; `pathctl config check` looks at it without starting anything",
+  });
+}
+
+/** Whoever may write the file decides what a daemon of root does. */
+function refuseWritable(file: string): void {
+  const status = statSync(file);
+  if (!status.isFile() || (status.mode & 0o002) === 0) return;
+  throw new ControlError("CONFIGURATION", `everybody may write the configuration file ${file}`, {
+    parameter: file,
+    remedy: `chmod o-w ${file}, and look at what is in it`,
   });
 }
 

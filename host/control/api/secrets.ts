@@ -1,6 +1,6 @@
 // Files that the configuration names: certificates, and the secrets of the API over TCP.
 
-import { readFileSync, statSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readFileSync, type Stats } from "node:fs";
 import { createSecureContext } from "node:tls";
 import { ControlError, reasonOf } from "../errors.ts";
 import type { Configuration } from "../schemas/configuration.ts";
@@ -14,22 +14,45 @@ export function readNamed(key: string, file: string): Buffer {
   try {
     return readFileSync(file);
   } catch (thrown) {
-    throw new ControlError("CONFIGURATION", `${key}: cannot read ${file}: ${reasonOf(thrown)}`, {
-      parameter: key,
-      remedy: "name a file that the daemon can read",
-      cause: thrown,
-    });
+    throw unreadable(key, file, thrown);
   }
+}
+
+function unreadable(key: string, file: string, thrown: unknown): ControlError {
+  return new ControlError("CONFIGURATION", `${key}: cannot read ${file}: ${reasonOf(thrown)}`, {
+    parameter: key,
+    remedy: "name a file that the daemon can read",
+    cause: thrown,
+  });
 }
 
 /** A file with a secret in it: refused when others may read it, for then it is none. */
 export function readSecret(key: string, file: string): Buffer {
-  const secret = readNamed(key, file);
-  const mode = statSync(file).mode & 0o777;
-  if ((mode & TOO_OPEN) === 0) return secret;
+  let descriptor: number | undefined;
+  try {
+    // One descriptor: what is judged is what is read, whatever becomes of the name meanwhile.
+    descriptor = openSync(file, "r");
+    refuseShared(key, file, fstatSync(descriptor));
+    return readFileSync(descriptor);
+  } catch (thrown) {
+    throw thrown instanceof ControlError ? thrown : unreadable(key, file, thrown);
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
+  }
+}
+
+function refuseShared(key: string, file: string, { mode, uid }: Stats): void {
+  const rights = mode & 0o777;
+  if (uid !== 0 && uid !== process.getuid?.()) {
+    throw new ControlError("CONFIGURATION", `${key}: ${file} is another user's (${uid}), who can read and change it`, {
+      parameter: key,
+      remedy: `chown root ${file}, and replace what is in it`,
+    });
+  }
+  if ((rights & TOO_OPEN) === 0) return;
   throw new ControlError(
     "CONFIGURATION",
-    `${key}: others than its owner and group may use ${file} (mode ${mode.toString(8).padStart(4, "0")})`,
+    `${key}: others than its owner and group may use ${file} (mode ${rights.toString(8).padStart(4, "0")})`,
     { parameter: key, remedy: `chmod 0640 ${file}, and if it was open for long, replace what is in it` },
   );
 }
