@@ -68,11 +68,13 @@ export class Connections {
   };
   readonly #toldMs = new Map<string, number>();
   readonly #timer: NodeJS.Timeout;
+  readonly #watchMs: number;
+  #watchedMs = performance.now();
 
   constructor(options: ConnectionsOptions) {
     this.#options = options;
-    const watchMs = Math.min(WATCH_MS, (options.unreadMsMax ?? UNREAD_MS_MAX) / 4);
-    this.#timer = setInterval(() => this.#watch(), watchMs).unref();
+    this.#watchMs = Math.min(WATCH_MS, (options.unreadMsMax ?? UNREAD_MS_MAX) / 4);
+    this.#timer = setInterval(() => this.#watch(), this.#watchMs).unref();
   }
 
   /** How many connections were closed or refused, by reason. */
@@ -170,8 +172,12 @@ export class Connections {
   #watch(): void {
     const now = performance.now();
     const max = this.#options.unreadMsMax ?? UNREAD_MS_MAX;
+    // While this process stood still itself (a machine that was paused, or is overloaded), nobody could take anything.
+    const stoodStillMs = Math.max(0, now - this.#watchedMs - 2 * this.#watchMs);
+    this.#watchedMs = now;
     for (const connection of this.#known.values()) {
       const { stream } = connection;
+      connection.takenMs += stoodStillMs;
       // bytesWritten counts what lies in the process, too; what the kernel has taken is the rest.
       const taken = stream.bytesWritten - stream.writableLength;
       if (taken !== connection.takenBytes || stream.writableLength === 0) {
