@@ -10,12 +10,19 @@ export interface Sense {
   readonly ascq: number;
 }
 
-/** Sense data in fixed or descriptor format. */
+const NO_SENSE: Sense = { key: 0, asc: 0, ascq: 0 };
+/** Response codes (SPC-4 4.5) of sense data about the command itself. 71h and 73h are about an earlier one. */
+const FIXED = 0x70;
+const DESCRIPTORS = 0x72;
+
+/** Sense data in fixed or descriptor format, read as `assembly/scsi/sense.ts` does; what is none, or of an earlier command, says nothing. */
 export function senseOf({ status, sense }: ScsiResult): Sense {
-  if (status !== 2 || sense.length < 3) return { key: 0, asc: 0, ascq: 0 };
-  const isFixed = ((sense[0] ?? 0) & 0x7f) < 0x72;
-  const at = isFixed ? 12 : 2;
-  return { key: (sense[isFixed ? 2 : 1] ?? 0) & 0x0f, asc: sense[at] ?? 0, ascq: sense[at + 1] ?? 0 };
+  const code = (sense[0] ?? 0) & 0x7f;
+  if (status !== 2 || (code !== FIXED && code !== DESCRIPTORS)) return NO_SENSE;
+  if (code === DESCRIPTORS) return { key: (sense[1] ?? 0) & 0x0f, asc: sense[2] ?? 0, ascq: sense[3] ?? 0 };
+  // The additional length (byte 7) counts from byte 8.
+  const valid = sense.length < 8 ? sense : sense.subarray(0, 8 + (sense[7] ?? 0));
+  return { key: (valid[2] ?? 0) & 0x0f, asc: valid[12] ?? 0, ascq: valid[13] ?? 0 };
 }
 
 export const UNIT_ATTENTION = 0x06;

@@ -2,9 +2,21 @@
 
 import { scsiCommand } from "../native/index.ts";
 import { DIRECTION_IN, DIRECTION_NONE } from "../abi.ts";
-import type { ScsiTransport } from "./transport.ts";
+import type { ScsiResult, ScsiTransport } from "./transport.ts";
+
+/** Driver status (DRIVER_*): nothing, or that there is sense data. Anything else is an error of the host's own. */
+const DRIVER_STATUSES = new Set([0, 8]);
+const DRIVER_STATUS_BITS = 0x0f;
+/** DID_ERROR: an error inside the host. */
+const HOST_STATUS_ERROR = 0x07;
+
+/** A result as far as it can be believed: a status beside an error of the driver's own was sent by nobody. */
+export function believed<T extends ScsiResult & { readonly driverStatus: number }>(result: T): T {
+  const isDoubted = result.hostStatus === 0 && !DRIVER_STATUSES.has(result.driverStatus & DRIVER_STATUS_BITS);
+  return isDoubted ? { ...result, hostStatus: HOST_STATUS_ERROR } : result;
+}
 
 export const nativeTransport: ScsiTransport = {
-  command: (device, cdb, bytes, timeoutMs) =>
-    scsiCommand(device, cdb, bytes === 0 ? DIRECTION_NONE : DIRECTION_IN, bytes, timeoutMs),
+  command: async (device, cdb, bytes, timeoutMs) =>
+    believed(await scsiCommand(device, cdb, bytes === 0 ? DIRECTION_NONE : DIRECTION_IN, bytes, timeoutMs)),
 };

@@ -38,6 +38,14 @@ export function importSources(sources: readonly Source[]): Converted {
 
 export const importText = (text: string): Converted => importSources([{ text }]);
 
+/** What TOML takes in a comment: what the old file has of control characters is shown, not repeated. */
+const printable = (text: string): string =>
+  // oxlint-disable-next-line no-control-regex
+  text.replaceAll(
+    /[\u0000-\u0008\u000a-\u001f\u007f]/g,
+    (one) => `\\x${one.charCodeAt(0).toString(16).padStart(2, "0")}`,
+  );
+
 /** The TOML text, with what was ignored as comments at its head. */
 export function tomlText(converted: Converted, file: string): string {
   const comments = [
@@ -46,7 +54,7 @@ export function tomlText(converted: Converted, file: string): string {
     ...converted.taken.map((note) => `${place(note)}: ${note.keyword}: ${note.text}`),
     ...converted.ignored.map((note) => `${place(note)}: ${note.keyword} ignored: ${note.text}`),
   ];
-  return `${comments.map((comment) => `# ${comment}\n`).join("")}\n${stringify(converted.configuration).trimEnd()}\n`;
+  return `${comments.map((comment) => `# ${printable(comment)}\n`).join("")}\n${stringify(converted.configuration).trimEnd()}\n`;
 }
 
 function readable<T>(file: string, read: () => T): T {

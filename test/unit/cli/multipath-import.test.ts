@@ -105,6 +105,13 @@ test("the printed TOML is a valid configuration that says the same", (t) => {
   t.regex(toml, /# line 3: user_friendly_names ignored: units are named/);
 });
 
+test("control characters in what is ignored do not end the comment that tells of it", (t) => {
+  const toml = tomlText(importText("defa\u0001ults_retry 5\nx\u007f\u000b y\u0000\n"), "multipath\r.conf");
+  t.true(checkConfiguration(toml, "FILE").ok, toml);
+  t.regex(toml, /defa\\x01ults_retry/);
+  t.notRegex(toml, /\r/);
+});
+
 test("an empty file takes every device but those that multipath-tools leaves out by itself", (t) => {
   t.deepEqual(importText("").configuration, { devices: "all", exclude: ALWAYS });
 });

@@ -9,7 +9,7 @@ import { candidate } from "./pages.ts";
 const NOTHING = { hostStatus: 0, data: new Uint8Array(0) };
 const fixed = (key: number, asc: number, ascq: number): ScsiResult => {
   const sense = new Uint8Array(18);
-  sense.set([0x70, 0, key]);
+  sense.set([0x70, 0, key, 0, 0, 0, 0, 10]);
   sense.set([asc, ascq], 12);
   return { status: 2, sense, ...NOTHING };
 };
