@@ -205,6 +205,7 @@ function check(schema: z.ZodType | undefined, value: unknown, where: "path" | "q
 }
 
 function textOf(issue: z.core.$ZodIssue | undefined, schema: z.ZodType): string {
+  if (issue?.code === "invalid_type" && issue.message.endsWith("received undefined")) return "is missing";
   if (issue?.code !== "unrecognized_keys") return issue?.message ?? "is wrong";
   const known = "shape" in schema ? Object.keys(schema.shape as object) : [];
   const meant = nearest(issue.keys[0] ?? "", known);

@@ -38,13 +38,12 @@ export function importSources(sources: readonly Source[]): Converted {
 
 export const importText = (text: string): Converted => importSources([{ text }]);
 
-/** What TOML takes in a comment: what the old file has of control characters is shown, not repeated. */
+// oxlint-disable-next-line no-control-regex
+const CONTROL_CHARACTERS = /[\u0000-\u0008\u000a-\u001f\u007f]/g;
+
+/** What TOML takes in a comment: control characters of the old file are shown, not repeated. */
 const printable = (text: string): string =>
-  // oxlint-disable-next-line no-control-regex
-  text.replaceAll(
-    /[\u0000-\u0008\u000a-\u001f\u007f]/g,
-    (one) => `\\x${one.charCodeAt(0).toString(16).padStart(2, "0")}`,
-  );
+  text.replaceAll(CONTROL_CHARACTERS, (one) => `\\x${one.charCodeAt(0).toString(16).padStart(2, "0")}`);
 
 /** The TOML text, with what was ignored as comments at its head. */
 export function tomlText(converted: Converted, file: string): string {

@@ -55,6 +55,12 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
   "priority 1.5": post(PRIORITY, { priority: 1.5 }, "INVALID_REQUEST", /1 to 254/),
   "a priority that is text": post(PRIORITY, { priority: "2" }, "INVALID_REQUEST", /1 to 254/),
   "no priority": post(PRIORITY, {}, "INVALID_REQUEST", /priority/),
+  "a swap without the second path": post(
+    "/v1/paths/swap",
+    { a: "4:0:0:0" },
+    "INVALID_REQUEST",
+    /^body: b: is missing$/,
+  ),
   "a key nobody knows": post(PRIORITY, { priority: 3, priorty: 4 }, "INVALID_REQUEST", /did you mean priority/),
   "a swap across units": post(
     "/v1/paths/swap",

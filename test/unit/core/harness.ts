@@ -65,6 +65,12 @@ export interface Limits {
   readonly events?: number;
 }
 
+/** A core to run, and what it imports besides `abort`. */
+export interface Build {
+  readonly module: WebAssembly.Module;
+  readonly imports?: Readonly<Record<string, (...values: number[]) => number | void>>;
+}
+
 /** The host. `device` answers SCSI commands; a command it answers with undefined stays in `outstanding`. */
 export class Host {
   readonly core: CoreExports;
@@ -83,10 +89,11 @@ export class Host {
   #nextSocket = 1;
   readonly #commands: number;
 
-  constructor(limits: Limits = {}) {
+  constructor(limits: Limits = {}, build: Build = { module: moduleOfCore }) {
     this.#commands = limits.commands ?? 256;
-    const instance = new WebAssembly.Instance(moduleOfCore, {
+    const instance = new WebAssembly.Instance(build.module, {
       env: {
+        ...build.imports,
         abort: (_message: number, _file: number, line: number, column: number) => {
           throw new Error(`core aborted at line ${line}:${column}`);
         },
