@@ -103,6 +103,12 @@ export interface GivenDescriptor {
 }
 
 /**
+ * Whether the peer of a socket has broken the connection, though bytes of it are unread: what a WATCH of the ring tells. One
+ * that only sends no more has not.
+ */
+export declare function isBroken(fd: number): boolean;
+
+/**
  * Attaches a block device of the kernel's nbd driver to connected sockets; answers N of /dev/nbdN.
  * Needs CAP_SYS_ADMIN. The server must already be serving: the kernel may read at once.
  */

@@ -165,6 +165,7 @@ export type UeventMonitor = Addon.UeventMonitor;
 export const clockNs = addon.clockNs;
 export const wake = addon.wake;
 export const duplicate = addon.duplicate;
+export const isBroken = addon.isBroken;
 export const openExclusive = addon.openExclusive;
 export const closeDevice = addon.closeDevice;
 export const writeAttribute = addon.writeAttribute;

@@ -9,6 +9,9 @@ const PLAIN_READ_BYTES = 256 * 1024;
 /** How long a client may take to read its last replies and to close its side when ours is closed. */
 const LINGER_MS = 5_000;
 
+/** How often a client of whom nothing is read is asked whether it is still there. */
+const LOOK_MS = 20;
+
 /** The plain end: nothing is read of it before `relay`. */
 export interface PlainEnd {
   readonly socket: Socket;
@@ -41,13 +44,28 @@ export function plainEnd(descriptor: number): PlainEnd {
 /**
  * Begins to carry. A side that ends ends the other behind its last byte; one that breaks, or is closed, closes the other at
  * once, so what the core has not read of a client that is gone it never reads.
+ *
+ * @param isBroken whether the client has broken the connection; asked as long as `tls` is open
  */
-export function relay(tls: TLSSocket, plain: PlainEnd): void {
+export function relay(tls: TLSSocket, plain: PlainEnd, isBroken: () => boolean): void {
   const { socket } = plain;
+  // Of a socket that is not read, Node does not notice that it breaks. Its client may be back meanwhile on another connection
+  // and send its writes again: what lies here, or in the pair, must not reach the core behind them.
+  let look: NodeJS.Timeout | undefined;
   tls.on("data", (chunk: Buffer) => {
-    if (!socket.write(chunk)) tls.pause();
+    if (socket.write(chunk)) return;
+    tls.pause();
+    look ??= setInterval(() => void (isBroken() && tls.destroy()), LOOK_MS);
   });
-  socket.on("drain", () => tls.resume());
+  const read = (): void => {
+    clearInterval(look);
+    look = undefined;
+  };
+  socket.on("drain", () => {
+    read();
+    tls.resume();
+  });
+  tls.once("close", read);
   tls.on("end", () => socket.end());
   tls.on("close", () => socket.destroy());
   plain.onRead = (bytes, taken) => void tls.write(bytes, taken);

@@ -4,6 +4,7 @@
 import { Socket } from "node:net";
 import { createServer, type Server, type TLSSocket } from "node:tls";
 import { parentPort, workerData } from "node:worker_threads";
+import { isBroken } from "../../native/index.ts";
 import type { FromWorker, TlsSettings, ToWorker } from "./messages.ts";
 import { peerOfCertificate, type TlsPeer } from "./peer.ts";
 import { plainEnd, type PlainEnd, relay } from "./relay.ts";
@@ -12,6 +13,8 @@ import { TLS_SERVER } from "./suites.ts";
 /** A client in its handshake. */
 interface Pending {
   readonly id: number;
+  /** The client's descriptor, which `raw` has. */
+  readonly client: number;
   readonly raw: Socket;
   readonly plain: PlainEnd;
 }
@@ -85,7 +88,7 @@ class Terminal {
   #begin({ id, client, plain }: Extract<ToWorker, { kind: "connection" }>): void {
     // Who ends its side within the handshake has left it.
     const raw = new Socket({ fd: client, allowHalfOpen: false });
-    const pending: Pending = { id, raw, plain: plainEnd(plain) };
+    const pending: Pending = { id, client, raw, plain: plainEnd(plain) };
     const key = keyOf(raw);
     raw.on("error", () => raw.destroy());
     raw.on("close", () => this.#fail(key, "the client hung up in the TLS handshake", id));
@@ -118,7 +121,7 @@ class Terminal {
     // From here on its end passes through the relay, behind its last byte.
     tls.allowHalfOpen = true;
     tell({ kind: "secured", id: pending.id, peer });
-    relay(tls, pending.plain);
+    relay(tls, pending.plain, () => isBroken(pending.client));
   }
 
   /** Without tickets, nothing but a key of the file makes TLS 1.3 say that it resumes. */

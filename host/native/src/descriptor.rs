@@ -46,6 +46,18 @@ pub fn close_descriptor(fd: i32) -> Result<()> {
     Ok(())
 }
 
+/// Whether the peer of a socket has broken the connection, though bytes of it are unread: what a WATCH of the ring tells. One
+/// that only sends no more has not.
+#[napi(catch_unwind)]
+pub fn is_broken(fd: i32) -> Result<bool> {
+    let mut watched = libc::pollfd { fd, events: 0, revents: 0 };
+    // SAFETY: `watched` is the one entry there is.
+    if unsafe { libc::poll(&raw mut watched, 1, 0) } < 0 && errno() != libc::EINTR {
+        return Err(system(format!("isBroken: descriptor {fd}"), errno()));
+    }
+    Ok(watched.revents & (libc::POLLHUP | libc::POLLERR | libc::POLLNVAL) != 0)
+}
+
 /// A pair of connected Unix sockets (close-on-exec), blocking unless `nonBlocking` is true.
 #[napi(catch_unwind, ts_return_type = "[number, number]")]
 pub fn socket_pair(

@@ -9,6 +9,7 @@ import { connect as connectTls, type ConnectionOptions, type TLSSocket } from "n
 import test, { type ExecutionContext } from "ava";
 import type { Rule } from "../../../host/export/permission.ts";
 import type { NegotiatedConnection } from "../../../host/export/server.ts";
+import { isBroken } from "../../../host/native/index.ts";
 import { infoData, option, replies, u32 } from "./client.ts";
 import * as T from "./tls-client.ts";
 
@@ -192,6 +193,30 @@ test.serial(
     other.core.resume();
     other.core.on("end", () => other.core.destroy());
     await gone;
+    return undefined;
+  },
+);
+
+test.serial(
+  "a client that breaks off while the core takes nothing of it is gone for the core, and what it had sent is not read",
+  async (t) => {
+    const { client, core } = await connected(t);
+    const descriptor: unknown = Reflect.get(Reflect.get(core, "_handle") as object, "fd");
+    if (typeof descriptor !== "number") return t.fail("no descriptor");
+    // Requests until nothing more goes: they lie in the pair, in the relay, and in the TCP socket behind it.
+    for (let i = 0; i < 64; i++) client.write(Buffer.alloc(1 << 20));
+    for (let before = -1, taken = 0; taken !== before;) {
+      before = taken;
+      await sleep(500);
+      taken = client.bytesWritten - client.writableLength;
+    }
+    t.false(isBroken(descriptor));
+    const below: unknown = Reflect.get(client, "_parent");
+    if (!(below instanceof Socket)) return t.fail("no socket below TLS");
+    below.resetAndDestroy();
+    // It may reconnect and send them again, so they must not reach the core behind their successors.
+    while (!isBroken(descriptor)) await sleep(5);
+    t.pass();
     return undefined;
   },
 );
