@@ -3,8 +3,11 @@
 
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { closeSync, existsSync, ftruncateSync, openSync } from "node:fs";
+import { once } from "node:events";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { NbdServer } from "../host/export/server.ts";
+import type { TlsTerminator } from "../host/export/tls/terminator.ts";
 import { duplicate } from "../host/native/index.ts";
 import {
   POLICY_ADAPTIVE,
@@ -26,8 +29,8 @@ export interface NbdPeer {
 const BLOCK_BYTES = 512;
 const START_MS_MAX = 10_000;
 
-/** Ours: reactor and export of this process, one unit of an emulated array with four paths. */
-export async function pathmanager(folder: string, bytes: number): Promise<NbdPeer> {
+/** Ours: reactor and export of this process, one unit of an emulated array with four paths; the caller has it listen. */
+async function ours(bytes: number): Promise<{ server: NbdServer; stop: () => Promise<void> }> {
   const reactor = await ReactorClient.start({
     arrays: [{ units: 1, unitBytes: bytes, blockBytes: BLOCK_BYTES, paths: 4 }],
   });
@@ -46,16 +49,58 @@ export async function pathmanager(folder: string, bytes: number): Promise<NbdPee
       reactor.addConnection(descriptor, wanted, flags, preloaded),
   });
   server.setExports([{ unit, number: 0, bytes: BigInt(bytes), blockBytes: BLOCK_BYTES, capabilities }]);
-  const path = join(folder, "pathmanager.sock");
-  await server.listen({ kind: "unix", path });
   return {
-    name: "pathmanager",
-    uri: `nbd+unix:///0?socket=${path}`,
+    server,
     stop: async () => {
       await server.close();
       await reactor.stop();
     },
   };
+}
+
+/** Ours on a Unix socket. */
+export async function pathmanager(folder: string, bytes: number): Promise<NbdPeer> {
+  const { server, stop } = await ours(bytes);
+  const path = join(folder, "pathmanager.sock");
+  await server.listen({ kind: "unix", path });
+  return { name: "pathmanager", uri: `nbd+unix:///0?socket=${path}`, stop };
+}
+
+/** A server on a port of 127.0.0.1 that speaks TLS with those who ask for it. */
+export interface TcpPeer {
+  readonly name: string;
+  readonly port: number;
+  readonly export: string;
+  stop(): Promise<void>;
+}
+
+/** Ours on TCP. */
+export async function pathmanagerTcp(bytes: number, terminator: TlsTerminator): Promise<TcpPeer> {
+  const { server, stop } = await ours(bytes);
+  const access = { tls: { terminator, isRequired: false }, rules: () => [] };
+  const bound = await server.listen({ kind: "tcp", host: "127.0.0.1", port: 0, access });
+  return { name: "pathmanager", port: bound.kind === "tcp" ? bound.port : 0, export: "0", stop };
+}
+
+/** `nbdkit memory` on TCP, with keys of a file. */
+export async function nbdkitTcp(folder: string, bytes: number, keys: string): Promise<TcpPeer> {
+  const probe = createServer().listen(0, "127.0.0.1");
+  await once(probe, "listening");
+  const address = probe.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  probe.close();
+  await once(probe, "close");
+  // Written once it listens.
+  const pidFile = join(folder, "nbdkit.pid");
+  const at = ["--foreground", "--ipaddr", "127.0.0.1", "--port", `${port}`, "--pidfile", pidFile];
+  const { stop } = await daemon("nbdkit memory", pidFile, "nbdkit", [
+    ...at,
+    "--tls=on",
+    `--tls-psk=${keys}`,
+    "memory",
+    `${bytes}`,
+  ]);
+  return { name: "nbdkit memory", port, export: "", stop };
 }
 
 /** `nbdkit memory`: allocates what is written. */

@@ -22,6 +22,7 @@ import { cases as packaging } from "./cases/packaging.ts";
 import { cases as patterns } from "./cases/patterns.ts";
 import { cases as random } from "./cases/random.ts";
 import { cases as restart } from "./cases/restart.ts";
+import { cases as tls } from "./cases/tls.ts";
 
 const PEERS: readonly DebianPackage[] = [
   { package: "libnbd-bin", program: "nbdinfo" },
@@ -71,6 +72,7 @@ const chosen = [
   ...faults,
   ...random,
   ...restart,
+  ...tls,
   ...forbidden,
   ...packaging,
   ...iscsi,
