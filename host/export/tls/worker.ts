@@ -131,6 +131,8 @@ class Terminal {
       return { kind: "psk", identity };
     }
     const certificate = tls.getPeerX509Certificate();
+    // Without authorities of our own, Node would ask those that browsers trust.
+    if (this.#settings.x509 === undefined) return null;
     return tls.authorized && certificate !== undefined ? peerOfCertificate(certificate) : null;
   }
 
