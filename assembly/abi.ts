@@ -97,7 +97,9 @@ export const RING_TAIL: u32 = 12;
 export const SUBMISSION_OP: u32 = 0;
 /** u8: SUBMISSION_FLAG_* bits. */
 export const SUBMISSION_FLAGS: u32 = 1;
-/** u32: echoed in the completion. */
+// No tag is the same as that of any of the 255 submissions of its record before. So a completion that is told again, or was never
+// asked for, is recognised: it is counted (`inspect(3)`) and ignored.
+/** u32: echoed in the completion, which comes once. */
 export const SUBMISSION_TAG: u32 = 4;
 /** u32: socket handle (RECV, SEND, CLOSE, WATCH) or port handle (SCSI, RESET). */
 export const SUBMISSION_HANDLE: u32 = 8;

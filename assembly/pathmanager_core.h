@@ -85,7 +85,7 @@
 #define PM_SUBMISSION_OP 0u
 /* u8: SUBMISSION_FLAG_* bits. */
 #define PM_SUBMISSION_FLAGS 1u
-/* u32: echoed in the completion. */
+/* u32: echoed in the completion, which comes once. */
 #define PM_SUBMISSION_TAG 4u
 /* u32: socket handle (RECV, SEND, CLOSE, WATCH) or port handle (SCSI, RESET). */
 #define PM_SUBMISSION_HANDLE 8u

@@ -83,7 +83,7 @@ export const RING_TAIL = 12;
 export const SUBMISSION_OP = 0;
 /** u8: SUBMISSION_FLAG_* bits. */
 export const SUBMISSION_FLAGS = 1;
-/** u32: echoed in the completion. */
+/** u32: echoed in the completion, which comes once. */
 export const SUBMISSION_TAG = 4;
 /** u32: socket handle (RECV, SEND, CLOSE, WATCH) or port handle (SCSI, RESET). */
 export const SUBMISSION_HANDLE = 8;

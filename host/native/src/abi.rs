@@ -84,7 +84,7 @@ pub const RING_TAIL: u32 = 12;
 pub const SUBMISSION_OP: u32 = 0;
 /// u8: SUBMISSION_FLAG_* bits.
 pub const SUBMISSION_FLAGS: u32 = 1;
-/// u32: echoed in the completion.
+/// u32: echoed in the completion, which comes once.
 pub const SUBMISSION_TAG: u32 = 4;
 /// u32: socket handle (RECV, SEND, CLOSE, WATCH) or port handle (SCSI, RESET).
 pub const SUBMISSION_HANDLE: u32 = 8;
