@@ -25,7 +25,7 @@ import { SeededRandom } from "./fault-state.ts";
 import type { FaultReport, FaultRequest } from "./faults.ts";
 import { SparseMedium, type Medium } from "./medium.ts";
 import { Plan } from "./plan.ts";
-import { ASC_POWER_ON, HOST_TIME_OUT } from "./scsi.ts";
+import { ASC_POWER_ON, ASC_RESET, HOST_TIME_OUT } from "./scsi.ts";
 import { PortServer } from "./service.ts";
 import { TIME_ANSWER, TIME_EFFECT, TIME_NOW, TIMES } from "./times.ts";
 import { fullTopology, pathPlans, type ArrayTopology, type FullTopology } from "./topology.ts";
@@ -34,6 +34,7 @@ import { LogicalUnit, Port } from "./unit.ts";
 /** Direct commands: the slot lies at 0, the data behind it. */
 const DIRECT_BUFFER = 4096;
 const DIRECT_BYTES_MAX = 1_048_576;
+const FIRST_HOST = 0;
 
 export interface EmulatedArrayOptions {
   /** Makes what lies behind each unit; default: `SparseMedium`. */
@@ -75,8 +76,10 @@ export class EmulatedArray {
   readonly units: readonly LogicalUnit[];
   readonly random: SeededRandom;
   engine: Engine | null = null;
-  /** Those of earlier memories that still have commands under way. */
-  #formers: Engine[] = [];
+  /** The engines of further hosts, which share the array with the first. */
+  readonly #others = new Map<number, Engine>();
+  /** Those of earlier memories that still have commands under way, and whose they were. */
+  #formers: { readonly engine: Engine; readonly host: number }[] = [];
   readonly #faults: FaultBook;
   readonly #directBytesMax: number;
   readonly #direct: Command;
@@ -137,21 +140,43 @@ export class EmulatedArray {
    * Connects the array with a core's memory, after the core's `init`.
    * @param former what becomes of the commands of an earlier memory: they are forgotten, or stay under way without a host,
    * as those of a daemon that was killed; the earlier memory then stays in use and may not change
+   * @param host which of the hosts that share the array; each uses ports of its own, and their clocks are the same
    */
-  attach(memory: Uint8Array, controlBlock: number, former: "forgotten" | "under-way" = "forgotten"): void {
+  attach(
+    memory: Uint8Array,
+    controlBlock: number,
+    former: "forgotten" | "under-way" = "forgotten",
+    host: number = FIRST_HOST,
+  ): void {
+    const before = host === FIRST_HOST ? this.engine : (this.#others.get(host) ?? null);
     if (former === "forgotten") {
-      this.#formers = [];
-      for (const port of this.ports) port.inFlight = 0;
-    } else if (this.engine !== null) {
-      this.engine.orphan();
-      this.#formers.push(this.engine);
+      this.#formers = this.#formers.filter((earlier) => earlier.host !== host);
+      if (host === FIRST_HOST) for (const port of this.ports) port.inFlight = 0;
+    } else if (before !== null) {
+      before.orphan();
+      this.#formers.push({ engine: before, host });
     }
-    this.engine = new Engine(memory, controlBlock, this.ports);
+    const engine = new Engine(memory, controlBlock, this.ports, (port, of) => this.#unitReset(port, of));
+    if (host === FIRST_HOST) this.engine = engine;
+    else this.#others.set(host, engine);
   }
 
-  /** Whether a command of an earlier memory is under way that may still change the medium of a unit. */
-  inherits(unit: LogicalUnit): boolean {
-    return this.#formers.some((former) => former.mayChange(unit));
+  /** Whether a command of a host's earlier memory is under way that may still change the medium of a unit. */
+  inherits(unit: LogicalUnit, host: number = FIRST_HOST): boolean {
+    return this.#formers.some((former) => former.host === host && former.engine.mayChange(unit));
+  }
+
+  /**
+   * A host has reset a logical unit by a port: what other hosts have under way there is aborted, and they are told (SAM-5 7.7).
+   * Of what the same host has by its other ports this says nothing.
+   */
+  #unitReset(by: Port, of: Engine): void {
+    const { unit } = by;
+    if (unit === null || this.#others.size === 0) return;
+    this.inFlight((engine) => {
+      if (engine !== of) engine.abort(unit, by);
+    });
+    for (const port of unit.ports) if (port.initiatorPort !== by.initiatorPort) port.attend(ASC_RESET);
   }
 
   /** Takes the array queue's submissions and finishes what is due. Answers how many completions it posted. */
@@ -160,12 +185,14 @@ export class EmulatedArray {
     if (engine === null) return 0;
     if ((this.#faults.next[0] as number) < Infinity) this.#faults.run(engine.readClock());
     if (this.#formers.length > 0) this.#turnFormers(engine.readClock());
-    return engine.turn();
+    let posted = engine.turn();
+    for (const other of this.#others.values()) posted += other.turn();
+    return posted;
   }
 
   #turnFormers(nowNs: number): void {
-    for (const former of this.#formers) former.turnAlone(nowNs);
-    this.#formers = this.#formers.filter((former) => former.pendingCount > 0);
+    for (const former of this.#formers) former.engine.turnAlone(nowNs);
+    this.#formers = this.#formers.filter((former) => former.engine.pendingCount > 0);
   }
 
   /** Ends, holds or releases commands in flight, also those of earlier memories. */
@@ -174,21 +201,23 @@ export class EmulatedArray {
     if (engine === null) return;
     const nowNs = engine.readClock();
     for (const former of this.#formers) {
-      former.setTime(nowNs);
-      act(former);
+      former.engine.setTime(nowNs);
+      act(former.engine);
     }
     act(engine);
+    for (const other of this.#others.values()) act(other);
   }
 
   /** Whether the last turn left submissions that it might have taken: `turn` is to be called again at once. */
   get backlog(): boolean {
-    return this.engine?.backlog ?? false;
+    return (this.engine?.backlog ?? false) || [...this.#others.values()].some((other) => other.backlog);
   }
 
   /** When `turn` has to be called again at the latest, ns in the clock of the control block; Infinity: no need. */
   get deadlineNs(): number {
     let dueNs = Math.min(this.engine?.dueNs ?? Infinity, this.#faults.next[0] as number);
-    for (const former of this.#formers) dueNs = Math.min(dueNs, former.dueNs);
+    for (const former of this.#formers) dueNs = Math.min(dueNs, former.engine.dueNs);
+    for (const other of this.#others.values()) dueNs = Math.min(dueNs, other.dueNs);
     return dueNs;
   }
 

@@ -36,7 +36,7 @@ import {
 } from "./pending.ts";
 import { Plan } from "./plan.ts";
 import { Rings } from "./rings.ts";
-import { ASC_RESET, HOST_RESET, HOST_TIME_OUT, HOST_TRANSPORT_DISRUPTED } from "./scsi.ts";
+import { ASC_RESET, HOST_RESET, HOST_TIME_OUT, HOST_TRANSPORT_DISRUPTED, STATUS_TASK_ABORTED } from "./scsi.ts";
 import { TIME_ANSWER, TIME_EFFECT, TIME_NOW, TIMES } from "./times.ts";
 import type { LogicalUnit, Port } from "./unit.ts";
 
@@ -55,6 +55,7 @@ const TURN_BYTES_MAX = 256 * 1024;
 
 export class Engine {
   readonly #ports: readonly Port[];
+  readonly #unitReset: (port: Port, engine: Engine) => void;
   readonly #command: Command;
   readonly #rings: Rings;
   readonly #pending: Pending;
@@ -65,8 +66,15 @@ export class Engine {
   /** Bytes this turn has moved or zeroed. */
   #workedBytes = 0;
 
-  constructor(memory: Uint8Array, controlBlock: number, ports: readonly Port[]) {
+  /** @param unitReset told when this host has reset a logical unit by a port */
+  constructor(
+    memory: Uint8Array,
+    controlBlock: number,
+    ports: readonly Port[],
+    unitReset: (port: Port, engine: Engine) => void,
+  ) {
     this.#ports = ports;
+    this.#unitReset = unitReset;
     this.#command = new Command(memory);
     this.#rings = new Rings(this.#command.words, controlBlock);
     this.#pending = new Pending(Math.max(PENDING_MIN, this.#rings.completions));
@@ -277,6 +285,34 @@ export class Engine {
     pending.rebuild();
     this.#post(pending.tag[row] ?? 0, 0);
     pending.free(row);
+    if (scope === RESET_DEVICE) this.#unitReset(port, this);
+  }
+
+  /**
+   * A logical unit was reset by another host: what the device has of it ends as TASK ABORTED. What has not come to it, or
+   * whose answers do not come back, is as it was.
+   */
+  abort(unit: LogicalUnit, by: Port): void {
+    const pending = this.#pending;
+    const now = this.readClock();
+    for (let row = 0; row < pending.capacity; row++) {
+      const flags = pending.flags[row] ?? 0;
+      if (flags === 0 || (flags & (PENDING_RESET | PENDING_QUEUED | PENDING_HELD)) !== 0) continue;
+      const port = this.#portOf(row);
+      if (port === by || port.unit !== unit) continue;
+      if ((flags & PENDING_ANSWERED) !== 0) {
+        pending.free(row);
+        continue;
+      }
+      if ((flags & PENDING_EFFECT_DONE) !== 0) continue;
+      this.#command.open((pending.slot[row] ?? 0) >>> 0);
+      this.#command.status = STATUS_TASK_ABORTED;
+      this.#command.close(false);
+      pending.flags[row] = PENDING_USED | PENDING_EFFECT_DONE;
+      pending.answerNs[row] = now;
+      pending.giveUpNs[row] = Infinity;
+    }
+    pending.rebuild();
   }
 
   /** Ends a row without an effect: what the host sees is `hostStatus`. The order has to be rebuilt afterwards. */

@@ -39,6 +39,8 @@ export function modeSense(command: Command, unit: LogicalUnit, long: boolean): v
     out[at + 1] = 0x0a;
     if (current && unit.array.descriptorSense) out[at + 2] = 0x04;
     if (current) out[at + 3] = 0x10;
+    // TAS: aborted by another nexus is told as TASK ABORTED.
+    if (current) out[at + 5] = 0x40;
     at += 12;
   }
   const specific = (unit.writeProtected ? 0x80 : 0) | 0x10;

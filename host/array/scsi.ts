@@ -46,6 +46,8 @@ export const STATUS_GOOD = 0x00;
 export const STATUS_CHECK_CONDITION = 0x02;
 export const STATUS_BUSY = 0x08;
 export const STATUS_RESERVATION_CONFLICT = 0x18;
+/** Told of commands that another nexus has aborted (the TAS bit of the control mode page). */
+export const STATUS_TASK_ABORTED = 0x40;
 export const STATUS_TASK_SET_FULL = 0x28;
 
 export const KEY_NO_SENSE = 0x0;

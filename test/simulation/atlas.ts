@@ -20,6 +20,10 @@ export interface Atlas {
 export interface AtlasGround {
   readonly ports: readonly ArrayPortInfo[];
   readonly units: number;
+  /** Blocks of a unit. */
+  readonly blocks: number;
+  /** Which host a path is of: each has to keep one to every unit. */
+  hostOf(initiatorPort: number): number;
   /** Blocks that clients use. */
   readonly windows: readonly Cells[];
   readonly kind: "reachable" | "outage" | "device";
@@ -33,6 +37,9 @@ export interface AtlasGround {
   readonly recoveryMs: number;
 }
 
+/** A designation descriptor (SPC-4 7.8.6.1): NAA 6, of no unit that there is. */
+const STRANGER = "010300106001a2b0ffffffffffffffffffffffff";
+
 /** Ports nothing deadly may strike in an epoch. */
 function protect(ground: AtlasGround, random: Random): Set<number> {
   const { ports } = ground;
@@ -43,9 +50,10 @@ function protect(ground: AtlasGround, random: Random): Set<number> {
   if (dice < 0.3) kept = ports.filter((port) => port.controller === first.controller);
   else if (dice < 0.5) kept = ports.filter((port) => port.initiatorPort === first.initiatorPort);
   else kept = [];
-  const covered = new Set(kept.map((port) => port.unit));
-  for (let unit = 0; unit < ground.units; unit++) {
-    if (!covered.has(unit)) kept.push(random.pick(ports.filter((port) => port.unit === unit)));
+  const placeOf = (port: ArrayPortInfo): string => `${port.unit} ${ground.hostOf(port.initiatorPort)}`;
+  const covered = new Set(kept.map(placeOf));
+  for (const place of new Set(ports.map(placeOf))) {
+    if (!covered.has(place)) kept.push(random.pick(ports.filter((port) => placeOf(port) === place)));
   }
   return new Set(kept.map((port) => port.port));
 }
@@ -113,6 +121,11 @@ function deadlyFault(ground: AtlasGround, place: FaultPlace, random: Random): Fa
     makers.push(() => ({ kind: "alua", state: random.pick([1, 2, 3, 14, 15]), silent: random.chance(0.3) }));
   }
   if (singlePort) makers.push(() => ({ kind: "remap", unit: null }));
+  // Nobody can tell whose the path is, or it says that it is somebody else's.
+  makers.push(
+    () => ({ kind: "nonsense-pages" }),
+    () => ({ kind: "vpd-page", page: 0x83, payload: STRANGER }),
+  );
   return random.pick(makers)();
 }
 
@@ -144,9 +157,11 @@ function remapping(ground: AtlasGround, where: FaultPlace, atMs: number, random:
 }
 
 /** Faults that every port may have at the same time without a unit being lost. */
-function harmlessFault(random: Random): FaultRequest {
+function harmlessFault(ground: AtlasGround, random: Random): FaultRequest {
   return random.pick<() => FaultRequest>([
-    () => ({ fault: { kind: "slow", factor: 1, delayMs: random.between(1, 30) } }),
+    () => ({ fault: { kind: "slow", factor: random.pick([1, 1, 5]), delayMs: random.between(1, 30) } }),
+    // The unit grows; what is offered of it stays what it was.
+    () => ({ fault: { kind: "capacity", blocks: ground.blocks + random.pick([1, 8, 1024]) } }),
     () => ({
       fault: { kind: "unit-attention", asc: 0x29, ascq: random.pick([0, 1, 2, 3, 4, 7]), every: random.between(3, 40) },
     }),
@@ -236,7 +251,7 @@ function fieldFault(ground: AtlasGround, { guarded }: Epoch, random: Random): Fa
   ];
   // A path does not show yet that the unit has grown. Where it is the only one that has not failed, that is the device's answer.
   const open = ground.ports.filter((port) => !guarded.has(port.port));
-  if (open.length > 0 && !ground.powerLoss) {
+  if (open.length > 0 && !ground.powerLoss && ground.kind !== "outage") {
     makers.push(() => ({
       where: { port: random.pick(open).port },
       fault: { kind: "error", status: 2, senseKey: 5, asc: 0x21, ascq: 0 },
@@ -272,7 +287,7 @@ export function makeAtlas(ground: AtlasGround, random: Random): Atlas {
       for (const { afterMs = 0, forMs = 0 } of requests) lengthMs = Math.max(lengthMs, afterMs + forMs - nowMs);
     }
     for (let i = random.between(0, 2); i > 0; i--) {
-      const request = harmlessFault(random);
+      const request = harmlessFault(ground, random);
       inEpoch(random.chance(0.5) ? request : { ...request, where: { port: random.pick(ground.ports).port } });
     }
     if (ground.kind === "device") inEpoch(deviceFault(ground, random));

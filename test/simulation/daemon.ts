@@ -37,7 +37,7 @@ export class Daemon {
   readonly #strays: Strays;
   readonly #told: Told;
   #turns = 0;
-  readonly #array: EmulatedArray;
+  readonly #blocks: number;
   readonly #violation: (text: string) => void;
   readonly inventory: Inventory;
   /** A failed path is back; by the failback mode it may be left disabled. */
@@ -51,8 +51,9 @@ export class Daemon {
     seed: number,
     nowNs: number,
     violation: (text: string) => void,
+    ports: EmulatedArray["ports"] = array.ports,
   ) {
-    this.#array = array;
+    this.#blocks = plan.blocks;
     this.#violation = violation;
     this.core = new SimulatedCore(module, LIMITS, seed);
     this.tap = new Tap(this.core.memory, this.core.control, LIMITS.commands, violation);
@@ -62,7 +63,6 @@ export class Daemon {
     this.core.nowNs = nowNs;
     const { core, books } = this;
     const drain = (): void => this.drain();
-    const { ports } = array;
     this.inventory = new Inventory({ core, plan, array, ports, books, paths: LIMITS.paths, drain, violation });
     this.inventory.fill();
   }
@@ -92,9 +92,9 @@ export class Daemon {
       if (event.kind === EVENT_PATH_STATE && event.arg1 === 0) this.books.pathGone(event.path);
       if (event.kind === EVENT_CONNECTION_CLOSED) this.books.connectionClosed(event.arg0);
       if (event.kind === EVENT_FAILBACK_DONE) this.onFailback(this.inventory.paths.indexOf(event.path));
-      if (event.kind === EVENT_CAPACITY_CHANGED) {
-        const blocks = this.#array.units[this.inventory.units.indexOf(event.unit)]?.blocks;
-        if (blocks !== undefined) this.core.exports.unitSet(event.unit, UNIT_SET_BLOCKS, BigInt(blocks));
+      if (event.kind === EVENT_CAPACITY_CHANGED && event.unit < LIMITS.units) {
+        // Nobody has taken growth into use yet.
+        this.core.exports.unitSet(event.unit, UNIT_SET_BLOCKS, BigInt(this.#blocks));
       }
     });
   }

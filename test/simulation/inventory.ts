@@ -162,7 +162,7 @@ export class Inventory {
     if (real === undefined) throw new Error("no such unit");
     const settings: [number, number][] = [
       [UNIT_SET_BLOCK_BYTES, plan.blockBytes],
-      [UNIT_SET_BLOCKS, real.blocks],
+      [UNIT_SET_BLOCKS, plan.blocks],
       [UNIT_SET_TRANSFER_BLOCKS_MAX, plan.transferBlocksMax],
       [UNIT_SET_CAPABILITIES, this.capabilities],
       [UNIT_SET_POLICY, this.cluster ? POLICY_STATIC : plan.policy],

@@ -7,7 +7,7 @@ import type { VirtualClock } from "./clock.ts";
 import type { CoreEvent } from "./core.ts";
 import { Daemon } from "./daemon.ts";
 import { Operator } from "./operator.ts";
-import type { WorldPlan } from "./plan.ts";
+import { hostOf, type WorldPlan } from "./plan.ts";
 import type { Random } from "./random.ts";
 import { SimulatedSocket, Sockets } from "./sockets.ts";
 import { flagsOf } from "./units.ts";
@@ -26,9 +26,12 @@ export interface Surroundings {
   readonly plan: WorldPlan;
   readonly array: EmulatedArray;
   readonly clock: VirtualClock;
-  readonly units: readonly ClientUnit[];
+  /** The units as each host's clients use them. */
+  readonly units: readonly (readonly ClientUnit[])[];
   /** The LUNs of the array lead where they should, all the time. */
   readonly steadyLuns: boolean;
+  /** No path tells less of a unit than there is. */
+  readonly steadyEnds: boolean;
   /** Cluster mode does no harm. */
   readonly cluster: boolean;
   trace(text: string): void;
@@ -55,6 +58,11 @@ interface Session {
   connection: number;
 }
 
+/** Each host has initiator ports of its own. */
+function portsOf(array: EmulatedArray, plan: WorldPlan, host: number): EmulatedArray["ports"] {
+  return array.ports.filter((port) => hostOf(plan, port.initiatorPort) === host);
+}
+
 export class Machine {
   readonly daemon: Daemon;
   readonly sockets: Sockets;
@@ -66,22 +74,27 @@ export class Machine {
   readonly #heard = { good: 0, bad: 0, missed: false };
   #killed = false;
 
+  /** Which of the hosts that share the array. */
+  readonly #host: number;
+
   /** Starts a daemon; the array knows its memory from then on. */
-  constructor(around: Surroundings, random: Random) {
+  constructor(around: Surroundings, random: Random, host: number) {
     const { module, plan, array, clock } = around;
+    this.#host = host;
     this.#around = around;
     this.#random = random;
     const violation = (text: string): void => around.violation(text);
-    this.daemon = new Daemon(module, plan, array, random.uint32(), clock.nowNs, violation);
+    this.daemon = new Daemon(module, plan, array, random.uint32(), clock.nowNs, violation, portsOf(array, plan, host));
     const { core, inventory } = this.daemon;
-    array.attach(core.memory, core.control, "under-way");
+    array.attach(core.memory, core.control, "under-way", host);
     if (around.told !== undefined) this.daemon.onEvent = around.told;
-    const { steadyLuns, cluster } = around;
+    const { steadyLuns, steadyEnds, cluster } = around;
     const office = {
       plan,
       random: random.fork(),
       after: (ms: number, action: () => void) => this.#after(ms, action),
       steadyLuns,
+      steadyEnds,
       cluster,
     };
     this.operator = new Operator(this.daemon, office, inventory.capabilities);
@@ -111,7 +124,7 @@ export class Machine {
     const { clock, units } = this.#around;
     const id = this.#around.nextClient();
     const { sockets } = this;
-    const clientUnit = units[unit];
+    const clientUnit = units[this.#host]?.[unit];
     if (clientUnit === undefined) throw new Error("no such unit");
     const network = this.#random.fork();
     const host: ClientHost = {
@@ -213,7 +226,7 @@ export class Machine {
   /** A unit is removed with its paths, under load, and comes again as soon as the last of it has gone. */
   replaceUnit(): void {
     const { inventory } = this.daemon;
-    const unit = this.#random.between(0, this.#around.units.length - 1);
+    const unit = this.#random.between(0, this.#around.plan.units - 1);
     if (inventory.handleOf(unit) < 0) return;
     this.#around.trace(`unit ${unit} is removed and comes again`);
     this.sockets.tell();
@@ -257,12 +270,12 @@ export class Machine {
 
   #inherits(unit: number): boolean {
     const real = this.#around.array.units[unit];
-    return real !== undefined && this.#around.array.inherits(real);
+    return real !== undefined && this.#around.array.inherits(real, this.#host);
   }
 
   /** As control does: looks which units a killed daemon has left commands for, until there are none. Answers whether any were. */
   lookForLeftovers(): boolean {
-    const left = this.#around.units.map((_, unit) => this.#inherits(unit));
+    const left = this.#around.array.units.map((_, unit) => this.#inherits(unit));
     for (const [unit, some] of left.entries()) this.daemon.inventory.inherit(unit, some);
     if (left.includes(true)) this.#after(LOOK_MS, () => this.lookForLeftovers());
     return left.includes(true);

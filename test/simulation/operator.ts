@@ -76,6 +76,8 @@ export interface Office {
   after(ms: number, action: () => void): void;
   /** The LUNs of the array lead where they should, all the time: then one that does not was configured so. */
   readonly steadyLuns: boolean;
+  /** No path tells less than there is: what the last one says would be the device's answer. */
+  readonly steadyEnds: boolean;
   /** Cluster mode does no harm: what a path does not answer is given up soon enough, or errors are allowed. */
   readonly cluster: boolean;
 }
@@ -167,7 +169,8 @@ export class Operator {
       set(UNIT_SET_POLICY_PARAMETER, () => random.pick([0, 1, 2, 7, 100, 1000]), ERROR_RANGE),
       set(UNIT_SET_POLICY_PARAMETER_2, () => random.pick([0, 1, 2, 7, 100]), ERROR_RANGE),
       set(UNIT_SET_STALL_MIN_MS, () => random.pick([10, 20, 50, 200])),
-      set(UNIT_SET_STALL_MAX_MS, () => random.pick([0, 100, 500, 2000])),
+      // Without the stall rule what is lost waits for its deadline.
+      set(UNIT_SET_STALL_MAX_MS, () => random.pick(this.#patient ? [100, 500, 2000] : [0, 100, 500, 2000])),
       set(UNIT_SET_GHOST_RESET_MS, () => random.pick([500, 2000])),
       set(UNIT_SET_LOST_RESET_MS, () => random.pick([0, 100, 1000])),
       set(UNIT_SET_COMMAND_TIMEOUT_MS, () =>
@@ -259,22 +262,28 @@ export class Operator {
         const due = inventory.sameUnit(path, other) ? undefined : other < 0 ? ERROR_HANDLE : ERROR_RANGE;
         this.#expect("pathSwap", answer, [], due);
       },
-      // Off and on again at once, or after a while.
+      // Off and on again at once.
       () => {
         this.#path(path, PATH_SET_ENABLED, 0);
         this.#path(path, PATH_SET_ENABLED, 1);
       },
-      () => {
-        this.#path(path, PATH_SET_ENABLED, 0);
-        this.#later(() => this.#path(inventory.paths[index] ?? -1, PATH_SET_ENABLED, 1, ERROR_HANDLE));
-      },
-      () => {
-        this.#path(path, PATH_SET_FAILED, 1);
-        this.#later(() => this.#path(inventory.paths[index] ?? -1, PATH_SET_FAILED, 0, ERROR_HANDLE, ERROR_NOT_FAILED));
-      },
       set(PATH_SET_FAILED, () => 0, ERROR_NOT_FAILED),
       () => inventory.renumber(random),
     ];
+    if (this.#office.steadyEnds) {
+      calls.push(
+        () => {
+          this.#path(path, PATH_SET_ENABLED, 0);
+          this.#later(() => this.#path(inventory.paths[index] ?? -1, PATH_SET_ENABLED, 1, ERROR_HANDLE));
+        },
+        () => {
+          this.#path(path, PATH_SET_FAILED, 1);
+          this.#later(() =>
+            this.#path(inventory.paths[index] ?? -1, PATH_SET_FAILED, 0, ERROR_HANDLE, ERROR_NOT_FAILED),
+          );
+        },
+      );
+    }
     if (this.#office.steadyLuns) {
       calls.push(() => {
         const misfit = inventory.addMisfit(random);

@@ -37,6 +37,8 @@ export interface WorldPlan {
   /** Time over which the clients spread their requests, ms. */
   readonly spanMs: number;
   readonly clients: readonly { readonly unit: number; readonly plan: ClientPlan }[];
+  /** Those of a second host, which has a daemon of its own and shares the array; it changes other blocks. None: there is no such host. */
+  readonly neighbours: readonly { readonly unit: number; readonly plan: ClientPlan }[];
   /** Clients that vanish: index and when, ms. */
   readonly vanishing: readonly { readonly client: number; readonly atMs: number }[];
   /** Clients that give their connection up when it has left something unanswered for so long, ms, and send again by another one. */
@@ -60,6 +62,8 @@ export interface WorldPlan {
 
 /** Share of the worlds whose array knows no command of 16 bytes; its units are small. */
 const OLD_ARRAYS = 0.06;
+/** Share of the worlds whose array two hosts share. */
+const TWO_HOSTS = 0.1;
 /** Share of the worlds with units beyond 32 bits, and of those with requests up to the largest payload. */
 const BIG_UNITS = 0.12;
 const LARGE_REQUESTS = 0.02;
@@ -156,6 +160,24 @@ function withLargeRequests(plan: WorldPlan, random: Random): WorldPlan {
   };
 }
 
+/** Which host an initiator port belongs to. */
+export function hostOf(plan: { readonly neighbours: readonly unknown[] }, initiatorPort: number): number {
+  return plan.neighbours.length === 0 ? 0 : initiatorPort % 2;
+}
+
+/** A world whose array a second host shares: each has an initiator port, and two paths at least to each unit. */
+function withNeighbours(plan: WorldPlan, random: Random): WorldPlan {
+  const { topology, units, spanMs, cuts } = plan;
+  return {
+    ...plan,
+    topology: { ...topology, initiatorPorts: 2, paths: Math.max(4, topology.paths ?? 4) },
+    neighbours: Array.from({ length: random.between(1, 2) }, () => ({
+      unit: random.between(0, units - 1),
+      plan: clientPlan(random, spanMs, cuts.length > 1),
+    })),
+  };
+}
+
 /** Draws a world. */
 export function makePlan(random: Random): WorldPlan {
   const kindDice = random.real();
@@ -231,6 +253,8 @@ export function makePlan(random: Random): WorldPlan {
       ? Array.from({ length: random.between(1, 4) }, () => random.between(1, spanMs))
       : [],
     strays: random.chance(0.3) ? 0.05 : 0,
+    neighbours: [],
   };
+  if (kind !== "device" && random.chance(TWO_HOSTS)) return withNeighbours(plan, random);
   return !old && random.chance(LARGE_REQUESTS) ? withLargeRequests(plan, random) : plan;
 }

@@ -68,5 +68,6 @@ export function steadyPlan(options: SteadyOptions): WorldPlan {
     closesMs: [],
     replacementsMs: [],
     strays: 0,
+    neighbours: [],
   };
 }

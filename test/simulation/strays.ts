@@ -5,7 +5,10 @@ import type { SimulatedCore } from "./core.ts";
 import type { Random } from "./random.ts";
 import type { Tap } from "./tap.ts";
 
-const GENERATIONS = 256;
+/** So many generations back a tag is recognised for certain. */
+const EARLIER_MAX = 128;
+/** An index beyond every table. */
+const NO_PLACE = 0x80000;
 const GENERATION_BITS = 20;
 const RESULTS = [0, 0, 1, 28, 4096, -5, -11, -110, 0x7fffffff, -0x80000000];
 
@@ -31,14 +34,16 @@ export class Strays {
     return told;
   }
 
-  /** What was completed before; another generation of it; anything. */
+  /** What was completed before; an earlier generation of it; of a place that there is not, or in a kind that there is not. */
   #tag(): number {
     const random = this.#random;
     const { past } = this.#tap;
-    if (past.length === 0 || random.chance(0.2)) return random.uint32();
+    if (past.length === 0 || random.chance(0.2)) return (random.uint32() | NO_PLACE) >>> 0;
     const tag = random.pick(past);
     if (random.chance(0.6)) return tag;
-    return (tag ^ (random.between(1, GENERATIONS - 1) << GENERATION_BITS)) >>> 0;
+    // A later one may be given out before the core sees this.
+    const generation = ((tag >>> GENERATION_BITS) - random.between(1, EARLIER_MAX)) & 0xff;
+    return ((tag & ~(0xff << GENERATION_BITS)) | (generation << GENERATION_BITS)) >>> 0;
   }
 
   #put(tag: number): boolean {

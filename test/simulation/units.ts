@@ -6,7 +6,7 @@ import type { Atlas } from "./atlas.ts";
 import { Layout } from "./blocks.ts";
 import type { ClientUnit } from "./client.ts";
 import type { Agreement } from "./expected.ts";
-import { History } from "./history.ts";
+import { type Cells, History } from "./history.ts";
 import type { WorldPlan } from "./plan.ts";
 import { troubleOf } from "./troubles.ts";
 import { Witness } from "./witness.ts";
@@ -48,4 +48,20 @@ export function clientUnits(
     const witness = new Witness(real, number, layout, history, host.violation);
     return { number, layout, offer, windows, history, witness, troubles, nextStamp: host.nextStamp };
   });
+}
+
+/** The units as the clients of each host use them: what one changes the other leaves alone, by whole blocks. */
+export function shared(units: readonly ClientUnit[], hosts: number): readonly (readonly ClientUnit[])[] {
+  if (hosts === 1) return [units];
+  return [0, 1].map((host) =>
+    units.map((unit) => ({
+      ...unit,
+      windows: unit.windows.map((window) => half(window, unit.layout.cellsPerBlock, host)),
+    })),
+  );
+}
+
+function half({ first, count }: Cells, cellsPerBlock: number, which: number): Cells {
+  const lower = Math.ceil(count / cellsPerBlock / 2) * cellsPerBlock;
+  return which === 0 ? { first, count: lower } : { first: first + lower, count: count - lower };
 }

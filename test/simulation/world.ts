@@ -12,10 +12,10 @@ import { VirtualClock } from "./clock.ts";
 import type { CoreEvent } from "./core.ts";
 import { AGREED } from "./expected.ts";
 import { Machine, type Surroundings } from "./machine.ts";
-import { makePlan, type WorldPlan } from "./plan.ts";
+import { hostOf, makePlan, type WorldPlan } from "./plan.ts";
 import { Random } from "./random.ts";
 import { sweep } from "./sweep.ts";
-import { clientUnits } from "./units.ts";
+import { clientUnits, shared } from "./units.ts";
 
 const NS_PER_MS = 1_000_000;
 /** Virtual time the world has for settling after the last fault, ms. */
@@ -24,6 +24,8 @@ const SETTLE_MS = 120_000;
 const SPIN_MAX = 20_000;
 /** With this time of a command cluster mode finds another path within the deadline, ms. */
 const CLUSTER_TIMEOUT_MS = 3000;
+/** LOGICAL BLOCK ADDRESS OUT OF RANGE. */
+const ASC_PAST_END = 0x21;
 /** Violations kept; the first one usually explains the others. */
 const VIOLATIONS_MAX = 8;
 
@@ -59,7 +61,8 @@ export class World {
   readonly #violations: string[] = [];
   readonly #rules: AnswerRules;
   readonly #faultsEndMs: number;
-  #machine: Machine;
+  /** The hosts. The first may be killed and started again. */
+  readonly #machines: Machine[];
   readonly #around: Surroundings;
   #stamp = 0;
   #nextClient = 1;
@@ -81,6 +84,7 @@ export class World {
     const nextStamp = (): number => ++this.#stamp;
     const violation = (text: string): void => this.#violation(text);
     this.#units = clientUnits(this.#plan, this.#array, atlas, this.#clock.nowNs, { nextStamp, violation });
+    const hosts = this.#plan.neighbours.length === 0 ? 1 : 2;
     const kinds = atlas.faults.map(({ fault }) => fault);
     const endless = kinds.some((fault) => fault.kind === "queued" || ("giveUp" in fault && fault.giveUp === false));
     this.#around = {
@@ -88,8 +92,9 @@ export class World {
       plan: this.#plan,
       array: this.#array,
       clock: this.#clock,
-      units: this.#units,
+      units: shared(this.#units, hosts),
       steadyLuns: kinds.every((fault) => fault.kind !== "remap"),
+      steadyEnds: kinds.every((fault) => fault.kind !== "error" || fault.asc !== ASC_PAST_END),
       cluster: atlas.errorsAllowed || (!endless && this.#plan.commandTimeoutMs === CLUSTER_TIMEOUT_MS),
       trace: (text) => this.#trace(text),
       violation,
@@ -99,7 +104,7 @@ export class World {
       nextClient: () => this.#nextClient++,
       told: options.told,
     };
-    this.#machine = new Machine(this.#around, this.#random.fork());
+    this.#machines = Array.from({ length: hosts }, (_, host) => new Machine(this.#around, this.#random.fork(), host));
     for (const fault of atlas.faults) {
       this.#trace(`fault ${JSON.stringify(fault)}`);
       this.#array.addFault(fault);
@@ -130,13 +135,21 @@ export class World {
       ports: this.#array.describe(),
       units: this.#plan.units,
       windows: this.#plan.windows,
+      blocks: this.#plan.blocks,
       kind: this.#plan.kind,
       powerLoss: this.#plan.powerLosses.length > 0,
       spanMs: this.#plan.spanMs,
+      hostOf: (initiatorPort: number) => hostOf(this.#plan, initiatorPort),
       patrolMs: this.#plan.patrolMs,
       recoveryMs: 4 * this.#plan.patrolMs + 8000,
     };
     return makeAtlas(ground, this.#random.fork());
+  }
+
+  get #first(): Machine {
+    const [machine] = this.#machines;
+    if (machine === undefined) throw new Error("no host");
+    return machine;
   }
 
   #trace(text: string): void {
@@ -159,43 +172,56 @@ export class World {
   }
 
   #safety(): void {
-    for (const { unit, plan } of this.#plan.clients) this.#machine.connect(unit, plan);
+    const plan = this.#plan;
+    for (const { unit, plan: client } of plan.clients) this.#first.connect(unit, client);
+    for (const { unit, plan: client } of plan.neighbours) this.#machines[1]?.connect(unit, client);
     const at = (ms: number, action: () => void): void => this.#clock.after(ms * NS_PER_MS, action);
-    for (const { client, atMs } of this.#plan.vanishing) at(atMs, () => this.#machine.vanish(client));
-    for (const { client, patienceMs } of this.#plan.impatient) this.#machine.watch(client, patienceMs);
-    for (const crashMs of this.#plan.crashesMs) at(crashMs, () => this.#crash());
-    for (const { atMs, forMs } of this.#plan.pauses) at(atMs, () => this.#pause(forMs));
-    for (const { atMs, keep } of this.#plan.powerLosses) at(atMs, () => this.#losePower(keep));
-    for (const ms of this.#plan.changesMs) at(ms, () => this.#machine.change());
-    for (const ms of this.#plan.closesMs) at(ms, () => this.#machine.closeOne());
-    for (const ms of this.#plan.replacementsMs) at(ms, () => this.#machine.replaceUnit());
-    for (const ms of this.#plan.renumbersMs) at(ms, () => this.#machine.renumber());
+    for (const { client, atMs } of plan.vanishing) at(atMs, () => this.#first.vanish(client));
+    for (const { client, patienceMs } of plan.impatient) this.#first.watch(client, patienceMs);
+    for (const crashMs of plan.crashesMs) at(crashMs, () => this.#crash());
+    for (const { atMs, forMs } of plan.pauses) at(atMs, () => this.#pause(forMs));
+    for (const { atMs, keep } of plan.powerLosses) at(atMs, () => this.#losePower(keep));
+    for (const ms of plan.changesMs) at(ms, () => this.#any.change());
+    for (const ms of plan.closesMs) at(ms, () => this.#any.closeOne());
+    for (const ms of plan.replacementsMs) at(ms, () => this.#any.replaceUnit());
+    for (const ms of plan.renumbersMs) at(ms, () => this.#any.renumber());
     const end = this.#clock.nowNs + this.#faultsEndMs * NS_PER_MS;
     this.#advanceUntil(end, () => false);
-    this.#machine.daemon.look();
     this.#array.liftAllFaults();
-    this.#machine.operator.settle();
+    for (const { daemon, operator } of this.#machines) {
+      daemon.look();
+      operator.settle();
+    }
+  }
+
+  /** One of the hosts. */
+  get #any(): Machine {
+    return this.#machines.length === 1 ? this.#first : this.#random.pick(this.#machines);
   }
 
   #liveness(): void {
     const limit = this.#clock.nowNs + SETTLE_MS * NS_PER_MS;
-    const { daemon } = this.#machine;
-    this.#advanceUntil(limit, () => this.#machine.done && daemon.unsettled().length === 0);
-    if (!this.#machine.done) this.#violation(`${this.#machine.open} requests are not answered at the end`);
-    for (const text of daemon.unsettled()) this.#violation(`not converged: ${text}`);
+    const unsettled = (): string[] => this.#machines.flatMap(({ daemon }) => daemon.unsettled());
+    const done = (): boolean => this.#machines.every((machine) => machine.done);
+    this.#advanceUntil(limit, () => done() && unsettled().length === 0);
+    for (const machine of this.#machines) {
+      if (!machine.done) this.#violation(`${machine.open} requests are not answered at the end`);
+    }
+    for (const text of unsettled()) this.#violation(`not converged: ${text}`);
     this.#readBack();
     for (const { witness } of this.#units) witness.everything(this.#clock.nowNs);
-    if (this.#violations.length === 0) this.#machine.account();
+    if (this.#violations.length === 0) for (const machine of this.#machines) machine.account();
     if (this.#violations.length === 0) this.#empty();
   }
 
   /** Everybody leaves and everything is removed: nothing may be left over. */
   #empty(): void {
-    this.#machine.leave();
+    for (const machine of this.#machines) machine.leave();
     const limit = this.#clock.nowNs + 60_000 * NS_PER_MS;
-    this.#advanceUntil(limit, () => this.#machine.empty().length === 0);
-    for (const text of this.#machine.empty()) this.#violation(`at the end: ${text}`);
-    this.#machine.daemon.look();
+    const left = (): string[] => this.#machines.flatMap((machine) => machine.empty());
+    this.#advanceUntil(limit, () => left().length === 0);
+    for (const text of left()) this.#violation(`at the end: ${text}`);
+    for (const { daemon } of this.#machines) daemon.look();
   }
 
   /** Reads every unit once more by new clients. */
@@ -203,7 +229,7 @@ export class World {
     const before = this.#violations.length;
     const clients = this.#units.map(({ number, history }) => {
       const parts = sweep(history, this.#random);
-      return this.#machine.connect(number, {
+      return this.#any.connect(number, {
         requests: parts.length,
         depth: 4,
         agreed: { ...AGREED, unaligned: this.#plan.cuts.length > 1 },
@@ -222,11 +248,11 @@ export class World {
   /** kill -9: the core's memory is gone; what was in flight goes on, and answers nobody; clients come back and go on. */
   #crash(): void {
     this.#trace("the daemon is killed and started again");
-    this.#machine.kill();
-    this.#machine = new Machine(this.#around, this.#random.fork());
+    this.#first.kill();
+    this.#machines[0] = new Machine(this.#around, this.#random.fork(), 0);
     // What waits for a command that a black hole keeps waits as long, whatever paths there are.
-    if (this.#machine.lookForLeftovers()) this.#rules.leftovers();
-    for (const { unit, plan } of this.#plan.clients) this.#machine.connect(unit, plan);
+    if (this.#first.lookForLeftovers()) this.#rules.leftovers();
+    for (const { unit, plan } of this.#plan.clients) this.#first.connect(unit, plan);
   }
 
   /** What only the array's volatile cache held may be gone; what was flushed or written with FUA may not. */
@@ -248,20 +274,12 @@ export class World {
   #advanceUntil(limitNs: number, done: () => boolean): void {
     let spins = 0;
     for (;;) {
-      const { core } = this.#machine.daemon;
-      core.nowNs = this.#clock.nowNs;
+      this.#tellTime();
       const before = this.#clock.nowNs;
       this.#clock.runDue();
-      // An action may have replaced the daemon or moved the clock.
-      const daemon = this.#machine.daemon;
-      daemon.core.nowNs = this.#clock.nowNs;
-      // Only from waiting does the host come back to this: it has told then what it knows.
-      daemon.tap.submitted();
-      if (this.#array.turn() > 0 || daemon.core.deadlineNs <= this.#clock.nowNs) this.#machine.sockets.tell();
-      daemon.turn();
-      const submitted = this.#machine.sockets.turn();
-      const completed = this.#array.turn() > 0;
-      if (completed) this.#machine.sockets.tell();
+      // An action may have replaced a daemon or moved the clock.
+      this.#tellTime();
+      const { submitted, completed } = this.#turn();
       if (this.#violations.length >= VIOLATIONS_MAX) return;
       if (submitted || completed || this.#clock.nowNs !== before) {
         if (++spins > SPIN_MAX) throw new Error("the core spins without time passing");
@@ -274,14 +292,31 @@ export class World {
     }
   }
 
+  #tellTime(): void {
+    for (const { daemon } of this.#machines) daemon.core.nowNs = this.#clock.nowNs;
+  }
+
+  /** One turn of every host and of the array. */
+  #turn(): { submitted: boolean; completed: boolean } {
+    const machines = this.#machines;
+    for (const { daemon } of machines) daemon.tap.submitted();
+    const told = this.#array.turn() > 0;
+    let submitted = false;
+    for (const { daemon, sockets } of machines) {
+      // Only from waiting does the host come back to this: it has told then what it knows.
+      if (told || daemon.core.deadlineNs <= this.#clock.nowNs) sockets.tell();
+      daemon.turn();
+      submitted = sockets.turn() || submitted;
+    }
+    const completed = this.#array.turn() > 0;
+    if (completed) for (const { sockets } of machines) sockets.tell();
+    return { submitted, completed };
+  }
+
   /** Moves the clock to the next thing that happens; answers whether it moved. */
   #step(limitNs: number): boolean {
-    const next = Math.min(
-      this.#clock.nextNs,
-      this.#machine.daemon.core.deadlineNs,
-      Math.ceil(this.#array.deadlineNs),
-      limitNs,
-    );
+    let next = Math.min(this.#clock.nextNs, Math.ceil(this.#array.deadlineNs), limitNs);
+    for (const { daemon } of this.#machines) next = Math.min(next, daemon.core.deadlineNs);
     if (next <= this.#clock.nowNs) return false;
     this.#clock.nowNs = next;
     return true;

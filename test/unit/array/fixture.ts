@@ -114,7 +114,7 @@ export class RingSide {
   readonly #view = new DataView(this.memory.buffer);
   #nowMs = 1000;
 
-  constructor(array: EmulatedArray, completions = ENTRIES, former: "forgotten" | "under-way" = "forgotten") {
+  constructor(array: EmulatedArray, completions = ENTRIES, former: "forgotten" | "under-way" = "forgotten", host = 0) {
     this.array = array;
     const ring = (at: number, base: number, capacity: number): void => {
       this.#view.setUint32(CONTROL + at + RING_BASE, base, true);
@@ -123,7 +123,7 @@ export class RingSide {
     ring(CONTROL_ARRAY_QUEUE, SUBMISSIONS, ENTRIES);
     ring(CONTROL_COMPLETION_QUEUE, COMPLETIONS, completions);
     this.at(this.#nowMs);
-    array.attach(this.memory, CONTROL, former);
+    array.attach(this.memory, CONTROL, former, host);
   }
 
   /** Sets the clock, ms. */
