@@ -49,8 +49,9 @@ import { WritersWatch } from "./writers-watch.ts";
 const HOUSEKEEPING_MS = 1000;
 /** The part of the connections that TCP clients leave to those of this machine and to the kernel's devices. */
 const LOCAL_SHARE = 0.25;
-/** That there is no room for clients is said this often at most. */
-const FULL_SAID_MS = 60_000;
+/** The part of them that one user, or one address, may have; the part that is for root and those devices alone. */
+const PEER_SHARE = 0.5;
+const ROOT_SHARE = 0.125;
 
 export interface DaemonOptions {
   readonly configuration: Configuration;
@@ -101,7 +102,6 @@ export class Daemon implements Context {
   #stopping = false;
   /** Events that found no room inside the core, as far as that was told. */
   #eventsLost = 0;
-  #fullSaidMs = -Infinity;
   /** The start is over as far as devices go: attachments are served from now on. */
   #serving = false;
 
@@ -131,7 +131,12 @@ export class Daemon implements Context {
     this.bringUp = new BringUp(reactor, this.inventory);
     this.mirror = new Mirror(reactor, (tables) => this.#onTables(tables));
     const { connections } = configuration.limits;
-    this.#room = new ConnectionRoom({ connections, remote: connections - Math.floor(connections * LOCAL_SHARE) });
+    this.#room = new ConnectionRoom({
+      connections,
+      remote: connections - Math.floor(connections * LOCAL_SHARE),
+      perPeer: configuration.limits.connections_per_peer ?? Math.ceil(connections * PEER_SHARE),
+      reserve: Math.floor(connections * ROOT_SHARE),
+    });
     this.attachments = new RememberedAttachments(reactor, this.#room, state, this.inventory, logger.warning);
     this.#redundancy = new RedundancyWatch(this.hub);
     this.#pathWatch = new PathWatch(this, logger.warning);
@@ -156,6 +161,7 @@ export class Daemon implements Context {
       duplicate,
       refusalOf: (socket) => this.descriptors.refusalOf(socket),
       onEvent: (event) => this.#onNbd(event),
+      onRefused: (why, peer) => this.hub.say("nbd-client-refused", { detail: { why, peer } }),
     });
     reactor.onEvent((events) => this.#onCoreEvents(events));
   }
@@ -272,6 +278,14 @@ export class Daemon implements Context {
     };
   }
 
+  /** API connections that were closed or refused, by reason; of each server. */
+  readonly apiClosed: (() => Readonly<Record<string, number>>)[] = [];
+
+  /** NBD clients that were refused for lack of room, by reason. */
+  get nbdRefused(): NbdServer["refused"] {
+    return this.#nbd.refused;
+  }
+
   offer(): void {
     try {
       this.#nbd.setExports(exportsOf(this.inventory));
@@ -335,11 +349,7 @@ export class Daemon implements Context {
     if (event.kind === "error") logger.warning(`NBD: ${event.error.message}`);
     else if (event.kind === "untrusted") this.#untrusted.tell(event.peer, event.reason);
     else if (event.kind === "connected") logger.debug(`NBD client ${event.peer}: connection ${event.connection}`);
-    else {
-      const isNews = event.isFull && performance.now() - this.#fullSaidMs > FULL_SAID_MS;
-      if (isNews) this.#fullSaidMs = performance.now();
-      (isNews ? logger.warning : logger.debug)(`NBD client ${event.peer}: ${event.reason}`);
-    }
+    else logger.debug(`NBD client ${event.peer}: ${event.reason}`);
   }
 
   // ---- Configuration ----

@@ -3,6 +3,7 @@
 
 import { readFileSync } from "node:fs";
 import type { Socket } from "node:net";
+import { descriptorOf } from "../peers/who.ts";
 import type { EventHub } from "./event-hub.ts";
 import type { Logger } from "./logger.ts";
 
@@ -14,13 +15,6 @@ const SAID_MS = 60_000;
 /** How many this process may have open; it raises that itself as far as it is allowed to. */
 export function descriptorLimit(limits = readFileSync("/proc/self/limits", "utf8")): number {
   return Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? Infinity);
-}
-
-/** Descriptor of a socket; Node keeps it in an undocumented field. */
-export function descriptorOf(socket: Socket): number {
-  const handle: unknown = Reflect.get(socket, "_handle");
-  const descriptor: unknown = typeof handle === "object" && handle !== null ? Reflect.get(handle, "fd") : undefined;
-  return typeof descriptor === "number" ? descriptor : -1;
 }
 
 export class Descriptors {

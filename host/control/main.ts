@@ -56,6 +56,7 @@ async function serveApi(daemon: Daemon, version: string): Promise<FastifyInstanc
       access,
       onDefect,
       refusalOf,
+      onCounting: (closed) => daemon.apiClosed.push(closed),
       ...(tls === undefined ? {} : { tls }),
     });
   const unix = make({ kind: "peer", uid: process.getuid?.() ?? 0, group });

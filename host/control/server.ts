@@ -9,10 +9,9 @@ import type { Socket } from "node:net";
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import type * as z from "zod";
 import { TLS_SERVER } from "../export/tls/suites.ts";
-import { peerCredentials } from "../native/index.ts";
-import { Connections, type Peer } from "./api/connections.ts";
+import { credentialsOf, peerOfAddress, peerOfUser } from "../peers/who.ts";
+import { Connections } from "./api/connections.ts";
 import { JSON_TYPE, sendPieces } from "./api/pieces.ts";
-import { descriptorOf } from "./descriptors.ts";
 import { ControlError, reasonOf } from "./errors.ts";
 import type { EventHub } from "./event-hub.ts";
 import { streamEvents } from "./event-stream.ts";
@@ -46,6 +45,8 @@ export interface ServerOptions {
   readonly unreadMsMax?: number;
   /** Why somebody who has just connected is refused; null: he is not. */
   readonly refusalOf?: (socket: Socket) => string | null;
+  /** Told how to ask for the connections that were closed or refused, by reason. */
+  readonly onCounting?: (closed: () => Readonly<Record<string, number>>) => void;
   /** Told of defects: what is not a ControlError. */
   readonly onDefect: (thrown: unknown, request: string) => void;
 }
@@ -88,6 +89,7 @@ export function makeServer(options: ServerOptions): FastifyInstance {
   app.server.on("checkExpectation", answerExpectation);
   // A client that has sent all it wants to (`nc -N`) still reads the answer. Node has this, and no option for it.
   Object.assign(app.server, { httpAllowHalfOpen: true });
+  options.onCounting?.(() => connections.closed);
   app.addHook("onRequest", (request, reply, done) => connections.enter(request.raw, reply.raw, done));
   takeJson(app);
   app.setErrorHandler((error: FastifyError, request, reply) => answerError(error, request, reply, options));
@@ -140,27 +142,6 @@ function addRoute(app: FastifyInstance, id: RouteId, route: Route, options: Serv
     },
   });
 }
-
-const peers = new WeakMap<Socket, ReturnType<typeof peerCredentials>>();
-
-/** The credentials of whoever connected, as the kernel knows them. */
-function credentialsOf(socket: Socket): ReturnType<typeof peerCredentials> {
-  const peer = peers.get(socket) ?? peerCredentials(descriptorOf(socket));
-  peers.set(socket, peer);
-  return peer;
-}
-
-function peerOfUser(socket: Socket): Peer {
-  try {
-    const { uid } = credentialsOf(socket);
-    return { name: `user ${uid}`, isRoot: uid === 0 };
-  } catch {
-    // It has gone already.
-    return { name: "nobody", isRoot: false };
-  }
-}
-
-const peerOfAddress = (socket: Socket): Peer => ({ name: `address ${socket.remoteAddress ?? "?"}`, isRoot: false });
 
 function authorize(request: FastifyRequest, route: Route, access: Access): void {
   if (access.kind === "token") {

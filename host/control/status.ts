@@ -52,6 +52,15 @@ export async function statusOf(daemon: Daemon, version: string): Promise<Status>
       coreMemoryBytes: daemon.reactor.memoryBytes,
       eventsLost: tables.eventsLost,
     },
+    connectionsRefused: { api: sums(daemon.apiClosed.map((closed) => closed())), nbd: { ...daemon.nbdRefused } },
     memory: { residentBytes: memory.rss, heapBytes: memory.heapUsed },
   };
+}
+
+/** Counters of the same names, added up. */
+function sums(counters: readonly Readonly<Record<string, number>>[]): Record<string, number> {
+  const all: Record<string, number> = {};
+  for (const counter of counters)
+    for (const [why, count] of Object.entries(counter)) all[why] = (all[why] ?? 0) + count;
+  return all;
 }

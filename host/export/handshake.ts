@@ -52,10 +52,14 @@ function handleOf(socket: Socket): StreamHandle | undefined {
 
 const reasonOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown));
 
+/** A client that has said nothing for so long may have to give way to another one. */
+const SILENT_MS = 1000;
+
 /** What has become of the client: it negotiates, gets TLS, hears the last word, waits for its hand-over, or is done with. */
 type Phase = "negotiating" | "securing" | "closing" | "handing-over" | "over";
 
 export class Handshake {
+  #heardMs = performance.now();
   /** The client's; with TLS, the one from which its bytes come in the clear. */
   #socket: Socket;
   readonly #options: HandshakeOptions;
@@ -97,6 +101,12 @@ export class Handshake {
     socket.on("drain", () => this.#advance());
   }
 
+  /** Since when the client has said nothing; null while it speaks, or is being handed over. */
+  get idleSinceMs(): number | null {
+    if (this.#phase === "handing-over" || performance.now() - this.#heardMs < SILENT_MS) return null;
+    return this.#heardMs;
+  }
+
   /** Ends the connection at once. `isFull`: for lack of room. */
   drop(reason: string, isFull = false): void {
     this.#end({ kind: "dropped", reason, isFull });
@@ -118,6 +128,7 @@ export class Handshake {
   }
 
   #received(chunk: Buffer): void {
+    this.#heardMs = performance.now();
     switch (this.#phase) {
       case "negotiating":
         this.#negotiation.receive(chunk);

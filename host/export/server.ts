@@ -5,6 +5,8 @@
 import { chmodSync, chownSync, lstatSync, mkdirSync, unlinkSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { dirname } from "node:path";
+import { type Peer, placeFor, Refusals } from "../peers/shares.ts";
+import { peerOfAddress, peerOfUser } from "../peers/who.ts";
 import { ExportDirectory, type NbdExport } from "./directory.ts";
 import { ExportError } from "./errors.ts";
 import { Handshake, type HandshakeEnd, type HandshakeOptions } from "./handshake.ts";
@@ -48,15 +50,20 @@ export type NbdServerEvent =
   | { readonly kind: "untrusted"; readonly reason: string; readonly peer: string }
   | { readonly kind: "error"; readonly error: Error };
 
+/** Why a client was refused for lack of room, for the counters and the log. */
+export type NbdRefusal = "too many negotiate" | "no connection";
+
 export interface NbdServerOptions {
   /** Takes a connection over; answers its handle. A rejection closes nothing here but is reported. */
   readonly hand: (connection: NegotiatedConnection) => Promise<number>;
   /** A second descriptor of the same socket (native `duplicate`). */
   readonly duplicate: (descriptor: number) => number;
   readonly onEvent?: (event: NbdServerEvent) => void;
+  /** Told when clients of a peer are refused for lack of room, at most once a minute for each peer and reason. */
+  readonly onRefused?: (why: NbdRefusal, peer: string) => void;
   /** How long a client may take from connecting to the transmission phase. */
   readonly negotiationTimeoutMs?: number;
-  /** Clients of one address that may negotiate at the same time; one more is closed at once. */
+  /** Clients of one address that may negotiate at the same time, one peer half of them; for one more a silent one goes. */
   readonly negotiatingMax?: number;
   /** How many connections there may be. Left out: as many as `hand` takes. */
   readonly room?: ConnectionRoom;
@@ -77,11 +84,14 @@ export class NbdServer {
   readonly #servers = new Set<Server>();
   /** Unix sockets by their paths. */
   readonly #unix = new Map<string, NbdAddress>();
-  readonly #negotiating = new Map<Handshake, NbdAddress>();
+  readonly #negotiating = new Map<Handshake, { readonly address: NbdAddress; readonly peer: Peer }>();
+  readonly #refusals: Refusals<NbdRefusal>;
   readonly #room: ConnectionRoom;
 
   constructor(options: NbdServerOptions) {
     this.#options = options;
+    const none = { "too many negotiate": 0, "no connection": 0 };
+    this.#refusals = new Refusals<NbdRefusal>(none, (why, peer) => options.onRefused?.(why, peer));
     this.#room = options.room ?? new ConnectionRoom({ connections: Infinity, remote: Infinity });
   }
 
@@ -92,6 +102,11 @@ export class NbdServer {
 
   get exports(): readonly NbdExport[] {
     return this.#directory.entries;
+  }
+
+  /** How many clients were refused for lack of room, by reason. */
+  get refused(): Readonly<Record<NbdRefusal, number>> {
+    return this.#refusals.counts;
   }
 
   /** Clients that are negotiating now. */
@@ -173,6 +188,26 @@ export class NbdServer {
     };
   }
 
+  /** Whether one more client of this peer may negotiate, if need be after one that says nothing has gone. */
+  #mayNegotiate(who: Peer, shown: string, address: NbdAddress): boolean {
+    const places = this.#options.negotiatingMax ?? NEGOTIATING_MAX;
+    const taken = [...this.#negotiating]
+      .filter(([, other]) => other.address === address)
+      .map(([handshake, { peer }]) => ({ handshake, peer, idleSinceMs: handshake.idleSinceMs }));
+    const perPeer = Math.ceil(places / 2);
+    const place = placeFor(who, taken, { places, perPeer, rootReserve: Math.floor(places / 8) });
+    if (place === "free") return true;
+    const reason = who.isRoot || taken.filter(({ peer }) => peer.name === who.name).length < perPeer ? places : perPeer;
+    if (place === "none") {
+      this.#refusals.count("too many negotiate", who);
+      this.#report({ kind: "refused", reason: `${reason} clients are negotiating already`, peer: shown, isFull: true });
+      return false;
+    }
+    this.#refusals.count("too many negotiate", place.peer);
+    place.handshake.drop(`it said nothing, and ${reason} clients are negotiating`, true);
+    return true;
+  }
+
   #accept(socket: Socket, address: NbdAddress): void {
     const peer = socket.remoteAddress === undefined ? "unix" : `${socket.remoteAddress}:${socket.remotePort}`;
     const refusal = this.#options.refusalOf?.(socket) ?? null;
@@ -181,10 +216,9 @@ export class NbdServer {
       this.#report({ kind: "refused", reason: refusal, peer, isFull: true });
       return;
     }
-    const limit = this.#options.negotiatingMax ?? NEGOTIATING_MAX;
-    if ([...this.#negotiating.values()].filter((other) => other === address).length >= limit) {
+    const who = address.kind === "unix" ? peerOfUser(socket) : peerOfAddress(socket);
+    if (!this.#mayNegotiate(who, peer, address)) {
       socket.destroy();
-      this.#report({ kind: "refused", reason: `${limit} clients are negotiating already`, peer, isFull: true });
       return;
     }
     let isKept = false;
@@ -194,24 +228,27 @@ export class NbdServer {
       timeoutMs: this.#options.negotiationTimeoutMs ?? NEGOTIATION_TIMEOUT_MS,
       duplicate: this.#options.duplicate,
       noRoom: () => {
-        const why = this.#room.full(address.kind);
-        if (why === null) this.#room.keep(address.kind);
+        const why = this.#room.full(address.kind, who);
+        if (why === null) this.#room.keep(address.kind, who);
         isKept = why === null;
         return why;
       },
-      refused: (reason) => this.#report({ kind: "refused", reason, peer, isFull: true }),
+      refused: (reason) => {
+        this.#refusals.count("no connection", who);
+        this.#report({ kind: "refused", reason, peer, isFull: true });
+      },
       ended: (end) => {
         this.#negotiating.delete(handshake);
-        if (end.kind !== "negotiated" && isKept) this.#room.release(address.kind);
-        const who = handshake.peer === null ? peer : `${peer} (${peerText(handshake.peer)})`;
-        void this.#ended(end, who, address.kind);
+        if (end.kind !== "negotiated" && isKept) this.#room.release(address.kind, who);
+        const shown = handshake.peer === null ? peer : `${peer} (${peerText(handshake.peer)})`;
+        void this.#ended(end, shown, address.kind, who);
       },
     });
-    this.#negotiating.set(handshake, address);
+    this.#negotiating.set(handshake, { address, peer: who });
     handshake.start();
   }
 
-  async #ended(end: HandshakeEnd, peer: string, origin: NbdAddress["kind"]): Promise<void> {
+  async #ended(end: HandshakeEnd, peer: string, origin: NbdAddress["kind"], who: Peer): Promise<void> {
     if (end.kind === "untrusted") {
       this.#report({ kind: "untrusted", reason: end.reason, peer });
       return;
@@ -222,7 +259,7 @@ export class NbdServer {
     }
     const { unit } = end.connection;
     try {
-      const connection = await this.#room.connectKept(origin, () => this.#options.hand(end.connection));
+      const connection = await this.#room.connectKept(origin, () => this.#options.hand(end.connection), who);
       this.#report({ kind: "connected", unit, connection, peer });
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);

@@ -166,6 +166,12 @@ export const MESSAGES = {
     text: "Lines of the log were lost, nobody reads standard error",
     system: true,
   },
+  "nbd-client-refused": {
+    number: 670,
+    level: "warning",
+    text: "There was no room for an NBD client",
+    system: true,
+  },
   "api-connection-closed": {
     number: 680,
     level: "warning",

@@ -50,6 +50,8 @@ const REMARKS: Readonly<Partial<Record<MessageName, string>>> = {
   "descriptors-short": "who is connected goes on; raise LimitNOFILE (or `ulimit -n`), look who connects so often",
   "lines-lost":
     "have its reader read on (a pager that waits, a terminal that is stopped); `pathctl events` has everything that matters",
+  "nbd-client-refused":
+    "`why` says of what, `peer` who it was; let it connect less often, or raise `limits.connections` or `limits.connections_per_peer`; told once a minute for each",
   "api-connection-closed": "`why` says what it did, `peer` who it was; told once a minute for each",
   "certificate-expiring":
     "put a new one there, then `pathctl config reload`; who is connected stays; said anew every day",

@@ -8,6 +8,7 @@
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Server as NetServer, Socket } from "node:net";
+import { type Peer, placeFor, Refusals } from "../../peers/shares.ts";
 
 /** Connections at a time. */
 export const CONNECTIONS_MAX = 256;
@@ -21,18 +22,9 @@ export const REQUESTS_AHEAD_MAX = 8;
 export const UNREAD_MS_MAX = 30_000;
 /** How often that is looked at. */
 const WATCH_MS = 5_000;
-/** How long a peer that goes on is not told of again. */
-const TELL_AGAIN_MS = 60_000;
 
 /** Why a connection was closed or refused, for the counters and the log. */
 export type Closing = "too many requests ahead" | "answer left unread" | "too many connections";
-
-/** Who is at the other end of a socket. */
-export interface Peer {
-  /** `user 1000`, `address 192.0.2.1`. */
-  readonly name: string;
-  readonly isRoot: boolean;
-}
 
 interface Connection {
   readonly key: string | Socket;
@@ -61,25 +53,22 @@ export interface ConnectionsOptions {
 export class Connections {
   readonly #options: ConnectionsOptions;
   readonly #known = new Map<string | Socket, Connection>();
-  readonly #closed: Record<Closing, number> = {
-    "too many requests ahead": 0,
-    "answer left unread": 0,
-    "too many connections": 0,
-  };
-  readonly #toldMs = new Map<string, number>();
+  readonly #closed: Refusals<Closing>;
   readonly #timer: NodeJS.Timeout;
   readonly #watchMs: number;
   #watchedMs = performance.now();
 
   constructor(options: ConnectionsOptions) {
     this.#options = options;
+    const none = { "too many requests ahead": 0, "answer left unread": 0, "too many connections": 0 };
+    this.#closed = new Refusals<Closing>(none, options.onClosed);
     this.#watchMs = Math.min(WATCH_MS, (options.unreadMsMax ?? UNREAD_MS_MAX) / 4);
     this.#timer = setInterval(() => this.#watch(), this.#watchMs).unref();
   }
 
   /** How many connections were closed or refused, by reason. */
   get closed(): Readonly<Record<Closing, number>> {
-    return this.#closed;
+    return this.#closed.counts;
   }
 
   get count(): number {
@@ -124,7 +113,7 @@ export class Connections {
     const peer = this.#options.peerOf(socket);
     const key = keyOf(socket);
     if (!this.#hasRoom(peer)) {
-      this.#count("too many connections", peer);
+      this.#closed.count("too many connections", peer);
       socket.destroy();
       return;
     }
@@ -145,26 +134,18 @@ export class Connections {
 
   /** Whether one more connection of this peer fits, if need be after closing an idle one. */
   #hasRoom(peer: Peer): boolean {
-    const perPeer = new Map<string, Connection[]>();
-    for (const connection of this.#known.values()) {
-      const list = perPeer.get(connection.peer.name);
-      if (list === undefined) perPeer.set(connection.peer.name, [connection]);
-      else list.push(connection);
-    }
-    const own = perPeer.get(peer.name) ?? [];
-    if (!peer.isRoot && own.length >= PEER_CONNECTIONS_MAX) return this.#closeIdle(own);
-    const places = peer.isRoot ? CONNECTIONS_MAX : CONNECTIONS_MAX - ROOT_RESERVE;
-    if (this.#known.size < places) return true;
-    const largest = [...perPeer.values()].toSorted((a, b) => b.length - a.length);
-    return largest.some((connections) => this.#closeIdle(connections));
-  }
-
-  #closeIdle(connections: readonly Connection[]): boolean {
-    const idle = connections
-      .filter(({ response }) => response === null)
-      .toSorted((a, b) => a.idleSinceMs - b.idleSinceMs)[0];
-    if (idle === undefined) return false;
-    this.#close(idle, "too many connections");
+    const taken = [...this.#known.values()].map((connection) => ({
+      peer: connection.peer,
+      idleSinceMs: connection.response === null ? connection.idleSinceMs : null,
+      connection,
+    }));
+    const place = placeFor(peer, taken, {
+      places: CONNECTIONS_MAX,
+      perPeer: PEER_CONNECTIONS_MAX,
+      rootReserve: ROOT_RESERVE,
+    });
+    if (place === "none") return false;
+    if (place !== "free") this.#close(place.connection, "too many connections");
     return true;
   }
 
@@ -190,21 +171,10 @@ export class Connections {
   }
 
   #close(connection: Connection, why: Closing): void {
-    this.#count(why, connection.peer);
+    this.#closed.count(why, connection.peer);
     connection.waiting.length = 0;
     connection.socket.destroy();
     this.#known.delete(connection.key);
-  }
-
-  #count(why: Closing, peer: Peer): void {
-    this.#closed[why]++;
-    const now = performance.now();
-    const key = `${why} ${peer.name}`;
-    if (now - (this.#toldMs.get(key) ?? -TELL_AGAIN_MS) < TELL_AGAIN_MS) return;
-    // Addresses are many: what was told long ago need not be remembered.
-    for (const [old, atMs] of this.#toldMs) if (now - atMs >= TELL_AGAIN_MS) this.#toldMs.delete(old);
-    this.#toldMs.set(key, now);
-    this.#options.onClosed(why, peer.name);
   }
 }
 

@@ -176,6 +176,7 @@ const Sockets = z
 const Limits = z
   .strictObject({
     connections: z.int().min(1).max(4096).default(64),
+    connections_per_peer: z.int().min(1).max(4096).optional(),
     requests: z.int().min(16).max(65536).default(1024),
     commands: z.int().min(16).max(65536).default(1024),
     pool_mib: z.int().min(32).max(2048).default(64),

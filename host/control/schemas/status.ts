@@ -35,6 +35,9 @@ export const Status = z
       coreMemoryBytes: Count,
       eventsLost: Count,
     }),
+    connectionsRefused: z.object({ api: z.record(z.string(), Count), nbd: z.record(z.string(), Count) }).meta({
+      description: "Connections that were closed or refused since the start for what they did or for lack of room",
+    }),
     memory: z.object({ residentBytes: Count, heapBytes: Count }),
   })
   .meta({ id: "Status" });

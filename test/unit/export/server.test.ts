@@ -174,7 +174,7 @@ test("one client too many is closed at once; a place that becomes free is used",
 
 test("silent clients on one address keep nobody from another one", async (t) => {
   const path = join(folder(t), "nbd.sock");
-  const { server, events } = negotiator({ negotiatingMax: 2 });
+  const { server, events } = negotiator({ negotiatingMax: 4 });
   await server.listen({ kind: "unix", path });
   const address = await server.listen({ kind: "tcp", host: "127.0.0.1", port: 0 });
   const port = address.kind === "tcp" ? address.port : 0;
@@ -187,6 +187,66 @@ test("silent clients on one address keep nobody from another one", async (t) => 
   t.is(greeting.length, 18);
   for (const client of [...silent, local]) client.destroy();
   await server.close();
+});
+
+test("of clients that say nothing the one that came first goes for the next, counted and told with its name", async (t) => {
+  const told: string[] = [];
+  const { server } = negotiator({ negotiatingMax: 4, onRefused: (why, peer) => told.push(`${peer}: ${why}`) });
+  const address = await server.listen({ kind: "tcp", host: "127.0.0.1", port: 0 });
+  const port = address.kind === "tcp" ? address.port : 0;
+  const silent: Socket[] = [];
+  for (let i = 0; i < 2; i++) {
+    const client = connect(port, "127.0.0.1");
+    await once(client, "data");
+    silent.push(client);
+  }
+  const gone = everything(silent[0] as Socket);
+  // Only one that has been silent for a while has to give way.
+  let served = false;
+  while (!served) served = (await everythingOrGreeting(connect(port, "127.0.0.1"))) > 0;
+  await gone;
+  t.false((silent[1] as Socket).destroyed);
+  t.is(server.negotiating, 2);
+  t.true(server.refused["too many negotiate"] > 0);
+  t.deepEqual(told, ["address 127.0.0.1: too many negotiate"]);
+  for (const client of silent) client.destroy();
+  await server.close();
+});
+
+/** How much the server says at first; it may close instead. */
+async function everythingOrGreeting(client: Socket): Promise<number> {
+  client.on("error", () => {});
+  return await new Promise((resolve) => {
+    client.once("data", (chunk) => resolve(chunk.length));
+    client.once("close", () => resolve(0));
+  });
+}
+
+const user = (uid: number) => ({ name: `user ${uid}`, isRoot: uid === 0 });
+
+test("a peer has its share of the connections, and the last are for root and the kernel's devices", (t) => {
+  const room = new ConnectionRoom({ connections: 8, remote: 6, perPeer: 4, reserve: 2 });
+  for (let i = 0; i < 4; i++) room.keep("unix", user(1000));
+  t.regex(room.full("unix", user(1000)) ?? "", /user 1000 has 4 connections.*raise limits.connections_per_peer/);
+  room.keep("unix", user(1001));
+  room.open("unix", 7, user(1001));
+  room.keep("unix", user(1002));
+  t.regex(room.full("unix", user(1003)) ?? "", /the last 2 connections are for root.*raise limits.connections/);
+  t.is(room.full("unix", user(0)), null);
+  t.is(room.full("kernel"), null);
+  room.keep("unix", user(0));
+  room.keep("kernel");
+  t.regex(room.full("kernel") ?? "", /all 8 connections are in use/);
+  room.closed(7);
+  t.is(room.full("kernel"), null);
+  room.release("unix", user(1000));
+  t.is(
+    room.full("unix", user(1003)),
+    "the last 2 connections are for root and for block devices of the kernel; raise limits.connections and restart the daemon",
+  );
+  room.release("kernel");
+  room.release("unix", user(0));
+  t.is(room.full("unix", user(1000)), null);
 });
 
 /** A server that hands connections to nobody; `room` decides how many there may be. */
