@@ -111,3 +111,35 @@ for (const [first, blocks, overlaps] of cases) {
     t.is(s.host.unitField(s.unit, abi.UNIT_GHOSTS) > 0, !overlaps);
   });
 }
+
+const PHYSICAL = 4096;
+
+/** A second write of some bytes, and whether it shares a block with one of 512 bytes in the middle of block 10. */
+const edges: readonly (readonly [offset: number, bytes: number, shares: boolean])[] = [
+  [9 * PHYSICAL + 512, 512, false],
+  [9 * PHYSICAL + 512, 4096, true],
+  [10 * PHYSICAL - 512, 512, false],
+  [10 * PHYSICAL, 512, true],
+  [11 * PHYSICAL - 512, 512, true],
+  [11 * PHYSICAL, 512, false],
+  [11 * PHYSICAL + 512, 1024, false],
+  [8 * PHYSICAL + 512, 3 * PHYSICAL, true],
+  [8 * PHYSICAL, PHYSICAL, false],
+  [10 * PHYSICAL, PHYSICAL, true],
+  [11 * PHYSICAL, PHYSICAL, false],
+];
+
+for (const [offset, bytes, shares] of edges) {
+  test(`${bytes} bytes at ${offset} ${shares ? "wait" : "do not wait"} for a write of part of block 10`, (t) => {
+    const host = new Host();
+    const { unit } = host.unit({ blocks: 64n, blockBytes: PHYSICAL });
+    host.device = () => undefined;
+    const client = host.connect(unit, abi.CONNECTION_UNALIGNED);
+    client.send(request(WRITE, 1n, BigInt(10 * PHYSICAL + 1024), 512), Buffer.alloc(512, 1));
+    host.settle();
+    t.is(host.outstanding.length, 1, "it reads the block first");
+    client.send(request(WRITE, 2n, BigInt(offset), bytes), Buffer.alloc(bytes, 2));
+    host.settle();
+    t.is(host.outstanding.length > 1, !shares);
+  });
+}

@@ -1,0 +1,123 @@
+// Events say what they say to the last argument, and what is not worth telling is not told.
+import test from "ava";
+import * as abi from "../../../host/abi.ts";
+import { Disk } from "./disk.ts";
+import { Host, type CoreEvent } from "./harness.ts";
+import { errors, scene } from "./holes.ts";
+import { FLUSH, READ, WRITE, request } from "./nbd-client.ts";
+import { check, deferred, type Answer } from "./scsi.ts";
+
+const EIO = 5;
+
+const of = (host: Host, kind: number): CoreEvent[] => host.events.filter((event) => event.kind === kind);
+
+for (const [name, answer, kind, isDeferred, sense] of [
+  ["a flush", check(3, 0x0c, 2), FLUSH, 0, 0x02_0c_03_02],
+  ["a deferred error", deferred(4, 0x0c, 1), WRITE, 1, 0x01_0c_04_02],
+] as const) {
+  test(`lost data, told by ${name}: by which path, with its sense, and whether it was deferred`, (t) => {
+    const host = new Host();
+    const disk = new Disk(1 << 20);
+    const answers: Answer[] = [answer];
+    host.device = (command) => (command.check ? undefined : answers.shift()) ?? disk.execute(host, command);
+    const { unit, paths } = host.unit({ blocks: 2048n, capabilities: abi.UNIT_CAN_CACHE_WRITES });
+    const client = host.connect(unit);
+    client.send(request(kind, 1n, 0n, kind === FLUSH ? 0 : 512), Buffer.alloc(kind === FLUSH ? 0 : 512));
+    host.settle();
+    t.deepEqual(of(host, abi.EVENT_DATA_LOST), [
+      {
+        kind: abi.EVENT_DATA_LOST,
+        reason: abi.REASON_IO,
+        unit,
+        path: paths[0] ?? -1,
+        arg0: isDeferred,
+        arg1: 0,
+        sense,
+        hostStatus: 0,
+      },
+    ]);
+  });
+}
+
+/** A write at 0 that path 0 swallows and path 1 has carried out; `s.held` has it. */
+function ghostScene(): ReturnType<typeof scene> {
+  const s = scene();
+  s.holes.add(0);
+  s.client.send(request(WRITE, 1n, 0n, 512), Buffer.alloc(512, 1));
+  s.host.advance(100);
+  return s;
+}
+
+test("a ghost that comes back a little late is not told of", (t) => {
+  const s = ghostScene();
+  t.deepEqual(errors(s.client), [[1n, 0]]);
+  for (const command of s.held) s.host.answer(command, {});
+  s.host.settle();
+  t.is(s.host.unitField(s.unit, abi.UNIT_GHOSTS), 0);
+  t.deepEqual(of(s.host, abi.EVENT_GHOST_SETTLED), []);
+});
+
+test("a ghost whose path has answered others since is told of when it comes back: how, and after how long", (t) => {
+  const s = scene(1);
+  s.holes.add(0);
+  s.client.send(request(WRITE, 1n, 0n, 512), Buffer.alloc(512, 1));
+  s.host.advance(1);
+  s.holes.clear();
+  for (let i = 0; i < 5; i++) {
+    s.client.send(request(READ, 2n, 8192n, 512));
+    s.host.advance(1);
+  }
+  s.host.advance(100);
+  const [lost] = s.held;
+  if (lost === undefined) return t.fail();
+  s.host.advance(894);
+  s.host.answer(lost, {});
+  s.host.settle();
+  t.deepEqual(
+    of(s.host, abi.EVENT_GHOST_SETTLED).map(({ unit, path, arg0, arg1 }) => [unit, path, arg0, arg1]),
+    [[s.unit, s.paths[0], abi.SETTLED_COMPLETED, 1000]],
+  );
+});
+
+test("a ghost that a reset has ended is told of", (t) => {
+  const s = ghostScene();
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_GHOST_RESET_MS, 10_000n));
+  s.holes.clear();
+  // Its path answers again, so what it had before the reset was there when that came.
+  s.host.must(s.host.core.pathSet(s.paths[1] ?? -1, abi.PATH_SET_ENABLED, 0n));
+  s.client.send(request(READ, 2n, 8192n, 512));
+  s.host.advance(10_000);
+  const [reset] = s.host.resets;
+  if (reset === undefined) return t.fail("there was no reset");
+  s.host.complete(reset.tag, 0);
+  s.host.settle();
+  t.deepEqual(
+    of(s.host, abi.EVENT_GHOST_SETTLED).map(({ unit, path, arg0 }) => [unit, path, arg0]),
+    [[s.unit, s.paths[0], abi.SETTLED_RESET]],
+  );
+});
+
+test("who releases a unit that nothing waits for is told of no failed request; else of how many", (t) => {
+  const host = new Host();
+  const { unit, paths } = host.unit({ blocks: 2048n });
+  host.settle();
+  for (const path of paths) host.must(host.core.pathSet(path, abi.PATH_SET_FAILED, 1n));
+  host.settle();
+  host.must(host.core.unitSet(unit, abi.UNIT_SET_RELEASED, 1n));
+  host.settle();
+  t.deepEqual(of(host, abi.EVENT_NO_PATH_FAILED), []);
+  host.must(host.core.unitSet(unit, abi.UNIT_SET_RELEASED, 0n));
+  const client = host.connect(unit);
+  client.send(request(READ, 2n, 0n, 512), request(READ, 4n, 0n, 512), request(READ, 6n, 0n, 512));
+  host.settle();
+  host.must(host.core.unitSet(unit, abi.UNIT_SET_RELEASED, 1n));
+  host.settle();
+  t.deepEqual(
+    of(host, abi.EVENT_NO_PATH_FAILED).map((event) => [event.unit, event.reason, event.arg0]),
+    [[unit, abi.REASON_OPERATOR, 3]],
+  );
+  t.deepEqual(
+    errors(client).map(([, error]) => error),
+    [EIO, EIO, EIO],
+  );
+});
