@@ -1,20 +1,20 @@
-// npm run mutate -- [--sample N] [--seed S] [--only TEXT] [--seeds N] [--worlds N] [--slowest MS] [--minutes M] [--list]
+// npm run mutate -- [--sample N] [--seed S] [--only TEXT] [--seeds N] [--worlds N] [--slowest MS] [--minutes M] [--resume] [--list]
 //
 // Breaks the core by machine: takes N of all mutants (chosen by the seed), or those whose file or function has TEXT in its
 // name, and asks the core's unit tests and the simulation who notices. Only those are asked that come to the place: all the
 // unit tests, and WORLDS of the first SEEDS worlds, but for those that take more than MS of processor time. Writes a line for each, a table per file, and
-// build/mutation/report.json. Ends with status 1 when a mutant survived that is not known as equivalent.
+// build/mutation/report.json; with --resume what was noticed according to that counts as noticed. Ends with status 1 when a mutant survived that is not known as equivalent.
 
-import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { mustBeAlike, reachOnce } from "../instrument/reach.ts";
 import { Runner } from "../instrument/run.ts";
 import { compileSwitches } from "../instrument/switches.ts";
-import { Judge } from "./judge.ts";
+import { Judge, type Verdict } from "./judge.ts";
 import type { Mutant } from "./operators.ts";
 import { hasSurvivor, table, tell, type Result } from "./report.ts";
-import { equivalentOf, everyMutant, lineOf, sampleOf, unknownEquivalents } from "./sample.ts";
+import { equivalentOf, everyMutant, lineOf, nameOf, sampleOf, unknownEquivalents } from "./sample.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 
@@ -34,6 +34,7 @@ const { values } = parseArgs({
     worlds: { type: "string", default: "40" },
     slowest: { type: "string", default: "60000" },
     minutes: { type: "string", default: "600" },
+    resume: { type: "boolean", default: false },
     list: { type: "boolean", default: false },
   },
 });
@@ -47,6 +48,25 @@ function chosen(all: readonly Mutant[]): Mutant[] {
   return sampleOf(all, whole("sample", values.sample), whole("seed", values.seed));
 }
 
+const REPORT = join(root, "build", "mutation", "report.json");
+
+/** Verdicts of an earlier run that stay: somebody noticed, or there was nothing to notice. */
+function earlier(): Map<string, Verdict> {
+  if (!values.resume || !existsSync(REPORT)) return new Map();
+  const results = JSON.parse(readFileSync(REPORT, "utf8")) as Result[];
+  const stays = (kind: string): boolean => ["unit tests", "simulation", "same", "invalid"].includes(kind);
+  return new Map(
+    results.flatMap(({ mutant, text, verdict }) =>
+      verdict.kind !== "equivalent" && stays(verdict.kind) ? [[nameOf(mutant, text), verdict]] : [],
+    ),
+  );
+}
+
+function report(results: readonly Result[]): void {
+  mkdirSync(dirname(REPORT), { recursive: true });
+  writeFileSync(REPORT, JSON.stringify(results, undefined, 1));
+}
+
 async function run(mutants: readonly Mutant[]): Promise<Result[]> {
   const runner = new Runner();
   const reached = await reachOnce(runner, whole("seeds", values.seeds));
@@ -56,15 +76,21 @@ async function run(mutants: readonly Mutant[]): Promise<Result[]> {
   console.log(`all but ${batch.left.length} mutants are in one module (${seconds()})`);
   const judge = new Judge(runner, reached, batch, whole("worlds", values.worlds), whole("slowest", values.slowest));
   const end = performance.now() + whole("minutes", values.minutes) * 60_000;
+  const before = earlier();
   const results: Result[] = [];
   for (const [index, mutant] of mutants.entries()) {
     if (performance.now() > end) break;
+    const text = lineOf(mutant);
     const known = equivalentOf(mutant);
+    const old = before.get(nameOf(mutant, text));
     const verdict =
-      known === undefined ? await judge.judge(mutant, index + 1) : ({ kind: "equivalent", why: known.why } as const);
-    const result = { mutant, text: lineOf(mutant), verdict };
+      known === undefined
+        ? (old ?? (await judge.judge(mutant, index + 1)))
+        : ({ kind: "equivalent", why: known.why } as const);
+    const result = { mutant, text, verdict };
     results.push(result);
     tell(result);
+    report(results);
   }
   runner.end();
   return results;
@@ -81,8 +107,6 @@ if (values.list) {
   process.exit(0);
 }
 const results = await run(mutants);
-mkdirSync(join(root, "build", "mutation"), { recursive: true });
-writeFileSync(join(root, "build", "mutation", "report.json"), JSON.stringify(results, undefined, 1));
 console.log(table(results));
 console.log(`${results.length} mutants, ${seconds()}`);
 process.exit(hasSurvivor(results) ? 1 : 0);

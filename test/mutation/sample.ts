@@ -31,10 +31,9 @@ export const equivalentOf = (mutant: Mutant): Equivalent | undefined =>
 export const unknownEquivalents = (all: readonly Mutant[]): Equivalent[] =>
   equivalents.filter((known) => !all.some((mutant) => isNamedBy(mutant, known)));
 
-const nameOf = (mutant: Mutant): string => {
-  const { file, where, operator, from, to } = mutant;
-  return [basename(file), where, operator, from, to, lineOf(mutant)].join("\n");
-};
+/** What a mutant is called, wherever it stands by now; `text` is its line. */
+export const nameOf = ({ file, where, operator, from, to }: Mutant, text: string): string =>
+  [basename(file), where, operator, from, to, text].join("\n");
 
 /**
  * Takes `count` of them, as the seed says: those whose names come first when they are stirred. So a change of the core changes
@@ -45,7 +44,7 @@ export function sampleOf(all: readonly Mutant[], count: number, seed: number): M
     return {
       mutant,
       order: createHash("sha256")
-        .update(`${seed}\n${nameOf(mutant)}`)
+        .update(`${seed}\n${nameOf(mutant, lineOf(mutant))}`)
         .digest("hex"),
     };
   });

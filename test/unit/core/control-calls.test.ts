@@ -177,3 +177,22 @@ test("an identity: as long as one can be, and not shorter", (t) => {
   for (const bytes of [1, 2, 257, 0xffff_ffff]) t.is(host.core.unitIdentity(unit, bytes), RANGE, `${bytes}`);
   for (const bytes of [3, 256, 0]) t.is(host.core.unitIdentity(unit, bytes), 0, `${bytes}`);
 });
+
+test("a connection: known flags, a unit of known block size, no more bytes than there is room, and a free place", (t) => {
+  const { host, unit } = setup();
+  const fresh = host.must(host.core.unitAdd());
+  t.is(host.core.connectionAdd(9, fresh, 0, 0), RANGE, "nobody has told its block size");
+  for (const flags of [1 << 30, 0xffff_ffff]) t.is(host.core.connectionAdd(9, unit, flags, 0), RANGE, `flags ${flags}`);
+  t.is(host.core.connectionAdd(9, unit, 0, 0xffff_ffff), RANGE);
+  const connections = Array.from({ length: 16 }, () => host.connect(unit).handle);
+  t.deepEqual(
+    connections.toSorted((a, b) => a - b),
+    Array.from({ length: 16 }, (_, at) => at),
+  );
+  t.is(host.core.connectionAdd(99, unit, 0, 0), -abi.ERROR_LIMIT);
+  t.is(host.core.unitRemove(unit), -abi.ERROR_BUSY);
+  t.is(host.core.connectionClose(3), 0);
+  host.settle();
+  t.is(host.core.connectionClose(3), HANDLE, "it is closed");
+  t.is(host.connect(unit).handle, 3);
+});

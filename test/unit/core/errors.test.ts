@@ -94,6 +94,11 @@ test("oversize: a read is EINVAL or EOVERFLOW, a write is thrown away and EOVERF
     found.map((reply) => reply.error),
     [EINVAL, EOVERFLOW, EOVERFLOW, 0],
   );
+  t.deepEqual(
+    found.map((reply) => reply.chunks.length > 0),
+    [true, true, false, true],
+    "only what was read is answered in chunks",
+  );
   client.send(request(WRITE, 5n, 0n, 0xffff_fe00));
   host.settle();
   t.true(client.closed);

@@ -316,3 +316,18 @@ test("a removed path with a check out keeps its handle until the check is back",
   host.settle();
   t.is(host.flags(first), 0);
 });
+
+test("when a path has last answered is told: by I/O, by a check, not by what the host made up", (t) => {
+  const { host, unit, paths, faults } = scene();
+  const lastNs = (): bigint => host.pathCount64(paths[0] ?? -1, abi.PATH_LAST_ANSWER_NS);
+  t.is(read(host, unit), 0);
+  const ioNs = lastNs();
+  t.true(ioNs > 0n && ioNs <= host.now);
+  host.advance(12_000);
+  const checkedNs = lastNs();
+  t.true(checkedNs > ioNs && checkedNs <= host.now);
+  faults.set(0, () => ({ hostStatus: 1 }));
+  read(host, unit);
+  host.advance(5000);
+  t.is(lastNs(), checkedNs);
+});

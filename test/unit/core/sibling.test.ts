@@ -222,3 +222,29 @@ test("unit attentions do not make a path shaky, and monitoring can be turned off
   t.is(host.flags(paths[0] ?? -1) & abi.PATH_FLAG_SHAKY, 0);
   t.is(host.core.modeSet(abi.MODE_SHAKY_COUNT, 17n), -abi.ERROR_RANGE);
 });
+
+test("a suspect is asked for what every better path has refused, before it has answered its probe", (t) => {
+  const host = new Host();
+  const { unit, paths } = host.unit({ paths: 3 });
+  host.must(host.core.modeSet(abi.MODE_PATROL, 0n));
+  for (const path of paths.slice(1)) host.must(host.core.pathSet(path, abi.PATH_SET_CONTROLLER, 5n));
+  host.must(host.core.pathSet(paths[0] ?? -1, abi.PATH_SET_ENABLED, 0n));
+  host.device = (command) => (!command.check && command.port === 1 ? { hostStatus: 1 } : undefined);
+  const client = host.connect(unit);
+  client.send(request(READ, 1n, 0n, 512));
+  host.settle();
+  t.truthy(host.flags(paths[1] ?? -1) & abi.PATH_FLAG_FAILED);
+  t.truthy(host.flags(paths[2] ?? -1) & abi.PATH_FLAG_SUSPECT);
+  host.must(host.core.pathSet(paths[0] ?? -1, abi.PATH_SET_ENABLED, 1n));
+  const ports: number[] = [];
+  host.device = (command) => {
+    if (command.check) return undefined;
+    ports.push(command.port);
+    return command.port === 0 ? check(4, 0x44, 0) : {};
+  };
+  client.received.length = 0;
+  client.send(request(READ, 2n, 0n, 512));
+  host.settle();
+  t.deepEqual(ports, [0, 2]);
+  t.is(replies(client.received, new Map([[2n, 512]]))[0]?.error, 0);
+});

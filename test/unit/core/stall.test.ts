@@ -386,3 +386,34 @@ test("a write that was begun before a ghost arose is not continued under it", (t
   t.true(s.disk.media.subarray(0, 2 << 20).every((byte) => byte === 2));
   t.deepEqual(idle(s), s.free);
 });
+
+test("a failed path that answers what was long given up is asked whether it is back, unless recovery is turned off", (t) => {
+  for (const patrol of [0n, 1n, 2n, 3n]) {
+    const s = scene();
+    s.host.must(s.host.core.modeSet(abi.MODE_PATROL, patrol));
+    s.holes.add(0);
+    s.client.send(request(READ, 2n, 0n, 512));
+    s.host.advance(100);
+    const [ghost] = s.held;
+    if (ghost === undefined) return t.fail();
+    s.client.send(request(READ, 4n, 0n, 512));
+    s.host.advance(100);
+    for (const command of s.held.slice(1)) s.host.answer(command, { hostStatus: 1 });
+    for (const command of s.host.outstanding.slice()) if (command.check) s.host.answer(command, { hostStatus: 1 });
+    s.host.advance(1);
+    if ((s.host.flags(s.paths[0] ?? -1) & abi.PATH_FLAG_FAILED) === 0) {
+      s.host.device = (command) => (command.port === 0 ? { hostStatus: 1 } : s.disk.execute(s.host, command));
+      s.host.must(s.host.core.pathSet(s.paths[1] ?? -1, abi.PATH_SET_ENABLED, 0n));
+      s.client.send(request(READ, 6n, 0n, 512));
+      s.host.advance(1);
+      s.host.must(s.host.core.pathSet(s.paths[1] ?? -1, abi.PATH_SET_ENABLED, 1n));
+    }
+    t.truthy(s.host.flags(s.paths[0] ?? -1) & abi.PATH_FLAG_FAILED);
+    s.host.device = (command) => (command.check ? undefined : s.disk.execute(s.host, command));
+    const checks = (): number => s.host.outstanding.filter(({ check, port }) => check && port === 0).length;
+    const before = checks();
+    s.host.answer(ghost, {});
+    s.host.settle();
+    t.is(checks() - before, patrol >= 2n ? 1 : 0, `patrol ${patrol}`);
+  }
+});
