@@ -1,7 +1,7 @@
-// Mutants that nobody can notice, or need not, each with the reason. A mutant is named by its file, function, operator, the
-// text it changes and the line that begins there; `npm run mutate` complains of an entry that names none.
+// Mutants that nobody can notice, each with the reason. A mutant is named by its file, function, operator, the text it changes and
+// the line that begins there; `npm run mutate` complains of an entry that names none.
 
-export interface Equivalent {
+export interface Known {
   /** The end of the file's name: enough to tell it from others. */
   readonly file: string;
   readonly where: string;
@@ -12,4 +12,4 @@ export interface Equivalent {
   readonly why: string;
 }
 
-export const equivalents: readonly Equivalent[] = [];
+export const equivalents: readonly Known[] = [];

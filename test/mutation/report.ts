@@ -7,10 +7,10 @@ export interface Result {
   readonly mutant: Mutant;
   /** The line it stands in. */
   readonly text: string;
-  readonly verdict: Verdict | { readonly kind: "equivalent"; readonly why: string };
+  readonly verdict: Verdict | { readonly kind: "equivalent" | "open"; readonly why: string };
 }
 
-const KINDS = ["unit tests", "simulation", "survived", "unreached", "equivalent", "same", "invalid"] as const;
+const KINDS = ["unit tests", "simulation", "survived", "unreached", "open", "equivalent", "same", "invalid"] as const;
 
 /** A line for a mutant; of a survivor also where it stands, as the list of equivalents would name it. */
 export function tell({ mutant, text, verdict }: Result): void {
@@ -25,9 +25,9 @@ export function tell({ mutant, text, verdict }: Result): void {
 export function table(results: readonly Result[]): string {
   const row = (name: string, of: readonly Result[]): string => {
     const counts = KINDS.map((kind) => of.filter(({ verdict }) => verdict.kind === kind).length);
-    const [unit = 0, simulation = 0, survived = 0, unreached = 0] = counts;
+    const [unit = 0, simulation = 0, survived = 0, unreached = 0, open = 0] = counts;
     const noticed = unit + simulation;
-    const all = noticed + survived + unreached;
+    const all = noticed + survived + unreached + open;
     return `| ${[name, ...counts, all === 0 ? "" : `${Math.round((100 * noticed) / all)} %`].join(" | ")} |`;
   };
   const byFile = Map.groupBy(results, ({ mutant }) => mutant.file);

@@ -4,7 +4,8 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { coreFiles } from "../instrument/places.ts";
-import { equivalents, type Equivalent } from "./equivalents.ts";
+import { equivalents, type Known } from "./equivalents.ts";
+import { open } from "./open.ts";
 import { mutantsOf, type Mutant } from "./operators.ts";
 
 const root = join(import.meta.dirname, "..", "..");
@@ -16,7 +17,7 @@ export const lineOf = ({ file, line }: Mutant): string => (sources.get(file) ?? 
 
 export const everyMutant = (): Mutant[] => [...sources].flatMap(([file, text]) => mutantsOf(file, text));
 
-const isNamedBy = (mutant: Mutant, { file, where, operator, from, text }: Equivalent): boolean =>
+const isNamedBy = (mutant: Mutant, { file, where, operator, from, text }: Known): boolean =>
   `/${mutant.file}`.endsWith(`/${file}`) &&
   where === mutant.where &&
   operator === mutant.operator &&
@@ -24,12 +25,15 @@ const isNamedBy = (mutant: Mutant, { file, where, operator, from, text }: Equiva
   text === lineOf(mutant);
 
 /** Why nobody can notice a mutant; undefined when somebody should. */
-export const equivalentOf = (mutant: Mutant): Equivalent | undefined =>
+export const equivalentOf = (mutant: Mutant): Known | undefined =>
   equivalents.find((known) => isNamedBy(mutant, known));
 
-/** Entries of the list that name no mutant: the code they spoke of is gone. */
-export const unknownEquivalents = (all: readonly Mutant[]): Equivalent[] =>
-  equivalents.filter((known) => !all.some((mutant) => isNamedBy(mutant, known)));
+/** What is known of a mutant that nobody notices though somebody could. */
+export const openOf = (mutant: Mutant): Known | undefined => open.find((known) => isNamedBy(mutant, known));
+
+/** Entries of the lists that name no mutant: the code they spoke of is gone. */
+export const unknownEntries = (all: readonly Mutant[]): Known[] =>
+  [...equivalents, ...open].filter((known) => !all.some((mutant) => isNamedBy(mutant, known)));
 
 /** What a mutant is called, wherever it stands by now; `text` is its line. */
 export const nameOf = ({ file, where, operator, from, to }: Mutant, text: string): string =>

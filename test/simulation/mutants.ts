@@ -4,10 +4,10 @@
 // makes this check fail loudly instead of testing nothing. Each processor takes mutant after mutant: compiles it, and runs
 // worlds until one of them fails.
 
-import { spawn } from "node:child_process";
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
+import { compile, modules } from "../instrument/compile.ts";
 import { mutants, type Mutant } from "./mutant-list.ts";
 import { runSeeds } from "./pool.ts";
 
@@ -24,43 +24,29 @@ export function mutate(mutant: Mutant): string {
 }
 
 /** Compiles the core with one replacement; answers the file. */
-async function compile(mutant: Mutant): Promise<string> {
-  const place = join(folder, mutant.name);
-  rmSync(place, { recursive: true, force: true });
-  mkdirSync(place, { recursive: true });
-  cpSync(join(root, "assembly"), join(place, "assembly"), { recursive: true });
-  writeFileSync(join(place, "assembly", mutant.file), mutate(mutant));
-  const config = JSON.parse(readFileSync(join(root, "asconfig.json"), "utf8")) as {
-    targets: object;
-    entries: string[];
-  };
-  const target = { outFile: "core.wasm", optimizeLevel: 1, shrinkLevel: 0 };
-  writeFileSync(join(place, "asconfig.json"), JSON.stringify({ ...config, targets: { mutant: target } }));
-  await ascend(place, mutant.name);
-  return join(place, "core.wasm");
+async function build(mutant: Mutant): Promise<string> {
+  const [core] = modules;
+  if (core === undefined) throw new Error("there is no core to compile");
+  const { wasm, complaints } = await compile(core, new Map([[`assembly/${mutant.file}`, mutate(mutant)]]), 0);
+  if (wasm === null) throw new Error(`mutant ${mutant.name} does not compile: ${complaints[0]?.message}`);
+  const file = join(folder, `${mutant.name}.wasm`);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(file, wasm);
+  return file;
 }
 
-/** Runs the compiler in `place`. */
-function ascend(place: string, name: string): Promise<void> {
-  const asc = join(root, "node_modules", ".bin", "asc");
-  const child = spawn(process.execPath, [asc, "--config", "asconfig.json", "--target", "mutant"], {
-    cwd: place,
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-  let complaint = "";
-  child.stderr.on("data", (chunk: Buffer) => (complaint += chunk.toString()));
-  return new Promise((resolve, reject) => {
-    child.once("error", reject);
-    child.once("close", (status) => {
-      if (status === 0) resolve();
-      else reject(new Error(`mutant ${name} does not compile: ${complaint}`));
-    });
-  });
+/** One compilation after the other: the compiler is not made for two at once. */
+let building: Promise<unknown> = Promise.resolve();
+
+function compiled(mutant: Mutant): Promise<string> {
+  const next = building.then(() => build(mutant));
+  building = next.catch(() => undefined);
+  return next;
 }
 
 /** Whether the simulation notices the mutant within so many seeds; prints a line. */
 async function caught(mutant: Mutant, seeds: number): Promise<boolean> {
-  const wasm = await compile(mutant);
+  const wasm = await compiled(mutant);
   const summary = await runSeeds({ wasm, first: 1, seeds, workers: 1, stopAtFailure: true });
   const failed = summary.failed[0];
   if (failed === undefined) console.log(`SURVIVED ${mutant.name}: ${mutant.why} (${summary.seeds} seeds)`);

@@ -8,13 +8,16 @@ const NAMES = (
   "PROTECTED SPACE PAST_END NEXUS THRESHOLD"
 ).split(" ");
 
-const host = new Host();
-const scratch = host.core.scratch();
+type Outcome = (hostStatus: number, driverStatus: number, status: number, sense?: readonly number[]) => string;
 
-function outcome(hostStatus: number, driverStatus: number, status: number, sense: readonly number[] = []): string {
-  host.bytes(scratch, 64).fill(0xff);
-  host.bytes(scratch, sense.length).set(sense);
-  return NAMES[host.core.outcome(hostStatus, driverStatus, status, sense.length)] ?? "none";
+function table(): Outcome {
+  const host = new Host();
+  const scratch = host.core.scratch();
+  return (hostStatus, driverStatus, status, sense = []) => {
+    host.bytes(scratch, 64).fill(0xff);
+    host.bytes(scratch, sense.length).set(sense);
+    return NAMES[host.core.outcome(hostStatus, driverStatus, status, sense.length)] ?? "none";
+  };
 }
 
 const fixed = (key: number, asc: number, ascq: number, code = 0x70): number[] => {
@@ -43,6 +46,7 @@ const HOST_STATUS: Readonly<Record<string, readonly number[]>> = {
 };
 
 test("host status: what the adapter's driver says is all there is to know", (t) => {
+  const outcome = table();
   for (const [expected, codes] of Object.entries(HOST_STATUS)) {
     for (const code of codes) {
       t.is(outcome(code, 0, 0), expected, `host status ${code}`);
@@ -52,6 +56,7 @@ test("host status: what the adapter's driver says is all there is to know", (t) 
 });
 
 test("driver status: a timeout has failed, a busy driver wants a moment, sense data is none of its business", (t) => {
+  const outcome = table();
   t.is(outcome(0, 6, 0), "FAILED");
   t.is(outcome(0, 0x16, 0), "FAILED");
   t.is(outcome(0, 1, 0), "WAIT");
@@ -60,6 +65,7 @@ test("driver status: a timeout has failed, a busy driver wants a moment, sense d
 });
 
 test("status codes", (t) => {
+  const outcome = table();
   const expected = {
     0: "GOOD",
     4: "GOOD",
@@ -144,6 +150,7 @@ const SENSE: readonly [string, number, number | null, number | null][] = [
 ];
 
 test("sense data, in both formats", (t) => {
+  const outcome = table();
   for (const [expected, key, asc, ascq] of SENSE) {
     for (const a of asc === null ? [0, 0x33, 0x7f] : [asc]) {
       for (const q of ascq === null ? [0, 0x55, 0xfd] : [ascq]) {
@@ -164,6 +171,7 @@ test("sense data, in both formats", (t) => {
 });
 
 test("sense data that is cut short says what it still says, and nonsense nothing", (t) => {
+  const outcome = table();
   const gone = fixed(5, 0x25, 0);
   for (const bytes of [0, 1, 2]) t.is(outcome(0, 8, 2, gone.slice(0, bytes)), "RETRY", `fixed, ${bytes} bytes`);
   for (const bytes of [3, 8, 12]) t.is(outcome(0, 8, 2, gone.slice(0, bytes)), "ANSWER", `fixed, ${bytes} bytes`);
