@@ -12,4 +12,29 @@ export interface Known {
   readonly why: string;
 }
 
-export const equivalents: readonly Known[] = [];
+export const equivalents: readonly Known[] = [
+  {
+    file: "selection/lanes.ts",
+    where: "groupsEnd",
+    operator: "narrow cast",
+    from: "usize",
+    text: "return <usize>(((35 - <u32>clz(allowed)) >> 2) << 4);",
+    why: "There are 32 slots of 4 bytes: it is 128 at most.",
+  },
+  {
+    file: "selection/adaptive.ts",
+    where: "silent",
+    operator: "narrow cast",
+    from: "i32",
+    text: "return <f32>silentNs * <f32>(<i32>load<u32>(lanes, IN_FLIGHT)) > OVERDUE * load<f32>(lanes, BACKLOG);",
+    why: "A path has 4096 commands in flight at most (DEPTH_MAX).",
+  },
+  {
+    file: "reset.ts",
+    where: "resetCompleted",
+    operator: "off by one",
+    from: "1",
+    text: "p.resetWorked = result >= 0 ? 1 : 0;",
+    why: "It is only ever compared with 0.",
+  },
+];
