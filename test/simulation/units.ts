@@ -42,7 +42,12 @@ export function clientUnits(
     count: count * cellsPerBlock,
   }));
   const ground = { beganNs, endMs, outage: plan.kind === "outage", powerLoss: plan.powerLosses.length > 0 };
-  const troubles = faults.flatMap((request) => troubleOf(request, ground) ?? []);
+  // What a host has kept in its queue meets nothing else when it is delivered.
+  const queued = faults.some(({ fault }) => fault.kind === "queued");
+  const troubles = faults.flatMap((request) => {
+    const trouble = troubleOf(request, ground);
+    return trouble === undefined ? [] : { ...trouble, always: trouble.always && !queued };
+  });
   return array.units.map((real, number) => {
     const history = new History();
     const witness = new Witness(real, number, layout, history, host.violation);
