@@ -23,6 +23,8 @@ export interface HandshakeOptions {
   readonly tls: (TlsOffer & { readonly secure: (descriptor: number) => Securing }) | null;
   readonly limits: NegotiationLimits;
   readonly timeoutMs: number;
+  /** When it has said nothing for so long it may have to give way to another one. */
+  readonly silentMs: number;
   readonly duplicate: (descriptor: number) => number;
   /** Why it cannot be handed over; null when it can: a place is kept for it then, until `ended`. */
   readonly noRoom: () => string | null;
@@ -51,9 +53,6 @@ function handleOf(socket: Socket): StreamHandle | undefined {
 }
 
 const reasonOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown));
-
-/** A client that has said nothing for so long may have to give way to another one. */
-const SILENT_MS = 1000;
 
 /** What has become of the client: it negotiates, gets TLS, hears the last word, waits for its hand-over, or is done with. */
 type Phase = "negotiating" | "securing" | "closing" | "handing-over" | "over";
@@ -103,7 +102,7 @@ export class Handshake {
 
   /** Since when the client has said nothing; null while it speaks, or is being handed over. */
   get idleSinceMs(): number | null {
-    if (this.#phase === "handing-over" || performance.now() - this.#heardMs < SILENT_MS) return null;
+    if (this.#phase === "handing-over" || performance.now() - this.#heardMs < this.#options.silentMs) return null;
     return this.#heardMs;
   }
 

@@ -63,6 +63,8 @@ export interface NbdServerOptions {
   readonly onRefused?: (why: NbdRefusal, peer: string) => void;
   /** How long a client may take from connecting to the transmission phase. */
   readonly negotiationTimeoutMs?: number;
+  /** After how long without a word it may have to give way to another one. */
+  readonly silentMs?: number;
   /** Clients of one address that may negotiate at the same time, one peer half of them; for one more a silent one goes. */
   readonly negotiatingMax?: number;
   /** How many connections there may be. Left out: as many as `hand` takes. */
@@ -74,6 +76,7 @@ export interface NbdServerOptions {
 
 const NEGOTIATION_TIMEOUT_MS = 10_000;
 const NEGOTIATING_MAX = 128;
+const SILENT_MS = 1000;
 /** After so long without a word a TCP client is asked whether it still lives: one that has lost its power says nothing. */
 const KEEP_ALIVE_MS = 30_000;
 
@@ -226,6 +229,7 @@ export class NbdServer {
       ...this.#access(address),
       limits: this.#options.limits ?? NEGOTIATION_LIMITS,
       timeoutMs: this.#options.negotiationTimeoutMs ?? NEGOTIATION_TIMEOUT_MS,
+      silentMs: this.#options.silentMs ?? SILENT_MS,
       duplicate: this.#options.duplicate,
       noRoom: () => {
         const why = this.#room.full(address.kind, who);

@@ -158,7 +158,7 @@ test("a client that trickles bytes does not gain time", async (t) => {
 
 test("one client too many is closed at once; a place that becomes free is used", async (t) => {
   const path = join(folder(t), "nbd.sock");
-  const { server } = negotiator({ negotiatingMax: 2 });
+  const { server } = negotiator({ negotiatingMax: 2, silentMs: Infinity });
   await server.listen({ kind: "unix", path });
   const first = connect(path);
   const second = connect(path);
@@ -174,7 +174,7 @@ test("one client too many is closed at once; a place that becomes free is used",
 
 test("silent clients on one address keep nobody from another one", async (t) => {
   const path = join(folder(t), "nbd.sock");
-  const { server, events } = negotiator({ negotiatingMax: 4 });
+  const { server, events } = negotiator({ negotiatingMax: 4, silentMs: Infinity });
   await server.listen({ kind: "unix", path });
   const address = await server.listen({ kind: "tcp", host: "127.0.0.1", port: 0 });
   const port = address.kind === "tcp" ? address.port : 0;
@@ -191,7 +191,11 @@ test("silent clients on one address keep nobody from another one", async (t) => 
 
 test("of clients that say nothing the one that came first goes for the next, counted and told with its name", async (t) => {
   const told: string[] = [];
-  const { server } = negotiator({ negotiatingMax: 4, onRefused: (why, peer) => told.push(`${peer}: ${why}`) });
+  const { server } = negotiator({
+    negotiatingMax: 4,
+    silentMs: 0,
+    onRefused: (why, peer) => told.push(`${peer}: ${why}`),
+  });
   const address = await server.listen({ kind: "tcp", host: "127.0.0.1", port: 0 });
   const port = address.kind === "tcp" ? address.port : 0;
   const silent: Socket[] = [];
