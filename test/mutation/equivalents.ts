@@ -37,4 +37,20 @@ export const equivalents: readonly Known[] = [
     text: "p.resetWorked = result >= 0 ? 1 : 0;",
     why: "It is only ever compared with 0.",
   },
+  {
+    file: "selection/settings.ts",
+    where: "selectionClearPath",
+    operator: "drop statement",
+    from: "store<u32>(lane(s, STRIDE, slot), strideOf(1))",
+    text: "store<u32>(lane(s, STRIDE, slot), strideOf(1));",
+    why: "Who adds a path to the slot sets its weight first.",
+  },
+  {
+    file: "selection/random.ts",
+    where: "randomBelow",
+    operator: "+= to -=",
+    from: "s.random += GOLDEN",
+    text: "s.random += GOLDEN;",
+    why: "Another sequence, as good as this one.",
+  },
 ];

@@ -8,7 +8,7 @@
 // Ends with status 1 when a mutant survived that is not listed in equivalents.ts or open.ts, or one of open.ts did not; with
 // --quick the latter are not judged.
 
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { mustBeAlike, reachOnce } from "../instrument/reach.ts";
@@ -69,7 +69,8 @@ function earlier(): Map<string, Verdict> {
 
 function report(results: readonly Result[]): void {
   mkdirSync(dirname(REPORT), { recursive: true });
-  writeFileSync(REPORT, JSON.stringify(results, undefined, 1));
+  writeFileSync(`${REPORT}.new`, JSON.stringify(results, undefined, 1));
+  renameSync(`${REPORT}.new`, REPORT);
 }
 
 /** One that is known to be noticed by nobody is judged to see whether that is still so. */
