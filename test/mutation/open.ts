@@ -156,4 +156,28 @@ export const open: readonly Known[] = [
     text: "if (large > 0xf0000000) return -(<i32>ERROR_RANGE);",
     why: "Not read yet.",
   },
+  {
+    file: "identity.ts",
+    where: "identityRead",
+    operator: "< to <=",
+    from: "bytes < HEADER_BYTES",
+    text: "if (bytes < HEADER_BYTES) return false;",
+    why: "A page of a header and nothing else: whether it was read.",
+  },
+  {
+    file: "request.ts",
+    where: "account",
+    operator: "skip assignment",
+    from: "u.latencyNsMax = latencyNs",
+    text: "if (latencyNs > u.latencyNsMax) u.latencyNsMax = latencyNs;",
+    why: "The longest latency of a unit, as displays show it.",
+  },
+  {
+    file: "reset.ts",
+    where: "resetCompleted",
+    operator: "other truth",
+    from: "false",
+    text: "let undelivered = false;",
+    why: "After a reset that failed the path is asked by a READ, too.",
+  },
 ];
