@@ -20,8 +20,8 @@ else if (given.kind === "mistake") {
   process.exitCode = EXIT_USAGE;
 } else {
   try {
-    const { runDaemon } = await import("../control/main.ts");
-    await runDaemon(given.config, given.level, packageVersion());
+    const { supervise } = await import("../supervisor/main.ts");
+    supervise(new URL("../control/process.ts", import.meta.url), [packageVersion(), ...process.argv.slice(2)]);
   } catch (error) {
     if (!isAboutTheAddon(error)) throw error;
     process.stderr.write(`pathmanagerd: ${error.message}\n`);

@@ -13,7 +13,7 @@ Binds SCSI paths to logical units and offers each as one block device over NBD. 
   -V, --version      prints the version
   -h, --help         prints this
 
-SIGTERM stops it, SIGHUP reads the configuration again.
+SIGTERM stops it, SIGHUP reads the configuration again, SIGUSR2 starts all of it anew but what carries I/O.
 Without a configuration file it runs an emulated array.
 
 example: pathmanagerd --config ./pathmanager.toml

@@ -2,7 +2,7 @@
 
 import { KERNEL_SOURCES } from "../discovery/exclusive.ts";
 import { heldByAnother, tryOpen, whyTaken } from "../discovery/in-use.ts";
-import { KernelAttachments, type KernelAttachment } from "../export/attach.ts";
+import { KernelAttachments, type Connector, type KernelAttachment } from "../export/attach.ts";
 import type { NbdExport } from "../export/directory.ts";
 import { type ConnectionRoom, NoRoom } from "../export/room.ts";
 import { closeDescriptor } from "../native/index.ts";
@@ -10,6 +10,7 @@ import type { ReactorClient } from "../reactor/client.ts";
 import type { Attachments } from "./context.ts";
 import { ControlError, reasonOf } from "./errors.ts";
 import type { Inventory, Unit } from "./inventory.ts";
+import { connectionLabel, type ConnectionLabel } from "./labels.ts";
 import { exportOf, whyNotOffered } from "./offering.ts";
 import type { Attachment, AttachRequest } from "./schemas/unit.ts";
 import type { AttachmentRow, State } from "./state.ts";
@@ -28,6 +29,14 @@ const askKernel: WhyInUse = async (blockDevice) => {
     : null;
 };
 
+export interface AttachmentCalls {
+  /** Told, in a sentence, why a device that has lost its connections gets none. */
+  readonly report: (problem: string) => void;
+  readonly why?: WhyInUse;
+  /** Remembers of a connection which device it is of. */
+  readonly relabel?: (connection: number, label: ConnectionLabel) => void;
+}
+
 function attachFailed(unit: Unit, thrown: unknown, device: string | null): ControlError {
   return new ControlError("ATTACH_FAILED", `LogicalUnit #${unit.number}: ${reasonOf(thrown)}`, {
     parameter: device,
@@ -45,6 +54,19 @@ function attachedElsewhere(unit: Unit, device: string): ControlError {
   });
 }
 
+/** What was asked for when it was attached. */
+function optionsOf(options: AttachmentRow["options"]): {
+  readonly count: number;
+  readonly deadConnectionTimeoutS: number;
+  readonly readOnly: boolean;
+} {
+  return {
+    count: Number(options["connections"] ?? 1),
+    deadConnectionTimeoutS: Number(options["deadConnectionTimeoutS"] ?? 0),
+    readOnly: options["readOnly"] === true,
+  };
+}
+
 const deviceOf = (index: number): string => `/dev/nbd${index}`;
 
 export class RememberedAttachments implements Attachments {
@@ -57,21 +79,25 @@ export class RememberedAttachments implements Attachments {
   /** Why devices are not served, by their index, as it was last said. */
   #unserved = new Map<number, string>();
 
-  /** @param report told, in a sentence, why a device that has lost its connections gets none */
   constructor(
     reactor: ReactorClient,
     room: ConnectionRoom,
     state: State,
     inventory: Inventory,
-    report: (problem: string) => void,
-    why: WhyInUse = askKernel,
+    { report, why = askKernel, relabel = () => {} }: AttachmentCalls,
   ) {
-    this.#kernel = new KernelAttachments((descriptor, unit, flags) => {
+    const preloaded = new Uint8Array();
+    const connector: Connector = (descriptor, unit, flags) => {
       const full = room.full("kernel");
-      if (full === null) return room.connect("kernel", () => reactor.addConnection(descriptor, unit, flags));
+      const label: ConnectionLabel = { origin: "kernel", index: null };
+      const connect = (): Promise<number> => reactor.addConnection(descriptor, unit, flags, preloaded, label);
+      if (full === null) return room.connect("kernel", connect);
       closeDescriptor(descriptor);
       return Promise.reject(new NoRoom(full));
-    }, report);
+    };
+    this.#kernel = new KernelAttachments(connector, report, (connection, index) =>
+      relabel(connection, { origin: "kernel", index }),
+    );
     this.#state = state;
     this.#inventory = inventory;
     this.#whyInUse = why;
@@ -245,12 +271,25 @@ export class RememberedAttachments implements Attachments {
     return [...problems].flatMap(([index, problem]) => (before.get(index) === problem ? [] : [problem]));
   }
 
+  /** Takes over the devices whose connections the reactor has: I/O of theirs goes on all the time. */
+  adopt(connections: readonly (readonly [number, unknown])[]): void {
+    for (const row of this.#rows) {
+      const isOfIt = ([, label]: readonly [number, unknown]): boolean => connectionLabel(label).index === row.index;
+      const handles = connections.filter(isOfIt).map(([handle]) => handle);
+      const unit = this.#inventory.units().find((candidate) => candidate.number === row.unit);
+      if (handles.length === 0 || unit === undefined) continue;
+      const { index, options } = row;
+      const { count, deadConnectionTimeoutS, readOnly } = optionsOf(options);
+      const how = { index, connections: count, deadConnectionTimeoutS };
+      this.#kernel.adopt(this.#export(unit, readOnly), how, handles, Math.max(0, count - handles.length));
+    }
+  }
+
   async #restoreOne({ index, unit: number, options }: AttachmentRow): Promise<void> {
     const unit = this.#inventory.units().find((candidate) => candidate.number === number);
     if (unit === undefined) throw new Error(`LogicalUnit #${number} is not known`);
-    const entry = this.#export(unit, options["readOnly"] === true);
-    const connections = Number(options["connections"] ?? 1);
-    const deadConnectionTimeoutS = Number(options["deadConnectionTimeoutS"] ?? 0);
+    const { count: connections, deadConnectionTimeoutS, readOnly } = optionsOf(options);
+    const entry = this.#export(unit, readOnly);
     const device = deviceOf(index);
     const resumed = await this.#kernel.resume(entry, { device, index, connections, deadConnectionTimeoutS });
     if (resumed === undefined) await this.#kernel.attach(entry, { device, connections, deadConnectionTimeoutS });

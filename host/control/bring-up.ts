@@ -2,19 +2,21 @@
 
 import type { FoundPath } from "../discovery/discover.ts";
 import { Claims } from "../discovery/claims.ts";
+import type { Held } from "../discovery/exclusive.ts";
 import { emulatedPort } from "../discovery/emulated.ts";
 import { makeRoom, undoRoom, type QueueChange } from "../discovery/queue-tags.ts";
 import { PATH_FLAG_REMOVING, PATH_SET_DEPTH } from "../abi.ts";
-import type { AddedUnit, ReactorClient, UnitToAdd } from "../reactor/client.ts";
+import type { AddedUnit, ReactorClient, UnitLabels, UnitToAdd } from "../reactor/client.ts";
 import { deviceCalls, pathFactCalls, pathPolicyCalls, plainPolicyCalls, unitSettingCalls } from "./core-settings.ts";
 import type { Effective } from "./effective.ts";
 import { reasonOf } from "./errors.ts";
-import type { Inventory, Path, Unit } from "./inventory.ts";
+import { pathRow, unitRow, type Inventory, type Path, type Unit } from "./inventory.ts";
+import { labelOf, type PathLabel } from "./labels.ts";
 import { demand } from "./reactor-port.ts";
 import { faultCalls } from "./shaky.ts";
 import { Tables } from "./tables.ts";
-import { isOurs, siblingReason, type Refused } from "./units-in-use.ts";
 import { Interned } from "./unit-facts.ts";
+import { isOurs, siblingReason, type Refused } from "./units-in-use.ts";
 
 /** Paths that are added in one message; I/O waits for it. */
 const PATHS_AT_ONCE = 128;
@@ -74,17 +76,43 @@ function portions(units: readonly UnitArrivals[]): UnitArrivals[][] {
 export class BringUp {
   readonly #reactor: ReactorClient;
   readonly #inventory: Inventory;
-  readonly #names = new Interned();
+  readonly #names: Interned;
+  readonly #keepNames: (names: ReadonlyMap<string, number>) => void;
   readonly #claims: Claims<Path>;
   /** Native port of a path's handle. */
   readonly #ports = new Map<number, NativePort>();
   /** Ports of removed paths that may still have commands in flight. */
   #closing: { readonly handle: number; readonly port: NativePort }[] = [];
 
-  constructor(reactor: ReactorClient, inventory: Inventory, claims = new Claims<Path>()) {
+  constructor(
+    reactor: ReactorClient,
+    inventory: Inventory,
+    claims = new Claims<Path>(),
+    names = new Interned(),
+    keepNames: (names: ReadonlyMap<string, number>) => void = () => {},
+  ) {
     this.#reactor = reactor;
     this.#inventory = inventory;
     this.#claims = claims;
+    this.#names = names;
+    this.#keepNames = keepNames;
+  }
+
+  /**
+   * Takes over a path that the core has already. Where it has been removed meanwhile, its port is closed as soon as nothing is
+   * in flight there.
+   * @param depth commands that may be in flight
+   */
+  adopt(handle: number, { native }: PathLabel, depth: number | null): void {
+    if (native === null) return;
+    const port = { ...native, depth: depth ?? native.depthWanted };
+    if (depth === null) this.#closing.push({ handle, port });
+    else this.#ports.set(handle, port);
+  }
+
+  /** Takes over the claim of a path's block device. */
+  adoptClaim(path: Path, blockDevice: string, held: Held): void {
+    this.#claims.adopt(path, blockDevice, held);
   }
 
   /** Claims the block device of a path, should it have one by now. Answers why it cannot be ours, or null. */
@@ -147,9 +175,11 @@ export class BringUp {
       ({ arrival }) => arrival.path.unit,
     );
     const ready = [...places];
+    const asked = ready.map(([unit, members]) => this.#unitToAdd(unit, members, effective));
+    this.#keepNames(this.#names.all);
     let added: AddedUnit[];
     try {
-      added = await this.#reactor.addUnits(ready.map(([unit, members]) => this.#unitToAdd(unit, members, effective)));
+      added = await this.#reactor.addUnits(asked, () => ready.map(labelsOf));
     } catch (thrown) {
       const reason = reasonOf(thrown);
       return [
@@ -298,6 +328,15 @@ export class BringUp {
     );
     await demand(this.#reactor, calls, "setting the policy", "policy");
   }
+}
+
+function labelsOf([unit, places]: readonly [Unit, readonly OpenPort[]]): UnitLabels {
+  return {
+    unit: labelOf({ row: unitRow(unit), capabilities: unit.capabilities }),
+    paths: places.map(({ arrival: { path, found }, queue, port, change, depthWanted }) =>
+      labelOf({ row: pathRow(path), found, native: queue === "native" ? { port, change, depthWanted } : null }),
+    ),
+  };
 }
 
 function dependsOnPaths(unit: Unit, effective: Effective): boolean {

@@ -1,6 +1,7 @@
 // The daemon: makes the parts, starts them in order, stops them in the reverse order, and is the context in which the
 // operations work.
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { duplicate, sendDatagram, UeventMonitor } from "../native/index.ts";
 import { thinThresholdOf, whyLook } from "../discovery/uevents.ts";
 import { ConnectionRoom } from "../export/room.ts";
@@ -9,6 +10,8 @@ import { EventLog } from "../liaison/event-log.ts";
 import { SystemLog } from "../liaison/system-log.ts";
 import * as abi from "../abi.ts";
 import { ReactorClient, type CoreEvent } from "../reactor/client.ts";
+import type { Adoption } from "../supervisor/protocol.ts";
+import { adopt } from "./adoption.ts";
 import { applyAll } from "./applying.ts";
 import { RememberedAttachments } from "./attachments.ts";
 import { BringUp } from "./bring-up.ts";
@@ -21,13 +24,18 @@ import { Descriptors } from "./descriptors.ts";
 import { Effective } from "./effective.ts";
 import { reasonOf } from "./errors.ts";
 import { EventHub } from "./event-hub.ts";
+import { tellOfDeath, tellOfStart, tellOfSuccession, tellOfState } from "./first-words.ts";
 import { Inventory } from "./inventory.ts";
+import type { Keeper } from "./keeper.ts";
 import { Keeping } from "./keeping.ts";
+import { Kept } from "./kept.ts";
+import type { ConnectionLabel } from "./labels.ts";
 import { LastWords } from "./last-words.ts";
 import type { Logger } from "./logger.ts";
 import { Looks } from "./looks.ts";
 import { Mirror } from "./mirror.ts";
 import { exportsOf, listenNbd } from "./offering.ts";
+import { daemonPid } from "./own-process.ts";
 import { PathWatch } from "./path-watch.ts";
 import type { Places } from "./places.ts";
 import { demand } from "./reactor-port.ts";
@@ -37,7 +45,7 @@ import { RedundancyWatch } from "./redundancy-watch.ts";
 import { reloadReport, socketsInForce } from "./reload.ts";
 import { isEmulated, type Configuration, type ReloadReport } from "./schemas/configuration.ts";
 import { State } from "./state.ts";
-import type { Tables } from "./tables.ts";
+import { Tables } from "./tables.ts";
 import { ThinThreshold } from "./thin-threshold.ts";
 import { NbdAccess } from "./tls/nbd-access.ts";
 import { TlsSources } from "./tls/sources.ts";
@@ -53,6 +61,9 @@ const LOCAL_SHARE = 0.25;
 const PEER_SHARE = 0.5;
 const ROOT_SHARE = 0.125;
 
+/** How long a control that goes waits for the change that is under way. */
+const LEAVE_MS_MAX = 1000;
+
 export interface DaemonOptions {
   readonly configuration: Configuration;
   /** The file that was read; null: there was none. */
@@ -64,6 +75,8 @@ export interface DaemonOptions {
   readonly logger: Logger;
   /** Lines of the logger that nobody read; left out: none is ever lost. */
   readonly linesLost?: (() => number) | undefined;
+  /** Who keeps the reactor, so that control can end alone; left out: it ends with this process. */
+  readonly keeper?: Keeper;
 }
 
 export class Daemon implements Context {
@@ -92,6 +105,7 @@ export class Daemon implements Context {
   readonly #pathWatch: PathWatch;
   readonly #leftovers: Leftovers;
   readonly #lastWords: LastWords;
+  readonly #kept: Kept;
   readonly #thin: ThinThreshold;
   readonly keeping: Keeping;
   readonly descriptors: Descriptors;
@@ -106,13 +120,16 @@ export class Daemon implements Context {
   #serving = false;
 
   private constructor(options: DaemonOptions, state: State, reactor: ReactorClient) {
-    const { configuration, logger, places } = options;
+    const { configuration, logger, places, keeper } = options;
+    const kept = new Kept(keeper);
+    this.#kept = kept;
     this.options = options;
     this.state = state;
     this.reactor = reactor;
     const lastWords = new LastWords(places.stateDirectory);
     this.#lastWords = lastWords;
-    this.configurationFile = options.configurationFile;
+    this.configurationFile = kept.inForce === null ? options.configurationFile : kept.inForce.file;
+    this.restartNeeded = kept.inForce?.restartNeeded ?? [];
     this.emulated = isEmulated(configuration);
     const systemLog = configuration.log.system ? new SystemLog(sendDatagram) : null;
     this.hub = new EventHub(state, new EventLog(places.eventLog, logger.warning), systemLog, logger.warning);
@@ -126,9 +143,9 @@ export class Daemon implements Context {
     });
     this.tlsSources = new TlsSources(this.hub);
     this.#untrusted = new UntrustedClients(this.hub);
-    this.effective = new Effective(configuration, () => state.settings());
+    this.effective = new Effective(kept.inForce?.configuration ?? configuration, () => state.settings());
     this.inventory = new Inventory(state.units(), state.paths());
-    this.bringUp = new BringUp(reactor, this.inventory);
+    this.bringUp = new BringUp(reactor, this.inventory, kept.claims(), kept.names, (names) => kept.keepNames(names));
     this.mirror = new Mirror(reactor, (tables) => this.#onTables(tables));
     const { connections } = configuration.limits;
     this.#room = new ConnectionRoom({
@@ -137,7 +154,10 @@ export class Daemon implements Context {
       perPeer: configuration.limits.connections_per_peer ?? Math.ceil(connections * PEER_SHARE),
       reserve: Math.floor(connections * ROOT_SHARE),
     });
-    this.attachments = new RememberedAttachments(reactor, this.#room, state, this.inventory, logger.warning);
+    this.attachments = new RememberedAttachments(reactor, this.#room, state, this.inventory, {
+      report: logger.warning,
+      relabel: (connection, label) => keeper?.relabel(connection, label),
+    });
     this.#redundancy = new RedundancyWatch(this.hub);
     this.#pathWatch = new PathWatch(this, logger.warning);
     this.#leftovers = new Leftovers({
@@ -145,6 +165,10 @@ export class Daemon implements Context {
       hub: this.hub,
       logger,
       unitSet: (handle, property, value) => reactor.unitSet(handle, property, value),
+      runningMs: keeper?.runningMs ?? 0,
+      keep: (held) => {
+        kept.heldUnits = held;
+      },
     });
     this.#thin = new ThinThreshold(this.hub);
     this.writers = new WritersWatch(this.hub);
@@ -157,7 +181,8 @@ export class Daemon implements Context {
     });
     this.#nbd = new NbdServer({
       room: this.#room,
-      hand: ({ descriptor, unit, flags, preloaded }) => reactor.addConnection(descriptor, unit, flags, preloaded),
+      hand: ({ descriptor, unit, flags, preloaded }, holder) =>
+        reactor.addConnection(descriptor, unit, flags, preloaded, { ...holder, index: null } satisfies ConnectionLabel),
       duplicate,
       refusalOf: (socket) => this.descriptors.refusalOf(socket),
       onEvent: (event) => this.#onNbd(event),
@@ -175,7 +200,10 @@ export class Daemon implements Context {
     const state = new State(places.stateDirectory, configuration.state.events_max);
     let reactor: ReactorClient;
     try {
-      reactor = await ReactorClient.start(reactorOptions(configuration, isEmulated(configuration)));
+      const emulated = isEmulated(configuration);
+      const wanted = reactorOptions(configuration, emulated);
+      const standing = { nice: configuration.process.nice, emulated };
+      reactor = await (options.keeper?.reactor(wanted, standing) ?? ReactorClient.start(wanted));
     } catch (thrown) {
       state.close();
       throw thrown;
@@ -191,18 +219,19 @@ export class Daemon implements Context {
   }
 
   async #begin(): Promise<void> {
-    const { configuration, places, group } = this.options;
-    this.hub.say("daemon-started", { detail: { pid: process.pid, source: this.emulated ? "emulated" : "devices" } });
+    const { logger, configuration, places, group, keeper } = this.options;
+    if (keeper?.adoption) tellOfDeath(this.hub, keeper.adoption.death);
+    else tellOfStart(this.hub, this.emulated ? "emulated" : "devices", this.#lastWords);
     this.keeping.start();
     this.#nbdAccess = this.#accessOf(configuration);
-    const died = this.#lastWords.found;
-    if (died !== null) this.hub.say("daemon-died", { detail: { pid: died.pid, reason: died.reason } });
-    this.#tellRebuilt();
-    for (const { unit, before } of this.inventory.misnamed) {
-      const detail = { name: unit.name, "name before": before, why: "it looked like an identity" };
-      this.hub.say("unit-renamed", { unit: unit.number, detail });
+    tellOfState(this.hub, logger, this.state, this.inventory);
+    if (keeper?.adoption) await this.#adopt(keeper, keeper.adoption);
+    else {
+      this.#kept.started = configuration;
+      this.#kept.inForce = { configuration, file: this.configurationFile, restartNeeded: [] };
+      await demand(this.reactor, modeCalls(this.effective), "setting the modes");
     }
-    await demand(this.reactor, modeCalls(this.effective), "setting the modes");
+    keeper?.follow((events) => this.#tellLost(events, "control"));
     await this.look();
     this.nbdTcp = await listenNbd(this.#nbd, this.#nbdAccess, places.nbdSocket, group);
     await this.keeping.keep({
@@ -214,19 +243,25 @@ export class Daemon implements Context {
     await this.change(() => this.#serveAttachments());
     this.#housekeeping = setInterval(() => void this.mirror.current().catch(() => undefined), HOUSEKEEPING_MS);
     if (!this.emulated) this.#uevents = this.#watchUevents();
+    if (keeper?.adoption) tellOfSuccession(this.hub, logger, keeper.adoption.death, keeper.runningMs);
   }
 
-  #tellRebuilt(): void {
-    const { rebuilt, incomplete } = this.state;
-    if (rebuilt !== null) {
-      const { what, file, reason, aside, isIncomplete } = rebuilt;
-      const kept = isIncomplete ? "what could be read" : "all settings";
-      const where = aside === null ? "" : `; the file that was found is kept as ${aside}`;
-      this.options.logger.error(`${file} was not as it was left: ${reason}; it is rebuilt with ${kept}${where}`);
-      if (what === "copy") this.hub.say("file-made-again", { detail: { what: "copy of the settings", file, reason } });
-      else this.hub.say("state-rebuilt", { detail: { file, reason, kept, "set aside as": aside } });
-    }
-    if (incomplete !== null) this.hub.say("settings-incomplete", { detail: { reason: incomplete } });
+  /** Takes over from the control before this one; I/O goes on all the time. */
+  async #adopt(keeper: Keeper, adoption: Adoption): Promise<void> {
+    const { inventory, state, bringUp, attachments, reactor } = this;
+    this.#leftovers.adopt(this.#kept.heldUnits);
+    const tables = new Tables(await reactor.snapshotCopy());
+    this.#eventsLost = tables.eventsLost;
+    const { logger } = this.options;
+    const parts = { keeper, inventory, state, bringUp, attachments, reactor, room: this.#room, logger };
+    const events = await adopt(parts, adoption, tables);
+    if (adoption.eventsLost > 0) this.#tellLost(adoption.eventsLost, "control");
+    this.#onCoreEvents(events);
+    await applyAll(this, this.effective);
+  }
+
+  #tellLost(events: number, by: "core" | "control"): void {
+    this.hub.say("events-lost", { detail: { events, by } });
   }
 
   /** Throws ControlError when a file that it names is not what it has to be. */
@@ -332,12 +367,14 @@ export class Daemon implements Context {
         this.looks.soon();
       }
     }
+    const noted = this.options.keeper?.noting();
+    if (noted !== undefined) this.hub.whenStored(noted);
     void this.mirror.forDisplay();
   }
 
   #onTables(tables: Tables): void {
     const lost = tables.eventsLost - this.#eventsLost;
-    if (lost > 0) this.hub.say("events-lost", { detail: { events: lost, by: "core" } });
+    if (lost > 0) this.#tellLost(lost, "core");
     this.#eventsLost = tables.eventsLost;
     this.bringUp.closePorts(tables);
     this.#redundancy.look(this.inventory, tables);
@@ -376,6 +413,7 @@ export class Daemon implements Context {
       putFiles();
       this.configurationFile = file;
       this.restartNeeded = report.restartNeeded;
+      this.#kept.inForce = { configuration: next, file, restartNeeded: report.restartNeeded };
       this.hub.say("configuration-reloaded", {
         detail: {
           applied: report.applied.join(" ") || "nothing",
@@ -425,11 +463,21 @@ export class Daemon implements Context {
     this.state.close();
   }
 
+  /** Another control follows and goes on with everything: only the change that is under way is waited for, not for long. */
+  async leave(): Promise<void> {
+    this.#stopping = true;
+    this.looks.stop();
+    clearInterval(this.#housekeeping);
+    await Promise.race([this.#changes, sleep(LEAVE_MS_MAX)]);
+    this.hub.flush();
+    this.state.close();
+  }
+
   /** What can still be told of a daemon that ends at once: to the logs now, and to whoever reads after the restart. */
   die(reason: string): void {
     this.#lastWords.write(reason);
     try {
-      this.hub.say("daemon-dying", { detail: { pid: process.pid, reason } });
+      this.hub.say("daemon-dying", { detail: { pid: daemonPid(), reason } });
       this.hub.flush();
     } catch (thrown) {
       this.options.logger.error(`the logs do not take it: ${reasonOf(thrown)}`);

@@ -54,6 +54,7 @@ export class EventHub {
   #dropped = 0;
   #timer: NodeJS.Timeout | undefined;
   #storeBroken = false;
+  #afterwards: (() => void)[] = [];
 
   constructor(state: State, log: EventLog, systemLog: SystemLog | null, complain: (problem: string) => void) {
     this.#state = state;
@@ -71,6 +72,12 @@ export class EventHub {
       path: about.path ?? null,
       detail: about.detail ?? {},
     });
+  }
+
+  /** Calls `work` when all that was said until now is stored, as far as it can be. */
+  whenStored(work: () => void): void {
+    if (this.#pending.length === 0) work();
+    else this.#afterwards.push(work);
   }
 
   publish(message: Message): void {
@@ -102,6 +109,7 @@ export class EventHub {
     this.#storeBroken = !stored;
     this.#log.write(messages);
     this.#systemLog?.write(messages);
+    for (const work of this.#afterwards.splice(0)) work();
     for (const row of rows) {
       const view = eventView(row);
       for (const follower of this.#followers) follower(view);

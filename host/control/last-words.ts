@@ -5,6 +5,7 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as z from "zod";
 import { reasonOf } from "./errors.ts";
+import { daemonPid } from "./own-process.ts";
 
 export const LIFE_FILE = "running.json";
 const BOOT_ID = "/proc/sys/kernel/random/boot_id";
@@ -63,7 +64,7 @@ export class LastWords {
 
   /** This daemon runs, or dies of `death`. A disk that takes nothing is no reason to complain here: the state does. */
   write(death: string | null = null): void {
-    const life: Life = { pid: process.pid, boot: this.#boot, death };
+    const life: Life = { pid: daemonPid(), boot: this.#boot, death };
     try {
       writeFileSync(`${this.#file}.new`, `${JSON.stringify(life)}\n`, { mode: 0o640 });
       renameSync(`${this.#file}.new`, this.#file);

@@ -15,13 +15,17 @@ export interface LeftoverSources {
   readonly hub: Pick<EventHub, "say">;
   readonly logger: Logger;
   readonly unitSet: (handle: number, property: number, value: number) => Promise<unknown>;
+  /** How long the daemon has been running, ms: what is younger is its own. */
+  readonly runningMs?: number;
+  /** Remembers the numbers of the units that are held; null: all is over. */
+  readonly keep?: (held: readonly number[] | null) => void;
   /** The sg driver's list; null when there is none. */
   readonly read?: () => Promise<string | null>;
 }
 
 export class Leftovers {
   readonly #sources: LeftoverSources;
-  readonly #startedMs = performance.now();
+  readonly #startedMs: number;
   readonly #held = new Set<Unit>();
   #over = false;
   #looking: Promise<void> = Promise.resolve();
@@ -30,6 +34,18 @@ export class Leftovers {
   /** To be made before the first command is sent: everything that is older is another's. */
   constructor(sources: LeftoverSources) {
     this.#sources = sources;
+    this.#startedMs = performance.now() - (sources.runningMs ?? 0);
+  }
+
+  /** Takes over what was remembered: which units are held, or that all is over. */
+  adopt(held: readonly number[] | null): void {
+    this.#over = held === null;
+    for (const unit of this.#sources.inventory.units()) if (held?.includes(unit.number) === true) this.#held.add(unit);
+  }
+
+  /** @param soon is about to be held, too */
+  #keep(...soon: Unit[]): void {
+    this.#sources.keep?.(this.#over ? null : [...this.#held, ...soon].map(({ number }) => number));
   }
 
   /**
@@ -52,6 +68,7 @@ export class Leftovers {
     clearTimeout(this.#timer);
     try {
       this.#over = await this.#isOver();
+      this.#keep();
     } catch (thrown) {
       this.#sources.logger.error(`looking for commands of an earlier daemon: ${reasonOf(thrown)}`);
     }
@@ -90,6 +107,8 @@ export class Leftovers {
   async #hold(unit: Unit, commands: readonly UnderWay[]): Promise<void> {
     // Without a handle it has no path yet, and is not offered.
     if (this.#held.has(unit) || unit.handle === null) return;
+    // Remembered first: one that is let go in vain is no harm, one that nobody lets go is.
+    this.#keep(unit);
     await this.#sources.unitSet(unit.handle, UNIT_SET_INHERITED, 1);
     this.#held.add(unit);
     const endsMs = Math.max(...commands.map(({ timeoutMs, elapsedMs }) => timeoutMs - elapsedMs));

@@ -120,7 +120,7 @@ export class Looks {
       await removeGone(context, devices.present, devices.instances);
       await removeUnchosen(context, context.effective);
     });
-    const present = context.inventory.paths().filter((path) => path.found !== null);
+    const present = context.inventory.paths().filter((path) => path.found !== null || path.handle !== null);
     const found = await devices.ask(new Set(present.map((path) => path.number)));
     return context.change(async () => {
       const sizes = new Map(context.inventory.units().map((unit) => [unit, unit.facts.bytes]));

@@ -1,22 +1,27 @@
-// `npm start` and `pathmanagerd`: the daemon in the foreground.
+// Control: the daemon without what carries I/O, which the supervisor keeps (host/supervisor). It may end at any time and be
+// started again; then it takes over what is there.
 
+import { writeFileSync } from "node:fs";
+import module from "node:module";
 import type { Socket } from "node:net";
+import { setPriority } from "node:os";
 import type { FastifyInstance } from "fastify";
-import { becomeIoFlusher, endProcess, sendDatagram } from "../native/index.ts";
-import { ServiceManager } from "../liaison/notify.ts";
+import { alsoOwn } from "../discovery/uses.ts";
+import { endProcess } from "../native/index.ts";
 import { readToken } from "./api/secrets.ts";
 import { loadConfiguration } from "./configuration.ts";
 import { Daemon } from "./daemon.ts";
 import { ControlError, reasonOf } from "./errors.ts";
 import { handlersOf } from "./handlers.ts";
 import { groupId, listenTcp, listenUnix, listenUnixAgain } from "./listen.ts";
+import { Kept } from "./kept.ts";
 import { defectOf } from "./last-words.ts";
+import { Lifeline } from "./lifeline.ts";
 import { makeLogger, type Logger } from "./logger.ts";
 import { forgiveStreams, standardError, standardOutput } from "./output.ts";
+import { setDaemonPid } from "./own-process.ts";
 import { placesOf } from "./places.ts";
-import { isEmulated } from "./schemas/configuration.ts";
 import { makeServer, type Access } from "./server.ts";
-import { standingCalls, takeStanding } from "./standing.ts";
 import { statusOf } from "./status.ts";
 import { ApiFiles } from "./tls/api-files.ts";
 import { welcome } from "./welcome.ts";
@@ -77,66 +82,112 @@ async function serveApi(daemon: Daemon, version: string): Promise<FastifyInstanc
   return servers;
 }
 
-function onSignals(daemon: Daemon, servers: readonly FastifyInstance[], manager: ServiceManager, logger: Logger): void {
-  let stopping = false;
-  const stop = async (signal: string): Promise<void> => {
-    if (stopping) return;
-    stopping = true;
-    logger.info(`${signal}: stopping`);
-    manager.stopping();
+/** What the supervisor asks for, and what the reactor's end means. */
+function obey(lifeline: Lifeline, daemon: Daemon, servers: readonly FastifyInstance[], logger: Logger): void {
+  let going = false;
+  const stop = async (): Promise<void> => {
+    if (going) return;
+    going = true;
+    logger.info("stopping");
     setTimeout(() => endProcess(0), STOP_MS_MAX).unref();
     await Promise.allSettled(servers.map((server) => server.close()));
     await daemon.stop().catch((thrown) => logger.error(`stopping: ${reasonOf(thrown)}`));
     endProcess(0);
   };
-  process.on("SIGTERM", () => void stop("SIGTERM"));
-  process.on("SIGINT", () => void stop("SIGINT"));
-  process.on("SIGHUP", () => {
-    manager.reloading();
-    daemon.reload().then(
-      ({ applied, restartNeeded }) => {
-        logger.info(`the configuration was read again; applied: ${applied.join(", ") || "nothing"}`);
-        if (restartNeeded.length > 0) logger.warning(`needs a restart: ${restartNeeded.join(", ")}`);
-        manager.reloaded();
-      },
-      (thrown: unknown) => {
-        logger.error(`the configuration was not applied:\n${reasonOf(thrown)}`);
-        manager.reloaded();
-      },
-    );
+  const leave = async (): Promise<void> => {
+    if (going) return;
+    going = true;
+    logger.info("control goes, another one follows");
+    await daemon.leave().catch((thrown) => logger.error(`leaving: ${reasonOf(thrown)}`));
+    endProcess(0);
+  };
+  const die = (reason: string): void => {
+    daemon.die(reason);
+    endProcess(1);
+  };
+  lifeline.obey({
+    stop: () => void stop(),
+    leave: () => void leave(),
+    reload: () => reload(lifeline, daemon, logger),
+    die,
+    stalled: (isStalled) => {
+      if (isStalled) daemon.hub.say("reactor-stalled");
+    },
+    told: (level, text) => logger[level](text),
   });
   daemon.reactor.onFailure((error) => {
     logger.error(`${error.message}; the daemon ends, so that the service manager starts it anew`);
-    daemon.die(error.message);
-    endProcess(1);
+    die(error.message);
   });
 }
 
+function reload(lifeline: Lifeline, daemon: Daemon, logger: Logger): void {
+  daemon.reload().then(
+    ({ applied, restartNeeded }) => {
+      logger.info(`the configuration was read again; applied: ${applied.join(", ") || "nothing"}`);
+      if (restartNeeded.length > 0) logger.warning(`needs a restart: ${restartNeeded.join(", ")}`);
+      lifeline.reloaded();
+    },
+    (thrown: unknown) => {
+      logger.error(`the configuration was not applied:\n${reasonOf(thrown)}`);
+      lifeline.reloaded();
+    },
+  );
+}
+
 /**
- * What nobody caught ends the process at once, not by Node's own exit: that one waits for threads that may hang in the
- * kernel, and leaves a process that no signal ends. Promises that nobody handles come here as well.
+ * What nobody caught ends control at once, not by Node's own exit: that one waits for threads that may hang in the kernel.
+ * Promises that nobody handles come here as well. I/O goes on, and another control follows.
  */
-function endOnDefects(logger: Logger, daemon: () => Daemon | null): void {
+function endOnDefects(lifeline: Lifeline, logger: Logger, daemon: () => Daemon | null): void {
   let dying = false;
   process.on("uncaughtException", (thrown) => {
     if (dying) endProcess(1);
     dying = true;
     const text = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
-    logger.error(`${text}\nthis is a defect of PathManager, please report it; the daemon ends`);
-    daemon()?.die(defectOf(thrown));
+    logger.error(`${text}\nthis is a defect of PathManager, please report it; control ends, I/O goes on`);
+    lifeline.dying(defectOf(thrown));
+    try {
+      daemon()?.hub.flush();
+    } catch (problem) {
+      logger.error(`the logs do not take it: ${reasonOf(problem)}`);
+    }
     endProcess(1);
   });
 }
 
+/** So much nicer than the reactor is control, whose start would else take the processor that I/O needs. */
+const NICER_BY = 5;
+
+/** Control is what can be spared when memory is short, and it comes behind the reactor, if not behind everybody else. */
+function stepBack(nice: number): void {
+  try {
+    writeFileSync("/proc/self/oom_score_adj", "0");
+  } catch {
+    // Without /proc the kernel judges as it judges.
+  }
+  try {
+    setPriority(0, nice < 0 ? Math.min(0, nice + NICER_BY) : nice);
+  } catch {
+    // The supervisor has said that it is not permitted.
+  }
+}
+
 async function run(config: string | undefined, wantedLevel: LogLevel | undefined, version: string): Promise<void> {
+  const lifeline = await Lifeline.begin();
+  setDaemonPid(lifeline.pid);
+  alsoOwn(lifeline.pid);
   const place = config ?? CONFIGURATION_FILE;
-  const { configuration, file } = loadConfiguration(place, config !== undefined);
+  // One that follows another goes on with what is in force; a file that has changed is read by a reload, as ever.
+  const { started: kept } = new Kept(lifeline);
+  const { configuration, file } =
+    kept === null ? loadConfiguration(place, config !== undefined) : { configuration: kept, file: null };
+  stepBack(configuration.process.nice);
   const toJournal = process.env["JOURNAL_STREAM"] !== undefined;
   const level = wantedLevel ?? configuration.log.level;
   const logger = makeLogger(level, (text) => standardError.say(text), toJournal);
   let started: Daemon | null = null;
-  endOnDefects(logger, () => started);
-  takeStanding(configuration.process.nice, isEmulated(configuration), standingCalls(becomeIoFlusher), logger);
+  endOnDefects(lifeline, logger, () => started);
   const daemon = await Daemon.start({
     configuration,
     configurationFile: file,
@@ -145,32 +196,37 @@ async function run(config: string | undefined, wantedLevel: LogLevel | undefined
     group: groupId(configuration.sockets.group),
     logger,
     linesLost: () => standardError.lost,
+    keeper: lifeline,
   });
   started = daemon;
   let servers: FastifyInstance[];
   try {
     servers = await serveApi(daemon, version);
   } catch (thrown) {
-    await daemon.stop();
+    // What another control has served goes on without this one.
+    if (lifeline.adoption === null) await daemon.stop();
     throw thrown;
   }
-  const manager = new ServiceManager(sendDatagram);
-  onSignals(daemon, servers, manager, logger);
-  const status = `${daemon.inventory.unitCount} logical units, ${daemon.inventory.pathCount} paths`;
-  manager.ready(status, () => daemon.mirror.isAnswering);
-  if (level === "info" || level === "debug") standardOutput.say(welcome(daemon, version));
+  obey(lifeline, daemon, servers, logger);
+  lifeline.ready(`${daemon.inventory.unitCount} logical units, ${daemon.inventory.pathCount} paths`);
+  const isFirst = lifeline.adoption === null;
+  if (isFirst && (level === "info" || level === "debug")) standardOutput.say(welcome(daemon, version));
+  // Node writes it at a regular end only, and what dies has to start again quickly.
+  module.flushCompileCache();
 }
 
 /**
- * Runs the daemon until a signal ends it; what keeps it from starting is complained of, and ends the process with status 1.
+ * Runs control until it is told to end; what keeps it from starting is complained of, and ends the process with status 1.
  * @param config the file that was named; undefined: none was, and the default need not exist
  */
-export async function runDaemon(
+export async function runControl(
   config: string | undefined,
   level: LogLevel | undefined,
   version: string,
 ): Promise<void> {
   forgiveStreams();
+  // Orders come from the supervisor, also where a terminal or a service manager sends signals to all of its processes.
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR2"] as const) process.on(signal, () => undefined);
   try {
     await run(config, level, version);
   } catch (thrown) {

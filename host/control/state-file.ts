@@ -20,6 +20,7 @@ import {
 import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { ControlError, reasonOf } from "./errors.ts";
+import { daemonPid } from "./own-process.ts";
 import { COPY_FILE, readSettingsCopy, type Seal, type SettingsCopy } from "./settings-copy.ts";
 import { readRows, replaceRows, type SettingsRow } from "./settings-rows.ts";
 import { isInUse, isSealed, sealOf } from "./settings-seal.ts";
@@ -280,7 +281,7 @@ export function tryOpen(file: string): Attempt {
 /** Only so that a second daemon can name the first. */
 function writePid(directory: string): void {
   try {
-    writeFileSync(join(directory, PID_FILE), `${process.pid}\n`);
+    writeFileSync(join(directory, PID_FILE), `${daemonPid()}\n`);
   } catch {
     // A full disk: the second daemon is refused without a number.
   }

@@ -1,9 +1,11 @@
 // GET /v1/status: the daemon as a whole.
 
+import { readText } from "../discovery/attributes.ts";
 import type { Daemon } from "./daemon.ts";
 import { doubtSentences } from "./doubts.ts";
 import { isShown, pathsOf } from "./inventory.ts";
 import { attentionOf, redundancyOf } from "./overviews.ts";
+import { daemonPid } from "./own-process.ts";
 import { shakySentences } from "./shaky.ts";
 import { sinceStartMs } from "./uptime.ts";
 import type { Status } from "./schemas/status.ts";
@@ -11,16 +13,23 @@ import type { Status } from "./schemas/status.ts";
 /** Refused devices that one answer names. */
 const REFUSED_MAX = 256;
 
+/** Memory of the daemon's other process, as far as the kernel tells. */
+function residentBytesOf(pid: number | undefined): number {
+  if (pid === undefined) return 0;
+  const kib = /^VmRSS:\s+(\d+) kB$/m.exec(readText(`/proc/${pid}/status`) ?? "")?.[1];
+  return Number(kib ?? 0) * 1024;
+}
+
 export async function statusOf(daemon: Daemon, version: string): Promise<Status> {
   const tables = await daemon.mirror.forDisplay();
   const redundancy = redundancyOf(daemon.inventory, tables);
   const { places, configuration } = daemon.options;
-  const memory = process.memoryUsage();
-  const runningMs = sinceStartMs();
+  const { rss, heapUsed } = process.memoryUsage();
+  const runningMs = Math.round(daemon.options.keeper?.runningMs ?? sinceStartMs());
   return {
     version,
     source: daemon.emulated ? "emulated" : "devices",
-    pid: process.pid,
+    pid: daemonPid(),
     node: process.version,
     // As the machine's clock is now, so that it goes with the time of whoever asks.
     startedMs: Date.now() - runningMs,
@@ -53,7 +62,7 @@ export async function statusOf(daemon: Daemon, version: string): Promise<Status>
       eventsLost: tables.eventsLost,
     },
     connectionsRefused: { api: sums(daemon.apiClosed.map((closed) => closed())), nbd: { ...daemon.nbdRefused } },
-    memory: { residentBytes: memory.rss, heapBytes: memory.heapUsed },
+    memory: { residentBytes: rss + residentBytesOf(daemon.options.keeper?.pid), heapBytes: heapUsed },
   };
 }
 

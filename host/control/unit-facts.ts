@@ -83,7 +83,15 @@ export function transferBlocksMax(paths: readonly FoundPath[], blockBytes: numbe
 
 /** Small numbers for names, the same number for the same name. */
 export class Interned {
-  readonly #numbers = new Map<string, number>();
+  readonly #numbers: Map<string, number>;
+
+  constructor(known: ReadonlyMap<string, number> = new Map()) {
+    this.#numbers = new Map(known);
+  }
+
+  get all(): ReadonlyMap<string, number> {
+    return this.#numbers;
+  }
 
   number(name: string): number {
     const known = this.#numbers.get(name);

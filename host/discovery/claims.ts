@@ -21,6 +21,11 @@ export class Claims<Owner extends object> {
     this.#open = open;
   }
 
+  /** Takes over a claim that is open already. */
+  adopt(owner: Owner, blockDevice: string, handle: Held): void {
+    this.#claims.set(owner, { blockDevice, handle });
+  }
+
   /**
    * Claims `sdX` for its path; one that is claimed already stays so. What cannot be opened for another reason than its
    * use (no permission, no medium at the moment) is not claimed: it is tried again with the next look.

@@ -10,6 +10,18 @@ export interface Held {
   close(): Promise<void>;
 }
 
+/** Who opens and closes: this process, or one that keeps them open when this one ends. */
+export interface Opener {
+  /** Answers what closes it again, or a negated errno. */
+  open(device: string): Promise<number>;
+  close(device: string, opened: number): Promise<void>;
+}
+
+const OURSELVES: Opener = {
+  open: native.openExclusive,
+  close: (_, opened) => native.closeDevice(opened),
+};
+
 /** How long an open is waited for; one that ends later is undone. */
 const OPEN_MS_MAX = 5000;
 
@@ -19,14 +31,14 @@ const OPEN_MS_MAX = 5000;
  * and four that wait would stop every other file operation of the process on libuv's pool.
  * @returns the device, or the errno name
  */
-export async function openExclusive(device: string): Promise<Held | string> {
-  const opening = native.openExclusive(device);
+export async function openExclusive(device: string, opener: Opener = OURSELVES): Promise<Held | string> {
+  const opening = opener.open(device);
   try {
     const opened = await bounded(opening, OPEN_MS_MAX, () => device);
-    return opened < 0 ? getSystemErrorName(opened) : { close: () => native.closeDevice(opened) };
+    return opened < 0 ? getSystemErrorName(opened) : { close: () => opener.close(device, opened) };
   } catch {
     void opening.then(
-      (opened) => (opened < 0 ? undefined : native.closeDevice(opened)),
+      (opened) => (opened < 0 ? undefined : opener.close(device, opened)),
       () => undefined,
     );
     return "ETIMEDOUT";

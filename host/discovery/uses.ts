@@ -145,12 +145,20 @@ function addMounts(found: Map<string, string>, table: string | null, who: (() =>
   }
 }
 
-/** Every process but this one that has a device file open: `process 812 (dd)`. */
+/** Processes of the daemon, whose descriptors are nobody else's. */
+const OWN = new Set([String(process.pid)]);
+
+export const isOwn = (pid: string): boolean => OWN.has(pid);
+
+/** Another process belongs to the daemon as well. */
+export const alsoOwn = (pid: number): unknown => OWN.add(String(pid));
+
+/** Every process but our own that has a device file open: `process 812 (dd)`. */
 export function openersOf(device: string, proc: string): string[] {
   const number = deviceNumber(device);
   const found: string[] = [];
   for (const pid of processes(proc)) {
-    if (pid === String(process.pid)) continue;
+    if (isOwn(pid)) continue;
     const folder = join(proc, pid, "fd");
     // Only what lies below /dev is looked at: a file elsewhere may be on a server that does not answer.
     const links = namesIn(folder).filter((fd) => linkOf(join(folder, fd))?.startsWith("/dev/") === true);

@@ -3,7 +3,7 @@
 
 import { join } from "node:path";
 import { readText } from "./attributes.ts";
-import { deviceNumber, linkOf, namesIn, processes, processName } from "./uses.ts";
+import { deviceNumber, isOwn, linkOf, namesIn, processes, processName } from "./uses.ts";
 
 /** Access mode of open(2) in the flags that /proc shows, in octal. */
 const ACCESS_MODE = 3;
@@ -14,7 +14,7 @@ const isWritable = (info: string | null): boolean => {
   return flags !== undefined && (Number.parseInt(flags, 8) & ACCESS_MODE) !== READ_ONLY;
 };
 
-/** By device file: every process but this one that has it open for writing, as `process 812 (sg_dd)`. */
+/** By device file: every process but our own that has it open for writing, as `process 812 (sg_dd)`. */
 export function writersOf(devices: readonly string[], proc: string): ReadonlyMap<string, readonly string[]> {
   const byNumber = new Map<string, string>();
   for (const device of devices) {
@@ -24,7 +24,7 @@ export function writersOf(devices: readonly string[], proc: string): ReadonlyMap
   const found = new Map<string, string[]>();
   if (byNumber.size === 0) return found;
   for (const pid of processes(proc)) {
-    if (pid === String(process.pid)) continue;
+    if (isOwn(pid)) continue;
     for (const device of writtenBy(join(proc, pid), byNumber)) {
       const writers = found.get(device) ?? [];
       writers.push(processName(proc, pid));

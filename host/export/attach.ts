@@ -86,15 +86,37 @@ interface Held {
 export class KernelAttachments {
   readonly #connect: Connector;
   readonly #report: (problem: string) => void;
+  readonly #onHolder: (connection: number, index: number) => void;
   readonly #attached = new Map<number, Held>();
   /** The reactor's handles of open connections; null: its device is still being attached. */
   readonly #connections = new Map<number, Held | null>();
   #stopped = false;
 
-  /** @param report told, in a sentence, why a device that has lost its connections gets none */
-  constructor(connect: Connector, report: (problem: string) => void = () => {}) {
+  /**
+   * @param report told, in a sentence, why a device that has lost its connections gets none
+   * @param onHolder told which device a connection is of
+   */
+  constructor(
+    connect: Connector,
+    report: (problem: string) => void = () => {},
+    onHolder: (connection: number, index: number) => void = () => {},
+  ) {
     this.#connect = connect;
     this.#report = report;
+    this.#onHolder = onHolder;
+  }
+
+  /** Takes over a device whose connections are open here already; `lost` of them are not any more, and are replaced. */
+  adopt(
+    entry: NbdExport,
+    how: Pick<KernelAttachment, "index" | "connections" | "deadConnectionTimeoutS">,
+    handles: readonly number[],
+    lost: number,
+  ): void {
+    for (const handle of handles) this.#connections.set(handle, null);
+    this.#remember(entry, how, handles);
+    const held = this.#attached.get(how.index);
+    if (held !== undefined) for (let i = 0; i < lost; i++) this.#lost(held);
   }
 
   get list(): readonly KernelAttachment[] {
@@ -197,8 +219,10 @@ export class KernelAttachments {
 
   /** Notes whose connection it is; one that was closed while it was handed over is replaced at once. */
   #holds(held: Held, handle: number): void {
-    if (this.#connections.has(handle)) this.#connections.set(handle, held);
-    else this.#lost(held);
+    if (this.#connections.has(handle)) {
+      this.#connections.set(handle, held);
+      this.#onHolder(handle, held.attachment.index);
+    } else this.#lost(held);
   }
 
   /** To be told of every connection that the reactor has closed: when it was a device's, the device gets another one. */

@@ -26,7 +26,8 @@ export class NoRoom extends Error {}
 /** The daemon itself, for the kernel's devices, and whoever else need not share. */
 const ROOT: Peer = { name: "root", isRoot: true };
 
-interface Holder {
+/** Who has a connection, and where it came from. */
+export interface Holder {
   readonly origin: Origin;
   readonly peer: Peer;
 }
@@ -79,6 +80,11 @@ export class ConnectionRoom {
   open(origin: Origin, connection: number, peer: Peer = ROOT): void {
     this.release(origin, peer);
     this.#open.set(connection, { origin, peer });
+  }
+
+  /** A connection is open that no place was kept for. */
+  adopt(connection: number, { origin, peer }: Omit<Holder, "peer"> & { readonly peer?: Peer | undefined }): void {
+    this.#open.set(connection, { origin, peer: peer ?? ROOT });
   }
 
   /** The core has closed a connection. */

@@ -12,7 +12,7 @@ import { ExportError } from "./errors.ts";
 import { Handshake, type HandshakeEnd, type HandshakeOptions } from "./handshake.ts";
 import { NEGOTIATION_LIMITS, type NegotiationLimits } from "./negotiation.ts";
 import { PermittedOffer, type Rule } from "./permission.ts";
-import { ConnectionRoom } from "./room.ts";
+import { ConnectionRoom, type Holder } from "./room.ts";
 import { peerText } from "./tls/peer.ts";
 import type { TlsTerminator } from "./tls/terminator.ts";
 
@@ -55,7 +55,7 @@ export type NbdRefusal = "too many negotiate" | "no connection";
 
 export interface NbdServerOptions {
   /** Takes a connection over; answers its handle. A rejection closes nothing here but is reported. */
-  readonly hand: (connection: NegotiatedConnection) => Promise<number>;
+  readonly hand: (connection: NegotiatedConnection, holder: Holder) => Promise<number>;
   /** A second descriptor of the same socket (native `duplicate`). */
   readonly duplicate: (descriptor: number) => number;
   readonly onEvent?: (event: NbdServerEvent) => void;
@@ -263,7 +263,8 @@ export class NbdServer {
     }
     const { unit } = end.connection;
     try {
-      const connection = await this.#room.connectKept(origin, () => this.#options.hand(end.connection), who);
+      const hand = (): Promise<number> => this.#options.hand(end.connection, { origin, peer: who });
+      const connection = await this.#room.connectKept(origin, hand, who);
       this.#report({ kind: "connected", unit, connection, peer });
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);

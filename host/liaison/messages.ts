@@ -166,6 +166,20 @@ export const MESSAGES = {
     text: "Lines of the log were lost, nobody reads standard error",
     system: true,
   },
+  "control-died": {
+    number: 666,
+    level: "error",
+    text: "Control ended unexpectedly, I/O went on without it",
+    system: true,
+  },
+  "control-started": { number: 667, level: "info", text: "Control was started again, I/O went on", system: true },
+  "control-unsteady": {
+    number: 668,
+    level: "error",
+    text: "Control ends again and again, I/O goes on without it meanwhile",
+    system: true,
+  },
+  "reactor-stalled": { number: 669, level: "error", text: "The reactor does not turn, I/O stands still", system: true },
   "nbd-client-refused": {
     number: 670,
     level: "warning",
@@ -252,6 +266,8 @@ const FOR_ALIVE: ReadonlySet<MessageName> = new Set<MessageName>([
   "path-in-use",
   "unit-in-use",
   "thin-threshold",
+  "control-unsteady",
+  "reactor-stalled",
 ]);
 
 /** The one message for the system's log that the operators' manager does not get, as the next one says how it ended. */

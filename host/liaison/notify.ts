@@ -38,6 +38,11 @@ export class ServiceManager {
     this.#timer.unref();
   }
 
+  /** One line about how it is. */
+  status(text: string): void {
+    this.#tell(`STATUS=${text}`);
+  }
+
   reloading(): void {
     this.#tell(`RELOADING=1\nMONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`);
   }

@@ -31,7 +31,7 @@ export type {
   UnitLabels,
   UnitToAdd,
 } from "./messages.ts";
-export type { CoreEvent, PathRecord, Snapshot, UnitRecord } from "./records.ts";
+export { decodeEvents, type CoreEvent, type PathRecord, type Snapshot, type UnitRecord } from "./records.ts";
 
 /** How a reactor ended: by itself, by force, or not at all: its thread hangs in the kernel and was left behind. */
 export type StopOutcome = "stopped" | "terminated" | "abandoned";
@@ -60,8 +60,9 @@ export class ReactorClient {
   /** Size of the core's memory; it never grows. */
   memoryBytes = 0;
 
-  private constructor(link: ReactorLink) {
+  private constructor(link: ReactorLink, ready: { resolve: () => void; reject: (error: ReactorError) => void }) {
     this.#link = link;
+    this.#ready = ready;
     this.#exited = new Promise((resolve) => {
       link.listen({
         message: (message) => this.#receive(message),
@@ -84,8 +85,9 @@ export class ReactorClient {
 
   /** The same for a reactor that somebody else starts, or has started. */
   static async over(link: ReactorLink): Promise<ReactorClient> {
-    const client = new ReactorClient(link);
-    await new Promise<void>((resolve, reject) => (client.#ready = { resolve, reject }));
+    const ready = Promise.withResolvers<void>();
+    const client = new ReactorClient(link, ready);
+    await ready.promise;
     return client;
   }
 

@@ -67,6 +67,12 @@ const REMARKS: Readonly<Partial<Record<MessageName, string>>> = {
   "state-unwritable":
     "what was set is in force; do what the reason says (make room, make the folder writable), a restart is not needed",
   "file-made-again": "nothing is lost; find out who cleans up there",
+  "control-died": "nothing: I/O went on, and all that was set is in force; please report what `reason` says",
+  "control-started": "nothing; `ms without` says how long nothing could be shown or set, `why` who wanted it",
+  "control-unsteady":
+    "I/O is safe, but little can be shown or set: report what 666 says, and restart the daemon when I/O may pause",
+  "reactor-stalled":
+    "the service manager starts the daemon anew; look for a processor or a kernel that hangs, report it",
   "daemon-dying": "the service manager starts it anew; please report what `reason` says",
 };
 

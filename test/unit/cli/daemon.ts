@@ -25,6 +25,11 @@ export async function until(what: string, condition: () => Promise<boolean> | bo
   }
 }
 
+const statusOf = (process: string): Promise<string> => readFile(`/proc/${process}/status`, "utf8");
+
+const bytesOf = (status: string, name: string): number =>
+  Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(status)?.[1]) * 1024;
+
 export class RealDaemon implements AsyncDisposable {
   readonly folder: string;
   readonly socket: string;
@@ -85,10 +90,19 @@ export class RealDaemon implements AsyncDisposable {
     });
   }
 
-  /** Largest resident memory since it was started, in bytes. */
+  /**
+   * Largest resident memory since it was started, in bytes: of what carries I/O and of control. What lies in files, Node above
+   * all, is the same memory for both.
+   */
   async peakBytes(): Promise<number> {
-    const status = await readFile(`/proc/${this.#child?.pid}/status`, "utf8");
-    return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
+    const pid = String(this.#child?.pid);
+    let bytes = bytesOf(await statusOf(pid), "VmHWM");
+    const children = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8");
+    for (const child of children.split(" ").filter((word) => word !== "")) {
+      const status = await statusOf(child);
+      bytes += bytesOf(status, "VmHWM") - bytesOf(status, "RssFile");
+    }
+    return bytes;
   }
 
   /** Ends it; answers how it ended. */

@@ -25,10 +25,12 @@ test("a device that is swap space, mapped, mounted or held is not detached, and 
     new ConnectionRoom({ connections: 4, remote: 3 }),
     state,
     inventory,
-    () => undefined,
-    (device) => {
-      asked.push(device);
-      return Promise.resolve(device === "nbd9002" ? reason : null);
+    {
+      report: () => undefined,
+      why: (device) => {
+        asked.push(device);
+        return Promise.resolve(device === "nbd9002" ? reason : null);
+      },
     },
   );
   for (const [use, remedy] of [

@@ -46,7 +46,7 @@ for (const [what, signal, reason] of [
     const folder = folderOf();
     const child = await spawnDaemon(folder, [...fixture("hanging.mjs"), ...fixture("dying.mjs")]);
     t.teardown(() => child.kill("SIGKILL"));
-    child.kill("SIGUSR2");
+    child.kill("SIGALRM");
     await setTimeout(500);
     child.kill(signal);
     t.is(await ended(child), 1);

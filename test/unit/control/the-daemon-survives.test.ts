@@ -62,7 +62,7 @@ for (const [title, crash] of [
     TestDaemon.configure(folder, ARRAY);
     const child = await spawnDaemon(folder, ["--import", join(import.meta.dirname, "fixtures/hanging.mjs")]);
     t.teardown(() => child.kill("SIGKILL"));
-    child.kill("SIGUSR2");
+    child.kill("SIGALRM");
     await setTimeout(500);
     const started = performance.now();
     child.kill(crash ? "SIGURG" : "SIGTERM");

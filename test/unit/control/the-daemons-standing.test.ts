@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
 import { makeLogger } from "../../../host/control/logger.ts";
-import { takeStanding } from "../../../host/control/standing.ts";
+import { takeStanding } from "../../../host/supervisor/standing.ts";
 import { type Thread, threadsOf } from "../../rig/lib/threads.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 import { spawnDaemon } from "./fixtures/process.ts";

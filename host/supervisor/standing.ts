@@ -2,8 +2,14 @@
 // memory or for a processor may be waiting for I/O that goes through here.
 
 import { getPriority, setPriority } from "node:os";
-import { reasonOf } from "./errors.ts";
-import type { Logger } from "./logger.ts";
+
+/** Where it is told what is not permitted. */
+export interface StandingLog {
+  debug(text: string): void;
+  warning(text: string): void;
+}
+
+const reasonOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown));
 
 /** The calls that change it; threads inherit both from the thread that starts them. */
 export interface StandingCalls {
@@ -25,7 +31,7 @@ export function standingCalls(becomeIoFlusher: () => void): StandingCalls {
  * @param nice -20..19; with the niceness that it has already nothing is asked for
  * @param emulated without real devices nobody's memory waits for this process: then a refusal is not worth a warning
  */
-export function takeStanding(nice: number, emulated: boolean, calls: StandingCalls, logger: Logger): void {
+export function takeStanding(nice: number, emulated: boolean, calls: StandingCalls, logger: StandingLog): void {
   const told = emulated ? logger.debug : logger.warning;
   try {
     calls.becomeIoFlusher();

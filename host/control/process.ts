@@ -1,0 +1,8 @@
+// The program of control, started by the supervisor: the version, then the arguments of `pathmanagerd`, which has read them before.
+
+import { readArguments } from "./arguments.ts";
+import { runControl } from "./main.ts";
+
+const [version = "", ...rest] = process.argv.slice(2);
+const given = readArguments(rest);
+if (given.kind === "run") await runControl(given.config, given.level, version);

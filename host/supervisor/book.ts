@@ -1,0 +1,173 @@
+// What the reactor has, as far as the next control must know it: whatever gets a handle is written down when the reactor has
+// answered, so that nothing is there that nobody knows. And the events that control has not noted yet.
+
+import { EVENT_ARG0, EVENT_BYTES, EVENT_CONNECTION_CLOSED, EVENT_KIND } from "../abi.ts";
+import type { AddedUnit, Request, UnitLabels, UnitToAdd } from "../reactor/messages.ts";
+import type { Adoption, Labelled } from "./protocol.ts";
+
+/** Events that are kept until control has noted them; of more only those that connections are known by. */
+export const EVENT_BYTES_KEPT = 4 * 1_048_576;
+
+type Call = Extract<Request, { kind: "call" }>;
+
+interface Batch {
+  readonly number: number;
+  readonly entries: Uint8Array;
+  /** Labels of the connections that have closed. */
+  readonly closed: readonly unknown[];
+}
+
+/** What of events goes to control. */
+export interface Delivery {
+  readonly number: number;
+  readonly entries: Uint8Array;
+}
+
+/** The entries of connections that have closed. */
+function closings(entries: Uint8Array): number[] {
+  const view = new DataView(entries.buffer, entries.byteOffset, entries.byteLength);
+  const found: number[] = [];
+  for (let at = 0; at < entries.length; at += EVENT_BYTES) {
+    if (view.getUint16(at + EVENT_KIND, true) === EVENT_CONNECTION_CLOSED) found.push(at);
+  }
+  return found;
+}
+
+function only(entries: Uint8Array, places: readonly number[]): Uint8Array {
+  const some = new Uint8Array(places.length * EVENT_BYTES);
+  for (const [index, at] of places.entries()) some.set(entries.subarray(at, at + EVENT_BYTES), index * EVENT_BYTES);
+  return some;
+}
+
+const listed = (labels: ReadonlyMap<number, unknown>): Labelled => [...labels];
+
+export class Book {
+  readonly #kept = new Map<string, unknown>();
+  readonly #units = new Map<number, unknown>();
+  readonly #paths = new Map<number, unknown>();
+  readonly #removedPaths = new Map<number, unknown>();
+  readonly #ports = new Set<number>();
+  readonly #connections = new Map<number, unknown>();
+  /** Calls that are under way, by their ids at the reactor. */
+  readonly #calls = new Map<number, Call>();
+  #batches: Batch[] = [];
+  #bytes = 0;
+  #lost = 0;
+  #lastBatch = 0;
+
+  /** Calls that the reactor has not answered. */
+  get underWay(): number {
+    return this.#calls.size;
+  }
+
+  keep(name: string, value: unknown): void {
+    this.#kept.set(name, value);
+  }
+
+  relabel(connection: number, label: unknown): void {
+    if (this.#connections.has(connection)) this.#connections.set(connection, label);
+  }
+
+  asked(call: Call): void {
+    this.#calls.set(call.id, call);
+  }
+
+  /** The reactor has answered, or refused. */
+  answered(id: number, answer: unknown, isRefused: boolean): void {
+    const call = this.#calls.get(id);
+    this.#calls.delete(id);
+    if (call !== undefined && !isRefused) this.#write(call, answer);
+  }
+
+  #write({ name, args, label }: Call, answer: unknown): void {
+    const [first] = args;
+    switch (name) {
+      case "addUnits":
+        // Types of `ReactorCalls`, and of the label that control gives with the call.
+        return this.#added(
+          first as readonly UnitToAdd[],
+          answer as readonly AddedUnit[],
+          label as readonly UnitLabels[],
+        );
+      case "unitRemove":
+        this.#units.delete(Number(first));
+        return;
+      case "pathRemove": {
+        const handle = Number(first);
+        this.#removedPaths.set(handle, this.#paths.get(handle));
+        this.#paths.delete(handle);
+        return;
+      }
+      case "openPort":
+        this.#ports.add(Number(answer));
+        return;
+      case "closePort":
+        this.#ports.delete(Number(first));
+        return;
+      case "addConnection":
+        this.#connections.set(Number(answer), label);
+        return;
+      default:
+    }
+  }
+
+  #added(asked: readonly UnitToAdd[], added: readonly AddedUnit[], labels: readonly UnitLabels[]): void {
+    for (const [index, { unit, paths }] of added.entries()) {
+      if (typeof unit !== "number") continue;
+      if (asked[index]?.handle === null) this.#units.set(unit, labels[index]?.unit);
+      for (const [at, path] of paths.entries()) {
+        if (typeof path !== "number") continue;
+        this.#removedPaths.delete(path);
+        this.#paths.set(path, labels[index]?.paths[at]);
+      }
+    }
+  }
+
+  /** Takes events of the core. Answers what control is to be told of them. */
+  happened(entries: Uint8Array): Delivery {
+    const places = closings(entries);
+    const closed: unknown[] = [];
+    const view = new DataView(entries.buffer, entries.byteOffset, entries.byteLength);
+    for (const at of places) {
+      const handle = view.getUint32(at + EVENT_ARG0, true);
+      closed.push(this.#connections.get(handle));
+      this.#connections.delete(handle);
+    }
+    const isFull = this.#bytes + entries.length > EVENT_BYTES_KEPT;
+    const some = isFull ? only(entries, places) : entries;
+    this.#lost += (entries.length - some.length) / EVENT_BYTES;
+    this.#bytes += some.length;
+    const number = ++this.#lastBatch;
+    this.#batches.push({ number, entries: some, closed });
+    return { number, entries: some };
+  }
+
+  /** How many events found no room, of which nobody was told yet. */
+  takeLost(): number {
+    const lost = this.#lost;
+    this.#lost = 0;
+    return lost;
+  }
+
+  /** Control has noted everything up to a number. */
+  noted(number: number): void {
+    this.#batches = this.#batches.filter((batch) => batch.number > number);
+    this.#bytes = this.#batches.reduce((sum, { entries }) => sum + entries.length, 0);
+  }
+
+  /** All of it, for a control that begins; what happened is its to note from now on. */
+  adoption(): Omit<Adoption, "death" | "claims"> {
+    return {
+      kept: this.#kept,
+      units: listed(this.#units),
+      paths: listed(this.#paths),
+      removedPaths: listed(this.#removedPaths),
+      ports: [...this.#ports],
+      connections: listed(this.#connections),
+      closed: this.#batches.flatMap(({ closed }) => closed),
+      events: Buffer.concat(this.#batches.map(({ entries }) => entries)),
+      eventsLost: this.takeLost(),
+      number: this.#lastBatch,
+    };
+  }
+}

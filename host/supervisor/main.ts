@@ -1,0 +1,51 @@
+// The process of `pathmanagerd`, past its arguments: what carries I/O, and who looks after control.
+
+import { becomeIoFlusher, endProcess, sendDatagram, writeNow } from "../native/index.ts";
+import { ServiceManager } from "../liaison/notify.ts";
+import { standingCalls } from "./standing.ts";
+import { Supervisor } from "./supervisor.ts";
+
+const STANDARD_ERROR = 2;
+
+/** As sd-daemon(3) has them; written only when standard error goes to the journal. */
+const PREFIXES = { error: "<3>", warning: "<4>" } as const;
+
+/** Says something now or never: nobody waits here for a reader. */
+function say(level: "error" | "warning", text: string): void {
+  const prefix = process.env["JOURNAL_STREAM"] === undefined ? "" : PREFIXES[level];
+  for (const line of text.split("\n"))
+    writeNow(STANDARD_ERROR, Buffer.from(`${prefix}pathmanagerd: ${level}: ${line}\n`));
+}
+
+/**
+ * Runs the daemon until a signal ends it. What keeps control from starting ends the process with the status of control.
+ * @param entry the program of control
+ * @param args what it is started with
+ */
+export function supervise(entry: URL, args: readonly string[]): void {
+  // Node's own warnings may fail quietly.
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
+  const standing = standingCalls(becomeIoFlusher);
+  const supervisor = new Supervisor({ entry, args, manager: new ServiceManager(sendDatagram), standing, say });
+  let isDying = false;
+  process.on("uncaughtException", (thrown) => {
+    if (isDying) endProcess(1);
+    isDying = true;
+    const text = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+    say("error", `${text}\nthis is a defect of PathManager, please report it; the daemon ends`);
+    supervisor.die(reasonOf(thrown));
+  });
+  process.on("SIGTERM", () => supervisor.stop());
+  process.on("SIGINT", () => supervisor.stop());
+  process.on("SIGHUP", () => supervisor.reload());
+  process.on("SIGUSR2", () => supervisor.replaceControl());
+  supervisor.begin();
+}
+
+/** One line for what was thrown: what, and where. */
+function reasonOf(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return String(thrown);
+  const where = /^\s+at (.+)$/m.exec(thrown.stack ?? "")?.[1];
+  const reason = `${thrown.name}: ${thrown.message}`.replaceAll(/\s*\n\s*/g, " ");
+  return where === undefined ? reason : `${reason} (at ${where})`;
+}
