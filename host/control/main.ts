@@ -5,12 +5,13 @@ import { writeFileSync } from "node:fs";
 import module from "node:module";
 import type { Socket } from "node:net";
 import { setPriority } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { FastifyInstance } from "fastify";
 import { alsoOwn } from "../discovery/uses.ts";
 import { endProcess } from "../native/index.ts";
 import { readToken } from "./api/secrets.ts";
 import { loadConfiguration } from "./configuration.ts";
-import { Daemon } from "./daemon.ts";
+import { Daemon, type DaemonOptions } from "./daemon.ts";
 import { ControlError, reasonOf } from "./errors.ts";
 import { handlersOf } from "./handlers.ts";
 import { groupId, listenTcp, listenUnix, listenUnixAgain } from "./listen.ts";
@@ -29,6 +30,10 @@ import { CONFIGURATION_FILE, type LogLevel } from "./words.ts";
 
 /** Whatever hangs, the process ends within this of a SIGTERM (not by process.exit, which waits for what hangs). */
 const STOP_MS_MAX = 4500;
+
+/** How long a state file that is in use is waited for, and how often it is tried. */
+const LOCKED_MS_MAX = 2000;
+const LOCKED_PAUSE_MS = 50;
 
 /** One line (or one for each mistake of the configuration), with what to do. */
 function complain(thrown: unknown): void {
@@ -173,6 +178,20 @@ function stepBack(nice: number): void {
   }
 }
 
+/** The control of a daemon that was killed dies with it, but not in the same instant: until then it has the state file. */
+async function startWhenFree(options: DaemonOptions): Promise<Daemon> {
+  const end = performance.now() + LOCKED_MS_MAX;
+  for (;;) {
+    try {
+      return await Daemon.start(options);
+    } catch (thrown) {
+      const isLocked = thrown instanceof ControlError && thrown.code === "STATE_LOCKED";
+      if (!isLocked || performance.now() > end) throw thrown;
+      await sleep(LOCKED_PAUSE_MS);
+    }
+  }
+}
+
 async function run(config: string | undefined, wantedLevel: LogLevel | undefined, version: string): Promise<void> {
   const lifeline = await Lifeline.begin();
   setDaemonPid(lifeline.pid);
@@ -188,7 +207,7 @@ async function run(config: string | undefined, wantedLevel: LogLevel | undefined
   const logger = makeLogger(level, (text) => standardError.say(text), toJournal);
   let started: Daemon | null = null;
   endOnDefects(lifeline, logger, () => started);
-  const daemon = await Daemon.start({
+  const daemon = await startWhenFree({
     configuration,
     configurationFile: file,
     configurationPlace: place,

@@ -84,7 +84,8 @@ export class RealDaemon implements AsyncDisposable {
         await this.client.call("GET", "/v1/status");
         return true;
       } catch (error) {
-        if (error instanceof CommandError && error.code === "NOT_RUNNING") return false;
+        // NO_ANSWER: the socket of one that was killed is closed a moment after it.
+        if (error instanceof CommandError && ["NOT_RUNNING", "NO_ANSWER"].includes(error.code)) return false;
         throw error;
       }
     });
