@@ -7,6 +7,9 @@ import type { Refusal, Setting } from "../reactor/messages.ts";
 import { ControlError, reasonOf } from "./errors.ts";
 import type { ErrorCode } from "./schemas/common.ts";
 
+/** Settings of one message: I/O waits for it, and whoever asks control for something meanwhile. */
+const CALLS_AT_ONCE = 1024;
+
 /** One setting. */
 export type CoreCall = Setting;
 
@@ -63,9 +66,11 @@ export async function demand(
   parameter: string | null = null,
 ): Promise<void> {
   if (calls.length === 0) return;
-  let refusals: (Refusal | null)[];
+  const refusals: (Refusal | null)[] = [];
   try {
-    refusals = await reactor.settings(calls);
+    for (let first = 0; first < calls.length; first += CALLS_AT_ONCE) {
+      refusals.push(...(await reactor.settings(calls.slice(first, first + CALLS_AT_ONCE))));
+    }
   } catch (thrown) {
     throw refusal(thrown, what, parameter);
   }
