@@ -29,12 +29,11 @@ import { Inventory } from "./inventory.ts";
 import type { Keeper } from "./keeper.ts";
 import { Keeping } from "./keeping.ts";
 import { Kept } from "./kept.ts";
-import type { ConnectionLabel } from "./labels.ts";
 import { LastWords } from "./last-words.ts";
 import type { Logger } from "./logger.ts";
 import { Looks } from "./looks.ts";
 import { Mirror } from "./mirror.ts";
-import { exportsOf, listenNbd } from "./offering.ts";
+import { exportsOf, handTo, listenNbd } from "./offering.ts";
 import { daemonPid } from "./own-process.ts";
 import { PathWatch } from "./path-watch.ts";
 import type { Places } from "./places.ts";
@@ -165,10 +164,7 @@ export class Daemon implements Context {
       hub: this.hub,
       logger,
       unitSet: (handle, property, value) => reactor.unitSet(handle, property, value),
-      runningMs: keeper?.runningMs ?? 0,
-      keep: (held) => {
-        kept.heldUnits = held;
-      },
+      kept,
     });
     this.#thin = new ThinThreshold(this.hub);
     this.writers = new WritersWatch(this.hub);
@@ -181,8 +177,7 @@ export class Daemon implements Context {
     });
     this.#nbd = new NbdServer({
       room: this.#room,
-      hand: ({ descriptor, unit, flags, preloaded }, holder) =>
-        reactor.addConnection(descriptor, unit, flags, preloaded, { ...holder, index: null } satisfies ConnectionLabel),
+      hand: handTo(reactor),
       duplicate,
       refusalOf: (socket) => this.descriptors.refusalOf(socket),
       onEvent: (event) => this.#onNbd(event),

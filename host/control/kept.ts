@@ -27,6 +27,11 @@ export class Kept {
     return kept?.has(name) === true ? (kept.get(name) as T) : none;
   }
 
+  /** How long the daemon has been running, ms; 0 where it ends with control. */
+  get runningMs(): number {
+    return this.#keeper?.runningMs ?? 0;
+  }
+
   /** The configuration that the daemon was started with; what needs a restart holds as it is there. */
   get started(): Configuration | null {
     return this.#get<Configuration | null>("started", null);

@@ -6,6 +6,7 @@ import { UNIT_SET_INHERITED } from "../abi.ts";
 import { reasonOf } from "./errors.ts";
 import type { EventHub } from "./event-hub.ts";
 import type { Inventory, Unit } from "./inventory.ts";
+import type { Kept } from "./kept.ts";
 import type { Logger } from "./logger.ts";
 
 const LOOK_MS = 100;
@@ -15,10 +16,8 @@ export interface LeftoverSources {
   readonly hub: Pick<EventHub, "say">;
   readonly logger: Logger;
   readonly unitSet: (handle: number, property: number, value: number) => Promise<unknown>;
-  /** How long the daemon has been running, ms: what is younger is its own. */
-  readonly runningMs?: number;
-  /** Remembers the numbers of the units that are held; null: all is over. */
-  readonly keep?: (held: readonly number[] | null) => void;
+  /** Where it is remembered which units are held, and how long the daemon has been running: what is younger is its own. */
+  readonly kept?: Pick<Kept, "heldUnits" | "runningMs">;
   /** The sg driver's list; null when there is none. */
   readonly read?: () => Promise<string | null>;
 }
@@ -34,7 +33,7 @@ export class Leftovers {
   /** To be made before the first command is sent: everything that is older is another's. */
   constructor(sources: LeftoverSources) {
     this.#sources = sources;
-    this.#startedMs = performance.now() - (sources.runningMs ?? 0);
+    this.#startedMs = performance.now() - (sources.kept?.runningMs ?? 0);
   }
 
   /** Takes over what was remembered: which units are held, or that all is over. */
@@ -45,7 +44,8 @@ export class Leftovers {
 
   /** @param soon is about to be held, too */
   #keep(...soon: Unit[]): void {
-    this.#sources.keep?.(this.#over ? null : [...this.#held, ...soon].map(({ number }) => number));
+    const { kept } = this.#sources;
+    if (kept !== undefined) kept.heldUnits = this.#over ? null : [...this.#held, ...soon].map(({ number }) => number);
   }
 
   /**

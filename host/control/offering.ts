@@ -1,9 +1,11 @@
 // What is offered over NBD: every unit that the core has, under its number and its name.
 
 import type { NbdExport } from "../export/directory.ts";
-import type { NbdServer } from "../export/server.ts";
+import type { NbdServer, NbdServerOptions } from "../export/server.ts";
+import type { ReactorClient } from "../reactor/client.ts";
 import { ControlError, reasonOf } from "./errors.ts";
 import type { Inventory, Unit } from "./inventory.ts";
+import type { ConnectionLabel } from "./labels.ts";
 import { parseListen, tcpRemedy } from "./listen.ts";
 import type { NbdAccess } from "./tls/nbd-access.ts";
 
@@ -38,6 +40,12 @@ export function exportsOf(inventory: Inventory): NbdExport[] {
   const isDefault = inventory.unitCount === 1;
   const entries = inventory.units().map(exportOf);
   return entries.filter((entry) => entry !== null).map((entry) => Object.assign(entry, { isDefault }));
+}
+
+/** How a client that has negotiated becomes a connection of the reactor. */
+export function handTo(reactor: ReactorClient): NbdServerOptions["hand"] {
+  return ({ descriptor, unit, flags, preloaded }, holder) =>
+    reactor.addConnection(descriptor, unit, flags, preloaded, { ...holder, index: null } satisfies ConnectionLabel);
 }
 
 /** Listens on the Unix socket and, if configured, on TCP. Answers the TCP address in use, or null. */
