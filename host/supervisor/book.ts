@@ -39,6 +39,9 @@ function only(entries: Uint8Array, places: readonly number[]): Uint8Array {
   return some;
 }
 
+/** A label without the message that it came in, which is far larger. */
+const own = (label: unknown): unknown => (label instanceof Uint8Array ? Buffer.from(label) : label);
+
 const listed = (labels: ReadonlyMap<number, unknown>): Labelled => [...labels];
 
 export class Book {
@@ -114,11 +117,11 @@ export class Book {
   #added(asked: readonly UnitToAdd[], added: readonly AddedUnit[], labels: readonly UnitLabels[]): void {
     for (const [index, { unit, paths }] of added.entries()) {
       if (typeof unit !== "number") continue;
-      if (asked[index]?.handle === null) this.#units.set(unit, labels[index]?.unit);
+      if (asked[index]?.handle === null) this.#units.set(unit, own(labels[index]?.unit));
       for (const [at, path] of paths.entries()) {
         if (typeof path !== "number") continue;
         this.#removedPaths.delete(path);
-        this.#paths.set(path, labels[index]?.paths[at]);
+        this.#paths.set(path, own(labels[index]?.paths[at]));
       }
     }
   }
