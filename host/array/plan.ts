@@ -149,6 +149,6 @@ function answerError(command: Command, port: Port, fault: Extract<Fault, { kind:
   command.deferred = fault.deferred === true;
   command.close(port.array.descriptorSense);
   command.deferred = false;
-  if (fault.deferred === true && port.unit !== null) port.unit.deferredErrors++;
+  if (fault.deferred === true) port.home.deferredErrors++;
   return false;
 }

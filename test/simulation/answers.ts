@@ -31,9 +31,11 @@ export class AnswerRules {
 
   constructor(plan: WorldPlan, faults: readonly FaultRequest[], errorsAllowed: boolean) {
     this.#plan = plan;
-    this.losses = new Losses(plan.units);
+    this.losses = new Losses(plan.units, plan.neighbours.length === 0);
     this.#pathsMayBeGone = errorsAllowed;
-    this.#flushesMayFail = faults.some(({ fault }) => fault.kind === "error" && fault.senseKey === 4);
+    this.#flushesMayFail = faults.some(
+      ({ fault }) => fault.kind === "error" && fault.senseKey === 4 && fault.deferred !== true,
+    );
     const queued = faults.some(({ fault }) => fault.kind === "queued");
     this.#roomMayBeTaken = plan.impatient.length > 0 && queued;
     const depth = plan.clients.reduce((sum, { plan: client }) => sum + client.depth, 0);
@@ -58,12 +60,11 @@ export class AnswerRules {
   check(answer: Answer, unit: number, nowNs: number, ioTimeoutMs: number): string | undefined {
     const { error, accounted, heldNs, latencyNs, command } = answer;
     const flush = command === NBD.flush;
+    const explained = error === 0 || accounted || this.#mayFail(answer, unit, nowNs);
     const lost = flush ? this.losses.flushed(unit, error !== 0, nowNs - latencyNs, nowNs) : undefined;
     if (lost !== undefined) return lost;
     const deadlineNs = ioTimeoutMs * NS_PER_MS;
-    if (error !== 0 && !accounted && !this.#mayFail(answer, unit, nowNs)) {
-      return `command ${command}: error ${error} although a path was there`;
-    }
+    if (!explained) return `command ${command}: error ${error} although a path was there`;
     // A zeroing has its time anew with each of its pieces.
     const slackNs = command === NBD.writeZeroes || command === NBD.trim ? PATIENT_NS : this.#slackNs;
     if (heldNs <= deadlineNs + slackNs + this.#pausedNs || this.#roomMayBeTaken) return undefined;

@@ -162,8 +162,9 @@ function harmlessFault(ground: AtlasGround, random: Random): FaultRequest {
     () => ({ fault: { kind: "slow", factor: random.pick([1, 1, 5]), delayMs: random.between(1, 30) } }),
     // The unit grows; what is offered of it stays what it was.
     () => ({ fault: { kind: "capacity", blocks: ground.blocks + random.pick([1, 8, 1024]) } }),
+    // Power lost with every third command would be lost before every flush that makes FUA, too.
     () => ({
-      fault: { kind: "unit-attention", asc: 0x29, ascq: random.pick([0, 1, 2, 3, 4, 7]), every: random.between(3, 40) },
+      fault: { kind: "unit-attention", asc: 0x29, ascq: random.pick([0, 1, 2, 3, 4, 7]), every: random.between(7, 40) },
     }),
     () => ({ fault: { kind: "unit-attention", asc: 0x2a, ascq: random.pick([1, 6]), every: random.between(5, 60) } }),
     () => ({
@@ -174,6 +175,18 @@ function harmlessFault(ground: AtlasGround, random: Random): FaultRequest {
     }),
     () => ({ fault: { kind: "error", status: 2, senseKey: 0xb, asc: 0x47, ascq: 3 }, when: { probability: 0.02 } }),
     () => ({ fault: { kind: "error", hostStatus: 0x0b }, when: { probability: 0.02 } }),
+    // It has lost what it had acknowledged, and tells whoever asks next.
+    () => ({
+      fault: {
+        kind: "error",
+        status: 2,
+        senseKey: random.pick([3, 4]),
+        asc: random.pick([0x0c, 0x44]),
+        ascq: 0,
+        deferred: true,
+      },
+      when: random.pick([{ times: 1 }, { probability: 0.02 }]),
+    }),
     // Almost no room any more: that concerns nobody yet.
     () => ({ fault: { kind: "unit-attention", asc: 0x38, ascq: 7, every: random.between(5, 60) } }),
     () => ({ fault: { kind: "short-data", missingBytes: 512 }, when: { probability: 0.02 } }),

@@ -32,8 +32,8 @@ export const AGREED: Agreement = {
 export interface Offer {
   readonly bytes: number;
   readonly blockBytes: number;
-  /** Zeroes come faster than by writing them. */
-  readonly zeroesFast: boolean;
+  /** Zeroes come faster than by writing them; or so it is said, and whoever asks finds out that they do not. */
+  readonly zeroesFast: "yes" | "no" | "it is said";
 }
 
 /** Something that is the matter with the device, and what it makes of requests. */
@@ -91,9 +91,19 @@ export function refusals(asked: Header, agreed: Agreement, offer: Offer): Set<nu
     const large = command === NBD.write || (flags & NBD.flagDf) !== 0;
     errors.add(large ? NBD.eoverflow : NBD.einval);
   }
-  const hasTo = command === NBD.writeZeroes && (flags & NBD.flagFastZero) !== 0 && agreed.fastZero;
-  if (hasTo && !offer.zeroesFast) errors.add(NBD.enotsup);
+  if (isFast(asked) && agreed.fastZero && offer.zeroesFast === "no") errors.add(NBD.enotsup);
   return errors;
+}
+
+/** A zeroing that has to be fast, or fail. */
+function isFast({ command, flags }: Header): boolean {
+  return command === NBD.writeZeroes && (flags & NBD.flagFastZero) !== 0;
+}
+
+/** Whole blocks among those of a request; the others are written in any case, as parts of blocks. */
+function wholeBlocks({ offset, bytes }: Header, blockBytes: number): number {
+  const from = Number(offset);
+  return Math.floor((from + bytes) / blockBytes) - Math.ceil(from / blockBytes);
 }
 
 /** Whether a trouble concerns a request that was under way from `fromNs` to `toNs`: not, perhaps, or all of the time. */
@@ -148,6 +158,10 @@ export function expected(
     if (how === 0) continue;
     errors.add(trouble.error === "past the end" ? pastEnd(asked.command) : trouble.error);
     if (how === 2) good = false;
+  }
+  if (isFast(asked) && offer.zeroesFast === "it is said" && wholeBlocks(asked, offer.blockBytes) > 0) {
+    errors.add(NBD.enotsup);
+    good = false;
   }
   if (good) errors.add(GOOD);
   return errors;

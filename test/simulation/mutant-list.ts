@@ -5,6 +5,7 @@
 // the core fail on both: failover, clock and inherited; patrol.
 
 import { bookMutants } from "./mutant-books.ts";
+import { dataMutants } from "./mutant-data.ts";
 
 export interface Mutant {
   readonly name: string;
@@ -217,4 +218,5 @@ export const mutants: readonly Mutant[] = [
     replace: "",
   },
   ...bookMutants,
+  ...dataMutants,
 ];

@@ -35,8 +35,8 @@ export function clientUnits(
   const layout = new Layout(plan.blockBytes, plan.cuts);
   const { cellsPerBlock } = layout;
   // An old array that says it does WRITE SAME turns out not to.
-  const zeroesFast = plan.writesSame && plan.topology.commands !== "10-byte";
-  const offer = { bytes: plan.blocks * plan.blockBytes, blockBytes: plan.blockBytes, zeroesFast };
+  const zeroesFast = !plan.writesSame ? "no" : plan.topology.commands === "10-byte" ? "it is said" : "yes";
+  const offer = { bytes: plan.blocks * plan.blockBytes, blockBytes: plan.blockBytes, zeroesFast } as const;
   const windows = plan.windows.map(({ first, count }) => ({
     first: first * cellsPerBlock,
     count: count * cellsPerBlock,

@@ -310,6 +310,7 @@ export class World {
     }
     const completed = this.#array.turn() > 0;
     if (completed) for (const { sockets } of machines) sockets.tell();
+    this.#rules.losses.look(this.#array.units, this.#clock.nowNs);
     return { submitted, completed };
   }
 

@@ -174,7 +174,7 @@ test("some writes are partly zeroes, and such a cell may be several writes'", (t
   t.is(history.read(0, { ...either, holds: (stamp) => stamp === 5 }, 50, 60)?.rule, "stale");
 });
 
-const OFFER: Offer = { bytes: 1 << 20, blockBytes: 512, zeroesFast: true };
+const OFFER: Offer = { bytes: 1 << 20, blockBytes: 512, zeroesFast: "yes" };
 const READ = { command: NBD.read, flags: 0, offset: 0n, bytes: 512 };
 const WRITE = { ...READ, command: NBD.write };
 const ALL = { ...AGREED, trim: true, fastZero: true, allocation: true };
@@ -207,7 +207,7 @@ test("the model of errors: what is wrong with a request itself", (t) => {
   t.deepEqual(refused({ bytes: 2 ** 26, command: NBD.write }, ALL, large), [NBD.eoverflow]);
   const fast = { command: NBD.writeZeroes, flags: NBD.flagFastZero };
   t.deepEqual(refused(fast), []);
-  t.deepEqual(refused(fast, ALL, { ...OFFER, zeroesFast: false }), [NBD.enotsup]);
+  t.deepEqual(refused(fast, ALL, { ...OFFER, zeroesFast: "no" }), [NBD.enotsup]);
   t.deepEqual(refused(fast, { ...ALL, fastZero: false }), [NBD.einval]);
 });
 
@@ -234,6 +234,11 @@ test("the model of errors: what is the matter with the device", (t) => {
   t.deepEqual(answers({ offset: 2048n }, 110, 120, { strikes: "writes" }), [0]);
   t.deepEqual(answers({ ...WRITE, offset: 2048n }, 110, 120, { strikes: "writes", error: NBD.enospc }), [NBD.enospc]);
   t.deepEqual(answers({ command: NBD.trim, offset: 2048n }, 110, 120), [0, NBD.eio]);
+  t.deepEqual(answers({ ...WRITE, offset: 2048n }, 110, 120, { error: "past the end" }), [NBD.enospc]);
+  const slow: Offer = { ...OFFER, zeroesFast: "it is said" };
+  const zero = { ...READ, command: NBD.writeZeroes, flags: NBD.flagFastZero };
+  t.deepEqual([...expected(zero, ALL, slow, 0, [], 0, 1)], [NBD.enotsup]);
+  t.deepEqual([...expected({ ...zero, offset: 1n }, { ...ALL, unaligned: true }, slow, 0, [], 0, 1)], [0]);
   const flush = { command: NBD.flush, bytes: 0 };
   t.deepEqual(answers(flush, 110, 120, { blocks: undefined }), [0]);
   t.deepEqual(answers(flush, 110, 120, { blocks: undefined, strikes: "writes and flushes" }), [0, NBD.eio]);

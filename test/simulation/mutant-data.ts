@@ -1,0 +1,136 @@
+// Ways to break the core that only show in data of a certain size, place or content, in what is durable, or in the error that
+// a client gets.
+
+import type { Mutant } from "./mutant-list.ts";
+
+export const dataMutants: readonly Mutant[] = [
+  {
+    name: "second-buffer-is-the-first",
+    why: "what is read beyond the first MiB of a request comes into its first buffer",
+    file: "dispatch.ts",
+    find: "  return <u32>requestBlock(r, at / PIECE_BYTES_MAX) + (at & (PIECE_BYTES_MAX - 1));",
+    replace: "  return <u32>requestBlock(r, at / PIECE_BYTES_MAX / 2) + (at & (PIECE_BYTES_MAX - 1));",
+  },
+  {
+    name: "pieces-beyond-a-buffer",
+    why: "a piece may go on behind the end of its buffer",
+    file: "dispatch.ts",
+    find: "min(whole, PIECE_BYTES_MAX - (r.cut & (PIECE_BYTES_MAX - 1)));",
+    replace: "whole;",
+  },
+  {
+    name: "payload-beyond-a-buffer",
+    why: "a payload is received behind the end of a buffer",
+    file: "nbd.ts",
+    find: "  return min(<u32>n.payload.askedBytes - n.payloadBytes, PIECE_BYTES_MAX - (at & (PIECE_BYTES_MAX - 1)));",
+    replace:
+      "  return min(<u32>n.payload.askedBytes - n.payloadBytes, PIECE_BYTES_MAX + 64 - (at & (PIECE_BYTES_MAX - 1)));",
+  },
+  {
+    name: "half-a-look-for-zeroes",
+    why: "whether a read brought only zeroes is seen from half of its bytes",
+    file: "reply.ts",
+    find: "if (v128.any_true(v128.or(low, high))) return false;",
+    replace: "if (v128.any_true(low)) return false;",
+  },
+  {
+    name: "no-look-at-the-last-buffer",
+    why: "whether a read brought only zeroes is seen from all of its buffers but the last",
+    file: "reply.ts",
+    find: "for (let at: u32 = 0; at < r.bytes; at += PIECE_BYTES_MAX) {",
+    replace: "for (let at: u32 = 0; at === 0 || at + PIECE_BYTES_MAX < r.bytes; at += PIECE_BYTES_MAX) {",
+  },
+  {
+    name: "addresses-of-32-bits",
+    why: "commands of 16 bytes carry 32 bits of an address",
+    file: "scsi/cdb.ts",
+    find: "  store<u64>(cdb, bswap<u64>(lba), 2);\n  store<u32>(cdb, bswap<u32>(blocks), 10);\n  store<u16>(cdb, 0, 14);",
+    replace:
+      "  store<u64>(cdb, bswap<u64>(lba & 0xffffffff), 2);\n  store<u32>(cdb, bswap<u32>(blocks), 10);\n  store<u16>(cdb, 0, 14);",
+  },
+  {
+    name: "fua-lost-on-the-way",
+    why: "a write that is issued again goes without FUA",
+    file: "reissue.ts",
+    find: "  build(c.unit, c.request, twin);\n",
+    replace: "  build(c.unit, c.request, twin);\n  if (c.method === 1) twin.cdb0 &= ~0x800;\n",
+  },
+  {
+    name: "flushed-in-vain",
+    why: "a flush for FUA counts though power was lost before it",
+    file: "cache.ts",
+    find: "  if (r.powerLosses >= r.unit.powerLosses) return false;",
+    replace: "  return false;",
+  },
+  {
+    name: "flush-part-of-it",
+    why: "FUA of a zeroing is no flush",
+    file: "dispatch.ts",
+    find: "    r.syncAfter = 1;",
+    replace: "    r.syncAfter = method <= METHOD_ZERO_WRITE ? 1 : 0;",
+  },
+  {
+    name: "forget-a-loss",
+    why: "no flush fails for data that the device has lost",
+    file: "cache.ts",
+    find: "  u.dataLost = 1;",
+    replace: "  u.dataLost = 0;",
+  },
+  {
+    name: "deadline-anew",
+    why: "a request has its time anew whenever a command of it is sent",
+    file: "dispatch.ts",
+    find: "  let leftNs = r.deadlineNs > now ? r.deadlineNs - now : 0;",
+    replace: "  r.deadlineNs = now + u.ioTimeoutNs;\n  let leftNs = u.ioTimeoutNs;",
+  },
+  {
+    name: "no-room-is-an-error",
+    why: "no room on a thin unit is told as EIO",
+    file: "completion.ts",
+    find: "  else if (outcome === OUTCOME_SPACE) error = NBD_ENOSPC;",
+    replace: "",
+  },
+  {
+    name: "reserved-is-an-error",
+    why: "what is reserved for another host, or protected, is told as EIO",
+    file: "completion.ts",
+    find: "  if (outcome === OUTCOME_PROTECTED) error = NBD_EPERM;",
+    replace: "",
+  },
+  {
+    name: "past-the-end-is-all-one",
+    why: "a write past the end is told as a read past the end is",
+    file: "nbd.ts",
+    find: "  return kind === NBD_WRITE || kind === NBD_WRITE_ZEROES ? NBD_ENOSPC : NBD_EINVAL;",
+    replace: "  return NBD_EINVAL;",
+  },
+  {
+    name: "any-flag-will-do",
+    why: "flags that nobody knows are ignored",
+    file: "nbd.ts",
+    find: "(flags !== 0 && (flags & ~flagsAllowed(n, kind)) !== 0)",
+    replace: "(flags & 0x8000) !== 0",
+  },
+  {
+    name: "beyond-the-end",
+    why: "the sum of offset and length may overflow",
+    file: "nbd.ts",
+    find: "  if (bytes > size || offset > size - bytes) return pastEnd(kind);",
+    replace: "  if (bytes > size || offset + bytes > size) return pastEnd(kind);",
+  },
+  {
+    name: "trim-what-is-not-whole",
+    why: "a trim takes the blocks at its edges",
+    file: "nbd.ts",
+    find: "  const from = (r.askedOffset + block - 1) & ~(block - 1);\n  const end = (r.askedOffset + r.askedBytes) & ~(block - 1);\n  if",
+    replace:
+      "  const from = r.askedOffset & ~(block - 1);\n  const end = (r.askedOffset + r.askedBytes + block - 1) & ~(block - 1);\n  if",
+  },
+  {
+    name: "data-is-a-hole",
+    why: "mapped blocks are told to read as zeroes",
+    file: "allocation.ts",
+    find: "  return status === STATUS_ANCHORED ? STATE_ZERO : 0;",
+    replace: "  return STATE_ZERO;",
+  },
+];
