@@ -333,3 +333,15 @@ test("FUA, and a path that only says that it was away: nothing is written twice"
   errors(t, s.client, [[1n, 0]]);
   t.is(s.done().filter(([operation]) => operation === 0x8a).length, 1);
 });
+
+test("FUA, and a device that loses power before each flush: the write fails in the end", (t) => {
+  const s = scene(CACHE);
+  s.host.device = (command) =>
+    command.cdb[0] === SYNC[0] && s.host.log.at(-2)?.cdb[0] === WRITE_PLAIN[0]
+      ? check(6, 0x29, 1)
+      : s.disk.execute(s.host, command);
+  s.client.send(request(WRITE, 1n, 0n, 512, FUA), Buffer.alloc(512, 1));
+  s.host.settle();
+  errors(t, s.client, [[1n, EIO]]);
+  t.is(s.done().filter(([operation]) => operation === 0x8a).length, 17);
+});
