@@ -159,9 +159,9 @@ export function expected(
     errors.add(trouble.error === "past the end" ? pastEnd(asked.command) : trouble.error);
     if (how === 2) good = false;
   }
-  if (isFast(asked) && offer.zeroesFast === "it is said" && wholeBlocks(asked, offer.blockBytes) > 0) {
+  if (isFast(asked) && offer.zeroesFast === "it is said") {
     errors.add(NBD.enotsup);
-    good = false;
+    good &&= wholeBlocks(asked, offer.blockBytes) <= 0;
   }
   if (good) errors.add(GOOD);
   return errors;
