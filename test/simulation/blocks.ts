@@ -69,8 +69,8 @@ function clear(target: Uint8Array, offset: number, { period, from, end }: Stretc
 }
 
 /** Fills whole chunks from chunk number `chunk` of the unit on. */
-function fillChunks(words: Uint32Array, unit: number, chunk: number, stamp: number): void {
-  for (let at = 0; at < words.length; at += WORDS, chunk++) {
+function fillChunks(words: Uint32Array, count: number, unit: number, chunk: number, stamp: number): void {
+  for (let at = 0; at < count; at += WORDS, chunk++) {
     const high = Math.floor(chunk / 0x1_0000_0000);
     words[at] = stamp;
     words[at + 1] = chunk;
@@ -85,13 +85,18 @@ function fillChunks(words: Uint32Array, unit: number, chunk: number, stamp: numb
 }
 
 let scratch = Buffer.from(new ArrayBuffer(1 << 16));
+let scratchWords = new Uint32Array(scratch.buffer);
+const ZEROES = Buffer.alloc(4096);
 
 /** What write `stamp` puts at `offset` of a unit: `bytes` bytes of the scratch, from the answered place on. */
 function make(unit: number, offset: number, bytes: number, stamp: number): number {
   const lead = offset % CHUNK_BYTES;
   const chunks = Math.ceil((lead + bytes) / CHUNK_BYTES);
-  if (chunks * CHUNK_BYTES > scratch.length) scratch = Buffer.from(new ArrayBuffer(2 * chunks * CHUNK_BYTES));
-  fillChunks(new Uint32Array(scratch.buffer, 0, chunks * WORDS), unit, (offset - lead) / CHUNK_BYTES, stamp);
+  if (chunks * CHUNK_BYTES > scratch.length) {
+    scratch = Buffer.from(new ArrayBuffer(2 * chunks * CHUNK_BYTES));
+    scratchWords = new Uint32Array(scratch.buffer);
+  }
+  fillChunks(scratchWords, chunks * WORDS, unit, (offset - lead) / CHUNK_BYTES, stamp);
   const stretch = stretchOf(stamp);
   if (stretch !== undefined) clear(scratch.subarray(lead, lead + bytes), offset, stretch);
   return lead;
@@ -134,13 +139,20 @@ export class Sight {
   }
 
   zero(offset: number, bytes: number): boolean {
-    const at = offset - this.#offset;
-    for (let i = at; i < at + bytes; i++) if (this.#data[i] !== 0) return false;
+    const data = this.#data;
+    const end = offset - this.#offset + bytes;
+    for (let at = offset - this.#offset; at < end; at += ZEROES.length) {
+      // Most of what is not zero shows it at once.
+      if (data[at] !== 0) return false;
+      const step = Math.min(ZEROES.length, end - at);
+      if (data.compare(ZEROES, 0, step, at, at + step) !== 0) return false;
+    }
     return true;
   }
 
-  /** Whether those bytes can be one write's only. */
-  certain(offset: number, bytes: number): boolean {
+  /** Whether those bytes, which bear that stamp, can be that write's only. */
+  certain(offset: number, bytes: number, stamp: number | undefined): boolean {
+    if (stamp !== undefined && stamp !== ZERO && stretchOf(stamp) === undefined && bytes >= CERTAIN_BYTES) return true;
     let count = 0;
     const at = offset - this.#offset;
     for (let i = at; i < at + bytes && count < CERTAIN_BYTES; i++) if (this.#data[i] !== 0) count++;

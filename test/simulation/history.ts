@@ -91,8 +91,8 @@ class CellHistory {
   explain(cell: number, found: Found, check: (write: Write) => Violation | undefined): Violation | undefined {
     let violation: Violation | undefined;
     // The earliest that explains it says the least about later reads, and nobody knows more.
+    const byName = found.certain && found.stamp !== undefined;
     for (const write of this.writes) {
-      const byName = found.certain && found.stamp !== undefined;
       if (byName ? write.stamp !== found.stamp : !found.holds(write.stamp)) continue;
       violation = check(write);
       if (violation === undefined) return undefined;

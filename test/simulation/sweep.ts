@@ -1,4 +1,4 @@
-// Reading everything back: each cell that was ever written, by requests of all sizes, twice in different ones.
+// Reading everything back: each cell that was ever written, by requests of all sizes.
 
 import type { Cells, History } from "./history.ts";
 import type { Random } from "./random.ts";
@@ -13,15 +13,13 @@ const LONG_CELLS_MAX = 32_768;
 export function sweep(history: History, random: Random): Cells[] {
   const written = history.written();
   const parts: Cells[] = [];
-  for (let round = 0; round < 2; round++) {
-    for (let i = 0; i < written.length;) {
-      const first = written[i] ?? 0;
-      const most = random.chance(LONG_CHANCE) ? LONG_CELLS_MAX : random.between(1, CELLS_MAX);
-      let count = 1;
-      while (count < most && written[i + count] === first + count) count++;
-      parts.push({ first, count });
-      i += count;
-    }
+  for (let i = 0; i < written.length;) {
+    const first = written[i] ?? 0;
+    const most = random.chance(LONG_CHANCE) ? LONG_CELLS_MAX : random.between(1, CELLS_MAX);
+    let count = 1;
+    while (count < most && written[i + count] === first + count) count++;
+    parts.push({ first, count });
+    i += count;
   }
   return parts;
 }

@@ -12,9 +12,10 @@ const LOOK_BYTES = 1 << 18;
 export function foundIn(sight: Sight, layout: Layout, cell: number): Found {
   const offset = layout.offsetOf(cell);
   const bytes = layout.bytesOf(cell);
+  const stamp = sight.stampOf(offset, bytes);
   return {
-    stamp: sight.stampOf(offset, bytes),
-    certain: sight.certain(offset, bytes),
+    stamp,
+    certain: sight.certain(offset, bytes, stamp),
     holds: (stamp) => sight.holds(offset, bytes, stamp),
   };
 }
