@@ -16,7 +16,7 @@ export function foundIn(sight: Sight, layout: Layout, cell: number): Found {
   return {
     stamp,
     certain: sight.certain(offset, bytes, stamp),
-    holds: (stamp) => sight.holds(offset, bytes, stamp),
+    holds: (other) => sight.holds(offset, bytes, other),
   };
 }
 
