@@ -34,13 +34,6 @@ export const dataMutants: readonly Mutant[] = [
     replace: "if (v128.any_true(low)) return false;",
   },
   {
-    name: "no-look-at-the-last-buffer",
-    why: "whether a read brought only zeroes is seen from all of its buffers but the last",
-    file: "reply.ts",
-    find: "for (let at: u32 = 0; at < r.bytes; at += PIECE_BYTES_MAX) {",
-    replace: "for (let at: u32 = 0; at === 0 || at + PIECE_BYTES_MAX < r.bytes; at += PIECE_BYTES_MAX) {",
-  },
-  {
     name: "addresses-of-32-bits",
     why: "commands of 16 bytes carry 32 bits of an address",
     file: "scsi/cdb.ts",
