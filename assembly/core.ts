@@ -2,20 +2,21 @@
 // by what came in: lists of work are emptied, and nothing puts work on them without a completion or a timer.
 
 import { COMPLETION_RESULT, COMPLETION_TAG, COMPLETION_TIME_NS, ERROR_HANDLE } from "./abi";
-import { serveLine, watchTimer } from "./admission";
-import { buffersFree } from "./buffers";
-import { checkCompleted } from "./check";
-import { commandCompleted } from "./completion";
+import { checkCompleted } from "./answer/check";
+import { commandCompleted } from "./answer/completion";
+import { patrolTimer } from "./answer/patrol";
+import { connectionShut } from "./frontend/nbd/closing";
 import {
   closeCompleted,
-  connectionShut,
   connectionsInit,
-  connectionsPending,
   connectionsServe,
   receiveCompleted,
   sendCompleted,
   watchCompleted,
-} from "./connection";
+} from "./frontend/nbd/connection";
+import { serveLine, watchTimer } from "./frontend/nbd/line";
+import { buffersFree } from "./memory/buffers";
+import { connectionsPending, unitsPending } from "./memory/due";
 import {
   checkPagesFreeCount,
   commandAt,
@@ -27,11 +28,8 @@ import {
   pathCount,
   unitAt,
   unitCount,
-} from "./memory";
-import { COMMAND_FLIGHT, CONNECTION_FREE, Command } from "./records";
-import { patrolTimer } from "./patrol";
-import { resetCompleted } from "./reset";
-import { requestsFree, requestsInit } from "./request";
+} from "./memory/memory";
+import { COMMAND_FLIGHT, CONNECTION_FREE, Command } from "./memory/records";
 import {
   TAG_CLOSE,
   TAG_COMMAND,
@@ -47,11 +45,13 @@ import {
   promiseNext,
   readClock,
   strayCompletions,
-} from "./ring";
-import { commandsFree, commandsInit } from "./slots";
-import { timersTake } from "./timers";
-import { unitTimer, unitsPending, unitsServe } from "./unit";
-import { wordDue } from "./word";
+} from "./memory/ring";
+import { timersTake } from "./memory/timers";
+import { wordDue } from "./memory/word";
+import { resetCompleted } from "./overdue/reset";
+import { requestsFree, requestsInit } from "./request/pool";
+import { commandsFree, commandsInit } from "./request/slots";
+import { unitTimer, unitsServe } from "./unit";
 
 /** See docs/architecture.md, `init`. */
 export function initCore(

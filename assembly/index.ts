@@ -2,14 +2,14 @@
 
 import { ABI_VERSION } from "./abi";
 import { connectionClose as closeConnection, initCore, runCore } from "./core";
-import { connectionTakeOver } from "./connection";
-import { control, paths as pathRecords, scratchArea, units as unitRecords } from "./memory";
-import * as mode from "./mode";
-import * as path from "./path";
-import { readClock } from "./ring";
+import { connectionTakeOver } from "./frontend/nbd/connection";
+import { control, paths as pathRecords, scratchArea, units as unitRecords } from "./memory/memory";
+import { readClock } from "./memory/ring";
+import { modeChange } from "./modeset";
+import * as path from "./path/path";
+import { outcomeOfBytes } from "./scsi/outcome";
 import * as unit from "./unit";
 import { unitSet as setUnit } from "./unitset";
-import { outcomeOfBytes } from "./scsi/outcome";
 
 export { inspect } from "./core";
 
@@ -120,7 +120,7 @@ export function pathSwap(a: u32, b: u32): i32 {
 /** Sets a system-wide mode. */
 export function modeSet(which: u32, value: i64): i32 {
   readClock();
-  return mode.modeSet(which, value);
+  return modeChange(which, value);
 }
 
 /** Closes a connection. */

@@ -36,22 +36,23 @@ import {
   UNIT_SET_WRITE_SAME_BLOCKS_MAX,
   ZEROING_PIECE_BYTES_MAX,
 } from "./abi";
-import { groupsConsiderSet } from "./alua";
-import { inheritedSet } from "./ghost";
-import { clusterMode } from "./mode";
-import { unitAt } from "./memory";
-import { NBD_EIO } from "./nbd";
-import { unitPath } from "./path";
-import { Request } from "./records";
-import { requestAbandon } from "./request";
-import { NONE, event, now } from "./ring";
-import { selectionSetParameter, selectionSetPolicy } from "./selection/selection";
+import { EIO } from "./memory/errno";
+import { unitAt } from "./memory/memory";
+import { Request } from "./memory/records";
+import { NONE, event, now } from "./memory/ring";
+import { statisticsReset } from "./memory/statistics";
+import { NEVER, timerSooner } from "./memory/timers";
+import { Unit } from "./memory/topology";
+import { groupsConsiderSet } from "./path/alua";
+import { unitPath } from "./path/facts";
+import { clusterMode } from "./path/mode";
+import { unitRefresh } from "./path/tiers";
+import { inheritedSet } from "./request/ghost";
+import { requestAbandon } from "./request/request";
+import { stallThreshold } from "./request/threshold";
 import { hedgeSetBudget } from "./selection/hedge";
-import { stallThreshold } from "./stall";
-import { statisticsReset } from "./statistics";
-import { NEVER, timerSooner } from "./timers";
-import { Unit } from "./topology";
-import { unitPresent, unitRefresh } from "./unit";
+import { selectionSetParameter, selectionSetPolicy } from "./selection/selection";
+import { unitPresent } from "./unit";
 
 const MS: u64 = 1000000;
 /** Longest time a setting takes, so that no sum overflows. */
@@ -94,7 +95,7 @@ export function unitSet(handle: u32, property: u32, value: i64): i32 {
 /** No path answers: every request is answered with an error, those in flight on silent paths too. */
 function failAll(u: Unit): void {
   let failed: u32 = 0;
-  for (; u.requestFirst !== 0; failed++) requestAbandon(changetype<Request>(u.requestFirst), NBD_EIO);
+  for (; u.requestFirst !== 0; failed++) requestAbandon(changetype<Request>(u.requestFirst), EIO);
   if (failed !== 0) event(EVENT_NO_PATH_FAILED, REASON_OPERATOR, u.index, NONE, failed, 0, 0, 0);
   u.waiting = 0;
 }

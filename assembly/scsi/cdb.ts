@@ -1,7 +1,7 @@
 // Command descriptor blocks (SBC-3 clause 5, SPC-4 clause 6), written into a command slot. Integers are big-endian.
 
 import { DIRECTION_IN, DIRECTION_NONE, DIRECTION_OUT } from "../abi";
-import { Command } from "../records";
+import { Command } from "../memory/records";
 
 const TEST_UNIT_READY: u8 = 0x00;
 const INQUIRY: u8 = 0x12;

@@ -1,5 +1,7 @@
 // Sense data (SPC-4 4.5): fixed format (70h, 71h) and descriptor format (72h, 73h), whole, cut short, absent or nonsense.
 
+// Sense data (SPC-4 4.5): fixed format (70h, 71h) and descriptor format (72h, 73h), whole, cut short, absent or nonsense.
+
 /** Sense key of "no usable sense data"; the standard has keys 0 to Fh. */
 export const KEY_ABSENT: u32 = 0xff;
 /** Set for a deferred error (71h, 73h): it is about an earlier command; this one was not carried out. */

@@ -6,8 +6,8 @@ import {
   statisticsHedge,
   statisticsHedgeWon,
   statisticsPercentileNs,
-} from "../../assembly/statistics";
-import { statisticsRecord, statisticsReset, statisticsRetry } from "../../assembly/statistics";
+} from "../../assembly/memory/statistics";
+import { statisticsRecord, statisticsReset, statisticsRetry } from "../../assembly/memory/statistics";
 
 /** Address of a fresh record. */
 export function recordNew(): u32 {

@@ -10,6 +10,7 @@ const steps = [
   ["prettier", bin("prettier"), ["--check", "."]],
   ["oxlint", bin("oxlint"), ["--deny-warnings"]],
   ["tsc", bin("tsc"), ["--project", "tsconfig.json"]],
+  ["rooms", bin("node"), ["host/build/rooms.ts"]],
   ["ABI views", bin("node"), ["host/build/abi.ts", "--check"]],
   ["cargo fmt", "cargo", ["fmt", ...manifest, "--check"]],
   ["clippy", "cargo", ["clippy", ...manifest, "--all-targets", "--locked", "--", "-D", "warnings"]],

@@ -1,7 +1,7 @@
 // The one canonical form of who a logical unit is: host, core, state file and displays all use what is made here.
 //
 // Two devices are one unit when their canonical bytes are equal; `text` is the same said readably, and equal only then.
-// The core compares what a path shows with these bytes after the same rule (assembly/identity.ts); a property test holds the
+// The core compares what a path shows with these bytes after the same rule (assembly/scsi/identity.ts); a property test holds the
 // two together.
 
 import { IDENTITY_BYTES_MAX, IDENTITY_TYPE_SERIAL } from "../abi.ts";

@@ -3,7 +3,7 @@
 import { Socket } from "node:net";
 import { Negotiation, type NegotiationLimits, type NegotiationStep, type TlsOffer } from "./negotiation.ts";
 import type { Offer } from "./permission.ts";
-import type { NegotiatedConnection } from "./server.ts";
+import type { NegotiatedConnection } from "./address.ts";
 import type { TlsPeer } from "./tls/peer.ts";
 import type { Secured, Securing } from "./tls/terminator.ts";
 import { CONNECTION_RECEIVE_BYTES } from "../abi.ts";

@@ -1,5 +1,5 @@
 // Numbers of the NBD handshake phase (NBD protocol, "Handshake phase" and "Values"). The transmission phase is the core's:
-// its numbers live in assembly/nbd.ts and never appear here.
+// its numbers live in assembly/frontend/nbd/parser.ts and never appear here.
 
 /** First eight bytes of a server: "NBDMAGIC". */
 export const NBD_MAGIC = 0x4e42444d41474943n;
@@ -52,7 +52,7 @@ export const TRANSMISSION_SEND_DF = 128;
 export const TRANSMISSION_CAN_MULTI_CONN = 256;
 export const TRANSMISSION_SEND_CACHE = 1024;
 
-/** The one metadata context there is, and the number by which replies name it (assembly/allocation.ts). */
+/** The one metadata context there is, and the number by which replies name it (assembly/request/allocation.ts). */
 export const CONTEXT_ALLOCATION_NAME = "base:allocation";
 export const CONTEXT_ALLOCATION = 1;
 

@@ -5,7 +5,7 @@
 // kernel's block devices. Nobody is put out who has come that far: a connection that says nothing may be a mounted file system.
 
 import type { Peer } from "../peers/shares.ts";
-import type { NbdAddress } from "./server.ts";
+import type { NbdAddress } from "./address.ts";
 
 export interface RoomLimits {
   /** Connections the core has records for (`limits.connections`). */

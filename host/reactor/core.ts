@@ -6,7 +6,7 @@ import { ABI_VERSION, CONTROL_NOW_NS, CONTROL_SEED, UNIT_BYTES, UNIT_CONNECTIONS
 import { addressAdvice } from "./address-space.ts";
 import { CoreAborted, coreAnswer, ReactorError } from "./errors.ts";
 
-/** Limits of one core; its memory is laid out by them once. Ranges: `assembly/memory.ts`. */
+/** Limits of one core; its memory is laid out by them once. Ranges: `assembly/memory/memory.ts`. */
 export interface CoreLimits {
   /** NBD connections at the same time. */
   readonly connections: number;

@@ -96,12 +96,12 @@ export function markTables(sources: Map<string, string>, first: number, rows: nu
       text: `__hit(<u32>(${first} + (row - rows) / ROW_BYTES)); `,
     },
     {
-      file: "assembly/completion.ts",
+      file: "assembly/answer/completion.ts",
       before: "const good = outcome === OUTCOME_GOOD;",
       text: `__hit(${cells} + __cell(p.flags, c.method, outcome)); `,
     },
     {
-      file: "assembly/check.ts",
+      file: "assembly/answer/check.ts",
       before: "const bytes = received(c);",
       text: `__hit(${cells} + __cell(p.flags, ${CHECKS} + ctz<u32>(what), outcome)); `,
     },

@@ -30,7 +30,7 @@ export const equivalents: readonly Known[] = [
     why: "A path has 4096 commands in flight at most (DEPTH_MAX).",
   },
   {
-    file: "reset.ts",
+    file: "overdue/reset.ts",
     where: "resetCompleted",
     operator: "off by one",
     from: "1",
@@ -54,7 +54,7 @@ export const equivalents: readonly Known[] = [
     why: "Another sequence, as good as this one.",
   },
   {
-    file: "memory.ts",
+    file: "memory/memory.ts",
     where: "layOut",
     operator: "off by one",
     from: "0xf0000000",

@@ -37,7 +37,7 @@ export const open: readonly Known[] = [
     why: "When a phase of learning ends: earlier or later by a little.",
   },
   {
-    file: "reset.ts",
+    file: "overdue/reset.ts",
     where: "longResetDue",
     operator: "&& to ||",
     from: "(c.flags & COMMAND_WANTED) !== 0 && u.lostResetNs !== 0 && p.resetScope <= <u8>RESET_DEVICE",
@@ -53,7 +53,7 @@ export const open: readonly Known[] = [
     why: "Whether one sample of another path is enough to begin with.",
   },
   {
-    file: "alua.ts",
+    file: "path/groups.ts",
     where: "askOthers",
     operator: "& to |",
     from: "p.flags & (PATH_FLAG_FAILED | PATH_FLAG_WRONG_UNIT | PATH_FLAG_REMOVING)",
@@ -61,7 +61,7 @@ export const open: readonly Known[] = [
     why: "Paths that a report leaves out are asked at the next look of patrol instead of at once.",
   },
   {
-    file: "dispatch.ts",
+    file: "request/dispatch.ts",
     where: "build",
     operator: "narrow cast",
     from: "u32",
@@ -93,7 +93,7 @@ export const open: readonly Known[] = [
     why: "When a phase of learning ends: earlier or later by a little.",
   },
   {
-    file: "alua.ts",
+    file: "path/groups.ts",
     where: "askOthers",
     operator: "=== to !==",
     from: "p === teller",
@@ -101,7 +101,7 @@ export const open: readonly Known[] = [
     why: "Paths that a report leaves out are asked at the next look of patrol instead of at once.",
   },
   {
-    file: "pace.ts",
+    file: "request/pace.ts",
     where: "approach",
     operator: "- to +",
     from: "sampleNs - knownNs",
@@ -109,7 +109,7 @@ export const open: readonly Known[] = [
     why: "How fast a slower device is learned.",
   },
   {
-    file: "lanes.ts",
+    file: "request/lanes.ts",
     where: "laneEnter",
     operator: "negate condition",
     from: "isZeroing(r)",
@@ -141,7 +141,7 @@ export const open: readonly Known[] = [
     why: "The largest command in flight: the benches of balance do not tell it from chance.",
   },
   {
-    file: "identity.ts",
+    file: "scsi/identity.ts",
     where: "identityRead",
     operator: "< to <=",
     from: "bytes < HEADER_BYTES",
@@ -149,7 +149,7 @@ export const open: readonly Known[] = [
     why: "Not read yet.",
   },
   {
-    file: "memory.ts",
+    file: "memory/memory.ts",
     where: "layOut",
     operator: "off by one",
     from: "0xf0000000",
@@ -157,7 +157,7 @@ export const open: readonly Known[] = [
     why: "Not read yet.",
   },
   {
-    file: "identity.ts",
+    file: "scsi/identity.ts",
     where: "identityRead",
     operator: "< to <=",
     from: "bytes < HEADER_BYTES",
@@ -165,7 +165,7 @@ export const open: readonly Known[] = [
     why: "A page of a header and nothing else: whether it was read.",
   },
   {
-    file: "request.ts",
+    file: "request/request.ts",
     where: "account",
     operator: "skip assignment",
     from: "u.latencyNsMax = latencyNs",
@@ -173,7 +173,7 @@ export const open: readonly Known[] = [
     why: "The longest latency of a unit, as displays show it.",
   },
   {
-    file: "reset.ts",
+    file: "overdue/reset.ts",
     where: "resetCompleted",
     operator: "other truth",
     from: "false",

@@ -2,7 +2,7 @@
 
 import { createSecureContext } from "node:tls";
 import type { Rule, RuleSubject } from "../../export/permission.ts";
-import type { TcpAccess } from "../../export/server.ts";
+import type { TcpAccess } from "../../export/address.ts";
 import type { TlsSettings } from "../../export/tls/messages.ts";
 import { TLS_SERVER } from "../../export/tls/suites.ts";
 import { TlsTerminator } from "../../export/tls/terminator.ts";

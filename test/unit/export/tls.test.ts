@@ -8,7 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { connect as connectTls, type ConnectionOptions, type TLSSocket } from "node:tls";
 import test, { type ExecutionContext } from "ava";
 import type { Rule } from "../../../host/export/permission.ts";
-import type { NegotiatedConnection } from "../../../host/export/server.ts";
+import type { NegotiatedConnection } from "../../../host/export/address.ts";
 import { isBroken } from "../../../host/native/index.ts";
 import { infoData, option, replies, u32 } from "./client.ts";
 import * as T from "./tls-client.ts";

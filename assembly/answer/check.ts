@@ -1,0 +1,298 @@
+// Checks of a path: one command at a time in the path's own check slot, with a page for its data. So checks need nothing
+// that requests could have used up, and cannot be held up by them.
+//
+// What is wanted of a path is a mask; checks go out in the order health, identity, port groups, SET. A failed path
+// comes back through all of them: it answers, it still leads to its unit, and only then it is used. A check without an
+// answer fails at its timeout; its slot stays the host's until it completes, and no other check goes out before.
+
+import {
+  ALUA_NON_OPTIMIZED,
+  EVENT_FAILBACK_DONE,
+  EVENT_FAILBACK_FAILED,
+  EVENT_FAILBACK_STARTED,
+  EVENT_PATH_ERROR_CHECK,
+  EVENT_WRONG_UNIT,
+  FAILBACK_MODE_STANDBY,
+  PATH_FLAG_ENABLED,
+  PATH_FLAG_FAILED,
+  PATH_FLAG_REMOVING,
+  PATH_FLAG_STALLED,
+  PATH_FLAG_SUSPECT,
+  PATH_FLAG_UNVERIFIED,
+  PATH_FLAG_WRONG_UNIT,
+  REASON_IDENTITY,
+  REASON_OPERATOR,
+  REASON_PATROL,
+  REASON_TIMEOUT,
+  UNIT_CAN_ALUA,
+} from "../abi";
+import { checkPageGive, commandAt, commandCount } from "../memory/memory";
+import { COMMAND_FREE, Command, METHOD_NONE } from "../memory/records";
+import { busyNs, event, hostNow, now } from "../memory/ring";
+import { timerSooner } from "../memory/timers";
+import { Path } from "../memory/topology";
+import { resetHelped } from "../overdue/reset";
+import { siblingAnswers, siblingsSuspect } from "../overdue/sibling";
+import { pathAnswers } from "../overdue/stall";
+import { PAGE_BYTES, checkBack, checkNext, checkWant } from "../path/ask";
+import { WANT_GROUPS, WANT_HEALTH, WANT_IDENTITY, WANT_SET, aluaOfSense, takesIo } from "../path/facts";
+import { groupsRead, groupsSetDone } from "../path/groups";
+import { failbackMode, patrolRecovers, patrolTimeoutNs } from "../path/mode";
+import { pathIdle } from "../path/path";
+import { shakyCountOne } from "../path/shaky";
+import { pathAluaState } from "../path/state";
+import { unitRefresh } from "../path/tiers";
+import { identitySoon } from "../path/timer";
+import { dataLost, powerDoubt, tellsLoss } from "../request/cache";
+import { identityLearn, identityMatches, identityRead } from "../scsi/identity";
+import {
+  OUTCOME_ALUA,
+  OUTCOME_ALUA_CHANGED,
+  OUTCOME_BUSY,
+  OUTCOME_ELSEWHERE,
+  OUTCOME_FAILED,
+  OUTCOME_GONE,
+  OUTCOME_GOOD,
+  OUTCOME_INVENTORY,
+  OUTCOME_NEXUS,
+  OUTCOME_RETRY,
+  OUTCOME_WAIT,
+  isAnswer,
+} from "../scsi/outcome";
+import { tellControl } from "./attention";
+import { classifyCheck, fromDevice, lastSense, senseBytes } from "./classify";
+
+const RETRIES_MAX: u8 = 3;
+/** A page that says who a path leads to, and cannot be read, is asked for so often before the path has failed. */
+const UNREAD_MAX: u8 = 23;
+
+/** The host has completed a path's check. */
+export function checkCompleted(c: Command, result: i32): void {
+  const p = c.path;
+  // The slot may carry the path's next check before this one is dealt with, so what belongs to this one is kept here.
+  const page: usize = c.buffer;
+  conclude(p, c, page, result);
+  if (page !== 0) checkPageGive(page);
+  if ((p.flags & PATH_FLAG_REMOVING) !== 0) pathIdle(p);
+  else checkNext(p);
+}
+
+/** What its outcome says of the path. */
+function conclude(p: Path, c: Command, page: usize, result: i32): void {
+  const what = p.checking;
+  const lost = p.checkLost !== 0;
+  c.state = COMMAND_FREE;
+  p.checking = 0;
+  p.checkLost = 0;
+  if ((p.flags & PATH_FLAG_REMOVING) !== 0) return;
+  const outcome = classifyCheck(c, result);
+  const shown = senseBytes(c);
+  const bytes = received(c);
+  const sentNs = c.timeNs;
+  const answered = fromDevice(c, result);
+  if (answered) p.lastAnswerNs = hostNow;
+  tell(p, outcome, shown);
+  if (lost) {
+    // Its failure was dealt with when its time was over. That it ends now says that the path may be back.
+    if (outcome === OUTCOME_GOOD && (p.flags & PATH_FLAG_FAILED) !== 0 && p.heldDown === 0) checkBack(p, REASON_PATROL);
+  } else if (what === WANT_IDENTITY && outcome === OUTCOME_GOOD && !identityRead(p.unit, page, bytes, PAGE_BYTES)) {
+    identityUnread(p, OUTCOME_RETRY, shown, 0);
+  } else if (outcome === OUTCOME_GOOD) checkGood(p, what, page, bytes, sentNs);
+  else if (answers(p, what, outcome, answered)) healthGood(p, page !== 0, sentNs);
+  else if (outcome === OUTCOME_FAILED || outcome === OUTCOME_GONE) checkFailed(p, REASON_PATROL, shown, c.hostStatus);
+  else if (what === WANT_IDENTITY) identityUnread(p, outcome, shown, c.hostStatus);
+  else checkAgain(p, what, outcome, shown, c.hostStatus);
+  if (outcome === OUTCOME_FAILED && now - sentNs >= patrolTimeoutNs / 2) askAgain(p);
+}
+
+/** A check has ended long after it was sent, without an answer. What was lost with it may be all: the next one goes out now. */
+function askAgain(p: Path): void {
+  p.silent = 1;
+  if ((p.flags & PATH_FLAG_FAILED) === 0 || p.heldDown !== 0 || p.back !== 0 || !patrolRecovers()) return;
+  checkBack(p, REASON_PATROL);
+}
+
+/** Whether an outcome, though not good, shows that the path and the device answer: that is all a health check asks. */
+function answers(p: Path, what: u8, outcome: u8, fromIt: bool): bool {
+  if (what !== WANT_HEALTH) return false;
+  // One that has failed for such answers has to do better.
+  if (outcome === OUTCOME_ELSEWHERE && p.refuses !== 0) return false;
+  // The host's driver may be busy as well.
+  if (outcome === OUTCOME_BUSY || outcome === OUTCOME_WAIT) return fromIt;
+  if (outcome === OUTCOME_ALUA) return true;
+  return outcome === OUTCOME_ELSEWHERE || isAnswer(outcome);
+}
+
+/** Bytes a check brought; never more than were asked for, whatever the residual says. */
+function received(c: Command): u32 {
+  if (c.residual < 0 || <u32>c.residual > c.bufferBytes) return 0;
+  return c.bufferBytes - <u32>c.residual;
+}
+
+/** What any answer tells besides. */
+function tell(p: Path, outcome: u8, shown: u32): void {
+  if (tellsLoss(METHOD_NONE, outcome, lastSense())) dataLost(p, REASON_PATROL, lastSense(), shown);
+  if (outcome === OUTCOME_ALUA) pathAluaState(p, aluaOfSense(lastSense()), shown);
+  else if (outcome === OUTCOME_ALUA_CHANGED) p.wanted |= WANT_GROUPS;
+  else tellControl(p, outcome, REASON_PATROL, lastSense(), shown);
+  if (outcome === OUTCOME_NEXUS) powerDoubt(p.unit, lastSense());
+  if ((outcome !== OUTCOME_INVENTORY && outcome !== OUTCOME_NEXUS) || p.unit.identityBytes === 0) return;
+  p.flags |= PATH_FLAG_UNVERIFIED;
+  p.wanted |= WANT_IDENTITY;
+  unitRefresh(p.unit, REASON_IDENTITY, shown, 0);
+}
+
+/** Not good and not final: again at once a few times, then as what it is. */
+function checkAgain(p: Path, what: u8, outcome: u8, shown: u32, hostStatus: u16): void {
+  if (what === WANT_GROUPS && isAnswer(outcome) && p.unit.groupsPlain === 0) {
+    // Devices of SPC-3 do not know the extended header.
+    p.unit.groupsPlain = 1;
+    p.wanted |= what;
+    return;
+  }
+  p.checkRetries++;
+  if (p.checkRetries <= RETRIES_MAX) {
+    p.wanted |= what;
+    return;
+  }
+  p.checkRetries = 0;
+  if (what === WANT_SET) return groupsSetDone(p, false);
+  // A device that cannot tell its port groups is none the worse for it.
+  if (what === WANT_GROUPS) return;
+  if (outcome === OUTCOME_BUSY || outcome === OUTCOME_WAIT) return;
+  checkFailed(p, REASON_PATROL, shown, hostStatus);
+}
+
+function checkGood(p: Path, what: u8, page: usize, bytes: u32, sentNs: u64): void {
+  p.checkRetries = 0;
+  if (what === WANT_HEALTH) {
+    // It was told to be in standby, nobody can say when that ends, and it is ready: so it has ended.
+    const groupsTold = p.groupKnown !== 0 && (p.unit.capabilities & UNIT_CAN_ALUA) !== 0;
+    if (!takesIo(p.alua) && !groupsTold) pathAluaState(p, ALUA_NON_OPTIMIZED, 0);
+    return healthGood(p, page !== 0, sentNs);
+  }
+  if (what === WANT_GROUPS) return groupsRead(p, page, bytes);
+  if (what === WANT_SET) return groupsSetDone(p, true);
+  identityLearn(p, page, bytes);
+  if (identityMatches(p.unit, page, bytes)) identityGood(p);
+  else identityBad(p);
+}
+
+/** The path answers the health check that was sent at `sentNs`; `read`: it was a READ. */
+function healthGood(p: Path, read: bool, sentNs: u64): void {
+  const u = p.unit;
+  if ((p.silent !== 0 || p.refuses !== 0) && u.blockBytes !== 0) {
+    // TEST UNIT READY, sent before it fell silent, or to one that refuses I/O, is not enough.
+    if (!read) return checkWant(p, WANT_HEALTH);
+    p.refuses = 0;
+    if ((p.flags & PATH_FLAG_STALLED) === 0) p.silent = 0;
+  }
+  if (read) {
+    p.answeredNs = max(p.answeredNs, sentNs);
+    resetHelped(p);
+    // What it has not answered is lost now, and others may wait for it.
+    if (p.ghosts !== 0) timerSooner(u.index, now + 1);
+  }
+  pathAnswers(p, sentNs);
+  siblingAnswers(p);
+  if ((p.flags & PATH_FLAG_FAILED) === 0 || p.back === 0) return;
+  if (p.back === <u8>REASON_PATROL && p.backTold === 0) {
+    p.backTold = 1;
+    event(EVENT_FAILBACK_STARTED, REASON_PATROL, u.index, p.index, 0, 0, 0, 0);
+  }
+  if ((u.capabilities & UNIT_CAN_ALUA) !== 0) p.wanted |= WANT_GROUPS;
+  if (u.identityBytes !== 0) p.wanted |= WANT_IDENTITY;
+  else reinstate(p);
+}
+
+function identityGood(p: Path): void {
+  // The page was asked for before the doubt arose that another one is wanted for: it says nothing about that.
+  if ((p.wanted & WANT_IDENTITY) !== 0) return;
+  p.flags &= ~(PATH_FLAG_UNVERIFIED | PATH_FLAG_WRONG_UNIT);
+  // Health comes first: when that is still wanted, the path is not back yet.
+  if (p.back !== 0 && (p.wanted & WANT_HEALTH) === 0) reinstate(p);
+  else unitRefresh(p.unit, REASON_IDENTITY, 0, 0);
+}
+
+/**
+ * The page that tells where the path leads was not to be had, which says nothing about that: it is asked for again, at
+ * once and then at a pace. Until it is read the path gets no I/O; one that is never read has failed.
+ */
+function identityUnread(p: Path, outcome: u8, shown: u32, hostStatus: u16): void {
+  const busy = outcome === OUTCOME_BUSY || outcome === OUTCOME_WAIT;
+  if (p.checkRetries < UNREAD_MAX) p.checkRetries++;
+  else if (!busy) {
+    p.checkRetries = 0;
+    return checkFailed(p, REASON_PATROL, shown, hostStatus);
+  }
+  if (p.checkRetries <= RETRIES_MAX) p.wanted |= WANT_IDENTITY;
+  else identitySoon(p, p.checkRetries < UNREAD_MAX);
+}
+
+/** It leads to another unit: it gets no I/O, whatever else it was. */
+function identityBad(p: Path): void {
+  const u = p.unit;
+  if ((p.flags & PATH_FLAG_WRONG_UNIT) === 0) event(EVENT_WRONG_UNIT, REASON_IDENTITY, u.index, p.index, 0, 0, 0, 0);
+  p.flags = (p.flags | PATH_FLAG_WRONG_UNIT) & ~PATH_FLAG_UNVERIFIED;
+  // Whatever else was to be asked, it is another unit that would answer.
+  p.wanted &= WANT_IDENTITY;
+  p.wantedLater = 0;
+  backFailed(p, REASON_IDENTITY);
+  unitRefresh(u, REASON_IDENTITY, 0, 0);
+}
+
+/** A path that passed its checks is healthy again. */
+function reinstate(p: Path): void {
+  const reason = <u32>p.back;
+  p.back = 0;
+  p.flags &= ~(PATH_FLAG_FAILED | PATH_FLAG_STALLED | PATH_FLAG_SUSPECT);
+  p.sinceNs = hostNow;
+  if (reason !== REASON_OPERATOR && failbackMode === FAILBACK_MODE_STANDBY) p.flags &= ~PATH_FLAG_ENABLED;
+  event(EVENT_FAILBACK_DONE, reason, p.unitHandle, p.index, 0, 0, 0, 0);
+  unitRefresh(p.unit, reason, 0, 0);
+}
+
+/** Taking it back did not succeed. Told when an operator asked, or when it had been announced. */
+function backFailed(p: Path, reason: u32): void {
+  const told = p.back === <u8>REASON_OPERATOR || p.backTold !== 0;
+  const asked = p.back;
+  p.back = 0;
+  p.backTold = 0;
+  if (asked !== 0 && told) event(EVENT_FAILBACK_FAILED, reason, p.unitHandle, p.index, 0, 0, p.lastSense, 0);
+}
+
+/** A check found the path unusable, or found nothing in time. */
+export function checkFailed(p: Path, reason: u32, shown: u32, hostStatus: u16): void {
+  p.wanted = 0;
+  p.checkRetries = 0;
+  p.lastSense = shown;
+  p.lastHostStatus = hostStatus;
+  backFailed(p, reason);
+  if ((p.flags & PATH_FLAG_FAILED) !== 0) return;
+  p.errors++;
+  shakyCountOne(p);
+  if (shown <= 0xff) siblingsSuspect(p);
+  p.flags |= PATH_FLAG_FAILED;
+  p.sinceNs = hostNow;
+  event(EVENT_PATH_ERROR_CHECK, reason, p.unitHandle, p.index, 0, 0, shown, hostStatus);
+  unitRefresh(p.unit, reason, shown, hostStatus);
+}
+
+/** The time of a check is over. */
+export function checkTimedOut(p: Path): void {
+  const c = commandAt(commandCount + p.index);
+  if (c.busyNs !== busyNs) {
+    // In part of it the host fetched no answers.
+    p.checkDueNs = now + (busyNs - c.busyNs);
+    c.busyNs = busyNs;
+    return;
+  }
+  p.checkLost = 1;
+  if (p.answeredNs > c.timeNs) {
+    // It has answered I/O that was sent later: it has lost the check, which is made again.
+    p.wantedLater |= p.checking;
+    return shakyCountOne(p);
+  }
+  p.silent = 1;
+  checkFailed(p, REASON_TIMEOUT, 0, 0);
+}

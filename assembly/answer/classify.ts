@@ -1,0 +1,63 @@
+// What came back for a command, as a row of the outcome table (scsi/outcome.ts).
+
+import { Command, METHOD_STATUS } from "../memory/records";
+import { OUTCOME_FAILED, OUTCOME_GOOD, OUTCOME_RETRY_SOFT, OUTCOME_WAIT, outcomeOf } from "../scsi/outcome";
+import { KEY_ABSENT, readSense } from "../scsi/sense";
+
+const STATUS_CHECK_CONDITION: u8 = 2;
+const SENSE: usize = offsetof<Command>("sense0");
+
+/** Sense of the command classified last: key | ASC << 8 | ASCQ << 16. */
+export let sense: u32 = 0;
+
+/**
+ * Whether the host had no memory or no room for a command just now (EAGAIN, ENOMEM, EBUSY, EDOM): nothing was sent, and
+ * nothing is known of the path.
+ */
+export function shortOfRoom(result: i32): bool {
+  return result === -11 || result === -12 || result === -16 || result === -33;
+}
+
+/** Classifies what came back. */
+export function classify(c: Command, result: i32): u8 {
+  sense = KEY_ABSENT;
+  if (result < 0) return shortOfRoom(result) ? OUTCOME_WAIT : OUTCOME_FAILED;
+  if (c.status === 0 && c.hostStatus === 0 && (c.driverStatus & 0xf7) === 0) return complete(c);
+  if (c.status === STATUS_CHECK_CONDITION && c.hostStatus === 0) {
+    sense = readSense(changetype<usize>(c) + SENSE, min<u32>(c.senseBytes, 96));
+  }
+  const outcome = outcomeOf(c.hostStatus, c.driverStatus, c.status, sense);
+  return outcome === OUTCOME_GOOD ? complete(c) : outcome;
+}
+
+/** GOOD counts only when every byte was transferred: short data must never pass for the client's. */
+function complete(c: Command): u8 {
+  // GET LBA STATUS brings as much as there is to tell; how much that is lies in the data.
+  if (c.residual > 0 && c.method === METHOD_STATUS) return OUTCOME_GOOD;
+  return c.residual === 0 ? OUTCOME_GOOD : OUTCOME_RETRY_SOFT;
+}
+
+/** Classifies what came back for a check: pages are shorter than what was asked for, so short data is no fault there. */
+export function classifyCheck(c: Command, result: i32): u8 {
+  const residual = c.residual;
+  c.residual = 0;
+  const outcome = classify(c, result);
+  c.residual = residual;
+  return outcome;
+}
+
+/** Whether what came back is the device's: the host's driver may have kept the command, or have given it up. */
+export function fromDevice(c: Command, result: i32): bool {
+  return result >= 0 && c.hostStatus === 0 && (c.driverStatus & 7) === 0;
+}
+
+/** Sense of the command classified last: key | ASC << 8 | ASCQ << 16. */
+export function lastSense(): u32 {
+  return sense;
+}
+
+/** Status, key, ASC, ASCQ of the command classified last, as events and path records show them. */
+export function senseBytes(c: Command): u32 {
+  const known = (sense & 0xff) === KEY_ABSENT ? 0 : (sense & 0xffffff) << 8;
+  return (<u32>c.status) | known;
+}

@@ -1,0 +1,348 @@
+// After a SCSI command has come back: what its outcome means for the path, for the piece, and for the client.
+
+import {
+  DIRECTION_OUT,
+  PATH_FLAG_FAILED,
+  PATH_FLAG_STALLED,
+  PATH_FLAG_SUSPECT,
+  PATH_FLAG_UNVERIFIED,
+  REASON_IDENTITY,
+  REASON_IO,
+  UNIT_CAN_LBA_STATUS,
+  UNIT_CAN_WRITE_SAME,
+  UNIT_CAN_WRITE_SAME_UNMAP,
+} from "../abi";
+import { unitDirty } from "../memory/due";
+import { EIO, ENOSPC, ENOTSUP, EPERM } from "../memory/errno";
+import { listNext, listRemove } from "../memory/lists";
+import { FLAG_FAST_ZERO } from "../memory/operations";
+import {
+  COMMAND_DEAD,
+  COMMAND_FLIGHT,
+  COMMAND_FREE,
+  COMMAND_GHOST,
+  COMMAND_HEDGED,
+  COMMAND_KEPT,
+  COMMAND_LOST,
+  Command,
+  METHOD_READ,
+  METHOD_SAME,
+  METHOD_SAME_UNMAP,
+  METHOD_STATUS,
+  METHOD_SYNC,
+  METHOD_UNMAP,
+  METHOD_ZERO_WRITE,
+  Request,
+} from "../memory/records";
+import { hostNow } from "../memory/ring";
+import { statisticsError, statisticsHedgeWon, statisticsRecord, statisticsRetry } from "../memory/statistics";
+import { Path, Unit } from "../memory/topology";
+import { hedgeReadBack } from "../overdue/hedge";
+import { resetOver } from "../overdue/reset";
+import { siblingAnswers, siblingsSuspect } from "../overdue/sibling";
+import { pathAnswers } from "../overdue/stall";
+import { checkIdentity } from "../path/ask";
+import { aluaOfSense, unitUnverified } from "../path/facts";
+import { groupsWanted } from "../path/groups";
+import { pathIdle } from "../path/path";
+import { shakyCountOne } from "../path/shaky";
+import { pathAluaState, pathBack, pathDepthGood, pathDepthLower, pathFailed } from "../path/state";
+import { unitRefresh } from "../path/tiers";
+import { writeOff } from "../request/account";
+import { allocated, extents } from "../request/allocation";
+import { asksForFua, cacheDenied, dataLost, fuaRefused, powerDoubt, tellsLoss } from "../request/cache";
+import { build, issue } from "../request/dispatch";
+import { becomeGhost, commandGivenUp, commandOverlapsGhost, ghostCompleted } from "../request/ghost";
+import { longLearn } from "../request/long";
+import { pastEnd, zeroMethod } from "../request/method";
+import { commandTwin, isLong } from "../request/pieces";
+import { requestFreeIfOver } from "../request/pool";
+import { ERROR_AGAIN, requestFail, requestPieceSettled } from "../request/request";
+import { delay, requeue } from "../request/retry";
+import { shorten } from "../request/short";
+import { commandDrop, commandFree } from "../request/slots";
+import { stallLearn, stallLearnGhost } from "../request/threshold";
+import {
+  OUTCOME_ALUA,
+  OUTCOME_ALUA_CHANGED,
+  OUTCOME_BUSY,
+  OUTCOME_ELSEWHERE,
+  OUTCOME_FAILED,
+  OUTCOME_GONE,
+  OUTCOME_GOOD,
+  OUTCOME_INVENTORY,
+  OUTCOME_NEXUS,
+  OUTCOME_PAST_END,
+  OUTCOME_PROTECTED,
+  OUTCOME_RETRY,
+  OUTCOME_RETRY_SOFT,
+  OUTCOME_SPACE,
+  OUTCOME_UNSUPPORTED,
+  OUTCOME_WAIT,
+  isAnswer,
+} from "../scsi/outcome";
+import { KEY_ABSENT } from "../scsi/sense";
+import { onlyTells, tellControl } from "./attention";
+import { classify, fromDevice, sense, senseBytes } from "./classify";
+import { refusalNote, refusalsCount } from "./refusal";
+
+const LINK: usize = offsetof<Command>("next");
+const SIBLING: usize = offsetof<Command>("siblingNext");
+const FLIGHT: usize = offsetof<Unit>("flightFirst");
+/** Times a command is sent again on the same path before another path gets it. */
+const RETRIES_MAX: u8 = 3;
+
+/** The host has completed a command of a request. */
+export function commandCompleted(c: Command, result: i32, timeNs: u64): void {
+  const u = c.unit;
+  const p = c.path;
+  listRemove(changetype<usize>(u) + FLIGHT, changetype<usize>(c), LINK);
+  c.state = COMMAND_FREE;
+  p.inFlight--;
+  if (isLong(c.method)) u.longs--;
+  if (p.inFlight < p.depth) u.full &= ~((<u32>1) << (<u32>p.slot));
+  if ((u.queueFirst | u.retryFirst | u.lanes) !== 0) unitDirty(u);
+  const outcome = classify(c, result);
+  const good = outcome === OUTCOME_GOOD;
+  const latencyNs = timeNs > c.timeNs ? timeNs - c.timeNs : 0;
+  writeOff(c, timeNs, good);
+  if (fromDevice(c, result)) {
+    p.lastAnswerNs = hostNow;
+    p.lastIoNs = timeNs;
+    if (c.timeNs > p.answeredNs) p.answeredNs = c.timeNs;
+  }
+  if ((c.flags & (COMMAND_GHOST | COMMAND_LOST)) !== 0) {
+    ghostCompleted(c);
+    if ((c.flags & COMMAND_LOST) !== 0) p.lost--;
+    if (p.ghosts === 0) resetOver(p);
+  }
+  if (good) commandGood(c, u, p, latencyNs);
+  else commandBad(c, u, p, outcome);
+  if (p.inFlight === 0) pathIdle(p);
+}
+
+function commandGood(c: Command, u: Unit, p: Path, latencyNs: u64): void {
+  p.ios++;
+  statisticsRecord(p.statistics, c.method !== METHOD_READ, c.pieceBytes, latencyNs);
+  if (c.method === METHOD_READ) p.bytesRead += <u64>c.pieceBytes;
+  else if (c.direction === <u8>DIRECTION_OUT) p.bytesWritten += <u64>c.bufferBytes;
+  if (p.depth !== p.depthMax) pathDepthGood(u, p);
+  hedgeReadBack(u, c, latencyNs);
+  if ((c.flags & COMMAND_GHOST) !== 0) {
+    if (!isLong(c.method)) stallLearnGhost(u, latencyNs);
+    pathBack(p);
+  } else if (c.method <= METHOD_ZERO_WRITE) stallLearn(u, latencyNs);
+  if (isLong(c.method)) longLearn(u, c, latencyNs);
+  if ((c.refused | (<u32>p.refusals)) !== 0) refusalsOver(c, u, p);
+  if ((p.flags & (PATH_FLAG_STALLED | PATH_FLAG_SUSPECT)) !== 0) {
+    pathAnswers(p, c.timeNs);
+    siblingAnswers(p);
+  }
+  if ((c.flags & COMMAND_DEAD) !== 0) return free(c);
+  if (c.method === METHOD_STATUS) extents(c);
+  pieceDone(c);
+}
+
+/** A path has carried a piece out: it refuses nothing just now, but others have. */
+function refusalsOver(c: Command, u: Unit, p: Path): void {
+  p.refusals = 0;
+  refusalsCount(u, c.refused & ~((<u32>1) << (<u32>p.slot)));
+  c.refused = 0;
+}
+
+/** Frees a command that is in no list of its unit. */
+function free(c: Command): void {
+  const r = c.request;
+  commandFree(c);
+  requestFreeIfOver(r);
+}
+
+/** A piece is carried out: the first good answer wins, other commands for it no longer matter. */
+function pieceDone(c: Command): void {
+  const r = c.request;
+  if (r.syncAfter !== 0) r.powerLosses = min(r.powerLosses, c.powerLosses);
+  if (listNext(r.commandFirst, SIBLING) !== 0) endTwins(c, false);
+  if (c.ownBuffer !== 0 && c.method === METHOD_READ) {
+    if ((c.flags & COMMAND_HEDGED) !== 0) statisticsHedgeWon(r.unit.statistics);
+    c.state = COMMAND_KEPT;
+    r.kept++;
+  } else commandFree(c);
+  requestPieceSettled(r);
+}
+
+/** Other commands for the piece of `c` no longer matter; `open`: whether they are carried out stays open. */
+function endTwins(c: Command, open: bool): void {
+  for (let at = c.request.commandFirst; at !== 0;) {
+    const other = changetype<Command>(at);
+    at = listNext(at, SIBLING);
+    if (other === c || other.pieceOffset !== c.pieceOffset || other.method !== c.method) continue;
+    if ((other.flags & COMMAND_DEAD) !== 0 || other.state === COMMAND_KEPT) continue;
+    if (other.state !== COMMAND_FLIGHT) commandDrop(other);
+    else if (open) commandGivenUp(other);
+    else {
+      becomeGhost(other);
+      other.flags |= COMMAND_DEAD;
+    }
+  }
+}
+
+/** A piece cannot be carried out: its client gets `error`. */
+function pieceFailed(c: Command, error: u32): void {
+  const r = c.request;
+  endTwins(c, true);
+  commandFree(c);
+  r.pieces--;
+  requestFail(r, error);
+}
+
+/** Whether the host's driver, or the driver below it, gave a command up without an answer (DID_TIME_OUT, DRIVER_TIMEOUT). */
+function timedOut(c: Command): bool {
+  return c.hostStatus === 3 || (c.hostStatus === 0 && (c.driverStatus & 15) === 6);
+}
+
+/**
+ * Whether an outcome leaves the piece to another command, if one is under way for it. A reservation may hold on that
+ * one's path and not on this: the conflict then says nothing about the request.
+ */
+function tellsOnly(c: Command, outcome: u8): bool {
+  return (c.flags & (COMMAND_GHOST | COMMAND_HEDGED)) !== 0 || outcome === OUTCOME_PROTECTED;
+}
+
+/** What a command that was not carried out tells of its path, then what becomes of its piece. */
+function commandBad(c: Command, u: Unit, p: Path, outcome: u8): void {
+  const shown = senseBytes(c);
+  if (timedOut(c) && p.answeredNs > c.timeNs) {
+    // The host has given up one command of a path that answers others. One that may rightly take long blames nobody.
+    if (!isLong(c.method)) {
+      p.errors++;
+      statisticsError(p.statistics);
+      if ((c.flags & COMMAND_LOST) === 0) shakyCountOne(p);
+    }
+  } else if (outcome === OUTCOME_ELSEWHERE) refusalNote(p, shown);
+  else if (outcome === OUTCOME_FAILED || outcome === OUTCOME_GONE) {
+    // Without sense data nobody has answered: the fault may be that of a component which others share.
+    if ((sense & 0xff) === KEY_ABSENT && (p.flags & PATH_FLAG_FAILED) === 0) siblingsSuspect(p);
+    pathFailed(p, REASON_IO, shown, c.hostStatus);
+  }
+  const lost = tellsLoss(c.method, outcome, sense);
+  if (lost) dataLost(p, REASON_IO, sense, shown);
+  if (outcome === OUTCOME_BUSY) pathDepthLower(u, p);
+  else if (outcome === OUTCOME_ALUA) {
+    pathAluaState(p, aluaOfSense(sense), shown);
+    groupsWanted(p);
+  } else if (outcome === OUTCOME_ALUA_CHANGED) groupsWanted(p);
+  else tellControl(p, outcome, REASON_IO, sense, shown);
+  // The path may lead elsewhere now: no I/O on it before its identity was checked.
+  if (outcome === OUTCOME_INVENTORY || outcome === OUTCOME_GONE || outcome === OUTCOME_NEXUS) {
+    powerDoubt(u, sense);
+    checkIdentity(p);
+    unitRefresh(u, REASON_IDENTITY, shown, 0);
+  }
+  // Its piece was settled, or is still under way by another command: this one has only told of its path.
+  const flushFailed = lost && c.method === METHOD_SYNC;
+  if ((c.flags & COMMAND_DEAD) !== 0 || (!flushFailed && tellsOnly(c, outcome) && commandTwin(c))) return free(c);
+  c.flags = 0;
+  if (c.request.error !== 0) return pieceFailed(c, c.request.error);
+  if (flushFailed) pieceFailed(c, EIO);
+  else if (isAnswer(outcome) && !isAskedElsewhere(c, u, p, outcome)) answered(c, u, outcome);
+  else sendAgain(c, u, p, outcome, shown);
+}
+
+/**
+ * Whether another path is asked before the client hears of an address past the end: a unit may have grown, and this path not
+ * show it yet. Nothing was carried out here. A path that was tried and has said something else has not said that, nor has one
+ * whose identity is being checked.
+ */
+function isAskedElsewhere(c: Command, u: Unit, p: Path, outcome: u8): bool {
+  if (outcome !== OUTCOME_PAST_END) return false;
+  c.pastEnd |= (<u32>1) << (<u32>p.slot);
+  return (u.eligible & ~c.pastEnd) !== 0 || unitUnverified(u);
+}
+
+/** The piece goes out again: here, elsewhere, or after a pause. */
+function sendAgain(c: Command, u: Unit, p: Path, outcome: u8, shown: u32): void {
+  const here = (<u32>1) << (<u32>p.slot);
+  const soft = outcome === OUTCOME_RETRY_SOFT || outcome === OUTCOME_ALUA_CHANGED || outcome === OUTCOME_NEXUS;
+  const retry = outcome === OUTCOME_RETRY || soft;
+  if (retry || onlyTells(outcome)) {
+    if (c.retries < RETRIES_MAX && (u.eligible & here) !== 0) {
+      c.retries++;
+      p.retries++;
+      if (outcome === OUTCOME_RETRY) shakyCountOne(p);
+      statisticsRetry(p.statistics);
+      if ((u.full & here) === 0 && !commandOverlapsGhost(u, c)) return issue(c, p.slot);
+    } else if (outcome === OUTCOME_NEXUS && c.retries < RETRIES_MAX && (p.flags & PATH_FLAG_UNVERIFIED) !== 0) {
+      // It may go out here again once the path has told who it is, or on another one now.
+      c.retries++;
+      p.retries++;
+      statisticsRetry(p.statistics);
+      return requeue(c);
+    } else if (outcome === OUTCOME_RETRY) pathFailed(p, REASON_IO, shown, c.hostStatus);
+  }
+  c.retries = 0;
+  c.tried |= here;
+  if (outcome === OUTCOME_ELSEWHERE) c.refused |= here;
+  const elsewhere = (u.eligible & ~c.tried) !== 0;
+  const patience = outcome === OUTCOME_BUSY || outcome === OUTCOME_WAIT || outcome === OUTCOME_ALUA;
+  if ((patience || outcome === OUTCOME_PAST_END) && !elsewhere) {
+    // The device asks for patience: that is bounded by the request's deadline, not by a count. So does a port group in
+    // transition whose report does not, or not yet, say so. Of an end that not every path has told the others are asked soon.
+    c.tried = 0;
+    return delay(c);
+  }
+  requeue(c);
+}
+
+/** The device's own answer. */
+function answered(c: Command, u: Unit, outcome: u8): void {
+  const r = c.request;
+  if (outcome === OUTCOME_UNSUPPORTED && c.method === METHOD_UNMAP) return pieceDone(c);
+  if (outcome === OUTCOME_UNSUPPORTED && c.method === METHOD_SYNC) return flushRefused(c, u, r);
+  if (outcome === OUTCOME_UNSUPPORTED && knowsAnotherWay(u, c)) {
+    build(u, r, c);
+    return requeue(c);
+  }
+  if (outcome === OUTCOME_UNSUPPORTED && (c.method === METHOD_SAME || c.method === METHOD_SAME_UNMAP)) {
+    return zeroAnotherWay(c, u, r);
+  }
+  if (c.method === METHOD_STATUS && outcome !== OUTCOME_PROTECTED) {
+    // Nobody promised that it can tell: what is not known to be a hole counts as data.
+    if (outcome === OUTCOME_UNSUPPORTED) u.capabilities &= ~UNIT_CAN_LBA_STATUS;
+    allocated(r);
+    return pieceDone(c);
+  }
+  let error = EIO;
+  if (outcome === OUTCOME_PROTECTED) error = EPERM;
+  else if (outcome === OUTCOME_SPACE) error = ENOSPC;
+  else if (outcome === OUTCOME_PAST_END) error = pastEnd(<u32>r.kind);
+  pieceFailed(c, error);
+}
+
+/** Whether a READ or WRITE that the device does not know goes out again: without FUA, then with the shorter CDB. */
+function knowsAnotherWay(u: Unit, c: Command): bool {
+  if (!asksForFua(c)) return shorten(u, c, sense);
+  fuaRefused(u, c.path);
+  return true;
+}
+
+/** The device does not know SYNCHRONIZE CACHE: the shorter one is tried; without either there is no cache, unless it has said so. */
+function flushRefused(c: Command, u: Unit, r: Request): void {
+  if (c.cdbBytes === 16) {
+    u.shortSync = 1;
+    build(u, r, c);
+    requeue(c);
+  } else if (cacheDenied(u, c.path)) pieceDone(c);
+  else pieceFailed(c, EIO);
+}
+
+/** The device does not do WRITE SAME as it said: from now on without, and this request once more from its start. */
+function zeroAnotherWay(c: Command, u: Unit, r: Request): void {
+  const lost = c.method === METHOD_SAME ? UNIT_CAN_WRITE_SAME : UNIT_CAN_WRITE_SAME_UNMAP;
+  u.capabilities &= ~lost;
+  if ((r.flags & FLAG_FAST_ZERO) !== 0 && zeroMethod(u, r.flags) === METHOD_ZERO_WRITE) {
+    return pieceFailed(c, ENOTSUP);
+  }
+  r.method = (u.capabilities & UNIT_CAN_WRITE_SAME) !== 0 ? METHOD_SAME : METHOD_ZERO_WRITE;
+  r.whole = r.method;
+  pieceFailed(c, ERROR_AGAIN);
+}

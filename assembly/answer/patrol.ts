@@ -1,0 +1,76 @@
+// Path patrol: each path is looked at once in an interval. A healthy path that has not answered anything for longer
+// than the threshold gets a health check, a failed one a recovery check. When in the interval, is random and new each
+// time, from the seed: so neither the paths of one host nor the hosts of one array probe together.
+
+import {
+  ALUA_UNKNOWN,
+  PATH_FLAG_FAILED,
+  PATH_FLAG_PRESENT,
+  PATH_FLAG_REMOVING,
+  PATH_FLAG_STALLED,
+  PATH_FLAG_SUSPECT,
+  PATH_FLAG_UNVERIFIED,
+  PATH_FLAG_WRONG_UNIT,
+  REASON_PATROL,
+  UNIT_CAN_ALUA,
+} from "../abi";
+import { random } from "../memory/random";
+import { now } from "../memory/ring";
+import { Path, Unit } from "../memory/topology";
+import { resetStart } from "../overdue/reset";
+import { checkBack, checkWant } from "../path/ask";
+import { WANT_GROUPS, WANT_HEALTH, WANT_IDENTITY, pathEligible, takesIo, unitPath } from "../path/facts";
+import { patrolIntervalNs, patrolMode, patrolThresholdNs } from "../path/mode";
+import { patrolArm } from "../path/timer";
+import { checkTimedOut } from "./check";
+
+const HEALTH: u32 = 1;
+const RECOVERY: u32 = 2;
+
+/** The timer has fired. */
+export function patrolTimer(p: Path): void {
+  if ((p.flags & PATH_FLAG_PRESENT) === 0) return;
+  if (p.checking !== 0 && p.checkLost === 0 && p.checkDueNs <= now) checkTimedOut(p);
+  if (p.nextLookNs <= now) {
+    // Between 7/8 and 9/8 of the interval, so that looks which have met part again.
+    p.nextLookNs = now + patrolIntervalNs - patrolIntervalNs / 8 + (random() % (patrolIntervalNs / 4 + 1));
+    look(p);
+  }
+  if (p.checkLost !== 0 && p.unit.ghostResetNs !== 0 && p.checkDueNs + p.unit.ghostResetNs <= now) {
+    if (p.resetNotBeforeNs <= now) resetStart(p);
+  }
+  patrolArm(p);
+}
+
+/** One look at a path. */
+function look(p: Path): void {
+  const u = p.unit;
+  if ((p.flags & PATH_FLAG_REMOVING) !== 0 || p.checking !== 0) return;
+  const later = p.wantedLater;
+  p.wanted |= later;
+  p.wantedLater = 0;
+  if ((p.flags & PATH_FLAG_FAILED) !== 0) {
+    // It is on its way back, and only who it is could not be read yet.
+    if (p.back !== 0 && (later & WANT_IDENTITY) !== 0) return checkWant(p, 0);
+    if ((patrolMode & RECOVERY) !== 0 && p.heldDown === 0) checkBack(p, REASON_PATROL);
+    return;
+  }
+  if ((p.flags & (PATH_FLAG_UNVERIFIED | PATH_FLAG_WRONG_UNIT)) !== 0) return checkWant(p, WANT_IDENTITY);
+  if ((u.capabilities & UNIT_CAN_ALUA) !== 0 && asksForGroups(u, p)) p.wanted |= WANT_GROUPS;
+  // A path that is avoided has to get the chance to show that it answers.
+  const avoided = (p.flags & (PATH_FLAG_STALLED | PATH_FLAG_SUSPECT)) !== 0 || !takesIo(p.alua);
+  if (avoided || p.silent !== 0) p.wanted |= WANT_HEALTH;
+  if ((patrolMode & HEALTH) !== 0 && now - p.lastIoNs >= patrolThresholdNs) p.wanted |= WANT_HEALTH;
+  checkWant(p, 0);
+}
+
+/** One healthy path asks for all, where its answer tells of all; and those of which nothing is known, or nothing good. */
+function asksForGroups(u: Unit, p: Path): bool {
+  if (isReporter(u, p) || !pathEligible(p)) return true;
+  return p.groupKnown !== 0 && (p.ownReport !== 0 || <u32>p.alua === ALUA_UNKNOWN);
+}
+
+/** One healthy path of each unit asks for the port groups. */
+function isReporter(u: Unit, p: Path): bool {
+  return u.usable !== 0 && unitPath(u, ctz(u.usable)) === p;
+}

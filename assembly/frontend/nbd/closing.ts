@@ -1,0 +1,104 @@
+// How a connection ends: drained, or shut at once, and when its record is free again. connection.ts has the rules.
+
+import { EVENT_CONNECTION_CLOSED, OP_CLOSE } from "../../abi";
+import { connectionDirty, connectionsDirty } from "../../memory/due";
+import { listNext, listPush, listRemove, listShift } from "../../memory/lists";
+import {
+  COMMAND_KEPT,
+  CONNECTION_CLOSED,
+  CONNECTION_CLOSING,
+  CONNECTION_DRAINING,
+  CONNECTION_FREE,
+  Command,
+  Connection,
+  RECEIVING_NOTHING,
+  REQUEST_OVER,
+  Request,
+} from "../../memory/records";
+import { NONE, TAG_CLOSE, event, makeTag, submit } from "../../memory/ring";
+import { wordWanted } from "../../memory/word";
+import { waitNoLonger } from "../../request/admission";
+import { requestFreeIfOver } from "../../request/pool";
+import { requestsGiveUp } from "../../request/request";
+import { ownRoomFreed } from "../../request/room";
+import { commandDrop } from "../../request/slots";
+
+const READY: usize = offsetof<Connection>("readyFirst");
+const REQUEST_LINK: usize = offsetof<Request>("next");
+
+const DIRTY: usize = offsetof<Connection>("dirtyNext");
+const SIBLING: usize = offsetof<Command>("siblingNext");
+
+export const free: usize = memory.data(8, 8);
+
+/** DISC: no more requests come; what is outstanding is answered, then it closes. */
+export function connectionDrain(n: Connection): void {
+  n.state = CONNECTION_DRAINING;
+  wordWanted();
+  n.begin = n.end = 0;
+  connectionDirty(n);
+}
+
+/** Closes it now, giving up what is outstanding. `error` is a negated errno, 0 for an orderly end. */
+export function connectionShut(n: Connection, error: i32): void {
+  if (n.state === CONNECTION_FREE || n.state >= CONNECTION_CLOSING) return;
+  waitNoLonger(n);
+  n.state = CONNECTION_CLOSING;
+  requestsGiveUp(n);
+  n.error = error;
+  n.generation++;
+  n.closeGeneration = n.generation;
+  submit(false, OP_CLOSE, 0, makeTag(TAG_CLOSE, n.generation, n.index), n.socket, 0, 0);
+  connectionDirty(n);
+}
+
+export function dropReplies(n: Connection): void {
+  const ready = changetype<usize>(n) + READY;
+  for (let at = listShift(ready, REQUEST_LINK); at !== 0; at = listShift(ready, REQUEST_LINK)) {
+    requestOver(changetype<Request>(at));
+  }
+}
+
+/** A payload that will not be complete: its request is forgotten, nobody has seen it. */
+function dropPayload(n: Connection): void {
+  const r = n.payload;
+  n.payload = changetype<Request>(0);
+  n.drainBytes = 0;
+  if (changetype<usize>(r) !== 0) requestOver(r);
+}
+
+/** Frees the record when nothing refers to it any more. */
+export function connectionGone(n: Connection): void {
+  if (n.state < CONNECTION_CLOSING) {
+    if (n.requests === 0 && n.state === CONNECTION_DRAINING) connectionDirty(n);
+    return;
+  }
+  if (n.receiving === RECEIVING_NOTHING && changetype<usize>(n.payload) !== 0) return dropPayload(n);
+  if (n.state !== CONNECTION_CLOSED || n.requests !== 0 || n.receiving !== 0 || n.sending !== 0) return;
+  if (n.dirty !== 0) {
+    listRemove(connectionsDirty, changetype<usize>(n), DIRTY);
+    n.dirty = 0;
+  }
+  n.state = CONNECTION_FREE;
+  n.unit.connections--;
+  event(EVENT_CONNECTION_CLOSED, 0, n.unit.index, NONE, n.index, <u32>n.error, 0, 0);
+  listPush(free, changetype<usize>(n), DIRTY);
+}
+
+/** Its reply has left, or nobody wants it. The caller has taken it out of its lists. */
+export function requestOver(r: Request): void {
+  const n = r.connection;
+  r.state = REQUEST_OVER;
+  n.requests--;
+  n.bytesHeld -= r.bufferBytes;
+  ownRoomFreed(n);
+  for (let at = r.commandFirst; r.kept !== 0;) {
+    const c = changetype<Command>(at);
+    at = listNext(at, SIBLING);
+    if (c.state !== COMMAND_KEPT) continue;
+    r.kept--;
+    commandDrop(c);
+  }
+  connectionGone(n);
+  requestFreeIfOver(r);
+}

@@ -1,0 +1,42 @@
+// Serves the line of connections that wait for room (request/room.ts), and closes those who hold room and do nothing with it.
+
+import { connectionDirty } from "../../memory/due";
+import { connectionAt, connectionCount } from "../../memory/memory";
+import { CONNECTION_DRAINING, CONNECTION_OPEN, Connection } from "../../memory/records";
+import { now } from "../../memory/ring";
+import { watch } from "../../request/admission";
+import { lineDue, lineNext, lineServed, waitingCount } from "../../request/room";
+import { connectionShut } from "./closing";
+import { parseRequests } from "./parser";
+
+/** A payload that makes no progress, replies that are not taken, for so long are too long when others wait. */
+const IDLE_PAYLOAD_NS: u64 = 10000000000;
+const IDLE_SEND_NS: u64 = 60000000000;
+const ETIMEDOUT: i32 = 110;
+
+/**
+ * The core's timer has fired. While somebody waits for room, a client that has begun a payload and does not go on, or
+ * does not take its replies, is closed: it would hold the others up for as long as it likes.
+ */
+export function watchTimer(): void {
+  if (waitingCount === 0) return;
+  for (let i: u32 = 0; i < connectionCount; i++) {
+    const n = connectionAt(i);
+    if (n.state !== CONNECTION_OPEN && n.state !== CONNECTION_DRAINING) continue;
+    const idleNs = now - n.progressNs;
+    const payload = changetype<usize>(n.payload) !== 0 && idleNs > IDLE_PAYLOAD_NS;
+    if (payload || (n.sending !== 0 && idleNs > IDLE_SEND_NS)) connectionShut(n, -ETIMEDOUT);
+  }
+  watch();
+}
+
+/** Serves the line as far as there is room. */
+export function serveLine(): void {
+  if (!lineDue()) return;
+  for (let at = lineNext(); at !== 0; at = lineNext()) {
+    const n = changetype<Connection>(at);
+    parseRequests(n);
+    connectionDirty(n);
+    if (!lineServed(n)) return;
+  }
+}

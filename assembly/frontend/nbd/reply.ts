@@ -1,0 +1,189 @@
+// Replies in NBD's transmission phase (NBD protocol, "Simple reply message", "Structured reply chunk message" and "Extended
+// reply chunk message"), gathered for one SEND: headers from the request slots, data from the requests' buffers. All fields are big-endian.
+
+import {
+  CONNECTION_EXTENDED,
+  CONNECTION_STRUCTURED,
+  GATHER_ADDRESS,
+  GATHER_BYTES,
+  GATHER_ENTRIES_MAX,
+  GATHER_LENGTH,
+  PIECE_BYTES_MAX,
+} from "../../abi";
+import { listNext, listPush, listRemove } from "../../memory/lists";
+import { NBD_BLOCK_STATUS, NBD_READ } from "../../memory/operations";
+import { COMMAND_KEPT, Command, Connection, REQUEST_HEADER, REQUEST_SENDING, Request } from "../../memory/records";
+import { CONTEXT_ALLOCATION, extentBytes, extentsAt } from "../../request/allocation";
+import { requestBlock } from "../../request/pool";
+
+const SIMPLE_MAGIC: u32 = 0x67446698;
+const STRUCTURED_MAGIC: u32 = 0x668e33ef;
+const CHUNK_DONE: u16 = 1;
+const CHUNK_NONE: u16 = 0;
+const CHUNK_OFFSET_DATA: u16 = 1;
+const CHUNK_OFFSET_HOLE: u16 = 2;
+const CHUNK_STATUS: u16 = 5;
+const CHUNK_STATUS_EXTENDED: u16 = 6;
+const CHUNK_ERROR: u16 = 0x8001;
+const EXTENDED_MAGIC: u32 = 0x6e8a278c;
+/** Reads from this size on are looked through for zeroes; below it the look costs more than the bytes. */
+const HOLE_BYTES_MIN: u32 = 32768;
+
+const LINK: usize = offsetof<Request>("next");
+const READY: usize = offsetof<Connection>("readyFirst");
+const SENDING: usize = offsetof<Connection>("sendingFirst");
+const SIBLING: usize = offsetof<Command>("siblingNext");
+
+let entry: usize = 0;
+let entryEnd: usize = 0;
+let sendBytes: u32 = 0;
+
+/** Fills the connection's gather table with as many ready replies as fit; answers the number of entries. */
+export function gatherReplies(n: Connection): u32 {
+  const ready = changetype<usize>(n) + READY;
+  entry = n.gather;
+  entryEnd = n.gather + <usize>GATHER_ENTRIES_MAX * GATHER_BYTES;
+  sendBytes = 0;
+  while (n.readyFirst !== 0) {
+    const r = changetype<Request>(n.readyFirst);
+    const before = entry;
+    if (!gatherReply(n, r)) {
+      entry = before;
+      assert(before !== n.gather);
+      break;
+    }
+    listRemove(ready, changetype<usize>(r), LINK);
+    r.state = REQUEST_SENDING;
+    listPush(changetype<usize>(n) + SENDING, changetype<usize>(r), LINK);
+  }
+  n.sendBytes = sendBytes;
+  return <u32>((entry - n.gather) / GATHER_BYTES);
+}
+
+function gather(address: usize, bytes: u32): bool {
+  if (entry === entryEnd) return false;
+  store<u32>(entry + GATHER_ADDRESS, <u32>address);
+  store<u32>(entry + GATHER_LENGTH, bytes);
+  entry += GATHER_BYTES;
+  sendBytes += bytes;
+  return true;
+}
+
+/** Adds one reply; false when the table has no room for it (then nothing of it counts). */
+function gatherReply(n: Connection, r: Request): bool {
+  const header = changetype<usize>(r) + REQUEST_HEADER;
+  const bytesBefore = sendBytes;
+  const kind = <u32>r.kind;
+  const read = kind === NBD_READ;
+  let fits: bool;
+  const structured = (read || kind === NBD_BLOCK_STATUS) && (n.flags & CONNECTION_STRUCTURED) !== 0;
+  if (!structured && (n.flags & CONNECTION_EXTENDED) === 0) {
+    store<u32>(header, bswap<u32>(SIMPLE_MAGIC));
+    store<u32>(header, bswap<u32>(r.error), 4);
+    store<u64>(header, r.cookie, 8);
+    fits = gather(header, 16) && (!read || r.error !== 0 || gatherData(r));
+  } else fits = gatherChunk(n, r, header);
+  if (!fits) sendBytes = bytesBefore;
+  return fits;
+}
+
+/** Writes the header of a chunk; answers how many bytes it has. */
+function chunkHeader(n: Connection, r: Request, header: usize, type: u16, bytes: u32): u32 {
+  store<u16>(header, bswap<u16>(CHUNK_DONE), 4);
+  store<u16>(header, bswap<u16>(type), 6);
+  store<u64>(header, r.cookie, 8);
+  if ((n.flags & CONNECTION_EXTENDED) === 0) {
+    store<u32>(header, bswap<u32>(STRUCTURED_MAGIC));
+    store<u32>(header, bswap<u32>(bytes), 16);
+    return 20;
+  }
+  store<u32>(header, bswap<u32>(EXTENDED_MAGIC));
+  store<u64>(header, bswap<u64>(r.askedOffset), 16);
+  store<u64>(header, bswap<u64>(<u64>bytes), 24);
+  return 32;
+}
+
+/** A reply is one chunk, the last of its kind: data, a hole, extents, nothing, or an error. So DF costs nothing. */
+function gatherChunk(n: Connection, r: Request, header: usize): bool {
+  if (r.error !== 0) {
+    const at = chunkHeader(n, r, header, CHUNK_ERROR, 6);
+    store<u32>(header + at, bswap<u32>(r.error));
+    store<u16>(header + at, 0, 4);
+    return gather(header, at + 6);
+  }
+  if (<u32>r.kind === NBD_BLOCK_STATUS) return gatherExtents(n, r, header);
+  if (<u32>r.kind !== NBD_READ || r.askedBytes === 0) return gather(header, chunkHeader(n, r, header, CHUNK_NONE, 0));
+  const bytes = <u32>r.askedBytes;
+  if (isHole(r)) {
+    const at = chunkHeader(n, r, header, CHUNK_OFFSET_HOLE, 12);
+    store<u64>(header + at, bswap<u64>(r.askedOffset));
+    store<u32>(header + at, bswap<u32>(bytes), 8);
+    return gather(header, at + 12);
+  }
+  const at = chunkHeader(n, r, header, CHUNK_OFFSET_DATA, 8 + bytes);
+  store<u64>(header + at, bswap<u64>(r.askedOffset));
+  return gather(header, at + 8) && gatherData(r);
+}
+
+/** What is data and what is not: the number of the context, and its extents. */
+function gatherExtents(n: Connection, r: Request, header: usize): bool {
+  const bytes = r.extents * extentBytes(r);
+  const wide = (n.flags & CONNECTION_EXTENDED) !== 0;
+  assert(r.extents !== 0);
+  const type = wide ? CHUNK_STATUS_EXTENDED : CHUNK_STATUS;
+  let at = chunkHeader(n, r, header, type, bytes + (wide ? 8 : 4));
+  store<u32>(header + at, bswap<u32>(CONTEXT_ALLOCATION));
+  at += 4;
+  if (wide) {
+    store<u32>(header + at, bswap<u32>(r.extents));
+    at += 4;
+  }
+  return gather(header, at) && gather(extentsAt(r), bytes);
+}
+
+/** The data of a READ: its blocks, except where a piece came by a buffer of its own. */
+function gatherData(r: Request): bool {
+  let at = <u32>r.lead;
+  const end = at + <u32>r.askedBytes;
+  while (at < end) {
+    const kept = r.kept === 0 ? changetype<Command>(0) : keptFrom(r, at);
+    if (changetype<usize>(kept) !== 0 && kept.pieceOffset <= at) {
+      const skip = at - kept.pieceOffset;
+      const own = min(kept.pieceBytes - skip, end - at);
+      if (!gather(<usize>kept.ownBuffer + skip, own)) return false;
+      at += own;
+      continue;
+    }
+    let bytes = min(end - at, PIECE_BYTES_MAX - (at & (PIECE_BYTES_MAX - 1)));
+    if (changetype<usize>(kept) !== 0) bytes = min(bytes, kept.pieceOffset - at);
+    if (!gather(requestBlock(r, at / PIECE_BYTES_MAX) + (at & (PIECE_BYTES_MAX - 1)), bytes)) return false;
+    at += bytes;
+  }
+  return true;
+}
+
+/** The first kept piece that ends behind `from`; null when there is none. */
+function keptFrom(r: Request, from: u32): Command {
+  let best = changetype<Command>(0);
+  for (let at = r.commandFirst; at !== 0; at = listNext(at, SIBLING)) {
+    const c = changetype<Command>(at);
+    if (c.state !== COMMAND_KEPT || c.pieceOffset + c.pieceBytes <= from) continue;
+    if (changetype<usize>(best) === 0 || c.pieceOffset < best.pieceOffset) best = c;
+  }
+  return best;
+}
+
+/** Whether everything a large READ brought is zero. Data that is not shows it in the first bytes, nearly always. */
+function isHole(r: Request): bool {
+  if (r.bytes < HOLE_BYTES_MIN || r.kept !== 0 || <u64>r.bytes !== r.askedBytes) return false;
+  for (let at: u32 = 0; at < r.bytes; at += PIECE_BYTES_MAX) {
+    const block = requestBlock(r, at / PIECE_BYTES_MAX);
+    const bytes = min(r.bytes - at, PIECE_BYTES_MAX);
+    for (let i: u32 = 0; i < bytes; i += 64) {
+      const low = v128.or(v128.load(block + i), v128.load(block + i, 16));
+      const high = v128.or(v128.load(block + i, 32), v128.load(block + i, 48));
+      if (v128.any_true(v128.or(low, high))) return false;
+    }
+  }
+  return true;
+}

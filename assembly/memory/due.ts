@@ -1,0 +1,47 @@
+// Work lists of a turn: units that have something to dispatch, connections that have something to do. Whoever finds work puts it
+// here and returns; the turn (core.ts) takes it from here. So nothing below a front end ever calls it.
+
+import { listPush } from "./lists";
+import { Connection, Request } from "./records";
+import { Unit } from "./topology";
+import { wordWanted } from "./word";
+
+const DIRTY: usize = offsetof<Connection>("dirtyNext");
+const READY: usize = offsetof<Connection>("readyFirst");
+const REQUEST_LINK: usize = offsetof<Request>("next");
+const LINK: usize = offsetof<Unit>("dirtyNext");
+export const connectionsDirty: usize = memory.data(8, 8);
+
+/** Something is to be done for it at the end of the turn. */
+export function connectionDirty(n: Connection): void {
+  if (n.dirty !== 0) return;
+  n.dirty = 1;
+  listPush(connectionsDirty, changetype<usize>(n), DIRTY);
+}
+
+/** A request's reply is due. */
+export function replyReady(r: Request): void {
+  const n = r.connection;
+  listPush(changetype<usize>(n) + READY, changetype<usize>(r), REQUEST_LINK);
+  if (n.sending !== 0) wordWanted();
+  connectionDirty(n);
+}
+
+/** Whether a connection has something to be done. */
+export function connectionsPending(): bool {
+  return load<usize>(connectionsDirty) !== 0;
+}
+
+export const unitsDirty: usize = memory.data(8, 8);
+
+/** Something is to be dispatched at the end of the turn. */
+export function unitDirty(u: Unit): void {
+  if (u.dirty !== 0) return;
+  u.dirty = 1;
+  listPush(unitsDirty, changetype<usize>(u), LINK);
+}
+
+/** Whether a unit has something to dispatch. */
+export function unitsPending(): bool {
+  return load<usize>(unitsDirty) !== 0;
+}

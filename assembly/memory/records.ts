@@ -1,0 +1,324 @@
+// The records of what passes through the core, as classes laid over its memory: connections, requests, commands. Those of
+// units and paths are in topology.ts. The parts that the host reads have the offsets of abi.ts; `checkRecords` compares
+// them once at init.
+//
+// Who owns what:
+// - A Connection owns its socket, its receive buffer and its gather table until the host has completed CLOSE and
+//   every request that came by it is answered or given up.
+// - A Request owns its data buffers from the moment its header was parsed until its reply has left (or cannot any
+//   more) AND no command slot refers to it. A ghost therefore keeps the buffers of its request.
+// - A Command is one SCSI command slot. From submission to completion the host owns it: it is neither reused nor
+//   changed, whatever the core has decided about its request meanwhile.
+
+import { COMMAND_BUFFER, COMMAND_PRIVATE, COMMAND_RESIDUAL, COMMAND_SENSE, COMMAND_TIMEOUT_MS } from "../abi";
+import { Path, Unit } from "./topology";
+
+/** A SCSI command slot. */
+@unmanaged
+export class Command {
+  cdb0: u64;
+  cdb1: u64;
+  cdbBytes: u8;
+  direction: u8;
+  status: u8;
+  senseBytes: u8;
+  hostStatus: u16;
+  driverStatus: u16;
+  buffer: u32;
+  bufferBytes: u32;
+  residual: i32;
+  timeoutMs: u32;
+  sense0: u64;
+  sense1: u64;
+  sense2: u64;
+  sense3: u64;
+  sense4: u64;
+  sense5: u64;
+  sense6: u64;
+  sense7: u64;
+  sense8: u64;
+  sense9: u64;
+  sense10: u64;
+  sense11: u64;
+  // The core's own from here on.
+  /** When it went out, or when it may go out again (DELAYED). */
+  timeNs: u64;
+  /** `busyNs` when it went out. */
+  busyNs: u64;
+  /** First block of the piece. */
+  lba: u64;
+  request: Request;
+  unit: Unit;
+  path: Path;
+  index: u32;
+  /** The piece: where in the request it starts, and how much of it it is. */
+  pieceOffset: u32;
+  pieceBytes: u32;
+  /** Link in the list its state names. */
+  next: usize;
+  previous: usize;
+  /** Link in the list of its request's commands. */
+  siblingNext: usize;
+  siblingPrevious: usize;
+  /** Slots this piece has failed on since it last started a round. */
+  tried: u32;
+  /** Slots whose path has refused it (OUTCOME_ELSEWHERE), to be held against them if another carries it out. */
+  refused: u32;
+  /** Slots whose path has said that it ends before this piece (OUTCOME_PAST_END). */
+  pastEnd: u32;
+  /** A buffer of its own (a re-issued read, a further UNMAP's parameter list), or 0. */
+  ownBuffer: u32;
+  /** Losses of power that its unit had told of when it was sent. */
+  powerLosses: u32;
+  /** What the policy wants to be told when it comes back (`started`). */
+  note: u32;
+  state: u8;
+  flags: u8;
+  /** Times this piece was sent again on the path it is on now. */
+  retries: u8;
+  /** Times every eligible path had been tried. */
+  rounds: u8;
+  generation: u8;
+  /** METHOD_* this command was built for. */
+  method: u8;
+  /** 0 at first, one more each time its piece was issued again beside it. */
+  attempt: u8;
+  /** PACE_* while it counts as large or a zeroing; 1: it went out with nothing of that kind beside it (pace.ts). */
+  pace: u8;
+  lone: u8;
+  /** Bytes of its kind that its unit had carried out when it went out. */
+  paceDone: u64;
+}
+
+export const COMMAND_SLOT_BYTES: usize = 256;
+
+/** On the free list. */
+export const COMMAND_FREE: u8 = 0;
+/** In its unit's `retry` list: it goes out as soon as a path takes it. */
+export const COMMAND_QUEUED: u8 = 1;
+/** In its unit's `delayed` list until `timeNs`. */
+export const COMMAND_DELAYED: u8 = 2;
+/** In its unit's `flight` list; the host owns it. */
+export const COMMAND_FLIGHT: u8 = 3;
+/** Done; it only keeps the buffer its reply is sent from. */
+export const COMMAND_KEPT: u8 = 4;
+
+/** Another command was issued for its piece, or its request was given up: it counts as a ghost. */
+export const COMMAND_GHOST: u8 = 1;
+/** Its result no longer matters: the piece is settled. */
+export const COMMAND_DEAD: u8 = 2;
+/** Its request was answered with an error: whether the write happened is open. */
+export const COMMAND_OPEN: u8 = 4;
+/** It can no longer change the medium (a reset ended it), though the host has not given it back. */
+export const COMMAND_HARMLESS: u8 = 8;
+/** Its slot on the path was given up for the policy's book-keeping. */
+export const COMMAND_WRITTEN_OFF: u8 = 16;
+/** A read that was looked at for hedging, or is a hedge. */
+export const COMMAND_HEDGED: u8 = 32;
+/** A ghost so old that it counts as lost. */
+export const COMMAND_LOST: u8 = 64;
+/** A ghost that other I/O waits for. */
+export const COMMAND_WANTED: u8 = 128;
+
+/** A client's request. */
+@unmanaged
+export class Request {
+  /** The client's cookie, as it came (big-endian bytes). */
+  cookie: u64;
+  /** First byte and number of bytes, from the header. */
+  offset: u64;
+  bytes: u32;
+  /** NBD command. */
+  kind: u16;
+  /** NBD command flags. */
+  flags: u16;
+  acceptedNs: u64;
+  /** From when its time counts: its acceptance, or its last progress (long.ts). */
+  sinceNs: u64;
+  deadlineNs: u64;
+  connection: Connection;
+  unit: Unit;
+  index: u32;
+  /** NBD error, 0 when good. */
+  error: u32;
+  state: u8;
+  method: u8;
+  /** 1: the client wants FUA and a piece went out without: where there is a cache, SYNCHRONIZE CACHE follows. */
+  syncAfter: u8;
+  blockCount: u8;
+  /** How far the request was cut into pieces; `total` when all pieces were made. */
+  cut: u32;
+  total: u32;
+  /** Pieces made and not settled. */
+  pieces: u32;
+  /** Link in the list its state names. */
+  next: usize;
+  previous: usize;
+  /** Link in its unit's list of requests. */
+  unitNext: usize;
+  unitPrevious: usize;
+  /** Its command slots, ghosts and kept ones included. */
+  commandFirst: usize;
+  commandLast: usize;
+  /** Kept commands among them (pieces whose data lies in a buffer of their own). */
+  kept: u32;
+  /** Bytes of the buffers it holds. */
+  bufferBytes: u32;
+  /** When it began to wait for a ghost; 0 otherwise. */
+  heldNs: u64;
+  /** What the client asked for; `offset` and `bytes` are what commands cover now: whole blocks, a leg of it (legs.ts). */
+  askedOffset: u64;
+  askedBytes: u64;
+  /** Bytes of its data that lie before the client's, because they are in the same block. */
+  lead: u16;
+  /** LEG_*; EXCLUSIVE_*. */
+  leg: u8;
+  exclusive: u8;
+  /** Where the present leg's data begins among its own. */
+  base: u32;
+  /** METHOD_* of its legs of whole blocks, or of all of it. */
+  whole: u8;
+  /** LANE_* it waits in. */
+  lane: u8;
+  /** Extents of a BLOCK_STATUS. */
+  extents: u32;
+  /** Losses of power that its unit had told of when the first piece went out that SYNCHRONIZE CACHE has to follow. */
+  powerLosses: u32;
+  /** Times it was written once more for such a loss. */
+  forcedAgain: u8;
+}
+
+export const REQUEST_SLOT_BYTES: usize = 384;
+/** Where in a request slot the reply's header is put together. */
+export const REQUEST_HEADER: usize = 160;
+/** Where the addresses of its data blocks are: one for each MiB of whole blocks, and one for edges that are read. */
+export const REQUEST_BLOCKS: usize = 224;
+export const REQUEST_BLOCKS_MAX: u32 = 34;
+
+export const REQUEST_FREE: u8 = 0;
+/** Its payload is still coming in. */
+export const REQUEST_RECEIVING: u8 = 1;
+/** In its unit's `queue`: pieces are still to be made. */
+export const REQUEST_QUEUED: u8 = 2;
+/** In its unit's `held` list: a ghost overlaps it. */
+export const REQUEST_HELD: u8 = 3;
+/** All pieces made that may be for now, some not settled. In no list of `next`. */
+export const REQUEST_FLIGHT: u8 = 4;
+/** In its connection's `ready` list. */
+export const REQUEST_READY: u8 = 5;
+/** In its connection's `sending` list: the host reads its buffers. */
+export const REQUEST_SENDING: u8 = 6;
+/** Answered or given up; it waits for its last command. */
+export const REQUEST_OVER: u8 = 7;
+/** In a lane of its connection: pieces are still to be made, others are served in turn (lanes.ts). */
+export const REQUEST_LINED: u8 = 8;
+
+/** How a request is carried out. */
+export const METHOD_READ: u8 = 0;
+export const METHOD_WRITE: u8 = 1;
+export const METHOD_ZERO_WRITE: u8 = 2;
+export const METHOD_SAME: u8 = 3;
+export const METHOD_SAME_UNMAP: u8 = 4;
+export const METHOD_UNMAP: u8 = 5;
+export const METHOD_SYNC: u8 = 6;
+/** Nothing to do: answered at once. */
+export const METHOD_NONE: u8 = 7;
+/** GET LBA STATUS. */
+export const METHOD_STATUS: u8 = 8;
+
+/** Requests of a connection that take turns with those of others (lanes.ts). */
+@unmanaged
+export class Lane {
+  first: usize;
+  last: usize;
+  /** Link in its unit's list of lanes in which requests wait. */
+  next: usize;
+  previous: usize;
+  /** Bytes it may still send in its turn. */
+  deficit: u32;
+}
+
+export const LANE_BYTES: usize = 20;
+export const LANE_COUNT: usize = 3;
+
+/** An NBD connection in its transmission phase. */
+@unmanaged
+export class Connection {
+  socket: u32;
+  index: u32;
+  unit: Unit;
+  flags: u32;
+  /** Requests whose reply has not left yet. */
+  requests: u32;
+  /** Pool bytes of those. */
+  bytesHeld: u32;
+  receiveBuffer: usize;
+  /** Bytes begin..end of the receive buffer are there and not parsed. */
+  begin: u32;
+  end: u32;
+  /** The write whose payload is coming in, or none; and how many bytes of it are there. */
+  payload: Request;
+  payloadBytes: u32;
+  /** Payload bytes to throw away, and what to answer then. */
+  drainBytes: u32;
+  drainError: u32;
+  drainKind: u32;
+  drainCookie: u64;
+  drainOffset: u64;
+  readyFirst: usize;
+  readyLast: usize;
+  sendingFirst: usize;
+  sendingLast: usize;
+  gather: usize;
+  /** Link in the list of connections with work to do at the end of the turn. */
+  dirtyNext: usize;
+  dirtyPrevious: usize;
+  /** Link in the list of connections that wait for room. */
+  waitNext: usize;
+  waitPrevious: usize;
+  /** When it began to wait for room, or to receive a payload; for the rule against clients that hold buffers. */
+  progressNs: u64;
+  error: i32;
+  sendBytes: u32;
+  receiving: u8;
+  sending: u8;
+  /** 1: word of the client's end is due. */
+  watching: u8;
+  state: u8;
+  dirty: u8;
+  waiting: u8;
+  /** Counts submissions; the tag of each pending one carries its own. */
+  generation: u8;
+  receiveGeneration: u8;
+  sendGeneration: u8;
+  watchGeneration: u8;
+  closeGeneration: u8;
+}
+
+export const CONNECTION_RECORD_BYTES: usize = 256;
+/** Where in a connection's record its lanes are. */
+export const LANES: usize = 192;
+
+export const CONNECTION_FREE: u8 = 0;
+export const CONNECTION_OPEN: u8 = 1;
+/** No more requests come (DISC); it closes when the last reply has left. */
+export const CONNECTION_DRAINING: u8 = 2;
+/** CLOSE is due or under way; replies are dropped, requests were given up. */
+export const CONNECTION_CLOSING: u8 = 3;
+/** The host has closed the socket. */
+export const CONNECTION_CLOSED: u8 = 4;
+
+/** What a pending RECV fills. */
+export const RECEIVING_NOTHING: u8 = 0;
+export const RECEIVING_HEADERS: u8 = 1;
+export const RECEIVING_PAYLOAD: u8 = 2;
+
+/** Compares the classes with abi.ts. */
+export function checkRecords(): void {
+  assert(offsetof<Command>("buffer") === COMMAND_BUFFER && offsetof<Command>("residual") === COMMAND_RESIDUAL);
+  assert(offsetof<Command>("timeoutMs") === COMMAND_TIMEOUT_MS && offsetof<Command>("sense0") === COMMAND_SENSE);
+  assert(offsetof<Command>("timeNs") === COMMAND_PRIVATE && offsetof<Command>() <= COMMAND_SLOT_BYTES);
+  assert(offsetof<Request>() <= REQUEST_HEADER && REQUEST_BLOCKS + 4 * REQUEST_BLOCKS_MAX <= REQUEST_SLOT_BYTES);
+  assert(offsetof<Connection>() <= LANES && LANES + LANE_COUNT * LANE_BYTES <= CONNECTION_RECORD_BYTES);
+  assert(offsetof<Lane>() <= LANE_BYTES);
+}

@@ -1,0 +1,307 @@
+// The records of what stays, units and their paths, as classes laid over the core's memory. They own nothing but
+// themselves. The parts that the host reads have the offsets of abi.ts; `checkTopology` compares them once at init.
+
+import {
+  IDENTITY_BYTES_MAX,
+  PATH_BYTES,
+  PATH_IOS,
+  PATH_LAST_HOST_STATUS,
+  PATH_LAST_SENSE,
+  PATH_SHAKY_SECONDS,
+  PATH_STATISTICS,
+  UNIT_BLOCKS,
+  UNIT_BYTES,
+  UNIT_SLOTS,
+  UNIT_STATISTICS,
+} from "../abi";
+import { Selection } from "../selection/selection";
+
+/** One path. The fields up to `statistics` are the ABI's. */
+@unmanaged
+export class Path {
+  flags: u32;
+  unitHandle: u32;
+  priority: u16;
+  alua: u8;
+  slot: u8;
+  inFlight: u32;
+  depth: u32;
+  weight: u32;
+  ios: u64;
+  bytesRead: u64;
+  bytesWritten: u64;
+  errors: u64;
+  retries: u64;
+  checks: u64;
+  lastAnswerNs: u64;
+  sinceNs: u64;
+  serviceNs: u32;
+  ghosts: u32;
+  lastSense: u32;
+  lastHostStatus: u16;
+  spare0: u16;
+  shakySeconds: u32;
+  statistics: u32;
+  // The core's own from here on.
+  index: u32;
+  port: u32;
+  arrayPort: u32;
+  /** Flags as control knows them from events. */
+  toldFlags: u32;
+  /** Depth as configured; `depth` is lowered by BUSY and TASK SET FULL and comes back. */
+  depthMax: u32;
+  unit: Unit;
+  /** Completions since `depth` last changed. */
+  sinceDepthChange: u32;
+  targetPortGroup: u32;
+  initiatorPort: u32;
+  targetPort: u32;
+  controller: u32;
+  /** When patrol looks at it next; when the check that is out has to be answered. */
+  nextLookNs: u64;
+  /** When it last answered an I/O. */
+  lastIoNs: u64;
+  checkDueNs: u64;
+  /** WANT_* of the check that is out, 0 none; of those that are to follow; of those for the next look. */
+  checking: u8;
+  wanted: u8;
+  wantedLater: u8;
+  /** The check that is out was not answered in time. */
+  checkLost: u8;
+  checkRetries: u8;
+  /** Reason for which it is being taken back, 0 when it is not; whether that was announced. */
+  back: u8;
+  backTold: u8;
+  /** Failed by order of control: not taken back but by order. */
+  heldDown: u8;
+  /** Its target port group is known. */
+  groupKnown: u8;
+  /** A reset is under way; RESET_* of the next or the present one. */
+  resetting: u8;
+  resetScope: u8;
+  resetGeneration: u8;
+  /** The last reset was carried out. */
+  resetWorked: u8;
+  /** Reports that came by paths of other groups lack its own, so it is asked itself. */
+  ownReport: u8;
+  resetStartNs: u64;
+  /** `answeredNs` when the reset began. */
+  resetAnsweredNs: u64;
+  resetNotBeforeNs: u64;
+  /** When it was found stalled. */
+  stalledNs: u64;
+  /** When the newest READ or other I/O that it has answered was sent. */
+  answeredNs: u64;
+  /** While stalled: not before when it gets a piece again that is on another path already; the pause after that. */
+  probeNotBeforeNs: u64;
+  probePauseNs: u64;
+  /** Commands that the host has and that count as lost; when the first of them went out. */
+  lost: u32;
+  lostNs: u64;
+  /** When control was last told of a command that did not answer in time. */
+  stallToldNs: u64;
+  /** It did not answer I/O: its next health check is a READ, whatever TEST UNIT READY says. */
+  silent: u8;
+  /** Pieces in a row that it has refused and another path has carried out; it has failed for that (refusal.ts). */
+  refusals: u8;
+  refuses: u8;
+  /** Faults counted by intermittent-failure monitoring; its clean period, and when that ends or ended. */
+  faults: u32;
+  shakyPeriodNs: u64;
+  shakyEndNs: u64;
+}
+
+/** Where in a path record the times of its last faults are. */
+export const PATH_FAULT_TIMES: usize = 384;
+export const PATH_FAULT_TIMES_MAX: u32 = 16;
+
+/** One logical unit. The fields up to `slots7` are the ABI's. */
+@unmanaged
+export class Unit {
+  flags: u32;
+  paths: u32;
+  usable: u32;
+  policy: u32;
+  blocks: u64;
+  blockBytes: u32;
+  requests: u32;
+  waiting: u32;
+  ghosts: u32;
+  answered: u64;
+  failed: u64;
+  latencyNsMax: u64;
+  stallNs: u64;
+  connections: u32;
+  statistics: u32;
+  slots0: v128;
+  slots1: v128;
+  slots2: v128;
+  slots3: v128;
+  slots4: v128;
+  slots5: v128;
+  slots6: v128;
+  slots7: v128;
+  // The core's own from here on.
+  ioTimeoutNs: u64;
+  noPathTimeoutNs: u64;
+  stallMinNs: u64;
+  stallMaxNs: u64;
+  ghostResetNs: u64;
+  lostResetNs: u64;
+  /** Longest time the host gives a READ or WRITE; all ones: none but the request's deadline. */
+  commandTimeoutNs: u64;
+  /** When the last usable path was lost; 0 while there is one. */
+  noPathNs: u64;
+  index: u32;
+  selection: Selection;
+  capabilities: u32;
+  /** It may have a write cache though control has found none (cache.ts). */
+  cacheDoubted: u32;
+  /** It has lost acknowledged data, and no flush has failed for that yet (cache.ts). */
+  dataLost: u32;
+  /** Counts unit attentions that tell of a loss of power, and so of what a volatile cache held (cache.ts). */
+  powerLosses: u32;
+  blockShift: u32;
+  /** Largest piece of a READ or WRITE, UNMAP, WRITE SAME, in bytes. */
+  transferBytes: u32;
+  unmapBytes: u32;
+  sameBytes: u32;
+  parameter: u32;
+  /** Slots that could get I/O if the better ones were gone (UNIT_USABLE is the best tier of them). */
+  eligible: u32;
+  /** Lower tiers of the eligible slots; each is used only when all above it are empty. */
+  tier2: u32;
+  tier3: u32;
+  tier4: u32;
+  tier5: u32;
+  /** Eligible slots whose path is stalled. */
+  stalled: u32;
+  released: u32;
+  /** Slots whose depth is used up. */
+  full: u32;
+  /** Handle of the path with the highest priority in use; all ones when none is. */
+  inUsePath: u32;
+  identityBytes: u32;
+  /** Requests with pieces to be made, in order. */
+  queueFirst: usize;
+  queueLast: usize;
+  /** Requests that wait for a ghost. */
+  heldFirst: usize;
+  heldLast: usize;
+  /** Lanes in which requests wait, in the order of their turns: of small I/O, of all else; how many they are (lanes.ts). */
+  smallFirst: usize;
+  smallLast: usize;
+  largeFirst: usize;
+  largeLast: usize;
+  /** Bytes of small I/O that go before the next of the large, which was let before it. */
+  smallCredit: u32;
+  lanes: u32;
+  /** Every request accepted and not answered, oldest first. */
+  requestFirst: usize;
+  requestLast: usize;
+  /** Commands that go out again as soon as a path takes them. */
+  retryFirst: usize;
+  retryLast: usize;
+  /** Commands that go out again after a pause, in the order of their time. */
+  delayedFirst: usize;
+  delayedLast: usize;
+  /** Commands the host has, oldest first. */
+  flightFirst: usize;
+  flightLast: usize;
+  /** Link in the list of units with work to do at the end of the turn. */
+  dirtyNext: usize;
+  dirtyPrevious: usize;
+  dirty: u32;
+  /** Link in the list of units that found no command slot. */
+  starvedNext: usize;
+  starvedPrevious: usize;
+  starved: u32;
+  /** Why the last path was lost; whether control was told that requests wait. */
+  noPathReason: u32;
+  noPathTold: u32;
+  queued: u32;
+  retrying: u32;
+  /** Ghosts that could still change the medium. */
+  harmful: u32;
+  /** Requests that read what they write around, accepted and not answered (exclusive.ts). */
+  exclusives: u32;
+  /** Whether an earlier daemon's commands could, too; counts as one of them. */
+  inherited: u32;
+  /** Request slots and buffer bytes that this unit's requests hold. */
+  slotsHeld: u32;
+  bytesHeld: u32;
+  /** Connections waiting because the unit holds its share already. */
+  shareFirst: usize;
+  shareLast: usize;
+  /** 99.9th percentile of the latencies, ns; latencies counted; how many until it is worked out anew. */
+  percentileNs: u64;
+  latencies: u32;
+  learnIn: u32;
+  /** The slowest of late of each method from METHOD_SAME on, ns (long.ts). */
+  slowest0: u64;
+  slowest1: u64;
+  slowest2: u64;
+  slowest3: u64;
+  /** When the last of them was carried out, and when that one had been sent. */
+  longDoneNs: u64;
+  longDoneSentNs: u64;
+  /** How many of them the host has. */
+  longs: u32;
+  /** When a piece of a zeroing or trim was settled last. */
+  zeroedNs: u64;
+  /** Estimated ns for 1 MiB of data, and zeroed; bytes carried out; bytes in flight, and zeroings in flight (pace.ts). */
+  paceDataNs: u64;
+  paceZeroNs: u64;
+  paceDataDone: u64;
+  paceZeroDone: u64;
+  paceData: u64;
+  paceZero: u64;
+  paceZeroes: u32;
+  /** How long one takes alone, and that for 1 MiB, and when that was found; of zeroings; when one went or came last. */
+  paceLoneNs: u64;
+  paceLoneMibNs: u64;
+  paceLoneAtNs: u64;
+  paceZeroLoneNs: u64;
+  paceZeroLoneMibNs: u64;
+  /** Least ns for 1 MiB zeroed, whatever the piece; bytes of a piece on a shared core. */
+  paceZeroBestNs: u64;
+  zeroingBytes: u32;
+  paceMovedNs: u64;
+  /** Hedged reads: budget in hundredths of a percent. */
+  hedgeBudget: u32;
+  /** SET TARGET PORT GROUPS: when it is due (0: not called for), not before when, and the pause after the next one. */
+  aluaSetNs: u64;
+  aluaSetNotBeforeNs: u64;
+  aluaPauseNs: u64;
+  aluaExplicit: u32;
+  patrolRead: u32;
+  /** How long the device says that an implicit transition may take, ns; 0: it does not say. */
+  transitionNs: u64;
+  /** It does not know the extended header of REPORT TARGET PORT GROUPS; nor SYNCHRONIZE CACHE(16). */
+  groupsPlain: u8;
+  shortSync: u8;
+  /** LACKS_* that control was told of. */
+  lacksTold: u8;
+  /** Requests got more time while they waited for the end of a transition. */
+  putOff: u8;
+  /** It does not know READ(16) and WRITE(16), but the shorter ones (short.ts). */
+  shortIo: u8;
+}
+
+/** Where in a unit record the counts of its latencies are (stall.ts). */
+export const UNIT_LATENCIES: usize = 1024;
+export const STALL_BUCKETS: u32 = 184;
+
+/** Where in a unit record its identity is. */
+export const UNIT_IDENTITY: usize = UNIT_BYTES - IDENTITY_BYTES_MAX;
+
+/** Compares the classes with abi.ts. */
+export function checkTopology(): void {
+  assert(offsetof<Path>("ios") === PATH_IOS && offsetof<Path>("lastSense") === PATH_LAST_SENSE);
+  assert(offsetof<Path>("lastHostStatus") === PATH_LAST_HOST_STATUS && offsetof<Path>() <= PATH_BYTES);
+  assert(offsetof<Path>("shakySeconds") === PATH_SHAKY_SECONDS && offsetof<Path>("statistics") === PATH_STATISTICS);
+  assert(offsetof<Unit>("blocks") === UNIT_BLOCKS && offsetof<Unit>("statistics") === UNIT_STATISTICS);
+  assert(offsetof<Unit>("slots0") === UNIT_SLOTS && offsetof<Unit>() <= UNIT_LATENCIES);
+  assert(UNIT_LATENCIES + 4 * STALL_BUCKETS <= UNIT_IDENTITY);
+  assert(offsetof<Path>() <= PATH_FAULT_TIMES && PATH_FAULT_TIMES + 8 * PATH_FAULT_TIMES_MAX <= PATH_BYTES);
+}

@@ -1,0 +1,46 @@
+// Hedged reads, where an operator allows them: a read that has not answered by the time at which nearly all others have
+// goes out a second time on another path; the first good answer wins. When that is, and whether the budget has room, is
+// decided in selection/hedge.ts. Writes are never hedged; they follow the stall rule.
+
+import { bufferGive, bufferTake } from "../memory/buffers";
+import { COMMAND_GHOST, COMMAND_HEDGED, Command, METHOD_READ } from "../memory/records";
+import { now } from "../memory/ring";
+import { statisticsHedge } from "../memory/statistics";
+import { Unit } from "../memory/topology";
+import { chooseOther } from "../request/dispatch";
+import { commandsFree } from "../request/slots";
+import { hedgeLearn, hedgeTake, hedgeThresholdNs } from "../selection/hedge";
+import { OWN_BUFFERS_MAX, attempted, issueTwin, ownBuffers } from "./reissue";
+
+/** A read has come back, also one that had lost to its hedge. */
+export function hedgeReadBack(u: Unit, c: Command, latencyNs: u64): void {
+  if (u.hedgeBudget !== 0 && c.method === METHOD_READ && c.attempt === 0) {
+    hedgeLearn(u.selection, c.bufferBytes, latencyNs);
+  }
+}
+
+/** When `c` may be hedged; "never" when it may not. */
+export function hedgeDue(u: Unit, c: Command): u64 {
+  if (u.hedgeBudget === 0 || c.method !== METHOD_READ || c.attempt !== 0) return <u64>-1;
+  if ((c.flags & (COMMAND_HEDGED | COMMAND_GHOST)) !== 0) return <u64>-1;
+  const afterNs = hedgeThresholdNs(u.selection, c.bufferBytes);
+  if (afterNs === 0) return <u64>-1;
+  if (c.timeNs + afterNs > now) return c.timeNs + afterNs;
+  hedge(u, c);
+  return <u64>-1;
+}
+
+/** Sends a read a second time, if that can be. Once only: a hedge that comes late helps nobody. */
+function hedge(u: Unit, c: Command): void {
+  c.flags |= COMMAND_HEDGED;
+  const r = c.request;
+  if (commandsFree() === 0 || r.error !== 0 || ownBuffers(r) >= OWN_BUFFERS_MAX) return;
+  const slot = chooseOther(u, attempted(c), c.pieceBytes, false, r.connection.index);
+  if (slot < 0) return;
+  const own = bufferTake(c.pieceBytes);
+  if (own === 0) return;
+  if (!hedgeTake(u.selection)) return bufferGive(own);
+  statisticsHedge(u.statistics);
+  const twin = issueTwin(c, own, <u32>slot);
+  twin.flags |= COMMAND_HEDGED;
+}

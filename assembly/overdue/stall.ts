@@ -1,0 +1,129 @@
+// The stall rule: a command that does not answer within a threshold goes out again on another path; the first good
+// answer wins. The threshold is learned from the unit's own latencies, so that no setting is needed.
+//
+// - Latencies of good commands are counted in 128 buckets, eight to an octave; the counts are halved now and then, so
+//   old times fade. The threshold is 1.5 x the 99.9th percentile, within the unit's bounds; a piece that has stalled
+//   before is given up sooner and sooner, so that all but one silent paths in a row cost about four times the percentile.
+// - A ghost that answers after all counts with at most twice the threshold: a device that has become slow raises the
+//   threshold step by step, one silent path does not.
+// - Commands that may rightly take long (SYNCHRONIZE CACHE, UNMAP, WRITE SAME) have a rule of their own: long.ts.
+// - The command goes out again beside itself (reissue.ts), if that does no harm (ghost.ts) and there is a path, a slot and,
+//   for a read, a buffer for it; else it goes on waiting and is looked at again.
+// - Time in which the host worked and fetched no answers (`busyNs`) is nobody's silence.
+// - A path that has answered something sent after the command has lost that command, or is slow with it: that says
+//   nothing about others, so the path goes on as before. Only a path that has answered nothing since is stalled. It
+//   is avoided until it has answered something that was sent after that: I/O, or the READ with which it is asked at once.
+//   TEST UNIT READY does not count: devices answer it whose I/O hangs.
+
+import { EVENT_STALL, PATH_FLAG_FAILED, PATH_FLAG_STALLED, REASON_TIMEOUT } from "../abi";
+import { listNext } from "../memory/lists";
+import { COMMAND_DEAD, COMMAND_GHOST, COMMAND_HARMLESS, COMMAND_WANTED, Command } from "../memory/records";
+import { busyNs, event, now } from "../memory/ring";
+import { timerSooner } from "../memory/timers";
+import { Path, Unit } from "../memory/topology";
+import { checkIdentity, checkWant } from "../path/ask";
+import { WANT_HEALTH } from "../path/facts";
+import { unitRefresh } from "../path/tiers";
+import { longAsk, longLostNs, longOwnNs, longSilentNs } from "../request/long";
+import { commandTwin, isLong } from "../request/pieces";
+import { soonest, thresholdOf } from "../request/threshold";
+import { hedgeSoonestNs } from "../selection/hedge";
+import { hedgeDue } from "./hedge";
+import { reissue } from "./reissue";
+import { ghostDue } from "./reset";
+import { siblingsSuspect } from "./sibling";
+
+const LINK: usize = offsetof<Command>("next");
+/** At most one event for each path in this time. */
+const TELL_EVERY_NS: u64 = 1000000000;
+/** A command that cannot be re-issued yet is looked at again after this. */
+const AGAIN_NS: u64 = 5000000;
+/** A path that was silent for so long may have come to lead elsewhere meanwhile. */
+const AWAY_NS: u64 = 1000000000;
+
+/** The unit's timer has fired: looks at the oldest commands in flight. */
+export function stallTimer(u: Unit): void {
+  if (u.flightFirst === 0) return;
+  let soonestNs = soonest(u);
+  if (u.hedgeBudget !== 0) soonestNs = min(soonestNs, hedgeSoonestNs(u.selection));
+  let dueNs: u64 = <u64>-1;
+  for (let at = u.flightFirst; at !== 0;) {
+    const c = changetype<Command>(at);
+    at = listNext(at, LINK);
+    if ((c.flags & COMMAND_GHOST) !== 0) {
+      dueNs = min(dueNs, alone(c) ? stalled(u, c) : ghostDue(u, c));
+      continue;
+    }
+    if (u.hedgeBudget !== 0) dueNs = min(dueNs, hedgeDue(u, c));
+    if (u.stallMaxNs === 0) continue;
+    const atNs = c.timeNs + thresholdOf(u, c) + (busyNs - c.busyNs);
+    if (atNs <= now) dueNs = min(dueNs, isLong(c.method) ? longDue(u, c) : stalled(u, c));
+    else dueNs = min(dueNs, atNs);
+    // In the order of their issue: whoever follows cannot be due before this.
+    if (c.timeNs + soonestNs > dueNs) break;
+  }
+  if (dueNs !== <u64>-1) timerSooner(u.index, max(dueNs, now + 1));
+}
+
+/** Whether a ghost is one because a reset has ended it, and its piece is not under way by another command. */
+function alone(c: Command): bool {
+  return (c.flags & (COMMAND_HARMLESS | COMMAND_DEAD)) === COMMAND_HARMLESS && !commandTwin(c);
+}
+
+/** A long command is under way for a while; answers when it has to be looked at again. */
+function longDue(u: Unit, c: Command): u64 {
+  const p = c.path;
+  // A path that was found silent since is left as well.
+  if (p.answeredNs > c.timeNs && (p.flags & (PATH_FLAG_FAILED | PATH_FLAG_STALLED)) === 0) {
+    const lostNs = longLostNs(u, c);
+    if (lostNs <= now) return stalled(u, c);
+    return min(lostNs, now + longSilentNs(u));
+  }
+  const silentNs = c.timeNs + longSilentNs(u) + (busyNs - c.busyNs);
+  if (silentNs <= now) return stalled(u, c);
+  longAsk(p);
+  return silentNs;
+}
+
+/** A command is past its threshold; answers when it has to be looked at again. */
+function stalled(u: Unit, c: Command): u64 {
+  if (c.path.answeredNs <= c.timeNs) pathStalled(c.path);
+  if (!reissue(u, c)) {
+    const againNs = now + max(AGAIN_NS, u.stallMinNs / 4);
+    return (c.flags & COMMAND_WANTED) !== 0 ? min(againNs, ghostDue(u, c)) : againNs;
+  }
+  tell(u, c.path, isLong(c.method) && c.path.answeredNs > c.timeNs ? longOwnNs(u, c) : u.stallNs);
+  return ghostDue(u, c);
+}
+
+/** Tells control of a stalled command; once in a while for each path is enough. */
+function tell(u: Unit, p: Path, thresholdNs: u64): void {
+  if (p.stallToldNs !== 0 && now - p.stallToldNs < TELL_EVERY_NS) return;
+  p.stallToldNs = now;
+  event(EVENT_STALL, REASON_TIMEOUT, u.index, p.index, <u32>min<u64>(thresholdNs / 1000, 0xffffffff), 0, 0, 0);
+}
+
+/** A path does not answer: others are preferred until it has. It is asked at once, by a READ; silence makes it failed. */
+function pathStalled(p: Path): void {
+  if ((p.flags & PATH_FLAG_STALLED) !== 0) return;
+  p.flags |= PATH_FLAG_STALLED;
+  p.stalledNs = now;
+  p.probeNotBeforeNs = 0;
+  p.probePauseNs = 0;
+  p.silent = 1;
+  unitRefresh(p.unit, REASON_TIMEOUT, 0, 0);
+  siblingsSuspect(p);
+  checkWant(p, WANT_HEALTH);
+}
+
+/** A path has answered I/O that was sent at `sentNs`. */
+export function pathAnswers(p: Path, sentNs: u64): void {
+  if ((p.flags & PATH_FLAG_STALLED) === 0) return;
+  // A late answer says little while others are due; one to what was sent since says that the path works.
+  if (sentNs < p.stalledNs && p.ghosts !== 0) return;
+  p.flags &= ~PATH_FLAG_STALLED;
+  p.silent = 0;
+  // A failed one is asked on its way back anyway.
+  if (now - p.stalledNs >= AWAY_NS && (p.flags & PATH_FLAG_FAILED) === 0) checkIdentity(p);
+  unitRefresh(p.unit, REASON_TIMEOUT, 0, 0);
+}

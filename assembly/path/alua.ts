@@ -1,0 +1,34 @@
+// SET TARGET PORT GROUPS (SPC-4 6.45): whether it is called for, when, and its parameter list. groups.ts has the rules.
+
+import { ALUA_NON_OPTIMIZED, ALUA_OPTIMIZED } from "../abi";
+import { random } from "../memory/random";
+import { now } from "../memory/ring";
+import { timerSooner } from "../memory/timers";
+import { Path, Unit } from "../memory/topology";
+import { unitPath } from "./facts";
+
+const SECOND: u64 = 1000000000;
+/** Without an optimized path for so long (and up to as long again) before SET TARGET PORT GROUPS. */
+const SET_AFTER_NS: u64 = 2 * SECOND;
+
+/** Looks whether SET TARGET PORT GROUPS is called for, and when. */
+export function groupsConsiderSet(u: Unit): void {
+  const wanted = u.aluaExplicit !== 0 && u.usable !== 0 && unitPath(u, ctz(u.usable)).alua === <u8>ALUA_NON_OPTIMIZED;
+  if (!wanted) {
+    u.aluaSetNs = 0;
+    return;
+  }
+  if (u.aluaSetNs === 0) {
+    const waitNs = SET_AFTER_NS + (random() % SET_AFTER_NS);
+    u.aluaSetNs = max(now + waitNs, u.aluaSetNotBeforeNs);
+  }
+  timerSooner(u.index, u.aluaSetNs);
+}
+
+/** Writes the parameter list (SPC-4 6.45) that makes the path's group optimized; answers its length. */
+export function groupsBuildSet(p: Path, page: usize): u32 {
+  store<u64>(page, 0);
+  store<u8>(page, <u8>ALUA_OPTIMIZED, 4);
+  store<u16>(page, bswap<u16>(<u16>p.targetPortGroup), 6);
+  return 8;
+}

@@ -1,0 +1,120 @@
+// Asymmetric logical unit access (SPC-4 5.15): what REPORT TARGET PORT GROUPS says, and SET TARGET PORT GROUPS.
+//
+// One report should tell the state of every group and serve all paths of the unit; a controller may tell of itself alone, so a group
+// that a report lacks is asked for over a path of its own. Lengths in it are believed only as far as bytes were received.
+//
+// SET TARGET PORT GROUPS, where allowed: only when no optimized path is left and has not been for a while (a random
+// one, so that not every host acts), then once; and each time it was sent, the wait before the next one doubles. So
+// two hosts that see different paths do not drive the array to and fro.
+
+import {
+  ALUA_TRANSITIONING,
+  EVENT_ALUA_SET,
+  PATH_FLAG_FAILED,
+  PATH_FLAG_REMOVING,
+  PATH_FLAG_UNVERIFIED,
+  PATH_FLAG_WRONG_UNIT,
+  REASON_ALUA,
+} from "../abi";
+import { event, now } from "../memory/ring";
+import { timerSooner } from "../memory/timers";
+import { Path, Unit } from "../memory/topology";
+import { groupsConsiderSet } from "./alua";
+import { checkWant } from "./ask";
+import { WANT_GROUPS, WANT_SET, pathEligible, unitPath } from "./facts";
+import { pathAluaState } from "./state";
+import { groupsSoon } from "./timer";
+
+const SECOND: u64 = 1000000000;
+/** Byte 4: the format of the report, where its first descriptor has nothing in these bits; byte 5 then: transition time, s. */
+const FORMAT_MASK: u32 = 0x70;
+const FORMAT_EXTENDED: u32 = 0x10;
+/** Least time between two of them; doubles each time, up to the most. */
+const SET_PAUSE_NS: u64 = 60 * SECOND;
+const SET_PAUSE_NS_MAX: u64 = 3600 * SECOND;
+
+/** Reads a report of the target port groups (SPC-4 6.37) that came by path `p`. */
+export function groupsRead(p: Path, page: usize, bytes: u32): void {
+  const u = p.unit;
+  // While it is open where the path leads, the report may be that of another unit; it is asked for again later.
+  if ((p.flags & (PATH_FLAG_FAILED | PATH_FLAG_UNVERIFIED | PATH_FLAG_WRONG_UNIT)) !== 0) {
+    p.wantedLater |= WANT_GROUPS;
+    return;
+  }
+  if (bytes < 4) return;
+  const stated = bswap<u32>(load<u32>(page));
+  const end = stated > bytes - 4 ? bytes : 4 + stated;
+  let changing = false;
+  let told: u32 = 0;
+  let first: u32 = 4;
+  if (end >= 8 && ((<u32>load<u8>(page, 4)) & FORMAT_MASK) === FORMAT_EXTENDED) {
+    first = 8;
+    u.transitionNs = <u64>load<u8>(page, 5) * SECOND;
+  }
+  for (let at: u32 = first; at + 8 <= end; at += 8 + 4 * <u32>load<u8>(page + at, 7)) {
+    const state = (<u32>load<u8>(page + at)) & 15;
+    const group = <u32>bswap<u16>(load<u16>(page + at, 2));
+    if (state === ALUA_TRANSITIONING) changing = true;
+    told |= groupState(p, group, state);
+  }
+  if (changing) groupsSoon(p);
+  askOthers(p, u.paths & ~told);
+}
+
+/** Sets the state of a group's paths as `teller` has told it. Answers their slots, as a mask. */
+function groupState(teller: Path, group: u32, state: u32): u32 {
+  const u = teller.unit;
+  const isOwn = (teller.targetPortGroup & 0xffff) === group;
+  let slots: u32 = 0;
+  for (let rest = u.paths; rest !== 0; rest &= rest - 1) {
+    const p = unitPath(u, ctz(rest));
+    if (p.groupKnown === 0 || (p.targetPortGroup & 0xffff) !== group) continue;
+    slots |= rest & -rest;
+    if (!isOwn) p.ownReport = 0;
+    pathAluaState(p, state, 0);
+  }
+  return slots;
+}
+
+/** Paths of whose groups the report says nothing are asked themselves: now, and from then on at each look. */
+function askOthers(teller: Path, slots: u32): void {
+  for (let rest = slots; rest !== 0; rest &= rest - 1) {
+    const p = unitPath(teller.unit, ctz(rest));
+    if (p.groupKnown === 0 || p.ownReport !== 0) continue;
+    p.ownReport = 1;
+    if (p === teller || (p.flags & (PATH_FLAG_FAILED | PATH_FLAG_WRONG_UNIT | PATH_FLAG_REMOVING)) !== 0) continue;
+    checkWant(p, WANT_GROUPS);
+  }
+}
+
+/** A path whose group takes no I/O, or has changed: the report is read anew, by itself or by one that surely answers. */
+export function groupsWanted(p: Path): void {
+  const u = p.unit;
+  if (u.usable !== 0 && p.ownReport === 0) checkWant(unitPath(u, ctz(u.usable)), WANT_GROUPS);
+  else checkWant(p, WANT_GROUPS);
+}
+
+/** The unit's timer has fired: sends SET TARGET PORT GROUPS if it is still called for. */
+export function groupsTimer(u: Unit): void {
+  if (u.aluaSetNs === 0) return;
+  if (u.aluaSetNs > now) return timerSooner(u.index, u.aluaSetNs);
+  u.aluaSetNs = 0;
+  if (u.usable === 0) return;
+  let best = unitPath(u, ctz(u.usable));
+  for (let rest = u.usable; rest !== 0; rest &= rest - 1) {
+    const p = unitPath(u, ctz(rest));
+    if (p.priority > best.priority) best = p;
+  }
+  if (best.groupKnown === 0 || !pathEligible(best)) return;
+  u.aluaPauseNs = u.aluaPauseNs === 0 ? SET_PAUSE_NS : min(u.aluaPauseNs * 2, SET_PAUSE_NS_MAX);
+  u.aluaSetNotBeforeNs = now + u.aluaPauseNs;
+  checkWant(best, WANT_SET);
+}
+
+/** SET TARGET PORT GROUPS has been answered: what came of it is read. */
+export function groupsSetDone(p: Path, accepted: bool): void {
+  const u = p.unit;
+  event(EVENT_ALUA_SET, REASON_ALUA, u.index, p.index, p.targetPortGroup & 0xffff, accepted ? 1 : 0, 0, 0);
+  p.wanted |= WANT_GROUPS;
+  groupsConsiderSet(u);
+}

@@ -1,0 +1,79 @@
+// System-wide modes (`modeSet`).
+
+import {
+  ERROR_PROPERTY,
+  ERROR_RANGE,
+  FAILBACK_MODE_ACTIVE,
+  FAILBACK_MODE_STANDBY,
+  MODE_CLUSTER,
+  MODE_FAILBACK,
+  MODE_PATROL,
+  MODE_PATROL_INTERVAL_MS,
+  MODE_PATROL_THRESHOLD_MS,
+  MODE_PATROL_TIMEOUT_MS,
+  MODE_SHAKY,
+  MODE_SHAKY_CLEAN_S,
+  MODE_SHAKY_COUNT,
+  MODE_SHAKY_WINDOW_S,
+} from "../abi";
+import { PATH_FAULT_TIMES_MAX } from "../memory/topology";
+
+const MS: u64 = 1000000;
+const PATROL_MS_MAX: i64 = 3600000;
+const SECONDS_MAX: i64 = 31536000;
+
+export let failbackMode: u32 = FAILBACK_MODE_ACTIVE;
+export let clusterMode: bool = false;
+/** 0 none, 1 health, 2 recovery, 3 both. */
+export let patrolMode: u32 = 3;
+export let patrolIntervalNs: u64 = 5000 * MS;
+export let patrolThresholdNs: u64 = 5000 * MS;
+export let patrolTimeoutNs: u64 = 10000 * MS;
+export let shakyMode: bool = true;
+export let shakyCount: u32 = 3;
+export let shakyWindowNs: u64 = 1800 * 1000 * MS;
+/** 0: a shaky path waits for an operator. */
+export let shakyCleanNs: u64 = 0;
+
+/** Whether patrol takes failed paths back. */
+export function patrolRecovers(): bool {
+  return (patrolMode & 2) !== 0;
+}
+
+/** Sets a mode or a number of one. What paths have to do then is the caller's (modeset.ts). */
+export function modeSet(mode: u32, value: i64): i32 {
+  if (value < 0) return -(<i32>ERROR_RANGE);
+  if (mode === MODE_PATROL_INTERVAL_MS || mode === MODE_PATROL_THRESHOLD_MS || mode === MODE_PATROL_TIMEOUT_MS) {
+    if (value === 0 || value > PATROL_MS_MAX) return -(<i32>ERROR_RANGE);
+    const ns = <u64>value * MS;
+    if (mode === MODE_PATROL_INTERVAL_MS) patrolIntervalNs = ns;
+    else if (mode === MODE_PATROL_THRESHOLD_MS) patrolThresholdNs = ns;
+    else patrolTimeoutNs = ns;
+    return 0;
+  }
+  if (mode === MODE_SHAKY_COUNT || mode === MODE_SHAKY_WINDOW_S || mode === MODE_SHAKY_CLEAN_S) {
+    return setShaky(mode, value);
+  }
+  if (mode === MODE_PATROL) {
+    if (value > 3) return -(<i32>ERROR_RANGE);
+    patrolMode = <u32>value;
+    return 0;
+  }
+  if (value > 1) return -(<i32>ERROR_RANGE);
+  if (mode === MODE_FAILBACK) failbackMode = value === 1 ? FAILBACK_MODE_STANDBY : FAILBACK_MODE_ACTIVE;
+  else if (mode === MODE_CLUSTER) clusterMode = value === 1;
+  else if (mode === MODE_SHAKY) shakyMode = value === 1;
+  else return -(<i32>ERROR_PROPERTY);
+  return 0;
+}
+
+/** The numbers of intermittent-failure monitoring. */
+function setShaky(mode: u32, value: i64): i32 {
+  if (value > SECONDS_MAX || (value === 0 && mode !== MODE_SHAKY_CLEAN_S)) return -(<i32>ERROR_RANGE);
+  if (mode === MODE_SHAKY_COUNT) {
+    if (value > <i64>PATH_FAULT_TIMES_MAX) return -(<i32>ERROR_RANGE);
+    shakyCount = <u32>value;
+  } else if (mode === MODE_SHAKY_WINDOW_S) shakyWindowNs = <u64>value * 1000 * MS;
+  else shakyCleanNs = <u64>value * 1000 * MS;
+  return 0;
+}

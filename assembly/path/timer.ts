@@ -1,0 +1,55 @@
+// A path's timer: when it is looked at next, and by when a check has to be answered. patrol.ts acts when it fires.
+
+import { PATH_FLAG_PRESENT } from "../abi";
+import { pathAt, pathCount, pathTimer } from "../memory/memory";
+import { random } from "../memory/random";
+import { now } from "../memory/ring";
+import { NEVER, timerSet } from "../memory/timers";
+import { Path } from "../memory/topology";
+import { WANT_GROUPS, WANT_IDENTITY } from "./facts";
+import { patrolIntervalNs } from "./mode";
+import { shakyTimer } from "./shaky";
+
+/** While a port group is in transition its state is asked for at this pace. */
+const TRANSITION_NS: u64 = 500000000;
+/** A page that could not be read is asked for again at this pace, and at the slower one when that has not helped. */
+const UNREAD_NS: u64 = 100000000;
+const UNREAD_SLOW_NS: u64 = 1000000000;
+
+/** A new path: its first look falls anywhere in the interval. */
+export function patrolBegin(p: Path): void {
+  p.nextLookNs = now + (random() % patrolIntervalNs);
+  patrolArm(p);
+}
+
+/** The interval has changed. */
+export function patrolAnew(): void {
+  for (let i: u32 = 0; i < pathCount; i++) {
+    const p = pathAt(i);
+    if ((p.flags & PATH_FLAG_PRESENT) !== 0) patrolBegin(p);
+  }
+}
+
+/** A path's timer: for its next look, and for the end of a check. */
+export function patrolArm(p: Path): void {
+  let dueNs = p.nextLookNs;
+  if (p.checking !== 0 && p.checkLost === 0) dueNs = min(dueNs, p.checkDueNs);
+  dueNs = min(dueNs, shakyTimer(p));
+  timerSet(pathTimer(p.index), (p.flags & PATH_FLAG_PRESENT) === 0 ? NEVER : dueNs);
+}
+
+/** The port groups are asked for again soon, by this path. */
+export function groupsSoon(p: Path): void {
+  lookSoon(p, WANT_GROUPS, TRANSITION_NS);
+}
+
+/** The path is asked again soon where it leads. */
+export function identitySoon(p: Path, fast: bool): void {
+  lookSoon(p, WANT_IDENTITY, fast ? UNREAD_NS : UNREAD_SLOW_NS);
+}
+
+function lookSoon(p: Path, what: u8, inNs: u64): void {
+  p.wantedLater |= what;
+  p.nextLookNs = min(p.nextLookNs, now + inNs);
+  patrolArm(p);
+}

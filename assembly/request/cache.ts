@@ -1,0 +1,139 @@
+// A volatile write cache: whether what was acknowledged may be there only, so that a flush has to go to the device; and
+// what the device tells of acknowledged data that it could not write.
+//
+// Such a loss is told once, by a deferred error (SPC-4 4.5) or as the answer to a flush, and the device calls
+// the next flush good. So a flush that was answered this way is not asked again, here or elsewhere; and a loss that
+// another command was told of is remembered until a client's flush has failed for it.
+
+import {
+  EVENT_DATA_LOST,
+  EVENT_LACKS,
+  LACKS_FUA,
+  LACKS_SYNCHRONIZE_CACHE,
+  REASON_IO,
+  UNIT_CAN_ASSUMED_CACHE,
+  UNIT_CAN_CACHE_WRITES,
+  UNIT_CAN_FUA,
+} from "../abi";
+import { EIO } from "../memory/errno";
+import { NBD_FLUSH, NBD_TRIM } from "../memory/operations";
+import { CONNECTION_DRAINING, Command, METHOD_SYNC, METHOD_WRITE, METHOD_ZERO_WRITE, Request } from "../memory/records";
+import { event } from "../memory/ring";
+import { Path, Unit } from "../memory/topology";
+import { FUA } from "../scsi/cdb";
+import { OUTCOME_ELSEWHERE, OUTCOME_PROTECTED, OUTCOME_UNSUPPORTED, isAnswer } from "../scsi/outcome";
+import { KEY_ABSENT, SENSE_DEFERRED } from "../scsi/sense";
+
+const KEY_RECOVERED_ERROR: u32 = 1;
+const KEY_UNIT_ATTENTION: u32 = 6;
+const ASC_PARAMETERS_CHANGED: u32 = 0x2a;
+/** 2A/00: parameters changed; 2A/01: mode parameters changed. The others are about reservations, capacity and the like. */
+const ASCQ_MODE_PARAMETERS: u32 = 0x01;
+
+/** Whether a flush has to go to the device. */
+export function cachesWrites(u: Unit): bool {
+  return (u.capabilities & UNIT_CAN_CACHE_WRITES) !== 0 || u.cacheDoubted !== 0;
+}
+
+/**
+ * Parameters of the device have changed (`sense` tells which): it may have a cache now. It is told once on each path, so
+ * flushes go to the device from here on, whatever control says: that may be older. A flush too many harms nobody.
+ */
+export function cacheDoubt(u: Unit, sense: u32): void {
+  const asc = (sense >> 8) & 0xff;
+  const ascq = (sense >> 16) & 0xff;
+  if (asc === ASC_PARAMETERS_CHANGED && ascq <= ASCQ_MODE_PARAMETERS) u.cacheDoubted = 1;
+}
+
+/**
+ * The device knows no SYNCHRONIZE CACHE. Where it has said that it has a cache, that is a fault: false. Where one was only
+ * assumed, or doubted, there is none, or none that anybody could flush: what it acknowledges is all there is to be had.
+ */
+export function cacheDenied(u: Unit, p: Path): bool {
+  if ((u.capabilities & (UNIT_CAN_CACHE_WRITES | UNIT_CAN_ASSUMED_CACHE)) === UNIT_CAN_CACHE_WRITES) return false;
+  if ((u.capabilities & UNIT_CAN_ASSUMED_CACHE) !== 0) tellLack(p, LACKS_SYNCHRONIZE_CACHE);
+  u.capabilities &= ~(UNIT_CAN_CACHE_WRITES | UNIT_CAN_ASSUMED_CACHE);
+  u.cacheDoubted = 0;
+  return true;
+}
+
+/** Whether a command asks for force unit access; the bit is where it is in WRITE(10) as well. */
+export function asksForFua(c: Command): bool {
+  const writes = c.method === METHOD_WRITE || c.method === METHOD_ZERO_WRITE;
+  return writes && ((<u8>(c.cdb0 >> 8)) & FUA) !== 0;
+}
+
+/** The device refuses force unit access, whatever it has said: a flush follows such a write from here on. */
+export function fuaRefused(u: Unit, p: Path): void {
+  u.capabilities &= ~UNIT_CAN_FUA;
+  tellLack(p, LACKS_FUA);
+}
+
+/** Control learns of what a device lacks once. */
+function tellLack(p: Path, lack: u32): void {
+  const u = p.unit;
+  if (((<u32>u.lacksTold) & lack) !== 0) return;
+  u.lacksTold |= <u8>lack;
+  event(EVENT_LACKS, REASON_IO, u.index, p.index, lack, 0, 0, 0);
+}
+
+/** Times a request is written once more because power was lost before its flush. */
+const FORCED_AGAIN_MAX: u32 = 16;
+/** 29/00: power on or reset, nobody says which; 29/01: power on; 29/04: device internal reset. */
+const ASC_RESET: u32 = 0x29;
+const ASCQ_POWER_ON: u32 = 0x01;
+const ASCQ_INTERNAL_RESET: u32 = 0x04;
+
+/**
+ * The path, or the device, was away (OUTCOME_NEXUS): with the power a volatile cache has lost what it held. Each nexus is told
+ * that once, so a flush that is answered well comes after whatever has been told (`forcedInVain`).
+ */
+export function powerDoubt(u: Unit, sense: u32): void {
+  const asc = (sense >> 8) & 0xff;
+  const ascq = (sense >> 16) & 0xff;
+  if (asc === ASC_RESET && (ascq <= ASCQ_POWER_ON || ascq === ASCQ_INTERNAL_RESET)) u.powerLosses++;
+}
+
+/**
+ * A request that wants FUA has been written, and flushed where it had to be: whether what should have been flushed may have
+ * been lost before that. Then it is written once more; a device that loses power again and again fails it. A trim is a hint.
+ */
+export function forcedInVain(r: Request): bool {
+  const kind = <u32>r.kind;
+  if (r.method !== METHOD_SYNC || kind === NBD_FLUSH || kind === NBD_TRIM) return false;
+  if (r.powerLosses >= r.unit.powerLosses) return false;
+  if (<u32>r.forcedAgain === FORCED_AGAIN_MAX) r.error = EIO;
+  r.forcedAgain++;
+  return r.error === 0;
+}
+
+/** Whether an outcome tells of acknowledged data that did not reach the medium. */
+export function tellsLoss(method: u8, outcome: u8, sense: u32): bool {
+  const key = sense & 0xff;
+  // Only writes are acknowledged before they are done, so that is what every deferred error is about.
+  if ((sense & SENSE_DEFERRED) !== 0) return key > KEY_RECOVERED_ERROR && key !== KEY_UNIT_ATTENTION;
+  if (method !== METHOD_SYNC || outcome === OUTCOME_UNSUPPORTED) return false;
+  // A reservation conflict comes without sense data: the flush was not begun.
+  if (outcome === OUTCOME_PROTECTED && key === KEY_ABSENT) return false;
+  return isAnswer(outcome) || outcome === OUTCOME_ELSEWHERE;
+}
+
+/** The device has told of a loss: control learns of it, and the next flush will. */
+export function dataLost(p: Path, reason: u32, sense: u32, shown: u32): void {
+  const u = p.unit;
+  u.dataLost = 1;
+  event(EVENT_DATA_LOST, reason, u.index, p.index, (sense & SENSE_DEFERRED) !== 0 ? 1 : 0, 0, shown, 0);
+}
+
+/**
+ * A request is about to be answered: a flush fails for a loss that no client knows of yet, and a FUA made of a flush, whose
+ * data may be among what was lost. Only a flush covers all that may be, and only one that somebody is told of.
+ */
+export function tellLoss(r: Request): void {
+  const u = r.unit;
+  if (u.dataLost === 0) return;
+  const flush = <u32>r.kind === NBD_FLUSH;
+  if (!flush && r.method !== METHOD_SYNC) return;
+  if (r.error === 0) r.error = EIO;
+  if (flush && r.error === EIO && r.connection.state <= CONNECTION_DRAINING) u.dataLost = 0;
+}

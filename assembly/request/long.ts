@@ -1,0 +1,96 @@
+// Commands that may rightly take long: UNMAP, WRITE SAME, SYNCHRONIZE CACHE. How long says something about the array, and
+// nothing about the path they went by. So
+//
+// - beside one that takes a while the path is asked by a READ, unless it has answered other I/O since. Only when it does
+//   not answer that either it is silent, and the command goes out again elsewhere, as any other (stall.ts);
+// - on a path that answers, a command has a time of its own: four times what the slowest of late took, and 30 s at least,
+//   but not more than half of what its request has, from when one that was sent before it was answered last. Until then it
+//   is not sent again, nor as long as none of several is answered; then it counts as lost, is sent again beside itself, and
+//   the path is not blamed;
+// - no reset is sent for it as long as the host has not ended it, unless other I/O waits for it;
+// - a request made of many commands has its time anew whenever one of them is done (`longProgress`); what waits behind it
+//   for its turn (lanes.ts) does so for as long as any of them makes progress.
+
+import { renew } from "../memory/deadline";
+import { Command, METHOD_SAME, REQUEST_LINED, Request } from "../memory/records";
+import { now } from "../memory/ring";
+import { NEVER } from "../memory/timers";
+import { Path, Unit } from "../memory/topology";
+import { checkWant } from "../path/ask";
+import { WANT_HEALTH } from "../path/facts";
+import { isZeroing } from "./zeroing";
+
+const SLOWEST: usize = offsetof<Unit>("slowest0");
+
+/** Own time of a command while nothing slower is known. */
+const LONG_NS: u64 = 30000000000;
+/** So many times the slowest one. */
+const SLOWEST_TIMES: u64 = 4;
+/** The slowest one fades by this part of the difference with each that is faster. */
+const FADE_SHIFT: u64 = 4;
+
+function slowestAt(u: Unit, method: u8): usize {
+  return changetype<usize>(u) + SLOWEST + <usize>(method - METHOD_SAME) * 8;
+}
+
+/** One has been carried out. */
+export function longLearn(u: Unit, c: Command, latencyNs: u64): void {
+  const at = slowestAt(u, c.method);
+  const slowestNs = load<u64>(at);
+  store<u64>(at, latencyNs >= slowestNs ? latencyNs : slowestNs - ((slowestNs - latencyNs) >> FADE_SHIFT));
+  u.longDoneNs = now;
+  u.longDoneSentNs = c.timeNs;
+}
+
+/** How long one may take on a path that answers others; less when it was sent again before. */
+export function longOwnNs(u: Unit, c: Command): u64 {
+  const ownNs = min(max(LONG_NS, SLOWEST_TIMES * load<u64>(slowestAt(u, c.method))), u.ioTimeoutNs / 2);
+  return ownNs >> min<u64>(c.attempt, 2);
+}
+
+/**
+ * When one counts as lost on such a path. As long as those are answered that were sent before it, it waits for its turn; and
+ * when it is one of several none of which was answered since it was sent, the device is slow with all of them.
+ */
+export function longLostNs(u: Unit, c: Command): u64 {
+  if (u.longs > 1 && u.longDoneSentNs < c.timeNs) return NEVER;
+  const fromNs = u.longDoneSentNs <= c.timeNs ? max(c.timeNs, u.longDoneNs) : c.timeNs;
+  return fromNs + longOwnNs(u, c);
+}
+
+/** After how long a path that has answered nothing since is silent. */
+export function longSilentNs(u: Unit): u64 {
+  return u.stallMaxNs === 0 ? LONG_NS : max(u.stallMaxNs, u.stallNs);
+}
+
+/** After how long it is asked. */
+export function longAskNs(u: Unit): u64 {
+  return longSilentNs(u) / 2;
+}
+
+/** The path has answered nothing since a long command went out, perhaps because there was nothing to answer. */
+export function longAsk(p: Path): void {
+  if (p.silent !== 0) return;
+  p.silent = 1;
+  checkWant(p, WANT_HEALTH);
+}
+
+/** A piece of `r` is done and others are not: where it is made of many commands, its time begins anew. */
+export function longProgress(r: Request): void {
+  if (!isZeroing(r)) return;
+  r.unit.zeroedNs = now;
+  renew(r);
+}
+
+/** The time of `r` is over; whether it gets more because it waits behind others of its kind that are done one by one. */
+export function longPutOff(r: Request): bool {
+  if (!isZeroing(r)) return false;
+  const u = r.unit;
+  let doneNs: u64 = 0;
+  if (r.state === REQUEST_LINED) doneNs = u.zeroedNs;
+  else if (r.commandFirst !== 0 && u.longDoneSentNs <= changetype<Command>(r.commandFirst).timeNs)
+    doneNs = u.longDoneNs;
+  if (doneNs <= r.sinceNs) return false;
+  renew(r);
+  return true;
+}

@@ -1,0 +1,186 @@
+// A request's life: taken (header parsed, buffers got) - receiving (a write's payload) - queued - in flight - ready -
+// sending - over. See records.ts for who owns what.
+//
+// - It takes its slot and all its buffers at once or not at all, so two requests can never wait for each other.
+// - It is accepted when its payload is complete; its deadline counts from there.
+// - The first error settles the answer: no further piece is made, commands that wait are dropped, but commands in
+//   flight are waited for, because a write that is answered must not land later. Only the deadline (or the end of
+//   the wait for a path, or of its connection) ends it earlier; what is in flight then becomes an open ghost, see
+//   ghost.ts.
+// - Its slot and buffers are free when its reply has left and its last command slot has come back from the host.
+
+import { replyReady } from "../memory/due";
+import { EIO } from "../memory/errno";
+import { listNext, listPush, listRemove } from "../memory/lists";
+import {
+  COMMAND_DEAD,
+  COMMAND_FLIGHT,
+  COMMAND_KEPT,
+  CONNECTION_CLOSING,
+  Command,
+  Connection,
+  METHOD_NONE,
+  METHOD_SYNC,
+  REQUEST_FLIGHT,
+  REQUEST_HELD,
+  REQUEST_LINED,
+  REQUEST_QUEUED,
+  REQUEST_READY,
+  REQUEST_RECEIVING,
+  Request,
+} from "../memory/records";
+import { now } from "../memory/ring";
+import { statisticsError, statisticsRecord } from "../memory/statistics";
+import { timerSooner } from "../memory/timers";
+import { Unit } from "../memory/topology";
+import { cachesWrites, forcedInVain, tellLoss } from "./cache";
+import { EXCLUSIVE_NOT, exclusiveOver } from "./exclusive";
+import { commandGivenUp } from "./ghost";
+import { LEG_PLAIN, firstWrite, nextLeg } from "./legs";
+import { longProgress } from "./long";
+import { paceSeen } from "./pace";
+import { commandTwin } from "./pieces";
+import { requestQueue, requestUnqueue } from "./queue";
+import { commandDrop } from "./slots";
+
+const LINK: usize = offsetof<Request>("next");
+const UNIT_LINK: usize = offsetof<Request>("unitNext");
+const SIBLING: usize = offsetof<Command>("siblingNext");
+const HELD: usize = offsetof<Unit>("heldFirst");
+const UNIT_REQUESTS: usize = offsetof<Unit>("requestFirst");
+
+/** Its data is complete: from here on the clock runs. */
+export function requestAccept(r: Request): void {
+  const u = r.unit;
+  assert(r.state === REQUEST_RECEIVING);
+  r.acceptedNs = now;
+  r.sinceNs = now;
+  r.deadlineNs = now + u.ioTimeoutNs;
+  paceSeen(r.connection);
+  u.requests++;
+  if (r.exclusive !== EXCLUSIVE_NOT) u.exclusives++;
+  listPush(changetype<usize>(u) + UNIT_REQUESTS, changetype<usize>(r), UNIT_LINK);
+  timerSooner(u.index, r.deadlineNs);
+  if (r.method === METHOD_NONE || r.total === 0) {
+    r.state = REQUEST_FLIGHT;
+    requestPiecesDone(r);
+  } else requestQueue(r);
+}
+
+/** One of its pieces is settled. */
+export function requestPieceSettled(r: Request): void {
+  assert(r.pieces !== 0);
+  r.pieces--;
+  if (r.error === 0 && (r.pieces !== 0 || r.cut < r.total)) longProgress(r);
+  if (r.pieces !== 0) {
+    // A trim that had no room for one more parameter list.
+    if (r.state === REQUEST_FLIGHT && r.cut < r.total && r.error === 0) requestQueue(r);
+    return;
+  }
+  if (r.cut === r.total || r.error !== 0) requestPiecesDone(r);
+  else if (r.state === REQUEST_FLIGHT) requestQueue(r);
+}
+
+/** Its pieces are settled: on to SYNCHRONIZE CACHE, or to the answer. */
+function requestPiecesDone(r: Request): void {
+  assert(r.pieces === 0);
+  if (r.error === ERROR_AGAIN) {
+    r.error = 0;
+    restart(r);
+  } else if (r.error === 0 && forcedInVain(r)) {
+    firstWrite(r);
+    restart(r);
+  } else if (r.error === 0 && r.leg !== LEG_PLAIN && nextLeg(r)) {
+    longProgress(r);
+    restart(r);
+  } else if (r.error === 0 && r.syncAfter !== 0 && cachesWrites(r.unit)) {
+    r.syncAfter = 0;
+    r.method = METHOD_SYNC;
+    r.total = 1;
+    restart(r);
+  } else requestAnswer(r);
+}
+
+function restart(r: Request): void {
+  r.cut = 0;
+  stopCutting(r);
+  requestQueue(r);
+}
+
+/** Not an answer: what was begun is to settle, then all of it is done again with the request's new method. */
+export const ERROR_AGAIN: u32 = 0xffff;
+
+/** An error settles its answer: it is given when what is in flight has settled. */
+export function requestFail(r: Request, error: u32): void {
+  stopRest(r, error);
+  if (r.pieces === 0) requestPiecesDone(r);
+}
+
+/** No piece is made any more, and pieces that wait are dropped. */
+function stopRest(r: Request, error: u32): void {
+  if (r.error === 0 || r.error === ERROR_AGAIN) r.error = error;
+  stopCutting(r);
+  for (let at = r.commandFirst; at !== 0;) {
+    const c = changetype<Command>(at);
+    at = listNext(at, SIBLING);
+    if (c.state === COMMAND_FLIGHT || c.state === COMMAND_KEPT) continue;
+    assert((c.flags & COMMAND_DEAD) === 0);
+    const twin = commandTwin(c);
+    commandDrop(c);
+    if (!twin) r.pieces--;
+  }
+}
+
+function stopCutting(r: Request): void {
+  if (r.state === REQUEST_QUEUED || r.state === REQUEST_LINED) requestUnqueue(r, REQUEST_FLIGHT);
+  else if (r.state === REQUEST_HELD) {
+    listRemove(changetype<usize>(r.unit) + HELD, changetype<usize>(r), LINK);
+    r.state = REQUEST_FLIGHT;
+  }
+}
+
+/** Answers with `error` now; what the host still has of it becomes ghosts. */
+export function requestAbandon(r: Request, error: u32): void {
+  stopRest(r, error);
+  for (let at = r.commandFirst; at !== 0; at = listNext(at, SIBLING)) {
+    const c = changetype<Command>(at);
+    if (c.state === COMMAND_FLIGHT && (c.flags & COMMAND_DEAD) === 0) commandGivenUp(c);
+  }
+  r.pieces = 0;
+  requestAnswer(r);
+}
+
+/** Nobody hears what is asked by `n`: nothing of it is begun any more, what the host has of it becomes ghosts. */
+export function requestsGiveUp(n: Connection): void {
+  const u = n.unit;
+  for (let at = u.requestFirst; at !== 0;) {
+    const r = changetype<Request>(at);
+    at = r.unitNext;
+    if (r.connection === n) requestAbandon(r, EIO);
+  }
+  u.waiting = min(u.waiting, u.queued + u.retrying);
+}
+
+function requestAnswer(r: Request): void {
+  const u = r.unit;
+  stopCutting(r);
+  assert(r.state === REQUEST_FLIGHT);
+  tellLoss(r);
+  listRemove(changetype<usize>(u) + UNIT_REQUESTS, changetype<usize>(r), UNIT_LINK);
+  u.requests--;
+  if (u.exclusives !== 0) exclusiveOver(u, r);
+  if (r.connection.state < CONNECTION_CLOSING) account(r);
+  r.state = REQUEST_READY;
+  replyReady(r);
+}
+
+/** An answer that its client gets goes into the unit's account. */
+function account(r: Request): void {
+  const u = r.unit;
+  if (r.error === 0) u.answered++;
+  else u.failed++;
+  const latencyNs = now - r.acceptedNs;
+  if (r.error !== 0) statisticsError(u.statistics);
+  else if (r.kind <= 1) statisticsRecord(u.statistics, r.kind === 1, <u32>r.askedBytes, latencyNs);
+  if (latencyNs > u.latencyNsMax) u.latencyNsMax = latencyNs;
+}

@@ -1,0 +1,139 @@
+// What cannot go out now: commands that are sent again, at once or after a pause, and requests that wait for a path.
+
+import { EVENT_NO_PATH_FAILED, EVENT_NO_PATH_WAITING } from "../abi";
+import { renew } from "../memory/deadline";
+import { unitDirty } from "../memory/due";
+import { EIO } from "../memory/errno";
+import { listNext, listPush, listRemove } from "../memory/lists";
+import { COMMAND_DELAYED, COMMAND_QUEUED, Command, REQUEST_LINED, REQUEST_QUEUED, Request } from "../memory/records";
+import { NONE, event, now } from "../memory/ring";
+import { timerSooner } from "../memory/timers";
+import { Unit } from "../memory/topology";
+import { unitInTransition, unitUnverified } from "../path/facts";
+import { requestAbandon, requestFail } from "./request";
+
+const LINK: usize = offsetof<Command>("next");
+const SIBLING: usize = offsetof<Command>("siblingNext");
+const RETRY: usize = offsetof<Unit>("retryFirst");
+const DELAYED: usize = offsetof<Unit>("delayedFirst");
+
+/** Pause before a command goes out again to a device that was busy. */
+const DELAY_NS: u64 = 20000000;
+/** Rounds over all paths before a command that no path carries out is answered with an error. */
+const ROUNDS_MAX: u8 = 4;
+const NANOSECONDS_PER_MS: u64 = 1000000;
+
+/** A command (in no list) goes out again as soon as a path takes it. */
+export function requeue(c: Command): void {
+  const u = c.unit;
+  c.state = COMMAND_QUEUED;
+  listPush(changetype<usize>(u) + RETRY, changetype<usize>(c), LINK);
+  u.retrying++;
+  unitDirty(u);
+}
+
+/** A command (in no list) goes out again after DELAY_NS: the same for all, so the list is in order of time. */
+export function delay(c: Command): void {
+  const u = c.unit;
+  c.state = COMMAND_DELAYED;
+  c.timeNs = now + DELAY_NS;
+  listPush(changetype<usize>(u) + DELAYED, changetype<usize>(c), LINK);
+  timerSooner(u.index, c.timeNs);
+}
+
+/** Commands whose pause is over. */
+export function delaysOver(u: Unit): void {
+  while (u.delayedFirst !== 0) {
+    const c = changetype<Command>(u.delayedFirst);
+    if (c.timeNs > now) return timerSooner(u.index, c.timeNs);
+    listRemove(changetype<usize>(u) + DELAYED, changetype<usize>(c), LINK);
+    requeue(c);
+  }
+}
+
+/** A command in the retry list tries all paths again, after a pause. */
+export function pause(c: Command): void {
+  c.tried = 0;
+  listRemove(changetype<usize>(c.unit) + RETRY, changetype<usize>(c), LINK);
+  c.unit.retrying--;
+  delay(c);
+}
+
+/**
+ * Every path was tried: after a pause all of them again, a few times, and until those whose identity is being checked
+ * could be tried as well. False when its request was failed instead.
+ */
+export function nextRound(c: Command): bool {
+  if (c.rounds < ROUNDS_MAX) c.rounds++;
+  if (c.rounds < ROUNDS_MAX || unitUnverified(c.unit)) {
+    pause(c);
+    return true;
+  }
+  requestFail(c.request, EIO);
+  return false;
+}
+
+/** Nothing of the unit can go out. Requests wait, unless they may not. */
+export function noPath(u: Unit): void {
+  u.waiting = u.queued + u.retrying;
+  // A path whose identity is being checked is about to be there, or to be found bad: its check has a time of its own.
+  const doubtOnly = unitUnverified(u);
+  const waitNs = noPathWaitNs(u);
+  if ((waitNs === 0 && !doubtOnly) || u.released !== 0) {
+    noPathFail(u, <u64>-1);
+    return;
+  }
+  if (waitNs !== 0) timerSooner(u.index, now + waitNs);
+  if (u.noPathTold !== 0 || doubtOnly) return;
+  u.noPathTold = 1;
+  const waitMs = <u32>(waitNs / NANOSECONDS_PER_MS);
+  event(EVENT_NO_PATH_WAITING, u.noPathReason, u.index, NONE, waitMs, unitInTransition(u) ? 1 : 0, 0, 0);
+}
+
+/**
+ * How long requests wait while no path may get I/O. While port groups are in transition there are paths, and the device
+ * asks for patience: as long as it says that a transition takes, or their own time where it does not say.
+ */
+export function noPathWaitNs(u: Unit): u64 {
+  if (!unitInTransition(u)) return u.noPathTimeoutNs;
+  return max(u.noPathTimeoutNs, u.transitionNs !== 0 ? u.transitionNs : u.ioTimeoutNs);
+}
+
+/** The time of `r` is over; whether it gets more because the device has said that the transition it waits for takes longer. */
+export function transitionPutOff(r: Request): bool {
+  const u = r.unit;
+  if (u.noPathNs === 0 || u.noPathNs + u.transitionNs <= now || !unitInTransition(u) || !waitsForPath(r)) return false;
+  u.putOff = 1;
+  renew(r);
+  return true;
+}
+
+/** Fails the requests that wait for a path and began to wait before `beforeNs`; answers the time the next one is due. */
+export function noPathFail(u: Unit, beforeNs: u64): u64 {
+  let failed: u32 = 0;
+  let dueNs: u64 = <u64>-1;
+  const waitNs = noPathWaitNs(u);
+  for (let at = u.requestFirst; at !== 0;) {
+    const r = changetype<Request>(at);
+    at = r.unitNext;
+    if (!waitsForPath(r)) continue;
+    const sinceNs = max(r.acceptedNs, u.noPathNs);
+    if (sinceNs > beforeNs) {
+      dueNs = min(dueNs, sinceNs + waitNs);
+      continue;
+    }
+    failed++;
+    requestAbandon(r, EIO);
+  }
+  if (failed !== 0) event(EVENT_NO_PATH_FAILED, 0, u.index, NONE, failed, 0, 0, 0);
+  u.waiting = u.queued + u.retrying;
+  return dueNs;
+}
+
+function waitsForPath(r: Request): bool {
+  if (r.state === REQUEST_QUEUED || r.state === REQUEST_LINED) return true;
+  for (let at = r.commandFirst; at !== 0; at = listNext(at, SIBLING)) {
+    if (changetype<Command>(at).state === COMMAND_QUEUED) return true;
+  }
+  return false;
+}

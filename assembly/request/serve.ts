@@ -1,0 +1,131 @@
+// Everything a unit has to send, as far as its paths take it: commands that go out again, then its queue, then its lanes.
+
+import { LANE_CHARGE_BYTES_MAX, LANE_CHARGE_BYTES_MIN, LANE_QUANTUM_BYTES, LARGE_BYTES } from "../abi";
+import { renew } from "../memory/deadline";
+import { listFirst, listNext, listPush, listRemove, listShift } from "../memory/lists";
+import { Command, Lane, METHOD_UNMAP, REQUEST_HELD, REQUEST_LINED, REQUEST_QUEUED, Request } from "../memory/records";
+import { now } from "../memory/ring";
+import { timerSooner } from "../memory/timers";
+import { Unit } from "../memory/topology";
+import { PIECE_BLOCKED, choose, dispatchPiece, dispatchRequest, issue, pieceBytes } from "./dispatch";
+import { commandOverlapsGhost } from "./ghost";
+import { laneEnter } from "./lanes";
+import { isShared, paceBytes, paceIdle, paceOpen, patienceEndNs } from "./pace";
+import { requestUnqueue } from "./queue";
+import { nextRound, noPath, pause } from "./retry";
+import { mustWait } from "./wait";
+import { isZeroing } from "./zeroing";
+
+const LINK: usize = offsetof<Command>("next");
+
+/** No path of the unit may get I/O. */
+const NO_PATH: i32 = -1;
+/** Those that may have no room now. */
+const NO_ROOM: i32 = -2;
+/** It has failed on all that may, but for some that do not answer just now. */
+const ONLY_STALLED: i32 = -4;
+const RETRY: usize = offsetof<Unit>("retryFirst");
+const LANE_LINK: usize = offsetof<Lane>("next");
+const LARGE_LANES: usize = offsetof<Unit>("largeFirst");
+const SMALL_LANES: usize = offsetof<Unit>("smallFirst");
+
+const LANE_SMALL: u8 = 0;
+const LANE_LARGE: u8 = 1;
+
+/** Carries out what a unit has to do, as far as its paths take it. */
+export function unitDispatch(u: Unit): void {
+  for (let at = u.retryFirst; at !== 0;) {
+    const c = changetype<Command>(at);
+    at = listNext(at, LINK);
+    if (commandOverlapsGhost(u, c)) continue;
+    const slot = choose(u, c);
+    if (slot < 0) {
+      if (slot === NO_PATH) return noPath(u);
+      if (slot === NO_ROOM) continue;
+      if (slot === ONLY_STALLED) pause(c);
+      else if (!nextRound(c)) at = u.retryFirst;
+      continue;
+    }
+    listRemove(changetype<usize>(u) + RETRY, changetype<usize>(c), LINK);
+    u.retrying--;
+    issue(c, <u32>slot);
+  }
+  while (u.queueFirst !== 0) {
+    const r = changetype<Request>(u.queueFirst);
+    if (u.lanes !== 0 || wantsLane(u, r)) laneEnter(u, r);
+    else if ((u.harmful | u.exclusives) !== 0 && mustWait(u, r)) {
+      // It has failed rather than write what it has read around what was found since.
+      if (r.state !== REQUEST_QUEUED) continue;
+      requestUnqueue(r, REQUEST_HELD);
+    } else if (!dispatchRequest(u, r)) {
+      // Not all of it can go out: from here on they take turns.
+      if (r.state === REQUEST_QUEUED) laneEnter(u, r);
+    }
+  }
+  lanesServe(u);
+}
+
+/** Whether `r`, at the head of its unit's queue, has to wait in a lane though nobody does. */
+export function wantsLane(u: Unit, r: Request): bool {
+  const rest = r.total - r.cut;
+  if (rest < LARGE_BYTES) return false;
+  return isShared() ? r.method <= METHOD_UNMAP : isZeroing(r) && pieceBytes(u, r) < rest;
+}
+
+/** The lane at the head has had its turn. */
+function rotate(list: usize): void {
+  listPush(list, listShift(list, LANE_LINK), LANE_LINK);
+}
+
+/** Sends what the lanes hold, as far as paths and pace take it. */
+export function lanesServe(u: Unit): void {
+  // Small I/O first; but it does not keep the large from getting anything, which it then makes up for.
+  if (u.largeFirst === 0) u.smallCredit = 0;
+  else if (u.smallFirst !== 0 && u.smallCredit === 0 && paceIdle(u) && !serve(u, LARGE_LANES, 1)) return;
+  if (u.smallFirst !== 0 && !serve(u, SMALL_LANES, <u32>-1)) return;
+  if (u.largeFirst !== 0) serve(u, LARGE_LANES, <u32>-1);
+}
+
+/** Serves the lanes of a list, up to `most` pieces; false when no path takes anything now. */
+function serve(u: Unit, field: usize, most: u32): bool {
+  const list = changetype<usize>(u) + field;
+  let left = most;
+  // Zeroings in a row whose next piece may not go out now.
+  let closed: u32 = 0;
+  while (listFirst(list) !== 0 && left !== 0) {
+    const lane = changetype<Lane>(listFirst(list));
+    const r = changetype<Request>(lane.first);
+    if ((u.harmful | u.exclusives) !== 0 && mustWait(u, r)) {
+      if (r.state === REQUEST_LINED) requestUnqueue(r, REQUEST_HELD);
+      closed = 0;
+      continue;
+    }
+    const bytes = pieceBytes(u, r);
+    const cost = <u32>min<u64>(max<u64>(paceBytes(u, r.method, bytes), LANE_CHARGE_BYTES_MIN), LANE_CHARGE_BYTES_MAX);
+    if (lane.deficit < cost && lane.next !== 0) {
+      lane.deficit += LANE_QUANTUM_BYTES;
+      closed = 0;
+      rotate(list);
+      continue;
+    }
+    if (r.lane !== LANE_SMALL && !paceOpen(u, r.method, bytes)) {
+      if (patienceEndNs(u) > now) timerSooner(u.index, patienceEndNs(u));
+      // It keeps its turn, or whichever may have more in flight would always be before it. Only where zeroings are under way
+      // already data does not wait for their end.
+      if (r.lane === LANE_LARGE || u.paceZeroes === 0 || lane.next === 0) return true;
+      closed++;
+      if (closed > u.lanes) return true;
+      rotate(list);
+      continue;
+    }
+    closed = 0;
+    // It has perhaps waited for others; its own time begins.
+    if (r.cut === 0 && r.sinceNs !== now && isZeroing(r)) renew(r);
+    if (dispatchPiece(u, r) === PIECE_BLOCKED) return false;
+    lane.deficit -= min(cost, lane.deficit);
+    if (most === 1) u.smallCredit = cost;
+    else if (field === SMALL_LANES) u.smallCredit -= min(cost, u.smallCredit);
+    left--;
+  }
+  return true;
+}

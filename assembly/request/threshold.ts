@@ -1,0 +1,103 @@
+// The stall threshold, learned from the unit's own latencies; what is done with commands that are past it: overdue/stall.ts.
+
+import { COMMAND_HEDGED, Command, METHOD_READ, METHOD_ZERO_WRITE } from "../memory/records";
+import { now } from "../memory/ring";
+import { timerSooner } from "../memory/timers";
+import { STALL_BUCKETS, UNIT_LATENCIES, Unit } from "../memory/topology";
+import { hedgeAfterNs } from "../selection/hedge";
+import { longAskNs, longSilentNs } from "./long";
+import { isLong } from "./pieces";
+
+/** Latencies counted between two looks at the percentile. */
+const LEARN_EVERY: u32 = 128;
+const SAMPLES_MIN: u32 = 16;
+/** Threshold while there is nothing to learn from. */
+const UNLEARNED_NS: u64 = 500000000;
+const SAMPLES_MAX: u32 = 8192;
+
+/** A command goes out; answers after how long it may be hedged, 0 when it may not. */
+export function hedgeEarn(u: Unit, c: Command): u64 {
+  if (u.hedgeBudget === 0 || c.method !== METHOD_READ || (c.flags & COMMAND_HEDGED) !== 0 || c.attempt !== 0) return 0;
+  return hedgeAfterNs(u.selection, c.bufferBytes);
+}
+
+/** Bucket of a latency: eight to an octave from 2 us on. */
+function bucketOf(latencyNs: u64): u32 {
+  const value = (<u32>min<u64>(latencyNs >> 8, 0x7fffffff)) | 8;
+  const octave = 31 - <u32>clz(value);
+  return min<u32>(((octave - 3) << 3) | ((value >> (octave - 3)) & 7), STALL_BUCKETS - 1);
+}
+
+/** The longest latency of a bucket. */
+function bucketEnd(bucket: u32): u64 {
+  const shift = <u64>(bucket >> 3);
+  return ((<u64>(9 + (bucket & 7))) << shift) << 8;
+}
+
+/** Learns from a good command. */
+export function stallLearn(u: Unit, latencyNs: u64): void {
+  const at = changetype<usize>(u) + UNIT_LATENCIES + <usize>bucketOf(latencyNs) * 4;
+  store<u32>(at, load<u32>(at) + 1);
+  u.latencies++;
+  u.learnIn--;
+  if (u.learnIn === 0) stallThreshold(u);
+}
+
+/** Works the threshold out anew. */
+export function stallThreshold(u: Unit): void {
+  u.learnIn = u.latencies < LEARN_EVERY ? SAMPLES_MIN : LEARN_EVERY;
+  if (u.latencies < SAMPLES_MIN) {
+    u.stallNs = bounded(u, UNLEARNED_NS);
+    return;
+  }
+  const counts = changetype<usize>(u) + UNIT_LATENCIES;
+  // The slowest thousandth, rounded up: with few samples the slowest one.
+  u.percentileNs = exceededBy(counts, u.latencies / 1000 + 1);
+  u.stallNs = bounded(u, u.percentileNs + u.percentileNs / 2);
+  if (u.latencies < SAMPLES_MAX) return;
+  u.latencies = 0;
+  for (let i: u32 = 0; i < STALL_BUCKETS; i++) {
+    const half = load<u32>(counts + <usize>i * 4) / 2;
+    store<u32>(counts + <usize>i * 4, half);
+    u.latencies += half;
+  }
+}
+
+/** The latency that only `count` commands, with the slowest first, have reached. */
+function exceededBy(counts: usize, count: u32): u64 {
+  let above = count;
+  let bucket: u32 = STALL_BUCKETS;
+  while (bucket > 0 && above > 0) {
+    bucket--;
+    above -= min(above, load<u32>(counts + <usize>bucket * 4));
+  }
+  return bucketEnd(bucket);
+}
+
+function bounded(u: Unit, ns: u64): u64 {
+  return min(max(ns, u.stallMinNs), max(u.stallMaxNs, u.stallMinNs));
+}
+
+/** A ghost has answered well after all. */
+export function stallLearnGhost(u: Unit, latencyNs: u64): void {
+  stallLearn(u, min(latencyNs, u.stallNs * 2));
+}
+
+/** After how long a command has to be looked at: it counts as stalled, or its path is asked. */
+export function thresholdOf(u: Unit, c: Command): u64 {
+  if (c.method > METHOD_ZERO_WRITE) return isLong(c.method) ? longAskNs(u) : longSilentNs(u);
+  if (c.attempt === 0) return u.stallNs;
+  return max(c.attempt === 1 ? u.stallNs / 2 : u.stallNs / 4, u.stallMinNs / 2);
+}
+
+/** The shortest threshold a command of the unit can have. */
+export function soonest(u: Unit): u64 {
+  return max(u.stallNs / 4, u.stallMinNs / 2);
+}
+
+/** A command goes out: the unit's timer has to look at it in time. */
+export function stallArm(u: Unit, c: Command): void {
+  if (u.stallMaxNs !== 0) timerSooner(u.index, now + thresholdOf(u, c));
+  const hedgeNs = hedgeEarn(u, c);
+  if (hedgeNs !== 0) timerSooner(u.index, now + hedgeNs);
+}

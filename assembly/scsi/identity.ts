@@ -1,0 +1,117 @@
+// Whether a path leads to its unit: VPD page 0x83 (SPC-4 7.8.6) against the unit's identity; of a unit that has no such
+// page the serial number in page 0x80 (SPC-4 7.8.15). The page comes from a device that may be any device, so its lengths
+// are believed only as far as bytes were received.
+
+import { IDENTITY_TYPE_SERIAL } from "../abi";
+import { Path, UNIT_IDENTITY, Unit } from "../memory/topology";
+
+const PAGE_IDENTIFICATION: u8 = 0x83;
+const PAGE_SERIAL: u8 = 0x80;
+const BLANK: u8 = 0x20;
+
+const HEADER_BYTES: u32 = 4;
+/** In a unit's identity: whatever code set the designator has. */
+const ANY_CODE_SET: u8 = 0;
+const ASSOCIATION_UNIT: u8 = 0;
+const ASSOCIATION_PORT: u8 = 1;
+const TYPE_RELATIVE_TARGET_PORT: u8 = 4;
+const TYPE_TARGET_PORT_GROUP: u8 = 5;
+const TYPE_SCSI_NAME: u8 = 8;
+
+/** Whether the unit is known by its serial number. */
+function hasSerial(u: Unit): bool {
+  return <u32>load<u8>(changetype<usize>(u) + UNIT_IDENTITY) === IDENTITY_TYPE_SERIAL;
+}
+
+/** The VPD page that tells whether a path leads to the unit. */
+export function identityPage(u: Unit): u8 {
+  return hasSerial(u) ? PAGE_SERIAL : PAGE_IDENTIFICATION;
+}
+
+/** The bytes of the page that are there; 0 when it is not this page of a unit that is there. */
+function pageEnd(page: usize, bytes: u32, code: u8 = PAGE_IDENTIFICATION): u32 {
+  // A peripheral qualifier other than 0: no unit at this LUN (SPC-4 6.6.2).
+  if (bytes < HEADER_BYTES || load<u8>(page) >> 5 !== 0 || load<u8>(page, 1) !== code) return 0;
+  return min(bytes, HEADER_BYTES + <u32>bswap<u16>(load<u16>(page, 2)));
+}
+
+/**
+ * Whether the page was read, so that what it says counts: it is the page that was asked for, as long as it says, or as
+ * `asked` bytes hold; or there is no unit at this LUN.
+ */
+export function identityRead(u: Unit, page: usize, bytes: u32, asked: u32): bool {
+  if (bytes < HEADER_BYTES) return false;
+  if (load<u8>(page) >> 5 !== 0) return true;
+  if (load<u8>(page, 1) !== identityPage(u)) return false;
+  const length = HEADER_BYTES + <u32>bswap<u16>(load<u16>(page, 2));
+  if (min(length, asked) > bytes) return false;
+  if (hasSerial(u)) return true;
+  let at = HEADER_BYTES;
+  while (at + 4 <= length && at < asked) at += 4 + <u32>load<u8>(page + at, 3);
+  return at === length || at >= asked;
+}
+
+/**
+ * Whether the page shows the unit's identity: a designator of the unit with the same type, code set and bytes. The unit's is
+ * in the canonical form of host/discovery/identity.ts: text has no padding, and is text in any code set.
+ */
+export function identityMatches(u: Unit, page: usize, bytes: u32): bool {
+  if (hasSerial(u)) return serialMatches(u, page, bytes);
+  const end = pageEnd(page, bytes);
+  const identity = changetype<usize>(u) + UNIT_IDENTITY;
+  const type = load<u8>(identity);
+  const codeSet = load<u8>(identity, 1);
+  for (let at = HEADER_BYTES; at + 4 <= end; at += 4 + <u32>load<u8>(page + at, 3)) {
+    const length = <u32>load<u8>(page + at, 3);
+    if (at + 4 + length > end) return false;
+    const kind = load<u8>(page + at, 1);
+    if (((kind >> 4) & 3) !== ASSOCIATION_UNIT || (kind & 15) !== type) continue;
+    if (codeSet !== ANY_CODE_SET && (load<u8>(page + at) & 15) !== codeSet) continue;
+    const name = page + at + 4;
+    const named = codeSet === ANY_CODE_SET ? nameBytes(name, length, type === TYPE_SCSI_NAME) : length;
+    if (named + 2 === u.identityBytes && memory.compare(name, identity + 2, named) === 0) return true;
+  }
+  return false;
+}
+
+function isPadding(byte: u8): bool {
+  return byte === 0 || byte === BLANK;
+}
+
+/** Bytes of a text without the padding behind it; one that is `terminated` ends with its first zero. */
+function nameBytes(text: usize, bytes: u32, terminated: bool): u32 {
+  let length = bytes;
+  if (terminated) {
+    length = 0;
+    while (length < bytes && load<u8>(text + length) !== 0) length++;
+  }
+  while (length > 0 && isPadding(load<u8>(text + length - 1))) length--;
+  return length;
+}
+
+/** Whether the page shows the unit's serial number, which is without the padding around it. */
+function serialMatches(u: Unit, page: usize, bytes: u32): bool {
+  const end = pageEnd(page, bytes, PAGE_SERIAL);
+  let at = HEADER_BYTES;
+  while (at < end && isPadding(load<u8>(page + at))) at++;
+  if (at >= end) return false;
+  const length = nameBytes(page + at, end - at, false);
+  const serial = changetype<usize>(u) + UNIT_IDENTITY + 2;
+  return length + 2 === u.identityBytes && memory.compare(page + at, serial, length) === 0;
+}
+
+/** Learns the path's target port group and relative target port from the page. */
+export function identityLearn(p: Path, page: usize, bytes: u32): void {
+  const end = pageEnd(page, bytes);
+  for (let at = HEADER_BYTES; at + 8 <= end; at += 4 + <u32>load<u8>(page + at, 3)) {
+    const kind = load<u8>(page + at, 1);
+    if (load<u8>(page + at, 3) !== 4 || ((kind >> 4) & 3) !== ASSOCIATION_PORT) continue;
+    const value = <u32>bswap<u16>(load<u16>(page + at, 6));
+    if ((kind & 15) === TYPE_TARGET_PORT_GROUP) {
+      p.targetPortGroup = (p.targetPortGroup & 0xffff0000) | value;
+      p.groupKnown = 1;
+    } else if ((kind & 15) === TYPE_RELATIVE_TARGET_PORT) {
+      p.targetPortGroup = (p.targetPortGroup & 0xffff) | (value << 16);
+    }
+  }
+}
