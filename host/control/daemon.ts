@@ -2,9 +2,8 @@
 // operations work.
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { duplicate, sendDatagram, UeventMonitor } from "../native/index.ts";
-import { thinThresholdOf, whyLook } from "../discovery/uevents.ts";
-import { ConnectionRoom } from "../export/room.ts";
+import { duplicate, sendDatagram, type UeventMonitor } from "../native/index.ts";
+import type { ConnectionRoom } from "../export/room.ts";
 import { NbdServer, type NbdServerEvent } from "../export/server.ts";
 import { EventLog } from "../liaison/event-log.ts";
 import { SystemLog } from "../liaison/system-log.ts";
@@ -15,12 +14,11 @@ import { adopt } from "./adoption.ts";
 import { applyAll } from "./applying.ts";
 import { RememberedAttachments } from "./attachments.ts";
 import { BringUp } from "./bring-up.ts";
-import { checkChoice } from "./chosen.ts";
-import { loadConfiguration } from "./configuration.ts";
 import type { Context } from "./context.ts";
 import { messageOf } from "./core-events.ts";
 import { modeCalls } from "./core-settings.ts";
 import { Descriptors } from "./descriptors.ts";
+import { watchUevents } from "./device-watch.ts";
 import { Effective } from "./effective.ts";
 import { reasonOf } from "./errors.ts";
 import { EventHub } from "./event-hub.ts";
@@ -33,7 +31,7 @@ import { LastWords } from "./last-words.ts";
 import type { Logger } from "./logger.ts";
 import { Looks } from "./looks.ts";
 import { Mirror } from "./mirror.ts";
-import { exportsOf, handTo, listenNbd } from "./offering.ts";
+import { exportsOf, handTo, listenNbd, roomOf } from "./offering.ts";
 import { daemonPid } from "./own-process.ts";
 import { PathWatch } from "./path-watch.ts";
 import type { Places } from "./places.ts";
@@ -41,7 +39,7 @@ import { demand } from "./reactor-port.ts";
 import { reactorOptions } from "./reactor-options.ts";
 import { Leftovers } from "./leftovers.ts";
 import { RedundancyWatch } from "./redundancy-watch.ts";
-import { reloadReport, socketsInForce } from "./reload.ts";
+import { reload } from "./reloading.ts";
 import { isEmulated, type Configuration, type ReloadReport } from "./schemas/configuration.ts";
 import { State } from "./state.ts";
 import { Tables } from "./tables.ts";
@@ -54,12 +52,6 @@ import { WritersWatch } from "./writers-watch.ts";
 
 /** The tables are copied this often even when nobody looks, for what waits on them. */
 const HOUSEKEEPING_MS = 1000;
-/** The part of the connections that TCP clients leave to those of this machine and to the kernel's devices. */
-const LOCAL_SHARE = 0.25;
-/** The part of them that one user, or one address, may have; the part that is for root and those devices alone. */
-const PEER_SHARE = 0.5;
-const ROOT_SHARE = 0.125;
-
 /** How long a control that goes waits for the change that is under way. */
 const LEAVE_MS_MAX = 1000;
 
@@ -146,13 +138,7 @@ export class Daemon implements Context {
     this.inventory = new Inventory(state.units(), state.paths());
     this.bringUp = new BringUp(reactor, this.inventory, kept.claims(), kept.names, (names) => kept.keepNames(names));
     this.mirror = new Mirror(reactor, (tables) => this.#onTables(tables));
-    const { connections } = configuration.limits;
-    this.#room = new ConnectionRoom({
-      connections,
-      remote: connections - Math.floor(connections * LOCAL_SHARE),
-      perPeer: configuration.limits.connections_per_peer ?? Math.ceil(connections * PEER_SHARE),
-      reserve: Math.floor(connections * ROOT_SHARE),
-    });
+    this.#room = roomOf(configuration.limits);
     this.attachments = new RememberedAttachments(reactor, this.#room, state, this.inventory, {
       report: logger.warning,
       relabel: (connection, label) => keeper?.relabel(connection, label),
@@ -237,7 +223,8 @@ export class Daemon implements Context {
     this.#serving = true;
     await this.change(() => this.#serveAttachments());
     this.#housekeeping = setInterval(() => void this.mirror.current().catch(() => undefined), HOUSEKEEPING_MS);
-    if (!this.emulated) this.#uevents = this.#watchUevents();
+    if (!this.emulated)
+      this.#uevents = watchUevents({ thin: this.#thin, inventory: this.inventory, looks: this.looks, logger });
     if (keeper?.adoption) tellOfSuccession(this.hub, logger, keeper.adoption.death, keeper.runningMs);
   }
 
@@ -267,22 +254,6 @@ export class Daemon implements Context {
     );
     this.tlsSources.add(access);
     return access;
-  }
-
-  #watchUevents(): UeventMonitor | null {
-    try {
-      return new UeventMonitor((event) => {
-        const nearlyFull = thinThresholdOf(event);
-        if (nearlyFull !== null) this.#thin.toldBy(this.inventory.findPath(nearlyFull));
-        const why = whyLook(event);
-        if (why === null) return;
-        this.options.logger.debug(`looking at the devices again: ${why}`);
-        this.looks.soon();
-      });
-    } catch (thrown) {
-      this.options.logger.warning(`uevents cannot be received (${reasonOf(thrown)}); new devices need a reload`);
-      return null;
-    }
   }
 
   // ---- Context ----
@@ -388,50 +359,7 @@ export class Daemon implements Context {
 
   /** Reads the configuration file again. A mistake in it changes nothing. */
   reload(): Promise<ReloadReport> {
-    return this.change(async () => {
-      const before = this.effective.configuration;
-      const place = this.configurationFile ?? this.options.configurationPlace;
-      const { configuration: after, file } =
-        place === undefined
-          ? { configuration: before, file: null }
-          : loadConfiguration(place, this.configurationFile !== null);
-      const report = reloadReport(before, after, this.state.settings(), isEmulated(after) !== this.emulated);
-      // What needs a restart stays as it was, so that what is shown is what is in force.
-      const { state, log, limits, ring, process, array } = this.options.configuration;
-      const sockets = socketsInForce(this.options.configuration, after);
-      const { emulated } = this;
-      const devices = isEmulated(after) === emulated ? after.devices : before.devices;
-      const next = { ...after, devices, emulated, sockets, state, log, limits, ring, process, array };
-      checkChoice(this.inventory, this.attachments, next);
-      const putFiles = this.tlsSources.read(after);
-      await this.#put(new Effective(next, () => this.state.settings()));
-      putFiles();
-      this.configurationFile = file;
-      this.restartNeeded = report.restartNeeded;
-      this.#kept.inForce = { configuration: next, file, restartNeeded: report.restartNeeded };
-      this.hub.say("configuration-reloaded", {
-        detail: {
-          applied: report.applied.join(" ") || "nothing",
-          "needs restart": report.restartNeeded.join(" ") || null,
-        },
-      });
-      this.looks.soon(0);
-      await this.mirror.current();
-      return report;
-    });
-  }
-
-  /** Puts a configuration in force. What the core refuses is taken back, with all that it had taken. */
-  async #put(effective: Effective): Promise<void> {
-    const before = this.effective;
-    this.effective = effective;
-    try {
-      await applyAll(this, effective);
-    } catch (thrown) {
-      this.effective = before;
-      await applyAll(this, before).catch((again) => this.#warn(again));
-      throw thrown;
-    }
+    return this.change(() => reload(this, this.#kept));
   }
 
   // ---- Stopping ----

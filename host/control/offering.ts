@@ -1,12 +1,14 @@
 // What is offered over NBD: every unit that the core has, under its number and its name.
 
 import type { NbdExport } from "../export/directory.ts";
+import { ConnectionRoom } from "../export/room.ts";
 import type { NbdServer, NbdServerOptions } from "../export/server.ts";
 import type { ReactorClient } from "../reactor/client.ts";
 import { ControlError, reasonOf } from "./errors.ts";
 import type { Inventory, Unit } from "./inventory.ts";
 import type { ConnectionLabel } from "./labels.ts";
 import { parseListen, tcpRemedy } from "./listen.ts";
+import type { Configuration } from "./schemas/configuration.ts";
 import type { NbdAccess } from "./tls/nbd-access.ts";
 
 /** Why a unit is not offered, with what to do; null when it is. */
@@ -40,6 +42,22 @@ export function exportsOf(inventory: Inventory): NbdExport[] {
   const isDefault = inventory.unitCount === 1;
   const entries = inventory.units().map(exportOf);
   return entries.filter((entry) => entry !== null).map((entry) => Object.assign(entry, { isDefault }));
+}
+
+/** The part of the connections that TCP clients leave to those of this machine and to the kernel's devices. */
+const LOCAL_SHARE = 0.25;
+/** The part of them that one user, or one address, may have; the part that is for root and those devices alone. */
+const PEER_SHARE = 0.5;
+const ROOT_SHARE = 0.125;
+
+/** Who may have how many of the core's connections. */
+export function roomOf({ connections, connections_per_peer: perPeer }: Configuration["limits"]): ConnectionRoom {
+  return new ConnectionRoom({
+    connections,
+    remote: connections - Math.floor(connections * LOCAL_SHARE),
+    perPeer: perPeer ?? Math.ceil(connections * PEER_SHARE),
+    reserve: Math.floor(connections * ROOT_SHARE),
+  });
 }
 
 /** How a client that has negotiated becomes a connection of the reactor. */
