@@ -76,8 +76,8 @@ export class EmulatedArray {
   readonly units: readonly LogicalUnit[];
   readonly random: SeededRandom;
   engine: Engine | null = null;
-  /** The engines of further hosts, which share the array with the first. */
-  readonly #others = new Map<number, Engine>();
+  /** The engines of further hosts, which share the array with the first. A list, because every turn goes through it. */
+  #others: readonly { readonly engine: Engine; readonly host: number }[] = [];
   /** Those of earlier memories that still have commands under way, and whose they were. */
   #formers: { readonly engine: Engine; readonly host: number }[] = [];
   readonly #faults: FaultBook;
@@ -148,7 +148,8 @@ export class EmulatedArray {
     former: "forgotten" | "under-way" = "forgotten",
     host: number = FIRST_HOST,
   ): void {
-    const before = host === FIRST_HOST ? this.engine : (this.#others.get(host) ?? null);
+    const before =
+      host === FIRST_HOST ? this.engine : (this.#others.find((other) => other.host === host)?.engine ?? null);
     if (former === "forgotten") {
       this.#formers = this.#formers.filter((earlier) => earlier.host !== host);
       if (host === FIRST_HOST) for (const port of this.ports) port.inFlight = 0;
@@ -158,7 +159,7 @@ export class EmulatedArray {
     }
     const engine = new Engine(memory, controlBlock, this.ports, (port, of) => this.#unitReset(port, of));
     if (host === FIRST_HOST) this.engine = engine;
-    else this.#others.set(host, engine);
+    else this.#others = [...this.#others.filter((other) => other.host !== host), { engine, host }];
   }
 
   /** Whether a command of a host's earlier memory is under way that may still change the medium of a unit. */
@@ -172,7 +173,7 @@ export class EmulatedArray {
    */
   #unitReset(by: Port, of: Engine): void {
     const { unit } = by;
-    if (unit === null || this.#others.size === 0) return;
+    if (unit === null || this.#others.length === 0) return;
     this.inFlight((engine) => {
       if (engine !== of) engine.abort(unit, by);
     });
@@ -186,7 +187,7 @@ export class EmulatedArray {
     if ((this.#faults.next[0] as number) < Infinity) this.#faults.run(engine.readClock());
     if (this.#formers.length > 0) this.#turnFormers(engine.readClock());
     let posted = engine.turn();
-    for (const other of this.#others.values()) posted += other.turn();
+    for (const { engine: other } of this.#others) posted += other.turn();
     return posted;
   }
 
@@ -205,19 +206,21 @@ export class EmulatedArray {
       act(former.engine);
     }
     act(engine);
-    for (const other of this.#others.values()) act(other);
+    for (const other of this.#others) act(other.engine);
   }
 
   /** Whether the last turn left submissions that it might have taken: `turn` is to be called again at once. */
   get backlog(): boolean {
-    return (this.engine?.backlog ?? false) || [...this.#others.values()].some((other) => other.backlog);
+    if (this.engine?.backlog === true) return true;
+    for (const { engine } of this.#others) if (engine.backlog) return true;
+    return false;
   }
 
   /** When `turn` has to be called again at the latest, ns in the clock of the control block; Infinity: no need. */
   get deadlineNs(): number {
     let dueNs = Math.min(this.engine?.dueNs ?? Infinity, this.#faults.next[0] as number);
     for (const former of this.#formers) dueNs = Math.min(dueNs, former.engine.dueNs);
-    for (const other of this.#others.values()) dueNs = Math.min(dueNs, other.dueNs);
+    for (const other of this.#others) dueNs = Math.min(dueNs, other.engine.dueNs);
     return dueNs;
   }
 

@@ -13,6 +13,8 @@ const MIB = 1 << 20;
 const LARGE_BYTES = 32 * MIB;
 const UNIT_BYTES = 1024 * MIB;
 const READS = 200;
+/** Made once: whoever makes 32 MiB for each write measures that, since the victim's clock runs in the same thread. */
+const PAYLOAD = Buffer.alloc(LARGE_BYTES, 1);
 
 /** A client that keeps `depth` large requests under way, until it is stopped. */
 class Attacker {
@@ -47,7 +49,7 @@ class Attacker {
   #send(): void {
     const offset = BigInt((this.#sent * LARGE_BYTES) % UNIT_BYTES);
     this.#socket.write(request(this.#kind, BigInt(this.#sent), offset, LARGE_BYTES));
-    if (this.#kind === WRITE) this.#socket.write(Buffer.alloc(LARGE_BYTES, this.#sent));
+    if (this.#kind === WRITE) this.#socket.write(PAYLOAD);
     this.#sent++;
   }
 
@@ -75,10 +77,15 @@ async function waits(victim: NbdClient): Promise<number[]> {
   return found.toSorted((a, b) => a - b);
 }
 
-const sum = (values: readonly number[]): number => values.reduce((all, value) => all + value, 0);
+/** The ninth tenth: the few beyond it are what other tests on the same processors cost. */
+const late = (sorted: readonly number[]): number => sorted[Math.floor(sorted.length * 0.9)] ?? Number.NaN;
 
-/** A reader that has to wait for all that was sent before it waits for tens of thousands of times as long as alone. */
+/**
+ * Times as long as beside the same attack on a stranger's daemon, which takes the same from the machine and nothing else. A reader
+ * that has to wait for all that was sent before it waits for thousands of times as long.
+ */
 const RATIO_MAX = 400;
+const ARRAY = "[array]\nunits = 2\npaths = 4\nunit_mib = 1024\nwrite_cache = true\n";
 
 for (const [title, kind, depth, victims] of [
   ["zeroings", WRITE_ZEROES, 64, "lu0"],
@@ -88,17 +95,21 @@ for (const [title, kind, depth, victims] of [
   ["writes", WRITE, 4, "lu0"],
 ] as const) {
   test.serial(`${depth} ${title} of 32 MiB at a time: a reader of ${victims} has its turn beside them`, async (t) => {
-    await using daemon = await RealDaemon.start("[array]\nunits = 2\npaths = 4\nunit_mib = 1024\nwrite_cache = true\n");
+    await using daemon = await RealDaemon.start(ARRAY);
+    await using stranger = await RealDaemon.start(ARRAY);
     const victim = await NbdClient.connect(daemon.nbdSocket, victims);
     await waits(victim);
-    const alone = await waits(victim);
-    const attacker = await Attacker.start(daemon.nbdSocket, "lu0", kind, depth);
-    while (attacker.answered < 1) await victim.read(0, 4096);
-    const beside = await waits(victim);
-    attacker.stop();
+    const beside = async ({ nbdSocket }: RealDaemon): Promise<number> => {
+      const attacker = await Attacker.start(nbdSocket, "lu0", kind, depth);
+      while (attacker.answered < 1) await victim.read(0, 4096);
+      const found = await waits(victim);
+      attacker.stop();
+      return late(found);
+    };
+    const unharmed = await beside(stranger);
+    const ratio = (await beside(daemon)) / unharmed;
     victim.close();
-    const ratio = sum(beside) / sum(alone);
-    t.true(ratio < RATIO_MAX, `${ratio} times as long as alone`);
-    t.log(`${ratio.toFixed(1)} times as long as alone`);
+    t.log(`${ratio.toFixed(1)} times as long as beside a stranger's daemon`);
+    t.true(ratio < RATIO_MAX, `${ratio} times as long as beside a stranger's daemon`);
   });
 }
