@@ -36,7 +36,7 @@ import { longPutOff } from "./request/long";
 import { requestAbandon } from "./request/request";
 import { delaysOver, noPathFail, noPathWaitNs, transitionPutOff } from "./request/retry";
 import { unitDispatch } from "./request/serve";
-import { notStarved } from "./request/slots";
+import { notStarved, slotsOffer } from "./request/slots";
 import { stallThreshold } from "./request/threshold";
 import { selectionInit, selectionSetPolicy } from "./selection/selection";
 
@@ -57,6 +57,7 @@ export function unitsServe(): void {
     const u = changetype<Unit>(at);
     u.dirty = 0;
     unitDispatch(u);
+    slotsOffer(u);
   }
 }
 
@@ -143,6 +144,7 @@ export function unitRemove(handle: u32): i32 {
   if (u.connections !== 0 || u.paths !== 0 || u.slotsHeld !== 0) return -(<i32>ERROR_BUSY);
   if (u.dirty !== 0) listRemove(unitsDirty, changetype<usize>(u), LINK);
   notStarved(u);
+  slotsOffer(u);
   timerSet(u.index, NEVER);
   u.flags = 0;
   firstFree = min(firstFree, handle);

@@ -23,6 +23,7 @@ import {
   WAITING_ROOM,
   WAITING_SHARE,
   line,
+  roomFreed,
   served,
   servedTaken,
   waitingCount,
@@ -101,11 +102,13 @@ export function waitForRoom(n: Connection): void {
   else listPush(line, changetype<usize>(n), LINK);
 }
 
-/** It waits no longer (it is being closed). */
+/** It waits no longer (it is being closed). Whoever waits behind it may want less than there is. */
 export function waitNoLonger(n: Connection): void {
+  const kept = n.waiting === WAITING_ROOM || n.waiting === WAITING_SHARE;
   if (n.waiting === WAITING_ROOM) listRemove(line, changetype<usize>(n), LINK);
   else if (n.waiting === WAITING_SHARE) listRemove(changetype<usize>(n.unit) + SHARE, changetype<usize>(n), LINK);
   waitsNot(n);
+  if (kept) roomFreed(n.unit);
 }
 
 /** Somebody waits: those who hold buffers and do nothing are looked for after a while. */

@@ -44,7 +44,7 @@ import { requestBlock } from "./pool";
 import { requestUnqueue } from "./queue";
 import { requestFail } from "./request";
 import { noPath } from "./retry";
-import { commandTake, commandsFree, unitStarves } from "./slots";
+import { commandTake, slotFor } from "./slots";
 import { stallArm } from "./threshold";
 
 const LINK: usize = offsetof<Command>("next");
@@ -72,10 +72,7 @@ export function dispatchPiece(u: Unit, r: Request): u8 {
     if (slot === NO_PATH) noPath(u);
     return PIECE_BLOCKED;
   }
-  if (commandsFree() === 0) {
-    unitStarves(u);
-    return PIECE_BLOCKED;
-  }
+  if (!slotFor(u)) return PIECE_BLOCKED;
   let list: usize = 0;
   if (r.method === METHOD_UNMAP && ownListTaken(r)) {
     list = bufferTake(BUFFER_PAGE_BYTES);

@@ -90,21 +90,35 @@ export function commandFree(c: Command): void {
   c.state = COMMAND_FREE;
   listPush(free, changetype<usize>(c), LINK);
   freeCount++;
-  if (load<usize>(starved) !== 0) {
-    const u = changetype<Unit>(listShift(starved, STARVED));
-    u.starved = 0;
-    unitDirty(u);
+  const first = load<usize>(starved);
+  if (first !== 0) unitDirty(changetype<Unit>(first));
+}
+
+/**
+ * Whether `u` may take a slot now: one is free, and no unit waits for it that did so before. If not it waits behind those. A
+ * unit that has waited takes one slot each time, so units take turns.
+ */
+export function slotFor(u: Unit): bool {
+  const first = load<usize>(starved);
+  if (freeCount === 0 || (first !== 0 && first !== changetype<usize>(u))) {
+    if (u.starved === 0) listPush(starved, changetype<usize>(u), STARVED);
+    u.starved = 1;
+    wordWanted();
+    return false;
   }
+  notStarved(u);
+  return true;
 }
 
-/** A unit waits for a command slot, behind those that do already. */
-export function unitStarves(u: Unit): void {
-  if (u.starved === 0) listPush(starved, changetype<usize>(u), STARVED);
-  u.starved = 1;
-  wordWanted();
+/** `u` has had what it could use: slots that are still free are for whoever waits for one, and that is not `u` any more. */
+export function slotsOffer(u: Unit): void {
+  if (freeCount === 0 || load<usize>(starved) === 0) return;
+  if (load<usize>(starved) === changetype<usize>(u)) notStarved(u);
+  const first = load<usize>(starved);
+  if (first !== 0) unitDirty(changetype<Unit>(first));
 }
 
-/** A unit that is being removed waits for no slot. */
+/** It waits for no slot (any more). */
 export function notStarved(u: Unit): void {
   if (u.starved !== 0) listRemove(starved, changetype<usize>(u), STARVED);
   u.starved = 0;
