@@ -119,3 +119,22 @@ test("estimates stay finite whatever the times are, and backlog ends with the co
     ),
   );
 });
+
+test("a path is never taken to be freer than an idle one, whatever rounding has made of its large and small commands", (t) => {
+  const bed = new Bed(2, abi.POLICY_ADAPTIVE);
+  // A read of 1 MiB takes 40 s here: what 512 bytes cost beside it is lost in rounding.
+  for (let i = 0; i < 3; i++) {
+    bed.send(1 << 20, 0, 0b01);
+    bed.nowNs += 4e10;
+    bed.finish(0);
+  }
+  for (const bytes of [512, 1 << 20, 512]) bed.send(bytes, 0, 0b01);
+  bed.nowNs += 1;
+  bed.finish(1);
+  bed.nowNs += 1;
+  bed.finish(0);
+  // One command is in flight on the first path, none on the other.
+  const slots = Array.from({ length: 20 }, () => bed.send(512));
+  const first = slots.filter((slot) => slot === 0).length;
+  t.true(first >= 5 && first <= 15, `${first} of 20 go to the first path`);
+});

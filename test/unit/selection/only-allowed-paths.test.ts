@@ -2,7 +2,7 @@
 
 import test from "ava";
 import fc from "fast-check";
-import { POLICY_POWER_OF_TWO } from "../../../host/abi.ts";
+import { POLICY_POWER_OF_TWO, POLICY_ROUND_ROBIN_SUBSET } from "../../../host/abi.ts";
 import { allPolicies, Bed, slotsOf } from "./bed.ts";
 
 const step = fc.record({
@@ -47,6 +47,14 @@ test("a pick is usable and allowed; in flight is counted across changes of polic
       }),
       { numRuns: 300 },
     ),
+  );
+});
+
+test("round robin over a subset leaves it for a command that has failed on all of it, and only for that", (t) => {
+  const bed = new Bed(4, POLICY_ROUND_ROBIN_SUBSET, 0b0011);
+  t.deepEqual(
+    [0b1111, 0b1111, 0b1100, 0b1000, 0b1111, 0b1101].map((allowed) => bed.send(4096, 0, allowed)),
+    [1, 0, 2, 3, 1, 0],
   );
 });
 

@@ -55,6 +55,19 @@ test("a weight of 0, one too large, a priority of 0 or 255 are refused; the old 
   t.is(picks(bed).filter((slot) => slot === 0).length, 6);
 });
 
+test("a path beyond the last slot is refused, and no other one takes its place", (t) => {
+  const bed = new Bed(2, abi.POLICY_STATIC);
+  for (const slot of [abi.PATHS_PER_UNIT_MAX, 0xffffffff]) t.is(bed.policies.setPath(bed.s, slot, 254, 1), refused);
+  t.deepEqual(picks(bed), [1, 1, 1, 1, 1, 1, 1, 1]);
+});
+
+test("a unit without a usable path uses none", (t) => {
+  const bed = new Bed(2, abi.POLICY_STATIC);
+  t.is(bed.policies.usedSlots(bed.s), 0b10);
+  bed.policies.setUsable(bed.s, 0);
+  t.is(bed.policies.usedSlots(bed.s), 0);
+});
+
 test("settings can be given before the paths are there", (t) => {
   const bed = new Bed(0, abi.POLICY_STATIC);
   t.is(bed.policies.configure(bed.s, abi.POLICY_ROUND_ROBIN_SUBSET, 0b100, 0), 0);
