@@ -11,4 +11,117 @@ export interface Unreached {
   readonly why: string;
 }
 
-export const unreached: readonly Unreached[] = [];
+export const unreached: readonly Unreached[] = [
+  {
+    file: "answer/patrol.ts",
+    where: "patrolTimer",
+    text: "(p.flags & PATH_FLAG_PRESENT) === 0",
+    kind: "true",
+    why: "A path that goes takes its timer with it: pathIdle sets it to never.",
+  },
+  {
+    file: "answer/refusal.ts",
+    where: "refusalsCount",
+    text: "(p.flags & PATH_FLAG_PRESENT) !== 0",
+    kind: "false",
+    why: "The unit's mask of slots has only paths that are present: pathIdle clears both together.",
+  },
+  {
+    file: "frontend/nbd/closing.ts",
+    where: "dropPayload",
+    text: "changetype<usize>(r) !== 0",
+    kind: "false",
+    why: "Its only caller has asked whether there is a payload.",
+  },
+  {
+    file: "frontend/nbd/parser.ts",
+    where: "parseRequests",
+    text: "n.state === CONNECTION_OPEN",
+    kind: "false",
+    why: "It is called for open connections only, and what closes or drains one ends the loop by its own answer.",
+  },
+  {
+    file: "frontend/nbd/parser.ts",
+    where: "parseRequests",
+    text: "changetype<usize>(n.payload) !== 0",
+    kind: "false",
+    why: "While a payload comes in the receive buffer is empty, so none is completed from it here: RECV brings the rest to its place.",
+  },
+  {
+    file: "frontend/nbd/parser.ts",
+    where: "edgeBytes",
+    text: "((offset | bytes) & (<u64>u.blockBytes - 1)) === 0",
+    kind: "true",
+    why: "Its only caller asks about requests that are not of whole blocks.",
+  },
+  {
+    file: "memory/memory.ts",
+    where: "layOut",
+    text: "large > 0xf0000000",
+    kind: "true",
+    why: "The largest limits that are in range come to 3.3 GB: this is for the day on which a record grows.",
+  },
+  {
+    file: "memory/memory.ts",
+    where: "layOut",
+    text: "pagesWant > pagesHave",
+    kind: "false",
+    why: "The smallest pool is larger than the memory a module begins with.",
+  },
+  {
+    file: "memory/memory.ts",
+    where: "layOut",
+    text: "pagesWant > pagesHave && memory.grow(pagesWant - pagesHave) < 0",
+    kind: "true",
+    why: "Only on a machine that has no address space left.",
+  },
+  {
+    file: "memory/memory.ts",
+    where: "powerOfTwo",
+    text: "value <= 1",
+    kind: "true",
+    why: "Rings have 16 events at least, and an entry for each of at least one command, path and connection.",
+  },
+  {
+    file: "memory/statistics.ts",
+    where: "statisticsPercentileNs",
+    text: "bucket < STATISTICS_BUCKETS",
+    kind: "false",
+    why: "The rank is at most the number of commands, each of which is in one of the buckets.",
+  },
+  {
+    file: "overdue/hedge.ts",
+    where: "hedgeDue",
+    text: "u.hedgeBudget === 0",
+    kind: "true",
+    why: "Its only caller looks for late reads where there is a budget.",
+  },
+  {
+    file: "overdue/reissue.ts",
+    where: "reissue",
+    text: "(c.flags & COMMAND_DEAD) !== 0",
+    kind: "true",
+    why: "What is given up is a ghost, and of ghosts only those are sent again that are not given up (alone in stall.ts).",
+  },
+  {
+    file: "path/groups.ts",
+    where: "groupsTimer",
+    text: "u.usable === 0",
+    kind: "true",
+    why: "When the last usable path goes, unitRefresh takes the time for SET back.",
+  },
+  {
+    file: "unit.ts",
+    where: "unitTimer",
+    text: "(u.flags & UNIT_FLAG_PRESENT) === 0",
+    kind: "true",
+    why: "A unit that is removed takes its timer with it: unitRemove sets it to never.",
+  },
+  {
+    file: "unit.ts",
+    where: "unitRemove",
+    text: "u.dirty !== 0",
+    kind: "true",
+    why: "A turn serves every unit that is due, and between turns only requests make one due: a unit that has some is not removed.",
+  },
+];

@@ -2,6 +2,7 @@
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
 import { Host } from "./harness.ts";
+import { READ, replies, request } from "./nbd-client.ts";
 
 const NONE = 0xffff_ffffn;
 const DAY_MS = 86_400_000n;
@@ -195,4 +196,21 @@ test("a connection: known flags, a unit of known block size, no more bytes than 
   host.settle();
   t.is(host.core.connectionClose(3), HANDLE, "it is closed");
   t.is(host.connect(unit).handle, 3);
+});
+
+test("a unit: its block size stays while requests are under way, and its transfer limit needs one", (t) => {
+  const { host, unit } = setup();
+  const fresh = host.must(host.core.unitAdd());
+  t.is(host.core.unitSet(fresh, abi.UNIT_SET_TRANSFER_BLOCKS_MAX, 256n), RANGE, "nobody has told its block size");
+  host.device = () => undefined;
+  const client = host.connect(unit);
+  client.send(request(READ, 1n, 0n, 4096));
+  host.settle();
+  t.is(host.core.unitSet(unit, abi.UNIT_SET_BLOCK_BYTES, 4096n), -abi.ERROR_BUSY);
+  t.is(host.core.unitSet(unit, abi.UNIT_SET_BLOCK_BYTES, 512n), 0, "the same");
+  t.is(host.unitField(unit, abi.UNIT_BLOCK_BYTES), 512);
+  for (const command of host.outstanding.slice()) host.answer(command, {});
+  host.settle();
+  t.is(replies(client.received, new Map([[1n, 4096]]))[0]?.error, 0);
+  t.is(host.core.unitSet(unit, abi.UNIT_SET_BLOCK_BYTES, 4096n), 0);
 });

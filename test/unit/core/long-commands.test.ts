@@ -301,6 +301,49 @@ test("a write over a lost UNMAP is let through before its own time is over", (t)
   t.deepEqual(errors(s.client), [[2, 0]]);
 });
 
+test("a flush that is lost on a path that answers others resets nothing where that is turned off", (t) => {
+  const s = scene({ paths: 2 });
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_GHOST_RESET_MS, 0n));
+  const lost: Scsi[] = [];
+  const usual = s.host.device;
+  s.host.device = (command) => {
+    if (lost.length > 0 || command.cdb[0] !== SYNC) return usual(command);
+    lost.push(command);
+    return undefined;
+  };
+  s.client.send(request(FLUSH, 1n, 0n, 0));
+  pass(s, 300_000);
+  t.deepEqual(errors(s.client), [[1, 0]]);
+  t.is(s.host.unitField(s.unit, abi.UNIT_GHOSTS), 1);
+  t.deepEqual(s.host.resets, []);
+  for (const command of lost) s.host.answer(command, {});
+  s.host.settle();
+  t.deepEqual(idle(s.host), s.free);
+});
+
+test("UNMAPs none of which is answered are slow, not lost: what waits for one resets no sooner than the host ends it", (t) => {
+  const s = scene({ paths: 1 });
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_GHOST_RESET_MS, 3_600_000n));
+  const usual = s.host.device;
+  s.host.device = (command) => (command.cdb[0] === UNMAP ? undefined : usual(command));
+  const gone = s.host.connect(s.unit);
+  gone.send(request(TRIM, 1n, 0n, 4096), request(TRIM, 2n, 1n << 20n, 4096));
+  pass(s, 1000);
+  const [first] = s.host.outstanding;
+  if (first === undefined) return t.fail();
+  gone.gone = true;
+  const endsMs = first.timeoutMs;
+  pass(s, endsMs - 10_000);
+  s.client.send(request(WRITE, 3n, 0n, 4096), Buffer.alloc(4096, 7));
+  pass(s, 9000);
+  t.deepEqual(s.host.resets, []);
+  pass(s, 3000);
+  t.is(s.host.resets.length, 1);
+  s.host.complete(s.host.resets[0]?.tag ?? 0, 0);
+  pass(s, 100);
+  t.deepEqual(errors(s.client), [[3, 0]]);
+});
+
 test("a policy does not take a path for slow because of a long command", (t) => {
   const s = scene({ paths: 2 });
   s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_POLICY, BigInt(abi.POLICY_ADAPTIVE)));

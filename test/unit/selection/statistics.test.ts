@@ -90,18 +90,25 @@ test("every latency lands in the bucket that holds it, and a bucket is an eighth
 test("percentiles are those of the latencies, to the width of a bucket, in the host and in the core", (t) => {
   const latency = fc.integer({ min: 1024, max: 2 ** 36 });
   const part = fc.constantFrom(0.5, 0.9, 0.99, 0.999, 0.9999, 1);
+  const kind = fc.constantFrom(0, 1);
   fc.assert(
-    fc.property(fc.array(latency, { minLength: 1, maxLength: 300 }), part, (latencies, wanted) => {
+    fc.property(fc.array(latency, { minLength: 1, maxLength: 300 }), part, kind, (latencies, wanted, write) => {
       const record = new Record();
-      for (const latencyNs of latencies) record.core.record(record.base, 0, 512, latencyNs);
+      for (const latencyNs of latencies) {
+        record.core.record(record.base, write, 512, latencyNs);
+        record.core.record(record.base, 1 - write, 512, 1);
+      }
       const sorted = latencies.toSorted((a, b) => a - b);
       const exact = sorted[Math.ceil(wanted * sorted.length - 1e-9) - 1] ?? 0;
-      const host = percentileNs(record.read().reads, wanted);
-      const core = record.core.percentileNs(record.base, 0, Math.round(wanted * 1e6));
+      const { reads, writes } = record.read();
+      const host = percentileNs(write === 1 ? writes : reads, wanted);
+      const core = record.core.percentileNs(record.base, write, Math.round(wanted * 1e6));
       return Math.abs(host - exact) <= exact / 7 && core > exact && core <= exact * 1.126;
     }),
   );
   t.is(percentileNs(new Record().read().reads, 0.99), 0);
+  const none = new Record();
+  for (const write of [0, 1]) t.is(none.core.percentileNs(none.base, write, 990_000), 0);
   t.throws(() => percentileNs(new Record().read().reads, 0), { instanceOf: RangeError, message: /^part: 0 / });
   t.throws(() => percentileNs(new Record().read().reads, 99), { instanceOf: RangeError });
 });

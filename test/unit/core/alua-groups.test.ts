@@ -1,0 +1,64 @@
+// Port groups of which nothing is known, and a device that refuses to have them set.
+import test from "ava";
+import * as abi from "../../../host/abi.ts";
+import { aluaScene, report } from "./alua-scene.ts";
+import { REPORT, SET, read, scene } from "./scene.ts";
+import { check } from "./scsi.ts";
+
+test("a device that refuses SET TARGET PORT GROUPS: it is told, asked a few times, and left alone for a while", (t) => {
+  const { host, unit, paths, states, seen, faults } = aluaScene();
+  host.must(host.core.unitSet(unit, abi.UNIT_SET_ALUA_EXPLICIT, 1n));
+  const sets = (): number => seen.filter(({ operation }) => operation === SET).length;
+  for (const port of [1, 3]) {
+    const usual = faults.get(port);
+    faults.set(port, (command) => (command.cdb[0] === SET ? check(5, 0x20, 0) : usual?.(command)));
+  }
+  for (const port of [0, 2]) host.must(host.core.pathSet(paths[port] ?? -1, abi.PATH_SET_FAILED, 1n));
+  host.advance(6000);
+  t.is(sets(), 4);
+  const told = host.events.filter(({ kind }) => kind === abi.EVENT_ALUA_SET);
+  t.deepEqual(
+    told.map(({ arg0, arg1 }) => [arg0, arg1]),
+    [[2, 0]],
+  );
+  t.is(states[1], abi.ALUA_NON_OPTIMIZED);
+  host.advance(50_000);
+  t.is(sets(), 4);
+  t.is(read(host, unit), 0, "the paths are none the worse for it");
+  for (const port of [1, 3]) t.is(host.flags(paths[port] ?? -1) & abi.PATH_FLAG_FAILED, 0);
+});
+
+test("no port group is set for a path whose group nobody has told", (t) => {
+  const { host, unit, paths, seen } = scene([], 2, abi.UNIT_CAN_ALUA);
+  for (const path of paths) host.must(host.core.pathSet(path, abi.PATH_SET_ALUA, BigInt(abi.ALUA_NON_OPTIMIZED)));
+  host.must(host.core.unitSet(unit, abi.UNIT_SET_ALUA_EXPLICIT, 1n));
+  host.advance(120_000);
+  t.false(seen.some(({ operation }) => operation === SET));
+});
+
+test("a path whose group nobody has told takes no state from a report, and does not ask for one", (t) => {
+  const { host, unit, paths, seen, faults } = scene([], 3, abi.UNIT_CAN_ALUA);
+  const [, , last = -1] = paths;
+  for (const path of paths.slice(0, 2)) host.must(host.core.pathSet(path, abi.PATH_SET_TARGET_PORT_GROUP, 1n));
+  for (const port of [0, 1, 2]) {
+    faults.set(port, (command) => {
+      if (command.cdb[0] !== REPORT) return undefined;
+      const bytes = report([
+        { id: 0, state: abi.ALUA_STANDBY, ports: [9] },
+        { id: 1, state: abi.ALUA_NON_OPTIMIZED, ports: [1] },
+      ]);
+      host.bytes(command.buffer, command.bytes).set(bytes);
+      return { residual: command.bytes - bytes.length };
+    });
+  }
+  const alua = (path: number): number =>
+    host.view.getUint8(host.core.pathTable() + path * abi.PATH_BYTES + abi.PATH_ALUA);
+  const before = alua(last);
+  t.not(before, abi.ALUA_STANDBY);
+  host.advance(25_000);
+  t.deepEqual(paths.map(alua), [abi.ALUA_NON_OPTIMIZED, abi.ALUA_NON_OPTIMIZED, before]);
+  const reports = seen.filter(({ operation }) => operation === REPORT).map(({ port }) => port);
+  t.true(reports.length > 0);
+  t.false(reports.includes(1), "one report serves both");
+  t.is(read(host, unit), 0);
+});
