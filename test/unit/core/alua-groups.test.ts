@@ -62,3 +62,19 @@ test("a path whose group nobody has told takes no state from a report, and does 
   t.false(reports.includes(1), "one report serves both");
   t.is(read(host, unit), 0);
 });
+
+test("explicit ALUA: the group that is set is that of the usable path with the highest priority", (t) => {
+  const { host, unit, paths, seen, faults, states } = aluaScene();
+  host.must(host.core.unitSet(unit, abi.UNIT_SET_ALUA_EXPLICIT, 1n));
+  host.must(host.core.pathSwap(paths[1] ?? -1, paths[3] ?? -1));
+  for (const port of [0, 2]) {
+    faults.set(port, () => ({ hostStatus: 1 }));
+    host.must(host.core.pathSet(paths[port] ?? -1, abi.PATH_SET_FAILED, 1n));
+  }
+  host.advance(6000);
+  t.deepEqual(
+    seen.filter(({ operation }) => operation === SET).map(({ port }) => port),
+    [3],
+  );
+  t.is(states[1], abi.ALUA_OPTIMIZED);
+});

@@ -2,7 +2,7 @@
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
 import { Host } from "./harness.ts";
-import { READ, TRIM, replies, request } from "./nbd-client.ts";
+import { FLUSH, READ, TRIM, replies, request } from "./nbd-client.ts";
 import { INQUIRY, NAA, TUR, read, scene, type Scene } from "./scene.ts";
 import { check, type Scsi } from "./scsi.ts";
 
@@ -31,7 +31,10 @@ test("a check that the host gives up in the end does not fail a path that has an
   s.host.advance(30_000);
   t.is(s.host.flags(path) & PROBED, 0);
   s.host.events.length = 0;
+  s.seen.length = 0;
   s.host.answer(held, GIVEN_UP);
+  s.host.settle();
+  t.deepEqual(s.seen, [], "nothing is to be found out");
   s.host.advance(100);
   t.is(s.host.flags(path) & PROBED, 0);
   const kinds = s.host.kinds();
@@ -177,4 +180,48 @@ test("a TRIM is a hint: a device that does not know UNMAP after all has done not
   t.is(asked, 1);
   t.true(disk.media.every((byte) => byte === 7));
   for (const path of paths) t.is(host.flags(path) & abi.PATH_FLAG_FAILED, 0);
+});
+
+test("a path that is being removed is not checked any more, whatever is in doubt, and goes with its last command", (t) => {
+  const s = scene();
+  s.host.settle();
+  const [path = -1] = s.paths;
+  s.faults.set(0, () => "hang");
+  const client = s.host.connect(s.unit);
+  client.send(request(READ, 1n, 0n, 512));
+  s.host.settle();
+  const [io] = s.host.outstanding;
+  if (io === undefined) return t.fail();
+  s.host.must(s.host.core.pathRemove(path));
+  s.host.must(s.host.core.pathSet(path, abi.PATH_SET_DOUBT, 1n));
+  s.seen.length = 0;
+  s.host.settle();
+  t.deepEqual(s.seen, []);
+  t.truthy(s.host.flags(path) & abi.PATH_FLAG_REMOVING);
+  s.host.answer(io, s.disk.execute(s.host, io));
+  s.host.settle();
+  t.is(replies(client.received, new Map([[1n, 512]]))[0]?.error, 0);
+  t.is(s.host.flags(path), 0);
+});
+
+test("a flush that the host gives up blames no path that has answered others since, and is carried out after all", (t) => {
+  const s = scene([], 1, abi.UNIT_CAN_CACHE_WRITES);
+  const [path = -1] = s.paths;
+  let lost: Scsi | undefined;
+  s.faults.set(0, (command) => {
+    if (command.cdb[0] !== 0x91 || lost !== undefined) return undefined;
+    lost = command;
+    return "hang";
+  });
+  const client = s.host.connect(s.unit);
+  client.send(request(FLUSH, 1n, 0n, 0));
+  s.host.advance(10);
+  t.is(read(s.host, s.unit), 0);
+  if (lost === undefined) return t.fail();
+  s.host.answer(lost, GIVEN_UP);
+  s.host.advance(1000);
+  t.is(replies(client.received)[0]?.error, 0);
+  t.is(s.disk.flushes, 1);
+  t.is(s.host.pathCount64(path, abi.PATH_ERRORS), 0n);
+  t.is(s.host.flags(path) & PROBED, 0);
 });

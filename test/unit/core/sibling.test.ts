@@ -248,3 +248,58 @@ test("a suspect is asked for what every better path has refused, before it has a
   t.deepEqual(ports, [0, 2]);
   t.is(replies(client.received, new Map([[2n, 512]]))[0]?.error, 0);
 });
+
+test("a controller that fails puts all its paths under suspicion, and has eight of them probed at once", (t) => {
+  const host = new Host({ units: 32 });
+  let probes = 0;
+  host.device = (command) => {
+    if (!command.check) return command.port === 0 ? { hostStatus: 1 } : {};
+    probes++;
+    return undefined;
+  };
+  host.must(host.core.modeSet(abi.MODE_PATROL, 0n));
+  const units = Array.from({ length: 20 }, () => host.unit({ paths: 1 }));
+  for (const [at, { paths }] of units.entries()) {
+    host.must(host.core.pathSet(paths[0] ?? -1, abi.PATH_SET_CONTROLLER, 5n));
+    host.must(host.core.pathSet(paths[0] ?? -1, abi.PATH_SET_TARGET_PORT, BigInt(at)));
+  }
+  host.connect(units[0]?.unit ?? -1).send(request(READ, 1n, 0n, 512));
+  host.settle();
+  const suspects = units.filter(({ paths }) => (host.flags(paths[0] ?? -1) & abi.PATH_FLAG_SUSPECT) !== 0);
+  t.is(suspects.length, 19);
+  t.is(probes, 8);
+});
+
+test("faults that lie further apart than the window, or of a time without monitoring, make no path shaky", (t) => {
+  const { host, paths, fault, run } = shakyHost();
+  const [first = -1] = paths;
+  host.must(host.core.modeSet(abi.MODE_SHAKY_WINDOW_S, 60n));
+  for (let i = 0; i < 6; i++) {
+    fault.on = true;
+    run();
+    host.advance(40_000);
+  }
+  t.is(host.flags(first) & abi.PATH_FLAG_SHAKY, 0);
+  const other = shakyHost();
+  other.host.must(other.host.core.modeSet(abi.MODE_SHAKY, 0n));
+  other.host.must(other.host.core.pathSet(other.paths[0] ?? -1, abi.PATH_SET_FAULTS, 16n));
+  other.host.must(other.host.core.modeSet(abi.MODE_SHAKY, 1n));
+  other.host.advance(10);
+  t.is(other.host.flags(other.paths[0] ?? -1) & abi.PATH_FLAG_SHAKY, 0);
+});
+
+test("time in which a shaky path is down does not count as clean", (t) => {
+  const { host, paths } = shakyHost();
+  const [first = -1] = paths;
+  const shaky = (): boolean => (host.flags(first) & abi.PATH_FLAG_SHAKY) !== 0;
+  host.must(host.core.pathSet(first, abi.PATH_SET_FAULTS, 3n));
+  host.must(host.core.pathSet(first, abi.PATH_SET_FAILED, 1n));
+  host.advance(600_000);
+  t.true(shaky());
+  host.must(host.core.pathSet(first, abi.PATH_SET_FAILED, 0n));
+  host.advance(30_000);
+  t.is(host.flags(first) & abi.PATH_FLAG_FAILED, 0);
+  t.true(shaky());
+  host.advance(40_000);
+  t.false(shaky());
+});
