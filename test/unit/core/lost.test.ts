@@ -320,3 +320,32 @@ test("a path that has lost a command and answers nothing keeps the long time: it
   t.true(ios.length > 0);
   t.deepEqual(new Set(ios.map((command) => command.timeoutMs)), new Set([30_001]));
 });
+
+test("both edges of a write are read once more when they are lost, each by itself, and late answers harm neither", (t) => {
+  const s = scene();
+  s.disk.media.fill(0x11);
+  const client = s.host.connect(s.unit, abi.CONNECTION_UNALIGNED);
+  const lost = new Set<bigint>();
+  s.host.device = (command) => {
+    if (command.check || command.cdb[0] !== 0x88) return s.disk.execute(s.host, command);
+    const lba = command.cdb.readBigUInt64BE(2);
+    if (lost.has(lba)) return s.disk.execute(s.host, command);
+    lost.add(lba);
+    s.held.push(command);
+    return undefined;
+  };
+  client.send(request(WRITE, 1n, 100n, 1024), Buffer.alloc(1024, 0x22));
+  s.host.advance(1000);
+  t.deepEqual(errors(client), [[1n, 0]]);
+  t.deepEqual([...lost], [0n, 2n]);
+  const expected = Buffer.alloc(1536, 0x11).fill(0x22, 100, 1124);
+  t.deepEqual(s.disk.media.subarray(0, 1536), expected);
+  t.is(s.host.unitField(s.unit, abi.UNIT_GHOSTS), 2);
+  for (const command of s.held.splice(0)) {
+    s.host.bytes(command.buffer, command.bytes).fill(0xbd);
+    s.host.answer(command, {});
+  }
+  s.host.settle();
+  t.deepEqual(s.disk.media.subarray(0, 1536), expected);
+  t.deepEqual(idle(s), s.free);
+});
