@@ -44,7 +44,9 @@ export class Lifeline implements Keeper, ReactorLink {
   readonly #waiting = new Map<number, (answer: number) => void>();
 
   private constructor() {
-    process.on("message", (message) => this.#receive(message as Downward));
+    // One by one: what waits for an answer goes on before the next message, which may be the event that undoes it. Node hands
+    // out all that has arrived in one go.
+    process.on("message", (message) => setImmediate(() => this.#receive(message as Downward)));
   }
 
   /** Waits for what the supervisor says first. */
