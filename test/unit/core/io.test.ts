@@ -266,6 +266,22 @@ test("structured reads: data, a hole for zeroes, DF in one chunk, nothing for le
   );
 });
 
+test("a structured read of several MiB is a hole only when every byte of it is zero", (t) => {
+  const bytes = (3 << 20) + 65536;
+  for (const at of [0, 63, 1 << 20, (2 << 20) - 1, 3 << 20, bytes - 64, bytes - 1, null]) {
+    const { host, disk, unit } = setup({ megabytes: 4 });
+    if (at !== null) disk.media[512 + at] = 1;
+    // Its neighbours are none of it.
+    disk.media.fill(2, 0, 512).fill(2, 512 + bytes);
+    const client = host.connect(unit, abi.CONNECTION_STRUCTURED);
+    client.send(request(READ, 1n, 512n, bytes));
+    host.settle();
+    const [reply] = replies(client.received);
+    t.is(reply?.chunks.join(), at === null ? "2" : "1", `byte ${at}`);
+    t.true(reply?.data.equals(disk.media.subarray(512, 512 + bytes)));
+  }
+});
+
 test("DISC lets outstanding requests finish, answers them, then closes", (t) => {
   const { host, unit } = setup();
   host.device = () => undefined;

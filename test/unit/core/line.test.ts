@@ -170,3 +170,48 @@ test("a unit that is removed while it waits for a command slot gets none, and no
   t.deepEqual(order, [0, 2, 1]);
   t.deepEqual([answers(staying, 4 * KIB), answers(coming, 4 * KIB)], [[0], [0]]);
 });
+
+for (const behind of [true, false]) {
+  test(`a unit that waited for a command slot and wants none any more leaves it to ${behind ? "the next" : "whoever comes"}`, (t) => {
+    const { host, hold, release } = room({ commands: 1 });
+    hold(4 * KIB);
+    const late = hold(4 * KIB);
+    host.must(host.core.unitSet(1, abi.UNIT_SET_IO_TIMEOUT_MS, 1000n));
+    const before = behind ? hold(4 * KIB) : null;
+    host.advance(1000);
+    t.deepEqual(answers(late, 4 * KIB), [EIO]);
+    release(0);
+    const next = before ?? hold(4 * KIB);
+    t.deepEqual(
+      host.outstanding.map(({ port }) => port),
+      [200],
+    );
+    release(2);
+    t.deepEqual(answers(next, 4 * KIB), [0]);
+    t.deepEqual(idle(host), [256, 1, 32 * MIB]);
+  });
+}
+
+test("a unit that is removed between two turns, when a slot was just freed for it, leaves that to the next", (t) => {
+  const { host, hold, release } = room({ commands: 1 });
+  const failing = hold(4 * KIB);
+  // Its read keeps the slot while it waits for a path.
+  for (const command of host.outstanding.slice()) host.answer(command, { hostStatus: 1 });
+  host.settle();
+  const going = hold(4 * KIB);
+  host.must(host.core.unitSet(1, abi.UNIT_SET_IO_TIMEOUT_MS, 1000n));
+  const next = hold(4 * KIB);
+  host.advance(1000);
+  going.gone = true;
+  host.settle();
+  host.must(host.core.pathRemove(1));
+  host.settle();
+  t.deepEqual(answers(failing, 4 * KIB), []);
+  host.must(host.core.unitSet(0, abi.UNIT_SET_RELEASED, 1n));
+  host.must(host.core.unitRemove(1));
+  host.settle();
+  t.deepEqual(answers(failing, 4 * KIB), [EIO]);
+  release(2);
+  t.deepEqual(answers(next, 4 * KIB), [0]);
+  t.deepEqual(idle(host), [256, 1, 32 * MIB]);
+});

@@ -1,0 +1,37 @@
+// Requests that have waited beyond their time for a transition of port groups have all of their time when it has ended.
+import test from "ava";
+import * as abi from "../../../host/abi.ts";
+import { READ, replies, request } from "./nbd-client.ts";
+import { REPORT, TUR, scene } from "./scene.ts";
+import { check } from "./scsi.ts";
+
+const EIO = 5;
+const TRANSITION_S = 250;
+
+test("what was put off for a transition has its whole time from the end of that, and no more", (t) => {
+  const s = scene([], 1, abi.UNIT_CAN_ALUA);
+  const { host, unit } = s;
+  let state: number = abi.ALUA_TRANSITIONING;
+  s.paths.forEach((path) => host.must(host.core.pathSet(path, abi.PATH_SET_TARGET_PORT_GROUP, 1n)));
+  host.must(host.core.unitSet(unit, abi.UNIT_SET_STALL_MAX_MS, 0n));
+  s.faults.set(0, ({ cdb, buffer, bytes, check: isCheck }) => {
+    if (cdb[0] === TUR || (isCheck && cdb[0] !== REPORT)) return {};
+    if (cdb[0] !== REPORT) return state === abi.ALUA_TRANSITIONING ? check(2, 4, 0x0a) : "hang";
+    const report = [0, 0, 0, 16, 0x10, TRANSITION_S, 0, 0, state, 0x8f, 0, 1, 0, 2, 0, 1, 0, 0, 0, 1];
+    host.bytes(buffer, bytes).set(report);
+    return { residual: bytes - report.length };
+  });
+  const client = host.connect(unit);
+  const error = (): number | undefined => replies(client.received, new Map([[1n, 512]]))[0]?.error;
+  client.send(request(READ, 1n, 0n, 512));
+  host.advance(230_000);
+  t.is(error(), undefined);
+  t.is(host.outstanding.length, 0, "it waits");
+  state = abi.ALUA_OPTIMIZED;
+  for (let i = 0; i < 200 && host.outstanding.length === 0; i++) host.advance(50);
+  t.is(host.outstanding.length, 1, "it is under way, and not answered");
+  host.advance(59_000);
+  t.is(error(), undefined);
+  host.advance(1100);
+  t.is(error(), EIO);
+});
