@@ -371,7 +371,7 @@ export class Daemon implements Context {
     this.#leftovers.stop();
     this.looks.stop();
     clearInterval(this.#housekeeping);
-    this.keeping.stop();
+    await this.keeping.stop();
     this.#uevents?.close();
     this.hub.say("daemon-stopping");
     this.hub.flush();
@@ -390,6 +390,7 @@ export class Daemon implements Context {
   async leave(): Promise<void> {
     this.#stopping = true;
     this.looks.stop();
+    void this.keeping.stop();
     clearInterval(this.#housekeeping);
     await Promise.race([this.#changes, sleep(LEAVE_MS_MAX)]);
     this.hub.flush();

@@ -41,7 +41,8 @@ export class Keeping {
   readonly #parts: KeepingParts;
   readonly #sockets: Watched[] = [];
   #timer: NodeJS.Timeout | undefined;
-  #isLooking = false;
+  #looking: Promise<void> | null = null;
+  #isStopped = false;
   /** As far as it was told. */
   #linesLost = 0;
   #lostSaidMs = -Infinity;
@@ -57,8 +58,11 @@ export class Keeping {
     this.#timer.unref();
   }
 
-  stop(): void {
+  /** Waits for the look under way. To be called before sockets are closed, or their files would be missed and made again. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
     clearInterval(this.#timer);
+    await this.#looking?.catch(() => undefined);
     this.#sockets.length = 0;
   }
 
@@ -79,15 +83,19 @@ export class Keeping {
 
   /** One look at everything; the next one begins when this one has ended. */
   async look(): Promise<void> {
-    if (this.#isLooking) return;
-    this.#isLooking = true;
+    if (this.#looking !== null || this.#isStopped) return;
+    this.#looking = this.#look();
     try {
-      await this.#lookAtState();
-      for (const socket of this.#sockets) await this.#lookAtSocket(socket);
-      this.#tellLost();
+      await this.#looking;
     } finally {
-      this.#isLooking = false;
+      this.#looking = null;
     }
+  }
+
+  async #look(): Promise<void> {
+    await this.#lookAtState();
+    for (const socket of this.#sockets) if (!this.#isStopped) await this.#lookAtSocket(socket);
+    this.#tellLost();
   }
 
   #tellLost(): void {

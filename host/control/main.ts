@@ -95,6 +95,7 @@ function obey(lifeline: Lifeline, daemon: Daemon, servers: readonly FastifyInsta
     going = true;
     logger.info("stopping");
     setTimeout(() => endProcess(0), STOP_MS_MAX).unref();
+    await daemon.keeping.stop();
     await Promise.allSettled(servers.map((server) => server.close()));
     await daemon.stop().catch((thrown) => logger.error(`stopping: ${reasonOf(thrown)}`));
     endProcess(0);

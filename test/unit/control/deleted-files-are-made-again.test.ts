@@ -178,6 +178,18 @@ test("what others put in the place of a socket is left alone, and show and statu
   await daemon.until(t, "nothing is said any more", async () => (await attention()) === "");
 });
 
+test("what a daemon that stops takes away is not made again", async (t) => {
+  const daemon = await TestDaemon.start(t);
+  const { keeping } = daemon.daemon;
+  // The look that is under way ends first; none begins behind it.
+  const looking = keeping.look();
+  await keeping.stop();
+  await looking;
+  rmSync(daemon.socket);
+  await keeping.look();
+  t.false(existsSync(daemon.socket));
+});
+
 test("the daemon's folder of the log is made again with the next message", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), "pm-deleted-"));
   TestDaemon.configure(folder, ARRAY);
