@@ -180,4 +180,12 @@ export const open: readonly Known[] = [
     text: "let undelivered = false;",
     why: "After a reset that failed the path is asked by a READ, too.",
   },
+  {
+    file: "request/wait.ts",
+    where: "mayBegin",
+    operator: "|| to &&",
+    from: "(r.exclusive | other.exclusive) === 0 || !changes(other)",
+    text: "if ((r.exclusive | other.exclusive) === 0 || !changes(other) || !overlap(r, other, block)) continue;",
+    why: "Who need not wait for an overlapping read, or for another plain write, does so: it only takes longer.",
+  },
 ];

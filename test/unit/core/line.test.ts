@@ -100,6 +100,25 @@ test("bytes that are free but do not lie together: nothing of them is kept, and 
   t.deepEqual(idle(host), [256, 256, 32 * MIB]);
 });
 
+test("a read whose first MiB finds room and whose rest does not keeps neither, and goes on when both do", (t) => {
+  const { host, hold, release } = room();
+  hold(30 * MIB);
+  hold(MIB);
+  for (let i = 0; i < 4; i++) hold(256 * KIB);
+  t.is(host.core.inspect(2), 0);
+  for (const index of [1, 2, 4]) release(index);
+  const free = idle(host);
+  t.is(free[2], MIB + 512 * KIB);
+  const reader = hold(MIB + 512 * KIB);
+  t.deepEqual(idle(host), free, "it waits, and holds nothing meanwhile");
+  release(3);
+  for (let i = 0; i < 2; i++) release(6);
+  t.deepEqual(answers(reader, MIB + 512 * KIB), [0]);
+  release(0);
+  release(5);
+  t.deepEqual(idle(host), [256, 256, 32 * MIB]);
+});
+
 test("a write whose data finds room and whose edges do not takes neither, and goes on when both do", (t) => {
   const { host, hold, release } = room();
   for (const bytes of [31 * MIB, 512, 256, 128, 64, 32].map((some) => (some < MIB ? some * KIB : some))) hold(bytes);
