@@ -11,6 +11,8 @@ const NS_PER_MS = 1_000_000;
 const PUNCTUAL_NS = 50 * NS_PER_MS;
 /** The same where what a request waits for is not its own: room in the core, or a device that asks for patience. */
 const PATIENT_NS = 2000 * NS_PER_MS;
+const ASC_POWER_ON = 0x29;
+const ASC_OUT_OF_RANGE = 0x21;
 /** Requests under way in a world whose requests never wait for room: a small part of what there is. */
 const ROOMY = 8;
 
@@ -27,6 +29,12 @@ export class AnswerRules {
    */
   readonly #roomMayBeTaken: boolean;
   readonly #slackNs: number;
+  /** Commands may be lost: one that may rightly take long is sent again once in its time, and may be lost again. */
+  readonly #longMayBeLost: boolean;
+  /** The device says again and again that it has lost power: a write that needs a flush behind it is given up at some time. */
+  readonly #flushesMayBeVain: boolean;
+  /** A path may say that the unit ends early, while another one is away because it gets a new number. */
+  readonly #endMayBeBelieved: boolean;
   #pausedNs = 0;
 
   constructor(plan: WorldPlan, faults: readonly FaultRequest[], errorsAllowed: boolean) {
@@ -36,6 +44,9 @@ export class AnswerRules {
     this.#flushesMayFail = faults.some(
       ({ fault }) => fault.kind === "error" && fault.senseKey === 4 && fault.deferred !== true,
     );
+    this.#longMayBeLost = faults.some(({ fault }) => fault.kind === "no-answer");
+    this.#flushesMayBeVain = faults.some(({ fault }) => fault.kind === "unit-attention" && fault.asc === ASC_POWER_ON);
+    this.#endMayBeBelieved = faults.some(({ fault }) => fault.kind === "error" && fault.asc === ASC_OUT_OF_RANGE);
     const queued = faults.some(({ fault }) => fault.kind === "queued");
     this.#roomMayBeTaken = plan.impatient.length > 0 && queued;
     const depth = plan.clients.reduce((sum, { plan: client }) => sum + client.depth, 0);
@@ -60,7 +71,7 @@ export class AnswerRules {
   check(answer: Answer, unit: number, nowNs: number, ioTimeoutMs: number): string | undefined {
     const { error, accounted, heldNs, latencyNs, command } = answer;
     const flush = command === NBD.flush;
-    const explained = error === 0 || accounted || this.#mayFail(answer, unit, nowNs);
+    const explained = error === 0 || accounted || this.#mayFail(answer, unit, nowNs) || this.#isBelievedEnd(answer);
     const lost = flush ? this.losses.flushed(unit, error !== 0, nowNs - latencyNs, nowNs) : undefined;
     if (lost !== undefined) return lost;
     const deadlineNs = ioTimeoutMs * NS_PER_MS;
@@ -75,9 +86,18 @@ export class AnswerRules {
   #mayFail({ error, command, forced, heldNs, latencyNs }: Answer, unit: number, nowNs: number): boolean {
     if (error !== NBD.eio) return false;
     if (this.#pathsMayBeGone) return true;
+    const long = command === NBD.trim || command === NBD.writeZeroes;
+    if (long && this.#longMayBeLost && heldNs >= this.#plan.ioTimeoutMs * NS_PER_MS) return true;
+    if ((forced || long) && this.#flushesMayBeVain) return true;
     // FUA may be a flush behind a write.
     const flushes = command === NBD.flush || command === NBD.writeZeroes || forced;
     if (flushes && (this.#flushesMayFail || this.losses.toldSince(unit, nowNs - latencyNs))) return true;
     return this.#plan.kind === "device" && heldNs >= this.#plan.ioTimeoutMs * NS_PER_MS;
+  }
+
+  #isBelievedEnd({ error }: Answer): boolean {
+    return (
+      this.#endMayBeBelieved && this.#plan.renumbersMs.length > 0 && (error === NBD.einval || error === NBD.enospc)
+    );
   }
 }
