@@ -29,7 +29,7 @@ export class AnswerRules {
    */
   readonly #roomMayBeTaken: boolean;
   readonly #slackNs: number;
-  /** Commands may be lost: one that may rightly take long is sent again once in its time, and may be lost again. */
+  /** Commands may be lost. In cluster mode one that changes the medium is not sent again, and a long one has no time of its own. */
   readonly #longMayBeLost: boolean;
   /** The device says again and again that it has lost power: a write that needs a flush behind it is given up at some time. */
   readonly #flushesMayBeVain: boolean;
@@ -67,11 +67,18 @@ export class AnswerRules {
     this.#pausedNs += ns;
   }
 
-  /** Answers what is wrong with an answer, or undefined. @param ioTimeoutMs the longest deadline that was set */
-  check(answer: Answer, unit: number, nowNs: number, ioTimeoutMs: number): string | undefined {
+  /** Answers what is wrong with an answer, or undefined. @param ioTimeoutMs the longest deadline that was set @param clustered cluster mode was on */
+  check(
+    answer: Answer,
+    unit: number,
+    nowNs: number,
+    ioTimeoutMs: number,
+    clustered: boolean = false,
+  ): string | undefined {
     const { error, accounted, heldNs, latencyNs, command } = answer;
     const flush = command === NBD.flush;
-    const explained = error === 0 || accounted || this.#mayFail(answer, unit, nowNs) || this.#isBelievedEnd(answer);
+    const explained =
+      error === 0 || accounted || this.#mayFail(answer, unit, nowNs, clustered) || this.#isBelievedEnd(answer);
     const lost = flush ? this.losses.flushed(unit, error !== 0, nowNs - latencyNs, nowNs) : undefined;
     if (lost !== undefined) return lost;
     const deadlineNs = ioTimeoutMs * NS_PER_MS;
@@ -83,12 +90,13 @@ export class AnswerRules {
   }
 
   /** Whether a request may fail for reasons that are neither its own nor the device's word on it: only ever with EIO. */
-  #mayFail({ error, command, forced, heldNs, latencyNs }: Answer, unit: number, nowNs: number): boolean {
+  #mayFail(answer: Answer, unit: number, nowNs: number, clustered: boolean): boolean {
+    const { error, command, forced, heldNs, latencyNs } = answer;
     if (error !== NBD.eio) return false;
     if (this.#pathsMayBeGone) return true;
     const long = command === NBD.trim || command === NBD.writeZeroes;
-    if (long && this.#longMayBeLost && heldNs >= this.#plan.ioTimeoutMs * NS_PER_MS) return true;
-    if ((forced || long) && this.#flushesMayBeVain) return true;
+    if (clustered && long && this.#longMayBeLost && heldNs >= this.#plan.ioTimeoutMs * NS_PER_MS) return true;
+    if (forced && this.#flushesMayBeVain) return true;
     // FUA may be a flush behind a write.
     const flushes = command === NBD.flush || command === NBD.writeZeroes || forced;
     if (flushes && (this.#flushesMayFail || this.losses.toldSince(unit, nowNs - latencyNs))) return true;

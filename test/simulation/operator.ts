@@ -90,6 +90,8 @@ export class Operator {
   readonly #capabilities: number;
   /** The longest deadline that was set, ms. */
   ioTimeoutMs: number;
+  /** Cluster mode was on at some time. */
+  clustered = false;
 
   constructor(daemon: Daemon, office: Office, capabilities: number) {
     this.#daemon = daemon;
@@ -320,6 +322,7 @@ export class Operator {
       for (const unit of this.#daemon.inventory.units) if (unit >= 0) this.#unit(unit, UNIT_SET_POLICY, POLICY_STATIC);
     }
     this.#daemon.inventory.cluster = !this.#daemon.inventory.cluster;
+    this.clustered = true;
     this.#mode(MODE_CLUSTER, this.#daemon.inventory.cluster ? 1 : 0);
   }
 
