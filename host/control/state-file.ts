@@ -11,28 +11,25 @@ import {
   existsSync,
   mkdirSync,
   openSync,
-  readFileSync,
   renameSync,
   rmSync,
   statSync,
-  writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { ControlError, reasonOf } from "./errors.ts";
-import { daemonPid } from "./own-process.ts";
 import { COPY_FILE, readSettingsCopy, type Seal, type SettingsCopy } from "./settings-copy.ts";
 import { readRows, replaceRows, type SettingsRow } from "./settings-rows.ts";
 import { isInUse, isSealed, sealOf } from "./settings-seal.ts";
 import { copyToMemory } from "./state-copy.ts";
 import { examineJournal, journalProblem, type Journal } from "./state-journal.ts";
 import { bringUp, layOut } from "./state-layout.ts";
+import { afterPredecessor, locked, writePid } from "./state-lock.ts";
 import { decide, type MainFile } from "./state-repair.ts";
 import { NOTHING, putEvents, salvage, type Salvage } from "./state-salvage.ts";
 
 /** Name of the file in the state directory. */
 export const STATE_FILE = "state.sqlite";
-const PID_FILE = "pathmanager.pid";
 
 /** What the start found of the settings that is not as it should be. */
 export interface Rebuilt {
@@ -72,10 +69,14 @@ interface Ground {
  * Opens the state file in a directory, making both when they are not there. Of a file that can be read but not written, a
  * copy in memory.
  * @param wasKilled whether a daemon ran here that was not stopped
- * @throws ControlError STATE_LOCKED when another daemon has it, STATE_WRITE_FAILED when there is none and none can be made,
+ * @throws ControlError STATE_LOCKED when another daemon has it (of one that was killed, the lock is waited for), STATE_WRITE_FAILED when there is none and none can be made,
  *   STATE_DAMAGED when it is of a later version or cannot be set aside
  */
 export function openStateFile(directory: string, nowMs: number, wasKilled = false): OpenedState {
+  return afterPredecessor(directory, () => openUnlocked(directory, nowMs, wasKilled));
+}
+
+function openUnlocked(directory: string, nowMs: number, wasKilled: boolean): OpenedState {
   const file = join(directory, STATE_FILE);
   const copy = readSettingsCopy(join(directory, COPY_FILE));
   try {
@@ -278,15 +279,6 @@ export function tryOpen(file: string): Attempt {
   }
 }
 
-/** Only so that a second daemon can name the first. */
-function writePid(directory: string): void {
-  try {
-    writeFileSync(join(directory, PID_FILE), `${daemonPid()}\n`);
-  } catch {
-    // A full disk: the second daemon is refused without a number.
-  }
-}
-
 /** SQLite's result code (https://www.sqlite.org/rescode.html), without its extension. */
 function resultCode(thrown: unknown): number | null {
   return thrown instanceof Error && "errcode" in thrown ? Number(thrown.errcode) & 0xff : null;
@@ -302,16 +294,6 @@ function problemOf(thrown: unknown): "damaged" | "locked" | "unwritable" {
   if (code === SQLITE_BUSY || code === SQLITE_LOCKED) return "locked";
   if (code === SQLITE_CORRUPT || code === SQLITE_NOTADB || code === SQLITE_ERROR) return "damaged";
   return thrown instanceof Error && thrown.message.includes("malformed") ? "damaged" : "unwritable";
-}
-
-function locked(file: string, directory: string): ControlError {
-  const pidFile = join(directory, PID_FILE);
-  const pid = existsSync(pidFile) ? readFileSync(pidFile, "utf8").trim() : "";
-  const who = /^\d+$/.test(pid) ? `another daemon (process ${pid})` : "another daemon";
-  return new ControlError("STATE_LOCKED", `${who} is using the state file ${file}`, {
-    parameter: file,
-    remedy: "stop it first, or give this one another state.directory",
-  });
 }
 
 /** The error for a file that cannot be written: full disk, read-only, no permission; or for a change that no file takes. */

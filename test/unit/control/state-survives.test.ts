@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import {
   mkdtempSync,
@@ -18,6 +18,7 @@ import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import test from "ava";
 import { ControlError } from "../../../host/control/errors.ts";
+import { afterPredecessor, locked } from "../../../host/control/state-lock.ts";
 import { COPY_FILE } from "../../../host/control/settings-copy.ts";
 import { STATE_FILE } from "../../../host/control/state-file.ts";
 import { State, type UnitRow } from "../../../host/control/state.ts";
@@ -97,6 +98,46 @@ test("two daemons on one state file: the second is refused in one line that name
   t.false(error?.message.includes("\n"));
   first.saveUnits([unit(0)]);
   first.close();
+});
+
+/** A process that holds the state file's lock until it is killed. */
+async function lockHolder(file: string): Promise<ChildProcess> {
+  const script = `const { DatabaseSync } = require("node:sqlite");
+    const held = new DatabaseSync(process.argv[1]);
+    held.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; BEGIN IMMEDIATE; COMMIT;");
+    console.log("held"); setInterval(() => held.isOpen, 1000);`;
+  const child = spawn(process.execPath, ["-e", script, file], { stdio: ["ignore", "pipe", "inherit"] });
+  await once(child.stdout, "data");
+  return child;
+}
+
+test("what is left of a killed daemon holds the lock for a moment: the next one waits for it", async (t) => {
+  const where = directory();
+  new State(where, 100).close();
+  const holder = await lockHolder(join(where, "state.sqlite"));
+  t.teardown(() => holder.kill("SIGKILL"));
+  const gone = spawn("true");
+  await once(gone, "exit");
+  writeFileSync(join(where, "pathmanager.pid"), `${gone.pid}\n`);
+  // The start blocks this process, so another one has to end the holder.
+  spawn("sh", ["-c", `sleep 0.3; kill -9 ${holder.pid}`], { stdio: "ignore" });
+  const state = new State(where, 100);
+  state.saveUnits([unit(0)]);
+  state.close();
+  t.is(readFileSync(join(where, "pathmanager.pid"), "utf8"), `${process.pid}\n`);
+});
+
+test("a lock that nobody gives back is refused after the wait", (t) => {
+  const where = directory();
+  // Beyond the largest number that Linux gives (PID_MAX_LIMIT).
+  writeFileSync(join(where, "pathmanager.pid"), "4194304\n");
+  let tries = 0;
+  const open = (): never => {
+    tries++;
+    throw locked(join(where, "state.sqlite"), where);
+  };
+  t.throws(() => afterPredecessor(where, open, 50), { code: "STATE_LOCKED" });
+  t.true(tries >= 2);
 });
 
 for (const [what, damage] of Object.entries({
