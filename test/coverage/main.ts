@@ -1,10 +1,11 @@
-// npm run coverage -- [--seeds N] [--first S] [--json FILE]
+// npm run coverage -- [--seeds N] [--first S] [--workers N] [--json FILE]
 //
 // Which lines, branches and rows of the table of outcomes the core's unit tests and N worlds come to, and which cells of path
 // state x event x outcome; the worlds alone, and both together. A branch is one outcome of one condition, also within && and ||.
 // Ends with status 1 when a branch that nobody comes to is not listed in unreached.ts, or one that is listed is reached.
 
 import { writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { reachOnce, type Reached } from "../instrument/reach.ts";
 import { Runner } from "../instrument/run.ts";
@@ -14,6 +15,7 @@ const { values } = parseArgs({
   options: {
     seeds: { type: "string", default: "1000" },
     first: { type: "string", default: "1" },
+    workers: { type: "string", default: String(availableParallelism()) },
     json: { type: "string" },
   },
 });
@@ -51,9 +53,9 @@ function print(reached: Reached): void {
 }
 
 const began = performance.now();
-const runner = new Runner();
-const reached = await reachOnce(runner, whole("seeds", values.seeds), whole("first", values.first));
-runner.end();
+const runners = Array.from({ length: whole("workers", values.workers) }, () => new Runner());
+const reached = await reachOnce(runners, whole("seeds", values.seeds), whole("first", values.first));
+for (const runner of runners) runner.end();
 print(reached);
 const both = union(reached, () => true);
 const worlds = union(reached, ({ piece }) => "seed" in piece);

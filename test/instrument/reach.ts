@@ -42,7 +42,8 @@ export async function mustBeAlike(runner: Runner, modules: ReadonlyMap<string, U
   }
 }
 
-const STORE = join(root, "build", "mutation", "reached");
+const storeOf = (seeds: number, first: number): string =>
+  join(root, "build", "mutation", `reached-${first}-${first + seeds - 1}`);
 /** What decides about who reaches what. */
 const INPUTS = ["assembly/**/*.ts", "test/instrument/*.ts", "test/simulation/*.ts", "test/unit/{core,selection}/*.ts"];
 
@@ -54,40 +55,48 @@ function keyOf(seeds: number, first: number): string {
 }
 
 /** As `reachAll`, or what that has found before, while nothing has changed. */
-export async function reachOnce(runner: Runner, seeds: number, first = 1): Promise<Reached> {
+export async function reachOnce(runners: readonly Runner[], seeds: number, first = 1): Promise<Reached> {
   const key = keyOf(seeds, first);
-  if (existsSync(STORE)) {
-    const stored = deserialize(readFileSync(STORE)) as { key: string; reached: Reached };
+  const store = storeOf(seeds, first);
+  if (existsSync(store)) {
+    const stored = deserialize(readFileSync(store)) as { key: string; reached: Reached };
     if (stored.key === key) return stored.reached;
   }
-  const reached = await reachAll(runner, seeds, first);
-  mkdirSync(dirname(STORE), { recursive: true });
-  writeFileSync(STORE, serialize({ key, reached }));
+  const reached = await reachAll(runners, seeds, first);
+  mkdirSync(dirname(store), { recursive: true });
+  writeFileSync(store, serialize({ key, reached }));
   return reached;
 }
 
-/** Runs everything once. Throws when something fails, since it would then notice every mistake. */
-export async function reachAll(runner: Runner, seeds: number, first = 1): Promise<Reached> {
+/** Runs everything once, each runner its part. Throws when something fails, since it would then notice every mistake. */
+export async function reachAll(runners: readonly Runner[], seeds: number, first = 1): Promise<Reached> {
   const marked = markSources();
   const modules = await compileMarked(marked);
-  await mustBeAlike(runner, modules);
-  const titles = await runner.tests();
-  const pieces: Piece[] = [...titles.map((_, test) => ({ test })), ...seedsFrom(first, seeds)];
-  const { results, lost } = await runner.run({
-    modules,
-    mutant: 0,
-    pieces,
-    stopAtFailure: false,
-    places: markCount(marked),
-  });
-  if (lost !== null) throw new Error(`without any mistake: ${lost}`);
-  const reaches = results.map(({ at, ms, failure, reached }): Reach => {
-    const piece = pieces[at] ?? { seed: 0 };
-    const title = "seed" in piece ? `seed ${piece.seed}` : (titles[piece.test] ?? "");
-    if (failure !== null) throw new Error(`without any mistake ${title} fails: ${failure}`);
-    return { piece, title, ms, reached };
-  });
-  return { ...marked, reaches };
+  const titles = await firstOf(runners).tests();
+  await mustBeAlike(firstOf(runners), modules);
+  const all: Piece[] = [...titles.map((_, test) => ({ test })), ...seedsFrom(first, seeds)];
+  const parts = await Promise.all(
+    runners.map(async (runner, index) => {
+      const pieces = all.filter((_, at) => at % runners.length === index);
+      const task = { modules, mutant: 0, pieces, stopAtFailure: false, places: markCount(marked) };
+      const { results, lost } = await runner.run(task);
+      if (lost !== null) throw new Error(`without any mistake: ${lost}`);
+      return results.map(({ at, ms, failure, reached }): [number, Reach] => {
+        const piece = pieces[at] ?? { seed: 0 };
+        const title = "seed" in piece ? `seed ${piece.seed}` : (titles[piece.test] ?? "");
+        if (failure !== null) throw new Error(`without any mistake ${title} fails: ${failure}`);
+        return [at * runners.length + index, { piece, title, ms, reached }];
+      });
+    }),
+  );
+  const reaches = parts.flat().toSorted(([a], [b]) => a - b);
+  return { ...marked, reaches: reaches.map(([, reach]) => reach) };
+}
+
+export function firstOf(runners: readonly Runner[]): Runner {
+  const [runner] = runners;
+  if (runner === undefined) throw new Error("there is no runner");
+  return runner;
 }
 
 /** The place that has to be reached for what stands between `start` and `end` of a file to be carried out. */

@@ -27,11 +27,11 @@ async function alone(file: string, text: string): Promise<Map<string, Uint8Array
 }
 
 export class Judge {
-  readonly #runner: Runner;
   readonly #reached: Reached;
   readonly #batch: Batch;
   readonly #worlds: number;
   readonly #slowestMs: number;
+  readonly #by: string;
   /** Who noticed a mutant of a function may notice others of it. */
   readonly #lucky = new Map<string, Reach>();
   #baseline: Map<string, Uint8Array> | null | undefined;
@@ -39,24 +39,25 @@ export class Judge {
   /**
    * @param worlds how many worlds that reach a mutant may judge it
    * @param slowestMs what takes longer judges none
+   * @param by what has no such text in its title judges none
    */
-  constructor(runner: Runner, reached: Reached, batch: Batch, worlds: number, slowestMs: number) {
-    this.#runner = runner;
+  constructor(reached: Reached, batch: Batch, worlds: number, slowestMs: number, by: string) {
     this.#reached = reached;
     this.#batch = batch;
     this.#worlds = worlds;
     this.#slowestMs = slowestMs;
+    this.#by = by;
   }
 
   /** @param number the mutant's in the batch */
-  async judge(mutant: Mutant, number: number): Promise<Verdict> {
+  async judge(runner: Runner, mutant: Mutant, number: number): Promise<Verdict> {
     const judges = this.#judgesOf(mutant);
     const isLeft = this.#batch.left.includes(number);
     const text = readFileSync(join(root, mutant.file), "utf8");
     const own = isLeft ? await alone(mutant.file, mutated(text, mutant)) : null;
     if (isLeft && own === null) return { kind: "invalid" };
     if (judges.length === 0) return { kind: "unreached" };
-    const { results, lost } = await this.#runner.run({
+    const { results, lost } = await runner.run({
       modules: own ?? this.#batch.modules,
       mutant: isLeft ? 0 : number,
       pieces: judges.map(({ piece }) => piece),
@@ -76,6 +77,7 @@ export class Judge {
     let worlds = 0;
     const all = reaches
       .filter(({ reached, ms }) => (place < 0 || reached[place] === 1) && ms <= this.#slowestMs)
+      .filter(({ title }) => title.includes(this.#by))
       .filter(({ piece }) => !("seed" in piece) || ++worlds <= this.#worlds)
       .toSorted((a, b) => a.ms - b.ms);
     const lucky = this.#lucky.get(`${file} ${where}`);

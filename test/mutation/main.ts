@@ -1,23 +1,25 @@
-// npm run mutate -- [--sample N] [--seed S] [--only TEXT] [--seeds N] [--worlds N] [--slowest MS] [--minutes M] [--quick]
-//                   [--resume] [--list]
+// npm run mutate -- [--sample N] [--seed S] [--only TEXT] [--seeds N] [--worlds N] [--slowest MS] [--by TEXT] [--workers N]
+//                   [--minutes M] [--least PERCENT] [--quick] [--resume] [--list]
 //
 // Breaks the core by machine: takes N of all mutants (chosen by the seed), or those whose file or function has TEXT in its
 // name, and asks the core's unit tests and the simulation who notices. Only those are asked that come to the place: all the
-// unit tests, and WORLDS of the first SEEDS worlds, but for those that take more than MS of processor time. Writes a line for
-// each, a table per file, and build/mutation/report.json; with --resume what was noticed according to that counts as noticed.
-// Ends with status 1 when a mutant survived that is not listed in equivalents.ts or open.ts, or one of open.ts did not; with
-// --quick the latter are not judged.
+// unit tests, and WORLDS of the first SEEDS worlds, but for those that take more than MS of processor time or have not the
+// text of --by in their title. Writes a line for each, a table per file, and build/mutation/report.json; with --resume what was
+// noticed according to that counts as noticed, so that only the others are judged anew. Ends with status 1 when a mutant
+// survived that is not listed in equivalents.ts or open.ts, when one of open.ts did not, or when fewer than PERCENT were
+// noticed; with --quick those of open.ts are not judged. Status 2: the lists or the arguments are wrong.
 
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
-import { mustBeAlike, reachOnce } from "../instrument/reach.ts";
+import { firstOf, mustBeAlike, reachOnce } from "../instrument/reach.ts";
 import { Runner } from "../instrument/run.ts";
 import { compileSwitches } from "../instrument/switches.ts";
 import { Judge, type Verdict } from "./judge.ts";
 import type { Mutant } from "./operators.ts";
-import { hasSurvivor, table, tell, type Result } from "./report.ts";
-import { equivalentOf, everyMutant, lineOf, nameOf, openOf, sampleOf, unknownEntries } from "./sample.ts";
+import { hasSurvivor, scoreOf, table, tell, type Result } from "./report.ts";
+import { equivalentOf, everyMutant, lineOf, openOf, sampleOf, wrongEntries } from "./sample.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 
@@ -36,6 +38,9 @@ const { values } = parseArgs({
     seeds: { type: "string", default: "200" },
     worlds: { type: "string", default: "40" },
     slowest: { type: "string", default: "60000" },
+    by: { type: "string", default: "" },
+    workers: { type: "string", default: String(availableParallelism()) },
+    least: { type: "string" },
     minutes: { type: "string", default: "600" },
     quick: { type: "boolean", default: false },
     resume: { type: "boolean", default: false },
@@ -56,28 +61,30 @@ const REPORT = join(root, "build", "mutation", "report.json");
 
 const STAYS = new Set<string>(["unit tests", "simulation", "same", "invalid"]);
 
-/** Verdicts of an earlier run that stay: somebody noticed, or there was nothing to notice. */
-function earlier(): Map<string, Verdict> {
+/** What an earlier run has told, by the identities of the mutants. */
+function earlier(): Map<string, Result> {
   if (!values.resume || !existsSync(REPORT)) return new Map();
   const results = JSON.parse(readFileSync(REPORT, "utf8")) as Result[];
-  return new Map(
-    results.flatMap(({ mutant, text, verdict }) =>
-      "why" in verdict || !STAYS.has(verdict.kind) ? [] : [[nameOf(mutant, text), verdict]],
-    ),
-  );
+  return new Map(results.map((result) => [result.mutant.identity, result]));
 }
 
-function report(results: readonly Result[]): void {
+/** A verdict that stays: somebody noticed, or there was nothing to notice. */
+function lasting(result: Result | undefined): Verdict | null {
+  const verdict = result?.verdict;
+  return verdict === undefined || "why" in verdict || !STAYS.has(verdict.kind) ? null : verdict;
+}
+
+function report(results: Iterable<Result>): void {
   mkdirSync(dirname(REPORT), { recursive: true });
-  writeFileSync(`${REPORT}.new`, JSON.stringify(results, undefined, 1));
+  writeFileSync(`${REPORT}.new`, JSON.stringify([...results], undefined, 1));
   renameSync(`${REPORT}.new`, REPORT);
 }
 
 /** One that is known to be noticed by nobody is judged to see whether that is still so. */
-async function judgeOne(judge: Judge, mutant: Mutant, number: number): Promise<Result["verdict"]> {
+async function judgeOne(judge: Judge, runner: Runner, mutant: Mutant, number: number): Promise<Result["verdict"]> {
   const known = openOf(mutant);
-  if (known === undefined) return judge.judge(mutant, number);
-  const verdict = values.quick ? null : await judge.judge(mutant, number);
+  if (known === undefined) return judge.judge(runner, mutant, number);
+  const verdict = values.quick ? null : await judge.judge(runner, mutant, number);
   if (verdict === null || verdict.kind === "survived" || verdict.kind === "unreached") {
     return { kind: "open", why: known.why };
   }
@@ -86,39 +93,47 @@ async function judgeOne(judge: Judge, mutant: Mutant, number: number): Promise<R
   return verdict;
 }
 
-async function run(mutants: readonly Mutant[]): Promise<Result[]> {
-  const runner = new Runner();
-  const reached = await reachOnce(runner, whole("seeds", values.seeds));
+async function prepare(runners: readonly Runner[], mutants: readonly Mutant[]): Promise<Judge> {
+  const reached = await reachOnce(runners, whole("seeds", values.seeds));
   console.log(`${reached.reaches.length} tests and worlds ran once (${seconds()})`);
   const batch = await compileSwitches(mutants);
-  await mustBeAlike(runner, batch.modules);
+  await mustBeAlike(firstOf(runners), batch.modules);
   console.log(`all but ${batch.left.length} mutants are in one module (${seconds()})`);
-  const judge = new Judge(runner, reached, batch, whole("worlds", values.worlds), whole("slowest", values.slowest));
+  return new Judge(reached, batch, whole("worlds", values.worlds), whole("slowest", values.slowest), values.by);
+}
+
+/** Each runner takes the next mutant when it has judged one. */
+async function run(mutants: readonly Mutant[]): Promise<Result[]> {
+  const runners = Array.from({ length: whole("workers", values.workers) }, () => new Runner());
+  const judge = await prepare(runners, mutants);
   const end = performance.now() + whole("minutes", values.minutes) * 60_000;
-  const before = earlier();
+  const all = earlier();
   const results: Result[] = [];
-  for (const [index, mutant] of mutants.entries()) {
-    if (performance.now() > end) break;
-    const text = lineOf(mutant);
-    const known = equivalentOf(mutant);
-    const old = before.get(nameOf(mutant, text));
-    const verdict =
-      known === undefined
-        ? (old ?? (await judgeOne(judge, mutant, index + 1)))
-        : ({ kind: "equivalent", why: known.why } as const);
-    const result = { mutant, text, verdict };
-    results.push(result);
-    tell(result);
-    report(results);
-  }
-  runner.end();
+  const left = mutants.entries();
+  const work = async (runner: Runner): Promise<void> => {
+    for (const [index, mutant] of left) {
+      if (performance.now() > end) break;
+      const known = equivalentOf(mutant);
+      const verdict: Result["verdict"] =
+        known === undefined
+          ? (lasting(all.get(mutant.identity)) ?? (await judgeOne(judge, runner, mutant, index + 1)))
+          : { kind: "equivalent", why: known.why };
+      const result = { mutant, text: lineOf(mutant), verdict };
+      results.push(result);
+      all.set(mutant.identity, result);
+      tell(result);
+      report(all.values());
+    }
+  };
+  await Promise.all(runners.map(work));
+  for (const runner of runners) runner.end();
   return results;
 }
 
 const all = everyMutant();
-const unknown = unknownEntries(all);
-for (const { file, where, text } of unknown) console.error(`mutate: no mutant of ${file}, ${where} stands in: ${text}`);
-if (unknown.length > 0) process.exit(2);
+const wrong = wrongEntries(all);
+for (const complaint of wrong) console.error(`mutate: equivalents.ts or open.ts: ${complaint}`);
+if (wrong.length > 0) process.exit(2);
 const mutants = chosen(all);
 console.log(`${all.length} mutants, ${mutants.length} chosen`);
 if (values.list) {
@@ -127,5 +142,10 @@ if (values.list) {
 }
 const results = await run(mutants);
 console.log(table(results));
-console.log(`${results.length} mutants, ${seconds()}`);
+const score = scoreOf(results);
+console.log(`${results.length} mutants, ${score === null ? "none" : `${score.toFixed(1)} %`} noticed, ${seconds()}`);
 if (hasSurvivor(results)) process.exitCode = 1;
+if (values.least !== undefined && (score ?? 100) < whole("least", values.least)) {
+  console.error(`mutate: fewer than ${values.least} % of the mistakes were noticed`);
+  process.exitCode = 1;
+}

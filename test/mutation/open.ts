@@ -146,22 +146,6 @@ export const open: readonly Known[] = [
     operator: "< to <=",
     from: "bytes < HEADER_BYTES",
     text: "if (bytes < HEADER_BYTES) return false;",
-    why: "Not read yet.",
-  },
-  {
-    file: "memory/memory.ts",
-    where: "layOut",
-    operator: "off by one",
-    from: "0xf0000000",
-    text: "if (large > 0xf0000000) return -(<i32>ERROR_RANGE);",
-    why: "Not read yet.",
-  },
-  {
-    file: "scsi/identity.ts",
-    where: "identityRead",
-    operator: "< to <=",
-    from: "bytes < HEADER_BYTES",
-    text: "if (bytes < HEADER_BYTES) return false;",
     why: "A page of a header and nothing else: whether it was read.",
   },
   {

@@ -13,6 +13,7 @@ import {
   part,
   type SyntaxNode,
 } from "../instrument/syntax.ts";
+import { shapeOf } from "./shape.ts";
 
 /** One mistake. */
 export interface Mutant {
@@ -27,6 +28,8 @@ export interface Mutant {
   readonly to: string;
   readonly start: number;
   readonly end: number;
+  /** What it is called, however files, functions and words are renamed: the function's shape, and which of its mutants it is. */
+  readonly identity: string;
 }
 
 type Edit = Pick<Mutant, "operator" | "to" | "start" | "end">;
@@ -146,19 +149,31 @@ function editsOf(node: SyntaxNode, text: string): Edit[] {
   return isA(node, "Break", "Continue") ? [{ operator: "drop statement", start, end, to: "" }] : [];
 }
 
+/** The function that is being looked at, and how many mutants it has so far. */
+interface Within {
+  readonly where: string;
+  readonly shape: string;
+  count: number;
+}
+
 /** Every mutant of one source. */
 export function mutantsOf(file: string, text: string): Mutant[] {
   const mutants: Mutant[] = [];
-  const walk = (node: SyntaxNode, where: string | null): void => {
+  const walk = (node: SyntaxNode, within: Within | null): void => {
     if (isAssertion(node, text)) return;
     const name = functionName(node, text);
-    if (name === null && where !== null) {
+    if (name === null && within !== null) {
+      const { where, shape } = within;
       for (const edit of editsOf(node, text)) {
         const from = text.slice(edit.start, edit.end);
-        if (from !== edit.to) mutants.push({ file, where, line: lineAt(text, edit.start), from, ...edit });
+        if (from === edit.to) continue;
+        const identity = `${shape} ${++within.count} ${edit.operator}`;
+        mutants.push({ file, where, line: lineAt(text, edit.start), from, identity, ...edit });
       }
     }
-    for (const one of children(node)) walk(one, name ?? where);
+    const { start, end } = node.range;
+    const inside = name === null ? within : { where: name, shape: shapeOf(text.slice(start, end)), count: 0 };
+    for (const one of children(node)) walk(one, inside);
   };
   walk(parse(file, text), null);
   return mutants;

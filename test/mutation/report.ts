@@ -21,24 +21,31 @@ export function tell({ mutant, text, verdict }: Result): void {
   console.log(`  ${JSON.stringify({ file: file.replace("assembly/", ""), where, operator, from, text })}`);
 }
 
+const of = (results: readonly Result[], ...kinds: readonly Result["verdict"]["kind"][]): number =>
+  results.filter(({ verdict }) => kinds.includes(verdict.kind)).length;
+
+/** How many of those that are mistakes were noticed, in percent; null when none is one. */
+export function scoreOf(results: readonly Result[]): number | null {
+  const noticed = of(results, "unit tests", "simulation");
+  const all = noticed + of(results, "survived", "unreached", "open");
+  return all === 0 ? null : (100 * noticed) / all;
+}
+
 /** A row per file and one for all: who noticed how many. The score leaves out what is no mistake. */
 export function table(results: readonly Result[]): string {
-  const row = (name: string, of: readonly Result[]): string => {
-    const counts = KINDS.map((kind) => of.filter(({ verdict }) => verdict.kind === kind).length);
-    const [unit = 0, simulation = 0, survived = 0, unreached = 0, open = 0] = counts;
-    const noticed = unit + simulation;
-    const all = noticed + survived + unreached + open;
-    return `| ${[name, ...counts, all === 0 ? "" : `${Math.round((100 * noticed) / all)} %`].join(" | ")} |`;
+  const row = (name: string, some: readonly Result[]): string => {
+    const score = scoreOf(some);
+    const counts = KINDS.map((kind) => of(some, kind));
+    return `| ${[name, ...counts, score === null ? "" : `${score.toFixed(0)} %`].join(" | ")} |`;
   };
   const byFile = Map.groupBy(results, ({ mutant }) => mutant.file);
   return [
     `| file | ${KINDS.join(" | ")} | noticed |`,
     `| --- | ${KINDS.map(() => "--:").join(" | ")} | --: |`,
-    ...[...byFile].toSorted(([a], [b]) => a.localeCompare(b)).map(([file, of]) => row(`\`${file}\``, of)),
+    ...[...byFile].toSorted(([a], [b]) => a.localeCompare(b)).map(([file, some]) => row(`\`${file}\``, some)),
     row("all", results),
   ].join("\n");
 }
 
 /** Whether something was not noticed that should have been. */
-export const hasSurvivor = (results: readonly Result[]): boolean =>
-  results.some(({ verdict }) => verdict.kind === "survived" || verdict.kind === "unreached");
+export const hasSurvivor = (results: readonly Result[]): boolean => of(results, "survived", "unreached") > 0;

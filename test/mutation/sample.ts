@@ -2,7 +2,7 @@
 
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { coreFiles } from "../instrument/places.ts";
 import { equivalents, type Known } from "./equivalents.ts";
 import { open } from "./open.ts";
@@ -15,7 +15,19 @@ const sources = new Map(coreFiles().map((file) => [file, readFileSync(join(root,
 /** The line a mutant begins in. */
 export const lineOf = ({ file, line }: Mutant): string => (sources.get(file) ?? "").split("\n")[line - 1]?.trim() ?? "";
 
-export const everyMutant = (): Mutant[] => [...sources].flatMap(([file, text]) => mutantsOf(file, text));
+/** All of them. Functions that look alike are told apart by their order. */
+export function everyMutant(): Mutant[] {
+  const counts = new Map<string, number>();
+  return [...sources].flatMap(([file, text]) => {
+    const mutants: Mutant[] = [];
+    for (const mutant of mutantsOf(file, text)) {
+      const count = (counts.get(mutant.identity) ?? 0) + 1;
+      counts.set(mutant.identity, count);
+      mutants.push(count === 1 ? mutant : { ...mutant, identity: `${mutant.identity} ${count}` });
+    }
+    return mutants;
+  });
+}
 
 const isNamedBy = (mutant: Mutant, { file, where, operator, from, text }: Known): boolean =>
   `/${mutant.file}`.endsWith(`/${file}`) &&
@@ -31,26 +43,27 @@ export const equivalentOf = (mutant: Mutant): Known | undefined =>
 /** What is known of a mutant that nobody notices though somebody could. */
 export const openOf = (mutant: Mutant): Known | undefined => open.find((known) => isNamedBy(mutant, known));
 
-/** Entries of the lists that name no mutant: the code they spoke of is gone. */
-export const unknownEntries = (all: readonly Mutant[]): Known[] =>
-  [...equivalents, ...open].filter((known) => !all.some((mutant) => isNamedBy(mutant, known)));
+const told = ({ file, where, operator, from, text }: Known): string =>
+  `${file}, ${where}: ${operator}: ${from} in: ${text}`;
 
-/** What a mutant is called, wherever it stands by now; `text` is its line. */
-export const nameOf = ({ file, where, operator, from, to }: Mutant, text: string): string =>
-  [basename(file), where, operator, from, to, text].join("\n");
+/** What is wrong with the lists: an entry that names no mutant, since the code it spoke of is gone, or more than one. */
+export function wrongEntries(all: readonly Mutant[]): string[] {
+  const listed = [...equivalents, ...open];
+  const wrong = listed.flatMap((known) => {
+    const count = all.filter((mutant) => isNamedBy(mutant, known)).length;
+    return count === 1 ? [] : [`an entry names ${count} mutants instead of one: ${told(known)}`];
+  });
+  const names = listed.map(told);
+  return [...wrong, ...names.filter((name, at) => names.indexOf(name) !== at).map((name) => `listed twice: ${name}`)];
+}
 
 /**
- * Takes `count` of them, as the seed says: those whose names come first when they are stirred. So a change of the core changes
- * what is taken of the functions it changes, and nothing else.
+ * Takes `count` of them, as the seed says: those whose identities come first when they are stirred. So a change of the core
+ * changes what is taken of the functions it changes, and nothing else; new names change nothing.
  */
 export function sampleOf(all: readonly Mutant[], count: number, seed: number): Mutant[] {
   const stirred = all.map((mutant) => {
-    return {
-      mutant,
-      order: createHash("sha256")
-        .update(`${seed}\n${nameOf(mutant, lineOf(mutant))}`)
-        .digest("hex"),
-    };
+    return { mutant, order: createHash("sha256").update(`${seed}\n${mutant.identity}`).digest("hex") };
   });
   return stirred
     .toSorted((a, b) => (a.order < b.order ? -1 : 1))

@@ -1,7 +1,9 @@
 // The mutation tool finds in a source the mistakes that a programmer could make, and only programs.
 
 import test from "ava";
-import { mutantsOf, mutated } from "../../mutation/operators.ts";
+import { mutantsOf, mutated, type Mutant } from "../../mutation/operators.ts";
+import { everyMutant, sampleOf, wrongEntries } from "../../mutation/sample.ts";
+import { shapeOf } from "../../mutation/shape.ts";
 
 const SOURCE = `
 export const LIMIT: u32 = 7;
@@ -22,6 +24,7 @@ export function step(a: u32, b: u32): bool {
 `;
 
 const mutants = mutantsOf("assembly/sample.ts", SOURCE);
+const identityOf = ({ identity }: Mutant): string => identity;
 
 test("each kind of mistake is found where it can be made", (t) => {
   const found = new Set(mutants.map(({ line, operator, from, to }) => `${line} ${operator}: ${from} -> ${to}`));
@@ -57,4 +60,30 @@ test("a mutant changes the place it names and nothing else", (t) => {
     t.is(text.slice(0, mutant.start), SOURCE.slice(0, mutant.start));
     t.is(text.slice(mutant.start + mutant.to.length), SOURCE.slice(mutant.end));
   }
+});
+
+test("a mutant is the same one under other names, in another file and laid out otherwise", (t) => {
+  const renamed = SOURCE.replaceAll("step", "advanceByOne")
+    .replaceAll("LIMIT", "STEPS_MAX")
+    .replaceAll(/\bc\b/g, "count")
+    .replace("max(count, b)", "max(\n  count, // a word about it\n  b,\n)");
+  t.deepEqual(mutantsOf("assembly/elsewhere.ts", `\n\n${renamed}`).map(identityOf), mutants.map(identityOf));
+  const changed = mutantsOf("assembly/sample.ts", SOURCE.replace("c = 5", "c = a")).map(identityOf);
+  t.true(changed.every((identity) => !mutants.map(identityOf).includes(identity)));
+});
+
+test("a shape keeps which names are the same one, and all numbers", (t) => {
+  t.is(shapeOf("f(a, b + 1)"), shapeOf("g(x, y + 1)"));
+  t.not(shapeOf("f(a, b + 1)"), shapeOf("f(a, a + 1)"));
+  t.not(shapeOf("f(a, b + 1)"), shapeOf("f(a, b + 2)"));
+});
+
+test("each entry of the lists of equivalents and of open ones names one mutant of the core", (t) => {
+  t.deepEqual(wrongEntries(everyMutant()), []);
+});
+
+test("a mutant of the core has an identity of its own, and a sample begins as a smaller one", (t) => {
+  const all = everyMutant();
+  t.is(new Set(all.map(({ identity }) => identity)).size, all.length);
+  t.deepEqual(sampleOf(all, 600, 1).slice(0, 100), sampleOf(all, 100, 1));
 });
