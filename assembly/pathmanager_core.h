@@ -69,8 +69,12 @@
 #define PM_CONTROL_EVENTS_LOST 96u
 /* u64, host writes, or never: when it last stopped working and began to wait; its work before is nobody's silence. */
 #define PM_CONTROL_WAITING_NS 104u
+/* Ring descriptor of the block door's entries (BLOCK_ENTRY_*): the embedder fills it. Capacity 0 until `blockInit`. */
+#define PM_CONTROL_BLOCK_ENTRIES 112u
+/* Ring descriptor of the block door's completions (BLOCK_COMPLETION_*): the embedder empties it. */
+#define PM_CONTROL_BLOCK_COMPLETIONS 128u
 /* Bytes of the control block. */
-#define PM_CONTROL_BYTES 128u
+#define PM_CONTROL_BYTES 192u
 /* u32, core writes at init: address of the first entry. */
 #define PM_RING_BASE 0u
 /* u32, core writes at init: number of entries, a power of two. */
@@ -238,6 +242,8 @@
 #define PM_EVENT_LACKS 23u
 /* A thin unit has reached its soft threshold: its array runs out of room (unit attention 38/07, told to each path once). */
 #define PM_EVENT_THIN_THRESHOLD 24u
+/* A client of the block door is gone: nothing of it is under way or lent any more. arg0: its handle. */
+#define PM_EVENT_BLOCK_CLOSED 25u
 /* SYNCHRONIZE CACHE: it has no cache, as it has said nothing of one. */
 #define PM_LACKS_SYNCHRONIZE_CACHE 1u
 /* Force unit access in WRITE: a flush follows instead, where there is a cache. */
@@ -517,6 +523,81 @@
 #define PM_CONNECTION_EXTENDED 32u
 /* The client selected the metadata context base:allocation. */
 #define PM_CONNECTION_ALLOCATION 64u
+
+/* Operations and their flags, numbered as NBD numbers them; the block door takes them as they are */
+/* Reads blocks. */
+#define PM_OPERATION_READ 0u
+/* Writes blocks. */
+#define PM_OPERATION_WRITE 1u
+/* Everything answered before is on the medium when this is answered. Offset and length 0. */
+#define PM_OPERATION_FLUSH 3u
+/* A hint: nobody needs what these blocks hold. */
+#define PM_OPERATION_TRIM 4u
+/* Makes blocks read as zeroes, without data. */
+#define PM_OPERATION_WRITE_ZEROES 6u
+/* It is answered only when what it writes is on the medium. */
+#define PM_OPERATION_FLAG_FUA 1u
+/* WRITE_ZEROES: the blocks stay allocated. */
+#define PM_OPERATION_FLAG_NO_HOLE 2u
+/* WRITE_ZEROES: answered ENOTSUP where it would be no faster than writing zeroes. */
+#define PM_OPERATION_FLAG_FAST_ZERO 16u
+
+/* Block door: requests without NBD (docs/block-door.md) */
+/* Most bytes of one READ or WRITE of the block door; its buffer is one piece. TRIM and WRITE_ZEROES may be longer. */
+#define PM_BLOCK_BYTES_MAX 1048576u
+/* Clients of the block door at most (`blockInit`), and requests of all of them under way at the same time. */
+#define PM_BLOCK_CLIENTS_MAX 4096u
+#define PM_BLOCK_TAGS_MAX 65536u
+/* `blockOpen` flag: writes are answered EPERM. */
+#define PM_BLOCK_READ_ONLY 1u
+/* u8: OPERATION_*, BLOCK_FETCHED or BLOCK_RELEASE. */
+#define PM_BLOCK_ENTRY_OPERATION 0u
+/* u8: OPERATION_FLAG_* bits. */
+#define PM_BLOCK_ENTRY_FLAGS 1u
+/* u32: names the request until it is over, below the `tags` of `blockInit`; one number space for all clients. */
+#define PM_BLOCK_ENTRY_TAG 4u
+/* u32: the handle that `blockOpen` answered. */
+#define PM_BLOCK_ENTRY_CLIENT 8u
+/* u32: READ, WRITE: address of the data in the embedder's region, a multiple of BUFFER_PAGE_BYTES; 0: the core lends a buffer. */
+#define PM_BLOCK_ENTRY_BUFFER 12u
+/* u64: first byte, a multiple of the unit's block. */
+#define PM_BLOCK_ENTRY_OFFSET 16u
+/* u64: bytes, a multiple of the unit's block. */
+#define PM_BLOCK_ENTRY_LENGTH 24u
+/* Bytes of an entry. */
+#define PM_BLOCK_ENTRY_BYTES 32u
+/* The data of a WRITE is in the buffer that BLOCK_FETCH lent. Only tag and client count. */
+#define PM_BLOCK_FETCHED 16u
+/* A lent buffer is given back: of a READ, its data is taken; of a WRITE that waits for its data, there will be none (ECANCELED). */
+#define PM_BLOCK_RELEASE 17u
+/* u32: the tag of the entry. */
+#define PM_BLOCK_COMPLETION_TAG 0u
+/* u32: errno, 0 when good. */
+#define PM_BLOCK_COMPLETION_ERROR 4u
+/* u8: BLOCK_ANSWER, BLOCK_FETCH, BLOCK_RETURNED or BLOCK_REFUSED. */
+#define PM_BLOCK_COMPLETION_KIND 8u
+/* u8: BLOCK_LENT and BLOCK_HELD bits. */
+#define PM_BLOCK_COMPLETION_FLAGS 9u
+/* u32: where the data is (a good READ), or is to go (FETCH); 0 otherwise. */
+#define PM_BLOCK_COMPLETION_ADDRESS 12u
+/* u32: how many bytes of it lie there in one piece; `blockData` tells where the rest is. */
+#define PM_BLOCK_COMPLETION_LENGTH 16u
+/* u32: the client of the entry. */
+#define PM_BLOCK_COMPLETION_CLIENT 20u
+/* Bytes of a completion. */
+#define PM_BLOCK_COMPLETION_BYTES 24u
+/* The answer to the request, once. Without BLOCK_LENT and BLOCK_HELD its tag is free. */
+#define PM_BLOCK_ANSWER 1u
+/* A WRITE without a buffer of its own: its data is to be put at the address, then BLOCK_FETCHED submitted. Its deadline counts from there. */
+#define PM_BLOCK_FETCH 2u
+/* After an answer with BLOCK_HELD: nobody touches the request's own buffer any more. */
+#define PM_BLOCK_RETURNED 3u
+/* The entry was wrong, and changed nothing; a request that has its tag goes on. */
+#define PM_BLOCK_REFUSED 4u
+/* The data is the core's: it stays where it is until BLOCK_RELEASE. */
+#define PM_BLOCK_LENT 1u
+/* A command that went unanswered may still read or write the request's own buffer; BLOCK_RETURNED follows. */
+#define PM_BLOCK_HELD 2u
 
 /* Errors that exports return (negative numbers; 0 or more is success) */
 /* The handle is not in use. */

@@ -52,7 +52,7 @@ export const EVENTS_MAX: u32 = 65536;
 export const POOL_BYTES_MAX: u32 = 2147483648;
 
 /** The control block; valid from the start. */
-export const control: usize = memory.data(128, 64);
+export const control: usize = memory.data(192, 64);
 
 export let connectionCount: u32 = 0;
 export let requestCount: u32 = 0;
@@ -211,7 +211,7 @@ function ring(descriptor: u32, base: usize, capacity: u32): void {
 }
 
 function rings(eventLimit: u32): void {
-  assert(CONTROL_BYTES === 128);
+  assert(CONTROL_BYTES === 192);
   ring(CONTROL_NATIVE_QUEUE, nativeRing, ringEntries());
   ring(CONTROL_ARRAY_QUEUE, arrayRing, ringEntries());
   ring(CONTROL_COMPLETION_QUEUE, completionRing, ringEntries() * 2);

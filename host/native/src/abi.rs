@@ -68,8 +68,12 @@ pub const CONTROL_EVENT_QUEUE: u32 = 80;
 pub const CONTROL_EVENTS_LOST: u32 = 96;
 /// u64, host writes, or never: when it last stopped working and began to wait; its work before is nobody's silence.
 pub const CONTROL_WAITING_NS: u32 = 104;
+/// Ring descriptor of the block door's entries (BLOCK_ENTRY_*): the embedder fills it. Capacity 0 until `blockInit`.
+pub const CONTROL_BLOCK_ENTRIES: u32 = 112;
+/// Ring descriptor of the block door's completions (BLOCK_COMPLETION_*): the embedder empties it.
+pub const CONTROL_BLOCK_COMPLETIONS: u32 = 128;
 /// Bytes of the control block.
-pub const CONTROL_BYTES: u32 = 128;
+pub const CONTROL_BYTES: u32 = 192;
 /// u32, core writes at init: address of the first entry.
 pub const RING_BASE: u32 = 0;
 /// u32, core writes at init: number of entries, a power of two.
@@ -237,6 +241,8 @@ pub const EVENT_DATA_LOST: u32 = 22;
 pub const EVENT_LACKS: u32 = 23;
 /// A thin unit has reached its soft threshold: its array runs out of room (unit attention 38/07, told to each path once).
 pub const EVENT_THIN_THRESHOLD: u32 = 24;
+/// A client of the block door is gone: nothing of it is under way or lent any more. arg0: its handle.
+pub const EVENT_BLOCK_CLOSED: u32 = 25;
 /// SYNCHRONIZE CACHE: it has no cache, as it has said nothing of one.
 pub const LACKS_SYNCHRONIZE_CACHE: u32 = 1;
 /// Force unit access in WRITE: a flush follows instead, where there is a cache.
@@ -516,6 +522,81 @@ pub const CONNECTION_UNALIGNED: u32 = 16;
 pub const CONNECTION_EXTENDED: u32 = 32;
 /// The client selected the metadata context base:allocation.
 pub const CONNECTION_ALLOCATION: u32 = 64;
+
+// Operations and their flags, numbered as NBD numbers them; the block door takes them as they are
+/// Reads blocks.
+pub const OPERATION_READ: u32 = 0;
+/// Writes blocks.
+pub const OPERATION_WRITE: u32 = 1;
+/// Everything answered before is on the medium when this is answered. Offset and length 0.
+pub const OPERATION_FLUSH: u32 = 3;
+/// A hint: nobody needs what these blocks hold.
+pub const OPERATION_TRIM: u32 = 4;
+/// Makes blocks read as zeroes, without data.
+pub const OPERATION_WRITE_ZEROES: u32 = 6;
+/// It is answered only when what it writes is on the medium.
+pub const OPERATION_FLAG_FUA: u32 = 1;
+/// WRITE_ZEROES: the blocks stay allocated.
+pub const OPERATION_FLAG_NO_HOLE: u32 = 2;
+/// WRITE_ZEROES: answered ENOTSUP where it would be no faster than writing zeroes.
+pub const OPERATION_FLAG_FAST_ZERO: u32 = 16;
+
+// Block door: requests without NBD (docs/block-door.md)
+/// Most bytes of one READ or WRITE of the block door; its buffer is one piece. TRIM and WRITE_ZEROES may be longer.
+pub const BLOCK_BYTES_MAX: u32 = 1048576;
+/// Clients of the block door at most (`blockInit`), and requests of all of them under way at the same time.
+pub const BLOCK_CLIENTS_MAX: u32 = 4096;
+pub const BLOCK_TAGS_MAX: u32 = 65536;
+/// `blockOpen` flag: writes are answered EPERM.
+pub const BLOCK_READ_ONLY: u32 = 1;
+/// u8: OPERATION_*, BLOCK_FETCHED or BLOCK_RELEASE.
+pub const BLOCK_ENTRY_OPERATION: u32 = 0;
+/// u8: OPERATION_FLAG_* bits.
+pub const BLOCK_ENTRY_FLAGS: u32 = 1;
+/// u32: names the request until it is over, below the `tags` of `blockInit`; one number space for all clients.
+pub const BLOCK_ENTRY_TAG: u32 = 4;
+/// u32: the handle that `blockOpen` answered.
+pub const BLOCK_ENTRY_CLIENT: u32 = 8;
+/// u32: READ, WRITE: address of the data in the embedder's region, a multiple of BUFFER_PAGE_BYTES; 0: the core lends a buffer.
+pub const BLOCK_ENTRY_BUFFER: u32 = 12;
+/// u64: first byte, a multiple of the unit's block.
+pub const BLOCK_ENTRY_OFFSET: u32 = 16;
+/// u64: bytes, a multiple of the unit's block.
+pub const BLOCK_ENTRY_LENGTH: u32 = 24;
+/// Bytes of an entry.
+pub const BLOCK_ENTRY_BYTES: u32 = 32;
+/// The data of a WRITE is in the buffer that BLOCK_FETCH lent. Only tag and client count.
+pub const BLOCK_FETCHED: u32 = 16;
+/// A lent buffer is given back: of a READ, its data is taken; of a WRITE that waits for its data, there will be none (ECANCELED).
+pub const BLOCK_RELEASE: u32 = 17;
+/// u32: the tag of the entry.
+pub const BLOCK_COMPLETION_TAG: u32 = 0;
+/// u32: errno, 0 when good.
+pub const BLOCK_COMPLETION_ERROR: u32 = 4;
+/// u8: BLOCK_ANSWER, BLOCK_FETCH, BLOCK_RETURNED or BLOCK_REFUSED.
+pub const BLOCK_COMPLETION_KIND: u32 = 8;
+/// u8: BLOCK_LENT and BLOCK_HELD bits.
+pub const BLOCK_COMPLETION_FLAGS: u32 = 9;
+/// u32: where the data is (a good READ), or is to go (FETCH); 0 otherwise.
+pub const BLOCK_COMPLETION_ADDRESS: u32 = 12;
+/// u32: how many bytes of it lie there in one piece; `blockData` tells where the rest is.
+pub const BLOCK_COMPLETION_LENGTH: u32 = 16;
+/// u32: the client of the entry.
+pub const BLOCK_COMPLETION_CLIENT: u32 = 20;
+/// Bytes of a completion.
+pub const BLOCK_COMPLETION_BYTES: u32 = 24;
+/// The answer to the request, once. Without BLOCK_LENT and BLOCK_HELD its tag is free.
+pub const BLOCK_ANSWER: u32 = 1;
+/// A WRITE without a buffer of its own: its data is to be put at the address, then BLOCK_FETCHED submitted. Its deadline counts from there.
+pub const BLOCK_FETCH: u32 = 2;
+/// After an answer with BLOCK_HELD: nobody touches the request's own buffer any more.
+pub const BLOCK_RETURNED: u32 = 3;
+/// The entry was wrong, and changed nothing; a request that has its tag goes on.
+pub const BLOCK_REFUSED: u32 = 4;
+/// The data is the core's: it stays where it is until BLOCK_RELEASE.
+pub const BLOCK_LENT: u32 = 1;
+/// A command that went unanswered may still read or write the request's own buffer; BLOCK_RETURNED follows.
+pub const BLOCK_HELD: u32 = 2;
 
 // Errors that exports return (negative numbers; 0 or more is success)
 /// The handle is not in use.
