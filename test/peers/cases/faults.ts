@@ -5,7 +5,8 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Fault, FaultRequest } from "../../../host/control/schemas/fault.ts";
 import { ALUA_STANDBY } from "../../../host/abi.ts";
-import { type Case, check, type Context, eventually, same } from "../case.ts";
+import { until } from "../../until.ts";
+import { type Case, check, type Context, same } from "../case.ts";
 import { verify } from "../fio.ts";
 import { run } from "../run.ts";
 
@@ -19,7 +20,7 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 async function heal({ daemon }: Context): Promise<void> {
   await daemon.removeFaults();
   await daemon.call("POST", "/v1/failback-all");
-  await eventually(
+  await until(
     "every path is usable again",
     async () => {
       const units = await daemon.units();
@@ -83,7 +84,7 @@ export const cases: readonly Case[] = [
       underLoad(context, async () => {
         const { daemon } = context;
         await daemon.addFault({ fault: { kind: "port-down" }, where: { controller: 0 } });
-        await eventually("the paths of the dead controller are shown as failed", async () =>
+        await until("the paths of the dead controller are shown as failed", async () =>
           (await daemon.unit(0)).paths.some((path) => path.symbol === "X"),
         );
         await pause(700);

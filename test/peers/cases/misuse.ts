@@ -1,6 +1,7 @@
 // What no library sends: by bare bytes. Each gets the right error or a closed connection, and nobody else notices.
 
-import { type Case, check, eventually, same } from "../case.ts";
+import { until } from "../../until.ts";
+import { type Case, check, same } from "../case.ts";
 import type { Daemon } from "../daemon.ts";
 import * as N from "../raw.ts";
 
@@ -49,7 +50,7 @@ function closed(name: string, send: (client: N.RawClient) => void): Case {
 
 /** Waits until the daemon holds no connection and no request any more. */
 export async function nothingHeld(daemon: Daemon): Promise<void> {
-  await eventually("all connections and requests are released", async () => {
+  await until("all connections and requests are released", async () => {
     const { connections, requests } = await daemon.holdings();
     return connections === 0 && requests === 0;
   });

@@ -1,7 +1,8 @@
 // 10,000 random byte streams in the transmission phase: the right NBD error or a closed connection, other clients
 // unharmed, nothing leaked. From a seed, so that a failure can be repeated: PEERS_SEED=n npm run test:peers.
 
-import { type Case, check, eventually, same } from "../case.ts";
+import { until } from "../../until.ts";
+import { type Case, check, same } from "../case.ts";
 import type { Daemon } from "../daemon.ts";
 import * as N from "../raw.ts";
 import { nothingHeld } from "./misuse.ts";
@@ -81,7 +82,7 @@ function queue(): <T>(job: () => Promise<T>) => Promise<T> {
 }
 
 async function nothingHeldBut(daemon: Daemon, connections: number): Promise<void> {
-  await eventually("the random clients are gone", async () => {
+  await until("the random clients are gone", async () => {
     const held = await daemon.holdings();
     return held.connections === connections && held.requests === 0;
   });

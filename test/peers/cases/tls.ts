@@ -8,7 +8,8 @@ import { join } from "node:path";
 import type { ConnectionOptions } from "node:tls";
 import { byKey, secure } from "../../unit/export/tls-client.ts";
 import { infoData, option, replies } from "../../unit/export/client.ts";
-import { type Case, check, type Context, eventually, same } from "../case.ts";
+import { until } from "../../until.ts";
+import { type Case, check, type Context, same } from "../case.ts";
 import { Daemon } from "../daemon.ts";
 import { nbdsh, run } from "../run.ts";
 
@@ -182,7 +183,7 @@ async function beside(
   await once(probe, "close");
   const child: ChildProcess = spawn(program, args(String(port)), { stdio: ["ignore", "ignore", "inherit"] });
   try {
-    await eventually(`${program} listens`, async () => {
+    await until(`${program} listens`, async () => {
       const client = connectTcp(port, "127.0.0.1");
       const listens = await new Promise<boolean>((resolve) => {
         client.once("connect", () => resolve(true));

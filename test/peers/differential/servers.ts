@@ -3,7 +3,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, existsSync, ftruncateSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
-import { eventually, same } from "../case.ts";
+import { until } from "../../until.ts";
+import { same } from "../case.ts";
 import { Daemon } from "../daemon.ts";
 import * as N from "../raw.ts";
 import type { Script } from "./script.ts";
@@ -32,8 +33,7 @@ async function stopped(child: ChildProcess): Promise<void> {
   await gone;
 }
 
-const listens = (socket: string): Promise<void> =>
-  eventually(`${socket} is there`, () => Promise.resolve(existsSync(socket)));
+const listens = (socket: string): Promise<true> => until(`${socket} is there`, () => existsSync(socket));
 
 /** Ours, and what it calls its export. */
 export async function ours(folder: string): Promise<{ server: Server; description: string }> {

@@ -1,11 +1,11 @@
 // The endurance test: ext4 with verified load on one block device while paths, controllers and the daemon itself fail.
 
 import { setTimeout } from "node:timers/promises";
+import { until } from "../../until.ts";
 import { run } from "./command.ts";
 import { verifiedLoad, type Load } from "./fio.ts";
 import { LioArray } from "./lio.ts";
 import { Daemon, getlun, mustPathctl } from "./pathmanager.ts";
-import { until } from "./files.ts";
 import { Random } from "./random.ts";
 import type { Controller } from "./stores.ts";
 
@@ -161,7 +161,7 @@ export async function endurance(options: EnduranceOptions, log: (line: string) =
       const tail = Daemon.log().split("\n").slice(-40).join("\n");
       throw new Error(`round ${round} (${name}) of seed ${options.seed}: ${result.complaint}\n${getlun()}\n${tail}`);
     }
-    await until("every path is healthy again", () => (/^ X/m.test(getlun()) ? undefined : true), 30_000);
+    await until("every path is healthy again", () => !/^ X/m.test(getlun()), 30_000);
   }
   run("umount", FOLDER);
   run("fsck.ext4", "-fn", DEVICE);

@@ -6,7 +6,8 @@
 
 import { existsSync, mkdirSync, rmdirSync, symlinkSync, unlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { numbered, readText, until, writeText } from "./files.ts";
+import { until } from "../../until.ts";
+import { numbered, readText, writeText } from "./files.ts";
 import { scsiDevices, type ScsiDevice } from "./scsi.ts";
 import {
   ALUA_STATES,
@@ -174,9 +175,7 @@ export class LioArray {
     const numbers = paths.map(({ number }) => number);
     this.#stores.add(unit, mib, numbers);
     for (const path of paths) link(this.#stores, path.number, unit, unit, path.controller);
-    await until(`unit ${unit} has ${paths.length} devices`, () =>
-      this.devices(unit).length === paths.length ? true : undefined,
-    );
+    await until(`unit ${unit} has ${paths.length} devices`, () => this.devices(unit).length === paths.length);
   }
 
   /** Takes a unit from every path and destroys it. */
@@ -196,7 +195,7 @@ export class LioArray {
       rmdirSync(portOf(number));
       rmdirSync(dirname(portOf(number)));
     }
-    await until("all devices are gone", () => (scsiDevices().length === 0 ? true : undefined));
+    await until("all devices are gone", () => scsiDevices().length === 0);
     for (const number of order) {
       const path = before.find((one) => one.number === number);
       if (path === undefined) throw new Error(`no path ${number}`);
@@ -204,7 +203,7 @@ export class LioArray {
       for (const [lun, unit] of path.luns) link(this.#stores, number, lun, unit, path.controller);
     }
     const devices = before.reduce((count, { luns }) => count + luns.size, 0);
-    await until("all devices are back", () => (scsiDevices().length === devices ? true : undefined));
+    await until("all devices are back", () => scsiDevices().length === devices);
   }
 
   /** Lets a LUN of one path lead to another unit: same path number, other identity. The device goes and comes. */

@@ -1,8 +1,8 @@
 // The peer: the kernel's dm-multipath with multipathd, as an administrator sets it up. It needs udev, so udev runs, too.
 
 import { existsSync, writeFileSync } from "node:fs";
+import { until } from "../../until.ts";
 import { attempt, run, start } from "./command.ts";
-import { until } from "./files.ts";
 
 /** How it chooses a path. */
 export type Selector = "service-time" | "queue-length" | "round-robin";
@@ -41,7 +41,7 @@ export async function startMultipath(paths: number, selector: Selector): Promise
     () => {
       if (!existsSync(MULTIPATH_DEVICE)) return undefined;
       const active = run("multipath", "-ll").match(/active ready/g);
-      return active !== null && active.length >= paths ? true : undefined;
+      return active !== null && active.length >= paths;
     },
     30_000,
   );

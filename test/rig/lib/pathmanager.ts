@@ -3,8 +3,8 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { mkdirSync, openSync, readFileSync, writeFileSync, closeSync } from "node:fs";
 import { connect } from "node:net";
+import { until } from "../../until.ts";
 import { attempt, run, type Outcome } from "./command.ts";
-import { until } from "./files.ts";
 
 const CONFIGURATION = "/etc/pathmanager/pathmanager.toml";
 const LOG = "/tmp/pathmanagerd.log";

@@ -1,8 +1,8 @@
 // systemd in the guest: the first process of a PID namespace of its own, as in a container.
 
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { until } from "../../until.ts";
 import { attempt, type Outcome, run, start } from "./command.ts";
-import { until } from "./files.ts";
 
 const CGROUPS = "/sys/fs/cgroup";
 const UNITS = "/run/systemd/system";
@@ -60,7 +60,7 @@ export async function startSystemd(): Promise<void> {
     () => {
       if (ended !== undefined) throw new Error(`systemd ended: ${JSON.stringify(ended)}`);
       pid = Number(readFileSync(`/proc/${systemd.pid}/task/${systemd.pid}/children`, "utf8"));
-      return pid !== 0 && systemctl("is-active", TARGET).stdout === "active\n" ? true : undefined;
+      return pid !== 0 && systemctl("is-active", TARGET).stdout === "active\n";
     },
     60_000,
   );

@@ -1,8 +1,8 @@
 // The rig's array is what the other tests believe it to be.
 
 import assert from "node:assert/strict";
+import { until } from "../../until.ts";
 import { attempt, run } from "../lib/command.ts";
-import { until } from "../lib/files.ts";
 import { LioArray } from "../lib/lio.ts";
 import { CONTROLLERS } from "../lib/stores.ts";
 import { afterwards, test, type Rig } from "../lib/test.ts";
@@ -119,7 +119,7 @@ test("units come and go", async () => {
   assert.equal(added.length, 4);
   assert.ok(added.every(({ lun }) => lun === 7));
   array.removeUnit(7);
-  await until("the devices are gone", () => (array.units().includes(7) ? undefined : true));
+  await until("the devices are gone", () => !array.units().includes(7));
   assert.equal(array.devices(1).length, 4);
 });
 
@@ -130,8 +130,8 @@ test("a remapped LUN has its old path number and another unit's designator", asy
   assert.notEqual(designator(before.sg), other);
   array.remap(3, 1, 0);
   afterwards(() => array.remap(3, 1, 1));
-  const after = await until("the device is back", () => (array.paths()[3]?.luns.get(1) === 0 ? true : undefined)).then(
-    () => run("lsscsi", "-g", before.pathNumber),
+  const after = await until("the device is back", () => array.paths()[3]?.luns.get(1) === 0).then(() =>
+    run("lsscsi", "-g", before.pathNumber),
   );
   const sg = /\/dev\/sg\d+/.exec(after)?.[0] ?? assert.fail(`no sg device: ${after}`);
   settle(sg);

@@ -4,8 +4,9 @@
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { setTimeout } from "node:timers/promises";
+import { until } from "../../until.ts";
 import { attempt, type Outcome, run, start } from "../lib/command.ts";
-import { readText, until, writeText } from "../lib/files.ts";
+import { readText, writeText } from "../lib/files.ts";
 import { LioArray } from "../lib/lio.ts";
 import { Daemon, mustPathctl } from "../lib/pathmanager.ts";
 import { afterwards, test, type Rig } from "../lib/test.ts";
@@ -70,7 +71,7 @@ test("a start without any path: the device is served as soon as there is one", a
   setAll(true);
   // The daemon looks at devices that did not answer every 30 s.
   assert.equal((await waiting).status, 0);
-  await until("it is shown as attached", () => (mustPathctl("show").includes("/dev/nbd1") ? true : undefined));
+  await until("it is shown as attached", () => mustPathctl("show").includes("/dev/nbd1"));
   assert.equal(Number(readText("/sys/block/nbd1/size")) > 0, true);
   mustPathctl("detach", "#0");
   assert.equal(attempt("test", ["-e", "/sys/block/nbd1/pid"]).status, 1);
@@ -95,7 +96,7 @@ test("a state folder that is read-only keeps neither the daemon from starting no
   assert.equal(refused.status, 1);
   assert.match(refused.stderr, /cannot write the state/);
   run("mount", "-o", "remount,bind,rw", state);
-  await until("it can be written again", () => (mustPathctl("events").includes(" 644 ") ? true : undefined));
+  await until("it can be written again", () => mustPathctl("events").includes(" 644 "));
   mustPathctl("unit", "rename", "#0", "other");
   mustPathctl("detach", "other");
 });

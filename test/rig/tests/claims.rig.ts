@@ -1,8 +1,8 @@
 // While a path is ours, nobody uses the kernel's own disk device of it; when it is not, it is free at once.
 
 import assert from "node:assert/strict";
+import { until } from "../../until.ts";
 import { attempt, run } from "../lib/command.ts";
-import { until } from "../lib/files.ts";
 import { LioArray } from "../lib/lio.ts";
 import { Daemon, getlun } from "../lib/pathmanager.ts";
 import { deleteDevice, type ScsiDevice } from "../lib/scsi.ts";
@@ -45,10 +45,10 @@ test("a device that is deleted goes at once, comes back, and is held again", asy
   await start();
   const { sd, pathNumber } = deviceOf(1, 1);
   deleteDevice(pathNumber);
-  await until("the path is removed", () => (isShown(pathNumber) ? undefined : true));
+  await until("the path is removed", () => !isShown(pathNumber));
   // The array shows the unit on this path anew. The name is free for it, because nobody holds the old device.
   array.remap(1, 1, 1);
-  await until("the path is back", () => (isShown(pathNumber) ? true : undefined));
+  await until("the path is back", () => isShown(pathNumber));
   assert.equal(deviceOf(1, 1).sd, sd);
-  await until("it is held", () => (mount(sd).stderr.includes("busy") ? true : undefined));
+  await until("it is held", () => mount(sd).stderr.includes("busy"));
 });

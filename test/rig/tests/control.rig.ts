@@ -3,8 +3,8 @@
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { until } from "../../until.ts";
 import { attempt } from "../lib/command.ts";
-import { until } from "../lib/files.ts";
 import { verifiedLoad } from "../lib/fio.ts";
 import { LioArray } from "../lib/lio.ts";
 import { Daemon, getlun, mustPathctl, pathctl } from "../lib/pathmanager.ts";
@@ -27,7 +27,7 @@ async function successor(daemon: Daemon, before: number): Promise<void> {
     "another control serves",
     () => {
       const now = controlOf(daemon);
-      return now !== 0 && now !== before && pathctl("show").status === 0 ? true : undefined;
+      return now !== 0 && now !== before && pathctl("show").status === 0;
     },
     60_000,
   );
@@ -48,7 +48,7 @@ test("control is killed and replaced under verified load on a kernel device; a p
   assert.match(attempt("mkfs.ext4", ["-q", "-F", sd]).stderr, /in use/);
   array.setPath(1, false);
   await successor(daemon, before);
-  await until("the failed path is shown", () => (/^ X/m.test(getlun()) ? true : undefined), 60_000);
+  await until("the failed path is shown", () => /^ X/m.test(getlun()), 60_000);
   array.setPath(1, true);
   assert.match(attempt("mkfs.ext4", ["-q", "-F", sd]).stderr, /in use/);
   assert.match(mustPathctl("show"), /\/dev\/nbd0/);

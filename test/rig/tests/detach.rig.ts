@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { mkdirSync, readFileSync } from "node:fs";
+import { until } from "../../until.ts";
 import { run, start } from "../lib/command.ts";
-import { until } from "../lib/files.ts";
 import { Daemon, mustPathctl, pathctl } from "../lib/pathmanager.ts";
 import { afterwards, test, type Rig } from "../lib/test.ts";
 
@@ -50,9 +50,7 @@ test("a device that is mounted, in this or in another name space, is not detache
   refused(/nbd0 is mounted on \/mnt\/rig; unmount it/);
   run("umount", "/mnt/rig");
   const elsewhere = start("unshare", "--mount", "sh", "-c", `mount ${DEVICE} /mnt/rig && exec sleep 1000`);
-  await until("it is mounted elsewhere", () =>
-    readFileSync(`/proc/${elsewhere.pid}/mounts`, "utf8").includes(DEVICE) ? true : undefined,
-  );
+  await until("it is mounted elsewhere", () => readFileSync(`/proc/${elsewhere.pid}/mounts`, "utf8").includes(DEVICE));
   refused(/nbd0 is mounted on \/mnt\/rig in the mount namespace of process \d+ \(sleep\); unmount it/);
   elsewhere.kill("SIGKILL");
   await elsewhere;

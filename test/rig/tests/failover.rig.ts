@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { setTimeout } from "node:timers/promises";
+import { until } from "../../until.ts";
 import { attempt, run, start } from "../lib/command.ts";
-import { until } from "../lib/files.ts";
 import { verifiedLoad } from "../lib/fio.ts";
 import { LioArray } from "../lib/lio.ts";
 import { Daemon, getlun, mustPathctl, NBD_SOCKET } from "../lib/pathmanager.ts";
@@ -33,12 +33,10 @@ const ofController = (name: "A" | "B"): readonly string[] =>
 async function controllerAComesAndGoes(): Promise<void> {
   afterwards(() => array.setController("A", true));
   array.setController("A", false);
-  await until("the paths of controller A are shown as failed", () =>
-    failed().join() === ofController("A").join() ? true : undefined,
-  );
+  await until("the paths of controller A are shown as failed", () => failed().join() === ofController("A").join());
   await setTimeout(1000);
   array.setController("A", true);
-  await until("no path is shown as failed", () => (failed().length === 0 ? true : undefined));
+  await until("no path is shown as failed", () => failed().length === 0);
 }
 
 test("ext4 on the kernel's block device: no error, no block wrong, while a controller dies and returns", async () => {

@@ -1,8 +1,8 @@
 // A kernel's thin disk: what clients see of its holes, and that what was zeroed reads as zeroes, whatever unmapped blocks do.
 
 import assert from "node:assert/strict";
+import { until } from "../../until.ts";
 import { run } from "../lib/command.ts";
-import { until } from "../lib/files.ts";
 import { Daemon, NBD_SOCKET } from "../lib/pathmanager.ts";
 import { ScsiDebug } from "../lib/scsi-debug.ts";
 import { afterwards, test, type Rig } from "../lib/test.ts";

@@ -11,8 +11,9 @@ import { discover } from "../../../host/discovery/discover.ts";
 import { nativeTransport } from "../../../host/discovery/native-transport.ts";
 import { isSelected, type Selectable } from "../../../host/discovery/select.ts";
 import { listSgDevices } from "../../../host/discovery/sysfs.ts";
+import { until } from "../../until.ts";
 import { attempt, run } from "../lib/command.ts";
-import { until, writeText } from "../lib/files.ts";
+import { writeText } from "../lib/files.ts";
 import { startUdev } from "../lib/multipath.ts";
 import { loadModules, sharedStores } from "../lib/stores.ts";
 import { test, type Rig } from "../lib/test.ts";
@@ -51,8 +52,9 @@ async function makeDisks(): Promise<void> {
     mkdirSync(lun, { recursive: true });
     symlinkSync(store, join(lun, "disk"));
   }
-  await until("every disk has its block device", () =>
-    listSgDevices().filter(({ blockDevice }) => blockDevice !== null).length === DISKS.length ? true : undefined,
+  await until(
+    "every disk has its block device",
+    () => listSgDevices().filter(({ blockDevice }) => blockDevice !== null).length === DISKS.length,
   );
   run("modprobe", "dm-multipath");
   startUdev();

@@ -3,8 +3,8 @@
 
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
+import { until } from "../../until.ts";
 import { attempt, run, start } from "../lib/command.ts";
-import { until } from "../lib/files.ts";
 import { LioArray } from "../lib/lio.ts";
 import { Daemon, getlun, mustPathctl, NBD_SOCKET, pathctl } from "../lib/pathmanager.ts";
 import type { ScsiDevice } from "../lib/scsi.ts";
@@ -77,7 +77,7 @@ let container: ReturnType<typeof running> | undefined;
 let holder: ReturnType<typeof running> | undefined;
 
 const hasStarted = (file: string): Promise<true> =>
-  until("it has begun", () => (attempt("test", ["-e", file]).status === 0 ? true : undefined)).then(() => {
+  until("it has begun", () => attempt("test", ["-e", file]).status === 0).then(() => {
     run("rm", file);
     return true;
   });
@@ -176,10 +176,10 @@ test("whatever uses a path of a unit, the unit is not offered and everything say
     isOver = true;
     mustPathctl("config", "reload");
     for (const { pathNumber } of [first(), second()]) {
-      await until(`after ${title} the path is taken`, () => (isShown(pathNumber) ? true : undefined));
+      await until(`after ${title} the path is taken`, () => isShown(pathNumber));
     }
     name(others());
-    await until("the devices are let go", () => (isShown(first().pathNumber) ? undefined : true));
+    await until("the devices are let go", () => !isShown(first().pathNumber));
   }
 });
 
@@ -192,7 +192,7 @@ test("a unit that is in use by a path which is not named is not offered; when it
   assert.match(mustPathctl("show"), new RegExp(`${first().sd} is mounted on ${FOLDER}`));
   run("umount", FOLDER);
   mustPathctl("config", "reload");
-  await until("the path is taken", () => (isShown(second().pathNumber) ? true : undefined));
+  await until("the path is taken", () => isShown(second().pathNumber));
   mustPathctl("attach", NUMBER, "/dev/nbd3");
   run("mount", first().sd, FOLDER);
   name('"all"');

@@ -4,8 +4,8 @@
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { setTimeout } from "node:timers/promises";
+import { until } from "../../until.ts";
 import { type Outcome, run, start } from "../lib/command.ts";
-import { until } from "../lib/files.ts";
 import { LioArray } from "../lib/lio.ts";
 import { Daemon, getlun, mustPathctl } from "../lib/pathmanager.ts";
 import { afterwards, test, type Rig } from "../lib/test.ts";
@@ -56,11 +56,9 @@ test("what a killed daemon left on a silent path does not replace what the next 
   void second.then(() => (isAnswered = true));
   await setTimeout(4000);
   array.answerPath(SILENT, true);
-  await until("the second write is answered", () => (isAnswered ? true : undefined), 60_000);
+  await until("the second write is answered", () => isAnswered, 60_000);
   assert.equal((await second).status, 0);
-  await until("nothing is under way any more", () =>
-    / act: /.test(run("cat", "/proc/scsi/sg/debug")) ? undefined : true,
-  );
+  await until("nothing is under way any more", () => !/ act: /.test(run("cat", "/proc/scsi/sg/debug")));
   for (const path of array.paths()) assert.equal(byteOn(path.number), "22", `path ${path.number}`);
   // It was not luck.
   const events = mustPathctl("events");

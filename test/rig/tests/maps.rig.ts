@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { rmSync } from "node:fs";
+import { until } from "../../until.ts";
 import { attempt, run } from "../lib/command.ts";
-import { until } from "../lib/files.ts";
 import { LioArray } from "../lib/lio.ts";
 import { MULTIPATH_DEVICE, startMultipath } from "../lib/multipath.ts";
 import { Daemon, mustPathctl } from "../lib/pathmanager.ts";
@@ -78,31 +78,23 @@ test("both tools say the same of the same paths: usable, failed, on standby", as
     array.setPath(0, true);
     array.setAlua("B", "non-optimized");
   });
-  await until(
-    "multipathd sees it",
-    () => (/"ghost"/.test(JSON.stringify(theirs())) && theirs().paths === 3 ? true : undefined),
-    30_000,
-  );
+  await until("multipathd sees it", () => /"ghost"/.test(JSON.stringify(theirs())) && theirs().paths === 3, 30_000);
   const hurt = said(theirs());
   attempt("multipathd", ["shutdown"]);
   // It answers before its threads are over, and while one looks at the map the map is in use.
-  await until("the map is gone", () => (attempt("multipath", ["-F"]).status === 0 ? true : undefined), 30_000);
+  await until("the map is gone", () => attempt("multipath", ["-F"]).status === 0, 30_000);
   rmSync(MULTIPATH_DEVICE, { force: true });
   array.setPath(0, true);
   array.setAlua("B", "non-optimized");
 
   const daemon = await Daemon.start('devices = "all"\n[patrol]\ninterval_s = 1\nthreshold_s = 1\ntimeout_s = 2\n');
   afterwards(async () => void (await daemon.stop()));
-  await until("all paths are usable", () => (ours().paths === 4 ? true : undefined), 30_000);
+  await until("all paths are usable", () => ours().paths === 4, 30_000);
   assert.deepEqual(shapeOf(ours()), shape);
   assert.deepEqual(said(ours()), whole);
   assert.deepEqual(linesIn(mustPathctl("show", "--multipath")), tree);
   array.setPath(0, false);
   array.setAlua("B", "standby");
-  await until(
-    "we see it",
-    () => (/"ghost"/.test(JSON.stringify(ours())) && ours().paths === 3 ? true : undefined),
-    30_000,
-  );
+  await until("we see it", () => /"ghost"/.test(JSON.stringify(ours())) && ours().paths === 3, 30_000);
   assert.deepEqual(said(ours()), hurt);
 });

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import * as abi from "../../../host/abi.ts";
 import { scsiCommand, UeventMonitor, type Uevent } from "../../../host/native/index.ts";
 import { BACKENDS, ENODEV } from "../../unit/native/harness.ts";
-import { until } from "../lib/files.ts";
+import { until } from "../../until.ts";
 import { LioArray } from "../lib/lio.ts";
 import { BLOCK_BYTES, Initiator, inquiry, read, TEST_UNIT_READY, write, type Outcome } from "../lib/ports.ts";
 import { afterwards, test, type Rig } from "../lib/test.ts";

@@ -14,8 +14,9 @@ import {
   socketPair,
 } from "../../../host/native/index.ts";
 import { KernelAttachments } from "../../../host/export/attach.ts";
+import { until } from "../../until.ts";
 import { run } from "../lib/command.ts";
-import { readText, until } from "../lib/files.ts";
+import { readText } from "../lib/files.ts";
 import { afterwards, test, type Rig } from "../lib/test.ts";
 
 export const rig: Rig = { array: "none", timeLimitS: 60 };
@@ -152,7 +153,7 @@ test("a device of a daemon that lives gets another connection for each it has lo
     for (const handle of lost) kernel.connectionClosed(handle);
     assert.equal((await read(index)).stdout[0], 3);
     // A connection that is left may serve the read before the other one is replaced.
-    await until("each was replaced", () => (servers.size === expected ? true : undefined));
+    await until("each was replaced", () => servers.size === expected);
   }
   await kernel.detach(index);
   for (const handle of servers.keys()) kernel.connectionClosed(handle);

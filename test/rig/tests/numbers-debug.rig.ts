@@ -1,7 +1,7 @@
 // Host numbers that only grow, as with iSCSI sessions and adapters that are loaded anew; and a device that stays and changes.
 
 import assert from "node:assert/strict";
-import { until } from "../lib/files.ts";
+import { until } from "../../until.ts";
 import { Daemon, mustPathctl } from "../lib/pathmanager.ts";
 import { ScsiDebug } from "../lib/scsi-debug.ts";
 import { afterwards, test, type Rig } from "../lib/test.ts";
@@ -60,7 +60,7 @@ test("nine times other host numbers: no number that is gone keeps a path out", a
     // A host that stays keeps the lowest numbers, so that those that come have others.
     array.set("add_host", 4);
     array.set("add_host", -4);
-    await until("four devices", () => (array.devices(0).length === 4 ? true : undefined));
+    await until("four devices", () => array.devices(0).length === 4);
     if (round % 2 === 1) daemon = await Daemon.start(CONFIGURATION);
     await usesAll();
   }
@@ -76,7 +76,7 @@ test("a device that stays and says that it is another unit is held back, until i
   await usesAll();
   array.set("vpd_use_hostno", 1);
   mustPathctl("config", "reload");
-  await until("the paths lead elsewhere", () => (unit()?.paths.every(isHeld) === true ? true : undefined)).catch(() =>
+  await until("the paths lead elsewhere", () => unit()?.paths.every(isHeld) === true).catch(() =>
     assert.fail(JSON.stringify(unit())),
   );
   assert.ok((unit()?.paths.length ?? 0) === 4);

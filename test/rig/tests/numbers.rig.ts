@@ -1,8 +1,8 @@
 // Path numbers that Linux gives anew: a device is taken for the unit it says it leads to, whatever its number led to before.
 
 import assert from "node:assert/strict";
+import { until } from "../../until.ts";
 import { run } from "../lib/command.ts";
-import { until } from "../lib/files.ts";
 import { LioArray } from "../lib/lio.ts";
 import { Daemon, mustPathctl, NBD_SOCKET } from "../lib/pathmanager.ts";
 import { afterwards, test, type Rig } from "../lib/test.ts";
@@ -41,6 +41,7 @@ const devicesOf = (unit: number): readonly string[] =>
 async function settled(identities: readonly string[]): Promise<void> {
   const expected = identities.map((_, unit) => devicesOf(unit));
   const isRight = (shown: readonly Unit[]): boolean =>
+    shown.length === identities.length &&
     shown.every(
       ({ identity, paths }, number) =>
         identity.text === identities[number] &&
@@ -50,7 +51,7 @@ async function settled(identities: readonly string[]): Promise<void> {
           .join() === expected[number]?.join() &&
         paths.every(({ state }) => state === "in use" || state === "active"),
     );
-  await until("each unit has its paths", () => (isRight(units()) ? true : undefined)).catch(() =>
+  await until("each unit has its paths", () => isRight(units())).catch(() =>
     assert.fail(`expected ${JSON.stringify([identities, expected])}, shown ${JSON.stringify(units())}`),
   );
 }
@@ -78,7 +79,7 @@ test("host adapters that are made again in another order, and LUNs swapped while
     array.remap(number, 0, 1);
     array.remap(number, 1, 0);
   }
-  await until("all devices are back", () => (devicesOf(0).length + devicesOf(1).length === 8 ? true : undefined));
+  await until("all devices are back", () => devicesOf(0).length + devicesOf(1).length === 8);
   daemon = await Daemon.start(CONFIGURATION);
   await settled(identities);
   assert.deepEqual(sums(), written);

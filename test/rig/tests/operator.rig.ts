@@ -1,11 +1,11 @@
 // A day of an operator, on real devices: what `spscmd -getlun` displays at each step (reference, section 10).
 
 import assert from "node:assert/strict";
-import { until } from "../lib/files.ts";
+import { until } from "../../until.ts";
 import { LioArray } from "../lib/lio.ts";
 import { Daemon, getlun, mustPathctl, pathctl, spscmd } from "../lib/pathmanager.ts";
 import { test, type Rig } from "../lib/test.ts";
-import { threadsOf } from "../lib/threads.ts";
+import { carriersOf } from "../lib/threads.ts";
 
 export const rig: Rig = { array: "lio", paths: 4, timeLimitS: 150 };
 
@@ -36,9 +36,7 @@ function display(unit: number, ...lines: readonly Line[]): string {
 /** Waits until the display is as expected; in vain it says what is displayed instead. */
 async function displayed(...units: readonly string[]): Promise<void> {
   const expected = units.join("");
-  await until("the display is as expected", () => (getlun() === expected ? true : undefined)).catch(() =>
-    assert.equal(getlun(), expected),
-  );
+  await until("the display is as expected", () => getlun() === expected).catch(() => assert.equal(getlun(), expected));
 }
 
 /** A setting command succeeds and prints nothing. */
@@ -56,11 +54,10 @@ test("after the start the largest priority is in use, the others are alternative
 });
 
 test("the daemon waits for no memory that has to be written through it, and goes before the load", () => {
-  const threads = threadsOf(daemon?.pid ?? 0);
-  // The main thread, the reactor, and those of the asynchronous system calls.
-  assert.ok(
-    threads.filter(({ isIoFlusher, nice }) => isIoFlusher && nice === -10).length >= 2,
-    JSON.stringify(threads),
+  const carriers = carriersOf(daemon?.pid ?? 0);
+  assert.deepEqual(
+    carriers,
+    carriers.map(({ name }) => ({ name, isIoFlusher: true, nice: -10 })),
   );
 });
 

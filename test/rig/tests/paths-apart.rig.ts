@@ -3,8 +3,9 @@
 
 import assert from "node:assert/strict";
 import { setTimeout } from "node:timers/promises";
+import { until } from "../../until.ts";
 import { run } from "../lib/command.ts";
-import { until, writeText } from "../lib/files.ts";
+import { writeText } from "../lib/files.ts";
 import { LioArray } from "../lib/lio.ts";
 import { Daemon, mustPathctl, NBD_SOCKET } from "../lib/pathmanager.ts";
 import { afterwards, test, type Rig } from "../lib/test.ts";
@@ -45,9 +46,7 @@ test("access states that each controller tells of itself alone are right from th
   array.setAlua("A", "standby");
   array.setAlua("B", "optimized");
   const expected = "standby, standby, optimized, optimized";
-  await until("the change is followed", () => (told() === expected ? true : undefined)).catch(() =>
-    assert.equal(told(), expected),
-  );
+  await until("the change is followed", () => told() === expected).catch(() => assert.equal(told(), expected));
 });
 
 test("a unit that grew is noticed by the rescan that the guide prescribes, which no unit attention tells of", async () => {
@@ -59,7 +58,7 @@ test("a unit that grew is noticed by the rescan that the guide prescribes, which
   await setTimeout(1500);
   assert.equal(unit()?.bytes, before);
   for (const { pathNumber } of array.devices(0)) writeText(`/sys/class/scsi_device/${pathNumber}/device/rescan`, 1);
-  await until("the new size is shown", () => (unit()?.bytes === before + 16 * MIB ? true : undefined));
+  await until("the new size is shown", () => unit()?.bytes === before + 16 * MIB);
   assert.equal(Number(run("blockdev", "--getsize64", "/dev/nbd0")), before + 16 * MIB);
   run("sh", "-c", `nbdinfo --size 'nbd+unix:///lu0?socket=${NBD_SOCKET}' | grep -qx ${before + 16 * MIB}`);
   mustPathctl("detach", "#0");
@@ -75,7 +74,7 @@ test("a unit of which one path still shows the old size keeps that until all agr
   };
   array.growUnit(0, before / MIB + 16, [0, 1, 2]);
   rescan();
-  await until("it is told which path is late", () => (mustPathctl("events").includes(" 662  ") ? true : undefined));
+  await until("it is told which path is late", () => mustPathctl("events").includes(" 662  "));
   assert.equal(unit()?.bytes, before);
   assert.match(
     mustPathctl("status"),
@@ -83,7 +82,7 @@ test("a unit of which one path still shows the old size keeps that until all agr
   );
   array.growUnit(0, before / MIB + 16, [3]);
   rescan();
-  await until("the new size is shown", () => (unit()?.bytes === before + 16 * MIB ? true : undefined), 60_000);
+  await until("the new size is shown", () => unit()?.bytes === before + 16 * MIB, 60_000);
   const seek = String(before / MIB);
   run("dd", "if=/dev/urandom", "of=/tmp/new", "bs=1M", "count=16");
   run("dd", "if=/tmp/new", "of=/dev/nbd0", "bs=1M", `seek=${seek}`, "oflag=direct");

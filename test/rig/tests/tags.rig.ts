@@ -6,8 +6,9 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { listSgDevices, type SgDevice } from "../../../host/discovery/sysfs.ts";
+import { until } from "../../until.ts";
 import { run } from "../lib/command.ts";
-import { readText, until, writeText } from "../lib/files.ts";
+import { readText, writeText } from "../lib/files.ts";
 import { Daemon, mustPathctl, pathctl } from "../lib/pathmanager.ts";
 import { Initiator, read } from "../lib/ports.ts";
 import { OPTS, ScsiDebug } from "../lib/scsi-debug.ts";
@@ -116,7 +117,7 @@ async function holdsUpNothing(found: readonly SgDevice[]): Promise<void> {
   const job = ["--name=deep", `--filename=${device}`, "--ioengine=io_uring", "--direct=1", "--rw=randread", "--bs=4k"];
   const fio = spawn("fio", [...job, "--iodepth=64", "--time_based", "--runtime=20"], { stdio: "ignore" });
   const ended = once(fio, "exit");
-  await until("a path has its part of the tags", () => Math.max(...underWay(found)) >= PART || undefined, 30_000);
+  await until("a path has its part of the tags", () => Math.max(...underWay(found)) >= PART, 30_000);
   silence();
   // Not longer than a silent command takes: what sleeps is asleep by now, and has not woken up yet.
   for (let second = 0; second < 3; second++) {
@@ -137,7 +138,7 @@ test("the daemon gives the queues of its paths tags of their own, and takes them
   assert.deepEqual(new Set(schedulers(found)), new Set(["mq-deadline"]));
   await holdsUpNothing(found);
   pathctl("detach", "0");
-  await until("every command has come back", () => Math.max(...underWay(found)) === 0 || undefined);
+  await until("every command has come back", () => Math.max(...underWay(found)) === 0);
   await daemon.stop();
   assert.deepEqual(new Set(schedulers(found)), new Set(["none"]));
 });

@@ -1,8 +1,8 @@
 // Somebody else who may write through an sg device of ours: the kernel keeps him out only for a sole descriptor, so he is named.
 
 import assert from "node:assert/strict";
+import { until } from "../../until.ts";
 import { attempt, start } from "../lib/command.ts";
-import { until } from "../lib/files.ts";
 import { LioArray } from "../lib/lio.ts";
 import { Daemon, mustPathctl, pathctl } from "../lib/pathmanager.ts";
 import { afterwards, test, type Rig } from "../lib/test.ts";
@@ -27,14 +27,14 @@ test("a process that has a device of ours open for writing is named until it is 
   assert.doesNotMatch(mustPathctl("status"), /open for writing/);
   const writer = start("sh", "-c", `exec 3<>${sg()}; touch /tmp/open; exec sleep 1000`);
   afterwards(() => void writer.kill("SIGKILL"));
-  await until("it is open", () => (attempt("test", ["-e", "/tmp/open"]).status === 0 ? true : undefined));
+  await until("it is open", () => attempt("test", ["-e", "/tmp/open"]).status === 0);
   mustPathctl("config", "reload");
   const named = new RegExp(`${sg()} .* is open for writing by process ${writer.pid} \\(sleep\\)`);
-  await until("it is named", () => (named.test(mustPathctl("status")) ? true : undefined));
+  await until("it is named", () => named.test(mustPathctl("status")));
   assert.match(pathctl("doctor").stdout, named);
   assert.match(mustPathctl("events"), new RegExp(`open for writing.*process ${writer.pid} `));
   writer.kill("SIGKILL");
   await writer;
   mustPathctl("config", "reload");
-  await until("it is not named any more", () => (named.test(mustPathctl("status")) ? undefined : true));
+  await until("it is not named any more", () => !named.test(mustPathctl("status")));
 });

@@ -4,7 +4,8 @@
 import test from "ava";
 
 import type { Status } from "../../../host/control/schemas/status.ts";
-import { RealDaemon, until } from "./daemon.ts";
+import { until } from "../../until.ts";
+import { RealDaemon } from "./daemon.ts";
 
 const BYTES_MAX = 300e6;
 

@@ -7,23 +7,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { Client, CommandError } from "../../../host/cli/client.ts";
+import { until } from "../../until.ts";
 
 export const binary = (name: string): string => new URL(`../../../host/cli/bin/${name}.js`, import.meta.url).pathname;
-
-/** Bound of everything that is waited for; only a broken daemon needs it. */
-const WAIT_MS_MAX = 60_000;
-const LOOK_MS = 25;
-
-/** Waits until `condition` holds. */
-export async function until(what: string, condition: () => Promise<boolean> | boolean): Promise<void> {
-  const end = Date.now() + WAIT_MS_MAX;
-  while (!(await condition())) {
-    if (Date.now() > end) throw new Error(`${what}: not within ${WAIT_MS_MAX / 1000} s`);
-    await new Promise((resolve) => {
-      setTimeout(resolve, LOOK_MS);
-    });
-  }
-}
 
 const statusOf = (process: string): Promise<string> => readFile(`/proc/${process}/status`, "utf8");
 

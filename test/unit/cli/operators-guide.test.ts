@@ -5,7 +5,8 @@ import { readFile } from "node:fs/promises";
 
 import test from "ava";
 
-import { RealDaemon, until } from "./daemon.ts";
+import { until } from "../../until.ts";
+import { RealDaemon } from "./daemon.ts";
 
 interface Step {
   readonly command: string;

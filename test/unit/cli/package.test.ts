@@ -8,8 +8,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 
 import test from "ava";
-
-import { until } from "./daemon.ts";
+import { until } from "../../until.ts";
 
 const call = promisify(execFile);
 const root = new URL("../../..", import.meta.url).pathname;

@@ -7,7 +7,8 @@ import { VerifiedLoad } from "../../../host/cli/demo/load.ts";
 import { pathctl } from "../../../host/cli/pathctl/main.ts";
 import { spscmd } from "../../../host/cli/spscmd/main.ts";
 import type { UnitView } from "../../../host/control/schemas/unit.ts";
-import { RealDaemon, until } from "./daemon.ts";
+import { until } from "../../until.ts";
+import { RealDaemon } from "./daemon.ts";
 import { run, type Run } from "./server.ts";
 
 const QUICK_PATROL = "[patrol]\ninterval_s = 1\nthreshold_s = 1\ntimeout_s = 2\n";

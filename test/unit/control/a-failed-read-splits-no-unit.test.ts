@@ -1,6 +1,7 @@
 // What could not be read for a moment makes no second unit, and takes no path from a unit that is known.
 
 import test from "ava";
+import { until } from "../../until.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 
 const ONE = "[array]\nunits = 1\npaths = 4\nunit_mib = 1\n";
@@ -47,6 +48,7 @@ test("a known path whose page 83 cannot be read stays in use, and is asked again
   });
   await daemon.daemon.look();
   const { paths } = await daemon.get<"unit">(t, "/v1/units/0");
+  t.is(paths.length, PATHS.length);
   t.true(paths.every(({ symbol, foreignIdentity }) => symbol === ">" && foreignIdentity === null));
   t.regex(daemon.daemon.looks.refused[0]?.reason ?? "", /cannot be read now/);
   const events = (await daemon.get<"events">(t, "/v1/events")).events;
@@ -56,5 +58,5 @@ test("a known path whose page 83 cannot be read stays in use, and is asked again
   );
   t.false(events.some(({ kind }) => kind === "wrong-unit" || kind === "device-refused"));
   await daemon.change(t, "DELETE", `/v1/array/faults?id=${id}`);
-  await daemon.until(t, "it was asked again", () => Promise.resolve(daemon.daemon.looks.refused.length === 0));
+  await until("it was asked again", () => Promise.resolve(daemon.daemon.looks.refused.length === 0));
 });

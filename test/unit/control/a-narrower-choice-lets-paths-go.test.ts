@@ -3,6 +3,7 @@
 import test, { type ExecutionContext } from "ava";
 import { Configuration } from "../../../host/control/schemas/configuration.ts";
 import { isChosen } from "../../../host/control/chosen.ts";
+import { until } from "../../until.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 
 const ARRAY = "policy = 'static'\n[array]\nunits = 1\npaths = 2\nunit_mib = 1\n";
@@ -11,7 +12,7 @@ const WHOLE = [">2 5:0:2:0", " 1 4:0:0:0"];
 async function reloaded(t: ExecutionContext, daemon: TestDaemon, configuration: string, shown: readonly string[]) {
   TestDaemon.configure(daemon.folder, configuration);
   await daemon.change(t, "POST", "/v1/config/reload");
-  await daemon.until(t, `shown: ${shown.join()}`, async () => (await daemon.shown(t)).join() === shown.join());
+  await until(`shown: ${shown.join()}`, async () => (await daemon.shown(t)).join() === shown.join());
 }
 
 test("a path that is excluded leaves at a reload, and comes back with its settings when it is not", async (t) => {

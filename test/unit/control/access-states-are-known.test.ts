@@ -2,6 +2,7 @@
 
 import test, { type ExecutionContext } from "ava";
 import { removeGone } from "../../../host/control/reconcile.ts";
+import { until } from "../../until.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 
 const APART =
@@ -37,7 +38,7 @@ test("a group that tells nothing is unknown, gets no I/O while another is optimi
     ["5:0:3:0", "unknown", "active"],
   ]);
   await daemon.change(t, "DELETE", "/v1/array/faults");
-  await daemon.until(t, "every group has told", async () =>
+  await until("every group has told", async () =>
     (await states(t, daemon)).every(([, alua, state]) => alua === "optimized" && state === "in use"),
   );
 });

@@ -16,6 +16,7 @@ import {
 } from "../../../host/control/api/connections.ts";
 import { jsonPieces, lazily, sendPieces, SLICE_MS } from "../../../host/control/api/pieces.ts";
 import type { EventList } from "../../../host/control/schemas/event.ts";
+import { until } from "../../until.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 
 const ARRAY = "[array]\nunits = 1\npaths = 4\nunit_mib = 1\n";
@@ -52,7 +53,7 @@ test("requests sent ahead are answered in order, one after the other", async (t)
     text += chunk.toString();
   });
   socket.write(Array.from({ length: count }, (_, i) => requestOf(`/v1/units/none${i}`)).join(""));
-  await daemon.until(t, "all are answered", () => text.split("HTTP/1.1 404").length === count + 1);
+  await until("all are answered", () => text.split("HTTP/1.1 404").length === count + 1);
   const order = [...text.matchAll(/none(\d+)/g)].map(([, i]) => Number(i));
   t.deepEqual([...new Set(order)], [...Array(count).keys()]);
 });
@@ -66,7 +67,7 @@ test("a client that sends a thousand requests ahead and reads nothing is closed,
   });
   socket.write(requestOf("/v1/events?limit=1000").repeat(1500));
   socket.pause();
-  await daemon.until(t, "it is told of", async () => (await closings(t, daemon)).includes("too many requests ahead"));
+  await until("it is told of", async () => (await closings(t, daemon)).includes("too many requests ahead"));
   socket.resume();
   await closed;
   t.deepEqual(await closings(t, daemon), ["too many requests ahead"]);
@@ -78,7 +79,7 @@ test("a client that never takes its answer is closed; what lies there for it is 
   const socket = await connected(t, daemon.socket);
   socket.pause();
   socket.write(requestOf("/v1/events?limit=1000").repeat(3));
-  await daemon.until(t, "it is closed", async () => (await closings(t, daemon)).includes("answer left unread"));
+  await until("it is closed", async () => (await closings(t, daemon)).includes("answer left unread"));
   t.deepEqual(await closings(t, daemon), ["answer left unread"]);
 });
 
@@ -114,9 +115,9 @@ test("a stream tells a long history page by page, each event once, then what hap
     text += chunk.toString();
   });
   socket.write(requestOf("/v1/events/stream?since=5"));
-  await daemon.until(t, "the history is told", () => text.includes(`id: ${last}\n`));
+  await until("the history is told", () => text.includes(`id: ${last}\n`));
   fillEvents(daemon, 3);
-  await daemon.until(t, "so is what happens", () => text.includes(`id: ${last + 3}\n`));
+  await until("so is what happens", () => text.includes(`id: ${last + 3}\n`));
   const ids = [...text.matchAll(/^id: (\d+)$/gm)].map(([, id]) => Number(id));
   t.deepEqual(
     ids,

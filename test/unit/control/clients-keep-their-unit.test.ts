@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import test from "ava";
 import { removeGone } from "../../../host/control/reconcile.ts";
+import { until } from "../../until.ts";
 import { infoData, option, u32 } from "../export/client.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 
@@ -23,14 +24,14 @@ test("a unit with an NBD client is not forgotten with its last path; without it 
   const client = await connected(`${daemon.folder}/nbd.sock`, "1");
   t.teardown(() => client.destroy());
   const connections = async () => (await daemon.get<"unit">(t, "/v1/units/1")).statistics.connections;
-  await daemon.until(t, "the client is connected", async () => (await connections()) === 1);
+  await until("the client is connected", async () => (await connections()) === 1);
   await daemon.daemon.change(() => removeGone(daemon.daemon, new Set(["4:0:0:0"])));
   const error = await daemon.refused(t, "POST", "/v1/paths/4:0:0:1/forget");
   t.like(error, { code: "BUSY", parameter: "4:0:0:1" });
   t.regex(error.message, /LogicalUnit #1 has no other path, and 1 NBD connection/);
   t.is((await daemon.get<"unit">(t, "/v1/units/1")).remembered.length, 1);
   client.destroy();
-  await daemon.until(t, "the client is gone", async () => (await connections()) === 0);
+  await until("the client is gone", async () => (await connections()) === 0);
   await daemon.change(t, "POST", "/v1/paths/4:0:0:1/forget");
   // What is found again afterwards is new, under the place that was left.
   t.deepEqual(await daemon.shown(t, 1), [">1 4:0:0:1"]);

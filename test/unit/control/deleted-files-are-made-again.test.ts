@@ -19,6 +19,7 @@ import test, { type ExecutionContext } from "ava";
 import { NbdClient } from "../../../host/cli/demo/nbd-client.ts";
 import { ControlError } from "../../../host/control/errors.ts";
 import { State } from "../../../host/control/state.ts";
+import { until } from "../../until.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 import { unitRow } from "./fixtures/unit-row.ts";
 
@@ -147,17 +148,17 @@ test("sockets that are deleted, with their folder or alone, are made again; who 
   t.teardown(() => following.destroy());
   rmSync(daemon.socket);
   rmSync(nbdSocket);
-  await daemon.until(t, "both answer again", () => existsSync(daemon.socket) && existsSync(nbdSocket));
+  await until("both answer again", () => existsSync(daemon.socket) && existsSync(nbdSocket));
   t.is(statSync(daemon.socket).mode & 0o777, 0o660);
   t.is(statSync(nbdSocket).mode & 0o777, 0o660);
-  await daemon.until(t, "it is told", async () => (await madeAgain(t, daemon)).length === 2);
+  await until("it is told", async () => (await madeAgain(t, daemon)).length === 2);
   t.deepEqual((await madeAgain(t, daemon)).toSorted(), ["API socket", "NBD socket"]);
   const second = await NbdClient.connect(nbdSocket, "lu0");
   for (const one of [client, second]) {
     t.is((await one.read(0, 4096)).length, 4096);
     await one.close();
   }
-  await daemon.until(t, "who followed events still does", () => streamed.includes('"message":643'));
+  await until("who followed events still does", () => streamed.includes('"message":643'));
 });
 
 test("what others put in the place of a socket is left alone, and show and status say so", async (t) => {
@@ -169,13 +170,13 @@ test("what others put in the place of a socket is left alone, and show and statu
   const inode = statSync(nbdSocket).ino;
   const attention = async (): Promise<string> =>
     (await daemon.get<"status">(t, "/v1/status")).attention.filter((text) => text.includes("nbd.sock")).join();
-  await daemon.until(t, "it is said", async () => (await attention()) !== "");
+  await until("it is said", async () => (await attention()) !== "");
   t.regex(await attention(), /nobody reaches the NBD socket .*another file has taken its place; move it away/);
   t.is(statSync(nbdSocket).ino, inode);
   other.close();
   await once(other, "close");
-  await daemon.until(t, "it is made again", () => existsSync(nbdSocket));
-  await daemon.until(t, "nothing is said any more", async () => (await attention()) === "");
+  await until("it is made again", () => existsSync(nbdSocket));
+  await until("nothing is said any more", async () => (await attention()) === "");
 });
 
 test("what a daemon that stops takes away is not made again", async (t) => {
@@ -196,7 +197,7 @@ test("the daemon's folder of the log is made again with the next message", async
   const text = readFileSync(join(folder, "pathmanager.toml"), "utf8");
   writeFileSync(join(folder, "pathmanager.toml"), text.replace(`${folder}/spsevent.log`, `${folder}/log/spsevent.log`));
   const daemon = await TestDaemon.start(t, "", folder);
-  await daemon.until(t, "the log begins", () => existsSync(join(folder, "log", "spsevent.log")));
+  await until("the log begins", () => existsSync(join(folder, "log", "spsevent.log")));
   rmSync(join(folder, "log"), { recursive: true });
   await daemon.change(t, "POST", "/v1/paths/5:0:2:0/disable");
   t.regex(readFileSync(join(folder, "log", "spsevent.log"), "utf8"), / 275 /);

@@ -7,6 +7,7 @@ import { reconcile, removeContradicting } from "../../../host/control/reconcile.
 import { agreedSize } from "../../../host/control/sizes.ts";
 import { PATH_SET_FAILED } from "../../../host/abi.ts";
 import { statusOf } from "../../../host/control/status.ts";
+import { until } from "../../until.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 
 const MIB = 1 << 20;
@@ -58,7 +59,7 @@ test("a unit grows when its last usable path shows it; until then everything say
   await lookAt(daemon, [32, 32, 32, 16]);
   t.is(await size(t, daemon), 32);
   await reactor.pathSet(late, PATH_SET_FAILED, 0);
-  await daemon.until(t, "the path is back", async () => (await daemon.shown(t)).every((row) => !row.startsWith("X")));
+  await until("the path is back", async () => (await daemon.shown(t)).every((row) => !row.startsWith("X")));
   await lookAt(daemon, [32, 32, 32, 16]);
   t.is(await size(t, daemon), 32);
   await lookAt(daemon, [32, 32, 32, 32]);

@@ -12,21 +12,13 @@ import type { EventList } from "../../../host/control/schemas/event.ts";
 import type { Status } from "../../../host/control/schemas/status.ts";
 import type { UnitView } from "../../../host/control/schemas/unit.ts";
 import { callSocket, TestDaemon } from "./fixtures/daemon.ts";
+import { until } from "../../until.ts";
 import { spawnDaemon } from "./fixtures/process.ts";
 
 const ARRAY = "policy = 'static'\npatrol.interval_s = 1\n[array]\nunits = 2\npaths = 4\nunit_mib = 4\n";
 const DYING = ["--max-old-space-size=96", "--import", join(import.meta.dirname, "fixtures", "dying.mjs")];
 /** The longest wait may be so many times the one that a stranger's process of the same weight makes. */
 const STALL_RATIO_MAX = 5;
-const WAIT_MS_MAX = 120_000;
-
-async function until(t: ExecutionContext, what: string, holds: () => Promise<boolean> | boolean): Promise<void> {
-  const end = performance.now() + WAIT_MS_MAX;
-  while (!(await holds())) {
-    if (performance.now() > end) return t.fail(`never: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  }
-}
 
 /** A daemon with a load that is verified all the time. */
 class Served {
@@ -60,8 +52,8 @@ class Served {
   }
 
   /** What a control other than `before` has told, once it serves. */
-  async successor(t: ExecutionContext, before: number | null): Promise<EventList["events"]> {
-    await until(t, "another control serves", async () => {
+  async successor(before: number | null): Promise<EventList["events"]> {
+    await until("another control serves", async () => {
       const now = this.control();
       if (now === null || now === before) return false;
       return (await this.call("GET", "/v1/mode").catch(() => null))?.status === 200;
@@ -107,7 +99,7 @@ async function survive(
   let told: EventList["events"] = [];
   const stall = await served.stallMs(async () => {
     process.kill(before, signal);
-    told = await served.successor(t, before);
+    told = await served.successor(before);
   });
   t.true(stall <= STALL_RATIO_MAX * yardstick, `${what}: ${stall} ms, beside a stranger ${yardstick} ms`);
   const died = told.filter(({ message, detail }) => message === 666 && detail["pid"] === before);
@@ -172,11 +164,11 @@ test.serial("control is replaced on purpose under load, again and again, and not
     const before = served.control();
     const stall = await served.stallMs(async () => {
       served.child.kill("SIGUSR2");
-      told = await served.successor(t, before);
+      told = await served.successor(before);
     });
     t.true(stall <= STALL_RATIO_MAX * yardstick, `${stall} ms, beside a stranger ${yardstick} ms`);
   }
-  await until(t, "all are told", async () => {
+  await until("all are told", async () => {
     told = (await served.call<EventList>("GET", "/v1/events?limit=1000")).body.events;
     return told.filter(({ message }) => message === 667).length === 3;
   });
@@ -195,9 +187,9 @@ test.serial("what happens to paths while there is no control is told and shown b
   const added = await served.call("POST", "/v1/array/faults", fault);
   process.kill(before, "SIGKILL");
   t.is(added.status, 200, JSON.stringify(added.body));
-  await served.successor(t, before);
+  await served.successor(before);
   let told: EventList["events"] = [];
-  await until(t, "the failover is told", async () => {
+  await until("the failover is told", async () => {
     told = (await served.call<EventList>("GET", "/v1/events?limit=1000")).body.events;
     return told.some(({ message }) => message === 258);
   });

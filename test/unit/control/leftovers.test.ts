@@ -3,6 +3,7 @@ import { Inventory } from "../../../host/control/inventory.ts";
 import { Leftovers, type LeftoverSources } from "../../../host/control/leftovers.ts";
 import { makeLogger } from "../../../host/control/logger.ts";
 import { UNIT_SET_INHERITED } from "../../../host/abi.ts";
+import { until } from "../../until.ts";
 
 const line = (path: string, operation: string, elapsedMs: number): string =>
   ` >>> device=sg0 ${path}   em=0 sg_tablesize=256 excl=0 open_cnt=0\n` +
@@ -55,7 +56,7 @@ test("only the unit that something was left for is held, and goes on when it has
   t.is(state.calls.length, 1, "held once");
   state.list = "";
   // By itself.
-  while (state.calls.length < 2) await new Promise((resolve) => setTimeout(resolve, 10));
+  await until("it goes on", () => state.calls.length >= 2);
   t.deepEqual(state.calls[1], [101, UNIT_SET_INHERITED, 0]);
   t.deepEqual(state.said, [
     ["leftovers-found", 1],
@@ -103,7 +104,7 @@ test("the core's refusal of a hold is told, and tried again; commands of devices
   });
   await failing.look();
   t.regex(second.state.log.join(""), /earlier daemon: busy/);
-  while (second.state.calls.length === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+  await until("it is held", () => second.state.calls.length > 0);
   t.deepEqual(second.state.calls, [[100, UNIT_SET_INHERITED, 1]]);
   failing.stop();
 });

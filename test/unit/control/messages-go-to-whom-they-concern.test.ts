@@ -5,6 +5,7 @@ import { promisify } from "node:util";
 import test from "ava";
 import { eventView } from "../../../host/control/event-hub.ts";
 import { MESSAGES, sentence, type MessageName } from "../../../host/liaison/messages.ts";
+import { until } from "../../until.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 
 /** Numbers whose ALIVE is "yes", and those whose manager is "no". */
@@ -45,7 +46,7 @@ test("events that found no room inside the core are told as 628", async (t) => {
   const array = "[array]\nunits = 64\npaths = 4\nunit_mib = 1\n";
   const daemon = await TestDaemon.start(t, `policy = "round-robin"\n${limits}${array}`);
   await daemon.change(t, "PATCH", "/v1/mode", { cluster: true });
-  await daemon.until(t, "some are lost", async () => {
+  await until("some are lost", async () => {
     const { reactor } = await daemon.get<"status">(t, "/v1/status");
     return reactor.eventsLost > 0;
   });

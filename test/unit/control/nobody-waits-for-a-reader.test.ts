@@ -8,6 +8,7 @@ import { join } from "node:path";
 import test from "ava";
 import { KEPT_BYTES_MAX, Output } from "../../../host/control/output.ts";
 import { closeDescriptor, socketPair, writeNow } from "../../../host/native/index.ts";
+import { until } from "../../until.ts";
 import { callSocket, TestDaemon } from "./fixtures/daemon.ts";
 import { answers } from "./fixtures/process.ts";
 
@@ -60,16 +61,14 @@ test("a daemon whose standard error is a pipe that nobody reads answers, applies
     return body.events.filter(({ message }) => message === 626).length;
   };
   child.kill("SIGHUP");
-  const end = performance.now() + 10_000;
-  while ((await reloads()) === 0 && performance.now() < end);
+  await until("it is carried out", async () => (await reloads()) > 0);
   t.is(await reloads(), 1);
   drain(ours);
   let said = "";
-  while (!said.includes("the configuration was read again") && performance.now() < end) {
+  await until("what was kept comes when somebody reads", () => {
     said += drain(ours);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  t.regex(said, /the configuration was read again/, "what was kept comes when somebody reads");
+    return said.includes("the configuration was read again");
+  });
   fill(ours);
   child.kill("SIGTERM");
   t.is(await new Promise((resolve) => child.once("exit", resolve)), 0);
@@ -127,7 +126,7 @@ test("lost lines are told as 678, with how many", async (t) => {
     (await daemon.get<"events">(t, "/v1/events?limit=1000")).events
       .filter(({ message }) => message === 678)
       .map(({ detail }) => detail["lines"]);
-  await daemon.until(t, "it is told", async () => (await told()).length > 0);
+  await until("it is told", async () => (await told()).length > 0);
   await daemon.daemon.keeping.look();
   t.deepEqual(await told(), [7], "once");
 });

@@ -5,6 +5,7 @@ import test, { type ExecutionContext } from "ava";
 import { NbdClient } from "../../../host/cli/demo/nbd-client.ts";
 import { look } from "../../../host/control/devices.ts";
 import { statusOf } from "../../../host/control/status.ts";
+import { until } from "../../until.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 
 const MIB = 1 << 20;
@@ -72,7 +73,7 @@ test("such a unit outlives the loss of a controller: no I/O fails, and the paths
   for (let i = 1; i < 8; i++) await client.write(i * MIB, Buffer.alloc(MIB, i + 1));
   for (let i = 0; i < 8; i++) t.true((await client.read(i * MIB, MIB)).equals(Buffer.alloc(MIB, i + 1)));
   await daemon.change(t, "DELETE", "/v1/array/faults");
-  await daemon.until(t, "the paths are back", async () =>
+  await until("the paths are back", async () =>
     (await daemon.get<"unit">(t, "/v1/units/0")).paths.every(({ state }) => state !== "failed"),
   );
 });

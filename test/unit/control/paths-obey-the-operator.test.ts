@@ -1,5 +1,6 @@
 import test from "ava";
 import { POLICY_NAMES, type UnitView } from "../../../host/control/schemas/unit.ts";
+import { until } from "../../until.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 
 const ONE = "policy = 'static'\n[array]\nunits = 1\npaths = 4\nunit_mib = 1\n";
@@ -135,7 +136,7 @@ test("a path that fails is shown as failed with the reason, and failback by hand
   await daemon.change(t, "POST", "/v1/array/faults", { fault: { kind: "port-down" }, where: { path: "5:0:3:0" } });
   t.is((await daemon.refused(t, "POST", "/v1/paths/5:0:3:0/failback")).code, "PATH_NOT_FAILED");
   await daemon.change(t, "PATCH", "/v1/patrol", { mode: 1, intervalS: 1, thresholdS: 1, timeoutS: 1 });
-  await daemon.until(t, "the path is shown as failed", async () => (await daemon.shown(t))[0] === "X4 5:0:3:0");
+  await until("the path is shown as failed", async () => (await daemon.shown(t))[0] === "X4 5:0:3:0");
   const path = (await daemon.get<"unit">(t, "/v1/units/0")).paths.find(({ number }) => number === "5:0:3:0");
   t.regex(path?.lastError?.text ?? "", /transport disrupted/);
   t.is((await daemon.refused(t, "POST", "/v1/paths/5:0:3:0/use")).code, "PATH_FAILED");
@@ -150,7 +151,7 @@ test("a path that fails is shown as failed with the reason, and failback by hand
 test("a path that leads to another unit is detected, shown as what it is, and gets no I/O; forgetting adopts it", async (t) => {
   const daemon = await TestDaemon.start(t, TWO);
   await daemon.change(t, "POST", "/v1/array/faults", { fault: { kind: "remap", unit: 1 }, where: { path: "5:0:3:0" } });
-  await daemon.until(t, "the path is shown as leading elsewhere", async () => {
+  await until("the path is shown as leading elsewhere", async () => {
     const path = (await daemon.get<"unit">(t, "/v1/units/0")).paths.find(({ number }) => number === "5:0:3:0");
     return path?.foreignIdentity !== null && path?.symbol === "X" && path.conditions.includes("wrong unit");
   });
@@ -174,27 +175,23 @@ test("an array without page 0x83: a path that is led elsewhere while it is down 
     fault: { kind: "port-down" },
     where,
   });
-  await daemon.until(t, "it has failed", async () => (await path())?.symbol === "X");
+  await until("it has failed", async () => (await path())?.symbol === "X");
   const ios = (await path())?.statistics.ios;
   await daemon.change(t, "POST", "/v1/array/faults", { fault: { kind: "remap", unit: 1, silent: true }, where });
   await daemon.change(t, "DELETE", `/v1/array/faults?id=${down.id}`);
-  await daemon.until(t, "it is shown as leading elsewhere", async () =>
+  await until("it is shown as leading elsewhere", async () =>
     Boolean((await path())?.conditions.includes("wrong unit")),
   );
   t.is((await path())?.symbol, "X");
   t.is((await path())?.statistics.ios, ios);
   await daemon.change(t, "DELETE", "/v1/array/faults");
-  await daemon.until(t, "it is in use again", async () => (await path())?.symbol === ">");
+  await until("it is in use again", async () => (await path())?.symbol === ">");
 });
 
 test("a unit that grew is offered with its new size", async (t) => {
   const daemon = await TestDaemon.start(t, `patrol.interval_s = 1\npatrol.threshold_s = 1\n${ONE}`);
   await daemon.change(t, "POST", "/v1/array/faults", { fault: { kind: "capacity", blocks: 4096 } });
-  await daemon.until(
-    t,
-    "the new size is shown",
-    async () => (await daemon.get<"unit">(t, "/v1/units/0")).bytes === 4096 * 512,
-  );
+  await until("the new size is shown", async () => (await daemon.get<"unit">(t, "/v1/units/0")).bytes === 4096 * 512);
   const events = (await daemon.get<"events">(t, "/v1/events")).events;
   t.true(events.some((event) => event.kind === "capacity-changed" && event.detail["to"] === 4096 * 512));
 });

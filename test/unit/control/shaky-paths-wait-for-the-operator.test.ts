@@ -3,6 +3,7 @@
 import test, { type ExecutionContext } from "ava";
 import { removeGone } from "../../../host/control/reconcile.ts";
 import type { PathView } from "../../../host/control/schemas/path.ts";
+import { until } from "../../until.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 
 const PATROL = "[patrol]\ninterval_s = 1\nthreshold_s = 1\ntimeout_s = 1\n";
@@ -23,7 +24,7 @@ async function pathOf(t: ExecutionContext, daemon: TestDaemon): Promise<PathView
 
 async function failed(t: ExecutionContext, daemon: TestDaemon): Promise<void> {
   await daemon.change(t, "POST", "/v1/array/faults", { fault: { kind: "port-down" }, where: { path: NUMBER } });
-  await daemon.until(t, "it has failed", async () => (await pathOf(t, daemon)).symbol === "X");
+  await until("it has failed", async () => (await pathOf(t, daemon)).symbol === "X");
 }
 
 /** It has failed and has come back by itself. */
@@ -31,7 +32,7 @@ async function shaky(t: ExecutionContext, daemon: TestDaemon): Promise<void> {
   await failed(t, daemon);
   await daemon.change(t, "DELETE", "/v1/array/faults");
   // Its port reports a nexus loss with the first command, so it is asked who it is once more.
-  await daemon.until(t, "it is healthy", async () => {
+  await until("it is healthy", async () => {
     const { healthy, conditions } = await pathOf(t, daemon);
     return healthy && !conditions.includes("unverified");
   });
@@ -89,7 +90,7 @@ test("a device that goes and returns again and again makes its path shaky, and r
     const present = new Set(["4:0:0:0", "4:0:1:0", "5:0:2:0"]);
     await daemon.daemon.change(() => removeGone(daemon.daemon, present));
     await daemon.daemon.look();
-    await daemon.until(t, "it was asked who it is", async () => {
+    await until("it was asked who it is", async () => {
       return !(await pathOf(t, daemon)).conditions.includes("unverified");
     });
     return (await pathOf(t, daemon)).conditions;
@@ -106,7 +107,7 @@ test("a device that goes and returns again and again makes its path shaky, and r
 test("a shaky path is shaky after a restart, until an operator takes it back, which a restart does not undo", async (t) => {
   const first = await startQuick(t);
   await shaky(t, first);
-  await first.until(t, "the state file has it", () => first.daemon.state.paths().some(({ isShaky }) => isShaky));
+  await until("the state file has it", () => first.daemon.state.paths().some(({ isShaky }) => isShaky));
   await first.stop();
   const second = await TestDaemon.start(t, "", first.folder);
   const { symbol, conditions, statistics } = await pathOf(t, second);
@@ -120,14 +121,15 @@ test("a shaky path is shaky after a restart, until an operator takes it back, wh
 test("a path that nobody watches any more is not shaky, nor after a restart", async (t) => {
   const first = await startQuick(t);
   await shaky(t, first);
-  await first.until(t, "the state file has it", () => first.daemon.state.paths().some(({ isShaky }) => isShaky));
+  await until("the state file has it", () => first.daemon.state.paths().some(({ isShaky }) => isShaky));
   await first.stop();
   const unwatched = `policy = "static"\nshaky.enabled = false\n${PATROL}${ARRAY}`;
   const second = await TestDaemon.start(t, unwatched, first.folder);
   t.deepEqual((await pathOf(t, second)).conditions, []);
-  await second.until(t, "the state file has it not", () =>
-    second.daemon.state.paths().every(({ isShaky }) => !isShaky),
-  );
+  await until("the state file has it not", () => {
+    const paths = second.daemon.state.paths();
+    return paths.length > 0 && paths.every(({ isShaky }) => !isShaky);
+  });
 });
 
 test("with a clean period a shaky path comes back by itself", async (t) => {
@@ -136,5 +138,5 @@ test("with a clean period a shaky path comes back by itself", async (t) => {
   const { conditions, statistics } = await pathOf(t, daemon);
   t.deepEqual(conditions, ["shaky"]);
   t.true(statistics.shakyForS !== null && statistics.shakyForS > 0);
-  await daemon.until(t, "it is used again", async () => (await pathOf(t, daemon)).symbol === ">");
+  await until("it is used again", async () => (await pathOf(t, daemon)).symbol === ">");
 });

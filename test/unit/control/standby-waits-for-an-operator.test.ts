@@ -3,6 +3,7 @@
 
 import test from "ava";
 import { removeGone } from "../../../host/control/reconcile.ts";
+import { until } from "../../until.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 
 const STANDBY =
@@ -23,10 +24,10 @@ test("a path that failed and recovered is in standby, also after a restart, unti
   const first = await TestDaemon.start(t, STANDBY);
   const where = { path: "5:0:2:0" };
   await first.change(t, "POST", "/v1/array/faults", { fault: { kind: "port-down" }, where });
-  await first.until(t, "it has failed", async () => (await first.shown(t))[0] === "X2 5:0:2:0");
+  await until("it has failed", async () => (await first.shown(t))[0] === "X2 5:0:2:0");
   await first.change(t, "DELETE", "/v1/array/faults");
-  await first.until(t, "it has recovered and waits", () => showsWaiting(t, first));
-  await first.until(t, "the state file has it", () =>
+  await until("it has recovered and waits", () => showsWaiting(t, first));
+  await until("the state file has it", () =>
     first.daemon.state.paths().some(({ number, enabled }) => number === "5:0:2:0" && !enabled),
   );
   await first.stop();
@@ -66,12 +67,12 @@ test("a path that leads home again after it led to another unit waits as well", 
   const daemon = await TestDaemon.start(t, STANDBY.replace("units = 1", "units = 2"));
   const where = { path: "5:0:2:0" };
   await daemon.change(t, "POST", "/v1/array/faults", { fault: { kind: "remap", unit: 1 }, where });
-  await daemon.until(t, "it is known to lead elsewhere", () => {
+  await until("it is known to lead elsewhere", () => {
     const path = daemon.daemon.inventory.findPath("5:0:2:0");
     return path !== undefined && path.foreignIdentity !== null;
   });
   await daemon.change(t, "DELETE", "/v1/array/faults");
-  await daemon.until(t, "it waits", async () => {
+  await until("it waits", async () => {
     await daemon.daemon.look();
     return showsWaiting(t, daemon);
   });
@@ -81,7 +82,7 @@ test("a path that an operator takes back does not wait", async (t) => {
   const daemon = await TestDaemon.start(t, STANDBY.replace("interval_s = 1", "mode = 'health', interval_s = 1"));
   const where = { path: "5:0:2:0" };
   await daemon.change(t, "POST", "/v1/array/faults", { fault: { kind: "port-down" }, where });
-  await daemon.until(t, "it has failed", async () => (await daemon.shown(t))[0] === "X2 5:0:2:0");
+  await until("it has failed", async () => (await daemon.shown(t))[0] === "X2 5:0:2:0");
   await daemon.change(t, "DELETE", "/v1/array/faults");
   await daemon.change(t, "POST", "/v1/paths/5:0:2:0/failback");
   t.deepEqual(await daemon.shown(t), WHOLE);

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import test from "ava";
 import { ControlError } from "../../../host/control/errors.ts";
 import { State } from "../../../host/control/state.ts";
+import { until } from "../../until.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 import { unitRow } from "./fixtures/unit-row.ts";
 
@@ -93,7 +94,7 @@ test("the daemon starts, serves with what was set, says 642 and what to do, refu
   t.is(answer.body.error.code, "STATE_WRITE_FAILED");
   t.deepEqual(await daemon.shown(t), [">200 4:0:0:0", " 2 5:0:2:0"]);
   rmSync(journal, { recursive: true });
-  await daemon.until(t, "it can be written again", async () => (await numbers()).includes(644));
+  await until("it can be written again", async () => (await numbers()).includes(644));
   await daemon.change(t, "POST", "/v1/paths/4:0:0:0/priority", { priority: 3 });
   t.deepEqual((await daemon.get<"status">(t, "/v1/status")).attention, []);
   t.true(existsSync(join(daemon.folder, "state", "running.json")));

@@ -10,9 +10,10 @@ import { setTimeout } from "node:timers/promises";
 import test, { type ExecutionContext } from "ava";
 import { LIFE_FILE } from "../../../host/control/last-words.ts";
 import { Output } from "../../../host/control/output.ts";
-import type { EventView } from "../../../host/control/schemas/event.ts";
+import type { EventList, EventView } from "../../../host/control/schemas/event.ts";
+import { until } from "../../until.ts";
 import { callSocket, TestDaemon } from "./fixtures/daemon.ts";
-import { answers, spawnDaemon } from "./fixtures/process.ts";
+import { answers, hang, spawnDaemon } from "./fixtures/process.ts";
 
 const ARRAY = "log.level = 'info'\n[array]\nunits = 1\npaths = 2\nunit_mib = 1\n";
 const fixture = (name: string): string[] => ["--import", join(import.meta.dirname, "fixtures", name)];
@@ -46,8 +47,7 @@ for (const [what, signal, reason] of [
     const folder = folderOf();
     const child = await spawnDaemon(folder, [...fixture("hanging.mjs"), ...fixture("dying.mjs")]);
     t.teardown(() => child.kill("SIGKILL"));
-    child.kill("SIGALRM");
-    await setTimeout(500);
+    await hang(child, folder);
     child.kill(signal);
     t.is(await ended(child), 1);
     const log = readFileSync(join(folder, "spsevent.log"), "utf8");
@@ -108,8 +108,10 @@ test("a reload, and all that is logged, works on when nobody reads standard outp
     child.stderr?.destroy();
     for (let round = 0; round < 3; round++) {
       child.kill("SIGHUP");
-      await setTimeout(300);
-      t.is((await callSocket(join(folder, "api.sock"), "GET", "/v1/mode")).status, 200);
+      await until("the reload is told", async () => {
+        const { body } = await callSocket<EventList>(join(folder, "api.sock"), "GET", "/v1/events?limit=1000");
+        return body.events.filter(({ message }) => message === 626).length > round;
+      });
     }
     child.kill("SIGTERM");
     t.is(await ended(child), 0);

@@ -7,8 +7,9 @@ import { setTimeout } from "node:timers/promises";
 import test from "ava";
 import type { EventView } from "../../../host/control/schemas/event.ts";
 import type { UnitView } from "../../../host/control/schemas/unit.ts";
+import { until } from "../../until.ts";
 import { callSocket, TestDaemon } from "./fixtures/daemon.ts";
-import { spawnDaemon } from "./fixtures/process.ts";
+import { hang, spawnDaemon } from "./fixtures/process.ts";
 
 const ARRAY = "policy = 'static'\n[array]\nunits = 1\npaths = 4\nunit_mib = 1\n";
 
@@ -62,8 +63,7 @@ for (const [title, crash] of [
     TestDaemon.configure(folder, ARRAY);
     const child = await spawnDaemon(folder, ["--import", join(import.meta.dirname, "fixtures/hanging.mjs")]);
     t.teardown(() => child.kill("SIGKILL"));
-    child.kill("SIGALRM");
-    await setTimeout(500);
+    await hang(child, folder);
     const started = performance.now();
     child.kill(crash ? "SIGURG" : "SIGTERM");
     const ended = once(child, "exit") as Promise<[number | null]>;
@@ -97,13 +97,13 @@ test("the stream tells what happens, and a client that comes back gets what it m
   const { last } = await daemon.get<"events">(t, "/v1/events");
   const first = follow(last);
   await daemon.change(t, "POST", "/v1/paths/5:0:3:0/disable");
-  await daemon.until(t, "the change is streamed", () => first.events.some((event) => event.message === 275));
+  await until("the change is streamed", () => first.events.some((event) => event.message === 275));
   first.close();
   const seen = first.events.at(-1)?.id ?? 0;
   await daemon.change(t, "POST", "/v1/paths/5:0:3:0/enable");
   const second = follow(seen);
   await daemon.change(t, "PATCH", "/v1/mode", { failback: "standby" });
-  await daemon.until(t, "the later change is streamed", () => second.events.some((event) => event.message === 277));
+  await until("the later change is streamed", () => second.events.some((event) => event.message === 277));
   second.close();
   const ids = second.events.map((event) => event.id);
   t.deepEqual(
@@ -150,7 +150,7 @@ test("showing a unit stays quick while every path of 256 others answers nothing"
   for (let unit = 0; unit < 256; unit++) {
     await daemon.change(t, "POST", "/v1/array/faults", { fault: { kind: "no-answer" }, where: { unit } });
   }
-  await daemon.until(t, "paths are shown as failed", async () =>
+  await until("paths are shown as failed", async () =>
     (await daemon.shown(t, 3)).every((path) => path.startsWith("X")),
   );
   const hanging = await p99("/v1/units/256");
@@ -158,7 +158,7 @@ test("showing a unit stays quick while every path of 256 others answers nothing"
   // Both were measured in one run on the same machine; what waits for a path would take the timeout of a second.
   t.true(hanging < Math.max(50, quiet * 3), `${hanging} against ${quiet}`);
   // Its paths share ports with those that hang, so each may be a suspect until its own probe has answered.
-  await daemon.until(t, "the unit that answers uses all its paths", async () =>
+  await until("the unit that answers uses all its paths", async () =>
     (await daemon.shown(t, 256)).every((path) => path.startsWith(">")),
   );
 });

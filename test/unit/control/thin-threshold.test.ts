@@ -5,6 +5,7 @@ import { thinThresholdOf, whyLook } from "../../../host/discovery/uevents.ts";
 import { removeGone } from "../../../host/control/reconcile.ts";
 import { ThinThreshold } from "../../../host/control/thin-threshold.ts";
 import { receivers } from "../../../host/liaison/messages.ts";
+import { until } from "../../until.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 
 const CONFIGURATION = "policy = 'round-robin'\npatrol.interval_s = 1\n[array]\nunits = 2\npaths = 2\nunit_mib = 1\n";
@@ -19,16 +20,16 @@ test("what the patrol is told is said once, with the unit, for all its paths; ea
   const daemon = await TestDaemon.start(t, CONFIGURATION);
   t.deepEqual(await said(t, daemon), []);
   await daemon.change(t, "POST", "/v1/array/faults", { fault: ATTENTION, where: { unit: 1 } });
-  await daemon.until(t, "it is said", async () => (await said(t, daemon)).length > 0);
+  await until("it is said", async () => (await said(t, daemon)).length > 0);
   const checks = async () =>
     (await daemon.get<"unit">(t, "/v1/units/1")).paths.map(({ statistics }) => statistics.checks);
   const before = await checks();
-  await daemon.until(t, "both paths were checked", async () =>
+  await until("both paths were checked", async () =>
     (await checks()).every((count, index) => count > (before[index] ?? 0) + 1),
   );
   t.deepEqual(await said(t, daemon), [1]);
   await daemon.change(t, "POST", "/v1/array/faults", { fault: ATTENTION, where: { unit: 0 } });
-  await daemon.until(t, "the other unit's is said", async () => (await said(t, daemon)).length > 1);
+  await until("the other unit's is said", async () => (await said(t, daemon)).length > 1);
   t.deepEqual(await said(t, daemon), [1, 0]);
   t.deepEqual(receivers("thin-threshold"), { alive: true, manager: true });
 });

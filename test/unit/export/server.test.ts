@@ -10,6 +10,7 @@ import { ExportError } from "../../../host/export/errors.ts";
 import { ConnectionRoom, NoRoom } from "../../../host/export/room.ts";
 import { NbdServer, type NbdServerEvent, type NbdServerOptions } from "../../../host/export/server.ts";
 import { closeDescriptor, duplicate } from "../../../host/native/index.ts";
+import { until } from "../../until.ts";
 import { infoData, option, replies, u32 } from "./client.ts";
 
 const LU0 = { unit: 0, number: 0, bytes: 1n << 20n, blockBytes: 512, capabilities: 0 };
@@ -165,7 +166,7 @@ test("one client too many is closed at once; a place that becomes free is used",
   await Promise.all([once(first, "data"), once(second, "data")]);
   t.is((await everything(connect(path))).length, 0);
   first.destroy();
-  while (server.negotiating > 1) await new Promise((resolve) => setImmediate(resolve));
+  await until("the place is free", () => server.negotiating <= 1);
   const [greeting] = await once(connect(path), "data");
   t.is(greeting.length, 18);
   second.destroy();
@@ -206,8 +207,7 @@ test("of clients that say nothing the one that came first goes for the next, cou
   }
   const gone = everything(silent[0] as Socket);
   // Only one that has been silent for a while has to give way.
-  let served = false;
-  while (!served) served = (await everythingOrGreeting(connect(port, "127.0.0.1"))) > 0;
+  await until("one gives way", async () => (await everythingOrGreeting(connect(port, "127.0.0.1"))) > 0);
   await gone;
   t.false((silent[1] as Socket).destroyed);
   t.is(server.negotiating, 2);
@@ -280,7 +280,7 @@ async function go(client: Socket): Promise<[number, string][]> {
       return [];
     }
   };
-  while (!said().some(({ type }) => type === 1)) await new Promise((resolve) => setTimeout(resolve, 5));
+  await until("ABORT is answered", () => said().some(({ type }) => type === 1));
   return said().map(({ type, data }) => [type, type >= 0x80000000 ? data.toString() : ""]);
 }
 
@@ -292,8 +292,9 @@ test("clients over TCP leave room for others; one that has gone makes room for t
   const address = await server.listen({ kind: "tcp", host: "127.0.0.1", port: 0 });
   const port = address.kind === "tcp" ? address.port : 0;
   const comes = async (client: Socket): Promise<number> => {
+    const before = events.length;
     await go(client);
-    while (events.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await until("it is told", () => events.length > before);
     return handed();
   };
   t.is(await comes(connect(port, "127.0.0.1")), 1);
@@ -345,7 +346,7 @@ test("a place is free again when its hand-over fails or its client has gone befo
   await server.listen({ kind: "unix", path });
   for (let i = 1; i <= 3; i++) {
     t.deepEqual((await go(connect(path))).at(-1), [1, ""]);
-    while (events.length < i) await new Promise((resolve) => setTimeout(resolve, 5));
+    await until("it is told", () => events.length >= i);
     t.is(room.full("unix"), null);
   }
   await t.throwsAsync(() => room.connect("kernel", () => Promise.reject(new Error("no"))));
@@ -362,7 +363,7 @@ test("a client that asks and never reads is closed, and what it made us keep is 
   client.on("error", () => {});
   client.pause();
   client.write(Buffer.concat([u32(1), ...Array.from({ length: 1000 }, () => option(3))]));
-  while (!events.some((event) => event.kind === "refused")) await new Promise((resolve) => setTimeout(resolve, 10));
+  await until("it is closed", () => events.some((event) => event.kind === "refused"));
   t.is(server.negotiating, 0);
   client.destroy();
   await server.close();
@@ -375,7 +376,7 @@ test("closing the server drops who still negotiates", async (t) => {
   const client = connect(path);
   const closed = everything(client);
   await once(client, "connect");
-  while (server.negotiating === 0) await new Promise((resolve) => setImmediate(resolve));
+  await until("it negotiates", () => server.negotiating > 0);
   await server.close();
   await closed;
   t.is(server.negotiating, 0);

@@ -2,7 +2,7 @@
 
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { readdirSync } from "node:fs";
+import { readdirSync, readlinkSync } from "node:fs";
 import { connect, Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect as connectTls, type ConnectionOptions, type TLSSocket } from "node:tls";
@@ -10,6 +10,7 @@ import test, { type ExecutionContext } from "ava";
 import type { Rule } from "../../../host/export/permission.ts";
 import type { NegotiatedConnection } from "../../../host/export/address.ts";
 import { isBroken } from "../../../host/native/index.ts";
+import { until } from "../../until.ts";
 import { infoData, option, replies, u32 } from "./client.ts";
 import * as T from "./tls-client.ts";
 
@@ -39,7 +40,7 @@ const refusals = ({ events }: T.Server): string =>
 
 /** Waits until so many clients were refused. */
 async function refused({ events }: T.Server, count: number): Promise<void> {
-  while (events.filter(({ kind }) => kind === "untrusted").length < count) await sleep(10);
+  await until(`${count} were refused`, () => events.filter(({ kind }) => kind === "untrusted").length >= count);
 }
 
 for (const version of ["TLSv1.2", "TLSv1.3"] as const) {
@@ -107,6 +108,18 @@ test.serial("a client opens what its certificate's name or its key is given, and
   t.is(await lists(port, T.byCertificate("client2")), "lu0,lu1");
 });
 
+/** How many bytes of what was written to it are taken before nothing more is, for half a second. */
+async function taken(from: Socket): Promise<number> {
+  let before = -1;
+  return await until("nothing more is taken", async () => {
+    await sleep(500);
+    const now = from.bytesWritten - from.writableLength;
+    const isStill = now === before;
+    before = now;
+    return isStill ? now : false;
+  });
+}
+
 /** A server whose connections are kept, and a client in its transmission phase. */
 async function connected(t: ExecutionContext): Promise<{ client: TLSSocket; core: Socket; server: T.Server }> {
   const { promise, resolve } = Promise.withResolvers<NegotiatedConnection>();
@@ -138,17 +151,9 @@ test.serial("bytes come through whole and in order, both ways at once", async (t
 test.serial("whoever does not read makes the other side wait: nothing piles up in between", async (t) => {
   const { client, core } = await connected(t);
   const piece = Buffer.alloc(1 << 20);
-  /** How much is taken before nothing more is. */
   const swallowed = async (from: Socket): Promise<number> => {
     for (let i = 0; i < 256; i++) from.write(piece);
-    let before = -1;
-    let taken = 0;
-    while (taken !== before) {
-      before = taken;
-      await sleep(500);
-      taken = from.bytesWritten - from.writableLength;
-    }
-    return taken;
+    return await taken(from);
   };
   // The kernel's own buffers for TCP take some megabytes, too.
   const [up, down] = [await swallowed(client), await swallowed(core)];
@@ -205,18 +210,13 @@ test.serial(
     if (typeof descriptor !== "number") return t.fail("no descriptor");
     // Requests until nothing more goes: they lie in the pair, in the relay, and in the TCP socket behind it.
     for (let i = 0; i < 64; i++) client.write(Buffer.alloc(1 << 20));
-    for (let before = -1, taken = 0; taken !== before;) {
-      before = taken;
-      await sleep(500);
-      taken = client.bytesWritten - client.writableLength;
-    }
+    await taken(client);
     t.false(isBroken(descriptor));
     const below: unknown = Reflect.get(client, "_parent");
     if (!(below instanceof Socket)) return t.fail("no socket below TLS");
     below.resetAndDestroy();
     // It may reconnect and send them again, so they must not reach the core behind their successors.
-    while (!isBroken(descriptor)) await sleep(5);
-    t.pass();
+    await until("it is gone for the core", () => isBroken(descriptor));
     return undefined;
   },
 );
@@ -253,15 +253,23 @@ test.serial("what is pipelined behind STARTTLS in the clear is not answered, and
   t.regex(refusals(server), /in the clear behind STARTTLS/);
 });
 
-const descriptors = (): number => readdirSync("/proc/self/fd").length;
+/** How many sockets this process has, in which both sides live. */
+function sockets(): number {
+  const links = readdirSync("/proc/self/fd").map((descriptor) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${descriptor}`);
+    } catch {
+      return "the folder itself";
+    }
+  });
+  return links.filter((link) => link.startsWith("socket:")).length;
+}
 
 test.serial("a client that hangs up in its handshake, or before the answer, leaves nothing behind", async (t) => {
   const server = await T.tlsServer(t);
   const { port } = server;
+  const before = sockets();
   t.is(await lists(port, T.byCertificate("client1")), "lu0,lu1");
-  // What the last connection leaves for a moment is not theirs.
-  await sleep(200);
-  const before = descriptors();
   for (let i = 0; i < 20; i++) {
     const client = i % 2 === 0 ? await T.asked(port) : connect(port, "127.0.0.1");
     client.on("error", () => {});
@@ -270,8 +278,9 @@ test.serial("a client that hangs up in its handshake, or before the answer, leav
     else client.destroy();
   }
   t.is(await lists(port, T.byCertificate("client1")), "lu0,lu1");
-  while (server.server.negotiating > 0 || descriptors() > before) await sleep(10);
-  t.pass();
+  await until("all are gone", () => server.server.negotiating === 0);
+  await until("their sockets are closed", () => sockets() === before);
+  t.is(server.server.negotiating, 0);
 });
 
 test.serial("new certificates hold for those who come, and those who are there stay", async (t) => {

@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { mock } from "node:test";
 import test from "ava";
 import { EventLog, logLine } from "../../../host/liaison/event-log.ts";
 import { sentence, type Message } from "../../../host/liaison/messages.ts";
@@ -71,8 +72,11 @@ test("a machine without a system log is no error", (t) => {
   t.notThrows(() => log.write([message()]));
 });
 
-test("the service manager hears ready, reloading and stopping; the watchdog is fed only while the reactor answers", async (t) => {
+test("the service manager hears ready, reloading and stopping; the watchdog is fed only while the reactor answers", (t) => {
+  mock.timers.enable({ apis: ["setInterval"] });
+  t.teardown(() => mock.timers.reset());
   const sent: string[] = [];
+  const fed = (): number => sent.filter((text) => text.endsWith("WATCHDOG=1")).length;
   let alive = true;
   const environment = { NOTIFY_SOCKET: "/run/notify", WATCHDOG_USEC: "20000", WATCHDOG_PID: String(process.pid) };
   const manager = new ServiceManager(
@@ -81,21 +85,28 @@ test("the service manager hears ready, reloading and stopping; the watchdog is f
   );
   manager.ready("2 logical units", () => alive);
   t.regex(sent[0] ?? "", /^\/run\/notify READY=1\nSTATUS=2 logical units\nMAINPID=\d+$/);
-  while (!sent.some((text) => text.endsWith("WATCHDOG=1"))) await new Promise((resolve) => setTimeout(resolve, 5));
+  mock.timers.tick(9);
+  t.is(fed(), 0);
+  mock.timers.tick(41);
+  t.is(fed(), 5, "twice in each of its times");
   alive = false;
-  const fed = sent.length;
-  await new Promise((resolve) => setTimeout(resolve, 100));
-  t.true(sent.length <= fed + 1);
+  mock.timers.tick(1000);
+  t.is(fed(), 5);
+  alive = true;
+  mock.timers.tick(10);
+  t.is(fed(), 6);
   manager.reloading();
   manager.reloaded();
   manager.stopping();
   t.regex(sent.at(-3) ?? "", /RELOADING=1\nMONOTONIC_USEC=\d+$/);
-  t.true(sent.at(-1)?.endsWith("STOPPING=1"));
+  mock.timers.tick(1000);
+  t.true(sent.at(-1)?.endsWith("STOPPING=1"), "nothing after it");
 });
 
 test("without a service manager nothing is sent", (t) => {
-  const manager = new ServiceManager(() => t.fail(), {});
+  const sent: string[] = [];
+  const manager = new ServiceManager((path) => sent.push(path), {});
   manager.ready("", () => true);
   manager.stopping();
-  t.pass();
+  t.deepEqual(sent, []);
 });

@@ -8,6 +8,7 @@ import test from "ava";
 import { ReactorClient } from "../../../host/reactor/client.ts";
 import { UNIT_SET_BLOCKS } from "../../../host/abi.ts";
 import { CoreAborted, isFatal, ReactorError } from "../../../host/reactor/errors.ts";
+import { until } from "../../until.ts";
 import { connect, startRig } from "./fixture.ts";
 
 /** The promise of the product: no state is unkillable. */
@@ -23,7 +24,7 @@ test("with every path a black hole and requests in flight, stopping takes less t
     void client.write(i * 4096, Buffer.alloc(4096));
   }
   // The reactor has taken them when it says so.
-  while (((await rig.reactor.snapshot()).units[0]?.requests ?? 0) < 32);
+  await until("all are taken", async () => ((await rig.reactor.snapshot()).units[0]?.requests ?? 0) >= 32);
   const started = performance.now();
   t.is(await rig.reactor.stop(), "stopped");
   t.true(performance.now() - started < STOP_MS_MAX);
