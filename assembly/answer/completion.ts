@@ -2,6 +2,7 @@
 
 import {
   DIRECTION_OUT,
+  OPERATION_FLAG_FAST_ZERO,
   PATH_FLAG_FAILED,
   PATH_FLAG_STALLED,
   PATH_FLAG_SUSPECT,
@@ -15,7 +16,6 @@ import {
 import { unitDirty } from "../memory/due";
 import { EIO, ENOSPC, ENOTSUP, EPERM } from "../memory/errno";
 import { listNext, listRemove } from "../memory/lists";
-import { FLAG_FAST_ZERO } from "../memory/operations";
 import {
   COMMAND_DEAD,
   COMMAND_FLIGHT,
@@ -339,7 +339,7 @@ function flushRefused(c: Command, u: Unit, r: Request): void {
 function zeroAnotherWay(c: Command, u: Unit, r: Request): void {
   const lost = c.method === METHOD_SAME ? UNIT_CAN_WRITE_SAME : UNIT_CAN_WRITE_SAME_UNMAP;
   u.capabilities &= ~lost;
-  if ((r.flags & FLAG_FAST_ZERO) !== 0 && zeroMethod(u, r.flags) === METHOD_ZERO_WRITE) {
+  if ((r.flags & OPERATION_FLAG_FAST_ZERO) !== 0 && zeroMethod(u, r.flags) === METHOD_ZERO_WRITE) {
     return pieceFailed(c, ENOTSUP);
   }
   r.method = (u.capabilities & UNIT_CAN_WRITE_SAME) !== 0 ? METHOD_SAME : METHOD_ZERO_WRITE;

@@ -2,7 +2,7 @@
 // here and returns; the turn (core.ts) takes it from here. So nothing below a front end ever calls it.
 
 import { listPush } from "./lists";
-import { Connection, Request } from "./records";
+import { CLIENT_BLOCK, Connection, Request } from "./records";
 import { Unit } from "./topology";
 import { wordWanted } from "./word";
 
@@ -19,12 +19,21 @@ export function connectionDirty(n: Connection): void {
   listPush(connectionsDirty, changetype<usize>(n), DIRTY);
 }
 
-/** A request's reply is due. */
-export function replyReady(r: Request): void {
-  const n = r.connection;
+/** A request's answer is due. */
+export function answerReady(r: Request): void {
+  if (r.client.kind === CLIENT_BLOCK) return listPush(blockReady, changetype<usize>(r), REQUEST_LINK);
+  const n = changetype<Connection>(r.client);
   listPush(changetype<usize>(n) + READY, changetype<usize>(r), REQUEST_LINK);
   if (n.sending !== 0) wordWanted();
   connectionDirty(n);
+}
+
+/** Requests of the block door whose answer, or whose own buffer's return, is due. */
+export const blockReady: usize = memory.data(8, 8);
+
+/** Whether the block door has something to tell. */
+export function blockPending(): bool {
+  return load<usize>(blockReady) !== 0;
 }
 
 /** Whether a connection has something to be done. */

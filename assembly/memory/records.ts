@@ -123,23 +123,23 @@ export const COMMAND_WANTED: u8 = 128;
 /** A client's request. */
 @unmanaged
 export class Request {
-  /** The client's cookie, as it came (big-endian bytes). */
+  /** What the client calls it, as it came: NBD's cookie (big-endian bytes), the block door's tag. */
   cookie: u64;
   /** First byte and number of bytes, from the header. */
   offset: u64;
   bytes: u32;
-  /** NBD command. */
+  /** OPERATION_*. */
   kind: u16;
-  /** NBD command flags. */
+  /** OPERATION_FLAG_*, FLAG_* of operations.ts. */
   flags: u16;
   acceptedNs: u64;
   /** From when its time counts: its acceptance, or its last progress (long.ts). */
   sinceNs: u64;
   deadlineNs: u64;
-  connection: Connection;
+  client: Client;
   unit: Unit;
   index: u32;
-  /** NBD error, 0 when good. */
+  /** Errno, 0 when good. */
   error: u32;
   state: u8;
   method: u8;
@@ -226,7 +226,7 @@ export const METHOD_NONE: u8 = 7;
 /** GET LBA STATUS. */
 export const METHOD_STATUS: u8 = 8;
 
-/** Requests of a connection that take turns with those of others (lanes.ts). */
+/** Requests of a client that take turns with those of others (lanes.ts). */
 @unmanaged
 export class Lane {
   first: usize;
@@ -241,17 +241,49 @@ export class Lane {
 export const LANE_BYTES: usize = 20;
 export const LANE_COUNT: usize = 3;
 
-/** An NBD connection in its transmission phase. */
+/** Who asks: one of a front end's clients. What a request has to know of where it came from is here. */
 @unmanaged
-export class Connection {
-  socket: u32;
+export class Client {
+  /** A number of its own among all front ends' clients. */
   index: u32;
   unit: Unit;
-  flags: u32;
-  /** Requests whose reply has not left yet. */
+  /** Requests whose answer has not left yet. */
   requests: u32;
   /** Pool bytes of those. */
   bytesHeld: u32;
+  /** Link in the list of clients that wait for room. */
+  waitNext: usize;
+  waitPrevious: usize;
+  /** CLIENT_*: the front end it belongs to. */
+  kind: u8;
+  /** 1: nobody hears its answers any more. */
+  gone: u8;
+  /** WAITING_* of room.ts. */
+  waiting: u8;
+  spare: u8;
+  spare1: u32;
+  /** Its lanes: LANE_COUNT records. */
+  lanes0: u64;
+  lanes1: u64;
+  lanes2: u64;
+  lanes3: u64;
+  lanes4: u64;
+  lanes5: u64;
+  lanes6: u64;
+  lanes7: u32;
+}
+
+/** Kinds of clients. */
+export const CLIENT_NBD: u8 = 0;
+export const CLIENT_BLOCK: u8 = 1;
+
+/** An NBD connection in its transmission phase. */
+@unmanaged
+export class Connection extends Client {
+  socket: u32;
+  /** Its number among connections. */
+  number: u32;
+  flags: u32;
   receiveBuffer: usize;
   /** Bytes begin..end of the receive buffer are there and not parsed. */
   begin: u32;
@@ -273,9 +305,6 @@ export class Connection {
   /** Link in the list of connections with work to do at the end of the turn. */
   dirtyNext: usize;
   dirtyPrevious: usize;
-  /** Link in the list of connections that wait for room. */
-  waitNext: usize;
-  waitPrevious: usize;
   /** When it began to wait for room, or to receive a payload; for the rule against clients that hold buffers. */
   progressNs: u64;
   error: i32;
@@ -286,7 +315,6 @@ export class Connection {
   watching: u8;
   state: u8;
   dirty: u8;
-  waiting: u8;
   /** Counts submissions; the tag of each pending one carries its own. */
   generation: u8;
   receiveGeneration: u8;
@@ -296,8 +324,6 @@ export class Connection {
 }
 
 export const CONNECTION_RECORD_BYTES: usize = 256;
-/** Where in a connection's record its lanes are. */
-export const LANES: usize = 192;
 
 export const CONNECTION_FREE: u8 = 0;
 export const CONNECTION_OPEN: u8 = 1;
@@ -319,6 +345,6 @@ export function checkRecords(): void {
   assert(offsetof<Command>("timeoutMs") === COMMAND_TIMEOUT_MS && offsetof<Command>("sense0") === COMMAND_SENSE);
   assert(offsetof<Command>("timeNs") === COMMAND_PRIVATE && offsetof<Command>() <= COMMAND_SLOT_BYTES);
   assert(offsetof<Request>() <= REQUEST_HEADER && REQUEST_BLOCKS + 4 * REQUEST_BLOCKS_MAX <= REQUEST_SLOT_BYTES);
-  assert(offsetof<Connection>() <= LANES && LANES + LANE_COUNT * LANE_BYTES <= CONNECTION_RECORD_BYTES);
-  assert(offsetof<Lane>() <= LANE_BYTES);
+  assert(offsetof<Lane>() <= LANE_BYTES && offsetof<Client>("lanes0") + LANE_COUNT * LANE_BYTES <= offsetof<Client>());
+  assert(offsetof<Connection>() <= CONNECTION_RECORD_BYTES);
 }

@@ -35,7 +35,7 @@ function hedge(u: Unit, c: Command): void {
   c.flags |= COMMAND_HEDGED;
   const r = c.request;
   if (commandsFree() === 0 || r.error !== 0 || ownBuffers(r) >= OWN_BUFFERS_MAX) return;
-  const slot = chooseOther(u, attempted(c), c.pieceBytes, false, r.connection.index);
+  const slot = chooseOther(u, attempted(c), c.pieceBytes, false, r.client.index);
   if (slot < 0) return;
   const own = bufferTake(c.pieceBytes);
   if (own === 0) return;

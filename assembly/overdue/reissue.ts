@@ -80,7 +80,7 @@ export function reissue(u: Unit, c: Command): bool {
 function chooseAgain(u: Unit, c: Command): i32 {
   const taken = attempted(c);
   if (taken === <u32>-1) return NONE;
-  const other = chooseOther(u, taken, c.pieceBytes, c.method !== METHOD_READ, c.request.connection.index);
+  const other = chooseOther(u, taken, c.pieceBytes, c.method !== METHOD_READ, c.request.client.index);
   if (other >= 0) return other;
   const open = u.eligible & ~u.full;
   const lost = newest(u, open & taken & ~u.stalled & ~unanswered(c));

@@ -13,7 +13,7 @@
 import { buffersFree } from "../memory/buffers";
 import { listPush, listRemove, listUnshift } from "../memory/lists";
 import { coreTimer, poolBytes, requestCount } from "../memory/memory";
-import { Connection } from "../memory/records";
+import { Client } from "../memory/records";
 import { now } from "../memory/ring";
 import { timerSooner } from "../memory/timers";
 import { Unit } from "../memory/topology";
@@ -32,7 +32,7 @@ import {
 } from "./room";
 import { unitsStarve } from "./slots";
 
-const LINK: usize = offsetof<Connection>("waitNext");
+const LINK: usize = offsetof<Client>("waitNext");
 const SHARE: usize = offsetof<Unit>("shareFirst");
 
 /** A payload that makes no progress, replies that are not taken, for so long are too long when others wait. */
@@ -48,7 +48,7 @@ function withinShare(u: Unit, bytes: u32): bool {
 }
 
 /** Whether the connection may take a request with `bytes` of data now, as far as what it holds itself goes. */
-function withinOwnShare(n: Connection, bytes: u32): bool {
+function withinOwnShare(n: Client, bytes: u32): bool {
   if (n.requests === 0) return true;
   const wanted = poolBytesFor(bytes);
   const freeBytes = buffersFree();
@@ -58,12 +58,12 @@ function withinOwnShare(n: Connection, bytes: u32): bool {
 }
 
 /** Whether a connection that holds nothing may take a request past its unit's share. */
-function mayPass(n: Connection, bytes: u32): bool {
+function mayPass(n: Client, bytes: u32): bool {
   return n.requests === 0 && <u64>poolBytesFor(bytes) * 4 <= <u64>buffersFree() && requestsFree() !== 0;
 }
 
 /** Whether connection `n` may try to take a request with `bytes` of data now; if not it waits. */
-export function mayTake(n: Connection, bytes: u32): bool {
+export function mayTake(n: Client, bytes: u32): bool {
   const u = n.unit;
   const first = served === changetype<usize>(n) && servedTaken === 0;
   // Whoever is served takes one request, then makes room for the next in line.
@@ -95,7 +95,7 @@ export function anybodyWaits(): bool {
 }
 
 /** There was no room for it after all: it waits in the line. */
-export function waitForRoom(n: Connection): void {
+export function waitForRoom(n: Client): void {
   watch();
   waits(n, WAITING_ROOM);
   if (served === changetype<usize>(n) && servedTaken === 0) listUnshift(line, changetype<usize>(n), LINK);
@@ -103,7 +103,7 @@ export function waitForRoom(n: Connection): void {
 }
 
 /** It waits no longer (it is being closed). Whoever waits behind it may want less than there is. */
-export function waitNoLonger(n: Connection): void {
+export function waitNoLonger(n: Client): void {
   const kept = n.waiting === WAITING_ROOM || n.waiting === WAITING_SHARE;
   if (n.waiting === WAITING_ROOM) listRemove(line, changetype<usize>(n), LINK);
   else if (n.waiting === WAITING_SHARE) listRemove(changetype<usize>(n.unit) + SHARE, changetype<usize>(n), LINK);

@@ -9,8 +9,7 @@
 // Nothing of what a device tells is trusted: descriptors that do not follow each other end the list, and no extent reaches
 // beyond what was asked.
 
-import { CONNECTION_EXTENDED } from "../abi";
-import { FLAG_REQ_ONE } from "../memory/operations";
+import { FLAG_ONE_EXTENT, FLAG_WIDE_EXTENTS } from "../memory/operations";
 import { Command, Request } from "../memory/records";
 import { LBA_STATUS_BYTES } from "../scsi/cdb";
 import { requestBlock } from "./pool";
@@ -38,7 +37,7 @@ export function extentsAt(r: Request): usize {
 
 /** Bytes of one extent in the reply. */
 export function extentBytes(r: Request): u32 {
-  return (r.connection.flags & CONNECTION_EXTENDED) !== 0 ? 16 : 8;
+  return ((<u32>r.flags) & FLAG_WIDE_EXTENTS) !== 0 ? 16 : 8;
 }
 
 /** Makes extents of what a device has told. */
@@ -88,7 +87,7 @@ function add(r: Request, bytes: u64, state: u32): bool {
     put(last, wide, whole, state);
     return wide || whole <= LENGTH_MAX;
   }
-  if (r.extents !== 0 && ((<u32>r.flags) & FLAG_REQ_ONE) !== 0) return false;
+  if (r.extents !== 0 && ((<u32>r.flags) & FLAG_ONE_EXTENT) !== 0) return false;
   put(extentsAt(r) + <usize>(r.extents * extentBytes(r)), wide, bytes, state);
   r.extents++;
   return wide || bytes <= LENGTH_MAX;

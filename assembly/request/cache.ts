@@ -10,14 +10,15 @@ import {
   EVENT_LACKS,
   LACKS_FUA,
   LACKS_SYNCHRONIZE_CACHE,
+  OPERATION_FLUSH,
+  OPERATION_TRIM,
   REASON_IO,
   UNIT_CAN_ASSUMED_CACHE,
   UNIT_CAN_CACHE_WRITES,
   UNIT_CAN_FUA,
 } from "../abi";
 import { EIO } from "../memory/errno";
-import { NBD_FLUSH, NBD_TRIM } from "../memory/operations";
-import { CONNECTION_DRAINING, Command, METHOD_SYNC, METHOD_WRITE, METHOD_ZERO_WRITE, Request } from "../memory/records";
+import { Command, METHOD_SYNC, METHOD_WRITE, METHOD_ZERO_WRITE, Request } from "../memory/records";
 import { event } from "../memory/ring";
 import { Path, Unit } from "../memory/topology";
 import { FUA } from "../scsi/cdb";
@@ -100,7 +101,7 @@ export function powerDoubt(u: Unit, sense: u32): void {
  */
 export function forcedInVain(r: Request): bool {
   const kind = <u32>r.kind;
-  if (r.method !== METHOD_SYNC || kind === NBD_FLUSH || kind === NBD_TRIM) return false;
+  if (r.method !== METHOD_SYNC || kind === OPERATION_FLUSH || kind === OPERATION_TRIM) return false;
   if (r.powerLosses >= r.unit.powerLosses) return false;
   if (<u32>r.forcedAgain === FORCED_AGAIN_MAX) r.error = EIO;
   r.forcedAgain++;
@@ -132,8 +133,8 @@ export function dataLost(p: Path, reason: u32, sense: u32, shown: u32): void {
 export function tellLoss(r: Request): void {
   const u = r.unit;
   if (u.dataLost === 0) return;
-  const flush = <u32>r.kind === NBD_FLUSH;
+  const flush = <u32>r.kind === OPERATION_FLUSH;
   if (!flush && r.method !== METHOD_SYNC) return;
   if (r.error === 0) r.error = EIO;
-  if (flush && r.error === EIO && r.connection.state <= CONNECTION_DRAINING) u.dataLost = 0;
+  if (flush && r.error === EIO && r.client.gone === 0) u.dataLost = 0;
 }

@@ -1,7 +1,15 @@
 // From requests to SCSI commands on paths: pieces are cut, a path is chosen, the command goes out. slots.ts gives it
 // its slot, retry.ts keeps what cannot go out now.
 
-import { BUFFER_PAGE_BYTES, LARGE_BYTES, OP_SCSI, PIECE_BYTES_MAX, POLICY_STATIC, UNIT_CAN_FUA } from "../abi";
+import {
+  BUFFER_PAGE_BYTES,
+  LARGE_BYTES,
+  OPERATION_FLAG_FUA,
+  OP_SCSI,
+  PIECE_BYTES_MAX,
+  POLICY_STATIC,
+  UNIT_CAN_FUA,
+} from "../abi";
 import { bufferTake } from "../memory/buffers";
 import { EIO } from "../memory/errno";
 import { listNext, listPush } from "../memory/lists";
@@ -51,8 +59,6 @@ const LINK: usize = offsetof<Command>("next");
 const SIBLING: usize = offsetof<Command>("siblingNext");
 const FLIGHT: usize = offsetof<Unit>("flightFirst");
 
-/** FUA of NBD and of WRITE(16) are different bits. */
-const NBD_FLAG_FUA: u16 = 1;
 const NANOSECONDS_PER_MS: u64 = 1000000;
 
 /** Makes all pieces of `r` and sends them; false when it cannot go on now. */
@@ -67,7 +73,7 @@ export const PIECE_BLOCKED: u8 = 1;
 
 /** Makes the next piece of `r` and sends it. */
 export function dispatchPiece(u: Unit, r: Request): u8 {
-  const slot = chooseFor(u, u.eligible, pieceBytes(u, r), r.method !== METHOD_READ, r.connection.index);
+  const slot = chooseFor(u, u.eligible, pieceBytes(u, r), r.method !== METHOD_READ, r.client.index);
   if (slot < 0) {
     if (slot === NO_PATH) noPath(u);
     return PIECE_BLOCKED;
@@ -134,8 +140,9 @@ function waitForList(r: Request): void {
 export function build(u: Unit, r: Request, c: Command): void {
   const blocks = c.pieceBytes >> u.blockShift;
   const method = c.method;
-  const fua = (r.flags & NBD_FLAG_FUA) !== 0 && method <= METHOD_ZERO_WRITE && (u.capabilities & UNIT_CAN_FUA) !== 0;
-  if ((r.flags & NBD_FLAG_FUA) !== 0 && !fua && changesMedium(method)) {
+  const fua =
+    ((<u32>r.flags) & OPERATION_FLAG_FUA) !== 0 && method <= METHOD_ZERO_WRITE && (u.capabilities & UNIT_CAN_FUA) !== 0;
+  if (((<u32>r.flags) & OPERATION_FLAG_FUA) !== 0 && !fua && changesMedium(method)) {
     if (r.syncAfter === 0) r.powerLosses = <u32>-1;
     r.syncAfter = 1;
   }
@@ -183,7 +190,7 @@ export function choose(u: Unit, c: Command): i32 {
   const allowed = u.eligible & ~c.tried;
   if (allowed === 0) return u.eligible === 0 ? NO_PATH : ALL_TRIED;
   if ((allowed & ~u.stalled) === 0 && (u.eligible & ~u.stalled) !== 0) return ONLY_STALLED;
-  return chooseFor(u, allowed, c.pieceBytes, c.method !== METHOD_READ, c.request.connection.index);
+  return chooseFor(u, allowed, c.pieceBytes, c.method !== METHOD_READ, c.request.client.index);
 }
 
 /** Chooses a slot among `allowed` (all eligible): the policy within the best tier, priority in lower ones. */

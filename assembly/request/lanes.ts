@@ -1,4 +1,4 @@
-// Who is next on a unit when not everything can go out at once. Each connection has three lanes, of small I/O, of large I/O,
+// Who is next on a unit when not everything can go out at once. Each client has three lanes, of small I/O, of large I/O,
 // and of zeroings and trims; requests wait in them, and the unit serves its lanes in turn by deficit round robin (Shreedhar
 // and Varghese): each time a lane has its turn it may send LANE_QUANTUM_BYTES more, of which what it does not use up for
 // lack of one more piece is left for the next time. So what a client gets depends neither on how many requests it has sent
@@ -12,7 +12,7 @@
 
 import { LANE_QUANTUM_BYTES, LARGE_BYTES } from "../abi";
 import { listPush, listRemove } from "../memory/lists";
-import { LANES, LANE_BYTES, Lane, REQUEST_LINED, Request } from "../memory/records";
+import { Client, LANE_BYTES, Lane, REQUEST_LINED, Request } from "../memory/records";
 import { Unit } from "../memory/topology";
 import { isZeroing } from "./zeroing";
 
@@ -20,6 +20,7 @@ const LINK: usize = offsetof<Request>("next");
 const QUEUE: usize = offsetof<Unit>("queueFirst");
 const SMALL_LANES: usize = offsetof<Unit>("smallFirst");
 const LARGE_LANES: usize = offsetof<Unit>("largeFirst");
+const LANES: usize = offsetof<Client>("lanes0");
 const LANE_LINK: usize = offsetof<Lane>("next");
 
 const LANE_SMALL: u8 = 0;
@@ -27,7 +28,7 @@ const LANE_LARGE: u8 = 1;
 const LANE_ZERO: u8 = 2;
 
 function laneOf(r: Request): Lane {
-  return changetype<Lane>(changetype<usize>(r.connection) + LANES + <usize>r.lane * LANE_BYTES);
+  return changetype<Lane>(changetype<usize>(r.client) + LANES + <usize>r.lane * LANE_BYTES);
 }
 
 /** The unit's list in which a lane is: those of small I/O have one of their own. */

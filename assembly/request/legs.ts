@@ -9,9 +9,8 @@
 // Who owns what: edges are read into a block of their own, never into the one that is written from. A read that was issued
 // again elsewhere may still be under way when the write goes out, and must not change what that writes.
 
-import { BUFFER_PAGE_BYTES, PIECE_BYTES_MAX } from "../abi";
+import { BUFFER_PAGE_BYTES, OPERATION_WRITE, PIECE_BYTES_MAX } from "../abi";
 import { listNext } from "../memory/lists";
-import { NBD_WRITE } from "../memory/operations";
 import { COMMAND_KEPT, Command, METHOD_READ, METHOD_WRITE, Request } from "../memory/records";
 import { Unit } from "../memory/topology";
 import { EXCLUSIVE_WANTED } from "./exclusive";
@@ -109,7 +108,7 @@ export function firstWrite(r: Request): void {
   const first = firstByte(r, block);
   const end = endByte(r, block);
   if (r.leg === LEG_PLAIN) set(r, LEG_PLAIN, r.whole, r.askedOffset, r.askedBytes, 0);
-  else if (<u32>r.kind === NBD_WRITE) set(r, LEG_WRITE, METHOD_WRITE, first, end - first, 0);
+  else if (<u32>r.kind === OPERATION_WRITE) set(r, LEG_WRITE, METHOD_WRITE, first, end - first, 0);
   else if (hasHead(r, block)) set(r, LEG_WRITE_HEAD, METHOD_WRITE, first, block, 0);
   else if (hasTail(r, block)) set(r, LEG_WRITE_TAIL, METHOD_WRITE, end - block, block, BUFFER_PAGE_BYTES);
   else beginSpan(r, first, end);
@@ -124,7 +123,7 @@ export function nextLeg(r: Request): bool {
   if (readsEdge(r)) {
     completeEdge(r);
     if (leg === LEG_READ_HEAD && hasTail(r, block)) readEdge(r, LEG_READ_TAIL, end - block, BUFFER_PAGE_BYTES);
-    else if (<u32>r.kind === NBD_WRITE) set(r, LEG_WRITE, METHOD_WRITE, first, end - first, 0);
+    else if (<u32>r.kind === OPERATION_WRITE) set(r, LEG_WRITE, METHOD_WRITE, first, end - first, 0);
     else if (hasHead(r, block)) set(r, LEG_WRITE_HEAD, METHOD_WRITE, first, block, 0);
     else set(r, LEG_WRITE_TAIL, METHOD_WRITE, end - block, block, BUFFER_PAGE_BYTES);
     return true;
@@ -158,14 +157,14 @@ function completeEdge(r: Request): void {
   const after = askedEnd < r.offset + block ? <usize>(r.offset + block - askedEnd) : 0;
   memory.copy(to, from, before);
   memory.copy(to + <usize>block - after, from + <usize>block - after, after);
-  if (<u32>r.kind !== NBD_WRITE) memory.fill(to + before, 0, <usize>block - before - after);
+  if (<u32>r.kind !== OPERATION_WRITE) memory.fill(to + before, 0, <usize>block - before - after);
   dropKept(r);
 }
 
 /** Where the block of the present edge lies among the data to be written. */
 function edgeTarget(r: Request, block: u64): usize {
   if (r.leg === LEG_READ_HEAD) return requestBlock(r, 0);
-  if (<u32>r.kind !== NBD_WRITE) return requestBlock(r, 0) + <usize>BUFFER_PAGE_BYTES;
+  if (<u32>r.kind !== OPERATION_WRITE) return requestBlock(r, 0) + <usize>BUFFER_PAGE_BYTES;
   const at = <u32>(r.offset - firstByte(r, block));
   return requestBlock(r, at / PIECE_BYTES_MAX) + (at & (PIECE_BYTES_MAX - 1));
 }

@@ -1,16 +1,19 @@
 // How a request is carried out: which SCSI commands serve it, given what the device can do, and what is beyond its end.
 
-import { UNIT_CAN_LBA_STATUS, UNIT_CAN_UNMAP, UNIT_CAN_WRITE_SAME, UNIT_CAN_WRITE_SAME_UNMAP } from "../abi";
-import { EINVAL, ENOSPC } from "../memory/errno";
 import {
-  FLAG_NO_HOLE,
-  NBD_BLOCK_STATUS,
-  NBD_FLUSH,
-  NBD_READ,
-  NBD_TRIM,
-  NBD_WRITE,
-  NBD_WRITE_ZEROES,
-} from "../memory/operations";
+  OPERATION_FLAG_NO_HOLE,
+  OPERATION_FLUSH,
+  OPERATION_READ,
+  OPERATION_TRIM,
+  OPERATION_WRITE,
+  OPERATION_WRITE_ZEROES,
+  UNIT_CAN_LBA_STATUS,
+  UNIT_CAN_UNMAP,
+  UNIT_CAN_WRITE_SAME,
+  UNIT_CAN_WRITE_SAME_UNMAP,
+} from "../abi";
+import { EINVAL, ENOSPC } from "../memory/errno";
+import { OPERATION_STATUS } from "../memory/operations";
 import {
   METHOD_NONE,
   METHOD_READ,
@@ -27,24 +30,25 @@ import { cachesWrites } from "./cache";
 
 /** What a client gets that asks beyond the end, whoever finds out. */
 export function pastEnd(kind: u32): u32 {
-  return kind === NBD_WRITE || kind === NBD_WRITE_ZEROES ? ENOSPC : EINVAL;
+  return kind === OPERATION_WRITE || kind === OPERATION_WRITE_ZEROES ? ENOSPC : EINVAL;
 }
 
 /** How WRITE_ZEROES is done: unmapping when the client allows it and reading back gives zeroes; else WRITE SAME; else WRITE. */
 export function zeroMethod(u: Unit, flags: u32): u8 {
-  if ((flags & FLAG_NO_HOLE) === 0 && (u.capabilities & UNIT_CAN_WRITE_SAME_UNMAP) !== 0) return METHOD_SAME_UNMAP;
+  if ((flags & OPERATION_FLAG_NO_HOLE) === 0 && (u.capabilities & UNIT_CAN_WRITE_SAME_UNMAP) !== 0)
+    return METHOD_SAME_UNMAP;
   if ((u.capabilities & UNIT_CAN_WRITE_SAME) !== 0) return METHOD_SAME;
   return METHOD_ZERO_WRITE;
 }
 
 export function methodOf(u: Unit, kind: u32, flags: u32): u8 {
-  if (kind === NBD_READ) return METHOD_READ;
-  if (kind === NBD_WRITE) return METHOD_WRITE;
-  if (kind === NBD_WRITE_ZEROES) return zeroMethod(u, flags);
+  if (kind === OPERATION_READ) return METHOD_READ;
+  if (kind === OPERATION_WRITE) return METHOD_WRITE;
+  if (kind === OPERATION_WRITE_ZEROES) return zeroMethod(u, flags);
   // Without a volatile cache everything acknowledged is on the medium already.
-  if (kind === NBD_FLUSH) return cachesWrites(u) ? METHOD_SYNC : METHOD_NONE;
+  if (kind === OPERATION_FLUSH) return cachesWrites(u) ? METHOD_SYNC : METHOD_NONE;
   // TRIM and CACHE are hints: what the device cannot do need not be done.
-  if (kind === NBD_TRIM && (u.capabilities & UNIT_CAN_UNMAP) !== 0) return METHOD_UNMAP;
-  if (kind === NBD_BLOCK_STATUS && (u.capabilities & UNIT_CAN_LBA_STATUS) !== 0) return METHOD_STATUS;
+  if (kind === OPERATION_TRIM && (u.capabilities & UNIT_CAN_UNMAP) !== 0) return METHOD_UNMAP;
+  if (kind === OPERATION_STATUS && (u.capabilities & UNIT_CAN_LBA_STATUS) !== 0) return METHOD_STATUS;
   return METHOD_NONE;
 }

@@ -27,7 +27,7 @@ import {
   ZEROING_SHARED_PIECES_MAX,
 } from "../abi";
 import { unitDirty } from "../memory/due";
-import { COMMAND_GHOST, Command, Connection, METHOD_UNMAP, METHOD_ZERO_WRITE } from "../memory/records";
+import { COMMAND_GHOST, Command, Client, METHOD_UNMAP, METHOD_ZERO_WRITE } from "../memory/records";
 import { now } from "../memory/ring";
 import { Unit } from "../memory/topology";
 
@@ -58,7 +58,7 @@ let sharedUntilNs: u64 = 0;
 let flights: u32 = 0;
 
 /** A request of `n` was accepted, or a piece of one goes out. */
-export function paceSeen(n: Connection): void {
+export function paceSeen(n: Client): void {
   if (n.index === lastIndex) return;
   if (lastIndex !== <u32>-1) sharedUntilNs = now + <u64>PACE_SHARED_MS * MS;
   lastIndex = n.index;
@@ -141,7 +141,7 @@ export function patienceEndNs(u: Unit): u64 {
 export function paceBegin(u: Unit, c: Command): void {
   const zero = isZero(c.method);
   u.paceMovedNs = now;
-  paceSeen(c.request.connection);
+  paceSeen(c.request.client);
   c.lone = flights === 0 ? LONE_QUITE : (u.paceData | u.paceZero) === 0 ? LONE_ON_UNIT : LONE_NOT;
   flights++;
   if (zero) {

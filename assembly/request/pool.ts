@@ -6,7 +6,7 @@ import { bufferBlockBytes, bufferGive, bufferTake, buffersFree } from "../memory
 import { listFirst, listPush, listRemove } from "../memory/lists";
 import { listAll, requestCount, requests } from "../memory/memory";
 import {
-  Connection,
+  Client,
   REQUEST_BLOCKS,
   REQUEST_BLOCKS_MAX,
   REQUEST_FREE,
@@ -48,7 +48,7 @@ export function poolBytesFor(bytes: u32): u32 {
  * Takes a slot and buffers for `bytes` of data (0: none), and one more block for edges that are read; null when any of it
  * is not to be had.
  */
-export function requestTake(u: Unit, n: Connection, bytes: u32, edgeBytes: u32 = 0): Request | null {
+export function requestTake(u: Unit, n: Client, bytes: u32, edgeBytes: u32 = 0): Request | null {
   const wanted = poolBytesFor(bytes) + poolBytesFor(edgeBytes);
   if (freeCount === 0 || buffersFree() < wanted) return null;
   const r = changetype<Request>(listFirst(free));
@@ -68,7 +68,7 @@ export function requestTake(u: Unit, n: Connection, bytes: u32, edgeBytes: u32 =
   listRemove(free, changetype<usize>(r), LINK);
   freeCount--;
   r.state = REQUEST_RECEIVING;
-  r.connection = n;
+  r.client = n;
   r.unit = u;
   r.error = 0;
   r.syncAfter = 0;

@@ -9,16 +9,15 @@
 //   ghost.ts.
 // - Its slot and buffers are free when its reply has left and its last command slot has come back from the host.
 
-import { replyReady } from "../memory/due";
+import { answerReady } from "../memory/due";
 import { EIO } from "../memory/errno";
 import { listNext, listPush, listRemove } from "../memory/lists";
 import {
   COMMAND_DEAD,
   COMMAND_FLIGHT,
   COMMAND_KEPT,
-  CONNECTION_CLOSING,
+  Client,
   Command,
-  Connection,
   METHOD_NONE,
   METHOD_SYNC,
   REQUEST_FLIGHT,
@@ -56,7 +55,7 @@ export function requestAccept(r: Request): void {
   r.acceptedNs = now;
   r.sinceNs = now;
   r.deadlineNs = now + u.ioTimeoutNs;
-  paceSeen(r.connection);
+  paceSeen(r.client);
   u.requests++;
   if (r.exclusive !== EXCLUSIVE_NOT) u.exclusives++;
   listPush(changetype<usize>(u) + UNIT_REQUESTS, changetype<usize>(r), UNIT_LINK);
@@ -151,12 +150,12 @@ export function requestAbandon(r: Request, error: u32): void {
 }
 
 /** Nobody hears what is asked by `n`: nothing of it is begun any more, what the host has of it becomes ghosts. */
-export function requestsGiveUp(n: Connection): void {
+export function requestsGiveUp(n: Client): void {
   const u = n.unit;
   for (let at = u.requestFirst; at !== 0;) {
     const r = changetype<Request>(at);
     at = r.unitNext;
-    if (r.connection === n) requestAbandon(r, EIO);
+    if (r.client === n) requestAbandon(r, EIO);
   }
   u.waiting = min(u.waiting, u.queued + u.retrying);
 }
@@ -169,9 +168,9 @@ function requestAnswer(r: Request): void {
   listRemove(changetype<usize>(u) + UNIT_REQUESTS, changetype<usize>(r), UNIT_LINK);
   u.requests--;
   if (u.exclusives !== 0) exclusiveOver(u, r);
-  if (r.connection.state < CONNECTION_CLOSING) account(r);
+  if (r.client.gone === 0) account(r);
   r.state = REQUEST_READY;
-  replyReady(r);
+  answerReady(r);
 }
 
 /** An answer that its client gets goes into the unit's account. */

@@ -2,13 +2,13 @@
 // has to wait.
 
 import { listPush, listShift } from "../memory/lists";
-import { Connection } from "../memory/records";
+import { Client } from "../memory/records";
 import { Unit } from "../memory/topology";
 import { wordWanted } from "../memory/word";
 
 const SHARE: usize = offsetof<Unit>("shareFirst");
 
-const LINK: usize = offsetof<Connection>("waitNext");
+const LINK: usize = offsetof<Client>("waitNext");
 
 const WAITING_NOT: u8 = 0;
 export const WAITING_ROOM: u8 = 1;
@@ -24,14 +24,14 @@ export let served: usize = 0;
 export let servedTaken: u32 = 0;
 
 /** Notes that `n` waits from now on; the caller puts it where it waits. */
-export function waits(n: Connection, what: u8): void {
+export function waits(n: Client, what: u8): void {
   if (n.waiting === WAITING_NOT) waitingCount++;
   n.waiting = what;
   wordWanted();
 }
 
 /** Notes that `n` waits no longer. */
-export function waitsNot(n: Connection): void {
+export function waitsNot(n: Client): void {
   if (n.waiting !== WAITING_NOT) waitingCount--;
   n.waiting = WAITING_NOT;
 }
@@ -42,7 +42,7 @@ export function taken(): void {
 }
 
 /** An answer of `n` has left: if that is what it waited for, it queues up behind the others of its unit. */
-export function ownRoomFreed(n: Connection): void {
+export function ownRoomFreed(n: Client): void {
   if (n.waiting !== WAITING_OWN) return;
   waits(n, WAITING_SHARE);
   listPush(changetype<usize>(n.unit) + SHARE, changetype<usize>(n), LINK);
@@ -59,7 +59,7 @@ export function roomFreed(u: Unit): void {
 function nextOfShare(u: Unit): void {
   const at = listShift(changetype<usize>(u) + SHARE, LINK);
   if (at === 0) return;
-  waits(changetype<Connection>(at), WAITING_ROOM);
+  waits(changetype<Client>(at), WAITING_ROOM);
   listPush(line, at, LINK);
 }
 
@@ -74,14 +74,14 @@ export function lineDue(): bool {
 export function lineNext(): usize {
   const at = listShift(line, LINK);
   if (at === 0) return 0;
-  waitsNot(changetype<Connection>(at));
+  waitsNot(changetype<Client>(at));
   served = at;
   servedTaken = 0;
   return at;
 }
 
 /** It was served. False when it is back at the head: there is no room for it yet, and so for nobody behind it. */
-export function lineServed(n: Connection): bool {
+export function lineServed(n: Client): bool {
   const at = changetype<usize>(n);
   served = 0;
   if (n.waiting === WAITING_ROOM && load<usize>(line) === at && servedTaken === 0) return false;

@@ -1,7 +1,7 @@
 // Whether a request may begin, as far as ghosts (ghost.ts) and requests that must be alone (exclusive.ts) go.
 
+import { OPERATION_TRIM, OPERATION_WRITE, OPERATION_WRITE_ZEROES } from "../abi";
 import { EIO } from "../memory/errno";
-import { NBD_TRIM, NBD_WRITE, NBD_WRITE_ZEROES } from "../memory/operations";
 import { Request } from "../memory/records";
 import { Unit } from "../memory/topology";
 import { EXCLUSIVE_NOT } from "./exclusive";
@@ -24,7 +24,7 @@ export function mustWait(u: Unit, r: Request): bool {
 
 function changes(r: Request): bool {
   const kind = <u32>r.kind;
-  return kind === NBD_WRITE || kind === NBD_TRIM || kind === NBD_WRITE_ZEROES;
+  return kind === OPERATION_WRITE || kind === OPERATION_TRIM || kind === OPERATION_WRITE_ZEROES;
 }
 
 function begun(r: Request): bool {

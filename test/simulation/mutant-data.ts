@@ -81,7 +81,7 @@ export const dataMutants: readonly Mutant[] = [
     name: "past-the-end-is-all-one",
     why: "a write past the end is told as a read past the end is",
     file: "request/method.ts",
-    find: "  return kind === NBD_WRITE || kind === NBD_WRITE_ZEROES ? ENOSPC : EINVAL;",
+    find: "  return kind === OPERATION_WRITE || kind === OPERATION_WRITE_ZEROES ? ENOSPC : EINVAL;",
     replace: "  return EINVAL;",
   },
   {

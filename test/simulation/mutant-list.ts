@@ -157,8 +157,8 @@ export const mutants: readonly Mutant[] = [
     name: "zeroes-that-are-not-written",
     why: "WRITE_ZEROES is answered without being carried out",
     file: "request/method.ts",
-    find: "  if (kind === NBD_WRITE_ZEROES) return zeroMethod(u, flags);",
-    replace: "  if (kind === NBD_WRITE_ZEROES) return METHOD_NONE;",
+    find: "  if (kind === OPERATION_WRITE_ZEROES) return zeroMethod(u, flags);",
+    replace: "  if (kind === OPERATION_WRITE_ZEROES) return METHOD_NONE;",
   },
   {
     name: "lose-a-reply",

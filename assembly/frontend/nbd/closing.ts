@@ -44,11 +44,12 @@ export function connectionShut(n: Connection, error: i32): void {
   if (n.state === CONNECTION_FREE || n.state >= CONNECTION_CLOSING) return;
   waitNoLonger(n);
   n.state = CONNECTION_CLOSING;
+  n.gone = 1;
   requestsGiveUp(n);
   n.error = error;
   n.generation++;
   n.closeGeneration = n.generation;
-  submit(false, OP_CLOSE, 0, makeTag(TAG_CLOSE, n.generation, n.index), n.socket, 0, 0);
+  submit(false, OP_CLOSE, 0, makeTag(TAG_CLOSE, n.generation, n.number), n.socket, 0, 0);
   connectionDirty(n);
 }
 
@@ -81,13 +82,13 @@ export function connectionGone(n: Connection): void {
   }
   n.state = CONNECTION_FREE;
   n.unit.connections--;
-  event(EVENT_CONNECTION_CLOSED, 0, n.unit.index, NONE, n.index, <u32>n.error, 0, 0);
+  event(EVENT_CONNECTION_CLOSED, 0, n.unit.index, NONE, n.number, <u32>n.error, 0, 0);
   listPush(free, changetype<usize>(n), DIRTY);
 }
 
 /** Its reply has left, or nobody wants it. The caller has taken it out of its lists. */
 export function requestOver(r: Request): void {
-  const n = r.connection;
+  const n = changetype<Connection>(r.client);
   r.state = REQUEST_OVER;
   n.requests--;
   n.bytesHeld -= r.bufferBytes;

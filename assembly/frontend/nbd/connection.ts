@@ -47,6 +47,7 @@ import {
   unitCount,
 } from "../../memory/memory";
 import {
+  CLIENT_NBD,
   CONNECTION_CLOSED,
   CONNECTION_CLOSING,
   CONNECTION_DRAINING,
@@ -84,6 +85,8 @@ export function connectionsInit(): void {
   for (let i: u32 = 0; i < connectionCount; i++) {
     const n = connectionAt(i);
     n.index = i;
+    n.number = i;
+    n.kind = CLIENT_NBD;
     n.receiveBuffer = receiveBufferOf(i);
     n.gather = gatherOf(i);
   }
@@ -113,6 +116,7 @@ export function connectionTakeOver(socket: u32, unit: u32, flags: u32, preloaded
   n.error = 0;
   n.receiving = RECEIVING_NOTHING;
   n.sending = 0;
+  n.gone = 0;
   n.dirty = 0;
   n.waiting = 0;
   n.bytesHeld = 0;
@@ -121,7 +125,7 @@ export function connectionTakeOver(socket: u32, unit: u32, flags: u32, preloaded
   u.connections++;
   watch(n);
   connectionDirty(n);
-  return <i32>n.index;
+  return <i32>n.number;
 }
 
 /** Asks for word of the client's end. */
@@ -129,7 +133,7 @@ function watch(n: Connection): void {
   n.watching = 1;
   n.generation++;
   n.watchGeneration = n.generation;
-  submit(false, OP_WATCH, 0, makeTag(TAG_WATCH, n.generation, n.index), n.socket, 0, 0);
+  submit(false, OP_WATCH, 0, makeTag(TAG_WATCH, n.generation, n.number), n.socket, 0, 0);
 }
 
 /** A WATCH has completed: its client has closed the connection and hears nothing any more, whatever of it is unread. */
@@ -163,7 +167,7 @@ function send(n: Connection): void {
   n.progressNs = now;
   n.generation++;
   n.sendGeneration = n.generation;
-  const tag = makeTag(TAG_SEND, n.generation, n.index);
+  const tag = makeTag(TAG_SEND, n.generation, n.number);
   // Where more is under way, the turn that brings word of this SEND also brings what has come meanwhile, together.
   const lone = n.requests === 1 && n.state === CONNECTION_OPEN && !anybodyWaits();
   submit(false, OP_SEND, lone ? SUBMISSION_FLAG_LAZY : 0, tag, n.socket, n.gather, entries);
@@ -176,14 +180,14 @@ function receive(n: Connection): void {
   const target = payloadTarget(n);
   if (target !== 0) {
     n.receiving = RECEIVING_PAYLOAD;
-    const tag = makeTag(TAG_RECV, n.generation, n.index);
+    const tag = makeTag(TAG_RECV, n.generation, n.number);
     submit(false, OP_RECV, SUBMISSION_FLAG_WAIT_ALL, tag, n.socket, target, payloadTargetBytes(n));
   } else {
     n.receiving = RECEIVING_HEADERS;
     compact(n);
     const room = CONNECTION_RECEIVE_BYTES - n.end;
     assert(room !== 0);
-    submit(false, OP_RECV, 0, makeTag(TAG_RECV, n.generation, n.index), n.socket, n.receiveBuffer + n.end, room);
+    submit(false, OP_RECV, 0, makeTag(TAG_RECV, n.generation, n.number), n.socket, n.receiveBuffer + n.end, room);
   }
   n.receiveGeneration = n.generation;
 }

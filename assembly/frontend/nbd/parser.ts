@@ -17,23 +17,20 @@ import {
   CONNECTION_TRIM,
   CONNECTION_UNALIGNED,
   NBD_PAYLOAD_BYTES_MAX,
+  OPERATION_FLAG_FAST_ZERO,
+  OPERATION_FLAG_FUA,
+  OPERATION_FLAG_NO_HOLE,
+  OPERATION_FLUSH,
+  OPERATION_READ,
+  OPERATION_TRIM,
+  OPERATION_WRITE,
+  OPERATION_WRITE_ZEROES,
   PIECE_BYTES_MAX,
   UNIT_CAN_NOT_WRITE,
 } from "../../abi";
 import { EINVAL, ENOTSUP, EPERM } from "../../memory/errno";
 import { poolBytes } from "../../memory/memory";
-import {
-  FLAG_FAST_ZERO,
-  FLAG_FUA,
-  FLAG_NO_HOLE,
-  FLAG_REQ_ONE,
-  NBD_BLOCK_STATUS,
-  NBD_FLUSH,
-  NBD_READ,
-  NBD_TRIM,
-  NBD_WRITE,
-  NBD_WRITE_ZEROES,
-} from "../../memory/operations";
+import { FLAG_ONE_EXTENT, FLAG_WIDE_EXTENTS, OPERATION_STATUS } from "../../memory/operations";
 import {
   CONNECTION_OPEN,
   Connection,
@@ -130,7 +127,7 @@ function parseRequest(n: Connection): bool {
   }
   const flags = <u32>bswap<u16>(load<u16>(header, 4));
   const kind = <u32>bswap<u16>(load<u16>(header, 6));
-  return parsed(n, header, kind, flags, <u64>bswap<u32>(load<u32>(header, 24)), kind === NBD_WRITE);
+  return parsed(n, header, kind, flags, <u64>bswap<u32>(load<u32>(header, 24)), kind === OPERATION_WRITE);
 }
 
 /** With extended headers a flag says whether a payload follows; a write has one in any case. */
@@ -142,7 +139,7 @@ function parseExtended(n: Connection, header: usize): bool {
   const flags = <u32>bswap<u16>(load<u16>(header, 4));
   const kind = <u32>bswap<u16>(load<u16>(header, 6));
   const bytes = bswap<u64>(load<u64>(header, 24));
-  if (kind === NBD_WRITE) return parsed(n, header, kind, flags & ~FLAG_PAYLOAD_LENGTH, bytes, true);
+  if (kind === OPERATION_WRITE) return parsed(n, header, kind, flags & ~FLAG_PAYLOAD_LENGTH, bytes, true);
   return parsed(n, header, kind, flags, bytes, (flags & FLAG_PAYLOAD_LENGTH) !== 0);
 }
 
@@ -176,45 +173,52 @@ function parsed(n: Connection, header: usize, kind: u32, flags: u32, bytes: u64,
 
 /** Command flags that a client may use with a command. */
 function flagsAllowed(n: Connection, kind: u32): u32 {
-  if (kind === NBD_READ && (n.flags & CONNECTION_STRUCTURED) !== 0) return FLAG_FUA | FLAG_DF;
-  if (kind === NBD_BLOCK_STATUS) return FLAG_FUA | FLAG_REQ_ONE;
-  if (kind !== NBD_WRITE_ZEROES) return FLAG_FUA;
-  return FLAG_FUA | FLAG_NO_HOLE | ((n.flags & CONNECTION_FAST_ZERO) !== 0 ? FLAG_FAST_ZERO : 0);
+  if (kind === OPERATION_READ && (n.flags & CONNECTION_STRUCTURED) !== 0) return OPERATION_FLAG_FUA | FLAG_DF;
+  if (kind === OPERATION_STATUS) return OPERATION_FLAG_FUA | FLAG_ONE_EXTENT;
+  if (kind !== OPERATION_WRITE_ZEROES) return OPERATION_FLAG_FUA;
+  return (
+    OPERATION_FLAG_FUA |
+    OPERATION_FLAG_NO_HOLE |
+    ((n.flags & CONNECTION_FAST_ZERO) !== 0 ? OPERATION_FLAG_FAST_ZERO : 0)
+  );
 }
 
 /** Whether a command was announced, or agreed to, in the negotiation. */
 function offered(n: Connection, kind: u32): bool {
-  if (kind === NBD_TRIM) return (n.flags & (CONNECTION_TRIM | CONNECTION_READ_ONLY)) !== 0;
-  if (kind === NBD_BLOCK_STATUS) return (n.flags & CONNECTION_ALLOCATION) !== 0;
-  return kind <= NBD_WRITE_ZEROES;
+  if (kind === OPERATION_TRIM) return (n.flags & (CONNECTION_TRIM | CONNECTION_READ_ONLY)) !== 0;
+  if (kind === OPERATION_STATUS) return (n.flags & CONNECTION_ALLOCATION) !== 0;
+  return kind <= OPERATION_WRITE_ZEROES;
 }
 
 /** What is wrong with a request: an NBD error, 0 when nothing is. */
 function check(n: Connection, kind: u32, flags: u32, offset: u64, bytes: u64): u32 {
   const u = n.unit;
-  const writes = kind === NBD_WRITE || kind === NBD_TRIM || kind === NBD_WRITE_ZEROES;
-  if ((kind > NBD_FLUSH && !offered(n, kind)) || (flags !== 0 && (flags & ~flagsAllowed(n, kind)) !== 0)) {
+  const writes = kind === OPERATION_WRITE || kind === OPERATION_TRIM || kind === OPERATION_WRITE_ZEROES;
+  if ((kind > OPERATION_FLUSH && !offered(n, kind)) || (flags !== 0 && (flags & ~flagsAllowed(n, kind)) !== 0)) {
     return EINVAL;
   }
   if (writes && ((n.flags & CONNECTION_READ_ONLY) !== 0 || (u.capabilities & UNIT_CAN_NOT_WRITE) !== 0)) {
     return EPERM;
   }
-  if (kind === NBD_FLUSH) return 0;
+  if (kind === OPERATION_FLUSH) return 0;
   const partial = (offset | bytes) & (<u64>u.blockBytes - 1);
   if (partial !== 0 && (n.flags & CONNECTION_UNALIGNED) === 0) return EINVAL;
   const size = u.blocks << u.blockShift;
   if (bytes > size || offset > size - bytes) return pastEnd(kind);
-  if (kind === NBD_BLOCK_STATUS && bytes === 0) return EINVAL;
-  if (kind <= NBD_WRITE && (bytes > NBD_PAYLOAD_BYTES_MAX || (partial !== 0 && !fitsPool(u, kind, offset, bytes)))) {
-    return kind === NBD_WRITE || (flags & FLAG_DF) !== 0 ? NBD_EOVERFLOW : EINVAL;
+  if (kind === OPERATION_STATUS && bytes === 0) return EINVAL;
+  if (
+    kind <= OPERATION_WRITE &&
+    (bytes > NBD_PAYLOAD_BYTES_MAX || (partial !== 0 && !fitsPool(u, kind, offset, bytes)))
+  ) {
+    return kind === OPERATION_WRITE || (flags & FLAG_DF) !== 0 ? NBD_EOVERFLOW : EINVAL;
   }
-  if ((flags & FLAG_FAST_ZERO) !== 0 && zeroMethod(u, flags) === METHOD_ZERO_WRITE) return ENOTSUP;
+  if ((flags & OPERATION_FLAG_FAST_ZERO) !== 0 && zeroMethod(u, flags) === METHOD_ZERO_WRITE) return ENOTSUP;
   return 0;
 }
 
 /** Whether the pool is large enough; whole blocks around the largest payload may be too much for the smallest one. */
 function fitsPool(u: Unit, kind: u32, offset: u64, bytes: u64): bool {
-  const edges = kind === NBD_WRITE ? poolBytesFor(edgeBytes(u, offset, bytes)) : 0;
+  const edges = kind === OPERATION_WRITE ? poolBytesFor(edgeBytes(u, offset, bytes)) : 0;
   return poolBytesFor(<u32>spanBytes(u, offset, bytes)) + edges <= poolBytes;
 }
 
@@ -225,8 +229,8 @@ function edgeBytes(u: Unit, offset: u64, bytes: u64): u32 {
 
 /** Bytes of buffers that a request of whole blocks takes for its data. */
 function dataBytes(u: Unit, kind: u32, method: u8, bytes: u64): u32 {
-  if (kind <= NBD_WRITE) return <u32>bytes;
-  if (kind === NBD_BLOCK_STATUS) return ALLOCATION_BYTES;
+  if (kind <= OPERATION_WRITE) return <u32>bytes;
+  if (kind === OPERATION_STATUS) return ALLOCATION_BYTES;
   return method === METHOD_UNMAP ? u.blockBytes : 0;
 }
 
@@ -235,15 +239,15 @@ function take(n: Connection, kind: u32, flags: u32, cookie: u64, offset: u64, by
   const u = n.unit;
   const headBytes = headerBytes(n);
   const there = n.end - n.begin - headBytes;
-  if (kind === NBD_WRITE && bytes <= SMALL_PAYLOAD_BYTES && <u64>there < bytes) return false;
+  if (kind === OPERATION_WRITE && bytes <= SMALL_PAYLOAD_BYTES && <u64>there < bytes) return false;
   const method = methodOf(u, kind, flags);
   const partial = ((offset | bytes) & (<u64>u.blockBytes - 1)) !== 0;
   let data = dataBytes(u, kind, method, bytes);
   let edges: u32 = 0;
   if (partial) {
-    if (kind <= NBD_WRITE) data = <u32>spanBytes(u, offset, bytes);
-    else if (kind === NBD_WRITE_ZEROES) data = EDGES_BYTES;
-    if (kind === NBD_WRITE || kind === NBD_WRITE_ZEROES) edges = EDGES_BYTES;
+    if (kind <= OPERATION_WRITE) data = <u32>spanBytes(u, offset, bytes);
+    else if (kind === OPERATION_WRITE_ZEROES) data = EDGES_BYTES;
+    if (kind === OPERATION_WRITE || kind === OPERATION_WRITE_ZEROES) edges = EDGES_BYTES;
   }
   if (!mayTake(n, data + edges)) return false;
   const r = requestTake(u, n, data, edges);
@@ -253,7 +257,7 @@ function take(n: Connection, kind: u32, flags: u32, cookie: u64, offset: u64, by
   }
   n.begin += headBytes;
   r.kind = <u16>kind;
-  r.flags = <u16>flags;
+  r.flags = <u16>(flags | ((n.flags & CONNECTION_EXTENDED) !== 0 ? FLAG_WIDE_EXTENTS : 0));
   r.cookie = cookie;
   r.askedOffset = offset;
   r.askedBytes = bytes;
@@ -263,8 +267,8 @@ function take(n: Connection, kind: u32, flags: u32, cookie: u64, offset: u64, by
   r.whole = method;
   r.total = method === METHOD_SYNC || method === METHOD_STATUS ? 1 : <u32>bytes;
   if (partial || bytes > LEG_BYTES_MAX) layOut(u, r);
-  if (kind === NBD_BLOCK_STATUS && method === METHOD_NONE) allocated(r);
-  if (kind === NBD_WRITE && bytes !== 0) {
+  if (kind === OPERATION_STATUS && method === METHOD_NONE) allocated(r);
+  if (kind === OPERATION_WRITE && bytes !== 0) {
     n.payload = r;
     n.payloadBytes = 0;
     takePayload(n);

@@ -8,10 +8,11 @@ import {
   GATHER_BYTES,
   GATHER_ENTRIES_MAX,
   GATHER_LENGTH,
+  OPERATION_READ,
   PIECE_BYTES_MAX,
 } from "../../abi";
 import { listNext, listPush, listRemove } from "../../memory/lists";
-import { NBD_BLOCK_STATUS, NBD_READ } from "../../memory/operations";
+import { OPERATION_STATUS } from "../../memory/operations";
 import { COMMAND_KEPT, Command, Connection, REQUEST_HEADER, REQUEST_SENDING, Request } from "../../memory/records";
 import { CONTEXT_ALLOCATION, extentBytes, extentsAt } from "../../request/allocation";
 import { requestBlock } from "../../request/pool";
@@ -74,9 +75,9 @@ function gatherReply(n: Connection, r: Request): bool {
   const header = changetype<usize>(r) + REQUEST_HEADER;
   const bytesBefore = sendBytes;
   const kind = <u32>r.kind;
-  const read = kind === NBD_READ;
+  const read = kind === OPERATION_READ;
   let fits: bool;
-  const structured = (read || kind === NBD_BLOCK_STATUS) && (n.flags & CONNECTION_STRUCTURED) !== 0;
+  const structured = (read || kind === OPERATION_STATUS) && (n.flags & CONNECTION_STRUCTURED) !== 0;
   if (!structured && (n.flags & CONNECTION_EXTENDED) === 0) {
     store<u32>(header, bswap<u32>(SIMPLE_MAGIC));
     store<u32>(header, bswap<u32>(r.error), 4);
@@ -111,8 +112,9 @@ function gatherChunk(n: Connection, r: Request, header: usize): bool {
     store<u16>(header + at, 0, 4);
     return gather(header, at + 6);
   }
-  if (<u32>r.kind === NBD_BLOCK_STATUS) return gatherExtents(n, r, header);
-  if (<u32>r.kind !== NBD_READ || r.askedBytes === 0) return gather(header, chunkHeader(n, r, header, CHUNK_NONE, 0));
+  if (<u32>r.kind === OPERATION_STATUS) return gatherExtents(n, r, header);
+  if (<u32>r.kind !== OPERATION_READ || r.askedBytes === 0)
+    return gather(header, chunkHeader(n, r, header, CHUNK_NONE, 0));
   const bytes = <u32>r.askedBytes;
   if (isHole(r)) {
     const at = chunkHeader(n, r, header, CHUNK_OFFSET_HOLE, 12);
