@@ -16,13 +16,13 @@ import {
   DIRECTION_NONE,
   DIRECTION_OUT,
 } from "../abi.ts";
-import { carryOut } from "./carry-out.ts";
-import { Command } from "./command.ts";
+import { carryOut } from "./commands/carry-out.ts";
+import { Command } from "./commands/command.ts";
 import { Engine } from "./engine.ts";
 import { ArrayError } from "./errors.ts";
-import { FaultBook } from "./fault-book.ts";
-import { SeededRandom } from "./fault-state.ts";
-import type { FaultReport, FaultRequest } from "./faults.ts";
+import { FaultBook } from "./faults/fault-book.ts";
+import { SeededRandom } from "./faults/fault-state.ts";
+import type { FaultReport, FaultRequest } from "./faults/faults.ts";
 import { SparseMedium, type Medium } from "./medium.ts";
 import { Plan } from "./plan.ts";
 import { ASC_POWER_ON, ASC_RESET, HOST_TIME_OUT } from "./scsi.ts";

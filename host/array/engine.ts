@@ -20,9 +20,9 @@ import {
   SUBMISSION_OP,
   SUBMISSION_TAG,
 } from "../abi.ts";
-import { carryOut } from "./carry-out.ts";
-import { Command } from "./command.ts";
-import { execute } from "./execute.ts";
+import { carryOut } from "./commands/carry-out.ts";
+import { Command } from "./commands/command.ts";
+import { execute } from "./commands/execute.ts";
 import {
   Pending,
   PENDING_ANSWERED,

@@ -1,6 +1,6 @@
 // Where the CDBs of reading and writing keep their fields, by length (SPC-4 4.2.2).
 
-import type { Command } from "./command.ts";
+import type { Command } from "./commands/command.ts";
 
 const TWO_32 = 4294967296;
 

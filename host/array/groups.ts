@@ -9,7 +9,7 @@ import {
   ALUA_UNAVAILABLE,
   DIRECTION_OUT,
 } from "../abi.ts";
-import type { Command } from "./command.ts";
+import type { Command } from "./commands/command.ts";
 import {
   ASC_ALUA_CHANGED,
   ASC_ALUA_STANDBY,

@@ -1,8 +1,8 @@
 // What becomes of a command that meets faults or takes time: when its effect takes place, when its answer arrives.
 
-import type { Command } from "./command.ts";
-import type { PortFault } from "./fault-state.ts";
-import type { Fault } from "./faults.ts";
+import type { Command } from "./commands/command.ts";
+import type { PortFault } from "./faults/fault-state.ts";
+import type { Fault } from "./faults/faults.ts";
 import { PENDING_EXECUTE_ON_LIFT, PENDING_HELD, PENDING_LANDS_AFTER, PENDING_QUEUED } from "./pending.ts";
 import {
   ASC_POWER_ON,

@@ -1,7 +1,7 @@
 // How long a target port takes: a queue in front of `parallelism` servers.
 
 import { TIME_DELAY, TIME_FACTOR, TIME_FINISH, TIME_NOW } from "./times.ts";
-import type { SeededRandom } from "./fault-state.ts";
+import type { SeededRandom } from "./faults/fault-state.ts";
 import type { PortService } from "./topology.ts";
 
 export class PortServer {

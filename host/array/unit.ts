@@ -4,7 +4,7 @@ import { ALUA_NON_OPTIMIZED, ALUA_OPTIMIZED } from "../abi.ts";
 import { CachedMedium } from "./cached-medium.ts";
 import type { Medium } from "./medium.ts";
 import { Reservations } from "./reservations.ts";
-import type { PortFaults } from "./fault-state.ts";
+import type { PortFaults } from "./faults/fault-state.ts";
 import type { PortServer } from "./service.ts";
 import type { FullTopology } from "./topology.ts";
 

@@ -31,31 +31,58 @@ const CORE = [
 
 const ABI = "host/abi.ts";
 const NATIVE = "host/native";
+const REACTOR = "host/reactor";
+const DISCOVERY = "host/discovery";
+const EXPORT = "host/export";
+const LIAISON = "host/liaison";
+const SUPERVISOR = "host/supervisor";
+
+/** The wings of control, each of which may use all that stand before it, and of the other rooms what it names. */
+const WINGS: Readonly<Record<string, readonly string[]>> = {
+  schemas: [DISCOVERY],
+  ground: [],
+  state: [DISCOVERY, LIAISON],
+  inventory: [ABI, DISCOVERY],
+  settings: [ABI, DISCOVERY],
+  core: [ABI, NATIVE, "host/array", REACTOR, DISCOVERY, "host/peers", EXPORT, SUPERVISOR],
+  views: [ABI, REACTOR],
+  events: [ABI, REACTOR, DISCOVERY, "host/peers", LIAISON, SUPERVISOR],
+  tls: [EXPORT],
+  devices: [ABI, NATIVE, REACTOR, DISCOVERY, LIAISON],
+  operations: [ABI, NATIVE, REACTOR, DISCOVERY, EXPORT, LIAISON, SUPERVISOR],
+  api: [NATIVE, "host/peers", EXPORT],
+  "": [ABI, NATIVE, REACTOR, DISCOVERY, EXPORT, LIAISON, SUPERVISOR],
+};
+
+function wings(): Record<string, Room> {
+  const names = Object.keys(WINGS).map((wing) => (wing === "" ? "host/control" : `host/control/${wing}`));
+  return Object.fromEntries(
+    Object.values(WINGS).map((others, at) => [names[at] ?? "", { may: [...names.slice(0, at), ...others] }]),
+  );
+}
 
 const HOST: Readonly<Record<string, Room>> = {
   [ABI]: { may: [] },
   [NATIVE]: { may: [] },
-  "host/liaison": { may: [] },
+  [LIAISON]: { may: [] },
   "host/array": { may: [ABI] },
-  "host/reactor": { may: [ABI, NATIVE, "host/array"] },
-  "host/discovery": { may: [ABI, NATIVE, "host/reactor"] },
+  [REACTOR]: { may: [ABI, NATIVE, "host/array"] },
+  [DISCOVERY]: { may: [ABI, NATIVE, REACTOR] },
   "host/peers": { may: [NATIVE] },
-  "host/export": { may: [ABI, NATIVE, "host/peers"] },
-  "host/supervisor": { may: [ABI, NATIVE, "host/reactor", "host/liaison"] },
-  "host/control": {
+  [EXPORT]: { may: [ABI, NATIVE, "host/peers"] },
+  [SUPERVISOR]: { may: [ABI, NATIVE, REACTOR, LIAISON] },
+  ...wings(),
+  "host/cli": {
     may: [
-      ABI,
       NATIVE,
-      "host/array",
-      "host/reactor",
-      "host/discovery",
-      "host/peers",
-      "host/export",
-      "host/liaison",
-      "host/supervisor",
+      SUPERVISOR,
+      "host/control/schemas",
+      "host/control/settings",
+      DISCOVERY,
+      LIAISON,
+      "host/build",
     ],
   },
-  "host/cli": { may: [NATIVE, "host/supervisor", "host/control", "host/discovery", "host/liaison", "host/build"] },
   "host/build": { may: ["assembly/abi.ts"] },
 };
 
@@ -122,12 +149,25 @@ function picture(graph: ReadonlyMap<string, readonly string[]>): string {
   // Everything uses the ABI: drawn, those arrows would hide the rest.
   const drawn = [...arrows].filter((arrow) => !arrow.endsWith("abi.ts")).toSorted();
   const id = (room: string): string => room.replaceAll(/[^a-z]/g, "_");
-  const part = (title: string, top: string): string[] => {
-    const rooms = [...ROOMS.keys()].filter((room) => room.startsWith(top) && !room.endsWith("abi.ts"));
-    return [`  subgraph ${title}`, ...rooms.map((room) => `    ${id(room)}["${room}"]`), "  end"];
+  const part = (title: string, rooms: readonly string[]): string[] => {
+    const shown = rooms.filter((room) => !room.endsWith("abi.ts"));
+    return [`  subgraph ${title}`, ...shown.map((room) => `    ${id(room)}["${room}"]`), "  end"];
   };
+  const wing = (room: string): boolean => room.startsWith("host/control");
   const lines = drawn.map((arrow) => `  ${arrow.split(" ").map(id).join(" --> ")}`);
-  return ["```mermaid", "flowchart TD", ...part("core", "assembly"), ...part("host", "host"), ...lines, "```"].join("\n");
+  const rooms = [...ROOMS.keys()];
+  const parts = [
+    ...part(
+      "core",
+      rooms.filter((room) => room.startsWith("assembly")),
+    ),
+    ...part(
+      "host",
+      rooms.filter((room) => room.startsWith("host") && !wing(room)),
+    ),
+    ...part("control", rooms.filter(wing)),
+  ];
+  return ["```mermaid", "flowchart TD", ...parts, ...lines, "```"].join("\n");
 }
 
 function main(): number {

@@ -16,7 +16,7 @@ export const SOCKET_DEFAULT = "/run/pathmanager/api.sock";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What a daemon of one's own makes without XDG_RUNTIME_DIR, in the folder it was started in: host/control/places.ts. */
+/** What a daemon of one's own makes without XDG_RUNTIME_DIR, in the folder it was started in: host/control/settings/places.ts. */
 const SOCKET_OF_FOLDER = "build/run/api.sock";
 
 /**

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-import type { Output } from "../control/routes.ts";
+import type { Output } from "../control/schemas/routes.ts";
 import { Client, CommandError } from "./client.ts";
 import { VerifiedLoad } from "./demo/load.ts";
 import { processIo } from "./io.ts";

@@ -3,7 +3,7 @@
 import type { Patrol } from "../control/schemas/mode.ts";
 import { ANSWER_TIMEOUT_MS, type Client } from "./client.ts";
 
-/** Checks of one path, one after the other; several paths are checked side by side (host/control/failback.ts). */
+/** Checks of one path, one after the other; several paths are checked side by side (host/control/operations/failback.ts). */
 const CHECKS = 3;
 const MARGIN_MS = 5000;
 

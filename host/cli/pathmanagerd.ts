@@ -1,6 +1,6 @@
 // The process of `pathmanagerd`. Help, version and wrong usage need no native addon; everything else is the daemon's own.
 
-import { readArguments, USAGE } from "../control/arguments.ts";
+import { readArguments, USAGE } from "../control/settings/arguments.ts";
 import { packageVersion } from "./io.ts";
 
 /** Whether an error says that the addon is missing or cannot be loaded. */

@@ -1,10 +1,10 @@
 // Values of the command line, checked before the daemon is asked: the same sentence with and without it.
 
-import { PRIORITY_MAX, PRIORITY_MIN, PRIORITY_RULE } from "../control/words.ts";
+import { PRIORITY_MAX, PRIORITY_MIN, PRIORITY_RULE } from "../control/schemas/words.ts";
 import { CommandError } from "./client.ts";
 import { canonicalPath, isPathPattern, parsePathNumber } from "./path-number.ts";
 
-export { POLICY_NAMES } from "../control/words.ts";
+export { POLICY_NAMES } from "../control/schemas/words.ts";
 
 const PATH_FORM = "a path number is host:channel:target:lun, for example 4:0:0:1";
 

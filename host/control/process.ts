@@ -1,6 +1,6 @@
 // The program of control, started by the supervisor: the version, then the arguments of `pathmanagerd`, which has read them before.
 
-import { readArguments } from "./arguments.ts";
+import { readArguments } from "./settings/arguments.ts";
 import { runControl } from "./main.ts";
 
 const [version = "", ...rest] = process.argv.slice(2);

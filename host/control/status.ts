@@ -2,12 +2,12 @@
 
 import { readText } from "../discovery/attributes.ts";
 import type { Daemon } from "./daemon.ts";
-import { doubtSentences } from "./doubts.ts";
-import { isShown, pathsOf } from "./inventory.ts";
-import { attentionOf, redundancyOf } from "./overviews.ts";
-import { daemonPid } from "./own-process.ts";
-import { shakySentences } from "./shaky.ts";
-import { sinceStartMs } from "./uptime.ts";
+import { doubtSentences } from "./devices/doubts.ts";
+import { isShown, pathsOf } from "./inventory/inventory.ts";
+import { attentionOf, redundancyOf } from "./views/overviews.ts";
+import { daemonPid } from "./ground/own-process.ts";
+import { shakySentences } from "./events/shaky.ts";
+import { sinceStartMs } from "./ground/uptime.ts";
 import type { Status } from "./schemas/status.ts";
 
 /** Refused devices that one answer names. */

@@ -1,7 +1,7 @@
 // Control's side of the reactor: every call is a promise, events come to listeners, stopping always works.
 
 import type { ArrayPortInfo, CommandResult } from "../array/array.ts";
-import type { FaultReport, FaultRequest } from "../array/faults.ts";
+import type { FaultReport, FaultRequest } from "../array/faults/faults.ts";
 import { unpackResults } from "./command-results.ts";
 import { ReactorError } from "./errors.ts";
 import { ThreadLink, type ReactorLink } from "./link.ts";

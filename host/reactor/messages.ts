@@ -2,7 +2,7 @@
 // type follows from the name.
 
 import type { ArrayPortInfo, CommandResult } from "../array/array.ts";
-import type { FaultReport, FaultRequest } from "../array/faults.ts";
+import type { FaultReport, FaultRequest } from "../array/faults/faults.ts";
 import type { ArrayTopology } from "../array/topology.ts";
 import type { PackedResults } from "./command-results.ts";
 import type { CoreLimits } from "./core.ts";

@@ -4,7 +4,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Build } from "../unit/core/harness.ts";
+import type { Build } from "../unit/core/fixtures/harness.ts";
 import { probe } from "./probe.ts";
 
 const BUILD = join(import.meta.dirname, "..", "..", "build");

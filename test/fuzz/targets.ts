@@ -21,9 +21,9 @@ export const TARGETS: Readonly<Record<string, TargetKind>> = {
   },
   configuration: {
     code: [
-      "host/control/configuration",
+      "host/control/settings/configuration",
       "host/control/schemas/",
-      "host/control/policies.ts",
+      "host/control/settings/policies.ts",
       "node_modules/smol-toml/",
     ],
     make: async () => (await import("./targets/configuration.ts")).target,

@@ -1,6 +1,6 @@
 // Whether an answer is one that the core may give: its error, and when it comes.
 
-import type { FaultRequest } from "../../host/array/faults.ts";
+import type { FaultRequest } from "../../host/array/faults/faults.ts";
 import type { Answer } from "./client.ts";
 import { Losses } from "./losses.ts";
 import type { WorldPlan } from "./plan.ts";

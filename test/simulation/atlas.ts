@@ -5,7 +5,7 @@
 // "outage" world everything may be gone at once; there, errors are right, wrong data is not.
 
 import type { ArrayPortInfo } from "../../host/array/array.ts";
-import type { Fault, FaultPlace, FaultRequest } from "../../host/array/faults.ts";
+import type { Fault, FaultPlace, FaultRequest } from "../../host/array/faults/faults.ts";
 import type { Cells } from "./history.ts";
 import type { Random } from "./random.ts";
 

@@ -1,6 +1,6 @@
 // Which troubles of the device a world's faults make, so that what clients are answered can be held against them.
 
-import type { FaultRequest } from "../../host/array/faults.ts";
+import type { FaultRequest } from "../../host/array/faults/faults.ts";
 import type { Trouble } from "./expected.ts";
 import { NBD } from "./wire.ts";
 

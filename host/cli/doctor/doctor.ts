@@ -2,7 +2,7 @@
 
 import { existsSync } from "node:fs";
 
-import type { Output } from "../../control/routes.ts";
+import type { Output } from "../../control/schemas/routes.ts";
 import { CommandError } from "../client.ts";
 import type { Context, Result } from "../pathctl/context.ts";
 import { unpainted, type Style } from "../style.ts";
@@ -30,7 +30,7 @@ export const thisMachine = (): Machine => ({
 
 /** The configuration file, as the daemon would read it. */
 async function checkConfigurationFile(file: string | undefined): Promise<Finding[]> {
-  const { CONFIGURATION_FILE } = await import("../../control/words.ts");
+  const { CONFIGURATION_FILE } = await import("../../control/schemas/words.ts");
   const { checkConfiguration } = await import("../pathctl/config-check.ts");
   const wanted = file ?? CONFIGURATION_FILE;
   if (file === undefined && !existsSync(wanted)) {

@@ -1,7 +1,7 @@
 // What a multipath.conf means for PathManager: each keyword is taken, ignored with the reason, or a mistake.
 
 import type { ConfigurationInput } from "../../control/schemas/configuration.ts";
-import { IDENTITY_NAME, IDENTITY_NAME_RULE, NUMBERED_NAME } from "../../control/words.ts";
+import { IDENTITY_NAME, IDENTITY_NAME_RULE, NUMBERED_NAME } from "../../control/schemas/words.ts";
 import { IGNORED } from "./keywords.ts";
 import type { Place, Problem, Statement } from "./parse.ts";
 import { Selection } from "./selection.ts";

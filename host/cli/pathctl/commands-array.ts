@@ -2,7 +2,7 @@
 
 import type { Command } from "commander";
 
-import type { Output } from "../../control/routes.ts";
+import type { Output } from "../../control/schemas/routes.ts";
 import type { FaultRequest } from "../../control/schemas/fault.ts";
 import { CommandError } from "../client.ts";
 import { numberValue, pathValue, wholeValue, wordValue } from "../values.ts";

@@ -2,7 +2,7 @@
 
 import type { Command } from "commander";
 
-import type { Output } from "../../control/routes.ts";
+import type { Output } from "../../control/schemas/routes.ts";
 import type { PathView } from "../../control/schemas/path.ts";
 import { CommandError } from "../client.ts";
 import { requestFailback } from "../failback.ts";

@@ -2,7 +2,7 @@
 
 import type { Command } from "commander";
 
-import type { Output } from "../../control/routes.ts";
+import type { Output } from "../../control/schemas/routes.ts";
 import type { UnitView } from "../../control/schemas/unit.ts";
 import { CommandError } from "../client.ts";
 import { numberValue, unitKey, wholeValue, wordValue } from "../values.ts";

@@ -2,9 +2,9 @@
 
 import { readFileSync } from "node:fs";
 
-import { checkConfiguration as check, mistakeText } from "../../control/configuration.ts";
-import { whyNothingEver } from "../../control/nothing-chosen.ts";
-import { CONFIGURATION_FILE } from "../../control/words.ts";
+import { checkConfiguration as check, mistakeText } from "../../control/settings/configuration.ts";
+import { whyNothingEver } from "../../control/settings/nothing-chosen.ts";
+import { CONFIGURATION_FILE } from "../../control/schemas/words.ts";
 import { CommandError } from "../client.ts";
 import type { Result } from "./context.ts";
 

@@ -1,6 +1,6 @@
 // `spscmd`: the command line of the original, over the daemon's API.
 
-import type { Output } from "../../control/routes.ts";
+import type { Output } from "../../control/schemas/routes.ts";
 import { Client, CommandError, errorLine, socketPaths } from "../client.ts";
 import { requestFailback } from "../failback.ts";
 import { parsePathNumber } from "../path-number.ts";

@@ -5,7 +5,7 @@
 
 import * as z from "zod";
 import { compileEre, EreError } from "../../discovery/ere.ts";
-import { LOG_LEVELS, SHAKY_COUNT_MAX } from "../words.ts";
+import { LOG_LEVELS, SHAKY_COUNT_MAX } from "./words.ts";
 import { NewUnitName, PathNumber } from "./common.ts";
 import { POLICY_NAMES } from "./unit.ts";
 

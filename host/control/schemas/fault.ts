@@ -1,5 +1,5 @@
 // Faults of the emulated array: what a demonstration or a test does to it. The kinds and their meaning are those of
-// host/array/faults.ts; the array checks the ranges and names the parameter that is wrong.
+// host/array/faults/faults.ts; the array checks the ranges and names the parameter that is wrong.
 
 import * as z from "zod";
 import { PathNumber } from "./common.ts";

@@ -3,10 +3,10 @@
 import * as z from "zod";
 import { IDENTITY_TYPES } from "../../discovery/identity.ts";
 import { Count, NewUnitName, PathNumber, Priority, UnitName, UnitNumber } from "./common.ts";
-import { POLICY_NAMES } from "../words.ts";
+import { POLICY_NAMES } from "./words.ts";
 import { Latency, PathView } from "./path.ts";
 
-export { POLICY_NAMES } from "../words.ts";
+export { POLICY_NAMES } from "./words.ts";
 
 export const PolicyName = z.enum(POLICY_NAMES).meta({ id: "PolicyName" });
 export type PolicyName = z.infer<typeof PolicyName>;

@@ -3,7 +3,7 @@
 import { Server } from "node:tls";
 import type { FastifyInstance } from "fastify";
 import { TLS_SERVER } from "../../export/tls/suites.ts";
-import { readTls } from "../api/secrets.ts";
+import { readTls } from "./secrets.ts";
 import type { Configuration } from "../schemas/configuration.ts";
 import type { NamedCertificates, TlsSource } from "./sources.ts";
 

@@ -1,7 +1,7 @@
 // Files of pre-shared keys in the format of GnuTLS' psktool, which libnbd, nbdkit and QEMU read as well: a line of
 // `identity:key in hexadecimal` for each client.
 
-import { ControlError } from "../errors.ts";
+import { ControlError } from "../ground/errors.ts";
 
 /** A key that can be guessed is none. */
 const KEY_BYTES_MIN = 16;

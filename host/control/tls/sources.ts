@@ -2,7 +2,7 @@
 // force; and watched for the day on which they expire.
 
 import { X509Certificate } from "node:crypto";
-import type { EventHub } from "../event-hub.ts";
+import type { EventHub } from "../events/event-hub.ts";
 import type { Configuration } from "../schemas/configuration.ts";
 
 const DAY_MS = 86_400_000;

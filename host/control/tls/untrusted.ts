@@ -1,6 +1,6 @@
 // Clients that TLS has turned away: told, but not as often as somebody pleases to try.
 
-import type { EventHub } from "../event-hub.ts";
+import type { EventHub } from "../events/event-hub.ts";
 
 /** How long an address that goes on is not told of again. */
 const TELL_AGAIN_MS = 60_000;

@@ -4,10 +4,10 @@
 
 import * as abi from "../../../host/abi.ts";
 import { senseOf } from "../../../host/discovery/attentions.ts";
-import { Disk } from "../../unit/core/disk.ts";
-import { type Build, type Client, Host } from "../../unit/core/harness.ts";
-import * as N from "../../unit/core/nbd-client.ts";
-import { type Answer, fixedSense, type Scsi } from "../../unit/core/scsi.ts";
+import { Disk } from "../../unit/core/fixtures/disk.ts";
+import { type Build, type Client, Host } from "../../unit/core/fixtures/harness.ts";
+import * as N from "../../unit/core/fixtures/nbd-client.ts";
+import { type Answer, fixedSense, type Scsi } from "../../unit/core/fixtures/scsi.ts";
 import { instrumentedCore } from "../core.ts";
 import { check, type Target } from "../target.ts";
 

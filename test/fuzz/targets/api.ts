@@ -6,8 +6,8 @@ import { Agent, request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import { ROUTES, type Route, type RouteId } from "../../../host/control/routes.ts";
-import { makeServer } from "../../../host/control/server.ts";
+import { ROUTES, type Route, type RouteId } from "../../../host/control/schemas/routes.ts";
+import { makeServer } from "../../../host/control/api/server.ts";
 import { check, type Target } from "../target.ts";
 
 const TOKEN = "token";

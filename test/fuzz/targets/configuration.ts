@@ -3,7 +3,7 @@
 
 import { isDeepStrictEqual } from "node:util";
 import { stringify } from "smol-toml";
-import { checkConfiguration } from "../../../host/control/configuration.ts";
+import { checkConfiguration } from "../../../host/control/settings/configuration.ts";
 import { check, type Target } from "../target.ts";
 
 function run(input: Uint8Array): void {

@@ -1,7 +1,7 @@
 // multipath.conf: every file is converted or every mistake is told with its place; what comes out is a configuration.
 
 import { importText, tomlText } from "../../../host/cli/multipath/import.ts";
-import { checkConfiguration, mistakeText } from "../../../host/control/configuration.ts";
+import { checkConfiguration, mistakeText } from "../../../host/control/settings/configuration.ts";
 import { check, type Target } from "../target.ts";
 
 function run(input: Uint8Array): void {

@@ -2,9 +2,9 @@
 // served, and nothing is left behind. The first byte holds the connection's flags, the second how the bytes are cut.
 
 import * as abi from "../../../host/abi.ts";
-import { Disk } from "../../unit/core/disk.ts";
-import { type Client, Host } from "../../unit/core/harness.ts";
-import * as N from "../../unit/core/nbd-client.ts";
+import { Disk } from "../../unit/core/fixtures/disk.ts";
+import { type Client, Host } from "../../unit/core/fixtures/harness.ts";
+import * as N from "../../unit/core/fixtures/nbd-client.ts";
 import { instrumentedCore } from "../core.ts";
 import { check, type Target } from "../target.ts";
 

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { importFile } from "../../../host/cli/multipath/import.ts";
 import { parseMultipathConf, type Statement } from "../../../host/cli/multipath/parse.ts";
-import { checkConfiguration } from "../../../host/control/configuration.ts";
+import { checkConfiguration } from "../../../host/control/settings/configuration.ts";
 import { discover } from "../../../host/discovery/discover.ts";
 import { nativeTransport } from "../../../host/discovery/native-transport.ts";
 import { isSelected, type Selectable } from "../../../host/discovery/select.ts";

@@ -1,7 +1,7 @@
 // Each fault does what it says, where it says, as long as it says, and is gone afterwards.
 
 import test from "ava";
-import type { Fault, FaultRequest } from "../../../host/array/faults.ts";
+import type { Fault, FaultRequest } from "../../../host/array/faults/faults.ts";
 import {
   BUSY,
   CHECK_CONDITION,

@@ -1,7 +1,7 @@
 // Random CDBs, buffers and faults: the array answers each exactly once, touches nothing but slot and buffer, and works on.
 
 import test from "ava";
-import { SeededRandom } from "../../../host/array/fault-state.ts";
+import { SeededRandom } from "../../../host/array/faults/fault-state.ts";
 import { SparseMedium } from "../../../host/array/medium.ts";
 import { COMMAND_PRIVATE } from "../../../host/abi.ts";
 import { cdbs, pattern, quietArray, RingSide, STATUS_GOOD } from "./fixture.ts";

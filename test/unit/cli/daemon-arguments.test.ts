@@ -2,7 +2,7 @@
 
 import { spawnSync } from "node:child_process";
 import test from "ava";
-import { readArguments } from "../../../host/control/arguments.ts";
+import { readArguments } from "../../../host/control/settings/arguments.ts";
 
 function called(...args: readonly string[]) {
   const { status, stdout, stderr } = spawnSync(process.execPath, ["host/cli/pathmanagerd.ts", ...args], {

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { createConnection } from "node:net";
 import test from "ava";
 import { NbdClient } from "../../../host/cli/demo/nbd-client.ts";
-import { request } from "../core/nbd-client.ts";
+import { request } from "../core/fixtures/nbd-client.ts";
 import { infoData, option, u32 } from "../export/client.ts";
 import { RealDaemon } from "./daemon.ts";
 

@@ -9,7 +9,7 @@ import { join, resolve } from "node:path";
 import test from "ava";
 
 import { Client, SOCKET_DEFAULT, socketPaths } from "../../../host/cli/client.ts";
-import { placesOf } from "../../../host/control/places.ts";
+import { placesOf } from "../../../host/control/settings/places.ts";
 import { Configuration } from "../../../host/control/schemas/configuration.ts";
 import { recordedServer } from "./server.ts";
 

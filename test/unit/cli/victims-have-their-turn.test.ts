@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { createConnection, type Socket } from "node:net";
 import test from "ava";
 import { NbdClient } from "../../../host/cli/demo/nbd-client.ts";
-import { READ, TRIM, WRITE, WRITE_ZEROES, request } from "../core/nbd-client.ts";
+import { READ, TRIM, WRITE, WRITE_ZEROES, request } from "../core/fixtures/nbd-client.ts";
 import { infoData, option, u32 } from "../export/client.ts";
 import { RealDaemon } from "./daemon.ts";
 

@@ -1,6 +1,6 @@
 // Views as the API answers them, for tests of what the commands make of them. Each is checked against its schema.
 
-import { balancingOf } from "../../../host/control/policies.ts";
+import { balancingOf } from "../../../host/control/settings/policies.ts";
 import { PathView } from "../../../host/control/schemas/path.ts";
 import { UnitView } from "../../../host/control/schemas/unit.ts";
 import type { Mode } from "../../../host/control/schemas/mode.ts";

@@ -2,8 +2,8 @@
 // not do is found again by the next look, and everything else is done.
 
 import test, { type ExecutionContext } from "ava";
-import { ControlError } from "../../../host/control/errors.ts";
-import { removeGone } from "../../../host/control/reconcile.ts";
+import { ControlError } from "../../../host/control/ground/errors.ts";
+import { removeGone } from "../../../host/control/devices/reconcile.ts";
 import * as abi from "../../../host/abi.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 

@@ -2,7 +2,7 @@
 
 import test, { type ExecutionContext } from "ava";
 import { Configuration } from "../../../host/control/schemas/configuration.ts";
-import { isChosen } from "../../../host/control/chosen.ts";
+import { isChosen } from "../../../host/control/devices/chosen.ts";
 import { until } from "../../until.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 

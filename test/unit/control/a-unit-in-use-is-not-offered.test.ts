@@ -3,12 +3,12 @@
 import test from "ava";
 import { Claims } from "../../../host/discovery/claims.ts";
 import type { DeviceInUse, Found, FoundPath } from "../../../host/discovery/discover.ts";
-import { BringUp } from "../../../host/control/bring-up.ts";
-import { Effective } from "../../../host/control/effective.ts";
-import { Inventory, type Path } from "../../../host/control/inventory.ts";
-import { exportOf, whyNotOffered } from "../../../host/control/offering.ts";
+import { BringUp } from "../../../host/control/devices/bring-up.ts";
+import { Effective } from "../../../host/control/settings/effective.ts";
+import { Inventory, type Path } from "../../../host/control/inventory/inventory.ts";
+import { exportOf, whyNotOffered } from "../../../host/control/operations/offering.ts";
 import { Configuration } from "../../../host/control/schemas/configuration.ts";
-import { heedUses } from "../../../host/control/units-in-use.ts";
+import { heedUses } from "../../../host/control/devices/units-in-use.ts";
 import type { ReactorClient } from "../../../host/reactor/client.ts";
 import { candidate } from "../discovery/pages.ts";
 import { unitRow } from "./fixtures/unit-row.ts";

@@ -1,7 +1,7 @@
 // What is displayed of a path's access state, and used for choosing paths, is what a path of its group has told, from the start on.
 
 import test, { type ExecutionContext } from "ava";
-import { removeGone } from "../../../host/control/reconcile.ts";
+import { removeGone } from "../../../host/control/devices/reconcile.ts";
 import { until } from "../../until.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 

@@ -4,8 +4,8 @@ import { connect } from "node:net";
 import { chmodSync } from "node:fs";
 import test from "ava";
 import fc from "fast-check";
-import { openapiDocument } from "../../../host/control/openapi.ts";
-import { ROUTES, type Route } from "../../../host/control/routes.ts";
+import { openapiDocument } from "../../../host/control/api/openapi.ts";
+import { ROUTES, type Route } from "../../../host/control/schemas/routes.ts";
 import type { ErrorBody } from "../../../host/control/schemas/common.ts";
 import { callSocket, TestDaemon } from "./fixtures/daemon.ts";
 

@@ -14,7 +14,7 @@ import {
   REQUESTS_AHEAD_MAX,
   ROOT_RESERVE,
 } from "../../../host/control/api/connections.ts";
-import { jsonPieces, lazily, sendPieces, SLICE_MS } from "../../../host/control/api/pieces.ts";
+import { jsonPieces, lazily, sendPieces, SLICE_MS } from "../../../host/control/ground/pieces.ts";
 import type { EventList } from "../../../host/control/schemas/event.ts";
 import { until } from "../../until.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";

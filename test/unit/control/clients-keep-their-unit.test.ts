@@ -4,7 +4,7 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import test from "ava";
-import { removeGone } from "../../../host/control/reconcile.ts";
+import { removeGone } from "../../../host/control/devices/reconcile.ts";
 import { until } from "../../until.ts";
 import { infoData, option, u32 } from "../export/client.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";

@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
 import fc from "fast-check";
-import { keyPositions, lineOf } from "../../../host/control/configuration-lines.ts";
-import { checkConfiguration, loadConfiguration, mistakeText } from "../../../host/control/configuration.ts";
-import { ControlError } from "../../../host/control/errors.ts";
+import { keyPositions, lineOf } from "../../../host/control/settings/configuration-lines.ts";
+import { checkConfiguration, loadConfiguration, mistakeText } from "../../../host/control/settings/configuration.ts";
+import { ControlError } from "../../../host/control/ground/errors.ts";
 import { Configuration } from "../../../host/control/schemas/configuration.ts";
 
 function mistakes(text: string): string[] {

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { isDeepStrictEqual } from "node:util";
 import test, { type ExecutionContext } from "ava";
-import { State } from "../../../host/control/state.ts";
+import { State } from "../../../host/control/state/state.ts";
 import { pathRow, unitRow } from "./fixtures/unit-row.ts";
 
 const MAIN = "state.sqlite";

@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
 import { ConnectionRoom } from "../../../host/export/room.ts";
-import { RememberedAttachments } from "../../../host/control/attachments.ts";
-import { Inventory } from "../../../host/control/inventory.ts";
-import { State } from "../../../host/control/state.ts";
+import { RememberedAttachments } from "../../../host/control/operations/attachments.ts";
+import { Inventory } from "../../../host/control/inventory/inventory.ts";
+import { State } from "../../../host/control/state/state.ts";
 import type { ReactorClient } from "../../../host/reactor/client.ts";
 import { unitRow } from "./fixtures/unit-row.ts";
 

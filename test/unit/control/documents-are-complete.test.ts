@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import test from "ava";
 import { parse } from "smol-toml";
 import { MESSAGES } from "../../../host/liaison/messages.ts";
-import { ROUTES } from "../../../host/control/routes.ts";
+import { ROUTES } from "../../../host/control/schemas/routes.ts";
 import { Configuration } from "../../../host/control/schemas/configuration.ts";
 
 const read = (name: string): string => readFileSync(new URL(`../../../docs/${name}`, import.meta.url), "utf8");

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import test, { type ExecutionContext } from "ava";
 import * as fc from "fast-check";
-import { ROUTES, type Route } from "../../../host/control/routes.ts";
+import { ROUTES, type Route } from "../../../host/control/schemas/routes.ts";
 import { ErrorBody } from "../../../host/control/schemas/common.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 

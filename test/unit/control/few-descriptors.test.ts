@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
 import { NbdClient } from "../../../host/cli/demo/nbd-client.ts";
-import { descriptorLimit } from "../../../host/control/descriptors.ts";
+import { descriptorLimit } from "../../../host/control/events/descriptors.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 import { until } from "../../until.ts";
 import { answers } from "./fixtures/process.ts";

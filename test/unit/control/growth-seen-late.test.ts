@@ -2,9 +2,9 @@
 
 import test, { type ExecutionContext } from "ava";
 import type { FoundPath, Found } from "../../../host/discovery/discover.ts";
-import { look } from "../../../host/control/devices.ts";
-import { reconcile, removeContradicting } from "../../../host/control/reconcile.ts";
-import { agreedSize } from "../../../host/control/sizes.ts";
+import { look } from "../../../host/control/devices/devices.ts";
+import { reconcile, removeContradicting } from "../../../host/control/devices/reconcile.ts";
+import { agreedSize } from "../../../host/control/devices/sizes.ts";
 import { PATH_SET_FAILED } from "../../../host/abi.ts";
 import { statusOf } from "../../../host/control/status.ts";
 import { until } from "../../until.ts";

@@ -1,7 +1,7 @@
 import test from "ava";
-import { Inventory } from "../../../host/control/inventory.ts";
-import { Leftovers, type LeftoverSources } from "../../../host/control/leftovers.ts";
-import { makeLogger } from "../../../host/control/logger.ts";
+import { Inventory } from "../../../host/control/inventory/inventory.ts";
+import { Leftovers, type LeftoverSources } from "../../../host/control/devices/leftovers.ts";
+import { makeLogger } from "../../../host/control/ground/logger.ts";
 import { UNIT_SET_INHERITED } from "../../../host/abi.ts";
 import { until } from "../../until.ts";
 

@@ -3,7 +3,7 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import test from "ava";
-import { eventView } from "../../../host/control/event-hub.ts";
+import { eventView } from "../../../host/control/events/event-hub.ts";
 import { MESSAGES, sentence, type MessageName } from "../../../host/liaison/messages.ts";
 import { until } from "../../until.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";

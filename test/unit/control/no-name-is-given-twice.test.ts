@@ -2,9 +2,9 @@
 
 import { join } from "node:path";
 import test from "ava";
-import { checkConfiguration } from "../../../host/control/configuration.ts";
-import { ControlError } from "../../../host/control/errors.ts";
-import { State } from "../../../host/control/state.ts";
+import { checkConfiguration } from "../../../host/control/settings/configuration.ts";
+import { ControlError } from "../../../host/control/ground/errors.ts";
+import { State } from "../../../host/control/state/state.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 
 const array = (units: number): string => `policy = 'static'\n[array]\nunits = ${units}\npaths = 2\nunit_mib = 1\n`;

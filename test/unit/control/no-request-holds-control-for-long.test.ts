@@ -3,8 +3,8 @@
 
 import { request } from "node:http";
 import test from "ava";
-import { ROUTES, type RouteId } from "../../../host/control/routes.ts";
-import { unitView } from "../../../host/control/views.ts";
+import { ROUTES, type RouteId } from "../../../host/control/schemas/routes.ts";
+import { unitView } from "../../../host/control/views/views.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 
 /** A part of what everything in one go costs: an answer that is made in one go would cost all of it, and its JSON more. */

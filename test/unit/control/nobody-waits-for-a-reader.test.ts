@@ -6,7 +6,7 @@ import { closeSync, constants, mkdtempSync, openSync, readSync, writeSync } from
 import { constants as system, tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
-import { KEPT_BYTES_MAX, Output } from "../../../host/control/output.ts";
+import { KEPT_BYTES_MAX, Output } from "../../../host/control/api/output.ts";
 import { closeDescriptor, socketPair, writeNow } from "../../../host/native/index.ts";
 import { until } from "../../until.ts";
 import { callSocket, TestDaemon } from "./fixtures/daemon.ts";

@@ -2,7 +2,7 @@
 // order; nobody else may. The path that lost it is numbered like a new one (reference section 2).
 
 import test, { type ExecutionContext } from "ava";
-import { removeGone } from "../../../host/control/reconcile.ts";
+import { removeGone } from "../../../host/control/devices/reconcile.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 
 const A = "4:0:0:0";

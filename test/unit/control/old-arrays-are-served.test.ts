@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { NbdClient } from "../../../host/cli/demo/nbd-client.ts";
-import { look } from "../../../host/control/devices.ts";
+import { look } from "../../../host/control/devices/devices.ts";
 import { statusOf } from "../../../host/control/status.ts";
 import { until } from "../../until.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";

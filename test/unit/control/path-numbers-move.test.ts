@@ -4,9 +4,9 @@
 
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
-import { look } from "../../../host/control/devices.ts";
-import { reconcile, removeGone } from "../../../host/control/reconcile.ts";
-import { State, type UnitRow } from "../../../host/control/state.ts";
+import { look } from "../../../host/control/devices/devices.ts";
+import { reconcile, removeGone } from "../../../host/control/devices/reconcile.ts";
+import { State, type UnitRow } from "../../../host/control/state/state.ts";
 import type { Found, FoundPath } from "../../../host/discovery/discover.ts";
 import { UNNAMED } from "../../../host/discovery/port-names.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";

@@ -8,8 +8,8 @@ import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { getlunText } from "../../../host/cli/spscmd/layout.ts";
 import { Daemon } from "../../../host/control/daemon.ts";
-import { handlersOf } from "../../../host/control/handlers.ts";
-import { removeGone } from "../../../host/control/reconcile.ts";
+import { handlersOf } from "../../../host/control/api/handlers.ts";
+import { removeGone } from "../../../host/control/devices/reconcile.ts";
 import { Configuration } from "../../../host/control/schemas/configuration.ts";
 import { statusOf } from "../../../host/control/status.ts";
 

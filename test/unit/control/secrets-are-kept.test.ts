@@ -4,9 +4,9 @@ import { chmodSync, chownSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
-import { readToken } from "../../../host/control/api/secrets.ts";
-import { loadConfiguration } from "../../../host/control/configuration.ts";
-import { ControlError } from "../../../host/control/errors.ts";
+import { readToken } from "../../../host/control/tls/secrets.ts";
+import { loadConfiguration } from "../../../host/control/settings/configuration.ts";
+import { ControlError } from "../../../host/control/ground/errors.ts";
 
 function fileOf(text: string, mode: number): string {
   const file = join(mkdtempSync(join(tmpdir(), "pm-secret-")), "file");

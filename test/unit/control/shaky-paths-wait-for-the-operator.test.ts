@@ -1,7 +1,7 @@
 // A path that fails again and again is a last resort until an operator takes it back (reference section 7).
 
 import test, { type ExecutionContext } from "ava";
-import { removeGone } from "../../../host/control/reconcile.ts";
+import { removeGone } from "../../../host/control/devices/reconcile.ts";
 import type { PathView } from "../../../host/control/schemas/path.ts";
 import { until } from "../../until.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";

@@ -2,7 +2,7 @@
 // lost, and over a restart of the daemon as well (reference sections 2 and 7).
 
 import test from "ava";
-import { removeGone } from "../../../host/control/reconcile.ts";
+import { removeGone } from "../../../host/control/devices/reconcile.ts";
 import { until } from "../../until.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 

@@ -17,11 +17,11 @@ import { createInterface } from "node:readline";
 import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import test from "ava";
-import { ControlError } from "../../../host/control/errors.ts";
-import { afterPredecessor, locked } from "../../../host/control/state-lock.ts";
-import { COPY_FILE } from "../../../host/control/settings-copy.ts";
-import { STATE_FILE } from "../../../host/control/state-file.ts";
-import { State, type UnitRow } from "../../../host/control/state.ts";
+import { ControlError } from "../../../host/control/ground/errors.ts";
+import { afterPredecessor, locked } from "../../../host/control/state/state-lock.ts";
+import { COPY_FILE } from "../../../host/control/state/settings-copy.ts";
+import { STATE_FILE } from "../../../host/control/state/state-file.ts";
+import { State, type UnitRow } from "../../../host/control/state/state.ts";
 import { pathRow, unitRow } from "./fixtures/unit-row.ts";
 
 const directory = (): string => mkdtempSync(join(tmpdir(), "pm-state-"));

@@ -5,8 +5,8 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
-import { ControlError } from "../../../host/control/errors.ts";
-import { State } from "../../../host/control/state.ts";
+import { ControlError } from "../../../host/control/ground/errors.ts";
+import { State } from "../../../host/control/state/state.ts";
 import { until } from "../../until.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 import { unitRow } from "./fixtures/unit-row.ts";

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
-import { makeLogger } from "../../../host/control/logger.ts";
+import { makeLogger } from "../../../host/control/ground/logger.ts";
 import { takeStanding } from "../../../host/supervisor/standing.ts";
 import { carriersOf } from "../../rig/lib/threads.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";

@@ -3,8 +3,8 @@
 
 import test from "ava";
 import { ExportDirectory } from "../../../host/export/directory.ts";
-import { Inventory } from "../../../host/control/inventory.ts";
-import { exportsOf } from "../../../host/control/offering.ts";
+import { Inventory } from "../../../host/control/inventory/inventory.ts";
+import { exportsOf } from "../../../host/control/operations/offering.ts";
 import { unitRow } from "./fixtures/unit-row.ts";
 
 /** The unit that the empty name means, when these units are known and those of them with a handle are offered. */

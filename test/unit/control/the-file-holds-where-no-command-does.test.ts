@@ -4,9 +4,9 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
-import { checkConfiguration } from "../../../host/control/configuration.ts";
+import { checkConfiguration } from "../../../host/control/settings/configuration.ts";
 import { Daemon } from "../../../host/control/daemon.ts";
-import { placesOf } from "../../../host/control/places.ts";
+import { placesOf } from "../../../host/control/settings/places.ts";
 import { statusOf } from "../../../host/control/status.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 

@@ -2,8 +2,8 @@
 
 import test, { type ExecutionContext } from "ava";
 import { thinThresholdOf, whyLook } from "../../../host/discovery/uevents.ts";
-import { removeGone } from "../../../host/control/reconcile.ts";
-import { ThinThreshold } from "../../../host/control/thin-threshold.ts";
+import { removeGone } from "../../../host/control/devices/reconcile.ts";
+import { ThinThreshold } from "../../../host/control/events/thin-threshold.ts";
 import { receivers } from "../../../host/liaison/messages.ts";
 import { until } from "../../until.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
 import { writersOf } from "../../../host/discovery/writers.ts";
-import { WritersWatch } from "../../../host/control/writers-watch.ts";
+import { WritersWatch } from "../../../host/control/events/writers-watch.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 
 /** A character device that every machine has; it stands for an sg device. */

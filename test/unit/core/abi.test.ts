@@ -4,7 +4,7 @@ import { join } from "node:path";
 import test from "ava";
 import { abiViews } from "../../../host/build/abi.ts";
 import * as abi from "../../../host/abi.ts";
-import { Host, moduleExports, moduleImports } from "./harness.ts";
+import { Host, moduleExports, moduleImports } from "./fixtures/harness.ts";
 
 const root = join(import.meta.dirname, "..", "..", "..");
 

@@ -1,9 +1,9 @@
 // BLOCK_STATUS tells what the device tells by GET LBA STATUS, and that all is data where it tells nothing.
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
-import type { Client } from "./harness.ts";
-import { Host } from "./harness.ts";
-import type { Reply } from "./nbd-client.ts";
+import type { Client } from "./fixtures/harness.ts";
+import { Host } from "./fixtures/harness.ts";
+import type { Reply } from "./fixtures/nbd-client.ts";
 import {
   BLOCK_STATUS,
   CACHE,
@@ -17,9 +17,9 @@ import {
   extendedRequest,
   replies,
   request,
-} from "./nbd-client.ts";
-import type { Answer, Scsi } from "./scsi.ts";
-import { check } from "./scsi.ts";
+} from "./fixtures/nbd-client.ts";
+import type { Answer, Scsi } from "./fixtures/scsi.ts";
+import { check } from "./fixtures/scsi.ts";
 
 const ALLOCATION = abi.CONNECTION_STRUCTURED | abi.CONNECTION_ALLOCATION;
 const EXTENDED = ALLOCATION | abi.CONNECTION_EXTENDED | abi.CONNECTION_TRIM;

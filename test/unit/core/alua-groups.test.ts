@@ -1,9 +1,9 @@
 // Port groups of which nothing is known, and a device that refuses to have them set.
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
-import { aluaScene, report } from "./alua-scene.ts";
-import { REPORT, SET, read, scene } from "./scene.ts";
-import { check } from "./scsi.ts";
+import { aluaScene, report } from "./fixtures/alua-scene.ts";
+import { REPORT, SET, read, scene } from "./fixtures/scene.ts";
+import { check } from "./fixtures/scsi.ts";
 
 test("a device that refuses SET TARGET PORT GROUPS: it is told, asked a few times, and left alone for a while", (t) => {
   const { host, unit, paths, states, seen, faults } = aluaScene();

@@ -1,13 +1,13 @@
 // Asymmetric access: port groups that change by themselves are followed, and set only with restraint.
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
-import { aluaScene, report } from "./alua-scene.ts";
-import { Disk } from "./disk.ts";
-import { READ, replies, request } from "./nbd-client.ts";
-import type { Scene } from "./scene.ts";
-import { INQUIRY, NAA, OTHER, REPORT, SET, read, scene } from "./scene.ts";
-import type { Answer, Scsi } from "./scsi.ts";
-import { check } from "./scsi.ts";
+import { aluaScene, report } from "./fixtures/alua-scene.ts";
+import { Disk } from "./fixtures/disk.ts";
+import { READ, replies, request } from "./fixtures/nbd-client.ts";
+import type { Scene } from "./fixtures/scene.ts";
+import { INQUIRY, NAA, OTHER, REPORT, SET, read, scene } from "./fixtures/scene.ts";
+import type { Answer, Scsi } from "./fixtures/scsi.ts";
+import { check } from "./fixtures/scsi.ts";
 
 test("ALUA: a changed group is followed by unit attention, by a standby answer, and by patrol", (t) => {
   const byAnswer = aluaScene();

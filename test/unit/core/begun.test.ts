@@ -1,10 +1,10 @@
 // What was begun of a request, and is under way more than once, or cannot go on, ends it once and rightly.
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
-import { errors, idle, scene } from "./holes.ts";
-import { READ, TRIM, WRITE, WRITE_ZEROES, request } from "./nbd-client.ts";
-import * as units from "./scene.ts";
-import { check, type Answer, type Scsi } from "./scsi.ts";
+import { errors, idle, scene } from "./fixtures/holes.ts";
+import { READ, TRIM, WRITE, WRITE_ZEROES, request } from "./fixtures/nbd-client.ts";
+import * as units from "./fixtures/scene.ts";
+import { check, type Answer, type Scsi } from "./fixtures/scsi.ts";
 
 const EIO = 5;
 const KIB = 1 << 10;

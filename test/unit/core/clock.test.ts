@@ -1,8 +1,8 @@
 // The clock is the host's, and hosts stand still, jump and go back.
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
-import { Host } from "./harness.ts";
-import { READ, replies, request } from "./nbd-client.ts";
+import { Host } from "./fixtures/harness.ts";
+import { READ, replies, request } from "./fixtures/nbd-client.ts";
 
 function scene(): { host: Host; unit: number; send: () => void; answer: () => number | undefined } {
   const host = new Host();

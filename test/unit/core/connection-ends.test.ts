@@ -1,8 +1,8 @@
 // How a connection ends when it is the host that reports it: RECV or SEND fails, says what cannot be, or is not told at all.
 import test, { type ExecutionContext } from "ava";
 import * as abi from "../../../host/abi.ts";
-import { Host, type Client } from "./harness.ts";
-import { READ, replies, request } from "./nbd-client.ts";
+import { Host, type Client } from "./fixtures/harness.ts";
+import { READ, replies, request } from "./fixtures/nbd-client.ts";
 
 const ECONNRESET = 104;
 const EPIPE = 32;

@@ -1,8 +1,8 @@
 // What control calls take and what they refuse. A call that is refused changes nothing: not a byte of the records.
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
-import { Host } from "./harness.ts";
-import { READ, replies, request } from "./nbd-client.ts";
+import { Host } from "./fixtures/harness.ts";
+import { READ, replies, request } from "./fixtures/nbd-client.ts";
 
 const NONE = 0xffff_ffffn;
 const DAY_MS = 86_400_000n;

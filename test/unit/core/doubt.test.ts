@@ -1,12 +1,12 @@
 // A path in doubt gets no I/O until an identity check that was asked after the doubt arose has been answered well.
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
-import { Disk } from "./disk.ts";
-import { READ, request } from "./nbd-client.ts";
-import type { Scene } from "./scene.ts";
-import { INQUIRY, OTHER, TUR, read, scene } from "./scene.ts";
-import type { Scsi } from "./scsi.ts";
-import { check } from "./scsi.ts";
+import { Disk } from "./fixtures/disk.ts";
+import { READ, request } from "./fixtures/nbd-client.ts";
+import type { Scene } from "./fixtures/scene.ts";
+import { INQUIRY, OTHER, TUR, read, scene } from "./fixtures/scene.ts";
+import type { Scsi } from "./fixtures/scsi.ts";
+import { check } from "./fixtures/scsi.ts";
 
 const MEDIUM_READ = 0x88;
 const LUNS_CHANGED = check(6, 0x3f, 0x0e);

@@ -1,9 +1,9 @@
 // GOOD counts only where the host's driver does not say itself that something went wrong: drivers of older kernels report errors
 // of their own (DRIVER_SOFT, MEDIA, ERROR, INVALID, HARD) beside a status that nobody has sent.
 import test from "ava";
-import { READ, WRITE, replies, request } from "./nbd-client.ts";
-import { scene } from "./scene.ts";
-import { check } from "./scsi.ts";
+import { READ, WRITE, replies, request } from "./fixtures/nbd-client.ts";
+import { scene } from "./fixtures/scene.ts";
+import { check } from "./fixtures/scsi.ts";
 
 const DOUBTING = [2, 3, 4, 5, 7, 9, 15];
 

@@ -1,12 +1,12 @@
 // What a client was told to be on the medium is there, whatever the device's write cache does and control learns of it.
 import test, { type ExecutionContext } from "ava";
 import * as abi from "../../../host/abi.ts";
-import { Disk } from "./disk.ts";
-import type { Client } from "./harness.ts";
-import { Host } from "./harness.ts";
-import { FLUSH, FUA, READ, WRITE, WRITE_ZEROES, replies, request } from "./nbd-client.ts";
-import { check } from "./scsi.ts";
-import type { Answer, Scsi } from "./scsi.ts";
+import { Disk } from "./fixtures/disk.ts";
+import type { Client } from "./fixtures/harness.ts";
+import { Host } from "./fixtures/harness.ts";
+import { FLUSH, FUA, READ, WRITE, WRITE_ZEROES, replies, request } from "./fixtures/nbd-client.ts";
+import { check } from "./fixtures/scsi.ts";
+import type { Answer, Scsi } from "./fixtures/scsi.ts";
 
 const EIO = 5;
 const CACHE = abi.UNIT_CAN_CACHE_WRITES;

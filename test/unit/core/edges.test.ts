@@ -1,10 +1,10 @@
 // Requests in legs, where something comes between them: power is lost before their flush, commands of an earlier daemon are found.
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
-import { Disk } from "./disk.ts";
-import { Host, type Client } from "./harness.ts";
-import { FUA, READ, WRITE, WRITE_ZEROES, extendedRequest, replies, request } from "./nbd-client.ts";
-import { check, type Scsi } from "./scsi.ts";
+import { Disk } from "./fixtures/disk.ts";
+import { Host, type Client } from "./fixtures/harness.ts";
+import { FUA, READ, WRITE, WRITE_ZEROES, extendedRequest, replies, request } from "./fixtures/nbd-client.ts";
+import { check, type Scsi } from "./fixtures/scsi.ts";
 
 const EIO = 5;
 const GIB = 1n << 30n;

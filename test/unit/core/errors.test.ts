@@ -1,9 +1,21 @@
 // What a client gets for what is wrong, and that nothing is left behind.
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
-import { Disk } from "./disk.ts";
-import { Host } from "./harness.ts";
-import { CACHE, DF, FAST_ZERO, FUA, NO_HOLE, READ, TRIM, WRITE, WRITE_ZEROES, replies, request } from "./nbd-client.ts";
+import { Disk } from "./fixtures/disk.ts";
+import { Host } from "./fixtures/harness.ts";
+import {
+  CACHE,
+  DF,
+  FAST_ZERO,
+  FUA,
+  NO_HOLE,
+  READ,
+  TRIM,
+  WRITE,
+  WRITE_ZEROES,
+  replies,
+  request,
+} from "./fixtures/nbd-client.ts";
 
 const EPERM = 1;
 const EINVAL = 22;

@@ -1,12 +1,12 @@
 // What becomes of a command that was not carried out: retried, sent elsewhere, answered; and what is shown of it.
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
-import { Disk } from "./disk.ts";
-import { Host } from "./harness.ts";
-import { READ, WRITE, replies, request } from "./nbd-client.ts";
-import { INQUIRY, scene as identityScene } from "./scene.ts";
-import { check, fixedSense } from "./scsi.ts";
-import type { Answer, Scsi } from "./scsi.ts";
+import { Disk } from "./fixtures/disk.ts";
+import { Host } from "./fixtures/harness.ts";
+import { READ, WRITE, replies, request } from "./fixtures/nbd-client.ts";
+import { INQUIRY, scene as identityScene } from "./fixtures/scene.ts";
+import { check, fixedSense } from "./fixtures/scsi.ts";
+import type { Answer, Scsi } from "./fixtures/scsi.ts";
 
 const EIO = 5;
 /** What a failover may add to a request's time, in the core's clock. */

@@ -3,9 +3,9 @@
 // waits when it is alone.
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
-import { Host, type Client } from "./harness.ts";
-import { READ, TRIM, WRITE, WRITE_ZEROES, replies, request } from "./nbd-client.ts";
-import type { Scsi } from "./scsi.ts";
+import { Host, type Client } from "./fixtures/harness.ts";
+import { READ, TRIM, WRITE, WRITE_ZEROES, replies, request } from "./fixtures/nbd-client.ts";
+import type { Scsi } from "./fixtures/scsi.ts";
 
 const MIB = 1 << 20;
 const NO_HOLE = 2;

@@ -1,9 +1,9 @@
 // More replies than one SEND can carry: the one that does not fit goes out whole with the next, wherever the table ends.
 import test, { type ExecutionContext } from "ava";
 import * as abi from "../../../host/abi.ts";
-import { Disk } from "./disk.ts";
-import { Host, type Client } from "./harness.ts";
-import { BLOCK_STATUS, FLUSH, READ, WRITE, replies, request } from "./nbd-client.ts";
+import { Disk } from "./fixtures/disk.ts";
+import { Host, type Client } from "./fixtures/harness.ts";
+import { BLOCK_STATUS, FLUSH, READ, WRITE, replies, request } from "./fixtures/nbd-client.ts";
 
 const BLOCK = 512;
 /** Replies of a header and data that fill the table. */

@@ -3,9 +3,9 @@
 // what its successor has been told is written.
 import test, { type ExecutionContext } from "ava";
 import * as abi from "../../../host/abi.ts";
-import type { Client } from "./harness.ts";
-import { errors, idle, scene, type Scene } from "./holes.ts";
-import { DISC, READ, WRITE, WRITE_ZEROES, replies, request } from "./nbd-client.ts";
+import type { Client } from "./fixtures/harness.ts";
+import { errors, idle, scene, type Scene } from "./fixtures/holes.ts";
+import { DISC, READ, WRITE, WRITE_ZEROES, replies, request } from "./fixtures/nbd-client.ts";
 
 const write = (cookie: bigint, value: number, bytes = 512): Uint8Array[] => [
   request(WRITE, cookie, 0n, bytes),

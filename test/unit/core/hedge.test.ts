@@ -1,10 +1,10 @@
 // Hedged reads: the slow ones are answered by another path, at no more than the budget, and never a write.
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
-import { Disk } from "./disk.ts";
-import { Host } from "./harness.ts";
-import { READ, WRITE, replies, request } from "./nbd-client.ts";
-import type { Scsi } from "./scsi.ts";
+import { Disk } from "./fixtures/disk.ts";
+import { Host } from "./fixtures/harness.ts";
+import { READ, WRITE, replies, request } from "./fixtures/nbd-client.ts";
+import type { Scsi } from "./fixtures/scsi.ts";
 
 /** 20,000 requests one after the other, 1 % of the commands 100 times slower. Latencies in us, sorted, and commands sent. */
 function latencies(kind: number, budget: bigint): { sorted: number[]; commands: number; host: Host; unit: number } {

@@ -1,7 +1,7 @@
 // Whether a path leads to its unit is decided by what a device says of itself, read as SPC-4 has it: no byte more, no byte less.
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
-import { INQUIRY, REPORT, scene } from "./scene.ts";
+import { INQUIRY, REPORT, scene } from "./fixtures/scene.ts";
 
 const TEXT = 1;
 const NAA = 3;

@@ -1,8 +1,8 @@
 // Commands that an earlier daemon has left under way: what writes waits until they have ended.
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
-import { errors, idle, scene, type Scene } from "./holes.ts";
-import { FLUSH, READ, TRIM, WRITE, WRITE_ZEROES, request } from "./nbd-client.ts";
+import { errors, idle, scene, type Scene } from "./fixtures/holes.ts";
+import { FLUSH, READ, TRIM, WRITE, WRITE_ZEROES, request } from "./fixtures/nbd-client.ts";
 
 const CAPABILITIES = abi.UNIT_CAN_UNMAP | abi.UNIT_CAN_WRITE_SAME;
 const inherit = (s: Scene, value: bigint): number => s.host.core.unitSet(s.unit, abi.UNIT_SET_INHERITED, value);

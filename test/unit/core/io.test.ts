@@ -1,8 +1,8 @@
 // Every command reaches the medium and comes back as it should.
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
-import { Disk } from "./disk.ts";
-import { Host } from "./harness.ts";
+import { Disk } from "./fixtures/disk.ts";
+import { Host } from "./fixtures/harness.ts";
 import {
   CACHE,
   DF,
@@ -17,7 +17,7 @@ import {
   WRITE_ZEROES,
   replies,
   request,
-} from "./nbd-client.ts";
+} from "./fixtures/nbd-client.ts";
 
 interface Setup {
   host: Host;

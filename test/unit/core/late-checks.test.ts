@@ -1,10 +1,10 @@
 // Checks that end late or not well, and what they then say of their path.
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
-import { Host } from "./harness.ts";
-import { FLUSH, READ, TRIM, replies, request } from "./nbd-client.ts";
-import { INQUIRY, NAA, TUR, read, scene, type Scene } from "./scene.ts";
-import { check, type Scsi } from "./scsi.ts";
+import { Host } from "./fixtures/harness.ts";
+import { FLUSH, READ, TRIM, replies, request } from "./fixtures/nbd-client.ts";
+import { INQUIRY, NAA, TUR, read, scene, type Scene } from "./fixtures/scene.ts";
+import { check, type Scsi } from "./fixtures/scsi.ts";
 
 const GIVEN_UP = { hostStatus: 3 };
 const PROBED = abi.PATH_FLAG_UNVERIFIED | abi.PATH_FLAG_WRONG_UNIT | abi.PATH_FLAG_FAILED;

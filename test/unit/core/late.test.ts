@@ -1,8 +1,8 @@
 // Word of a SEND's success may come late (SUBMISSION_FLAG_LAZY): that saves a turn per request, and nobody waits for it.
 import test from "ava";
 import fc from "fast-check";
-import { Host } from "./harness.ts";
-import { READ, WRITE, replies, request } from "./nbd-client.ts";
+import { Host } from "./fixtures/harness.ts";
+import { READ, WRITE, replies, request } from "./fixtures/nbd-client.ts";
 
 const MIB = 1 << 20;
 

@@ -1,9 +1,9 @@
 // Whoever waits for room that others hold gets it as soon as it is there, also when one before it goes, and nothing of it is lost.
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
-import type { Client, Limits } from "./harness.ts";
-import { Host } from "./harness.ts";
-import { READ, WRITE, replies, request } from "./nbd-client.ts";
+import type { Client, Limits } from "./fixtures/harness.ts";
+import { Host } from "./fixtures/harness.ts";
+import { READ, WRITE, replies, request } from "./fixtures/nbd-client.ts";
 
 const EIO = 5;
 const KIB = 1 << 10;

@@ -1,9 +1,9 @@
 // A trim in several commands, of which each needs a page for its parameter list, where the pool has none left.
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
-import { Host, type Client } from "./harness.ts";
-import { READ, TRIM, replies, request } from "./nbd-client.ts";
-import type { Scsi } from "./scsi.ts";
+import { Host, type Client } from "./fixtures/harness.ts";
+import { READ, TRIM, replies, request } from "./fixtures/nbd-client.ts";
+import type { Scsi } from "./fixtures/scsi.ts";
 
 const EIO = 5;
 const KIB = 1 << 10;

@@ -1,10 +1,10 @@
 // Commands that may rightly take long: several at a time, in their own time, and no path is blamed that answers others.
 import test, { type ExecutionContext } from "ava";
 import * as abi from "../../../host/abi.ts";
-import { Disk } from "./disk.ts";
-import { Host, type Client } from "./harness.ts";
-import { FLUSH, READ, TRIM, WRITE, WRITE_ZEROES, replies, request } from "./nbd-client.ts";
-import type { Scsi } from "./scsi.ts";
+import { Disk } from "./fixtures/disk.ts";
+import { Host, type Client } from "./fixtures/harness.ts";
+import { FLUSH, READ, TRIM, WRITE, WRITE_ZEROES, replies, request } from "./fixtures/nbd-client.ts";
+import type { Scsi } from "./fixtures/scsi.ts";
 
 const EIO = 5;
 const MIB = 1 << 20;

@@ -1,12 +1,12 @@
 // A device that says, once, that it has lost what it had acknowledged is not asked again until it says that all is well.
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
-import { Disk } from "./disk.ts";
-import type { Client } from "./harness.ts";
-import { Host } from "./harness.ts";
-import { FLUSH, FUA, READ, WRITE, replies, request } from "./nbd-client.ts";
-import type { Answer, Scsi } from "./scsi.ts";
-import { check, deferred } from "./scsi.ts";
+import { Disk } from "./fixtures/disk.ts";
+import type { Client } from "./fixtures/harness.ts";
+import { Host } from "./fixtures/harness.ts";
+import { FLUSH, FUA, READ, WRITE, replies, request } from "./fixtures/nbd-client.ts";
+import type { Answer, Scsi } from "./fixtures/scsi.ts";
+import { check, deferred } from "./fixtures/scsi.ts";
 
 const EIO = 5;
 const SYNC = 0x91;

@@ -1,9 +1,9 @@
 // Paths that lose a command and answer others: they are no black holes, and what they lost is settled by the mildest means.
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
-import { type Scene, errors, idle, scene } from "./holes.ts";
-import { READ, WRITE, replies, request } from "./nbd-client.ts";
-import type { Scsi } from "./scsi.ts";
+import { type Scene, errors, idle, scene } from "./fixtures/holes.ts";
+import { READ, WRITE, replies, request } from "./fixtures/nbd-client.ts";
+import type { Scsi } from "./fixtures/scsi.ts";
 
 const EIO = 5;
 const TIMED_OUT = { hostStatus: 3 };

@@ -1,10 +1,10 @@
 // A logical unit that is not ready for a moment is waited for, as long as a request may take; no path is blamed for it.
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
-import { READ, replies, request } from "./nbd-client.ts";
-import type { Scene } from "./scene.ts";
-import { REPORT, TUR, read, scene } from "./scene.ts";
-import { check } from "./scsi.ts";
+import { READ, replies, request } from "./fixtures/nbd-client.ts";
+import type { Scene } from "./fixtures/scene.ts";
+import { REPORT, TUR, read, scene } from "./fixtures/scene.ts";
+import { check } from "./fixtures/scsi.ts";
 
 const EIO = 5;
 

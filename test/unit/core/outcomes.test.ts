@@ -1,6 +1,6 @@
 // Every row of the table of outcomes, by what the standards say of it: host status (DID_*), driver status, SAM status, sense.
 import test from "ava";
-import { Host } from "./harness.ts";
+import { Host } from "./fixtures/harness.ts";
 
 /** OUTCOME_* of assembly/scsi/outcome.ts, in their order. */
 const NAMES = (

@@ -2,9 +2,9 @@
 // be issued beside itself.
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
-import { Host, type Client } from "./harness.ts";
-import { READ, WRITE, replies, request } from "./nbd-client.ts";
-import { check, type Scsi } from "./scsi.ts";
+import { Host, type Client } from "./fixtures/harness.ts";
+import { READ, WRITE, replies, request } from "./fixtures/nbd-client.ts";
+import { check, type Scsi } from "./fixtures/scsi.ts";
 
 /** First block and number of blocks of the first write. */
 const FIRST = [100, 8] as const;

@@ -1,9 +1,9 @@
 // What the core learns of a device's speed at zeroing decides how much of it is under way, and in which pieces.
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
-import { Host, type Client } from "./harness.ts";
-import { READ, WRITE_ZEROES, replies, request } from "./nbd-client.ts";
-import { check, type Scsi } from "./scsi.ts";
+import { Host, type Client } from "./fixtures/harness.ts";
+import { READ, WRITE_ZEROES, replies, request } from "./fixtures/nbd-client.ts";
+import { check, type Scsi } from "./fixtures/scsi.ts";
 
 const MIB = 1 << 20;
 const READ_16 = 0x88;

@@ -1,12 +1,12 @@
 // Patrol, identity and failback: a path is used only when it answers and leads to its unit.
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
-import { Disk } from "./disk.ts";
-import { Host } from "./harness.ts";
-import { READ, request } from "./nbd-client.ts";
-import { INQUIRY, NAA, OTHER, TUR, read, scene } from "./scene.ts";
-import { check } from "./scsi.ts";
-import type { Answer } from "./scsi.ts";
+import { Disk } from "./fixtures/disk.ts";
+import { Host } from "./fixtures/harness.ts";
+import { READ, request } from "./fixtures/nbd-client.ts";
+import { INQUIRY, NAA, OTHER, TUR, read, scene } from "./fixtures/scene.ts";
+import { check } from "./fixtures/scsi.ts";
+import type { Answer } from "./fixtures/scsi.ts";
 
 test("no I/O goes to a path before its identity was checked", (t) => {
   const { host, unit, paths, faults, seen } = scene();

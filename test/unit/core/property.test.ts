@@ -2,12 +2,12 @@
 import test from "ava";
 import fc from "fast-check";
 import * as abi from "../../../host/abi.ts";
-import { Disk } from "./disk.ts";
-import { Host } from "./harness.ts";
-import type { Reply } from "./nbd-client.ts";
-import { FLUSH, READ, TRIM, WRITE, WRITE_ZEROES, replies, request } from "./nbd-client.ts";
-import { check } from "./scsi.ts";
-import type { Answer, Scsi } from "./scsi.ts";
+import { Disk } from "./fixtures/disk.ts";
+import { Host } from "./fixtures/harness.ts";
+import type { Reply } from "./fixtures/nbd-client.ts";
+import { FLUSH, READ, TRIM, WRITE, WRITE_ZEROES, replies, request } from "./fixtures/nbd-client.ts";
+import { check } from "./fixtures/scsi.ts";
+import type { Answer, Scsi } from "./fixtures/scsi.ts";
 
 const LIMITS = { requests: 24, commands: 8, pool: 32 << 20, connections: 4 };
 const MEDIA = 1 << 18;

@@ -1,9 +1,9 @@
 // Requests that have waited beyond their time for a transition of port groups have all of their time when it has ended.
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
-import { READ, replies, request } from "./nbd-client.ts";
-import { REPORT, TUR, scene } from "./scene.ts";
-import { check } from "./scsi.ts";
+import { READ, replies, request } from "./fixtures/nbd-client.ts";
+import { REPORT, TUR, scene } from "./fixtures/scene.ts";
+import { check } from "./fixtures/scsi.ts";
 
 const EIO = 5;
 const TRANSITION_S = 250;

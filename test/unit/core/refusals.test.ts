@@ -1,9 +1,9 @@
 // A path that refuses what others carry out counts its errors, and is avoided after a few.
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
-import { READ, WRITE, replies, request } from "./nbd-client.ts";
-import { read, scene, type Scene } from "./scene.ts";
-import { check } from "./scsi.ts";
+import { READ, WRITE, replies, request } from "./fixtures/nbd-client.ts";
+import { read, scene, type Scene } from "./fixtures/scene.ts";
+import { check } from "./fixtures/scsi.ts";
 
 const EIO = 5;
 const FAILED = abi.PATH_FLAG_FAILED;

@@ -2,10 +2,10 @@
 // cluster mode writes are not even tried there while the first may still be carried out.
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
-import type { Scene } from "./holes.ts";
-import { errors, idle, scene } from "./holes.ts";
-import { READ, WRITE, WRITE_ZEROES, request } from "./nbd-client.ts";
-import type { Scsi } from "./scsi.ts";
+import type { Scene } from "./fixtures/holes.ts";
+import { errors, idle, scene } from "./fixtures/holes.ts";
+import { READ, WRITE, WRITE_ZEROES, request } from "./fixtures/nbd-client.ts";
+import type { Scsi } from "./fixtures/scsi.ts";
 
 const EPERM = 1;
 const CONFLICT = { status: 0x18 };

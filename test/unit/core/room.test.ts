@@ -1,8 +1,8 @@
 // Used-up room is backpressure: nothing is received, nothing is lost, everybody gets his turn.
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
-import { Host } from "./harness.ts";
-import { READ, WRITE, WRITE_ZEROES, replies, request } from "./nbd-client.ts";
+import { Host } from "./fixtures/harness.ts";
+import { READ, WRITE, WRITE_ZEROES, replies, request } from "./fixtures/nbd-client.ts";
 
 const MIB = 1 << 20;
 

@@ -1,10 +1,10 @@
 // The record of a path tells how long the path takes for a command, as learned, also when the policy does not use it.
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
-import { Disk } from "./disk.ts";
-import { Host } from "./harness.ts";
-import { READ, replies, request } from "./nbd-client.ts";
-import type { Scsi } from "./scsi.ts";
+import { Disk } from "./fixtures/disk.ts";
+import { Host } from "./fixtures/harness.ts";
+import { READ, replies, request } from "./fixtures/nbd-client.ts";
+import type { Scsi } from "./fixtures/scsi.ts";
 
 for (const [name, policy] of [
   ["least in flight", abi.POLICY_LEAST_IN_FLIGHT],

@@ -3,12 +3,12 @@
 
 import test, { type ExecutionContext } from "ava";
 import * as abi from "../../../host/abi.ts";
-import { Disk } from "./disk.ts";
-import type { Client } from "./harness.ts";
-import { Host } from "./harness.ts";
-import { FLUSH, READ, replies, request, WRITE } from "./nbd-client.ts";
-import { NAA } from "./scene.ts";
-import type { Scsi } from "./scsi.ts";
+import { Disk } from "./fixtures/disk.ts";
+import type { Client } from "./fixtures/harness.ts";
+import { Host } from "./fixtures/harness.ts";
+import { FLUSH, READ, replies, request, WRITE } from "./fixtures/nbd-client.ts";
+import { NAA } from "./fixtures/scene.ts";
+import type { Scsi } from "./fixtures/scsi.ts";
 
 const PATHS = 4;
 const CLIENTS = 4;

@@ -1,11 +1,11 @@
 // A device that knows READ(10) and WRITE(10) only is served with those; no path is blamed for what the device lacks.
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
-import { Disk } from "./disk.ts";
-import { Host } from "./harness.ts";
-import { FLUSH, FUA, READ, WRITE, WRITE_ZEROES, replies, request } from "./nbd-client.ts";
-import { check } from "./scsi.ts";
-import type { Answer, Scsi } from "./scsi.ts";
+import { Disk } from "./fixtures/disk.ts";
+import { Host } from "./fixtures/harness.ts";
+import { FLUSH, FUA, READ, WRITE, WRITE_ZEROES, replies, request } from "./fixtures/nbd-client.ts";
+import { check } from "./fixtures/scsi.ts";
+import type { Answer, Scsi } from "./fixtures/scsi.ts";
 
 const EIO = 5;
 const READ_10 = 0x28;

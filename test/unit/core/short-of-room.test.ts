@@ -2,10 +2,10 @@
 // request slot, late commands for a buffer, and hedges are left out.
 import test, { type ExecutionContext } from "ava";
 import * as abi from "../../../host/abi.ts";
-import { Disk } from "./disk.ts";
-import { Host, type Client, type Limits } from "./harness.ts";
-import { READ, TRIM, WRITE, WRITE_ZEROES, replies, request } from "./nbd-client.ts";
-import type { Scsi } from "./scsi.ts";
+import { Disk } from "./fixtures/disk.ts";
+import { Host, type Client, type Limits } from "./fixtures/harness.ts";
+import { READ, TRIM, WRITE, WRITE_ZEROES, replies, request } from "./fixtures/nbd-client.ts";
+import type { Scsi } from "./fixtures/scsi.ts";
 
 const MIB = 1 << 20;
 const EINVAL = 22;

@@ -2,8 +2,8 @@
 // that it works.
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
-import { READ, WRITE, replies, request } from "./nbd-client.ts";
-import { TUR, read, scene } from "./scene.ts";
+import { READ, WRITE, replies, request } from "./fixtures/nbd-client.ts";
+import { TUR, read, scene } from "./fixtures/scene.ts";
 
 const EIO = 5;
 const SHORTAGES: readonly [string, number][] = [

@@ -1,10 +1,10 @@
 // Faults that have a common cause, and paths that are never quite well.
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
-import { Host } from "./harness.ts";
-import { READ, replies, request } from "./nbd-client.ts";
-import { check } from "./scsi.ts";
-import type { Answer } from "./scsi.ts";
+import { Host } from "./fixtures/harness.ts";
+import { READ, replies, request } from "./fixtures/nbd-client.ts";
+import { check } from "./fixtures/scsi.ts";
+import type { Answer } from "./fixtures/scsi.ts";
 
 test("64 units of 4 paths, a target port dies: at most 8 probes, at most one failed command each", (t) => {
   for (const fault of [{ hostStatus: 1 }, "hang"] as (Answer | "hang")[]) {

@@ -1,9 +1,9 @@
 // Paths that answer nothing: the I/O goes on, the ghost does no harm, and is settled.
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
-import { errors, idle, scene } from "./holes.ts";
-import { FLUSH, FUA, READ, TRIM, WRITE, WRITE_ZEROES, replies, request } from "./nbd-client.ts";
-import type { Scsi } from "./scsi.ts";
+import { errors, idle, scene } from "./fixtures/holes.ts";
+import { FLUSH, FUA, READ, TRIM, WRITE, WRITE_ZEROES, replies, request } from "./fixtures/nbd-client.ts";
+import type { Scsi } from "./fixtures/scsi.ts";
 
 const EIO = 5;
 

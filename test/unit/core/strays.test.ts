@@ -3,10 +3,10 @@
 import test, { type ExecutionContext } from "ava";
 import fc from "fast-check";
 import * as abi from "../../../host/abi.ts";
-import { Host } from "./harness.ts";
-import { READ, WRITE, replies, request } from "./nbd-client.ts";
-import { scene } from "./scene.ts";
-import type { Scsi } from "./scsi.ts";
+import { Host } from "./fixtures/harness.ts";
+import { READ, WRITE, replies, request } from "./fixtures/nbd-client.ts";
+import { scene } from "./fixtures/scene.ts";
+import type { Scsi } from "./fixtures/scsi.ts";
 
 const STRAYS = 3;
 const EIO = -5;

@@ -2,10 +2,10 @@
 // nexus), and at the end, by refusing a write (07/27/07), which the client has to hear.
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
-import { READ, WRITE, WRITE_ZEROES, replies, request } from "./nbd-client.ts";
-import { TUR, scene } from "./scene.ts";
-import { check } from "./scsi.ts";
-import type { Answer } from "./scsi.ts";
+import { READ, WRITE, WRITE_ZEROES, replies, request } from "./fixtures/nbd-client.ts";
+import { TUR, scene } from "./fixtures/scene.ts";
+import { check } from "./fixtures/scsi.ts";
+import type { Answer } from "./fixtures/scsi.ts";
 
 const ENOSPC = 28;
 const IO = new Set([0x88, 0x8a, 0x93]);

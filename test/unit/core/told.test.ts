@@ -1,11 +1,11 @@
 // Events say what they say to the last argument, and what is not worth telling is not told.
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
-import { Disk } from "./disk.ts";
-import { Host, type CoreEvent } from "./harness.ts";
-import { errors, scene } from "./holes.ts";
-import { FLUSH, READ, WRITE, request } from "./nbd-client.ts";
-import { check, deferred, type Answer } from "./scsi.ts";
+import { Disk } from "./fixtures/disk.ts";
+import { Host, type CoreEvent } from "./fixtures/harness.ts";
+import { errors, scene } from "./fixtures/holes.ts";
+import { FLUSH, READ, WRITE, request } from "./fixtures/nbd-client.ts";
+import { check, deferred, type Answer } from "./fixtures/scsi.ts";
 
 const EIO = 5;
 

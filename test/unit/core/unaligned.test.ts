@@ -1,12 +1,12 @@
 // A client that did not ask for block sizes may read and write any bytes, and harms nobody who writes beside it.
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
-import { Disk } from "./disk.ts";
-import type { Client } from "./harness.ts";
-import { Host } from "./harness.ts";
-import { DF, FUA, READ, TRIM, WRITE, WRITE_ZEROES, replies, request } from "./nbd-client.ts";
-import type { Scsi } from "./scsi.ts";
-import { check } from "./scsi.ts";
+import { Disk } from "./fixtures/disk.ts";
+import type { Client } from "./fixtures/harness.ts";
+import { Host } from "./fixtures/harness.ts";
+import { DF, FUA, READ, TRIM, WRITE, WRITE_ZEROES, replies, request } from "./fixtures/nbd-client.ts";
+import type { Scsi } from "./fixtures/scsi.ts";
+import { check } from "./fixtures/scsi.ts";
 
 const MIB = 1 << 20;
 const EIO = 5;

@@ -1,8 +1,8 @@
 // What a host has queued and not handed to the device yet survives a reset: it is no reason to let others pass.
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
-import { type Scene, errors, idle, scene } from "./holes.ts";
-import { READ, WRITE, request } from "./nbd-client.ts";
+import { type Scene, errors, idle, scene } from "./fixtures/holes.ts";
+import { READ, WRITE, request } from "./fixtures/nbd-client.ts";
 
 const EIO = 5;
 

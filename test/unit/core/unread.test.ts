@@ -2,10 +2,10 @@
 // read makes a path another unit's.
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
-import type { Scene } from "./scene.ts";
-import { INQUIRY, read, scene } from "./scene.ts";
-import type { Answer, Scsi } from "./scsi.ts";
-import { check } from "./scsi.ts";
+import type { Scene } from "./fixtures/scene.ts";
+import { INQUIRY, read, scene } from "./fixtures/scene.ts";
+import type { Answer, Scsi } from "./fixtures/scsi.ts";
+import { check } from "./fixtures/scsi.ts";
 
 const SERIAL = [abi.IDENTITY_TYPE_SERIAL, 0, ...Buffer.from("SN001")];
 const MEDIUM_READ = 0x88;

@@ -1,11 +1,11 @@
 // Zeroings of many pieces take turns with everybody else, and let nobody wait for all of their pieces.
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
-import type { Client } from "./harness.ts";
-import { Host } from "./harness.ts";
-import { READ, WRITE, WRITE_ZEROES, replies, request } from "./nbd-client.ts";
-import type { Answer, Scsi } from "./scsi.ts";
-import { check } from "./scsi.ts";
+import type { Client } from "./fixtures/harness.ts";
+import { Host } from "./fixtures/harness.ts";
+import { READ, WRITE, WRITE_ZEROES, replies, request } from "./fixtures/nbd-client.ts";
+import type { Answer, Scsi } from "./fixtures/scsi.ts";
+import { check } from "./fixtures/scsi.ts";
 
 const EIO = 5;
 const MIB = 1 << 20;

@@ -1,6 +1,6 @@
 // What a device can do is not forgotten because it was too busy, once, to say so again.
 import test from "ava";
-import { capabilitiesOf } from "../../../host/control/unit-facts.ts";
+import { capabilitiesOf } from "../../../host/control/inventory/unit-facts.ts";
 import { discover } from "../../../host/discovery/discover.ts";
 import type { Probe } from "../../../host/discovery/probe.ts";
 import type { ScsiTransport } from "../../../host/discovery/transport.ts";

@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { parseIdentification } from "../../../host/discovery/designators.ts";
 import { serialIdentity, serialNumber, type UnitIdentity } from "../../../host/discovery/identity.ts";
 import * as abi from "../../../host/abi.ts";
-import { INQUIRY, scene } from "../core/scene.ts";
+import { INQUIRY, scene } from "../core/fixtures/scene.ts";
 import { designator, naa6, page83, vpd } from "./pages.ts";
 
 const identityOf = (page: Uint8Array): UnitIdentity | null => {

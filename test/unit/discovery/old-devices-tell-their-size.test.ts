@@ -1,7 +1,7 @@
 // READ CAPACITY(10) where a device knows no (16), and only there: it tells the size, and nothing of thin provisioning.
 
 import test from "ava";
-import { capabilitiesOf } from "../../../host/control/unit-facts.ts";
+import { capabilitiesOf } from "../../../host/control/inventory/unit-facts.ts";
 import { discover } from "../../../host/discovery/discover.ts";
 import * as abi from "../../../host/abi.ts";
 import { candidate, capacity, checked, disk, ended, transportOf, vpd, type Answers, type Step } from "./pages.ts";

@@ -1,7 +1,7 @@
 // Only LBPRZ xx1b in page B2 says that unmapped blocks read as zeroes (SBC-4 6.6.7); 010b is a pattern of the vendor's.
 
 import test from "ava";
-import { capabilitiesOf } from "../../../host/control/unit-facts.ts";
+import { capabilitiesOf } from "../../../host/control/inventory/unit-facts.ts";
 import { discover } from "../../../host/discovery/discover.ts";
 import * as abi from "../../../host/abi.ts";
 import { candidate, capacity, disk, transportOf, vpd } from "./pages.ts";

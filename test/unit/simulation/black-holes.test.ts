@@ -4,7 +4,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "ava";
-import type { FaultRequest } from "../../../host/array/faults.ts";
+import type { FaultRequest } from "../../../host/array/faults/faults.ts";
 import { POLICY_ADAPTIVE, POLICY_STATIC } from "../../../host/abi.ts";
 import { steadyPlan } from "../../simulation/steady.ts";
 import { World } from "../../simulation/world.ts";

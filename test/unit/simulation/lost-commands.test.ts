@@ -4,7 +4,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "ava";
-import type { Fault, FaultRequest } from "../../../host/array/faults.ts";
+import type { Fault, FaultRequest } from "../../../host/array/faults/faults.ts";
 import { POLICY_ADAPTIVE, POLICY_ROUND_ROBIN, POLICY_STATIC } from "../../../host/abi.ts";
 import type { WorldPlan } from "../../simulation/plan.ts";
 import { steadyPlan } from "../../simulation/steady.ts";

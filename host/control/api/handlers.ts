@@ -1,0 +1,178 @@
+// What each endpoint does. The inputs are checked already; the outputs are what the table of routes says.
+
+import { lazily, type Lazy } from "../ground/pieces.ts";
+import { adoptConfiguration } from "../operations/adopting.ts";
+import type { Context } from "../devices/context.ts";
+import { acceptSettings } from "../devices/doubts.ts";
+import { ControlError } from "../ground/errors.ts";
+import { isShown } from "../inventory/inventory.ts";
+import { askLatencies, NO_LATENCIES, type Latencies } from "../views/latencies.ts";
+import { patchMode, patchPatrol } from "../operations/mode-operations.ts";
+import { arrayViews, statisticsView } from "../views/overviews.ts";
+import {
+  enablePath,
+  failbackAll,
+  failbackPath,
+  forgetPath,
+  setPriority,
+  swapPaths,
+  useMatching,
+  usePath,
+} from "../operations/path-operations.ts";
+import { refusal } from "../core/reactor-port.ts";
+import type { Input, Output, RouteId } from "../schemas/routes.ts";
+import type { ConfigurationView, ReloadReport } from "../schemas/configuration.ts";
+import type { Status } from "../schemas/status.ts";
+import { attachUnit, detachUnit, patchUnit, releaseUnit } from "../operations/unit-operations.ts";
+import { pathView, unitView, type ViewSources } from "../views/views.ts";
+
+/** Endpoints whose answer is JSON of a fixed shape. */
+export type JsonRoute = Exclude<RouteId, "eventStream" | "openapi">;
+
+/** Lists of an answer may be made while it is sent. */
+export type Handlers = { readonly [K in JsonRoute]: (input: Input<K>) => Promise<Lazy<Output<K>>> | Lazy<Output<K>> };
+
+/** What the daemon itself answers. */
+export interface DaemonHandlers {
+  readonly status: () => Promise<Status> | Status;
+  readonly config: () => ConfigurationView;
+  readonly reload: () => Promise<ReloadReport>;
+  readonly isEmulated: boolean;
+}
+
+function withLatencies(sources: ViewSources, latencies: Latencies): ViewSources {
+  return {
+    ...sources,
+    pathLatency: (handle) => latencies.paths.get(handle) ?? null,
+    unitLatency: (handle) => latencies.units.get(handle) ?? null,
+  };
+}
+
+const handles = (items: Iterable<{ handle: number | null }>): number[] =>
+  [...items].map(({ handle }) => handle).filter((handle) => handle !== null);
+
+/** Display: fresh tables if the reactor answers in time, and percentiles for what is small enough. */
+async function display(context: Context, unitNumber?: number): Promise<ViewSources> {
+  const units = context.inventory.units().filter((unit) => unitNumber === undefined || unit.number === unitNumber);
+  const [, latencies] = await Promise.all([
+    context.mirror.forDisplay(),
+    context.mirror.isAnswering
+      ? askLatencies(context.reactor, handles(units.flatMap((unit) => [...unit.paths.values()])), handles(units))
+      : NO_LATENCIES,
+  ]);
+  return withLatencies(context.views, latencies);
+}
+
+export function handlersOf(context: Context, daemon: DaemonHandlers): Handlers {
+  return {
+    ...displayHandlers(context),
+    ...pathHandlers(context),
+    ...faultHandlers(context, daemon.isEmulated),
+    status: () => daemon.status(),
+    patchUnit: ({ params, body }) => patchUnit(context, params.n, body),
+    attachUnit: ({ params, body }) => attachUnit(context, params.n, body ?? {}),
+    detachUnit: ({ params, body }) => detachUnit(context, params.n, body?.device),
+    releaseUnit: ({ params }) => releaseUnit(context, params.n),
+    mode: () => context.effective.mode,
+    patchMode: ({ body }) => patchMode(context, body),
+    patrol: () => context.effective.patrol,
+    patchPatrol: ({ body }) => patchPatrol(context, body),
+    config: () => daemon.config(),
+    reloadConfig: () => daemon.reload(),
+    adoptConfig: () => adoptConfiguration(context),
+    acceptSettings: () => acceptSettings(context),
+  };
+}
+
+function displayHandlers(context: Context) {
+  return {
+    units: async () => {
+      const sources = await display(context);
+      return { units: lazily(context.inventory.units(), (unit) => unitView(unit, sources)) };
+    },
+    unit: async ({ params }) => {
+      const unit = context.inventory.unit(params.n);
+      return unitView(unit, await display(context, unit.number));
+    },
+    paths: async () => {
+      const sources = await display(context);
+      const shown = context.inventory.paths().filter(isShown);
+      return { paths: lazily(shown, (path) => pathView(path, sources)) };
+    },
+    arrays: async () => {
+      await context.mirror.forDisplay();
+      return { arrays: await arrayViews(lazily(context.inventory.units(), (unit) => unitView(unit, context.views))) };
+    },
+    statistics: async () => {
+      const sources = await display(context);
+      const { pathLatency, unitLatency } = sources;
+      const latencies: Latencies = {
+        paths: asMap(context.inventory.paths(), pathLatency),
+        units: asMap(context.inventory.units(), unitLatency),
+      };
+      return statisticsView(context.inventory, sources.tables, latencies);
+    },
+    events: ({ query }) => ({
+      events: context.hub.history(query.since ?? 0, query.limit, query.before),
+      last: context.hub.last,
+    }),
+  } satisfies Partial<Handlers>;
+}
+
+function asMap<T>(items: readonly { handle: number | null }[], get: (handle: number) => T | null): Map<number, T> {
+  const found = new Map<number, T>();
+  for (const { handle } of items) {
+    const value = handle === null ? null : get(handle);
+    if (handle !== null && value !== null) found.set(handle, value);
+  }
+  return found;
+}
+
+function pathHandlers(context: Context) {
+  return {
+    enablePath: ({ params }) => enablePath(context, params.number, true),
+    disablePath: ({ params }) => enablePath(context, params.number, false),
+    usePath: ({ params }) => usePath(context, params.number),
+    setPriority: ({ params, body }) => setPriority(context, params.number, body.priority),
+    failbackPath: ({ params }) => failbackPath(context, params.number),
+    forgetPath: ({ params }) => forgetPath(context, params.number),
+    swapPaths: ({ body }) => swapPaths(context, body.a, body.b),
+    useMatching: ({ body }) => useMatching(context, body.pattern),
+    failbackAll: () => failbackAll(context),
+  } satisfies Partial<Handlers>;
+}
+
+function faultHandlers({ reactor, hub }: Context, isEmulated: boolean) {
+  const demandEmulated = (): void => {
+    if (isEmulated) return;
+    throw new ControlError("NOT_EMULATED", "faults exist on the emulated array only; this daemon has real devices", {
+      remedy: "start the daemon without devices in its configuration",
+    });
+  };
+  const list = async () => ({ faults: (await reactor.faults()) as Output<"faults">["faults"] });
+  return {
+    faults: () => {
+      demandEmulated();
+      return list();
+    },
+    addFault: async ({ body }) => {
+      demandEmulated();
+      try {
+        const id = await reactor.addFault(body as Parameters<typeof reactor.addFault>[0]);
+        hub.say("fault-added", { detail: { id, kind: body.fault.kind, where: JSON.stringify(body.where ?? {}) } });
+        return { id };
+      } catch (thrown) {
+        throw refusal(thrown, "the fault was refused", null);
+      }
+    },
+    removeFaults: async ({ query }) => {
+      demandEmulated();
+      if (query.id === undefined) await reactor.liftAllFaults();
+      else if (!(await reactor.liftFault(query.id))) {
+        throw new ControlError("INVALID_REQUEST", `there is no fault ${query.id}`, { parameter: "id" });
+      }
+      hub.say("fault-removed", { detail: { id: query.id ?? "all" } });
+      return list();
+    },
+  } satisfies Partial<Handlers>;
+}

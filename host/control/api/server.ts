@@ -1,0 +1,270 @@
+// The HTTP API: fastify's routes from the table, checked by the table's schemas, answered by the handlers.
+//
+// On the Unix socket the kernel says who calls: anyone who reaches it may read; root, the daemon's own user and the
+// members of the group may change. On TCP (only with TLS) a bearer token says it, for reading as well.
+
+import { timingSafeEqual } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import type * as z from "zod";
+import { TLS_SERVER } from "../../export/tls/suites.ts";
+import { credentialsOf, peerOfAddress, peerOfUser } from "../../peers/who.ts";
+import { Connections } from "./connections.ts";
+import { JSON_TYPE, sendPieces } from "../ground/pieces.ts";
+import { ControlError, reasonOf } from "../ground/errors.ts";
+import type { EventHub } from "../events/event-hub.ts";
+import { streamEvents } from "./event-stream.ts";
+import type { Handlers, JsonRoute } from "./handlers.ts";
+import { nearest } from "../ground/nearest.ts";
+import { openapiDocument } from "./openapi.ts";
+import { refusal } from "../core/reactor-port.ts";
+import { ROUTES, type Route, type RouteId } from "../schemas/routes.ts";
+
+/** No request of the table comes near it. */
+const BODY_BYTES_MAX = 64 * 1024;
+const REQUEST_TIMEOUT_MS = 10_000;
+/** A connection over which nothing is asked. */
+const KEEP_ALIVE_TIMEOUT_MS = 60_000;
+/** Until a TCP connection has spoken TLS. */
+const HANDSHAKE_TIMEOUT_MS = 10_000;
+
+/** Who may do what. */
+export type Access =
+  | { readonly kind: "peer"; readonly uid: number; readonly group: number | null }
+  | { readonly kind: "token"; readonly token: string };
+
+export interface ServerOptions {
+  readonly handlers: Handlers;
+  readonly hub: EventHub;
+  readonly version: string;
+  readonly access: Access;
+  /** Certificate and key: HTTPS. */
+  readonly tls?: { readonly cert: Buffer; readonly key: Buffer };
+  /** How long an answer may lie unread; for tests. */
+  readonly unreadMsMax?: number;
+  /** Why somebody who has just connected is refused; null: he is not. */
+  readonly refusalOf?: (socket: Socket) => string | null;
+  /** Told how to ask for the connections that were closed or refused, by reason. */
+  readonly onCounting?: (closed: () => Readonly<Record<string, number>>) => void;
+  /** Told of defects: what is not a ControlError. */
+  readonly onDefect: (thrown: unknown, request: string) => void;
+}
+
+/** Who is refused has this long to read why, and so many at a time. */
+const REFUSED_MS_MAX = 500;
+const REFUSED_MAX = 8;
+const refused = new Set<Socket>();
+
+/** Of a request without one, Node would answer 400 with nothing in it; nothing here depends on it. */
+const NO_HOST_NEEDED = { requireHostHeader: false };
+
+/** The API, not listening yet. */
+export function makeServer(options: ServerOptions): FastifyInstance {
+  const common = {
+    bodyLimit: BODY_BYTES_MAX,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+    forceCloseConnections: true,
+    exposeHeadRoutes: false,
+    frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) =>
+      answerError(error, request, reply, options),
+    clientErrorHandler: answerMalformed,
+    routerOptions: { maxParamLength: 128 },
+  };
+  const app: FastifyInstance =
+    options.tls === undefined
+      ? fastify({ ...common, http: NO_HOST_NEEDED })
+      : (fastify({
+          ...common,
+          https: { ...NO_HOST_NEEDED, ...TLS_SERVER, ...options.tls, handshakeTimeout: HANDSHAKE_TIMEOUT_MS },
+        }) as unknown as FastifyInstance);
+  const connections = new Connections({
+    peerOf: options.access.kind === "token" ? peerOfAddress : peerOfUser,
+    onClosed: (why, peer) => options.hub.say("api-connection-closed", { detail: { why, peer } }),
+    ...(options.unreadMsMax === undefined ? {} : { unreadMsMax: options.unreadMsMax }),
+    refuse: (socket) => refuse(socket, options),
+  });
+  connections.watch(app.server);
+  app.server.on("checkExpectation", answerExpectation);
+  // A client that has sent all it wants to (`nc -N`) still reads the answer. Node has this, and no option for it.
+  Object.assign(app.server, { httpAllowHalfOpen: true });
+  options.onCounting?.(() => connections.closed);
+  app.addHook("onRequest", (request, reply, done) => connections.enter(request.raw, reply.raw, done));
+  takeJson(app);
+  app.setErrorHandler((error: FastifyError, request, reply) => answerError(error, request, reply, options));
+  app.setNotFoundHandler((request, reply) => {
+    const error = new ControlError("UNKNOWN_ROUTE", `there is nothing at ${request.method} ${request.url}`, {
+      parameter: request.url,
+      remedy: "GET /openapi.json describes every endpoint",
+    });
+    return reply.code(error.status).send(error.body);
+  });
+  for (const [id, route] of Object.entries<Route>(ROUTES)) addRoute(app, id as RouteId, route, options);
+  return app;
+}
+
+/** JSON only; an empty body is no body. */
+function takeJson(app: FastifyInstance): void {
+  const parse = app.getDefaultJsonParser("error", "error");
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser("application/json", { parseAs: "string" }, (request, body, done) => {
+    if (body.length === 0) done(null, undefined);
+    else parse(request, typeof body === "string" ? body : body.toString("utf8"), done);
+  });
+}
+
+/** The description never changes while the daemon runs, and making it takes long. */
+function openapiText(version: string): () => string {
+  let text: string | undefined;
+  return () => (text ??= JSON.stringify(openapiDocument(version)));
+}
+
+function addRoute(app: FastifyInstance, id: RouteId, route: Route, options: ServerOptions): void {
+  const description = openapiText(options.version);
+  app.route({
+    method: route.method,
+    url: route.path,
+    handler: async (request, reply) => {
+      authorize(request, route, options.access);
+      const input = {
+        params: check(route.params, request.params, "path"),
+        query: check(route.query, request.query, "query"),
+        body: check(route.body, request.body ?? undefined, "body"),
+      };
+      if (id === "openapi") return reply.type(JSON_TYPE).send(description());
+      if (id === "eventStream") return streamEvents(options.hub, request, reply);
+      const handler = options.handlers[id as JsonRoute] as (input: unknown) => unknown;
+      const answer = (await handler(input)) as object;
+      // Stored events go to the disk before the answer: what a caller was told has happened stays known.
+      if (route.change) options.hub.flush();
+      return sendPieces(reply, answer, (thrown) => options.onDefect(thrown, `${request.method} ${request.url}`));
+    },
+  });
+}
+
+function authorize(request: FastifyRequest, route: Route, access: Access): void {
+  if (access.kind === "token") {
+    const given = /^Bearer (.+)$/i.exec(request.headers.authorization ?? "")?.[1] ?? "";
+    const expected = Buffer.from(access.token);
+    const actual = Buffer.alloc(expected.length);
+    actual.write(given);
+    if (Buffer.byteLength(given) === expected.length && timingSafeEqual(actual, expected)) return;
+    throw new ControlError("NOT_AUTHENTICATED", "the bearer token is missing or wrong", {
+      parameter: "authorization",
+      remedy: "send the token of sockets.api_tcp.token_file as `Authorization: Bearer ...`",
+    });
+  }
+  if (!route.change) return;
+  const peer = credentialsOf(request.raw.socket);
+  if (peer.uid === 0 || peer.uid === access.uid) return;
+  if (access.group !== null && (peer.gid === access.group || peer.groups.includes(access.group))) return;
+  throw new ControlError("NOT_ALLOWED", `user ${peer.uid} may look, not change`, {
+    parameter: `uid ${peer.uid}`,
+    remedy: "be root, the daemon's user, or a member of the group that sockets.group names",
+  });
+}
+
+/** Checks one part of a request. What the table does not name has to be absent. */
+function check(schema: z.ZodType | undefined, value: unknown, where: "path" | "query" | "body"): unknown {
+  if (schema === undefined) {
+    if (where !== "body" || value === undefined) return undefined;
+    throw new ControlError("INVALID_REQUEST", "this endpoint takes no body", { parameter: "body" });
+  }
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  const parameter = issue?.path.map(String).join(".") ?? "";
+  throw new ControlError(
+    "INVALID_REQUEST",
+    `${where}: ${parameter === "" ? "" : `${parameter}: `}${textOf(issue, schema)}`,
+    {
+      parameter: parameter === "" ? where : parameter,
+      remedy: "GET /openapi.json describes every endpoint",
+    },
+  );
+}
+
+function textOf(issue: z.core.$ZodIssue | undefined, schema: z.ZodType): string {
+  if (issue?.code === "invalid_type" && issue.message.endsWith("received undefined")) return "is missing";
+  if (issue?.code !== "unrecognized_keys") return issue?.message ?? "is wrong";
+  const known = "shape" in schema ? Object.keys(schema.shape as object) : [];
+  const meant = nearest(issue.keys[0] ?? "", known);
+  return `${issue.keys.join(", ")} is not known here${meant === undefined ? "" : `; did you mean ${meant}?`}`;
+}
+
+function answerError(error: FastifyError, request: FastifyRequest, reply: FastifyReply, options: ServerOptions): void {
+  const known = controlErrorOf(error);
+  if (known.code === "INTERNAL") options.onDefect(error, `${request.method} ${request.url}`);
+  void reply.code(known.status).type("application/json; charset=utf-8").send(JSON.stringify(known.body));
+}
+
+/** Answers who expects what no server of HTTP/1.1 promises. */
+function answerExpectation(request: IncomingMessage, response: ServerResponse): void {
+  const known = new ControlError(
+    "INVALID_REQUEST",
+    `nobody here does what is expected: ${request.headers.expect ?? ""}`,
+    {
+      parameter: "expect",
+      remedy: "leave the header out",
+    },
+  );
+  const body = JSON.stringify(known.body);
+  const headers = { "content-type": JSON_TYPE, "content-length": Buffer.byteLength(body), connection: "close" };
+  response.writeHead(known.status, headers).end(body);
+}
+
+/** Answers what is no HTTP request, in the shape of every error, and ends the connection. */
+function answerMalformed(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === "ECONNRESET" || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const known = new ControlError("INVALID_REQUEST", `this is no HTTP request: ${reasonOf(error)}`, {
+    remedy: "GET /openapi.json describes every endpoint",
+  });
+  endWith(socket, known, "Bad Request");
+}
+
+function endWith(socket: Socket, known: ControlError, phrase: string): void {
+  const body = JSON.stringify(known.body);
+  socket.end(
+    `HTTP/1.1 ${known.status} ${phrase}\r\ncontent-type: ${JSON_TYPE}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n` +
+      `connection: close\r\n\r\n${body}`,
+  );
+}
+
+/** Answers a newcomer for whom there is no descriptor. Below TLS nothing can be said. */
+function refuse(socket: Socket, { refusalOf, tls }: ServerOptions): boolean {
+  const reason = refusalOf?.(socket) ?? null;
+  if (reason === null) return false;
+  if (tls !== undefined || refused.size >= REFUSED_MAX) {
+    socket.destroy();
+    return true;
+  }
+  refused.add(socket);
+  socket.once("close", () => refused.delete(socket));
+  endWith(socket, new ControlError("UNAVAILABLE", reason, { remedy: "try again later" }), "Service Unavailable");
+  socket.setTimeout(REFUSED_MS_MAX, () => socket.destroy());
+  return true;
+}
+
+function controlErrorOf(error: FastifyError): ControlError {
+  if (error instanceof ControlError) return error;
+  switch (error.code) {
+    case "FST_ERR_CTP_BODY_TOO_LARGE":
+      return new ControlError("BODY_TOO_LARGE", `the body is larger than ${BODY_BYTES_MAX} bytes`, {
+        parameter: "body",
+      });
+    case "FST_ERR_CTP_INVALID_MEDIA_TYPE":
+      return new ControlError("INVALID_REQUEST", "the body has to be application/json", { parameter: "content-type" });
+    case "FST_ERR_BAD_URL":
+      return new ControlError("INVALID_REQUEST", `the URL is malformed: ${reasonOf(error)}`, { parameter: "path" });
+    default:
+      break;
+  }
+  if ((error.statusCode ?? 500) < 500) {
+    return new ControlError("INVALID_REQUEST", `the request is malformed: ${reasonOf(error)}`, { parameter: "body" });
+  }
+  return refusal(error, "the request failed", null);
+}

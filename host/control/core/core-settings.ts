@@ -1,0 +1,119 @@
+// The settings of units, paths and the whole as calls of the core's exports.
+
+import * as abi from "../../abi.ts";
+import type { FoundPath } from "../../discovery/discover.ts";
+import type { Effective } from "../settings/effective.ts";
+import type { Path, Unit } from "../inventory/inventory.ts";
+import { policyCode, policyNumbers } from "../settings/policies.ts";
+import { modeSet, pathSet, unitSet, type CoreCall } from "./reactor-port.ts";
+import type { Tables } from "./tables.ts";
+import { spokesman, transferBlocksMax, type Interned } from "../inventory/unit-facts.ts";
+
+/** What the device can do, for a unit that is added or looked at again. */
+export function deviceCalls(unit: Unit, handle: number, paths: readonly FoundPath[]): CoreCall[] {
+  const { blockBytes, bytes } = unit.facts;
+  const limits = spokesman(paths)?.probe.details?.limits ?? null;
+  return [
+    unitSet(handle, abi.UNIT_SET_BLOCK_BYTES, blockBytes),
+    unitSet(handle, abi.UNIT_SET_BLOCKS, bytes / blockBytes),
+    unitSet(handle, abi.UNIT_SET_TRANSFER_BLOCKS_MAX, transferBlocksMax(paths, blockBytes)),
+    unitSet(handle, abi.UNIT_SET_CAPABILITIES, unit.capabilities),
+    unitSet(handle, abi.UNIT_SET_UNMAP_BLOCKS_MAX, limits?.unmapBlocksMax ?? 0),
+    unitSet(handle, abi.UNIT_SET_WRITE_SAME_BLOCKS_MAX, limits?.writeSameBlocksMax ?? 0),
+  ];
+}
+
+/** Timeouts and what else of a unit can change while I/O runs, its policy apart. */
+export function unitSettingCalls(unit: Unit, handle: number, effective: Effective): CoreCall[] {
+  const timeouts = effective.timeouts(unit);
+  return [
+    unitSet(handle, abi.UNIT_SET_IO_TIMEOUT_MS, timeouts.ioMs),
+    unitSet(handle, abi.UNIT_SET_NO_PATH_TIMEOUT_MS, timeouts.noPathMs),
+    unitSet(handle, abi.UNIT_SET_STALL_MIN_MS, timeouts.stallMinMs),
+    unitSet(handle, abi.UNIT_SET_STALL_MAX_MS, timeouts.stallMaxMs),
+    unitSet(handle, abi.UNIT_SET_COMMAND_TIMEOUT_MS, timeouts.commandMs),
+    unitSet(handle, abi.UNIT_SET_LOST_RESET_MS, timeouts.lostResetMs),
+    unitSet(handle, abi.UNIT_SET_GHOST_RESET_MS, timeouts.ghostResetMs),
+    unitSet(handle, abi.UNIT_SET_ALUA_EXPLICIT, effective.aluaExplicit(unit) ? 1 : 0),
+    unitSet(handle, abi.UNIT_SET_PATROL_READ, effective.patrolRead(unit) ? 1 : 0),
+    unitSet(handle, abi.UNIT_SET_HEDGE_BUDGET, effective.hedgeBudgetPercent(unit) * 100),
+  ];
+}
+
+/** The policy without what depends on the paths. */
+export function plainPolicyCalls(unit: Unit, handle: number, effective: Effective): CoreCall[] {
+  const policy = effective.policy(unit);
+  const calls = [unitSet(handle, abi.UNIT_SET_POLICY, policyCode(policy.name))];
+  if (policy.name === "round-robin-subset") return calls;
+  const [first, second] = policyNumbers(policy, () => undefined);
+  if (first !== 0) calls.push(unitSet(handle, abi.UNIT_SET_POLICY_PARAMETER, first));
+  if (second !== 0) calls.push(unitSet(handle, abi.UNIT_SET_POLICY_PARAMETER_2, second));
+  return calls;
+}
+
+/** What of a policy depends on the paths: weights, and the subset, which the core wants as slots. */
+export function pathPolicyCalls(unit: Unit, handle: number, effective: Effective, tables: Tables): CoreCall[] {
+  const policy = effective.policy(unit);
+  const present = [...unit.paths.values()].filter((path) => path.handle !== null);
+  // Without weights all weigh the same: the core keeps those of the policy before, which others heed as well.
+  const { weights = {} } = policy.parameters;
+  const calls = present.flatMap((path) => {
+    const weight = weights[path.number] ?? 1;
+    if (path.handle === null || tables.path(path.handle)?.weight === weight) return [];
+    return [pathSet(path.handle, abi.PATH_SET_WEIGHT, weight)];
+  });
+  if (policy.name !== "round-robin-subset") return calls;
+  const slots = new Map(present.map((path) => [path.number, tables.path(path.handle ?? 0)?.slot]));
+  const [mask, ios] = policyNumbers(policy, (number) => slots.get(number));
+  calls.push(unitSet(handle, abi.UNIT_SET_POLICY_PARAMETER, mask));
+  if (ios !== 0) calls.push(unitSet(handle, abi.UNIT_SET_POLICY_PARAMETER_2, ios));
+  return calls;
+}
+
+/** What the path runs over, so that the core knows its siblings, and its target port group. */
+export function pathFactCalls(path: Path, handle: number, found: FoundPath, names: Interned): CoreCall[] {
+  const { probe } = found;
+  const initiator = found.initiatorPort ?? `host${path.number.split(":")[0]}`;
+  const target = probe.targetPort ?? path.number.split(":").slice(0, 3).join(":");
+  const calls = [
+    pathSet(handle, abi.PATH_SET_INITIATOR_PORT, names.number(`initiator ${initiator}`)),
+    pathSet(handle, abi.PATH_SET_TARGET_PORT, names.number(`target ${target}`)),
+  ];
+  const { alua } = probe;
+  if (alua === null) return calls;
+  // What nobody has told is unknown: only the access state optimized is 0.
+  const state = probe.details?.groups.find((group) => group.group === alua.group)?.state ?? abi.ALUA_UNKNOWN;
+  if (alua.group === null) return [...calls, pathSet(handle, abi.PATH_SET_ALUA, state)];
+  const groupAndPort = alua.group + (probe.relativeTargetPort ?? 0) * 65536;
+  calls.push(
+    pathSet(handle, abi.PATH_SET_CONTROLLER, names.number(`controller ${probe.vendor}:${probe.product}:${alua.group}`)),
+    pathSet(handle, abi.PATH_SET_TARGET_PORT_GROUP, groupAndPort),
+    pathSet(handle, abi.PATH_SET_ALUA, state),
+  );
+  return calls;
+}
+
+/** Failback, cluster mode, patrol, intermittent-failure monitoring. */
+export function modeCalls(effective: Effective): CoreCall[] {
+  const { failback, cluster } = effective.mode;
+  const { shaky } = effective.configuration;
+  return [
+    modeSet(abi.MODE_FAILBACK, failback === "active" ? abi.FAILBACK_MODE_ACTIVE : abi.FAILBACK_MODE_STANDBY),
+    modeSet(abi.MODE_CLUSTER, cluster ? 1 : 0),
+    ...patrolCalls(effective),
+    modeSet(abi.MODE_SHAKY, shaky.enabled ? 1 : 0),
+    modeSet(abi.MODE_SHAKY_COUNT, shaky.count),
+    modeSet(abi.MODE_SHAKY_WINDOW_S, shaky.window_s),
+    modeSet(abi.MODE_SHAKY_CLEAN_S, shaky.clean_s),
+  ];
+}
+
+export function patrolCalls(effective: Effective): CoreCall[] {
+  const { mode, intervalS, thresholdS, timeoutS } = effective.patrol;
+  return [
+    modeSet(abi.MODE_PATROL, mode),
+    modeSet(abi.MODE_PATROL_INTERVAL_MS, intervalS * 1000),
+    modeSet(abi.MODE_PATROL_THRESHOLD_MS, thresholdS * 1000),
+    modeSet(abi.MODE_PATROL_TIMEOUT_MS, timeoutS * 1000),
+  ];
+}

@@ -1,0 +1,43 @@
+// What is remembered beside the reactor's handles, so that a control that is started again knows whose they are. As bytes: they
+// are kept by thousands, and looked at once in a while.
+
+import { deserialize, serialize } from "node:v8";
+import type { FoundPath } from "../../discovery/discover.ts";
+import type { QueueChange } from "../../discovery/queue-tags.ts";
+import type { Origin } from "../../export/room.ts";
+import type { Peer } from "../../peers/shares.ts";
+import type { PathRow, UnitRow } from "../state/state.ts";
+
+export interface UnitLabel {
+  readonly row: UnitRow;
+  /** UNIT_CAN_* of the ABI. */
+  readonly capabilities: number;
+}
+
+export interface PathLabel {
+  readonly row: PathRow;
+  readonly found: FoundPath;
+  /** Null: a port of the emulated array. */
+  readonly native: NativeLabel | null;
+}
+
+export interface NativeLabel {
+  readonly port: number;
+  readonly change: QueueChange | null;
+  readonly depthWanted: number;
+}
+
+/** Of a connection; as it is, as there are few. */
+export interface ConnectionLabel {
+  readonly origin: Origin;
+  /** Whose share it is of; left out: root's. */
+  readonly peer?: Peer;
+  /** N of /dev/nbdN; null: of no device of the kernel. */
+  readonly index: number | null;
+}
+
+export const labelOf = (label: UnitLabel | PathLabel): Uint8Array => serialize(label);
+
+export const unitLabel = (label: unknown): UnitLabel => deserialize(label as Uint8Array) as UnitLabel;
+export const pathLabel = (label: unknown): PathLabel => deserialize(label as Uint8Array) as PathLabel;
+export const connectionLabel = (label: unknown): ConnectionLabel => label as ConnectionLabel;

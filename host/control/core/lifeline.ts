@@ -1,0 +1,228 @@
+// What holds control to the supervisor: one channel for messages, one for descriptors. When it tears, control ends.
+
+import { closeDescriptor, dieWithParent, endProcess, sendDescriptor } from "../../native/index.ts";
+import { ReactorClient, type ReactorOptions } from "../../reactor/client.ts";
+import type { LinkListener, ReactorLink } from "../../reactor/link.ts";
+import type { Request } from "../../reactor/messages.ts";
+import type { Adoption, Downward, Standing, Upward, Welcome } from "../../supervisor/protocol.ts";
+import { reasonOf } from "../ground/errors.ts";
+import type { Keeper } from "./keeper.ts";
+
+/** As the supervisor starts us (host/supervisor/life.ts). */
+const DESCRIPTOR_CHANNEL = 4;
+
+/** What the supervisor asks for. */
+export interface Orders {
+  stop(): void;
+  reload(): void;
+  /** Another control follows. */
+  leave(): void;
+  /** Everything ends. */
+  die(reason: string): void;
+  stalled(isStalled: boolean): void;
+  told(level: "debug" | "warning", text: string): void;
+}
+
+type Events = Extract<Downward, { kind: "events" }>;
+
+export class Lifeline implements Keeper, ReactorLink {
+  readonly keepsLabels = true;
+  readonly pid = process.ppid;
+  adoption: Adoption | null = null;
+  #welcomeMs = performance.now();
+  #ranMs = 0;
+  readonly #welcome = Promise.withResolvers<void>();
+  #listener: LinkListener | null = null;
+  /** What came before anybody listened. */
+  #early: Downward[] = [];
+  #orders: Orders | null = null;
+  #onLost: ((events: number) => void) | null = null;
+  #heldEvents: Events[] = [];
+  #lastEvents = 0;
+  #nextTag = 1;
+  #nextId = 1;
+  readonly #waiting = new Map<number, (answer: number) => void>();
+
+  private constructor() {
+    // One by one: what waits for an answer goes on before the next message, which may be the event that undoes it. Node hands
+    // out all that has arrived in one go.
+    process.on("message", (message) => setImmediate(() => this.#receive(message as Downward)));
+  }
+
+  /** Waits for what the supervisor says first. */
+  static async begin(): Promise<Lifeline> {
+    // The supervisor may be killed at any time, and its successor must find neither our locks nor our sockets.
+    process.on("disconnect", () => endProcess(1));
+    if (!dieWithParent(process.ppid) || !process.connected) endProcess(1);
+    const lifeline = new Lifeline();
+    await lifeline.#welcome.promise;
+    return lifeline;
+  }
+
+  #begin({ runningMs, adoption }: Welcome): void {
+    this.adoption = adoption;
+    this.#welcomeMs = performance.now();
+    this.#ranMs = runningMs;
+    this.#lastEvents = adoption?.number ?? 0;
+    this.#welcome.resolve();
+  }
+
+  get runningMs(): number {
+    return this.#ranMs + performance.now() - this.#welcomeMs;
+  }
+
+  /** Who carries orders out from now on; those that have come already are carried out now. */
+  obey(orders: Orders): void {
+    this.#orders = orders;
+    for (const message of this.#early.splice(0)) this.#receive(message);
+  }
+
+  ready(status: string): void {
+    this.#say({ kind: "ready", status });
+  }
+
+  reloaded(): void {
+    this.#say({ kind: "reloaded" });
+  }
+
+  /** The reason for which this process is about to end. */
+  dying(reason: string): void {
+    this.#say({ kind: "dying", reason });
+  }
+
+  // ---- Keeper ----
+
+  reactor(options: ReactorOptions, standing: Standing): Promise<ReactorClient> {
+    if (this.adoption === null) this.#say({ kind: "start", options, standing });
+    return ReactorClient.over(this);
+  }
+
+  follow(onLost: (events: number) => void): void {
+    this.#onLost = onLost;
+    for (const events of this.#heldEvents.splice(0)) this.#events(events);
+  }
+
+  noting(): () => void {
+    const number = this.#lastEvents;
+    return () => this.#say({ kind: "noted", number });
+  }
+
+  keep(name: string, value: unknown): void {
+    this.#say({ kind: "keep", name, value });
+  }
+
+  relabel(connection: number, label: unknown): void {
+    this.#say({ kind: "relabel", connection, label });
+  }
+
+  claim(device: string): Promise<number> {
+    return this.#ask((id) => ({ kind: "claim", id, device }));
+  }
+
+  async release(device: string): Promise<void> {
+    await this.#ask((id) => ({ kind: "release", id, device }));
+  }
+
+  #ask(question: (id: number) => Upward): Promise<number> {
+    const id = this.#nextId++;
+    return new Promise((resolve) => {
+      this.#waiting.set(id, resolve);
+      this.#say(question(id));
+    });
+  }
+
+  // ---- ReactorLink ----
+
+  listen(listener: LinkListener): void {
+    this.#listener = listener;
+    for (const message of this.#early.splice(0)) this.#receive(message);
+  }
+
+  send(request: Request): void {
+    const fd = request.kind === "call" && request.name === "addConnection" ? Number(request.args[0]) : null;
+    if (fd === null || request.kind !== "call") return this.#say({ kind: "request", request });
+    const tag = this.#nextTag++;
+    try {
+      sendDescriptor(DESCRIPTOR_CHANNEL, fd, tag);
+      this.#say({ kind: "request", request, descriptor: tag });
+    } catch (thrown) {
+      const refused = {
+        kind: "refused",
+        id: request.id,
+        code: "REACTOR_DESCRIPTOR",
+        message: reasonOf(thrown),
+      } as const;
+      queueMicrotask(() => this.#listener?.message(refused));
+    } finally {
+      closeDescriptor(fd);
+    }
+  }
+
+  terminate(): void {
+    this.#say({ kind: "terminate" });
+  }
+
+  abandon(): void {
+    // This process ends next, and the supervisor after it.
+  }
+
+  // ---- Messages ----
+
+  #say(message: Upward): void {
+    if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
+  }
+
+  #receive(message: Downward): void {
+    switch (message.kind) {
+      case "ping":
+        return this.#say({ kind: "pong" });
+      case "claimed":
+      case "released":
+        this.#waiting.get(message.id)?.(message.kind === "claimed" ? message.answer : 0);
+        this.#waiting.delete(message.id);
+        return;
+      case "events":
+        return this.#events(message);
+      case "reactor":
+      case "crashed":
+      case "exited":
+        if (this.#listener === null) this.#early.push(message);
+        else toListener(this.#listener, message);
+        return;
+      case "welcome":
+        return this.#begin(message);
+      default:
+        if (this.#orders === null) this.#early.push(message);
+        else carryOut(this.#orders, message);
+    }
+  }
+
+  #events(events: Events): void {
+    if (this.#onLost === null || this.#listener === null) {
+      this.#heldEvents.push(events);
+      return;
+    }
+    if (events.lost > 0) this.#onLost(events.lost);
+    this.#lastEvents = events.number;
+    this.#listener.message({ kind: "events", entries: events.entries });
+  }
+}
+
+function toListener(
+  listener: LinkListener,
+  message: Extract<Downward, { kind: "reactor" | "crashed" | "exited" }>,
+): void {
+  if (message.kind === "reactor") listener.message(message.message);
+  else if (message.kind === "crashed") listener.crashed(message.reason);
+  else listener.exited(message.status);
+}
+
+function carryOut(
+  orders: Orders,
+  message: Extract<Downward, { kind: "stop" | "reload" | "leave" | "die" | "stalled" | "told" }>,
+): void {
+  if (message.kind === "die") orders.die(message.reason);
+  else if (message.kind === "stalled") orders.stalled(message.isStalled);
+  else if (message.kind === "told") orders.told(message.level, message.text);
+  else orders[message.kind]();
+}

@@ -1,0 +1,64 @@
+// What the reactor is started with, from the configuration.
+
+import type { ArrayTopology, PortService } from "../../array/topology.ts";
+import type { ReactorOptions } from "../../reactor/client.ts";
+import { EmulatedArray, type Configuration } from "../schemas/configuration.ts";
+
+const MIB = 1_048_576;
+/** Tables for real devices when the configuration does not size them. */
+const UNITS_DEFAULT = 256;
+const PATHS_DEFAULT = 2048;
+
+type ConfiguredService = NonNullable<EmulatedArray["service"]>;
+
+function serviceOf(service: ConfiguredService): PortService {
+  const { latency_us: latencyUs, parallelism, bytes_per_second: bytesPerSecond, distribution } = service;
+  return {
+    ...(latencyUs === undefined ? {} : { latencyUs }),
+    ...(parallelism === undefined ? {} : { parallelism }),
+    ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),
+    ...(distribution === undefined ? {} : { distribution }),
+  };
+}
+
+export function topologyOf(array: EmulatedArray): ArrayTopology {
+  return {
+    name: array.name,
+    units: array.units,
+    unitBytes: array.unit_mib * MIB,
+    blockBytes: array.block_bytes,
+    controllers: array.controllers,
+    initiatorPorts: array.initiator_ports,
+    paths: array.paths,
+    firstHost: array.first_host,
+    access: array.access,
+    groupReports: array.group_reports,
+    writeCache: array.write_cache,
+    identification: array.identification,
+    commands: array.commands,
+    ...(array.ports_per_controller === undefined ? {} : { portsPerController: array.ports_per_controller }),
+    ...(array.directory === undefined ? {} : { directory: array.directory }),
+    ...(array.service === undefined ? {} : { service: serviceOf(array.service) }),
+    ...(array.ports === undefined ? {} : { ports: array.ports.map(serviceOf) }),
+  };
+}
+
+export function reactorOptions(configuration: Configuration, emulated: boolean): ReactorOptions {
+  const { limits, ring } = configuration;
+  const array = configuration.array ?? EmulatedArray.parse({});
+  const units = limits.units ?? (emulated ? array.units : UNITS_DEFAULT);
+  return {
+    limits: {
+      connections: limits.connections,
+      requests: limits.requests,
+      commands: limits.commands,
+      poolBytes: limits.pool_mib * MIB,
+      units,
+      paths: limits.paths ?? (emulated ? array.units * array.paths : PATHS_DEFAULT),
+      events: limits.events,
+    },
+    backend: ring.backend,
+    lookUs: ring.look_us,
+    arrays: emulated ? [topologyOf(array)] : [],
+  };
+}

@@ -1,0 +1,40 @@
+// What the operations act on. One of each, made by the daemon.
+
+import type { ReactorClient } from "../../reactor/client.ts";
+import type { BringUp } from "./bring-up.ts";
+import type { Effective } from "../settings/effective.ts";
+import type { EventHub } from "../events/event-hub.ts";
+import type { Inventory, Unit } from "../inventory/inventory.ts";
+import type { Mirror } from "../core/mirror.ts";
+import type { Attachment, AttachRequest } from "../schemas/unit.ts";
+import type { State } from "../state/state.ts";
+import type { ViewSources } from "../views/views.ts";
+
+/** The kernel's nbd devices that units are attached to. */
+export interface Attachments {
+  of(unit: Unit): Attachment[];
+  attach(unit: Unit, request: AttachRequest): Promise<Attachment>;
+  /** Detaches one device, or all of the unit. */
+  detach(unit: Unit, device: string | undefined): Promise<{ left: Attachment[]; detached: string[] }>;
+  /** The unit's size has changed. */
+  resize(unit: Unit): Promise<void>;
+}
+
+export interface Context {
+  readonly reactor: ReactorClient;
+  readonly inventory: Inventory;
+  readonly state: State;
+  readonly hub: EventHub;
+  readonly mirror: Mirror;
+  readonly bringUp: BringUp;
+  readonly attachments: Attachments;
+  readonly effective: Effective;
+  /** Sources of views over the newest copy of the tables. */
+  readonly views: ViewSources;
+  /** One change at a time: the next begins when this one has ended. */
+  change<T>(work: () => Promise<T>): Promise<T>;
+  /** Units were added, removed, renamed or resized: offers what there is now. */
+  offer(): void;
+  /** Looks at the devices again. Not to be called within a change. */
+  look(): Promise<void>;
+}

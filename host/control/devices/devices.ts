@@ -1,0 +1,82 @@
+// Looks at the devices: the machine's SCSI generic devices, or the ports of the emulated array.
+
+import { attentive, type Attention } from "../../discovery/attentions.ts";
+import { discover, discoverDevices, type Candidate, type Found } from "../../discovery/discover.ts";
+import { emulatedCandidates, emulatedTransport } from "../../discovery/emulated.ts";
+import { KERNEL_SOURCES } from "../../discovery/exclusive.ts";
+import { KERNEL_LANES } from "../../discovery/lanes.ts";
+import { nativeTransport } from "../../discovery/native-transport.ts";
+import { listSgDevices } from "../../discovery/sysfs.ts";
+import type { ReactorClient } from "../../reactor/client.ts";
+import { isEmulated, type Configuration } from "../schemas/configuration.ts";
+
+/** Time for all commands to one device together; a device that needs longer is looked at again later. */
+const BUDGET_MS = 5000;
+/** The array that we emulate ourselves answers as soon as this process turns: what is slow then is the machine, and no device. */
+const EMULATED_BUDGET_MS = 60_000;
+
+/** Peripheral device type of a disk (SPC-4 6.6.2). */
+const TYPE_DISK = 0;
+
+/** A look in two steps: what is there costs nothing, who it is takes as long as the devices take to answer. */
+export interface Look {
+  /** Path numbers that exist. */
+  readonly present: ReadonlySet<string>;
+  /** How many of them are disks. */
+  readonly disks: number;
+  /** What tells each device from another one of its number. */
+  readonly instances: ReadonlyMap<string, string | null>;
+  ask(ours: ReadonlySet<string>): Promise<Found>;
+}
+
+type OnAttention = (number: string, attention: Attention) => void;
+
+function telling(
+  devices: readonly { readonly device: string; readonly number: string }[],
+  onAttention: OnAttention,
+): (device: string, attention: Attention) => void {
+  const numbers = new Map(devices.map(({ device, number }) => [device, number]));
+  return (device, attention) => {
+    const number = numbers.get(device);
+    if (number !== undefined) onAttention(number, attention);
+  };
+}
+
+function presence(candidates: readonly Candidate[]): Pick<Look, "present" | "instances"> {
+  return {
+    present: new Set(candidates.map(({ number }) => number)),
+    instances: new Map(candidates.map(({ number, instance }) => [number, instance])),
+  };
+}
+
+/** @param onAttention told what a device, by its path number, calls attention to */
+export async function look(
+  reactor: ReactorClient,
+  configuration: Configuration,
+  onAttention: OnAttention,
+): Promise<Look> {
+  if (isEmulated(configuration)) {
+    const candidates = await emulatedCandidates(reactor);
+    const transport = attentive(emulatedTransport(reactor), telling(candidates, onAttention));
+    const options = { devices: "all", exclude: configuration.exclude, budgetMs: EMULATED_BUDGET_MS } as const;
+    return {
+      ...presence(candidates),
+      disks: candidates.length,
+      ask: (ours) => discover(transport, candidates, { ...options, ours }),
+    };
+  }
+  const devices = listSgDevices();
+  return {
+    ...presence(devices),
+    disks: devices.filter((device) => device.type === TYPE_DISK).length,
+    ask: (ours) =>
+      discoverDevices(attentive(nativeTransport, telling(devices, onAttention)), devices, {
+        devices: configuration.devices,
+        exclude: configuration.exclude,
+        budgetMs: BUDGET_MS,
+        sources: KERNEL_SOURCES,
+        lanes: KERNEL_LANES,
+        ours,
+      }),
+  };
+}

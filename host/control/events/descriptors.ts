@@ -1,0 +1,43 @@
+// File descriptors are few where nobody has raised the limit. The last ones are kept for what must go on (paths, the state file, a
+// reload): clients are refused before the kernel refuses everybody, and it is told once.
+
+import { readFileSync } from "node:fs";
+import type { Socket } from "node:net";
+import { descriptorOf } from "../../peers/who.ts";
+import type { EventHub } from "./event-hub.ts";
+import type { Logger } from "../ground/logger.ts";
+
+/** Kept for the daemon itself. */
+export const DESCRIPTORS_KEPT = 32;
+/** That they run out is said this often at most. */
+const SAID_MS = 60_000;
+
+/** How many this process may have open; it raises that itself as far as it is allowed to. */
+export function descriptorLimit(limits = readFileSync("/proc/self/limits", "utf8")): number {
+  return Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? Infinity);
+}
+
+export class Descriptors {
+  readonly limit: number;
+  readonly #hub: EventHub;
+  readonly #logger: Logger;
+  #saidMs = -Infinity;
+
+  constructor(hub: EventHub, logger: Logger, limit = descriptorLimit()) {
+    this.#hub = hub;
+    this.#logger = logger;
+    this.limit = limit;
+  }
+
+  /** Why a client that has just connected cannot be served; null: it can. The kernel gives the lowest number that is free. */
+  refusalOf(socket: Socket): string | null {
+    if (descriptorOf(socket) < this.limit - DESCRIPTORS_KEPT) return null;
+    const reason = `the daemon may have ${this.limit} files and connections open, and all but its reserve are`;
+    if (performance.now() - this.#saidMs >= SAID_MS) {
+      this.#saidMs = performance.now();
+      this.#logger.warning(`clients are refused: ${reason}; raise LimitNOFILE or \`ulimit -n\``);
+      this.#hub.say("descriptors-short", { detail: { limit: this.limit } });
+    }
+    return reason;
+  }
+}

@@ -1,0 +1,144 @@
+// Where messages go: the state file, spsevent.log, the system's log, and whoever follows the stream.
+//
+// Messages are collected for a moment and stored together, because each commit waits for the disk; a storm of path
+// failures is then one commit, not thousands.
+
+import { EventLog } from "../../liaison/event-log.ts";
+import {
+  MESSAGES,
+  receivers,
+  sentence,
+  type DetailValue,
+  type Message,
+  type MessageName,
+} from "../../liaison/messages.ts";
+import type { SystemLog } from "../../liaison/system-log.ts";
+import type { EventView } from "../schemas/event.ts";
+import type { EventRow, State } from "../state/state.ts";
+
+/** How long messages are collected at most. */
+const COLLECT_MS = 20;
+/** Messages that are kept until the next commit; more are counted and told as one. */
+const COLLECT_MAX = 20_000;
+
+export function eventView(row: EventRow): EventView {
+  const { number, level } = MESSAGES[row.kind];
+  return {
+    id: row.id,
+    time: row.timeMs,
+    message: number,
+    kind: row.kind,
+    level,
+    ...receivers(row.kind),
+    text: sentence(row),
+    unit: row.unit,
+    path: row.path,
+    detail: { ...row.detail },
+  };
+}
+
+/** Where and about what a message is. */
+export interface About {
+  readonly unit?: number;
+  readonly path?: string;
+  readonly detail?: Readonly<Record<string, DetailValue>>;
+}
+
+export class EventHub {
+  readonly #state: State;
+  readonly #log: EventLog;
+  readonly #systemLog: SystemLog | null;
+  readonly #complain: (problem: string) => void;
+  readonly #followers = new Set<(event: EventView) => void>();
+  #pending: Message[] = [];
+  #dropped = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #storeBroken = false;
+  #afterwards: (() => void)[] = [];
+
+  constructor(state: State, log: EventLog, systemLog: SystemLog | null, complain: (problem: string) => void) {
+    this.#state = state;
+    this.#log = log;
+    this.#systemLog = systemLog;
+    this.#complain = complain;
+  }
+
+  /** Says something of our own. */
+  say(kind: MessageName, about: About = {}): void {
+    this.publish({
+      kind,
+      timeMs: Date.now(),
+      unit: about.unit ?? null,
+      path: about.path ?? null,
+      detail: about.detail ?? {},
+    });
+  }
+
+  /** Calls `work` when all that was said until now is stored, as far as it can be. */
+  whenStored(work: () => void): void {
+    if (this.#pending.length === 0) work();
+    else this.#afterwards.push(work);
+  }
+
+  publish(message: Message): void {
+    if (this.#pending.length >= COLLECT_MAX) {
+      this.#dropped++;
+      return;
+    }
+    this.#pending.push(message);
+    this.#timer ??= setTimeout(() => this.flush(), COLLECT_MS);
+  }
+
+  /** Stores and distributes what was collected. */
+  flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#dropped > 0) {
+      const detail = { events: this.#dropped };
+      this.#pending.push({ kind: "events-lost", timeMs: Date.now(), unit: null, path: null, detail });
+      this.#dropped = 0;
+    }
+    if (this.#pending.length === 0) return;
+    const messages = this.#pending;
+    this.#pending = [];
+    let stored = true;
+    const rows = this.#state.appendEvents(messages, (problem) => {
+      stored = false;
+      if (!this.#storeBroken) this.#complain(problem instanceof Error ? problem.message : String(problem));
+    });
+    this.#storeBroken = !stored;
+    this.#log.write(messages);
+    this.#systemLog?.write(messages);
+    for (const work of this.#afterwards.splice(0)) work();
+    for (const row of rows) {
+      const view = eventView(row);
+      for (const follower of this.#followers) follower(view);
+    }
+  }
+
+  /** The newest events between two ids, oldest first. */
+  history(since: number, limit: number, before?: number): EventView[] {
+    this.flush();
+    return this.#state.events(since, limit, before).map(eventView);
+  }
+
+  /** The oldest events since one, oldest first: a page of a history that is read to its end. */
+  after(since: number, limit: number): EventView[] {
+    this.flush();
+    return this.#state.eventsAfter(since, limit).map(eventView);
+  }
+
+  get last(): number {
+    return this.#state.lastEvent;
+  }
+
+  get count(): number {
+    return this.#state.eventCount;
+  }
+
+  /** Calls `follower` with each event from now on; answers how to stop that. */
+  follow(follower: (event: EventView) => void): () => void {
+    this.#followers.add(follower);
+    return () => this.#followers.delete(follower);
+  }
+}

@@ -1,0 +1,50 @@
+// What a control says when it begins.
+
+import type { Death } from "../../supervisor/protocol.ts";
+import type { EventHub } from "./event-hub.ts";
+import type { Inventory } from "../inventory/inventory.ts";
+import type { LastWords } from "../state/last-words.ts";
+import type { Logger } from "../ground/logger.ts";
+import { daemonPid } from "../ground/own-process.ts";
+import type { State } from "../state/state.ts";
+
+type Hub = Pick<EventHub, "say">;
+
+/** The daemon was started. */
+export function tellOfStart(hub: Hub, source: "emulated" | "devices", { found: died }: LastWords): void {
+  hub.say("daemon-started", { detail: { pid: daemonPid(), source } });
+  if (died !== null) hub.say("daemon-died", { detail: { pid: died.pid, reason: died.reason } });
+}
+
+/** How the control before this one ended, where nobody had asked it to. */
+export function tellOfDeath(hub: Hub, { pid, reason, deaths, isUnsteady }: Death): void {
+  if (reason !== null) hub.say("control-died", { detail: { pid, reason, "died lately": deaths } });
+  if (isUnsteady) hub.say("control-unsteady", { detail: { "died lately": deaths } });
+}
+
+/** This control goes on with everything. */
+export function tellOfSuccession(hub: Hub, logger: Logger, { reason, atMs }: Death, runningMs: number): void {
+  const gapMs = Math.round(runningMs - atMs);
+  const why = reason === null ? "it was asked for" : null;
+  hub.say("control-started", { detail: { pid: process.pid, "ms without": gapMs, why } });
+  logger.warning(
+    `control was started again after ${gapMs} ms without one (${reason ?? "it was asked for"}); I/O went on`,
+  );
+}
+
+/** What was found of what is remembered. */
+export function tellOfState(hub: Hub, logger: Logger, { rebuilt, incomplete }: State, { misnamed }: Inventory): void {
+  if (rebuilt !== null) {
+    const { what, file, reason, aside, isIncomplete } = rebuilt;
+    const kept = isIncomplete ? "what could be read" : "all settings";
+    const where = aside === null ? "" : `; the file that was found is kept as ${aside}`;
+    logger.error(`${file} was not as it was left: ${reason}; it is rebuilt with ${kept}${where}`);
+    if (what === "copy") hub.say("file-made-again", { detail: { what: "copy of the settings", file, reason } });
+    else hub.say("state-rebuilt", { detail: { file, reason, kept, "set aside as": aside } });
+  }
+  if (incomplete !== null) hub.say("settings-incomplete", { detail: { reason: incomplete } });
+  for (const { unit, before } of misnamed) {
+    const detail = { name: unit.name, "name before": before, why: "it looked like an identity" };
+    hub.say("unit-renamed", { unit: unit.number, detail });
+  }
+}

@@ -1,0 +1,369 @@
+// Which units and paths there are, present or only remembered. Plain data with its look-ups; nothing here talks to
+// anybody.
+
+import type { FoundPath } from "../../discovery/discover.ts";
+import { sortedByPathNumber } from "../../discovery/sysfs.ts";
+import { ControlError } from "../ground/errors.ts";
+import { freeName } from "./numbering.ts";
+import type { Identity, Policy } from "../schemas/unit.ts";
+import type { Enabling, UnitFacts } from "../state/state-schemas.ts";
+import type { PathRow, UnitRow } from "../state/state.ts";
+import { IDENTITY_NAME } from "../schemas/words.ts";
+
+/** A path of a unit. `handle` is null while its device is gone. */
+export interface Path {
+  /** Stays with the path whatever its path number becomes. */
+  readonly id: number;
+  /** The one it has or had last; `Inventory.renumber` changes it. */
+  readonly number: string;
+  /** Which ports it joins, where both have names that do not change; null: its number is all there is to know it by. */
+  nexus: string | null;
+  readonly unit: Unit;
+  priority: number;
+  enabled: boolean;
+  /** Whether it is known that it is so. */
+  enabling: Enabling;
+  /** Another path of the unit was given the number while this one was gone: it is numbered anew when it returns. */
+  priorityLost: boolean;
+  /** Handle in the core. */
+  handle: number | null;
+  /** Whether it was in the core before, since the daemon started: then its device returns. */
+  wasPresent: boolean;
+  /** What discovery last found; null while the device is gone. */
+  found: FoundPath | null;
+  /** Identity of the unit the path number really leads to, when that is not its own. */
+  foreignIdentity: string | null;
+  /** Held back by intermittent-failure monitoring, also while its device is gone. */
+  isShaky: boolean;
+  /** When its device went, newest last; an operator who vouches for the path has them forgotten. */
+  removalsMs: readonly number[];
+  /** Whether it is gone and another path has got its number. */
+  isNumberTaken: boolean;
+  /** Since when its device is gone; null while it is there, and before the first look has shown that it is not. */
+  goneSinceMs: number | null;
+  /** Whether the state file has its number, its nexus and since when it is gone. */
+  isNoted: boolean;
+}
+
+/** A logical unit. `handle` is null until it is offered. */
+export interface Unit {
+  readonly number: number;
+  identity: Identity;
+  name: string;
+  facts: UnitFacts;
+  /** Set by command; null: the configuration's holds. */
+  policy: Policy | null;
+  hedgeBudgetPercent: number | null;
+  handle: number | null;
+  /** UNIT_CAN_* of the ABI. */
+  capabilities: number;
+  released: boolean;
+  /** What else uses a device of it, so that it is not offered; null: nobody, or its own paths were there before. */
+  inUse: string | null;
+  /** What its paths say of its size where they do not agree. */
+  dispute: string | null;
+  /** By id. */
+  readonly paths: Map<number, Path>;
+  /** Whether the state file has its policy as it is. */
+  isNoted: boolean;
+  /** The paths by path number; null after one was added or removed. */
+  sortedPaths: readonly Path[] | null;
+}
+
+export class Inventory {
+  readonly #units = new Map<number, Unit>();
+  readonly #byIdentity = new Map<string, Unit>();
+  /** Every path that has or had a number; the one that has it, or had it last, comes first. */
+  readonly #paths = new Map<string, Path[]>();
+  #lastPath = 0;
+  /** Units whose names the state file has and nobody may have any more. */
+  readonly misnamed: { readonly unit: Unit; readonly before: string }[] = [];
+  readonly #unitHandles = new Map<number, Unit>();
+  readonly #pathHandles = new Map<number, Path>();
+  /** In order; null after something was added or removed. */
+  #sortedUnits: readonly Unit[] | null = null;
+  #sortedPaths: readonly Path[] | null = null;
+
+  /** Takes over what the state file remembers; nothing is present yet. */
+  constructor(units: readonly UnitRow[], paths: readonly PathRow[]) {
+    for (const row of units) {
+      this.addUnit({
+        number: row.number,
+        identity: { type: row.facts.identityType, text: row.identity },
+        name: row.name,
+        facts: row.facts,
+        policy: row.policy,
+        hedgeBudgetPercent: row.hedgeBudgetPercent,
+      });
+    }
+    this.#renameMisnamed();
+    // Those that had a number last come last.
+    for (const row of paths.toSorted(compareGone)) {
+      const unit = this.#units.get(row.unit);
+      if (unit === undefined) continue;
+      const path = this.addPath(unit, row, row.id);
+      path.enabling = row.enabling;
+      path.priorityLost = row.priorityLost;
+      path.isShaky = row.isShaky;
+      path.goneSinceMs = row.goneSinceMs;
+      path.isNoted = true;
+    }
+  }
+
+  /** Earlier versions let a unit be called like another one's identity. */
+  #renameMisnamed(): void {
+    const names = new Set(this.units().map(({ name }) => name));
+    for (const unit of this.units()) {
+      if (!IDENTITY_NAME.test(unit.name)) continue;
+      this.misnamed.push({ unit, before: unit.name });
+      unit.name = freeName(names, `lu${unit.number}`, unit.number);
+      unit.isNoted = false;
+      names.add(unit.name);
+    }
+  }
+
+  addUnit(known: Pick<Unit, "number" | "identity" | "name" | "facts" | "policy" | "hedgeBudgetPercent">): Unit {
+    const unit: Unit = Object.assign(
+      {
+        handle: null,
+        capabilities: 0,
+        released: false,
+        isNoted: true,
+        inUse: null,
+        dispute: null,
+        paths: new Map<number, Path>(),
+        sortedPaths: null,
+      },
+      known,
+    );
+    this.#units.set(unit.number, unit);
+    this.#sortedUnits = null;
+    this.#byIdentity.set(unit.identity.text, unit);
+    return unit;
+  }
+
+  addPath(
+    unit: Unit,
+    { number, nexus, priority, enabled }: Pick<Path, "number" | "nexus" | "priority" | "enabled">,
+    id = this.#lastPath + 1,
+  ): Path {
+    const path: Path = {
+      id,
+      number,
+      nexus,
+      unit,
+      priority,
+      enabled,
+      enabling: "known",
+      priorityLost: false,
+      handle: null,
+      wasPresent: false,
+      found: null,
+      foreignIdentity: null,
+      isShaky: false,
+      removalsMs: [],
+      isNumberTaken: false,
+      goneSinceMs: null,
+      isNoted: false,
+    };
+    this.#lastPath = Math.max(this.#lastPath, id);
+    unit.paths.set(id, path);
+    this.#hold(path);
+    return path;
+  }
+
+  /** Gives a path a number, its own again or another; who had it before has had it. */
+  renumber(path: Path, number: string): void {
+    this.#letGo(path);
+    if (path.number !== number) path.isNoted = false;
+    Object.assign(path, { number });
+    this.#hold(path);
+  }
+
+  #hold(path: Path): void {
+    path.unit.sortedPaths = null;
+    this.#sortedPaths = null;
+    this.#setHolders(path.number, [path, ...(this.#paths.get(path.number) ?? [])]);
+  }
+
+  #setHolders(number: string, paths: Path[]): void {
+    if (paths.length === 0) this.#paths.delete(number);
+    else this.#paths.set(number, paths);
+    for (const [index, path] of paths.entries()) path.isNumberTaken = index > 0;
+  }
+
+  #letGo(path: Path): void {
+    path.unit.sortedPaths = null;
+    this.#sortedPaths = null;
+    this.#setHolders(
+      path.number,
+      (this.#paths.get(path.number) ?? []).filter((other) => other !== path),
+    );
+  }
+
+  removePath(path: Path): void {
+    this.setPathHandle(path, null);
+    path.unit.paths.delete(path.id);
+    this.#letGo(path);
+  }
+
+  setIdentity(unit: Unit, identity: Identity): void {
+    this.#byIdentity.delete(unit.identity.text);
+    unit.identity = identity;
+    this.#byIdentity.set(identity.text, unit);
+  }
+
+  removeUnit(unit: Unit): void {
+    this.setUnitHandle(unit, null);
+    for (const path of unit.paths.values()) this.removePath(path);
+    this.#units.delete(unit.number);
+    this.#sortedUnits = null;
+    this.#byIdentity.delete(unit.identity.text);
+  }
+
+  setUnitHandle(unit: Unit, handle: number | null): void {
+    if (unit.handle !== null) this.#unitHandles.delete(unit.handle);
+    unit.handle = handle;
+    if (handle !== null) this.#unitHandles.set(handle, unit);
+  }
+
+  setPathHandle(path: Path, handle: number | null): void {
+    if (path.handle !== null) this.#pathHandles.delete(path.handle);
+    path.handle = handle;
+    if (handle === null) return;
+    path.wasPresent = true;
+    this.#pathHandles.set(handle, path);
+  }
+
+  /** Every unit, by number. */
+  units(): readonly Unit[] {
+    this.#sortedUnits ??= [...this.#units.values()].toSorted((a, b) => a.number - b.number);
+    return this.#sortedUnits;
+  }
+
+  /** Every path, by path number. */
+  paths(): readonly Path[] {
+    this.#sortedPaths ??= sortedByPathNumber([...this.#paths.values()].flat());
+    return this.#sortedPaths;
+  }
+
+  /** Paths whose devices are there. */
+  get pathCount(): number {
+    return this.paths().filter(isShown).length;
+  }
+
+  get unitCount(): number {
+    return this.#units.size;
+  }
+
+  unitOfIdentity(identity: string): Unit | undefined {
+    return this.#byIdentity.get(identity);
+  }
+
+  unitOfHandle(handle: number): Unit | undefined {
+    return this.#unitHandles.get(handle);
+  }
+
+  pathOfHandle(handle: number): Path | undefined {
+    return this.#pathHandles.get(handle);
+  }
+
+  /** The path that has a number, or had it last. */
+  findPath(number: string): Path | undefined {
+    return this.#paths.get(number)?.[0];
+  }
+
+  /** Paths that are gone and had this number. */
+  gonePaths(number: string): Path[] {
+    return (this.#paths.get(number) ?? []).filter(isGone);
+  }
+
+  /** A path by its number. @throws ControlError UNKNOWN_PATH */
+  path(number: string): Path {
+    const path = this.findPath(number);
+    if (path !== undefined) return path;
+    throw new ControlError("UNKNOWN_PATH", `there is no path ${number}`, {
+      parameter: number,
+      remedy: "`pathctl show paths` lists them",
+    });
+  }
+
+  /** A unit by its number (`3`, `#3`), name or identity. @throws ControlError UNKNOWN_UNIT */
+  unit(key: string): Unit {
+    const number = /^#?(\d{1,5})$/.exec(key)?.[1];
+    const unit =
+      number === undefined
+        ? (this.#byIdentity.get(key) ??
+          this.units().find((candidate) => candidate.name === key) ??
+          this.units().find((candidate) => candidate.facts.formerIdentity === key))
+        : this.#units.get(Number(number));
+    if (unit !== undefined) return unit;
+    throw new ControlError("UNKNOWN_UNIT", `there is no logical unit ${key}`, {
+      parameter: key,
+      remedy: "`pathctl show units` lists them",
+    });
+  }
+}
+
+/**
+ * Whether a path is displayed: its device is there. One that disappeared was removed (message 274); only its settings are
+ * kept, until an operator forgets it (reference sections 2 and 10).
+ */
+export function isShown(path: Path): boolean {
+  return path.handle !== null || path.foreignIdentity !== null;
+}
+
+/** Whether no device is known for the path: where one appears, it is taken for what it says it is. */
+export function isGone(path: Path): boolean {
+  return path.handle === null && path.found === null;
+}
+
+type Gone = Pick<Path, "id" | "goneSinceMs">;
+
+const sinceMs = ({ goneSinceMs }: Gone): number => goneSinceMs ?? Infinity;
+
+/** Orders paths by when they went, those gone for longest first and those that are there last. */
+export function compareGone(a: Gone, b: Gone): number {
+  return sinceMs(a) === sinceMs(b) ? a.id - b.id : sinceMs(a) - sinceMs(b);
+}
+
+/** A path of the unit by its number, rather one that is there. */
+export function pathNumbered(unit: Unit, number: string): Path | undefined {
+  const having = [...unit.paths.values()].filter((path) => path.number === number);
+  return having.find((path) => !isGone(path)) ?? having.at(-1);
+}
+
+/** The unit's paths by path number, those that are gone included. */
+export function pathsOf(unit: Unit): readonly Path[] {
+  unit.sortedPaths ??= sortedByPathNumber([...unit.paths.values()]);
+  return unit.sortedPaths;
+}
+
+/** Priorities of the unit's paths that are there. */
+export function presentPriorities(unit: Unit): Set<number> {
+  return new Set([...unit.paths.values()].filter((path) => path.handle !== null).map((path) => path.priority));
+}
+
+/** Numbers of the unit's other paths that are there or come back with what they had. */
+export function keptPriorities(unit: Unit, except: Path | undefined): Set<number> {
+  const kept = new Set<number>();
+  for (const path of unit.paths.values()) if (path !== except && !path.priorityLost) kept.add(path.priority);
+  return kept;
+}
+
+/** Paths of the unit whose devices are gone and that would come back with the number of `path`. */
+export function rivalsOf(path: Path): Path[] {
+  return [...path.unit.paths.values()].filter(
+    (other) => other !== path && other.handle === null && !other.priorityLost && other.priority === path.priority,
+  );
+}
+
+export function unitRow(unit: Unit): UnitRow {
+  const { number, identity, name, facts, policy, hedgeBudgetPercent } = unit;
+  return { number, identity: identity.text, name, facts, policy, hedgeBudgetPercent };
+}
+
+export function pathRow(path: Path): PathRow {
+  const { id, number, nexus, priority, enabled, enabling, priorityLost, isShaky, goneSinceMs } = path;
+  return { id, number, nexus, unit: path.unit.number, priority, enabled, enabling, priorityLost, isShaky, goneSinceMs };
+}

@@ -1,0 +1,137 @@
+// What a control does that follows another: it takes over what the reactor has. I/O goes on all the time, so nothing is taken
+// out and added again. The state file and the inventory learn what happened in between, from the tables and from the events.
+
+import * as abi from "../../abi.ts";
+import type { ConnectionRoom } from "../../export/room.ts";
+import { decodeEvents, type CoreEvent, type ReactorClient } from "../../reactor/client.ts";
+import type { Adoption } from "../../supervisor/protocol.ts";
+import type { RememberedAttachments } from "./attachments.ts";
+import type { BringUp } from "../devices/bring-up.ts";
+import { reasonOf } from "../ground/errors.ts";
+import { pathRow, type Inventory, type Path, type Unit } from "../inventory/inventory.ts";
+import type { Keeper } from "../core/keeper.ts";
+import { connectionLabel, pathLabel, unitLabel, type PathLabel, type UnitLabel } from "../core/labels.ts";
+import type { Logger } from "../ground/logger.ts";
+import { demand, pathSet } from "../core/reactor-port.ts";
+import type { State } from "../state/state.ts";
+import type { Tables } from "../core/tables.ts";
+
+export interface AdoptionParts {
+  readonly reactor: ReactorClient;
+  readonly keeper: Keeper;
+  readonly inventory: Inventory;
+  readonly state: State;
+  readonly bringUp: BringUp;
+  readonly room: ConnectionRoom;
+  readonly attachments: RememberedAttachments;
+  readonly logger: Logger;
+}
+
+/** The unit of a label: as the state file has it, or as it was when the core got it, where the file could not be written. */
+function unitOf(inventory: Inventory, { row }: UnitLabel): Unit {
+  const known = inventory
+    .units()
+    .find(({ number, identity }) => number === row.number || identity.text === row.identity);
+  if (known !== undefined) return known;
+  const identity = { type: row.facts.identityType, text: row.identity };
+  const unit = inventory.addUnit({ ...row, identity });
+  unit.isNoted = false;
+  return unit;
+}
+
+function pathOf(inventory: Inventory, unit: Unit, { row }: PathLabel): Path {
+  const known = unit.paths.get(row.id);
+  return known ?? Object.assign(inventory.addPath(unit, row, row.id), { isShaky: row.isShaky });
+}
+
+/** Gives units and paths the handles that they have. */
+function adoptTables({ inventory, bringUp, logger }: AdoptionParts, adoption: Adoption, tables: Tables): Path[] {
+  const units = new Map<number, Unit>();
+  for (const [handle, label] of adoption.units) {
+    const known = unitLabel(label);
+    const unit = unitOf(inventory, known);
+    unit.capabilities = known.capabilities;
+    units.set(handle, unit);
+    inventory.setUnitHandle(unit, handle);
+  }
+  const paths: Path[] = [];
+  for (const [handle, label] of adoption.paths) {
+    const record = tables.path(handle);
+    const unit = units.get(record?.unit ?? -1);
+    if (record === null || unit === undefined) {
+      logger.error(`path ${handle} of the core is none of a known unit`);
+      continue;
+    }
+    const known = pathLabel(label);
+    const path = pathOf(inventory, unit, known);
+    inventory.setPathHandle(path, handle);
+    path.found = known.found;
+    if (path.goneSinceMs !== null) path.isNoted = false;
+    path.goneSinceMs = null;
+    bringUp.adopt(handle, known, record.depth);
+    paths.push(path);
+  }
+  for (const [handle, label] of adoption.removedPaths) {
+    const { native } = pathLabel(label);
+    if (native !== null && adoption.ports.includes(native.port)) bringUp.adopt(handle, pathLabel(label), null);
+  }
+  return paths;
+}
+
+/** Ports that were opened for paths that never came. */
+async function closeStrayPorts({ reactor }: AdoptionParts, adoption: Adoption): Promise<void> {
+  if (adoption.ports.length === 0) return;
+  const labels = [...adoption.paths, ...adoption.removedPaths];
+  const used = new Set(labels.map(([, label]) => pathLabel(label).native?.port));
+  const stray = adoption.ports.filter((port) => !used.has(port));
+  await Promise.all(stray.map((port) => reactor.closePort(port).catch(() => undefined)));
+}
+
+/** The claims of paths that are there stay; others are let go. */
+async function adoptClaims({ bringUp, keeper }: AdoptionParts, adoption: Adoption, paths: Path[]): Promise<void> {
+  const byDevice = new Map(paths.map((path) => [`/dev/${path.found?.blockDevice ?? ""}`, path]));
+  for (const device of adoption.claims) {
+    const path = byDevice.get(device);
+    if (path === undefined) await keeper.release(device);
+    else bringUp.adoptClaim(path, device.slice("/dev/".length), { close: () => keeper.release(device) });
+  }
+}
+
+/**
+ * Where control before this one had written something down and not told the core, or the other way round: nobody was told
+ * that it is done. A path that is to be disabled is disabled; the priorities are those by which I/O runs.
+ */
+async function agree({ reactor, state, logger }: AdoptionParts, paths: readonly Path[], tables: Tables): Promise<void> {
+  const other: Path[] = [];
+  const disable: number[] = [];
+  for (const path of paths) {
+    const { handle } = path;
+    const record = handle === null ? null : tables.path(handle);
+    if (handle === null || record === null) continue;
+    if (!path.enabled && !tables.isDisabled(handle)) disable.push(handle);
+    if (path.priority === record.priority) continue;
+    path.priority = record.priority;
+    other.push(path);
+  }
+  await demand(
+    reactor,
+    disable.map((handle) => pathSet(handle, abi.PATH_SET_ENABLED, 0)),
+    "disabling",
+  );
+  try {
+    if (other.length > 0) state.savePaths(other.map(pathRow));
+  } catch (thrown) {
+    logger.warning(`priorities are not noted: ${reasonOf(thrown)}`);
+  }
+}
+
+/** Takes over everything. Answers the events that nobody has told of yet; connections that closed are seen to already. */
+export async function adopt(parts: AdoptionParts, adoption: Adoption, tables: Tables): Promise<CoreEvent[]> {
+  const paths = adoptTables(parts, adoption, tables);
+  await closeStrayPorts(parts, adoption);
+  await adoptClaims(parts, adoption, paths);
+  for (const [handle, label] of adoption.connections) parts.room.adopt(handle, connectionLabel(label));
+  parts.attachments.adopt(adoption.connections);
+  await agree(parts, paths, tables);
+  return decodeEvents(adoption.events).filter(({ kind }) => kind !== abi.EVENT_CONNECTION_CLOSED);
+}

@@ -1,0 +1,27 @@
+// Puts settings in force in the core: those of the system, and those of every unit that is offered.
+
+import type { Context } from "../devices/context.ts";
+import { modeCalls, plainPolicyCalls, unitSettingCalls } from "../core/core-settings.ts";
+import type { Effective } from "../settings/effective.ts";
+import { demand } from "../core/reactor-port.ts";
+
+/**
+ * Cluster mode excludes dynamic balancing: policies come before it when it goes on, after it when it goes off.
+ * @param what in the words of an error
+ */
+export async function applyAll(
+  { inventory, reactor, bringUp }: Pick<Context, "inventory" | "reactor" | "bringUp">,
+  effective: Effective,
+  what = "applying the configuration",
+): Promise<void> {
+  const units = inventory.units();
+  const settings = units.flatMap((unit) => {
+    const { handle } = unit;
+    if (handle === null) return [];
+    return [...unitSettingCalls(unit, handle, effective), ...plainPolicyCalls(unit, handle, effective)];
+  });
+  const modes = modeCalls(effective);
+  const calls = effective.mode.cluster ? [...settings, ...modes] : [...modes, ...settings];
+  await demand(reactor, calls, what);
+  await bringUp.applyPathPolicies(units, effective);
+}

@@ -1,0 +1,297 @@
+// Which units are attached to the kernel's nbd driver, remembered so that a daemon that starts again takes them over.
+
+import { KERNEL_SOURCES } from "../../discovery/exclusive.ts";
+import { heldByAnother, tryOpen, whyTaken } from "../../discovery/in-use.ts";
+import { KernelAttachments, type Connector, type KernelAttachment } from "../../export/attach.ts";
+import type { NbdExport } from "../../export/directory.ts";
+import { type ConnectionRoom, NoRoom } from "../../export/room.ts";
+import { closeDescriptor } from "../../native/index.ts";
+import type { ReactorClient } from "../../reactor/client.ts";
+import type { Attachments } from "../devices/context.ts";
+import { ControlError, reasonOf } from "../ground/errors.ts";
+import type { Inventory, Unit } from "../inventory/inventory.ts";
+import { connectionLabel, type ConnectionLabel } from "../core/labels.ts";
+import { exportOf, whyNotOffered } from "./offering.ts";
+import type { Attachment, AttachRequest } from "../schemas/unit.ts";
+import type { AttachmentRow, State } from "../state/state.ts";
+
+/** How long an exclusive open may take: the kernel lets it wait while somebody else's hangs, and detaching is what ends that. */
+const OPEN_MS_MAX = 2000;
+
+/** Answers what uses a block device and how to end that, or null. */
+export type WhyInUse = (blockDevice: string) => Promise<string | null>;
+
+const askKernel: WhyInUse = async (blockDevice) => {
+  const taken = whyTaken(blockDevice, KERNEL_SOURCES);
+  if (taken !== null) return taken;
+  return (await tryOpen(blockDevice, OPEN_MS_MAX, KERNEL_SOURCES)) === "EBUSY"
+    ? heldByAnother(blockDevice, KERNEL_SOURCES)
+    : null;
+};
+
+export interface AttachmentCalls {
+  /** Told, in a sentence, why a device that has lost its connections gets none. */
+  readonly report: (problem: string) => void;
+  readonly why?: WhyInUse;
+  /** Remembers of a connection which device it is of. */
+  readonly relabel?: (connection: number, label: ConnectionLabel) => void;
+}
+
+function attachFailed(unit: Unit, thrown: unknown, device: string | null): ControlError {
+  return new ControlError("ATTACH_FAILED", `LogicalUnit #${unit.number}: ${reasonOf(thrown)}`, {
+    parameter: device,
+    remedy: "`pathctl doctor` tells what is missing: the module nbd, or the right to use it (CAP_SYS_ADMIN)",
+    cause: thrown,
+  });
+}
+
+function attachedElsewhere(unit: Unit, device: string): ControlError {
+  return new ControlError("ATTACHED", `LogicalUnit #${unit.number} is attached to ${device} already`, {
+    parameter: "device",
+    remedy:
+      `use ${device}, or detach it first. A further device (\`--another\`) has a page cache of its own: what is written ` +
+      "through one may be read stale through the other",
+  });
+}
+
+/** What was asked for when it was attached. */
+function optionsOf(options: AttachmentRow["options"]): {
+  readonly count: number;
+  readonly deadConnectionTimeoutS: number;
+  readonly readOnly: boolean;
+} {
+  return {
+    count: Number(options["connections"] ?? 1),
+    deadConnectionTimeoutS: Number(options["deadConnectionTimeoutS"] ?? 0),
+    readOnly: options["readOnly"] === true,
+  };
+}
+
+const deviceOf = (index: number): string => `/dev/nbd${index}`;
+
+export class RememberedAttachments implements Attachments {
+  readonly #kernel: KernelAttachments;
+  readonly #state: State;
+  readonly #inventory: Inventory;
+  readonly #whyInUse: WhyInUse;
+  /** Mirror of the state file's rows, so that a display reads no disk. */
+  #rows: AttachmentRow[];
+  /** Why devices are not served, by their index, as it was last said. */
+  #unserved = new Map<number, string>();
+
+  constructor(
+    reactor: ReactorClient,
+    room: ConnectionRoom,
+    state: State,
+    inventory: Inventory,
+    { report, why = askKernel, relabel = () => {} }: AttachmentCalls,
+  ) {
+    const preloaded = new Uint8Array();
+    const connector: Connector = (descriptor, unit, flags) => {
+      const full = room.full("kernel");
+      const label: ConnectionLabel = { origin: "kernel", index: null };
+      const connect = (): Promise<number> => reactor.addConnection(descriptor, unit, flags, preloaded, label);
+      if (full === null) return room.connect("kernel", connect);
+      closeDescriptor(descriptor);
+      return Promise.reject(new NoRoom(full));
+    };
+    this.#kernel = new KernelAttachments(connector, report, (connection, index) =>
+      relabel(connection, { origin: "kernel", index }),
+    );
+    this.#state = state;
+    this.#inventory = inventory;
+    this.#whyInUse = why;
+    this.#rows = state.attachments();
+  }
+
+  #of(unit: Unit): AttachmentRow[] {
+    return this.#rows.filter((row) => row.unit === unit.number);
+  }
+
+  /** What is attached and served; not what is remembered but waits until its unit is there. */
+  of(unit: Unit): Attachment[] {
+    return this.#of(unit)
+      .filter(({ index }) => this.#isServed(index))
+      .map(({ index, sinceMs }) => ({ device: deviceOf(index), index, sinceMs }));
+  }
+
+  #isServed(index: number): boolean {
+    return this.#kernel.list.some((attachment) => attachment.index === index);
+  }
+
+  /** Whether everything that is remembered is served. */
+  get isComplete(): boolean {
+    return this.#rows.every(({ index }) => this.#isServed(index));
+  }
+
+  /** To be told of every connection that the reactor has closed. */
+  connectionClosed(connection: number): void {
+    this.#kernel.connectionClosed(connection);
+  }
+
+  /** Connections that end from now on are not replaced. */
+  stop(): void {
+    this.#kernel.stop();
+  }
+
+  /** What is attached already stays as it is: asked for again, it is the answer. */
+  async attach(unit: Unit, request: AttachRequest): Promise<Attachment> {
+    const taken = this.#rows.find((row) => deviceOf(row.index) === request.device);
+    if (taken !== undefined && taken.unit !== unit.number) {
+      throw new ControlError("ATTACHED", `${request.device} is attached to LogicalUnit #${taken.unit}`, {
+        parameter: "device",
+        remedy: "detach it first, or name another device",
+      });
+    }
+    const own = this.#of(unit);
+    const known = own.find(({ index }) => this.#isServed(index)) ?? own[0];
+    const wantsAny = request.device === undefined && request.another !== true;
+    const same = taken ?? (wantsAny ? known : undefined);
+    if (same !== undefined) return this.#attachedAgain(unit, same, request);
+    if (known !== undefined && request.another !== true) throw attachedElsewhere(unit, deviceOf(known.index));
+    const readOnly = request.readOnly ?? false;
+    let attached: KernelAttachment;
+    try {
+      const { device, connections, deadConnectionTimeoutS } = request;
+      attached = await this.#kernel.attach(this.#export(unit, readOnly), {
+        ...(device === undefined ? {} : { device }),
+        ...(connections === undefined ? {} : { connections }),
+        ...(deadConnectionTimeoutS === undefined ? {} : { deadConnectionTimeoutS }),
+      });
+    } catch (thrown) {
+      throw attachFailed(unit, thrown, request.device ?? null);
+    }
+    try {
+      this.#remember(unit, attached, readOnly, Date.now());
+    } catch (thrown) {
+      await this.#kernel.detach(attached.index).catch(() => undefined);
+      throw thrown;
+    }
+    return { device: attached.device, index: attached.index, sinceMs: Date.now() };
+  }
+
+  /** A device that a unit has, for who asks for it again in the same way. */
+  async #attachedAgain(unit: Unit, row: AttachmentRow, request: AttachRequest): Promise<Attachment> {
+    const { index, sinceMs, options } = row;
+    const device = deviceOf(index);
+    const wanted = { ...request, readOnly: request.readOnly ?? false };
+    for (const option of ["readOnly", "connections", "deadConnectionTimeoutS"] as const) {
+      if (wanted[option] === undefined || wanted[option] === (options[option] ?? false)) continue;
+      const text = `LogicalUnit #${unit.number} is attached to ${device} with ${option} ${String(options[option])}`;
+      throw new ControlError("ATTACHED", `${text}, not ${String(wanted[option])}`, {
+        parameter: option,
+        remedy: "detach it first",
+      });
+    }
+    try {
+      if (!this.#isServed(index)) await this.#restoreOne(row);
+    } catch (thrown) {
+      throw attachFailed(unit, thrown, device);
+    }
+    return { device, index, sinceMs };
+  }
+
+  #export(unit: Unit, readOnly: boolean): NbdExport {
+    const offered = exportOf(unit);
+    if (offered === null) throw new Error(`it is not offered: ${whyNotOffered(unit)}`);
+    return { ...offered, readOnly };
+  }
+
+  #remember(
+    unit: Unit,
+    { index, connections, deadConnectionTimeoutS }: KernelAttachment,
+    readOnly: boolean,
+    sinceMs: number,
+  ) {
+    const options = { readOnly, connections, deadConnectionTimeoutS };
+    this.#state.saveAttachment({ index, unit: unit.number, options, sinceMs });
+    this.#rows = this.#state.attachments();
+  }
+
+  /** What is not attached is detached already. */
+  async detach(unit: Unit, device: string | undefined): Promise<{ left: Attachment[]; detached: string[] }> {
+    const other = this.#rows.find((row) => deviceOf(row.index) === device && row.unit !== unit.number);
+    if (other !== undefined) {
+      throw new ControlError(
+        "NOT_ATTACHED",
+        `${device} is attached to LogicalUnit #${other.unit}, not #${unit.number}`,
+        {
+          parameter: "device",
+          remedy: "`pathctl show` lists what is attached",
+        },
+      );
+    }
+    const rows = this.#of(unit).filter((row) => device === undefined || device === deviceOf(row.index));
+    for (const { index } of rows) await this.#refuseInUse(index);
+    // What could not be forgotten would come back with the next start.
+    this.#state.demandWritable();
+    for (const { index } of rows) {
+      try {
+        await this.#kernel.detach(index);
+      } catch (thrown) {
+        throw attachFailed(unit, thrown, deviceOf(index));
+      }
+      this.#state.forgetAttachment(index);
+      this.#rows = this.#state.attachments();
+    }
+    return { left: this.of(unit), detached: rows.map(({ index }) => deviceOf(index)) };
+  }
+
+  /** The driver disconnects a device whoever uses it, and then their I/O fails at once. */
+  async #refuseInUse(index: number): Promise<void> {
+    const reason = await this.#whyInUse(`nbd${index}`);
+    if (reason === null) return;
+    const [what = reason, remedy = "end that program first"] = reason.split("; ");
+    throw new ControlError("BUSY", what, { parameter: deviceOf(index), remedy });
+  }
+
+  async resize(unit: Unit): Promise<void> {
+    if (unit.handle !== null) await this.#kernel.resize(unit.handle, BigInt(unit.facts.bytes));
+  }
+
+  /**
+   * Takes over what was attached before this daemon started and is not served yet, as its unit was not there; what the
+   * kernel has given up is attached anew.
+   * @returns what could not be served and was not said before, one sentence each
+   */
+  async restore(): Promise<string[]> {
+    const before = this.#unserved;
+    const problems = new Map<number, string>();
+    await Promise.all(
+      this.#rows.map(async (row) => {
+        if (this.#isServed(row.index)) return;
+        try {
+          await this.#restoreOne(row);
+        } catch (thrown) {
+          problems.set(row.index, `${deviceOf(row.index)} is not served: ${reasonOf(thrown)}`);
+        }
+      }),
+    );
+    this.#unserved = problems;
+    return [...problems].flatMap(([index, problem]) => (before.get(index) === problem ? [] : [problem]));
+  }
+
+  /** Takes over the devices whose connections the reactor has: I/O of theirs goes on all the time. */
+  adopt(connections: readonly (readonly [number, unknown])[]): void {
+    for (const row of this.#rows) {
+      const isOfIt = ([, label]: readonly [number, unknown]): boolean => connectionLabel(label).index === row.index;
+      const handles = connections.filter(isOfIt).map(([handle]) => handle);
+      const unit = this.#inventory.units().find((candidate) => candidate.number === row.unit);
+      if (handles.length === 0 || unit === undefined) continue;
+      const { index, options } = row;
+      const { count, deadConnectionTimeoutS, readOnly } = optionsOf(options);
+      const how = { index, connections: count, deadConnectionTimeoutS };
+      this.#kernel.adopt(this.#export(unit, readOnly), how, handles, Math.max(0, count - handles.length));
+    }
+  }
+
+  async #restoreOne({ index, unit: number, options }: AttachmentRow): Promise<void> {
+    const unit = this.#inventory.units().find((candidate) => candidate.number === number);
+    if (unit === undefined) throw new Error(`LogicalUnit #${number} is not known`);
+    const { count: connections, deadConnectionTimeoutS, readOnly } = optionsOf(options);
+    const entry = this.#export(unit, readOnly);
+    const device = deviceOf(index);
+    const resumed = await this.#kernel.resume(entry, { device, index, connections, deadConnectionTimeoutS });
+    if (resumed === undefined) await this.#kernel.attach(entry, { device, connections, deadConnectionTimeoutS });
+  }
+}

@@ -1,0 +1,428 @@
+// What an operator does to paths. Each operation checks first, then writes the state file, then tells the core; what the
+// core refuses is taken back in the state file. So an answer means that it is on the disk and in force.
+
+import { setTimeout } from "node:timers/promises";
+import * as abi from "../../abi.ts";
+import type { MessageName } from "../../liaison/messages.ts";
+import { waitForFailback } from "./failback.ts";
+import type { Context } from "../devices/context.ts";
+import { ControlError, reasonOf } from "../ground/errors.ts";
+import type { About } from "../events/event-hub.ts";
+import { isShown, pathRow, rivalsOf, type Path, type Unit } from "../inventory/inventory.ts";
+import { demand, pathSet, pathSwap, type CoreCall } from "../core/reactor-port.ts";
+import type { PathView } from "../schemas/path.ts";
+import { vouch } from "../events/shaky.ts";
+import { untilVerified } from "../core/verified.ts";
+import { pathState, pathView } from "../views/views.ts";
+
+/** An enabled path carries I/O once it was asked who it is; that is waited for so long, as other commands wait meanwhile. */
+const VERIFY_MS_MAX = 1000;
+
+/** How often a unit that is forgotten is tried to be removed from the core, and for how long: command_ms and resets at most. */
+const REMOVE_AGAIN_MS = 1000;
+const REMOVE_ATTEMPTS_MAX = 120;
+
+/** A change of some paths' settings. */
+interface PathChange {
+  readonly paths: readonly Path[];
+  /** Those of them that are given a number. */
+  readonly numbered: readonly Path[];
+  readonly apply: () => void;
+  readonly calls: readonly CoreCall[];
+}
+
+/** On the disk, then in the core, or not at all. */
+async function changePaths(context: Context, change: PathChange, what: string): Promise<void> {
+  const { paths, numbered, calls } = change;
+  const siblings = new Set(paths.flatMap((path) => [...path.unit.paths.values()]));
+  const before = [...siblings].map((path) => ({ path, row: pathRow(path) }));
+  const undo = (): void => {
+    for (const { path, row } of before) {
+      const { priority, enabled, enabling, priorityLost } = row;
+      Object.assign(path, { priority, enabled, enabling, priorityLost });
+    }
+  };
+  change.apply();
+  for (const path of numbered) settleNumber(path, paths);
+  const changed = before.filter(({ path, row }) => JSON.stringify(pathRow(path)) !== JSON.stringify(row));
+  try {
+    context.state.savePaths(changed.map(({ path }) => pathRow(path)));
+  } catch (thrown) {
+    undo();
+    throw thrown;
+  }
+  try {
+    await demand(context.reactor, calls, what, paths[0]?.number ?? null);
+  } catch (thrown) {
+    undo();
+    context.state.savePaths(changed.map(({ row }) => row));
+    throw thrown;
+  }
+}
+
+/**
+ * Notes who has a number now: a path that is there keeps it against all that are gone, else the one that got it last does.
+ * Those that lost it are numbered anew when their devices return (reference section 2).
+ */
+function settleNumber(path: Path, changing: readonly Path[]): void {
+  path.priorityLost = path.handle === null && holderOf(path.unit, path.priority, [path]) !== undefined;
+  for (const rival of rivalsOf(path)) if (!changing.includes(rival)) rival.priorityLost = true;
+}
+
+async function answer(context: Context, path: Path): Promise<PathView> {
+  await context.mirror.current();
+  return pathView(path, context.views);
+}
+
+/** An operator says it, so it is known. */
+function enable(path: Path, enabled: boolean): void {
+  path.enabled = enabled;
+  path.enabling = "known";
+}
+
+/** `-avail`, `-notavail`. */
+export function enablePath(context: Context, number: string, enabled: boolean): Promise<PathView> {
+  return context.change(async () => {
+    const path = context.inventory.path(number);
+    const about = { unit: path.unit.number, path: number, detail: { enabled } };
+    const calls = path.handle === null ? [] : [pathSet(path.handle, abi.PATH_SET_ENABLED, enabled ? 1 : 0)];
+    try {
+      const change = { paths: [path], numbered: [], apply: () => enable(path, enabled), calls };
+      await changePaths(context, change, enabled ? "enabling" : "disabling");
+    } catch (thrown) {
+      context.hub.say("effectiveness-failed", { ...about, detail: { enabled, reason: reasonOf(thrown) } });
+      throw thrown;
+    }
+    context.hub.say("effectiveness-changed", about);
+    if (enabled) await untilVerified(context.mirror, [path], VERIFY_MS_MAX);
+    return answer(context, path);
+  });
+}
+
+/** Another path of the unit that is there and has this priority. */
+function holderOf(unit: Unit, priority: number, except: readonly Path[]): Path | undefined {
+  return [...unit.paths.values()].find(
+    (other) => other.priority === priority && other.handle !== null && !except.includes(other),
+  );
+}
+
+async function withPriorityMessages<T>(context: Context, paths: readonly Path[], work: () => Promise<T>): Promise<T> {
+  const say = (kind: MessageName, detailOf: (path: Path) => NonNullable<About["detail"]>): void => {
+    for (const path of paths) {
+      context.hub.say(kind, { unit: path.unit.number, path: path.number, detail: detailOf(path) });
+    }
+  };
+  say("priority-changing", () => ({}));
+  try {
+    const result = await work();
+    say("priority-changed", ({ priority }) => ({ priority }));
+    return result;
+  } catch (thrown) {
+    say("priority-failed", () => ({ reason: reasonOf(thrown) }));
+    throw thrown;
+  }
+}
+
+/** `-priority`. */
+export function setPriority(context: Context, number: string, priority: number): Promise<PathView> {
+  return context.change(async () => {
+    const path = context.inventory.path(number);
+    await withPriorityMessages(context, [path], async () => {
+      const holder = holderOf(path.unit, priority, [path]);
+      if (holder !== undefined) {
+        throw new ControlError(
+          "PRIORITY_IN_USE",
+          `path ${holder.number} of LogicalUnit #${path.unit.number} has priority ${priority}`,
+          {
+            parameter: number,
+            remedy: `choose another number, or exchange the two with swap ${number} ${holder.number}`,
+          },
+        );
+      }
+      const calls = path.handle === null ? [] : [pathSet(path.handle, abi.PATH_SET_PRIORITY, priority)];
+      const apply = (): void => void (path.priority = priority);
+      await changePaths(context, { paths: [path], numbered: [path], apply, calls }, "setting the priority");
+    });
+    return answer(context, path);
+  });
+}
+
+function exchange(a: Path, b: Path): PathChange {
+  const calls: CoreCall[] = [];
+  if (a.handle !== null && b.handle !== null) calls.push(pathSwap(a.handle, b.handle));
+  else if (a.handle !== null) calls.push(pathSet(a.handle, abi.PATH_SET_PRIORITY, b.priority));
+  else if (b.handle !== null) calls.push(pathSet(b.handle, abi.PATH_SET_PRIORITY, a.priority));
+  const apply = (): void => {
+    [a.priority, b.priority] = [b.priority, a.priority];
+  };
+  return { paths: [a, b], numbered: [a, b], apply, calls };
+}
+
+/** `-swap`. */
+export function swapPaths(context: Context, first: string, second: string): Promise<{ paths: PathView[] }> {
+  return context.change(async () => {
+    const a = context.inventory.path(first);
+    const b = context.inventory.path(second);
+    await withPriorityMessages(context, [a], async () => {
+      if (a.unit !== b.unit) {
+        throw new ControlError(
+          "NOT_ONE_UNIT",
+          `path ${first} belongs to LogicalUnit #${a.unit.number}, path ${second} to #${b.unit.number}`,
+          { parameter: second, remedy: "name two paths of one logical unit" },
+        );
+      }
+      if (a === b) return;
+      for (const [path, priority] of [
+        [a, b.priority],
+        [b, a.priority],
+      ] as const) {
+        const holder = path.handle === null ? undefined : holderOf(path.unit, priority, [a, b]);
+        if (holder === undefined) continue;
+        throw new ControlError(
+          "PRIORITY_IN_USE",
+          `path ${holder.number} took priority ${priority} while its owner was gone`,
+          {
+            parameter: path.number,
+            remedy: "set the priorities one by one",
+          },
+        );
+      }
+      await changePaths(context, exchange(a, b), "exchanging priorities");
+    });
+    await context.mirror.current();
+    return { paths: [pathView(a, context.views), pathView(b, context.views)] };
+  });
+}
+
+/** Refuses to make a path the one in use that cannot carry I/O. */
+function checkUsable(context: Context, path: Path): void {
+  const record = path.handle === null ? null : context.mirror.tables.path(path.handle);
+  if (pathState(path, record) !== "failed") return;
+  const whatFailed = record === null ? "its device is gone" : "it is failed";
+  const why = path.foreignIdentity === null ? whatFailed : "it leads to another unit";
+  throw new ControlError("PATH_FAILED", `path ${path.number} cannot be used: ${why}`, {
+    parameter: path.number,
+    remedy: "repair it and take it back with failback first",
+  });
+}
+
+/** Enables the path and exchanges its priority with the highest of its unit. */
+function makingFirst(path: Path): PathChange {
+  const present = [...path.unit.paths.values()].filter((other) => other.handle !== null);
+  const highest = present.reduce((best, other) => (other.priority > best.priority ? other : best), path);
+  const { handle } = path;
+  const enabling = handle === null ? [] : [pathSet(handle, abi.PATH_SET_ENABLED, 1)];
+  const stay: PathChange = { paths: [path], numbered: [], apply: () => undefined, calls: [] };
+  const swap = highest === path ? stay : exchange(path, highest);
+  const apply = (): void => {
+    swap.apply();
+    enable(path, true);
+  };
+  return { ...swap, apply, calls: [...swap.calls, ...enabling] };
+}
+
+/** Makes paths of different units those in use: all of them, or none. */
+async function makeFirst(context: Context, paths: readonly Path[]): Promise<void> {
+  const changes = paths.map(makingFirst);
+  const change: PathChange = {
+    paths: changes.flatMap((one) => one.paths),
+    numbered: changes.flatMap((one) => one.numbered),
+    apply: () => {
+      for (const one of changes) one.apply();
+    },
+    calls: changes.flatMap((one) => one.calls),
+  };
+  // Who wants a shaky path in use vouches for it; else nothing would become of the command.
+  const shaky = paths.filter(({ handle }) => handle !== null && context.mirror.tables.isShaky(handle));
+  await withPriorityMessages(context, paths, () => changePaths(context, change, "making it the path in use"));
+  for (const path of shaky) if (path.handle !== null) await vouch(context, path, path.handle);
+  await untilVerified(context.mirror, paths, VERIFY_MS_MAX);
+}
+
+/** `-path`. */
+export function usePath(context: Context, number: string): Promise<PathView> {
+  return context.change(async () => {
+    const path = context.inventory.path(number);
+    await context.mirror.current();
+    checkUsable(context, path);
+    await makeFirst(context, [path]);
+    return answer(context, path);
+  });
+}
+
+/** `-path` with fields left out: acts on every unit that has such a path, or, when one of them refuses, on none. */
+export function useMatching(context: Context, pattern: string): Promise<{ paths: PathView[] }> {
+  return context.change(async () => {
+    const fields = pattern.split(":");
+    const chosen = context.inventory
+      .paths()
+      .filter(isShown)
+      .filter((path) =>
+        path.number.split(":").every((field, index) => fields[index] === "" || Number(fields[index]) === Number(field)),
+      );
+    if (chosen.length === 0) {
+      throw new ControlError("UNKNOWN_PATH", `no path matches ${pattern}`, {
+        parameter: pattern,
+        remedy: "`pathctl show paths` lists them",
+      });
+    }
+    const byUnit = Map.groupBy(chosen, (path) => path.unit);
+    for (const [unit, paths] of byUnit) {
+      if (paths.length === 1) continue;
+      const numbers = paths.map((path) => path.number).join(" and ");
+      throw new ControlError("AMBIGUOUS_PATH", `${pattern} matches ${numbers} of LogicalUnit #${unit.number}`, {
+        parameter: pattern,
+        remedy: "give more fields, so that it matches one path of each logical unit",
+      });
+    }
+    await context.mirror.current();
+    for (const path of chosen) checkUsable(context, path);
+    await makeFirst(context, chosen);
+    await context.mirror.current();
+    return { paths: chosen.map((path) => pathView(path, context.views)) };
+  });
+}
+
+/** Takes one failed path back, or a shaky one, for which an operator vouches by this; throws why it was not. */
+async function failback(context: Context, path: Path): Promise<void> {
+  const { handle } = path;
+  const record = handle === null ? null : context.mirror.tables.path(handle);
+  if (handle === null || record === null) {
+    throw new ControlError("PATH_CHECK_FAILED", `path ${path.number} cannot be taken back: its device is gone`, {
+      parameter: path.number,
+      remedy: "connect it again; it is then taken back by itself",
+    });
+  }
+  if (path.foreignIdentity !== null) {
+    throw new ControlError("WRONG_UNIT", `path ${path.number} leads to ${path.foreignIdentity}, not to its own unit`, {
+      parameter: path.number,
+      remedy: "correct the mapping of the array, or forget the path",
+    });
+  }
+  if (pathState(path, record) !== "failed") {
+    if (context.mirror.tables.isShaky(handle)) return vouch(context, path, handle);
+    throw new ControlError("PATH_NOT_FAILED", `path ${path.number} is not failed`, {
+      parameter: path.number,
+      remedy: "nothing has to be done; enable it if it is in standby",
+    });
+  }
+  const outcome = waitForFailback(context, path, handle);
+  try {
+    await demand(context.reactor, [pathSet(handle, abi.PATH_SET_FAILED, 0)], "taking the path back", path.number);
+  } catch (thrown) {
+    outcome.cancel();
+    throw thrown;
+  }
+  await outcome.done;
+  await vouch(context, path, handle);
+}
+
+/** `-failback`. */
+export async function failbackPath(context: Context, number: string): Promise<PathView> {
+  const path = context.inventory.path(number);
+  await context.mirror.current();
+  await failback(context, path);
+  await untilVerified(context.mirror, [path], VERIFY_MS_MAX);
+  return answer(context, path);
+}
+
+/** `-failbackall`: every failed or shaky path whose device is there, side by side. */
+export async function failbackAll(context: Context) {
+  const tables = await context.mirror.current();
+  const failed = context.inventory.paths().filter((path) => {
+    const record = path.handle === null ? null : tables.path(path.handle);
+    return record !== null && (pathState(path, record) === "failed" || (record.flags & abi.PATH_FLAG_SHAKY) !== 0);
+  });
+  const results = await Promise.all(
+    failed.map(async (path) => {
+      try {
+        await failback(context, path);
+        return { path: path.number, done: true, reason: null };
+      } catch (thrown) {
+        return { path: path.number, done: false, reason: reasonOf(thrown) };
+      }
+    }),
+  );
+  await context.mirror.current();
+  return { results };
+}
+
+/**
+ * The path that a number means for forgetting: one that leads to another unit, else one that is gone. Several may have had the
+ * number before it became that of a path that is there.
+ */
+function forgettable(context: Context, number: string): Path {
+  const path = context.inventory.path(number);
+  const isThere = path.handle !== null && path.foreignIdentity === null;
+  return isThere ? (context.inventory.gonePaths(number)[0] ?? path) : path;
+}
+
+/** Forgets a path that is gone, or that leads to another unit: then it is taken for what it is. */
+export async function forgetPath(context: Context, number: string): Promise<{ done: true }> {
+  await context.change(async () => {
+    const path = forgettable(context, number);
+    if (path.handle !== null && path.foreignIdentity === null) {
+      throw new ControlError(
+        "PATH_PRESENT",
+        `path ${number} is there; only a path whose device is gone can be forgotten`,
+        {
+          parameter: number,
+          remedy: "remove the device first, or disable the path",
+        },
+      );
+    }
+    const isLast = path.unit.paths.size === 1;
+    if (isLast && context.attachments.of(path.unit).length > 0) {
+      throw new ControlError("ATTACHED", `LogicalUnit #${path.unit.number} is attached and has no other path`, {
+        parameter: number,
+        remedy: "detach it first",
+      });
+    }
+    if (isLast) await refuseWithClients(context, path);
+    context.state.transaction(() => {
+      context.state.forgetPath(path.id);
+      if (isLast) context.state.forgetUnit(path.unit.number);
+    });
+    await context.bringUp.remove(path);
+    context.inventory.removePath(path);
+    context.hub.say("path-forgotten", { unit: path.unit.number, path: number });
+    if (isLast) await forgetUnit(context, path.unit);
+  });
+  await context.look();
+  return { done: true };
+}
+
+/** Clients stay with a unit while its paths are gone; without the unit nothing would ever answer them. */
+async function refuseWithClients(context: Context, { number, unit }: Path): Promise<void> {
+  const { handle } = unit;
+  if (handle === null) return;
+  const connections = (await context.mirror.current()).unit(handle)?.connections ?? 0;
+  if (connections === 0) return;
+  const clients = `${connections} NBD connection${connections === 1 ? "" : "s"}`;
+  throw new ControlError("BUSY", `LogicalUnit #${unit.number} has no other path, and ${clients}`, {
+    parameter: number,
+    remedy: "end the clients first",
+  });
+}
+
+const isRemoved = (context: Context, handle: number): Promise<boolean> =>
+  context.reactor.unitRemove(handle).then(
+    () => true,
+    () => false,
+  );
+
+/** Commands that were not answered hold the core's unit until they are settled; its place is free only then. */
+async function removeLater(context: Context, handle: number): Promise<void> {
+  for (let attempt = 0; attempt < REMOVE_ATTEMPTS_MAX; attempt++) {
+    await setTimeout(REMOVE_AGAIN_MS, undefined, { ref: false });
+    if (await isRemoved(context, handle)) return;
+  }
+}
+
+async function forgetUnit(context: Context, unit: Unit): Promise<void> {
+  const { handle } = unit;
+  context.inventory.removeUnit(unit);
+  context.offer();
+  if (handle !== null && !(await isRemoved(context, handle))) void removeLater(context, handle);
+  context.hub.say("unit-removed", { unit: unit.number, detail: { identity: unit.identity.text } });
+}

@@ -1,0 +1,76 @@
+// Reads the configuration file again and puts it in force, as a whole or not at all.
+
+import { applyAll } from "./applying.ts";
+import type { RememberedAttachments } from "./attachments.ts";
+import { checkChoice } from "../devices/chosen.ts";
+import { loadConfiguration } from "../settings/configuration.ts";
+import type { Context } from "../devices/context.ts";
+import { Effective } from "../settings/effective.ts";
+import { reasonOf } from "../ground/errors.ts";
+import type { Kept } from "../devices/kept.ts";
+import type { Looks } from "../devices/looks.ts";
+import { reloadReport, socketsInForce } from "./reload.ts";
+import { isEmulated, type Configuration, type ReloadReport } from "../schemas/configuration.ts";
+import type { TlsSources } from "../tls/sources.ts";
+
+/** What a reload reads and changes: the daemon, which keeps it. */
+export interface Reloadable extends Context {
+  readonly options: {
+    readonly configuration: Configuration;
+    readonly configurationPlace?: string;
+    readonly logger: { warning(text: string): void };
+  };
+  readonly attachments: RememberedAttachments;
+  readonly emulated: boolean;
+  readonly looks: Looks;
+  readonly tlsSources: TlsSources;
+  effective: Effective;
+  restartNeeded: readonly string[];
+  configurationFile: string | null;
+}
+
+/** Within a change only. A mistake in the file changes nothing. @throws ControlError */
+export async function reload(daemon: Reloadable, kept: Kept): Promise<ReloadReport> {
+  const before = daemon.effective.configuration;
+  const place = daemon.configurationFile ?? daemon.options.configurationPlace;
+  const { configuration: after, file } =
+    place === undefined
+      ? { configuration: before, file: null }
+      : loadConfiguration(place, daemon.configurationFile !== null);
+  const { emulated } = daemon;
+  const report = reloadReport(before, after, daemon.state.settings(), isEmulated(after) !== emulated);
+  // What needs a restart stays as it was, so that what is shown is what is in force.
+  const { state, log, limits, ring, process, array } = daemon.options.configuration;
+  const sockets = socketsInForce(daemon.options.configuration, after);
+  const devices = isEmulated(after) === emulated ? after.devices : before.devices;
+  const next = { ...after, devices, emulated, sockets, state, log, limits, ring, process, array };
+  checkChoice(daemon.inventory, daemon.attachments, next);
+  const putFiles = daemon.tlsSources.read(after);
+  await put(daemon, new Effective(next, () => daemon.state.settings()));
+  putFiles();
+  daemon.configurationFile = file;
+  daemon.restartNeeded = report.restartNeeded;
+  kept.inForce = { configuration: next, file, restartNeeded: report.restartNeeded };
+  daemon.hub.say("configuration-reloaded", {
+    detail: {
+      applied: report.applied.join(" ") || "nothing",
+      "needs restart": report.restartNeeded.join(" ") || null,
+    },
+  });
+  daemon.looks.soon(0);
+  await daemon.mirror.current();
+  return report;
+}
+
+/** Puts a configuration in force. What the core refuses is taken back, with all that it had taken. */
+async function put(daemon: Reloadable, effective: Effective): Promise<void> {
+  const before = daemon.effective;
+  daemon.effective = effective;
+  try {
+    await applyAll(daemon, effective);
+  } catch (thrown) {
+    daemon.effective = before;
+    await applyAll(daemon, before).catch((again) => daemon.options.logger.warning(reasonOf(again)));
+    throw thrown;
+  }
+}

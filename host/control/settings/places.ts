@@ -1,0 +1,29 @@
+// Where sockets, state and logs lie, when the configuration does not say it.
+
+import { join, resolve } from "node:path";
+import type { Configuration } from "../schemas/configuration.ts";
+
+export interface Places {
+  readonly apiSocket: string;
+  readonly nbdSocket: string;
+  readonly stateDirectory: string;
+  readonly eventLog: string;
+}
+
+/** Root has the system's folders; anybody else has XDG_RUNTIME_DIR, or `build/run` in the working folder. */
+export function placesOf(
+  configuration: Configuration,
+  uid: number,
+  environment: NodeJS.ProcessEnv = process.env,
+): Places {
+  const { sockets, state, log } = configuration;
+  const runtime = environment["XDG_RUNTIME_DIR"];
+  const own = runtime === undefined || runtime === "" ? resolve("build/run") : join(runtime, "pathmanager");
+  const run = uid === 0 ? "/run/pathmanager" : own;
+  return {
+    apiSocket: sockets.api ?? join(run, "api.sock"),
+    nbdSocket: sockets.nbd ?? join(run, "nbd.sock"),
+    stateDirectory: state.directory ?? (uid === 0 ? "/var/lib/pathmanager" : join(own, "state")),
+    eventLog: log.file ?? (uid === 0 ? "/var/log/pathmanager/spsevent.log" : join(own, "spsevent.log")),
+  };
+}

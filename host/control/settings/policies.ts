@@ -1,0 +1,127 @@
+// Policies: their names, the parameters each takes, and what they are in the core.
+
+import * as abi from "../../abi.ts";
+import { ControlError } from "../ground/errors.ts";
+import { nearest } from "../ground/nearest.ts";
+import { POLICY_NAMES, type Balancing, type Policy, type PolicyName, type PolicyParameters } from "../schemas/unit.ts";
+
+type Parameter = keyof PolicyParameters;
+
+const TAKES: Readonly<Partial<Record<PolicyName, readonly Parameter[]>>> = {
+  "round-robin": ["ios", "bytes"],
+  "round-robin-subset": ["paths", "ios"],
+  "service-time": ["weights"],
+  weighted: ["weights"],
+  "historical-service-time": ["historyPercent"],
+};
+
+const CODES: Readonly<Record<PolicyName, number>> = {
+  static: abi.POLICY_STATIC,
+  "round-robin": abi.POLICY_ROUND_ROBIN,
+  "least-sectors": abi.POLICY_LEAST_SECTORS,
+  adaptive: abi.POLICY_ADAPTIVE,
+  "round-robin-subset": abi.POLICY_ROUND_ROBIN_SUBSET,
+  "least-in-flight": abi.POLICY_LEAST_IN_FLIGHT,
+  "service-time": abi.POLICY_SERVICE_TIME,
+  "historical-service-time": abi.POLICY_HISTORICAL_SERVICE_TIME,
+  weighted: abi.POLICY_WEIGHTED,
+  affinity: abi.POLICY_AFFINITY,
+  "power-of-two": abi.POLICY_POWER_OF_TWO,
+};
+
+/** POLICY_* of a name. */
+export function policyCode(name: PolicyName): number {
+  return CODES[name];
+}
+
+/** The policies `-lbmode 0..3` stands for. */
+export const LBMODES: readonly PolicyName[] = ["static", "round-robin", "least-sectors", "adaptive"];
+
+/** A policy by its name. @throws ControlError UNKNOWN_POLICY that names the valid ones */
+export function policyName(name: string): PolicyName {
+  const found = POLICY_NAMES.find((candidate) => candidate === name);
+  if (found !== undefined) return found;
+  const meant = nearest(name, POLICY_NAMES);
+  throw new ControlError("UNKNOWN_POLICY", `there is no policy ${name}`, {
+    parameter: "policy",
+    remedy: `${meant === undefined ? "" : `did you mean ${meant}? `}the policies are ${POLICY_NAMES.join(", ")}`,
+  });
+}
+
+/** The first parameter that the policy does not take, and what it does take; or null. */
+export function parametersMistake(
+  name: PolicyName,
+  parameters: PolicyParameters,
+): { readonly parameter: string; readonly remedy: string } | null {
+  const taken = TAKES[name] ?? [];
+  for (const [parameter, value] of Object.entries(parameters)) {
+    if (value === undefined || taken.some((key) => key === parameter)) continue;
+    const remedy = taken.length === 0 ? `${name} takes no parameters` : `${name} takes ${taken.join(", ")}`;
+    return { parameter, remedy };
+  }
+  return null;
+}
+
+/** Refuses parameters that the policy does not take, and a policy without one that it needs. */
+export function checkParameters(name: PolicyName, parameters: PolicyParameters): void {
+  const mistake = parametersMistake(name, parameters);
+  if (mistake !== null) {
+    throw new ControlError("POLICY_PARAMETER", `the policy ${name} has no parameter ${mistake.parameter}`, mistake);
+  }
+  if (name === "round-robin-subset" && parameters.paths === undefined) {
+    throw new ControlError("POLICY_PARAMETER", "the policy round-robin-subset needs the parameter paths", {
+      parameter: "paths",
+      remedy: "name the paths it shall use",
+    });
+  }
+}
+
+/**
+ * The two numbers the core takes for a policy.
+ * @param slotOf the slot of a path within its unit, undefined when it is not there
+ */
+export function policyNumbers(
+  { name, parameters }: Policy,
+  slotOf: (path: string) => number | undefined,
+): readonly [number, number] {
+  switch (name) {
+    case "round-robin":
+      return [parameters.ios ?? 0, parameters.bytes ?? 0];
+    case "round-robin-subset": {
+      const slots = (parameters.paths ?? []).map(slotOf).filter((slot) => slot !== undefined);
+      return [slots.reduce((mask, slot) => (mask | (1 << slot)) >>> 0, 0), parameters.ios ?? 0];
+    }
+    case "historical-service-time":
+      return [parameters.historyPercent ?? 0, 0];
+    default:
+      return [0, 0];
+  }
+}
+
+/** The policy with the numbers that paths have now. @param numbers by the numbers they had; the rest stays */
+export function renumberPolicy(policy: Policy | null, numbers: ReadonlyMap<string, string>): Policy | null {
+  const { paths, weights } = policy?.parameters ?? {};
+  if (policy === null || (paths === undefined && weights === undefined)) return policy;
+  const now = (number: string): string => numbers.get(number) ?? number;
+  const entries = Object.entries(weights ?? {});
+  // Of two that would have one number now, the one that was renumbered means a path that is there.
+  entries.sort(([a], [b]) => Number(numbers.has(a)) - Number(numbers.has(b)));
+  const parameters = {
+    ...policy.parameters,
+    ...(paths === undefined ? {} : { paths: [...new Set(paths.map(now))] }),
+    ...(weights === undefined
+      ? {}
+      : { weights: Object.fromEntries(entries.map(([path, weight]) => [now(path), weight])) }),
+  };
+  return { ...policy, parameters };
+}
+
+/** Balancing as `spscmd` shows it: the original's modes in words, any other policy by its name. */
+export function balancingOf(name: PolicyName): Balancing {
+  const mode = LBMODES.indexOf(name);
+  return {
+    dynamic: name !== "static",
+    mode: mode === -1 ? null : mode,
+    label: mode === -1 ? name : name.replaceAll("-", " "),
+  };
+}

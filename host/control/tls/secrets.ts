@@ -1,0 +1,87 @@
+// Files that the configuration names: certificates, and the secrets of the API over TCP.
+
+import { closeSync, fstatSync, openSync, readFileSync, type Stats } from "node:fs";
+import { createSecureContext } from "node:tls";
+import { ControlError, reasonOf } from "../ground/errors.ts";
+import type { Configuration } from "../schemas/configuration.ts";
+
+const TOKEN_BYTES_MIN = 16;
+/** Rights of the group to write, and all rights of others. */
+const TOO_OPEN = 0o027;
+
+/** A file that the configuration names; the error says which key named it. */
+export function readNamed(key: string, file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (thrown) {
+    throw unreadable(key, file, thrown);
+  }
+}
+
+function unreadable(key: string, file: string, thrown: unknown): ControlError {
+  return new ControlError("CONFIGURATION", `${key}: cannot read ${file}: ${reasonOf(thrown)}`, {
+    parameter: key,
+    remedy: "name a file that the daemon can read",
+    cause: thrown,
+  });
+}
+
+/** A file with a secret in it: refused when others may read it, for then it is none. */
+export function readSecret(key: string, file: string): Buffer {
+  let descriptor: number | undefined;
+  try {
+    // One descriptor: what is judged is what is read, whatever becomes of the name meanwhile.
+    descriptor = openSync(file, "r");
+    refuseShared(key, file, fstatSync(descriptor));
+    return readFileSync(descriptor);
+  } catch (thrown) {
+    throw thrown instanceof ControlError ? thrown : unreadable(key, file, thrown);
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
+  }
+}
+
+function refuseShared(key: string, file: string, { mode, uid }: Stats): void {
+  const rights = mode & 0o777;
+  if (uid !== 0 && uid !== process.getuid?.()) {
+    throw new ControlError("CONFIGURATION", `${key}: ${file} is another user's (${uid}), who can read and change it`, {
+      parameter: key,
+      remedy: `chown root ${file}, and replace what is in it`,
+    });
+  }
+  if ((rights & TOO_OPEN) === 0) return;
+  throw new ControlError(
+    "CONFIGURATION",
+    `${key}: others than its owner and group may use ${file} (mode ${rights.toString(8).padStart(4, "0")})`,
+    { parameter: key, remedy: `chmod 0640 ${file}, and if it was open for long, replace what is in it` },
+  );
+}
+
+/** The token that a client over TCP has to know. */
+export function readToken(file: string): string {
+  const token = readSecret("sockets.api_tcp.token_file", file).toString("utf8").trim();
+  if (Buffer.byteLength(token) >= TOKEN_BYTES_MIN) return token;
+  throw new ControlError("CONFIGURATION", `the token in ${file} is shorter than ${TOKEN_BYTES_MIN} bytes`, {
+    parameter: "sockets.api_tcp.token_file",
+    remedy: "put a long random one there, like `openssl rand -hex 32` makes",
+  });
+}
+
+/** Certificate and key; that they belong together is found out here, not by the first client. */
+export function readTls(tcp: NonNullable<Configuration["sockets"]["api_tcp"]>): { cert: Buffer; key: Buffer } {
+  const tls = {
+    cert: readNamed("sockets.api_tcp.certificate", tcp.certificate),
+    key: readSecret("sockets.api_tcp.key", tcp.key),
+  };
+  try {
+    createSecureContext(tls);
+  } catch (thrown) {
+    const what = `sockets.api_tcp: ${tcp.certificate} and ${tcp.key} are no certificate and its key: ${reasonOf(thrown)}`;
+    throw new ControlError("CONFIGURATION", what, {
+      parameter: "sockets.api_tcp",
+      remedy: "both have to be in PEM, the key without a passphrase",
+      cause: thrown,
+    });
+  }
+  return tls;
+}

@@ -1,0 +1,66 @@
+// An outcome in words: SCSI status (SAM-5 5.3.1), host status (Linux SCSI midlayer), sense (SPC-4 4.5, annex D).
+
+import type { Outcome } from "../../reactor/records.ts";
+
+const STATUS: Readonly<Record<number, string>> = {
+  0x00: "GOOD",
+  0x02: "CHECK CONDITION",
+  0x08: "BUSY",
+  0x18: "RESERVATION CONFLICT",
+  0x28: "TASK SET FULL",
+  0x30: "ACA ACTIVE",
+  0x40: "TASK ABORTED",
+};
+
+const HOST_STATUS = [
+  "ok",
+  "no connection",
+  "bus busy",
+  "timed out",
+  "bad target",
+  "aborted",
+  "parity error",
+  "internal error",
+  "reset",
+  "bad interrupt",
+  "passed through",
+  "soft error",
+  "retry",
+  "requeue",
+  "transport disrupted",
+  "transport failed fast",
+  "target failure",
+  "nexus failure",
+  "no space",
+  "medium error",
+  "marginal transport",
+];
+
+const SENSE_KEY = [
+  "NO SENSE",
+  "RECOVERED ERROR",
+  "NOT READY",
+  "MEDIUM ERROR",
+  "HARDWARE ERROR",
+  "ILLEGAL REQUEST",
+  "UNIT ATTENTION",
+  "DATA PROTECT",
+  "BLANK CHECK",
+  "VENDOR SPECIFIC",
+  "COPY ABORTED",
+  "ABORTED COMMAND",
+  "reserved",
+  "VOLUME OVERFLOW",
+  "MISCOMPARE",
+  "COMPLETED",
+];
+
+const hex2 = (value: number): string => value.toString(16).padStart(2, "0");
+
+/** `transport disrupted (host status 0x0e)`, `NOT READY 04/0c`, `BUSY`; empty for an outcome that is none. */
+export function outcomeText({ status, senseKey, asc, ascq, hostStatus }: Outcome): string {
+  if (hostStatus !== 0) return `${HOST_STATUS[hostStatus] ?? "host error"} (host status 0x${hex2(hostStatus)})`;
+  if (senseKey !== 0 || asc !== 0) return `${SENSE_KEY[senseKey] ?? "sense"} ${hex2(asc)}/${hex2(ascq)}`;
+  if (status === 0) return "";
+  return STATUS[status] ?? `status 0x${hex2(status)}`;
+}
