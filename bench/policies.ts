@@ -18,6 +18,10 @@ export interface Policies {
   usedSlots(s: number): number;
   serviceNs(s: number, slot: number): number;
   inFlight(s: number, slot: number): number;
+  costNs(s: number, slot: number, bytes: number, write: number): number;
+  backlogNs(s: number, slot: number): number;
+  servers(s: number, slot: number): number;
+  learns(s: number): number;
   choose(s: number, allowed: number, bytes: number, write: number, affinity: number, nowNs: number): number;
   start(s: number, slot: number, bytes: number, write: number, nowNs: number): number;
   finish(

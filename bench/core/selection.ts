@@ -1,6 +1,7 @@
 // The policies alone, compiled from the very modules of the core, for tests and benches: Selections in memory of their
 // own.
 
+import { BACKLOG, classOf, costAt, lane, serversAt } from "../../assembly/selection/layout";
 import { hedgeAfterNs, hedgeLearn, hedgeSetBudget, hedgeTake } from "../../assembly/selection/hedge";
 import { inUse, Selection, SELECTION_BYTES, selectionClearPath } from "../../assembly/selection/selection";
 import { selectionConfigure, selectionInFlight, selectionInit } from "../../assembly/selection/selection";
@@ -62,6 +63,26 @@ export function serviceNs(s: u32, slot: u32): u32 {
 
 export function inFlight(s: u32, slot: u32): u32 {
   return selectionInFlight(at(s), slot);
+}
+
+/** What a command of this kind is taken to cost on a slot, ns. */
+export function costNs(s: u32, slot: u32, bytes: u32, write: bool): f32 {
+  return load<f32>(costAt(at(s), slot, classOf(bytes, write)));
+}
+
+/** What is in flight on a slot is expected to take, ns. */
+export function backlogNs(s: u32, slot: u32): f32 {
+  return load<f32>(lane(at(s), BACKLOG, slot));
+}
+
+/** How many commands a path is taken to work on at a time. */
+export function servers(s: u32, slot: u32): f32 {
+  return serversAt(at(s), slot).count;
+}
+
+/** Whether every command is learned from now. */
+export function learns(s: u32): bool {
+  return at(s).learns();
 }
 
 /** Times are f64 ns: exact up to 2^53, and nothing is boxed on the way. */
