@@ -17,6 +17,19 @@ import {
   ZEROING_PIECE_BYTES_FIRST,
   ZEROING_PIECE_BYTES_MAX,
 } from "./abi";
+import {
+  DEFAULT_ALUA_EXPLICIT,
+  DEFAULT_COMMAND_TIMEOUT_MS,
+  DEFAULT_GHOST_RESET_MS,
+  DEFAULT_HEDGE_BUDGET,
+  DEFAULT_IO_TIMEOUT_MS,
+  DEFAULT_LOST_RESET_MS,
+  DEFAULT_NO_PATH_TIMEOUT_MS,
+  DEFAULT_PATROL_READ,
+  DEFAULT_POLICY,
+  DEFAULT_STALL_MAX_MS,
+  DEFAULT_STALL_MIN_MS,
+} from "./defaults";
 import { unitDirty, unitsDirty } from "./memory/due";
 import { EIO } from "./memory/errno";
 import { listNext, listRemove, listShift } from "./memory/lists";
@@ -30,6 +43,7 @@ import { stallTimer } from "./overdue/stall";
 import { checkIdentity } from "./path/ask";
 import { unitPath, unitUnverified } from "./path/facts";
 import { groupsTimer } from "./path/groups";
+import { clusterMode } from "./path/mode";
 import { pathFailed } from "./path/state";
 import { unitRefresh } from "./path/tiers";
 import { longPutOff } from "./request/long";
@@ -38,18 +52,12 @@ import { delaysOver, noPathFail, noPathWaitNs, transitionPutOff } from "./reques
 import { unitDispatch } from "./request/serve";
 import { notStarved, slotsOffer } from "./request/slots";
 import { stallThreshold } from "./request/threshold";
+import { hedgeSetBudget } from "./selection/hedge";
 import { selectionInit, selectionSetPolicy } from "./selection/selection";
 
 const SIBLING: usize = offsetof<Command>("siblingNext");
 const LINK: usize = offsetof<Unit>("dirtyNext");
 const MS: u64 = 1000000;
-const DEFAULT_IO_TIMEOUT_MS: u64 = 60000;
-const DEFAULT_NO_PATH_TIMEOUT_MS: u64 = 30000;
-const DEFAULT_STALL_MIN_MS: u64 = 20;
-const DEFAULT_STALL_MAX_MS: u64 = 5000;
-const DEFAULT_GHOST_RESET_MS: u64 = 30000;
-const DEFAULT_LOST_RESET_MS: u64 = 2000;
-const DEFAULT_COMMAND_TIMEOUT_MS: u64 = 30000;
 
 /** Dispatches what is due. */
 export function unitsServe(): void {
@@ -111,17 +119,12 @@ export function unitAdd(): i32 {
   u.flags = UNIT_FLAG_PRESENT;
   u.selection = selectionOf(u.index);
   selectionInit(u.selection, load<u64>(control + CONTROL_SEED) ^ ((<u64>u.index) << 32));
-  selectionSetPolicy(u.selection, POLICY_STATIC);
+  u.policy = clusterMode ? POLICY_STATIC : DEFAULT_POLICY;
+  selectionSetPolicy(u.selection, u.policy);
   u.statistics = <u32>unitStatistics(u.index);
   statisticsReset(u.statistics);
   memory.fill(changetype<usize>(u) + UNIT_SLOTS, 0xff, 128);
-  u.ioTimeoutNs = DEFAULT_IO_TIMEOUT_MS * MS;
-  u.noPathTimeoutNs = DEFAULT_NO_PATH_TIMEOUT_MS * MS;
-  u.stallMinNs = DEFAULT_STALL_MIN_MS * MS;
-  u.stallMaxNs = DEFAULT_STALL_MAX_MS * MS;
-  u.ghostResetNs = DEFAULT_GHOST_RESET_MS * MS;
-  u.lostResetNs = DEFAULT_LOST_RESET_MS * MS;
-  u.commandTimeoutNs = DEFAULT_COMMAND_TIMEOUT_MS * MS;
+  defaults(u);
   stallThreshold(u);
   u.transferBytes = PIECE_BYTES_MAX;
   u.unmapBytes = ZEROING_PIECE_BYTES_MAX;
@@ -130,6 +133,21 @@ export function unitAdd(): i32 {
   u.inUsePath = NONE;
   u.noPathNs = max<u64>(now, 1);
   return <i32>u.index;
+}
+
+/** What holds until control sets it. */
+function defaults(u: Unit): void {
+  u.ioTimeoutNs = <u64>DEFAULT_IO_TIMEOUT_MS * MS;
+  u.noPathTimeoutNs = <u64>DEFAULT_NO_PATH_TIMEOUT_MS * MS;
+  u.stallMinNs = <u64>DEFAULT_STALL_MIN_MS * MS;
+  u.stallMaxNs = <u64>DEFAULT_STALL_MAX_MS * MS;
+  u.ghostResetNs = <u64>DEFAULT_GHOST_RESET_MS * MS;
+  u.lostResetNs = <u64>DEFAULT_LOST_RESET_MS * MS;
+  u.commandTimeoutNs = <u64>DEFAULT_COMMAND_TIMEOUT_MS * MS;
+  u.aluaExplicit = DEFAULT_ALUA_EXPLICIT;
+  u.patrolRead = DEFAULT_PATROL_READ;
+  u.hedgeBudget = DEFAULT_HEDGE_BUDGET;
+  hedgeSetBudget(u.selection, u.hedgeBudget);
 }
 
 /** Whether `handle` is a unit. */

@@ -16,24 +16,36 @@ import {
   MODE_SHAKY_COUNT,
   MODE_SHAKY_WINDOW_S,
 } from "../abi";
+import {
+  DEFAULT_CLUSTER,
+  DEFAULT_FAILBACK,
+  DEFAULT_PATROL,
+  DEFAULT_PATROL_INTERVAL_MS,
+  DEFAULT_PATROL_THRESHOLD_MS,
+  DEFAULT_PATROL_TIMEOUT_MS,
+  DEFAULT_SHAKY,
+  DEFAULT_SHAKY_CLEAN_S,
+  DEFAULT_SHAKY_COUNT,
+  DEFAULT_SHAKY_WINDOW_S,
+} from "../defaults";
 import { PATH_FAULT_TIMES_MAX } from "../memory/topology";
 
 const MS: u64 = 1000000;
 const PATROL_MS_MAX: i64 = 3600000;
 const SECONDS_MAX: i64 = 31536000;
 
-export let failbackMode: u32 = FAILBACK_MODE_ACTIVE;
-export let clusterMode: bool = false;
+export let failbackMode: u32 = DEFAULT_FAILBACK;
+export let clusterMode: bool = DEFAULT_CLUSTER !== 0;
 /** 0 none, 1 health, 2 recovery, 3 both. */
-export let patrolMode: u32 = 3;
-export let patrolIntervalNs: u64 = 5000 * MS;
-export let patrolThresholdNs: u64 = 5000 * MS;
-export let patrolTimeoutNs: u64 = 10000 * MS;
-export let shakyMode: bool = true;
-export let shakyCount: u32 = 3;
-export let shakyWindowNs: u64 = 1800 * 1000 * MS;
+export let patrolMode: u32 = DEFAULT_PATROL;
+export let patrolIntervalNs: u64 = <u64>DEFAULT_PATROL_INTERVAL_MS * MS;
+export let patrolThresholdNs: u64 = <u64>DEFAULT_PATROL_THRESHOLD_MS * MS;
+export let patrolTimeoutNs: u64 = <u64>DEFAULT_PATROL_TIMEOUT_MS * MS;
+export let shakyMode: bool = DEFAULT_SHAKY !== 0;
+export let shakyCount: u32 = DEFAULT_SHAKY_COUNT;
+export let shakyWindowNs: u64 = <u64>DEFAULT_SHAKY_WINDOW_S * 1000 * MS;
 /** 0: a shaky path waits for an operator. */
-export let shakyCleanNs: u64 = 0;
+export let shakyCleanNs: u64 = <u64>DEFAULT_SHAKY_CLEAN_S * 1000 * MS;
 
 /** Whether patrol takes failed paths back. */
 export function patrolRecovers(): bool {

@@ -1,4 +1,5 @@
-// Generates the TypeScript, Rust and C views of assembly/abi.ts, the one definition of what core and host share.
+// Generates the TypeScript, Rust and C views of assembly/abi.ts, the one definition of what core and host share, and the core's defaults
+// from the table of settings.
 //
 //   node host/build/abi.ts            writes the views
 //   node host/build/abi.ts --check    compares them with what is there; ends with status 1 where they differ
@@ -8,6 +9,8 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as abi from "../../assembly/abi.ts";
+import { POLICY_NAMES } from "../settings/names.ts";
+import { coreNumber, defaultOf, ENTRIES } from "../settings/table.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 
@@ -75,6 +78,21 @@ function cView(items: readonly AbiItem[]): string {
   return `${lines.join("\n")}\n\n#endif\n`;
 }
 
+/** What holds in the core before anything is set: UNIT_SET_X and MODE_X have a DEFAULT_X. */
+function defaultsView(): string {
+  const lines = ["// Generated from host/settings by `npm run build:abi`. Do not edit.", ""];
+  for (const [key, setting] of ENTRIES) {
+    if (setting.core === undefined) continue;
+    const value = defaultOf(setting);
+    const policy = POLICY_NAMES.findIndex((name) => name === value);
+    const number = key === "policy" ? policy : coreNumber(setting, value);
+    if (number === null || number < 0) throw new Error(`${key}: the core cannot have the default ${String(value)}`);
+    const name = setting.core.replace(/^(UNIT_SET|MODE)_/, "DEFAULT_");
+    lines.push(`/** \`${key}\` */`, `export const ${name}: u32 = ${number};`);
+  }
+  return `${lines.join("\n")}\n`;
+}
+
 /** The views: where each belongs and what it has to be. */
 export function abiViews(): { readonly path: string; readonly text: string }[] {
   const items = readAbi();
@@ -82,6 +100,7 @@ export function abiViews(): { readonly path: string; readonly text: string }[] {
     { path: "host/abi.ts", text: typescriptView(items) },
     { path: "host/native/src/abi.rs", text: rustView(items) },
     { path: "assembly/pathmanager_core.h", text: cView(items) },
+    { path: "assembly/defaults.ts", text: defaultsView() },
   ];
 }
 
@@ -91,7 +110,7 @@ if (import.meta.main) {
     const path = join(root, view.path);
     if (!check) writeFileSync(path, view.text);
     else if (readFileSync(path, "utf8") !== view.text) {
-      console.error(`${view.path} does not match assembly/abi.ts: run \`npm run build:abi\``);
+      console.error(`${view.path} does not match its source: run \`npm run build:abi\``);
       process.exitCode = 1;
     }
   }

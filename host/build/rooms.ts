@@ -18,6 +18,7 @@ interface Room {
 /** The core's rooms, each of which may use all that stand before it. */
 const CORE = [
   "assembly/abi.ts",
+  "assembly/defaults.ts",
   "assembly/selection",
   "assembly/memory",
   "assembly/scsi",
@@ -31,13 +32,14 @@ const CORE = [
 
 const ABI = "host/abi.ts";
 const NATIVE = "host/native";
+const SETTINGS = "host/settings";
 const REACTOR = "host/reactor";
 const DISCOVERY = "host/discovery";
 const EXPORT = "host/export";
 const LIAISON = "host/liaison";
 const SUPERVISOR = "host/supervisor";
 
-/** The wings of control, each of which may use all that stand before it, and of the other rooms what it names. */
+/** The wings of control, each of which may use all that stand before it, the table of settings, and of the other rooms what it names. */
 const WINGS: Readonly<Record<string, readonly string[]>> = {
   schemas: [DISCOVERY],
   ground: [],
@@ -57,13 +59,14 @@ const WINGS: Readonly<Record<string, readonly string[]>> = {
 function wings(): Record<string, Room> {
   const names = Object.keys(WINGS).map((wing) => (wing === "" ? "host/control" : `host/control/${wing}`));
   return Object.fromEntries(
-    Object.values(WINGS).map((others, at) => [names[at] ?? "", { may: [...names.slice(0, at), ...others] }]),
+    Object.values(WINGS).map((others, at) => [names[at] ?? "", { may: [...names.slice(0, at), SETTINGS, ...others] }]),
   );
 }
 
 const HOST: Readonly<Record<string, Room>> = {
   [ABI]: { may: [] },
   [NATIVE]: { may: [] },
+  [SETTINGS]: { may: [ABI] },
   [LIAISON]: { may: [] },
   "host/array": { may: [ABI] },
   [REACTOR]: { may: [ABI, NATIVE, "host/array"] },
@@ -75,6 +78,7 @@ const HOST: Readonly<Record<string, Room>> = {
   "host/cli": {
     may: [
       NATIVE,
+      SETTINGS,
       SUPERVISOR,
       "host/control/schemas",
       "host/control/settings",
@@ -83,7 +87,7 @@ const HOST: Readonly<Record<string, Room>> = {
       "host/build",
     ],
   },
-  "host/build": { may: ["assembly/abi.ts"] },
+  "host/build": { may: ["assembly/abi.ts", SETTINGS] },
 };
 
 const ROOMS: ReadonlyMap<string, Room> = new Map([
@@ -146,11 +150,11 @@ function picture(graph: ReadonlyMap<string, readonly string[]>): string {
     const from = roomOf(file);
     for (const target of targets) if (roomOf(target) !== from) arrows.add(`${from} ${roomOf(target)}`);
   }
-  // Everything uses the ABI: drawn, those arrows would hide the rest.
-  const drawn = [...arrows].filter((arrow) => !arrow.endsWith("abi.ts")).toSorted();
+  // Leaves that stand as files (the ABI, the core's defaults) are used from everywhere: drawn, those arrows would hide the rest.
+  const drawn = [...arrows].filter((arrow) => !arrow.endsWith(".ts")).toSorted();
   const id = (room: string): string => room.replaceAll(/[^a-z]/g, "_");
   const part = (title: string, rooms: readonly string[]): string[] => {
-    const shown = rooms.filter((room) => !room.endsWith("abi.ts"));
+    const shown = rooms.filter((room) => !room.endsWith(".ts"));
     return [`  subgraph ${title}`, ...shown.map((room) => `    ${id(room)}["${room}"]`), "  end"];
   };
   const wing = (room: string): boolean => room.startsWith("host/control");

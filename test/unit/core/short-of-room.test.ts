@@ -241,6 +241,7 @@ test("hedges are left out when the budget is spent: 300 reads have earned three 
 
 test("a late hedge is not sent again while another command for its piece waits for a path", (t) => {
   const s = setup({}, 3);
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_STALL_MIN_MS, 20n));
   learned(s, 200n);
   for (const path of s.paths.slice(0, 2)) s.host.must(s.host.core.pathSet(path, abi.PATH_SET_DEPTH, 1n));
   const asked = [0, 0, 0];

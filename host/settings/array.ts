@@ -1,0 +1,103 @@
+// Settings of the emulated array.
+
+import type { SettingTable } from "./setting.ts";
+
+export const ARRAY_SETTINGS = {
+  array: {
+    type: "made",
+    values: "a table",
+    restart: true,
+    otherwise: "none",
+    says: "the emulated array; that the table is there is enough to have it served, unless `devices` names real devices or `emulated` is `false`",
+  },
+  "array.name": {
+    type: "made",
+    values: "1 to 32 letters, digits or `. : - _`",
+    default: "array0",
+    restart: true,
+    says: "identities and serial numbers are made from it",
+  },
+  "array.units": { type: "whole", min: 1, max: 4096, default: 2, restart: true, says: "how many units it has" },
+  "array.unit_mib": { type: "whole", min: 1, max: 1_048_576, default: 64, restart: true, says: "size of each" },
+  "array.block_bytes": { type: "size", values: [512, 4096], default: 512, restart: true, says: "size of a block" },
+  "array.paths": { type: "whole", min: 1, max: 32, default: 4, restart: true, says: "paths to each unit" },
+  "array.initiator_ports": {
+    type: "whole",
+    min: 1,
+    max: 32,
+    default: 2,
+    restart: true,
+    says: "initiator ports the paths run over",
+  },
+  "array.controllers": { type: "whole", min: 1, max: 16, default: 2, restart: true, says: "its controllers" },
+  "array.ports_per_controller": {
+    type: "whole",
+    min: 1,
+    max: 32,
+    restart: true,
+    otherwise: "as many as needed",
+    says: "target ports of each controller",
+  },
+  "array.first_host": {
+    type: "whole",
+    min: 0,
+    max: 65_535,
+    default: 4,
+    restart: true,
+    says: "host number of the first initiator port",
+  },
+  "array.access": {
+    type: "choice",
+    values: ["symmetric", "preferred"],
+    default: "symmetric",
+    restart: true,
+    says: "every path is optimized, or one controller owns a unit and the paths of the others are non-optimized",
+  },
+  "array.group_reports": {
+    type: "choice",
+    values: ["all", "own"],
+    default: "all",
+    restart: true,
+    says: "REPORT TARGET PORT GROUPS tells of all groups, or of the asked port's own",
+  },
+  "array.write_cache": {
+    type: "flag",
+    default: false,
+    restart: true,
+    says: "whether it has a volatile write cache: writes are lost in a power loss until a flush",
+  },
+  "array.identification": {
+    type: "choice",
+    values: ["designators", "serial-only"],
+    default: "designators",
+    restart: true,
+    says: "`serial-only`: an old array, known by VPD page 80 alone",
+  },
+  "array.commands": {
+    type: "choice",
+    values: ["all", "10-byte"],
+    default: "all",
+    restart: true,
+    says: "`10-byte`: an old array that knows no CDB of 16 bytes: READ(10), not READ(16)",
+  },
+  "array.directory": {
+    type: "place",
+    restart: true,
+    otherwise: "none",
+    says: "files behind the units lie there; without it they live in memory",
+  },
+  "array.service": {
+    type: "made",
+    values: "`{ latency_us, parallelism, bytes_per_second, distribution }`",
+    restart: true,
+    otherwise: "at once",
+    says: 'how fast every target port is; `distribution` is `"constant"` or `"exponential"`',
+  },
+  "array.ports": {
+    type: "made",
+    values: "a list of the same",
+    restart: true,
+    otherwise: "as `service`",
+    says: "how fast single target ports are, in their order",
+  },
+} as const satisfies SettingTable;

@@ -1,0 +1,194 @@
+// Settings of the daemon: where it listens, what it writes down, how large its tables are. All are read at the start.
+
+import { LOG_LEVELS } from "./names.ts";
+import type { SettingTable } from "./setting.ts";
+
+export const DAEMON_SETTINGS = {
+  "sockets.api": {
+    type: "place",
+    restart: true,
+    otherwise: "`/run/pathmanager/api.sock`",
+    says: "Unix socket of the API, mode 0660",
+  },
+  "sockets.nbd": {
+    type: "place",
+    restart: true,
+    otherwise: "`/run/pathmanager/nbd.sock`",
+    says: "Unix socket of the NBD server, mode 0660",
+  },
+  "sockets.nbd_tcp": {
+    type: "made",
+    values: "a table",
+    restart: true,
+    otherwise: "none",
+    says: "NBD over TCP, with TLS, or by `insecure = true` without",
+  },
+  "sockets.nbd_tcp.listen": {
+    type: "made",
+    values: '`"host:port"`',
+    restart: true,
+    otherwise: "needed",
+    says: "where clients come in; an empty host means every address",
+  },
+  "sockets.nbd_tcp.insecure": {
+    type: "flag",
+    default: false,
+    restart: true,
+    says: "`true`: clients without TLS are let in. Without TLS files nobody is encrypted, nobody is known",
+  },
+  "sockets.nbd_tcp.certificate": {
+    type: "place",
+    restart: true,
+    otherwise: "none",
+    says: "the server's certificate in PEM, those of intermediate authorities behind it",
+  },
+  "sockets.nbd_tcp.key": {
+    type: "place",
+    restart: true,
+    otherwise: "none",
+    says: "its key in PEM, without a passphrase, mode 0640 or less",
+  },
+  "sockets.nbd_tcp.authorities": {
+    type: "place",
+    restart: true,
+    otherwise: "none",
+    says: "certificates in PEM of those who sign the clients' certificates; a client without such a certificate is turned away",
+  },
+  "sockets.nbd_tcp.psk_file": {
+    type: "place",
+    restart: true,
+    otherwise: "none",
+    says: "pre-shared keys, a line of `identity:hexadecimal` for each client, as `psktool` makes it, mode 0640 or less; instead of certificates, or beside them",
+  },
+  "sockets.nbd_tcp.allow": {
+    type: "made",
+    values: "a list of rules",
+    default: "[]",
+    says: 'who may open which export, and how: each rule is about one of `psk`, `subject`, `san`, `anyone`, with `exports` (`"all"` or a list) and `access` (`"read-only"`, `"read-write"`). Without any rule everybody who is let in may open everything',
+  },
+  "sockets.api_tcp": {
+    type: "made",
+    values: "`{ listen, certificate, key, token_file }`, all four",
+    restart: true,
+    otherwise: "none",
+    says: "the API over HTTPS with a bearer token; nobody but their owner and group may read the key and the token. A reload reads certificate and key anew",
+  },
+  "sockets.group": {
+    type: "text",
+    default: "pathmanager",
+    restart: true,
+    says: "group of both sockets; its members may change settings",
+  },
+
+  "state.directory": {
+    type: "place",
+    restart: true,
+    otherwise: "`/var/lib/pathmanager`",
+    says: "where settings and events are kept",
+  },
+  "state.events_max": {
+    type: "whole",
+    min: 100,
+    max: 1_000_000,
+    default: 10_000,
+    restart: true,
+    says: "how many events are kept",
+  },
+
+  "log.file": {
+    type: "place",
+    restart: true,
+    otherwise: "`/var/log/pathmanager/spsevent.log`",
+    says: "the event log; 5 MB, then renamed `.old`",
+  },
+  "log.level": {
+    type: "choice",
+    values: LOG_LEVELS,
+    default: "info",
+    restart: true,
+    says: "what the daemon says of itself",
+  },
+  "log.system": {
+    type: "flag",
+    default: true,
+    restart: true,
+    says: "whether important messages go to the system's log (`/dev/log`)",
+  },
+
+  "limits.connections": {
+    type: "whole",
+    min: 1,
+    max: 4096,
+    default: 64,
+    restart: true,
+    says: "NBD connections; TCP clients may have three quarters of them",
+  },
+  "limits.connections_per_peer": {
+    type: "whole",
+    min: 1,
+    max: 4096,
+    restart: true,
+    otherwise: "half of them",
+    says: "of these, connections of one user, or of one address over TCP; root is not limited",
+  },
+  "limits.requests": { type: "whole", min: 16, max: 65_536, default: 1024, restart: true, says: "requests in flight" },
+  "limits.commands": { type: "whole", min: 16, max: 65_536, default: 1024, restart: true, says: "commands in flight" },
+  "limits.pool_mib": { type: "whole", min: 32, max: 2048, default: 64, restart: true, says: "room for data" },
+  "limits.units": {
+    type: "whole",
+    min: 1,
+    max: 8192,
+    forDevices: 256,
+    restart: true,
+    says: "size of the table of units",
+  },
+  "limits.paths": {
+    type: "whole",
+    min: 1,
+    max: 65_536,
+    forDevices: 2048,
+    restart: true,
+    says: "size of the table of paths",
+  },
+  "limits.events": {
+    type: "whole",
+    min: 64,
+    max: 65_536,
+    default: 4096,
+    restart: true,
+    says: "events that may wait inside the core",
+  },
+  "limits.path_depth": {
+    type: "whole",
+    min: 1,
+    max: 128,
+    default: 64,
+    restart: true,
+    says: "commands in flight on one path; fewer where its queue has no tags for them",
+  },
+
+  "ring.backend": {
+    type: "choice",
+    values: ["auto", "io_uring", "epoll"],
+    default: "auto",
+    restart: true,
+    says: "by which interface of the kernel I/O is done",
+  },
+  "ring.look_us": {
+    type: "whole",
+    min: 0,
+    max: 1000,
+    default: 50,
+    restart: true,
+    says: "how long the reactor looks out for the next request after a lone reply before it sleeps",
+  },
+
+  "process.nice": {
+    type: "whole",
+    min: -20,
+    max: 19,
+    default: -10,
+    restart: true,
+    says: "niceness of the daemon's threads: it carries the I/O of others and should not wait behind them",
+  },
+} as const satisfies SettingTable;

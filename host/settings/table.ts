@@ -1,0 +1,52 @@
+// The one table of settings: what each is called, may be, is without being set, means, where it may be set, and what it is in the core. The
+// configuration's schema, what is in force, the calls of the core, the core's own defaults (assembly/defaults.ts), the tables of
+// docs/configuration.md and pathmanager.toml(5) are made from it. docs/contributing.md says how a setting is added.
+
+import { ARRAY_SETTINGS } from "./array.ts";
+import { DAEMON_SETTINGS } from "./daemon.ts";
+import { PATH_SETTINGS } from "./paths.ts";
+import type { Setting } from "./setting.ts";
+
+export const SETTINGS = { ...PATH_SETTINGS, ...DAEMON_SETTINGS, ...ARRAY_SETTINGS } as const;
+
+export type Settings = typeof SETTINGS;
+export type Key = keyof Settings;
+
+/** The names within a section of the file; of the section "" those outside any. */
+export type NameIn<Section extends string> = Section extends ""
+  ? Exclude<Key, `${string}.${string}`>
+  : {
+      [K in Key]: K extends `${Section}.${infer Name}` ? (Name extends `${string}.${string}` ? never : Name) : never;
+    }[Key];
+
+/** The entry of a name in a section. */
+export type EntryIn<Section extends string, Name extends string> = Section extends ""
+  ? Name extends Key
+    ? Settings[Name]
+    : never
+  : `${Section}.${Name}` extends Key
+    ? Settings[`${Section}.${Name}`]
+    : never;
+
+/** Every setting with its key, in the order of the documents. */
+export const ENTRIES: readonly (readonly [key: Key, setting: Setting])[] = Object.entries(SETTINGS) as [Key, Setting][];
+
+/** The part of a key before its last dot: `timeouts` of `timeouts.io_ms`. */
+export const sectionOf = (key: string): string => key.slice(0, Math.max(0, key.lastIndexOf(".")));
+
+/** The rest of it. */
+export const nameOf = (key: string): string => key.slice(key.lastIndexOf(".") + 1);
+
+/** What the setting of a unit or of the whole is in the core; null: the core does not know it. */
+export function coreNumber(setting: Setting, value: unknown): number | null {
+  if (typeof value === "boolean") return value ? 1 : 0;
+  if (typeof value === "number") return value * ("coreScale" in setting ? (setting.coreScale ?? 1) : 1);
+  const at = setting.type === "choice" ? setting.values.indexOf(String(value)) : -1;
+  return at === -1 ? null : at;
+}
+
+/** What holds where nobody has set anything, with the profile `default`; undefined: that depends on more than the table. */
+export function defaultOf(setting: Setting): string | number | boolean | undefined {
+  if (setting.type === "whole" && setting.profiles !== undefined) return setting.profiles.default;
+  return "default" in setting ? setting.default : undefined;
+}
