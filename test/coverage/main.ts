@@ -54,7 +54,7 @@ function print(reached: Reached): void {
 
 const began = performance.now();
 const runners = Array.from({ length: whole("workers", values.workers) }, () => new Runner());
-const reached = await reachOnce(runners, whole("seeds", values.seeds), whole("first", values.first));
+const reached = await reachOnce(runners, { seeds: whole("seeds", values.seeds), first: whole("first", values.first) });
 for (const runner of runners) runner.end();
 print(reached);
 const both = union(reached, () => true);

@@ -26,7 +26,7 @@ export interface Reached extends Marked {
   readonly reaches: readonly Reach[];
 }
 
-export const seedsFrom = (first: number, count: number): Piece[] =>
+export const seedsFrom = (first: number, count: number): { readonly seed: number }[] =>
   Array.from({ length: count }, (_, index) => ({ seed: first + index }));
 
 /** Throws when worlds do not go as with the core that ships: then the instrumented one proves nothing. */
@@ -45,7 +45,12 @@ export async function mustBeAlike(runner: Runner, modules: ReadonlyMap<string, U
 const storeOf = (seeds: number, first: number): string =>
   join(root, "build", "mutation", `reached-${first}-${first + seeds - 1}`);
 /** What decides about who reaches what. */
-const INPUTS = ["assembly/**/*.ts", "test/instrument/*.ts", "test/simulation/*.ts", "test/unit/{core,selection}/*.ts"];
+const INPUTS = [
+  "assembly/**/*.ts",
+  "test/instrument/*.ts",
+  "test/simulation/*.ts",
+  "test/unit/{core,selection}/**/*.ts",
+];
 
 function keyOf(seeds: number, first: number): string {
   const hash = createHash("sha256").update(`${seeds} ${first}`);
@@ -54,36 +59,51 @@ function keyOf(seeds: number, first: number): string {
   return hash.digest("hex");
 }
 
+/** Which tests and worlds are run. */
+export interface Wanted {
+  readonly first: number;
+  readonly seeds: number;
+  /** Only the unit tests with this text in their title or file, and no world. */
+  readonly by?: string;
+}
+
 /** As `reachAll`, or what that has found before, while nothing has changed. */
-export async function reachOnce(runners: readonly Runner[], seeds: number, first = 1): Promise<Reached> {
-  const key = keyOf(seeds, first);
-  const store = storeOf(seeds, first);
+export async function reachOnce(runners: readonly Runner[], wanted: Wanted): Promise<Reached> {
+  if (wanted.by !== undefined) return reachAll(runners, wanted);
+  const key = keyOf(wanted.seeds, wanted.first);
+  const store = storeOf(wanted.seeds, wanted.first);
   if (existsSync(store)) {
     const stored = deserialize(readFileSync(store)) as { key: string; reached: Reached };
     if (stored.key === key) return stored.reached;
   }
-  const reached = await reachAll(runners, seeds, first);
+  const reached = await reachAll(runners, wanted);
   mkdirSync(dirname(store), { recursive: true });
   writeFileSync(store, serialize({ key, reached }));
   return reached;
 }
 
+async function piecesOf(runner: Runner, { first, seeds, by }: Wanted): Promise<[Piece, string][]> {
+  const titles = await runner.tests();
+  const tests = titles.map((title, test): [Piece, string] => [{ test }, title]);
+  if (by !== undefined) return tests.filter(([, title]) => title.includes(by));
+  return [...tests, ...seedsFrom(first, seeds).map((piece): [Piece, string] => [piece, `seed ${piece.seed}`])];
+}
+
 /** Runs everything once, each runner its part. Throws when something fails, since it would then notice every mistake. */
-export async function reachAll(runners: readonly Runner[], seeds: number, first = 1): Promise<Reached> {
+async function reachAll(runners: readonly Runner[], wanted: Wanted): Promise<Reached> {
   const marked = markSources();
   const modules = await compileMarked(marked);
-  const titles = await firstOf(runners).tests();
-  await mustBeAlike(firstOf(runners), modules);
-  const all: Piece[] = [...titles.map((_, test) => ({ test })), ...seedsFrom(first, seeds)];
+  const all = await piecesOf(firstOf(runners), wanted);
+  if (wanted.by === undefined) await mustBeAlike(firstOf(runners), modules);
   const parts = await Promise.all(
     runners.map(async (runner, index) => {
-      const pieces = all.filter((_, at) => at % runners.length === index);
+      const some = all.filter((_, at) => at % runners.length === index);
+      const pieces = some.map(([piece]) => piece);
       const task = { modules, mutant: 0, pieces, stopAtFailure: false, places: markCount(marked) };
       const { results, lost } = await runner.run(task);
       if (lost !== null) throw new Error(`without any mistake: ${lost}`);
       return results.map(({ at, ms, failure, reached }): [number, Reach] => {
-        const piece = pieces[at] ?? { seed: 0 };
-        const title = "seed" in piece ? `seed ${piece.seed}` : (titles[piece.test] ?? "");
+        const [piece, title] = some[at] ?? [{ seed: 0 }, ""];
         if (failure !== null) throw new Error(`without any mistake ${title} fails: ${failure}`);
         return [at * runners.length + index, { piece, title, ms, reached }];
       });

@@ -31,7 +31,6 @@ export class Judge {
   readonly #batch: Batch;
   readonly #worlds: number;
   readonly #slowestMs: number;
-  readonly #by: string;
   /** Who noticed a mutant of a function may notice others of it. */
   readonly #lucky = new Map<string, Reach>();
   #baseline: Map<string, Uint8Array> | null | undefined;
@@ -39,14 +38,12 @@ export class Judge {
   /**
    * @param worlds how many worlds that reach a mutant may judge it
    * @param slowestMs what takes longer judges none
-   * @param by what has no such text in its title judges none
    */
-  constructor(reached: Reached, batch: Batch, worlds: number, slowestMs: number, by: string) {
+  constructor(reached: Reached, batch: Batch, worlds: number, slowestMs: number) {
     this.#reached = reached;
     this.#batch = batch;
     this.#worlds = worlds;
     this.#slowestMs = slowestMs;
-    this.#by = by;
   }
 
   /** @param number the mutant's in the batch */
@@ -77,7 +74,6 @@ export class Judge {
     let worlds = 0;
     const all = reaches
       .filter(({ reached, ms }) => (place < 0 || reached[place] === 1) && ms <= this.#slowestMs)
-      .filter(({ title }) => title.includes(this.#by))
       .filter(({ piece }) => !("seed" in piece) || ++worlds <= this.#worlds)
       .toSorted((a, b) => a.ms - b.ms);
     const lucky = this.#lucky.get(`${file} ${where}`);

@@ -3,17 +3,19 @@
 //
 // Breaks the core by machine: takes N of all mutants (chosen by the seed), or those whose file or function has TEXT in its
 // name, and asks the core's unit tests and the simulation who notices. Only those are asked that come to the place: all the
-// unit tests, and WORLDS of the first SEEDS worlds, but for those that take more than MS of processor time or have not the
-// text of --by in their title. Writes a line for each, a table per file, and build/mutation/report.json; with --resume what was
-// noticed according to that counts as noticed, so that only the others are judged anew. Ends with status 1 when a mutant
-// survived that is not listed in equivalents.ts or open.ts, when one of open.ts did not, or when fewer than PERCENT were
-// noticed; with --quick those of open.ts are not judged. Status 2: the lists or the arguments are wrong.
+// unit tests, and WORLDS of the first SEEDS worlds, but for those that take more than MS of processor time; with --by only the
+// unit tests with TEXT in their title or file. Writes a line for each, a table per file, and build/mutation/report.json; with
+// --resume what was noticed according to that counts as noticed, so that only the others are judged anew.
+//
+// Ends with status 1 when a mutant survived that is not listed in equivalents.ts or open.ts, when one of open.ts did not, or
+// when fewer than PERCENT were noticed; with --quick those of open.ts are not judged. Status 2: the lists or the arguments are
+// wrong.
 
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
-import { firstOf, mustBeAlike, reachOnce } from "../instrument/reach.ts";
+import { firstOf, mustBeAlike, reachOnce, type Wanted } from "../instrument/reach.ts";
 import { Runner } from "../instrument/run.ts";
 import { compileSwitches } from "../instrument/switches.ts";
 import { Judge, type Verdict } from "./judge.ts";
@@ -38,7 +40,7 @@ const { values } = parseArgs({
     seeds: { type: "string", default: "200" },
     worlds: { type: "string", default: "40" },
     slowest: { type: "string", default: "60000" },
-    by: { type: "string", default: "" },
+    by: { type: "string" },
     workers: { type: "string", default: String(availableParallelism()) },
     least: { type: "string" },
     minutes: { type: "string", default: "600" },
@@ -93,13 +95,18 @@ async function judgeOne(judge: Judge, runner: Runner, mutant: Mutant, number: nu
   return verdict;
 }
 
+function wanted(): Wanted {
+  const seeds = { first: 1, seeds: whole("seeds", values.seeds) };
+  return values.by === undefined ? seeds : { ...seeds, by: values.by };
+}
+
 async function prepare(runners: readonly Runner[], mutants: readonly Mutant[]): Promise<Judge> {
-  const reached = await reachOnce(runners, whole("seeds", values.seeds));
+  const reached = await reachOnce(runners, wanted());
   console.log(`${reached.reaches.length} tests and worlds ran once (${seconds()})`);
   const batch = await compileSwitches(mutants);
-  await mustBeAlike(firstOf(runners), batch.modules);
+  if (values.by === undefined) await mustBeAlike(firstOf(runners), batch.modules);
   console.log(`all but ${batch.left.length} mutants are in one module (${seconds()})`);
-  return new Judge(reached, batch, whole("worlds", values.worlds), whole("slowest", values.slowest), values.by);
+  return new Judge(reached, batch, whole("worlds", values.worlds), whole("slowest", values.slowest));
 }
 
 /** Each runner takes the next mutant when it has judged one. */

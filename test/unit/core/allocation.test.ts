@@ -182,6 +182,27 @@ test("a full page of descriptors is told, and no more", (t) => {
   );
 });
 
+test("the longest extent of 32 bits is followed by the next one, and one that had to be cut is the last", (t) => {
+  const longest = 0xffff_f000 / 512;
+  const s = scene(
+    lbaStatus([
+      [0, longest, 1],
+      [longest, 8, 0],
+    ]),
+  );
+  t.deepEqual(extents(s, 0, 0xffff_fe00), [
+    [0xffff_f000n, HOLE],
+    [0xe00n, DATA],
+  ]);
+  const cut = scene(
+    lbaStatus([
+      [0, longest + 1, 1],
+      [longest + 1, 8, 0],
+    ]),
+  );
+  t.deepEqual(extents(cut, 0, 0xffff_fe00), [[0xffff_f000n, HOLE]]);
+});
+
 test("a device that cannot tell is not asked again: all is data", (t) => {
   for (const answer of [check(5, 0x20, 0), check(5, 0x24, 0)]) {
     const s = scene(answer);

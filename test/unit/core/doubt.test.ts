@@ -187,3 +187,17 @@ test("a doubt that control tells of stops I/O on the path until it was asked who
   t.truthy(s.host.flags(first(s)) & abi.PATH_FLAG_WRONG_UNIT);
   t.false(onPort0(s).includes(MEDIUM_READ));
 });
+
+test("a check that is told of changed LUNs is followed at once by the one that says where the path leads", (t) => {
+  const s = scene();
+  s.host.advance(100);
+  s.seen.length = 0;
+  const answers = [LUNS_CHANGED];
+  s.faults.set(0, (command) => (command.cdb[0] === TUR ? answers.pop() : undefined));
+  // Patrol comes by; the answer to the identity check is looked at no later than it.
+  while (answers.length > 0) s.host.advance(1);
+  t.true(onPort0(s).includes(INQUIRY));
+  t.false(doubtful(s));
+  t.is(read(s.host, s.unit), 0);
+  t.true(onPort0(s).includes(MEDIUM_READ));
+});

@@ -78,3 +78,13 @@ test("pieces become larger again on a device that takes as long for a small one,
   const even = sizes((mib) => 20 * mib);
   t.is(Math.max(...even), 1, `MiB: ${even.join()}`);
 });
+
+test("a lone client has as much of a zeroing under way as the device carries out in a second", (t) => {
+  for (const ms of [100, 125, 130]) {
+    const s = scene();
+    s.client.send(request(WRITE_ZEROES, 1n, 0n, 400 * MIB, 2));
+    s.host.settle();
+    for (let i = 0; i < 60; i++) carryOut(s, ms);
+    t.is(s.host.outstanding.length, Math.floor(1000 / ms), `${ms} ms for each MiB`);
+  }
+});

@@ -121,3 +121,17 @@ test("who releases a unit that nothing waits for is told of no failed request; e
     [EIO, EIO, EIO],
   );
 });
+
+test("a check without an answer: its path has failed by a timeout, without sense or host status", (t) => {
+  const host = new Host();
+  host.device = (command) => (command.check && command.port === 0 ? undefined : {});
+  const { paths } = host.unit({ blocks: 2048n });
+  host.must(host.core.modeSet(abi.MODE_PATROL_INTERVAL_MS, 1000n));
+  host.advance(20_000);
+  t.deepEqual(
+    of(host, abi.EVENT_PATH_ERROR_CHECK).map(({ path, reason, arg0, arg1, sense, hostStatus }) => {
+      return [path, reason, arg0, arg1, sense, hostStatus];
+    }),
+    [[paths[0], abi.REASON_TIMEOUT, 0, 0, 0, 0]],
+  );
+});
