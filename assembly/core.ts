@@ -62,8 +62,9 @@ export function initCore(
   units: u32,
   paths: u32,
   events: u32,
+  payloadBytes: u32,
 ): i32 {
-  const answer = layOut(connections, requests, commands, poolBytes, units, paths, events);
+  const answer = layOut(connections, requests, commands, poolBytes, units, paths, events, payloadBytes);
   if (answer < 0) return answer;
   readClock();
   connectionsInit();

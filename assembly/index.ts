@@ -32,8 +32,9 @@ export function init(
   units: u32,
   paths: u32,
   events: u32,
+  payloadBytes: u32,
 ): i32 {
-  return initCore(connections, requests, commands, poolBytes, units, paths, events);
+  return initCore(connections, requests, commands, poolBytes, units, paths, events, payloadBytes);
 }
 
 /** One turn. */

@@ -9,7 +9,7 @@
 #define PM_PATHS_PER_UNIT_MAX 32u
 /* Largest transfer of one SCSI command in bytes, and the largest piece of a request. */
 #define PM_PIECE_BYTES_MAX 1048576u
-/* Largest NBD payload (READ or WRITE) in bytes; larger requests are answered EOVERFLOW or EINVAL. */
+/* Largest limit of an NBD payload (READ or WRITE) in bytes that `init` takes; what is larger than that limit is answered EOVERFLOW or EINVAL. */
 #define PM_NBD_PAYLOAD_BYTES_MAX 33554432u
 /* Bytes of one page of the buffer pool; every data buffer starts at a multiple of it. */
 #define PM_BUFFER_PAGE_BYTES 4096u

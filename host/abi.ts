@@ -7,7 +7,7 @@ export const ABI_VERSION = 1;
 export const PATHS_PER_UNIT_MAX = 32;
 /** Largest transfer of one SCSI command in bytes, and the largest piece of a request. */
 export const PIECE_BYTES_MAX = 1048576;
-/** Largest NBD payload (READ or WRITE) in bytes; larger requests are answered EOVERFLOW or EINVAL. */
+/** Largest limit of an NBD payload (READ or WRITE) in bytes that `init` takes; what is larger than that limit is answered EOVERFLOW or EINVAL. */
 export const NBD_PAYLOAD_BYTES_MAX = 33554432;
 /** Bytes of one page of the buffer pool; every data buffer starts at a multiple of it. */
 export const BUFFER_PAGE_BYTES = 4096;

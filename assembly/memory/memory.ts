@@ -50,6 +50,8 @@ export const UNITS_MAX: u32 = 8192;
 export const PATHS_MAX: u32 = 65536;
 export const EVENTS_MAX: u32 = 65536;
 export const POOL_BYTES_MAX: u32 = 2147483648;
+/** Smallest limit of one payload. */
+export const PAYLOAD_BYTES_MIN: u32 = 4096;
 
 /** The control block; valid from the start. */
 export const control: usize = memory.data(192, 64);
@@ -60,6 +62,8 @@ export let commandCount: u32 = 0;
 export let unitCount: u32 = 0;
 export let pathCount: u32 = 0;
 export let poolBytes: u32 = 0;
+/** Largest payload of one request; the pool has room for it. */
+export let payloadBytesMax: u32 = 0;
 export let connections: usize = 0;
 export let requests: usize = 0;
 /** Command slots; behind the `commandCount` for I/O there is one for each path's checks. */
@@ -96,9 +100,9 @@ export function reserve(bytes: usize, alignment: usize): usize {
 }
 
 /**
- * Lays out the memory. Limits: connections 1..4096, requests 1..65536, commands 1..65536, pool 32 MiB..2 GiB (rounded
- * down to MiB; one NBD payload of the largest size has to fit), units 1..8192, paths 1..65536, events 16..65536
- * (rounded up to a power of two). Answers 0; ERROR_RANGE when a limit is outside its range or the memory is not to be
+ * Lays out the memory. Limits: connections 1..4096, requests 1..65536, commands 1..65536, pool 1 MiB..2 GiB (rounded
+ * down to MiB), units 1..8192, paths 1..65536, events 16..65536 (rounded up to a power of two), payload of one request
+ * 4 KiB..NBD_PAYLOAD_BYTES_MAX (one of that size has to fit into the pool). Answers 0; ERROR_RANGE when a limit is outside its range or the memory is not to be
  * had; ERROR_BUSY when it was laid out before.
  */
 export function layOut(
@@ -109,10 +113,12 @@ export function layOut(
   unitLimit: u32,
   pathLimit: u32,
   eventLimit: u32,
+  payloadLimit: u32,
 ): i32 {
   checkRecords();
   checkTopology();
   if (connectionCount !== 0) return -(<i32>ERROR_BUSY);
+  const pooled = pool & ~(PIECE_BYTES_MAX - 1);
   const bad =
     outside(connectionLimit, CONNECTIONS_MAX) ||
     outside(requestLimit, REQUESTS_MAX) ||
@@ -121,10 +127,11 @@ export function layOut(
     outside(pathLimit, PATHS_MAX) ||
     outside(eventLimit, EVENTS_MAX) ||
     eventLimit < 16 ||
-    pool < NBD_PAYLOAD_BYTES_MAX ||
+    payloadLimit < PAYLOAD_BYTES_MIN ||
+    payloadLimit > NBD_PAYLOAD_BYTES_MAX ||
+    pooled < max(payloadLimit, PIECE_BYTES_MAX) ||
     pool > POOL_BYTES_MAX;
   if (bad) return -(<i32>ERROR_RANGE);
-  const pooled = pool & ~(PIECE_BYTES_MAX - 1);
   // Check before anything is changed: sums in 64 bits, against what 32-bit addresses reach.
   const large =
     <u64>connectionLimit * (CONNECTION_RECEIVE_BYTES + 4096) +
@@ -140,6 +147,7 @@ export function layOut(
   requestCount = requestLimit;
   commandCount = commandLimit;
   poolBytes = pooled;
+  payloadBytesMax = payloadLimit;
   unitCount = unitLimit;
   pathCount = pathLimit;
   end = __heap_base;

@@ -2,7 +2,15 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { ABI_VERSION, CONTROL_NOW_NS, CONTROL_SEED, UNIT_BYTES, UNIT_CONNECTIONS, UNIT_GHOSTS } from "../abi.ts";
+import {
+  ABI_VERSION,
+  CONTROL_NOW_NS,
+  CONTROL_SEED,
+  NBD_PAYLOAD_BYTES_MAX,
+  UNIT_BYTES,
+  UNIT_CONNECTIONS,
+  UNIT_GHOSTS,
+} from "../abi.ts";
 import { addressAdvice } from "./address-space.ts";
 import { CoreAborted, coreAnswer, ReactorError } from "./errors.ts";
 
@@ -20,6 +28,8 @@ export interface CoreLimits {
   readonly paths: number;
   /** Events that wait for control. */
   readonly events: number;
+  /** Bytes of the largest payload of one request; one has to fit into the pool. */
+  readonly payloadBytes: number;
 }
 
 export const DEFAULT_LIMITS: CoreLimits = {
@@ -30,6 +40,7 @@ export const DEFAULT_LIMITS: CoreLimits = {
   units: 64,
   paths: 512,
   events: 4096,
+  payloadBytes: NBD_PAYLOAD_BYTES_MAX,
 };
 
 /** The exports of the core, as docs/architecture.md lists them. */
@@ -46,6 +57,7 @@ export interface CoreExports {
     units: number,
     paths: number,
     events: number,
+    payloadBytes: number,
   ): number;
   run(): void;
   scratch(): number;
@@ -102,8 +114,11 @@ export class Core {
     const before = new DataView(this.exports.memory.buffer);
     before.setBigUint64(this.control + CONTROL_SEED, options.seed ?? BigInt(Date.now()), true);
     before.setBigUint64(this.control + CONTROL_NOW_NS, options.nowNs ?? 0n, true);
-    const { connections, requests, commands, poolBytes, units, paths, events } = this.limits;
-    coreAnswer("init", this.exports.init(connections, requests, commands, poolBytes, units, paths, events));
+    const { connections, requests, commands, poolBytes, units, paths, events, payloadBytes } = this.limits;
+    coreAnswer(
+      "init",
+      this.exports.init(connections, requests, commands, poolBytes, units, paths, events, payloadBytes),
+    );
     const { buffer } = this.exports.memory;
     this.bytes = new Uint8Array(buffer);
     this.words = new Int32Array(buffer);

@@ -58,8 +58,8 @@ export class SimulatedCore {
     (instance.exports as { start?: () => void }).start?.();
     this.control = this.exports.controlBlock();
     new DataView(this.exports.memory.buffer).setBigUint64(this.control + CONTROL_SEED, BigInt(seed), true);
-    const { connections, requests, commands, poolBytes, units, paths, events } = limits;
-    const answer = this.exports.init(connections, requests, commands, poolBytes, units, paths, events);
+    const { connections, requests, commands, poolBytes, units, paths, events, payloadBytes } = limits;
+    const answer = this.exports.init(connections, requests, commands, poolBytes, units, paths, events, payloadBytes);
     if (answer < 0) throw new Error(`init refused the limits: ${answer}`);
     this.memory = new Uint8Array(this.exports.memory.buffer);
     this.view = new DataView(this.exports.memory.buffer);

@@ -7,6 +7,7 @@ import {
   EVENT_CONNECTION_CLOSED,
   EVENT_FAILBACK_DONE,
   EVENT_PATH_STATE,
+  NBD_PAYLOAD_BYTES_MAX,
   UNIT_SET_BLOCKS,
 } from "../../host/abi.ts";
 import { Books } from "./books.ts";
@@ -23,6 +24,7 @@ const LIMITS = {
   requests: 48,
   commands: 64,
   poolBytes: 34 << 20,
+  payloadBytes: NBD_PAYLOAD_BYTES_MAX,
   units: 4,
   paths: 24,
   events: 4096,

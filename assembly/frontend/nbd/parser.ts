@@ -16,7 +16,6 @@ import {
   CONNECTION_STRUCTURED,
   CONNECTION_TRIM,
   CONNECTION_UNALIGNED,
-  NBD_PAYLOAD_BYTES_MAX,
   OPERATION_FLAG_FAST_ZERO,
   OPERATION_FLAG_FUA,
   OPERATION_FLAG_NO_HOLE,
@@ -29,7 +28,7 @@ import {
   UNIT_CAN_NOT_WRITE,
 } from "../../abi";
 import { EINVAL, ENOTSUP, EPERM } from "../../memory/errno";
-import { poolBytes } from "../../memory/memory";
+import { payloadBytesMax, poolBytes } from "../../memory/memory";
 import { FLAG_ONE_EXTENT, FLAG_WIDE_EXTENTS, OPERATION_STATUS } from "../../memory/operations";
 import {
   CONNECTION_OPEN,
@@ -154,7 +153,7 @@ function parsed(n: Connection, header: usize, kind: u32, flags: u32, bytes: u64,
   const error = check(n, kind, flags, offset, bytes);
   if (error === 0) return take(n, kind, flags, cookie, offset, bytes);
   if (payload) {
-    if (bytes > 2 * NBD_PAYLOAD_BYTES_MAX) {
+    if (bytes > 2 * payloadBytesMax) {
       connectionShut(n, -22);
       return false;
     }
@@ -206,10 +205,7 @@ function check(n: Connection, kind: u32, flags: u32, offset: u64, bytes: u64): u
   const size = u.blocks << u.blockShift;
   if (bytes > size || offset > size - bytes) return pastEnd(kind);
   if (kind === OPERATION_STATUS && bytes === 0) return EINVAL;
-  if (
-    kind <= OPERATION_WRITE &&
-    (bytes > NBD_PAYLOAD_BYTES_MAX || (partial !== 0 && !fitsPool(u, kind, offset, bytes)))
-  ) {
+  if (kind <= OPERATION_WRITE && (bytes > payloadBytesMax || (partial !== 0 && !fitsPool(u, kind, offset, bytes)))) {
     return kind === OPERATION_WRITE || (flags & FLAG_DF) !== 0 ? NBD_EOVERFLOW : EINVAL;
   }
   if ((flags & OPERATION_FLAG_FAST_ZERO) !== 0 && zeroMethod(u, flags) === METHOD_ZERO_WRITE) return ENOTSUP;

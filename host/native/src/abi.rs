@@ -8,7 +8,7 @@ pub const ABI_VERSION: u32 = 1;
 pub const PATHS_PER_UNIT_MAX: u32 = 32;
 /// Largest transfer of one SCSI command in bytes, and the largest piece of a request.
 pub const PIECE_BYTES_MAX: u32 = 1048576;
-/// Largest NBD payload (READ or WRITE) in bytes; larger requests are answered EOVERFLOW or EINVAL.
+/// Largest limit of an NBD payload (READ or WRITE) in bytes that `init` takes; what is larger than that limit is answered EOVERFLOW or EINVAL.
 pub const NBD_PAYLOAD_BYTES_MAX: u32 = 33554432;
 /// Bytes of one page of the buffer pool; every data buffer starts at a multiple of it.
 pub const BUFFER_PAGE_BYTES: u32 = 4096;

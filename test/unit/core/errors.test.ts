@@ -160,7 +160,7 @@ test("control calls answer mistakes and change nothing", (t) => {
   const { unit, paths } = host.unit();
   const { core } = host;
   const [first = -1, second = -1] = paths;
-  t.is(core.init(1, 1, 1, 64 << 20, 1, 1, 16), -abi.ERROR_BUSY);
+  t.is(core.init(1, 1, 1, 64 << 20, 1, 1, 16, 1 << 20), -abi.ERROR_BUSY);
   t.is(core.unitSet(99, abi.UNIT_SET_BLOCKS, 1n), -abi.ERROR_HANDLE);
   t.is(core.unitSet(unit, 999, 1n), -abi.ERROR_PROPERTY);
   t.is(core.unitSet(unit, abi.UNIT_SET_BLOCK_BYTES, 1000n), -abi.ERROR_RANGE);

@@ -57,7 +57,7 @@ const rings: usize = memory.data(4096, 64);
 let turns: u32 = 0;
 export function abiVersion(): u32 { return 1; }
 export function controlBlock(): u32 { return <u32>control; }
-export function init(a: u32, b: u32, c: u32, d: u32, e: u32, f: u32, g: u32): i32 {
+export function init(a: u32, b: u32, c: u32, d: u32, e: u32, f: u32, g: u32, h: u32): i32 {
   for (let ring: usize = 32; ring <= 80; ring += 16) {
     store<u32>(control + ring, <u32>rings + <u32>(ring - 32) * 64);
     store<u32>(control + ring, 16, 4);
