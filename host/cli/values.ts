@@ -4,7 +4,7 @@ import { PRIORITY_MAX, PRIORITY_MIN, PRIORITY_RULE } from "../control/schemas/wo
 import { CommandError } from "./client.ts";
 import { canonicalPath, isPathPattern, parsePathNumber } from "./path-number.ts";
 
-export { POLICY_NAMES } from "../control/schemas/words.ts";
+export { POLICY_NAMES } from "../settings/names.ts";
 
 const PATH_FORM = "a path number is host:channel:target:lun, for example 4:0:0:1";
 

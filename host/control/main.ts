@@ -26,7 +26,8 @@ import { makeServer, type Access } from "./api/server.ts";
 import { statusOf } from "./status.ts";
 import { ApiFiles } from "./tls/api-files.ts";
 import { welcome } from "./welcome.ts";
-import { CONFIGURATION_FILE, type LogLevel } from "./schemas/words.ts";
+import { type LogLevel } from "../settings/names.ts";
+import { CONFIGURATION_FILE } from "./schemas/words.ts";
 
 /** Whatever hangs, the process ends within this of a SIGTERM (not by process.exit, which waits for what hangs). */
 const STOP_MS_MAX = 4500;

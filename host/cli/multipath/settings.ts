@@ -1,7 +1,7 @@
 // Settings of multipath.conf that PathManager has, too: what each value becomes.
 
 import type { PolicyName } from "../../control/schemas/unit.ts";
-import { SHAKY_COUNT_MAX } from "../../control/schemas/words.ts";
+import { SHAKY_COUNT_MAX } from "../../settings/names.ts";
 
 /** What is taken over, gathered while a section is read. */
 export interface Settings {

@@ -1,6 +1,7 @@
 // The settings of units, paths and the whole as calls of the core's exports.
 
 import * as abi from "../../abi.ts";
+import { ENTRIES, sectionOf } from "../../settings/table.ts";
 import type { FoundPath } from "../../discovery/discover.ts";
 import type { Effective } from "../settings/effective.ts";
 import type { Path, Unit } from "../inventory/inventory.ts";
@@ -23,21 +24,16 @@ export function deviceCalls(unit: Unit, handle: number, paths: readonly FoundPat
   ];
 }
 
+/** What the table of settings says of the core, by the kind of call. */
+const IN_CORE = ENTRIES.flatMap(([key, { core }]) => (core === undefined ? [] : [{ key, core }]));
+/** Without the policy, which is more than a number. */
+const OF_UNITS = IN_CORE.filter(({ key, core }) => core.startsWith("UNIT_SET_") && key !== "policy");
+const MODES = IN_CORE.filter(({ core }) => core.startsWith("MODE_"));
+const PATROL = MODES.filter(({ key }) => sectionOf(key) === "patrol");
+
 /** Timeouts and what else of a unit can change while I/O runs, its policy apart. */
 export function unitSettingCalls(unit: Unit, handle: number, effective: Effective): CoreCall[] {
-  const timeouts = effective.timeouts(unit);
-  return [
-    unitSet(handle, abi.UNIT_SET_IO_TIMEOUT_MS, timeouts.ioMs),
-    unitSet(handle, abi.UNIT_SET_NO_PATH_TIMEOUT_MS, timeouts.noPathMs),
-    unitSet(handle, abi.UNIT_SET_STALL_MIN_MS, timeouts.stallMinMs),
-    unitSet(handle, abi.UNIT_SET_STALL_MAX_MS, timeouts.stallMaxMs),
-    unitSet(handle, abi.UNIT_SET_COMMAND_TIMEOUT_MS, timeouts.commandMs),
-    unitSet(handle, abi.UNIT_SET_LOST_RESET_MS, timeouts.lostResetMs),
-    unitSet(handle, abi.UNIT_SET_GHOST_RESET_MS, timeouts.ghostResetMs),
-    unitSet(handle, abi.UNIT_SET_ALUA_EXPLICIT, effective.aluaExplicit(unit) ? 1 : 0),
-    unitSet(handle, abi.UNIT_SET_PATROL_READ, effective.patrolRead(unit) ? 1 : 0),
-    unitSet(handle, abi.UNIT_SET_HEDGE_BUDGET, effective.hedgeBudgetPercent(unit) * 100),
-  ];
+  return OF_UNITS.map(({ key, core }) => unitSet(handle, abi[core], effective.inCore(key, unit)));
 }
 
 /** The policy without what depends on the paths. */
@@ -95,25 +91,9 @@ export function pathFactCalls(path: Path, handle: number, found: FoundPath, name
 
 /** Failback, cluster mode, patrol, intermittent-failure monitoring. */
 export function modeCalls(effective: Effective): CoreCall[] {
-  const { failback, cluster } = effective.mode;
-  const { shaky } = effective.configuration;
-  return [
-    modeSet(abi.MODE_FAILBACK, failback === "active" ? abi.FAILBACK_MODE_ACTIVE : abi.FAILBACK_MODE_STANDBY),
-    modeSet(abi.MODE_CLUSTER, cluster ? 1 : 0),
-    ...patrolCalls(effective),
-    modeSet(abi.MODE_SHAKY, shaky.enabled ? 1 : 0),
-    modeSet(abi.MODE_SHAKY_COUNT, shaky.count),
-    modeSet(abi.MODE_SHAKY_WINDOW_S, shaky.window_s),
-    modeSet(abi.MODE_SHAKY_CLEAN_S, shaky.clean_s),
-  ];
+  return MODES.map(({ key, core }) => modeSet(abi[core], effective.inCore(key)));
 }
 
 export function patrolCalls(effective: Effective): CoreCall[] {
-  const { mode, intervalS, thresholdS, timeoutS } = effective.patrol;
-  return [
-    modeSet(abi.MODE_PATROL, mode),
-    modeSet(abi.MODE_PATROL_INTERVAL_MS, intervalS * 1000),
-    modeSet(abi.MODE_PATROL_THRESHOLD_MS, thresholdS * 1000),
-    modeSet(abi.MODE_PATROL_TIMEOUT_MS, timeoutS * 1000),
-  ];
+  return PATROL.map(({ key, core }) => modeSet(abi[core], effective.inCore(key)));
 }

@@ -2,13 +2,10 @@
 
 import type { ArrayTopology, PortService } from "../../array/topology.ts";
 import type { ReactorOptions } from "../../reactor/client.ts";
+import { SETTINGS } from "../../settings/table.ts";
 import { EmulatedArray, type Configuration } from "../schemas/configuration.ts";
 
 const MIB = 1_048_576;
-/** Tables for real devices when the configuration does not size them. */
-const UNITS_DEFAULT = 256;
-const PATHS_DEFAULT = 2048;
-
 type ConfiguredService = NonNullable<EmulatedArray["service"]>;
 
 function serviceOf(service: ConfiguredService): PortService {
@@ -46,7 +43,7 @@ export function topologyOf(array: EmulatedArray): ArrayTopology {
 export function reactorOptions(configuration: Configuration, emulated: boolean): ReactorOptions {
   const { limits, ring } = configuration;
   const array = configuration.array ?? EmulatedArray.parse({});
-  const units = limits.units ?? (emulated ? array.units : UNITS_DEFAULT);
+  const units = limits.units ?? (emulated ? array.units : SETTINGS["limits.units"].forDevices);
   return {
     limits: {
       connections: limits.connections,
@@ -54,7 +51,7 @@ export function reactorOptions(configuration: Configuration, emulated: boolean):
       commands: limits.commands,
       poolBytes: limits.pool_mib * MIB,
       units,
-      paths: limits.paths ?? (emulated ? array.units * array.paths : PATHS_DEFAULT),
+      paths: limits.paths ?? (emulated ? array.units * array.paths : SETTINGS["limits.paths"].forDevices),
       events: limits.events,
     },
     backend: ring.backend,

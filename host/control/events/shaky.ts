@@ -8,7 +8,7 @@ import type { Inventory, Path } from "../inventory/inventory.ts";
 import { demand, pathSet, type CoreCall } from "../core/reactor-port.ts";
 import type { State } from "../state/state.ts";
 import type { Tables } from "../core/tables.ts";
-import { SHAKY_COUNT_MAX } from "../schemas/words.ts";
+import { SHAKY_COUNT_MAX } from "../../settings/names.ts";
 
 /** Shaky paths named one by one. */
 const NAMED_MAX = 8;

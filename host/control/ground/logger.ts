@@ -1,6 +1,6 @@
 // What the daemon says of itself, on standard error: one line each, with the level a service manager understands.
 
-import { LOG_LEVELS, type LogLevel } from "../schemas/words.ts";
+import { LOG_LEVELS, type LogLevel } from "../../settings/names.ts";
 
 export interface Logger {
   error(text: string): void;

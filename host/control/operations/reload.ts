@@ -1,15 +1,11 @@
 // A configuration that is read again: what changed, what can be applied while I/O runs, what needs a restart.
 
+import type { Setting } from "../../settings/setting.ts";
+import { ENTRIES, sectionOf } from "../../settings/table.ts";
 import type { Configuration, ReloadReport } from "../schemas/configuration.ts";
+import { camel } from "../schemas/from-table.ts";
+import { valueAt } from "../settings/effective.ts";
 import type { Settings } from "../state/state-schemas.ts";
-
-/** Sections that are read once, at the start. */
-const RESTART: readonly (keyof Configuration)[] = ["sockets", "state", "log", "limits", "ring", "process", "array"];
-/** Keys that decide between real devices and the emulated array. */
-const SOURCE: readonly (keyof Configuration)[] = ["devices", "emulated", "array"];
-
-/** Of those, what is applied all the same: whoever comes next meets it. */
-const APPLIED = "sockets.nbd_tcp.allow";
 
 /** The sockets stay as they are; who may come in by them changes. */
 export function socketsInForce(running: Configuration, after: Configuration): Configuration["sockets"] {
@@ -33,23 +29,24 @@ export function differences(before: Value, after: Value, at = ""): string[] {
 }
 
 /** Keys whose value a command has set: the command's value stays in force. */
-export function commandedKeys({ failback, cluster, patrol = {} }: Settings): string[] {
-  const times = [
-    ...(patrol.intervalS === undefined ? [] : ["patrol.interval_s"]),
-    ...(patrol.thresholdS === undefined ? [] : ["patrol.threshold_s"]),
-    ...(patrol.timeoutS === undefined ? [] : ["patrol.timeout_s"]),
-  ];
-  return [
-    ...(failback === undefined ? [] : ["failback"]),
-    ...(cluster === undefined ? [] : ["cluster"]),
-    ...(patrol.mode === undefined ? [] : ["patrol.mode"]),
-    ...times,
-    // A profile is nothing but the three times.
-    ...(times.length === 3 ? ["profile"] : []),
-  ];
+export function commandedKeys(settings: Settings): string[] {
+  const byCommand = ENTRIES.filter(
+    ([key, setting]) => setting.byCommand === true && valueAt(settings, camel(key)) !== undefined,
+  );
+  const keys: string[] = byCommand.map(([key]) => key);
+  // A profile is nothing but what it says of some.
+  const ofProfile = ENTRIES.filter(([, setting]) => setting.type === "whole" && setting.profiles !== undefined);
+  return ofProfile.every(([key]) => keys.includes(key)) ? [...keys, "profile"] : keys;
 }
 
-const sectionOf = (key: string): string => key.split(".")[0] ?? key;
+/** The setting that a key of the file belongs to: of what stands within it, when it has a shape of its own. */
+function settingOf(key: string): Setting | undefined {
+  for (let at = key; at !== ""; at = sectionOf(at)) {
+    const found = ENTRIES.find(([name]) => name === at);
+    if (found !== undefined) return found[1];
+  }
+  return undefined;
+}
 
 export function reloadReport(
   before: Configuration,
@@ -58,9 +55,10 @@ export function reloadReport(
   emulationChanges: boolean,
 ): ReloadReport {
   const changed = differences(before, after);
-  const needsRestart = (key: string): boolean =>
-    (RESTART.some((section) => section === sectionOf(key)) && key !== APPLIED) ||
-    (emulationChanges && SOURCE.some((section) => section === sectionOf(key)));
+  const needsRestart = (key: string): boolean => {
+    const restart = settingOf(key)?.restart;
+    return restart === true || (restart === "source" && emulationChanges);
+  };
   const kept = commandedKeys(settings);
   const isKept = (key: string): boolean => kept.includes(key);
   return {

@@ -5,12 +5,11 @@
 
 import * as z from "zod";
 import { compileEre, EreError } from "../../discovery/ere.ts";
-import { LOG_LEVELS, SHAKY_COUNT_MAX } from "./words.ts";
+import { POLICY_NAMES } from "../../settings/names.ts";
+import { SETTINGS } from "../../settings/table.ts";
 import { NewUnitName, PathNumber } from "./common.ts";
-import { POLICY_NAMES } from "./unit.ts";
+import { optionalShapeOf, shapeOf } from "./from-table.ts";
 
-const milliseconds = (max: number) => z.int().min(0).max(max);
-const seconds = z.int().min(1).max(3600);
 const absolutePath = z.string().regex(/^\/./, { error: "must be an absolute path" });
 
 /** `host:port`, `[v6]:port` or `:port`. */
@@ -58,16 +57,6 @@ export const DeviceSelector = SelectorTable.extend({
 }).refine(namesSomething, NAMES_NOTHING);
 export type DeviceSelector = z.infer<typeof DeviceSelector>;
 
-const Timeouts = z.strictObject({
-  io_ms: z.int().min(100).max(3_600_000),
-  no_path_ms: milliseconds(86_400_000),
-  stall_min_ms: z.int().min(1).max(3_600_000),
-  stall_max_ms: milliseconds(3_600_000),
-  command_ms: milliseconds(3_600_000),
-  lost_reset_ms: milliseconds(3_600_000),
-  ghost_reset_ms: milliseconds(3_600_000),
-});
-
 const PolicyTable = z.strictObject({
   name: z.enum(POLICY_NAMES),
   ios: z.int().min(1).max(1_000_000).optional(),
@@ -78,13 +67,12 @@ const PolicyTable = z.strictObject({
 const Policy = z.union([z.enum(POLICY_NAMES), PolicyTable]);
 
 const Unit = z.strictObject({
+  ...optionalShapeOf("units"),
   identity: z.string().min(1),
   name: NewUnitName.optional(),
   policy: Policy.optional(),
-  timeouts: Timeouts.partial().optional(),
-  alua_explicit: z.boolean().optional(),
-  patrol_read: z.boolean().optional(),
-  hedge_budget_percent: z.number().min(0).max(100).optional(),
+  timeouts: z.strictObject(optionalShapeOf("timeouts")).optional(),
+  alua_explicit: optionalShapeOf("alua").explicit,
 });
 
 const PortService = z.strictObject({
@@ -96,24 +84,11 @@ const PortService = z.strictObject({
 
 /** The emulated array. */
 export const EmulatedArray = z.strictObject({
+  ...shapeOf("array"),
   name: z
     .string()
     .regex(/^[\w .:-]{1,32}$/, { error: "must be 1 to 32 letters, digits or . : - _" })
-    .default("array0"),
-  units: z.int().min(1).max(4096).default(2),
-  unit_mib: z.int().min(1).max(1_048_576).default(64),
-  block_bytes: z.union([z.literal(512), z.literal(4096)]).default(512),
-  paths: z.int().min(1).max(32).default(4),
-  initiator_ports: z.int().min(1).max(32).default(2),
-  controllers: z.int().min(1).max(16).default(2),
-  ports_per_controller: z.int().min(1).max(32).optional(),
-  first_host: z.int().min(0).max(65_535).default(4),
-  access: z.enum(["symmetric", "preferred"]).default("symmetric"),
-  group_reports: z.enum(["all", "own"]).default("all"),
-  write_cache: z.boolean().default(false),
-  identification: z.enum(["designators", "serial-only"]).default("designators"),
-  commands: z.enum(["all", "10-byte"]).default("all"),
-  directory: absolutePath.optional(),
+    .default(SETTINGS["array.name"].default),
   service: PortService.optional(),
   ports: z.array(PortService).optional(),
 });
@@ -143,15 +118,7 @@ export const AllowRule = z
 export type AllowRule = z.infer<typeof AllowRule>;
 
 const NbdTcp = z.strictObject(
-  {
-    listen: Listen,
-    insecure: z.boolean().default(false),
-    certificate: absolutePath.optional(),
-    key: absolutePath.optional(),
-    authorities: absolutePath.optional(),
-    psk_file: absolutePath.optional(),
-    allow: z.array(AllowRule).default([]),
-  },
+  { ...shapeOf("sockets.nbd_tcp"), listen: Listen, allow: z.array(AllowRule).default([]) },
   {
     error: (issue) =>
       typeof issue.input === "string"
@@ -163,100 +130,34 @@ export type NbdTcp = z.infer<typeof NbdTcp>;
 
 const Sockets = z
   .strictObject({
-    api: absolutePath.optional(),
-    nbd: absolutePath.optional(),
+    ...shapeOf("sockets"),
     nbd_tcp: NbdTcp.optional(),
     api_tcp: z
       .strictObject({ listen: Listen, certificate: absolutePath, key: absolutePath, token_file: absolutePath })
       .optional(),
-    group: z.string().min(1).default("pathmanager"),
   })
   .prefault({});
-
-const Limits = z
-  .strictObject({
-    connections: z.int().min(1).max(4096).default(64),
-    connections_per_peer: z.int().min(1).max(4096).optional(),
-    requests: z.int().min(16).max(65536).default(1024),
-    commands: z.int().min(16).max(65536).default(1024),
-    pool_mib: z.int().min(32).max(2048).default(64),
-    units: z.int().min(1).max(8192).optional(),
-    paths: z.int().min(1).max(65536).optional(),
-    events: z.int().min(64).max(65536).default(4096),
-    path_depth: z.int().min(1).max(128).default(64),
-  })
-  .prefault({});
-
-const Patrol = z
-  .strictObject({
-    mode: z.enum(["none", "health", "recovery", "both"]).default("both"),
-    interval_s: seconds.optional(),
-    threshold_s: seconds.optional(),
-    timeout_s: seconds.optional(),
-  })
-  .prefault({});
-
-const Shaky = z
-  .strictObject({
-    enabled: z.boolean().default(true),
-    count: z.int().min(1).max(SHAKY_COUNT_MAX).default(3),
-    window_s: z.int().min(1).max(86_400).default(1800),
-    clean_s: z.int().min(0).max(86_400).default(0),
-  })
-  .prefault({});
-
-const InitialPaths = z.enum(["all", "first-only"]);
-export type InitialPaths = z.infer<typeof InitialPaths>;
 
 export const Configuration = z.strictObject({
-  emulated: z.boolean().optional(),
+  ...shapeOf(""),
   devices: z.union([z.literal("all"), z.array(DeviceSelector)]).default([]),
   exclude: z.array(DeviceSelector).default([]),
-  initial_paths: InitialPaths.default("all"),
-  profile: z.enum(["default", "classic"]).default("default"),
-  failback: z.enum(["active", "standby"]).default("active"),
-  cluster: z.boolean().default(false),
-  policy: Policy.default("adaptive"),
-  patrol: Patrol,
-  shaky: Shaky,
-  timeouts: z
-    .strictObject({
-      io_ms: Timeouts.shape.io_ms.default(60_000),
-      no_path_ms: Timeouts.shape.no_path_ms.default(30_000),
-      stall_min_ms: Timeouts.shape.stall_min_ms.default(25),
-      stall_max_ms: Timeouts.shape.stall_max_ms.default(2_000),
-      command_ms: Timeouts.shape.command_ms.default(30_000),
-      lost_reset_ms: Timeouts.shape.lost_reset_ms.default(2_000),
-      ghost_reset_ms: Timeouts.shape.ghost_reset_ms.default(30_000),
-    })
-    .prefault({}),
-  alua: z.strictObject({ explicit: z.boolean().default(false) }).prefault({}),
+  policy: Policy.default(SETTINGS.policy.default),
+  patrol: z.strictObject(shapeOf("patrol")).prefault({}),
+  shaky: z.strictObject(shapeOf("shaky")).prefault({}),
+  timeouts: z.strictObject(shapeOf("timeouts")).prefault({}),
+  alua: z.strictObject(shapeOf("alua")).prefault({}),
   units: z.array(Unit).default([]),
   sockets: Sockets,
-  state: z
-    .strictObject({
-      directory: absolutePath.optional(),
-      events_max: z.int().min(100).max(1_000_000).default(10_000),
-    })
-    .prefault({}),
-  log: z
-    .strictObject({
-      file: absolutePath.optional(),
-      level: z.enum(LOG_LEVELS).default("info"),
-      system: z.boolean().default(true),
-    })
-    .prefault({}),
-  limits: Limits,
-  ring: z
-    .strictObject({
-      backend: z.enum(["auto", "io_uring", "epoll"]).default("auto"),
-      look_us: z.int().min(0).max(1000).default(50),
-    })
-    .prefault({}),
-  process: z.strictObject({ nice: z.int().min(-20).max(19).default(-10) }).prefault({}),
+  state: z.strictObject(shapeOf("state")).prefault({}),
+  log: z.strictObject(shapeOf("log")).prefault({}),
+  limits: z.strictObject(shapeOf("limits")).prefault({}),
+  ring: z.strictObject(shapeOf("ring")).prefault({}),
+  process: z.strictObject(shapeOf("process")).prefault({}),
   array: EmulatedArray.optional(),
 });
 export type Configuration = z.infer<typeof Configuration>;
+export type InitialPaths = Configuration["initial_paths"];
 /** Whether the emulated array is served: only when the file says so, by `emulated` or by shaping the array. */
 export function isEmulated({ emulated, array, devices }: Configuration): boolean {
   return emulated ?? (array !== undefined && devices.length === 0);

@@ -1,12 +1,11 @@
 // One logical unit as the API shows it, and what can be changed of it.
 
 import * as z from "zod";
+import { POLICY_NAMES } from "../../settings/names.ts";
 import { IDENTITY_TYPES } from "../../discovery/identity.ts";
 import { Count, NewUnitName, PathNumber, Priority, UnitName, UnitNumber } from "./common.ts";
-import { POLICY_NAMES } from "./words.ts";
+import { viewOf } from "./from-table.ts";
 import { Latency, PathView } from "./path.ts";
-
-export { POLICY_NAMES } from "./words.ts";
 
 export const PolicyName = z.enum(POLICY_NAMES).meta({ id: "PolicyName" });
 export type PolicyName = z.infer<typeof PolicyName>;
@@ -67,19 +66,7 @@ export type Identity = z.infer<typeof Identity>;
 export const Attachment = z.object({ device: z.string(), index: Count, sinceMs: Count }).meta({ id: "Attachment" });
 export type Attachment = z.infer<typeof Attachment>;
 
-export const Timeouts = z
-  .object({
-    ioMs: Count.meta({ description: "Deadline of one I/O" }),
-    noPathMs: Count.meta({ description: "How long requests wait while no path is usable; 0 fails at once" }),
-    stallMinMs: Count,
-    stallMaxMs: Count.meta({ description: "0: the stall rule is off" }),
-    commandMs: Count.meta({
-      description: "When the host aborts an unanswered READ or WRITE; 0: at the I/O's deadline",
-    }),
-    lostResetMs: Count.meta({ description: "0: a lost command is not settled by a reset before ghostResetMs" }),
-    ghostResetMs: Count.meta({ description: "0: an unanswered command is never settled by a reset" }),
-  })
-  .meta({ id: "Timeouts" });
+export const Timeouts = z.object(viewOf("timeouts")).meta({ id: "Timeouts" });
 export type Timeouts = z.infer<typeof Timeouts>;
 
 export const UnitStatistics = z

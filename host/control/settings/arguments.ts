@@ -2,7 +2,8 @@
 
 import { parseArgs } from "node:util";
 import { reasonOf } from "../ground/errors.ts";
-import { CONFIGURATION_FILE, LOG_LEVELS, type LogLevel } from "../schemas/words.ts";
+import { LOG_LEVELS, type LogLevel } from "../../settings/names.ts";
+import { CONFIGURATION_FILE } from "../schemas/words.ts";
 
 export const USAGE = `usage: pathmanagerd [--config FILE] [--log-level ${LOG_LEVELS.join("|")}]
 

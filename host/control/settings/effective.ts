@@ -1,16 +1,14 @@
 // Which settings hold: what a command set (the state file), else what the configuration says of the unit, else of all.
 
+import type { Setting } from "../../settings/setting.ts";
+import { coreNumber, defaultOf, ENTRIES, nameOf, sectionOf, SETTINGS, type Key } from "../../settings/table.ts";
 import { wwidOf } from "../../discovery/wwid.ts";
 import type { Unit } from "../inventory/inventory.ts";
 import type { Configuration } from "../schemas/configuration.ts";
+import { camel } from "../schemas/from-table.ts";
 import type { Mode, Patrol } from "../schemas/mode.ts";
 import type { Policy, Timeouts } from "../schemas/unit.ts";
 import type { Settings } from "../state/state-schemas.ts";
-
-/** Interval, threshold and timeout of a profile, in seconds: ours, and the original's of 2004. */
-const PROFILES = { default: [5, 5, 10], classic: [60, 60, 120] } as const;
-
-const PATROL_MODES = ["none", "health", "recovery", "both"] as const;
 
 type ConfiguredPolicy = Configuration["policy"];
 
@@ -24,6 +22,18 @@ export function policyOfConfiguration(policy: ConfiguredPolicy): Policy {
   };
   return { name, parameters };
 }
+
+/** What stands at a dotted key, if anything. */
+export function valueAt(values: unknown, key: string): unknown {
+  let found = values;
+  for (const name of key.split(".")) {
+    if (typeof found !== "object" || found === null) return undefined;
+    found = Object.entries(found).find(([own]) => own === name)?.[1];
+  }
+  return found;
+}
+
+const TIMEOUTS = ENTRIES.filter(([key]) => sectionOf(key) === "timeouts");
 
 /** The settings in force. Replaced as a whole when the configuration is read again. */
 export class Effective {
@@ -46,15 +56,38 @@ export class Effective {
     return this.#units.get(identity) ?? this.#units.get(wwidOf(identity) ?? identity);
   }
 
+  /** What holds: set by a command, else in the file for the unit, else in the file, else by the profile, else the default. */
+  #value(key: Key, unit?: Unit): unknown {
+    const setting: Setting = SETTINGS[key];
+    const { configuration } = this;
+    const isOfUnits = sectionOf(key) === "units";
+    const commanded = isOfUnits ? valueAt(unit, camel(nameOf(key))) : valueAt(this.#settings(), camel(key));
+    if (setting.byCommand === true && (commanded ?? undefined) !== undefined) return commanded;
+    const perUnit = isOfUnits ? nameOf(key) : setting.perUnit;
+    const own = unit === undefined || perUnit === undefined ? undefined : valueAt(this.#unit(unit), perUnit);
+    const profile = setting.type === "whole" ? setting.profiles?.[configuration.profile] : undefined;
+    return own ?? valueAt(configuration, key) ?? profile ?? defaultOf(setting);
+  }
+
+  #number(key: Key, unit?: Unit): number {
+    const value = this.#value(key, unit);
+    if (typeof value !== "number") throw new TypeError(`${key} is no number, but ${String(value)}`);
+    return value;
+  }
+
+  /** The same as the core has it. */
+  inCore(key: Key, unit?: Unit): number {
+    const number = coreNumber(SETTINGS[key], this.#value(key, unit));
+    if (number === null) throw new TypeError(`${key} is nothing that the core has`);
+    return number;
+  }
+
   get patrol(): Patrol {
-    const set = this.#settings().patrol ?? {};
-    const { profile, patrol } = this.configuration;
-    const [intervalS, thresholdS, timeoutS] = PROFILES[profile];
     return {
-      mode: set.mode ?? PATROL_MODES.indexOf(patrol.mode),
-      intervalS: set.intervalS ?? patrol.interval_s ?? intervalS,
-      thresholdS: set.thresholdS ?? patrol.threshold_s ?? thresholdS,
-      timeoutS: set.timeoutS ?? patrol.timeout_s ?? timeoutS,
+      mode: this.inCore("patrol.mode"),
+      intervalS: this.#number("patrol.interval_s"),
+      thresholdS: this.#number("patrol.threshold_s"),
+      timeoutS: this.#number("patrol.timeout_s"),
     };
   }
 
@@ -79,29 +112,12 @@ export class Effective {
   }
 
   timeouts(unit: Unit): Timeouts {
-    const own = this.#unit(unit)?.timeouts ?? {};
-    const all = this.configuration.timeouts;
-    return {
-      ioMs: own.io_ms ?? all.io_ms,
-      noPathMs: own.no_path_ms ?? all.no_path_ms,
-      stallMinMs: own.stall_min_ms ?? all.stall_min_ms,
-      stallMaxMs: own.stall_max_ms ?? all.stall_max_ms,
-      commandMs: own.command_ms ?? all.command_ms,
-      lostResetMs: own.lost_reset_ms ?? all.lost_reset_ms,
-      ghostResetMs: own.ghost_reset_ms ?? all.ghost_reset_ms,
-    };
+    // The schema of the view is made from the same entries.
+    return Object.fromEntries(TIMEOUTS.map(([key]) => [camel(nameOf(key)), this.#number(key, unit)])) as Timeouts;
   }
 
   hedgeBudgetPercent(unit: Unit): number {
-    return unit.hedgeBudgetPercent ?? this.#unit(unit)?.hedge_budget_percent ?? 0;
-  }
-
-  aluaExplicit(unit: Unit): boolean {
-    return this.#unit(unit)?.alua_explicit ?? this.configuration.alua.explicit;
-  }
-
-  patrolRead(unit: Unit): boolean {
-    return this.#unit(unit)?.patrol_read ?? false;
+    return this.#number("units.hedge_budget_percent", unit);
   }
 
   /** The name the configuration gives a unit, if any. */

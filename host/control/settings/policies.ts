@@ -1,9 +1,9 @@
 // Policies: their names, the parameters each takes, and what they are in the core.
 
-import * as abi from "../../abi.ts";
 import { ControlError } from "../ground/errors.ts";
 import { nearest } from "../ground/nearest.ts";
-import { POLICY_NAMES, type Balancing, type Policy, type PolicyName, type PolicyParameters } from "../schemas/unit.ts";
+import { POLICY_NAMES } from "../../settings/names.ts";
+import type { Balancing, Policy, PolicyName, PolicyParameters } from "../schemas/unit.ts";
 
 type Parameter = keyof PolicyParameters;
 
@@ -15,23 +15,9 @@ const TAKES: Readonly<Partial<Record<PolicyName, readonly Parameter[]>>> = {
   "historical-service-time": ["historyPercent"],
 };
 
-const CODES: Readonly<Record<PolicyName, number>> = {
-  static: abi.POLICY_STATIC,
-  "round-robin": abi.POLICY_ROUND_ROBIN,
-  "least-sectors": abi.POLICY_LEAST_SECTORS,
-  adaptive: abi.POLICY_ADAPTIVE,
-  "round-robin-subset": abi.POLICY_ROUND_ROBIN_SUBSET,
-  "least-in-flight": abi.POLICY_LEAST_IN_FLIGHT,
-  "service-time": abi.POLICY_SERVICE_TIME,
-  "historical-service-time": abi.POLICY_HISTORICAL_SERVICE_TIME,
-  weighted: abi.POLICY_WEIGHTED,
-  affinity: abi.POLICY_AFFINITY,
-  "power-of-two": abi.POLICY_POWER_OF_TWO,
-};
-
 /** POLICY_* of a name. */
 export function policyCode(name: PolicyName): number {
-  return CODES[name];
+  return POLICY_NAMES.indexOf(name);
 }
 
 /** The policies `-lbmode 0..3` stands for. */

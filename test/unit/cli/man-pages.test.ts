@@ -7,7 +7,7 @@ import * as z from "zod";
 
 import { SYNOPSIS } from "../../../host/cli/spscmd/command.ts";
 import { Configuration } from "../../../host/control/schemas/configuration.ts";
-import { POLICY_NAMES } from "../../../host/control/schemas/unit.ts";
+import { POLICY_NAMES } from "../../../host/settings/names.ts";
 
 const call = promisify(execFile);
 const path = (name: string): string => new URL(`../../../${name}`, import.meta.url).pathname;

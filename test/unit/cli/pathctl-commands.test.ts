@@ -7,7 +7,7 @@ import type { Command } from "commander";
 
 import { buildProgram, pathctl } from "../../../host/cli/pathctl/main.ts";
 import { POLICY_NAMES } from "../../../host/cli/values.ts";
-import { POLICY_NAMES as SCHEMA_POLICIES } from "../../../host/control/schemas/unit.ts";
+import { PolicyName } from "../../../host/control/schemas/unit.ts";
 import { recordedServer, Refusal, run, type Seen } from "./server.ts";
 import { MODE, pathView, unitView } from "./views.ts";
 
@@ -283,7 +283,7 @@ test("every command has --json, --socket, and help with an example", async (t) =
 });
 
 test("the policies of the commands are those of the API", (t) => {
-  t.deepEqual([...POLICY_NAMES], [...SCHEMA_POLICIES]);
+  t.deepEqual([...POLICY_NAMES], [...PolicyName.options]);
 });
 
 test("output that cannot be written is one line and status 1; nobody who reads errors is no crash", async (t) => {

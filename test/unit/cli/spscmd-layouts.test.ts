@@ -2,7 +2,7 @@ import test from "ava";
 
 import { spscmd } from "../../../host/cli/spscmd/main.ts";
 import { balancingOf } from "../../../host/control/settings/policies.ts";
-import { POLICY_NAMES } from "../../../host/control/schemas/unit.ts";
+import { POLICY_NAMES } from "../../../host/settings/names.ts";
 import { recordedServer, run } from "./server.ts";
 import { MODE, pathView, REFERENCE_UNITS, unitView } from "./views.ts";
 

@@ -1,7 +1,7 @@
 // A reload is applied as a whole or not at all, and what needs a restart is told until there was one.
 
 import test from "ava";
-import { SHAKY_COUNT_MAX } from "../../../host/control/schemas/words.ts";
+import { SHAKY_COUNT_MAX } from "../../../host/settings/names.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 
 const ARRAY = "policy = 'static'\n[array]\nunits = 1\npaths = 2\nunit_mib = 1\n";

@@ -6,7 +6,7 @@ import test from "ava";
 import * as abi from "../../../host/abi.ts";
 import { POLICY_NAMES } from "../../../host/settings/names.ts";
 import type { Setting } from "../../../host/settings/setting.ts";
-import { coreNumber, defaultOf, ENTRIES } from "../../../host/settings/table.ts";
+import { coreNumber, defaultOf, ENTRIES, SETTINGS } from "../../../host/settings/table.ts";
 import { Host } from "./fixtures/harness.ts";
 
 /** Where the modes are: globals, which the core does not export. */
@@ -93,4 +93,13 @@ for (const setting of settings) {
 test("every mode of the core is a setting", (t) => {
   const modes = settings.filter(({ core }) => core?.startsWith("MODE_") === true);
   t.is(names.length, modes.length, names.join(" "));
+});
+
+test("policies, and what a recovered path does, are named in the order of their codes", (t) => {
+  const codes = new Map<string, number>(Object.entries(abi));
+  for (const [at, name] of POLICY_NAMES.entries())
+    t.is(codes.get(`POLICY_${name.toUpperCase().replaceAll("-", "_")}`), at);
+  t.is(POLICY_NAMES.length, abi.POLICY_COUNT);
+  const { values } = SETTINGS.failback;
+  for (const [at, name] of values.entries()) t.is(codes.get(`FAILBACK_MODE_${name.toUpperCase()}`), at);
 });
