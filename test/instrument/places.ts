@@ -140,12 +140,20 @@ export function markSources(): Marked {
 /** How many marks there are in all. */
 export const markCount = ({ places, rows, cells }: Marked): number => places.length + rows.length + cells.length;
 
-/** Compiles what was marked; answers the modules by the files they stand for. */
-export async function compileMarked(marked: Marked): Promise<Map<string, Uint8Array>> {
+/**
+ * Compiles what was marked; returns the modules by the files they stand for.
+ * @param runtime what is done at the marks
+ * @param only the module to compile, of all
+ */
+export async function compileMarked(
+  marked: Marked,
+  runtime: (places: number) => string = runtimeSource,
+  only?: string,
+): Promise<Map<string, Uint8Array>> {
   const changed = new Map(marked.sources);
-  changed.set(RUNTIME_FILE, runtimeSource(markCount(marked)));
+  changed.set(RUNTIME_FILE, runtime(markCount(marked)));
   const compiled = new Map<string, Uint8Array>();
-  for (const module of modules) {
+  for (const module of modules.filter(({ built }) => only === undefined || built === only)) {
     const { wasm, complaints } = await compile(module, changed, 1);
     if (wasm === null) {
       const where = complaints.map(({ file, message, start }) => {

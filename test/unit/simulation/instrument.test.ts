@@ -4,7 +4,7 @@
 import test from "ava";
 import { RUNTIME_FILE, compile, type Module } from "../../instrument/compile.ts";
 import { markText } from "../../instrument/places.ts";
-import { runtimeSource, type InstrumentExports } from "../../instrument/runtime.ts";
+import { countingSource, runtimeSource, type InstrumentExports } from "../../instrument/runtime.ts";
 import { compileSwitches } from "../../instrument/switches.ts";
 import { mutantsOf, mutated } from "../../mutation/operators.ts";
 
@@ -57,8 +57,13 @@ interface Sample extends InstrumentExports {
   step(a: number, b: number): number;
 }
 
+function outOfSteps(): never {
+  throw new Error("too many steps");
+}
+
 function instantiate(wasm: Uint8Array): Sample {
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(wasm), { env: { abort: () => undefined } });
+  const env = { abort: () => undefined, outOfSteps };
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(wasm), { env });
   return exports as unknown as Sample;
 }
 
@@ -98,20 +103,39 @@ test("each choice is the mutant it stands for, and none of them is the source", 
   }
 });
 
-test("a core that counts does the same, and says where it was", async (t) => {
+/** The sample with marks, and what its marks of a kind in a line say. */
+async function marked(runtime: (places: number) => string) {
   const { text, places } = markText(FILE, SOURCE);
   const changed = new Map([
     [FILE, text],
-    [RUNTIME_FILE, runtimeSource(places.length)],
+    [RUNTIME_FILE, runtime(places.length)],
   ]);
   const { wasm, complaints } = await compile(TARGET, changed, 0);
-  if (wasm === null) return t.fail(complaints[0]?.message ?? "");
-  const plain = await compile(TARGET, new Map([[FILE, SOURCE]]), 0);
-  const counting = instantiate(wasm);
+  if (wasm === null) throw new Error(complaints[0]?.message);
+  const sample = instantiate(wasm);
   const seen = (line: number, kind: string): number[] => {
-    const bytes = new Uint8Array(counting.memory.buffer, counting.placesAt(), places.length);
+    const bytes = new Uint8Array(sample.memory.buffer, sample.placesAt(), places.length);
     return places.flatMap((place, at) => (place.line === line && place.kind === kind ? [bytes[at] ?? 0] : []));
   };
+  return { sample, seen };
+}
+
+test("the fuzzer's core does the same, counts up to 255, and stops what never ends", async (t) => {
+  const { sample, seen } = await marked(countingSource);
+  for (let i = 0; i < 3; i++) sample.step(3, 1);
+  t.deepEqual([seen(15, "true"), seen(15, "false")], [[3], [0]]);
+  for (let i = 0; i < 300; i++) sample.step(3, 1);
+  t.deepEqual(seen(15, "true"), [255]);
+  sample.refuel();
+  t.throws(() => sample.step(0, 0x7fff_ffff), { message: "too many steps" });
+  sample.refuel();
+  const plain = await compile(TARGET, new Map([[FILE, SOURCE]]), 0);
+  t.is(behaviour(sample), plain.wasm === null ? null : behaviour(instantiate(plain.wasm)));
+});
+
+test("a core that notes does the same, and says where it was", async (t) => {
+  const plain = await compile(TARGET, new Map([[FILE, SOURCE]]), 0);
+  const { sample: counting, seen } = await marked(runtimeSource);
   counting.step(3, 1);
   t.deepEqual(seen(15, "statement"), [1, 1]);
   t.deepEqual([seen(15, "true"), seen(15, "false")], [[1], [0]]);
