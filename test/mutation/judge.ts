@@ -1,7 +1,7 @@
 // Says who notices a mutant: the unit tests that reach it and the worlds that do, the quickest first, until one fails.
 
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { compile, modules } from "../instrument/compile.ts";
 import { placeOf, type Reach, type Reached } from "../instrument/reach.ts";
 import type { Runner } from "../instrument/run.ts";
@@ -15,10 +15,23 @@ export type Verdict =
   | { readonly kind: "simulation" | "unit tests"; readonly how: string }
   | { readonly kind: "survived" | "unreached" | "same" | "invalid" };
 
-/** Compiles one mutant on its own; null when it is none. */
+/** The files that one is compiled from, itself included. */
+function sourcesOf(file: string, known = new Set<string>()): Set<string> {
+  if (known.has(file)) return known;
+  known.add(file);
+  for (const [, from = ""] of readFileSync(join(root, file), "utf8").matchAll(/^.*\bfrom "(\..*)";$/gm)) {
+    sourcesOf(`${join(dirname(file), from)}.ts`, known);
+  }
+  return known;
+}
+
+const sources = new Map(modules.map(({ built, entry }) => [built, sourcesOf(entry)]));
+
+/** Compiles all modules that a file is in, with this text; null when that is no program. */
 async function alone(file: string, text: string): Promise<Map<string, Uint8Array> | null> {
   const compiled = new Map<string, Uint8Array>();
   for (const module of modules) {
+    if (sources.get(module.built)?.has(file) !== true) continue;
     const { wasm } = await compile(module, new Map([[file, text]]), 1);
     if (wasm === null) return null;
     compiled.set(module.built, wasm);
@@ -31,9 +44,9 @@ export class Judge {
   readonly #batch: Batch;
   readonly #worlds: number;
   readonly #slowestMs: number;
-  /** Who noticed a mutant of a function may notice others of it. */
-  readonly #lucky = new Map<string, Reach>();
-  #baseline: Map<string, Uint8Array> | null | undefined;
+  /** How many mutants each has noticed so far, in all and of each file. */
+  readonly #noticed = new Map<string, Map<Reach, number>>();
+  readonly #baselines = new Map<string, Promise<Map<string, Uint8Array> | null>>();
 
   /**
    * @param worlds how many worlds that reach a mutant may judge it
@@ -64,26 +77,39 @@ export class Judge {
     const failed = lost ?? results.at(-1)?.failure ?? null;
     const by = judges[lost === null ? results.length - 1 : results.length];
     if (failed === null || by === undefined) return this.#isSame(mutant, text);
-    this.#lucky.set(`${mutant.file} ${mutant.where}`, by);
+    this.#note("", by);
+    this.#note(mutant.file, by);
     return { kind: "seed" in by.piece ? "simulation" : "unit tests", how: `${by.title}: ${failed.split("\n")[0]}` };
   }
 
-  #judgesOf({ file, where, start, end }: Mutant): Reach[] {
+  #judgesOf({ file, start, end }: Mutant): Reach[] {
     const { places, reaches } = this.#reached;
     const place = placeOf(places, file, start, end);
     let worlds = 0;
     const all = reaches
       .filter(({ reached, ms }) => (place < 0 || reached[place] === 1) && ms <= this.#slowestMs)
       .filter(({ piece }) => !("seed" in piece) || ++worlds <= this.#worlds)
-      .toSorted((a, b) => a.ms - b.ms);
-    const lucky = this.#lucky.get(`${file} ${where}`);
-    return lucky !== undefined && all.includes(lucky) ? [lucky, ...all.filter((one) => one !== lucky)] : all;
+      .map((reach) => ({ reach, order: this.#orderOf(reach, file) }));
+    return all.toSorted((a, b) => a.order - b.order).map(({ reach }) => reach);
+  }
+
+  /** The quickest come first, but for those that notice more than others, above all in this file. */
+  #orderOf(reach: Reach, file: string): number {
+    const noticed = (of: string): number => this.#noticed.get(of)?.get(reach) ?? 0;
+    return reach.ms / (1 + noticed("") + 20 * noticed(file));
+  }
+
+  #note(of: string, by: Reach): void {
+    const counts = this.#noticed.get(of) ?? new Map<Reach, number>();
+    this.#noticed.set(of, counts.set(by, (counts.get(by) ?? 0) + 1));
   }
 
   async #isSame(mutant: Mutant, text: string): Promise<Verdict> {
-    this.#baseline ??= await alone(mutant.file, text);
+    const before = this.#baselines.get(mutant.file) ?? alone(mutant.file, text);
+    this.#baselines.set(mutant.file, before);
+    const baseline = await before;
     const own = await alone(mutant.file, mutated(text, mutant));
-    const isSame = [...(own ?? [])].every(([name, wasm]) => Buffer.from(this.#baseline?.get(name) ?? []).equals(wasm));
+    const isSame = [...(own ?? [])].every(([name, wasm]) => Buffer.from(baseline?.get(name) ?? []).equals(wasm));
     return { kind: own !== null && isSame ? "same" : "survived" };
   }
 }
