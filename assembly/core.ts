@@ -1,7 +1,10 @@
-// One turn of the core: completions in, time limits, dispatch, replies out. Everything that a turn may do is bounded
+// One turn of the core: completions in, time limits, requests in, dispatch, answers out. Everything that a turn may do is bounded
 // by what came in: lists of work are emptied, and nothing puts work on them without a completion or a timer.
 
 import { COMPLETION_RESULT, COMPLETION_TAG, COMPLETION_TIME_NS, ERROR_HANDLE } from "./abi";
+import { blockAnswers } from "./frontend/block/answers";
+import { blockEntries, clientResume } from "./frontend/block/entries";
+import { BlockClient } from "./frontend/block/table";
 import { checkCompleted } from "./answer/check";
 import { commandCompleted } from "./answer/completion";
 import { patrolTimer } from "./answer/patrol";
@@ -14,9 +17,10 @@ import {
   sendCompleted,
   watchCompleted,
 } from "./frontend/nbd/connection";
-import { serveLine, watchTimer } from "./frontend/nbd/line";
+import { watchTimer } from "./frontend/nbd/idle";
+import { parseRequests } from "./frontend/nbd/parser";
 import { buffersFree } from "./memory/buffers";
-import { connectionsPending, unitsPending } from "./memory/due";
+import { blockPending, connectionDirty, connectionsPending, unitsPending } from "./memory/due";
 import {
   checkPagesFreeCount,
   commandAt,
@@ -29,7 +33,7 @@ import {
   unitAt,
   unitCount,
 } from "./memory/memory";
-import { COMMAND_FLIGHT, CONNECTION_FREE, Command } from "./memory/records";
+import { CLIENT_BLOCK, COMMAND_FLIGHT, CONNECTION_FREE, Client, Command, Connection } from "./memory/records";
 import {
   TAG_CLOSE,
   TAG_COMMAND,
@@ -50,6 +54,7 @@ import { timersTake } from "./memory/timers";
 import { wordDue } from "./memory/word";
 import { resetCompleted } from "./overdue/reset";
 import { requestsFree, requestsInit } from "./request/pool";
+import { lineDue, lineNext, lineServed } from "./request/room";
 import { commandsFree, commandsInit } from "./request/slots";
 import { unitTimer, unitsServe } from "./unit";
 
@@ -82,12 +87,28 @@ export function runCore(): void {
     else if (<u32>timer < unitCount + pathCount) patrolTimer(pathAt(<u32>timer - unitCount));
     else watchTimer();
   }
+  blockEntries();
   do {
     connectionsServe();
+    blockAnswers();
     unitsServe();
     serveLine();
-  } while (connectionsPending() || unitsPending());
+  } while (connectionsPending() || blockPending() || unitsPending());
   promiseNext(wordDue());
+}
+
+/** Serves the line of clients that wait for room, as far as there is room. */
+function serveLine(): void {
+  if (!lineDue()) return;
+  for (let at = lineNext(); at !== 0; at = lineNext()) {
+    const client = changetype<Client>(at);
+    if (client.kind === CLIENT_BLOCK) clientResume(changetype<BlockClient>(at));
+    else {
+      parseRequests(changetype<Connection>(at));
+      connectionDirty(changetype<Connection>(at));
+    }
+    if (!lineServed(client)) return;
+  }
 }
 
 function takeCompletions(): void {

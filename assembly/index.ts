@@ -2,6 +2,9 @@
 
 import { ABI_VERSION } from "./abi";
 import { connectionClose as closeConnection, initCore, runCore } from "./core";
+import { lentData } from "./frontend/block/answers";
+import { clientClose, clientOpen } from "./frontend/block/client";
+import { blockLayOut, region } from "./frontend/block/table";
 import { connectionTakeOver } from "./frontend/nbd/connection";
 import { control, paths as pathRecords, scratchArea, units as unitRecords } from "./memory/memory";
 import { readClock } from "./memory/ring";
@@ -122,6 +125,35 @@ export function pathSwap(a: u32, b: u32): i32 {
 export function modeSet(which: u32, value: i64): i32 {
   readClock();
   return modeChange(which, value);
+}
+
+// The block door (docs/block-door.md).
+
+/** Lays the block door out; once, after `init`. */
+export function blockInit(clients: u32, tags: u32, regionBytes: u32): i32 {
+  return blockLayOut(clients, tags, regionBytes);
+}
+
+/** Address of the embedder's region. */
+export function blockRegion(): u32 {
+  return <u32>region;
+}
+
+/** A new client of a unit. */
+export function blockOpen(handle: u32, flags: u32): i32 {
+  readClock();
+  return clientOpen(handle, flags);
+}
+
+/** Ends a client. */
+export function blockClose(client: u32): i32 {
+  readClock();
+  return clientClose(client);
+}
+
+/** Where a byte of a lent READ lies, and in the high half how many bytes lie there in one piece. */
+export function blockData(tag: u32, at: u32): u64 {
+  return lentData(tag, at);
 }
 
 /** Closes a connection. */

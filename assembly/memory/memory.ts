@@ -53,6 +53,9 @@ export const POOL_BYTES_MAX: u32 = 2147483648;
 /** Smallest limit of one payload. */
 export const PAYLOAD_BYTES_MIN: u32 = 4096;
 
+/** Up to here the core's memory may reach. */
+const MEMORY_BYTES_MAX: u64 = 0xf0000000;
+
 /** The control block; valid from the start. */
 export const control: usize = memory.data(192, 64);
 
@@ -100,7 +103,7 @@ export function reserve(bytes: usize, alignment: usize): usize {
 }
 
 /**
- * Lays out the memory. Limits: connections 1..4096, requests 1..65536, commands 1..65536, pool 1 MiB..2 GiB (rounded
+ * Lays out the memory. Limits: connections 0..4096, requests 1..65536, commands 1..65536, pool 1 MiB..2 GiB (rounded
  * down to MiB), units 1..8192, paths 1..65536, events 16..65536 (rounded up to a power of two), payload of one request
  * 4 KiB..NBD_PAYLOAD_BYTES_MAX (one of that size has to fit into the pool). Answers 0; ERROR_RANGE when a limit is outside its range or the memory is not to be
  * had; ERROR_BUSY when it was laid out before.
@@ -117,10 +120,10 @@ export function layOut(
 ): i32 {
   checkRecords();
   checkTopology();
-  if (connectionCount !== 0) return -(<i32>ERROR_BUSY);
+  if (unitCount !== 0) return -(<i32>ERROR_BUSY);
   const pooled = pool & ~(PIECE_BYTES_MAX - 1);
   const bad =
-    outside(connectionLimit, CONNECTIONS_MAX) ||
+    connectionLimit > CONNECTIONS_MAX ||
     outside(requestLimit, REQUESTS_MAX) ||
     outside(commandLimit, COMMANDS_MAX) ||
     outside(unitLimit, UNITS_MAX) ||
@@ -142,7 +145,7 @@ export function layOut(
     <u64>eventLimit * EVENT_BYTES * 2 +
     <u64>pooled +
     (64 << 20);
-  if (large > 0xf0000000) return -(<i32>ERROR_RANGE);
+  if (large > MEMORY_BYTES_MAX) return -(<i32>ERROR_RANGE);
   connectionCount = connectionLimit;
   requestCount = requestLimit;
   commandCount = commandLimit;
@@ -152,10 +155,8 @@ export function layOut(
   pathCount = pathLimit;
   end = __heap_base;
   const base = place(eventLimit);
-  const pagesHave = memory.size();
-  const pagesWant = <i32>((end + 0xffff) >> 16);
-  if (pagesWant > pagesHave && memory.grow(pagesWant - pagesHave) < 0) {
-    connectionCount = 0;
+  if (!reach(end)) {
+    unitCount = 0;
     return -(<i32>ERROR_RANGE);
   }
   buffersInit(base, pooled, bufferTable);
@@ -163,6 +164,26 @@ export function layOut(
   for (let i: u32 = 0; i <= pathCount; i++) checkPageGive(checkPages + <usize>(pathCount - i) * BUFFER_PAGE_BYTES);
   rings(eventLimit);
   return 0;
+}
+
+/** Makes the memory reach up to `address`; false when it is not to be had. */
+function reach(address: usize): bool {
+  const pagesHave = memory.size();
+  const pagesWant = <i32>((address + 0xffff) >> 16);
+  return pagesWant <= pagesHave || memory.grow(pagesWant - pagesHave) >= 0;
+}
+
+/** Whether `layOut` has been. */
+export function laidOut(): bool {
+  return unitCount !== 0;
+}
+
+/** Adds an area of `bytes` for a front end's tables, on a page, zeroed; 0 when it is not to be had. */
+export function layOutMore(bytes: u64): usize {
+  const base = (end + BUFFER_PAGE_BYTES - 1) & ~(<usize>BUFFER_PAGE_BYTES - 1);
+  if (<u64>base + bytes > MEMORY_BYTES_MAX || !reach(base + <usize>bytes)) return 0;
+  end = base + <usize>bytes;
+  return base;
 }
 
 let bufferTable: usize = 0;

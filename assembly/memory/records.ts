@@ -186,6 +186,8 @@ export class Request {
   powerLosses: u32;
   /** Times it was written once more for such a loss. */
   forcedAgain: u8;
+  /** OWN_*: whether its data lies in a buffer of the client's own. */
+  own: u8;
 }
 
 export const REQUEST_SLOT_BYTES: usize = 384;
@@ -194,6 +196,15 @@ export const REQUEST_HEADER: usize = 160;
 /** Where the addresses of its data blocks are: one for each MiB of whole blocks, and one for edges that are read. */
 export const REQUEST_BLOCKS: usize = 224;
 export const REQUEST_BLOCKS_MAX: u32 = 34;
+
+/** Its data lies in the pool. */
+export const OWN_NOT: u8 = 0;
+/** Its data lies in its client's memory. */
+export const OWN_YES: u8 = 1;
+/** The same, and it was answered while a command still had it: the client is told when it is back. */
+export const OWN_HELD: u8 = 2;
+/** It is back, and its client is to be told. */
+export const OWN_BACK: u8 = 3;
 
 export const REQUEST_FREE: u8 = 0;
 /** Its payload is still coming in. */
@@ -208,7 +219,7 @@ export const REQUEST_FLIGHT: u8 = 4;
 export const REQUEST_READY: u8 = 5;
 /** In its connection's `sending` list: the host reads its buffers. */
 export const REQUEST_SENDING: u8 = 6;
-/** Answered or given up; it waits for its last command. */
+/** Answered or given up; it waits for its last command, or is to be told that its buffer is back. */
 export const REQUEST_OVER: u8 = 7;
 /** In a lane of its connection: pieces are still to be made, others are served in turn (lanes.ts). */
 export const REQUEST_LINED: u8 = 8;

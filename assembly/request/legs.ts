@@ -13,9 +13,9 @@ import { BUFFER_PAGE_BYTES, OPERATION_WRITE, PIECE_BYTES_MAX } from "../abi";
 import { listNext } from "../memory/lists";
 import { COMMAND_KEPT, Command, METHOD_READ, METHOD_WRITE, Request } from "../memory/records";
 import { Unit } from "../memory/topology";
+import { dropKept } from "./data";
 import { EXCLUSIVE_WANTED } from "./exclusive";
 import { requestBlock } from "./pool";
-import { commandDrop } from "./slots";
 
 const SIBLING: usize = offsetof<Command>("siblingNext");
 
@@ -167,15 +167,4 @@ function edgeTarget(r: Request, block: u64): usize {
   if (<u32>r.kind !== OPERATION_WRITE) return requestBlock(r, 0) + <usize>BUFFER_PAGE_BYTES;
   const at = <u32>(r.offset - firstByte(r, block));
   return requestBlock(r, at / PIECE_BYTES_MAX) + (at & (PIECE_BYTES_MAX - 1));
-}
-
-/** What was kept of this leg is used up. */
-function dropKept(r: Request): void {
-  for (let at = r.commandFirst; r.kept !== 0;) {
-    const c = changetype<Command>(at);
-    at = listNext(at, SIBLING);
-    if (c.state !== COMMAND_KEPT) continue;
-    r.kept--;
-    commandDrop(c);
-  }
 }

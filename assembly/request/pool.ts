@@ -4,9 +4,14 @@
 import { PIECE_BYTES_MAX } from "../abi";
 import { bufferBlockBytes, bufferGive, bufferTake, buffersFree } from "../memory/buffers";
 import { listFirst, listPush, listRemove } from "../memory/lists";
+import { answerReady } from "../memory/due";
 import { listAll, requestCount, requests } from "../memory/memory";
 import {
   Client,
+  OWN_BACK,
+  OWN_HELD,
+  OWN_NOT,
+  OWN_YES,
   REQUEST_BLOCKS,
   REQUEST_BLOCKS_MAX,
   REQUEST_FREE,
@@ -16,7 +21,7 @@ import {
   Request,
 } from "../memory/records";
 import { Unit } from "../memory/topology";
-import { roomFreed, taken } from "./room";
+import { ownRoomFreed, roomFreed, taken } from "./room";
 
 const LINK: usize = offsetof<Request>("next");
 const LAYOUT: usize = offsetof<Request>("lead");
@@ -73,6 +78,7 @@ export function requestTake(u: Unit, n: Client, bytes: u32, edgeBytes: u32 = 0):
   r.error = 0;
   r.syncAfter = 0;
   r.forcedAgain = 0;
+  r.own = OWN_NOT;
   r.cut = 0;
   r.pieces = 0;
   r.kept = 0;
@@ -104,15 +110,47 @@ export function requestBlock(r: Request, index: u32): usize {
   return <usize>load<u32>(changetype<usize>(r) + REQUEST_BLOCKS + <usize>index * 4);
 }
 
+/** Nobody touches its client's buffer any more: the client is told, once, and then it is freed (`requestTold`). */
+function bufferBack(r: Request): void {
+  if (r.own === OWN_BACK) return;
+  r.own = OWN_BACK;
+  answerReady(r);
+}
+
+/** Its client knows that its buffer is back. */
+export function requestTold(r: Request): void {
+  assert(r.own === OWN_BACK);
+  r.own = OWN_YES;
+  requestFreeIfOver(r);
+}
+
+/** Its data is at `address`, in its client's memory: one piece at most. */
+export function requestOwnBuffer(r: Request, address: u32): void {
+  assert(r.blockCount === 0);
+  store<u32>(changetype<usize>(r) + REQUEST_BLOCKS, address);
+  r.blockCount = 1;
+  r.own = OWN_YES;
+}
+
 function giveBlocks(r: Request): void {
-  const count = <u32>r.blockCount;
+  const count = r.own === OWN_NOT ? <u32>r.blockCount : 0;
   for (let i: u32 = 0; i < count; i++) bufferGive(requestBlock(r, i));
   r.blockCount = 0;
 }
 
-/** Frees it when nothing refers to it any more. */
+/** Its answer has left, or nobody wants it. Who calls has taken it out of its lists, and frees it (`requestFreeIfOver`). */
+export function requestLeft(r: Request): void {
+  const n = r.client;
+  r.state = REQUEST_OVER;
+  n.requests--;
+  n.bytesHeld -= r.bufferBytes;
+  ownRoomFreed(n);
+}
+
+/** Frees it when nothing refers to it any more; one whose client waits for its own buffer is told to it first. */
 export function requestFreeIfOver(r: Request): void {
   if (r.state !== REQUEST_OVER || r.commandFirst !== 0) return;
+  if (r.own >= OWN_HELD) return bufferBack(r);
   const u = r.unit;
   giveBlocks(r);
   u.slotsHeld--;

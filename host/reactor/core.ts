@@ -74,6 +74,11 @@ export interface CoreExports {
   modeSet(mode: number, value: bigint): number;
   connectionAdd(socket: number, unit: number, flags: number, preloaded: number): number;
   connectionClose(connection: number): number;
+  blockInit(clients: number, tags: number, regionBytes: number): number;
+  blockRegion(): number;
+  blockOpen(unit: number, flags: number): number;
+  blockClose(client: number): number;
+  blockData(tag: number, at: number): bigint;
 }
 
 export interface CoreOptions {

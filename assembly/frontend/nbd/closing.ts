@@ -2,32 +2,27 @@
 
 import { EVENT_CONNECTION_CLOSED, OP_CLOSE } from "../../abi";
 import { connectionDirty, connectionsDirty } from "../../memory/due";
-import { listNext, listPush, listRemove, listShift } from "../../memory/lists";
+import { listPush, listRemove, listShift } from "../../memory/lists";
 import {
-  COMMAND_KEPT,
   CONNECTION_CLOSED,
   CONNECTION_CLOSING,
   CONNECTION_DRAINING,
   CONNECTION_FREE,
-  Command,
   Connection,
   RECEIVING_NOTHING,
-  REQUEST_OVER,
   Request,
 } from "../../memory/records";
 import { NONE, TAG_CLOSE, event, makeTag, submit } from "../../memory/ring";
 import { wordWanted } from "../../memory/word";
 import { waitNoLonger } from "../../request/admission";
-import { requestFreeIfOver } from "../../request/pool";
+import { requestFreeIfOver, requestLeft } from "../../request/pool";
 import { requestsGiveUp } from "../../request/request";
-import { ownRoomFreed } from "../../request/room";
-import { commandDrop } from "../../request/slots";
+import { dropKept } from "../../request/data";
 
 const READY: usize = offsetof<Connection>("readyFirst");
 const REQUEST_LINK: usize = offsetof<Request>("next");
 
 const DIRTY: usize = offsetof<Connection>("dirtyNext");
-const SIBLING: usize = offsetof<Command>("siblingNext");
 
 export const free: usize = memory.data(8, 8);
 
@@ -88,18 +83,8 @@ export function connectionGone(n: Connection): void {
 
 /** Its reply has left, or nobody wants it. The caller has taken it out of its lists. */
 export function requestOver(r: Request): void {
-  const n = changetype<Connection>(r.client);
-  r.state = REQUEST_OVER;
-  n.requests--;
-  n.bytesHeld -= r.bufferBytes;
-  ownRoomFreed(n);
-  for (let at = r.commandFirst; r.kept !== 0;) {
-    const c = changetype<Command>(at);
-    at = listNext(at, SIBLING);
-    if (c.state !== COMMAND_KEPT) continue;
-    r.kept--;
-    commandDrop(c);
-  }
-  connectionGone(n);
+  requestLeft(r);
+  dropKept(r);
+  connectionGone(changetype<Connection>(r.client));
   requestFreeIfOver(r);
 }

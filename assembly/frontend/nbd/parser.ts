@@ -27,25 +27,15 @@ import {
   PIECE_BYTES_MAX,
   UNIT_CAN_NOT_WRITE,
 } from "../../abi";
-import { EINVAL, ENOTSUP, EPERM } from "../../memory/errno";
+import { EINVAL, ENOTSUP, EOVERFLOW, EPERM } from "../../memory/errno";
 import { payloadBytesMax, poolBytes } from "../../memory/memory";
 import { FLAG_ONE_EXTENT, FLAG_WIDE_EXTENTS, OPERATION_STATUS } from "../../memory/operations";
-import {
-  CONNECTION_OPEN,
-  Connection,
-  METHOD_NONE,
-  METHOD_READ,
-  METHOD_STATUS,
-  METHOD_SYNC,
-  METHOD_UNMAP,
-  METHOD_WRITE,
-  METHOD_ZERO_WRITE,
-  Request,
-} from "../../memory/records";
+import { CONNECTION_OPEN, Connection, METHOD_NONE, METHOD_ZERO_WRITE, Request } from "../../memory/records";
 import { Unit } from "../../memory/topology";
 import { mayTake, waitForRoom } from "../../request/admission";
-import { ALLOCATION_BYTES, allocated } from "../../request/allocation";
-import { EDGES_BYTES, LEG_BYTES_MAX, beginEdges, beginSpan, spanBytes } from "../../request/legs";
+import { allocated } from "../../request/allocation";
+import { dataBytes, requestCover, requestFill } from "../../request/cover";
+import { EDGES_BYTES, spanBytes } from "../../request/legs";
 import { methodOf, pastEnd, zeroMethod } from "../../request/method";
 import { poolBytesFor, requestBlock, requestTake } from "../../request/pool";
 import { requestAccept } from "../../request/request";
@@ -60,7 +50,6 @@ const NBD_DISCONNECT: u32 = 2;
 const FLAG_DF: u32 = 4;
 /** A payload of as many bytes as the length says follows. */
 const FLAG_PAYLOAD_LENGTH: u32 = 32;
-export const NBD_EOVERFLOW: u32 = 75;
 
 /** Payloads up to this size are awaited in the receive buffer. */
 const SMALL_PAYLOAD_BYTES: u32 = 16384;
@@ -206,7 +195,7 @@ function check(n: Connection, kind: u32, flags: u32, offset: u64, bytes: u64): u
   if (bytes > size || offset > size - bytes) return pastEnd(kind);
   if (kind === OPERATION_STATUS && bytes === 0) return EINVAL;
   if (kind <= OPERATION_WRITE && (bytes > payloadBytesMax || (partial !== 0 && !fitsPool(u, kind, offset, bytes)))) {
-    return kind === OPERATION_WRITE || (flags & FLAG_DF) !== 0 ? NBD_EOVERFLOW : EINVAL;
+    return kind === OPERATION_WRITE || (flags & FLAG_DF) !== 0 ? EOVERFLOW : EINVAL;
   }
   if ((flags & OPERATION_FLAG_FAST_ZERO) !== 0 && zeroMethod(u, flags) === METHOD_ZERO_WRITE) return ENOTSUP;
   return 0;
@@ -221,13 +210,6 @@ function fitsPool(u: Unit, kind: u32, offset: u64, bytes: u64): bool {
 /** Bytes for edges of `bytes` bytes from `offset` on; 0 when they are whole blocks. */
 function edgeBytes(u: Unit, offset: u64, bytes: u64): u32 {
   return ((offset | bytes) & (<u64>u.blockBytes - 1)) === 0 ? 0 : EDGES_BYTES;
-}
-
-/** Bytes of buffers that a request of whole blocks takes for its data. */
-function dataBytes(u: Unit, kind: u32, method: u8, bytes: u64): u32 {
-  if (kind <= OPERATION_WRITE) return <u32>bytes;
-  if (kind === OPERATION_STATUS) return ALLOCATION_BYTES;
-  return method === METHOD_UNMAP ? u.blockBytes : 0;
 }
 
 /** Makes a request of a header that is in order; false when it has to wait. */
@@ -252,17 +234,8 @@ function take(n: Connection, kind: u32, flags: u32, cookie: u64, offset: u64, by
     return false;
   }
   n.begin += headBytes;
-  r.kind = <u16>kind;
-  r.flags = <u16>(flags | ((n.flags & CONNECTION_EXTENDED) !== 0 ? FLAG_WIDE_EXTENTS : 0));
-  r.cookie = cookie;
-  r.askedOffset = offset;
-  r.askedBytes = bytes;
-  r.offset = offset;
-  r.bytes = <u32>bytes;
-  r.method = method;
-  r.whole = method;
-  r.total = method === METHOD_SYNC || method === METHOD_STATUS ? 1 : <u32>bytes;
-  if (partial || bytes > LEG_BYTES_MAX) layOut(u, r);
+  requestFill(r, kind, flags | ((n.flags & CONNECTION_EXTENDED) !== 0 ? FLAG_WIDE_EXTENTS : 0), method, cookie);
+  requestCover(u, r, offset, bytes);
   if (kind === OPERATION_STATUS && method === METHOD_NONE) allocated(r);
   if (kind === OPERATION_WRITE && bytes !== 0) {
     n.payload = r;
@@ -272,33 +245,6 @@ function take(n: Connection, kind: u32, flags: u32, cookie: u64, offset: u64, by
   }
   requestAccept(r);
   return true;
-}
-
-/** What commands have to cover of a request that has edges, or more bytes than one leg can have: whole blocks. */
-function layOut(u: Unit, r: Request): void {
-  const block = <u64>u.blockBytes;
-  const method = r.method;
-  if (method >= METHOD_SYNC && method !== METHOD_STATUS) return;
-  if (r.askedBytes === 0) return;
-  const offset = r.askedOffset & ~(block - 1);
-  r.lead = <u16>(r.askedOffset - offset);
-  if (method <= METHOD_WRITE || method === METHOD_STATUS) {
-    r.offset = offset;
-    r.bytes = <u32>spanBytes(u, r.askedOffset, r.askedBytes);
-    if (method === METHOD_READ) r.total = r.bytes;
-  }
-  const edges = ((r.askedOffset | r.askedBytes) & (block - 1)) !== 0;
-  if (method === METHOD_READ || method === METHOD_STATUS) return;
-  if (edges && method !== METHOD_UNMAP) beginEdges(r);
-  else trim(r, block);
-}
-
-/** A trim or zeroing in spans: what it covers of whole blocks. A trim is a hint, so its edges are left alone. */
-function trim(r: Request, block: u64): void {
-  const from = (r.askedOffset + block - 1) & ~(block - 1);
-  const end = (r.askedOffset + r.askedBytes) & ~(block - 1);
-  if (from < end) beginSpan(r, from, end);
-  else r.total = 0;
 }
 
 /** Copies what the receive buffer holds of a payload into the request's buffers. */

@@ -11,10 +11,11 @@ import {
   OPERATION_READ,
   PIECE_BYTES_MAX,
 } from "../../abi";
-import { listNext, listPush, listRemove } from "../../memory/lists";
+import { listPush, listRemove } from "../../memory/lists";
 import { OPERATION_STATUS } from "../../memory/operations";
-import { COMMAND_KEPT, Command, Connection, REQUEST_HEADER, REQUEST_SENDING, Request } from "../../memory/records";
+import { Connection, REQUEST_HEADER, REQUEST_SENDING, Request } from "../../memory/records";
 import { CONTEXT_ALLOCATION, extentBytes, extentsAt } from "../../request/allocation";
+import { dataAt, dataRun } from "../../request/data";
 import { requestBlock } from "../../request/pool";
 
 const SIMPLE_MAGIC: u32 = 0x67446698;
@@ -33,7 +34,6 @@ const HOLE_BYTES_MIN: u32 = 32768;
 const LINK: usize = offsetof<Request>("next");
 const READY: usize = offsetof<Connection>("readyFirst");
 const SENDING: usize = offsetof<Connection>("sendingFirst");
-const SIBLING: usize = offsetof<Command>("siblingNext");
 
 let entry: usize = 0;
 let entryEnd: usize = 0;
@@ -143,36 +143,16 @@ function gatherExtents(n: Connection, r: Request, header: usize): bool {
   return gather(header, at) && gather(extentsAt(r), bytes);
 }
 
-/** The data of a READ: its blocks, except where a piece came by a buffer of its own. */
+/** The data of a READ, in as many pieces as it lies in. */
 function gatherData(r: Request): bool {
   let at = <u32>r.lead;
   const end = at + <u32>r.askedBytes;
   while (at < end) {
-    const kept = r.kept === 0 ? changetype<Command>(0) : keptFrom(r, at);
-    if (changetype<usize>(kept) !== 0 && kept.pieceOffset <= at) {
-      const skip = at - kept.pieceOffset;
-      const own = min(kept.pieceBytes - skip, end - at);
-      if (!gather(<usize>kept.ownBuffer + skip, own)) return false;
-      at += own;
-      continue;
-    }
-    let bytes = min(end - at, PIECE_BYTES_MAX - (at & (PIECE_BYTES_MAX - 1)));
-    if (changetype<usize>(kept) !== 0) bytes = min(bytes, kept.pieceOffset - at);
-    if (!gather(requestBlock(r, at / PIECE_BYTES_MAX) + (at & (PIECE_BYTES_MAX - 1)), bytes)) return false;
+    const bytes = dataRun(r, at, end);
+    if (!gather(dataAt, bytes)) return false;
     at += bytes;
   }
   return true;
-}
-
-/** The first kept piece that ends behind `from`; null when there is none. */
-function keptFrom(r: Request, from: u32): Command {
-  let best = changetype<Command>(0);
-  for (let at = r.commandFirst; at !== 0; at = listNext(at, SIBLING)) {
-    const c = changetype<Command>(at);
-    if (c.state !== COMMAND_KEPT || c.pieceOffset + c.pieceBytes <= from) continue;
-    if (changetype<usize>(best) === 0 || c.pieceOffset < best.pieceOffset) best = c;
-  }
-  return best;
 }
 
 /** Whether everything a large READ brought is zero. Data that is not shows it in the first bytes, nearly always. */

@@ -192,7 +192,6 @@ test("control calls answer mistakes and change nothing", (t) => {
 test("limits outside their range are refused by init", (t) => {
   for (const limits of [
     { pool: 31 << 20 },
-    { connections: 0 },
     { connections: 5000 },
     { requests: 0 },
     { commands: 70_000 },

@@ -1,13 +1,11 @@
-// Serves the line of connections that wait for room (request/room.ts), and closes those who hold room and do nothing with it.
+// Closes connections that hold room and do nothing with it while others wait for room (request/room.ts).
 
-import { connectionDirty } from "../../memory/due";
 import { connectionAt, connectionCount } from "../../memory/memory";
-import { CONNECTION_DRAINING, CONNECTION_OPEN, Connection } from "../../memory/records";
+import { CONNECTION_DRAINING, CONNECTION_OPEN } from "../../memory/records";
 import { now } from "../../memory/ring";
 import { watch } from "../../request/admission";
-import { lineDue, lineNext, lineServed, waitingCount } from "../../request/room";
+import { waitingCount } from "../../request/room";
 import { connectionShut } from "./closing";
-import { parseRequests } from "./parser";
 
 /** A payload that makes no progress, replies that are not taken, for so long are too long when others wait. */
 const IDLE_PAYLOAD_NS: u64 = 10000000000;
@@ -28,15 +26,4 @@ export function watchTimer(): void {
     if (payload || (n.sending !== 0 && idleNs > IDLE_SEND_NS)) connectionShut(n, -ETIMEDOUT);
   }
   watch();
-}
-
-/** Serves the line as far as there is room. */
-export function serveLine(): void {
-  if (!lineDue()) return;
-  for (let at = lineNext(); at !== 0; at = lineNext()) {
-    const n = changetype<Connection>(at);
-    parseRequests(n);
-    connectionDirty(n);
-    if (!lineServed(n)) return;
-  }
 }
