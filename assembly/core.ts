@@ -7,7 +7,7 @@ import { blockEntries, clientResume } from "./frontend/block/entries";
 import { BlockClient } from "./frontend/block/table";
 import { checkCompleted } from "./answer/check";
 import { commandCompleted } from "./answer/completion";
-import { patrolTimer } from "./answer/patrol";
+import { pathWoken } from "./answer/patrol";
 import { connectionShut } from "./frontend/nbd/closing";
 import {
   closeCompleted,
@@ -17,7 +17,7 @@ import {
   sendCompleted,
   watchCompleted,
 } from "./frontend/nbd/connection";
-import { watchTimer } from "./frontend/nbd/idle";
+import { coreWoken } from "./frontend/nbd/idle";
 import { parseRequests } from "./frontend/nbd/parser";
 import { buffersFree } from "./memory/buffers";
 import { blockPending, connectionDirty, connectionsPending, unitsPending } from "./memory/due";
@@ -31,7 +31,6 @@ import {
   pathAt,
   pathCount,
   unitAt,
-  unitCount,
 } from "./memory/memory";
 import { CLIENT_BLOCK, COMMAND_FLIGHT, CONNECTION_FREE, Client, Command, Connection } from "./memory/records";
 import {
@@ -51,12 +50,13 @@ import {
   strayCompletions,
 } from "./memory/ring";
 import { timersTake } from "./memory/timers";
+import { WOKEN_PATH, WOKEN_UNIT, indexOfTimer, ownerOfTimer } from "./memory/wake";
 import { wordDue } from "./memory/word";
 import { resetCompleted } from "./overdue/reset";
 import { requestsFree, requestsInit } from "./request/pool";
 import { lineDue, lineNext, lineServed } from "./request/room";
 import { commandsFree, commandsInit } from "./request/slots";
-import { unitTimer, unitsServe } from "./unit";
+import { unitWoken, unitsServe } from "./unit";
 
 /** See docs/architecture.md, `init`. */
 export function initCore(
@@ -83,9 +83,10 @@ export function runCore(): void {
   readClock();
   takeCompletions();
   for (let timer = timersTake(now); timer >= 0; timer = timersTake(now)) {
-    if (<u32>timer < unitCount) unitTimer(unitAt(<u32>timer));
-    else if (<u32>timer < unitCount + pathCount) patrolTimer(pathAt(<u32>timer - unitCount));
-    else watchTimer();
+    const owner = ownerOfTimer(<u32>timer);
+    if (owner === WOKEN_UNIT) unitWoken(unitAt(indexOfTimer(<u32>timer)));
+    else if (owner === WOKEN_PATH) pathWoken(pathAt(indexOfTimer(<u32>timer)));
+    else coreWoken();
   }
   blockEntries();
   do {

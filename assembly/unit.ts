@@ -37,8 +37,9 @@ import { control, scratchArea, selectionOf, unitAt, unitCount, unitStatistics } 
 import { COMMAND_FLIGHT, Command, Request } from "./memory/records";
 import { NONE, now } from "./memory/ring";
 import { statisticsReset } from "./memory/statistics";
-import { NEVER, timerSet, timerSooner } from "./memory/timers";
+import { MILLISECOND, NEVER } from "./memory/time";
 import { UNIT_IDENTITY, Unit } from "./memory/topology";
+import { wakeUnit, wakeUnitNever } from "./memory/wake";
 import { stallTimer } from "./overdue/stall";
 import { checkIdentity } from "./path/ask";
 import { unitPath, unitUnverified } from "./path/facts";
@@ -57,7 +58,6 @@ import { selectionInit, selectionSetPolicy } from "./selection/selection";
 
 const SIBLING: usize = offsetof<Command>("siblingNext");
 const LINK: usize = offsetof<Unit>("dirtyNext");
-const MS: u64 = 1000000;
 
 /** Dispatches what is due. */
 export function unitsServe(): void {
@@ -70,14 +70,14 @@ export function unitsServe(): void {
 }
 
 /** The unit's timer has fired: pauses, deadlines, the wait for a path. */
-export function unitTimer(u: Unit): void {
+export function unitWoken(u: Unit): void {
   if ((u.flags & UNIT_FLAG_PRESENT) === 0) return;
   delaysOver(u);
   groupsTimer(u);
   while (u.requestFirst !== 0) {
     const r = changetype<Request>(u.requestFirst);
     if (r.deadlineNs > now) {
-      timerSooner(u.index, r.deadlineNs);
+      wakeUnit(u, r.deadlineNs);
       break;
     }
     if (longPutOff(r) || transitionPutOff(r)) continue;
@@ -91,7 +91,7 @@ export function unitTimer(u: Unit): void {
   if (waitNs !== 0 || !unitUnverified(u)) {
     const before = now > waitNs ? now - waitNs : 0;
     const dueNs = noPathFail(u, before);
-    if (dueNs !== NEVER) timerSooner(u.index, dueNs);
+    if (dueNs !== NEVER) wakeUnit(u, dueNs);
   }
 }
 
@@ -137,13 +137,13 @@ export function unitAdd(): i32 {
 
 /** What holds until control sets it. */
 function defaults(u: Unit): void {
-  u.ioTimeoutNs = <u64>DEFAULT_IO_TIMEOUT_MS * MS;
-  u.noPathTimeoutNs = <u64>DEFAULT_NO_PATH_TIMEOUT_MS * MS;
-  u.stallMinNs = <u64>DEFAULT_STALL_MIN_MS * MS;
-  u.stallMaxNs = <u64>DEFAULT_STALL_MAX_MS * MS;
-  u.ghostResetNs = <u64>DEFAULT_GHOST_RESET_MS * MS;
-  u.lostResetNs = <u64>DEFAULT_LOST_RESET_MS * MS;
-  u.commandTimeoutNs = <u64>DEFAULT_COMMAND_TIMEOUT_MS * MS;
+  u.ioTimeoutNs = <u64>DEFAULT_IO_TIMEOUT_MS * MILLISECOND;
+  u.noPathTimeoutNs = <u64>DEFAULT_NO_PATH_TIMEOUT_MS * MILLISECOND;
+  u.stallMinNs = <u64>DEFAULT_STALL_MIN_MS * MILLISECOND;
+  u.stallMaxNs = <u64>DEFAULT_STALL_MAX_MS * MILLISECOND;
+  u.ghostResetNs = <u64>DEFAULT_GHOST_RESET_MS * MILLISECOND;
+  u.lostResetNs = <u64>DEFAULT_LOST_RESET_MS * MILLISECOND;
+  u.commandTimeoutNs = <u64>DEFAULT_COMMAND_TIMEOUT_MS * MILLISECOND;
   u.aluaExplicit = DEFAULT_ALUA_EXPLICIT;
   u.patrolRead = DEFAULT_PATROL_READ;
   u.hedgeBudget = DEFAULT_HEDGE_BUDGET;
@@ -163,7 +163,7 @@ export function unitRemove(handle: u32): i32 {
   if (u.dirty !== 0) listRemove(unitsDirty, changetype<usize>(u), LINK);
   notStarved(u);
   slotsOffer(u);
-  timerSet(u.index, NEVER);
+  wakeUnitNever(u);
   u.flags = 0;
   firstFree = min(firstFree, handle);
   return 0;

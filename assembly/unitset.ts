@@ -41,8 +41,9 @@ import { unitAt } from "./memory/memory";
 import { Request } from "./memory/records";
 import { NONE, event, now } from "./memory/ring";
 import { statisticsReset } from "./memory/statistics";
-import { NEVER, timerSooner } from "./memory/timers";
+import { MILLISECOND, NEVER } from "./memory/time";
 import { Unit } from "./memory/topology";
+import { wakeUnit } from "./memory/wake";
 import { groupsConsiderSet } from "./path/alua";
 import { unitPath } from "./path/facts";
 import { clusterMode } from "./path/mode";
@@ -54,7 +55,6 @@ import { hedgeSetBudget } from "./selection/hedge";
 import { selectionSetParameter, selectionSetPolicy } from "./selection/selection";
 import { unitPresent } from "./unit";
 
-const MS: u64 = 1000000;
 /** Longest time a setting takes, so that no sum overflows. */
 const TIMEOUT_MS_MAX: i64 = 86400000;
 
@@ -107,7 +107,7 @@ function resetStatistics(u: Unit): void {
 }
 
 function setTimeout(u: Unit, property: u32, ms: u32): i32 {
-  const ns = <u64>ms * MS;
+  const ns = <u64>ms * MILLISECOND;
   if (<i64>ms > TIMEOUT_MS_MAX) return -(<i32>ERROR_RANGE);
   if (property === UNIT_SET_IO_TIMEOUT_MS) {
     if (ms === 0) return -(<i32>ERROR_RANGE);
@@ -117,15 +117,15 @@ function setTimeout(u: Unit, property: u32, ms: u32): i32 {
       const r = changetype<Request>(at);
       r.deadlineNs = r.sinceNs + ns;
     }
-    timerSooner(u.index, now);
+    wakeUnit(u, now);
   } else if (property === UNIT_SET_NO_PATH_TIMEOUT_MS) {
     u.noPathTimeoutNs = ns;
-    timerSooner(u.index, now);
+    wakeUnit(u, now);
   } else if (property === UNIT_SET_STALL_MIN_MS || property === UNIT_SET_STALL_MAX_MS) {
     if (property === UNIT_SET_STALL_MIN_MS) u.stallMinNs = ns;
     else u.stallMaxNs = ns;
     stallThreshold(u);
-    timerSooner(u.index, now);
+    wakeUnit(u, now);
   } else if (property === UNIT_SET_GHOST_RESET_MS) u.ghostResetNs = ns;
   else if (property === UNIT_SET_LOST_RESET_MS) u.lostResetNs = ns;
   else if (property === UNIT_SET_COMMAND_TIMEOUT_MS) u.commandTimeoutNs = ms === 0 ? NEVER : ns;

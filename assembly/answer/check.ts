@@ -29,8 +29,8 @@ import {
 import { checkPageGive, commandAt, commandCount } from "../memory/memory";
 import { COMMAND_FREE, Command, METHOD_NONE } from "../memory/records";
 import { busyNs, event, hostNow, now } from "../memory/ring";
-import { timerSooner } from "../memory/timers";
 import { Path } from "../memory/topology";
+import { wakeUnit } from "../memory/wake";
 import { resetHelped } from "../overdue/reset";
 import { siblingAnswers, siblingsSuspect } from "../overdue/sibling";
 import { pathAnswers } from "../overdue/stall";
@@ -191,7 +191,7 @@ function healthGood(p: Path, read: bool, sentNs: u64): void {
     p.answeredNs = max(p.answeredNs, sentNs);
     resetHelped(p);
     // What it has not answered is lost now, and others may wait for it.
-    if (p.ghosts !== 0) timerSooner(u.index, now + 1);
+    if (p.ghosts !== 0) wakeUnit(u, now + 1);
   }
   pathAnswers(p, sentNs);
   siblingAnswers(p);

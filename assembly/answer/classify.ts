@@ -1,5 +1,6 @@
 // What came back for a command, as a row of the outcome table (scsi/outcome.ts).
 
+import { EAGAIN, EBUSY, EDOM, ENOMEM, negated } from "../memory/errno";
 import { Command, METHOD_STATUS } from "../memory/records";
 import { OUTCOME_FAILED, OUTCOME_GOOD, OUTCOME_RETRY_SOFT, OUTCOME_WAIT, outcomeOf } from "../scsi/outcome";
 import { KEY_ABSENT, readSense } from "../scsi/sense";
@@ -15,7 +16,9 @@ export let sense: u32 = 0;
  * nothing is known of the path.
  */
 export function shortOfRoom(result: i32): bool {
-  return result === -11 || result === -12 || result === -16 || result === -33;
+  return (
+    result === negated(EAGAIN) || result === negated(ENOMEM) || result === negated(EBUSY) || result === negated(EDOM)
+  );
 }
 
 /** Classifies what came back. */

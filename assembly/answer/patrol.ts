@@ -28,7 +28,7 @@ const HEALTH: u32 = 1;
 const RECOVERY: u32 = 2;
 
 /** The timer has fired. */
-export function patrolTimer(p: Path): void {
+export function pathWoken(p: Path): void {
   if ((p.flags & PATH_FLAG_PRESENT) === 0) return;
   if (p.checking !== 0 && p.checkLost === 0 && p.checkDueNs <= now) checkTimedOut(p);
   if (p.nextLookNs <= now) {

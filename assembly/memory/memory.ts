@@ -85,16 +85,6 @@ export let checkPagesFreeCount: u32 = 0;
 export let zeroes: usize = 0;
 let end: usize = 0;
 
-/** Timers: units first, then paths, then the core's own. */
-export function pathTimer(path: u32): u32 {
-  return unitCount + path;
-}
-
-/** The core's own timer. */
-export function coreTimer(): u32 {
-  return unitCount + pathCount;
-}
-
 /** Takes `bytes` from the layout, aligned to `alignment` (a power of two). Only while laying out. */
 export function reserve(bytes: usize, alignment: usize): usize {
   const address = (end + alignment - 1) & ~(alignment - 1);

@@ -37,7 +37,8 @@ import {
   SUBMISSION_TAG,
 } from "../abi";
 import { control } from "./memory";
-import { NEVER, timersNext } from "./timers";
+import { MILLISECOND, NEVER, SECOND } from "./time";
+import { timersNext } from "./timers";
 
 /** No handle. */
 export const NONE: u32 = <u32>-1;
@@ -59,7 +60,7 @@ export let now: u64 = 0;
 export let hostNow: u64 = 0;
 let stoodNs: u64 = 0;
 /** So much later than it was due a turn may come; what is more is counted as standing still. */
-const LATE_NS: u64 = 1000000000;
+const LATE_NS: u64 = SECOND;
 /**
  * Time in which the host worked at something for longer than a turn usually takes, and fetched no answers: a first read into
  * memory that nobody has touched yet, a large reply, a call of control. Silence of paths is counted without it; deadlines
@@ -67,7 +68,7 @@ const LATE_NS: u64 = 1000000000;
  */
 export let busyNs: u64 = 0;
 /** What a turn takes is not worth a difference up to here. */
-const TURN_NS: u64 = 1000000;
+const TURN_NS: u64 = MILLISECOND;
 /** Completions that belonged to nothing. */
 export let strayCompletions: u64 = 0;
 

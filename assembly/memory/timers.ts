@@ -1,11 +1,7 @@
 // Deadlines: one timer for each owner (a unit, a path, the core), in a binary heap. Owners arm their timer for the
 // earliest thing they wait for and look again when it fires; so an I/O that ends in time costs nothing here.
 
-// Deadlines: one timer for each owner (a unit, a path, the core), in a binary heap. Owners arm their timer for the
-// earliest thing they wait for and look again when it fires; so an I/O that ends in time costs nothing here.
-
-/** "Nothing is due." */
-export const NEVER: u64 = <u64>-1;
+import { NEVER } from "./time";
 
 let count: u32 = 0;
 let capacity: u32 = 0;

@@ -6,6 +6,7 @@ import { bufferGive, bufferTake } from "../memory/buffers";
 import { COMMAND_GHOST, COMMAND_HEDGED, Command, METHOD_READ } from "../memory/records";
 import { now } from "../memory/ring";
 import { statisticsHedge } from "../memory/statistics";
+import { NEVER } from "../memory/time";
 import { Unit } from "../memory/topology";
 import { chooseOther } from "../request/dispatch";
 import { commandsFree } from "../request/slots";
@@ -21,13 +22,13 @@ export function hedgeReadBack(u: Unit, c: Command, latencyNs: u64): void {
 
 /** When `c` may be hedged; "never" when it may not. */
 export function hedgeDue(u: Unit, c: Command): u64 {
-  if (u.hedgeBudget === 0 || c.method !== METHOD_READ || c.attempt !== 0) return <u64>-1;
-  if ((c.flags & (COMMAND_HEDGED | COMMAND_GHOST)) !== 0) return <u64>-1;
+  if (u.hedgeBudget === 0 || c.method !== METHOD_READ || c.attempt !== 0) return NEVER;
+  if ((c.flags & (COMMAND_HEDGED | COMMAND_GHOST)) !== 0) return NEVER;
   const afterNs = hedgeThresholdNs(u.selection, c.bufferBytes);
-  if (afterNs === 0) return <u64>-1;
+  if (afterNs === 0) return NEVER;
   if (c.timeNs + afterNs > now) return c.timeNs + afterNs;
   hedge(u, c);
-  return <u64>-1;
+  return NEVER;
 }
 
 /** Sends a read a second time, if that can be. Once only: a hedge that comes late helps nobody. */

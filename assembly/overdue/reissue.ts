@@ -29,6 +29,7 @@ import {
   Request,
 } from "../memory/records";
 import { now } from "../memory/ring";
+import { SECOND } from "../memory/time";
 import { Unit } from "../memory/topology";
 import { unitPath } from "../path/facts";
 import { clusterMode } from "../path/mode";
@@ -45,7 +46,7 @@ const SMALL_BYTES: u32 = 65536;
 /** Re-issued reads of one request whose data waits in buffers of their own. */
 export const OWN_BUFFERS_MAX: u32 = 40;
 /** Longest pause between two pieces that a stalled path gets again. */
-const PROBE_NS_MAX: u64 = 1000000000;
+const PROBE_NS_MAX: u64 = SECOND;
 const NONE: i32 = -1;
 
 /** Sends the piece of `c` again beside it; false when that cannot be now. */

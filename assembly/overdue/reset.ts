@@ -22,8 +22,9 @@ import { OP_RESET, PATH_FLAG_PRESENT, RESET_DEVICE, RESET_HOST, RESET_TARGET, SE
 import { listNext } from "../memory/lists";
 import { COMMAND_GHOST, COMMAND_HARMLESS, COMMAND_LOST, COMMAND_WANTED, Command } from "../memory/records";
 import { TAG_RESET, countStray, makeTag, now, submit } from "../memory/ring";
-import { timerSooner } from "../memory/timers";
+import { MILLISECOND, NEVER, SECOND } from "../memory/time";
 import { Path, Unit } from "../memory/topology";
+import { wakeUnit } from "../memory/wake";
 import { checkWant } from "../path/ask";
 import { WANT_HEALTH } from "../path/facts";
 import { pathIdle } from "../path/path";
@@ -33,18 +34,16 @@ import { longAsk, longAskNs, longLostNs, longOwnNs } from "../request/long";
 import { isLong } from "../request/pieces";
 
 const LINK: usize = offsetof<Command>("next");
-const PAUSE_NS: u64 = 5000000000;
+const PAUSE_NS: u64 = 5 * SECOND;
 /** A ghost counts as a fault of its path after this time. */
-const LOST_NS: u64 = 1000000000;
+const LOST_NS: u64 = SECOND;
 /** Shortest time between two resets for lost commands by one path. */
-const LOST_PAUSE_NS: u64 = 1000000000;
+const LOST_PAUSE_NS: u64 = SECOND;
 
 /** Time for an abort to be carried out. */
-const ABORT_NS: u64 = 1000000000;
+const ABORT_NS: u64 = SECOND;
 /** After its own time a long command that I/O waits for is settled; where it was sent again this is time for that. */
-const LATER_NS: u64 = 5000000000;
-const MS: u64 = 1000000;
-const NEVER: u64 = <u64>-1;
+const LATER_NS: u64 = 5 * SECOND;
 
 /** Looks at a ghost: counts it when it is lost, resets when it is due for that. Answers when to look again. */
 export function ghostDue(u: Unit, c: Command): u64 {
@@ -76,7 +75,7 @@ function resetDue(u: Unit, c: Command): u64 {
     const pauseNs = max(u.lostResetNs, LOST_PAUSE_NS);
     let lostNs = ghostLostNs(u, u.lostResetNs);
     // The host is about to abort it, which is milder.
-    const endsNs = <u64>c.timeoutMs * MS + ABORT_NS;
+    const endsNs = <u64>c.timeoutMs * MILLISECOND + ABORT_NS;
     if (endsNs <= lostNs + 2 * ABORT_NS) lostNs = max(lostNs, endsNs);
     dueNs = min(dueNs, max(c.timeNs + lostNs, p.resetStartNs + pauseNs));
   }
@@ -96,7 +95,7 @@ function longResetDue(u: Unit, c: Command): u64 {
     longAsk(p);
     return resetDue(u, c);
   }
-  const endsNs = c.timeNs + <u64>c.timeoutMs * MS + ABORT_NS;
+  const endsNs = c.timeNs + <u64>c.timeoutMs * MILLISECOND + ABORT_NS;
   let dueNs = u.ghostResetNs === 0 ? NEVER : max(max(c.timeNs + u.ghostResetNs, endsNs), p.resetNotBeforeNs);
   if ((c.flags & COMMAND_WANTED) !== 0 && u.lostResetNs !== 0 && p.resetScope <= <u8>RESET_DEVICE) {
     const lateNs = longLostNs(u, c) === NEVER ? endsNs : c.timeNs + longOwnNs(u, c) + LATER_NS;
@@ -126,7 +125,7 @@ export function resetCompleted(p: Path, generation: u8, result: i32): void {
   let undelivered = false;
   if (result >= 0) {
     undelivered = settle(u, p);
-    timerSooner(u.index, now + 1);
+    wakeUnit(u, now + 1);
   } else p.resetNotBeforeNs = now + PAUSE_NS;
   // If it was not carried out, or did not bring a check back: the next one is larger.
   if (result >= 0 && p.checkLost === 0) p.resetScope = 0;

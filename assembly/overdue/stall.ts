@@ -19,8 +19,9 @@ import { EVENT_STALL, PATH_FLAG_FAILED, PATH_FLAG_STALLED, REASON_TIMEOUT } from
 import { listNext } from "../memory/lists";
 import { COMMAND_DEAD, COMMAND_GHOST, COMMAND_HARMLESS, COMMAND_WANTED, Command } from "../memory/records";
 import { busyNs, event, now } from "../memory/ring";
-import { timerSooner } from "../memory/timers";
+import { MILLISECOND, NEVER, SECOND } from "../memory/time";
 import { Path, Unit } from "../memory/topology";
+import { wakeUnit } from "../memory/wake";
 import { checkIdentity, checkWant } from "../path/ask";
 import { WANT_HEALTH } from "../path/facts";
 import { unitRefresh } from "../path/tiers";
@@ -35,18 +36,18 @@ import { siblingsSuspect } from "./sibling";
 
 const LINK: usize = offsetof<Command>("next");
 /** At most one event for each path in this time. */
-const TELL_EVERY_NS: u64 = 1000000000;
+const TELL_EVERY_NS: u64 = SECOND;
 /** A command that cannot be re-issued yet is looked at again after this. */
-const AGAIN_NS: u64 = 5000000;
+const AGAIN_NS: u64 = 5 * MILLISECOND;
 /** A path that was silent for so long may have come to lead elsewhere meanwhile. */
-const AWAY_NS: u64 = 1000000000;
+const AWAY_NS: u64 = SECOND;
 
 /** The unit's timer has fired: looks at the oldest commands in flight. */
 export function stallTimer(u: Unit): void {
   if (u.flightFirst === 0) return;
   let soonestNs = soonest(u);
   if (u.hedgeBudget !== 0) soonestNs = min(soonestNs, hedgeSoonestNs(u.selection));
-  let dueNs: u64 = <u64>-1;
+  let dueNs: u64 = NEVER;
   for (let at = u.flightFirst; at !== 0;) {
     const c = changetype<Command>(at);
     at = listNext(at, LINK);
@@ -62,7 +63,7 @@ export function stallTimer(u: Unit): void {
     // In the order of their issue: whoever follows cannot be due before this.
     if (c.timeNs + soonestNs > dueNs) break;
   }
-  if (dueNs !== <u64>-1) timerSooner(u.index, max(dueNs, now + 1));
+  if (dueNs !== NEVER) wakeUnit(u, max(dueNs, now + 1));
 }
 
 /** Whether a ghost is one because a reset has ended it, and its piece is not under way by another command. */

@@ -3,11 +3,11 @@
 import { ALUA_NON_OPTIMIZED, ALUA_OPTIMIZED } from "../abi";
 import { random } from "../memory/random";
 import { now } from "../memory/ring";
-import { timerSooner } from "../memory/timers";
+import { SECOND } from "../memory/time";
 import { Path, Unit } from "../memory/topology";
+import { wakeUnit } from "../memory/wake";
 import { unitPath } from "./facts";
 
-const SECOND: u64 = 1000000000;
 /** Without an optimized path for so long (and up to as long again) before SET TARGET PORT GROUPS. */
 const SET_AFTER_NS: u64 = 2 * SECOND;
 
@@ -22,7 +22,7 @@ export function groupsConsiderSet(u: Unit): void {
     const waitNs = SET_AFTER_NS + (random() % SET_AFTER_NS);
     u.aluaSetNs = max(now + waitNs, u.aluaSetNotBeforeNs);
   }
-  timerSooner(u.index, u.aluaSetNs);
+  wakeUnit(u, u.aluaSetNs);
 }
 
 /** Writes the parameter list (SPC-4 6.45) that makes the path's group optimized; answers its length. */

@@ -2,11 +2,12 @@
 // port groups, SET, in the path's own check slot. answer/check.ts reads what comes back.
 
 import { OP_SCSI, PATH_FLAG_FAILED, PATH_FLAG_PRESENT, PATH_FLAG_REMOVING, PATH_FLAG_UNVERIFIED } from "../abi";
-import { checkPageTake, commandAt, commandCount, pathTimer } from "../memory/memory";
+import { checkPageTake, commandAt, commandCount } from "../memory/memory";
 import { COMMAND_FLIGHT, Command } from "../memory/records";
 import { TAG_COMMAND, busyNs, makeTag, now, submit } from "../memory/ring";
-import { timerSooner } from "../memory/timers";
+import { MILLISECOND } from "../memory/time";
 import { Path } from "../memory/topology";
+import { wakePath } from "../memory/wake";
 import {
   cdbInquiryPage,
   cdbRead,
@@ -18,8 +19,6 @@ import { identityPage } from "../scsi/identity";
 import { groupsBuildSet } from "./alua";
 import { WANT_GROUPS, WANT_HEALTH, WANT_IDENTITY, WANT_SET } from "./facts";
 import { patrolTimeoutNs } from "./mode";
-
-const MS: u64 = 1000000;
 
 export const PAGE_BYTES: u32 = 4096;
 
@@ -59,13 +58,13 @@ export function checkNext(p: Path): void {
   c.unit = u;
   c.path = p;
   buildCheck(p, c, what);
-  c.timeoutMs = <u32>(patrolTimeoutNs / MS);
+  c.timeoutMs = <u32>(patrolTimeoutNs / MILLISECOND);
   c.timeNs = now;
   c.state = COMMAND_FLIGHT;
   c.generation++;
   p.checkDueNs = now + patrolTimeoutNs;
   c.busyNs = busyNs;
-  timerSooner(pathTimer(p.index), p.checkDueNs);
+  wakePath(p, p.checkDueNs);
   submit(p.arrayPort !== 0, OP_SCSI, 0, makeTag(TAG_COMMAND, c.generation, c.index), p.port, changetype<usize>(c), 0);
 }
 

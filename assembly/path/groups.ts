@@ -17,15 +17,15 @@ import {
   REASON_ALUA,
 } from "../abi";
 import { event, now } from "../memory/ring";
-import { timerSooner } from "../memory/timers";
+import { SECOND } from "../memory/time";
 import { Path, Unit } from "../memory/topology";
+import { wakeUnit } from "../memory/wake";
 import { groupsConsiderSet } from "./alua";
 import { checkWant } from "./ask";
 import { WANT_GROUPS, WANT_SET, pathEligible, unitPath } from "./facts";
 import { pathAluaState } from "./state";
 import { groupsSoon } from "./timer";
 
-const SECOND: u64 = 1000000000;
 /** Byte 4: the format of the report, where its first descriptor has nothing in these bits; byte 5 then: transition time, s. */
 const FORMAT_MASK: u32 = 0x70;
 const FORMAT_EXTENDED: u32 = 0x10;
@@ -97,7 +97,7 @@ export function groupsWanted(p: Path): void {
 /** The unit's timer has fired: sends SET TARGET PORT GROUPS if it is still called for. */
 export function groupsTimer(u: Unit): void {
   if (u.aluaSetNs === 0) return;
-  if (u.aluaSetNs > now) return timerSooner(u.index, u.aluaSetNs);
+  if (u.aluaSetNs > now) return wakeUnit(u, u.aluaSetNs);
   u.aluaSetNs = 0;
   if (u.usable === 0) return;
   let best = unitPath(u, ctz(u.usable));

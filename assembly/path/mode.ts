@@ -28,9 +28,9 @@ import {
   DEFAULT_SHAKY_COUNT,
   DEFAULT_SHAKY_WINDOW_S,
 } from "../defaults";
+import { MILLISECOND } from "../memory/time";
 import { PATH_FAULT_TIMES_MAX } from "../memory/topology";
 
-const MS: u64 = 1000000;
 const PATROL_MS_MAX: i64 = 3600000;
 const SECONDS_MAX: i64 = 31536000;
 
@@ -38,14 +38,14 @@ export let failbackMode: u32 = DEFAULT_FAILBACK;
 export let clusterMode: bool = DEFAULT_CLUSTER !== 0;
 /** 0 none, 1 health, 2 recovery, 3 both. */
 export let patrolMode: u32 = DEFAULT_PATROL;
-export let patrolIntervalNs: u64 = <u64>DEFAULT_PATROL_INTERVAL_MS * MS;
-export let patrolThresholdNs: u64 = <u64>DEFAULT_PATROL_THRESHOLD_MS * MS;
-export let patrolTimeoutNs: u64 = <u64>DEFAULT_PATROL_TIMEOUT_MS * MS;
+export let patrolIntervalNs: u64 = <u64>DEFAULT_PATROL_INTERVAL_MS * MILLISECOND;
+export let patrolThresholdNs: u64 = <u64>DEFAULT_PATROL_THRESHOLD_MS * MILLISECOND;
+export let patrolTimeoutNs: u64 = <u64>DEFAULT_PATROL_TIMEOUT_MS * MILLISECOND;
 export let shakyMode: bool = DEFAULT_SHAKY !== 0;
 export let shakyCount: u32 = DEFAULT_SHAKY_COUNT;
-export let shakyWindowNs: u64 = <u64>DEFAULT_SHAKY_WINDOW_S * 1000 * MS;
+export let shakyWindowNs: u64 = <u64>DEFAULT_SHAKY_WINDOW_S * 1000 * MILLISECOND;
 /** 0: a shaky path waits for an operator. */
-export let shakyCleanNs: u64 = <u64>DEFAULT_SHAKY_CLEAN_S * 1000 * MS;
+export let shakyCleanNs: u64 = <u64>DEFAULT_SHAKY_CLEAN_S * 1000 * MILLISECOND;
 
 /** Whether patrol takes failed paths back. */
 export function patrolRecovers(): bool {
@@ -57,7 +57,7 @@ export function modeSet(mode: u32, value: i64): i32 {
   if (value < 0) return -(<i32>ERROR_RANGE);
   if (mode === MODE_PATROL_INTERVAL_MS || mode === MODE_PATROL_THRESHOLD_MS || mode === MODE_PATROL_TIMEOUT_MS) {
     if (value === 0 || value > PATROL_MS_MAX) return -(<i32>ERROR_RANGE);
-    const ns = <u64>value * MS;
+    const ns = <u64>value * MILLISECOND;
     if (mode === MODE_PATROL_INTERVAL_MS) patrolIntervalNs = ns;
     else if (mode === MODE_PATROL_THRESHOLD_MS) patrolThresholdNs = ns;
     else patrolTimeoutNs = ns;
@@ -85,7 +85,7 @@ function setShaky(mode: u32, value: i64): i32 {
   if (mode === MODE_SHAKY_COUNT) {
     if (value > <i64>PATH_FAULT_TIMES_MAX) return -(<i32>ERROR_RANGE);
     shakyCount = <u32>value;
-  } else if (mode === MODE_SHAKY_WINDOW_S) shakyWindowNs = <u64>value * 1000 * MS;
-  else shakyCleanNs = <u64>value * 1000 * MS;
+  } else if (mode === MODE_SHAKY_WINDOW_S) shakyWindowNs = <u64>value * 1000 * MILLISECOND;
+  else shakyCleanNs = <u64>value * 1000 * MILLISECOND;
   return 0;
 }

@@ -14,14 +14,14 @@ import {
   REASON_OPERATOR,
   REASON_SHAKY,
 } from "../abi";
-import { pathAt, pathCount, pathTimer } from "../memory/memory";
+import { pathAt, pathCount } from "../memory/memory";
 import { event, now } from "../memory/ring";
-import { NEVER, timerSooner } from "../memory/timers";
+import { NEVER, SECOND } from "../memory/time";
 import { PATH_FAULT_TIMES, PATH_FAULT_TIMES_MAX, Path } from "../memory/topology";
+import { wakePath } from "../memory/wake";
 import { shakyCleanNs, shakyCount, shakyMode, shakyWindowNs } from "./mode";
 import { unitRefresh } from "./tiers";
 
-const SECOND: u64 = 1000000000;
 const PERIOD_NS_MAX: u64 = 86400 * SECOND;
 
 function timeAt(p: Path, index: u32): usize {
@@ -75,7 +75,7 @@ function begin(p: Path): void {
   }
   p.shakyEndNs = now + p.shakyPeriodNs;
   p.shakySeconds = <u32>(p.shakyPeriodNs / SECOND);
-  timerSooner(pathTimer(p.index), p.shakyEndNs);
+  wakePath(p, p.shakyEndNs);
 }
 
 /** The path's timer has fired; answers when its clean period ends. */

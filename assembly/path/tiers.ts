@@ -19,8 +19,8 @@ import {
 import { renewAll } from "../memory/deadline";
 import { unitDirty } from "../memory/due";
 import { NONE, event, now } from "../memory/ring";
-import { timerSooner } from "../memory/timers";
 import { Path, Unit } from "../memory/topology";
+import { wakeUnit } from "../memory/wake";
 import { inUse, selectionSetUsable } from "../selection/selection";
 import { groupsConsiderSet } from "./alua";
 import { pathEligible, unitPath, unitUnverified } from "./facts";
@@ -75,7 +75,7 @@ function pathless(u: Unit, reason: u32): void {
       // What has waited for an identity check only may have to wait for a path now.
       if (u.noPathTold === 0 && u.requestFirst !== 0) unitDirty(u);
       // How long that may be has perhaps changed: a transition has ended in another state that takes no I/O.
-      timerSooner(u.index, max(now + 1, u.noPathNs + u.noPathTimeoutNs));
+      wakeUnit(u, max(now + 1, u.noPathNs + u.noPathTimeoutNs));
       return;
     }
     u.noPathNs = max<u64>(now, 1);

@@ -1,20 +1,21 @@
 // A path's timer: when it is looked at next, and by when a check has to be answered. patrol.ts acts when it fires.
 
 import { PATH_FLAG_PRESENT } from "../abi";
-import { pathAt, pathCount, pathTimer } from "../memory/memory";
+import { pathAt, pathCount } from "../memory/memory";
 import { random } from "../memory/random";
 import { now } from "../memory/ring";
-import { NEVER, timerSet } from "../memory/timers";
+import { MILLISECOND, NEVER, SECOND } from "../memory/time";
 import { Path } from "../memory/topology";
+import { wakePathAt } from "../memory/wake";
 import { WANT_GROUPS, WANT_IDENTITY } from "./facts";
 import { patrolIntervalNs } from "./mode";
 import { shakyTimer } from "./shaky";
 
 /** While a port group is in transition its state is asked for at this pace. */
-const TRANSITION_NS: u64 = 500000000;
+const TRANSITION_NS: u64 = 500 * MILLISECOND;
 /** A page that could not be read is asked for again at this pace, and at the slower one when that has not helped. */
-const UNREAD_NS: u64 = 100000000;
-const UNREAD_SLOW_NS: u64 = 1000000000;
+const UNREAD_NS: u64 = 100 * MILLISECOND;
+const UNREAD_SLOW_NS: u64 = SECOND;
 
 /** A new path: its first look falls anywhere in the interval. */
 export function patrolBegin(p: Path): void {
@@ -35,7 +36,7 @@ export function patrolArm(p: Path): void {
   let dueNs = p.nextLookNs;
   if (p.checking !== 0 && p.checkLost === 0) dueNs = min(dueNs, p.checkDueNs);
   dueNs = min(dueNs, shakyTimer(p));
-  timerSet(pathTimer(p.index), (p.flags & PATH_FLAG_PRESENT) === 0 ? NEVER : dueNs);
+  wakePathAt(p, (p.flags & PATH_FLAG_PRESENT) === 0 ? NEVER : dueNs);
 }
 
 /** The port groups are asked for again soon, by this path. */

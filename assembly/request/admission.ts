@@ -12,11 +12,12 @@
 
 import { buffersFree } from "../memory/buffers";
 import { listPush, listRemove, listUnshift } from "../memory/lists";
-import { coreTimer, poolBytes, requestCount } from "../memory/memory";
+import { poolBytes, requestCount } from "../memory/memory";
 import { Client } from "../memory/records";
 import { now } from "../memory/ring";
-import { timerSooner } from "../memory/timers";
+import { SECOND } from "../memory/time";
 import { Unit } from "../memory/topology";
+import { wakeCore } from "../memory/wake";
 import { poolBytesFor, requestsFree } from "./pool";
 import {
   WAITING_OWN,
@@ -36,7 +37,7 @@ const LINK: usize = offsetof<Client>("waitNext");
 const SHARE: usize = offsetof<Unit>("shareFirst");
 
 /** A payload that makes no progress, replies that are not taken, for so long are too long when others wait. */
-const IDLE_PAYLOAD_NS: u64 = 10000000000;
+const IDLE_PAYLOAD_NS: u64 = 10 * SECOND;
 
 /** Whether the unit may take a request with `bytes` of data now, as far as its share goes. */
 function withinShare(u: Unit, bytes: u32): bool {
@@ -113,5 +114,5 @@ export function waitNoLonger(n: Client): void {
 
 /** Somebody waits: those who hold buffers and do nothing are looked for after a while. */
 export function watch(): void {
-  timerSooner(coreTimer(), now + IDLE_PAYLOAD_NS);
+  wakeCore(now + IDLE_PAYLOAD_NS);
 }

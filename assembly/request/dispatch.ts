@@ -30,6 +30,7 @@ import {
   Request,
 } from "../memory/records";
 import { TAG_COMMAND, busyNs, makeTag, now, submit } from "../memory/ring";
+import { MILLISECOND } from "../memory/time";
 import { Unit } from "../memory/topology";
 import { unitPath } from "../path/facts";
 import {
@@ -59,7 +60,6 @@ const LINK: usize = offsetof<Command>("next");
 const SIBLING: usize = offsetof<Command>("siblingNext");
 const FLIGHT: usize = offsetof<Unit>("flightFirst");
 
-const NANOSECONDS_PER_MS: u64 = 1000000;
 
 /** Makes all pieces of `r` and sends them; false when it cannot go on now. */
 export function dispatchRequest(u: Unit, r: Request): bool {
@@ -247,7 +247,7 @@ export function issue(c: Command, slot: u32): void {
     // The time of a request of many begins anew with each that is done before this one.
     if (r.total !== c.pieceBytes && r.method !== METHOD_SYNC) leftNs += u.ioTimeoutNs;
   }
-  c.timeoutMs = <u32>(leftNs / NANOSECONDS_PER_MS) + 1;
+  c.timeoutMs = <u32>(leftNs / MILLISECOND) + 1;
   c.timeNs = now;
   c.powerLosses = u.powerLosses;
   c.busyNs = busyNs;

@@ -39,17 +39,17 @@ import {
   Request,
 } from "../memory/records";
 import { event, now } from "../memory/ring";
-import { timerSooner } from "../memory/timers";
+import { MILLISECOND, SECOND } from "../memory/time";
 import { Path, Unit } from "../memory/topology";
+import { wakeUnit } from "../memory/wake";
 import { writeOff } from "./account";
 import { changesMedium } from "./pieces";
 import { requestsRelease } from "./queue";
 
 const LINK: usize = offsetof<Command>("next");
-const NANOSECONDS_PER_MS: u64 = 1000000;
 const LOST_PERCENTILES: u64 = 20;
 /** Time the host gives a READ or WRITE on a path that loses some; never before it counts as lost itself. */
-const LOSSY_NS: u64 = 2000000000;
+const LOSSY_NS: u64 = 2 * SECOND;
 
 /** After how long a ghost counts as lost: `leastNs`, or when no device in order would answer so late. */
 export function ghostLostNs(u: Unit, leastNs: u64): u64 {
@@ -78,7 +78,7 @@ export function lossyNs(u: Unit): u64 {
 function wanted(c: Command): void {
   if ((c.flags & COMMAND_WANTED) !== 0) return;
   c.flags |= COMMAND_WANTED;
-  timerSooner(c.unit.index, now + NANOSECONDS_PER_MS);
+  wakeUnit(c.unit, now + MILLISECOND);
 }
 
 /** A command in flight becomes a ghost. */
@@ -106,7 +106,7 @@ export function ghostHarmless(c: Command, how: u32): void {
   c.path.ghosts--;
   // One that came a little late is not worth telling.
   if ((c.flags & COMMAND_LOST) !== 0 || how !== SETTLED_COMPLETED) {
-    const ageMs = <u32>((now - c.timeNs) / NANOSECONDS_PER_MS);
+    const ageMs = <u32>((now - c.timeNs) / MILLISECOND);
     event(EVENT_GHOST_SETTLED, 0, u.index, c.path.index, how, ageMs, 0, 0);
   }
   if (!changesMedium(c.method)) return;

@@ -14,7 +14,7 @@
 import { renew } from "../memory/deadline";
 import { Command, METHOD_SAME, REQUEST_LINED, Request } from "../memory/records";
 import { now } from "../memory/ring";
-import { NEVER } from "../memory/timers";
+import { NEVER, SECOND } from "../memory/time";
 import { Path, Unit } from "../memory/topology";
 import { checkWant } from "../path/ask";
 import { WANT_HEALTH } from "../path/facts";
@@ -23,7 +23,7 @@ import { isZeroing } from "./zeroing";
 const SLOWEST: usize = offsetof<Unit>("slowest0");
 
 /** Own time of a command while nothing slower is known. */
-const LONG_NS: u64 = 30000000000;
+const LONG_NS: u64 = 30 * SECOND;
 /** So many times the slowest one. */
 const SLOWEST_TIMES: u64 = 4;
 /** The slowest one fades by this part of the difference with each that is faster. */

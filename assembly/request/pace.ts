@@ -29,13 +29,12 @@ import {
 import { unitDirty } from "../memory/due";
 import { COMMAND_GHOST, Command, Client, METHOD_UNMAP, METHOD_ZERO_WRITE } from "../memory/records";
 import { now } from "../memory/ring";
+import { MICROSECOND, MILLISECOND } from "../memory/time";
 import { Unit } from "../memory/topology";
 
-const US: u64 = 1000;
-const MS: u64 = 1000000;
 const MIB_SHIFT: u64 = 20;
 /** A device of which nothing is known is taken to move 1 GB/s. */
-const UNKNOWN_NS: u64 = MS;
+const UNKNOWN_NS: u64 = MILLISECOND;
 /** An estimate approaches a slower sample by this part of the difference; a faster one holds at once. */
 const SLOWER_SHIFT: u64 = 2;
 
@@ -60,7 +59,7 @@ let flights: u32 = 0;
 /** A request of `n` was accepted, or a piece of one goes out. */
 export function paceSeen(n: Client): void {
   if (n.index === lastIndex) return;
-  if (lastIndex !== <u32>-1) sharedUntilNs = now + <u64>PACE_SHARED_MS * MS;
+  if (lastIndex !== <u32>-1) sharedUntilNs = now + <u64>PACE_SHARED_MS * MILLISECOND;
   lastIndex = n.index;
 }
 
@@ -106,7 +105,7 @@ export function paceOpen(u: Unit, method: u8, bytes: u32): bool {
   if (!shared || bytes < LARGE_BYTES || (u.paceData | u.paceZero) === 0) return true;
   if (now >= patienceEndNs(u)) return true;
   // Of both kinds alike, or the one would keep the other from ever being alone.
-  if (u.paceLoneAtNs === 0 || now - u.paceLoneAtNs >= <u64>PACE_LONE_MS * MS) return false;
+  if (u.paceLoneAtNs === 0 || now - u.paceLoneAtNs >= <u64>PACE_LONE_MS * MILLISECOND) return false;
   const flightNs = busyTime(u, false, u.paceData) + busyTime(u, true, u.paceZero);
   return flightNs + busyTime(u, zero, bytes) <= windowNs(u, zero);
 }
@@ -117,14 +116,14 @@ function zeroOpen(u: Unit, bytes: u32, shared: bool): bool {
   // Other units may be on the same device.
   if (shared) return flights === u.paceZeroes && u.paceZeroes < ZEROING_SHARED_PIECES_MAX;
   if (u.paceZeroes >= ZEROING_PIECES_MAX) return false;
-  const mostNs = max(2 * u.paceZeroLoneNs, <u64>ZEROING_LONE_MS * MS);
+  const mostNs = max(2 * u.paceZeroLoneNs, <u64>ZEROING_LONE_MS * MILLISECOND);
   return u.paceZeroNs === 0 || busyTime(u, true, u.paceZero + bytes) <= mostNs;
 }
 
 function windowNs(u: Unit, zero: bool): u64 {
   // Cut further a zeroing would take longer; of one of those a second may wait in the device.
-  if (zero) return max(2 * u.paceZeroLoneNs, <u64>PACE_MIN_US * US);
-  return min(max(2 * u.paceLoneNs, <u64>PACE_MIN_US * US), <u64>PACE_MAX_MS * MS);
+  if (zero) return max(2 * u.paceZeroLoneNs, <u64>PACE_MIN_US * MICROSECOND);
+  return min(max(2 * u.paceLoneNs, <u64>PACE_MIN_US * MICROSECOND), <u64>PACE_MAX_MS * MILLISECOND);
 }
 
 /** Whether nothing large of the unit is in flight. */
@@ -134,7 +133,7 @@ export function paceIdle(u: Unit): bool {
 
 /** When a piece may go out though nothing has ended meanwhile. */
 export function patienceEndNs(u: Unit): u64 {
-  return u.paceMovedNs + max(<u64>PACE_PATIENCE_MS * MS, 4 * max(u.paceLoneNs, u.paceZeroLoneNs));
+  return u.paceMovedNs + max(<u64>PACE_PATIENCE_MS * MILLISECOND, 4 * max(u.paceLoneNs, u.paceZeroLoneNs));
 }
 
 /** A command goes out that is large, or a zeroing. */
@@ -214,7 +213,7 @@ function sizePieces(u: Unit, bytes: u32, sampleNs: u64, alone: bool): void {
   u.paceZeroBestNs = bestNs === 0 || sampleNs < bestNs ? sampleNs : bestNs + ((sampleNs - bestNs) >> BEST_FADE_SHIFT);
   const size = u.zeroingBytes;
   if (bytes > size) return;
-  const targetNs = <u64>ZEROING_PIECE_US * US;
+  const targetNs = <u64>ZEROING_PIECE_US * MICROSECOND;
   const takesNs = (sampleNs * bytes) >> MIB_SHIFT;
   const dear = alone && sampleNs > u.paceZeroBestNs + u.paceZeroBestNs / 2;
   if (bytes === size && (dear || takesNs * 4 < targetNs)) {

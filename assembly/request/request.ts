@@ -30,8 +30,8 @@ import {
 } from "../memory/records";
 import { now } from "../memory/ring";
 import { statisticsError, statisticsRecord } from "../memory/statistics";
-import { timerSooner } from "../memory/timers";
 import { Unit } from "../memory/topology";
+import { wakeUnit } from "../memory/wake";
 import { cachesWrites, forcedInVain, tellLoss } from "./cache";
 import { EXCLUSIVE_NOT, exclusiveOver } from "./exclusive";
 import { commandGivenUp } from "./ghost";
@@ -59,7 +59,7 @@ export function requestAccept(r: Request): void {
   u.requests++;
   if (r.exclusive !== EXCLUSIVE_NOT) u.exclusives++;
   listPush(changetype<usize>(u) + UNIT_REQUESTS, changetype<usize>(r), UNIT_LINK);
-  timerSooner(u.index, r.deadlineNs);
+  wakeUnit(u, r.deadlineNs);
   if (r.method === METHOD_NONE || r.total === 0) {
     r.state = REQUEST_FLIGHT;
     requestPiecesDone(r);

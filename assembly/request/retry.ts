@@ -7,8 +7,9 @@ import { EIO } from "../memory/errno";
 import { listNext, listPush, listRemove } from "../memory/lists";
 import { COMMAND_DELAYED, COMMAND_QUEUED, Command, REQUEST_LINED, REQUEST_QUEUED, Request } from "../memory/records";
 import { NONE, event, now } from "../memory/ring";
-import { timerSooner } from "../memory/timers";
+import { MILLISECOND, NEVER } from "../memory/time";
 import { Unit } from "../memory/topology";
+import { wakeUnit } from "../memory/wake";
 import { unitInTransition, unitUnverified } from "../path/facts";
 import { requestAbandon, requestFail } from "./request";
 
@@ -18,10 +19,9 @@ const RETRY: usize = offsetof<Unit>("retryFirst");
 const DELAYED: usize = offsetof<Unit>("delayedFirst");
 
 /** Pause before a command goes out again to a device that was busy. */
-const DELAY_NS: u64 = 20000000;
+const DELAY_NS: u64 = 20 * MILLISECOND;
 /** Rounds over all paths before a command that no path carries out is answered with an error. */
 const ROUNDS_MAX: u8 = 4;
-const NANOSECONDS_PER_MS: u64 = 1000000;
 
 /** A command (in no list) goes out again as soon as a path takes it. */
 export function requeue(c: Command): void {
@@ -38,14 +38,14 @@ export function delay(c: Command): void {
   c.state = COMMAND_DELAYED;
   c.timeNs = now + DELAY_NS;
   listPush(changetype<usize>(u) + DELAYED, changetype<usize>(c), LINK);
-  timerSooner(u.index, c.timeNs);
+  wakeUnit(u, c.timeNs);
 }
 
 /** Commands whose pause is over. */
 export function delaysOver(u: Unit): void {
   while (u.delayedFirst !== 0) {
     const c = changetype<Command>(u.delayedFirst);
-    if (c.timeNs > now) return timerSooner(u.index, c.timeNs);
+    if (c.timeNs > now) return wakeUnit(u, c.timeNs);
     listRemove(changetype<usize>(u) + DELAYED, changetype<usize>(c), LINK);
     requeue(c);
   }
@@ -80,13 +80,13 @@ export function noPath(u: Unit): void {
   const doubtOnly = unitUnverified(u);
   const waitNs = noPathWaitNs(u);
   if ((waitNs === 0 && !doubtOnly) || u.released !== 0) {
-    noPathFail(u, <u64>-1);
+    noPathFail(u, NEVER);
     return;
   }
-  if (waitNs !== 0) timerSooner(u.index, now + waitNs);
+  if (waitNs !== 0) wakeUnit(u, now + waitNs);
   if (u.noPathTold !== 0 || doubtOnly) return;
   u.noPathTold = 1;
-  const waitMs = <u32>(waitNs / NANOSECONDS_PER_MS);
+  const waitMs = <u32>(waitNs / MILLISECOND);
   event(EVENT_NO_PATH_WAITING, u.noPathReason, u.index, NONE, waitMs, unitInTransition(u) ? 1 : 0, 0, 0);
 }
 
@@ -111,7 +111,7 @@ export function transitionPutOff(r: Request): bool {
 /** Fails the requests that wait for a path and began to wait before `beforeNs`; answers the time the next one is due. */
 export function noPathFail(u: Unit, beforeNs: u64): u64 {
   let failed: u32 = 0;
-  let dueNs: u64 = <u64>-1;
+  let dueNs: u64 = NEVER;
   const waitNs = noPathWaitNs(u);
   for (let at = u.requestFirst; at !== 0;) {
     const r = changetype<Request>(at);

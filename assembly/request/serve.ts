@@ -5,8 +5,8 @@ import { renew } from "../memory/deadline";
 import { listFirst, listNext, listPush, listRemove, listShift } from "../memory/lists";
 import { Command, Lane, METHOD_UNMAP, REQUEST_HELD, REQUEST_LINED, REQUEST_QUEUED, Request } from "../memory/records";
 import { now } from "../memory/ring";
-import { timerSooner } from "../memory/timers";
 import { Unit } from "../memory/topology";
+import { wakeUnit } from "../memory/wake";
 import { PIECE_BLOCKED, choose, dispatchPiece, dispatchRequest, issue, pieceBytes } from "./dispatch";
 import { commandOverlapsGhost } from "./ghost";
 import { laneEnter } from "./lanes";
@@ -109,7 +109,7 @@ function serve(u: Unit, field: usize, most: u32): bool {
       continue;
     }
     if (r.lane !== LANE_SMALL && !paceOpen(u, r.method, bytes)) {
-      if (patienceEndNs(u) > now) timerSooner(u.index, patienceEndNs(u));
+      if (patienceEndNs(u) > now) wakeUnit(u, patienceEndNs(u));
       // It keeps its turn, or whichever may have more in flight would always be before it. Only where zeroings are under way
       // already data does not wait for their end.
       if (r.lane === LANE_LARGE || u.paceZeroes === 0 || lane.next === 0) return true;

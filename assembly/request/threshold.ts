@@ -2,8 +2,9 @@
 
 import { COMMAND_HEDGED, Command, METHOD_READ, METHOD_ZERO_WRITE } from "../memory/records";
 import { now } from "../memory/ring";
-import { timerSooner } from "../memory/timers";
+import { MILLISECOND } from "../memory/time";
 import { STALL_BUCKETS, UNIT_LATENCIES, Unit } from "../memory/topology";
+import { wakeUnit } from "../memory/wake";
 import { hedgeAfterNs } from "../selection/hedge";
 import { longAskNs, longSilentNs } from "./long";
 import { isLong } from "./pieces";
@@ -12,7 +13,7 @@ import { isLong } from "./pieces";
 const LEARN_EVERY: u32 = 128;
 const SAMPLES_MIN: u32 = 16;
 /** Threshold while there is nothing to learn from. */
-const UNLEARNED_NS: u64 = 500000000;
+const UNLEARNED_NS: u64 = 500 * MILLISECOND;
 const SAMPLES_MAX: u32 = 8192;
 
 /** A command goes out; answers after how long it may be hedged, 0 when it may not. */
@@ -97,7 +98,7 @@ export function soonest(u: Unit): u64 {
 
 /** A command goes out: the unit's timer has to look at it in time. */
 export function stallArm(u: Unit, c: Command): void {
-  if (u.stallMaxNs !== 0) timerSooner(u.index, now + thresholdOf(u, c));
+  if (u.stallMaxNs !== 0) wakeUnit(u, now + thresholdOf(u, c));
   const hedgeNs = hedgeEarn(u, c);
-  if (hedgeNs !== 0) timerSooner(u.index, now + hedgeNs);
+  if (hedgeNs !== 0) wakeUnit(u, now + hedgeNs);
 }

@@ -14,7 +14,7 @@ export interface Unreached {
 export const unreached: readonly Unreached[] = [
   {
     file: "answer/patrol.ts",
-    where: "patrolTimer",
+    where: "pathWoken",
     text: "(p.flags & PATH_FLAG_PRESENT) === 0",
     kind: "true",
     why: "A path that goes takes its timer with it: pathIdle sets it to never.",
@@ -112,7 +112,7 @@ export const unreached: readonly Unreached[] = [
   },
   {
     file: "unit.ts",
-    where: "unitTimer",
+    where: "unitWoken",
     text: "(u.flags & UNIT_FLAG_PRESENT) === 0",
     kind: "true",
     why: "A unit that is removed takes its timer with it: unitRemove sets it to never.",

@@ -34,6 +34,7 @@ import {
   UNIT_FLAG_PRESENT,
 } from "../../abi";
 import { connectionDirty, connectionsDirty } from "../../memory/due";
+import { EIO, negated } from "../../memory/errno";
 import { listShift } from "../../memory/lists";
 import {
   connectionAt,
@@ -228,7 +229,7 @@ export function sendCompleted(n: Connection, generation: u8, result: i32): void 
   }
   if (n.state >= CONNECTION_CLOSING) return connectionGone(n);
   n.progressNs = now;
-  if (result < 0 || <u32>result !== n.sendBytes) return connectionShut(n, result < 0 ? result : -5);
+  if (result < 0 || <u32>result !== n.sendBytes) return connectionShut(n, result < 0 ? result : negated(EIO));
   connectionDirty(n);
 }
 
@@ -237,7 +238,7 @@ export function closeCompleted(n: Connection, generation: u8): void {
   if (n.state !== CONNECTION_CLOSING || n.closeGeneration !== generation) return countStray();
   n.state = CONNECTION_CLOSED;
   // The host owes nothing any more; whatever it did not complete is over.
-  if (n.sending !== 0) sendCompleted(n, n.sendGeneration, -5);
+  if (n.sending !== 0) sendCompleted(n, n.sendGeneration, negated(EIO));
   n.receiving = RECEIVING_NOTHING;
   n.watching = 0;
   connectionGone(n);

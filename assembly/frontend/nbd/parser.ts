@@ -27,7 +27,7 @@ import {
   PIECE_BYTES_MAX,
   UNIT_CAN_NOT_WRITE,
 } from "../../abi";
-import { EINVAL, ENOTSUP, EOVERFLOW, EPERM } from "../../memory/errno";
+import { EINVAL, ENOTSUP, EOVERFLOW, EPERM, negated } from "../../memory/errno";
 import { payloadBytesMax, poolBytes } from "../../memory/memory";
 import { FLAG_ONE_EXTENT, FLAG_WIDE_EXTENTS, OPERATION_STATUS } from "../../memory/operations";
 import { CONNECTION_OPEN, Connection, METHOD_NONE, METHOD_ZERO_WRITE, Request } from "../../memory/records";
@@ -110,7 +110,7 @@ function parseRequest(n: Connection): bool {
   const header = n.receiveBuffer + n.begin;
   if ((n.flags & CONNECTION_EXTENDED) !== 0) return parseExtended(n, header);
   if (bswap<u32>(load<u32>(header)) !== REQUEST_MAGIC) {
-    connectionShut(n, -22);
+    connectionShut(n, negated(EINVAL));
     return false;
   }
   const flags = <u32>bswap<u16>(load<u16>(header, 4));
@@ -121,7 +121,7 @@ function parseRequest(n: Connection): bool {
 /** With extended headers a flag says whether a payload follows; a write has one in any case. */
 function parseExtended(n: Connection, header: usize): bool {
   if (bswap<u32>(load<u32>(header)) !== EXTENDED_MAGIC) {
-    connectionShut(n, -22);
+    connectionShut(n, negated(EINVAL));
     return false;
   }
   const flags = <u32>bswap<u16>(load<u16>(header, 4));
@@ -143,7 +143,7 @@ function parsed(n: Connection, header: usize, kind: u32, flags: u32, bytes: u64,
   if (error === 0) return take(n, kind, flags, cookie, offset, bytes);
   if (payload) {
     if (bytes > 2 * payloadBytesMax) {
-      connectionShut(n, -22);
+      connectionShut(n, negated(EINVAL));
       return false;
     }
     n.begin += headerBytes(n);

@@ -1,0 +1,52 @@
+// Who is woken by which timer. There is one for each unit (deadlines of requests, pauses, stalls, the wait for a path, SET TARGET
+// PORT GROUPS), one for each path (patrol, checks, the end of a clean period), and the core's own (clients that hold up others).
+// An owner looks at everything that it waits for whenever its timer fires, so it only ever has to be early enough.
+
+import { pathCount, unitCount } from "./memory";
+import { timerSet, timerSooner } from "./timers";
+import { NEVER } from "./time";
+import { Path, Unit } from "./topology";
+
+/** Timers: units first, then paths, then the core's own. */
+function timerOfPath(path: Path): u32 {
+  return unitCount + path.index;
+}
+
+/** The unit looks at what it waits for, at `whenNs` or before. */
+export function wakeUnit(unit: Unit, whenNs: u64): void {
+  timerSooner(unit.index, whenNs);
+}
+
+/** The unit waits for nothing any more. */
+export function wakeUnitNever(unit: Unit): void {
+  timerSet(unit.index, NEVER);
+}
+
+/** The path looks at what it waits for, at `whenNs` or before. */
+export function wakePath(path: Path, whenNs: u64): void {
+  timerSooner(timerOfPath(path), whenNs);
+}
+
+/** The path looks at what it waits for at `whenNs`, and not before. */
+export function wakePathAt(path: Path, whenNs: u64): void {
+  timerSet(timerOfPath(path), whenNs);
+}
+
+/** The core's own timer fires at `whenNs` or before. */
+export function wakeCore(whenNs: u64): void {
+  timerSooner(unitCount + pathCount, whenNs);
+}
+
+/** Whose timer it is: one of WOKEN_*, and `indexOfTimer` which of its kind. */
+export const WOKEN_UNIT: u32 = 0;
+export const WOKEN_PATH: u32 = 1;
+export const WOKEN_CORE: u32 = 2;
+
+export function ownerOfTimer(timer: u32): u32 {
+  if (timer < unitCount) return WOKEN_UNIT;
+  return timer < unitCount + pathCount ? WOKEN_PATH : WOKEN_CORE;
+}
+
+export function indexOfTimer(timer: u32): u32 {
+  return timer < unitCount ? timer : timer - unitCount;
+}
