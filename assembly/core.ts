@@ -48,6 +48,9 @@ import {
   promiseNext,
   readClock,
   strayCompletions,
+  tagGeneration,
+  tagIndex,
+  tagKind,
 } from "./memory/ring";
 import { timersTake } from "./memory/timers";
 import { WOKEN_PATH, WOKEN_UNIT, indexOfTimer, ownerOfTimer } from "./memory/wake";
@@ -124,9 +127,9 @@ function takeCompletions(): void {
 
 /** Gives a completion to the record whose submission it ends; what fits no pending submission is counted and ignored. */
 function complete(tag: u32, result: i32, timeNs: u64): void {
-  const kind = tag >> 28;
-  const generation = <u8>(tag >> 20);
-  const index = tag & 0xfffff;
+  const kind = tagKind(tag);
+  const generation = tagGeneration(tag);
+  const index = tagIndex(tag);
   if (kind === TAG_COMMAND) {
     if (index >= commandCount + pathCount) return countStray();
     const c = changetype<Command>(commandAt(index));

@@ -14,6 +14,9 @@ import { outcomeOfBytes } from "./scsi/outcome";
 import * as unit from "./unit";
 import { unitSet as setUnit } from "./unitset";
 
+/** Most bytes of sense data that a device has (SPC-4 4.5.1). */
+const SENSE_BYTES_MAX: u32 = 252;
+
 export { inspect } from "./core";
 
 /** Version of the interface this core speaks. */
@@ -68,7 +71,7 @@ export function connectionAdd(socket: u32, handle: u32, flags: u32, preloaded: u
 
 /** The row of the outcome table for a status, with `senseBytes` of sense data in scratch (OUTCOME_* of scsi/outcome.ts). */
 export function outcome(hostStatus: u32, driverStatus: u32, status: u32, senseBytes: u32): u32 {
-  return outcomeOfBytes(hostStatus, driverStatus, status, scratchArea, min<u32>(senseBytes, 252));
+  return outcomeOfBytes(hostStatus, driverStatus, status, scratchArea, min<u32>(senseBytes, SENSE_BYTES_MAX));
 }
 
 // Control calls come between turns, perhaps long after the last one: each reads the clock first.

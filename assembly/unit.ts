@@ -7,6 +7,7 @@ import {
   ERROR_LIMIT,
   ERROR_RANGE,
   IDENTITY_BYTES_MAX,
+  PATHS_PER_UNIT_MAX,
   PIECE_BYTES_MAX,
   POLICY_STATIC,
   REASON_OPERATOR,
@@ -123,7 +124,8 @@ export function unitAdd(): i32 {
   selectionSetPolicy(u.selection, u.policy);
   u.statistics = <u32>unitStatistics(u.index);
   statisticsReset(u.statistics);
-  memory.fill(changetype<usize>(u) + UNIT_SLOTS, 0xff, 128);
+  // NONE in each.
+  memory.fill(changetype<usize>(u) + UNIT_SLOTS, 0xff, 4 * PATHS_PER_UNIT_MAX);
   defaults(u);
   stallThreshold(u);
   u.transferBytes = PIECE_BYTES_MAX;

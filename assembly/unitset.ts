@@ -55,6 +55,10 @@ import { hedgeSetBudget } from "./selection/hedge";
 import { selectionSetParameter, selectionSetPolicy } from "./selection/selection";
 import { unitPresent } from "./unit";
 
+/** Block sizes, and the most blocks: no byte address of theirs overflows. */
+const BLOCK_BYTES_SHORT: u32 = 512;
+const BLOCK_BYTES_LONG: u32 = 4096;
+const BLOCKS_MAX: u64 = 1 << 50;
 /** Longest time a setting takes, so that no sum overflows. */
 const TIMEOUT_MS_MAX: i64 = 86400000;
 
@@ -64,7 +68,7 @@ export function unitSet(handle: u32, property: u32, value: i64): i32 {
   const u = unitAt(handle);
   if (value < 0) return -(<i32>ERROR_RANGE);
   if (property === UNIT_SET_BLOCKS) return setBlocks(u, <u64>value);
-  if (value > 0xffffffff) return -(<i32>ERROR_RANGE);
+  if (value > <i64>u32.MAX_VALUE) return -(<i32>ERROR_RANGE);
   const number = <u32>value;
   if (property === UNIT_SET_BLOCK_BYTES) return setBlockBytes(u, number);
   if (property === UNIT_SET_TRANSFER_BLOCKS_MAX) return setTransfer(u, number);
@@ -134,13 +138,13 @@ function setTimeout(u: Unit, property: u32, ms: u32): i32 {
 }
 
 function setBlocks(u: Unit, blocks: u64): i32 {
-  if (blocks > (<u64>1) << 50) return -(<i32>ERROR_RANGE);
+  if (blocks > BLOCKS_MAX) return -(<i32>ERROR_RANGE);
   u.blocks = blocks;
   return 0;
 }
 
 function setBlockBytes(u: Unit, bytes: u32): i32 {
-  if (bytes !== 512 && bytes !== 4096) return -(<i32>ERROR_RANGE);
+  if (bytes !== BLOCK_BYTES_SHORT && bytes !== BLOCK_BYTES_LONG) return -(<i32>ERROR_RANGE);
   if (u.blockBytes !== bytes && u.slotsHeld !== 0) return -(<i32>ERROR_BUSY);
   u.blockBytes = bytes;
   u.blockShift = ctz(bytes);

@@ -59,6 +59,7 @@ import {
   OUTCOME_WAIT,
   isAnswer,
 } from "../scsi/outcome";
+import { showsNoSense } from "../scsi/sense";
 import { tellControl } from "./attention";
 import { classifyCheck, fromDevice, lastSense, senseBytes } from "./classify";
 
@@ -271,7 +272,7 @@ export function checkFailed(p: Path, reason: u32, shown: u32, hostStatus: u16): 
   if ((p.flags & PATH_FLAG_FAILED) !== 0) return;
   p.errors++;
   shakyCountOne(p);
-  if (shown <= 0xff) siblingsSuspect(p);
+  if (showsNoSense(shown)) siblingsSuspect(p);
   p.flags |= PATH_FLAG_FAILED;
   p.sinceNs = hostNow;
   event(EVENT_PATH_ERROR_CHECK, reason, p.unitHandle, p.index, 0, 0, shown, hostStatus);

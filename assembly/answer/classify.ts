@@ -3,9 +3,11 @@
 import { EAGAIN, EBUSY, EDOM, ENOMEM, negated } from "../memory/errno";
 import { Command, METHOD_STATUS } from "../memory/records";
 import { OUTCOME_FAILED, OUTCOME_GOOD, OUTCOME_RETRY_SOFT, OUTCOME_WAIT, outcomeOf } from "../scsi/outcome";
-import { KEY_ABSENT, readSense } from "../scsi/sense";
+import { KEY_ABSENT, readSense, shownSense } from "../scsi/sense";
+import { HOST_OK, STATUS_CHECK_CONDITION, STATUS_GOOD, driverIsWell, driverSaysNothing } from "../scsi/status";
 
-const STATUS_CHECK_CONDITION: u8 = 2;
+/** Room for sense data in a command slot. */
+const SENSE_BYTES_MAX: u32 = 96;
 const SENSE: usize = offsetof<Command>("sense0");
 
 /** Sense of the command classified last: key | ASC << 8 | ASCQ << 16. */
@@ -25,9 +27,9 @@ export function shortOfRoom(result: i32): bool {
 export function classify(c: Command, result: i32): u8 {
   sense = KEY_ABSENT;
   if (result < 0) return shortOfRoom(result) ? OUTCOME_WAIT : OUTCOME_FAILED;
-  if (c.status === 0 && c.hostStatus === 0 && (c.driverStatus & 0xf7) === 0) return complete(c);
-  if (c.status === STATUS_CHECK_CONDITION && c.hostStatus === 0) {
-    sense = readSense(changetype<usize>(c) + SENSE, min<u32>(c.senseBytes, 96));
+  if (c.status === STATUS_GOOD && c.hostStatus === HOST_OK && driverSaysNothing(c.driverStatus)) return complete(c);
+  if (c.status === STATUS_CHECK_CONDITION && c.hostStatus === HOST_OK) {
+    sense = readSense(changetype<usize>(c) + SENSE, min<u32>(c.senseBytes, SENSE_BYTES_MAX));
   }
   const outcome = outcomeOf(c.hostStatus, c.driverStatus, c.status, sense);
   return outcome === OUTCOME_GOOD ? complete(c) : outcome;
@@ -51,7 +53,7 @@ export function classifyCheck(c: Command, result: i32): u8 {
 
 /** Whether what came back is the device's: the host's driver may have kept the command, or have given it up. */
 export function fromDevice(c: Command, result: i32): bool {
-  return result >= 0 && c.hostStatus === 0 && (c.driverStatus & 7) === 0;
+  return result >= 0 && c.hostStatus === HOST_OK && driverIsWell(c.driverStatus);
 }
 
 /** Sense of the command classified last: key | ASC << 8 | ASCQ << 16. */
@@ -61,6 +63,5 @@ export function lastSense(): u32 {
 
 /** Status, key, ASC, ASCQ of the command classified last, as events and path records show them. */
 export function senseBytes(c: Command): u32 {
-  const known = (sense & 0xff) === KEY_ABSENT ? 0 : (sense & 0xffffff) << 8;
-  return (<u32>c.status) | known;
+  return shownSense(c.status, sense);
 }

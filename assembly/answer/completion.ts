@@ -81,7 +81,8 @@ import {
   OUTCOME_WAIT,
   isAnswer,
 } from "../scsi/outcome";
-import { KEY_ABSENT } from "../scsi/sense";
+import { KEY_ABSENT, keyOf } from "../scsi/sense";
+import { timedOut } from "../scsi/status";
 import { onlyTells, tellControl } from "./attention";
 import { classify, fromDevice, sense, senseBytes } from "./classify";
 import { refusalNote, refusalsCount } from "./refusal";
@@ -195,11 +196,6 @@ function pieceFailed(c: Command, error: u32): void {
   requestFail(r, error);
 }
 
-/** Whether the host's driver, or the driver below it, gave a command up without an answer (DID_TIME_OUT, DRIVER_TIMEOUT). */
-function timedOut(c: Command): bool {
-  return c.hostStatus === 3 || (c.hostStatus === 0 && (c.driverStatus & 15) === 6);
-}
-
 /**
  * Whether an outcome leaves the piece to another command, if one is under way for it. A reservation may hold on that
  * one's path and not on this: the conflict then says nothing about the request.
@@ -211,7 +207,7 @@ function tellsOnly(c: Command, outcome: u8): bool {
 /** What a command that was not carried out tells of its path, then what becomes of its piece. */
 function commandBad(c: Command, u: Unit, p: Path, outcome: u8): void {
   const shown = senseBytes(c);
-  if (timedOut(c) && p.answeredNs > c.timeNs) {
+  if (timedOut(c.hostStatus, c.driverStatus) && p.answeredNs > c.timeNs) {
     // The host has given up one command of a path that answers others. One that may rightly take long blames nobody.
     if (!isLong(c.method)) {
       p.errors++;
@@ -221,7 +217,7 @@ function commandBad(c: Command, u: Unit, p: Path, outcome: u8): void {
   } else if (outcome === OUTCOME_ELSEWHERE) refusalNote(p, shown);
   else if (outcome === OUTCOME_FAILED || outcome === OUTCOME_GONE) {
     // Without sense data nobody has answered: the fault may be that of a component which others share.
-    if ((sense & 0xff) === KEY_ABSENT && (p.flags & PATH_FLAG_FAILED) === 0) siblingsSuspect(p);
+    if (keyOf(sense) === KEY_ABSENT && (p.flags & PATH_FLAG_FAILED) === 0) siblingsSuspect(p);
     pathFailed(p, REASON_IO, shown, c.hostStatus);
   }
   const lost = tellsLoss(c.method, outcome, sense);

@@ -20,12 +20,9 @@ import { Path, Unit } from "../memory/topology";
 import { resetStart } from "../overdue/reset";
 import { checkBack, checkWant } from "../path/ask";
 import { WANT_GROUPS, WANT_HEALTH, WANT_IDENTITY, pathEligible, takesIo, unitPath } from "../path/facts";
-import { patrolIntervalNs, patrolMode, patrolThresholdNs } from "../path/mode";
+import { patrolChecksHealth, patrolIntervalNs, patrolRecovers, patrolThresholdNs } from "../path/mode";
 import { patrolArm } from "../path/timer";
 import { checkTimedOut } from "./check";
-
-const HEALTH: u32 = 1;
-const RECOVERY: u32 = 2;
 
 /** The timer has fired. */
 export function pathWoken(p: Path): void {
@@ -52,7 +49,7 @@ function look(p: Path): void {
   if ((p.flags & PATH_FLAG_FAILED) !== 0) {
     // It is on its way back, and only who it is could not be read yet.
     if (p.back !== 0 && (later & WANT_IDENTITY) !== 0) return checkWant(p, 0);
-    if ((patrolMode & RECOVERY) !== 0 && p.heldDown === 0) checkBack(p, REASON_PATROL);
+    if (patrolRecovers() && p.heldDown === 0) checkBack(p, REASON_PATROL);
     return;
   }
   if ((p.flags & (PATH_FLAG_UNVERIFIED | PATH_FLAG_WRONG_UNIT)) !== 0) return checkWant(p, WANT_IDENTITY);
@@ -60,7 +57,7 @@ function look(p: Path): void {
   // A path that is avoided has to get the chance to show that it answers.
   const avoided = (p.flags & (PATH_FLAG_STALLED | PATH_FLAG_SUSPECT)) !== 0 || !takesIo(p.alua);
   if (avoided || p.silent !== 0) p.wanted |= WANT_HEALTH;
-  if ((patrolMode & HEALTH) !== 0 && now - p.lastIoNs >= patrolThresholdNs) p.wanted |= WANT_HEALTH;
+  if (patrolChecksHealth() && now - p.lastIoNs >= patrolThresholdNs) p.wanted |= WANT_HEALTH;
   checkWant(p, 0);
 }
 

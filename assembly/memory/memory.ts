@@ -52,12 +52,17 @@ export const EVENTS_MAX: u32 = 65536;
 export const POOL_BYTES_MAX: u32 = 2147483648;
 /** Smallest limit of one payload. */
 export const PAYLOAD_BYTES_MIN: u32 = 4096;
+const EVENTS_MIN: u32 = 16;
+/** More than alignment and rounding to powers of two can add to the sum of the tables. */
+const ROUNDING_BYTES_MAX: u64 = 64 << 20;
+const WASM_PAGE_BYTES: usize = 65536;
 
 /** Up to here the core's memory may reach. */
 const MEMORY_BYTES_MAX: u64 = 0xf0000000;
 
 /** The control block; valid from the start. */
 export const control: usize = memory.data(192, 64);
+const CONTROL_ROOM: u32 = 192;
 
 export let connectionCount: u32 = 0;
 export let requestCount: u32 = 0;
@@ -119,7 +124,7 @@ export function layOut(
     outside(unitLimit, UNITS_MAX) ||
     outside(pathLimit, PATHS_MAX) ||
     outside(eventLimit, EVENTS_MAX) ||
-    eventLimit < 16 ||
+    eventLimit < EVENTS_MIN ||
     payloadLimit < PAYLOAD_BYTES_MIN ||
     payloadLimit > NBD_PAYLOAD_BYTES_MAX ||
     pooled < max(payloadLimit, PIECE_BYTES_MAX) ||
@@ -127,14 +132,14 @@ export function layOut(
   if (bad) return -(<i32>ERROR_RANGE);
   // Check before anything is changed: sums in 64 bits, against what 32-bit addresses reach.
   const large =
-    <u64>connectionLimit * (CONNECTION_RECEIVE_BYTES + 4096) +
+    <u64>connectionLimit * (CONNECTION_RECEIVE_BYTES + <u64>BUFFER_PAGE_BYTES) +
     <u64>requestLimit * REQUEST_SLOT_BYTES +
     <u64>(commandLimit + pathLimit) * (COMMAND_SLOT_BYTES + 2 * SUBMISSION_BYTES + COMPLETION_BYTES) * 2 +
     <u64>unitLimit * (UNIT_BYTES + SELECTION_BYTES + STATISTICS_BYTES) +
-    <u64>pathLimit * (PATH_BYTES + STATISTICS_BYTES + 4 + 4096) +
+    <u64>pathLimit * (PATH_BYTES + STATISTICS_BYTES + 4 + <u64>BUFFER_PAGE_BYTES) +
     <u64>eventLimit * EVENT_BYTES * 2 +
     <u64>pooled +
-    (64 << 20);
+    ROUNDING_BYTES_MAX;
   if (large > MEMORY_BYTES_MAX) return -(<i32>ERROR_RANGE);
   connectionCount = connectionLimit;
   requestCount = requestLimit;
@@ -159,7 +164,7 @@ export function layOut(
 /** Makes the memory reach up to `address`; false when it is not to be had. */
 function reach(address: usize): bool {
   const pagesHave = memory.size();
-  const pagesWant = <i32>((address + 0xffff) >> 16);
+  const pagesWant = <i32>((address + WASM_PAGE_BYTES - 1) / WASM_PAGE_BYTES);
   return pagesWant <= pagesHave || memory.grow(pagesWant - pagesHave) >= 0;
 }
 
@@ -230,7 +235,7 @@ function ring(descriptor: u32, base: usize, capacity: u32): void {
 }
 
 function rings(eventLimit: u32): void {
-  assert(CONTROL_BYTES === 192);
+  assert(CONTROL_BYTES === CONTROL_ROOM);
   ring(CONTROL_NATIVE_QUEUE, nativeRing, ringEntries());
   ring(CONTROL_ARRAY_QUEUE, arrayRing, ringEntries());
   ring(CONTROL_COMPLETION_QUEUE, completionRing, ringEntries() * 2);

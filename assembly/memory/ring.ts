@@ -104,8 +104,25 @@ export function countStray(): void {
   strayCompletions++;
 }
 
+const TAG_KIND_SHIFT: u32 = 28;
+const TAG_GENERATION_SHIFT: u32 = 20;
+const TAG_INDEX_MASK: u32 = (1 << 20) - 1;
+
 export function makeTag(kind: u32, generation: u8, index: u32): u32 {
-  return (kind << 28) | ((<u32>generation) << 20) | index;
+  return (kind << TAG_KIND_SHIFT) | ((<u32>generation) << TAG_GENERATION_SHIFT) | index;
+}
+
+/** TAG_* of a tag. */
+export function tagKind(tag: u32): u32 {
+  return tag >> TAG_KIND_SHIFT;
+}
+
+export function tagGeneration(tag: u32): u8 {
+  return <u8>(tag >> TAG_GENERATION_SHIFT);
+}
+
+export function tagIndex(tag: u32): u32 {
+  return tag & TAG_INDEX_MASK;
 }
 
 /** Room for one more entry: its address. Submission rings are never full, see memory.ts. */

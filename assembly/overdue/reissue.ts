@@ -31,7 +31,7 @@ import {
 import { now } from "../memory/ring";
 import { SECOND } from "../memory/time";
 import { Unit } from "../memory/topology";
-import { unitPath } from "../path/facts";
+import { ALL_SLOTS, unitPath } from "../path/facts";
 import { clusterMode } from "../path/mode";
 import { build, chooseOther, issue } from "../request/dispatch";
 import { becomeGhost, commandOverlapsGhost } from "../request/ghost";
@@ -80,7 +80,7 @@ export function reissue(u: Unit, c: Command): bool {
 /** Chooses the slot in which the piece of `c` goes out again; negative when there is none now. */
 function chooseAgain(u: Unit, c: Command): i32 {
   const taken = attempted(c);
-  if (taken === <u32>-1) return NONE;
+  if (taken === ALL_SLOTS) return NONE;
   const other = chooseOther(u, taken, c.pieceBytes, c.method !== METHOD_READ, c.request.client.index);
   if (other >= 0) return other;
   const open = u.eligible & ~u.full;
@@ -152,11 +152,11 @@ export function attempted(c: Command): u32 {
     const other = changetype<Command>(at);
     if (other.pieceOffset !== c.pieceOffset || other.method !== c.method) continue;
     // A twin that waits for a path is an attempt already.
-    if (other.state !== COMMAND_FLIGHT) return <u32>-1;
+    if (other.state !== COMMAND_FLIGHT) return ALL_SLOTS;
     slots |= (<u32>1) << (<u32>other.path.slot);
     count++;
   }
-  return count >= (c.pieceBytes > SMALL_BYTES ? LARGE_ATTEMPTS_MAX : ATTEMPTS_MAX) ? <u32>-1 : slots;
+  return count >= (c.pieceBytes > SMALL_BYTES ? LARGE_ATTEMPTS_MAX : ATTEMPTS_MAX) ? ALL_SLOTS : slots;
 }
 
 export function ownBuffers(r: Request): u32 {

@@ -19,7 +19,7 @@ import { EVENT_STALL, PATH_FLAG_FAILED, PATH_FLAG_STALLED, REASON_TIMEOUT } from
 import { listNext } from "../memory/lists";
 import { COMMAND_DEAD, COMMAND_GHOST, COMMAND_HARMLESS, COMMAND_WANTED, Command } from "../memory/records";
 import { busyNs, event, now } from "../memory/ring";
-import { MILLISECOND, NEVER, SECOND } from "../memory/time";
+import { MICROSECOND, MILLISECOND, NEVER, SECOND } from "../memory/time";
 import { Path, Unit } from "../memory/topology";
 import { wakeUnit } from "../memory/wake";
 import { checkIdentity, checkWant } from "../path/ask";
@@ -101,7 +101,16 @@ function stalled(u: Unit, c: Command): u64 {
 function tell(u: Unit, p: Path, thresholdNs: u64): void {
   if (p.stallToldNs !== 0 && now - p.stallToldNs < TELL_EVERY_NS) return;
   p.stallToldNs = now;
-  event(EVENT_STALL, REASON_TIMEOUT, u.index, p.index, <u32>min<u64>(thresholdNs / 1000, 0xffffffff), 0, 0, 0);
+  event(
+    EVENT_STALL,
+    REASON_TIMEOUT,
+    u.index,
+    p.index,
+    <u32>min<u64>(thresholdNs / MICROSECOND, u32.MAX_VALUE),
+    0,
+    0,
+    0,
+  );
 }
 
 /** A path does not answer: others are preferred until it has. It is asked at once, by a READ; silence makes it failed. */

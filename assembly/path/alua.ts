@@ -6,7 +6,7 @@ import { now } from "../memory/ring";
 import { SECOND } from "../memory/time";
 import { Path, Unit } from "../memory/topology";
 import { wakeUnit } from "../memory/wake";
-import { unitPath } from "./facts";
+import { groupOf, unitPath } from "./facts";
 
 /** Without an optimized path for so long (and up to as long again) before SET TARGET PORT GROUPS. */
 const SET_AFTER_NS: u64 = 2 * SECOND;
@@ -29,6 +29,6 @@ export function groupsConsiderSet(u: Unit): void {
 export function groupsBuildSet(p: Path, page: usize): u32 {
   store<u64>(page, 0);
   store<u8>(page, <u8>ALUA_OPTIMIZED, 4);
-  store<u16>(page, bswap<u16>(<u16>p.targetPortGroup), 6);
+  store<u16>(page, bswap<u16>(<u16>groupOf(p)), 6);
   return 8;
 }

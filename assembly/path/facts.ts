@@ -17,6 +17,7 @@ import {
 } from "../abi";
 import { pathAt } from "../memory/memory";
 import { Path, Unit } from "../memory/topology";
+import { ascqOf } from "../scsi/sense";
 
 export const WANT_HEALTH: u8 = 1;
 export const WANT_IDENTITY: u8 = 2;
@@ -25,14 +26,28 @@ export const WANT_SET: u8 = 8;
 
 const UNUSABLE: u32 = PATH_FLAG_FAILED | PATH_FLAG_WRONG_UNIT | PATH_FLAG_REMOVING | PATH_FLAG_UNVERIFIED;
 
+/** A mask of slots with every slot of a unit. */
+export const ALL_SLOTS: u32 = u32.MAX_VALUE;
+
 /** The path in a slot of a unit. */
 export function unitPath(u: Unit, slot: u32): Path {
   return pathAt(load<u32>(changetype<usize>(u) + UNIT_SLOTS + <usize>slot * 4));
 }
 
-/** Whether a port group in this state takes I/O, or may do so; 4 is "logical block dependent" (SPC-4 5.15.2.4). */
+/** Logical block dependent (SPC-4 5.15.2.4). */
+const ALUA_LBA_DEPENDENT: u8 = 4;
+
+/** Whether a port group in this state takes I/O, or may do so. */
 export function takesIo(alua: u8): bool {
-  return <u32>alua <= ALUA_NON_OPTIMIZED || alua === 4 || <u32>alua === ALUA_UNKNOWN;
+  return <u32>alua <= ALUA_NON_OPTIMIZED || alua === ALUA_LBA_DEPENDENT || <u32>alua === ALUA_UNKNOWN;
+}
+
+/** Its target port group is in the low half, its relative target port in the high one. */
+const GROUP_MASK: u32 = 0xffff;
+
+/** The target port group of a path whose group is known. */
+export function groupOf(p: Path): u32 {
+  return p.targetPortGroup & GROUP_MASK;
 }
 
 /** Whether it may get I/O at all. */
@@ -61,10 +76,15 @@ export function unitInTransition(u: Unit): bool {
   return false;
 }
 
+/** 04/0A: in transition; 04/0B: standby; 04/0C: unavailable (SPC-4 5.15.2). */
+const ASCQ_TRANSITION: u32 = 0x0a;
+const ASCQ_STANDBY: u32 = 0x0b;
+const ASCQ_UNAVAILABLE: u32 = 0x0c;
+
 /** The access state that sense data 02/04/xx tells (`sense` as `readSense` answers it). */
 export function aluaOfSense(sense: u32): u32 {
-  const ascq = (sense >> 16) & 0xff;
-  if (ascq === 0x0a) return ALUA_TRANSITIONING;
-  if (ascq === 0x0b) return ALUA_STANDBY;
-  return ascq === 0x0c ? ALUA_UNAVAILABLE : ALUA_OFFLINE;
+  const ascq = ascqOf(sense);
+  if (ascq === ASCQ_TRANSITION) return ALUA_TRANSITIONING;
+  if (ascq === ASCQ_STANDBY) return ALUA_STANDBY;
+  return ascq === ASCQ_UNAVAILABLE ? ALUA_UNAVAILABLE : ALUA_OFFLINE;
 }

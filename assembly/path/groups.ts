@@ -22,7 +22,7 @@ import { Path, Unit } from "../memory/topology";
 import { wakeUnit } from "../memory/wake";
 import { groupsConsiderSet } from "./alua";
 import { checkWant } from "./ask";
-import { WANT_GROUPS, WANT_SET, pathEligible, unitPath } from "./facts";
+import { WANT_GROUPS, WANT_SET, groupOf, pathEligible, unitPath } from "./facts";
 import { pathAluaState } from "./state";
 import { groupsSoon } from "./timer";
 
@@ -64,11 +64,11 @@ export function groupsRead(p: Path, page: usize, bytes: u32): void {
 /** Sets the state of a group's paths as `teller` has told it. Answers their slots, as a mask. */
 function groupState(teller: Path, group: u32, state: u32): u32 {
   const u = teller.unit;
-  const isOwn = (teller.targetPortGroup & 0xffff) === group;
+  const isOwn = groupOf(teller) === group;
   let slots: u32 = 0;
   for (let rest = u.paths; rest !== 0; rest &= rest - 1) {
     const p = unitPath(u, ctz(rest));
-    if (p.groupKnown === 0 || (p.targetPortGroup & 0xffff) !== group) continue;
+    if (p.groupKnown === 0 || groupOf(p) !== group) continue;
     slots |= rest & -rest;
     if (!isOwn) p.ownReport = 0;
     pathAluaState(p, state, 0);
@@ -114,7 +114,7 @@ export function groupsTimer(u: Unit): void {
 /** SET TARGET PORT GROUPS has been answered: what came of it is read. */
 export function groupsSetDone(p: Path, accepted: bool): void {
   const u = p.unit;
-  event(EVENT_ALUA_SET, REASON_ALUA, u.index, p.index, p.targetPortGroup & 0xffff, accepted ? 1 : 0, 0, 0);
+  event(EVENT_ALUA_SET, REASON_ALUA, u.index, p.index, groupOf(p), accepted ? 1 : 0, 0, 0);
   p.wanted |= WANT_GROUPS;
   groupsConsiderSet(u);
 }

@@ -28,7 +28,7 @@ import {
   DEFAULT_SHAKY_COUNT,
   DEFAULT_SHAKY_WINDOW_S,
 } from "../defaults";
-import { MILLISECOND } from "../memory/time";
+import { MILLISECOND, SECOND } from "../memory/time";
 import { PATH_FAULT_TIMES_MAX } from "../memory/topology";
 
 const PATROL_MS_MAX: i64 = 3600000;
@@ -36,20 +36,27 @@ const SECONDS_MAX: i64 = 31536000;
 
 export let failbackMode: u32 = DEFAULT_FAILBACK;
 export let clusterMode: bool = DEFAULT_CLUSTER !== 0;
-/** 0 none, 1 health, 2 recovery, 3 both. */
-export let patrolMode: u32 = DEFAULT_PATROL;
+/** Bits of the patrol mode (MODE_PATROL): healthy paths are checked; failed ones are, and taken back. */
+const PATROL_HEALTH: u32 = 1;
+const PATROL_RECOVERY: u32 = 2;
+let patrolMode: u32 = DEFAULT_PATROL;
 export let patrolIntervalNs: u64 = <u64>DEFAULT_PATROL_INTERVAL_MS * MILLISECOND;
 export let patrolThresholdNs: u64 = <u64>DEFAULT_PATROL_THRESHOLD_MS * MILLISECOND;
 export let patrolTimeoutNs: u64 = <u64>DEFAULT_PATROL_TIMEOUT_MS * MILLISECOND;
 export let shakyMode: bool = DEFAULT_SHAKY !== 0;
 export let shakyCount: u32 = DEFAULT_SHAKY_COUNT;
-export let shakyWindowNs: u64 = <u64>DEFAULT_SHAKY_WINDOW_S * 1000 * MILLISECOND;
+export let shakyWindowNs: u64 = <u64>DEFAULT_SHAKY_WINDOW_S * SECOND;
 /** 0: a shaky path waits for an operator. */
-export let shakyCleanNs: u64 = <u64>DEFAULT_SHAKY_CLEAN_S * 1000 * MILLISECOND;
+export let shakyCleanNs: u64 = <u64>DEFAULT_SHAKY_CLEAN_S * SECOND;
 
 /** Whether patrol takes failed paths back. */
 export function patrolRecovers(): bool {
-  return (patrolMode & 2) !== 0;
+  return (patrolMode & PATROL_RECOVERY) !== 0;
+}
+
+/** Whether patrol checks paths that are in order. */
+export function patrolChecksHealth(): bool {
+  return (patrolMode & PATROL_HEALTH) !== 0;
 }
 
 /** Sets a mode or a number of one. What paths have to do then is the caller's (modeset.ts). */
@@ -67,7 +74,7 @@ export function modeSet(mode: u32, value: i64): i32 {
     return setShaky(mode, value);
   }
   if (mode === MODE_PATROL) {
-    if (value > 3) return -(<i32>ERROR_RANGE);
+    if (value > <i64>(PATROL_HEALTH | PATROL_RECOVERY)) return -(<i32>ERROR_RANGE);
     patrolMode = <u32>value;
     return 0;
   }
@@ -85,7 +92,7 @@ function setShaky(mode: u32, value: i64): i32 {
   if (mode === MODE_SHAKY_COUNT) {
     if (value > <i64>PATH_FAULT_TIMES_MAX) return -(<i32>ERROR_RANGE);
     shakyCount = <u32>value;
-  } else if (mode === MODE_SHAKY_WINDOW_S) shakyWindowNs = <u64>value * 1000 * MILLISECOND;
-  else shakyCleanNs = <u64>value * 1000 * MILLISECOND;
+  } else if (mode === MODE_SHAKY_WINDOW_S) shakyWindowNs = <u64>value * SECOND;
+  else shakyCleanNs = <u64>value * SECOND;
   return 0;
 }

@@ -41,7 +41,7 @@ import { statisticsReset } from "../memory/statistics";
 import { Path, Unit } from "../memory/topology";
 import { selectionClearPath, selectionSetPath } from "../selection/selection";
 import { checkBack, checkIdentity } from "./ask";
-import { unitPath } from "./facts";
+import { ALL_SLOTS, unitPath } from "./facts";
 import { shakyClear, shakyRemember } from "./shaky";
 import { pathAluaState, setDepth } from "./state";
 import { unitRefresh } from "./tiers";
@@ -60,7 +60,7 @@ export function pathAdd(unit: u32, arrayPort: u32, port: u32, priority: u32, ena
   if (arrayPort > 1 || enabled > 1 || priority === 0 || priority > PRIORITY_MAX) return -(<i32>ERROR_RANGE);
   if (depth === 0 || depth > DEPTH_MAX) return -(<i32>ERROR_RANGE);
   if (priorityOwner(u, priority) !== NONE) return -(<i32>ERROR_PRIORITY_IN_USE);
-  if (u.paths === <u32>-1) return -(<i32>ERROR_LIMIT);
+  if (u.paths === ALL_SLOTS) return -(<i32>ERROR_LIMIT);
   while (firstFree < pathCount && pathAt(firstFree).flags !== 0) firstFree++;
   if (firstFree === pathCount) return -(<i32>ERROR_LIMIT);
   const p = pathAt(firstFree);
@@ -153,7 +153,7 @@ export function pathSet(handle: u32, property: u32, value: i64): i32 {
   if (!pathPresent(handle)) return -(<i32>ERROR_HANDLE);
   const p = pathAt(handle);
   const u = p.unit;
-  if (value < 0 || value > 0xffffffff) return -(<i32>ERROR_RANGE);
+  if (value < 0 || value > <i64>u32.MAX_VALUE) return -(<i32>ERROR_RANGE);
   const number = <u32>value;
   if (property === PATH_SET_PRIORITY) return setPriority(p, number);
   if (property === PATH_SET_ENABLED) {

@@ -5,7 +5,7 @@ import { event, hostNow } from "../memory/ring";
 import { statisticsError } from "../memory/statistics";
 import { Path, Unit } from "../memory/topology";
 import { checkBack } from "./ask";
-import { patrolMode } from "./mode";
+import { patrolRecovers } from "./mode";
 import { shakyCountOne } from "./shaky";
 import { unitRefresh } from "./tiers";
 
@@ -28,7 +28,7 @@ export function pathFailed(p: Path, reason: u32, sense: u32, hostStatus: u16): v
 
 /** A failed path has answered something that was long given up: perhaps it is back. */
 export function pathBack(p: Path): void {
-  if ((p.flags & PATH_FLAG_FAILED) === 0 || p.heldDown !== 0 || p.back !== 0 || (patrolMode & 2) === 0) return;
+  if ((p.flags & PATH_FLAG_FAILED) === 0 || p.heldDown !== 0 || p.back !== 0 || !patrolRecovers()) return;
   checkBack(p, REASON_PATROL);
 }
 

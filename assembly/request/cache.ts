@@ -23,11 +23,18 @@ import { event } from "../memory/ring";
 import { Path, Unit } from "../memory/topology";
 import { FUA } from "../scsi/cdb";
 import { OUTCOME_ELSEWHERE, OUTCOME_PROTECTED, OUTCOME_UNSUPPORTED, isAnswer } from "../scsi/outcome";
-import { KEY_ABSENT, SENSE_DEFERRED } from "../scsi/sense";
+import {
+  ASC_PARAMETERS_CHANGED,
+  ASC_RESET,
+  KEY_ABSENT,
+  KEY_RECOVERED_ERROR,
+  KEY_UNIT_ATTENTION,
+  SENSE_DEFERRED,
+  ascOf,
+  ascqOf,
+  keyOf,
+} from "../scsi/sense";
 
-const KEY_RECOVERED_ERROR: u32 = 1;
-const KEY_UNIT_ATTENTION: u32 = 6;
-const ASC_PARAMETERS_CHANGED: u32 = 0x2a;
 /** 2A/00: parameters changed; 2A/01: mode parameters changed. The others are about reservations, capacity and the like. */
 const ASCQ_MODE_PARAMETERS: u32 = 0x01;
 
@@ -41,8 +48,8 @@ export function cachesWrites(u: Unit): bool {
  * flushes go to the device from here on, whatever control says: that may be older. A flush too many harms nobody.
  */
 export function cacheDoubt(u: Unit, sense: u32): void {
-  const asc = (sense >> 8) & 0xff;
-  const ascq = (sense >> 16) & 0xff;
+  const asc = ascOf(sense);
+  const ascq = ascqOf(sense);
   if (asc === ASC_PARAMETERS_CHANGED && ascq <= ASCQ_MODE_PARAMETERS) u.cacheDoubted = 1;
 }
 
@@ -81,7 +88,6 @@ function tellLack(p: Path, lack: u32): void {
 /** Times a request is written once more because power was lost before its flush. */
 const FORCED_AGAIN_MAX: u32 = 16;
 /** 29/00: power on or reset, nobody says which; 29/01: power on; 29/04: device internal reset. */
-const ASC_RESET: u32 = 0x29;
 const ASCQ_POWER_ON: u32 = 0x01;
 const ASCQ_INTERNAL_RESET: u32 = 0x04;
 
@@ -90,8 +96,8 @@ const ASCQ_INTERNAL_RESET: u32 = 0x04;
  * that once, so a flush that is answered well comes after whatever has been told (`forcedInVain`).
  */
 export function powerDoubt(u: Unit, sense: u32): void {
-  const asc = (sense >> 8) & 0xff;
-  const ascq = (sense >> 16) & 0xff;
+  const asc = ascOf(sense);
+  const ascq = ascqOf(sense);
   if (asc === ASC_RESET && (ascq <= ASCQ_POWER_ON || ascq === ASCQ_INTERNAL_RESET)) u.powerLosses++;
 }
 
@@ -110,7 +116,7 @@ export function forcedInVain(r: Request): bool {
 
 /** Whether an outcome tells of acknowledged data that did not reach the medium. */
 export function tellsLoss(method: u8, outcome: u8, sense: u32): bool {
-  const key = sense & 0xff;
+  const key = keyOf(sense);
   // Only writes are acknowledged before they are done, so that is what every deferred error is about.
   if ((sense & SENSE_DEFERRED) !== 0) return key > KEY_RECOVERED_ERROR && key !== KEY_UNIT_ATTENTION;
   if (method !== METHOD_SYNC || outcome === OUTCOME_UNSUPPORTED) return false;

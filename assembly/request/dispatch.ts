@@ -60,7 +60,6 @@ const LINK: usize = offsetof<Command>("next");
 const SIBLING: usize = offsetof<Command>("siblingNext");
 const FLIGHT: usize = offsetof<Unit>("flightFirst");
 
-
 /** Makes all pieces of `r` and sends them; false when it cannot go on now. */
 export function dispatchRequest(u: Unit, r: Request): bool {
   while (r.state === REQUEST_QUEUED) if (dispatchPiece(u, r) === PIECE_BLOCKED) return false;
@@ -143,7 +142,7 @@ export function build(u: Unit, r: Request, c: Command): void {
   const fua =
     ((<u32>r.flags) & OPERATION_FLAG_FUA) !== 0 && method <= METHOD_ZERO_WRITE && (u.capabilities & UNIT_CAN_FUA) !== 0;
   if (((<u32>r.flags) & OPERATION_FLAG_FUA) !== 0 && !fua && changesMedium(method)) {
-    if (r.syncAfter === 0) r.powerLosses = <u32>-1;
+    if (r.syncAfter === 0) r.powerLosses = u32.MAX_VALUE;
     r.syncAfter = 1;
   }
   c.bufferBytes = c.pieceBytes;
@@ -178,13 +177,13 @@ function dataAddress(r: Request, at: u32): u32 {
 }
 
 /** No path of the unit may get I/O. */
-const NO_PATH: i32 = -1;
+export const NO_PATH: i32 = -1;
 /** Those that may have no room now. */
-const NO_ROOM: i32 = -2;
+export const NO_ROOM: i32 = -2;
 /** The command has failed on all that may. */
 const ALL_TRIED: i32 = -3;
 /** It has failed on all that may, but for some that do not answer just now. */
-const ONLY_STALLED: i32 = -4;
+export const ONLY_STALLED: i32 = -4;
 
 export function choose(u: Unit, c: Command): i32 {
   const allowed = u.eligible & ~c.tried;

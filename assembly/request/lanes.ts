@@ -23,8 +23,8 @@ const LARGE_LANES: usize = offsetof<Unit>("largeFirst");
 const LANES: usize = offsetof<Client>("lanes0");
 const LANE_LINK: usize = offsetof<Lane>("next");
 
-const LANE_SMALL: u8 = 0;
-const LANE_LARGE: u8 = 1;
+export const LANE_SMALL: u8 = 0;
+export const LANE_LARGE: u8 = 1;
 const LANE_ZERO: u8 = 2;
 
 function laneOf(r: Request): Lane {

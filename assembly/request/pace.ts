@@ -28,7 +28,7 @@ import {
 } from "../abi";
 import { unitDirty } from "../memory/due";
 import { COMMAND_GHOST, Command, Client, METHOD_UNMAP, METHOD_ZERO_WRITE } from "../memory/records";
-import { now } from "../memory/ring";
+import { NONE, now } from "../memory/ring";
 import { MICROSECOND, MILLISECOND } from "../memory/time";
 import { Unit } from "../memory/topology";
 
@@ -51,7 +51,7 @@ const LONE_ON_UNIT: u8 = 1;
 const LONE_QUITE: u8 = 2;
 
 /** Whose request came last, and until when the core counts as shared because it was another one's before. */
-let lastIndex: u32 = <u32>-1;
+let lastIndex: u32 = NONE;
 let sharedUntilNs: u64 = 0;
 /** Commands in flight, of all units, that are large or zeroings. */
 let flights: u32 = 0;
@@ -59,7 +59,7 @@ let flights: u32 = 0;
 /** A request of `n` was accepted, or a piece of one goes out. */
 export function paceSeen(n: Client): void {
   if (n.index === lastIndex) return;
-  if (lastIndex !== <u32>-1) sharedUntilNs = now + <u64>PACE_SHARED_MS * MILLISECOND;
+  if (lastIndex !== NONE) sharedUntilNs = now + <u64>PACE_SHARED_MS * MILLISECOND;
   lastIndex = n.index;
 }
 

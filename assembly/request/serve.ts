@@ -7,9 +7,19 @@ import { Command, Lane, METHOD_UNMAP, REQUEST_HELD, REQUEST_LINED, REQUEST_QUEUE
 import { now } from "../memory/ring";
 import { Unit } from "../memory/topology";
 import { wakeUnit } from "../memory/wake";
-import { PIECE_BLOCKED, choose, dispatchPiece, dispatchRequest, issue, pieceBytes } from "./dispatch";
+import {
+  NO_PATH,
+  NO_ROOM,
+  ONLY_STALLED,
+  PIECE_BLOCKED,
+  choose,
+  dispatchPiece,
+  dispatchRequest,
+  issue,
+  pieceBytes,
+} from "./dispatch";
 import { commandOverlapsGhost } from "./ghost";
-import { laneEnter } from "./lanes";
+import { LANE_LARGE, LANE_SMALL, laneEnter } from "./lanes";
 import { isShared, paceBytes, paceIdle, paceOpen, patienceEndNs } from "./pace";
 import { requestUnqueue } from "./queue";
 import { nextRound, noPath, pause } from "./retry";
@@ -18,19 +28,13 @@ import { isZeroing } from "./zeroing";
 
 const LINK: usize = offsetof<Command>("next");
 
-/** No path of the unit may get I/O. */
-const NO_PATH: i32 = -1;
-/** Those that may have no room now. */
-const NO_ROOM: i32 = -2;
-/** It has failed on all that may, but for some that do not answer just now. */
-const ONLY_STALLED: i32 = -4;
 const RETRY: usize = offsetof<Unit>("retryFirst");
 const LANE_LINK: usize = offsetof<Lane>("next");
 const LARGE_LANES: usize = offsetof<Unit>("largeFirst");
 const SMALL_LANES: usize = offsetof<Unit>("smallFirst");
 
-const LANE_SMALL: u8 = 0;
-const LANE_LARGE: u8 = 1;
+/** As many pieces as paths and pace take. */
+const ALL: u32 = u32.MAX_VALUE;
 
 /** Carries out what a unit has to do, as far as its paths take it. */
 export function unitDispatch(u: Unit): void {
@@ -82,8 +86,8 @@ export function lanesServe(u: Unit): void {
   // Small I/O first; but it does not keep the large from getting anything, which it then makes up for.
   if (u.largeFirst === 0) u.smallCredit = 0;
   else if (u.smallFirst !== 0 && u.smallCredit === 0 && paceIdle(u) && !serve(u, LARGE_LANES, 1)) return;
-  if (u.smallFirst !== 0 && !serve(u, SMALL_LANES, <u32>-1)) return;
-  if (u.largeFirst !== 0) serve(u, LARGE_LANES, <u32>-1);
+  if (u.smallFirst !== 0 && !serve(u, SMALL_LANES, ALL)) return;
+  if (u.largeFirst !== 0) serve(u, LARGE_LANES, ALL);
 }
 
 /** Serves the lanes of a list, up to `most` pieces; false when no path takes anything now. */

@@ -7,13 +7,13 @@
 import { Command, METHOD_ZERO_WRITE } from "../memory/records";
 import { Unit } from "../memory/topology";
 import { fitsShort } from "../scsi/cdb";
+import { ASC_INVALID_OPERATION_CODE, ascOf } from "../scsi/sense";
 
-const ASC_INVALID_OPERATION_CODE: u32 = 0x20;
 const LONG_CDB_BYTES: u8 = 16;
 
 /** The device has refused a command with this sense; whether it is a READ or WRITE that may go out again with a shorter CDB. */
 export function shorten(u: Unit, c: Command, sense: u32): bool {
-  if (c.method > METHOD_ZERO_WRITE || ((sense >> 8) & 0xff) !== ASC_INVALID_OPERATION_CODE) return false;
+  if (c.method > METHOD_ZERO_WRITE || ascOf(sense) !== ASC_INVALID_OPERATION_CODE) return false;
   const isLong = c.cdbBytes === LONG_CDB_BYTES;
   if (isLong && !fitsShort(c.lba, c.pieceBytes >> u.blockShift)) return false;
   u.shortIo = isLong ? 1 : 0;

@@ -18,6 +18,25 @@ const TYPE_RELATIVE_TARGET_PORT: u8 = 4;
 const TYPE_TARGET_PORT_GROUP: u8 = 5;
 const TYPE_SCSI_NAME: u8 = 8;
 
+/** In byte 0 of the page the peripheral qualifier; of a designator the code set, the association and the type. */
+const QUALIFIER_SHIFT: u8 = 5;
+const CODE_SET_MASK: u8 = 0x0f;
+const ASSOCIATION_SHIFT: u8 = 4;
+const ASSOCIATION_MASK: u8 = 3;
+const TYPE_MASK: u8 = 0x0f;
+/** A path's target port group and relative target port share 32 bits. */
+const GROUP_MASK: u32 = 0x0000ffff;
+const RELATIVE_PORT_MASK: u32 = 0xffff0000;
+const RELATIVE_PORT_SHIFT: u32 = 16;
+
+function associationOf(kind: u8): u8 {
+  return (kind >> ASSOCIATION_SHIFT) & ASSOCIATION_MASK;
+}
+
+function typeOf(kind: u8): u8 {
+  return kind & TYPE_MASK;
+}
+
 /** Whether the unit is known by its serial number. */
 function hasSerial(u: Unit): bool {
   return <u32>load<u8>(changetype<usize>(u) + UNIT_IDENTITY) === IDENTITY_TYPE_SERIAL;
@@ -31,7 +50,7 @@ export function identityPage(u: Unit): u8 {
 /** The bytes of the page that are there; 0 when it is not this page of a unit that is there. */
 function pageEnd(page: usize, bytes: u32, code: u8 = PAGE_IDENTIFICATION): u32 {
   // A peripheral qualifier other than 0: no unit at this LUN (SPC-4 6.6.2).
-  if (bytes < HEADER_BYTES || load<u8>(page) >> 5 !== 0 || load<u8>(page, 1) !== code) return 0;
+  if (bytes < HEADER_BYTES || load<u8>(page) >> QUALIFIER_SHIFT !== 0 || load<u8>(page, 1) !== code) return 0;
   return min(bytes, HEADER_BYTES + <u32>bswap<u16>(load<u16>(page, 2)));
 }
 
@@ -41,7 +60,7 @@ function pageEnd(page: usize, bytes: u32, code: u8 = PAGE_IDENTIFICATION): u32 {
  */
 export function identityRead(u: Unit, page: usize, bytes: u32, asked: u32): bool {
   if (bytes < HEADER_BYTES) return false;
-  if (load<u8>(page) >> 5 !== 0) return true;
+  if (load<u8>(page) >> QUALIFIER_SHIFT !== 0) return true;
   if (load<u8>(page, 1) !== identityPage(u)) return false;
   const length = HEADER_BYTES + <u32>bswap<u16>(load<u16>(page, 2));
   if (min(length, asked) > bytes) return false;
@@ -65,8 +84,8 @@ export function identityMatches(u: Unit, page: usize, bytes: u32): bool {
     const length = <u32>load<u8>(page + at, 3);
     if (at + 4 + length > end) return false;
     const kind = load<u8>(page + at, 1);
-    if (((kind >> 4) & 3) !== ASSOCIATION_UNIT || (kind & 15) !== type) continue;
-    if (codeSet !== ANY_CODE_SET && (load<u8>(page + at) & 15) !== codeSet) continue;
+    if (associationOf(kind) !== ASSOCIATION_UNIT || typeOf(kind) !== type) continue;
+    if (codeSet !== ANY_CODE_SET && (load<u8>(page + at) & CODE_SET_MASK) !== codeSet) continue;
     const name = page + at + 4;
     const named = codeSet === ANY_CODE_SET ? nameBytes(name, length, type === TYPE_SCSI_NAME) : length;
     if (named + 2 === u.identityBytes && memory.compare(name, identity + 2, named) === 0) return true;
@@ -105,13 +124,13 @@ export function identityLearn(p: Path, page: usize, bytes: u32): void {
   const end = pageEnd(page, bytes);
   for (let at = HEADER_BYTES; at + 8 <= end; at += 4 + <u32>load<u8>(page + at, 3)) {
     const kind = load<u8>(page + at, 1);
-    if (load<u8>(page + at, 3) !== 4 || ((kind >> 4) & 3) !== ASSOCIATION_PORT) continue;
+    if (load<u8>(page + at, 3) !== 4 || associationOf(kind) !== ASSOCIATION_PORT) continue;
     const value = <u32>bswap<u16>(load<u16>(page + at, 6));
-    if ((kind & 15) === TYPE_TARGET_PORT_GROUP) {
-      p.targetPortGroup = (p.targetPortGroup & 0xffff0000) | value;
+    if (typeOf(kind) === TYPE_TARGET_PORT_GROUP) {
+      p.targetPortGroup = (p.targetPortGroup & RELATIVE_PORT_MASK) | value;
       p.groupKnown = 1;
-    } else if ((kind & 15) === TYPE_RELATIVE_TARGET_PORT) {
-      p.targetPortGroup = (p.targetPortGroup & 0xffff) | (value << 16);
+    } else if (typeOf(kind) === TYPE_RELATIVE_TARGET_PORT) {
+      p.targetPortGroup = (p.targetPortGroup & GROUP_MASK) | (value << RELATIVE_PORT_SHIFT);
     }
   }
 }

@@ -3,7 +3,8 @@
 // Sources: SAM-5 5.3.1 (status codes) and 5.14 (unit attentions); SPC-4 4.5 (sense keys, ASC/ASCQ in annex F); the
 // host and driver status of the Linux SCSI midlayer (DID_* and DRIVER_* in include/scsi/).
 
-import { KEY_ABSENT, SENSE_DEFERRED, readSense } from "./sense";
+import { KEY_ABSENT, SENSE_DEFERRED, ascOf, ascqOf, keyOf, readSense } from "./sense";
+import { HOST_OK, STATUS_CHECK_CONDITION, driverOf } from "./status";
 
 /** The device carried the command out. */
 export const OUTCOME_GOOD: u8 = 0;
@@ -52,7 +53,6 @@ export function isAnswer(outcome: u8): bool {
 }
 
 const ANY: u8 = 0xfe;
-const CHECK: u8 = 0x02;
 const ROW_BYTES: usize = 7;
 
 // Columns: host status, driver status (low half), status, sense key, ASC, ASCQ, outcome. Outcomes are numbers here
@@ -166,14 +166,16 @@ function matches(cell: u8, value: u32): bool {
 
 /** Classifies an outcome; `sense` is what `readSense` answered, KEY_ABSENT without CHECK CONDITION. */
 export function outcomeOf(hostStatus: u32, driverStatus: u32, status: u32, sense: u32): u8 {
-  if (hostStatus === 0 && status === CHECK && (sense & SENSE_DEFERRED) !== 0) return OUTCOME_RETRY_SOFT;
-  const key = sense & 0xff;
-  const asc = (sense >> 8) & 0xff;
-  const ascq = (sense >> 16) & 0xff;
+  if (hostStatus === HOST_OK && status === STATUS_CHECK_CONDITION && (sense & SENSE_DEFERRED) !== 0)
+    return OUTCOME_RETRY_SOFT;
+  const driver = driverOf(driverStatus);
+  const key = keyOf(sense);
+  const asc = ascOf(sense);
+  const ascq = ascqOf(sense);
   let row = rows;
   while (
     !matches(load<u8>(row), hostStatus) ||
-    !matches(load<u8>(row, 1), driverStatus & 15) ||
+    !matches(load<u8>(row, 1), driver) ||
     !matches(load<u8>(row, 2), status) ||
     !matches(load<u8>(row, 3), key) ||
     !matches(load<u8>(row, 4), asc) ||
@@ -186,5 +188,10 @@ export function outcomeOf(hostStatus: u32, driverStatus: u32, status: u32, sense
 
 /** The same, from raw sense bytes. */
 export function outcomeOfBytes(hostStatus: u32, driverStatus: u32, status: u32, address: usize, bytes: u32): u8 {
-  return outcomeOf(hostStatus, driverStatus, status, status === CHECK ? readSense(address, bytes) : KEY_ABSENT);
+  return outcomeOf(
+    hostStatus,
+    driverStatus,
+    status,
+    status === STATUS_CHECK_CONDITION ? readSense(address, bytes) : KEY_ABSENT,
+  );
 }

@@ -57,7 +57,7 @@ export const unreached: readonly Unreached[] = [
   {
     file: "memory/memory.ts",
     where: "layOut",
-    text: "large > 0xf0000000",
+    text: "large > MEMORY_BYTES_MAX",
     kind: "true",
     why: "The largest limits that are in range come to 3.3 GB: this is for the day on which a record grows.",
   },

@@ -53,12 +53,4 @@ export const equivalents: readonly Known[] = [
     text: "s.random += GOLDEN;",
     why: "Another sequence, as good as this one.",
   },
-  {
-    file: "memory/memory.ts",
-    where: "layOut",
-    operator: "off by one",
-    from: "0xf0000000",
-    text: "if (large > 0xf0000000) return -(<i32>ERROR_RANGE);",
-    why: "The sum is of even sizes: it is never just that.",
-  },
 ];

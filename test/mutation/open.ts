@@ -61,14 +61,6 @@ export const open: readonly Known[] = [
     why: "Paths that a report leaves out are asked at the next look of patrol instead of at once.",
   },
   {
-    file: "request/dispatch.ts",
-    where: "build",
-    operator: "narrow cast",
-    from: "u32",
-    text: "if (r.syncAfter === 0) r.powerLosses = <u32>-1;",
-    why: "A mark that no count of power losses reaches: it would take 65535 of them.",
-  },
-  {
     file: "selection/leastsectors.ts",
     where: "pickLeastSectors",
     operator: "off by one",
