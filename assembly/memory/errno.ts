@@ -16,3 +16,8 @@ export const EOVERFLOW: u32 = 75;
 export const ENOTSUP: u32 = 95;
 export const ETIMEDOUT: u32 = 110;
 export const ECANCELED: u32 = 125;
+
+/** As a completion's result shows it, and as a connection's end is told. */
+export function negated(errno: u32): i32 {
+  return -(<i32>errno);
+}
