@@ -1,6 +1,6 @@
 // Settings of units and paths: which there are, how they are used, when they count as lost.
 
-import { POLICY_NAMES, SHAKY_COUNT_MAX } from "./names.ts";
+import { SHAKY_COUNT_MAX } from "./names.ts";
 import { PROFILES, type SettingTable } from "./setting.ts";
 
 export const PATH_SETTINGS = {
@@ -56,7 +56,7 @@ export const PATH_SETTINGS = {
     default: "adaptive",
     perUnit: "policy",
     core: "UNIT_SET_POLICY",
-    says: `how the next path is selected: ${POLICY_NAMES.map((name) => `\`"${name}"\``).join(", ")}. \`ios\` or \`bytes\` are for round-robin, \`history_percent\` for historical-service-time; round-robin-subset needs paths and is only set by \`pathctl unit policy\``,
+    says: "how the next path is selected. `ios` or `bytes` are for round-robin, `history_percent` for historical-service-time; round-robin-subset needs paths and is only set by `pathctl unit policy`",
   },
 
   "patrol.mode": {
@@ -110,7 +110,7 @@ export const PATH_SETTINGS = {
     max: SHAKY_COUNT_MAX,
     default: 3,
     core: "MODE_SHAKY_COUNT",
-    says: "after so many failures and cured retries",
+    says: "how many failures and cured retries make it one",
   },
   "shaky.window_s": {
     type: "whole",
@@ -118,7 +118,7 @@ export const PATH_SETTINGS = {
     max: 86_400,
     default: 1800,
     core: "MODE_SHAKY_WINDOW_S",
-    says: "within this time",
+    says: "within which time they count",
   },
   "shaky.clean_s": {
     type: "whole",

@@ -26,6 +26,10 @@ test("pathctl(8) is what the commands say", async (t) => {
   await t.notThrowsAsync(call(process.execPath, [path("host/cli/packaging/man.ts"), "--check"]));
 });
 
+test("pathmanager.toml(5) and docs/configuration.md are what the table of settings says", async (t) => {
+  await t.notThrowsAsync(call(process.execPath, [path("host/cli/packaging/settings.ts"), "--check"]));
+});
+
 test("spscmd(8) has every line of the synopsis", async (t) => {
   const page = (await words("spscmd.8")).replaceAll(/[ \n]+/g, " ");
   for (const line of SYNOPSIS.trimEnd().split("\n")) t.true(page.includes(line.replace(/^(usage:)? +/, "")), line);

@@ -1,0 +1,18 @@
+// Writes everything that is made from something else and committed: the views of the ABI and the core's defaults, the picture of the rooms,
+// the pages about commands, messages and settings. What is not up to date is named by lint or by a test.
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const writers = [
+  ["host/build/abi.ts"],
+  ["host/build/rooms.ts", "--write"],
+  ["host/cli/packaging/man.ts"],
+  ["host/cli/packaging/messages.ts"],
+  ["host/cli/packaging/settings.ts"],
+];
+
+for (const args of writers) {
+  const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: "inherit" });
+  if (status !== 0) process.exit(1);
+}

@@ -1,0 +1,184 @@
+// Writes the tables of docs/configuration.md and the page docs/man/pathmanager.toml.5 from the table of settings, so that both say what the
+// daemon does.
+//
+//   node host/cli/packaging/settings.ts [--check]      --check: only compares; exit status 1 when they differ
+
+import { readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+import { POLICY_NAMES } from "../../settings/names.ts";
+import type { Setting } from "../../settings/setting.ts";
+import { ENTRIES, nameOf, sectionOf } from "../../settings/table.ts";
+import { MAN_END, MAN_HEAD, MAN_PARTS, MAN_SECTIONS, MAN_SELECTORS } from "./settings-man.ts";
+
+const page = (name: string): URL => new URL(`../../../docs/${name}`, import.meta.url);
+
+/** What the end of a name says. */
+const MEASURES: Readonly<Record<string, string>> = {
+  ms: "ms",
+  s: "s",
+  us: "microseconds",
+  mib: "MiB",
+  bytes: "bytes",
+  percent: "percent",
+};
+
+const code = (text: string): string => `\`${text}\``;
+const quoted = (value: unknown): string => code(JSON.stringify(value));
+
+function valuesOf(key: string, setting: Setting): string {
+  switch (setting.type) {
+    case "whole":
+    case "share": {
+      const measure = MEASURES[key.slice(key.lastIndexOf("_") + 1)];
+      return `${setting.min} to ${setting.max}${measure === undefined ? "" : ` ${measure}`}`;
+    }
+    case "flag":
+      return `${code("true")}, ${code("false")}`;
+    case "choice":
+      return setting.values.map(quoted).join(", ");
+    case "size":
+      return setting.values.join(", ");
+    case "place":
+      return "an absolute path";
+    case "text":
+      return "a text";
+    case "made":
+      return setting.values;
+  }
+}
+
+function defaultText(setting: Setting): string {
+  if (setting.otherwise !== undefined) return setting.otherwise;
+  if (setting.type === "whole") {
+    const { profiles, forDevices } = setting;
+    if (profiles !== undefined) return `${profiles.default} (profile classic: ${profiles.classic})`;
+    if (forDevices !== undefined) return `${forDevices} (emulated: what the array has)`;
+  }
+  const value = "default" in setting ? setting.default : undefined;
+  if (value === undefined) throw new Error(`what holds when this is left out? ${setting.says}`);
+  if (typeof value === "number") return String(value);
+  return typeof value === "boolean" || value === "[]" ? code(String(value)) : quoted(value);
+}
+
+const restartText = ({ restart }: Setting): string =>
+  restart === "source" ? "only between real and emulated" : restart === true ? "yes" : "";
+
+/** A table as the formatter of the repository leaves it. */
+function table(lines: readonly (readonly string[])[]): string {
+  const [head = [], ...rest] = lines;
+  const widths = head.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
+  const row = (cells: readonly string[]): string =>
+    `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(" | ")} |`;
+  return [row(head), row(widths.map((width) => "-".repeat(width))), ...rest.map(row)].join("\n");
+}
+
+/** Sections that have a table of their own, and the names of their keys in it. */
+const OWN = new Set(["units", "array", "sockets.nbd_tcp"]);
+
+function keysTable(): string {
+  const rows = ENTRIES.filter(([key]) => !OWN.has(sectionOf(key))).map(([key, setting]) => [
+    code(key),
+    setting.says,
+    valuesOf(key, setting),
+    defaultText(setting),
+    restartText(setting),
+  ]);
+  return table([["key", "means", "values", "default", "restart"], ...rows]);
+}
+
+function sectionTable(section: string): string {
+  const own = ENTRIES.filter(([key]) => sectionOf(key) === section);
+  const rows = own.map(([key, setting]) => [
+    code(nameOf(key)),
+    setting.says,
+    valuesOf(key, setting),
+    defaultText(setting),
+  ]);
+  return table([["key", "means", "values", "default"], ...rows, ...(section === "units" ? perUnitRows() : [])]);
+}
+
+/** What may be set of all units, and of a single one; sections as a whole. */
+function perUnitRows(): string[][] {
+  const keys = ENTRIES.flatMap(([key, { perUnit }]) => (perUnit === undefined ? [] : [{ key, perUnit }]));
+  const rows = new Map<string, string[]>();
+  for (const { key, perUnit } of keys) {
+    const [name = perUnit, ...within] = perUnit.split(".");
+    const means = within.length === 0 ? `as ${code(key)}, for this unit` : `as ${code(`[${name}]`)}, for this unit`;
+    rows.set(name, [code(name), means, within.length === 0 ? "the same" : "a table", "as for all"]);
+  }
+  return [...rows.values()];
+}
+
+const MARKED = /<!-- settings: (\S+) -->\n[\s\S]*?<!-- settings end -->/g;
+
+function document(text: string): string {
+  return text.replaceAll(MARKED, (_, name: string) => {
+    const made = name === "keys" ? keysTable() : sectionTable(name);
+    return `<!-- settings: ${name} -->\n\n${made}\n\n<!-- settings end -->`;
+  });
+}
+
+/** Text for roff: backslashes and hyphens are escaped, code is bold, a leading dot or quote is no request. */
+const roff = (text: string): string =>
+  text
+    .replaceAll("\\", "\\e")
+    .replaceAll("-", "\\-")
+    .replaceAll(/`([^`]*)`/g, "\\fB$1\\fR")
+    .replaceAll(/^([.'])/gm, "\\&$1");
+
+const sentence = (text: string): string => `${text.slice(0, 1).toUpperCase()}${text.slice(1)}.`;
+
+function entry(key: string, setting: Setting, isPlain: boolean): string {
+  const policies = key === "policy" ? ` The policies are ${POLICY_NAMES.map(quoted).join(", ")}.` : "";
+  const restart = isPlain ? "" : ({ yes: " Needs a restart." }[restartText(setting)] ?? "");
+  const values = `Values: ${valuesOf(key, setting)}. Default: ${defaultText(setting)}.`;
+  return [".TP", `.B ${roff(nameOf(key))}`, roff(`${sentence(setting.says)}${policies} ${values}${restart}`)].join(
+    "\n",
+  );
+}
+
+function manSection(section: string): string {
+  const own = ENTRIES.filter(([key]) => sectionOf(key) === section);
+  const isRestart = own.every(([, { restart }]) => restart === true);
+  const title = section === "units" ? "[[units]]" : `[${section}]`;
+  const entries = own.map(([key, setting]) => entry(key, setting, isRestart));
+  const others = (section === "units" ? perUnitRows() : []).map(
+    ([name = "", means = ""]) => `.TP\n.B ${name.replaceAll("`", "")}\n${roff(sentence(means))}`,
+  );
+  const text = MAN_SECTIONS[section] ?? [];
+  return [`.SS ${title}${isRestart ? " (restart)" : ""}`, text, entries, others].flat().join("\n");
+}
+
+/** Outside sections, without those that name one. */
+const ROOT = ENTRIES.map(([key]) => key).filter((key) => sectionOf(key) === "" && !OWN.has(key));
+const SECTIONS = [...new Set(ENTRIES.map(([key]) => sectionOf(key)))].filter((section) => section !== "");
+
+function man(): string {
+  const named = new Set(MAN_PARTS.flatMap(({ keys, sections }) => [keys, sections].flat()));
+  const pick = (wanted: readonly string[] | "rest", all: readonly string[]): string[] =>
+    all.filter((name) => (wanted === "rest" ? !named.has(name) : wanted.includes(name)));
+  const parts = MAN_PARTS.flatMap(({ title, keys, sections }) => {
+    const own = new Set(pick(keys, ROOT));
+    const entries = ENTRIES.filter(([key]) => own.has(key)).map(([key, setting]) => entry(key, setting, false));
+    const selectors = own.has("devices") ? [MAN_SELECTORS] : [];
+    return [[`.SH ${title}`], entries, selectors, pick(sections, SECTIONS).map(manSection)].flat();
+  });
+  return `${[MAN_HEAD, ...parts, MAN_END].join("\n")}\n`;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const isCheck = process.argv.includes("--check");
+  const configuration = readFileSync(page("configuration.md"), "utf8");
+  const pages = [
+    { name: "configuration.md", text: document(configuration) },
+    { name: "man/pathmanager.toml.5", text: man() },
+  ];
+  for (const { name, text } of pages) {
+    if (!isCheck) writeFileSync(page(name), text);
+    else if (readFileSync(page(name), "utf8") !== text) {
+      console.error(`docs/${name} is not what the settings are; run: node host/cli/packaging/settings.ts`);
+      process.exitCode = 1;
+    }
+  }
+}
