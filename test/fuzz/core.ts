@@ -7,6 +7,7 @@ import { join } from "node:path";
 import type { Build } from "../unit/core/fixtures/harness.ts";
 import { type CountExports, countingSource } from "../instrument/runtime.ts";
 import { outOfSteps, probe } from "./probe.ts";
+import { check } from "./target.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 const KEPT = join(root, "build", "fuzz");
@@ -64,4 +65,14 @@ export async function instrumentedCore(): Promise<Build> {
       });
     },
   };
+}
+
+/** Between two inputs the core holds nothing. */
+export function nothingLost(
+  { inspect }: { inspect(what: number): number },
+  limits: { readonly requests: number; readonly commands: number; readonly pool: number },
+): void {
+  check(inspect(0) === limits.requests, () => `${limits.requests - inspect(0)} request slots are lost`);
+  check(inspect(1) === limits.commands, () => `${limits.commands - inspect(1)} command slots are lost`);
+  check(inspect(2) === limits.pool, () => `${limits.pool - inspect(2)} bytes of the pool are lost`);
 }

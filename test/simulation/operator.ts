@@ -1,61 +1,7 @@
 // An operator, and control behind him: makes every control call of the core, at any moment, under load. What may be refused, and
 // with which error, is part of what is expected. Nothing he does leaves a unit of a reachable world without its paths for long.
 
-import {
-  ERROR_CLUSTER_MODE,
-  ERROR_HANDLE,
-  ERROR_LIMIT,
-  ERROR_NOT_FAILED,
-  ERROR_PRIORITY_IN_USE,
-  ERROR_PROPERTY,
-  ERROR_RANGE,
-  MODE_CLUSTER,
-  MODE_FAILBACK,
-  MODE_PATROL,
-  MODE_PATROL_INTERVAL_MS,
-  MODE_PATROL_THRESHOLD_MS,
-  MODE_PATROL_TIMEOUT_MS,
-  MODE_SHAKY,
-  MODE_SHAKY_CLEAN_S,
-  MODE_SHAKY_COUNT,
-  MODE_SHAKY_WINDOW_S,
-  PATH_SET_CLEAR_SHAKY,
-  PATH_SET_CONTROLLER,
-  PATH_SET_DEPTH,
-  PATH_SET_DOUBT,
-  PATH_SET_ENABLED,
-  PATH_SET_FAILED,
-  PATH_SET_FAULTS,
-  PATH_SET_INITIATOR_PORT,
-  PATH_SET_PRIORITY,
-  PATH_SET_TARGET_PORT,
-  PATH_SET_WEIGHT,
-  POLICY_COUNT,
-  POLICY_STATIC,
-  UNIT_CAN_FUA,
-  UNIT_CAN_LBA_STATUS,
-  UNIT_CAN_UNMAP,
-  UNIT_SET_ALUA_EXPLICIT,
-  UNIT_SET_BLOCK_BYTES,
-  UNIT_SET_CAPABILITIES,
-  UNIT_SET_COMMAND_TIMEOUT_MS,
-  UNIT_SET_GHOST_RESET_MS,
-  UNIT_SET_HEDGE_BUDGET,
-  UNIT_SET_IO_TIMEOUT_MS,
-  UNIT_SET_LOST_RESET_MS,
-  UNIT_SET_NO_PATH_TIMEOUT_MS,
-  UNIT_SET_PATROL_READ,
-  UNIT_SET_POLICY,
-  UNIT_SET_POLICY_PARAMETER,
-  UNIT_SET_POLICY_PARAMETER_2,
-  UNIT_SET_RELEASED,
-  UNIT_SET_STALL_MAX_MS,
-  UNIT_SET_STALL_MIN_MS,
-  UNIT_SET_STATISTICS_RESET,
-  UNIT_SET_TRANSFER_BLOCKS_MAX,
-  UNIT_SET_UNMAP_BLOCKS_MAX,
-  UNIT_SET_WRITE_SAME_BLOCKS_MAX,
-} from "../../host/abi.ts";
+import * as abi from "../../host/abi.ts";
 import type { Daemon } from "./daemon.ts";
 import type { WorldPlan } from "./plan.ts";
 import type { Random } from "./random.ts";
@@ -115,22 +61,22 @@ export class Operator {
   /** Puts everything back to what the world was planned with. */
   settle(): void {
     const { plan } = this.#office;
-    this.#mode(MODE_PATROL, 3);
-    this.#mode(MODE_PATROL_INTERVAL_MS, plan.patrolMs);
-    this.#mode(MODE_PATROL_THRESHOLD_MS, plan.patrolMs);
-    this.#mode(MODE_PATROL_TIMEOUT_MS, plan.patrolMs);
-    this.#mode(MODE_FAILBACK, 0);
+    this.#mode(abi.MODE_PATROL, 3);
+    this.#mode(abi.MODE_PATROL_INTERVAL_MS, plan.patrolMs);
+    this.#mode(abi.MODE_PATROL_THRESHOLD_MS, plan.patrolMs);
+    this.#mode(abi.MODE_PATROL_TIMEOUT_MS, plan.patrolMs);
+    this.#mode(abi.MODE_FAILBACK, 0);
     for (const path of this.#daemon.inventory.paths) {
       if (path < 0) continue;
-      this.#path(path, PATH_SET_ENABLED, 1);
-      this.#path(path, PATH_SET_FAILED, 0, ERROR_NOT_FAILED);
+      this.#path(path, abi.PATH_SET_ENABLED, 1);
+      this.#path(path, abi.PATH_SET_FAILED, 0, abi.ERROR_NOT_FAILED);
     }
-    for (const unit of this.#daemon.inventory.units) if (unit >= 0) this.#unit(unit, UNIT_SET_RELEASED, 0);
+    for (const unit of this.#daemon.inventory.units) if (unit >= 0) this.#unit(unit, abi.UNIT_SET_RELEASED, 0);
   }
 
   /** A failed path is back, and disabled perhaps: he enables it soon. */
   back(index: number): void {
-    this.#later(() => this.#path(this.#daemon.inventory.paths[index] ?? -1, PATH_SET_ENABLED, 1, ERROR_HANDLE));
+    this.#later(() => this.#path(this.#daemon.inventory.paths[index] ?? -1, abi.PATH_SET_ENABLED, 1, abi.ERROR_HANDLE));
   }
 
   /** A call has to answer 0, or be refused with one of `errors`, or with the one that is `due`. */
@@ -168,26 +114,26 @@ export class Operator {
         this.#unit(unit, property, value(), ...errors);
     const calls: Call[] = [
       () => this.#policy(unit),
-      set(UNIT_SET_POLICY_PARAMETER, () => random.pick([0, 1, 2, 7, 100, 1000]), ERROR_RANGE),
-      set(UNIT_SET_POLICY_PARAMETER_2, () => random.pick([0, 1, 2, 7, 100]), ERROR_RANGE),
-      set(UNIT_SET_STALL_MIN_MS, () => random.pick([10, 20, 50, 200])),
+      set(abi.UNIT_SET_POLICY_PARAMETER, () => random.pick([0, 1, 2, 7, 100, 1000]), abi.ERROR_RANGE),
+      set(abi.UNIT_SET_POLICY_PARAMETER_2, () => random.pick([0, 1, 2, 7, 100]), abi.ERROR_RANGE),
+      set(abi.UNIT_SET_STALL_MIN_MS, () => random.pick([10, 20, 50, 200])),
       // Without the stall rule what is lost waits for its deadline.
-      set(UNIT_SET_STALL_MAX_MS, () => random.pick(this.#patient ? [100, 500, 2000] : [0, 100, 500, 2000])),
-      set(UNIT_SET_GHOST_RESET_MS, () => random.pick([500, 2000])),
-      set(UNIT_SET_LOST_RESET_MS, () => random.pick([0, 100, 1000])),
-      set(UNIT_SET_COMMAND_TIMEOUT_MS, () =>
+      set(abi.UNIT_SET_STALL_MAX_MS, () => random.pick(this.#patient ? [100, 500, 2000] : [0, 100, 500, 2000])),
+      set(abi.UNIT_SET_GHOST_RESET_MS, () => random.pick([500, 2000])),
+      set(abi.UNIT_SET_LOST_RESET_MS, () => random.pick([0, 100, 1000])),
+      set(abi.UNIT_SET_COMMAND_TIMEOUT_MS, () =>
         this.#daemon.inventory.cluster && this.#patient ? 3000 : random.pick([0, 3000, 8000]),
       ),
-      set(UNIT_SET_NO_PATH_TIMEOUT_MS, () => (this.#patient ? PATIENT_MS : random.pick([0, 500, 5000]))),
-      set(UNIT_SET_HEDGE_BUDGET, () => random.pick([0, 100, 500, 1000]), ERROR_RANGE),
-      set(UNIT_SET_PATROL_READ, () => random.between(0, 1)),
-      set(UNIT_SET_ALUA_EXPLICIT, () => random.between(0, 1)),
-      set(UNIT_SET_TRANSFER_BLOCKS_MAX, () => random.pick([0, 8, 11, 32])),
-      set(UNIT_SET_UNMAP_BLOCKS_MAX, () => random.pick([0, 1, 8, 64])),
-      set(UNIT_SET_WRITE_SAME_BLOCKS_MAX, () => random.pick([0, 1, 8, 64])),
-      set(UNIT_SET_CAPABILITIES, () => this.#drawCapabilities()),
-      set(UNIT_SET_STATISTICS_RESET, () => 1),
-      set(UNIT_SET_BLOCK_BYTES, () => plan.blockBytes),
+      set(abi.UNIT_SET_NO_PATH_TIMEOUT_MS, () => (this.#patient ? PATIENT_MS : random.pick([0, 500, 5000]))),
+      set(abi.UNIT_SET_HEDGE_BUDGET, () => random.pick([0, 100, 500, 1000]), abi.ERROR_RANGE),
+      set(abi.UNIT_SET_PATROL_READ, () => random.between(0, 1)),
+      set(abi.UNIT_SET_ALUA_EXPLICIT, () => random.between(0, 1)),
+      set(abi.UNIT_SET_TRANSFER_BLOCKS_MAX, () => random.pick([0, 8, 11, 32])),
+      set(abi.UNIT_SET_UNMAP_BLOCKS_MAX, () => random.pick([0, 1, 8, 64])),
+      set(abi.UNIT_SET_WRITE_SAME_BLOCKS_MAX, () => random.pick([0, 1, 8, 64])),
+      set(abi.UNIT_SET_CAPABILITIES, () => this.#drawCapabilities()),
+      set(abi.UNIT_SET_STATISTICS_RESET, () => 1),
+      set(abi.UNIT_SET_BLOCK_BYTES, () => plan.blockBytes),
       () => this.#ioTimeout(unit),
       () => this.#daemon.inventory.identify(unit),
       () => this.#spareUnit(),
@@ -198,15 +144,15 @@ export class Operator {
 
   #drawCapabilities(): number {
     // Whether zeroes come fast is something that clients count on.
-    const may = UNIT_CAN_FUA | UNIT_CAN_UNMAP | UNIT_CAN_LBA_STATUS;
+    const may = abi.UNIT_CAN_FUA | abi.UNIT_CAN_UNMAP | abi.UNIT_CAN_LBA_STATUS;
     return (this.#capabilities & ~may) | (this.#capabilities & may & this.#office.random.uint32());
   }
 
   #policy(unit: number): void {
-    const policy = this.#office.random.between(0, POLICY_COUNT - 1);
-    const answer = this.#daemon.core.exports.unitSet(unit, UNIT_SET_POLICY, BigInt(policy));
-    const refused = this.#daemon.inventory.cluster && policy !== POLICY_STATIC;
-    this.#expect(`policy ${policy}`, answer, [], refused ? ERROR_CLUSTER_MODE : undefined);
+    const policy = this.#office.random.between(0, abi.POLICY_COUNT - 1);
+    const answer = this.#daemon.core.exports.unitSet(unit, abi.UNIT_SET_POLICY, BigInt(policy));
+    const refused = this.#daemon.inventory.cluster && policy !== abi.POLICY_STATIC;
+    this.#expect(`policy ${policy}`, answer, [], refused ? abi.ERROR_CLUSTER_MODE : undefined);
   }
 
   #ioTimeout(unit: number): void {
@@ -214,12 +160,12 @@ export class Operator {
       this.#patient ? [Math.max(this.#office.plan.ioTimeoutMs, 25_000), 30_000] : [1500, 8000, 25_000],
     );
     this.ioTimeoutMs = Math.max(this.ioTimeoutMs, ms);
-    this.#unit(unit, UNIT_SET_IO_TIMEOUT_MS, ms);
+    this.#unit(unit, abi.UNIT_SET_IO_TIMEOUT_MS, ms);
   }
 
   #release(unit: number): void {
-    this.#unit(unit, UNIT_SET_RELEASED, 1);
-    this.#later(() => this.#unit(unit, UNIT_SET_RELEASED, 0, ERROR_HANDLE));
+    this.#unit(unit, abi.UNIT_SET_RELEASED, 1);
+    this.#later(() => this.#unit(unit, abi.UNIT_SET_RELEASED, 0, abi.ERROR_HANDLE));
   }
 
   #later(action: () => void): void {
@@ -229,7 +175,7 @@ export class Operator {
   /** A unit comes and goes, with a path of another one perhaps. */
   #spareUnit(): void {
     const unit = this.#daemon.core.exports.unitAdd();
-    if (unit < 0) return this.#expect("unitAdd", unit, [ERROR_LIMIT]);
+    if (unit < 0) return this.#expect("unitAdd", unit, [abi.ERROR_LIMIT]);
     this.#expect("unitRemove", this.#daemon.core.exports.unitRemove(unit), []);
   }
 
@@ -244,44 +190,44 @@ export class Operator {
       () =>
         this.#path(path, property, value(), ...errors);
     const calls: Call[] = [
-      set(PATH_SET_DEPTH, () => random.pick([1, 4, 32, 128])),
-      set(PATH_SET_WEIGHT, () => random.between(1, 100)),
-      set(PATH_SET_INITIATOR_PORT, () => random.between(0, 2)),
-      set(PATH_SET_TARGET_PORT, () => random.between(0, 6)),
-      set(PATH_SET_CONTROLLER, () => random.between(0, 2)),
-      set(PATH_SET_CLEAR_SHAKY, () => 1),
-      set(PATH_SET_FAULTS, () => random.between(0, 4)),
-      set(PATH_SET_DOUBT, () => 1),
+      set(abi.PATH_SET_DEPTH, () => random.pick([1, 4, 32, 128])),
+      set(abi.PATH_SET_WEIGHT, () => random.between(1, 100)),
+      set(abi.PATH_SET_INITIATOR_PORT, () => random.between(0, 2)),
+      set(abi.PATH_SET_TARGET_PORT, () => random.between(0, 6)),
+      set(abi.PATH_SET_CONTROLLER, () => random.between(0, 2)),
+      set(abi.PATH_SET_CLEAR_SHAKY, () => 1),
+      set(abi.PATH_SET_FAULTS, () => random.between(0, 4)),
+      set(abi.PATH_SET_DOUBT, () => 1),
       () => {
         const priority = random.between(1, PRIORITY_MAX);
         const taken = inventory.priorityTaken(path, priority);
-        const answer = core.exports.pathSet(path, PATH_SET_PRIORITY, BigInt(priority));
-        this.#expect(`priority ${priority}`, answer, [], taken ? ERROR_PRIORITY_IN_USE : undefined);
+        const answer = core.exports.pathSet(path, abi.PATH_SET_PRIORITY, BigInt(priority));
+        this.#expect(`priority ${priority}`, answer, [], taken ? abi.ERROR_PRIORITY_IN_USE : undefined);
       },
       () => {
         const other = random.pick(inventory.paths);
         const answer = core.exports.pathSwap(path, other);
-        const due = inventory.sameUnit(path, other) ? undefined : other < 0 ? ERROR_HANDLE : ERROR_RANGE;
+        const due = inventory.sameUnit(path, other) ? undefined : other < 0 ? abi.ERROR_HANDLE : abi.ERROR_RANGE;
         this.#expect("pathSwap", answer, [], due);
       },
       // Off and on again at once.
       () => {
-        this.#path(path, PATH_SET_ENABLED, 0);
-        this.#path(path, PATH_SET_ENABLED, 1);
+        this.#path(path, abi.PATH_SET_ENABLED, 0);
+        this.#path(path, abi.PATH_SET_ENABLED, 1);
       },
-      set(PATH_SET_FAILED, () => 0, ERROR_NOT_FAILED),
+      set(abi.PATH_SET_FAILED, () => 0, abi.ERROR_NOT_FAILED),
       () => inventory.renumber(random),
     ];
     if (this.#office.steadyEnds) {
       calls.push(
         () => {
-          this.#path(path, PATH_SET_ENABLED, 0);
-          this.#later(() => this.#path(inventory.paths[index] ?? -1, PATH_SET_ENABLED, 1, ERROR_HANDLE));
+          this.#path(path, abi.PATH_SET_ENABLED, 0);
+          this.#later(() => this.#path(inventory.paths[index] ?? -1, abi.PATH_SET_ENABLED, 1, abi.ERROR_HANDLE));
         },
         () => {
-          this.#path(path, PATH_SET_FAILED, 1);
+          this.#path(path, abi.PATH_SET_FAILED, 1);
           this.#later(() =>
-            this.#path(inventory.paths[index] ?? -1, PATH_SET_FAILED, 0, ERROR_HANDLE, ERROR_NOT_FAILED),
+            this.#path(inventory.paths[index] ?? -1, abi.PATH_SET_FAILED, 0, abi.ERROR_HANDLE, abi.ERROR_NOT_FAILED),
           );
         },
       );
@@ -298,18 +244,18 @@ export class Operator {
   #modes(): readonly Call[] {
     const { plan, random } = this.#office;
     return [
-      () => this.#mode(MODE_FAILBACK, random.between(0, 1)),
+      () => this.#mode(abi.MODE_FAILBACK, random.between(0, 1)),
       () => {
-        this.#mode(MODE_PATROL, random.between(0, 3));
-        this.#later(() => this.#mode(MODE_PATROL, 3));
+        this.#mode(abi.MODE_PATROL, random.between(0, 3));
+        this.#later(() => this.#mode(abi.MODE_PATROL, 3));
       },
-      () => this.#mode(MODE_PATROL_INTERVAL_MS, random.between(100, plan.patrolMs)),
-      () => this.#mode(MODE_PATROL_THRESHOLD_MS, random.between(100, plan.patrolMs)),
-      () => this.#mode(MODE_PATROL_TIMEOUT_MS, random.between(200, plan.patrolMs)),
-      () => this.#mode(MODE_SHAKY, random.between(0, 1)),
-      () => this.#mode(MODE_SHAKY_COUNT, random.between(1, 10)),
-      () => this.#mode(MODE_SHAKY_WINDOW_S, random.pick([1, 60, 1800])),
-      () => this.#mode(MODE_SHAKY_CLEAN_S, random.pick([0, 1, 60])),
+      () => this.#mode(abi.MODE_PATROL_INTERVAL_MS, random.between(100, plan.patrolMs)),
+      () => this.#mode(abi.MODE_PATROL_THRESHOLD_MS, random.between(100, plan.patrolMs)),
+      () => this.#mode(abi.MODE_PATROL_TIMEOUT_MS, random.between(200, plan.patrolMs)),
+      () => this.#mode(abi.MODE_SHAKY, random.between(0, 1)),
+      () => this.#mode(abi.MODE_SHAKY_COUNT, random.between(1, 10)),
+      () => this.#mode(abi.MODE_SHAKY_WINDOW_S, random.pick([1, 60, 1800])),
+      () => this.#mode(abi.MODE_SHAKY_CLEAN_S, random.pick([0, 1, 60])),
       () => {
         if (this.#office.cluster) this.#toggleCluster();
       },
@@ -319,11 +265,12 @@ export class Operator {
   /** Cluster mode knows the static policy only. */
   #toggleCluster(): void {
     if (!this.#daemon.inventory.cluster) {
-      for (const unit of this.#daemon.inventory.units) if (unit >= 0) this.#unit(unit, UNIT_SET_POLICY, POLICY_STATIC);
+      for (const unit of this.#daemon.inventory.units)
+        if (unit >= 0) this.#unit(unit, abi.UNIT_SET_POLICY, abi.POLICY_STATIC);
     }
     this.#daemon.inventory.cluster = !this.#daemon.inventory.cluster;
     this.clustered = true;
-    this.#mode(MODE_CLUSTER, this.#daemon.inventory.cluster ? 1 : 0);
+    this.#mode(abi.MODE_CLUSTER, this.#daemon.inventory.cluster ? 1 : 0);
   }
 
   /** What makes no sense is refused, and changes nothing. */
@@ -332,29 +279,29 @@ export class Operator {
     const unit = this.#daemon.inventory.units.find((handle) => handle >= 0) ?? 0;
     const refused = (what: string, due: number, answer: number): void => this.#expect(what, answer, [], due);
     return [
-      () => refused("pathAdd to nothing", ERROR_HANDLE, exports.pathAdd(NEVER_A_HANDLE, 1, 0, 1, 1, 1)),
-      () => refused("pathAdd with priority 0", ERROR_RANGE, exports.pathAdd(unit, 1, 0, 0, 1, 1)),
-      () => refused("pathAdd with depth 0", ERROR_RANGE, exports.pathAdd(unit, 1, 0, PRIORITY_MAX, 1, 0)),
-      () => refused("pathRemove of nothing", ERROR_HANDLE, exports.pathRemove(NEVER_A_HANDLE)),
-      () => refused("pathSet of nothing", ERROR_HANDLE, exports.pathSet(NEVER_A_HANDLE, PATH_SET_ENABLED, 1n)),
-      () => refused("pathSwap of nothing", ERROR_HANDLE, exports.pathSwap(NEVER_A_HANDLE, 0)),
-      () => refused("unitSet of nothing", ERROR_HANDLE, exports.unitSet(NEVER_A_HANDLE, UNIT_SET_POLICY, 0n)),
-      () => refused("unitSet of what there is not", ERROR_PROPERTY, exports.unitSet(unit, NEVER_A_PROPERTY, 0n)),
-      () => refused("a deadline of 0", ERROR_RANGE, exports.unitSet(unit, UNIT_SET_IO_TIMEOUT_MS, 0n)),
-      () => refused("a negative deadline", ERROR_RANGE, exports.unitSet(unit, UNIT_SET_IO_TIMEOUT_MS, -1n)),
+      () => refused("pathAdd to nothing", abi.ERROR_HANDLE, exports.pathAdd(NEVER_A_HANDLE, 1, 0, 1, 1, 1)),
+      () => refused("pathAdd with priority 0", abi.ERROR_RANGE, exports.pathAdd(unit, 1, 0, 0, 1, 1)),
+      () => refused("pathAdd with depth 0", abi.ERROR_RANGE, exports.pathAdd(unit, 1, 0, PRIORITY_MAX, 1, 0)),
+      () => refused("pathRemove of nothing", abi.ERROR_HANDLE, exports.pathRemove(NEVER_A_HANDLE)),
+      () => refused("pathSet of nothing", abi.ERROR_HANDLE, exports.pathSet(NEVER_A_HANDLE, abi.PATH_SET_ENABLED, 1n)),
+      () => refused("pathSwap of nothing", abi.ERROR_HANDLE, exports.pathSwap(NEVER_A_HANDLE, 0)),
+      () => refused("unitSet of nothing", abi.ERROR_HANDLE, exports.unitSet(NEVER_A_HANDLE, abi.UNIT_SET_POLICY, 0n)),
+      () => refused("unitSet of what there is not", abi.ERROR_PROPERTY, exports.unitSet(unit, NEVER_A_PROPERTY, 0n)),
+      () => refused("a deadline of 0", abi.ERROR_RANGE, exports.unitSet(unit, abi.UNIT_SET_IO_TIMEOUT_MS, 0n)),
+      () => refused("a negative deadline", abi.ERROR_RANGE, exports.unitSet(unit, abi.UNIT_SET_IO_TIMEOUT_MS, -1n)),
       () =>
         refused(
           "a policy too many",
-          this.#daemon.inventory.cluster ? ERROR_CLUSTER_MODE : ERROR_RANGE,
-          exports.unitSet(unit, UNIT_SET_POLICY, BigInt(POLICY_COUNT)),
+          this.#daemon.inventory.cluster ? abi.ERROR_CLUSTER_MODE : abi.ERROR_RANGE,
+          exports.unitSet(unit, abi.UNIT_SET_POLICY, BigInt(abi.POLICY_COUNT)),
         ),
-      () => refused("unitRemove of nothing", ERROR_HANDLE, exports.unitRemove(NEVER_A_HANDLE)),
-      () => refused("unitIdentity of nothing", ERROR_HANDLE, exports.unitIdentity(NEVER_A_HANDLE, 18)),
-      () => refused("an identity of 2 bytes", ERROR_RANGE, exports.unitIdentity(unit, 2)),
-      () => refused("connectionAdd to nothing", ERROR_HANDLE, exports.connectionAdd(1, NEVER_A_HANDLE, 0, 0)),
-      () => refused("connectionClose of nothing", ERROR_HANDLE, exports.connectionClose(NEVER_A_HANDLE)),
-      () => refused("modeSet of what there is not", ERROR_PROPERTY, exports.modeSet(NEVER_A_PROPERTY, 1n)),
-      () => refused("patrol 4", ERROR_RANGE, exports.modeSet(MODE_PATROL, 4n)),
+      () => refused("unitRemove of nothing", abi.ERROR_HANDLE, exports.unitRemove(NEVER_A_HANDLE)),
+      () => refused("unitIdentity of nothing", abi.ERROR_HANDLE, exports.unitIdentity(NEVER_A_HANDLE, 18)),
+      () => refused("an identity of 2 bytes", abi.ERROR_RANGE, exports.unitIdentity(unit, 2)),
+      () => refused("connectionAdd to nothing", abi.ERROR_HANDLE, exports.connectionAdd(1, NEVER_A_HANDLE, 0, 0)),
+      () => refused("connectionClose of nothing", abi.ERROR_HANDLE, exports.connectionClose(NEVER_A_HANDLE)),
+      () => refused("modeSet of what there is not", abi.ERROR_PROPERTY, exports.modeSet(NEVER_A_PROPERTY, 1n)),
+      () => refused("patrol 4", abi.ERROR_RANGE, exports.modeSet(abi.MODE_PATROL, 4n)),
     ];
   }
 }

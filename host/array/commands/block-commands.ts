@@ -18,6 +18,8 @@ import {
 import type { LogicalUnit } from "../unit.ts";
 
 const TWO_32 = 4294967296;
+/** Byte 1 of a CDB that writes: force unit access. */
+const FUA = 0x08;
 /** Most bytes one WRITE SAME may cover (VPD page B0), so that no command holds the reactor for long. */
 export const WRITE_SAME_BYTES_MAX = 33_554_432;
 /** Most blocks one UNMAP may cover, and most block descriptors it may have (VPD page B0). */
@@ -46,6 +48,11 @@ export function done(command: Command, error: number): boolean {
   return false;
 }
 
+/** True when FUA holds: the bit is not set, or what was written is on the medium now. */
+export function forced(command: Command, unit: LogicalUnit, lba: number, blocks: number): boolean {
+  return !unit.cachesWrites || (command.cdb(1) & FUA) === 0 || done(command, unit.flush(lba, blocks));
+}
+
 export function writable(command: Command, unit: LogicalUnit): boolean {
   if (!unit.writeProtected) return true;
   command.fail(KEY_DATA_PROTECT, ASC_WRITE_PROTECTED);
@@ -64,7 +71,7 @@ export function read(command: Command, unit: LogicalUnit, lba: number, blocks: n
   if (!unprotected(command) || !inRange(command, unit, lba, blocks)) return;
   const wanted = blocks * unit.blockBytes;
   if (wanted > TRANSFER_BYTES_MAX) return command.invalidField(blocksField(command), -1);
-  if (unit.cachesWrites && (command.cdb(1) & 0x08) !== 0 && !done(command, unit.flush(lba, blocks))) return;
+  if (!forced(command, unit, lba, blocks)) return;
   const whole = command.bufferBytes - (command.bufferBytes % unit.blockBytes);
   const count = command.direction === DIRECTION_OUT ? 0 : Math.min(wanted, whole);
   const offset = lba * unit.blockBytes;
@@ -103,7 +110,7 @@ export function write(command: Command, unit: LogicalUnit, lba: number, blocks: 
     const error = unit.medium.write(command.bytes, command.buffer, offset | 0, (offset / TWO_32) | 0, count);
     if (!done(command, error)) return;
   }
-  if (unit.cachesWrites && (command.cdb(1) & 0x08) !== 0 && !done(command, unit.flush(lba, blocks))) return;
+  if (!forced(command, unit, lba, blocks)) return;
   command.moved = count;
 }
 

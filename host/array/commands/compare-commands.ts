@@ -1,7 +1,16 @@
 // The commands of SBC-3 that look at what the medium holds: VERIFY, WRITE AND VERIFY, COMPARE AND WRITE, ORWRITE.
 
 import { DIRECTION_OUT } from "../../abi.ts";
-import { dataOutBytes, done, inRange, TRANSFER_BYTES_MAX, unprotected, writable, write } from "./block-commands.ts";
+import {
+  dataOutBytes,
+  done,
+  forced,
+  inRange,
+  TRANSFER_BYTES_MAX,
+  unprotected,
+  writable,
+  write,
+} from "./block-commands.ts";
 import type { Command } from "./command.ts";
 import { blocksField, blocksOf, lbaOf } from "../fields.ts";
 import { ASC_MISCOMPARE, ASC_UNRECOVERED_READ, KEY_MEDIUM_ERROR, KEY_MISCOMPARE } from "../scsi.ts";
@@ -90,7 +99,7 @@ export function orWrite(command: Command, unit: LogicalUnit): void {
     for (let i = 0; i < step; i++) held[i] = (held[i] ?? 0) | (command.bytes[command.buffer + at + i] ?? 0);
     if (!done(command, unit.medium.write(held, 0, offset | 0, (offset / TWO_32) | 0, step))) return;
   }
-  if (unit.cachesWrites && (command.cdb(1) & 0x08) !== 0 && !done(command, unit.flush(lba, blocks))) return;
+  if (!forced(command, unit, lba, blocks)) return;
   command.moved = count;
 }
 
@@ -108,7 +117,7 @@ export function compareAndWrite(command: Command, unit: LogicalUnit): void {
   if (count > 0) {
     const high = (offset / TWO_32) | 0;
     if (!done(command, unit.medium.write(command.bytes, command.buffer + count, offset | 0, high, count))) return;
-    if (unit.cachesWrites && (command.cdb(1) & 0x08) !== 0 && !done(command, unit.flush(lba, blocks))) return;
+    if (!forced(command, unit, lba, blocks)) return;
   }
   command.wanted = 2 * count;
   command.moved = 2 * count;

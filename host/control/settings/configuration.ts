@@ -177,27 +177,21 @@ function definitionOf(schema: unknown): Definition | undefined {
   return typeof schema === "object" && schema !== null && "def" in schema ? (schema.def as Definition) : undefined;
 }
 
-function shapeOf(schema: unknown): Record<string, unknown> | undefined {
+/** What `pick` finds in a schema, or else in the first of those it is made of that has it. */
+function within<T>(schema: unknown, pick: (definition: Definition) => T | undefined): T | undefined {
   const definition = definitionOf(schema);
   if (definition === undefined) return undefined;
-  if (definition.shape !== undefined) return definition.shape;
+  const own = pick(definition);
+  if (own !== undefined) return own;
   for (const inner of [definition.innerType, definition.in, ...(definition.options ?? [])]) {
-    const shape = inner === undefined ? undefined : shapeOf(inner);
-    if (shape !== undefined) return shape;
+    const found = within(inner, pick);
+    if (found !== undefined) return found;
   }
   return undefined;
 }
 
-function elementOf(schema: unknown): unknown {
-  const definition = definitionOf(schema);
-  if (definition === undefined) return undefined;
-  if (definition.element !== undefined) return definition.element;
-  for (const inner of [definition.innerType, definition.in, ...(definition.options ?? [])]) {
-    const element = inner === undefined ? undefined : elementOf(inner);
-    if (element !== undefined) return element;
-  }
-  return undefined;
-}
+const shapeOf = (schema: unknown): Record<string, unknown> | undefined => within(schema, ({ shape }) => shape);
+const elementOf = (schema: unknown): unknown => within(schema, ({ element }) => element);
 
 const DYNAMIC_IN_CLUSTER = 'must be "static" while cluster = true: cluster reservations belong to one path';
 

@@ -8,7 +8,7 @@ import { Disk } from "../../unit/core/fixtures/disk.ts";
 import { type Build, type Client, Host } from "../../unit/core/fixtures/harness.ts";
 import * as N from "../../unit/core/fixtures/nbd-client.ts";
 import { type Answer, fixedSense, type Scsi } from "../../unit/core/fixtures/scsi.ts";
-import { instrumentedCore } from "../core.ts";
+import { instrumentedCore, nothingLost } from "../core.ts";
 import { check, type Target } from "../target.ts";
 
 const LIMITS = { requests: 24, commands: 8, pool: 32 << 20, connections: 4 };
@@ -184,10 +184,7 @@ export async function makeTarget(): Promise<Target> {
     recover(bed);
     host.clients.delete(client.socket);
     host.events.length = 0;
-    const { inspect } = host.core;
-    check(inspect(0) === LIMITS.requests, () => `${LIMITS.requests - inspect(0)} request slots are lost`);
-    check(inspect(1) === LIMITS.commands, () => `${LIMITS.commands - inspect(1)} command slots are lost`);
-    check(inspect(2) === LIMITS.pool, () => `${LIMITS.pool - inspect(2)} bytes of the pool are lost`);
+    nothingLost(host.core, LIMITS);
   };
   return { run, seeds: SEEDS, bytesMax: 256 };
 }

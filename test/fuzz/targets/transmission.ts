@@ -5,7 +5,7 @@ import * as abi from "../../../host/abi.ts";
 import { Disk } from "../../unit/core/fixtures/disk.ts";
 import { type Client, Host } from "../../unit/core/fixtures/harness.ts";
 import * as N from "../../unit/core/fixtures/nbd-client.ts";
-import { instrumentedCore } from "../core.ts";
+import { instrumentedCore, nothingLost } from "../core.ts";
 import { check, type Target } from "../target.ts";
 
 const LIMITS = { requests: 24, commands: 8, pool: 32 << 20, connections: 4 };
@@ -104,10 +104,7 @@ export async function makeTarget(): Promise<Target> {
     host.clients.delete(bad.socket);
     host.events.length = 0;
     check(bad.closed, () => "the connection stays open");
-    const { inspect } = host.core;
-    check(inspect(0) === LIMITS.requests, () => `${LIMITS.requests - inspect(0)} request slots are lost`);
-    check(inspect(1) === LIMITS.commands, () => `${LIMITS.commands - inspect(1)} command slots are lost`);
-    check(inspect(2) === LIMITS.pool, () => `${LIMITS.pool - inspect(2)} bytes of the pool are lost`);
+    nothingLost(host.core, LIMITS);
     check(host.unitField(unit, abi.UNIT_CONNECTIONS) === 1, () => "the count of connections is wrong");
   };
   return { run, seeds: SEEDS, words: WORDS, bytesMax: 4096 };

@@ -123,6 +123,13 @@ export class LioArray {
     return scsiDevices().find((device) => device.host === host && device.lun === lun);
   }
 
+  /** The same when it has a disk device; throws when it has not. */
+  disk(path: number, unit: number): ScsiDevice & { readonly sd: string } {
+    const device = this.device(path, unit);
+    if (device?.sd === undefined) throw new Error(`path ${path} to unit ${unit} has no disk device`);
+    return { ...device, sd: device.sd };
+  }
+
   /** The SCSI devices of all paths to a unit, by the path's number. */
   devices(unit: number): readonly ScsiDevice[] {
     return this.paths().flatMap((path) => this.device(path.number, unit) ?? []);

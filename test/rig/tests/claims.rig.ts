@@ -5,7 +5,7 @@ import { until } from "../../until.ts";
 import { attempt, run } from "../lib/command.ts";
 import { LioArray } from "../lib/lio.ts";
 import { Daemon, getlun } from "../lib/pathmanager.ts";
-import { deleteDevice, type ScsiDevice } from "../lib/scsi.ts";
+import { deleteDevice } from "../lib/scsi.ts";
 import { afterwards, test, type Rig } from "../lib/test.ts";
 
 export const rig: Rig = { array: "lio", units: 2, paths: 2, timeLimitS: 150 };
@@ -13,12 +13,6 @@ export const rig: Rig = { array: "lio", units: 2, paths: 2, timeLimitS: 150 };
 const CONFIGURATION = 'devices = "all"\npolicy = "static"\n';
 const FOLDER = "/mnt/claims";
 const array = new LioArray();
-
-function deviceOf(path: number, unit: number): ScsiDevice & { readonly sd: string } {
-  const device = array.device(path, unit);
-  if (device?.sd === undefined) throw new Error(`path ${path} to unit ${unit} has no disk device`);
-  return { ...device, sd: device.sd };
-}
 
 const mount = (device: string) => attempt("mount", [device, FOLDER]);
 const isShown = (pathNumber: string): boolean => getlun().includes(`PathNumber=${pathNumber}\n`);
@@ -30,7 +24,7 @@ async function start(): Promise<Daemon> {
 }
 
 test("the disk device of a path cannot be mounted, formatted or mapped while the path is ours, and can be afterwards", async () => {
-  const { sd } = deviceOf(0, 0);
+  const { sd } = array.disk(0, 0);
   run("mkdir", "-p", FOLDER);
   run("mkfs.ext4", "-q", sd);
   const daemon = await start();
@@ -43,12 +37,12 @@ test("the disk device of a path cannot be mounted, formatted or mapped while the
 
 test("a device that is deleted goes at once, comes back, and is held again", async () => {
   await start();
-  const { sd, pathNumber } = deviceOf(1, 1);
+  const { sd, pathNumber } = array.disk(1, 1);
   deleteDevice(pathNumber);
   await until("the path is removed", () => !isShown(pathNumber));
   // The array shows the unit on this path anew. The name is free for it, because nobody holds the old device.
   array.remap(1, 1, 1);
   await until("the path is back", () => isShown(pathNumber));
-  assert.equal(deviceOf(1, 1).sd, sd);
+  assert.equal(array.disk(1, 1).sd, sd);
   await until("it is held", () => mount(sd).stderr.includes("busy"));
 });

@@ -7,7 +7,6 @@ import { until } from "../../until.ts";
 import { attempt, run, start } from "../lib/command.ts";
 import { LioArray } from "../lib/lio.ts";
 import { Daemon, getlun, mustPathctl, NBD_SOCKET, pathctl } from "../lib/pathmanager.ts";
-import type { ScsiDevice } from "../lib/scsi.ts";
 import { afterwards, test, type Rig } from "../lib/test.ts";
 
 export const rig: Rig = { array: "lio", units: 2, paths: 2, timeLimitS: 300 };
@@ -18,14 +17,8 @@ const NUMBER = "1";
 const FILE = "/etc/pathmanager/pathmanager.toml";
 const array = new LioArray();
 
-function deviceOf(path: number, unit: number): ScsiDevice & { readonly sd: string } {
-  const device = array.device(path, unit);
-  if (device?.sd === undefined) throw new Error(`path ${path} to unit ${unit} has no disk device`);
-  return { ...device, sd: device.sd };
-}
-
-const first = () => deviceOf(0, 0);
-const second = () => deviceOf(1, 0);
+const first = () => array.disk(0, 0);
+const second = () => array.disk(1, 0);
 
 const isShown = (pathNumber: string): boolean => getlun().includes(`PathNumber=${pathNumber}\n`);
 
@@ -33,7 +26,7 @@ const configuration = (selectors: string): string =>
   `sockets.nbd = "${NBD_SOCKET}"\nlog.system = false\npolicy = "static"\ndevices = ${selectors}\n`;
 
 /** Unit 1 alone: then nobody holds the devices of unit 0. */
-const others = (): string => `[${[0, 1].map((path) => `{ path = "${deviceOf(path, 1).pathNumber}" }`).join(", ")}]`;
+const others = (): string => `[${[0, 1].map((path) => `{ path = "${array.disk(path, 1).pathNumber}" }`).join(", ")}]`;
 const onlySecond = (): string => `[{ path = "${second().pathNumber}" }]`;
 
 function name(selectors: string): void {
