@@ -1,14 +1,19 @@
-// `npm run bench -- dispatch`: the core's work per 4 KiB I/O without system calls: NBD bytes to SCSI op to reply.
+// `npm run bench -- dispatch`: the core's work per 4 KiB I/O without system calls: NBD bytes, or entries of the block door, to SCSI
+// op to answer.
 //
-// The host's side of the rings is played by a few lines (ring-host.ts), whose share is measured in the same run, by doing
-// it twice, and taken off. The second kind of row has the emulated array behind the core, data copied, still no sockets.
+// The host's side of the rings is played by a few lines (ring-host.ts, block-host.ts), whose share is measured in the same run, by
+// doing it twice, and taken off. "With emulated array" has that behind the core, data copied, still no sockets.
+// BENCH_BESIDE=FILE measures another core.wasm in the same run.
 
+import { readFileSync } from "node:fs";
 import { EmulatedArray } from "../host/array/array.ts";
 import * as abi from "../host/abi.ts";
 import { Core } from "../host/reactor/core.ts";
 import { NativeMedium } from "../host/reactor/native-medium.ts";
+import { BlockHost } from "./block-host.ts";
+import type { BenchHost, Load } from "./device-rings.ts";
 import { median, type Row } from "./report.ts";
-import { RingHost, type NbdLoad } from "./ring-host.ts";
+import { RingHost } from "./ring-host.ts";
 
 const UNIT_BYTES = 64 << 20;
 const IO_BYTES = 4096;
@@ -22,18 +27,30 @@ const REFRESH_IOS = 500;
 /** Time that passes from turn to turn, ns: what a turn with system calls takes about. */
 const TURN_NS = 5000;
 const MARK_NS = 400;
+/** Another core.wasm, measured in the same run. */
+const BESIDE = process.env["BENCH_BESIDE"] ?? "";
 
-type Kind = "core" | "core, host twice" | "with emulated array";
+/** Front ends, and what is measured of them. The block door lends buffers, or its embedder has its own. */
+type Kind = "NBD" | "with emulated array" | "block door" | "block door, own buffers" | "NBD, core beside";
 
 interface World {
   readonly core: Core;
-  readonly host: RingHost;
+  readonly host: BenchHost;
   readonly array: EmulatedArray | null;
-  readonly kind: Kind;
+  /** The host does everything twice, so that its share is known. */
+  readonly twice: boolean;
 }
 
-function makeWorld(kind: Kind, load: NbdLoad): World {
-  const core = new Core({ seed: 1n, nowNs: 1_000_000_000n });
+function makeHost(kind: Kind, core: Core, unit: number, load: Load): BenchHost {
+  if (kind === "block door" || kind === "block door, own buffers") {
+    return new BlockHost(core, unit, load, kind !== "block door");
+  }
+  return new RingHost(core, unit, load, kind !== "with emulated array");
+}
+
+function makeWorld(kind: Kind, load: Load, twice: boolean): World {
+  const wasm = kind === "NBD, core beside" ? { wasm: readFileSync(BESIDE) } : {};
+  const core = new Core({ seed: 1n, nowNs: 1_000_000_000n, ...wasm });
   const { exports } = core;
   const unit = exports.unitAdd();
   exports.unitSet(unit, abi.UNIT_SET_BLOCK_BYTES, 512n);
@@ -48,14 +65,12 @@ function makeWorld(kind: Kind, load: NbdLoad): World {
       : null;
   array?.attach(core.bytes, core.control);
   for (let path = 0; path < PATHS; path++) exports.pathAdd(unit, 1, path, path + 1, 1, 64);
-  if (exports.connectionAdd(0, unit, 0, 0) < 0) throw new Error("the core refused the connection");
-  return { core, host: new RingHost(core, unit, load, array === null), array, kind };
+  return { core, host: makeHost(kind, core, unit, load), array, twice };
 }
 
 /** Runs `ios` I/Os; answers ns per I/O. */
-function run({ core, host, array, kind }: World, ios: number): number {
+function run({ core, host, array, twice }: World, ios: number): number {
   const { exports } = core;
-  const twice = kind === "core, host twice";
   const end = (host.answered + ios) | 0;
   const started = process.hrtime.bigint();
   while (((end - host.answered) | 0) > 0) {
@@ -72,53 +87,81 @@ function run({ core, host, array, kind }: World, ios: number): number {
   return Number(process.hrtime.bigint() - started) / ios;
 }
 
-/** Medians over all rounds, or the fastest round of each: what is left when nothing else runs. */
+/** Medians over all rounds, or the fastest round of each: what is left when nothing else runs. The host's share is taken off. */
 interface Figures {
-  readonly median: Record<Kind, number>;
-  readonly fastest: Record<Kind, number>;
+  readonly median: number;
+  readonly fastest: number;
+  readonly host: number;
 }
 
-function measure(load: NbdLoad): Figures {
-  const worlds = (["core", "core, host twice", "with emulated array"] as const).map((kind) => makeWorld(kind, load));
-  const figures = new Map<Kind, number[]>(worlds.map(({ kind }) => [kind, []]));
-  for (const world of worlds) run(world, WARM_IOS);
+function measure(load: Load, kinds: readonly Kind[]): Map<Kind, Figures> {
+  const worlds = kinds.map((kind) => ({
+    kind,
+    once: makeWorld(kind, load, false),
+    twice: makeWorld(kind, load, true),
+    rounds: { once: [] as number[], twice: [] as number[] },
+  }));
+  for (const { once, twice } of worlds) for (const world of [once, twice]) run(world, WARM_IOS);
   for (let round = 0; round < ROUNDS; round++) {
-    for (const world of worlds) {
-      run(world, REFRESH_IOS);
-      figures.get(world.kind)?.push(run(world, IOS));
+    for (const { once, twice, rounds } of worlds) {
+      run(once, REFRESH_IOS);
+      rounds.once.push(run(once, IOS));
+      run(twice, REFRESH_IOS);
+      rounds.twice.push(run(twice, IOS));
     }
   }
-  const over = (statistic: (values: readonly number[]) => number): Record<Kind, number> => ({
-    core: statistic(figures.get("core") ?? []),
-    "core, host twice": statistic(figures.get("core, host twice") ?? []),
-    "with emulated array": statistic(figures.get("with emulated array") ?? []),
-  });
-  return { median: over(median), fastest: over((values) => Math.min(...values)) };
-}
-
-/** The host's share, known from doing it twice. From the fastest rounds: a disturbed one must not shrink the core's. */
-function hostOf({ fastest }: Figures): number {
-  return Math.max(0, fastest["core, host twice"] - fastest.core);
+  return new Map(
+    worlds.map(({ kind, rounds }) => {
+      const fastest = Math.min(...rounds.once);
+      // From the fastest rounds: a disturbed one must not shrink the core's share.
+      const host = kind === "with emulated array" ? 0 : Math.max(0, Math.min(...rounds.twice) - fastest);
+      return [kind, { median: median(rounds.once) - host, fastest: fastest - host, host }];
+    }),
+  );
 }
 
 /** Runs the suite. @param log gets a line of progress now and then */
 export function dispatch(log: (line: string) => void = () => {}): Row[] {
   const rows: Row[] = [];
+  const kinds: readonly Kind[] = [
+    "NBD",
+    "with emulated array",
+    "block door",
+    "block door, own buffers",
+    ...(BESIDE === "" ? [] : (["NBD, core beside"] as const)),
+  ];
   for (const write of [false, true]) {
     for (const depth of [1, 16, 64]) {
       const name = `4 KiB random ${write ? "writes" : "reads"}, depth ${depth}`;
-      const figures = measure({ write, depth, bytes: IO_BYTES, unitBytes: UNIT_BYTES });
-      const host = hostOf(figures);
-      const core = figures.median.core - host;
+      const figures = measure({ write, depth, bytes: IO_BYTES, unitBytes: UNIT_BYTES }, kinds);
+      const of = (kind: Kind): Figures => figures.get(kind) ?? { median: Number.NaN, fastest: Number.NaN, host: 0 };
+      const core = of("NBD");
       const plain = { case: name, unit: "ns/IO", peer: null, peerValue: null, ratio: null };
       rows.push(
-        { ...plain, metric: "core", value: core, peer: "mark", peerValue: MARK_NS, ratio: MARK_NS / core },
-        { ...plain, metric: "core, fastest round", value: figures.fastest.core - host },
-        { ...plain, metric: "host's side of the rings, taken off", value: host },
-        { ...plain, metric: "with emulated array, no sockets", value: figures.median["with emulated array"] },
-        { ...plain, metric: "the same, fastest round", value: figures.fastest["with emulated array"] },
+        {
+          ...plain,
+          metric: "core",
+          value: core.median,
+          peer: "mark",
+          peerValue: MARK_NS,
+          ratio: MARK_NS / core.median,
+        },
+        { ...plain, metric: "core, fastest round", value: core.fastest },
+        { ...plain, metric: "host's side of the rings, taken off", value: core.host },
       );
-      log(`${name}: ${core.toFixed(0)} ns`);
+      for (const kind of kinds.filter((other) => other !== "NBD" && other !== "with emulated array")) {
+        for (const which of ["median", "fastest"] as const) {
+          const value = of(kind)[which];
+          const metric = which === "median" ? kind : `${kind}, fastest round`;
+          rows.push({ ...plain, metric, value, peer: "NBD", peerValue: core[which], ratio: core[which] / value });
+        }
+      }
+      rows.push(
+        { ...plain, metric: "with emulated array, no sockets", value: of("with emulated array").median },
+        { ...plain, metric: "the same, fastest round", value: of("with emulated array").fastest },
+      );
+      const doors = kinds.map((kind) => `${kind} ${of(kind).fastest.toFixed(0)}`).join(", ");
+      log(`${name}: ${core.median.toFixed(0)} ns; fastest rounds: ${doors}`);
     }
   }
   return rows;

@@ -1,98 +1,52 @@
-// The host's side of the core's rings, played by as little code as will do: sockets that are a generator of NBD requests,
-// SCSI commands that are good at once. No system call, no copy of data: what remains is the core's own work.
+// The host's side of the core's rings for NBD: sockets that are a generator of requests.
 
 import * as abi from "../host/abi.ts";
 import type { Core } from "../host/reactor/core.ts";
+import { type BenchHost, DeviceRings, type Load, place } from "./device-rings.ts";
 
 const HEADER_BYTES = 28;
 const REQUEST_MAGIC = 0x25609513;
 
-export interface NbdLoad {
-  readonly write: boolean;
-  readonly depth: number;
-  /** Bytes of one request. */
-  readonly bytes: number;
-  readonly unitBytes: number;
-}
-
 /** Counters that `rewind` puts back, so that the same work can be done twice. */
 const SAVED = 8;
 
-export class RingHost {
-  readonly #core: Core;
-  readonly #load: NbdLoad;
-  readonly #words: Int32Array;
+export class RingHost extends DeviceRings implements BenchHost {
+  readonly #load: Load;
   readonly #native: number;
-  readonly #array: number;
-  readonly #completions: number;
-  readonly #answered: number;
   readonly #playArray: boolean;
   /** [0] requests made, [1] bytes left of the current request's payload, [2] RECV armed: tag, [3] address, [4] bytes, [5] 1 when armed. */
   readonly #state = new Int32Array(SAVED);
-  readonly #saved = new Int32Array(SAVED + 3);
+  readonly #saved = new Int32Array(SAVED + 1);
 
   /** @param playArray whether SCSI commands are answered here (else an emulated array does) */
-  constructor(core: Core, unit: number, load: NbdLoad, playArray: boolean) {
-    this.#core = core;
+  constructor(core: Core, unit: number, load: Load, playArray: boolean) {
+    super(core, unit);
+    if (core.exports.connectionAdd(0, unit, 0, 0) < 0) throw new Error("the core refused the connection");
     this.#load = load;
-    this.#words = core.words;
     this.#playArray = playArray;
     this.#native = (core.control + abi.CONTROL_NATIVE_QUEUE) >>> 2;
-    this.#array = (core.control + abi.CONTROL_ARRAY_QUEUE) >>> 2;
-    this.#completions = (core.control + abi.CONTROL_COMPLETION_QUEUE) >>> 2;
-    this.#answered = (core.unitTable + unit * abi.UNIT_BYTES + abi.UNIT_ANSWERED) >>> 2;
   }
 
-  /** Requests answered, modulo 2^32. */
-  get answered(): number {
-    return this.#words[this.#answered] as number;
-  }
-
-  /** Lets time pass. */
-  tick(ns: number): void {
-    const at = (this.#core.control + abi.CONTROL_NOW_NS) >>> 2;
-    const low = ((this.#words[at] as number) >>> 0) + ns;
-    this.#words[at] = low | 0;
-    if (low >= 4_294_967_296) this.#words[at + 1] = (this.#words[at + 1] as number) + 1;
-  }
-
-  /** Carries out everything the core has queued. */
   turn(): void {
     this.#takeNative();
-    if (this.#playArray) this.#takeArray();
+    if (this.#playArray) this.takeArray();
     if (this.#state[5] === 1) this.#receive();
   }
 
-  /** Remembers where everything stands. */
-  save(): void {
+  override save(): void {
+    super.save();
     this.#saved.set(this.#state);
-    this.#saved[SAVED] = this.#words[this.#native + 2] as number;
-    this.#saved[SAVED + 1] = this.#words[this.#array + 2] as number;
-    this.#saved[SAVED + 2] = this.#words[this.#completions + 3] as number;
+    this.#saved[SAVED] = this.words[this.#native + 2] as number;
   }
 
-  /** Goes back to where `save` was called; the core must not have run since. */
-  rewind(): void {
+  override rewind(): void {
+    super.rewind();
     for (let i = 0; i < SAVED; i++) this.#state[i] = this.#saved[i] as number;
-    this.#words[this.#native + 2] = this.#saved[SAVED] as number;
-    this.#words[this.#array + 2] = this.#saved[SAVED + 1] as number;
-    this.#words[this.#completions + 3] = this.#saved[SAVED + 2] as number;
-  }
-
-  #complete(tag: number, result: number): void {
-    const words = this.#words;
-    const ring = this.#completions;
-    const tail = words[ring + 3] as number;
-    const at = ((words[ring] as number) >>> 2) + (tail & ((words[ring + 1] as number) - 1)) * 4;
-    words[at] = tag;
-    words[at + 1] = result;
-    words[at + 2] = words[this.#core.control >>> 2] as number;
-    words[at + 3] = words[(this.#core.control >>> 2) + 1] as number;
-    words[ring + 3] = (tail + 1) | 0;
+    this.words[this.#native + 2] = this.#saved[SAVED] as number;
   }
 
   #takeNative(): void {
-    const words = this.#words;
+    const words = this.words;
     const ring = this.#native;
     const mask = (words[ring + 1] as number) - 1;
     const tail = words[ring + 3] as number;
@@ -109,26 +63,8 @@ export class RingHost {
         let gather = (words[at + 3] as number) >>> 2;
         let bytes = 0;
         for (let left = words[at + 4] as number; left > 0; left--, gather += 2) bytes += words[gather + 1] as number;
-        this.#complete(words[at + 1] as number, bytes);
-      } else if (op !== abi.OP_WATCH) this.#complete(words[at + 1] as number, 0);
-    }
-    words[ring + 2] = head;
-  }
-
-  #takeArray(): void {
-    const words = this.#words;
-    const ring = this.#array;
-    const mask = (words[ring + 1] as number) - 1;
-    const tail = words[ring + 3] as number;
-    let head = words[ring + 2] as number;
-    for (; head !== tail; head = (head + 1) | 0) {
-      const at = ((words[ring] as number) >>> 2) + (head & mask) * 8;
-      const slot = (words[at + 3] as number) >>> 0;
-      // Status and sense length lie in one word with CDB length and direction, which stay.
-      words[(slot + abi.COMMAND_CDB_BYTES) >>> 2] = (words[(slot + abi.COMMAND_CDB_BYTES) >>> 2] as number) & 0xffff;
-      words[(slot + abi.COMMAND_HOST_STATUS) >>> 2] = 0;
-      words[(slot + abi.COMMAND_RESIDUAL) >>> 2] = 0;
-      this.#complete(words[at + 1] as number, 0);
+        this.complete(words[at + 1] as number, bytes);
+      } else if (op !== abi.OP_WATCH) this.complete(words[at + 1] as number, 0);
     }
     words[ring + 2] = head;
   }
@@ -154,13 +90,13 @@ export class RingHost {
     const count = at - (state[3] as number);
     if (count === 0) return;
     state[5] = 0;
-    this.#complete(state[2] as number, count);
+    this.complete(state[2] as number, count);
   }
 
   #header(at: number, index: number): void {
-    const { view } = this.#core;
-    const { write, bytes, unitBytes } = this.#load;
-    const offset = (Math.imul(index, 2_654_435_761) >>> 0) % (unitBytes / bytes);
+    const { view } = this.core;
+    const { write, bytes } = this.#load;
+    const offset = place(index, this.#load);
     view.setUint32(at, REQUEST_MAGIC);
     view.setUint32(at + 4, write ? 1 : 0);
     view.setUint32(at + 8, 0);
