@@ -1,8 +1,8 @@
 // npm run mutate -- [--sample N] [--seed S] [--only TEXT] [--seeds N] [--worlds N] [--slowest MS] [--by TEXT] [--workers N]
-//                   [--minutes M] [--least PERCENT] [--quick] [--resume] [--list]
+//                   [--minutes M] [--least PERCENT] [--quick] [--resume] [--open] [--list]
 //
 // Breaks the core by machine: takes N of all mutants (chosen by the seed), or those whose file or function has TEXT in its
-// name, and asks the core's unit tests and the simulation who notices. Only those are asked that come to the place: all the
+// name, or those of open.ts, and asks the core's unit tests and the simulation who notices. Only those are asked that come to the place: all the
 // unit tests, and WORLDS of the first SEEDS worlds, but for those that take more than MS of processor time; with --by only the
 // unit tests with TEXT in their title or file. Writes a line for each, a table per file, and build/mutation/report.json; with
 // --resume what was noticed according to that counts as noticed, so that only the others are judged anew.
@@ -11,17 +11,19 @@
 // when fewer than PERCENT were noticed; with --quick those of open.ts are not judged. Status 2: the lists or the arguments are
 // wrong.
 
+import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
+import { deserialize, serialize } from "node:v8";
 import { firstOf, mustBeAlike, reachOnce, type Wanted } from "../instrument/reach.ts";
 import { Runner } from "../instrument/run.ts";
-import { compileSwitches } from "../instrument/switches.ts";
+import { compileSwitches, type Batch } from "../instrument/switches.ts";
 import { Judge, type Verdict } from "./judge.ts";
 import type { Mutant } from "./operators.ts";
 import { hasSurvivor, scoreOf, table, tell, type Result } from "./report.ts";
-import { equivalentOf, everyMutant, lineOf, openOf, sampleOf, wrongEntries } from "./sample.ts";
+import { equivalentOf, everyMutant, lineOf, openOf, sampleOf, sourceDigest, wrongEntries } from "./sample.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 
@@ -46,6 +48,7 @@ const { values } = parseArgs({
     minutes: { type: "string", default: "600" },
     quick: { type: "boolean", default: false },
     resume: { type: "boolean", default: false },
+    open: { type: "boolean", default: false },
     list: { type: "boolean", default: false },
   },
 });
@@ -55,6 +58,7 @@ const seconds = (): string => `${Math.round((performance.now() - began) / 1000)}
 
 function chosen(all: readonly Mutant[]): Mutant[] {
   const { only } = values;
+  if (values.open) return all.filter((mutant) => openOf(mutant) !== undefined);
   if (only !== undefined) return all.filter(({ file, where }) => file.includes(only) || where === only);
   return sampleOf(all, whole("sample", values.sample), whole("seed", values.seed));
 }
@@ -100,11 +104,26 @@ function wanted(): Wanted {
   return values.by === undefined ? seeds : { ...seeds, by: values.by };
 }
 
+const BATCH = join(root, "build", "mutation", "batch");
+
+/** All mutants in one module; or what has come of the same ones before. */
+async function compileOnce(runner: Runner, mutants: readonly Mutant[]): Promise<Batch> {
+  const key = createHash("sha256").update(sourceDigest()).update(JSON.stringify(mutants)).digest("hex");
+  if (existsSync(BATCH)) {
+    const stored = deserialize(readFileSync(BATCH)) as { key: string; batch: Batch };
+    if (stored.key === key) return stored.batch;
+  }
+  const batch = await compileSwitches(mutants);
+  await mustBeAlike(runner, batch.modules);
+  mkdirSync(dirname(BATCH), { recursive: true });
+  writeFileSync(BATCH, serialize({ key, batch }));
+  return batch;
+}
+
 async function prepare(runners: readonly Runner[], mutants: readonly Mutant[]): Promise<Judge> {
   const reached = await reachOnce(runners, wanted());
   console.log(`${reached.reaches.length} tests and worlds ran once (${seconds()})`);
-  const batch = await compileSwitches(mutants);
-  if (values.by === undefined) await mustBeAlike(firstOf(runners), batch.modules);
+  const batch = await compileOnce(firstOf(runners), mutants);
   console.log(`all but ${batch.left.length} mutants are in one module (${seconds()})`);
   return new Judge(reached, batch, whole("worlds", values.worlds), whole("slowest", values.slowest));
 }

@@ -1,7 +1,7 @@
 // Which mutants there are, which of them are known to be noticed by nobody, and which are taken.
 
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { coreFiles } from "../instrument/places.ts";
 import { equivalents, type Known } from "./equivalents.ts";
@@ -11,6 +11,18 @@ import { mutantsOf, type Mutant } from "./operators.ts";
 const root = join(import.meta.dirname, "..", "..");
 
 const sources = new Map(coreFiles().map((file) => [file, readFileSync(join(root, file), "utf8")]));
+
+/** Of all that modules are made of: the core, what benches add to it, and what is woven in. */
+export function sourceDigest(): string {
+  const hash = createHash("sha256");
+  for (const [file, text] of sources) hash.update(file).update(text);
+  for (const file of globSync(["bench/core/*.ts", "assembly/abi.ts", "test/instrument/*.ts"], {
+    cwd: root,
+  }).toSorted()) {
+    hash.update(readFileSync(join(root, file)));
+  }
+  return hash.digest("hex");
+}
 
 /** The line a mutant begins in. */
 export const lineOf = ({ file, line }: Mutant): string => (sources.get(file) ?? "").split("\n")[line - 1]?.trim() ?? "";

@@ -102,6 +102,17 @@ test("a unit reset that fails is not followed by a larger one for a lost command
   t.is(s.host.resets[1]?.scope, abi.RESET_TARGET);
 });
 
+test("after a reset that fails its path is asked nothing that it would not be asked without", (t) => {
+  const s = scene(2);
+  lostWrite(s);
+  s.client.send(request(WRITE, 3n, 0n, 512), Buffer.alloc(512, 2));
+  s.host.advance(2100);
+  s.host.keepLog = true;
+  s.host.complete(s.host.resets[0]?.tag ?? 0, -5);
+  s.host.advance(1000);
+  t.deepEqual(s.host.log, []);
+});
+
 test("nothing is reset early for a ghost that nobody waits for, nor by a path that answers nothing", (t) => {
   const alone = scene(2);
   lostWrite(alone);

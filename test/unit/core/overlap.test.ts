@@ -143,3 +143,16 @@ for (const [offset, bytes, shares] of edges) {
     t.is(host.outstanding.length > 1, !shares);
   });
 }
+
+test("reads and whole writes of the same blocks are under way together: no order was asked for", (t) => {
+  const { host, clients } = scene();
+  for (const [cookie, kind] of [
+    [3n, WRITE],
+    [4n, READ],
+    [5n, WRITE],
+  ] as const) {
+    send(clients[1], kind, cookie, ...FIRST);
+  }
+  host.settle();
+  t.is(host.outstanding.length, 4);
+});

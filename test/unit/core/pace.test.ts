@@ -88,3 +88,21 @@ test("a lone client has as much of a zeroing under way as the device carries out
     t.is(s.host.outstanding.length, Math.floor(1000 / ms), `${ms} ms for each MiB`);
   }
 });
+
+test("a device that zeroes more slowly than before is taken to by a quarter of the difference, a faster one at once", (t) => {
+  for (const [ms, expected] of [
+    // 125 ms and 75 ms for each MiB.
+    [200, 8],
+    [75, 13],
+  ] as const) {
+    const s = scene();
+    for (const took of [100, ms]) {
+      s.client.send(request(WRITE_ZEROES, 1n, 0n, MIB, 2));
+      s.host.settle();
+      carryOut(s, took);
+    }
+    s.client.send(request(WRITE_ZEROES, 1n, 0n, 400 * MIB, 2));
+    s.host.settle();
+    t.is(s.host.outstanding.length, expected, `${ms} ms`);
+  }
+});

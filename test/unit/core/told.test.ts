@@ -135,3 +135,30 @@ test("a check without an answer: its path has failed by a timeout, without sense
     [[paths[0], abi.REASON_TIMEOUT, 0, 0, 0, 0]],
   );
 });
+
+test("the longest time a request took is kept, until control asks for it to be counted anew", (t) => {
+  const host = new Host();
+  host.device = ({ check: isCheck }) => (isCheck ? {} : undefined);
+  const { unit } = host.unit({ blocks: 2048n });
+  const client = host.connect(unit);
+  const longestMs = (): number => {
+    const at = host.core.unitTable() + unit * abi.UNIT_BYTES + abi.UNIT_LATENCY_NS_MAX;
+    return Number(host.view.getBigUint64(at, true)) / 1e6;
+  };
+  const after = (...times: readonly number[]): number => {
+    for (const ms of times) {
+      client.send(request(READ, 2n, 0n, 512));
+      host.settle();
+      host.advance(ms);
+      for (const command of host.outstanding.slice()) host.answer(command, {});
+      host.settle();
+    }
+    return longestMs();
+  };
+  t.is(after(3), 3);
+  t.is(after(7, 5, 2), 7);
+  t.is(after(20), 20);
+  host.must(host.core.unitSet(unit, abi.UNIT_SET_STATISTICS_RESET, 1n));
+  t.is(longestMs(), 0);
+  t.is(after(4, 1), 4);
+});
