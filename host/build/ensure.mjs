@@ -1,7 +1,7 @@
 // Makes what is missing: dependencies, the core, the native addon. Runs on whatever Node started it (20 or later),
 // because on a fresh clone the project's own Node is not there yet.
 //
-//   node host/build/ensure.mjs [--dependencies-only]
+//   node host/build/ensure.mjs [--dependencies-only | --for TEST...]      --for: only what these files of tests need
 //
 // What is there is recognised by a digest of its inputs, not by file times: a checkout gives every file the same age.
 
@@ -74,39 +74,64 @@ await ensure({
 
 const bin = (name) => join(root, "node_modules", ".bin", name);
 
-if (!process.argv.includes("--dependencies-only")) {
-  await ensure({
-    name: "core",
+/** What has to be built; each makes itself when it is not there. */
+const BUILDS = {
+  core: {
     inputs: ["assembly", "asconfig.json", "package-lock.json", "host/build/inline.mjs"],
-    outputs: ["build/core.wasm", "build/core.debug.wasm"],
+    outputs: ["build/core.wasm"],
     make: async () => {
-      for (const target of ["release", "debug"]) {
-        const args = [bin("asc"), "--config", "asconfig.json", "--target", target];
-        await run(bin("node"), args, `building the core (${target})`, "asc");
-      }
+      await compile("release");
       await run(bin("node"), ["host/build/inline.mjs", "build/core.wasm"], "optimising the core");
     },
-  });
+  },
+  "core-debug": {
+    inputs: ["assembly", "asconfig.json", "package-lock.json"],
+    outputs: ["build/core.debug.wasm"],
+    make: () => compile("debug"),
+  },
   // What tests and benches run of the core's modules on their own; each file of bench/core is one module.
-  const entries = filesUnder("bench/core").filter((file) => file.endsWith(".ts"));
-  const moduleOf = (file) => file.replace(/^bench\/core\/(.*)\.ts$/, "build/bench/$1.wasm");
-  await ensure({
-    name: "bench-core",
+  "bench-core": {
     inputs: ["assembly", "bench/core", "package-lock.json", "host/build/inline.mjs"],
-    outputs: entries.map(moduleOf),
+    outputs: benchEntries().map(moduleOf),
     make: async () => {
       // A configuration of their own: with the core's, the whole core would come along, and be optimized as one.
       const options = ["--config", "bench/core/asconfig.json"];
-      for (const file of entries) {
+      for (const file of benchEntries()) {
         await run(bin("node"), [bin("asc"), file, "-o", moduleOf(file), ...options], `building ${file}`, "asc");
       }
-      await run(bin("node"), ["host/build/inline.mjs", ...entries.map(moduleOf)], "optimising the benches' modules");
+      await run(bin("node"), ["host/build/inline.mjs", ...benchEntries().map(moduleOf)], "optimising the benches' modules");
     },
-  });
-  await ensure({
-    name: "native",
+  },
+  native: {
     inputs: ["host/native"],
     outputs: ["build/native/pathmanager.node"],
     make: () => run(bin("node"), ["host/build/native.mjs"], "building the native addon", null),
-  });
+  },
+};
+
+function compile(target) {
+  const args = [bin("asc"), "--config", "asconfig.json", "--target", target];
+  return run(bin("node"), args, `building the core (${target})`, "asc");
 }
+
+function benchEntries() {
+  return filesUnder("bench/core").filter((file) => file.endsWith(".ts"));
+}
+
+function moduleOf(file) {
+  return file.replace(/^bench\/core\/(.*)\.ts$/, "build/bench/$1.wasm");
+}
+
+/** What the arguments ask for. */
+async function wanted([option, ...tests]) {
+  if (option === "--dependencies-only") return [];
+  if (option !== "--for") return Object.keys(BUILDS);
+  const { needsOfTests } = await import("./needs.mjs");
+  return needsOfTests(root, tests) ?? Object.keys(BUILDS);
+}
+
+const names = await wanted(process.argv.slice(2));
+// The compiler of the core uses one processor, that of the addon all.
+const ofCore = names.filter((name) => name !== "native");
+await Promise.all(ofCore.map((name) => ensure({ name, ...BUILDS[name] })));
+if (names.includes("native")) await ensure({ name: "native", ...BUILDS.native });

@@ -1,26 +1,54 @@
-// Runs every formatter (checking only) and linter, all of them even when one complains, and ends with status 1 if any did.
-import { spawnSync } from "node:child_process";
+// Runs every formatter (checking only) and linter, all of them even when one complains, and ends with status 1 if any did. What has not
+// changed since it was found good is not looked at again, where the tool can tell (build/lint).
+import { spawn } from "node:child_process";
+import { mkdirSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const bin = (name) => join(root, "node_modules", ".bin", name);
+const kept = (name) => join("build", "lint", name);
 const manifest = ["--manifest-path", "host/native/Cargo.toml"];
+const cache = ["--cache", "--cache-strategy", "content", "--cache-location", kept("prettier")];
 const steps = [
-  ["prettier", bin("prettier"), ["--check", "."]],
+  ["tsc", bin("tsc"), ["--project", "tsconfig.json", "--incremental", "--tsBuildInfoFile", kept("tsc.json")]],
+  ["prettier", bin("prettier"), ["--check", ".", ...cache]],
+  ["clippy", "cargo", ["clippy", ...manifest, "--all-targets", "--locked", "--", "-D", "warnings"]],
   ["oxlint", bin("oxlint"), ["--deny-warnings"]],
-  ["tsc", bin("tsc"), ["--project", "tsconfig.json"]],
   ["rooms", bin("node"), ["host/build/rooms.ts"]],
   ["ABI views", bin("node"), ["host/build/abi.ts", "--check"]],
   ["cargo fmt", "cargo", ["fmt", ...manifest, "--check"]],
-  ["clippy", "cargo", ["clippy", ...manifest, "--all-targets", "--locked", "--", "-D", "warnings"]],
 ];
 
-const failed = steps.filter(([name, command, args]) => {
-  console.log(`lint: ${name}`);
-  return spawnSync(command, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"] }).status !== 0;
-});
+/** Runs a step; what it writes comes when it has ended, so that steps beside each other do not mix. */
+async function isGood([name, command, args]) {
+  const begin = performance.now();
+  const child = spawn(command, args, { cwd: root, stdio: ["ignore", "pipe", "pipe"] });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (text) => {
+      output += text;
+    });
+  }
+  const error = await new Promise((resolve) => {
+    child.once("error", (thrown) => resolve(thrown.message));
+    child.once("close", (status) => resolve(status === 0 ? null : `ended with status ${status}`));
+  });
+  console.log(`lint: ${name} (${((performance.now() - begin) / 1000).toFixed(1)} s)`);
+  if (error !== null) console.error(`${output}lint: ${name}: ${error}`);
+  return error === null;
+}
+
+mkdirSync(join(root, "build", "lint"), { recursive: true });
+const left = [...steps];
+const failed = [];
+await Promise.all(
+  Array.from({ length: availableParallelism() }, async () => {
+    for (let step = left.shift(); step !== undefined; step = left.shift()) if (!(await isGood(step))) failed.push(step[0]);
+  }),
+);
 if (failed.length > 0) {
-  console.error(`lint: ${failed.map(([name]) => name).join(", ")} complained`);
+  console.error(`lint: ${failed.join(", ")} complained`);
   process.exit(1);
 }

@@ -89,8 +89,12 @@ export function cannotRun(command, error) {
 /** The error with which a command cannot be started; null: it can. */
 export const starts = (command) => spawnSync(command, ["--version"], { stdio: "ignore" }).error ?? null;
 
+/** What runs now: it ends with the first that fails. */
+const running = new Set();
+
 /** Says that `what` failed, and why, and ends the process. */
 export function fail(what, why) {
+  for (const child of running) child.kill();
   console.error(`pathmanager: ${what} failed: ${why}`);
   process.exit(1);
 }
@@ -101,6 +105,7 @@ export function fail(what, why) {
  */
 export async function run(command, args, { cwd, what, tool }) {
   const child = spawn(command, args, { cwd, stdio: ["ignore", "pipe", "pipe"], env: process.env });
+  running.add(child);
   let output = "";
   const pass = (from, to) =>
     from.setEncoding("utf8").on("data", (text) => {
@@ -113,6 +118,7 @@ export async function run(command, args, { cwd, what, tool }) {
     child.once("error", (error) => resolve({ error }));
     child.once("close", (status, signal) => resolve({ status, signal }));
   });
+  running.delete(child);
   if (end.error !== undefined) fail(what, cannotRun(command, end.error));
   if (end.status === 0) return;
   if (tool === null && end.status === 1) process.exit(1);

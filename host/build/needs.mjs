@@ -1,0 +1,66 @@
+// What named test files need built: found in the text of the files they import, and of those, and so on. Runs on Node 20 or later, and
+// before anything is installed.
+
+import { existsSync, readFileSync, readdirSync, statSync } from "node:fs";
+import { dirname, join, normalize, relative } from "node:path";
+
+/** Names in a file's text, and what has to be built for whoever loads that file. */
+const NEEDS = [
+  [/core\.debug\.wasm/, "core-debug"],
+  [/\bcore\.wasm/, "core"],
+  [/build\/bench\b/, "bench-core"],
+  [/pathmanager\.node/, "native"],
+];
+/** What a program may load that a test starts: nobody can tell by which names. */
+const STARTS = /"node:child_process"/;
+const OF_PROGRAMS = ["core", "native"];
+
+/** Any text that looks like the name of a source; in a template the parts that are worked out may be anything. */
+const NAMED = /["'`]([^"'`\n]*\.(?:ts|mjs|js))["'`]/g;
+
+const isFile = (path) => existsSync(path) && statSync(path).isFile();
+
+/** The files that a name may mean, to a file in `folder`. */
+function filesOf(name, folder) {
+  if (!name.includes("${")) return isFile(join(folder, name)) ? [normalize(join(folder, name))] : [];
+  const parent = join(folder, dirname(name));
+  if (parent.includes("${") || !existsSync(parent)) return [];
+  const [before, after] = [name.slice(0, name.indexOf("${")), name.slice(name.lastIndexOf("}") + 1)];
+  const start = before.slice(before.lastIndexOf("/") + 1);
+  const names = readdirSync(parent).filter((file) => file.startsWith(start) && file.endsWith(after));
+  return names.map((file) => normalize(join(parent, file)));
+}
+
+/** Everything that `file` may load, itself included, as far as names tell; paths from `root`. */
+export function closureOf(root, file) {
+  const seen = new Set();
+  const left = [normalize(join(root, file))];
+  for (let at = left.pop(); at !== undefined; at = left.pop()) {
+    if (seen.has(at) || at.includes("node_modules") || !at.startsWith(root)) continue;
+    seen.add(at);
+    const names = [...readFileSync(at, "utf8").matchAll(NAMED)].map((match) => match[1] ?? "");
+    left.push(...names.flatMap((name) => [...filesOf(name, dirname(at)), ...filesOf(name, root)]));
+  }
+  return [...seen].map((path) => relative(root, path));
+}
+
+/** Names of what has to be built for whoever loads these files. */
+export function needsOf(root, files) {
+  const needs = new Set();
+  for (const file of files) {
+    const text = readFileSync(join(root, file), "utf8");
+    for (const [pattern, name] of NEEDS) if (pattern.test(text)) needs.add(name);
+    if (file.startsWith("test/") && STARTS.test(text)) for (const name of OF_PROGRAMS) needs.add(name);
+  }
+  return [...needs];
+}
+
+/**
+ * What `npm test -- ARGS` needs.
+ * @returns null: everything, as no single file is named
+ */
+export function needsOfTests(root, args) {
+  const files = args.filter((arg) => arg.endsWith(".test.ts") && isFile(join(root, arg)));
+  if (files.length === 0 || args.some((arg) => !arg.startsWith("-") && arg.endsWith(".ts") && !files.includes(arg))) return null;
+  return needsOf(root, [...new Set(files.flatMap((file) => closureOf(root, file)))]);
+}
