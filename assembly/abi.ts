@@ -30,11 +30,11 @@ export const IDENTITY_BYTES_MAX: u32 = 256;
 export const IDENTITY_TYPE_SERIAL: u32 = 128;
 /** From so many bytes on a command, or what is left of a request, counts as large: several clients take turns with it. */
 export const LARGE_BYTES: u32 = 131072;
-/** What a lane of a connection (small, large, zeroing) may send each time it has its turn on a unit, in bytes. */
-export const LANE_QUANTUM_BYTES: u32 = 262144;
+/** What a flow of a connection (small, large, zeroing) may send each time it has its turn on a unit, in bytes. */
+export const FLOW_QUANTUM_BYTES: u32 = 262144;
 /** Least and most that one piece counts, in bytes: a small one costs the device more than its bytes. */
-export const LANE_CHARGE_BYTES_MIN: u32 = 16384;
-export const LANE_CHARGE_BYTES_MAX: u32 = 16777216;
+export const FLOW_CHARGE_BYTES_MIN: u32 = 16384;
+export const FLOW_CHARGE_BYTES_MAX: u32 = 16777216;
 /** So long after another connection's last request the core counts as shared, in ms. */
 export const PACE_SHARED_MS: u32 = 5000;
 /** Large commands in flight on a unit of a shared core: estimated time of the device, at least in us, at most in ms. */
@@ -247,15 +247,15 @@ export const EVENT_CAPACITY_CHANGED: u32 = 13;
 export const EVENT_ALUA_CHANGED: u32 = 14;
 /** A command did not answer within the stall threshold and was issued again elsewhere. arg0: threshold in us. */
 export const EVENT_STALL: u32 = 15;
-/** A ghost was settled. arg0: how (SETTLED_*), arg1: age in ms. */
-export const EVENT_GHOST_SETTLED: u32 = 16;
+/** An orphan was settled. arg0: how (SETTLED_*), arg1: age in ms. */
+export const EVENT_ORPHAN_SETTLED: u32 = 16;
 /** A connection is gone and its handle free. arg0: connection handle, arg1: negated errno or 0. */
 export const EVENT_CONNECTION_CLOSED: u32 = 17;
 /** The device's inventory or parameters changed (unit attention 3F/0E, 2A/01, ...); control looks again. */
 export const EVENT_INQUIRY_CHANGED: u32 = 18;
 /** A path was taken out early, or let back, by intermittent-failure monitoring. arg0: 1 out, 0 back; arg1: clean period in s. */
-export const EVENT_SHAKY: u32 = 19;
-/** A sibling of a failed path is suspected until a probe has answered. arg0: 1 suspected, 0 cleared. */
+export const EVENT_MARGINAL: u32 = 19;
+/** A path that shares a component with a failed one is suspected until a probe has answered. arg0: 1 suspected, 0 cleared. */
 export const EVENT_SUSPECT: u32 = 20;
 /** Explicit ALUA: SET TARGET PORT GROUPS was sent. arg0: group, arg1: 1 accepted, 0 refused. */
 export const EVENT_ALUA_SET: u32 = 21;
@@ -288,10 +288,10 @@ export const REASON_ALUA: u32 = 4;
 export const REASON_TIMEOUT: u32 = 5;
 /** By the identity check. */
 export const REASON_IDENTITY: u32 = 6;
-/** By the fault of a sibling (same initiator port, target port or controller). */
-export const REASON_SIBLING: u32 = 7;
+/** By the fault of a shared component (same initiator port, target port or controller). */
+export const REASON_SHARED_COMPONENT: u32 = 7;
 /** By intermittent-failure monitoring. */
-export const REASON_SHAKY: u32 = 8;
+export const REASON_MARGINAL: u32 = 8;
 
 // ---- Path record (export `pathTable` + handle * PATH_BYTES): what a display needs -------------------------------
 
@@ -329,14 +329,14 @@ export const PATH_LAST_ANSWER_NS: u32 = 72;
 export const PATH_SINCE_NS: u32 = 80;
 /** u32: learned service time in ns (0 until learned). */
 export const PATH_SERVICE_NS: u32 = 88;
-/** u32: ghosts (commands whose request went on elsewhere) not settled yet. */
-export const PATH_GHOSTS: u32 = 92;
+/** u32: orphans (commands whose request went on elsewhere) not settled yet. */
+export const PATH_ORPHANS: u32 = 92;
 /** u8[4]: status, sense key, ASC, ASCQ of the last outcome that counted against the path. */
 export const PATH_LAST_SENSE: u32 = 96;
 /** u16: host status of that outcome. */
 export const PATH_LAST_HOST_STATUS: u32 = 100;
-/** u32: seconds of clean service a shaky path still has to show; 0: it waits for an operator. */
-export const PATH_SHAKY_SECONDS: u32 = 104;
+/** u32: seconds of clean service a marginal path still has to show; 0: it waits for an operator. */
+export const PATH_MARGINAL_SECONDS: u32 = 104;
 /** u32: address of the statistics of this path (STATISTICS_*); 0 when none. */
 export const PATH_STATISTICS: u32 = 108;
 /** Bytes between path records; what lies behind the fields above is the core's own. */
@@ -352,10 +352,10 @@ export const PATH_FLAG_FAILED: u32 = 4;
 export const PATH_FLAG_IN_USE: u32 = 8;
 /** Leads to another logical unit. */
 export const PATH_FLAG_WRONG_UNIT: u32 = 16;
-/** Suspected because of a sibling. */
+/** Suspected because of a shared component. */
 export const PATH_FLAG_SUSPECT: u32 = 32;
-/** Shaky: a last resort until an operator vouches for it, or until it has shown a clean period. */
-export const PATH_FLAG_SHAKY: u32 = 64;
+/** Marginal: a last resort until an operator vouches for it, or until it has shown a clean period. */
+export const PATH_FLAG_MARGINAL: u32 = 64;
 /** Stalled: a command is past the stall threshold and unanswered. */
 export const PATH_FLAG_STALLED: u32 = 128;
 /** Being removed: no new command; the handle is free when the last one has completed. */
@@ -391,8 +391,8 @@ export const UNIT_BLOCK_BYTES: u32 = 24;
 export const UNIT_REQUESTS: u32 = 28;
 /** u32: pieces waiting because no path is usable. */
 export const UNIT_WAITING: u32 = 32;
-/** u32: ghosts not settled. */
-export const UNIT_GHOSTS: u32 = 36;
+/** u32: orphans not settled. */
+export const UNIT_ORPHANS: u32 = 36;
 /** u64: requests answered without an error. */
 export const UNIT_ANSWERED: u32 = 40;
 /** u64: requests answered with an error. */
@@ -442,8 +442,8 @@ export const UNIT_SET_NO_PATH_TIMEOUT_MS: u32 = 10;
 /** Lower and upper bound of the learned stall threshold, in ms; upper 0 turns the stall rule off. */
 export const UNIT_SET_STALL_MIN_MS: u32 = 11;
 export const UNIT_SET_STALL_MAX_MS: u32 = 12;
-/** After how many ms a ghost is settled by a reset, whatever its path does; 0: never for that reason. */
-export const UNIT_SET_GHOST_RESET_MS: u32 = 13;
+/** After how many ms an orphan is settled by a reset, whatever its path does; 0: never for that reason. */
+export const UNIT_SET_ORPHAN_RESET_MS: u32 = 13;
 /** 1: explicit ALUA (SET TARGET PORT GROUPS) allowed. */
 export const UNIT_SET_ALUA_EXPLICIT: u32 = 14;
 /** Hedged reads: budget in hundredths of a percent of the reads, 0 turns them off. */
@@ -461,7 +461,7 @@ export const UNIT_SET_LOST_RESET_MS: u32 = 20;
 /** After how many ms the host ends an unanswered READ or WRITE (Linux: ABORT TASK); 0: at its request's deadline. */
 export const UNIT_SET_COMMAND_TIMEOUT_MS: u32 = 21;
 /** 1: commands of an earlier daemon are under way and may still change the medium: what writes waits. 0: not any more. */
-export const UNIT_SET_INHERITED: u32 = 22;
+export const UNIT_SET_LEFTOVERS: u32 = 22;
 
 /** Refuses writes (write-protected medium). */
 export const UNIT_CAN_NOT_WRITE: u32 = 1;
@@ -494,18 +494,18 @@ export const PATH_SET_WEIGHT: u32 = 4;
 export const PATH_SET_ALUA: u32 = 5;
 /** Target port group of the path (SPC-4 6.37), and its relative target port identifier in the high half. */
 export const PATH_SET_TARGET_PORT_GROUP: u32 = 6;
-/** Handles of the components it runs over, equal for siblings: initiator port, target port, controller. */
+/** Handles of the components it runs over, equal where they are shared: initiator port, target port, controller. */
 export const PATH_SET_INITIATOR_PORT: u32 = 7;
 export const PATH_SET_TARGET_PORT: u32 = 8;
 export const PATH_SET_CONTROLLER: u32 = 9;
 /** 1: failed by order of control (its device is gone), 0: take it back after the checks (`-failback`). */
 export const PATH_SET_FAILED: u32 = 10;
-/** 1: an operator vouches for a shaky path; it is used like any other. */
-export const PATH_SET_CLEAR_SHAKY: u32 = 11;
+/** 1: an operator vouches for a marginal path; it is used like any other. */
+export const PATH_SET_CLEAR_MARGINAL: u32 = 11;
 /** How many faults control knows of from before the path was added (its device was here and went); at most 16. */
 export const PATH_SET_FAULTS: u32 = 12;
 /** 1: control has met a unit attention after which the path may lead to another unit; its identity is checked before its next I/O. */
-export const PATH_SET_DOUBT: u32 = 13;
+export const PATH_SET_UNVERIFIED: u32 = 13;
 
 /** FAILBACK_MODE_*. */
 export const MODE_FAILBACK: u32 = 1;
@@ -518,13 +518,13 @@ export const MODE_PATROL_INTERVAL_MS: u32 = 4;
 export const MODE_PATROL_THRESHOLD_MS: u32 = 5;
 export const MODE_PATROL_TIMEOUT_MS: u32 = 6;
 /** Intermittent-failure monitoring: 1 on, 0 off. */
-export const MODE_SHAKY: u32 = 7;
+export const MODE_MARGINAL: u32 = 7;
 /** It takes a path out after this many counts (retries that cured and failures) ... */
-export const MODE_SHAKY_COUNT: u32 = 8;
+export const MODE_MARGINAL_COUNT: u32 = 8;
 /** ... within this many seconds. */
-export const MODE_SHAKY_WINDOW_S: u32 = 9;
-/** First clean period in seconds, which doubles each time; 0: a shaky path waits for an operator. */
-export const MODE_SHAKY_CLEAN_S: u32 = 10;
+export const MODE_MARGINAL_WINDOW_S: u32 = 9;
+/** First clean period in seconds, which doubles each time; 0: a marginal path waits for an operator. */
+export const MODE_MARGINAL_CLEAN_S: u32 = 10;
 
 /** A recovered path is enabled and used if it has the highest priority. */
 export const FAILBACK_MODE_ACTIVE: u32 = 0;
@@ -545,7 +545,7 @@ export const POLICY_AFFINITY: u32 = 9;
 export const POLICY_POWER_OF_TWO: u32 = 10;
 export const POLICY_COUNT: u32 = 11;
 
-/** How a ghost was settled: it completed, or a reset ended it, or its path was removed. */
+/** How an orphan was settled: it completed, or a reset ended it, or its path was removed. */
 export const SETTLED_COMPLETED: u32 = 1;
 export const SETTLED_RESET: u32 = 2;
 export const SETTLED_REMOVED: u32 = 3;

@@ -54,7 +54,7 @@ import {
 } from "./memory/ring";
 import { timersTake } from "./memory/timers";
 import { WOKEN_PATH, WOKEN_UNIT, indexOfTimer, ownerOfTimer } from "./memory/wake";
-import { wordDue } from "./memory/word";
+import { lazySendDue } from "./memory/lazy-send";
 import { resetCompleted } from "./overdue/reset";
 import { requestsFree, requestsInit } from "./request/pool";
 import { lineDue, lineNext, lineServed } from "./request/room";
@@ -98,7 +98,7 @@ export function runCore(): void {
     unitsServe();
     serveLine();
   } while (connectionsPending() || blockPending() || unitsPending());
-  promiseNext(wordDue());
+  promiseNext(lazySendDue());
 }
 
 /** Serves the line of clients that wait for room, as far as there is room. */

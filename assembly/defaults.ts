@@ -14,14 +14,14 @@ export const DEFAULT_PATROL_INTERVAL_MS: u32 = 5000;
 export const DEFAULT_PATROL_THRESHOLD_MS: u32 = 5000;
 /** `patrol.timeout_s` */
 export const DEFAULT_PATROL_TIMEOUT_MS: u32 = 10000;
-/** `shaky.enabled` */
-export const DEFAULT_SHAKY: u32 = 1;
-/** `shaky.count` */
-export const DEFAULT_SHAKY_COUNT: u32 = 3;
-/** `shaky.window_s` */
-export const DEFAULT_SHAKY_WINDOW_S: u32 = 1800;
-/** `shaky.clean_s` */
-export const DEFAULT_SHAKY_CLEAN_S: u32 = 0;
+/** `marginal.enabled` */
+export const DEFAULT_MARGINAL: u32 = 1;
+/** `marginal.count` */
+export const DEFAULT_MARGINAL_COUNT: u32 = 3;
+/** `marginal.window_s` */
+export const DEFAULT_MARGINAL_WINDOW_S: u32 = 1800;
+/** `marginal.clean_s` */
+export const DEFAULT_MARGINAL_CLEAN_S: u32 = 0;
 /** `timeouts.io_ms` */
 export const DEFAULT_IO_TIMEOUT_MS: u32 = 60000;
 /** `timeouts.no_path_ms` */
@@ -34,8 +34,8 @@ export const DEFAULT_STALL_MAX_MS: u32 = 2000;
 export const DEFAULT_COMMAND_TIMEOUT_MS: u32 = 30000;
 /** `timeouts.lost_reset_ms` */
 export const DEFAULT_LOST_RESET_MS: u32 = 2000;
-/** `timeouts.ghost_reset_ms` */
-export const DEFAULT_GHOST_RESET_MS: u32 = 30000;
+/** `timeouts.orphan_reset_ms` */
+export const DEFAULT_ORPHAN_RESET_MS: u32 = 30000;
 /** `alua.explicit` */
 export const DEFAULT_ALUA_EXPLICIT: u32 = 0;
 /** `units.patrol_read` */

@@ -23,11 +23,11 @@
 #define PM_IDENTITY_TYPE_SERIAL 128u
 /* From so many bytes on a command, or what is left of a request, counts as large: several clients take turns with it. */
 #define PM_LARGE_BYTES 131072u
-/* What a lane of a connection (small, large, zeroing) may send each time it has its turn on a unit, in bytes. */
-#define PM_LANE_QUANTUM_BYTES 262144u
+/* What a flow of a connection (small, large, zeroing) may send each time it has its turn on a unit, in bytes. */
+#define PM_FLOW_QUANTUM_BYTES 262144u
 /* Least and most that one piece counts, in bytes: a small one costs the device more than its bytes. */
-#define PM_LANE_CHARGE_BYTES_MIN 16384u
-#define PM_LANE_CHARGE_BYTES_MAX 16777216u
+#define PM_FLOW_CHARGE_BYTES_MIN 16384u
+#define PM_FLOW_CHARGE_BYTES_MAX 16777216u
 /* So long after another connection's last request the core counts as shared, in ms. */
 #define PM_PACE_SHARED_MS 5000u
 /* Large commands in flight on a unit of a shared core: estimated time of the device, at least in us, at most in ms. */
@@ -224,15 +224,15 @@
 #define PM_EVENT_ALUA_CHANGED 14u
 /* A command did not answer within the stall threshold and was issued again elsewhere. arg0: threshold in us. */
 #define PM_EVENT_STALL 15u
-/* A ghost was settled. arg0: how (SETTLED_*), arg1: age in ms. */
-#define PM_EVENT_GHOST_SETTLED 16u
+/* An orphan was settled. arg0: how (SETTLED_*), arg1: age in ms. */
+#define PM_EVENT_ORPHAN_SETTLED 16u
 /* A connection is gone and its handle free. arg0: connection handle, arg1: negated errno or 0. */
 #define PM_EVENT_CONNECTION_CLOSED 17u
 /* The device's inventory or parameters changed (unit attention 3F/0E, 2A/01, ...); control looks again. */
 #define PM_EVENT_INQUIRY_CHANGED 18u
 /* A path was taken out early, or let back, by intermittent-failure monitoring. arg0: 1 out, 0 back; arg1: clean period in s. */
-#define PM_EVENT_SHAKY 19u
-/* A sibling of a failed path is suspected until a probe has answered. arg0: 1 suspected, 0 cleared. */
+#define PM_EVENT_MARGINAL 19u
+/* A path that shares a component with a failed one is suspected until a probe has answered. arg0: 1 suspected, 0 cleared. */
 #define PM_EVENT_SUSPECT 20u
 /* Explicit ALUA: SET TARGET PORT GROUPS was sent. arg0: group, arg1: 1 accepted, 0 refused. */
 #define PM_EVENT_ALUA_SET 21u
@@ -260,10 +260,10 @@
 #define PM_REASON_TIMEOUT 5u
 /* By the identity check. */
 #define PM_REASON_IDENTITY 6u
-/* By the fault of a sibling (same initiator port, target port or controller). */
-#define PM_REASON_SIBLING 7u
+/* By the fault of a shared component (same initiator port, target port or controller). */
+#define PM_REASON_SHARED_COMPONENT 7u
 /* By intermittent-failure monitoring. */
-#define PM_REASON_SHAKY 8u
+#define PM_REASON_MARGINAL 8u
 
 /* Path record (export `pathTable` + handle * PATH_BYTES): what a display needs */
 /* u32: PATH_FLAG_* bits. */
@@ -300,14 +300,14 @@
 #define PM_PATH_SINCE_NS 80u
 /* u32: learned service time in ns (0 until learned). */
 #define PM_PATH_SERVICE_NS 88u
-/* u32: ghosts (commands whose request went on elsewhere) not settled yet. */
-#define PM_PATH_GHOSTS 92u
+/* u32: orphans (commands whose request went on elsewhere) not settled yet. */
+#define PM_PATH_ORPHANS 92u
 /* u8[4]: status, sense key, ASC, ASCQ of the last outcome that counted against the path. */
 #define PM_PATH_LAST_SENSE 96u
 /* u16: host status of that outcome. */
 #define PM_PATH_LAST_HOST_STATUS 100u
-/* u32: seconds of clean service a shaky path still has to show; 0: it waits for an operator. */
-#define PM_PATH_SHAKY_SECONDS 104u
+/* u32: seconds of clean service a marginal path still has to show; 0: it waits for an operator. */
+#define PM_PATH_MARGINAL_SECONDS 104u
 /* u32: address of the statistics of this path (STATISTICS_*); 0 when none. */
 #define PM_PATH_STATISTICS 108u
 /* Bytes between path records; what lies behind the fields above is the core's own. */
@@ -322,10 +322,10 @@
 #define PM_PATH_FLAG_IN_USE 8u
 /* Leads to another logical unit. */
 #define PM_PATH_FLAG_WRONG_UNIT 16u
-/* Suspected because of a sibling. */
+/* Suspected because of a shared component. */
 #define PM_PATH_FLAG_SUSPECT 32u
-/* Shaky: a last resort until an operator vouches for it, or until it has shown a clean period. */
-#define PM_PATH_FLAG_SHAKY 64u
+/* Marginal: a last resort until an operator vouches for it, or until it has shown a clean period. */
+#define PM_PATH_FLAG_MARGINAL 64u
 /* Stalled: a command is past the stall threshold and unanswered. */
 #define PM_PATH_FLAG_STALLED 128u
 /* Being removed: no new command; the handle is free when the last one has completed. */
@@ -359,8 +359,8 @@
 #define PM_UNIT_REQUESTS 28u
 /* u32: pieces waiting because no path is usable. */
 #define PM_UNIT_WAITING 32u
-/* u32: ghosts not settled. */
-#define PM_UNIT_GHOSTS 36u
+/* u32: orphans not settled. */
+#define PM_UNIT_ORPHANS 36u
 /* u64: requests answered without an error. */
 #define PM_UNIT_ANSWERED 40u
 /* u64: requests answered with an error. */
@@ -406,8 +406,8 @@
 /* Lower and upper bound of the learned stall threshold, in ms; upper 0 turns the stall rule off. */
 #define PM_UNIT_SET_STALL_MIN_MS 11u
 #define PM_UNIT_SET_STALL_MAX_MS 12u
-/* After how many ms a ghost is settled by a reset, whatever its path does; 0: never for that reason. */
-#define PM_UNIT_SET_GHOST_RESET_MS 13u
+/* After how many ms an orphan is settled by a reset, whatever its path does; 0: never for that reason. */
+#define PM_UNIT_SET_ORPHAN_RESET_MS 13u
 /* 1: explicit ALUA (SET TARGET PORT GROUPS) allowed. */
 #define PM_UNIT_SET_ALUA_EXPLICIT 14u
 /* Hedged reads: budget in hundredths of a percent of the reads, 0 turns them off. */
@@ -425,7 +425,7 @@
 /* After how many ms the host ends an unanswered READ or WRITE (Linux: ABORT TASK); 0: at its request's deadline. */
 #define PM_UNIT_SET_COMMAND_TIMEOUT_MS 21u
 /* 1: commands of an earlier daemon are under way and may still change the medium: what writes waits. 0: not any more. */
-#define PM_UNIT_SET_INHERITED 22u
+#define PM_UNIT_SET_LEFTOVERS 22u
 /* Refuses writes (write-protected medium). */
 #define PM_UNIT_CAN_NOT_WRITE 1u
 /* UNMAP (VPD B2 LBPU). */
@@ -456,18 +456,18 @@
 #define PM_PATH_SET_ALUA 5u
 /* Target port group of the path (SPC-4 6.37), and its relative target port identifier in the high half. */
 #define PM_PATH_SET_TARGET_PORT_GROUP 6u
-/* Handles of the components it runs over, equal for siblings: initiator port, target port, controller. */
+/* Handles of the components it runs over, equal where they are shared: initiator port, target port, controller. */
 #define PM_PATH_SET_INITIATOR_PORT 7u
 #define PM_PATH_SET_TARGET_PORT 8u
 #define PM_PATH_SET_CONTROLLER 9u
 /* 1: failed by order of control (its device is gone), 0: take it back after the checks (`-failback`). */
 #define PM_PATH_SET_FAILED 10u
-/* 1: an operator vouches for a shaky path; it is used like any other. */
-#define PM_PATH_SET_CLEAR_SHAKY 11u
+/* 1: an operator vouches for a marginal path; it is used like any other. */
+#define PM_PATH_SET_CLEAR_MARGINAL 11u
 /* How many faults control knows of from before the path was added (its device was here and went); at most 16. */
 #define PM_PATH_SET_FAULTS 12u
 /* 1: control has met a unit attention after which the path may lead to another unit; its identity is checked before its next I/O. */
-#define PM_PATH_SET_DOUBT 13u
+#define PM_PATH_SET_UNVERIFIED 13u
 /* FAILBACK_MODE_*. */
 #define PM_MODE_FAILBACK 1u
 /* Cluster mode ("MSCS"), 0 or 1. On: static policies only; no write goes out beside one that may still be carried out. */
@@ -479,13 +479,13 @@
 #define PM_MODE_PATROL_THRESHOLD_MS 5u
 #define PM_MODE_PATROL_TIMEOUT_MS 6u
 /* Intermittent-failure monitoring: 1 on, 0 off. */
-#define PM_MODE_SHAKY 7u
+#define PM_MODE_MARGINAL 7u
 /* It takes a path out after this many counts (retries that cured and failures) ... */
-#define PM_MODE_SHAKY_COUNT 8u
+#define PM_MODE_MARGINAL_COUNT 8u
 /* ... within this many seconds. */
-#define PM_MODE_SHAKY_WINDOW_S 9u
-/* First clean period in seconds, which doubles each time; 0: a shaky path waits for an operator. */
-#define PM_MODE_SHAKY_CLEAN_S 10u
+#define PM_MODE_MARGINAL_WINDOW_S 9u
+/* First clean period in seconds, which doubles each time; 0: a marginal path waits for an operator. */
+#define PM_MODE_MARGINAL_CLEAN_S 10u
 /* A recovered path is enabled and used if it has the highest priority. */
 #define PM_FAILBACK_MODE_ACTIVE 0u
 /* A recovered path stays disabled until an operator enables it. */
@@ -503,7 +503,7 @@
 #define PM_POLICY_AFFINITY 9u
 #define PM_POLICY_POWER_OF_TWO 10u
 #define PM_POLICY_COUNT 11u
-/* How a ghost was settled: it completed, or a reset ended it, or its path was removed. */
+/* How an orphan was settled: it completed, or a reset ended it, or its path was removed. */
 #define PM_SETTLED_COMPLETED 1u
 #define PM_SETTLED_RESET 2u
 #define PM_SETTLED_REMOVED 3u

@@ -21,7 +21,7 @@ import {
 import {
   DEFAULT_ALUA_EXPLICIT,
   DEFAULT_COMMAND_TIMEOUT_MS,
-  DEFAULT_GHOST_RESET_MS,
+  DEFAULT_ORPHAN_RESET_MS,
   DEFAULT_HEDGE_BUDGET,
   DEFAULT_IO_TIMEOUT_MS,
   DEFAULT_LOST_RESET_MS,
@@ -57,7 +57,7 @@ import { stallThreshold } from "./request/threshold";
 import { hedgeSetBudget } from "./selection/hedge";
 import { selectionInit, selectionSetPolicy } from "./selection/selection";
 
-const SIBLING: usize = offsetof<Command>("siblingNext");
+const OF_REQUEST: usize = offsetof<Command>("nextOfRequest");
 const LINK: usize = offsetof<Unit>("dirtyNext");
 
 /** Dispatches what is due. */
@@ -86,7 +86,7 @@ export function unitWoken(u: Unit): void {
     requestAbandon(r, EIO);
   }
   stallTimer(u);
-  if (u.lanes !== 0) unitDirty(u);
+  if (u.flows !== 0) unitDirty(u);
   if (u.noPathNs === 0 || u.requestFirst === 0) return;
   const waitNs = noPathWaitNs(u);
   if (waitNs !== 0 || !unitUnverified(u)) {
@@ -100,7 +100,7 @@ export function unitWoken(u: Unit): void {
 function blame(r: Request): void {
   for (let at = r.commandFirst; at !== 0;) {
     const c = changetype<Command>(at);
-    at = listNext(at, SIBLING);
+    at = listNext(at, OF_REQUEST);
     if (c.state !== COMMAND_FLIGHT || c.timeNs + r.unit.ioTimeoutNs / 2 > now) continue;
     if (c.path.answeredNs > c.timeNs) continue;
     c.path.silent = 1;
@@ -143,7 +143,7 @@ function defaults(u: Unit): void {
   u.noPathTimeoutNs = <u64>DEFAULT_NO_PATH_TIMEOUT_MS * MILLISECOND;
   u.stallMinNs = <u64>DEFAULT_STALL_MIN_MS * MILLISECOND;
   u.stallMaxNs = <u64>DEFAULT_STALL_MAX_MS * MILLISECOND;
-  u.ghostResetNs = <u64>DEFAULT_GHOST_RESET_MS * MILLISECOND;
+  u.orphanResetNs = <u64>DEFAULT_ORPHAN_RESET_MS * MILLISECOND;
   u.lostResetNs = <u64>DEFAULT_LOST_RESET_MS * MILLISECOND;
   u.commandTimeoutNs = <u64>DEFAULT_COMMAND_TIMEOUT_MS * MILLISECOND;
   u.aluaExplicit = DEFAULT_ALUA_EXPLICIT;

@@ -17,9 +17,9 @@ import {
   UNIT_SET_BLOCK_BYTES,
   UNIT_SET_CAPABILITIES,
   UNIT_SET_COMMAND_TIMEOUT_MS,
-  UNIT_SET_GHOST_RESET_MS,
+  UNIT_SET_ORPHAN_RESET_MS,
   UNIT_SET_HEDGE_BUDGET,
-  UNIT_SET_INHERITED,
+  UNIT_SET_LEFTOVERS,
   UNIT_SET_IO_TIMEOUT_MS,
   UNIT_SET_LOST_RESET_MS,
   UNIT_SET_NO_PATH_TIMEOUT_MS,
@@ -48,7 +48,7 @@ import { groupsConsiderSet } from "./path/alua";
 import { unitPath } from "./path/facts";
 import { clusterMode } from "./path/mode";
 import { unitRefresh } from "./path/tiers";
-import { inheritedSet } from "./request/ghost";
+import { leftoversSet } from "./request/orphan";
 import { requestAbandon } from "./request/request";
 import { stallThreshold } from "./request/threshold";
 import { hedgeSetBudget } from "./selection/hedge";
@@ -83,9 +83,9 @@ export function unitSet(handle: u32, property: u32, value: i64): i32 {
   else if (property === UNIT_SET_POLICY_PARAMETER) return setPolicyParameter(u, 0, number);
   else if (property === UNIT_SET_POLICY_PARAMETER_2) return setPolicyParameter(u, 1, number);
   else if (property === UNIT_SET_RELEASED) return setReleased(u, number);
-  else if (property === UNIT_SET_INHERITED) {
+  else if (property === UNIT_SET_LEFTOVERS) {
     if (number > 1) return -(<i32>ERROR_RANGE);
-    inheritedSet(u, number);
+    leftoversSet(u, number);
   } else if (property === UNIT_SET_ALUA_EXPLICIT || property === UNIT_SET_PATROL_READ) {
     if (number > 1) return -(<i32>ERROR_RANGE);
     if (property === UNIT_SET_ALUA_EXPLICIT) {
@@ -130,7 +130,7 @@ function setTimeout(u: Unit, property: u32, ms: u32): i32 {
     else u.stallMaxNs = ns;
     stallThreshold(u);
     wakeUnit(u, now);
-  } else if (property === UNIT_SET_GHOST_RESET_MS) u.ghostResetNs = ns;
+  } else if (property === UNIT_SET_ORPHAN_RESET_MS) u.orphanResetNs = ns;
   else if (property === UNIT_SET_LOST_RESET_MS) u.lostResetNs = ns;
   else if (property === UNIT_SET_COMMAND_TIMEOUT_MS) u.commandTimeoutNs = ms === 0 ? NEVER : ns;
   else return -(<i32>ERROR_PROPERTY);

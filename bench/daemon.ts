@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { Client } from "../host/cli/client.ts";
 
 const PROGRAM = new URL("../host/cli/bin/pathmanagerd.js", import.meta.url).pathname;
-const LOOK_MS = 5;
+const POLL_MS = 5;
 const START_MS_MAX = 120_000;
 
 /** Options of Node in the first line of a program. */
@@ -52,7 +52,7 @@ export class BenchDaemon {
     while (!(await daemon.#answers())) {
       if (child.exitCode !== null) throw new Error(`the daemon ended with status ${child.exitCode}`);
       if (performance.now() - begin > START_MS_MAX) throw new Error("the daemon does not start");
-      await sleep(LOOK_MS);
+      await sleep(POLL_MS);
     }
     return { daemon, startMs: performance.now() - begin };
   }

@@ -21,11 +21,11 @@ export const IDENTITY_BYTES_MAX = 256;
 export const IDENTITY_TYPE_SERIAL = 128;
 /** From so many bytes on a command, or what is left of a request, counts as large: several clients take turns with it. */
 export const LARGE_BYTES = 131072;
-/** What a lane of a connection (small, large, zeroing) may send each time it has its turn on a unit, in bytes. */
-export const LANE_QUANTUM_BYTES = 262144;
+/** What a flow of a connection (small, large, zeroing) may send each time it has its turn on a unit, in bytes. */
+export const FLOW_QUANTUM_BYTES = 262144;
 /** Least and most that one piece counts, in bytes: a small one costs the device more than its bytes. */
-export const LANE_CHARGE_BYTES_MIN = 16384;
-export const LANE_CHARGE_BYTES_MAX = 16777216;
+export const FLOW_CHARGE_BYTES_MIN = 16384;
+export const FLOW_CHARGE_BYTES_MAX = 16777216;
 /** So long after another connection's last request the core counts as shared, in ms. */
 export const PACE_SHARED_MS = 5000;
 /** Large commands in flight on a unit of a shared core: estimated time of the device, at least in us, at most in ms. */
@@ -222,15 +222,15 @@ export const EVENT_CAPACITY_CHANGED = 13;
 export const EVENT_ALUA_CHANGED = 14;
 /** A command did not answer within the stall threshold and was issued again elsewhere. arg0: threshold in us. */
 export const EVENT_STALL = 15;
-/** A ghost was settled. arg0: how (SETTLED_*), arg1: age in ms. */
-export const EVENT_GHOST_SETTLED = 16;
+/** An orphan was settled. arg0: how (SETTLED_*), arg1: age in ms. */
+export const EVENT_ORPHAN_SETTLED = 16;
 /** A connection is gone and its handle free. arg0: connection handle, arg1: negated errno or 0. */
 export const EVENT_CONNECTION_CLOSED = 17;
 /** The device's inventory or parameters changed (unit attention 3F/0E, 2A/01, ...); control looks again. */
 export const EVENT_INQUIRY_CHANGED = 18;
 /** A path was taken out early, or let back, by intermittent-failure monitoring. arg0: 1 out, 0 back; arg1: clean period in s. */
-export const EVENT_SHAKY = 19;
-/** A sibling of a failed path is suspected until a probe has answered. arg0: 1 suspected, 0 cleared. */
+export const EVENT_MARGINAL = 19;
+/** A path that shares a component with a failed one is suspected until a probe has answered. arg0: 1 suspected, 0 cleared. */
 export const EVENT_SUSPECT = 20;
 /** Explicit ALUA: SET TARGET PORT GROUPS was sent. arg0: group, arg1: 1 accepted, 0 refused. */
 export const EVENT_ALUA_SET = 21;
@@ -258,10 +258,10 @@ export const REASON_ALUA = 4;
 export const REASON_TIMEOUT = 5;
 /** By the identity check. */
 export const REASON_IDENTITY = 6;
-/** By the fault of a sibling (same initiator port, target port or controller). */
-export const REASON_SIBLING = 7;
+/** By the fault of a shared component (same initiator port, target port or controller). */
+export const REASON_SHARED_COMPONENT = 7;
 /** By intermittent-failure monitoring. */
-export const REASON_SHAKY = 8;
+export const REASON_MARGINAL = 8;
 
 // Path record (export `pathTable` + handle * PATH_BYTES): what a display needs
 /** u32: PATH_FLAG_* bits. */
@@ -298,14 +298,14 @@ export const PATH_LAST_ANSWER_NS = 72;
 export const PATH_SINCE_NS = 80;
 /** u32: learned service time in ns (0 until learned). */
 export const PATH_SERVICE_NS = 88;
-/** u32: ghosts (commands whose request went on elsewhere) not settled yet. */
-export const PATH_GHOSTS = 92;
+/** u32: orphans (commands whose request went on elsewhere) not settled yet. */
+export const PATH_ORPHANS = 92;
 /** u8[4]: status, sense key, ASC, ASCQ of the last outcome that counted against the path. */
 export const PATH_LAST_SENSE = 96;
 /** u16: host status of that outcome. */
 export const PATH_LAST_HOST_STATUS = 100;
-/** u32: seconds of clean service a shaky path still has to show; 0: it waits for an operator. */
-export const PATH_SHAKY_SECONDS = 104;
+/** u32: seconds of clean service a marginal path still has to show; 0: it waits for an operator. */
+export const PATH_MARGINAL_SECONDS = 104;
 /** u32: address of the statistics of this path (STATISTICS_*); 0 when none. */
 export const PATH_STATISTICS = 108;
 /** Bytes between path records; what lies behind the fields above is the core's own. */
@@ -320,10 +320,10 @@ export const PATH_FLAG_FAILED = 4;
 export const PATH_FLAG_IN_USE = 8;
 /** Leads to another logical unit. */
 export const PATH_FLAG_WRONG_UNIT = 16;
-/** Suspected because of a sibling. */
+/** Suspected because of a shared component. */
 export const PATH_FLAG_SUSPECT = 32;
-/** Shaky: a last resort until an operator vouches for it, or until it has shown a clean period. */
-export const PATH_FLAG_SHAKY = 64;
+/** Marginal: a last resort until an operator vouches for it, or until it has shown a clean period. */
+export const PATH_FLAG_MARGINAL = 64;
 /** Stalled: a command is past the stall threshold and unanswered. */
 export const PATH_FLAG_STALLED = 128;
 /** Being removed: no new command; the handle is free when the last one has completed. */
@@ -357,8 +357,8 @@ export const UNIT_BLOCK_BYTES = 24;
 export const UNIT_REQUESTS = 28;
 /** u32: pieces waiting because no path is usable. */
 export const UNIT_WAITING = 32;
-/** u32: ghosts not settled. */
-export const UNIT_GHOSTS = 36;
+/** u32: orphans not settled. */
+export const UNIT_ORPHANS = 36;
 /** u64: requests answered without an error. */
 export const UNIT_ANSWERED = 40;
 /** u64: requests answered with an error. */
@@ -404,8 +404,8 @@ export const UNIT_SET_NO_PATH_TIMEOUT_MS = 10;
 /** Lower and upper bound of the learned stall threshold, in ms; upper 0 turns the stall rule off. */
 export const UNIT_SET_STALL_MIN_MS = 11;
 export const UNIT_SET_STALL_MAX_MS = 12;
-/** After how many ms a ghost is settled by a reset, whatever its path does; 0: never for that reason. */
-export const UNIT_SET_GHOST_RESET_MS = 13;
+/** After how many ms an orphan is settled by a reset, whatever its path does; 0: never for that reason. */
+export const UNIT_SET_ORPHAN_RESET_MS = 13;
 /** 1: explicit ALUA (SET TARGET PORT GROUPS) allowed. */
 export const UNIT_SET_ALUA_EXPLICIT = 14;
 /** Hedged reads: budget in hundredths of a percent of the reads, 0 turns them off. */
@@ -423,7 +423,7 @@ export const UNIT_SET_LOST_RESET_MS = 20;
 /** After how many ms the host ends an unanswered READ or WRITE (Linux: ABORT TASK); 0: at its request's deadline. */
 export const UNIT_SET_COMMAND_TIMEOUT_MS = 21;
 /** 1: commands of an earlier daemon are under way and may still change the medium: what writes waits. 0: not any more. */
-export const UNIT_SET_INHERITED = 22;
+export const UNIT_SET_LEFTOVERS = 22;
 /** Refuses writes (write-protected medium). */
 export const UNIT_CAN_NOT_WRITE = 1;
 /** UNMAP (VPD B2 LBPU). */
@@ -454,18 +454,18 @@ export const PATH_SET_WEIGHT = 4;
 export const PATH_SET_ALUA = 5;
 /** Target port group of the path (SPC-4 6.37), and its relative target port identifier in the high half. */
 export const PATH_SET_TARGET_PORT_GROUP = 6;
-/** Handles of the components it runs over, equal for siblings: initiator port, target port, controller. */
+/** Handles of the components it runs over, equal where they are shared: initiator port, target port, controller. */
 export const PATH_SET_INITIATOR_PORT = 7;
 export const PATH_SET_TARGET_PORT = 8;
 export const PATH_SET_CONTROLLER = 9;
 /** 1: failed by order of control (its device is gone), 0: take it back after the checks (`-failback`). */
 export const PATH_SET_FAILED = 10;
-/** 1: an operator vouches for a shaky path; it is used like any other. */
-export const PATH_SET_CLEAR_SHAKY = 11;
+/** 1: an operator vouches for a marginal path; it is used like any other. */
+export const PATH_SET_CLEAR_MARGINAL = 11;
 /** How many faults control knows of from before the path was added (its device was here and went); at most 16. */
 export const PATH_SET_FAULTS = 12;
 /** 1: control has met a unit attention after which the path may lead to another unit; its identity is checked before its next I/O. */
-export const PATH_SET_DOUBT = 13;
+export const PATH_SET_UNVERIFIED = 13;
 /** FAILBACK_MODE_*. */
 export const MODE_FAILBACK = 1;
 /** Cluster mode ("MSCS"), 0 or 1. On: static policies only; no write goes out beside one that may still be carried out. */
@@ -477,13 +477,13 @@ export const MODE_PATROL_INTERVAL_MS = 4;
 export const MODE_PATROL_THRESHOLD_MS = 5;
 export const MODE_PATROL_TIMEOUT_MS = 6;
 /** Intermittent-failure monitoring: 1 on, 0 off. */
-export const MODE_SHAKY = 7;
+export const MODE_MARGINAL = 7;
 /** It takes a path out after this many counts (retries that cured and failures) ... */
-export const MODE_SHAKY_COUNT = 8;
+export const MODE_MARGINAL_COUNT = 8;
 /** ... within this many seconds. */
-export const MODE_SHAKY_WINDOW_S = 9;
-/** First clean period in seconds, which doubles each time; 0: a shaky path waits for an operator. */
-export const MODE_SHAKY_CLEAN_S = 10;
+export const MODE_MARGINAL_WINDOW_S = 9;
+/** First clean period in seconds, which doubles each time; 0: a marginal path waits for an operator. */
+export const MODE_MARGINAL_CLEAN_S = 10;
 /** A recovered path is enabled and used if it has the highest priority. */
 export const FAILBACK_MODE_ACTIVE = 0;
 /** A recovered path stays disabled until an operator enables it. */
@@ -501,7 +501,7 @@ export const POLICY_WEIGHTED = 8;
 export const POLICY_AFFINITY = 9;
 export const POLICY_POWER_OF_TWO = 10;
 export const POLICY_COUNT = 11;
-/** How a ghost was settled: it completed, or a reset ended it, or its path was removed. */
+/** How an orphan was settled: it completed, or a reset ended it, or its path was removed. */
 export const SETTLED_COMPLETED = 1;
 export const SETTLED_RESET = 2;
 export const SETTLED_REMOVED = 3;

@@ -3,7 +3,7 @@
 import { EVENT_CAPACITY_CHANGED, EVENT_INQUIRY_CHANGED, EVENT_THIN_THRESHOLD } from "../abi";
 import { event } from "../memory/ring";
 import { Path } from "../memory/topology";
-import { cacheDoubt } from "../request/cache";
+import { cacheUnverify } from "../request/cache";
 import {
   OUTCOME_CAPACITY,
   OUTCOME_INVENTORY,
@@ -24,7 +24,7 @@ export function tellControl(p: Path, outcome: u8, reason: u32, sense: u32, shown
   if (outcome === OUTCOME_CAPACITY || outcome === OUTCOME_PAST_END) kind = EVENT_CAPACITY_CHANGED;
   else if (outcome === OUTCOME_THRESHOLD) kind = EVENT_THIN_THRESHOLD;
   else if (outcome === OUTCOME_INVENTORY || outcome === OUTCOME_PARAMETERS) {
-    cacheDoubt(p.unit, sense);
+    cacheUnverify(p.unit, sense);
     kind = EVENT_INQUIRY_CHANGED;
   } else return;
   event(kind, reason, p.unit.index, p.index, 0, 0, shown, 0);

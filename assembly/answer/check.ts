@@ -32,18 +32,18 @@ import { busyNs, event, hostNow, now } from "../memory/ring";
 import { Path } from "../memory/topology";
 import { wakeUnit } from "../memory/wake";
 import { resetHelped } from "../overdue/reset";
-import { siblingAnswers, siblingsSuspect } from "../overdue/sibling";
+import { sharerAnswers, sharersSuspect } from "../overdue/shared";
 import { pathAnswers } from "../overdue/stall";
 import { PAGE_BYTES, checkBack, checkNext, checkWant } from "../path/ask";
 import { WANT_GROUPS, WANT_HEALTH, WANT_IDENTITY, WANT_SET, aluaOfSense, takesIo } from "../path/facts";
 import { groupsRead, groupsSetDone } from "../path/groups";
 import { failbackMode, patrolRecovers, patrolTimeoutNs } from "../path/mode";
 import { pathIdle } from "../path/path";
-import { shakyCountOne } from "../path/shaky";
+import { marginalCountOne } from "../path/marginal";
 import { pathAluaState } from "../path/state";
 import { unitRefresh } from "../path/tiers";
 import { identitySoon } from "../path/timer";
-import { dataLost, powerDoubt, tellsLoss } from "../request/cache";
+import { dataLost, powerMaybeLost, tellsLoss } from "../request/cache";
 import { identityLearn, identityMatches, identityRead } from "../scsi/identity";
 import {
   OUTCOME_ALUA,
@@ -136,7 +136,7 @@ function tell(p: Path, outcome: u8, shown: u32): void {
   if (outcome === OUTCOME_ALUA) pathAluaState(p, aluaOfSense(lastSense()), shown);
   else if (outcome === OUTCOME_ALUA_CHANGED) p.wanted |= WANT_GROUPS;
   else tellControl(p, outcome, REASON_PATROL, lastSense(), shown);
-  if (outcome === OUTCOME_NEXUS) powerDoubt(p.unit, lastSense());
+  if (outcome === OUTCOME_NEXUS) powerMaybeLost(p.unit, lastSense());
   if ((outcome !== OUTCOME_INVENTORY && outcome !== OUTCOME_NEXUS) || p.unit.identityBytes === 0) return;
   p.flags |= PATH_FLAG_UNVERIFIED;
   p.wanted |= WANT_IDENTITY;
@@ -192,10 +192,10 @@ function healthGood(p: Path, read: bool, sentNs: u64): void {
     p.answeredNs = max(p.answeredNs, sentNs);
     resetHelped(p);
     // What it has not answered is lost now, and others may wait for it.
-    if (p.ghosts !== 0) wakeUnit(u, now + 1);
+    if (p.orphans !== 0) wakeUnit(u, now + 1);
   }
   pathAnswers(p, sentNs);
-  siblingAnswers(p);
+  sharerAnswers(p);
   if ((p.flags & PATH_FLAG_FAILED) === 0 || p.back === 0) return;
   if (p.back === <u8>REASON_PATROL && p.backTold === 0) {
     p.backTold = 1;
@@ -271,8 +271,8 @@ export function checkFailed(p: Path, reason: u32, shown: u32, hostStatus: u16): 
   backFailed(p, reason);
   if ((p.flags & PATH_FLAG_FAILED) !== 0) return;
   p.errors++;
-  shakyCountOne(p);
-  if (showsNoSense(shown)) siblingsSuspect(p);
+  marginalCountOne(p);
+  if (showsNoSense(shown)) sharersSuspect(p);
   p.flags |= PATH_FLAG_FAILED;
   p.sinceNs = hostNow;
   event(EVENT_PATH_ERROR_CHECK, reason, p.unitHandle, p.index, 0, 0, shown, hostStatus);
@@ -292,7 +292,7 @@ export function checkTimedOut(p: Path): void {
   if (p.answeredNs > c.timeNs) {
     // It has answered I/O that was sent later: it has lost the check, which is made again.
     p.wantedLater |= p.checking;
-    return shakyCountOne(p);
+    return marginalCountOne(p);
   }
   p.silent = 1;
   checkFailed(p, REASON_TIMEOUT, 0, 0);

@@ -20,7 +20,7 @@ import {
   COMMAND_DEAD,
   COMMAND_FLIGHT,
   COMMAND_FREE,
-  COMMAND_GHOST,
+  COMMAND_ORPHAN,
   COMMAND_HEDGED,
   COMMAND_KEPT,
   COMMAND_LOST,
@@ -39,29 +39,29 @@ import { statisticsError, statisticsHedgeWon, statisticsRecord, statisticsRetry 
 import { Path, Unit } from "../memory/topology";
 import { hedgeReadBack } from "../overdue/hedge";
 import { resetOver } from "../overdue/reset";
-import { siblingAnswers, siblingsSuspect } from "../overdue/sibling";
+import { sharerAnswers, sharersSuspect } from "../overdue/shared";
 import { pathAnswers } from "../overdue/stall";
 import { checkIdentity } from "../path/ask";
 import { aluaOfSense, unitUnverified } from "../path/facts";
 import { groupsWanted } from "../path/groups";
 import { pathIdle } from "../path/path";
-import { shakyCountOne } from "../path/shaky";
+import { marginalCountOne } from "../path/marginal";
 import { pathAluaState, pathBack, pathDepthGood, pathDepthLower, pathFailed } from "../path/state";
 import { unitRefresh } from "../path/tiers";
 import { writeOff } from "../request/account";
 import { allocated, extents } from "../request/allocation";
-import { asksForFua, cacheDenied, dataLost, fuaRefused, powerDoubt, tellsLoss } from "../request/cache";
+import { asksForFua, cacheDenied, dataLost, fuaRefused, powerMaybeLost, tellsLoss } from "../request/cache";
 import { build, issue } from "../request/dispatch";
-import { becomeGhost, commandGivenUp, commandOverlapsGhost, ghostCompleted } from "../request/ghost";
+import { becomeOrphan, commandGivenUp, commandOverlapsOrphan, orphanCompleted } from "../request/orphan";
 import { longLearn } from "../request/long";
 import { pastEnd, zeroMethod } from "../request/method";
-import { commandTwin, isLong } from "../request/pieces";
+import { commandDuplicate, isLong } from "../request/pieces";
 import { requestFreeIfOver } from "../request/pool";
 import { ERROR_AGAIN, requestFail, requestPieceSettled } from "../request/request";
 import { delay, requeue } from "../request/retry";
 import { shorten } from "../request/short";
 import { commandDrop, commandFree } from "../request/slots";
-import { stallLearn, stallLearnGhost } from "../request/threshold";
+import { stallLearn, stallLearnOrphan } from "../request/threshold";
 import {
   OUTCOME_ALUA,
   OUTCOME_ALUA_CHANGED,
@@ -88,7 +88,7 @@ import { classify, fromDevice, sense, senseBytes } from "./classify";
 import { refusalNote, refusalsCount } from "./refusal";
 
 const LINK: usize = offsetof<Command>("next");
-const SIBLING: usize = offsetof<Command>("siblingNext");
+const OF_REQUEST: usize = offsetof<Command>("nextOfRequest");
 const FLIGHT: usize = offsetof<Unit>("flightFirst");
 /** Times a command is sent again on the same path before another path gets it. */
 const RETRIES_MAX: u8 = 3;
@@ -102,7 +102,7 @@ export function commandCompleted(c: Command, result: i32, timeNs: u64): void {
   p.inFlight--;
   if (isLong(c.method)) u.longs--;
   if (p.inFlight < p.depth) u.full &= ~((<u32>1) << (<u32>p.slot));
-  if ((u.queueFirst | u.retryFirst | u.lanes) !== 0) unitDirty(u);
+  if ((u.queueFirst | u.retryFirst | u.flows) !== 0) unitDirty(u);
   const outcome = classify(c, result);
   const good = outcome === OUTCOME_GOOD;
   const latencyNs = timeNs > c.timeNs ? timeNs - c.timeNs : 0;
@@ -112,10 +112,10 @@ export function commandCompleted(c: Command, result: i32, timeNs: u64): void {
     p.lastIoNs = timeNs;
     if (c.timeNs > p.answeredNs) p.answeredNs = c.timeNs;
   }
-  if ((c.flags & (COMMAND_GHOST | COMMAND_LOST)) !== 0) {
-    ghostCompleted(c);
+  if ((c.flags & (COMMAND_ORPHAN | COMMAND_LOST)) !== 0) {
+    orphanCompleted(c);
     if ((c.flags & COMMAND_LOST) !== 0) p.lost--;
-    if (p.ghosts === 0) resetOver(p);
+    if (p.orphans === 0) resetOver(p);
   }
   if (good) commandGood(c, u, p, latencyNs);
   else commandBad(c, u, p, outcome);
@@ -129,15 +129,15 @@ function commandGood(c: Command, u: Unit, p: Path, latencyNs: u64): void {
   else if (c.direction === <u8>DIRECTION_OUT) p.bytesWritten += <u64>c.bufferBytes;
   if (p.depth !== p.depthMax) pathDepthGood(u, p);
   hedgeReadBack(u, c, latencyNs);
-  if ((c.flags & COMMAND_GHOST) !== 0) {
-    if (!isLong(c.method)) stallLearnGhost(u, latencyNs);
+  if ((c.flags & COMMAND_ORPHAN) !== 0) {
+    if (!isLong(c.method)) stallLearnOrphan(u, latencyNs);
     pathBack(p);
   } else if (c.method <= METHOD_ZERO_WRITE) stallLearn(u, latencyNs);
   if (isLong(c.method)) longLearn(u, c, latencyNs);
   if ((c.refused | (<u32>p.refusals)) !== 0) refusalsOver(c, u, p);
   if ((p.flags & (PATH_FLAG_STALLED | PATH_FLAG_SUSPECT)) !== 0) {
     pathAnswers(p, c.timeNs);
-    siblingAnswers(p);
+    sharerAnswers(p);
   }
   if ((c.flags & COMMAND_DEAD) !== 0) return free(c);
   if (c.method === METHOD_STATUS) extents(c);
@@ -162,7 +162,7 @@ function free(c: Command): void {
 function pieceDone(c: Command): void {
   const r = c.request;
   if (r.syncAfter !== 0) r.powerLosses = min(r.powerLosses, c.powerLosses);
-  if (listNext(r.commandFirst, SIBLING) !== 0) endTwins(c, false);
+  if (listNext(r.commandFirst, OF_REQUEST) !== 0) endDuplicates(c, false);
   if (c.ownBuffer !== 0 && c.method === METHOD_READ) {
     if ((c.flags & COMMAND_HEDGED) !== 0) statisticsHedgeWon(r.unit.statistics);
     c.state = COMMAND_KEPT;
@@ -172,16 +172,16 @@ function pieceDone(c: Command): void {
 }
 
 /** Other commands for the piece of `c` no longer matter; `open`: whether they are carried out stays open. */
-function endTwins(c: Command, open: bool): void {
+function endDuplicates(c: Command, open: bool): void {
   for (let at = c.request.commandFirst; at !== 0;) {
     const other = changetype<Command>(at);
-    at = listNext(at, SIBLING);
+    at = listNext(at, OF_REQUEST);
     if (other === c || other.pieceOffset !== c.pieceOffset || other.method !== c.method) continue;
     if ((other.flags & COMMAND_DEAD) !== 0 || other.state === COMMAND_KEPT) continue;
     if (other.state !== COMMAND_FLIGHT) commandDrop(other);
     else if (open) commandGivenUp(other);
     else {
-      becomeGhost(other);
+      becomeOrphan(other);
       other.flags |= COMMAND_DEAD;
     }
   }
@@ -190,7 +190,7 @@ function endTwins(c: Command, open: bool): void {
 /** A piece cannot be carried out: its client gets `error`. */
 function pieceFailed(c: Command, error: u32): void {
   const r = c.request;
-  endTwins(c, true);
+  endDuplicates(c, true);
   commandFree(c);
   r.pieces--;
   requestFail(r, error);
@@ -201,7 +201,7 @@ function pieceFailed(c: Command, error: u32): void {
  * one's path and not on this: the conflict then says nothing about the request.
  */
 function tellsOnly(c: Command, outcome: u8): bool {
-  return (c.flags & (COMMAND_GHOST | COMMAND_HEDGED)) !== 0 || outcome === OUTCOME_PROTECTED;
+  return (c.flags & (COMMAND_ORPHAN | COMMAND_HEDGED)) !== 0 || outcome === OUTCOME_PROTECTED;
 }
 
 /** What a command that was not carried out tells of its path, then what becomes of its piece. */
@@ -212,12 +212,12 @@ function commandBad(c: Command, u: Unit, p: Path, outcome: u8): void {
     if (!isLong(c.method)) {
       p.errors++;
       statisticsError(p.statistics);
-      if ((c.flags & COMMAND_LOST) === 0) shakyCountOne(p);
+      if ((c.flags & COMMAND_LOST) === 0) marginalCountOne(p);
     }
   } else if (outcome === OUTCOME_ELSEWHERE) refusalNote(p, shown);
   else if (outcome === OUTCOME_FAILED || outcome === OUTCOME_GONE) {
     // Without sense data nobody has answered: the fault may be that of a component which others share.
-    if (keyOf(sense) === KEY_ABSENT && (p.flags & PATH_FLAG_FAILED) === 0) siblingsSuspect(p);
+    if (keyOf(sense) === KEY_ABSENT && (p.flags & PATH_FLAG_FAILED) === 0) sharersSuspect(p);
     pathFailed(p, REASON_IO, shown, c.hostStatus);
   }
   const lost = tellsLoss(c.method, outcome, sense);
@@ -230,13 +230,13 @@ function commandBad(c: Command, u: Unit, p: Path, outcome: u8): void {
   else tellControl(p, outcome, REASON_IO, sense, shown);
   // The path may lead elsewhere now: no I/O on it before its identity was checked.
   if (outcome === OUTCOME_INVENTORY || outcome === OUTCOME_GONE || outcome === OUTCOME_NEXUS) {
-    powerDoubt(u, sense);
+    powerMaybeLost(u, sense);
     checkIdentity(p);
     unitRefresh(u, REASON_IDENTITY, shown, 0);
   }
   // Its piece was settled, or is still under way by another command: this one has only told of its path.
   const flushFailed = lost && c.method === METHOD_SYNC;
-  if ((c.flags & COMMAND_DEAD) !== 0 || (!flushFailed && tellsOnly(c, outcome) && commandTwin(c))) return free(c);
+  if ((c.flags & COMMAND_DEAD) !== 0 || (!flushFailed && tellsOnly(c, outcome) && commandDuplicate(c))) return free(c);
   c.flags = 0;
   if (c.request.error !== 0) return pieceFailed(c, c.request.error);
   if (flushFailed) pieceFailed(c, EIO);
@@ -264,9 +264,9 @@ function sendAgain(c: Command, u: Unit, p: Path, outcome: u8, shown: u32): void 
     if (c.retries < RETRIES_MAX && (u.eligible & here) !== 0) {
       c.retries++;
       p.retries++;
-      if (outcome === OUTCOME_RETRY) shakyCountOne(p);
+      if (outcome === OUTCOME_RETRY) marginalCountOne(p);
       statisticsRetry(p.statistics);
-      if ((u.full & here) === 0 && !commandOverlapsGhost(u, c)) return issue(c, p.slot);
+      if ((u.full & here) === 0 && !commandOverlapsOrphan(u, c)) return issue(c, p.slot);
     } else if (outcome === OUTCOME_NEXUS && c.retries < RETRIES_MAX && (p.flags & PATH_FLAG_UNVERIFIED) !== 0) {
       // It may go out here again once the path has told who it is, or on another one now.
       c.retries++;

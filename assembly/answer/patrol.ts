@@ -28,19 +28,19 @@ import { checkTimedOut } from "./check";
 export function pathWoken(p: Path): void {
   if ((p.flags & PATH_FLAG_PRESENT) === 0) return;
   if (p.checking !== 0 && p.checkLost === 0 && p.checkDueNs <= now) checkTimedOut(p);
-  if (p.nextLookNs <= now) {
-    // Between 7/8 and 9/8 of the interval, so that looks which have met part again.
-    p.nextLookNs = now + patrolIntervalNs - patrolIntervalNs / 8 + (random() % (patrolIntervalNs / 4 + 1));
-    look(p);
+  if (p.nextCheckNs <= now) {
+    // Between 7/8 and 9/8 of the interval, so that checks which have met part again.
+    p.nextCheckNs = now + patrolIntervalNs - patrolIntervalNs / 8 + (random() % (patrolIntervalNs / 4 + 1));
+    patrolPath(p);
   }
-  if (p.checkLost !== 0 && p.unit.ghostResetNs !== 0 && p.checkDueNs + p.unit.ghostResetNs <= now) {
+  if (p.checkLost !== 0 && p.unit.orphanResetNs !== 0 && p.checkDueNs + p.unit.orphanResetNs <= now) {
     if (p.resetNotBeforeNs <= now) resetStart(p);
   }
   patrolArm(p);
 }
 
-/** One look at a path. */
-function look(p: Path): void {
+/** One check at a path. */
+function patrolPath(p: Path): void {
   const u = p.unit;
   if ((p.flags & PATH_FLAG_REMOVING) !== 0 || p.checking !== 0) return;
   const later = p.wantedLater;

@@ -8,7 +8,7 @@ import { PATH_FLAG_FAILED, PATH_FLAG_PRESENT, REASON_IO } from "../abi";
 import { statisticsError } from "../memory/statistics";
 import { Path, Unit } from "../memory/topology";
 import { unitPath } from "../path/facts";
-import { shakyCountOne } from "../path/shaky";
+import { marginalCountOne } from "../path/marginal";
 import { pathFailed } from "../path/state";
 
 const REFUSALS_MAX: u32 = 3;
@@ -37,5 +37,5 @@ function count(p: Path): void {
   }
   p.errors++;
   statisticsError(p.statistics);
-  shakyCountOne(p);
+  marginalCountOne(p);
 }

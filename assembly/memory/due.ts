@@ -4,7 +4,7 @@
 import { listPush } from "./lists";
 import { CLIENT_BLOCK, Connection, Request } from "./records";
 import { Unit } from "./topology";
-import { wordWanted } from "./word";
+import { lazySendWanted } from "./lazy-send";
 
 const DIRTY: usize = offsetof<Connection>("dirtyNext");
 const READY: usize = offsetof<Connection>("readyFirst");
@@ -24,7 +24,7 @@ export function answerReady(r: Request): void {
   if (r.client.kind === CLIENT_BLOCK) return listPush(blockReady, changetype<usize>(r), REQUEST_LINK);
   const n = changetype<Connection>(r.client);
   listPush(changetype<usize>(n) + READY, changetype<usize>(r), REQUEST_LINK);
-  if (n.sending !== 0) wordWanted();
+  if (n.sending !== 0) lazySendWanted();
   connectionDirty(n);
 }
 

@@ -6,7 +6,7 @@
 // - A Connection owns its socket, its receive buffer and its gather table until the host has completed CLOSE and
 //   every request that came by it is answered or given up.
 // - A Request owns its data buffers from the moment its header was parsed until its reply has left (or cannot any
-//   more) AND no command slot refers to it. A ghost therefore keeps the buffers of its request.
+//   more) AND no command slot refers to it. An orphan therefore keeps the buffers of its request.
 // - A Command is one SCSI command slot. From submission to completion the host owns it: it is neither reused nor
 //   changed, whatever the core has decided about its request meanwhile.
 
@@ -58,15 +58,15 @@ export class Command {
   next: usize;
   previous: usize;
   /** Link in the list of its request's commands. */
-  siblingNext: usize;
-  siblingPrevious: usize;
+  nextOfRequest: usize;
+  previousOfRequest: usize;
   /** Slots this piece has failed on since it last started a round. */
   tried: u32;
   /** Slots whose path has refused it (OUTCOME_ELSEWHERE), to be held against them if another carries it out. */
   refused: u32;
   /** Slots whose path has said that it ends before this piece (OUTCOME_PAST_END). */
   pastEnd: u32;
-  /** A buffer of its own (a re-issued read, a further UNMAP's parameter list), or 0. */
+  /** A buffer of its own (a retried read, a further UNMAP's parameter list), or 0. */
   ownBuffer: u32;
   /** Losses of power that its unit had told of when it was sent. */
   powerLosses: u32;
@@ -103,8 +103,8 @@ export const COMMAND_FLIGHT: u8 = 3;
 /** Done; it only keeps the buffer its reply is sent from. */
 export const COMMAND_KEPT: u8 = 4;
 
-/** Another command was issued for its piece, or its request was given up: it counts as a ghost. */
-export const COMMAND_GHOST: u8 = 1;
+/** Another command was issued for its piece, or its request was given up: it counts as an orphan. */
+export const COMMAND_ORPHAN: u8 = 1;
 /** Its result no longer matters: the piece is settled. */
 export const COMMAND_DEAD: u8 = 2;
 /** Its request was answered with an error: whether the write happened is open. */
@@ -115,9 +115,9 @@ export const COMMAND_HARMLESS: u8 = 8;
 export const COMMAND_WRITTEN_OFF: u8 = 16;
 /** A read that was looked at for hedging, or is a hedge. */
 export const COMMAND_HEDGED: u8 = 32;
-/** A ghost so old that it counts as lost. */
+/** An orphan so old that it counts as lost. */
 export const COMMAND_LOST: u8 = 64;
-/** A ghost that other I/O waits for. */
+/** An orphan that other I/O waits for. */
 export const COMMAND_WANTED: u8 = 128;
 
 /** A client's request. */
@@ -157,14 +157,14 @@ export class Request {
   /** Link in its unit's list of requests. */
   unitNext: usize;
   unitPrevious: usize;
-  /** Its command slots, ghosts and kept ones included. */
+  /** Its command slots, orphans and kept ones included. */
   commandFirst: usize;
   commandLast: usize;
   /** Kept commands among them (pieces whose data lies in a buffer of their own). */
   kept: u32;
   /** Bytes of the buffers it holds. */
   bufferBytes: u32;
-  /** When it began to wait for a ghost; 0 otherwise. */
+  /** When it began to wait for an orphan; 0 otherwise. */
   heldNs: u64;
   /** What the client asked for; `offset` and `bytes` are what commands cover now: whole blocks, a leg of it (legs.ts). */
   askedOffset: u64;
@@ -178,8 +178,8 @@ export class Request {
   base: u32;
   /** METHOD_* of its legs of whole blocks, or of all of it. */
   whole: u8;
-  /** LANE_* it waits in. */
-  lane: u8;
+  /** FLOW_* it waits in. */
+  flow: u8;
   /** Extents of a BLOCK_STATUS. */
   extents: u32;
   /** Losses of power that its unit had told of when the first piece went out that SYNCHRONIZE CACHE has to follow. */
@@ -211,7 +211,7 @@ export const REQUEST_FREE: u8 = 0;
 export const REQUEST_RECEIVING: u8 = 1;
 /** In its unit's `queue`: pieces are still to be made. */
 export const REQUEST_QUEUED: u8 = 2;
-/** In its unit's `held` list: a ghost overlaps it. */
+/** In its unit's `held` list: an orphan overlaps it. */
 export const REQUEST_HELD: u8 = 3;
 /** All pieces made that may be for now, some not settled. In no list of `next`. */
 export const REQUEST_FLIGHT: u8 = 4;
@@ -221,7 +221,7 @@ export const REQUEST_READY: u8 = 5;
 export const REQUEST_SENDING: u8 = 6;
 /** Answered or given up; it waits for its last command, or is to be told that its buffer is back. */
 export const REQUEST_OVER: u8 = 7;
-/** In a lane of its connection: pieces are still to be made, others are served in turn (lanes.ts). */
+/** In a flow of its connection: pieces are still to be made, others are served in turn (flows.ts). */
 export const REQUEST_LINED: u8 = 8;
 
 /** How a request is carried out. */
@@ -237,20 +237,20 @@ export const METHOD_NONE: u8 = 7;
 /** GET LBA STATUS. */
 export const METHOD_STATUS: u8 = 8;
 
-/** Requests of a client that take turns with those of others (lanes.ts). */
+/** Requests of a client that take turns with those of others (flows.ts). */
 @unmanaged
-export class Lane {
+export class Flow {
   first: usize;
   last: usize;
-  /** Link in its unit's list of lanes in which requests wait. */
+  /** Link in its unit's list of flows in which requests wait. */
   next: usize;
   previous: usize;
   /** Bytes it may still send in its turn. */
   deficit: u32;
 }
 
-export const LANE_BYTES: usize = 20;
-export const LANE_COUNT: usize = 3;
+export const FLOW_BYTES: usize = 20;
+export const FLOW_COUNT: usize = 3;
 
 /** Who asks: one of a front end's clients. What a request has to know of where it came from is here. */
 @unmanaged
@@ -273,15 +273,15 @@ export class Client {
   waiting: u8;
   spare: u8;
   spare1: u32;
-  /** Its lanes: LANE_COUNT records. */
-  lanes0: u64;
-  lanes1: u64;
-  lanes2: u64;
-  lanes3: u64;
-  lanes4: u64;
-  lanes5: u64;
-  lanes6: u64;
-  lanes7: u32;
+  /** Its flows: FLOW_COUNT records. */
+  flows0: u64;
+  flows1: u64;
+  flows2: u64;
+  flows3: u64;
+  flows4: u64;
+  flows5: u64;
+  flows6: u64;
+  flows7: u32;
 }
 
 /** Kinds of clients. */
@@ -356,6 +356,6 @@ export function checkRecords(): void {
   assert(offsetof<Command>("timeoutMs") === COMMAND_TIMEOUT_MS && offsetof<Command>("sense0") === COMMAND_SENSE);
   assert(offsetof<Command>("timeNs") === COMMAND_PRIVATE && offsetof<Command>() <= COMMAND_SLOT_BYTES);
   assert(offsetof<Request>() <= REQUEST_HEADER && REQUEST_BLOCKS + 4 * REQUEST_BLOCKS_MAX <= REQUEST_SLOT_BYTES);
-  assert(offsetof<Lane>() <= LANE_BYTES && offsetof<Client>("lanes0") + LANE_COUNT * LANE_BYTES <= offsetof<Client>());
+  assert(offsetof<Flow>() <= FLOW_BYTES && offsetof<Client>("flows0") + FLOW_COUNT * FLOW_BYTES <= offsetof<Client>());
   assert(offsetof<Connection>() <= CONNECTION_RECORD_BYTES);
 }

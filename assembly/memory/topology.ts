@@ -7,7 +7,7 @@ import {
   PATH_IOS,
   PATH_LAST_HOST_STATUS,
   PATH_LAST_SENSE,
-  PATH_SHAKY_SECONDS,
+  PATH_MARGINAL_SECONDS,
   PATH_STATISTICS,
   UNIT_BLOCKS,
   UNIT_BYTES,
@@ -36,11 +36,11 @@ export class Path {
   lastAnswerNs: u64;
   sinceNs: u64;
   serviceNs: u32;
-  ghosts: u32;
+  orphans: u32;
   lastSense: u32;
   lastHostStatus: u16;
   spare0: u16;
-  shakySeconds: u32;
+  marginalSeconds: u32;
   statistics: u32;
   // The core's own from here on.
   index: u32;
@@ -58,11 +58,11 @@ export class Path {
   targetPort: u32;
   controller: u32;
   /** When patrol looks at it next; when the check that is out has to be answered. */
-  nextLookNs: u64;
+  nextCheckNs: u64;
   /** When it last answered an I/O. */
   lastIoNs: u64;
   checkDueNs: u64;
-  /** WANT_* of the check that is out, 0 none; of those that are to follow; of those for the next look. */
+  /** WANT_* of the check that is out, 0 none; of those that are to follow; of those for the next check. */
   checking: u8;
   wanted: u8;
   wantedLater: u8;
@@ -107,8 +107,8 @@ export class Path {
   refuses: u8;
   /** Faults counted by intermittent-failure monitoring; its clean period, and when that ends or ended. */
   faults: u32;
-  shakyPeriodNs: u64;
-  shakyEndNs: u64;
+  marginalPeriodNs: u64;
+  marginalEndNs: u64;
 }
 
 /** Where in a path record the times of its last faults are. */
@@ -126,7 +126,7 @@ export class Unit {
   blockBytes: u32;
   requests: u32;
   waiting: u32;
-  ghosts: u32;
+  orphans: u32;
   answered: u64;
   failed: u64;
   latencyNsMax: u64;
@@ -146,7 +146,7 @@ export class Unit {
   noPathTimeoutNs: u64;
   stallMinNs: u64;
   stallMaxNs: u64;
-  ghostResetNs: u64;
+  orphanResetNs: u64;
   lostResetNs: u64;
   /** Longest time the host gives a READ or WRITE; all ones: none but the request's deadline. */
   commandTimeoutNs: u64;
@@ -156,7 +156,7 @@ export class Unit {
   selection: Selection;
   capabilities: u32;
   /** It may have a write cache though control has found none (cache.ts). */
-  cacheDoubted: u32;
+  cacheUnverified: u32;
   /** It has lost acknowledged data, and no flush has failed for that yet (cache.ts). */
   dataLost: u32;
   /** Counts unit attentions that tell of a loss of power, and so of what a volatile cache held (cache.ts). */
@@ -185,17 +185,17 @@ export class Unit {
   /** Requests with pieces to be made, in order. */
   queueFirst: usize;
   queueLast: usize;
-  /** Requests that wait for a ghost. */
+  /** Requests that wait for an orphan. */
   heldFirst: usize;
   heldLast: usize;
-  /** Lanes in which requests wait, in the order of their turns: of small I/O, of all else; how many they are (lanes.ts). */
+  /** Flows in which requests wait, in the order of their turns: of small I/O, of all else; how many they are (flows.ts). */
   smallFirst: usize;
   smallLast: usize;
   largeFirst: usize;
   largeLast: usize;
   /** Bytes of small I/O that go before the next of the large, which was let before it. */
   smallCredit: u32;
-  lanes: u32;
+  flows: u32;
   /** Every request accepted and not answered, oldest first. */
   requestFirst: usize;
   requestLast: usize;
@@ -221,12 +221,12 @@ export class Unit {
   noPathTold: u32;
   queued: u32;
   retrying: u32;
-  /** Ghosts that could still change the medium. */
+  /** Orphans that could still change the medium. */
   harmful: u32;
   /** Requests that read what they write around, accepted and not answered (exclusive.ts). */
   exclusives: u32;
   /** Whether an earlier daemon's commands could, too; counts as one of them. */
-  inherited: u32;
+  leftovers: u32;
   /** Request slots and buffer bytes that this unit's requests hold. */
   slotsHeld: u32;
   bytesHeld: u32;
@@ -299,7 +299,9 @@ export const UNIT_IDENTITY: usize = UNIT_BYTES - IDENTITY_BYTES_MAX;
 export function checkTopology(): void {
   assert(offsetof<Path>("ios") === PATH_IOS && offsetof<Path>("lastSense") === PATH_LAST_SENSE);
   assert(offsetof<Path>("lastHostStatus") === PATH_LAST_HOST_STATUS && offsetof<Path>() <= PATH_BYTES);
-  assert(offsetof<Path>("shakySeconds") === PATH_SHAKY_SECONDS && offsetof<Path>("statistics") === PATH_STATISTICS);
+  assert(
+    offsetof<Path>("marginalSeconds") === PATH_MARGINAL_SECONDS && offsetof<Path>("statistics") === PATH_STATISTICS,
+  );
   assert(offsetof<Unit>("blocks") === UNIT_BLOCKS && offsetof<Unit>("statistics") === UNIT_STATISTICS);
   assert(offsetof<Unit>("slots0") === UNIT_SLOTS && offsetof<Unit>() <= UNIT_LATENCIES);
   assert(UNIT_LATENCIES + 4 * STALL_BUCKETS <= UNIT_IDENTITY);

@@ -3,7 +3,7 @@
 // decided in selection/hedge.ts. Writes are never hedged; they follow the stall rule.
 
 import { bufferGive, bufferTake } from "../memory/buffers";
-import { COMMAND_GHOST, COMMAND_HEDGED, Command, METHOD_READ } from "../memory/records";
+import { COMMAND_ORPHAN, COMMAND_HEDGED, Command, METHOD_READ } from "../memory/records";
 import { now } from "../memory/ring";
 import { statisticsHedge } from "../memory/statistics";
 import { NEVER } from "../memory/time";
@@ -11,7 +11,7 @@ import { Unit } from "../memory/topology";
 import { chooseOther } from "../request/dispatch";
 import { commandsFree } from "../request/slots";
 import { hedgeLearn, hedgeTake, hedgeThresholdNs } from "../selection/hedge";
-import { OWN_BUFFERS_MAX, attempted, issueTwin, ownBuffers } from "./reissue";
+import { OWN_BUFFERS_MAX, attempted, issueDuplicate, ownBuffers } from "./speculative-retry";
 
 /** A read has come back, also one that had lost to its hedge. */
 export function hedgeReadBack(u: Unit, c: Command, latencyNs: u64): void {
@@ -23,7 +23,7 @@ export function hedgeReadBack(u: Unit, c: Command, latencyNs: u64): void {
 /** When `c` may be hedged; "never" when it may not. */
 export function hedgeDue(u: Unit, c: Command): u64 {
   if (u.hedgeBudget === 0 || c.method !== METHOD_READ || c.attempt !== 0) return NEVER;
-  if ((c.flags & (COMMAND_HEDGED | COMMAND_GHOST)) !== 0) return NEVER;
+  if ((c.flags & (COMMAND_HEDGED | COMMAND_ORPHAN)) !== 0) return NEVER;
   const afterNs = hedgeThresholdNs(u.selection, c.bufferBytes);
   if (afterNs === 0) return NEVER;
   if (c.timeNs + afterNs > now) return c.timeNs + afterNs;
@@ -42,6 +42,6 @@ function hedge(u: Unit, c: Command): void {
   if (own === 0) return;
   if (!hedgeTake(u.selection)) return bufferGive(own);
   statisticsHedge(u.statistics);
-  const twin = issueTwin(c, own, <u32>slot);
-  twin.flags |= COMMAND_HEDGED;
+  const duplicate = issueDuplicate(c, own, <u32>slot);
+  duplicate.flags |= COMMAND_HEDGED;
 }

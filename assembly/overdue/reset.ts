@@ -1,26 +1,26 @@
-// Settling ghosts by force. A reset ends commands of every host on the unit, so it is the last means:
+// Settling orphans by force. A reset ends commands of every host on the unit, so it is the last means:
 //
 // - By itself the host ends a command that was not answered (UNIT_SET_COMMAND_TIMEOUT_MS): Linux aborts that one command.
 //   That time is long, because a device that does not answer the abort either is reset by Linux with all its host adapter.
 //   On a path that has lost a command, and answers others, an abort is answered: there the time is short, so that what is
 //   lost does not fill the path up.
-// - A ghost that other I/O waits for, on a path that answers other commands, is lost, and the path will answer a task
+// - An orphan that other I/O waits for, on a path that answers other commands, is lost, and the path will answer a task
 //   management request: after UNIT_SET_LOST_RESET_MS, and never before 20 times what the slowest thousandth takes, the
 //   logical unit is reset by that path; nothing larger. A path, or an array, that answers nothing at all is spared: a
 //   reset would hang there as well, and when an array stands still for a while every host would send some.
-// - Any other ghost: after UNIT_SET_GHOST_RESET_MS the logical unit; when that fails, the target; then the host adapter.
+// - Any other orphan: after UNIT_SET_ORPHAN_RESET_MS the logical unit; when that fails, the target; then the host adapter.
 //
 // One reset at a time on a path. One that was carried out has ended what the device had been given before it (SAM-5 7.7,
 // 7.9), not what the host had queued: a command that waits there, while a link is down or the device's queue is full,
 // survives the reset and is delivered right after it. So a reset settles only what the device is known to have had: the
-// path had answered something that was sent later, before the reset began. Those ghosts can change nothing any more, and
+// path had answered something that was sent later, before the reset began. Those orphans can change nothing any more, and
 // nothing waits for them. Their slots and buffers remain the host's until it completes them, and no further reset is sent
 // for them. When there are others the path is asked by a READ, which the host queues behind them: once that is answered
 // they have come back, or are lost, and the next reset settles them.
 
 import { OP_RESET, PATH_FLAG_PRESENT, RESET_DEVICE, RESET_HOST, RESET_TARGET, SETTLED_RESET } from "../abi";
 import { listNext } from "../memory/lists";
-import { COMMAND_GHOST, COMMAND_HARMLESS, COMMAND_LOST, COMMAND_WANTED, Command } from "../memory/records";
+import { COMMAND_ORPHAN, COMMAND_HARMLESS, COMMAND_LOST, COMMAND_WANTED, Command } from "../memory/records";
 import { TAG_RESET, countStray, makeTag, now, submit } from "../memory/ring";
 import { MILLISECOND, NEVER, SECOND } from "../memory/time";
 import { Path, Unit } from "../memory/topology";
@@ -28,14 +28,14 @@ import { wakeUnit } from "../memory/wake";
 import { checkWant } from "../path/ask";
 import { WANT_HEALTH } from "../path/facts";
 import { pathIdle } from "../path/path";
-import { shakyCountOne } from "../path/shaky";
-import { becomeGhost, ghostHarmless, ghostLost, ghostLostNs } from "../request/ghost";
+import { marginalCountOne } from "../path/marginal";
+import { becomeOrphan, orphanHarmless, orphanLost, orphanLostNs } from "../request/orphan";
 import { longAsk, longAskNs, longLostNs, longOwnNs } from "../request/long";
 import { isLong } from "../request/pieces";
 
 const LINK: usize = offsetof<Command>("next");
 const PAUSE_NS: u64 = 5 * SECOND;
-/** A ghost counts as a fault of its path after this time. */
+/** An orphan counts as a fault of its path after this time. */
 const LOST_NS: u64 = SECOND;
 /** Shortest time between two resets for lost commands by one path. */
 const LOST_PAUSE_NS: u64 = SECOND;
@@ -45,16 +45,16 @@ const ABORT_NS: u64 = SECOND;
 /** After its own time a long command that I/O waits for is settled; where it was sent again this is time for that. */
 const LATER_NS: u64 = 5 * SECOND;
 
-/** Looks at a ghost: counts it when it is lost, resets when it is due for that. Answers when to look again. */
-export function ghostDue(u: Unit, c: Command): u64 {
+/** Looks at an orphan: counts it when it is lost, resets when it is due for that. Answers when to look again. */
+export function orphanDue(u: Unit, c: Command): u64 {
   const p = c.path;
   if (isLong(c.method)) return resetWhen(p, longResetDue(u, c));
   const dueNs = resetWhen(p, resetDue(u, c));
   if ((c.flags & COMMAND_LOST) !== 0) return dueNs;
-  const lostNs = c.timeNs + ghostLostNs(u, LOST_NS);
+  const lostNs = c.timeNs + orphanLostNs(u, LOST_NS);
   if (lostNs > now) return min(dueNs, lostNs);
-  ghostLost(c);
-  shakyCountOne(p);
+  orphanLost(c);
+  marginalCountOne(p);
   return dueNs;
 }
 
@@ -65,15 +65,15 @@ function resetWhen(p: Path, dueNs: u64): u64 {
   return now + PAUSE_NS;
 }
 
-/** When the ghost `c` is due for a reset. */
+/** When the orphan `c` is due for a reset. */
 function resetDue(u: Unit, c: Command): u64 {
   if ((c.flags & COMMAND_HARMLESS) !== 0) return NEVER;
   const p = c.path;
-  let dueNs: u64 = u.ghostResetNs === 0 ? NEVER : max(c.timeNs + u.ghostResetNs, p.resetNotBeforeNs);
+  let dueNs: u64 = u.orphanResetNs === 0 ? NEVER : max(c.timeNs + u.orphanResetNs, p.resetNotBeforeNs);
   const lost = (c.flags & COMMAND_WANTED) !== 0 && p.answeredNs > c.timeNs;
   if (lost && u.lostResetNs !== 0 && p.resetScope <= <u8>RESET_DEVICE) {
     const pauseNs = max(u.lostResetNs, LOST_PAUSE_NS);
-    let lostNs = ghostLostNs(u, u.lostResetNs);
+    let lostNs = orphanLostNs(u, u.lostResetNs);
     // The host is about to abort it, which is milder.
     const endsNs = <u64>c.timeoutMs * MILLISECOND + ABORT_NS;
     if (endsNs <= lostNs + 2 * ABORT_NS) lostNs = max(lostNs, endsNs);
@@ -96,7 +96,7 @@ function longResetDue(u: Unit, c: Command): u64 {
     return resetDue(u, c);
   }
   const endsNs = c.timeNs + <u64>c.timeoutMs * MILLISECOND + ABORT_NS;
-  let dueNs = u.ghostResetNs === 0 ? NEVER : max(max(c.timeNs + u.ghostResetNs, endsNs), p.resetNotBeforeNs);
+  let dueNs = u.orphanResetNs === 0 ? NEVER : max(max(c.timeNs + u.orphanResetNs, endsNs), p.resetNotBeforeNs);
   if ((c.flags & COMMAND_WANTED) !== 0 && u.lostResetNs !== 0 && p.resetScope <= <u8>RESET_DEVICE) {
     const lateNs = longLostNs(u, c) === NEVER ? endsNs : c.timeNs + longOwnNs(u, c) + LATER_NS;
     dueNs = min(dueNs, max(lateNs, p.resetStartNs + max(u.lostResetNs, LOST_PAUSE_NS)));
@@ -112,7 +112,7 @@ export function resetStart(p: Path): void {
   p.resetStartNs = now;
   p.resetAnsweredNs = p.answeredNs;
   p.resetGeneration++;
-  p.resetNotBeforeNs = now + max(p.unit.ghostResetNs, PAUSE_NS);
+  p.resetNotBeforeNs = now + max(p.unit.orphanResetNs, PAUSE_NS);
   submit(p.arrayPort !== 0, OP_RESET, 0, makeTag(TAG_RESET, p.resetGeneration, p.index), p.port, 0, p.resetScope);
 }
 
@@ -138,20 +138,20 @@ export function resetCompleted(p: Path, generation: u8, result: i32): void {
   pathIdle(p);
 }
 
-/** A reset by `p` was carried out. Answers whether it leaves ghosts that the device may not have had yet. */
+/** A reset by `p` was carried out. Answers whether it leaves orphans that the device may not have had yet. */
 function settle(u: Unit, p: Path): bool {
   let undelivered = false;
   for (let at = u.flightFirst; at !== 0;) {
     const c = changetype<Command>(at);
     at = listNext(at, LINK);
-    if (c.path !== p || (c.flags & (COMMAND_GHOST | COMMAND_WANTED)) === 0) continue;
+    if (c.path !== p || (c.flags & (COMMAND_ORPHAN | COMMAND_WANTED)) === 0) continue;
     if (p.resetAnsweredNs <= c.timeNs) {
       undelivered = true;
       continue;
     }
     // One that was not sent again, as it overlaps others that are under way, is now if the host does not give it back.
-    becomeGhost(c);
-    ghostHarmless(c, SETTLED_RESET);
+    becomeOrphan(c);
+    orphanHarmless(c, SETTLED_RESET);
   }
   return undelivered;
 }

@@ -4,10 +4,10 @@
 // - Latencies of good commands are counted in 128 buckets, eight to an octave; the counts are halved now and then, so
 //   old times fade. The threshold is 1.5 x the 99.9th percentile, within the unit's bounds; a piece that has stalled
 //   before is given up sooner and sooner, so that all but one silent paths in a row cost about four times the percentile.
-// - A ghost that answers after all counts with at most twice the threshold: a device that has become slow raises the
+// - An orphan that answers after all counts with at most twice the threshold: a device that has become slow raises the
 //   threshold step by step, one silent path does not.
 // - Commands that may rightly take long (SYNCHRONIZE CACHE, UNMAP, WRITE SAME) have a rule of their own: long.ts.
-// - The command goes out again beside itself (reissue.ts), if that does no harm (ghost.ts) and there is a path, a slot and,
+// - The command goes out again beside itself (speculative-retry.ts), if that does no harm (orphan.ts) and there is a path, a slot and,
 //   for a read, a buffer for it; else it goes on waiting and is looked at again.
 // - Time in which the host worked and fetched no answers (`busyNs`) is nobody's silence.
 // - A path that has answered something sent after the command has lost that command, or is slow with it: that says
@@ -17,7 +17,7 @@
 
 import { EVENT_STALL, PATH_FLAG_FAILED, PATH_FLAG_STALLED, REASON_TIMEOUT } from "../abi";
 import { listNext } from "../memory/lists";
-import { COMMAND_DEAD, COMMAND_GHOST, COMMAND_HARMLESS, COMMAND_WANTED, Command } from "../memory/records";
+import { COMMAND_DEAD, COMMAND_ORPHAN, COMMAND_HARMLESS, COMMAND_WANTED, Command } from "../memory/records";
 import { busyNs, event, now } from "../memory/ring";
 import { MICROSECOND, MILLISECOND, NEVER, SECOND } from "../memory/time";
 import { Path, Unit } from "../memory/topology";
@@ -26,18 +26,18 @@ import { checkIdentity, checkWant } from "../path/ask";
 import { WANT_HEALTH } from "../path/facts";
 import { unitRefresh } from "../path/tiers";
 import { longAsk, longLostNs, longOwnNs, longSilentNs } from "../request/long";
-import { commandTwin, isLong } from "../request/pieces";
+import { commandDuplicate, isLong } from "../request/pieces";
 import { soonest, thresholdOf } from "../request/threshold";
 import { hedgeSoonestNs } from "../selection/hedge";
 import { hedgeDue } from "./hedge";
-import { reissue } from "./reissue";
-import { ghostDue } from "./reset";
-import { siblingsSuspect } from "./sibling";
+import { retrySpeculatively } from "./speculative-retry";
+import { orphanDue } from "./reset";
+import { sharersSuspect } from "./shared";
 
 const LINK: usize = offsetof<Command>("next");
 /** At most one event for each path in this time. */
 const TELL_EVERY_NS: u64 = SECOND;
-/** A command that cannot be re-issued yet is looked at again after this. */
+/** A command that cannot be retried yet is looked at again after this. */
 const AGAIN_NS: u64 = 5 * MILLISECOND;
 /** A path that was silent for so long may have come to lead elsewhere meanwhile. */
 const AWAY_NS: u64 = SECOND;
@@ -51,8 +51,8 @@ export function stallTimer(u: Unit): void {
   for (let at = u.flightFirst; at !== 0;) {
     const c = changetype<Command>(at);
     at = listNext(at, LINK);
-    if ((c.flags & COMMAND_GHOST) !== 0) {
-      dueNs = min(dueNs, alone(c) ? stalled(u, c) : ghostDue(u, c));
+    if ((c.flags & COMMAND_ORPHAN) !== 0) {
+      dueNs = min(dueNs, alone(c) ? stalled(u, c) : orphanDue(u, c));
       continue;
     }
     if (u.hedgeBudget !== 0) dueNs = min(dueNs, hedgeDue(u, c));
@@ -66,9 +66,9 @@ export function stallTimer(u: Unit): void {
   if (dueNs !== NEVER) wakeUnit(u, max(dueNs, now + 1));
 }
 
-/** Whether a ghost is one because a reset has ended it, and its piece is not under way by another command. */
+/** Whether an orphan is one because a reset has ended it, and its piece is not under way by another command. */
 function alone(c: Command): bool {
-  return (c.flags & (COMMAND_HARMLESS | COMMAND_DEAD)) === COMMAND_HARMLESS && !commandTwin(c);
+  return (c.flags & (COMMAND_HARMLESS | COMMAND_DEAD)) === COMMAND_HARMLESS && !commandDuplicate(c);
 }
 
 /** A long command is under way for a while; answers when it has to be looked at again. */
@@ -89,12 +89,12 @@ function longDue(u: Unit, c: Command): u64 {
 /** A command is past its threshold; answers when it has to be looked at again. */
 function stalled(u: Unit, c: Command): u64 {
   if (c.path.answeredNs <= c.timeNs) pathStalled(c.path);
-  if (!reissue(u, c)) {
+  if (!retrySpeculatively(u, c)) {
     const againNs = now + max(AGAIN_NS, u.stallMinNs / 4);
-    return (c.flags & COMMAND_WANTED) !== 0 ? min(againNs, ghostDue(u, c)) : againNs;
+    return (c.flags & COMMAND_WANTED) !== 0 ? min(againNs, orphanDue(u, c)) : againNs;
   }
   tell(u, c.path, isLong(c.method) && c.path.answeredNs > c.timeNs ? longOwnNs(u, c) : u.stallNs);
-  return ghostDue(u, c);
+  return orphanDue(u, c);
 }
 
 /** Tells control of a stalled command; once in a while for each path is enough. */
@@ -122,7 +122,7 @@ function pathStalled(p: Path): void {
   p.probePauseNs = 0;
   p.silent = 1;
   unitRefresh(p.unit, REASON_TIMEOUT, 0, 0);
-  siblingsSuspect(p);
+  sharersSuspect(p);
   checkWant(p, WANT_HEALTH);
 }
 
@@ -130,7 +130,7 @@ function pathStalled(p: Path): void {
 export function pathAnswers(p: Path, sentNs: u64): void {
   if ((p.flags & PATH_FLAG_STALLED) === 0) return;
   // A late answer says little while others are due; one to what was sent since says that the path works.
-  if (sentNs < p.stalledNs && p.ghosts !== 0) return;
+  if (sentNs < p.stalledNs && p.orphans !== 0) return;
   p.flags &= ~PATH_FLAG_STALLED;
   p.silent = 0;
   // A failed one is asked on its way back anyway.

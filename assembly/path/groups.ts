@@ -76,7 +76,7 @@ function groupState(teller: Path, group: u32, state: u32): u32 {
   return slots;
 }
 
-/** Paths of whose groups the report says nothing are asked themselves: now, and from then on at each look. */
+/** Paths of whose groups the report says nothing are asked themselves: now, and from then on at each check. */
 function askOthers(teller: Path, slots: u32): void {
   for (let rest = slots; rest !== 0; rest &= rest - 1) {
     const p = unitPath(teller.unit, ctz(rest));

@@ -11,10 +11,10 @@ import {
   MODE_PATROL_INTERVAL_MS,
   MODE_PATROL_THRESHOLD_MS,
   MODE_PATROL_TIMEOUT_MS,
-  MODE_SHAKY,
-  MODE_SHAKY_CLEAN_S,
-  MODE_SHAKY_COUNT,
-  MODE_SHAKY_WINDOW_S,
+  MODE_MARGINAL,
+  MODE_MARGINAL_CLEAN_S,
+  MODE_MARGINAL_COUNT,
+  MODE_MARGINAL_WINDOW_S,
 } from "../abi";
 import {
   DEFAULT_CLUSTER,
@@ -23,10 +23,10 @@ import {
   DEFAULT_PATROL_INTERVAL_MS,
   DEFAULT_PATROL_THRESHOLD_MS,
   DEFAULT_PATROL_TIMEOUT_MS,
-  DEFAULT_SHAKY,
-  DEFAULT_SHAKY_CLEAN_S,
-  DEFAULT_SHAKY_COUNT,
-  DEFAULT_SHAKY_WINDOW_S,
+  DEFAULT_MARGINAL,
+  DEFAULT_MARGINAL_CLEAN_S,
+  DEFAULT_MARGINAL_COUNT,
+  DEFAULT_MARGINAL_WINDOW_S,
 } from "../defaults";
 import { MILLISECOND, SECOND } from "../memory/time";
 import { PATH_FAULT_TIMES_MAX } from "../memory/topology";
@@ -43,11 +43,11 @@ let patrolMode: u32 = DEFAULT_PATROL;
 export let patrolIntervalNs: u64 = <u64>DEFAULT_PATROL_INTERVAL_MS * MILLISECOND;
 export let patrolThresholdNs: u64 = <u64>DEFAULT_PATROL_THRESHOLD_MS * MILLISECOND;
 export let patrolTimeoutNs: u64 = <u64>DEFAULT_PATROL_TIMEOUT_MS * MILLISECOND;
-export let shakyMode: bool = DEFAULT_SHAKY !== 0;
-export let shakyCount: u32 = DEFAULT_SHAKY_COUNT;
-export let shakyWindowNs: u64 = <u64>DEFAULT_SHAKY_WINDOW_S * SECOND;
-/** 0: a shaky path waits for an operator. */
-export let shakyCleanNs: u64 = <u64>DEFAULT_SHAKY_CLEAN_S * SECOND;
+export let marginalMode: bool = DEFAULT_MARGINAL !== 0;
+export let marginalCount: u32 = DEFAULT_MARGINAL_COUNT;
+export let marginalWindowNs: u64 = <u64>DEFAULT_MARGINAL_WINDOW_S * SECOND;
+/** 0: a marginal path waits for an operator. */
+export let marginalCleanNs: u64 = <u64>DEFAULT_MARGINAL_CLEAN_S * SECOND;
 
 /** Whether patrol takes failed paths back. */
 export function patrolRecovers(): bool {
@@ -70,8 +70,8 @@ export function modeSet(mode: u32, value: i64): i32 {
     else patrolTimeoutNs = ns;
     return 0;
   }
-  if (mode === MODE_SHAKY_COUNT || mode === MODE_SHAKY_WINDOW_S || mode === MODE_SHAKY_CLEAN_S) {
-    return setShaky(mode, value);
+  if (mode === MODE_MARGINAL_COUNT || mode === MODE_MARGINAL_WINDOW_S || mode === MODE_MARGINAL_CLEAN_S) {
+    return setMarginal(mode, value);
   }
   if (mode === MODE_PATROL) {
     if (value > <i64>(PATROL_HEALTH | PATROL_RECOVERY)) return -(<i32>ERROR_RANGE);
@@ -81,18 +81,18 @@ export function modeSet(mode: u32, value: i64): i32 {
   if (value > 1) return -(<i32>ERROR_RANGE);
   if (mode === MODE_FAILBACK) failbackMode = value === 1 ? FAILBACK_MODE_STANDBY : FAILBACK_MODE_ACTIVE;
   else if (mode === MODE_CLUSTER) clusterMode = value === 1;
-  else if (mode === MODE_SHAKY) shakyMode = value === 1;
+  else if (mode === MODE_MARGINAL) marginalMode = value === 1;
   else return -(<i32>ERROR_PROPERTY);
   return 0;
 }
 
 /** The numbers of intermittent-failure monitoring. */
-function setShaky(mode: u32, value: i64): i32 {
-  if (value > SECONDS_MAX || (value === 0 && mode !== MODE_SHAKY_CLEAN_S)) return -(<i32>ERROR_RANGE);
-  if (mode === MODE_SHAKY_COUNT) {
+function setMarginal(mode: u32, value: i64): i32 {
+  if (value > SECONDS_MAX || (value === 0 && mode !== MODE_MARGINAL_CLEAN_S)) return -(<i32>ERROR_RANGE);
+  if (mode === MODE_MARGINAL_COUNT) {
     if (value > <i64>PATH_FAULT_TIMES_MAX) return -(<i32>ERROR_RANGE);
-    shakyCount = <u32>value;
-  } else if (mode === MODE_SHAKY_WINDOW_S) shakyWindowNs = <u64>value * SECOND;
-  else shakyCleanNs = <u64>value * SECOND;
+    marginalCount = <u32>value;
+  } else if (mode === MODE_MARGINAL_WINDOW_S) marginalWindowNs = <u64>value * SECOND;
+  else marginalCleanNs = <u64>value * SECOND;
   return 0;
 }

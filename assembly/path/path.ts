@@ -19,10 +19,10 @@ import {
   PATH_FLAG_PRESENT,
   PATH_FLAG_REMOVING,
   PATH_SET_ALUA,
-  PATH_SET_CLEAR_SHAKY,
+  PATH_SET_CLEAR_MARGINAL,
   PATH_SET_CONTROLLER,
   PATH_SET_DEPTH,
-  PATH_SET_DOUBT,
+  PATH_SET_UNVERIFIED,
   PATH_SET_ENABLED,
   PATH_SET_FAILED,
   PATH_SET_FAULTS,
@@ -42,7 +42,7 @@ import { Path, Unit } from "../memory/topology";
 import { selectionClearPath, selectionSetPath } from "../selection/selection";
 import { checkBack, checkIdentity } from "./ask";
 import { ALL_SLOTS, unitPath } from "./facts";
-import { shakyClear, shakyRemember } from "./shaky";
+import { marginalClear, marginalRemember } from "./marginal";
 import { pathAluaState, setDepth } from "./state";
 import { unitRefresh } from "./tiers";
 import { patrolArm, patrolBegin } from "./timer";
@@ -180,9 +180,9 @@ export function pathSet(handle: u32, property: u32, value: i64): i32 {
   else if (property === PATH_SET_TARGET_PORT) p.targetPort = number;
   else if (property === PATH_SET_CONTROLLER) p.controller = number;
   else if (property === PATH_SET_FAILED) return setFailed(p, number);
-  else if (property === PATH_SET_CLEAR_SHAKY) shakyClear(p);
-  else if (property === PATH_SET_FAULTS) return shakyRemember(p, number);
-  else if (property === PATH_SET_DOUBT) checkIdentity(p);
+  else if (property === PATH_SET_CLEAR_MARGINAL) marginalClear(p);
+  else if (property === PATH_SET_FAULTS) return marginalRemember(p, number);
+  else if (property === PATH_SET_UNVERIFIED) checkIdentity(p);
   else return -(<i32>ERROR_PROPERTY);
   unitRefresh(u, REASON_OPERATOR, 0, 0);
   return 0;

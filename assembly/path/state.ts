@@ -6,7 +6,7 @@ import { statisticsError } from "../memory/statistics";
 import { Path, Unit } from "../memory/topology";
 import { checkBack } from "./ask";
 import { patrolRecovers } from "./mode";
-import { shakyCountOne } from "./shaky";
+import { marginalCountOne } from "./marginal";
 import { unitRefresh } from "./tiers";
 
 /** Completions without BUSY after which a lowered depth is raised by one. */
@@ -19,7 +19,7 @@ export function pathFailed(p: Path, reason: u32, sense: u32, hostStatus: u16): v
   p.lastSense = sense;
   p.lastHostStatus = hostStatus;
   if ((p.flags & PATH_FLAG_FAILED) !== 0) return;
-  shakyCountOne(p);
+  marginalCountOne(p);
   p.flags |= PATH_FLAG_FAILED;
   p.sinceNs = hostNow;
   event(EVENT_PATH_ERROR_IO, reason, p.unitHandle, p.index, 0, 0, sense, hostStatus);

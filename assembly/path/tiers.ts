@@ -1,5 +1,5 @@
 // Which paths of a unit get I/O. Eligible paths fall into tiers: in order and optimized; in order and non-optimized; suspected;
-// shaky; stalled. I/O goes to the first tier that is not empty, chosen there by the policy; the lower ones serve pieces that
+// marginal; stalled. I/O goes to the first tier that is not empty, chosen there by the policy; the lower ones serve pieces that
 // have failed on all of the first.
 
 import {
@@ -10,7 +10,7 @@ import {
   EVENT_PATH_STATE,
   PATH_FLAG_ENABLED,
   PATH_FLAG_IN_USE,
-  PATH_FLAG_SHAKY,
+  PATH_FLAG_MARGINAL,
   PATH_FLAG_STALLED,
   PATH_FLAG_SUSPECT,
   REASON_OPERATOR,
@@ -50,8 +50,9 @@ export function unitRefresh(u: Unit, reason: u32, sense: u32, hostStatus: u16): 
   }
   u.inUsePath = first;
   // With no other path, one whose identity is being checked is about to be back, or to be found bad.
-  const doubtOnly = first === NONE && unitUnverified(u);
-  if (left !== NONE && reason !== REASON_OPERATOR && !doubtOnly) failover(u, left, first, reason, sense, hostStatus);
+  const unverifiedOnly = first === NONE && unitUnverified(u);
+  if (left !== NONE && reason !== REASON_OPERATOR && !unverifiedOnly)
+    failover(u, left, first, reason, sense, hostStatus);
   pathless(u, reason);
   if (u.aluaExplicit !== 0) groupsConsiderSet(u);
 }
@@ -59,7 +60,7 @@ export function unitRefresh(u: Unit, reason: u32, sense: u32, hostStatus: u16): 
 /** Whether a path is left because of a fault. */
 function faulty(p: Path): bool {
   if ((p.flags & PATH_FLAG_ENABLED) === 0) return false;
-  return !pathEligible(p) || (p.flags & (PATH_FLAG_STALLED | PATH_FLAG_SHAKY)) !== 0;
+  return !pathEligible(p) || (p.flags & (PATH_FLAG_STALLED | PATH_FLAG_MARGINAL)) !== 0;
 }
 
 function failover(u: Unit, left: u32, first: u32, reason: u32, sense: u32, hostStatus: u16): void {
@@ -92,7 +93,7 @@ function pathless(u: Unit, reason: u32): void {
     u.released = 0;
     u.flags &= ~UNIT_FLAG_RELEASED;
   }
-  if ((u.queueFirst | u.retryFirst | u.lanes) !== 0) unitDirty(u);
+  if ((u.queueFirst | u.retryFirst | u.flows) !== 0) unitDirty(u);
 }
 
 function tiers(u: Unit): void {
@@ -107,7 +108,7 @@ function tiers(u: Unit): void {
     if (!pathEligible(p)) continue;
     const bit = (<u32>1) << slot;
     if ((p.flags & PATH_FLAG_STALLED) !== 0) fifth |= bit;
-    else if ((p.flags & PATH_FLAG_SHAKY) !== 0) fourth |= bit;
+    else if ((p.flags & PATH_FLAG_MARGINAL) !== 0) fourth |= bit;
     else if ((p.flags & PATH_FLAG_SUSPECT) !== 0) third |= bit;
     else if (<u32>p.alua === ALUA_OPTIMIZED) best |= bit;
     else second |= bit;

@@ -9,7 +9,7 @@ import { Path } from "../memory/topology";
 import { wakePathAt } from "../memory/wake";
 import { WANT_GROUPS, WANT_IDENTITY } from "./facts";
 import { patrolIntervalNs } from "./mode";
-import { shakyTimer } from "./shaky";
+import { marginalTimer } from "./marginal";
 
 /** While a port group is in transition its state is asked for at this pace. */
 const TRANSITION_NS: u64 = 500 * MILLISECOND;
@@ -17,9 +17,9 @@ const TRANSITION_NS: u64 = 500 * MILLISECOND;
 const UNREAD_NS: u64 = 100 * MILLISECOND;
 const UNREAD_SLOW_NS: u64 = SECOND;
 
-/** A new path: its first look falls anywhere in the interval. */
+/** A new path: its first check falls anywhere in the interval. */
 export function patrolBegin(p: Path): void {
-  p.nextLookNs = now + (random() % patrolIntervalNs);
+  p.nextCheckNs = now + (random() % patrolIntervalNs);
   patrolArm(p);
 }
 
@@ -31,26 +31,26 @@ export function patrolAnew(): void {
   }
 }
 
-/** A path's timer: for its next look, and for the end of a check. */
+/** A path's timer: for its next check, and for the end of a check. */
 export function patrolArm(p: Path): void {
-  let dueNs = p.nextLookNs;
+  let dueNs = p.nextCheckNs;
   if (p.checking !== 0 && p.checkLost === 0) dueNs = min(dueNs, p.checkDueNs);
-  dueNs = min(dueNs, shakyTimer(p));
+  dueNs = min(dueNs, marginalTimer(p));
   wakePathAt(p, (p.flags & PATH_FLAG_PRESENT) === 0 ? NEVER : dueNs);
 }
 
 /** The port groups are asked for again soon, by this path. */
 export function groupsSoon(p: Path): void {
-  lookSoon(p, WANT_GROUPS, TRANSITION_NS);
+  checkSoon(p, WANT_GROUPS, TRANSITION_NS);
 }
 
 /** The path is asked again soon where it leads. */
 export function identitySoon(p: Path, fast: bool): void {
-  lookSoon(p, WANT_IDENTITY, fast ? UNREAD_NS : UNREAD_SLOW_NS);
+  checkSoon(p, WANT_IDENTITY, fast ? UNREAD_NS : UNREAD_SLOW_NS);
 }
 
-function lookSoon(p: Path, what: u8, inNs: u64): void {
+function checkSoon(p: Path, what: u8, inNs: u64): void {
   p.wantedLater |= what;
-  p.nextLookNs = min(p.nextLookNs, now + inNs);
+  p.nextCheckNs = min(p.nextCheckNs, now + inNs);
   patrolArm(p);
 }

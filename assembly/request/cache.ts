@@ -40,17 +40,17 @@ const ASCQ_MODE_PARAMETERS: u32 = 0x01;
 
 /** Whether a flush has to go to the device. */
 export function cachesWrites(u: Unit): bool {
-  return (u.capabilities & UNIT_CAN_CACHE_WRITES) !== 0 || u.cacheDoubted !== 0;
+  return (u.capabilities & UNIT_CAN_CACHE_WRITES) !== 0 || u.cacheUnverified !== 0;
 }
 
 /**
  * Parameters of the device have changed (`sense` tells which): it may have a cache now. It is told once on each path, so
  * flushes go to the device from here on, whatever control says: that may be older. A flush too many harms nobody.
  */
-export function cacheDoubt(u: Unit, sense: u32): void {
+export function cacheUnverify(u: Unit, sense: u32): void {
   const asc = ascOf(sense);
   const ascq = ascqOf(sense);
-  if (asc === ASC_PARAMETERS_CHANGED && ascq <= ASCQ_MODE_PARAMETERS) u.cacheDoubted = 1;
+  if (asc === ASC_PARAMETERS_CHANGED && ascq <= ASCQ_MODE_PARAMETERS) u.cacheUnverified = 1;
 }
 
 /**
@@ -61,7 +61,7 @@ export function cacheDenied(u: Unit, p: Path): bool {
   if ((u.capabilities & (UNIT_CAN_CACHE_WRITES | UNIT_CAN_ASSUMED_CACHE)) === UNIT_CAN_CACHE_WRITES) return false;
   if ((u.capabilities & UNIT_CAN_ASSUMED_CACHE) !== 0) tellLack(p, LACKS_SYNCHRONIZE_CACHE);
   u.capabilities &= ~(UNIT_CAN_CACHE_WRITES | UNIT_CAN_ASSUMED_CACHE);
-  u.cacheDoubted = 0;
+  u.cacheUnverified = 0;
   return true;
 }
 
@@ -95,7 +95,7 @@ const ASCQ_INTERNAL_RESET: u32 = 0x04;
  * The path, or the device, was away (OUTCOME_NEXUS): with the power a volatile cache has lost what it held. Each nexus is told
  * that once, so a flush that is answered well comes after whatever has been told (`forcedInVain`).
  */
-export function powerDoubt(u: Unit, sense: u32): void {
+export function powerMaybeLost(u: Unit, sense: u32): void {
   const asc = ascOf(sense);
   const ascq = ascqOf(sense);
   if (asc === ASC_RESET && (ascq <= ASCQ_POWER_ON || ascq === ASCQ_INTERNAL_RESET)) u.powerLosses++;

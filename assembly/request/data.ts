@@ -7,7 +7,7 @@ import { COMMAND_KEPT, Command, Request } from "../memory/records";
 import { requestBlock } from "./pool";
 import { commandDrop } from "./slots";
 
-const SIBLING: usize = offsetof<Command>("siblingNext");
+const OF_REQUEST: usize = offsetof<Command>("nextOfRequest");
 
 /** Where the bytes are that `dataRun` has found. */
 export let dataAt: usize = 0;
@@ -33,7 +33,7 @@ export function dataRun(r: Request, at: u32, end: u32): u32 {
 /** The first kept piece that ends behind `from`; null when there is none. */
 function keptFrom(r: Request, from: u32): Command {
   let best = changetype<Command>(0);
-  for (let at = r.commandFirst; at !== 0; at = listNext(at, SIBLING)) {
+  for (let at = r.commandFirst; at !== 0; at = listNext(at, OF_REQUEST)) {
     const c = changetype<Command>(at);
     if (c.state !== COMMAND_KEPT || c.pieceOffset + c.pieceBytes <= from) continue;
     if (changetype<usize>(best) === 0 || c.pieceOffset < best.pieceOffset) best = c;
@@ -45,7 +45,7 @@ function keptFrom(r: Request, from: u32): Command {
 export function dropKept(r: Request): void {
   for (let at = r.commandFirst; r.kept !== 0;) {
     const c = changetype<Command>(at);
-    at = listNext(at, SIBLING);
+    at = listNext(at, OF_REQUEST);
     if (c.state !== COMMAND_KEPT) continue;
     r.kept--;
     commandDrop(c);

@@ -45,7 +45,7 @@ import {
   cdbWrite,
   cdbWriteSame,
 } from "../scsi/cdb";
-import { lossy, lossyNs } from "./ghost";
+import { lossy, lossyNs } from "./orphan";
 import { edgeAddress, readsEdge } from "./legs";
 import { paceBegin, zeroingPieceBytes } from "./pace";
 import { changesMedium, isLong } from "./pieces";
@@ -57,7 +57,7 @@ import { commandTake, slotFor } from "./slots";
 import { stallArm } from "./threshold";
 
 const LINK: usize = offsetof<Command>("next");
-const SIBLING: usize = offsetof<Command>("siblingNext");
+const OF_REQUEST: usize = offsetof<Command>("nextOfRequest");
 const FLIGHT: usize = offsetof<Unit>("flightFirst");
 
 /** Makes all pieces of `r` and sends them; false when it cannot go on now. */
@@ -118,9 +118,9 @@ function cut(u: Unit, r: Request, c: Command): void {
   build(u, r, c);
 }
 
-/** Whether an UNMAP that the host may still have, a ghost perhaps, uses the page for a parameter list that `r` has brought. */
+/** Whether an UNMAP that the host may still have, an orphan perhaps, uses the page for a parameter list that `r` has brought. */
 function ownListTaken(r: Request): bool {
-  for (let at = r.commandFirst; at !== 0; at = listNext(at, SIBLING)) {
+  for (let at = r.commandFirst; at !== 0; at = listNext(at, OF_REQUEST)) {
     if (changetype<Command>(at).ownBuffer === 0) return true;
   }
   return false;

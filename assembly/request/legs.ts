@@ -17,7 +17,7 @@ import { dropKept } from "./data";
 import { EXCLUSIVE_WANTED } from "./exclusive";
 import { requestBlock } from "./pool";
 
-const SIBLING: usize = offsetof<Command>("siblingNext");
+const OF_REQUEST: usize = offsetof<Command>("nextOfRequest");
 
 /** It has one leg only. */
 export const LEG_PLAIN: u8 = 0;
@@ -147,7 +147,7 @@ function completeEdge(r: Request): void {
   let from = <usize>edgeAddress(r, 0);
   for (let at = r.commandFirst; at !== 0;) {
     const c = changetype<Command>(at);
-    at = listNext(at, SIBLING);
+    at = listNext(at, OF_REQUEST);
     if (c.state === COMMAND_KEPT) from = <usize>c.ownBuffer;
   }
   const to = edgeTarget(r, block);

@@ -9,7 +9,7 @@
 //   the path is not blamed;
 // - no reset is sent for it as long as the host has not ended it, unless other I/O waits for it;
 // - a request made of many commands has its time anew whenever one of them is done (`longProgress`); what waits behind it
-//   for its turn (lanes.ts) does so for as long as any of them makes progress.
+//   for its turn (flows.ts) does so for as long as any of them makes progress.
 
 import { renew } from "../memory/deadline";
 import { Command, METHOD_SAME, REQUEST_LINED, Request } from "../memory/records";

@@ -3,7 +3,7 @@
 // What lies in a device's queue delays whatever comes later, and nobody can take it back. A lone client may fill that queue
 // as it likes. As soon as another one has asked for anything of late, not more of large data, zeroings and trims is in
 // flight on a unit than the device carries out in a short time: twice what a large command takes that has nothing of its
-// kind beside it, as much as keeps a device busy. The rest waits in lanes (lanes.ts), small I/O passes it.
+// kind beside it, as much as keeps a device busy. The rest waits in flows (flows.ts), small I/O passes it.
 //
 // The device's speed is learned from what it has carried out between the issue and the end of a command, as BBR does for
 // networks; of data and of zeroings each, since they have little to do with each other. Once in LONE_NS one command goes
@@ -27,7 +27,7 @@ import {
   ZEROING_SHARED_PIECES_MAX,
 } from "../abi";
 import { unitDirty } from "../memory/due";
-import { COMMAND_GHOST, Command, Client, METHOD_UNMAP, METHOD_ZERO_WRITE } from "../memory/records";
+import { COMMAND_ORPHAN, Command, Client, METHOD_UNMAP, METHOD_ZERO_WRITE } from "../memory/records";
 import { NONE, now } from "../memory/ring";
 import { MICROSECOND, MILLISECOND } from "../memory/time";
 import { Unit } from "../memory/topology";
@@ -85,7 +85,7 @@ function busyTime(u: Unit, zero: bool, bytes: u64): u64 {
   return (bytes * mibNs(u, zero)) >> MIB_SHIFT;
 }
 
-/** What a piece costs its lane, in bytes: a zeroing as many as the device moves in the same time. */
+/** What a piece costs its flow, in bytes: a zeroing as many as the device moves in the same time. */
 export function paceBytes(u: Unit, method: u8, bytes: u32): u64 {
   if (!isZero(method)) return bytes;
   if (u.paceZeroLoneMibNs === 0 || u.paceLoneMibNs === 0) return bytes;
@@ -165,8 +165,8 @@ export function paceEnd(u: Unit, c: Command, timeNs: u64, good: bool): void {
     u.paceZero -= c.pieceBytes;
     u.paceZeroes--;
   } else u.paceData -= c.pieceBytes;
-  if (good && (c.flags & COMMAND_GHOST) === 0 && timeNs > c.timeNs) learn(u, c, zero, timeNs - c.timeNs);
-  if (u.lanes !== 0) unitDirty(u);
+  if (good && (c.flags & COMMAND_ORPHAN) === 0 && timeNs > c.timeNs) learn(u, c, zero, timeNs - c.timeNs);
+  if (u.flows !== 0) unitDirty(u);
 }
 
 /** What the device has carried out since the command went out, and in which time. */

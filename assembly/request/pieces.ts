@@ -11,7 +11,7 @@ import {
   METHOD_WRITE,
 } from "../memory/records";
 
-const SIBLING: usize = offsetof<Command>("siblingNext");
+const OF_REQUEST: usize = offsetof<Command>("nextOfRequest");
 
 /** Whether a command with this method changes the medium. */
 export function changesMedium(method: u8): bool {
@@ -24,9 +24,9 @@ export function isLong(method: u8): bool {
 }
 
 /** Whether another command is under way for the same piece. */
-export function commandTwin(c: Command): bool {
+export function commandDuplicate(c: Command): bool {
   const r = c.request;
-  for (let at = r.commandFirst; at !== 0; at = listNext(at, SIBLING)) {
+  for (let at = r.commandFirst; at !== 0; at = listNext(at, OF_REQUEST)) {
     const other = changetype<Command>(at);
     if (other !== c && other.pieceOffset === c.pieceOffset && (other.flags & COMMAND_DEAD) === 0) {
       if (other.state !== COMMAND_KEPT && other.method === c.method) return true;

@@ -1,11 +1,11 @@
-// A unit's queue of requests that have pieces to make, and those held back by a ghost.
+// A unit's queue of requests that have pieces to make, and those held back by an orphan.
 
 import { unitDirty } from "../memory/due";
 import { listPush, listRemove, listShift } from "../memory/lists";
 import { REQUEST_HELD, REQUEST_LINED, REQUEST_QUEUED, Request } from "../memory/records";
 import { now } from "../memory/ring";
 import { Unit } from "../memory/topology";
-import { laneLeave } from "./lanes";
+import { flowLeave } from "./flows";
 
 const QUEUE: usize = offsetof<Unit>("queueFirst");
 
@@ -21,11 +21,11 @@ export function requestQueue(r: Request): void {
   unitDirty(u);
 }
 
-/** Takes it out of its unit's queue, or its lane: all pieces are made, or it must wait for a ghost. */
+/** Takes it out of its unit's queue, or its flow: all pieces are made, or it must wait for an orphan. */
 export function requestUnqueue(r: Request, state: u8): void {
   const u = r.unit;
   assert(r.state === REQUEST_QUEUED || r.state === REQUEST_LINED);
-  if (r.state === REQUEST_LINED) laneLeave(r);
+  if (r.state === REQUEST_LINED) flowLeave(r);
   else listRemove(changetype<usize>(u) + QUEUE, changetype<usize>(r), LINK);
   u.queued--;
   r.state = state;
@@ -35,7 +35,7 @@ export function requestUnqueue(r: Request, state: u8): void {
   }
 }
 
-/** A ghost was settled: whoever waited for one asks again. */
+/** An orphan was settled: whoever waited for one asks again. */
 export function requestsRelease(u: Unit): void {
   const held = changetype<usize>(u) + HELD;
   for (let at = listShift(held, LINK); at !== 0; at = listShift(held, LINK)) {

@@ -5,8 +5,8 @@
 // - It is accepted when its payload is complete; its deadline counts from there.
 // - The first error settles the answer: no further piece is made, commands that wait are dropped, but commands in
 //   flight are waited for, because a write that is answered must not land later. Only the deadline (or the end of
-//   the wait for a path, or of its connection) ends it earlier; what is in flight then becomes an open ghost, see
-//   ghost.ts.
+//   the wait for a path, or of its connection) ends it earlier; what is in flight then becomes an open orphan, see
+//   orphan.ts.
 // - Its slot and buffers are free when its reply has left and its last command slot has come back from the host.
 
 import { answerReady } from "../memory/due";
@@ -34,17 +34,17 @@ import { Unit } from "../memory/topology";
 import { wakeUnit } from "../memory/wake";
 import { cachesWrites, forcedInVain, tellLoss } from "./cache";
 import { EXCLUSIVE_NOT, exclusiveOver } from "./exclusive";
-import { commandGivenUp } from "./ghost";
+import { commandGivenUp } from "./orphan";
 import { LEG_PLAIN, firstWrite, nextLeg } from "./legs";
 import { longProgress } from "./long";
 import { paceSeen } from "./pace";
-import { commandTwin } from "./pieces";
+import { commandDuplicate } from "./pieces";
 import { requestQueue, requestUnqueue } from "./queue";
 import { commandDrop } from "./slots";
 
 const LINK: usize = offsetof<Request>("next");
 const UNIT_LINK: usize = offsetof<Request>("unitNext");
-const SIBLING: usize = offsetof<Command>("siblingNext");
+const OF_REQUEST: usize = offsetof<Command>("nextOfRequest");
 const HELD: usize = offsetof<Unit>("heldFirst");
 const UNIT_REQUESTS: usize = offsetof<Unit>("requestFirst");
 
@@ -121,12 +121,12 @@ function stopRest(r: Request, error: u32): void {
   stopCutting(r);
   for (let at = r.commandFirst; at !== 0;) {
     const c = changetype<Command>(at);
-    at = listNext(at, SIBLING);
+    at = listNext(at, OF_REQUEST);
     if (c.state === COMMAND_FLIGHT || c.state === COMMAND_KEPT) continue;
     assert((c.flags & COMMAND_DEAD) === 0);
-    const twin = commandTwin(c);
+    const duplicate = commandDuplicate(c);
     commandDrop(c);
-    if (!twin) r.pieces--;
+    if (!duplicate) r.pieces--;
   }
 }
 
@@ -138,10 +138,10 @@ function stopCutting(r: Request): void {
   }
 }
 
-/** Answers with `error` now; what the host still has of it becomes ghosts. */
+/** Answers with `error` now; what the host still has of it becomes orphans. */
 export function requestAbandon(r: Request, error: u32): void {
   stopRest(r, error);
-  for (let at = r.commandFirst; at !== 0; at = listNext(at, SIBLING)) {
+  for (let at = r.commandFirst; at !== 0; at = listNext(at, OF_REQUEST)) {
     const c = changetype<Command>(at);
     if (c.state === COMMAND_FLIGHT && (c.flags & COMMAND_DEAD) === 0) commandGivenUp(c);
   }
@@ -149,7 +149,7 @@ export function requestAbandon(r: Request, error: u32): void {
   requestAnswer(r);
 }
 
-/** Nobody hears what is asked by `n`: nothing of it is begun any more, what the host has of it becomes ghosts. */
+/** Nobody hears what is asked by `n`: nothing of it is begun any more, what the host has of it becomes orphans. */
 export function requestsGiveUp(n: Client): void {
   const u = n.unit;
   for (let at = u.requestFirst; at !== 0;) {

@@ -14,7 +14,7 @@ import { unitInTransition, unitUnverified } from "../path/facts";
 import { requestAbandon, requestFail } from "./request";
 
 const LINK: usize = offsetof<Command>("next");
-const SIBLING: usize = offsetof<Command>("siblingNext");
+const OF_REQUEST: usize = offsetof<Command>("nextOfRequest");
 const RETRY: usize = offsetof<Unit>("retryFirst");
 const DELAYED: usize = offsetof<Unit>("delayedFirst");
 
@@ -77,14 +77,14 @@ export function nextRound(c: Command): bool {
 export function noPath(u: Unit): void {
   u.waiting = u.queued + u.retrying;
   // A path whose identity is being checked is about to be there, or to be found bad: its check has a time of its own.
-  const doubtOnly = unitUnverified(u);
+  const unverifiedOnly = unitUnverified(u);
   const waitNs = noPathWaitNs(u);
-  if ((waitNs === 0 && !doubtOnly) || u.released !== 0) {
+  if ((waitNs === 0 && !unverifiedOnly) || u.released !== 0) {
     noPathFail(u, NEVER);
     return;
   }
   if (waitNs !== 0) wakeUnit(u, now + waitNs);
-  if (u.noPathTold !== 0 || doubtOnly) return;
+  if (u.noPathTold !== 0 || unverifiedOnly) return;
   u.noPathTold = 1;
   const waitMs = <u32>(waitNs / MILLISECOND);
   event(EVENT_NO_PATH_WAITING, u.noPathReason, u.index, NONE, waitMs, unitInTransition(u) ? 1 : 0, 0, 0);
@@ -132,7 +132,7 @@ export function noPathFail(u: Unit, beforeNs: u64): u64 {
 
 function waitsForPath(r: Request): bool {
   if (r.state === REQUEST_QUEUED || r.state === REQUEST_LINED) return true;
-  for (let at = r.commandFirst; at !== 0; at = listNext(at, SIBLING)) {
+  for (let at = r.commandFirst; at !== 0; at = listNext(at, OF_REQUEST)) {
     if (changetype<Command>(at).state === COMMAND_QUEUED) return true;
   }
   return false;

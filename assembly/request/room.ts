@@ -4,7 +4,7 @@
 import { listPush, listShift } from "../memory/lists";
 import { Client } from "../memory/records";
 import { Unit } from "../memory/topology";
-import { wordWanted } from "../memory/word";
+import { lazySendWanted } from "../memory/lazy-send";
 
 const SHARE: usize = offsetof<Unit>("shareFirst");
 
@@ -27,7 +27,7 @@ export let servedTaken: u32 = 0;
 export function waits(n: Client, what: u8): void {
   if (n.waiting === WAITING_NOT) waitingCount++;
   n.waiting = what;
-  wordWanted();
+  lazySendWanted();
 }
 
 /** Notes that `n` waits no longer. */

@@ -1,9 +1,9 @@
-// Everything a unit has to send, as far as its paths take it: commands that go out again, then its queue, then its lanes.
+// Everything a unit has to send, as far as its paths take it: commands that go out again, then its queue, then its flows.
 
-import { LANE_CHARGE_BYTES_MAX, LANE_CHARGE_BYTES_MIN, LANE_QUANTUM_BYTES, LARGE_BYTES } from "../abi";
+import { FLOW_CHARGE_BYTES_MAX, FLOW_CHARGE_BYTES_MIN, FLOW_QUANTUM_BYTES, LARGE_BYTES } from "../abi";
 import { renew } from "../memory/deadline";
 import { listFirst, listNext, listPush, listRemove, listShift } from "../memory/lists";
-import { Command, Lane, METHOD_UNMAP, REQUEST_HELD, REQUEST_LINED, REQUEST_QUEUED, Request } from "../memory/records";
+import { Command, Flow, METHOD_UNMAP, REQUEST_HELD, REQUEST_LINED, REQUEST_QUEUED, Request } from "../memory/records";
 import { now } from "../memory/ring";
 import { Unit } from "../memory/topology";
 import { wakeUnit } from "../memory/wake";
@@ -18,8 +18,8 @@ import {
   issue,
   pieceBytes,
 } from "./dispatch";
-import { commandOverlapsGhost } from "./ghost";
-import { LANE_LARGE, LANE_SMALL, laneEnter } from "./lanes";
+import { commandOverlapsOrphan } from "./orphan";
+import { FLOW_LARGE, FLOW_SMALL, flowEnter } from "./flows";
 import { isShared, paceBytes, paceIdle, paceOpen, patienceEndNs } from "./pace";
 import { requestUnqueue } from "./queue";
 import { nextRound, noPath, pause } from "./retry";
@@ -29,9 +29,9 @@ import { isZeroing } from "./zeroing";
 const LINK: usize = offsetof<Command>("next");
 
 const RETRY: usize = offsetof<Unit>("retryFirst");
-const LANE_LINK: usize = offsetof<Lane>("next");
-const LARGE_LANES: usize = offsetof<Unit>("largeFirst");
-const SMALL_LANES: usize = offsetof<Unit>("smallFirst");
+const FLOW_LINK: usize = offsetof<Flow>("next");
+const LARGE_FLOWS: usize = offsetof<Unit>("largeFirst");
+const SMALL_FLOWS: usize = offsetof<Unit>("smallFirst");
 
 /** As many pieces as paths and pace take. */
 const ALL: u32 = u32.MAX_VALUE;
@@ -41,7 +41,7 @@ export function unitDispatch(u: Unit): void {
   for (let at = u.retryFirst; at !== 0;) {
     const c = changetype<Command>(at);
     at = listNext(at, LINK);
-    if (commandOverlapsGhost(u, c)) continue;
+    if (commandOverlapsOrphan(u, c)) continue;
     const slot = choose(u, c);
     if (slot < 0) {
       if (slot === NO_PATH) return noPath(u);
@@ -56,69 +56,69 @@ export function unitDispatch(u: Unit): void {
   }
   while (u.queueFirst !== 0) {
     const r = changetype<Request>(u.queueFirst);
-    if (u.lanes !== 0 || wantsLane(u, r)) laneEnter(u, r);
+    if (u.flows !== 0 || wantsFlow(u, r)) flowEnter(u, r);
     else if ((u.harmful | u.exclusives) !== 0 && mustWait(u, r)) {
       // It has failed rather than write what it has read around what was found since.
       if (r.state !== REQUEST_QUEUED) continue;
       requestUnqueue(r, REQUEST_HELD);
     } else if (!dispatchRequest(u, r)) {
       // Not all of it can go out: from here on they take turns.
-      if (r.state === REQUEST_QUEUED) laneEnter(u, r);
+      if (r.state === REQUEST_QUEUED) flowEnter(u, r);
     }
   }
-  lanesServe(u);
+  flowsServe(u);
 }
 
-/** Whether `r`, at the head of its unit's queue, has to wait in a lane though nobody does. */
-export function wantsLane(u: Unit, r: Request): bool {
+/** Whether `r`, at the head of its unit's queue, has to wait in a flow though nobody does. */
+export function wantsFlow(u: Unit, r: Request): bool {
   const rest = r.total - r.cut;
   if (rest < LARGE_BYTES) return false;
   return isShared() ? r.method <= METHOD_UNMAP : isZeroing(r) && pieceBytes(u, r) < rest;
 }
 
-/** The lane at the head has had its turn. */
+/** The flow at the head has had its turn. */
 function rotate(list: usize): void {
-  listPush(list, listShift(list, LANE_LINK), LANE_LINK);
+  listPush(list, listShift(list, FLOW_LINK), FLOW_LINK);
 }
 
-/** Sends what the lanes hold, as far as paths and pace take it. */
-export function lanesServe(u: Unit): void {
+/** Sends what the flows hold, as far as paths and pace take it. */
+export function flowsServe(u: Unit): void {
   // Small I/O first; but it does not keep the large from getting anything, which it then makes up for.
   if (u.largeFirst === 0) u.smallCredit = 0;
-  else if (u.smallFirst !== 0 && u.smallCredit === 0 && paceIdle(u) && !serve(u, LARGE_LANES, 1)) return;
-  if (u.smallFirst !== 0 && !serve(u, SMALL_LANES, ALL)) return;
-  if (u.largeFirst !== 0) serve(u, LARGE_LANES, ALL);
+  else if (u.smallFirst !== 0 && u.smallCredit === 0 && paceIdle(u) && !serve(u, LARGE_FLOWS, 1)) return;
+  if (u.smallFirst !== 0 && !serve(u, SMALL_FLOWS, ALL)) return;
+  if (u.largeFirst !== 0) serve(u, LARGE_FLOWS, ALL);
 }
 
-/** Serves the lanes of a list, up to `most` pieces; false when no path takes anything now. */
+/** Serves the flows of a list, up to `most` pieces; false when no path takes anything now. */
 function serve(u: Unit, field: usize, most: u32): bool {
   const list = changetype<usize>(u) + field;
   let left = most;
   // Zeroings in a row whose next piece may not go out now.
   let closed: u32 = 0;
   while (listFirst(list) !== 0 && left !== 0) {
-    const lane = changetype<Lane>(listFirst(list));
-    const r = changetype<Request>(lane.first);
+    const flow = changetype<Flow>(listFirst(list));
+    const r = changetype<Request>(flow.first);
     if ((u.harmful | u.exclusives) !== 0 && mustWait(u, r)) {
       if (r.state === REQUEST_LINED) requestUnqueue(r, REQUEST_HELD);
       closed = 0;
       continue;
     }
     const bytes = pieceBytes(u, r);
-    const cost = <u32>min<u64>(max<u64>(paceBytes(u, r.method, bytes), LANE_CHARGE_BYTES_MIN), LANE_CHARGE_BYTES_MAX);
-    if (lane.deficit < cost && lane.next !== 0) {
-      lane.deficit += LANE_QUANTUM_BYTES;
+    const cost = <u32>min<u64>(max<u64>(paceBytes(u, r.method, bytes), FLOW_CHARGE_BYTES_MIN), FLOW_CHARGE_BYTES_MAX);
+    if (flow.deficit < cost && flow.next !== 0) {
+      flow.deficit += FLOW_QUANTUM_BYTES;
       closed = 0;
       rotate(list);
       continue;
     }
-    if (r.lane !== LANE_SMALL && !paceOpen(u, r.method, bytes)) {
+    if (r.flow !== FLOW_SMALL && !paceOpen(u, r.method, bytes)) {
       if (patienceEndNs(u) > now) wakeUnit(u, patienceEndNs(u));
       // It keeps its turn, or whichever may have more in flight would always be before it. Only where zeroings are under way
       // already data does not wait for their end.
-      if (r.lane === LANE_LARGE || u.paceZeroes === 0 || lane.next === 0) return true;
+      if (r.flow === FLOW_LARGE || u.paceZeroes === 0 || flow.next === 0) return true;
       closed++;
-      if (closed > u.lanes) return true;
+      if (closed > u.flows) return true;
       rotate(list);
       continue;
     }
@@ -126,9 +126,9 @@ function serve(u: Unit, field: usize, most: u32): bool {
     // It has perhaps waited for others; its own time begins.
     if (r.cut === 0 && r.sinceNs !== now && isZeroing(r)) renew(r);
     if (dispatchPiece(u, r) === PIECE_BLOCKED) return false;
-    lane.deficit -= min(cost, lane.deficit);
+    flow.deficit -= min(cost, flow.deficit);
     if (most === 1) u.smallCredit = cost;
-    else if (field === SMALL_LANES) u.smallCredit -= min(cost, u.smallCredit);
+    else if (field === SMALL_FLOWS) u.smallCredit -= min(cost, u.smallCredit);
     left--;
   }
   return true;

@@ -3,7 +3,7 @@
 // A command's life: free - (queued or delayed, any number of times) - in flight - free, or kept when its own buffer
 // holds data of a reply. Its slot is taken when its piece is cut and serves that piece until it is settled; a failover
 // moves the same slot to another path. So a piece that was begun never waits for a slot, and slots cannot be the
-// cause of a deadlock. Only a re-issue beside a command that does not answer takes a second slot, and does without when
+// cause of a deadlock. Only a speculative retry beside a command that does not answer takes a second slot, and does without when
 // none is free.
 
 import { bufferGive } from "../memory/buffers";
@@ -20,11 +20,11 @@ import {
   Request,
 } from "../memory/records";
 import { Unit } from "../memory/topology";
-import { wordWanted } from "../memory/word";
+import { lazySendWanted } from "../memory/lazy-send";
 import { requestFreeIfOver } from "./pool";
 
 const LINK: usize = offsetof<Command>("next");
-const SIBLING: usize = offsetof<Command>("siblingNext");
+const OF_REQUEST: usize = offsetof<Command>("nextOfRequest");
 const REQUEST_COMMANDS: usize = offsetof<Request>("commandFirst");
 const RETRY: usize = offsetof<Unit>("retryFirst");
 const DELAYED: usize = offsetof<Unit>("delayedFirst");
@@ -61,7 +61,7 @@ export function commandTake(r: Request): Command {
   c.rounds = 0;
   c.attempt = 0;
   c.pace = 0;
-  listPush(changetype<usize>(r) + REQUEST_COMMANDS, changetype<usize>(c), SIBLING);
+  listPush(changetype<usize>(r) + REQUEST_COMMANDS, changetype<usize>(c), OF_REQUEST);
   return c;
 }
 
@@ -85,7 +85,7 @@ export function commandDrop(c: Command): void {
 
 /** Frees a slot that is in no list of `next`. */
 export function commandFree(c: Command): void {
-  listRemove(changetype<usize>(c.request) + REQUEST_COMMANDS, changetype<usize>(c), SIBLING);
+  listRemove(changetype<usize>(c.request) + REQUEST_COMMANDS, changetype<usize>(c), OF_REQUEST);
   if (c.ownBuffer !== 0) bufferGive(c.ownBuffer);
   c.state = COMMAND_FREE;
   listPush(free, changetype<usize>(c), LINK);
@@ -103,7 +103,7 @@ export function slotFor(u: Unit): bool {
   if (freeCount === 0 || (first !== 0 && first !== changetype<usize>(u))) {
     if (u.starved === 0) listPush(starved, changetype<usize>(u), STARVED);
     u.starved = 1;
-    wordWanted();
+    lazySendWanted();
     return false;
   }
   notStarved(u);

@@ -9,7 +9,7 @@ import { hedgeAfterNs } from "../selection/hedge";
 import { longAskNs, longSilentNs } from "./long";
 import { isLong } from "./pieces";
 
-/** Latencies counted between two looks at the percentile. */
+/** Latencies counted between two checks at the percentile. */
 const LEARN_EVERY: u32 = 128;
 const SAMPLES_MIN: u32 = 16;
 /** Threshold while there is nothing to learn from. */
@@ -79,8 +79,8 @@ function bounded(u: Unit, ns: u64): u64 {
   return min(max(ns, u.stallMinNs), max(u.stallMaxNs, u.stallMinNs));
 }
 
-/** A ghost has answered well after all. */
-export function stallLearnGhost(u: Unit, latencyNs: u64): void {
+/** An orphan has answered well after all. */
+export function stallLearnOrphan(u: Unit, latencyNs: u64): void {
   stallLearn(u, min(latencyNs, u.stallNs * 2));
 }
 

@@ -1,11 +1,11 @@
-// Whether a request may begin, as far as ghosts (ghost.ts) and requests that must be alone (exclusive.ts) go.
+// Whether a request may begin, as far as orphans (orphan.ts) and requests that must be alone (exclusive.ts) go.
 
 import { OPERATION_TRIM, OPERATION_WRITE, OPERATION_WRITE_ZEROES } from "../abi";
 import { EIO } from "../memory/errno";
 import { Request } from "../memory/records";
 import { Unit } from "../memory/topology";
 import { EXCLUSIVE_NOT } from "./exclusive";
-import { requestOverlapsGhost } from "./ghost";
+import { requestOverlapsOrphan } from "./orphan";
 import { edgesRead } from "./legs";
 import { requestFail } from "./request";
 
@@ -14,9 +14,9 @@ const EXCLUSIVE_HAS: u8 = 2;
 
 /** Whether nothing of `r` may go out now. It may have failed then (its state tells). */
 export function mustWait(u: Unit, r: Request): bool {
-  if (u.harmful !== 0 && requestOverlapsGhost(u, r)) {
+  if (u.harmful !== 0 && requestOverlapsOrphan(u, r)) {
     // An earlier daemon's commands were found behind its back: what it has read may not hold any more.
-    if (u.inherited !== 0 && r.exclusive === EXCLUSIVE_HAS && edgesRead(r)) requestFail(r, EIO);
+    if (u.leftovers !== 0 && r.exclusive === EXCLUSIVE_HAS && edgesRead(r)) requestFail(r, EIO);
     return true;
   }
   return u.exclusives !== 0 && !mayBegin(u, r);

@@ -3,8 +3,8 @@
 //
 // - while several clients share the core they are cut into pieces each of which keeps the device busy for a short time only,
 //   whatever it says that it takes (pace.ts);
-// - one of many pieces waits in a lane of its connection (lanes.ts), behind others of its kind, and makes one piece each time
-//   the lane has its turn. Side by side all of them would end late, and perhaps too late; one after the other all but the
+// - one of many pieces waits in a flow of its connection (flows.ts), behind others of its kind, and makes one piece each time
+//   the flow has its turn. Side by side all of them would end late, and perhaps too late; one after the other all but the
 //   last end early;
 // - not more than ZEROING_PIECES_MAX of a unit's pieces are under way, so they use up neither the paths nor the command slots;
 //   fewer where they take long, or others share the core.

@@ -7,8 +7,8 @@
 //   That costs at most one I/O of RETRY_IOS in the long run.
 // - a path whose command is long past its time gets no more until it answers, unless all others are the same.
 
-import { closeExcept, fewOnly, takeSoonest, takeSoonestOfFour } from "./lanes";
-import { BACKLOG, classOf, IN_FLIGHT, lane, lanesOf, LONG_WAY, OPENED, progressAt, Selection } from "./layout";
+import { closeExcept, fewOnly, takeSoonest, takeSoonestOfFour } from "./scan";
+import { BACKLOG, classOf, IN_FLIGHT, entryAt, entriesOf, LONG_WAY, OPENED, progressAt, Selection } from "./layout";
 import { costsOf, largestInFlight } from "./learning";
 
 /** One I/O of so many may be spent on trying an idle path. */
@@ -52,9 +52,9 @@ function pickInTime(s: Selection, costs: usize, allowed: u32, nowNs: u64): u32 {
 
 /** Whether the path has been silent for longer than what is in flight on it should take by far. */
 function silent(s: Selection, slot: u32, nowNs: u64): bool {
-  const lanes = lanesOf(s, slot);
+  const entries = entriesOf(s, slot);
   const silentNs = <i64>(nowNs - load<u64>(progressAt(s, slot)));
-  return <f32>silentNs * <f32>(<i32>load<u32>(lanes, IN_FLIGHT)) > OVERDUE * load<f32>(lanes, BACKLOG);
+  return <f32>silentNs * <f32>(<i32>load<u32>(entries, IN_FLIGHT)) > OVERDUE * load<f32>(entries, BACKLOG);
 }
 
 /** Whether it has been so for much longer than the largest command in flight on it takes, too. */
@@ -69,7 +69,7 @@ function idlePath(s: Selection, allowed: u32, nowNs: u64): i32 {
   if (<i32>(s.issued - s.retryNext) >= 0) {
     for (let rest = allowed; rest !== 0; rest &= rest - 1) {
       const slot = ctz(rest);
-      if (load<u32>(lane(s, IN_FLIGHT, slot)) === 0 && nowNs > load<u64>(progressAt(s, slot)) + RETRY_NS) {
+      if (load<u32>(entryAt(s, IN_FLIGHT, slot)) === 0 && nowNs > load<u64>(progressAt(s, slot)) + RETRY_NS) {
         const saved = s.issued - RETRY_IOS * RETRY_SAVED;
         s.retryNext = (<i32>(s.retryNext - saved) > 0 ? s.retryNext : saved) + RETRY_IOS;
         return <i32>slot;

@@ -2,7 +2,7 @@
 // cache of the array). Homes are dealt out over all paths the unit has; only the connections whose home is not usable
 // move, spread over the others, and they go home when it is back.
 
-import { nthSlot } from "./lanes";
+import { nthSlot } from "./scan";
 import { Selection } from "./layout";
 
 export function pickAffinity(s: Selection, allowed: u32, affinity: u32): u32 {

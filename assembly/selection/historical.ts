@@ -1,8 +1,8 @@
 // Historical service time: (in flight + 1) x the mean time a command took the path, as dm-multipath's selector of that
 // name does. The mean is exponential; `parameter` is the share of history in percent (95 when 0).
 
-import { fewOnly, takeLeast, takeLeastOfFour } from "./lanes";
-import { HISTORY, HISTORY_SCORE, IN_FLIGHT, lane, lanesOf, Selection } from "./layout";
+import { fewOnly, takeLeast, takeLeastOfFour } from "./scan";
+import { HISTORY, HISTORY_SCORE, IN_FLIGHT, entryAt, entriesOf, Selection } from "./layout";
 
 const HISTORY_PERCENT_DEFAULT: u32 = 95;
 
@@ -19,20 +19,20 @@ export function historyPart(percent: u32): f32 {
 
 /** A path that has no history yet scores by what is in flight alone, below every path that has: it is tried first. */
 export function scoreHistory(s: Selection, slot: u32): void {
-  const lanes = lanesOf(s, slot);
-  const ahead = <f32>(<i32>load<u32>(lanes, IN_FLIGHT)) + 1;
-  store<f32>(lanes, ahead * (load<f32>(lanes, HISTORY) + 1), HISTORY_SCORE);
+  const entries = entriesOf(s, slot);
+  const ahead = <f32>(<i32>load<u32>(entries, IN_FLIGHT)) + 1;
+  store<f32>(entries, ahead * (load<f32>(entries, HISTORY) + 1), HISTORY_SCORE);
 }
 
 /** Starts with what was learned before the policy was chosen, 0 when nothing was. */
 export function seedHistory(s: Selection, slot: u32, serviceNs: u32): void {
-  store<f32>(lane(s, HISTORY, slot), <f32>serviceNs);
+  store<f32>(entryAt(s, HISTORY, slot), <f32>serviceNs);
   scoreHistory(s, slot);
 }
 
 /** Takes in one sample. @param serviceNs time the path was busy with the command, ns */
 export function learnHistory(s: Selection, slot: u32, serviceNs: f32): void {
-  const at = lane(s, HISTORY, slot);
+  const at = entryAt(s, HISTORY, slot);
   const mean = load<f32>(at);
   store<f32>(at, mean === 0 ? serviceNs : mean + (serviceNs - mean) * s.historyPart);
 }

@@ -80,7 +80,7 @@ export const HISTORY_KEPT: u32 = 4;
 /** What a policy answers when this pick takes more than it usually does: the slot is then asked for the long way. */
 export const LONG_WAY: u32 = u32.MAX_VALUE;
 
-const LANES: usize = <usize>PATHS_PER_UNIT_MAX * 4;
+const ARRAY_BYTES: usize = <usize>PATHS_PER_UNIT_MAX * 4;
 /** f32[5]: hedged reads: threshold in ns of each class of reads; u16[5]: how many were seen. */
 export const HEDGE_THRESHOLD: usize = 128;
 export const HEDGE_READS: usize = HEDGE_THRESHOLD + 20;
@@ -91,35 +91,35 @@ export const PRIORITY: usize = 192;
 /** u32[32]: commands in flight. */
 export const IN_FLIGHT: usize = 256;
 /** u32[32]: bytes in flight. */
-export const IN_FLIGHT_BYTES: usize = IN_FLIGHT + LANES;
+export const IN_FLIGHT_BYTES: usize = IN_FLIGHT + ARRAY_BYTES;
 /** u32[32]: weighted: how far each slot moves with each I/O, by its configured weight. */
-export const STRIDE: usize = IN_FLIGHT_BYTES + LANES;
+export const STRIDE: usize = IN_FLIGHT_BYTES + ARRAY_BYTES;
 /** f32[32]: 1 / weight. */
-export const WEIGHT_INVERSE: usize = STRIDE + LANES;
+export const WEIGHT_INVERSE: usize = STRIDE + ARRAY_BYTES;
 /** u32[32]: weighted: how far each slot has come; the smallest is next. */
-export const PROGRESS: usize = WEIGHT_INVERSE + LANES;
+export const PROGRESS: usize = WEIGHT_INVERSE + ARRAY_BYTES;
 /** f32[32]: historical service time: mean in ns. */
-export const HISTORY: usize = PROGRESS + LANES;
+export const HISTORY: usize = PROGRESS + ARRAY_BYTES;
 /** f32[32]: historical service time: (in flight + 1) x mean. */
-export const HISTORY_SCORE: usize = HISTORY + LANES;
+export const HISTORY_SCORE: usize = HISTORY + ARRAY_BYTES;
 /** f32[32]: adaptive: expected ns until what is in flight is done. */
-export const BACKLOG: usize = HISTORY_SCORE + LANES;
+export const BACKLOG: usize = HISTORY_SCORE + ARRAY_BYTES;
 /** u32[32]: 0 for usable slots, all ones for others. */
-export const CLOSED: usize = BACKLOG + LANES;
+export const CLOSED: usize = BACKLOG + ARRAY_BYTES;
 /** u32[32]: the same for a pick that may not use all usable slots. */
-export const OPENED: usize = CLOSED + LANES;
+export const OPENED: usize = CLOSED + ARRAY_BYTES;
 /** u64[32]: when a command last came back, or went out on an idle path, ns. */
-export const PROGRESS_NS: usize = OPENED + LANES;
+export const PROGRESS_NS: usize = OPENED + ARRAY_BYTES;
 /** f32[CLASSES][32]: adaptive: learned service time in ns. */
-export const COST: usize = PROGRESS_NS + 2 * LANES;
+export const COST: usize = PROGRESS_NS + 2 * ARRAY_BYTES;
 /** u32[CLASSES][32]: adaptive: commands in flight. */
-export const CLASS_IN_FLIGHT: usize = COST + <usize>CLASSES * LANES;
+export const CLASS_IN_FLIGHT: usize = COST + <usize>CLASSES * ARRAY_BYTES;
 /** Learning[32][CLASSES]. */
-export const LEARNING: usize = CLASS_IN_FLIGHT + <usize>CLASSES * LANES;
+export const LEARNING: usize = CLASS_IN_FLIGHT + <usize>CLASSES * ARRAY_BYTES;
 /** f32[32]: adaptive: 1 / number of commands the path works on at a time, as learned. */
 export const SERVERS_INVERSE: usize = LEARNING + <usize>PATHS_PER_UNIT_MAX * <usize>CLASSES * 8;
 /** Servers[32]. */
-export const SERVERS: usize = SERVERS_INVERSE + LANES;
+export const SERVERS: usize = SERVERS_INVERSE + ARRAY_BYTES;
 const END: usize = SERVERS + <usize>PATHS_PER_UNIT_MAX * 64;
 
 /** What is known of one slot and one class beside its COST. */
@@ -172,23 +172,23 @@ export function layoutCheck(): void {
 }
 
 /** Address of the entry of a slot in an array of 4-byte entries. */
-export function lane(s: Selection, array: usize, slot: u32): usize {
+export function entryAt(s: Selection, array: usize, slot: u32): usize {
   return changetype<usize>(s) + array + ((<usize>slot) << 2);
 }
 
 /** Base of the 4-byte entries of a slot: an array's offset, given to the load as a constant, costs nothing. */
-export function lanesOf(s: Selection, slot: u32): usize {
+export function entriesOf(s: Selection, slot: u32): usize {
   return changetype<usize>(s) + ((<usize>slot) << 2);
 }
 
 /** Address of the learned service time of a slot for a class. */
 export function costAt(s: Selection, slot: u32, sizeClass: u32): usize {
-  return classOfLanes(lanesOf(s, slot), sizeClass) + COST;
+  return entriesOfClass(entriesOf(s, slot), sizeClass) + COST;
 }
 
 /** Base of the entries of a slot in the arrays that have 32 entries for each class. */
-export function classOfLanes(lanes: usize, sizeClass: u32): usize {
-  return lanes + ((<usize>sizeClass) << 7);
+export function entriesOfClass(entries: usize, sizeClass: u32): usize {
+  return entries + ((<usize>sizeClass) << 7);
 }
 
 export function learningAt(s: Selection, slot: u32, sizeClass: u32): Learning {

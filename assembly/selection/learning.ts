@@ -11,10 +11,10 @@ import {
   BACKLOG,
   CLASS_IN_FLIGHT,
   CLASSES,
-  classOfLanes,
+  entriesOfClass,
   COST,
   costAt,
-  lanesOf,
+  entriesOf,
   learningAt,
   Selection,
 } from "./layout";
@@ -123,22 +123,22 @@ function setCost(s: Selection, slot: u32, sizeClass: u32, cost: f32): void {
 
 /** Changes an estimate, and with it the value of what is in flight. An estimate is never below 1 ns. */
 function addToCost(s: Selection, slot: u32, sizeClass: u32, more: f32): void {
-  const lanes = lanesOf(s, slot);
-  const ofClass = classOfLanes(lanes, sizeClass);
+  const entries = entriesOf(s, slot);
+  const ofClass = entriesOfClass(entries, sizeClass);
   const before = load<f32>(ofClass, COST);
   const cost = before + more < COST_MIN ? COST_MIN : before + more;
   store<f32>(ofClass, cost, COST);
   const inFlight = load<u32>(ofClass, CLASS_IN_FLIGHT);
   if (inFlight === 0) return;
-  const value = load<f32>(lanes, BACKLOG) + <f32>inFlight * (cost - before);
-  store<f32>(lanes, value < 0 ? 0 : value, BACKLOG);
+  const value = load<f32>(entries, BACKLOG) + <f32>inFlight * (cost - before);
+  store<f32>(entries, value < 0 ? 0 : value, BACKLOG);
 }
 
 /** The largest cost of any class in flight on a slot, ns. */
 export function largestInFlight(s: Selection, slot: u32): f32 {
   let largest: f32 = 0;
   for (let sizeClass: u32 = 0; sizeClass < CLASSES; sizeClass++) {
-    const ofClass = classOfLanes(lanesOf(s, slot), sizeClass);
+    const ofClass = entriesOfClass(entriesOf(s, slot), sizeClass);
     if (load<u32>(ofClass, CLASS_IN_FLIGHT) > 0) largest = max(largest, load<f32>(ofClass, COST));
   }
   return largest;

@@ -1,6 +1,6 @@
 // Least in flight (queue depth): the path with the fewest commands unanswered; among equals they take turns.
 
-import { fewOnly, takeLeast, takeLeastOfFour } from "./lanes";
+import { fewOnly, takeLeast, takeLeastOfFour } from "./scan";
 import { IN_FLIGHT, Selection } from "./layout";
 
 /** What is in flight makes room for the slot: there are never 2^27 commands on a path. */

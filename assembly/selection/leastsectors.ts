@@ -1,6 +1,6 @@
 // Least sectors (512 bytes): the path with the fewest sectors unanswered; among equals they take turns.
 
-import { fewOnly, takeLeast, takeLeastOfFour } from "./lanes";
+import { fewOnly, takeLeast, takeLeastOfFour } from "./scan";
 import { IN_FLIGHT_BYTES, Selection } from "./layout";
 
 export function pickLeastSectors(s: Selection, allowed: u32, closed: usize): u32 {

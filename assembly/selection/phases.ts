@@ -7,7 +7,7 @@
 //
 // What is in flight, and what that is worth, is kept always; only the estimates rest.
 
-import { IN_FLIGHT, lane, Selection, serversAt } from "./layout";
+import { IN_FLIGHT, entryAt, Selection, serversAt } from "./layout";
 
 /** A phase of learning is so many commands long, and so many more for each that is in flight when it begins. */
 const LEARN_COMMANDS: u32 = 64;
@@ -51,7 +51,7 @@ export function unsettle(s: Selection): void {
 /** Commands of a phase of learning: enough for several answers to each that is in flight. */
 function phaseCommands(s: Selection): u32 {
   let inFlight: u32 = 0;
-  for (let rest = s.present; rest !== 0; rest &= rest - 1) inFlight += load<u32>(lane(s, IN_FLIGHT, ctz(rest)));
+  for (let rest = s.present; rest !== 0; rest &= rest - 1) inFlight += load<u32>(entryAt(s, IN_FLIGHT, ctz(rest)));
   return LEARN_COMMANDS + LEARN_IN_FLIGHT * inFlight;
 }
 

@@ -1,7 +1,7 @@
 // Power of two choices: of two paths drawn at random, the one with fewer commands in flight (Mitzenmacher 1996).
 
-import { nthSlot } from "./lanes";
-import { IN_FLIGHT, lane, Selection } from "./layout";
+import { nthSlot } from "./scan";
+import { IN_FLIGHT, entryAt, Selection } from "./layout";
 import { randomBelow } from "./random";
 
 export function pickPowerOfTwo(s: Selection, allowed: u32): u32 {
@@ -10,7 +10,7 @@ export function pickPowerOfTwo(s: Selection, allowed: u32): u32 {
   const drawn = drawTwo(s, count);
   const a = nthSlot(allowed, drawn & 0xffff);
   const b = nthSlot(allowed, drawn >> 16);
-  return load<u32>(lane(s, IN_FLIGHT, b)) < load<u32>(lane(s, IN_FLIGHT, a)) ? b : a;
+  return load<u32>(entryAt(s, IN_FLIGHT, b)) < load<u32>(entryAt(s, IN_FLIGHT, a)) ? b : a;
 }
 
 /** Two different numbers below `count` (2..65535), each pair equally likely: the first, and the second in the high half. */

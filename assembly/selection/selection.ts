@@ -18,9 +18,9 @@ import { POLICY_SERVICE_TIME, POLICY_STATIC, POLICY_WEIGHTED } from "../abi";
 import { pickAdaptive, pickAdaptiveLong } from "./adaptive";
 import { pickAffinity } from "./affinity";
 import { learnHistory, pickHistorical, scoreHistory } from "./historical";
-import { closeExcept } from "./lanes";
-import { BACKLOG, CLASS_IN_FLIGHT, classOf, classOfLanes, CLOSED, COST, HISTORY_KEPT, IN_FLIGHT } from "./layout";
-import { IN_FLIGHT_BYTES, lanesOf, LONG_WAY, OPENED, progressAt, SERVERS_INVERSE, WEIGHING } from "./layout";
+import { closeExcept } from "./scan";
+import { BACKLOG, CLASS_IN_FLIGHT, classOf, entriesOfClass, CLOSED, COST, HISTORY_KEPT, IN_FLIGHT } from "./layout";
+import { IN_FLIGHT_BYTES, entriesOf, LONG_WAY, OPENED, progressAt, SERVERS_INVERSE, WEIGHING } from "./layout";
 import { Selection as SelectionFields } from "./layout";
 import { ageCosts, STALE_NS } from "./learning";
 import { pickLeastInFlight } from "./leastinflight";
@@ -88,15 +88,15 @@ export class Selection extends SelectionFields {
    */
   @inline
   started(slot: u32, bytes: u32, write: bool, nowNs: u64): u32 {
-    const lanes = lanesOf(this, slot);
-    const ahead = load<u32>(lanes, IN_FLIGHT);
-    store<u32>(lanes, ahead + 1, IN_FLIGHT);
-    store<u32>(lanes, load<u32>(lanes, IN_FLIGHT_BYTES) + bytes, IN_FLIGHT_BYTES);
+    const entries = entriesOf(this, slot);
+    const ahead = load<u32>(entries, IN_FLIGHT);
+    store<u32>(entries, ahead + 1, IN_FLIGHT);
+    store<u32>(entries, load<u32>(entries, IN_FLIGHT_BYTES) + bytes, IN_FLIGHT_BYTES);
     const duties = this.duties;
     let note = NOTE_UNKNOWN;
     if (duties & (WEIGHING | HISTORY_KEPT)) {
       if (duties & HISTORY_KEPT) scoreHistory(this, slot);
-      else note += NOTE_WEIGHED + this.weigh(lanes, bytes, write);
+      else note += NOTE_WEIGHED + this.weigh(entries, bytes, write);
     }
     if (ahead === 0) {
       const progress = progressAt(this, slot);
@@ -109,17 +109,17 @@ export class Selection extends SelectionFields {
 
   /** Adds a command to what its path has to do. Answers its class. */
   @inline
-  weigh(lanes: usize, bytes: u32, write: bool): u32 {
+  weigh(entries: usize, bytes: u32, write: bool): u32 {
     this.issued += 1;
     const sizeClass = classOf(bytes, write);
-    const ofClass = classOfLanes(lanes, sizeClass);
+    const ofClass = entriesOfClass(entries, sizeClass);
     store<u32>(ofClass, load<u32>(ofClass, CLASS_IN_FLIGHT) + 1, CLASS_IN_FLIGHT);
-    store<f32>(lanes, load<f32>(lanes, BACKLOG) + load<f32>(ofClass, COST), BACKLOG);
+    store<f32>(entries, load<f32>(entries, BACKLOG) + load<f32>(ofClass, COST), BACKLOG);
     return sizeClass;
   }
 
   /**
-   * A command that was `started` came back (or was given up as a ghost: then `good` is false).
+   * A command that was `started` came back (or was given up as an orphan: then `good` is false).
    * @param bytes as told to `started`, as well as `write`
    * @param latencyNs time since it went out
    * @param good whether the path did its work; a failure teaches nothing about speed unless it took long
@@ -127,26 +127,26 @@ export class Selection extends SelectionFields {
    */
   @inline
   finished(slot: u32, bytes: u32, write: bool, latencyNs: u64, good: bool, nowNs: u64, note: u32): void {
-    const lanes = lanesOf(this, slot);
-    const until = load<u32>(lanes, IN_FLIGHT);
+    const entries = entriesOf(this, slot);
+    const until = load<u32>(entries, IN_FLIGHT);
     assert(until > 0);
-    store<u32>(lanes, until - 1, IN_FLIGHT);
-    store<u32>(lanes, load<u32>(lanes, IN_FLIGHT_BYTES) - bytes, IN_FLIGHT_BYTES);
+    store<u32>(entries, until - 1, IN_FLIGHT);
+    store<u32>(entries, load<u32>(entries, IN_FLIGHT_BYTES) - bytes, IN_FLIGHT_BYTES);
     const progress = progressAt(this, slot);
     const duties = this.duties;
     let learns = duties & LEARNING;
     if ((duties & HISTORY_KEPT) | (note & NOTE_WEIGHED)) {
       if (note & NOTE_WEIGHED) {
-        const ofClass = classOfLanes(lanes, note & NOTE_CLASS);
+        const ofClass = entriesOfClass(entries, note & NOTE_CLASS);
         const alike = load<u32>(ofClass, CLASS_IN_FLIGHT);
         assert(alike > 0);
         store<u32>(ofClass, alike - 1, CLASS_IN_FLIGHT);
         const cost = load<f32>(ofClass, COST);
-        const backlog = load<f32>(lanes, BACKLOG);
+        const backlog = load<f32>(entries, BACKLOG);
         // An idle path has no backlog: rounding errors end there.
-        store<f32>(lanes, until === 1 || backlog < cost ? 0 : backlog - cost, BACKLOG);
+        store<f32>(entries, until === 1 || backlog < cost ? 0 : backlog - cost, BACKLOG);
         if (this.overdue !== 0) this.overdue &= ~(1 << slot);
-        const shared = backlog * load<f32>(lanes, SERVERS_INVERSE);
+        const shared = backlog * load<f32>(entries, SERVERS_INVERSE);
         if (<f32>(<i64>latencyNs) > SURPRISE * (shared > cost ? shared : cost)) learns = LEARNING;
       } else {
         // Not longer than since the path answered before, or woke up.
@@ -185,7 +185,7 @@ function startedMore(s: Selection, slot: u32, nowNs: u64, note: u32): u32 {
   if ((s.duties & WEIGHING) === 0) s.issued += 1;
   nextPhase(s, nowNs);
   if ((s.duties & LEARNING) === 0) return note;
-  const ahead = load<u32>(lanesOf(s, slot), IN_FLIGHT) - 1;
+  const ahead = load<u32>(entriesOf(s, slot), IN_FLIGHT) - 1;
   return note - NOTE_UNKNOWN + noteOf(seePath(s, slot, ahead, nowNs), ahead);
 }
 
@@ -200,6 +200,6 @@ function finishedMore(
   nowNs: u64,
   note: u32,
 ): void {
-  const until = load<u32>(lanesOf(s, slot), IN_FLIGHT) + 1;
+  const until = load<u32>(entriesOf(s, slot), IN_FLIGHT) + 1;
   learnPath(s, slot, classOf(bytes, write), latencyNs, good, nowNs, note, until);
 }

@@ -8,7 +8,7 @@
 // answers of the busy path are apart. A new path is taken for one with two servers: a guess that is too high is found
 // out by the path being busy, one that is too low would keep it from ever being so.
 
-import { costAt, lane, Selection, Servers, SERVERS_INVERSE, serversAt } from "./layout";
+import { costAt, entryAt, Selection, Servers, SERVERS_INVERSE, serversAt } from "./layout";
 import { changed, learnCost } from "./learning";
 import { LEARNING, learn, unsettle } from "./phases";
 
@@ -226,7 +226,7 @@ function compare(s: Selection, slot: u32, servers: Servers): void {
 
 function setServers(s: Selection, slot: u32, count: f32): void {
   serversAt(s, slot).count = count;
-  store<f32>(lane(s, SERVERS_INVERSE, slot), 1 / count);
+  store<f32>(entryAt(s, SERVERS_INVERSE, slot), 1 / count);
 }
 
 function forgetSums(servers: Servers): void {

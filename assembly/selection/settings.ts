@@ -3,8 +3,8 @@
 import { ERROR_RANGE, PATHS_PER_UNIT_MAX, POLICY_ADAPTIVE, POLICY_COUNT, POLICY_HISTORICAL_SERVICE_TIME } from "../abi";
 import { POLICY_ROUND_ROBIN, POLICY_ROUND_ROBIN_SUBSET, POLICY_STATIC } from "../abi";
 import { historyPart, seedHistory } from "./historical";
-import { closeExcept } from "./lanes";
-import { CLASSES, CLOSED, costAt, HISTORY_KEPT, IN_FLIGHT, lane, layoutCheck, learningAt, ORDER } from "./layout";
+import { closeExcept } from "./scan";
+import { CLASSES, CLOSED, costAt, HISTORY_KEPT, IN_FLIGHT, entryAt, layoutCheck, learningAt, ORDER } from "./layout";
 import { PRIORITY, progressAt, Selection, SELECTION_BYTES, STRIDE, WEIGHING, WEIGHT_INVERSE } from "./layout";
 import { forgetCosts } from "./learning";
 import { learn, LEARNING, unsettle } from "./phases";
@@ -80,12 +80,12 @@ export function selectionSetParameter(s: Selection, index: u32, value: u32): i32
 
 /** Forgets a slot whose path was removed (nothing is in flight on it any more), with all that was learned of it. */
 export function selectionClearPath(s: Selection, slot: u32): void {
-  assert(load<u32>(lane(s, IN_FLIGHT, slot)) === 0);
+  assert(load<u32>(entryAt(s, IN_FLIGHT, slot)) === 0);
   s.present &= ~(1 << slot);
   s.usable &= ~(1 << slot);
   store<u8>(changetype<usize>(s) + PRIORITY + slot, 0);
-  store<u32>(lane(s, STRIDE, slot), strideOf(1));
-  store<f32>(lane(s, WEIGHT_INVERSE, slot), 1);
+  store<u32>(entryAt(s, STRIDE, slot), strideOf(1));
+  store<f32>(entryAt(s, WEIGHT_INVERSE, slot), 1);
   store<u64>(progressAt(s, slot), 0);
   seedHistory(s, slot, 0);
   forgetCosts(s, slot);
@@ -109,7 +109,7 @@ export function selectionServiceNs(s: Selection, slot: u32): u32 {
 
 /** Commands in flight on a slot, as `started` and `finished` told. */
 export function selectionInFlight(s: Selection, slot: u32): u32 {
-  return load<u32>(lane(s, IN_FLIGHT, slot));
+  return load<u32>(entryAt(s, IN_FLIGHT, slot));
 }
 
 /**
@@ -120,8 +120,8 @@ export function selectionSetPath(s: Selection, slot: u32, priority: u32, weight:
   if (slot >= PATHS_PER_UNIT_MAX || priority === 0 || priority > 254) return -(<i32>ERROR_RANGE);
   if (weight === 0 || weight > WEIGHT_MAX) return -(<i32>ERROR_RANGE);
   store<u8>(changetype<usize>(s) + PRIORITY + slot, <u8>priority);
-  store<u32>(lane(s, STRIDE, slot), strideOf(weight));
-  store<f32>(lane(s, WEIGHT_INVERSE, slot), 1.0 / <f32>weight);
+  store<u32>(entryAt(s, STRIDE, slot), strideOf(weight));
+  store<f32>(entryAt(s, WEIGHT_INVERSE, slot), 1.0 / <f32>weight);
   s.present |= 1 << slot;
   rebuild(s);
   return 0;

@@ -1,8 +1,8 @@
 // Weighted: I/Os in proportion to the weights an operator gave, spread evenly. Stride scheduling (Waldspurger 1995): a
 // slot that is picked moves on by a stride of 1 / weight; the one that is least far is next.
 
-import { closeExcept, fewOnly, takeLeast, takeLeastOfFour } from "./lanes";
-import { lane, LONG_WAY, OPENED, PROGRESS, Selection, STRIDE } from "./layout";
+import { closeExcept, fewOnly, takeLeast, takeLeastOfFour } from "./scan";
+import { entryAt, LONG_WAY, OPENED, PROGRESS, Selection, STRIDE } from "./layout";
 
 /** Largest weight. */
 export const WEIGHT_MAX: u32 = 65535;
@@ -25,8 +25,8 @@ export function pickWeighted(s: Selection, allowed: u32, closed: usize): u32 {
 
 /** Moves a slot on that was picked. */
 function advance(s: Selection, slot: u32): void {
-  const at = lane(s, PROGRESS, slot);
-  const stride = load<u32>(lane(s, STRIDE, slot));
+  const at = entryAt(s, PROGRESS, slot);
+  const stride = load<u32>(entryAt(s, STRIDE, slot));
   // A slot that was held back (its queue full) has fallen behind; it catches up one I/O, not all it missed.
   const progress = max(load<u32>(at), s.virtualTime - min(s.virtualTime, stride));
   s.virtualTime = max(s.virtualTime, progress);
@@ -35,7 +35,7 @@ function advance(s: Selection, slot: u32): void {
 
 /** Slots that come (back) start where the others are: they neither catch up at once what they missed, nor wait. */
 export function joinWeighted(s: Selection, slots: u32): void {
-  for (let rest = slots; rest !== 0; rest &= rest - 1) store<u32>(lane(s, PROGRESS, ctz(rest)), s.virtualTime);
+  for (let rest = slots; rest !== 0; rest &= rest - 1) store<u32>(entryAt(s, PROGRESS, ctz(rest)), s.virtualTime);
 }
 
 /** The same after the numbers have become so large that they have to be rebased. */
@@ -51,7 +51,7 @@ export function pickWeightedLong(s: Selection, allowed: u32): u32 {
 /** Keeps the distances, takes the common part away, so that the numbers never overflow. */
 function rebaseWeighted(s: Selection): void {
   for (let slot: u32 = 0; slot < 32; slot++) {
-    const at = lane(s, PROGRESS, slot);
+    const at = entryAt(s, PROGRESS, slot);
     const progress = load<u32>(at);
     store<u32>(at, progress > s.virtualTime ? progress - s.virtualTime : 0);
   }

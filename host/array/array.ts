@@ -163,7 +163,7 @@ export class EmulatedArray {
   }
 
   /** Whether a command of a host's earlier memory is under way that may still change the medium of a unit. */
-  inherits(unit: LogicalUnit, host: number = FIRST_HOST): boolean {
+  hasLeftovers(unit: LogicalUnit, host: number = FIRST_HOST): boolean {
     return this.#formers.some((former) => former.host === host && former.engine.mayChange(unit));
   }
 

@@ -18,7 +18,7 @@ import { countText, sizeText } from "./text.ts";
 const START_MS_MAX = 20_000;
 const ACT_MS = 2000;
 const WAIT_MS_MAX = 30_000;
-const LOOK_MS = 50;
+const POLL_MS = 50;
 
 const io = processIo();
 const style = styleFor(io);
@@ -35,7 +35,7 @@ async function until(what: string, condition: () => Promise<boolean>, limitMs = 
   const start = performance.now();
   while (!(await condition())) {
     if (performance.now() - start > limitMs) throw new Error(`${what}: not within ${limitMs / 1000} s`);
-    await sleep(LOOK_MS);
+    await sleep(POLL_MS);
   }
   return performance.now() - start;
 }
@@ -75,7 +75,7 @@ interval_s = 1
 threshold_s = 1
 timeout_s = 2
 [timeouts]
-ghost_reset_ms = 500
+orphan_reset_ms = 500
 [sockets]
 api = "${join(folder, "api.sock")}"
 nbd = "${join(folder, "nbd.sock")}"

@@ -1,6 +1,6 @@
 // Values of the command line, checked before the daemon is asked: the same sentence with and without it.
 
-import { PRIORITY_MAX, PRIORITY_MIN, PRIORITY_RULE } from "../control/schemas/words.ts";
+import { PRIORITY_MAX, PRIORITY_MIN, PRIORITY_RULE } from "../control/schemas/constants.ts";
 import { CommandError } from "./client.ts";
 import { canonicalPath, isPathPattern, parsePathNumber } from "./path-number.ts";
 

@@ -29,20 +29,20 @@ import { Keeping } from "./events/keeping.ts";
 import { Kept } from "./devices/kept.ts";
 import { LastWords } from "./state/last-words.ts";
 import type { Logger } from "./ground/logger.ts";
-import { Looks } from "./devices/looks.ts";
-import { Mirror } from "./core/mirror.ts";
+import { Rescans } from "./devices/rescans.ts";
+import { Snapshots } from "./core/snapshots.ts";
 import { exportsOf, handTo, listenNbd, roomOf } from "./operations/offering.ts";
 import { daemonPid } from "./ground/own-process.ts";
 import { PathWatch } from "./devices/path-watch.ts";
 import type { Places } from "./settings/places.ts";
 import { demand } from "./core/reactor-port.ts";
 import { reactorOptions } from "./core/reactor-options.ts";
-import { Leftovers } from "./devices/leftovers.ts";
+import { Leftovers } from "./devices/leftovers-watch.ts";
 import { RedundancyWatch } from "./events/redundancy-watch.ts";
 import { reload } from "./operations/reloading.ts";
 import { isEmulated, type Configuration, type ReloadReport } from "./schemas/configuration.ts";
 import { State } from "./state/state.ts";
-import { Tables } from "./core/tables.ts";
+import { Snapshot } from "./core/snapshot.ts";
 import { ThinThreshold } from "./events/thin-threshold.ts";
 import { NbdAccess } from "./tls/nbd-access.ts";
 import { TlsSources } from "./tls/sources.ts";
@@ -77,9 +77,9 @@ export class Daemon implements Context {
   readonly inventory: Inventory;
   readonly reactor: ReactorClient;
   readonly bringUp: BringUp;
-  readonly mirror: Mirror;
+  readonly snapshots: Snapshots;
   readonly attachments: RememberedAttachments;
-  readonly looks: Looks;
+  readonly rescans: Rescans;
   readonly emulated: boolean;
   effective: Effective;
   restartNeeded: readonly string[] = [];
@@ -137,7 +137,7 @@ export class Daemon implements Context {
     this.effective = new Effective(kept.inForce?.configuration ?? configuration, () => state.settings());
     this.inventory = new Inventory(state.units(), state.paths());
     this.bringUp = new BringUp(reactor, this.inventory, kept.claims(), kept.names, (names) => kept.keepNames(names));
-    this.mirror = new Mirror(reactor, (tables) => this.#onTables(tables));
+    this.snapshots = new Snapshots(reactor, (snapshot) => this.#onSnapshot(snapshot));
     this.#room = roomOf(configuration.limits);
     this.attachments = new RememberedAttachments(reactor, this.#room, state, this.inventory, {
       report: logger.warning,
@@ -154,7 +154,7 @@ export class Daemon implements Context {
     });
     this.#thin = new ThinThreshold(this.hub);
     this.writers = new WritersWatch(this.hub);
-    this.looks = new Looks(this, {
+    this.rescans = new Rescans(this, {
       thin: this.#thin,
       writers: this.emulated ? null : this.writers,
       logger,
@@ -183,8 +183,8 @@ export class Daemon implements Context {
     try {
       const emulated = isEmulated(configuration);
       const wanted = reactorOptions(configuration, emulated);
-      const standing = { nice: configuration.process.nice, emulated };
-      reactor = await (options.keeper?.reactor(wanted, standing) ?? ReactorClient.start(wanted));
+      const privileges = { nice: configuration.process.nice, emulated };
+      reactor = await (options.keeper?.reactor(wanted, privileges) ?? ReactorClient.start(wanted));
     } catch (thrown) {
       state.close();
       throw thrown;
@@ -213,7 +213,7 @@ export class Daemon implements Context {
       await demand(this.reactor, modeCalls(this.effective), "setting the modes");
     }
     keeper?.follow((events) => this.#tellLost(events, "control"));
-    await this.look();
+    await this.rescan();
     this.nbdTcp = await listenNbd(this.#nbd, this.#nbdAccess, places.nbdSocket, group);
     await this.keeping.keep({
       what: "NBD",
@@ -222,9 +222,9 @@ export class Daemon implements Context {
     });
     this.#serving = true;
     await this.change(() => this.#serveAttachments());
-    this.#housekeeping = setInterval(() => void this.mirror.current().catch(() => undefined), HOUSEKEEPING_MS);
+    this.#housekeeping = setInterval(() => void this.snapshots.current().catch(() => undefined), HOUSEKEEPING_MS);
     if (!this.emulated)
-      this.#uevents = watchUevents({ thin: this.#thin, inventory: this.inventory, looks: this.looks, logger });
+      this.#uevents = watchUevents({ thin: this.#thin, inventory: this.inventory, rescans: this.rescans, logger });
     if (keeper?.adoption) tellOfSuccession(this.hub, logger, keeper.adoption.death, keeper.runningMs);
   }
 
@@ -232,11 +232,11 @@ export class Daemon implements Context {
   async #adopt(keeper: Keeper, adoption: Adoption): Promise<void> {
     const { inventory, state, bringUp, attachments, reactor } = this;
     this.#leftovers.adopt(this.#kept.heldUnits);
-    const tables = new Tables(await reactor.snapshotCopy());
-    this.#eventsLost = tables.eventsLost;
+    const snapshot = new Snapshot(await reactor.snapshotCopy());
+    this.#eventsLost = snapshot.eventsLost;
     const { logger } = this.options;
     const parts = { keeper, inventory, state, bringUp, attachments, reactor, room: this.#room, logger };
-    const events = await adopt(parts, adoption, tables);
+    const events = await adopt(parts, adoption, snapshot);
     if (adoption.eventsLost > 0) this.#tellLost(adoption.eventsLost, "control");
     this.#onCoreEvents(events);
     await applyAll(this, this.effective);
@@ -267,7 +267,7 @@ export class Daemon implements Context {
   get views(): ViewSources {
     const { effective, attachments } = this;
     return {
-      tables: this.mirror.tables,
+      snapshot: this.snapshots.newest,
       policyOf: (unit) => effective.policy(unit),
       timeoutsOf: (unit) => effective.timeouts(unit),
       hedgeBudgetPercentOf: (unit) => effective.hedgeBudgetPercent(unit),
@@ -295,16 +295,16 @@ export class Daemon implements Context {
     }
   }
 
-  look(): Promise<void> {
-    return this.looks.now();
+  rescan(): Promise<void> {
+    return this.rescans.now();
   }
 
   /** What was attached to a unit that was not there until now is served; within a change only. */
   async #serveAttachments(): Promise<void> {
     if (!this.#serving || this.attachments.isComplete) return;
-    await this.looks.untilVerified();
+    await this.rescans.waitVerified();
     for (const problem of await this.attachments.restore()) this.options.logger.warning(problem);
-    if (!this.attachments.isComplete) this.looks.again();
+    if (!this.attachments.isComplete) this.rescans.again();
   }
 
   #warn(thrown: unknown): void {
@@ -330,21 +330,21 @@ export class Daemon implements Context {
         event.kind === abi.EVENT_INQUIRY_CHANGED ||
         event.kind === abi.EVENT_WRONG_UNIT
       ) {
-        this.looks.soon();
+        this.rescans.soon();
       }
     }
     const noted = this.options.keeper?.noting();
     if (noted !== undefined) this.hub.whenStored(noted);
-    void this.mirror.forDisplay();
+    void this.snapshots.forDisplay();
   }
 
-  #onTables(tables: Tables): void {
-    const lost = tables.eventsLost - this.#eventsLost;
+  #onSnapshot(snapshot: Snapshot): void {
+    const lost = snapshot.eventsLost - this.#eventsLost;
     if (lost > 0) this.#tellLost(lost, "core");
-    this.#eventsLost = tables.eventsLost;
-    this.bringUp.closePorts(tables);
-    this.#redundancy.look(this.inventory, tables);
-    if (!this.#stopping) this.#pathWatch.look(tables);
+    this.#eventsLost = snapshot.eventsLost;
+    this.bringUp.closePorts(snapshot);
+    this.#redundancy.check(this.inventory, snapshot);
+    if (!this.#stopping) this.#pathWatch.check(snapshot);
   }
 
   #onNbd(event: NbdServerEvent): void {
@@ -369,7 +369,7 @@ export class Daemon implements Context {
     if (this.#stopping) return;
     this.#stopping = true;
     this.#leftovers.stop();
-    this.looks.stop();
+    this.rescans.stop();
     clearInterval(this.#housekeeping);
     await this.keeping.stop();
     this.#uevents?.close();
@@ -389,7 +389,7 @@ export class Daemon implements Context {
   /** Another control follows and goes on with everything: only the change that is under way is waited for, not for long. */
   async leave(): Promise<void> {
     this.#stopping = true;
-    this.looks.stop();
+    this.rescans.stop();
     void this.keeping.stop();
     clearInterval(this.#housekeeping);
     await Promise.race([this.#changes, sleep(LEAVE_MS_MAX)]);

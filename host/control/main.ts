@@ -25,9 +25,9 @@ import { placesOf } from "./settings/places.ts";
 import { makeServer, type Access } from "./api/server.ts";
 import { statusOf } from "./status.ts";
 import { ApiFiles } from "./tls/api-files.ts";
-import { welcome } from "./welcome.ts";
+import { banner } from "./banner.ts";
 import { type LogLevel } from "../settings/names.ts";
-import { CONFIGURATION_FILE } from "./schemas/words.ts";
+import { CONFIGURATION_FILE } from "./schemas/constants.ts";
 
 /** Whatever hangs, the process ends within this of a SIGTERM (not by process.exit, which waits for what hangs). */
 const STOP_MS_MAX = 4500;
@@ -231,7 +231,7 @@ async function run(config: string | undefined, wantedLevel: LogLevel | undefined
   obey(lifeline, daemon, servers, logger);
   lifeline.ready(`${daemon.inventory.unitCount} logical units, ${daemon.inventory.pathCount} paths`);
   const isFirst = lifeline.adoption === null;
-  if (isFirst && (level === "info" || level === "debug")) standardOutput.say(welcome(daemon, version));
+  if (isFirst && (level === "info" || level === "debug")) standardOutput.say(banner(daemon, version));
   // Node writes it at a regular end only, and what dies has to start again quickly.
   module.flushCompileCache();
 }

@@ -2,11 +2,11 @@
 
 import { readText } from "../discovery/attributes.ts";
 import type { Daemon } from "./daemon.ts";
-import { doubtSentences } from "./devices/doubts.ts";
+import { unverifiedSentences } from "./devices/unverified-settings.ts";
 import { isShown, pathsOf } from "./inventory/inventory.ts";
 import { attentionOf, redundancyOf } from "./views/overviews.ts";
 import { daemonPid } from "./ground/own-process.ts";
-import { shakySentences } from "./events/shaky.ts";
+import { marginalSentences } from "./events/marginal.ts";
 import { sinceStartMs } from "./ground/uptime.ts";
 import type { Status } from "./schemas/status.ts";
 
@@ -21,8 +21,8 @@ function residentBytesOf(pid: number | undefined): number {
 }
 
 export async function statusOf(daemon: Daemon, version: string): Promise<Status> {
-  const tables = await daemon.mirror.forDisplay();
-  const redundancy = redundancyOf(daemon.inventory, tables);
+  const snapshot = await daemon.snapshots.forDisplay();
+  const redundancy = redundancyOf(daemon.inventory, snapshot);
   const { places, configuration } = daemon.options;
   const { rss, heapUsed } = process.memoryUsage();
   const runningMs = Math.round(daemon.options.keeper?.runningMs ?? sinceStartMs());
@@ -40,13 +40,13 @@ export async function statusOf(daemon: Daemon, version: string): Promise<Status>
     pathsUsable: redundancy.usable,
     attention: [
       ...daemon.keeping.attention,
-      ...doubtSentences(daemon.state.incomplete, daemon.inventory),
-      ...(daemon.looks.nothing === null ? [] : [daemon.looks.nothing]),
+      ...unverifiedSentences(daemon.state.incomplete, daemon.inventory),
+      ...(daemon.rescans.nothing === null ? [] : [daemon.rescans.nothing]),
       ...attentionOf(redundancy),
       ...daemon.writers.attention,
-      ...shakySentences(daemon.inventory, tables),
+      ...marginalSentences(daemon.inventory, snapshot),
     ],
-    refused: daemon.looks.refused.slice(0, REFUSED_MAX),
+    refused: daemon.rescans.refused.slice(0, REFUSED_MAX),
     sockets: {
       api: places.apiSocket,
       apiTcp: configuration.sockets.api_tcp?.listen ?? null,
@@ -56,10 +56,10 @@ export async function statusOf(daemon: Daemon, version: string): Promise<Status>
     configuration: { file: daemon.configurationFile, restartNeeded: [...daemon.restartNeeded] },
     state: { file: daemon.state.file, events: daemon.hub.count },
     reactor: {
-      answering: daemon.mirror.isAnswering,
-      snapshotAgeMs: daemon.mirror.ageMs,
+      answering: daemon.snapshots.isAnswering,
+      snapshotAgeMs: daemon.snapshots.ageMs,
       coreMemoryBytes: daemon.reactor.memoryBytes,
-      eventsLost: tables.eventsLost,
+      eventsLost: snapshot.eventsLost,
     },
     connectionsRefused: { api: sums(daemon.apiClosed.map((closed) => closed())), nbd: { ...daemon.nbdRefused } },
     memory: { residentBytes: rss + residentBytesOf(daemon.options.keeper?.pid), heapBytes: heapUsed },

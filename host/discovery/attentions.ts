@@ -28,7 +28,7 @@ export function senseOf({ status, sense }: ScsiResult): Sense {
 export const UNIT_ATTENTION = 0x06;
 
 /** ASC * 256 + ASCQ after which a path may lead to another unit: the same that `assembly/scsi/outcome.ts` checks the identity after. */
-const DOUBTS = new Set([0x3f03, 0x3f05, 0x3f0e, 0x2900, 0x2901, 0x2904, 0x2907]);
+const ASK_WHO = new Set([0x3f03, 0x3f05, 0x3f0e, 0x2900, 0x2901, 0x2904, 0x2907]);
 /** "Not ready to ready change, medium may have changed", with any qualifier. */
 const ASC_READY_CHANGE = 0x28;
 
@@ -36,12 +36,12 @@ const ASC_READY_CHANGE = 0x28;
 const THIN_THRESHOLD = 0x3807;
 
 /** What has to be passed on: a device may be another one now; its array runs out of room for it. */
-export type Attention = "doubt" | "thin-threshold";
+export type Attention = "unverified" | "thin-threshold";
 
 function attentionIn(result: ScsiResult): Attention | null {
   const { key, asc, ascq } = senseOf(result);
   if (key !== UNIT_ATTENTION) return null;
-  if (asc === ASC_READY_CHANGE || DOUBTS.has(asc * 256 + ascq)) return "doubt";
+  if (asc === ASC_READY_CHANGE || ASK_WHO.has(asc * 256 + ascq)) return "unverified";
   return asc * 256 + ascq === THIN_THRESHOLD ? "thin-threshold" : null;
 }
 

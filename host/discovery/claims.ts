@@ -28,7 +28,7 @@ export class Claims<Owner extends object> {
 
   /**
    * Claims `sdX` for its path; one that is claimed already stays so. What cannot be opened for another reason than its
-   * use (no permission, no medium at the moment) is not claimed: it is tried again with the next look.
+   * use (no permission, no medium at the moment) is not claimed: it is tried again with the next rescan.
    * @returns why it cannot be ours, or null
    */
   async claim(owner: Owner, blockDevice: string | null): Promise<string | null> {

@@ -18,7 +18,7 @@ export type Answer<T> =
 export type Patience = readonly number[];
 /** For what says who the unit is. */
 export const PATIENT: Patience = [30, 60, 120, 240, 480];
-/** For what the device may lack, and another look may find. */
+/** For what the device may lack, and another rescan may find. */
 export const BRIEF: Patience = [30, 60];
 /** Likewise, where another question takes the place of one that is refused: a refusal has to persist. */
 export const FIRM: Patience = [30, 60];
@@ -45,7 +45,7 @@ export class Conversation {
   readonly #transport: ScsiTransport;
   readonly #device: string;
   readonly #deadlineMs: number;
-  readonly doubts: string[] = [];
+  readonly problems: string[] = [];
   /** The command that is waited for. */
   asking = "";
 
@@ -89,15 +89,15 @@ export class Conversation {
     }
   }
 
-  /** The same for what a device may lack: null, with a doubt when it did not come. */
+  /** The same for what a device may lack: null, with a problem when it did not come. */
   async askOptional<T>(what: string, cdb: Uint8Array, bytes: number, parse: (data: Uint8Array) => Parsed<T>) {
     return this.orNull(await this.ask(what, cdb, bytes, parse, BRIEF));
   }
 
-  /** What was said, or null with a doubt. */
+  /** What was said, or null with a problem. */
   orNull<T>(answer: Answer<T>): T | null {
     if (answer.kind === "said") return answer.value;
-    this.doubts.push(answer.reason);
+    this.problems.push(answer.reason);
     return null;
   }
 

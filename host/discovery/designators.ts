@@ -21,7 +21,7 @@ export interface Identification {
   /** The identity that an earlier version read from the same page. */
   readonly former: string | null;
   /** Why designators were left out, one sentence each. */
-  readonly doubts: readonly string[];
+  readonly problems: readonly string[];
   /** Name of the target port (association 1), or null. */
   readonly targetPort: string | null;
   readonly relativeTargetPort: number | null;
@@ -33,11 +33,11 @@ const ASSOCIATION_TARGET_PORT = 1;
 const TYPE_RELATIVE_PORT = 4;
 const TYPE_PORT_GROUP = 5;
 
-/** Parses page 0x83. A page that is not one is nonsense; a designator that is not one is a doubt, the others count. */
+/** Parses page 0x83. A page that is not one is nonsense; a designator that is not one is a problem, the others count. */
 export function parseIdentification(data: Uint8Array): Parsed<Identification> {
   const payload = vpdPayload(data, 0x83);
   if (!payload.ok) return payload;
-  const doubts: string[] = [];
+  const problems: string[] = [];
   const designators: Designator[] = [];
   for (let at = 0; at < payload.value.length;) {
     const left = payload.value.length - at;
@@ -57,9 +57,9 @@ export function parseIdentification(data: Uint8Array): Parsed<Identification> {
   const ports = designators.filter((designator) => designator.association === ASSOCIATION_TARGET_PORT);
   const ofUnit = designators.filter((designator) => designator.association === ASSOCIATION_UNIT);
   return parsed({
-    identity: chooseIdentity(ofUnit, doubts),
+    identity: chooseIdentity(ofUnit, problems),
     former: formerByPage83(ofUnit),
-    doubts,
+    problems,
     targetPort: portName(ports),
     relativeTargetPort: portNumber(ports, TYPE_RELATIVE_PORT),
     targetPortGroup: portNumber(ports, TYPE_PORT_GROUP),
@@ -67,13 +67,13 @@ export function parseIdentification(data: Uint8Array): Parsed<Identification> {
 }
 
 /** The candidate of the lowest rank; among equals the one that is largest, so that order is no matter. */
-function chooseIdentity(designators: readonly Designator[], doubts: string[]): UnitIdentity | null {
+function chooseIdentity(designators: readonly Designator[], problems: string[]): UnitIdentity | null {
   const candidates: Candidate[] = [];
   for (const designator of designators) {
     const candidate = candidateOf(designator);
     if (candidate === null) continue;
     if (candidate.ok) candidates.push(candidate.value);
-    else doubts.push(candidate.reason);
+    else problems.push(candidate.reason);
   }
   candidates.sort((a, b) => a.rank - b.rank || (a.identity.text < b.identity.text ? 1 : -1));
   return candidates[0]?.identity ?? null;

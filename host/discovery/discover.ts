@@ -3,7 +3,7 @@
 import { KERNEL_SOURCES } from "./exclusive.ts";
 import { whyInUse, type InUseSources, type Obstacle } from "./in-use.ts";
 import { askedIdentity, keptProbe } from "./kernel-pages.ts";
-import { inLane, type Lanes } from "./lanes.ts";
+import { inQueue, type AdapterQueues } from "./adapter-queues.ts";
 import { probe, probeDetails, probeGroups, type Probe, type Probed, type UnitDetails } from "./probe.ts";
 import { isSelected, maySelect, type Selector } from "./select.ts";
 import { sideBySide } from "./side-by-side.ts";
@@ -12,9 +12,9 @@ import type { PortNames } from "./port-names.ts";
 import type { ScsiTransport } from "./transport.ts";
 import { Uses } from "./uses.ts";
 
-/** Devices that are dealt with at the same time where there are no lanes. */
+/** Devices that are dealt with at the same time where there are no queues. */
 const AT_ONCE = 1024;
-/** Who waits for a place in a lane gives up when nobody has left it for so many budgets. */
+/** Who waits for a place in a queue gives up when nobody has left it for so many budgets. */
 const PATIENCE_BUDGETS = 2;
 
 const FOR_NOW = { isForNow: true } as const;
@@ -72,8 +72,8 @@ export interface DiscoveryOptions {
   /** Time for all commands to one device together. */
   readonly budgetMs: number;
   readonly sources?: InUseSources;
-  /** Lanes for the commands, by host adapter, where each command blocks a thread. */
-  readonly lanes?: Lanes;
+  /** AdapterQueues for the commands, by host adapter, where each command blocks a thread. */
+  readonly queues?: AdapterQueues;
   /** Path numbers that are ours already: their block devices are not checked for being in use again. */
   readonly ours?: ReadonlySet<string>;
 }
@@ -213,19 +213,19 @@ export function identitiesOf({ identity, formerIdentity }: Probe): string[] {
   return formerIdentity === null ? [identity.text] : [identity.text, formerIdentity];
 }
 
-/** How devices are talked to: each in its lane, if there are lanes. */
+/** How devices are talked to: each in its queue, if there are queues. */
 interface Talker {
   readonly atOnce: number;
-  /** Answers null when the device's lane does not move. */
+  /** Answers null when the device's queue does not move. */
   with<T>(number: string, work: (transport: ScsiTransport) => Promise<T>): Promise<T | null>;
 }
 
-function talker(transport: ScsiTransport, { lanes, budgetMs }: DiscoveryOptions): Talker {
-  if (lanes === undefined) return { atOnce: AT_ONCE, with: (_number, work) => work(transport) };
+function talker(transport: ScsiTransport, { queues, budgetMs }: DiscoveryOptions): Talker {
+  if (queues === undefined) return { atOnce: AT_ONCE, with: (_number, work) => work(transport) };
   return {
-    // All of them: the lanes decide who is next.
+    // All of them: the queues decide who is next.
     atOnce: Infinity,
-    with: (number, work) => inLane(lanes, number, PATIENCE_BUDGETS * budgetMs, transport, work),
+    with: (number, work) => inQueue(queues, number, PATIENCE_BUDGETS * budgetMs, transport, work),
   };
 }
 

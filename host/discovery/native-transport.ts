@@ -12,8 +12,8 @@ const HOST_STATUS_ERROR = 0x07;
 
 /** A result as far as it can be believed: a status beside an error of the driver's own was sent by nobody. */
 export function believed<T extends ScsiResult & { readonly driverStatus: number }>(result: T): T {
-  const isDoubted = result.hostStatus === 0 && !DRIVER_STATUSES.has(result.driverStatus & DRIVER_STATUS_BITS);
-  return isDoubted ? { ...result, hostStatus: HOST_STATUS_ERROR } : result;
+  const isUnverified = result.hostStatus === 0 && !DRIVER_STATUSES.has(result.driverStatus & DRIVER_STATUS_BITS);
+  return isUnverified ? { ...result, hostStatus: HOST_STATUS_ERROR } : result;
 }
 
 export const nativeTransport: ScsiTransport = {

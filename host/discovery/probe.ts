@@ -53,7 +53,7 @@ export interface Probe {
   /** VPD pages the device has. */
   readonly pages: ReadonlySet<number>;
   /** What made no sense and was left out. */
-  readonly doubts: readonly string[];
+  readonly problems: readonly string[];
 }
 
 const ANSWER_BYTES = 252;
@@ -64,7 +64,7 @@ const inquiry = (page: number | null, bytes = ANSWER_BYTES): Uint8Array =>
 const STANDARD = inquiry(null);
 /** The usual ones are made once: thousands of paths are asked for them. */
 const PAGES = new Map([0x00, 0x80, 0x83, 0xb0, 0xb1, 0xb2].map((page) => [page, inquiry(page)]));
-const NO_DOUBTS: readonly string[] = [];
+const NO_PROBLEMS: readonly string[] = [];
 const CAPACITY = Uint8Array.of(0x9e, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0);
 const SHORT_CAPACITY = Uint8Array.of(0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 const CACHING = Uint8Array.of(0x1a, 0x08, 0x08, 0, ANSWER_BYTES, 0);
@@ -139,7 +139,7 @@ async function identify(talk: Conversation): Promise<Probed> {
       targetPort: targetPort === null ? null : sharedText(targetPort),
       relativeTargetPort: identification?.relativeTargetPort ?? null,
       pages,
-      doubts: talk.doubts.length === 0 ? NO_DOUBTS : talk.doubts,
+      problems: talk.problems.length === 0 ? NO_PROBLEMS : talk.problems,
     },
   };
 }
@@ -153,7 +153,7 @@ async function whoIs(
   const named = pages.has(0x83) ? await askPage(talk, 0x83, parseIdentification) : null;
   if (named?.kind === "not-now") return notNow(named.reason);
   const identification = named === null ? null : talk.orNull(named);
-  talk.doubts.push(...(identification?.doubts ?? []));
+  talk.problems.push(...(identification?.problems ?? []));
   const numbered = pages.has(0x80) ? await askPage(talk, 0x80, parseSerial) : null;
   const byPage83 = identification?.identity ?? null;
   if (numbered?.kind === "not-now" && byPage83 === null) return notNow(numbered.reason);
@@ -167,7 +167,7 @@ async function whoIs(
     const serial = number === null ? null : readable(number);
     return { identification, serial, identity, formerIdentity: former === identity.text ? null : former };
   }
-  return refused(`nothing identifies it: ${talk.doubts.join("; ") || "no VPD page 0x83 or 0x80"}`);
+  return refused(`nothing identifies it: ${talk.problems.join("; ") || "no VPD page 0x83 or 0x80"}`);
 }
 
 /** Devices from before SBC-2 know READ CAPACITY(10) only. */

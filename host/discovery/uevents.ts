@@ -28,7 +28,7 @@ export function thinThresholdOf({ action, subsystem, devpath, properties }: Kern
  * unit attention it saw (scsi_lib.c): a capacity, an inquiry, an inventory or an access state that changed. A disk that changes
  * has another size, say after a rescan, which asks without any unit attention.
  */
-export function whyLook({ action, subsystem, devpath, properties }: KernelEvent): string | null {
+export function whyRescan({ action, subsystem, devpath, properties }: KernelEvent): string | null {
   if (action === "overflow") return "the kernel dropped uevents";
   const device = devpath.slice(devpath.lastIndexOf("/") + 1);
   if (subsystem === "scsi_generic" && (action === "add" || action === "remove")) return `${device}: ${action}`;

@@ -49,11 +49,16 @@ export const MESSAGES = {
     text: "A command did not answer and was sent again elsewhere",
     system: false,
   },
-  "ghost-settled": { number: 612, level: "info", text: "An unanswered command was settled", system: false },
+  "orphan-settled": { number: 612, level: "info", text: "An unanswered command was settled", system: false },
   "inquiry-changed": { number: 613, level: "info", text: "The device's parameters changed", system: false },
-  "shaky-out": { number: 614, level: "warning", text: "Path fails again and again and is a last resort", system: true },
-  "shaky-back": { number: 615, level: "info", text: "Path is used like any other again", system: true },
-  suspect: { number: 616, level: "info", text: "Path is suspected, a sibling failed", system: false },
+  "marginal-out": {
+    number: 614,
+    level: "warning",
+    text: "Path fails again and again and is a last resort",
+    system: true,
+  },
+  "marginal-back": { number: 615, level: "info", text: "Path is used like any other again", system: true },
+  suspect: { number: 616, level: "info", text: "Path is suspected, one that shares a component failed", system: false },
   "suspect-cleared": { number: 617, level: "info", text: "Path is no longer suspected", system: false },
   "path-state": { number: 618, level: "info", text: "State of a path changed", system: false },
   redundant: { number: 619, level: "info", text: "All paths are redundant again", system: true },
@@ -136,7 +141,7 @@ export const MESSAGES = {
     text: "Somebody else has a device of this path open for writing",
     system: true,
   },
-  "nothing-chosen": {
+  "empty-filter": {
     number: 665,
     level: "warning",
     text: "The configuration leaves no device to serve",
@@ -148,7 +153,7 @@ export const MESSAGES = {
     text: "Settings were lost, new paths stay disabled where a unit has another",
     system: true,
   },
-  "path-doubtful": {
+  "path-unverified": {
     number: 676,
     level: "warning",
     text: "It was lost whether a path is enabled, and it was decided anew",
@@ -258,7 +263,7 @@ const FOR_ALIVE: ReadonlySet<MessageName> = new Set<MessageName>([
   "wrong-unit",
   "no-path-waiting",
   "no-path-failed",
-  "shaky-out",
+  "marginal-out",
   "state-rebuilt",
   "daemon-died",
   "state-unwritable",

@@ -201,7 +201,7 @@ export interface RingOptions {
    * How long the ring looks out for the next request after a lone reply before it sleeps, in microseconds, 0 to 1000:
    * 0 never. Default 50. With epoll it never does.
    */
-  lookUs?: number;
+  pollUs?: number;
 }
 
 /**

@@ -9,7 +9,7 @@ import {
   NBD_PAYLOAD_BYTES_MAX,
   UNIT_BYTES,
   UNIT_CONNECTIONS,
-  UNIT_GHOSTS,
+  UNIT_ORPHANS,
 } from "../abi.ts";
 import { addressAdvice } from "./address-space.ts";
 import { CoreAborted, coreAnswer, ReactorError } from "./errors.ts";
@@ -139,8 +139,8 @@ export class Core {
   }
 
   /** Commands of a unit that are under way though nobody waits for them any more. */
-  ghostsOf(unit: number): number {
-    return this.view.getUint32(this.unitTable + unit * UNIT_BYTES + UNIT_GHOSTS, true);
+  orphansOf(unit: number): number {
+    return this.view.getUint32(this.unitTable + unit * UNIT_BYTES + UNIT_ORPHANS, true);
   }
 }
 

@@ -14,7 +14,7 @@ export interface ReactorOptions {
   /** How the ring talks to the kernel. Default `auto`. */
   readonly backend?: "auto" | "io_uring" | "epoll";
   /** How long the ring looks out for the next request after a lone reply before it sleeps, microseconds. Default 50. */
-  readonly lookUs?: number;
+  readonly pollUs?: number;
   /** Emulated arrays beside the real devices. Default none. */
   readonly arrays?: readonly ArrayTopology[];
   /** Seed of the core's random numbers. Default: from the clock. */

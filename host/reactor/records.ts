@@ -39,9 +39,9 @@ export interface PathRecord {
   readonly lastAnswerNs: number;
   readonly sinceNs: number;
   readonly serviceNs: number;
-  readonly ghosts: number;
+  readonly orphans: number;
   readonly last: Outcome;
-  readonly shakySeconds: number;
+  readonly marginalSeconds: number;
 }
 
 export interface UnitRecord {
@@ -56,7 +56,7 @@ export interface UnitRecord {
   readonly blockBytes: number;
   readonly requests: number;
   readonly waiting: number;
-  readonly ghosts: number;
+  readonly orphans: number;
   readonly answered: number;
   readonly failed: number;
   readonly latencyNsMax: number;
@@ -158,9 +158,9 @@ export function decodePath(view: DataView, at: number, path: number): PathRecord
     lastAnswerNs: u64(view, at + abi.PATH_LAST_ANSWER_NS),
     sinceNs: u64(view, at + abi.PATH_SINCE_NS),
     serviceNs: view.getUint32(at + abi.PATH_SERVICE_NS, true),
-    ghosts: view.getUint32(at + abi.PATH_GHOSTS, true),
+    orphans: view.getUint32(at + abi.PATH_ORPHANS, true),
     last: outcome(view, at + abi.PATH_LAST_SENSE, at + abi.PATH_LAST_HOST_STATUS),
-    shakySeconds: view.getUint32(at + abi.PATH_SHAKY_SECONDS, true),
+    marginalSeconds: view.getUint32(at + abi.PATH_MARGINAL_SECONDS, true),
   };
 }
 
@@ -175,7 +175,7 @@ export function decodeUnit(view: DataView, at: number, unit: number): UnitRecord
     blockBytes: view.getUint32(at + abi.UNIT_BLOCK_BYTES, true),
     requests: view.getUint32(at + abi.UNIT_REQUESTS, true),
     waiting: view.getUint32(at + abi.UNIT_WAITING, true),
-    ghosts: view.getUint32(at + abi.UNIT_GHOSTS, true),
+    orphans: view.getUint32(at + abi.UNIT_ORPHANS, true),
     answered: u64(view, at + abi.UNIT_ANSWERED),
     failed: u64(view, at + abi.UNIT_FAILED),
     latencyNsMax: u64(view, at + abi.UNIT_LATENCY_NS_MAX),

@@ -35,7 +35,7 @@ function prepare(options: ReactorOptions): Reactor {
   });
   const ring = new Ring(core.bytes, core.control, {
     backend: options.backend ?? "auto",
-    ...(options.lookUs === undefined ? {} : { lookUs: options.lookUs }),
+    ...(options.pollUs === undefined ? {} : { pollUs: options.pollUs }),
   });
   const array = new EmulatedArray(options.arrays ?? [], { medium: mediumOf });
   array.attach(core.bytes, core.control);
@@ -87,7 +87,7 @@ function run(port: MessagePort, { core, ring, array }: Reactor): void {
   port.close();
 }
 
-/** Closes every connection: what was asked by them is given up, what is under way becomes ghosts. */
+/** Closes every connection: what was asked by them is given up, what is under way becomes orphans. */
 function closeConnections(core: Core): void {
   for (let connection = 0; connection < core.limits.connections; connection++) core.exports.connectionClose(connection);
 }
@@ -95,7 +95,7 @@ function closeConnections(core: Core): void {
 /** A command that ends before this thread does need not be waited for by the next daemon. */
 function anythingLeft(core: Core): boolean {
   for (let unit = 0; unit < core.limits.units; unit++) {
-    if (core.connectionsOf(unit) > 0 || core.ghostsOf(unit) > 0) return true;
+    if (core.connectionsOf(unit) > 0 || core.orphansOf(unit) > 0) return true;
   }
   return false;
 }

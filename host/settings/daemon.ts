@@ -174,13 +174,13 @@ export const DAEMON_SETTINGS = {
     restart: true,
     says: "by which interface of the kernel I/O is done",
   },
-  "ring.look_us": {
+  "ring.poll_us": {
     type: "whole",
     min: 0,
     max: 1000,
     default: 50,
     restart: true,
-    says: "how long the reactor looks out for the next request after a lone reply before it sleeps",
+    says: "how long the reactor polls for the next request after a lone reply before it sleeps",
   },
 
   "process.nice": {

@@ -20,4 +20,4 @@ export const LOG_LEVELS = ["error", "warning", "info", "debug"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** Faults of a path that the core remembers, so the most that may be counted before it is kept out. */
-export const SHAKY_COUNT_MAX = 16;
+export const MARGINAL_COUNT_MAX = 16;

@@ -1,6 +1,6 @@
 // Settings of units and paths: which there are, how they are used, when they count as lost.
 
-import { SHAKY_COUNT_MAX } from "./names.ts";
+import { MARGINAL_COUNT_MAX } from "./names.ts";
 import { PROFILES, type SettingTable } from "./setting.ts";
 
 export const PATH_SETTINGS = {
@@ -98,34 +98,34 @@ export const PATH_SETTINGS = {
     says: "when a check that was not answered has failed",
   },
 
-  "shaky.enabled": {
+  "marginal.enabled": {
     type: "flag",
     default: true,
-    core: "MODE_SHAKY",
+    core: "MODE_MARGINAL",
     says: "whether a path that fails again and again becomes a last resort",
   },
-  "shaky.count": {
+  "marginal.count": {
     type: "whole",
     min: 1,
-    max: SHAKY_COUNT_MAX,
+    max: MARGINAL_COUNT_MAX,
     default: 3,
-    core: "MODE_SHAKY_COUNT",
+    core: "MODE_MARGINAL_COUNT",
     says: "how many failures and cured retries make it one",
   },
-  "shaky.window_s": {
+  "marginal.window_s": {
     type: "whole",
     min: 1,
     max: 86_400,
     default: 1800,
-    core: "MODE_SHAKY_WINDOW_S",
+    core: "MODE_MARGINAL_WINDOW_S",
     says: "within which time they count",
   },
-  "shaky.clean_s": {
+  "marginal.clean_s": {
     type: "whole",
     min: 0,
     max: 86_400,
     default: 0,
-    core: "MODE_SHAKY_CLEAN_S",
+    core: "MODE_MARGINAL_CLEAN_S",
     says: "time without a fault after which it is used again, which doubles each time; 0: not before an operator takes it back (`spscmd -failback`), not even after a restart",
   },
 
@@ -181,15 +181,15 @@ export const PATH_SETTINGS = {
     default: 2_000,
     perUnit: "timeouts.lost_reset_ms",
     core: "UNIT_SET_LOST_RESET_MS",
-    says: "after this time, and 20 times what the slowest thousandth takes, a lost write that other I/O waits for is settled by a reset of the logical unit, if its path answers other commands; 0: not before `ghost_reset_ms`",
+    says: "after this time, and 20 times what the slowest thousandth takes, a lost write that other I/O waits for is settled by a reset of the logical unit, if its path answers other commands; 0: not before `orphan_reset_ms`",
   },
-  "timeouts.ghost_reset_ms": {
+  "timeouts.orphan_reset_ms": {
     type: "whole",
     min: 0,
     max: 3_600_000,
     default: 30_000,
-    perUnit: "timeouts.ghost_reset_ms",
-    core: "UNIT_SET_GHOST_RESET_MS",
+    perUnit: "timeouts.orphan_reset_ms",
+    core: "UNIT_SET_ORPHAN_RESET_MS",
     says: "after this time any unanswered command is settled by a reset of the logical unit, then of the target, then of the host adapter; 0: never",
   },
 

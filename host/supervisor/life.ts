@@ -21,7 +21,7 @@ export class Life {
   isLeaving = false;
   /** Why it ends, as far as it could say or we have ended it. */
   reason: string | null = null;
-  /** Looks since it has answered one last. */
+  /** Checks since it has answered one last. */
   silentTicks = 0;
   readonly #child: ChildProcess;
   readonly #channel: number;

@@ -2,7 +2,7 @@
 
 import { becomeIoFlusher, endProcess, sendDatagram, writeNow } from "../native/index.ts";
 import { ServiceManager } from "../liaison/notify.ts";
-import { standingCalls } from "./standing.ts";
+import { privilegeCalls } from "./privileges.ts";
 import { Supervisor } from "./supervisor.ts";
 
 const STANDARD_ERROR = 2;
@@ -25,8 +25,8 @@ function say(level: "error" | "warning", text: string): void {
 export function supervise(entry: URL, args: readonly string[]): void {
   // Node's own warnings may fail quietly.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
-  const standing = standingCalls(becomeIoFlusher);
-  const supervisor = new Supervisor({ entry, args, manager: new ServiceManager(sendDatagram), standing, say });
+  const privileges = privilegeCalls(becomeIoFlusher);
+  const supervisor = new Supervisor({ entry, args, manager: new ServiceManager(sendDatagram), privileges, say });
   let isDying = false;
   process.on("uncaughtException", (thrown) => {
     if (isDying) endProcess(1);

@@ -42,8 +42,8 @@ export interface Adoption {
 }
 
 /** What control is told first. */
-export interface Welcome {
-  readonly kind: "welcome";
+export interface Begin {
+  readonly kind: "begin";
   /** How long the supervisor has been running, ms. */
   readonly runningMs: number;
   /** Null: this is the first, and starts the reactor. */
@@ -51,14 +51,14 @@ export interface Welcome {
 }
 
 /** How the threads of the reactor stand with the kernel. */
-export interface Standing {
+export interface Privileges {
   readonly nice: number;
   readonly emulated: boolean;
 }
 
 /** To control. */
 export type Downward =
-  | Welcome
+  | Begin
   | { readonly kind: "reactor"; readonly message: Message }
   /** Of the core; acknowledged by their number. */
   | { readonly kind: "events"; readonly number: number; readonly entries: Uint8Array; readonly lost: number }
@@ -79,7 +79,7 @@ export type Downward =
 
 /** To the supervisor. */
 export type Upward =
-  | { readonly kind: "start"; readonly options: ReactorOptions; readonly standing: Standing }
+  | { readonly kind: "start"; readonly options: ReactorOptions; readonly privileges: Privileges }
   | { readonly kind: "request"; readonly request: Request; readonly descriptor?: number }
   | { readonly kind: "terminate" }
   /** The label of a connection is another one now. */

@@ -11,7 +11,7 @@ import { KeptClaims } from "./claims.ts";
 import { Life } from "./life.ts";
 import { DEATHS_WITHIN_MS, Pace, type Verdict } from "./pace.ts";
 import type { Death, Upward } from "./protocol.ts";
-import { takeStanding, type StandingCalls } from "./standing.ts";
+import { takePrivileges, type PrivilegeCalls } from "./privileges.ts";
 import { TICK_MS, Watch } from "./watch.ts";
 
 /** Whatever hangs, the process ends within this of a SIGTERM (not by process.exit, which waits for what hangs). */
@@ -26,7 +26,7 @@ export interface SupervisorParts {
   readonly entry: URL;
   readonly args: readonly string[];
   readonly manager: ServiceManager;
-  readonly standing: StandingCalls;
+  readonly privileges: PrivilegeCalls;
   /** One line for the operator. */
   readonly say: (level: "error" | "warning", text: string) => void;
 }
@@ -85,11 +85,11 @@ export class Supervisor {
     const death = this.#death;
     const runningMs = performance.now();
     if (death === null || this.#begun === null) {
-      life.send({ kind: "welcome", runningMs, adoption: null });
+      life.send({ kind: "begin", runningMs, adoption: null });
       return;
     }
     const adoption = { ...this.#book.adoption(), claims: this.#claims.devices, death };
-    life.send({ kind: "welcome", runningMs, adoption });
+    life.send({ kind: "begin", runningMs, adoption });
     life.send({ kind: "reactor", message: this.#begun });
   }
 
@@ -175,11 +175,11 @@ export class Supervisor {
 
   // ---- The reactor ----
 
-  #start(life: Life, { options, standing }: Extract<Upward, { kind: "start" }>): void {
+  #start(life: Life, { options, privileges }: Extract<Upward, { kind: "start" }>): void {
     if (this.#reactor !== null) return;
     const told = (level: "debug" | "warning") => (text: string) => life.send({ kind: "told", level, text });
     const log = { debug: told("debug"), warning: told("warning") };
-    takeStanding(standing.nice, standing.emulated, this.#parts.standing, log);
+    takePrivileges(privileges.nice, privileges.emulated, this.#parts.privileges, log);
     this.#reactor = new ThreadLink(options);
     this.#reactor.listen({
       message: (message) => this.#fromReactor(message),

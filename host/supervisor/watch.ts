@@ -1,12 +1,12 @@
-// Looks whether the reactor turns and whether control answers, each with a limit of its own. Counted in looks, not in time: when
+// Looks whether the reactor turns and whether control answers, each with a limit of its own. Counted in checks, not in time: when
 // this whole process was held up (a machine that slept, a debugger), nobody else is to blame.
 
 import type { Life } from "./life.ts";
 
 export const TICK_MS = 1000;
-/** Looks that the reactor may leave unanswered until it counts as stalled. */
+/** Checks that the reactor may leave unanswered until it counts as stalled. */
 export const REACTOR_TICKS_MAX = 3;
-/** Looks that control may leave unanswered: then it is ended. */
+/** Checks that control may leave unanswered: then it is ended. */
 export const CONTROL_TICKS_MAX = 10;
 /** One that follows another has to serve within so many: probing devices that do not answer takes its time. */
 export const START_TICKS_MAX = 180;
@@ -25,7 +25,7 @@ export class Watch {
   #isAsking = false;
   #unanswered = 0;
   #isStalled = false;
-  /** The life that the looks are at, and how many there were before it was ready. */
+  /** The life that the checks are at, and how many there were before it was ready. */
   #starting: { readonly life: Life; ticks: number } | null = null;
 
   constructor(parts: WatchParts) {
@@ -39,11 +39,11 @@ export class Watch {
 
   /** @param isRunning there is a reactor */
   tick(life: Life | null, isRunning: boolean): void {
-    if (isRunning) this.#lookAtReactor();
-    if (life !== null) this.#lookAtControl(life);
+    if (isRunning) this.#checkReactor();
+    if (life !== null) this.#checkControl(life);
   }
 
-  #lookAtReactor(): void {
+  #checkReactor(): void {
     if (this.#isAsking) {
       this.#unanswered++;
       if (this.#unanswered >= REACTOR_TICKS_MAX && !this.#isStalled) {
@@ -68,8 +68,8 @@ export class Watch {
     return true;
   }
 
-  #lookAtControl(life: Life): void {
-    if (!life.isReady) return this.#lookAtStart(life);
+  #checkControl(life: Life): void {
+    if (!life.isReady) return this.#checkStart(life);
     if (life.silentTicks >= CONTROL_TICKS_MAX) {
       const seconds = (CONTROL_TICKS_MAX * TICK_MS) / 1000;
       this.#parts.controlStalled(life, `it did not answer for ${seconds} s and was ended`);
@@ -79,7 +79,7 @@ export class Watch {
     life.silentTicks++;
   }
 
-  #lookAtStart(life: Life): void {
+  #checkStart(life: Life): void {
     if (this.#starting?.life !== life) this.#starting = { life, ticks: 0 };
     this.#starting.ticks++;
     if (this.#starting.ticks !== START_TICKS_MAX) return;

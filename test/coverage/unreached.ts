@@ -97,11 +97,11 @@ export const unreached: readonly Unreached[] = [
     why: "Its only caller looks for late reads where there is a budget.",
   },
   {
-    file: "overdue/reissue.ts",
-    where: "reissue",
+    file: "overdue/speculative-retry.ts",
+    where: "retrySpeculatively",
     text: "(c.flags & COMMAND_DEAD) !== 0",
     kind: "true",
-    why: "What is given up is a ghost, and of ghosts only those are sent again that are not given up (alone in stall.ts).",
+    why: "What is given up is an orphan, and of orphans only those are sent again that are not given up (alone in stall.ts).",
   },
   {
     file: "path/groups.ts",
@@ -126,14 +126,14 @@ export const unreached: readonly Unreached[] = [
   },
   {
     file: "request/pieces.ts",
-    where: "commandTwin",
+    where: "commandDuplicate",
     text: "other.state !== COMMAND_KEPT",
     kind: "false",
-    why: "Whatever else is under way for a piece that is kept is dead, and nobody asks for the twin of a dead command.",
+    why: "Whatever else is under way for a piece that is kept is dead, and nobody asks for the duplicate of a dead command.",
   },
   {
     file: "request/pieces.ts",
-    where: "commandTwin",
+    where: "commandDuplicate",
     text: "other.state !== COMMAND_KEPT && other.method === c.method",
     kind: "false",
     why: "What is under way of an earlier leg, which had another method, is dead.",

@@ -14,7 +14,7 @@ export interface Known {
 
 export const equivalents: readonly Known[] = [
   {
-    file: "selection/lanes.ts",
+    file: "selection/scan.ts",
     where: "groupsEnd",
     operator: "narrow cast",
     from: "usize",
@@ -26,7 +26,7 @@ export const equivalents: readonly Known[] = [
     where: "silent",
     operator: "narrow cast",
     from: "i32",
-    text: "return <f32>silentNs * <f32>(<i32>load<u32>(lanes, IN_FLIGHT)) > OVERDUE * load<f32>(lanes, BACKLOG);",
+    text: "return <f32>silentNs * <f32>(<i32>load<u32>(entries, IN_FLIGHT)) > OVERDUE * load<f32>(entries, BACKLOG);",
     why: "A path has 4096 commands in flight at most (DEPTH_MAX).",
   },
   {
@@ -41,8 +41,8 @@ export const equivalents: readonly Known[] = [
     file: "selection/settings.ts",
     where: "selectionClearPath",
     operator: "drop statement",
-    from: "store<u32>(lane(s, STRIDE, slot), strideOf(1))",
-    text: "store<u32>(lane(s, STRIDE, slot), strideOf(1));",
+    from: "store<u32>(entryAt(s, STRIDE, slot), strideOf(1))",
+    text: "store<u32>(entryAt(s, STRIDE, slot), strideOf(1));",
     why: "Who adds a path to the slot sets its weight first.",
   },
   {

@@ -32,8 +32,8 @@ export const open: readonly Known[] = [
     file: "selection/phases.ts",
     where: "phaseCommands",
     operator: "skip assignment",
-    from: "inFlight += load<u32>(lane(s, IN_FLIGHT, ctz(rest)))",
-    text: "for (let rest = s.present; rest !== 0; rest &= rest - 1) inFlight += load<u32>(lane(s, IN_FLIGHT, ctz(rest)));",
+    from: "inFlight += load<u32>(entryAt(s, IN_FLIGHT, ctz(rest)))",
+    text: "for (let rest = s.present; rest !== 0; rest &= rest - 1) inFlight += load<u32>(entryAt(s, IN_FLIGHT, ctz(rest)));",
     why: "When a phase of learning ends: earlier or later by a little.",
   },
   {
@@ -58,7 +58,7 @@ export const open: readonly Known[] = [
     operator: "& to |",
     from: "p.flags & (PATH_FLAG_FAILED | PATH_FLAG_WRONG_UNIT | PATH_FLAG_REMOVING)",
     text: "if (p === teller || (p.flags & (PATH_FLAG_FAILED | PATH_FLAG_WRONG_UNIT | PATH_FLAG_REMOVING)) !== 0) continue;",
-    why: "Paths that a report leaves out are asked at the next look of patrol instead of at once.",
+    why: "Paths that a report leaves out are asked at the next check of patrol instead of at once.",
   },
   {
     file: "selection/leastsectors.ts",
@@ -90,7 +90,7 @@ export const open: readonly Known[] = [
     operator: "=== to !==",
     from: "p === teller",
     text: "if (p === teller || (p.flags & (PATH_FLAG_FAILED | PATH_FLAG_WRONG_UNIT | PATH_FLAG_REMOVING)) !== 0) continue;",
-    why: "Paths that a report leaves out are asked at the next look of patrol instead of at once.",
+    why: "Paths that a report leaves out are asked at the next check of patrol instead of at once.",
   },
   {
     file: "request/pace.ts",
@@ -101,12 +101,12 @@ export const open: readonly Known[] = [
     why: "How fast a slower device is learned.",
   },
   {
-    file: "request/lanes.ts",
-    where: "laneEnter",
+    file: "request/flows.ts",
+    where: "flowEnter",
     operator: "negate condition",
     from: "isZeroing(r)",
-    text: "r.lane = large ? (isZeroing(r) ? LANE_ZERO : LANE_LARGE) : LANE_SMALL;",
-    why: "Which lane a large request that zeroes stands in.",
+    text: "r.flow = large ? (isZeroing(r) ? FLOW_ZERO : FLOW_LARGE) : FLOW_SMALL;",
+    why: "Which flow a large request that zeroes stands in.",
   },
   {
     file: "selection/servers.ts",

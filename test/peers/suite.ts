@@ -43,7 +43,7 @@ timeouts.no_path_ms = 20000
 patrol.interval_s = 1
 patrol.threshold_s = 1
 patrol.timeout_s = 2
-shaky.enabled = false
+marginal.enabled = false
 [array]
 units = 2
 unit_mib = 64

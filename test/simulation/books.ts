@@ -7,7 +7,7 @@ import {
   PATH_CHECKS,
   PATH_FLAG_PRESENT,
   PATH_FLAGS,
-  PATH_GHOSTS,
+  PATH_ORPHANS,
   PATH_IN_FLIGHT,
   PATH_IOS,
   PATH_SLOT,
@@ -24,7 +24,7 @@ import {
   UNIT_CONNECTIONS,
   UNIT_FLAG_PRESENT,
   UNIT_FLAGS,
-  UNIT_GHOSTS,
+  UNIT_ORPHANS,
   UNIT_PATHS,
   UNIT_REQUESTS,
   UNIT_SLOTS,
@@ -80,7 +80,7 @@ export class Books {
     past.ios += this.#path64(path, PATH_IOS);
     past.checks += this.#path64(path, PATH_CHECKS);
     if (this.#path(path, PATH_IN_FLIGHT) !== 0) this.#violation(`path ${path} goes with commands in flight`);
-    if (this.#path(path, PATH_GHOSTS) !== 0) this.#violation(`path ${path} goes with ghosts`);
+    if (this.#path(path, PATH_ORPHANS) !== 0) this.#violation(`path ${path} goes with orphans`);
     this.#ports.delete(path);
   }
 
@@ -150,17 +150,17 @@ export class Books {
       sum.ios += this.#path64(path, PATH_IOS);
       sum.checks += this.#path64(path, PATH_CHECKS);
       sums.set(port, sum);
-      if (this.#path(path, PATH_GHOSTS) > this.#path(path, PATH_IN_FLIGHT)) {
-        this.#violation(`path ${path}: more ghosts than commands in flight`);
+      if (this.#path(path, PATH_ORPHANS) > this.#path(path, PATH_IN_FLIGHT)) {
+        this.#violation(`path ${path}: more orphans than commands in flight`);
       }
     }
     for (const [port, sum] of sums) {
       const account = this.#tap.account(port);
       this.#is(`port ${port}: commands in flight`, sum.inFlight, account.inFlight);
       this.#is(`port ${port}: checks`, sum.checks, account.checks);
-      if (sum.ios < account.good || sum.ios > account.good + account.doubtful) {
+      if (sum.ios < account.good || sum.ios > account.good + account.unverified) {
         this.#violation(
-          `port ${port}: ${sum.ios} I/Os are counted, ${account.good} (${account.doubtful} in doubt) were good`,
+          `port ${port}: ${sum.ios} I/Os are counted, ${account.good} (${account.unverified} in doubt) were good`,
         );
       }
     }
@@ -169,14 +169,14 @@ export class Books {
   #ofUnit(unit: number): void {
     const present = (this.#unit(unit, UNIT_FLAGS) & UNIT_FLAG_PRESENT) !== 0;
     let paths = 0;
-    let ghosts = 0;
+    let orphans = 0;
     for (const path of this.#ports.keys()) {
       if ((this.#path(path, PATH_FLAGS) & PATH_FLAG_PRESENT) === 0 || this.#path(path, PATH_UNIT) !== unit) continue;
       const slot = this.#core.view.getUint8(this.#core.exports.pathTable() + path * PATH_BYTES + PATH_SLOT);
       if (this.#unit(unit, UNIT_SLOTS + 4 * slot) !== path)
         this.#violation(`unit ${unit}: slot ${slot} is not path ${path}`);
       paths++;
-      ghosts += this.#path(path, PATH_GHOSTS);
+      orphans += this.#path(path, PATH_ORPHANS);
     }
     if (!present) {
       if (paths !== 0) this.#violation(`unit ${unit}: ${paths} paths without a unit`);
@@ -185,7 +185,7 @@ export class Books {
     const mask = this.#unit(unit, UNIT_PATHS);
     this.#is(`unit ${unit}: paths`, ones(mask), paths);
     if ((this.#unit(unit, UNIT_USABLE) & ~mask) !== 0) this.#violation(`unit ${unit}: a slot without a path is usable`);
-    this.#is(`unit ${unit}: ghosts`, this.#unit(unit, UNIT_GHOSTS), ghosts);
+    this.#is(`unit ${unit}: orphans`, this.#unit(unit, UNIT_ORPHANS), orphans);
     let connections = 0;
     for (const of of this.#connections.values()) if (of === unit) connections++;
     this.#is(`unit ${unit}: connections`, this.#unit(unit, UNIT_CONNECTIONS), connections);
@@ -209,13 +209,13 @@ export class Books {
     back("commands", -this.#tap.count(OP_SCSI), 0);
     for (const path of this.#ports.keys()) {
       back(`commands in flight on path ${path}`, -this.#path(path, PATH_IN_FLIGHT), 0);
-      back(`ghosts of path ${path}`, -this.#path(path, PATH_GHOSTS), 0);
+      back(`orphans of path ${path}`, -this.#path(path, PATH_ORPHANS), 0);
     }
     for (let unit = 0; unit < this.#limits.units; unit++) {
       if ((this.#unit(unit, UNIT_FLAGS) & UNIT_FLAG_PRESENT) === 0) continue;
       back(`requests of unit ${unit}`, -this.#unit(unit, UNIT_REQUESTS), 0);
       back(`waiting pieces of unit ${unit}`, -this.#unit(unit, UNIT_WAITING), 0);
-      back(`ghosts of unit ${unit}`, -this.#unit(unit, UNIT_GHOSTS), 0);
+      back(`orphans of unit ${unit}`, -this.#unit(unit, UNIT_ORPHANS), 0);
     }
     return found;
   }

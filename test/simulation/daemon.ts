@@ -29,8 +29,8 @@ const LIMITS = {
   paths: 24,
   events: 4096,
 };
-/** Turns between two looks at the core's accounts. */
-const LOOK_EVERY = 64;
+/** Turns between two checks at the core's accounts. */
+const CHECK_EVERY = 64;
 
 export class Daemon {
   readonly core: SimulatedCore;
@@ -77,7 +77,7 @@ export class Daemon {
     this.core.exports.run();
     this.drain();
     this.tap.submitted();
-    if (++this.#turns % LOOK_EVERY === 0) this.look();
+    if (++this.#turns % CHECK_EVERY === 0) this.look();
   }
 
   /** Compares what the core says of itself with what its host has seen. */

@@ -16,7 +16,7 @@ import {
   PATH_FLAG_UNVERIFIED,
   PATH_FLAG_WRONG_UNIT,
   PATH_FLAGS,
-  PATH_GHOSTS,
+  PATH_ORPHANS,
   PATH_IOS,
   PATH_PRIORITY,
   PATH_SET_CONTROLLER,
@@ -35,15 +35,15 @@ import {
   UNIT_CAN_WRITE_SAME,
   UNIT_CAN_WRITE_SAME_UNMAP,
   UNIT_FAILED,
-  UNIT_GHOSTS,
+  UNIT_ORPHANS,
   UNIT_REQUESTS,
   UNIT_SET_ALUA_EXPLICIT,
   UNIT_SET_BLOCK_BYTES,
   UNIT_SET_BLOCKS,
   UNIT_SET_CAPABILITIES,
   UNIT_SET_COMMAND_TIMEOUT_MS,
-  UNIT_SET_GHOST_RESET_MS,
-  UNIT_SET_INHERITED,
+  UNIT_SET_ORPHAN_RESET_MS,
+  UNIT_SET_LEFTOVERS,
   UNIT_SET_IO_TIMEOUT_MS,
   UNIT_SET_LOST_RESET_MS,
   UNIT_SET_NO_PATH_TIMEOUT_MS,
@@ -118,10 +118,10 @@ export class Inventory {
   }
 
   /** Tells the core of a unit's commands that an earlier daemon has left, or that they have ended. */
-  inherit(unit: number, left: boolean): void {
+  leftovers(unit: number, left: boolean): void {
     const handle = this.#units[unit] ?? -1;
     if (handle < 0) return;
-    this.expect(this.#core.exports.unitSet(handle, UNIT_SET_INHERITED, left ? 1n : 0n), "inheritance");
+    this.expect(this.#core.exports.unitSet(handle, UNIT_SET_LEFTOVERS, left ? 1n : 0n), "leftovers");
   }
 
   /** Handles of the units, in the order of the array's; -1: removed for the moment. */
@@ -170,7 +170,7 @@ export class Inventory {
       [UNIT_SET_NO_PATH_TIMEOUT_MS, plan.noPathTimeoutMs],
       [UNIT_SET_STALL_MIN_MS, plan.stallMinMs],
       [UNIT_SET_STALL_MAX_MS, plan.stallMaxMs],
-      [UNIT_SET_GHOST_RESET_MS, plan.ghostResetMs],
+      [UNIT_SET_ORPHAN_RESET_MS, plan.orphanResetMs],
       [UNIT_SET_LOST_RESET_MS, plan.lostResetMs],
       [UNIT_SET_COMMAND_TIMEOUT_MS, plan.commandTimeoutMs],
       [UNIT_SET_ALUA_EXPLICIT, plan.aluaExplicit ? 1 : 0],
@@ -364,7 +364,7 @@ export class Inventory {
       const bad = PATH_FLAG_FAILED | PATH_FLAG_WRONG_UNIT | PATH_FLAG_UNVERIFIED;
       const good = PATH_FLAG_PRESENT | PATH_FLAG_ENABLED;
       if ((flags & good) !== good || (flags & bad) !== 0) found.push(`path ${number}: flags ${flags}`);
-      if (view.getUint32(record + PATH_GHOSTS, true) !== 0) found.push(`path ${number}: ghosts left`);
+      if (view.getUint32(record + PATH_ORPHANS, true) !== 0) found.push(`path ${number}: orphans left`);
       if (view.getUint8(record + PATH_ALUA) > 1)
         found.push(`path ${number}: ALUA ${view.getUint8(record + PATH_ALUA)}`);
     });
@@ -375,7 +375,7 @@ export class Inventory {
       }
       const record = exports.unitTable() + unit * UNIT_BYTES;
       if (view.getUint32(record + UNIT_REQUESTS, true) !== 0) found.push(`unit ${unit}: requests left`);
-      if (view.getUint32(record + UNIT_GHOSTS, true) !== 0) found.push(`unit ${unit}: ghosts left`);
+      if (view.getUint32(record + UNIT_ORPHANS, true) !== 0) found.push(`unit ${unit}: orphans left`);
       if (view.getUint32(record + UNIT_USABLE, true) === 0) found.push(`unit ${unit}: no path usable`);
     }
     return found;

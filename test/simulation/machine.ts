@@ -14,7 +14,7 @@ import { flagsOf } from "./units.ts";
 
 const NS_PER_MS = 1_000_000;
 /** How often a new daemon looks whether the commands of the one before have ended, ms. */
-const LOOK_MS = 100;
+const POLL_MS = 100;
 /** How often control looks whether a unit that is to be removed is free, ms. */
 const GONE_MS = 20;
 /** Times an impatient client connects anew. */
@@ -237,7 +237,7 @@ export class Machine {
     const go = (): void => {
       if (!inventory.removeUnit(unit)) return this.#after(GONE_MS, go);
       inventory.restore(unit);
-      inventory.inherit(unit, this.#inherits(unit));
+      inventory.leftovers(unit, this.#hasLeftovers(unit));
       for (const session of sessions) if (!session.client.done) this.#again(session);
     };
     this.#after(GONE_MS, go);
@@ -268,16 +268,16 @@ export class Machine {
     this.#sessions = [];
   }
 
-  #inherits(unit: number): boolean {
+  #hasLeftovers(unit: number): boolean {
     const real = this.#around.array.units[unit];
-    return real !== undefined && this.#around.array.inherits(real, this.#host);
+    return real !== undefined && this.#around.array.hasLeftovers(real, this.#host);
   }
 
   /** As control does: looks which units a killed daemon has left commands for, until there are none. Answers whether any were. */
-  lookForLeftovers(): boolean {
-    const left = this.#around.array.units.map((_, unit) => this.#inherits(unit));
-    for (const [unit, some] of left.entries()) this.daemon.inventory.inherit(unit, some);
-    if (left.includes(true)) this.#after(LOOK_MS, () => this.lookForLeftovers());
+  checkLeftovers(): boolean {
+    const left = this.#around.array.units.map((_, unit) => this.#hasLeftovers(unit));
+    for (const [unit, some] of left.entries()) this.daemon.inventory.leftovers(unit, some);
+    if (left.includes(true)) this.#after(POLL_MS, () => this.checkLeftovers());
     return left.includes(true);
   }
 

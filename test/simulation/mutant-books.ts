@@ -50,8 +50,8 @@ export const bookMutants: readonly Mutant[] = [
   {
     name: "clear-a-suspect-silently",
     why: "that a suspected path is cleared is not told",
-    file: "overdue/sibling.ts",
-    find: "  event(EVENT_SUSPECT, REASON_SIBLING, p.unitHandle, p.index, 0, 0, 0, 0);\n",
+    file: "overdue/shared.ts",
+    find: "  event(EVENT_SUSPECT, REASON_SHARED_COMPONENT, p.unitHandle, p.index, 0, 0, 0, 0);\n",
     replace: "",
   },
   {
@@ -76,11 +76,11 @@ export const bookMutants: readonly Mutant[] = [
     replace: "=== 0 || p.checking",
   },
   {
-    name: "count-ghosts-wrong",
-    why: "a ghost that a reset has ended is counted off its path twice",
-    file: "request/ghost.ts",
-    find: "  u.ghosts--;\n  c.path.ghosts--;",
-    replace: "  u.ghosts--;\n  if (how === SETTLED_COMPLETED) c.path.ghosts--;",
+    name: "count-orphans-wrong",
+    why: "an orphan that a reset has ended is counted off its path twice",
+    file: "request/orphan.ts",
+    find: "  u.orphans--;\n  c.path.orphans--;",
+    replace: "  u.orphans--;\n  if (how === SETTLED_COMPLETED) c.path.orphans--;",
   },
   {
     name: "count-what-nobody-hears",

@@ -45,9 +45,9 @@ export const dataMutants: readonly Mutant[] = [
   {
     name: "fua-lost-on-the-way",
     why: "a write that is issued again goes without FUA",
-    file: "overdue/reissue.ts",
-    find: "  build(c.unit, c.request, twin);\n",
-    replace: "  build(c.unit, c.request, twin);\n  if (c.method === 1) twin.cdb0 &= ~0x800;\n",
+    file: "overdue/speculative-retry.ts",
+    find: "  build(c.unit, c.request, duplicate);\n",
+    replace: "  build(c.unit, c.request, duplicate);\n  if (c.method === 1) duplicate.cdb0 &= ~0x800;\n",
   },
   {
     name: "flush-part-of-it",

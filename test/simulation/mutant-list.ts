@@ -2,7 +2,7 @@
 //
 // Two that the worlds do not notice within 2000 seeds any more are not here: a deadline that sets no timer (other timers of the
 // unit are due soon), and a recovered path that is not asked who it is (the nexus loss that it reports asks as well). Tests of
-// the core fail on both: failover, clock and inherited; patrol.
+// the core fail on both: failover, clock and leftovers; patrol.
 
 import { bookMutants } from "./mutant-books.ts";
 import { dataMutants } from "./mutant-data.ts";
@@ -41,19 +41,19 @@ export const mutants: readonly Mutant[] = [
     replace: "return OUTCOME_GOOD;",
   },
   {
-    name: "forget-ghost",
-    why: "later requests do not wait for a ghost they overlap",
-    file: "request/ghost.ts",
+    name: "forget-orphan",
+    why: "later requests do not wait for an orphan they overlap",
+    file: "request/orphan.ts",
     find: "r.offset >= first + <u64>c.pieceBytes) continue;",
     replace: "r.offset >= first + <u64>c.pieceBytes || r.bytes !== 0) continue;",
   },
   {
     name: "settle-without-a-reset",
-    why: "a ghost counts as settled when the time for its reset has come, without one",
+    why: "an orphan counts as settled when the time for its reset has come, without one",
     file: "overdue/reset.ts",
     find: "const dueNs = resetWhen(p, resetDue(u, c));",
     replace:
-      "let dueNs = resetDue(u, c);\n  if (dueNs <= now) {\n    ghostHarmless(c, SETTLED_RESET);\n    dueNs = now + PAUSE_NS;\n  }",
+      "let dueNs = resetDue(u, c);\n  if (dueNs <= now) {\n    orphanHarmless(c, SETTLED_RESET);\n    dueNs = now + PAUSE_NS;\n  }",
   },
   {
     name: "settle-what-was-not-delivered",
@@ -64,8 +64,8 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "release-no-one",
-    why: "requests that waited for a ghost are never let go",
-    file: "request/ghost.ts",
+    why: "requests that waited for an orphan are never let go",
+    file: "request/orphan.ts",
     find: "  u.harmful--;\n  requestsRelease(u);",
     replace: "  u.harmful--;",
   },
@@ -148,7 +148,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "read-into-the-same-buffer",
-    why: "a re-issued read shares its buffer with its ghost",
+    why: "a retried read shares its buffer with its orphan",
     file: "request/dispatch.ts",
     find: "    if (c.ownBuffer !== 0) c.buffer = c.ownBuffer;\n    else c.buffer = readsEdge(r)",
     replace: "    c.buffer = readsEdge(r)",
@@ -197,10 +197,10 @@ export const mutants: readonly Mutant[] = [
     replace: "",
   },
   {
-    name: "forget-inherited",
+    name: "forget-leftovers",
     why: "writes pass commands that a killed daemon has left under way",
-    file: "request/ghost.ts",
-    find: "  if (u.inherited !== 0 && changesMedium(method)) return true;\n",
+    file: "request/orphan.ts",
+    find: "  if (u.leftovers !== 0 && changesMedium(method)) return true;\n",
     replace: "",
   },
   {

@@ -119,7 +119,7 @@ export class Operator {
       set(abi.UNIT_SET_STALL_MIN_MS, () => random.pick([10, 20, 50, 200])),
       // Without the stall rule what is lost waits for its deadline.
       set(abi.UNIT_SET_STALL_MAX_MS, () => random.pick(this.#patient ? [100, 500, 2000] : [0, 100, 500, 2000])),
-      set(abi.UNIT_SET_GHOST_RESET_MS, () => random.pick([500, 2000])),
+      set(abi.UNIT_SET_ORPHAN_RESET_MS, () => random.pick([500, 2000])),
       set(abi.UNIT_SET_LOST_RESET_MS, () => random.pick([0, 100, 1000])),
       set(abi.UNIT_SET_COMMAND_TIMEOUT_MS, () =>
         this.#daemon.inventory.cluster && this.#patient ? 3000 : random.pick([0, 3000, 8000]),
@@ -195,9 +195,9 @@ export class Operator {
       set(abi.PATH_SET_INITIATOR_PORT, () => random.between(0, 2)),
       set(abi.PATH_SET_TARGET_PORT, () => random.between(0, 6)),
       set(abi.PATH_SET_CONTROLLER, () => random.between(0, 2)),
-      set(abi.PATH_SET_CLEAR_SHAKY, () => 1),
+      set(abi.PATH_SET_CLEAR_MARGINAL, () => 1),
       set(abi.PATH_SET_FAULTS, () => random.between(0, 4)),
-      set(abi.PATH_SET_DOUBT, () => 1),
+      set(abi.PATH_SET_UNVERIFIED, () => 1),
       () => {
         const priority = random.between(1, PRIORITY_MAX);
         const taken = inventory.priorityTaken(path, priority);
@@ -252,10 +252,10 @@ export class Operator {
       () => this.#mode(abi.MODE_PATROL_INTERVAL_MS, random.between(100, plan.patrolMs)),
       () => this.#mode(abi.MODE_PATROL_THRESHOLD_MS, random.between(100, plan.patrolMs)),
       () => this.#mode(abi.MODE_PATROL_TIMEOUT_MS, random.between(200, plan.patrolMs)),
-      () => this.#mode(abi.MODE_SHAKY, random.between(0, 1)),
-      () => this.#mode(abi.MODE_SHAKY_COUNT, random.between(1, 10)),
-      () => this.#mode(abi.MODE_SHAKY_WINDOW_S, random.pick([1, 60, 1800])),
-      () => this.#mode(abi.MODE_SHAKY_CLEAN_S, random.pick([0, 1, 60])),
+      () => this.#mode(abi.MODE_MARGINAL, random.between(0, 1)),
+      () => this.#mode(abi.MODE_MARGINAL_COUNT, random.between(1, 10)),
+      () => this.#mode(abi.MODE_MARGINAL_WINDOW_S, random.pick([1, 60, 1800])),
+      () => this.#mode(abi.MODE_MARGINAL_CLEAN_S, random.pick([0, 1, 60])),
       () => {
         if (this.#office.cluster) this.#toggleCluster();
       },

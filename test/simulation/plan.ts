@@ -18,7 +18,7 @@ export interface WorldPlan {
   readonly noPathTimeoutMs: number;
   readonly stallMinMs: number;
   readonly stallMaxMs: number;
-  readonly ghostResetMs: number;
+  readonly orphanResetMs: number;
   readonly lostResetMs: number;
   /** When the host gives up a READ or WRITE; 0: at its request's deadline. */
   readonly commandTimeoutMs: number;
@@ -224,7 +224,7 @@ export function makePlan(random: Random): WorldPlan {
     noPathTimeoutMs,
     stallMinMs: random.pick([10, 50]),
     stallMaxMs: random.pick([100, 500, 2000]),
-    ghostResetMs: random.pick([500, 2000]),
+    orphanResetMs: random.pick([500, 2000]),
     lostResetMs: random.pick([0, 100, 1000]),
     commandTimeoutMs: random.pick([0, 3000, 8000]),
     transferBlocksMax: random.pick([0, 8, 11, 32]),

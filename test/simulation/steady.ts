@@ -6,7 +6,7 @@ import type { WorldPlan } from "./plan.ts";
 export interface SteadyOptions {
   readonly policy: number;
   readonly paths?: number;
-  /** Blocks of the unit. A large one: hardly any write overlaps one that waits for a ghost. */
+  /** Blocks of the unit. A large one: hardly any write overlaps one that waits for an orphan. */
   readonly blocks?: number;
   readonly requests?: number;
   readonly lostResetMs?: number;
@@ -45,7 +45,7 @@ export function steadyPlan(options: SteadyOptions): WorldPlan {
     noPathTimeoutMs: 30_000,
     stallMinMs: 20,
     stallMaxMs: 2000,
-    ghostResetMs: 1000,
+    orphanResetMs: 1000,
     lostResetMs,
     commandTimeoutMs: 400,
     transferBlocksMax: 0,

@@ -81,7 +81,7 @@ export interface PortAccount {
   inFlight: number;
   /** Those that succeeded, for certain; and those of which only the core can say. */
   good: number;
-  doubtful: number;
+  unverified: number;
   checks: number;
 }
 
@@ -115,7 +115,7 @@ export class Tap {
     return this.#view.getUint32(this.#control + offset, true);
   }
 
-  /** Looks at what has been put into a ring since the last look. */
+  /** Looks at what has been put into a ring since the last check. */
   #each(ring: Heard, act: (entry: number) => void): void {
     const tail = this.#word(ring.queue + RING_TAIL);
     for (; ring.tail !== tail; ring.tail = (ring.tail + 1) >>> 0) {
@@ -131,7 +131,7 @@ export class Tap {
   account(port: number): PortAccount {
     let account = this.#ports.get(port);
     if (account === undefined) {
-      account = { inFlight: 0, good: 0, doubtful: 0, checks: 0 };
+      account = { inFlight: 0, good: 0, unverified: 0, checks: 0 };
       this.#ports.set(port, account);
     }
     return account;
@@ -248,21 +248,21 @@ export class Tap {
     account.inFlight--;
     const verdict = result < 0 ? "bad" : this.#verdict(operation.slot);
     if (verdict === "good") account.good++;
-    else if (verdict === "doubtful") account.doubtful++;
+    else if (verdict === "unverified") account.unverified++;
   };
 
   /** Whether a command has succeeded. Of one that brought less, or has recovered, only the core can say what that is worth. */
-  #verdict(slot: number): "good" | "bad" | "doubtful" {
+  #verdict(slot: number): "good" | "bad" | "unverified" {
     const view = this.#view;
     const status = view.getUint8(slot + COMMAND_STATUS);
     if (view.getUint16(slot + COMMAND_HOST_STATUS, true) !== 0) return "bad";
     if (status === STATUS_CHECK_CONDITION) {
       const code = view.getUint8(slot + COMMAND_SENSE) & 0x7f;
       const key = view.getUint8(slot + COMMAND_SENSE + (code >= 0x72 ? 1 : 2)) & 15;
-      return view.getUint8(slot + COMMAND_SENSE_BYTES) > 2 && key === 1 ? "doubtful" : "bad";
+      return view.getUint8(slot + COMMAND_SENSE_BYTES) > 2 && key === 1 ? "unverified" : "bad";
     }
     if (status !== 0 || (view.getUint16(slot + COMMAND_DRIVER_STATUS, true) & 0xf7) !== 0) return "bad";
-    return view.getInt32(slot + COMMAND_RESIDUAL, true) === 0 ? "good" : "doubtful";
+    return view.getInt32(slot + COMMAND_RESIDUAL, true) === 0 ? "good" : "unverified";
   }
 }
 

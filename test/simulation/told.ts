@@ -11,14 +11,14 @@ import {
   EVENT_PATH_ERROR_CHECK,
   EVENT_PATH_ERROR_IO,
   EVENT_PATH_STATE,
-  EVENT_SHAKY,
+  EVENT_MARGINAL,
   EVENT_SUSPECT,
   EVENT_WRONG_UNIT,
   PATH_ALUA,
   PATH_BYTES,
   PATH_FLAG_FAILED,
   PATH_FLAG_PRESENT,
-  PATH_FLAG_SHAKY,
+  PATH_FLAG_MARGINAL,
   PATH_FLAG_SUSPECT,
   PATH_FLAG_WRONG_UNIT,
   PATH_FLAGS,
@@ -38,9 +38,9 @@ interface KnownPath {
 }
 
 /** Flags with an event of their own, for which PATH_STATE is not enough. */
-const ANNOUNCED = PATH_FLAG_FAILED | PATH_FLAG_WRONG_UNIT | PATH_FLAG_SUSPECT | PATH_FLAG_SHAKY;
+const ANNOUNCED = PATH_FLAG_FAILED | PATH_FLAG_WRONG_UNIT | PATH_FLAG_SUSPECT | PATH_FLAG_MARGINAL;
 /** Of these what is cleared is announced as well. */
-const CLEARING_ANNOUNCED = PATH_FLAG_FAILED | PATH_FLAG_SUSPECT | PATH_FLAG_SHAKY;
+const CLEARING_ANNOUNCED = PATH_FLAG_FAILED | PATH_FLAG_SUSPECT | PATH_FLAG_MARGINAL;
 
 export class Told {
   readonly #violation: (text: string) => void;
@@ -118,7 +118,7 @@ export class Told {
     if (kind === EVENT_PATH_ERROR_IO || kind === EVENT_PATH_ERROR_CHECK) this.#announce(path, PATH_FLAG_FAILED, true);
     else if (kind === EVENT_WRONG_UNIT) this.#announce(path, PATH_FLAG_WRONG_UNIT, true);
     else if (kind === EVENT_SUSPECT) this.#announce(path, PATH_FLAG_SUSPECT, arg0 === 1);
-    else if (kind === EVENT_SHAKY) this.#announce(path, PATH_FLAG_SHAKY, arg0 === 1);
+    else if (kind === EVENT_MARGINAL) this.#announce(path, PATH_FLAG_MARGINAL, arg0 === 1);
     else if (kind === EVENT_ALUA_CHANGED) {
       const known = this.#known(path);
       if (known.alua !== arg0 || arg0 === arg1) {

@@ -6,7 +6,7 @@ import { Sight, type Layout } from "./blocks.ts";
 import type { Cells, Found, History, Violation } from "./history.ts";
 
 /** Bytes that are looked at in one go. */
-const LOOK_BYTES = 1 << 18;
+const SCAN_BYTES = 1 << 18;
 
 /** What a sight shows of a cell. */
 export function foundIn(sight: Sight, layout: Layout, cell: number): Found {
@@ -26,7 +26,7 @@ export class Witness {
   readonly #layout: Layout;
   readonly #history: History;
   readonly #violation: (text: string) => void;
-  readonly #buffer = new Uint8Array(LOOK_BYTES);
+  readonly #buffer = new Uint8Array(SCAN_BYTES);
 
   constructor(real: LogicalUnit, number: number, layout: Layout, history: History, violation: (text: string) => void) {
     this.#real = real;
@@ -76,7 +76,7 @@ export class Witness {
 
   #look(medium: Medium, { first, count }: Cells, check: (cell: number, found: Found) => Violation | undefined): void {
     const { blockBytes, cellsPerBlock } = this.#layout;
-    const blocksMax = LOOK_BYTES / blockBytes;
+    const blocksMax = SCAN_BYTES / blockBytes;
     const endBlock = Math.ceil((first + count) / cellsPerBlock);
     for (let block = Math.floor(first / cellsPerBlock); block < endBlock; block += blocksMax) {
       const blocks = Math.min(blocksMax, endBlock - block);

@@ -257,7 +257,7 @@ export class World {
     this.#first.kill();
     this.#machines[0] = new Machine(this.#around, this.#random.fork(), 0);
     // What waits for a command that a black hole keeps waits as long, whatever paths there are.
-    if (this.#first.lookForLeftovers()) this.#rules.leftovers();
+    if (this.#first.checkLeftovers()) this.#rules.leftovers();
     for (const { unit, plan } of this.#plan.clients) this.#first.connect(unit, plan);
   }
 

@@ -13,7 +13,7 @@ import { BlockClient, TAG_HELD, TAG_LENT, Tag, tagAt, tagCount } from "./table";
 import { tell } from "./tell";
 
 const LINK: usize = offsetof<Request>("next");
-const SIBLING: usize = offsetof<Command>("siblingNext");
+const OF_REQUEST: usize = offsetof<Command>("nextOfRequest");
 
 /** Tells what there is to tell. */
 export function blockAnswers(): void {
@@ -27,7 +27,7 @@ export function blockAnswers(): void {
 /** Whether a command that the host has may still touch the request's own buffer. */
 function isHeld(r: Request): bool {
   if (r.own === OWN_NOT) return false;
-  for (let at = r.commandFirst; at !== 0; at = listNext(at, SIBLING)) {
+  for (let at = r.commandFirst; at !== 0; at = listNext(at, OF_REQUEST)) {
     if (changetype<Command>(at).state !== COMMAND_KEPT) return true;
   }
   return false;

@@ -13,7 +13,7 @@ import {
   Request,
 } from "../../memory/records";
 import { NONE, TAG_CLOSE, event, makeTag, submit } from "../../memory/ring";
-import { wordWanted } from "../../memory/word";
+import { lazySendWanted } from "../../memory/lazy-send";
 import { waitNoLonger } from "../../request/admission";
 import { requestFreeIfOver, requestLeft } from "../../request/pool";
 import { requestsGiveUp } from "../../request/request";
@@ -29,7 +29,7 @@ export const free: usize = memory.data(8, 8);
 /** DISC: no more requests come; what is outstanding is answered, then it closes. */
 export function connectionDrain(n: Connection): void {
   n.state = CONNECTION_DRAINING;
-  wordWanted();
+  lazySendWanted();
   n.begin = n.end = 0;
   connectionDirty(n);
 }

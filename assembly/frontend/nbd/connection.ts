@@ -7,7 +7,7 @@
 // - Ending: DISC lets outstanding requests finish and their replies leave (DRAINING). When the client has gone, or has
 //   broken the protocol, or control closes it, it ends at once (CLOSING): nobody hears an answer, and a client that has gone
 //   may have been replaced by one that sends again what was not answered. So nothing more of it is begun, replies are
-//   dropped, and what the host has of it becomes ghosts, which what is sent since waits for (ghost.ts). The record is free
+//   dropped, and what the host has of it becomes orphans, which what is sent since waits for (orphan.ts). The record is free
 //   when the host has completed CLOSE; no completion follows it.
 // - That a client has gone shows in a WATCH, which lasts as long as the connection. RECV would show it too late: nothing is
 //   received from a connection that waits for room, and what its client has sent before it went would be read first.
@@ -62,7 +62,7 @@ import {
   Request,
 } from "../../memory/records";
 import { TAG_RECV, TAG_SEND, TAG_WATCH, countStray, makeTag, now, submit } from "../../memory/ring";
-import { wordOfSend } from "../../memory/word";
+import { lazySend } from "../../memory/lazy-send";
 import { anybodyWaits } from "../../request/admission";
 import { connectionGone, connectionShut, dropReplies, free, requestOver } from "./closing";
 import { parseRequests, payloadArrived, payloadTarget, payloadTargetBytes } from "./parser";
@@ -172,7 +172,7 @@ function send(n: Connection): void {
   // Where more is under way, the turn that brings word of this SEND also brings what has come meanwhile, together.
   const lone = n.requests === 1 && n.state === CONNECTION_OPEN && !anybodyWaits();
   submit(false, OP_SEND, lone ? SUBMISSION_FLAG_LAZY : 0, tag, n.socket, n.gather, entries);
-  if (lone) wordOfSend();
+  if (lone) lazySend();
 }
 
 function receive(n: Connection): void {

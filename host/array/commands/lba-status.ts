@@ -7,11 +7,11 @@ import type { LogicalUnit } from "../unit.ts";
 const TWO_32 = 4294967296;
 const HEADER_BYTES = 8;
 const DESCRIPTOR_BYTES = 16;
-/** Most descriptors of one answer, and most looks at the medium for it, so that no command holds the reactor for long. */
+/** Most descriptors of one answer, and most scans of the medium for it, so that no command holds the reactor for long. */
 const DESCRIPTORS_MAX = 1024;
-const LOOKS_MAX = 4096;
-/** Bytes of one look: what fits a medium's call, and whole blocks. */
-const LOOK_BYTES_MAX = 1_073_741_824;
+const SCANS_MAX = 4096;
+/** Bytes of one scan: what fits a medium's call, and whole blocks. */
+const SCAN_BYTES_MAX = 1_073_741_824;
 const MEDIUM_BLOCK_BYTES = 512;
 /** Provisioning status. */
 const MAPPED = 0;
@@ -27,7 +27,7 @@ export function getLbaStatus(command: Command, unit: LogicalUnit): void {
   let status = -1;
   let blocks = 0;
   let at = lba;
-  for (let looks = 0; at < unit.blocks && looks < LOOKS_MAX; looks++) {
+  for (let scans = 0; at < unit.blocks && scans < SCANS_MAX; scans++) {
     const run = runAt(unit, at);
     const found = run < 0 ? DEALLOCATED : MAPPED;
     const length = Math.abs(run);
@@ -54,7 +54,7 @@ export function getLbaStatus(command: Command, unit: LogicalUnit): void {
 /** Blocks from `lba` on that are alike: negative when they are not mapped. A block counts as mapped when any of it is. */
 function runAt(unit: LogicalUnit, lba: number): number {
   const offset = lba * unit.blockBytes;
-  const bytes = Math.min((unit.blocks - lba) * unit.blockBytes, LOOK_BYTES_MAX);
+  const bytes = Math.min((unit.blocks - lba) * unit.blockBytes, SCAN_BYTES_MAX);
   const all = bytes / unit.blockBytes;
   const run = unit.medium.run?.(offset | 0, (offset / TWO_32) | 0, bytes) ?? 0;
   if (run === 0) return all;

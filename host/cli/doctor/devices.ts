@@ -67,9 +67,9 @@ function checkDevice(device: SgDevice, machine: Machine, uses: Uses, used: Reado
   const { blockDevice } = device;
   const inUse = blockDevice === null ? null : uses.why(blockDevice);
   if (inUse !== null) return note("devices", `${name} is not free: ${inUse}`);
-  const sibling = used.get(unitName(device, machine) ?? "");
-  if (sibling !== undefined) {
-    const text = `${name} is not free: another path of its unit, ${sibling}`;
+  const otherPath = used.get(unitName(device, machine) ?? "");
+  if (otherPath !== undefined) {
+    const text = `${name} is not free: another path of its unit, ${otherPath}`;
     return warning("devices", text, "end that use; nobody may use the unit over one path beside all its others");
   }
   const busy = whyNotOpen(device.number, machine.sys);

@@ -30,7 +30,7 @@ export const thisMachine = (): Machine => ({
 
 /** The configuration file, as the daemon would read it. */
 async function checkConfigurationFile(file: string | undefined): Promise<Finding[]> {
-  const { CONFIGURATION_FILE } = await import("../../control/schemas/words.ts");
+  const { CONFIGURATION_FILE } = await import("../../control/schemas/constants.ts");
   const { checkConfiguration } = await import("../pathctl/config-check.ts");
   const wanted = file ?? CONFIGURATION_FILE;
   if (file === undefined && !existsSync(wanted)) {

@@ -1,7 +1,7 @@
 // What a multipath.conf means for PathManager: each keyword is taken, ignored with the reason, or a mistake.
 
 import type { ConfigurationInput } from "../../control/schemas/configuration.ts";
-import { IDENTITY_NAME, IDENTITY_NAME_RULE, NUMBERED_NAME } from "../../control/schemas/words.ts";
+import { IDENTITY_NAME, IDENTITY_NAME_RULE, NUMBERED_NAME } from "../../control/schemas/constants.ts";
 import { IGNORED } from "./keywords.ts";
 import type { Place, Problem, Statement } from "./parse.ts";
 import { Selection } from "./selection.ts";
@@ -241,10 +241,10 @@ export function convert(statements: readonly Statement[]): Converted {
     failback: settings.failback,
     policy: policyOf(settings),
     patrol: withoutEmpty({ interval_s: settings.intervalS, timeout_s: settings.timeoutS }),
-    shaky: withoutEmpty({
-      count: settings.shakyCount,
-      window_s: settings.shakyWindowS,
-      clean_s: settings.shakyCleanS,
+    marginal: withoutEmpty({
+      count: settings.marginalCount,
+      window_s: settings.marginalWindowS,
+      clean_s: settings.marginalCleanS,
     }),
     timeouts: timeoutsOf(settings, intervalS),
     log: settings.logLevel === undefined ? undefined : { level: settings.logLevel },

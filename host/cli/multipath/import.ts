@@ -6,7 +6,7 @@ import { dirname, join } from "node:path";
 import { stringify } from "smol-toml";
 
 import { checkConfiguration } from "../../control/settings/configuration.ts";
-import { whyNothingEver } from "../../control/settings/nothing-chosen.ts";
+import { whyNothingEver } from "../../control/settings/empty-filter.ts";
 import { CommandError } from "../client.ts";
 import type { Io } from "../io.ts";
 import type { Result } from "../pathctl/context.ts";

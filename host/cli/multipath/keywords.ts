@@ -9,7 +9,7 @@ const UDEV = "concerns udev and device-mapper names";
 const NAMES = "units are named lu0, lu1, ..., or by `name` in [[units]]";
 const RESERVATIONS = "persistent reservations pass through to the device";
 const OBSOLETE = "obsolete in multipath-tools, too";
-const FAULTS = "intermittent-failure monitoring is on, with its own measure: see [shaky]";
+const FAULTS = "intermittent-failure monitoring is on, with its own measure: see [marginal]";
 const CHECKER = "path patrol checks with TEST UNIT READY";
 
 const REASONS: Readonly<Record<string, readonly string[]>> = {

@@ -1,7 +1,7 @@
 // Settings of multipath.conf that PathManager has, too: what each value becomes.
 
 import type { PolicyName } from "../../control/schemas/unit.ts";
-import { SHAKY_COUNT_MAX } from "../../settings/names.ts";
+import { MARGINAL_COUNT_MAX } from "../../settings/names.ts";
 
 /** What is taken over, gathered while a section is read. */
 export interface Settings {
@@ -17,9 +17,9 @@ export interface Settings {
   timeoutS?: number;
   failback?: "active" | "standby";
   logLevel?: "error" | "warning" | "info" | "debug";
-  shakyCount?: number;
-  shakyWindowS?: number;
-  shakyCleanS?: number;
+  marginalCount?: number;
+  marginalWindowS?: number;
+  marginalCleanS?: number;
 }
 
 export type Outcome =
@@ -122,7 +122,7 @@ function failback(value: string, settings: Settings): Outcome {
   }
   if (value === "followover") return ignored("with ALUA, the states of the array are followed");
   if (/^(-\d+|0)$/.test(value)) return ignored("there it means that nothing is set");
-  return whole(value, 1, 86_400, () => ignored("failback is not delayed; [shaky] keeps flapping paths out"));
+  return whole(value, 1, 86_400, () => ignored("failback is not delayed; [marginal] keeps flapping paths out"));
 }
 
 function checker(value: string): Outcome {
@@ -136,23 +136,23 @@ function checker(value: string): Outcome {
 
 type Setter = (value: string, settings: Settings) => Outcome;
 
-const OFF = "off there; [shaky] stays on";
+const OFF = "off there; [marginal] stays on";
 const isOff = (value: string): boolean => ["no", "-1", "0"].includes(value);
 
 /** PathManager counts fewer faults than multipathd can be told to: then the most it counts. */
-const shakyCount: Setter = (value, settings) =>
+const marginalCount: Setter = (value, settings) =>
   isOff(value)
     ? ignored(OFF)
     : whole(value, 1, 2_147_483_647, (found) => {
-        settings.shakyCount = Math.min(found, SHAKY_COUNT_MAX);
-        const most = found > SHAKY_COUNT_MAX ? ", the most that is counted" : "";
-        return taken(`shaky.count = ${settings.shakyCount}${most}`);
+        settings.marginalCount = Math.min(found, MARGINAL_COUNT_MAX);
+        const most = found > MARGINAL_COUNT_MAX ? ", the most that is counted" : "";
+        return taken(`marginal.count = ${settings.marginalCount}${most}`);
       });
 
 const number =
-  (key: "shakyWindowS" | "shakyCleanS" | "timeoutS" | "intervalS", text: string, max: number): Setter =>
+  (key: "marginalWindowS" | "marginalCleanS" | "timeoutS" | "intervalS", text: string, max: number): Setter =>
   (value, settings) => {
-    if (isOff(value) && key.startsWith("shaky")) return ignored(OFF);
+    if (isOff(value) && key.startsWith("marginal")) return ignored(OFF);
     return whole(value, 1, max, (found, most) => {
       settings[key] = found;
       return taken(`${text} = ${found}${most}`);
@@ -188,10 +188,10 @@ const OF_SYSTEM: Readonly<Record<string, Setter>> = {
   verbosity,
   polling_interval: number("intervalS", "patrol.interval_s", 3600),
   checker_timeout: number("timeoutS", "patrol.timeout_s", 3600),
-  san_path_err_threshold: shakyCount,
-  san_path_err_recovery_time: number("shakyCleanS", "shaky.clean_s", 86_400),
-  marginal_path_err_sample_time: number("shakyWindowS", "shaky.window_s", 86_400),
-  marginal_path_err_recheck_gap_time: number("shakyCleanS", "shaky.clean_s", 86_400),
+  san_path_err_threshold: marginalCount,
+  san_path_err_recovery_time: number("marginalCleanS", "marginal.clean_s", 86_400),
+  marginal_path_err_sample_time: number("marginalWindowS", "marginal.window_s", 86_400),
+  marginal_path_err_recheck_gap_time: number("marginalCleanS", "marginal.clean_s", 86_400),
 };
 
 /** What becomes of `name value`; what is taken goes into `settings`. */

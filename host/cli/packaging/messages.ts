@@ -28,8 +28,8 @@ const REMARKS: Readonly<Partial<Record<MessageName, string>>> = {
   "no-path-failed": "applications see errors; repair a path",
   "capacity-changed": "attached devices have the new size",
   stall: "nothing, if it is rare; the path may be a black hole",
-  "shaky-out": "find the loose part; then `spscmd -failback`",
-  "shaky-back": "an operator vouched for it, or its clean period is over",
+  "marginal-out": "find the loose part; then `spscmd -failback`",
+  "marginal-back": "an operator vouched for it, or its clean period is over",
   suspect: "one check decides",
   "device-refused": "the reason says what to do",
   "identity-rewritten": "nothing; what names the unit by its former identity still means it",
@@ -44,7 +44,7 @@ const REMARKS: Readonly<Partial<Record<MessageName, string>>> = {
   "state-rebuilt":
     "nothing where `kept` says all settings, else see 675; look for the cause: the disk, or who writes there",
   "settings-incomplete": "set again what is missing, then `pathctl config accept`",
-  "path-doubtful":
+  "path-unverified":
     "`enabled` says how: `pathctl path enable` or `disable` it; only what a unit needs to be served is enabled",
   "events-lost": "more happened at once than is kept; `pathctl show` is right nevertheless",
   "descriptors-short": "who is connected goes on; raise LimitNOFILE (or `ulimit -n`), look who connects so often",
@@ -61,7 +61,7 @@ const REMARKS: Readonly<Partial<Record<MessageName, string>>> = {
   "cache-absent": "nothing; where it has a cache all the same, have it report its caching page",
   "fua-refused": "nothing; such writes take a little longer",
   "leftovers-found": "nothing; they end within `timeouts.command_ms`",
-  "nothing-chosen": "name the devices to use in `devices`, or take back what `exclude` says too widely",
+  "empty-filter": "name the devices to use in `devices`, or take back what `exclude` says too widely",
   "daemon-died":
     "`reason` says why, as far as it is known; report a defect (see [how the daemon can end](operators-guide.md))",
   "state-unwritable":

@@ -23,14 +23,14 @@ export const MAN_PARTS: readonly {
   readonly sections: readonly string[] | "rest";
 }[] = [
   { title: "WHICH DEVICES", keys: ["devices", "emulated", "exclude", "initial_paths"], sections: [] },
-  { title: "HOW PATHS ARE USED", keys: "rest", sections: ["patrol", "shaky", "timeouts", "alua", "units"] },
+  { title: "HOW PATHS ARE USED", keys: "rest", sections: ["patrol", "marginal", "timeouts", "alua", "units"] },
   { title: "WHERE IT LISTENS", keys: [], sections: ["sockets", "sockets.nbd_tcp"] },
   { title: "THE DAEMON", keys: [], sections: "rest" },
 ];
 
 /** What stands below the title of a section. */
 export const MAN_SECTIONS: Readonly<Record<string, string>> = {
-  shaky: "Monitoring of intermittent failures.",
+  marginal: "Monitoring of intermittent failures.",
   units: "Settings of single units; a table for each.",
   array: "The emulated array. That the table is there is enough to have it served, unless real devices are named.",
 };

@@ -38,7 +38,7 @@ async function failbackAll({ client }: Context): Promise<Result> {
   const lines = answer.results.map((result) =>
     result.done ? `path ${result.path}: taken back\n` : `path ${result.path}: ${result.reason ?? "not taken back"}\n`,
   );
-  const text = lines.length === 0 ? "no path is failed or shaky\n" : lines.join("");
+  const text = lines.length === 0 ? "no path is failed or marginal\n" : lines.join("");
   return { json: answer, text, status: answer.results.every((result) => result.done) ? 0 : 1 };
 }
 
@@ -106,11 +106,11 @@ function addPairCommands(path: Command, runner: Runner): void {
   leaf(
     path,
     "failback [path]",
-    "check a failed path and take it back, or vouch for a shaky one; --all: every such path",
+    "check a failed path and take it back, or vouch for a marginal one; --all: every such path",
     "pathctl path failback 4:0:0:1\npathctl path failback --all",
     "PathView, FailbackAll with --all",
   )
-    .option("--all", "every failed or shaky path")
+    .option("--all", "every failed or marginal path")
     .action((number: string | undefined, options: CommonOptions & { all?: boolean }) =>
       perform(
         runner,

@@ -113,15 +113,15 @@ function addConfigCommands(program: Command, runner: Runner): void {
   );
   leaf(
     config,
-    "adopt",
+    "revert",
     "give up what commands have set over the configuration: modes, patrol, policies, hedging budgets",
-    "pathctl config adopt",
-    "{adopted}",
+    "pathctl config revert",
+    "{reverted}",
   ).action((options: CommonOptions) =>
     perform(runner, options, async ({ client }) => {
-      const adoption = await client.call<Output<"adoptConfig">>("POST", "/v1/config/adopt");
-      const lines = adoption.adopted.map((key) => `${key}: as configured\n`);
-      return { json: adoption, text: lines.length === 0 ? "no command has set anything\n" : lines.join("") };
+      const report = await client.call<Output<"revertConfig">>("POST", "/v1/config/revert");
+      const lines = report.reverted.map((key) => `${key}: as configured\n`);
+      return { json: report, text: lines.length === 0 ? "no command has set anything\n" : lines.join("") };
     }),
   );
   leaf(
@@ -136,7 +136,7 @@ function addConfigCommands(program: Command, runner: Runner): void {
       const lines = [
         ...report.applied.map((key) => `${key}: applied`),
         ...report.kept.map(
-          (key) => `${key}: a command has set it; its value stays (give it up with \`pathctl config adopt\`)`,
+          (key) => `${key}: a command has set it; its value stays (give it up with \`pathctl config revert\`)`,
         ),
         ...report.restartNeeded.map((key) => `${key}: needs a restart of the daemon`),
       ];

@@ -3,8 +3,8 @@
 import { readFileSync } from "node:fs";
 
 import { checkConfiguration as check, mistakeText } from "../../control/settings/configuration.ts";
-import { whyNothingEver } from "../../control/settings/nothing-chosen.ts";
-import { CONFIGURATION_FILE } from "../../control/schemas/words.ts";
+import { whyNothingEver } from "../../control/settings/empty-filter.ts";
+import { CONFIGURATION_FILE } from "../../control/schemas/constants.ts";
 import { CommandError } from "../client.ts";
 import type { Result } from "./context.ts";
 

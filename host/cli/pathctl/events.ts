@@ -1,7 +1,7 @@
 // `pathctl events`: what happened, and what happens.
 
 import type { EventList, EventView } from "../../control/schemas/event.ts";
-import { EVENTS_MAX } from "../../control/schemas/words.ts";
+import { EVENTS_MAX } from "../../control/schemas/constants.ts";
 import { CommandError, bodyText } from "../client.ts";
 import type { Style } from "../style.ts";
 import type { Context, Result } from "./context.ts";

@@ -61,7 +61,7 @@ function groupsOf(unit: UnitView): Group[] {
 function checkerWord(path: PathView): string {
   if (!isUsable(path)) return "faulty";
   if (path.alua?.state === "standby") return "ghost";
-  return path.conditions.includes("shaky") ? "shaky" : "ready";
+  return path.conditions.includes("marginal") ? "shaky" : "ready";
 }
 
 /** What device-mapper, the checker and the SCSI layer would say of a path. */
@@ -158,7 +158,7 @@ function pathMap(path: PathView, priority: number): Record<string, string | numb
     target_wwpn: worldWideName(path.targetName),
     host_adapter: UNDEFINED,
     lun_hex: `0x${lun.toString(16).padStart(4, "0").padEnd(16, "0")}`,
-    marginal_st: path.conditions.includes("shaky") ? "marginal" : "normal",
+    marginal_st: path.conditions.includes("marginal") ? "marginal" : "normal",
   };
 }
 

@@ -1,9 +1,9 @@
 // What each endpoint does. The inputs are checked already; the outputs are what the table of routes says.
 
 import { lazily, type Lazy } from "../ground/pieces.ts";
-import { adoptConfiguration } from "../operations/adopting.ts";
+import { revertOverrides } from "../operations/revert-overrides.ts";
 import type { Context } from "../devices/context.ts";
-import { acceptSettings } from "../devices/doubts.ts";
+import { acceptSettings } from "../devices/unverified-settings.ts";
 import { ControlError } from "../ground/errors.ts";
 import { isShown } from "../inventory/inventory.ts";
 import { askLatencies, NO_LATENCIES, type Latencies } from "../views/latencies.ts";
@@ -55,8 +55,8 @@ const handles = (items: Iterable<{ handle: number | null }>): number[] =>
 async function display(context: Context, unitNumber?: number): Promise<ViewSources> {
   const units = context.inventory.units().filter((unit) => unitNumber === undefined || unit.number === unitNumber);
   const [, latencies] = await Promise.all([
-    context.mirror.forDisplay(),
-    context.mirror.isAnswering
+    context.snapshots.forDisplay(),
+    context.snapshots.isAnswering
       ? askLatencies(context.reactor, handles(units.flatMap((unit) => [...unit.paths.values()])), handles(units))
       : NO_LATENCIES,
   ]);
@@ -79,7 +79,7 @@ export function handlersOf(context: Context, daemon: DaemonHandlers): Handlers {
     patchPatrol: ({ body }) => patchPatrol(context, body),
     config: () => daemon.config(),
     reloadConfig: () => daemon.reload(),
-    adoptConfig: () => adoptConfiguration(context),
+    revertConfig: () => revertOverrides(context),
     acceptSettings: () => acceptSettings(context),
   };
 }
@@ -100,7 +100,7 @@ function displayHandlers(context: Context) {
       return { paths: lazily(shown, (path) => pathView(path, sources)) };
     },
     arrays: async () => {
-      await context.mirror.forDisplay();
+      await context.snapshots.forDisplay();
       return { arrays: await arrayViews(lazily(context.inventory.units(), (unit) => unitView(unit, context.views))) };
     },
     statistics: async () => {
@@ -110,7 +110,7 @@ function displayHandlers(context: Context) {
         paths: asMap(context.inventory.paths(), pathLatency),
         units: asMap(context.inventory.units(), unitLatency),
       };
-      return statisticsView(context.inventory, sources.tables, latencies);
+      return statisticsView(context.inventory, sources.snapshot, latencies);
     },
     events: ({ query }) => ({
       events: context.hub.history(query.since ?? 0, query.limit, query.before),

@@ -16,7 +16,7 @@ import { ControlError, reasonOf } from "../ground/errors.ts";
 import type { EventHub } from "../events/event-hub.ts";
 import { streamEvents } from "./event-stream.ts";
 import type { Handlers, JsonRoute } from "./handlers.ts";
-import { nearest } from "../ground/nearest.ts";
+import { didYouMean } from "../ground/did-you-mean.ts";
 import { openapiDocument } from "./openapi.ts";
 import { refusal } from "../core/reactor-port.ts";
 import { ROUTES, type Route, type RouteId } from "../schemas/routes.ts";
@@ -189,7 +189,7 @@ function textOf(issue: z.core.$ZodIssue | undefined, schema: z.ZodType): string 
   if (issue?.code === "invalid_type" && issue.message.endsWith("received undefined")) return "is missing";
   if (issue?.code !== "unrecognized_keys") return issue?.message ?? "is wrong";
   const known = "shape" in schema ? Object.keys(schema.shape as object) : [];
-  const meant = nearest(issue.keys[0] ?? "", known);
+  const meant = didYouMean(issue.keys[0] ?? "", known);
   return `${issue.keys.join(", ")} is not known here${meant === undefined ? "" : `; did you mean ${meant}?`}`;
 }
 

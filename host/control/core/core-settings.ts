@@ -7,13 +7,13 @@ import type { Effective } from "../settings/effective.ts";
 import type { Path, Unit } from "../inventory/inventory.ts";
 import { policyCode, policyNumbers } from "../settings/policies.ts";
 import { modeSet, pathSet, unitSet, type CoreCall } from "./reactor-port.ts";
-import type { Tables } from "./tables.ts";
-import { spokesman, transferBlocksMax, type Interned } from "../inventory/unit-facts.ts";
+import type { Snapshot } from "./snapshot.ts";
+import { referencePath, transferBlocksMax, type Interned } from "../inventory/unit-facts.ts";
 
 /** What the device can do, for a unit that is added or looked at again. */
 export function deviceCalls(unit: Unit, handle: number, paths: readonly FoundPath[]): CoreCall[] {
   const { blockBytes, bytes } = unit.facts;
-  const limits = spokesman(paths)?.probe.details?.limits ?? null;
+  const limits = referencePath(paths)?.probe.details?.limits ?? null;
   return [
     unitSet(handle, abi.UNIT_SET_BLOCK_BYTES, blockBytes),
     unitSet(handle, abi.UNIT_SET_BLOCKS, bytes / blockBytes),
@@ -48,25 +48,25 @@ export function plainPolicyCalls(unit: Unit, handle: number, effective: Effectiv
 }
 
 /** What of a policy depends on the paths: weights, and the subset, which the core wants as slots. */
-export function pathPolicyCalls(unit: Unit, handle: number, effective: Effective, tables: Tables): CoreCall[] {
+export function pathPolicyCalls(unit: Unit, handle: number, effective: Effective, snapshot: Snapshot): CoreCall[] {
   const policy = effective.policy(unit);
   const present = [...unit.paths.values()].filter((path) => path.handle !== null);
   // Without weights all weigh the same: the core keeps those of the policy before, which others heed as well.
   const { weights = {} } = policy.parameters;
   const calls = present.flatMap((path) => {
     const weight = weights[path.number] ?? 1;
-    if (path.handle === null || tables.path(path.handle)?.weight === weight) return [];
+    if (path.handle === null || snapshot.path(path.handle)?.weight === weight) return [];
     return [pathSet(path.handle, abi.PATH_SET_WEIGHT, weight)];
   });
   if (policy.name !== "round-robin-subset") return calls;
-  const slots = new Map(present.map((path) => [path.number, tables.path(path.handle ?? 0)?.slot]));
+  const slots = new Map(present.map((path) => [path.number, snapshot.path(path.handle ?? 0)?.slot]));
   const [mask, ios] = policyNumbers(policy, (number) => slots.get(number));
   calls.push(unitSet(handle, abi.UNIT_SET_POLICY_PARAMETER, mask));
   if (ios !== 0) calls.push(unitSet(handle, abi.UNIT_SET_POLICY_PARAMETER_2, ios));
   return calls;
 }
 
-/** What the path runs over, so that the core knows its siblings, and its target port group. */
+/** What the path runs over, so that the core knows what is shared, and its target port group. */
 export function pathFactCalls(path: Path, handle: number, found: FoundPath, names: Interned): CoreCall[] {
   const { probe } = found;
   const initiator = found.initiatorPort ?? `host${path.number.split(":")[0]}`;

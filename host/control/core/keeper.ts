@@ -2,7 +2,7 @@
 // reactor is a thread of this process and ends with it.
 
 import type { ReactorClient, ReactorOptions } from "../../reactor/client.ts";
-import type { Adoption, Standing } from "../../supervisor/protocol.ts";
+import type { Adoption, Privileges } from "../../supervisor/protocol.ts";
 
 export interface Keeper {
   /** The daemon's process, as operators know it. */
@@ -12,7 +12,7 @@ export interface Keeper {
   /** What there is already; null: nothing, this is the first control. */
   readonly adoption: Adoption | null;
   /** The reactor, which is started unless it runs. */
-  reactor(options: ReactorOptions, standing: Standing): Promise<ReactorClient>;
+  reactor(options: ReactorOptions, privileges: Privileges): Promise<ReactorClient>;
   /** From here on events come: whoever hears them is there. */
   follow(onLost: (events: number) => void): void;
   /** Answers how to say that every event that has come until now is noted. */

@@ -4,7 +4,7 @@ import { closeDescriptor, dieWithParent, endProcess, sendDescriptor } from "../.
 import { ReactorClient, type ReactorOptions } from "../../reactor/client.ts";
 import type { LinkListener, ReactorLink } from "../../reactor/link.ts";
 import type { Request } from "../../reactor/messages.ts";
-import type { Adoption, Downward, Standing, Upward, Welcome } from "../../supervisor/protocol.ts";
+import type { Adoption, Downward, Privileges, Upward, Begin } from "../../supervisor/protocol.ts";
 import { reasonOf } from "../ground/errors.ts";
 import type { Keeper } from "./keeper.ts";
 
@@ -29,9 +29,9 @@ export class Lifeline implements Keeper, ReactorLink {
   readonly keepsLabels = true;
   readonly pid = process.ppid;
   adoption: Adoption | null = null;
-  #welcomeMs = performance.now();
+  #begunMs = performance.now();
   #ranMs = 0;
-  readonly #welcome = Promise.withResolvers<void>();
+  readonly #begun = Promise.withResolvers<void>();
   #listener: LinkListener | null = null;
   /** What came before anybody listened. */
   #early: Downward[] = [];
@@ -55,20 +55,20 @@ export class Lifeline implements Keeper, ReactorLink {
     process.on("disconnect", () => endProcess(1));
     if (!dieWithParent(process.ppid) || !process.connected) endProcess(1);
     const lifeline = new Lifeline();
-    await lifeline.#welcome.promise;
+    await lifeline.#begun.promise;
     return lifeline;
   }
 
-  #begin({ runningMs, adoption }: Welcome): void {
+  #begin({ runningMs, adoption }: Begin): void {
     this.adoption = adoption;
-    this.#welcomeMs = performance.now();
+    this.#begunMs = performance.now();
     this.#ranMs = runningMs;
     this.#lastEvents = adoption?.number ?? 0;
-    this.#welcome.resolve();
+    this.#begun.resolve();
   }
 
   get runningMs(): number {
-    return this.#ranMs + performance.now() - this.#welcomeMs;
+    return this.#ranMs + performance.now() - this.#begunMs;
   }
 
   /** Who carries orders out from now on; those that have come already are carried out now. */
@@ -92,8 +92,8 @@ export class Lifeline implements Keeper, ReactorLink {
 
   // ---- Keeper ----
 
-  reactor(options: ReactorOptions, standing: Standing): Promise<ReactorClient> {
-    if (this.adoption === null) this.#say({ kind: "start", options, standing });
+  reactor(options: ReactorOptions, privileges: Privileges): Promise<ReactorClient> {
+    if (this.adoption === null) this.#say({ kind: "start", options, privileges });
     return ReactorClient.over(this);
   }
 
@@ -189,7 +189,7 @@ export class Lifeline implements Keeper, ReactorLink {
         if (this.#listener === null) this.#early.push(message);
         else toListener(this.#listener, message);
         return;
-      case "welcome":
+      case "begin":
         return this.#begin(message);
       default:
         if (this.#orders === null) this.#early.push(message);

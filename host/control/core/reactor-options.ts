@@ -55,7 +55,7 @@ export function reactorOptions(configuration: Configuration, emulated: boolean):
       events: limits.events,
     },
     backend: ring.backend,
-    lookUs: ring.look_us,
+    pollUs: ring.poll_us,
     arrays: emulated ? [topologyOf(array)] : [],
   };
 }

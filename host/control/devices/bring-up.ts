@@ -19,10 +19,10 @@ import { reasonOf } from "../ground/errors.ts";
 import { pathRow, unitRow, type Inventory, type Path, type Unit } from "../inventory/inventory.ts";
 import { labelOf, type PathLabel } from "../core/labels.ts";
 import { demand } from "../core/reactor-port.ts";
-import { faultCalls } from "../events/shaky.ts";
-import { Tables } from "../core/tables.ts";
+import { faultCalls } from "../events/marginal.ts";
+import { Snapshot } from "../core/snapshot.ts";
 import { Interned } from "../inventory/unit-facts.ts";
-import { isOurs, siblingReason, type Refused } from "./units-in-use.ts";
+import { isOurs, otherPathReason, type Refused } from "./units-in-use.ts";
 
 /** Paths that are added in one message; I/O waits for it. */
 const PATHS_AT_ONCE = 128;
@@ -254,7 +254,7 @@ export class BringUp {
     if (user === undefined) return [...arrivals];
     const reason = reasons[first] ?? "";
     const more = { says: isAlone ? "unit-in-use" : "path-in-use", unit: unit.number, isInUse: true } as const;
-    const sibling = siblingReason({ device: user.found.device, number: user.path.number, reason });
+    const othersReason = otherPathReason({ device: user.found.device, number: user.path.number, reason });
     return Promise.all(
       arrivals.map(async (arrival, index): Promise<Arrival | Failure> => {
         const { path } = arrival;
@@ -262,7 +262,7 @@ export class BringUp {
         if (own !== null) return { path, reason: own, more };
         if (!isAlone) return arrival;
         await this.#claims.release(path);
-        return { path, reason: sibling, more: { isInUse: true } };
+        return { path, reason: othersReason, more: { isInUse: true } };
       }),
     );
   }
@@ -318,9 +318,9 @@ export class BringUp {
   }
 
   /** Closes the ports of removed paths on which nothing is in flight any more. Called with each new copy of the tables. */
-  closePorts(tables: Tables): void {
+  closePorts(snapshot: Snapshot): void {
     const isBusy = ({ handle }: { handle: number }): boolean =>
-      ((tables.path(handle)?.flags ?? 0) & PATH_FLAG_REMOVING) !== 0;
+      ((snapshot.path(handle)?.flags ?? 0) & PATH_FLAG_REMOVING) !== 0;
     const { idle = [], busy = [] } = Object.groupBy(this.#closing, (entry) => (isBusy(entry) ? "busy" : "idle"));
     this.#closing = busy;
     for (const { port } of idle) this.#close(port);
@@ -328,9 +328,9 @@ export class BringUp {
 
   /** Sets again what of the policies depends on which paths there are. */
   async applyPathPolicies(units: readonly Unit[], effective: Effective): Promise<void> {
-    const tables = new Tables(await this.#reactor.snapshotCopy());
+    const snapshot = new Snapshot(await this.#reactor.snapshotCopy());
     const calls = units.flatMap((unit) =>
-      unit.handle === null ? [] : pathPolicyCalls(unit, unit.handle, effective, tables),
+      unit.handle === null ? [] : pathPolicyCalls(unit, unit.handle, effective, snapshot),
     );
     await demand(this.#reactor, calls, "setting the policy", "policy");
   }

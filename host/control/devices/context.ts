@@ -5,7 +5,7 @@ import type { BringUp } from "./bring-up.ts";
 import type { Effective } from "../settings/effective.ts";
 import type { EventHub } from "../events/event-hub.ts";
 import type { Inventory, Unit } from "../inventory/inventory.ts";
-import type { Mirror } from "../core/mirror.ts";
+import type { Snapshots } from "../core/snapshots.ts";
 import type { Attachment, AttachRequest } from "../schemas/unit.ts";
 import type { State } from "../state/state.ts";
 import type { ViewSources } from "../views/views.ts";
@@ -25,7 +25,7 @@ export interface Context {
   readonly inventory: Inventory;
   readonly state: State;
   readonly hub: EventHub;
-  readonly mirror: Mirror;
+  readonly snapshots: Snapshots;
   readonly bringUp: BringUp;
   readonly attachments: Attachments;
   readonly effective: Effective;
@@ -35,6 +35,6 @@ export interface Context {
   change<T>(work: () => Promise<T>): Promise<T>;
   /** Units were added, removed, renamed or resized: offers what there is now. */
   offer(): void;
-  /** Looks at the devices again. Not to be called within a change. */
-  look(): Promise<void>;
+  /** Rescans the devices. Not to be called within a change. */
+  rescan(): Promise<void>;
 }

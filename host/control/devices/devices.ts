@@ -1,10 +1,10 @@
-// Looks at the devices: the machine's SCSI generic devices, or the ports of the emulated array.
+// Rescans the devices: the machine's SCSI generic devices, or the ports of the emulated array.
 
 import { attentive, type Attention } from "../../discovery/attentions.ts";
 import { discover, discoverDevices, type Candidate, type Found } from "../../discovery/discover.ts";
 import { emulatedCandidates, emulatedTransport } from "../../discovery/emulated.ts";
 import { KERNEL_SOURCES } from "../../discovery/exclusive.ts";
-import { KERNEL_LANES } from "../../discovery/lanes.ts";
+import { KERNEL_QUEUES } from "../../discovery/adapter-queues.ts";
 import { nativeTransport } from "../../discovery/native-transport.ts";
 import { listSgDevices } from "../../discovery/sysfs.ts";
 import type { ReactorClient } from "../../reactor/client.ts";
@@ -18,8 +18,8 @@ const EMULATED_BUDGET_MS = 60_000;
 /** Peripheral device type of a disk (SPC-4 6.6.2). */
 const TYPE_DISK = 0;
 
-/** A look in two steps: what is there costs nothing, who it is takes as long as the devices take to answer. */
-export interface Look {
+/** A rescan in two steps: what is there costs nothing, who it is takes as long as the devices take to answer. */
+export interface Scan {
   /** Path numbers that exist. */
   readonly present: ReadonlySet<string>;
   /** How many of them are disks. */
@@ -42,7 +42,7 @@ function telling(
   };
 }
 
-function presence(candidates: readonly Candidate[]): Pick<Look, "present" | "instances"> {
+function presence(candidates: readonly Candidate[]): Pick<Scan, "present" | "instances"> {
   return {
     present: new Set(candidates.map(({ number }) => number)),
     instances: new Map(candidates.map(({ number, instance }) => [number, instance])),
@@ -50,11 +50,11 @@ function presence(candidates: readonly Candidate[]): Pick<Look, "present" | "ins
 }
 
 /** @param onAttention told what a device, by its path number, calls attention to */
-export async function look(
+export async function findDevices(
   reactor: ReactorClient,
   configuration: Configuration,
   onAttention: OnAttention,
-): Promise<Look> {
+): Promise<Scan> {
   if (isEmulated(configuration)) {
     const candidates = await emulatedCandidates(reactor);
     const transport = attentive(emulatedTransport(reactor), telling(candidates, onAttention));
@@ -75,7 +75,7 @@ export async function look(
         exclude: configuration.exclude,
         budgetMs: BUDGET_MS,
         sources: KERNEL_SOURCES,
-        lanes: KERNEL_LANES,
+        queues: KERNEL_QUEUES,
         ours,
       }),
   };

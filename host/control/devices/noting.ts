@@ -1,10 +1,10 @@
-// Writes down what a look has changed, or takes it back.
+// Writes down what a rescan has changed, or takes it back.
 
 import * as abi from "../../abi.ts";
 import type { Arrival } from "./bring-up.ts";
 import { reasonOf } from "../ground/errors.ts";
 import { isGone, pathRow, unitRow } from "../inventory/inventory.ts";
-import type { Parts, Plan } from "./look-plan.ts";
+import type { Parts, Plan } from "./rescan-plan.ts";
 
 /** On the disk first: a number that was shown once stays with its unit whatever happens next. */
 export function save(parts: Parts, plan: Plan): void {
@@ -29,7 +29,7 @@ export function save(parts: Parts, plan: Plan): void {
   }
 }
 
-/** Writes down what a device's number is and who is gone since when. It may wait for another look: no setting depends on it. */
+/** Writes down what a device's number is and who is gone since when. It may wait for another rescan: no setting depends on it. */
 export function note({ inventory, state }: Parts, plan: Plan): void {
   const arriving = new Set(plan.arrivals.map(({ path }) => path));
   for (const path of inventory.paths()) {
@@ -52,7 +52,7 @@ export function note({ inventory, state }: Parts, plan: Plan): void {
   }
 }
 
-/** What could not be written has not happened: the next look finds it again. What needs no writing goes on. */
+/** What could not be written has not happened: the next rescan finds it again. What needs no writing goes on. */
 function takeBack(parts: Parts, plan: Plan, reason: string): void {
   plan.problems.push(reason);
   const isKept = ({ path }: Arrival): boolean => !plan.newPaths.has(path) && !plan.changedPaths.has(path);

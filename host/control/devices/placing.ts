@@ -1,9 +1,9 @@
-// Decides what each device is that a look has found. The guard against a remap is for a device that stayed while the daemon watched it;
+// Decides what each device is that a rescan has found. The guard against a remap is for a device that stayed while the daemon watched it;
 // one that appears is taken for what it says it is, whatever had its number before.
 
 import * as abi from "../../abi.ts";
 import type { FoundPath } from "../../discovery/discover.ts";
-import { decideDoubts } from "./doubts.ts";
+import { decideUnverified } from "./unverified-settings.ts";
 import type { Effective } from "../settings/effective.ts";
 import {
   compareGone,
@@ -14,7 +14,7 @@ import {
   type Path,
   type Unit,
 } from "../inventory/inventory.ts";
-import { changing, type Parts, type Plan } from "./look-plan.ts";
+import { changing, type Parts, type Plan } from "./rescan-plan.ts";
 import { admit, freeName, nextUnitNumber, type Taken } from "../inventory/numbering.ts";
 import { renumberPolicy } from "../settings/policies.ts";
 import { demand, pathSet } from "../core/reactor-port.ts";
@@ -47,7 +47,7 @@ export function placeAll(parts: Parts, plan: Plan, found: readonly FoundPath[], 
   for (const [device, { path, nexus }] of recognised) {
     if (path === null) appeared(parts, plan, device, nexus, effective, before.get(device));
   }
-  decideDoubts(parts, plan);
+  decideUnverified(parts, plan);
   for (const [unit, renumbered] of Map.groupBy(plan.renumbered.keys(), (path) => path.unit)) {
     const numbers = new Map(renumbered.map((path) => [plan.renumbered.get(path) ?? "", path.number]));
     const policy = renumberPolicy(unit.policy, numbers);
@@ -96,7 +96,7 @@ function appeared(
   plan.arrivals.push({ path, found });
 }
 
-/** The unit's paths that are there, those that arrive with this look included. */
+/** The unit's paths that are there, those that arrive with this rescan included. */
 function presentIn(plan: Plan, unit: Unit): Path[] {
   const arriving = new Set(plan.arrivals.map(({ path }) => path));
   return [...unit.paths.values()].filter((path) => !isGone(path) || arriving.has(path));

@@ -1,23 +1,23 @@
 // Compares what discovery found with what is known, and makes the inventory, the state file and the core agree with it.
-// The same code serves the start and every later look: a start is a look at which nothing is present yet.
+// The same code serves the start and every later rescan: a start is a rescan at which nothing is present yet.
 
 import type { FoundPath } from "../../discovery/discover.ts";
 import { sortedByPathNumber } from "../../discovery/sysfs.ts";
-import { isChosen } from "./chosen.ts";
+import { passesFilter } from "./device-filter.ts";
 import { deviceCalls } from "../core/core-settings.ts";
 import type { Effective } from "../settings/effective.ts";
 import { reasonOf } from "../ground/errors.ts";
 import type { About } from "../events/event-hub.ts";
 import { rewriteIdentities } from "./former-identities.ts";
 import type { Path, Unit } from "../inventory/inventory.ts";
-import type { Outcome, Parts, Plan, UnitBefore } from "./look-plan.ts";
+import type { Outcome, Parts, Plan, UnitBefore } from "./rescan-plan.ts";
 import { note, save } from "./noting.ts";
 import { placeAll } from "./placing.ts";
 import { demand } from "../core/reactor-port.ts";
-import { noteRemoval } from "../events/shaky.ts";
+import { noteRemoval } from "../events/marginal.ts";
 import { agreedSize, counts, toldBy } from "./sizes.ts";
-import type { Tables } from "../core/tables.ts";
-import { capabilitiesOf, factsOf, spokesman } from "../inventory/unit-facts.ts";
+import type { Snapshot } from "../core/snapshot.ts";
+import { capabilitiesOf, factsOf, referencePath } from "../inventory/unit-facts.ts";
 import type { FreeOfUse, Refused } from "./units-in-use.ts";
 
 const NO_INSTANCES: ReadonlyMap<string, string | null> = new Map();
@@ -36,11 +36,11 @@ export async function removeGone(parts: Parts, present: ReadonlySet<string>, ins
 }
 
 /** Takes out the paths that the configuration does not name any more; their block devices are free then. */
-export async function removeUnchosen(parts: Parts, { configuration }: Effective): Promise<void> {
-  const unchosen = parts.inventory.paths().filter((path) => path.found !== null && !isChosen(path, configuration));
-  await takeOut(parts, unchosen, { why: "devices and exclude do not name it any more" });
+export async function removeFiltered(parts: Parts, { configuration }: Effective): Promise<void> {
+  const filtered = parts.inventory.paths().filter((path) => path.found !== null && !passesFilter(path, configuration));
+  await takeOut(parts, filtered, { why: "devices and exclude do not name it any more" });
   // It comes back when an operator names it again, which is no recovery.
-  for (const path of unchosen) path.wasPresent = false;
+  for (const path of filtered) path.wasPresent = false;
 }
 
 /** Takes out known paths whose devices contradict the unit whose identity they show: they get no I/O. */
@@ -64,7 +64,7 @@ async function takeOut(parts: Parts, paths: readonly Path[], detail: NonNullable
   await Promise.all(paths.map((path) => parts.bringUp.remove(path)));
 }
 
-/** Takes over what a look at the devices found. What cannot be done keeps nothing else from being done. */
+/** Takes over what a rescan of the devices found. What cannot be done keeps nothing else from being done. */
 export async function reconcile(parts: Parts, found: FreeOfUse, effective: Effective): Promise<Outcome> {
   const plan: Plan = {
     arrivals: [],
@@ -89,7 +89,7 @@ export async function reconcile(parts: Parts, found: FreeOfUse, effective: Effec
     if (reason !== undefined) plan.refused.push({ device, number, reason });
   }
   placeAll(parts, plan, sortedByPathNumber(found.paths.filter(isWritten)), effective);
-  refreshUnits(parts, plan, await parts.mirror.current());
+  refreshUnits(parts, plan, await parts.snapshots.current());
   save(parts, plan);
   note(parts, plan);
   for (const step of [...plan.after, () => arrive(parts, plan, effective)]) {
@@ -103,22 +103,22 @@ export async function reconcile(parts: Parts, found: FreeOfUse, effective: Effec
 }
 
 /** Brings facts of the units up to date: what they are called, how large they are, what they can do. */
-function refreshUnits(parts: Parts, plan: Plan, tables: Tables): void {
+function refreshUnits(parts: Parts, plan: Plan, snapshot: Snapshot): void {
   const arriving = Map.groupBy(plan.arrivals, ({ path }) => path.unit);
   for (const unit of parts.inventory.units()) {
     const staying = [...unit.paths.values()].filter((path) => path.handle !== null && path.foreignIdentity === null);
     const found = [...staying.map((path) => path.found), ...(arriving.get(unit) ?? []).map((arrival) => arrival.found)];
     const paths = found.filter((path) => path !== null);
-    const speaker = spokesman(paths);
-    if (speaker === undefined) continue;
-    const failed = new Set(staying.filter((path) => !counts(path, tables)).map((path) => path.found));
+    const reference = referencePath(paths);
+    if (reference === undefined) continue;
+    const failed = new Set(staying.filter((path) => !counts(path, snapshot)).map((path) => path.found));
     const sound = paths.filter((path) => !failed.has(path) && path.probe.capacity !== null);
     const before = plan.newUnits.has(unit) ? 0 : unit.facts.bytes;
-    const told = (sound.length > 0 ? sound : [speaker]).map(toldBy).filter((one) => one !== null);
+    const told = (sound.length > 0 ? sound : [reference]).map(toldBy).filter((one) => one !== null);
     const { bytes, dispute } = agreedSize(told, before);
     tellDispute(parts, unit, dispute);
-    const facts = { ...factsOf(speaker.probe, unit.facts), bytes };
-    const capabilities = capabilitiesOf(speaker.probe, unit.capabilities);
+    const facts = { ...factsOf(reference.probe, unit.facts), bytes };
+    const capabilities = capabilitiesOf(reference.probe, unit.capabilities);
     const isSame = JSON.stringify(facts) === JSON.stringify(unit.facts);
     if (isSame && capabilities === unit.capabilities && !plan.newUnits.has(unit)) continue;
     const then: UnitBefore = { facts: unit.facts, capabilities: unit.capabilities };
@@ -141,7 +141,7 @@ function tellDispute({ hub }: Parts, unit: Unit, dispute: string | null): void {
   unit.dispute = dispute;
 }
 
-/** Tells the core what a unit is now. What it refuses is as it was before: so the next look finds the change again. */
+/** Tells the core what a unit is now. What it refuses is as it was before: so the next rescan finds the change again. */
 async function pushFacts(
   parts: Parts,
   unit: Unit,
@@ -190,8 +190,8 @@ function sayAdded(parts: Parts, plan: Plan, path: Path): void {
 async function arrive(parts: Parts, plan: Plan, effective: Effective): Promise<void> {
   const ready = plan.arrivals.filter(({ path, found }) => {
     if (path.unit.facts.bytes > 0) return true;
-    const doubts = found.probe.doubts.length > 0 ? ` (${found.probe.doubts.join("; ")})` : "";
-    const reason = `does not tell its capacity, and no other path of the unit does${doubts}`;
+    const problems = found.probe.problems.length > 0 ? ` (${found.probe.problems.join("; ")})` : "";
+    const reason = `does not tell its capacity, and no other path of the unit does${problems}`;
     plan.refused.push({ device: found.device, number: found.number, reason });
     return false;
   });

@@ -4,7 +4,7 @@
 import type { FoundPath } from "../../discovery/discover.ts";
 import * as abi from "../../abi.ts";
 import type { Path } from "../inventory/inventory.ts";
-import type { Tables } from "../core/tables.ts";
+import type { Snapshot } from "../core/snapshot.ts";
 
 const BAD = abi.PATH_FLAG_FAILED | abi.PATH_FLAG_WRONG_UNIT | abi.PATH_FLAG_REMOVING;
 
@@ -26,8 +26,8 @@ export function toldBy({ number, probe: { capacity } }: FoundPath): Told | null 
 }
 
 /** Whether a path that was there before is one of those whose word counts: a failed one may say what was true long ago. */
-export function counts({ handle }: Path, tables: Tables): boolean {
-  const record = handle === null ? null : tables.path(handle);
+export function counts({ handle }: Path, snapshot: Snapshot): boolean {
+  const record = handle === null ? null : snapshot.path(handle);
   return record === null || (record.flags & BAD) === 0;
 }
 

@@ -28,8 +28,8 @@ export function isOurs(unit: Unit): boolean {
 
 const describe = ({ device, number }: Refusal): string => `${device} (${number})`;
 
-/** The reason for the siblings of a device in use. */
-export const siblingReason = (used: Refusal): string =>
+/** The reason for the others of a device in use. */
+export const otherPathReason = (used: Refusal): string =>
   `another path of its unit, ${describe(used)}, is in use: ${used.reason}`;
 
 /** Takes out the paths of units that somebody else uses, notes with the units why, and says what to do. */
@@ -44,16 +44,16 @@ export function heedUses(inventory: Inventory, found: Found): FreeOfUse {
   }
   const isFree = ({ probe }: FoundPath): boolean => free.has(probe.identity.text) || !users.has(probe.identity.text);
   const blocked = found.paths.filter((path) => !isFree(path));
-  const siblings = blocked.map((path): Refused => {
+  const others = blocked.map((path): Refused => {
     const used = users.get(path.probe.identity.text);
     const { device, number } = path;
-    return { device, number, reason: used === undefined ? "in use" : siblingReason(used), isInUse: true };
+    return { device, number, reason: used === undefined ? "in use" : otherPathReason(used), isInUse: true };
   });
   const contested = new Set(blocked.map((path) => path.probe.identity.text));
   const told = found.inUse.flatMap((used) => refusalOf(inventory, used, contested) ?? []);
   const replaced = new Set(told.map((refused) => refused.number));
   const rest = found.refusals.filter((refusal) => !replaced.has(refusal.number));
-  return { paths: found.paths.filter(isFree), refusals: [...told, ...siblings, ...rest] };
+  return { paths: found.paths.filter(isFree), refusals: [...told, ...others, ...rest] };
 }
 
 /** The device by which a unit is in use, by the unit's identity. */

@@ -14,8 +14,8 @@ const REASONS: Readonly<Record<number, string>> = {
   [abi.REASON_ALUA]: "ALUA",
   [abi.REASON_TIMEOUT]: "no answer",
   [abi.REASON_IDENTITY]: "identity",
-  [abi.REASON_SIBLING]: "sibling",
-  [abi.REASON_SHAKY]: "shaky",
+  [abi.REASON_SHARED_COMPONENT]: "shared component",
+  [abi.REASON_MARGINAL]: "marginal",
 };
 
 const SETTLED: Readonly<Record<number, string>> = {
@@ -73,17 +73,17 @@ function laterKinds({ kind, arg0, arg1 }: CoreEvent): [MessageName, Detail] | nu
   switch (kind) {
     case abi.EVENT_STALL:
       return ["stall", { "threshold us": arg0 }];
-    case abi.EVENT_GHOST_SETTLED:
-      return ["ghost-settled", { how: SETTLED[arg0] ?? arg0, "age ms": arg1 }];
+    case abi.EVENT_ORPHAN_SETTLED:
+      return ["orphan-settled", { how: SETTLED[arg0] ?? arg0, "age ms": arg1 }];
     case abi.EVENT_INQUIRY_CHANGED:
       return ["inquiry-changed", {}];
     case abi.EVENT_LACKS:
       return [arg0 === abi.LACKS_FUA ? "fua-refused" : "cache-absent", {}];
     case abi.EVENT_DATA_LOST:
       return ["data-lost", { "told by": arg0 === 1 ? "a deferred error" : "a flush" }];
-    case abi.EVENT_SHAKY:
-      if (arg0 === 1) return ["shaky-out", arg1 === 0 ? { until: "failback" } : { "clean s": arg1 }];
-      return ["shaky-back", {}];
+    case abi.EVENT_MARGINAL:
+      if (arg0 === 1) return ["marginal-out", arg1 === 0 ? { until: "failback" } : { "clean s": arg1 }];
+      return ["marginal-back", {}];
     case abi.EVENT_SUSPECT:
       return arg0 === 1 ? ["suspect", {}] : ["suspect-cleared", {}];
     case abi.EVENT_ALUA_SET:

@@ -8,7 +8,7 @@ import type { State } from "../state/state.ts";
 import { inodeOf } from "../state/state-store.ts";
 
 /** Quickly enough that an operator who sees a command fail may simply try again. */
-const LOOK_MS = 1000;
+const POLL_MS = 1000;
 /** That lines are lost is said this often at most. */
 const LOST_SAID_MS = 60_000;
 
@@ -41,7 +41,7 @@ export class Keeping {
   readonly #parts: KeepingParts;
   readonly #sockets: Watched[] = [];
   #timer: NodeJS.Timeout | undefined;
-  #looking: Promise<void> | null = null;
+  #checking: Promise<void> | null = null;
   #isStopped = false;
   /** As far as it was told. */
   #linesLost = 0;
@@ -54,15 +54,15 @@ export class Keeping {
   start(): void {
     const { problem, file } = this.#parts.state;
     if (problem !== null) this.#tellUnwritable(file, problem);
-    this.#timer = setInterval(() => void this.look(), LOOK_MS);
+    this.#timer = setInterval(() => void this.check(), POLL_MS);
     this.#timer.unref();
   }
 
-  /** Waits for the look under way. To be called before sockets are closed, or their files would be missed and made again. */
+  /** Waits for the check under way. To be called before sockets are closed, or their files would be missed and made again. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     clearInterval(this.#timer);
-    await this.#looking?.catch(() => undefined);
+    await this.#checking?.catch(() => undefined);
     this.#sockets.length = 0;
   }
 
@@ -81,20 +81,20 @@ export class Keeping {
     ];
   }
 
-  /** One look at everything; the next one begins when this one has ended. */
-  async look(): Promise<void> {
-    if (this.#looking !== null || this.#isStopped) return;
-    this.#looking = this.#look();
+  /** One check of everything; the next one begins when this one has ended. */
+  async check(): Promise<void> {
+    if (this.#checking !== null || this.#isStopped) return;
+    this.#checking = this.#check();
     try {
-      await this.#looking;
+      await this.#checking;
     } finally {
-      this.#looking = null;
+      this.#checking = null;
     }
   }
 
-  async #look(): Promise<void> {
-    await this.#lookAtState();
-    for (const socket of this.#sockets) if (!this.#isStopped) await this.#lookAtSocket(socket);
+  async #check(): Promise<void> {
+    await this.#checkState();
+    for (const socket of this.#sockets) if (!this.#isStopped) await this.#checkSocket(socket);
     this.#tellLost();
   }
 
@@ -106,7 +106,7 @@ export class Keeping {
     this.#lostSaidMs = performance.now();
   }
 
-  async #lookAtState(): Promise<void> {
+  async #checkState(): Promise<void> {
     const { state, hub, logger, stateMadeAgain } = this.#parts;
     const change = await state.keep();
     if (change === null) return;
@@ -129,7 +129,7 @@ export class Keeping {
     this.#parts.hub.say("state-unwritable", { detail: { file, reason } });
   }
 
-  async #lookAtSocket(socket: Watched): Promise<void> {
+  async #checkSocket(socket: Watched): Promise<void> {
     const { hub, logger } = this.#parts;
     const { what, path } = socket;
     try {

@@ -3,9 +3,9 @@
 import type { EventHub } from "./event-hub.ts";
 import type { Inventory, Unit } from "../inventory/inventory.ts";
 import { redundancyOf } from "../views/overviews.ts";
-import type { Tables } from "../core/tables.ts";
+import type { Snapshot } from "../core/snapshot.ts";
 
-/** A look goes over every unit, so it is not part of each display. */
+/** A check goes over every unit, so it is not part of each display. */
 const EVERY_MS = 500;
 /** Units named in one message. */
 const NAMED_MAX = 16;
@@ -19,10 +19,10 @@ export class RedundancyWatch {
     this.#hub = hub;
   }
 
-  look(inventory: Inventory, tables: Tables): void {
+  check(inventory: Inventory, snapshot: Snapshot): void {
     if (performance.now() - this.#lookedMs < EVERY_MS) return;
     this.#lookedMs = performance.now();
-    const { notRedundant, withoutPath } = redundancyOf(inventory, tables);
+    const { notRedundant, withoutPath } = redundancyOf(inventory, snapshot);
     const offered = [...notRedundant, ...withoutPath].filter((unit) => unit.handle !== null);
     const lacking = new Set(offered);
     const added = offered.filter((unit) => !this.#lacking.has(unit));

@@ -8,7 +8,7 @@ import type { Inventory } from "../inventory/inventory.ts";
 export class WritersWatch {
   readonly #hub: Pick<EventHub, "say">;
   readonly #proc: string;
-  /** What was found at the last look: device and process. */
+  /** What was found at the last check: device and process. */
   #said: ReadonlySet<string> = new Set();
   /** In sentences, for displays. */
   attention: readonly string[] = [];
@@ -19,7 +19,7 @@ export class WritersWatch {
   }
 
   /** Looks who is there now; says each process once for each device. Answers whether nobody is. */
-  look(inventory: Inventory): boolean {
+  check(inventory: Inventory): boolean {
     const paths = inventory.paths().filter((path) => path.handle !== null);
     const writers = writersOf(
       paths.flatMap(({ found }) => found?.device ?? []),

@@ -8,7 +8,7 @@ import { freeName } from "./numbering.ts";
 import type { Identity, Policy } from "../schemas/unit.ts";
 import type { Enabling, UnitFacts } from "../state/state-schemas.ts";
 import type { PathRow, UnitRow } from "../state/state.ts";
-import { IDENTITY_NAME } from "../schemas/words.ts";
+import { IDENTITY_NAME } from "../schemas/constants.ts";
 
 /** A path of a unit. `handle` is null while its device is gone. */
 export interface Path {
@@ -34,12 +34,12 @@ export interface Path {
   /** Identity of the unit the path number really leads to, when that is not its own. */
   foreignIdentity: string | null;
   /** Held back by intermittent-failure monitoring, also while its device is gone. */
-  isShaky: boolean;
+  isMarginal: boolean;
   /** When its device went, newest last; an operator who vouches for the path has them forgotten. */
   removalsMs: readonly number[];
   /** Whether it is gone and another path has got its number. */
   isNumberTaken: boolean;
-  /** Since when its device is gone; null while it is there, and before the first look has shown that it is not. */
+  /** Since when its device is gone; null while it is there, and before the first rescan has shown that it is not. */
   goneSinceMs: number | null;
   /** Whether the state file has its number, its nexus and since when it is gone. */
   isNoted: boolean;
@@ -104,7 +104,7 @@ export class Inventory {
       const path = this.addPath(unit, row, row.id);
       path.enabling = row.enabling;
       path.priorityLost = row.priorityLost;
-      path.isShaky = row.isShaky;
+      path.isMarginal = row.isMarginal;
       path.goneSinceMs = row.goneSinceMs;
       path.isNoted = true;
     }
@@ -160,7 +160,7 @@ export class Inventory {
       wasPresent: false,
       found: null,
       foreignIdentity: null,
-      isShaky: false,
+      isMarginal: false,
       removalsMs: [],
       isNumberTaken: false,
       goneSinceMs: null,
@@ -364,6 +364,17 @@ export function unitRow(unit: Unit): UnitRow {
 }
 
 export function pathRow(path: Path): PathRow {
-  const { id, number, nexus, priority, enabled, enabling, priorityLost, isShaky, goneSinceMs } = path;
-  return { id, number, nexus, unit: path.unit.number, priority, enabled, enabling, priorityLost, isShaky, goneSinceMs };
+  const { id, number, nexus, priority, enabled, enabling, priorityLost, isMarginal, goneSinceMs } = path;
+  return {
+    id,
+    number,
+    nexus,
+    unit: path.unit.number,
+    priority,
+    enabled,
+    enabling,
+    priorityLost,
+    isMarginal,
+    goneSinceMs,
+  };
 }

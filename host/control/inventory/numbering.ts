@@ -1,7 +1,7 @@
 // Numbers that are kept: of logical units, and priorities of paths (reference section 2). Pure functions.
 
 import type { InitialPaths } from "../schemas/configuration.ts";
-import { PRIORITY_MAX } from "../schemas/words.ts";
+import { PRIORITY_MAX } from "../schemas/constants.ts";
 
 /** What is known of a path from before. */
 export interface Remembered {

@@ -13,7 +13,7 @@ const TOLD_BY_MODE_SENSE = abi.UNIT_CAN_NOT_WRITE | abi.UNIT_CAN_FUA;
 const TOLD_BY_PAGES = abi.UNIT_CAN_UNMAP | abi.UNIT_CAN_WRITE_SAME | abi.UNIT_CAN_WRITE_SAME_UNMAP;
 
 /** A path that could tell the capacity; it speaks for the unit. Undefined when none could. */
-export function spokesman(paths: readonly FoundPath[]): FoundPath | undefined {
+export function referencePath(paths: readonly FoundPath[]): FoundPath | undefined {
   return paths.find((path) => path.probe.capacity !== null);
 }
 

@@ -14,7 +14,7 @@ import { connectionLabel, pathLabel, unitLabel, type PathLabel, type UnitLabel }
 import type { Logger } from "../ground/logger.ts";
 import { demand, pathSet } from "../core/reactor-port.ts";
 import type { State } from "../state/state.ts";
-import type { Tables } from "../core/tables.ts";
+import type { Snapshot } from "../core/snapshot.ts";
 
 export interface AdoptionParts {
   readonly reactor: ReactorClient;
@@ -41,11 +41,11 @@ function unitOf(inventory: Inventory, { row }: UnitLabel): Unit {
 
 function pathOf(inventory: Inventory, unit: Unit, { row }: PathLabel): Path {
   const known = unit.paths.get(row.id);
-  return known ?? Object.assign(inventory.addPath(unit, row, row.id), { isShaky: row.isShaky });
+  return known ?? Object.assign(inventory.addPath(unit, row, row.id), { isMarginal: row.isMarginal });
 }
 
 /** Gives units and paths the handles that they have. */
-function adoptTables({ inventory, bringUp, logger }: AdoptionParts, adoption: Adoption, tables: Tables): Path[] {
+function adoptRecords({ inventory, bringUp, logger }: AdoptionParts, adoption: Adoption, snapshot: Snapshot): Path[] {
   const units = new Map<number, Unit>();
   for (const [handle, label] of adoption.units) {
     const known = unitLabel(label);
@@ -56,7 +56,7 @@ function adoptTables({ inventory, bringUp, logger }: AdoptionParts, adoption: Ad
   }
   const paths: Path[] = [];
   for (const [handle, label] of adoption.paths) {
-    const record = tables.path(handle);
+    const record = snapshot.path(handle);
     const unit = units.get(record?.unit ?? -1);
     if (record === null || unit === undefined) {
       logger.error(`path ${handle} of the core is none of a known unit`);
@@ -101,14 +101,18 @@ async function adoptClaims({ bringUp, keeper }: AdoptionParts, adoption: Adoptio
  * Where control before this one had written something down and not told the core, or the other way round: nobody was told
  * that it is done. A path that is to be disabled is disabled; the priorities are those by which I/O runs.
  */
-async function agree({ reactor, state, logger }: AdoptionParts, paths: readonly Path[], tables: Tables): Promise<void> {
+async function agree(
+  { reactor, state, logger }: AdoptionParts,
+  paths: readonly Path[],
+  snapshot: Snapshot,
+): Promise<void> {
   const other: Path[] = [];
   const disable: number[] = [];
   for (const path of paths) {
     const { handle } = path;
-    const record = handle === null ? null : tables.path(handle);
+    const record = handle === null ? null : snapshot.path(handle);
     if (handle === null || record === null) continue;
-    if (!path.enabled && !tables.isDisabled(handle)) disable.push(handle);
+    if (!path.enabled && !snapshot.isDisabled(handle)) disable.push(handle);
     if (path.priority === record.priority) continue;
     path.priority = record.priority;
     other.push(path);
@@ -126,12 +130,12 @@ async function agree({ reactor, state, logger }: AdoptionParts, paths: readonly 
 }
 
 /** Takes over everything. Answers the events that nobody has told of yet; connections that closed are seen to already. */
-export async function adopt(parts: AdoptionParts, adoption: Adoption, tables: Tables): Promise<CoreEvent[]> {
-  const paths = adoptTables(parts, adoption, tables);
+export async function adopt(parts: AdoptionParts, adoption: Adoption, snapshot: Snapshot): Promise<CoreEvent[]> {
+  const paths = adoptRecords(parts, adoption, snapshot);
   await closeStrayPorts(parts, adoption);
   await adoptClaims(parts, adoption, paths);
   for (const [handle, label] of adoption.connections) parts.room.adopt(handle, connectionLabel(label));
   parts.attachments.adopt(adoption.connections);
-  await agree(parts, paths, tables);
+  await agree(parts, paths, snapshot);
   return decodeEvents(adoption.events).filter(({ kind }) => kind !== abi.EVENT_CONNECTION_CLOSED);
 }

@@ -74,7 +74,7 @@ export class RememberedAttachments implements Attachments {
   readonly #state: State;
   readonly #inventory: Inventory;
   readonly #whyInUse: WhyInUse;
-  /** Mirror of the state file's rows, so that a display reads no disk. */
+  /** Snapshots of the state file's rows, so that a display reads no disk. */
   #rows: AttachmentRow[];
   /** Why devices are not served, by their index, as it was last said. */
   #unserved = new Map<number, string>();

@@ -13,7 +13,7 @@ import { pathState } from "../views/views.ts";
 const CHECKS = 3;
 const MARGIN_MS = 500;
 /** How often the tables are looked at, for an outcome that came without an event. */
-const LOOK_MS = 50;
+const POLL_MS = 50;
 
 export interface FailbackOutcome {
   /** Resolves when the path was taken back; rejects with the reason when not. */
@@ -40,16 +40,16 @@ export function waitForFailback(context: Context, path: Path, handle: number): F
     }
   };
   const stopListening = context.reactor.onEvent(onEvents);
-  const look = setInterval(() => {
-    void context.mirror.forDisplay().then((tables) => {
-      const record = tables.path(handle);
+  const poll = setInterval(() => {
+    void context.snapshots.forDisplay().then((snapshot) => {
+      const record = snapshot.path(handle);
       if (record !== null && pathState(path, record) !== "failed") resolve();
     });
-  }, LOOK_MS);
+  }, POLL_MS);
   const timer = setTimeout(() => refuse(`no answer within ${limitMs} ms`), limitMs);
   const stop = (): void => {
     stopListening();
-    clearInterval(look);
+    clearInterval(poll);
     clearTimeout(timer);
   };
   promise.then(stop, stop);

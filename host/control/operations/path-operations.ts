@@ -11,8 +11,8 @@ import type { About } from "../events/event-hub.ts";
 import { isShown, pathRow, rivalsOf, type Path, type Unit } from "../inventory/inventory.ts";
 import { demand, pathSet, pathSwap, type CoreCall } from "../core/reactor-port.ts";
 import type { PathView } from "../schemas/path.ts";
-import { vouch } from "../events/shaky.ts";
-import { untilVerified } from "../core/verified.ts";
+import { vouch } from "../events/marginal.ts";
+import { waitVerified } from "../core/wait-verified.ts";
 import { pathState, pathView } from "../views/views.ts";
 
 /** An enabled path carries I/O once it was asked who it is; that is waited for so long, as other commands wait meanwhile. */
@@ -34,8 +34,8 @@ interface PathChange {
 /** On the disk, then in the core, or not at all. */
 async function changePaths(context: Context, change: PathChange, what: string): Promise<void> {
   const { paths, numbered, calls } = change;
-  const siblings = new Set(paths.flatMap((path) => [...path.unit.paths.values()]));
-  const before = [...siblings].map((path) => ({ path, row: pathRow(path) }));
+  const ofUnits = new Set(paths.flatMap((path) => [...path.unit.paths.values()]));
+  const before = [...ofUnits].map((path) => ({ path, row: pathRow(path) }));
   const undo = (): void => {
     for (const { path, row } of before) {
       const { priority, enabled, enabling, priorityLost } = row;
@@ -70,7 +70,7 @@ function settleNumber(path: Path, changing: readonly Path[]): void {
 }
 
 async function answer(context: Context, path: Path): Promise<PathView> {
-  await context.mirror.current();
+  await context.snapshots.current();
   return pathView(path, context.views);
 }
 
@@ -94,7 +94,7 @@ export function enablePath(context: Context, number: string, enabled: boolean): 
       throw thrown;
     }
     context.hub.say("effectiveness-changed", about);
-    if (enabled) await untilVerified(context.mirror, [path], VERIFY_MS_MAX);
+    if (enabled) await waitVerified(context.snapshots, [path], VERIFY_MS_MAX);
     return answer(context, path);
   });
 }
@@ -189,14 +189,14 @@ export function swapPaths(context: Context, first: string, second: string): Prom
       }
       await changePaths(context, exchange(a, b), "exchanging priorities");
     });
-    await context.mirror.current();
+    await context.snapshots.current();
     return { paths: [pathView(a, context.views), pathView(b, context.views)] };
   });
 }
 
 /** Refuses to make a path the one in use that cannot carry I/O. */
 function checkUsable(context: Context, path: Path): void {
-  const record = path.handle === null ? null : context.mirror.tables.path(path.handle);
+  const record = path.handle === null ? null : context.snapshots.newest.path(path.handle);
   if (pathState(path, record) !== "failed") return;
   const whatFailed = record === null ? "its device is gone" : "it is failed";
   const why = path.foreignIdentity === null ? whatFailed : "it leads to another unit";
@@ -232,18 +232,18 @@ async function makeFirst(context: Context, paths: readonly Path[]): Promise<void
     },
     calls: changes.flatMap((one) => one.calls),
   };
-  // Who wants a shaky path in use vouches for it; else nothing would become of the command.
-  const shaky = paths.filter(({ handle }) => handle !== null && context.mirror.tables.isShaky(handle));
+  // Who wants a marginal path in use vouches for it; else nothing would become of the command.
+  const marginal = paths.filter(({ handle }) => handle !== null && context.snapshots.newest.isMarginal(handle));
   await withPriorityMessages(context, paths, () => changePaths(context, change, "making it the path in use"));
-  for (const path of shaky) if (path.handle !== null) await vouch(context, path, path.handle);
-  await untilVerified(context.mirror, paths, VERIFY_MS_MAX);
+  for (const path of marginal) if (path.handle !== null) await vouch(context, path, path.handle);
+  await waitVerified(context.snapshots, paths, VERIFY_MS_MAX);
 }
 
 /** `-path`. */
 export function usePath(context: Context, number: string): Promise<PathView> {
   return context.change(async () => {
     const path = context.inventory.path(number);
-    await context.mirror.current();
+    await context.snapshots.current();
     checkUsable(context, path);
     await makeFirst(context, [path]);
     return answer(context, path);
@@ -275,18 +275,18 @@ export function useMatching(context: Context, pattern: string): Promise<{ paths:
         remedy: "give more fields, so that it matches one path of each logical unit",
       });
     }
-    await context.mirror.current();
+    await context.snapshots.current();
     for (const path of chosen) checkUsable(context, path);
     await makeFirst(context, chosen);
-    await context.mirror.current();
+    await context.snapshots.current();
     return { paths: chosen.map((path) => pathView(path, context.views)) };
   });
 }
 
-/** Takes one failed path back, or a shaky one, for which an operator vouches by this; throws why it was not. */
+/** Takes one failed path back, or a marginal one, for which an operator vouches by this; throws why it was not. */
 async function failback(context: Context, path: Path): Promise<void> {
   const { handle } = path;
-  const record = handle === null ? null : context.mirror.tables.path(handle);
+  const record = handle === null ? null : context.snapshots.newest.path(handle);
   if (handle === null || record === null) {
     throw new ControlError("PATH_CHECK_FAILED", `path ${path.number} cannot be taken back: its device is gone`, {
       parameter: path.number,
@@ -300,7 +300,7 @@ async function failback(context: Context, path: Path): Promise<void> {
     });
   }
   if (pathState(path, record) !== "failed") {
-    if (context.mirror.tables.isShaky(handle)) return vouch(context, path, handle);
+    if (context.snapshots.newest.isMarginal(handle)) return vouch(context, path, handle);
     throw new ControlError("PATH_NOT_FAILED", `path ${path.number} is not failed`, {
       parameter: path.number,
       remedy: "nothing has to be done; enable it if it is in standby",
@@ -320,18 +320,18 @@ async function failback(context: Context, path: Path): Promise<void> {
 /** `-failback`. */
 export async function failbackPath(context: Context, number: string): Promise<PathView> {
   const path = context.inventory.path(number);
-  await context.mirror.current();
+  await context.snapshots.current();
   await failback(context, path);
-  await untilVerified(context.mirror, [path], VERIFY_MS_MAX);
+  await waitVerified(context.snapshots, [path], VERIFY_MS_MAX);
   return answer(context, path);
 }
 
-/** `-failbackall`: every failed or shaky path whose device is there, side by side. */
+/** `-failbackall`: every failed or marginal path whose device is there, side by side. */
 export async function failbackAll(context: Context) {
-  const tables = await context.mirror.current();
+  const snapshot = await context.snapshots.current();
   const failed = context.inventory.paths().filter((path) => {
-    const record = path.handle === null ? null : tables.path(path.handle);
-    return record !== null && (pathState(path, record) === "failed" || (record.flags & abi.PATH_FLAG_SHAKY) !== 0);
+    const record = path.handle === null ? null : snapshot.path(path.handle);
+    return record !== null && (pathState(path, record) === "failed" || (record.flags & abi.PATH_FLAG_MARGINAL) !== 0);
   });
   const results = await Promise.all(
     failed.map(async (path) => {
@@ -343,7 +343,7 @@ export async function failbackAll(context: Context) {
       }
     }),
   );
-  await context.mirror.current();
+  await context.snapshots.current();
   return { results };
 }
 
@@ -388,7 +388,7 @@ export async function forgetPath(context: Context, number: string): Promise<{ do
     context.hub.say("path-forgotten", { unit: path.unit.number, path: number });
     if (isLast) await forgetUnit(context, path.unit);
   });
-  await context.look();
+  await context.rescan();
   return { done: true };
 }
 
@@ -396,7 +396,7 @@ export async function forgetPath(context: Context, number: string): Promise<{ do
 async function refuseWithClients(context: Context, { number, unit }: Path): Promise<void> {
   const { handle } = unit;
   if (handle === null) return;
-  const connections = (await context.mirror.current()).unit(handle)?.connections ?? 0;
+  const connections = (await context.snapshots.current()).unit(handle)?.connections ?? 0;
   if (connections === 0) return;
   const clients = `${connections} NBD connection${connections === 1 ? "" : "s"}`;
   throw new ControlError("BUSY", `LogicalUnit #${unit.number} has no other path, and ${clients}`, {

@@ -2,13 +2,13 @@
 
 import { applyAll } from "./applying.ts";
 import type { RememberedAttachments } from "./attachments.ts";
-import { checkChoice } from "../devices/chosen.ts";
+import { checkFilter } from "../devices/device-filter.ts";
 import { loadConfiguration } from "../settings/configuration.ts";
 import type { Context } from "../devices/context.ts";
 import { Effective } from "../settings/effective.ts";
 import { reasonOf } from "../ground/errors.ts";
 import type { Kept } from "../devices/kept.ts";
-import type { Looks } from "../devices/looks.ts";
+import type { Rescans } from "../devices/rescans.ts";
 import { reloadReport, socketsInForce } from "./reload.ts";
 import { isEmulated, type Configuration, type ReloadReport } from "../schemas/configuration.ts";
 import type { TlsSources } from "../tls/sources.ts";
@@ -22,7 +22,7 @@ export interface Reloadable extends Context {
   };
   readonly attachments: RememberedAttachments;
   readonly emulated: boolean;
-  readonly looks: Looks;
+  readonly rescans: Rescans;
   readonly tlsSources: TlsSources;
   effective: Effective;
   restartNeeded: readonly string[];
@@ -44,7 +44,7 @@ export async function reload(daemon: Reloadable, kept: Kept): Promise<ReloadRepo
   const sockets = socketsInForce(daemon.options.configuration, after);
   const devices = isEmulated(after) === emulated ? after.devices : before.devices;
   const next = { ...after, devices, emulated, sockets, state, log, limits, ring, process, array };
-  checkChoice(daemon.inventory, daemon.attachments, next);
+  checkFilter(daemon.inventory, daemon.attachments, next);
   const putFiles = daemon.tlsSources.read(after);
   await put(daemon, new Effective(next, () => daemon.state.settings()));
   putFiles();
@@ -57,8 +57,8 @@ export async function reload(daemon: Reloadable, kept: Kept): Promise<ReloadRepo
       "needs restart": report.restartNeeded.join(" ") || null,
     },
   });
-  daemon.looks.soon(0);
-  await daemon.mirror.current();
+  daemon.rescans.soon(0);
+  await daemon.snapshots.current();
   return report;
 }
 

@@ -10,10 +10,10 @@ import { checkParameters, LBMODES } from "../settings/policies.ts";
 import { demand, unitSet, type CoreCall } from "../core/reactor-port.ts";
 import type { Attachment, AttachRequest, Policy, PolicyName, UnitPatch, UnitView } from "../schemas/unit.ts";
 import { unitView } from "../views/views.ts";
-import { NUMBERED_NAME } from "../schemas/words.ts";
+import { NUMBERED_NAME } from "../schemas/constants.ts";
 
 async function answer(context: Context, unit: Unit): Promise<UnitView> {
-  await context.mirror.current();
+  await context.snapshots.current();
   return unitView(unit, context.views);
 }
 
@@ -96,11 +96,11 @@ async function checkPolicy(context: Context, unit: Unit, { name, parameters }: P
 
 /** A subset that cannot be used now is a mistake, unless nothing can be used. One that fails later stays what it is. */
 async function checkSubset(context: Context, unit: Unit, paths: readonly string[]): Promise<void> {
-  const tables = await context.mirror.current();
-  const usable = unit.handle === null ? 0 : (tables.unit(unit.handle)?.usable ?? 0);
+  const snapshot = await context.snapshots.current();
+  const usable = unit.handle === null ? 0 : (snapshot.unit(unit.handle)?.usable ?? 0);
   const isUsable = (number: string): boolean => {
     const handle = pathNumbered(unit, number)?.handle ?? null;
-    const slot = handle === null ? undefined : tables.path(handle)?.slot;
+    const slot = handle === null ? undefined : snapshot.path(handle)?.slot;
     return slot !== undefined && (usable & (1 << slot)) !== 0;
   };
   if (usable === 0 || paths.some(isUsable)) return;

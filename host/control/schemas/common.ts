@@ -3,7 +3,7 @@
 // Sizes are in bytes, times carry their unit in the name, counters start with the daemon.
 
 import * as z from "zod";
-import { IDENTITY_NAME, IDENTITY_NAME_RULE, PRIORITY_MAX, PRIORITY_MIN, PRIORITY_RULE } from "./words.ts";
+import { IDENTITY_NAME, IDENTITY_NAME_RULE, PRIORITY_MAX, PRIORITY_MIN, PRIORITY_RULE } from "./constants.ts";
 
 /** Path number `host:channel:target:lun`, decimal, without leading zeroes: `4:0:0:1`. */
 export const PathNumber = z

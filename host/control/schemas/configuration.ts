@@ -144,7 +144,7 @@ export const Configuration = z.strictObject({
   exclude: z.array(DeviceSelector).default([]),
   policy: Policy.default(SETTINGS.policy.default),
   patrol: z.strictObject(shapeOf("patrol")).prefault({}),
-  shaky: z.strictObject(shapeOf("shaky")).prefault({}),
+  marginal: z.strictObject(shapeOf("marginal")).prefault({}),
   timeouts: z.strictObject(shapeOf("timeouts")).prefault({}),
   alua: z.strictObject(shapeOf("alua")).prefault({}),
   units: z.array(Unit).default([]),
@@ -186,15 +186,15 @@ export const ReloadReport = z
   .meta({ id: "ReloadReport" });
 export type ReloadReport = z.infer<typeof ReloadReport>;
 
-/** POST /v1/config/adopt. */
-export const Adoption = z
+/** POST /v1/config/revert. */
+export const RevertReport = z
   .object({
-    adopted: z
+    reverted: z
       .array(z.string())
       .meta({ description: "Keys for which the configuration holds again, like policy of #3" }),
   })
-  .meta({ id: "Adoption" });
-export type Adoption = z.infer<typeof Adoption>;
+  .meta({ id: "RevertReport" });
+export type RevertReport = z.infer<typeof RevertReport>;
 
 /** POST /v1/config/accept. */
 export const Acceptance = z

@@ -1,7 +1,7 @@
 // Messages: what happened, with the numbers operators know (reference section 9).
 
 import * as z from "zod";
-import { EVENTS_MAX } from "./words.ts";
+import { EVENTS_MAX } from "./constants.ts";
 import { PathNumber, TimeMs, UnitNumber } from "./common.ts";
 
 export const EventLevel = z.enum(["info", "warning", "error"]).meta({ id: "EventLevel" });

@@ -12,7 +12,7 @@ export type PathState = z.infer<typeof PathState>;
  * device is not there; it is not displayed any more, and its settings are kept until `forget`.
  */
 export const PathCondition = z
-  .enum(["suspect", "shaky", "stalled", "wrong unit", "unverified", "removing", "gone"])
+  .enum(["suspect", "marginal", "stalled", "wrong unit", "unverified", "removing", "gone"])
   .meta({ id: "PathCondition" });
 export type PathCondition = z.infer<typeof PathCondition>;
 
@@ -40,12 +40,12 @@ export const PathStatistics = z
     depth: Count.meta({ description: "Most commands that may be in flight now" }),
     weight: Count,
     serviceUs: Count.meta({ description: "Learned service time; 0 until learned" }),
-    ghosts: Count.meta({ description: "Commands whose request went on elsewhere, not settled yet" }),
+    orphans: Count.meta({ description: "Commands whose request went on elsewhere, not settled yet" }),
     lastAnswerMs: Count.nullable().meta({ description: "Milliseconds since the path last answered; null: never" }),
     sinceMs: Count.nullable().meta({ description: "Milliseconds since the health last changed; null: never" }),
-    shakyForS: Count.nullable().meta({
+    marginalForS: Count.nullable().meta({
       description:
-        "Seconds of clean service a shaky path still has to show; null: it waits for failback by an operator",
+        "Seconds of clean service a marginal path still has to show; null: it waits for failback by an operator",
     }),
     latency: Latency.nullable(),
   })

@@ -5,7 +5,7 @@
 
 import * as z from "zod";
 import { Done, PathNumber, PathPattern, Priority, UnitKey } from "./common.ts";
-import { Acceptance, Adoption, ConfigurationView, ReloadReport } from "./configuration.ts";
+import { Acceptance, RevertReport, ConfigurationView, ReloadReport } from "./configuration.ts";
 import { EventList, EventQuery } from "./event.ts";
 import { FaultAdded, FaultList, FaultRemoval, FaultRequest } from "./fault.ts";
 import { Mode, ModePatch, Patrol, PatrolPatch } from "./mode.ts";
@@ -127,7 +127,7 @@ export const ROUTES = {
   setPriority: path("priority", "Set a path's priority", z.strictObject({ priority: Priority })),
   failbackPath: path(
     "failback",
-    "Take a failed path back after checking it, or vouch for a shaky one (-failback)",
+    "Take a failed path back after checking it, or vouch for a marginal one (-failback)",
     none,
   ),
   forgetPath: {
@@ -158,7 +158,7 @@ export const ROUTES = {
   failbackAll: {
     method: "POST",
     path: "/v1/failback-all",
-    summary: "Try to take back every failed or shaky path now (-failbackall)",
+    summary: "Try to take back every failed or marginal path now (-failbackall)",
     change: true,
     body: none,
     response: FailbackAll,
@@ -212,13 +212,13 @@ export const ROUTES = {
     body: none,
     response: ReloadReport,
   },
-  adoptConfig: {
+  revertConfig: {
     method: "POST",
-    path: "/v1/config/adopt",
+    path: "/v1/config/revert",
     summary: "Give up what commands have set over the configuration: system settings, policies, hedging budgets",
     change: true,
     body: none,
-    response: Adoption,
+    response: RevertReport,
   },
   acceptSettings: {
     method: "POST",

@@ -73,7 +73,7 @@ export const UnitStatistics = z
   .object({
     requests: Count.meta({ description: "Accepted and not answered" }),
     waiting: Count.meta({ description: "Pieces that wait for a path" }),
-    ghosts: Count,
+    orphans: Count,
     answered: Count,
     failed: Count,
     connections: Count,

@@ -3,7 +3,7 @@
 import { parseArgs } from "node:util";
 import { reasonOf } from "../ground/errors.ts";
 import { LOG_LEVELS, type LogLevel } from "../../settings/names.ts";
-import { CONFIGURATION_FILE } from "../schemas/words.ts";
+import { CONFIGURATION_FILE } from "../schemas/constants.ts";
 
 export const USAGE = `usage: pathmanagerd [--config FILE] [--log-level ${LOG_LEVELS.join("|")}]
 

@@ -8,11 +8,11 @@ import { wwidOf } from "../../discovery/wwid.ts";
 import { keyPositions, lineOf, type KeyPosition } from "./configuration-lines.ts";
 import { policyOfConfiguration } from "./effective.ts";
 import { ControlError, reasonOf } from "../ground/errors.ts";
-import { nearest } from "../ground/nearest.ts";
+import { didYouMean } from "../ground/did-you-mean.ts";
 import { parametersMistake } from "./policies.ts";
 import { Configuration, isEmulated } from "../schemas/configuration.ts";
 import { nbdTcpContradictions, type Complain } from "./contradictions.ts";
-import { NUMBERED_NAME } from "../schemas/words.ts";
+import { NUMBERED_NAME } from "../schemas/constants.ts";
 
 /** One mistake in a configuration file. */
 export interface Mistake {
@@ -110,7 +110,7 @@ function mistakesOf(issue: Issue, file: string, positions: readonly KeyPosition[
     return issue.keys.map((key) => {
       const path = [...issue.path, key];
       const valid = keysAt(issue.path);
-      const meant = nearest(key, valid);
+      const meant = didYouMean(key, valid);
       const hint = meant === undefined ? `known here: ${valid.join(", ")}` : `did you mean ${meant}?`;
       return { file, line: lineOf(positions, path), key: dotted(path), problem: `unknown key; ${hint}` };
     });

@@ -1,7 +1,7 @@
 // Policies: their names, the parameters each takes, and what they are in the core.
 
 import { ControlError } from "../ground/errors.ts";
-import { nearest } from "../ground/nearest.ts";
+import { didYouMean } from "../ground/did-you-mean.ts";
 import { POLICY_NAMES } from "../../settings/names.ts";
 import type { Balancing, Policy, PolicyName, PolicyParameters } from "../schemas/unit.ts";
 
@@ -27,7 +27,7 @@ export const LBMODES: readonly PolicyName[] = ["static", "round-robin", "least-s
 export function policyName(name: string): PolicyName {
   const found = POLICY_NAMES.find((candidate) => candidate === name);
   if (found !== undefined) return found;
-  const meant = nearest(name, POLICY_NAMES);
+  const meant = didYouMean(name, POLICY_NAMES);
   throw new ControlError("UNKNOWN_POLICY", `there is no policy ${name}`, {
     parameter: "policy",
     remedy: `${meant === undefined ? "" : `did you mean ${meant}? `}the policies are ${POLICY_NAMES.join(", ")}`,

@@ -23,7 +23,7 @@ import { COPY_FILE } from "./settings-copy.ts";
 import { incompleteOf, markInUse, SettingsSeal, type Touched } from "./settings-seal.ts";
 import { openStateFile, STATE_FILE, tryOpen, type Rebuilt } from "./state-file.ts";
 
-/** What a look at the file has led to; null: everything is as it was. */
+/** What a check of the file has led to; null: everything is as it was. */
 export type StateChange =
   | { readonly kind: "made again" }
   /** Not the file itself, but the copy of the settings. */
@@ -46,8 +46,8 @@ const CHANGED = "the file has changed since it was read; restart the daemon to u
 
 const CUT = "it was cut off while the daemon ran; restart the daemon, and what was set is restored from its copy";
 
-/** The journal is emptied after so many looks, so that little is in it alone. */
-const LOOKS_PER_CHECKPOINT = 30;
+/** The journal is emptied after so many checks, so that little is in it alone. */
+const CHECKS_PER_CHECKPOINT = 30;
 
 const sameFile = (status: { readonly dev: number; readonly ino: number }): string => `${status.dev}:${status.ino}`;
 
@@ -102,10 +102,10 @@ export class StateStore {
   #isCopy: boolean;
   /** The file holds something else than the copy that was made of it. */
   #isForeign = false;
-  #isLooking = false;
+  #isChecking = false;
   #seal: SettingsSeal;
-  /** Looks since the journal was emptied. */
-  #looks = 0;
+  /** Checks since the journal was emptied. */
+  #checks = 0;
   /** No event up to this number is given again: somebody may have seen it. */
   readonly eventsFrom: number;
 
@@ -152,10 +152,10 @@ export class StateStore {
     this.#seal.prepare(touched, lastEvent);
   }
 
-  /** After that transaction. It has happened, whatever becomes of the copy, which is then older and made anew by a look. */
+  /** After that transaction. It has happened, whatever becomes of the copy, which is then older and made anew by a check. */
   published(): void {
-    // The next look brings it from the journal into the file as well.
-    this.#looks = LOOKS_PER_CHECKPOINT;
+    // The next check brings it from the journal into the file as well.
+    this.#checks = CHECKS_PER_CHECKPOINT;
     try {
       this.#seal.publish();
       this.#files = { ...this.#files, copy: copyNow(this.file) };
@@ -174,17 +174,17 @@ export class StateStore {
   }
 
   /** Looks whether the file is still the one that is open, and mends what can be mended. */
-  async look(): Promise<StateChange | null> {
-    if (this.#isLooking) return null;
-    this.#isLooking = true;
+  async check(): Promise<StateChange | null> {
+    if (this.#isChecking) return null;
+    this.#isChecking = true;
     try {
       const before = this.#files;
       const now = await filesLater(this.file);
-      // Of files that were changed meanwhile, by this daemon, the next look tells.
+      // Of files that were changed meanwhile, by this daemon, the next check tells.
       if (now === null || this.#files !== before || !this.#database.isOpen) return null;
       return this.#mend(now);
     } finally {
-      this.#isLooking = false;
+      this.#isChecking = false;
     }
   }
 
@@ -222,8 +222,8 @@ export class StateStore {
   }
 
   #emptyJournal(): void {
-    if (++this.#looks < LOOKS_PER_CHECKPOINT) return;
-    this.#looks = 0;
+    if (++this.#checks < CHECKS_PER_CHECKPOINT) return;
+    this.#checks = 0;
     this.#database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
     this.#files = filesNow(this.file);
   }

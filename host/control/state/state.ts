@@ -34,7 +34,7 @@ export interface PathRow {
   /** Another path of the unit was given the number while this one was gone. */
   readonly priorityLost: boolean;
   /** Fails again and again: a last resort until an operator takes it back. */
-  readonly isShaky: boolean;
+  readonly isMarginal: boolean;
   readonly goneSinceMs: number | null;
 }
 
@@ -119,7 +119,7 @@ export class State {
 
   /** Looks after the file; answers what has changed. */
   keep(): Promise<StateChange | null> {
-    return this.#store.look();
+    return this.#store.check();
   }
 
   get #database(): DatabaseSync {
@@ -236,7 +236,7 @@ export class State {
       enabled: row["enabled"] === 1,
       enabling: ENABLINGS.find((enabling) => enabling === row["enabling"]) ?? "unknown",
       priorityLost: row["priority_lost"] === 1,
-      isShaky: row["shaky"] === 1,
+      isMarginal: row["shaky"] === 1,
       nexus: row["nexus"] === null ? null : String(row["nexus"]),
       goneSinceMs: row["gone_since_ms"] === null ? null : Number(row["gone_since_ms"]),
     }));
@@ -258,7 +258,7 @@ export class State {
           path.priority,
           path.enabled ? 1 : 0,
           path.priorityLost ? 1 : 0,
-          path.isShaky ? 1 : 0,
+          path.isMarginal ? 1 : 0,
           path.nexus,
           path.goneSinceMs,
           path.enabling,
@@ -268,7 +268,7 @@ export class State {
   }
 
   /** An operator vouches for a path; everything else of it stays. */
-  pathIsNotShaky(id: number): void {
+  pathIsNotMarginal(id: number): void {
     this.transaction(() => this.#set("paths", id, "UPDATE paths SET shaky = 0 WHERE id = ?", id));
   }
 

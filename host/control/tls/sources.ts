@@ -43,13 +43,13 @@ export class TlsSources {
 
   constructor(hub: EventHub) {
     this.#hub = hub;
-    this.#timer = setInterval(() => this.#look(this.#sources), DAY_MS).unref();
+    this.#timer = setInterval(() => this.#check(this.#sources), DAY_MS).unref();
   }
 
   /** One more server, whose files are read already. */
   add(source: TlsSource): void {
     this.#sources.push(source);
-    this.#look([source]);
+    this.#check([source]);
   }
 
   /** Reads every file; answers how to put them in force. Throws ControlError, and all is as it was. */
@@ -57,7 +57,7 @@ export class TlsSources {
     const apply = this.#sources.map((source) => source.read(configuration));
     return () => {
       for (const one of apply) one();
-      this.#look(this.#sources);
+      this.#check(this.#sources);
     };
   }
 
@@ -65,7 +65,7 @@ export class TlsSources {
     clearInterval(this.#timer);
   }
 
-  #look(sources: readonly TlsSource[]): void {
+  #check(sources: readonly TlsSource[]): void {
     for (const { parameter, file, pem } of sources.flatMap(({ certificates }) => certificates)) {
       const expiry = expiryOf(pem);
       if (expiry === null) continue;

@@ -7,7 +7,7 @@ import { isShown, pathsOf, type Inventory, type Path, type Unit } from "../inven
 import type { PathView } from "../schemas/path.ts";
 import type { ArrayView, StatisticsView } from "../schemas/status.ts";
 import type { UnitView } from "../schemas/unit.ts";
-import type { Tables } from "../core/tables.ts";
+import type { Snapshot } from "../core/snapshot.ts";
 import { pathCounters, pathState, serviceablePaths, SYMBOLS, unitCounters, unitState } from "./views.ts";
 
 interface PortCount {
@@ -74,11 +74,11 @@ export async function arrayViews(units: Iterable<UnitView>): Promise<ArrayView[]
 const TOTALS = ["ios", "bytesRead", "bytesWritten", "errors", "retries", "inFlight"] as const;
 
 /** The totals stand at the end, as they are summed up while the paths before them are sent. */
-export function statisticsView(inventory: Inventory, tables: Tables, latencies: Latencies): Lazy<StatisticsView> {
+export function statisticsView(inventory: Inventory, snapshot: Snapshot, latencies: Latencies): Lazy<StatisticsView> {
   const totals = { ios: 0, bytesRead: 0, bytesWritten: 0, errors: 0, retries: 0, inFlight: 0 };
   const shown = inventory.paths().filter(isShown);
   const paths = lazily(shown, (path) => {
-    const record = path.handle === null ? null : tables.path(path.handle);
+    const record = path.handle === null ? null : snapshot.path(path.handle);
     const latency = path.handle === null ? undefined : latencies.paths.get(path.handle);
     const counters = pathCounters(record);
     for (const key of TOTALS) totals[key] += counters[key];
@@ -91,7 +91,7 @@ export function statisticsView(inventory: Inventory, tables: Tables, latencies: 
     });
   });
   const units = lazily(inventory.units(), (unit) => {
-    const record = unit.handle === null ? null : tables.unit(unit.handle);
+    const record = unit.handle === null ? null : snapshot.unit(unit.handle);
     const latency = unit.handle === null ? undefined : latencies.units.get(unit.handle);
     return Object.assign(unitCounters(record), {
       number: unit.number,
@@ -117,13 +117,13 @@ export interface Redundancy {
   readonly inUse: readonly Unit[];
 }
 
-export function redundancyOf(inventory: Inventory, tables: Tables): Redundancy {
+export function redundancyOf(inventory: Inventory, snapshot: Snapshot): Redundancy {
   const notRedundant: Unit[] = [];
   const withoutPath: Unit[] = [];
   let usable = 0;
   for (const unit of inventory.units()) {
-    usable += serviceablePaths(unit, tables);
-    const state = unitState(unit, tables);
+    usable += serviceablePaths(unit, snapshot);
+    const state = unitState(unit, snapshot);
     if (state === "not redundant") notRedundant.push(unit);
     else if (state === "no path" || state === "released") withoutPath.push(unit);
     // Of one that was offered clients may wait; one that was gone when the daemon started only has its settings kept.

@@ -5,13 +5,13 @@ import type { PathRecord, UnitRecord } from "../../reactor/records.ts";
 import { isShown, pathsOf, type Path, type Unit } from "../inventory/inventory.ts";
 import { outcomeText } from "./outcome-text.ts";
 import { balancingOf } from "../settings/policies.ts";
-import type { Tables } from "../core/tables.ts";
+import type { Snapshot } from "../core/snapshot.ts";
 import type { AluaState, Latency, PathCondition, PathError, PathState, PathView } from "../schemas/path.ts";
 import type { Attachment, Policy, Timeouts, UnitState, UnitView } from "../schemas/unit.ts";
 
 /** What a view needs beside the inventory. */
 export interface ViewSources {
-  readonly tables: Tables;
+  readonly snapshot: Snapshot;
   readonly policyOf: (unit: Unit) => Policy;
   readonly timeoutsOf: (unit: Unit) => Timeouts;
   readonly hedgeBudgetPercentOf: (unit: Unit) => number;
@@ -45,7 +45,7 @@ export const SYMBOLS: Readonly<Record<PathState, PathView["symbol"]>> = {
 
 const CONDITIONS: readonly (readonly [number, PathCondition])[] = [
   [abi.PATH_FLAG_SUSPECT, "suspect"],
-  [abi.PATH_FLAG_SHAKY, "shaky"],
+  [abi.PATH_FLAG_MARGINAL, "marginal"],
   [abi.PATH_FLAG_STALLED, "stalled"],
   [abi.PATH_FLAG_WRONG_UNIT, "wrong unit"],
   [abi.PATH_FLAG_UNVERIFIED, "unverified"],
@@ -101,13 +101,13 @@ export function unitCounters(record: UnitRecord | null) {
 }
 
 /** Null: until an operator takes it back. */
-function shakyForS(record: PathRecord | null): number | null {
-  if (record === null || (record.flags & abi.PATH_FLAG_SHAKY) === 0) return 0;
-  return record.shakySeconds === 0 ? null : record.shakySeconds;
+function marginalForS(record: PathRecord | null): number | null {
+  if (record === null || (record.flags & abi.PATH_FLAG_MARGINAL) === 0) return 0;
+  return record.marginalSeconds === 0 ? null : record.marginalSeconds;
 }
 
 export function pathView(path: Path, sources: ViewSources): PathView {
-  const record = path.handle === null ? null : sources.tables.path(path.handle);
+  const record = path.handle === null ? null : sources.snapshot.path(path.handle);
   const state = pathState(path, record);
   const probe = path.found?.probe;
   const alua = probe?.alua ?? null;
@@ -144,36 +144,36 @@ export function pathView(path: Path, sources: ViewSources): PathView {
       checks: record?.checks ?? 0,
       depth: record?.depth ?? 0,
       weight: record?.weight ?? 0,
-      ghosts: record?.ghosts ?? 0,
-      lastAnswerMs: record === null ? null : agoMs(sources.tables.nowNs, record.lastAnswerNs),
-      sinceMs: record === null ? null : agoMs(sources.tables.nowNs, record.sinceNs),
-      shakyForS: shakyForS(record),
+      orphans: record?.orphans ?? 0,
+      lastAnswerMs: record === null ? null : agoMs(sources.snapshot.nowNs, record.lastAnswerNs),
+      sinceMs: record === null ? null : agoMs(sources.snapshot.nowNs, record.sinceNs),
+      marginalForS: marginalForS(record),
       latency: path.handle === null ? null : sources.pathLatency(path.handle),
     },
   };
 }
 
 /** Paths of a unit that can carry I/O, now or as an alternative. */
-export function serviceablePaths(unit: Unit, tables: Tables): number {
+export function serviceablePaths(unit: Unit, snapshot: Snapshot): number {
   let count = 0;
   for (const { handle, foreignIdentity } of unit.paths.values()) {
-    if (handle !== null && foreignIdentity === null && tables.isServiceable(handle)) count++;
+    if (handle !== null && foreignIdentity === null && snapshot.isServiceable(handle)) count++;
   }
   return count;
 }
 
-export function unitState(unit: Unit, tables: Tables): UnitState {
+export function unitState(unit: Unit, snapshot: Snapshot): UnitState {
   const { handle } = unit;
   if (unit.inUse !== null) return "in use elsewhere";
   if (handle === null || [...unit.paths.values()].every((path) => path.handle === null)) return "gone";
-  const serviceable = serviceablePaths(unit, tables);
-  if (serviceable === 0) return tables.isReleased(handle) ? "released" : "no path";
+  const serviceable = serviceablePaths(unit, snapshot);
+  if (serviceable === 0) return snapshot.isReleased(handle) ? "released" : "no path";
   if (serviceable > 1) return "ok";
   return unit.paths.size > 1 ? "not redundant" : "single path";
 }
 
 export function unitView(unit: Unit, sources: ViewSources): UnitView {
-  const record = unit.handle === null ? null : sources.tables.unit(unit.handle);
+  const record = unit.handle === null ? null : sources.snapshot.unit(unit.handle);
   const paths = pathsOf(unit).filter(isShown);
   const policy = sources.policyOf(unit);
   const { facts } = unit;
@@ -191,7 +191,7 @@ export function unitView(unit: Unit, sources: ViewSources): UnitView {
     policy,
     balancing: balancingOf(policy.name),
     hedgeBudgetPercent: sources.hedgeBudgetPercentOf(unit),
-    state: unitState(unit, sources.tables),
+    state: unitState(unit, sources.snapshot),
     paths: paths.map((path) => pathView(path, sources)),
     remembered: pathsOf(unit)
       .filter((path) => !isShown(path))
@@ -201,7 +201,7 @@ export function unitView(unit: Unit, sources: ViewSources): UnitView {
     timeouts: sources.timeoutsOf(unit),
     statistics: {
       ...unitCounters(record),
-      ghosts: record?.ghosts ?? 0,
+      orphans: record?.orphans ?? 0,
       connections: record?.connections ?? 0,
       stallThresholdUs: (record?.stallNs ?? 0) / 1000,
       latency: unit.handle === null ? null : sources.unitLatency(unit.handle),

@@ -10,7 +10,7 @@ const PLAIN_READ_BYTES = 256 * 1024;
 const LINGER_MS = 5_000;
 
 /** How often a client of whom nothing is read is asked whether it is still there. */
-const LOOK_MS = 20;
+const POLL_MS = 20;
 
 /** The plain end: nothing is read of it before `relay`. */
 export interface PlainEnd {
@@ -51,15 +51,15 @@ export function relay(tls: TLSSocket, plain: PlainEnd, isBroken: () => boolean):
   const { socket } = plain;
   // Of a socket that is not read, Node does not notice that it breaks. Its client may be back meanwhile on another connection
   // and send its writes again: what lies here, or in the pair, must not reach the core behind them.
-  let look: NodeJS.Timeout | undefined;
+  let poll: NodeJS.Timeout | undefined;
   tls.on("data", (chunk: Buffer) => {
     if (socket.write(chunk)) return;
     tls.pause();
-    look ??= setInterval(() => void (isBroken() && tls.destroy()), LOOK_MS);
+    poll ??= setInterval(() => void (isBroken() && tls.destroy()), POLL_MS);
   });
   const read = (): void => {
-    clearInterval(look);
-    look = undefined;
+    clearInterval(poll);
+    poll = undefined;
   };
   socket.on("drain", () => {
     read();

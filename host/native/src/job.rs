@@ -28,7 +28,7 @@ struct Pieces {
     threads: usize,
 }
 
-/// SCSI commands; discovery (lanes.ts) never has more under way.
+/// SCSI commands; discovery (adapter-queues.ts) never has more under way.
 pub static SCSI: Line = Line::new(1024);
 /// Opening and writing files of devices.
 pub static FILES: Line = Line::new(256);

@@ -44,7 +44,7 @@ export async function makeTarget(): Promise<Target> {
     page = second.length === 0 ? first : second;
     const made = host.unit({ blocks: 2048n, paths: 1, identity: [...unit.bytes] });
     const path = made.paths[0] ?? -1;
-    host.must(host.core.pathSet(path, abi.PATH_SET_DOUBT, 1n));
+    host.must(host.core.pathSet(path, abi.PATH_SET_UNVERIFIED, 1n));
     host.advance(10);
     const takes = (host.flags(path) & BAD) === 0;
     const other = identityOf(page, code);

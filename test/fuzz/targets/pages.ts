@@ -40,8 +40,8 @@ const isCount = (value: number): boolean => Number.isSafeInteger(value) && value
 const isCapacity = ({ blocks, blockBytes }: limits.Capacity): boolean => blocks > 0n && blockBytes >= 512;
 
 function identities(data: Uint8Array): void {
-  reasonable(parseIdentification(data), ({ identity, doubts, former, targetPort }) => {
-    for (const doubt of doubts) reasonable({ ok: false, reason: doubt }, () => true);
+  reasonable(parseIdentification(data), ({ identity, problems, former, targetPort }) => {
+    for (const problem of problems) reasonable({ ok: false, reason: problem }, () => true);
     const names = [former, targetPort].every((name) => name === null || PRINTABLE.test(name));
     return names && (identity === null || holds(identity));
   });

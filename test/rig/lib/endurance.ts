@@ -32,7 +32,7 @@ const ROUND_S = 5;
 /** Quick patrol, so that a round is short; no early retirement, because here every path fails again and again. */
 const CONFIGURATION = `
 devices = "all"
-shaky.enabled = false
+marginal.enabled = false
 patrol.interval_s = 1
 patrol.threshold_s = 1
 patrol.timeout_s = 2

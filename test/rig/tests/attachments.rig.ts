@@ -15,7 +15,7 @@ export const rig: Rig = { array: "lio", paths: 4, timeLimitS: 150 };
 
 const CONFIGURATION = `
 devices = "all"
-shaky.enabled = false
+marginal.enabled = false
 timeouts.no_path_ms = 60000
 timeouts.io_ms = 120000
 patrol.interval_s = 1

@@ -13,7 +13,7 @@ export const rig: Rig = { array: "lio", paths: 4, timeLimitS: 200 };
 
 const CONFIGURATION = `
 devices = "all"
-shaky.enabled = false
+marginal.enabled = false
 patrol.interval_s = 1
 patrol.threshold_s = 1
 patrol.timeout_s = 2

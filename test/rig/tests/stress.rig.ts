@@ -17,7 +17,7 @@ interface Unit {
 /** Quick patrol; no early retirement, because here every path fails again and again. */
 const CONFIGURATION = `
 devices = "all"
-shaky.enabled = false
+marginal.enabled = false
 patrol.interval_s = 1
 patrol.threshold_s = 1
 patrol.timeout_s = 2

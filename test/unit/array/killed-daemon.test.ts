@@ -19,40 +19,40 @@ function killed(): { next: RingSide; fault: number } {
   return { next: new RingSide(first.array, 64, "under-way"), fault };
 }
 
-const inherits = (rings: RingSide): boolean[] => rings.array.units.map((unit) => rings.array.inherits(unit));
+const hasLeftovers = (rings: RingSide): boolean[] => rings.array.units.map((unit) => rings.array.hasLeftovers(unit));
 
 test("a write is carried out late, when the port answers again; nobody gets an answer", (t) => {
   const { next, fault } = killed();
-  t.deepEqual(inherits(next), [true, false]);
+  t.deepEqual(hasLeftovers(next), [true, false]);
   next.at(2000).turn();
   t.deepEqual(readBack(next), ZERO);
   next.array.liftFault(fault);
   t.deepEqual(next.at(2001).turn(), []);
   t.deepEqual(readBack(next), DATA);
-  t.deepEqual(inherits(next), [false, false]);
+  t.deepEqual(hasLeftovers(next), [false, false]);
 });
 
 test("a write that the kernel gives up first never lands", (t) => {
   const { next, fault } = killed();
   t.is(next.deadlineMs, 6000);
   t.deepEqual(next.at(6000).turn(), []);
-  t.deepEqual(inherits(next), [false, false]);
+  t.deepEqual(hasLeftovers(next), [false, false]);
   next.array.liftFault(fault);
   next.at(6001).turn();
   t.deepEqual(readBack(next), ZERO);
 });
 
-test("the next daemon's own commands are nobody's inheritance", (t) => {
+test("the next daemon's own commands are nobody's leftovers", (t) => {
   const { next } = killed();
   next.at(6000).turn();
   next.submit(0, 0, cdbs.write16(0, 1), DATA, 5000).turn();
-  t.deepEqual(inherits(next), [false, false]);
+  t.deepEqual(hasLeftovers(next), [false, false]);
 });
 
 test("attached anew without word of it, what was under way is forgotten", (t) => {
   const { next, fault } = killed();
   const third = new RingSide(next.array);
-  t.deepEqual(inherits(third), [false, false]);
+  t.deepEqual(hasLeftovers(third), [false, false]);
   third.array.liftFault(fault);
   third.at(2000).turn();
   t.deepEqual(readBack(third), ZERO);

@@ -72,10 +72,10 @@ test("what a killed host has left is its own: only its successor is told to wait
   second.submit(0, 1, cdbs.write16(0, 1), pattern(512, 5));
   first.turn();
   const successor = new RingSide(array, undefined, "under-way", 1);
-  t.true(array.inherits(unit, 1));
-  t.false(array.inherits(unit));
+  t.true(array.hasLeftovers(unit, 1));
+  t.false(array.hasLeftovers(unit));
   successor.at(2000);
   first.at(2000).turn();
-  t.false(array.inherits(unit, 1));
+  t.false(array.hasLeftovers(unit, 1));
   t.deepEqual(array.command(0, cdbs.read16(0, 1), 512).data, pattern(512, 5));
 });

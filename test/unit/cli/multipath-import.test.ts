@@ -134,9 +134,9 @@ const settings: readonly (readonly [string, object])[] = [
   ["no_path_retry 12\npolling_interval 2", { timeouts: { no_path_ms: 24_000 }, patrol: { interval_s: 2 } }],
   ['features "1 queue_if_no_path"', { timeouts: { no_path_ms: 86_400_000 } }],
   ["failback manual", { failback: "standby" }],
-  ["marginal_path_err_sample_time 120", { shaky: { window_s: 120 } }],
-  ["san_path_err_threshold 10", { shaky: { count: 10 } }],
-  ["san_path_err_threshold 40", { shaky: { count: 16 } }],
+  ["marginal_path_err_sample_time 120", { marginal: { window_s: 120 } }],
+  ["san_path_err_threshold 10", { marginal: { count: 10 } }],
+  ["san_path_err_threshold 40", { marginal: { count: 16 } }],
 ];
 
 for (const [text, expected] of settings) {

@@ -96,10 +96,10 @@ const calls: readonly (readonly [string, string, unknown, unknown, string])[] = 
     "policy: applied\nlimits.units: needs a restart of the daemon\n",
   ],
   [
-    "config adopt",
-    "POST /v1/config/adopt",
+    "config revert",
+    "POST /v1/config/revert",
     undefined,
-    { adopted: ["failback", "policy of #1"] },
+    { reverted: ["failback", "policy of #1"] },
     "failback: as configured\npolicy of #1: as configured\n",
   ],
   [

@@ -31,7 +31,7 @@ const UNIT = unitView(
   "adaptive",
   [
     pathView(0, "4:0:0:0", 2, "in use"),
-    pathView(0, "5:0:1:0", 1, "failed", { conditions: ["shaky"], device: null, alua: null }),
+    pathView(0, "5:0:1:0", 1, "failed", { conditions: ["marginal"], device: null, alua: null }),
   ],
   {
     state: "not redundant",
@@ -50,9 +50,9 @@ test("show: a block for each unit, a line for each path", async (t) => {
     out,
     `#0 database  not redundant  1 of 2 paths usable  64 MiB  adaptive  /dev/nbd0
   PATHMGR EMULATED ARRAY  EMU-0  naa.6001405a1b2c3d4e5f60718293a4b500
-     PATH     PRIO  STATE          ACCESS     DEVICE      INITIATOR  TARGET            IN FLIGHT   I/OS  ERRORS    P50     P99
-  >  4:0:0:0     2  in use         optimized  emulated:2  host4      5000000000000001          2  1,000       0  85 us  240 us
-  X  5:0:1:0     1  failed, shaky  -          -           host5      5000000000000001          2  1,000       0  85 us  240 us
+     PATH     PRIO  STATE             ACCESS     DEVICE      INITIATOR  TARGET            IN FLIGHT   I/OS  ERRORS    P50     P99
+  >  4:0:0:0     2  in use            optimized  emulated:2  host4      5000000000000001          2  1,000       0  85 us  240 us
+  X  5:0:1:0     1  failed, marginal  -          -           host5      5000000000000001          2  1,000       0  85 us  240 us
 `,
   );
 });
@@ -70,7 +70,7 @@ test("colour on a terminal only, and never with NO_COLOR or TERM=dumb", async (t
   const plain = await show(false, {});
   const coloured = await show(true, {});
   t.false(plain.includes("\u001B"));
-  t.true(coloured.includes("\u001B[31mfailed, shaky\u001B[39m"));
+  t.true(coloured.includes("\u001B[31mfailed, marginal\u001B[39m"));
   // eslint-disable-next-line no-control-regex
   t.is(coloured.replaceAll(/\u001B\[\d+m/g, ""), plain);
   t.is(await show(true, { NO_COLOR: "1" }), plain);

@@ -213,6 +213,6 @@ test.serial("config: shown as TOML that checks, reloaded without a restart", asy
   t.regex(shown.out, /^# .*pathmanager\.toml\n/);
   t.is((await ctl(`config check ${daemon.configuration}`)).status, 0);
   t.is((await ctl("config reload")).out, "nothing changed\n");
-  t.is((await ctl("config adopt")).status, 0);
-  t.is((await ctl("config adopt")).out, "no command has set anything\n");
+  t.is((await ctl("config revert")).status, 0);
+  t.is((await ctl("config revert")).out, "no command has set anything\n");
 });

@@ -52,7 +52,7 @@ test("pathctl show loads its parser of arguments, one group of commands, and of 
   t.deepEqual([...packagesOf(files)], ["commander"]);
   t.deepEqual(
     files.filter((file) => file.includes("/host/control/") || file.includes("commands-unit")).map(packagelessName),
-    ["host/control/schemas/words.ts"],
+    ["host/control/schemas/constants.ts"],
   );
   t.true(files.length <= 24, files.join("\n"));
   t.false(undici);

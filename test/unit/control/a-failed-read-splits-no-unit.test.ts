@@ -21,7 +21,7 @@ for (const [title, fault] of Object.entries({
       await daemon.change(t, "POST", "/v1/array/faults", { fault, when: { ...when, times: 1 } });
       // Each path has reason to ask who is there: discovery and the core.
       await daemon.change(t, "POST", "/v1/array/faults", { fault: { kind: "unit-attention", asc: 0x29, ascq: 7 } });
-      await daemon.daemon.look();
+      await daemon.daemon.rescan();
       const units = (await daemon.get<"units">(t, "/v1/units")).units;
       t.is(units.length, before);
       const { paths } = await daemon.get<"unit">(t, "/v1/units/0");
@@ -33,7 +33,7 @@ for (const [title, fault] of Object.entries({
       }
       const kinds = (await daemon.get<"events">(t, "/v1/events")).events.map(({ kind }) => kind);
       t.false(kinds.includes("wrong-unit"));
-      t.deepEqual(daemon.daemon.looks.refused, []);
+      t.deepEqual(daemon.daemon.rescans.refused, []);
     });
   }
 }
@@ -46,11 +46,11 @@ test("a known path whose page 83 cannot be read stays in use, and is asked again
     where: { path: number },
     when: { page: 0x83 },
   });
-  await daemon.daemon.look();
+  await daemon.daemon.rescan();
   const { paths } = await daemon.get<"unit">(t, "/v1/units/0");
   t.is(paths.length, PATHS.length);
   t.true(paths.every(({ symbol, foreignIdentity }) => symbol === ">" && foreignIdentity === null));
-  t.regex(daemon.daemon.looks.refused[0]?.reason ?? "", /cannot be read now/);
+  t.regex(daemon.daemon.rescans.refused[0]?.reason ?? "", /cannot be read now/);
   const events = (await daemon.get<"events">(t, "/v1/events")).events;
   t.deepEqual(
     events.filter(({ kind }) => kind === "identity-unread").map(({ path }) => path),
@@ -58,5 +58,5 @@ test("a known path whose page 83 cannot be read stays in use, and is asked again
   );
   t.false(events.some(({ kind }) => kind === "wrong-unit" || kind === "device-refused"));
   await daemon.change(t, "DELETE", `/v1/array/faults?id=${id}`);
-  await until("it was asked again", () => Promise.resolve(daemon.daemon.looks.refused.length === 0));
+  await until("it was asked again", () => Promise.resolve(daemon.daemon.rescans.refused.length === 0));
 });

@@ -42,7 +42,7 @@ async function upgraded(
       enabled: true,
       enabling: "known",
       priorityLost: false,
-      isShaky: false,
+      isMarginal: false,
       goneSinceMs: null,
     },
   ]);
@@ -52,7 +52,7 @@ async function upgraded(
   for (const fault of faults) await daemon.change(t, "POST", "/v1/array/faults", fault);
   TestDaemon.configure(folder, `${head}${array}`);
   await daemon.change(t, "POST", "/v1/config/reload");
-  await daemon.daemon.look();
+  await daemon.daemon.rescan();
   return daemon;
 }
 
@@ -79,7 +79,7 @@ test("a unit known by a weaker designator is the same under a better one, with w
   const unit = await daemon.get<"unit">(t, "/v1/units/7");
   t.is(unit.timeouts.ioMs, 12_345);
   t.is(unit.paths.find(({ number }) => number === "4:0:0:0")?.priority, 9);
-  t.deepEqual(daemon.daemon.looks.refused, []);
+  t.deepEqual(daemon.daemon.rescans.refused, []);
   const { events } = await daemon.get<"events">(t, "/v1/events");
   const told = events.filter(({ kind }) => kind === "identity-rewritten");
   t.deepEqual(
@@ -94,8 +94,8 @@ test("a unit known by a weaker designator is the same under a better one, with w
     daemon.daemon.state.units().map(({ identity, facts }) => [identity, facts.formerIdentity]),
     [[EUI, LOCAL]],
   );
-  // Another look finds nothing to do.
-  await daemon.daemon.look();
+  // Another rescan finds nothing to do.
+  await daemon.daemon.rescan();
   t.is((await daemon.get<"units">(t, "/v1/units")).units.length, 1);
 });
 

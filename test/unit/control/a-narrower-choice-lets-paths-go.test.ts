@@ -2,7 +2,7 @@
 
 import test, { type ExecutionContext } from "ava";
 import { Configuration } from "../../../host/control/schemas/configuration.ts";
-import { isChosen } from "../../../host/control/devices/chosen.ts";
+import { passesFilter } from "../../../host/control/devices/device-filter.ts";
 import { until } from "../../until.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 
@@ -37,7 +37,7 @@ test("a reload that would leave an attached unit no path is refused and changes 
   t.is(error.code, "ATTACHED");
   t.regex(error.message, /leave LogicalUnit #0 no path, and it is attached to \/dev\/nbd7/);
   t.is(daemon.daemon.effective.configuration, before);
-  await daemon.daemon.look();
+  await daemon.daemon.rescan();
   t.deepEqual(await daemon.shown(t), WHOLE);
   await reloaded(t, daemon, `exclude = [{ path = "4:0:0:0" }]\n${ARRAY}`, [">2 5:0:2:0"]);
 });
@@ -46,7 +46,7 @@ test("whether a path is chosen is judged by its unit: identity, vendor and produ
   const { daemon } = await TestDaemon.start(t, ARRAY);
   const path = daemon.inventory.path("4:0:0:0");
   const { identity, facts } = path.unit;
-  const chosen = (keys: object): boolean => isChosen(path, Configuration.parse(keys));
+  const chosen = (keys: object): boolean => passesFilter(path, Configuration.parse(keys));
   t.true(chosen({ emulated: true }));
   t.true(chosen({ array: {} }));
   t.false(chosen({}));

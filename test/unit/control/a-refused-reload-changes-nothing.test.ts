@@ -1,13 +1,13 @@
 // A reload is applied as a whole or not at all, and what needs a restart is told until there was one.
 
 import test from "ava";
-import { SHAKY_COUNT_MAX } from "../../../host/settings/names.ts";
+import { MARGINAL_COUNT_MAX } from "../../../host/settings/names.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 
 const ARRAY = "policy = 'static'\n[array]\nunits = 1\npaths = 2\nunit_mib = 1\n";
 
 test("the core takes the largest count of faults that the configuration may have", async (t) => {
-  const daemon = await TestDaemon.start(t, `shaky.count = ${SHAKY_COUNT_MAX}\n${ARRAY}`);
+  const daemon = await TestDaemon.start(t, `marginal.count = ${MARGINAL_COUNT_MAX}\n${ARRAY}`);
   t.is((await daemon.call("GET", "/v1/mode")).status, 200);
 });
 

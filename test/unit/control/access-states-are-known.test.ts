@@ -30,7 +30,7 @@ test("a group that tells nothing is unknown, gets no I/O while another is optimi
   await daemon.change(t, "POST", "/v1/array/faults", { fault, where: { controller: 1 }, when: { opcode: REPORT } });
   // All of it is found anew.
   await daemon.daemon.change(() => removeGone(daemon.daemon, new Set()));
-  await daemon.daemon.look();
+  await daemon.daemon.rescan();
   t.deepEqual(await states(t, daemon), [
     ["4:0:0:0", "optimized", "in use"],
     ["4:0:1:0", "optimized", "in use"],

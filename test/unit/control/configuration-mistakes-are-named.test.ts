@@ -42,8 +42,8 @@ const CASES: readonly { title: string; text: string; says: readonly string[] }[]
   },
   {
     title: "more faults than are remembered",
-    text: "[shaky]\ncount = 17",
-    says: ["f.toml:2: shaky.count: must be 16 or less"],
+    text: "[marginal]\ncount = 17",
+    says: ["f.toml:2: marginal.count: must be 16 or less"],
   },
   {
     title: "a text for a number",

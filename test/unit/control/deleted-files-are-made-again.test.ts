@@ -95,7 +95,7 @@ test("the copy of the settings that is deleted or replaced is made again; what i
   next.close();
 });
 
-test("a change during a look is nobody else's", async (t) => {
+test("a change during a check is nobody else's", async (t) => {
   const state = new State(mkdtempSync(join(tmpdir(), "pm-deleted-")), 100);
   for (let round = 0; round < 20; round++) {
     const looking = state.keep();
@@ -182,12 +182,12 @@ test("what others put in the place of a socket is left alone, and show and statu
 test("what a daemon that stops takes away is not made again", async (t) => {
   const daemon = await TestDaemon.start(t);
   const { keeping } = daemon.daemon;
-  // The look that is under way ends first; none begins behind it.
-  const looking = keeping.look();
+  // The check that is under way ends first; none begins behind it.
+  const looking = keeping.check();
   await keeping.stop();
   await looking;
   rmSync(daemon.socket);
-  await keeping.look();
+  await keeping.check();
   t.false(existsSync(daemon.socket));
 });
 

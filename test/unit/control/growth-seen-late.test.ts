@@ -2,7 +2,7 @@
 
 import test, { type ExecutionContext } from "ava";
 import type { FoundPath, Found } from "../../../host/discovery/discover.ts";
-import { look } from "../../../host/control/devices/devices.ts";
+import { findDevices } from "../../../host/control/devices/devices.ts";
 import { reconcile, removeContradicting } from "../../../host/control/devices/reconcile.ts";
 import { agreedSize } from "../../../host/control/devices/sizes.ts";
 import { PATH_SET_FAILED } from "../../../host/abi.ts";
@@ -25,10 +25,10 @@ test("the smallest size holds until all agree; a unit that had a size loses none
   t.regex(agreedSize(told(32, 16), 16).dispute ?? "", /0:0:0:0 says 32 bytes, 1:0:0:0 says 16 bytes; it has 16 bytes/);
 });
 
-/** A look that finds `mib` MiB on the first path and 16 on the others. */
-async function lookAt(daemon: TestDaemon, mib: readonly number[]): Promise<void> {
+/** A rescan that finds `mib` MiB on the first path and 16 on the others. */
+async function rescanWith(daemon: TestDaemon, mib: readonly number[]): Promise<void> {
   const { daemon: inside } = daemon;
-  const devices = await look(inside.reactor, inside.effective.configuration, () => undefined);
+  const devices = await findDevices(inside.reactor, inside.effective.configuration, () => undefined);
   const found = await devices.ask(new Set(inside.inventory.paths().map(({ number }) => number)));
   const paths = found.paths.map((path, index): FoundPath => {
     const { capacity } = path.probe;
@@ -48,21 +48,21 @@ const attention = async (daemon: TestDaemon): Promise<string> =>
 test("a unit grows when its last usable path shows it; until then everything says which path does not", async (t) => {
   const daemon = await TestDaemon.start(t, CONFIGURATION);
   const { inventory, reactor, hub } = daemon.daemon;
-  await lookAt(daemon, [32]);
+  await rescanWith(daemon, [32]);
   t.is(await size(t, daemon), 16);
   t.regex(await attention(daemon), /LogicalUnit #0 differ in size: .* says 33554432 bytes, .* says 16777216 bytes/);
-  await lookAt(daemon, [32]);
+  await rescanWith(daemon, [32]);
   t.is(hub.history(0, 100).filter(({ message }) => message === 662).length, 1);
   // A failed path says what was true when it last answered.
   const late = inventory.paths()[3]?.handle ?? -1;
   await reactor.pathSet(late, PATH_SET_FAILED, 1);
-  await lookAt(daemon, [32, 32, 32, 16]);
+  await rescanWith(daemon, [32, 32, 32, 16]);
   t.is(await size(t, daemon), 32);
   await reactor.pathSet(late, PATH_SET_FAILED, 0);
   await until("the path is back", async () => (await daemon.shown(t)).every((row) => !row.startsWith("X")));
-  await lookAt(daemon, [32, 32, 32, 16]);
+  await rescanWith(daemon, [32, 32, 32, 16]);
   t.is(await size(t, daemon), 32);
-  await lookAt(daemon, [32, 32, 32, 32]);
+  await rescanWith(daemon, [32, 32, 32, 32]);
   t.notRegex(await attention(daemon), /differ in size/);
 });
 

@@ -1,8 +1,8 @@
 import test from "ava";
 import { Inventory } from "../../../host/control/inventory/inventory.ts";
-import { Leftovers, type LeftoverSources } from "../../../host/control/devices/leftovers.ts";
+import { Leftovers, type LeftoverSources } from "../../../host/control/devices/leftovers-watch.ts";
 import { makeLogger } from "../../../host/control/ground/logger.ts";
-import { UNIT_SET_INHERITED } from "../../../host/abi.ts";
+import { UNIT_SET_LEFTOVERS } from "../../../host/abi.ts";
 import { until } from "../../until.ts";
 
 const line = (path: string, operation: string, elapsedMs: number): string =>
@@ -50,14 +50,14 @@ const OLD = 60_000;
 
 test("only the unit that something was left for is held, and goes on when it has ended", async (t) => {
   const { leftovers, state } = scene(line("4:0:0:1", "8a", OLD) + line("4:0:0:0", "88", OLD));
-  await leftovers.look();
-  t.deepEqual(state.calls, [[101, UNIT_SET_INHERITED, 1]]);
-  await leftovers.look();
+  await leftovers.check();
+  t.deepEqual(state.calls, [[101, UNIT_SET_LEFTOVERS, 1]]);
+  await leftovers.check();
   t.is(state.calls.length, 1, "held once");
   state.list = "";
   // By itself.
   await until("it goes on", () => state.calls.length >= 2);
-  t.deepEqual(state.calls[1], [101, UNIT_SET_INHERITED, 0]);
+  t.deepEqual(state.calls[1], [101, UNIT_SET_LEFTOVERS, 0]);
   t.deepEqual(state.said, [
     ["leftovers-found", 1],
     ["leftovers-settled", 1],
@@ -67,9 +67,9 @@ test("only the unit that something was left for is held, and goes on when it has
 
 test("after the end nothing is looked for any more: what is written then is this daemon's", async (t) => {
   const { leftovers, state } = scene("");
-  await leftovers.look();
+  await leftovers.check();
   state.list = line("4:0:0:1", "8a", OLD);
-  await leftovers.look();
+  await leftovers.check();
   t.deepEqual(state.calls, []);
 });
 
@@ -78,17 +78,17 @@ test("a unit that comes into the core later is held before it is offered", async
   const unit = inventory.units()[1];
   if (unit === undefined) return t.fail();
   inventory.setUnitHandle(unit, null);
-  await leftovers.look();
+  await leftovers.check();
   t.deepEqual(state.calls, []);
   inventory.setUnitHandle(unit, 7);
-  await leftovers.look();
-  t.deepEqual(state.calls, [[7, UNIT_SET_INHERITED, 1]]);
+  await leftovers.check();
+  t.deepEqual(state.calls, [[7, UNIT_SET_LEFTOVERS, 1]]);
   leftovers.stop();
 });
 
 test("the core's refusal of a hold is told, and tried again; commands of devices that are not ours count for nothing", async (t) => {
   const { leftovers, state } = scene(line("9:0:0:9", "8a", OLD));
-  await leftovers.look();
+  await leftovers.check();
   t.deepEqual(state.calls, []);
   const second = scene(line("4:0:0:0", "42", OLD));
   let refusals = 1;
@@ -102,16 +102,16 @@ test("the core's refusal of a hold is told, and tried again; commands of devices
     },
     read: async () => second.state.list,
   });
-  await failing.look();
+  await failing.check();
   t.regex(second.state.log.join(""), /earlier daemon: busy/);
   await until("it is held", () => second.state.calls.length > 0);
-  t.deepEqual(second.state.calls, [[100, UNIT_SET_INHERITED, 1]]);
+  t.deepEqual(second.state.calls, [[100, UNIT_SET_LEFTOVERS, 1]]);
   failing.stop();
 });
 
 test("a kernel without the list: a warning that says what to do", async (t) => {
   const { leftovers, state } = scene(null);
-  await leftovers.look();
+  await leftovers.check();
   t.regex(state.log.join(""), /warning: \/proc\/scsi\/sg\/debug.*command_ms/);
   t.deepEqual(state.calls, []);
 });

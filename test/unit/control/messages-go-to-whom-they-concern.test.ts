@@ -28,7 +28,7 @@ test("each message of the original tells whether ALIVE and the manager get it", 
 test("of ours, ALIVE gets what somebody has to repair, and only what the manager gets", (t) => {
   const alive = (Object.keys(MESSAGES) as MessageName[]).filter((kind) => viewOf(kind).alive);
   for (const kind of alive) t.true(viewOf(kind).manager, kind);
-  for (const kind of ["wrong-unit", "no-path-failed", "shaky-out", "state-rebuilt"]) {
+  for (const kind of ["wrong-unit", "no-path-failed", "marginal-out", "state-rebuilt"]) {
     t.true(
       alive.some((name) => name === kind),
       kind,

@@ -43,7 +43,7 @@ const REQUESTS: Readonly<Record<RouteId, Asked>> = {
   eventStream: ["/v1/events/stream?since=0"],
   config: ["/v1/config"],
   reloadConfig: ["/v1/config/reload"],
-  adoptConfig: ["/v1/config/adopt"],
+  revertConfig: ["/v1/config/revert"],
   acceptSettings: ["/v1/config/accept"],
   faults: ["/v1/array/faults"],
   addFault: ["/v1/array/faults", { fault: { kind: "slow", factor: 1 }, where: { unit: 9 } }],
@@ -99,9 +99,9 @@ test("no route holds the event loop for long, with 1024 units of 8 paths", async
   t.timeout(300_000);
   const daemon = await TestDaemon.start(t, "patrol.mode = 'none'\n[array]\nunits = 1024\npaths = 8\nunit_mib = 1\n");
   const everything = await leastOf(async () => {
-    const tables = await daemon.daemon.mirror.current();
+    const snapshot = await daemon.daemon.snapshots.current();
     const began = performance.now();
-    const sources = { ...daemon.daemon.views, tables };
+    const sources = { ...daemon.daemon.views, snapshot };
     const text = JSON.stringify(daemon.daemon.inventory.units().map((unit) => unitView(unit, sources)));
     t.true(text.length > 1_000_000);
     return performance.now() - began;

@@ -127,6 +127,6 @@ test("lost lines are told as 678, with how many", async (t) => {
       .filter(({ message }) => message === 678)
       .map(({ detail }) => detail["lines"]);
   await until("it is told", async () => (await told()).length > 0);
-  await daemon.daemon.keeping.look();
+  await daemon.daemon.keeping.check();
   t.deepEqual(await told(), [7], "once");
 });

@@ -26,7 +26,7 @@ async function restarted(t: ExecutionContext, daemon: TestDaemon, configuration 
 async function reloaded(t: ExecutionContext, daemon: TestDaemon, configuration: string): Promise<void> {
   TestDaemon.configure(daemon.folder, configuration);
   await daemon.change(t, "POST", "/v1/config/reload");
-  await daemon.daemon.look();
+  await daemon.daemon.rescan();
 }
 
 test("a number that an operator gave away stays where it is after a restart; who lost it is numbered anew", async (t) => {
@@ -97,6 +97,6 @@ test("what could not be written was not given away", async (t) => {
   };
   t.is((await daemon.call("POST", `/v1/paths/${C}/priority`, { priority: 1 })).status, 500);
   state.savePaths = savePaths;
-  await daemon.daemon.look();
+  await daemon.daemon.rescan();
   t.deepEqual(await daemon.shown(t), [`>3 ${C}`, ` 2 ${B}`, ` 1 ${A}`]);
 });

@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { NbdClient } from "../../../host/cli/demo/nbd-client.ts";
-import { look } from "../../../host/control/devices/devices.ts";
+import { findDevices } from "../../../host/control/devices/devices.ts";
 import { statusOf } from "../../../host/control/status.ts";
 import { until } from "../../until.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
@@ -49,18 +49,18 @@ for (const block of [512, 4096]) {
   });
 }
 
-test("a size that neither READ CAPACITY tells is unknown, and a look says why", async (t) => {
+test("a size that neither READ CAPACITY tells is unknown, and a rescan says why", async (t) => {
   const daemon = await TestDaemon.start(t, '[array]\nunits = 1\npaths = 2\ncommands = "10-byte"\n');
   t.is((await daemon.shown(t)).length, 2);
   const { daemon: inside } = daemon;
-  const devices = await look(inside.reactor, inside.effective.configuration, () => undefined);
+  const devices = await findDevices(inside.reactor, inside.effective.configuration, () => undefined);
   await daemon.change(t, "POST", "/v1/array/faults", {
     fault: { kind: "error", status: 2, senseKey: 5, asc: 0x20, ascq: 0 },
     when: { opcode: 0x25 },
   });
   const found = await devices.ask(new Set());
   t.deepEqual(
-    found.paths.map(({ probe }) => [probe.capacity, probe.doubts]),
+    found.paths.map(({ probe }) => [probe.capacity, probe.problems]),
     Array.from({ length: 2 }, () => [null, ["READ CAPACITY(10): sense 5/20/00"]]),
   );
 });

@@ -4,7 +4,7 @@
 
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
-import { look } from "../../../host/control/devices/devices.ts";
+import { findDevices } from "../../../host/control/devices/devices.ts";
 import { reconcile, removeGone } from "../../../host/control/devices/reconcile.ts";
 import { State, type UnitRow } from "../../../host/control/state/state.ts";
 import type { Found, FoundPath } from "../../../host/discovery/discover.ts";
@@ -14,10 +14,10 @@ import { TestDaemon } from "./fixtures/daemon.ts";
 const TWO = "policy = 'static'\n[array]\nunits = 2\npaths = 2\nunit_mib = 1\n";
 const ONE = "policy = 'static'\n[array]\nunits = 1\npaths = 4\nunit_mib = 1\n";
 
-/** A look that finds what `change` makes of what is there. All that was there has gone before, unless it stays. */
-async function lookAt(daemon: TestDaemon, change: (path: FoundPath) => FoundPath | null, stays = false) {
+/** A rescan that finds what `change` makes of what is there. All that was there has gone before, unless it stays. */
+async function rescanWith(daemon: TestDaemon, change: (path: FoundPath) => FoundPath | null, stays = false) {
   const { daemon: inside } = daemon;
-  const devices = await look(inside.reactor, inside.effective.configuration, () => undefined);
+  const devices = await findDevices(inside.reactor, inside.effective.configuration, () => undefined);
   const { paths, refusals } = await devices.ask(new Set());
   const found: Omit<Found, "inUse"> = { refusals, paths: paths.map(change).filter((path) => path !== null) };
   const numbers = new Set(found.paths.map(({ number }) => number));
@@ -25,7 +25,7 @@ async function lookAt(daemon: TestDaemon, change: (path: FoundPath) => FoundPath
     await removeGone(inside, stays ? numbers : new Set());
     return reconcile(inside, found, inside.effective);
   });
-  await inside.looks.untilVerified();
+  await inside.rescans.waitVerified();
   return outcome;
 }
 
@@ -73,7 +73,7 @@ test("host adapters that exchange their numbers exchange them with all that belo
     parameters: { weights: { "4:0:0:0": 7, "5:0:2:0": 3 } },
   });
   await daemon.change(t, "POST", "/v1/paths/4:0:0:0/disable");
-  await lookAt(daemon, (path) => ({ ...path, number: swapped(path.number) }));
+  await rescanWith(daemon, (path) => ({ ...path, number: swapped(path.number) }));
   t.deepEqual(await daemon.shown(t), [">4 4:0:3:0", ">3 4:0:2:0", ">2 5:0:1:0", "@1 5:0:0:0"]);
   const { policy } = await daemon.get<"unit">(t, "/v1/units/0");
   t.deepEqual(policy.parameters.weights, { "5:0:0:0": 7, "4:0:2:0": 3 });
@@ -83,7 +83,7 @@ test("host adapters that exchange their numbers exchange them with all that belo
 
 test("paths without names that change places between units are taken for what they are, all of them", async (t) => {
   const daemon = await TestDaemon.start(t, TWO);
-  const { refused } = await lookAt(daemon, withLunsSwapped);
+  const { refused } = await rescanWith(daemon, withLunsSwapped);
   t.deepEqual(refused, []);
   const [first, second] = [await daemon.get<"unit">(t, "/v1/units/0"), await daemon.get<"unit">(t, "/v1/units/1")];
   t.deepEqual(
@@ -135,12 +135,12 @@ test("LUNs that were swapped while the daemon was stopped lead to their units, a
 
 test("what was set for a number without names is there when the number leads to the unit again", async (t) => {
   const daemon = await TestDaemon.start(t, TWO);
-  await lookAt(daemon, (path) => unnamed(path, path.number));
+  await rescanWith(daemon, (path) => unnamed(path, path.number));
   await daemon.change(t, "POST", "/v1/paths/4:0:0:0/priority", { priority: 7 });
   await daemon.change(t, "POST", "/v1/paths/4:0:0:0/disable");
-  await lookAt(daemon, withLunsSwapped);
+  await rescanWith(daemon, withLunsSwapped);
   t.deepEqual(await daemon.shown(t), [">9 5:0:2:1", " 8 4:0:0:1"]);
-  await lookAt(daemon, (path) => unnamed(path, path.number));
+  await rescanWith(daemon, (path) => unnamed(path, path.number));
   t.deepEqual(await daemon.shown(t), ["@7 4:0:0:0", ">2 5:0:2:0"]);
 });
 
@@ -151,7 +151,7 @@ test("a device that stayed while the daemon watched it and leads elsewhere now i
     const text = identities[paths.probe.identity.text === identities[0] ? 1 : 0] ?? "";
     return { ...paths, probe: { ...paths.probe, identity: { ...paths.probe.identity, text } } };
   };
-  await lookAt(daemon, (path) => (path.number === "5:0:2:0" ? other(path) : path), true);
+  await rescanWith(daemon, (path) => (path.number === "5:0:2:0" ? other(path) : path), true);
   const path = (await daemon.get<"unit">(t, "/v1/units/0")).paths.find(({ number }) => number === "5:0:2:0");
   t.is(path?.foreignIdentity, identities[1]);
   t.is(path?.symbol, "X");
@@ -175,9 +175,9 @@ test("another device under the same number is no device that stayed", async (t) 
 
 test("two sessions between the same two ports are told apart by their numbers", async (t) => {
   const daemon = await TestDaemon.start(t, ONE);
-  await lookAt(daemon, betweenTheSamePorts);
+  await rescanWith(daemon, betweenTheSamePorts);
   await daemon.change(t, "POST", "/v1/paths/4:0:0:0/priority", { priority: 9 });
-  await lookAt(daemon, betweenTheSamePorts);
+  await rescanWith(daemon, betweenTheSamePorts);
   t.deepEqual(await daemon.shown(t), [">9 4:0:0:0", " 4 5:0:3:0", " 3 5:0:2:0", " 2 4:0:1:0"]);
   t.deepEqual(
     daemon.daemon.state.paths().map(({ nexus }) => nexus),
@@ -192,12 +192,12 @@ test("numbers that change are no reason to do without paths where the state cann
   state.savePaths = () => {
     throw new Error("disk is full");
   };
-  const { problems } = await lookAt(daemon, (path) => ({ ...path, number: swapped(path.number) }));
+  const { problems } = await rescanWith(daemon, (path) => ({ ...path, number: swapped(path.number) }));
   t.deepEqual(problems, ["disk is full"]);
   t.is(daemon.daemon.inventory.pathCount, 4);
   state.savePaths = savePaths;
   t.deepEqual(state.paths()[0]?.number, "4:0:0:0");
-  await lookAt(daemon, (path) => ({ ...path, number: swapped(path.number) }), true);
+  await rescanWith(daemon, (path) => ({ ...path, number: swapped(path.number) }), true);
   t.deepEqual(state.paths()[0]?.number, "5:0:0:0");
 });
 
@@ -206,7 +206,7 @@ test("thirty-two gone numbers lock nobody out: the oldest go first", async (t) =
   for (let host = 10; host < 60; host += 2) {
     const change = (path: FoundPath): FoundPath =>
       unnamed(path, onHost(path.number, host + (path.number.startsWith("4") ? 0 : 1)));
-    const { refused, problems } = await lookAt(daemon, change);
+    const { refused, problems } = await rescanWith(daemon, change);
     t.deepEqual([...refused, ...problems], []);
     t.is(daemon.daemon.inventory.pathCount, 4);
   }
@@ -221,7 +221,7 @@ test("thirty-two gone numbers lock nobody out: the oldest go first", async (t) =
 
 test("a unit takes 32 paths that are there, and no more; none of them is forgotten for another one", async (t) => {
   const daemon = await TestDaemon.start(t, `${ONE}[limits]\npaths = 64\n`);
-  const devices = await look(daemon.daemon.reactor, daemon.daemon.effective.configuration, () => undefined);
+  const devices = await findDevices(daemon.daemon.reactor, daemon.daemon.effective.configuration, () => undefined);
   const { paths } = await devices.ask(new Set());
   const many = Array.from({ length: 36 }, (_, index) => unnamed(paths[index % 4] as FoundPath, `${100 + index}:0:0:0`));
   const { inventory } = daemon.daemon;
@@ -237,16 +237,16 @@ test("a unit takes 32 paths that are there, and no more; none of them is forgott
 test("initial_paths = first-only: the first path under new numbers is enabled when none of the old ones is there", async (t) => {
   const daemon = await TestDaemon.start(t, `initial_paths = "first-only"\n${ONE}`);
   t.deepEqual(await daemon.shown(t), ["@4 5:0:3:0", "@3 5:0:2:0", "@2 4:0:1:0", ">1 4:0:0:0"]);
-  await lookAt(daemon, (path) => unnamed(path, onHost(path.number, path.number.startsWith("4") ? 10 : 11)));
+  await rescanWith(daemon, (path) => unnamed(path, onHost(path.number, path.number.startsWith("4") ? 10 : 11)));
   t.deepEqual(await daemon.shown(t), ["@8 11:0:3:0", "@7 11:0:2:0", "@6 10:0:1:0", ">5 10:0:0:0"]);
 });
 
 test("a number that another unit has by now can be forgotten for the one that had it", async (t) => {
   const daemon = await TestDaemon.start(t, TWO);
-  await lookAt(daemon, withLunsSwapped);
+  await rescanWith(daemon, withLunsSwapped);
   t.is(daemon.daemon.state.paths().length, 8);
   // Else the daemon's own look would find the numbers as they were.
-  daemon.daemon.looks.now = () => Promise.resolve();
+  daemon.daemon.rescans.now = () => Promise.resolve();
   await daemon.change(t, "POST", "/v1/paths/4:0:0:0/forget");
   t.is(daemon.daemon.state.paths().length, 7);
   t.is((await daemon.refused(t, "POST", "/v1/paths/4:0:0:0/forget")).code, "PATH_PRESENT");

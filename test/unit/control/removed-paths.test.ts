@@ -1,5 +1,5 @@
 // A path whose device disappears is removed: it is not displayed any more, and what was set for it holds again when it
-// comes back (reference sections 2 and 10). The daemon in this process, on its emulated array; a look that does not find
+// comes back (reference sections 2 and 10). The daemon in this process, on its emulated array; a rescan that does not find
 // a port is what a uevent leads to.
 
 import { mkdtempSync, rmSync } from "node:fs";
@@ -48,7 +48,7 @@ async function start(t: ExecutionContext) {
     daemon,
     handlers,
     getlun: async () => {
-      await daemon.mirror.current();
+      await daemon.snapshots.current();
       return getlunText([...(await handlers.units(none)).units]);
     },
     remove: (numbers: readonly string[]) => {
@@ -100,7 +100,7 @@ ${SECOND}`,
   // A pattern that would match it too names one path of the unit now.
   await handlers.useMatching({ ...given, params: undefined, body: { pattern: "4:::0" } });
 
-  await world.daemon.look();
+  await world.daemon.rescan();
   t.regex(await world.getlun(), /^ @ {2}1: Priority=9, PathNumber=4:0:1:0$/m);
   t.is(world.added().at(-1), "Path was added: LogicalUnit #0, path 4:0:1:0 (again true, priority 9)");
 });
@@ -111,7 +111,7 @@ test("a path that comes back is told as added, with its old number when another 
   t.is(world.added()[0], "Path was added: LogicalUnit #0, path 4:0:0:0 (priority 1)");
   await world.remove(["4:0:0:0"]);
   await world.handlers.setPriority({ ...given, params: { number: "5:0:2:0" }, body: { priority: 1 } });
-  await world.daemon.look();
+  await world.daemon.rescan();
   t.is(world.added().length, 7);
   t.is(
     world.added().at(-1),
@@ -127,7 +127,7 @@ test("a unit whose paths are all removed is not displayed, and comes back under 
     "no path is usable: LogicalUnit #0",
     "LogicalUnit #0 is gone with its paths: 4:0:0:0, 4:0:1:0, 5:0:2:0; settings are kept until `pathctl path forget`",
   ]);
-  await world.daemon.look();
+  await world.daemon.rescan();
   t.is(await world.getlun(), WHOLE);
 });
 

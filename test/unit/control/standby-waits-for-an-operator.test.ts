@@ -15,7 +15,7 @@ const WAITING = ["@2 5:0:2:0", ">1 4:0:0:0"];
 const showsWaiting = async (t: Parameters<TestDaemon["shown"]>[0], daemon: TestDaemon): Promise<boolean> =>
   (await daemon.shown(t)).join() === WAITING.join();
 
-/** The device of 5:0:2:0 disappears, and is there again with the next look. */
+/** The device of 5:0:2:0 disappears, and is there again with the next rescan. */
 async function loseDevice({ daemon }: TestDaemon): Promise<void> {
   await daemon.change(() => removeGone(daemon, new Set(["4:0:0:0"])));
 }
@@ -42,7 +42,7 @@ test("a path that failed and recovered is in standby, also after a restart, unti
 test("a path whose device disappeared and returned waits as well; one that an operator enables does not wait again", async (t) => {
   const daemon = await TestDaemon.start(t, STANDBY);
   await loseDevice(daemon);
-  await daemon.daemon.look();
+  await daemon.daemon.rescan();
   t.deepEqual(await daemon.shown(t), WAITING);
   t.true(daemon.daemon.state.paths().some(({ number, enabled }) => number === "5:0:2:0" && !enabled));
   const { events } = await daemon.get<"events">(t, "/v1/events");
@@ -50,7 +50,7 @@ test("a path whose device disappeared and returned waits as well; one that an op
     events.some(({ message, path, detail }) => message === 275 && path === "5:0:2:0" && detail["enabled"] === false),
   );
   await daemon.change(t, "POST", "/v1/paths/5:0:2:0/enable");
-  await daemon.daemon.look();
+  await daemon.daemon.rescan();
   t.deepEqual(await daemon.shown(t), WHOLE);
 });
 
@@ -59,7 +59,7 @@ test("in failback mode Active a device that returns has what was set for it", as
   const daemon = await TestDaemon.start(t, slow.replace("'standby'", "'active'"));
   await daemon.change(t, "POST", "/v1/paths/5:0:2:0/priority", { priority: 77 });
   await loseDevice(daemon);
-  await daemon.daemon.look();
+  await daemon.daemon.rescan();
   t.deepEqual(await daemon.shown(t), [">77 5:0:2:0", " 1 4:0:0:0"]);
 });
 
@@ -73,7 +73,7 @@ test("a path that leads home again after it led to another unit waits as well", 
   });
   await daemon.change(t, "DELETE", "/v1/array/faults");
   await until("it waits", async () => {
-    await daemon.daemon.look();
+    await daemon.daemon.rescan();
     return showsWaiting(t, daemon);
   });
 });

@@ -35,7 +35,7 @@ test("what was saved is there after closing and opening", (t) => {
   const where = directory();
   const first = new State(where, 100);
   first.saveUnits([unit(0), { ...unit(1), policy: { name: "round-robin", parameters: { ios: 4 } } }]);
-  const path = { priority: 7, enabled: false, priorityLost: true, isShaky: true, nexus: "a -> b", goneSinceMs: 12 };
+  const path = { priority: 7, enabled: false, priorityLost: true, isMarginal: true, nexus: "a -> b", goneSinceMs: 12 };
   first.savePaths([{ ...pathRow(1, "4:0:0:1"), ...path }]);
   first.saveSettings({ failback: "standby", patrol: { mode: 3, intervalS: 1, thresholdS: 2, timeoutS: 3 } });
   first.saveAttachment({ index: 3, unit: 0, options: { readOnly: true }, sinceMs: 5 });
@@ -206,10 +206,10 @@ test("a file of the first layout is brought up with all that is in it", (t) => {
     t.deepEqual(state.units(), [{ ...unit(1), hedgeBudgetPercent: 2.5 }]);
     t.deepEqual(state.paths(), [
       { ...pathRow(1, "4:0:0:1", 1), priority: 7, enabled: false },
-      { ...pathRow(1, "5:0:0:1", 2), priority: 7, priorityLost: round === 1, isShaky: round === 1 },
+      { ...pathRow(1, "5:0:0:1", 2), priority: 7, priorityLost: round === 1, isMarginal: round === 1 },
     ]);
     t.is(state.settings().failback, "standby");
-    state.savePaths([{ ...pathRow(1, "5:0:0:1", 2), priority: 7, priorityLost: true, isShaky: true }]);
+    state.savePaths([{ ...pathRow(1, "5:0:0:1", 2), priority: 7, priorityLost: true, isMarginal: true }]);
     state.close();
   }
 });
@@ -233,7 +233,7 @@ test("a file of the second layout keeps what belongs to its paths, which are mor
   state = new State(where, 100);
   t.deepEqual(state.paths(), [
     { ...pathRow(1, "4:0:0:1", 1), priority: 7, enabled: false },
-    { ...pathRow(1, "5:0:0:1", 2), priority: 7, priorityLost: true, isShaky: true },
+    { ...pathRow(1, "5:0:0:1", 2), priority: 7, priorityLost: true, isMarginal: true },
     { ...pathRow(1, "5:0:0:1", 3), nexus: "a -> b" },
   ]);
   state.close();

@@ -8,8 +8,8 @@ const FILE =
   "policy = 'least-in-flight'\nfailback = 'standby'\n[patrol]\ninterval_s = 7\nmode = 'health'\n" +
   "[array]\nunits = 2\npaths = 2\nunit_mib = 1\n";
 
-interface Adopted {
-  readonly adopted: readonly string[];
+interface Reverted {
+  readonly reverted: readonly string[];
 }
 
 async function inForce(t: Parameters<TestDaemon["get"]>[0], daemon: TestDaemon) {
@@ -30,14 +30,14 @@ async function setAll(t: Parameters<TestDaemon["get"]>[0], daemon: TestDaemon): 
 
 test("what commands have set is given up: the file holds, also in the core and after a restart", async (t) => {
   const daemon = await TestDaemon.start(t, FILE);
-  t.deepEqual(await daemon.change<Adopted>(t, "POST", "/v1/config/adopt"), { adopted: [] });
+  t.deepEqual(await daemon.change<Reverted>(t, "POST", "/v1/config/revert"), { reverted: [] });
   await setAll(t, daemon);
   await daemon.change(t, "POST", "/v1/paths/4:0:0:0/priority", { priority: 9 });
-  const { adopted } = await daemon.change<Adopted>(t, "POST", "/v1/config/adopt");
-  t.deepEqual(adopted, ["failback", "cluster", "patrol.interval_s", "policy of #1", "hedge_budget_percent of #1"]);
+  const { reverted } = await daemon.change<Reverted>(t, "POST", "/v1/config/revert");
+  t.deepEqual(reverted, ["failback", "cluster", "patrol.interval_s", "policy of #1", "hedge_budget_percent of #1"]);
   t.deepEqual(await inForce(t, daemon), CONFIGURED);
   const { handle } = daemon.daemon.inventory.unit("1");
-  t.is(daemon.daemon.mirror.tables.unit(handle ?? -1)?.policy, POLICY_LEAST_IN_FLIGHT);
+  t.is(daemon.daemon.snapshots.newest.unit(handle ?? -1)?.policy, POLICY_LEAST_IN_FLIGHT);
   // What no file says stays as it was set.
   t.true((await daemon.shown(t)).some((path) => path.endsWith("9 4:0:0:0")));
   const { events } = await daemon.get<"events">(t, "/v1/events");
@@ -63,14 +63,14 @@ test("what the core refuses, or no disk takes, leaves everything as the commands
   let refusals = 1;
   reactor.settings = async (calls) =>
     refusals-- > 0 ? calls.map(() => ({ code: "CORE_BUSY", message: "not now" })) : settings(calls);
-  t.is((await daemon.refused(t, "POST", "/v1/config/adopt")).code, "BUSY");
+  t.is((await daemon.refused(t, "POST", "/v1/config/revert")).code, "BUSY");
   reactor.settings = settings;
   t.deepEqual(await inForce(t, daemon), before);
   const saveUnits = state.saveUnits.bind(state);
   state.saveUnits = () => {
     throw new Error("the disk is full");
   };
-  t.is((await daemon.call("POST", "/v1/config/adopt")).status, 500);
+  t.is((await daemon.call("POST", "/v1/config/revert")).status, 500);
   state.saveUnits = saveUnits;
   t.deepEqual(await inForce(t, daemon), before);
   await daemon.stop();

@@ -1,7 +1,7 @@
 // That the array runs out of room for a thin unit is said once for each time it happens, whoever of us is told of it.
 
 import test, { type ExecutionContext } from "ava";
-import { thinThresholdOf, whyLook } from "../../../host/discovery/uevents.ts";
+import { thinThresholdOf, whyRescan } from "../../../host/discovery/uevents.ts";
 import { removeGone } from "../../../host/control/devices/reconcile.ts";
 import { ThinThreshold } from "../../../host/control/events/thin-threshold.ts";
 import { receivers } from "../../../host/liaison/messages.ts";
@@ -34,14 +34,14 @@ test("what the patrol is told is said once, with the unit, for all its paths; ea
   t.deepEqual(receivers("thin-threshold"), { alive: true, manager: true });
 });
 
-test("what discovery is told is said, of paths that it knows and of those that the look finds", async (t) => {
+test("what discovery is told is said, of paths that it knows and of those that the rescan finds", async (t) => {
   const daemon = await TestDaemon.start(t, CONFIGURATION.replace("interval_s = 1", "mode = 'none'"));
   await daemon.change(t, "POST", "/v1/array/faults", { fault: ATTENTION, where: { unit: 0 } });
-  await daemon.daemon.look();
+  await daemon.daemon.rescan();
   t.deepEqual(await said(t, daemon), [0]);
   await daemon.daemon.change(() => removeGone(daemon.daemon, new Set()));
   await daemon.change(t, "POST", "/v1/array/faults", { fault: ATTENTION, where: { unit: 1 } });
-  await daemon.daemon.look();
+  await daemon.daemon.rescan();
   t.deepEqual(await said(t, daemon), [0, 1]);
 });
 
@@ -66,7 +66,7 @@ test("a path that tells again, later, tells of something new; one that repeats i
   t.is(hear(undefined, 0), 3);
 });
 
-test("the kernel's word of it names the path, and is no reason for another look", (t) => {
+test("the kernel's word of it names the path, and is no reason for another rescan", (t) => {
   const event = {
     action: "change",
     subsystem: "scsi",
@@ -74,8 +74,8 @@ test("the kernel's word of it names the path, and is no reason for another look"
     properties: { SDEV_UA: "THIN_PROVISIONING_SOFT_THRESHOLD_REACHED" },
   };
   t.is(thinThresholdOf(event), "4:0:1:2");
-  t.is(whyLook(event), null);
+  t.is(whyRescan(event), null);
   const other = { ...event, properties: { SDEV_UA: "CAPACITY_DATA_HAS_CHANGED" } };
   t.is(thinThresholdOf(other), null);
-  t.truthy(whyLook(other));
+  t.truthy(whyRescan(other));
 });

@@ -45,19 +45,19 @@ test("each process is said once, shown as long as it is there, and said again wh
     { say: (kind, about) => void said.push([kind, about?.unit, about?.path, about?.detail?.["by"]]) },
     proc,
   );
-  t.true(watch.look(inventory));
+  t.true(watch.check(inventory));
   addProcess(proc, "812", "sg_dd", DEVICE, "0104002");
-  t.false(watch.look(inventory));
-  t.false(watch.look(inventory));
+  t.false(watch.check(inventory));
+  t.false(watch.check(inventory));
   t.deepEqual(said, [["device-open-elsewhere", 0, path.number, "process 812 (sg_dd)"]]);
   t.regex(
     watch.attention.join("\n"),
     /^\/dev\/zero .*LogicalUnit #0\) is open for writing by process 812 \(sg_dd\).*end that/,
   );
   rmSync(join(proc, "812"), { recursive: true });
-  t.true(watch.look(inventory));
+  t.true(watch.check(inventory));
   t.deepEqual(watch.attention, []);
   addProcess(proc, "812", "sg_dd", DEVICE, "0104002");
-  watch.look(inventory);
+  watch.check(inventory);
   t.is(said.length, 2);
 });

@@ -20,12 +20,12 @@ function set(s: Scene, property: number, value: bigint): void {
 /** Pieces of 4 KiB, and no resets. */
 function inPieces(s: Scene): Scene {
   set(s, abi.UNIT_SET_TRANSFER_BLOCKS_MAX, 8n);
-  set(s, abi.UNIT_SET_GHOST_RESET_MS, 0n);
+  set(s, abi.UNIT_SET_ORPHAN_RESET_MS, 0n);
   set(s, abi.UNIT_SET_LOST_RESET_MS, 0n);
   return s;
 }
 
-test("a write of four pieces whose first one is lost, and was written elsewhere, does not wait for its own ghost", (t) => {
+test("a write of four pieces whose first one is lost, and was written elsewhere, does not wait for its own orphan", (t) => {
   const s = inPieces(scene());
   for (const path of s.paths) s.host.must(s.host.core.pathSet(path, abi.PATH_SET_DEPTH, 1n));
   s.holes.add(0);
@@ -42,14 +42,14 @@ test("a write that has to go out again waits while commands of an earlier daemon
   s.holes.add(0);
   s.client.send(request(WRITE, 1n, 0n, 512), Buffer.alloc(512, 7));
   s.host.settle();
-  set(s, abi.UNIT_SET_INHERITED, 1n);
+  set(s, abi.UNIT_SET_LEFTOVERS, 1n);
   const [first] = s.held;
   if (first === undefined) return t.fail();
   s.host.answer(first, { hostStatus: 1 });
   s.host.advance(100);
   t.deepEqual(errors(s.client), []);
   t.is(s.disk.media[0], 0);
-  set(s, abi.UNIT_SET_INHERITED, 0n);
+  set(s, abi.UNIT_SET_LEFTOVERS, 0n);
   s.host.settle();
   t.deepEqual(errors(s.client), [[1n, 0]]);
   t.is(s.disk.media[0], 7);
@@ -118,7 +118,7 @@ test("a piece that pauses on one path and is under way on another is waited for 
   t.deepEqual(idle(s), s.free);
 });
 
-test("a zeroing that waits for a ghost is answered at its deadline, and nothing of it was begun", (t) => {
+test("a zeroing that waits for an orphan is answered at its deadline, and nothing of it was begun", (t) => {
   const s = inPieces(scene());
   set(s, abi.UNIT_SET_IO_TIMEOUT_MS, 1000n);
   s.holes.add(0);
@@ -154,7 +154,7 @@ test("with the stall rule off, the path of a trim that was given up is asked by 
 
 for (const [name, fault] of [
   ["non-optimized", false],
-  ["shaky", true],
+  ["marginal", true],
 ] as const) {
   test(`a command that the best path cannot carry out now goes to the ${name} one with the highest priority`, (t) => {
     for (const [priority, port] of [
@@ -163,13 +163,13 @@ for (const [name, fault] of [
     ] as const) {
       const s = units.scene(undefined, 3);
       const [first = -1, second = -1, third = -1] = s.paths;
-      s.host.must(s.host.core.modeSet(abi.MODE_SHAKY, 1n));
+      s.host.must(s.host.core.modeSet(abi.MODE_MARGINAL, 1n));
       s.host.must(s.host.core.pathSet(third, abi.PATH_SET_PRIORITY, priority));
       s.host.must(s.host.core.pathSet(first, abi.PATH_SET_ALUA, BigInt(abi.ALUA_OPTIMIZED)));
       for (const path of [second, third]) {
         s.host.must(s.host.core.pathSet(path, abi.PATH_SET_ALUA, BigInt(abi.ALUA_NON_OPTIMIZED)));
         if (fault) s.host.must(s.host.core.pathSet(path, abi.PATH_SET_FAULTS, 16n));
-        t.is((s.host.flags(path) & abi.PATH_FLAG_SHAKY) !== 0, fault);
+        t.is((s.host.flags(path) & abi.PATH_FLAG_MARGINAL) !== 0, fault);
       }
       s.host.advance(100);
       s.faults.set(0, (command) => (command.check ? undefined : check(2, 4, 1)));

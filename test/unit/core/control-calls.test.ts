@@ -32,7 +32,7 @@ const unitProperties: readonly Property[] = [
   ["no-path timeout", abi.UNIT_SET_NO_PATH_TIMEOUT_MS, TIME, TOO_LONG],
   ["shortest stall", abi.UNIT_SET_STALL_MIN_MS, TIME, TOO_LONG],
   ["longest stall", abi.UNIT_SET_STALL_MAX_MS, TIME, TOO_LONG],
-  ["ghost reset", abi.UNIT_SET_GHOST_RESET_MS, TIME, TOO_LONG],
+  ["orphan reset", abi.UNIT_SET_ORPHAN_RESET_MS, TIME, TOO_LONG],
   ["lost reset", abi.UNIT_SET_LOST_RESET_MS, TIME, TOO_LONG],
   ["command timeout", abi.UNIT_SET_COMMAND_TIMEOUT_MS, TIME, TOO_LONG],
   ["explicit ALUA", abi.UNIT_SET_ALUA_EXPLICIT, ...SWITCH],
@@ -40,7 +40,7 @@ const unitProperties: readonly Property[] = [
   ["released", abi.UNIT_SET_RELEASED, ...SWITCH],
   ["patrol by READ", abi.UNIT_SET_PATROL_READ, ...SWITCH],
   ["statistics anew", abi.UNIT_SET_STATISTICS_RESET, [0n, NONE], []],
-  ["inherited", abi.UNIT_SET_INHERITED, ...SWITCH],
+  ["leftovers", abi.UNIT_SET_LEFTOVERS, ...SWITCH],
 ];
 
 const pathProperties: readonly Property[] = [
@@ -54,9 +54,9 @@ const pathProperties: readonly Property[] = [
   ["target port", abi.PATH_SET_TARGET_PORT, [0n, NONE], []],
   ["controller", abi.PATH_SET_CONTROLLER, [0n, NONE], []],
   ["failed", abi.PATH_SET_FAILED, [1n, 0n], [2n, NONE]],
-  ["shaky", abi.PATH_SET_CLEAR_SHAKY, [0n], []],
+  ["marginal", abi.PATH_SET_CLEAR_MARGINAL, [0n], []],
   ["faults", abi.PATH_SET_FAULTS, [0n, 16n], [17n, NONE]],
-  ["doubt", abi.PATH_SET_DOUBT, [0n], []],
+  ["unverified", abi.PATH_SET_UNVERIFIED, [0n], []],
 ];
 
 const modes: readonly Property[] = [
@@ -66,10 +66,10 @@ const modes: readonly Property[] = [
   ["interval", abi.MODE_PATROL_INTERVAL_MS, [1n, 3_600_000n], [0n, 3_600_001n]],
   ["threshold", abi.MODE_PATROL_THRESHOLD_MS, [1n, 3_600_000n], [0n, 3_600_001n]],
   ["patrol timeout", abi.MODE_PATROL_TIMEOUT_MS, [1n, 3_600_000n], [0n, 3_600_001n]],
-  ["shaky", abi.MODE_SHAKY, ...SWITCH],
-  ["shaky count", abi.MODE_SHAKY_COUNT, [1n, 16n], [0n, 17n, YEAR_S + 1n]],
-  ["shaky window", abi.MODE_SHAKY_WINDOW_S, [1n, YEAR_S], [0n, YEAR_S + 1n]],
-  ["clean period", abi.MODE_SHAKY_CLEAN_S, [1n, YEAR_S, 0n], [YEAR_S + 1n]],
+  ["marginal", abi.MODE_MARGINAL, ...SWITCH],
+  ["marginal count", abi.MODE_MARGINAL_COUNT, [1n, 16n], [0n, 17n, YEAR_S + 1n]],
+  ["marginal window", abi.MODE_MARGINAL_WINDOW_S, [1n, YEAR_S], [0n, YEAR_S + 1n]],
+  ["clean period", abi.MODE_MARGINAL_CLEAN_S, [1n, YEAR_S, 0n], [YEAR_S + 1n]],
 ];
 
 function setup(): { host: Host; unit: number; path: number; records: () => string } {

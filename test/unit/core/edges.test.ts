@@ -115,11 +115,11 @@ test("commands of an earlier daemon are found before a write with edges has read
   const s = crowded(1);
   s.client.send(request(WRITE, 1n, 100n, 1000), Buffer.alloc(1000, 7));
   s.host.settle();
-  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_INHERITED, 1n));
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_LEFTOVERS, 1n));
   t.is(next(s), 0x88);
   t.is(next(s), undefined, "nothing of the write goes out");
   t.deepEqual([errors(s.client), errors(s.other)], [[], [[9, 0]]]);
-  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_INHERITED, 0n));
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_LEFTOVERS, 0n));
   s.host.settle();
   const operations: (number | undefined)[] = [];
   while (s.host.outstanding.length > 0) operations.push(next(s));
@@ -139,7 +139,7 @@ test("commands of an earlier daemon are found before a write with edges, which i
   const isEdge = (): boolean => s.host.outstanding[0]?.cdb.readBigUInt64BE(2) === 0n;
   for (let i = 0; i < 5 && !isEdge(); i++) next(s);
   t.true(isEdge());
-  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_INHERITED, 1n));
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_LEFTOVERS, 1n));
   while (s.host.outstanding.length > 0) t.is(next(s), 0x88, "reads of others go on, nothing is written");
   t.deepEqual(errors(s.client), [[1, EIO]]);
   t.deepEqual(

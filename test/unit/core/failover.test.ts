@@ -252,7 +252,7 @@ test("no path: requests wait, a path that comes back serves them, the time limit
   t.is(replies(client.received, new Map([[5n, 512]]))[0]?.error, 0);
 });
 
-test("the deadline answers EIO; what is in flight stays a ghost that holds back what overlaps", (t) => {
+test("the deadline answers EIO; what is in flight stays an orphan that holds back what overlaps", (t) => {
   const { host, unit } = scene(() => undefined);
   host.must(host.core.unitSet(unit, abi.UNIT_SET_STALL_MAX_MS, 0n));
   host.must(host.core.unitSet(unit, abi.UNIT_SET_IO_TIMEOUT_MS, 3000n));
@@ -265,16 +265,16 @@ test("the deadline answers EIO; what is in flight stays a ghost that holds back 
   t.is(replies(client.received).length, 0);
   host.advance(2);
   t.is(replies(client.received)[0]?.error, EIO);
-  t.is(host.unitField(unit, abi.UNIT_GHOSTS), 1);
+  t.is(host.unitField(unit, abi.UNIT_ORPHANS), 1);
   hang = false;
   client.send(request(READ, 2n, 4096n, 512), request(WRITE, 3n, 7680n, 1024), Buffer.alloc(1024));
   client.send(request(READ, 4n, 8192n, 512), request(WRITE, 5n, 0n, 4096), Buffer.alloc(4096));
   host.advance(10);
   const done = replies(client.received, new Map([[4n, 512]]));
   t.deepEqual(done.map((reply) => reply.cookie).toSorted(), [4n, 5n], "only what does not overlap");
-  const [ghost] = host.outstanding;
-  if (ghost === undefined) return t.fail();
-  host.answer(ghost, { hostStatus: 3 });
+  const [orphan] = host.outstanding;
+  if (orphan === undefined) return t.fail();
+  host.answer(orphan, { hostStatus: 3 });
   host.advance(10);
   t.deepEqual(
     replies(client.received, new Map([[2n, 512]]))
@@ -282,7 +282,7 @@ test("the deadline answers EIO; what is in flight stays a ghost that holds back 
       .toSorted(),
     [2n, 3n],
   );
-  t.is(host.unitField(unit, abi.UNIT_GHOSTS), 0);
+  t.is(host.unitField(unit, abi.UNIT_ORPHANS), 0);
   t.deepEqual(
     [0, 1, 2].map((what) => host.core.inspect(what)),
     free,

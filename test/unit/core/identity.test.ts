@@ -40,7 +40,7 @@ function judge(identity: readonly number[], sent: readonly number[], behind = 0x
     return { residual: command.bytes - bytes.length };
   });
   const [path = -1] = s.paths;
-  s.host.must(s.host.core.pathSet(path, abi.PATH_SET_DOUBT, 1n));
+  s.host.must(s.host.core.pathSet(path, abi.PATH_SET_UNVERIFIED, 1n));
   s.host.advance(10);
   const flags = s.host.flags(path);
   const unread = (flags & abi.PATH_FLAG_UNVERIFIED) !== 0;

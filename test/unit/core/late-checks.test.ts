@@ -193,7 +193,7 @@ test("a path that is being removed is not checked any more, whatever is in doubt
   const [io] = s.host.outstanding;
   if (io === undefined) return t.fail();
   s.host.must(s.host.core.pathRemove(path));
-  s.host.must(s.host.core.pathSet(path, abi.PATH_SET_DOUBT, 1n));
+  s.host.must(s.host.core.pathSet(path, abi.PATH_SET_UNVERIFIED, 1n));
   s.seen.length = 0;
   s.host.settle();
   t.deepEqual(s.seen, []);

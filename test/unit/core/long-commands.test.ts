@@ -96,7 +96,7 @@ function pass(s: Scene, ms: number): void {
 const errors = (client: Client): [number, number][] =>
   replies(client.received, new Map([[1000n, 512]])).map(({ cookie, error }) => [Number(cookie), error]);
 
-const BAD = abi.PATH_FLAG_FAILED | abi.PATH_FLAG_SHAKY | abi.PATH_FLAG_STALLED | abi.PATH_FLAG_SUSPECT;
+const BAD = abi.PATH_FLAG_FAILED | abi.PATH_FLAG_MARGINAL | abi.PATH_FLAG_STALLED | abi.PATH_FLAG_SUSPECT;
 
 /** Nothing is held against any path, and nobody was reset. */
 function unblamed(t: ExecutionContext, s: Scene): void {
@@ -106,7 +106,7 @@ function unblamed(t: ExecutionContext, s: Scene): void {
   }
   t.deepEqual(s.host.resets, []);
   const kinds = new Set(s.host.events.map(({ kind }) => kind));
-  for (const kind of [abi.EVENT_STALL, abi.EVENT_SHAKY, abi.EVENT_SUSPECT, abi.EVENT_FAILOVER_STARTED]) {
+  for (const kind of [abi.EVENT_STALL, abi.EVENT_MARGINAL, abi.EVENT_SUSPECT, abi.EVENT_FAILOVER_STARTED]) {
     t.false(kinds.has(kind), `event ${kind}`);
   }
 }
@@ -303,7 +303,7 @@ test("a write over a lost UNMAP is let through before its own time is over", (t)
 
 test("a flush that is lost on a path that answers others resets nothing where that is turned off", (t) => {
   const s = scene({ paths: 2 });
-  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_GHOST_RESET_MS, 0n));
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_ORPHAN_RESET_MS, 0n));
   const lost: Scsi[] = [];
   const usual = s.host.device;
   s.host.device = (command) => {
@@ -314,7 +314,7 @@ test("a flush that is lost on a path that answers others resets nothing where th
   s.client.send(request(FLUSH, 1n, 0n, 0));
   pass(s, 300_000);
   t.deepEqual(errors(s.client), [[1, 0]]);
-  t.is(s.host.unitField(s.unit, abi.UNIT_GHOSTS), 1);
+  t.is(s.host.unitField(s.unit, abi.UNIT_ORPHANS), 1);
   t.deepEqual(s.host.resets, []);
   for (const command of lost) s.host.answer(command, {});
   s.host.settle();
@@ -323,7 +323,7 @@ test("a flush that is lost on a path that answers others resets nothing where th
 
 test("UNMAPs none of which is answered are slow, not lost: what waits for one resets no sooner than the host ends it", (t) => {
   const s = scene({ paths: 1 });
-  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_GHOST_RESET_MS, 3_600_000n));
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_ORPHAN_RESET_MS, 3_600_000n));
   const usual = s.host.device;
   s.host.device = (command) => (command.cdb[0] === UNMAP ? undefined : usual(command));
   const gone = s.host.connect(s.unit);

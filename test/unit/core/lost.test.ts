@@ -39,7 +39,7 @@ test("the only path loses a command and answers others: it goes out again there,
   lostWrite(s);
   t.true(errors(s.client).some(([cookie, error]) => cookie === 1n && error === 0));
   t.is(stalled(s), 0);
-  t.is(s.host.unitField(s.unit, abi.UNIT_GHOSTS), 1);
+  t.is(s.host.unitField(s.unit, abi.UNIT_ORPHANS), 1);
 });
 
 test("a lost command that the host gives up in the end does not fail a path that answers others", (t) => {
@@ -113,7 +113,7 @@ test("after a reset that fails its path is asked nothing that it would not be as
   t.deepEqual(s.host.log, []);
 });
 
-test("nothing is reset early for a ghost that nobody waits for, nor by a path that answers nothing", (t) => {
+test("nothing is reset early for an orphan that nobody waits for, nor by a path that answers nothing", (t) => {
   const alone = scene(2);
   lostWrite(alone);
   alone.host.advance(25_000);
@@ -351,7 +351,7 @@ test("both edges of a write are read once more when they are lost, each by itsel
   t.deepEqual([...lost], [0n, 2n]);
   const expected = Buffer.alloc(1536, 0x11).fill(0x22, 100, 1124);
   t.deepEqual(s.disk.media.subarray(0, 1536), expected);
-  t.is(s.host.unitField(s.unit, abi.UNIT_GHOSTS), 2);
+  t.is(s.host.unitField(s.unit, abi.UNIT_ORPHANS), 2);
   for (const command of s.held.splice(0)) {
     s.host.bytes(command.buffer, command.bytes).fill(0xbd);
     s.host.answer(command, {});

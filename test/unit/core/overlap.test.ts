@@ -1,4 +1,4 @@
-// What overlaps by one block waits, and what touches does not: for a ghost that nobody can call back, and for a write that could
+// What overlaps by one block waits, and what touches does not: for an orphan that nobody can call back, and for a write that could
 // be issued beside itself.
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
@@ -57,24 +57,24 @@ const isAt = (command: Scsi, first: number, blocks: number): boolean =>
 
 /** The first client goes: whether its write is carried out stays open, until the host gives it back. */
 function giveUp({ host, clients }: Scene): Scsi {
-  const [ghost] = host.outstanding;
-  if (ghost === undefined) throw new Error("there is no write");
+  const [orphan] = host.outstanding;
+  if (orphan === undefined) throw new Error("there is no write");
   host.must(host.core.connectionClose(clients[0].handle));
   host.settle();
-  return ghost;
+  return orphan;
 }
 
 for (const [first, blocks, overlaps] of cases) {
   const name = `${blocks} blocks from ${first} on`;
 
   for (const kind of [WRITE, READ]) {
-    test(`a ${kind === WRITE ? "write" : "read"} of ${name} ${overlaps ? "waits" : "does not wait"} for the ghost`, (t) => {
+    test(`a ${kind === WRITE ? "write" : "read"} of ${name} ${overlaps ? "waits" : "does not wait"} for the orphan`, (t) => {
       const s = scene();
-      const ghost = giveUp(s);
+      const orphan = giveUp(s);
       send(s.clients[1], kind, 2n, first, blocks);
       s.host.settle();
       t.is(s.host.outstanding.length, overlaps ? 1 : 2);
-      s.host.answer(ghost, {});
+      s.host.answer(orphan, {});
       s.host.settle();
       const [second] = s.host.outstanding;
       if (second === undefined) return t.fail("it does not go out");
@@ -85,17 +85,17 @@ for (const [first, blocks, overlaps] of cases) {
     });
   }
 
-  test(`a write of ${name} that has to go out again ${overlaps ? "waits" : "does not wait"} for the ghost`, (t) => {
+  test(`a write of ${name} that has to go out again ${overlaps ? "waits" : "does not wait"} for the orphan`, (t) => {
     const s = scene();
     send(s.clients[1], WRITE, 2n, first, blocks);
     s.host.settle();
     const second = s.host.outstanding[1];
     if (second === undefined) return t.fail("it did not go out");
-    const ghost = giveUp(s);
+    const orphan = giveUp(s);
     s.host.answer(second, check(6, 0x2f, 0));
     s.host.settle();
     t.is(s.host.outstanding.length, overlaps ? 1 : 2);
-    s.host.answer(ghost, {});
+    s.host.answer(orphan, {});
     s.host.settle();
     t.true(s.host.outstanding.some((command) => isAt(command, first, blocks)));
   });
@@ -108,7 +108,7 @@ for (const [first, blocks, overlaps] of cases) {
     const times = s.host.outstanding.filter((command) => !command.check && isAt(command, ...FIRST)).length;
     const same = first === FIRST[0] && blocks === FIRST[1];
     t.is(times > (same ? 2 : 1), !overlaps);
-    t.is(s.host.unitField(s.unit, abi.UNIT_GHOSTS) > 0, !overlaps);
+    t.is(s.host.unitField(s.unit, abi.UNIT_ORPHANS) > 0, !overlaps);
   });
 }
 

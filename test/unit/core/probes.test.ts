@@ -6,7 +6,7 @@ import { READ, request } from "./fixtures/nbd-client.ts";
 
 test("silent paths get what is on another one already at a pace that halves, and soon hardly anything", (t) => {
   const s = scene();
-  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_GHOST_RESET_MS, 0n));
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_ORPHAN_RESET_MS, 0n));
   s.holes.add(0).add(1);
   for (let i = 0n; i < 40n; i++) s.client.send(request(READ, 2n * i, i * 4096n, 4096));
   s.host.advance(60);

@@ -87,7 +87,7 @@ test("an I/O that is carried out in between clears the path; what every path ref
   }
 });
 
-test("a path that refuses I/O time and again, and is well in between, is found shaky", (t) => {
+test("a path that refuses I/O time and again, and is well in between, is found marginal", (t) => {
   const s = scene();
   s.host.settle();
   const [first = -1] = s.paths;
@@ -98,5 +98,5 @@ test("a path that refuses I/O time and again, and is well in between, is found s
     t.is(read(s.host, s.unit), 0);
     s.host.advance(2000);
   }
-  t.truthy(s.host.flags(first) & abi.PATH_FLAG_SHAKY);
+  t.truthy(s.host.flags(first) & abi.PATH_FLAG_MARGINAL);
 });

@@ -12,7 +12,7 @@ const SHORTAGES: readonly [string, number][] = [
   ["busy", -16],
   ["no room in the driver", -33],
 ];
-const BAD = abi.PATH_FLAG_FAILED | abi.PATH_FLAG_SUSPECT | abi.PATH_FLAG_SHAKY;
+const BAD = abi.PATH_FLAG_FAILED | abi.PATH_FLAG_SUSPECT | abi.PATH_FLAG_MARGINAL;
 
 for (const [name, result] of SHORTAGES) {
   for (const kind of [READ, WRITE]) {

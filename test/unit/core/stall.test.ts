@@ -1,4 +1,4 @@
-// Paths that answer nothing: the I/O goes on, the ghost does no harm, and is settled.
+// Paths that answer nothing: the I/O goes on, the orphan does no harm, and is settled.
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
 import { errors, idle, scene } from "./fixtures/holes.ts";
@@ -15,15 +15,15 @@ test("a read on a silent path is answered by another within the bound, with buff
   s.host.advance(100);
   const [reply] = replies(s.client.received, new Map([[2n, 1 << 20]]));
   t.true(reply?.data.every((byte) => byte === 0x77));
-  const [ghost] = s.held;
-  if (ghost === undefined) return t.fail();
+  const [orphan] = s.held;
+  if (orphan === undefined) return t.fail();
   t.truthy(s.host.flags(s.paths[0] ?? -1) & abi.PATH_FLAG_STALLED);
-  t.is(s.host.unitField(s.unit, abi.UNIT_GHOSTS), 1);
+  t.is(s.host.unitField(s.unit, abi.UNIT_ORPHANS), 1);
   t.true(s.host.kinds().includes(abi.EVENT_STALL));
   const bytes = idle(s);
-  t.true((s.free[2] ?? 0) - (bytes[2] ?? 0) >= 1 << 20, "the ghost's buffer is still its own");
-  s.host.bytes(ghost.buffer, ghost.bytes).fill(0xbd);
-  s.host.answer(ghost, {});
+  t.true((s.free[2] ?? 0) - (bytes[2] ?? 0) >= 1 << 20, "the orphan's buffer is still its own");
+  s.host.bytes(orphan.buffer, orphan.bytes).fill(0xbd);
+  s.host.answer(orphan, {});
   s.host.settle();
   t.deepEqual(idle(s), s.free);
   t.is(s.host.flags(s.paths[0] ?? -1) & abi.PATH_FLAG_STALLED, 0, "it has answered");
@@ -84,7 +84,7 @@ test("a check that the host had no time to fetch the answer of is not overdue", 
   for (const path of s.paths) t.is(s.host.flags(path) & abi.PATH_FLAG_FAILED, 0);
 });
 
-test("the ghost's late answer wins when it comes first, whole", (t) => {
+test("the orphan's late answer wins when it comes first, whole", (t) => {
   const s = scene();
   s.disk.media.fill(0x31, 0, 4096);
   s.holes.add(0).add(1);
@@ -107,7 +107,7 @@ for (const [name, kind] of [
   ["trim", TRIM],
   ["zeroing", WRITE_ZEROES],
 ] as const) {
-  test(`after a re-issued write an overlapping ${name} waits for the ghost; reads and the rest go on`, (t) => {
+  test(`after a retried write an overlapping ${name} waits for the orphan; reads and the rest go on`, (t) => {
     const s = scene(2, abi.UNIT_CAN_UNMAP);
     s.holes.add(0);
     s.client.send(request(WRITE, 1n, 8192n, 8192), Buffer.alloc(8192, 1));
@@ -124,10 +124,10 @@ for (const [name, kind] of [
       [4n, 5n, 7n],
     );
     t.is(s.disk.media[12_288], 1);
-    const [ghost] = s.held;
-    if (ghost === undefined) return t.fail();
+    const [orphan] = s.held;
+    if (orphan === undefined) return t.fail();
     s.holes.clear();
-    s.host.answer(ghost, s.disk.execute(s.host, ghost));
+    s.host.answer(orphan, s.disk.execute(s.host, orphan));
     s.host.advance(100);
     t.deepEqual(errors(s.client), [[3n, 0]]);
     t.is(s.disk.media[12_288], kind === WRITE ? 2 : 0);
@@ -136,7 +136,7 @@ for (const [name, kind] of [
   });
 }
 
-test("a write answered by the late first command leaves the second one as a ghost that holds back", (t) => {
+test("a write answered by the late first command leaves the second one as an orphan that holds back", (t) => {
   const s = scene();
   s.holes.add(0).add(1);
   s.client.send(request(WRITE, 1n, 0n, 4096), Buffer.alloc(4096, 1));
@@ -179,10 +179,10 @@ test("a write is not issued beside itself while an overlapping one is under way"
   );
 });
 
-test("a failed write with an open ghost holds overlapping reads too; their deadline answers without harm", (t) => {
+test("a failed write with an open orphan holds overlapping reads too; their deadline answers without harm", (t) => {
   const s = scene(1);
   s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_IO_TIMEOUT_MS, 2000n));
-  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_GHOST_RESET_MS, 0n));
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_ORPHAN_RESET_MS, 0n));
   s.holes.add(0);
   s.client.send(request(WRITE, 1n, 0n, 4096), Buffer.alloc(4096, 1));
   s.host.advance(2100);
@@ -197,14 +197,14 @@ test("a failed write with an open ghost holds overlapping reads too; their deadl
   s.host.advance(1100);
   t.deepEqual(errors(s.client), [[2n, EIO]]);
   t.true(s.held.length > 0);
-  for (const ghost of s.held) s.host.answer(ghost, s.disk.execute(s.host, ghost));
+  for (const orphan of s.held) s.host.answer(orphan, s.disk.execute(s.host, orphan));
   s.client.send(request(READ, 6n, 0n, 512));
   s.host.advance(10);
   t.deepEqual(errors(s.client), [[6n, 0]]);
   t.deepEqual(idle(s), s.free);
 });
 
-test("a flush waits for no ghost, and is itself issued again when it does not answer", (t) => {
+test("a flush waits for no orphan, and is itself issued again when it does not answer", (t) => {
   const s = scene(2, abi.UNIT_CAN_CACHE_WRITES);
   s.holes.add(0);
   s.client.send(request(WRITE, 1n, 0n, 512, FUA), Buffer.alloc(512, 1));
@@ -240,9 +240,9 @@ for (const silent of [1, 2, 3]) {
   });
 }
 
-test("a ghost that stays meets resets that escalate, and is ended by one when its path has answered", (t) => {
+test("an orphan that stays meets resets that escalate, and is ended by one when its path has answered", (t) => {
   const s = scene();
-  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_GHOST_RESET_MS, 10_000n));
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_ORPHAN_RESET_MS, 10_000n));
   s.holes.add(0);
   s.client.send(request(WRITE, 1n, 0n, 512), Buffer.alloc(512, 1));
   s.host.advance(100);
@@ -268,13 +268,13 @@ test("a ghost that stays meets resets that escalate, and is ended by one when it
   s.host.complete(s.host.resets[2]?.tag ?? 0, 0);
   s.host.advance(10);
   t.deepEqual(errors(s.client), [[3n, 0]]);
-  t.is(s.host.unitField(s.unit, abi.UNIT_GHOSTS), 0);
-  const settled = s.host.events.find((event) => event.kind === abi.EVENT_GHOST_SETTLED);
+  t.is(s.host.unitField(s.unit, abi.UNIT_ORPHANS), 0);
+  const settled = s.host.events.find((event) => event.kind === abi.EVENT_ORPHAN_SETTLED);
   t.is(settled?.arg0, abi.SETTLED_RESET);
   t.not(s.host.core.inspect(1), s.free[1], "the slot is the host's until it gives it back");
-  const [ghost] = s.held;
-  if (ghost === undefined) return t.fail();
-  s.host.answer(ghost, { hostStatus: 8 });
+  const [orphan] = s.held;
+  if (orphan === undefined) return t.fail();
+  s.host.answer(orphan, { hostStatus: 8 });
   s.host.settle();
   t.deepEqual(idle(s), s.free);
 });
@@ -359,13 +359,13 @@ test("a piece that waits for a silent path does not stop the requests behind it"
   t.is(errors(s.client).length, 5);
 });
 
-test("a write that was begun before a ghost arose is not continued under it", (t) => {
+test("a write that was begun before an orphan arose is not continued under it", (t) => {
   const s = scene(2);
   for (const path of s.paths) s.host.must(s.host.core.pathSet(path, abi.PATH_SET_DEPTH, 1n));
   s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_STALL_MAX_MS, 0n));
   s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_STALL_MIN_MS, 0n));
   s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_IO_TIMEOUT_MS, 2000n));
-  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_GHOST_RESET_MS, 0n));
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_ORPHAN_RESET_MS, 0n));
   s.holes.add(0).add(1);
   s.client.send(request(WRITE, 1n, 1n << 20n, 4096), Buffer.alloc(4096, 1));
   s.host.advance(10);
@@ -374,13 +374,13 @@ test("a write that was begun before a ghost arose is not continued under it", (t
   s.client.send(request(WRITE, 3n, 0n, 2 << 20), Buffer.alloc(2 << 20, 2));
   s.host.advance(100);
   t.deepEqual(errors(s.client), [[1n, EIO]]);
-  const [ghost, begun] = s.held;
-  if (ghost === undefined || begun === undefined) return t.fail();
+  const [orphan, begun] = s.held;
+  if (orphan === undefined || begun === undefined) return t.fail();
   s.holes.clear();
   s.host.answer(begun, s.disk.execute(s.host, begun));
   s.host.advance(100);
   t.deepEqual(errors(s.client), [], "its second piece waits");
-  s.host.answer(ghost, s.disk.execute(s.host, ghost));
+  s.host.answer(orphan, s.disk.execute(s.host, orphan));
   s.host.advance(100);
   t.deepEqual(errors(s.client), [[3n, 0]]);
   t.true(s.disk.media.subarray(0, 2 << 20).every((byte) => byte === 2));
@@ -394,8 +394,8 @@ test("a failed path that answers what was long given up is asked whether it is b
     s.holes.add(0);
     s.client.send(request(READ, 2n, 0n, 512));
     s.host.advance(100);
-    const [ghost] = s.held;
-    if (ghost === undefined) return t.fail();
+    const [orphan] = s.held;
+    if (orphan === undefined) return t.fail();
     s.client.send(request(READ, 4n, 0n, 512));
     s.host.advance(100);
     for (const command of s.held.slice(1)) s.host.answer(command, { hostStatus: 1 });
@@ -412,7 +412,7 @@ test("a failed path that answers what was long given up is asked whether it is b
     s.host.device = (command) => (command.check ? undefined : s.disk.execute(s.host, command));
     const checks = (): number => s.host.outstanding.filter(({ check, port }) => check && port === 0).length;
     const before = checks();
-    s.host.answer(ghost, {});
+    s.host.answer(orphan, {});
     s.host.settle();
     t.is(checks() - before, patrol >= 2n ? 1 : 0, `patrol ${patrol}`);
   }

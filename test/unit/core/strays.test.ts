@@ -81,7 +81,7 @@ test("a command that is told twice, while its slot is free and while it serves a
   t.is(replies(client.received, new Map([[2n, 4096]]))[0]?.error, 0);
 });
 
-test("a command of a ghost that comes back twice", (t) => {
+test("a command of an orphan that comes back twice", (t) => {
   const { host, unit, faults } = scene();
   const client = host.connect(unit);
   host.advance(10);
@@ -112,7 +112,7 @@ test("a check that is told twice", (t) => {
     if (command.check) check = command;
     return undefined;
   });
-  host.must(host.core.pathSet(path, abi.PATH_SET_DOUBT, 1n));
+  host.must(host.core.pathSet(path, abi.PATH_SET_UNVERIFIED, 1n));
   host.settle();
   if (check === undefined) return t.fail();
   ignored(t, host, check.tag);
@@ -130,7 +130,7 @@ test("a check of a path that is gone, told again to the path that has its record
     if (command.check) check = command;
     return undefined;
   });
-  host.must(host.core.pathSet(path, abi.PATH_SET_DOUBT, 1n));
+  host.must(host.core.pathSet(path, abi.PATH_SET_UNVERIFIED, 1n));
   host.settle();
   const old = check;
   host.must(host.core.pathRemove(path));
@@ -176,7 +176,7 @@ test("a reset that is told twice, and one of the path that had the record before
     faults,
     paths: [path = -1],
   } = scene(undefined, 1);
-  host.must(host.core.unitSet(unit, abi.UNIT_SET_GHOST_RESET_MS, 100n));
+  host.must(host.core.unitSet(unit, abi.UNIT_SET_ORPHAN_RESET_MS, 100n));
   host.must(host.core.unitSet(unit, abi.UNIT_SET_IO_TIMEOUT_MS, 200n));
   const client = host.connect(unit);
   host.advance(10);

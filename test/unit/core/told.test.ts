@@ -40,7 +40,7 @@ for (const [name, answer, kind, isDeferred, sense] of [
 }
 
 /** A write at 0 that path 0 swallows and path 1 has carried out; `s.held` has it. */
-function ghostScene(): ReturnType<typeof scene> {
+function orphanScene(): ReturnType<typeof scene> {
   const s = scene();
   s.holes.add(0);
   s.client.send(request(WRITE, 1n, 0n, 512), Buffer.alloc(512, 1));
@@ -48,16 +48,16 @@ function ghostScene(): ReturnType<typeof scene> {
   return s;
 }
 
-test("a ghost that comes back a little late is not told of", (t) => {
-  const s = ghostScene();
+test("an orphan that comes back a little late is not told of", (t) => {
+  const s = orphanScene();
   t.deepEqual(errors(s.client), [[1n, 0]]);
   for (const command of s.held) s.host.answer(command, {});
   s.host.settle();
-  t.is(s.host.unitField(s.unit, abi.UNIT_GHOSTS), 0);
-  t.deepEqual(of(s.host, abi.EVENT_GHOST_SETTLED), []);
+  t.is(s.host.unitField(s.unit, abi.UNIT_ORPHANS), 0);
+  t.deepEqual(of(s.host, abi.EVENT_ORPHAN_SETTLED), []);
 });
 
-test("a ghost whose path has answered others since is told of when it comes back: how, and after how long", (t) => {
+test("an orphan whose path has answered others since is told of when it comes back: how, and after how long", (t) => {
   const s = scene(1);
   s.holes.add(0);
   s.client.send(request(WRITE, 1n, 0n, 512), Buffer.alloc(512, 1));
@@ -74,14 +74,14 @@ test("a ghost whose path has answered others since is told of when it comes back
   s.host.answer(lost, {});
   s.host.settle();
   t.deepEqual(
-    of(s.host, abi.EVENT_GHOST_SETTLED).map(({ unit, path, arg0, arg1 }) => [unit, path, arg0, arg1]),
+    of(s.host, abi.EVENT_ORPHAN_SETTLED).map(({ unit, path, arg0, arg1 }) => [unit, path, arg0, arg1]),
     [[s.unit, s.paths[0], abi.SETTLED_COMPLETED, 1000]],
   );
 });
 
-test("a ghost that a reset has ended is told of", (t) => {
-  const s = ghostScene();
-  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_GHOST_RESET_MS, 10_000n));
+test("an orphan that a reset has ended is told of", (t) => {
+  const s = orphanScene();
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_ORPHAN_RESET_MS, 10_000n));
   s.holes.clear();
   // Its path answers again, so what it had before the reset was there when that came.
   s.host.must(s.host.core.pathSet(s.paths[1] ?? -1, abi.PATH_SET_ENABLED, 0n));
@@ -92,7 +92,7 @@ test("a ghost that a reset has ended is told of", (t) => {
   s.host.complete(reset.tag, 0);
   s.host.settle();
   t.deepEqual(
-    of(s.host, abi.EVENT_GHOST_SETTLED).map(({ unit, path, arg0 }) => [unit, path, arg0]),
+    of(s.host, abi.EVENT_ORPHAN_SETTLED).map(({ unit, path, arg0 }) => [unit, path, arg0]),
     [[s.unit, s.paths[0], abi.SETTLED_RESET]],
   );
 });

@@ -273,30 +273,30 @@ test("a read of an edge that is late, and was asked elsewhere, changes nothing o
   t.deepEqual(idle(s.host), s.free);
 });
 
-test("its write waits for a ghost, and so does its read", (t) => {
+test("its write waits for an orphan, and so does its read", (t) => {
   const s = scene({ held: true });
   const { host } = s;
   host.must(host.core.unitSet(s.unit, abi.UNIT_SET_STALL_MAX_MS, 100n));
-  host.must(host.core.unitSet(s.unit, abi.UNIT_SET_GHOST_RESET_MS, 0n));
+  host.must(host.core.unitSet(s.unit, abi.UNIT_SET_ORPHAN_RESET_MS, 0n));
   host.must(host.core.unitSet(s.unit, abi.UNIT_SET_LOST_RESET_MS, 0n));
   const other = host.connect(s.unit);
   other.send(request(WRITE, 1n, 0n, 512), Buffer.alloc(512, 0x11));
   host.advance(120);
   host.must(host.core.unitSet(s.unit, abi.UNIT_SET_STALL_MAX_MS, 0n));
-  const [ghost, again] = host.outstanding.filter(isWrite);
-  if (ghost === undefined || again === undefined) return t.fail();
+  const [orphan, again] = host.outstanding.filter(isWrite);
+  if (orphan === undefined || again === undefined) return t.fail();
   carryOut(s, again);
   t.deepEqual(answered(other), [[1, 0]]);
   s.client.send(request(WRITE, 2n, 10n, 100), Buffer.alloc(100, 0xaa));
   host.settle();
-  t.deepEqual(host.outstanding, [ghost]);
-  carryOut(s, ghost);
+  t.deepEqual(host.outstanding, [orphan]);
+  carryOut(s, orphan);
   carryOut(s, host.outstanding.find(isRead));
   carryOut(s, host.outstanding.find(isWrite));
   t.deepEqual(answered(s.client), [[2, 0]]);
 });
 
-test("at its deadline what the host has of it is a ghost that the next one waits for", (t) => {
+test("at its deadline what the host has of it is an orphan that the next one waits for", (t) => {
   const s = scene({ held: true });
   const { host } = s;
   host.must(host.core.unitSet(s.unit, abi.UNIT_SET_IO_TIMEOUT_MS, 1000n));
@@ -309,7 +309,7 @@ test("at its deadline what the host has of it is a ghost that the next one waits
   host.advance(200);
   t.deepEqual(answered(s.client), [[1, EIO]]);
   t.is(host.outstanding.filter(isWrite).length, 1);
-  t.is(host.outstanding.filter(isRead).length, 0, "the ghost may still write the block");
+  t.is(host.outstanding.filter(isRead).length, 0, "the orphan may still write the block");
   carryOut(s, host.outstanding.find(isWrite));
   carryOut(s, host.outstanding.find(isRead));
   carryOut(s, host.outstanding.find(isWrite));
@@ -323,14 +323,14 @@ test("commands of an earlier daemon that are found between its read and its writ
   const s = scene({ held: true });
   s.client.send(request(WRITE, 1n, 10n, 100), Buffer.alloc(100, 0xaa));
   s.host.settle();
-  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_INHERITED, 1n));
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_LEFTOVERS, 1n));
   carryOut(s, s.host.outstanding.find(isRead));
   t.deepEqual(answered(s.client), [[1, EIO]]);
   t.is(s.host.outstanding.length, 0);
   s.client.send(request(WRITE, 2n, 10n, 100), Buffer.alloc(100, 0xaa));
   s.host.settle();
   t.is(s.host.outstanding.length, 0);
-  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_INHERITED, 0n));
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_LEFTOVERS, 0n));
   s.host.settle();
   carryOut(s, s.host.outstanding.find(isRead));
   carryOut(s, s.host.outstanding.find(isWrite));

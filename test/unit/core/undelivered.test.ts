@@ -10,7 +10,7 @@ const EIO = 5;
 function waitingWrite(): Scene {
   const s = scene();
   s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_IO_TIMEOUT_MS, 120_000n));
-  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_GHOST_RESET_MS, 10_000n));
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_ORPHAN_RESET_MS, 10_000n));
   s.holes.add(0);
   s.client.send(request(WRITE, 1n, 0n, 512), Buffer.alloc(512, 1));
   s.host.advance(100);
@@ -26,11 +26,11 @@ test("a write that was still in the host's queue when the reset was carried out 
   s.host.complete(s.host.resets[0]?.tag ?? 0, 0);
   s.host.advance(100);
   t.deepEqual(errors(s.client), [], "the reset has proven nothing about what was not delivered");
-  t.false(s.host.kinds().includes(abi.EVENT_GHOST_SETTLED));
+  t.false(s.host.kinds().includes(abi.EVENT_ORPHAN_SETTLED));
   // The transport is back: the host's queue runs.
   s.holes.clear();
-  const [ghost] = s.held;
-  if (ghost === undefined) return t.fail();
+  const [orphan] = s.held;
+  if (orphan === undefined) return t.fail();
   for (const command of s.host.outstanding.slice()) s.host.answer(command, s.disk.execute(s.host, command));
   s.host.advance(10);
   t.deepEqual(errors(s.client), [[3n, 0]]);
@@ -96,11 +96,11 @@ for (const [name, answer] of [
     s.host.complete(s.host.resets[0]?.tag ?? 0, 0);
     s.host.advance(100);
     t.false(errors(s.client).some(([cookie]) => cookie === 3n));
-    t.is(s.host.unitField(s.unit, abi.UNIT_GHOSTS) > 0, true);
+    t.is(s.host.unitField(s.unit, abi.UNIT_ORPHANS) > 0, true);
   });
 }
 
-test("a path that never answers again holds what waits for its ghost until the deadline, whatever resets say", (t) => {
+test("a path that never answers again holds what waits for its orphan until the deadline, whatever resets say", (t) => {
   const s = waitingWrite();
   errors(s.client);
   for (let i = 0; i < 12; i++) {

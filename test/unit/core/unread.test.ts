@@ -31,9 +31,9 @@ const UNREAD: Readonly<Record<string, (s: Scene, command: Scsi) => Answer>> = {
   "05/24/00": () => check(5, 0x24, 0),
 };
 
-function doubtful(s: Scene, first: number, fault: (command: Scsi) => Answer | undefined): void {
+function unverify(s: Scene, first: number, fault: (command: Scsi) => Answer | undefined): void {
   s.faults.set(0, (command) => (command.cdb[0] === INQUIRY ? fault(command) : undefined));
-  s.host.must(s.host.core.pathSet(first, abi.PATH_SET_DOUBT, 1n));
+  s.host.must(s.host.core.pathSet(first, abi.PATH_SET_UNVERIFIED, 1n));
   s.host.settle();
 }
 
@@ -53,7 +53,7 @@ for (const [title, answer] of Object.entries(UNREAD)) {
       s.host.advance(100);
       s.host.kinds();
       let left = times;
-      doubtful(s, first, (command) => (left-- > 0 ? answer(s, command) : undefined));
+      unverify(s, first, (command) => (left-- > 0 ? answer(s, command) : undefined));
       s.host.advance(2000);
       t.is(s.host.flags(first) & BAD, 0);
       t.true(left < 0);
@@ -72,7 +72,7 @@ for (const [title, answer] of Object.entries(UNREAD)) {
     s.host.advance(100);
     s.host.kinds();
     s.seen.length = 0;
-    doubtful(s, first, (command) => answer(s, command));
+    unverify(s, first, (command) => answer(s, command));
     for (let i = 0; i < 20; i++) {
       t.is(read(s.host, s.unit), 0);
       s.host.advance(1000);
@@ -96,7 +96,7 @@ test("a serial number that comes without data is asked for again", (t) => {
     if (command.cdb[0] !== INQUIRY) return undefined;
     return give(s, command, left-- > 0 ? [] : [0, 0x80, 0, 5, ...Buffer.from("SN001")]);
   });
-  s.host.must(s.host.core.pathSet(first, abi.PATH_SET_DOUBT, 1n));
+  s.host.must(s.host.core.pathSet(first, abi.PATH_SET_UNVERIFIED, 1n));
   s.host.advance(1000);
   t.is(s.host.flags(first) & BAD, 0);
   t.false(s.host.kinds().includes(abi.EVENT_WRONG_UNIT));

@@ -266,25 +266,25 @@ test("zeroings of a client that has gone end by themselves, and a release ends a
   t.deepEqual(idle(released.host), released.free);
 });
 
-test("a zeroing that has to wait for a ghost lets the others go on meanwhile", (t) => {
+test("a zeroing that has to wait for an orphan lets the others go on meanwhile", (t) => {
   const s = scene();
   s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_STALL_MAX_MS, 100n));
-  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_GHOST_RESET_MS, 0n));
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_ORPHAN_RESET_MS, 0n));
   s.client.send(request(WRITE, 7n, 0n, 4096), Buffer.alloc(4096, 1));
   s.host.advance(200);
-  const [ghost, ...twins] = s.host.outstanding;
-  if (ghost === undefined || twins.length === 0) return t.fail();
-  for (const twin of twins) s.host.answer(twin, {});
+  const [orphan, ...duplicates] = s.host.outstanding;
+  if (orphan === undefined || duplicates.length === 0) return t.fail();
+  for (const duplicate of duplicates) s.host.answer(duplicate, {});
   s.host.settle();
   t.deepEqual(errors(s.client), [[7, 0]]);
   s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_STALL_MAX_MS, 0n));
   s.client.send(zero(1, 40 * MIB, 0), zero(2, 40 * MIB));
   for (let i = 0; i < 100; i++) {
     s.host.settle();
-    for (const command of s.host.outstanding.slice()) if (command !== ghost) s.host.answer(command, {});
+    for (const command of s.host.outstanding.slice()) if (command !== orphan) s.host.answer(command, {});
   }
   t.deepEqual(errors(s.client), [[2, 0]]);
-  s.host.answer(ghost, {});
+  s.host.answer(orphan, {});
   answerAll(s);
   t.deepEqual(errors(s.client), [[1, 0]]);
   t.deepEqual(idle(s.host), s.free);

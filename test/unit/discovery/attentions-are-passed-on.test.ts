@@ -1,5 +1,5 @@
 // What a device tells discovery it does not tell the core any more: a unit attention after which a path may lead to another
-// unit is passed on at once, not when the look at all the devices is over.
+// unit is passed on at once, not when the rescan of all the devices is over.
 import test from "ava";
 import { attentive, senseOf } from "../../../host/discovery/attentions.ts";
 import { discover } from "../../../host/discovery/discover.ts";
@@ -47,7 +47,7 @@ test("a doubt is told while another device still answers nothing", async (t) => 
   t.is((await looking).refusals.length, 2);
 });
 
-for (const [key, asc, ascq, doubt] of [
+for (const [key, asc, ascq, problem] of [
   [6, 0x28, 0x00, true],
   [6, 0x28, 0x01, true],
   [6, 0x29, 0x00, true],
@@ -62,12 +62,12 @@ for (const [key, asc, ascq, doubt] of [
   [5, 0x3f, 0x0e, false],
 ] as const) {
   const name = `sense ${[key, asc, ascq].map((byte) => byte.toString(16)).join("/")}`;
-  test(`${name} is ${doubt ? "a" : "no"} doubt, in both formats`, async (t) => {
+  test(`${name} is ${problem ? "a" : "no"} doubt, in both formats`, async (t) => {
     for (const result of [fixed(key, asc, ascq), descriptor(key, asc, ascq)]) {
       const told: string[] = [];
       const transport = attentive({ command: async () => result }, (device) => told.push(device));
       t.is(await transport.command("/dev/sg0", new Uint8Array(6), 0, 100), result);
-      t.deepEqual(told, doubt ? ["/dev/sg0"] : []);
+      t.deepEqual(told, problem ? ["/dev/sg0"] : []);
       t.deepEqual(senseOf(result), { key, asc, ascq });
     }
   });

@@ -5,7 +5,7 @@ import test from "ava";
 import { discoverDevices } from "../../../host/discovery/discover.ts";
 import type { InUseSources } from "../../../host/discovery/in-use.ts";
 import { listSgDevices } from "../../../host/discovery/sysfs.ts";
-import { whyLook } from "../../../host/discovery/uevents.ts";
+import { whyRescan } from "../../../host/discovery/uevents.ts";
 import { disk, transportOf } from "./pages.ts";
 
 /** A sysfs tree as the kernel lays it out: /sys/class/scsi_generic/sgN -> the device's folder. */
@@ -324,20 +324,20 @@ test("nothing is taken unless named: by identity, vendor, product, device or pat
 test("uevents of SCSI devices mean a new look, all others are not for us", (t) => {
   const devpath = "/devices/pci0/host4/target4:0:0/4:0:0:1";
   const generic = { subsystem: "scsi_generic", devpath: `${devpath}/scsi_generic/sg3`, properties: {} };
-  t.is(whyLook({ action: "add", ...generic }), "sg3: add");
-  t.is(whyLook({ action: "remove", ...generic }), "sg3: remove");
+  t.is(whyRescan({ action: "add", ...generic }), "sg3: add");
+  t.is(whyRescan({ action: "remove", ...generic }), "sg3: remove");
   const properties = { SDEV_UA: "CAPACITY_DATA_HAS_CHANGED" };
-  t.is(whyLook({ action: "change", subsystem: "scsi", devpath, properties }), "4:0:0:1: CAPACITY_DATA_HAS_CHANGED");
-  t.is(whyLook({ action: "overflow", subsystem: "", devpath: "", properties: {} }), "the kernel dropped uevents");
-  t.is(whyLook({ action: "change", subsystem: "scsi", devpath, properties: {} }), null);
-  t.is(whyLook({ action: "add", subsystem: "net", devpath: "/devices/x", properties: {} }), null);
+  t.is(whyRescan({ action: "change", subsystem: "scsi", devpath, properties }), "4:0:0:1: CAPACITY_DATA_HAS_CHANGED");
+  t.is(whyRescan({ action: "overflow", subsystem: "", devpath: "", properties: {} }), "the kernel dropped uevents");
+  t.is(whyRescan({ action: "change", subsystem: "scsi", devpath, properties: {} }), null);
+  t.is(whyRescan({ action: "add", subsystem: "net", devpath: "/devices/x", properties: {} }), null);
   const changed = { action: "change", subsystem: "block", devpath: `${devpath}/block/sda` };
-  t.is(whyLook({ ...changed, properties: { RESIZE: "1" } }), "sda: change");
-  t.is(whyLook({ ...changed, properties: {} }), "sda: change");
+  t.is(whyRescan({ ...changed, properties: { RESIZE: "1" } }), "sda: change");
+  t.is(whyRescan({ ...changed, properties: {} }), "sda: change");
   t.is(
-    whyLook({ ...changed, properties: { SYNTH_UUID: "0" } }),
+    whyRescan({ ...changed, properties: { SYNTH_UUID: "0" } }),
     null,
     "somebody has closed it, or udevadm was told to",
   );
-  t.is(whyLook({ ...changed, devpath: "/devices/virtual/block/nbd0", properties: { RESIZE: "1" } }), null);
+  t.is(whyRescan({ ...changed, devpath: "/devices/virtual/block/nbd0", properties: { RESIZE: "1" } }), null);
 });

@@ -23,7 +23,7 @@ function coreTakes(identity: UnitIdentity, page: Uint8Array): boolean {
     s.host.bytes(command.buffer, command.bytes).fill(0xa5).set(sent);
     return { residual: command.bytes - sent.length };
   });
-  s.host.must(s.host.core.pathSet(s.paths[0] ?? -1, abi.PATH_SET_DOUBT, 1n));
+  s.host.must(s.host.core.pathSet(s.paths[0] ?? -1, abi.PATH_SET_UNVERIFIED, 1n));
   s.host.advance(10);
   const bad = abi.PATH_FLAG_UNVERIFIED | abi.PATH_FLAG_WRONG_UNIT | abi.PATH_FLAG_FAILED;
   return (s.host.flags(s.paths[0] ?? -1) & bad) === 0;

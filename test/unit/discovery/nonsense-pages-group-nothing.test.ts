@@ -30,7 +30,7 @@ const ALL = { devices: "all", exclude: [], budgetMs: 1000 } as const;
 function identityOf(page: Uint8Array): string {
   const answer = parseIdentification(page);
   if (!answer.ok) return `nonsense: ${answer.reason}`;
-  return answer.value.identity?.text ?? `none: ${answer.value.doubts.join("; ")}`;
+  return answer.value.identity?.text ?? `none: ${answer.value.problems.join("; ")}`;
 }
 
 test("NAA is preferred to EUI-64, to a T10 vendor designator, to a SCSI name, in any order", (t) => {
@@ -81,7 +81,7 @@ for (const [title, page] of Object.entries(NONSENSE)) {
   });
 }
 
-const DOUBTFUL: Readonly<Record<string, Uint8Array>> = {
+const WEAK: Readonly<Record<string, Uint8Array>> = {
   "a designator of no bytes": designator(3, 0, new Uint8Array(0)),
   "an NAA name of zeroes": designator(3, 0, new Uint8Array(16)),
   "an NAA name of nothing but its type": designator(3, 0, Uint8Array.of(0x60, ...new Uint8Array(15))),
@@ -93,10 +93,10 @@ const DOUBTFUL: Readonly<Record<string, Uint8Array>> = {
   "a T10 designator with spaces behind the vendor": designator(1, 0, "LIO-ORG         "),
   "a SCSI name that is none": designator(8, 0, "hello world", 3),
 };
-for (const [title, doubtful] of Object.entries(DOUBTFUL)) {
+for (const [title, weak] of Object.entries(WEAK)) {
   test(`one designator is left out with a reason, the next counts: ${title}`, (t) => {
-    t.regex(identityOf(page83(doubtful)), /^none: .+/);
-    t.is(identityOf(page83(doubtful, designator(1, 0, "V       x"))), "t10.V       x");
+    t.regex(identityOf(page83(weak)), /^none: .+/);
+    t.is(identityOf(page83(weak, designator(1, 0, "V       x"))), "t10.V       x");
   });
 }
 

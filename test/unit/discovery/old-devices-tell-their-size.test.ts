@@ -30,7 +30,7 @@ for (const [what, refusal] of [
   test(`a device that refuses READ CAPACITY(16) (${what}) is as large as (10) says`, async (t) => {
     const probe = await probed({ capacity: refusal, capacity10: shortCapacity(4095, 4096) });
     t.deepEqual(probe?.capacity, { blocks: 4096n, blockBytes: 4096, provisioned: false, unmappedReadsZero: false });
-    t.deepEqual(probe?.doubts, [], "nothing is amiss");
+    t.deepEqual(probe?.problems, [], "nothing is amiss");
   });
 }
 
@@ -39,7 +39,7 @@ test("the last block that (10) can name is told, the one beyond means that only 
   t.is(largest?.capacity?.blocks, 0xffffffffn);
   const beyond = await probed({ capacity: UNKNOWN, capacity10: shortCapacity(0xffffffff) });
   t.is(beyond?.capacity, null);
-  t.regex(beyond?.doubts.join() ?? "", /too large for it; the device has to know READ CAPACITY\(16\)/);
+  t.regex(beyond?.problems.join() ?? "", /too large for it; the device has to know READ CAPACITY\(16\)/);
 });
 
 const passing: readonly (readonly [string, Step])[] = [
@@ -71,6 +71,6 @@ test("READ CAPACITY(10) that makes no sense leaves the size unknown, with the re
   for (const nonsense of [shortCapacity(2047, 520), Uint8Array.of(0, 0, 7)]) {
     const probe = await probed({ capacity: UNKNOWN, capacity10: nonsense });
     t.is(probe?.capacity, null);
-    t.regex(probe?.doubts.join() ?? "", /blocks of 520 bytes|has 3 bytes, 8 are needed/);
+    t.regex(probe?.problems.join() ?? "", /blocks of 520 bytes|has 3 bytes, 8 are needed/);
   }
 });

@@ -12,9 +12,9 @@ const identityOf = (page: Uint8Array): UnitIdentity | null => {
   const answer = parseIdentification(page);
   return answer.ok ? answer.value.identity : null;
 };
-const doubtsOf = (page: Uint8Array): readonly string[] => {
+const problemsOf = (page: Uint8Array): readonly string[] => {
   const answer = parseIdentification(page);
-  return answer.ok ? answer.value.doubts : [answer.reason];
+  return answer.ok ? answer.value.problems : [answer.reason];
 };
 
 async function found(...devices: Answers[]): Promise<Found> {
@@ -83,7 +83,7 @@ for (const [title, weak] of Object.entries({
 })) {
   test(`a company and nothing else is no unit: ${title}`, async (t) => {
     t.is(identityOf(page83(weak)), null);
-    t.regex(doubtsOf(page83(weak))[0] ?? "", /names a company and no unit/);
+    t.regex(problemsOf(page83(weak))[0] ?? "", /names a company and no unit/);
     const result = await found(disk(1, { "0x0": vpd(0, Uint8Array.of(0, 0x83)), "0x83": page83(weak) }));
     t.regex(result.refusals[0]?.reason ?? "", /names a company and no unit/);
     t.is(identityOf(page83(weak, designator(1, 0, "V       x")))?.text, "t10.V       x");
@@ -116,7 +116,7 @@ for (const [title, none] of Object.entries({
 })) {
   test(`a UUID designator ${title} names nobody`, (t) => {
     t.is(identityOf(page83(designator(10, 0, none))), null);
-    t.is(doubtsOf(page83(designator(10, 0, none))).length, 1);
+    t.is(problemsOf(page83(designator(10, 0, none))).length, 1);
   });
 }
 

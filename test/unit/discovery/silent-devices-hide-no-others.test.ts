@@ -1,10 +1,10 @@
 // A command to a device blocks a thread until the kernel gives it back. However many devices answer nothing, the others are
-// found, and a look ends.
+// found, and a rescan ends.
 
 import { setTimeout as sleep } from "node:timers/promises";
 import test from "ava";
 import { discover } from "../../../host/discovery/discover.ts";
-import { Lanes } from "../../../host/discovery/lanes.ts";
+import { AdapterQueues } from "../../../host/discovery/adapter-queues.ts";
 import type { ScsiTransport } from "../../../host/discovery/transport.ts";
 import { candidate, disk, transportOf } from "./pages.ts";
 
@@ -47,36 +47,36 @@ const candidates = (hostOf: (index: number) => number) =>
 const ALL = { devices: "all", exclude: [], budgetMs: BUDGET_MS } as const;
 
 test("more silent devices than threads, all of one host adapter: those behind them are found when their turn comes", async (t) => {
-  const lanes = new Lanes(THREADS, THREADS);
+  const queues = new AdapterQueues(THREADS, THREADS);
   // The kernel takes longer than it was told to: its error recovery is part of it.
   const found = await discover(
     threads(1.5 * BUDGET_MS, isSilent),
     candidates(() => 1),
-    { ...ALL, lanes },
+    { ...ALL, queues },
   );
   t.is(found.paths.length, HEALTHY);
   t.is(found.refusals.length, SILENT);
 });
 
 test("silent devices of one host adapter hold up none of another, even when their commands never come back", async (t) => {
-  const lanes = new Lanes(THREADS / 2, THREADS);
+  const queues = new AdapterQueues(THREADS / 2, THREADS);
   const started = performance.now();
   const never = threads(FOREVER_MS, isSilent);
   const list = candidates((index) => (index < SILENT ? 1 : 2));
-  const found = await discover(never, list, { ...ALL, lanes });
+  const found = await discover(never, list, { ...ALL, queues });
   t.is(found.paths.length, HEALTHY);
   t.true(performance.now() - started < 10 * BUDGET_MS, "those that wait for a place are given up");
   const waited = found.refusals.filter(({ reason }) => reason.includes("too many devices of host1 answer nothing"));
   t.is(waited.length, SILENT - THREADS / 2);
-  // The next look: the places of the host are still taken, the other host's are free.
-  const again = await discover(never, list, { ...ALL, lanes });
+  // The next rescan: the places of the host are still taken, the other host's are free.
+  const again = await discover(never, list, { ...ALL, queues });
   t.is(again.paths.length, HEALTHY);
 });
 
 test("places are taken in turn, at most so many of a host and of all together, and left only once", async (t) => {
-  const lanes = new Lanes(2, 3);
+  const queues = new AdapterQueues(2, 3);
   const enter = async (host: string): Promise<() => void> => {
-    const leave = await lanes.enter(host, 60_000);
+    const leave = await queues.enter(host, 60_000);
     return leave ?? t.fail("given up") ?? (() => undefined);
   };
   const [one, two] = [await enter("1"), await enter("1")];

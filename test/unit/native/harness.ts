@@ -37,15 +37,15 @@ export class Bench {
       bytes = 4 << 20,
       submissions = 1024,
       completions = 1024,
-      lookUs = 50,
-    }: { bytes?: number; submissions?: number; completions?: number; lookUs?: number } = {},
+      pollUs = 50,
+    }: { bytes?: number; submissions?: number; completions?: number; pollUs?: number } = {},
   ) {
     this.memory = new Uint8Array(bytes);
     this.view = new DataView(this.memory.buffer);
     this.#descriptor(abi.CONTROL_NATIVE_QUEUE, SUBMISSIONS, submissions);
     this.#descriptor(abi.CONTROL_COMPLETION_QUEUE, COMPLETIONS, completions);
     this.deadline(NEVER);
-    this.ring = new Ring(this.memory, CONTROL, { backend, lookUs });
+    this.ring = new Ring(this.memory, CONTROL, { backend, pollUs });
   }
 
   #descriptor(at: number, base: number, capacity: number): void {

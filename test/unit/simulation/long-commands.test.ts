@@ -12,11 +12,11 @@ import { World } from "../../simulation/world.ts";
 const module = new WebAssembly.Module(readFileSync(join(import.meta.dirname, "../../../build/core.wasm")));
 const BLAME = new Set([
   abi.EVENT_STALL,
-  abi.EVENT_SHAKY,
+  abi.EVENT_MARGINAL,
   abi.EVENT_SUSPECT,
   abi.EVENT_PATH_ERROR_IO,
   abi.EVENT_PATH_ERROR_CHECK,
-  abi.EVENT_GHOST_SETTLED,
+  abi.EVENT_ORPHAN_SETTLED,
 ]);
 
 for (const [name, policy] of [

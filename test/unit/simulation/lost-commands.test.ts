@@ -81,7 +81,7 @@ test("writes over lost writes wait for the reset of the unit, no longer", (t) =>
   for (const lostResetMs of [300, 2000]) {
     const plan = steadyPlan({ policy: POLICY_ADAPTIVE, blocks: 2000, lostResetMs });
     const fault: Fault = { kind: "no-answer", execution: "never", giveUp: false };
-    const { violations, longestNs } = measure(14, { ...plan, ghostResetMs: 20_000 }, 100, fault);
+    const { violations, longestNs } = measure(14, { ...plan, orphanResetMs: 20_000 }, 100, fault);
     t.deepEqual(violations, []);
     t.log(`${lostResetMs} ms: longest ${(longestNs / 1e6).toFixed(0)} ms`);
     t.true(longestNs > lostResetMs * 5e5, "somebody waited");

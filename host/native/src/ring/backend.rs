@@ -15,8 +15,8 @@ pub enum Backend {
 
 impl Backend {
     /// The backend of that name, none when the name is unknown.
-    pub fn open(name: &str, wake: RawFd, look_ns: u64) -> Option<Result<Self>> {
-        let uring = || Uring::open(wake, look_ns).map(Backend::Uring);
+    pub fn open(name: &str, wake: RawFd, poll_ns: u64) -> Option<Result<Self>> {
+        let uring = || Uring::open(wake, poll_ns).map(Backend::Uring);
         let epoll = || Epoll::open(wake).map(Backend::Epoll);
         match name {
             "io_uring" => Some(uring()),

@@ -53,13 +53,13 @@ fn open_wake() -> Result<OwnedFd> {
 }
 
 impl Engine {
-    pub fn open(memory: CoreMemory, control: u32, backend: &str, look_ns: u64) -> Result<Self> {
+    pub fn open(memory: CoreMemory, control: u32, backend: &str, poll_ns: u64) -> Result<Self> {
         if memory.range(control, abi::CONTROL_BYTES).is_none() {
             return Err(error(Code::Layout, format!("controlBlock: {control} lies outside the core's memory")));
         }
         memory.prefer_huge_pages();
         let wake = open_wake()?;
-        let backend = Backend::open(backend, wake.as_raw_fd(), look_ns).unwrap_or_else(|| {
+        let backend = Backend::open(backend, wake.as_raw_fd(), poll_ns).unwrap_or_else(|| {
             let message = format!("backend: \"{backend}\" is unknown; use \"auto\", \"io_uring\" or \"epoll\"");
             Err(error(Code::Argument, message))
         })?;

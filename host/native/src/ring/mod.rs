@@ -26,9 +26,9 @@ use crate::memory::CoreMemory;
 use crate::registry::Registry;
 use crate::ring::engine::Engine;
 
-/// `lookUs` where it is not given, and its largest value.
-const LOOK_US: u32 = 50;
-const LOOK_US_MAX: u32 = 1000;
+/// `pollUs` where it is not given, and its largest value.
+const POLL_US: u32 = 50;
+const POLL_US_MAX: u32 = 1000;
 
 /// How a ring talks to the kernel.
 #[napi(object)]
@@ -38,7 +38,7 @@ pub struct RingOptions {
     pub backend: String,
     /// How long the ring looks out for the next request after a lone reply before it sleeps, in microseconds, 0 to 1000:
     /// 0 never. Default 50. With epoll it never does.
-    pub look_us: Option<u32>,
+    pub poll_us: Option<u32>,
 }
 
 /// An engine that ends what is under way before it is freed.
@@ -78,11 +78,11 @@ impl Ring {
     #[napi(constructor, catch_unwind)]
     pub fn new(memory: Uint8Array, control_block: u32, options: RingOptions) -> Result<Self> {
         let memory = CoreMemory::new(memory)?;
-        let look_us = options.look_us.unwrap_or(LOOK_US);
-        if look_us > LOOK_US_MAX {
-            return Err(error(Code::Argument, format!("lookUs: {look_us} is more than {LOOK_US_MAX}")));
+        let poll_us = options.poll_us.unwrap_or(POLL_US);
+        if poll_us > POLL_US_MAX {
+            return Err(error(Code::Argument, format!("pollUs: {poll_us} is more than {POLL_US_MAX}")));
         }
-        let engine = Engine::open(memory, control_block, &options.backend, u64::from(look_us) * 1000)?;
+        let engine = Engine::open(memory, control_block, &options.backend, u64::from(poll_us) * 1000)?;
         let token = ENGINES.with_borrow_mut(|engines| engines.insert(Owned(ManuallyDrop::new(engine))));
         token.map(|token| Ring { token }).ok_or_else(|| error(Code::Limit, "ring: too many rings in this thread"))
     }

@@ -24,7 +24,7 @@ const ROUNDS: u32 = 16;
 
 pub struct Spin {
     /// Longest look; about what falling asleep and waking takes. 0: never.
-    look_ns: u64,
+    poll_ns: u64,
     /// The last waits, newest in the lowest bit: 1 for a short one.
     history: u32,
     paused_until_ns: u64,
@@ -33,8 +33,8 @@ pub struct Spin {
 }
 
 impl Spin {
-    pub fn new(look_ns: u64) -> Self {
-        Spin { look_ns, history: 0, paused_until_ns: 0, pause_ns: PAUSE_NS_MIN, went_well: 0 }
+    pub fn new(poll_ns: u64) -> Self {
+        Spin { poll_ns, history: 0, paused_until_ns: 0, pause_ns: PAUSE_NS_MIN, went_well: 0 }
     }
 
     /// Whether to look before sleeping.
@@ -44,12 +44,12 @@ impl Spin {
 
     /// A wait after a lone reply is over.
     pub fn waited(&mut self, ns: u64) {
-        self.history = self.history << 1 | u32::from(ns < self.look_ns);
+        self.history = self.history << 1 | u32::from(ns < self.poll_ns);
     }
 
     /// Looks until `there` says so or `until_ns` has come, at most as long as set. Answers whether it is there.
-    pub fn look(&mut self, start_ns: u64, until_ns: u64, mut there: impl FnMut() -> bool) -> bool {
-        let until_ns = until_ns.min(start_ns + self.look_ns);
+    pub fn poll(&mut self, start_ns: u64, until_ns: u64, mut there: impl FnMut() -> bool) -> bool {
+        let until_ns = until_ns.min(start_ns + self.poll_ns);
         let mut last_ns = start_ns;
         while last_ns < until_ns {
             for _ in 0..ROUNDS {

@@ -66,12 +66,12 @@ fn why(failure: &io::Error) -> Error {
 }
 
 impl Uring {
-    pub fn open(wake: RawFd, look_ns: u64) -> Result<Self> {
+    pub fn open(wake: RawFd, poll_ns: u64) -> Result<Self> {
         let mut failure = io::Error::from_raw_os_error(libc::EINVAL);
         for mut builder in builders() {
             builder.setup_cqsize(COMPLETION_ENTRIES).dontfork();
             match builder.build(SUBMISSION_ENTRIES) {
-                Ok(ring) => return Self::from_ring(ring, wake, look_ns),
+                Ok(ring) => return Self::from_ring(ring, wake, poll_ns),
                 Err(reason) if reason.raw_os_error() == Some(libc::EINVAL) => failure = reason,
                 Err(reason) => return Err(why(&reason)),
             }
@@ -79,7 +79,7 @@ impl Uring {
         Err(why(&failure))
     }
 
-    fn from_ring(ring: IoUring, wake: RawFd, look_ns: u64) -> Result<Self> {
+    fn from_ring(ring: IoUring, wake: RawFd, poll_ns: u64) -> Result<Self> {
         let parameters = ring.params();
         let fit = parameters.is_feature_nodrop()
             && parameters.is_feature_submit_stable()
@@ -95,7 +95,7 @@ impl Uring {
             wake_armed: false,
             quick: Vec::with_capacity(1024),
             owed: 0,
-            spin: Spin::new(look_ns),
+            spin: Spin::new(poll_ns),
         })
     }
 
@@ -197,7 +197,7 @@ impl Uring {
     }
 
     fn wait_after_lone(&mut self, start_ns: u64, limit_ns: u64) -> std::result::Result<(), i32> {
-        if self.spin.worth(start_ns) && self.look(start_ns, limit_ns)? {
+        if self.spin.worth(start_ns) && self.busy_poll(start_ns, limit_ns)? {
             return self.enter_without_waiting();
         }
         self.sleep(limit_ns)
@@ -213,10 +213,10 @@ impl Uring {
     }
 
     /// Submits, then looks out for a completion for a moment; answers whether there is one, or work that leads to one.
-    fn look(&mut self, start_ns: u64, limit_ns: u64) -> std::result::Result<bool, i32> {
+    fn busy_poll(&mut self, start_ns: u64, limit_ns: u64) -> std::result::Result<bool, i32> {
         self.enter_without_waiting()?;
         let ring = &mut self.ring;
-        Ok(self.spin.look(start_ns, limit_ns, || {
+        Ok(self.spin.poll(start_ns, limit_ns, || {
             let mut completions = ring.completion();
             completions.sync();
             let any = !completions.is_empty();

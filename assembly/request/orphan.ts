@@ -1,0 +1,173 @@
+// Orphans: commands that the host still has, while their request went on without them - because they did not answer and
+// were issued again elsewhere, or because their request reached its deadline, or because its client has gone and
+// may have been replaced by one that asks the same again. What must be true of them:
+//
+// - Slot and buffer stay theirs until the host completes them. A request's buffers are freed only when no command slot
+//   refers to it, so this needs no book-keeping of its own; a read that is issued again gets another buffer.
+// - An orphan of a command that changes the medium may still do so, at any time until it is settled: the host has
+//   completed it, or a reset has ended it. As long as it was not settled:
+//   - its request was answered "good" by another path (or may yet be): landing late, it writes what is there already,
+//     unless somebody has written there since. So every later overlapping write, trim and zeroing waits. Reads see
+//     the same bytes whether it has landed or not, and go on.
+//   - its request was answered with an error, or nobody heard the answer (OPEN): whether the bytes are old or new is
+//     open, and may change under a reader's eyes. So overlapping reads wait as well.
+//   The same holds for pieces of requests that were begun before, when they are cut or sent again after it.
+// - A flush waits for no orphan: what it has to cover was acknowledged, so another path had completed it before. An
+//   orphan that lands in the cache after the flush brings the same bytes again; an open one was never acknowledged.
+// - A request that waits for an orphan has its own deadline as ever. When it comes, the request is answered with EIO without
+//   having been sent: nothing of it can land later, so it leaves no orphan.
+// - A daemon that was killed leaves its commands in the kernel: orphans of which only control can see that there are some.
+//   As long as there are (UNIT_SET_LEFTOVERS) everything that changes the medium waits, wherever it does.
+// - Overlapping writes that are in flight at the same time may end in either order, but not change again after both are
+//   acknowledged. So a write is not issued again beside itself while another one that overlaps has been begun; it
+//   keeps waiting for its path.
+
+import { EVENT_ORPHAN_SETTLED, PATH_FLAG_STALLED, SETTLED_COMPLETED } from "../abi";
+import { unitDirty } from "../memory/due";
+import { listNext } from "../memory/lists";
+import {
+  COMMAND_DEAD,
+  COMMAND_ORPHAN,
+  COMMAND_HARMLESS,
+  COMMAND_LOST,
+  COMMAND_OPEN,
+  COMMAND_WANTED,
+  Command,
+  METHOD_READ,
+  METHOD_SYNC,
+  METHOD_WRITE,
+  Request,
+} from "../memory/records";
+import { event, now } from "../memory/ring";
+import { MILLISECOND, SECOND } from "../memory/time";
+import { Path, Unit } from "../memory/topology";
+import { wakeUnit } from "../memory/wake";
+import { writeOff } from "./account";
+import { changesMedium } from "./pieces";
+import { requestsRelease } from "./queue";
+
+const LINK: usize = offsetof<Command>("next");
+const LOST_PERCENTILES: u64 = 20;
+/** Time the host gives a READ or WRITE on a path that loses some; never before it counts as lost itself. */
+const LOSSY_NS: u64 = 2 * SECOND;
+
+/** After how long an orphan counts as lost: `leastNs`, or when no device in order would answer so late. */
+export function orphanLostNs(u: Unit, leastNs: u64): u64 {
+  return max(leastNs, LOST_PERCENTILES * u.percentileNs);
+}
+
+/** Whether a path that has lost commands answers others: then it will answer an abort. A black hole does not. */
+export function lossy(p: Path): bool {
+  return p.answeredNs > p.lostNs && (p.flags & PATH_FLAG_STALLED) === 0;
+}
+
+/** An orphan counts as lost. */
+export function orphanLost(c: Command): void {
+  const p = c.path;
+  c.flags |= COMMAND_LOST;
+  if (p.lost === 0) p.lostNs = c.timeNs;
+  p.lost++;
+}
+
+/** Time the host gives a READ or WRITE on a path that loses some, ns. */
+export function lossyNs(u: Unit): u64 {
+  return orphanLostNs(u, LOSSY_NS);
+}
+
+/** Other I/O has to wait for an orphan. */
+function wanted(c: Command): void {
+  if ((c.flags & COMMAND_WANTED) !== 0) return;
+  c.flags |= COMMAND_WANTED;
+  wakeUnit(c.unit, now + MILLISECOND);
+}
+
+/** A command in flight becomes an orphan. */
+export function becomeOrphan(c: Command): void {
+  if ((c.flags & COMMAND_ORPHAN) !== 0) return;
+  c.flags |= COMMAND_ORPHAN;
+  c.unit.orphans++;
+  c.path.orphans++;
+  if (changesMedium(c.method)) c.unit.harmful++;
+  writeOff(c, now, false);
+}
+
+/** The request of a command in flight ends now, not well: whether the command is carried out stays open. */
+export function commandGivenUp(c: Command): void {
+  becomeOrphan(c);
+  c.flags |= COMMAND_DEAD | COMMAND_OPEN;
+}
+
+/** An orphan can change nothing any more. `how` is one of SETTLED_*. */
+export function orphanHarmless(c: Command, how: u32): void {
+  if ((c.flags & COMMAND_ORPHAN) === 0 || (c.flags & COMMAND_HARMLESS) !== 0) return;
+  const u = c.unit;
+  c.flags |= COMMAND_HARMLESS;
+  u.orphans--;
+  c.path.orphans--;
+  // One that came a little late is not worth telling.
+  if ((c.flags & COMMAND_LOST) !== 0 || how !== SETTLED_COMPLETED) {
+    const ageMs = <u32>((now - c.timeNs) / MILLISECOND);
+    event(EVENT_ORPHAN_SETTLED, 0, u.index, c.path.index, how, ageMs, 0, 0);
+  }
+  if (!changesMedium(c.method)) return;
+  harmless(u);
+}
+
+/** One thing less that may change the medium: what waits for it looks again. */
+function harmless(u: Unit): void {
+  u.harmful--;
+  requestsRelease(u);
+  if (u.retryFirst !== 0) unitDirty(u);
+}
+
+/** Whether commands of an earlier daemon are under way and may change the medium (1) or not (any more, 0). */
+export function leftoversSet(u: Unit, leftovers: u32): void {
+  if (u.leftovers === leftovers) return;
+  u.leftovers = leftovers;
+  if (leftovers !== 0) u.harmful++;
+  else harmless(u);
+}
+
+/** The host has completed a command that may be an orphan. */
+export function orphanCompleted(c: Command): void {
+  orphanHarmless(c, SETTLED_COMPLETED);
+}
+
+/** Whether `c` is an orphan that a command with this method has to wait for where they overlap. */
+function harms(c: Command, method: u8): bool {
+  if ((c.flags & (COMMAND_ORPHAN | COMMAND_HARMLESS)) !== COMMAND_ORPHAN || !changesMedium(c.method)) return false;
+  return method !== METHOD_READ || (c.flags & COMMAND_OPEN) !== 0;
+}
+
+/** Whether what is still to be cut of `r` has to wait for an orphan; orphans of its own earlier pieces do not count. */
+export function requestOverlapsOrphan(u: Unit, r: Request): bool {
+  // One that reads what it writes around waits for what its write would have to wait for before it reads.
+  const method = r.exclusive !== 0 && r.method === METHOD_READ ? METHOD_WRITE : r.method;
+  if (method >= METHOD_SYNC) return false;
+  if (u.leftovers !== 0 && changesMedium(method)) return true;
+  for (let at = u.flightFirst; at !== 0; at = listNext(at, LINK)) {
+    const c = changetype<Command>(at);
+    if (!harms(c, method) || (c.request === r && r.cut !== 0)) continue;
+    const first = c.lba << u.blockShift;
+    if (first >= r.offset + <u64>r.bytes || r.offset >= first + <u64>c.pieceBytes) continue;
+    wanted(c);
+    return true;
+  }
+  return false;
+}
+
+/** Whether `piece` has to wait for an orphan; one of the same piece brings the same bytes and does not count. */
+export function commandOverlapsOrphan(u: Unit, piece: Command): bool {
+  if (u.harmful === 0 || piece.method >= METHOD_SYNC) return false;
+  if (u.leftovers !== 0 && changesMedium(piece.method)) return true;
+  const from = piece.lba << u.blockShift;
+  for (let at = u.flightFirst; at !== 0; at = listNext(at, LINK)) {
+    const c = changetype<Command>(at);
+    if (!harms(c, piece.method) || (c.request === piece.request && c.pieceOffset === piece.pieceOffset)) continue;
+    const first = c.lba << u.blockShift;
+    if (first >= from + <u64>piece.pieceBytes || from >= first + <u64>c.pieceBytes) continue;
+    wanted(c);
+    return true;
+  }
+  return false;
+}

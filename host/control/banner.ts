@@ -1,0 +1,43 @@
+// What the daemon prints when it is up: what it serves, where, and how to look.
+
+import type { Daemon } from "./daemon.ts";
+
+/** Units named one by one. */
+const NAMED_MAX = 4;
+
+const size = (bytes: number): string => {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+  const power = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10));
+  return `${Number((bytes / 2 ** (10 * power)).toFixed(1))} ${units[power]}`;
+};
+
+export function banner(daemon: Daemon, version: string): string {
+  const { places } = daemon.options;
+  const units = daemon.inventory.units();
+  const file = daemon.configurationFile;
+  const source = daemon.emulated
+    ? `an emulated array, as ${file === null ? "there is no configuration file" : `${file} says`}`
+    : `SCSI devices (${file ?? "all"})`;
+  // One that somebody can connect to: a unit that is in use elsewhere is not offered.
+  const offered = units.find(({ handle }) => handle !== null);
+  const paths = `${units.length} logical units over ${daemon.inventory.pathCount} paths`;
+  const lines = [
+    `PathManager ${version} serves ${paths}: ${source}.`,
+    ...(daemon.rescans.nothing === null ? [] : [`  ${daemon.rescans.nothing}.`]),
+    ...units.slice(0, NAMED_MAX).map((unit) => {
+      const { vendor, product, bytes } = unit.facts;
+      return `  #${unit.number}  ${unit.name}  ${size(bytes)}  ${vendor} ${product}  ${unit.paths.size} paths`;
+    }),
+    ...(units.length > NAMED_MAX ? [`  and ${units.length - NAMED_MAX} more`] : []),
+    "",
+    `  API    ${places.apiSocket}`,
+    `  NBD    ${places.nbdSocket}${daemon.nbdTcp === null ? "" : ` and ${daemon.nbdTcp}`}`,
+    `  State  ${daemon.state.file}`,
+    "",
+    `  look       npx pathctl show`,
+    ...(offered === undefined ? [] : [`  read       nbdinfo 'nbd+unix:///${offered.name}?socket=${places.nbdSocket}'`]),
+    `  stop       Ctrl-C`,
+    "",
+  ];
+  return `${lines.join("\n")}\n`;
+}

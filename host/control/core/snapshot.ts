@@ -1,0 +1,128 @@
+// The newest copy of the core's path and unit tables, by handle. What is displayed comes from here. Records are decoded
+// when somebody asks for them: of thousands, a display needs few.
+
+import * as abi from "../../abi.ts";
+import {
+  decodePath,
+  decodeUnit,
+  PATH_RECORD_BYTES,
+  UNIT_RECORD_BYTES,
+  type PathRecord,
+  type SnapshotCopy,
+  type TableCopy,
+  type UnitRecord,
+} from "../../reactor/records.ts";
+
+const SERVICEABLE = abi.PATH_FLAG_PRESENT | abi.PATH_FLAG_ENABLED;
+const SERVICEABLE_MASK =
+  SERVICEABLE | abi.PATH_FLAG_FAILED | abi.PATH_FLAG_WRONG_UNIT | abi.PATH_FLAG_REMOVING | abi.PATH_FLAG_UNVERIFIED;
+const VERIFYING = SERVICEABLE | abi.PATH_FLAG_UNVERIFIED;
+const NOT_SERVING: ReadonlySet<number> = new Set([abi.ALUA_STANDBY, abi.ALUA_UNAVAILABLE, abi.ALUA_OFFLINE]);
+
+class Table<T> {
+  readonly #view: DataView;
+  readonly #handles: Uint32Array;
+  readonly #bytes: number;
+  readonly #decode: (view: DataView, at: number, handle: number) => T;
+
+  constructor(copy: TableCopy, bytes: number, decode: (view: DataView, at: number, handle: number) => T) {
+    const { records } = copy;
+    this.#view = new DataView(records.buffer, records.byteOffset, records.byteLength);
+    this.#handles = copy.handles;
+    this.#bytes = bytes;
+    this.#decode = decode;
+  }
+
+  get(handle: number): T | null {
+    const at = this.#find(handle);
+    return at === null ? null : this.#decode(this.#view, at, handle);
+  }
+
+  /** One field of 32 bits of a record; null when there is no such record. */
+  word(handle: number, offset: number): number | null {
+    const at = this.#find(handle);
+    return at === null ? null : this.#view.getUint32(at + offset, true);
+  }
+
+  /** Where the record begins. The handles are in rising order. */
+  #find(handle: number): number | null {
+    let low = 0;
+    let high = this.#handles.length - 1;
+    while (low <= high) {
+      const middle = (low + high) >> 1;
+      const found = this.#handles[middle] ?? 0;
+      if (found === handle) return middle * this.#bytes;
+      if (found < handle) low = middle + 1;
+      else high = middle - 1;
+    }
+    return null;
+  }
+}
+
+export class Snapshot {
+  readonly #paths: Table<PathRecord>;
+  readonly #units: Table<UnitRecord>;
+  /** CLOCK_MONOTONIC when the copy was made, ns. */
+  readonly nowNs: number;
+  readonly eventsLost: number;
+
+  constructor(copy: SnapshotCopy) {
+    this.#paths = new Table(copy.paths, PATH_RECORD_BYTES, decodePath);
+    this.#units = new Table(copy.units, UNIT_RECORD_BYTES, decodeUnit);
+    this.nowNs = copy.nowNs;
+    this.eventsLost = copy.eventsLost;
+  }
+
+  /** Null when there is no such path in the copy. */
+  path(handle: number): PathRecord | null {
+    return this.#paths.get(handle);
+  }
+
+  /** No flag when there is no such path in the copy. */
+  #flags(path: number): number {
+    return this.#paths.word(path, abi.PATH_FLAGS) ?? 0;
+  }
+
+  /** Whether intermittent-failure monitoring holds the path back. */
+  isMarginal(handle: number): boolean {
+    return (this.#flags(handle) & abi.PATH_FLAG_MARGINAL) !== 0;
+  }
+
+  /** Null when there is no such unit in the copy. */
+  unit(handle: number): UnitRecord | null {
+    return this.#units.get(handle);
+  }
+
+  /**
+   * Whether the path can carry I/O, now or as an alternative: enabled, healthy, verified, in an access state that serves
+   * I/O. More than what the core uses at the moment, which are only the best of them.
+   */
+  isServiceable(path: number): boolean {
+    const flags = this.#flags(path);
+    if ((flags & SERVICEABLE_MASK) !== SERVICEABLE) return false;
+    return !NOT_SERVING.has(((this.#paths.word(path, abi.PATH_PRIORITY) ?? 0) >>> 16) & 0xff);
+  }
+
+  /** Whether the path may soon take I/O that it does not get now, because it is being checked who answers there. */
+  isVerifying(path: number): boolean {
+    return (this.#flags(path) & SERVICEABLE_MASK) === VERIFYING;
+  }
+
+  hasPath(path: number): boolean {
+    return (this.#flags(path) & abi.PATH_FLAG_PRESENT) !== 0;
+  }
+
+  /** Whether the path is in the copy and disabled. */
+  isDisabled(path: number): boolean {
+    return (this.#flags(path) & SERVICEABLE) === abi.PATH_FLAG_PRESENT;
+  }
+
+  isReleased(unit: number): boolean {
+    return ((this.#units.word(unit, abi.UNIT_FLAGS) ?? 0) & abi.UNIT_FLAG_RELEASED) !== 0;
+  }
+}
+
+const EMPTY: TableCopy = { handles: new Uint32Array(0), records: new Uint8Array(0) };
+
+/** Of a core that has nothing. */
+export const NO_SNAPSHOT = new Snapshot({ nowNs: 0, eventsLost: 0, paths: EMPTY, units: EMPTY });

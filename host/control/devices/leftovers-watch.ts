@@ -1,0 +1,127 @@
+// What an earlier daemon has left under way: until it has ended, nothing that changes the medium is sent to its units. A late
+// write of the earlier daemon would otherwise replace a newer one that was acknowledged.
+
+import { leftoversIn, readUnderWay, type UnderWay } from "../../discovery/leftovers.ts";
+import { UNIT_SET_LEFTOVERS } from "../../abi.ts";
+import { reasonOf } from "../ground/errors.ts";
+import type { EventHub } from "../events/event-hub.ts";
+import type { Inventory, Unit } from "../inventory/inventory.ts";
+import type { Kept } from "./kept.ts";
+import type { Logger } from "../ground/logger.ts";
+
+const POLL_MS = 100;
+
+export interface LeftoverSources {
+  readonly inventory: Inventory;
+  readonly hub: Pick<EventHub, "say">;
+  readonly logger: Logger;
+  readonly unitSet: (handle: number, property: number, value: number) => Promise<unknown>;
+  /** Where it is remembered which units are held, and how long the daemon has been running: what is younger is its own. */
+  readonly kept?: Pick<Kept, "heldUnits" | "runningMs">;
+  /** The sg driver's list; null when there is none. */
+  readonly read?: () => Promise<string | null>;
+}
+
+export class Leftovers {
+  readonly #sources: LeftoverSources;
+  readonly #startedMs: number;
+  readonly #held = new Set<Unit>();
+  #over = false;
+  #checking: Promise<void> = Promise.resolve();
+  #timer: NodeJS.Timeout | undefined = undefined;
+
+  /** To be made before the first command is sent: everything that is older is another's. */
+  constructor(sources: LeftoverSources) {
+    this.#sources = sources;
+    this.#startedMs = performance.now() - (sources.kept?.runningMs ?? 0);
+  }
+
+  /** Takes over what was remembered: which units are held, or that all is over. */
+  adopt(held: readonly number[] | null): void {
+    this.#over = held === null;
+    for (const unit of this.#sources.inventory.units()) if (held?.includes(unit.number) === true) this.#held.add(unit);
+  }
+
+  /** @param soon is about to be held, too */
+  #keep(...soon: Unit[]): void {
+    const { kept } = this.#sources;
+    if (kept !== undefined) kept.heldUnits = this.#over ? null : [...this.#held, ...soon].map(({ number }) => number);
+  }
+
+  /**
+   * Holds the units that something was left for, lets those go on that it has ended for. Called when units have come into the
+   * core, before they are offered; until all has ended it also calls itself.
+   */
+  check(): Promise<void> {
+    // One after the other: what a check has read must not be older than what the one before has done.
+    this.#checking = this.#checking.then(() => this.#check());
+    return this.#checking;
+  }
+
+  stop(): void {
+    this.#over = true;
+    clearTimeout(this.#timer);
+  }
+
+  async #check(): Promise<void> {
+    if (this.#over) return;
+    clearTimeout(this.#timer);
+    try {
+      this.#over = await this.#isOver();
+      this.#keep();
+    } catch (thrown) {
+      this.#sources.logger.error(`looking for commands of an earlier daemon: ${reasonOf(thrown)}`);
+    }
+    if (!this.#over) this.#timer = setTimeout(() => void this.check(), POLL_MS).unref();
+  }
+
+  /** Looks once; answers whether there is nothing left. */
+  async #isOver(): Promise<boolean> {
+    const { logger, read = readUnderWay } = this.#sources;
+    const text = await read();
+    if (text === null) {
+      logger.warning(
+        "/proc/scsi/sg/debug cannot be read: it is not known whether commands of an earlier daemon are still under way; " +
+          "after a daemon was killed while a path did not answer, wait for timeouts.command_ms before starting it",
+      );
+      return true;
+    }
+    const byUnit = this.#byUnit(leftoversIn(text, performance.now() - this.#startedMs));
+    for (const [unit, commands] of byUnit) await this.#hold(unit, commands);
+    for (const unit of this.#held) if (!byUnit.has(unit)) await this.#letGo(unit);
+    return byUnit.size === 0;
+  }
+
+  /** By the path numbers that the units are known to have had: a path that does not answer now counts as well. */
+  #byUnit(left: readonly UnderWay[]): Map<Unit, UnderWay[]> {
+    const units = new Map(this.#sources.inventory.paths().map(({ number, unit }) => [number, unit]));
+    const byUnit = new Map<Unit, UnderWay[]>();
+    for (const command of left) {
+      const unit = units.get(command.path);
+      if (unit === undefined) continue;
+      byUnit.set(unit, [...(byUnit.get(unit) ?? []), command]);
+    }
+    return byUnit;
+  }
+
+  async #hold(unit: Unit, commands: readonly UnderWay[]): Promise<void> {
+    // Without a handle it has no path yet, and is not offered.
+    if (this.#held.has(unit) || unit.handle === null) return;
+    // Remembered first: one that is let go in vain is no harm, one that nobody lets go is.
+    this.#keep(unit);
+    await this.#sources.unitSet(unit.handle, UNIT_SET_LEFTOVERS, 1);
+    this.#held.add(unit);
+    const endsMs = Math.max(...commands.map(({ timeoutMs, elapsedMs }) => timeoutMs - elapsedMs));
+    const paths = [...new Set(commands.map(({ path }) => path))].join(" ");
+    this.#sources.hub.say("leftovers-found", {
+      unit: unit.number,
+      detail: { commands: commands.length, paths, "ends within ms": Math.max(0, endsMs) },
+    });
+  }
+
+  async #letGo(unit: Unit): Promise<void> {
+    if (unit.handle !== null) await this.#sources.unitSet(unit.handle, UNIT_SET_LEFTOVERS, 0);
+    this.#held.delete(unit);
+    this.#sources.hub.say("leftovers-settled", { unit: unit.number });
+  }
+}

@@ -1,0 +1,189 @@
+// Rescans the devices: when, one at a time, and what of it waits for another rescan. What a rescan changes is reconcile.ts.
+
+import { PATH_SET_UNVERIFIED } from "../../abi.ts";
+import type { Context } from "./context.ts";
+import { findDevices } from "./devices.ts";
+import { reasonOf } from "../ground/errors.ts";
+import type { Leftovers } from "./leftovers-watch.ts";
+import type { Logger } from "../ground/logger.ts";
+import { whyNothingHere } from "../settings/empty-filter.ts";
+import { demand, pathSet } from "../core/reactor-port.ts";
+import { reconcile, removeContradicting, removeGone, removeFiltered } from "./reconcile.ts";
+import type { RefusedDevice } from "../schemas/path.ts";
+import type { ThinThreshold } from "../events/thin-threshold.ts";
+import { heedUses, type Refused } from "./units-in-use.ts";
+import { waitVerified } from "../core/wait-verified.ts";
+import type { WritersWatch } from "../events/writers-watch.ts";
+
+/** A storm of uevents is one rescan. */
+const DELAY_MS = 100;
+/** Devices that did not answer, or could not be taken, are looked at again after this long. */
+const AGAIN_MS = 30_000;
+/** Devices that could not be read just now are looked at again after this long, then after twice as long each time. */
+const READ_AGAIN_MS = 1000;
+/** How long a rescan waits for paths that do not say who they are; the others are verified within milliseconds. */
+const VERIFY_MS_MAX = 500;
+
+export interface RescanParts {
+  readonly logger: Logger;
+  /** Commands that an earlier daemon left behind; null where there can be none. */
+  readonly leftovers: Leftovers | null;
+  readonly thin: ThinThreshold;
+  /** Null where no device is the machine's. */
+  readonly writers: WritersWatch | null;
+  /** Called within the change in which units may have come. */
+  readonly serve: () => Promise<void>;
+}
+
+export class Rescans {
+  refused: readonly RefusedDevice[] = [];
+  /** Why the last rescan found nothing to serve, when the configuration leaves nothing. */
+  nothing: string | null = null;
+  readonly #context: Context;
+  readonly #parts: RescanParts;
+  #rescanning: Promise<void> | null = null;
+  #timer: NodeJS.Timeout | undefined;
+  /** When the timer ends, in `performance.now()`. */
+  #dueMs = 0;
+  #readAgainMs = READ_AGAIN_MS;
+  /** Path numbers of devices that have told of their thin threshold, which may be known as paths only after the rescan. */
+  readonly #nearlyFull = new Set<string>();
+  #isStopped = false;
+
+  constructor(context: Context, parts: RescanParts) {
+    this.#context = context;
+    this.#parts = parts;
+  }
+
+  /** One rescan at a time; a rescan that is asked for during one begins after it. */
+  async now(): Promise<void> {
+    if (this.#rescanning !== null) await this.#rescanning.catch(() => undefined);
+    this.#rescanning ??= this.#rescan().finally(() => {
+      this.#rescanning = null;
+    });
+    return this.#rescanning;
+  }
+
+  /** Looks after a while, unless a rescan is due earlier. */
+  soon(delayMs = DELAY_MS): void {
+    if (this.#isStopped) return;
+    const dueMs = performance.now() + delayMs;
+    if (this.#timer !== undefined && delayMs > DELAY_MS && this.#dueMs <= dueMs) return;
+    clearTimeout(this.#timer);
+    this.#dueMs = dueMs;
+    this.#timer = setTimeout(() => {
+      this.now().catch((thrown) => this.#warn(thrown));
+    }, delayMs);
+    this.#timer.unref();
+  }
+
+  /** Something could not be done: another rescan will find it again. */
+  again(): void {
+    this.soon(AGAIN_MS);
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  /** Waits until the core has checked who answers on the paths, so that the first display and the first I/O find them. */
+  async waitVerified(): Promise<void> {
+    await waitVerified(this.#context.snapshots, this.#context.inventory.paths(), VERIFY_MS_MAX);
+  }
+
+  /**
+   * A rescan that does not succeed is not the last one: what was refused, and what waits to be written, is looked at again.
+   * It is over when the core has checked who answers on what came, so that whoever asked for it finds the paths in use.
+   */
+  async #rescan(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    let isComplete = false;
+    try {
+      const leftNothing = await this.#rescanOnce();
+      await this.waitVerified();
+      isComplete = leftNothing;
+    } finally {
+      if (!isComplete) this.again();
+    }
+  }
+
+  /** Answers whether nothing is left to be done. */
+  async #rescanOnce(): Promise<boolean> {
+    const context = this.#context;
+    const devices = await findDevices(context.reactor, context.effective.configuration, (number, attention) => {
+      if (attention === "unverified") this.#unverified(number);
+      else this.#nearlyFull.add(number);
+    });
+    await context.change(async () => {
+      await removeGone(context, devices.present, devices.instances);
+      await removeFiltered(context, context.effective);
+    });
+    const present = context.inventory.paths().filter((path) => path.found !== null || path.handle !== null);
+    const found = await devices.ask(new Set(present.map((path) => path.number)));
+    return context.change(async () => {
+      const sizes = new Map(context.inventory.units().map((unit) => [unit, unit.facts.bytes]));
+      const free = heedUses(context.inventory, found);
+      await removeContradicting(context, free.refusals);
+      const { refused, problems } = await reconcile(context, free, context.effective);
+      this.#readAgain(refused);
+      this.#refuse(refused);
+      for (const number of this.#nearlyFull) this.#parts.thin.toldBy(context.inventory.findPath(number));
+      this.#nearlyFull.clear();
+      this.#tellNothing(found.paths.length + found.refusals.length > 0 ? null : devices.disks);
+      for (const problem of problems) this.#parts.logger.warning(problem);
+      await this.#parts.leftovers?.check();
+      context.offer();
+      for (const [unit, bytes] of sizes) {
+        if (bytes !== unit.facts.bytes) await context.attachments.resize(unit).catch((thrown) => this.#warn(thrown));
+      }
+      await this.#parts.serve();
+      const isAlone = this.#parts.writers?.check(context.inventory) ?? true;
+      const isAgreed = context.inventory.units().every((unit) => unit.dispute === null);
+      return isAgreed && isAlone && refused.length === 0 && problems.length === 0;
+    });
+  }
+
+  /** A device may be another one now: no I/O goes to it before the core has compared its identity. */
+  #unverified(number: string): void {
+    const { inventory, reactor } = this.#context;
+    const handle = inventory.findPath(number)?.handle ?? null;
+    if (handle === null) return;
+    demand(reactor, [pathSet(handle, PATH_SET_UNVERIFIED, 1)], "checking who it is", number).catch((thrown) =>
+      this.#warn(thrown),
+    );
+  }
+
+  /** A device that could not be read just now does not wait as long as one that cannot be taken. */
+  #readAgain(refused: readonly Refused[]): void {
+    const isDue = refused.some((device) => device.isForNow === true);
+    if (isDue) this.soon(this.#readAgainMs);
+    this.#readAgainMs = isDue ? Math.min(2 * this.#readAgainMs, AGAIN_MS) : READ_AGAIN_MS;
+  }
+
+  /** Remembers what is not taken; says it once. */
+  #refuse(refused: readonly Refused[]): void {
+    const known = new Map(this.refused.map((device) => [`${device.number} ${device.reason}`, device]));
+    this.refused = refused.map(({ device, number, reason, isForNow, says, unit, isInUse = false }) => {
+      const before = known.get(`${number} ${reason}`);
+      if (before !== undefined) return before;
+      const kind = says ?? (isForNow === true ? "identity-unread" : "device-refused");
+      const about = unit === undefined ? {} : { unit };
+      this.#context.hub.say(kind, { ...about, path: number, detail: { device, reason } });
+      return { device, number, reason, inUse: isInUse, sinceMs: Date.now() };
+    });
+  }
+
+  /** @param disks how many there are of which none was chosen; null when some were */
+  #tellNothing(disks: number | null): void {
+    const before = this.nothing;
+    this.nothing = disks === null ? null : whyNothingHere(this.#context.effective.configuration, disks);
+    if (this.nothing === null || this.nothing === before) return;
+    this.#context.hub.say("empty-filter", { detail: { reason: this.nothing } });
+  }
+
+  #warn(thrown: unknown): void {
+    this.#parts.logger.warning(reasonOf(thrown));
+  }
+}

@@ -1,0 +1,61 @@
+import { once } from "node:events";
+import { mkdtempSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test from "ava";
+import { makeLogger } from "../../../host/control/ground/logger.ts";
+import { takePrivileges } from "../../../host/supervisor/privileges.ts";
+import { carriersOf } from "../../rig/lib/threads.ts";
+import { TestDaemon } from "./fixtures/daemon.ts";
+import { spawnDaemon } from "./fixtures/process.ts";
+
+const CAP_SYS_NICE = 23n;
+const CAP_SYS_RESOURCE = 24n;
+
+function permitted(capability: bigint): boolean {
+  const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1] ?? "0";
+  return ((BigInt(`0x${effective}`) >> capability) & 1n) === 1n;
+}
+
+test("the daemon's threads flush I/O and go before others, as far as it is permitted", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "pm-privileges-"));
+  TestDaemon.configure(folder, "[process]\nnice = -7\n[array]\nunits = 1\nunit_mib = 1\n");
+  const child = await spawnDaemon(folder);
+  const carriers = carriersOf(child.pid ?? 0);
+  const isFlushing = permitted(CAP_SYS_RESOURCE);
+  const isFirst = permitted(CAP_SYS_NICE);
+  t.deepEqual(
+    carriers.map(({ name, isIoFlusher, nice }) => ({ name, isIoFlusher, isFirst: nice === -7 })),
+    carriers.map(({ name }) => ({ name, isIoFlusher: isFlushing, isFirst })),
+  );
+  child.kill("SIGTERM");
+  t.deepEqual(await once(child, "exit"), [0, null]);
+});
+
+const refusing = (niceness: number) => ({
+  becomeIoFlusher: () => {
+    throw new Error("prctl PR_SET_IO_FLUSHER: Operation not permitted");
+  },
+  niceness: () => niceness,
+  setNiceness: () => {
+    throw new Error("EACCES");
+  },
+});
+
+test("what is refused is a warning with what to do when there are real devices, and no reason not to start", (t) => {
+  const lines: string[] = [];
+  const logger = makeLogger("info", (line) => lines.push(line), false);
+  takePrivileges(-10, false, refusing(0), logger);
+  t.is(lines.length, 2);
+  t.regex(lines[0] ?? "", /warning: prctl PR_SET_IO_FLUSHER.*CAP_SYS_RESOURCE/);
+  t.regex(lines[1] ?? "", /process\.nice: cannot become -10.*CAP_SYS_NICE/);
+  takePrivileges(-10, true, refusing(0), logger);
+  t.is(lines.length, 2, "an emulated array is no reason to warn");
+});
+
+test("nothing is asked for that the service manager has given already", (t) => {
+  const lines: string[] = [];
+  const logger = makeLogger("debug", (line) => lines.push(line), false);
+  takePrivileges(-10, false, { ...refusing(-10), becomeIoFlusher: () => undefined }, logger);
+  t.deepEqual(lines, []);
+});
