@@ -59,6 +59,7 @@ import { resetCompleted } from "./overdue/reset";
 import { requestsFree, requestsInit } from "./request/pool";
 import { lineDue, lineNext, lineServed } from "./request/room";
 import { commandsFree, commandsInit } from "./request/slots";
+import { checkMeanings } from "./scsi/meaning";
 import { unitWoken, unitsServe } from "./unit";
 
 /** See docs/architecture.md, `init`. */
@@ -72,6 +73,7 @@ export function initCore(
   events: u32,
   payloadBytes: u32,
 ): i32 {
+  checkMeanings();
   const answer = layOut(connections, requests, commands, poolBytes, units, paths, events, payloadBytes);
   if (answer < 0) return answer;
   readClock();

@@ -46,19 +46,18 @@ import { identitySoon } from "../path/timer";
 import { dataLost, powerMaybeLost, tellsLoss } from "../request/cache";
 import { identityLearn, identityMatches, identityRead } from "../scsi/identity";
 import {
-  OUTCOME_ALUA,
-  OUTCOME_ALUA_CHANGED,
-  OUTCOME_BUSY,
-  OUTCOME_ELSEWHERE,
-  OUTCOME_FAILED,
-  OUTCOME_GONE,
-  OUTCOME_GOOD,
-  OUTCOME_INVENTORY,
-  OUTCOME_NEXUS,
-  OUTCOME_RETRY,
-  OUTCOME_WAIT,
+  BLAME_FAILED,
+  BLAME_REFUSAL,
+  GROUPS_READ,
+  GROUPS_STATE,
+  asksForPatience,
+  blameOf,
+  doubtsIdentity,
+  groupsAfter,
   isAnswer,
-} from "../scsi/outcome";
+  showsLife,
+} from "../scsi/meaning";
+import { OUTCOME_FAILED, OUTCOME_GOOD, OUTCOME_RETRY } from "../scsi/outcome";
 import { showsNoSense } from "../scsi/sense";
 import { tellControl } from "./attention";
 import { classifyCheck, fromDevice, lastSense, senseBytes } from "./classify";
@@ -100,7 +99,7 @@ function conclude(p: Path, c: Command, page: usize, result: i32): void {
     identityUnread(p, OUTCOME_RETRY, shown, 0);
   } else if (outcome === OUTCOME_GOOD) checkGood(p, what, page, bytes, sentNs);
   else if (answers(p, what, outcome, answered)) healthGood(p, page !== 0, sentNs);
-  else if (outcome === OUTCOME_FAILED || outcome === OUTCOME_GONE) checkFailed(p, REASON_PATROL, shown, c.hostStatus);
+  else if (blameOf(outcome) === BLAME_FAILED) checkFailed(p, REASON_PATROL, shown, c.hostStatus);
   else if (what === WANT_IDENTITY) identityUnread(p, outcome, shown, c.hostStatus);
   else checkAgain(p, what, outcome, shown, c.hostStatus);
   if (outcome === OUTCOME_FAILED && now - sentNs >= patrolTimeoutNs / 2) askAgain(p);
@@ -117,11 +116,8 @@ function askAgain(p: Path): void {
 function answers(p: Path, what: u8, outcome: u8, fromIt: bool): bool {
   if (what !== WANT_HEALTH) return false;
   // One that has failed for such answers has to do better.
-  if (outcome === OUTCOME_ELSEWHERE && p.refuses !== 0) return false;
-  // The host's driver may be busy as well.
-  if (outcome === OUTCOME_BUSY || outcome === OUTCOME_WAIT) return fromIt;
-  if (outcome === OUTCOME_ALUA) return true;
-  return outcome === OUTCOME_ELSEWHERE || isAnswer(outcome);
+  if (blameOf(outcome) === BLAME_REFUSAL && p.refuses !== 0) return false;
+  return showsLife(outcome, fromIt);
 }
 
 /** Bytes a check brought; never more than were asked for, whatever the residual says. */
@@ -133,11 +129,14 @@ function received(c: Command): u32 {
 /** What any answer tells besides. */
 function tell(p: Path, outcome: u8, shown: u32): void {
   if (tellsLoss(METHOD_NONE, outcome, lastSense())) dataLost(p, REASON_PATROL, lastSense(), shown);
-  if (outcome === OUTCOME_ALUA) pathAluaState(p, aluaOfSense(lastSense()), shown);
-  else if (outcome === OUTCOME_ALUA_CHANGED) p.wanted |= WANT_GROUPS;
-  else tellControl(p, outcome, REASON_PATROL, lastSense(), shown);
-  if (outcome === OUTCOME_NEXUS) powerMaybeLost(p.unit, lastSense());
-  if ((outcome !== OUTCOME_INVENTORY && outcome !== OUTCOME_NEXUS) || p.unit.identityBytes === 0) return;
+  const groups = groupsAfter(outcome);
+  if (groups === GROUPS_STATE) pathAluaState(p, aluaOfSense(lastSense()), shown);
+  else if (groups === GROUPS_READ) p.wanted |= WANT_GROUPS;
+  tellControl(p, outcome, REASON_PATROL, lastSense(), shown);
+  // One that has failed is asked who it is on its way back.
+  if (!doubtsIdentity(outcome) || blameOf(outcome) === BLAME_FAILED) return;
+  powerMaybeLost(p.unit, lastSense());
+  if (p.unit.identityBytes === 0) return;
   p.flags |= PATH_FLAG_UNVERIFIED;
   p.wanted |= WANT_IDENTITY;
   unitRefresh(p.unit, REASON_IDENTITY, shown, 0);
@@ -160,7 +159,7 @@ function checkAgain(p: Path, what: u8, outcome: u8, shown: u32, hostStatus: u16)
   if (what === WANT_SET) return groupsSetDone(p, false);
   // A device that cannot tell its port groups is none the worse for it.
   if (what === WANT_GROUPS) return;
-  if (outcome === OUTCOME_BUSY || outcome === OUTCOME_WAIT) return;
+  if (asksForPatience(outcome)) return;
   checkFailed(p, REASON_PATROL, shown, hostStatus);
 }
 
@@ -220,9 +219,8 @@ function identityGood(p: Path): void {
  * once and then at a pace. Until it is read the path gets no I/O; one that is never read has failed.
  */
 function identityUnread(p: Path, outcome: u8, shown: u32, hostStatus: u16): void {
-  const busy = outcome === OUTCOME_BUSY || outcome === OUTCOME_WAIT;
   if (p.checkRetries < UNREAD_MAX) p.checkRetries++;
-  else if (!busy) {
+  else if (!asksForPatience(outcome)) {
     p.checkRetries = 0;
     return checkFailed(p, REASON_PATROL, shown, hostStatus);
   }

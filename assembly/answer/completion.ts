@@ -14,7 +14,7 @@ import {
   UNIT_CAN_WRITE_SAME_UNMAP,
 } from "../abi";
 import { unitDirty } from "../memory/due";
-import { EIO, ENOSPC, ENOTSUP, EPERM } from "../memory/errno";
+import { EIO, ENOTSUP } from "../memory/errno";
 import { listNext, listRemove } from "../memory/lists";
 import {
   COMMAND_DEAD,
@@ -63,27 +63,28 @@ import { shorten } from "../request/short";
 import { commandDrop, commandFree } from "../request/slots";
 import { stallLearn, stallLearnOrphan } from "../request/threshold";
 import {
-  OUTCOME_ALUA,
-  OUTCOME_ALUA_CHANGED,
-  OUTCOME_BUSY,
-  OUTCOME_ELSEWHERE,
-  OUTCOME_FAILED,
-  OUTCOME_GONE,
-  OUTCOME_GOOD,
-  OUTCOME_INVENTORY,
-  OUTCOME_NEXUS,
-  OUTCOME_PAST_END,
-  OUTCOME_PROTECTED,
-  OUTCOME_RETRY,
-  OUTCOME_RETRY_SOFT,
-  OUTCOME_SPACE,
-  OUTCOME_UNSUPPORTED,
-  OUTCOME_WAIT,
+  BLAME_FAILED,
+  BLAME_REFUSAL,
+  BLAME_RETRIES,
+  BY_OPERATION,
+  GROUPS_SAME,
+  GROUPS_STATE,
+  NEXT_CLIENT_IF_ALL,
+  NEXT_HERE,
+  NEXT_HERE_VERIFIED,
+  NEXT_PAUSE,
+  blameOf,
+  doubtsIdentity,
+  errnoOf,
+  groupsAfter,
   isAnswer,
-} from "../scsi/outcome";
+  lowersDepth,
+  nextOf,
+} from "../scsi/meaning";
+import { OUTCOME_GOOD, OUTCOME_PROTECTED, OUTCOME_UNSUPPORTED } from "../scsi/outcome";
 import { KEY_ABSENT, keyOf } from "../scsi/sense";
 import { timedOut } from "../scsi/status";
-import { onlyTells, tellControl } from "./attention";
+import { tellControl } from "./attention";
 import { classify, fromDevice, sense, senseBytes } from "./classify";
 import { refusalNote, refusalsCount } from "./refusal";
 
@@ -207,6 +208,7 @@ function tellsOnly(c: Command, outcome: u8): bool {
 /** What a command that was not carried out tells of its path, then what becomes of its piece. */
 function commandBad(c: Command, u: Unit, p: Path, outcome: u8): void {
   const shown = senseBytes(c);
+  const blame = blameOf(outcome);
   if (timedOut(c.hostStatus, c.driverStatus) && p.answeredNs > c.timeNs) {
     // The host has given up one command of a path that answers others. One that may rightly take long blames nobody.
     if (!isLong(c.method)) {
@@ -214,22 +216,20 @@ function commandBad(c: Command, u: Unit, p: Path, outcome: u8): void {
       statisticsError(p.statistics);
       if ((c.flags & COMMAND_LOST) === 0) marginalCountOne(p);
     }
-  } else if (outcome === OUTCOME_ELSEWHERE) refusalNote(p, shown);
-  else if (outcome === OUTCOME_FAILED || outcome === OUTCOME_GONE) {
+  } else if (blame === BLAME_REFUSAL) refusalNote(p, shown);
+  else if (blame === BLAME_FAILED) {
     // Without sense data nobody has answered: the fault may be that of a component which others share.
     if (keyOf(sense) === KEY_ABSENT && (p.flags & PATH_FLAG_FAILED) === 0) sharersSuspect(p);
     pathFailed(p, REASON_IO, shown, c.hostStatus);
   }
   const lost = tellsLoss(c.method, outcome, sense);
   if (lost) dataLost(p, REASON_IO, sense, shown);
-  if (outcome === OUTCOME_BUSY) pathDepthLower(u, p);
-  else if (outcome === OUTCOME_ALUA) {
-    pathAluaState(p, aluaOfSense(sense), shown);
-    groupsWanted(p);
-  } else if (outcome === OUTCOME_ALUA_CHANGED) groupsWanted(p);
-  else tellControl(p, outcome, REASON_IO, sense, shown);
+  if (lowersDepth(outcome)) pathDepthLower(u, p);
+  if (groupsAfter(outcome) === GROUPS_STATE) pathAluaState(p, aluaOfSense(sense), shown);
+  if (groupsAfter(outcome) !== GROUPS_SAME) groupsWanted(p);
+  tellControl(p, outcome, REASON_IO, sense, shown);
   // The path may lead elsewhere now: no I/O on it before its identity was checked.
-  if (outcome === OUTCOME_INVENTORY || outcome === OUTCOME_GONE || outcome === OUTCOME_NEXUS) {
+  if (doubtsIdentity(outcome)) {
     powerMaybeLost(u, sense);
     checkIdentity(p);
     unitRefresh(u, REASON_IDENTITY, shown, 0);
@@ -250,7 +250,7 @@ function commandBad(c: Command, u: Unit, p: Path, outcome: u8): void {
  * whose identity is being checked.
  */
 function isAskedElsewhere(c: Command, u: Unit, p: Path, outcome: u8): bool {
-  if (outcome !== OUTCOME_PAST_END) return false;
+  if (nextOf(outcome) !== NEXT_CLIENT_IF_ALL) return false;
   c.pastEnd |= (<u32>1) << (<u32>p.slot);
   return (u.eligible & ~c.pastEnd) !== 0 || unitUnverified(u);
 }
@@ -258,29 +258,28 @@ function isAskedElsewhere(c: Command, u: Unit, p: Path, outcome: u8): bool {
 /** The piece goes out again: here, elsewhere, or after a pause. */
 function sendAgain(c: Command, u: Unit, p: Path, outcome: u8, shown: u32): void {
   const here = (<u32>1) << (<u32>p.slot);
-  const soft = outcome === OUTCOME_RETRY_SOFT || outcome === OUTCOME_ALUA_CHANGED || outcome === OUTCOME_NEXUS;
-  const retry = outcome === OUTCOME_RETRY || soft;
-  if (retry || onlyTells(outcome)) {
+  const next = nextOf(outcome);
+  const blame = blameOf(outcome);
+  if (next === NEXT_HERE || next === NEXT_HERE_VERIFIED) {
     if (c.retries < RETRIES_MAX && (u.eligible & here) !== 0) {
       c.retries++;
       p.retries++;
-      if (outcome === OUTCOME_RETRY) marginalCountOne(p);
+      if (blame === BLAME_RETRIES) marginalCountOne(p);
       statisticsRetry(p.statistics);
       if ((u.full & here) === 0 && !commandOverlapsOrphan(u, c)) return issue(c, p.slot);
-    } else if (outcome === OUTCOME_NEXUS && c.retries < RETRIES_MAX && (p.flags & PATH_FLAG_UNVERIFIED) !== 0) {
+    } else if (next === NEXT_HERE_VERIFIED && c.retries < RETRIES_MAX && (p.flags & PATH_FLAG_UNVERIFIED) !== 0) {
       // It may go out here again once the path has told who it is, or on another one now.
       c.retries++;
       p.retries++;
       statisticsRetry(p.statistics);
       return requeue(c);
-    } else if (outcome === OUTCOME_RETRY) pathFailed(p, REASON_IO, shown, c.hostStatus);
+    } else if (blame === BLAME_RETRIES) pathFailed(p, REASON_IO, shown, c.hostStatus);
   }
   c.retries = 0;
   c.tried |= here;
-  if (outcome === OUTCOME_ELSEWHERE) c.refused |= here;
+  if (blame === BLAME_REFUSAL) c.refused |= here;
   const elsewhere = (u.eligible & ~c.tried) !== 0;
-  const patience = outcome === OUTCOME_BUSY || outcome === OUTCOME_WAIT || outcome === OUTCOME_ALUA;
-  if ((patience || outcome === OUTCOME_PAST_END) && !elsewhere) {
+  if ((next === NEXT_PAUSE || next === NEXT_CLIENT_IF_ALL) && !elsewhere) {
     // The device asks for patience: that is bounded by the request's deadline, not by a count. So does a port group in
     // transition whose report does not, or not yet, say so. Of an end that not every path has told the others are asked soon.
     c.tried = 0;
@@ -307,11 +306,8 @@ function answered(c: Command, u: Unit, outcome: u8): void {
     allocated(r);
     return pieceDone(c);
   }
-  let error = EIO;
-  if (outcome === OUTCOME_PROTECTED) error = EPERM;
-  else if (outcome === OUTCOME_SPACE) error = ENOSPC;
-  else if (outcome === OUTCOME_PAST_END) error = pastEnd(<u32>r.kind);
-  pieceFailed(c, error);
+  const error = errnoOf(outcome);
+  pieceFailed(c, error === BY_OPERATION ? pastEnd(<u32>r.kind) : error);
 }
 
 /** Whether a READ or WRITE that the device does not know goes out again: without FUA, then with the shorter CDB. */

@@ -22,7 +22,8 @@ import { Command, METHOD_SYNC, METHOD_WRITE, METHOD_ZERO_WRITE, Request } from "
 import { event } from "../memory/ring";
 import { Path, Unit } from "../memory/topology";
 import { FUA } from "../scsi/cdb";
-import { OUTCOME_ELSEWHERE, OUTCOME_PROTECTED, OUTCOME_UNSUPPORTED, isAnswer } from "../scsi/outcome";
+import { isAnswer } from "../scsi/meaning";
+import { OUTCOME_ELSEWHERE, OUTCOME_PROTECTED, OUTCOME_UNSUPPORTED } from "../scsi/outcome";
 import {
   ASC_PARAMETERS_CHANGED,
   ASC_RESET,

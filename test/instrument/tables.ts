@@ -74,7 +74,7 @@ const OUTCOME_FILE = "assembly/scsi/outcome.ts";
 /** The comments of the rows in the table of outcomes. */
 export function tableRows(sources: ReadonlyMap<string, string>): string[] {
   const text = sources.get(OUTCOME_FILE) ?? "";
-  return [...text.matchAll(/^ {2}(?:0x[0-9a-f]{2}, ){6}\d+,\s*\/\/ (.*)$/gm)].map(([line, comment]) => {
+  return [...text.matchAll(/^ {2}(?:0x[0-9a-f]{2}, ){6}OUTCOME_\w+,\s*\/\/ (.*)$/gm)].map(([line, comment]) => {
     return `${line.slice(2, 38)}${comment ?? ""}`;
   });
 }
