@@ -74,15 +74,17 @@ function alone(c: Command): bool {
 /** A long command is under way for a while; answers when it has to be looked at again. */
 function longDue(u: Unit, c: Command): u64 {
   const p = c.path;
+  const answered = p.answeredNs > c.timeNs;
   // A path that was found silent since is left as well.
-  if (p.answeredNs > c.timeNs && (p.flags & (PATH_FLAG_FAILED | PATH_FLAG_STALLED)) === 0) {
+  if (answered && (p.flags & (PATH_FLAG_FAILED | PATH_FLAG_STALLED)) === 0) {
     const lostNs = longLostNs(u, c);
     if (lostNs <= now) return stalled(u, c);
     return min(lostNs, now + longSilentNs(u));
   }
   const silentNs = c.timeNs + longSilentNs(u) + (busyNs - c.busyNs);
   if (silentNs <= now) return stalled(u, c);
-  longAsk(p);
+  // Once it has answered it is not asked again: how it comes back is patrol's affair.
+  if (!answered) longAsk(p);
   return silentNs;
 }
 

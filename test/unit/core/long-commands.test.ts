@@ -344,6 +344,38 @@ test("UNMAPs none of which is answered are slow, not lost: what waits for one re
   t.deepEqual(errors(s.client), [[3, 0]]);
 });
 
+test("a failed path that answers, and is busy, is not asked again and again beside a long command", (t) => {
+  const host = new Host();
+  const identity = [3, 1, 0x60, 1, 2, 3, 4, 5, 6, 7];
+  const { unit, paths } = host.unit({ paths: 2, capabilities: abi.UNIT_CAN_UNMAP, identity });
+  const disk = new Disk(4 * MIB, 512, identity);
+  let busy = false;
+  let checks = 0;
+  host.device = (command) => {
+    const { check, port, cdb } = command;
+    if (!busy) return check || port === 1 ? disk.execute(host, command) : undefined;
+    if (check && port === 0) checks++;
+    return check ? { status: 0x28 } : undefined;
+  };
+  host.advance(5000);
+  const client = host.connect(unit);
+  // An orphan of a read, and an UNMAP, on a path that fails then.
+  client.send(request(READ, 1000n, 0n, 512), trim(1, 1));
+  host.advance(1000);
+  t.deepEqual(
+    host.outstanding.map(({ port, cdb }) => [port, cdb[0]]),
+    [
+      [0, 0x88],
+      [0, UNMAP],
+    ],
+  );
+  host.must(host.core.pathSet(paths[0] ?? -1, abi.PATH_SET_FAILED, 1n));
+  host.must(host.core.pathSet(paths[0] ?? -1, abi.PATH_SET_FAILED, 0n));
+  busy = true;
+  host.advance(5000);
+  t.true(checks > 0 && checks < 200, `${checks} checks in 5 s`);
+});
+
 test("a policy does not take a path for slow because of a long command", (t) => {
   const s = scene({ paths: 2 });
   s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_POLICY, BigInt(abi.POLICY_ADAPTIVE)));
