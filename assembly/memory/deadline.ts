@@ -1,4 +1,6 @@
-// A unit's requests in the order of their deadlines, and how one gets its time anew.
+// A unit's requests in the order of their deadlines, and how one gets its time anew. Each has one deadline. What gives it more is
+// its own progress, or that of what is before it (request/long.ts), each step of which is made once; and what was not its
+// own to wait for, of which it is told how long that takes: so often that all of it is not longer than that.
 
 import { listPush, listRemove } from "./lists";
 import { Request } from "./records";
@@ -18,11 +20,22 @@ export function renew(r: Request): void {
   listPush(changetype<usize>(u) + UNIT_REQUESTS, changetype<usize>(r), UNIT_LINK);
 }
 
-/** Requests have waited beyond their time for what was not theirs: all of them begin anew. */
-export function renewAll(u: Unit): void {
-  for (let at = u.requestFirst; at !== 0; at = changetype<Request>(at).unitNext) {
+/** The time of `r` begins anew though it made no progress, if it was not put off for `patienceNs` already. */
+export function putOff(r: Request, patienceNs: u64): bool {
+  if (r.putOffs === u8.MAX_VALUE || <u64>r.putOffs * r.unit.ioTimeoutNs >= patienceNs) return false;
+  r.putOffs++;
+  renew(r);
+  return true;
+}
+
+/** The same for all requests of a unit; those that were put off for so long already keep their deadlines. */
+export function putOffAll(u: Unit, patienceNs: u64): void {
+  const last = u.requestLast;
+  for (let at = u.requestFirst; at !== 0;) {
     const r = changetype<Request>(at);
-    r.sinceNs = now;
-    r.deadlineNs = now + u.ioTimeoutNs;
+    const isLast = at === last;
+    at = r.unitNext;
+    putOff(r, patienceNs);
+    if (isLast) return;
   }
 }

@@ -88,6 +88,8 @@ export class Command {
   lone: u8;
   /** Bytes of its kind that its unit had carried out when it went out. */
   paceDone: u64;
+  /** When its piece went out for the first time. */
+  firstNs: u64;
 }
 
 export const COMMAND_SLOT_BYTES: usize = 256;
@@ -188,6 +190,8 @@ export class Request {
   forcedAgain: u8;
   /** OWN_*: whether its data lies in a buffer of the client's own. */
   own: u8;
+  /** Times its time began anew since it made progress last (memory/deadline.ts). */
+  putOffs: u8;
 }
 
 export const REQUEST_SLOT_BYTES: usize = 384;

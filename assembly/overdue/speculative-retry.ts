@@ -139,6 +139,7 @@ export function issueDuplicate(c: Command, own: usize, slot: u32): Command {
   duplicate.pieceBytes = c.pieceBytes;
   duplicate.lba = c.lba;
   duplicate.method = c.method;
+  duplicate.firstNs = c.firstNs;
   build(c.unit, c.request, duplicate);
   issue(duplicate, slot);
   return duplicate;

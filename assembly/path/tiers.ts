@@ -16,7 +16,7 @@ import {
   REASON_OPERATOR,
   UNIT_FLAG_RELEASED,
 } from "../abi";
-import { renewAll } from "../memory/deadline";
+import { putOffAll } from "../memory/deadline";
 import { unitDirty } from "../memory/due";
 import { NONE, event, now } from "../memory/ring";
 import { Path, Unit } from "../memory/topology";
@@ -88,7 +88,8 @@ function pathless(u: Unit, reason: u32): void {
     u.noPathNs = 0;
     u.waiting = 0;
     u.noPathTold = 0;
-    if (u.putOff !== 0) renewAll(u);
+    // They have waited beyond their time for what was not theirs: once more they have all of it.
+    if (u.putOff !== 0) putOffAll(u, u.transitionNs + u.ioTimeoutNs);
     u.putOff = 0;
     u.released = 0;
     u.flags &= ~UNIT_FLAG_RELEASED;

@@ -47,6 +47,7 @@ import {
 } from "../scsi/cdb";
 import { lossy, lossyNs } from "./orphan";
 import { edgeAddress, readsEdge } from "./legs";
+import { longBegins } from "./long";
 import { paceBegin, zeroingPieceBytes } from "./pace";
 import { changesMedium, isLong } from "./pieces";
 import { requestBlock } from "./pool";
@@ -86,6 +87,7 @@ export function dispatchPiece(u: Unit, r: Request): u8 {
       return PIECE_SENT;
     }
   }
+  longBegins(r);
   const c = commandTake(r);
   c.ownBuffer = <u32>list;
   cut(u, r, c);
@@ -113,6 +115,7 @@ function cut(u: Unit, r: Request, c: Command): void {
   c.pieceBytes = bytes;
   c.lba = r.method === METHOD_SYNC ? 0 : (r.offset + <u64>at) >> u.blockShift;
   c.method = r.method;
+  c.firstNs = now;
   r.cut += bytes;
   r.pieces++;
   build(u, r, c);

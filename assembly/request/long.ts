@@ -9,10 +9,11 @@
 //   the path is not blamed;
 // - no reset is sent for it as long as the host has not ended it, unless other I/O waits for it;
 // - a request made of many commands has its time anew whenever one of them is done (`longProgress`); what waits behind it
-//   for its turn (flows.ts) does so for as long as any of them makes progress.
+//   for its turn (flows.ts) does so for as long as any of them makes progress. Waiting alone, or being sent again, gives none.
 
 import { renew } from "../memory/deadline";
-import { Command, METHOD_SAME, REQUEST_LINED, Request } from "../memory/records";
+import { listNext } from "../memory/lists";
+import { COMMAND_DEAD, Command, METHOD_SAME, REQUEST_LINED, Request } from "../memory/records";
 import { now } from "../memory/ring";
 import { NEVER, SECOND } from "../memory/time";
 import { Path, Unit } from "../memory/topology";
@@ -20,6 +21,7 @@ import { checkWant } from "../path/ask";
 import { WANT_HEALTH } from "../path/facts";
 import { isZeroing } from "./zeroing";
 
+const OF_REQUEST: usize = offsetof<Command>("nextOfRequest");
 const SLOWEST: usize = offsetof<Unit>("slowest0");
 
 /** Own time of a command while nothing slower is known. */
@@ -75,22 +77,40 @@ export function longAsk(p: Path): void {
   checkWant(p, WANT_HEALTH);
 }
 
-/** A piece of `r` is done and others are not: where it is made of many commands, its time begins anew. */
-export function longProgress(r: Request): void {
+/** A piece of `r` is done; when it was not the last one (`over`), the time of `r` begins anew. */
+export function longProgress(r: Request, over: bool): void {
   if (!isZeroing(r)) return;
   r.unit.zeroedNs = now;
+  if (over) return;
+  r.putOffs = 0;
   renew(r);
 }
 
-/** The time of `r` is over; whether it gets more because it waits behind others of its kind that are done one by one. */
+/** A piece of `r` goes out, which has perhaps waited until now for others of its kind that were done one by one. */
+export function longBegins(r: Request): void {
+  if (r.state === REQUEST_LINED && isZeroing(r) && r.unit.zeroedNs > r.sinceNs) renew(r);
+}
+
+/**
+ * The time of `r` is over; whether it gets more because it waits behind others of its kind that are done one by one: for its
+ * turn, or in the device, for those that went there before.
+ */
 export function longPutOff(r: Request): bool {
   if (!isZeroing(r)) return false;
   const u = r.unit;
   let doneNs: u64 = 0;
-  if (r.state === REQUEST_LINED) doneNs = u.zeroedNs;
-  else if (r.commandFirst !== 0 && u.longDoneSentNs <= changetype<Command>(r.commandFirst).timeNs)
-    doneNs = u.longDoneNs;
+  const oldest = oldestCommand(r);
+  if (oldest === 0) {
+    if (r.state === REQUEST_LINED) doneNs = u.zeroedNs;
+  } else if (u.longDoneSentNs <= changetype<Command>(oldest).firstNs) doneNs = u.longDoneNs;
   if (doneNs <= r.sinceNs) return false;
   renew(r);
   return true;
+}
+
+/** The oldest command of `r` whose piece is not settled, or 0. */
+function oldestCommand(r: Request): usize {
+  let at = r.commandFirst;
+  while (at !== 0 && (changetype<Command>(at).flags & COMMAND_DEAD) !== 0) at = listNext(at, OF_REQUEST);
+  return at;
 }

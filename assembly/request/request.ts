@@ -55,6 +55,7 @@ export function requestAccept(r: Request): void {
   r.acceptedNs = now;
   r.sinceNs = now;
   r.deadlineNs = now + u.ioTimeoutNs;
+  r.putOffs = 0;
   paceSeen(r.client);
   u.requests++;
   if (r.exclusive !== EXCLUSIVE_NOT) u.exclusives++;
@@ -70,7 +71,7 @@ export function requestAccept(r: Request): void {
 export function requestPieceSettled(r: Request): void {
   assert(r.pieces !== 0);
   r.pieces--;
-  if (r.error === 0 && (r.pieces !== 0 || r.cut < r.total)) longProgress(r);
+  if (r.error === 0) longProgress(r, r.pieces === 0 && r.cut === r.total);
   if (r.pieces !== 0) {
     // A trim that had no room for one more parameter list.
     if (r.state === REQUEST_FLIGHT && r.cut < r.total && r.error === 0) requestQueue(r);
@@ -90,7 +91,7 @@ function requestPiecesDone(r: Request): void {
     firstWrite(r);
     restart(r);
   } else if (r.error === 0 && r.leg !== LEG_PLAIN && nextLeg(r)) {
-    longProgress(r);
+    longProgress(r, false);
     restart(r);
   } else if (r.error === 0 && r.syncAfter !== 0 && cachesWrites(r.unit)) {
     r.syncAfter = 0;

@@ -1,7 +1,7 @@
 // What cannot go out now: commands that are sent again, at once or after a pause, and requests that wait for a path.
 
 import { EVENT_NO_PATH_FAILED, EVENT_NO_PATH_WAITING } from "../abi";
-import { renew } from "../memory/deadline";
+import { putOff } from "../memory/deadline";
 import { unitDirty } from "../memory/due";
 import { EIO } from "../memory/errno";
 import { listNext, listPush, listRemove } from "../memory/lists";
@@ -103,8 +103,9 @@ export function noPathWaitNs(u: Unit): u64 {
 export function transitionPutOff(r: Request): bool {
   const u = r.unit;
   if (u.noPathNs === 0 || u.noPathNs + u.transitionNs <= now || !unitInTransition(u) || !waitsForPath(r)) return false;
+  // A transition that begins again and again does not take longer than the device has said for one.
+  if (!putOff(r, u.transitionNs)) return false;
   u.putOff = 1;
-  renew(r);
   return true;
 }
 

@@ -1,7 +1,6 @@
 // Everything a unit has to send, as far as its paths take it: commands that go out again, then its queue, then its flows.
 
 import { FLOW_CHARGE_BYTES_MAX, FLOW_CHARGE_BYTES_MIN, FLOW_QUANTUM_BYTES, LARGE_BYTES } from "../abi";
-import { renew } from "../memory/deadline";
 import { listFirst, listNext, listPush, listRemove, listShift } from "../memory/lists";
 import { Command, Flow, METHOD_UNMAP, REQUEST_HELD, REQUEST_LINED, REQUEST_QUEUED, Request } from "../memory/records";
 import { now } from "../memory/ring";
@@ -123,8 +122,6 @@ function serve(u: Unit, field: usize, most: u32): bool {
       continue;
     }
     closed = 0;
-    // It has perhaps waited for others; its own time begins.
-    if (r.cut === 0 && r.sinceNs !== now && isZeroing(r)) renew(r);
     if (dispatchPiece(u, r) === PIECE_BLOCKED) return false;
     flow.deficit -= min(cost, flow.deficit);
     if (most === 1) u.smallCredit = cost;

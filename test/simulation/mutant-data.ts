@@ -113,4 +113,12 @@ export const dataMutants: readonly Mutant[] = [
     find: "  return status === STATUS_ANCHORED ? STATE_ZERO : 0;",
     replace: "  return STATE_ZERO;",
   },
+  {
+    name: "more-time-for-waiting",
+    why: "a zeroing that no path takes has its time anew whenever its turn comes",
+    file: "request/dispatch.ts",
+    find: "    if (slot === NO_PATH) noPath(u);\n    return PIECE_BLOCKED;",
+    replace:
+      "    if (slot === NO_PATH) noPath(u);\n    u.zeroedNs = now;\n    longBegins(r);\n    return PIECE_BLOCKED;",
+  },
 ];

@@ -67,6 +67,9 @@ const TWO_HOSTS = 0.1;
 /** Share of the worlds with units beyond 32 bits, and of those with requests up to the largest payload. */
 const BIG_UNITS = 0.12;
 const LARGE_REQUESTS = 0.02;
+/** Share of the worlds in which zeroings and trims run into their deadlines. */
+const LATE_ZEROINGS = 0.03;
+const LATE_TIMEOUT_MS = 1500;
 /** Bytes that are used there, and most of one unit's requests. */
 const LARGE_WINDOW_BYTES = 40 << 20;
 const LARGE_REQUESTS_MAX = 12;
@@ -156,6 +159,29 @@ function withLargeRequests(plan: WorldPlan, random: Random): WorldPlan {
       },
     })),
     vanishing: plan.vanishing.filter(({ client }) => client < 2),
+    impatient: [],
+  };
+}
+
+/** A world of zeroings and trims, few paths, and times so short that faults outlast them. */
+function withLateZeroings(plan: WorldPlan, random: Random): WorldPlan {
+  const { topology, clients } = plan;
+  return {
+    ...plan,
+    kind: "outage",
+    topology: { ...topology, paths: random.between(1, 2), initiatorPorts: 1, controllers: 1 },
+    ioTimeoutMs: LATE_TIMEOUT_MS,
+    noPathTimeoutMs: 20_000,
+    clients: clients.map(({ unit, plan: client }) => ({
+      unit,
+      plan: {
+        ...client,
+        agreed: { ...client.agreed, readOnly: false, trim: true },
+        mix: { read: 1, write: 1, flush: 1, zero: 3, trim: 3 },
+      },
+    })),
+    // What an operator sets, or a client that comes again leaves behind, gives requests more time.
+    changesMs: [],
     impatient: [],
   };
 }
@@ -256,5 +282,6 @@ export function makePlan(random: Random): WorldPlan {
     neighbours: [],
   };
   if (kind !== "device" && random.chance(TWO_HOSTS)) return withNeighbours(plan, random);
-  return !old && random.chance(LARGE_REQUESTS) ? withLargeRequests(plan, random) : plan;
+  if (!old && random.chance(LARGE_REQUESTS)) return withLargeRequests(plan, random);
+  return random.chance(LATE_ZEROINGS) ? withLateZeroings(plan, random) : plan;
 }

@@ -5,7 +5,8 @@ import type { SimulatedCore } from "./core.ts";
 import type { Random } from "./random.ts";
 import type { Tap } from "./tap.ts";
 
-/** So many generations back a tag is recognised for certain. */
+/** So many generations back a tag is recognised for certain, and so many more than it was told for. */
+const KNOWN_MAX = 192;
 const EARLIER_MAX = 128;
 /** An index beyond every table. */
 const NO_PLACE = 0x80000;
@@ -38,11 +39,12 @@ export class Strays {
   #tag(): number {
     const random = this.#random;
     const { past } = this.#tap;
-    if (past.length === 0 || random.chance(0.2)) return (random.uint32() | NO_PLACE) >>> 0;
-    const tag = random.pick(past);
-    if (random.chance(0.6)) return tag;
-    // A later one may be given out before the core sees this.
-    const generation = ((tag >>> GENERATION_BITS) - random.between(1, EARLIER_MAX)) & 0xff;
+    const nowhere = (random.uint32() | NO_PLACE) >>> 0;
+    if (past.length === 0 || random.chance(0.2)) return nowhere;
+    const { tag, given } = random.pick(past);
+    const back = random.chance(0.6) ? 0 : random.between(1, EARLIER_MAX);
+    if (this.#tap.given(tag) - given + back > KNOWN_MAX) return nowhere;
+    const generation = ((tag >>> GENERATION_BITS) - back) & 0xff;
     return ((tag & ~(0xff << GENERATION_BITS)) | (generation << GENERATION_BITS)) >>> 0;
   }
 

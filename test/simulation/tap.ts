@@ -41,6 +41,8 @@ import {
 /** Tags remembered for completions told again. */
 const PAST_MAX = 256;
 const INDEX_MASK = 0xfffff;
+/** A tag without its generation: the record that it was given to. */
+const PLACE_MASK = ~(0xff << 20);
 const STATUS_CHECK_CONDITION = 2;
 
 /** Memory that an operation works on. */
@@ -60,6 +62,12 @@ interface Operation {
   readonly sum: number;
   readonly check: boolean;
   readonly ranges: readonly Range[];
+}
+
+/** An operation that is over: its tag, and how many its record had been given until then. */
+interface Past {
+  readonly tag: number;
+  readonly given: number;
 }
 
 /** A ring that is listened to. */
@@ -96,7 +104,9 @@ export class Tap {
   readonly #native: Heard;
   readonly #array: Heard;
   readonly #completions: Heard;
-  readonly #past: number[] = [];
+  /** Tags given out so far, by the record they were given to. */
+  readonly #given = new Map<number, number>();
+  readonly #past: Past[] = [];
   #pastAt = 0;
 
   /** @param commands command slots for I/O; those behind them are the paths' check slots */
@@ -156,9 +166,14 @@ export class Tap {
     return this.#under.has(tag);
   }
 
-  /** Tags whose operations are over, the last ones. */
-  get past(): readonly number[] {
+  /** Operations that are over, the last ones. */
+  get past(): readonly Past[] {
     return this.#past;
+  }
+
+  /** How many tags the record of this one has been given. */
+  given(tag: number): number {
+    return this.#given.get(tag & PLACE_MASK) ?? 0;
   }
 
   /** Takes note of what the core has submitted since the last call. */
@@ -185,6 +200,7 @@ export class Tap {
     const address = view.getUint32(entry + SUBMISSION_ADDRESS, true);
     const length = view.getUint32(entry + SUBMISSION_LENGTH, true);
     if (this.#under.has(tag)) this.#violation(`tag ${tag.toString(16)} is given out while it is under way`);
+    this.#given.set(tag & PLACE_MASK, this.given(tag) + 1);
     const scsi = op === OP_SCSI;
     const check = scsi && (tag & INDEX_MASK) >= this.#commands;
     if (scsi) {
@@ -238,7 +254,7 @@ export class Tap {
     if (operation === undefined)
       return this.#violation(`the host completes ${tag.toString(16)}, which nobody waits for`);
     this.#under.delete(tag);
-    this.#past[this.#pastAt++ % PAST_MAX] = tag;
+    this.#past[this.#pastAt++ % PAST_MAX] = { tag, given: this.given(tag) };
     if (operation.op !== OP_SCSI) return;
     if (this.#sum(operation.slot) !== operation.sum) {
       this.#violation(`command slot ${operation.slot} has changed while the host had it`);

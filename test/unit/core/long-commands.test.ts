@@ -352,7 +352,7 @@ test("a failed path that answers, and is busy, is not asked again and again besi
   let busy = false;
   let checks = 0;
   host.device = (command) => {
-    const { check, port, cdb } = command;
+    const { check, port } = command;
     if (!busy) return check || port === 1 ? disk.execute(host, command) : undefined;
     if (check && port === 0) checks++;
     return check ? { status: 0x28 } : undefined;
