@@ -1,8 +1,8 @@
-// What the daemon prints when it is up: what it serves, where, and how to look.
+// The banner the daemon prints when it is up: what it serves, where, and how to look.
 
 import type { Daemon } from "./daemon.ts";
 
-/** Units named one by one. */
+/** Most units named one by one. */
 const NAMED_MAX = 4;
 
 const size = (bytes: number): string => {
@@ -18,7 +18,7 @@ export function banner(daemon: Daemon, version: string): string {
   const source = daemon.emulated
     ? `an emulated array, as ${file === null ? "there is no configuration file" : `${file} says`}`
     : `SCSI devices (${file ?? "all"})`;
-  // One that somebody can connect to: a unit that is in use elsewhere is not offered.
+  // A unit that clients can connect to: one in use elsewhere is not offered.
   const offered = units.find(({ handle }) => handle !== null);
   const paths = `${units.length} logical units over ${daemon.inventory.pathCount} paths`;
   const lines = [

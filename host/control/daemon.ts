@@ -1,5 +1,4 @@
-// The daemon: makes the parts, starts them in order, stops them in the reverse order, and is the context in which the
-// operations work.
+// The daemon: builds the parts, starts them in order, stops them in reverse order, and is the context that operations run in.
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { duplicate, sendDatagram, type UeventMonitor } from "../native/index.ts";
@@ -50,23 +49,23 @@ import { UntrustedClients } from "./tls/untrusted.ts";
 import type { ViewSources } from "./views/views.ts";
 import { WritersWatch } from "./events/writers-watch.ts";
 
-/** The tables are copied this often even when nobody looks, for what waits on them. */
+/** The tables are copied this often even when nobody displays them, because other parts depend on them. */
 const HOUSEKEEPING_MS = 1000;
-/** How long a control that goes waits for the change that is under way. */
+/** How long a control that is replaced waits for the change under way. */
 const LEAVE_MS_MAX = 1000;
 
 export interface DaemonOptions {
   readonly configuration: Configuration;
-  /** The file that was read; null: there was none. */
+  /** The file that was read; null when there was none. */
   readonly configurationFile: string | null;
   /** Where a reload looks for a file when there was none. */
   readonly configurationPlace?: string;
   readonly places: Places;
   readonly group: number | null;
   readonly logger: Logger;
-  /** Lines of the logger that nobody read; left out: none is ever lost. */
+  /** Log lines that nobody read; left out when none can get lost. */
   readonly linesLost?: (() => number) | undefined;
-  /** Who keeps the reactor, so that control can end alone; left out: it ends with this process. */
+  /** Keeps the reactor, so that control can end alone; left out when the reactor ends with this process. */
   readonly keeper?: Keeper;
 }
 
@@ -88,7 +87,7 @@ export class Daemon implements Context {
   nbdTcp: string | null = null;
   readonly #nbd: NbdServer;
   #nbdAccess: NbdAccess | null = null;
-  /** Certificates and keys that a reload reads anew. */
+  /** Certificates and keys that a reload reads again. */
   readonly tlsSources: TlsSources;
   readonly #untrusted: UntrustedClients;
   readonly #room: ConnectionRoom;
@@ -105,9 +104,9 @@ export class Daemon implements Context {
   #housekeeping: NodeJS.Timeout | undefined;
   #uevents: UeventMonitor | null = null;
   #stopping = false;
-  /** Events that found no room inside the core, as far as that was told. */
+  /** Events that the core had no room for, as last reported. */
   #eventsLost = 0;
-  /** The start is over as far as devices go: attachments are served from now on. */
+  /** The devices have been started: from now on attachments are served. */
   #serving = false;
 
   private constructor(options: DaemonOptions, state: State, reactor: ReactorClient) {
@@ -174,7 +173,7 @@ export class Daemon implements Context {
 
   /**
    * Starts everything but the API.
-   * @throws ControlError (state, configuration), or what the reactor could not do; nothing is left running then
+   * @throws ControlError (state, configuration), or the reactor's error; then nothing is left running
    */
   static async start(options: DaemonOptions): Promise<Daemon> {
     const { configuration, places } = options;
@@ -228,7 +227,7 @@ export class Daemon implements Context {
     if (keeper?.adoption) tellOfSuccession(this.hub, logger, keeper.adoption.death, keeper.runningMs);
   }
 
-  /** Takes over from the control before this one; I/O goes on all the time. */
+  /** Takes over from the previous control; I/O goes on meanwhile. */
   async #adopt(keeper: Keeper, adoption: Adoption): Promise<void> {
     const { inventory, state, bringUp, attachments, reactor } = this;
     this.#leftovers.adopt(this.#kept.heldUnits);
@@ -246,7 +245,7 @@ export class Daemon implements Context {
     this.hub.say("events-lost", { detail: { events, by } });
   }
 
-  /** Throws ControlError when a file that it names is not what it has to be. */
+  /** Throws a ControlError when a file named in the configuration is not usable. */
   #accessOf({ sockets }: Configuration): NbdAccess | null {
     if (sockets.nbd_tcp === undefined) return null;
     const access = new NbdAccess(sockets.nbd_tcp, (error) =>
@@ -279,10 +278,10 @@ export class Daemon implements Context {
     };
   }
 
-  /** API connections that were closed or refused, by reason; of each server. */
+  /** API connections that were closed or refused, by reason, for each server. */
   readonly apiClosed: (() => Readonly<Record<string, number>>)[] = [];
 
-  /** NBD clients that were refused for lack of room, by reason. */
+  /** NBD clients refused for lack of room, by reason. */
   get nbdRefused(): NbdServer["refused"] {
     return this.#nbd.refused;
   }
@@ -299,7 +298,7 @@ export class Daemon implements Context {
     return this.rescans.now();
   }
 
-  /** What was attached to a unit that was not there until now is served; within a change only. */
+  /** Serves what was attached to units that were missing until now. Only within a change. */
   async #serveAttachments(): Promise<void> {
     if (!this.#serving || this.attachments.isComplete) return;
     await this.rescans.waitVerified();
@@ -364,7 +363,7 @@ export class Daemon implements Context {
 
   // ---- Stopping ----
 
-  /** Stops everything, within 5 s whatever hangs. Kernel devices stay attached for a daemon that starts again. */
+  /** Stops everything within 5 s, whatever hangs. Kernel devices stay attached for the next daemon. */
   async stop(): Promise<void> {
     if (this.#stopping) return;
     this.#stopping = true;
@@ -386,7 +385,7 @@ export class Daemon implements Context {
     this.state.close();
   }
 
-  /** Another control follows and goes on with everything: only the change that is under way is waited for, not for long. */
+  /** Another control takes over everything: only the change under way is awaited, and not for long. */
   async leave(): Promise<void> {
     this.#stopping = true;
     this.rescans.stop();
@@ -397,7 +396,9 @@ export class Daemon implements Context {
     this.state.close();
   }
 
-  /** What can still be told of a daemon that ends at once: to the logs now, and to whoever reads after the restart. */
+  /**
+   * Reports what can still be reported by a daemon that ends at once: to the logs now, and to whoever reads after the restart.
+   */
   die(reason: string): void {
     this.#lastWords.write(reason);
     try {

@@ -1,5 +1,5 @@
-// Control: the daemon without what carries I/O, which the supervisor keeps (host/supervisor). It may end at any time and be
-// started again; then it takes over what is there.
+// Control: all of the daemon except what carries I/O, which the supervisor keeps (host/supervisor). It may end at any time and be
+// restarted; then it takes over what is running.
 
 import { writeFileSync } from "node:fs";
 import module from "node:module";
@@ -29,14 +29,14 @@ import { banner } from "./banner.ts";
 import { type LogLevel } from "../settings/names.ts";
 import { CONFIGURATION_FILE } from "./schemas/constants.ts";
 
-/** Whatever hangs, the process ends within this of a SIGTERM (not by process.exit, which waits for what hangs). */
+/** The process ends within this time of a SIGTERM, whatever hangs (not by process.exit, which waits for hung threads). */
 const STOP_MS_MAX = 4500;
 
-/** How long a state file that is in use is waited for, and how often it is tried. */
+/** How long to wait for a state file in use, and how often to retry. */
 const LOCKED_MS_MAX = 2000;
 const LOCKED_PAUSE_MS = 50;
 
-/** One line (or one for each mistake of the configuration), with what to do. */
+/** One line (or one for each mistake in the configuration), with what to do. */
 function complain(thrown: unknown): void {
   const lines = reasonOf(thrown).split("\n");
   for (const line of lines) standardError.say(`pathmanagerd: ${line}\n`);
@@ -72,7 +72,7 @@ async function serveApi(daemon: Daemon, version: string): Promise<FastifyInstanc
     });
   const unix = make({ kind: "peer", uid: process.getuid?.() ?? 0, group });
   const tcp = configuration.sockets.api_tcp;
-  // The Unix socket comes last: who is answered there may rely on the rest.
+  // The Unix socket comes last: a client that is answered there may rely on the rest.
   const servers = [unix];
   if (tcp !== undefined) {
     const files = new ApiFiles(tcp);
@@ -88,7 +88,7 @@ async function serveApi(daemon: Daemon, version: string): Promise<FastifyInstanc
   return servers;
 }
 
-/** What the supervisor asks for, and what the reactor's end means. */
+/** Handles the supervisor's orders, and the end of the reactor. */
 function obey(lifeline: Lifeline, daemon: Daemon, servers: readonly FastifyInstance[], logger: Logger): void {
   let going = false;
   const stop = async (): Promise<void> => {
@@ -143,8 +143,8 @@ function reload(lifeline: Lifeline, daemon: Daemon, logger: Logger): void {
 }
 
 /**
- * What nobody caught ends control at once, not by Node's own exit: that one waits for threads that may hang in the kernel.
- * Promises that nobody handles come here as well. I/O goes on, and another control follows.
+ * An uncaught exception ends control at once, and not by Node's own exit, which waits for threads that may hang in the kernel.
+ * Unhandled promise rejections come here as well. I/O continues, and a new control takes over.
  */
 function endOnDefects(lifeline: Lifeline, logger: Logger, daemon: () => Daemon | null): void {
   let dying = false;
@@ -163,24 +163,24 @@ function endOnDefects(lifeline: Lifeline, logger: Logger, daemon: () => Daemon |
   });
 }
 
-/** So much nicer than the reactor is control, whose start would else take the processor that I/O needs. */
+/** How much nicer than the reactor control is; its start would otherwise take processor time that I/O needs. */
 const NICER_BY = 5;
 
-/** Control is what can be spared when memory is short, and it comes behind the reactor, if not behind everybody else. */
+/** Control is expendable when memory is short, and yields the processor to the reactor, though not to everyone else. */
 function stepBack(nice: number): void {
   try {
     writeFileSync("/proc/self/oom_score_adj", "0");
   } catch {
-    // Without /proc the kernel judges as it judges.
+    // Without /proc the kernel's default judgement stands.
   }
   try {
     setPriority(0, nice < 0 ? Math.min(0, nice + NICER_BY) : nice);
   } catch {
-    // The supervisor has said that it is not permitted.
+    // The supervisor has already reported that it is not permitted.
   }
 }
 
-/** The control of a daemon that was killed dies with it, but not in the same instant: until then it has the state file. */
+/** The control of a killed daemon dies with it, but not at the same instant: until then it holds the state file. */
 async function startWhenFree(options: DaemonOptions): Promise<Daemon> {
   const end = performance.now() + LOCKED_MS_MAX;
   for (;;) {
@@ -199,7 +199,7 @@ async function run(config: string | undefined, wantedLevel: LogLevel | undefined
   setDaemonPid(lifeline.pid);
   alsoOwn(lifeline.pid);
   const place = config ?? CONFIGURATION_FILE;
-  // One that follows another goes on with what is in force; a file that has changed is read by a reload, as ever.
+  // A control that takes over keeps the settings in force; a changed file takes effect on a reload, as always.
   const { started: kept } = new Kept(lifeline);
   const { configuration, file } =
     kept === null ? loadConfiguration(place, config !== undefined) : { configuration: kept, file: null };
@@ -224,7 +224,7 @@ async function run(config: string | undefined, wantedLevel: LogLevel | undefined
   try {
     servers = await serveApi(daemon, version);
   } catch (thrown) {
-    // What another control has served goes on without this one.
+    // What an earlier control served continues without this one.
     if (lifeline.adoption === null) await daemon.stop();
     throw thrown;
   }
@@ -232,13 +232,13 @@ async function run(config: string | undefined, wantedLevel: LogLevel | undefined
   lifeline.ready(`${daemon.inventory.unitCount} logical units, ${daemon.inventory.pathCount} paths`);
   const isFirst = lifeline.adoption === null;
   if (isFirst && (level === "info" || level === "debug")) standardOutput.say(banner(daemon, version));
-  // Node writes it at a regular end only, and what dies has to start again quickly.
+  // Node writes it only on a regular exit, and a control that dies must restart quickly.
   module.flushCompileCache();
 }
 
 /**
- * Runs control until it is told to end; what keeps it from starting is complained of, and ends the process with status 1.
- * @param config the file that was named; undefined: none was, and the default need not exist
+ * Runs control until it is told to end. A failure to start is reported, and ends the process with status 1.
+ * @param config the file that was named; undefined when none was, and then the default file may be missing
  */
 export async function runControl(
   config: string | undefined,
@@ -246,7 +246,7 @@ export async function runControl(
   version: string,
 ): Promise<void> {
   forgiveStreams();
-  // Orders come from the supervisor, also where a terminal or a service manager sends signals to all of its processes.
+  // Orders come from the supervisor, even where a terminal or service manager signals all of its processes.
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR2"] as const) process.on(signal, () => undefined);
   try {
     await run(config, level, version);

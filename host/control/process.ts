@@ -1,4 +1,5 @@
-// The program of control, started by the supervisor: the version, then the arguments of `pathmanagerd`, which has read them before.
+// The program of control, started by the supervisor with the version and the arguments of `pathmanagerd`, which has already read
+// them.
 
 import { readArguments } from "./settings/arguments.ts";
 import { runControl } from "./main.ts";

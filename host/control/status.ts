@@ -13,7 +13,7 @@ import type { Status } from "./schemas/status.ts";
 /** Refused devices that one answer names. */
 const REFUSED_MAX = 256;
 
-/** Memory of the daemon's other process, as far as the kernel tells. */
+/** Memory of the daemon's other process, as far as the kernel reports it. */
 function residentBytesOf(pid: number | undefined): number {
   if (pid === undefined) return 0;
   const kib = /^VmRSS:\s+(\d+) kB$/m.exec(readText(`/proc/${pid}/status`) ?? "")?.[1];
@@ -31,7 +31,7 @@ export async function statusOf(daemon: Daemon, version: string): Promise<Status>
     source: daemon.emulated ? "emulated" : "devices",
     pid: daemonPid(),
     node: process.version,
-    // As the machine's clock is now, so that it goes with the time of whoever asks.
+    // By the machine's present clock, so that it matches the client's time.
     startedMs: Date.now() - runningMs,
     runningMs,
     backend: daemon.reactor.backend,
@@ -66,7 +66,7 @@ export async function statusOf(daemon: Daemon, version: string): Promise<Status>
   };
 }
 
-/** Counters of the same names, added up. */
+/** Sums of counters with the same names. */
 function sums(counters: readonly Readonly<Record<string, number>>[]): Record<string, number> {
   const all: Record<string, number> = {};
   for (const counter of counters)

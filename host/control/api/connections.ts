@@ -1,26 +1,26 @@
-// Who is connected to the API, and how much of the daemon each may take: nothing that a client sends, or leaves unread, may
-// cost the data path its memory or its processor.
+// Connections to the API, and how much of the daemon each may use. Nothing a client sends, or leaves unread, may cost the data
+// path memory or processor time.
 //
-// - A connection's requests are carried out one after the other: the next begins when the answer before it has been taken.
-// - A connection that sends many ahead is closed, and so is one that takes nothing of its answer for long.
-// - Each peer (a user on the Unix socket, an address on TCP) has a share of the places, root has some of its own, and
-//   for a newcomer the peer with the most connections loses the one that has been idle longest.
+// - Requests of one connection are handled in order: the next begins once the previous answer has been read.
+// - A connection that pipelines too many requests, or reads nothing of its answer for too long, is closed.
+// - Each peer (a user on the Unix socket, an address on TCP) has a share of the connections, and some are reserved for root. When
+//   there is no room for a newcomer, the peer with the most connections loses its longest idle one.
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Server as NetServer, Socket } from "node:net";
 import { type Peer, placeFor, Refusals } from "../../peers/shares.ts";
 
-/** Connections at a time. */
+/** Limit on open connections. */
 export const CONNECTIONS_MAX = 256;
-/** Of these, connections of one peer that is not root. */
+/** Limit per peer other than root. */
 export const PEER_CONNECTIONS_MAX = 96;
-/** Of these, places for root alone. */
+/** Connections reserved for root. */
 export const ROOT_RESERVE = 16;
-/** Requests a connection may send ahead of the answer it waits for. */
+/** Requests a connection may pipeline. */
 export const REQUESTS_AHEAD_MAX = 8;
-/** How long an answer may lie without its reader taking a byte of it. */
+/** How long an answer may wait without its reader taking a byte. */
 export const UNREAD_MS_MAX = 30_000;
-/** How often that is looked at. */
+/** How often that is checked. */
 const WATCH_MS = 5_000;
 
 /** Why a connection was closed or refused, for the counters and the log. */
@@ -29,24 +29,24 @@ export type Closing = "too many requests ahead" | "answer left unread" | "too ma
 interface Connection {
   readonly key: string | Socket;
   readonly peer: Peer;
-  /** Below TLS, the TCP socket. */
+  /** The TCP socket below TLS. */
   readonly socket: Socket;
-  /** What answers are written to: the socket, or TLS above it. */
+  /** The socket that answers are written to: with TLS, the one above it. */
   stream: Socket;
   readonly waiting: (() => void)[];
   response: ServerResponse | null;
   idleSinceMs: number;
-  /** Bytes its peer had taken when it was last seen to take some, and when that was. */
+  /** Bytes the peer had taken when it last took any, and when that was. */
   takenBytes: number;
   takenMs: number;
 }
 
 export interface ConnectionsOptions {
   readonly peerOf: (socket: Socket) => Peer;
-  /** Told when connections of a peer are closed for what they did, at most once a minute for each peer and reason. */
+  /** Reports connections closed for what their peer did, at most once a minute for each peer and reason. */
   readonly onClosed: (why: Closing, peer: string) => void;
   readonly unreadMsMax?: number;
-  /** Refuses a newcomer whom nobody can serve now; answers whether it did. */
+  /** Refuses a newcomer that cannot be served now; returns whether it did. */
   readonly refuse?: (socket: Socket) => boolean;
 }
 
@@ -75,19 +75,19 @@ export class Connections {
     return this.#known.size;
   }
 
-  /** Counts the server's connections from now on. */
+  /** Starts counting the server's connections. */
   watch(server: NetServer): void {
     server.on("connection", (socket: Socket) => this.#arrived(socket));
     server.on("close", () => clearInterval(this.#timer));
   }
 
   /**
-   * Begins a request when its turn has come.
-   * @param begin carries it out; not called when the connection is closed instead
+   * Starts a request when its turn comes.
+   * @param begin handles it; not called when the connection is closed first
    */
   enter(request: IncomingMessage, response: ServerResponse, begin: () => void): void {
     const connection = this.#known.get(keyOf(request.socket));
-    // Of a socket that was closed a moment ago, requests may still come out of the parser.
+    // The parser may still deliver requests of a socket that has just been closed.
     if (connection === undefined || connection.socket.destroyed) return;
     connection.stream = request.socket;
     const start = (): void => {
@@ -132,7 +132,7 @@ export class Connections {
     socket.once("close", () => this.#known.delete(key));
   }
 
-  /** Whether one more connection of this peer fits, if need be after closing an idle one. */
+  /** Whether this peer may have one more connection, after closing an idle one if needed. */
   #hasRoom(peer: Peer): boolean {
     const taken = [...this.#known.values()].map((connection) => ({
       peer: connection.peer,
@@ -149,17 +149,17 @@ export class Connections {
     return true;
   }
 
-  /** Closes connections whose peer takes nothing of what lies there for it. */
+  /** Closes connections whose peer has stopped reading. */
   #watch(): void {
     const now = performance.now();
     const max = this.#options.unreadMsMax ?? UNREAD_MS_MAX;
-    // While this process stood still itself (a machine that was paused, or is overloaded), nobody could take anything.
+    // If this process itself was stopped (paused machine, overload), peers had no chance to read.
     const stoodStillMs = Math.max(0, now - this.#watchedMs - 2 * this.#watchMs);
     this.#watchedMs = now;
     for (const connection of this.#known.values()) {
       const { stream } = connection;
       connection.takenMs += stoodStillMs;
-      // bytesWritten counts what lies in the process, too; what the kernel has taken is the rest.
+      // bytesWritten includes what is still buffered in the process; the rest is what the kernel has taken.
       const taken = stream.bytesWritten - stream.writableLength;
       if (taken !== connection.takenBytes || stream.writableLength === 0) {
         connection.takenBytes = taken;
@@ -178,7 +178,7 @@ export class Connections {
   }
 }
 
-/** A TLS socket and the TCP socket below it are one connection: both know the peer's address and port. */
+/** A TLS socket and the TCP socket below it are one connection: both have the same peer address and port. */
 function keyOf(socket: Socket): string | Socket {
   return socket.remotePort === undefined ? socket : `${socket.remoteAddress}:${socket.remotePort}`;
 }

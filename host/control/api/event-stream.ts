@@ -1,5 +1,5 @@
-// Server-sent events: what happens, as it happens. A client that comes back says which event it saw last and gets those
-// since; one that does not read is dropped.
+// Server-sent events. A client that reconnects names the last event it saw and gets what it missed; one that does not read is
+// dropped.
 
 import type { ServerResponse } from "node:http";
 import type { FastifyReply, FastifyRequest } from "fastify";
@@ -7,18 +7,18 @@ import { drained } from "../ground/pieces.ts";
 import type { EventHub } from "../events/event-hub.ts";
 import type { EventView } from "../schemas/event.ts";
 
-/** A comment now and then, so that both sides notice a dead connection. */
+/** Interval of comments that let both sides notice a dead connection. */
 const HEARTBEAT_MS = 15_000;
 /** Bytes a client may leave unread. */
 const UNREAD_BYTES_MAX = 256 * 1024;
-/** Events a client that comes back is told at most. */
+/** Most events a reconnecting client is sent. */
 const CATCH_UP_MAX = 10_000;
-/** Of these, how many are read and written at a time. */
+/** How many of them are read and written at a time. */
 const PAGE_EVENTS = 100;
 
 const line = (event: EventView): string => `id: ${event.id}\nevent: event\ndata: ${JSON.stringify(event)}\n\n`;
 
-/** The last event the client has, or null when it wants only new ones. */
+/** The last event the client saw, or null when it wants only new ones. */
 function lastSeen(request: FastifyRequest): number | null {
   const { since } = request.query as { since?: string };
   const text = request.headers["last-event-id"] ?? since;
@@ -26,7 +26,7 @@ function lastSeen(request: FastifyRequest): number | null {
   return text === undefined || !Number.isInteger(last) || last < 0 ? null : last;
 }
 
-/** Tells what a client has missed, page by page as it takes them. Returns the id of the last event there is. */
+/** Sends what a client missed, page by page as it reads. Returns the id of the last event there is. */
 async function catchUp(hub: EventHub, raw: ServerResponse, since: number): Promise<number> {
   let last = Math.max(since, hub.last - CATCH_UP_MAX);
   while (!raw.destroyed) {
@@ -38,7 +38,7 @@ async function catchUp(hub: EventHub, raw: ServerResponse, since: number): Promi
   return last;
 }
 
-/** Follows the hub until the client goes, or leaves too much unread. */
+/** Sends new events until the client goes or leaves too much unread. */
 function followHub(hub: EventHub, raw: ServerResponse): void {
   const stop = hub.follow((event) => {
     if (raw.writableLength > UNREAD_BYTES_MAX) raw.destroy();
@@ -53,11 +53,11 @@ export function streamEvents(hub: EventHub, request: FastifyRequest, reply: Fast
   raw.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store", connection: "keep-alive" });
   raw.write("retry: 2000\n\n");
   const heartbeat = setInterval(() => {
-    // To one that takes nothing, more would only lie in memory.
+    // A client that does not read would only make this pile up.
     if (!raw.writableNeedDrain) raw.write(": still here\n\n");
   }, HEARTBEAT_MS);
   raw.on("error", () => raw.destroy());
-  // A client that has gone looks like one that has sent all it wants to, and a stream has no end of its own.
+  // A half-closed client looks like one that has finished sending, but a stream never ends by itself: treat it as gone.
   request.raw.socket.once("end", () => raw.destroy());
   raw.on("close", () => clearInterval(heartbeat));
   const last = lastSeen(request);
@@ -66,7 +66,7 @@ export function streamEvents(hub: EventHub, request: FastifyRequest, reply: Fast
     return reply;
   }
   catchUp(hub, raw, last).then(
-    // The last page was empty, in this very turn: nothing lies between it and what is followed from now on.
+    // The last page was empty in this very turn of the event loop, so no event falls between it and the live stream.
     () => {
       if (!raw.destroyed) followHub(hub, raw);
     },

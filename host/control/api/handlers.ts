@@ -1,4 +1,4 @@
-// What each endpoint does. The inputs are checked already; the outputs are what the table of routes says.
+// What each endpoint does. Inputs have been checked; outputs have the shapes in the table of routes.
 
 import { lazily, type Lazy } from "../ground/pieces.ts";
 import { revertOverrides } from "../operations/revert-overrides.ts";
@@ -29,10 +29,10 @@ import { pathView, unitView, type ViewSources } from "../views/views.ts";
 /** Endpoints whose answer is JSON of a fixed shape. */
 export type JsonRoute = Exclude<RouteId, "eventStream" | "openapi">;
 
-/** Lists of an answer may be made while it is sent. */
+/** Lists in an answer may be generated while it is sent. */
 export type Handlers = { readonly [K in JsonRoute]: (input: Input<K>) => Promise<Lazy<Output<K>>> | Lazy<Output<K>> };
 
-/** What the daemon itself answers. */
+/** Endpoints the daemon itself answers. */
 export interface DaemonHandlers {
   readonly status: () => Promise<Status> | Status;
   readonly config: () => ConfigurationView;
@@ -51,7 +51,7 @@ function withLatencies(sources: ViewSources, latencies: Latencies): ViewSources 
 const handles = (items: Iterable<{ handle: number | null }>): number[] =>
   [...items].map(({ handle }) => handle).filter((handle) => handle !== null);
 
-/** Display: fresh tables if the reactor answers in time, and percentiles for what is small enough. */
+/** For display: current tables if the reactor answers in time, and percentiles if there are few enough items. */
 async function display(context: Context, unitNumber?: number): Promise<ViewSources> {
   const units = context.inventory.units().filter((unit) => unitNumber === undefined || unit.number === unitNumber);
   const [, latencies] = await Promise.all([

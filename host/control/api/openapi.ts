@@ -1,4 +1,4 @@
-// The OpenAPI 3.1 document, made from the table of routes: the schemas that check are the schemas that describe.
+// The OpenAPI 3.1 document, generated from the table of routes: the schemas that validate are the schemas that describe.
 
 import * as z from "zod";
 import { ROUTES, type Route } from "../schemas/routes.ts";

@@ -1,17 +1,16 @@
-// Standard output and standard error of the daemon. Whoever reads them may go away, or stay and read nothing: a terminal, a
-// pipe, a pager, a disk that is full. Nothing depends on them, so nobody waits for them: what is not taken at once is kept up to a
-// bound and tried again, what is beyond it is lost and counted. Not by Node's streams: those end the process by an error of
-// their own, or write nothing ever after, or wait.
+// Standard output and standard error of the daemon. The reader may go away, or stay and not read: a terminal, a pipe, a pager, a
+// full disk. The daemon must never wait for it. What cannot be written at once is buffered up to a limit and retried; the rest is
+// dropped and counted. Node's own streams will not do: on an error they end the process, go silent for good, or block.
 
 import { constants } from "node:os";
 import { writeNow } from "../../native/index.ts";
 
-/** Writes without waiting: answers how much, or a negated errno. */
+/** Writes without blocking; returns the number of bytes, or a negated errno. */
 export type Write = (descriptor: number, bytes: Uint8Array) => number;
 
 const STANDARD_OUTPUT = 1;
 const STANDARD_ERROR = 2;
-/** Kept for a reader who is slow. */
+/** Buffered for a slow reader. */
 export const KEPT_BYTES_MAX = 262_144;
 const RETRY_MS = 50;
 
@@ -28,12 +27,12 @@ export class Output {
     this.#write = write;
   }
 
-  /** Texts that were lost because their reader did not read. */
+  /** Texts dropped because nobody read them. */
   get lost(): number {
     return this.#lost;
   }
 
-  /** Writes a text now, or keeps it for later, or loses it; never part of one, as long as the reader reads on. */
+  /** Writes a text now, buffers it, or drops it. As long as the reader keeps reading, a text is never cut. */
   say(text: string): void {
     const bytes = Buffer.from(text);
     if (this.#keptBytes + bytes.length > KEPT_BYTES_MAX) {
@@ -54,7 +53,7 @@ export class Output {
         this.#timer.unref();
         return;
       }
-      // EPIPE, EIO, ENOSPC: there is nobody to tell, and the next text is tried again.
+      // EPIPE, EIO, ENOSPC: there is nobody to report this to; the next text is tried again.
       const done = written < 0 ? next.length : written;
       this.#keptBytes -= done;
       if (done < next.length) this.#kept[0] = next.subarray(done);
@@ -66,7 +65,7 @@ export class Output {
 export const standardOutput = new Output(STANDARD_OUTPUT);
 export const standardError = new Output(STANDARD_ERROR);
 
-/** What else writes through Node's streams (its own warnings) may fail as quietly. */
+/** Node's own warnings go through its streams and must be allowed to fail silently, too. */
 export function forgiveStreams(): void {
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
 }

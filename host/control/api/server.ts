@@ -1,7 +1,7 @@
-// The HTTP API: fastify's routes from the table, checked by the table's schemas, answered by the handlers.
+// The HTTP API: fastify's routes come from the table, the table's schemas validate, the handlers answer.
 //
-// On the Unix socket the kernel says who calls: anyone who reaches it may read; root, the daemon's own user and the
-// members of the group may change. On TCP (only with TLS) a bearer token says it, for reading as well.
+// On the Unix socket the kernel identifies the caller: anyone who can connect may read; root, the daemon's own user and the
+// group's members may make changes. On TCP (TLS only) a bearer token is required, for reading as well.
 
 import { timingSafeEqual } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
@@ -21,15 +21,15 @@ import { openapiDocument } from "./openapi.ts";
 import { refusal } from "../core/reactor-port.ts";
 import { ROUTES, type Route, type RouteId } from "../schemas/routes.ts";
 
-/** No request of the table comes near it. */
+/** No request in the table comes close to this. */
 const BODY_BYTES_MAX = 64 * 1024;
 const REQUEST_TIMEOUT_MS = 10_000;
-/** A connection over which nothing is asked. */
+/** Limit for an idle connection. */
 const KEEP_ALIVE_TIMEOUT_MS = 60_000;
-/** Until a TCP connection has spoken TLS. */
+/** Limit for the TLS handshake. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 
-/** Who may do what. */
+/** Who may make changes. */
 export type Access =
   | { readonly kind: "peer"; readonly uid: number; readonly group: number | null }
   | { readonly kind: "token"; readonly token: string };
@@ -41,25 +41,25 @@ export interface ServerOptions {
   readonly access: Access;
   /** Certificate and key: HTTPS. */
   readonly tls?: { readonly cert: Buffer; readonly key: Buffer };
-  /** How long an answer may lie unread; for tests. */
+  /** How long an answer may stay unread; for tests. */
   readonly unreadMsMax?: number;
-  /** Why somebody who has just connected is refused; null: he is not. */
+  /** Why a new connection is refused; null when it is not. */
   readonly refusalOf?: (socket: Socket) => string | null;
-  /** Told how to ask for the connections that were closed or refused, by reason. */
+  /** Receives a function that returns how many connections were closed or refused, by reason. */
   readonly onCounting?: (closed: () => Readonly<Record<string, number>>) => void;
-  /** Told of defects: what is not a ControlError. */
+  /** Hears of defects: anything that is not a ControlError. */
   readonly onDefect: (thrown: unknown, request: string) => void;
 }
 
-/** Who is refused has this long to read why, and so many at a time. */
+/** How long a refused client has to read the reason, and how many such clients are kept at a time. */
 const REFUSED_MS_MAX = 500;
 const REFUSED_MAX = 8;
 const refused = new Set<Socket>();
 
-/** Of a request without one, Node would answer 400 with nothing in it; nothing here depends on it. */
+/** Without a Host header Node would answer 400 with an empty body; nothing here needs the header. */
 const NO_HOST_NEEDED = { requireHostHeader: false };
 
-/** The API, not listening yet. */
+/** Builds the API; it does not listen yet. */
 export function makeServer(options: ServerOptions): FastifyInstance {
   const common = {
     bodyLimit: BODY_BYTES_MAX,
@@ -87,7 +87,7 @@ export function makeServer(options: ServerOptions): FastifyInstance {
   });
   connections.watch(app.server);
   app.server.on("checkExpectation", answerExpectation);
-  // A client that has sent all it wants to (`nc -N`) still reads the answer. Node has this, and no option for it.
+  // A client that has half-closed its connection (`nc -N`) still reads the answer. Node supports this, but has no option for it.
   Object.assign(app.server, { httpAllowHalfOpen: true });
   options.onCounting?.(() => connections.closed);
   app.addHook("onRequest", (request, reply, done) => connections.enter(request.raw, reply.raw, done));
@@ -104,7 +104,7 @@ export function makeServer(options: ServerOptions): FastifyInstance {
   return app;
 }
 
-/** JSON only; an empty body is no body. */
+/** Accepts JSON only; an empty body counts as no body. */
 function takeJson(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser("error", "error");
   app.removeAllContentTypeParsers();
@@ -114,7 +114,7 @@ function takeJson(app: FastifyInstance): void {
   });
 }
 
-/** The description never changes while the daemon runs, and making it takes long. */
+/** The description never changes while the daemon runs, and generating it is slow. */
 function openapiText(version: string): () => string {
   let text: string | undefined;
   return () => (text ??= JSON.stringify(openapiDocument(version)));
@@ -136,7 +136,7 @@ function addRoute(app: FastifyInstance, id: RouteId, route: Route, options: Serv
       if (id === "eventStream") return streamEvents(options.hub, request, reply);
       const handler = options.handlers[id as JsonRoute] as (input: unknown) => unknown;
       const answer = (await handler(input)) as object;
-      // Stored events go to the disk before the answer: what a caller was told has happened stays known.
+      // Stored events reach the disk before the answer does: what a caller was told happened stays recorded.
       if (route.change) options.hub.flush();
       return sendPieces(reply, answer, (thrown) => options.onDefect(thrown, `${request.method} ${request.url}`));
     },
@@ -165,7 +165,7 @@ function authorize(request: FastifyRequest, route: Route, access: Access): void 
   });
 }
 
-/** Checks one part of a request. What the table does not name has to be absent. */
+/** Validates one part of a request. A part the table does not name must be absent. */
 function check(schema: z.ZodType | undefined, value: unknown, where: "path" | "query" | "body"): unknown {
   if (schema === undefined) {
     if (where !== "body" || value === undefined) return undefined;
@@ -199,7 +199,7 @@ function answerError(error: FastifyError, request: FastifyRequest, reply: Fastif
   void reply.code(known.status).type("application/json; charset=utf-8").send(JSON.stringify(known.body));
 }
 
-/** Answers who expects what no server of HTTP/1.1 promises. */
+/** Answers an Expect header other than 100-continue. */
 function answerExpectation(request: IncomingMessage, response: ServerResponse): void {
   const known = new ControlError(
     "INVALID_REQUEST",
@@ -214,7 +214,7 @@ function answerExpectation(request: IncomingMessage, response: ServerResponse): 
   response.writeHead(known.status, headers).end(body);
 }
 
-/** Answers what is no HTTP request, in the shape of every error, and ends the connection. */
+/** Answers what is not an HTTP request, in the shape of every other error, and closes the connection. */
 function answerMalformed(error: Error & { code?: string }, socket: Socket): void {
   if (error.code === "ECONNRESET" || !socket.writable) {
     socket.destroy();
@@ -234,7 +234,7 @@ function endWith(socket: Socket, known: ControlError, phrase: string): void {
   );
 }
 
-/** Answers a newcomer for whom there is no descriptor. Below TLS nothing can be said. */
+/** Answers a new client for which there is no descriptor. Below TLS nothing can be sent. */
 function refuse(socket: Socket, { refusalOf, tls }: ServerOptions): boolean {
   const reason = refusalOf?.(socket) ?? null;
   if (reason === null) return false;

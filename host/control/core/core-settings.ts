@@ -1,4 +1,4 @@
-// The settings of units, paths and the whole as calls of the core's exports.
+// Turns the settings of units, paths and the whole system into calls of the core's exports.
 
 import * as abi from "../../abi.ts";
 import { ENTRIES, sectionOf } from "../../settings/table.ts";
@@ -10,7 +10,7 @@ import { modeSet, pathSet, unitSet, type CoreCall } from "./reactor-port.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { referencePath, transferBlocksMax, type Interned } from "../inventory/unit-facts.ts";
 
-/** What the device can do, for a unit that is added or looked at again. */
+/** What the device can do; for a unit that is added or rescanned. */
 export function deviceCalls(unit: Unit, handle: number, paths: readonly FoundPath[]): CoreCall[] {
   const { blockBytes, bytes } = unit.facts;
   const limits = referencePath(paths)?.probe.details?.limits ?? null;
@@ -26,17 +26,17 @@ export function deviceCalls(unit: Unit, handle: number, paths: readonly FoundPat
 
 /** What the table of settings says of the core, by the kind of call. */
 const IN_CORE = ENTRIES.flatMap(([key, { core }]) => (core === undefined ? [] : [{ key, core }]));
-/** Without the policy, which is more than a number. */
+/** All but the policy, which is more than one number. */
 const OF_UNITS = IN_CORE.filter(({ key, core }) => core.startsWith("UNIT_SET_") && key !== "policy");
 const MODES = IN_CORE.filter(({ core }) => core.startsWith("MODE_"));
 const PATROL = MODES.filter(({ key }) => sectionOf(key) === "patrol");
 
-/** Timeouts and what else of a unit can change while I/O runs, its policy apart. */
+/** The timeouts and other settings of a unit that may change while I/O runs, without its policy. */
 export function unitSettingCalls(unit: Unit, handle: number, effective: Effective): CoreCall[] {
   return OF_UNITS.map(({ key, core }) => unitSet(handle, abi[core], effective.inCore(key, unit)));
 }
 
-/** The policy without what depends on the paths. */
+/** The part of the policy that does not depend on the paths. */
 export function plainPolicyCalls(unit: Unit, handle: number, effective: Effective): CoreCall[] {
   const policy = effective.policy(unit);
   const calls = [unitSet(handle, abi.UNIT_SET_POLICY, policyCode(policy.name))];
@@ -47,11 +47,12 @@ export function plainPolicyCalls(unit: Unit, handle: number, effective: Effectiv
   return calls;
 }
 
-/** What of a policy depends on the paths: weights, and the subset, which the core wants as slots. */
+/** The part that does: weights, and the subset, which the core wants as slots. */
 export function pathPolicyCalls(unit: Unit, handle: number, effective: Effective, snapshot: Snapshot): CoreCall[] {
   const policy = effective.policy(unit);
   const present = [...unit.paths.values()].filter((path) => path.handle !== null);
-  // Without weights all weigh the same: the core keeps those of the policy before, which others heed as well.
+  // Without weights all paths weigh the same. They must be reset: the core keeps those of the previous policy, and other policies
+  // use them too.
   const { weights = {} } = policy.parameters;
   const calls = present.flatMap((path) => {
     const weight = weights[path.number] ?? 1;
@@ -66,7 +67,7 @@ export function pathPolicyCalls(unit: Unit, handle: number, effective: Effective
   return calls;
 }
 
-/** What the path runs over, so that the core knows what is shared, and its target port group. */
+/** What the path runs over, so that the core knows which paths share components, and its target port group. */
 export function pathFactCalls(path: Path, handle: number, found: FoundPath, names: Interned): CoreCall[] {
   const { probe } = found;
   const initiator = found.initiatorPort ?? `host${path.number.split(":")[0]}`;
@@ -77,7 +78,7 @@ export function pathFactCalls(path: Path, handle: number, found: FoundPath, name
   ];
   const { alua } = probe;
   if (alua === null) return calls;
-  // What nobody has told is unknown: only the access state optimized is 0.
+  // A state that was never reported is unknown, not 0: 0 means active/optimized.
   const state = probe.details?.groups.find((group) => group.group === alua.group)?.state ?? abi.ALUA_UNKNOWN;
   if (alua.group === null) return [...calls, pathSet(handle, abi.PATH_SET_ALUA, state)];
   const groupAndPort = alua.group + (probe.relativeTargetPort ?? 0) * 65536;

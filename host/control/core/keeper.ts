@@ -1,26 +1,26 @@
-// Who keeps the reactor where control may end and be started again while I/O goes on (host/supervisor). Where nobody does, the
-// reactor is a thread of this process and ends with it.
+// Keeps the reactor alive while control ends and is restarted (host/supervisor). Without a keeper the reactor is a thread of this
+// process and ends with it.
 
 import type { ReactorClient, ReactorOptions } from "../../reactor/client.ts";
 import type { Adoption, Privileges } from "../../supervisor/protocol.ts";
 
 export interface Keeper {
-  /** The daemon's process, as operators know it. */
+  /** The process that operators know as the daemon. */
   readonly pid: number;
   /** How long the daemon has been running, ms. */
   readonly runningMs: number;
-  /** What there is already; null: nothing, this is the first control. */
+  /** What an earlier control left; null when this is the first. */
   readonly adoption: Adoption | null;
-  /** The reactor, which is started unless it runs. */
+  /** The reactor; started unless it is running. */
   reactor(options: ReactorOptions, privileges: Privileges): Promise<ReactorClient>;
-  /** From here on events come: whoever hears them is there. */
+  /** Starts the delivery of events: from now on there is a listener. */
   follow(onLost: (events: number) => void): void;
-  /** Answers how to say that every event that has come until now is noted. */
+  /** Returns a function that acknowledges all events received so far. */
   noting(): () => void;
-  /** Remembered for the next control, by name. What is remembered can be cloned. */
+  /** Stored for the next control, by name. Values must be cloneable. */
   keep(name: string, value: unknown): void;
   relabel(connection: number, label: unknown): void;
-  /** As the native addon's, but open for as long as the daemon runs. */
+  /** Like the native addon's, but open for as long as the daemon runs. */
   claim(device: string): Promise<number>;
   release(device: string): Promise<void>;
 }

@@ -1,5 +1,5 @@
-// What is remembered beside the reactor's handles, so that a control that is started again knows whose they are. As bytes: they
-// are kept by thousands, and looked at once in a while.
+// Labels kept beside the reactor's handles, so that a restarted control knows what each handle belongs to. Encoded as bytes:
+// there are thousands of them, and they are rarely read.
 
 import { deserialize, serialize } from "node:v8";
 import type { FoundPath } from "../../discovery/discover.ts";
@@ -17,7 +17,7 @@ export interface UnitLabel {
 export interface PathLabel {
   readonly row: PathRow;
   readonly found: FoundPath;
-  /** Null: a port of the emulated array. */
+  /** Null for a port of the emulated array. */
   readonly native: NativeLabel | null;
 }
 
@@ -27,12 +27,12 @@ export interface NativeLabel {
   readonly depthWanted: number;
 }
 
-/** Of a connection; as it is, as there are few. */
+/** Of a connection; not encoded, as there are few. */
 export interface ConnectionLabel {
   readonly origin: Origin;
-  /** Whose share it is of; left out: root's. */
+  /** Whose share of the connections it counts against; omitted for root. */
   readonly peer?: Peer;
-  /** N of /dev/nbdN; null: of no device of the kernel. */
+  /** N of /dev/nbdN; null when it is not a kernel device. */
   readonly index: number | null;
 }
 

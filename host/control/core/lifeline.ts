@@ -1,4 +1,4 @@
-// What holds control to the supervisor: one channel for messages, one for descriptors. When it tears, control ends.
+// Control's link to the supervisor: one channel for messages, one for descriptors. When it breaks, control ends.
 
 import { closeDescriptor, dieWithParent, endProcess, sendDescriptor } from "../../native/index.ts";
 import { ReactorClient, type ReactorOptions } from "../../reactor/client.ts";
@@ -15,9 +15,9 @@ const DESCRIPTOR_CHANNEL = 4;
 export interface Orders {
   stop(): void;
   reload(): void;
-  /** Another control follows. */
+  /** A new control takes over. */
   leave(): void;
-  /** Everything ends. */
+  /** The whole daemon stops. */
   die(reason: string): void;
   stalled(isStalled: boolean): void;
   told(level: "debug" | "warning", text: string): void;
@@ -33,7 +33,7 @@ export class Lifeline implements Keeper, ReactorLink {
   #ranMs = 0;
   readonly #begun = Promise.withResolvers<void>();
   #listener: LinkListener | null = null;
-  /** What came before anybody listened. */
+  /** What arrived before there was a listener. */
   #early: Downward[] = [];
   #orders: Orders | null = null;
   #onLost: ((events: number) => void) | null = null;
@@ -44,14 +44,14 @@ export class Lifeline implements Keeper, ReactorLink {
   readonly #waiting = new Map<number, (answer: number) => void>();
 
   private constructor() {
-    // One by one: what waits for an answer goes on before the next message, which may be the event that undoes it. Node hands
-    // out all that has arrived in one go.
+    // One message at a time: whoever waits for an answer must run before the next message, which may be the event that undoes it.
+    // Node delivers everything that has arrived at once.
     process.on("message", (message) => setImmediate(() => this.#receive(message as Downward)));
   }
 
-  /** Waits for what the supervisor says first. */
+  /** Waits for the supervisor's first message. */
   static async begin(): Promise<Lifeline> {
-    // The supervisor may be killed at any time, and its successor must find neither our locks nor our sockets.
+    // The supervisor may be killed at any time; its successor must not find our locks or sockets in its way.
     process.on("disconnect", () => endProcess(1));
     if (!dieWithParent(process.ppid) || !process.connected) endProcess(1);
     const lifeline = new Lifeline();
@@ -71,7 +71,7 @@ export class Lifeline implements Keeper, ReactorLink {
     return this.#ranMs + performance.now() - this.#begunMs;
   }
 
-  /** Who carries orders out from now on; those that have come already are carried out now. */
+  /** Sets who handles orders, and delivers those that have already arrived. */
   obey(orders: Orders): void {
     this.#orders = orders;
     for (const message of this.#early.splice(0)) this.#receive(message);
@@ -85,7 +85,7 @@ export class Lifeline implements Keeper, ReactorLink {
     this.#say({ kind: "reloaded" });
   }
 
-  /** The reason for which this process is about to end. */
+  /** Why this process is about to end. */
   dying(reason: string): void {
     this.#say({ kind: "dying", reason });
   }
@@ -163,7 +163,7 @@ export class Lifeline implements Keeper, ReactorLink {
   }
 
   abandon(): void {
-    // This process ends next, and the supervisor after it.
+    // This process ends first, then the supervisor.
   }
 
   // ---- Messages ----

@@ -1,4 +1,4 @@
-// What the reactor is started with, from the configuration.
+// Derives the reactor's start options from the configuration.
 
 import type { ArrayTopology, PortService } from "../../array/topology.ts";
 import type { ReactorOptions } from "../../reactor/client.ts";

@@ -1,5 +1,5 @@
-// Control's calls to the reactor: settings as lists, so that many go out at once and are waited for together, and the
-// errors an operator gets when the core refuses.
+// Control's calls to the reactor: settings go out as lists, many at once, and are awaited together. Maps the core's refusals to
+// the errors an operator sees.
 
 import type { ReactorClient } from "../../reactor/client.ts";
 import { ReactorError } from "../../reactor/errors.ts";
@@ -7,7 +7,7 @@ import type { Refusal, Setting } from "../../reactor/messages.ts";
 import { ControlError, reasonOf } from "../ground/errors.ts";
 import type { ErrorCode } from "../schemas/common.ts";
 
-/** Settings of one message: I/O waits for it, and whoever asks control for something meanwhile. */
+/** Most settings in one message: I/O pauses while they are applied, and so does anyone waiting for control. */
 const CALLS_AT_ONCE = 1024;
 
 /** One setting. */
@@ -35,7 +35,7 @@ export const modeSet = (mode: number, value: number): CoreCall => ({
 
 export const pathSwap = (a: number, b: number): CoreCall => ({ name: "pathSwap", a, b });
 
-/** Codes of the core's refusals as the API has them. */
+/** The core's refusal codes as the API reports them. */
 const CODES: Readonly<Record<string, ErrorCode>> = {
   CORE_RANGE: "INVALID_REQUEST",
   CORE_LIMIT: "LIMIT",
@@ -48,7 +48,7 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
   REACTOR_CRASHED: "UNAVAILABLE",
 };
 
-/** The error of the API for what the reactor refused. */
+/** The API error for a refusal by the reactor. */
 export function refusal(thrown: unknown, what: string, parameter: string | null): ControlError {
   if (thrown instanceof ControlError) return thrown;
   const code = thrown instanceof Error && "code" in thrown ? CODES[String(thrown.code)] : undefined;
@@ -56,8 +56,8 @@ export function refusal(thrown: unknown, what: string, parameter: string | null)
 }
 
 /**
- * Makes the calls, in order, and waits for all of them.
- * @throws ControlError of the first that was refused; the others have been carried out
+ * Makes the calls in order and waits for all of them.
+ * @throws ControlError for the first refusal; the other calls have been carried out
  */
 export async function demand(
   reactor: ReactorClient,

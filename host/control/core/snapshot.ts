@@ -1,5 +1,5 @@
-// The newest copy of the core's path and unit tables, by handle. What is displayed comes from here. Records are decoded
-// when somebody asks for them: of thousands, a display needs few.
+// The newest copy of the core's path and unit tables, by handle. Everything displayed comes from here. Records are decoded on
+// demand: of thousands, a display needs only a few.
 
 import * as abi from "../../abi.ts";
 import {
@@ -38,13 +38,13 @@ class Table<T> {
     return at === null ? null : this.#decode(this.#view, at, handle);
   }
 
-  /** One field of 32 bits of a record; null when there is no such record. */
+  /** One 32-bit field of a record; null when there is no such record. */
   word(handle: number, offset: number): number | null {
     const at = this.#find(handle);
     return at === null ? null : this.#view.getUint32(at + offset, true);
   }
 
-  /** Where the record begins. The handles are in rising order. */
+  /** Where the record begins. Handles are in ascending order. */
   #find(handle: number): number | null {
     let low = 0;
     let high = this.#handles.length - 1;
@@ -73,12 +73,12 @@ export class Snapshot {
     this.eventsLost = copy.eventsLost;
   }
 
-  /** Null when there is no such path in the copy. */
+  /** Null when the copy has no such path. */
   path(handle: number): PathRecord | null {
     return this.#paths.get(handle);
   }
 
-  /** No flag when there is no such path in the copy. */
+  /** 0 when the copy has no such path. */
   #flags(path: number): number {
     return this.#paths.word(path, abi.PATH_FLAGS) ?? 0;
   }
@@ -88,14 +88,14 @@ export class Snapshot {
     return (this.#flags(handle) & abi.PATH_FLAG_MARGINAL) !== 0;
   }
 
-  /** Null when there is no such unit in the copy. */
+  /** Null when the copy has no such unit. */
   unit(handle: number): UnitRecord | null {
     return this.#units.get(handle);
   }
 
   /**
-   * Whether the path can carry I/O, now or as an alternative: enabled, healthy, verified, in an access state that serves
-   * I/O. More than what the core uses at the moment, which are only the best of them.
+   * Whether the path can carry I/O, now or as an alternative: enabled, healthy, verified, in an access state that serves I/O. The
+   * core uses only the best of these at any moment.
    */
   isServiceable(path: number): boolean {
     const flags = this.#flags(path);
@@ -103,7 +103,7 @@ export class Snapshot {
     return !NOT_SERVING.has(((this.#paths.word(path, abi.PATH_PRIORITY) ?? 0) >>> 16) & 0xff);
   }
 
-  /** Whether the path may soon take I/O that it does not get now, because it is being checked who answers there. */
+  /** Whether the path may soon carry I/O that it does not get now, because its identity is still being checked. */
   isVerifying(path: number): boolean {
     return (this.#flags(path) & SERVICEABLE_MASK) === VERIFYING;
   }
@@ -124,5 +124,5 @@ export class Snapshot {
 
 const EMPTY: TableCopy = { handles: new Uint32Array(0), records: new Uint8Array(0) };
 
-/** Of a core that has nothing. */
+/** Tables of an empty core. */
 export const NO_SNAPSHOT = new Snapshot({ nowNs: 0, eventsLost: 0, paths: EMPTY, units: EMPTY });

@@ -1,10 +1,10 @@
-// The snapshots of the core's tables from which everything is displayed. A display never waits for a path, and for the
-// reactor only a bounded time: then it shows the last copy there is.
+// A copy of the core's tables, from which everything is displayed. A display never waits for a path, and waits for the reactor
+// only for a limited time: then it shows the last copy.
 
 import type { ReactorClient } from "../../reactor/client.ts";
 import { NO_SNAPSHOT, Snapshot } from "./snapshot.ts";
 
-/** A copy younger than this is fresh enough for a display. */
+/** A copy younger than this is fresh enough to display. */
 const FRESH_MS = 15;
 /** How long a display waits for a new copy. */
 const WAIT_MS = 25;
@@ -33,12 +33,12 @@ export class Snapshots {
     return performance.now() - this.#takenMs;
   }
 
-  /** False while a copy that was asked for is overdue. */
+  /** False while a requested copy is overdue. */
   get isAnswering(): boolean {
     return this.#askedMs === null || performance.now() - this.#askedMs < SILENT_MS;
   }
 
-  /** Asks for a new copy, or joins the one that is on its way. */
+  /** Requests a new copy, or joins the request that is under way. */
   #refresh(): Promise<void> {
     this.#pending ??= this.#ask().finally(() => {
       this.#pending = null;
@@ -56,7 +56,7 @@ export class Snapshots {
     this.#onSnapshot(this.#newest);
   }
 
-  /** A copy for a display: fresh if the reactor answers in time, else the last one. */
+  /** A copy to display: a new one if the reactor answers in time, else the last one. */
   async forDisplay(): Promise<Snapshot> {
     if (this.ageMs > FRESH_MS) {
       let timer: NodeJS.Timeout | undefined;
@@ -69,7 +69,7 @@ export class Snapshots {
     return this.#newest;
   }
 
-  /** A copy that is younger than this call: for the answer to a change. Rejects when the reactor is gone. */
+  /** A copy taken after this call; for the answer to a change. Rejects when the reactor is gone. */
   async current(): Promise<Snapshot> {
     await this.#pending?.catch(() => undefined);
     await this.#refresh();

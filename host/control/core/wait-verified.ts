@@ -1,4 +1,4 @@
-// Waiting for the core to have compared who answers on a path with its unit.
+// Waits until the core has compared the identity behind each path with that of its unit.
 
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Path } from "../inventory/inventory.ts";
@@ -6,7 +6,10 @@ import type { Snapshots } from "./snapshots.ts";
 
 const POLL_MS = 5;
 
-/** Waits until none of the paths is being verified any more, so that what is displayed next is what the next I/O finds; at most so long. */
+/**
+ * Waits, for a limited time, until no path is being verified any more, so that the next display and the next I/O see the same
+ * paths.
+ */
 export async function waitVerified(snapshots: Snapshots, paths: readonly Path[], msMax: number): Promise<void> {
   const handles = paths.flatMap(({ handle }) => (handle === null ? [] : [handle]));
   const end = performance.now() + msMax;

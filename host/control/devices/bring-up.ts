@@ -1,4 +1,4 @@
-// Brings what discovery found into the core: units with their settings, then their paths. A few units to a message.
+// Brings what discovery found into the core: units with their settings, then their paths, a few units per message.
 
 import type { FoundPath } from "../../discovery/discover.ts";
 import { Claims } from "../../discovery/claims.ts";
@@ -24,12 +24,12 @@ import { Snapshot } from "../core/snapshot.ts";
 import { Interned } from "../inventory/unit-facts.ts";
 import { isOurs, otherPathReason, type Refused } from "./units-in-use.ts";
 
-/** Paths that are added in one message; I/O waits for it. */
+/** Most paths added in one message; I/O pauses meanwhile. */
 const PATHS_AT_ONCE = 128;
-/** The handle in settings of what has none yet. */
+/** Placeholder handle in the settings of what has none yet. */
 const LATER = -1;
 
-/** A path that is to be added, with what discovery found there. */
+/** A path to be added, with what discovery found. */
 export interface Arrival {
   readonly path: Path;
   readonly found: FoundPath;
@@ -39,7 +39,7 @@ export interface Arrival {
 export interface Failure {
   readonly path: Path;
   readonly reason: string;
-  /** How it is told where it is more than a device that was refused. */
+  /** The message that reports it, if it is more than a refused device. */
   readonly more?: Pick<Refused, "says" | "unit" | "isInUse">;
 }
 
@@ -48,13 +48,13 @@ interface OpenPort {
   readonly queue: "native" | "array";
   readonly port: number;
   readonly depth: number;
-  /** The depth it would have if its queue took as many. */
+  /** The depth it would have if its queue were large enough. */
   readonly depthWanted: number;
-  /** What was changed of the queue to make room for the depth. */
+  /** What was changed in the queue to make room for that depth. */
   readonly change: QueueChange | null;
 }
 
-/** A native port that a path has. */
+/** The native port of a path. */
 interface NativePort {
   readonly port: number;
   readonly change: QueueChange | null;
@@ -64,7 +64,7 @@ interface NativePort {
 
 type UnitArrivals = readonly [Unit, readonly Arrival[]];
 
-/** Cuts the units into portions that the core takes between two turns without anybody noticing. */
+/** Splits the units into portions small enough for the core to take between two turns unnoticed. */
 function portions(units: readonly UnitArrivals[]): UnitArrivals[][] {
   const cut: UnitArrivals[][] = [];
   let room = 0;
@@ -105,8 +105,8 @@ export class BringUp {
   }
 
   /**
-   * Takes over a path that the core has already. Where it has been removed meanwhile, its port is closed as soon as nothing is
-   * in flight there.
+   * Takes over a path that the core already has. If it has been removed meanwhile, its port is closed once nothing is in flight
+   * there.
    * @param depth commands that may be in flight
    */
   adopt(handle: number, { native }: PathLabel, depth: number | null): void {
@@ -121,12 +121,12 @@ export class BringUp {
     this.#claims.adopt(path, blockDevice, held);
   }
 
-  /** Claims the block device of a path, should it have one by now. Answers why it cannot be ours, or null. */
+  /** Claims the block device of a path, if it has one by now. Returns why it cannot be ours, or null. */
   claim(path: Path, blockDevice: string | null): Promise<string | null> {
     return this.#claims.claim(path, blockDevice);
   }
 
-  /** Lets every block device go and makes the queues what they were, when nothing is sent to the paths any more. */
+  /** Releases every block device and restores the queues, once nothing is sent to the paths any more. */
   async releaseDevices(): Promise<void> {
     const ports = [...this.#ports.values(), ...this.#closing.map(({ port }) => port)];
     this.#ports.clear();
@@ -139,8 +139,8 @@ export class BringUp {
   }
 
   /**
-   * Gives a path that is ours the depth its queue takes now: other units of its host adapter may have come or gone, and
-   * somebody may have changed the queue.
+   * Gives one of our paths the depth its queue allows now: other units of its host adapter may have come or gone, and someone may
+   * have changed the queue.
    */
   async adapt(path: Path, { commandsMax }: FoundPath): Promise<void> {
     const { handle } = path;
@@ -153,7 +153,7 @@ export class BringUp {
     await this.#reactor.pathSet(handle, PATH_SET_DEPTH, depth);
   }
 
-  /** Adds the units that are not in the core yet, and the paths. Answers the paths that could not be added. */
+  /** Adds the units the core does not have yet, and the paths. Returns the paths that could not be added. */
   async add(arrivals: readonly Arrival[], effective: Effective): Promise<Failure[]> {
     const byUnit = Map.groupBy(arrivals, ({ path }) => path.unit);
     const failures: Failure[] = [];
@@ -161,7 +161,7 @@ export class BringUp {
     return failures;
   }
 
-  /** Sets what of the policies depends on the paths, after paths were added. */
+  /** Sets the parts of the policies that depend on the paths; after paths were added. */
   async completePolicies(arrivals: readonly Arrival[], effective: Effective): Promise<void> {
     const units = new Set(arrivals.map(({ path }) => path.unit));
     const needTables = [...units].filter((unit) => dependsOnPaths(unit, effective));
@@ -222,7 +222,7 @@ export class BringUp {
     };
   }
 
-  /** Takes the handles over; what was refused gives its port back. */
+  /** Stores the handles; whatever was refused gives its port back. */
   #take(unit: Unit, places: readonly OpenPort[], added: AddedUnit | undefined): Failure[] {
     const failures: Failure[] = [];
     if (typeof added?.unit === "number") this.#inventory.setUnitHandle(unit, added.unit);
@@ -243,8 +243,8 @@ export class BringUp {
   }
 
   /**
-   * Claims the block devices of a unit's new paths. Somebody may have been quicker than we are since it was asked who uses
-   * them: then the path is not ours, and where the unit has no other that was ours before, none of the unit is.
+   * Claims the block devices of a unit's new paths. Another program may have opened one since we checked: then the path is not
+   * ours, and if the unit has no other path of ours, none of the unit is.
    */
   async #claimUnit(unit: Unit, arrivals: readonly Arrival[]): Promise<(Arrival | Failure)[]> {
     const isAlone = !isOurs(unit);
@@ -287,13 +287,13 @@ export class BringUp {
     }
   }
 
-  /** Changes the queue of a path where it would not take the depth that is wanted. */
+  /** Changes the queue of a path where it would not allow the wanted depth. */
   async #makeRoom({ number, blockDevice, commandsMax }: FoundPath, depth: number): Promise<QueueChange | null> {
     if (blockDevice === null || commandsMax === null || commandsMax >= depth) return null;
     return makeRoom(number, blockDevice, depth);
   }
 
-  /** Closes a port; its queue becomes what it was as soon as nothing is in it. */
+  /** Closes a port and restores its queue once that is empty. */
   #close({ port, change }: Pick<NativePort, "port" | "change">): void {
     this.#reactor.closePort(port).then(
       () => this.#undo(change),
@@ -301,7 +301,7 @@ export class BringUp {
     );
   }
 
-  /** Takes a path out of the core; what is in flight on it goes elsewhere. */
+  /** Removes a path from the core; its commands in flight go elsewhere. */
   async remove(path: Path): Promise<void> {
     const { handle } = path;
     if (handle === null) return;
@@ -317,7 +317,7 @@ export class BringUp {
     if (port !== undefined) this.#closing.push({ handle, port });
   }
 
-  /** Closes the ports of removed paths on which nothing is in flight any more. Called with each new copy of the tables. */
+  /** Closes the ports of removed paths with nothing in flight. Called with each new copy of the tables. */
   closePorts(snapshot: Snapshot): void {
     const isBusy = ({ handle }: { handle: number }): boolean =>
       ((snapshot.path(handle)?.flags ?? 0) & PATH_FLAG_REMOVING) !== 0;
@@ -326,7 +326,7 @@ export class BringUp {
     for (const { port } of idle) this.#close(port);
   }
 
-  /** Sets again what of the policies depends on which paths there are. */
+  /** Sets again the parts of the policies that depend on which paths there are. */
   async applyPathPolicies(units: readonly Unit[], effective: Effective): Promise<void> {
     const snapshot = new Snapshot(await this.#reactor.snapshotCopy());
     const calls = units.flatMap((unit) =>

@@ -1,4 +1,4 @@
-// What the operations act on. One of each, made by the daemon.
+// What operations act on. One of each, made by the daemon.
 
 import type { ReactorClient } from "../../reactor/client.ts";
 import type { BringUp } from "./bring-up.ts";
@@ -14,7 +14,7 @@ import type { ViewSources } from "../views/views.ts";
 export interface Attachments {
   of(unit: Unit): Attachment[];
   attach(unit: Unit, request: AttachRequest): Promise<Attachment>;
-  /** Detaches one device, or all of the unit. */
+  /** Detaches one device, or all devices of the unit. */
   detach(unit: Unit, device: string | undefined): Promise<{ left: Attachment[]; detached: string[] }>;
   /** The unit's size has changed. */
   resize(unit: Unit): Promise<void>;
@@ -31,9 +31,9 @@ export interface Context {
   readonly effective: Effective;
   /** Sources of views over the newest copy of the tables. */
   readonly views: ViewSources;
-  /** One change at a time: the next begins when this one has ended. */
+  /** Runs one change at a time: the next begins when this one has ended. */
   change<T>(work: () => Promise<T>): Promise<T>;
-  /** Units were added, removed, renamed or resized: offers what there is now. */
+  /** Units were added, removed, renamed or resized: updates what is offered. */
   offer(): void;
   /** Rescans the devices. Not to be called within a change. */
   rescan(): Promise<void>;

@@ -1,5 +1,5 @@
-// Which of our paths the configuration still names. Judged by what is known of them, so that a device that does not
-// answer can be let go, too.
+// Which of our paths the configuration still selects. Decided from what is known of them, so that a device that does not answer
+// can be released, too.
 
 import { identitiesOf } from "../../discovery/discover.ts";
 import { isSelected } from "../../discovery/select.ts";
@@ -8,7 +8,7 @@ import { ControlError } from "../ground/errors.ts";
 import type { Inventory, Path } from "../inventory/inventory.ts";
 import { isEmulated, type Configuration } from "../schemas/configuration.ts";
 
-/** Whether `devices` and `exclude` name a path whose device is there: as a path of its unit, or of the one it leads to. */
+/** Whether `devices` and `exclude` select a path whose device is present: as a path of its unit, or of the one it leads to. */
 export function passesFilter(path: Path, configuration: Configuration): boolean {
   const { vendor, product } = path.unit.facts;
   const devices = isEmulated(configuration) ? "all" : configuration.devices;
@@ -31,7 +31,7 @@ export function passesFilter(path: Path, configuration: Configuration): boolean 
 }
 
 /**
- * Refuses a configuration that takes the last path from under a mounted file system.
+ * Refuses a configuration that would remove the last path under a mounted file system.
  * @throws ControlError ATTACHED
  */
 export function checkFilter(inventory: Inventory, attachments: Attachments, configuration: Configuration): void {

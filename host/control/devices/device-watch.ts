@@ -1,4 +1,4 @@
-// The kernel's word of devices that come, go or change.
+// The kernel's reports of devices that come, go or change.
 
 import { thinThresholdOf, whyRescan } from "../../discovery/uevents.ts";
 import { UeventMonitor } from "../../native/index.ts";
@@ -15,7 +15,9 @@ interface Parts {
   readonly logger: Logger;
 }
 
-/** Has the devices looked at again when the kernel tells of a reason; null where it tells nothing, which is said. */
+/**
+ * Triggers a rescan when the kernel reports a reason for one; returns null, and logs it, when the kernel reports nothing here.
+ */
 export function watchUevents({ thin, inventory, rescans, logger }: Parts): UeventMonitor | null {
   try {
     return new UeventMonitor((event) => {

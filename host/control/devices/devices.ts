@@ -1,4 +1,4 @@
-// Rescans the devices: the machine's SCSI generic devices, or the ports of the emulated array.
+// Scans the devices: the machine's SCSI generic devices, or the ports of the emulated array.
 
 import { attentive, type Attention } from "../../discovery/attentions.ts";
 import { discover, discoverDevices, type Candidate, type Found } from "../../discovery/discover.ts";
@@ -10,21 +10,21 @@ import { listSgDevices } from "../../discovery/sysfs.ts";
 import type { ReactorClient } from "../../reactor/client.ts";
 import { isEmulated, type Configuration } from "../schemas/configuration.ts";
 
-/** Time for all commands to one device together; a device that needs longer is looked at again later. */
+/** Limit for all commands to one device together; a device that needs longer is rescanned later. */
 const BUDGET_MS = 5000;
-/** The array that we emulate ourselves answers as soon as this process turns: what is slow then is the machine, and no device. */
+/** The emulated array answers as soon as this process runs: only the machine can be slow, never a device. */
 const EMULATED_BUDGET_MS = 60_000;
 
 /** Peripheral device type of a disk (SPC-4 6.6.2). */
 const TYPE_DISK = 0;
 
-/** A rescan in two steps: what is there costs nothing, who it is takes as long as the devices take to answer. */
+/** A scan in two steps: listing what is there costs nothing, asking who it is takes as long as the devices take to answer. */
 export interface Scan {
   /** Path numbers that exist. */
   readonly present: ReadonlySet<string>;
   /** How many of them are disks. */
   readonly disks: number;
-  /** What tells each device from another one of its number. */
+  /** Tells a device from an earlier one with the same path number. */
   readonly instances: ReadonlyMap<string, string | null>;
   ask(ours: ReadonlySet<string>): Promise<Found>;
 }
@@ -49,7 +49,7 @@ function presence(candidates: readonly Candidate[]): Pick<Scan, "present" | "ins
   };
 }
 
-/** @param onAttention told what a device, by its path number, calls attention to */
+/** @param onAttention called with the path number when a device reports a unit attention */
 export async function findDevices(
   reactor: ReactorClient,
   configuration: Configuration,

@@ -1,5 +1,5 @@
-// Units that an earlier version knew by another text. The same device says who it is as before; what is made of it has
-// changed, because the former text was not unique, or was not the best that the device tells. A known unit stays what it is.
+// Units that an earlier version knew by another identity text. The device still reports the same pages; what is derived from them
+// has changed, because the old text was not unique, or not the best the device offers. A known unit stays what it is.
 
 import type { FoundPath } from "../../discovery/discover.ts";
 import type { Probe } from "../../discovery/probe.ts";
@@ -16,7 +16,7 @@ interface Parts {
 }
 
 /**
- * Gives units that were found by their former identity the present one, on the disk first.
+ * Gives units found by their former identity the present one, on disk first.
  * @returns why devices of an identity cannot be taken now, by that identity: what could not be written has not happened
  */
 export function rewriteIdentities(parts: Parts, found: readonly FoundPath[]): ReadonlyMap<string, string> {
@@ -40,7 +40,7 @@ export function rewriteIdentities(parts: Parts, found: readonly FoundPath[]): Re
   return unwritten;
 }
 
-/** Devices of no known unit, by the unit that was known by their former identity; one device for each present identity. */
+/** Devices of no known unit, by the unit known under their former identity; one device for each present identity. */
 function claims(inventory: Inventory, found: readonly FoundPath[]): Map<Unit, FoundPath[]> {
   const shown = new Set(found.map(({ probe }) => probe.identity.text));
   const claimed = new Map<Unit, FoundPath[]>();
@@ -56,7 +56,7 @@ function claims(inventory: Inventory, found: readonly FoundPath[]): Map<Unit, Fo
   return claimed;
 }
 
-/** Which of the devices is the unit; nobody, when that leaves a doubt. */
+/** Which device is the unit; undefined when that is not certain. */
 function heirOf({ facts }: Unit, claimants: readonly FoundPath[]): FoundPath | undefined {
   const [heir, ...others] = claimants.filter(({ probe }) => mayBe(facts, probe));
   if (others.length === 0) return heir;
@@ -64,7 +64,7 @@ function heirOf({ facts }: Unit, claimants: readonly FoundPath[]): FoundPath | u
   return alike.length === 1 ? alike[0] : undefined;
 }
 
-/** Whether nothing else that is known of the unit speaks against it. A question mark stood for what could not be printed. */
+/** Whether everything else known of the unit agrees. A question mark stood for an unprintable character. */
 function mayBe(facts: UnitFacts, { vendor, product, serial }: Probe): boolean {
   if (facts.vendor !== vendor || facts.product !== product) return false;
   const isTold = facts.serial !== "" && serial !== null && !facts.serial.includes("?") && !serial.startsWith("0x");

@@ -1,4 +1,4 @@
-// What this control leaves to the one after it, beside the handles' labels: by name, at the keeper.
+// What this control leaves to its successor besides the labels of the handles: values by name, stored with the keeper.
 
 import { Claims } from "../../discovery/claims.ts";
 import { openExclusive } from "../../discovery/exclusive.ts";
@@ -7,7 +7,7 @@ import type { Keeper } from "../core/keeper.ts";
 import type { Configuration } from "../schemas/configuration.ts";
 import { Interned } from "../inventory/unit-facts.ts";
 
-/** The configuration as it is in force, and where it was read. */
+/** The configuration in force, and where it was read from. */
 export interface InForce {
   readonly configuration: Configuration;
   readonly file: string | null;
@@ -21,7 +21,7 @@ export class Kept {
     this.#keeper = keeper;
   }
 
-  /** What the one before has left by this name; whoever wrote it was of the same version. */
+  /** What the previous control stored under this name; it was of the same version. */
   #get<T>(name: string, none: T): T {
     const kept = this.#keeper?.adoption?.kept;
     return kept?.has(name) === true ? (kept.get(name) as T) : none;
@@ -32,7 +32,7 @@ export class Kept {
     return this.#keeper?.runningMs ?? 0;
   }
 
-  /** The configuration that the daemon was started with; what needs a restart holds as it is there. */
+  /** The configuration the daemon was started with; settings that need a restart still have these values. */
   get started(): Configuration | null {
     return this.#get<Configuration | null>("started", null);
   }
@@ -49,7 +49,7 @@ export class Kept {
     this.#keeper?.keep("in force", inForce);
   }
 
-  /** Numbers of the units that wait for commands of an earlier daemon; null: none does any more. */
+  /** Numbers of the units waiting for commands of an earlier daemon; null when none is any more. */
   get heldUnits(): readonly number[] | null {
     return this.#get<readonly number[] | null>("held units", []);
   }
@@ -58,7 +58,7 @@ export class Kept {
     this.#keeper?.keep("held units", numbers);
   }
 
-  /** The numbers that stand for names of ports in the core. */
+  /** The numbers that stand for port names in the core. */
   get names(): Interned {
     return new Interned(this.#get("names", new Map<string, number>()));
   }

@@ -1,5 +1,5 @@
-// What an earlier daemon has left under way: until it has ended, nothing that changes the medium is sent to its units. A late
-// write of the earlier daemon would otherwise replace a newer one that was acknowledged.
+// Commands that an earlier daemon left in flight. Until they have ended, nothing that changes the medium is sent to their units:
+// a late write of the earlier daemon could otherwise overwrite a newer one that was acknowledged.
 
 import { leftoversIn, readUnderWay, type UnderWay } from "../../discovery/leftovers.ts";
 import { UNIT_SET_LEFTOVERS } from "../../abi.ts";
@@ -16,7 +16,7 @@ export interface LeftoverSources {
   readonly hub: Pick<EventHub, "say">;
   readonly logger: Logger;
   readonly unitSet: (handle: number, property: number, value: number) => Promise<unknown>;
-  /** Where it is remembered which units are held, and how long the daemon has been running: what is younger is its own. */
+  /** Records which units are held, and since when the daemon runs: younger commands are its own. */
   readonly kept?: Pick<Kept, "heldUnits" | "runningMs">;
   /** The sg driver's list; null when there is none. */
   readonly read?: () => Promise<string | null>;
@@ -30,13 +30,13 @@ export class Leftovers {
   #checking: Promise<void> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined = undefined;
 
-  /** To be made before the first command is sent: everything that is older is another's. */
+  /** To be created before the first command is sent: everything older belongs to someone else. */
   constructor(sources: LeftoverSources) {
     this.#sources = sources;
     this.#startedMs = performance.now() - (sources.kept?.runningMs ?? 0);
   }
 
-  /** Takes over what was remembered: which units are held, or that all is over. */
+  /** Restores what was recorded: which units are held, or that all is over. */
   adopt(held: readonly number[] | null): void {
     this.#over = held === null;
     for (const unit of this.#sources.inventory.units()) if (held?.includes(unit.number) === true) this.#held.add(unit);
@@ -49,11 +49,11 @@ export class Leftovers {
   }
 
   /**
-   * Holds the units that something was left for, lets those go on that it has ended for. Called when units have come into the
+   * Holds the units with leftover commands and releases those whose commands have ended. Called when units have come into the
    * core, before they are offered; until all has ended it also calls itself.
    */
   check(): Promise<void> {
-    // One after the other: what a check has read must not be older than what the one before has done.
+    // Runs are serialized: what one has read must not be older than what the previous one has done.
     this.#checking = this.#checking.then(() => this.#check());
     return this.#checking;
   }
@@ -75,7 +75,7 @@ export class Leftovers {
     if (!this.#over) this.#timer = setTimeout(() => void this.check(), POLL_MS).unref();
   }
 
-  /** Looks once; answers whether there is nothing left. */
+  /** Checks once; returns whether nothing is left. */
   async #isOver(): Promise<boolean> {
     const { logger, read = readUnderWay } = this.#sources;
     const text = await read();
@@ -92,7 +92,7 @@ export class Leftovers {
     return byUnit.size === 0;
   }
 
-  /** By the path numbers that the units are known to have had: a path that does not answer now counts as well. */
+  /** Matches any path number a unit is known to have had, so that a path that does not answer now counts, too. */
   #byUnit(left: readonly UnderWay[]): Map<Unit, UnderWay[]> {
     const units = new Map(this.#sources.inventory.paths().map(({ number, unit }) => [number, unit]));
     const byUnit = new Map<Unit, UnderWay[]>();
@@ -107,7 +107,7 @@ export class Leftovers {
   async #hold(unit: Unit, commands: readonly UnderWay[]): Promise<void> {
     // Without a handle it has no path yet, and is not offered.
     if (this.#held.has(unit) || unit.handle === null) return;
-    // Remembered first: one that is let go in vain is no harm, one that nobody lets go is.
+    // Recorded first: releasing a unit twice is harmless, never releasing one is not.
     this.#keep(unit);
     await this.#sources.unitSet(unit.handle, UNIT_SET_LEFTOVERS, 1);
     this.#held.add(unit);

@@ -1,4 +1,4 @@
-// Writes down what a rescan has changed, or takes it back.
+// Writes what a scan has changed to the state file, or undoes it.
 
 import * as abi from "../../abi.ts";
 import type { Arrival } from "./bring-up.ts";
@@ -6,7 +6,7 @@ import { reasonOf } from "../ground/errors.ts";
 import { isGone, pathRow, unitRow } from "../inventory/inventory.ts";
 import type { Parts, Plan } from "./rescan-plan.ts";
 
-/** On the disk first: a number that was shown once stays with its unit whatever happens next. */
+/** On disk first: a number that was displayed once stays with its unit whatever happens. */
 export function save(parts: Parts, plan: Plan): void {
   const units = new Set([...plan.newUnits, ...plan.changedUnits.keys()]);
   const paths = new Set([...plan.newPaths, ...plan.changedPaths.keys()]);
@@ -29,7 +29,9 @@ export function save(parts: Parts, plan: Plan): void {
   }
 }
 
-/** Writes down what a device's number is and who is gone since when. It may wait for another rescan: no setting depends on it. */
+/**
+ * Records which device has which number, and since when a path is gone. This may wait for a later scan: no setting depends on it.
+ */
 export function note({ inventory, state }: Parts, plan: Plan): void {
   const arriving = new Set(plan.arrivals.map(({ path }) => path));
   for (const path of inventory.paths()) {
@@ -52,7 +54,7 @@ export function note({ inventory, state }: Parts, plan: Plan): void {
   }
 }
 
-/** What could not be written has not happened: the next rescan finds it again. What needs no writing goes on. */
+/** What could not be written did not happen: the next scan finds it again. Whatever needs no writing continues. */
 function takeBack(parts: Parts, plan: Plan, reason: string): void {
   plan.problems.push(reason);
   const isKept = ({ path }: Arrival): boolean => !plan.newPaths.has(path) && !plan.changedPaths.has(path);

@@ -1,6 +1,6 @@
-// What the core decides about a path by itself: that it waits in standby after it was taken back (failback mode Standby), and
-// that it is marginal. Nobody asked for it, so nobody has written it down: without this a restart would forget it, and use
-// the path like any other.
+// Records what the core decides about a path by itself: that it waits in standby after it recovered (failback mode Standby), and
+// that it is marginal. No command asked for this, so nothing else writes it down: without it a restart would forget, and use the
+// path like any other.
 
 import type { Context } from "./context.ts";
 import { reasonOf } from "../ground/errors.ts";
@@ -9,7 +9,7 @@ import type { Snapshot } from "../core/snapshot.ts";
 
 type WatchContext = Pick<Context, "inventory" | "state" | "snapshots" | "change">;
 
-/** A path that the core holds for something else than the inventory does. */
+/** A path whose state in the core differs from that in the inventory. */
 interface Decision {
   readonly path: Path;
   readonly enabled: boolean;
@@ -37,7 +37,7 @@ export class PathWatch {
     this.#complain = complain;
   }
 
-  /** Called with each copy of the tables. What could not be written is tried again with the next copy. */
+  /** Called with each copy of the tables. A failed write is retried with the next copy. */
   check(snapshot: Snapshot): void {
     if (this.#isNoting || decisions(this.#context.inventory, snapshot).length === 0) return;
     this.#isNoting = true;
@@ -54,7 +54,7 @@ export class PathWatch {
       .finally(() => (this.#isNoting = false));
   }
 
-  /** Within a change nothing else is under way: where the core and the inventory differ, it was the core's doing. */
+  /** Changes are serialized, so within one the core alone can have caused a difference from the inventory. */
   async #note(): Promise<void> {
     const { inventory, state, snapshots } = this.#context;
     const decided = decisions(inventory, await snapshots.current());

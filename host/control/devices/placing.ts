@@ -1,5 +1,5 @@
-// Decides what each device is that a rescan has found. The guard against a remap is for a device that stayed while the daemon watched it;
-// one that appears is taken for what it says it is, whatever had its number before.
+// Decides what each device found by a scan is. The guard against a remap covers devices that stayed while the daemon watched; a
+// device that appears is taken for what it says it is, whatever had its number before.
 
 import * as abi from "../../abi.ts";
 import type { FoundPath } from "../../discovery/discover.ts";
@@ -21,7 +21,7 @@ import { demand, pathSet } from "../core/reactor-port.ts";
 import { recognise } from "./recognition.ts";
 import { factsOf } from "../inventory/unit-facts.ts";
 
-/** Decides what the found paths are: there as before, led elsewhere, returned, or new. New ones last: they take what is left. */
+/** Decides what the found paths are: unchanged, remapped, returned, or new. New ones come last and take what is left. */
 export function placeAll(parts: Parts, plan: Plan, found: readonly FoundPath[], effective: Effective): void {
   const { inventory } = parts;
   const appearing: FoundPath[] = [];
@@ -60,7 +60,7 @@ function ledElsewhere(plan: Plan, path: Path, before: Unit | undefined): void {
   if (before !== undefined && before !== path.unit) plan.ledTo.set(path, before);
 }
 
-/** A path that is known and was gone. */
+/** A known path that was gone. */
 function returned(parts: Parts, plan: Plan, path: Path, found: FoundPath, effective: Effective): void {
   renumberPriority(plan, path, effective);
   path.foreignIdentity = null;
@@ -68,7 +68,7 @@ function returned(parts: Parts, plan: Plan, path: Path, found: FoundPath, effect
   plan.arrivals.push({ path, found });
 }
 
-/** A path that was never seen. */
+/** A path that is not known. */
 function appeared(
   parts: Parts,
   plan: Plan,
@@ -85,7 +85,7 @@ function appeared(
     return;
   }
   const { initial_paths: initialPaths } = effective.configuration;
-  // Where all that is known of a unit has gone, a new number may be all that is left of it.
+  // When all known paths of a unit are gone, a new number may be its only way back.
   const hasOthers = presentIn(plan, unit).length > 0;
   const { priority, enabled } = admit(takenIn(plan, unit), undefined, initialPaths, hasOthers);
   const path = inventory.addPath(unit, { number: found.number, nexus, priority, enabled });
@@ -96,13 +96,13 @@ function appeared(
   plan.arrivals.push({ path, found });
 }
 
-/** The unit's paths that are there, those that arrive with this rescan included. */
+/** The unit's present paths, including those that arrive with this scan. */
 function presentIn(plan: Plan, unit: Unit): Path[] {
   const arriving = new Set(plan.arrivals.map(({ path }) => path));
   return [...unit.paths.values()].filter((path) => !isGone(path) || arriving.has(path));
 }
 
-/** Answers whether a unit has room for a path more; of those that are gone, the ones gone for longest make it. */
+/** Returns whether the unit has room for another path; if needed, the one gone for longest makes room. */
 function makeRoom(plan: Plan, unit: Unit): boolean {
   const present = new Set(presentIn(plan, unit));
   if (present.size >= abi.PATHS_PER_UNIT_MAX) return false;
@@ -113,7 +113,7 @@ function makeRoom(plan: Plan, unit: Unit): boolean {
   return true;
 }
 
-/** Gives a path that returns its number, or another one when it has lost that; who else remembers it has lost it now. */
+/** Gives a returning path its number, or a new one if it lost that; any other path that remembers the number has lost it now. */
 function renumberPriority(plan: Plan, path: Path, effective: Effective): void {
   const { initial_paths: initialPaths } = effective.configuration;
   const { priority } = admit(takenIn(plan, path.unit, path), path, initialPaths, true);
@@ -132,8 +132,8 @@ function takenIn(plan: Plan, unit: Unit, except?: Path): Taken {
 }
 
 /**
- * In failback mode Standby a path that was lost and comes back waits for an operator. The core sees to that when a path
- * fails and recovers; for an operator it is the same when the device disappeared meanwhile, or led to another unit.
+ * In failback mode Standby a path that was lost and returns waits for an operator. The core ensures this when a path fails and
+ * recovers; for an operator it is no different when the device disappeared meanwhile, or led to another unit.
  */
 function comesBack({ hub }: Parts, plan: Plan, path: Path, { mode }: Effective): void {
   if (mode.failback !== "standby" || !path.enabled) return;
@@ -170,7 +170,7 @@ function newUnit(parts: Parts, plan: Plan, found: FoundPath, effective: Effectiv
   return unit;
 }
 
-/** The path number leads to another unit now. It keeps its place, gets no I/O, and is shown as what it is. */
+/** The path number leads to another unit now. The path keeps its place, gets no I/O, and is displayed as what it is. */
 function remapped(parts: Parts, plan: Plan, path: Path, found: FoundPath): void {
   const identity = found.probe.identity.text;
   plan.refused.push({
@@ -208,7 +208,7 @@ function stillThere(parts: Parts, plan: Plan, path: Path, found: FoundPath, effe
   if (found.blockDevice !== null) plan.after.push(() => claim(parts, plan, path, found));
   plan.after.push(() => parts.bringUp.adapt(path, found));
   if (path.foreignIdentity === null) return;
-  // It leads home again. The core checks that itself before it takes the path back.
+  // It leads to its own unit again. The core checks that itself before it uses the path.
   path.foreignIdentity = null;
   comesBack(parts, plan, path, effective);
   const { handle } = path;
@@ -219,7 +219,7 @@ function stillThere(parts: Parts, plan: Plan, path: Path, found: FoundPath, effe
   }
 }
 
-/** The block driver may come later than the sg driver, and somebody may be quicker than we are: then the path is not ours. */
+/** The block device may appear later than the sg device, and another program may open it first: then the path is not ours. */
 async function claim(parts: Parts, plan: Plan, path: Path, found: FoundPath): Promise<void> {
   const reason = await parts.bringUp.claim(path, found.blockDevice);
   if (reason === null) return;

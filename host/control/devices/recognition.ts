@@ -1,5 +1,6 @@
-// Which of the paths that are gone a device is that appears. Linux gives numbers anew, so a number says little: a device is a path of
-// the unit it says it leads to, and there the one between the same two ports; where those have no names, the one of that number.
+// Matches a device that appears with the paths that are gone. Linux reuses path numbers, so a number proves little: a device is a
+// path of the unit it reports, and among that unit's paths the one between the same two ports; where ports have no names, the one
+// with the same number.
 
 import type { FoundPath } from "../../discovery/discover.ts";
 import { nexusOf } from "../../discovery/port-names.ts";
@@ -7,13 +8,13 @@ import { isGone, type Inventory, type Path, type Unit } from "../inventory/inven
 
 /** A device that appears: known or new. */
 export interface Recognised {
-  /** Null: it is a path that was never seen. */
+  /** Null when the path is not known. */
   readonly path: Path | null;
   /** Null where the ports have no names, or where other paths of the unit join the same two. */
   readonly nexus: string | null;
 }
 
-/** @param appearing devices that no path has that is there */
+/** @param appearing devices that no present path has */
 export function recognise(inventory: Inventory, appearing: readonly FoundPath[]): Map<FoundPath, Recognised> {
   const recognised = new Map<FoundPath, Recognised>();
   for (const [identity, devices] of Map.groupBy(appearing, (found) => found.probe.identity.text)) {
@@ -49,7 +50,7 @@ function known(
   const paths = new Map<FoundPath, Path>();
   const match = (found: FoundPath, isIt: (path: Path) => boolean): void => {
     const matching = paths.has(found) ? [] : [...gone].filter(isIt);
-    // Of several that had the number, the last one.
+    // If several had the number, the last one.
     const path = matching.reduce<Path | undefined>(
       (last, one) =>
         last === undefined || (one.goneSinceMs ?? Infinity) >= (last.goneSinceMs ?? Infinity) ? one : last,

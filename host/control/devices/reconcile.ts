@@ -1,5 +1,5 @@
-// Compares what discovery found with what is known, and makes the inventory, the state file and the core agree with it.
-// The same code serves the start and every later rescan: a start is a rescan at which nothing is present yet.
+// Compares what discovery found with what is known, and updates the inventory, the state file and the core to match. The start
+// uses the same code as every later scan: it is a scan at which nothing is present yet.
 
 import type { FoundPath } from "../../discovery/discover.ts";
 import { sortedByPathNumber } from "../../discovery/sysfs.ts";
@@ -23,8 +23,8 @@ import type { FreeOfUse, Refused } from "./units-in-use.ts";
 const NO_INSTANCES: ReadonlyMap<string, string | null> = new Map();
 
 /**
- * Takes out the paths whose devices are not there any more. Quick: it asks no device.
- * @param instances of the devices by path number: what has a number now may be another device
+ * Removes the paths whose devices are gone. Quick: it asks no device.
+ * @param instances of the devices by path number: the number may belong to another device now
  */
 export async function removeGone(parts: Parts, present: ReadonlySet<string>, instances = NO_INSTANCES): Promise<void> {
   const gone = parts.inventory.paths().filter(({ number, found }) => {
@@ -35,15 +35,15 @@ export async function removeGone(parts: Parts, present: ReadonlySet<string>, ins
   await takeOut(parts, gone, {});
 }
 
-/** Takes out the paths that the configuration does not name any more; their block devices are free then. */
+/** Removes the paths that the configuration no longer selects, and releases their block devices. */
 export async function removeFiltered(parts: Parts, { configuration }: Effective): Promise<void> {
   const filtered = parts.inventory.paths().filter((path) => path.found !== null && !passesFilter(path, configuration));
   await takeOut(parts, filtered, { why: "devices and exclude do not name it any more" });
-  // It comes back when an operator names it again, which is no recovery.
+  // It returns when an operator selects it again, which is not a recovery.
   for (const path of filtered) path.wasPresent = false;
 }
 
-/** Takes out known paths whose devices contradict the unit whose identity they show: they get no I/O. */
+/** Takes known paths out of service whose devices contradict the unit whose identity they report. */
 export async function removeContradicting(parts: Parts, refused: readonly Refused[]): Promise<void> {
   for (const { number, reason, isOther } of refused) {
     const path = parts.inventory.findPath(number);
@@ -64,7 +64,7 @@ async function takeOut(parts: Parts, paths: readonly Path[], detail: NonNullable
   await Promise.all(paths.map((path) => parts.bringUp.remove(path)));
 }
 
-/** Takes over what a rescan of the devices found. What cannot be done keeps nothing else from being done. */
+/** Applies what a scan found. One failure does not keep the rest from being done. */
 export async function reconcile(parts: Parts, found: FreeOfUse, effective: Effective): Promise<Outcome> {
   const plan: Plan = {
     arrivals: [],
@@ -102,7 +102,7 @@ export async function reconcile(parts: Parts, found: FreeOfUse, effective: Effec
   return plan;
 }
 
-/** Brings facts of the units up to date: what they are called, how large they are, what they can do. */
+/** Updates the facts of the units: name, size, capabilities. */
 function refreshUnits(parts: Parts, plan: Plan, snapshot: Snapshot): void {
   const arriving = Map.groupBy(plan.arrivals, ({ path }) => path.unit);
   for (const unit of parts.inventory.units()) {
@@ -122,7 +122,7 @@ function refreshUnits(parts: Parts, plan: Plan, snapshot: Snapshot): void {
     const isSame = JSON.stringify(facts) === JSON.stringify(unit.facts);
     if (isSame && capabilities === unit.capabilities && !plan.newUnits.has(unit)) continue;
     const then: UnitBefore = { facts: unit.facts, capabilities: unit.capabilities };
-    // What it can do is read from the devices at each start, so only the facts wait for the state file.
+    // Capabilities are read from the devices at each start, so only the other facts must be in the state file first.
     unit.capabilities = capabilities;
     if (!isSame) {
       plan.changedUnits.set(unit, { facts: unit.facts });
@@ -133,7 +133,7 @@ function refreshUnits(parts: Parts, plan: Plan, snapshot: Snapshot): void {
   }
 }
 
-/** Says once that the paths do not agree on the size, and again when they say something else. */
+/** Reports once that the paths disagree on the size, and again when they report something else. */
 function tellDispute({ hub }: Parts, unit: Unit, dispute: string | null): void {
   if (dispute !== null && dispute !== unit.dispute) {
     hub.say("capacity-disputed", { unit: unit.number, detail: { sizes: dispute } });
@@ -141,7 +141,7 @@ function tellDispute({ hub }: Parts, unit: Unit, dispute: string | null): void {
   unit.dispute = dispute;
 }
 
-/** Tells the core what a unit is now. What it refuses is as it was before: so the next rescan finds the change again. */
+/** Tells the core what a unit is now. If it refuses, the old facts stay, so the next scan finds the change again. */
 async function pushFacts(
   parts: Parts,
   unit: Unit,
@@ -160,7 +160,7 @@ async function pushFacts(
   parts.hub.say("capacity-changed", { unit: unit.number, detail: { from: before.facts.bytes, to: bytes } });
 }
 
-/** Says what its number means that was another path's before. */
+/** Reports what a path number means that used to be another path's. */
 function sayNumber({ hub }: Parts, plan: Plan, path: Path): void {
   const about = { unit: path.unit.number, path: path.number };
   const before = plan.renumbered.get(path);
@@ -172,7 +172,7 @@ function sayNumber({ hub }: Parts, plan: Plan, path: Path): void {
   }
 }
 
-/** Says that a path is new, numbered anew, or back after it was removed; at a start all the others are there again, too. */
+/** Reports that a path is new, has a new number, or is back after its removal; at a start all others count as present, too. */
 function sayAdded(parts: Parts, plan: Plan, path: Path): void {
   const isBack = path.removalsMs.length > 0;
   const { priority } = path;
@@ -186,7 +186,7 @@ function sayAdded(parts: Parts, plan: Plan, path: Path): void {
   parts.hub.say("path-added", { unit: path.unit.number, path: path.number, detail });
 }
 
-/** Adds units and paths to the core. A unit whose capacity no path tells waits for one that does. */
+/** Adds units and paths to the core. A unit whose capacity no path reports has to wait for one that does. */
 async function arrive(parts: Parts, plan: Plan, effective: Effective): Promise<void> {
   const ready = plan.arrivals.filter(({ path, found }) => {
     if (path.unit.facts.bytes > 0) return true;

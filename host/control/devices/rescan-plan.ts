@@ -1,4 +1,4 @@
-// What one rescan of the devices is about to change.
+// What one scan of the devices is about to change.
 
 import type { ReactorClient } from "../../reactor/client.ts";
 import type { Arrival, BringUp } from "./bring-up.ts";
@@ -17,42 +17,42 @@ export interface Parts {
   readonly snapshots: Snapshots;
 }
 
-/** What a rescan led to. */
+/** What a scan led to. */
 export interface Outcome {
   readonly refused: readonly Refused[];
-  /** What did not succeed and has to be tried again, one sentence each. */
+  /** What failed and must be tried again, one sentence each. */
   readonly problems: readonly string[];
 }
 
 export type PathBefore = Pick<Path, "priority" | "enabled" | "enabling" | "priorityLost">;
 export type UnitBefore = Pick<Unit, "facts" | "capabilities">;
 
-/** What one rescan is about to change. */
+/** What one scan is about to change. */
 export interface Plan {
   arrivals: Arrival[];
   readonly newUnits: Set<Unit>;
   readonly newPaths: Set<Path>;
-  /** Gone for so long that others need their place. */
+  /** Gone for so long that others may have their place. */
   readonly outdated: Set<Path>;
-  /** Paths that have another number than before, which is the value here. */
+  /** Paths whose number has changed; the value is the new one. */
   readonly renumbered: Map<Path, string>;
-  /** Units to which the numbers of paths led before. */
+  /** Units that the path numbers used to lead to. */
   readonly ledTo: Map<Path, Unit>;
-  /** Known paths and units that change, as they were. */
+  /** Known paths and units that change, as they were before. */
   readonly changedPaths: Map<Path, PathBefore>;
   readonly changedUnits: Map<Unit, Pick<Unit, "facts">>;
-  /** Numbers and names that units have, those of this rescan included. */
+  /** Numbers and names in use by units, including those of this scan. */
   readonly unitNumbers: Set<number>;
   readonly unitNames: Set<string>;
   readonly refused: Refused[];
-  /** Priorities given to paths of a unit, those of this rescan included. */
+  /** Priorities given to paths of a unit, including those of this scan. */
   readonly priorities: Map<Unit, Set<number>>;
-  /** What to do once the state file has it. */
+  /** What to do once the state file has been written. */
   readonly after: (() => Promise<void> | void)[];
   readonly problems: string[];
 }
 
-/** Called before a known path changes: what it becomes is saved with this rescan, or taken back. */
+/** Called before a known path changes: the change is saved with this scan, or undone. */
 export function changing(plan: Plan, path: Path): void {
   const { priority, enabled, enabling, priorityLost } = path;
   if (!plan.changedPaths.has(path)) plan.changedPaths.set(path, { priority, enabled, enabling, priorityLost });

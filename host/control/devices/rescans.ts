@@ -1,4 +1,5 @@
-// Rescans the devices: when, one at a time, and what of it waits for another rescan. What a rescan changes is reconcile.ts.
+// Rescans the devices: decides when, runs one scan at a time, and keeps what has to wait for the next. What a scan changes is in
+// reconcile.ts.
 
 import { PATH_SET_UNVERIFIED } from "../../abi.ts";
 import type { Context } from "./context.ts";
@@ -15,18 +16,18 @@ import { heedUses, type Refused } from "./units-in-use.ts";
 import { waitVerified } from "../core/wait-verified.ts";
 import type { WritersWatch } from "../events/writers-watch.ts";
 
-/** A storm of uevents is one rescan. */
+/** A storm of uevents causes one scan. */
 const DELAY_MS = 100;
-/** Devices that did not answer, or could not be taken, are looked at again after this long. */
+/** When devices that did not answer, or could not be taken, are scanned again. */
 const AGAIN_MS = 30_000;
-/** Devices that could not be read just now are looked at again after this long, then after twice as long each time. */
+/** When devices that could not be read just now are scanned again; the delay doubles each time. */
 const READ_AGAIN_MS = 1000;
-/** How long a rescan waits for paths that do not say who they are; the others are verified within milliseconds. */
+/** How long a scan waits for paths that do not report their identity; the others are verified within milliseconds. */
 const VERIFY_MS_MAX = 500;
 
 export interface RescanParts {
   readonly logger: Logger;
-  /** Commands that an earlier daemon left behind; null where there can be none. */
+  /** Commands that an earlier daemon left in flight; null where there can be none. */
   readonly leftovers: Leftovers | null;
   readonly thin: ThinThreshold;
   /** Null where no device is the machine's. */
@@ -37,16 +38,16 @@ export interface RescanParts {
 
 export class Rescans {
   refused: readonly RefusedDevice[] = [];
-  /** Why the last rescan found nothing to serve, when the configuration leaves nothing. */
+  /** Why the last scan found nothing to serve, when that is due to the configuration. */
   nothing: string | null = null;
   readonly #context: Context;
   readonly #parts: RescanParts;
   #rescanning: Promise<void> | null = null;
   #timer: NodeJS.Timeout | undefined;
-  /** When the timer ends, in `performance.now()`. */
+  /** When the timer fires, in `performance.now()`. */
   #dueMs = 0;
   #readAgainMs = READ_AGAIN_MS;
-  /** Path numbers of devices that have told of their thin threshold, which may be known as paths only after the rescan. */
+  /** Path numbers of devices that reported their thin threshold; they may be known as paths only after the scan. */
   readonly #nearlyFull = new Set<string>();
   #isStopped = false;
 
@@ -55,7 +56,7 @@ export class Rescans {
     this.#parts = parts;
   }
 
-  /** One rescan at a time; a rescan that is asked for during one begins after it. */
+  /** One scan at a time; a request during a scan starts another after it. */
   async now(): Promise<void> {
     if (this.#rescanning !== null) await this.#rescanning.catch(() => undefined);
     this.#rescanning ??= this.#rescan().finally(() => {
@@ -64,7 +65,7 @@ export class Rescans {
     return this.#rescanning;
   }
 
-  /** Looks after a while, unless a rescan is due earlier. */
+  /** Rescans after a while, unless a scan is due earlier. */
   soon(delayMs = DELAY_MS): void {
     if (this.#isStopped) return;
     const dueMs = performance.now() + delayMs;
@@ -77,7 +78,7 @@ export class Rescans {
     this.#timer.unref();
   }
 
-  /** Something could not be done: another rescan will find it again. */
+  /** Something could not be done: another scan will find it again. */
   again(): void {
     this.soon(AGAIN_MS);
   }
@@ -87,14 +88,14 @@ export class Rescans {
     clearTimeout(this.#timer);
   }
 
-  /** Waits until the core has checked who answers on the paths, so that the first display and the first I/O find them. */
+  /** Waits until the core has verified the paths, so that the first display and the first I/O find them usable. */
   async waitVerified(): Promise<void> {
     await waitVerified(this.#context.snapshots, this.#context.inventory.paths(), VERIFY_MS_MAX);
   }
 
   /**
-   * A rescan that does not succeed is not the last one: what was refused, and what waits to be written, is looked at again.
-   * It is over when the core has checked who answers on what came, so that whoever asked for it finds the paths in use.
+   * A scan that does not fully succeed is not the last one: refused devices and unwritten changes are tried again. It ends when
+   * the core has verified the new paths, so that whoever asked for the scan finds them in use.
    */
   async #rescan(): Promise<void> {
     clearTimeout(this.#timer);
@@ -109,7 +110,7 @@ export class Rescans {
     }
   }
 
-  /** Answers whether nothing is left to be done. */
+  /** Returns whether nothing is left to do. */
   async #rescanOnce(): Promise<boolean> {
     const context = this.#context;
     const devices = await findDevices(context.reactor, context.effective.configuration, (number, attention) => {
@@ -145,7 +146,7 @@ export class Rescans {
     });
   }
 
-  /** A device may be another one now: no I/O goes to it before the core has compared its identity. */
+  /** A device may be another one now: it gets no I/O before the core has compared its identity. */
   #unverified(number: string): void {
     const { inventory, reactor } = this.#context;
     const handle = inventory.findPath(number)?.handle ?? null;
@@ -155,14 +156,14 @@ export class Rescans {
     );
   }
 
-  /** A device that could not be read just now does not wait as long as one that cannot be taken. */
+  /** A device that could not be read just now is tried again sooner than one that cannot be taken. */
   #readAgain(refused: readonly Refused[]): void {
     const isDue = refused.some((device) => device.isForNow === true);
     if (isDue) this.soon(this.#readAgainMs);
     this.#readAgainMs = isDue ? Math.min(2 * this.#readAgainMs, AGAIN_MS) : READ_AGAIN_MS;
   }
 
-  /** Remembers what is not taken; says it once. */
+  /** Records what is not taken; reports it once. */
   #refuse(refused: readonly Refused[]): void {
     const known = new Map(this.refused.map((device) => [`${device.number} ${device.reason}`, device]));
     this.refused = refused.map(({ device, number, reason, isForNow, says, unit, isInUse = false }) => {
@@ -175,7 +176,7 @@ export class Rescans {
     });
   }
 
-  /** @param disks how many there are of which none was chosen; null when some were */
+  /** @param disks how many disks there are when none was selected; null when some were */
   #tellNothing(disks: number | null): void {
     const before = this.nothing;
     this.nothing = disks === null ? null : whyNothingHere(this.#context.effective.configuration, disks);

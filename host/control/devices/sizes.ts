@@ -1,5 +1,5 @@
-// How large a unit is whose paths do not say the same. An array that grows a unit may show the new size on one path earlier
-// than on another, and whoever wrote to the new blocks over the other one would get an error.
+// The size of a unit whose paths disagree. An array that grows a unit may show the new size on one path earlier than on another,
+// and a write to the new blocks over the other path would fail.
 
 import type { FoundPath } from "../../discovery/discover.ts";
 import * as abi from "../../abi.ts";
@@ -8,7 +8,7 @@ import type { Snapshot } from "../core/snapshot.ts";
 
 const BAD = abi.PATH_FLAG_FAILED | abi.PATH_FLAG_WRONG_UNIT | abi.PATH_FLAG_REMOVING;
 
-/** What a path says of its unit's size. */
+/** The size a path reports. */
 export interface Told {
   readonly number: string;
   readonly bytes: number;
@@ -16,25 +16,25 @@ export interface Told {
 
 export interface Size {
   readonly bytes: number;
-  /** What the paths say where they do not agree, and what to do; null when they do. */
+  /** What the paths report when they disagree, and what to do; null when they agree. */
   readonly dispute: string | null;
 }
 
-/** What a found path tells; null when it could not tell its capacity. */
+/** The size a found path reports; null when it could not report its capacity. */
 export function toldBy({ number, probe: { capacity } }: FoundPath): Told | null {
   return capacity === null ? null : { number, bytes: Number(capacity.blocks) * capacity.blockBytes };
 }
 
-/** Whether a path that was there before is one of those whose word counts: a failed one may say what was true long ago. */
+/** Whether the report of a known path counts: what a failed path says may have been true long ago. */
 export function counts({ handle }: Path, snapshot: Snapshot): boolean {
   const record = handle === null ? null : snapshot.path(handle);
   return record === null || (record.flags & BAD) === 0;
 }
 
 /**
- * The size that every path that tells one has: the smallest, until all agree. A unit that had a size keeps it as long as
- * any path shows so much, as nobody's file system should end with the first path that shows less: what this path does not
- * have is asked on another.
+ * The size that every reporting path has: the smallest, until all agree. A unit that already had a size keeps it as long as any
+ * path reports that much: no file system should lose its end to the first path that shows less. What such a path lacks is read
+ * from another one.
  * @param before the size it has, 0 when it has none
  */
 export function agreedSize(told: readonly Told[], before: number): Size {

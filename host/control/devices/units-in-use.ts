@@ -1,6 +1,6 @@
-// Units that somebody uses over a device of theirs: a second master on the same blocks would destroy them, whatever path he
-// takes. So a unit of which a device is in use is not taken at all. When it is ours already, it goes on over its own paths,
-// which are held, and the device that is in use is refused alone.
+// Units with a device that another program uses: a second master on the same blocks would destroy data, whatever path it takes.
+// Such a unit is not taken at all. A unit that is already ours continues over its own paths, which we hold exclusively; only the
+// device in use is refused.
 
 import type { DeviceInUse, Found, FoundPath, Refusal } from "../../discovery/discover.ts";
 import type { MessageName } from "../../liaison/messages.ts";
@@ -8,10 +8,10 @@ import type { Inventory, Unit } from "../inventory/inventory.ts";
 
 /** A device that is not taken, and why. */
 export interface Refused extends Refusal {
-  /** The message that tells it; `device-refused` where nothing else is said. */
+  /** The message that reports it; `device-refused` unless given. */
   readonly says?: MessageName;
   readonly unit?: number;
-  /** Whether it keeps a unit, or a path of a unit that is ours, from being used. */
+  /** Whether it keeps a unit, or a path of our unit, from being used. */
   readonly isInUse?: true;
 }
 
@@ -21,18 +21,18 @@ export interface FreeOfUse {
   readonly refusals: readonly Refused[];
 }
 
-/** Whether paths of a unit are ours: they are held, so nobody else can have come by them. */
+/** Whether paths of a unit are ours: we hold them exclusively, so no other program can be behind them. */
 export function isOurs(unit: Unit): boolean {
   return [...unit.paths.values()].some((path) => path.handle !== null && path.foreignIdentity === null);
 }
 
 const describe = ({ device, number }: Refusal): string => `${device} (${number})`;
 
-/** The reason for the others of a device in use. */
+/** The reason given for the other paths of a unit in use. */
 export const otherPathReason = (used: Refusal): string =>
   `another path of its unit, ${describe(used)}, is in use: ${used.reason}`;
 
-/** Takes out the paths of units that somebody else uses, notes with the units why, and says what to do. */
+/** Removes the paths of units that others use, records the reason with the units, and reports what to do. */
 export function heedUses(inventory: Inventory, found: Found): FreeOfUse {
   const users = usersOf(found.inUse);
   const free = new Set<string>();
@@ -56,7 +56,7 @@ export function heedUses(inventory: Inventory, found: Found): FreeOfUse {
   return { paths: found.paths.filter(isFree), refusals: [...told, ...others, ...rest] };
 }
 
-/** The device by which a unit is in use, by the unit's identity. */
+/** The device through which a unit is in use, by the unit's identity. */
 function usersOf(inUse: readonly DeviceInUse[]): Map<string, DeviceInUse> {
   const users = new Map<string, DeviceInUse>();
   for (const used of inUse) for (const identity of used.identities) if (!users.has(identity)) users.set(identity, used);
@@ -64,8 +64,8 @@ function usersOf(inUse: readonly DeviceInUse[]): Map<string, DeviceInUse> {
 }
 
 /**
- * How a device in use is told: as an error where it keeps a unit from being used, or shares one with us. A disk of somebody
- * else's that only the configuration's `all` has named is no error.
+ * How a device in use is reported: as an error when it keeps a unit from being used, or shares one with us. A foreign disk that
+ * only `all` in the configuration selected is not an error.
  */
 function refusalOf(inventory: Inventory, used: DeviceInUse, contested: ReadonlySet<string>): Refused | null {
   const { device, number, reason, identities } = used;

@@ -1,5 +1,5 @@
-// Paths of which nobody knows whether an operator had disabled them, because the settings were damaged: a path under repair must
-// not carry I/O, and a unit must not stand still where a path is all it has.
+// Paths whose enabled setting was lost because the stored settings were damaged. A path under repair must not carry I/O, but a
+// unit must not stop for want of its only path.
 
 import type { Context } from "./context.ts";
 import { isShown, type Inventory, type Path, type Unit } from "../inventory/inventory.ts";
@@ -10,7 +10,7 @@ import { pathState } from "../views/views.ts";
 /** Paths named one by one. */
 const NAMED_MAX = 8;
 
-/** Decides for those that arrive with this rescan: enabled is what a unit has to have to be served, and nothing more. */
+/** Decides for paths that arrive with this scan: as many are enabled as the unit needs to be served, and no more. */
 export function decideUnverified(parts: Parts, plan: Plan): void {
   const unverified = plan.arrivals.map(({ path }) => path).filter(({ enabling }) => enabling === "unknown");
   for (const [unit, paths] of Map.groupBy(unverified, (path) => path.unit)) {
@@ -26,7 +26,7 @@ export function decideUnverified(parts: Parts, plan: Plan): void {
   }
 }
 
-/** Whether a path of which more is known carries the unit's I/O. */
+/** Whether a path whose settings are known carries the unit's I/O. */
 function hasUsable({ snapshots }: Parts, plan: Plan, unit: Unit): boolean {
   const arriving = new Set(plan.arrivals.map(({ path }) => path));
   return [...unit.paths.values()].some((path) => {
@@ -44,7 +44,7 @@ function unverifiedSentence({ number, unit, enabled }: Path): string {
   );
 }
 
-/** What an operator should know of settings that were lost, one sentence each. */
+/** What an operator should know about lost settings, one sentence each. */
 export function unverifiedSentences(incomplete: string | null, inventory: Inventory): string[] {
   const unverified = inventory.paths().filter((path) => path.enabling === "guessed" && isShown(path));
   const more = unverified.length - NAMED_MAX;
@@ -60,7 +60,7 @@ export function unverifiedSentences(incomplete: string | null, inventory: Invent
   ];
 }
 
-/** POST /v1/config/accept: the settings are complete as they are now. */
+/** POST /v1/config/accept: the settings are complete as they stand. */
 export function acceptSettings(context: Context): Promise<Acceptance> {
   const { state, inventory } = context;
   return context.change(async () => {

@@ -1,4 +1,4 @@
-// From the core's events to messages: handles become unit and path numbers, codes become names.
+// Turns the core's events into messages: handles become unit and path numbers, codes become names.
 
 import * as abi from "../../abi.ts";
 import type { DetailValue, Message, MessageName } from "../../liaison/messages.ts";
@@ -26,13 +26,13 @@ const SETTLED: Readonly<Record<number, string>> = {
 
 type Detail = Record<string, DetailValue>;
 
-/** What a kind becomes; null: control acts on it and nobody reads about it. */
+/** The message for each kind of event; null when only control acts on it. */
 function nameAndDetail(event: CoreEvent, pathNumber: (handle: number) => string | null): [MessageName, Detail] | null {
   const { arg0, arg1 } = event;
   switch (event.kind) {
     case abi.EVENT_PATH_STATE: {
       const [before, after] = [flagNames(arg0), flagNames(arg1)];
-      // What an operator did has a message of its own, with what was asked for.
+      // An operator's change has a message of its own, with what was requested.
       return before === after || event.reason === abi.REASON_OPERATOR ? null : ["path-state", { before, after }];
     }
     case abi.EVENT_FAILOVER_STARTED:
@@ -93,7 +93,7 @@ function laterKinds({ kind, arg0, arg1 }: CoreEvent): [MessageName, Detail] | nu
   }
 }
 
-/** Flags whose change is a message of its own kind are left out. */
+/** Flags whose change has a message of its own kind are left out. */
 const FLAGS: readonly (readonly [number, string])[] = [
   [abi.PATH_FLAG_ENABLED, "enabled"],
   [abi.PATH_FLAG_FAILED, "failed"],
@@ -106,7 +106,7 @@ function flagNames(flags: number): string {
   return names.length === 0 ? "none" : names.join(" ");
 }
 
-/** The message of an event, or null when it is not one that people read. */
+/** The message for an event, or null when people need not read it. */
 export function messageOf(event: CoreEvent, inventory: Inventory, timeMs: number): Message | null {
   const pathNumber = (handle: number): string | null => inventory.pathOfHandle(handle)?.number ?? null;
   const named = nameAndDetail(event, pathNumber);

@@ -1,5 +1,5 @@
-// File descriptors are few where nobody has raised the limit. The last ones are kept for what must go on (paths, the state file, a
-// reload): clients are refused before the kernel refuses everybody, and it is told once.
+// File descriptors are scarce where nobody has raised the limit. The last ones are reserved for what must go on (paths, the state
+// file, a reload): clients are refused before the kernel refuses everyone, and this is reported once.
 
 import { readFileSync } from "node:fs";
 import type { Socket } from "node:net";
@@ -7,12 +7,12 @@ import { descriptorOf } from "../../peers/who.ts";
 import type { EventHub } from "./event-hub.ts";
 import type { Logger } from "../ground/logger.ts";
 
-/** Kept for the daemon itself. */
+/** Reserved for the daemon itself. */
 export const DESCRIPTORS_KEPT = 32;
-/** That they run out is said this often at most. */
+/** How often a shortage is reported at most. */
 const SAID_MS = 60_000;
 
-/** How many this process may have open; it raises that itself as far as it is allowed to. */
+/** How many descriptors this process may have open; Node has raised the limit as far as it may. */
 export function descriptorLimit(limits = readFileSync("/proc/self/limits", "utf8")): number {
   return Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? Infinity);
 }
@@ -29,7 +29,7 @@ export class Descriptors {
     this.limit = limit;
   }
 
-  /** Why a client that has just connected cannot be served; null: it can. The kernel gives the lowest number that is free. */
+  /** Why a new client cannot be served; null when it can. The kernel always assigns the lowest free number. */
   refusalOf(socket: Socket): string | null {
     if (descriptorOf(socket) < this.limit - DESCRIPTORS_KEPT) return null;
     const reason = `the daemon may have ${this.limit} files and connections open, and all but its reserve are`;

@@ -1,7 +1,7 @@
-// Where messages go: the state file, spsevent.log, the system's log, and whoever follows the stream.
+// Distributes messages: to the state file, spsevent.log, the system log, and everyone who follows the stream.
 //
-// Messages are collected for a moment and stored together, because each commit waits for the disk; a storm of path
-// failures is then one commit, not thousands.
+// Messages are collected briefly and stored together, because each commit waits for the disk: a storm of path failures is then
+// one commit, not thousands.
 
 import { EventLog } from "../../liaison/event-log.ts";
 import {
@@ -18,7 +18,7 @@ import type { EventRow, State } from "../state/state.ts";
 
 /** How long messages are collected at most. */
 const COLLECT_MS = 20;
-/** Messages that are kept until the next commit; more are counted and told as one. */
+/** Most messages kept until the next commit; further ones are counted and reported as one. */
 const COLLECT_MAX = 20_000;
 
 export function eventView(row: EventRow): EventView {
@@ -37,7 +37,7 @@ export function eventView(row: EventRow): EventView {
   };
 }
 
-/** Where and about what a message is. */
+/** The unit and path a message is about. */
 export interface About {
   readonly unit?: number;
   readonly path?: string;
@@ -63,7 +63,7 @@ export class EventHub {
     this.#complain = complain;
   }
 
-  /** Says something of our own. */
+  /** Adds a message of the daemon's own. */
   say(kind: MessageName, about: About = {}): void {
     this.publish({
       kind,
@@ -74,7 +74,7 @@ export class EventHub {
     });
   }
 
-  /** Calls `work` when all that was said until now is stored, as far as it can be. */
+  /** Calls `work` once every message so far is stored, as far as possible. */
   whenStored(work: () => void): void {
     if (this.#pending.length === 0) work();
     else this.#afterwards.push(work);
@@ -122,7 +122,7 @@ export class EventHub {
     return this.#state.events(since, limit, before).map(eventView);
   }
 
-  /** The oldest events since one, oldest first: a page of a history that is read to its end. */
+  /** The oldest events after a given one, oldest first: a page for reading the history to its end. */
   after(since: number, limit: number): EventView[] {
     this.flush();
     return this.#state.eventsAfter(since, limit).map(eventView);
@@ -136,7 +136,7 @@ export class EventHub {
     return this.#state.eventCount;
   }
 
-  /** Calls `follower` with each event from now on; answers how to stop that. */
+  /** Calls `follower` with each new event; returns how to stop that. */
   follow(follower: (event: EventView) => void): () => void {
     this.#followers.add(follower);
     return () => this.#followers.delete(follower);

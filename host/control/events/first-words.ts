@@ -1,4 +1,4 @@
-// What a control says when it begins.
+// What a control reports when it starts.
 
 import type { Death } from "../../supervisor/protocol.ts";
 import type { EventHub } from "./event-hub.ts";
@@ -16,13 +16,13 @@ export function tellOfStart(hub: Hub, source: "emulated" | "devices", { found: d
   if (died !== null) hub.say("daemon-died", { detail: { pid: died.pid, reason: died.reason } });
 }
 
-/** How the control before this one ended, where nobody had asked it to. */
+/** How the previous control ended, if it was not asked to. */
 export function tellOfDeath(hub: Hub, { pid, reason, deaths, isUnsteady }: Death): void {
   if (reason !== null) hub.say("control-died", { detail: { pid, reason, "died lately": deaths } });
   if (isUnsteady) hub.say("control-unsteady", { detail: { "died lately": deaths } });
 }
 
-/** This control goes on with everything. */
+/** This control takes over everything. */
 export function tellOfSuccession(hub: Hub, logger: Logger, { reason, atMs }: Death, runningMs: number): void {
   const gapMs = Math.round(runningMs - atMs);
   const why = reason === null ? "it was asked for" : null;
@@ -32,7 +32,7 @@ export function tellOfSuccession(hub: Hub, logger: Logger, { reason, atMs }: Dea
   );
 }
 
-/** What was found of what is remembered. */
+/** What was found out about the stored state. */
 export function tellOfState(hub: Hub, logger: Logger, { rebuilt, incomplete }: State, { misnamed }: Inventory): void {
   if (rebuilt !== null) {
     const { what, file, reason, aside, isIncomplete } = rebuilt;

@@ -1,5 +1,5 @@
-// What a daemon leaves in the file system, and others may delete while it runs: the state file, the sockets. It is looked at
-// by inode, as a file of the same name may be somebody else's, and made again. And whether anybody reads what it says.
+// Files of the daemon that others may delete while it runs: the state file, the sockets. They are compared by inode, as a file of
+// the same name may be someone else's, and recreated. Also watches whether anyone reads the daemon's output.
 
 import type { EventHub } from "./event-hub.ts";
 import { reasonOf } from "../ground/errors.ts";
@@ -7,23 +7,23 @@ import type { Logger } from "../ground/logger.ts";
 import type { State } from "../state/state.ts";
 import { inodeOf } from "../state/state-store.ts";
 
-/** Quickly enough that an operator who sees a command fail may simply try again. */
+/** Short enough that an operator whose command fails may simply try again. */
 const POLL_MS = 1000;
-/** That lines are lost is said this often at most. */
+/** How often lost lines are reported at most. */
 const LOST_SAID_MS = 60_000;
 
 /** A socket that the daemon listens on. */
 export interface KeptSocket {
   readonly what: string;
   readonly path: string;
-  /** Listens again; clients that are connected stay. */
+  /** Listens again; connected clients stay. */
   readonly again: () => Promise<void>;
 }
 
 interface Watched extends KeptSocket {
-  /** Of the file that was made; null: nobody has looked yet. */
+  /** Inode of the file that was created; null before the first check. */
   inode: string | null;
-  /** Said last; null: all is well. */
+  /** What was reported last; null when all is well. */
   problem: string | null;
 }
 
@@ -31,9 +31,9 @@ export interface KeepingParts {
   readonly state: State;
   readonly hub: EventHub;
   readonly logger: Logger;
-  /** What else lies beside the state is written again. */
+  /** Rewrites the other files beside the state. */
   readonly stateMadeAgain: () => void;
-  /** Lines of standard error that its reader has not read, since the start. */
+  /** Lines of standard error that were never read, since the start. */
   readonly linesLost?: (() => number) | undefined;
 }
 
@@ -43,7 +43,7 @@ export class Keeping {
   #timer: NodeJS.Timeout | undefined;
   #checking: Promise<void> | null = null;
   #isStopped = false;
-  /** As far as it was told. */
+  /** The number that was last reported. */
   #linesLost = 0;
   #lostSaidMs = -Infinity;
 
@@ -58,7 +58,7 @@ export class Keeping {
     this.#timer.unref();
   }
 
-  /** Waits for the check under way. To be called before sockets are closed, or their files would be missed and made again. */
+  /** Waits for the check under way. Call it before closing sockets, or their files would be found missing and recreated. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     clearInterval(this.#timer);
@@ -66,7 +66,7 @@ export class Keeping {
     this.#sockets.length = 0;
   }
 
-  /** To be told of each socket once it listens. */
+  /** Call it for each socket once it listens. */
   async keep(socket: KeptSocket): Promise<void> {
     const inode = await inodeOf(socket.path).catch(() => null);
     this.#sockets.push({ ...socket, inode, problem: null });
@@ -81,7 +81,7 @@ export class Keeping {
     ];
   }
 
-  /** One check of everything; the next one begins when this one has ended. */
+  /** Checks everything once; the next check begins after this one has ended. */
   async check(): Promise<void> {
     if (this.#checking !== null || this.#isStopped) return;
     this.#checking = this.#check();

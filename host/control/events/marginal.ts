@@ -1,5 +1,5 @@
-// Intermittent-failure monitoring is the core's, for a path as long as its device is there. What is here keeps it going when
-// the device goes and returns, which the core takes for a new path, and lets an operator vouch for a marginal path.
+// Intermittent-failure monitoring belongs to the core, for as long as a path's device is present. This keeps the record when the
+// device goes and returns, which the core takes for a new path, and lets an operator clear a marginal path.
 
 import * as abi from "../../abi.ts";
 import type { ReactorClient } from "../../reactor/client.ts";
@@ -13,12 +13,12 @@ import { MARGINAL_COUNT_MAX } from "../../settings/names.ts";
 /** Marginal paths named one by one. */
 const NAMED_MAX = 8;
 
-/** The device of a path has gone: a fault, like an I/O that fails. @param nowMs of the monotonic clock */
+/** The device of a path has gone, which counts as a fault, like a failed I/O. @param nowMs of the monotonic clock */
 export function noteRemoval(path: Path, nowMs: number): void {
   path.removalsMs = [...path.removalsMs, nowMs].slice(-MARGINAL_COUNT_MAX);
 }
 
-/** What the core is told of a path that it gets again: a marginal one stays marginal, and each removal was a fault. */
+/** What the core is told about a path it gets again: a marginal path stays marginal, and each removal was a fault. */
 export function faultCalls(path: Path, handle: number, effective: Effective, nowMs: number): CoreCall[] {
   const { count, window_s } = effective.configuration.marginal;
   const removals = path.removalsMs.filter((whenMs) => nowMs - whenMs <= window_s * 1000).length;
@@ -26,22 +26,22 @@ export function faultCalls(path: Path, handle: number, effective: Effective, now
   return faults === 0 ? [] : [pathSet(handle, abi.PATH_SET_FAULTS, faults)];
 }
 
-/** Where it is written down that an operator vouches for a path. */
+/** Where an operator's clearing of a path is recorded. */
 interface Records {
   readonly reactor: ReactorClient;
   readonly state: State;
 }
 
-/** An operator vouches for the path: it is used like any other, and what was counted is forgotten. */
+/** An operator clears the path: it is used like any other, and its faults are forgotten. */
 export async function vouch({ reactor, state }: Records, path: Path, handle: number): Promise<void> {
-  // First what survives: what was answered is in force after a restart. What the core refuses, PathWatch writes back.
+  // The state file first, so that an answered command survives a restart. If the core refuses, PathWatch restores the record.
   if (path.isMarginal) state.pathIsNotMarginal(path.id);
   path.isMarginal = false;
   await demand(reactor, [pathSet(handle, abi.PATH_SET_CLEAR_MARGINAL, 1)], "vouching for a path", path.number);
   path.removalsMs = [];
 }
 
-/** One sentence for each marginal path, which an operator has to repair and take back. */
+/** One sentence for each marginal path that an operator has to repair and reinstate. */
 export function marginalSentences(inventory: Inventory, snapshot: Snapshot): string[] {
   const marginal = inventory.paths().filter(({ handle }) => handle !== null && snapshot.isMarginal(handle));
   const sentences = marginal

@@ -1,11 +1,11 @@
-// Says when units lose their redundancy, and when all have it again (message 278).
+// Reports when units lose their redundancy, and when all have it again (message 278).
 
 import type { EventHub } from "./event-hub.ts";
 import type { Inventory, Unit } from "../inventory/inventory.ts";
 import { redundancyOf } from "../views/overviews.ts";
 import type { Snapshot } from "../core/snapshot.ts";
 
-/** A check goes over every unit, so it is not part of each display. */
+/** A check covers every unit, so it is not part of each display. */
 const EVERY_MS = 500;
 /** Units named in one message. */
 const NAMED_MAX = 16;

@@ -1,19 +1,19 @@
-// A thin unit whose array runs out of room. Each path is told of it once (06/38/07), so the first that tells makes a message,
-// and the others, which may come to it hours later, tell of the same.
+// A thin unit whose array runs out of room. Each path reports it once (06/38/07): the first report makes a message, and the
+// others, possibly hours later, are of the same event.
 
 import type { EventHub } from "./event-hub.ts";
 import { isShown, type Path, type Unit } from "../inventory/inventory.ts";
 
 /**
- * What a path tells again within this time is no other occurrence: the kernel tells by a uevent what it has seen in our own
- * command, and there are devices that repeat themselves.
+ * A path that reports again within this time repeats itself: the kernel reports by uevent what it saw in our own command, and
+ * some devices repeat.
  */
 const SAME_MS = 60_000;
 
 export class ThinThreshold {
   readonly #hub: Pick<EventHub, "say">;
   readonly #nowMs: () => number;
-  /** By unit: when each path, by its id, has told it since it was said. */
+  /** By unit: when each path, by its id, reported it since the last message. */
   readonly #told = new WeakMap<Unit, ReadonlyMap<number, number>>();
 
   constructor(hub: Pick<EventHub, "say">, nowMs = () => performance.now()) {
@@ -21,7 +21,7 @@ export class ThinThreshold {
     this.#nowMs = nowMs;
   }
 
-  /** A path has told that its unit has reached the soft threshold; what is none of ours is nothing to us. */
+  /** A path reports that its unit has reached the soft threshold; devices that are not ours are ignored. */
   toldBy(path: Path | undefined): void {
     if (path === undefined || !isShown(path)) return;
     const { id, number, unit } = path;

@@ -1,4 +1,4 @@
-// Says who else may write to the devices of our paths. Nothing can keep him out; somebody has to end him.
+// Reports who else may write to the devices of our paths. Nothing can keep such a program out; someone has to stop it.
 
 import { KERNEL_TABLES, openersText } from "../../discovery/uses.ts";
 import { writersOf } from "../../discovery/writers.ts";
@@ -8,9 +8,9 @@ import type { Inventory } from "../inventory/inventory.ts";
 export class WritersWatch {
   readonly #hub: Pick<EventHub, "say">;
   readonly #proc: string;
-  /** What was found at the last check: device and process. */
+  /** What the last check found: device and process. */
   #said: ReadonlySet<string> = new Set();
-  /** In sentences, for displays. */
+  /** As sentences, for displays. */
   attention: readonly string[] = [];
 
   constructor(hub: Pick<EventHub, "say">, proc = KERNEL_TABLES.proc) {
@@ -18,7 +18,7 @@ export class WritersWatch {
     this.#proc = proc;
   }
 
-  /** Looks who is there now; says each process once for each device. Answers whether nobody is. */
+  /** Checks who has our devices open; reports each process once per device. Returns whether nobody does. */
   check(inventory: Inventory): boolean {
     const paths = inventory.paths().filter((path) => path.handle !== null);
     const writers = writersOf(

@@ -1,6 +1,6 @@
-// Finds what somebody probably meant.
+// Suggests what the user probably meant.
 
-/** Number of single-character changes between two words (Levenshtein). */
+/** Number of single-character edits between two words (Levenshtein). */
 export function distance(a: string, b: string): number {
   let previous = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (const [i, left] of [...a].entries()) {
@@ -14,7 +14,7 @@ export function distance(a: string, b: string): number {
   return previous[b.length] ?? 0;
 }
 
-/** The candidate nearest to `word`, or undefined when none is near enough to be meant. */
+/** The candidate nearest to `word`, or undefined when none is close enough. */
 export function didYouMean(word: string, candidates: readonly string[]): string | undefined {
   const ranked = candidates
     .map((candidate) => ({ candidate, far: distance(word.toLowerCase(), candidate.toLowerCase()) }))

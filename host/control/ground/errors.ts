@@ -1,8 +1,8 @@
-// The one class of errors that a user of the API can see. What else is thrown is a defect and answers INTERNAL.
+// The one class of errors that API users see. Anything else thrown is a defect and becomes INTERNAL.
 
 import type { ErrorBody, ErrorCode } from "../schemas/common.ts";
 
-/** HTTP status of each code; what is not listed is a refusal (409). */
+/** HTTP status of each code; codes not listed are refusals (409). */
 const STATUS: Partial<Record<ErrorCode, number>> = {
   INVALID_REQUEST: 400,
   BODY_TOO_LARGE: 413,
@@ -19,7 +19,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   UNAVAILABLE: 503,
 };
 
-/** An error with a stable code, the parameter that is wrong, and what to do. */
+/** An error with a stable code, the wrong parameter, and what to do. */
 export class ControlError extends Error {
   override readonly name = "ControlError";
   readonly code: ErrorCode;
@@ -52,7 +52,7 @@ export class ControlError extends Error {
   }
 }
 
-/** The text of anything that was thrown. */
+/** The message of anything thrown. */
 export function reasonOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }

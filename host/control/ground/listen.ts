@@ -22,7 +22,7 @@ export function groupId(name: string, file = "/etc/group"): number | null {
   return null;
 }
 
-/** Whether somebody listens on a socket file. */
+/** Whether a process listens on a socket file. */
 function isAlive(path: string): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const socket = connect(path);
@@ -38,7 +38,7 @@ function socketError(path: string, problem: string, remedy: string): ControlErro
   return new ControlError("SOCKET", `cannot listen on ${path}: ${problem}`, { parameter: path, remedy });
 }
 
-/** Removes a socket file that a killed daemon left; refuses one that somebody uses, and a file that is no socket. */
+/** Removes a socket file that a killed daemon left; refuses one in use, and a file that is not a socket. */
 async function clearSocket(path: string): Promise<void> {
   const status = lstatSync(path, { throwIfNoEntry: false });
   if (status === undefined) return;
@@ -48,15 +48,15 @@ async function clearSocket(path: string): Promise<void> {
   unlinkSync(path);
 }
 
-/** Listens on a Unix socket. The file never has more rights than it shall have. */
+/** Listens on a Unix socket. The file never has wider permissions than it should. */
 export async function listenUnix(app: FastifyInstance, path: string, group: number | null): Promise<void> {
   await bindUnix(path, group, () => app.listen({ path }));
 }
 
-/** Listens again where the socket's file is gone. Requests under way, and those who follow events, stay connected. */
+/** Listens again after the socket's file has gone. Requests under way and followers of events stay connected. */
 export async function listenUnixAgain(app: FastifyInstance, path: string, group: number | null): Promise<void> {
   const { server } = app;
-  // Closing removes the file of that name, so it comes first; its promise would wait for every connection.
+  // Close first, because closing removes the file of that name; its promise would wait for every connection.
   if (server.listening) server.close();
   await bindUnix(path, group, async () => {
     server.listen({ path });
@@ -80,7 +80,7 @@ async function bindUnix(path: string, group: number | null, listen: () => Promis
   try {
     chownSync(path, -1, group);
   } catch {
-    // Without the right to give it to the group, it stays with the daemon's own.
+    // Without permission to hand it to the group, it keeps the daemon's own.
   }
 }
 
@@ -91,7 +91,7 @@ export function parseListen(text: string): { host: string; port: number } {
   return { host: host === "" ? "::" : host, port: Number(text.slice(at + 1)) };
 }
 
-/** What to do when a TCP address cannot be had. @param key of the configuration */
+/** What to do when a TCP address cannot be bound. @param key of the configuration */
 export function tcpRemedy(thrown: unknown, key: string): string {
   const code = thrown instanceof Error && "code" in thrown ? thrown.code : null;
   return code === "EAFNOSUPPORT"

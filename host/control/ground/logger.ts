@@ -1,4 +1,4 @@
-// What the daemon says of itself, on standard error: one line each, with the level a service manager understands.
+// The daemon's log on standard error: one line each, with a level the service manager understands.
 
 import { LOG_LEVELS, type LogLevel } from "../../settings/names.ts";
 

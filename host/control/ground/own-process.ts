@@ -1,8 +1,8 @@
-// Which process operators know as the daemon: the one that carries I/O, and may have started this one.
+// The process operators know as the daemon: the one that carries I/O, which may have started this one.
 
 let pid = process.pid;
 
-/** To be told at the start, where it is another one. */
+/** Set at the start when it is another process. */
 export function setDaemonPid(value: number): void {
   pid = value;
 }

@@ -1,29 +1,29 @@
-// Answers in pieces. A list of thousands of paths is megabytes of JSON: made and sent in one go it would hold the control
-// thread for a tenth of a second and lie in memory as long as its reader pleases.
+// Streams answers in pieces. A list of thousands of paths is megabytes of JSON: built and sent in one go, it would block control
+// for a tenth of a second and stay in memory as long as its reader pleases.
 
 import type { ServerResponse } from "node:http";
 import type { FastifyReply } from "fastify";
 
 export const JSON_TYPE = "application/json; charset=utf-8";
 
-/** An answer whose lists may be made element by element, while it is sent. */
+/** An answer whose lists may be generated element by element while it is sent. */
 export type Lazy<T> = { readonly [K in keyof T]: T[K] extends (infer E)[] ? Iterable<E> : T[K] };
 
-/** Makes each element when it is asked for. */
+/** Generates each element on demand. */
 export function* lazily<T, E>(items: readonly T[], make: (item: T) => E): Generator<E> {
   for (const item of items) yield make(item);
 }
 
-/** How long the thread works on one answer before others have their turn. */
+/** How long the thread works on one answer before others get a turn. */
 export const SLICE_MS = 5;
-/** Characters that are gathered before they are handed to the socket. */
+/** Characters collected before they are handed to the socket. */
 const PIECE_CHARS = 32 * 1024;
 
-/** Lets the event loop turn when its time is over. */
+/** Yields to the event loop when its time slice is over. */
 export class Slice {
   #endMs = performance.now() + SLICE_MS;
 
-  /** True when others should have their turn: call `next` then. */
+  /** True when others should get a turn: then call `next`. */
   get isOver(): boolean {
     return performance.now() >= this.#endMs;
   }
@@ -36,7 +36,7 @@ export class Slice {
   }
 }
 
-/** The same elements, with the others' turns in between. */
+/** The same elements, yielding to others in between. */
 export async function* sliced<E>(items: Iterable<E>): AsyncGenerator<E> {
   const slice = new Slice();
   for (const item of items) {
@@ -49,8 +49,8 @@ const isList = (value: unknown): value is Iterable<unknown> =>
   typeof value === "object" && value !== null && Symbol.iterator in value;
 
 /**
- * The JSON text of an object, its lists element by element. Properties are read when their turn comes, so a getter at the
- * end may tell of what the lists before it have gathered.
+ * The JSON text of an object, with its lists element by element. Properties are read in order, so a getter at the end may report
+ * what the lists before it have counted.
  */
 export function* jsonPieces(value: object): Generator<string> {
   let separator = "{";
@@ -84,7 +84,7 @@ export function drained(response: ServerResponse): Promise<void> {
   });
 }
 
-/** Gathers pieces up to about the size of one write, or for as long as a slice. */
+/** Collects pieces up to about one write's worth, or for one time slice. */
 function gather(pieces: Iterator<string>, slice = new Slice()): { text: string; done: boolean } {
   let text = "";
   while (text.length < PIECE_CHARS && !slice.isOver) {
@@ -96,8 +96,8 @@ function gather(pieces: Iterator<string>, slice = new Slice()): { text: string; 
 }
 
 /**
- * Writes text that comes in pieces: never more than one write ahead of the reader, never longer than a slice at a time.
- * Ends early when the reader goes.
+ * Writes text in pieces: never more than one write ahead of the reader, never longer than a time slice at once. Ends early when
+ * the reader goes away.
  */
 async function writePieces(response: ServerResponse, first: string, pieces: Iterator<string>): Promise<void> {
   const slice = new Slice();
@@ -112,9 +112,9 @@ async function writePieces(response: ServerResponse, first: string, pieces: Iter
 }
 
 /**
- * Answers with an object whose lists are made while they are sent; a short answer goes out whole.
+ * Answers with an object whose lists are generated while they are sent; a short answer is sent whole.
  *
- * @param onDefect told of what fails when the head of the answer is out: the body then ends early
+ * @param onDefect hears of errors after the head of the answer was sent: the body then ends early
  */
 export async function sendPieces(
   reply: FastifyReply,

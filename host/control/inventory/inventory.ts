@@ -1,5 +1,4 @@
-// Which units and paths there are, present or only remembered. Plain data with its look-ups; nothing here talks to
-// anybody.
+// The units and paths there are, present or only remembered. Plain data with its lookups; no I/O.
 
 import type { FoundPath } from "../../discovery/discover.ts";
 import { sortedByPathNumber } from "../../discovery/sysfs.ts";
@@ -12,36 +11,36 @@ import { IDENTITY_NAME } from "../schemas/constants.ts";
 
 /** A path of a unit. `handle` is null while its device is gone. */
 export interface Path {
-  /** Stays with the path whatever its path number becomes. */
+  /** Stays with the path even when its path number changes. */
   readonly id: number;
-  /** The one it has or had last; `Inventory.renumber` changes it. */
+  /** Its current or last path number; changed by `Inventory.renumber`. */
   readonly number: string;
-  /** Which ports it joins, where both have names that do not change; null: its number is all there is to know it by. */
+  /** The ports it joins, where both have names that do not change; null when only its number identifies it. */
   nexus: string | null;
   readonly unit: Unit;
   priority: number;
   enabled: boolean;
-  /** Whether it is known that it is so. */
+  /** Whether the enabled setting is known for certain. */
   enabling: Enabling;
-  /** Another path of the unit was given the number while this one was gone: it is numbered anew when it returns. */
+  /** Another path of the unit got the number while this one was gone: it gets a new number when it returns. */
   priorityLost: boolean;
   /** Handle in the core. */
   handle: number | null;
   /** Whether it was in the core before, since the daemon started: then its device returns. */
   wasPresent: boolean;
-  /** What discovery last found; null while the device is gone. */
+  /** What discovery found last; null while the device is gone. */
   found: FoundPath | null;
-  /** Identity of the unit the path number really leads to, when that is not its own. */
+  /** Identity of the unit that the path number really leads to, when that is not its own. */
   foreignIdentity: string | null;
-  /** Held back by intermittent-failure monitoring, also while its device is gone. */
+  /** Held back by intermittent-failure monitoring; also kept while its device is gone. */
   isMarginal: boolean;
-  /** When its device went, newest last; an operator who vouches for the path has them forgotten. */
+  /** When its device went, newest last; forgotten when an operator clears the path. */
   removalsMs: readonly number[];
-  /** Whether it is gone and another path has got its number. */
+  /** Whether it is gone and another path has its number. */
   isNumberTaken: boolean;
-  /** Since when its device is gone; null while it is there, and before the first rescan has shown that it is not. */
+  /** When its device went; null while it is present, and before the first scan has shown that it is not. */
   goneSinceMs: number | null;
-  /** Whether the state file has its number, its nexus and since when it is gone. */
+  /** Whether the state file has its number, its nexus and when it went. */
   isNoted: boolean;
 }
 
@@ -51,32 +50,35 @@ export interface Unit {
   identity: Identity;
   name: string;
   facts: UnitFacts;
-  /** Set by command; null: the configuration's holds. */
+  /** Set by command; null when the configuration decides. */
   policy: Policy | null;
   hedgeBudgetPercent: number | null;
   handle: number | null;
   /** UNIT_CAN_* of the ABI. */
   capabilities: number;
   released: boolean;
-  /** What else uses a device of it, so that it is not offered; null: nobody, or its own paths were there before. */
+  /**
+   * What else uses a device of the unit, so that it is not offered; null when nothing does, or when its own paths were there
+   * first.
+   */
   inUse: string | null;
-  /** What its paths say of its size where they do not agree. */
+  /** What its paths report about its size when they disagree. */
   dispute: string | null;
   /** By id. */
   readonly paths: Map<number, Path>;
   /** Whether the state file has its policy as it is. */
   isNoted: boolean;
-  /** The paths by path number; null after one was added or removed. */
+  /** The paths in order of path number; null after one was added or removed. */
   sortedPaths: readonly Path[] | null;
 }
 
 export class Inventory {
   readonly #units = new Map<number, Unit>();
   readonly #byIdentity = new Map<string, Unit>();
-  /** Every path that has or had a number; the one that has it, or had it last, comes first. */
+  /** All paths with a given number, current and former; the current or most recent one comes first. */
   readonly #paths = new Map<string, Path[]>();
   #lastPath = 0;
-  /** Units whose names the state file has and nobody may have any more. */
+  /** Units with stored names that are no longer allowed. */
   readonly misnamed: { readonly unit: Unit; readonly before: string }[] = [];
   readonly #unitHandles = new Map<number, Unit>();
   readonly #pathHandles = new Map<number, Path>();
@@ -84,7 +86,7 @@ export class Inventory {
   #sortedUnits: readonly Unit[] | null = null;
   #sortedPaths: readonly Path[] | null = null;
 
-  /** Takes over what the state file remembers; nothing is present yet. */
+  /** Loads what the state file remembers; nothing is present yet. */
   constructor(units: readonly UnitRow[], paths: readonly PathRow[]) {
     for (const row of units) {
       this.addUnit({
@@ -97,7 +99,7 @@ export class Inventory {
       });
     }
     this.#renameMisnamed();
-    // Those that had a number last come last.
+    // Former holders of a number come last.
     for (const row of paths.toSorted(compareGone)) {
       const unit = this.#units.get(row.unit);
       if (unit === undefined) continue;
@@ -110,7 +112,7 @@ export class Inventory {
     }
   }
 
-  /** Earlier versions let a unit be called like another one's identity. */
+  /** Earlier versions allowed a unit to be named like another one's identity. */
   #renameMisnamed(): void {
     const names = new Set(this.units().map(({ name }) => name));
     for (const unit of this.units()) {
@@ -172,7 +174,7 @@ export class Inventory {
     return path;
   }
 
-  /** Gives a path a number, its own again or another; who had it before has had it. */
+  /** Gives a path a number, its own again or a new one; the previous holder becomes a former one. */
   renumber(path: Path, number: string): void {
     this.#letGo(path);
     if (path.number !== number) path.isNoted = false;
@@ -247,7 +249,7 @@ export class Inventory {
     return this.#sortedPaths;
   }
 
-  /** Paths whose devices are there. */
+  /** Paths whose devices are present. */
   get pathCount(): number {
     return this.paths().filter(isShown).length;
   }
@@ -273,7 +275,7 @@ export class Inventory {
     return this.#paths.get(number)?.[0];
   }
 
-  /** Paths that are gone and had this number. */
+  /** Gone paths that had this number. */
   gonePaths(number: string): Path[] {
     return (this.#paths.get(number) ?? []).filter(isGone);
   }
@@ -306,14 +308,14 @@ export class Inventory {
 }
 
 /**
- * Whether a path is displayed: its device is there. One that disappeared was removed (message 274); only its settings are
- * kept, until an operator forgets it (reference sections 2 and 10).
+ * Whether a path is displayed: its device is present. A path whose device disappeared was removed (message 274); only its
+ * settings are kept, until an operator forgets it (reference sections 2 and 10).
  */
 export function isShown(path: Path): boolean {
   return path.handle !== null || path.foreignIdentity !== null;
 }
 
-/** Whether no device is known for the path: where one appears, it is taken for what it says it is. */
+/** Whether no device is known for the path: if one appears, it is taken for what it says it is. */
 export function isGone(path: Path): boolean {
   return path.handle === null && path.found === null;
 }
@@ -322,36 +324,36 @@ type Gone = Pick<Path, "id" | "goneSinceMs">;
 
 const sinceMs = ({ goneSinceMs }: Gone): number => goneSinceMs ?? Infinity;
 
-/** Orders paths by when they went, those gone for longest first and those that are there last. */
+/** Orders paths by when they went, those gone longest first and present ones last. */
 export function compareGone(a: Gone, b: Gone): number {
   return sinceMs(a) === sinceMs(b) ? a.id - b.id : sinceMs(a) - sinceMs(b);
 }
 
-/** A path of the unit by its number, rather one that is there. */
+/** A path of the unit by its number; a present one if there are several. */
 export function pathNumbered(unit: Unit, number: string): Path | undefined {
   const having = [...unit.paths.values()].filter((path) => path.number === number);
   return having.find((path) => !isGone(path)) ?? having.at(-1);
 }
 
-/** The unit's paths by path number, those that are gone included. */
+/** The unit's paths in order of path number, gone ones included. */
 export function pathsOf(unit: Unit): readonly Path[] {
   unit.sortedPaths ??= sortedByPathNumber([...unit.paths.values()]);
   return unit.sortedPaths;
 }
 
-/** Priorities of the unit's paths that are there. */
+/** Priorities of the unit's present paths. */
 export function presentPriorities(unit: Unit): Set<number> {
   return new Set([...unit.paths.values()].filter((path) => path.handle !== null).map((path) => path.priority));
 }
 
-/** Numbers of the unit's other paths that are there or come back with what they had. */
+/** Numbers of the unit's other paths that are present, or would return with what they had. */
 export function keptPriorities(unit: Unit, except: Path | undefined): Set<number> {
   const kept = new Set<number>();
   for (const path of unit.paths.values()) if (path !== except && !path.priorityLost) kept.add(path.priority);
   return kept;
 }
 
-/** Paths of the unit whose devices are gone and that would come back with the number of `path`. */
+/** Gone paths of the unit that would return with the number of `path`. */
 export function rivalsOf(path: Path): Path[] {
   return [...path.unit.paths.values()].filter(
     (other) => other !== path && other.handle === null && !other.priorityLost && other.priority === path.priority,

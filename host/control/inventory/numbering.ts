@@ -1,39 +1,39 @@
-// Numbers that are kept: of logical units, and priorities of paths (reference section 2). Pure functions.
+// Allocation of numbers that are kept: of logical units, and priorities of paths (reference section 2). Pure functions.
 
 import type { InitialPaths } from "../schemas/configuration.ts";
 import { PRIORITY_MAX } from "../schemas/constants.ts";
 
-/** What is known of a path from before. */
+/** What is remembered of a path. */
 export interface Remembered {
   readonly priority: number;
   readonly enabled: boolean;
-  /** Another path was given the number meanwhile. */
+  /** Another path got the number meanwhile. */
   readonly priorityLost: boolean;
 }
 
 /** Numbers that are taken in a unit. */
 export interface Taken {
-  /** By paths that are there. */
+  /** By paths that are present. */
   readonly present: ReadonlySet<number>;
-  /** By those, and by paths that are gone and come back with what they had. */
+  /** By those, and by gone paths that would return with what they had. */
   readonly kept: ReadonlySet<number>;
 }
 
-/** The lowest number that no unit has, known ones that are gone included. */
+/** The lowest number that no unit has, known but gone units included. */
 export function nextUnitNumber(taken: ReadonlySet<number>): number {
   let number = 0;
   while (taken.has(number)) number++;
   return number;
 }
 
-/** The name that is wanted, else one made from the number: another unit may have been given that of this number. */
+/** The wanted name, or else one made from the number: another unit may already be called like this number's default. */
 export function freeName(taken: ReadonlySet<string>, wanted: string, number: number): string {
   let name = wanted;
   for (let count = 1; taken.has(name); count++) name = count === 1 ? `lu${number}` : `lu${number}_${count}`;
   return name;
 }
 
-/** The next number after the highest one; the highest free one when that is used up. */
+/** One more than the highest number; the highest free one when that exceeds the limit. */
 export function nextPriority(taken: ReadonlySet<number>): number {
   const next = Math.max(0, ...taken) + 1;
   if (next <= PRIORITY_MAX) return next;
@@ -42,10 +42,10 @@ export function nextPriority(taken: ReadonlySet<number>): number {
 }
 
 /**
- * Priority and enabling of a path that appears. One that comes back has what it had, unless another path took its
- * number meanwhile: then it is numbered like a new one, after all that are known. The only path of a unit is
- * enabled, others if `initialPaths` says so.
- * @param hasOthers whether another path of the unit is there
+ * Priority and enabled setting of a path that appears. A returning path has what it had, unless another path took its number
+ * meanwhile: then it is numbered like a new one, after all known paths. The only path of a unit is enabled, others if
+ * `initialPaths` says so.
+ * @param hasOthers whether another path of the unit is present
  */
 export function admit(
   { present, kept }: Taken,

@@ -1,4 +1,4 @@
-// What a unit is and can do, from what its paths told discovery.
+// What a unit is and can do, derived from what its paths reported to discovery.
 
 import type { FoundPath } from "../../discovery/discover.ts";
 import type { Caching } from "../../discovery/limits.ts";
@@ -6,18 +6,18 @@ import type { Probe } from "../../discovery/probe.ts";
 import * as abi from "../../abi.ts";
 import type { UnitFacts } from "../state/state-schemas.ts";
 
-/** Largest transfer that is tried where the kernel does not tell a limit: 128 segments of a page. */
+/** Largest transfer to try where the kernel reports no limit: 128 segments of a page. */
 const TRANSFER_BYTES_CAUTIOUS = 128 * 4096;
 
 const TOLD_BY_MODE_SENSE = abi.UNIT_CAN_NOT_WRITE | abi.UNIT_CAN_FUA;
 const TOLD_BY_PAGES = abi.UNIT_CAN_UNMAP | abi.UNIT_CAN_WRITE_SAME | abi.UNIT_CAN_WRITE_SAME_UNMAP;
 
-/** A path that could tell the capacity; it speaks for the unit. Undefined when none could. */
+/** A path that could report the capacity; it speaks for the unit. Undefined when none could. */
 export function referencePath(paths: readonly FoundPath[]): FoundPath | undefined {
   return paths.find((path) => path.probe.capacity !== null);
 }
 
-/** @param known what was known of the unit before; what a device did not tell this time stays */
+/** @param known what was known of the unit before; what a device did not report this time is kept */
 export function factsOf(probe: Probe, known?: UnitFacts): UnitFacts {
   const { capacity, identity, vendor, product, revision, serial } = probe;
   const formerIdentity = known?.formerIdentity;
@@ -35,14 +35,14 @@ export function factsOf(probe: Probe, known?: UnitFacts): UnitFacts {
 
 /**
  * UNIT_CAN_* bits.
- * @param known what was known before: it holds where the device, too busy perhaps to answer MODE SENSE, says nothing new.
- *   Only its cache is never known to be off then, since what kept it from answering may have switched it on.
+ * @param known what was known before: it is kept where the device, perhaps too busy to answer MODE SENSE, reports nothing new.
+ * Only its cache is then never known to be off, since whatever kept it from answering may have switched it on.
  */
 export function capabilitiesOf({ capacity, details, alua }: Probe, known: number): number {
   const { provisioning, caching, limits } = details ?? { provisioning: null, caching: null, limits: null };
   const unmap = capacity?.provisioned === true && provisioning?.unmap === true;
   const writeSameUnmap = capacity?.provisioned === true && provisioning?.writeSameUnmap === true;
-  // Page B2 tells more exactly than READ CAPACITY(16), whose one bit some devices set for a pattern as well.
+  // Page B2 is more precise than READ CAPACITY(16), whose single bit some devices also set when blocks read as a pattern.
   const zeroes = provisioning?.unmappedReadsZero ?? capacity?.unmappedReadsZero ?? false;
   const writeSame = (limits?.writeSameBlocksMax ?? 0) > 0 || provisioning?.writeSameUnmap === true;
   const silentOf = (caching === null ? TOLD_BY_MODE_SENSE : 0) | (details === null ? TOLD_BY_PAGES : 0);
@@ -52,7 +52,7 @@ export function capabilitiesOf({ capacity, details, alua }: Probe, known: number
     (unmap ? abi.UNIT_CAN_UNMAP : 0) |
     (writeSame ? abi.UNIT_CAN_WRITE_SAME : 0) |
     (writeSameUnmap && zeroes ? abi.UNIT_CAN_WRITE_SAME_UNMAP : 0) |
-    // Holes are told only where they are sure to read as zeroes.
+    // Holes are reported only where they are certain to read as zeroes.
     (capacity?.provisioned === true && zeroes ? abi.UNIT_CAN_LBA_STATUS : 0) |
     (caching?.fua === true ? abi.UNIT_CAN_FUA : 0) |
     cacheOf(caching, known) |
@@ -61,8 +61,8 @@ export function capabilitiesOf({ capacity, details, alua }: Probe, known: number
 }
 
 /**
- * A device that does not say whether it caches writes is assumed to do so: a flush too many harms nobody. One that has said
- * so, and cannot be asked just now, still says so.
+ * A device that does not say whether it caches writes is assumed to: a needless flush does no harm. A device that said so once,
+ * and cannot be asked just now, is still taken to.
  */
 function cacheOf(caching: Caching | null, known: number): number {
   const { UNIT_CAN_ASSUMED_CACHE: assumed, UNIT_CAN_CACHE_WRITES: caches } = abi;
@@ -71,7 +71,7 @@ function cacheOf(caching: Caching | null, known: number): number {
   return caching.writeCache ? caches : 0;
 }
 
-/** Largest transfer in blocks that every path takes; 0 when only the core's own limit holds. */
+/** Largest transfer, in blocks, that every path accepts; 0 when only the core's own limit applies. */
 export function transferBlocksMax(paths: readonly FoundPath[], blockBytes: number): number {
   const limits = paths.flatMap(({ device, transferBytesMax, probe }) => {
     const kernel = transferBytesMax ?? (device.startsWith("/dev/") ? TRANSFER_BYTES_CAUTIOUS : null);
@@ -81,7 +81,7 @@ export function transferBlocksMax(paths: readonly FoundPath[], blockBytes: numbe
   return limits.length === 0 ? 0 : Math.min(...limits);
 }
 
-/** Small numbers for names, the same number for the same name. */
+/** Small numbers for names; equal names get equal numbers. */
 export class Interned {
   readonly #numbers: Map<string, number>;
 

@@ -1,5 +1,5 @@
-// What a control does that follows another: it takes over what the reactor has. I/O goes on all the time, so nothing is taken
-// out and added again. The state file and the inventory learn what happened in between, from the tables and from the events.
+// How a control takes over from an earlier one: it keeps what the reactor has. I/O continues throughout, so nothing is removed
+// and added again. The state file and the inventory catch up from the tables and the events.
 
 import * as abi from "../../abi.ts";
 import type { ConnectionRoom } from "../../export/room.ts";
@@ -27,7 +27,7 @@ export interface AdoptionParts {
   readonly logger: Logger;
 }
 
-/** The unit of a label: as the state file has it, or as it was when the core got it, where the file could not be written. */
+/** The unit of a label: from the state file, or as it was when the core got it, where the file could not be written. */
 function unitOf(inventory: Inventory, { row }: UnitLabel): Unit {
   const known = inventory
     .units()
@@ -44,7 +44,7 @@ function pathOf(inventory: Inventory, unit: Unit, { row }: PathLabel): Path {
   return known ?? Object.assign(inventory.addPath(unit, row, row.id), { isMarginal: row.isMarginal });
 }
 
-/** Gives units and paths the handles that they have. */
+/** Gives units and paths the handles they already have. */
 function adoptRecords({ inventory, bringUp, logger }: AdoptionParts, adoption: Adoption, snapshot: Snapshot): Path[] {
   const units = new Map<number, Unit>();
   for (const [handle, label] of adoption.units) {
@@ -78,7 +78,7 @@ function adoptRecords({ inventory, bringUp, logger }: AdoptionParts, adoption: A
   return paths;
 }
 
-/** Ports that were opened for paths that never came. */
+/** Ports that were opened for paths that were never added. */
 async function closeStrayPorts({ reactor }: AdoptionParts, adoption: Adoption): Promise<void> {
   if (adoption.ports.length === 0) return;
   const labels = [...adoption.paths, ...adoption.removedPaths];
@@ -87,7 +87,7 @@ async function closeStrayPorts({ reactor }: AdoptionParts, adoption: Adoption): 
   await Promise.all(stray.map((port) => reactor.closePort(port).catch(() => undefined)));
 }
 
-/** The claims of paths that are there stay; others are let go. */
+/** Claims of present paths stay; the others are released. */
 async function adoptClaims({ bringUp, keeper }: AdoptionParts, adoption: Adoption, paths: Path[]): Promise<void> {
   const byDevice = new Map(paths.map((path) => [`/dev/${path.found?.blockDevice ?? ""}`, path]));
   for (const device of adoption.claims) {
@@ -98,8 +98,8 @@ async function adoptClaims({ bringUp, keeper }: AdoptionParts, adoption: Adoptio
 }
 
 /**
- * Where control before this one had written something down and not told the core, or the other way round: nobody was told
- * that it is done. A path that is to be disabled is disabled; the priorities are those by which I/O runs.
+ * Covers an earlier control that had written a change but not told the core, or the reverse: nobody was told that it was done. A
+ * path to be disabled is disabled; for priorities, those that I/O runs by win.
  */
 async function agree(
   { reactor, state, logger }: AdoptionParts,
@@ -129,7 +129,7 @@ async function agree(
   }
 }
 
-/** Takes over everything. Answers the events that nobody has told of yet; connections that closed are seen to already. */
+/** Takes over everything. Returns the events not reported yet; connections that closed are dealt with already. */
 export async function adopt(parts: AdoptionParts, adoption: Adoption, snapshot: Snapshot): Promise<CoreEvent[]> {
   const paths = adoptRecords(parts, adoption, snapshot);
   await closeStrayPorts(parts, adoption);

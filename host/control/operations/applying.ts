@@ -1,4 +1,4 @@
-// Puts settings in force in the core: those of the system, and those of every unit that is offered.
+// Puts settings in force in the core: those of the system, and those of every offered unit.
 
 import type { Context } from "../devices/context.ts";
 import { modeCalls, plainPolicyCalls, unitSettingCalls } from "../core/core-settings.ts";
@@ -6,8 +6,8 @@ import type { Effective } from "../settings/effective.ts";
 import { demand } from "../core/reactor-port.ts";
 
 /**
- * Cluster mode excludes dynamic balancing: policies come before it when it goes on, after it when it goes off.
- * @param what in the words of an error
+ * Cluster mode excludes dynamic balancing: when it goes on, policies are set before it; when it goes off, after it.
+ * @param what goes into error messages
  */
 export async function applyAll(
   { inventory, reactor, bringUp }: Pick<Context, "inventory" | "reactor" | "bringUp">,

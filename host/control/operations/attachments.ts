@@ -1,4 +1,4 @@
-// Which units are attached to the kernel's nbd driver, remembered so that a daemon that starts again takes them over.
+// Units attached to the kernel's nbd driver, remembered so that the next daemon takes them over.
 
 import { KERNEL_SOURCES } from "../../discovery/exclusive.ts";
 import { heldByAnother, tryOpen, whyTaken } from "../../discovery/in-use.ts";
@@ -15,10 +15,10 @@ import { exportOf, whyNotOffered } from "./offering.ts";
 import type { Attachment, AttachRequest } from "../schemas/unit.ts";
 import type { AttachmentRow, State } from "../state/state.ts";
 
-/** How long an exclusive open may take: the kernel lets it wait while somebody else's hangs, and detaching is what ends that. */
+/** Limit for an exclusive open: the kernel makes it wait while another opener hangs, and detaching is what ends that. */
 const OPEN_MS_MAX = 2000;
 
-/** Answers what uses a block device and how to end that, or null. */
+/** Returns what uses a block device and how to end that, or null. */
 export type WhyInUse = (blockDevice: string) => Promise<string | null>;
 
 const askKernel: WhyInUse = async (blockDevice) => {
@@ -30,10 +30,10 @@ const askKernel: WhyInUse = async (blockDevice) => {
 };
 
 export interface AttachmentCalls {
-  /** Told, in a sentence, why a device that has lost its connections gets none. */
+  /** Reports, in a sentence, why a device that lost its connections gets no new ones. */
   readonly report: (problem: string) => void;
   readonly why?: WhyInUse;
-  /** Remembers of a connection which device it is of. */
+  /** Records which device a connection belongs to. */
   readonly relabel?: (connection: number, label: ConnectionLabel) => void;
 }
 
@@ -54,7 +54,7 @@ function attachedElsewhere(unit: Unit, device: string): ControlError {
   });
 }
 
-/** What was asked for when it was attached. */
+/** The options it was attached with. */
 function optionsOf(options: AttachmentRow["options"]): {
   readonly count: number;
   readonly deadConnectionTimeoutS: number;
@@ -74,9 +74,9 @@ export class RememberedAttachments implements Attachments {
   readonly #state: State;
   readonly #inventory: Inventory;
   readonly #whyInUse: WhyInUse;
-  /** Snapshots of the state file's rows, so that a display reads no disk. */
+  /** Mirrors the state file's rows, so that a display reads no disk. */
   #rows: AttachmentRow[];
-  /** Why devices are not served, by their index, as it was last said. */
+  /** Why devices are not served, by index, as last reported. */
   #unserved = new Map<number, string>();
 
   constructor(
@@ -108,7 +108,7 @@ export class RememberedAttachments implements Attachments {
     return this.#rows.filter((row) => row.unit === unit.number);
   }
 
-  /** What is attached and served; not what is remembered but waits until its unit is there. */
+  /** Attached and served; leaves out devices remembered for units that are still missing. */
   of(unit: Unit): Attachment[] {
     return this.#of(unit)
       .filter(({ index }) => this.#isServed(index))
@@ -119,12 +119,12 @@ export class RememberedAttachments implements Attachments {
     return this.#kernel.list.some((attachment) => attachment.index === index);
   }
 
-  /** Whether everything that is remembered is served. */
+  /** Whether every remembered device is served. */
   get isComplete(): boolean {
     return this.#rows.every(({ index }) => this.#isServed(index));
   }
 
-  /** To be told of every connection that the reactor has closed. */
+  /** Call it for every connection that the reactor has closed. */
   connectionClosed(connection: number): void {
     this.#kernel.connectionClosed(connection);
   }
@@ -134,7 +134,7 @@ export class RememberedAttachments implements Attachments {
     this.#kernel.stop();
   }
 
-  /** What is attached already stays as it is: asked for again, it is the answer. */
+  /** Asked for again, an existing attachment stays as it is and is the answer. */
   async attach(unit: Unit, request: AttachRequest): Promise<Attachment> {
     const taken = this.#rows.find((row) => deviceOf(row.index) === request.device);
     if (taken !== undefined && taken.unit !== unit.number) {
@@ -170,7 +170,7 @@ export class RememberedAttachments implements Attachments {
     return { device: attached.device, index: attached.index, sinceMs: Date.now() };
   }
 
-  /** A device that a unit has, for who asks for it again in the same way. */
+  /** A device the unit already has, for a repeated request with the same options. */
   async #attachedAgain(unit: Unit, row: AttachmentRow, request: AttachRequest): Promise<Attachment> {
     const { index, sinceMs, options } = row;
     const device = deviceOf(index);
@@ -208,7 +208,7 @@ export class RememberedAttachments implements Attachments {
     this.#rows = this.#state.attachments();
   }
 
-  /** What is not attached is detached already. */
+  /** What is not attached counts as detached. */
   async detach(unit: Unit, device: string | undefined): Promise<{ left: Attachment[]; detached: string[] }> {
     const other = this.#rows.find((row) => deviceOf(row.index) === device && row.unit !== unit.number);
     if (other !== undefined) {
@@ -223,7 +223,7 @@ export class RememberedAttachments implements Attachments {
     }
     const rows = this.#of(unit).filter((row) => device === undefined || device === deviceOf(row.index));
     for (const { index } of rows) await this.#refuseInUse(index);
-    // What could not be forgotten would come back with the next start.
+    // What could not be forgotten would return with the next start.
     this.#state.demandWritable();
     for (const { index } of rows) {
       try {
@@ -237,7 +237,7 @@ export class RememberedAttachments implements Attachments {
     return { left: this.of(unit), detached: rows.map(({ index }) => deviceOf(index)) };
   }
 
-  /** The driver disconnects a device whoever uses it, and then their I/O fails at once. */
+  /** The driver disconnects a device even when it is in use, and then its users' I/O fails at once. */
   async #refuseInUse(index: number): Promise<void> {
     const reason = await this.#whyInUse(`nbd${index}`);
     if (reason === null) return;
@@ -250,9 +250,9 @@ export class RememberedAttachments implements Attachments {
   }
 
   /**
-   * Takes over what was attached before this daemon started and is not served yet, as its unit was not there; what the
-   * kernel has given up is attached anew.
-   * @returns what could not be served and was not said before, one sentence each
+   * Takes over devices that were attached before this daemon started and are not served yet because their unit was missing; those
+   * the kernel has given up are attached anew.
+   * @returns what could not be served and was not reported before, one sentence each
    */
   async restore(): Promise<string[]> {
     const before = this.#unserved;
@@ -271,7 +271,7 @@ export class RememberedAttachments implements Attachments {
     return [...problems].flatMap(([index, problem]) => (before.get(index) === problem ? [] : [problem]));
   }
 
-  /** Takes over the devices whose connections the reactor has: I/O of theirs goes on all the time. */
+  /** Takes over devices whose connections the reactor has: their I/O continues throughout. */
   adopt(connections: readonly (readonly [number, unknown])[]): void {
     for (const row of this.#rows) {
       const isOfIt = ([, label]: readonly [number, unknown]): boolean => connectionLabel(label).index === row.index;

@@ -1,5 +1,5 @@
-// Waits for what becomes of a path that an operator wants back: the core checks it first, which takes as long as the
-// path takes to answer.
+// Waits for the outcome of an operator's failback: the core checks the path first, which takes as long as the path needs to
+// answer.
 
 import * as abi from "../../abi.ts";
 import type { CoreEvent } from "../../reactor/records.ts";
@@ -9,14 +9,14 @@ import type { Path } from "../inventory/inventory.ts";
 import { outcomeText } from "../views/outcome-text.ts";
 import { pathState } from "../views/views.ts";
 
-/** Checks of one path: identity, TEST UNIT READY, port groups. Each may take the patrol's timeout. */
+/** Checks of one path: identity, TEST UNIT READY, port groups. Each may take the patrol timeout. */
 const CHECKS = 3;
 const MARGIN_MS = 500;
-/** How often the tables are looked at, for an outcome that came without an event. */
+/** How often the tables are checked, for an outcome that produced no event. */
 const POLL_MS = 50;
 
 export interface FailbackOutcome {
-  /** Resolves when the path was taken back; rejects with the reason when not. */
+  /** Resolves when the path was reinstated; rejects with the reason when it was not. */
   readonly done: Promise<void>;
   cancel(): void;
 }

@@ -1,4 +1,4 @@
-// What an operator sets for the whole system: failback mode, cluster mode, path patrol.
+// An operator's settings of the whole system: failback mode, cluster mode, path patrol.
 
 import { applyAll } from "./applying.ts";
 import type { Context } from "../devices/context.ts";
@@ -7,7 +7,7 @@ import { demand } from "../core/reactor-port.ts";
 import type { Mode, ModePatch, Patrol, PatrolPatch } from "../schemas/mode.ts";
 import type { Settings } from "../state/state-schemas.ts";
 
-/** On the disk, then in the core; what the core refuses is taken back. */
+/** State file first, then the core; if the core refuses, the file is restored. */
 async function changeSettings(context: Context, settings: Settings, apply: () => Promise<void>): Promise<void> {
   const before = context.state.settings();
   context.state.saveSettings(settings);
@@ -42,7 +42,7 @@ export function patchPatrol(context: Context, patch: PatrolPatch): Promise<Patro
   return context.change(async () => {
     const given = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined));
     if (Object.keys(given).length === 0) return context.effective.patrol;
-    // Only what is given: the rest stays the configuration file's.
+    // Stores only what is given; the rest still comes from the configuration file.
     const patrol: PatrolPatch = { ...context.state.settings().patrol, ...given };
     await changeSettings(context, { patrol }, () =>
       demand(context.reactor, patrolCalls(context.effective), "setting path patrol"),

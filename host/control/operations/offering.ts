@@ -1,4 +1,4 @@
-// What is offered over NBD: every unit that the core has, under its number and its name.
+// What is offered over NBD: every unit the core has, under its number and its name.
 
 import type { NbdExport } from "../../export/directory.ts";
 import { ConnectionRoom } from "../../export/room.ts";
@@ -35,8 +35,8 @@ export function exportOf(unit: Unit): NbdExport | null {
 }
 
 /**
- * What is on offer. An empty name means the unit when there is one only, remembered ones included: a client that meant
- * another, which is gone for a while, would write over this one.
+ * The current exports. The empty name means the only unit, remembered units included: a client that meant another unit, which is
+ * gone for a while, would otherwise overwrite this one.
  */
 export function exportsOf(inventory: Inventory): NbdExport[] {
   const isDefault = inventory.unitCount === 1;
@@ -44,13 +44,13 @@ export function exportsOf(inventory: Inventory): NbdExport[] {
   return entries.filter((entry) => entry !== null).map((entry) => Object.assign(entry, { isDefault }));
 }
 
-/** The part of the connections that TCP clients leave to those of this machine and to the kernel's devices. */
+/** The share of connections that TCP clients leave to local clients and to the kernel's devices. */
 const LOCAL_SHARE = 0.25;
-/** The part of them that one user, or one address, may have; the part that is for root and those devices alone. */
+/** The share that one user, or one address, may have; the share reserved for root and the kernel's devices. */
 const PEER_SHARE = 0.5;
 const ROOT_SHARE = 0.125;
 
-/** Who may have how many of the core's connections. */
+/** How the core's connections are shared out. */
 export function roomOf({ connections, connections_per_peer: perPeer }: Configuration["limits"]): ConnectionRoom {
   return new ConnectionRoom({
     connections,
@@ -60,13 +60,13 @@ export function roomOf({ connections, connections_per_peer: perPeer }: Configura
   });
 }
 
-/** How a client that has negotiated becomes a connection of the reactor. */
+/** Turns a client that has finished negotiating into a connection of the reactor. */
 export function handTo(reactor: ReactorClient): NbdServerOptions["hand"] {
   return ({ descriptor, unit, flags, preloaded }, holder) =>
     reactor.addConnection(descriptor, unit, flags, preloaded, { ...holder, index: null } satisfies ConnectionLabel);
 }
 
-/** Listens on the Unix socket and, if configured, on TCP. Answers the TCP address in use, or null. */
+/** Listens on the Unix socket and, if configured, on TCP. Returns the TCP address in use, or null. */
 export async function listenNbd(
   server: NbdServer,
   nbdAccess: NbdAccess | null,

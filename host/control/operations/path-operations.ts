@@ -1,5 +1,5 @@
-// What an operator does to paths. Each operation checks first, then writes the state file, then tells the core; what the
-// core refuses is taken back in the state file. So an answer means that it is on the disk and in force.
+// An operator's operations on paths. Each one checks first, then writes the state file, then tells the core; if the core refuses,
+// the state file is restored. So an answer means that the change is on disk and in force.
 
 import { setTimeout } from "node:timers/promises";
 import * as abi from "../../abi.ts";
@@ -15,23 +15,23 @@ import { vouch } from "../events/marginal.ts";
 import { waitVerified } from "../core/wait-verified.ts";
 import { pathState, pathView } from "../views/views.ts";
 
-/** An enabled path carries I/O once it was asked who it is; that is waited for so long, as other commands wait meanwhile. */
+/** An enabled path carries I/O once its identity is verified; how long to wait for that while other commands wait. */
 const VERIFY_MS_MAX = 1000;
 
-/** How often a unit that is forgotten is tried to be removed from the core, and for how long: command_ms and resets at most. */
+/** How often the removal of a forgotten unit from the core is tried, and for how long: command_ms and resets at most. */
 const REMOVE_AGAIN_MS = 1000;
 const REMOVE_ATTEMPTS_MAX = 120;
 
-/** A change of some paths' settings. */
+/** A change of settings of some paths. */
 interface PathChange {
   readonly paths: readonly Path[];
-  /** Those of them that are given a number. */
+  /** Those that get a number. */
   readonly numbered: readonly Path[];
   readonly apply: () => void;
   readonly calls: readonly CoreCall[];
 }
 
-/** On the disk, then in the core, or not at all. */
+/** State file, then core; or neither. */
 async function changePaths(context: Context, change: PathChange, what: string): Promise<void> {
   const { paths, numbered, calls } = change;
   const ofUnits = new Set(paths.flatMap((path) => [...path.unit.paths.values()]));
@@ -61,8 +61,8 @@ async function changePaths(context: Context, change: PathChange, what: string): 
 }
 
 /**
- * Notes who has a number now: a path that is there keeps it against all that are gone, else the one that got it last does.
- * Those that lost it are numbered anew when their devices return (reference section 2).
+ * Records who has a number now: a present path keeps it against all that are gone, among those the one that got it last. Paths
+ * that lost it get a new number when their devices return (reference section 2).
  */
 function settleNumber(path: Path, changing: readonly Path[]): void {
   path.priorityLost = path.handle === null && holderOf(path.unit, path.priority, [path]) !== undefined;
@@ -74,7 +74,7 @@ async function answer(context: Context, path: Path): Promise<PathView> {
   return pathView(path, context.views);
 }
 
-/** An operator says it, so it is known. */
+/** Set by an operator, so it is known. */
 function enable(path: Path, enabled: boolean): void {
   path.enabled = enabled;
   path.enabling = "known";
@@ -99,7 +99,7 @@ export function enablePath(context: Context, number: string, enabled: boolean): 
   });
 }
 
-/** Another path of the unit that is there and has this priority. */
+/** Another present path of the unit with this priority. */
 function holderOf(unit: Unit, priority: number, except: readonly Path[]): Path | undefined {
   return [...unit.paths.values()].find(
     (other) => other.priority === priority && other.handle !== null && !except.includes(other),
@@ -194,7 +194,7 @@ export function swapPaths(context: Context, first: string, second: string): Prom
   });
 }
 
-/** Refuses to make a path the one in use that cannot carry I/O. */
+/** Refuses to prefer a path that cannot carry I/O. */
 function checkUsable(context: Context, path: Path): void {
   const record = path.handle === null ? null : context.snapshots.newest.path(path.handle);
   if (pathState(path, record) !== "failed") return;
@@ -206,7 +206,7 @@ function checkUsable(context: Context, path: Path): void {
   });
 }
 
-/** Enables the path and exchanges its priority with the highest of its unit. */
+/** Enables the path and swaps its priority with the highest in its unit. */
 function makingFirst(path: Path): PathChange {
   const present = [...path.unit.paths.values()].filter((other) => other.handle !== null);
   const highest = present.reduce((best, other) => (other.priority > best.priority ? other : best), path);
@@ -221,7 +221,7 @@ function makingFirst(path: Path): PathChange {
   return { ...swap, apply, calls: [...swap.calls, ...enabling] };
 }
 
-/** Makes paths of different units those in use: all of them, or none. */
+/** Makes paths of different units the preferred ones: all of them, or none. */
 async function makeFirst(context: Context, paths: readonly Path[]): Promise<void> {
   const changes = paths.map(makingFirst);
   const change: PathChange = {
@@ -232,7 +232,7 @@ async function makeFirst(context: Context, paths: readonly Path[]): Promise<void
     },
     calls: changes.flatMap((one) => one.calls),
   };
-  // Who wants a marginal path in use vouches for it; else nothing would become of the command.
+  // An operator who prefers a marginal path clears it by that; otherwise the command would have no effect.
   const marginal = paths.filter(({ handle }) => handle !== null && context.snapshots.newest.isMarginal(handle));
   await withPriorityMessages(context, paths, () => changePaths(context, change, "making it the path in use"));
   for (const path of marginal) if (path.handle !== null) await vouch(context, path, path.handle);
@@ -250,7 +250,7 @@ export function usePath(context: Context, number: string): Promise<PathView> {
   });
 }
 
-/** `-path` with fields left out: acts on every unit that has such a path, or, when one of them refuses, on none. */
+/** `-path` with fields left out: applies to every unit that has such a path, or, if one of them refuses, to none. */
 export function useMatching(context: Context, pattern: string): Promise<{ paths: PathView[] }> {
   return context.change(async () => {
     const fields = pattern.split(":");
@@ -283,7 +283,7 @@ export function useMatching(context: Context, pattern: string): Promise<{ paths:
   });
 }
 
-/** Takes one failed path back, or a marginal one, for which an operator vouches by this; throws why it was not. */
+/** Fails back one failed path, or clears a marginal one; throws the reason why it could not. */
 async function failback(context: Context, path: Path): Promise<void> {
   const { handle } = path;
   const record = handle === null ? null : context.snapshots.newest.path(handle);
@@ -326,7 +326,7 @@ export async function failbackPath(context: Context, number: string): Promise<Pa
   return answer(context, path);
 }
 
-/** `-failbackall`: every failed or marginal path whose device is there, side by side. */
+/** `-failbackall`: every failed or marginal path whose device is present, in parallel. */
 export async function failbackAll(context: Context) {
   const snapshot = await context.snapshots.current();
   const failed = context.inventory.paths().filter((path) => {
@@ -348,8 +348,8 @@ export async function failbackAll(context: Context) {
 }
 
 /**
- * The path that a number means for forgetting: one that leads to another unit, else one that is gone. Several may have had the
- * number before it became that of a path that is there.
+ * The path that a number means to `forget`: one that leads to another unit, else one that is gone. Several paths may have had the
+ * number before the present one.
  */
 function forgettable(context: Context, number: string): Path {
   const path = context.inventory.path(number);
@@ -357,7 +357,7 @@ function forgettable(context: Context, number: string): Path {
   return isThere ? (context.inventory.gonePaths(number)[0] ?? path) : path;
 }
 
-/** Forgets a path that is gone, or that leads to another unit: then it is taken for what it is. */
+/** Forgets a path that is gone, or that leads to another unit: from then on it is taken for what it is. */
 export async function forgetPath(context: Context, number: string): Promise<{ done: true }> {
   await context.change(async () => {
     const path = forgettable(context, number);
@@ -392,7 +392,7 @@ export async function forgetPath(context: Context, number: string): Promise<{ do
   return { done: true };
 }
 
-/** Clients stay with a unit while its paths are gone; without the unit nothing would ever answer them. */
+/** Clients stay connected to a unit whose paths are gone; without the unit their requests would never be answered. */
 async function refuseWithClients(context: Context, { number, unit }: Path): Promise<void> {
   const { handle } = unit;
   if (handle === null) return;
@@ -411,7 +411,7 @@ const isRemoved = (context: Context, handle: number): Promise<boolean> =>
     () => false,
   );
 
-/** Commands that were not answered hold the core's unit until they are settled; its place is free only then. */
+/** Commands without an answer hold the core's unit until they are settled; only then is its place free. */
 async function removeLater(context: Context, handle: number): Promise<void> {
   for (let attempt = 0; attempt < REMOVE_ATTEMPTS_MAX; attempt++) {
     await setTimeout(REMOVE_AGAIN_MS, undefined, { ref: false });

@@ -1,4 +1,4 @@
-// A configuration that is read again: what changed, what can be applied while I/O runs, what needs a restart.
+// Compares a configuration that is read again: what changed, what can be applied while I/O runs, what needs a restart.
 
 import type { Setting } from "../../settings/setting.ts";
 import { ENTRIES, sectionOf } from "../../settings/table.ts";
@@ -7,7 +7,7 @@ import { camel } from "../schemas/from-table.ts";
 import { valueAt } from "../settings/effective.ts";
 import type { Settings } from "../state/state-schemas.ts";
 
-/** The sockets stay as they are; who may come in by them changes. */
+/** The sockets stay as they are; only who may connect changes. */
 export function socketsInForce(running: Configuration, after: Configuration): Configuration["sockets"] {
   const tcp = running.sockets.nbd_tcp;
   const allow = after.sockets.nbd_tcp?.allow;
@@ -28,18 +28,18 @@ export function differences(before: Value, after: Value, at = ""): string[] {
   return [...keys].flatMap((key) => differences(before[key], after[key], at === "" ? key : `${at}.${key}`));
 }
 
-/** Keys whose value a command has set: the command's value stays in force. */
+/** Keys overridden by a command; the command's value stays in force. */
 export function commandedKeys(settings: Settings): string[] {
   const byCommand = ENTRIES.filter(
     ([key, setting]) => setting.byCommand === true && valueAt(settings, camel(key)) !== undefined,
   );
   const keys: string[] = byCommand.map(([key]) => key);
-  // A profile is nothing but what it says of some.
+  // A profile consists only of what it sets for some units.
   const ofProfile = ENTRIES.filter(([, setting]) => setting.type === "whole" && setting.profiles !== undefined);
   return ofProfile.every(([key]) => keys.includes(key)) ? [...keys, "profile"] : keys;
 }
 
-/** The setting that a key of the file belongs to: of what stands within it, when it has a shape of its own. */
+/** The setting a key of the file belongs to: the enclosing one, when that has a shape of its own. */
 function settingOf(key: string): Setting | undefined {
   for (let at = key; at !== ""; at = sectionOf(at)) {
     const found = ENTRIES.find(([name]) => name === at);

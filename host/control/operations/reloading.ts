@@ -1,4 +1,4 @@
-// Reads the configuration file again and puts it in force, as a whole or not at all.
+// Reads the configuration file again and applies it, as a whole or not at all.
 
 import { applyAll } from "./applying.ts";
 import type { RememberedAttachments } from "./attachments.ts";
@@ -13,7 +13,7 @@ import { reloadReport, socketsInForce } from "./reload.ts";
 import { isEmulated, type Configuration, type ReloadReport } from "../schemas/configuration.ts";
 import type { TlsSources } from "../tls/sources.ts";
 
-/** What a reload reads and changes: the daemon, which keeps it. */
+/** What a reload reads and changes; the daemon implements it. */
 export interface Reloadable extends Context {
   readonly options: {
     readonly configuration: Configuration;
@@ -29,7 +29,7 @@ export interface Reloadable extends Context {
   configurationFile: string | null;
 }
 
-/** Within a change only. A mistake in the file changes nothing. @throws ControlError */
+/** Only within a change. A mistake in the file changes nothing. @throws ControlError */
 export async function reload(daemon: Reloadable, kept: Kept): Promise<ReloadReport> {
   const before = daemon.effective.configuration;
   const place = daemon.configurationFile ?? daemon.options.configurationPlace;
@@ -39,7 +39,7 @@ export async function reload(daemon: Reloadable, kept: Kept): Promise<ReloadRepo
       : loadConfiguration(place, daemon.configurationFile !== null);
   const { emulated } = daemon;
   const report = reloadReport(before, after, daemon.state.settings(), isEmulated(after) !== emulated);
-  // What needs a restart stays as it was, so that what is shown is what is in force.
+  // Settings that need a restart keep their old values, so that what is displayed is what is in force.
   const { state, log, limits, ring, process, array } = daemon.options.configuration;
   const sockets = socketsInForce(daemon.options.configuration, after);
   const devices = isEmulated(after) === emulated ? after.devices : before.devices;
@@ -62,7 +62,7 @@ export async function reload(daemon: Reloadable, kept: Kept): Promise<ReloadRepo
   return report;
 }
 
-/** Puts a configuration in force. What the core refuses is taken back, with all that it had taken. */
+/** Puts a configuration in force. If the core refuses any of it, all of it is undone. */
 async function put(daemon: Reloadable, effective: Effective): Promise<void> {
   const before = daemon.effective;
   daemon.effective = effective;

@@ -1,4 +1,4 @@
-// What a command has set holds over the configuration, also after a restart, until an operator gives it up.
+// A command's setting overrides the configuration, also after a restart, until an operator gives it up.
 
 import { applyAll } from "./applying.ts";
 import type { Context } from "../devices/context.ts";
@@ -35,7 +35,7 @@ function commanded({ state, inventory }: Context): Commanded {
   return { settings: state.settings(), units: new Map(units.map((unit) => [unit, settingsOf(unit)])) };
 }
 
-/** Writes them, and puts them in force. */
+/** Stores them and puts them in force. */
 async function put(context: Context, { settings, units }: Commanded): Promise<void> {
   for (const [unit, own] of units) Object.assign(unit, own);
   context.state.transaction(() => {
@@ -55,8 +55,8 @@ function tell({ hub, effective }: Context, { settings, units }: Commanded): void
 }
 
 /**
- * POST /v1/config/revert: the configuration holds in everything that it can say; all of it, or nothing changes. What only
- * commands can set (paths, names, attachments) stays.
+ * POST /v1/config/revert: the configuration decides everything it can express; all of it, or nothing changes. What only commands
+ * can set (paths, names, attachments) stays.
  */
 export function revertOverrides(context: Context): Promise<RevertReport> {
   return context.change(async () => {

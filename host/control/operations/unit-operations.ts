@@ -1,4 +1,4 @@
-// What an operator does to logical units.
+// An operator's operations on logical units.
 
 import * as abi from "../../abi.ts";
 import type { Context } from "../devices/context.ts";
@@ -25,7 +25,7 @@ function notOffered(unit: Unit, why: string): ControlError {
   });
 }
 
-/** PATCH /v1/units/:n: everything it asks for, or nothing. */
+/** PATCH /v1/units/:n: everything the patch asks for, or nothing. */
 export function patchUnit(context: Context, key: string, patch: UnitPatch): Promise<UnitView> {
   return context.change(async () => {
     const unit = context.inventory.unit(key);
@@ -94,7 +94,7 @@ async function checkPolicy(context: Context, unit: Unit, { name, parameters }: P
   if (parameters.paths !== undefined) await checkSubset(context, unit, parameters.paths);
 }
 
-/** A subset that cannot be used now is a mistake, unless nothing can be used. One that fails later stays what it is. */
+/** A subset with no usable path is a mistake, unless no path is usable at all. A subset that fails later stays. */
 async function checkSubset(context: Context, unit: Unit, paths: readonly string[]): Promise<void> {
   const snapshot = await context.snapshots.current();
   const usable = unit.handle === null ? 0 : (snapshot.unit(unit.handle)?.usable ?? 0);
@@ -111,7 +111,7 @@ async function checkSubset(context: Context, unit: Unit, paths: readonly string[
   });
 }
 
-/** Tells the core what a patch has changed of the unit. The policy first: only it can be refused. */
+/** Tells the core what a patch changed. The policy comes first, as only it can be refused. */
 async function tellCore(context: Context, unit: Unit, patch: UnitPatch, setsPolicy: boolean): Promise<void> {
   const { effective, reactor, bringUp } = context;
   const { handle } = unit;
@@ -152,7 +152,7 @@ async function applyPatch(context: Context, unit: Unit, patch: UnitPatch, policy
   if (patch.name !== undefined) context.offer();
 }
 
-/** Fails what waits for a path, and new requests until a path is usable. */
+/** Fails requests that wait for a path, and new ones until a path is usable. */
 export function releaseUnit(context: Context, key: string): Promise<UnitView> {
   return context.change(async () => {
     const unit = context.inventory.unit(key);

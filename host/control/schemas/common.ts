@@ -1,6 +1,6 @@
-// Words that every part of the API and of the configuration file shares.
+// Types shared by all parts of the API and by the configuration file.
 //
-// Sizes are in bytes, times carry their unit in the name, counters start with the daemon.
+// Sizes are in bytes, times carry their unit in the name, counters start when the daemon does.
 
 import * as z from "zod";
 import { IDENTITY_NAME, IDENTITY_NAME_RULE, PRIORITY_MAX, PRIORITY_MIN, PRIORITY_RULE } from "./constants.ts";
@@ -14,7 +14,7 @@ export const PathNumber = z
   .meta({ id: "PathNumber", description: "host:channel:target:lun", examples: ["4:0:0:1"] });
 export type PathNumber = z.infer<typeof PathNumber>;
 
-/** A path number whose fields may be left out; a field that is left out matches all: `5:::`. */
+/** A path number whose fields may be omitted; an omitted field matches everything: `5:::`. */
 export const PathPattern = z
   .string()
   .regex(/^\d{0,10}:\d{0,10}:\d{0,10}:\d{0,20}$/, {
@@ -42,7 +42,7 @@ export const UnitName = z
   })
   .meta({ id: "UnitName", description: "Name of the unit and of its NBD export" });
 
-/** A name that somebody wants a unit to have. */
+/** A name to give to a unit. */
 export const NewUnitName = UnitName.refine((name) => !IDENTITY_NAME.test(name), { error: IDENTITY_NAME_RULE }).meta({
   id: "NewUnitName",
   description: "Name of the unit and of its NBD export; not one that looks like an identity (naa., eui., t10., ...)",
@@ -101,7 +101,7 @@ export const ERROR_CODES = [
 export const ErrorCode = z.enum(ERROR_CODES).meta({ id: "ErrorCode" });
 export type ErrorCode = z.infer<typeof ErrorCode>;
 
-/** What every answer with a status of 400 or more looks like. */
+/** The body of every answer with a status of 400 or more. */
 export const ErrorBody = z
   .object({
     error: z.object({
@@ -114,6 +114,6 @@ export const ErrorBody = z
   .meta({ id: "ErrorBody" });
 export type ErrorBody = z.infer<typeof ErrorBody>;
 
-/** The answer of a change that has nothing to show. */
+/** The answer to a change that has nothing to show. */
 export const Done = z.object({ done: z.literal(true) }).meta({ id: "Done" });
 export type Done = z.infer<typeof Done>;

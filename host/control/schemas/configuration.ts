@@ -1,7 +1,7 @@
 // The configuration file, /etc/pathmanager/pathmanager.toml. docs/configuration.md says what each key is for.
 //
-// Keys are in snake case as TOML files have them, and carry their unit. Every key has a default, so an empty file is a
-// configuration. Objects are strict: a key that nobody knows is a mistake, not a comment.
+// Keys are in snake case, as usual in TOML, and carry their unit. Every key has a default, so an empty file is a valid
+// configuration. Objects are strict: an unknown key is a mistake, not a comment.
 
 import * as z from "zod";
 import { compileEre, EreError } from "../../discovery/ere.ts";
@@ -17,7 +17,7 @@ const Listen = z
   .string()
   .regex(/^(\[[0-9a-fA-F:]+\]|[^:[\]]*):\d{1,5}$/, { error: "must be host:port, like 127.0.0.1:10809" });
 
-/** A regular expression; the issue is about the expression, so it is told in the place of it. */
+/** A regular expression; the issue names the mistake in the expression. */
 const Regex = z.string().check((context) => {
   try {
     compileEre(context.value);
@@ -28,7 +28,7 @@ const Regex = z.string().check((context) => {
   }
 });
 
-/** A text in which `*` stands for any text, or a regular expression; with `not`, what does not match it. */
+/** A pattern in which `*` matches any text, or a regular expression; with `not`, whatever does not match it. */
 const Pattern = z.union([z.string().min(1), z.strictObject({ regex: Regex, not: z.boolean().optional() })]);
 
 const SELECTOR_KEYS = "identity, wwid, vendor, product, block_device, protocol, device, path";
@@ -51,7 +51,7 @@ const namesSomething = (selector: object): boolean =>
   Object.entries(selector).some(([key, value]) => key !== "except" && value !== undefined);
 const NAMES_NOTHING = { error: `a selector names at least one of ${SELECTOR_KEYS}` };
 
-/** One selector; every key in it has to match, and no selector of `except`. */
+/** One selector: every key in it has to match, and no selector of `except`. */
 export const DeviceSelector = SelectorTable.extend({
   except: z.array(SelectorTable.refine(namesSomething, NAMES_NOTHING)).optional(),
 }).refine(namesSomething, NAMES_NOTHING);
@@ -158,11 +158,11 @@ export const Configuration = z.strictObject({
 });
 export type Configuration = z.infer<typeof Configuration>;
 export type InitialPaths = Configuration["initial_paths"];
-/** Whether the emulated array is served: only when the file says so, by `emulated` or by shaping the array. */
+/** Whether the emulated array is served: only when the file says so, by `emulated` or by an `[array]` section. */
 export function isEmulated({ emulated, array, devices }: Configuration): boolean {
   return emulated ?? (array !== undefined && devices.length === 0);
 }
-/** What may stand in the file: every key optional. */
+/** The contents of the file: every key optional. */
 export type ConfigurationInput = z.input<typeof Configuration>;
 
 /** GET /v1/config. */

@@ -1,4 +1,4 @@
-// Messages: what happened, with the numbers operators know (reference section 9).
+// Messages: what happened, with the message numbers operators know (reference section 9).
 
 import * as z from "zod";
 import { EVENTS_MAX } from "./constants.ts";

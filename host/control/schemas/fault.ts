@@ -1,5 +1,5 @@
-// Faults of the emulated array: what a demonstration or a test does to it. The kinds and their meaning are those of
-// host/array/faults/faults.ts; the array checks the ranges and names the parameter that is wrong.
+// Faults of the emulated array, for demonstrations and tests. Their kinds and meaning are those of host/array/faults/faults.ts;
+// the array checks the ranges and names the wrong parameter.
 
 import * as z from "zod";
 import { PathNumber } from "./common.ts";
@@ -90,7 +90,7 @@ export const Fault = z
   .meta({ id: "Fault" });
 export type Fault = z.infer<typeof Fault>;
 
-/** Where it strikes: every port that has all the given properties. */
+/** Where it applies: every port that has all the given properties. */
 const FaultPlace = z.strictObject({
   array: z.string().optional(),
   unit: z.int().min(0).optional(),
@@ -100,7 +100,7 @@ const FaultPlace = z.strictObject({
   path: PathNumber.optional(),
 });
 
-/** Which commands it strikes. */
+/** Which commands it applies to. */
 const FaultFilter = z.strictObject({
   commands: z.enum(["all", "io", "reads", "writes", "other", "inquiry"]).optional(),
   opcode: byte.optional(),
@@ -134,9 +134,9 @@ export type FaultView = z.infer<typeof FaultView>;
 export const FaultList = z.object({ faults: z.array(FaultView) }).meta({ id: "FaultList" });
 export type FaultList = z.infer<typeof FaultList>;
 
-/** The id of the fault that was added; one that is momentary is over already. */
+/** The id of the new fault; a momentary one is already over. */
 export const FaultAdded = z.object({ id: z.int() }).meta({ id: "FaultAdded" });
 export type FaultAdded = z.infer<typeof FaultAdded>;
 
-/** DELETE /v1/array/faults: one, or all when `id` is left out. */
+/** DELETE /v1/array/faults: one, or all when `id` is omitted. */
 export const FaultRemoval = z.object({ id: z.coerce.number().int().min(0).optional() });

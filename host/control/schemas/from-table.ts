@@ -16,7 +16,7 @@ type Schema<S> = S extends { type: "whole" }
           ? z.ZodLiteral<V>
           : z.ZodString;
 
-/** Names of a section whose schemas are made here; the others' are written by hand. */
+/** Names of a section whose schemas are made here; the others are written by hand. */
 type PlainIn<Section extends string> = {
   [N in NameIn<Section>]: EntryIn<Section, N> extends { type: "made" } ? never : N;
 }[NameIn<Section>];
@@ -56,18 +56,18 @@ function withDefault(setting: Setting, schema: z.ZodType): z.ZodType {
   return "default" in setting && setting.default !== undefined ? schema.default(setting.default) : schema.optional();
 }
 
-/** What may stand in a section of the file; what is left out has its default. */
+/** What a section of the file may hold; whatever is omitted has its default. */
 export function shapeOf<Section extends string>(section: Section): Shape<Section> {
-  // The types say of each kind of setting what `schemaOf` makes of it.
+  // The types that `schemaOf` gives each kind of setting.
   return made(section, withDefault) as Shape<Section>;
 }
 
-/** The same where what is left out is as it is elsewhere. */
+/** The same, where an omitted value means "as it is elsewhere". */
 export function optionalShapeOf<Section extends string>(section: Section): OptionalShape<Section> {
   return made(section, (_, schema) => schema.optional()) as OptionalShape<Section>;
 }
 
-/** A name of the file as the API writes it: `stallMinMs`. */
+/** A name from the file as the API spells it: `stallMinMs`. */
 export type Camel<S extends string> = S extends `${infer Head}_${infer Rest}` ? `${Head}${Capitalize<Camel<Rest>>}` : S;
 
 export const camel = (name: string): string => name.replaceAll(/_(.)/g, (_, letter: string) => letter.toUpperCase());

@@ -22,7 +22,7 @@ export const Patrol = z
   .meta({ id: "Patrol" });
 export type Patrol = z.infer<typeof Patrol>;
 
-/** PATCH /v1/patrol. What is left out stays as it is. */
+/** PATCH /v1/patrol. Whatever is omitted stays as it is. */
 export const PatrolPatch = Patrol.partial().meta({ id: "PatrolPatch" });
 export type PatrolPatch = z.infer<typeof PatrolPatch>;
 
@@ -36,7 +36,7 @@ export const Mode = z
   .meta({ id: "Mode" });
 export type Mode = z.infer<typeof Mode>;
 
-/** PATCH /v1/mode. What is left out stays as it is. */
+/** PATCH /v1/mode. Whatever is omitted stays as it is. */
 export const ModePatch = z
   .strictObject({ failback: FailbackMode.optional(), cluster: z.boolean().optional() })
   .meta({ id: "ModePatch" });

@@ -3,13 +3,13 @@
 import * as z from "zod";
 import { Count, PathNumber, Priority, TimeMs, UnitNumber } from "./common.ts";
 
-/** What is displayed of a path; follows from enabled, health and selection (reference section 2). */
+/** The displayed state of a path; follows from enabled, health and selection (reference section 2). */
 export const PathState = z.enum(["in use", "active", "standby", "failed"]).meta({ id: "PathState" });
 export type PathState = z.infer<typeof PathState>;
 
 /**
- * Conditions beside the state. `unverified`: its identity has not been checked yet, so it gets no I/O. `gone`: its
- * device is not there; it is not displayed any more, and its settings are kept until `forget`.
+ * Conditions besides the state. `unverified`: its identity has not been checked yet, so it gets no I/O. `gone`: its device is
+ * missing; it is no longer displayed, and its settings are kept until `forget`.
  */
 export const PathCondition = z
   .enum(["suspect", "marginal", "stalled", "wrong unit", "unverified", "removing", "gone"])
@@ -99,7 +99,7 @@ export const PathView = z
   .meta({ id: "PathView" });
 export type PathView = z.infer<typeof PathView>;
 
-/** A device that was looked at and is not a path, with the reason. */
+/** A device that was scanned and is not a path, with the reason. */
 export const RefusedDevice = z
   .object({
     device: z.string(),

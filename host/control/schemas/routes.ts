@@ -1,7 +1,7 @@
-// Every endpoint of the API, once. Fastify's routes, the OpenAPI document and the types of the client come from here.
+// Every endpoint of the API, once. Fastify's routes, the OpenAPI document and the client's types come from here.
 //
-// `change` says whether the caller needs the right to change (root, the daemon's own user, the group). An endpoint that
-// acts answers what it acted on, as it is afterwards.
+// `change` says whether the caller needs permission to make changes (root, the daemon's own user, the group). An endpoint that
+// acts returns what it acted on, as it is afterwards.
 
 import * as z from "zod";
 import { Done, PathNumber, PathPattern, Priority, UnitKey } from "./common.ts";
@@ -17,7 +17,7 @@ export type Method = "GET" | "POST" | "PATCH" | "DELETE";
 
 export interface Route {
   readonly method: Method;
-  /** With fastify's parameters: `/v1/units/:n`. */
+  /** In fastify's notation: `/v1/units/:n`. */
   readonly path: string;
   readonly summary: string;
   readonly change: boolean;
@@ -259,7 +259,7 @@ export type RouteId = keyof Routes;
 
 type Part<R, K extends string> = R extends { readonly [P in K]: z.ZodType } ? z.output<R[K]> : undefined;
 
-/** What a handler gets, checked. */
+/** The validated input of a handler. */
 export interface Input<K extends RouteId> {
   readonly params: Part<Routes[K], "params">;
   readonly query: Part<Routes[K], "query">;

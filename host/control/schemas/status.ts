@@ -4,7 +4,7 @@ import * as z from "zod";
 import { Count, TimeMs } from "./common.ts";
 import { AluaState, RefusedDevice } from "./path.ts";
 
-/** For uptimes and rates: `time` and its kind jump when somebody sets the clock. */
+/** For uptimes and rates: `time` and its like jump when someone sets the clock. */
 const RunningMs = Count.meta({ description: "Milliseconds since the daemon started, by a clock that nobody sets" });
 
 export const Status = z
@@ -43,7 +43,7 @@ export const Status = z
   .meta({ id: "Status" });
 export type Status = z.infer<typeof Status>;
 
-/** An array (one enclosure, as far as its units tell): its target ports and port groups. */
+/** An array (one enclosure, as far as its units reveal): its target ports and port groups. */
 export const ArrayView = z
   .object({
     vendor: z.string(),
@@ -72,7 +72,7 @@ export const Totals = z.object({
   inFlight: Count,
 });
 
-/** GET /v1/statistics: counters only, so that a display can poll it quickly. */
+/** GET /v1/statistics: counters only, so that it is cheap to poll. */
 export const StatisticsView = z
   .object({
     time: TimeMs,

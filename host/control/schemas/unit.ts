@@ -1,4 +1,4 @@
-// One logical unit as the API shows it, and what can be changed of it.
+// One logical unit as the API shows it, and what can be changed about it.
 
 import * as z from "zod";
 import { POLICY_NAMES } from "../../settings/names.ts";
@@ -11,7 +11,7 @@ export const PolicyName = z.enum(POLICY_NAMES).meta({ id: "PolicyName" });
 export type PolicyName = z.infer<typeof PolicyName>;
 
 /**
- * Parameters of the policies; which policy takes which is checked where it is set (POLICY_PARAMETER otherwise).
+ * Parameters of the policies; whether a policy takes a parameter is checked when it is set (POLICY_PARAMETER otherwise).
  * `ios`, `bytes`: round robin turns after so many (round-robin). `paths`: the subset (round-robin-subset).
  * `historyPercent`: share of the past in the mean (historical-service-time, 95 when left out).
  * `weights`: relative speed of each path, 1..65535, paths left out have 1 (weighted, service-time).
@@ -32,7 +32,7 @@ export const Policy = z
   .meta({ id: "Policy" });
 export type Policy = z.infer<typeof Policy>;
 
-/** Dynamic balancing as `spscmd` knows it: `mode` is the number of `-lbmode`, null for a policy it has no number for. */
+/** Dynamic balancing as `spscmd` knows it: `mode` is the number of `-lbmode`, null for a policy without one. */
 export const Balancing = z
   .object({
     dynamic: z.boolean(),
@@ -43,17 +43,16 @@ export const Balancing = z
 export type Balancing = z.infer<typeof Balancing>;
 
 /**
- * `ok`: several paths can carry I/O. `single path`: there is only one. `not redundant`: only one of several can carry
- * I/O. `no path`: none can, requests wait.
- * `released`: requests fail at once until a path is usable. `gone`: every path's device is gone. `in use elsewhere`:
- * somebody uses a device of it beside us, so that it is not offered.
+ * `ok`: several paths can carry I/O. `single path`: there is only one. `not redundant`: only one of several can carry I/O. `no
+ * path`: none can, requests wait. `released`: requests fail at once until a path is usable. `gone`: every path's device is
+ * missing. `in use elsewhere`: another program uses a device of the unit, so it is not offered.
  */
 export const UnitState = z
   .enum(["ok", "single path", "not redundant", "no path", "released", "gone", "in use elsewhere"])
   .meta({ id: "UnitState" });
 export type UnitState = z.infer<typeof UnitState>;
 
-/** Who the unit is: the designator of VPD page 0x83 (association LU), or vendor, product and serial. */
+/** The unit's identity: the designator of VPD page 0x83 (association LU), or vendor, product and serial number. */
 export const Identity = z
   .object({
     type: z.enum(IDENTITY_TYPES),
@@ -112,7 +111,7 @@ export const UnitView = z
   .meta({ id: "UnitView" });
 export type UnitView = z.infer<typeof UnitView>;
 
-/** PATCH /v1/units/:n. What is left out stays as it is. */
+/** PATCH /v1/units/:n. Whatever is omitted stays as it is. */
 export const UnitPatch = z
   .strictObject({
     name: NewUnitName.optional(),
@@ -126,7 +125,7 @@ export const UnitPatch = z
   .meta({ id: "UnitPatch" });
 export type UnitPatch = z.infer<typeof UnitPatch>;
 
-/** POST /v1/units/:n/attach. Without a device: the one the unit has, or one that the kernel chooses. */
+/** POST /v1/units/:n/attach. Without a device: the one the unit has, or one the kernel chooses. */
 export const AttachRequest = z
   .strictObject({
     device: z
@@ -134,10 +133,10 @@ export const AttachRequest = z
       .regex(/^\/dev\/nbd\d{1,4}$/, { error: "the device is /dev/nbdN, like /dev/nbd0" })
       .optional(),
     readOnly: z.boolean().optional(),
-    /** A further device beside those the unit has. Each has a page cache of its own, so reads of one may be stale. */
+    /** A further device besides those the unit has. Each has a page cache of its own, so reads through one may be stale. */
     another: z.boolean().optional(),
     connections: z.int().min(1).max(16).optional(),
-    /** Seconds the kernel waits for a new connection when this one breaks (a restart of the daemon). */
+    /** How many seconds the kernel waits for a new connection when this one breaks (a restart of the daemon). */
     deadConnectionTimeoutS: z.int().min(0).max(3600).optional(),
   })
   .meta({ id: "AttachRequest" });

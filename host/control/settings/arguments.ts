@@ -1,4 +1,4 @@
-// What `pathmanagerd` can be told on its command line. Light: for help and version nothing else of the daemon is loaded.
+// The command line of `pathmanagerd`. Lightweight: for help and version nothing else of the daemon is loaded.
 
 import { parseArgs } from "node:util";
 import { reasonOf } from "../ground/errors.ts";
@@ -26,7 +26,7 @@ export type Arguments =
   | { readonly kind: "version" }
   | { readonly kind: "mistake"; readonly text: string };
 
-/** @param args without the program's own two */
+/** @param args without the leading program and script */
 export function readArguments(args: readonly string[]): Arguments {
   try {
     const { values } = parseArgs({

@@ -1,8 +1,8 @@
-// In which line of a TOML file a key stands.
+// Finds the line of a TOML file that a key is on.
 //
-// The parser gives values without positions, so a mistake that the schema finds is looked up here. This reads only what
-// is needed for that: table headers and the beginnings of keys, outside strings and comments. It runs on text that the
-// parser has accepted, so it may take well-formedness for granted.
+// The parser returns values without positions, so a mistake that the schema finds is located here. This reads only what that
+// takes: table headers and the beginnings of keys, outside strings and comments. It runs on text that the parser has accepted, so
+// it may assume well-formed TOML.
 
 export interface KeyPosition {
   /** Keys and array indexes, from the root. */
@@ -18,7 +18,7 @@ interface Cursor {
 
 const BARE = /[A-Za-z0-9_-]/;
 
-/** Every key of the file, in its order. */
+/** Every key of the file, in order. */
 export function keyPositions(text: string): KeyPosition[] {
   const positions: KeyPosition[] = [];
   const cursor: Cursor = { at: 0, line: 1 };
@@ -41,7 +41,7 @@ export function keyPositions(text: string): KeyPosition[] {
   return positions;
 }
 
-/** The line of `path`, or of its nearest ancestor that stands in the file; 1 when none does. */
+/** The line of `path`, or of its nearest ancestor in the file; 1 when there is none. */
 export function lineOf(positions: readonly KeyPosition[], path: readonly PropertyKey[]): number {
   for (let depth = path.length; depth > 0; depth--) {
     const wanted = JSON.stringify(path.slice(0, depth));
@@ -113,7 +113,7 @@ function readInlineTable(
   cursor.at++;
 }
 
-/** Reads `a.b."c d"` and what blank follows it. */
+/** Reads `a.b."c d"` and the blanks after it. */
 function readKeys(text: string, cursor: Cursor): string[] {
   const keys: string[] = [];
   for (;;) {

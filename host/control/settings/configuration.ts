@@ -1,5 +1,5 @@
-// Reads the configuration file and checks it. Every mistake names the file, the line, the key, what is wrong and what
-// is allowed; all mistakes of a file are told at once.
+// Reads and checks the configuration file. Every mistake names the file, the line, the key, what is wrong and what is allowed;
+// all mistakes in a file are reported at once.
 
 import { readFileSync, statSync } from "node:fs";
 import { parse, TomlError } from "smol-toml";
@@ -29,7 +29,7 @@ export type Checked =
   | { readonly ok: true; readonly configuration: Configuration }
   | { readonly ok: false; readonly mistakes: readonly Mistake[] };
 
-/** Checks the text of a configuration file; `file` is only for the messages. */
+/** Checks the text of a configuration file; `file` appears in the messages only. */
 export function checkConfiguration(text: string, file: string): Checked {
   let values: unknown;
   try {
@@ -46,14 +46,14 @@ export function checkConfiguration(text: string, file: string): Checked {
   if (mistakes.length > 0 || !result.success) {
     return { ok: false, mistakes: mistakes.toSorted((a, b) => a.line - b.line) };
   }
-  // Settled here, so that what is displayed says it and a reload compares like with like.
+  // Resolved here, so that displays show it and a reload compares like with like.
   return { ok: true, configuration: { ...result.data, emulated: isEmulated(result.data) } };
 }
 
-/** What holds without any file: the emulated array, to look around. A file that names no device has no device. */
+/** The configuration without any file: the emulated array, for a first rescan. A file that selects no device serves no device. */
 export const WITHOUT_FILE: Configuration = Configuration.parse({ emulated: true });
 
-/** Reads and checks a file. A file that is not there may be left out, unless it was named by somebody (`required`). */
+/** Reads and checks a file. A missing file is fine unless someone named it (`required`). */
 export function loadConfiguration(
   file: string,
   required: boolean,
@@ -80,7 +80,7 @@ export function loadConfiguration(
   });
 }
 
-/** Whoever may write the file decides what a daemon of root does. */
+/** Whoever can write the file decides what a daemon running as root does. */
 function refuseWritable(file: string): void {
   const status = statSync(file);
   if (!status.isFile() || (status.mode & 0o002) === 0) return;
@@ -115,7 +115,7 @@ function mistakesOf(issue: Issue, file: string, positions: readonly KeyPosition[
       return { file, line: lineOf(positions, path), key: dotted(path), problem: `unknown key; ${hint}` };
     });
   }
-  // A union reports what every alternative said; the one that got furthest is what was meant.
+  // A union reports what every alternative said; the alternative that got furthest is the one that was meant.
   if (issue.code === "invalid_union" && issue.errors.length > 0) {
     const deepest = issue.errors
       .flatMap((issues) => issues)
@@ -177,7 +177,7 @@ function definitionOf(schema: unknown): Definition | undefined {
   return typeof schema === "object" && schema !== null && "def" in schema ? (schema.def as Definition) : undefined;
 }
 
-/** What `pick` finds in a schema, or else in the first of those it is made of that has it. */
+/** What `pick` finds in a schema, or else in the first of its parts that has it. */
 function within<T>(schema: unknown, pick: (definition: Definition) => T | undefined): T | undefined {
   const definition = definitionOf(schema);
   if (definition === undefined) return undefined;
@@ -195,7 +195,7 @@ const elementOf = (schema: unknown): unknown => within(schema, ({ element }) => 
 
 const DYNAMIC_IN_CLUSTER = 'must be "static" while cluster = true: cluster reservations belong to one path';
 
-/** Parameters that the policy does not take, or that no file can give. */
+/** Parameters that the policy does not take, or that no file can set. */
 function policyContradictions(policy: Configuration["policy"], at: readonly PropertyKey[], complain: Complain): void {
   const { name, parameters } = policyOfConfiguration(policy);
   if (name === "round-robin-subset") {
@@ -207,7 +207,7 @@ function policyContradictions(policy: Configuration["policy"], at: readonly Prop
   complain([...at, key], `the policy ${name} has no parameter ${key}; ${mistake.remedy}`);
 }
 
-/** The same of one unit, whose own settings stand over those of all. */
+/** The same for one unit, whose own settings override the general ones. */
 function unitContradictions(c: Configuration, index: number, complain: Complain): void {
   const { policy, timeouts } = c.units[index] ?? {};
   const at = ["units", index] as const;
@@ -225,7 +225,7 @@ function unitContradictions(c: Configuration, index: number, complain: Complain)
   complain([...at, "timeouts", "stall_min_ms"], `must not be above stall_max_ms (${most})`);
 }
 
-/** What no single key is wrong about. */
+/** Mistakes that no single key shows. */
 function contradictions(c: Configuration, file: string, positions: readonly KeyPosition[]): Mistake[] {
   const found: Mistake[] = [];
   const complain: Complain = (path, problem) => {

@@ -1,4 +1,4 @@
-// What no single key of sockets.nbd_tcp is wrong about.
+// Mistakes in sockets.nbd_tcp that no single key shows.
 
 import type { AllowRule, NbdTcp } from "../schemas/configuration.ts";
 
@@ -7,7 +7,7 @@ export type Complain = (path: readonly PropertyKey[], problem: string) => void;
 const AT = ["sockets", "nbd_tcp"] as const;
 const X509_KEYS = ["certificate", "key", "authorities"] as const;
 
-/** Whose rule would never be about anybody. */
+/** Rules that can never match a client. */
 function ruleContradiction(rule: AllowRule, hasX509: boolean, hasPsk: boolean): [keyof AllowRule, string] | null {
   if (rule.psk !== undefined && !hasPsk) return ["psk", "nobody has a key as long as there is no psk_file"];
   const needs = "nobody has a certificate as long as there is no certificate, key and authorities";
@@ -16,7 +16,9 @@ function ruleContradiction(rule: AllowRule, hasX509: boolean, hasPsk: boolean): 
   return null;
 }
 
-/** A port without TLS is asked for in so many words, on the loopback interface too: there every user of the machine may connect. */
+/**
+ * A port without TLS must be requested explicitly, even on the loopback interface: every user of the machine may connect there.
+ */
 export function nbdTcpContradictions(tcp: NbdTcp | undefined, complain: Complain): void {
   if (tcp === undefined) return;
   const present = X509_KEYS.filter((key) => tcp[key] !== undefined);

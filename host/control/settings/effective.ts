@@ -1,4 +1,5 @@
-// Which settings hold: what a command set (the state file), else what the configuration says of the unit, else of all.
+// Decides which settings are in force: those set by a command (state file), else the configuration's for the unit, else the
+// general ones.
 
 import type { Setting } from "../../settings/setting.ts";
 import { coreNumber, defaultOf, ENTRIES, nameOf, sectionOf, SETTINGS, type Key } from "../../settings/table.ts";
@@ -23,7 +24,7 @@ export function policyOfConfiguration(policy: ConfiguredPolicy): Policy {
   return { name, parameters };
 }
 
-/** What stands at a dotted key, if anything. */
+/** The value at a dotted key, if any. */
 export function valueAt(values: unknown, key: string): unknown {
   let found = values;
   for (const name of key.split(".")) {
@@ -56,7 +57,10 @@ export class Effective {
     return this.#units.get(identity) ?? this.#units.get(wwidOf(identity) ?? identity);
   }
 
-  /** What holds: set by a command, else in the file for the unit, else in the file, else by the profile, else the default. */
+  /**
+   * The value in force: set by a command, else from the file for the unit, else from the file, else from the profile, else the
+   * default.
+   */
   #value(key: Key, unit?: Unit): unknown {
     const setting: Setting = SETTINGS[key];
     const { configuration } = this;
@@ -101,7 +105,7 @@ export class Effective {
     };
   }
 
-  /** The policy chosen for a unit; what holds while cluster mode is on is `policy`. */
+  /** The policy chosen for a unit; `policy` is the one in force, which differs in cluster mode. */
   chosenPolicy(unit: Unit): Policy {
     return unit.policy ?? policyOfConfiguration(this.#unit(unit)?.policy ?? this.configuration.policy);
   }
@@ -112,7 +116,7 @@ export class Effective {
   }
 
   timeouts(unit: Unit): Timeouts {
-    // The schema of the view is made from the same entries.
+    // The view's schema is made from the same entries.
     return Object.fromEntries(TIMEOUTS.map(([key]) => [camel(nameOf(key)), this.#number(key, unit)])) as Timeouts;
   }
 
@@ -120,7 +124,7 @@ export class Effective {
     return this.#number("units.hedge_budget_percent", unit);
   }
 
-  /** The name the configuration gives a unit, if any. */
+  /** The configured name of a unit, if any. */
   nameOf(identity: string): string | undefined {
     return this.#entry(identity)?.name;
   }

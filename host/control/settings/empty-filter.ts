@@ -1,5 +1,5 @@
-// A configuration that leaves no device: found without looking at a machine where the text says it, else after a rescan.
-// Serving nothing is allowed, and nobody shall have to guess that it is so.
+// Detects a configuration that selects no device: from its text where that is enough, else after a scan. Serving nothing is
+// allowed, but nobody should have to guess that it is so.
 
 import { matchesAnything } from "../../discovery/select.ts";
 import { isEmulated, type Configuration } from "../schemas/configuration.ts";
@@ -7,13 +7,13 @@ import type { DeviceSelector } from "../schemas/configuration.ts";
 
 const REMEDY = "name the devices to use in devices";
 
-/** Whether a selector takes whatever there is. */
+/** Whether a selector matches every device. */
 function takesAll({ except = [], device, path, ...patterns }: DeviceSelector): boolean {
   if (except.length > 0 || device !== undefined || path !== undefined) return false;
   return Object.values(patterns).every((pattern) => pattern === undefined || matchesAnything(pattern));
 }
 
-/** Why a configuration can never leave a device, or null. */
+/** Why a configuration can never select a device, or null. */
 export function whyNothingEver(configuration: Configuration): string | null {
   const { devices, exclude } = configuration;
   const emulated = isEmulated(configuration);
@@ -27,7 +27,7 @@ export function whyNothingEver(configuration: Configuration): string | null {
   return "exclude takes away all that devices names, so nothing is served; remove what is too wide there";
 }
 
-/** The same of one machine, where `disks` SCSI disks are there and none was taken or refused. */
+/** The same for one machine with `disks` SCSI disks, none of which was taken or refused. */
 export function whyNothingHere(configuration: Configuration, disks: number): string | null {
   const ever = whyNothingEver(configuration);
   if (ever !== null || disks === 0 || isEmulated(configuration)) return ever;

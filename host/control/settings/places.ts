@@ -1,4 +1,4 @@
-// Where sockets, state and logs lie, when the configuration does not say it.
+// Where sockets, state and logs are when the configuration does not say.
 
 import { join, resolve } from "node:path";
 import type { Configuration } from "../schemas/configuration.ts";
@@ -10,7 +10,7 @@ export interface Places {
   readonly eventLog: string;
 }
 
-/** Root has the system's folders; anybody else has XDG_RUNTIME_DIR, or `build/run` in the working folder. */
+/** Root uses the system's folders; other users XDG_RUNTIME_DIR, or `build/run` in the working directory. */
 export function placesOf(
   configuration: Configuration,
   uid: number,

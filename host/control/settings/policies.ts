@@ -1,4 +1,4 @@
-// Policies: their names, the parameters each takes, and what they are in the core.
+// Policies: their names, their parameters, and their values in the core.
 
 import { ControlError } from "../ground/errors.ts";
 import { didYouMean } from "../ground/did-you-mean.ts";
@@ -20,7 +20,7 @@ export function policyCode(name: PolicyName): number {
   return POLICY_NAMES.indexOf(name);
 }
 
-/** The policies `-lbmode 0..3` stands for. */
+/** The policies that `-lbmode 0..3` stand for. */
 export const LBMODES: readonly PolicyName[] = ["static", "round-robin", "least-sectors", "adaptive"];
 
 /** A policy by its name. @throws ControlError UNKNOWN_POLICY that names the valid ones */
@@ -34,7 +34,7 @@ export function policyName(name: string): PolicyName {
   });
 }
 
-/** The first parameter that the policy does not take, and what it does take; or null. */
+/** The first parameter the policy does not take, and what it takes instead; or null. */
 export function parametersMistake(
   name: PolicyName,
   parameters: PolicyParameters,
@@ -48,7 +48,7 @@ export function parametersMistake(
   return null;
 }
 
-/** Refuses parameters that the policy does not take, and a policy without one that it needs. */
+/** Refuses parameters the policy does not take, and a policy without a parameter it needs. */
 export function checkParameters(name: PolicyName, parameters: PolicyParameters): void {
   const mistake = parametersMistake(name, parameters);
   if (mistake !== null) {
@@ -64,7 +64,7 @@ export function checkParameters(name: PolicyName, parameters: PolicyParameters):
 
 /**
  * The two numbers the core takes for a policy.
- * @param slotOf the slot of a path within its unit, undefined when it is not there
+ * @param slotOf the slot of a path within its unit, undefined when it is not present
  */
 export function policyNumbers(
   { name, parameters }: Policy,
@@ -84,13 +84,13 @@ export function policyNumbers(
   }
 }
 
-/** The policy with the numbers that paths have now. @param numbers by the numbers they had; the rest stays */
+/** The policy in terms of the paths' present numbers. @param numbers by the old numbers; numbers not in it stay */
 export function renumberPolicy(policy: Policy | null, numbers: ReadonlyMap<string, string>): Policy | null {
   const { paths, weights } = policy?.parameters ?? {};
   if (policy === null || (paths === undefined && weights === undefined)) return policy;
   const now = (number: string): string => numbers.get(number) ?? number;
   const entries = Object.entries(weights ?? {});
-  // Of two that would have one number now, the one that was renumbered means a path that is there.
+  // If two end up with the same number, the renumbered one means the present path.
   entries.sort(([a], [b]) => Number(numbers.has(a)) - Number(numbers.has(b)));
   const parameters = {
     ...policy.parameters,
@@ -102,7 +102,7 @@ export function renumberPolicy(policy: Policy | null, numbers: ReadonlyMap<strin
   return { ...policy, parameters };
 }
 
-/** Balancing as `spscmd` shows it: the original's modes in words, any other policy by its name. */
+/** Balancing as `spscmd` displays it: the original's modes in words, any other policy by its name. */
 export function balancingOf(name: PolicyName): Balancing {
   const mode = LBMODES.indexOf(name);
   return {

@@ -1,5 +1,5 @@
-// How the daemon before this one ended. A file beside the state stands for as long as a daemon runs: who finds it at the
-// start knows that the last one was not stopped, and reads there why, if that one could still write it.
+// How the previous daemon ended. A file beside the state exists while a daemon runs: a daemon that finds it at its start knows
+// that the previous one was not stopped, and reads the reason there if that one could still write it.
 
 import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -12,14 +12,14 @@ const BOOT_ID = "/proc/sys/kernel/random/boot_id";
 
 const Life = z.object({
   pid: z.number(),
-  /** Of this boot of the machine; null: the kernel does not say. */
+  /** Boot id of the machine; null when the kernel does not provide it. */
   boot: z.string().nullable(),
-  /** Why it ended; null: it runs, or could not say. */
+  /** Why it ended; null while it runs, or when it could not say. */
   death: z.string().nullable(),
 });
 type Life = z.infer<typeof Life>;
 
-/** How an earlier daemon ended without having been stopped. */
+/** How an earlier daemon ended that was not stopped. */
 export interface Death {
   readonly pid: number;
   readonly reason: string;
@@ -37,7 +37,7 @@ function read(file: string): Life | null {
   try {
     return Life.parse(JSON.parse(readFileSync(file, "utf8")));
   } catch {
-    // No daemon ran here, or the machine went down while it was written: the state file tells what counts.
+    // No daemon ran here, or the machine went down during the write: the state file is what counts.
     return null;
   }
 }
@@ -45,10 +45,10 @@ function read(file: string): Life | null {
 export class LastWords {
   readonly #file: string;
   readonly #boot = bootId();
-  /** What became of the daemon before this one; null: it was stopped, or there was none. */
+  /** What became of the previous daemon; null when it was stopped, or there was none. */
   readonly found: Death | null;
 
-  /** To be made by who has locked the state file: the other daemon is gone then. */
+  /** To be created after locking the state file: by then the other daemon is gone. */
   constructor(directory: string) {
     this.#file = join(directory, LIFE_FILE);
     const before = read(this.#file);
@@ -62,14 +62,14 @@ export class LastWords {
     return "it was killed, or it crashed; the kernel's log may tell more (out of memory, a core dump)";
   }
 
-  /** This daemon runs, or dies of `death`. A disk that takes nothing is no reason to complain here: the state does. */
+  /** This daemon runs, or dies of `death`. A disk error need not be reported here: writing the state reports it. */
   write(death: string | null = null): void {
     const life: Life = { pid: daemonPid(), boot: this.#boot, death };
     try {
       writeFileSync(`${this.#file}.new`, `${JSON.stringify(life)}\n`, { mode: 0o640 });
       renameSync(`${this.#file}.new`, this.#file);
     } catch {
-      // Without it, the next start tells nothing.
+      // Without the file, the next start reports nothing.
     }
   }
 
@@ -78,12 +78,12 @@ export class LastWords {
     try {
       rmSync(this.#file, { force: true });
     } catch {
-      // The next start tells of an end that was none.
+      // The next start will report a death that did not happen.
     }
   }
 }
 
-/** One line for what was thrown: what, and where. */
+/** One line for anything thrown: what, and where. */
 export function defectOf(thrown: unknown): string {
   const where = thrown instanceof Error ? /^\s+at (.+)$/m.exec(thrown.stack ?? "")?.[1] : undefined;
   const name = thrown instanceof Error ? `${thrown.name}: ` : "";

@@ -1,5 +1,5 @@
-// The copy of the settings: a second file beside the state file, in lines, that is replaced as a whole with each change. By its
-// sequence number and digest it is known whether the state file lacks something; what that lost is restored from it.
+// The copy of the settings: a second file beside the state file, in lines, replaced as a whole with each change. Its sequence
+// number and digest show whether the state file lacks anything; what that lost is restored from the copy.
 
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
@@ -13,29 +13,29 @@ import { checked, rowOf, unchecked, type SettingsRow } from "./settings-rows.ts"
 export const COPY_FILE = "settings.copy";
 const MODE = 0o640;
 
-/** Which state of which settings something holds. */
+/** Identifies one state of one installation's settings. */
 export interface Seal {
-  /** Of the settings of this installation, whatever becomes of them. */
+  /** Identifies the installation's settings, whatever happens to them. */
   readonly id: string;
   /** Grows by one with each change. */
   readonly sequence: number;
-  /** Of the lines of all rows. */
+  /** Over the lines of all rows. */
   readonly digest: string;
 }
 
 const Head = z.object({
-  /** Of the rows: that of the state file. */
+  /** Layout of the rows: that of the state file. */
   layout: z.literal(LAYOUT),
   id: z.string(),
   sequence: z.int().positive(),
   digest: z.string(),
   /** Number of the newest event at that time. */
   lastEvent: z.int(),
-  /** Why the settings are not all that were; null: they are. */
+  /** Why the settings are incomplete; null when they are complete. */
   incomplete: z.string().nullable(),
 });
 
-/** What the first line says beside the seal. */
+/** What the first line holds besides the seal. */
 export type Remarks = Pick<z.infer<typeof Head>, "lastEvent" | "incomplete">;
 
 export type SettingsCopy =
@@ -44,9 +44,9 @@ export type SettingsCopy =
   | ({
       readonly kind: "damaged";
       readonly reason: string;
-      /** Null: nobody knows which state it is of. */
+      /** Null when the state is unknown. */
       readonly seal: Seal | null;
-      /** Those that are what was written. */
+      /** Those that are as written. */
       readonly rows: readonly SettingsRow[];
     } & Remarks);
 
@@ -93,7 +93,7 @@ function onDisk(descriptor: number): void {
 }
 
 /**
- * Writes a new copy beside the one that is there; it is on the disk afterwards.
+ * Writes a new copy beside the present one; on return it is on disk.
  * @param body the lines of all rows
  */
 export function prepareSettingsCopy(file: string, seal: Seal, body: string, remarks: Remarks): void {
@@ -111,7 +111,7 @@ export function prepareSettingsCopy(file: string, seal: Seal, body: string, rema
   onDisk(descriptor);
 }
 
-/** The prepared copy takes the place of the one before. */
+/** Puts the prepared copy in the place of the previous one. */
 export function publishSettingsCopy(file: string): void {
   renameSync(`${file}.new`, file);
   onDisk(openSync(dirname(file), "r"));

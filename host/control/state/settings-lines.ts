@@ -1,15 +1,15 @@
-// The lines of all rows that are set, and their digest. A change of one row is one: lines are kept in groups, and what was made of a
-// group stays until one of its rows changes.
+// The lines of all rows that are set, and their digest. A change affects one row: lines are kept in groups, and the digest of a
+// group is reused until one of its rows changes.
 
 import { hash } from "node:crypto";
 import { keyOf, lineOf, rowKey, type Cell, type SettingsRow, type SettingsTable } from "./settings-rows.ts";
 
-/** Rows whose keys follow each other, of one table. */
+/** Rows of one table with consecutive keys. */
 const GROUP_ROWS = 64;
 
 interface Group {
   readonly lines: Map<string, string>;
-  /** Null after a row of it has changed. */
+  /** Null after one of its rows has changed. */
   made: { readonly text: string; readonly digest: string } | null;
 }
 
@@ -39,14 +39,14 @@ export class SettingsLines {
     return group;
   }
 
-  /** @param row null: there is none of that key any more */
+  /** @param row null when the key has no row any more */
   put(table: SettingsTable, key: Cell, row: SettingsRow | null): void {
     const { lines } = this.#group(table, key);
     if (row === null) lines.delete(rowKey(table, key));
     else lines.set(rowKey(table, key), lineOf(row));
   }
 
-  /** In an order that depends on nothing but what is set. */
+  /** In an order that depends only on the content. */
   get #made(): { text: string; digest: string }[] {
     const names = [...this.#groups.keys()].toSorted();
     const groups = names.map((name) => this.#groups.get(name)).filter((group) => group !== undefined);

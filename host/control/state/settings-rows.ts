@@ -1,9 +1,9 @@
-// What is set, as rows: what the state file has in tables, and the copy of the settings in lines.
+// Settings as rows: the state file keeps them in tables, the copy of the settings in lines.
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { crc32 } from "node:zlib";
 
-/** Tables that hold what is set, each after those that it refers to. The first column of each is its key. */
+/** Tables that hold settings, each after those it refers to. The first column of each is its key. */
 export const SETTINGS_TABLES = ["units", "paths", "attachments", "settings"] as const;
 export type SettingsTable = (typeof SETTINGS_TABLES)[number];
 
@@ -21,20 +21,20 @@ const isCell = (value: unknown): value is Cell =>
 
 export interface SettingsRow {
   readonly table: SettingsTable;
-  /** As the columns go. */
+  /** In the order of the columns. */
   readonly cells: readonly Cell[];
 }
 
-/** Names a row among all. */
+/** Identifies a row among all tables. */
 export const rowKey = (table: SettingsTable, key: Cell | undefined): string => `${table}/${key ?? ""}`;
 export const keyOf = ({ table, cells }: SettingsRow): string => rowKey(table, cells[0]);
 
-/** Text with a checksum before it, so that it is known of each line whether it is what was written. */
+/** Text preceded by its checksum, so that each line shows whether it is as written. */
 export function checked(text: string): string {
   return `${crc32(text).toString(16).padStart(8, "0")} ${text}`;
 }
 
-/** The text of a line that `checked` has made; null: it is not what was written. */
+/** The text of a line made by `checked`; null when it is not as written. */
 export function unchecked(line: string): string | null {
   const text = line.slice(9);
   return line === checked(text) ? text : null;
@@ -42,7 +42,7 @@ export function unchecked(line: string): string | null {
 
 export const lineOf = ({ table, cells }: SettingsRow): string => checked(JSON.stringify([table, ...cells]));
 
-/** Null: the line is damaged. */
+/** Null when the line is damaged. */
 export function rowOf(line: string): SettingsRow | null {
   const text = unchecked(line);
   if (text === null) return null;
@@ -58,7 +58,7 @@ export function rowOf(line: string): SettingsRow | null {
 }
 
 function rowFrom(table: SettingsTable, record: Record<string, unknown>): SettingsRow {
-  // No column of these tables takes anything else.
+  // The columns of these tables hold nothing else.
   return { table, cells: Object.values(record) as Cell[] };
 }
 
@@ -77,14 +77,14 @@ export class RowReader {
     };
   }
 
-  /** Null: there is none. */
+  /** Null when there is none. */
   read(table: SettingsTable, key: Cell): SettingsRow | null {
     const record = this.#statements[table].get(key);
     return record === undefined ? null : rowFrom(table, record);
   }
 }
 
-/** Everything that is set. */
+/** All settings. */
 export function readRows(database: DatabaseSync): SettingsRow[] {
   return SETTINGS_TABLES.flatMap((table) =>
     database
@@ -94,7 +94,7 @@ export function readRows(database: DatabaseSync): SettingsRow[] {
   );
 }
 
-/** Takes rows over, in place of all that is there. Of two that exclude each other the first holds; one without its unit is left out. */
+/** Loads rows in place of everything there is. If two exclude each other, the first wins; one without its unit is left out. */
 export function replaceRows(database: DatabaseSync, rows: readonly SettingsRow[]): void {
   for (const table of SETTINGS_TABLES.toReversed()) database.exec(`DELETE FROM ${table}`);
   const units = new Set<Cell | undefined>();
@@ -112,7 +112,7 @@ export function replaceRows(database: DatabaseSync, rows: readonly SettingsRow[]
   }
 }
 
-/** The unit that a row refers to; null: it refers to none. */
+/** The unit a row refers to; null when it refers to none. */
 function unitOf(table: SettingsTable, cells: readonly Cell[]): Cell | undefined {
   if (table === "paths") return cells[2];
   return table === "attachments" ? cells[1] : null;

@@ -1,4 +1,4 @@
-// Seals each change of the settings: the state file and the copy say of which change they are, and what was set then.
+// Seals each change of the settings: the state file and the copy record which change they hold, and a digest of what was set.
 
 import { hash, randomUUID } from "node:crypto";
 import type { DatabaseSync } from "node:sqlite";
@@ -6,38 +6,38 @@ import { prepareSettingsCopy, publishSettingsCopy, type Seal } from "./settings-
 import { SettingsLines } from "./settings-lines.ts";
 import { readRows, RowReader, type Cell, type SettingsTable } from "./settings-rows.ts";
 
-/** A row that was changed, or removed. */
+/** A row that was changed or removed. */
 export interface Touched {
   readonly table: SettingsTable;
   readonly key: Cell;
 }
 
-/** What a state file says of itself; null: an earlier version wrote it, or it is new. */
+/** The seal stored in a state file; null when it is new, or an earlier version wrote it. */
 export function sealOf(database: DatabaseSync): Seal | null {
   const row = database.prepare("SELECT * FROM seal").get();
   if (row === undefined) return null;
   return { id: String(row["id"]), sequence: Number(row["sequence"]), digest: String(row["digest"]) };
 }
 
-/** What the tables of a file are: their text is part of the file, and may be damaged as well. */
+/** The definitions of the file's tables: their text is part of the file, and may be damaged as well. */
 function tablesOf(database: DatabaseSync): string {
   const rows = database.prepare("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name").all();
   return hash("sha256", JSON.stringify(rows.map((row) => Object.values(row))));
 }
 
-/** Whether a file holds what its seal says. */
+/** Whether a file's content matches its seal. */
 export function isSealed(database: DatabaseSync): boolean {
   const row = database.prepare("SELECT digest, tables FROM seal").get();
   return row?.["digest"] === new SettingsLines(readRows(database)).digest && row["tables"] === tablesOf(database);
 }
 
-/** Why the settings in a state file are not all that were; null: they are. */
+/** Why the settings in a state file are incomplete; null when they are complete. */
 export function incompleteOf(database: DatabaseSync): string | null {
   const reason = database.prepare("SELECT incomplete FROM seal").get()?.["incomplete"];
   return typeof reason === "string" ? reason : null;
 }
 
-/** Says in a state file that a daemon works with it, or has closed it. */
+/** Records in a state file that a daemon is using it, or has closed it. */
 export function markInUse(database: DatabaseSync, inUse: boolean): void {
   database.prepare("UPDATE seal SET in_use = ?").run(inUse ? 1 : 0);
 }
@@ -55,7 +55,7 @@ export class SettingsSeal {
 
   /**
    * @param file of the copy
-   * @param known what was the last that an earlier seal of these settings said
+   * @param known the newest earlier seal of these settings
    */
   constructor(database: DatabaseSync, file: string, known: Seal | null = sealOf(database)) {
     this.#database = database;
@@ -66,7 +66,7 @@ export class SettingsSeal {
     this.#seal = known;
   }
 
-  /** Within the transaction, after all else: writes the next seal, and the copy beside the one that is there. */
+  /** Within the transaction, last of all: writes the next seal, and prepares the copy beside the present one. */
   prepare(touched: Iterable<Touched>, lastEvent: number): void {
     this.#read(touched);
     const id = this.#seal?.id ?? randomUUID();
@@ -85,13 +85,13 @@ export class SettingsSeal {
     prepareSettingsCopy(this.#file, seal, this.#lines.body, { lastEvent, incomplete: incompleteOf(this.#database) });
   }
 
-  /** After the transaction: the copy is in force as well. */
+  /** After the transaction: the copy takes effect as well. */
   publish(): void {
     this.#seal = sealOf(this.#database);
     publishSettingsCopy(this.#file);
   }
 
-  /** The transaction did not happen. */
+  /** The transaction was rolled back. */
   revert(touched: Iterable<Touched>): void {
     this.#read(touched);
   }
@@ -100,7 +100,7 @@ export class SettingsSeal {
     for (const { table, key } of touched) this.#lines.put(table, key, this.#rows.read(table, key));
   }
 
-  /** Writes the copy as it should be, without a change. */
+  /** Rewrites the copy as it should be, without a change. */
   renewCopy(lastEvent: number): void {
     if (this.#seal === null) return;
     this.#writeCopy(this.#seal, lastEvent);

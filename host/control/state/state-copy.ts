@@ -1,5 +1,5 @@
-// A copy of the state file in memory, for as long as the file itself cannot be written: what was set is in force, what
-// happens is remembered until the daemon ends, and nothing is set.
+// A copy of the state file in memory, while the file itself cannot be written: settings are in force, events are remembered until
+// the daemon ends, and no setting can be changed.
 
 import { copyFileSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -7,7 +7,7 @@ import { basename, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { SETTINGS_TABLES } from "./settings-rows.ts";
 
-/** Where the file and its journal are brought up; the first that takes them. Both are memory on most machines. */
+/** Where the file and its journal can be opened; the first that works. Both are in memory on most machines. */
 const FOLDERS = [tmpdir(), "/dev/shm"];
 
 const TABLES = [...SETTINGS_TABLES, "seal", "events"];
@@ -35,9 +35,9 @@ function copied(file: string): string {
 }
 
 /**
- * Copies what is in a state file into memory.
- * @param layOut makes the tables of today in an empty database
- * @param open opens a state file, and brings it up to today's tables
+ * Copies a state file into memory.
+ * @param layOut creates today's tables in an empty database
+ * @param open opens a state file, and upgrades it to today's tables
  */
 export function copyToMemory(
   file: string,
@@ -62,9 +62,9 @@ export function copyToMemory(
   }
 }
 
-/** All that is set. */
+/** All settings. */
 const contents = (database: DatabaseSync): string =>
   JSON.stringify(SETTINGS_TABLES.map((table) => database.prepare(`SELECT * FROM ${table} ORDER BY 1`).all()));
 
-/** Whether the same is set in two databases, whatever has happened meanwhile. */
+/** Whether two databases hold the same settings, whatever events they hold. */
 export const holdTheSame = (one: DatabaseSync, other: DatabaseSync): boolean => contents(one) === contents(other);

@@ -1,7 +1,7 @@
-// Opens the one file in which settings and events survive, and sees to it that nothing of it is missing (state-repair.ts).
+// Opens the one file in which settings and events survive, and makes sure that none of it is missing (state-repair.ts).
 //
-// SQLite in WAL mode with synchronous=FULL: what was committed is on the disk. The file is locked for as long as the
-// daemon runs, so a second daemon cannot open it. A damaged file is set aside, never deleted and never mended silently.
+// SQLite in WAL mode with synchronous=FULL: what was committed is on disk. The file is locked while the daemon runs, so a second
+// daemon cannot open it. A damaged file is set aside, never deleted and never repaired silently.
 
 import {
   accessSync,
@@ -31,46 +31,45 @@ import { NOTHING, putEvents, salvage, type Salvage } from "./state-salvage.ts";
 /** Name of the file in the state directory. */
 export const STATE_FILE = "state.sqlite";
 
-/** What the start found of the settings that is not as it should be. */
+/** What the start found wrong with the settings. */
 export interface Rebuilt {
   readonly what: "state" | "copy";
   readonly file: string;
   readonly reason: string;
-  /** Where the file is that was damaged; null: it was not set aside. */
+  /** Where the damaged file is; null when it was not set aside. */
   readonly aside: string | null;
   readonly isIncomplete: boolean;
 }
 
 export interface OpenedState {
   readonly database: DatabaseSync;
-  /** Null: all is as the last daemon left it. */
+  /** Null when everything is as the last daemon left it. */
   readonly rebuilt: Rebuilt | null;
-  /** What an earlier seal of these settings said; null: there was none. */
+  /** The newest earlier seal of these settings; null when there was none. */
   readonly known: Seal | null;
-  /** Whether the copy is not what the database says. */
+  /** Whether the copy differs from the database. */
   readonly isCopyOutdated: boolean;
-  /** No event up to this number is given again: somebody may have seen it. */
+  /** Event numbers up to this one are not used again: someone may have seen them. */
   readonly eventsFrom: number;
-  /** Why the database is a copy in memory; null: it is the file. */
+  /** Why the database is a copy in memory; null when it is the file. */
   readonly copied: string | null;
 }
 
-/** Beyond the newest event that the copy knows of: more than will have happened until the state was lost. */
+/** Added to the newest event number in the copy: more events than can have happened until the state was lost. */
 const EVENTS_LOST_MAX = 1_000_000;
 
 /** A database, and what becomes of it. */
 interface Ground {
   readonly found: Attempt | { readonly kind: "absent" };
-  /** An empty one in the place of what was found, which is set aside. */
+  /** An empty one replaces what was found, which is set aside. */
   readonly anew: () => { readonly database: DatabaseSync; readonly aside: string | null };
 }
 
 /**
- * Opens the state file in a directory, making both when they are not there. Of a file that can be read but not written, a
- * copy in memory.
+ * Opens the state file in a directory, creating both if necessary. A file that can be read but not written is copied into memory.
  * @param wasKilled whether a daemon ran here that was not stopped
- * @throws ControlError STATE_LOCKED when another daemon has it (of one that was killed, the lock is waited for), STATE_WRITE_FAILED when there is none and none can be made,
- *   STATE_DAMAGED when it is of a later version or cannot be set aside
+ * @throws ControlError STATE_LOCKED when another daemon has it (the lock of a killed daemon is waited for), STATE_WRITE_FAILED
+ * when there is none and none can be created, STATE_DAMAGED when a later version wrote it, or it cannot be set aside
  */
 export function openStateFile(directory: string, nowMs: number, wasKilled = false): OpenedState {
   return afterPredecessor(directory, () => openUnlocked(directory, nowMs, wasKilled));
@@ -101,7 +100,7 @@ function prepareDirectory(directory: string): void {
   }
 }
 
-/** Puts in force what holds of the file and the copy of its settings. */
+/** Puts in force what survives of the file and the copy of its settings. */
 function settle(
   file: string,
   { found, anew }: Ground,
@@ -136,10 +135,10 @@ function settle(
   return { database, rebuilt, known, isCopyOutdated: true, eventsFrom };
 }
 
-/** The one of two seals that is of the later change. */
+/** Of two seals, the one of the later change. */
 function latest(one: Seal | null, other: Seal | null): Seal | null {
   if (one === null || other === null) return one ?? other;
-  // Where they are not of the same settings, those of the copy hold.
+  // If they belong to different installations, those of the copy win.
   return one.id === other.id && one.sequence > other.sequence ? one : other;
 }
 
@@ -161,7 +160,7 @@ function leftOf(found: Ground["found"]): Salvage {
   return found.kind === "open" ? salvage(found.database) : found.left;
 }
 
-/** What a file says of its settings. */
+/** What a file says about its settings. */
 function examined(found: Ground["found"]): MainFile {
   if (found.kind === "absent") return { kind: "absent" };
   if (found.kind === "damaged") return { kind: "damaged", reason: found.reason, rows: found.left.rows };
@@ -177,7 +176,7 @@ function groundOfFile(file: string, copy: SettingsCopy, nowMs: number): Ground {
   const existed = existsSync(file);
   const anew = (): { database: DatabaseSync; aside: string | null } => {
     const aside = existed ? moveAside(file, nowMs) : null;
-    // A journal without its file is nobody's.
+    // A journal without its file belongs to nobody.
     if (aside === null) for (const suffix of ["-wal", "-shm"]) rmSync(`${file}${suffix}`, { force: true });
     const again = tryOpen(file);
     if (again.kind === "open") return { database: again.database, aside };
@@ -189,7 +188,7 @@ function groundOfFile(file: string, copy: SettingsCopy, nowMs: number): Ground {
   return { found: existed ? attempt(file, copy) : { kind: "absent" }, anew };
 }
 
-/** A file that says it is of a later version is damaged where the copy is of this one: a later one makes a copy of its own first. */
+/** A file that claims a later version is damaged if the copy is of this version: a later version writes its own copy first. */
 function attempt(file: string, copy: SettingsCopy): Attempt {
   try {
     return tryOpen(file);
@@ -205,7 +204,7 @@ function inMemory(): { database: DatabaseSync; aside: null } {
   return { database, aside: null };
 }
 
-/** The copy of a file that `problem` keeps from being written; throws `problem` where it cannot be read either. */
+/** The in-memory copy of a file that cannot be written because of `problem`; throws `problem` if it cannot be read either. */
 function groundInMemory(file: string, copy: SettingsCopy, problem: ControlError): Ground {
   const anew = inMemory;
   if (!existsSync(file)) return { found: { kind: "absent" }, anew };
@@ -240,17 +239,17 @@ type Attempt =
   | { readonly kind: "open"; readonly database: DatabaseSync }
   | { readonly kind: "damaged"; readonly reason: string; readonly left: Salvage };
 
-/** Neither the file nor the journal, which gets the file's mode, is for others to read or for the group to write. */
+/** Neither the file nor its journal, which gets the file's mode, may be read by others or written by the group. */
 const MODE = 0o640;
 
-/** Makes an empty file with its mode, or takes from that of one that is there what is too much. */
+/** Creates an empty file with its mode, or removes excess permissions from an existing one. */
 function restrict(file: string): void {
   const status = statSync(file, { throwIfNoEntry: false });
   if (status === undefined) closeSync(openSync(file, "a", MODE));
   else if ((status.mode & 0o777 & ~MODE) !== 0) chmodSync(file, status.mode & MODE);
 }
 
-/** Opens a file for writing, or makes it. @throws ControlError but for damage */
+/** Opens a file for writing, or creates it. @throws ControlError unless it is damaged */
 export function tryOpen(file: string): Attempt {
   const directory = dirname(file);
   let database: DatabaseSync | undefined;
@@ -270,7 +269,7 @@ export function tryOpen(file: string): Attempt {
     try {
       database?.close();
     } catch {
-      // It was not open, or is beyond closing; the descriptor goes with the object.
+      // It was not open, or cannot be closed; the descriptor goes with the object.
     }
     if (problem === null) throw thrown;
     if (problem === "damaged") return { kind: "damaged", reason: reasonOf(thrown), left };
@@ -296,7 +295,7 @@ function problemOf(thrown: unknown): "damaged" | "locked" | "unwritable" {
   return thrown instanceof Error && thrown.message.includes("malformed") ? "damaged" : "unwritable";
 }
 
-/** The error for a file that cannot be written: full disk, read-only, no permission; or for a change that no file takes. */
+/** The error for a file that cannot be written (full disk, read-only, no permission), or for a change that no file accepts. */
 export function cannotWrite(file: string, thrown: unknown): ControlError {
   const SQLITE_CONSTRAINT = 19;
   if (resultCode(thrown) === SQLITE_CONSTRAINT) {
@@ -313,7 +312,7 @@ export function cannotWrite(file: string, thrown: unknown): ControlError {
   });
 }
 
-/** Renames the file with a time stamp, and its journal, which belongs to it. */
+/** Renames the file with a time stamp, along with its journal. */
 function moveAside(file: string, nowMs: number): string {
   const stamp = new Date(nowMs).toISOString().replaceAll(/[:.]/g, "-");
   const aside = `${file}.damaged-${stamp}`;

@@ -1,5 +1,5 @@
-// Whether the journal of a state file is what SQLite wrote (https://www.sqlite.org/fileformat2.html#the_write_ahead_log). SQLite
-// itself takes the first frame that does not fit for the end, and says nothing.
+// Checks that the journal of a state file is what SQLite wrote (https://www.sqlite.org/fileformat2.html#the_write_ahead_log).
+// SQLite itself takes the first invalid frame for the end, without reporting it.
 
 import { readFileSync, statSync } from "node:fs";
 
@@ -9,7 +9,7 @@ const MAGIC = 0x377f0682;
 
 type Sums = [number, number];
 
-/** The checksum of the journal's frames over 32-bit words, in the order of bytes that the header names. */
+/** The checksum of the journal's frames over 32-bit words, in the byte order named in the header. */
 function sumOf(bytes: Buffer, [first, second]: Sums, isBigEndian: boolean): Sums {
   let [s0, s1] = [first, second];
   for (let at = 0; at + 8 <= bytes.length; at += 8) {
@@ -23,7 +23,7 @@ function sumOf(bytes: Buffer, [first, second]: Sums, isBigEndian: boolean): Sums
 const fits = ([s0, s1]: Sums, bytes: Buffer, at: number): boolean =>
   bytes.readUInt32BE(at) === s0 && bytes.readUInt32BE(at + 4) === s1;
 
-/** Why what follows the first frame that does not fit is more than what a kill left half written; null: it is not. */
+/** Why the data after the first invalid frame is more than a kill can leave half written; null when it is not. */
 function problemIn(bytes: Buffer): string | null {
   const damaged = "its journal is damaged, what happened last is lost";
   const magic = bytes.readUInt32BE(0);
@@ -44,27 +44,27 @@ function problemIn(bytes: Buffer): string | null {
     }
     if (!isSound && isOfNow && bytes.readUInt32BE(at + 4) !== 0) commitsAfter++;
   }
-  // A commit is on the disk before the next one begins, so of one alone nobody can tell whether it was answered.
+  // A commit is on disk before the next one begins, so only the last commit may be one that was never answered.
   return commitsAfter > 1 ? damaged : null;
 }
 
-/** The journal beside a file, as it is found before anybody opens it. */
+/** The journal beside a file, before anything opens it. */
 export type Journal = { readonly isThere: boolean; readonly problem: string | null };
 
 export function examineJournal(file: string): Journal {
   const status = statSync(file, { throwIfNoEntry: false });
   if (status === undefined) return { isThere: false, problem: null };
-  // After all of it has gone into the file it is empty.
+  // It is empty once all of it has been copied into the file.
   if (!status.isFile() || status.size < HEADER_BYTES) return { isThere: true, problem: null };
   try {
     return { isThere: true, problem: problemIn(readFileSync(file)) };
   } catch {
-    // Who cannot read it will hear it from SQLite.
+    // If it cannot be read, SQLite will report that.
     return { isThere: true, problem: null };
   }
 }
 
-/** @param isInUse whether the file says that a daemon has not closed it: then there was a journal */
+/** @param isInUse whether the file says that no daemon has closed it: then there was a journal */
 export function journalProblem({ isThere, problem }: Journal, isInUse: boolean): string | null {
   return !isThere && isInUse ? "its journal is gone, what happened last is lost" : problem;
 }

@@ -1,12 +1,12 @@
-// The tables of the state file, and what brings a file of an earlier version up to them.
+// The tables of the state file, and the upgrade of files written by earlier versions.
 
 import type { DatabaseSync } from "node:sqlite";
 import { ControlError } from "../ground/errors.ts";
 
-/** Of the layout below. A file of a later version is refused, one of an earlier version is brought up. */
+/** Version of the layout below. A file of a later version is refused, one of an earlier version is upgraded. */
 export const LAYOUT = 4;
 
-/** As of layout 3. */
+/** Since layout 3. */
 const PATHS = `
   CREATE TABLE paths (
     id INTEGER PRIMARY KEY,
@@ -22,10 +22,12 @@ const PATHS = `
   CREATE INDEX paths_by_unit ON paths (unit);
 `;
 
-/** Whether it is known that a path is enabled as it says: `unknown` is decided when its device appears, `guessed` by an operator. */
+/**
+ * Whether it is certain that a path is enabled as stored: `unknown` is decided when its device appears, `guessed` by an operator.
+ */
 const ENABLING = `ALTER TABLE paths ADD COLUMN enabling TEXT NOT NULL DEFAULT 'known' CHECK (enabling IN ('known', 'unknown', 'guessed'));`;
 
-/** Which change of the settings a file holds, and why they are not all that were. */
+/** Which change of the settings a file holds, and why they are incomplete. */
 const SEAL = `
   CREATE TABLE seal (
     one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -67,11 +69,11 @@ const TABLES = `
   ) STRICT;
 `;
 
-/** What makes a file of each earlier layout one of the next. New columns come last, as in the tables above. */
+/** Upgrades from each earlier layout to the next. New columns come last, as in the tables above. */
 const STEPS: Readonly<Record<number, string>> = {
   1: `ALTER TABLE paths ADD COLUMN priority_lost INTEGER NOT NULL DEFAULT 0 CHECK (priority_lost IN (0, 1));
       ALTER TABLE paths ADD COLUMN shaky INTEGER NOT NULL DEFAULT 0 CHECK (shaky IN (0, 1));`,
-  // A path was its number until now.
+  // In that layout a path was its number.
   2: `ALTER TABLE paths RENAME TO paths_2;
       DROP INDEX paths_by_unit;
       ${PATHS}
@@ -81,10 +83,10 @@ const STEPS: Readonly<Record<number, string>> = {
   3: `${ENABLING} ${SEAL}`,
 };
 
-/** Makes the tables in an empty database. */
+/** Creates the tables in an empty database. */
 export const layOut = (database: DatabaseSync): void => database.exec(`${TABLES} PRAGMA user_version = ${LAYOUT};`);
 
-/** Makes the tables in a new file, brings those of an earlier version up, refuses a file that a later version wrote. */
+/** Creates the tables in a new file, upgrades those of an earlier version, refuses a file that a later version wrote. */
 export function bringUp(database: DatabaseSync, file: string): void {
   const layout = Number(database.prepare("PRAGMA user_version").get()?.["user_version"]);
   if (layout > LAYOUT || layout < 0) {
@@ -103,7 +105,7 @@ export function bringUp(database: DatabaseSync, file: string): void {
     database.exec("COMMIT");
     return;
   }
-  // A file of the right version without its tables is damaged too; the queries say so.
+  // A file of the right version without its tables is damaged, too; the queries will report it.
   database.exec("SELECT 1 FROM units, paths, settings, events, attachments LIMIT 0");
   for (let from = layout; from < LAYOUT; from++) {
     database.exec(`BEGIN IMMEDIATE; ${STEPS[from] ?? ""} PRAGMA user_version = ${from + 1}; COMMIT;`);

@@ -1,4 +1,4 @@
-// Who has the state file: SQLite locks it for as long as a daemon runs, and a file beside it names that daemon.
+// Who has the state file: SQLite locks it while a daemon runs, and a file beside it names that daemon.
 
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -7,7 +7,7 @@ import { daemonPid } from "../ground/own-process.ts";
 
 const PID_FILE = "pathmanager.pid";
 
-/** A daemon that was killed holds its locks until the kernel has freed its memory; what takes longer hangs. */
+/** A killed daemon holds its locks until the kernel has freed its memory; if that takes longer, it hangs. */
 export const PREDECESSOR_MS_MAX = 5_000;
 const RETRY_MS = 20;
 
@@ -16,7 +16,7 @@ export function writePid(directory: string): void {
   try {
     writeFileSync(join(directory, PID_FILE), `${daemonPid()}\n`);
   } catch {
-    // A full disk: the second daemon is refused without a number.
+    // A full disk: the second daemon is refused without a process id.
   }
 }
 
@@ -26,7 +26,7 @@ function ownerOf(directory: string): number | null {
   return /^[1-9]\d*$/.test(pid) ? Number(pid) : null;
 }
 
-/** Why a state file cannot be opened that is locked. */
+/** Why a locked state file cannot be opened. */
 export function locked(file: string, directory: string): ControlError {
   const pid = ownerOf(directory);
   const who = pid === null ? "another daemon" : `another daemon (process ${pid})`;
@@ -36,7 +36,9 @@ export function locked(file: string, directory: string): ControlError {
   });
 }
 
-/** Whether the daemon that the directory names has ended: what still holds the lock then is a process of its that is ending too. */
+/**
+ * Whether the daemon named in the directory has ended: then another process of its, which is also ending, still holds the lock.
+ */
 function isOwnerGone(directory: string): boolean {
   const pid = ownerOf(directory);
   if (pid === null) return false;
@@ -49,8 +51,8 @@ function isOwnerGone(directory: string): boolean {
 }
 
 /**
- * What `open` returns. It is called again for as long as a killed predecessor holds the lock, for `limitMs` at most.
- * @throws what `open` throws; STATE_LOCKED at once where the other daemon lives
+ * Returns what `open` returns. It is called again while a killed predecessor holds the lock, for `limitMs` at most.
+ * @throws what `open` throws; STATE_LOCKED at once if the other daemon is alive
  */
 export function afterPredecessor<Result>(directory: string, open: () => Result, limitMs = PREDECESSOR_MS_MAX): Result {
   const end = performance.now() + limitMs;
@@ -61,7 +63,7 @@ export function afterPredecessor<Result>(directory: string, open: () => Result, 
       const isLocked = thrown instanceof ControlError && thrown.code === "STATE_LOCKED";
       if (!isLocked || !isOwnerGone(directory) || performance.now() >= end) throw thrown;
     }
-    // The daemon serves nothing yet, so nobody waits with it.
+    // The daemon serves nothing yet, so blocking delays nobody.
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_MS);
   }
 }

@@ -1,7 +1,7 @@
-// Decides at the start which settings hold: those in the state file, those in their copy, or what is left of both.
+// Decides at the start which settings to use: those in the state file, those in their copy, or what is left of both.
 //
-// SQLite takes a journal of which a part is damaged or gone for one that ends there, and a page whose bytes are others for what was
-// written. So the file alone says too little: a path that an operator has disabled could be enabled again, and nobody told.
+// SQLite takes a journal that is partly damaged or missing for one that ends there, and a page with the wrong bytes for what was
+// written. So the file alone is not enough: a path that an operator disabled could become enabled again, unnoticed.
 
 import type { Seal, SettingsCopy } from "./settings-copy.ts";
 import { keyOf, lineOf, type SettingsRow } from "./settings-rows.ts";
@@ -9,7 +9,7 @@ import { keyOf, lineOf, type SettingsRow } from "./settings-rows.ts";
 /** The state file as it was found. */
 export type MainFile =
   | { readonly kind: "absent" }
-  /** SQLite cannot read it, or its rows are not those of its seal. What can be read of them is `rows`. */
+  /** SQLite cannot read it, or its rows do not match its seal. `rows` is what can be read of them. */
   | { readonly kind: "damaged"; readonly reason: string; readonly rows: readonly SettingsRow[] }
   /** An earlier version wrote it. */
   | { readonly kind: "unsealed"; readonly rows: readonly SettingsRow[] }
@@ -18,22 +18,24 @@ export type MainFile =
 export type Decision =
   | {
       readonly kind: "keep";
-      /** Why the copy is written anew although nothing has changed; null: it is as it should be, or there is no news in it. */
+      /**
+       * Why the copy is rewritten although nothing has changed; null when it is as it should be, or that is not worth reporting.
+       */
       readonly copyProblem: string | null;
     }
   | {
       readonly kind: "replace";
       readonly rows: readonly SettingsRow[];
       readonly reason: string;
-      /** The file is set aside and a new one made; else it stays and has other rows. */
+      /** The file is set aside and a new one created; otherwise it stays with other rows. */
       readonly aside: boolean;
-      /** Something is missing in `rows`, as nobody has it. */
+      /** Something is missing from `rows` that neither file has. */
       readonly isIncomplete: boolean;
     };
 
 const NUMBER_OF = { path: { enabled: 4, enabling: 9 } } as const;
 
-/** Of a path that is only known from what cannot be trusted: disabled is safe, enabled is not known. */
+/** Of a path known only from untrusted data: disabled is safe, enabled is unknown. */
 function distrusted(row: SettingsRow): SettingsRow {
   const { enabled, enabling } = NUMBER_OF.path;
   if (row.table !== "paths" || row.cells[enabled] === 0) return row;
@@ -42,7 +44,7 @@ function distrusted(row: SettingsRow): SettingsRow {
   return { table: row.table, cells };
 }
 
-/** All that is left: what can be trusted first, then what else there is. */
+/** Everything that is left: trusted data first, then the rest. */
 function merged(trusted: readonly SettingsRow[], others: readonly SettingsRow[]): SettingsRow[] {
   const known = new Set(trusted.map(keyOf));
   return [...trusted, ...others.filter((row) => !known.has(keyOf(row))).map(distrusted)];
@@ -100,7 +102,7 @@ function withDamagedCopy(main: MainFile, copy: Extract<SettingsCopy, { kind: "da
   if (main.kind === "unsealed") return both("an earlier version wrote it", true);
   const keep: Decision = { kind: "keep", copyProblem: copy.reason };
   if (copy.seal === null) {
-    // What can be read of the copy says nothing else than the file: it is of the same state, as far as can be known.
+    // The readable part of the copy does not contradict the file: as far as can be known, it is of the same state.
     const lines = new Set(main.rows.map(lineOf));
     return copy.rows.every((row) => lines.has(lineOf(row)))
       ? keep

@@ -1,4 +1,4 @@
-// Reads what can be read of a damaged state file. Nothing of it can be trusted; what no daemon can work with is left out.
+// Reads what can be read of a damaged state file. None of it can be trusted; rows no daemon can work with are left out.
 
 import type { DatabaseSync } from "node:sqlite";
 import * as z from "zod";
@@ -14,13 +14,13 @@ export interface Salvage {
 
 export const NOTHING: Salvage = { rows: [], events: [] };
 
-/** The rows of a table as far as they can be read from either end. */
+/** The rows of a table that can be read, starting from either end. */
 function readable(database: DatabaseSync, table: string): Cell[][] {
   const rows = new Map<Cell | undefined, Cell[]>();
   for (const order of ["ASC", "DESC"]) {
     try {
       for (const record of database.prepare(`SELECT * FROM ${table} ORDER BY 1 ${order}`).iterate()) {
-        // No column of these tables takes anything else.
+        // The columns of these tables hold nothing else.
         const cells = Object.values(record) as Cell[];
         rows.set(cells[0], cells);
       }
@@ -63,7 +63,7 @@ export function salvage(database: DatabaseSync): Salvage {
   return { rows: rows.filter(isUsable), events: events.toSorted((a, b) => Number(a[0]) - Number(b[0])) };
 }
 
-/** Takes events over into an empty table. */
+/** Copies events into an empty table. */
 export function putEvents(database: DatabaseSync, events: Salvage["events"]): void {
   const add = database.prepare("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?)");
   for (const cells of events) add.run(...cells);

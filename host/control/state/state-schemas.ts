@@ -1,4 +1,4 @@
-// What lies in the state file as text, and what it has to be.
+// The JSON texts in the state file, and their schemas.
 
 import * as z from "zod";
 import { IDENTITY_TYPES } from "../../discovery/identity.ts";
@@ -12,12 +12,12 @@ export const UnitFacts = z.object({
   serial: z.string(),
   bytes: z.number(),
   blockBytes: z.number(),
-  /** The identity by which an earlier version knew the unit, if that was another: who still names it so means this one. */
+  /** The identity by which an earlier version knew the unit, if it was another: names that use it still mean this unit. */
   formerIdentity: z.string().optional(),
 });
 export type UnitFacts = z.infer<typeof UnitFacts>;
 
-/** Settings of the system that a command can change. A key that is not there was never set by command. */
+/** System settings that a command can change. A missing key was never set by command. */
 export const Settings = z.object({
   failback: z.enum(["active", "standby"]).optional(),
   cluster: z.boolean().optional(),
@@ -26,8 +26,8 @@ export const Settings = z.object({
 export type Settings = z.infer<typeof Settings>;
 
 /**
- * Whether it is known that a path is enabled as it says. `unknown`: that was lost, and it is decided when its device appears;
- * `guessed`: it was decided so, and an operator has the last word.
+ * Whether it is certain that a path is enabled as stored. `unknown`: the setting was lost, and is decided when its device
+ * appears; `guessed`: it was decided that way, and an operator has the last word.
  */
 export const ENABLINGS = ["known", "unknown", "guessed"] as const;
 export type Enabling = (typeof ENABLINGS)[number];

@@ -1,5 +1,5 @@
-// Keeps the state file: notices by its inode when it is deleted or replaced while the daemon runs, makes it again from what is
-// open, and goes from a copy in memory back to the file as soon as that can be written.
+// Keeps the state file: notices by its inode when it is deleted or replaced while the daemon runs, recreates it from what is
+// open, and returns from a copy in memory to the file as soon as that can be written.
 
 import {
   accessSync,
@@ -23,19 +23,19 @@ import { COPY_FILE } from "./settings-copy.ts";
 import { incompleteOf, markInUse, SettingsSeal, type Touched } from "./settings-seal.ts";
 import { openStateFile, STATE_FILE, tryOpen, type Rebuilt } from "./state-file.ts";
 
-/** What a check of the file has led to; null: everything is as it was. */
+/** What a check of the file led to; null when nothing had changed. */
 export type StateChange =
   | { readonly kind: "made again" }
-  /** Not the file itself, but the copy of the settings. */
+  /** About the copy of the settings, not the file itself. */
   | { readonly kind: "copy made again"; readonly file: string }
   | { readonly kind: "writable" }
   | { readonly kind: "unwritable"; readonly reason: string };
 
-/** The file and its journal, which belongs to it: `device:inode` each, or null when there is none. */
+/** The file and its journal: `device:inode` each, or null when missing. */
 interface Files {
   readonly main: string | null;
   readonly journal: string | null;
-  /** The copy of the settings: also by its time, as an inode that is free is soon given again. */
+  /** The copy of the settings; also by its time, as free inodes are reused quickly. */
   readonly copy: string | null;
   readonly bytes: number;
 }
@@ -46,7 +46,7 @@ const CHANGED = "the file has changed since it was read; restart the daemon to u
 
 const CUT = "it was cut off while the daemon ran; restart the daemon, and what was set is restored from its copy";
 
-/** The journal is emptied after so many checks, so that little is in it alone. */
+/** The journal is checkpointed after this many checks, so that little exists only there. */
 const CHECKS_PER_CHECKPOINT = 30;
 
 const sameFile = (status: { readonly dev: number; readonly ino: number }): string => `${status.dev}:${status.ino}`;
@@ -68,7 +68,9 @@ const copyNow = (file: string): string | null => {
   return status === undefined ? null : `${sameFile(status)}:${status.mtimeMs}`;
 };
 
-/** `device:inode` of a file without holding anybody up, as its disk may hang; null: it is gone. Throws when nobody can say. */
+/**
+ * `device:inode` of a file, without blocking, as its disk may hang; null when it is gone. Throws when that cannot be found out.
+ */
 export async function inodeOf(path: string): Promise<string | null> {
   try {
     return sameFile(await stat(path));
@@ -79,7 +81,7 @@ export async function inodeOf(path: string): Promise<string | null> {
   }
 }
 
-/** Null: nobody knows now. */
+/** Null while unknown. */
 async function filesLater(file: string): Promise<Files | null> {
   try {
     const main = await inodeOf(file);
@@ -95,18 +97,18 @@ async function filesLater(file: string): Promise<Files | null> {
 export class StateStore {
   readonly file: string;
   readonly rebuilt: Rebuilt | null;
-  /** Settings are refused for this reason; null: they are written. */
+  /** Why settings are refused; null when they can be written. */
   problem: string | null;
   #database: DatabaseSync;
   #files: Files;
   #isCopy: boolean;
-  /** The file holds something else than the copy that was made of it. */
+  /** The file has changed since it was copied. */
   #isForeign = false;
   #isChecking = false;
   #seal: SettingsSeal;
-  /** Checks since the journal was emptied. */
+  /** Checks since the last checkpoint. */
   #checks = 0;
-  /** No event up to this number is given again: somebody may have seen it. */
+  /** Event numbers up to this one are not used again: someone may have seen them. */
   readonly eventsFrom: number;
 
   /** @throws ControlError, see `openStateFile` */
@@ -124,7 +126,7 @@ export class StateStore {
     this.#files = filesNow(this.file);
   }
 
-  /** Everything that is set is in the file, and in its copy, before anything happens. */
+  /** All settings are in the file, and in its copy, before anything else happens. */
   #begin(isCopyOutdated: boolean): void {
     try {
       if (isCopyOutdated) {
@@ -137,24 +139,24 @@ export class StateStore {
       this.#database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
     } catch (thrown) {
       if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
-      // A full disk is no reason not to start: what is set holds, and nothing can be set before this has succeeded.
+      // A full disk is no reason not to start: settings are in force, and none can be changed until this has succeeded.
       this.problem = reasonOf(thrown);
     }
   }
 
-  /** Why the settings are not all that were; null: they are. */
+  /** Why the settings are incomplete; null when they are complete. */
   get incomplete(): string | null {
     return incompleteOf(this.#database);
   }
 
-  /** Within a transaction that has changed settings, after all else. */
+  /** Last in a transaction that changed settings. */
   seal(touched: readonly Touched[], lastEvent: number): void {
     this.#seal.prepare(touched, lastEvent);
   }
 
-  /** After that transaction. It has happened, whatever becomes of the copy, which is then older and made anew by a check. */
+  /** After that transaction. It is committed whatever happens to the copy, which is then out of date and rewritten by a check. */
   published(): void {
-    // The next check brings it from the journal into the file as well.
+    // The next check copies it from the journal into the file as well.
     this.#checks = CHECKS_PER_CHECKPOINT;
     try {
       this.#seal.publish();
@@ -168,19 +170,19 @@ export class StateStore {
     this.#seal.revert(touched);
   }
 
-  /** Another one after a change: what was prepared of the one before is void. */
+  /** The seal after a change: anything prepared for the previous one is void. */
   get database(): DatabaseSync {
     return this.#database;
   }
 
-  /** Looks whether the file is still the one that is open, and mends what can be mended. */
+  /** Checks that the file is still the one that is open, and repairs what can be repaired. */
   async check(): Promise<StateChange | null> {
     if (this.#isChecking) return null;
     this.#isChecking = true;
     try {
       const before = this.#files;
       const now = await filesLater(this.file);
-      // Of files that were changed meanwhile, by this daemon, the next check tells.
+      // If this daemon has changed the files meanwhile, the next check decides.
       if (now === null || this.#files !== before || !this.#database.isOpen) return null;
       return this.#mend(now);
     } finally {
@@ -228,7 +230,7 @@ export class StateStore {
     this.#files = filesNow(this.file);
   }
 
-  /** The file is gone: what is open is written to a new one, which is on the disk before it has the name. */
+  /** The file is gone: what is open is written to a new file, which is on disk before it gets the name. */
   #makeAgain(): void {
     const fresh = `${this.file}.new`;
     mkdirSync(dirname(this.file), { recursive: true, mode: 0o750 });
@@ -237,7 +239,7 @@ export class StateStore {
     const descriptor = openSync(fresh, "r+");
     fsyncSync(descriptor);
     closeSync(descriptor);
-    // Of its own accord SQLite leaves the journal of another file alone, but nothing has to rest on that.
+    // SQLite would ignore another file's journal anyway, but nothing should depend on that.
     const before = this.#database;
     renameSync(fresh, this.file);
     this.#take(this.#open());
@@ -245,16 +247,16 @@ export class StateStore {
     if (filesNow(this.file).journal !== this.#files.journal) this.#reopen();
   }
 
-  /** The journal is gone, the file is not: what stood in the one is brought into the other. */
+  /** The journal is gone but the file is not: the journal's content is copied into the file. */
   #reopen(): void {
     this.#database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
     this.#database.close();
     this.#take(this.#open());
   }
 
-  /** Nothing was set meanwhile; what happened meanwhile goes into the file. */
+  /** No setting changed meanwhile; new events are copied into the file. */
   #returnToFile(): void {
-    // Says it better than SQLite does.
+    // A clearer error than SQLite's.
     accessSync(dirname(this.file), constants.W_OK);
     if (this.#isForeign) throw new Error(CHANGED);
     const opened = this.#open();
@@ -275,7 +277,7 @@ export class StateStore {
   }
 
   #open(): DatabaseSync {
-    // Without a file, opening would make an empty one.
+    // Without a file, opening would create an empty one.
     if (!existsSync(this.file)) throw new Error(`there is no ${this.file}`);
     const opened = tryOpen(this.file);
     if (opened.kind === "damaged") throw new Error(`it is damaged (${opened.reason})`);
@@ -296,7 +298,7 @@ export class StateStore {
     try {
       markInUse(this.#database, false);
     } catch {
-      // A full disk: the next start finds no journal, and says so.
+      // A full disk: the next start finds no journal, and reports it.
     }
     this.#database.close();
   }

@@ -1,6 +1,6 @@
-// What survives: units and their numbers, paths and their settings, modes, attachments, the history of events.
+// What survives restarts: units and their numbers, paths and their settings, modes, attachments, the history of events.
 //
-// Every method that changes something has it on the disk when it returns, or throws and has changed nothing.
+// On return, every method that changes something has it on disk; if it throws, nothing has changed.
 
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 import type { DetailValue, Message, MessageName } from "../../liaison/messages.ts";
@@ -17,7 +17,7 @@ export interface UnitRow {
   readonly identity: string;
   readonly name: string;
   readonly facts: UnitFacts;
-  /** Null: nobody set one by command, the configuration's holds. */
+  /** Null when no command set it and the configuration decides. */
   readonly policy: Policy | null;
   readonly hedgeBudgetPercent: number | null;
 }
@@ -31,9 +31,9 @@ export interface PathRow {
   readonly priority: number;
   readonly enabled: boolean;
   readonly enabling: Enabling;
-  /** Another path of the unit was given the number while this one was gone. */
+  /** Another path of the unit got the number while this one was gone. */
   readonly priorityLost: boolean;
-  /** Fails again and again: a last resort until an operator takes it back. */
+  /** Fails intermittently: used as a last resort until an operator reinstates it. */
   readonly isMarginal: boolean;
   readonly goneSinceMs: number | null;
 }
@@ -50,7 +50,7 @@ export interface EventRow extends Message {
   readonly id: number;
 }
 
-/** Null: a kind that only another version of the daemon knows, or what a damage has left. */
+/** Null for a kind that only another version of the daemon knows, or that was damaged. */
 function eventRow(row: Record<string, unknown>): EventRow | null {
   const kind = String(row["kind"]);
   if (!(kind in MESSAGES)) return null;
@@ -70,22 +70,22 @@ function eventRow(row: Record<string, unknown>): EventRow | null {
   };
 }
 
-/** For a change that the seal alone tells of. */
+/** For a change that only the seal records. */
 const NO_ROW: Touched = { table: "settings", key: "" };
 
-/** Old events are dropped in batches of this share of the bound, so that most appends only append. */
+/** Share of the limit by which old events are dropped in batches, so that most appends only append. */
 const TRIM_SHARE = 10;
 
 export class State {
   readonly #store: StateStore;
   readonly #statements = new Map<string, StatementSync>();
-  /** Of which the statements are. */
+  /** The database that the statements belong to. */
   #prepared: DatabaseSync | null = null;
   readonly #eventsMax: number;
   #settings: Settings | null = null;
   #lastEvent: number;
   #events: number;
-  /** Rows that the transaction under way has changed. */
+  /** Rows changed by the transaction under way. */
   #touched: Touched[] = [];
   #incomplete: string | null;
 
@@ -102,22 +102,22 @@ export class State {
     return this.#store.file;
   }
 
-  /** What was not as the last daemon left it, and what became of it; null: nothing. */
+  /** What was not as the last daemon left it, and what was done about it; null when nothing was wrong. */
   get rebuilt(): Rebuilt | null {
     return this.#store.rebuilt;
   }
 
-  /** Why what is set may not be all that was; null: it is. */
+  /** Why the settings may be incomplete; null when they are complete. */
   get incomplete(): string | null {
     return this.#incomplete;
   }
 
-  /** Why nothing can be set; null: it can. */
+  /** Why nothing can be set; null when it can. */
   get problem(): string | null {
     return this.#store.problem;
   }
 
-  /** Looks after the file; answers what has changed. */
+  /** Checks the file; returns what has changed. */
   keep(): Promise<StateChange | null> {
     return this.#store.check();
   }
@@ -151,13 +151,13 @@ export class State {
     this.#prepare(sql).run(...values);
   }
 
-  /** Changes a row of what is set. */
+  /** Changes a row of settings. */
   #set(table: SettingsTable, key: Cell, sql: string, ...values: SQLInputValue[]): void {
     this.#run(sql, ...values);
     this.#touched.push({ table, key });
   }
 
-  /** Carries `change` out as a whole or not at all. What it throws comes through; a disk that refuses is an error of its own. */
+  /** Runs `change` as a whole or not at all. What it throws is passed on; a disk failure becomes an error of its own. */
   transaction<T>(change: () => T): T {
     this.demandWritable();
     return this.#whole(change);
@@ -185,7 +185,7 @@ export class State {
       if (database.isTransaction) database.exec("ROLLBACK");
       this.#settings = null;
       this.#store.unsealed(this.#touched);
-      // SQLite's, or the system's of writing the copy.
+      // SQLite's error, or the system's from writing the copy.
       if (thrown instanceof Error && ("errcode" in thrown || "syscall" in thrown)) throw cannotWrite(this.file, thrown);
       throw thrown;
     }
@@ -222,7 +222,7 @@ export class State {
     });
   }
 
-  /** Forgets a unit; its paths and attachments have to be gone. */
+  /** Forgets a unit; its paths and attachments must be gone. */
   forgetUnit(number: number): void {
     this.transaction(() => this.#set("units", number, "DELETE FROM units WHERE number = ?", number));
   }
@@ -267,15 +267,15 @@ export class State {
     });
   }
 
-  /** An operator vouches for a path; everything else of it stays. */
+  /** An operator clears the path; its other settings stay. */
   pathIsNotMarginal(id: number): void {
     this.transaction(() => this.#set("paths", id, "UPDATE paths SET shaky = 0 WHERE id = ?", id));
   }
 
-  /** What is set is all there is, and these paths are enabled as they say. */
+  /** The settings are complete as they stand, and these paths are enabled as stored. */
   acceptSettings(paths: readonly number[]): void {
     this.transaction(() => {
-      // The seal says that something is missing.
+      // The seal records that something is missing.
       this.#run("UPDATE seal SET incomplete = NULL");
       this.#touched.push(NO_ROW);
       for (const id of paths) this.#set("paths", id, "UPDATE paths SET enabling = 'known' WHERE id = ?", id);
@@ -287,7 +287,7 @@ export class State {
     this.transaction(() => this.#set("paths", id, "DELETE FROM paths WHERE id = ?", id));
   }
 
-  /** From memory after the first time: displays ask for each unit. */
+  /** Cached after the first call: displays ask for each unit. */
   settings(): Settings {
     this.#settings ??= this.#readSettings();
     return this.#settings;
@@ -307,7 +307,7 @@ export class State {
     });
   }
 
-  /** What is not in `settings` was never set by command. */
+  /** What is missing from `settings` was never set by command. */
   replaceSettings(settings: Settings): void {
     this.transaction(() => {
       for (const key of this.#all("SELECT key FROM settings").map((row) => String(row["key"]))) {
@@ -354,9 +354,9 @@ export class State {
   }
 
   /**
-   * Stores messages, in order, and drops the oldest beyond the bound. Numbers are given even when the disk refuses, so
-   * that a stream of events goes on.
-   * @param failed told when the disk refuses
+   * Stores messages in order and drops the oldest beyond the limit. Numbers are assigned even when the disk fails, so that a
+   * stream of events continues.
+   * @param failed called when the disk fails
    */
   appendEvents(messages: readonly Message[], failed: (problem: unknown) => void): EventRow[] {
     const rows = messages.map((message, index): EventRow =>
@@ -364,7 +364,7 @@ export class State {
     );
     this.#lastEvent += rows.length;
     try {
-      // A copy in memory takes them too.
+      // A copy in memory stores them too.
       this.#whole(() => {
         for (const row of rows) {
           this.#run(
@@ -405,7 +405,7 @@ export class State {
       .filter((row) => row !== null);
   }
 
-  /** Bounds the file, in pages of 4 KiB: what does not fit is refused as if the disk were full. */
+  /** Limits the file, in pages of 4 KiB: writes beyond it fail as if the disk were full. */
   limitPages(pages: number): void {
     this.#database.exec(`PRAGMA max_page_count = ${pages}`);
   }

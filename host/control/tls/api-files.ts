@@ -1,4 +1,4 @@
-// Certificate and key of the API over HTTPS, which a reload reads anew.
+// Certificate and key of the API over HTTPS; a reload reads them again.
 
 import { Server } from "node:tls";
 import type { FastifyInstance } from "fastify";
@@ -20,7 +20,7 @@ export class ApiFiles implements TlsSource {
     this.#files = readTls(tcp);
   }
 
-  /** What a server begins with. */
+  /** What a server starts with. */
   get tls(): ReturnType<typeof readTls> {
     return this.#files;
   }

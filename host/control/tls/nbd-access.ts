@@ -1,4 +1,4 @@
-// Who may come in over sockets.nbd_tcp: the files and rules of the configuration, as the export wants them.
+// Who may connect to sockets.nbd_tcp: the configuration's files and rules, in the form the export needs.
 
 import { createSecureContext } from "node:tls";
 import type { Rule, RuleSubject } from "../../export/permission.ts";
@@ -28,7 +28,7 @@ export function rulesOf(allow: readonly AllowRule[]): Rule[] {
   }));
 }
 
-/** What the files say; null: no TLS. Throws ControlError. */
+/** The content of the files; null without TLS. Throws ControlError. */
 function readSettings(tcp: NbdTcp): TlsSettings | null {
   const { certificate, key, authorities, psk_file: pskFile } = tcp;
   const psk =
@@ -71,7 +71,7 @@ export class NbdAccess implements TlsSource {
   #settings: TlsSettings | null;
 
   /**
-   * @param onFailure told when a thread that speaks TLS has crashed
+   * @param onFailure called when a TLS thread has crashed
    * @throws ControlError
    */
   constructor(tcp: NbdTcp, onFailure: (error: Error) => void) {
@@ -100,7 +100,7 @@ export class NbdAccess implements TlsSource {
     ];
   }
 
-  /** Rules are taken from the new configuration; of the rest, what stands in the files that are in use. */
+  /** Rules come from the new configuration; everything else from the files in use. */
   read(configuration: Configuration): () => void {
     const settings = readSettings(this.#tcp);
     const rules = rulesOf(configuration.sockets.nbd_tcp?.allow ?? this.#tcp.allow);
@@ -111,7 +111,7 @@ export class NbdAccess implements TlsSource {
     };
   }
 
-  /** Ends every connection over TLS. */
+  /** Closes every connection over TLS. */
   async close(): Promise<void> {
     await this.#terminator?.close();
   }

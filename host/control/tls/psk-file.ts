@@ -1,11 +1,11 @@
-// Files of pre-shared keys in the format of GnuTLS' psktool, which libnbd, nbdkit and QEMU read as well: a line of
-// `identity:key in hexadecimal` for each client.
+// Files of pre-shared keys in the format of GnuTLS' psktool, which libnbd, nbdkit and QEMU read as well: one line of
+// `identity:key in hexadecimal` per client.
 
 import { ControlError } from "../ground/errors.ts";
 
-/** A key that can be guessed is none. */
+/** A key that can be guessed is no key. */
 const KEY_BYTES_MIN = 16;
-/** What OpenSSL takes. */
+/** Limit of OpenSSL. */
 const KEY_BYTES_MAX = 256;
 const IDENTITY_BYTES_MAX = 128;
 /** The identity may contain colons, the key does not. */

@@ -1,4 +1,4 @@
-// Files that the configuration names: certificates, and the secrets of the API over TCP.
+// Files named in the configuration: certificates, and the secrets of the API over TCP.
 
 import { closeSync, fstatSync, openSync, readFileSync, type Stats } from "node:fs";
 import { createSecureContext } from "node:tls";
@@ -6,10 +6,10 @@ import { ControlError, reasonOf } from "../ground/errors.ts";
 import type { Configuration } from "../schemas/configuration.ts";
 
 const TOKEN_BYTES_MIN = 16;
-/** Rights of the group to write, and all rights of others. */
+/** Write permission for the group, and any permission for others. */
 const TOO_OPEN = 0o027;
 
-/** A file that the configuration names; the error says which key named it. */
+/** A file named in the configuration; errors name its key. */
 export function readNamed(key: string, file: string): Buffer {
   try {
     return readFileSync(file);
@@ -26,11 +26,11 @@ function unreadable(key: string, file: string, thrown: unknown): ControlError {
   });
 }
 
-/** A file with a secret in it: refused when others may read it, for then it is none. */
+/** A file that holds a secret: refused when others may read it, because then it is no secret. */
 export function readSecret(key: string, file: string): Buffer {
   let descriptor: number | undefined;
   try {
-    // One descriptor: what is judged is what is read, whatever becomes of the name meanwhile.
+    // One descriptor for both: what is checked is what is read, whatever happens to the name meanwhile.
     descriptor = openSync(file, "r");
     refuseShared(key, file, fstatSync(descriptor));
     return readFileSync(descriptor);
@@ -57,7 +57,7 @@ function refuseShared(key: string, file: string, { mode, uid }: Stats): void {
   );
 }
 
-/** The token that a client over TCP has to know. */
+/** The token that a client over TCP has to present. */
 export function readToken(file: string): string {
   const token = readSecret("sockets.api_tcp.token_file", file).toString("utf8").trim();
   if (Buffer.byteLength(token) >= TOKEN_BYTES_MIN) return token;
@@ -67,7 +67,7 @@ export function readToken(file: string): string {
   });
 }
 
-/** Certificate and key; that they belong together is found out here, not by the first client. */
+/** Certificate and key; whether they belong together is checked here, not found out by the first client. */
 export function readTls(tcp: NonNullable<Configuration["sockets"]["api_tcp"]>): { cert: Buffer; key: Buffer } {
   const tls = {
     cert: readNamed("sockets.api_tcp.certificate", tcp.certificate),

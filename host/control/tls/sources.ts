@@ -1,5 +1,5 @@
-// Files that servers prove themselves with: read at the start and at every reload, all of them before one is put in
-// force; and watched for the day on which they expire.
+// Files by which servers prove their identity: read at the start and at every reload, all of them before any takes effect, and
+// checked for expiry.
 
 import { X509Certificate } from "node:crypto";
 import type { EventHub } from "../events/event-hub.ts";
@@ -8,7 +8,7 @@ import type { Configuration } from "../schemas/configuration.ts";
 const DAY_MS = 86_400_000;
 const WARNING_DAYS = 30;
 
-/** A certificate, or several of them, of the daemon. */
+/** One or several certificates of the daemon. */
 export interface NamedCertificates {
   /** The key that names the file. */
   readonly parameter: string;
@@ -19,8 +19,8 @@ export interface NamedCertificates {
 /** A server that uses such files. */
 export interface TlsSource {
   /**
-   * Reads its files anew and checks them.
-   * @returns how to put them in force
+   * Reads its files again and checks them.
+   * @returns a function that puts them in force
    * @throws ControlError
    */
   read(configuration: Configuration): () => void;
@@ -46,13 +46,13 @@ export class TlsSources {
     this.#timer = setInterval(() => this.#check(this.#sources), DAY_MS).unref();
   }
 
-  /** One more server, whose files are read already. */
+  /** Adds a server whose files have been read already. */
   add(source: TlsSource): void {
     this.#sources.push(source);
     this.#check([source]);
   }
 
-  /** Reads every file; answers how to put them in force. Throws ControlError, and all is as it was. */
+  /** Reads every file; returns a function that puts them in force. Throws ControlError, and nothing has changed. */
   read(configuration: Configuration): () => void {
     const apply = this.#sources.map((source) => source.read(configuration));
     return () => {

@@ -1,10 +1,10 @@
-// Clients that TLS has turned away: told, but not as often as somebody pleases to try.
+// Clients that TLS has turned away: reported, but not as often as they may try.
 
 import type { EventHub } from "../events/event-hub.ts";
 
-/** How long an address that goes on is not told of again. */
+/** How long an address that keeps trying is not reported again. */
 const TELL_AGAIN_MS = 60_000;
-/** Addresses that are remembered for it. */
+/** How many addresses are remembered for that. */
 const ADDRESSES_MAX = 256;
 
 export class UntrustedClients {

@@ -12,7 +12,7 @@ export interface Latencies {
 
 export const NO_LATENCIES: Latencies = { paths: new Map(), units: new Map() };
 
-/** Histograms that one display may ask for; a display of thousands of paths goes without. */
+/** Most histograms that one display may request; a display of thousands of paths goes without. */
 const REGIONS_MAX = 160;
 /** How long a display waits for them. */
 const WAIT_MS = 20;
@@ -37,7 +37,7 @@ function decode(copies: ReadonlyMap<number, Uint8Array>): ReadonlyMap<number, La
   return new Map(latencies.flatMap(([handle, latency]) => (latency === null ? [] : [[handle, latency]])));
 }
 
-/** Percentiles of the given handles; none when there are too many, or the reactor does not answer in time. */
+/** Percentiles for the given handles; none when there are too many, or the reactor does not answer in time. */
 export async function askLatencies(
   reactor: ReactorClient,
   paths: readonly number[],

@@ -57,7 +57,7 @@ const SENSE_KEY = [
 
 const hex2 = (value: number): string => value.toString(16).padStart(2, "0");
 
-/** `transport disrupted (host status 0x0e)`, `NOT READY 04/0c`, `BUSY`; empty for an outcome that is none. */
+/** `transport disrupted (host status 0x0e)`, `NOT READY 04/0c`, `BUSY`; empty when there is no outcome. */
 export function outcomeText({ status, senseKey, asc, ascq, hostStatus }: Outcome): string {
   if (hostStatus !== 0) return `${HOST_STATUS[hostStatus] ?? "host error"} (host status 0x${hex2(hostStatus)})`;
   if (senseKey !== 0 || asc !== 0) return `${SENSE_KEY[senseKey] ?? "sense"} ${hex2(asc)}/${hex2(ascq)}`;

@@ -1,4 +1,4 @@
-// Views over all units and paths: the arrays they belong to, the counters, what needs attention.
+// Views of all units and paths: the arrays they belong to, counters, what needs attention.
 
 import { sinceStartMs } from "../ground/uptime.ts";
 import { lazily, sliced, type Lazy } from "../ground/pieces.ts";
@@ -46,7 +46,7 @@ function collectPath({ targets, initiators }: Collected, path: PathView): void {
   count(initiators, initiator, () => ({ name: initiator, paths: 0, pathsFailed: 0 }), path);
 }
 
-/** Units of one vendor and product that share a target port are taken for one array. */
+/** Units of one vendor and product that share a target port count as one array. */
 export async function arrayViews(units: Iterable<UnitView>): Promise<ArrayView[]> {
   const arrays = new Map<string, Collected>();
   for await (const { vendor, product, number, paths } of sliced(units)) {
@@ -73,7 +73,7 @@ export async function arrayViews(units: Iterable<UnitView>): Promise<ArrayView[]
 
 const TOTALS = ["ios", "bytesRead", "bytesWritten", "errors", "retries", "inFlight"] as const;
 
-/** The totals stand at the end, as they are summed up while the paths before them are sent. */
+/** The totals come last, as they are summed while the paths before them are sent. */
 export function statisticsView(inventory: Inventory, snapshot: Snapshot, latencies: Latencies): Lazy<StatisticsView> {
   const totals = { ios: 0, bytesRead: 0, bytesWritten: 0, errors: 0, retries: 0, inFlight: 0 };
   const shown = inventory.paths().filter(isShown);
@@ -111,9 +111,9 @@ export interface Redundancy {
   readonly wrong: readonly Path[];
   /** Units of which paths are gone. */
   readonly incomplete: readonly Unit[];
-  /** Units whose paths do not agree on their size. */
+  /** Units whose paths disagree on their size. */
   readonly disputed: readonly Unit[];
-  /** Units that somebody else uses. */
+  /** Units that others use. */
   readonly inUse: readonly Unit[];
 }
 
@@ -126,7 +126,7 @@ export function redundancyOf(inventory: Inventory, snapshot: Snapshot): Redundan
     const state = unitState(unit, snapshot);
     if (state === "not redundant") notRedundant.push(unit);
     else if (state === "no path" || state === "released") withoutPath.push(unit);
-    // Of one that was offered clients may wait; one that was gone when the daemon started only has its settings kept.
+    // Clients may wait for a unit that was offered; for one that was gone when the daemon started only settings are kept.
     else if (state === "gone" && unit.handle !== null) withoutPath.push(unit);
   }
   const wrong = inventory.paths().filter((path) => path.foreignIdentity !== null);
@@ -143,7 +143,7 @@ const numbers = (units: readonly Unit[]): string => {
   return units.length > shown.length ? `${shown.join(", ")} and ${units.length - shown.length} more` : shown.join(", ");
 };
 
-/** Units whose gone paths are named. */
+/** Most units whose gone paths are named. */
 const GONE_TOLD_MAX = 8;
 
 function goneSentence(unit: Unit): string {
@@ -156,7 +156,7 @@ function goneSentence(unit: Unit): string {
   return `LogicalUnit #${unit.number} ${what}: ${names}; settings are kept until \`pathctl path forget\``;
 }
 
-/** What an operator should look at, one sentence each. */
+/** What an operator should look into, one sentence each. */
 export function attentionOf({ notRedundant, withoutPath, wrong, incomplete, inUse, disputed }: Redundancy): string[] {
   const sentences = inUse.map(
     (unit) => `LogicalUnit #${unit.number} is not offered, it is in use elsewhere: ${unit.inUse}`,

@@ -1,4 +1,4 @@
-// What the API shows of units and paths: what is configured, and what the core's records say now.
+// The API's view of units and paths: what is configured, and what the core's records say now.
 
 import * as abi from "../../abi.ts";
 import type { PathRecord, UnitRecord } from "../../reactor/records.ts";
@@ -9,7 +9,7 @@ import type { Snapshot } from "../core/snapshot.ts";
 import type { AluaState, Latency, PathCondition, PathError, PathState, PathView } from "../schemas/path.ts";
 import type { Attachment, Policy, Timeouts, UnitState, UnitView } from "../schemas/unit.ts";
 
-/** What a view needs beside the inventory. */
+/** What a view needs besides the inventory. */
 export interface ViewSources {
   readonly snapshot: Snapshot;
   readonly policyOf: (unit: Unit) => Policy;
@@ -18,7 +18,7 @@ export interface ViewSources {
   readonly attachmentsOf: (unit: Unit) => Attachment[];
   readonly nbdUnix: string | null;
   readonly nbdTcp: string | null;
-  /** Latencies of a path or unit by its handle; null when nobody asked the core for them. */
+  /** Latencies of a path or unit by its handle; null when they were not requested from the core. */
   readonly pathLatency: (handle: number) => Latency | null;
   readonly unitLatency: (handle: number) => Latency | null;
 }
@@ -52,7 +52,7 @@ const CONDITIONS: readonly (readonly [number, PathCondition])[] = [
   [abi.PATH_FLAG_REMOVING, "removing"],
 ];
 
-/** The state that is displayed (reference section 2). A path that leads elsewhere is failed. */
+/** The displayed state (reference section 2). A path that leads elsewhere is shown as failed. */
 export function pathState(path: Path, record: PathRecord | null): PathState {
   if (record === null || path.foreignIdentity !== null) return "failed";
   const { flags } = record;
@@ -76,7 +76,7 @@ function lastErrorOf(record: PathRecord | null): PathError | null {
 const agoMs = (nowNs: number, thenNs: number): number | null =>
   thenNs === 0 ? null : Math.max(0, Math.round((nowNs - thenNs) / 1e6));
 
-/** What every display of a path's work begins with. */
+/** The statistics that every display of a path has. */
 export function pathCounters(record: PathRecord | null) {
   return {
     ios: record?.ios ?? 0,
@@ -89,7 +89,7 @@ export function pathCounters(record: PathRecord | null) {
   };
 }
 
-/** The same of a unit. */
+/** The same for a unit. */
 export function unitCounters(record: UnitRecord | null) {
   return {
     requests: record?.requests ?? 0,
@@ -100,7 +100,7 @@ export function unitCounters(record: UnitRecord | null) {
   };
 }
 
-/** Null: until an operator takes it back. */
+/** Null when it lasts until an operator clears it. */
 function marginalForS(record: PathRecord | null): number | null {
   if (record === null || (record.flags & abi.PATH_FLAG_MARGINAL) === 0) return 0;
   return record.marginalSeconds === 0 ? null : record.marginalSeconds;
