@@ -1,7 +1,8 @@
 // A unit as /dev/nbdN: the kernel's nbd driver gets one end of a socket pair, the reactor the other. Nothing has to be
-// negotiated, since both ends are told by us. When this process dies, the driver keeps the requests for a while; the next
-// process gives it new sockets and they go on (`resume`). So they do when a connection is lost while this process lives: of
-// several, the driver gives one up that leaves a request unanswered for 30 s, which may well be an outage that ends later.
+// negotiated, since we configure both ends. When this process dies, the driver keeps the requests for a while; the next process
+// gives it new sockets and they continue (`resume`). The same happens when a connection is lost while this process lives: with
+// several connections, the driver drops one that leaves a request unanswered for 30 s, which may well be an outage that ends
+// later.
 
 import { writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -11,11 +12,11 @@ import { connectionFlags, type NbdExport, transmissionFlags } from "./directory.
 import { ExportError } from "./errors.ts";
 
 export interface AttachOptions {
-  /** `/dev/nbd3`; left out: the first that is free. */
+  /** `/dev/nbd3`; the first free one when omitted. */
   readonly device?: string;
-  /** Sockets, so queues of the driver; 1 (default) to 16. */
+  /** Number of sockets, which are the driver's queues; 1 (default) to 16. */
   readonly connections?: number;
-  /** How long requests wait for a daemon that is started again, in seconds; 0: they fail at once. Default 300. */
+  /** How long requests wait for a restarted daemon, in seconds; with 0 they fail at once. Default 300. */
   readonly deadConnectionTimeoutS?: number;
 }
 
@@ -30,16 +31,16 @@ export interface KernelAttachment {
   readonly deadConnectionTimeoutS: number;
 }
 
-/** Gives a connected socket to the reactor, which owns it from then on; answers the connection's handle. */
+/** Gives a connected socket to the reactor, which owns it from then on; returns the connection's handle. */
 export type Connector = (descriptor: number, unit: number, flags: number) => Promise<number>;
 
 const DEAD_CONNECTION_TIMEOUT_S = 300;
 const DEVICE = /^\/dev\/nbd(\d{1,4})$/;
-/** How often the driver looks whether the connection of an unanswered request was replaced. Its default is 30 s. */
+/** How often the driver checks whether the connection of an unanswered request was replaced. Its default is 30 s. */
 const LOST_REQUEST_MS = 1000;
-/** How long the driver may take to notice that the killed daemon's sockets are dead. */
+/** How long the driver may take to notice that a killed daemon's sockets are dead. */
 const RESUME_MS_MAX = 5000;
-/** Pauses between attempts to give a device a connection in the place of one that was lost: they double. */
+/** Pauses between attempts to replace a lost connection of a device; each is twice as long as the one before. */
 const MEND_PAUSE_MS = 1000;
 const MEND_PAUSE_MS_MAX = 30_000;
 
@@ -50,7 +51,7 @@ export function deviceIndex(device: string): number {
   throw new ExportError("EXPORT_ATTACH_FAILED", `${device}: the device has to be /dev/nbdN, like /dev/nbd0`);
 }
 
-/** What the driver remembers, so that nobody else's server can take the device over: the unit's identity. */
+/** Stored with the driver, so that no other server can take the device over: the unit's identity. */
 function identifierOf(entry: NbdExport): string {
   return `pathmanager ${entry.formerIdentity ?? entry.identity ?? `#${entry.number}`}`;
 }
@@ -61,24 +62,24 @@ function failed(what: string, error: unknown): ExportError {
 }
 
 /**
- * Requests that a killed daemon had received and not answered are sent again on its successor's connection only when their
- * timer expires, 30 s by default: a stall for the application. The timer does no harm to a request that merely takes
- * longer, as long as the device has one connection; with more, the driver would give the slow request's connection up.
+ * Requests that a killed daemon had received but not answered are resent on its successor's connection only when their timer
+ * expires, 30 s by default: a stall for the application. The timer does no harm to a request that is merely slow, as long as the
+ * device has one connection; with more, the driver would drop the slow request's connection.
  */
 function lookForLostRequests(index: number, connections: number): void {
   if (connections > 1) return;
   try {
     writeFileSync(`/sys/block/nbd${index}/queue/io_timeout`, String(LOST_REQUEST_MS));
   } catch {
-    // Where sysfs cannot be written the default stays; the device works as well.
+    // Where sysfs cannot be written the default stays; the device works all the same.
   }
 }
 
-/** An attachment, and what replacing one of its connections takes. */
+/** An attachment, and what is needed to replace one of its connections. */
 interface Held {
   readonly attachment: KernelAttachment;
   readonly entry: NbdExport;
-  /** Settles when no connection of it is being replaced. */
+  /** Settles when none of its connections is being replaced. */
   mended: Promise<void>;
 }
 
@@ -88,13 +89,13 @@ export class KernelAttachments {
   readonly #report: (problem: string) => void;
   readonly #onHolder: (connection: number, index: number) => void;
   readonly #attached = new Map<number, Held>();
-  /** The reactor's handles of open connections; null: its device is still being attached. */
+  /** The reactor's handles of open connections; null while the device is being attached. */
   readonly #connections = new Map<number, Held | null>();
   #stopped = false;
 
   /**
-   * @param report told, in a sentence, why a device that has lost its connections gets none
-   * @param onHolder told which device a connection is of
+   * @param report hears, in a sentence, why a device that lost its connections gets no new ones
+   * @param onHolder hears which device a connection belongs to
    */
   constructor(
     connect: Connector,
@@ -106,7 +107,7 @@ export class KernelAttachments {
     this.#onHolder = onHolder;
   }
 
-  /** Takes over a device whose connections are open here already; `lost` of them are not any more, and are replaced. */
+  /** Takes over a device whose connections are already open here; `lost` of them no longer are, and are replaced. */
   adopt(
     entry: NbdExport,
     how: Pick<KernelAttachment, "index" | "connections" | "deadConnectionTimeoutS">,
@@ -123,7 +124,7 @@ export class KernelAttachments {
     return [...this.#attached.values()].map(({ attachment }) => attachment);
   }
 
-  /** Runs `use` with the driver's ends of new connections to the unit; the ends are closed here afterwards. */
+  /** Calls `use` with the driver's ends of new connections to the unit; the ends are closed here afterwards. */
   async #withConnections<T>(
     entry: NbdExport,
     count: number,
@@ -131,7 +132,7 @@ export class KernelAttachments {
   ): Promise<T> {
     const ends: number[] = [];
     const handles: number[] = [];
-    // A device that an earlier daemon has attached trims if it was announced then, whatever is known of the unit now.
+    // A device attached by an earlier daemon trims if that was announced then, whatever is known of the unit now.
     const flags = connectionFlags(entry) | CONNECTION_TRIM;
     try {
       for (let i = 0; i < count; i++) {
@@ -143,7 +144,7 @@ export class KernelAttachments {
       }
       return await use(ends, handles);
     } finally {
-      // The driver holds references of its own. Without it, the reactor sees its ends closed and lets go of them.
+      // The driver holds references of its own. Without it, the reactor sees its ends closed and drops them.
       for (const end of ends) closeDescriptor(end);
     }
   }
@@ -151,7 +152,7 @@ export class KernelAttachments {
   /**
    * Makes a unit a block device. Needs CAP_SYS_ADMIN and the kernel's module `nbd`.
    *
-   * @throws ExportError EXPORT_ATTACH_FAILED: the device is in use, missing, forbidden; nothing is left behind then
+   * @throws ExportError EXPORT_ATTACH_FAILED when the device is in use, missing or forbidden; then nothing is left behind
    */
   async attach(entry: NbdExport, options: AttachOptions = {}): Promise<KernelAttachment> {
     const { device, connections = 1, deadConnectionTimeoutS = DEAD_CONNECTION_TIMEOUT_S } = options;
@@ -180,12 +181,12 @@ export class KernelAttachments {
   }
 
   /**
-   * Takes over a device that an earlier process had attached to the same unit: its requests go on here. It gets the size
-   * that the unit has now.
+   * Takes over a device that an earlier process attached to the same unit: its requests continue here. It gets the unit's present
+   * size.
    *
    * @param before what was remembered of the attachment
-   * @returns undefined when the device is not attached any more, so that it has to be attached anew
-   * @throws ExportError EXPORT_ATTACH_FAILED when it is attached to something else, or to a process that is alive
+   * @returns undefined when the device is not attached any more and must be attached anew
+   * @throws ExportError EXPORT_ATTACH_FAILED when it is attached to something else, or to a live process
    */
   async resume(entry: NbdExport, before: Omit<KernelAttachment, "unit">): Promise<KernelAttachment | undefined> {
     const { index, connections, deadConnectionTimeoutS } = before;
@@ -217,7 +218,7 @@ export class KernelAttachments {
     return attachment;
   }
 
-  /** Notes whose connection it is; one that was closed while it was handed over is replaced at once. */
+  /** Records whose connection it is; one that was closed during the hand-over is replaced at once. */
   #holds(held: Held, handle: number): void {
     if (this.#connections.has(handle)) {
       this.#connections.set(handle, held);
@@ -225,7 +226,7 @@ export class KernelAttachments {
     } else this.#lost(held);
   }
 
-  /** To be told of every connection that the reactor has closed: when it was a device's, the device gets another one. */
+  /** Call it for every connection that the reactor has closed: if it was a device's, it is replaced. */
   connectionClosed(handle: number): void {
     const held = this.#connections.get(handle);
     this.#connections.delete(handle);
@@ -236,7 +237,7 @@ export class KernelAttachments {
     held.mended = held.mended.then(() => this.#mend(held));
   }
 
-  /** Gives the device another connection, and tries until it has it, as long as it is attached. */
+  /** Gives the device another connection; keeps trying while it is attached. */
   async #mend(held: Held): Promise<void> {
     const { entry, attachment } = held;
     const { index, device, deadConnectionTimeoutS } = attachment;
@@ -261,7 +262,7 @@ export class KernelAttachments {
     }
   }
 
-  /** The unit has another size now; so has its block device. */
+  /** The unit's size has changed: updates its block device. */
   async resize(unit: number, bytes: bigint): Promise<void> {
     for (const { attachment, entry } of this.#attached.values()) {
       const { index, device } = attachment;
@@ -277,7 +278,7 @@ export class KernelAttachments {
   /** Detaches a device. The driver shuts its connections down at once: requests in flight end with EIO. */
   async detach(index: number): Promise<void> {
     const held = this.#attached.get(index);
-    // Connections that end from here on end because of this.
+    // Connections that end from here on end because of the detach.
     this.#attached.delete(index);
     try {
       await nbdDetach(index);
@@ -293,7 +294,7 @@ export class KernelAttachments {
   }
 }
 
-/** Gives the device one new connection in the place of a dead one; waits a little for the driver to notice the death. */
+/** Replaces a dead connection of the device; waits a little for the driver to notice the death. */
 async function replace(
   index: number,
   socket: number,

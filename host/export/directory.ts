@@ -1,5 +1,5 @@
-// What is on offer, and under which names. Control fills it; a negotiation reads it at the moment an option arrives, so a
-// unit that is added or grows is seen by the next client, while clients in their transmission phase stay untouched.
+// The exports on offer, and their names. Control fills the directory; a negotiation reads it whenever an option arrives, so the
+// next client sees a unit that was added or has grown, while clients in their transmission phase are not affected.
 
 import {
   BUFFER_PAGE_BYTES,
@@ -29,11 +29,11 @@ export interface NbdExport {
   readonly unit: number;
   /** Number of the logical unit: `#0` is 0. It is a name of the export ("0", "#0", "lu0"). */
   readonly number: number;
-  /** Name an operator gave the unit; the canonical name of the export. Without one it is `lu<number>`. */
+  /** Name an operator gave the unit; the canonical name of the export. Without one, that is `lu<number>`. */
   readonly name?: string;
-  /** Identity as displayed (for example `naa.6001405...`); a name of the export too. */
+  /** Identity as displayed (for example `naa.6001405...`); also a name of the export. */
   readonly identity?: string;
-  /** The identity by which an earlier version knew the unit; a name of the export too, and what its devices are known by. */
+  /** The identity by which an earlier version knew the unit; also a name of the export, and what its devices are known by. */
   readonly formerIdentity?: string;
   /** A sentence for `nbdinfo`: vendor, product, ... */
   readonly description?: string;
@@ -43,13 +43,13 @@ export interface NbdExport {
   readonly blockBytes: number;
   /** UNIT_CAN_* bits of the unit. */
   readonly capabilities: number;
-  /** Offer it read-only though the device could write. */
+  /** Offer it read-only although the device is writable. */
   readonly readOnly?: boolean;
-  /** Whether an empty name means it; where nobody says, an empty name means the only export, or none. */
+  /** Whether the empty name means it. If no export says so, the empty name means the only export, or none. */
   readonly isDefault?: boolean;
 }
 
-/** Bytes that are never part of a name: control characters would reach a terminal through `nbdinfo --list`. */
+/** Bytes that may not be in a name: control characters would reach a terminal through `nbdinfo --list`. */
 // oxlint-disable-next-line no-control-regex
 const UNPRINTABLE = /[\u0000-\u001f\u007f]/;
 
@@ -57,7 +57,7 @@ export function isReadOnly(entry: NbdExport): boolean {
   return entry.readOnly === true || (entry.capabilities & UNIT_CAN_NOT_WRITE) !== 0;
 }
 
-/** The name of the export that `LIST` and `INFO` tell. */
+/** The export's name in answers to `LIST` and `INFO`. */
 export function canonicalName(entry: NbdExport): string {
   return entry.name ?? `lu${entry.number}`;
 }
@@ -65,9 +65,9 @@ export function canonicalName(entry: NbdExport): string {
 /**
  * Transmission flags of an export (NBD protocol, "Transmission flags").
  *
- * CAN_MULTI_CONN holds because all connections share one core: a write that was answered on one is read by all, and a
- * flush goes to the device. FUA and zeroes are offered always, since the core makes them of other commands where the
- * device lacks them; TRIM only where the device can UNMAP, because otherwise a client had better not bother.
+ * CAN_MULTI_CONN holds because all connections share one core: a write answered on one is visible to all, and a flush goes to the
+ * device. FUA and zeroes are always offered, since the core builds them from other commands where the device lacks them; TRIM
+ * only where the device can UNMAP, because otherwise it would be pointless.
  */
 export function transmissionFlags(entry: NbdExport, structured: boolean): number {
   let flags = TRANSMISSION_HAS_FLAGS | TRANSMISSION_SEND_FLUSH | TRANSMISSION_CAN_MULTI_CONN | TRANSMISSION_SEND_CACHE;
@@ -78,7 +78,7 @@ export function transmissionFlags(entry: NbdExport, structured: boolean): number
   return flags;
 }
 
-/** CONNECTION_* flags that say what was announced. */
+/** CONNECTION_* flags for what was announced. */
 export function connectionFlags(entry: NbdExport): number {
   const announced = transmissionFlags(entry, false);
   return (
@@ -119,9 +119,10 @@ export class ExportDirectory {
   #default: NbdExport | undefined = undefined;
 
   /**
-   * Replaces what is on offer. A unit's number wins over a name that looks like one, and an identity is nobody else's name.
+   * Replaces the exports. A unit's number takes precedence over a name that looks like one, and no name may equal another unit's
+   * identity.
    *
-   * @throws ExportError EXPORT_INVALID or EXPORT_NAME_TAKEN; what was on offer before stays then.
+   * @throws ExportError EXPORT_INVALID or EXPORT_NAME_TAKEN; the previous exports then stay.
    */
   replace(entries: readonly NbdExport[]): void {
     const byName = new Map<string, NbdExport>();
@@ -158,7 +159,7 @@ export class ExportDirectory {
     return this.#entries;
   }
 
-  /** The export a client names; the empty name means the default one. */
+  /** The export that a client names; the empty name means the default one. */
   find(name: string): NbdExport | undefined {
     return name === "" ? this.#default : this.#byName.get(name);
   }

@@ -1,4 +1,4 @@
-// Every error of this room that a user can see.
+// The errors of this room that users can see.
 
 export type ExportErrorCode =
   "EXPORT_NAME_TAKEN" | "EXPORT_INVALID" | "EXPORT_ADDRESS_IN_USE" | "EXPORT_LISTEN_FAILED" | "EXPORT_ATTACH_FAILED";

@@ -1,4 +1,4 @@
-// One client between accept and the transmission phase: its socket, its time, its negotiation.
+// One client between accept and the transmission phase: its socket, its time limit, its negotiation.
 
 import { Socket } from "node:net";
 import { Negotiation, type NegotiationLimits, type NegotiationStep, type TlsOffer } from "./negotiation.ts";
@@ -8,7 +8,7 @@ import type { TlsPeer } from "./tls/peer.ts";
 import type { Secured, Securing } from "./tls/terminator.ts";
 import { CONNECTION_RECEIVE_BYTES } from "../abi.ts";
 
-/** Bytes a client may send ahead while it does not read its answers. */
+/** How much a client may send while it does not read its answers. */
 const HELD_BYTES_MAX = 4 * CONNECTION_RECEIVE_BYTES;
 
 export type HandshakeEnd =
@@ -19,24 +19,24 @@ export type HandshakeEnd =
 
 export interface HandshakeOptions {
   readonly offer: Offer;
-  /** How it gets TLS: `secure` takes the descriptor over. Null where there is none. */
+  /** Starts TLS: `secure` takes over the descriptor. Null where TLS is not available. */
   readonly tls: (TlsOffer & { readonly secure: (descriptor: number) => Securing }) | null;
   readonly limits: NegotiationLimits;
   readonly timeoutMs: number;
-  /** When it has said nothing for so long it may have to give way to another one. */
+  /** After this long without a message it may have to give way to another client. */
   readonly silentMs: number;
   readonly duplicate: (descriptor: number) => number;
-  /** Why it cannot be handed over; null when it can: a place is kept for it then, until `ended`. */
+  /** Why it cannot be handed over; null when it can: then a place is kept for it until `ended`. */
   readonly noRoom: () => string | null;
-  /** It was told that there is no room for it. */
+  /** The client was told that there is no room for it. */
   readonly refused: (reason: string) => void;
   /** Called exactly once. */
   readonly ended: (end: HandshakeEnd) => void;
 }
 
 /**
- * The part of a libuv stream handle that Node offers under an underscore only. There is no public way to give a socket's
- * descriptor away, so this is the one place that knows; a test watches that it still works.
+ * The part of a libuv stream handle that Node exposes only under an underscore. There is no public way to give away a socket's
+ * descriptor, so this one place relies on it; a test checks that it still works.
  */
 interface StreamHandle {
   readonly fd: number;
@@ -54,21 +54,21 @@ function handleOf(socket: Socket): StreamHandle | undefined {
 
 const reasonOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown));
 
-/** What has become of the client: it negotiates, gets TLS, hears the last word, waits for its hand-over, or is done with. */
+/** State of the client: negotiating, starting TLS, being sent the last message, waiting for its hand-over, or done. */
 type Phase = "negotiating" | "securing" | "closing" | "handing-over" | "over";
 
 export class Handshake {
   #heardMs = performance.now();
-  /** The client's; with TLS, the one from which its bytes come in the clear. */
+  /** The client's socket; with TLS, the one that carries its plain bytes. */
   #socket: Socket;
   readonly #options: HandshakeOptions;
   readonly #negotiation: Negotiation;
   readonly #timer: NodeJS.Timeout;
   #phase: Phase = "negotiating";
   #securing: Securing | undefined = undefined;
-  /** Who is behind TLS. */
+  /** The client's identity under TLS. */
   peer: TlsPeer | null = null;
-  /** Bytes of the transmission phase that were read before the reading stopped. */
+  /** Bytes of the transmission phase that were read before reading stopped. */
   readonly #leftover: Uint8Array[] = [];
 
   constructor(socket: Socket, options: HandshakeOptions) {
@@ -89,7 +89,7 @@ export class Handshake {
 
   #listen(): void {
     const socket = this.#socket;
-    // What becomes of the socket below TLS is told by the one above.
+    // The socket above reports what happens to the one below TLS.
     const drop = (reason: string): void => {
       if (socket === this.#socket) this.drop(reason);
     };
@@ -100,13 +100,13 @@ export class Handshake {
     socket.on("drain", () => this.#advance());
   }
 
-  /** Since when the client has said nothing; null while it speaks, or is being handed over. */
+  /** Since when the client has been silent; null while it is active, or being handed over. */
   get idleSinceMs(): number | null {
     if (this.#phase === "handing-over" || performance.now() - this.#heardMs < this.#options.silentMs) return null;
     return this.#heardMs;
   }
 
-  /** Ends the connection at once. `isFull`: for lack of room. */
+  /** Closes the connection at once. `isFull`: for lack of room. */
   drop(reason: string, isFull = false): void {
     this.#end({ kind: "dropped", reason, isFull });
   }
@@ -146,7 +146,7 @@ export class Handshake {
 
   #advance(): void {
     while (this.#phase === "negotiating") {
-      // A client that asks and does not read its answers waits, so that they do not pile up here; nor may its questions.
+      // A client that asks without reading its answers has to wait, so that neither answers nor questions pile up here.
       if (this.#socket.writableNeedDrain) {
         if (this.#negotiation.held > HELD_BYTES_MAX) this.drop("the client does not read its answers");
         return;
@@ -172,17 +172,17 @@ export class Handshake {
     }
   }
 
-  /** Says the last word, then closes; the timer still runs, so a client that does not read cannot hold us. */
+  /** Sends the last message, then closes; the timer keeps running, so a client that does not read cannot hold us up. */
   #close(bytes: Uint8Array, reason: string, isFull = false): void {
     this.#phase = "closing";
     if (bytes.length === 0) this.drop(reason, isFull);
     else this.#socket.write(bytes, () => this.drop(reason, isFull));
   }
 
-  /** Stops reading: from here on what arrives is for whoever gets the descriptor, and stays in the socket. */
+  /** Stops reading: what arrives from now on stays in the socket, for whoever gets the descriptor. */
   #stopReading(): StreamHandle | undefined {
     const handle = handleOf(this.#socket);
-    // The handle's own mark keeps saying that it is reading, so nothing in the stream machinery starts it again.
+    // The handle still claims to be reading, so nothing in the stream machinery starts it again.
     if (handle === undefined) this.drop("the client hung up");
     else handle.readStop();
     return handle;
@@ -213,7 +213,7 @@ export class Handshake {
     });
   }
 
-  /** From now on the client's bytes come and go in the clear on a socket of our own. */
+  /** From now on the client's bytes pass unencrypted through a socket of our own. */
   #secured({ descriptor, peer }: Secured, below: Socket): void {
     const socket = new Socket({ fd: descriptor, allowHalfOpen: true });
     if (this.#phase !== "securing") {
@@ -241,7 +241,7 @@ export class Handshake {
     });
   }
 
-  /** The reply is out: the core may speak. Destroying the socket closes its descriptor without a shutdown. */
+  /** The reply is sent: the core may speak. Destroying the socket closes its descriptor without a shutdown. */
   #handOver(handle: StreamHandle, step: Extract<NegotiationStep, { kind: "transmit" }>): void {
     if (this.#phase !== "handing-over") return;
     const preloaded = Buffer.concat(this.#leftover);

@@ -1,5 +1,5 @@
-// The NBD handshake phase, fixed newstyle, without a socket: bytes go in, steps come out. So every misuse is a test of
-// plain bytes, and the server (server.ts) is left with time, sockets and descriptors.
+// The NBD handshake phase, fixed newstyle, without a socket: bytes go in, steps come out. So every misuse can be tested with
+// plain bytes, and the server (server.ts) only has to deal with time, sockets and descriptors.
 
 import { CONNECTION_ALLOCATION, CONNECTION_EXTENDED, CONNECTION_STRUCTURED, CONNECTION_UNALIGNED } from "../abi.ts";
 import { connectionFlags, type NbdExport } from "./directory.ts";
@@ -11,7 +11,7 @@ import type { TlsPeer } from "./tls/peer.ts";
 
 /** What the server has to do next. */
 export type NegotiationStep =
-  /** Nothing can be done before more bytes arrive. */
+  /** Nothing to do until more bytes arrive. */
   | { readonly kind: "need" }
   /** Send these bytes, then ask again. `full`: it was told that there is no room for it, and why. */
   | { readonly kind: "reply"; readonly bytes: Uint8Array; readonly full?: string }

@@ -1,10 +1,10 @@
-// Reads the data of one option. Whatever does not fit is one kind of error, which the negotiation answers ERR_INVALID.
+// Reads the data of one option. Anything malformed is one kind of error, which the negotiation answers with ERR_INVALID.
 
 import { STRING_BYTES_MAX } from "./protocol.ts";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** The data of an option is not what the protocol says; the message goes to the client. */
+/** The data of an option violates the protocol; the message goes to the client. */
 export class Malformed extends Error {}
 
 export class OptionReader {
@@ -51,7 +51,7 @@ export class OptionReader {
     }
   }
 
-  /** There must be nothing left. */
+  /** Requires that nothing is left. */
   end(): void {
     const left = this.#data.length - this.#at;
     if (left > 0) throw new Malformed(`${this.#option}: ${left} bytes too many`);

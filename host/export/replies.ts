@@ -1,4 +1,4 @@
-// The server's answers of the handshake phase, as bytes.
+// The server's replies in the handshake phase, as bytes.
 
 import { blockSizes, canonicalName, type NbdExport, transmissionFlags } from "./directory.ts";
 import {
@@ -18,7 +18,7 @@ import {
   REPLY_SERVER,
 } from "./protocol.ts";
 
-/** A metadata context by name; its number is told only to those who select it (NBD protocol, "Metadata querying"). */
+/** A metadata context by name; its number is sent only to clients that select it (NBD protocol, "Metadata querying"). */
 export function contextReply(option: number): Buffer {
   const number = option === OPTION_SET_META_CONTEXT ? CONTEXT_ALLOCATION : 0;
   return optionReply(option, REPLY_META_CONTEXT, u32(number), Buffer.from(CONTEXT_ALLOCATION_NAME));
@@ -37,12 +37,12 @@ export function optionReply(option: number, type: number, ...data: Uint8Array[])
   return Buffer.concat([header, ...data]);
 }
 
-/** An error reply with a sentence for the person in front of the client. */
+/** An error reply with a sentence for the person using the client. */
 export function optionError(option: number, type: number, text: string): Buffer {
   return optionReply(option, type, Buffer.from(text));
 }
 
-/** LIST: every export by its canonical name, what follows the name is for people; then the end. */
+/** LIST: every export by its canonical name, followed by a description for people; then the end. */
 export function listReplies(entries: readonly NbdExport[]): Buffer {
   const replies = entries.map((entry) => {
     const name = Buffer.from(canonicalName(entry));
@@ -53,8 +53,8 @@ export function listReplies(entries: readonly NbdExport[]): Buffer {
 }
 
 /**
- * INFO and GO, without the ACK behind them. Size, flags and block sizes are told always ("the server MAY send others than
- * asked for"), names only on request.
+ * INFO and GO, without the ACK after them. Size, flags and block sizes are always sent ("the server MAY send others than asked
+ * for"), names only on request.
  */
 export function infoReplies(
   option: number,
@@ -77,7 +77,7 @@ export function infoReplies(
   return Buffer.concat(replies);
 }
 
-/** EXPORT_NAME: no reply header, and zeroes behind unless both sides agreed to leave them out. */
+/** EXPORT_NAME: no reply header, and zeroes at the end unless both sides agreed to omit them. */
 export function exportReply(entry: NbdExport, structured: boolean, noZeroes: boolean): Buffer {
   return Buffer.concat([sizeAndFlags(entry, structured), Buffer.alloc(noZeroes ? 0 : EXPORT_NAME_PADDING_BYTES)]);
 }

@@ -1,8 +1,9 @@
-// How many connections the core can take, and who has them. A client is told that there is no room while it negotiates, so a
-// place is kept for it from then on; that of a connection is free again when the core has closed it.
+// How many connections the core can take, and who has them. A client learns during its negotiation that there is no room;
+// otherwise a place is reserved for it from then on, and freed when the core has closed the connection.
 //
-// No peer (a user on the Unix socket, an address on TCP) may have more than its share, and the last places are for root and for the
-// kernel's block devices. Nobody is put out who has come that far: a connection that says nothing may be a mounted file system.
+// No peer (a user on the Unix socket, an address on TCP) may have more than its share, and the last places are reserved for root
+// and the kernel's block devices. No established connection is dropped for another: one that is silent may be a mounted file
+// system.
 
 import type { Peer } from "../peers/shares.ts";
 import type { NbdAddress } from "./address.ts";
@@ -10,20 +11,20 @@ import type { NbdAddress } from "./address.ts";
 export interface RoomLimits {
   /** Connections the core has records for (`limits.connections`). */
   readonly connections: number;
-  /** Of those, how many clients over TCP may have, so that clients of this machine and the kernel's devices find room. */
+  /** How many of them clients over TCP may have, so that local clients and the kernel's devices find room. */
   readonly remote: number;
-  /** And how many one peer that is not root may have (`limits.connections_per_peer`). Default: all. */
+  /** How many of them one peer other than root may have (`limits.connections_per_peer`). Default: all. */
   readonly perPeer?: number;
-  /** And how many are for root and the kernel's devices alone. Default: none. */
+  /** How many of them are reserved for root and the kernel's devices. Default: none. */
   readonly reserve?: number;
 }
 
 export type Origin = NbdAddress["kind"] | "kernel";
 
-/** Told to a client, and to the log: which limit is reached and which key raises it. */
+/** Sent to the client and logged: which limit is reached, and which key raises it. */
 export class NoRoom extends Error {}
 
-/** The daemon itself, for the kernel's devices, and whoever else need not share. */
+/** The daemon itself, for the kernel's devices, and others that need not share. */
 const ROOT: Peer = { name: "root", isRoot: true };
 
 /** Who has a connection, and where it came from. */
@@ -34,16 +35,16 @@ export interface Holder {
 
 export class ConnectionRoom {
   readonly #limits: RoomLimits;
-  /** Who has the connections that are open, by their handles. */
+  /** Owners of open connections, by handle. */
   readonly #open = new Map<number, Holder>();
-  /** Who has the places that are kept for those that are not open yet. */
+  /** Owners of places reserved for connections that are not open yet. */
   readonly #kept: Holder[] = [];
 
   constructor(limits: RoomLimits) {
     this.#limits = limits;
   }
 
-  /** Why another one finds no room; null when it does. */
+  /** Why there is no room for another one; null when there is. */
   full(origin: Origin, peer: Peer = ROOT): string | null {
     const { connections, remote, perPeer = Infinity, reserve = 0 } = this.#limits;
     const all = [...this.#open.values(), ...this.#kept];
@@ -64,7 +65,7 @@ export class ConnectionRoom {
     return null;
   }
 
-  /** Keeps a place: `open` or `release` has to follow. Throws NoRoom. */
+  /** Reserves a place: `open` or `release` has to follow. Throws NoRoom. */
   keep(origin: Origin, peer: Peer = ROOT): void {
     const why = this.full(origin, peer);
     if (why !== null) throw new NoRoom(why);
@@ -76,13 +77,13 @@ export class ConnectionRoom {
     if (at >= 0) this.#kept.splice(at, 1);
   }
 
-  /** What a place was kept for is open. */
+  /** The connection that a place was reserved for is open. */
   open(origin: Origin, connection: number, peer: Peer = ROOT): void {
     this.release(origin, peer);
     this.#open.set(connection, { origin, peer });
   }
 
-  /** A connection is open that no place was kept for. */
+  /** A connection is open for which no place was reserved. */
   adopt(connection: number, { origin, peer }: Omit<Holder, "peer"> & { readonly peer?: Peer | undefined }): void {
     this.#open.set(connection, { origin, peer: peer ?? ROOT });
   }
@@ -92,13 +93,13 @@ export class ConnectionRoom {
     this.#open.delete(connection);
   }
 
-  /** Opens a connection in a place of its own. Throws NoRoom, or what `connect` throws. */
+  /** Opens a connection in a new place. Throws NoRoom, or what `connect` throws. */
   async connect(origin: Origin, connect: () => Promise<number>): Promise<number> {
     this.keep(origin);
     return this.connectKept(origin, connect);
   }
 
-  /** The same, in a place that was kept already. */
+  /** The same, in a place that was reserved before. */
   async connectKept(origin: Origin, connect: () => Promise<number>, peer: Peer = ROOT): Promise<number> {
     let connection: number;
     try {

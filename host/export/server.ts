@@ -1,6 +1,6 @@
-// Sockets of the NBD export: accepts clients, carries their bytes through the negotiation, then gives the descriptor to
-// the reactor. No byte of the transmission phase is read here on purpose; those that came in the same chunk as the last
-// option are handed over with the descriptor.
+// Sockets of the NBD export: accepts clients, passes their bytes through the negotiation, then gives the descriptor to the
+// reactor. Bytes of the transmission phase are never read here on purpose; those that arrived together with the last option are
+// handed over with the descriptor.
 
 import { chmodSync, chownSync, lstatSync, mkdirSync, unlinkSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
@@ -18,9 +18,9 @@ import { peerText } from "./tls/peer.ts";
 
 export type NbdServerEvent =
   | { readonly kind: "connected"; readonly unit: number; readonly connection: number; readonly peer: string }
-  /** `isFull`: not because of what the client did, but because there is no room for another one. */
+  /** `isFull`: not because of anything the client did, but for lack of room. */
   | { readonly kind: "refused"; readonly reason: string; readonly peer: string; readonly isFull: boolean }
-  /** A client did not prove itself. */
+  /** A client failed to authenticate. */
   | { readonly kind: "untrusted"; readonly reason: string; readonly peer: string }
   | { readonly kind: "error"; readonly error: Error };
 
@@ -28,30 +28,33 @@ export type NbdServerEvent =
 export type NbdRefusal = "too many negotiate" | "no connection";
 
 export interface NbdServerOptions {
-  /** Takes a connection over; answers its handle. A rejection closes nothing here but is reported. */
+  /** Takes over a connection; returns its handle. A rejection is reported and closes nothing here. */
   readonly hand: (connection: NegotiatedConnection, holder: Holder) => Promise<number>;
   /** A second descriptor of the same socket (native `duplicate`). */
   readonly duplicate: (descriptor: number) => number;
   readonly onEvent?: (event: NbdServerEvent) => void;
-  /** Told when clients of a peer are refused for lack of room, at most once a minute for each peer and reason. */
+  /** Called when clients of a peer are refused for lack of room, at most once a minute for each peer and reason. */
   readonly onRefused?: (why: NbdRefusal, peer: string) => void;
-  /** How long a client may take from connecting to the transmission phase. */
+  /** How long a client may take from connecting until the transmission phase. */
   readonly negotiationTimeoutMs?: number;
-  /** After how long without a word it may have to give way to another one. */
+  /** After this long without a message it may have to give way to another client. */
   readonly silentMs?: number;
-  /** Clients of one address that may negotiate at the same time, one peer half of them; for one more a silent one goes. */
+  /**
+   * How many clients of one address may negotiate at the same time, and half as many of one peer; beyond that a silent one is
+   * dropped.
+   */
   readonly negotiatingMax?: number;
-  /** How many connections there may be. Left out: as many as `hand` takes. */
+  /** How many connections there may be; as many as `hand` takes when omitted. */
   readonly room?: ConnectionRoom;
   readonly limits?: NegotiationLimits;
-  /** Why somebody who has just connected is refused; null: he is not. */
+  /** Why a new connection is refused; null when it is not. */
   readonly refusalOf?: (socket: Socket) => string | null;
 }
 
 const NEGOTIATION_TIMEOUT_MS = 10_000;
 const NEGOTIATING_MAX = 128;
 const SILENT_MS = 1000;
-/** After so long without a word a TCP client is asked whether it still lives: one that has lost its power says nothing. */
+/** After this long a silent TCP client is probed: a host that lost power sends nothing. */
 const KEEP_ALIVE_MS = 30_000;
 
 /** Offers exports over NBD. Create, `setExports`, `listen` (on as many addresses as wanted), `close`. */
@@ -72,7 +75,7 @@ export class NbdServer {
     this.#room = options.room ?? new ConnectionRoom({ connections: Infinity, remote: Infinity });
   }
 
-  /** Replaces what is on offer; see ExportDirectory.replace. Connected clients stay as they are. */
+  /** Replaces the exports; see ExportDirectory.replace. Connected clients are not affected. */
   setExports(entries: readonly NbdExport[]): void {
     this.#directory.replace(entries);
   }
@@ -86,15 +89,15 @@ export class NbdServer {
     return this.#refusals.counts;
   }
 
-  /** Clients that are negotiating now. */
+  /** Number of clients that are negotiating. */
   get negotiating(): number {
     return this.#negotiating.size;
   }
 
   /**
-   * Begins to listen. A socket file that nobody listens on any more is replaced.
+   * Starts listening. A socket file that nobody listens on any more is replaced.
    *
-   * @returns the address, with the port that was really taken
+   * @returns the address, with the port actually bound
    * @throws ExportError EXPORT_ADDRESS_IN_USE or EXPORT_LISTEN_FAILED
    */
   async listen(address: NbdAddress): Promise<NbdAddress> {
@@ -119,7 +122,7 @@ export class NbdServer {
   }
 
   /**
-   * Listens again on a Unix socket whose file is gone; who is connected, or negotiates, stays.
+   * Listens again on a Unix socket whose file is gone; clients that are connected or negotiating stay.
    *
    * @throws ExportError EXPORT_ADDRESS_IN_USE or EXPORT_LISTEN_FAILED
    */
@@ -135,7 +138,7 @@ export class NbdServer {
     await this.listen(address);
   }
 
-  /** Stops listening and drops the clients that are still negotiating; those in their transmission phase are not ours. */
+  /** Stops listening and drops the clients that are still negotiating; those in the transmission phase belong to the reactor. */
   async close(): Promise<void> {
     const closed = [...this.#servers].map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
     this.#servers.clear();
@@ -147,7 +150,7 @@ export class NbdServer {
     this.#options.onEvent?.(event);
   }
 
-  /** What a client of an address sees in the clear, and how it gets TLS. */
+  /** What a client of an address may see without TLS, and how it starts TLS. */
   #access(address: NbdAddress): Pick<HandshakeOptions, "offer" | "tls"> {
     const directory = this.#directory;
     if (address.kind === "unix" || address.access === undefined) return { offer: directory, tls: null };
@@ -165,7 +168,7 @@ export class NbdServer {
     };
   }
 
-  /** Whether one more client of this peer may negotiate, if need be after one that says nothing has gone. */
+  /** Whether one more client of this peer may negotiate, after dropping a silent one if needed. */
   #mayNegotiate(who: Peer, shown: string, address: NbdAddress): boolean {
     const places = this.#options.negotiatingMax ?? NEGOTIATING_MAX;
     const taken = [...this.#negotiating]
@@ -259,7 +262,7 @@ function listening(server: Server, address: NbdAddress): Promise<void> {
       server.listen({ host: address.host, port: address.port }, done);
       return;
     }
-    // The file must never be there with more rights than it will have, not even for a moment.
+    // The file must never have wider permissions than it will end up with, not even for a moment.
     const before = process.umask(0o177);
     try {
       server.listen({ path: address.path }, done);
@@ -274,13 +277,13 @@ function restrict(address: Extract<NbdAddress, { kind: "unix" }>): void {
     try {
       chownSync(address.path, process.getuid?.() ?? 0, address.group);
     } catch {
-      // Without the right to give it to the group, it stays with the daemon's own.
+      // Without permission to hand it to the group, it keeps the daemon's own.
     }
   }
   chmodSync(address.path, address.mode ?? 0o660);
 }
 
-/** A socket file is left behind by a daemon that was killed; one that answers belongs to somebody. */
+/** A socket file may be left over from a killed daemon; one that answers belongs to someone. */
 async function removeStaleSocket(path: string): Promise<void> {
   const outcome = await new Promise<string>((resolve) => {
     const probe = connect(path);
@@ -293,11 +296,11 @@ async function removeStaleSocket(path: string): Promise<void> {
   if (outcome === "ANSWERED") {
     throw new ExportError("EXPORT_ADDRESS_IN_USE", `another server listens on ${path}; stop it or choose another path`);
   }
-  // A plain file refuses connections as well; it is somebody's data, and binding will say that it is in the way.
+  // A plain file refuses connections as well; it is someone's data, and binding will report that it is in the way.
   if (outcome === "ECONNREFUSED" && lstatSync(path).isSocket()) unlinkSync(path);
 }
 
-/** /run is empty after a boot: the socket's folder is made, with the rights such folders have there. */
+/** /run is empty after a boot: the socket's folder is created, with the usual permissions. */
 async function prepareSocketPath(path: string): Promise<void> {
   await removeStaleSocket(path);
   try {

@@ -4,7 +4,7 @@ import { appendFileSync, mkdirSync, renameSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { MESSAGES, sentence, type Message } from "./messages.ts";
 
-/** The original's bound. */
+/** The original's limit. */
 export const EVENT_LOG_BYTES_MAX = 5_000_000;
 
 /** Source name of our messages. */
@@ -17,7 +17,7 @@ export function logLine(message: Message): string {
   return `${line.replaceAll(/[\r\n]+/g, " ")}\n`;
 }
 
-/** Appends to the log. A log that cannot be written is told once and never stops the daemon. */
+/** Appends to the log. A log that cannot be written is reported once and never stops the daemon. */
 export class EventLog {
   readonly #file: string;
   readonly #bytesMax: number;
@@ -34,7 +34,7 @@ export class EventLog {
       mkdirSync(dirname(file), { recursive: true });
       this.#bytes = statSync(file).size;
     } catch {
-      // No log yet; if it cannot be made, the first write says so.
+      // There is no log yet; if it cannot be created, the first write reports that.
     }
   }
 

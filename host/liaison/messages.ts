@@ -1,4 +1,4 @@
-// The catalogue of messages: numbers, texts and levels that operators know (257..278), and ours from 600.
+// The catalogue of messages: numbers, texts and levels that operators know (257..278), and our own from 600.
 
 export type Level = "info" | "warning" | "error";
 
@@ -254,7 +254,9 @@ export type MessageName = keyof typeof MESSAGES;
 
 export type DetailValue = string | number | boolean | null;
 
-/** Told to ALIVE, the remote maintenance: of the original's what its table says, of ours what somebody has to repair. */
+/**
+ * Sent to ALIVE (remote maintenance): of the original's messages those in its table, of ours those that someone has to repair.
+ */
 const FOR_ALIVE: ReadonlySet<MessageName> = new Set<MessageName>([
   "failover-done",
   "failover-failed",
@@ -275,7 +277,7 @@ const FOR_ALIVE: ReadonlySet<MessageName> = new Set<MessageName>([
   "reactor-stalled",
 ]);
 
-/** The one message for the system's log that the operators' manager does not get, as the next one says how it ended. */
+/** The only system-log message that the operators' manager does not get, because the next one says how it ended. */
 const NOT_FOR_MANAGER: MessageName = "automatic-failback-started";
 
 /** Who else gets messages of a kind: ALIVE (remote maintenance) and the operators' manager (ESMPRO Manager). */
@@ -293,7 +295,7 @@ export interface Message {
   readonly detail: Readonly<Record<string, DetailValue>>;
 }
 
-/** The whole sentence: what happened, to which unit and path, with what detail. */
+/** The complete sentence: what happened, to which unit and path, with the details. */
 export function sentence(message: Message): string {
   const { text } = MESSAGES[message.kind];
   const where = [

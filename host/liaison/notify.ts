@@ -1,8 +1,8 @@
-// Tells the service manager how we are (sd_notify(3)): a datagram to the socket that NOTIFY_SOCKET names.
+// Reports the daemon's state to the service manager (sd_notify(3)): a datagram to the socket that NOTIFY_SOCKET names.
 
 import type { SendDatagram } from "./system-log.ts";
 
-/** Speaks to the service manager, or to nobody when there is none. */
+/** Talks to the service manager, or to nobody when there is none. */
 export class ServiceManager {
   readonly #send: SendDatagram;
   readonly #socket: string | undefined;
@@ -26,8 +26,8 @@ export class ServiceManager {
   }
 
   /**
-   * Ready to serve. From now on the watchdog is fed at half its time, as long as `isAlive` says so: a daemon whose
-   * reactor does not turn any more is restarted by the service manager.
+   * The daemon is ready. From now on the watchdog is fed at half its interval, as long as `isAlive` returns true: a daemon whose
+   * reactor has stopped turning is restarted by the service manager.
    */
   ready(status: string, isAlive: () => boolean): void {
     this.#tell(`READY=1\nSTATUS=${status}\nMAINPID=${process.pid}`);
@@ -38,7 +38,7 @@ export class ServiceManager {
     this.#timer.unref();
   }
 
-  /** One line about how it is. */
+  /** One line of status. */
   status(text: string): void {
     this.#tell(`STATUS=${text}`);
   }

@@ -12,7 +12,7 @@ const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "
 
 const two = (value: number): string => String(value).padStart(2, "0");
 
-/** One message as the socket takes it. */
+/** One message in the socket's format. */
 export function syslogDatagram(message: Message, pid: number): Uint8Array {
   const { number, level } = MESSAGES[message.kind];
   const time = new Date(message.timeMs);
@@ -23,7 +23,7 @@ export function syslogDatagram(message: Message, pid: number): Uint8Array {
   return Buffer.from(`<${priority}>${stamp} ${MESSAGE_SOURCE}[${pid}]: ${number} ${text}`);
 }
 
-/** Copies the important messages to the system's log. A machine without one is no error. */
+/** Copies important messages to the system log. A machine without one is no error. */
 export class SystemLog {
   readonly #send: SendDatagram;
   readonly #socket: string;

@@ -1,37 +1,37 @@
-// Who may have how many of a limited number of places, and whose is given up for a newcomer: one client, however many times it
+// Shares a limited number of places among peers, and chooses whose place is given up for a newcomer: one client, however often it
 // connects, must not lock out the others.
 //
-// - Each peer (a user on a Unix socket, an address on TCP) has a share of the places; at its limit its own oldest idle one goes
-//   for its newest.
-// - Root has some places of its own, and no share.
-// - For a newcomer that finds all taken, the peer with the most gives up the one that has been idle longest.
+// - Each peer (a user on a Unix socket, an address on TCP) has a share of the places; at its limit it loses its own oldest idle
+//   place to its newest.
+// - Some places are reserved for root, which has no limit of its own.
+// - When all places are taken, the peer with the most of them loses the one that has been idle longest.
 
-/** How long a peer that goes on is not told of again. */
+/** How long a peer that continues is not reported again. */
 const TELL_AGAIN_MS = 60_000;
 
-/** Who is at the other end of a socket. */
+/** The peer of a socket. */
 export interface Peer {
   /** `user 1000`, `address 192.0.2.1`. */
   readonly name: string;
   readonly isRoot: boolean;
 }
 
-/** One place that is taken. */
+/** One occupied place. */
 export interface Place {
   readonly peer: Peer;
-  /** Since when it has done nothing; null: it is at work, and stays. */
+  /** Since when it has been idle; null while it is busy, and stays. */
   readonly idleSinceMs: number | null;
 }
 
 export interface Shares {
   readonly places: number;
-  /** Of these, places of one peer that is not root. */
+  /** Limit per peer other than root. */
   readonly perPeer: number;
-  /** Of these, places for root alone. */
+  /** Places reserved for root. */
   readonly rootReserve: number;
 }
 
-/** Whether one more of this peer fits: "free", "none", or the place that has to be given up for it. */
+/** Whether one more of this peer fits: "free", "none", or the place to give up for it. */
 export function placeFor<P extends Place>(peer: Peer, taken: readonly P[], shares: Shares): P | "free" | "none" {
   const own = taken.filter((place) => place.peer.name === peer.name);
   if (!peer.isRoot && own.length >= shares.perPeer) return oldestIdle(own) ?? "none";
@@ -53,7 +53,7 @@ function oldestIdle<P extends Place>(places: readonly P[]): P | undefined {
   return oldest?.place;
 }
 
-/** Counts what was closed or refused, by reason, and tells of each peer and reason at most once a minute. */
+/** Counts what was closed or refused, by reason, and reports each peer and reason at most once a minute. */
 export class Refusals<Why extends string> {
   readonly #counts: Record<Why, number>;
   readonly #tell: (why: Why, peer: string) => void;
@@ -73,7 +73,7 @@ export class Refusals<Why extends string> {
     const now = performance.now();
     const key = `${why} ${peer.name}`;
     if (now - (this.#toldMs.get(key) ?? -TELL_AGAIN_MS) < TELL_AGAIN_MS) return;
-    // Addresses are many: what was told long ago need not be remembered.
+    // There may be many addresses: what was reported long ago need not be remembered.
     for (const [old, atMs] of this.#toldMs) if (now - atMs >= TELL_AGAIN_MS) this.#toldMs.delete(old);
     this.#toldMs.set(key, now);
     this.#tell(why, peer.name);

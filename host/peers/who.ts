@@ -1,4 +1,4 @@
-// Who is at the other end of a socket: a user on a Unix socket, as the kernel knows him, an address on TCP.
+// Identifies the peer of a socket: the user on a Unix socket, as the kernel reports it, or the address on TCP.
 
 import type { Socket } from "node:net";
 import { peerCredentials } from "../native/index.ts";
@@ -15,7 +15,7 @@ export function descriptorOf(socket: Socket): number {
   return typeof descriptor === "number" ? descriptor : -1;
 }
 
-/** The credentials of whoever connected to a Unix socket, as the kernel knows them. */
+/** The credentials of the process that connected to a Unix socket. */
 export function credentialsOf(socket: Socket): Credentials {
   const peer = known.get(socket) ?? peerCredentials(descriptorOf(socket));
   known.set(socket, peer);
@@ -27,7 +27,7 @@ export function peerOfUser(socket: Socket): Peer {
     const { uid } = credentialsOf(socket);
     return { name: `user ${uid}`, isRoot: uid === 0 };
   } catch {
-    // It has gone already.
+    // It is already gone.
     return { name: "nobody", isRoot: false };
   }
 }

@@ -1,4 +1,4 @@
-// What to say when addresses, not memory, are short: V8 and WebAssembly reserve far more of them than they ever use.
+// Explains a shortage of address space (not memory): V8 and WebAssembly reserve far more of it than they ever use.
 
 import { readFileSync } from "node:fs";
 
@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 const NEEDED_GIB = 27;
 const GIB = 1 << 30;
 
-/** A sentence when the address space of this process is limited to less than is needed; null: it is not. */
+/** A sentence when this process may use less address space than it needs; null otherwise. */
 export function addressAdvice(limits = readFileSync("/proc/self/limits", "utf8")): string | null {
   const bytes = Number(/^Max address space\s+(\d+)/m.exec(limits)?.[1] ?? Infinity);
   if (bytes >= 2 * NEEDED_GIB * GIB) return null;

@@ -1,10 +1,10 @@
-// Units with their paths, brought into the core in one message: a message for each of them and each setting would cost
-// more than everything else at the start of a thousand units.
+// Brings units with their paths into the core in one message: a message for each of them and each setting would cost more than
+// everything else at the start of a thousand units.
 
 import { ReactorError } from "./errors.ts";
 import type { AddedUnit, PathToAdd, Refusal, Setting, UnitToAdd } from "./messages.ts";
 
-/** What the core is asked with; the handlers of `calls.ts`. */
+/** How the core is called; the handlers of `calls.ts`. */
 export interface BringUpCalls {
   unitAdd(): number;
   unitRemove(unit: number): void;
@@ -12,7 +12,7 @@ export interface BringUpCalls {
   pathRemove(path: number): void;
 }
 
-/** What `work` answers, or why it was refused. */
+/** What `work` returns, or why it was refused. */
 function attempt<T>(work: () => T): T | Refusal {
   try {
     return work();
@@ -22,12 +22,12 @@ function attempt<T>(work: () => T): T | Refusal {
   }
 }
 
-/** The setting for this handle; whoever wrote it did not know the handle yet. */
+/** The setting for this handle, which its author did not know yet. */
 function withHandle(setting: Setting, handle: number): Setting {
   return "handle" in setting ? { ...setting, handle } : setting;
 }
 
-/** Adds one unit, or paths to one that is there. A unit or path whose settings are refused is taken out again. */
+/** Adds one unit, or paths to an existing one. A unit or path whose settings are refused is removed again. */
 export function addUnit(
   calls: BringUpCalls,
   carryOut: (setting: Setting) => Refusal | null,

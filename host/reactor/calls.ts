@@ -1,4 +1,4 @@
-// The reactor's answers to control's calls. They run between turns, so the core is at rest.
+// The reactor's side of control's calls. They run between turns, when the core is at rest.
 
 import type { EmulatedArray } from "../array/array.ts";
 import type { Ring } from "../native/index.ts";
@@ -105,7 +105,7 @@ function toScratch(core: Core, parameter: string, bytes: Uint8Array, most: numbe
   core.bytes.set(bytes, core.scratch);
 }
 
-/** Takes a descriptor over. Whatever happens, it belongs to the ring afterwards: when the core refuses, it is closed. */
+/** Takes over a descriptor. Whatever happens, the ring owns it afterwards: if the core refuses, it is closed. */
 function addConnection(reactor: Reactor, fd: number, unit: number, flags: number, preloaded: Uint8Array): number {
   const { core, ring } = reactor;
   const socket = ring.addSocket(fd);
@@ -118,7 +118,7 @@ function addConnection(reactor: Reactor, fd: number, unit: number, flags: number
   }
 }
 
-/** The tag of a completion that no one waits for: the core counts it as a stray and goes on. */
+/** The tag of a completion that nobody waits for: the core counts it as a stray and continues. */
 const STRAY_TAG = 0xffffffff;
 
 function closeSocket(core: Core, socket: number): void {

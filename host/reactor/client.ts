@@ -33,10 +33,10 @@ export type {
 } from "./messages.ts";
 export { decodeEvents, type CoreEvent, type PathRecord, type Snapshot, type UnitRecord } from "./records.ts";
 
-/** How a reactor ended: by itself, by force, or not at all: its thread hangs in the kernel and was left behind. */
+/** How a reactor ended: by itself, by force, or not at all (its thread hangs in the kernel and was left behind). */
 export type StopOutcome = "stopped" | "terminated" | "abandoned";
 
-/** Within these a reactor has to end by itself, and then by force. Together below 5 s. */
+/** Time for a reactor to end by itself, and then by force. Together below 5 s. */
 const STOP_MS = 2500;
 const TERMINATE_MS = 1500;
 
@@ -83,7 +83,7 @@ export class ReactorClient {
     return ReactorClient.over(new ThreadLink(options));
   }
 
-  /** The same for a reactor that somebody else starts, or has started. */
+  /** The same for a reactor that is started by someone else. */
   static async over(link: ReactorLink): Promise<ReactorClient> {
     const ready = Promise.withResolvers<void>();
     const client = new ReactorClient(link, ready);
@@ -93,13 +93,15 @@ export class ReactorClient {
 
   // ---- Listeners ----
 
-  /** Calls `listener` with the core's events, in order, in batches. Answers how to stop that. */
+  /** Calls `listener` with the core's events, in order, in batches. Returns a function that stops that. */
   onEvent(listener: (events: readonly CoreEvent[]) => void): () => void {
     this.#eventListeners.add(listener);
     return () => this.#eventListeners.delete(listener);
   }
 
-  /** Calls `listener` once when the reactor crashes or has crashed; not when it is stopped. Answers how to stop that. */
+  /**
+   * Calls `listener` once when the reactor crashes or has crashed; not when it is stopped. Returns a function that stops that.
+   */
   onFailure(listener: (error: ReactorError) => void): () => void {
     const ended = this.#ended;
     if (ended !== null && !this.#stopping) queueMicrotask(() => listener(ended));
@@ -127,7 +129,7 @@ export class ReactorClient {
     return this.#call("unitIdentity", unit, identity);
   }
 
-  /** Answers the path's handle. */
+  /** Returns the path's handle. */
   pathAdd(path: PathToAdd): Promise<number> {
     return this.#call("pathAdd", path);
   }
@@ -150,15 +152,15 @@ export class ReactorClient {
     return this.#call("modeSet", mode, value);
   }
 
-  /** Many settings in one message. Answers null, or why it was refused, for each. */
+  /** Many settings in one message. Returns for each null, or why it was refused. */
   settings(settings: readonly Setting[]): Promise<(Refusal | null)[]> {
     return this.#call("settings", settings);
   }
 
   /**
-   * Adds units with their paths and settings in one message. I/O of other units waits for it: a hundred paths or so at a
-   * time keep that below what anybody notices.
-   * @param labels made when somebody keeps them beside the handles
+   * Adds units with their paths and settings in one message. I/O of other units pauses meanwhile: with a hundred paths or so per
+   * message nobody notices.
+   * @param labels created only if someone keeps them beside the handles
    */
   addUnits(units: readonly UnitToAdd[], labels?: () => readonly UnitLabels[]): Promise<AddedUnit[]> {
     return this.#labelled(labels, "addUnits", units);
@@ -167,10 +169,10 @@ export class ReactorClient {
   // ---- Connections and ports ----
 
   /**
-   * Hands a negotiated NBD connection over. The descriptor belongs to the reactor from now on, also when this fails.
+   * Hands over a negotiated NBD connection. The reactor owns the descriptor from now on, even when this fails.
    * @param flags CONNECTION_* bits
    * @param preloaded bytes of the transmission phase that were received already
-   * @param label kept beside the handle, where somebody does
+   * @param label kept beside the handle, if someone keeps labels
    * @returns the connection's handle
    */
   addConnection(
@@ -187,12 +189,12 @@ export class ReactorClient {
     return this.#call("closeConnection", connection);
   }
 
-  /** Opens a SCSI generic device for commands. Answers the port handle. */
+  /** Opens a SCSI generic device for commands. Returns the port handle. */
   openPort(device: string, depth: number): Promise<number> {
     return this.#call("openPort", device, depth);
   }
 
-  /** Lets an open port have up to `depth` commands at its device from now on, at most what it was opened for. */
+  /** Lets an open port have up to `depth` commands in flight from now on, at most what it was opened for. */
   portDepth(port: number, depth: number): Promise<void> {
     return this.#call("portDepth", port, depth);
   }
@@ -208,7 +210,7 @@ export class ReactorClient {
     return decodeSnapshot(await this.#call("snapshot"));
   }
 
-  /** The same, not decoded: for a display that wants a few records out of thousands. */
+  /** The same, not decoded: for displays that need a few records out of thousands. */
   snapshotCopy(): Promise<SnapshotCopy> {
     return this.#call("snapshot");
   }
@@ -224,17 +226,17 @@ export class ReactorClient {
     return this.#call("arrayPorts");
   }
 
-  /** A SCSI command to an emulated port, past the rings. @param data bytes to send, or bytes to receive, or null */
+  /** Sends a SCSI command to an emulated port, bypassing the rings. @param data bytes to send, or bytes to receive, or null */
   arrayCommand(port: number, cdb: Uint8Array, data: Uint8Array | number | null = null): Promise<CommandResult> {
     return this.#call("arrayCommand", port, cdb, data);
   }
 
-  /** Many of them in one message, for a discovery of thousands of paths. The answers are in the order of the commands. */
+  /** Many commands in one message, for a discovery of thousands of paths. The answers are in the order of the commands. */
   async arrayCommands(commands: readonly ArrayCommand[]): Promise<CommandResult[]> {
     return unpackResults(await this.#call("arrayCommands", commands));
   }
 
-  /** Answers the fault's id. */
+  /** Returns the fault's id. */
   addFault(fault: FaultRequest): Promise<number> {
     return this.#call("addFault", fault);
   }
@@ -255,7 +257,7 @@ export class ReactorClient {
 
   /**
    * Stops the reactor, within 5 s whatever hangs.
-   * @param graceMs how long what is in flight may take to finish, 0 to 2000
+   * @param graceMs how long commands in flight may take to finish, 0 to 2000
    */
   async stop(graceMs = 1000): Promise<StopOutcome> {
     if (this.#ended === null || !this.#stopping) {
@@ -293,7 +295,7 @@ export class ReactorClient {
     if (this.#stopping) return Promise.reject(new ReactorError("REACTOR_STOPPED", `${name}: the reactor is stopping`));
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
-      // The reactor answers each name with the type that `ReactorCalls` gives it.
+      // The reactor's answer to each call has the type that `ReactorCalls` gives it.
       this.#waiting.set(id, { resolve: resolve as (answer: unknown) => void, reject });
       const request = { kind: "call", id, name, args } as const;
       this.#link.send(this.#link.keepsLabels && label !== undefined ? { ...request, label: label() } : request);
@@ -326,7 +328,7 @@ export class ReactorClient {
     }
   }
 
-  /** The reactor is no more: whoever waits for it learns why, once. */
+  /** The reactor is gone: everyone waiting for it learns why, once. */
   #fail(code: string, message: string): void {
     if (this.#ended !== null) return;
     this.#ended = new ReactorError(code, message);

@@ -1,5 +1,5 @@
-// Outcomes of many direct commands in two buffers instead of an object with two buffers each: what crosses between
-// threads is copied, and every small buffer costs more than what is in it.
+// Outcomes of many direct commands in two buffers instead of an object with two buffers each: what crosses between threads is
+// copied, and every small buffer costs more than its content.
 
 import type { CommandResult } from "../array/array.ts";
 
@@ -12,7 +12,7 @@ export interface PackedResults {
   readonly bytes: Uint8Array;
 }
 
-/** Packs outcomes as they are made, so that none has to be kept. */
+/** Packs outcomes as they come, so that none has to be kept. */
 export function packResults(count: number, resultOf: (index: number) => CommandResult): PackedResults {
   const words = new Int32Array(count * WORDS);
   let bytes = new Uint8Array(count * 128);
@@ -33,7 +33,7 @@ export function packResults(count: number, resultOf: (index: number) => CommandR
   return { words, bytes: bytes.slice(0, at) };
 }
 
-/** The outcomes, in order. Their sense and data are views: who keeps a part of them copies it. */
+/** The outcomes, in order. Their sense and data are views: copy any part you keep. */
 export function unpackResults({ words, bytes }: PackedResults): CommandResult[] {
   let at = 0;
   return Array.from({ length: words.length / WORDS }, (_, index) => {

@@ -1,4 +1,4 @@
-// Loads the core: instantiates the WebAssembly module, lays out its memory, gives typed views over it.
+// Loads the core: instantiates the WebAssembly module, lays out its memory, provides typed views of it.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -14,7 +14,7 @@ import {
 import { addressAdvice } from "./address-space.ts";
 import { CoreAborted, coreAnswer, ReactorError } from "./errors.ts";
 
-/** Limits of one core; its memory is laid out by them once. Ranges: `assembly/memory/memory.ts`. */
+/** Limits of one core; they determine the layout of its memory, once. Ranges: `assembly/memory/memory.ts`. */
 export interface CoreLimits {
   /** NBD connections at the same time. */
   readonly connections: number;
@@ -26,9 +26,9 @@ export interface CoreLimits {
   readonly poolBytes: number;
   readonly units: number;
   readonly paths: number;
-  /** Events that wait for control. */
+  /** Events waiting for control. */
   readonly events: number;
-  /** Bytes of the largest payload of one request; one has to fit into the pool. */
+  /** Bytes of the largest payload of one request; it has to fit into the pool. */
   readonly payloadBytes: number;
 }
 
@@ -85,9 +85,9 @@ export interface CoreOptions {
   readonly limits?: Partial<CoreLimits>;
   /** Seed of the core's random numbers. Default: from the clock. */
   readonly seed?: bigint;
-  /** CLOCK_MONOTONIC in ns at the start. Default 0, for a clock of one's own. */
+  /** CLOCK_MONOTONIC in ns at the start. Default 0, for callers with a clock of their own. */
   readonly nowNs?: bigint;
-  /** Another core than `build/core.wasm`: its bytes. */
+  /** The bytes of another core than `build/core.wasm`. */
   readonly wasm?: Uint8Array;
 }
 
@@ -104,7 +104,7 @@ export class Core {
   readonly pathTable: number;
   readonly unitTable: number;
 
-  /** Throws REACTOR_CORE when the module cannot be loaded or speaks another ABI, CORE_RANGE for impossible limits. */
+  /** Throws REACTOR_CORE when the module cannot be loaded or has another ABI, CORE_RANGE for impossible limits. */
   constructor(options: CoreOptions = {}) {
     this.exports = instantiate(options.wasm);
     this.limits = { ...DEFAULT_LIMITS, ...options.limits };
@@ -138,7 +138,7 @@ export class Core {
     return this.view.getUint32(this.unitTable + unit * UNIT_BYTES + UNIT_CONNECTIONS, true);
   }
 
-  /** Commands of a unit that are under way though nobody waits for them any more. */
+  /** Commands of a unit that are in flight although nobody waits for them any more. */
   orphansOf(unit: number): number {
     return this.view.getUint32(this.unitTable + unit * UNIT_BYTES + UNIT_ORPHANS, true);
   }
@@ -161,7 +161,7 @@ function instantiate(wasm: Uint8Array | undefined): CoreExports {
     const advice = (reason.includes("memory") ? addressAdvice() : null) ?? "run `npm run build`";
     throw new ReactorError("REACTOR_CORE", `${path} cannot be loaded (${reason}); ${advice}`, { cause });
   }
-  // The module's exports have no types of their own; abiVersion, compared next, vouches for them.
+  // The module's exports are untyped; abiVersion, compared next, vouches for them.
   const exports = instance.exports as unknown as CoreExports;
   memory = exports.memory;
   exports.start();

@@ -22,7 +22,7 @@ export class ReactorError extends Error {
   }
 }
 
-/** The core found an assertion false, somewhere in the middle of a turn or a call: its tables cannot be trusted any more. */
+/** The core found an assertion false, in the middle of a turn or a call: its tables cannot be trusted any more. */
 export class CoreAborted extends Error {
   readonly code = "REACTOR_CORE_ABORTED";
 
@@ -32,14 +32,14 @@ export class CoreAborted extends Error {
   }
 }
 
-/** Whether what was thrown has left the core or the native ring half-way through something: a crash, not a refusal. */
+/** Whether a thrown error left the core or the native ring half-way through something: a crash, not a refusal. */
 export function isFatal(thrown: unknown): boolean {
   if (thrown instanceof CoreAborted) return true;
-  // A trap, WebAssembly.RuntimeError, which Node's types do not know.
+  // A trap, WebAssembly.RuntimeError, which Node's types lack.
   if (thrown instanceof Error && thrown.name === "RuntimeError") return true;
   // The only RangeError that can come out of the core's own code.
   if (thrown instanceof RangeError) return thrown.message.includes("call stack");
-  // Every error of the addon has a code of its own; this one is what its generated code makes of a panic.
+  // Every error of the addon has a code of its own; this one is what its generated code turns a panic into.
   return thrown instanceof Error && "code" in thrown && thrown.code === "GenericFailure";
 }
 
@@ -54,7 +54,7 @@ const REFUSALS = new Map<number, readonly [code: string, reason: string]>([
   [ERROR_BUSY, ["CORE_BUSY", "it is still in use"]],
 ]);
 
-/** Turns what a core export answered into a value of 0 or more, or throws what the core refused. */
+/** Turns the result of a core export into a value of 0 or more, or throws the core's refusal. */
 export function coreAnswer(call: string, answer: number): number {
   if (answer >= 0) return answer;
   const [code, reason] = REFUSALS.get(-answer) ?? ["CORE_UNKNOWN", `error ${-answer}`];

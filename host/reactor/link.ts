@@ -1,5 +1,4 @@
-// What carries requests to a reactor and its messages back: to the thread of this process that it is, or to the process that
-// keeps it.
+// Carries requests to a reactor and its messages back: the reactor is a thread of this process, or of the process that keeps it.
 
 import { Worker } from "node:worker_threads";
 import { closeDescriptor, wake } from "../native/index.ts";
@@ -7,24 +6,24 @@ import type { Message, ReactorOptions, Request } from "./messages.ts";
 
 const YOUNG_GENERATION_MIB = 12;
 
-/** Who hears what comes back. */
+/** Receives what comes back. */
 export interface LinkListener {
   message(message: Message): void;
-  /** The thread has ended by an error. */
+  /** The thread has ended with an error. */
   crashed(reason: string): void;
-  /** The thread is no more; nothing comes after this. */
+  /** The thread is gone; nothing comes after this. */
   exited(status: number): void;
 }
 
 export interface ReactorLink {
-  /** Somebody remembers labels beside the handles, so that they are worth making. */
+  /** Whether someone keeps labels beside the handles, so that creating them is worthwhile. */
   readonly keepsLabels: boolean;
-  /** To be called once, at once. */
+  /** Call it once, at once. */
   listen(listener: LinkListener): void;
   send(request: Request): void;
   /** Ends the thread by force. */
   terminate(): void;
-  /** The thread hangs: it keeps nobody from ending. */
+  /** The thread hangs: do not let it keep the process from ending. */
   abandon(): void;
 }
 
@@ -32,11 +31,11 @@ export interface ReactorLink {
 export class ThreadLink implements ReactorLink {
   readonly keepsLabels = false;
   readonly #worker: Worker;
-  /** Ours to close, whatever becomes of the ring. */
+  /** Ours to close, whatever happens to the ring. */
   #wakeDescriptor = -1;
 
   constructor(options: ReactorOptions) {
-    // The loop allocates nothing; without a bound V8 would keep a young generation of 100 MB for it.
+    // The loop allocates nothing; without a limit V8 would keep a young generation of 100 MB for it.
     const resourceLimits = { maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB };
     const worker = new URL("./worker.ts", import.meta.url);
     this.#worker = new Worker(worker, { workerData: options, name: "reactor", resourceLimits });

@@ -1,5 +1,5 @@
-// What crosses between control and the reactor's thread. Every call has a name, arguments and an answer; the answer's
-// type follows from the name.
+// Messages between control and the reactor's thread. Every call has a name, arguments and an answer; the answer's type follows
+// from the name.
 
 import type { ArrayPortInfo, CommandResult } from "../array/array.ts";
 import type { FaultReport, FaultRequest } from "../array/faults/faults.ts";
@@ -42,13 +42,13 @@ export interface StatisticsRequest {
   readonly units?: readonly number[];
 }
 
-/** Copies of statistics regions (STATISTICS_BYTES each), by handle; handles without one are left out. */
+/** Copies of statistics regions (STATISTICS_BYTES each), by handle; handles without one are omitted. */
 export interface StatisticsCopy {
   readonly paths: ReadonlyMap<number, Uint8Array>;
   readonly units: ReadonlyMap<number, Uint8Array>;
 }
 
-/** One command to an emulated port, past the rings. */
+/** One command to an emulated port, bypassing the rings. */
 export interface ArrayCommand {
   readonly port: number;
   readonly cdb: Uint8Array;
@@ -68,14 +68,14 @@ export interface Refusal {
   readonly message: string;
 }
 
-/** A unit to add, or (with its handle) one that gets more paths. Handles in the settings are filled in by the reactor. */
+/** A unit to add, or (with its handle) one that gets more paths. The reactor fills in the handles in the settings. */
 export interface UnitToAdd {
   readonly handle: number | null;
   readonly settings: readonly Setting[];
   readonly paths: readonly { readonly path: Omit<PathToAdd, "unit">; readonly settings: readonly Setting[] }[];
 }
 
-/** What is remembered beside the handles of a unit and its paths by whoever keeps the reactor for control. */
+/** Kept beside the handles of a unit and its paths by the process that keeps the reactor for control. */
 export interface UnitLabels {
   readonly unit: unknown;
   readonly paths: readonly unknown[];
@@ -87,7 +87,7 @@ export interface AddedUnit {
   readonly paths: readonly (number | Refusal)[];
 }
 
-/** Every call: its arguments and what it answers. */
+/** Every call: its arguments and its answer. */
 export interface ReactorCalls {
   unitAdd: { args: []; answer: number };
   unitSet: { args: [unit: number, property: number, value: number | bigint]; answer: void };
@@ -97,7 +97,7 @@ export interface ReactorCalls {
   pathSet: { args: [path: number, property: number, value: number | bigint]; answer: void };
   pathRemove: { args: [path: number]; answer: void };
   pathSwap: { args: [a: number, b: number]; answer: void };
-  /** Carries all of them out, in order, whatever becomes of one; answers null or the refusal for each. */
+  /** Carries all of them out, in order, even if some are refused; returns for each null or the refusal. */
   settings: { args: [settings: readonly Setting[]]; answer: (Refusal | null)[] };
   addUnits: { args: [units: readonly UnitToAdd[]]; answer: AddedUnit[] };
   modeSet: { args: [mode: number, value: number | bigint]; answer: void };
@@ -106,7 +106,7 @@ export interface ReactorCalls {
   openPort: { args: [device: string, depth: number]; answer: number };
   portDepth: { args: [port: number, depth: number]; answer: void };
   closePort: { args: [port: number]; answer: void };
-  /** Does nothing: the answer says that the reactor turns. */
+  /** Does nothing: the answer proves that the reactor turns. */
   ping: { args: []; answer: void };
   snapshot: { args: []; answer: SnapshotCopy };
   statistics: { args: [request: StatisticsRequest]; answer: StatisticsCopy };
@@ -131,7 +131,7 @@ export type Request =
       readonly id: number;
       readonly name: CallName;
       readonly args: readonly unknown[];
-      /** Of the handles that this makes: for whoever keeps the reactor; the reactor never sees it. */
+      /** Labels of the handles that this call creates, for the keeper of the reactor; the reactor never sees them. */
       readonly label?: unknown;
     }
   | { readonly kind: "stop"; readonly graceMs: number };

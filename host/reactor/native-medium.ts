@@ -5,7 +5,7 @@ import { Media } from "../native/index.ts";
 
 const BLOCK_BYTES = 512;
 const BLOCKS_PER_HIGH = 4_294_967_296 / BLOCK_BYTES;
-/** How far a unit in memory may grow (`capacity` fault): only what is written takes memory. */
+/** How far a unit in memory may grow (`capacity` fault): only written blocks take memory. */
 const GROWTH = 2;
 
 export class NativeMedium implements Medium {

@@ -1,8 +1,8 @@
-// Decodes what the core keeps for displays: path records, unit records, events. Works on copies, in control's thread.
+// Decodes the core's records for displays: paths, units, events. Works on copies, in control's thread.
 
 import * as abi from "../abi.ts";
 
-/** Bytes of a record that displays read; what lies behind is the core's own. */
+/** Bytes of a record that displays read; the rest is private to the core. */
 export const PATH_RECORD_BYTES = 112;
 export const UNIT_RECORD_BYTES = abi.UNIT_SLOTS;
 
@@ -48,7 +48,7 @@ export interface UnitRecord {
   readonly unit: number;
   /** UNIT_FLAG_* bits. */
   readonly flags: number;
-  /** Slots that may get I/O now, a mask. */
+  /** Mask of the slots that may get I/O now. */
   readonly usable: number;
   /** POLICY_*. */
   readonly policy: number;
@@ -87,7 +87,7 @@ export interface CoreEvent {
   readonly outcome: Outcome;
 }
 
-/** A table as it crosses from the reactor: the handles in use, and the front of each one's record, one after the other. */
+/** A table as the reactor sends it: the handles in use, and the front part of each record, one after the other. */
 export interface TableCopy {
   readonly handles: Uint32Array;
   readonly records: Uint8Array;
@@ -101,10 +101,10 @@ export interface SnapshotCopy {
 }
 
 /**
- * Copies the records whose PRESENT flag is set, word by word: I/O waits meanwhile, and a view for each of thousands of
- * records costs far more than what is in them. Both tables have their flags at offset 0 and bit 0.
+ * Copies the records whose PRESENT flag is set, word by word: I/O pauses meanwhile, and a view for each of thousands of records
+ * costs far more than its content. Both tables have their flags at offset 0 and bit 0.
  * @param words the core's memory
- * @param table address of the table; `stride` and `bytes` are multiples of 4, as it is
+ * @param table address of the table; like `stride` and `bytes` a multiple of 4
  */
 export function copyTable(words: Int32Array, table: number, count: number, stride: number, bytes: number): TableCopy {
   const isPresent = (handle: number): boolean =>

@@ -1,8 +1,8 @@
-// Reads the statistics of a path or a unit out of a copy of the core's memory (layout: STATISTICS_* in abi.ts).
+// Reads the statistics of a path or a unit from a copy of the core's memory (layout: STATISTICS_* in abi.ts).
 
 import * as abi from "../abi.ts";
 
-/** Reads or writes: how many, how large, how long. */
+/** Counters of reads or of writes: how many, how large, how long. */
 export interface TransferStatistics {
   readonly ios: number;
   readonly bytes: number;
@@ -59,7 +59,7 @@ export function decodeStatistics(memory: Uint8Array, offset = 0): Statistics {
   };
 }
 
-/** What happened between two readings of one record. The longest latency is that of the later one. */
+/** What happened between two readings of one record. The longest latency is that of the later reading. */
 export function statisticsBetween(before: Statistics, after: Statistics): Statistics {
   return {
     reads: transfersBetween(before.reads, after.reads),
@@ -92,19 +92,19 @@ export function allTransfers({ reads, writes }: Statistics): TransferStatistics 
   };
 }
 
-/** Where the bucket at this place (from 0) behind the first one begins, ns. */
+/** Lower end of a bucket, counted from the first one (0), ns. */
 function octaveBucketNs(place: number): number {
   const octave = Math.floor(place / abi.STATISTICS_BUCKETS_PER_OCTAVE) + abi.STATISTICS_OCTAVE_FIRST;
   return 2 ** octave * (1 + (place % abi.STATISTICS_BUCKETS_PER_OCTAVE) / abi.STATISTICS_BUCKETS_PER_OCTAVE);
 }
 
-/** Latencies of a bucket: from (included) and to (excluded), ns. What is longer than the last bucket is in it as well. */
+/** Latencies of a bucket: from (inclusive) and to (exclusive), ns. The last bucket also holds everything longer. */
 export function bucketRangeNs(bucket: number): { readonly fromNs: number; readonly toNs: number } {
   return { fromNs: bucket === 0 ? 0 : octaveBucketNs(bucket - 1), toNs: octaveBucketNs(bucket) };
 }
 
 /**
- * Latency in ns that this part of the transfers does not exceed, interpolated within its bucket; 0 without transfers.
+ * Latency in ns that this fraction of the transfers does not exceed, interpolated within its bucket; 0 without transfers.
  * @param part 0 < part <= 1: 0.5 is the median, 0.9999 p99.99
  * @throws RangeError when `part` is out of range
  */

@@ -1,5 +1,5 @@
-// The reactor: a worker thread in which the core, the native ring and the emulated array take their turns, and nothing
-// else runs. It blocks in `ring.enter`; a message from control wakes it and is read between turns.
+// The reactor: a worker thread in which the core, the native ring and the emulated array take turns, and nothing else runs. It
+// blocks in `ring.enter`; a message from control wakes it and is read between turns.
 
 import { join } from "node:path";
 import { parentPort, receiveMessageOnPort, workerData, type MessagePort } from "node:worker_threads";
@@ -16,9 +16,9 @@ import type { Message, ReactorOptions, Request } from "./messages.ts";
 import { NativeMedium } from "./native-medium.ts";
 
 const NS_PER_MS = 1_000_000n;
-/** How often a stopping reactor looks whether its connections and what they have left are gone, in microseconds. */
+/** How often a stopping reactor checks whether its connections and their leftovers are gone, in microseconds. */
 const STOPPING_WAIT_US = 20_000;
-/** Messages between two turns at most: control may be busy, I/O goes on. */
+/** Most messages handled between two turns: however busy control is, I/O continues. */
 const MESSAGES_MAX = 16;
 
 function mediumOf(topology: FullTopology, unit: number, bytes: number): Medium {
@@ -42,7 +42,7 @@ function prepare(options: ReactorOptions): Reactor {
   return { core, ring, array };
 }
 
-/** Takes turns until control says stop. What goes wrong in here is a crash: it ends the thread, and control hears of it. */
+/** Takes turns until control says stop. An error in here is a crash: it ends the thread, and control is notified. */
 function run(port: MessagePort, { core, ring, array }: Reactor): void {
   const handlers = handlersOf({ core, ring, array });
   const drain = new EventDrain(core);
@@ -67,7 +67,7 @@ function run(port: MessagePort, { core, ring, array }: Reactor): void {
     }
   };
 
-  // A descriptor of control's own: it stays good, and nobody else's, however this thread ends.
+  // A descriptor of control's own: it stays valid however this thread ends.
   const wakeDescriptor = duplicate(ring.wakeDescriptor);
   post({ kind: "ready", wakeDescriptor, backend: ring.backend, memoryBytes: core.bytes.byteLength });
   for (;;) {
@@ -87,12 +87,12 @@ function run(port: MessagePort, { core, ring, array }: Reactor): void {
   port.close();
 }
 
-/** Closes every connection: what was asked by them is given up, what is under way becomes orphans. */
+/** Closes every connection: its requests are given up, its commands in flight become orphans. */
 function closeConnections(core: Core): void {
   for (let connection = 0; connection < core.limits.connections; connection++) core.exports.connectionClose(connection);
 }
 
-/** A command that ends before this thread does need not be waited for by the next daemon. */
+/** The next daemon need not wait for a command that ends before this thread does. */
 function anythingLeft(core: Core): boolean {
   for (let unit = 0; unit < core.limits.units; unit++) {
     if (core.connectionsOf(unit) > 0 || core.orphansOf(unit) > 0) return true;

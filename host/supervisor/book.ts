@@ -1,11 +1,11 @@
-// What the reactor has, as far as the next control must know it: whatever gets a handle is written down when the reactor has
-// answered, so that nothing is there that nobody knows. And the events that control has not noted yet.
+// What the reactor has, as far as the next control must know: every handle is recorded as soon as the reactor has answered, so
+// that nothing exists unrecorded. And the events that control has not acknowledged yet.
 
 import { EVENT_ARG0, EVENT_BYTES, EVENT_CONNECTION_CLOSED, EVENT_KIND } from "../abi.ts";
 import type { AddedUnit, Request, UnitLabels, UnitToAdd } from "../reactor/messages.ts";
 import type { Adoption, Labelled } from "./protocol.ts";
 
-/** Events that are kept until control has noted them; of more only those that connections are known by. */
+/** Events kept until control has acknowledged them; beyond that only those by which connections are known. */
 export const EVENT_BYTES_KEPT = 4 * 1_048_576;
 
 type Call = Extract<Request, { kind: "call" }>;
@@ -17,7 +17,7 @@ interface Batch {
   readonly closed: readonly unknown[];
 }
 
-/** What of events goes to control. */
+/** Which events go to control. */
 export interface Delivery {
   readonly number: number;
   readonly entries: Uint8Array;
@@ -39,7 +39,7 @@ function only(entries: Uint8Array, places: readonly number[]): Uint8Array {
   return some;
 }
 
-/** A label without the message that it came in, which is far larger. */
+/** A copy of the label without the much larger message that it came in. */
 const own = (label: unknown): unknown => (label instanceof Uint8Array ? Buffer.from(label) : label);
 
 const listed = (labels: ReadonlyMap<number, unknown>): Labelled => [...labels];
@@ -51,7 +51,7 @@ export class Book {
   readonly #removedPaths = new Map<number, unknown>();
   readonly #ports = new Set<number>();
   readonly #connections = new Map<number, unknown>();
-  /** Calls that are under way, by their ids at the reactor. */
+  /** Calls under way, by their ids at the reactor. */
   readonly #calls = new Map<number, Call>();
   #batches: Batch[] = [];
   #bytes = 0;
@@ -86,7 +86,7 @@ export class Book {
     const [first] = args;
     switch (name) {
       case "addUnits":
-        // Types of `ReactorCalls`, and of the label that control gives with the call.
+        // The types of `ReactorCalls`, and of the label that control sends with the call.
         return this.#added(
           first as readonly UnitToAdd[],
           answer as readonly AddedUnit[],
@@ -126,7 +126,7 @@ export class Book {
     }
   }
 
-  /** Takes events of the core. Answers what control is to be told of them. */
+  /** Takes events of the core. Returns what control is to be sent of them. */
   happened(entries: Uint8Array): Delivery {
     const places = closings(entries);
     const closed: unknown[] = [];
@@ -145,20 +145,20 @@ export class Book {
     return { number, entries: some };
   }
 
-  /** How many events found no room, of which nobody was told yet. */
+  /** How many events found no room that nobody has been told about yet. */
   takeLost(): number {
     const lost = this.#lost;
     this.#lost = 0;
     return lost;
   }
 
-  /** Control has noted everything up to a number. */
+  /** Control has acknowledged everything up to a number. */
   noted(number: number): void {
     this.#batches = this.#batches.filter((batch) => batch.number > number);
     this.#bytes = this.#batches.reduce((sum, { entries }) => sum + entries.length, 0);
   }
 
-  /** All of it, for a control that begins; what happened is its to note from now on. */
+  /** All of it, for a control that starts; acknowledging the events is up to it from now on. */
   adoption(): Omit<Adoption, "death" | "claims"> {
     return {
       kept: this.#kept,

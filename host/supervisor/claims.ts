@@ -1,4 +1,4 @@
-// The block devices of our paths are held open here: they stay ours while there is no control.
+// Holds the block devices of our paths open: they stay ours while there is no control.
 
 import { closeDevice, openExclusive } from "../native/index.ts";
 
@@ -18,7 +18,7 @@ export class KeptClaims {
     return [...this.#descriptors.keys()];
   }
 
-  /** Holds a device; answers 0, also when it is held already, or a negated errno. */
+  /** Claims a device; returns 0, also when it is claimed already, or a negated errno. */
   async claim(device: string): Promise<number> {
     const opening = this.#held.get(device) ?? this.#open(device);
     this.#held.set(device, opening);
@@ -29,7 +29,7 @@ export class KeptClaims {
     return Math.min(0, opened);
   }
 
-  /** Lets a device go, also one that is still being opened. */
+  /** Releases a device, even one that is still being opened. */
   async release(device: string): Promise<void> {
     const opening = this.#held.get(device);
     this.#held.delete(device);

@@ -1,4 +1,4 @@
-// One life of control: a process of its own, a channel for messages, and one for the sockets that it has negotiated.
+// One life of control: a process of its own, a channel for messages, and one for the sockets it has negotiated.
 
 import { spawn, type ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
@@ -15,13 +15,13 @@ export interface LifeListener {
 
 export class Life {
   readonly startedMs = performance.now();
-  /** It serves. */
+  /** It is serving. */
   isReady = false;
-  /** It was asked to go, so that another one follows. */
+  /** It was asked to go, so that another one can take over. */
   isLeaving = false;
-  /** Why it ends, as far as it could say or we have ended it. */
+  /** Why it ends, as far as it could say, or why we ended it. */
   reason: string | null = null;
-  /** Checks since it has answered one last. */
+  /** Ticks since its last answer. */
   silentTicks = 0;
   readonly #child: ChildProcess;
   readonly #channel: number;
@@ -31,7 +31,7 @@ export class Life {
   constructor(entry: URL, args: readonly string[], listener: LifeListener) {
     const [ours, theirs] = socketPair("seqpacket");
     this.#channel = ours;
-    // What the service manager wants to hear, it hears from its own child.
+    // What concerns the service manager is reported by the process it started.
     const { NOTIFY_SOCKET: _, WATCHDOG_USEC: __, WATCHDOG_PID: ___, ...env } = process.env;
     this.#child = spawn(process.execPath, [...process.execArgv, fileURLToPath(entry), ...args], {
       stdio: ["ignore", "inherit", "inherit", "ipc", theirs],
@@ -46,7 +46,7 @@ export class Life {
       listener.ended(status, signal);
     };
     this.#child.on("message", (message) => {
-      // Both ends are of one version; what comes here was written by `Lifeline`.
+      // Both ends are of the same version; what arrives here was written by `Lifeline`.
       if (!this.#isOver) listener.message(message as Upward);
     });
     this.#child.once("exit", end);
@@ -61,11 +61,11 @@ export class Life {
   }
 
   send(message: Downward): void {
-    // To one that has ended, nothing is worth saying.
+    // A process that has ended need not be told anything.
     if (this.#child.connected) this.#child.send(message, () => undefined);
   }
 
-  /** The next descriptor that control has given; `tag` says which it has to be. */
+  /** The next descriptor that control has passed; `tag` says which one it must be. */
   takeDescriptor(tag: number): number {
     const given = receiveDescriptor(this.#channel);
     if (given.tag === tag) return given.fd;

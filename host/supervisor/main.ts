@@ -1,4 +1,4 @@
-// The process of `pathmanagerd`, past its arguments: what carries I/O, and who looks after control.
+// The process of `pathmanagerd`, once its arguments are parsed: carries I/O, and looks after control.
 
 import { becomeIoFlusher, endProcess, sendDatagram, writeNow } from "../native/index.ts";
 import { ServiceManager } from "../liaison/notify.ts";
@@ -10,7 +10,7 @@ const STANDARD_ERROR = 2;
 /** As sd-daemon(3) has them; written only when standard error goes to the journal. */
 const PREFIXES = { error: "<3>", warning: "<4>" } as const;
 
-/** Says something now or never: nobody waits here for a reader. */
+/** Writes now or never: nobody waits for a reader here. */
 function say(level: "error" | "warning", text: string): void {
   const prefix = process.env["JOURNAL_STREAM"] === undefined ? "" : PREFIXES[level];
   for (const line of text.split("\n"))
@@ -18,12 +18,12 @@ function say(level: "error" | "warning", text: string): void {
 }
 
 /**
- * Runs the daemon until a signal ends it. What keeps control from starting ends the process with the status of control.
+ * Runs the daemon until a signal ends it. If control cannot start, the process ends with control's status.
  * @param entry the program of control
- * @param args what it is started with
+ * @param args its arguments
  */
 export function supervise(entry: URL, args: readonly string[]): void {
-  // Node's own warnings may fail quietly.
+  // Node's own warnings may fail silently.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
   const privileges = privilegeCalls(becomeIoFlusher);
   const supervisor = new Supervisor({ entry, args, manager: new ServiceManager(sendDatagram), privileges, say });
@@ -42,7 +42,7 @@ export function supervise(entry: URL, args: readonly string[]): void {
   supervisor.begin();
 }
 
-/** One line for what was thrown: what, and where. */
+/** One line for anything thrown: what, and where. */
 function reasonOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return String(thrown);
   const where = /^\s+at (.+)$/m.exec(thrown.stack ?? "")?.[1];

@@ -1,9 +1,9 @@
-// The daemon's privileges. It carries the I/O of others, and those must not be able to starve it: what waits for
-// memory or for a processor may be waiting for I/O that goes through here.
+// The daemon's privileges. It carries others' I/O, and those others must not be able to starve it: what waits for
+// memory or a processor may be waiting for I/O that passes through here.
 
 import { getPriority, setPriority } from "node:os";
 
-/** Where it is told what is not permitted. */
+/** Reports what is not permitted. */
 export interface PrivilegeLog {
   debug(text: string): void;
   warning(text: string): void;
@@ -25,11 +25,11 @@ export function privilegeCalls(becomeIoFlusher: () => void): PrivilegeCalls {
 }
 
 /**
- * Takes the privileges of a process that serves a block device, for the calling thread and those started after it, so before
- * the reactor is started. What is not permitted is told and left: I/O goes on without it.
+ * Takes the privileges of a process that serves a block device, for the calling thread and those started after it, so call it
+ * before the reactor is started. What is not permitted is reported and skipped: I/O works without it.
  *
- * @param nice -20..19; with the niceness that it has already nothing is asked for
- * @param emulated without real devices nobody's memory waits for this process: then a refusal is not worth a warning
+ * @param nice -20..19; nothing is requested if the process has that niceness already
+ * @param emulated without real devices nobody's memory waits for this process, so a refusal is not worth a warning
  */
 export function takePrivileges(nice: number, emulated: boolean, calls: PrivilegeCalls, logger: PrivilegeLog): void {
   const told = emulated ? logger.debug : logger.warning;

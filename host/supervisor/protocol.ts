@@ -1,27 +1,27 @@
-// What crosses between the supervisor, which keeps the reactor, and control, which may end and start again at any time.
+// Messages between the supervisor, which keeps the reactor, and control, which may end and start again at any time.
 
 import type { Message, ReactorOptions, Request } from "../reactor/messages.ts";
 
 /** How a life of control ended. */
 export interface Death {
   readonly pid: number;
-  /** Null: it went because it was asked to. */
+  /** Null when it went because it was asked to. */
   readonly reason: string | null;
-  /** When, in ms of the supervisor's running. */
+  /** When, in ms since the supervisor started. */
   readonly atMs: number;
-  /** How many times control has died lately, this one included. */
+  /** Number of recent deaths of control, including this one. */
   readonly deaths: number;
   /** It dies again and again. */
   readonly isUnsteady: boolean;
 }
 
-/** What is remembered beside a handle. */
+/** What is kept beside a handle. */
 export type Labelled = readonly (readonly [handle: number, label: unknown])[];
 
-/** What control finds that is not the first: all that the reactor has, and what happened that no control has noted. */
+/** What a control finds that is not the first: all that the reactor has, and the events that no control has acknowledged. */
 export interface Adoption {
   readonly death: Death;
-  /** What control before this one gave to be kept, by name. */
+  /** What the previous control stored, by name. */
   readonly kept: ReadonlyMap<string, unknown>;
   readonly units: Labelled;
   readonly paths: Labelled;
@@ -30,27 +30,27 @@ export interface Adoption {
   /** Native ports that are open. */
   readonly ports: readonly number[];
   readonly connections: Labelled;
-  /** Labels of connections that have closed, as no control has noted. */
+  /** Labels of closed connections that no control has acknowledged. */
   readonly closed: readonly unknown[];
   /** Block devices that are claimed, by path. */
   readonly claims: readonly string[];
-  /** Events of the core that no control has noted, and how many found no room. */
+  /** Events of the core that no control has acknowledged, and how many found no room. */
   readonly events: Uint8Array;
   readonly eventsLost: number;
-  /** By which these events are acknowledged. */
+  /** The number to acknowledge these events by. */
   readonly number: number;
 }
 
-/** What control is told first. */
+/** The first message to control. */
 export interface Begin {
   readonly kind: "begin";
   /** How long the supervisor has been running, ms. */
   readonly runningMs: number;
-  /** Null: this is the first, and starts the reactor. */
+  /** Null for the first control, which starts the reactor. */
   readonly adoption: Adoption | null;
 }
 
-/** How the threads of the reactor stand with the kernel. */
+/** How the reactor's threads stand with the kernel. */
 export interface Privileges {
   readonly nice: number;
   readonly emulated: boolean;
@@ -60,7 +60,7 @@ export interface Privileges {
 export type Downward =
   | Begin
   | { readonly kind: "reactor"; readonly message: Message }
-  /** Of the core; acknowledged by their number. */
+  /** From the core; acknowledged by their number. */
   | { readonly kind: "events"; readonly number: number; readonly entries: Uint8Array; readonly lost: number }
   | { readonly kind: "crashed"; readonly reason: string }
   | { readonly kind: "exited"; readonly status: number }
@@ -70,11 +70,11 @@ export type Downward =
   | { readonly kind: "ping" }
   | { readonly kind: "reload" }
   | { readonly kind: "stop" }
-  /** Another control follows at once: I/O goes on. */
+  /** Another control takes over at once: I/O continues. */
   | { readonly kind: "leave" }
-  /** The supervisor has a defect: everything ends. */
+  /** The supervisor has a defect: everything stops. */
   | { readonly kind: "die"; readonly reason: string }
-  /** The reactor does not turn, or does so again. */
+  /** The reactor has stopped turning, or turns again. */
   | { readonly kind: "stalled"; readonly isStalled: boolean };
 
 /** To the supervisor. */
@@ -82,9 +82,9 @@ export type Upward =
   | { readonly kind: "start"; readonly options: ReactorOptions; readonly privileges: Privileges }
   | { readonly kind: "request"; readonly request: Request; readonly descriptor?: number }
   | { readonly kind: "terminate" }
-  /** The label of a connection is another one now. */
+  /** The label of a connection has changed. */
   | { readonly kind: "relabel"; readonly connection: number; readonly label: unknown }
-  /** All events up to this number are noted. */
+  /** All events up to this number are acknowledged. */
   | { readonly kind: "noted"; readonly number: number }
   | { readonly kind: "keep"; readonly name: string; readonly value: unknown }
   | { readonly kind: "claim"; readonly id: number; readonly device: string }

@@ -1,6 +1,6 @@
-// Keeps the reactor, and control beside it. Control decides, displays and remembers, and may end at any time: by a defect, for
-// want of memory, by the watchdog's hand, or because it was asked to. The reactor goes on, and the next control takes over
-// what is there. Nothing else is done here, so that there is little that can go wrong.
+// Keeps the reactor, and control beside it. Control decides, displays and remembers, and may end at any time: through a defect,
+// out of memory, killed by the watchdog, or because it was asked to. The reactor continues, and the next control takes over what
+// is there. Nothing else is done here, so that little can go wrong.
 
 import { endProcess } from "../native/index.ts";
 import type { ServiceManager } from "../liaison/notify.ts";
@@ -14,15 +14,15 @@ import type { Death, Upward } from "./protocol.ts";
 import { takePrivileges, type PrivilegeCalls } from "./privileges.ts";
 import { TICK_MS, Watch } from "./watch.ts";
 
-/** Whatever hangs, the process ends within this of a SIGTERM (not by process.exit, which waits for what hangs). */
+/** The process ends within this time of a SIGTERM, whatever hangs (not by process.exit, which waits for hung threads). */
 const STOP_MS_MAX = 4700;
-/** How long a reactor that nobody else stops may take for what is in flight. */
+/** How long a reactor that nobody else stops may take for its commands in flight. */
 const STOP_GRACE_MS = 1000;
-/** How long control has for its last words when everything ends. */
+/** How long control has for its last words when everything stops. */
 const LAST_WORDS_MS = 2000;
 
 export interface SupervisorParts {
-  /** Control's program, and what it is started with. */
+  /** Control's program and its arguments. */
   readonly entry: URL;
   readonly args: readonly string[];
   readonly manager: ServiceManager;
@@ -41,20 +41,20 @@ export class Supervisor {
   readonly #watch: Watch;
   #life: Life | null = null;
   #reactor: ThreadLink | null = null;
-  /** What the reactor said when it began. */
+  /** The reactor's first message. */
   #begun: Message | null = null;
-  /** The reactor is no more. */
+  /** The reactor is gone. */
   #isOver = false;
-  /** Who asked for what the reactor has not answered, by its id there. */
+  /** Who made the calls that the reactor has not answered, by its ids. */
   readonly #asked = new Map<number, { readonly life: Life; readonly id: number }>();
   #nextCall = 1;
   /** Control has been ready once: from then on I/O may depend on this process. */
   #served = false;
   #isStopping = false;
   #isReloading = false;
-  /** How control ended last. */
+  /** How the last control ended. */
   #death: Death | null = null;
-  /** Control is to be started as soon as the reactor has answered what the one before has asked. */
+  /** Control is to be started once the reactor has answered everything the last one asked. */
   #isWaiting = false;
 
   constructor(parts: SupervisorParts) {
@@ -62,7 +62,7 @@ export class Supervisor {
     this.#watch = new Watch({
       askReactor: (id) => this.#reactor?.send({ kind: "call", id, name: "ping", args: [] }),
       reactorStalled: (isStalled) => this.#stalled(isStalled),
-      // The first start may take its time: the service manager has a limit for it.
+      // The first start may take its time: the service manager limits it.
       controlStalled: (life, reason) => (this.#served ? life.kill(reason) : undefined),
     });
   }
@@ -93,7 +93,7 @@ export class Supervisor {
     life.send({ kind: "reactor", message: this.#begun });
   }
 
-  /** Starts it when nothing is under way that would have to be written down first. */
+  /** Starts it when no calls are under way that must be recorded first. */
   #beginSoon(): void {
     this.#isWaiting = this.#book.underWay > 0;
     if (!this.#isWaiting && this.#life === null && !this.#isStopping && !this.#isOver) this.#begin();
@@ -104,7 +104,7 @@ export class Supervisor {
     if (this.#isReloading) this.#reloaded();
     if (this.#isOver) endProcess(this.#isStopping ? 0 : 1);
     if (this.#isStopping) return this.#stopReactor();
-    // It has said on standard error why it cannot start.
+    // It has reported on standard error why it cannot start.
     if (!this.#served) endProcess(status === null || status === 0 ? 1 : status);
     const { pid } = life;
     const atMs = performance.now();
@@ -250,7 +250,7 @@ export class Supervisor {
       );
       endProcess(1);
     }
-    // Control tells of it, and ends.
+    // Control reports it, and ends.
     this.#life.send({ kind: "crashed", reason });
     setTimeout(() => endProcess(1), LAST_WORDS_MS);
   }
@@ -276,7 +276,7 @@ export class Supervisor {
     else this.#stopReactor();
   }
 
-  /** Where control cannot. */
+  /** Where control cannot do it. */
   #stopReactor(): void {
     if (this.#reactor === null || this.#isOver) endProcess(0);
     this.#reactor.send({ kind: "stop", graceMs: STOP_GRACE_MS });
@@ -296,7 +296,7 @@ export class Supervisor {
     this.#parts.manager.reloaded();
   }
 
-  /** Another control takes the place of this one. */
+  /** Replaces control with a new one. */
   replaceControl(): void {
     const life = this.#life;
     if (life?.isReady !== true || this.#isStopping) return;
@@ -304,7 +304,7 @@ export class Supervisor {
     life.send({ kind: "leave" });
   }
 
-  /** A defect in here: what there is to say is control's to say. */
+  /** A defect in here: control reports what there is to report. */
   die(reason: string): void {
     if (this.#life === null) endProcess(1);
     this.#isOver = true;

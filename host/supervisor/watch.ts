@@ -1,14 +1,14 @@
-// Looks whether the reactor turns and whether control answers, each with a limit of its own. Counted in checks, not in time: when
-// this whole process was held up (a machine that slept, a debugger), nobody else is to blame.
+// Checks that the reactor turns and that control answers, each with a limit of its own. Counted in ticks, not in time: when this
+// whole process was held up (a sleeping machine, a debugger), nobody else is to blame.
 
 import type { Life } from "./life.ts";
 
 export const TICK_MS = 1000;
-/** Checks that the reactor may leave unanswered until it counts as stalled. */
+/** Ticks the reactor may leave unanswered before it counts as stalled. */
 export const REACTOR_TICKS_MAX = 3;
-/** Checks that control may leave unanswered: then it is ended. */
+/** Ticks control may leave unanswered before it is ended. */
 export const CONTROL_TICKS_MAX = 10;
-/** One that follows another has to serve within so many: probing devices that do not answer takes its time. */
+/** A control that takes over must serve within this many: probing silent devices takes time. */
 export const START_TICKS_MAX = 180;
 
 export interface WatchParts {
@@ -25,7 +25,7 @@ export class Watch {
   #isAsking = false;
   #unanswered = 0;
   #isStalled = false;
-  /** The life that the checks are at, and how many there were before it was ready. */
+  /** The life being watched, and how many ticks it took before it was ready. */
   #starting: { readonly life: Life; ticks: number } | null = null;
 
   constructor(parts: WatchParts) {
@@ -37,7 +37,7 @@ export class Watch {
     return !this.#isStalled;
   }
 
-  /** @param isRunning there is a reactor */
+  /** @param isRunning whether there is a reactor */
   tick(life: Life | null, isRunning: boolean): void {
     if (isRunning) this.#checkReactor();
     if (life !== null) this.#checkControl(life);
@@ -57,7 +57,7 @@ export class Watch {
     this.#parts.askReactor(--this.#lastAsked);
   }
 
-  /** Whether an answer of the reactor was for us. */
+  /** Whether an answer of the reactor was meant for this watch. */
   answered(id: number): boolean {
     if (id >= 0) return false;
     this.#isAsking = false;

@@ -1,10 +1,10 @@
-// What the thread that speaks TLS is told, and what it tells.
+// Messages to and from the TLS thread.
 
 import type { TlsPeer } from "./peer.ts";
 
-/** How this server proves itself, and by what it knows its clients. PEM, keys without a passphrase. */
+/** How this server proves its identity, and how it recognizes its clients. PEM, keys without a passphrase. */
 export interface TlsSettings {
-  /** Left out: clients prove themselves by keys of `psk` only. */
+  /** Omitted: clients authenticate with keys from `psk` only. */
   readonly x509?: {
     readonly certificate: Uint8Array;
     readonly key: Uint8Array;
@@ -16,9 +16,9 @@ export interface TlsSettings {
 }
 
 export type ToWorker =
-  /** For connections that come from now on; those that stand stay as they are. */
+  /** For new connections; existing ones are not affected. */
   | { readonly kind: "settings"; readonly settings: TlsSettings }
-  /** Both descriptors are the worker's from now on: the client's, and its end of the pair that carries plain bytes. */
+  /** The worker owns both descriptors from now on: the client's, and its end of the pair that carries plain bytes. */
   | { readonly kind: "connection"; readonly id: number; readonly client: number; readonly plain: number }
   /** Nobody waits for it any more. */
   | { readonly kind: "cancel"; readonly id: number };

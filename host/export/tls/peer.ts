@@ -1,4 +1,4 @@
-// Who is at the other end of a TLS connection, as far as the handshake has proven it.
+// The identity of a TLS peer, as far as the handshake has proven it.
 
 import type { X509Certificate } from "node:crypto";
 
@@ -12,10 +12,10 @@ export type TlsPeer =
       readonly names: readonly string[];
     };
 
-/** One alternative name. Node quotes what could be mistaken for several; such a one is nobody's name here. */
+/** One alternative name. Node quotes names that could be mistaken for several; such a name matches no rule here. */
 const ALTERNATIVE_NAME = /([A-Za-z][A-Za-z ]*:(?:"(?:[^"\\]|\\.)*"|[^",]*))(?:, |$)/y;
 
-/** The names in Node's text of them; none at all when it is not understood to its end. */
+/** The names in Node's text; none at all when it cannot be parsed to its end. */
 export function alternativeNames(text: string | undefined): string[] {
   const names: string[] = [];
   const pattern = new RegExp(ALTERNATIVE_NAME);
@@ -28,7 +28,7 @@ export function alternativeNames(text: string | undefined): string[] {
   return names;
 }
 
-/** Node writes one part a line, the most general first, and escapes as RFC 4514 does; that RFC begins with the last. */
+/** Node writes one part per line, the most general first, and escapes as RFC 4514 does; that RFC starts with the last. */
 export function distinguishedName(lines: string): string {
   return lines
     .split("\n")

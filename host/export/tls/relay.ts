@@ -1,25 +1,25 @@
-// Carries bytes between a client's TLS connection and the plain socket on which the negotiation, and then the core, speaks
-// NBD. Each direction holds one buffer at most: whoever does not take its bytes makes the other side wait.
+// Relays bytes between a client's TLS connection and the plain socket on which the negotiation, and then the core, speaks NBD.
+// Each direction holds one buffer at most: a reader that stops makes the other side wait.
 
 import { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 
-/** What is read of the plain side at once: the replies to a few requests. */
+/** How much is read from the plain side at once: the replies to a few requests. */
 const PLAIN_READ_BYTES = 256 * 1024;
-/** How long a client may take to read its last replies and to close its side when ours is closed. */
+/** How long a client may take to read its last replies and close its side after ours is closed. */
 const LINGER_MS = 5_000;
 
-/** How often a client of whom nothing is read is asked whether it is still there. */
+/** How often a client that nothing is being read from is checked for a broken connection. */
 const POLL_MS = 20;
 
-/** The plain end: nothing is read of it before `relay`. */
+/** The plain end: nothing is read from it before `relay`. */
 export interface PlainEnd {
   readonly socket: Socket;
-  /** Told of what is read; the bytes are overwritten when it has called `taken`. */
+  /** Receives what is read; the bytes may be overwritten once it has called `taken`. */
   onRead: ((bytes: Uint8Array, taken: () => void) => void) | null;
 }
 
-/** One buffer for the whole life of the connection: at gigabytes a second, new ones would keep the collector busy. */
+/** One buffer for the life of the connection: at gigabytes per second, new ones would keep the collector busy. */
 export function plainEnd(descriptor: number): PlainEnd {
   const buffer = Buffer.allocUnsafeSlow(PLAIN_READ_BYTES);
   const end: PlainEnd = {
@@ -30,7 +30,7 @@ export function plainEnd(descriptor: number): PlainEnd {
         buffer,
         callback: (bytes) => {
           end.onRead?.(buffer.subarray(0, bytes), () => end.socket.resume());
-          // Not before they are taken.
+          // Not before the previous bytes are taken.
           return false;
         },
       },
@@ -42,15 +42,15 @@ export function plainEnd(descriptor: number): PlainEnd {
 }
 
 /**
- * Begins to carry. A side that ends ends the other behind its last byte; one that breaks, or is closed, closes the other at
- * once, so what the core has not read of a client that is gone it never reads.
+ * Starts the relay. When a side ends, the other ends after its last byte; when a side breaks or is closed, the other is closed at
+ * once, so whatever the core has not read from a client that is gone it never reads.
  *
- * @param isBroken whether the client has broken the connection; asked as long as `tls` is open
+ * @param isBroken whether the client's connection is broken; called while `tls` is open
  */
 export function relay(tls: TLSSocket, plain: PlainEnd, isBroken: () => boolean): void {
   const { socket } = plain;
-  // Of a socket that is not read, Node does not notice that it breaks. Its client may be back meanwhile on another connection
-  // and send its writes again: what lies here, or in the pair, must not reach the core behind them.
+  // Node does not notice that a socket breaks while it is not being read. The client may meanwhile be back on another connection
+  // and resend its writes: what is buffered here, or in the pair, must not reach the core after them.
   let poll: NodeJS.Timeout | undefined;
   tls.on("data", (chunk: Buffer) => {
     if (socket.write(chunk)) return;
@@ -73,7 +73,7 @@ export function relay(tls: TLSSocket, plain: PlainEnd, isBroken: () => boolean):
     tls.end();
     setTimeout(() => tls.destroy(), LINGER_MS).unref();
   };
-  // Neither the core nor the negotiation ends one direction alone: it has closed its end.
+  // Neither the core nor the negotiation closes one direction alone: this end is closed for good.
   socket.once("end", over);
   socket.once("close", over);
   socket.resume();

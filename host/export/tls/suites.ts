@@ -1,10 +1,11 @@
-// What is spoken over TLS, here and by the API: TLS 1.3, and of TLS 1.2 what has forward secrecy and authenticated encryption.
+// TLS parameters, also used by the API: TLS 1.3, and the TLS 1.2 suites with forward secrecy and authenticated encryption.
 
 import { constants } from "node:crypto";
 import type { SecureContextOptions } from "node:tls";
 
 const TLS_1_3 = [
-  // First, because keys of a PSK file go with SHA-256 only: the suite is chosen before it is known how the client proves itself.
+  // First, because keys of a PSK file work with SHA-256 only, and the suite is chosen before it is known how the client
+  // authenticates.
   "TLS_AES_128_GCM_SHA256",
   "TLS_CHACHA20_POLY1305_SHA256",
   "TLS_AES_256_GCM_SHA384",
@@ -23,8 +24,8 @@ const TLS_1_2 = [
 export const TLS_CIPHERS = [...TLS_1_3, ...TLS_1_2].join(":");
 
 /**
- * Settings of every server. No renegotiation. No tickets: every connection proves anew who is there, by what is in force
- * then, and what TLS 1.3 calls resumed is a PSK of the file and nothing else.
+ * Settings of every server. No renegotiation. No tickets: every connection authenticates anew, by the rules in force then; what
+ * TLS 1.3 calls resumption is then always a PSK of the file.
  */
 export const TLS_SERVER: SecureContextOptions = {
   minVersion: "TLSv1.2",

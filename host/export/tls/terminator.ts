@@ -1,5 +1,4 @@
-// TLS for the NBD export, on threads of its own: a client's socket goes in, a plain socket and the name of the client
-// come out.
+// TLS for the NBD export, on threads of its own: a client's socket goes in, a plain socket and the client's identity come out.
 
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
@@ -8,19 +7,19 @@ import type { FromWorker, TlsSettings, ToWorker } from "./messages.ts";
 import type { TlsPeer } from "./peer.ts";
 
 const THREADS_MAX = 4;
-/** A relay keeps its buffers; without a bound V8 would let the young generation grow for nothing. */
+/** A relay keeps its buffers; without a limit V8 would grow the young generation for nothing. */
 const YOUNG_GENERATION_MIB = 16;
 
 /** A client behind TLS. */
 export interface Secured {
-  /** A socket on which its bytes come and go in the clear; the taker closes it. */
+  /** A socket that carries its bytes unencrypted; the receiver closes it. */
   readonly descriptor: number;
   readonly peer: TlsPeer;
 }
 
 /** A TLS handshake under way. */
 export interface Securing {
-  /** Rejects when the client does not prove itself, or goes, or `cancel` was called. */
+  /** Rejects when the client fails to authenticate, disconnects, or `cancel` was called. */
   readonly outcome: Promise<Secured>;
   cancel(): void;
 }
@@ -40,23 +39,23 @@ export class TlsTerminator {
   readonly #waiting = new Map<number, Waiting>();
   #nextId = 1;
 
-  /** @param onFailure told when a thread has crashed; its clients have lost their connections, others find a new one */
+  /** @param onFailure called when a thread has crashed; its clients have lost their connections, new ones use another thread */
   constructor(settings: TlsSettings, onFailure: (error: Error) => void) {
     this.#settings = settings;
     this.#onFailure = onFailure;
     const count = Math.min(THREADS_MAX, Math.max(1, Math.floor(availableParallelism() / 2)));
     this.#threads = Array.from({ length: count }, () => null);
-    // The first client shall not wait for them.
+    // So that the first client need not wait for them.
     for (const thread of this.#threads.keys()) this.#worker(thread);
   }
 
-  /** Certificates and keys for those who come from now on. */
+  /** Certificates and keys for new connections. */
   replace(settings: TlsSettings): void {
     this.#settings = settings;
     for (const worker of this.#threads) worker?.postMessage({ kind: "settings", settings } satisfies ToWorker);
   }
 
-  /** Begins a handshake; the descriptor is taken over. */
+  /** Starts a handshake; takes over the descriptor. */
   secure(descriptor: number): Securing {
     const id = this.#nextId++;
     const thread = id % this.#threads.length;
@@ -73,7 +72,7 @@ export class TlsTerminator {
     return { outcome: promise, cancel: () => this.#cancel(id) };
   }
 
-  /** Ends the threads, and with them every connection over TLS. */
+  /** Ends the threads, and with them every TLS connection. */
   async close(): Promise<void> {
     await Promise.all(this.#threads.map((worker) => worker?.terminate()));
   }

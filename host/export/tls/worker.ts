@@ -1,5 +1,5 @@
-// The thread that speaks TLS: handshakes, and then the relays. It knows nothing of NBD, and nothing else runs in it, so
-// neither control nor the reactor spends time on ciphers.
+// The TLS thread: handshakes, and then the relays. It knows nothing about NBD, and nothing else runs in it, so neither control
+// nor the reactor spends time on ciphers.
 
 import { Socket } from "node:net";
 import { createServer, type Server, type TLSSocket } from "node:tls";
@@ -10,10 +10,10 @@ import { peerOfCertificate, type TlsPeer } from "./peer.ts";
 import { plainEnd, type PlainEnd, relay } from "./relay.ts";
 import { TLS_SERVER } from "./suites.ts";
 
-/** A client in its handshake. */
+/** A client during its handshake. */
 interface Pending {
   readonly id: number;
-  /** The client's descriptor, which `raw` has. */
+  /** The client's descriptor, which `raw` owns. */
   readonly client: number;
   readonly raw: Socket;
   readonly plain: PlainEnd;
@@ -21,7 +21,7 @@ interface Pending {
 
 const tell = (message: FromWorker): void => parentPort?.postMessage(message);
 
-/** OpenSSL's sentence, without the place in its sources. */
+/** OpenSSL's message, without the location in its sources. */
 function reasonOf(error: Error): string {
   const reason: unknown = Reflect.get(error, "reason");
   return typeof reason === "string" ? reason : error.message;
@@ -33,7 +33,7 @@ function describe(error: Error | string | undefined): string {
   return error instanceof Error ? error.message : error;
 }
 
-/** What Node's server knows a connection by before and after its handshake. */
+/** What Node's server identifies a connection by, before and after its handshake. */
 const keyOf = (socket: Socket): string =>
   `${socket.remoteAddress} ${socket.remotePort} ${socket.localAddress} ${socket.localPort}`;
 
@@ -51,7 +51,7 @@ class Terminal {
   #settings: TlsSettings;
   readonly #server: Server;
   readonly #pending = new Map<string, Pending>();
-  /** The identity whose key was given out last for a connection. */
+  /** The identity whose key was last given out for a connection. */
   readonly #identities = new WeakMap<TLSSocket, string>();
 
   constructor(settings: TlsSettings) {
@@ -60,9 +60,9 @@ class Terminal {
       {
         ...contextOf(settings),
         requestCert: true,
-        // Who has not proven itself is turned away below, where it can be told why.
+        // A client that has not authenticated is turned away below, where it can be told why.
         rejectUnauthorized: false,
-        // The negotiation has a time limit of its own, within which it cancels.
+        // The negotiation has a time limit of its own, and cancels within it.
         handshakeTimeout: 60_000,
         pskCallback: (socket, identity) => this.#keyOf(socket, identity),
       },
@@ -86,7 +86,7 @@ class Terminal {
   }
 
   #begin({ id, client, plain }: Extract<ToWorker, { kind: "connection" }>): void {
-    // Who ends its side within the handshake has left it.
+    // A client that closes its side during the handshake has left.
     const raw = new Socket({ fd: client, allowHalfOpen: false });
     const pending: Pending = { id, client, raw, plain: plainEnd(plain) };
     const key = keyOf(raw);
@@ -118,20 +118,20 @@ class Terminal {
       return;
     }
     this.#pending.delete(key);
-    // From here on its end passes through the relay, behind its last byte.
+    // From here on the client's end of stream passes through the relay, after its last byte.
     tls.allowHalfOpen = true;
     tell({ kind: "secured", id: pending.id, peer });
     relay(tls, pending.plain, () => isBroken(pending.client));
   }
 
-  /** Without tickets, nothing but a key of the file makes TLS 1.3 say that it resumes. */
+  /** Without tickets, only a key of the file makes TLS 1.3 report a resumption. */
   #peerOf(tls: TLSSocket): TlsPeer | null {
     const identity = this.#identities.get(tls);
     if (identity !== undefined && (tls.isSessionReused() || tls.getCipher().name.includes("-PSK-"))) {
       return { kind: "psk", identity };
     }
     const certificate = tls.getPeerX509Certificate();
-    // Without authorities of our own, Node would ask those that browsers trust.
+    // Without authorities of our own, Node would accept those that browsers trust.
     if (this.#settings.x509 === undefined) return null;
     return tls.authorized && certificate !== undefined ? peerOfCertificate(certificate) : null;
   }
@@ -146,7 +146,7 @@ class Terminal {
 
   #end({ id, raw, plain }: Pending, reason: string): void {
     plain.socket.destroy();
-    // What is on its way, like an alert that says what was wrong, still goes out.
+    // What is on its way, such as an alert that explains the failure, is still sent.
     raw.destroySoon();
     tell({ kind: "failed", id, reason });
   }
