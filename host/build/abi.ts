@@ -1,10 +1,10 @@
-// Generates the TypeScript, Rust and C views of assembly/abi.ts, the one definition of what core and host share, and the core's defaults
-// from the table of settings.
+// Generates the TypeScript, Rust and C views of assembly/abi.ts, the single definition of what core and host share, and the
+// core's defaults from the table of settings.
 //
 //   node host/build/abi.ts            writes the views
-//   node host/build/abi.ts --check    compares them with what is there; ends with status 1 where they differ
+//   node host/build/abi.ts --check    compares them with the committed ones; exits with status 1 if they differ
 //
-// Node imports abi.ts as it is (its types are erased); the comments are taken from its text.
+// Node imports abi.ts directly (its types are erased); the comments are taken from its text.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -78,7 +78,7 @@ function cView(items: readonly AbiItem[]): string {
   return `${lines.join("\n")}\n\n#endif\n`;
 }
 
-/** What holds in the core before anything is set: UNIT_SET_X and MODE_X have a DEFAULT_X. */
+/** Values in force in the core before anything is set: UNIT_SET_X and MODE_X have a DEFAULT_X. */
 function defaultsView(): string {
   const lines = ["// Generated from host/settings by `npm run build:abi`. Do not edit.", ""];
   for (const [key, setting] of ENTRIES) {
@@ -93,7 +93,7 @@ function defaultsView(): string {
   return `${lines.join("\n")}\n`;
 }
 
-/** The views: where each belongs and what it has to be. */
+/** The views: where each belongs and its content. */
 export function abiViews(): { readonly path: string; readonly text: string }[] {
   const items = readAbi();
   return [

@@ -1,2 +1,2 @@
-// assembly/abi.ts is read by Node, too, where AssemblyScript's integer types are plain numbers.
+// Node reads assembly/abi.ts, too; there AssemblyScript's integer types are plain numbers.
 type u32 = number;

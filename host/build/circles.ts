@@ -1,6 +1,6 @@
-// Circles in a graph: Tarjan's strongly connected components, those of more than one member.
+// Cycles in a graph: Tarjan's strongly connected components with more than one member.
 
-/** @returns the members of each circle, sorted; [] when there is none */
+/** @returns the members of each cycle, sorted; [] when there is none */
 export function circles(graph: ReadonlyMap<string, readonly string[]>): string[][] {
   const index = new Map<string, number>();
   const low = new Map<string, number>();

@@ -1,5 +1,5 @@
-// Writes everything that is made from something else and committed: the views of the ABI and the core's defaults, the picture of the rooms,
-// the pages about commands, messages and settings. What is not up to date is named by lint or by a test.
+// Writes all committed files that are generated: the views of the ABI and the core's defaults, the picture of the rooms, the
+// pages about commands, messages and settings. Lint or a test reports files that are out of date.
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 

@@ -1,6 +1,6 @@
-// Optimises a compiled module, putting more of the small functions into their callers than the compiler does: the core is
-// written in many small functions, and a call costs as much as what most of them do. The compiler itself optimises little
-// (asconfig.json): what it has put together already is not seen through again as well.
+// Optimises a compiled module, inlining more small functions than the compiler does: the core consists of many small functions,
+// and a call costs as much as the body of most of them. The compiler itself optimises little (asconfig.json), because what it has
+// already inlined is not optimised again as well.
 //
 //   node host/build/inline.mjs FILE...
 

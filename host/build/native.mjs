@@ -2,7 +2,7 @@
 //
 //   node host/build/native.mjs [--types]      --types also writes host/native/addon.d.ts, which is committed
 //
-// Ends with one sentence that says why when it fails.
+// On failure it ends with one sentence that says why.
 
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -16,7 +16,7 @@ mkdirSync(output, { recursive: true });
 const cli = join(root, "node_modules", ".bin", "napi");
 const args = ["build", "--release", "--no-js", "--cwd", root, "--manifest-path", "host/native/Cargo.toml"];
 args.push("--config-path", "host/native/napi.json", "--output-dir", "build/native", "--dts", "addon.d.ts");
-// Absolute: rustc runs in another folder, and the type definitions are collected beneath.
+// Absolute, because rustc runs in another folder, and the type definitions are collected below this one.
 args.push("--target-dir", join(root, "build", "cargo-target"), "--", "--locked");
 
 const what = "building the native addon";
@@ -24,7 +24,7 @@ const error = starts("cargo");
 if (error !== null) fail(what, cannotRun("cargo", error));
 await run(process.execPath, [cli, ...args], { cwd: root, what, tool: "cargo" });
 
-// In the house's format, so that the committed copy passes the formatter and can be compared byte by byte.
+// In the project's format, so that the committed copy passes the formatter and can be compared byte by byte.
 const prettier = await import("prettier");
 const types = join(output, "addon.d.ts");
 const options = await prettier.resolveConfig(join(root, "package.json"));

@@ -1,21 +1,21 @@
-// The rooms of the house and the arrows between them: one table for the check that lint makes, and for the picture in
+// The rooms of the source tree and the imports allowed between them: one table for the check in lint, and for the picture in
 // docs/architecture.md.
 //
-//   node host/build/rooms.ts            checks every import, and the picture; ends with status 1 when one is wrong
+//   node host/build/rooms.ts            checks every import, and the picture; exits with status 1 if one is wrong
 //   node host/build/rooms.ts --write    draws the picture anew
 //
-// What is wrong: files that import each other in a circle, and an import that no arrow allows. There are no exceptions.
+// Wrong are files that import each other in a cycle, and an import that no arrow allows. There are no exceptions.
 
 import { globSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { circles } from "./circles.ts";
 
-/** A room may use the rooms it names, and itself. */
+/** A room may import from the rooms it names, and from itself. */
 interface Room {
   readonly may: readonly string[];
 }
 
-/** The core's rooms, each of which may use all that stand before it. */
+/** The core's rooms; each may import from those before it. */
 const CORE = [
   "assembly/abi.ts",
   "assembly/defaults.ts",
@@ -39,7 +39,7 @@ const EXPORT = "host/export";
 const LIAISON = "host/liaison";
 const SUPERVISOR = "host/supervisor";
 
-/** The wings of control, each of which may use all that stand before it, the table of settings, and of the other rooms what it names. */
+/** The wings of control; each may import from those before it, from the table of settings, and from the other rooms it names. */
 const WINGS: Readonly<Record<string, readonly string[]>> = {
   schemas: [DISCOVERY],
   ground: [],
@@ -99,7 +99,7 @@ const PICTURE = "docs/architecture.md";
 const BEGIN = "<!-- rooms: drawn by host/build/rooms.ts -->";
 const END = "<!-- rooms end -->";
 
-/** The room of a file: the longest name that it lies under. */
+/** The room of a file: the longest matching prefix. */
 function roomOf(file: string): string {
   const names = [...ROOMS.keys()].filter((name) => file === name || file.startsWith(`${name}/`));
   const name = names.toSorted((a, b) => b.length - a.length)[0];
@@ -109,7 +109,7 @@ function roomOf(file: string): string {
 
 const IMPORT = /(?:^|\n)\s*(?:import|export)\s(?:[^;"]*?\sfrom\s)?\s*"(\.[^"]+)"|\bimport\(\s*"(\.[^"]+)"/g;
 
-/** Files by the files they import, of the project's own. */
+/** Files by the project files they import. */
 function imports(root: string): Map<string, string[]> {
   const files = globSync(["assembly/**/*.ts", "host/**/*.{ts,mjs,js}"], {
     cwd: root,
@@ -128,7 +128,7 @@ function imports(root: string): Map<string, string[]> {
   return found;
 }
 
-/** What is wrong, a line each. */
+/** What is wrong, one line each. */
 function wrong(graph: ReadonlyMap<string, readonly string[]>): string[] {
   const lines = circles(graph).map((circle) => `these files import each other in a circle: ${circle.join(", ")}`);
   for (const [file, targets] of graph) {
@@ -143,14 +143,14 @@ function wrong(graph: ReadonlyMap<string, readonly string[]>): string[] {
   return lines;
 }
 
-/** The arrows that are there, as a Mermaid picture. */
+/** The existing arrows, as a Mermaid picture. */
 function picture(graph: ReadonlyMap<string, readonly string[]>): string {
   const arrows = new Set<string>();
   for (const [file, targets] of graph) {
     const from = roomOf(file);
     for (const target of targets) if (roomOf(target) !== from) arrows.add(`${from} ${roomOf(target)}`);
   }
-  // Leaves that stand as files (the ABI, the core's defaults) are used from everywhere: drawn, those arrows would hide the rest.
+  // Leaf files (the ABI, the core's defaults) are used everywhere: if drawn, those arrows would hide the rest.
   const drawn = [...arrows].filter((arrow) => !arrow.endsWith(".ts")).toSorted();
   const id = (room: string): string => room.replaceAll(/[^a-z]/g, "_");
   const part = (title: string, rooms: readonly string[]): string[] => {

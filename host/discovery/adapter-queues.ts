@@ -1,13 +1,13 @@
-// How many devices are asked at once. A command blocks a thread of the addon's until the kernel gives it back, which for a
-// silent device can take much longer than anybody waits for it. So every host adapter has a queue of its own: as many silent
-// devices as it may have hold up its own devices only, and none of those that wait loses any of its time by waiting.
+// Limits how many devices are asked at once. A command blocks a thread of the addon until the kernel returns it, which for a
+// silent device can take much longer than anyone waits. So every host adapter has a queue of its own: as many silent devices as it
+// allows hold up that adapter's devices only, and waiting for a queue does not use up a device's own time.
 
 import { hostOf } from "./sysfs.ts";
 import type { ScsiTransport } from "./transport.ts";
 
 /** Devices of one host adapter at once. */
 const PER_HOST = 256;
-/** All of them together: the addon has so many threads for SCSI commands (job.rs). */
+/** All of them together: the addon has this many threads for SCSI commands (job.rs). */
 const ALTOGETHER = 1024;
 
 interface Waiter {
@@ -18,7 +18,7 @@ interface Waiter {
 interface AdapterQueue {
   readonly waiting: Set<Waiter>;
   taken: number;
-  /** When one last left, or the first began to wait. */
+  /** When the last one left, or the first began to wait. */
   movedMs: number;
 }
 
@@ -37,8 +37,8 @@ export class AdapterQueues {
 
   /**
    * Waits for a place in the queue of a host adapter, as long as the queue moves.
-   * @param patienceMs how long nobody may leave before it is given up
-   * @returns how to leave, or null when it was given up
+   * @param patienceMs how long nobody may leave before waiting is given up
+   * @returns how to leave, or null when waiting was given up
    */
   enter(host: string, patienceMs: number): Promise<(() => void) | null> {
     const queue = this.#queues.get(host) ?? { waiting: new Set(), taken: 0, movedMs: 0 };
@@ -53,7 +53,7 @@ export class AdapterQueues {
 
   #isFull = (queue: AdapterQueue): boolean => queue.taken >= this.#perHost;
 
-  /** Lets in who waits, in their order, while there is room. */
+  /** Admits waiting devices in order while there is room. */
   #advance(queue: AdapterQueue): void {
     for (const waiter of queue.waiting) {
       if (this.#isFull(queue) || this.#taken >= this.#altogether) return;
@@ -77,7 +77,7 @@ export class AdapterQueues {
     this.#stopWhenDone();
   }
 
-  /** Sends away who waits in a queue that does not move. */
+  /** Rejects devices that wait in a queue that is stuck. */
   #giveUp(): void {
     const nowMs = performance.now();
     for (const queue of this.#queues.values()) {
@@ -98,14 +98,14 @@ export class AdapterQueues {
   }
 }
 
-/** The queues of this machine's host adapters. A device that still hangs from one rescan holds its place in the next. */
+/** The queues of this machine's host adapters. A device that still hangs from one scan keeps its place in the next. */
 export const KERNEL_QUEUES = new AdapterQueues();
 
 /**
- * Talks to a device in the queue of its host adapter. The place is left when the last command has come back, however long
- * before `work` gave it up.
+ * Talks to a device in the queue of its host adapter. The place is freed when the last command has come back, even if `work` gave
+ * up long before.
  * @param number path number of the device
- * @returns null when the queue does not move
+ * @returns null when the queue is stuck
  */
 export async function inQueue<T>(
   queues: AdapterQueues,

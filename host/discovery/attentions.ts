@@ -1,5 +1,5 @@
-// Unit attentions that discovery's own commands meet. A device tells each nexus of such a condition once: what discovery is told,
-// the core will not be told any more, so it has to be passed on at once.
+// Unit attentions that discovery's own commands receive. A device reports such a condition to each nexus once: what discovery has
+// received, the core will not see any more, so it must be passed on at once.
 
 import type { ScsiResult, ScsiTransport } from "./transport.ts";
 
@@ -15,7 +15,10 @@ const NO_SENSE: Sense = { key: 0, asc: 0, ascq: 0 };
 const FIXED = 0x70;
 const DESCRIPTORS = 0x72;
 
-/** Sense data in fixed or descriptor format, read as `assembly/scsi/sense.ts` does; what is none, or of an earlier command, says nothing. */
+/**
+ * Sense data in fixed or descriptor format, parsed as in `assembly/scsi/sense.ts`; anything else, or sense data of an earlier
+ * command, is ignored.
+ */
 export function senseOf({ status, sense }: ScsiResult): Sense {
   const code = (sense[0] ?? 0) & 0x7f;
   if (status !== 2 || (code !== FIXED && code !== DESCRIPTORS)) return NO_SENSE;
@@ -27,7 +30,10 @@ export function senseOf({ status, sense }: ScsiResult): Sense {
 
 export const UNIT_ATTENTION = 0x06;
 
-/** ASC * 256 + ASCQ after which a path may lead to another unit: the same that `assembly/scsi/outcome.ts` checks the identity after. */
+/**
+ * ASC * 256 + ASCQ after which a path may lead to another unit; those after which `assembly/scsi/outcome.ts` has the identity
+ * checked.
+ */
 const ASK_WHO = new Set([0x3f03, 0x3f05, 0x3f0e, 0x2900, 0x2901, 0x2904, 0x2907]);
 /** "Not ready to ready change, medium may have changed", with any qualifier. */
 const ASC_READY_CHANGE = 0x28;
@@ -35,7 +41,7 @@ const ASC_READY_CHANGE = 0x28;
 /** Thin provisioning soft threshold reached. */
 const THIN_THRESHOLD = 0x3807;
 
-/** What has to be passed on: a device may be another one now; its array runs out of room for it. */
+/** What must be passed on: a device may be another one now, or its array runs out of room. */
 export type Attention = "unverified" | "thin-threshold";
 
 function attentionIn(result: ScsiResult): Attention | null {
@@ -45,7 +51,7 @@ function attentionIn(result: ScsiResult): Attention | null {
   return asc * 256 + ascq === THIN_THRESHOLD ? "thin-threshold" : null;
 }
 
-/** The same transport, which tells besides, as soon as it is known, what devices call attention to. */
+/** The same transport, which also reports unit attentions as soon as they are seen. */
 export function attentive(
   transport: ScsiTransport,
   onAttention: (device: string, attention: Attention) => void,

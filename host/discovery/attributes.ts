@@ -1,8 +1,8 @@
-// Reading the small files of sysfs and procfs. What is not there is no error: devices come and go.
+// Reads the small files of sysfs and procfs. A missing file is no error: devices come and go.
 
 import { readdirSync, readFileSync } from "node:fs";
 
-/** Reads a small file; null when it is not there or cannot be read. */
+/** Reads a small file; null when it is missing or unreadable. */
 export function readText(path: string): string | null {
   try {
     return readFileSync(path, "utf8").trim();
@@ -11,13 +11,13 @@ export function readText(path: string): string | null {
   }
 }
 
-/** Whether something failed because what was to be looked at is not there. */
+/** Whether an error means that the file or folder is missing. */
 export const isAbsent = (thrown: unknown): boolean =>
   thrown instanceof Error && "code" in thrown && (thrown.code === "ENOENT" || thrown.code === "ENODEV");
 
 /**
- * Names in a folder; none when it is not there.
- * @throws when it is there and cannot be read: nobody may take that for an empty folder
+ * Names in a folder; none when it is missing.
+ * @throws when it exists but cannot be read: that must not look like an empty folder
  */
 export function readNames(path: string): string[] {
   try {

@@ -1,4 +1,4 @@
-// Reading what SCSI sends: big-endian numbers and padded text.
+// Parses what SCSI sends: big-endian numbers and padded text.
 
 /** Big-endian number of 1 to 6 bytes; bytes beyond the data count as zero. */
 export function big(data: Uint8Array, at: number, bytes: number): number {
@@ -7,7 +7,7 @@ export function big(data: Uint8Array, at: number, bytes: number): number {
   return value;
 }
 
-/** ASCII text without padding; what cannot be printed becomes `?`, so that a display and a log stay whole. */
+/** ASCII text without padding; unprintable characters become `?`, so that displays and logs stay intact. */
 export function ascii(data: Uint8Array, at: number, bytes: number): string {
   let text = "";
   for (const byte of data.subarray(at, at + bytes)) {
@@ -21,7 +21,7 @@ export function hex(data: Uint8Array): string {
   return Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("hex");
 }
 
-/** True when a field carries nothing: zeroes, spaces, or all ones, which is what unprogrammed memory reads as. */
+/** True when a field carries no information: zeroes, spaces, or all ones, as unprogrammed memory reads. */
 export function isBlank(data: Uint8Array): boolean {
   return data.every((byte) => byte === 0 || byte === 0x20) || data.every((byte) => byte === 0xff);
 }

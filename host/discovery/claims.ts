@@ -1,7 +1,7 @@
-// The kernel's own block devices of our paths, held so that nobody mounts one beside us.
+// Holds the kernel's own block devices of our paths, so that nobody mounts one of them.
 //
-// A path is used through its sg device, which excludes nobody. So the disk device of the same path is held open
-// exclusively as long as the path is ours. A device that disappears is let go with its path: the kernel waits for nobody.
+// A path is used through its sg device, which excludes nobody. So the disk device of the same path is held open exclusively as
+// long as the path is ours. When a device disappears, its claim is released with its path: the kernel waits for nobody.
 
 import { openExclusive, type Held } from "./exclusive.ts";
 import { heldByAnother } from "./in-use.ts";
@@ -16,7 +16,7 @@ export class Claims<Owner extends object> {
   readonly #claims = new Map<Owner, Claim>();
   readonly #open: (device: string) => Promise<Held | string>;
 
-  /** @param open opens a device exclusively; answers the errno name when that fails */
+  /** @param open opens a device exclusively; returns the errno name when that fails */
   constructor(open: (device: string) => Promise<Held | string> = openExclusive) {
     this.#open = open;
   }
@@ -27,8 +27,8 @@ export class Claims<Owner extends object> {
   }
 
   /**
-   * Claims `sdX` for its path; one that is claimed already stays so. What cannot be opened for another reason than its
-   * use (no permission, no medium at the moment) is not claimed: it is tried again with the next rescan.
+   * Claims `sdX` for its path; an existing claim stays. A device that cannot be opened for another reason than being in use (no
+   * permission, no medium at the moment) is not claimed: the next scan tries again.
    * @returns why it cannot be ours, or null
    */
   async claim(owner: Owner, blockDevice: string | null): Promise<string | null> {
@@ -42,14 +42,14 @@ export class Claims<Owner extends object> {
     return null;
   }
 
-  /** Lets the device of a path go. */
+  /** Releases the device of a path. */
   async release(owner: Owner): Promise<void> {
     const claim = this.#claims.get(owner);
     this.#claims.delete(owner);
     await claim?.handle.close().catch(() => undefined);
   }
 
-  /** Lets all go. */
+  /** Releases all. */
   async releaseAll(): Promise<void> {
     await Promise.all([...this.#claims.keys()].map((owner) => this.release(owner)));
   }

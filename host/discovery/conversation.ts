@@ -1,5 +1,5 @@
-// The questions of one probe, in sequence, sharing one deadline. "The device has no such page" and "it could not be read
-// now" are different answers: a page that was not to be had for a moment says nothing about who the unit is.
+// The questions of one probe, in sequence, under one deadline. "The device has no such page" and "it could not be read now" are
+// different answers: a page that is temporarily unreadable says nothing about the unit's identity.
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { senseOf, UNIT_ATTENTION, type Sense } from "./attentions.ts";
@@ -9,20 +9,20 @@ import type { Parsed, ScsiResult, ScsiTransport } from "./transport.ts";
 /** What a device made of one question. */
 export type Answer<T> =
   | { readonly kind: "said"; readonly value: T }
-  /** It has no such page or command, and says so each time. */
+  /** It has no such page or command, and will say so each time. */
   | { readonly kind: "lacks"; readonly reason: string }
-  /** It could not be read, which may be otherwise in a moment. */
+  /** It could not be read, which may change in a moment. */
   | { readonly kind: "not-now"; readonly reason: string };
 
-/** How long one waits before one asks again; in the end the answer is what it is. */
+/** Pauses before the question is repeated; after the last one the answer stands. */
 export type Patience = readonly number[];
-/** For what says who the unit is. */
+/** For pages that identify the unit. */
 export const PATIENT: Patience = [30, 60, 120, 240, 480];
-/** For what the device may lack, and another rescan may find. */
+/** For what the device may lack, and another scan may find. */
 export const BRIEF: Patience = [30, 60];
-/** Likewise, where another question takes the place of one that is refused: a refusal has to persist. */
+/** The same, where a refused question is replaced by another one: the refusal must persist. */
 export const FIRM: Patience = [30, 60];
-/** A refusal that is repeated so often persists. */
+/** A refusal repeated this often persists. */
 const REFUSALS_MIN = 3;
 /** Unit attentions come one at a time; a reset and a change of inventory leave several. */
 const ATTENTIONS_MAX = 8;
@@ -35,10 +35,10 @@ const INVALID_FIELD_IN_CDB = 0x24;
 const STATUS_GOOD = 0x00;
 const STATUS_CHECK_CONDITION = 0x02;
 const STATUS_CONDITION_MET = 0x04;
-/** DID_* after which the path itself is not in doubt: BUS_BUSY, ABORT, PARITY, ERROR, RESET, ... up to REQUEUE. */
+/** DID_* that do not put the path itself in doubt: BUS_BUSY, ABORT, PARITY, ERROR, RESET, ... up to REQUEUE. */
 const HOST_STATUS_PASSES = new Set([0x02, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0a, 0x0b, 0x0c, 0x0d]);
 
-/** The device cannot be talked to at all: no path is there, or it answers too slowly. */
+/** The device cannot be reached at all: there is no path, or it answers too slowly. */
 export class Unreachable extends Error {}
 
 export class Conversation {
@@ -46,7 +46,7 @@ export class Conversation {
   readonly #device: string;
   readonly #deadlineMs: number;
   readonly problems: string[] = [];
-  /** The command that is waited for. */
+  /** The command under way. */
   asking = "";
 
   constructor(transport: ScsiTransport, device: string, budgetMs: number) {
@@ -60,7 +60,7 @@ export class Conversation {
   }
 
   /**
-   * Sends a command, again after a unit attention and after what passes, and gives its data to `parse`.
+   * Sends a command, repeats it after a unit attention and after temporary errors, and gives its data to `parse`.
    * @throws Unreachable when nothing answers
    */
   async ask<T>(
@@ -89,12 +89,12 @@ export class Conversation {
     }
   }
 
-  /** The same for what a device may lack: null, with a problem when it did not come. */
+  /** The same for what a device may lack: null, with a problem when there was no answer. */
   async askOptional<T>(what: string, cdb: Uint8Array, bytes: number, parse: (data: Uint8Array) => Parsed<T>) {
     return this.orNull(await this.ask(what, cdb, bytes, parse, BRIEF));
   }
 
-  /** What was said, or null with a problem. */
+  /** The answer, or null with a problem. */
   orNull<T>(answer: Answer<T>): T | null {
     if (answer.kind === "said") return answer.value;
     this.problems.push(answer.reason);
@@ -113,7 +113,7 @@ export class Conversation {
   }
 }
 
-/** Whether what is no answer to an optional question would be the same in a moment: standby lasts, and so does a lack. */
+/** Whether the failure of an optional question would be the same in a moment: standby lasts, and so does a missing page. */
 function isLasting(answer: Answer<unknown>, { key }: Sense, patience: Patience): boolean {
   if (patience === PATIENT) return false;
   return key === NOT_READY || (patience === BRIEF && answer.kind === "lacks");

@@ -1,4 +1,4 @@
-// VPD page 0x83, device identification (SPC-4 7.8.6): who the logical unit is, and which target port this path uses.
+// VPD page 0x83, device identification (SPC-4 7.8.6): the identity of the logical unit, and the target port of this path.
 
 import { ascii, big, hex } from "./bytes.ts";
 import { formerByPage83 } from "./former.ts";
@@ -14,13 +14,13 @@ import {
 import { vpdPayload } from "./inquiry.ts";
 import { nonsense, parsed, type Parsed } from "./transport.ts";
 
-/** What page 0x83 says. */
+/** The content of page 0x83. */
 export interface Identification {
-  /** Null when no designator of the logical unit can be trusted. */
+  /** Null when no designator of the logical unit is trustworthy. */
   readonly identity: UnitIdentity | null;
   /** The identity that an earlier version read from the same page. */
   readonly former: string | null;
-  /** Why designators were left out, one sentence each. */
+  /** Why designators were ignored, one sentence each. */
   readonly problems: readonly string[];
   /** Name of the target port (association 1), or null. */
   readonly targetPort: string | null;
@@ -33,7 +33,7 @@ const ASSOCIATION_TARGET_PORT = 1;
 const TYPE_RELATIVE_PORT = 4;
 const TYPE_PORT_GROUP = 5;
 
-/** Parses page 0x83. A page that is not one is nonsense; a designator that is not one is a problem, the others count. */
+/** Parses page 0x83. A malformed page is nonsense; a malformed designator is a problem, and the others count. */
 export function parseIdentification(data: Uint8Array): Parsed<Identification> {
   const payload = vpdPayload(data, 0x83);
   if (!payload.ok) return payload;
@@ -66,7 +66,7 @@ export function parseIdentification(data: Uint8Array): Parsed<Identification> {
   });
 }
 
-/** The candidate of the lowest rank; among equals the one that is largest, so that order is no matter. */
+/** The candidate of the lowest rank; among equals the largest, so that their order does not matter. */
 function chooseIdentity(designators: readonly Designator[], problems: string[]): UnitIdentity | null {
   const candidates: Candidate[] = [];
   for (const designator of designators) {

@@ -1,4 +1,4 @@
-// From devices to paths: which devices are ours, who they say they are, and which of them lead to the same unit.
+// Turns devices into paths: which devices are ours, what their identities are, and which of them lead to the same unit.
 
 import { KERNEL_SOURCES } from "./exclusive.ts";
 import { whyInUse, type InUseSources, type Obstacle } from "./in-use.ts";
@@ -12,24 +12,24 @@ import type { PortNames } from "./port-names.ts";
 import type { ScsiTransport } from "./transport.ts";
 import { Uses } from "./uses.ts";
 
-/** Devices that are dealt with at the same time where there are no queues. */
+/** Most devices handled at the same time where there are no queues. */
 const AT_ONCE = 1024;
-/** Who waits for a place in a queue gives up when nobody has left it for so many budgets. */
+/** A device waiting for a place in a queue gives up when nobody has left the queue for this many budgets. */
 const PATIENCE_BUDGETS = 2;
 
 const FOR_NOW = { isForNow: true } as const;
 
-/** A place where a path may be: a SCSI generic device, or a port of the emulated array. */
+/** A possible path: a SCSI generic device, or a port of the emulated array. */
 export interface Candidate {
   readonly device: string;
   readonly number: string;
-  /** Differs from that of a device that had the number before; null where devices never go. */
+  /** Differs from that of an earlier device with the same number; null where devices never go. */
   readonly instance: string | null;
   readonly ports: PortNames;
   readonly blockDevice: string | null;
   /** major:minor of the block device, else of the SCSI generic device; null where there is neither. */
   readonly deviceNumber: string | null;
-  /** As multipath.conf names it, like `scsi:fcp`; null where there is none. */
+  /** Its name in multipath.conf, like `scsi:fcp`; null where there is none. */
   readonly protocol: string | null;
   readonly initiatorPort: string | null;
   readonly transferBytesMax: number | null;
@@ -47,16 +47,16 @@ export interface Refusal {
   readonly device: string;
   readonly number: string;
   readonly reason: string;
-  /** The device could not be read just now: it is worth asking again soon. */
+  /** The device could not be read just now: worth trying again soon. */
   readonly isForNow?: true;
-  /** It contradicts the unit whose identity it shows: no I/O may go to it, though it was a path before. */
+  /** It contradicts the unit whose identity it reports: it must get no I/O, even if it was a path before. */
   readonly isOther?: true;
 }
 
-/** A device that somebody else uses, with the units it may lead to: none of their paths can be taken beside him. */
+/** A device that others use, with the units it may lead to: none of their paths can be taken. */
 export interface DeviceInUse extends Refusal {
   readonly identities: readonly string[];
-  /** Whether the configuration names it. */
+  /** Whether the configuration selects it. */
   readonly isNamed: boolean;
 }
 
@@ -74,11 +74,11 @@ export interface DiscoveryOptions {
   readonly sources?: InUseSources;
   /** AdapterQueues for the commands, by host adapter, where each command blocks a thread. */
   readonly queues?: AdapterQueues;
-  /** Path numbers that are ours already: their block devices are not checked for being in use again. */
+  /** Path numbers that are ours already: their block devices are not checked for other users again. */
   readonly ours?: ReadonlySet<string>;
 }
 
-/** Finds the paths among SCSI generic devices, as `listSgDevices` told them. */
+/** Finds the paths among the SCSI generic devices that `listSgDevices` returned. */
 export async function discoverDevices(
   transport: ScsiTransport,
   devices: readonly SgDevice[],
@@ -109,7 +109,7 @@ export async function discoverDevices(
 
 const isDisk = ({ type }: SgDevice): boolean => type === null || type === 0;
 
-/** Whether the configuration may name a device, as far as one knows without its identity. */
+/** Whether the configuration may select a device, as far as is known without its identity. */
 function isNamed(device: SgDevice, options: DiscoveryOptions): boolean {
   return isDisk(device) && maySelect(options.devices, options.exclude, { ...device, identities: null });
 }
@@ -124,7 +124,7 @@ async function obstacleOf(
   return whyInUse(number, blockDevice, budgetMs, sources, uses);
 }
 
-/** Who a device in use is: what it says now and what it once said to the kernel may differ, and both count. */
+/** The identity of a device in use: what it reports now and what it once told the kernel may differ, and both count. */
 async function whose(
   transport: ScsiTransport,
   device: SgDevice,
@@ -143,8 +143,8 @@ async function whose(
 }
 
 /**
- * The units that a device may lead to, as far as the kernel remembers it. Where it has kept no page 0x83, that is every
- * unit with this serial number: rather one too many.
+ * The units a device may lead to, as far as the kernel remembers. If the kernel has kept no page 0x83, those are all units with
+ * this serial number: better one too many.
  */
 function mayLeadTo(kept: Probe | null, paths: readonly FoundPath[]): string[] {
   if (kept === null) return [];
@@ -153,7 +153,7 @@ function mayLeadTo(kept: Probe | null, paths: readonly FoundPath[]): string[] {
   return [kept.identity.text, ...alike.map(({ probe: { identity } }) => identity.text)];
 }
 
-/** Devices that the configuration does not name and that are in use, as far as they lead to units of which it names others. */
+/** Devices in use that the configuration does not select, if they lead to units of which it selects other devices. */
 async function usedBesides(
   devices: readonly SgDevice[],
   paths: readonly FoundPath[],
@@ -175,7 +175,7 @@ async function usedBesides(
   return used.filter((device) => device !== null);
 }
 
-/** Asks candidates who they are and sorts out those that are not chosen or cannot be grouped safely. */
+/** Identifies candidates, and rejects those that are not selected or cannot be grouped safely. */
 export async function discover(
   transport: ScsiTransport,
   candidates: readonly Candidate[],
@@ -213,26 +213,26 @@ export function identitiesOf({ identity, formerIdentity }: Probe): string[] {
   return formerIdentity === null ? [identity.text] : [identity.text, formerIdentity];
 }
 
-/** How devices are talked to: each in its queue, if there are queues. */
+/** How devices are reached: each in its queue, if there are queues. */
 interface Talker {
   readonly atOnce: number;
-  /** Answers null when the device's queue does not move. */
+  /** Returns null when the device's queue is stuck. */
   with<T>(number: string, work: (transport: ScsiTransport) => Promise<T>): Promise<T | null>;
 }
 
 function talker(transport: ScsiTransport, { queues, budgetMs }: DiscoveryOptions): Talker {
   if (queues === undefined) return { atOnce: AT_ONCE, with: (_number, work) => work(transport) };
   return {
-    // All of them: the queues decide who is next.
+    // All of them: the queues decide the order.
     atOnce: Infinity,
     with: (number, work) => inQueue(queues, number, PATIENCE_BUDGETS * budgetMs, transport, work),
   };
 }
 
-/** Paths of a unit that are asked for the details of the unit, until one answers. */
+/** Paths of a unit that are asked for the unit's details, until one answers. */
 const SPEAKERS_MAX = 3;
 
-/** Asks each unit once what it can do. */
+/** Asks each unit once for its capabilities. */
 async function addDetails(talk: Talker, paths: readonly FoundPath[], budgetMs: number): Promise<FoundPath[]> {
   const units = [...Map.groupBy(paths, (path) => path.probe.identity.text).values()];
   const detailed = await sideBySide(units, talk.atOnce, async (members): Promise<FoundPath[]> => {
@@ -248,7 +248,9 @@ async function addDetails(talk: Talker, paths: readonly FoundPath[], budgetMs: n
   return detailed.flat();
 }
 
-/** A controller may tell of its own port group alone: groups that the speaker's answer lacks are asked for over their own paths. */
+/**
+ * A controller may report its own port group alone: groups missing from the speaker's answer are asked for over their own paths.
+ */
 async function withAllGroups(
   talk: Talker,
   details: UnitDetails,
@@ -267,7 +269,7 @@ async function withAllGroups(
   return groups.size === details.groups.length ? details : { ...details, groups: [...groups.values()] };
 }
 
-/** What a path says, with what it has in common with the unit's speaker kept once: there may be thousands of paths. */
+/** A path's report, sharing what it has in common with the unit's speaker: there may be thousands of paths. */
 function ofUnit(said: Probe, speaker: Probe, details: UnitDetails): Probe {
   const { vendor, product, identity } = speaker;
   return {
@@ -289,7 +291,7 @@ const serialOf = ({ probe: { vendor, product, serial } }: Pick<FoundPath, "probe
 
 const NONE: ReadonlySet<string> = new Set();
 
-/** Takes out paths that show the identity of a unit and yet cannot lead to it; what is ours already counts before others. */
+/** Removes paths that report the identity of a unit but cannot lead to it; paths that are ours already take precedence. */
 function separate(
   found: readonly FoundPath[],
   refusals: readonly Refusal[],
@@ -309,7 +311,7 @@ function separate(
       continue;
     }
     const other = first.get(path.probe.identity.text);
-    // Nobody else has a designator of page 0x83, but two devices may have one serial number: their sizes tell them apart.
+    // A page 0x83 designator is unique, but two devices may share a serial number: their sizes tell them apart.
     const mayGrow = !isBySerial(path) || (other !== undefined && isOurs(other) && isOurs(path));
     const reason = other === undefined ? null : whyDifferent(other.probe, path.probe, mayGrow);
     if (reason === null) {
@@ -328,14 +330,14 @@ function separate(
 }
 
 /**
- * Why two devices with one identity are not one unit, or null when nothing speaks against it.
+ * Why two devices with one identity are not one unit, or null when nothing contradicts it.
  * @param mayGrow whether one of them may show a size that the other does not show yet
  */
 export function whyDifferent(a: Probe, b: Probe, mayGrow: boolean): string | null {
   if (a.vendor !== b.vendor || a.product !== b.product) {
     return `is ${b.vendor} ${b.product}, not ${a.vendor} ${a.product}`;
   }
-  // What is unique in the world decides: an array may number its controllers' pages 80, or repeat a number.
+  // A worldwide unique identity decides: an array may number its controllers' pages 80, or repeat a number.
   if (!a.identity.isRegistered && a.serial !== null && b.serial !== null && a.serial !== b.serial) {
     return `has the serial number ${b.serial}, not ${a.serial}`;
   }

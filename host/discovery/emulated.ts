@@ -1,4 +1,4 @@
-// The emulated array as discovery sees it: its ports are candidates, and it answers commands through the reactor.
+// The emulated array as seen by discovery: its ports are candidates, and it answers commands through the reactor.
 
 import type { ReactorClient } from "../reactor/client.ts";
 import type { ArrayCommand } from "../reactor/messages.ts";
@@ -8,7 +8,7 @@ import type { ScsiResult, ScsiTransport } from "./transport.ts";
 /** Names of emulated ports: `emulated:3`. */
 export const EMULATED = "emulated:";
 
-/** The port of a name, or null when it is not one of ours. */
+/** The port of a name, or null when the name is not an emulated port's. */
 export function emulatedPort(device: string): number | null {
   return device.startsWith(EMULATED) ? Number(device.slice(EMULATED.length)) : null;
 }
@@ -19,10 +19,10 @@ interface Waiting {
   readonly reject: (reason: unknown) => void;
 }
 
-/** Commands of one message at most: the reactor carries them out between two turns, and I/O waits for them. */
+/** Most commands in one message: the reactor carries them out between two turns, and I/O pauses meanwhile. */
 const COMMANDS_MAX = 256;
 
-/** Sends what was asked for within one turn of the event loop together: a message costs more than a command. */
+/** Sends all commands of one turn of the event loop together: a message costs more than a command. */
 export function emulatedTransport(reactor: ReactorClient): ScsiTransport {
   const waiting: Waiting[] = [];
   const send = (): void => {
@@ -56,7 +56,7 @@ export function emulatedTransport(reactor: ReactorClient): ScsiTransport {
 /** Every port of the emulated array. */
 export async function emulatedCandidates(reactor: ReactorClient): Promise<Candidate[]> {
   const ports = await reactor.arrayPorts();
-  // One text for each initiator port, not one for each path.
+  // One string per initiator port, not one per path.
   const initiators = new Map<string, string>();
   const initiatorOf = (path: string): string => {
     const host = path.slice(0, path.indexOf(":"));

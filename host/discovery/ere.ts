@@ -1,10 +1,10 @@
-// POSIX extended regular expressions, as regcomp(REG_EXTENDED | REG_NOSUB) of the GNU C library reads them in the C
-// locale: the language of multipath.conf. They are matched by following all alternatives at once, so that the time is
-// bounded by the lengths of expression and text, whatever somebody writes into a configuration file.
+// POSIX extended regular expressions, as regcomp(REG_EXTENDED | REG_NOSUB) of the GNU C library reads them in the C locale: the
+// language of multipath.conf. They are matched by following all alternatives at once, so that the time is bounded by the lengths
+// of expression and text, whatever the configuration file contains.
 
 /** Longest expression, in characters. */
 const EXPRESSION_MAX = 4096;
-/** Steps that an expression may have once its bounds (`{2,30}`) are written out. */
+/** Steps an expression may have once its bounds (`{2,30}`) are expanded. */
 const STEPS_MAX = 20_000;
 /** Largest bound (RE_DUP_MAX of POSIX is at least 255). */
 const BOUND_MAX = 32_767;
@@ -12,7 +12,7 @@ const BOUND_MAX = 32_767;
 const DEPTH_MAX = 100;
 
 export class EreError extends Error {
-  /** Where in the expression, from 0. */
+  /** Position in the expression, from 0. */
   readonly at: number;
 
   constructor(message: string, at: number) {
@@ -54,7 +54,7 @@ const CLASSES: Readonly<Record<string, Test>> = {
 };
 
 const isWord: Test = (code) => isAlnum(code) || code === 0x5f;
-/** What GNU adds to POSIX, as far as it is about one character. */
+/** GNU extensions to POSIX that concern one character. */
 const ESCAPES: Readonly<Record<string, Test>> = {
   w: isWord,
   W: (code) => !isWord(code),
@@ -209,7 +209,7 @@ class Reader {
     return (code) => code >= first && code <= last;
   }
 
-  /** Whether a `-` follows that does not end the bracket. */
+  /** Whether the next character is a `-` that does not end the bracket. */
   #isRange(): boolean {
     return this.#next() === "-" && this.#text[this.#at + 1] !== "]";
   }
@@ -238,7 +238,7 @@ interface Step {
   readonly other: number;
 }
 
-/** Writes the steps from the last one to the first, so that each knows where it goes on. */
+/** Writes the steps from the last to the first, so that each knows its successor. */
 class Writer {
   readonly steps: (Step | null)[] = [];
 
@@ -251,7 +251,7 @@ class Writer {
     return this.#put(null);
   }
 
-  /** The first step of `node`, behind which `next` comes. */
+  /** The first step of `node`; `next` comes after it. */
   write(node: Node, next: number): number {
     switch (node.kind) {
       case "one":
@@ -273,7 +273,7 @@ class Writer {
   #repeat({ of, min, max }: Node & { kind: "repeat" }, next: number): number {
     let first = next;
     if (max === null) {
-      // A loop: the fork is known before what it leads to.
+      // A loop: the fork is created before what it leads to.
       first = this.#put(null);
       const inner = this.write(of, first);
       this.steps[first] = { kind: "fork", test: null, next: inner, other: next };
@@ -287,13 +287,13 @@ class Writer {
   }
 }
 
-/** An expression that can be asked. */
+/** A compiled expression. */
 export interface Ere {
-  /** Whether it matches somewhere in the text. */
+  /** Whether it matches anywhere in the text. */
   matches(text: string): boolean;
 }
 
-/** @throws EreError when it is none, or one of a kind that is not known here */
+/** @throws EreError when it is invalid, or of a kind that is not supported */
 export function compileEre(expression: string): Ere {
   if (expression.length > EXPRESSION_MAX) throw new EreError(`it has more than ${EXPRESSION_MAX} characters`, 0);
   const writer = new Writer();

@@ -5,14 +5,14 @@ import * as native from "../native/index.ts";
 import { KERNEL_TABLES, type InUseSources } from "./in-use.ts";
 import { bounded } from "./transport.ts";
 
-/** A block device that is held open. */
+/** A block device held open. */
 export interface Held {
   close(): Promise<void>;
 }
 
-/** Who opens and closes: this process, or one that keeps them open when this one ends. */
+/** Opens and closes devices: this process, or one that keeps them open when this one ends. */
 export interface Opener {
-  /** Answers what closes it again, or a negated errno. */
+  /** Returns what closes it again, or a negated errno. */
   open(device: string): Promise<number>;
   close(device: string, opened: number): Promise<void>;
 }
@@ -22,13 +22,13 @@ const OURSELVES: Opener = {
   close: (_, opened) => native.closeDevice(opened),
 };
 
-/** How long an open is waited for; one that ends later is undone. */
+/** How long to wait for an open; one that succeeds later is undone. */
 const OPEN_MS_MAX = 5000;
 
 /**
- * Opens a block device exclusively: as long as it is open, nobody can mount it, swap to it, or map it, and it cannot be
- * opened so while somebody does. On a thread of the addon's, because the kernel lets an open wait while it repairs a path,
- * and four that wait would stop every other file operation of the process on libuv's pool.
+ * Opens a block device exclusively: while it is open, nobody can mount it, swap to it, or map it, and it cannot be opened this
+ * way while someone does. Runs on a thread of the addon, because the kernel makes an open wait while it recovers a path, and four
+ * that wait would block every other file operation of the process on libuv's pool.
  * @returns the device, or the errno name
  */
 export async function openExclusive(device: string, opener: Opener = OURSELVES): Promise<Held | string> {

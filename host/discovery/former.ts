@@ -1,5 +1,5 @@
-// How earlier versions wrote the identity of a unit, so that a unit that the state file or the configuration knows by that is
-// known again. Nothing new is ever named by it: those texts were not always unique.
+// How earlier versions wrote the identity of a unit, so that a unit known by it in the state file or the configuration is
+// recognised. It is never used for new names: those texts were not always unique.
 
 import { ascii, hex, isBlank } from "./bytes.ts";
 import { BINARY, TYPE_EUI64, TYPE_NAA, TYPE_SCSI_NAME, TYPE_T10, type Designator } from "./identity.ts";
@@ -9,7 +9,7 @@ interface Named {
   readonly rank: number;
 }
 
-/** The identity that designators of the unit gave, or null. */
+/** The identity derived from designators of the unit, or null. */
 export function formerByPage83(designators: readonly Designator[]): string | null {
   const names = designators.flatMap((designator) => {
     const { bytes } = designator;
@@ -44,7 +44,7 @@ function namedBy({ type, codeSet, bytes }: Designator): Named | null {
   }
 }
 
-/** The identity that vendor, product and serial number gave, or null. */
+/** The identity derived from vendor, product and serial number, or null. */
 export function formerBySerial(vendor: string, product: string, payload: Uint8Array): string | null {
   const serial = ascii(payload, 0, payload.length);
   return /^[0?]*$/.test(serial) ? null : `serial.${vendor}:${product}:${serial}`;

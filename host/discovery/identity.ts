@@ -1,8 +1,8 @@
-// The one canonical form of who a logical unit is: host, core, state file and displays all use what is made here.
+// The single canonical form of a logical unit's identity: host, core, state file and displays all use what is made here.
 //
-// Two devices are one unit when their canonical bytes are equal; `text` is the same said readably, and equal only then.
-// The core compares what a path shows with these bytes after the same rule (assembly/scsi/identity.ts); a property test holds the
-// two together.
+// Two devices are one unit when their canonical bytes are equal; `text` is a readable form of the bytes, and equal only when they
+// are. The core compares the identity a path reports with these bytes by the same rule (assembly/scsi/identity.ts); a property
+// test keeps the two consistent.
 
 import { IDENTITY_BYTES_MAX, IDENTITY_TYPE_SERIAL } from "../abi.ts";
 import { hex, isBlank } from "./bytes.ts";
@@ -11,24 +11,24 @@ import { nonsense, parsed, type Parsed } from "./transport.ts";
 export const IDENTITY_TYPES = ["naa", "eui-64", "uuid", "t10-vendor", "scsi-name", "serial"] as const;
 export type IdentityType = (typeof IDENTITY_TYPES)[number];
 
-/** Who a logical unit is. Equal `text` means the same logical unit. */
+/** Identity of a logical unit. Equal `text` means the same logical unit. */
 export interface UnitIdentity {
   readonly type: IdentityType;
   /**
    * Readable and unique: `naa.6001405...`, `eui.0011...`, `uuid.6ba7b810-...`, `t10.LIO-ORG ...`, `iqn...`,
-   * `serial.VENDOR:PRODUCT:...`; what is no plain text is `0x` and hexadecimal digits.
+   * `serial.VENDOR:PRODUCT:...`; anything that is not plain text becomes `0x` and hexadecimal digits.
    */
   readonly text: string;
   /**
-   * `[designator type, code set, ...designator]`, or `[IDENTITY_TYPE_SERIAL, 0, ...serial number]`, as the core checks it
-   * on every path before use. Code set 0: any, as text is text in each of them.
+   * `[designator type, code set, ...designator]`, or `[IDENTITY_TYPE_SERIAL, 0, ...serial number]`, as the core checks it on
+   * every path before use. Code set 0 means any: text is the same in all of them.
    */
   readonly bytes: Uint8Array;
-  /** It is unique in the world by what it is, so nothing else a device says can speak against it. */
+  /** Unique worldwide by its type, so nothing else a device reports can contradict it. */
   readonly isRegistered: boolean;
 }
 
-/** An identity that one of several designators gives; the lowest rank is who the unit is. */
+/** An identity derived from one of several designators; the lowest rank is the unit's. */
 export interface Candidate {
   readonly identity: UnitIdentity;
   readonly rank: number;
@@ -54,7 +54,7 @@ const BLANK = 0x20;
 const UUID_BYTES = 18;
 /** Byte 0: UUID type 1, an RFC 4122 UUID (SPC-5 7.7.6.11). */
 const UUID_HEAD = 0x10;
-/** By uniqueness: what is registered, then what a vendor or a user has made up. */
+/** By uniqueness: registered names first, then those made up by a vendor or a user. */
 const RANKS = { naa: 0, eui: 10, uuid: 20, t10: 30, local: 40, name: 50 } as const;
 
 /** Null for a type that names no unit; nonsense for one that should and does not. */
@@ -79,7 +79,7 @@ const MAKERS: ReadonlyMap<number, (designator: Designator) => Parsed<Candidate>>
   [TYPE_UUID, ofUuid],
 ]);
 
-/** NAA names (SPC-5 7.7.6.6): 2h, 5h and 6h are registered, 3h is whatever somebody has assigned locally. */
+/** NAA names (SPC-5 7.7.6.6): 2h, 5h and 6h are registered, 3h is assigned locally. */
 function ofNaa({ bytes, codeSet }: Designator): Parsed<Candidate> {
   const naa = (bytes[0] ?? 0) >> 4;
   const order = [6, 5, 2, 3].indexOf(naa);
@@ -88,14 +88,14 @@ function ofNaa({ bytes, codeSet }: Designator): Parsed<Candidate> {
   }
   const digits = hex(bytes);
   if (naa === 3 && isFiller(digits.slice(1))) return nonsense(`NAA designator ${digits} holds nothing but its type`);
-  // The company stands behind the type; in NAA 2 twelve bits of the vendor's own are between them.
+  // The company id follows the type; in NAA 2 twelve vendor-specific bits come in between.
   const own = naa === 2 ? digits.slice(1, 4) + digits.slice(10) : digits.slice(7);
   if (naa !== 3 && isFiller(own)) return nonsense(`NAA designator ${digits} names a company and no unit`);
   const rank = naa === 3 ? RANKS.local : RANKS.naa + order;
   return parsed({ rank, identity: binary("naa", TYPE_NAA, `naa.${digits}`, bytes, naa !== 3) });
 }
 
-/** EUI-64 of 8 bytes, with a directory behind it (12), or with an extension before it (16) (SPC-5 7.7.6.5). */
+/** EUI-64 of 8 bytes, followed by a directory (12), or preceded by an extension (16) (SPC-5 7.7.6.5). */
 function ofEui64({ bytes, codeSet }: Designator): Parsed<Candidate> {
   if (codeSet !== BINARY || ![8, 12, 16].includes(bytes.length)) {
     return nonsense(`EUI-64 designator of ${bytes.length} bytes in code set ${codeSet}`);
@@ -117,10 +117,10 @@ function ofUuid({ bytes, codeSet }: Designator): Parsed<Candidate> {
   return parsed({ rank: RANKS.uuid, identity: binary("uuid", TYPE_UUID, text, bytes, true) });
 }
 
-/** Vendor and what the vendor calls the unit (SPC-5 7.7.6.4); padding behind it is none of it. */
+/** The vendor, and the vendor's name for the unit (SPC-5 7.7.6.4); trailing padding is not part of it. */
 function ofT10({ bytes }: Designator): Parsed<Candidate> {
   const name = withoutPadding(bytes);
-  // The vendor alone (8 bytes) is the same for every unit of that vendor, so it names none.
+  // The vendor alone (8 bytes) is the same for all of that vendor's units, so it identifies none.
   if (bytes.length <= 8 || isBlank(bytes.subarray(8))) return nonsense("T10 vendor designator names only the vendor");
   const identity = asText("t10-vendor", TYPE_T10, `t10.${readable(name)}`, name);
   return parsed({ rank: RANKS.t10, identity });
@@ -132,7 +132,7 @@ function ofScsiName({ bytes }: Designator): Parsed<Candidate> {
   const name = withoutPadding(end === -1 ? bytes : bytes.subarray(0, end));
   const text = readable(name);
   if (!/^(iqn|eui|naa|uuid)\.[\x21-\x7e]+$/.test(text)) return nonsense(`SCSI name designator ${JSON.stringify(text)}`);
-  // Told apart from the designators that are displayed so: another path may show only one of the two.
+  // Distinguished from designators displayed the same way: another path may report only one of the two.
   const shown = text.startsWith("iqn.") ? text : `name.${text}`;
   return parsed({ rank: RANKS.name, identity: asText("scsi-name", TYPE_SCSI_NAME, shown, name) });
 }
@@ -157,20 +157,20 @@ export function serialIdentity(vendor: Uint8Array, product: Uint8Array, serial: 
   return { type: "serial", text, bytes: Uint8Array.of(IDENTITY_TYPE_SERIAL, 0, ...serial), isRegistered: false };
 }
 
-/** A field that another one follows; it must not hold what parts the two. */
+/** A field followed by another one; it must not contain the separator. */
 function field(bytes: Uint8Array): string {
   const text = readable(bytes);
   return text.includes(":") ? `0x${hex(withoutPadding(bytes))}` : text;
 }
 
-/** A serial number without the padding around it; null when it carries none: blanks, zeroes, the digit 0, or all ones. */
+/** A serial number without surrounding padding; null when it carries no information: blanks, zeroes, the digit 0, or all ones. */
 export function serialNumber(bytes: Uint8Array): Uint8Array | null {
   if (isBlank(bytes) || bytes.every((byte) => byte === 0 || byte === BLANK || byte === 0x30)) return null;
   const start = bytes.findIndex((byte) => !isPadding(byte));
   return withoutPadding(bytes.subarray(start));
 }
 
-/** Bytes as they are displayed: text where it is plain, else hexadecimal digits, so that different bytes look different. */
+/** Bytes as they are displayed: text if it is plain, else hexadecimal digits, so that different bytes look different. */
 export function readable(bytes: Uint8Array): string {
   const name = withoutPadding(bytes);
   const text = Buffer.from(name).toString("latin1");
@@ -183,7 +183,7 @@ function withoutPadding(bytes: Uint8Array): Uint8Array {
   return bytes.subarray(0, bytes.findLastIndex((byte) => !isPadding(byte)) + 1);
 }
 
-/** Digits that nobody has filled in. */
+/** Digits that were never filled in. */
 function isFiller(digits: string): boolean {
   return /^(0*|f*)$/.test(digits);
 }

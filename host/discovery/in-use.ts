@@ -1,5 +1,5 @@
-// Whether somebody uses a path's block device (sdX) beside us. Binding it then would give one disk two masters, so it
-// is refused, with the reason.
+// Checks whether someone else uses a path's block device (sdX). Taking it then would give one disk two masters, so it is refused,
+// with the reason.
 
 import { join } from "node:path";
 import { hostOf, readText } from "./sysfs.ts";
@@ -10,14 +10,14 @@ export { heldByAnother, KERNEL_TABLES } from "./uses.ts";
 
 /** Where to look; a test lays out its own. */
 export interface InUseSources extends UseTables {
-  /** Opens a block device exclusively; answers the errno name when that fails, null when nobody else has it. */
+  /** Opens a block device exclusively; returns the errno name when that fails, null when nobody else has it. */
   readonly openExclusive: (device: string) => Promise<string | null>;
 }
 
 /** What keeps a device from being taken. */
 export interface Obstacle {
   readonly reason: string;
-  /** Whether it is known that somebody uses it; else it could not be found out now. */
+  /** Whether it is certain that someone uses it; otherwise that could not be found out now. */
   readonly isUsed: boolean;
 }
 
@@ -25,8 +25,8 @@ const used = (reason: string): Obstacle => ({ reason, isUsed: true });
 const unknown = (reason: string): Obstacle => ({ reason, isUsed: false });
 
 /**
- * Why a device cannot be opened now, or null: while the kernel repairs a host adapter's devices, every open of one of
- * their disks waits.
+ * Why a device cannot be opened now, or null: while the kernel recovers a host adapter's devices, every open of one of their
+ * disks waits.
  */
 export function whyNotOpen(number: string, sysfs: string): string | null {
   const host = `host${hostOf(number)}`;
@@ -36,7 +36,7 @@ export function whyNotOpen(number: string, sysfs: string): string | null {
     : `${host} is in the state "${state}" (error recovery, mostly); it is looked at again`;
 }
 
-/** What keeps the block device `sdX` of a path from being taken, or null. It takes no longer than `budgetMs`. */
+/** What keeps the block device `sdX` of a path from being taken, or null. Takes at most `budgetMs`. */
 export async function whyInUse(
   number: string,
   blockDevice: string,
@@ -55,7 +55,9 @@ export async function whyInUse(
     : null;
 }
 
-/** What an exclusive open says: the errno name when it fails, ETIMEDOUT when it takes longer, null when nobody has it. */
+/**
+ * The result of an exclusive open: the errno name when it fails, ETIMEDOUT when it takes longer, null when nobody has the device.
+ */
 export function tryOpen(
   blockDevice: string,
   budgetMs: number,
@@ -65,5 +67,5 @@ export function tryOpen(
   return bounded(sources.openExclusive(device), budgetMs, () => device).catch(() => "ETIMEDOUT");
 }
 
-/** What the kernel's tables say of its use. */
+/** What the kernel's tables say about its use. */
 export const whyTaken = (blockDevice: string, tables: UseTables): string | null => new Uses(tables).why(blockDevice);

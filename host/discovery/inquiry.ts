@@ -1,15 +1,15 @@
-// INQUIRY: the standard data and the head of the vital product data pages (SPC-4 6.6, 7.8).
+// INQUIRY: the standard data and the header of vital product data pages (SPC-4 6.6, 7.8).
 
 import { IDENTITY_BYTES_MAX } from "../abi.ts";
 import { ascii, big } from "./bytes.ts";
 import { serialNumber } from "./identity.ts";
 import { nonsense, parsed, type Parsed } from "./transport.ts";
 
-/** Standard INQUIRY data (SPC-4 6.6.2), as far as a path needs it. */
+/** Standard INQUIRY data (SPC-4 6.6.2), as far as paths need it. */
 export interface StandardInquiry {
   readonly vendor: string;
   readonly product: string;
-  /** Vendor and product as they came. */
+  /** Vendor and product, unmodified. */
   readonly vendorBytes: Uint8Array;
   readonly productBytes: Uint8Array;
   readonly revision: string;
@@ -20,7 +20,7 @@ export interface StandardInquiry {
 const DIRECT_ACCESS = 0x00;
 const STANDARD_BYTES_MIN = 36;
 
-/** Why what sent these data is not a connected disk, or null: a peripheral qualifier other than 0, or another device type. */
+/** Why the sender of these data is not a connected disk, or null: a peripheral qualifier other than 0, or another device type. */
 export function whyNoDisk(data: Uint8Array): string | null {
   if (data.length === 0) return null;
   const qualifier = big(data, 0, 1) >> 5;
@@ -45,7 +45,7 @@ export function parseStandardInquiry(data: Uint8Array): Parsed<StandardInquiry> 
   });
 }
 
-/** The payload of a VPD page, when the page is the one that was asked for and is whole. */
+/** The payload of a VPD page, if it is the requested page and complete. */
 export function vpdPayload(data: Uint8Array, page: number): Parsed<Uint8Array> {
   const name = `VPD page 0x${page.toString(16).padStart(2, "0")}`;
   if (data.length < 4) return nonsense(`${name} has ${data.length} bytes, its header alone has 4`);
@@ -63,7 +63,7 @@ export function parseSupportedPages(data: Uint8Array): Parsed<ReadonlySet<number
   return payload.ok ? parsed(new Set(payload.value)) : payload;
 }
 
-/** Unit serial number (page 0x80, SPC-4 7.8.15), as it came; null when it carries none. */
+/** Unit serial number (page 0x80, SPC-4 7.8.15), unmodified; null when it carries no information. */
 export function parseSerial(data: Uint8Array): Parsed<Uint8Array | null> {
   const payload = vpdPayload(data, 0x80);
   if (!payload.ok) return payload;

@@ -1,5 +1,5 @@
-// What a device has told the kernel of itself, from sysfs. It says who a device is without asking it: of a device that
-// somebody else uses, or that does not answer at the moment.
+// What a device has told the kernel about itself, from sysfs. It identifies a device without asking it: one that someone else
+// uses, or that does not answer at the moment.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -8,11 +8,11 @@ import type { SgDevice } from "./sysfs.ts";
 import type { ScsiResult, ScsiTransport } from "./transport.ts";
 
 const INQUIRY = 0x12;
-/** Kept pages are there at once; the limit is only because whoever asks has one. */
+/** Cached pages are available at once; the limit exists only because the caller has one. */
 const BUDGET_MS = 1000;
 
 const NOTHING = new Uint8Array(0);
-/** Sense data of INVALID FIELD IN CDB: what was not kept is not asked for. */
+/** Sense data of INVALID FIELD IN CDB: pages that were not cached are not requested. */
 const NOT_KEPT: ScsiResult = {
   status: 2,
   hostStatus: 0,
@@ -29,7 +29,7 @@ function kept(folder: string, name: string): Uint8Array | null {
   }
 }
 
-/** Page 0x00 of what was kept; kernels before 5.19 do not show the device's own. */
+/** Page 0x00 of what was cached; kernels before 5.19 do not show the device's own. */
 function pagesKept(folder: string): Uint8Array {
   const pages = [0x80, 0x83].filter((page) => kept(folder, `vpd_pg${page.toString(16)}`) !== null);
   return Uint8Array.of(0, 0, 0, pages.length + 1, 0, ...pages);
@@ -52,7 +52,7 @@ function keptTransport(folder: string): ScsiTransport {
   return { command: (_device, cdb, bytes) => Promise.resolve(answerOf(folder, cdb, bytes)) };
 }
 
-/** Lets only INQUIRY through: every other command may take a unit attention that the device's user has to hear. */
+/** Passes INQUIRY only: any other command could consume a unit attention meant for the device's user. */
 function inquiriesOf(transport: ScsiTransport): ScsiTransport {
   return {
     command: (device, cdb, bytes, timeoutMs) =>
@@ -60,14 +60,14 @@ function inquiriesOf(transport: ScsiTransport): ScsiTransport {
   };
 }
 
-/** What the kernel remembers of who a device is; null when that is nothing. */
+/** The identity of a device that the kernel remembers; null when there is none. */
 export async function keptProbe({ device, number }: SgDevice, sysfs: string): Promise<Probe | null> {
   const folder = join(sysfs, "class/scsi_device", number, "device");
   const answer = await probe(keptTransport(folder), device, BUDGET_MS);
   return answer.ok ? answer.value : null;
 }
 
-/** Who a device says it is; null when it does not. Its user notices nothing. */
+/** The identity a device reports; null when it reports none. Its user notices nothing. */
 export async function askedIdentity(
   transport: ScsiTransport,
   device: string,

@@ -1,25 +1,25 @@
-// Commands that a daemon before this one has left in the kernel. The sg driver ends nothing when a descriptor is closed:
-// what was under way when the daemon was killed goes on, and a write that a silent path has held back may be carried out
-// long after this daemon has answered newer ones.
+// Commands that an earlier daemon left in the kernel. The sg driver ends nothing when a descriptor is closed: commands in flight
+// when the daemon was killed continue, and a write held back on a silent path may be carried out long after this daemon has
+// answered newer ones.
 //
-// The driver lists what is under way in /proc/scsi/sg/debug, also of descriptors that are closed already
-// (drivers/scsi/sg.c, sg_proc_debug_helper).
+// The driver lists commands in flight in /proc/scsi/sg/debug, including those of closed descriptors (drivers/scsi/sg.c,
+// sg_proc_debug_helper).
 
 import { readFile } from "node:fs/promises";
 
 const LIST = "/proc/scsi/sg/debug";
 
-/** Operation codes that change the medium (SBC-4): WRITE, WRITE SAME and UNMAP in all their lengths, and their kin. */
+/** Operation codes that change the medium (SBC-4): WRITE, WRITE SAME and UNMAP in all their lengths, and related ones. */
 const CHANGING: ReadonlySet<number> = new Set([
   0x04, 0x0a, 0x2a, 0x2e, 0x3b, 0x41, 0x42, 0x53, 0x83, 0x89, 0x8a, 0x8e, 0x93, 0x9c, 0xaa, 0xae,
 ]);
 
-/** A command under way. */
+/** A command in flight. */
 export interface UnderWay {
   /** Path number, host:channel:target:lun. */
   readonly path: string;
   readonly operation: number;
-  /** Since when it is under way, and after how long the kernel ends it, ms. */
+  /** How long it has been in flight, and after how long the kernel ends it, ms. */
   readonly elapsedMs: number;
   readonly timeoutMs: number;
 }
@@ -29,7 +29,7 @@ export async function readUnderWay(): Promise<string | null> {
   return readFile(LIST, "utf8").catch(() => null);
 }
 
-/** What the list says is under way; lines that are not understood are passed over. */
+/** The commands in flight in the list; lines that cannot be parsed are skipped. */
 export function parseUnderWay(text: string): UnderWay[] {
   const found: UnderWay[] = [];
   let path: string | null = null;
@@ -48,8 +48,8 @@ export function parseUnderWay(text: string): UnderWay[] {
 const TICKS_MS = 100;
 
 /**
- * What is under way since before a moment and may still change the medium.
- * @param sinceMs how long ago the moment was, ms
+ * Commands in flight since before a moment that may still change the medium.
+ * @param sinceMs how long ago that moment was, ms
  */
 export function leftoversIn(text: string, sinceMs: number): UnderWay[] {
   return parseUnderWay(text).filter(

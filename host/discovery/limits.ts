@@ -1,13 +1,13 @@
-// What a logical unit can do: capacity, block limits, provisioning, caching, target port groups.
+// Capabilities of a logical unit: capacity, block limits, provisioning, caching, target port groups.
 
 import { big } from "./bytes.ts";
 import { vpdPayload } from "./inquiry.ts";
 import { nonsense, parsed, type Parsed } from "./transport.ts";
 
-/** What READ CAPACITY(10) tells of a unit whose last block it cannot name. */
+/** What READ CAPACITY(10) reports for a unit whose last block it cannot express. */
 const BEYOND_SHORT = 0xffffffff;
 
-/** READ CAPACITY(16) (SBC-4 5.20), or what (10) tells of it. */
+/** READ CAPACITY(16) (SBC-4 5.20), or as much as (10) reports. */
 export interface Capacity {
   readonly blocks: bigint;
   readonly blockBytes: number;
@@ -22,7 +22,7 @@ export function parseCapacity(data: Uint8Array): Parsed<Capacity> {
   return sizeOf(last, big(data, 8, 4), big(data, 14, 1));
 }
 
-/** READ CAPACITY(10) (SBC-4 5.19) tells the size alone, and that only where an address has 32 bits. */
+/** READ CAPACITY(10) (SBC-4 5.19) reports the size alone, and only if a block address fits 32 bits. */
 export function parseShortCapacity(data: Uint8Array): Parsed<Capacity> {
   if (data.length < 8) return nonsense(`READ CAPACITY(10) data has ${data.length} bytes, 8 are needed`);
   const last = big(data, 0, 4);
@@ -93,7 +93,7 @@ export function parseProvisioning(data: Uint8Array): Parsed<Provisioning> {
   return parsed({
     unmap: (flags & 0x80) !== 0,
     writeSameUnmap: (flags & 0x40) !== 0,
-    // LBPRZ has three bits: xx1b is zeroes, 010b the vendor's own pattern, 000b nothing that is told.
+    // LBPRZ has three bits: xx1b means zeroes, 010b the vendor's own pattern, 000b not reported.
     unmappedReadsZero: (flags & 0x04) !== 0,
   });
 }

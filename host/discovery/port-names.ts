@@ -1,25 +1,25 @@
-// What the two ends of a path are called. Linux numbers hosts, targets and sessions anew at each boot, load of a driver and login;
-// the names of the ports stay, and so does what belongs to the path between them (SAM-5: the I_T nexus).
+// Names of the two ends of a path. Linux renumbers hosts, targets and sessions at each boot, driver load and login; port names
+// stay, and so does whatever belongs to the path between them (SAM-5: the I_T nexus).
 
 import { join } from "node:path";
 import { readNames, readText } from "./attributes.ts";
 
-/** Names that do not depend on Linux's numbers; null where nothing tells one. */
+/** Names that do not depend on Linux's numbers; null where none is known. */
 export interface PortNames {
   readonly initiator: string | null;
   readonly target: string | null;
-  /** How the target port is reached, where one may be reached in several ways: the portal of an iSCSI session. */
+  /** How the target port is reached, if there are several ways: the portal of an iSCSI session. */
   readonly via: string | null;
 }
 
 export const UNNAMED: PortNames = { initiator: null, target: null, via: null };
 
-/** What VPD page 0x83 calls a name; `port 3` is a number within the array. */
+/** Not every text from VPD page 0x83 is a name: `port 3` is a number within the array. */
 const IS_NAME = /^(naa|eui|iqn|uuid)\./;
 
 /**
- * The nexus of a path as one text, or null when an end of it has no name.
- * @param targetPort the target port as VPD page 0x83 names it
+ * The nexus of a path as one text, or null when either end has no name.
+ * @param targetPort the target port as named in VPD page 0x83
  */
 export function nexusOf(names: PortNames, targetPort: string | null): string | null {
   const target = names.target ?? (targetPort !== null && IS_NAME.test(targetPort) ? targetPort : null);
@@ -27,7 +27,7 @@ export function nexusOf(names: PortNames, targetPort: string | null): string | n
   return `${names.initiator} -> ${target}${names.via === null ? "" : ` via ${names.via}`}`;
 }
 
-/** Reads names from sysfs, those that many devices share only once. */
+/** Reads names from sysfs; those shared by many devices only once. */
 export class PortNameReader {
   readonly #root: string;
   readonly #known = new Map<string, string | null>();
@@ -38,7 +38,7 @@ export class PortNameReader {
   }
 
   /**
-   * @param folder the real folder of a SCSI device
+   * @param folder the resolved folder of a SCSI device
    * @param number its path number
    */
   read(folder: string, number: string): PortNames {
@@ -71,7 +71,7 @@ export class PortNameReader {
     };
   }
 
-  /** The SAS address that the phys of a host adapter share. */
+  /** The SAS address shared by the phys of a host adapter. */
   #phyAddress(host: string): string | null {
     this.#phys ??= readNames(join(this.#root, "class/sas_phy")).toSorted();
     for (const phy of this.#phys) {
@@ -94,7 +94,7 @@ export class PortNameReader {
 const bare = (address: string): string => address.toLowerCase().replace(/^0x/, "");
 const suffix = (mark: string, text: string | null): string => (text === null ? "" : `${mark}${text}`);
 
-/** Null for what drivers show where they know nothing: an empty text, `<NULL>`, an address of zeroes or ones. */
+/** Null for what drivers show when they know nothing: an empty text, `<NULL>`, an address of all zeroes or ones. */
 function significant(text: string | null): string | null {
   const trimmed = text?.trim() ?? "";
   return /^(<NULL>|(0x)?(0*|f+))?$/i.test(trimmed) ? null : trimmed;

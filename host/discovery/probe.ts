@@ -1,4 +1,4 @@
-// Asks one device who it is and what it can do. Many devices are asked at once, each within its own time, so that one
+// Asks one device for its identity and capabilities. Many devices are asked at once, each with its own time limit, so that one
 // that hangs holds up nobody.
 
 import { big } from "./bytes.ts";
@@ -23,28 +23,28 @@ import {
 } from "./limits.ts";
 import { bounded, parsed, type Parsed, type ScsiTransport } from "./transport.ts";
 
-/** What the logical unit can do. Asked on one path, and the same object for all paths of a unit. */
+/** Capabilities of the logical unit. Read over one path; all paths of a unit share the object. */
 export interface UnitDetails {
   readonly limits: BlockLimits | null;
   readonly rotation: number | null;
   readonly provisioning: Provisioning | null;
   readonly caching: Caching | null;
-  /** What the paths tell of target port groups. Empty when the device has none; one that none of them tells is not in it. */
+  /** What the paths report about target port groups. Empty when the device has none; a group that no path reports is missing. */
   readonly groups: readonly TargetPortGroup[];
 }
 
-/** What a device says of itself on one path. */
+/** What a device reports about itself on one path. */
 export interface Probe {
   readonly vendor: string;
   readonly product: string;
   readonly revision: string;
   readonly serial: string | null;
   readonly identity: UnitIdentity;
-  /** The identity by which an earlier version knew the unit, where that was another text. */
+  /** The identity by which an earlier version knew the unit, if its text differed. */
   readonly formerIdentity: string | null;
-  /** Null when the device could not tell, as in the ALUA state standby; another path may know. */
+  /** Null when the device could not report it, as in ALUA state standby; another path may. */
   readonly capacity: Capacity | null;
-  /** Null when no path of the unit could tell. */
+  /** Null when no path of the unit could report it. */
   readonly details: UnitDetails | null;
   /** Target port group of this path; null when the device has none. */
   readonly alua: { readonly explicit: boolean; readonly group: number | null } | null;
@@ -52,7 +52,7 @@ export interface Probe {
   readonly relativeTargetPort: number | null;
   /** VPD pages the device has. */
   readonly pages: ReadonlySet<number>;
-  /** What made no sense and was left out. */
+  /** What made no sense and was ignored. */
   readonly problems: readonly string[];
 }
 
@@ -62,7 +62,7 @@ const GROUPS_BYTES = 4096;
 const inquiry = (page: number | null, bytes = ANSWER_BYTES): Uint8Array =>
   Uint8Array.of(0x12, page === null ? 0 : 1, page ?? 0, bytes >> 8, bytes & 0xff, 0);
 const STANDARD = inquiry(null);
-/** The usual ones are made once: thousands of paths are asked for them. */
+/** The usual ones are created once: thousands of paths share them. */
 const PAGES = new Map([0x00, 0x80, 0x83, 0xb0, 0xb1, 0xb2].map((page) => [page, inquiry(page)]));
 const NO_PROBLEMS: readonly string[] = [];
 const CAPACITY = Uint8Array.of(0x9e, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0);
@@ -70,7 +70,7 @@ const SHORT_CAPACITY = Uint8Array.of(0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 const CACHING = Uint8Array.of(0x1a, 0x08, 0x08, 0, ANSWER_BYTES, 0);
 const GROUPS = Uint8Array.of(0xa3, 0x0a, 0, 0, 0, 0, 0, 0, GROUPS_BYTES >> 8, GROUPS_BYTES & 0xff, 0, 0);
 
-/** What came of asking a device who it is: what it said, or why it cannot be a path, for now or until something changes. */
+/** The outcome of identifying a device: its report, or why it cannot be a path, for now or until something changes. */
 export type Probed =
   | { readonly ok: true; readonly value: Probe }
   | { readonly ok: false; readonly reason: string; readonly isForNow: boolean };
@@ -83,9 +83,9 @@ const notNow = (reason: string): Probed => ({
 });
 
 /**
- * Asks a device who it is.
+ * Asks a device for its identity.
  * @param budgetMs time for all commands together
- * @returns what it said, or the reason why it cannot be a path; never rejects
+ * @returns its report, or the reason why it cannot be a path; never rejects
  */
 export async function probe(transport: ScsiTransport, device: string, budgetMs: number): Promise<Probed> {
   try {
@@ -96,13 +96,13 @@ export async function probe(transport: ScsiTransport, device: string, budgetMs: 
   }
 }
 
-/** Standard INQUIRY data, or why its device is none of ours, which it need not be asked again. */
+/** Standard INQUIRY data, or why the device is none of ours and need not be asked again. */
 function parseDisk(data: Uint8Array): Parsed<StandardInquiry | string> {
   const why = whyNoDisk(data);
   return why === null ? parseStandardInquiry(data) : parsed(why);
 }
 
-/** What the pages tell of the unit. */
+/** What the pages say about the unit. */
 interface Named {
   readonly identification: Identification | null;
   readonly serial: string | null;
@@ -144,7 +144,7 @@ async function identify(talk: Conversation): Promise<Probed> {
   };
 }
 
-/** Page 83 says who the unit is; page 80 does where page 83 does not name it, never where it could not be read. */
+/** Page 83 identifies the unit; page 80 does when page 83 does not name it, never when it could not be read. */
 async function whoIs(
   talk: Conversation,
   pages: ReadonlySet<number>,
@@ -170,7 +170,7 @@ async function whoIs(
   return refused(`nothing identifies it: ${talk.problems.join("; ") || "no VPD page 0x83 or 0x80"}`);
 }
 
-/** Devices from before SBC-2 know READ CAPACITY(10) only. */
+/** Devices older than SBC-2 support READ CAPACITY(10) only. */
 async function askCapacity(talk: Conversation): Promise<Capacity | null> {
   const answer = await talk.ask("READ CAPACITY(16)", CAPACITY, 32, parseCapacity, FIRM);
   if (answer.kind !== "lacks") return talk.orNull(answer);
@@ -179,7 +179,7 @@ async function askCapacity(talk: Conversation): Promise<Capacity | null> {
 
 const texts = new Map<string, string>();
 
-/** Thousands of paths lead over a few ports. */
+/** Thousands of paths use a few ports. */
 function sharedText(text: string): string {
   const known = texts.get(text);
   if (known === undefined) texts.set(text, text);
@@ -196,7 +196,7 @@ function shared(pages: ReadonlySet<number>): ReadonlySet<number> {
   return known;
 }
 
-/** Asks a unit, over one of its paths, what it can do. Null when it does not answer. */
+/** Asks a unit for its capabilities over one of its paths. Null when it does not answer. */
 export async function probeDetails(
   transport: ScsiTransport,
   device: string,
@@ -211,7 +211,7 @@ export async function probeDetails(
     rotation: await page(0xb1, parseRotation),
     provisioning: await page(0xb2, parseProvisioning),
     groups: alua === null ? [] : ((await askGroups(talk)) ?? []),
-    // Last, so that no later command of this conversation takes the attention that says that it has changed.
+    // Last, so that no later command of this conversation consumes the attention that reports its change.
     caching: await talk.askOptional("MODE SENSE(6)", CACHING, ANSWER_BYTES, parseCaching),
   });
   try {
@@ -221,7 +221,7 @@ export async function probeDetails(
   }
 }
 
-/** Asks for the states of target port groups over one path, which may know of its own group alone. Empty when it does not tell. */
+/** Asks for the states of target port groups over one path, which may know its own group alone. Empty when it does not answer. */
 export async function probeGroups(
   transport: ScsiTransport,
   device: string,
@@ -238,10 +238,10 @@ export async function probeGroups(
 const askGroups = (talk: Conversation): Promise<TargetPortGroup[] | null> =>
   talk.askOptional("REPORT TARGET PORT GROUPS", GROUPS, GROUPS_BYTES, parseTargetPortGroups);
 
-/** The page is longer than what was asked for. */
+/** The page is longer than the requested length. */
 const LONGER = Symbol("longer");
 
-/** Asks for a short answer first, as old devices refuse long ones, and again when the page says that it is longer. */
+/** Requests a short answer first, as old devices refuse long ones, and repeats the request if the page turns out longer. */
 async function askPage<T>(
   talk: Conversation,
   number: number,

@@ -1,23 +1,23 @@
-// How many commands a path may have under way before the kernel lets the next one wait.
+// How many commands a path may have in flight before the kernel makes the next one wait.
 //
-// Every command needs a tag. When none is left for it, the sg driver's write() sleeps until another command comes back,
-// O_NONBLOCK or not: on a silent path that lasts as long as a command's timeout and the error recovery after it, and
-// whoever wrote stands still for all its paths. So a path never gets more commands than there are tags for.
+// Every command needs a tag. When none is left, the sg driver's write() sleeps until another command comes back, O_NONBLOCK or
+// not: on a silent path that takes as long as the command timeout plus error recovery, and the writing thread stalls for all its
+// paths. So a path never gets more commands than it has tags.
 //
-// With an I/O scheduler each queue has tags of its own, nr_requests of them. Without one, the units of a host adapter
-// share the adapter's (can_queue), and the kernel gives each unit in use an equal part of them (hctx_may_queue).
+// With an I/O scheduler each queue has tags of its own, nr_requests of them. Without one, the units of a host adapter share the
+// adapter's tags (can_queue), and the kernel gives each active unit an equal part (hctx_may_queue).
 
 import { join } from "node:path";
 import { readNames, readNumber, readText } from "./attributes.ts";
 
-/** Tags of a queue of its own that are left to others: discovery, the kernel itself, smartd and its like. */
+/** Tags of a queue of its own that are left to others: discovery, the kernel itself, smartd and the like. */
 const SPARE_TAGS = 8;
-/** A unit that the kernel is just looking for has a part of the adapter's tags too. */
+/** A unit that the kernel is just scanning takes a part of the adapter's tags, too. */
 const UNITS_SPARE = 1;
 
 /** The tags of a host adapter. */
 export interface HostTags {
-  /** Commands it takes at once, in each of its queues. */
+  /** Commands it accepts at once, in each of its queues. */
   readonly tags: number;
   readonly queues: number;
   /** Units (of any type) that share them. */
@@ -30,7 +30,7 @@ export interface Schedulers {
   readonly available: readonly string[];
 }
 
-/** Reads what host adapters share out, each only once. */
+/** Reads the resources of host adapters, each only once. */
 export class HostReader {
   readonly #root: string;
   readonly #hosts = new Map<string, HostTags | null>();
@@ -40,7 +40,7 @@ export class HostReader {
     this.#root = root;
   }
 
-  /** @returns null when the kernel does not tell */
+  /** @returns null when the kernel does not report it */
   read(host: string): HostTags | null {
     const known = this.#hosts.get(host);
     if (known !== undefined) return known;
@@ -72,18 +72,18 @@ export function readSchedulers(queue: string | null): Schedulers {
   return { current: current === "none" ? null : current, available };
 }
 
-/** Commands that a queue of `tags` tags of its own takes, with a tag left for the next one. */
+/** Commands that a queue with `tags` tags of its own takes, with a tag left for the next one. */
 export const roomOfTags = (tags: number): number => Math.max(1, tags - Math.min(SPARE_TAGS, Math.ceil(tags / 2)));
 
-/** Tags that a queue of its own needs for so many commands. */
+/** Tags that a queue of its own needs for this many commands. */
 export const tagsFor = (commands: number): number => commands + SPARE_TAGS;
 
-/** Commands that one of the units sharing a host adapter's tags may have under way. */
+/** Commands that one of the units sharing a host adapter's tags may have in flight. */
 export const roomOfShare = ({ tags, units }: HostTags): number =>
   Math.max(1, Math.floor(tags / (units + UNITS_SPARE)) - 1);
 
 /**
- * Commands that may be under way on a path; null when the kernel does not tell.
+ * Commands that may be in flight on a path; null when the kernel does not report it.
  * @param queue folder of the block device's queue; null for a path without one, which has no scheduler
  */
 export function readCommandsMax(queue: string | null, host: HostTags | null): number | null {

@@ -1,8 +1,8 @@
-// Gives the queue of a path tags of its own, where its part of the host adapter's is too small for the depth that is
-// wanted; and takes them back when the path is given back. See queue-room.ts for why.
+// Gives the queue of a path tags of its own where its part of the host adapter's is too small for the wanted depth, and takes
+// them back when the path is released. See queue-room.ts for the reason.
 //
-// It is done by an I/O scheduler, of which nothing but the tags matters: SCSI generic commands pass it by. A change waits
-// until the queue is empty and stops it meanwhile, so it is made only while nobody uses the path.
+// This is done with an I/O scheduler, of which only the tags matter: SCSI generic commands bypass it. A change waits until the
+// queue is empty and stops it meanwhile, so it is made only while nobody uses the path.
 
 import { join } from "node:path";
 import { writeAttribute } from "../native/index.ts";
@@ -15,12 +15,12 @@ import { bounded } from "./transport.ts";
 const PREFERRED = ["mq-deadline", "kyber", "bfq"];
 /** A scheduler's own default: twice the adapter's tags, or twice this. */
 const SCHEDULER_TAGS_MAX = 128;
-/** About a KiB of kernel memory each, for every hardware queue of the adapter: no more than a MiB for a path. */
+/** Each takes about a KiB of kernel memory for every hardware queue of the adapter: no more than a MiB per path. */
 const REQUESTS_MAX = 1024;
-/** The queue is empty, so a change is a matter of milliseconds; what takes longer is not waited for. */
+/** The queue is empty, so a change takes milliseconds; anything longer is not awaited. */
 const CHANGE_MS_MAX = 2000;
 
-/** Where to look and how to write; a test lays out its own. */
+/** Where to look and how to write; a test provides its own. */
 export interface QueueSources {
   readonly sysfs: string;
   readonly write: (file: string, text: string) => Promise<void>;
@@ -28,18 +28,18 @@ export interface QueueSources {
 
 export const KERNEL_QUEUES: QueueSources = { sysfs: "/sys", write: writeAttribute };
 
-/** What was changed of a queue. */
+/** What was changed in a queue. */
 export interface QueueChange {
   readonly device: string;
   readonly queue: string;
-  /** As it was: null for no scheduler. */
+  /** The previous scheduler; null for none. */
   readonly scheduler: string | null;
   readonly requests: number;
-  /** Commands that may be under way now. */
+  /** Commands that may be in flight now. */
   readonly commandsMax: number;
 }
 
-/** No command is in it that a change would have to wait for. */
+/** No command is in the queue that a change would have to wait for. */
 function isIdle(device: string): boolean {
   return readText(join(device, "state")) === "running" && readNumber(join(device, "device_busy")) === 0;
 }
@@ -47,8 +47,8 @@ function isIdle(device: string): boolean {
 /**
  * Makes room for `commands` on a path that nobody uses yet.
  * @param number host:channel:target:lun
- * @returns null when it was left as it was: nothing can be written there, the adapter has so many queues that it would
- * cost too much memory, or the device is busy
+ * @returns null when nothing was changed: it cannot be written, the adapter has so many queues that it would cost too much
+ * memory, or the device is busy
  */
 export async function makeRoom(
   number: string,
@@ -82,7 +82,7 @@ export async function makeRoom(
   return { ...change, commandsMax: readCommandsMax(queue, host) ?? 1 };
 }
 
-/** Makes a queue what it was, when the path is not used any more. A device that is busy or gone is left alone. */
+/** Restores a queue when the path is no longer used. A device that is busy or gone is left alone. */
 export async function undoRoom(change: QueueChange, sources: QueueSources = KERNEL_QUEUES): Promise<void> {
   const { device, queue, scheduler, requests } = change;
   const work = async (): Promise<void> => {

@@ -1,9 +1,9 @@
-// Which devices the configuration names.
+// Which devices the configuration selects.
 
 import { compileEre, type Ere } from "./ere.ts";
 import { wwidOf } from "./wwid.ts";
 
-/** A text with `*` for any text, or a regular expression that matches anywhere in the text, or (`not`) nowhere. */
+/** A text in which `*` matches any text, or a regular expression that matches anywhere in the text, or (`not`) nowhere. */
 export type Pattern = string | { readonly regex: string; readonly not?: boolean | undefined };
 
 /** One selector of the configuration; every field in it has to match, and none of `except`. */
@@ -19,7 +19,7 @@ export interface Selector {
   readonly except?: readonly Selector[] | undefined;
 }
 
-/** What a selector is compared with. `identities` is null before the device was asked; what an earlier version said is one, too. */
+/** What a selector is compared with. `identities` is null before the device was asked; it includes that of an earlier version. */
 export interface Selectable {
   readonly identities: readonly string[] | null;
   readonly vendor: string;
@@ -30,10 +30,10 @@ export interface Selectable {
   readonly protocol: string | null;
 }
 
-/** Whether something is so; null when that is not known yet. */
+/** A condition; null while it is unknown. */
 type Verdict = boolean | null;
 
-/** All are so: no as soon as one is not, unknown as long as one is. */
+/** Conjunction: false as soon as one is false, else unknown while one is. */
 function all(verdicts: readonly Verdict[]): Verdict {
   if (verdicts.includes(false)) return false;
   return verdicts.includes(null) ? null : true;
@@ -42,7 +42,7 @@ function all(verdicts: readonly Verdict[]): Verdict {
 const not = (verdict: Verdict): Verdict => (verdict === null ? null : !verdict);
 const any = (verdicts: readonly Verdict[]): Verdict => not(all(verdicts.map(not)));
 
-/** `*` stands for any text; case and blanks around do not matter. */
+/** `*` matches any text; case and surrounding blanks are ignored. */
 export function matchesText(pattern: string, text: string): boolean {
   const expression = pattern
     .trim()
@@ -54,7 +54,7 @@ export function matchesText(pattern: string, text: string): boolean {
 
 const compiled = new WeakMap<object, Ere>();
 
-/** Regular expressions are those of multipath.conf: case matters. The configuration was checked, so they are some. */
+/** Regular expressions are those of multipath.conf: case matters. The configuration was checked, so they are valid. */
 function matchesPattern(pattern: Pattern, text: string): boolean {
   if (typeof pattern === "string") return matchesText(pattern, text);
   const ere = compiled.get(pattern) ?? compileEre(pattern.regex);
@@ -62,13 +62,13 @@ function matchesPattern(pattern: Pattern, text: string): boolean {
   return ere.matches(text.trim()) !== (pattern.not ?? false);
 }
 
-/** Whether a pattern matches whatever there is, as far as its form tells. */
+/** Whether a pattern matches everything, judging by its form. */
 export function matchesAnything(pattern: Pattern): boolean {
   if (typeof pattern === "string") return /^\s*\*+\s*$/.test(pattern);
   return pattern.not !== true && /^(\^|\^?(\.\*|\(\.\*\))\$?|\$|)$/.test(pattern.regex);
 }
 
-/** A pattern that must not match must match none of them. */
+/** A pattern with `not` must match none of the texts. */
 function matchesOne(pattern: Pattern | undefined, texts: readonly string[]): boolean {
   if (pattern === undefined) return true;
   const isNot = typeof pattern !== "string" && pattern.not === true;
@@ -105,7 +105,7 @@ function judge(devices: "all" | readonly Selector[], exclude: readonly Selector[
   return all([isNamed, not(any(exclude.map((selector) => matches(selector, what))))]);
 }
 
-/** Whether a device is worth asking: it may be chosen once its identity is known. Others are left alone. */
+/** Whether a device is worth asking: it may be selected once its identity is known. Others are left alone. */
 export function maySelect(
   devices: "all" | readonly Selector[],
   exclude: readonly Selector[],
@@ -114,7 +114,7 @@ export function maySelect(
   return judge(devices, exclude, what) !== false;
 }
 
-/** Whether a device is chosen: a selector matches and no exclusion does. */
+/** Whether a device is selected: a selector matches and no exclusion does. */
 export function isSelected(
   devices: "all" | readonly Selector[],
   exclude: readonly Selector[],

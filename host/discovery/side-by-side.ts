@@ -1,7 +1,7 @@
 // Bounded concurrency.
 
 /**
- * Works on all items, at most `atOnce` side by side.
+ * Processes all items, at most `atOnce` concurrently.
  * @returns the results in the order of the items
  */
 export async function sideBySide<T, R>(

@@ -1,5 +1,5 @@
-// What the kernel knows of SCSI generic devices, read from sysfs. The root is a parameter, so that a test can lay out a
-// tree of its own.
+// What the kernel knows about SCSI generic devices, read from sysfs. The root is a parameter, so that a test can provide a tree
+// of its own.
 
 import { readlinkSync, realpathSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -14,33 +14,33 @@ export interface SgDevice {
   readonly device: string;
   /** host:channel:target:lun. */
   readonly number: string;
-  /** Tells the kernel's device from an earlier or a later one of the same number. */
+  /** Tells the kernel's device from an earlier or later one with the same number. */
   readonly instance: string;
   readonly ports: PortNames;
-  /** What sysfs says; discovery asks the device itself again. */
+  /** From sysfs; discovery asks the device itself again. */
   readonly vendor: string;
   readonly product: string;
   /** Peripheral device type. */
   readonly type: number | null;
-  /** `sdX`, or null when no block driver has it. */
+  /** `sdX`, or null when no block driver is bound to it. */
   readonly blockDevice: string | null;
   /** major:minor of the block device, else of the SCSI generic device. */
   readonly deviceNumber: string | null;
-  /** How the device is reached, as multipath.conf names it: `scsi:fcp`, ... */
+  /** How the device is reached, in multipath.conf's terms: `scsi:fcp`, ... */
   readonly protocol: string;
   /** Name of the host (initiator port): `host4 lpfc`. */
   readonly initiatorPort: string;
   /** `running`, `offline`, ... */
   readonly state: string;
-  /** Largest transfer in bytes the queue takes from one command; null when unknown. */
+  /** Largest transfer in bytes that the queue accepts in one command; null when unknown. */
   readonly transferBytesMax: number | null;
   /** Commands the kernel sends to the device at once; null when unknown. */
   readonly queueDepth: number | null;
-  /** Commands that may be under way on the path before the next one would wait in the kernel; null when unknown. */
+  /** Commands that may be in flight on the path before the kernel makes the next one wait; null when unknown. */
   readonly commandsMax: number | null;
 }
 
-/** A buffer of the core is not contiguous in physical memory, so each page may need a segment of its own. */
+/** A buffer of the core is not physically contiguous, so each page may need a segment of its own. */
 const PAGE_BYTES = 4096;
 
 /**
@@ -57,7 +57,7 @@ export function listSgDevices(root = "/sys"): SgDevice[] {
 
 /**
  * One device; null when it is gone already or has no path number.
- * @throws when it is there and cannot be looked at
+ * @throws when it exists but cannot be read
  */
 export function readSgDevice(
   root: string,
@@ -104,7 +104,7 @@ export function readSgDevice(
   };
 }
 
-/** Folders of sysfs above a device, by the protocol that has them. */
+/** Folders of sysfs above a device, by the protocol they belong to. */
 const PROTOCOLS: readonly (readonly [RegExp, string])[] = [
   [/\/rport-[^/]*\//, "scsi:fcp"],
   [/\/end_device-[^/]*\//, "scsi:sas"],
@@ -143,7 +143,7 @@ function compareFields(a: readonly number[], b: readonly number[]): number {
   return 0;
 }
 
-/** In the order of path numbers; each number is taken apart only once. */
+/** In the order of path numbers; each number is parsed only once. */
 export function sortedByPathNumber<T extends { readonly number: string }>(items: readonly T[]): T[] {
   const keyed = items.map((item) => ({ item, key: item.number.split(":").map(Number) }));
   keyed.sort((a, b) => compareFields(a.key, b.key));

@@ -1,11 +1,11 @@
-// Who uses a block device, as the kernel's tables tell: mounts in every namespace that /proc shows, swap space, the
-// devices built upon it (md, dm, LVM, bcache, btrfs), and, for what no table names, the processes that have it open.
+// Who uses a block device, according to the kernel's tables: mounts in every namespace that /proc shows, swap space, the devices
+// stacked on it (md, dm, LVM, bcache, btrfs), and, where no table helps, the processes that have it open.
 
 import { readlinkSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { readNames, readText } from "./attributes.ts";
 
-/** Where the tables are; a test lays out its own. */
+/** Where the tables are; a test provides its own. */
 export interface UseTables {
   readonly sysfs: string;
   readonly proc: string;
@@ -14,12 +14,12 @@ export interface UseTables {
 /** Where the kernel's tables are. */
 export const KERNEL_TABLES: UseTables = { sysfs: "/sys", proc: "/proc" };
 
-/** Processes that one reason names. */
+/** Most processes named in one reason. */
 const NAMED_MAX = 3;
-/** File systems over several devices have a device number of no device, with this major number. */
+/** File systems over several devices have a device number that is no device's, with this major number. */
 const MAJOR_NONE = "0:";
 
-/** Names in a folder of processes or devices that may go while one reads. */
+/** Names in a folder of processes or devices that may go while it is being read. */
 export function namesIn(folder: string): string[] {
   try {
     return readNames(folder);
@@ -45,10 +45,10 @@ export const processes = (proc: string): string[] => namesIn(proc).filter((name)
 export const processName = (proc: string, pid: string): string =>
   `process ${pid} (${readText(join(proc, pid, "comm")) ?? "gone meanwhile"})`;
 
-/** What was read once, for as many devices as are asked about. */
+/** Data that is read once for any number of devices. */
 export class Uses {
   readonly #tables: UseTables;
-  /** Where something is mounted, by device number, and by name where the file system has no device's number. */
+  /** Mount points, by device number, and by name where the file system does not have a device's number. */
   #mounts: Map<string, string> | null = null;
   #swaps: ReadonlySet<string> | null = null;
   #btrfs: ReadonlySet<string> | null = null;
@@ -57,7 +57,7 @@ export class Uses {
     this.#tables = tables;
   }
 
-  /** What uses a block device, or one of its partitions, and how to end that; null when no table says so. */
+  /** What uses a block device, or one of its partitions, and how to end that; null when no table shows any use. */
   why(blockDevice: string): string | null {
     const folder = join(this.#tables.sysfs, "block", blockDevice);
     const partitions = namesIn(folder).filter((name) => name.startsWith(blockDevice));
@@ -124,7 +124,7 @@ export class Uses {
   }
 }
 
-/** How to end a device-mapper device; the prefix of its uuid says whose it is. */
+/** How to remove a device-mapper device; the prefix of its uuid shows who created it. */
 function mapRemedy(name: string, uuid: string): string {
   if (uuid.startsWith("mpath-")) return `run multipath -f ${name}, and take the device from multipathd`;
   if (uuid.startsWith("LVM-"))
@@ -133,7 +133,7 @@ function mapRemedy(name: string, uuid: string): string {
   return `run dmsetup remove ${name}`;
 }
 
-/** Adds the mounts of one namespace (proc(5), mountinfo); `who` names a process in it where it is not ours. */
+/** Adds the mounts of one namespace (proc(5), mountinfo); `who` names a process in it unless it is ours. */
 function addMounts(found: Map<string, string>, table: string | null, who: (() => string) | null): void {
   for (const line of (table ?? "").split("\n")) {
     const [before = "", after = ""] = line.split(" - ");
@@ -145,7 +145,7 @@ function addMounts(found: Map<string, string>, table: string | null, who: (() =>
   }
 }
 
-/** Processes of the daemon, whose descriptors are nobody else's. */
+/** Processes of the daemon; their descriptors do not count as others'. */
 const OWN = new Set([String(process.pid)]);
 
 export const isOwn = (pid: string): boolean => OWN.has(pid);
@@ -153,14 +153,14 @@ export const isOwn = (pid: string): boolean => OWN.has(pid);
 /** Another process belongs to the daemon as well. */
 export const alsoOwn = (pid: number): unknown => OWN.add(String(pid));
 
-/** Every process but our own that has a device file open: `process 812 (dd)`. */
+/** Every process, except our own, that has a device file open: `process 812 (dd)`. */
 export function openersOf(device: string, proc: string): string[] {
   const number = deviceNumber(device);
   const found: string[] = [];
   for (const pid of processes(proc)) {
     if (isOwn(pid)) continue;
     const folder = join(proc, pid, "fd");
-    // Only what lies below /dev is looked at: a file elsewhere may be on a server that does not answer.
+    // Only files below /dev are examined: a file elsewhere may be on a server that does not answer.
     const links = namesIn(folder).filter((fd) => linkOf(join(folder, fd))?.startsWith("/dev/") === true);
     const has = (fd: string): boolean => {
       const link = join(folder, fd);
@@ -171,7 +171,7 @@ export function openersOf(device: string, proc: string): string[] {
   return found;
 }
 
-/** Kind and number of a device file; null when it is none. */
+/** Kind and number of a device file; null for other files. */
 export function deviceNumber(path: string): string | null {
   try {
     const status = statSync(path);
@@ -182,14 +182,14 @@ export function deviceNumber(path: string): string | null {
   }
 }
 
-/** The first of those who have a device open, in words; null when nobody is seen. */
+/** The first processes that have a device open, in words; null when none is visible. */
 export function openersText(openers: readonly string[]): string | null {
   if (openers.length === 0) return null;
   const more = openers.length - NAMED_MAX;
   return openers.slice(0, NAMED_MAX).join(", ") + (more > 0 ? ` and ${more} more` : "");
 }
 
-/** The reason where an exclusive open says that a device is in use; it names who has it, as far as /proc shows that. */
+/** The reason when an exclusive open reports that a device is in use; it names the user, as far as /proc shows. */
 export function heldByAnother(blockDevice: string, { sysfs, proc }: UseTables = KERNEL_TABLES): string {
   const parts = namesIn(join(sysfs, "block", blockDevice)).filter((name) => name.startsWith(blockDevice));
   for (const name of [blockDevice, ...parts]) {

@@ -1,5 +1,5 @@
-// Who else has an sg device of ours open for writing. The kernel's sg driver knows only "one descriptor" (O_EXCL) or "everybody", and
-// a path needs several descriptors; so nobody can be kept out, but it can be said who is there.
+// Who else has one of our sg devices open for writing. The kernel's sg driver knows only "one descriptor" (O_EXCL) or "everyone",
+// and a path needs several descriptors; so nobody can be kept out, but they can be reported.
 
 import { join } from "node:path";
 import { readText } from "./attributes.ts";
@@ -14,7 +14,7 @@ const isWritable = (info: string | null): boolean => {
   return flags !== undefined && (Number.parseInt(flags, 8) & ACCESS_MODE) !== READ_ONLY;
 };
 
-/** By device file: every process but our own that has it open for writing, as `process 812 (sg_dd)`. */
+/** By device file: every process, except our own, that has it open for writing, as `process 812 (sg_dd)`. */
 export function writersOf(devices: readonly string[], proc: string): ReadonlyMap<string, readonly string[]> {
   const byNumber = new Map<string, string>();
   for (const device of devices) {
@@ -39,7 +39,7 @@ function writtenBy(folder: string, byNumber: ReadonlyMap<string, string>): Reado
   const written = new Set<string>();
   for (const fd of namesIn(join(folder, "fd"))) {
     const link = join(folder, "fd", fd);
-    // Only what lies below /dev is looked at: a file elsewhere may be on a server that does not answer.
+    // Only files below /dev are examined: a file elsewhere may be on a server that does not answer.
     if (linkOf(link)?.startsWith("/dev/") !== true) continue;
     const device = byNumber.get(deviceNumber(link) ?? "");
     if (device !== undefined && isWritable(readText(join(folder, "fdinfo", fd)))) written.add(device);

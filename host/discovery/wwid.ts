@@ -1,5 +1,5 @@
-// The name that scsi_id(8) and dm-multipath have for a unit: a character for the kind of designator, then the designator,
-// with underscores for blanks. Made from our identity, so it is right where both look at the same designator.
+// The name that scsi_id(8) and dm-multipath give a unit: a character for the kind of designator, then the designator, with
+// underscores for blanks. Derived from our identity, so it is right where both use the same designator.
 
 /** Characters of the fields of standard INQUIRY data (SPC-4 6.6.2), which scsi_id writes whole. */
 const VENDOR_CHARACTERS = 8;
@@ -7,7 +7,7 @@ const PRODUCT_CHARACTERS = 16;
 
 const underscored = (text: string): string => text.trim().replaceAll(/\s+/g, "_");
 
-/** The WWID of the unit with this identity; null for identities that scsi_id has no name for. */
+/** The WWID of the unit with this identity; null for identities that scsi_id cannot name. */
 export function wwidOf(identity: string): string | null {
   if (identity.startsWith("naa.")) return `3${identity.slice(4)}`;
   if (identity.startsWith("eui.")) return `2${identity.slice(4)}`;
