@@ -1,7 +1,7 @@
 // The policies alone, compiled from the very modules of the core, for tests and benches: Selections in memory of their
 // own.
 
-import { BACKLOG, classOf, costAt, flow, serversAt } from "../../assembly/selection/layout";
+import { BACKLOG, classOf, costAt, entryAt, serversAt } from "../../assembly/selection/layout";
 import { hedgeAfterNs, hedgeLearn, hedgeSetBudget, hedgeTake } from "../../assembly/selection/hedge";
 import { inUse, Selection, SELECTION_BYTES, selectionClearPath } from "../../assembly/selection/selection";
 import { selectionConfigure, selectionInFlight, selectionInit } from "../../assembly/selection/selection";
@@ -72,7 +72,7 @@ export function costNs(s: u32, slot: u32, bytes: u32, write: bool): f32 {
 
 /** What is in flight on a slot is expected to take, ns. */
 export function backlogNs(s: u32, slot: u32): f32 {
-  return load<f32>(flow(at(s), BACKLOG, slot));
+  return load<f32>(entryAt(at(s), BACKLOG, slot));
 }
 
 /** How many commands a path is taken to work on at a time. */

@@ -86,7 +86,7 @@ export const bookMutants: readonly Mutant[] = [
     name: "count-what-nobody-hears",
     why: "an answer counts though its client has gone",
     file: "request/request.ts",
-    find: "  if (r.connection.state < CONNECTION_CLOSING) account(r);",
+    find: "  if (r.client.gone === 0) account(r);",
     replace: "  account(r);\n  if (r.kind === 3) account(r);",
   },
   {

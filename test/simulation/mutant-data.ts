@@ -101,7 +101,7 @@ export const dataMutants: readonly Mutant[] = [
   {
     name: "trim-what-is-not-whole",
     why: "a trim takes the blocks at its edges",
-    file: "frontend/nbd/parser.ts",
+    file: "request/cover.ts",
     find: "  const from = (r.askedOffset + block - 1) & ~(block - 1);\n  const end = (r.askedOffset + r.askedBytes) & ~(block - 1);\n  if",
     replace:
       "  const from = r.askedOffset & ~(block - 1);\n  const end = (r.askedOffset + r.askedBytes + block - 1) & ~(block - 1);\n  if",

@@ -164,8 +164,8 @@ export const mutants: readonly Mutant[] = [
     name: "lose-a-reply",
     why: "now and then the reply to a small request is not sent",
     file: "request/request.ts",
-    find: "  r.state = REQUEST_READY;\n  replyReady(r);",
-    replace: "  r.state = REQUEST_READY;\n  if (r.error === 0 && (r.index & 7) === 7) return;\n  replyReady(r);",
+    find: "  r.state = REQUEST_READY;\n  answerReady(r);",
+    replace: "  r.state = REQUEST_READY;\n  if (r.error === 0 && (r.index & 7) === 7) return;\n  answerReady(r);",
   },
   {
     name: "wrong-cookie",
