@@ -201,12 +201,13 @@ async function run(config: string | undefined, wantedLevel: LogLevel | undefined
   const place = config ?? CONFIGURATION_FILE;
   // A control that takes over keeps the settings in force; a changed file takes effect on a reload, as always.
   const { started: kept } = new Kept(lifeline);
-  const { configuration, file } =
-    kept === null ? loadConfiguration(place, config !== undefined) : { configuration: kept, file: null };
+  const { configuration, file, notes } =
+    kept === null ? loadConfiguration(place, config !== undefined) : { configuration: kept, file: null, notes: [] };
   stepBack(configuration.process.nice);
   const toJournal = process.env["JOURNAL_STREAM"] !== undefined;
   const level = wantedLevel ?? configuration.log.level;
   const logger = makeLogger(level, (text) => standardError.say(text), toJournal);
+  for (const text of notes) logger.warning(text);
   let started: Daemon | null = null;
   endOnDefects(lifeline, logger, () => started);
   const daemon = await startWhenFree({

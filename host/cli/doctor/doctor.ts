@@ -3,6 +3,7 @@
 import { existsSync } from "node:fs";
 
 import type { Output } from "../../control/schemas/routes.ts";
+import type { Mistake } from "../../control/settings/configuration.ts";
 import { CommandError } from "../client.ts";
 import type { Context, Result } from "../pathctl/context.ts";
 import { unpainted, type Style } from "../style.ts";
@@ -32,6 +33,7 @@ export const thisMachine = (): Machine => ({
 async function checkConfigurationFile(file: string | undefined): Promise<Finding[]> {
   const { CONFIGURATION_FILE } = await import("../../control/schemas/constants.ts");
   const { checkConfiguration } = await import("../pathctl/config-check.ts");
+  const { mistakeText } = await import("../../control/settings/configuration.ts");
   const wanted = file ?? CONFIGURATION_FILE;
   if (file === undefined && !existsSync(wanted)) {
     return [
@@ -41,11 +43,12 @@ async function checkConfigurationFile(file: string | undefined): Promise<Finding
   try {
     const result = checkConfiguration(wanted);
     if (result.status === 0) {
-      const { nothing } = result.json as { nothing: string | null };
-      const fine = ok("configuration", `${wanted} has no mistake`);
-      if (nothing === null) return [fine];
+      const { nothing, notes } = result.json as { nothing: string | null; notes: readonly Mistake[] };
+      const former = notes.map((found) => warning("configuration", mistakeText(found), "give it its name of today"));
+      const fine = [ok("configuration", `${wanted} has no mistake`), ...former];
+      if (nothing === null) return fine;
       const [problem = nothing, remedy] = nothing.split("; ");
-      return [fine, warning("configuration", problem, remedy ?? "see pathmanager.toml(5)")];
+      return [...fine, warning("configuration", problem, remedy ?? "see pathmanager.toml(5)")];
     }
     return result.text
       .trimEnd()

@@ -89,7 +89,7 @@ function addConfigCommands(program: Command, runner: Runner): void {
     "check [file]",
     "check a configuration file without using it",
     "pathctl config check /etc/pathmanager/pathmanager.toml",
-    "{file, valid, mistakes, nothing}",
+    "{file, valid, mistakes, notes, nothing}",
   ).action((file: string | undefined, options: CommonOptions) =>
     perform(runner, options, async () => {
       const { checkConfiguration } = await import("./config-check.ts");
@@ -111,19 +111,19 @@ function addConfigCommands(program: Command, runner: Runner): void {
       return { json: view, text: `${source}${restart}${await tomlOf(view.configuration)}` };
     }),
   );
+  const revert = (options: CommonOptions): Promise<void> =>
+    perform(runner, options, async ({ client }) => {
+      const report = await client.call<Output<"revertConfig">>("POST", "/v1/config/revert");
+      const lines = report.reverted.map((key) => `${key}: as configured\n`);
+      return { json: report, text: lines.length === 0 ? "no command has set anything\n" : lines.join("") };
+    });
   leaf(
     config,
     "revert",
     "give up what commands have set over the configuration: modes, patrol, policies, hedging budgets",
     "pathctl config revert",
     "{reverted}",
-  ).action((options: CommonOptions) =>
-    perform(runner, options, async ({ client }) => {
-      const report = await client.call<Output<"revertConfig">>("POST", "/v1/config/revert");
-      const lines = report.reverted.map((key) => `${key}: as configured\n`);
-      return { json: report, text: lines.length === 0 ? "no command has set anything\n" : lines.join("") };
-    }),
-  );
+  ).action(revert);
   leaf(
     config,
     "reload",

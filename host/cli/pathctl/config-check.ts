@@ -10,7 +10,7 @@ import type { Result } from "./context.ts";
 
 /**
  * Checks `file` (the default one when it is left out); exit status 1 when it has mistakes. That it leaves no device to
- * serve is no mistake, and told.
+ * serve, or has a key under its former name, is no mistake, and told.
  */
 export function checkConfiguration(file: string = CONFIGURATION_FILE): Result {
   let text: string;
@@ -27,13 +27,14 @@ export function checkConfiguration(file: string = CONFIGURATION_FILE): Result {
   if (!checked.ok) {
     const { mistakes } = checked;
     const lines = mistakes.map((mistake) => `${mistakeText(mistake)}\n`).join("");
-    return { json: { file, valid: false, mistakes, nothing: null }, text: lines, status: 1 };
+    return { json: { file, valid: false, mistakes, notes: [], nothing: null }, text: lines, status: 1 };
   }
   const nothing = whyNothingEver(checked.configuration);
   const warning = nothing === null ? "" : `${file}: ${nothing}\n`;
+  const notes = checked.notes.map((note) => `${mistakeText(note)}\n`).join("");
   return {
-    json: { file, valid: true, mistakes: [], nothing },
-    text: `${file}: no mistake\n${warning}`,
+    json: { file, valid: true, mistakes: [], notes: checked.notes, nothing },
+    text: `${file}: no mistake\n${notes}${warning}`,
     status: 0,
   };
 }

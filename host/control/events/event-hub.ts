@@ -14,7 +14,8 @@ import {
 } from "../../liaison/messages.ts";
 import type { SystemLog } from "../../liaison/system-log.ts";
 import type { EventView } from "../schemas/event.ts";
-import type { EventRow, State } from "../state/state.ts";
+import type { EventRow } from "../state/event-rows.ts";
+import type { State } from "../state/state.ts";
 
 /** How long messages are collected at most. */
 const COLLECT_MS = 20;

@@ -33,10 +33,13 @@ export interface Reloadable extends Context {
 export async function reload(daemon: Reloadable, kept: Kept): Promise<ReloadReport> {
   const before = daemon.effective.configuration;
   const place = daemon.configurationFile ?? daemon.options.configurationPlace;
-  const { configuration: after, file } =
-    place === undefined
-      ? { configuration: before, file: null }
-      : loadConfiguration(place, daemon.configurationFile !== null);
+  const {
+    configuration: after,
+    file,
+    notes,
+  } = place === undefined
+    ? { configuration: before, file: null, notes: [] }
+    : loadConfiguration(place, daemon.configurationFile !== null);
   const { emulated } = daemon;
   const report = reloadReport(before, after, daemon.state.settings(), isEmulated(after) !== emulated);
   // Settings that need a restart keep their old values, so that what is displayed is what is in force.
@@ -48,6 +51,7 @@ export async function reload(daemon: Reloadable, kept: Kept): Promise<ReloadRepo
   const putFiles = daemon.tlsSources.read(after);
   await put(daemon, new Effective(next, () => daemon.state.settings()));
   putFiles();
+  for (const text of notes) daemon.options.logger.warning(text);
   daemon.configurationFile = file;
   daemon.restartNeeded = report.restartNeeded;
   kept.inForce = { configuration: next, file, restartNeeded: report.restartNeeded };

@@ -8,6 +8,7 @@ import { wwidOf } from "../../discovery/wwid.ts";
 import { keyPositions, lineOf, type KeyPosition } from "./configuration-lines.ts";
 import { policyOfConfiguration } from "./effective.ts";
 import { ControlError, reasonOf } from "../ground/errors.ts";
+import { renameFormerKeys } from "./former-keys.ts";
 import { didYouMean } from "../ground/did-you-mean.ts";
 import { parametersMistake } from "./policies.ts";
 import { Configuration, isEmulated } from "../schemas/configuration.ts";
@@ -24,9 +25,9 @@ export interface Mistake {
   readonly problem: string;
 }
 
-/** The configuration, or every mistake in it. */
+/** The configuration, with what is to be said of it, or every mistake in it. */
 export type Checked =
-  | { readonly ok: true; readonly configuration: Configuration }
+  | { readonly ok: true; readonly configuration: Configuration; readonly notes: readonly Mistake[] }
   | { readonly ok: false; readonly mistakes: readonly Mistake[] };
 
 /** Checks the text of a configuration file; `file` appears in the messages only. */
@@ -39,32 +40,43 @@ export function checkConfiguration(text: string, file: string): Checked {
     const problem = thrown.message.split("\n")[0]?.replace(/^Invalid TOML document: /, "") ?? thrown.message;
     return { ok: false, mistakes: [{ file, line: thrown.line, key: "", problem: `not TOML: ${problem}` }] };
   }
+  const { positions, notes, mistakes: twice } = renameFormerKeys(values, keyPositions(text));
+  const told = ({ line, path, problem }: (typeof notes)[number]): Mistake => ({
+    file,
+    line,
+    key: dotted(path),
+    problem,
+  });
   const result = Configuration.safeParse(values);
-  const positions = keyPositions(text);
-  const mistakes = result.success ? [] : result.error.issues.flatMap((issue) => mistakesOf(issue, file, positions));
+  const mistakes = twice.map(told);
+  if (!result.success) mistakes.push(...result.error.issues.flatMap((issue) => mistakesOf(issue, file, positions)));
   if (result.success) mistakes.push(...contradictions(result.data, file, positions));
   if (mistakes.length > 0 || !result.success) {
     return { ok: false, mistakes: mistakes.toSorted((a, b) => a.line - b.line) };
   }
   // Resolved here, so that displays show it and a reload compares like with like.
-  return { ok: true, configuration: { ...result.data, emulated: isEmulated(result.data) } };
+  return { ok: true, configuration: { ...result.data, emulated: isEmulated(result.data) }, notes: notes.map(told) };
 }
 
 /** The configuration without any file: the emulated array, for a first rescan. A file that selects no device serves no device. */
 export const WITHOUT_FILE: Configuration = Configuration.parse({ emulated: true });
 
+/** What was read; `file` is null where there was none, `notes` is a line each. */
+export interface Loaded {
+  readonly configuration: Configuration;
+  readonly file: string | null;
+  readonly notes: readonly string[];
+}
+
 /** Reads and checks a file. A missing file is fine unless someone named it (`required`). */
-export function loadConfiguration(
-  file: string,
-  required: boolean,
-): { configuration: Configuration; file: string | null } {
+export function loadConfiguration(file: string, required: boolean): Loaded {
   let text: string;
   try {
     text = readFileSync(file, "utf8");
     refuseWritable(file);
   } catch (thrown) {
     const missing = thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT";
-    if (missing && !required) return { configuration: WITHOUT_FILE, file: null };
+    if (missing && !required) return { configuration: WITHOUT_FILE, file: null, notes: [] };
     if (thrown instanceof ControlError) throw thrown;
     throw new ControlError("CONFIGURATION", `cannot read the configuration file ${file}: ${reasonOf(thrown)}`, {
       parameter: file,
@@ -73,7 +85,7 @@ export function loadConfiguration(
     });
   }
   const checked = checkConfiguration(text, file);
-  if (checked.ok) return { configuration: checked.configuration, file };
+  if (checked.ok) return { configuration: checked.configuration, file, notes: checked.notes.map(mistakeText) };
   throw new ControlError("CONFIGURATION", checked.mistakes.map(mistakeText).join("\n"), {
     parameter: checked.mistakes[0]?.key ?? file,
     remedy: "correct the file; `pathctl config check` looks at it without starting anything",

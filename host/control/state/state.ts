@@ -3,9 +3,9 @@
 // On return, every method that changes something has it on disk; if it throws, nothing has changed.
 
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
-import type { DetailValue, Message, MessageName } from "../../liaison/messages.ts";
-import { MESSAGES } from "../../liaison/messages.ts";
+import type { Message } from "../../liaison/messages.ts";
 import { Policy } from "../schemas/unit.ts";
+import { eventRow, type EventRow } from "./event-rows.ts";
 import type { Touched } from "./settings-seal.ts";
 import type { Cell, SettingsTable } from "./settings-rows.ts";
 import { cannotWrite, type Rebuilt } from "./state-file.ts";
@@ -43,31 +43,6 @@ export interface AttachmentRow {
   readonly unit: number;
   readonly options: Readonly<Record<string, unknown>>;
   readonly sinceMs: number;
-}
-
-/** An event as it is stored. */
-export interface EventRow extends Message {
-  readonly id: number;
-}
-
-/** Null for a kind that only another version of the daemon knows, or that was damaged. */
-function eventRow(row: Record<string, unknown>): EventRow | null {
-  const kind = String(row["kind"]);
-  if (!(kind in MESSAGES)) return null;
-  let detail: Record<string, DetailValue>;
-  try {
-    detail = JSON.parse(String(row["detail"])) as Record<string, DetailValue>;
-  } catch {
-    return null;
-  }
-  return {
-    id: Number(row["id"]),
-    timeMs: Number(row["time_ms"]),
-    kind: kind as MessageName,
-    unit: row["unit"] === null ? null : Number(row["unit"]),
-    path: row["path"] === null ? null : String(row["path"]),
-    detail,
-  };
 }
 
 /** For a change that only the seal records. */
