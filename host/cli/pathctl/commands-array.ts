@@ -1,4 +1,4 @@
-// `pathctl array`: faults of the emulated array, which stands in for real devices.
+// `pathctl array`: faults of control the emulated array, which stands in for real devices.
 
 import type { Command } from "commander";
 
@@ -132,8 +132,8 @@ function faultText(view: Output<"faults">["faults"][number]): string {
 
 /** Adds the commands. */
 export function addArrayCommands(program: Command, runner: Runner): void {
-  const array = branch(program, "array", "the emulated array, which stands in for real devices");
-  const fault = branch(array, "fault", "make it fail, to see what happens");
+  const array = branch(program, "array", "control the emulated array, which stands in for real devices");
+  const fault = branch(array, "fault", "inject faults");
   leaf(
     fault,
     "add <kind> [parameter...]",
@@ -152,9 +152,9 @@ export function addArrayCommands(program: Command, runner: Runner): void {
     .option("--opcode <hex>", "only commands with this operation code")
     .option("--bits <hex>", "only commands with these bits in byte 1 of the CDB (08: FUA)")
     .option("--page <hex>", "only INQUIRY for this VPD page")
-    .option("--times <n>", "strikes only so often")
-    .option("--after <ms>", "begins after so many milliseconds")
-    .option("--for <ms>", "ends after so many milliseconds")
+    .option("--times <n>", "apply only this many times")
+    .option("--after <ms>", "start after this many milliseconds")
+    .option("--for <ms>", "end after this many milliseconds")
     .action((kind: string, parameters: string[], options: FaultOptions) =>
       perform(runner, options, async ({ client }) => {
         const body = faultBody(kind, parameters, options);
@@ -171,7 +171,7 @@ export function addArrayCommands(program: Command, runner: Runner): void {
   leaf(
     fault,
     "clear [id]",
-    "end one fault, or all; prints those that are left",
+    "remove one fault, or all; prints those that remain",
     "pathctl array fault clear\npathctl array fault clear 2",
     "FaultList",
   ).action((id: string | undefined, options: CommonOptions) =>

@@ -44,8 +44,8 @@ async function failbackAll({ client }: Context): Promise<Result> {
 
 function addSelectionCommands(path: Command, runner: Runner): void {
   const simple: readonly (readonly [string, string])[] = [
-    ["enable", "enable a path's priority; it may carry I/O again"],
-    ["disable", "disable a path's priority, for work on it; the next path takes over at once"],
+    ["enable", "enable a path; it may carry I/O again"],
+    ["disable", "disable a path for maintenance; the next path takes over at once"],
   ];
   for (const [action, summary] of simple) {
     leaf(path, `${action} <path>`, summary, `pathctl path ${action} 4:0:0:1`, "PathView").action(
@@ -56,7 +56,7 @@ function addSelectionCommands(path: Command, runner: Runner): void {
   leaf(
     path,
     "use <path>",
-    "make a path the path in use; with fields left out, the matching path of each unit",
+    "make a path the preferred one; with fields left out, the matching path of each unit",
     "pathctl path use 4:0:0:1\npathctl path use 5:::",
     "PathView, Paths with fields left out",
   ).action((pattern: string, options: CommonOptions) =>
@@ -74,7 +74,7 @@ function addSelectionCommands(path: Command, runner: Runner): void {
   leaf(
     path,
     "priority <path> <n>",
-    "set a path's priority, 1 to 254; larger wins, each once in a unit",
+    "set a path's priority, 1 to 254, unique in its unit; the larger number wins",
     "pathctl path priority 4:0:0:1 10",
     "PathView",
   ).action((number: string, priority: string, options: CommonOptions) =>
@@ -106,7 +106,7 @@ function addPairCommands(path: Command, runner: Runner): void {
   leaf(
     path,
     "failback [path]",
-    "check a failed path and take it back, or vouch for a marginal one; --all: every such path",
+    "check a failed path and reinstate it, or clear a marginal one; --all: every such path",
     "pathctl path failback 4:0:0:1\npathctl path failback --all",
     "PathView, FailbackAll with --all",
   )
@@ -145,7 +145,7 @@ function addPairCommands(path: Command, runner: Runner): void {
 
 /** Adds the commands. */
 export function addPathCommands(program: Command, runner: Runner): void {
-  const path = branch(program, "path", "enable, disable, use, order, swap, fail back, forget paths");
+  const path = branch(program, "path", "enable, disable, prefer, prioritize, swap, fail back and forget paths");
   addSelectionCommands(path, runner);
   addPairCommands(path, runner);
 }

@@ -66,8 +66,8 @@ export function addShowCommands(program: Command, runner: Runner): void {
     .command("show [what] [unit...]")
     .description("show units with their paths (default), paths, or arrays; or only the units named")
     .option("--json [shape]", "print JSON (Units, Paths or Arrays; 'maps': as multipathd show maps json)")
-    .option("--multipath", "in the manner of multipath -ll")
-    .option("--socket <path>", "the daemon's socket (else PATHMANAGER_SOCKET, else the default)")
+    .option("--multipath", "in the format of multipath -ll")
+    .option("--socket <path>", "the daemon's socket (default: PATHMANAGER_SOCKET, or the standard path)")
     .addHelpText("after", `\nExample:\n${SHOW_EXAMPLE.replaceAll(/^/gm, "  $ ")}`);
   showCommand.action((what: string | undefined, keys: string[], options: ShowOptions) =>
     perform(runner, options, (context) => show(context, what ?? "", keys, options)),
@@ -85,14 +85,14 @@ export function addShowCommands(program: Command, runner: Runner): void {
   leaf(
     program,
     "events",
-    "show what happened, oldest first",
+    "show the history of events, oldest first",
     "pathctl events --follow",
     "EventList; EventView a line with --follow",
   )
-    .option("-f, --follow", "go on, with each event as it happens")
-    .option("-n, --limit <events>", "the newest so many", "50")
+    .option("-f, --follow", "keep running, printing each event as it happens")
+    .option("-n, --limit <events>", "how many of the newest events to print", "50")
     .option("--since <id>", "only events with a larger id")
-    .option("--count <events>", "with --follow: end after so many")
+    .option("--count <events>", "with --follow: stop after this many")
     .action((options: CommonOptions & Record<"limit" | "since" | "count", string | undefined> & { follow?: boolean }) =>
       perform(runner, options, async (context) => {
         const { followEvents, listEvents } = await import("./events.ts");
@@ -111,7 +111,7 @@ export function addShowCommands(program: Command, runner: Runner): void {
     "one object per sample and line",
   )
     .option("-i, --interval <seconds>", "seconds between samples", "1")
-    .option("-n, --count <samples>", "end after so many samples (without a terminal: 1)")
+    .option("-n, --count <samples>", "stop after this many samples (without a terminal: 1)")
     .action((options: CommonOptions & { interval: string; count?: string }) =>
       perform(runner, options, async (context) => {
         const { top } = await import("./top.ts");

@@ -19,7 +19,7 @@ function addModeCommands(program: Command, runner: Runner): void {
   leaf(
     program,
     "mode",
-    "show or set the failback mode and the cluster mode of the whole system",
+    "show or set the system's failback mode and cluster mode",
     "pathctl mode\npathctl mode --failback standby",
     "Mode",
   )
@@ -42,14 +42,14 @@ function addModeCommands(program: Command, runner: Runner): void {
   leaf(
     program,
     "patrol",
-    "show or set path patrol: what is checked, how often, with what patience",
+    "show or set path patrol: which checks run, how often, and their timeout",
     "pathctl patrol\npathctl patrol --mode both --interval 5 --threshold 5 --timeout 10",
     "Patrol",
   )
     .option("--mode <mode>", PATROL_MODES.join(", "))
-    .option("--interval <seconds>", "look at each path every so many seconds, 1 to 3600")
-    .option("--threshold <seconds>", "check a path whose last I/O is older, 1 to 3600")
-    .option("--timeout <seconds>", "a check unanswered for so long has failed, 1 to 3600")
+    .option("--interval <seconds>", "seconds between checks of a path, 1 to 3600")
+    .option("--threshold <seconds>", "check only paths without I/O for this long, 1 to 3600")
+    .option("--timeout <seconds>", "a check without an answer for this long has failed, 1 to 3600")
     .action((options: CommonOptions & Partial<Record<"mode" | "interval" | "threshold" | "timeout", string>>) =>
       perform(runner, options, async ({ client }) => {
         const body: PatrolPatch = {};
@@ -70,7 +70,7 @@ function addAcceptCommand(config: Command, runner: Runner): void {
   leaf(
     config,
     "accept",
-    "take what is set for complete, after settings were lost by a damage (`pathctl show` says so)",
+    "accept the settings as complete after some were lost to damage (reported by `pathctl show`)",
     "pathctl config accept",
     "{accepted}",
   ).action((options: CommonOptions) =>
@@ -99,7 +99,7 @@ function addConfigCommands(program: Command, runner: Runner): void {
   leaf(
     config,
     "show",
-    "show the configuration in force, with every default",
+    "show the configuration in force, defaults included",
     "pathctl config show",
     "ConfigurationView",
   ).action((options: CommonOptions) =>
@@ -120,14 +120,14 @@ function addConfigCommands(program: Command, runner: Runner): void {
   leaf(
     config,
     "revert",
-    "give up what commands have set over the configuration: modes, patrol, policies, hedging budgets",
+    "drop what commands have set in place of the configuration: modes, patrol, policies, hedging budgets",
     "pathctl config revert",
     "{reverted}",
   ).action(revert);
   leaf(
     config,
     "reload",
-    "have the daemon read its file again, without interrupting I/O",
+    "make the daemon read its file again, without interrupting I/O",
     "pathctl config reload",
     "ReloadReport",
   ).action((options: CommonOptions) =>
@@ -158,7 +158,7 @@ export function addSystemCommands(program: Command, runner: Runner): void {
   leaf(
     program,
     "doctor",
-    "check this machine: what is missing, and what to do about it",
+    "check this machine for what is missing, and say how to fix it",
     "pathctl doctor",
     "{findings: [{check, level, text, remedy}]}",
   )
@@ -172,11 +172,14 @@ export function addSystemCommands(program: Command, runner: Runner): void {
   leaf(
     branch(program, "import", "take settings over from dm-multipath"),
     "multipath.conf <file>",
-    "print a pathmanager.toml made from a multipath.conf; what is not taken is named with the reason",
+    "print a pathmanager.toml made from a multipath.conf; settings that are not taken over are listed with the reason",
     "pathctl import multipath.conf /etc/multipath.conf > pathmanager.toml",
     "{toml, taken, ignored, errors}",
   )
-    .option("--config-dir <folder>", "more files, read after it (else multipath/conf.d beside it, if there is one)")
+    .option(
+      "--config-dir <folder>",
+      "folder of further files, read after it (default: multipath/conf.d beside it, if it exists)",
+    )
     .action((file: string, options: CommonOptions & { configDir?: string }) =>
       perform(runner, options, (context) => importMultipath(context, file, options.configDir)),
     );

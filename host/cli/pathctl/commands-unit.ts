@@ -107,17 +107,17 @@ function addAttach(parent: Command, runner: Runner): void {
   leaf(
     parent,
     `attach ${UNIT} [device]`,
-    "attach a unit to the kernel's nbd driver, unless it is; prints the device",
+    "attach a unit to the kernel's nbd driver, if it is not attached yet; prints the device",
     `${prefix} attach 0 /dev/nbd0\n${prefix} attach '#0'`,
     "Attachment",
   )
     .option("--read-only", "attach it read-only")
     .option(
       "--another",
-      "a further device of a unit that has one, with a page cache of its own: reads of one may be stale",
+      "attach one more device to a unit that has one; each has its own page cache, so reads may be stale",
     )
-    .option("--connections <n>", "connections of the kernel to the daemon, 1 to 16")
-    .option("--dead-timeout <seconds>", "how long the kernel waits for a new connection after one broke")
+    .option("--connections <n>", "number of connections from the kernel to the daemon, 1 to 16")
+    .option("--dead-timeout <seconds>", "how long the kernel waits for a new connection after one is lost")
     .action((key: string, device: string | undefined, options: AttachOptions) =>
       perform(runner, options, (context) => attach(context, key, device, options)),
     );
@@ -142,10 +142,10 @@ export function addUnitCommands(program: Command, runner: Runner): void {
     "pathctl unit policy 0 adaptive\npathctl unit policy 0 weighted --weights 4:0:0:0=3,5:0:1:0=1",
     "UnitView",
   )
-    .option("--ios <n>", "round-robin: turn after so many I/Os")
-    .option("--bytes <n>", "round-robin: turn after so many bytes")
-    .option("--history <percent>", "historical-service-time: share of the past in the mean")
-    .option("--paths <paths>", "round-robin-subset: the paths, with commas")
+    .option("--ios <n>", "round-robin: switch paths after this many I/Os")
+    .option("--bytes <n>", "round-robin: switch paths after this many bytes")
+    .option("--history <percent>", "historical-service-time: weight of the past in the mean")
+    .option("--paths <paths>", "round-robin-subset: the paths, separated by commas")
     .option("--weights <path=n,...>", "weighted, service-time: relative speeds of paths")
     .action((key: string, policy: string, options: PolicyOptions) =>
       perform(runner, options, (context) => patch(context, key, policyPatch(policy, options))),
@@ -162,7 +162,7 @@ export function addUnitCommands(program: Command, runner: Runner): void {
   leaf(
     unit,
     `hedge ${UNIT} <percent>`,
-    "send slow reads a second time on another path, for at most so many percent of them; 0: off",
+    "send slow reads a second time on another path, for at most this percentage of them; 0: off",
     "pathctl unit hedge 0 2",
     "UnitView",
   ).action((key: string, percent: string, options: CommonOptions) =>
@@ -173,7 +173,7 @@ export function addUnitCommands(program: Command, runner: Runner): void {
   leaf(
     unit,
     `reset ${UNIT}`,
-    "start a unit's longest latency and its histograms anew",
+    "reset a unit's longest latency and its histograms",
     "pathctl unit reset 0",
     "UnitView",
   ).action((key: string, options: CommonOptions) =>
@@ -182,7 +182,7 @@ export function addUnitCommands(program: Command, runner: Runner): void {
   leaf(
     unit,
     `release ${UNIT}`,
-    "fail the requests that wait for a path now, and new ones until a path is usable",
+    "fail requests that wait for a path, and new ones until a path is usable",
     "pathctl unit release 0",
     "UnitView",
   ).action((key: string, options: CommonOptions) =>

@@ -69,7 +69,7 @@ export function leaf(parent: Command, usage: string, summary: string, example: s
     .command(usage)
     .description(summary)
     .option("--json", `print JSON (${schema})`)
-    .option("--socket <path>", "the daemon's socket (else PATHMANAGER_SOCKET, else the default)")
+    .option("--socket <path>", "the daemon's socket (default: PATHMANAGER_SOCKET, or the standard path)")
     .addHelpText("after", `\nExample:\n${example.replaceAll(/^/gm, "  $ ")}`);
 }
 

@@ -41,7 +41,7 @@ const GROUPS: readonly { readonly words: readonly string[]; readonly load: () =>
 export async function buildProgram(runner: Runner, word?: string): Promise<Command> {
   const { io } = runner;
   const program = new Command("pathctl")
-    .description("show and control PathManager: logical units, their paths, policies, the daemon")
+    .description("show and control PathManager: logical units, paths, policies, the daemon")
     .version(packageVersion(), "-V, --version", "print the version")
     .exitOverride()
     .configureOutput({ writeOut: io.out, writeErr: io.err, getOutHelpWidth: () => Math.min(io.columns, 100) })

@@ -62,12 +62,12 @@ test("what a killed daemon left on a silent path does not replace what the next 
   for (const path of array.paths()) assert.equal(byteOn(path.number), "22", `path ${path.number}`);
   // It was not luck.
   const events = mustPathctl("events");
-  assert.match(events, /Commands of an earlier daemon are still under way/);
+  assert.match(events, /Commands of an earlier daemon are still in flight/);
   assert.match(events, /Commands of an earlier daemon have ended/);
 });
 
 test("a daemon that left nothing holds nothing up", async () => {
   assert.equal((await write(0x33)).status, 0);
   assert.equal(byteOn(0), "33");
-  assert.equal(mustPathctl("events").match(/still under way/g)?.length, 1);
+  assert.equal(mustPathctl("events").match(/still in flight/g)?.length, 1);
 });

@@ -60,7 +60,7 @@ test("host adapters that come in another order after a restart keep the settings
   t.deepEqual(await daemon.shown(t), ["@9 5:0:0:0", ">4 6:0:3:0", " 3 6:0:2:0", " 2 5:0:1:0"]);
   t.is(daemon.daemon.state.paths().length, 4);
   t.true(
-    said(daemon, 650).includes("Path has another path number: LogicalUnit #0, path 5:0:0:0 (number before 4:0:0:0)"),
+    said(daemon, 650).includes("Path has a new path number: LogicalUnit #0, path 5:0:0:0 (number before 4:0:0:0)"),
   );
   daemon = await restarted(t, daemon);
   t.deepEqual(await daemon.shown(t), ["@9 5:0:0:0", ">4 6:0:3:0", " 3 6:0:2:0", " 2 5:0:1:0"]);
@@ -102,7 +102,7 @@ test("paths without names that change places between units are taken for what th
   t.true(
     said(daemon, 651).some((text) =>
       text.startsWith(
-        "Path number belongs to another logical unit than before: LogicalUnit #0, path 4:0:0:1 (led before to LogicalUnit #1",
+        "Path number now belongs to another logical unit: LogicalUnit #0, path 4:0:0:1 (led before to LogicalUnit #1",
       ),
     ),
   );
