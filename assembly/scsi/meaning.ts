@@ -85,7 +85,7 @@ const ROW_BYTES: usize = 4 * (COLUMNS + 1);
 // The errno is what the client gets when the piece comes to nothing.
 // prettier-ignore
 const rows: usize = memory.data<u32>([
-  // outcome            blame          next                identity groups       depth  health check    event                   errno
+  // outcome            blame          next                identity  groups       depth  health check    event                   errno
   OUTCOME_GOOD,         BLAME_NONE,    NEXT_DONE,          SAME,    GROUPS_SAME,  KEEP,  LIFE_SHOWN,     SILENT,                 EIO,
   OUTCOME_RETRY,        BLAME_RETRIES, NEXT_HERE,          SAME,    GROUPS_SAME,  KEEP,  LIFE_NONE,      SILENT,                 EIO,
   OUTCOME_RETRY_SOFT,   BLAME_NONE,    NEXT_HERE,          SAME,    GROUPS_SAME,  KEEP,  LIFE_NONE,      SILENT,                 EIO,
