@@ -117,7 +117,6 @@
 #define PM_SUBMISSION_FLAG_LAZY 2u
 /* Scope of OP_RESET: the logical unit, the target, the host (values of SG_SCSI_RESET_* in <scsi/sg.h>). */
 #define PM_RESET_DEVICE 1u
-#define PM_RESET_BUS 2u
 #define PM_RESET_HOST 3u
 #define PM_RESET_TARGET 4u
 /* Gather entry: u32 address. */
@@ -379,8 +378,6 @@
 #define PM_UNIT_BYTES 2048u
 /* The record is in use. */
 #define PM_UNIT_FLAG_PRESENT 1u
-/* Being removed. */
-#define PM_UNIT_FLAG_REMOVING 2u
 /* Released: requests fail at once while no path is usable, until one is. */
 #define PM_UNIT_FLAG_RELEASED 4u
 /* Bytes of a block: 512 or 4096. */

@@ -261,7 +261,7 @@ function backFailed(p: Path, reason: u32): void {
 }
 
 /** A check found the path unusable, or found nothing in time. */
-export function checkFailed(p: Path, reason: u32, shown: u32, hostStatus: u16): void {
+function checkFailed(p: Path, reason: u32, shown: u32, hostStatus: u16): void {
   p.wanted = 0;
   p.checkRetries = 0;
   p.lastSense = shown;

@@ -17,7 +17,7 @@ export let sense: u32 = 0;
  * Whether the host had no memory or no room for a command just now (EAGAIN, ENOMEM, EBUSY, EDOM): nothing was sent, and
  * nothing is known of the path.
  */
-export function shortOfRoom(result: i32): bool {
+function shortOfRoom(result: i32): bool {
   return (
     result === negated(EAGAIN) || result === negated(ENOMEM) || result === negated(EBUSY) || result === negated(EDOM)
   );

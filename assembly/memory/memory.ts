@@ -36,22 +36,21 @@ import {
   Command,
   Connection,
   REQUEST_SLOT_BYTES,
-  Request,
   checkRecords,
 } from "./records";
 import { timersBytes, timersInit } from "./timers";
 import { Path, Unit, checkTopology } from "./topology";
 
 /** Largest values `init` takes. Tags have 20 bits for an index; path check slots share them with commands. */
-export const CONNECTIONS_MAX: u32 = 4096;
-export const REQUESTS_MAX: u32 = 65536;
-export const COMMANDS_MAX: u32 = 65536;
-export const UNITS_MAX: u32 = 8192;
-export const PATHS_MAX: u32 = 65536;
-export const EVENTS_MAX: u32 = 65536;
-export const POOL_BYTES_MAX: u32 = 2147483648;
+const CONNECTIONS_MAX: u32 = 4096;
+const REQUESTS_MAX: u32 = 65536;
+const COMMANDS_MAX: u32 = 65536;
+const UNITS_MAX: u32 = 8192;
+const PATHS_MAX: u32 = 65536;
+const EVENTS_MAX: u32 = 65536;
+const POOL_BYTES_MAX: u32 = 2147483648;
 /** Smallest limit of one payload. */
-export const PAYLOAD_BYTES_MIN: u32 = 4096;
+const PAYLOAD_BYTES_MIN: u32 = 4096;
 const EVENTS_MIN: u32 = 16;
 /** More than alignment and rounding to powers of two can add to the sum of the tables. */
 const ROUNDING_BYTES_MAX: u64 = 64 << 20;
@@ -91,7 +90,7 @@ export let zeroes: usize = 0;
 let end: usize = 0;
 
 /** Takes `bytes` from the layout, aligned to `alignment` (a power of two). Only while laying out. */
-export function reserve(bytes: usize, alignment: usize): usize {
+function reserve(bytes: usize, alignment: usize): usize {
   const address = (end + alignment - 1) & ~(alignment - 1);
   end = address + bytes;
   return address;
@@ -255,10 +254,6 @@ export function pathAt(handle: u32): Path {
 /** Command slot `index`; from `commandCount` on they are the paths' check slots. */
 export function commandAt(index: u32): Command {
   return changetype<Command>(commands + <usize>index * COMMAND_SLOT_BYTES);
-}
-
-export function requestAt(index: u32): Request {
-  return changetype<Request>(requests + <usize>index * REQUEST_SLOT_BYTES);
 }
 
 export function connectionAt(index: u32): Connection {

@@ -254,7 +254,7 @@ export class Flow {
 }
 
 export const FLOW_BYTES: usize = 20;
-export const FLOW_COUNT: usize = 3;
+const FLOW_COUNT: usize = 3;
 
 /** Who asks: one of a front end's clients. What a request has to know of where it came from is here. */
 @unmanaged

@@ -28,7 +28,7 @@ export function timersInit(memory: usize, timers: u32): void {
 }
 
 /** When `timer` is due; NEVER when it is not armed. */
-export function timerDue(timer: u32): u64 {
+function timerDue(timer: u32): u64 {
   return load<u64>(due + <usize>timer * 8);
 }
 

@@ -40,7 +40,7 @@ export function wakeCore(whenNs: u64): void {
 /** Whose timer it is: one of WOKEN_*, and `indexOfTimer` which of its kind. */
 export const WOKEN_UNIT: u32 = 0;
 export const WOKEN_PATH: u32 = 1;
-export const WOKEN_CORE: u32 = 2;
+const WOKEN_CORE: u32 = 2;
 
 export function ownerOfTimer(timer: u32): u32 {
   if (timer < unitCount) return WOKEN_UNIT;
