@@ -63,8 +63,8 @@ function keyOf(seeds: number, first: number): string {
 export interface Wanted {
   readonly first: number;
   readonly seeds: number;
-  /** Only the unit tests with this text in their title or file, and no world. */
-  readonly by?: string;
+  /** Only the unit tests with one of these texts in their title or file, and no world. */
+  readonly by?: readonly string[];
 }
 
 /** As `reachAll`, or what that has found before, while nothing has changed. */
@@ -85,7 +85,7 @@ export async function reachOnce(runners: readonly Runner[], wanted: Wanted): Pro
 async function piecesOf(runner: Runner, { first, seeds, by }: Wanted): Promise<[Piece, string][]> {
   const titles = await runner.tests();
   const tests = titles.map((title, test): [Piece, string] => [{ test }, title]);
-  if (by !== undefined) return tests.filter(([, title]) => title.includes(by));
+  if (by !== undefined) return tests.filter(([, title]) => by.some((text) => title.includes(text)));
   return [...tests, ...seedsFrom(first, seeds).map((piece): [Piece, string] => [piece, `seed ${piece.seed}`])];
 }
 

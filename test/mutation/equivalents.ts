@@ -10,6 +10,8 @@ export interface Known {
   /** The line it stands in, trimmed. */
   readonly text: string;
   readonly why: string;
+  /** How many are so named, where that is more than one. */
+  readonly times?: number;
 }
 
 export const equivalents: readonly Known[] = [
@@ -52,5 +54,46 @@ export const equivalents: readonly Known[] = [
     from: "s.random += GOLDEN",
     text: "s.random += GOLDEN;",
     why: "Another sequence, as good as this one.",
+  },
+  {
+    file: "selection/scan.ts",
+    where: "takeLightest",
+    operator: "off by one",
+    from: "1",
+    text: "let best = i32x4.splat(-1);",
+    why: "The bits of a number that is not negative, which every open slot has, are below -2 as well.",
+  },
+  {
+    file: "path/tiers.ts",
+    where: "faulty",
+    operator: "off by one",
+    from: "0",
+    text: "if ((p.flags & PATH_FLAG_ENABLED) === 0) return false;",
+    why: "A path is disabled by an operator, and out of use at once for that reason, which is no failover whatever the path is.",
+  },
+  {
+    file: "overdue/speculative-retry.ts",
+    where: "retrySpeculatively",
+    operator: "narrow cast",
+    from: "u32",
+    text: "if (((u.stalled >> (<u32>slot)) & 1) !== 0) probed(u, <u32>slot);",
+    why: "A slot is below 32.",
+    times: 2,
+  },
+  {
+    file: "memory/lists.ts",
+    where: "listUnshift",
+    operator: "swap arguments",
+    from: "item + link, 0",
+    text: "store<usize>(item + link, 0, PREVIOUS);",
+    why: "Only who has just been the first of a line, whose link is 0, is put back there.",
+  },
+  {
+    file: "frontend/nbd/connection.ts",
+    where: "connectionTakeOver",
+    operator: "skip assignment",
+    from: "n.waiting = 0",
+    text: "n.waiting = 0;",
+    why: "Who is shut waits for nothing any more (waitNoLonger), and takes nothing afterwards.",
   },
 ];

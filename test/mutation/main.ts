@@ -1,4 +1,4 @@
-// npm run mutate -- [--sample N] [--seed S] [--only TEXT] [--seeds N] [--worlds N] [--slowest MS] [--by TEXT] [--workers N]
+// npm run mutate -- [--sample N] [--seed S] [--only TEXT] [--seeds N] [--worlds N] [--slowest MS] [--by TEXT]... [--workers N]
 //                   [--minutes M] [--least PERCENT] [--quick] [--resume] [--open] [--list]
 //
 // Breaks the core by machine: takes N of all mutants (chosen by the seed), or those whose file or function has TEXT in its
@@ -42,7 +42,7 @@ const { values } = parseArgs({
     seeds: { type: "string", default: "200" },
     worlds: { type: "string", default: "40" },
     slowest: { type: "string", default: "60000" },
-    by: { type: "string" },
+    by: { type: "string", multiple: true },
     workers: { type: "string", default: String(availableParallelism()) },
     least: { type: "string" },
     minutes: { type: "string", default: "600" },

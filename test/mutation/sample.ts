@@ -58,12 +58,13 @@ export const openOf = (mutant: Mutant): Known | undefined => open.find((known) =
 const told = ({ file, where, operator, from, text }: Known): string =>
   `${file}, ${where}: ${operator}: ${from} in: ${text}`;
 
-/** What is wrong with the lists: an entry that names no mutant, since the code it spoke of is gone, or more than one. */
+/** What is wrong with the lists: an entry that names no mutant, since the code it spoke of is gone, or more than it says. */
 export function wrongEntries(all: readonly Mutant[]): string[] {
   const listed = [...equivalents, ...open];
   const wrong = listed.flatMap((known) => {
     const count = all.filter((mutant) => isNamedBy(mutant, known)).length;
-    return count === 1 ? [] : [`an entry names ${count} mutants instead of one: ${told(known)}`];
+    const times = known.times ?? 1;
+    return count === times ? [] : [`an entry names ${count} mutants instead of ${times}: ${told(known)}`];
   });
   const names = listed.map(told);
   return [...wrong, ...names.filter((name, at) => names.indexOf(name) !== at).map((name) => `listed twice: ${name}`)];

@@ -44,13 +44,22 @@ test("version and addresses are there before init", (t) => {
   t.true(host.control > 0);
 });
 
-test("events that control does not fetch are counted as lost, the oldest stay", (t) => {
-  const host = new Host({ events: 16 });
+/** Changes of a path's state, of which this many events have room. */
+function changes(events: number): { host: Host; lost: number } {
+  const host = new Host({ events });
   const { paths } = host.unit({ paths: 1 });
   const [path = -1] = paths;
   for (let i = 0; i < 100; i++) host.core.pathSet(path, abi.PATH_SET_ENABLED, BigInt(i & 1));
-  const lost = host.view.getBigUint64(host.control + abi.CONTROL_EVENTS_LOST, true);
+  const lost = Number(host.view.getBigUint64(host.control + abi.CONTROL_EVENTS_LOST, true));
   host.turn();
-  t.is(host.events.length, 16);
-  t.true(lost > 0n);
+  return { host, lost };
+}
+
+test("events that control does not fetch are counted as lost, the oldest stay", (t) => {
+  const all = changes(1024);
+  const few = changes(16);
+  t.is(all.lost, 0);
+  t.true(all.host.events.length > 100);
+  t.deepEqual(few.host.events, all.host.events.slice(0, 16));
+  t.is(few.lost, all.host.events.length - 16);
 });

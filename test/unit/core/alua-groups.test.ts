@@ -98,3 +98,22 @@ test("paths that a report leaves out are asked at once, but for the one that tol
   const [teller] = reports();
   t.deepEqual(reports().toSorted(), [0, 1, 2, 4, 5].toSorted(), `told by ${teller}`);
 });
+
+test("as long as a group is in transition its state is asked for twice a second, and then no more", (t) => {
+  const { host, seen, states } = aluaScene();
+  const reports = (ms: number): number => {
+    seen.length = 0;
+    host.advance(ms);
+    return seen.filter(({ operation }) => operation === REPORT).length;
+  };
+  host.must(host.core.modeSet(abi.MODE_PATROL_INTERVAL_MS, 60_000n));
+  reports(1000);
+  states[1] = abi.ALUA_TRANSITIONING;
+  while (reports(100) === 0);
+  const during = reports(5000);
+  t.true(during >= 9 && during <= 25, `${during} in 5 s`);
+  states[1] = abi.ALUA_NON_OPTIMIZED;
+  reports(1000);
+  const after = reports(5000);
+  t.true(after <= 2, `${after} in 5 s`);
+});

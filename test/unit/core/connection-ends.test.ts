@@ -142,3 +142,17 @@ test("a client that does not take its replies is closed when others wait for the
   t.true(bad.closed);
   t.is(replies(good.received, new Map([[1n, 20 * MIB]])).length, 1);
 });
+
+test("a client that others wait for has its whole minute to take its replies, and no more than a look longer", (t) => {
+  const host = new Host({ pool: 32 * MIB });
+  const { unit } = host.unit({ blocks: 1n << 30n });
+  host.must(host.core.modeSet(abi.MODE_PATROL, 0n));
+  const [bad, good] = [host.connect(unit), host.connect(unit)];
+  bad.holdSends = true;
+  bad.send(request(READ, 2n, 0n, 20 * MIB));
+  good.send(request(READ, 1n, 0n, 20 * MIB));
+  host.advance(60_000);
+  t.false(bad.closed);
+  host.advance(10_000);
+  t.true(bad.closed);
+});

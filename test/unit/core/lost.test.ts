@@ -315,6 +315,26 @@ test("commands on a path that has lost one are aborted soon, as long as the host
   t.deepEqual(timeouts(), [30_001]);
 });
 
+test("a path that has answered nothing that was sent after the lost command keeps the long time, too", (t) => {
+  const s = scene(1);
+  loseOneWrite(s);
+  const other = s.host.connect(s.unit);
+  // Both go out at once: the answer to the one says nothing of whether the path has lost the other.
+  s.client.send(request(WRITE, 1n, 0n, 512), Buffer.alloc(512, 1), request(READ, 2n, 8192n, 512));
+  s.host.settle();
+  s.host.must(s.host.core.connectionClose(s.client.handle));
+  s.host.advance(10_000);
+  t.is(stalled(s), 0);
+  t.is(s.host.unitField(s.unit, abi.UNIT_ORPHANS), 1);
+  s.host.keepLog = true;
+  other.send(request(READ, 2n, 8192n, 512));
+  s.host.advance(1);
+  t.deepEqual(
+    s.host.log.map(({ timeoutMs }) => timeoutMs),
+    [30_001],
+  );
+});
+
 test("a path that has lost a command and answers nothing keeps the long time: it would not answer an abort either", (t) => {
   const s = scene(1);
   lostWrite(s);

@@ -331,3 +331,17 @@ test("when a path has last answered is told: by I/O, by a check, not by what the
   host.advance(5000);
   t.is(lastNs(), checkedNs);
 });
+
+test("another interval holds at once: nobody is looked at as late as the one before had it", (t) => {
+  const { host, paths, seen } = scene();
+  host.must(host.core.modeSet(abi.MODE_PATROL_THRESHOLD_MS, 1n));
+  host.must(host.core.modeSet(abi.MODE_PATROL_INTERVAL_MS, 600_000n));
+  host.advance(1000);
+  seen.length = 0;
+  host.must(host.core.modeSet(abi.MODE_PATROL_INTERVAL_MS, 1000n));
+  host.advance(2000);
+  t.deepEqual(
+    [...new Set(seen.map(({ port }) => port))].toSorted(),
+    paths.map((_, port) => port),
+  );
+});

@@ -1,0 +1,56 @@
+// What displays read from the records of units and paths says what is so.
+import test from "ava";
+import * as abi from "../../../host/abi.ts";
+import { READ, replies, request } from "./fixtures/nbd-client.ts";
+import { read, scene } from "./fixtures/scene.ts";
+
+const { UNIT_FLAG_RELEASED, UNIT_FLAG_PRESENT } = abi;
+
+test("since when a path is what it is: failed by I/O, by a check, by order; back", (t) => {
+  const { host, unit, paths, faults } = scene(undefined, 3);
+  const [byIo = -1, byCheck = -1, byOrder = -1] = paths;
+  const sinceNs = (path: number): bigint => host.pathCount64(path, abi.PATH_SINCE_NS);
+  const failed = (path: number): boolean => (host.flags(path) & abi.PATH_FLAG_FAILED) !== 0;
+  host.advance(1000);
+  const beganNs = host.now;
+  for (const path of paths) t.true(sinceNs(path) < beganNs);
+  faults.set(0, () => ({ hostStatus: 1 }));
+  t.is(read(host, unit), 0);
+  t.true(failed(byIo));
+  t.true(sinceNs(byIo) >= beganNs && sinceNs(byIo) <= host.now);
+  faults.set(1, ({ check }) => (check ? { hostStatus: 1 } : undefined));
+  while (!failed(byCheck)) host.advance(100);
+  t.true(host.now - sinceNs(byCheck) <= 200_000_000n);
+  host.advance(5000);
+  host.must(host.core.pathSet(byOrder, abi.PATH_SET_FAILED, 1n));
+  t.true(host.now - sinceNs(byOrder) <= 1_000_000n);
+  const failedNs = sinceNs(byIo);
+  t.true(failedNs < beganNs + 1_000_000_000n, "nothing has changed since");
+  faults.clear();
+  while (failed(byIo)) host.advance(100);
+  t.true(host.now - sinceNs(byIo) <= 200_000_000n);
+});
+
+test("a unit is shown as released from the order on until a path is usable", (t) => {
+  const { host, unit, paths } = scene();
+  const flags = (): number => host.unitField(unit, abi.UNIT_FLAGS) & (UNIT_FLAG_RELEASED | UNIT_FLAG_PRESENT);
+  const release = (value: bigint): number => host.must(host.core.unitSet(unit, abi.UNIT_SET_RELEASED, value));
+  host.advance(100);
+  release(1n);
+  t.is(flags(), UNIT_FLAG_PRESENT, "there is nothing to release");
+  for (const path of paths) host.must(host.core.pathSet(path, abi.PATH_SET_FAILED, 1n));
+  host.settle();
+  t.is(flags(), UNIT_FLAG_PRESENT);
+  release(1n);
+  t.is(flags(), UNIT_FLAG_PRESENT | UNIT_FLAG_RELEASED);
+  release(0n);
+  t.is(flags(), UNIT_FLAG_PRESENT);
+  release(1n);
+  host.must(host.core.pathSet(paths[0] ?? -1, abi.PATH_SET_FAILED, 0n));
+  host.advance(1000);
+  t.is(flags(), UNIT_FLAG_PRESENT);
+  const client = host.connect(unit);
+  client.send(request(READ, 1n, 0n, 512));
+  host.settle();
+  t.is(replies(client.received, new Map([[1n, 512]]))[0]?.error, 0);
+});
