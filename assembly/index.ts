@@ -29,7 +29,11 @@ export function controlBlock(): u32 {
   return <u32>control;
 }
 
-/** Lays out the memory; once. */
+/**
+ * Lays out the memory; once. connections 0..4096 (NBD), requests and commands 1..65536, poolBytes 1 MiB..2 GiB, units 1..8192,
+ * paths 1..65536, events 16..65536 (rounded up to a power of two), payloadBytes 4 KiB..32 MiB and no more than the pool. ERROR_RANGE: a limit
+ * does not fit, or there is not enough memory. ERROR_BUSY: it was laid out before.
+ */
 export function init(
   connections: u32,
   requests: u32,
@@ -43,27 +47,30 @@ export function init(
   return initCore(connections, requests, commands, poolBytes, units, paths, events, payloadBytes);
 }
 
-/** One turn. */
+/** One turn: takes completions and entries, lets timers fire, submits what can go. Time and rings are in the control block. */
 export function run(): void {
   runCore();
 }
 
-/** Address of the scratch area. */
+/** Address of the scratch area (SCRATCH_BYTES); valid after `init`. */
 export function scratch(): u32 {
   return <u32>scratchArea;
 }
 
-/** Address of the path records. */
+/** Address of the path records: PATH_* at handle * PATH_BYTES. */
 export function pathTable(): u32 {
   return <u32>pathRecords;
 }
 
-/** Address of the unit records. */
+/** Address of the unit records: UNIT_* at handle * UNIT_BYTES. */
 export function unitTable(): u32 {
   return <u32>unitRecords;
 }
 
-/** Takes an NBD connection over. */
+/**
+ * Takes an NBD connection over that has negotiated; its handle. flags: CONNECTION_* bits. preloaded: bytes that were received already, in
+ * scratch. ERROR_HANDLE: no such unit. ERROR_RANGE: unknown flags, or more bytes than scratch has. ERROR_LIMIT: no connection is free.
+ */
 export function connectionAdd(socket: u32, handle: u32, flags: u32, preloaded: u32): i32 {
   readClock();
   return connectionTakeOver(socket, handle, flags, preloaded);
@@ -76,55 +83,58 @@ export function outcome(hostStatus: u32, driverStatus: u32, status: u32, senseBy
 
 // Control calls come between turns, perhaps long after the last one: each reads the clock first.
 
-/** A new unit. */
+/** A new unit, without paths; its handle. ERROR_LIMIT: none is free. */
 export function unitAdd(): i32 {
   readClock();
   return unit.unitAdd();
 }
 
-/** Sets a property of a unit. */
+/** Sets a property of a unit (UNIT_SET_*; units and ranges stand there). ERROR_HANDLE, ERROR_PROPERTY, ERROR_RANGE, ERROR_CLUSTER_MODE, ERROR_BUSY. */
 export function unitSet(handle: u32, property: u32, value: i64): i32 {
   readClock();
   return setUnit(handle, property, value);
 }
 
-/** Removes a unit. */
+/** Removes a unit. ERROR_HANDLE. ERROR_BUSY: it has paths, connections, clients or requests. */
 export function unitRemove(handle: u32): i32 {
   readClock();
   return unit.unitRemove(handle);
 }
 
-/** Sets the identity of a unit. */
+/** Sets the identity of a unit: `bytes` of scratch, 3..IDENTITY_BYTES_MAX; 0: none, so paths are not asked. ERROR_HANDLE, ERROR_RANGE. */
 export function unitIdentity(handle: u32, bytes: u32): i32 {
   readClock();
   return unit.unitIdentity(handle, bytes);
 }
 
-/** A new path. */
+/**
+ * A new path; its handle. arrayPort: 0 for the native queue, 1 for the array's. port: what its submissions name. priority 1..254, unique in the
+ * unit. enabled 0 or 1. depth: most commands in flight, 1 or more. ERROR_HANDLE, ERROR_RANGE, ERROR_LIMIT, ERROR_PRIORITY_IN_USE.
+ */
 export function pathAdd(handle: u32, arrayPort: u32, port: u32, priority: u32, enabled: u32, depth: u32): i32 {
   readClock();
   return path.pathAdd(handle, arrayPort, port, priority, enabled, depth);
 }
 
-/** Sets a property of a path. */
+/** Sets a property of a path (PATH_SET_*). ERROR_HANDLE, ERROR_PROPERTY, ERROR_RANGE, ERROR_PRIORITY_IN_USE, ERROR_NOT_FAILED. */
 export function pathSet(handle: u32, property: u32, value: i64): i32 {
   readClock();
   return path.pathSet(handle, property, value);
 }
 
-/** Removes a path. */
+/** Removes a path: its I/O goes elsewhere; its record is free (no PATH_FLAG_PRESENT) when its last command has ended. ERROR_HANDLE. */
 export function pathRemove(handle: u32): i32 {
   readClock();
   return path.pathRemove(handle);
 }
 
-/** Exchanges two priorities. */
+/** Exchanges the priorities of two paths of one unit. ERROR_HANDLE, ERROR_RANGE. */
 export function pathSwap(a: u32, b: u32): i32 {
   readClock();
   return path.pathSwap(a, b);
 }
 
-/** Sets a system-wide mode. */
+/** Sets a system-wide mode (MODE_*; units and ranges stand there). ERROR_PROPERTY, ERROR_RANGE. */
 export function modeSet(which: u32, value: i64): i32 {
   readClock();
   return modeChange(which, value);
@@ -132,34 +142,34 @@ export function modeSet(which: u32, value: i64): i32 {
 
 // The block door (docs/block-door.md).
 
-/** Lays the block door out; once, after `init`. */
+/** Lays the block door out; once, after `init`. clients 1..4096, tags 1..65536, regionBytes 0..2 GiB. ERROR_RANGE, ERROR_BUSY. */
 export function blockInit(clients: u32, tags: u32, regionBytes: u32): i32 {
   return blockLayOut(clients, tags, regionBytes);
 }
 
-/** Address of the embedder's region. */
+/** Address of the embedder's region, on a page; 0 when it has none. */
 export function blockRegion(): u32 {
   return <u32>region;
 }
 
-/** A new client of a unit. */
+/** A new client of a unit; its handle. flags: BLOCK_READ_ONLY. ERROR_HANDLE, ERROR_RANGE (or a unit without a block size), ERROR_LIMIT. */
 export function blockOpen(handle: u32, flags: u32): i32 {
   readClock();
   return clientOpen(handle, flags);
 }
 
-/** Ends a client. */
+/** Ends a client: its requests are answered ECANCELED. ERROR_HANDLE: it is not open. */
 export function blockClose(client: u32): i32 {
   readClock();
   return clientClose(client);
 }
 
-/** Where a byte of a lent READ lies, and in the high half how many bytes lie there in one piece. */
+/** Where byte `at` of a lent READ lies, and in the high half how many bytes lie there in one piece; 0: nothing is lent by that tag. */
 export function blockData(tag: u32, at: u32): u64 {
   return lentData(tag, at);
 }
 
-/** Closes a connection. */
+/** Closes a connection: what was asked by it is given up. ERROR_HANDLE. */
 export function connectionClose(connection: u32): i32 {
   readClock();
   return closeConnection(connection);

@@ -1,6 +1,7 @@
 /* Generated from assembly/abi.ts by `npm run build:abi`. Do not edit. */
 #ifndef PATHMANAGER_CORE_H
 #define PATHMANAGER_CORE_H
+#include <stdint.h>
 /* Version of this interface. The host refuses a core that answers another one (export `abiVersion`). */
 #define PM_ABI_VERSION 1u
 
@@ -117,6 +118,7 @@
 #define PM_SUBMISSION_FLAG_LAZY 2u
 /* Scope of OP_RESET: the logical unit, the target, the host (values of SG_SCSI_RESET_* in <scsi/sg.h>). */
 #define PM_RESET_DEVICE 1u
+#define PM_RESET_BUS 2u
 #define PM_RESET_HOST 3u
 #define PM_RESET_TARGET 4u
 /* Gather entry: u32 address. */
@@ -378,6 +380,8 @@
 #define PM_UNIT_BYTES 2048u
 /* The record is in use. */
 #define PM_UNIT_FLAG_PRESENT 1u
+/* Being removed. */
+#define PM_UNIT_FLAG_REMOVING 2u
 /* Released: requests fail at once while no path is usable, until one is. */
 #define PM_UNIT_FLAG_RELEASED 4u
 /* Bytes of a block: 512 or 4096. */
@@ -651,5 +655,113 @@
 #define PM_STATISTICS_BUCKETS_PER_OCTAVE 8u
 /* Exponent of the power of two at which bucket 1 begins. */
 #define PM_STATISTICS_OCTAVE_FIRST 10u
+
+/* The core's exports, when it is compiled to C (docs/embedding.md). An instance is made by `pm_core_start`; calls come from one
+ * thread at a time. What answers int32_t answers 0 or more for success, a negated PM_ERROR_* otherwise, and PM_CORE_FAILED
+ * when an assertion of the core has ended it: then it answers nothing else any more. */
+#define PM_CORE_FAILED INT32_MIN
+struct pm_core;
+
+/* What is free now: 0 request slots, 1 command slots, 2 bytes of the pool, 4 pages for checks; 3: completions that belonged
+ * to nothing. */
+uint32_t pm_core_inspect(struct pm_core *core, uint32_t what);
+
+/* Version of the interface this core speaks. */
+uint32_t pm_core_abi_version(struct pm_core *core);
+
+/* Address of the control block. */
+uint32_t pm_core_control_block(struct pm_core *core);
+
+/* Lays out the memory; once. connections 0..4096 (NBD), requests and commands 1..65536, poolBytes 1 MiB..2 GiB, units 1..8192,
+ * paths 1..65536, events 16..65536 (rounded up to a power of two), payloadBytes 4 KiB..32 MiB and no more than the pool. ERROR_RANGE: a limit
+ * does not fit, or there is not enough memory. ERROR_BUSY: it was laid out before. */
+int32_t pm_core_init(struct pm_core *core,
+                     uint32_t connections,
+                     uint32_t requests,
+                     uint32_t commands,
+                     uint32_t pool_bytes,
+                     uint32_t units,
+                     uint32_t paths,
+                     uint32_t events,
+                     uint32_t payload_bytes);
+
+/* One turn: takes completions and entries, lets timers fire, submits what can go. Time and rings are in the control block. */
+void pm_core_run(struct pm_core *core);
+
+/* Address of the scratch area (SCRATCH_BYTES); valid after `init`. */
+uint32_t pm_core_scratch(struct pm_core *core);
+
+/* Address of the path records: PATH_* at handle * PATH_BYTES. */
+uint32_t pm_core_path_table(struct pm_core *core);
+
+/* Address of the unit records: UNIT_* at handle * UNIT_BYTES. */
+uint32_t pm_core_unit_table(struct pm_core *core);
+
+/* Takes an NBD connection over that has negotiated; its handle. flags: CONNECTION_* bits. preloaded: bytes that were received already, in
+ * scratch. ERROR_HANDLE: no such unit. ERROR_RANGE: unknown flags, or more bytes than scratch has. ERROR_LIMIT: no connection is free. */
+int32_t pm_core_connection_add(struct pm_core *core,
+                               uint32_t socket,
+                               uint32_t handle,
+                               uint32_t flags,
+                               uint32_t preloaded);
+
+/* The row of the outcome table for a status, with `senseBytes` of sense data in scratch (OUTCOME_* of scsi/outcome.ts). */
+uint32_t pm_core_outcome(struct pm_core *core,
+                         uint32_t host_status,
+                         uint32_t driver_status,
+                         uint32_t status,
+                         uint32_t sense_bytes);
+
+/* A new unit, without paths; its handle. ERROR_LIMIT: none is free. */
+int32_t pm_core_unit_add(struct pm_core *core);
+
+/* Sets a property of a unit (UNIT_SET_*; units and ranges stand there). ERROR_HANDLE, ERROR_PROPERTY, ERROR_RANGE, ERROR_CLUSTER_MODE, ERROR_BUSY. */
+int32_t pm_core_unit_set(struct pm_core *core, uint32_t handle, uint32_t property, int64_t value);
+
+/* Removes a unit. ERROR_HANDLE. ERROR_BUSY: it has paths, connections, clients or requests. */
+int32_t pm_core_unit_remove(struct pm_core *core, uint32_t handle);
+
+/* Sets the identity of a unit: `bytes` of scratch, 3..IDENTITY_BYTES_MAX; 0: none, so paths are not asked. ERROR_HANDLE, ERROR_RANGE. */
+int32_t pm_core_unit_identity(struct pm_core *core, uint32_t handle, uint32_t bytes);
+
+/* A new path; its handle. arrayPort: 0 for the native queue, 1 for the array's. port: what its submissions name. priority 1..254, unique in the
+ * unit. enabled 0 or 1. depth: most commands in flight, 1 or more. ERROR_HANDLE, ERROR_RANGE, ERROR_LIMIT, ERROR_PRIORITY_IN_USE. */
+int32_t pm_core_path_add(struct pm_core *core,
+                         uint32_t handle,
+                         uint32_t array_port,
+                         uint32_t port,
+                         uint32_t priority,
+                         uint32_t enabled,
+                         uint32_t depth);
+
+/* Sets a property of a path (PATH_SET_*). ERROR_HANDLE, ERROR_PROPERTY, ERROR_RANGE, ERROR_PRIORITY_IN_USE, ERROR_NOT_FAILED. */
+int32_t pm_core_path_set(struct pm_core *core, uint32_t handle, uint32_t property, int64_t value);
+
+/* Removes a path: its I/O goes elsewhere; its record is free (no PATH_FLAG_PRESENT) when its last command has ended. ERROR_HANDLE. */
+int32_t pm_core_path_remove(struct pm_core *core, uint32_t handle);
+
+/* Exchanges the priorities of two paths of one unit. ERROR_HANDLE, ERROR_RANGE. */
+int32_t pm_core_path_swap(struct pm_core *core, uint32_t a, uint32_t b);
+
+/* Sets a system-wide mode (MODE_*; units and ranges stand there). ERROR_PROPERTY, ERROR_RANGE. */
+int32_t pm_core_mode_set(struct pm_core *core, uint32_t which, int64_t value);
+
+/* Lays the block door out; once, after `init`. clients 1..4096, tags 1..65536, regionBytes 0..2 GiB. ERROR_RANGE, ERROR_BUSY. */
+int32_t pm_core_block_init(struct pm_core *core, uint32_t clients, uint32_t tags, uint32_t region_bytes);
+
+/* Address of the embedder's region, on a page; 0 when it has none. */
+uint32_t pm_core_block_region(struct pm_core *core);
+
+/* A new client of a unit; its handle. flags: BLOCK_READ_ONLY. ERROR_HANDLE, ERROR_RANGE (or a unit without a block size), ERROR_LIMIT. */
+int32_t pm_core_block_open(struct pm_core *core, uint32_t handle, uint32_t flags);
+
+/* Ends a client: its requests are answered ECANCELED. ERROR_HANDLE: it is not open. */
+int32_t pm_core_block_close(struct pm_core *core, uint32_t client);
+
+/* Where byte `at` of a lent READ lies, and in the high half how many bytes lie there in one piece; 0: nothing is lent by that tag. */
+uint64_t pm_core_block_data(struct pm_core *core, uint32_t tag, uint32_t at);
+
+/* Closes a connection: what was asked by it is given up. ERROR_HANDLE. */
+int32_t pm_core_connection_close(struct pm_core *core, uint32_t connection);
 
 #endif

@@ -9,6 +9,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as abi from "../../assembly/abi.ts";
+import { prototypeOf, readExports } from "./exports.ts";
 import { POLICY_NAMES } from "../settings/names.ts";
 import { coreNumber, defaultOf, ENTRIES } from "../settings/table.ts";
 
@@ -66,8 +67,25 @@ function rustView(items: readonly AbiItem[]): string {
   return `${lines.join("\n")}\n`;
 }
 
+/** Prototypes of what the core exports, as the embedding kit has them (host/embedding). */
+function prototypes(): string[] {
+  const lines = [
+    "",
+    "/* The core's exports, when it is compiled to C (docs/embedding.md). An instance is made by `pm_core_start`; calls come from one",
+    " * thread at a time. What answers int32_t answers 0 or more for success, a negated PM_ERROR_* otherwise, and PM_CORE_FAILED",
+    " * when an assertion of the core has ended it: then it answers nothing else any more. */",
+    "#define PM_CORE_FAILED INT32_MIN",
+    "struct pm_core;",
+  ];
+  for (const one of readExports()) {
+    const [first = "", ...rest] = one.comment;
+    lines.push("", [`/* ${first}`, ...rest.map((line) => ` * ${line}`)].join("\n") + " */", `${prototypeOf(one)};`);
+  }
+  return lines;
+}
+
 function cView(items: readonly AbiItem[]): string {
-  const lines = [`/* ${notice} */`, "#ifndef PATHMANAGER_CORE_H", "#define PATHMANAGER_CORE_H"];
+  const lines = [`/* ${notice} */`, "#ifndef PATHMANAGER_CORE_H", "#define PATHMANAGER_CORE_H", "#include <stdint.h>"];
   for (const item of items) {
     if (item.kind === "heading") lines.push("", `/* ${item.text} */`);
     else {
@@ -75,6 +93,7 @@ function cView(items: readonly AbiItem[]): string {
       lines.push(`#define PM_${item.name} ${item.value}u`);
     }
   }
+  lines.push(...prototypes());
   return `${lines.join("\n")}\n\n#endif\n`;
 }
 
