@@ -6,7 +6,7 @@ export const STATUS_CHECK_CONDITION: u8 = 0x02;
 
 export const HOST_OK: u16 = 0x00;
 /** The host's driver has given the command up. */
-const HOST_TIME_OUT: u16 = 0x03;
+export const HOST_TIME_OUT: u16 = 0x03;
 
 /** The driver's own status is in these bits; those above tell how it advises to go on, which nobody heeds. */
 const DRIVER_MASK: u32 = 0x0f;

@@ -1,7 +1,9 @@
 // Makes what is missing: dependencies, the core, the native addon. Runs on whatever Node started it (20 or later),
 // because on a fresh clone the project's own Node is not there yet.
 //
-//   node host/build/ensure.mjs [--dependencies-only | --for TEST...]      --for: only what these files of tests need
+//   node host/build/ensure.mjs [--dependencies-only | --firmware | --for TEST...]
+//
+// --firmware: also the small core of the embedding kit; --for: only what these files of tests need
 //
 // What is there is recognised by a digest of its inputs, not by file times: a checkout gives every file the same age.
 
@@ -84,6 +86,16 @@ const BUILDS = {
       await run(bin("node"), ["host/build/inline.mjs", "build/core.wasm"], "optimising the core");
     },
   },
+  // The same core for firmware, small: a C compiler follows there (host/embedding).
+  "core-small": {
+    inputs: ["assembly", "asconfig.json", "package-lock.json", "host/build/inline.mjs"],
+    outputs: ["build/core.small.wasm"],
+    make: async () => {
+      const [file, text] = ["build/core.small.wasm", "build/core.small.wat"];
+      await compile("release", ["-o", file, "--textFile", text]);
+      await run(bin("node"), ["host/build/inline.mjs", "--small", file, file], "optimising the core for firmware");
+    },
+  },
   "core-debug": {
     inputs: ["assembly", "asconfig.json", "package-lock.json"],
     outputs: ["build/core.debug.wasm"],
@@ -109,8 +121,8 @@ const BUILDS = {
   },
 };
 
-function compile(target) {
-  const args = [bin("asc"), "--config", "asconfig.json", "--target", target];
+function compile(target, options = []) {
+  const args = [bin("asc"), "--config", "asconfig.json", "--target", target, ...options];
   return run(bin("node"), args, `building the core (${target})`, "asc");
 }
 
@@ -125,9 +137,11 @@ function moduleOf(file) {
 /** What the arguments ask for. */
 async function wanted([option, ...tests]) {
   if (option === "--dependencies-only") return [];
-  if (option !== "--for") return Object.keys(BUILDS);
+  if (option === "--firmware") return Object.keys(BUILDS);
+  const usual = Object.keys(BUILDS).filter((name) => name !== "core-small");
+  if (option !== "--for") return usual;
   const { needsOfTests } = await import("./needs.mjs");
-  return needsOfTests(root, tests) ?? Object.keys(BUILDS);
+  return needsOfTests(root, tests) ?? usual;
 }
 
 const names = await wanted(process.argv.slice(2));

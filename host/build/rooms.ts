@@ -88,6 +88,7 @@ const HOST: Readonly<Record<string, Room>> = {
     ],
   },
   "host/build": { may: ["assembly/abi.ts", SETTINGS] },
+  "host/embedding": { may: ["host/build"] },
 };
 
 const ROOMS: ReadonlyMap<string, Room> = new Map([

@@ -6,7 +6,7 @@ import type * as abi from "../abi.ts";
 type AbiName = keyof typeof abi;
 
 /** A property of the core: UNIT_SET_* is set for each unit, MODE_* once. */
-type CoreProperty = Extract<AbiName, `UNIT_SET_${string}` | `MODE_${string}`>;
+export type CoreProperty = Extract<AbiName, `UNIT_SET_${string}` | `MODE_${string}`>;
 
 interface Common {
   /** What it means, in a sentence without its full stop; `code` as in Markdown. */
@@ -23,7 +23,7 @@ interface Common {
 }
 
 /** A whole number. Its unit of measure is the end of its name: `_ms`, `_s`, `_us`, `_mib`, `_bytes`. */
-interface Whole extends Common {
+export interface Whole extends Common {
   readonly type: "whole";
   readonly min: number;
   readonly max: number;
@@ -37,7 +37,7 @@ interface Whole extends Common {
 }
 
 /** A number that need not be whole, of `_percent`. */
-interface Share extends Common {
+export interface Share extends Common {
   readonly type: "share";
   readonly min: number;
   readonly max: number;
@@ -45,37 +45,37 @@ interface Share extends Common {
   readonly coreScale?: number;
 }
 
-interface Flag extends Common {
+export interface Flag extends Common {
   readonly type: "flag";
   readonly default?: boolean;
 }
 
 /** One of a few texts. In the core: its place among them. */
-interface Choice extends Common {
+export interface Choice extends Common {
   readonly type: "choice";
   readonly values: readonly string[];
   readonly default?: string;
 }
 
 /** One of a few numbers. */
-interface Size extends Common {
+export interface Size extends Common {
   readonly type: "size";
   readonly values: readonly number[];
   readonly default?: number;
 }
 
 /** An absolute path. */
-interface Place extends Common {
+export interface Place extends Common {
   readonly type: "place";
 }
 
-interface Text extends Common {
+export interface Text extends Common {
   readonly type: "text";
   readonly default?: string;
 }
 
 /** A value with a shape of its own, whose schema is written by hand (host/control/schemas/configuration.ts). */
-interface Made extends Common {
+export interface Made extends Common {
   readonly type: "made";
   /** What it may be, for documents. */
   readonly values: string;
@@ -89,4 +89,4 @@ export type SettingTable = Readonly<Record<string, Setting>>;
 
 /** What the three times of path patrol are: ours, and the original's of 2004. */
 export const PROFILES = ["default", "classic"] as const;
-type Profile = (typeof PROFILES)[number];
+export type Profile = (typeof PROFILES)[number];

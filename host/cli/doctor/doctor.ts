@@ -21,7 +21,7 @@ import {
 } from "./kernel.ts";
 
 /** This machine. */
-const thisMachine = (): Machine => ({
+export const thisMachine = (): Machine => ({
   sys: "/sys",
   proc: "/proc",
   dev: "/dev",

@@ -25,7 +25,8 @@ function pathPaint(path: PathView, style: Style): Paint {
 }
 
 /** State and conditions: `failed, wrong unit`. */
-const stateText = (path: Pick<PathView, "state" | "conditions">): string => [path.state, ...path.conditions].join(", ");
+export const stateText = (path: Pick<PathView, "state" | "conditions">): string =>
+  [path.state, ...path.conditions].join(", ");
 
 const PATH_TITLES = [
   "",

@@ -18,7 +18,7 @@ function serviceOf(service: ConfiguredService): PortService {
   };
 }
 
-function topologyOf(array: EmulatedArray): ArrayTopology {
+export function topologyOf(array: EmulatedArray): ArrayTopology {
   return {
     name: array.name,
     units: array.units,

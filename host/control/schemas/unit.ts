@@ -68,7 +68,7 @@ export type Attachment = z.infer<typeof Attachment>;
 export const Timeouts = z.object(viewOf("timeouts")).meta({ id: "Timeouts" });
 export type Timeouts = z.infer<typeof Timeouts>;
 
-const UnitStatistics = z
+export const UnitStatistics = z
   .object({
     requests: Count.meta({ description: "Accepted and not answered" }),
     waiting: Count.meta({ description: "Pieces that wait for a path" }),
@@ -81,7 +81,7 @@ const UnitStatistics = z
     latency: Latency.nullable(),
   })
   .meta({ id: "UnitStatistics" });
-type UnitStatistics = z.infer<typeof UnitStatistics>;
+export type UnitStatistics = z.infer<typeof UnitStatistics>;
 
 export const UnitView = z
   .object({
