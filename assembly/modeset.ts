@@ -1,4 +1,4 @@
-// What control may set for all units and paths (MODE_*), and what follows from it for paths that are there already.
+// What control may set for all units and paths (MODE_*), and the consequences for existing paths.
 
 import { MODE_PATROL_INTERVAL_MS } from "./abi";
 import { modeSet, marginalCleanNs, marginalMode } from "./path/mode";

@@ -1,6 +1,6 @@
-// Hedged reads, where an operator allows them: a read that has not answered by the time at which nearly all others have
-// goes out a second time on another path; the first good answer wins. When that is, and whether the budget has room, is
-// decided in selection/hedge.ts. Writes are never hedged; they follow the stall rule.
+// Hedged reads, if an operator allows them: a read that has not answered by the time nearly all others have is sent a second time
+// on another path; the first good answer wins. When that is, and whether the budget allows it, is decided in selection/hedge.ts.
+// Writes are never hedged; they follow the stall rule.
 
 import { bufferGive, bufferTake } from "../memory/buffers";
 import { COMMAND_ORPHAN, COMMAND_HEDGED, Command, METHOD_READ } from "../memory/records";
@@ -13,7 +13,7 @@ import { commandsFree } from "../request/slots";
 import { hedgeLearn, hedgeTake, hedgeThresholdNs } from "../selection/hedge";
 import { OWN_BUFFERS_MAX, attempted, issueDuplicate, ownBuffers } from "./speculative-retry";
 
-/** A read has come back, also one that had lost to its hedge. */
+/** A read has completed, possibly after losing to its hedge. */
 export function hedgeReadBack(u: Unit, c: Command, latencyNs: u64): void {
   if (u.hedgeBudget !== 0 && c.method === METHOD_READ && c.attempt === 0) {
     hedgeLearn(u.selection, c.bufferBytes, latencyNs);
@@ -31,7 +31,7 @@ export function hedgeDue(u: Unit, c: Command): u64 {
   return NEVER;
 }
 
-/** Sends a read a second time, if that can be. Once only: a hedge that comes late helps nobody. */
+/** Sends a read a second time, if possible. Only once: a late hedge helps nobody. */
 function hedge(u: Unit, c: Command): void {
   c.flags |= COMMAND_HEDGED;
   const r = c.request;

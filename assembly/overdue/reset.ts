@@ -1,22 +1,22 @@
-// Settling orphans by force. A reset ends commands of every host on the unit, so it is the last means:
+// Settling orphans by force. A reset ends commands of every host on the unit, so it is the last resort:
 //
-// - By itself the host ends a command that was not answered (UNIT_SET_COMMAND_TIMEOUT_MS): Linux aborts that one command.
-//   That time is long, because a device that does not answer the abort either is reset by Linux with all its host adapter.
-//   On a path that has lost a command, and answers others, an abort is answered: there the time is short, so that what is
-//   lost does not fill the path up.
+// - The host itself ends an unanswered command after UNIT_SET_COMMAND_TIMEOUT_MS: Linux aborts that one command. That time is
+//   long, because if the device does not answer the abort either, Linux resets it together with its whole host adapter. A path
+//   that has lost a command but answers others will answer an abort: there the time is short, so that lost commands do not fill
+//   the path up.
 // - An orphan that other I/O waits for, on a path that answers other commands, is lost, and the path will answer a task
-//   management request: after UNIT_SET_LOST_RESET_MS, and never before 20 times what the slowest thousandth takes, the
-//   logical unit is reset by that path; nothing larger. A path, or an array, that answers nothing at all is spared: a
-//   reset would hang there as well, and when an array stands still for a while every host would send some.
-// - Any other orphan: after UNIT_SET_ORPHAN_RESET_MS the logical unit; when that fails, the target; then the host adapter.
+//   management request: after UNIT_SET_LOST_RESET_MS, and never before 20 times the latency of the slowest thousandth, the
+//   logical unit is reset over that path; nothing larger. A path, or an array, that answers nothing at all is spared: a reset
+//   would hang there as well, and when an array pauses for a while every host would send some.
+// - Any other orphan: after UNIT_SET_ORPHAN_RESET_MS the logical unit; if that fails, the target; then the host adapter.
 //
-// One reset at a time on a path. One that was carried out has ended what the device had been given before it (SAM-5 7.7,
-// 7.9), not what the host had queued: a command that waits there, while a link is down or the device's queue is full,
-// survives the reset and is delivered right after it. So a reset settles only what the device is known to have had: the
-// path had answered something that was sent later, before the reset began. Those orphans can change nothing any more, and
-// nothing waits for them. Their slots and buffers remain the host's until it completes them, and no further reset is sent
-// for them. When there are others the path is asked by a READ, which the host queues behind them: once that is answered
-// they have come back, or are lost, and the next reset settles them.
+// One reset at a time per path. A completed reset has ended what the device had received before it (SAM-5 7.7, 7.9), not what the
+// host had queued: a command waiting there, while a link is down or the device's queue is full, survives the reset and is
+// delivered right after it. So a reset settles only what the device is known to have received: the path had answered something
+// that was sent later, before the reset began. Those orphans can change nothing any more, and nothing waits for them. Their slots
+// and buffers remain the host's until it completes them, and no further reset is sent for them. If there are others, a READ is
+// sent on the path, which the host queues behind them: once that is answered they have come back, or are lost, and the next reset
+// settles them.
 
 import { OP_RESET, PATH_FLAG_PRESENT, RESET_DEVICE, RESET_HOST, RESET_TARGET, SETTLED_RESET } from "../abi";
 import { listNext } from "../memory/lists";
@@ -42,10 +42,10 @@ const LOST_PAUSE_NS: u64 = SECOND;
 
 /** Time for an abort to be carried out. */
 const ABORT_NS: u64 = SECOND;
-/** After its own time a long command that I/O waits for is settled; where it was sent again this is time for that. */
+/** After its own time a long command that I/O waits for is settled; if it was sent again, this much later. */
 const LATER_NS: u64 = 5 * SECOND;
 
-/** Looks at an orphan: counts it when it is lost, resets when it is due for that. Answers when to look again. */
+/** Examines an orphan: counts it if it is lost, and resets if that is due. Returns when to check again. */
 export function orphanDue(u: Unit, c: Command): u64 {
   const p = c.path;
   if (isLong(c.method)) return resetWhen(p, longResetDue(u, c));
@@ -58,7 +58,7 @@ export function orphanDue(u: Unit, c: Command): u64 {
   return dueNs;
 }
 
-/** Resets by `p` when that is due; answers when to look again. */
+/** Resets by `p` if that is due; returns when to check again. */
 function resetWhen(p: Path, dueNs: u64): u64 {
   if (dueNs > now) return dueNs;
   resetStart(p);
@@ -83,8 +83,8 @@ function resetDue(u: Unit, c: Command): u64 {
 }
 
 /**
- * The same for one that may rightly take long (long.ts). As long as its path answers others it counts as slow, not as lost:
- * the host ends it in its time. Only when other I/O waits for it is it settled before, when it is later than any was.
+ * The same for a command that may legitimately take long (long.ts). As long as its path answers others it counts as slow, not
+ * lost: the host ends it in due time. Only if other I/O waits for it is it settled earlier, once it is slower than any before.
  */
 function longResetDue(u: Unit, c: Command): u64 {
   const p = c.path;
@@ -104,7 +104,7 @@ function longResetDue(u: Unit, c: Command): u64 {
   return dueNs;
 }
 
-/** Starts a reset by path `p`, of the scope that is next, unless one is under way. */
+/** Starts a reset by path `p`, of the next scope, unless one is pending. */
 export function resetStart(p: Path): void {
   if (p.resetting !== 0 || (p.flags & PATH_FLAG_PRESENT) === 0) return;
   if (p.resetScope === 0) p.resetScope = <u8>RESET_DEVICE;
@@ -127,7 +127,7 @@ export function resetCompleted(p: Path, generation: u8, result: i32): void {
     undelivered = settle(u, p);
     wakeUnit(u, now + 1);
   } else p.resetNotBeforeNs = now + PAUSE_NS;
-  // If it was not carried out, or did not bring a check back: the next one is larger.
+  // If it failed, or did not bring back a check, the next one is larger.
   if (result >= 0 && p.checkLost === 0) p.resetScope = 0;
   else if (p.resetScope === <u8>RESET_DEVICE) p.resetScope = <u8>RESET_TARGET;
   else p.resetScope = <u8>(p.resetScope === <u8>RESET_TARGET ? RESET_HOST : RESET_DEVICE);
@@ -138,7 +138,7 @@ export function resetCompleted(p: Path, generation: u8, result: i32): void {
   pathIdle(p);
 }
 
-/** A reset by `p` was carried out. Answers whether it leaves orphans that the device may not have had yet. */
+/** A reset by `p` was carried out. Returns whether it leaves orphans that the device may not have received yet. */
 function settle(u: Unit, p: Path): bool {
   let undelivered = false;
   for (let at = u.flightFirst; at !== 0;) {
@@ -149,19 +149,19 @@ function settle(u: Unit, p: Path): bool {
       undelivered = true;
       continue;
     }
-    // One that was not sent again, as it overlaps others that are under way, is now if the host does not give it back.
+    // A command that was not sent again because it overlaps others in flight is sent now, if the host does not return it.
     becomeOrphan(c);
     orphanHarmless(c, SETTLED_RESET);
   }
   return undelivered;
 }
 
-/** The path has answered a READ: when it was for the want of that only, the next reset need not be a larger one. */
+/** The path has answered a READ: if that was all that was missing, the next reset need not be larger. */
 export function resetHelped(p: Path): void {
   if (p.resetWorked !== 0) resetOver(p);
 }
 
-/** Nothing is unanswered on the path any more: the next reset begins small again. */
+/** Nothing is unanswered on the path any more: the next reset starts small again. */
 export function resetOver(p: Path): void {
   if (p.resetting === 0) p.resetScope = 0;
 }

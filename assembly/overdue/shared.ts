@@ -1,7 +1,7 @@
-// Correlated failures: when a path fails or stalls, its cause may be the initiator port, the target port or the
-// controller, which other paths share. Those are suspects: I/O avoids them as long as there are others, until a probe
-// has answered. One probe serves all suspects of the same nexus (initiator port and target port), and one fault costs
-// at most PROBES_MAX of them, however many units there are.
+// Correlated failures: when a path fails or stalls, the cause may be the initiator port, the target port or the controller, which
+// other paths share. Those paths become suspects: I/O avoids them as long as there are others, until a probe has answered. One
+// probe serves all suspects of the same nexus (initiator port and target port), and one fault costs at most PROBES_MAX of them,
+// however many units there are.
 
 import {
   EVENT_SUSPECT,
@@ -39,9 +39,9 @@ function sameNexus(p: Path, other: Path): bool {
   return p.initiatorPort === other.initiatorPort && p.targetPort === other.targetPort;
 }
 
-/** A path has failed or stalled: those that share a component are suspects, and are probed, by a READ if it did not answer I/O. */
+/** A path has failed or stalled: paths sharing a component become suspects and are probed, by a READ if it did not answer I/O. */
 export function sharersSuspect(p: Path): void {
-  // A suspect's own fault was foreseen: those that share a component are suspects already.
+  // A suspect's own fault was expected: paths sharing a component are suspects already.
   if ((p.flags & PATH_FLAG_SUSPECT) !== 0) return;
   if (p.initiatorPort === NONE && p.targetPort === NONE && p.controller === NONE) return;
   const gone = PATH_FLAG_FAILED | PATH_FLAG_REMOVING | PATH_FLAG_SUSPECT;
@@ -69,7 +69,7 @@ function choose(p: Path): void {
   probeCount++;
 }
 
-/** A suspect has answered: the others of its nexus are cleared with it. */
+/** A suspect has answered: the others of its nexus are cleared as well. */
 export function sharerAnswers(p: Path): void {
   if ((p.flags & PATH_FLAG_SUSPECT) === 0) return;
   for (let i: u32 = 0; i < pathCount; i++) {

@@ -1,18 +1,18 @@
-// Sending a piece again beside a command that does not answer. The first good answer wins; what that must not do to
-// other data is in orphan.ts.
+// Sends a piece again in parallel to a command that does not answer. The first good answer wins; orphan.ts ensures that this does
+// no harm to other data.
 //
-// It goes, in this order, to
+// Candidates, in this order:
 // - a path that has not had it yet and is not stalled; the policy chooses;
-// - a path that has had it, and has lost it (it has answered what was sent after it, so it is no black hole) or refused it;
-// - when there are only stalled paths: the one that answered last. That also finds out whether they are back.
+// - a path that has had it, and has lost it (it has answered what was sent later, so it is no black hole) or refused it;
+// - if there are only stalled paths: the one that answered last. That also finds out whether they are back.
 //
-// In cluster mode nothing that changes the medium goes, as long as the first command may still be carried out: once another
-// path has done it, it is acknowledged, other hosts may write there, and the first one, landing late, would undo that. What
-// makes later I/O of this host wait for an orphan (orphan.ts) cannot make theirs wait.
+// In cluster mode nothing that changes the medium is sent again while the first command may still be carried out: once another
+// path has done it, it is acknowledged, other hosts may write there, and the first one, landing late, would undo that. The rule
+// that makes later I/O of this host wait for an orphan (orphan.ts) cannot make theirs wait.
 //
-// All of it is bounded. A piece is under way ATTEMPTS_MAX times at most (a large one LARGE_ATTEMPTS_MAX times: each of a
-// read needs a buffer); each attempt waits for its own threshold (stall.ts). A stalled path gets such a piece at a pace
-// that halves each time, up to one in PROBE_NS_MAX, and never when half of its depth is unanswered.
+// All of it is bounded. A piece has at most ATTEMPTS_MAX commands at once (a large one LARGE_ATTEMPTS_MAX: each attempt of a read
+// needs a buffer); each attempt waits for its own threshold (stall.ts). A stalled path gets such pieces at a rate that halves
+// each time, down to one per PROBE_NS_MAX, and never while half of its depth is unanswered.
 
 import { BUFFER_PAGE_BYTES } from "../abi";
 import { bufferTake } from "../memory/buffers";
@@ -43,13 +43,13 @@ const OF_REQUEST: usize = offsetof<Command>("nextOfRequest");
 const ATTEMPTS_MAX: u32 = 8;
 const LARGE_ATTEMPTS_MAX: u32 = 4;
 const SMALL_BYTES: u32 = 65536;
-/** Retried reads of one request whose data waits in buffers of their own. */
+/** Retried reads of one request whose data is in buffers of their own. */
 export const OWN_BUFFERS_MAX: u32 = 40;
 /** Longest pause between two pieces that a stalled path gets again. */
 const PROBE_NS_MAX: u64 = SECOND;
 const NONE: i32 = -1;
 
-/** Sends the piece of `c` again beside it; false when that cannot be now. */
+/** Sends the piece of `c` again in parallel; false when that is not possible now. */
 export function retrySpeculatively(u: Unit, c: Command): bool {
   const r = c.request;
   if ((c.flags & COMMAND_DEAD) !== 0 || r.error !== 0 || commandsFree() === 0) return false;
@@ -58,7 +58,7 @@ export function retrySpeculatively(u: Unit, c: Command): bool {
   const slot = chooseAgain(u, c);
   if (slot < 0) return false;
   if (changesMedium(c.method) && (c.flags & COMMAND_HARMLESS) === 0 && overlapsOther(u, c)) {
-    // Two of them may have lost each other's way: then only a reset helps, as for an orphan that others wait for.
+    // Two of them may block each other: then only a reset helps, as for an orphan that others wait for.
     c.flags |= COMMAND_WANTED;
     return false;
   }
@@ -77,7 +77,7 @@ export function retrySpeculatively(u: Unit, c: Command): bool {
   return true;
 }
 
-/** Chooses the slot in which the piece of `c` goes out again; negative when there is none now. */
+/** Chooses the slot in which the piece of `c` is sent again; negative when there is none now. */
 function chooseAgain(u: Unit, c: Command): i32 {
   const taken = attempted(c);
   if (taken === ALL_SLOTS) return NONE;
@@ -101,7 +101,7 @@ function unanswered(c: Command): u32 {
   return slots;
 }
 
-/** The slot among `slots` whose path answered last; negative when there is none. */
+/** The slot among `slots` whose path answered most recently; negative when there is none. */
 function newest(u: Unit, slots: u32): i32 {
   let best: i32 = NONE;
   let bestNs: u64 = 0;
@@ -124,14 +124,14 @@ function probesDue(u: Unit, slots: u32): u32 {
   return due;
 }
 
-/** A stalled path gets a piece again: the next one later. */
+/** A stalled path gets a piece again: the next one only after a longer pause. */
 function probed(u: Unit, slot: u32): void {
   const p = unitPath(u, slot);
   p.probePauseNs = min(max(p.probePauseNs * 2, u.stallMinNs), PROBE_NS_MAX);
   p.probeNotBeforeNs = now + p.probePauseNs;
 }
 
-/** Issues the piece of `c` by another command, in `slot`; a read or an UNMAP brings a buffer of its own. */
+/** Sends the piece of `c` by another command, in `slot`; a read or an UNMAP brings a buffer of its own. */
 export function issueDuplicate(c: Command, own: usize, slot: u32): Command {
   const duplicate = commandTake(c.request);
   duplicate.ownBuffer = <u32>own;
@@ -152,7 +152,7 @@ export function attempted(c: Command): u32 {
   for (let at = c.request.commandFirst; at !== 0; at = listNext(at, OF_REQUEST)) {
     const other = changetype<Command>(at);
     if (other.pieceOffset !== c.pieceOffset || other.method !== c.method) continue;
-    // A duplicate that waits for a path is an attempt already.
+    // A duplicate that waits for a path counts as an attempt already.
     if (other.state !== COMMAND_FLIGHT) return ALL_SLOTS;
     slots |= (<u32>1) << (<u32>other.path.slot);
     count++;

@@ -1,19 +1,19 @@
-// The stall rule: a command that does not answer within a threshold goes out again on another path; the first good
-// answer wins. The threshold is learned from the unit's own latencies, so that no setting is needed.
+// The stall rule: a command that does not answer within a threshold is sent again on another path; the first good answer wins.
+// The threshold is learned from the unit's own latencies, so that no setting is needed.
 //
-// - Latencies of good commands are counted in 128 buckets, eight to an octave; the counts are halved now and then, so
-//   old times fade. The threshold is 1.5 x the 99.9th percentile, within the unit's bounds; a piece that has stalled
-//   before is given up sooner and sooner, so that all but one silent paths in a row cost about four times the percentile.
-// - An orphan that answers after all counts with at most twice the threshold: a device that has become slow raises the
-//   threshold step by step, one silent path does not.
-// - Commands that may rightly take long (SYNCHRONIZE CACHE, UNMAP, WRITE SAME) have a rule of their own: long.ts.
-// - The command goes out again beside itself (speculative-retry.ts), if that does no harm (orphan.ts) and there is a path, a slot and,
-//   for a read, a buffer for it; else it goes on waiting and is looked at again.
-// - Time in which the host worked and fetched no answers (`busyNs`) is nobody's silence.
-// - A path that has answered something sent after the command has lost that command, or is slow with it: that says
-//   nothing about others, so the path goes on as before. Only a path that has answered nothing since is stalled. It
-//   is avoided until it has answered something that was sent after that: I/O, or the READ with which it is asked at once.
-//   TEST UNIT READY does not count: devices answer it whose I/O hangs.
+// - Latencies of good commands are counted in 128 buckets, eight to an octave; the counts are halved now and then, so old values
+//   fade. The threshold is 1.5 x the 99.9th percentile, within the unit's bounds; a piece that has stalled before is given up
+//   sooner each time, so that all but one silent paths in a row cost about four times the percentile.
+// - An orphan that answers after all counts with at most twice the threshold: a device that has become slow raises the threshold
+//   step by step, one silent path does not.
+// - Commands that may legitimately take long (SYNCHRONIZE CACHE, UNMAP, WRITE SAME) have a rule of their own: long.ts.
+// - The command is sent again in parallel (speculative-retry.ts) if that does no harm (orphan.ts) and there is a path, a slot
+//   and, for a read, a buffer; otherwise it keeps waiting and is checked again.
+// - Time in which the host was busy and fetched no answers (`busyNs`) does not count as silence.
+// - A path that has answered something sent after the command has lost that command, or is slow with it: that says nothing about
+//   others, so the path stays in use. Only a path that has answered nothing since is stalled. It is avoided until it has answered
+//   something sent after that: I/O, or the READ that is sent to it at once. TEST UNIT READY does not count: devices whose I/O
+//   hangs answer it.
 
 import { EVENT_STALL, PATH_FLAG_FAILED, PATH_FLAG_STALLED, REASON_TIMEOUT } from "../abi";
 import { listNext } from "../memory/lists";
@@ -35,14 +35,14 @@ import { orphanDue } from "./reset";
 import { sharersSuspect } from "./shared";
 
 const LINK: usize = offsetof<Command>("next");
-/** At most one event for each path in this time. */
+/** At most one event per path in this time. */
 const TELL_EVERY_NS: u64 = SECOND;
-/** A command that cannot be retried yet is looked at again after this. */
+/** A command that cannot be retried yet is checked again after this. */
 const AGAIN_NS: u64 = 5 * MILLISECOND;
-/** A path that was silent for so long may have come to lead elsewhere meanwhile. */
+/** A path that was silent for this long may lead elsewhere now. */
 const AWAY_NS: u64 = SECOND;
 
-/** The unit's timer has fired: looks at the oldest commands in flight. */
+/** The unit's timer has fired: checks the oldest commands in flight. */
 export function stallTimer(u: Unit): void {
   if (u.flightFirst === 0) return;
   let soonestNs = soonest(u);
@@ -60,22 +60,22 @@ export function stallTimer(u: Unit): void {
     const atNs = c.timeNs + thresholdOf(u, c) + (busyNs - c.busyNs);
     if (atNs <= now) dueNs = min(dueNs, isLong(c.method) ? longDue(u, c) : stalled(u, c));
     else dueNs = min(dueNs, atNs);
-    // In the order of their issue: whoever follows cannot be due before this.
+    // In the order they were sent: later ones cannot be due before this one.
     if (c.timeNs + soonestNs > dueNs) break;
   }
   if (dueNs !== NEVER) wakeUnit(u, max(dueNs, now + 1));
 }
 
-/** Whether an orphan is one because a reset has ended it, and its piece is not under way by another command. */
+/** Whether an orphan is one because a reset has ended it, and no other command for its piece is in flight. */
 function alone(c: Command): bool {
   return (c.flags & (COMMAND_HARMLESS | COMMAND_DEAD)) === COMMAND_HARMLESS && !commandDuplicate(c);
 }
 
-/** A long command is under way for a while; answers when it has to be looked at again. */
+/** A long command has been in flight for a while; returns when to check it again. */
 function longDue(u: Unit, c: Command): u64 {
   const p = c.path;
   const answered = p.answeredNs > c.timeNs;
-  // A path that was found silent since is left as well.
+  // A path found silent since is avoided as well.
   if (answered && (p.flags & (PATH_FLAG_FAILED | PATH_FLAG_STALLED)) === 0) {
     const lostNs = longLostNs(u, c);
     if (lostNs <= now) return stalled(u, c);
@@ -83,12 +83,12 @@ function longDue(u: Unit, c: Command): u64 {
   }
   const silentNs = c.timeNs + longSilentNs(u) + (busyNs - c.busyNs);
   if (silentNs <= now) return stalled(u, c);
-  // Once it has answered it is not asked again: how it comes back is patrol's affair.
+  // Once it has answered it is not asked again: recovering it is patrol's job.
   if (!answered) longAsk(p);
   return silentNs;
 }
 
-/** A command is past its threshold; answers when it has to be looked at again. */
+/** A command is past its threshold; returns when to check it again. */
 function stalled(u: Unit, c: Command): u64 {
   if (c.path.answeredNs <= c.timeNs) pathStalled(c.path);
   if (!retrySpeculatively(u, c)) {
@@ -99,7 +99,7 @@ function stalled(u: Unit, c: Command): u64 {
   return orphanDue(u, c);
 }
 
-/** Tells control of a stalled command; once in a while for each path is enough. */
+/** Reports a stalled command to control; occasionally per path is enough. */
 function tell(u: Unit, p: Path, thresholdNs: u64): void {
   if (p.stallToldNs !== 0 && now - p.stallToldNs < TELL_EVERY_NS) return;
   p.stallToldNs = now;
@@ -115,7 +115,7 @@ function tell(u: Unit, p: Path, thresholdNs: u64): void {
   );
 }
 
-/** A path does not answer: others are preferred until it has. It is asked at once, by a READ; silence makes it failed. */
+/** A path does not answer: others are preferred until it does. It is sent a READ at once; if that stays silent, it has failed. */
 function pathStalled(p: Path): void {
   if ((p.flags & PATH_FLAG_STALLED) !== 0) return;
   p.flags |= PATH_FLAG_STALLED;
@@ -131,11 +131,11 @@ function pathStalled(p: Path): void {
 /** A path has answered I/O that was sent at `sentNs`. */
 export function pathAnswers(p: Path, sentNs: u64): void {
   if ((p.flags & PATH_FLAG_STALLED) === 0) return;
-  // A late answer says little while others are due; one to what was sent since says that the path works.
+  // A late answer proves little while others are missing; one to something sent since proves that the path works.
   if (sentNs < p.stalledNs && p.orphans !== 0) return;
   p.flags &= ~PATH_FLAG_STALLED;
   p.silent = 0;
-  // A failed one is asked on its way back anyway.
+  // A failed path is checked while it recovers anyway.
   if (now - p.stalledNs >= AWAY_NS && (p.flags & PATH_FLAG_FAILED) === 0) checkIdentity(p);
   unitRefresh(p.unit, REASON_TIMEOUT, 0, 0);
 }

@@ -1,4 +1,4 @@
-// SET TARGET PORT GROUPS (SPC-4 6.45): whether it is called for, when, and its parameter list. groups.ts has the rules.
+// SET TARGET PORT GROUPS (SPC-4 6.45): whether it is needed, when, and its parameter list. The rules are in groups.ts.
 
 import { ALUA_NON_OPTIMIZED, ALUA_OPTIMIZED } from "../abi";
 import { random } from "../memory/random";
@@ -8,10 +8,10 @@ import { Path, Unit } from "../memory/topology";
 import { wakeUnit } from "../memory/wake";
 import { groupOf, unitPath } from "./facts";
 
-/** Without an optimized path for so long (and up to as long again) before SET TARGET PORT GROUPS. */
+/** How long (up to twice this) there must be no optimized path before SET TARGET PORT GROUPS. */
 const SET_AFTER_NS: u64 = 2 * SECOND;
 
-/** Looks whether SET TARGET PORT GROUPS is called for, and when. */
+/** Decides whether and when SET TARGET PORT GROUPS is needed. */
 export function groupsConsiderSet(u: Unit): void {
   const wanted = u.aluaExplicit !== 0 && u.usable !== 0 && unitPath(u, ctz(u.usable)).alua === <u8>ALUA_NON_OPTIMIZED;
   if (!wanted) {
@@ -25,7 +25,7 @@ export function groupsConsiderSet(u: Unit): void {
   wakeUnit(u, u.aluaSetNs);
 }
 
-/** Writes the parameter list (SPC-4 6.45) that makes the path's group optimized; answers its length. */
+/** Writes the parameter list (SPC-4 6.45) that makes the path's group optimized; returns its length. */
 export function groupsBuildSet(p: Path, page: usize): u32 {
   store<u64>(page, 0);
   store<u8>(page, <u8>ALUA_OPTIMIZED, 4);

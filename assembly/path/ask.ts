@@ -1,5 +1,5 @@
-// The asking half of checks: what is wanted of a path is a mask, and its bits go out one by one, in the order health, identity,
-// port groups, SET, in the path's own check slot. answer/check.ts reads what comes back.
+// The requesting half of checks: the checks wanted of a path are a mask; its bits are sent one by one, in the order health,
+// identity, port groups, SET, in the path's own check slot. answer/check.ts reads the answers.
 
 import { OP_SCSI, PATH_FLAG_FAILED, PATH_FLAG_PRESENT, PATH_FLAG_REMOVING, PATH_FLAG_UNVERIFIED } from "../abi";
 import { checkPageTake, commandAt, commandCount } from "../memory/memory";
@@ -22,20 +22,20 @@ import { patrolTimeoutNs } from "./mode";
 
 export const PAGE_BYTES: u32 = 4096;
 
-/** Something is to be found out about a path. */
+/** Requests a check of a path. */
 export function checkWant(p: Path, what: u8): void {
   p.wanted |= what;
   checkNext(p);
 }
 
-/** Its identity has to be checked before its next I/O, when the unit has one to compare with. */
+/** Its identity has to be checked before its next I/O, if the unit has one to compare with. */
 export function checkIdentity(p: Path): void {
   if (p.unit.identityBytes === 0) return;
   p.flags |= PATH_FLAG_UNVERIFIED;
   checkWant(p, WANT_IDENTITY);
 }
 
-/** Starts to take a failed path back; `reason` REASON_PATROL or REASON_OPERATOR. */
+/** Starts to reinstate a failed path; `reason` REASON_PATROL or REASON_OPERATOR. */
 export function checkBack(p: Path, reason: u32): void {
   p.back = <u8>reason;
   p.backTold = 0;
@@ -77,7 +77,7 @@ function buildCheck(p: Path, c: Command, what: u8): void {
     return;
   }
   const page = checkPageTake();
-  // Another path's answer may be in it, which no device that sends less than it says may pass for its own.
+  // The page may hold another path's answer, which must not pass for that of a device that sends less than it claims.
   store<u64>(page, 0);
   c.buffer = <u32>page;
   c.bufferBytes = PAGE_BYTES;
@@ -92,7 +92,7 @@ function buildCheck(p: Path, c: Command, what: u8): void {
   }
 }
 
-/** Whether a health check is a READ: where that is set, and where I/O was not answered, which TEST UNIT READY may be. */
+/** Whether a health check is a READ: if configured, and if I/O went unanswered, which TEST UNIT READY may not reveal. */
 function readsFirst(p: Path): bool {
   const u = p.unit;
   if (u.blockBytes === 0) return false;

@@ -1,4 +1,4 @@
-// Questions about paths that their records answer.
+// Questions about paths that can be answered from their records.
 
 import {
   ALUA_NON_OPTIMIZED,
@@ -37,7 +37,7 @@ export function unitPath(u: Unit, slot: u32): Path {
 /** Logical block dependent (SPC-4 5.15.2.4). */
 const ALUA_LBA_DEPENDENT: u8 = 4;
 
-/** Whether a port group in this state takes I/O, or may do so. */
+/** Whether a port group in this state accepts I/O, or may accept it. */
 export function takesIo(alua: u8): bool {
   return <u32>alua <= ALUA_NON_OPTIMIZED || alua === ALUA_LBA_DEPENDENT || <u32>alua === ALUA_UNKNOWN;
 }
@@ -56,7 +56,7 @@ export function pathEligible(p: Path): bool {
   return (p.flags & (wanted | UNUSABLE)) === wanted && takesIo(p.alua);
 }
 
-/** Whether a path of the unit may soon take I/O that takes none now, because its identity is being checked. */
+/** Whether some path of the unit gets no I/O only because its identity is being checked, and may soon get some. */
 export function unitUnverified(u: Unit): bool {
   const wanted = PATH_FLAG_ENABLED | PATH_FLAG_UNVERIFIED;
   const mask = wanted | UNUSABLE;
@@ -66,7 +66,7 @@ export function unitUnverified(u: Unit): bool {
   return false;
 }
 
-/** Whether a path of the unit takes no I/O for no other reason than that its port group is in transition. */
+/** Whether some path of the unit gets no I/O only because its port group is in transition. */
 export function unitInTransition(u: Unit): bool {
   const wanted = PATH_FLAG_PRESENT | PATH_FLAG_ENABLED;
   for (let rest = u.paths & ~u.eligible; rest !== 0; rest &= rest - 1) {
@@ -81,7 +81,7 @@ const ASCQ_TRANSITION: u32 = 0x0a;
 const ASCQ_STANDBY: u32 = 0x0b;
 const ASCQ_UNAVAILABLE: u32 = 0x0c;
 
-/** The access state that sense data 02/04/xx tells (`sense` as `readSense` answers it). */
+/** The access state that sense data 02/04/xx reports (`sense` as returned by `readSense`). */
 export function aluaOfSense(sense: u32): u32 {
   const ascq = ascqOf(sense);
   if (ascq === ASCQ_TRANSITION) return ALUA_TRANSITIONING;

@@ -1,11 +1,12 @@
-// Asymmetric logical unit access (SPC-4 5.15): what REPORT TARGET PORT GROUPS says, and SET TARGET PORT GROUPS.
+// Asymmetric logical unit access (SPC-4 5.15): REPORT TARGET PORT GROUPS and SET TARGET PORT GROUPS.
 //
-// One report should tell the state of every group and serve all paths of the unit; a controller may tell of itself alone, so a group
-// that a report lacks is asked for over a path of its own. Lengths in it are believed only as far as bytes were received.
+// One report should contain every group and serve all paths of the unit; but a controller may report only its own group, so
+// groups missing from a report are requested over paths of their own. Lengths in it are trusted only as far as bytes were
+// received.
 //
-// SET TARGET PORT GROUPS, where allowed: only when no optimized path is left and has not been for a while (a random
-// one, so that not every host acts), then once; and each time it was sent, the wait before the next one doubles. So
-// two hosts that see different paths do not drive the array to and fro.
+// SET TARGET PORT GROUPS, if allowed, is sent only when there has been no optimized path for a while (a random time, so that not
+// every host acts), then once; and after each one the wait before the next doubles. So two hosts that see different paths do not
+// keep switching the array back and forth.
 
 import {
   ALUA_TRANSITIONING,
@@ -29,14 +30,14 @@ import { groupsSoon } from "./timer";
 /** Byte 4: the format of the report, where its first descriptor has nothing in these bits; byte 5 then: transition time, s. */
 const FORMAT_MASK: u32 = 0x70;
 const FORMAT_EXTENDED: u32 = 0x10;
-/** Least time between two of them; doubles each time, up to the most. */
+/** Least time between two of them; doubles each time, up to the maximum. */
 const SET_PAUSE_NS: u64 = 60 * SECOND;
 const SET_PAUSE_NS_MAX: u64 = 3600 * SECOND;
 
-/** Reads a report of the target port groups (SPC-4 6.37) that came by path `p`. */
+/** Reads a report of the target port groups (SPC-4 6.37) received over path `p`. */
 export function groupsRead(p: Path, page: usize, bytes: u32): void {
   const u = p.unit;
-  // While it is open where the path leads, the report may be that of another unit; it is asked for again later.
+  // While it is uncertain where the path leads, the report may be another unit's; it is requested again later.
   if ((p.flags & (PATH_FLAG_FAILED | PATH_FLAG_UNVERIFIED | PATH_FLAG_WRONG_UNIT)) !== 0) {
     p.wantedLater |= WANT_GROUPS;
     return;
@@ -61,7 +62,7 @@ export function groupsRead(p: Path, page: usize, bytes: u32): void {
   askOthers(p, u.paths & ~told);
 }
 
-/** Sets the state of a group's paths as `teller` has told it. Answers their slots, as a mask. */
+/** Sets the state of a group's paths as reported over `teller`. Returns their slots, as a mask. */
 function groupState(teller: Path, group: u32, state: u32): u32 {
   const u = teller.unit;
   const isOwn = groupOf(teller) === group;
@@ -76,7 +77,7 @@ function groupState(teller: Path, group: u32, state: u32): u32 {
   return slots;
 }
 
-/** Paths of whose groups the report says nothing are asked themselves: now, and from then on at each check. */
+/** Paths whose groups are missing from the report are asked themselves: now, and from then on at each check. */
 function askOthers(teller: Path, slots: u32): void {
   for (let rest = slots; rest !== 0; rest &= rest - 1) {
     const p = unitPath(teller.unit, ctz(rest));
@@ -87,14 +88,14 @@ function askOthers(teller: Path, slots: u32): void {
   }
 }
 
-/** A path whose group takes no I/O, or has changed: the report is read anew, by itself or by one that surely answers. */
+/** A path whose group takes no I/O, or has changed: the report is read again, over itself or over a path that surely answers. */
 export function groupsWanted(p: Path): void {
   const u = p.unit;
   if (u.usable !== 0 && p.ownReport === 0) checkWant(unitPath(u, ctz(u.usable)), WANT_GROUPS);
   else checkWant(p, WANT_GROUPS);
 }
 
-/** The unit's timer has fired: sends SET TARGET PORT GROUPS if it is still called for. */
+/** The unit's timer has fired: sends SET TARGET PORT GROUPS if it is still needed. */
 export function groupsTimer(u: Unit): void {
   if (u.aluaSetNs === 0) return;
   if (u.aluaSetNs > now) return wakeUnit(u, u.aluaSetNs);
@@ -111,7 +112,7 @@ export function groupsTimer(u: Unit): void {
   checkWant(best, WANT_SET);
 }
 
-/** SET TARGET PORT GROUPS has been answered: what came of it is read. */
+/** SET TARGET PORT GROUPS has been answered: its effect is read. */
 export function groupsSetDone(p: Path, accepted: bool): void {
   const u = p.unit;
   event(EVENT_ALUA_SET, REASON_ALUA, u.index, p.index, groupOf(p), accepted ? 1 : 0, 0, 0);

@@ -1,6 +1,6 @@
-// Intermittent-failure monitoring: a path that keeps failing, stalling or costing retries is used as a last resort
-// only, until an operator vouches for it. Where a clean period is set, it is also used again when it has been without
-// faults for that long; the period doubles each time it is found marginal again. The last path is used, marginal or not.
+// Intermittent-failure monitoring: a path that keeps failing, stalling or costing retries is used only as a last resort, until an
+// operator clears it. If a clean period is set, it is also used again after that long without faults; the period doubles each
+// time it becomes marginal again. The last path is used, marginal or not.
 //
 // Several faults within one second count as one: they have one cause. Unit attentions and resets by others do not count.
 
@@ -41,7 +41,7 @@ export function marginalCountOne(p: Path): void {
   judge(p);
 }
 
-/** Faults that control knows of from the time before the path was added: they count as faults of now. */
+/** Faults that control knows from before the path was added: they count as present faults. */
 export function marginalRemember(p: Path, faults: u32): i32 {
   if (faults > PATH_FAULT_TIMES_MAX) return -(<i32>ERROR_RANGE);
   if (!marginalMode || faults === 0) return 0;
@@ -50,13 +50,13 @@ export function marginalRemember(p: Path, faults: u32): i32 {
   return 0;
 }
 
-/** After a fault: whether it is marginal now. */
+/** After a fault: whether the path is marginal now. */
 function judge(p: Path): void {
   if ((p.flags & PATH_FLAG_MARGINAL) !== 0) return begin(p);
   if (p.faults < marginalCount) return;
   const firstNs = load<u64>(timeAt(p, p.faults - marginalCount));
   if (now - firstNs > marginalWindowNs) return;
-  // Long clean before these faults: the period starts small again.
+  // Long clean before these faults: the period starts from the beginning.
   const longClean = firstNs - p.marginalEndNs > max(8 * p.marginalPeriodNs, marginalWindowNs);
   p.marginalPeriodNs =
     p.marginalPeriodNs === 0 || longClean ? marginalCleanNs : min(p.marginalPeriodNs * 2, PERIOD_NS_MAX);
@@ -66,7 +66,7 @@ function judge(p: Path): void {
   unitRefresh(p.unit, REASON_MARGINAL, p.lastSense, p.lastHostStatus);
 }
 
-/** The clean period begins (again), or the wait for an operator, which no time ends. */
+/** Starts the clean period (again), or the unlimited wait for an operator. */
 function begin(p: Path): void {
   if (marginalCleanNs === 0) {
     p.marginalPeriodNs = 0;
@@ -79,7 +79,7 @@ function begin(p: Path): void {
   wakePath(p, p.marginalEndNs);
 }
 
-/** The path's timer has fired; answers when its clean period ends. */
+/** The path's timer has fired; returns when its clean period ends. */
 export function marginalTimer(p: Path): u64 {
   if ((p.flags & PATH_FLAG_MARGINAL) === 0 || p.marginalEndNs === NEVER) return NEVER;
   if ((p.flags & (PATH_FLAG_FAILED | PATH_FLAG_STALLED)) !== 0) {
@@ -95,7 +95,7 @@ export function marginalTimer(p: Path): u64 {
   return NEVER;
 }
 
-/** It is used like any other again: after its clean period (REASON_MARGINAL), or by an operator. */
+/** It is in normal use again: after its clean period (REASON_MARGINAL), or by an operator. */
 function end(p: Path, reason: u32): void {
   if ((p.flags & PATH_FLAG_MARGINAL) === 0) return;
   p.flags &= ~PATH_FLAG_MARGINAL;
@@ -105,14 +105,14 @@ function end(p: Path, reason: u32): void {
   event(EVENT_MARGINAL, reason, p.unitHandle, p.index, 0, <u32>(p.marginalPeriodNs / SECOND), 0, 0);
 }
 
-/** An operator vouches for it: what was counted is forgotten. */
+/** An operator clears it: its faults are forgotten. */
 export function marginalClear(p: Path): void {
   end(p, REASON_OPERATOR);
   p.marginalPeriodNs = 0;
   p.faults = 0;
 }
 
-/** Monitoring was turned off, or another clean period was set: marginal paths obey that too. */
+/** Monitoring was turned off, or the clean period changed: marginal paths follow that, too. */
 export function marginalAnew(): void {
   for (let i: u32 = 0; i < pathCount; i++) {
     const p = pathAt(i);

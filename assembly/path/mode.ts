@@ -36,7 +36,7 @@ const SECONDS_MAX: i64 = 31536000;
 
 export let failbackMode: u32 = DEFAULT_FAILBACK;
 export let clusterMode: bool = DEFAULT_CLUSTER !== 0;
-/** Bits of the patrol mode (MODE_PATROL): healthy paths are checked; failed ones are, and taken back. */
+/** Bits of the patrol mode (MODE_PATROL): check healthy paths; check failed paths, and reinstate them. */
 const PATROL_HEALTH: u32 = 1;
 const PATROL_RECOVERY: u32 = 2;
 let patrolMode: u32 = DEFAULT_PATROL;
@@ -49,17 +49,17 @@ export let marginalWindowNs: u64 = <u64>DEFAULT_MARGINAL_WINDOW_S * SECOND;
 /** 0: a marginal path waits for an operator. */
 export let marginalCleanNs: u64 = <u64>DEFAULT_MARGINAL_CLEAN_S * SECOND;
 
-/** Whether patrol takes failed paths back. */
+/** Whether patrol reinstates failed paths. */
 export function patrolRecovers(): bool {
   return (patrolMode & PATROL_RECOVERY) !== 0;
 }
 
-/** Whether patrol checks paths that are in order. */
+/** Whether patrol checks healthy paths. */
 export function patrolChecksHealth(): bool {
   return (patrolMode & PATROL_HEALTH) !== 0;
 }
 
-/** Sets a mode or a number of one. What paths have to do then is the caller's (modeset.ts). */
+/** Sets a mode or one of its numbers. The consequences for paths are up to the caller (modeset.ts). */
 export function modeSet(mode: u32, value: i64): i32 {
   if (value < 0) return -(<i32>ERROR_RANGE);
   if (mode === MODE_PATROL_INTERVAL_MS || mode === MODE_PATROL_THRESHOLD_MS || mode === MODE_PATROL_TIMEOUT_MS) {

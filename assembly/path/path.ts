@@ -1,7 +1,7 @@
-// Paths: their three attributes (priority, enabled, failed), the conditions that keep I/O away, and their depth.
+// Paths: their three attributes (priority, enabled, failed), the conditions that keep I/O away from them, and their depth.
 //
-// A path is eligible for I/O when it is enabled, healthy, verified, leads to its own unit, is not being removed and its
-// port group takes I/O. Eligible paths fall into tiers (see unit.ts); the policy chooses within the best one.
+// A path is eligible for I/O when it is enabled, healthy, verified, leads to its own unit, is not being removed and its port
+// group accepts I/O. Eligible paths fall into tiers (see unit.ts); the policy chooses within the best one.
 
 import {
   ALUA_UNKNOWN,
@@ -93,7 +93,7 @@ export function pathAdd(unit: u32, arrayPort: u32, port: u32, priority: u32, ena
   return <i32>p.index;
 }
 
-/** Handle of the path that has a priority in a unit; NONE when none has. */
+/** Handle of the path with this priority in a unit; NONE when there is none. */
 function priorityOwner(u: Unit, priority: u32): u32 {
   for (let rest = u.paths; rest !== 0; rest &= rest - 1) {
     const p = unitPath(u, ctz(rest));
@@ -117,7 +117,7 @@ export function pathRemove(handle: u32): i32 {
   return 0;
 }
 
-/** Something of it has come back: a path that is being removed goes when nothing is in flight. */
+/** A command of it has come back: a path that is being removed goes when nothing is in flight. */
 export function pathIdle(p: Path): void {
   if ((p.flags & PATH_FLAG_REMOVING) === 0 || p.inFlight !== 0 || p.checking !== 0 || p.resetting !== 0) return;
   const u = p.unit;
@@ -158,7 +158,7 @@ export function pathSet(handle: u32, property: u32, value: i64): i32 {
   if (property === PATH_SET_PRIORITY) return setPriority(p, number);
   if (property === PATH_SET_ENABLED) {
     if (number > 1) return -(<i32>ERROR_RANGE);
-    // Nobody has looked where it leads while it was out of use.
+    // Nobody checked where it leads while it was out of use.
     if (number === 1 && (p.flags & PATH_FLAG_ENABLED) === 0) checkIdentity(p);
     p.flags = number === 1 ? p.flags | PATH_FLAG_ENABLED : p.flags & ~PATH_FLAG_ENABLED;
   } else if (property === PATH_SET_DEPTH) {

@@ -1,4 +1,4 @@
-// What I/O shows of a path changes its state here: failed, perhaps back, another access state, less depth.
+// State changes of a path caused by its I/O: failed, perhaps back, another access state, less depth.
 
 import { EVENT_ALUA_CHANGED, EVENT_PATH_ERROR_IO, PATH_FLAG_FAILED, REASON_ALUA, REASON_PATROL } from "../abi";
 import { event, hostNow } from "../memory/ring";
@@ -26,7 +26,7 @@ export function pathFailed(p: Path, reason: u32, sense: u32, hostStatus: u16): v
   unitRefresh(p.unit, reason, sense, hostStatus);
 }
 
-/** A failed path has answered something that was long given up: perhaps it is back. */
+/** A failed path has answered something given up long ago: perhaps it is back. */
 export function pathBack(p: Path): void {
   if ((p.flags & PATH_FLAG_FAILED) === 0 || p.heldDown !== 0 || p.back !== 0 || !patrolRecovers()) return;
   checkBack(p, REASON_PATROL);
@@ -48,7 +48,7 @@ export function setDepth(u: Unit, p: Path, depth: u32): void {
   u.full = p.inFlight >= depth ? u.full | bit : u.full & ~bit;
 }
 
-/** BUSY or TASK SET FULL: the device takes no more than what is in flight now. */
+/** BUSY or TASK SET FULL: the device accepts no more than what is in flight now. */
 export function pathDepthLower(u: Unit, p: Path): void {
   setDepth(u, p, max<u32>(1, min(p.depth - 1, p.inFlight)));
 }

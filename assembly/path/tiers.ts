@@ -1,6 +1,6 @@
-// Which paths of a unit get I/O. Eligible paths fall into tiers: in order and optimized; in order and non-optimized; suspected;
-// marginal; stalled. I/O goes to the first tier that is not empty, chosen there by the policy; the lower ones serve pieces that
-// have failed on all of the first.
+// Which paths of a unit get I/O. Eligible paths fall into tiers: healthy and optimized; healthy and non-optimized; suspect;
+// marginal; stalled. I/O goes to the first tier that is not empty, where the policy chooses; lower tiers serve pieces that have
+// failed on all paths of the first.
 
 import {
   ALUA_OPTIMIZED,
@@ -25,7 +25,7 @@ import { inUse, selectionSetUsable } from "../selection/selection";
 import { groupsConsiderSet } from "./alua";
 import { pathEligible, unitPath, unitUnverified } from "./facts";
 
-/** Works out anew which paths get I/O and which are in use, and tells what changed. */
+/** Determines again which paths get I/O and which are in use, and reports changes. */
 export function unitRefresh(u: Unit, reason: u32, sense: u32, hostStatus: u16): void {
   tiers(u);
   selectionSetUsable(u.selection, u.usable);
@@ -49,7 +49,7 @@ export function unitRefresh(u: Unit, reason: u32, sense: u32, hostStatus: u16): 
     event(EVENT_PATH_STATE, reason, u.index, p.index, before, p.flags, sense, hostStatus);
   }
   u.inUsePath = first;
-  // With no other path, one whose identity is being checked is about to be back, or to be found bad.
+  // If there is no other path, one whose identity is being checked is about to be back, or to be found bad.
   const unverifiedOnly = first === NONE && unitUnverified(u);
   if (left !== NONE && reason !== REASON_OPERATOR && !unverifiedOnly)
     failover(u, left, first, reason, sense, hostStatus);
@@ -57,7 +57,7 @@ export function unitRefresh(u: Unit, reason: u32, sense: u32, hostStatus: u16): 
   if (u.aluaExplicit !== 0) groupsConsiderSet(u);
 }
 
-/** Whether a path is left because of a fault. */
+/** Whether a path is no longer used because of a fault. */
 function faulty(p: Path): bool {
   if ((p.flags & PATH_FLAG_ENABLED) === 0) return false;
   return !pathEligible(p) || (p.flags & (PATH_FLAG_STALLED | PATH_FLAG_MARGINAL)) !== 0;
@@ -69,13 +69,13 @@ function failover(u: Unit, left: u32, first: u32, reason: u32, sense: u32, hostS
   else event(EVENT_FAILOVER_FAILED, reason, u.index, left, 0, 0, sense, hostStatus);
 }
 
-/** Begins or ends the wait for a path. */
+/** Starts or ends the wait for a path. */
 function pathless(u: Unit, reason: u32): void {
   if (u.eligible === 0) {
     if (u.noPathNs !== 0) {
-      // What has waited for an identity check only may have to wait for a path now.
+      // Requests that waited only for an identity check may have to wait for a path now.
       if (u.noPathTold === 0 && u.requestFirst !== 0) unitDirty(u);
-      // How long that may be has perhaps changed: a transition has ended in another state that takes no I/O.
+      // The limit may have changed: a transition has ended in another state that takes no I/O.
       wakeUnit(u, max(now + 1, u.noPathNs + u.noPathTimeoutNs));
       return;
     }
@@ -88,7 +88,7 @@ function pathless(u: Unit, reason: u32): void {
     u.noPathNs = 0;
     u.waiting = 0;
     u.noPathTold = 0;
-    // They have waited beyond their time for what was not theirs: once more they have all of it.
+    // They waited beyond their time for something not their own: they get their full time once more.
     if (u.putOff !== 0) putOffAll(u, u.transitionNs + u.ioTimeoutNs);
     u.putOff = 0;
     u.released = 0;

@@ -1,4 +1,4 @@
-// A path's timer: when it is looked at next, and by when a check has to be answered. patrol.ts acts when it fires.
+// A path's timer: when it is considered next, and by when a check has to be answered. patrol.ts acts when it fires.
 
 import { PATH_FLAG_PRESENT } from "../abi";
 import { pathAt, pathCount } from "../memory/memory";
@@ -11,13 +11,13 @@ import { WANT_GROUPS, WANT_IDENTITY } from "./facts";
 import { patrolIntervalNs } from "./mode";
 import { marginalTimer } from "./marginal";
 
-/** While a port group is in transition its state is asked for at this pace. */
+/** While a port group is in transition its state is requested at this interval. */
 const TRANSITION_NS: u64 = 500 * MILLISECOND;
-/** A page that could not be read is asked for again at this pace, and at the slower one when that has not helped. */
+/** An unreadable page is requested again at this interval, and at the longer one if that has not helped. */
 const UNREAD_NS: u64 = 100 * MILLISECOND;
 const UNREAD_SLOW_NS: u64 = SECOND;
 
-/** A new path: its first check falls anywhere in the interval. */
+/** A new path: its first check comes at a random time in the interval. */
 export function patrolBegin(p: Path): void {
   p.nextCheckNs = now + (random() % patrolIntervalNs);
   patrolArm(p);
@@ -39,12 +39,12 @@ export function patrolArm(p: Path): void {
   wakePathAt(p, (p.flags & PATH_FLAG_PRESENT) === 0 ? NEVER : dueNs);
 }
 
-/** The port groups are asked for again soon, by this path. */
+/** The port groups are to be requested again soon, over this path. */
 export function groupsSoon(p: Path): void {
   checkSoon(p, WANT_GROUPS, TRANSITION_NS);
 }
 
-/** The path is asked again soon where it leads. */
+/** The path is to be identified again soon. */
 export function identitySoon(p: Path, fast: bool): void {
   checkSoon(p, WANT_IDENTITY, fast ? UNREAD_NS : UNREAD_SLOW_NS);
 }

@@ -1,14 +1,14 @@
-// Who may take a request slot and buffers, and who waits. Connections that find no room wait in one line, first come,
-// first served; nothing is received from them meanwhile. The head of the line gets what it needs before anybody
-// behind it, however small their wishes are, so nobody starves.
+// Who may take a request slot and buffers, and who waits. Connections that find no room wait in one line, first come, first
+// served; nothing is received from them meanwhile. The head of the line gets what it needs before anyone behind it, however
+// little those want, so nobody starves.
 //
-// One unit may not take everything: a unit that answers nothing would otherwise stop all others. It may hold up to
-// twice what is then still free (and always one request), so however many units hang, some room is left for the rest.
-// A connection that is over its unit's share waits in the unit's own line.
+// One unit may not take everything: a unit that answers nothing would otherwise stop all others. It may hold up to twice what is
+// then still free (and always one request), so however many units hang, some room is left for the rest. A connection over its
+// unit's share waits in the unit's own line.
 //
-// Nor may one connection: a client that asks and does not read its answers holds what they lie in. It may hold as much as
-// it leaves free, and waits by itself for one of its own answers to leave. A connection that holds nothing may take a
-// quarter of what is free, whatever its unit holds. So however many clients do not read, those who do get on.
+// Nor may one connection: a client that sends requests and does not read its answers holds their buffers. It may hold as much as
+// it leaves free, and otherwise waits for one of its own answers to leave. A connection that holds nothing may take a quarter of
+// what is free, whatever its unit holds. So however many clients do not read, those that do make progress.
 
 import { buffersFree } from "../memory/buffers";
 import { listPush, listRemove, listUnshift } from "../memory/lists";
@@ -36,7 +36,7 @@ import { unitsStarve } from "./slots";
 const LINK: usize = offsetof<Client>("waitNext");
 const SHARE: usize = offsetof<Unit>("shareFirst");
 
-/** A payload that makes no progress, replies that are not taken, for so long are too long when others wait. */
+/** How long a payload may make no progress, or replies may stay unread, while others wait. */
 const IDLE_PAYLOAD_NS: u64 = 10 * SECOND;
 
 /** Whether the unit may take a request with `bytes` of data now, as far as its share goes. */
@@ -67,7 +67,7 @@ function mayPass(n: Client, bytes: u32): bool {
 export function mayTake(n: Client, bytes: u32): bool {
   const u = n.unit;
   const first = served === changetype<usize>(n) && servedTaken === 0;
-  // Whoever is served takes one request, then makes room for the next in line.
+  // Whoever is served takes one request, then makes way for the next in line.
   if (!first && load<usize>(line) !== 0) {
     waitForRoom(n);
     return false;
@@ -86,7 +86,7 @@ export function mayTake(n: Client, bytes: u32): bool {
   return true;
 }
 
-/** Below these parts of what there is, room counts as scarce. */
+/** Room is scarce when less than these fractions of it is free. */
 const SCARCE_SHIFT: u32 = 2;
 
 /** Whether a connection or a unit waits for what others hold, or may soon have to. */
@@ -103,7 +103,7 @@ export function waitForRoom(n: Client): void {
   else listPush(line, changetype<usize>(n), LINK);
 }
 
-/** It waits no longer (it is being closed). Whoever waits behind it may want less than there is. */
+/** It stops waiting (it is being closed). Those behind it may want less than there is. */
 export function waitNoLonger(n: Client): void {
   const kept = n.waiting === WAITING_ROOM || n.waiting === WAITING_SHARE;
   if (n.waiting === WAITING_ROOM) listRemove(line, changetype<usize>(n), LINK);
@@ -112,7 +112,7 @@ export function waitNoLonger(n: Client): void {
   if (kept) roomFreed(n.unit);
 }
 
-/** Somebody waits: those who hold buffers and do nothing are looked for after a while. */
+/** Someone waits: after a while, clients that hold buffers without using them are searched for. */
 export function watch(): void {
   wakeCore(now + IDLE_PAYLOAD_NS);
 }

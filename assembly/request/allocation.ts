@@ -1,13 +1,13 @@
-// BLOCK_STATUS of the metadata context base:allocation (NBD protocol, "Metadata contexts"): which blocks are data and which
-// are holes that read as zeroes. The device tells by GET LBA STATUS (SBC-4 5.9), if it can; else all is data, which is
-// never wrong.
+// BLOCK_STATUS of the metadata context base:allocation (NBD protocol, "Metadata contexts"): which blocks are data and which are
+// holes that read as zeroes. The device reports this by GET LBA STATUS (SBC-4 5.9), if it can; otherwise everything is data,
+// which is never wrong.
 //
-// A request has ALLOCATION_BYTES: the device's parameter data comes into the first half, the extents are made from it in the
-// second half at once when it has come. A command that was issued again elsewhere brings a buffer of its own and may end
-// whenever it likes.
+// A request has ALLOCATION_BYTES: the device's parameter data is read into the first half, and the extents are made from it in
+// the second half as soon as it has arrived. A command that was sent again elsewhere brings a buffer of its own and may end at
+// any time.
 //
-// Nothing of what a device tells is trusted: descriptors that do not follow each other end the list, and no extent reaches
-// beyond what was asked.
+// Nothing that a device reports is trusted: descriptors that do not follow each other end the list, and no extent reaches beyond
+// the requested range.
 
 import { FLAG_ONE_EXTENT, FLAG_WIDE_EXTENTS } from "../memory/operations";
 import { Command, Request } from "../memory/records";
@@ -40,7 +40,7 @@ export function extentBytes(r: Request): u32 {
   return ((<u32>r.flags) & FLAG_WIDE_EXTENTS) !== 0 ? 16 : 8;
 }
 
-/** Makes extents of what a device has told. */
+/** Makes extents from the device's report. */
 export function extents(c: Command): void {
   const r = c.request;
   const shift = r.unit.blockShift;
@@ -55,7 +55,7 @@ export function extents(c: Command): void {
   for (let at = HEADER_BYTES; at + DESCRIPTOR_BYTES <= end && from < askedEnd; at += DESCRIPTOR_BYTES) {
     const lba = bswap<u64>(load<u64>(data + at));
     const next = lba + <u64>bswap<u32>(load<u32>(data + at, 8));
-    // The first one may begin before what was asked for; whatever else does not continue is nonsense.
+    // The first one may begin before the requested range; any other gap or overlap is nonsense.
     if (lba > expected || next <= expected || next > r.unit.blocks || (r.extents !== 0 && lba !== expected)) break;
     const until = min(next << shift, askedEnd);
     const state = stateOf(load<u8>(data + at, 12) & 15);
@@ -66,7 +66,7 @@ export function extents(c: Command): void {
   if (r.extents === 0) allocated(r);
 }
 
-/** Mapped blocks are data; so is what nobody knows of. */
+/** Mapped blocks are data; so are blocks whose state is unknown. */
 function stateOf(status: u8): u32 {
   if (status === STATUS_DEALLOCATED) return STATE_HOLE | STATE_ZERO;
   return status === STATUS_ANCHORED ? STATE_ZERO : 0;
@@ -78,7 +78,7 @@ export function allocated(r: Request): void {
   add(r, r.askedBytes, 0);
 }
 
-/** Adds an extent, or lengthens the last one; false when no other may follow. */
+/** Adds an extent, or extends the last one; false when no further one may follow. */
 function add(r: Request, bytes: u64, state: u32): bool {
   const wide = extentBytes(r) === 16;
   const last = extentsAt(r) + <usize>((r.extents - 1) * extentBytes(r));

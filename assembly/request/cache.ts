@@ -1,9 +1,9 @@
-// A volatile write cache: whether what was acknowledged may be there only, so that a flush has to go to the device; and
-// what the device tells of acknowledged data that it could not write.
+// Volatile write caches: whether acknowledged data may exist only in a cache, so that a flush has to go to the device; and
+// reports by the device of acknowledged data that it could not write.
 //
-// Such a loss is told once, by a deferred error (SPC-4 4.5) or as the answer to a flush, and the device calls
-// the next flush good. So a flush that was answered this way is not asked again, here or elsewhere; and a loss that
-// another command was told of is remembered until a client's flush has failed for it.
+// The device reports such a loss once, by a deferred error (SPC-4 4.5) or as the answer to a flush, and then calls the next flush
+// good. So a flush answered this way is not repeated, here or elsewhere; and a loss reported to another command is remembered
+// until a client's flush has failed for it.
 
 import {
   EVENT_DATA_LOST,
@@ -36,7 +36,7 @@ import {
   keyOf,
 } from "../scsi/sense";
 
-/** 2A/00: parameters changed; 2A/01: mode parameters changed. The others are about reservations, capacity and the like. */
+/** 2A/00: parameters changed; 2A/01: mode parameters changed. The other codes are about reservations, capacity and the like. */
 const ASCQ_MODE_PARAMETERS: u32 = 0x01;
 
 /** Whether a flush has to go to the device. */
@@ -45,8 +45,8 @@ export function cachesWrites(u: Unit): bool {
 }
 
 /**
- * Parameters of the device have changed (`sense` tells which): it may have a cache now. It is told once on each path, so
- * flushes go to the device from here on, whatever control says: that may be older. A flush too many harms nobody.
+ * Parameters of the device have changed (`sense` says which): it may have a cache now. This is reported once on each path, so
+ * from here on flushes go to the device, whatever control says: that may be older. A needless flush does no harm.
  */
 export function cacheUnverify(u: Unit, sense: u32): void {
   const asc = ascOf(sense);
@@ -55,8 +55,8 @@ export function cacheUnverify(u: Unit, sense: u32): void {
 }
 
 /**
- * The device knows no SYNCHRONIZE CACHE. Where it has said that it has a cache, that is a fault: false. Where one was only
- * assumed, or doubted, there is none, or none that anybody could flush: what it acknowledges is all there is to be had.
+ * The device does not know SYNCHRONIZE CACHE. If it has reported a cache, that is a fault: false. If a cache was only assumed, or
+ * uncertain, there is none, or none that can be flushed: its acknowledgement is the best there is.
  */
 export function cacheDenied(u: Unit, p: Path): bool {
   if ((u.capabilities & (UNIT_CAN_CACHE_WRITES | UNIT_CAN_ASSUMED_CACHE)) === UNIT_CAN_CACHE_WRITES) return false;
@@ -72,13 +72,13 @@ export function asksForFua(c: Command): bool {
   return writes && ((<u8>(c.cdb0 >> 8)) & FUA) !== 0;
 }
 
-/** The device refuses force unit access, whatever it has said: a flush follows such a write from here on. */
+/** The device refuses force unit access, whatever it has reported: from here on such a write is followed by a flush. */
 export function fuaRefused(u: Unit, p: Path): void {
   u.capabilities &= ~UNIT_CAN_FUA;
   tellLack(p, LACKS_FUA);
 }
 
-/** Control learns of what a device lacks once. */
+/** Reports to control, once, what a device lacks. */
 function tellLack(p: Path, lack: u32): void {
   const u = p.unit;
   if (((<u32>u.lacksTold) & lack) !== 0) return;
@@ -86,15 +86,15 @@ function tellLack(p: Path, lack: u32): void {
   event(EVENT_LACKS, REASON_IO, u.index, p.index, lack, 0, 0, 0);
 }
 
-/** Times a request is written once more because power was lost before its flush. */
+/** How often a request is rewritten because power was lost before its flush. */
 const FORCED_AGAIN_MAX: u32 = 16;
 /** 29/00: power on or reset, nobody says which; 29/01: power on; 29/04: device internal reset. */
 const ASCQ_POWER_ON: u32 = 0x01;
 const ASCQ_INTERNAL_RESET: u32 = 0x04;
 
 /**
- * The path, or the device, was away (OUTCOME_NEXUS): with the power a volatile cache has lost what it held. Each nexus is told
- * that once, so a flush that is answered well comes after whatever has been told (`forcedInVain`).
+ * The path, or the device, was away (OUTCOME_NEXUS): with its power a volatile cache has lost its content. Each nexus is told
+ * once, so a successful flush comes after everything reported so far (`forcedInVain`).
  */
 export function powerMaybeLost(u: Unit, sense: u32): void {
   const asc = ascOf(sense);
@@ -103,8 +103,8 @@ export function powerMaybeLost(u: Unit, sense: u32): void {
 }
 
 /**
- * A request that wants FUA has been written, and flushed where it had to be: whether what should have been flushed may have
- * been lost before that. Then it is written once more; a device that loses power again and again fails it. A trim is a hint.
+ * A FUA request has been written, and flushed if necessary: whether the data to be flushed may have been lost before that. Then
+ * it is rewritten; a device that keeps losing power fails it. A trim is only a hint.
  */
 export function forcedInVain(r: Request): bool {
   const kind = <u32>r.kind;
@@ -115,18 +115,18 @@ export function forcedInVain(r: Request): bool {
   return r.error === 0;
 }
 
-/** Whether an outcome tells of acknowledged data that did not reach the medium. */
+/** Whether an outcome reports acknowledged data that did not reach the medium. */
 export function tellsLoss(method: u8, outcome: u8, sense: u32): bool {
   const key = keyOf(sense);
-  // Only writes are acknowledged before they are done, so that is what every deferred error is about.
+  // Only writes are acknowledged before they are done, so every deferred error is about one.
   if ((sense & SENSE_DEFERRED) !== 0) return key > KEY_RECOVERED_ERROR && key !== KEY_UNIT_ATTENTION;
   if (method !== METHOD_SYNC || outcome === OUTCOME_UNSUPPORTED) return false;
-  // A reservation conflict comes without sense data: the flush was not begun.
+  // A reservation conflict has no sense data: the flush was not started.
   if (outcome === OUTCOME_PROTECTED && key === KEY_ABSENT) return false;
   return isAnswer(outcome) || outcome === OUTCOME_ELSEWHERE;
 }
 
-/** The device has told of a loss: control learns of it, and the next flush will. */
+/** The device has reported a loss: control is told, and so is the next flush. */
 export function dataLost(p: Path, reason: u32, sense: u32, shown: u32): void {
   const u = p.unit;
   u.dataLost = 1;
@@ -134,8 +134,8 @@ export function dataLost(p: Path, reason: u32, sense: u32, shown: u32): void {
 }
 
 /**
- * A request is about to be answered: a flush fails for a loss that no client knows of yet, and a FUA made of a flush, whose
- * data may be among what was lost. Only a flush covers all that may be, and only one that somebody is told of.
+ * A request is about to be answered: a flush fails for a loss that no client has been told of, and so does a FUA made of a flush,
+ * whose data may be among the lost. Only a flush covers everything that may be lost, and only one whose client hears of it.
  */
 export function tellLoss(r: Request): void {
   const u = r.unit;

@@ -1,4 +1,4 @@
-// What a request asks for, and what commands have to cover of it: whole blocks, a leg at a time.
+// What a request asks for, and what commands have to cover for it: whole blocks, a leg at a time.
 
 import { OPERATION_STATUS } from "../memory/operations";
 import { OPERATION_WRITE } from "../abi";
@@ -14,7 +14,7 @@ export function dataBytes(u: Unit, kind: u32, method: u8, bytes: u64): u32 {
   return method === METHOD_UNMAP ? u.blockBytes : 0;
 }
 
-/** What is asked, and how it is carried out. */
+/** The operation, and how it is carried out. */
 export function requestFill(r: Request, kind: u32, flags: u32, method: u8, cookie: u64): void {
   r.kind = <u16>kind;
   r.flags = <u16>flags;
@@ -34,7 +34,7 @@ export function requestCover(u: Unit, r: Request, offset: u64, bytes: u64): void
   if (((offset | bytes) & (<u64>u.blockBytes - 1)) !== 0 || bytes > LEG_BYTES_MAX) layOut(u, r);
 }
 
-/** What commands have to cover of a request that has edges, or more bytes than one leg can have: whole blocks. */
+/** What commands have to cover for a request that has edges, or more bytes than one leg can hold: whole blocks. */
 function layOut(u: Unit, r: Request): void {
   const block = <u64>u.blockBytes;
   const method = r.method;
@@ -53,7 +53,7 @@ function layOut(u: Unit, r: Request): void {
   else trim(r, block);
 }
 
-/** A trim or zeroing in spans: what it covers of whole blocks. A trim is a hint, so its edges are left alone. */
+/** A long trim or zeroing: the whole blocks it covers. A trim is a hint, so its edges are left alone. */
 function trim(r: Request, block: u64): void {
   const from = (r.askedOffset + block - 1) & ~(block - 1);
   const end = (r.askedOffset + r.askedBytes) & ~(block - 1);

@@ -1,4 +1,4 @@
-// Where the data of an answered READ lies: in its request's blocks, but for pieces that came by a command issued again, which
+// Where the data of an answered READ is: in its request's blocks, except for pieces read by a command that was sent again, which
 // had a buffer of its own (kept until the data has left).
 
 import { PIECE_BYTES_MAX } from "../abi";
@@ -12,7 +12,7 @@ const OF_REQUEST: usize = offsetof<Command>("nextOfRequest");
 /** Where the bytes are that `dataRun` has found. */
 export let dataAt: usize = 0;
 
-/** How many bytes from `at` on lie in one piece, up to `end`; both count from the beginning of its first block. */
+/** How many bytes from `at` on are contiguous, up to `end`; both count from the beginning of its first block. */
 export function dataRun(r: Request, at: u32, end: u32): u32 {
   let bytes = min(end - at, PIECE_BYTES_MAX - (at & (PIECE_BYTES_MAX - 1)));
   if (r.kept !== 0) {
@@ -30,7 +30,7 @@ export function dataRun(r: Request, at: u32, end: u32): u32 {
   return bytes;
 }
 
-/** The first kept piece that ends behind `from`; null when there is none. */
+/** The first kept piece that ends after `from`; null when there is none. */
 function keptFrom(r: Request, from: u32): Command {
   let best = changetype<Command>(0);
   for (let at = r.commandFirst; at !== 0; at = listNext(at, OF_REQUEST)) {
@@ -41,7 +41,7 @@ function keptFrom(r: Request, from: u32): Command {
   return best;
 }
 
-/** What was kept of a request is used up. */
+/** The request's kept pieces are no longer needed. */
 export function dropKept(r: Request): void {
   for (let at = r.commandFirst; r.kept !== 0;) {
     const c = changetype<Command>(at);

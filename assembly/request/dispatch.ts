@@ -1,5 +1,5 @@
-// From requests to SCSI commands on paths: pieces are cut, a path is chosen, the command goes out. slots.ts gives it
-// its slot, retry.ts keeps what cannot go out now.
+// From requests to SCSI commands on paths: pieces are cut, a path is chosen, the command is sent. slots.ts provides its slot,
+// retry.ts keeps what cannot be sent now.
 
 import {
   BUFFER_PAGE_BYTES,
@@ -61,13 +61,13 @@ const LINK: usize = offsetof<Command>("next");
 const OF_REQUEST: usize = offsetof<Command>("nextOfRequest");
 const FLIGHT: usize = offsetof<Unit>("flightFirst");
 
-/** Makes all pieces of `r` and sends them; false when it cannot go on now. */
+/** Makes and sends all pieces of `r`; false when it cannot go on now. */
 export function dispatchRequest(u: Unit, r: Request): bool {
   while (r.state === REQUEST_QUEUED) if (dispatchPiece(u, r) === PIECE_BLOCKED) return false;
   return true;
 }
 
-/** A piece was made, the last one perhaps; nothing can go out now. */
+/** A piece was made, perhaps the last one, that cannot be sent now. */
 const PIECE_SENT: u8 = 0;
 export const PIECE_BLOCKED: u8 = 1;
 
@@ -121,7 +121,7 @@ function cut(u: Unit, r: Request, c: Command): void {
   build(u, r, c);
 }
 
-/** Whether an UNMAP that the host may still have, an orphan perhaps, uses the page for a parameter list that `r` has brought. */
+/** Whether an UNMAP in the host, perhaps an orphan, still uses the page for a parameter list that `r` has brought. */
 function ownListTaken(r: Request): bool {
   for (let at = r.commandFirst; at !== 0; at = listNext(at, OF_REQUEST)) {
     if (changetype<Command>(at).ownBuffer === 0) return true;
@@ -129,15 +129,15 @@ function ownListTaken(r: Request): bool {
   return false;
 }
 
-/** There is no room for one more parameter list: `r` goes on when a piece is settled. When none is to be, it fails. */
+/** There is no room for another parameter list: `r` continues when a piece is settled. If none will be, it fails. */
 function waitForList(r: Request): void {
   if (r.pieces === 0) requestFail(r, EIO);
   else requestUnqueue(r, REQUEST_FLIGHT);
 }
 
 /**
- * Writes the CDB and the data buffer of a piece. What the device can do may have changed since its request was taken, and
- * between its pieces; so here it is settled whether FUA is in the command or SYNCHRONIZE CACHE has to follow.
+ * Writes the CDB and the data buffer of a piece. The device's capabilities may have changed since its request was accepted, and
+ * between its pieces; so this is where it is decided whether the command has FUA or SYNCHRONIZE CACHE has to follow.
  */
 export function build(u: Unit, r: Request, c: Command): void {
   const blocks = c.pieceBytes >> u.blockShift;
@@ -185,7 +185,7 @@ export const NO_PATH: i32 = -1;
 export const NO_ROOM: i32 = -2;
 /** The command has failed on all that may. */
 const ALL_TRIED: i32 = -3;
-/** It has failed on all that may, but for some that do not answer just now. */
+/** It has failed on all that may, except some that do not answer at present. */
 export const ONLY_STALLED: i32 = -4;
 
 export function choose(u: Unit, c: Command): i32 {
@@ -246,7 +246,7 @@ export function issue(c: Command, slot: u32): void {
     if (p.lost !== 0 && lossy(p)) leftNs = min(leftNs, lossyNs(u));
   } else if (isLong(c.method)) {
     u.longs++;
-    // The time of a request of many begins anew with each that is done before this one.
+    // The time of a request of many commands restarts with each that is done before this one.
     if (r.total !== c.pieceBytes && r.method !== METHOD_SYNC) leftNs += u.ioTimeoutNs;
   }
   c.timeoutMs = <u32>(leftNs / MILLISECOND) + 1;

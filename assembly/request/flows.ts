@@ -1,13 +1,12 @@
-// Who is next on a unit when not everything can go out at once. Each client has three flows, of small I/O, of large I/O,
-// and of zeroings and trims; requests wait in them, and the unit serves its flows in turn by deficit round robin (Shreedhar
-// and Varghese): each time a flow has its turn it may send FLOW_QUANTUM_BYTES more, of which what it does not use up for
-// lack of one more piece is left for the next time. So what a client gets depends neither on how many requests it has sent
-// nor on how large they are.
+// Who is next on a unit when not everything can be sent at once. Each client has three flows: small I/O, large I/O, and zeroings
+// and trims. Requests wait in them, and the unit serves its flows in turn by deficit round robin (Shreedhar and Varghese): in
+// each turn a flow may send FLOW_QUANTUM_BYTES more, and keeps what is too little for another piece for the next turn. So a
+// client's share depends neither on how many requests it has sent nor on how large they are.
 //
-// - Small I/O goes past the flows as long as they are empty, and so does a lone client's large I/O.
-// - A request in a flow makes one piece at a time. Those of a flow are carried out one after the other: so most of many
+// - Small I/O bypasses the flows while they are empty, and so does a lone client's large I/O.
+// - A request in a flow makes one piece at a time. The requests of a flow are carried out one after the other: so most of many
 //   zeroings end early, instead of all of them late.
-// - What is large waits until the device has little of that kind to do (pace.ts). Small I/O passes it then, and data passes a
+// - Large I/O waits until the device has little of that kind to do (pace.ts). Small I/O passes it meanwhile, and data passes a
 //   zeroing that waits for that.
 
 import { FLOW_QUANTUM_BYTES, LARGE_BYTES } from "../abi";
@@ -31,12 +30,12 @@ function flowOf(r: Request): Flow {
   return changetype<Flow>(changetype<usize>(r.client) + FLOWS + <usize>r.flow * FLOW_BYTES);
 }
 
-/** The unit's list in which a flow is: those of small I/O have one of their own. */
+/** The unit's list that a flow is in: flows of small I/O have one of their own. */
 function listOf(u: Unit, kind: u8): usize {
   return changetype<usize>(u) + (kind === FLOW_SMALL ? SMALL_FLOWS : LARGE_FLOWS);
 }
 
-/** Puts the request at the head of the unit's queue into its flow. */
+/** Moves the request at the head of the unit's queue into its flow. */
 export function flowEnter(u: Unit, r: Request): void {
   listRemove(changetype<usize>(u) + QUEUE, changetype<usize>(r), LINK);
   const large = r.total - r.cut >= LARGE_BYTES;
@@ -51,7 +50,7 @@ export function flowEnter(u: Unit, r: Request): void {
   listPush(changetype<usize>(flow), changetype<usize>(r), LINK);
 }
 
-/** Takes a request out of its flow. */
+/** Removes a request from its flow. */
 export function flowLeave(r: Request): void {
   const u = r.unit;
   const flow = flowOf(r);
