@@ -27,6 +27,9 @@ import type { CoreExports, CoreLimits } from "../../host/reactor/core.ts";
 /** What `inspect` tells. */
 export const INSPECT = { requests: 0, commands: 1, poolBytes: 2, strays: 3, checkPages: 4 } as const;
 
+/** What the block door has of everything. */
+export const BLOCK_LIMITS = { clients: 64, tags: 128, regionBytes: 1 << 20 } as const;
+
 interface Inspected extends CoreExports {
   inspect(what: number): number;
 }
@@ -61,6 +64,8 @@ export class SimulatedCore {
     const { connections, requests, commands, poolBytes, units, paths, events, payloadBytes } = limits;
     const answer = this.exports.init(connections, requests, commands, poolBytes, units, paths, events, payloadBytes);
     if (answer < 0) throw new Error(`init refused the limits: ${answer}`);
+    const { clients, tags, regionBytes } = BLOCK_LIMITS;
+    if (this.exports.blockInit(clients, tags, regionBytes) < 0) throw new Error("blockInit refused the limits");
     this.memory = new Uint8Array(this.exports.memory.buffer);
     this.view = new DataView(this.exports.memory.buffer);
   }

@@ -3,6 +3,7 @@
 
 import type { EmulatedArray } from "../../host/array/array.ts";
 import {
+  EVENT_BLOCK_CLOSED,
   EVENT_CAPACITY_CHANGED,
   EVENT_CONNECTION_CLOSED,
   EVENT_FAILBACK_DONE,
@@ -92,7 +93,8 @@ export class Daemon {
       this.onEvent(event);
       this.#told.event(event);
       if (event.kind === EVENT_PATH_STATE && event.arg1 === 0) this.books.pathGone(event.path);
-      if (event.kind === EVENT_CONNECTION_CLOSED) this.books.connectionClosed(event.arg0);
+      if (event.kind === EVENT_CONNECTION_CLOSED || event.kind === EVENT_BLOCK_CLOSED)
+        this.books.connectionClosed(event.arg0);
       if (event.kind === EVENT_FAILBACK_DONE) this.onFailback(this.inventory.paths.indexOf(event.path));
       if (event.kind === EVENT_CAPACITY_CHANGED && event.unit < LIMITS.units) {
         // Nobody has taken growth into use yet.
@@ -110,6 +112,14 @@ export class Daemon {
     );
     this.books.connectionAdded(connection, handle);
     return connection;
+  }
+
+  /** Takes a client by the block door; answers its handle. */
+  connectBlock(unit: number, flags: number): number {
+    const handle = this.inventory.handleOf(unit);
+    const client = this.inventory.expect(this.core.exports.blockOpen(handle, flags), "blockOpen");
+    this.books.connectionAdded(client, handle);
+    return client;
   }
 
   /** What is not as it should be once the faults are over and every client is answered; empty when all is well. */

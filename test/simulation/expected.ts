@@ -16,7 +16,12 @@ export interface Agreement {
   readonly allocation: boolean;
   /** It did not ask for block sizes. */
   readonly unaligned: boolean;
+  /** It comes by the block door; its replies are simple, and it knows no more than that door does. */
+  readonly block?: boolean;
 }
+
+/** Largest READ or WRITE of the block door. */
+export const BLOCK_BYTES_MAX = 1 << 20;
 
 /** What a client that asks for block sizes and nothing else gets. */
 export const AGREED: Agreement = {
@@ -76,7 +81,7 @@ export function refusals(asked: Header, agreed: Agreement, offer: Offer): Set<nu
   const errors = new Set<number>();
   const { command, flags, offset, bytes } = asked;
   const offered =
-    command <= NBD.writeZeroes
+    command <= NBD.writeZeroes && (agreed.block !== true || command !== NBD.cache)
       ? command !== NBD.trim || agreed.trim || agreed.readOnly
       : command === NBD.blockStatus && agreed.allocation;
   if (!offered) return errors.add(NBD.einval);
@@ -87,7 +92,10 @@ export function refusals(asked: Header, agreed: Agreement, offer: Offer): Set<nu
   if (!agreed.unaligned && (offset % block !== 0n || bytes % offer.blockBytes !== 0)) errors.add(NBD.einval);
   if (offset + BigInt(bytes) > BigInt(offer.bytes)) errors.add(pastEnd(command));
   if (command === NBD.blockStatus && bytes === 0) errors.add(NBD.einval);
-  if (bytes > PAYLOAD_BYTES_MAX && (command === NBD.read || command === NBD.write)) {
+  if (agreed.block === true) {
+    if (bytes === 0) errors.add(NBD.einval);
+    if (bytes > BLOCK_BYTES_MAX && (command === NBD.read || command === NBD.write)) errors.add(NBD.eoverflow);
+  } else if (bytes > PAYLOAD_BYTES_MAX && (command === NBD.read || command === NBD.write)) {
     const large = command === NBD.write || (flags & NBD.flagDf) !== 0;
     errors.add(large ? NBD.eoverflow : NBD.einval);
   }

@@ -1,15 +1,16 @@
 // A host: its daemon from one start to the next, the network to it, its clients, and its operator.
 
-import { ERROR_HANDLE } from "../../host/abi.ts";
 import type { EmulatedArray } from "../../host/array/array.ts";
 import { type Answer, Client, type ClientHost, type ClientPlan, type ClientUnit } from "./client.ts";
 import type { VirtualClock } from "./clock.ts";
 import type { CoreEvent } from "./core.ts";
 import { Daemon } from "./daemon.ts";
+import { Gate } from "./gate.ts";
+import { NbdLine, type Line } from "./lines.ts";
 import { Operator } from "./operator.ts";
 import { hostOf, type WorldPlan } from "./plan.ts";
 import type { Random } from "./random.ts";
-import { SimulatedSocket, Sockets } from "./sockets.ts";
+import { Sockets } from "./sockets.ts";
 import { flagsOf } from "./units.ts";
 
 const NS_PER_MS = 1_000_000;
@@ -52,10 +53,9 @@ interface Session {
   readonly unit: number;
   readonly plan: ClientPlan;
   /** Makes a connection. */
-  readonly open: () => SimulatedSocket;
-  /** Its connection now, and the core's handle of it. */
-  socket: SimulatedSocket;
-  connection: number;
+  readonly open: () => Line;
+  /** Its connection now. */
+  line: Line;
 }
 
 /** Each host has initiator ports of its own. */
@@ -66,6 +66,7 @@ function portsOf(array: EmulatedArray, plan: WorldPlan, host: number): EmulatedA
 export class Machine {
   readonly daemon: Daemon;
   readonly sockets: Sockets;
+  readonly gate: Gate;
   readonly operator: Operator;
   readonly #around: Surroundings;
   readonly #random: Random;
@@ -100,6 +101,7 @@ export class Machine {
     this.operator = new Operator(this.daemon, office, inventory.capabilities);
     this.daemon.onFailback = (index) => this.operator.back(index);
     this.sockets = new Sockets(core.memory, core.control, clock, random.fork(), violation);
+    this.gate = new Gate(this.daemon, clock, random.fork(), plan.strays, violation);
   }
 
   /** Does something later, unless the daemon is dead by then. */
@@ -123,7 +125,7 @@ export class Machine {
   connect(unit: number, plan: ClientPlan): Client {
     const { clock, units } = this.#around;
     const id = this.#around.nextClient();
-    const { sockets } = this;
+    const { sockets, gate, daemon } = this;
     const clientUnit = units[this.#host]?.[unit];
     if (clientUnit === undefined) throw new Error("no such unit");
     const network = this.#random.fork();
@@ -131,11 +133,11 @@ export class Machine {
       nowNs: () => clock.nowNs,
       after: (delayNs, action) => clock.after(delayNs, action),
       send: (bytes) => {
-        const { socket } = session;
-        clock.after(network.between(2_000, 80_000), () => sockets.arrive(socket, bytes));
+        const { line } = session;
+        clock.after(network.between(2_000, 80_000), () => line.arrive(bytes));
       },
       violation: (text) => this.#around.violation(text),
-      takenNs: (bytes) => sockets.takenNs(bytes),
+      takenNs: (bytes) => Math.max(sockets.takenNs(bytes), gate.takenNs(bytes)),
       flushes: () => this.#around.flushes(unit),
       answered: (answer) => {
         if (answer.error === 0) this.#heard.good++;
@@ -144,32 +146,26 @@ export class Machine {
       },
     };
     const client = new Client(id, clientUnit, plan, this.#random.fork(), host);
-    const open = (): SimulatedSocket => {
-      const socket: SimulatedSocket = new SimulatedSocket(
-        (bytes) =>
-          clock.after(network.between(2_000, 80_000), () => {
-            if (session.socket === socket) client.receive(bytes);
-          }),
-        () => {
-          if (session.socket === socket && !client.done)
-            this.#around.violation(`the core closed the connection of client ${id}`);
-        },
-      );
-      return socket;
+    const open = (): Line => {
+      const deliver = (bytes: Uint8Array): void =>
+        clock.after(network.between(2_000, 80_000), () => {
+          if (session.line === line) client.receive(bytes);
+        });
+      const closed = (): void => {
+        if (session.line === line && !client.done)
+          this.#around.violation(`the core closed the connection of client ${id}`);
+      };
+      const line: Line =
+        plan.agreed.block === true
+          ? gate.line(plan.agreed.readOnly, deliver)
+          : new NbdLine(daemon, sockets, flagsOf(plan.agreed), deliver, closed);
+      return line;
     };
-    const session: Session = { client, unit, plan, open, socket: open(), connection: -1 };
-    this.#join(session);
+    const session: Session = { client, unit, plan, open, line: open() };
+    session.line.join(unit);
     this.#sessions.push(session);
     client.start();
     return client;
-  }
-
-  /** Gives the socket of a session to the core. */
-  #join(session: Session): void {
-    const { unit, socket } = session;
-    const handle = this.sockets.add(socket);
-    this.sockets.tell();
-    session.connection = this.daemon.connect(handle, unit, flagsOf(session.plan.agreed));
   }
 
   vanish(index: number): void {
@@ -179,7 +175,7 @@ export class Machine {
     this.#heard.missed = true;
     session.client.vanish();
     this.#around.forget();
-    this.sockets.hangUp(session.socket);
+    session.line.hangUp();
   }
 
   /** A client gives its connection up whenever that leaves something unanswered for too long; not for ever. */
@@ -190,7 +186,7 @@ export class Machine {
     if (late && this.daemon.inventory.handleOf(session.unit) >= 0) {
       this.#around.trace("a client gives its connection up and sends again by another one");
       this.#around.forget();
-      this.sockets.hangUp(session.socket);
+      session.line.hangUp();
       this.#again(session);
     }
     this.#after(patienceMs / 2, () => this.watch(index, patienceMs, late ? left - 1 : left));
@@ -199,18 +195,15 @@ export class Machine {
   /** A client comes by another connection and sends again what was not answered. */
   #again(session: Session): void {
     this.#heard.missed = true;
-    session.socket = session.open();
-    this.#join(session);
+    session.line = session.open();
+    session.line.join(session.unit);
     session.client.sendAgain();
   }
 
   /** Control closes a connection. */
   #close(session: Session): void {
     this.#around.forget();
-    // The client may have hung up, and the core be about to say so.
-    session.socket.hungUp = true;
-    const answer = this.daemon.core.exports.connectionClose(session.connection);
-    if (answer < 0 && answer !== -ERROR_HANDLE) this.#around.violation(`connectionClose answers ${answer}`);
+    session.line.close();
   }
 
   /** Control closes a connection, whose client comes by another one. */
@@ -232,7 +225,7 @@ export class Machine {
     this.sockets.tell();
     const sessions = this.#sessions.filter((session) => session.unit === unit && !session.client.done);
     for (const session of this.#sessions) if (session.unit === unit) this.#close(session);
-    for (const session of sessions) session.socket = session.open();
+    for (const session of sessions) session.line = session.open();
     inventory.dismantle(unit);
     const go = (): void => {
       if (!inventory.removeUnit(unit)) return this.#after(GONE_MS, go);
@@ -260,11 +253,11 @@ export class Machine {
   kill(): void {
     this.#killed = true;
     this.#around.forget();
-    for (const { client, socket } of this.#sessions) {
+    for (const { client, line } of this.#sessions) {
       client.vanish();
-      socket.hungUp = true;
-      socket.closed = true;
+      line.die();
     }
+    this.gate.die();
     this.#sessions = [];
   }
 
@@ -284,7 +277,8 @@ export class Machine {
   /** What the core has counted is what its clients have heard. */
   account(): void {
     const { good, bad, missed } = this.#heard;
-    const counted = this.daemon.inventory.answers;
+    const { answers } = this.daemon.inventory;
+    const counted = { good: answers.good, bad: answers.bad - this.gate.counted };
     const fits = missed ? counted.good >= good && counted.bad >= bad : counted.good === good && counted.bad === bad;
     if (!fits) {
       const text = `${counted.good} good and ${counted.bad} bad answers are counted, ${good} and ${bad} were heard`;
@@ -303,6 +297,6 @@ export class Machine {
   empty(): string[] {
     const { books, inventory } = this.daemon;
     if (books.connections !== 0) return [`the end of ${books.connections} connections was not told`];
-    return [...inventory.remove(), ...books.unreturned()];
+    return [...inventory.remove(), ...books.unreturned(), ...this.gate.unreturned()];
   }
 }

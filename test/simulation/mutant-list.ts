@@ -6,6 +6,7 @@
 
 import { bookMutants } from "./mutant-books.ts";
 import { dataMutants } from "./mutant-data.ts";
+import { doorMutants } from "./mutant-door.ts";
 
 export interface Mutant {
   readonly name: string;
@@ -219,4 +220,5 @@ export const mutants: readonly Mutant[] = [
   },
   ...bookMutants,
   ...dataMutants,
+  ...doorMutants,
 ];

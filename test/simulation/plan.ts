@@ -3,7 +3,7 @@
 import type { ArrayTopology } from "../../host/array/topology.ts";
 import { POLICY_COUNT } from "../../host/abi.ts";
 import type { ClientPlan } from "./client.ts";
-import { PAYLOAD_BYTES_MAX, type Agreement } from "./expected.ts";
+import { BLOCK_BYTES_MAX, PAYLOAD_BYTES_MAX, type Agreement } from "./expected.ts";
 import type { Cells } from "./history.ts";
 import type { Random } from "./random.ts";
 
@@ -70,6 +70,8 @@ const LARGE_REQUESTS = 0.02;
 /** Share of the worlds in which zeroings and trims run into their deadlines. */
 const LATE_ZEROINGS = 0.03;
 const LATE_TIMEOUT_MS = 1500;
+/** Share of the clients that come by the block door. */
+const BLOCK_CLIENTS = 0.5;
 /** Bytes that are used there, and most of one unit's requests. */
 const LARGE_WINDOW_BYTES = 40 << 20;
 const LARGE_REQUESTS_MAX = 12;
@@ -85,6 +87,18 @@ function windowsOf(blocks: number, blockBytes: number, random: Random): Cells[] 
 }
 
 function agreement(random: Random, unaligned: boolean): Agreement {
+  if (random.chance(BLOCK_CLIENTS)) {
+    const readOnly = random.chance(0.04);
+    return {
+      replies: "simple",
+      readOnly,
+      trim: true,
+      fastZero: true,
+      allocation: false,
+      unaligned: false,
+      block: true,
+    };
+  }
   const replies = random.pick(["simple", "simple", "structured", "structured", "extended"] as const);
   return {
     replies,
@@ -119,6 +133,7 @@ function clientPlan(random: Random, spanMs: number, unaligned: boolean): ClientP
       ...mix,
       trim: agreed.trim && !agreed.readOnly ? (mix.trim ?? 0) : 0,
       status: agreed.allocation ? (mix.status ?? 0) : 0,
+      cache: agreed.block === true ? 0 : (mix.cache ?? 0),
       ...(agreed.readOnly ? { write: 0, zero: 0 } : {}),
     },
   };
@@ -153,7 +168,7 @@ function withLargeRequests(plan: WorldPlan, random: Random): WorldPlan {
         ...client,
         requests: random.between(4, LARGE_REQUESTS_MAX),
         depth: Math.min(client.depth, 4),
-        blocksMax: PAYLOAD_BYTES_MAX / blockBytes,
+        blocksMax: (client.agreed.block === true ? BLOCK_BYTES_MAX : PAYLOAD_BYTES_MAX) / blockBytes,
         logarithmic: true,
         pauseNs: (plan.spanMs * 1e6) / LARGE_REQUESTS_MAX,
       },

@@ -55,7 +55,17 @@ function pickKind(mix: Mix, random: Random): keyof Mix {
   return "read";
 }
 
-function pickCells(ground: Ground, random: Random): Cells {
+/** @param whole of whole blocks only */
+function pickCells(ground: Ground, random: Random, whole: boolean): Cells {
+  const cells = pickAny(ground, random);
+  const { cellsPerBlock } = ground.layout;
+  if (!whole || cellsPerBlock === 1) return cells;
+  const first = cells.first - (cells.first % cellsPerBlock);
+  const end = Math.ceil((cells.first + cells.count) / cellsPerBlock) * cellsPerBlock;
+  return { first, count: end - first };
+}
+
+function pickAny(ground: Ground, random: Random): Cells {
   const window = random.pick(ground.windows);
   const most = Math.min(ground.cellsMax, window.count);
   const count = ground.logarithmic
@@ -88,7 +98,7 @@ export function draft(mix: Mix, ground: Ground, agreed: Agreement, random: Rando
     }
   }
   const command = COMMANDS[kind];
-  const cells = kind === "flush" ? { first: 0, count: 0 } : pickCells(ground, random);
+  const cells = kind === "flush" ? { first: 0, count: 0 } : pickCells(ground, random, !agreed.unaligned);
   return { ...cells, header: headerFor(command, flagsFor(command, agreed, random), cells, ground.layout) };
 }
 

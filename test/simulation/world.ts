@@ -308,11 +308,12 @@ export class World {
     for (const { daemon } of machines) daemon.tap.submitted();
     const told = this.#array.turn() > 0;
     let submitted = false;
-    for (const { daemon, sockets } of machines) {
+    for (const { daemon, sockets, gate } of machines) {
       // Only from waiting does the host come back to this: it has told then what it knows.
       if (told || daemon.core.deadlineNs <= this.#clock.nowNs) sockets.tell();
       daemon.turn();
       submitted = sockets.turn() || submitted;
+      submitted = gate.turn() || submitted;
     }
     const completed = this.#array.turn() > 0;
     if (completed) for (const { sockets } of machines) sockets.tell();

@@ -82,7 +82,7 @@ function entry(at: usize): void {
   const handle = load<u32>(at + BLOCK_ENTRY_CLIENT);
   if (number >= tagCount) return refuse(number, handle, EINVAL);
   const t = tagAt(number);
-  if (kind >= BLOCK_FETCHED) return givenBack(t, kind, number, handle);
+  if (kind === BLOCK_FETCHED || kind === BLOCK_RELEASE) return givenBack(t, kind, number, handle);
   const n = clientOf(handle);
   if (changetype<usize>(n) === 0) return refuse(number, handle, ENODEV);
   if (t.state !== TAG_FREE) return refuse(number, handle, EBUSY);
@@ -129,7 +129,6 @@ export function clientResume(n: BlockClient): void {
 /** A lent buffer comes back: filled, or used up, or not wanted. */
 function givenBack(t: Tag, kind: u32, number: u32, handle: u32): void {
   const state = t.state;
-  if (kind > BLOCK_RELEASE) return refuse(number, handle, EINVAL);
   const fits = state === TAG_FETCHING || (state === TAG_LENT && kind === BLOCK_RELEASE);
   if (!fits || t.client.handle !== handle) return refuse(number, handle, ENOENT);
   const r = t.request;

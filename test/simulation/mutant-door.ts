@@ -1,0 +1,70 @@
+// Ways to break the block door: what is whose, who is heard, what is refused. That an embedder which does not empty the completions is
+// not served, and that a WRITE of a closed client stays at home, no world can tell: test/unit/core/block-door*.test.ts.
+
+import type { Mutant } from "./mutant-list.ts";
+
+export const doorMutants: readonly Mutant[] = [
+  {
+    name: "own-buffer-back-too-soon",
+    why: "nobody is told that a command may still touch his buffer",
+    file: "frontend/block/answers.ts",
+    find: "  if (r.own === OWN_NOT) return false;",
+    replace: "  if (r.own <= 1) return false;",
+  },
+  {
+    name: "data-is-where-it-was-wanted",
+    why: "a read that was sent again elsewhere is told to lie in its client's buffer",
+    file: "frontend/block/answers.ts",
+    find: "    address = dataAt;",
+    replace: "    address = r.own === OWN_NOT ? dataAt : <usize>load<u32>(changetype<usize>(r) + 224);",
+  },
+  {
+    name: "lend-what-is-free",
+    why: "a lent buffer is free as soon as it was told",
+    file: "frontend/block/answers.ts",
+    find: "  if (held) t.state = TAG_HELD;\n  else tagFree(t);",
+    replace: "  tagFree(t);",
+  },
+  {
+    name: "keep-what-came-back",
+    why: "buffers that are given back stay taken",
+    file: "frontend/block/answers.ts",
+    find: "  requestFreeIfOver(r);",
+    replace: "  if ((r.index & 7) !== 7) requestFreeIfOver(r);",
+  },
+  {
+    name: "closed-clients-are-answered",
+    why: "a client that was closed is told how its request went",
+    file: "frontend/block/answers.ts",
+    find: "n.gone !== 0 ? ECANCELED : r.error;",
+    replace: "r.error;",
+  },
+  {
+    name: "any-handle-will-do",
+    why: "the handle of a client that has gone is that of the next",
+    file: "frontend/block/client.ts",
+    find: "  return n.handle === handle && n.state",
+    replace: "  return n.state",
+  },
+  {
+    name: "who-waits-is-forgotten",
+    why: "what waits for room by the block door waits for ever",
+    file: "core.ts",
+    find: "clientResume(changetype<BlockClient>(at));",
+    replace: "client.waiting = 0;",
+  },
+  {
+    name: "write-what-is-there",
+    why: "a small WRITE goes out before its data was fetched",
+    file: "frontend/block/entries.ts",
+    find: "  if (kind === OPERATION_WRITE && t.buffer === 0) {",
+    replace: "  if (kind === OPERATION_WRITE && t.buffer === 0 && t.bytes > 8192) {",
+  },
+  {
+    name: "beyond-the-end-by-the-door",
+    why: "the sum of offset and length may overflow",
+    file: "frontend/block/entries.ts",
+    find: "  if (bytes > size || offset > size - bytes) return pastEnd(kind);",
+    replace: "  if (bytes > size || offset + bytes > size) return pastEnd(kind);",
+  },
+];
