@@ -1,13 +1,13 @@
-// Requests that are carried out in several legs, one after the other, each of them as if it were a request of its own: a
-// range of whole blocks and a method.
+// Requests that are carried out in several legs, one after the other, each like a request of its own: a range of whole blocks and
+// a method.
 //
-// - A write or a zeroing of a client that did not ask for block sizes may begin or end within a block (NBD protocol, "Block
-//   size constraints"). The blocks at its edges are read first, what the client does not write is put around its data, and
-//   whole blocks go out. Nobody else may write there meanwhile: see exclusive.ts.
-// - A zeroing or a trim by extended headers may cover more than 32 bits can count.
+// - A write or a zeroing by a client that did not ask for block sizes may begin or end within a block (NBD protocol, "Block size
+//   constraints"). The blocks at its edges are read first, the client's data is completed with what it does not write, and whole
+//   blocks are written. Nobody else may write there meanwhile: see exclusive.ts.
+// - A zeroing or a trim with extended headers may cover more than 32 bits can count.
 //
-// Who owns what: edges are read into a block of their own, never into the one that is written from. A read that was issued
-// again elsewhere may still be under way when the write goes out, and must not change what that writes.
+// Who owns what: edges are read into a block of their own, never into the one that is written from. A read that was sent again
+// elsewhere may still be in flight when the write is sent, and must not change its data.
 
 import { BUFFER_PAGE_BYTES, OPERATION_WRITE, PIECE_BYTES_MAX } from "../abi";
 import { listNext } from "../memory/lists";
@@ -19,7 +19,7 @@ import { requestBlock } from "./pool";
 
 const OF_REQUEST: usize = offsetof<Command>("nextOfRequest");
 
-/** It has one leg only. */
+/** It has only one leg. */
 export const LEG_PLAIN: u8 = 0;
 /** The block at its beginning, or its end, is read. */
 const LEG_READ_HEAD: u8 = 1;
@@ -34,7 +34,7 @@ export const LEG_SPAN: u8 = 6;
 
 /** Bytes that two edges take: each begins a page, as buffers of commands do. */
 export const EDGES_BYTES: u32 = 2 * BUFFER_PAGE_BYTES;
-/** Most bytes of one leg: a multiple of every block size that 32 bits can count. */
+/** Most bytes of one leg: a multiple of every block size, and countable in 32 bits. */
 export const LEG_BYTES_MAX: u64 = 0xfffff000;
 
 /** Whether the present leg reads an edge. */
@@ -64,13 +64,13 @@ function hasHead(r: Request, block: u64): bool {
   return (r.askedOffset & (block - 1)) !== 0;
 }
 
-/** Whether the block at its end has to be read, and is not the one at its beginning. */
+/** Whether the block at its end has to be read, and is not the same as the one at its beginning. */
 function hasTail(r: Request, block: u64): bool {
   if (((r.askedOffset + r.askedBytes) & (block - 1)) === 0) return false;
   return !hasHead(r, block) || endByte(r, block) - firstByte(r, block) > block;
 }
 
-/** Bytes of whole blocks that hold what is asked. */
+/** Bytes of the whole blocks that contain the requested range. */
 export function spanBytes(u: Unit, offset: u64, bytes: u64): u64 {
   const block = <u64>u.blockBytes;
   return ((offset + bytes + block - 1) & ~(block - 1)) - (offset & ~(block - 1));
@@ -102,7 +102,7 @@ function set(r: Request, leg: u8, method: u8, offset: u64, bytes: u64, base: u32
   r.base = base;
 }
 
-/** Everything that it writes is to be written once more, from data that is there by now: its first leg that writes. */
+/** All that it writes is to be rewritten, from data that is present by now: its first leg that writes. */
 export function firstWrite(r: Request): void {
   const block = <u64>r.unit.blockBytes;
   const first = firstByte(r, block);
@@ -133,7 +133,7 @@ export function nextLeg(r: Request): bool {
     return true;
   }
   if (leg === LEG_WRITE) return false;
-  // What is left of a zeroing or trim: whole blocks only.
+  // What remains of a zeroing or trim: whole blocks only.
   const spanEnd = (r.askedOffset + r.askedBytes) & ~(block - 1);
   const from = leg === LEG_SPAN ? r.offset + <u64>r.bytes : (r.askedOffset + block - 1) & ~(block - 1);
   if (from >= spanEnd) return false;
@@ -141,7 +141,7 @@ export function nextLeg(r: Request): bool {
   return true;
 }
 
-/** An edge was read: what of it is not the client's goes around the client's data. */
+/** An edge was read: the part of it that is not the client's is put around the client's data. */
 function completeEdge(r: Request): void {
   const block = <u64>r.unit.blockBytes;
   let from = <usize>edgeAddress(r, 0);
@@ -161,7 +161,7 @@ function completeEdge(r: Request): void {
   dropKept(r);
 }
 
-/** Where the block of the present edge lies among the data to be written. */
+/** Where the block of the present edge is within the data to be written. */
 function edgeTarget(r: Request, block: u64): usize {
   if (r.leg === LEG_READ_HEAD) return requestBlock(r, 0);
   if (<u32>r.kind !== OPERATION_WRITE) return requestBlock(r, 0) + <usize>BUFFER_PAGE_BYTES;

@@ -1,15 +1,15 @@
-// Commands that may rightly take long: UNMAP, WRITE SAME, SYNCHRONIZE CACHE. How long says something about the array, and
-// nothing about the path they went by. So
+// Commands that may legitimately take long: UNMAP, WRITE SAME, SYNCHRONIZE CACHE. Their duration says something about the array,
+// and nothing about the path they were sent on. So
 //
-// - beside one that takes a while the path is asked by a READ, unless it has answered other I/O since. Only when it does
-//   not answer that either it is silent, and the command goes out again elsewhere, as any other (stall.ts);
-// - on a path that answers, a command has a time of its own: four times what the slowest of late took, and 30 s at least,
-//   but not more than half of what its request has, from when one that was sent before it was answered last. Until then it
-//   is not sent again, nor as long as none of several is answered; then it counts as lost, is sent again beside itself, and
-//   the path is not blamed;
-// - no reset is sent for it as long as the host has not ended it, unless other I/O waits for it;
-// - a request made of many commands has its time anew whenever one of them is done (`longProgress`); what waits behind it
-//   for its turn (flows.ts) does so for as long as any of them makes progress. Waiting alone, or being sent again, gives none.
+// - if one takes a while, a READ is sent on the path, unless it has answered other I/O since. Only if it does not answer that
+//   either is it silent, and the command is sent again elsewhere like any other (stall.ts);
+// - on a path that answers, a command has a time of its own: four times what the slowest recent one took, and 30 s at least, but
+//   not more than half of its request's time, counted from the last answer to one sent before it. Until then it is not sent
+//   again, nor while none of several is answered; after that it counts as lost, is sent again in parallel, and the path is not
+//   blamed;
+// - no reset is sent for it while the host has not ended it, unless other I/O waits for it;
+// - the time of a request made of many commands restarts whenever one of them is done (`longProgress`); requests that wait behind
+//   it for their turn (flows.ts) do so while any of them makes progress. Waiting alone, or being sent again, extends nothing.
 
 import { renew } from "../memory/deadline";
 import { listNext } from "../memory/lists";
@@ -24,18 +24,18 @@ import { isZeroing } from "./zeroing";
 const OF_REQUEST: usize = offsetof<Command>("nextOfRequest");
 const SLOWEST: usize = offsetof<Unit>("slowest0");
 
-/** Own time of a command while nothing slower is known. */
+/** A command's own time while nothing slower is known. */
 const LONG_NS: u64 = 30 * SECOND;
 /** So many times the slowest one. */
 const SLOWEST_TIMES: u64 = 4;
-/** The slowest one fades by this part of the difference with each that is faster. */
+/** The value for the slowest one decays by this fraction of the difference with each faster one. */
 const FADE_SHIFT: u64 = 4;
 
 function slowestAt(u: Unit, method: u8): usize {
   return changetype<usize>(u) + SLOWEST + <usize>(method - METHOD_SAME) * 8;
 }
 
-/** One has been carried out. */
+/** One has completed. */
 export function longLearn(u: Unit, c: Command, latencyNs: u64): void {
   const at = slowestAt(u, c.method);
   const slowestNs = load<u64>(at);
@@ -44,15 +44,15 @@ export function longLearn(u: Unit, c: Command, latencyNs: u64): void {
   u.longDoneSentNs = c.timeNs;
 }
 
-/** How long one may take on a path that answers others; less when it was sent again before. */
+/** How long one may take on a path that answers others; less if it was sent again before. */
 export function longOwnNs(u: Unit, c: Command): u64 {
   const ownNs = min(max(LONG_NS, SLOWEST_TIMES * load<u64>(slowestAt(u, c.method))), u.ioTimeoutNs / 2);
   return ownNs >> min<u64>(c.attempt, 2);
 }
 
 /**
- * When one counts as lost on such a path. As long as those are answered that were sent before it, it waits for its turn; and
- * when it is one of several none of which was answered since it was sent, the device is slow with all of them.
+ * When one counts as lost on such a path. While commands sent before it are being answered, it waits for its turn; and if none of
+ * several has been answered since it was sent, the device is slow with all of them.
  */
 export function longLostNs(u: Unit, c: Command): u64 {
   if (u.longs > 1 && u.longDoneSentNs < c.timeNs) return NEVER;
@@ -70,14 +70,14 @@ export function longAskNs(u: Unit): u64 {
   return longSilentNs(u) / 2;
 }
 
-/** The path has answered nothing since a long command went out, perhaps because there was nothing to answer. */
+/** The path has answered nothing since a long command was sent, perhaps because there was nothing to answer. */
 export function longAsk(p: Path): void {
   if (p.silent !== 0) return;
   p.silent = 1;
   checkWant(p, WANT_HEALTH);
 }
 
-/** A piece of `r` is done; when it was not the last one (`over`), the time of `r` begins anew. */
+/** A piece of `r` is done; unless it was the last one (`over`), the time of `r` restarts. */
 export function longProgress(r: Request, over: bool): void {
   if (!isZeroing(r)) return;
   r.unit.zeroedNs = now;
@@ -86,14 +86,14 @@ export function longProgress(r: Request, over: bool): void {
   renew(r);
 }
 
-/** A piece of `r` goes out, which has perhaps waited until now for others of its kind that were done one by one. */
+/** A piece of `r` is sent that may have waited until now for others of its kind, which were done one by one. */
 export function longBegins(r: Request): void {
   if (r.state === REQUEST_LINED && isZeroing(r) && r.unit.zeroedNs > r.sinceNs) renew(r);
 }
 
 /**
- * The time of `r` is over; whether it gets more because it waits behind others of its kind that are done one by one: for its
- * turn, or in the device, for those that went there before.
+ * The time of `r` is over; returns whether it is extended because it waits behind others of its kind that are done one by one:
+ * for its turn, or in the device, for those sent there before.
  */
 export function longPutOff(r: Request): bool {
   if (!isZeroing(r)) return false;

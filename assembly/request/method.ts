@@ -1,4 +1,4 @@
-// How a request is carried out: which SCSI commands serve it, given what the device can do, and what is beyond its end.
+// How a request is carried out: which SCSI commands serve it, given the device's capabilities, and what is beyond its end.
 
 import {
   OPERATION_FLAG_NO_HOLE,
@@ -28,12 +28,14 @@ import {
 import { Unit } from "../memory/topology";
 import { cachesWrites } from "./cache";
 
-/** What a client gets that asks beyond the end, whoever finds out. */
+/** The client's error for a request beyond the end, whoever detects it. */
 export function pastEnd(kind: u32): u32 {
   return kind === OPERATION_WRITE || kind === OPERATION_WRITE_ZEROES ? ENOSPC : EINVAL;
 }
 
-/** How WRITE_ZEROES is done: unmapping when the client allows it and reading back gives zeroes; else WRITE SAME; else WRITE. */
+/**
+ * How WRITE_ZEROES is done: unmapping, if the client allows it and unmapped blocks read as zeroes; else WRITE SAME; else WRITE.
+ */
 export function zeroMethod(u: Unit, flags: u32): u8 {
   if ((flags & OPERATION_FLAG_NO_HOLE) === 0 && (u.capabilities & UNIT_CAN_WRITE_SAME_UNMAP) !== 0)
     return METHOD_SAME_UNMAP;
@@ -47,7 +49,7 @@ export function methodOf(u: Unit, kind: u32, flags: u32): u8 {
   if (kind === OPERATION_WRITE_ZEROES) return zeroMethod(u, flags);
   // Without a volatile cache everything acknowledged is on the medium already.
   if (kind === OPERATION_FLUSH) return cachesWrites(u) ? METHOD_SYNC : METHOD_NONE;
-  // TRIM and CACHE are hints: what the device cannot do need not be done.
+  // TRIM and CACHE are hints: what the device cannot do is not done.
   if (kind === OPERATION_TRIM && (u.capabilities & UNIT_CAN_UNMAP) !== 0) return METHOD_UNMAP;
   if (kind === OPERATION_STATUS && (u.capabilities & UNIT_CAN_LBA_STATUS) !== 0) return METHOD_STATUS;
   return METHOD_NONE;

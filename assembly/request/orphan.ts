@@ -1,26 +1,25 @@
-// Orphans: commands that the host still has, while their request went on without them - because they did not answer and
-// were issued again elsewhere, or because their request reached its deadline, or because its client has gone and
-// may have been replaced by one that asks the same again. What must be true of them:
+// Orphans: commands that the host still has although their request went on without them - because they did not answer and were
+// sent again elsewhere, or because their request reached its deadline, or because its client has disconnected and may have been
+// replaced by one that sends the same again. These rules hold for them:
 //
-// - Slot and buffer stay theirs until the host completes them. A request's buffers are freed only when no command slot
-//   refers to it, so this needs no book-keeping of its own; a read that is issued again gets another buffer.
-// - An orphan of a command that changes the medium may still do so, at any time until it is settled: the host has
-//   completed it, or a reset has ended it. As long as it was not settled:
-//   - its request was answered "good" by another path (or may yet be): landing late, it writes what is there already,
-//     unless somebody has written there since. So every later overlapping write, trim and zeroing waits. Reads see
-//     the same bytes whether it has landed or not, and go on.
-//   - its request was answered with an error, or nobody heard the answer (OPEN): whether the bytes are old or new is
-//     open, and may change under a reader's eyes. So overlapping reads wait as well.
-//   The same holds for pieces of requests that were begun before, when they are cut or sent again after it.
-// - A flush waits for no orphan: what it has to cover was acknowledged, so another path had completed it before. An
-//   orphan that lands in the cache after the flush brings the same bytes again; an open one was never acknowledged.
-// - A request that waits for an orphan has its own deadline as ever. When it comes, the request is answered with EIO without
-//   having been sent: nothing of it can land later, so it leaves no orphan.
-// - A daemon that was killed leaves its commands in the kernel: orphans of which only control can see that there are some.
-//   As long as there are (UNIT_SET_LEFTOVERS) everything that changes the medium waits, wherever it does.
-// - Overlapping writes that are in flight at the same time may end in either order, but not change again after both are
-//   acknowledged. So a write is not issued again beside itself while another one that overlaps has been begun; it
-//   keeps waiting for its path.
+// - Their slot and buffer stay theirs until the host completes them. A request's buffers are freed only when no command slot
+//   refers to it, so this needs no bookkeeping of its own; a read that is sent again gets another buffer.
+// - An orphan that changes the medium may still do so, at any time until it is settled: until the host has completed it, or a
+//   reset has ended it. Until then:
+//   - if its request was answered "good" by another path (or may yet be): landing late, it writes what is there already, unless
+//     someone has written there since. So every later overlapping write, trim and zeroing waits. Reads see the same bytes whether
+//     it has landed or not, and go on.
+//   - if its request was answered with an error, or nobody got the answer (OPEN): the bytes may be old or new, and may change
+//     while someone reads them. So overlapping reads wait as well.
+//   The same holds for pieces of requests that were begun before, if they are cut or sent again after it.
+// - A flush waits for no orphan: what it has to cover was acknowledged, so another path had completed it before. An orphan that
+//   lands in the cache after the flush brings the same bytes again; an open one was never acknowledged.
+// - A request that waits for an orphan keeps its own deadline. When that passes, the request is answered with EIO without having
+//   been sent: nothing of it can land later, so it leaves no orphan.
+// - A killed daemon leaves its commands in the kernel: orphans that only control can detect. While there are any
+//   (UNIT_SET_LEFTOVERS) everything that changes the medium waits, wherever it writes.
+// - Overlapping writes in flight at the same time may land in either order, but nothing may change after both are acknowledged.
+//   So a write is not sent again in parallel while another one that overlaps has begun; it keeps waiting for its path.
 
 import { EVENT_ORPHAN_SETTLED, PATH_FLAG_STALLED, SETTLED_COMPLETED } from "../abi";
 import { unitDirty } from "../memory/due";
@@ -48,10 +47,10 @@ import { requestsRelease } from "./queue";
 
 const LINK: usize = offsetof<Command>("next");
 const LOST_PERCENTILES: u64 = 20;
-/** Time the host gives a READ or WRITE on a path that loses some; never before it counts as lost itself. */
+/** Time the host gives a READ or WRITE on a path that loses commands; never before the command itself counts as lost. */
 const LOSSY_NS: u64 = 2 * SECOND;
 
-/** After how long an orphan counts as lost: `leastNs`, or when no device in order would answer so late. */
+/** After how long an orphan counts as lost: `leastNs`, or longer than any healthy device would take to answer. */
 export function orphanLostNs(u: Unit, leastNs: u64): u64 {
   return max(leastNs, LOST_PERCENTILES * u.percentileNs);
 }
@@ -91,7 +90,7 @@ export function becomeOrphan(c: Command): void {
   writeOff(c, now, false);
 }
 
-/** The request of a command in flight ends now, not well: whether the command is carried out stays open. */
+/** The request of a command in flight fails now: whether the command is carried out remains open. */
 export function commandGivenUp(c: Command): void {
   becomeOrphan(c);
   c.flags |= COMMAND_DEAD | COMMAND_OPEN;
@@ -104,7 +103,7 @@ export function orphanHarmless(c: Command, how: u32): void {
   c.flags |= COMMAND_HARMLESS;
   u.orphans--;
   c.path.orphans--;
-  // One that came a little late is not worth telling.
+  // One that was only a little late is not worth reporting.
   if ((c.flags & COMMAND_LOST) !== 0 || how !== SETTLED_COMPLETED) {
     const ageMs = <u32>((now - c.timeNs) / MILLISECOND);
     event(EVENT_ORPHAN_SETTLED, 0, u.index, c.path.index, how, ageMs, 0, 0);
@@ -113,14 +112,14 @@ export function orphanHarmless(c: Command, how: u32): void {
   harmless(u);
 }
 
-/** One thing less that may change the medium: what waits for it looks again. */
+/** One command less that may change the medium: requests that wait check again. */
 function harmless(u: Unit): void {
   u.harmful--;
   requestsRelease(u);
   if (u.retryFirst !== 0) unitDirty(u);
 }
 
-/** Whether commands of an earlier daemon are under way and may change the medium (1) or not (any more, 0). */
+/** Whether commands of an earlier daemon are in flight and may change the medium (1) or not (any more, 0). */
 export function leftoversSet(u: Unit, leftovers: u32): void {
   if (u.leftovers === leftovers) return;
   u.leftovers = leftovers;
@@ -133,15 +132,15 @@ export function orphanCompleted(c: Command): void {
   orphanHarmless(c, SETTLED_COMPLETED);
 }
 
-/** Whether `c` is an orphan that a command with this method has to wait for where they overlap. */
+/** Whether `c` is an orphan that an overlapping command with this method has to wait for. */
 function harms(c: Command, method: u8): bool {
   if ((c.flags & (COMMAND_ORPHAN | COMMAND_HARMLESS)) !== COMMAND_ORPHAN || !changesMedium(c.method)) return false;
   return method !== METHOD_READ || (c.flags & COMMAND_OPEN) !== 0;
 }
 
-/** Whether what is still to be cut of `r` has to wait for an orphan; orphans of its own earlier pieces do not count. */
+/** Whether the rest of `r` has to wait for an orphan; orphans of its own earlier pieces do not count. */
 export function requestOverlapsOrphan(u: Unit, r: Request): bool {
-  // One that reads what it writes around waits for what its write would have to wait for before it reads.
+  // One that reads what it writes around waits, before it reads, for everything its write would have to wait for.
   const method = r.exclusive !== 0 && r.method === METHOD_READ ? METHOD_WRITE : r.method;
   if (method >= METHOD_SYNC) return false;
   if (u.leftovers !== 0 && changesMedium(method)) return true;
@@ -156,7 +155,7 @@ export function requestOverlapsOrphan(u: Unit, r: Request): bool {
   return false;
 }
 
-/** Whether `piece` has to wait for an orphan; one of the same piece brings the same bytes and does not count. */
+/** Whether `piece` has to wait for an orphan; an orphan of the same piece brings the same bytes and does not count. */
 export function commandOverlapsOrphan(u: Unit, piece: Command): bool {
   if (u.harmful === 0 || piece.method >= METHOD_SYNC) return false;
   if (u.leftovers !== 0 && changesMedium(piece.method)) return true;

@@ -1,16 +1,16 @@
-// How much of the large goes to a device at a time while several clients share the core.
+// Limits how much large I/O a device gets at a time while several clients share the core.
 //
-// What lies in a device's queue delays whatever comes later, and nobody can take it back. A lone client may fill that queue
-// as it likes. As soon as another one has asked for anything of late, not more of large data, zeroings and trims is in
-// flight on a unit than the device carries out in a short time: twice what a large command takes that has nothing of its
-// kind beside it, as much as keeps a device busy. The rest waits in flows (flows.ts), small I/O passes it.
+// What is in a device's queue delays whatever comes later, and cannot be taken back. A lone client may fill that queue as it
+// likes. As soon as another one has recently sent anything, a unit has no more large data, zeroings and trims in flight than the
+// device carries out in a short time: twice what a large command takes with nothing of its kind beside it, which is enough to
+// keep a device busy. The rest waits in flows (flows.ts), and small I/O passes it.
 //
-// The device's speed is learned from what it has carried out between the issue and the end of a command, as BBR does for
-// networks; of data and of zeroings each, since they have little to do with each other. Once in LONE_NS one command goes
-// alone, or the time it takes would be that of the queue. Devices that several units share are slower for each of them, so
-// the units' windows add up to about one.
+// The device's speed is learned from what it has carried out between the sending and the end of a command, as BBR does for
+// networks; separately for data and zeroings, which have little in common. Once per LONE_NS one command is sent alone, because
+// otherwise its time would be that of the queue. Devices shared by several units are slower for each of them, so the units'
+// windows add up to about one.
 //
-// Where nothing ends any more, because a path has gone silent, a piece goes out each PATIENCE_NS.
+// If nothing ends any more, because a path has gone silent, one piece is sent per PATIENCE_NS.
 
 import {
   LARGE_BYTES,
@@ -33,24 +33,24 @@ import { MICROSECOND, MILLISECOND } from "../memory/time";
 import { Unit } from "../memory/topology";
 
 const MIB_SHIFT: u64 = 20;
-/** A device of which nothing is known is taken to move 1 GB/s. */
+/** A device about which nothing is known is assumed to move 1 GB/s. */
 const UNKNOWN_NS: u64 = MILLISECOND;
-/** An estimate approaches a slower sample by this part of the difference; a faster one holds at once. */
+/** An estimate approaches a slower sample by this fraction of the difference; a faster one is taken at once. */
 const SLOWER_SHIFT: u64 = 2;
 
-/** The best estimate of zeroings fades by this part of the difference with each that is worse. */
+/** The best estimate of zeroings decays by this fraction of the difference with each worse one. */
 const BEST_FADE_SHIFT: u64 = 6;
 
 /** Not counted; large data; a zeroing or trim. */
 const PACE_NOT: u8 = 0;
 const PACE_DATA: u8 = 1;
 const PACE_ZERO: u8 = 2;
-/** Whether others of that kind were in flight when it went out: on its unit; on other units, with which it may share a device. */
+/** Whether others of that kind were in flight when it was sent: on its unit; on other units, with which it may share a device. */
 const LONE_NOT: u8 = 0;
 const LONE_ON_UNIT: u8 = 1;
 const LONE_QUITE: u8 = 2;
 
-/** Whose request came last, and until when the core counts as shared because it was another one's before. */
+/** Whose request came last, and until when the core counts as shared because the previous one was another's. */
 let lastIndex: u32 = NONE;
 let sharedUntilNs: u64 = 0;
 /** Commands in flight, of all units, that are large or zeroings. */
@@ -63,7 +63,7 @@ export function paceSeen(n: Client): void {
   lastIndex = n.index;
 }
 
-/** Whether several clients have asked for something of late. */
+/** Whether several clients have recently sent anything. */
 export function isShared(): bool {
   return now < sharedUntilNs;
 }
@@ -72,7 +72,10 @@ function isZero(method: u8): bool {
   return method >= METHOD_ZERO_WRITE && method <= METHOD_UNMAP;
 }
 
-/** Estimated time for 1 MiB: beside other I/O what was carried out meanwhile tells too little, alone how long it takes too much. */
+/**
+ * Estimated time for 1 MiB: beside other I/O, the work done meanwhile is too little a sample; alone, its duration too large a
+ * one.
+ */
 function mibNs(u: Unit, zero: bool): u64 {
   const ns = zero ? u.paceZeroNs : u.paceDataNs;
   const loneNs = zero ? u.paceZeroLoneMibNs : u.paceLoneMibNs;
@@ -80,19 +83,19 @@ function mibNs(u: Unit, zero: bool): u64 {
   return ns === 0 ? UNKNOWN_NS : ns;
 }
 
-/** Estimated time that the device is busy with `bytes`. */
+/** Estimated time that the device needs for `bytes`. */
 function busyTime(u: Unit, zero: bool, bytes: u64): u64 {
   return (bytes * mibNs(u, zero)) >> MIB_SHIFT;
 }
 
-/** What a piece costs its flow, in bytes: a zeroing as many as the device moves in the same time. */
+/** The cost of a piece to its flow, in bytes: for a zeroing, as many as the device moves in the same time. */
 export function paceBytes(u: Unit, method: u8, bytes: u32): u64 {
   if (!isZero(method)) return bytes;
   if (u.paceZeroLoneMibNs === 0 || u.paceLoneMibNs === 0) return bytes;
   return (bytes * u.paceZeroLoneMibNs) / u.paceLoneMibNs;
 }
 
-/** Largest piece of a zeroing or trim. For a lone client the device's limit is all that counts. */
+/** Largest piece of a zeroing or trim. For a lone client only the device's limit counts. */
 export function zeroingPieceBytes(u: Unit): u32 {
   return isShared() ? u.zeroingBytes : ZEROING_PIECE_BYTES_MAX;
 }
@@ -104,13 +107,13 @@ export function paceOpen(u: Unit, method: u8, bytes: u32): bool {
   if (zero && !zeroOpen(u, bytes, shared)) return false;
   if (!shared || bytes < LARGE_BYTES || (u.paceData | u.paceZero) === 0) return true;
   if (now >= patienceEndNs(u)) return true;
-  // Of both kinds alike, or the one would keep the other from ever being alone.
+  // For both kinds together, or one would keep the other from ever being alone.
   if (u.paceLoneAtNs === 0 || now - u.paceLoneAtNs >= <u64>PACE_LONE_MS * MILLISECOND) return false;
   const flightNs = busyTime(u, false, u.paceData) + busyTime(u, true, u.paceZero);
   return flightNs + busyTime(u, zero, bytes) <= windowNs(u, zero);
 }
 
-/** Of zeroings not too many, and of a lone client not for too long: another one may come. */
+/** Not too many zeroings, and for a lone client not for too long: another one may come. */
 function zeroOpen(u: Unit, bytes: u32, shared: bool): bool {
   if (u.paceZeroes < 2) return true;
   // Other units may be on the same device.
@@ -121,7 +124,7 @@ function zeroOpen(u: Unit, bytes: u32, shared: bool): bool {
 }
 
 function windowNs(u: Unit, zero: bool): u64 {
-  // Cut further a zeroing would take longer; of one of those a second may wait in the device.
+  // Split further, a zeroing would take longer; of those a second one may wait in the device.
   if (zero) return max(2 * u.paceZeroLoneNs, <u64>PACE_MIN_US * MICROSECOND);
   return min(max(2 * u.paceLoneNs, <u64>PACE_MIN_US * MICROSECOND), <u64>PACE_MAX_MS * MILLISECOND);
 }
@@ -131,12 +134,12 @@ export function paceIdle(u: Unit): bool {
   return (u.paceData | u.paceZero) === 0;
 }
 
-/** When a piece may go out though nothing has ended meanwhile. */
+/** When a piece may be sent although nothing has ended meanwhile. */
 export function patienceEndNs(u: Unit): u64 {
   return u.paceMovedNs + max(<u64>PACE_PATIENCE_MS * MILLISECOND, 4 * max(u.paceLoneNs, u.paceZeroLoneNs));
 }
 
-/** A command goes out that is large, or a zeroing. */
+/** A command is sent that is large, or a zeroing. */
 export function paceBegin(u: Unit, c: Command): void {
   const zero = isZero(c.method);
   u.paceMovedNs = now;
@@ -169,7 +172,7 @@ export function paceEnd(u: Unit, c: Command, timeNs: u64, good: bool): void {
   if (u.flows !== 0) unitDirty(u);
 }
 
-/** What the device has carried out since the command went out, and in which time. */
+/** What the device has carried out since the command was sent, and in what time. */
 function learn(u: Unit, c: Command, zero: bool, latencyNs: u64): void {
   let done: u64;
   if (zero) done = u.paceZeroDone += c.pieceBytes;
@@ -186,7 +189,7 @@ function learnLone(u: Unit, c: Command, zero: bool, latencyNs: u64): void {
   const knownNs = zero ? u.paceZeroLoneNs : u.paceLoneNs;
   const knownMibNs = zero ? u.paceZeroLoneMibNs : u.paceLoneMibNs;
   const mib = max<u64>((latencyNs << MIB_SHIFT) / c.pieceBytes, 1);
-  // What others make it wait says nothing of the device.
+  // Delays caused by others say nothing about the device.
   const bounded = c.lone === LONE_ON_UNIT && knownNs !== 0;
   const ns = bounded ? min(knownNs, latencyNs) : approach(knownNs, latencyNs);
   const ownMibNs = bounded ? min(knownMibNs, mib) : approach(knownMibNs, mib);
@@ -205,8 +208,8 @@ function approach(knownNs: u64, sampleNs: u64): u64 {
 }
 
 /**
- * Pieces of zeroings become smaller until one takes a short time, and larger again where that costs more than it brings,
- * because a device takes as long for a small one as for a large one. What other units make them wait does not count.
+ * Pieces of zeroings shrink until one takes a short time, and grow again where that costs more than it gains, because a device
+ * takes as long for a small one as for a large one. Delays caused by other units do not count.
  */
 function sizePieces(u: Unit, bytes: u32, sampleNs: u64, alone: bool): void {
   const bestNs = u.paceZeroBestNs;

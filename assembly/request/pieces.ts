@@ -1,4 +1,4 @@
-// What the method of a command or request implies, and other commands under way for the same piece.
+// Properties of a command's or request's method, and other commands in flight for the same piece.
 
 import { listNext } from "../memory/lists";
 import {
@@ -18,7 +18,7 @@ export function changesMedium(method: u8): bool {
   return method >= METHOD_WRITE && method <= METHOD_UNMAP;
 }
 
-/** Whether commands with this method may rightly take long. */
+/** Whether commands with this method may legitimately take long. */
 export function isLong(method: u8): bool {
   return <u8>(method - METHOD_SAME) <= METHOD_SYNC - METHOD_SAME;
 }

@@ -1,4 +1,4 @@
-// Request slots and the buffers of their data: taken together or not at all, so two requests never wait for each other; given back
+// Request slots and the buffers of their data: taken together or not at all, so two requests never wait for each other; returned
 // when nothing refers to the request any more.
 
 import { PIECE_BYTES_MAX } from "../abi";
@@ -38,7 +38,7 @@ export function requestsInit(): void {
   freeCount = requestCount;
 }
 
-/** Request slots nobody has. */
+/** Free request slots. */
 export function requestsFree(): u32 {
   return freeCount;
 }
@@ -50,8 +50,8 @@ export function poolBytesFor(bytes: u32): u32 {
 }
 
 /**
- * Takes a slot and buffers for `bytes` of data (0: none), and one more block for edges that are read; null when any of it
- * is not to be had.
+ * Takes a slot and buffers for `bytes` of data (0: none), and one more block for edges that are read; null when any of that is
+ * not available.
  */
 export function requestTake(u: Unit, n: Client, bytes: u32, edgeBytes: u32 = 0): Request | null {
   const wanted = poolBytesFor(bytes) + poolBytesFor(edgeBytes);
@@ -110,21 +110,21 @@ export function requestBlock(r: Request, index: u32): usize {
   return <usize>load<u32>(changetype<usize>(r) + REQUEST_BLOCKS + <usize>index * 4);
 }
 
-/** Nobody touches its client's buffer any more: the client is told, once, and then it is freed (`requestTold`). */
+/** Nothing touches its client's buffer any more: the client is told, once, and then the request is freed (`requestTold`). */
 function bufferBack(r: Request): void {
   if (r.own === OWN_BACK) return;
   r.own = OWN_BACK;
   answerReady(r);
 }
 
-/** Its client knows that its buffer is back. */
+/** Its client knows that its buffer is free. */
 export function requestTold(r: Request): void {
   assert(r.own === OWN_BACK);
   r.own = OWN_YES;
   requestFreeIfOver(r);
 }
 
-/** Its data is at `address`, in its client's memory: one piece at most. */
+/** Its data is at `address`, in its client's memory: at most one piece. */
 export function requestOwnBuffer(r: Request, address: u32): void {
   assert(r.blockCount === 0);
   store<u32>(changetype<usize>(r) + REQUEST_BLOCKS, address);
@@ -138,7 +138,7 @@ function giveBlocks(r: Request): void {
   r.blockCount = 0;
 }
 
-/** Its answer has left, or nobody wants it. Who calls has taken it out of its lists, and frees it (`requestFreeIfOver`). */
+/** Its answer has left, or nobody wants it. The caller has removed it from its lists, and frees it (`requestFreeIfOver`). */
 export function requestLeft(r: Request): void {
   const n = r.client;
   r.state = REQUEST_OVER;
@@ -147,7 +147,7 @@ export function requestLeft(r: Request): void {
   ownRoomFreed(n);
 }
 
-/** Frees it when nothing refers to it any more; one whose client waits for its own buffer is told to it first. */
+/** Frees it when nothing refers to it any more; a client that waits for its own buffer is told first. */
 export function requestFreeIfOver(r: Request): void {
   if (r.state !== REQUEST_OVER || r.commandFirst !== 0) return;
   if (r.own >= OWN_HELD) return bufferBack(r);

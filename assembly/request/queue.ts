@@ -21,7 +21,7 @@ export function requestQueue(r: Request): void {
   unitDirty(u);
 }
 
-/** Takes it out of its unit's queue, or its flow: all pieces are made, or it must wait for an orphan. */
+/** Removes it from its unit's queue, or its flow: all pieces are made, or it must wait for an orphan. */
 export function requestUnqueue(r: Request, state: u8): void {
   const u = r.unit;
   assert(r.state === REQUEST_QUEUED || r.state === REQUEST_LINED);
@@ -35,7 +35,7 @@ export function requestUnqueue(r: Request, state: u8): void {
   }
 }
 
-/** An orphan was settled: whoever waited for one asks again. */
+/** An orphan was settled: requests that waited for one check again. */
 export function requestsRelease(u: Unit): void {
   const held = changetype<usize>(u) + HELD;
   for (let at = listShift(held, LINK); at !== 0; at = listShift(held, LINK)) {

@@ -1,13 +1,12 @@
-// A request's life: taken (header parsed, buffers got) - receiving (a write's payload) - queued - in flight - ready -
+// A request's life: taken (header parsed, buffers allocated) - receiving (a write's payload) - queued - in flight - ready -
 // sending - over. See records.ts for who owns what.
 //
 // - It takes its slot and all its buffers at once or not at all, so two requests can never wait for each other.
-// - It is accepted when its payload is complete; its deadline counts from there.
-// - The first error settles the answer: no further piece is made, commands that wait are dropped, but commands in
-//   flight are waited for, because a write that is answered must not land later. Only the deadline (or the end of
-//   the wait for a path, or of its connection) ends it earlier; what is in flight then becomes an open orphan, see
-//   orphan.ts.
-// - Its slot and buffers are free when its reply has left and its last command slot has come back from the host.
+// - It is accepted when its payload is complete; its deadline counts from then.
+// - The first error settles the answer: no further piece is made and waiting commands are dropped, but commands in flight are
+//   awaited, because a write that has been answered must not land later. Only the deadline (or the end of the wait for a path, or
+//   of its connection) ends it earlier; its commands in flight then become open orphans, see orphan.ts.
+// - Its slot and buffers are free when its reply has left and the host has returned its last command slot.
 
 import { answerReady } from "../memory/due";
 import { EIO } from "../memory/errno";
@@ -48,7 +47,7 @@ const OF_REQUEST: usize = offsetof<Command>("nextOfRequest");
 const HELD: usize = offsetof<Unit>("heldFirst");
 const UNIT_REQUESTS: usize = offsetof<Unit>("requestFirst");
 
-/** Its data is complete: from here on the clock runs. */
+/** Its data is complete: its time starts now. */
 export function requestAccept(r: Request): void {
   const u = r.unit;
   assert(r.state === REQUEST_RECEIVING);
@@ -73,7 +72,7 @@ export function requestPieceSettled(r: Request): void {
   r.pieces--;
   if (r.error === 0) longProgress(r, r.pieces === 0 && r.cut === r.total);
   if (r.pieces !== 0) {
-    // A trim that had no room for one more parameter list.
+    // A trim that had no room for another parameter list.
     if (r.state === REQUEST_FLIGHT && r.cut < r.total && r.error === 0) requestQueue(r);
     return;
   }
@@ -107,16 +106,16 @@ function restart(r: Request): void {
   requestQueue(r);
 }
 
-/** Not an answer: what was begun is to settle, then all of it is done again with the request's new method. */
+/** Not an answer: what was begun has to end, then everything is done again with the request's new method. */
 export const ERROR_AGAIN: u32 = 0xffff;
 
-/** An error settles its answer: it is given when what is in flight has settled. */
+/** An error settles its answer, which is given when its commands in flight have ended. */
 export function requestFail(r: Request, error: u32): void {
   stopRest(r, error);
   if (r.pieces === 0) requestPiecesDone(r);
 }
 
-/** No piece is made any more, and pieces that wait are dropped. */
+/** No more pieces are made, and waiting pieces are dropped. */
 function stopRest(r: Request, error: u32): void {
   if (r.error === 0 || r.error === ERROR_AGAIN) r.error = error;
   stopCutting(r);
@@ -139,7 +138,7 @@ function stopCutting(r: Request): void {
   }
 }
 
-/** Answers with `error` now; what the host still has of it becomes orphans. */
+/** Answers with `error` now; its commands in the host become orphans. */
 export function requestAbandon(r: Request, error: u32): void {
   stopRest(r, error);
   for (let at = r.commandFirst; at !== 0; at = listNext(at, OF_REQUEST)) {
@@ -150,7 +149,7 @@ export function requestAbandon(r: Request, error: u32): void {
   requestAnswer(r);
 }
 
-/** Nobody hears what is asked by `n`: nothing of it is begun any more, what the host has of it becomes orphans. */
+/** Nobody reads the answers for `n`: no more of its work is started, and its commands in the host become orphans. */
 export function requestsGiveUp(n: Client): void {
   const u = n.unit;
   for (let at = u.requestFirst; at !== 0;) {
@@ -174,7 +173,7 @@ function requestAnswer(r: Request): void {
   answerReady(r);
 }
 
-/** An answer that its client gets goes into the unit's account. */
+/** An answer that its client gets is counted in the unit's statistics. */
 function account(r: Request): void {
   const u = r.unit;
   if (r.error === 0) u.answered++;

@@ -1,4 +1,4 @@
-// What cannot go out now: commands that are sent again, at once or after a pause, and requests that wait for a path.
+// What cannot be sent now: commands that are sent again, at once or after a pause, and requests that wait for a path.
 
 import { EVENT_NO_PATH_FAILED, EVENT_NO_PATH_WAITING } from "../abi";
 import { putOff } from "../memory/deadline";
@@ -18,12 +18,12 @@ const OF_REQUEST: usize = offsetof<Command>("nextOfRequest");
 const RETRY: usize = offsetof<Unit>("retryFirst");
 const DELAYED: usize = offsetof<Unit>("delayedFirst");
 
-/** Pause before a command goes out again to a device that was busy. */
+/** Pause before a command is sent again to a busy device. */
 const DELAY_NS: u64 = 20 * MILLISECOND;
 /** Rounds over all paths before a command that no path carries out is answered with an error. */
 const ROUNDS_MAX: u8 = 4;
 
-/** A command (in no list) goes out again as soon as a path takes it. */
+/** A command (in no list) is sent again as soon as a path takes it. */
 export function requeue(c: Command): void {
   const u = c.unit;
   c.state = COMMAND_QUEUED;
@@ -32,7 +32,7 @@ export function requeue(c: Command): void {
   unitDirty(u);
 }
 
-/** A command (in no list) goes out again after DELAY_NS: the same for all, so the list is in order of time. */
+/** A command (in no list) is sent again after DELAY_NS: the same for all, so the list is in time order. */
 export function delay(c: Command): void {
   const u = c.unit;
   c.state = COMMAND_DELAYED;
@@ -60,7 +60,7 @@ export function pause(c: Command): void {
 }
 
 /**
- * Every path was tried: after a pause all of them again, a few times, and until those whose identity is being checked
+ * Every path was tried: after a pause all of them are tried again, a few times, and until those whose identity is being checked
  * could be tried as well. False when its request was failed instead.
  */
 export function nextRound(c: Command): bool {
@@ -73,10 +73,10 @@ export function nextRound(c: Command): bool {
   return false;
 }
 
-/** Nothing of the unit can go out. Requests wait, unless they may not. */
+/** Nothing of the unit can be sent. Requests wait, unless they may not. */
 export function noPath(u: Unit): void {
   u.waiting = u.queued + u.retrying;
-  // A path whose identity is being checked is about to be there, or to be found bad: its check has a time of its own.
+  // A path whose identity is being checked is about to be usable, or to be found bad: its check has a time limit of its own.
   const unverifiedOnly = unitUnverified(u);
   const waitNs = noPathWaitNs(u);
   if ((waitNs === 0 && !unverifiedOnly) || u.released !== 0) {
@@ -91,25 +91,25 @@ export function noPath(u: Unit): void {
 }
 
 /**
- * How long requests wait while no path may get I/O. While port groups are in transition there are paths, and the device
- * asks for patience: as long as it says that a transition takes, or their own time where it does not say.
+ * How long requests wait while no path may get I/O. While port groups are in transition there are paths, and the device asks for
+ * patience: as long as it says that a transition takes, or for the requests' own time if it does not say.
  */
 export function noPathWaitNs(u: Unit): u64 {
   if (!unitInTransition(u)) return u.noPathTimeoutNs;
   return max(u.noPathTimeoutNs, u.transitionNs !== 0 ? u.transitionNs : u.ioTimeoutNs);
 }
 
-/** The time of `r` is over; whether it gets more because the device has said that the transition it waits for takes longer. */
+/** The time of `r` is over; returns whether it is extended because the device has announced a longer transition. */
 export function transitionPutOff(r: Request): bool {
   const u = r.unit;
   if (u.noPathNs === 0 || u.noPathNs + u.transitionNs <= now || !unitInTransition(u) || !waitsForPath(r)) return false;
-  // A transition that begins again and again does not take longer than the device has said for one.
+  // A transition that keeps starting again does not take longer than the device has announced for one.
   if (!putOff(r, u.transitionNs)) return false;
   u.putOff = 1;
   return true;
 }
 
-/** Fails the requests that wait for a path and began to wait before `beforeNs`; answers the time the next one is due. */
+/** Fails requests that have waited for a path since before `beforeNs`; returns when the next one is due. */
 export function noPathFail(u: Unit, beforeNs: u64): u64 {
   let failed: u32 = 0;
   let dueNs: u64 = NEVER;

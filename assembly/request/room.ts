@@ -1,5 +1,5 @@
-// The lines of connections that wait for room: who stands where, and who moves up when room is freed. admission.ts decides who
-// has to wait.
+// The lines of connections that wait for room: their order, and who moves up when room is freed. admission.ts decides who has to
+// wait.
 
 import { listPush, listShift } from "../memory/lists";
 import { Client } from "../memory/records";
@@ -41,7 +41,7 @@ export function taken(): void {
   servedTaken++;
 }
 
-/** An answer of `n` has left: if that is what it waited for, it queues up behind the others of its unit. */
+/** An answer of `n` has left: if it waited for that, it queues up behind the others of its unit. */
 export function ownRoomFreed(n: Client): void {
   if (n.waiting !== WAITING_OWN) return;
   waits(n, WAITING_SHARE);
@@ -50,7 +50,7 @@ export function ownRoomFreed(n: Client): void {
   nextOfShare(n.unit);
 }
 
-/** A request of `u` was freed: the first of those over its share joins the line, which is served at the end of the turn. */
+/** A request of `u` was freed: the first connection over its share joins the line, which is served at the end of the turn. */
 export function roomFreed(u: Unit): void {
   freed = true;
   nextOfShare(u);
@@ -63,7 +63,7 @@ function nextOfShare(u: Unit): void {
   listPush(line, at, LINK);
 }
 
-/** Whether room was freed since the line was served last; asked once. */
+/** Whether room was freed since the line was last served; asked once. */
 export function lineDue(): bool {
   const due = freed;
   freed = false;
@@ -80,7 +80,7 @@ export function lineNext(): usize {
   return at;
 }
 
-/** It was served. False when it is back at the head: there is no room for it yet, and so for nobody behind it. */
+/** It was served. False when it is back at the head: there is no room for it yet, and so none for anyone behind it. */
 export function lineServed(n: Client): bool {
   const at = changetype<usize>(n);
   served = 0;

@@ -1,4 +1,4 @@
-// Everything a unit has to send, as far as its paths take it: commands that go out again, then its queue, then its flows.
+// Everything a unit has to send, as far as its paths take it: commands to be sent again, then its queue, then its flows.
 
 import { FLOW_CHARGE_BYTES_MAX, FLOW_CHARGE_BYTES_MIN, FLOW_QUANTUM_BYTES, LARGE_BYTES } from "../abi";
 import { listFirst, listNext, listPush, listRemove, listShift } from "../memory/lists";
@@ -57,11 +57,11 @@ export function unitDispatch(u: Unit): void {
     const r = changetype<Request>(u.queueFirst);
     if (u.flows !== 0 || wantsFlow(u, r)) flowEnter(u, r);
     else if ((u.harmful | u.exclusives) !== 0 && mustWait(u, r)) {
-      // It has failed rather than write what it has read around what was found since.
+      // It has failed rather than write data it read before something was found.
       if (r.state !== REQUEST_QUEUED) continue;
       requestUnqueue(r, REQUEST_HELD);
     } else if (!dispatchRequest(u, r)) {
-      // Not all of it can go out: from here on they take turns.
+      // Not all of it can be sent: from here on requests take turns.
       if (r.state === REQUEST_QUEUED) flowEnter(u, r);
     }
   }
@@ -82,7 +82,7 @@ function rotate(list: usize): void {
 
 /** Sends what the flows hold, as far as paths and pace take it. */
 export function flowsServe(u: Unit): void {
-  // Small I/O first; but it does not keep the large from getting anything, which it then makes up for.
+  // Small I/O first; but it must not starve large I/O, which then makes up for it.
   if (u.largeFirst === 0) u.smallCredit = 0;
   else if (u.smallFirst !== 0 && u.smallCredit === 0 && paceIdle(u) && !serve(u, LARGE_FLOWS, 1)) return;
   if (u.smallFirst !== 0 && !serve(u, SMALL_FLOWS, ALL)) return;
@@ -93,7 +93,7 @@ export function flowsServe(u: Unit): void {
 function serve(u: Unit, field: usize, most: u32): bool {
   const list = changetype<usize>(u) + field;
   let left = most;
-  // Zeroings in a row whose next piece may not go out now.
+  // Consecutive zeroings whose next piece may not be sent now.
   let closed: u32 = 0;
   while (listFirst(list) !== 0 && left !== 0) {
     const flow = changetype<Flow>(listFirst(list));

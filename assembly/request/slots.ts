@@ -1,10 +1,9 @@
 // Command slots: who has one, and which units wait for one.
 //
-// A command's life: free - (queued or delayed, any number of times) - in flight - free, or kept when its own buffer
-// holds data of a reply. Its slot is taken when its piece is cut and serves that piece until it is settled; a failover
-// moves the same slot to another path. So a piece that was begun never waits for a slot, and slots cannot be the
-// cause of a deadlock. Only a speculative retry beside a command that does not answer takes a second slot, and does without when
-// none is free.
+// A command's life: free - (queued or delayed, any number of times) - in flight - free, or kept when its own buffer holds data of
+// a reply. It takes its slot when its piece is cut and keeps it until the piece is settled; a failover moves the same slot to
+// another path. So a piece that was begun never waits for a slot, and slots cannot cause a deadlock. Only a speculative retry
+// takes a second slot, and does without when none is free.
 
 import { bufferGive } from "../memory/buffers";
 import { unitDirty } from "../memory/due";
@@ -95,8 +94,8 @@ export function commandFree(c: Command): void {
 }
 
 /**
- * Whether `u` may take a slot now: one is free, and no unit waits for it that did so before. If not it waits behind those. A
- * unit that has waited takes one slot each time, so units take turns.
+ * Whether `u` may take a slot now: one is free, and no other unit has been waiting for it. If not, it waits behind those. A unit
+ * that has waited takes one slot each time, so units take turns.
  */
 export function slotFor(u: Unit): bool {
   const first = load<usize>(starved);
@@ -110,7 +109,7 @@ export function slotFor(u: Unit): bool {
   return true;
 }
 
-/** `u` has had what it could use: slots that are still free are for whoever waits for one, and that is not `u` any more. */
+/** `u` has taken all it could use: free slots are for the units that wait, and `u` no longer does. */
 export function slotsOffer(u: Unit): void {
   if (freeCount === 0 || load<usize>(starved) === 0) return;
   if (load<usize>(starved) === changetype<usize>(u)) notStarved(u);

@@ -1,4 +1,4 @@
-// The stall threshold, learned from the unit's own latencies; what is done with commands that are past it: overdue/stall.ts.
+// The stall threshold, learned from the unit's own latencies; commands beyond it are handled in overdue/stall.ts.
 
 import { COMMAND_HEDGED, Command, METHOD_READ, METHOD_ZERO_WRITE } from "../memory/records";
 import { now } from "../memory/ring";
@@ -16,7 +16,7 @@ const SAMPLES_MIN: u32 = 16;
 const UNLEARNED_NS: u64 = 500 * MILLISECOND;
 const SAMPLES_MAX: u32 = 8192;
 
-/** A command goes out; answers after how long it may be hedged, 0 when it may not. */
+/** A command is sent; returns after how long it may be hedged, 0 when it may not. */
 export function hedgeEarn(u: Unit, c: Command): u64 {
   if (u.hedgeBudget === 0 || c.method !== METHOD_READ || (c.flags & COMMAND_HEDGED) !== 0 || c.attempt !== 0) return 0;
   return hedgeAfterNs(u.selection, c.bufferBytes);
@@ -44,7 +44,7 @@ export function stallLearn(u: Unit, latencyNs: u64): void {
   if (u.learnIn === 0) stallThreshold(u);
 }
 
-/** Works the threshold out anew. */
+/** Recomputes the threshold. */
 export function stallThreshold(u: Unit): void {
   u.learnIn = u.latencies < LEARN_EVERY ? SAMPLES_MIN : LEARN_EVERY;
   if (u.latencies < SAMPLES_MIN) {
@@ -52,7 +52,7 @@ export function stallThreshold(u: Unit): void {
     return;
   }
   const counts = changetype<usize>(u) + UNIT_LATENCIES;
-  // The slowest thousandth, rounded up: with few samples the slowest one.
+  // The slowest thousandth, rounded up: with few samples, the slowest one.
   u.percentileNs = exceededBy(counts, u.latencies / 1000 + 1);
   u.stallNs = bounded(u, u.percentileNs + u.percentileNs / 2);
   if (u.latencies < SAMPLES_MAX) return;
@@ -79,12 +79,12 @@ function bounded(u: Unit, ns: u64): u64 {
   return min(max(ns, u.stallMinNs), max(u.stallMaxNs, u.stallMinNs));
 }
 
-/** An orphan has answered well after all. */
+/** An orphan has been answered well after all. */
 export function stallLearnOrphan(u: Unit, latencyNs: u64): void {
   stallLearn(u, min(latencyNs, u.stallNs * 2));
 }
 
-/** After how long a command has to be looked at: it counts as stalled, or its path is asked. */
+/** After how long a command has to be checked: then it counts as stalled, or its path is asked. */
 export function thresholdOf(u: Unit, c: Command): u64 {
   if (c.method > METHOD_ZERO_WRITE) return isLong(c.method) ? longAskNs(u) : longSilentNs(u);
   if (c.attempt === 0) return u.stallNs;
@@ -96,7 +96,7 @@ export function soonest(u: Unit): u64 {
   return max(u.stallNs / 4, u.stallMinNs / 2);
 }
 
-/** A command goes out: the unit's timer has to look at it in time. */
+/** A command is sent: the unit's timer has to check it in time. */
 export function stallArm(u: Unit, c: Command): void {
   if (u.stallMaxNs !== 0) wakeUnit(u, now + thresholdOf(u, c));
   const hedgeNs = hedgeEarn(u, c);

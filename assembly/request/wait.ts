@@ -1,4 +1,4 @@
-// Whether a request may begin, as far as orphans (orphan.ts) and requests that must be alone (exclusive.ts) go.
+// Whether a request may begin, as far as orphans (orphan.ts) and exclusive requests (exclusive.ts) are concerned.
 
 import { OPERATION_TRIM, OPERATION_WRITE, OPERATION_WRITE_ZEROES } from "../abi";
 import { EIO } from "../memory/errno";
@@ -12,10 +12,10 @@ import { requestFail } from "./request";
 /** It has begun: nobody else changes what it covers. */
 const EXCLUSIVE_HAS: u8 = 2;
 
-/** Whether nothing of `r` may go out now. It may have failed then (its state tells). */
+/** Whether nothing of `r` may be sent now. It may have failed then (see its state). */
 export function mustWait(u: Unit, r: Request): bool {
   if (u.harmful !== 0 && requestOverlapsOrphan(u, r)) {
-    // An earlier daemon's commands were found behind its back: what it has read may not hold any more.
+    // An earlier daemon's commands were found in the meantime: what it has read may be outdated.
     if (u.leftovers !== 0 && r.exclusive === EXCLUSIVE_HAS && edgesRead(r)) requestFail(r, EIO);
     return true;
   }
@@ -40,7 +40,7 @@ function overlap(a: Request, b: Request, block: u64): bool {
   return aFirst < bEnd && bFirst < aEnd;
 }
 
-/** Whether `r` need not wait for one with edges, or, being one, for anybody. */
+/** Whether `r` need not wait for a request with edges, or, being one, for any other. */
 function mayBegin(u: Unit, r: Request): bool {
   if (!changes(r) || begun(r)) return true;
   const block = <u64>u.blockBytes;

@@ -1,6 +1,6 @@
-// Whether a path leads to its unit: VPD page 0x83 (SPC-4 7.8.6) against the unit's identity; of a unit that has no such
-// page the serial number in page 0x80 (SPC-4 7.8.15). The page comes from a device that may be any device, so its lengths
-// are believed only as far as bytes were received.
+// Whether a path leads to its unit: VPD page 0x83 (SPC-4 7.8.6) compared with the unit's identity; for a unit without such a
+// page, the serial number in page 0x80 (SPC-4 7.8.15). The page may come from any device, so its lengths are trusted only as far
+// as bytes were received.
 
 import { IDENTITY_TYPE_SERIAL } from "../abi";
 import { Path, UNIT_IDENTITY, Unit } from "../memory/topology";
@@ -37,17 +37,17 @@ function typeOf(kind: u8): u8 {
   return kind & TYPE_MASK;
 }
 
-/** Whether the unit is known by its serial number. */
+/** Whether the unit is identified by its serial number. */
 function hasSerial(u: Unit): bool {
   return <u32>load<u8>(changetype<usize>(u) + UNIT_IDENTITY) === IDENTITY_TYPE_SERIAL;
 }
 
-/** The VPD page that tells whether a path leads to the unit. */
+/** The VPD page that identifies the unit behind a path. */
 export function identityPage(u: Unit): u8 {
   return hasSerial(u) ? PAGE_SERIAL : PAGE_IDENTIFICATION;
 }
 
-/** The bytes of the page that are there; 0 when it is not this page of a unit that is there. */
+/** The number of received bytes of the page; 0 when it is not this page, or of no connected unit. */
 function pageEnd(page: usize, bytes: u32, code: u8 = PAGE_IDENTIFICATION): u32 {
   // A peripheral qualifier other than 0: no unit at this LUN (SPC-4 6.6.2).
   if (bytes < HEADER_BYTES || load<u8>(page) >> QUALIFIER_SHIFT !== 0 || load<u8>(page, 1) !== code) return 0;
@@ -55,8 +55,8 @@ function pageEnd(page: usize, bytes: u32, code: u8 = PAGE_IDENTIFICATION): u32 {
 }
 
 /**
- * Whether the page was read, so that what it says counts: it is the page that was asked for, as long as it says, or as
- * `asked` bytes hold; or there is no unit at this LUN.
+ * Whether the page was read, so that its content counts: it is the requested page, as long as it says, or as `asked` bytes hold;
+ * or there is no unit at this LUN.
  */
 export function identityRead(u: Unit, page: usize, bytes: u32, asked: u32): bool {
   if (bytes < HEADER_BYTES) return false;
@@ -97,7 +97,7 @@ function isPadding(byte: u8): bool {
   return byte === 0 || byte === BLANK;
 }
 
-/** Bytes of a text without the padding behind it; one that is `terminated` ends with its first zero. */
+/** Length of a text without trailing padding; one that is `terminated` ends with its first zero. */
 function nameBytes(text: usize, bytes: u32, terminated: bool): u32 {
   let length = bytes;
   if (terminated) {
@@ -108,7 +108,7 @@ function nameBytes(text: usize, bytes: u32, terminated: bool): u32 {
   return length;
 }
 
-/** Whether the page shows the unit's serial number, which is without the padding around it. */
+/** Whether the page shows the unit's serial number, without its padding. */
 function serialMatches(u: Unit, page: usize, bytes: u32): bool {
   const end = pageEnd(page, bytes, PAGE_SERIAL);
   let at = HEADER_BYTES;

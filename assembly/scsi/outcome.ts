@@ -8,25 +8,25 @@ import { HOST_OK, STATUS_CHECK_CONDITION, driverOf } from "./status";
 
 /** The device carried the command out. */
 export const OUTCOME_GOOD: u8 = 0;
-/** The same path again, a few times; if that does not cure it the path has failed. */
+/** The same path again, a few times; if that does not help, the path has failed. */
 export const OUTCOME_RETRY: u8 = 1;
-/** The same path again, a few times; if that does not cure it another path, without blame for this one. */
+/** The same path again, a few times; if that does not help, another path, without blame for this one. */
 export const OUTCOME_RETRY_SOFT: u8 = 2;
-/** The device has too much to do: another path or a pause; fewer commands at a time on this path. */
+/** The device is overloaded: another path or a pause; fewer commands at a time on this path. */
 export const OUTCOME_BUSY: u8 = 3;
 /** The device needs a moment: another path or a pause. */
 export const OUTCOME_WAIT: u8 = 4;
 /** The path has failed: another path. */
 export const OUTCOME_FAILED: u8 = 5;
-/** Another path may do better; if none does, an error. The path is not blamed. */
+/** Another path may succeed; if none does, an error. The path is not blamed. */
 export const OUTCOME_ELSEWHERE: u8 = 6;
-/** The path's port group takes no I/O now: another path, and the port groups are read anew. */
+/** The path's port group takes no I/O now: another path, and the port groups are read again. */
 export const OUTCOME_ALUA: u8 = 7;
-/** The port groups' states have changed: they are read anew; the same path again. */
+/** The port groups' states have changed: they are read again; the same path again. */
 export const OUTCOME_ALUA_CHANGED: u8 = 8;
-/** The path may lead to another logical unit now: no I/O before its identity was checked. */
+/** The path may lead to another logical unit now: no I/O before its identity is checked. */
 export const OUTCOME_INVENTORY: u8 = 9;
-/** No logical unit is at the end of the path: it has failed, and its identity is checked before it is used again. */
+/** There is no logical unit at the end of the path: it has failed, and its identity is checked before it is used again. */
 export const OUTCOME_GONE: u8 = 10;
 /** The capacity has changed: control is told; the same path again. */
 export const OUTCOME_CAPACITY: u8 = 11;
@@ -42,11 +42,11 @@ export const OUTCOME_PROTECTED: u8 = 15;
 export const OUTCOME_SPACE: u8 = 16;
 /** The address is past the end: control is told; the client gets an error when every path says so. */
 export const OUTCOME_PAST_END: u8 = 17;
-/** The path, or the device, was away: it may have come back to another unit. Its identity is checked; then as RETRY_SOFT. */
+/** The path, or the device, was away and may have come back as another unit. Its identity is checked; then as RETRY_SOFT. */
 export const OUTCOME_NEXUS: u8 = 18;
 /** A thin unit has reached its soft threshold: control is told; the same path again. */
 export const OUTCOME_THRESHOLD: u8 = 19;
-/** How many there are. What is made of each: meaning.ts. */
+/** Number of outcomes. Their consequences are in meaning.ts. */
 export const OUTCOME_COUNT: u32 = 20;
 
 const ANY: u8 = 0xfe;
@@ -160,7 +160,7 @@ function matches(cell: u8, value: u32): bool {
   return cell === ANY || <u32>cell === value;
 }
 
-/** Classifies an outcome; `sense` is what `readSense` answered, KEY_ABSENT without CHECK CONDITION. */
+/** Classifies an outcome; `sense` is the result of `readSense`, KEY_ABSENT without CHECK CONDITION. */
 export function outcomeOf(hostStatus: u32, driverStatus: u32, status: u32, sense: u32): u8 {
   if (hostStatus === HOST_OK && status === STATUS_CHECK_CONDITION && (sense & SENSE_DEFERRED) !== 0)
     return OUTCOME_RETRY_SOFT;

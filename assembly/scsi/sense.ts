@@ -1,4 +1,4 @@
-// Sense data (SPC-4 4.5): fixed format (70h, 71h) and descriptor format (72h, 73h), whole, cut short, absent or nonsense.
+// Sense data (SPC-4 4.5): fixed format (70h, 71h) and descriptor format (72h, 73h), complete, truncated, absent or malformed.
 
 /** Sense key of "no usable sense data"; the standard has keys 0 to Fh. */
 export const KEY_ABSENT: u32 = 0xff;
@@ -7,12 +7,12 @@ export const KEY_UNIT_ATTENTION: u32 = 0x06;
 /** Set for a deferred error (71h, 73h): it is about an earlier command; this one was not carried out. */
 export const SENSE_DEFERRED: u32 = 1 << 24;
 
-/** Additional sense codes (SPC-4 annex F) that something is made to depend on besides the table of outcomes. */
+/** Additional sense codes (SPC-4 annex F) used outside the table of outcomes. */
 export const ASC_INVALID_OPERATION_CODE: u32 = 0x20;
 export const ASC_RESET: u32 = 0x29;
 export const ASC_PARAMETERS_CHANGED: u32 = 0x2a;
 
-/** Response codes, without the bit that says whether the information field is valid. */
+/** Response codes, without the bit that marks a valid information field. */
 const RESPONSE_CODE_MASK: u32 = 0x7f;
 const FIXED_CURRENT: u32 = 0x70;
 const FIXED_DEFERRED: u32 = 0x71;
@@ -38,19 +38,19 @@ export function ascqOf(sense: u32): u32 {
   return (sense >> 16) & BYTE_MASK;
 }
 
-/** Status, key, ASC, ASCQ, as events and path records show them. */
+/** Status, key, ASC, ASCQ, as shown in events and path records. */
 export function shownSense(status: u8, sense: u32): u32 {
   return (<u32>status) | (keyOf(sense) === KEY_ABSENT ? 0 : (sense & CODES_MASK) << 8);
 }
 
-/** Whether what is shown has no sense data: the status is all there is. */
+/** Whether the shown value has no sense data: the status is all there is. */
 export function showsNoSense(shown: u32): bool {
   return shown <= BYTE_MASK;
 }
 
 /**
- * Reads what classification needs. Answers key | ASC << 8 | ASCQ << 16, with key KEY_ABSENT when the bytes are no sense
- * data, and SENSE_DEFERRED for a deferred error.
+ * Reads what classification needs. Returns key | ASC << 8 | ASCQ << 16, with key KEY_ABSENT when the bytes are not sense data,
+ * and SENSE_DEFERRED for a deferred error.
  */
 export function readSense(address: usize, bytes: u32): u32 {
   if (bytes === 0) return KEY_ABSENT;

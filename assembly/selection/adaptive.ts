@@ -1,11 +1,11 @@
-// Adaptive: the path on which this command is expected to be done first: what is in flight there, valued by the learned
-// service time of this path for each class, plus what this command itself costs, over the number of commands the path
-// works on at a time; at least what this command costs. Needs no setting.
+// Adaptive: the path on which this command is expected to finish first: what is in flight there, weighted by the path's learned
+// service time for each class, plus the cost of this command, divided by the number of commands the path works on at a time; at
+// least the cost of this command. Needs no setting.
 //
-// An estimate is only as good as its last sample. Two guards:
-// - a path that lost all its I/O is tried again with one command now and then, so that it is found when it has healed.
-//   That costs at most one I/O of RETRY_IOS in the long run.
-// - a path whose command is long past its time gets no more until it answers, unless all others are the same.
+// An estimate is only as good as its last sample. Two safeguards:
+// - a path that lost all its I/O is tried again with a single command now and then, to find out when it has recovered. That costs
+//   at most one I/O of RETRY_IOS in the long run.
+// - a path with an overdue command gets no more until it answers, unless all others are in the same state.
 
 import { closeExcept, fewOnly, takeSoonest, takeSoonestOfFour } from "./scan";
 import { BACKLOG, classOf, IN_FLIGHT, entryAt, entriesOf, LONG_WAY, OPENED, progressAt, Selection } from "./layout";
@@ -13,11 +13,11 @@ import { costsOf, largestInFlight } from "./learning";
 
 /** One I/O of so many may be spent on trying an idle path. */
 const RETRY_IOS: u32 = 1024;
-/** That many tries can be saved up. */
+/** This many tries can be saved up. */
 const RETRY_SAVED: u32 = 8;
 /** A path is idle when it had no I/O for this long. */
 const RETRY_NS: u64 = 100000000;
-/** A command is overdue after so many times what it should have taken. */
+/** A command is overdue after this many times its expected duration. */
 const OVERDUE: f32 = 8;
 
 export function pickAdaptive(s: Selection, allowed: u32, closed: usize, bytes: u32, write: bool, nowNs: u64): u32 {
@@ -37,7 +37,7 @@ export function pickAdaptiveLong(s: Selection, allowed: u32, bytes: u32, write: 
   return idle >= 0 ? <u32>idle : pickInTime(s, costsOf(s, classOf(bytes, write)), allowed, nowNs);
 }
 
-/** The same without the paths that are past their time; among those when there are no others. */
+/** The same without paths with overdue commands; among those when there are no others. */
 function pickInTime(s: Selection, costs: usize, allowed: u32, nowNs: u64): u32 {
   const closed = changetype<usize>(s) + OPENED;
   for (let open = allowed & ~s.overdue; open !== 0; open = allowed & ~s.overdue) {
@@ -50,21 +50,21 @@ function pickInTime(s: Selection, costs: usize, allowed: u32, nowNs: u64): u32 {
   return takeSoonest(s, costs, allowed, closed);
 }
 
-/** Whether the path has been silent for longer than what is in flight on it should take by far. */
+/** Whether the path has been silent for far longer than its commands in flight should take. */
 function silent(s: Selection, slot: u32, nowNs: u64): bool {
   const entries = entriesOf(s, slot);
   const silentNs = <i64>(nowNs - load<u64>(progressAt(s, slot)));
   return <f32>silentNs * <f32>(<i32>load<u32>(entries, IN_FLIGHT)) > OVERDUE * load<f32>(entries, BACKLOG);
 }
 
-/** Whether it has been so for much longer than the largest command in flight on it takes, too. */
+/** Whether that is also much longer than the largest command in flight on it takes. */
 function overdue(s: Selection, slot: u32, nowNs: u64): bool {
   if (!silent(s, slot, nowNs)) return false;
   const silentNs = <i64>(nowNs - load<u64>(progressAt(s, slot)));
   return <f32>silentNs > OVERDUE * largestInFlight(s, slot);
 }
 
-/** An allowed slot that had no I/O for RETRY_NS, or -1. Looks at most once in RETRY_NS / 16 when there is none. */
+/** An allowed slot that had no I/O for RETRY_NS, or -1. If there is none, it searches at most once per RETRY_NS / 16. */
 function idlePath(s: Selection, allowed: u32, nowNs: u64): i32 {
   if (<i32>(s.issued - s.retryNext) >= 0) {
     for (let rest = allowed; rest !== 0; rest &= rest - 1) {

@@ -1,6 +1,6 @@
-// Affinity: each connection has a path of its own, so that one client's I/O stays in order on one nexus (and in one
-// cache of the array). Homes are dealt out over all paths the unit has; only the connections whose home is not usable
-// move, spread over the others, and they go home when it is back.
+// Affinity: each connection has a path of its own, so that one client's I/O stays in order on one nexus (and in one cache of the
+// array). Homes are distributed over all paths of the unit; only connections whose home is unusable move, spread over the other
+// paths, and they return when it is back.
 
 import { nthSlot } from "./scan";
 import { Selection } from "./layout";

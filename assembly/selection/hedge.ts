@@ -1,21 +1,21 @@
 // Hedged reads: whether and when a read is sent a second time on another path because the first is late.
 //
-// Off unless a budget is set. Late means: past the latency that all but the budget's part of the reads of this size stay
-// below, learned from the reads themselves. Each read earns the budget's part of one hedge, so that in the long run the
-// extra reads never exceed it, whatever the latencies do. Writes are never hedged: those follow the stall rule.
+// Off unless a budget is set. Late means: beyond the latency that all but the budget's fraction of the reads of this size stay
+// below, learned from the reads themselves. Each read earns the budget's fraction of one hedge, so that in the long run the extra
+// reads never exceed the budget, whatever the latencies do. Writes are never hedged: those follow the stall rule.
 
 import { ERROR_RANGE } from "../abi";
 import { classOf, HEDGE_READS, HEDGE_THRESHOLD, Selection } from "./layout";
 
 /** One hedge, in units of budget: hundredths of a percent. */
 const HEDGE_COST: i32 = 10000;
-/** So many hedges can be saved up. */
+/** This many hedges can be saved up. */
 const HEDGES_SAVED: i32 = 16;
-/** The part of the budget that reads past the threshold would use; the rest is for when latencies move. */
+/** The fraction of the budget that reads beyond the threshold would use; the rest is reserved for changing latencies. */
 const BUDGET_USED: f32 = 0.85;
-/** By how much the threshold follows one read, as a part of itself. */
+/** How far the threshold follows one read, as a fraction of itself. */
 const STEP: f32 = 0.05;
-/** The threshold starts at so many times the first latency. */
+/** The threshold starts at this many times the first latency. */
 const FIRST: f32 = 8;
 /** Reads of a class before its threshold is used. */
 const READS_MIN: u32 = 200;
@@ -34,7 +34,7 @@ export function hedgeSetBudget(s: Selection, budget: u32): i32 {
 }
 
 /**
- * A read goes out for the first time: it earns its part of a hedge.
+ * A read is sent for the first time: it earns its fraction of a hedge.
  * @returns after how long without an answer (ns) it may be sent again; 0: not at all (off, or not learned yet)
  */
 export function hedgeAfterNs(s: Selection, bytes: u32): u64 {
@@ -65,14 +65,14 @@ export function hedgeSoonestNs(s: Selection): u64 {
   return soonestNs;
 }
 
-/** The time has come: whether the budget has room for one more. It is then spent. */
+/** The time has come: returns whether the budget has room for one more, which is then spent. */
 export function hedgeTake(s: Selection): bool {
   if (s.hedgeBudget === 0 || s.hedgeSaved < HEDGE_COST) return false;
   s.hedgeSaved -= HEDGE_COST;
   return true;
 }
 
-/** The first command of a read came back, also when it had lost to its second. */
+/** The first command of a read has completed, possibly after losing to the second. */
 export function hedgeLearn(s: Selection, bytes: u32, latencyNs: u64): void {
   const sizeClass = <usize>classOf(bytes, false);
   if (s.hedgeBudget === 0 || sizeClass >= <usize>HEDGE_CLASSES) return;
@@ -86,7 +86,7 @@ export function hedgeLearn(s: Selection, bytes: u32, latencyNs: u64): void {
     return;
   }
   if (seen < READS_MIN) store<u16>(reads, <u16>(seen + 1));
-  // Up by 1 - p of a step for each latency above, down by p for each below: at rest when a part p is above.
+  // Up by 1 - p of a step for each latency above, down by p for each below: in balance when a fraction p is above.
   const threshold = load<f32>(at);
   const part = <f32>s.hedgeBudget * BUDGET_USED * 0.0001;
   store<f32>(at, threshold * (latency > threshold ? 1 + STEP * (1 - part) : 1 - STEP * part));
