@@ -2,10 +2,21 @@
 
 import { balancingOf } from "../../../host/control/settings/policies.ts";
 import { PathView } from "../../../host/control/schemas/path.ts";
-import { UnitView } from "../../../host/control/schemas/unit.ts";
+import { camel } from "../../../host/control/schemas/from-table.ts";
+import { Timeouts, UnitView } from "../../../host/control/schemas/unit.ts";
+import { defaultOf, ENTRIES, nameOf, sectionOf } from "../../../host/settings/table.ts";
 import type { Mode } from "../../../host/control/schemas/mode.ts";
 
 const SYMBOLS = { "in use": ">", active: " ", standby: "@", failed: "X" } as const;
+
+const TIMEOUTS = Timeouts.parse(
+  Object.fromEntries(
+    ENTRIES.filter(([key]) => sectionOf(key) === "timeouts").map(([key, setting]) => [
+      camel(nameOf(key)),
+      defaultOf(setting),
+    ]),
+  ),
+);
 
 /** A path of unit `unit`. */
 export function pathView(
@@ -82,15 +93,7 @@ export function unitView(
     remembered: [],
     export: { name: `lu${number}`, unixSocket: "/run/pathmanager/nbd.sock", tcp: null },
     attachments: [],
-    timeouts: {
-      ioMs: 60_000,
-      noPathMs: 30_000,
-      stallMinMs: 25,
-      stallMaxMs: 2000,
-      commandMs: 30_000,
-      lostResetMs: 2000,
-      orphanResetMs: 30_000,
-    },
+    timeouts: TIMEOUTS,
     statistics: {
       requests: 2,
       waiting: 0,
