@@ -1,4 +1,4 @@
-// Writes all committed files that are generated: the views of the ABI and the core's defaults, the picture of the rooms, the
+// Writes all committed files that are generated: the views of the ABI and the core's defaults, the pictures of rooms and tables, the
 // pages about commands, messages and settings. Lint or a test reports files that are out of date.
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
@@ -7,6 +7,7 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 const writers = [
   ["host/build/abi.ts"],
   ["host/build/rooms.ts", "--write"],
+  ["host/build/core-tables.ts", "--write"],
   ["host/cli/packaging/man.ts"],
   ["host/cli/packaging/messages.ts"],
   ["host/cli/packaging/settings.ts"],
