@@ -26,9 +26,10 @@ const CORE = [
   "assembly/request",
   "assembly/overdue",
   "assembly/answer",
-  "assembly/frontend",
-  "assembly",
 ] as const;
+
+/** The core's front ends, which do not know each other. */
+const FRONT_ENDS = ["assembly/frontend/nbd", "assembly/frontend/block"] as const;
 
 const ABI = "host/abi.ts";
 const NATIVE = "host/native";
@@ -93,6 +94,8 @@ const HOST: Readonly<Record<string, Room>> = {
 
 const ROOMS: ReadonlyMap<string, Room> = new Map([
   ...CORE.map((name, at): [string, Room] => [name, { may: CORE.slice(0, at) }]),
+  ...FRONT_ENDS.map((name): [string, Room] => [name, { may: CORE }]),
+  ["assembly", { may: [...CORE, ...FRONT_ENDS] }],
   ...Object.entries(HOST),
 ]);
 
