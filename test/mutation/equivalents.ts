@@ -96,4 +96,20 @@ export const equivalents: readonly Known[] = [
     text: "n.waiting = 0;",
     why: "Who is shut waits for nothing any more (waitNoLonger), and takes nothing afterwards.",
   },
+  {
+    file: "memory/buffers.ts",
+    where: "orderOf",
+    operator: "<= to <",
+    from: "bytes <= BUFFER_PAGE_BYTES",
+    text: "return bytes <= BUFFER_PAGE_BYTES ? 0 : 20 - clz(bytes - 1);",
+    why: "Of a whole page the other branch says 0 as well.",
+  },
+  {
+    file: "selection/settings.ts",
+    where: "rebuild",
+    operator: "off by one",
+    from: "0",
+    text: "for (let at: u32 = 0; at < count; at++) if (load<u8>(order + at) === current) s.turn = at;",
+    why: "The turn is 0 already, which is right when its slot is the first.",
+  },
 ];

@@ -1,11 +1,12 @@
 // npm run mutate -- [--sample N] [--seed S] [--only TEXT] [--seeds N] [--worlds N] [--slowest MS] [--by TEXT]... [--workers N]
-//                   [--minutes M] [--least PERCENT] [--quick] [--resume] [--open] [--list]
+//                   [--minutes M] [--least PERCENT] [--quick] [--resume] [--open | --survivors] [--list]
 //
 // Breaks the core by machine: takes N of all mutants (chosen by the seed), or those whose file or function has TEXT in its
-// name, or those of open.ts, and asks the core's unit tests and the simulation who notices. Only those are asked that come to the place: all the
-// unit tests, and WORLDS of the first SEEDS worlds, but for those that take more than MS of processor time; with --by only the
-// unit tests with TEXT in their title or file. Writes a line for each, a table per file, and build/mutation/report.json; with
-// --resume what was noticed according to that counts as noticed, so that only the others are judged anew.
+// name, or those of open.ts, or those that survived according to the last report, and asks the core's unit tests and the
+// simulation who notices. Only those are asked that come to the place: all the unit tests, and WORLDS of the first SEEDS
+// worlds, but for those that take more than MS of processor time; with --by only the unit tests with TEXT in their title or
+// file. Writes a line for each, a table per file, and build/mutation/report.json; with --resume what was noticed according to
+// that counts as noticed, so that only the others are judged anew.
 //
 // Ends with status 1 when a mutant survived that is not listed in equivalents.ts or open.ts, when one of open.ts did not, or
 // when fewer than PERCENT were noticed; with --quick those of open.ts are not judged. Status 2: the lists or the arguments are
@@ -49,6 +50,7 @@ const { values } = parseArgs({
     quick: { type: "boolean", default: false },
     resume: { type: "boolean", default: false },
     open: { type: "boolean", default: false },
+    survivors: { type: "boolean", default: false },
     list: { type: "boolean", default: false },
   },
 });
@@ -59,6 +61,13 @@ const seconds = (): string => `${Math.round((performance.now() - began) / 1000)}
 function chosen(all: readonly Mutant[]): Mutant[] {
   const { only } = values;
   if (values.open) return all.filter((mutant) => openOf(mutant) !== undefined);
+  if (values.survivors) {
+    const before = reported();
+    return all.filter(({ identity }) => {
+      const kind = before.get(identity)?.verdict.kind;
+      return kind === "survived" || kind === "unreached";
+    });
+  }
   if (only !== undefined) return all.filter(({ file, where }) => file.includes(only) || where === only);
   return sampleOf(all, whole("sample", values.sample), whole("seed", values.seed));
 }
@@ -67,9 +76,9 @@ const REPORT = join(root, "build", "mutation", "report.json");
 
 const STAYS = new Set<string>(["unit tests", "simulation", "same", "invalid"]);
 
-/** What an earlier run has told, by the identities of the mutants. */
-function earlier(): Map<string, Result> {
-  if (!values.resume || !existsSync(REPORT)) return new Map();
+/** What the last report has told, by the identities of the mutants. */
+function reported(): Map<string, Result> {
+  if (!existsSync(REPORT)) return new Map();
   const results = JSON.parse(readFileSync(REPORT, "utf8")) as Result[];
   return new Map(results.map((result) => [result.mutant.identity, result]));
 }
@@ -133,7 +142,7 @@ async function run(mutants: readonly Mutant[]): Promise<Result[]> {
   const runners = Array.from({ length: whole("workers", values.workers) }, () => new Runner());
   const judge = await prepare(runners, mutants);
   const end = performance.now() + whole("minutes", values.minutes) * 60_000;
-  const all = earlier();
+  const all = values.resume || values.survivors ? reported() : new Map<string, Result>();
   const results: Result[] = [];
   const left = mutants.entries();
   const work = async (runner: Runner): Promise<void> => {

@@ -3,6 +3,9 @@ import test from "ava";
 import * as abi from "../../../host/abi.ts";
 import { scene } from "./fixtures/holes.ts";
 import { READ, request } from "./fixtures/nbd-client.ts";
+import type { Scsi } from "./fixtures/scsi.ts";
+
+const READ_16 = 0x88;
 
 test("silent paths get what is on another one already at a pace that halves, and soon hardly anything", (t) => {
   const s = scene();
@@ -27,4 +30,26 @@ test("silent paths get what is on another one already at a pace that halves, and
     others.slice(0, 3).every((count) => count >= 1),
     others.join(),
   );
+});
+
+test("a path that was found silent is used again as soon as the READ that it was asked by is answered", (t) => {
+  const s = scene();
+  const [first = -1] = s.paths;
+  const stalled = (): number => s.host.flags(first) & abi.PATH_FLAG_STALLED;
+  const checks: Scsi[] = [];
+  s.host.device = (command) => {
+    if (command.port !== 0) return s.disk.execute(s.host, command);
+    (command.check ? checks : s.held).push(command);
+    return undefined;
+  };
+  s.client.send(request(READ, 2n, 0n, 512));
+  s.host.advance(200);
+  t.truthy(stalled());
+  const [check] = checks;
+  if (check === undefined) return t.fail("it was not asked");
+  t.is(check.cdb[0], READ_16);
+  s.host.answer(check, s.disk.execute(s.host, check));
+  s.host.settle();
+  t.is(stalled(), 0);
+  t.is(s.host.flags(first) & abi.PATH_FLAG_FAILED, 0);
 });
