@@ -1,11 +1,26 @@
 // The other end of a runner: gives it tasks, and replaces it when a mistake has made it run on for ever.
 
 import { fork, type ChildProcess } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { PieceResult, Report, Task } from "./runner.ts";
 
-/** A piece that needs no more than seconds has not ended by then, however busy the machine. */
-const PIECE_MS_MAX = 120_000;
+/** A piece that needs no more than seconds has not ended after so much processor time. */
+const PIECE_MS_MAX = 60_000;
+/** How often that is looked at; one that has used none at all since waits for ever. */
+const LOOK_MS = 60_000;
+const TICKS_PER_SECOND = 100;
+
+/** Processor time that a process has used, which does not depend on how busy the machine is, ms; not a number when it is gone. */
+function usedMs({ pid }: ChildProcess): number {
+  const file = `/proc/${pid}/stat`;
+  if (!existsSync(file)) return Number.NaN;
+  // The name of the program, in brackets, may have blanks in it.
+  const fields = readFileSync(file, "utf8")
+    .replace(/^.*\) /, "")
+    .split(" ");
+  return ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS_PER_SECOND;
+}
 
 export interface Outcome {
   readonly results: readonly PieceResult[];
@@ -31,8 +46,10 @@ export class Runner {
     this.#held = task.modules;
     const results: PieceResult[] = [];
     return new Promise((resolve) => {
+      let beganMs = usedMs(child);
+      let lookedMs = beganMs;
       const end = (lost: string | null): void => {
-        clearTimeout(timer);
+        clearInterval(timer);
         child.removeAllListeners();
         if (lost !== null) {
           this.#child = undefined;
@@ -40,10 +57,14 @@ export class Runner {
         }
         resolve({ results, lost });
       };
-      const timer = setTimeout(() => end("it does not end"), PIECE_MS_MAX);
+      const timer = setInterval(() => {
+        const nowMs = usedMs(child);
+        if (nowMs === lookedMs || nowMs - beganMs > PIECE_MS_MAX) end("it does not end");
+        lookedMs = nowMs;
+      }, LOOK_MS);
       child.on("exit", () => end("it ends the process"));
       child.on("message", (report: Report) => {
-        timer.refresh();
+        beganMs = usedMs(child);
         if (report.kind === "piece") results.push(report.result);
         else if (report.kind === "end") end(null);
       });
