@@ -134,7 +134,6 @@ export const SUBMISSION_FLAG_LAZY: u32 = 2;
 
 /** Scope of OP_RESET: the logical unit, the target, the host (values of SG_SCSI_RESET_* in <scsi/sg.h>). */
 export const RESET_DEVICE: u32 = 1;
-export const RESET_BUS: u32 = 2;
 export const RESET_HOST: u32 = 3;
 export const RESET_TARGET: u32 = 4;
 
@@ -412,8 +411,6 @@ export const UNIT_BYTES: u32 = 2048;
 
 /** The record is in use. */
 export const UNIT_FLAG_PRESENT: u32 = 1;
-/** Being removed. */
-export const UNIT_FLAG_REMOVING: u32 = 2;
 /** Released: requests fail at once while no path is usable, until one is. */
 export const UNIT_FLAG_RELEASED: u32 = 4;
 

@@ -1,5 +1,5 @@
-// One turn of the core: completions in, time limits, requests in, dispatch, answers out. Everything that a turn may do is bounded
-// by what came in: lists of work are emptied, and nothing puts work on them without a completion or a timer.
+// One turn of the core: completions in, time limits, requests in, dispatch, answers out. The work of a turn is bounded by what
+// came in: work lists are emptied, and nothing is added to them without a completion or a timer.
 
 import { COMPLETION_RESULT, COMPLETION_TAG, COMPLETION_TIME_NS, ERROR_HANDLE } from "./abi";
 import { blockAnswers } from "./frontend/block/answers";
@@ -103,7 +103,7 @@ export function runCore(): void {
   promiseNext(lazySendDue());
 }
 
-/** Serves the line of clients that wait for room, as far as there is room. */
+/** Serves clients waiting for room, as far as there is room. */
 function serveLine(): void {
   if (!lineDue()) return;
   for (let at = lineNext(); at !== 0; at = lineNext()) {
@@ -127,7 +127,10 @@ function takeCompletions(): void {
   }
 }
 
-/** Gives a completion to the record whose submission it ends; what fits no pending submission is counted and ignored. */
+/**
+ * Passes a completion to the record whose submission it ends; a completion that matches no pending submission is counted and
+ * ignored.
+ */
 function complete(tag: u32, result: i32, timeNs: u64): void {
   const kind = tagKind(tag);
   const generation = tagGeneration(tag);
@@ -158,8 +161,7 @@ export function connectionClose(connection: u32): i32 {
 }
 
 /**
- * What is free now: 0 request slots, 1 command slots, 2 bytes of the pool, 4 pages for checks; 3: completions that belonged
- * to nothing.
+ * Free resources: 0 request slots, 1 command slots, 2 bytes of the pool, 4 pages for checks; 3: completions that matched nothing.
  */
 export function inspect(what: u32): u32 {
   if (what === 0) return requestsFree();

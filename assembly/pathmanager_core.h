@@ -118,7 +118,6 @@
 #define PM_SUBMISSION_FLAG_LAZY 2u
 /* Scope of OP_RESET: the logical unit, the target, the host (values of SG_SCSI_RESET_* in <scsi/sg.h>). */
 #define PM_RESET_DEVICE 1u
-#define PM_RESET_BUS 2u
 #define PM_RESET_HOST 3u
 #define PM_RESET_TARGET 4u
 /* Gather entry: u32 address. */
@@ -380,8 +379,6 @@
 #define PM_UNIT_BYTES 2048u
 /* The record is in use. */
 #define PM_UNIT_FLAG_PRESENT 1u
-/* Being removed. */
-#define PM_UNIT_FLAG_REMOVING 2u
 /* Released: requests fail at once while no path is usable, until one is. */
 #define PM_UNIT_FLAG_RELEASED 4u
 /* Bytes of a block: 512 or 4096. */
@@ -662,8 +659,7 @@
 #define PM_CORE_FAILED INT32_MIN
 struct pm_core;
 
-/* What is free now: 0 request slots, 1 command slots, 2 bytes of the pool, 4 pages for checks; 3: completions that belonged
- * to nothing. */
+/* Free resources: 0 request slots, 1 command slots, 2 bytes of the pool, 4 pages for checks; 3: completions that matched nothing. */
 uint32_t pm_core_inspect(struct pm_core *core, uint32_t what);
 
 /* Version of the interface this core speaks. */

@@ -1,7 +1,7 @@
 // The servers that the blockdev bench compares: ours on the emulated array, nbdkit's memory plugin, qemu-nbd on a raw file
 // in memory. Each holds the same bytes and listens on a Unix socket.
 
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, existsSync, ftruncateSync, openSync } from "node:fs";
 import { once } from "node:events";
 import { createServer } from "node:net";
@@ -149,10 +149,4 @@ async function listening(name: string, path: string, child: ChildProcess): Promi
     if (Date.now() > end) throw new Error(`${name} does not listen within ${START_MS_MAX} ms`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-}
-
-/** The first line of what a program says about its version. */
-export function versionOf(program: string): string {
-  const { stdout } = spawnSync(program, ["--version"], { encoding: "utf8" });
-  return stdout.split("\n")[0] ?? program;
 }

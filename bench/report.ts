@@ -68,7 +68,7 @@ function markdownLine(texts: readonly string[]): string {
   return `| ${texts.map((text) => text.replaceAll("|", "\\|")).join(" | ")} |`;
 }
 
-export function markdownTable(rows: readonly Row[]): string {
+function markdownTable(rows: readonly Row[]): string {
   return [HEADINGS, HEADINGS.map(() => "---"), ...rows.map(cells)].map(markdownLine).join("\n");
 }
 
@@ -81,7 +81,7 @@ function escape(text: string): string {
 }
 
 /** A picture: for each row one bar for us and, where there is one, one for the peer, on a common scale. */
-export function picture({ suite, rows }: SuiteResult): string {
+function picture({ suite, rows }: SuiteResult): string {
   const parts: string[] = [];
   let y = 34;
   const bar = (label: string, value: number, largest: number, unit: string, colour: string): void => {
@@ -106,7 +106,7 @@ export function picture({ suite, rows }: SuiteResult): string {
 }
 
 /** The machine, for a report. */
-export function machine(): string {
+function machine(): string {
   const [cpu] = cpus();
   return `${cpus().length} x ${cpu?.model.trim() ?? "unknown CPU"}, Linux ${release()}, Node ${process.version}`;
 }

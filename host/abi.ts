@@ -115,7 +115,6 @@ export const SUBMISSION_FLAG_WAIT_ALL = 1;
 export const SUBMISSION_FLAG_LAZY = 2;
 /** Scope of OP_RESET: the logical unit, the target, the host (values of SG_SCSI_RESET_* in <scsi/sg.h>). */
 export const RESET_DEVICE = 1;
-export const RESET_BUS = 2;
 export const RESET_HOST = 3;
 export const RESET_TARGET = 4;
 /** Gather entry: u32 address. */
@@ -377,8 +376,6 @@ export const UNIT_SLOTS = 80;
 export const UNIT_BYTES = 2048;
 /** The record is in use. */
 export const UNIT_FLAG_PRESENT = 1;
-/** Being removed. */
-export const UNIT_FLAG_REMOVING = 2;
 /** Released: requests fail at once while no path is usable, until one is. */
 export const UNIT_FLAG_RELEASED = 4;
 /** Bytes of a block: 512 or 4096. */

@@ -1,11 +1,11 @@
-// What an outcome tells control besides what it means for the command: the device is not, or not in every respect, what it was.
+// What an outcome tells control beyond the fate of the command: that the device has changed in some respect.
 
 import { event } from "../memory/ring";
 import { Path } from "../memory/topology";
 import { cacheUnverify } from "../request/cache";
 import { eventOf } from "../scsi/meaning";
 
-/** Passes it on, if there is anything to tell; `sense` as classified, `shown` as events show it. */
+/** Reports it, if there is anything to report; `sense` as classified, `shown` as events display it. */
 export function tellControl(p: Path, outcome: u8, reason: u32, sense: u32, shown: u32): void {
   const kind = eventOf(outcome);
   if (kind === 0) return;

@@ -1,9 +1,9 @@
-// Checks of a path: one command at a time in the path's own check slot, with a page for its data. So checks need nothing
-// that requests could have used up, and cannot be held up by them.
+// Checks of a path: one command at a time in the path's own check slot, with a page for its data. So checks need no resource that
+// requests could have used up, and requests cannot hold them up.
 //
-// What is wanted of a path is a mask; checks go out in the order health, identity, port groups, SET. A failed path
-// comes back through all of them: it answers, it still leads to its unit, and only then it is used. A check without an
-// answer fails at its timeout; its slot stays the host's until it completes, and no other check goes out before.
+// The checks wanted of a path are a mask; they are sent in the order health, identity, port groups, SET. A failed path has to
+// pass all of them before it is used: it answers, and it still leads to its unit. A check without an answer fails at its timeout;
+// the host keeps its slot until it completes, and no other check is sent before.
 
 import {
   ALUA_NON_OPTIMIZED,
@@ -63,13 +63,13 @@ import { tellControl } from "./attention";
 import { classifyCheck, fromDevice, lastSense, senseBytes } from "./classify";
 
 const RETRIES_MAX: u8 = 3;
-/** A page that says who a path leads to, and cannot be read, is asked for so often before the path has failed. */
+/** How often an unreadable identity page is requested before the path has failed. */
 const UNREAD_MAX: u8 = 23;
 
 /** The host has completed a path's check. */
 export function checkCompleted(c: Command, result: i32): void {
   const p = c.path;
-  // The slot may carry the path's next check before this one is dealt with, so what belongs to this one is kept here.
+  // The slot may carry the path's next check before this one has been handled, so its data is saved here.
   const page: usize = c.buffer;
   conclude(p, c, page, result);
   if (page !== 0) checkPageGive(page);
@@ -77,7 +77,7 @@ export function checkCompleted(c: Command, result: i32): void {
   else checkNext(p);
 }
 
-/** What its outcome says of the path. */
+/** What its outcome means for the path. */
 function conclude(p: Path, c: Command, page: usize, result: i32): void {
   const what = p.checking;
   const lost = p.checkLost !== 0;
@@ -93,7 +93,7 @@ function conclude(p: Path, c: Command, page: usize, result: i32): void {
   if (answered) p.lastAnswerNs = hostNow;
   tell(p, outcome, shown);
   if (lost) {
-    // Its failure was dealt with when its time was over. That it ends now says that the path may be back.
+    // Its failure was handled when it timed out. That it ends now suggests that the path may be back.
     if (outcome === OUTCOME_GOOD && (p.flags & PATH_FLAG_FAILED) !== 0 && p.heldDown === 0) checkBack(p, REASON_PATROL);
   } else if (what === WANT_IDENTITY && outcome === OUTCOME_GOOD && !identityRead(p.unit, page, bytes, PAGE_BYTES)) {
     identityUnread(p, OUTCOME_RETRY, shown, 0);
@@ -105,35 +105,35 @@ function conclude(p: Path, c: Command, page: usize, result: i32): void {
   if (outcome === OUTCOME_FAILED && now - sentNs >= patrolTimeoutNs / 2) askAgain(p);
 }
 
-/** A check has ended long after it was sent, without an answer. What was lost with it may be all: the next one goes out now. */
+/** A check ended long after it was sent, without an answer. Whatever lost it may be over: the next one is sent now. */
 function askAgain(p: Path): void {
   p.silent = 1;
   if ((p.flags & PATH_FLAG_FAILED) === 0 || p.heldDown !== 0 || p.back !== 0 || !patrolRecovers()) return;
   checkBack(p, REASON_PATROL);
 }
 
-/** Whether an outcome, though not good, shows that the path and the device answer: that is all a health check asks. */
+/** Whether an outcome that is not good still proves that path and device answer: that is all a health check is for. */
 function answers(p: Path, what: u8, outcome: u8, fromIt: bool): bool {
   if (what !== WANT_HEALTH) return false;
-  // One that has failed for such answers has to do better.
+  // A path that failed because of such answers has to do better.
   if (blameOf(outcome) === BLAME_REFUSAL && p.refuses !== 0) return false;
   return showsLife(outcome, fromIt);
 }
 
-/** Bytes a check brought; never more than were asked for, whatever the residual says. */
+/** Bytes a check returned; never more than requested, whatever the residual says. */
 function received(c: Command): u32 {
   if (c.residual < 0 || <u32>c.residual > c.bufferBytes) return 0;
   return c.bufferBytes - <u32>c.residual;
 }
 
-/** What any answer tells besides. */
+/** What any answer implies. */
 function tell(p: Path, outcome: u8, shown: u32): void {
   if (tellsLoss(METHOD_NONE, outcome, lastSense())) dataLost(p, REASON_PATROL, lastSense(), shown);
   const groups = groupsAfter(outcome);
   if (groups === GROUPS_STATE) pathAluaState(p, aluaOfSense(lastSense()), shown);
   else if (groups === GROUPS_READ) p.wanted |= WANT_GROUPS;
   tellControl(p, outcome, REASON_PATROL, lastSense(), shown);
-  // One that has failed is asked who it is on its way back.
+  // A failed path is asked for its identity while it recovers.
   if (!doubtsIdentity(outcome) || blameOf(outcome) === BLAME_FAILED) return;
   powerMaybeLost(p.unit, lastSense());
   if (p.unit.identityBytes === 0) return;
@@ -142,10 +142,10 @@ function tell(p: Path, outcome: u8, shown: u32): void {
   unitRefresh(p.unit, REASON_IDENTITY, shown, 0);
 }
 
-/** Not good and not final: again at once a few times, then as what it is. */
+/** Neither good nor final: repeated at once a few times, then taken at face value. */
 function checkAgain(p: Path, what: u8, outcome: u8, shown: u32, hostStatus: u16): void {
   if (what === WANT_GROUPS && isAnswer(outcome) && p.unit.groupsPlain === 0) {
-    // Devices of SPC-3 do not know the extended header.
+    // SPC-3 devices do not know the extended header.
     p.unit.groupsPlain = 1;
     p.wanted |= what;
     return;
@@ -157,7 +157,7 @@ function checkAgain(p: Path, what: u8, outcome: u8, shown: u32, hostStatus: u16)
   }
   p.checkRetries = 0;
   if (what === WANT_SET) return groupsSetDone(p, false);
-  // A device that cannot tell its port groups is none the worse for it.
+  // A path that cannot report its port groups is not treated as faulty for it.
   if (what === WANT_GROUPS) return;
   if (asksForPatience(outcome)) return;
   checkFailed(p, REASON_PATROL, shown, hostStatus);
@@ -166,7 +166,7 @@ function checkAgain(p: Path, what: u8, outcome: u8, shown: u32, hostStatus: u16)
 function checkGood(p: Path, what: u8, page: usize, bytes: u32, sentNs: u64): void {
   p.checkRetries = 0;
   if (what === WANT_HEALTH) {
-    // It was told to be in standby, nobody can say when that ends, and it is ready: so it has ended.
+    // It reported standby, which has no announced end, but it is ready now: so standby has ended.
     const groupsTold = p.groupKnown !== 0 && (p.unit.capabilities & UNIT_CAN_ALUA) !== 0;
     if (!takesIo(p.alua) && !groupsTold) pathAluaState(p, ALUA_NON_OPTIMIZED, 0);
     return healthGood(p, page !== 0, sentNs);
@@ -178,11 +178,11 @@ function checkGood(p: Path, what: u8, page: usize, bytes: u32, sentNs: u64): voi
   else identityBad(p);
 }
 
-/** The path answers the health check that was sent at `sentNs`; `read`: it was a READ. */
+/** The path answers the health check sent at `sentNs`; `read`: it was a READ. */
 function healthGood(p: Path, read: bool, sentNs: u64): void {
   const u = p.unit;
   if ((p.silent !== 0 || p.refuses !== 0) && u.blockBytes !== 0) {
-    // TEST UNIT READY, sent before it fell silent, or to one that refuses I/O, is not enough.
+    // TEST UNIT READY is not enough if it was sent before the path fell silent, or if the path refuses I/O.
     if (!read) return checkWant(p, WANT_HEALTH);
     p.refuses = 0;
     if ((p.flags & PATH_FLAG_STALLED) === 0) p.silent = 0;
@@ -190,7 +190,7 @@ function healthGood(p: Path, read: bool, sentNs: u64): void {
   if (read) {
     p.answeredNs = max(p.answeredNs, sentNs);
     resetHelped(p);
-    // What it has not answered is lost now, and others may wait for it.
+    // Commands it has not answered are lost now, and others may wait for them.
     if (p.orphans !== 0) wakeUnit(u, now + 1);
   }
   pathAnswers(p, sentNs);
@@ -206,17 +206,17 @@ function healthGood(p: Path, read: bool, sentNs: u64): void {
 }
 
 function identityGood(p: Path): void {
-  // The page was asked for before the doubt arose that another one is wanted for: it says nothing about that.
+  // The page was requested before the doubt arose that caused the next request: it does not settle that.
   if ((p.wanted & WANT_IDENTITY) !== 0) return;
   p.flags &= ~(PATH_FLAG_UNVERIFIED | PATH_FLAG_WRONG_UNIT);
-  // Health comes first: when that is still wanted, the path is not back yet.
+  // Health comes first: while it is still wanted, the path is not back yet.
   if (p.back !== 0 && (p.wanted & WANT_HEALTH) === 0) reinstate(p);
   else unitRefresh(p.unit, REASON_IDENTITY, 0, 0);
 }
 
 /**
- * The page that tells where the path leads was not to be had, which says nothing about that: it is asked for again, at
- * once and then at a pace. Until it is read the path gets no I/O; one that is never read has failed.
+ * The page that identifies the unit could not be read, which proves nothing: it is requested again, first at once and then at a
+ * fixed pace. Until it is read the path gets no I/O; if it never is, the path has failed.
  */
 function identityUnread(p: Path, outcome: u8, shown: u32, hostStatus: u16): void {
   if (p.checkRetries < UNREAD_MAX) p.checkRetries++;
@@ -228,12 +228,12 @@ function identityUnread(p: Path, outcome: u8, shown: u32, hostStatus: u16): void
   else identitySoon(p, p.checkRetries < UNREAD_MAX);
 }
 
-/** It leads to another unit: it gets no I/O, whatever else it was. */
+/** It leads to another unit: it gets no I/O, whatever its state was. */
 function identityBad(p: Path): void {
   const u = p.unit;
   if ((p.flags & PATH_FLAG_WRONG_UNIT) === 0) event(EVENT_WRONG_UNIT, REASON_IDENTITY, u.index, p.index, 0, 0, 0, 0);
   p.flags = (p.flags | PATH_FLAG_WRONG_UNIT) & ~PATH_FLAG_UNVERIFIED;
-  // Whatever else was to be asked, it is another unit that would answer.
+  // Any other check would be answered by the wrong unit.
   p.wanted &= WANT_IDENTITY;
   p.wantedLater = 0;
   backFailed(p, REASON_IDENTITY);
@@ -251,7 +251,7 @@ function reinstate(p: Path): void {
   unitRefresh(p.unit, reason, 0, 0);
 }
 
-/** Taking it back did not succeed. Told when an operator asked, or when it had been announced. */
+/** Reinstating it failed. Reported when an operator asked, or when it had been announced. */
 function backFailed(p: Path, reason: u32): void {
   const told = p.back === <u8>REASON_OPERATOR || p.backTold !== 0;
   const asked = p.back;
@@ -260,8 +260,8 @@ function backFailed(p: Path, reason: u32): void {
   if (asked !== 0 && told) event(EVENT_FAILBACK_FAILED, reason, p.unitHandle, p.index, 0, 0, p.lastSense, 0);
 }
 
-/** A check found the path unusable, or found nothing in time. */
-export function checkFailed(p: Path, reason: u32, shown: u32, hostStatus: u16): void {
+/** A check found the path unusable, or got no answer in time. */
+function checkFailed(p: Path, reason: u32, shown: u32, hostStatus: u16): void {
   p.wanted = 0;
   p.checkRetries = 0;
   p.lastSense = shown;
@@ -277,18 +277,18 @@ export function checkFailed(p: Path, reason: u32, shown: u32, hostStatus: u16): 
   unitRefresh(p.unit, reason, shown, hostStatus);
 }
 
-/** The time of a check is over. */
+/** The check has timed out. */
 export function checkTimedOut(p: Path): void {
   const c = commandAt(commandCount + p.index);
   if (c.busyNs !== busyNs) {
-    // In part of it the host fetched no answers.
+    // For part of that time the host fetched no answers.
     p.checkDueNs = now + (busyNs - c.busyNs);
     c.busyNs = busyNs;
     return;
   }
   p.checkLost = 1;
   if (p.answeredNs > c.timeNs) {
-    // It has answered I/O that was sent later: it has lost the check, which is made again.
+    // It has answered I/O that was sent later, so it lost the check, which is repeated.
     p.wantedLater |= p.checking;
     return marginalCountOne(p);
   }

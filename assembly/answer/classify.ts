@@ -1,4 +1,4 @@
-// What came back for a command, as a row of the outcome table (scsi/outcome.ts).
+// Classifies a completed command as a row of the outcome table (scsi/outcome.ts).
 
 import { EAGAIN, EBUSY, EDOM, ENOMEM, negated } from "../memory/errno";
 import { Command, METHOD_STATUS } from "../memory/records";
@@ -14,16 +14,16 @@ const SENSE: usize = offsetof<Command>("sense0");
 export let sense: u32 = 0;
 
 /**
- * Whether the host had no memory or no room for a command just now (EAGAIN, ENOMEM, EBUSY, EDOM): nothing was sent, and
- * nothing is known of the path.
+ * Whether the host just lacked memory or room for a command (EAGAIN, ENOMEM, EBUSY, EDOM): nothing was sent, and nothing was
+ * learned about the path.
  */
-export function shortOfRoom(result: i32): bool {
+function shortOfRoom(result: i32): bool {
   return (
     result === negated(EAGAIN) || result === negated(ENOMEM) || result === negated(EBUSY) || result === negated(EDOM)
   );
 }
 
-/** Classifies what came back. */
+/** Classifies a completed command. */
 export function classify(c: Command, result: i32): u8 {
   sense = KEY_ABSENT;
   if (result < 0) return shortOfRoom(result) ? OUTCOME_WAIT : OUTCOME_FAILED;
@@ -35,14 +35,14 @@ export function classify(c: Command, result: i32): u8 {
   return outcome === OUTCOME_GOOD ? complete(c) : outcome;
 }
 
-/** GOOD counts only when every byte was transferred: short data must never pass for the client's. */
+/** GOOD counts only if every byte was transferred: short data must never be taken for the client's. */
 function complete(c: Command): u8 {
-  // GET LBA STATUS brings as much as there is to tell; how much that is lies in the data.
+  // GET LBA STATUS returns as much as there is to report; its length is in the data.
   if (c.residual > 0 && c.method === METHOD_STATUS) return OUTCOME_GOOD;
   return c.residual === 0 ? OUTCOME_GOOD : OUTCOME_RETRY_SOFT;
 }
 
-/** Classifies what came back for a check: pages are shorter than what was asked for, so short data is no fault there. */
+/** Classifies a completed check: pages are shorter than the requested length, so short data is no error there. */
 export function classifyCheck(c: Command, result: i32): u8 {
   const residual = c.residual;
   c.residual = 0;
@@ -51,7 +51,7 @@ export function classifyCheck(c: Command, result: i32): u8 {
   return outcome;
 }
 
-/** Whether what came back is the device's: the host's driver may have kept the command, or have given it up. */
+/** Whether the outcome came from the device: the host's driver may have kept the command, or given it up. */
 export function fromDevice(c: Command, result: i32): bool {
   return result >= 0 && c.hostStatus === HOST_OK && driverIsWell(c.driverStatus);
 }

@@ -1,4 +1,4 @@
-// After a SCSI command has come back: what its outcome means for the path, for the piece, and for the client.
+// Handles a completed SCSI command: what its outcome means for the path, for the piece, and for the client.
 
 import {
   DIRECTION_OUT,
@@ -91,7 +91,7 @@ import { refusalNote, refusalsCount } from "./refusal";
 const LINK: usize = offsetof<Command>("next");
 const OF_REQUEST: usize = offsetof<Command>("nextOfRequest");
 const FLIGHT: usize = offsetof<Unit>("flightFirst");
-/** Times a command is sent again on the same path before another path gets it. */
+/** How often a command is retried on the same path before another path gets it. */
 const RETRIES_MAX: u8 = 3;
 
 /** The host has completed a command of a request. */
@@ -145,7 +145,7 @@ function commandGood(c: Command, u: Unit, p: Path, latencyNs: u64): void {
   pieceDone(c);
 }
 
-/** A path has carried a piece out: it refuses nothing just now, but others have. */
+/** A path has completed a piece: it does not refuse I/O now, but others have refused this piece. */
 function refusalsOver(c: Command, u: Unit, p: Path): void {
   p.refusals = 0;
   refusalsCount(u, c.refused & ~((<u32>1) << (<u32>p.slot)));
@@ -159,7 +159,7 @@ function free(c: Command): void {
   requestFreeIfOver(r);
 }
 
-/** A piece is carried out: the first good answer wins, other commands for it no longer matter. */
+/** A piece is done: the first good answer wins, other commands for it no longer matter. */
 function pieceDone(c: Command): void {
   const r = c.request;
   if (r.syncAfter !== 0) r.powerLosses = min(r.powerLosses, c.powerLosses);
@@ -172,7 +172,7 @@ function pieceDone(c: Command): void {
   requestPieceSettled(r);
 }
 
-/** Other commands for the piece of `c` no longer matter; `open`: whether they are carried out stays open. */
+/** Other commands for the piece of `c` no longer matter; `open`: it remains open whether they are carried out. */
 function endDuplicates(c: Command, open: bool): void {
   for (let at = c.request.commandFirst; at !== 0;) {
     const other = changetype<Command>(at);
@@ -198,19 +198,19 @@ function pieceFailed(c: Command, error: u32): void {
 }
 
 /**
- * Whether an outcome leaves the piece to another command, if one is under way for it. A reservation may hold on that
- * one's path and not on this: the conflict then says nothing about the request.
+ * Whether an outcome leaves the piece to another command in flight for it. A reservation may cover one path and not the other:
+ * then the conflict says nothing about the request.
  */
 function tellsOnly(c: Command, outcome: u8): bool {
   return (c.flags & (COMMAND_ORPHAN | COMMAND_HEDGED)) !== 0 || outcome === OUTCOME_PROTECTED;
 }
 
-/** What a command that was not carried out tells of its path, then what becomes of its piece. */
+/** What an unsuccessful command implies for its path, then what becomes of its piece. */
 function commandBad(c: Command, u: Unit, p: Path, outcome: u8): void {
   const shown = senseBytes(c);
   const blame = blameOf(outcome);
   if (timedOut(c.hostStatus, c.driverStatus) && p.answeredNs > c.timeNs) {
-    // The host has given up one command of a path that answers others. One that may rightly take long blames nobody.
+    // The host has given up one command of a path that answers others. If it may legitimately take long, nobody is blamed.
     if (!isLong(c.method)) {
       p.errors++;
       statisticsError(p.statistics);
@@ -218,7 +218,7 @@ function commandBad(c: Command, u: Unit, p: Path, outcome: u8): void {
     }
   } else if (blame === BLAME_REFUSAL) refusalNote(p, shown);
   else if (blame === BLAME_FAILED) {
-    // Without sense data nobody has answered: the fault may be that of a component which others share.
+    // Without sense data nothing answered: the fault may be that of a shared component.
     if (keyOf(sense) === KEY_ABSENT && (p.flags & PATH_FLAG_FAILED) === 0) sharersSuspect(p);
     pathFailed(p, REASON_IO, shown, c.hostStatus);
   }
@@ -228,13 +228,13 @@ function commandBad(c: Command, u: Unit, p: Path, outcome: u8): void {
   if (groupsAfter(outcome) === GROUPS_STATE) pathAluaState(p, aluaOfSense(sense), shown);
   if (groupsAfter(outcome) !== GROUPS_SAME) groupsWanted(p);
   tellControl(p, outcome, REASON_IO, sense, shown);
-  // The path may lead elsewhere now: no I/O on it before its identity was checked.
+  // The path may lead elsewhere now: no I/O on it before its identity is checked.
   if (doubtsIdentity(outcome)) {
     powerMaybeLost(u, sense);
     checkIdentity(p);
     unitRefresh(u, REASON_IDENTITY, shown, 0);
   }
-  // Its piece was settled, or is still under way by another command: this one has only told of its path.
+  // Its piece was settled, or another command for it is in flight: this one only counts for its path.
   const flushFailed = lost && c.method === METHOD_SYNC;
   if ((c.flags & COMMAND_DEAD) !== 0 || (!flushFailed && tellsOnly(c, outcome) && commandDuplicate(c))) return free(c);
   c.flags = 0;
@@ -245,9 +245,9 @@ function commandBad(c: Command, u: Unit, p: Path, outcome: u8): void {
 }
 
 /**
- * Whether another path is asked before the client hears of an address past the end: a unit may have grown, and this path not
- * show it yet. Nothing was carried out here. A path that was tried and has said something else has not said that, nor has one
- * whose identity is being checked.
+ * Whether another path is asked before the client gets an error for an address past the end: a unit may have grown, and this path
+ * not show it yet. Nothing was carried out. Paths that answered something else have not reported that end, nor have paths whose
+ * identity is being checked.
  */
 function isAskedElsewhere(c: Command, u: Unit, p: Path, outcome: u8): bool {
   if (nextOf(outcome) !== NEXT_CLIENT_IF_ALL) return false;
@@ -255,7 +255,7 @@ function isAskedElsewhere(c: Command, u: Unit, p: Path, outcome: u8): bool {
   return (u.eligible & ~c.pastEnd) !== 0 || unitUnverified(u);
 }
 
-/** The piece goes out again: here, elsewhere, or after a pause. */
+/** Sends the piece again: here, elsewhere, or after a pause. */
 function sendAgain(c: Command, u: Unit, p: Path, outcome: u8, shown: u32): void {
   const here = (<u32>1) << (<u32>p.slot);
   const next = nextOf(outcome);
@@ -268,7 +268,7 @@ function sendAgain(c: Command, u: Unit, p: Path, outcome: u8, shown: u32): void 
       statisticsRetry(p.statistics);
       if ((u.full & here) === 0 && !commandOverlapsOrphan(u, c)) return issue(c, p.slot);
     } else if (next === NEXT_HERE_VERIFIED && c.retries < RETRIES_MAX && (p.flags & PATH_FLAG_UNVERIFIED) !== 0) {
-      // It may go out here again once the path has told who it is, or on another one now.
+      // It may be sent here again once the path has been identified, or on another one now.
       c.retries++;
       p.retries++;
       statisticsRetry(p.statistics);
@@ -280,8 +280,9 @@ function sendAgain(c: Command, u: Unit, p: Path, outcome: u8, shown: u32): void 
   if (blame === BLAME_REFUSAL) c.refused |= here;
   const elsewhere = (u.eligible & ~c.tried) !== 0;
   if ((next === NEXT_PAUSE || next === NEXT_CLIENT_IF_ALL) && !elsewhere) {
-    // The device asks for patience: that is bounded by the request's deadline, not by a count. So does a port group in
-    // transition whose report does not, or not yet, say so. Of an end that not every path has told the others are asked soon.
+    // The device asks for patience: that is limited by the request's deadline, not by a count. The same applies to a port group
+    // in transition that does not report it, or not yet. If only some paths report the end of the unit, the others are asked
+    // soon.
     c.tried = 0;
     return delay(c);
   }
@@ -301,7 +302,7 @@ function answered(c: Command, u: Unit, outcome: u8): void {
     return zeroAnotherWay(c, u, r);
   }
   if (c.method === METHOD_STATUS && outcome !== OUTCOME_PROTECTED) {
-    // Nobody promised that it can tell: what is not known to be a hole counts as data.
+    // The device did not promise to report it: what is not known to be a hole counts as data.
     if (outcome === OUTCOME_UNSUPPORTED) u.capabilities &= ~UNIT_CAN_LBA_STATUS;
     allocated(r);
     return pieceDone(c);
@@ -310,14 +311,17 @@ function answered(c: Command, u: Unit, outcome: u8): void {
   pieceFailed(c, error === BY_OPERATION ? pastEnd(<u32>r.kind) : error);
 }
 
-/** Whether a READ or WRITE that the device does not know goes out again: without FUA, then with the shorter CDB. */
+/** Whether a READ or WRITE that the device does not know is retried: first without FUA, then with the shorter CDB. */
 function knowsAnotherWay(u: Unit, c: Command): bool {
   if (!asksForFua(c)) return shorten(u, c, sense);
   fuaRefused(u, c.path);
   return true;
 }
 
-/** The device does not know SYNCHRONIZE CACHE: the shorter one is tried; without either there is no cache, unless it has said so. */
+/**
+ * The device does not know SYNCHRONIZE CACHE: the shorter form is tried; without either it has no cache, unless it has reported
+ * one.
+ */
 function flushRefused(c: Command, u: Unit, r: Request): void {
   if (c.cdbBytes === 16) {
     u.shortSync = 1;
@@ -327,7 +331,7 @@ function flushRefused(c: Command, u: Unit, r: Request): void {
   else pieceFailed(c, EIO);
 }
 
-/** The device does not do WRITE SAME as it said: from now on without, and this request once more from its start. */
+/** The device does not support WRITE SAME as it claimed: it is not used any more, and this request restarts. */
 function zeroAnotherWay(c: Command, u: Unit, r: Request): void {
   const lost = c.method === METHOD_SAME ? UNIT_CAN_WRITE_SAME : UNIT_CAN_WRITE_SAME_UNMAP;
   u.capabilities &= ~lost;

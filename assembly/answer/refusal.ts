@@ -1,8 +1,7 @@
-// A path that refuses what others carry out: a controller with a broken cache answers each I/O with a HARDWARE ERROR, at
-// once, so it looks like the fastest path there is. One such answer may be the device's own, on every path. Only when
-// another path has carried the same piece out was it the path's: that counts as an error of it, and REFUSALS_MAX in a
-// row, with nothing carried out between them, make it failed. It comes back by a READ that is carried out; that it
-// answers TEST UNIT READY says nothing.
+// Detects a path that refuses what others carry out: a controller with a broken cache answers each I/O with a HARDWARE ERROR, at
+// once, so it looks like the fastest path. One such answer may be the device's own, on every path. It counts against the path
+// only when another path has carried out the same piece; after REFUSALS_MAX in a row, with nothing carried out in between, the
+// path has failed. It recovers by a READ that is carried out; TEST UNIT READY proves nothing.
 
 import { PATH_FLAG_FAILED, PATH_FLAG_PRESENT, REASON_IO } from "../abi";
 import { statisticsError } from "../memory/statistics";
@@ -13,7 +12,7 @@ import { pathFailed } from "../path/state";
 
 const REFUSALS_MAX: u32 = 3;
 
-/** A path has refused a piece in a way (`shown`) in which another one may not. */
+/** A path has refused a piece with an answer (`shown`) that another path may not give. */
 export function refusalNote(p: Path, shown: u32): void {
   if ((p.flags & PATH_FLAG_FAILED) !== 0) return;
   p.lastSense = shown;

@@ -1,11 +1,11 @@
 // The pool of data buffers: a buddy allocator over 4 KiB pages, blocks of 4 KiB to 1 MiB, every block aligned to its
 // own size within the pool and therefore to a page.
 //
-// Who owns a buffer: the request that took it, until its reply has left and no command can touch it any more. Nothing
-// is ever written into a buffer from here; the bookkeeping lies in a table beside the pool.
+// Who owns a buffer: the request that took it, until its reply has left and no command can touch it any more. This code never
+// writes into a buffer; the bookkeeping is in a separate table.
 //
-// Freed blocks go to a short list of their own size first and are merged with their buddies only when a larger block
-// is wanted: at a steady load, taking and giving back a buffer is a pop and a push.
+// Freed blocks first go to a short list for their size and are merged with their buddies only when a larger block is needed: at a
+// steady load, taking and returning a buffer is a pop and a push.
 
 import { BUFFER_PAGE_BYTES, PIECE_BYTES_MAX } from "../abi";
 
@@ -52,7 +52,7 @@ export function buffersInit(base: usize, poolBytes: u32, table: usize): void {
     push(lists, page - (1 << ORDER_MAX), ORDER_MAX, FREE);
 }
 
-/** Bytes that no request owns. */
+/** Bytes that belong to no request. */
 export function buffersFree(): u32 {
   return bytesFree;
 }
@@ -80,7 +80,7 @@ export function bufferTake(bytes: u32): usize {
   return pool + <usize>page * BUFFER_PAGE_BYTES;
 }
 
-/** Gives a block back. */
+/** Returns a block. */
 export function bufferGive(address: usize): void {
   const page = <u32>((address - pool) / BUFFER_PAGE_BYTES);
   assert(address >= pool && page < pageCount);

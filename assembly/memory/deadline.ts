@@ -1,6 +1,6 @@
-// A unit's requests in the order of their deadlines, and how one gets its time anew. Each has one deadline. What gives it more is
-// its own progress, or that of what is before it (request/long.ts), each step of which is made once; and what was not its
-// own to wait for, of which it is told how long that takes: so often that all of it is not longer than that.
+// A unit's requests in the order of their deadlines, and how deadlines are extended. Each request has one deadline. It is
+// extended by the request's own progress, or by progress of what is queued before it (request/long.ts), and every such step
+// happens once; and by delays that are not its own and whose length is announced, up to that length in total.
 
 import { listPush, listRemove } from "./lists";
 import { Request } from "./records";
@@ -11,7 +11,7 @@ const UNIT_REQUESTS: usize = offsetof<Unit>("requestFirst");
 
 const UNIT_LINK: usize = offsetof<Request>("unitNext");
 
-/** The time of `r` begins anew. The list of requests is in the order of their deadlines; none is later than one that begins now. */
+/** Restarts the time of `r`. The list of requests is ordered by deadline; none is later than one that starts now. */
 export function renew(r: Request): void {
   const u = r.unit;
   r.sinceNs = now;
@@ -20,7 +20,7 @@ export function renew(r: Request): void {
   listPush(changetype<usize>(u) + UNIT_REQUESTS, changetype<usize>(r), UNIT_LINK);
 }
 
-/** The time of `r` begins anew though it made no progress, if it was not put off for `patienceNs` already. */
+/** Restarts the time of `r` without progress, unless it has already been postponed by `patienceNs`. */
 export function putOff(r: Request, patienceNs: u64): bool {
   if (r.putOffs === u8.MAX_VALUE || <u64>r.putOffs * r.unit.ioTimeoutNs >= patienceNs) return false;
   r.putOffs++;
@@ -28,7 +28,7 @@ export function putOff(r: Request, patienceNs: u64): bool {
   return true;
 }
 
-/** The same for all requests of a unit; those that were put off for so long already keep their deadlines. */
+/** The same for all requests of a unit; those already postponed that long keep their deadlines. */
 export function putOffAll(u: Unit, patienceNs: u64): void {
   const last = u.requestLast;
   for (let at = u.requestFirst; at !== 0;) {

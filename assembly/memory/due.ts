@@ -1,5 +1,5 @@
-// Work lists of a turn: units that have something to dispatch, connections that have something to do. Whoever finds work puts it
-// here and returns; the turn (core.ts) takes it from here. So nothing below a front end ever calls it.
+// Work lists of a turn: units with something to dispatch, connections with something to do. Code that finds work adds it here and
+// returns; the turn (core.ts) processes the lists. So nothing below a front end ever calls into it.
 
 import { listPush } from "./lists";
 import { CLIENT_BLOCK, Connection, Request } from "./records";

@@ -1,5 +1,5 @@
-// Linux errno: what a request is answered with, which NBD uses as well (NBD protocol, "Error values"), and, negated, what the host
-// reports as a completion's result.
+// Linux errno values: the answers to requests, also used by NBD (NBD protocol, "Error values"), and, negated, the host's
+// completion results.
 
 export const EPERM: u32 = 1;
 export const ENOENT: u32 = 2;
@@ -17,7 +17,7 @@ export const ENOTSUP: u32 = 95;
 export const ETIMEDOUT: u32 = 110;
 export const ECANCELED: u32 = 125;
 
-/** As a completion's result shows it, and as a connection's end is told. */
+/** The form used in completion results and for the end of connections. */
 export function negated(errno: u32): i32 {
   return -(<i32>errno);
 }

@@ -1,7 +1,7 @@
-// The layout of the core's memory: made once by `layOut`, from limits that are checked here. After that nothing grows.
+// The layout of the core's memory, created once by `layOut` from limits that are checked here. Nothing grows afterwards.
 //
-// Every command slot, connection and path can have one submission of each kind in the rings, and the rings have an
-// entry for each of them: so a ring is never full, and that is asserted instead of handled.
+// Every command slot, connection and path can have one submission of each kind in the rings, and the rings have an entry for each
+// of them: so a ring is never full, which is asserted instead of handled.
 
 import {
   BUFFER_PAGE_BYTES,
@@ -36,28 +36,27 @@ import {
   Command,
   Connection,
   REQUEST_SLOT_BYTES,
-  Request,
   checkRecords,
 } from "./records";
 import { timersBytes, timersInit } from "./timers";
 import { Path, Unit, checkTopology } from "./topology";
 
 /** Largest values `init` takes. Tags have 20 bits for an index; path check slots share them with commands. */
-export const CONNECTIONS_MAX: u32 = 4096;
-export const REQUESTS_MAX: u32 = 65536;
-export const COMMANDS_MAX: u32 = 65536;
-export const UNITS_MAX: u32 = 8192;
-export const PATHS_MAX: u32 = 65536;
-export const EVENTS_MAX: u32 = 65536;
-export const POOL_BYTES_MAX: u32 = 2147483648;
+const CONNECTIONS_MAX: u32 = 4096;
+const REQUESTS_MAX: u32 = 65536;
+const COMMANDS_MAX: u32 = 65536;
+const UNITS_MAX: u32 = 8192;
+const PATHS_MAX: u32 = 65536;
+const EVENTS_MAX: u32 = 65536;
+const POOL_BYTES_MAX: u32 = 2147483648;
 /** Smallest limit of one payload. */
-export const PAYLOAD_BYTES_MIN: u32 = 4096;
+const PAYLOAD_BYTES_MIN: u32 = 4096;
 const EVENTS_MIN: u32 = 16;
-/** More than alignment and rounding to powers of two can add to the sum of the tables. */
+/** Upper bound of what alignment and rounding to powers of two can add to the sum of the tables. */
 const ROUNDING_BYTES_MAX: u64 = 64 << 20;
 const WASM_PAGE_BYTES: usize = 65536;
 
-/** Up to here the core's memory may reach. */
+/** The core's memory may not extend beyond this address. */
 const MEMORY_BYTES_MAX: u64 = 0xf0000000;
 
 /** The control block; valid from the start. */
@@ -80,8 +79,8 @@ export let units: usize = 0;
 export let paths: usize = 0;
 export let scratchArea: usize = 0;
 /**
- * Pages for the data of checks: one for each path, and one more, because a path's next check may go out while the last
- * one is dealt with. The free ones are a stack of their addresses.
+ * Pages for the data of checks: one for each path, and one more, because a path's next check may be sent while the last one is
+ * being handled. Free pages are kept on a stack.
  */
 let checkPages: usize = 0;
 let checkPagesFree: usize = 0;
@@ -91,7 +90,7 @@ export let zeroes: usize = 0;
 let end: usize = 0;
 
 /** Takes `bytes` from the layout, aligned to `alignment` (a power of two). Only while laying out. */
-export function reserve(bytes: usize, alignment: usize): usize {
+function reserve(bytes: usize, alignment: usize): usize {
   const address = (end + alignment - 1) & ~(alignment - 1);
   end = address + bytes;
   return address;
@@ -130,7 +129,7 @@ export function layOut(
     pooled < max(payloadLimit, PIECE_BYTES_MAX) ||
     pool > POOL_BYTES_MAX;
   if (bad) return -(<i32>ERROR_RANGE);
-  // Check before anything is changed: sums in 64 bits, against what 32-bit addresses reach.
+  // Everything is checked before anything changes: sums in 64 bits, against the 32-bit address space.
   const large =
     <u64>connectionLimit * (CONNECTION_RECEIVE_BYTES + <u64>BUFFER_PAGE_BYTES) +
     <u64>requestLimit * REQUEST_SLOT_BYTES +
@@ -161,7 +160,7 @@ export function layOut(
   return 0;
 }
 
-/** Makes the memory reach up to `address`; false when it is not to be had. */
+/** Grows the memory up to `address`; false when that is not possible. */
 function reach(address: usize): bool {
   const pagesHave = memory.size();
   const pagesWant = <i32>((address + WASM_PAGE_BYTES - 1) / WASM_PAGE_BYTES);
@@ -205,7 +204,7 @@ function ringEntries(): u32 {
   return powerOfTwo(commandCount + 2 * pathCount + 4 * connectionCount);
 }
 
-/** Gives every area its address; answers the address of the buffer pool. */
+/** Gives every area its address; returns the address of the buffer pool. */
 function place(eventLimit: u32): usize {
   units = reserve(<usize>unitCount * UNIT_BYTES, 64);
   selections = reserve(<usize>unitCount * SELECTION_BYTES, 64);
@@ -257,10 +256,6 @@ export function commandAt(index: u32): Command {
   return changetype<Command>(commands + <usize>index * COMMAND_SLOT_BYTES);
 }
 
-export function requestAt(index: u32): Request {
-  return changetype<Request>(requests + <usize>index * REQUEST_SLOT_BYTES);
-}
-
 export function connectionAt(index: u32): Connection {
   return changetype<Connection>(connections + <usize>index * CONNECTION_RECORD_BYTES);
 }
@@ -271,8 +266,8 @@ export function gatherOf(index: u32): usize {
 }
 
 /**
- * A page for the data of one check. The page that was given back last comes first: thousands of paths are checked with
- * the few pages that are in use at the same time, and the others take no memory. There is always one.
+ * A page for the data of one check. The page returned last is reused first: thousands of paths are checked with the few pages
+ * that are in use at the same time, and the others take no memory. There is always one.
  */
 export function checkPageTake(): usize {
   assert(checkPagesFreeCount !== 0);

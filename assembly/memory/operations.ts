@@ -1,4 +1,4 @@
-// What only NBD asks for, and flags of requests that no front end shows. The operations all front ends know are in abi.ts.
+// Operations that only NBD has, and request flags that no front end shows. The operations known to all front ends are in abi.ts.
 
 /** Which blocks are data, and which are holes. */
 export const OPERATION_STATUS: u32 = 7;

@@ -1,4 +1,4 @@
-// The core's only source of chance: splitmix64 from the seed in the control block, so that a simulation repeats itself.
+// The core's only source of randomness: splitmix64 from the seed in the control block, so that a simulation can be repeated.
 
 import { CONTROL_SEED } from "../abi";
 import { control } from "./memory";

@@ -1,6 +1,5 @@
-// The records of what passes through the core, as classes laid over its memory: connections, requests, commands. Those of
-// units and paths are in topology.ts. The parts that the host reads have the offsets of abi.ts; `checkRecords` compares
-// them once at init.
+// Records of what passes through the core, as classes laid over its memory: connections, requests, commands. Units and paths are
+// in topology.ts. The parts that the host reads have the offsets of abi.ts; `checkRecords` compares them once at init.
 //
 // Who owns what:
 // - A Connection owns its socket, its receive buffer and its gather table until the host has completed CLOSE and
@@ -40,10 +39,10 @@ export class Command {
   sense9: u64;
   sense10: u64;
   sense11: u64;
-  // The core's own from here on.
-  /** When it went out, or when it may go out again (DELAYED). */
+  // From here on private to the core.
+  /** When it was sent, or when it may be sent again (DELAYED). */
   timeNs: u64;
-  /** `busyNs` when it went out. */
+  /** `busyNs` when it was sent. */
   busyNs: u64;
   /** First block of the piece. */
   lba: u64;
@@ -60,35 +59,35 @@ export class Command {
   /** Link in the list of its request's commands. */
   nextOfRequest: usize;
   previousOfRequest: usize;
-  /** Slots this piece has failed on since it last started a round. */
+  /** Slots where this piece has failed since its current round began. */
   tried: u32;
-  /** Slots whose path has refused it (OUTCOME_ELSEWHERE), to be held against them if another carries it out. */
+  /** Slots whose path has refused it (OUTCOME_ELSEWHERE), counted against them if another path carries it out. */
   refused: u32;
-  /** Slots whose path has said that it ends before this piece (OUTCOME_PAST_END). */
+  /** Slots whose path has reported that the unit ends before this piece (OUTCOME_PAST_END). */
   pastEnd: u32;
   /** A buffer of its own (a retried read, a further UNMAP's parameter list), or 0. */
   ownBuffer: u32;
-  /** Losses of power that its unit had told of when it was sent. */
+  /** Losses of power that its unit had reported when it was sent. */
   powerLosses: u32;
-  /** What the policy wants to be told when it comes back (`started`). */
+  /** What the policy needs when it completes (`started`). */
   note: u32;
   state: u8;
   flags: u8;
-  /** Times this piece was sent again on the path it is on now. */
+  /** Retries of this piece on its present path. */
   retries: u8;
-  /** Times every eligible path had been tried. */
+  /** How often every eligible path had been tried. */
   rounds: u8;
   generation: u8;
   /** METHOD_* this command was built for. */
   method: u8;
-  /** 0 at first, one more each time its piece was issued again beside it. */
+  /** 0 at first, plus one each time its piece was issued again in parallel. */
   attempt: u8;
-  /** PACE_* while it counts as large or a zeroing; 1: it went out with nothing of that kind beside it (pace.ts). */
+  /** PACE_* while it counts as large or a zeroing; 1: nothing of that kind was in flight when it was sent (pace.ts). */
   pace: u8;
   lone: u8;
-  /** Bytes of its kind that its unit had carried out when it went out. */
+  /** Bytes of its kind that its unit had carried out when it was sent. */
   paceDone: u64;
-  /** When its piece went out for the first time. */
+  /** When its piece was first sent. */
   firstNs: u64;
 }
 
@@ -96,13 +95,13 @@ export const COMMAND_SLOT_BYTES: usize = 256;
 
 /** On the free list. */
 export const COMMAND_FREE: u8 = 0;
-/** In its unit's `retry` list: it goes out as soon as a path takes it. */
+/** In its unit's `retry` list: sent as soon as a path takes it. */
 export const COMMAND_QUEUED: u8 = 1;
 /** In its unit's `delayed` list until `timeNs`. */
 export const COMMAND_DELAYED: u8 = 2;
 /** In its unit's `flight` list; the host owns it. */
 export const COMMAND_FLIGHT: u8 = 3;
-/** Done; it only keeps the buffer its reply is sent from. */
+/** Done; only keeps the buffer that its reply is sent from. */
 export const COMMAND_KEPT: u8 = 4;
 
 /** Another command was issued for its piece, or its request was given up: it counts as an orphan. */
@@ -111,11 +110,11 @@ export const COMMAND_ORPHAN: u8 = 1;
 export const COMMAND_DEAD: u8 = 2;
 /** Its request was answered with an error: whether the write happened is open. */
 export const COMMAND_OPEN: u8 = 4;
-/** It can no longer change the medium (a reset ended it), though the host has not given it back. */
+/** It can no longer change the medium (a reset ended it), although the host has not returned it. */
 export const COMMAND_HARMLESS: u8 = 8;
-/** Its slot on the path was given up for the policy's book-keeping. */
+/** Its slot on the path was released in the policy's bookkeeping. */
 export const COMMAND_WRITTEN_OFF: u8 = 16;
-/** A read that was looked at for hedging, or is a hedge. */
+/** A read that was considered for hedging, or is a hedge. */
 export const COMMAND_HEDGED: u8 = 32;
 /** An orphan so old that it counts as lost. */
 export const COMMAND_LOST: u8 = 64;
@@ -135,7 +134,7 @@ export class Request {
   /** OPERATION_FLAG_*, FLAG_* of operations.ts. */
   flags: u16;
   acceptedNs: u64;
-  /** From when its time counts: its acceptance, or its last progress (long.ts). */
+  /** Start of its time: its acceptance, or its last progress (long.ts). */
   sinceNs: u64;
   deadlineNs: u64;
   client: Client;
@@ -145,13 +144,13 @@ export class Request {
   error: u32;
   state: u8;
   method: u8;
-  /** 1: the client wants FUA and a piece went out without: where there is a cache, SYNCHRONIZE CACHE follows. */
+  /** 1: the client wants FUA but a piece was sent without it: where there is a cache, SYNCHRONIZE CACHE follows. */
   syncAfter: u8;
   blockCount: u8;
-  /** How far the request was cut into pieces; `total` when all pieces were made. */
+  /** How far the request was split into pieces; `total` when all are made. */
   cut: u32;
   total: u32;
-  /** Pieces made and not settled. */
+  /** Pieces made but not settled. */
   pieces: u32;
   /** Link in the list its state names. */
   next: usize;
@@ -162,16 +161,16 @@ export class Request {
   /** Its command slots, orphans and kept ones included. */
   commandFirst: usize;
   commandLast: usize;
-  /** Kept commands among them (pieces whose data lies in a buffer of their own). */
+  /** Kept commands among them (pieces whose data is in a buffer of their own). */
   kept: u32;
   /** Bytes of the buffers it holds. */
   bufferBytes: u32;
   /** When it began to wait for an orphan; 0 otherwise. */
   heldNs: u64;
-  /** What the client asked for; `offset` and `bytes` are what commands cover now: whole blocks, a leg of it (legs.ts). */
+  /** What the client asked for; `offset` and `bytes` are what commands cover now: whole blocks, one leg of it (legs.ts). */
   askedOffset: u64;
   askedBytes: u64;
-  /** Bytes of its data that lie before the client's, because they are in the same block. */
+  /** Bytes of its data before the client's, because they are in the same block. */
   lead: u16;
   /** LEG_*; EXCLUSIVE_*. */
   leg: u8;
@@ -184,13 +183,13 @@ export class Request {
   flow: u8;
   /** Extents of a BLOCK_STATUS. */
   extents: u32;
-  /** Losses of power that its unit had told of when the first piece went out that SYNCHRONIZE CACHE has to follow. */
+  /** Losses of power that its unit had reported when the first piece was sent that SYNCHRONIZE CACHE has to follow. */
   powerLosses: u32;
-  /** Times it was written once more for such a loss. */
+  /** How often it was rewritten after such a loss. */
   forcedAgain: u8;
   /** OWN_*: whether its data lies in a buffer of the client's own. */
   own: u8;
-  /** Times its time began anew since it made progress last (memory/deadline.ts). */
+  /** How often its time was restarted since it last made progress (memory/deadline.ts). */
   putOffs: u8;
 }
 
@@ -217,15 +216,15 @@ export const REQUEST_RECEIVING: u8 = 1;
 export const REQUEST_QUEUED: u8 = 2;
 /** In its unit's `held` list: an orphan overlaps it. */
 export const REQUEST_HELD: u8 = 3;
-/** All pieces made that may be for now, some not settled. In no list of `next`. */
+/** All pieces that may be made now are made, some not settled. In no list of `next`. */
 export const REQUEST_FLIGHT: u8 = 4;
 /** In its connection's `ready` list. */
 export const REQUEST_READY: u8 = 5;
 /** In its connection's `sending` list: the host reads its buffers. */
 export const REQUEST_SENDING: u8 = 6;
-/** Answered or given up; it waits for its last command, or is to be told that its buffer is back. */
+/** Answered or given up; it waits for its last command, or for the client to be told that its buffer is free. */
 export const REQUEST_OVER: u8 = 7;
-/** In a flow of its connection: pieces are still to be made, others are served in turn (flows.ts). */
+/** In a flow of its connection: pieces are still to be made, and flows take turns (flows.ts). */
 export const REQUEST_LINED: u8 = 8;
 
 /** How a request is carried out. */
@@ -241,7 +240,7 @@ export const METHOD_NONE: u8 = 7;
 /** GET LBA STATUS. */
 export const METHOD_STATUS: u8 = 8;
 
-/** Requests of a client that take turns with those of others (flows.ts). */
+/** Requests of a client that take turns with those of other clients (flows.ts). */
 @unmanaged
 export class Flow {
   first: usize;
@@ -254,12 +253,12 @@ export class Flow {
 }
 
 export const FLOW_BYTES: usize = 20;
-export const FLOW_COUNT: usize = 3;
+const FLOW_COUNT: usize = 3;
 
-/** Who asks: one of a front end's clients. What a request has to know of where it came from is here. */
+/** Who sent the request: a client of one of the front ends. All that a request knows of its origin is here. */
 @unmanaged
 export class Client {
-  /** A number of its own among all front ends' clients. */
+  /** Unique among all front ends' clients. */
   index: u32;
   unit: Unit;
   /** Requests whose answer has not left yet. */
@@ -271,7 +270,7 @@ export class Client {
   waitPrevious: usize;
   /** CLIENT_*: the front end it belongs to. */
   kind: u8;
-  /** 1: nobody hears its answers any more. */
+  /** 1: nobody reads its answers any more. */
   gone: u8;
   /** WAITING_* of room.ts. */
   waiting: u8;
@@ -300,13 +299,13 @@ export class Connection extends Client {
   number: u32;
   flags: u32;
   receiveBuffer: usize;
-  /** Bytes begin..end of the receive buffer are there and not parsed. */
+  /** Bytes begin..end of the receive buffer have arrived and are not parsed. */
   begin: u32;
   end: u32;
-  /** The write whose payload is coming in, or none; and how many bytes of it are there. */
+  /** The write whose payload is being received, if any; and how many bytes of it have arrived. */
   payload: Request;
   payloadBytes: u32;
-  /** Payload bytes to throw away, and what to answer then. */
+  /** Payload bytes to discard, and the answer afterwards. */
   drainBytes: u32;
   drainError: u32;
   drainKind: u32;
@@ -326,7 +325,7 @@ export class Connection extends Client {
   sendBytes: u32;
   receiving: u8;
   sending: u8;
-  /** 1: word of the client's end is due. */
+  /** 1: the client's disconnection will be reported. */
   watching: u8;
   state: u8;
   dirty: u8;
@@ -342,9 +341,9 @@ export const CONNECTION_RECORD_BYTES: usize = 256;
 
 export const CONNECTION_FREE: u8 = 0;
 export const CONNECTION_OPEN: u8 = 1;
-/** No more requests come (DISC); it closes when the last reply has left. */
+/** No more requests follow (DISC); it closes when the last reply has left. */
 export const CONNECTION_DRAINING: u8 = 2;
-/** CLOSE is due or under way; replies are dropped, requests were given up. */
+/** CLOSE is due or pending; replies are dropped, requests were given up. */
 export const CONNECTION_CLOSING: u8 = 3;
 /** The host has closed the socket. */
 export const CONNECTION_CLOSED: u8 = 4;

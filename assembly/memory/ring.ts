@@ -1,8 +1,7 @@
-// The four rings, as the core uses them: it fills the two submission rings and the event ring, and empties the
-// completion ring.
+// The four rings from the core's side: it fills the two submission rings and the event ring, and empties the completion ring.
 //
-// A tag is kind (4 bits), generation (8 bits), index (20 bits). The generation of a record changes with each
-// submission of it, so a completion that is stale, doubled or made up is recognised, counted and ignored.
+// A tag is kind (4 bits), generation (8 bits), index (20 bits). A record's generation changes with each submission, so a stale,
+// repeated or invented completion is recognised, counted and ignored.
 
 import {
   COMPLETION_BYTES,
@@ -51,32 +50,32 @@ export const TAG_RESET: u32 = 5;
 export const TAG_WATCH: u32 = 6;
 
 /**
- * The time of this turn, ns. It never goes back, whatever the host's clock does, and it does not count time in which the
- * host stood still (a stopped process, a suspended machine): answers that lie ready then would come too late for their
- * deadlines, though nobody had the chance to fetch them. So it is behind the host's clock by `stoodNs`.
+ * The time of this turn, ns. It never goes back, whatever the host's clock does, and does not include time in which the host
+ * stood still (a stopped process, a suspended machine): otherwise answers that are ready would miss deadlines although nobody
+ * could have fetched them. So it lags behind the host's clock by `stoodNs`.
  */
 export let now: u64 = 0;
 /** The same in the host's time, for what the host reads. */
 export let hostNow: u64 = 0;
 let stoodNs: u64 = 0;
-/** So much later than it was due a turn may come; what is more is counted as standing still. */
+/** How late a turn may come; anything more counts as standing still. */
 const LATE_NS: u64 = SECOND;
 /**
- * Time in which the host worked at something for longer than a turn usually takes, and fetched no answers: a first read into
- * memory that nobody has touched yet, a large reply, a call of control. Silence of paths is counted without it; deadlines
- * are not, or a busy host would never reach them.
+ * Time in which the host was busy for longer than a turn usually takes, and fetched no answers: a first read into untouched
+ * memory, a large reply, a call by control. Silence of paths is measured without it; deadlines are not, or a busy host would
+ * never reach them.
  */
 export let busyNs: u64 = 0;
-/** What a turn takes is not worth a difference up to here. */
+/** Turns up to this long are not worth counting. */
 const TURN_NS: u64 = MILLISECOND;
-/** Completions that belonged to nothing. */
+/** Completions that matched nothing. */
 export let strayCompletions: u64 = 0;
 
 /** Reads the host's clock. */
 export function readClock(): void {
   const hostNs = load<u64>(control + CONTROL_NOW_NS);
   if (hostNs <= hostNow) return;
-  // The last turn began when the clock was read last, and ended when the host began to wait, if it tells.
+  // The last turn began at the previous reading of the clock, and ended when the host began to wait, if it reports that.
   const endedNs = min(load<u64>(control + CONTROL_WAITING_NS), hostNs);
   const workedNs = endedNs > hostNow + TURN_NS ? endedNs - hostNow - TURN_NS : 0;
   const beforeNs = now;
@@ -99,7 +98,7 @@ export function coreTime(hostNs: u64): u64 {
   return hostNs > stoodNs ? hostNs - stoodNs : 0;
 }
 
-/** Counts a completion that belongs to nothing. */
+/** Counts a completion that matched nothing. */
 export function countStray(): void {
   strayCompletions++;
 }
@@ -125,7 +124,7 @@ export function tagIndex(tag: u32): u32 {
   return tag & TAG_INDEX_MASK;
 }
 
-/** Room for one more entry: its address. Submission rings are never full, see memory.ts. */
+/** Address of the next entry. Submission rings are never full, see memory.ts. */
 function nextEntry(descriptor: usize, bytes: u32): usize {
   const tail = load<u32>(descriptor + RING_TAIL);
   const capacity = load<u32>(descriptor + RING_CAPACITY);
@@ -133,17 +132,17 @@ function nextEntry(descriptor: usize, bytes: u32): usize {
   return <usize>load<u32>(descriptor + RING_BASE) + <usize>(tail & (capacity - 1)) * bytes;
 }
 
-/** The place behind the newest entry of the native queue. */
+/** The position after the newest entry of the native queue. */
 export function submissionsTail(): u32 {
   return load<u32>(control + CONTROL_NATIVE_QUEUE + RING_TAIL);
 }
 
-/** Whether the host has taken everything before that place. */
+/** Whether the host has taken everything before that position. */
 export function submissionsTaken(tail: u32): bool {
   return <i32>(load<u32>(control + CONTROL_NATIVE_QUEUE + RING_HEAD) - tail) >= 0;
 }
 
-/** Submits an operation; `array` says to which of the two rings. */
+/** Submits an operation; `array` selects one of the two rings. */
 export function submit(array: bool, op: u32, flags: u32, tag: u32, handle: u32, address: usize, length: u32): void {
   const descriptor = control + <usize>(array ? CONTROL_ARRAY_QUEUE : CONTROL_NATIVE_QUEUE);
   const entry = nextEntry(descriptor, SUBMISSION_BYTES);
@@ -164,14 +163,14 @@ export function completionFirst(): usize {
   return <usize>load<u32>(descriptor + RING_BASE) + <usize>(head & mask) * COMPLETION_BYTES;
 }
 
-/** Done with the completion `completionFirst` answered. */
+/** Done with the completion returned by `completionFirst`. */
 export function completionTaken(): void {
   const descriptor = control + CONTROL_COMPLETION_QUEUE;
   store<u32>(descriptor + RING_HEAD, load<u32>(descriptor + RING_HEAD) + 1);
 }
 
 /**
- * Tells control. `sense` is status, key, ASC, ASCQ in the order of EVENT_SENSE. When control is slow the newest events
+ * Sends control an event. `sense` is status, key, ASC, ASCQ in the order of EVENT_SENSE. If control is slow, the newest events
  * are lost, and counted.
  */
 export function event(

@@ -1,8 +1,8 @@
 // Statistics of a path or a unit: counters and latency histograms, one for reads and one for writes.
 //
-// The histograms are log-linear: STATISTICS_BUCKETS_PER_OCTAVE buckets of equal width between one power of two of
-// nanoseconds and the next, so a percentile is known to an eighth of its value wherever it lies. Recording touches one
-// bucket and five counters, whatever came before. Counters are 64 bits wide: they never wrap.
+// The histograms are log-linear: each octave of nanoseconds has STATISTICS_BUCKETS_PER_OCTAVE buckets of equal width, so a
+// percentile is exact to an eighth of its value everywhere. Recording touches one bucket and five counters. Counters are 64 bits
+// wide: they never wrap.
 //
 // The record is written by the core and read by the host (`host/reactor/statistics.ts`).
 
@@ -35,8 +35,8 @@ class Statistics {
 }
 
 /**
- * Starts a record anew: all counters 0. Only what is not 0 is written: a page that was never written takes no memory, and
- * thousands of paths have pages that never will be.
+ * Resets a record to 0. Only words that are not 0 are written: an untouched page takes no memory, and thousands of paths have
+ * pages that stay untouched.
  * @param base address, a multiple of 8, of STATISTICS_BYTES
  */
 export function statisticsReset(base: usize): void {
@@ -45,7 +45,7 @@ export function statisticsReset(base: usize): void {
 }
 
 /**
- * A command or request was carried out.
+ * A command or request was completed.
  * @param base address of the record
  * @param bytes bytes it transferred
  * @param latencyNs how long it took
@@ -75,12 +75,12 @@ export function statisticsError(base: usize): void {
   changetype<Statistics>(base).errors += 1;
 }
 
-/** A command was sent again on the same path. */
+/** A command was retried on the same path. */
 export function statisticsRetry(base: usize): void {
   changetype<Statistics>(base).retries += 1;
 }
 
-/** A read was sent a second time; `statisticsHedgeWon`: its second answer came first. */
+/** A read was sent a second time; `statisticsHedgeWon`: the second answer came first. */
 export function statisticsHedge(base: usize): void {
   changetype<Statistics>(base).hedges += 1;
 }
@@ -89,7 +89,7 @@ export function statisticsHedgeWon(base: usize): void {
   changetype<Statistics>(base).hedgesWon += 1;
 }
 
-/** Bucket of a latency: 0 below the first octave, then so many to each octave; the last one takes all that is longer. */
+/** Bucket of a latency: 0 below the first octave, then a fixed number per octave; the last one takes everything longer. */
 function bucketOf(latencyNs: u64): u32 {
   const octave: u32 = 63 - <u32>clz(latencyNs | 1);
   if (octave < STATISTICS_OCTAVE_FIRST) return 0;
@@ -101,7 +101,7 @@ function bucketOf(latencyNs: u64): u32 {
 /** log2 of STATISTICS_BUCKETS_PER_OCTAVE. */
 const SUB_BITS: u32 = 3;
 
-/** Smallest latency (ns) that is longer than every one of a bucket. */
+/** Smallest latency (ns) above a bucket. */
 function bucketEnd(bucket: u32): u64 {
   const one: u64 = 1;
   const octave = <u64>(bucket / STATISTICS_BUCKETS_PER_OCTAVE + STATISTICS_OCTAVE_FIRST);

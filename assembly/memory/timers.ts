@@ -1,5 +1,5 @@
-// Deadlines: one timer for each owner (a unit, a path, the core), in a binary heap. Owners arm their timer for the
-// earliest thing they wait for and look again when it fires; so an I/O that ends in time costs nothing here.
+// Deadlines: one timer per owner (a unit, a path, the core), in a binary heap. An owner arms its timer for the earliest thing it
+// waits for and checks again when it fires; so an I/O that ends in time costs nothing here.
 
 import { NEVER } from "./time";
 
@@ -28,7 +28,7 @@ export function timersInit(memory: usize, timers: u32): void {
 }
 
 /** When `timer` is due; NEVER when it is not armed. */
-export function timerDue(timer: u32): u64 {
+function timerDue(timer: u32): u64 {
   return load<u64>(due + <usize>timer * 8);
 }
 

@@ -1,5 +1,5 @@
-// The records of what stays, units and their paths, as classes laid over the core's memory. They own nothing but
-// themselves. The parts that the host reads have the offsets of abi.ts; `checkTopology` compares them once at init.
+// Records of units and paths, as classes laid over the core's memory. They own nothing but themselves. The parts that the host
+// reads have the offsets of abi.ts; `checkTopology` compares them once at init.
 
 import {
   IDENTITY_BYTES_MAX,
@@ -42,7 +42,7 @@ export class Path {
   spare0: u16;
   marginalSeconds: u32;
   statistics: u32;
-  // The core's own from here on.
+  // From here on private to the core.
   index: u32;
   port: u32;
   arrayPort: u32;
@@ -57,22 +57,22 @@ export class Path {
   initiatorPort: u32;
   targetPort: u32;
   controller: u32;
-  /** When patrol looks at it next; when the check that is out has to be answered. */
+  /** When patrol considers it next; when the pending check must be answered. */
   nextCheckNs: u64;
   /** When it last answered an I/O. */
   lastIoNs: u64;
   checkDueNs: u64;
-  /** WANT_* of the check that is out, 0 none; of those that are to follow; of those for the next check. */
+  /** WANT_* of the pending check, 0 none; of those to follow; of those for the next check. */
   checking: u8;
   wanted: u8;
   wantedLater: u8;
-  /** The check that is out was not answered in time. */
+  /** The pending check timed out. */
   checkLost: u8;
   checkRetries: u8;
-  /** Reason for which it is being taken back, 0 when it is not; whether that was announced. */
+  /** Why it is being reinstated, 0 when it is not; whether that was announced. */
   back: u8;
   backTold: u8;
-  /** Failed by order of control: not taken back but by order. */
+  /** Failed by control's order: reinstated only by order. */
   heldDown: u8;
   /** Its target port group is known. */
   groupKnown: u8;
@@ -82,7 +82,7 @@ export class Path {
   resetGeneration: u8;
   /** The last reset was carried out. */
   resetWorked: u8;
-  /** Reports that came by paths of other groups lack its own, so it is asked itself. */
+  /** Reports over paths of other groups omit its own, so it is asked itself. */
   ownReport: u8;
   resetStartNs: u64;
   /** `answeredNs` when the reset began. */
@@ -92,17 +92,17 @@ export class Path {
   stalledNs: u64;
   /** When the newest READ or other I/O that it has answered was sent. */
   answeredNs: u64;
-  /** While stalled: not before when it gets a piece again that is on another path already; the pause after that. */
+  /** While stalled: earliest time for a piece that is already on another path; the pause after that. */
   probeNotBeforeNs: u64;
   probePauseNs: u64;
-  /** Commands that the host has and that count as lost; when the first of them went out. */
+  /** Commands in the host that count as lost; when the first of them was sent. */
   lost: u32;
   lostNs: u64;
-  /** When control was last told of a command that did not answer in time. */
+  /** When control was last told of an unanswered command. */
   stallToldNs: u64;
   /** It did not answer I/O: its next health check is a READ, whatever TEST UNIT READY says. */
   silent: u8;
-  /** Pieces in a row that it has refused and another path has carried out; it has failed for that (refusal.ts). */
+  /** Consecutive pieces that it refused and another path carried out; it has failed for that (refusal.ts). */
   refusals: u8;
   refuses: u8;
   /** Faults counted by intermittent-failure monitoring; its clean period, and when that ends or ended. */
@@ -148,18 +148,18 @@ export class Unit {
   stallMaxNs: u64;
   orphanResetNs: u64;
   lostResetNs: u64;
-  /** Longest time the host gives a READ or WRITE; all ones: none but the request's deadline. */
+  /** Longest time the host gives a READ or WRITE; all ones: only the request's deadline. */
   commandTimeoutNs: u64;
   /** When the last usable path was lost; 0 while there is one. */
   noPathNs: u64;
   index: u32;
   selection: Selection;
   capabilities: u32;
-  /** It may have a write cache though control has found none (cache.ts). */
+  /** It may have a write cache although control has found none (cache.ts). */
   cacheUnverified: u32;
   /** It has lost acknowledged data, and no flush has failed for that yet (cache.ts). */
   dataLost: u32;
-  /** Counts unit attentions that tell of a loss of power, and so of what a volatile cache held (cache.ts). */
+  /** Counts unit attentions that report a loss of power, and thus of a volatile cache's content (cache.ts). */
   powerLosses: u32;
   blockShift: u32;
   /** Largest piece of a READ or WRITE, UNMAP, WRITE SAME, in bytes. */
@@ -188,24 +188,24 @@ export class Unit {
   /** Requests that wait for an orphan. */
   heldFirst: usize;
   heldLast: usize;
-  /** Flows in which requests wait, in the order of their turns: of small I/O, of all else; how many they are (flows.ts). */
+  /** Flows with waiting requests, in turn order: of small I/O, of everything else; their number (flows.ts). */
   smallFirst: usize;
   smallLast: usize;
   largeFirst: usize;
   largeLast: usize;
-  /** Bytes of small I/O that go before the next of the large, which was let before it. */
+  /** Bytes of small I/O that go before the next large I/O, which was served first before. */
   smallCredit: u32;
   flows: u32;
   /** Every request accepted and not answered, oldest first. */
   requestFirst: usize;
   requestLast: usize;
-  /** Commands that go out again as soon as a path takes them. */
+  /** Commands to be sent again as soon as a path takes them. */
   retryFirst: usize;
   retryLast: usize;
-  /** Commands that go out again after a pause, in the order of their time. */
+  /** Commands to be sent again after a pause, in time order. */
   delayedFirst: usize;
   delayedLast: usize;
-  /** Commands the host has, oldest first. */
+  /** Commands in the host, oldest first. */
   flightFirst: usize;
   flightLast: usize;
   /** Link in the list of units with work to do at the end of the turn. */
@@ -223,9 +223,9 @@ export class Unit {
   retrying: u32;
   /** Orphans that could still change the medium. */
   harmful: u32;
-  /** Requests that read what they write around, accepted and not answered (exclusive.ts). */
+  /** Accepted, unanswered requests that read the blocks around what they write (exclusive.ts). */
   exclusives: u32;
-  /** Whether an earlier daemon's commands could, too; counts as one of them. */
+  /** Whether commands of an earlier daemon could change the medium, too; counts as one of them. */
   leftovers: u32;
   /** Request slots and buffer bytes that this unit's requests hold. */
   slotsHeld: u32;
@@ -233,21 +233,21 @@ export class Unit {
   /** Connections waiting because the unit holds its share already. */
   shareFirst: usize;
   shareLast: usize;
-  /** 99.9th percentile of the latencies, ns; latencies counted; how many until it is worked out anew. */
+  /** 99.9th percentile of the latencies, ns; latencies counted; how many until it is computed again. */
   percentileNs: u64;
   latencies: u32;
   learnIn: u32;
-  /** The slowest of late of each method from METHOD_SAME on, ns (long.ts). */
+  /** The slowest recent command of each method from METHOD_SAME on, ns (long.ts). */
   slowest0: u64;
   slowest1: u64;
   slowest2: u64;
   slowest3: u64;
-  /** When the last of them was carried out, and when that one had been sent. */
+  /** When the last of them completed, and when that one had been sent. */
   longDoneNs: u64;
   longDoneSentNs: u64;
-  /** How many of them the host has. */
+  /** How many of them are in the host. */
   longs: u32;
-  /** When a piece of a zeroing or trim was settled last. */
+  /** When a piece of a zeroing or trim was last settled. */
   zeroedNs: u64;
   /** Estimated ns for 1 MiB of data, and zeroed; bytes carried out; bytes in flight, and zeroings in flight (pace.ts). */
   paceDataNs: u64;

@@ -1,6 +1,6 @@
-// Who is woken by which timer. There is one for each unit (deadlines of requests, pauses, stalls, the wait for a path, SET TARGET
-// PORT GROUPS), one for each path (patrol, checks, the end of a clean period), and the core's own (clients that hold up others).
-// An owner looks at everything that it waits for whenever its timer fires, so it only ever has to be early enough.
+// Which timer wakes whom. There is one for each unit (deadlines of requests, pauses, stalls, the wait for a path, SET TARGET PORT
+// GROUPS), one for each path (patrol, checks, the end of a clean period), and the core's own (clients that hold up others). When
+// its timer fires, an owner checks everything it waits for, so a timer only ever has to be early enough.
 
 import { pathCount, unitCount } from "./memory";
 import { timerSet, timerSooner } from "./timers";
@@ -12,7 +12,7 @@ function timerOfPath(path: Path): u32 {
   return unitCount + path.index;
 }
 
-/** The unit looks at what it waits for, at `whenNs` or before. */
+/** Wakes the unit at `whenNs` or before. */
 export function wakeUnit(unit: Unit, whenNs: u64): void {
   timerSooner(unit.index, whenNs);
 }
@@ -22,12 +22,12 @@ export function wakeUnitNever(unit: Unit): void {
   timerSet(unit.index, NEVER);
 }
 
-/** The path looks at what it waits for, at `whenNs` or before. */
+/** Wakes the path at `whenNs` or before. */
 export function wakePath(path: Path, whenNs: u64): void {
   timerSooner(timerOfPath(path), whenNs);
 }
 
-/** The path looks at what it waits for at `whenNs`, and not before. */
+/** Wakes the path at `whenNs`, and not before. */
 export function wakePathAt(path: Path, whenNs: u64): void {
   timerSet(timerOfPath(path), whenNs);
 }
@@ -40,7 +40,7 @@ export function wakeCore(whenNs: u64): void {
 /** Whose timer it is: one of WOKEN_*, and `indexOfTimer` which of its kind. */
 export const WOKEN_UNIT: u32 = 0;
 export const WOKEN_PATH: u32 = 1;
-export const WOKEN_CORE: u32 = 2;
+const WOKEN_CORE: u32 = 2;
 
 export function ownerOfTimer(timer: u32): u32 {
   if (timer < unitCount) return WOKEN_UNIT;

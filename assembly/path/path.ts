@@ -48,7 +48,7 @@ import { unitRefresh } from "./tiers";
 import { patrolArm, patrolBegin } from "./timer";
 
 /** Depth when none is given, and the largest one. */
-export const DEPTH_MAX: u32 = 4096;
+const DEPTH_MAX: u32 = 4096;
 const PRIORITY_MAX: u32 = 254;
 
 let firstFree: u32 = 0;
@@ -103,7 +103,7 @@ function priorityOwner(u: Unit, priority: u32): u32 {
 }
 
 /** Whether `handle` is a path. */
-export function pathPresent(handle: u32): bool {
+function pathPresent(handle: u32): bool {
   return handle < pathCount && (pathAt(handle).flags & PATH_FLAG_PRESENT) !== 0;
 }
 

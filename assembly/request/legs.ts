@@ -30,7 +30,7 @@ const LEG_WRITE: u8 = 3;
 const LEG_WRITE_HEAD: u8 = 4;
 const LEG_WRITE_TAIL: u8 = 5;
 /** Of a zeroing or a trim: whole blocks, LEG_BYTES_MAX at most. */
-export const LEG_SPAN: u8 = 6;
+const LEG_SPAN: u8 = 6;
 
 /** Bytes that two edges take: each begins a page, as buffers of commands do. */
 export const EDGES_BYTES: u32 = 2 * BUFFER_PAGE_BYTES;

@@ -69,7 +69,7 @@ export function unitDispatch(u: Unit): void {
 }
 
 /** Whether `r`, at the head of its unit's queue, has to wait in a flow though nobody does. */
-export function wantsFlow(u: Unit, r: Request): bool {
+function wantsFlow(u: Unit, r: Request): bool {
   const rest = r.total - r.cut;
   if (rest < LARGE_BYTES) return false;
   return isShared() ? r.method <= METHOD_UNMAP : isZeroing(r) && pieceBytes(u, r) < rest;
@@ -81,7 +81,7 @@ function rotate(list: usize): void {
 }
 
 /** Sends what the flows hold, as far as paths and pace take it. */
-export function flowsServe(u: Unit): void {
+function flowsServe(u: Unit): void {
   // Small I/O first; but it must not starve large I/O, which then makes up for it.
   if (u.largeFirst === 0) u.smallCredit = 0;
   else if (u.smallFirst !== 0 && u.smallCredit === 0 && paceIdle(u) && !serve(u, LARGE_FLOWS, 1)) return;

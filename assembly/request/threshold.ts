@@ -17,7 +17,7 @@ const UNLEARNED_NS: u64 = 500 * MILLISECOND;
 const SAMPLES_MAX: u32 = 8192;
 
 /** A command is sent; returns after how long it may be hedged, 0 when it may not. */
-export function hedgeEarn(u: Unit, c: Command): u64 {
+function hedgeEarn(u: Unit, c: Command): u64 {
   if (u.hedgeBudget === 0 || c.method !== METHOD_READ || (c.flags & COMMAND_HEDGED) !== 0 || c.attempt !== 0) return 0;
   return hedgeAfterNs(u.selection, c.bufferBytes);
 }

@@ -28,23 +28,23 @@ import {
 } from "./outcome";
 
 /** Whether the path is to blame: not at all; if another one carries the piece out; if sending again does not help; at once. */
-export const BLAME_NONE: u32 = 0;
+const BLAME_NONE: u32 = 0;
 export const BLAME_REFUSAL: u32 = 1;
 export const BLAME_RETRIES: u32 = 2;
 export const BLAME_FAILED: u32 = 3;
 
 /** Where the piece goes next: it is carried out. */
-export const NEXT_DONE: u32 = 0;
+const NEXT_DONE: u32 = 0;
 /** The same path a few times, then another one. */
 export const NEXT_HERE: u32 = 1;
 /** Likewise, once it is known where the path leads; another one may take it meanwhile. */
 export const NEXT_HERE_VERIFIED: u32 = 2;
 /** Another path; when all were tried a pause and all of them again, a few times. */
-export const NEXT_ELSEWHERE: u32 = 3;
+const NEXT_ELSEWHERE: u32 = 3;
 /** Another path, or a pause: the request's deadline is all that bounds it. */
 export const NEXT_PAUSE: u32 = 4;
 /** To the client: it is the device's own answer. */
-export const NEXT_CLIENT: u32 = 5;
+const NEXT_CLIENT: u32 = 5;
 /** To the client, once every path has answered the same. */
 export const NEXT_CLIENT_IF_ALL: u32 = 6;
 
@@ -85,7 +85,7 @@ const ROW_BYTES: usize = 4 * (COLUMNS + 1);
 // The errno is what the client gets when the piece comes to nothing.
 // prettier-ignore
 const rows: usize = memory.data<u32>([
-  // outcome            blame          next                identity groups       depth  health check    event                   errno
+  // outcome            blame          next                identity  groups       depth  health check    event                   errno
   OUTCOME_GOOD,         BLAME_NONE,    NEXT_DONE,          SAME,    GROUPS_SAME,  KEEP,  LIFE_SHOWN,     SILENT,                 EIO,
   OUTCOME_RETRY,        BLAME_RETRIES, NEXT_HERE,          SAME,    GROUPS_SAME,  KEEP,  LIFE_NONE,      SILENT,                 EIO,
   OUTCOME_RETRY_SOFT,   BLAME_NONE,    NEXT_HERE,          SAME,    GROUPS_SAME,  KEEP,  LIFE_NONE,      SILENT,                 EIO,

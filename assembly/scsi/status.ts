@@ -6,7 +6,7 @@ export const STATUS_CHECK_CONDITION: u8 = 0x02;
 
 export const HOST_OK: u16 = 0x00;
 /** The host's driver has given up the command. */
-export const HOST_TIME_OUT: u16 = 0x03;
+const HOST_TIME_OUT: u16 = 0x03;
 
 /** The driver's own status is in these bits; those above suggest how to proceed, which is ignored. */
 const DRIVER_MASK: u32 = 0x0f;

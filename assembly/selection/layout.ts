@@ -109,7 +109,7 @@ export const CLOSED: usize = BACKLOG + ARRAY_BYTES;
 /** u32[32]: the same for a pick that may not use all usable slots. */
 export const OPENED: usize = CLOSED + ARRAY_BYTES;
 /** u64[32]: when a command last came back, or went out on an idle path, ns. */
-export const PROGRESS_NS: usize = OPENED + ARRAY_BYTES;
+const PROGRESS_NS: usize = OPENED + ARRAY_BYTES;
 /** f32[CLASSES][32]: adaptive: learned service time in ns. */
 export const COST: usize = PROGRESS_NS + 2 * ARRAY_BYTES;
 /** u32[CLASSES][32]: adaptive: commands in flight. */
@@ -119,12 +119,12 @@ export const LEARNING: usize = CLASS_IN_FLIGHT + <usize>CLASSES * ARRAY_BYTES;
 /** f32[32]: adaptive: 1 / number of commands the path works on at a time, as learned. */
 export const SERVERS_INVERSE: usize = LEARNING + <usize>PATHS_PER_UNIT_MAX * <usize>CLASSES * 8;
 /** Servers[32]. */
-export const SERVERS: usize = SERVERS_INVERSE + ARRAY_BYTES;
+const SERVERS: usize = SERVERS_INVERSE + ARRAY_BYTES;
 const END: usize = SERVERS + <usize>PATHS_PER_UNIT_MAX * 64;
 
 /** What is known of one slot and one class beside its COST. */
 @unmanaged
-export class Learning {
+class Learning {
   /** Mean of the last few samples, to see a change early. */
   recent: f32;
   /** Number of samples the cost stands on, at most SAMPLES_MAX; 0: the cost is taken from elsewhere. */

@@ -6,7 +6,7 @@ const US = 1000;
 const MS = 1_000_000;
 const S = 1_000_000_000;
 /** The clock at the first arrival. */
-export const START_NS = S;
+const START_NS = S;
 
 const small: readonly Transfer[] = [{ part: 1, bytes: 4096, write: false }];
 const mixed: readonly Transfer[] = [

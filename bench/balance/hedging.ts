@@ -27,14 +27,14 @@ const FIRST = 0;
 const SECOND = 1;
 const TIMER = 2;
 
-export interface Hedged {
+interface Hedged {
   readonly latencyNs: Float64Array;
   /** Second reads over reads. */
   readonly extra: number;
 }
 
 /** One run. @param budget hundredths of a percent */
-export function simulateHedging(load: Load, budget: number, seed: number): Hedged {
+function simulateHedging(load: Load, budget: number, seed: number): Hedged {
   const { policies, selections } = loadPolicies();
   const [s = 0] = selections;
   policies.init(s, BigInt(seed));

@@ -17,7 +17,7 @@ export interface PathModel {
 }
 
 /** How the service times spread around their mean. */
-export type Spread =
+type Spread =
   | { readonly kind: "exponential" }
   | { readonly kind: "constant" }
   | { readonly kind: "log-normal"; readonly variation: number }
@@ -25,7 +25,7 @@ export type Spread =
   | { readonly kind: "stalls"; readonly part: number; readonly factor: number };
 
 /** How commands arrive. All have the mean rate that the load asks for. */
-export type Arrival =
+type Arrival =
   | { readonly kind: "poisson" }
   /** Poisson bursts of `size` commands at once. */
   | { readonly kind: "batches"; readonly size: number }

@@ -164,7 +164,7 @@ export class EmulatedArray {
 
   /** Whether a command of a host's earlier memory is under way that may still change the medium of a unit. */
   hasLeftovers(unit: LogicalUnit, host: number = FIRST_HOST): boolean {
-    return this.#formers.some((former) => former.host === host && former.engine.mayChange(unit));
+    return this.#formers.some((former) => former.host === host && former.engine.inFlight.mayChange(unit));
   }
 
   /**
@@ -175,7 +175,7 @@ export class EmulatedArray {
     const { unit } = by;
     if (unit === null || this.#others.length === 0) return;
     this.inFlight((engine) => {
-      if (engine !== of) engine.abort(unit, by);
+      if (engine !== of) engine.inFlight.abort(unit, by);
     });
     for (const port of unit.ports) if (port.initiatorPort !== by.initiatorPort) port.attend(ASC_RESET);
   }

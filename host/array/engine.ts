@@ -8,7 +8,6 @@ import {
   COMMAND_PRIVATE,
   COMMAND_TIMEOUT_MS,
   DIRECTION_IN,
-  DIRECTION_OUT,
   OP_RESET,
   OP_SCSI,
   RESET_DEVICE,
@@ -23,12 +22,11 @@ import {
 import { carryOut } from "./commands/carry-out.ts";
 import { Command } from "./commands/command.ts";
 import { execute } from "./commands/execute.ts";
+import { InFlight } from "./in-flight.ts";
 import {
   Pending,
   PENDING_ANSWERED,
   PENDING_EFFECT_DONE,
-  PENDING_EXECUTE_ON_LIFT,
-  PENDING_HELD,
   PENDING_LANDS_AFTER,
   PENDING_QUEUED,
   PENDING_RESET,
@@ -36,9 +34,9 @@ import {
 } from "./pending.ts";
 import { Plan } from "./plan.ts";
 import { Rings } from "./rings.ts";
-import { ASC_RESET, HOST_RESET, HOST_TIME_OUT, HOST_TRANSPORT_DISRUPTED, STATUS_TASK_ABORTED } from "./scsi.ts";
+import { ASC_RESET, HOST_RESET, HOST_TIME_OUT } from "./scsi.ts";
 import { TIME_ANSWER, TIME_EFFECT, TIME_NOW, TIMES } from "./times.ts";
-import type { LogicalUnit, Port } from "./unit.ts";
+import type { Port } from "./unit.ts";
 
 const EFAULT = 14;
 const ENODEV = 19;
@@ -62,6 +60,7 @@ export class Engine {
   readonly #plan: Plan;
   /** TIME_*. */
   readonly #times = new Float64Array(TIMES);
+  readonly inFlight: InFlight;
   #posted = 0;
   /** Bytes this turn has moved or zeroed. */
   #workedBytes = 0;
@@ -79,6 +78,7 @@ export class Engine {
     this.#rings = new Rings(this.#command.words, controlBlock);
     this.#pending = new Pending(Math.max(PENDING_MIN, this.#rings.completions));
     this.#plan = new Plan(this.#times);
+    this.inFlight = new InFlight(ports, this.#command, this.#pending, () => this.readClock());
   }
 
   /** Commands accepted and not finished. */
@@ -209,7 +209,7 @@ export class Engine {
     const giveUp = pending.giveUpNs[row] as number;
     if ((flags & PENDING_EFFECT_DONE) === 0 && effect <= giveUp && effect <= now) {
       this.#command.open((pending.slot[row] ?? 0) >>> 0);
-      this.#carryOut(this.#portOf(row));
+      this.#carryOut(this.inFlight.portOf(row));
       pending.flags[row] = flags | PENDING_EFFECT_DONE;
       if (answer > now) return pending.schedule(row);
     }
@@ -219,7 +219,7 @@ export class Engine {
   }
 
   #answered(row: number): void {
-    this.#portOf(row).inFlight--;
+    this.inFlight.portOf(row).inFlight--;
     this.#post(this.#pending.tag[row] ?? 0, 0);
   }
 
@@ -251,13 +251,7 @@ export class Engine {
     const copy = this.#pending.copies[row];
     if (copy === null || copy === undefined) return;
     const late = new Command(copy);
-    if (late.open(0) && late.direction !== DIRECTION_IN) execute(late, this.#portOf(row), this.#ports);
-  }
-
-  #portOf(row: number): Port {
-    const port = this.#ports[this.#pending.port[row] ?? 0];
-    if (port === undefined) throw new Error("a pending command names a port that does not exist");
-    return port;
+    if (late.open(0) && late.direction !== DIRECTION_IN) execute(late, this.inFlight.portOf(row), this.#ports);
   }
 
   // ---- Resets ----
@@ -272,58 +266,20 @@ export class Engine {
 
   #finishReset(row: number): void {
     const pending = this.#pending;
-    const port = this.#portOf(row);
+    const port = this.inFlight.portOf(row);
     const scope = pending.slot[row] ?? 0;
     for (let other = 0; other < pending.capacity; other++) {
       const flags = pending.flags[other] ?? 0;
       // What the host has not delivered yet survives.
       if (flags === 0 || (flags & (PENDING_RESET | PENDING_QUEUED)) !== 0) continue;
-      if (!inScope(scope, port, this.#portOf(other))) continue;
-      this.#end(other, HOST_RESET);
+      if (!inScope(scope, port, this.inFlight.portOf(other))) continue;
+      this.inFlight.end(other, HOST_RESET, this.#times[TIME_NOW] as number);
     }
     for (const other of this.#ports) if (inScope(scope, port, other)) other.attend(ASC_RESET);
     pending.rebuild();
     this.#post(pending.tag[row] ?? 0, 0);
     pending.free(row);
     if (scope === RESET_DEVICE) this.#unitReset(port, this);
-  }
-
-  /**
-   * A logical unit was reset by another host: what the device has of it ends as TASK ABORTED. What has not come to it, or
-   * whose answers do not come back, is as it was.
-   */
-  abort(unit: LogicalUnit, by: Port): void {
-    const pending = this.#pending;
-    const now = this.readClock();
-    for (let row = 0; row < pending.capacity; row++) {
-      const flags = pending.flags[row] ?? 0;
-      if (flags === 0 || (flags & (PENDING_RESET | PENDING_QUEUED | PENDING_HELD)) !== 0) continue;
-      const port = this.#portOf(row);
-      if (port === by || port.unit !== unit) continue;
-      if ((flags & PENDING_ANSWERED) !== 0) {
-        pending.free(row);
-        continue;
-      }
-      if ((flags & PENDING_EFFECT_DONE) !== 0) continue;
-      this.#command.open((pending.slot[row] ?? 0) >>> 0);
-      this.#command.status = STATUS_TASK_ABORTED;
-      this.#command.close(false);
-      pending.flags[row] = PENDING_USED | PENDING_EFFECT_DONE;
-      pending.answerNs[row] = now;
-      pending.giveUpNs[row] = Infinity;
-    }
-    pending.rebuild();
-  }
-
-  /** Ends a row without an effect: what the host sees is `hostStatus`. The order has to be rebuilt afterwards. */
-  #end(row: number, hostStatus: number): void {
-    const pending = this.#pending;
-    if (((pending.flags[row] ?? 0) & PENDING_ANSWERED) !== 0) return pending.free(row);
-    this.#command.open((pending.slot[row] ?? 0) >>> 0);
-    this.#command.lose(hostStatus);
-    pending.flags[row] = PENDING_USED | PENDING_EFFECT_DONE;
-    pending.answerNs[row] = this.#times[TIME_NOW] as number;
-    pending.giveUpNs[row] = Infinity;
   }
 
   // ---- Commands whose host is gone ----
@@ -352,75 +308,6 @@ export class Engine {
   /** Sets the time in the control block, ns. */
   setTime(nowNs: number): void {
     this.#rings.setTime(nowNs);
-  }
-
-  /** Whether a command under way may still change a unit's medium. */
-  mayChange(unit: LogicalUnit): boolean {
-    const pending = this.#pending;
-    for (let row = 0; row < pending.capacity; row++) {
-      const flags = pending.flags[row] ?? 0;
-      if (flags === 0 || (flags & (PENDING_RESET | PENDING_EFFECT_DONE)) !== 0) continue;
-      if (this.#portOf(row).home !== unit || !this.#command.open((pending.slot[row] ?? 0) >>> 0)) continue;
-      if (this.#command.direction === DIRECTION_OUT) return true;
-    }
-    return false;
-  }
-
-  // ---- What faults do to commands in flight ----
-
-  /** Ends every command in flight on the ports. Late effects that were still to come are dropped when `settle` is set. */
-  endAll(ports: ReadonlySet<Port>, hostStatus: number, settle: boolean): void {
-    this.readClock();
-    this.#each(ports, (row, flags) => {
-      if (settle || (flags & PENDING_ANSWERED) === 0) this.#end(row, hostStatus);
-    });
-  }
-
-  /** A black hole opens under the commands in flight on the ports. */
-  hold(ports: ReadonlySet<Port>, execution: "never" | "at-once" | "on-lift", givesUp: boolean): void {
-    const pending = this.#pending;
-    this.#each(ports, (row, flags) => {
-      if ((flags & (PENDING_ANSWERED | PENDING_QUEUED)) !== 0) return;
-      pending.flags[row] = flags | PENDING_HELD | (execution === "on-lift" ? PENDING_EXECUTE_ON_LIFT : 0);
-      if (execution !== "at-once") pending.effectNs[row] = Infinity;
-      pending.answerNs[row] = Infinity;
-      if (!givesUp) pending.giveUpNs[row] = Infinity;
-    });
-  }
-
-  /** The black hole over the ports is gone: held commands are carried out now, or end as lost in transport. */
-  release(ports: ReadonlySet<Port>): void {
-    const pending = this.#pending;
-    const now = this.readClock();
-    this.#each(ports, (row, flags) => {
-      if ((flags & PENDING_HELD) === 0) return;
-      if ((flags & PENDING_EXECUTE_ON_LIFT) === 0) return this.#end(row, HOST_TRANSPORT_DISRUPTED);
-      pending.flags[row] = flags & ~(PENDING_HELD | PENDING_EXECUTE_ON_LIFT);
-      pending.effectNs[row] = now;
-      pending.answerNs[row] = now;
-      pending.giveUpNs[row] = Infinity;
-    });
-  }
-
-  /** The host delivers what it has kept for the ports. */
-  deliver(ports: ReadonlySet<Port>): void {
-    const pending = this.#pending;
-    const now = this.readClock();
-    this.#each(ports, (row, flags) => {
-      if ((flags & PENDING_QUEUED) === 0) return;
-      pending.flags[row] = flags & ~PENDING_QUEUED;
-      pending.effectNs[row] = now;
-      pending.answerNs[row] = now;
-    });
-  }
-
-  #each(ports: ReadonlySet<Port>, act: (row: number, flags: number) => void): void {
-    const pending = this.#pending;
-    for (let row = 0; row < pending.capacity; row++) {
-      const flags = pending.flags[row] ?? 0;
-      if (flags !== 0 && (flags & PENDING_RESET) === 0 && ports.has(this.#portOf(row))) act(row, flags);
-    }
-    pending.rebuild();
   }
 }
 

@@ -86,18 +86,12 @@ export const ASC_RESERVATIONS_RELEASED = 0x2a04;
 export const ASC_REGISTRATIONS_PREEMPTED = 0x2a05;
 export const ASC_ALUA_CHANGED = 0x2a06;
 export const ASC_CAPACITY_CHANGED = 0x2a09;
-export const ASC_INQUIRY_CHANGED = 0x3f03;
 export const ASC_LUNS_CHANGED = 0x3f0e;
 
 // Host status: DID_* of the Linux SCSI midlayer.
-export const HOST_OK = 0x00;
-export const HOST_NO_CONNECT = 0x01;
 export const HOST_TIME_OUT = 0x03;
-export const HOST_ABORT = 0x05;
-export const HOST_ERROR = 0x07;
 export const HOST_RESET = 0x08;
 export const HOST_TRANSPORT_DISRUPTED = 0x0e;
-export const HOST_TRANSPORT_FAILFAST = 0x0f;
 
 /** Bytes a data-out or data-in command with this opcode moves are user data of the medium, written. */
 export function isMediumWrite(opcode: number): boolean {

@@ -9,7 +9,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as abi from "../../assembly/abi.ts";
-import { prototypeOf, readExports } from "./exports.ts";
+import { prototypeOf, readExports } from "./core-exports.ts";
 import { POLICY_NAMES } from "../settings/names.ts";
 import { coreNumber, defaultOf, ENTRIES } from "../settings/table.ts";
 

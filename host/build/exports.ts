@@ -1,87 +1,56 @@
-// What the core exports, read from assembly/index.ts: names, types, and the comment above each. The C view of the ABI
-// makes prototypes of it, the embedding kit the functions behind them.
+// Finds names in the core that nobody uses: exports of a file in assembly/ that no other file imports (knip does not read
+// AssemblyScript), and constants of the ABI and defaults that neither the core nor any host does anything with.
+//
+//   node host/build/exports.ts            names them; ends with status 1 when there is one
 
-import { readFileSync } from "node:fs";
+import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
 const root = join(import.meta.dirname, "..", "..");
+const ABI = "assembly/abi.ts";
+const DEFAULTS = "assembly/defaults.ts";
+/** Exports of these are the module's own. */
+const ENTRIES = new Set(["assembly/index.ts", ...globSync("bench/core/**/*.ts", { cwd: root })]);
+/** Made from the ABI: what they name is not used by that. */
+const VIEWS = new Set([ABI, "host/abi.ts", "host/native/src/abi.rs", "assembly/pathmanager_core.h"]);
 
-export interface CoreExport {
-  readonly name: string;
-  readonly parameters: readonly { readonly name: string; readonly type: string }[];
-  readonly answer: string;
-  /** The lines of its comment. */
-  readonly comment: readonly string[];
+const EXPORT = /^export (?:declare )?(?:abstract )?(?:function|class|const|let|type|interface|enum) (\w+)/gm;
+const IMPORT = /^(?:import|export)\s*\{([^}]*)\}\s*from\s*"[^"]+"/gm;
+const WHOLE = /^import \* as (\w+) from/gm;
+
+const texts = (pattern: string): Map<string, string> =>
+  new Map(
+    globSync(pattern, { cwd: root, exclude: ["host/native/target/**"] }).map((file) => [
+      file,
+      readFileSync(join(root, file), "utf8"),
+    ]),
+  );
+
+const core = new Map([...texts("assembly/**/*.ts"), ...texts("bench/core/**/*.ts")]);
+const hosts = new Map([...texts("{host,test,bench}/**/*.ts"), ...texts("host/native/src/**/*.rs")]);
+
+const exportsOf = (text: string): string[] => [...text.matchAll(EXPORT)].map((match) => match[1] ?? "");
+
+/** Every name that a file of the core imports, or reads of a module that it imports as a whole. */
+function importedBy(text: string): string[] {
+  const single = [...text.matchAll(IMPORT)].flatMap((match) => (match[1] ?? "").split(","));
+  const wholes = [...text.matchAll(WHOLE)].map((match) => match[1] ?? "");
+  const members = wholes.flatMap((name) => [...text.matchAll(new RegExp(`\\b${name}\\.(\\w+)`, "g"))]);
+  return [...single.map((part) => part.trim().split(/\s+as\s+/)[0] ?? ""), ...members.map((match) => match[1] ?? "")];
 }
 
-const C_TYPES: Readonly<Record<string, string>> = {
-  u32: "uint32_t",
-  i32: "int32_t",
-  u64: "uint64_t",
-  i64: "int64_t",
-  void: "void",
-};
+const imported = new Set([...core.values()].flatMap(importedBy));
 
-/** A type of the core in C. Throws for one that must not cross the border. */
-export function cType(type: string): string {
-  const found = C_TYPES[type];
-  if (found === undefined) throw new Error(`assembly/index.ts: ${type} cannot cross the border of the core`);
-  return found;
-}
+const words = new Set(
+  [...hosts, ...core].filter(([file]) => !VIEWS.has(file)).flatMap(([, text]) => text.match(/\b[A-Z][A-Z0-9_]+\b/g) ?? []),
+);
 
-/** `unitSet` is `unit_set` in C. */
-export function cName(name: string): string {
-  return name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-}
-
-const DECLARATION =
-  /\/\*\*((?:[^*]|\*(?!\/))*)\*\/\nexport function (\w+)\(([^)]*)\): (\w+) \{|export \{ (\w+) \} from "\.\/(\w+)";/g;
-
-function declared(text: string, wanted: string | null): CoreExport[] {
-  const found: CoreExport[] = [];
-  for (const [, comment = "", name = "", parameters = "", answer = "", other, file] of text.matchAll(DECLARATION)) {
-    if (other !== undefined && file !== undefined) {
-      if (wanted !== null) continue;
-      const [one] = declared(readFileSync(join(root, "assembly", `${file}.ts`), "utf8"), other);
-      if (one === undefined) throw new Error(`assembly/${file}.ts: ${other} has no comment`);
-      found.push(one);
-    } else if (wanted === null || wanted === name) {
-      found.push({
-        name,
-        answer,
-        comment: comment
-          .split("\n")
-          .map((line) => line.replace(/^\s*\*? ?/, "").trimEnd())
-          .filter((line) => line !== ""),
-        parameters: parameters
-          .split(",")
-          .map((one) => one.trim())
-          .filter((one) => one !== "")
-          .map((one) => {
-            const [parameter = "", type = ""] = one.split(": ");
-            return { name: cName(parameter), type };
-          }),
-      });
-    }
-  }
-  return found;
-}
-
-/** The exports in the order of assembly/index.ts. Throws where one has no comment. */
-export function readExports(): CoreExport[] {
-  const text = readFileSync(join(root, "assembly", "index.ts"), "utf8");
-  const found = declared(text, null);
-  const names = [...text.matchAll(/^export (?:function (\w+)|\{ (\w+) \})/gm)].map(([, one, other]) => one ?? other);
-  for (const name of names) {
-    if (!found.some((one) => one.name === name)) throw new Error(`assembly/index.ts: ${name} has no comment`);
-  }
-  return found;
-}
-
-/** The prototype in C, without its semicolon. */
-export function prototypeOf({ name, answer, parameters }: CoreExport): string {
-  const all = ["struct pm_core *core", ...parameters.map((one) => `${cType(one.type)} ${one.name}`)];
-  const start = `${cType(answer)} pm_core_${cName(name)}(`;
-  const line = `${start}${all.join(", ")})`;
-  return line.length <= 110 ? line : `${start}${all.join(`,\n${" ".repeat(start.length)}`)})`;
-}
+const lines = [...core].flatMap(([file, text]) => {
+  if (ENTRIES.has(file)) return [];
+  const names = exportsOf(text);
+  if (file === ABI) return names.filter((name) => !words.has(name)).map((name) => `${file}: nobody uses ${name}`);
+  return names.filter((name) => !imported.has(name)).map((name) => `${file}: nobody imports ${name}`);
+});
+if (!core.has(DEFAULTS)) lines.push(`${DEFAULTS} is missing`);
+for (const line of lines.toSorted()) console.error(`exports: ${line}`);
+process.exitCode = lines.length === 0 ? 0 : 1;

@@ -16,6 +16,8 @@ const steps = [
   ["prettier", bin("prettier"), ["--check", ".", ...cache]],
   ["clippy", "cargo", ["clippy", ...manifest, "--all-targets", "--locked", "--", "-D", "warnings"]],
   ["oxlint", bin("oxlint"), ["--deny-warnings"]],
+  ["knip", bin("knip"), []],
+  ["exports of the core", bin("node"), ["host/build/exports.ts"]],
   ["rooms", bin("node"), ["host/build/rooms.ts"]],
   ["ABI views", bin("node"), ["host/build/abi.ts", "--check"]],
   ["cargo fmt", "cargo", ["fmt", ...manifest, "--check"]],

@@ -3,18 +3,17 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { duplicate, sendDatagram, type UeventMonitor } from "../native/index.ts";
 import type { ConnectionRoom } from "../export/room.ts";
-import { NbdServer, type NbdServerEvent } from "../export/server.ts";
+import { NbdServer } from "../export/server.ts";
 import { EventLog } from "../liaison/event-log.ts";
 import { SystemLog } from "../liaison/system-log.ts";
-import * as abi from "../abi.ts";
-import { ReactorClient, type CoreEvent } from "../reactor/client.ts";
+import { ReactorClient } from "../reactor/client.ts";
 import type { Adoption } from "../supervisor/protocol.ts";
 import { adopt } from "./operations/adoption.ts";
 import { applyAll } from "./operations/applying.ts";
 import { RememberedAttachments } from "./operations/attachments.ts";
 import { BringUp } from "./devices/bring-up.ts";
 import type { Context } from "./devices/context.ts";
-import { messageOf } from "./events/core-events.ts";
+import { EventRouting } from "./operations/event-routing.ts";
 import { modeCalls } from "./core/core-settings.ts";
 import { Descriptors } from "./events/descriptors.ts";
 import { watchUevents } from "./devices/device-watch.ts";
@@ -89,10 +88,8 @@ export class Daemon implements Context {
   #nbdAccess: NbdAccess | null = null;
   /** Certificates and keys that a reload reads again. */
   readonly tlsSources: TlsSources;
-  readonly #untrusted: UntrustedClients;
   readonly #room: ConnectionRoom;
-  readonly #redundancy: RedundancyWatch;
-  readonly #pathWatch: PathWatch;
+  readonly #events: EventRouting;
   readonly #leftovers: Leftovers;
   readonly #lastWords: LastWords;
   readonly #kept: Kept;
@@ -104,8 +101,6 @@ export class Daemon implements Context {
   #housekeeping: NodeJS.Timeout | undefined;
   #uevents: UeventMonitor | null = null;
   #stopping = false;
-  /** Events that the core had no room for, as last reported. */
-  #eventsLost = 0;
   /** The devices have been started: from now on attachments are served. */
   #serving = false;
 
@@ -132,18 +127,15 @@ export class Daemon implements Context {
       stateMadeAgain: () => lastWords.write(),
     });
     this.tlsSources = new TlsSources(this.hub);
-    this.#untrusted = new UntrustedClients(this.hub);
     this.effective = new Effective(kept.inForce?.configuration ?? configuration, () => state.settings());
     this.inventory = new Inventory(state.units(), state.paths());
     this.bringUp = new BringUp(reactor, this.inventory, kept.claims(), kept.names, (names) => kept.keepNames(names));
-    this.snapshots = new Snapshots(reactor, (snapshot) => this.#onSnapshot(snapshot));
+    this.snapshots = new Snapshots(reactor, (snapshot) => this.#events.onSnapshot(snapshot));
     this.#room = roomOf(configuration.limits);
     this.attachments = new RememberedAttachments(reactor, this.#room, state, this.inventory, {
       report: logger.warning,
       relabel: (connection, label) => keeper?.relabel(connection, label),
     });
-    this.#redundancy = new RedundancyWatch(this.hub);
-    this.#pathWatch = new PathWatch(this, logger.warning);
     this.#leftovers = new Leftovers({
       inventory: this.inventory,
       hub: this.hub,
@@ -165,10 +157,31 @@ export class Daemon implements Context {
       hand: handTo(reactor),
       duplicate,
       refusalOf: (socket) => this.descriptors.refusalOf(socket),
-      onEvent: (event) => this.#onNbd(event),
+      onEvent: (event) => this.#events.onNbd(event),
       onRefused: (why, peer) => this.hub.say("nbd-client-refused", { detail: { why, peer } }),
     });
-    reactor.onEvent((events) => this.#onCoreEvents(events));
+    this.#events = this.#routing();
+    reactor.onEvent((events) => this.#events.onCoreEvents(events));
+  }
+
+  #routing(): EventRouting {
+    const { hub, inventory, snapshots, bringUp, attachments, rescans } = this;
+    const { logger, keeper } = this.options;
+    return new EventRouting({
+      hub,
+      inventory,
+      snapshots,
+      bringUp,
+      attachments,
+      rescans,
+      room: this.#room,
+      redundancy: new RedundancyWatch(hub),
+      pathWatch: new PathWatch(this, logger.warning),
+      thin: this.#thin,
+      untrusted: new UntrustedClients(hub),
+      logger,
+      keeper,
+    });
   }
 
   /**
@@ -211,7 +224,7 @@ export class Daemon implements Context {
       this.#kept.inForce = { configuration, file: this.configurationFile, restartNeeded: [] };
       await demand(this.reactor, modeCalls(this.effective), "setting the modes");
     }
-    keeper?.follow((events) => this.#tellLost(events, "control"));
+    keeper?.follow((events) => this.#events.lost(events, "control"));
     await this.rescan();
     this.nbdTcp = await listenNbd(this.#nbd, this.#nbdAccess, places.nbdSocket, group);
     await this.keeping.keep({
@@ -232,17 +245,13 @@ export class Daemon implements Context {
     const { inventory, state, bringUp, attachments, reactor } = this;
     this.#leftovers.adopt(this.#kept.heldUnits);
     const snapshot = new Snapshot(await reactor.snapshotCopy());
-    this.#eventsLost = snapshot.eventsLost;
+    this.#events.startFrom(snapshot);
     const { logger } = this.options;
     const parts = { keeper, inventory, state, bringUp, attachments, reactor, room: this.#room, logger };
     const events = await adopt(parts, adoption, snapshot);
-    if (adoption.eventsLost > 0) this.#tellLost(adoption.eventsLost, "control");
-    this.#onCoreEvents(events);
+    if (adoption.eventsLost > 0) this.#events.lost(adoption.eventsLost, "control");
+    this.#events.onCoreEvents(events);
     await applyAll(this, this.effective);
-  }
-
-  #tellLost(events: number, by: "core" | "control"): void {
-    this.hub.say("events-lost", { detail: { events, by } });
   }
 
   /** Throws a ControlError when a file named in the configuration is not usable. */
@@ -310,50 +319,6 @@ export class Daemon implements Context {
     this.options.logger.warning(reasonOf(thrown));
   }
 
-  // ---- What comes from elsewhere ----
-
-  #onCoreEvents(events: readonly CoreEvent[]): void {
-    const nowMs = Date.now();
-    for (const event of events) {
-      if (event.kind === abi.EVENT_CONNECTION_CLOSED) {
-        this.attachments.connectionClosed(event.arg0);
-        this.#room.closed(event.arg0);
-      }
-      if (event.kind === abi.EVENT_THIN_THRESHOLD && event.path !== null) {
-        this.#thin.toldBy(this.inventory.pathOfHandle(event.path));
-      }
-      const message = messageOf(event, this.inventory, nowMs);
-      if (message !== null) this.hub.publish(message);
-      if (
-        event.kind === abi.EVENT_CAPACITY_CHANGED ||
-        event.kind === abi.EVENT_INQUIRY_CHANGED ||
-        event.kind === abi.EVENT_WRONG_UNIT
-      ) {
-        this.rescans.soon();
-      }
-    }
-    const noted = this.options.keeper?.noting();
-    if (noted !== undefined) this.hub.whenStored(noted);
-    void this.snapshots.forDisplay();
-  }
-
-  #onSnapshot(snapshot: Snapshot): void {
-    const lost = snapshot.eventsLost - this.#eventsLost;
-    if (lost > 0) this.#tellLost(lost, "core");
-    this.#eventsLost = snapshot.eventsLost;
-    this.bringUp.closePorts(snapshot);
-    this.#redundancy.check(this.inventory, snapshot);
-    if (!this.#stopping) this.#pathWatch.check(snapshot);
-  }
-
-  #onNbd(event: NbdServerEvent): void {
-    const { logger } = this.options;
-    if (event.kind === "error") logger.warning(`NBD: ${event.error.message}`);
-    else if (event.kind === "untrusted") this.#untrusted.tell(event.peer, event.reason);
-    else if (event.kind === "connected") logger.debug(`NBD client ${event.peer}: connection ${event.connection}`);
-    else logger.debug(`NBD client ${event.peer}: ${event.reason}`);
-  }
-
   // ---- Configuration ----
 
   /** Reads the configuration file again. A mistake in it changes nothing. */
@@ -367,6 +332,7 @@ export class Daemon implements Context {
   async stop(): Promise<void> {
     if (this.#stopping) return;
     this.#stopping = true;
+    this.#events.stop();
     this.#leftovers.stop();
     this.rescans.stop();
     clearInterval(this.#housekeeping);
@@ -388,6 +354,7 @@ export class Daemon implements Context {
   /** Another control takes over everything: only the change under way is awaited, and not for long. */
   async leave(): Promise<void> {
     this.#stopping = true;
+    this.#events.stop();
     this.rescans.stop();
     void this.keeping.stop();
     clearInterval(this.#housekeeping);

@@ -39,7 +39,7 @@ const STATUS_CONDITION_MET = 0x04;
 const HOST_STATUS_PASSES = new Set([0x02, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0a, 0x0b, 0x0c, 0x0d]);
 
 /** The device cannot be reached at all: there is no path, or it answers too slowly. */
-export class Unreachable extends Error {}
+class Unreachable extends Error {}
 
 export class Conversation {
   readonly #transport: ScsiTransport;

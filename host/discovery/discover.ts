@@ -333,7 +333,7 @@ function separate(
  * Why two devices with one identity are not one unit, or null when nothing contradicts it.
  * @param mayGrow whether one of them may show a size that the other does not show yet
  */
-export function whyDifferent(a: Probe, b: Probe, mayGrow: boolean): string | null {
+function whyDifferent(a: Probe, b: Probe, mayGrow: boolean): string | null {
   if (a.vendor !== b.vendor || a.product !== b.product) {
     return `is ${b.vendor} ${b.product}, not ${a.vendor} ${a.product}`;
   }

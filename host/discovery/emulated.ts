@@ -6,7 +6,7 @@ import type { Candidate } from "./discover.ts";
 import type { ScsiResult, ScsiTransport } from "./transport.ts";
 
 /** Names of emulated ports: `emulated:3`. */
-export const EMULATED = "emulated:";
+const EMULATED = "emulated:";
 
 /** The port of a name, or null when the name is not an emulated port's. */
 export function emulatedPort(device: string): number | null {

@@ -9,7 +9,7 @@ import { hex, isBlank } from "./bytes.ts";
 import { nonsense, parsed, type Parsed } from "./transport.ts";
 
 export const IDENTITY_TYPES = ["naa", "eui-64", "uuid", "t10-vendor", "scsi-name", "serial"] as const;
-export type IdentityType = (typeof IDENTITY_TYPES)[number];
+type IdentityType = (typeof IDENTITY_TYPES)[number];
 
 /** Identity of a logical unit. Equal `text` means the same logical unit. */
 export interface UnitIdentity {
@@ -47,7 +47,7 @@ export const TYPE_T10 = 1;
 export const TYPE_EUI64 = 2;
 export const TYPE_NAA = 3;
 export const TYPE_SCSI_NAME = 8;
-export const TYPE_UUID = 10;
+const TYPE_UUID = 10;
 
 const ANY_CODE_SET = 0;
 const BLANK = 0x20;

@@ -73,14 +73,13 @@ export function readSchedulers(queue: string | null): Schedulers {
 }
 
 /** Commands that a queue with `tags` tags of its own takes, with a tag left for the next one. */
-export const roomOfTags = (tags: number): number => Math.max(1, tags - Math.min(SPARE_TAGS, Math.ceil(tags / 2)));
+const roomOfTags = (tags: number): number => Math.max(1, tags - Math.min(SPARE_TAGS, Math.ceil(tags / 2)));
 
 /** Tags that a queue of its own needs for this many commands. */
 export const tagsFor = (commands: number): number => commands + SPARE_TAGS;
 
 /** Commands that one of the units sharing a host adapter's tags may have in flight. */
-export const roomOfShare = ({ tags, units }: HostTags): number =>
-  Math.max(1, Math.floor(tags / (units + UNITS_SPARE)) - 1);
+const roomOfShare = ({ tags, units }: HostTags): number => Math.max(1, Math.floor(tags / (units + UNITS_SPARE)) - 1);
 
 /**
  * Commands that may be in flight on a path; null when the kernel does not report it.

@@ -26,7 +26,7 @@ export interface QueueSources {
   readonly write: (file: string, text: string) => Promise<void>;
 }
 
-export const KERNEL_QUEUES: QueueSources = { sysfs: "/sys", write: writeAttribute };
+const KERNEL_QUEUES: QueueSources = { sysfs: "/sys", write: writeAttribute };
 
 /** What was changed in a queue. */
 export interface QueueChange {

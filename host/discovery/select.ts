@@ -43,7 +43,7 @@ const not = (verdict: Verdict): Verdict => (verdict === null ? null : !verdict);
 const any = (verdicts: readonly Verdict[]): Verdict => not(all(verdicts.map(not)));
 
 /** `*` matches any text; case and surrounding blanks are ignored. */
-export function matchesText(pattern: string, text: string): boolean {
+function matchesText(pattern: string, text: string): boolean {
   const expression = pattern
     .trim()
     .split("*")

@@ -1,7 +1,7 @@
 // What the kernel knows about SCSI generic devices, read from sysfs. The root is a parameter, so that a test can provide a tree
 // of its own.
 
-import { readlinkSync, realpathSync, statSync } from "node:fs";
+import { realpathSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { isAbsent, readNames, readNumber, readText } from "./attributes.ts";
 import { PortNameReader, type PortNames } from "./port-names.ts";
@@ -130,11 +130,6 @@ function transferLimit(queue: string): number | null {
 /** The number of the host adapter in a path number. */
 export const hostOf = (number: string): string => number.slice(0, Math.max(0, number.indexOf(":")));
 
-/** Orders path numbers field by field. */
-export function comparePathNumbers(a: string, b: string): number {
-  return compareFields(a.split(":").map(Number), b.split(":").map(Number));
-}
-
 function compareFields(a: readonly number[], b: readonly number[]): number {
   for (let index = 0; index < a.length; index++) {
     const difference = (a[index] ?? 0) - (b[index] ?? 0);
@@ -148,13 +143,4 @@ export function sortedByPathNumber<T extends { readonly number: string }>(items:
   const keyed = items.map((item) => ({ item, key: item.number.split(":").map(Number) }));
   keyed.sort((a, b) => compareFields(a.key, b.key));
   return keyed.map(({ item }) => item);
-}
-
-/** The block device a link in sysfs points to, like `dm-0`. */
-export function linkTarget(path: string): string | null {
-  try {
-    return basename(readlinkSync(path));
-  } catch {
-    return null;
-  }
 }

@@ -154,7 +154,7 @@ export const isOwn = (pid: string): boolean => OWN.has(pid);
 export const alsoOwn = (pid: number): unknown => OWN.add(String(pid));
 
 /** Every process, except our own, that has a device file open: `process 812 (dd)`. */
-export function openersOf(device: string, proc: string): string[] {
+function openersOf(device: string, proc: string): string[] {
   const number = deviceNumber(device);
   const found: string[] = [];
   for (const pid of processes(proc)) {

@@ -1,6 +1,6 @@
 // The C functions of `pathmanager_core.h`: each enters an instance of the core, calls what wasm2c made, and leaves it.
 
-import { cName, cType, prototypeOf, type CoreExport } from "../build/exports.ts";
+import { cName, cType, prototypeOf, type CoreExport } from "../build/core-exports.ts";
 
 const FAILED: Readonly<Record<string, string>> = { int32_t: "PM_CORE_FAILED", void: "" };
 

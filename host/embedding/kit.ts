@@ -4,7 +4,7 @@
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { readExports } from "../build/exports.ts";
+import { readExports } from "../build/core-exports.ts";
 import { exportsSource, replaySource } from "./glue.ts";
 import { RUNTIME_HEADERS, type Wasm2c } from "./wasm2c.ts";
 

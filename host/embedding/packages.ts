@@ -10,7 +10,7 @@ export interface DebianPackage {
 }
 
 /** The absolute path of a program, or undefined. */
-export function findProgram(program: string): string | undefined {
+function findProgram(program: string): string | undefined {
   const folders = [...(process.env["PATH"] ?? "").split(":"), "/usr/sbin", "/usr/bin", "/bin"];
   return folders
     .filter((folder) => folder !== "")

@@ -7,7 +7,7 @@ import { gzipSync } from "node:zlib";
 const BLOCK = 512;
 
 /** Every file under `folder`, sorted, relative to it. */
-export function filesUnder(folder: string): string[] {
+function filesUnder(folder: string): string[] {
   return readdirSync(folder, { recursive: true, encoding: "utf8" })
     .filter((name) => statSync(join(folder, name)).isFile())
     .toSorted();

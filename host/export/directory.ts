@@ -53,7 +53,7 @@ export interface NbdExport {
 // oxlint-disable-next-line no-control-regex
 const UNPRINTABLE = /[\u0000-\u001f\u007f]/;
 
-export function isReadOnly(entry: NbdExport): boolean {
+function isReadOnly(entry: NbdExport): boolean {
   return entry.readOnly === true || (entry.capabilities & UNIT_CAN_NOT_WRITE) !== 0;
 }
 

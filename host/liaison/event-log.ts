@@ -5,7 +5,7 @@ import { dirname } from "node:path";
 import { MESSAGES, sentence, type Message } from "./messages.ts";
 
 /** The original's limit. */
-export const EVENT_LOG_BYTES_MAX = 5_000_000;
+const EVENT_LOG_BYTES_MAX = 5_000_000;
 
 /** Source name of our messages. */
 export const MESSAGE_SOURCE = "pathmanager";

@@ -31,7 +31,7 @@ export type {
   UnitLabels,
   UnitToAdd,
 } from "./messages.ts";
-export { decodeEvents, type CoreEvent, type PathRecord, type Snapshot, type UnitRecord } from "./records.ts";
+export { decodeEvents, type CoreEvent, type Snapshot } from "./records.ts";
 
 /** How a reactor ended: by itself, by force, or not at all (its thread hangs in the kernel and was left behind). */
 export type StopOutcome = "stopped" | "terminated" | "abandoned";

@@ -32,7 +32,7 @@ export interface CoreLimits {
   readonly payloadBytes: number;
 }
 
-export const DEFAULT_LIMITS: CoreLimits = {
+const DEFAULT_LIMITS: CoreLimits = {
   connections: 64,
   requests: 1024,
   commands: 2048,

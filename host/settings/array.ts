@@ -8,7 +8,7 @@ export const ARRAY_SETTINGS = {
     values: "a table",
     restart: true,
     otherwise: "none",
-    says: "the emulated array; that the table is there is enough to have it served, unless `devices` names real devices or `emulated` is `false`",
+    says: "the emulated array; the table alone enables it, unless `devices` selects real devices or `emulated` is `false`",
   },
   "array.name": {
     type: "made",
@@ -51,14 +51,14 @@ export const ARRAY_SETTINGS = {
     values: ["symmetric", "preferred"],
     default: "symmetric",
     restart: true,
-    says: "every path is optimized, or one controller owns a unit and the paths of the others are non-optimized",
+    says: "either every path is optimized, or one controller owns a unit and the others' paths are non-optimized",
   },
   "array.group_reports": {
     type: "choice",
     values: ["all", "own"],
     default: "all",
     restart: true,
-    says: "REPORT TARGET PORT GROUPS tells of all groups, or of the asked port's own",
+    says: "REPORT TARGET PORT GROUPS reports all groups, or only that of the port it is sent to",
   },
   "array.write_cache": {
     type: "flag",
@@ -71,20 +71,20 @@ export const ARRAY_SETTINGS = {
     values: ["designators", "serial-only"],
     default: "designators",
     restart: true,
-    says: "`serial-only`: an old array, known by VPD page 80 alone",
+    says: "`serial-only`: an old array, identified by VPD page 80 alone",
   },
   "array.commands": {
     type: "choice",
     values: ["all", "10-byte"],
     default: "all",
     restart: true,
-    says: "`10-byte`: an old array that knows no CDB of 16 bytes: READ(10), not READ(16)",
+    says: "`10-byte`: an old array without 16-byte CDBs: READ(10), not READ(16)",
   },
   "array.directory": {
     type: "place",
     restart: true,
     otherwise: "none",
-    says: "files behind the units lie there; without it they live in memory",
+    says: "folder of the files behind the units; without it they are kept in memory",
   },
   "array.service": {
     type: "made",
@@ -98,6 +98,6 @@ export const ARRAY_SETTINGS = {
     values: "a list of the same",
     restart: true,
     otherwise: "as `service`",
-    says: "how fast single target ports are, in their order",
+    says: "speed of each target port, in order",
   },
 } as const satisfies SettingTable;

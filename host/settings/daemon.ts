@@ -21,26 +21,26 @@ export const DAEMON_SETTINGS = {
     values: "a table",
     restart: true,
     otherwise: "none",
-    says: "NBD over TCP, with TLS, or by `insecure = true` without",
+    says: "NBD over TCP with TLS; without TLS only if `insecure = true`",
   },
   "sockets.nbd_tcp.listen": {
     type: "made",
     values: '`"host:port"`',
     restart: true,
     otherwise: "needed",
-    says: "where clients come in; an empty host means every address",
+    says: "address to listen on; an empty host means every address",
   },
   "sockets.nbd_tcp.insecure": {
     type: "flag",
     default: false,
     restart: true,
-    says: "`true`: clients without TLS are let in. Without TLS files nobody is encrypted, nobody is known",
+    says: "`true`: clients may connect without TLS. Without TLS files no connection is encrypted or authenticated",
   },
   "sockets.nbd_tcp.certificate": {
     type: "place",
     restart: true,
     otherwise: "none",
-    says: "the server's certificate in PEM, those of intermediate authorities behind it",
+    says: "the server's certificate in PEM, followed by those of intermediate authorities",
   },
   "sockets.nbd_tcp.key": {
     type: "place",
@@ -52,26 +52,26 @@ export const DAEMON_SETTINGS = {
     type: "place",
     restart: true,
     otherwise: "none",
-    says: "certificates in PEM of those who sign the clients' certificates; a client without such a certificate is turned away",
+    says: "PEM certificates of the authorities that sign clients' certificates; a client without such a certificate is refused",
   },
   "sockets.nbd_tcp.psk_file": {
     type: "place",
     restart: true,
     otherwise: "none",
-    says: "pre-shared keys, a line of `identity:hexadecimal` for each client, as `psktool` makes it, mode 0640 or less; instead of certificates, or beside them",
+    says: "pre-shared keys, one line of `identity:hexadecimal` per client as written by `psktool`, mode 0640 or less; instead of certificates, or in addition",
   },
   "sockets.nbd_tcp.allow": {
     type: "made",
     values: "a list of rules",
     default: "[]",
-    says: 'who may open which export, and how: each rule is about one of `psk`, `subject`, `san`, `anyone`, with `exports` (`"all"` or a list) and `access` (`"read-only"`, `"read-write"`). Without any rule everybody who is let in may open everything',
+    says: 'who may open which export, and how: each rule is for one of `psk`, `subject`, `san`, `anyone`, with `exports` (`"all"` or a list) and `access` (`"read-only"`, `"read-write"`). Without any rule every accepted client may open everything',
   },
   "sockets.api_tcp": {
     type: "made",
     values: "`{ listen, certificate, key, token_file }`, all four",
     restart: true,
     otherwise: "none",
-    says: "the API over HTTPS with a bearer token; nobody but their owner and group may read the key and the token. A reload reads certificate and key anew",
+    says: "the API over HTTPS with a bearer token; only their owner and group may read the key and the token. A reload rereads certificate and key",
   },
   "sockets.group": {
     type: "text",
@@ -106,13 +106,13 @@ export const DAEMON_SETTINGS = {
     values: LOG_LEVELS,
     default: "info",
     restart: true,
-    says: "what the daemon says of itself",
+    says: "what the daemon logs about itself",
   },
   "log.system": {
     type: "flag",
     default: true,
     restart: true,
-    says: "whether important messages go to the system's log (`/dev/log`)",
+    says: "whether important messages go to the system log (`/dev/log`)",
   },
 
   "limits.connections": {
@@ -129,7 +129,7 @@ export const DAEMON_SETTINGS = {
     max: 4096,
     restart: true,
     otherwise: "half of them",
-    says: "of these, connections of one user, or of one address over TCP; root is not limited",
+    says: "of these, connections of one user, or of one TCP address; root is not limited",
   },
   "limits.requests": { type: "whole", min: 16, max: 65_536, default: 1024, restart: true, says: "requests in flight" },
   "limits.commands": { type: "whole", min: 16, max: 65_536, default: 1024, restart: true, says: "commands in flight" },
@@ -156,7 +156,7 @@ export const DAEMON_SETTINGS = {
     max: 65_536,
     default: 4096,
     restart: true,
-    says: "events that may wait inside the core",
+    says: "events that may queue inside the core",
   },
   "limits.path_depth": {
     type: "whole",
@@ -164,7 +164,7 @@ export const DAEMON_SETTINGS = {
     max: 128,
     default: 64,
     restart: true,
-    says: "commands in flight on one path; fewer where its queue has no tags for them",
+    says: "commands in flight on one path; fewer where its queue has too few tags",
   },
 
   "ring.backend": {
@@ -172,7 +172,7 @@ export const DAEMON_SETTINGS = {
     values: ["auto", "io_uring", "epoll"],
     default: "auto",
     restart: true,
-    says: "by which interface of the kernel I/O is done",
+    says: "the kernel interface used for I/O",
   },
   "ring.poll_us": {
     type: "whole",
@@ -189,6 +189,6 @@ export const DAEMON_SETTINGS = {
     max: 19,
     default: -10,
     restart: true,
-    says: "niceness of the daemon's threads: it carries the I/O of others and should not wait behind them",
+    says: "niceness of the daemon's threads, which carry other programs' I/O and should not wait behind them",
   },
 } as const satisfies SettingTable;

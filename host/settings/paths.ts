@@ -9,31 +9,31 @@ export const PATH_SETTINGS = {
     values: '`"all"`, or a list of selectors',
     default: "[]",
     restart: "source",
-    says: "which SCSI devices become paths; an empty list: none. A device that is mounted or otherwise in use is refused with the reason",
+    says: "which SCSI devices become paths; none if the list is empty. A device that is mounted or otherwise in use is refused with the reason",
   },
   emulated: {
     type: "flag",
     restart: true,
     otherwise: "`true` if there is `[array]` and `devices` is empty, or no file",
-    says: "`true`: the daemon serves the array that it emulates itself, in place of real devices",
+    says: "`true`: the daemon serves its emulated array instead of real devices",
   },
   exclude: {
     type: "made",
     values: "a list of selectors",
     default: "[]",
-    says: "what is not taken though `devices` names it. At a reload, paths that these two do not name any more are let go; a reload that would take the last path of an attached unit is refused",
+    says: "what is not taken although `devices` selects it. A reload releases paths that are no longer selected; it is refused if an attached unit would lose its last path",
   },
   initial_paths: {
     type: "choice",
     values: ["all", "first-only"],
     default: "all",
-    says: "which paths of a new unit are enabled: every path found, or only the first one, as the original does it",
+    says: "which paths of a new unit are enabled: every path found, or only the first one, as in the original",
   },
   profile: {
     type: "choice",
     values: PROFILES,
     default: "default",
-    says: "which times path patrol has: ours, or the original's",
+    says: "the defaults of path patrol's times: ours, or the original's",
   },
   failback: {
     type: "choice",
@@ -41,14 +41,14 @@ export const PATH_SETTINGS = {
     default: "active",
     byCommand: true,
     core: "MODE_FAILBACK",
-    says: "what becomes of a path that recovers, or whose device returns: it is used again, or stays disabled until an operator enables it",
+    says: "what happens to a path that recovers, or whose device returns: it is used again, or stays disabled until an operator enables it",
   },
   cluster: {
     type: "flag",
     default: false,
     byCommand: true,
     core: "MODE_CLUSTER",
-    says: "cluster mode, for units that several hosts write to: every unit is `static`, and no write goes out beside one that may still be carried out",
+    says: "cluster mode, for units that several hosts write to: every unit is `static`, and no write is retried while its first command may still be carried out",
   },
   policy: {
     type: "made",
@@ -56,7 +56,7 @@ export const PATH_SETTINGS = {
     default: "adaptive",
     perUnit: "policy",
     core: "UNIT_SET_POLICY",
-    says: "how the next path is selected. `ios` or `bytes` are for round-robin, `history_percent` for historical-service-time; round-robin-subset needs paths and is only set by `pathctl unit policy`",
+    says: "how the next path is selected. `ios` or `bytes` are for round-robin, `history_percent` for historical-service-time; round-robin-subset needs paths and can only be set with `pathctl unit policy`",
   },
 
   "patrol.mode": {
@@ -65,7 +65,7 @@ export const PATH_SETTINGS = {
     default: "both",
     byCommand: true,
     core: "MODE_PATROL",
-    says: "which paths are checked from time to time: those that work, those that have failed, both",
+    says: "which paths are checked periodically: those that work, those that have failed, or both",
   },
   "patrol.interval_s": {
     type: "whole",
@@ -95,14 +95,14 @@ export const PATH_SETTINGS = {
     byCommand: true,
     core: "MODE_PATROL_TIMEOUT_MS",
     coreScale: 1000,
-    says: "when a check that was not answered has failed",
+    says: "a check without an answer for this long has failed",
   },
 
   "marginal.enabled": {
     type: "flag",
     default: true,
     core: "MODE_MARGINAL",
-    says: "whether a path that fails again and again becomes a last resort",
+    says: "whether a path that fails intermittently becomes a last resort",
   },
   "marginal.count": {
     type: "whole",
@@ -110,7 +110,7 @@ export const PATH_SETTINGS = {
     max: MARGINAL_COUNT_MAX,
     default: 3,
     core: "MODE_MARGINAL_COUNT",
-    says: "how many failures and cured retries make it one",
+    says: "how many failures and successful retries make a path marginal",
   },
   "marginal.window_s": {
     type: "whole",
@@ -118,7 +118,7 @@ export const PATH_SETTINGS = {
     max: 86_400,
     default: 1800,
     core: "MODE_MARGINAL_WINDOW_S",
-    says: "within which time they count",
+    says: "time within which they count",
   },
   "marginal.clean_s": {
     type: "whole",
@@ -126,7 +126,7 @@ export const PATH_SETTINGS = {
     max: 86_400,
     default: 0,
     core: "MODE_MARGINAL_CLEAN_S",
-    says: "time without a fault after which it is used again, which doubles each time; 0: not before an operator takes it back (`spscmd -failback`), not even after a restart",
+    says: "time without a fault after which it is used again, doubled each time; 0: only once an operator reinstates it (`spscmd -failback`), even across a restart",
   },
 
   "timeouts.io_ms": {
@@ -136,7 +136,7 @@ export const PATH_SETTINGS = {
     default: 60_000,
     perUnit: "timeouts.io_ms",
     core: "UNIT_SET_IO_TIMEOUT_MS",
-    says: "deadline of one I/O, counted from its acceptance; of a trim or zeroing of many commands: from the last one done",
+    says: "deadline of one I/O, counted from its acceptance; for a trim or zeroing of many commands, from the last completed command",
   },
   "timeouts.no_path_ms": {
     type: "whole",
@@ -145,7 +145,7 @@ export const PATH_SETTINGS = {
     default: 30_000,
     perUnit: "timeouts.no_path_ms",
     core: "UNIT_SET_NO_PATH_TIMEOUT_MS",
-    says: "how long I/O waits while no path is usable; 0 fails it at once. While port groups are in transition: as long as the device says that takes, else `io_ms`",
+    says: "how long I/O waits while no path is usable; 0 fails it at once. During a port group transition: as long as the device says it takes, else `io_ms`",
   },
   "timeouts.stall_min_ms": {
     type: "whole",
@@ -154,7 +154,7 @@ export const PATH_SETTINGS = {
     default: 25,
     perUnit: "timeouts.stall_min_ms",
     core: "UNIT_SET_STALL_MIN_MS",
-    says: "lower bound of the learned time after which a silent READ or WRITE is sent again on another path; UNMAP, WRITE SAME and SYNCHRONIZE CACHE have 30 s or more while their path answers others",
+    says: "lower bound of the learned time after which an unanswered READ or WRITE is retried on another path; UNMAP, WRITE SAME and SYNCHRONIZE CACHE have 30 s or more while their path answers other commands",
   },
   "timeouts.stall_max_ms": {
     type: "whole",
@@ -163,7 +163,7 @@ export const PATH_SETTINGS = {
     default: 2_000,
     perUnit: "timeouts.stall_max_ms",
     core: "UNIT_SET_STALL_MAX_MS",
-    says: "upper bound of that time; 0 turns sending again off",
+    says: "upper bound of that time; 0 disables such retries",
   },
   "timeouts.command_ms": {
     type: "whole",
@@ -172,7 +172,7 @@ export const PATH_SETTINGS = {
     default: 30_000,
     perUnit: "timeouts.command_ms",
     core: "UNIT_SET_COMMAND_TIMEOUT_MS",
-    says: "when the kernel aborts a READ or WRITE that was not answered; 0: at the deadline of its I/O",
+    says: "when the kernel aborts an unanswered READ or WRITE; 0: at the deadline of its I/O",
   },
   "timeouts.lost_reset_ms": {
     type: "whole",
@@ -181,7 +181,7 @@ export const PATH_SETTINGS = {
     default: 2_000,
     perUnit: "timeouts.lost_reset_ms",
     core: "UNIT_SET_LOST_RESET_MS",
-    says: "after this time, and 20 times what the slowest thousandth takes, a lost write that other I/O waits for is settled by a reset of the logical unit, if its path answers other commands; 0: not before `orphan_reset_ms`",
+    says: "after this time, and 20 times the latency of the slowest thousandth, a lost write that other I/O waits for is ended by a reset of the logical unit, if its path answers other commands; 0: not before `orphan_reset_ms`",
   },
   "timeouts.orphan_reset_ms": {
     type: "whole",
@@ -190,7 +190,7 @@ export const PATH_SETTINGS = {
     default: 30_000,
     perUnit: "timeouts.orphan_reset_ms",
     core: "UNIT_SET_ORPHAN_RESET_MS",
-    says: "after this time any unanswered command is settled by a reset of the logical unit, then of the target, then of the host adapter; 0: never",
+    says: "after this time any unanswered command is ended by a reset of the logical unit, then of the target, then of the host adapter; 0: never",
   },
 
   "alua.explicit": {
@@ -201,24 +201,24 @@ export const PATH_SETTINGS = {
     says: "whether SET TARGET PORT GROUPS may be sent",
   },
 
-  units: { type: "made", values: "tables", default: "[]", says: "settings of single units" },
+  units: { type: "made", values: "tables", default: "[]", says: "settings of individual units" },
   "units.identity": {
     type: "made",
     values: "an identity or a WWID",
     otherwise: "needed",
-    says: "which unit, as `pathctl show` writes it, or its WWID as `scsi_id` does",
+    says: "the unit's identity as in `pathctl show`, or its WWID as in `scsi_id`",
   },
   "units.name": {
     type: "made",
     values: "a name",
     otherwise: "`lu` and its number",
-    says: "name of the unit and of its NBD export; taken when the unit is found for the first time",
+    says: "name of the unit and of its NBD export; used when the unit is first found",
   },
   "units.patrol_read": {
     type: "flag",
     default: false,
     core: "UNIT_SET_PATROL_READ",
-    says: "patrol reads the first block instead of asking TEST UNIT READY",
+    says: "patrol reads the first block instead of sending TEST UNIT READY",
   },
   "units.hedge_budget_percent": {
     type: "share",
@@ -228,6 +228,6 @@ export const PATH_SETTINGS = {
     byCommand: true,
     core: "UNIT_SET_HEDGE_BUDGET",
     coreScale: 100,
-    says: "share of the reads that may be sent a second time when they are late; 0 turns that off",
+    says: "percentage of reads that may be sent a second time when they are late; 0 disables that",
   },
 } as const satisfies SettingTable;

@@ -6,7 +6,7 @@ import type * as abi from "../abi.ts";
 type AbiName = keyof typeof abi;
 
 /** A property of the core: UNIT_SET_* is set for each unit, MODE_* once. */
-export type CoreProperty = Extract<AbiName, `UNIT_SET_${string}` | `MODE_${string}`>;
+type CoreProperty = Extract<AbiName, `UNIT_SET_${string}` | `MODE_${string}`>;
 
 interface Common {
   /** What it means, in a sentence without its full stop; `code` as in Markdown. */
@@ -23,7 +23,7 @@ interface Common {
 }
 
 /** A whole number. Its unit of measure is the end of its name: `_ms`, `_s`, `_us`, `_mib`, `_bytes`. */
-export interface Whole extends Common {
+interface Whole extends Common {
   readonly type: "whole";
   readonly min: number;
   readonly max: number;
@@ -37,7 +37,7 @@ export interface Whole extends Common {
 }
 
 /** A number that need not be whole, of `_percent`. */
-export interface Share extends Common {
+interface Share extends Common {
   readonly type: "share";
   readonly min: number;
   readonly max: number;
@@ -45,37 +45,37 @@ export interface Share extends Common {
   readonly coreScale?: number;
 }
 
-export interface Flag extends Common {
+interface Flag extends Common {
   readonly type: "flag";
   readonly default?: boolean;
 }
 
 /** One of a few texts. In the core: its place among them. */
-export interface Choice extends Common {
+interface Choice extends Common {
   readonly type: "choice";
   readonly values: readonly string[];
   readonly default?: string;
 }
 
 /** One of a few numbers. */
-export interface Size extends Common {
+interface Size extends Common {
   readonly type: "size";
   readonly values: readonly number[];
   readonly default?: number;
 }
 
 /** An absolute path. */
-export interface Place extends Common {
+interface Place extends Common {
   readonly type: "place";
 }
 
-export interface Text extends Common {
+interface Text extends Common {
   readonly type: "text";
   readonly default?: string;
 }
 
 /** A value with a shape of its own, whose schema is written by hand (host/control/schemas/configuration.ts). */
-export interface Made extends Common {
+interface Made extends Common {
   readonly type: "made";
   /** What it may be, for documents. */
   readonly values: string;
@@ -89,4 +89,4 @@ export type SettingTable = Readonly<Record<string, Setting>>;
 
 /** What the three times of path patrol are: ours, and the original's of 2004. */
 export const PROFILES = ["default", "classic"] as const;
-export type Profile = (typeof PROFILES)[number];
+type Profile = (typeof PROFILES)[number];

@@ -9,7 +9,7 @@ import type { Setting } from "./setting.ts";
 
 export const SETTINGS = { ...PATH_SETTINGS, ...DAEMON_SETTINGS, ...ARRAY_SETTINGS } as const;
 
-export type Settings = typeof SETTINGS;
+type Settings = typeof SETTINGS;
 export type Key = keyof Settings;
 
 /** The names within a section of the file; of the section "" those outside any. */

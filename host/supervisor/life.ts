@@ -5,9 +5,6 @@ import { fileURLToPath } from "node:url";
 import { closeDescriptor, receiveDescriptor, socketPair } from "../native/index.ts";
 import type { Downward, Upward } from "./protocol.ts";
 
-/** Where control finds the channel for descriptors; the one for messages is Node's, at 3. */
-export const DESCRIPTOR_CHANNEL = 4;
-
 export interface LifeListener {
   message(message: Upward): void;
   ended(status: number | null, signal: NodeJS.Signals | null): void;

@@ -3,7 +3,7 @@
 
 import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { readExports } from "../../host/build/exports.ts";
+import { readExports } from "../../host/build/core-exports.ts";
 import { replayTable } from "../../host/embedding/glue.ts";
 import { failureOf, loadTests } from "../instrument/unit-tests.ts";
 import { World } from "../simulation/world.ts";

@@ -4,9 +4,9 @@ import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-export const CORPUS = join(import.meta.dirname, "corpus");
+const CORPUS = join(import.meta.dirname, "corpus");
 /** Inputs that once failed, by what they showed: <target>-<what>. They are never removed. */
-export const FOUND = join(import.meta.dirname, "found");
+const FOUND = join(import.meta.dirname, "found");
 
 const nameOf = (input: Uint8Array): string => createHash("sha1").update(input).digest("hex").slice(0, 12);
 

@@ -109,7 +109,7 @@ class Instrumenter {
   }
 }
 
-export function instrumented(source: string, isTypeScript = true): string {
+function instrumented(source: string, isTypeScript = true): string {
   const plain = isTypeScript ? stripTypeScriptTypes(source) : source;
   const instrumenter = new Instrumenter();
   instrumenter.visit(parse(plain, { ecmaVersion: "latest", sourceType: "module" }));

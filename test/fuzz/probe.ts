@@ -7,10 +7,10 @@ const SITES_MAX = 1 << 16;
 const STEPS_MAX = 20_000_000;
 
 /** An input made the code run on and on. */
-export class Hang extends Error {}
+class Hang extends Error {}
 
 /** Counters that lie elsewhere, each up to 255. */
-export interface Counters {
+interface Counters {
   readonly count: number;
   readonly read: () => Uint8Array;
   /** An input begins. The counters are cleared already. */

@@ -33,7 +33,7 @@ export interface Marked {
 }
 
 /** The files that are no code: constants alone. */
-export const isCode = (file: string): boolean => !file.endsWith("/abi.ts");
+const isCode = (file: string): boolean => !file.endsWith("/abi.ts");
 
 export const coreFiles = (): string[] => globSync("assembly/**/*.ts", { cwd: root }).filter(isCode).toSorted();
 

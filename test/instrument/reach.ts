@@ -12,7 +12,7 @@ import { Runner } from "./run.ts";
 const root = join(import.meta.dirname, "..", "..");
 
 /** Worlds that are compared with those of the core that ships. */
-export const ALIKE_SEEDS = 12;
+const ALIKE_SEEDS = 12;
 
 /** A test or a world, what it costs, and where it comes. */
 export interface Reach {
@@ -26,7 +26,7 @@ export interface Reached extends Marked {
   readonly reaches: readonly Reach[];
 }
 
-export const seedsFrom = (first: number, count: number): { readonly seed: number }[] =>
+const seedsFrom = (first: number, count: number): { readonly seed: number }[] =>
   Array.from({ length: count }, (_, index) => ({ seed: first + index }));
 
 /** Throws when worlds do not go as with the core that ships: then the instrumented one proves nothing. */

@@ -4,7 +4,7 @@
 import { cellExpression } from "./tables.ts";
 
 /** Loops of one call from the host: more than any needs. */
-export const FUEL = 4_000_000;
+const FUEL = 4_000_000;
 
 /** @param places how many places are counted */
 export function runtimeSource(places: number): string {

@@ -64,7 +64,7 @@ export function isAssertion(node: SyntaxNode, text: string): boolean {
 }
 
 /** Statements that stand for themselves: one of them can become a block. */
-export const STATEMENTS = ["Expression", "Return", "If", "While", "For", "Do", "Break", "Continue"] as const;
+const STATEMENTS = ["Expression", "Return", "If", "While", "For", "Do", "Break", "Continue"] as const;
 
 /** Whether `node` is a statement in a block, or the body of one; the head of a `for` is neither. */
 export function isStatement(node: SyntaxNode, parent: SyntaxNode): boolean {

@@ -19,13 +19,9 @@ export const NO_HOLE = 2;
 export const DF = 4;
 export const FAST_ZERO = 16;
 
-export const EPERM = 1;
-export const EIO = 5;
-export const ENOMEM = 12;
 export const EINVAL = 22;
 export const ENOSPC = 28;
 export const EOVERFLOW = 75;
-export const ENOTSUP = 95;
 
 const REQUEST_MAGIC = 0x25609513;
 const SIMPLE_MAGIC = 0x67446698;

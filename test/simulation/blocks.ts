@@ -8,7 +8,7 @@
 export const ZERO = 0;
 
 /** Bytes that name their write and place. */
-export const CHUNK_BYTES = 64;
+const CHUNK_BYTES = 64;
 const WORDS = CHUNK_BYTES / 4;
 /** So many bytes that are not zero name their write for certain; fewer might be another one's by chance. */
 const CERTAIN_BYTES = 8;

@@ -1,5 +1,5 @@
-// What becomes of requests of the block door once they are answered: the embedder is told, takes what it was lent, and learns when
-// its own buffer is back.
+// Requests of the block door after their answer: the embedder is told, takes what it was lent, and learns when its own buffer is
+// free.
 
 import { BLOCK_ANSWER, BLOCK_HELD, BLOCK_LENT, BLOCK_RETURNED, OPERATION_READ } from "../../abi";
 import { blockReady } from "../../memory/due";
@@ -15,7 +15,7 @@ import { tell } from "./tell";
 const LINK: usize = offsetof<Request>("next");
 const OF_REQUEST: usize = offsetof<Command>("nextOfRequest");
 
-/** Tells what there is to tell. */
+/** Reports whatever is due. */
 export function blockAnswers(): void {
   for (let at = listShift(blockReady, LINK); at !== 0; at = listShift(blockReady, LINK)) {
     const r = changetype<Request>(at);
@@ -66,7 +66,7 @@ export function over(t: Tag, r: Request): void {
   requestFreeIfOver(r);
 }
 
-/** Nobody touches a request's own buffer any more. */
+/** Nothing touches a request's own buffer any more. */
 function returned(r: Request): void {
   const number = <u32>r.cookie;
   const t = tagAt(number);

@@ -1,4 +1,4 @@
-// Clients of the block door: how they come and go.
+// Clients of the block door: opening and closing.
 
 import {
   BLOCK_ANSWER,
@@ -86,7 +86,7 @@ export function clientClose(handle: u32): i32 {
   return 0;
 }
 
-/** A tag's request is over, and everything told. */
+/** A tag's request is over, and everything has been reported. */
 export function tagFree(t: Tag): void {
   const n = t.client;
   t.state = TAG_FREE;

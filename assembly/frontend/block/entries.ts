@@ -1,4 +1,4 @@
-// Entries of the block door: what is wrong with them, and how requests are made of them.
+// Entries of the block door: their validation, and the requests made from them.
 
 import {
   BLOCK_ANSWER,
@@ -62,14 +62,14 @@ import { refuse, roomToTell, tagUsed, tell } from "./tell";
 const PENDING: usize = offsetof<BlockClient>("pendingFirst");
 const TAG_LINK: usize = offsetof<Tag>("next");
 
-/** Takes the embedder's entries, as far as there is room for what may come of them. */
+/** Takes the embedder's entries while there is room for their completions. */
 export function blockEntries(): void {
   const ring = control + <usize>CONTROL_BLOCK_ENTRIES;
   const tail = load<u32>(ring + RING_TAIL);
   let head = load<u32>(ring + RING_HEAD);
   if (head === tail) return;
   const capacity = load<u32>(ring + RING_CAPACITY);
-  // More than it holds: some were overwritten, and nobody knows what they asked.
+  // More entries than the ring holds: some were overwritten, and their content is lost.
   assert(tail - head <= capacity);
   const base = <usize>load<u32>(ring + RING_BASE);
   for (; head !== tail && roomToTell(); head++) entry(base + <usize>(head & (capacity - 1)) * BLOCK_ENTRY_BYTES);
@@ -104,7 +104,7 @@ function entry(at: usize): void {
     listPush(changetype<usize>(n) + PENDING, changetype<usize>(t), TAG_LINK);
 }
 
-/** An error that was not answered by a request goes into the unit's account like the others. */
+/** An error found before a request exists is counted in the unit's statistics like any other. */
 function failed(n: BlockClient): void {
   n.unit.failed++;
   statisticsError(n.unit.statistics);
@@ -126,7 +126,7 @@ export function clientResume(n: BlockClient): void {
   }
 }
 
-/** A lent buffer comes back: filled, or used up, or not wanted. */
+/** A lent buffer is returned: filled, used up, or not wanted. */
 function givenBack(t: Tag, kind: u32, number: u32, handle: u32): void {
   const state = t.state;
   const fits = state === TAG_FETCHING || (state === TAG_LENT && kind === BLOCK_RELEASE);
@@ -146,7 +146,7 @@ function flagsAllowed(kind: u32): u32 {
   return OPERATION_FLAG_FUA | OPERATION_FLAG_NO_HOLE | OPERATION_FLAG_FAST_ZERO;
 }
 
-/** What is wrong with a request: errno, 0 when nothing is. */
+/** What is wrong with a request: errno, 0 when it is valid. */
 function check(n: BlockClient, t: Tag): u32 {
   const u = n.unit;
   const kind = <u32>t.kind;
@@ -169,14 +169,14 @@ function check(n: BlockClient, t: Tag): u32 {
   return (flags & OPERATION_FLAG_FAST_ZERO) !== 0 && zeroMethod(u, flags) === METHOD_ZERO_WRITE ? ENOTSUP : 0;
 }
 
-/** A buffer of the embedder's own lies in its region, on a page. */
+/** An embedder's own buffer must lie in its region and start on a page. */
 function checkBuffer(t: Tag): u32 {
   if (t.buffer % BUFFER_PAGE_BYTES !== 0) return EINVAL;
   const at = <u64>t.buffer;
   return at < <u64>region || at + t.bytes > <u64>region + <u64>regionBytes ? EFAULT : 0;
 }
 
-/** Makes a request of an entry that is in order; false when it has to wait. */
+/** Makes a request from a valid entry; false when it has to wait. */
 function take(n: BlockClient, t: Tag, number: u32): bool {
   const u = n.unit;
   const kind = <u32>t.kind;

@@ -1,4 +1,4 @@
-// How a connection ends: drained, or shut at once, and when its record is free again. connection.ts has the rules.
+// How a connection ends: drained or at once, and when its record is free again. The rules are in connection.ts.
 
 import { EVENT_CONNECTION_CLOSED, OP_CLOSE } from "../../abi";
 import { connectionDirty, connectionsDirty } from "../../memory/due";
@@ -34,7 +34,7 @@ export function connectionDrain(n: Connection): void {
   connectionDirty(n);
 }
 
-/** Closes it now, giving up what is outstanding. `error` is a negated errno, 0 for an orderly end. */
+/** Closes it now, giving up outstanding requests. `error` is a negated errno, 0 for an orderly end. */
 export function connectionShut(n: Connection, error: i32): void {
   if (n.state === CONNECTION_FREE || n.state >= CONNECTION_CLOSING) return;
   waitNoLonger(n);
@@ -55,7 +55,7 @@ export function dropReplies(n: Connection): void {
   }
 }
 
-/** A payload that will not be complete: its request is forgotten, nobody has seen it. */
+/** A payload that will never be complete: its request is dropped, nobody has seen it. */
 function dropPayload(n: Connection): void {
   const r = n.payload;
   n.payload = changetype<Request>(0);
@@ -81,7 +81,7 @@ export function connectionGone(n: Connection): void {
   listPush(free, changetype<usize>(n), DIRTY);
 }
 
-/** Its reply has left, or nobody wants it. The caller has taken it out of its lists. */
+/** Its reply has left, or nobody wants it. The caller has removed it from its lists. */
 export function requestOver(r: Request): void {
   requestLeft(r);
   dropKept(r);

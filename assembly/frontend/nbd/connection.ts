@@ -1,17 +1,16 @@
-// NBD connections in their transmission phase: what is received when, what is sent when, and how one ends.
+// NBD connections in their transmission phase: when to receive, when to send, and how a connection ends.
 //
-// - At most one RECV and one SEND are pending. Replies that become ready while a SEND is under way go out together
-//   with the next one. The reply's header lies in the request slot, its data in the request's buffers: both stay
-//   until the SEND has completed.
-// - A RECV is armed only when there is somewhere to put what it brings; a connection that waits for room has none.
-// - Ending: DISC lets outstanding requests finish and their replies leave (DRAINING). When the client has gone, or has
-//   broken the protocol, or control closes it, it ends at once (CLOSING): nobody hears an answer, and a client that has gone
-//   may have been replaced by one that sends again what was not answered. So nothing more of it is begun, replies are
-//   dropped, and what the host has of it becomes orphans, which what is sent since waits for (orphan.ts). The record is free
-//   when the host has completed CLOSE; no completion follows it.
-// - That a client has gone shows in a WATCH, which lasts as long as the connection. RECV would show it too late: nothing is
-//   received from a connection that waits for room, and what its client has sent before it went would be read first.
-//   RECV shows a client that only sends no more; without DISC that counts as gone.
+// - At most one RECV and one SEND are pending. Replies that become ready during a SEND go out together in the next one. The
+//   reply's header is in the request slot, its data in the request's buffers: both stay until the SEND has completed.
+// - A RECV is armed only when there is room for what it brings; a connection that waits for room has none.
+// - Ending: after DISC outstanding requests finish and their replies leave (DRAINING). When the client disconnects or violates
+//   the protocol, or control closes the connection, it ends at once (CLOSING): nobody will read an answer, and a client that is
+//   gone may have been replaced by one that resends what was not answered. So no more of its work is started, replies are
+//   dropped, and commands in flight become orphans, which later requests wait for (orphan.ts). The record is free when the host
+//   has completed CLOSE; no completion follows it.
+// - A WATCH, which lasts as long as the connection, reports that a client has disconnected. RECV would report it too late:
+//   nothing is received from a connection that waits for room, and everything the client sent before would be read first. RECV
+//   shows a client that has only stopped sending; without DISC that counts as gone.
 
 import {
   CONNECTION_ALLOCATION,
@@ -129,7 +128,7 @@ export function connectionTakeOver(socket: u32, unit: u32, flags: u32, preloaded
   return <i32>n.number;
 }
 
-/** Asks for word of the client's end. */
+/** Asks to be told when the client disconnects. */
 function watch(n: Connection): void {
   n.watching = 1;
   n.generation++;
@@ -137,15 +136,15 @@ function watch(n: Connection): void {
   submit(false, OP_WATCH, 0, makeTag(TAG_WATCH, n.generation, n.number), n.socket, 0, 0);
 }
 
-/** A WATCH has completed: its client has closed the connection and hears nothing any more, whatever of it is unread. */
+/** A WATCH has completed: its client has closed the connection and reads nothing any more, whatever of its data is unread. */
 export function watchCompleted(n: Connection, generation: u8, result: i32): void {
   if (n.watching === 0 || n.watchGeneration !== generation) return countStray();
   n.watching = 0;
-  // A host that cannot watch says so; then RECV and SEND tell.
+  // A host that cannot watch says so; then RECV and SEND have to detect it.
   if (result === 0) connectionShut(n, 0);
 }
 
-/** The end of the turn: parses what there is, sends what is ready, receives where there is room. */
+/** End of the turn: parses what has arrived, sends what is ready, receives if there is room. */
 export function connectionsServe(): void {
   for (let at = listShift(connectionsDirty, DIRTY); at !== 0; at = listShift(connectionsDirty, DIRTY)) {
     const n = changetype<Connection>(at);
@@ -169,7 +168,7 @@ function send(n: Connection): void {
   n.generation++;
   n.sendGeneration = n.generation;
   const tag = makeTag(TAG_SEND, n.generation, n.number);
-  // Where more is under way, the turn that brings word of this SEND also brings what has come meanwhile, together.
+  // If more is in flight, the turn that reports this SEND also brings what has completed meanwhile, together.
   const lone = n.requests === 1 && n.state === CONNECTION_OPEN && !anybodyWaits();
   submit(false, OP_SEND, lone ? SUBMISSION_FLAG_LAZY : 0, tag, n.socket, n.gather, entries);
   if (lone) lazySend();
@@ -193,7 +192,7 @@ function receive(n: Connection): void {
   n.receiveGeneration = n.generation;
 }
 
-/** Moves what is not parsed yet to the front of the receive buffer. */
+/** Moves unparsed bytes to the front of the receive buffer. */
 function compact(n: Connection): void {
   const bytes = n.end - n.begin;
   if (n.begin !== 0 && bytes !== 0) memory.copy(n.receiveBuffer, n.receiveBuffer + n.begin, bytes);

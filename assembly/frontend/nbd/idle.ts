@@ -1,4 +1,4 @@
-// Closes connections that hold room and do nothing with it while others wait for room (request/room.ts).
+// Closes connections that hold resources without using them while others wait (request/room.ts).
 
 import { ETIMEDOUT, negated } from "../../memory/errno";
 import { connectionAt, connectionCount } from "../../memory/memory";
@@ -9,13 +9,13 @@ import { watch } from "../../request/admission";
 import { waitingCount } from "../../request/room";
 import { connectionShut } from "./closing";
 
-/** A payload that makes no progress, replies that are not taken, for so long are too long when others wait. */
+/** How long a payload may make no progress, or replies may stay unread, while others wait. */
 const IDLE_PAYLOAD_NS: u64 = 10 * SECOND;
 const IDLE_SEND_NS: u64 = 60 * SECOND;
 
 /**
- * The core's timer has fired. While somebody waits for room, a client that has begun a payload and does not go on, or
- * does not take its replies, is closed: it would hold the others up for as long as it likes.
+ * The core's timer has fired. While anyone waits for room, a client that has started a payload and does not continue, or does not
+ * read its replies, is closed: otherwise it could hold up the others indefinitely.
  */
 export function coreWoken(): void {
   if (waitingCount === 0) return;

@@ -1,12 +1,12 @@
-// The transmission phase of the NBD protocol, the server's side (NBD protocol document, "Transmission phase").
+// The transmission phase of the NBD protocol, server side (NBD protocol document, "Transmission phase").
 //
-// Requests are parsed in place from the receive buffer, as many as one RECV brought. A write whose payload is small
-// waits in the receive buffer until it is whole, so a client that stops in the middle holds nothing; a large one gets
-// its buffers at once and the rest of its payload is received directly into them.
+// Requests are parsed in place in the receive buffer, as many as one RECV brought. A write with a small payload waits in the
+// receive buffer until it is complete, so a client that stops in the middle holds nothing; a large write gets its buffers at once
+// and the rest of its payload is received directly into them.
 //
-// What a client gets for what is wrong: a wrong magic, or a payload of more than twice the limit, closes the
-// connection, because nothing that follows can be trusted. Everything else is answered with an NBD error, the payload
-// of a refused write being thrown away. An unknown command cannot have a payload, as far as this server knows.
+// Errors: a wrong magic, or a payload of more than twice the limit, closes the connection, because nothing after it can be
+// trusted. Everything else is answered with an NBD error, and the payload of a refused write is discarded. An unknown command
+// cannot have a payload, as far as this server knows.
 
 import {
   CONNECTION_ALLOCATION,
@@ -54,7 +54,7 @@ const FLAG_PAYLOAD_LENGTH: u32 = 32;
 /** Payloads up to this size are awaited in the receive buffer. */
 const SMALL_PAYLOAD_BYTES: u32 = 16384;
 
-/** Parses what the receive buffer holds, until it is used up or there is no room for a request. */
+/** Parses the receive buffer until it is empty or there is no room for a request. */
 export function parseRequests(n: Connection): void {
   while (n.state === CONNECTION_OPEN) {
     if (n.drainBytes !== 0 && !drain(n)) return;
@@ -75,7 +75,7 @@ function headerBytes(n: Connection): u32 {
   return (n.flags & CONNECTION_EXTENDED) !== 0 ? EXTENDED_HEADER_BYTES : HEADER_BYTES;
 }
 
-/** Throws payload bytes away; true when all of them are gone. */
+/** Discards payload bytes; true when all of them are gone. */
 function drain(n: Connection): bool {
   const bytes = min(n.drainBytes, n.end - n.begin);
   n.begin += bytes;
@@ -131,7 +131,7 @@ function parseExtended(n: Connection, header: usize): bool {
   return parsed(n, header, kind, flags, bytes, (flags & FLAG_PAYLOAD_LENGTH) !== 0);
 }
 
-/** A header was understood: the same as `parseRequest`. */
+/** A valid header was read: the same as `parseRequest`. */
 function parsed(n: Connection, header: usize, kind: u32, flags: u32, bytes: u64, payload: bool): bool {
   const cookie = load<u64>(header, 8);
   const offset = bswap<u64>(load<u64>(header, 16));
@@ -171,14 +171,14 @@ function flagsAllowed(n: Connection, kind: u32): u32 {
   );
 }
 
-/** Whether a command was announced, or agreed to, in the negotiation. */
+/** Whether a command was announced or agreed to in the negotiation. */
 function offered(n: Connection, kind: u32): bool {
   if (kind === OPERATION_TRIM) return (n.flags & (CONNECTION_TRIM | CONNECTION_READ_ONLY)) !== 0;
   if (kind === OPERATION_STATUS) return (n.flags & CONNECTION_ALLOCATION) !== 0;
   return kind <= OPERATION_WRITE_ZEROES;
 }
 
-/** What is wrong with a request: an NBD error, 0 when nothing is. */
+/** What is wrong with a request: an NBD error, 0 when it is valid. */
 function check(n: Connection, kind: u32, flags: u32, offset: u64, bytes: u64): u32 {
   const u = n.unit;
   const writes = kind === OPERATION_WRITE || kind === OPERATION_TRIM || kind === OPERATION_WRITE_ZEROES;
@@ -201,7 +201,7 @@ function check(n: Connection, kind: u32, flags: u32, offset: u64, bytes: u64): u
   return 0;
 }
 
-/** Whether the pool is large enough; whole blocks around the largest payload may be too much for the smallest one. */
+/** Whether the pool is large enough: rounded up to whole blocks, the largest payload may exceed a very small pool. */
 function fitsPool(u: Unit, kind: u32, offset: u64, bytes: u64): bool {
   const edges = kind === OPERATION_WRITE ? poolBytesFor(edgeBytes(u, offset, bytes)) : 0;
   return poolBytesFor(<u32>spanBytes(u, offset, bytes)) + edges <= poolBytes;
@@ -212,7 +212,7 @@ function edgeBytes(u: Unit, offset: u64, bytes: u64): u32 {
   return ((offset | bytes) & (<u64>u.blockBytes - 1)) === 0 ? 0 : EDGES_BYTES;
 }
 
-/** Makes a request of a header that is in order; false when it has to wait. */
+/** Makes a request from a valid header; false when it has to wait. */
 function take(n: Connection, kind: u32, flags: u32, cookie: u64, offset: u64, bytes: u64): bool {
   const u = n.unit;
   const headBytes = headerBytes(n);
@@ -257,14 +257,14 @@ function takePayload(n: Connection): void {
   }
 }
 
-/** Where the next byte of a payload goes; 0 when none is coming in. */
+/** Where the next payload byte goes; 0 when no payload is being received. */
 export function payloadTarget(n: Connection): usize {
   if (changetype<usize>(n.payload) === 0) return 0;
   const at = n.payloadBytes + <u32>n.payload.lead;
   return requestBlock(n.payload, at / PIECE_BYTES_MAX) + (at & (PIECE_BYTES_MAX - 1));
 }
 
-/** How many bytes may go there at once. */
+/** How many bytes may be received there at once. */
 export function payloadTargetBytes(n: Connection): u32 {
   const at = n.payloadBytes + <u32>n.payload.lead;
   return min(<u32>n.payload.askedBytes - n.payloadBytes, PIECE_BYTES_MAX - (at & (PIECE_BYTES_MAX - 1)));

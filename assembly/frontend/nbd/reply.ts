@@ -28,7 +28,7 @@ const CHUNK_STATUS: u16 = 5;
 const CHUNK_STATUS_EXTENDED: u16 = 6;
 const CHUNK_ERROR: u16 = 0x8001;
 const EXTENDED_MAGIC: u32 = 0x6e8a278c;
-/** Reads from this size on are looked through for zeroes; below it the look costs more than the bytes. */
+/** Smallest read that is scanned for zeroes; below it the scan costs more than it saves. */
 const HOLE_BYTES_MIN: u32 = 32768;
 
 const LINK: usize = offsetof<Request>("next");
@@ -39,7 +39,7 @@ let entry: usize = 0;
 let entryEnd: usize = 0;
 let sendBytes: u32 = 0;
 
-/** Fills the connection's gather table with as many ready replies as fit; answers the number of entries. */
+/** Fills the connection's gather table with as many ready replies as fit; returns the number of entries. */
 export function gatherReplies(n: Connection): u32 {
   const ready = changetype<usize>(n) + READY;
   entry = n.gather;
@@ -70,7 +70,7 @@ function gather(address: usize, bytes: u32): bool {
   return true;
 }
 
-/** Adds one reply; false when the table has no room for it (then nothing of it counts). */
+/** Adds one reply; false when it does not fit into the table (then none of it counts). */
 function gatherReply(n: Connection, r: Request): bool {
   const header = changetype<usize>(r) + REQUEST_HEADER;
   const bytesBefore = sendBytes;
@@ -88,7 +88,7 @@ function gatherReply(n: Connection, r: Request): bool {
   return fits;
 }
 
-/** Writes the header of a chunk; answers how many bytes it has. */
+/** Writes the header of a chunk; returns its length. */
 function chunkHeader(n: Connection, r: Request, header: usize, type: u16, bytes: u32): u32 {
   store<u16>(header, bswap<u16>(CHUNK_DONE), 4);
   store<u16>(header, bswap<u16>(type), 6);
@@ -155,7 +155,7 @@ function gatherData(r: Request): bool {
   return true;
 }
 
-/** Whether everything a large READ brought is zero. Data that is not shows it in the first bytes, nearly always. */
+/** Whether all data of a large READ is zero. Other data nearly always shows in the first bytes. */
 function isHole(r: Request): bool {
   if (r.bytes < HOLE_BYTES_MIN || r.kept !== 0 || <u64>r.bytes !== r.askedBytes) return false;
   for (let at: u32 = 0; at < r.bytes; at += PIECE_BYTES_MAX) {

@@ -35,7 +35,7 @@ const LONG = "ffffffffffffffff ffffffff 0000";
 const SHORT = "ffffffff 00 ffff 00";
 const MIDDLE = "ffffffff ffffffff 0000";
 
-export const COMMANDS: readonly CommandKind[] = [
+const COMMANDS: readonly CommandKind[] = [
   kind(scsi.TEST_UNIT_READY, "00 0000 00 00", () => {}),
   kind(scsi.REQUEST_SENSE, "01 0000 ff 00", null),
   kind(scsi.READ_6, "1f ffff ff 00", reading),

@@ -5,9 +5,9 @@ import { TRANSFER_BYTES_MAX, UNMAP_BLOCKS_MAX, UNMAP_DESCRIPTORS_MAX, WRITE_SAME
 import { ASC_LUNS_CHANGED } from "../scsi.ts";
 import { nameHash, type LogicalUnit, type Port } from "../unit.ts";
 
-export const VENDOR = "PATHMGR ";
-export const PRODUCT = "EMULATED DISK   ";
-export const REVISION = "0001";
+const VENDOR = "PATHMGR ";
+const PRODUCT = "EMULATED DISK   ";
+const REVISION = "0001";
 
 const VPD_PAGES = [0x00, 0x80, 0x83, 0xb0, 0xb1, 0xb2];
 const VPD_PAGES_OLD = VPD_PAGES.filter((page) => page !== 0x83);
@@ -150,7 +150,7 @@ function deviceIdentification(command: Command, unit: LogicalUnit, port: Port): 
 }
 
 /** NAA 5 name of a target port, 8 bytes. */
-export function portName(port: Port): Uint8Array {
+function portName(port: Port): Uint8Array {
   const name = new Uint8Array(8);
   const view = new DataView(name.buffer);
   view.setUint32(0, 0x5001a2b0);

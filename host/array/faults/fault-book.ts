@@ -215,17 +215,21 @@ export class FaultBook {
     // A fault that strikes single commands does nothing to those in flight.
     if (when !== undefined && Object.values(when).some((value) => value !== undefined)) return;
     if (fault.kind === "port-down") {
-      this.#host.inFlight((engine) => engine.endAll(entry.ports, fault.hostStatus ?? HOST_TRANSPORT_DISRUPTED, false));
+      this.#host.inFlight((engine) =>
+        engine.inFlight.endAll(entry.ports, fault.hostStatus ?? HOST_TRANSPORT_DISRUPTED, false),
+      );
       entry.undo.push(() => attend(entry.ports, ASC_NEXUS_LOSS));
     } else if (fault.kind === "no-answer") {
-      this.#host.inFlight((engine) => engine.hold(entry.ports, fault.execution ?? "never", fault.giveUp !== false));
-      entry.undo.push(() => this.#host.inFlight((engine) => engine.release(entry.ports)));
+      this.#host.inFlight((engine) =>
+        engine.inFlight.hold(entry.ports, fault.execution ?? "never", fault.giveUp !== false),
+      );
+      entry.undo.push(() => this.#host.inFlight((engine) => engine.inFlight.release(entry.ports)));
     } else if (fault.kind === "queued") {
-      entry.undo.push(() => this.#host.inFlight((engine) => engine.deliver(entry.ports)));
+      entry.undo.push(() => this.#host.inFlight((engine) => engine.inFlight.deliver(entry.ports)));
     } else if (fault.kind === "flapping") {
       this.#flap(entry, nowNs, true);
       entry.undo.push(() => {
-        this.#host.inFlight((engine) => engine.release(entry.ports));
+        this.#host.inFlight((engine) => engine.inFlight.release(entry.ports));
         attend(entry.ports, ASC_NEXUS_LOSS);
       });
     }
@@ -238,11 +242,14 @@ export class FaultBook {
       for (const portFault of port.faults?.list ?? []) if (portFault.id === entry.id) portFault.down = down;
     }
     if (!down) {
-      this.#host.inFlight((engine) => engine.release(entry.ports));
+      this.#host.inFlight((engine) => engine.inFlight.release(entry.ports));
       attend(entry.ports, ASC_NEXUS_LOSS);
-    } else if (fault.how === "no-answer") this.#host.inFlight((engine) => engine.hold(entry.ports, "never", true));
+    } else if (fault.how === "no-answer")
+      this.#host.inFlight((engine) => engine.inFlight.hold(entry.ports, "never", true));
     else
-      this.#host.inFlight((engine) => engine.endAll(entry.ports, fault.hostStatus ?? HOST_TRANSPORT_DISRUPTED, false));
+      this.#host.inFlight((engine) =>
+        engine.inFlight.endAll(entry.ports, fault.hostStatus ?? HOST_TRANSPORT_DISRUPTED, false),
+      );
     const nextNs = nowNs + (down ? fault.downMs : fault.upMs) * NS_PER_MS;
     this.#alarm(entry, nextNs, (atNs) => this.#flap(entry, atNs, !down));
   }
@@ -273,7 +280,7 @@ export class FaultBook {
     for (const port of entry.ports) {
       const lead = (to: LogicalUnit | null): void => {
         // What the port has accepted was meant for the unit it led to: it must not reach the other one.
-        this.#host.inFlight((engine) => engine.endAll(new Set([port]), HOST_TRANSPORT_DISRUPTED, true));
+        this.#host.inFlight((engine) => engine.inFlight.endAll(new Set([port]), HOST_TRANSPORT_DISRUPTED, true));
         port.leadTo(to);
         if (!silent) port.attend(ASC_LUNS_CHANGED);
       };
@@ -310,7 +317,7 @@ export class FaultBook {
   #powerLoss(struck: ReadonlySet<Port>, keep: number): void {
     const arrays = new Set([...struck].map((port) => port.arrayIndex));
     const ports = new Set(this.#host.ports.filter((port) => arrays.has(port.arrayIndex)));
-    this.#host.inFlight((engine) => engine.endAll(ports, HOST_TRANSPORT_DISRUPTED, true));
+    this.#host.inFlight((engine) => engine.inFlight.endAll(ports, HOST_TRANSPORT_DISRUPTED, true));
     for (const unit of unitsOf(ports)) {
       unit.cache?.lose(() => this.#host.random.next() < keep);
       unit.reservations.release();

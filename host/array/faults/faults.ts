@@ -104,7 +104,7 @@ export interface FaultPlace {
   readonly port?: number;
 }
 
-export const FAULT_COMMANDS = ["all", "io", "reads", "writes", "other", "inquiry"] as const;
+const FAULT_COMMANDS = ["all", "io", "reads", "writes", "other", "inquiry"] as const;
 
 /** Which commands a fault strikes; for the kinds that act on single commands. */
 export interface FaultFilter {

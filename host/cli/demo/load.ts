@@ -33,7 +33,7 @@ function randomFrom(seed: number): (below: number) => number {
 }
 
 /** A block's content: its own number and the generation of the write, over and over. */
-export function fillBlock(target: Buffer, at: number, block: number, generation: number): void {
+function fillBlock(target: Buffer, at: number, block: number, generation: number): void {
   const word = Math.imul(block + 1, 0x9e37_79b1) ^ Math.imul(generation + 1, 0x85eb_ca6b);
   for (let offset = 0; offset < BLOCK_BYTES; offset += 8) {
     target.writeUInt32LE(word >>> 0, at + offset);

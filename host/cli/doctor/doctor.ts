@@ -21,7 +21,7 @@ import {
 } from "./kernel.ts";
 
 /** This machine. */
-export const thisMachine = (): Machine => ({
+const thisMachine = (): Machine => ({
   sys: "/sys",
   proc: "/proc",
   dev: "/dev",

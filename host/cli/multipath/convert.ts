@@ -9,7 +9,7 @@ import { identityOf } from "./selectors.ts";
 import { POLLING_S_DEFAULT, QUEUE_MS, settingOf, type Outcome, type Settings } from "./settings.ts";
 
 /** One keyword and what became of it. */
-export interface Note extends Place {
+interface Note extends Place {
   readonly keyword: string;
   /** The key of pathmanager.toml, or the reason. */
   readonly text: string;

@@ -14,7 +14,7 @@ import { convert, type Converted } from "./convert.ts";
 import { parseMultipathConf, type Place } from "./parse.ts";
 
 /** One file of a configuration; without a name where there is only one. */
-export interface Source {
+interface Source {
   readonly file?: string;
   readonly text: string;
 }
@@ -22,7 +22,7 @@ export interface Source {
 const place = ({ file, line }: Place): string => (file === undefined ? `line ${line}` : `${file}:${line}`);
 
 /** Everything that is known of the files together, read in this order; `errors` in the order of the files. */
-export function importSources(sources: readonly Source[]): Converted {
+function importSources(sources: readonly Source[]): Converted {
   const order = new Map(sources.map(({ file }, index) => [file, index]));
   const inOrder = (a: Place, b: Place): number =>
     (order.get(a.file) ?? 0) - (order.get(b.file) ?? 0) || a.line - b.line || a.column - b.column;

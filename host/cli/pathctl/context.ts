@@ -37,7 +37,7 @@ export interface Runner {
   status: number;
 }
 
-export const jsonText = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
+const jsonText = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
 
 /** Runs `action`, prints its result or its error, and sets the exit status. `paths` are named in errors. */
 export async function perform(

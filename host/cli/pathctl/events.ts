@@ -22,7 +22,7 @@ function levelText(level: EventView["level"], style: Style): string {
 }
 
 /** `2026-11-22 16:40:01  warning  258  Failover was done: ...`. */
-export const eventLine = (event: EventView, style: Style): string =>
+const eventLine = (event: EventView, style: Style): string =>
   `${timeText(event.time)}  ${levelText(event.level, style)}  ${event.message}  ${event.text}\n`;
 
 const query = (values: Readonly<Record<string, number | undefined>>): string => {

@@ -25,8 +25,7 @@ function pathPaint(path: PathView, style: Style): Paint {
 }
 
 /** State and conditions: `failed, wrong unit`. */
-export const stateText = (path: Pick<PathView, "state" | "conditions">): string =>
-  [path.state, ...path.conditions].join(", ");
+const stateText = (path: Pick<PathView, "state" | "conditions">): string => [path.state, ...path.conditions].join(", ");
 
 const PATH_TITLES = [
   "",

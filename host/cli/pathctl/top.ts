@@ -7,7 +7,7 @@ import { timeText } from "./events.ts";
 import type { Context } from "./context.ts";
 
 /** Rates of one path between two samples; per second, bytes as bytes. */
-export interface PathRates {
+interface PathRates {
   readonly number: string;
   readonly unit: number;
   readonly symbol: string;

@@ -9,9 +9,9 @@ import { parseCommand, SYNOPSIS, type Command } from "./command.ts";
 import { clusterLine, failbackLine, getlunText, modeText, watcherText } from "./layout.ts";
 
 /** Exit statuses (reference, section 3). */
-export const EXIT_DONE = 0;
-export const EXIT_REFUSED = 1;
-export const EXIT_USAGE = 2;
+const EXIT_DONE = 0;
+const EXIT_REFUSED = 1;
+const EXIT_USAGE = 2;
 
 const pathRoute = (path: string, action: string): string => `/v1/paths/${encodeURIComponent(path)}/${action}`;
 

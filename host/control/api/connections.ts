@@ -19,7 +19,7 @@ export const ROOT_RESERVE = 16;
 /** Requests a connection may pipeline. */
 export const REQUESTS_AHEAD_MAX = 8;
 /** How long an answer may wait without its reader taking a byte. */
-export const UNREAD_MS_MAX = 30_000;
+const UNREAD_MS_MAX = 30_000;
 /** How often that is checked. */
 const WATCH_MS = 5_000;
 

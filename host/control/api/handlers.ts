@@ -9,16 +9,9 @@ import { isShown } from "../inventory/inventory.ts";
 import { askLatencies, NO_LATENCIES, type Latencies } from "../views/latencies.ts";
 import { patchMode, patchPatrol } from "../operations/mode-operations.ts";
 import { arrayViews, statisticsView } from "../views/overviews.ts";
-import {
-  enablePath,
-  failbackAll,
-  failbackPath,
-  forgetPath,
-  setPriority,
-  swapPaths,
-  useMatching,
-  usePath,
-} from "../operations/path-operations.ts";
+import { failbackAll, failbackPath } from "../operations/failback-operations.ts";
+import { forgetPath } from "../operations/forget-operations.ts";
+import { enablePath, setPriority, swapPaths, useMatching, usePath } from "../operations/path-operations.ts";
 import { refusal } from "../core/reactor-port.ts";
 import type { Input, Output, RouteId } from "../schemas/routes.ts";
 import type { ConfigurationView, ReloadReport } from "../schemas/configuration.ts";

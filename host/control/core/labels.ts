@@ -21,7 +21,7 @@ export interface PathLabel {
   readonly native: NativeLabel | null;
 }
 
-export interface NativeLabel {
+interface NativeLabel {
   readonly port: number;
   readonly change: QueueChange | null;
   readonly depthWanted: number;

@@ -18,7 +18,7 @@ function serviceOf(service: ConfiguredService): PortService {
   };
 }
 
-export function topologyOf(array: EmulatedArray): ArrayTopology {
+function topologyOf(array: EmulatedArray): ArrayTopology {
   return {
     name: array.name,
     units: array.units,

@@ -24,7 +24,7 @@ export interface Outcome {
   readonly problems: readonly string[];
 }
 
-export type PathBefore = Pick<Path, "priority" | "enabled" | "enabling" | "priorityLost">;
+type PathBefore = Pick<Path, "priority" | "enabled" | "enabling" | "priorityLost">;
 export type UnitBefore = Pick<Unit, "facts" | "capabilities">;
 
 /** What one scan is about to change. */

@@ -8,7 +8,7 @@ import type { EventHub } from "./event-hub.ts";
 import type { Logger } from "../ground/logger.ts";
 
 /** Reserved for the daemon itself. */
-export const DESCRIPTORS_KEPT = 32;
+const DESCRIPTORS_KEPT = 32;
 /** How often a shortage is reported at most. */
 const SAID_MS = 60_000;
 

@@ -1,7 +1,7 @@
 // Suggests what the user probably meant.
 
 /** Number of single-character edits between two words (Levenshtein). */
-export function distance(a: string, b: string): number {
+function distance(a: string, b: string): number {
   let previous = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (const [i, left] of [...a].entries()) {
     const row = [i + 1];

@@ -20,7 +20,7 @@ export const SLICE_MS = 5;
 const PIECE_CHARS = 32 * 1024;
 
 /** Yields to the event loop when its time slice is over. */
-export class Slice {
+class Slice {
   #endMs = performance.now() + SLICE_MS;
 
   /** True when others should get a turn: then call `next`. */

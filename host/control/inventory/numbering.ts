@@ -34,7 +34,7 @@ export function freeName(taken: ReadonlySet<string>, wanted: string, number: num
 }
 
 /** One more than the highest number; the highest free one when that exceeds the limit. */
-export function nextPriority(taken: ReadonlySet<number>): number {
+function nextPriority(taken: ReadonlySet<number>): number {
   const next = Math.max(0, ...taken) + 1;
   if (next <= PRIORITY_MAX) return next;
   for (let priority = PRIORITY_MAX; priority > 0; priority--) if (!taken.has(priority)) return priority;

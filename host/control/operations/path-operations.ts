@@ -1,10 +1,8 @@
 // An operator's operations on paths. Each one checks first, then writes the state file, then tells the core; if the core refuses,
 // the state file is restored. So an answer means that the change is on disk and in force.
 
-import { setTimeout } from "node:timers/promises";
 import * as abi from "../../abi.ts";
 import type { MessageName } from "../../liaison/messages.ts";
-import { waitForFailback } from "./failback.ts";
 import type { Context } from "../devices/context.ts";
 import { ControlError, reasonOf } from "../ground/errors.ts";
 import type { About } from "../events/event-hub.ts";
@@ -16,11 +14,7 @@ import { waitVerified } from "../core/wait-verified.ts";
 import { pathState, pathView } from "../views/views.ts";
 
 /** An enabled path carries I/O once its identity is verified; how long to wait for that while other commands wait. */
-const VERIFY_MS_MAX = 1000;
-
-/** How often the removal of a forgotten unit from the core is tried, and for how long: command_ms and resets at most. */
-const REMOVE_AGAIN_MS = 1000;
-const REMOVE_ATTEMPTS_MAX = 120;
+export const VERIFY_MS_MAX = 1000;
 
 /** A change of settings of some paths. */
 interface PathChange {
@@ -69,7 +63,7 @@ function settleNumber(path: Path, changing: readonly Path[]): void {
   for (const rival of rivalsOf(path)) if (!changing.includes(rival)) rival.priorityLost = true;
 }
 
-async function answer(context: Context, path: Path): Promise<PathView> {
+export async function answer(context: Context, path: Path): Promise<PathView> {
   await context.snapshots.current();
   return pathView(path, context.views);
 }
@@ -281,148 +275,4 @@ export function useMatching(context: Context, pattern: string): Promise<{ paths:
     await context.snapshots.current();
     return { paths: chosen.map((path) => pathView(path, context.views)) };
   });
-}
-
-/** Fails back one failed path, or clears a marginal one; throws the reason why it could not. */
-async function failback(context: Context, path: Path): Promise<void> {
-  const { handle } = path;
-  const record = handle === null ? null : context.snapshots.newest.path(handle);
-  if (handle === null || record === null) {
-    throw new ControlError("PATH_CHECK_FAILED", `path ${path.number} cannot be taken back: its device is gone`, {
-      parameter: path.number,
-      remedy: "connect it again; it is then taken back by itself",
-    });
-  }
-  if (path.foreignIdentity !== null) {
-    throw new ControlError("WRONG_UNIT", `path ${path.number} leads to ${path.foreignIdentity}, not to its own unit`, {
-      parameter: path.number,
-      remedy: "correct the mapping of the array, or forget the path",
-    });
-  }
-  if (pathState(path, record) !== "failed") {
-    if (context.snapshots.newest.isMarginal(handle)) return vouch(context, path, handle);
-    throw new ControlError("PATH_NOT_FAILED", `path ${path.number} is not failed`, {
-      parameter: path.number,
-      remedy: "nothing has to be done; enable it if it is in standby",
-    });
-  }
-  const outcome = waitForFailback(context, path, handle);
-  try {
-    await demand(context.reactor, [pathSet(handle, abi.PATH_SET_FAILED, 0)], "taking the path back", path.number);
-  } catch (thrown) {
-    outcome.cancel();
-    throw thrown;
-  }
-  await outcome.done;
-  await vouch(context, path, handle);
-}
-
-/** `-failback`. */
-export async function failbackPath(context: Context, number: string): Promise<PathView> {
-  const path = context.inventory.path(number);
-  await context.snapshots.current();
-  await failback(context, path);
-  await waitVerified(context.snapshots, [path], VERIFY_MS_MAX);
-  return answer(context, path);
-}
-
-/** `-failbackall`: every failed or marginal path whose device is present, in parallel. */
-export async function failbackAll(context: Context) {
-  const snapshot = await context.snapshots.current();
-  const failed = context.inventory.paths().filter((path) => {
-    const record = path.handle === null ? null : snapshot.path(path.handle);
-    return record !== null && (pathState(path, record) === "failed" || (record.flags & abi.PATH_FLAG_MARGINAL) !== 0);
-  });
-  const results = await Promise.all(
-    failed.map(async (path) => {
-      try {
-        await failback(context, path);
-        return { path: path.number, done: true, reason: null };
-      } catch (thrown) {
-        return { path: path.number, done: false, reason: reasonOf(thrown) };
-      }
-    }),
-  );
-  await context.snapshots.current();
-  return { results };
-}
-
-/**
- * The path that a number means to `forget`: one that leads to another unit, else one that is gone. Several paths may have had the
- * number before the present one.
- */
-function forgettable(context: Context, number: string): Path {
-  const path = context.inventory.path(number);
-  const isThere = path.handle !== null && path.foreignIdentity === null;
-  return isThere ? (context.inventory.gonePaths(number)[0] ?? path) : path;
-}
-
-/** Forgets a path that is gone, or that leads to another unit: from then on it is taken for what it is. */
-export async function forgetPath(context: Context, number: string): Promise<{ done: true }> {
-  await context.change(async () => {
-    const path = forgettable(context, number);
-    if (path.handle !== null && path.foreignIdentity === null) {
-      throw new ControlError(
-        "PATH_PRESENT",
-        `path ${number} is there; only a path whose device is gone can be forgotten`,
-        {
-          parameter: number,
-          remedy: "remove the device first, or disable the path",
-        },
-      );
-    }
-    const isLast = path.unit.paths.size === 1;
-    if (isLast && context.attachments.of(path.unit).length > 0) {
-      throw new ControlError("ATTACHED", `LogicalUnit #${path.unit.number} is attached and has no other path`, {
-        parameter: number,
-        remedy: "detach it first",
-      });
-    }
-    if (isLast) await refuseWithClients(context, path);
-    context.state.transaction(() => {
-      context.state.forgetPath(path.id);
-      if (isLast) context.state.forgetUnit(path.unit.number);
-    });
-    await context.bringUp.remove(path);
-    context.inventory.removePath(path);
-    context.hub.say("path-forgotten", { unit: path.unit.number, path: number });
-    if (isLast) await forgetUnit(context, path.unit);
-  });
-  await context.rescan();
-  return { done: true };
-}
-
-/** Clients stay connected to a unit whose paths are gone; without the unit their requests would never be answered. */
-async function refuseWithClients(context: Context, { number, unit }: Path): Promise<void> {
-  const { handle } = unit;
-  if (handle === null) return;
-  const connections = (await context.snapshots.current()).unit(handle)?.connections ?? 0;
-  if (connections === 0) return;
-  const clients = `${connections} NBD connection${connections === 1 ? "" : "s"}`;
-  throw new ControlError("BUSY", `LogicalUnit #${unit.number} has no other path, and ${clients}`, {
-    parameter: number,
-    remedy: "end the clients first",
-  });
-}
-
-const isRemoved = (context: Context, handle: number): Promise<boolean> =>
-  context.reactor.unitRemove(handle).then(
-    () => true,
-    () => false,
-  );
-
-/** Commands without an answer hold the core's unit until they are settled; only then is its place free. */
-async function removeLater(context: Context, handle: number): Promise<void> {
-  for (let attempt = 0; attempt < REMOVE_ATTEMPTS_MAX; attempt++) {
-    await setTimeout(REMOVE_AGAIN_MS, undefined, { ref: false });
-    if (await isRemoved(context, handle)) return;
-  }
-}
-
-async function forgetUnit(context: Context, unit: Unit): Promise<void> {
-  const { handle } = unit;
-  context.inventory.removeUnit(unit);
-  context.offer();
-  if (handle !== null && !(await isRemoved(context, handle))) void removeLater(context, handle);
-  context.hub.say("unit-removed", { unit: unit.number, detail: { identity: unit.identity.text } });
 }

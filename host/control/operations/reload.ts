@@ -19,7 +19,7 @@ export function socketsInForce(running: Configuration, after: Configuration): Co
 type Value = unknown;
 
 /** Dotted names of the values that differ. Lists are compared as a whole. */
-export function differences(before: Value, after: Value, at = ""): string[] {
+function differences(before: Value, after: Value, at = ""): string[] {
   if (JSON.stringify(before) === JSON.stringify(after)) return [];
   const isTable = (value: Value): value is Record<string, Value> =>
     typeof value === "object" && value !== null && !Array.isArray(value);

@@ -62,7 +62,7 @@ export const Count = z.number().min(0);
 export const TimeMs = z.number().meta({ description: "Milliseconds since 1970-01-01 UTC" });
 
 /** Stable codes of every error the API answers. */
-export const ERROR_CODES = [
+const ERROR_CODES = [
   "INVALID_REQUEST",
   "BODY_TOO_LARGE",
   "NOT_ALLOWED",

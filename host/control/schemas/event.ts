@@ -4,8 +4,8 @@ import * as z from "zod";
 import { EVENTS_MAX } from "./constants.ts";
 import { PathNumber, TimeMs, UnitNumber } from "./common.ts";
 
-export const EventLevel = z.enum(["info", "warning", "error"]).meta({ id: "EventLevel" });
-export type EventLevel = z.infer<typeof EventLevel>;
+const EventLevel = z.enum(["info", "warning", "error"]).meta({ id: "EventLevel" });
+type EventLevel = z.infer<typeof EventLevel>;
 
 export const EventView = z
   .object({

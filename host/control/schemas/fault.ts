@@ -124,12 +124,12 @@ export const FaultRequest = z
   .meta({ id: "FaultRequest" });
 export type FaultRequest = z.infer<typeof FaultRequest>;
 
-export const FaultView = FaultRequest.extend({
+const FaultView = FaultRequest.extend({
   id: z.int(),
   state: z.enum(["waiting", "active"]),
   ports: z.int().meta({ description: "Ports it strikes" }),
 }).meta({ id: "FaultView" });
-export type FaultView = z.infer<typeof FaultView>;
+type FaultView = z.infer<typeof FaultView>;
 
 export const FaultList = z.object({ faults: z.array(FaultView) }).meta({ id: "FaultList" });
 export type FaultList = z.infer<typeof FaultList>;

@@ -28,7 +28,7 @@ export const Latency = z
   .meta({ id: "Latency" });
 export type Latency = z.infer<typeof Latency>;
 
-export const PathStatistics = z
+const PathStatistics = z
   .object({
     ios: Count,
     bytesRead: Count,
@@ -50,7 +50,7 @@ export const PathStatistics = z
     latency: Latency.nullable(),
   })
   .meta({ id: "PathStatistics" });
-export type PathStatistics = z.infer<typeof PathStatistics>;
+type PathStatistics = z.infer<typeof PathStatistics>;
 
 /** The last outcome that counted against a path. */
 export const PathError = z

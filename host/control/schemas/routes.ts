@@ -13,7 +13,7 @@ import { PathView } from "./path.ts";
 import { ArrayView, StatisticsView, Status } from "./status.ts";
 import { Attachment, AttachRequest, DetachRequest, UnitPatch, UnitView } from "./unit.ts";
 
-export type Method = "GET" | "POST" | "PATCH" | "DELETE";
+type Method = "GET" | "POST" | "PATCH" | "DELETE";
 
 export interface Route {
   readonly method: Method;
@@ -254,7 +254,7 @@ export const ROUTES = {
   openapi: { method: "GET", path: "/openapi.json", summary: "This description", change: false, response: null },
 } as const satisfies Record<string, Route>;
 
-export type Routes = typeof ROUTES;
+type Routes = typeof ROUTES;
 export type RouteId = keyof Routes;
 
 type Part<R, K extends string> = R extends { readonly [P in K]: z.ZodType } ? z.output<R[K]> : undefined;

@@ -63,7 +63,7 @@ export const ArrayView = z
   .meta({ id: "ArrayView" });
 export type ArrayView = z.infer<typeof ArrayView>;
 
-export const Totals = z.object({
+const Totals = z.object({
   ios: Count,
   bytesRead: Count,
   bytesWritten: Count,

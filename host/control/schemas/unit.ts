@@ -68,7 +68,7 @@ export type Attachment = z.infer<typeof Attachment>;
 export const Timeouts = z.object(viewOf("timeouts")).meta({ id: "Timeouts" });
 export type Timeouts = z.infer<typeof Timeouts>;
 
-export const UnitStatistics = z
+const UnitStatistics = z
   .object({
     requests: Count.meta({ description: "Accepted and not answered" }),
     waiting: Count.meta({ description: "Pieces that wait for a path" }),
@@ -81,7 +81,7 @@ export const UnitStatistics = z
     latency: Latency.nullable(),
   })
   .meta({ id: "UnitStatistics" });
-export type UnitStatistics = z.infer<typeof UnitStatistics>;
+type UnitStatistics = z.infer<typeof UnitStatistics>;
 
 export const UnitView = z
   .object({

@@ -1,7 +1,6 @@
 // Policies: their names, their parameters, and their values in the core.
 
 import { ControlError } from "../ground/errors.ts";
-import { didYouMean } from "../ground/did-you-mean.ts";
 import { POLICY_NAMES } from "../../settings/names.ts";
 import type { Balancing, Policy, PolicyName, PolicyParameters } from "../schemas/unit.ts";
 
@@ -22,17 +21,6 @@ export function policyCode(name: PolicyName): number {
 
 /** The policies that `-lbmode 0..3` stand for. */
 export const LBMODES: readonly PolicyName[] = ["static", "round-robin", "least-sectors", "adaptive"];
-
-/** A policy by its name. @throws ControlError UNKNOWN_POLICY that names the valid ones */
-export function policyName(name: string): PolicyName {
-  const found = POLICY_NAMES.find((candidate) => candidate === name);
-  if (found !== undefined) return found;
-  const meant = didYouMean(name, POLICY_NAMES);
-  throw new ControlError("UNKNOWN_POLICY", `there is no policy ${name}`, {
-    parameter: "policy",
-    remedy: `${meant === undefined ? "" : `did you mean ${meant}? `}the policies are ${POLICY_NAMES.join(", ")}`,
-  });
-}
 
 /** The first parameter the policy does not take, and what it takes instead; or null. */
 export function parametersMistake(

@@ -8,7 +8,7 @@ import { daemonPid } from "../ground/own-process.ts";
 const PID_FILE = "pathmanager.pid";
 
 /** A killed daemon holds its locks until the kernel has freed its memory; if that takes longer, it hangs. */
-export const PREDECESSOR_MS_MAX = 5_000;
+const PREDECESSOR_MS_MAX = 5_000;
 const RETRY_MS = 20;
 
 /** Only so that a second daemon can name the first. */

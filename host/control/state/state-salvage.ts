@@ -41,7 +41,7 @@ function parses(text: Cell | undefined, schema: z.ZodType): boolean {
 }
 
 /** Whether a daemon can work with a row. */
-export function isUsable({ table, cells }: SettingsRow): boolean {
+function isUsable({ table, cells }: SettingsRow): boolean {
   switch (table) {
     case "units":
       return parses(cells[3], UnitFacts) && (cells[4] === null || parses(cells[4], Policy));

@@ -20,7 +20,7 @@ function subjectOf({ psk, subject, san }: AllowRule): RuleSubject {
   return san === undefined ? { kind: "anyone" } : { kind: "name", name: san };
 }
 
-export function rulesOf(allow: readonly AllowRule[]): Rule[] {
+function rulesOf(allow: readonly AllowRule[]): Rule[] {
   return allow.map((rule) => ({
     who: subjectOf(rule),
     exports: rule.exports,

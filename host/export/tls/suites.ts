@@ -21,7 +21,7 @@ const TLS_1_2 = [
   "ECDHE-PSK-CHACHA20-POLY1305",
 ];
 
-export const TLS_CIPHERS = [...TLS_1_3, ...TLS_1_2].join(":");
+const TLS_CIPHERS = [...TLS_1_3, ...TLS_1_2].join(":");
 
 /**
  * Settings of every server. No renegotiation. No tickets: every connection authenticates anew, by the rules in force then; what

@@ -116,7 +116,6 @@ pub const SUBMISSION_FLAG_WAIT_ALL: u32 = 1;
 pub const SUBMISSION_FLAG_LAZY: u32 = 2;
 /// Scope of OP_RESET: the logical unit, the target, the host (values of SG_SCSI_RESET_* in <scsi/sg.h>).
 pub const RESET_DEVICE: u32 = 1;
-pub const RESET_BUS: u32 = 2;
 pub const RESET_HOST: u32 = 3;
 pub const RESET_TARGET: u32 = 4;
 /// Gather entry: u32 address.
@@ -378,8 +377,6 @@ pub const UNIT_SLOTS: u32 = 80;
 pub const UNIT_BYTES: u32 = 2048;
 /// The record is in use.
 pub const UNIT_FLAG_PRESENT: u32 = 1;
-/// Being removed.
-pub const UNIT_FLAG_REMOVING: u32 = 2;
 /// Released: requests fail at once while no path is usable, until one is.
 pub const UNIT_FLAG_RELEASED: u32 = 4;
 /// Bytes of a block: 512 or 4096.

@@ -4,7 +4,7 @@ import { option, u32 } from "../../unit/export/client.ts";
 import { type Command, READ, command } from "../raw.ts";
 
 /** What ends the wait after a step; the end of the connection always does. */
-export type Awaited =
+type Awaited =
   /** Nothing has to come. */
   | { readonly kind: "nothing" }
   /** The last reply to this option. */

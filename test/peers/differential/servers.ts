@@ -11,7 +11,7 @@ import type { Script } from "./script.ts";
 
 export const MEDIUM_BYTES = 4 << 20;
 export const EXPORT = "lu0";
-export const BLOCK_BYTES = 512;
+const BLOCK_BYTES = 512;
 
 export interface Server {
   readonly name: "ours" | "nbdkit" | "qemu-nbd";
@@ -98,7 +98,7 @@ export async function qemu(folder: string, description: string): Promise<Server>
 }
 
 /** What every byte of the medium is before a script. */
-export function before(): Buffer {
+function before(): Buffer {
   const bytes = Buffer.alloc(MEDIUM_BYTES);
   for (let at = 0; at < MEDIUM_BYTES / 2; at += 4) bytes.writeUInt32LE((at * 2_654_435_761) % 4_294_967_291, at);
   return bytes;

@@ -7,7 +7,7 @@ const SLOT_BYTES = 256;
 const SLOTS_MAX = 512;
 const DATA = FREE + SLOTS_MAX * SLOT_BYTES;
 /** Bytes of data buffer that each slot has. */
-export const DATA_BYTES = 65536;
+const DATA_BYTES = 65536;
 
 export const BLOCK_BYTES = 512;
 

@@ -56,13 +56,3 @@ export function scsiDevices(): readonly ScsiDevice[] {
 export function deleteDevice(pathNumber: string): void {
   writeText(join(DEVICES, pathNumber, "delete"), 1);
 }
-
-/** Lets a host look for all of its devices. */
-export function rescanHost(host: number): void {
-  writeText(`/sys/class/scsi_host/host${host}/scan`, "- - -");
-}
-
-/** Lets the kernel read a device's capacity and identity again. */
-export function rescanDevice(pathNumber: string): void {
-  writeText(join(DEVICES, pathNumber, "rescan"), 1);
-}

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { Client, CommandError } from "../../../host/cli/client.ts";
 import { until } from "../../until.ts";
 
-export const binary = (name: string): string => new URL(`../../../host/cli/bin/${name}.js`, import.meta.url).pathname;
+const binary = (name: string): string => new URL(`../../../host/cli/bin/${name}.js`, import.meta.url).pathname;
 
 const statusOf = (process: string): Promise<string> => readFile(`/proc/${process}/status`, "utf8");
 

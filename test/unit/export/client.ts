@@ -1,8 +1,8 @@
 // The client's side of the handshake, as bytes: what the tests say and what they understand. Written from the protocol's
 // description alone, so that it does not share a mistake with the server.
 
-export const IHAVEOPT = 0x49484156454f5054n;
-export const REPLY_MAGIC = 0x3e889045565a9n;
+const IHAVEOPT = 0x49484156454f5054n;
+const REPLY_MAGIC = 0x3e889045565a9n;
 
 export function u16(value: number): Buffer {
   const bytes = Buffer.alloc(2);

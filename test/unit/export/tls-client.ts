@@ -17,7 +17,7 @@ export const fixture = (name: string): Buffer => readFileSync(new URL(`./fixture
 
 export const PSK = Buffer.from("00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff", "hex");
 
-export const SETTINGS: TlsSettings = {
+const SETTINGS: TlsSettings = {
   x509: { certificate: fixture("server"), key: fixture("server-key"), authorities: fixture("authority") },
   psk: new Map([["alice", PSK]]),
 };

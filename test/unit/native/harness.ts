@@ -146,7 +146,6 @@ export class Bench {
 /** The negated errno numbers that results carry. */
 export const EBADF = -9;
 export const EALREADY = -114;
-export const EAGAIN = -11;
 export const EFAULT = -14;
 export const ENODEV = -19;
 export const ENOTTY = -25;

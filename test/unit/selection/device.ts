@@ -18,11 +18,6 @@ export function luckOf(seed: number): () => number {
   };
 }
 
-/** Times of a mean that vary as much as it. */
-export function exponential(meanNs: number, luck: () => number): () => number {
-  return () => -Math.log(luck()) * meanNs;
-}
-
 /** Keeps commands in flight on a bed: each starts as soon as a server of its path is free, and ends after its time. */
 export class Devices {
   readonly #bed: Bed;

@@ -1,0 +1,107 @@
+// Where events go: what the core, its snapshots and the NBD server report reaches the parts that act on it, and the log.
+
+import * as abi from "../../abi.ts";
+import type { ConnectionRoom } from "../../export/room.ts";
+import type { NbdServerEvent } from "../../export/server.ts";
+import type { CoreEvent } from "../../reactor/records.ts";
+import type { Keeper } from "../core/keeper.ts";
+import type { Snapshot } from "../core/snapshot.ts";
+import type { Snapshots } from "../core/snapshots.ts";
+import type { BringUp } from "../devices/bring-up.ts";
+import type { PathWatch } from "../devices/path-watch.ts";
+import type { Rescans } from "../devices/rescans.ts";
+import { messageOf } from "../events/core-events.ts";
+import type { EventHub } from "../events/event-hub.ts";
+import type { RedundancyWatch } from "../events/redundancy-watch.ts";
+import type { ThinThreshold } from "../events/thin-threshold.ts";
+import type { Logger } from "../ground/logger.ts";
+import type { Inventory } from "../inventory/inventory.ts";
+import type { UntrustedClients } from "../tls/untrusted.ts";
+import type { RememberedAttachments } from "./attachments.ts";
+
+/** Who is told. */
+export interface Listeners {
+  readonly hub: EventHub;
+  readonly inventory: Inventory;
+  readonly snapshots: Pick<Snapshots, "forDisplay">;
+  readonly bringUp: BringUp;
+  readonly attachments: RememberedAttachments;
+  readonly rescans: Rescans;
+  readonly room: ConnectionRoom;
+  readonly redundancy: RedundancyWatch;
+  readonly pathWatch: PathWatch;
+  readonly thin: ThinThreshold;
+  readonly untrusted: UntrustedClients;
+  readonly logger: Logger;
+  readonly keeper: Keeper | undefined;
+}
+
+/** Events after which the devices may be others than they were. */
+const CALLS_FOR_RESCAN: ReadonlySet<number> = new Set([
+  abi.EVENT_CAPACITY_CHANGED,
+  abi.EVENT_INQUIRY_CHANGED,
+  abi.EVENT_WRONG_UNIT,
+]);
+
+export class EventRouting {
+  readonly #to: Listeners;
+  /** Events that the core had no room for, as last reported. */
+  #eventsLost = 0;
+  #isStopped = false;
+
+  constructor(to: Listeners) {
+    this.#to = to;
+  }
+
+  /** The core had lost as many before; somebody else has reported those. */
+  startFrom({ eventsLost }: Snapshot): void {
+    this.#eventsLost = eventsLost;
+  }
+
+  /** The state file takes nothing more of what the core decides about paths. */
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  lost(events: number, by: "core" | "control"): void {
+    this.#to.hub.say("events-lost", { detail: { events, by } });
+  }
+
+  onCoreEvents(events: readonly CoreEvent[]): void {
+    const { attachments, hub, inventory, keeper, rescans, room, snapshots, thin } = this.#to;
+    const nowMs = Date.now();
+    for (const event of events) {
+      if (event.kind === abi.EVENT_CONNECTION_CLOSED) {
+        attachments.connectionClosed(event.arg0);
+        room.closed(event.arg0);
+      }
+      if (event.kind === abi.EVENT_THIN_THRESHOLD && event.path !== null) {
+        thin.toldBy(inventory.pathOfHandle(event.path));
+      }
+      const message = messageOf(event, inventory, nowMs);
+      if (message !== null) hub.publish(message);
+      if (CALLS_FOR_RESCAN.has(event.kind)) rescans.soon();
+    }
+    const noted = keeper?.noting();
+    if (noted !== undefined) hub.whenStored(noted);
+    void snapshots.forDisplay();
+  }
+
+  onSnapshot(snapshot: Snapshot): void {
+    const { bringUp, inventory, pathWatch, redundancy } = this.#to;
+    const lost = snapshot.eventsLost - this.#eventsLost;
+    if (lost > 0) this.lost(lost, "core");
+    this.#eventsLost = snapshot.eventsLost;
+    bringUp.closePorts(snapshot);
+    redundancy.check(inventory, snapshot);
+    if (!this.#isStopped) pathWatch.check(snapshot);
+  }
+
+  onNbd(event: NbdServerEvent): void {
+    const { logger, untrusted } = this.#to;
+    if (event.kind === "error") logger.warning(`NBD: ${event.error.message}`);
+    else if (event.kind === "untrusted") untrusted.tell(event.peer, event.reason);
+    else if (event.kind === "connected") logger.debug(`NBD client ${event.peer}: connection ${event.connection}`);
+    else logger.debug(`NBD client ${event.peer}: ${event.reason}`);
+  }
+}
