@@ -56,6 +56,7 @@ import { timersTake } from "./memory/timers";
 import { WOKEN_PATH, WOKEN_UNIT, indexOfTimer, ownerOfTimer } from "./memory/wake";
 import { lazySendDue } from "./memory/lazy-send";
 import { resetCompleted } from "./overdue/reset";
+import { checkStates } from "./path/states";
 import { requestsFree, requestsInit } from "./request/pool";
 import { lineDue, lineNext, lineServed } from "./request/room";
 import { commandsFree, commandsInit } from "./request/slots";
@@ -74,6 +75,7 @@ export function initCore(
   payloadBytes: u32,
 ): i32 {
   checkMeanings();
+  checkStates();
   const answer = layOut(connections, requests, commands, poolBytes, units, paths, events, payloadBytes);
   if (answer < 0) return answer;
   readClock();

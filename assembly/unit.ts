@@ -47,6 +47,7 @@ import { unitPath, unitUnverified } from "./path/facts";
 import { groupsTimer } from "./path/groups";
 import { clusterMode } from "./path/mode";
 import { pathFailed } from "./path/state";
+import { BY_CONTROL } from "./path/states";
 import { unitRefresh } from "./path/tiers";
 import { longPutOff } from "./request/long";
 import { requestAbandon } from "./request/request";
@@ -178,7 +179,7 @@ export function unitIdentity(handle: u32, bytes: u32): i32 {
   const u = unitAt(handle);
   memory.copy(changetype<usize>(u) + UNIT_IDENTITY, scratchArea, bytes);
   u.identityBytes = bytes;
-  for (let rest = u.paths; rest !== 0; rest &= rest - 1) checkIdentity(unitPath(u, ctz(rest)));
+  for (let rest = u.paths; rest !== 0; rest &= rest - 1) checkIdentity(unitPath(u, ctz(rest)), BY_CONTROL);
   unitRefresh(u, REASON_OPERATOR, 0, 0);
   return 0;
 }

@@ -41,6 +41,7 @@ import { failbackMode, patrolRecovers, patrolTimeoutNs } from "../path/mode";
 import { pathIdle } from "../path/path";
 import { marginalCountOne } from "../path/marginal";
 import { pathAluaState } from "../path/state";
+import { BY_CHECK, BY_SILENCE, pathEnters, pathLeaves } from "../path/states";
 import { unitRefresh } from "../path/tiers";
 import { identitySoon } from "../path/timer";
 import { dataLost, powerMaybeLost, tellsLoss } from "../request/cache";
@@ -137,7 +138,7 @@ function tell(p: Path, outcome: u8, shown: u32): void {
   if (!doubtsIdentity(outcome) || blameOf(outcome) === BLAME_FAILED) return;
   powerMaybeLost(p.unit, lastSense());
   if (p.unit.identityBytes === 0) return;
-  p.flags |= PATH_FLAG_UNVERIFIED;
+  pathEnters(p, PATH_FLAG_UNVERIFIED, BY_CHECK);
   p.wanted |= WANT_IDENTITY;
   unitRefresh(p.unit, REASON_IDENTITY, shown, 0);
 }
@@ -208,7 +209,7 @@ function healthGood(p: Path, read: bool, sentNs: u64): void {
 function identityGood(p: Path): void {
   // The page was requested before the doubt arose that caused the next request: it does not settle that.
   if ((p.wanted & WANT_IDENTITY) !== 0) return;
-  p.flags &= ~(PATH_FLAG_UNVERIFIED | PATH_FLAG_WRONG_UNIT);
+  pathLeaves(p, PATH_FLAG_UNVERIFIED | PATH_FLAG_WRONG_UNIT, BY_CHECK);
   // Health comes first: while it is still wanted, the path is not back yet.
   if (p.back !== 0 && (p.wanted & WANT_HEALTH) === 0) reinstate(p);
   else unitRefresh(p.unit, REASON_IDENTITY, 0, 0);
@@ -232,7 +233,8 @@ function identityUnread(p: Path, outcome: u8, shown: u32, hostStatus: u16): void
 function identityBad(p: Path): void {
   const u = p.unit;
   if ((p.flags & PATH_FLAG_WRONG_UNIT) === 0) event(EVENT_WRONG_UNIT, REASON_IDENTITY, u.index, p.index, 0, 0, 0, 0);
-  p.flags = (p.flags | PATH_FLAG_WRONG_UNIT) & ~PATH_FLAG_UNVERIFIED;
+  pathEnters(p, PATH_FLAG_WRONG_UNIT, BY_CHECK);
+  pathLeaves(p, PATH_FLAG_UNVERIFIED, BY_CHECK);
   // Any other check would be answered by the wrong unit.
   p.wanted &= WANT_IDENTITY;
   p.wantedLater = 0;
@@ -244,9 +246,12 @@ function identityBad(p: Path): void {
 function reinstate(p: Path): void {
   const reason = <u32>p.back;
   p.back = 0;
-  p.flags &= ~(PATH_FLAG_FAILED | PATH_FLAG_STALLED | PATH_FLAG_SUSPECT);
+  p.backTold = 0;
+  pathLeaves(p, PATH_FLAG_FAILED | PATH_FLAG_STALLED | PATH_FLAG_SUSPECT, BY_CHECK);
   p.sinceNs = hostNow;
-  if (reason !== REASON_OPERATOR && failbackMode === FAILBACK_MODE_STANDBY) p.flags &= ~PATH_FLAG_ENABLED;
+  if (reason !== REASON_OPERATOR && failbackMode === FAILBACK_MODE_STANDBY) {
+    pathLeaves(p, PATH_FLAG_ENABLED, BY_CHECK);
+  }
   event(EVENT_FAILBACK_DONE, reason, p.unitHandle, p.index, 0, 0, 0, 0);
   unitRefresh(p.unit, reason, 0, 0);
 }
@@ -271,7 +276,7 @@ function checkFailed(p: Path, reason: u32, shown: u32, hostStatus: u16): void {
   p.errors++;
   marginalCountOne(p);
   if (showsNoSense(shown)) sharersSuspect(p);
-  p.flags |= PATH_FLAG_FAILED;
+  pathEnters(p, PATH_FLAG_FAILED, reason === REASON_TIMEOUT ? BY_SILENCE : BY_CHECK);
   p.sinceNs = hostNow;
   event(EVENT_PATH_ERROR_CHECK, reason, p.unitHandle, p.index, 0, 0, shown, hostStatus);
   unitRefresh(p.unit, reason, shown, hostStatus);

@@ -47,6 +47,7 @@ import { groupsWanted } from "../path/groups";
 import { pathIdle } from "../path/path";
 import { marginalCountOne } from "../path/marginal";
 import { pathAluaState, pathBack, pathDepthGood, pathDepthLower, pathFailed } from "../path/state";
+import { BY_IO } from "../path/states";
 import { unitRefresh } from "../path/tiers";
 import { writeOff } from "../request/account";
 import { allocated, extents } from "../request/allocation";
@@ -231,7 +232,7 @@ function commandBad(c: Command, u: Unit, p: Path, outcome: u8): void {
   // The path may lead elsewhere now: no I/O on it before its identity is checked.
   if (doubtsIdentity(outcome)) {
     powerMaybeLost(u, sense);
-    checkIdentity(p);
+    checkIdentity(p, BY_IO);
     unitRefresh(u, REASON_IDENTITY, shown, 0);
   }
   // Its piece was settled, or another command for it is in flight: this one only counts for its path.

@@ -17,6 +17,7 @@ import { NONE, event } from "../memory/ring";
 import { Path } from "../memory/topology";
 import { checkWant } from "../path/ask";
 import { WANT_HEALTH } from "../path/facts";
+import { BY_SHARED, pathEnters, pathLeaves } from "../path/states";
 import { unitRefresh } from "../path/tiers";
 
 const PROBES_MAX: u32 = 8;
@@ -50,7 +51,7 @@ export function sharersSuspect(p: Path): void {
     const other = pathAt(i);
     if ((other.flags & (PATH_FLAG_PRESENT | gone)) !== PATH_FLAG_PRESENT || other === p || !sharesComponent(p, other))
       continue;
-    other.flags |= PATH_FLAG_SUSPECT;
+    pathEnters(other, PATH_FLAG_SUSPECT, BY_SHARED);
     other.silent |= p.silent;
     event(EVENT_SUSPECT, REASON_SHARED_COMPONENT, other.unitHandle, other.index, 1, 0, 0, 0);
     unitRefresh(other.unit, REASON_SHARED_COMPONENT, 0, 0);
@@ -79,7 +80,7 @@ export function sharerAnswers(p: Path): void {
 }
 
 function clear(p: Path): void {
-  p.flags &= ~PATH_FLAG_SUSPECT;
+  pathLeaves(p, PATH_FLAG_SUSPECT, BY_SHARED);
   if ((p.flags & PATH_FLAG_STALLED) === 0) p.silent = 0;
   event(EVENT_SUSPECT, REASON_SHARED_COMPONENT, p.unitHandle, p.index, 0, 0, 0, 0);
   unitRefresh(p.unit, REASON_SHARED_COMPONENT, 0, 0);

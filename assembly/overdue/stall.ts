@@ -24,6 +24,7 @@ import { Path, Unit } from "../memory/topology";
 import { wakeUnit } from "../memory/wake";
 import { checkIdentity, checkWant } from "../path/ask";
 import { WANT_HEALTH } from "../path/facts";
+import { BY_IO, BY_SILENCE, pathEnters, pathLeaves } from "../path/states";
 import { unitRefresh } from "../path/tiers";
 import { longAsk, longLostNs, longOwnNs, longSilentNs } from "../request/long";
 import { commandDuplicate, isLong } from "../request/pieces";
@@ -118,11 +119,11 @@ function tell(u: Unit, p: Path, thresholdNs: u64): void {
 /** A path does not answer: others are preferred until it does. It is sent a READ at once; if that stays silent, it has failed. */
 function pathStalled(p: Path): void {
   if ((p.flags & PATH_FLAG_STALLED) !== 0) return;
-  p.flags |= PATH_FLAG_STALLED;
   p.stalledNs = now;
   p.probeNotBeforeNs = 0;
   p.probePauseNs = 0;
   p.silent = 1;
+  pathEnters(p, PATH_FLAG_STALLED, BY_SILENCE);
   unitRefresh(p.unit, REASON_TIMEOUT, 0, 0);
   sharersSuspect(p);
   checkWant(p, WANT_HEALTH);
@@ -133,9 +134,9 @@ export function pathAnswers(p: Path, sentNs: u64): void {
   if ((p.flags & PATH_FLAG_STALLED) === 0) return;
   // A late answer proves little while others are missing; one to something sent since proves that the path works.
   if (sentNs < p.stalledNs && p.orphans !== 0) return;
-  p.flags &= ~PATH_FLAG_STALLED;
+  pathLeaves(p, PATH_FLAG_STALLED, BY_IO);
   p.silent = 0;
   // A failed path is checked while it recovers anyway.
-  if (now - p.stalledNs >= AWAY_NS && (p.flags & PATH_FLAG_FAILED) === 0) checkIdentity(p);
+  if (now - p.stalledNs >= AWAY_NS && (p.flags & PATH_FLAG_FAILED) === 0) checkIdentity(p, BY_IO);
   unitRefresh(p.unit, REASON_TIMEOUT, 0, 0);
 }

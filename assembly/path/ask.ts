@@ -19,6 +19,7 @@ import { identityPage } from "../scsi/identity";
 import { groupsBuildSet } from "./alua";
 import { WANT_GROUPS, WANT_HEALTH, WANT_IDENTITY, WANT_SET } from "./facts";
 import { patrolTimeoutNs } from "./mode";
+import { pathEnters } from "./states";
 
 export const PAGE_BYTES: u32 = 4096;
 
@@ -28,10 +29,10 @@ export function checkWant(p: Path, what: u8): void {
   checkNext(p);
 }
 
-/** Its identity has to be checked before its next I/O, if the unit has one to compare with. */
-export function checkIdentity(p: Path): void {
+/** Its identity has to be checked before its next I/O, when the unit has one to compare with; `by`: BY_* (states.ts). */
+export function checkIdentity(p: Path, by: u32): void {
   if (p.unit.identityBytes === 0) return;
-  p.flags |= PATH_FLAG_UNVERIFIED;
+  pathEnters(p, PATH_FLAG_UNVERIFIED, by);
   checkWant(p, WANT_IDENTITY);
 }
 

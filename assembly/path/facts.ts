@@ -8,23 +8,18 @@ import {
   ALUA_UNAVAILABLE,
   ALUA_UNKNOWN,
   PATH_FLAG_ENABLED,
-  PATH_FLAG_FAILED,
-  PATH_FLAG_PRESENT,
-  PATH_FLAG_REMOVING,
   PATH_FLAG_UNVERIFIED,
-  PATH_FLAG_WRONG_UNIT,
   UNIT_SLOTS,
 } from "../abi";
 import { pathAt } from "../memory/memory";
 import { Path, Unit } from "../memory/topology";
 import { ascqOf } from "../scsi/sense";
+import { PATH_BARS, PATH_NEEDS } from "./states";
 
 export const WANT_HEALTH: u8 = 1;
 export const WANT_IDENTITY: u8 = 2;
 export const WANT_GROUPS: u8 = 4;
 export const WANT_SET: u8 = 8;
-
-const UNUSABLE: u32 = PATH_FLAG_FAILED | PATH_FLAG_WRONG_UNIT | PATH_FLAG_REMOVING | PATH_FLAG_UNVERIFIED;
 
 /** A mask of slots with every slot of a unit. */
 export const ALL_SLOTS: u32 = u32.MAX_VALUE;
@@ -52,14 +47,13 @@ export function groupOf(p: Path): u32 {
 
 /** Whether it may get I/O at all. */
 export function pathEligible(p: Path): bool {
-  const wanted = PATH_FLAG_PRESENT | PATH_FLAG_ENABLED;
-  return (p.flags & (wanted | UNUSABLE)) === wanted && takesIo(p.alua);
+  return (p.flags & (PATH_NEEDS | PATH_BARS)) === PATH_NEEDS && takesIo(p.alua);
 }
 
 /** Whether some path of the unit gets no I/O only because its identity is being checked, and may soon get some. */
 export function unitUnverified(u: Unit): bool {
   const wanted = PATH_FLAG_ENABLED | PATH_FLAG_UNVERIFIED;
-  const mask = wanted | UNUSABLE;
+  const mask = wanted | PATH_BARS;
   for (let rest = u.paths & ~u.eligible; rest !== 0; rest &= rest - 1) {
     if ((unitPath(u, ctz(rest)).flags & mask) === wanted) return true;
   }
@@ -68,10 +62,9 @@ export function unitUnverified(u: Unit): bool {
 
 /** Whether some path of the unit gets no I/O only because its port group is in transition. */
 export function unitInTransition(u: Unit): bool {
-  const wanted = PATH_FLAG_PRESENT | PATH_FLAG_ENABLED;
   for (let rest = u.paths & ~u.eligible; rest !== 0; rest &= rest - 1) {
     const p = unitPath(u, ctz(rest));
-    if ((p.flags & (wanted | UNUSABLE)) === wanted && <u32>p.alua === ALUA_TRANSITIONING) return true;
+    if ((p.flags & (PATH_NEEDS | PATH_BARS)) === PATH_NEEDS && <u32>p.alua === ALUA_TRANSITIONING) return true;
   }
   return false;
 }

@@ -20,6 +20,7 @@ import { NEVER, SECOND } from "../memory/time";
 import { PATH_FAULT_TIMES, PATH_FAULT_TIMES_MAX, Path } from "../memory/topology";
 import { wakePath } from "../memory/wake";
 import { marginalCleanNs, marginalCount, marginalMode, marginalWindowNs } from "./mode";
+import { BY_CONTROL, BY_MONITOR, pathEnters, pathLeaves } from "./states";
 import { unitRefresh } from "./tiers";
 
 const PERIOD_NS_MAX: u64 = 86400 * SECOND;
@@ -60,7 +61,7 @@ function judge(p: Path): void {
   const longClean = firstNs - p.marginalEndNs > max(8 * p.marginalPeriodNs, marginalWindowNs);
   p.marginalPeriodNs =
     p.marginalPeriodNs === 0 || longClean ? marginalCleanNs : min(p.marginalPeriodNs * 2, PERIOD_NS_MAX);
-  p.flags |= PATH_FLAG_MARGINAL;
+  pathEnters(p, PATH_FLAG_MARGINAL, BY_MONITOR);
   begin(p);
   event(EVENT_MARGINAL, REASON_MARGINAL, p.unitHandle, p.index, 1, p.marginalSeconds, p.lastSense, p.lastHostStatus);
   unitRefresh(p.unit, REASON_MARGINAL, p.lastSense, p.lastHostStatus);
@@ -98,7 +99,7 @@ export function marginalTimer(p: Path): u64 {
 /** It is in normal use again: after its clean period (REASON_MARGINAL), or by an operator. */
 function end(p: Path, reason: u32): void {
   if ((p.flags & PATH_FLAG_MARGINAL) === 0) return;
-  p.flags &= ~PATH_FLAG_MARGINAL;
+  pathLeaves(p, PATH_FLAG_MARGINAL, reason === REASON_OPERATOR ? BY_CONTROL : BY_MONITOR);
   p.marginalSeconds = 0;
   p.marginalEndNs = now;
   p.faults = 0;

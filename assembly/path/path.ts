@@ -44,6 +44,7 @@ import { checkBack, checkIdentity } from "./ask";
 import { ALL_SLOTS, unitPath } from "./facts";
 import { marginalClear, marginalRemember } from "./marginal";
 import { pathAluaState, setDepth } from "./state";
+import { BY_CONTROL, pathEnters, pathForgotten, pathLeaves } from "./states";
 import { unitRefresh } from "./tiers";
 import { patrolArm, patrolBegin } from "./timer";
 
@@ -70,7 +71,7 @@ export function pathAdd(unit: u32, arrayPort: u32, port: u32, priority: u32, ena
   memory.fill(changetype<usize>(p), 0, PATH_BYTES);
   p.resetGeneration = resets;
   p.index = firstFree;
-  p.flags = PATH_FLAG_PRESENT | (enabled !== 0 ? PATH_FLAG_ENABLED : 0);
+  pathEnters(p, PATH_FLAG_PRESENT | (enabled !== 0 ? PATH_FLAG_ENABLED : 0), BY_CONTROL);
   p.unit = u;
   p.unitHandle = unit;
   p.priority = <u16>priority;
@@ -87,7 +88,7 @@ export function pathAdd(unit: u32, arrayPort: u32, port: u32, priority: u32, ena
   u.paths |= (<u32>1) << slot;
   store<u32>(changetype<usize>(u) + UNIT_SLOTS + <usize>slot * 4, p.index);
   selectionSetPath(u.selection, slot, priority, p.weight);
-  checkIdentity(p);
+  checkIdentity(p, BY_CONTROL);
   patrolBegin(p);
   unitRefresh(u, REASON_OPERATOR, 0, 0);
   return <i32>p.index;
@@ -111,7 +112,7 @@ function pathPresent(handle: u32): bool {
 export function pathRemove(handle: u32): i32 {
   if (!pathPresent(handle)) return -(<i32>ERROR_HANDLE);
   const p = pathAt(handle);
-  p.flags |= PATH_FLAG_REMOVING;
+  pathEnters(p, PATH_FLAG_REMOVING, BY_CONTROL);
   unitRefresh(p.unit, REASON_OPERATOR, 0, 0);
   pathIdle(p);
   return 0;
@@ -127,7 +128,7 @@ export function pathIdle(p: Path): void {
   store<u32>(changetype<usize>(u) + UNIT_SLOTS + <usize>slot * 4, NONE);
   selectionClearPath(u.selection, slot);
   event(EVENT_PATH_STATE, REASON_OPERATOR, u.index, p.index, p.toldFlags, 0, 0, 0);
-  p.flags = 0;
+  pathForgotten(p);
   patrolArm(p);
   firstFree = min(firstFree, p.index);
   unitRefresh(u, REASON_OPERATOR, 0, 0);
@@ -159,8 +160,9 @@ export function pathSet(handle: u32, property: u32, value: i64): i32 {
   if (property === PATH_SET_ENABLED) {
     if (number > 1) return -(<i32>ERROR_RANGE);
     // Nobody checked where it leads while it was out of use.
-    if (number === 1 && (p.flags & PATH_FLAG_ENABLED) === 0) checkIdentity(p);
-    p.flags = number === 1 ? p.flags | PATH_FLAG_ENABLED : p.flags & ~PATH_FLAG_ENABLED;
+    if (number === 1 && (p.flags & PATH_FLAG_ENABLED) === 0) checkIdentity(p, BY_CONTROL);
+    if (number === 1) pathEnters(p, PATH_FLAG_ENABLED, BY_CONTROL);
+    else pathLeaves(p, PATH_FLAG_ENABLED, BY_CONTROL);
   } else if (property === PATH_SET_DEPTH) {
     if (number === 0 || number > DEPTH_MAX) return -(<i32>ERROR_RANGE);
     p.depthMax = number;
@@ -182,7 +184,7 @@ export function pathSet(handle: u32, property: u32, value: i64): i32 {
   else if (property === PATH_SET_FAILED) return setFailed(p, number);
   else if (property === PATH_SET_CLEAR_MARGINAL) marginalClear(p);
   else if (property === PATH_SET_FAULTS) return marginalRemember(p, number);
-  else if (property === PATH_SET_UNVERIFIED) checkIdentity(p);
+  else if (property === PATH_SET_UNVERIFIED) checkIdentity(p, BY_CONTROL);
   else return -(<i32>ERROR_PROPERTY);
   unitRefresh(u, REASON_OPERATOR, 0, 0);
   return 0;
@@ -201,9 +203,9 @@ function setPriority(p: Path, priority: u32): i32 {
 function setFailed(p: Path, failed: u32): i32 {
   if (failed > 1) return -(<i32>ERROR_RANGE);
   if (failed === 1) {
-    p.flags |= PATH_FLAG_FAILED;
     p.heldDown = 1;
     p.back = 0;
+    pathEnters(p, PATH_FLAG_FAILED, BY_CONTROL);
     p.sinceNs = hostNow;
     unitRefresh(p.unit, REASON_OPERATOR, 0, 0);
     return 0;

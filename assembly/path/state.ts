@@ -1,12 +1,20 @@
 // State changes of a path caused by its I/O: failed, perhaps back, another access state, less depth.
 
-import { EVENT_ALUA_CHANGED, EVENT_PATH_ERROR_IO, PATH_FLAG_FAILED, REASON_ALUA, REASON_PATROL } from "../abi";
+import {
+  EVENT_ALUA_CHANGED,
+  EVENT_PATH_ERROR_IO,
+  PATH_FLAG_FAILED,
+  REASON_ALUA,
+  REASON_PATROL,
+  REASON_TIMEOUT,
+} from "../abi";
 import { event, hostNow } from "../memory/ring";
 import { statisticsError } from "../memory/statistics";
 import { Path, Unit } from "../memory/topology";
 import { checkBack } from "./ask";
 import { patrolRecovers } from "./mode";
 import { marginalCountOne } from "./marginal";
+import { BY_IO, BY_SILENCE, pathEnters } from "./states";
 import { unitRefresh } from "./tiers";
 
 /** Completions without BUSY after which a lowered depth is raised by one. */
@@ -20,7 +28,7 @@ export function pathFailed(p: Path, reason: u32, sense: u32, hostStatus: u16): v
   p.lastHostStatus = hostStatus;
   if ((p.flags & PATH_FLAG_FAILED) !== 0) return;
   marginalCountOne(p);
-  p.flags |= PATH_FLAG_FAILED;
+  pathEnters(p, PATH_FLAG_FAILED, reason === REASON_TIMEOUT ? BY_SILENCE : BY_IO);
   p.sinceNs = hostNow;
   event(EVENT_PATH_ERROR_IO, reason, p.unitHandle, p.index, 0, 0, sense, hostStatus);
   unitRefresh(p.unit, reason, sense, hostStatus);

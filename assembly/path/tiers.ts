@@ -24,6 +24,7 @@ import { wakeUnit } from "../memory/wake";
 import { inUse, selectionSetUsable } from "../selection/selection";
 import { groupsConsiderSet } from "./alua";
 import { pathEligible, unitPath, unitUnverified } from "./facts";
+import { BY_TIERS, pathEnters, pathLeaves } from "./states";
 
 /** Determines again which paths get I/O and which are in use, and reports changes. */
 export function unitRefresh(u: Unit, reason: u32, sense: u32, hostStatus: u16): void {
@@ -38,7 +39,9 @@ export function unitRefresh(u: Unit, reason: u32, sense: u32, hostStatus: u16): 
     const p = unitPath(u, slot);
     const before = p.toldFlags;
     const uses = ((used >> slot) & 1) !== 0;
-    p.flags = uses ? p.flags | PATH_FLAG_IN_USE : p.flags & ~PATH_FLAG_IN_USE;
+    assert(!uses || pathEligible(p));
+    if (uses) pathEnters(p, PATH_FLAG_IN_USE, BY_TIERS);
+    else pathLeaves(p, PATH_FLAG_IN_USE, BY_TIERS);
     if (uses && <u32>p.priority > firstPriority) {
       firstPriority = p.priority;
       first = p.index;

@@ -17,6 +17,8 @@ export interface CoreTable {
 
 const TABLES: readonly { readonly name: string; readonly file: string; readonly after: string }[] = [
   { name: "outcomes", file: "assembly/scsi/meaning.ts", after: "const rows: usize = memory.data<u32>([" },
+  { name: "states", file: "assembly/path/states.ts", after: "const states: usize = memory.data<u32>([" },
+  { name: "facts", file: "assembly/path/states.ts", after: "const facts: usize = memory.data<u32>([" },
 ];
 
 /** Reads the table that begins behind `after` in `text`. @throws when it is not there, or a row is longer than the others */
@@ -46,11 +48,11 @@ export function coreTable(name: string): CoreTable {
 
 /** A name as a reader sees it: without the prefix that its column gives to all. Flags joined by | are a list. */
 function shown(cell: string, at: number): string {
-  if (at === 0) return `\`${cell.replace(/^(?:OUTCOME|PATH_FLAG)_/, "")}\``;
-  if (/^(?:\w+_)?(?:NONE|SAME|KEEP|SILENT)$/.test(cell) || cell === "0") return "";
+  if (at === 0) return `\`${cell.replace(/^(?:OUTCOME|PATH_FLAG)_/, "").replace(/^.*"(\w+)".*$/, "$1")}\``;
+  if (/^(?:(?!IO_)\w+_)?(?:NONE|SAME|KEEP|SILENT)$/.test(cell) || cell === "0") return "";
   return cell
     .split("|")
-    .map((name) => name.trim().replace(/^(?:BLAME|NEXT|GROUPS|LIFE|EVENT|BY|PATH_FLAG)_/, ""))
+    .map((name) => name.trim().replace(/^(?:BLAME|NEXT|GROUPS|LIFE|EVENT|BY|IO|SHOWN|PATH_FLAG)_/, ""))
     .map((name) => (/^E[A-Z]+$/.test(name) ? name : name.toLowerCase().replaceAll("_", " ")))
     .join(", ");
 }

@@ -100,7 +100,7 @@ export const bookMutants: readonly Mutant[] = [
     name: "forget-to-verify-what-is-enabled",
     why: "a new path gets I/O before it was asked who it is",
     file: "path/path.ts",
-    find: "  checkIdentity(p);\n  patrolBegin(p);",
+    find: "  checkIdentity(p, BY_CONTROL);\n  patrolBegin(p);",
     replace: "  patrolBegin(p);",
   },
 ];

@@ -66,16 +66,16 @@ export const dataMutants: readonly Mutant[] = [
   {
     name: "no-room-is-an-error",
     why: "no room on a thin unit is told as EIO",
-    file: "answer/completion.ts",
-    find: "  else if (outcome === OUTCOME_SPACE) error = ENOSPC;",
-    replace: "  else if (outcome === OUTCOME_SPACE) error = EIO;",
+    file: "scsi/meaning.ts",
+    find: "SILENT,                 ENOSPC,",
+    replace: "SILENT,                 EIO,",
   },
   {
     name: "reserved-is-an-error",
     why: "what is reserved for another host, or protected, is told as EIO",
-    file: "answer/completion.ts",
-    find: "  if (outcome === OUTCOME_PROTECTED) error = EPERM;",
-    replace: "  if (outcome === OUTCOME_PROTECTED) error = EIO;",
+    file: "scsi/meaning.ts",
+    find: "SILENT,                 EPERM,",
+    replace: "SILENT,                 EIO,",
   },
   {
     name: "past-the-end-is-all-one",

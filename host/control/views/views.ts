@@ -61,7 +61,7 @@ export function pathState(path: Path, record: PathRecord | null): PathState {
   return (flags & abi.PATH_FLAG_IN_USE) === 0 ? "active" : "in use";
 }
 
-function conditionsOf(path: Path, record: PathRecord | null): PathCondition[] {
+export function conditionsOf(path: Path, record: PathRecord | null): PathCondition[] {
   if (record === null) return path.foreignIdentity === null ? ["gone"] : ["wrong unit"];
   const flags = record.flags | (path.foreignIdentity === null ? 0 : abi.PATH_FLAG_WRONG_UNIT);
   return CONDITIONS.filter(([flag]) => (flags & flag) !== 0).map(([, condition]) => condition);
