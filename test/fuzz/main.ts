@@ -1,8 +1,10 @@
 // `npm run fuzz -- [--target T] [--minutes N | --seconds N] [--seed N]`: inputs that are made from those that were interesting,
-// guided by the branches they take. Each target runs in a process of its own. Ten minutes and new finds are kept in
-// test/fuzz/corpus; with --seconds nothing is written but an input that failed.
+// guided by the branches they take. Each target runs in a process of its own, one on each processor at a time; the time is that of
+// all together. Ten minutes and new finds are kept in test/fuzz/corpus; with --seconds nothing is written but an input that
+// failed.
 
 import { spawn } from "node:child_process";
+import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { TARGETS } from "./targets.ts";
 
@@ -26,7 +28,8 @@ if (!(seconds > 0)) {
   process.exit(2);
 }
 const chosen = values.target === undefined ? names : [values.target];
-const each = String((seconds / chosen.length) * 1000);
+const atOnce = Math.min(availableParallelism(), chosen.length);
+const each = String(((seconds * atOnce) / chosen.length) * 1000);
 
 function fuzz(target: string): Promise<boolean> {
   const args = ["--no-warnings", "test/fuzz/worker.ts", target, each, values.seed ?? "1"];
@@ -38,7 +41,13 @@ function fuzz(target: string): Promise<boolean> {
 }
 
 const failed: string[] = [];
-for (const target of chosen) if (!(await fuzz(target))) failed.push(target);
+const rest = [...chosen];
+async function work(): Promise<void> {
+  for (let target = rest.shift(); target !== undefined; target = rest.shift()) {
+    if (!(await fuzz(target))) failed.push(target);
+  }
+}
+await Promise.all(Array.from({ length: atOnce }, work));
 if (failed.length > 0) {
   console.error(`fuzz: ${failed.join(", ")} failed`);
   process.exitCode = 1;

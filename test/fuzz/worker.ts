@@ -1,4 +1,4 @@
-// One target, for so many milliseconds: worker.ts TARGET MS SEED [keep].
+// One target, for so many milliseconds, loading included: worker.ts TARGET MS SEED [keep]. All that is kept runs in any case.
 
 import { found, keep, keepFailure, kept } from "./corpus.ts";
 import { Engine, Failure } from "./engine.ts";
@@ -27,8 +27,7 @@ async function fuzz(): Promise<void> {
   for (const input of [...kept(name), ...found(name).map(([, bytes]) => bytes), ...target.seeds])
     await engine.run(input);
   const before = residentMib();
-  const end = Date.now() + Number(ms);
-  while (Date.now() < end) {
+  while (performance.now() < Number(ms)) {
     for (let i = 0; i < 32; i++) await engine.turn();
     const grown = residentMib() - before;
     if (grown > RESIDENT_MIB_MAX) throw new Error(`memory grew by ${grown} MiB in ${engine.runs} runs`);
