@@ -31,7 +31,7 @@ import {
 } from "../memory/records";
 import { TAG_COMMAND, busyNs, makeTag, now, submit } from "../memory/ring";
 import { MILLISECOND } from "../memory/time";
-import { Unit } from "../memory/topology";
+import { Path, Unit } from "../memory/topology";
 import { unitPath } from "../path/facts";
 import {
   FUA,
@@ -47,7 +47,7 @@ import {
 } from "../scsi/cdb";
 import { lossy, lossyNs } from "./orphan";
 import { edgeAddress, readsEdge } from "./legs";
-import { longBegins } from "./long";
+import { longBegins, longHostNs } from "./long";
 import { paceBegin, zeroingPieceBytes } from "./pace";
 import { changesMedium, isLong } from "./pieces";
 import { requestBlock } from "./pool";
@@ -235,21 +235,26 @@ function highest(u: Unit, among: u32): i32 {
   return best;
 }
 
+/** Time after which the host ends a command itself. */
+function hostNs(u: Unit, p: Path, c: Command): u64 {
+  const r = c.request;
+  const leftNs = r.deadlineNs > now ? r.deadlineNs - now : 0;
+  if (c.method <= METHOD_ZERO_WRITE) {
+    const ns = min(leftNs, u.commandTimeoutNs);
+    return p.lost !== 0 && lossy(p) ? min(ns, lossyNs(u)) : ns;
+  }
+  if (!isLong(c.method)) return leftNs;
+  // The time of a request of many begins anew with each that is done before this one.
+  const many = r.total !== c.pieceBytes && r.method !== METHOD_SYNC;
+  return longHostNs(u, c, many ? leftNs + u.ioTimeoutNs : leftNs);
+}
+
 /** Sends a command on the path in `slot`. */
 export function issue(c: Command, slot: u32): void {
   const u = c.unit;
   const p = unitPath(u, slot);
-  const r = c.request;
-  let leftNs = r.deadlineNs > now ? r.deadlineNs - now : 0;
-  if (c.method <= METHOD_ZERO_WRITE) {
-    leftNs = min(leftNs, u.commandTimeoutNs);
-    if (p.lost !== 0 && lossy(p)) leftNs = min(leftNs, lossyNs(u));
-  } else if (isLong(c.method)) {
-    u.longs++;
-    // The time of a request of many commands restarts with each that is done before this one.
-    if (r.total !== c.pieceBytes && r.method !== METHOD_SYNC) leftNs += u.ioTimeoutNs;
-  }
-  c.timeoutMs = <u32>(leftNs / MILLISECOND) + 1;
+  if (isLong(c.method)) u.longs++;
+  c.timeoutMs = <u32>(hostNs(u, p, c) / MILLISECOND) + 1;
   c.timeNs = now;
   c.powerLosses = u.powerLosses;
   c.busyNs = busyNs;

@@ -7,6 +7,8 @@
 //   not more than half of its request's time, counted from the last answer to one sent before it. Until then it is not sent
 //   again, nor while none of several is answered; after that it counts as lost, is sent again in parallel, and the path is not
 //   blamed;
+// - in cluster mode a command that changes the medium is not sent again in parallel: the host ends it after that time
+//   (`longHostNs`), and only then is it sent elsewhere;
 // - no reset is sent for it while the host has not ended it, unless other I/O waits for it;
 // - the time of a request made of many commands restarts whenever one of them is done (`longProgress`); requests that wait behind
 //   it for their turn (flows.ts) do so while any of them makes progress. Waiting alone, or being sent again, extends nothing.
@@ -19,6 +21,8 @@ import { NEVER, SECOND } from "../memory/time";
 import { Path, Unit } from "../memory/topology";
 import { checkWant } from "../path/ask";
 import { WANT_HEALTH } from "../path/facts";
+import { clusterMode } from "../path/mode";
+import { changesMedium } from "./pieces";
 import { isZeroing } from "./zeroing";
 
 const OF_REQUEST: usize = offsetof<Command>("nextOfRequest");
@@ -26,6 +30,8 @@ const SLOWEST: usize = offsetof<Unit>("slowest0");
 
 /** A command's own time while nothing slower is known. */
 const LONG_NS: u64 = 30 * SECOND;
+/** No shorter than this where little is left. */
+const LEAST_NS: u64 = SECOND;
 /** So many times the slowest one. */
 const SLOWEST_TIMES: u64 = 4;
 /** The value for the slowest one decays by this fraction of the difference with each faster one. */
@@ -58,6 +64,15 @@ export function longLostNs(u: Unit, c: Command): u64 {
   if (u.longs > 1 && u.longDoneSentNs < c.timeNs) return NEVER;
   const fromNs = u.longDoneSentNs <= c.timeNs ? max(c.timeNs, u.longDoneNs) : c.timeNs;
   return fromNs + longOwnNs(u, c);
+}
+
+/**
+ * When the host ends one that has `leftNs` in all. In cluster mode one that changes the medium is not sent again beside itself, so the
+ * host gives it back while there is time for another path: each gets its own time, besides that of those under way before it.
+ */
+export function longHostNs(u: Unit, c: Command, leftNs: u64): u64 {
+  if (!clusterMode || !changesMedium(c.method)) return leftNs;
+  return min(leftNs, <u64>u.longs * max(min(longOwnNs(u, c), leftNs / 2), LEAST_NS));
 }
 
 /** After how long a path that has answered nothing since is silent. */

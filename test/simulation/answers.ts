@@ -29,8 +29,6 @@ export class AnswerRules {
    */
   readonly #roomMayBeTaken: boolean;
   readonly #slackNs: number;
-  /** Commands may be lost. In cluster mode one that changes the medium is not sent again, and a long one has no time of its own. */
-  readonly #longMayBeLost: boolean;
   /** The device says again and again that it has lost power: a write that needs a flush behind it is given up at some time. */
   readonly #flushesMayBeVain: boolean;
   /** A path may say that the unit ends early, while another one is away because it gets a new number. */
@@ -44,7 +42,6 @@ export class AnswerRules {
     this.#flushesMayFail = faults.some(
       ({ fault }) => fault.kind === "error" && fault.senseKey === 4 && fault.deferred !== true,
     );
-    this.#longMayBeLost = faults.some(({ fault }) => fault.kind === "no-answer");
     this.#flushesMayBeVain = faults.some(({ fault }) => fault.kind === "unit-attention" && fault.asc === ASC_POWER_ON);
     this.#endMayBeBelieved = faults.some(({ fault }) => fault.kind === "error" && fault.asc === ASC_OUT_OF_RANGE);
     const queued = faults.some(({ fault }) => fault.kind === "queued");
@@ -67,18 +64,11 @@ export class AnswerRules {
     this.#pausedNs += ns;
   }
 
-  /** Answers what is wrong with an answer, or undefined. @param ioTimeoutMs the longest deadline that was set @param clustered cluster mode was on */
-  check(
-    answer: Answer,
-    unit: number,
-    nowNs: number,
-    ioTimeoutMs: number,
-    clustered: boolean = false,
-  ): string | undefined {
+  /** Answers what is wrong with an answer, or undefined. @param ioTimeoutMs the longest deadline that was set */
+  check(answer: Answer, unit: number, nowNs: number, ioTimeoutMs: number): string | undefined {
     const { error, accounted, heldNs, latencyNs, command } = answer;
     const flush = command === NBD.flush;
-    const explained =
-      error === 0 || accounted || this.#mayFail(answer, unit, nowNs, clustered) || this.#isBelievedEnd(answer);
+    const explained = error === 0 || accounted || this.#mayFail(answer, unit, nowNs) || this.#isBelievedEnd(answer);
     const lost = flush ? this.losses.flushed(unit, error !== 0, nowNs - latencyNs, nowNs) : undefined;
     if (lost !== undefined) return lost;
     const deadlineNs = ioTimeoutMs * NS_PER_MS;
@@ -90,12 +80,10 @@ export class AnswerRules {
   }
 
   /** Whether a request may fail for reasons that are neither its own nor the device's word on it: only ever with EIO. */
-  #mayFail(answer: Answer, unit: number, nowNs: number, clustered: boolean): boolean {
+  #mayFail(answer: Answer, unit: number, nowNs: number): boolean {
     const { error, command, forced, heldNs, latencyNs } = answer;
     if (error !== NBD.eio) return false;
     if (this.#pathsMayBeGone) return true;
-    const long = command === NBD.trim || command === NBD.writeZeroes;
-    if (clustered && long && this.#longMayBeLost && heldNs >= this.#plan.ioTimeoutMs * NS_PER_MS) return true;
     if (forced && this.#flushesMayBeVain) return true;
     // FUA may be a flush behind a write.
     const flushes = command === NBD.flush || command === NBD.writeZeroes || forced;

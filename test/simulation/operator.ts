@@ -36,8 +36,6 @@ export class Operator {
   readonly #capabilities: number;
   /** The longest deadline that was set, ms. */
   ioTimeoutMs: number;
-  /** Cluster mode was on at some time. */
-  clustered = false;
 
   constructor(daemon: Daemon, office: Office, capabilities: number) {
     this.#daemon = daemon;
@@ -269,7 +267,6 @@ export class Operator {
         if (unit >= 0) this.#unit(unit, abi.UNIT_SET_POLICY, abi.POLICY_STATIC);
     }
     this.#daemon.inventory.cluster = !this.#daemon.inventory.cluster;
-    this.clustered = true;
     this.#mode(abi.MODE_CLUSTER, this.#daemon.inventory.cluster ? 1 : 0);
   }
 

@@ -166,13 +166,7 @@ export class World {
     this.#ios++;
     this.#stallNs = Math.max(this.#stallNs, answer.latencyNs);
     if (answer.error !== 0) this.#errors++;
-    const wrong = this.#rules.check(
-      answer,
-      unit,
-      this.#clock.nowNs,
-      machine.operator.ioTimeoutMs,
-      machine.operator.clustered,
-    );
+    const wrong = this.#rules.check(answer, unit, this.#clock.nowNs, machine.operator.ioTimeoutMs);
     if (wrong !== undefined) this.#violation(`client ${id}: ${wrong}`);
     this.#options.answered?.(this.#clock.nowNs, answer.latencyNs, answer.error, answer.command);
   }

@@ -4,7 +4,7 @@ import test from "ava";
 import * as abi from "../../../host/abi.ts";
 import type { Scene } from "./fixtures/holes.ts";
 import { errors, idle, scene } from "./fixtures/holes.ts";
-import { READ, WRITE, WRITE_ZEROES, request } from "./fixtures/nbd-client.ts";
+import { READ, TRIM, WRITE, WRITE_ZEROES, request } from "./fixtures/nbd-client.ts";
 import type { Scsi } from "./fixtures/scsi.ts";
 
 const EPERM = 1;
@@ -87,6 +87,43 @@ test("cluster mode: writes and zeroes are not sent again beside a silent path, r
   s.client.send(request(WRITE, 5n, 32_768n, 512), Buffer.alloc(512, 5));
   s.host.advance(1);
   t.deepEqual(errors(s.client), [[5n, 0]]);
+});
+
+test("cluster mode: a long command is given back by the kernel while there is time for another path", (t) => {
+  for (const [operation, kind, capability] of [
+    [0x42, TRIM, abi.UNIT_CAN_UNMAP],
+    [0x93, WRITE_ZEROES, abi.UNIT_CAN_WRITE_SAME],
+  ] as const) {
+    const s = scene();
+    s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_CAPABILITIES, BigInt(capability)));
+    s.host.must(s.host.core.modeSet(abi.MODE_CLUSTER, 1n));
+    s.holes.add(0);
+    s.client.send(request(kind, 1n, 0n, 4096));
+    s.host.advance(20_000);
+    const sent = s.held.filter(({ cdb }) => cdb[0] === operation);
+    t.is(sent.length, 1, "it is not sent again beside itself");
+    const [command] = sent;
+    if (command === undefined) return t.fail();
+    t.true(command.timeoutMs <= 30_001, `it has ${command.timeoutMs} ms of 60 s`);
+    s.host.advance(command.timeoutMs - 20_000);
+    s.host.answer(command, { hostStatus: 3 });
+    s.host.settle();
+    t.deepEqual(errors(s.client), [[1n, 0]]);
+    t.is(s.host.resets.length, 0, "a reset would end the other hosts' commands too");
+  }
+});
+
+test("cluster mode: long commands that a device carries out one by one have the time of those before them", (t) => {
+  const s = scene();
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_CAPABILITIES, BigInt(abi.UNIT_CAN_UNMAP)));
+  s.host.must(s.host.core.modeSet(abi.MODE_CLUSTER, 1n));
+  s.holes.add(0);
+  for (let i = 0; i < 2; i++) s.client.send(request(TRIM, BigInt(i), BigInt(i * 8192), 4096));
+  s.host.settle();
+  t.deepEqual(
+    s.held.filter(({ cdb }) => cdb[0] === 0x42).map(({ timeoutMs }) => timeoutMs),
+    [30_001, 60_001],
+  );
 });
 
 test("cluster mode: a write that the kernel has given back goes to another path", (t) => {
