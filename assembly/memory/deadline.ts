@@ -2,7 +2,7 @@
 // extended by the request's own progress, or by progress of what is queued before it (request/long.ts), and every such step
 // happens once; and by delays that are not its own and whose length is announced, up to that length in total.
 
-import { listPush, listRemove } from "./lists";
+import { listInsert, listPush, listRemove } from "./lists";
 import { Request } from "./records";
 import { now } from "./ring";
 import { Unit } from "./topology";
@@ -18,6 +18,20 @@ export function renew(r: Request): void {
   r.deadlineNs = now + u.ioTimeoutNs;
   listRemove(changetype<usize>(u) + UNIT_REQUESTS, changetype<usize>(r), UNIT_LINK);
   listPush(changetype<usize>(u) + UNIT_REQUESTS, changetype<usize>(r), UNIT_LINK);
+}
+
+/** Restarts the time of `r` as of `sinceNs`, which may be a while ago. */
+export function renewFrom(r: Request, sinceNs: u64): void {
+  const u = r.unit;
+  const list = changetype<usize>(u) + UNIT_REQUESTS;
+  r.sinceNs = sinceNs;
+  r.deadlineNs = sinceNs + u.ioTimeoutNs;
+  listRemove(list, changetype<usize>(r), UNIT_LINK);
+  let later = u.requestFirst;
+  while (later !== 0 && changetype<Request>(later).deadlineNs <= r.deadlineNs)
+    later = changetype<Request>(later).unitNext;
+  if (later === 0) listPush(list, changetype<usize>(r), UNIT_LINK);
+  else listInsert(list, changetype<usize>(r), later, UNIT_LINK);
 }
 
 /** Restarts the time of `r` without progress, unless it has already been postponed by `patienceNs`. */

@@ -39,6 +39,16 @@ export function listUnshift(list: usize, item: usize, link: usize): void {
   store<usize>(list, item);
 }
 
+/** Puts `item` before `other`, which is in the list. */
+export function listInsert(list: usize, item: usize, other: usize, link: usize): void {
+  const previous = load<usize>(other + link, PREVIOUS);
+  if (previous === 0) return listUnshift(list, item, link);
+  store<usize>(item + link, other);
+  store<usize>(item + link, previous, PREVIOUS);
+  store<usize>(previous + link, item);
+  store<usize>(other + link, item, PREVIOUS);
+}
+
 /** Takes `item` out, wherever in the list it is. */
 export function listRemove(list: usize, item: usize, link: usize): void {
   const next = load<usize>(item + link);

@@ -13,7 +13,7 @@
 // - the time of a request made of many commands restarts whenever one of them is done (`longProgress`); requests that wait behind
 //   it for their turn (flows.ts) do so while any of them makes progress. Waiting alone, or being sent again, extends nothing.
 
-import { renew } from "../memory/deadline";
+import { renew, renewFrom } from "../memory/deadline";
 import { listNext } from "../memory/lists";
 import { COMMAND_DEAD, Command, METHOD_SAME, REQUEST_LINED, Request } from "../memory/records";
 import { now } from "../memory/ring";
@@ -108,7 +108,8 @@ export function longBegins(r: Request): void {
 
 /**
  * The time of `r` is over; returns whether it is extended because it waits behind others of its kind that are done one by one:
- * for its turn, or in the device, for those sent there before.
+ * for its turn, or in the device, for those sent there before. Its time then counts from
+ * the end of the last of them.
  */
 export function longPutOff(r: Request): bool {
   if (!isZeroing(r)) return false;
@@ -119,7 +120,7 @@ export function longPutOff(r: Request): bool {
     if (r.state === REQUEST_LINED) doneNs = u.zeroedNs;
   } else if (u.longDoneSentNs <= changetype<Command>(oldest).firstNs) doneNs = u.longDoneNs;
   if (doneNs <= r.sinceNs) return false;
-  renew(r);
+  renewFrom(r, doneNs);
   return true;
 }
 

@@ -61,6 +61,24 @@ test("TRIMs that a path takes one by one wait for their turn as long as each of 
   );
 });
 
+test("a TRIM behind another one in the device has its time from when that was done", (t) => {
+  const host = new Host();
+  const { unit } = host.unit({ capabilities: abi.UNIT_CAN_UNMAP });
+  host.must(host.core.unitSet(unit, abi.UNIT_SET_STALL_MAX_MS, 0n));
+  host.device = ({ check: isCheck }) => (isCheck ? {} : undefined);
+  const other = host.connect(unit);
+  other.send(request(TRIM, 2n, 0n, 4096));
+  host.advance(10);
+  const client = host.connect(unit);
+  client.send(request(TRIM, 1n, BigInt(MIB), 4096));
+  const doneS = 20;
+  const done = (s: number): void => {
+    const [first] = host.outstanding;
+    if (s === doneS && first !== undefined) host.answer(first, {});
+  };
+  t.deepEqual(answered(host, client, 3 * TIMEOUT_S, done), { error: EIO, s: doneS + TIMEOUT_S });
+});
+
 test("a TRIM that the device is too busy for ends at its deadline, whatever else it carries out", (t) => {
   for (const mib of [1, 1024]) {
     const host = new Host();
