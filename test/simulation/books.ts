@@ -72,6 +72,11 @@ export class Books {
     this.#ports.set(path, port);
   }
 
+  /** The port of a path; undefined: there is no such path. */
+  portOf(path: number): number | undefined {
+    return this.#ports.get(path);
+  }
+
   /** A path has gone, and its record is not in use again yet. */
   pathGone(path: number): void {
     const port = this.#ports.get(path);

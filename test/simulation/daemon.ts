@@ -15,6 +15,7 @@ import { Books } from "./books.ts";
 import { type CoreEvent, SimulatedCore } from "./core.ts";
 import { Inventory } from "./inventory.ts";
 import { Strays } from "./strays.ts";
+import { Stalls } from "./stalls.ts";
 import { Tap } from "./tap.ts";
 import { Told } from "./told.ts";
 import type { WorldPlan } from "./plan.ts";
@@ -39,6 +40,7 @@ export class Daemon {
   readonly books: Books;
   readonly #strays: Strays;
   readonly #told: Told;
+  readonly #stalls: Stalls;
   #turns = 0;
   readonly #blocks: number;
   readonly #violation: (text: string) => void;
@@ -63,6 +65,7 @@ export class Daemon {
     this.books = new Books(this.core, this.tap, LIMITS, violation);
     this.#strays = new Strays(this.core, this.tap, new Random(seed), plan.strays);
     this.#told = new Told(violation);
+    this.#stalls = new Stalls(this.tap, this.books, violation);
     this.core.nowNs = nowNs;
     const { core, books } = this;
     const drain = (): void => this.drain();
@@ -92,7 +95,11 @@ export class Daemon {
     this.core.events((event: CoreEvent) => {
       this.onEvent(event);
       this.#told.event(event);
-      if (event.kind === EVENT_PATH_STATE && event.arg1 === 0) this.books.pathGone(event.path);
+      this.#stalls.event(event);
+      if (event.kind === EVENT_PATH_STATE && event.arg1 === 0) {
+        this.books.pathGone(event.path);
+        this.#stalls.pathGone(event.path);
+      }
       if (event.kind === EVENT_CONNECTION_CLOSED || event.kind === EVENT_BLOCK_CLOSED)
         this.books.connectionClosed(event.arg0);
       if (event.kind === EVENT_FAILBACK_DONE) this.onFailback(this.inventory.paths.indexOf(event.path));

@@ -103,4 +103,19 @@ export const bookMutants: readonly Mutant[] = [
     find: "  checkIdentity(p, BY_CONTROL);\n  patrolBegin(p);",
     replace: "  patrolBegin(p);",
   },
+  {
+    name: "settled-twice",
+    why: "that an orphan is settled is told twice",
+    file: "request/orphan.ts",
+    find: "    event(EVENT_ORPHAN_SETTLED, 0, u.index, c.path.index, how, ageMs, 0, 0);",
+    replace:
+      "    event(EVENT_ORPHAN_SETTLED, 0, u.index, c.path.index, how, ageMs, 0, 0);\n    event(EVENT_ORPHAN_SETTLED, 0, u.index, c.path.index, how, ageMs, 0, 0);",
+  },
+  {
+    name: "every-stall-is-told",
+    why: "each command of a path that does not answer is told",
+    file: "overdue/stall.ts",
+    find: "  if (p.stallToldNs !== 0 && now - p.stallToldNs < TELL_EVERY_NS) return;",
+    replace: "",
+  },
 ];

@@ -19,6 +19,7 @@ import {
   CONTROL_ARRAY_QUEUE,
   CONTROL_COMPLETION_QUEUE,
   CONTROL_NATIVE_QUEUE,
+  CONTROL_NOW_NS,
   DIRECTION_IN,
   DIRECTION_NONE,
   GATHER_ADDRESS,
@@ -53,7 +54,7 @@ interface Range {
   readonly fills: boolean;
 }
 
-interface Operation {
+export interface Operation {
   readonly op: number;
   readonly handle: number;
   /** The command slot, 0 for other operations. */
@@ -62,6 +63,9 @@ interface Operation {
   readonly sum: number;
   readonly check: boolean;
   readonly ranges: readonly Range[];
+  readonly sentNs: number;
+  /** An event has told that it can change nothing any more. */
+  settled: boolean;
 }
 
 /** An operation that is over: its tag, and how many its record had been given until then. */
@@ -107,6 +111,8 @@ export class Tap {
   /** Tags given out so far, by the record they were given to. */
   readonly #given = new Map<number, number>();
   readonly #past: Past[] = [];
+  /** Operations that have ended since the turn before. */
+  #ended: Operation[] = [];
   #pastAt = 0;
 
   /** @param commands command slots for I/O; those behind them are the paths' check slots */
@@ -161,6 +167,16 @@ export class Tap {
     return sum;
   }
 
+  get nowNs(): number {
+    return this.#word(CONTROL_NOW_NS) + this.#word(CONTROL_NOW_NS + 4) * 0x1_0000_0000;
+  }
+
+  /** I/O commands of a port that are under way, or have ended (`over`) with the last completions. */
+  commandsOf(port: number, over: boolean): Operation[] {
+    const all = over ? this.#ended : [...this.#under.values()];
+    return all.filter(({ op, handle, check }) => op === OP_SCSI && handle === port && !check);
+  }
+
   /** Whether a completion with this tag would end something. */
   expects(tag: number): boolean {
     return this.#under.has(tag);
@@ -184,6 +200,7 @@ export class Tap {
 
   /** Takes note of what the host has completed since the last call; has to be called before the core runs. */
   completed(): void {
+    this.#ended = [];
     this.#each(this.#completions, this.#end);
   }
 
@@ -216,7 +233,16 @@ export class Tap {
         this.#violation(`op ${op} on port or socket ${handle} uses memory of op ${other.op} on ${other.handle}`);
       }
     }
-    this.#under.set(tag, { op, handle, slot, sum: scsi ? this.#sum(slot) : 0, check, ranges });
+    this.#under.set(tag, {
+      op,
+      handle,
+      slot,
+      sum: scsi ? this.#sum(slot) : 0,
+      check,
+      ranges,
+      sentNs: this.nowNs,
+      settled: false,
+    });
   };
 
   #sum(slot: number): number {
@@ -254,6 +280,7 @@ export class Tap {
     if (operation === undefined)
       return this.#violation(`the host completes ${tag.toString(16)}, which nobody waits for`);
     this.#under.delete(tag);
+    this.#ended.push(operation);
     this.#past[this.#pastAt++ % PAST_MAX] = { tag, given: this.given(tag) };
     if (operation.op !== OP_SCSI) return;
     if (this.#sum(operation.slot) !== operation.sum) {
