@@ -171,6 +171,10 @@ for (const complaint of wrong) console.error(`mutate: equivalents.ts or open.ts:
 if (wrong.length > 0) process.exit(2);
 const mutants = chosen(all);
 console.log(`${all.length} mutants, ${mutants.length} chosen`);
+if (mutants.length === 0) {
+  console.error("mutate: none of them is meant by these arguments");
+  process.exit(2);
+}
 if (values.list) {
   for (const mutant of mutants) console.log(`${mutant.file}:${mutant.line} ${mutant.where}: ${mutant.operator}`);
   process.exit(0);
