@@ -9,7 +9,7 @@ import { Gate } from "./gate.ts";
 import { NbdLine, type Line } from "./lines.ts";
 import { Operator } from "./operator.ts";
 import { hostOf, type WorldPlan } from "./plan.ts";
-import type { Random } from "./random.ts";
+import { Random } from "./random.ts";
 import { Sockets } from "./sockets.ts";
 import { flagsOf } from "./units.ts";
 
@@ -101,7 +101,9 @@ export class Machine {
     this.operator = new Operator(this.daemon, office, inventory.capabilities);
     this.daemon.onFailback = (index) => this.operator.back(index);
     this.sockets = new Sockets(core.memory, core.control, clock, random.fork(), violation);
-    this.gate = new Gate(this.daemon, clock, random.fork(), plan.strays, violation);
+    // Worlds without clients at the block door draw as if there were none.
+    const hasGate = plan.clients.some(({ plan: { agreed } }) => agreed.block === true);
+    this.gate = new Gate(this.daemon, clock, hasGate ? random.fork() : new Random(0), plan.strays, violation);
   }
 
   /** Does something later, unless the daemon is dead by then. */
