@@ -18,7 +18,8 @@ import type { Effective } from "../settings/effective.ts";
 import { reasonOf } from "../ground/errors.ts";
 import { pathRow, unitRow, type Inventory, type Path, type Unit } from "../inventory/inventory.ts";
 import { labelOf, type PathLabel } from "../core/labels.ts";
-import { demand } from "../core/reactor-port.ts";
+import { demand, type CoreCall } from "../core/reactor-port.ts";
+import { sliced } from "../ground/pieces.ts";
 import { faultCalls } from "../events/marginal.ts";
 import { Snapshot } from "../core/snapshot.ts";
 import { Interned } from "../inventory/unit-facts.ts";
@@ -329,9 +330,10 @@ export class BringUp {
   /** Sets again the parts of the policies that depend on which paths there are. */
   async applyPathPolicies(units: readonly Unit[], effective: Effective): Promise<void> {
     const snapshot = new Snapshot(await this.#reactor.snapshotCopy());
-    const calls = units.flatMap((unit) =>
-      unit.handle === null ? [] : pathPolicyCalls(unit, unit.handle, effective, snapshot),
-    );
+    const calls: CoreCall[] = [];
+    for await (const unit of sliced(units)) {
+      if (unit.handle !== null) calls.push(...pathPolicyCalls(unit, unit.handle, effective, snapshot));
+    }
     await demand(this.#reactor, calls, "setting the policy", "policy");
   }
 }

@@ -95,12 +95,16 @@ export class Effective {
     };
   }
 
+  get #cluster(): boolean {
+    return this.#settings().cluster ?? this.configuration.cluster;
+  }
+
   get mode(): Mode {
     const set = this.#settings();
     return {
       class: "Enterprise",
       failback: set.failback ?? this.configuration.failback,
-      cluster: set.cluster ?? this.configuration.cluster,
+      cluster: this.#cluster,
       patrol: this.patrol,
     };
   }
@@ -112,7 +116,7 @@ export class Effective {
 
   /** Cluster mode excludes dynamic balancing: its reservations belong to one path (reference section 5). */
   policy(unit: Unit): Policy {
-    return this.mode.cluster ? { name: "static", parameters: {} } : this.chosenPolicy(unit);
+    return this.#cluster ? { name: "static", parameters: {} } : this.chosenPolicy(unit);
   }
 
   timeouts(unit: Unit): Timeouts {
