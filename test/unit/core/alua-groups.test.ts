@@ -18,8 +18,8 @@ test("a device that refuses SET TARGET PORT GROUPS: it is told, asked a few time
   t.is(sets(), 4);
   const told = host.events.filter(({ kind }) => kind === abi.EVENT_ALUA_SET);
   t.deepEqual(
-    told.map(({ arg0, arg1 }) => [arg0, arg1]),
-    [[2, 0]],
+    told.map(({ arg0, arg1, sense, hostStatus }) => [arg0, arg1, sense, hostStatus]),
+    [[2, 0, 0, 0]],
   );
   t.is(states[1], abi.ALUA_NON_OPTIMIZED);
   host.advance(50_000);

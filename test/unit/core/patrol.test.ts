@@ -26,7 +26,11 @@ test("a path to another unit never gets I/O, is shown as such, and is taken when
   t.is(read(host, unit), 0);
   const [first = -1] = paths;
   t.truthy(host.flags(first) & abi.PATH_FLAG_WRONG_UNIT);
+  // The device has said who it is, and no error: none is told of it.
+  const told = host.events.filter(({ reason }) => reason === abi.REASON_IDENTITY);
   t.true(host.kinds().includes(abi.EVENT_WRONG_UNIT));
+  t.true(told.length > 0);
+  for (const event of told) t.like(event, { sense: 0, hostStatus: 0 });
   host.advance(20_000);
   read(host, unit);
   t.false(seen.some((one) => one.port === 0 && one.operation === 0x88));
@@ -260,7 +264,7 @@ test("failback by hand: checks first, then done or failed, each with its event",
   host.must(host.core.pathSet(first, abi.PATH_SET_FAILED, 0n));
   host.advance(100);
   const done = host.events.find((event) => event.kind === abi.EVENT_FAILBACK_DONE);
-  t.is(done?.reason, abi.REASON_OPERATOR);
+  t.like(done, { reason: abi.REASON_OPERATOR, arg0: 0, arg1: 0, sense: 0, hostStatus: 0 });
   t.is(host.flags(first) & abi.PATH_FLAG_FAILED, 0);
 });
 
