@@ -64,3 +64,31 @@ test("p99.9 is cut at least five times with at most 2 % more commands", (t) => {
 test("writes are never hedged", (t) => {
   t.is(latencies(WRITE, 200n).commands, 20_000);
 });
+
+test("of a size that nobody has read yet, no read is hedged, though the hedge of another is due", (t) => {
+  const host = new Host();
+  const disk = new Disk(1 << 20);
+  const { unit } = host.unit({ blocks: 2048n, paths: 4 });
+  host.must(host.core.unitSet(unit, abi.UNIT_SET_HEDGE_BUDGET, 1000n));
+  host.must(host.core.modeSet(abi.MODE_PATROL, 0n));
+  const held: Scsi[] = [];
+  let isHeld = false;
+  host.device = (command) => {
+    if (isHeld) held.push(command);
+    else host.now += 100_000n;
+    return isHeld ? undefined : disk.execute(host, command);
+  };
+  const client = host.connect(unit);
+  for (let cookie = 0n; cookie < 2000n; cookie++) {
+    client.send(request(READ, cookie, 0n, 512));
+    host.settle();
+  }
+  isHeld = true;
+  client.send(request(READ, 5000n, 0n, 512), request(READ, 5001n, 65_536n, 262_144));
+  host.settle();
+  t.is(held.length, 2);
+  // Less than the stall threshold, so what is sent now is a hedge.
+  host.advance(5);
+  const bytes = held.map(({ bytes }) => bytes).toSorted((a, b) => a - b);
+  t.deepEqual(bytes, [512, 512, 262_144]);
+});
