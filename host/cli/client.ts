@@ -1,6 +1,6 @@
-// The API of the daemon, over its Unix socket.
+// A client of the daemon's API, over its Unix socket.
 //
-// `node:http` is taken with getBuiltinModule: an `import` of it fills every export of its namespace, which loads half of
+// `node:http` is loaded with getBuiltinModule: an `import` evaluates every export of its namespace, which loads half of
 // Node's web APIs and doubles the start time of these commands.
 
 import type { IncomingMessage } from "node:http";
@@ -11,17 +11,20 @@ import type { ErrorBody } from "../control/schemas/common.ts";
 
 const http = process.getBuiltinModule("node:http");
 
-/** Where a daemon started by root, so by the service, listens when nothing else is said. */
+/** Where a daemon started by root, that is by the service, listens by default. */
 export const SOCKET_DEFAULT = "/run/pathmanager/api.sock";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What a daemon of one's own makes without XDG_RUNTIME_DIR, in the folder it was started in: host/control/settings/places.ts. */
+/**
+ * Where a user's own daemon listens without XDG_RUNTIME_DIR, relative to its working folder:
+ * host/control/settings/places.ts.
+ */
 const SOCKET_OF_FOLDER = "build/run/api.sock";
 
 /**
- * Where the daemon of a call may listen, in order: what `--socket` or PATHMANAGER_SOCKET names and nothing else; else where
- * a daemon of this user's own listens (XDG_RUNTIME_DIR, the working folder, this repository), then where the service does.
+ * Where the daemon may listen, in the order tried: only what `--socket` or PATHMANAGER_SOCKET names, if given; else the
+ * sockets of this user's own daemon (XDG_RUNTIME_DIR, the working folder, this repository), then the service's.
  */
 export function socketPaths(env: Environment, option?: string, uid: number = process.getuid?.() ?? 0): string[] {
   const named = option ?? env["PATHMANAGER_SOCKET"];
@@ -37,15 +40,15 @@ export function socketPaths(env: Environment, option?: string, uid: number = pro
   return [...new Set(places)];
 }
 
-/** Most bytes of an answer that are taken; 1024 units with 32 paths each stay far below. */
+/** Largest accepted answer; 1024 units with 32 paths each stay far below. */
 const ANSWER_BYTES_MAX = 256 * 1024 * 1024;
-/** How long an answer may take, unless a call says otherwise. */
+/** How long an answer may take, unless the call specifies another time. */
 export const ANSWER_TIMEOUT_MS = 60_000;
 
-/** A command that could not be carried out. `message` is one sentence for the operator. */
+/** A command that failed. `message` is one sentence for the operator. */
 export class CommandError extends Error {
   override readonly name = "CommandError";
-  /** Stable: the daemon's code, or NOT_RUNNING, NO_PERMISSION, NO_ANSWER, INVALID_ARGUMENT of ours. */
+  /** Stable: the daemon's code, or one of the client's: NOT_RUNNING, NO_PERMISSION, NO_ANSWER, INVALID_ARGUMENT. */
   readonly code: string;
   readonly parameter: string | undefined;
   readonly remedy: string | undefined;
@@ -62,10 +65,10 @@ export class CommandError extends Error {
   }
 }
 
-/** Nobody listens there: a daemon may still do so elsewhere. */
+/** Nobody listens on this socket; a daemon may listen on another one. */
 const isAbsent = (error: NodeJS.ErrnoException): boolean => error.code === "ENOENT" || error.code === "ECONNREFUSED";
 
-/** @param tried every socket that was tried, `socket` the last */
+/** @param tried every socket that was tried; `socket` is the last one */
 function connectionError(error: NodeJS.ErrnoException, socket: string, tried: readonly string[]): CommandError {
   switch (error.code) {
     case "ENOENT":
@@ -100,12 +103,12 @@ function answerError(status: number, body: string): CommandError {
       });
     }
   } catch {
-    // Not one of the daemon's own answers: the status is all there is to say.
+    // The body is not one of the daemon's own answers: only the status can be reported.
   }
   return new CommandError("NO_ANSWER", `the daemon answered with status ${status} and no explanation`);
 }
 
-/** Collects a body of bounded size. */
+/** Collects a body, up to a size limit. */
 export function bodyText(response: IncomingMessage): Promise<string> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
@@ -125,7 +128,7 @@ export type Method = "GET" | "POST" | "PATCH" | "DELETE";
 /** The calls of the API; one instance per command. */
 export class Client {
   readonly #sockets: readonly string[];
-  /** Which of them is in use: the first that somebody answers on. */
+  /** Index of the socket in use: the first on which somebody answers. */
   #place = 0;
 
   /** @param sockets where the daemon may listen, in order */
@@ -137,7 +140,7 @@ export class Client {
     return this.#sockets[this.#place] ?? SOCKET_DEFAULT;
   }
 
-  /** Sends a request and answers the response once its head is there. */
+  /** Sends a request and returns the response once its head has arrived. */
   async open(method: Method, path: string, body?: unknown, timeoutMs = ANSWER_TIMEOUT_MS): Promise<IncomingMessage> {
     for (;;) {
       const place = this.#place;
@@ -146,7 +149,7 @@ export class Client {
       } catch (error) {
         if (error instanceof CommandError) throw error;
         const failure = error as NodeJS.ErrnoException;
-        // Several calls may be under way: the first that finds nobody moves all of them on.
+        // Several calls may be in progress: the first that finds nobody moves all of them to the next socket.
         if (isAbsent(failure) && place + 1 < this.#sockets.length) this.#place = Math.max(this.#place, place + 1);
         else throw connectionError(failure, this.#sockets[place] ?? SOCKET_DEFAULT, this.#sockets.slice(0, place + 1));
       }
@@ -173,7 +176,7 @@ export class Client {
     });
   }
 
-  /** Sends a request and answers the parsed body; throws a CommandError for every status of 400 and more. */
+  /** Sends a request and returns the parsed body; throws a CommandError for a status of 400 or above. */
   async call<Answer>(method: Method, path: string, body?: unknown, timeoutMs?: number): Promise<Answer> {
     const response = await this.open(method, path, body, timeoutMs);
     const text = await bodyText(response);
@@ -187,12 +190,13 @@ export class Client {
   }
 }
 
-/** One line: the reason, the paths it is about unless it names one, and what to do where we know. */
+/** One line: the reason, the paths concerned unless the reason names one, and a remedy where one is known. */
 export function errorLine(program: string, error: CommandError, subjects: readonly string[] = []): string {
   const offline = error.code === "NOT_RUNNING" || error.code === "NO_PERMISSION";
   const named = offline || subjects.length === 0 || subjects.some((subject) => error.message.includes(subject));
   const subject = named ? "" : `path ${subjects.join(", ")}: `;
-  // What is wrong with a body is all an operator needs; where bodies are described is for authors of clients.
+  // The operator only needs to know what is wrong with a body; the remedy, where bodies are documented, is for authors of
+  // clients.
   const invalid = error.code === "INVALID_REQUEST";
   const message = invalid ? error.message.replace(/^(body|query|params): /, "") : error.message;
   const remedy = error.remedy === undefined || invalid ? "" : `; ${error.remedy}`;

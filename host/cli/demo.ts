@@ -1,5 +1,5 @@
-// `npm run demo`: a daemon on an emulated array, verified load on its logical units, controllers that die and come back.
-// It ends with status 1 if a single request failed or a single block held something else than was written.
+// `npm run demo`: a daemon on an emulated array, verified load on its logical units, and controllers that fail and come
+// back. Exits with status 1 if a single request failed or a single block did not hold what was written.
 
 import { spawn, type ChildProcess } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -30,7 +30,7 @@ const sleep = (milliseconds: number): Promise<void> =>
     setTimeout(resolve, milliseconds);
   });
 
-/** Waits until `condition` holds; answers the milliseconds it took. */
+/** Waits until `condition` holds; returns the milliseconds it took. */
 async function until(what: string, condition: () => Promise<boolean>, limitMs = WAIT_MS_MAX): Promise<number> {
   const start = performance.now();
   while (!(await condition())) {
@@ -40,7 +40,7 @@ async function until(what: string, condition: () => Promise<boolean>, limitMs = 
   return performance.now() - start;
 }
 
-/** A daemon of its own in a folder of its own. */
+/** A separate daemon in a folder of its own. */
 class Stage {
   readonly client: Client;
   readonly nbdSocket: string;
@@ -112,7 +112,7 @@ system = false
     return paths.filter((path) => path.state === "failed").length === count;
   }
 
-  /** Prints what an operator sees. */
+  /** Prints what an operator would see. */
   async show(): Promise<void> {
     say(style.faint("$ spscmd -getlun"));
     await spscmd(["-getlun"], { ...io, env: { PATHMANAGER_SOCKET: this.client.socket } });
@@ -131,7 +131,7 @@ system = false
 const stallsOf = (loads: readonly VerifiedLoad[]): string =>
   `longest wait of a request meanwhile: ${Math.max(...loads.map((load) => load.takeStallMs())).toFixed(1)} ms`;
 
-/** A controller fails in the way `fault` says, and comes back. */
+/** A controller fails in the way that `fault` describes, and comes back. */
 async function act(stage: Stage, loads: readonly VerifiedLoad[], controller: number, fault: object, words: string) {
   title(`Controller ${controller} ${words}, under load`);
   const before = (await stage.units()).flatMap((unit) => unit.paths).length;
@@ -151,7 +151,7 @@ async function act(stage: Stage, loads: readonly VerifiedLoad[], controller: num
   say(`its paths were back after ${(back / 1000).toFixed(1)} s; ${stallsOf(loads)}`);
 }
 
-/** The whole play; answers whether nothing was lost. */
+/** The whole demonstration; returns whether nothing was lost. */
 async function play(folder: string): Promise<boolean> {
   title("A daemon on an emulated array: two controllers, two logical units, four paths each");
   const stage = await Stage.set(folder);

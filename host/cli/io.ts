@@ -1,4 +1,4 @@
-// Where a command writes, so that tests can look at it: everything a command needs of its process.
+// What a command needs of its process: arguments, output, environment. Tests replace it.
 
 import { readFileSync } from "node:fs";
 
@@ -9,19 +9,22 @@ export interface Io {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Standard output is a terminal. */
   readonly terminal: boolean;
-  /** Columns of the terminal; 80 where nobody knows. */
+  /** Columns of the terminal; 80 when unknown. */
   readonly columns: number;
   readonly rows: number;
 }
 
-/** This process. A reader that closes its end early (`| head`) ends the command quietly; a full disk is said in a line. */
+/**
+ * This process. A reader that closes the pipe early (`| head`) ends the command quietly; a full disk is reported in one
+ * line.
+ */
 export function processIo(): Io {
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit(0);
     process.stderr.write(`cannot write the output: ${error.message}\n`);
     process.exit(1);
   });
-  // Nobody is left to be told.
+  // Nobody is left to report it to.
   process.stderr.on("error", () => undefined);
   return {
     out: (text) => void process.stdout.write(text),
@@ -33,7 +36,7 @@ export function processIo(): Io {
   };
 }
 
-/** Version of the package this file belongs to. */
+/** Version of the package that contains this file. */
 export function packageVersion(): string {
   const manifest: unknown = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
   const { version } = manifest as { version?: string };

@@ -12,7 +12,7 @@ function fieldOf(text: string, max: number): number | undefined {
   return value <= max ? value : undefined;
 }
 
-/** The fields of `text`, or undefined when it is no path number. */
+/** The fields of `text`; undefined when it is not a path number. */
 export function parsePathNumber(text: string): PathFields | undefined {
   const parts = text.split(":");
   if (parts.length !== 4) return undefined;
@@ -21,13 +21,13 @@ export function parsePathNumber(text: string): PathFields | undefined {
   return [host, channel, target, lun];
 }
 
-/** Whether `text` is a path number whose fields may be left out (`5:::`); an empty field matches every value. */
+/** Whether `text` is a path number whose fields may be omitted (`5:::`); an empty field matches every value. */
 export function isPathPattern(text: string): boolean {
   const parts = text.split(":");
   return parts.length === 4 && parts.every((part) => part === "" || fieldOf(part, LUN_MAX) !== undefined);
 }
 
-/** Without leading zeroes, as the daemon writes it: `04:0:0:1` becomes `4:0:0:1`. Left-out fields stay left out. */
+/** Without leading zeroes, as the daemon writes it: `04:0:0:1` becomes `4:0:0:1`. Omitted fields stay omitted. */
 export function canonicalPath(text: string): string {
   return text
     .split(":")
@@ -35,7 +35,7 @@ export function canonicalPath(text: string): string {
     .join(":");
 }
 
-/** Orders path numbers by their numeric fields: `4:0:0:2` before `4:0:0:10`. Malformed ones come last, by their text. */
+/** Orders path numbers numerically by field: `4:0:0:2` before `4:0:0:10`. Malformed ones come last, ordered as text. */
 export function comparePathNumbers(a: string, b: string): number {
   const left = parsePathNumber(a);
   const right = parsePathNumber(b);

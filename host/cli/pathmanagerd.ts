@@ -1,4 +1,5 @@
-// The process of `pathmanagerd`. Help, version and wrong usage need no native addon; everything else is the daemon's own.
+// The process of `pathmanagerd`. Help, version and usage errors do not need the native addon; everything else is left to the
+// daemon.
 
 import { readArguments, USAGE } from "../control/settings/arguments.ts";
 import { packageVersion } from "./io.ts";

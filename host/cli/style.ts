@@ -1,14 +1,14 @@
-// Colour and tables. Colour only on a terminal, and never with NO_COLOR (https://no-color.org/) or TERM=dumb.
+// Colours and tables. Colours only on a terminal, and never with NO_COLOR (https://no-color.org/) or TERM=dumb.
 
 import type { Io } from "./io.ts";
 
 export type Paint = (text: string) => string;
 
-/** The few colours there are; each says one thing everywhere. */
+/** The few colours in use; each has one meaning everywhere. */
 export interface Style {
   /** In use, healthy. */
   readonly good: Paint;
-  /** An operator should look at it. */
+  /** Needs an operator's attention. */
   readonly warn: Paint;
   /** Failed. */
   readonly bad: Paint;
@@ -16,7 +16,7 @@ export interface Style {
   readonly faint: Paint;
 }
 
-/** As it is. */
+/** Text without colour. */
 export const unpainted: Paint = (text) => text;
 const ansi =
   (code: number, end: number): Paint =>
@@ -31,15 +31,15 @@ export function styleFor(io: Pick<Io, "terminal" | "env">): Style {
   return { good: ansi(32, 39), warn: ansi(33, 39), bad: ansi(31, 39), strong: ansi(1, 22), faint: ansi(2, 22) };
 }
 
-/** A cell: text, and how it is painted once the column's width is known. */
+/** A cell: text, and the colour to apply once the column's width is known. */
 export type Cell = string | { readonly text: string; readonly paint: Paint };
 
 const textOf = (cell: Cell): string => (typeof cell === "string" ? cell : cell.text);
 
-/** Code points; what these displays show has no wide or combining characters. */
+/** Counts code points; these displays have no wide or combining characters. */
 const widthOf = (text: string): number => [...text].length;
 
-/** Columns whose title starts with `>` are right-aligned (numbers); the sign itself is not shown. */
+/** Columns whose title starts with `>` are right-aligned (numbers); the `>` itself is not shown. */
 export function tableWidths(titles: readonly string[], rows: readonly (readonly Cell[])[]): number[] {
   return titles.map((title, index) =>
     Math.max(widthOf(title.replace(/^>/, "")), ...rows.map((row) => widthOf(textOf(row[index] ?? "")))),
@@ -58,7 +58,7 @@ function line(titles: readonly string[], row: readonly Cell[], widths: readonly 
     .trimEnd();
 }
 
-/** The heading line of a table. */
+/** The header line of a table. */
 export function tableHead(titles: readonly string[], widths: readonly number[], style: Style): string {
   return line(
     titles,
@@ -67,7 +67,7 @@ export function tableHead(titles: readonly string[], widths: readonly number[], 
   );
 }
 
-/** The rows of a table, without its heading. */
+/** The rows of a table, without its header. */
 export function tableRows(
   titles: readonly string[],
   rows: readonly (readonly Cell[])[],
@@ -86,8 +86,8 @@ export function table(titles: readonly string[], rows: readonly (readonly Cell[]
 const GAP = 2;
 
 /**
- * Which columns to keep so that a row fits into `columns` characters: those named in `droppable` go first, in that order.
- * Answers indexes; all of them when there is room, and whatever is left when nothing may go any more.
+ * Chooses the columns to keep so that a row fits into `columns` characters: those in `droppable` are dropped first, in that
+ * order. Returns their indexes: all if there is room, and the rest when no more may be dropped.
  */
 export function columnsThatFit(
   titles: readonly string[],

@@ -1,4 +1,4 @@
-// Numbers as people read them.
+// Formats numbers for display.
 
 const SIZE_UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
 
@@ -14,7 +14,7 @@ export function sizeText(bytes: number): string {
   return `${value.toPrecision(value >= 1000 ? 4 : 3)} ${SIZE_UNITS[index]}`;
 }
 
-/** A duration in microseconds: `<1 us`, `85 us`, `1.20 ms`, `3.00 s`; `-` when there is none. */
+/** A duration in microseconds: `<1 us`, `85 us`, `1.20 ms`, `3.00 s`; `-` when unknown. */
 export function latencyText(microseconds: number | null): string {
   if (microseconds === null) return "-";
   if (microseconds < 1) return "<1 us";
@@ -26,14 +26,14 @@ export function latencyText(microseconds: number | null): string {
 /** A count with thousands separators: `1,234,567`. */
 export const countText = (count: number): string => Math.round(count).toLocaleString("en-US");
 
-/** A rate per second in few characters: `950`, `34.5k`, `1.20M`. */
+/** A rate per second, abbreviated: `950`, `34.5k`, `1.20M`. */
 export function rateText(perSecond: number): string {
   if (perSecond < 1000) return String(Math.round(perSecond));
   if (perSecond < 1_000_000) return `${(perSecond / 1000).toPrecision(3)}k`;
   return `${(perSecond / 1_000_000).toPrecision(3)}M`;
 }
 
-/** How long ago, in whole units: `12 s`, `5 min`, `3 h`, `2 d`. */
+/** Age in whole units: `12 s`, `5 min`, `3 h`, `2 d`. */
 export function agoText(milliseconds: number): string {
   const seconds = Math.max(0, Math.round(milliseconds / 1000));
   if (seconds < 120) return `${seconds} s`;
@@ -42,6 +42,6 @@ export function agoText(milliseconds: number): string {
   return `${Math.round(seconds / 86_400)} d`;
 }
 
-/** A count with its word: `1 path`, `4 paths`. */
+/** A count with its noun: `1 path`, `4 paths`. */
 export const pluralText = (count: number, word: string): string =>
   `${countText(count)} ${word}${count === 1 ? "" : "s"}`;

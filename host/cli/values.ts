@@ -1,4 +1,4 @@
-// Values of the command line, checked before the daemon is asked: the same sentence with and without it.
+// Checks values of the command line before the daemon is called, with the same error messages whether or not it runs.
 
 import { PRIORITY_MAX, PRIORITY_MIN, PRIORITY_RULE } from "../control/schemas/constants.ts";
 import { CommandError } from "./client.ts";
@@ -17,7 +17,7 @@ export function pathValue(text: string): string {
   return canonicalPath(text);
 }
 
-/** A path number whose fields may be left out. */
+/** A path number whose fields may be omitted. */
 export function patternValue(text: string): string {
   if (!isPathPattern(text))
     throw invalid(`${text} is no path number: ${PATH_FORM}; fields may be left out: 5:::`, "path");
@@ -33,7 +33,7 @@ export function priorityValue(path: string, text: string): number {
   return priority;
 }
 
-/** A whole number within bounds. */
+/** A whole number within limits. */
 export function wholeValue(name: string, text: string, min: number, max: number): number {
   const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
   if (!(value >= min && value <= max)) {
@@ -42,7 +42,7 @@ export function wholeValue(name: string, text: string, min: number, max: number)
   return value;
 }
 
-/** A number, not necessarily whole, within bounds. */
+/** A number, not necessarily whole, within limits. */
 export function numberValue(name: string, text: string, min: number, max: number): number {
   const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
   if (!(value >= min && value <= max)) throw invalid(`${name} is a number from ${min} to ${max}, not ${text}`, name);
@@ -56,5 +56,5 @@ export function wordValue<const Word extends string>(name: string, text: string,
   return found;
 }
 
-/** A unit as the API's URLs name it: `#0` and `0` are its number, anything else its name. */
+/** A unit as used in the API's URLs: `#0` and `0` are its number, anything else its name. */
 export const unitKey = (text: string): string => encodeURIComponent(text.replace(/^#(?=\d+$)/, ""));

@@ -17,7 +17,7 @@ const ENTRIES = {
   pathmanagerd: "pathmanagerd",
 };
 
-/** Where compiled code is kept between runs, unless NODE_COMPILE_CACHE says it. */
+/** Where compiled code is cached between runs, unless NODE_COMPILE_CACHE names a folder. */
 function cacheFolder(isRepository) {
   if (isRepository) return fileURLToPath(REPOSITORY_CACHE);
   if (process.getuid?.() === 0) return "/var/cache/pathmanager";
@@ -26,8 +26,8 @@ function cacheFolder(isRepository) {
 }
 
 /**
- * Keeps compiled code between runs: it halves the time to the first output, and spares the daemon what strips types.
- * Code from there is run, so it has to be a folder that nobody else can write to: Node's own default lies in /tmp.
+ * Caches compiled code between runs: this halves the time to the first output, and the daemon does not load the type
+ * stripper. The cached code is executed, so nobody else may be able to write to the folder; Node's default lies in /tmp.
  */
 function keepCompiledCode(isRepository) {
   if (process.env.NODE_COMPILE_CACHE === undefined) {
@@ -39,7 +39,7 @@ function keepCompiledCode(isRepository) {
     } catch {
       return;
     }
-    // By the environment, as threads started later look there too.
+    // Passed in the environment, because threads started later read it there.
     process.env.NODE_COMPILE_CACHE = folder;
   }
   module.enableCompileCache();
@@ -51,7 +51,7 @@ export async function start(name) {
   const source = new URL(`${ENTRIES[name]}.ts`, SOURCES);
   const isRepository = existsSync(fileURLToPath(source));
   if (major < NODE_MAJOR_MIN) {
-    // npx and npm run find the repository's own Node first.
+    // npx and npm run put the repository's own Node first in PATH.
     const remedy = isRepository ? `run \`npm run build\` once, then \`npx ${name}\`` : "https://nodejs.org/";
     process.stderr.write(
       `${name}: Node ${process.versions.node} is too old: Node ${NODE_MAJOR_MIN} or later is needed (${remedy})\n`,
@@ -62,6 +62,6 @@ export async function start(name) {
   keepCompiledCode(isRepository);
   const entry = isRepository ? source : new URL(`${ENTRIES[name]}.js`, BUILT);
   await import(entry.href);
-  // Node writes it at a regular end only, and what was killed has to start again quickly.
+  // Node writes the cache only at a regular exit; a daemon that was killed has to restart quickly, too.
   module.flushCompileCache();
 }

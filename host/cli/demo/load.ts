@@ -1,14 +1,14 @@
-// Verified load: writes a known pattern, reads it back, compares. Each worker owns a range of blocks, so what a block must
-// hold is known at every moment.
+// Verified load: writes a known pattern, reads it back, compares. Each worker owns a range of blocks, so the expected
+// content of a block is always known.
 
 import { NbdClient, NbdError } from "./nbd-client.ts";
 
-/** What the load has seen so far. */
+/** Counters of the load so far. */
 export interface LoadCounts {
   reads: number;
   writes: number;
   bytes: number;
-  /** Requests that were answered with an error. */
+  /** Requests that failed. */
   errors: number;
   /** Blocks that did not hold what was written. */
   mismatches: number;
@@ -21,7 +21,7 @@ const BLOCK_BYTES = 4096;
 const WORKERS = 8;
 const BLOCKS_MAX = 16;
 
-/** Random numbers that are the same with the same seed (Marsaglia's xorshift32). */
+/** Random numbers, reproducible from the seed (Marsaglia's xorshift32). */
 function randomFrom(seed: number): (below: number) => number {
   let state = seed | 1;
   return (below) => {
@@ -32,7 +32,7 @@ function randomFrom(seed: number): (below: number) => number {
   };
 }
 
-/** A block's content: its own number and the generation of the write, over and over. */
+/** A block's content: its number and the generation of the write, repeated. */
 function fillBlock(target: Buffer, at: number, block: number, generation: number): void {
   const word = Math.imul(block + 1, 0x9e37_79b1) ^ Math.imul(generation + 1, 0x85eb_ca6b);
   for (let offset = 0; offset < BLOCK_BYTES; offset += 8) {
@@ -41,7 +41,7 @@ function fillBlock(target: Buffer, at: number, block: number, generation: number
   }
 }
 
-/** Load on one export until it is stopped. */
+/** Load on one export, until it is stopped. */
 export class VerifiedLoad {
   readonly counts: LoadCounts = {
     reads: 0,
@@ -54,7 +54,7 @@ export class VerifiedLoad {
   };
   readonly #client: NbdClient;
   readonly #blocks: number;
-  /** Generation each block was last written with; -1: not yet. */
+  /** Generation of each block's last write; -1: never written. */
   readonly #generations: Int32Array;
   readonly #workers: Promise<void>[];
   #stopping = false;
@@ -79,7 +79,7 @@ export class VerifiedLoad {
     return longest;
   }
 
-  /** Ends the load, reads everything that was written once more, and disconnects. */
+  /** Ends the load, reads back everything that was written, and disconnects. */
   async stop(): Promise<void> {
     this.#stopping = true;
     await Promise.all(this.#workers);

@@ -1,5 +1,5 @@
-// A small NBD client (NBD protocol specification: fixed newstyle negotiation, transmission with simple replies): what the
-// demonstration needs to be a client like any other. Not for production use; libnbd is.
+// A small NBD client (NBD protocol specification: fixed newstyle negotiation, transmission with simple replies), just enough
+// for the demonstration. Not for production use; libnbd is.
 
 import { createConnection, type Socket } from "node:net";
 
@@ -18,10 +18,10 @@ const COMMAND_WRITE = 1;
 const COMMAND_DISCONNECT = 2;
 const COMMAND_FLUSH = 3;
 
-/** Bytes of the head of a reply in the transmission phase. */
+/** Size of a reply header in the transmission phase. */
 const REPLY_BYTES = 16;
 
-/** A request the server answered with an error (`code` is the NBD error, an errno), or a connection that broke. */
+/** A request that the server answered with an error (`code` is the NBD error, an errno), or a broken connection. */
 export class NbdError extends Error {
   override readonly name = "NbdError";
   readonly code: number;
@@ -32,7 +32,7 @@ export class NbdError extends Error {
   }
 }
 
-/** Takes exact numbers of bytes from a socket, in order. */
+/** Reads exact numbers of bytes from a socket, in order. */
 class Reader {
   readonly #chunks: Buffer[] = [];
   #bytes = 0;
@@ -114,7 +114,7 @@ export class NbdClient {
     return this.#request(COMMAND_READ, offset, bytes, bytes);
   }
 
-  /** Writes `data` at `offset`; answered when it is on a path. */
+  /** Writes `data` at `offset`; resolves when the server has replied. */
   async write(offset: number, data: Buffer): Promise<void> {
     await this.#request(COMMAND_WRITE, offset, data.length, 0, data);
   }
@@ -123,7 +123,7 @@ export class NbdClient {
     await this.#request(COMMAND_FLUSH, 0, 0, 0);
   }
 
-  /** Says goodbye; requests under way are rejected. */
+  /** Disconnects; requests in flight are rejected. */
   close(): void {
     this.#socket.end(requestHead(COMMAND_DISCONNECT, 0n, 0, 0));
   }
@@ -175,7 +175,7 @@ function requestHead(command: number, cookie: bigint, offset: number, bytes: num
   return head;
 }
 
-/** NBD_OPT_GO: chooses the export and answers its size in bytes. */
+/** NBD_OPT_GO: selects the export and returns its size in bytes. */
 async function goTo(socket: Socket, reader: Reader, name: string): Promise<number> {
   const text = Buffer.from(name);
   const option = Buffer.alloc(4 + 16 + 4 + text.length + 2);

@@ -1,11 +1,11 @@
-// The native addon, and whether a ring can be made with it.
+// Checks the native addon, and whether it can create a ring.
 
 import { error, ok, warning, type Finding } from "./finding.ts";
 
-/** Room for a control block; a ring that is only made never looks at more. */
+/** Enough for a control block; a ring that is only created does not access more. */
 const MEMORY_BYTES = 1_048_576;
 
-/** Loads the addon and tries both ways to the kernel. */
+/** Loads the addon and tries both interfaces to the kernel. */
 export async function checkAddon(): Promise<Finding[]> {
   let native: typeof import("../../native/index.ts");
   try {

@@ -1,4 +1,4 @@
-// The SCSI devices of the machine: which could be used, and what keeps the others from it.
+// The SCSI devices of the machine: which are usable, and why the others are not.
 
 import { accessSync, closeSync, constants, openSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -20,7 +20,7 @@ function accessProblem(path: string): string | undefined {
   }
 }
 
-/** Whether somebody has the block device for himself. */
+/** Whether somebody has the block device open exclusively. */
 function isHeld(path: string): boolean {
   try {
     closeSync(openSync(path, constants.O_RDONLY | constants.O_EXCL | constants.O_NONBLOCK));
@@ -30,7 +30,7 @@ function isHeld(path: string): boolean {
   }
 }
 
-/** The first device in use of each unit, by what the kernel calls the unit, with the reason. */
+/** The first device in use of each unit, keyed by the kernel's identifier of the unit, with the reason. */
 function usedUnits(disks: readonly SgDevice[], machine: Machine, uses: Uses): Map<string, string> {
   const used = new Map<string, string>();
   for (const disk of disks) {
@@ -99,10 +99,10 @@ export function checkDevices(machine: Machine): Finding[] {
   return disks.map((device) => checkDevice(device, machine, uses, used));
 }
 
-/** Commands on a path at once (limits.path_depth) where the configuration says nothing. */
+/** Commands in flight per path (limits.path_depth) when the configuration does not set it. */
 const DEPTH = 64;
 
-/** Queues that would make a write to a silent path wait, were they given as many commands as the configuration allows. */
+/** Reports queues that would let a write to a silent path wait if they got as many commands as the configuration allows. */
 export function checkQueues(machine: Machine): Finding[] {
   const findings: Finding[] = [];
   for (const { device, number, type, blockDevice, queueDepth, commandsMax } of listSgDevices(machine.sys)) {
@@ -125,7 +125,7 @@ export function checkQueues(machine: Machine): Finding[] {
   return findings;
 }
 
-/** Largest piece of a request (PIECE_BYTES_MAX): a device that takes less costs more commands. */
+/** Largest piece of a request (PIECE_BYTES_MAX): a device that accepts less needs more commands. */
 const PIECE_BYTES = 1_048_576;
 
 /** Limits of the sg driver and of the devices behind it. */

@@ -1,4 +1,4 @@
-// `pathctl doctor`: checks the machine, with and without a running daemon. Each finding comes with its remedy.
+// `pathctl doctor`: checks the machine, whether or not a daemon is running. Each finding comes with its remedy.
 
 import { existsSync } from "node:fs";
 
@@ -29,7 +29,7 @@ const thisMachine = (): Machine => ({
   uid: process.getuid?.() ?? 0,
 });
 
-/** The configuration file, as the daemon would read it. */
+/** Reads the configuration file as the daemon would. */
 async function checkConfigurationFile(file: string | undefined): Promise<Finding[]> {
   const { CONFIGURATION_FILE } = await import("../../control/schemas/constants.ts");
   const { checkConfiguration } = await import("../pathctl/config-check.ts");
@@ -60,13 +60,13 @@ async function checkConfigurationFile(file: string | undefined): Promise<Finding
   }
 }
 
-/** Two masters of one unit are the end of its data. */
+/** Two programs that write to one unit destroy its data. */
 function inUseFinding({ device, number, reason }: Output<"status">["refused"][number]): Finding {
   const what = number === null ? device : `${device} (${number})`;
   return error("in use", `${what} is not used: ${reason}`, "end that use, then pathctl config reload");
 }
 
-/** The daemon, if it runs. */
+/** The daemon, if it is running. */
 async function checkDaemon({ client }: Context): Promise<Finding[]> {
   try {
     const status = await client.call<Output<"status">>("GET", "/v1/status");
@@ -94,7 +94,7 @@ function findingText(finding: Finding, style: Style): string {
   return `${mark}  ${finding.check}: ${finding.text}\n${remedy}`;
 }
 
-/** Runs every check; exit status 1 when something does not work. */
+/** Runs every check; exits with status 1 when something does not work. */
 export async function doctor(context: Context, file?: string, machine: Machine = thisMachine()): Promise<Result> {
   const [addon, configuration, daemon] = await Promise.all([
     checkAddon(),

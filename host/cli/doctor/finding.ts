@@ -1,18 +1,18 @@
-// What a check of the machine finds.
+// The result of a check.
 
-/** `ok`: as it should be. `note`: worth knowing. `warning`: works, but not as well. `error`: does not work. */
+/** `ok`: as it should be. `note`: worth knowing. `warning`: works, but less well. `error`: does not work. */
 export type Level = "ok" | "note" | "warning" | "error";
 
 export interface Finding {
-  /** What was looked at, one word. */
+  /** What was checked, one word. */
   readonly check: string;
   readonly level: Level;
   readonly text: string;
-  /** What to do; null when there is nothing to do. */
+  /** What to do; null when nothing is needed. */
   readonly remedy: string | null;
 }
 
-/** The machine as the checks see it; a test lays out its own. */
+/** The machine as seen by the checks; a test supplies its own. */
 export interface Machine {
   /** Where sysfs, procfs and /dev are. */
   readonly sys: string;

@@ -1,4 +1,4 @@
-// What the kernel offers: Node on it, io_uring, modules, clocks, limits, capabilities.
+// What the kernel and Node offer: Node's version, io_uring, modules, clocks, limits, capabilities.
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -17,7 +17,7 @@ export function checkNode(machine: Machine): Finding[] {
     : [error("node", `${text} is too old`, `install Node ${NODE_MAJOR_MIN} or later`)];
 }
 
-/** What the kernel's switch and the sandbox say about io_uring; whether a ring can be made is tried in addon.ts. */
+/** Whether a sysctl or the sandbox forbids io_uring; whether a ring can be created is tried in addon.ts. */
 export function checkUringSwitch(machine: Machine): Finding[] {
   const disabled = readText(join(machine.proc, "sys/kernel/io_uring_disabled"));
   if (disabled === "2" || (disabled === "1" && machine.uid !== 0)) {
@@ -55,7 +55,7 @@ const CAPABILITIES: readonly (readonly [string, number, string])[] = [
   ["CAP_SYS_RESOURCE", 24, "no waiting for memory that has to be written through the daemon"],
 ];
 
-/** The capabilities of this process, which are the daemon's when root or the service's user runs both. */
+/** The capabilities of this process; they equal the daemon's when root or the service's user runs both. */
 export function checkCapabilities(machine: Machine): Finding[] {
   const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(readText(join(machine.proc, "self/status")) ?? "")?.[1];
   if (effective === undefined) return [];
@@ -72,7 +72,7 @@ export function checkCapabilities(machine: Machine): Finding[] {
 
 const FILES_MIN = 4096;
 
-/** Open files: 8 descriptors a path at depth 128. */
+/** Open files: 8 descriptors per path at depth 128. */
 export function checkLimits(machine: Machine): Finding[] {
   const limits = readText(join(machine.proc, "self/limits")) ?? "";
   const files = /^Max open files\s+\S+\s+(\S+)/m.exec(limits)?.[1];
@@ -91,7 +91,7 @@ export function checkLimits(machine: Machine): Finding[] {
 
 const SLOW_CLOCKS = new Set(["hpet", "acpi_pm", "jiffies", "refined-jiffies", "pit"]);
 
-/** Every I/O reads the clock; a slow one costs a microsecond each time. */
+/** Every I/O reads the clock; a slow clock costs a microsecond each time. */
 export function checkClock(machine: Machine): Finding[] {
   const folder = join(machine.sys, "devices/system/clocksource/clocksource0");
   const current = readText(join(folder, "current_clocksource"));
@@ -110,7 +110,7 @@ export function checkClock(machine: Machine): Finding[] {
   ];
 }
 
-/** multipathd takes the same disks, unless it was told not to. */
+/** multipathd claims the same disks, unless it is configured not to. */
 export function checkMultipathd(machine: Machine): Finding[] {
   const running = readNames(machine.proc).some(
     (name) => /^\d+$/.test(name) && readText(join(machine.proc, name, "comm")) === "multipathd",

@@ -1,4 +1,4 @@
-// What a multipath.conf means for PathManager: each keyword is taken, ignored with the reason, or a mistake.
+// Converts a multipath.conf: each keyword is taken over, ignored with a reason, or reported as a mistake.
 
 import type { ConfigurationInput } from "../../control/schemas/configuration.ts";
 import { IDENTITY_NAME, IDENTITY_NAME_RULE, NUMBERED_NAME } from "../../control/schemas/constants.ts";
@@ -8,7 +8,7 @@ import { Selection } from "./selection.ts";
 import { identityOf } from "./selectors.ts";
 import { POLLING_S_DEFAULT, QUEUE_MS, settingOf, type Outcome, type Settings } from "./settings.ts";
 
-/** One keyword and what became of it. */
+/** A keyword and what became of it. */
 interface Note extends Place {
   readonly keyword: string;
   /** The key of pathmanager.toml, or the reason. */
@@ -26,7 +26,7 @@ const UNKNOWN_SECTION = "no section of multipath.conf(5), so multipath-tools ign
 
 const UNIT_NAME = /^[A-Za-z_][A-Za-z0-9_.-]{0,62}$/;
 
-/** A multipath section, read; what it means depends on settings that may come later in the file. */
+/** A parsed multipath section; its meaning depends on settings that may come later in the file. */
 interface UnitFound {
   readonly identity: string;
   readonly name: string | undefined;
@@ -36,7 +36,7 @@ interface UnitFound {
 type ValueStatement = Statement & { kind: "value" };
 type SectionStatement = Statement & { kind: "section" };
 
-/** Settings of udev that make WWIDs other than those of scsi_id. */
+/** udev settings that make WWIDs differ from those of scsi_id. */
 const OTHER_WWIDS: Readonly<Record<string, RegExp>> = {
   uid_attribute: /^(?!ID_SERIAL$)/,
   uid_attrs: /^(?!(.*[\s])?sd:ID_SERIAL(\s|$))/,
@@ -50,7 +50,7 @@ class Conversion {
   readonly settings: Settings = {};
   readonly selection = new Selection(this);
   readonly units: UnitFound[] = [];
-  /** What two units cannot share, and where it stands already. */
+  /** Values that must be unique among units, and where each was first used. */
   readonly #places = new Map<string, Place>();
 
   take(statement: Statement, text: string): void {
@@ -65,7 +65,7 @@ class Conversion {
     this.errors.push({ ...place, message });
   }
 
-  /** Files one outcome of a keyword's value. */
+  /** Records the outcome of a keyword's value. */
   file(statement: ValueStatement, outcome: Outcome): void {
     if (statement.isCut && outcome.kind !== "error") this.ignore(statement, "what follows the value has no effect");
     if (outcome.kind === "taken") this.take(statement, outcome.text);
@@ -73,7 +73,7 @@ class Conversion {
     else this.ignore(statement, outcome.text);
   }
 
-  /** `defaults` and `overrides`: settings of the whole system. */
+  /** `defaults` and `overrides`: system-wide settings. */
   system(statements: readonly Statement[]): void {
     for (const statement of statements) {
       if (statement.kind === "section") {
@@ -143,7 +143,7 @@ class Conversion {
     return alias.value;
   }
 
-  /** multipath-tools takes the last of two sections for one unit, or the first of one alias: surely not what was meant. */
+  /** multipath-tools takes the last of two sections for one unit, or the first of two for one alias: surely not intended. */
   #isNew(statement: ValueStatement | undefined, what: string): boolean {
     const before = this.#places.get(what);
     if (statement === undefined) return true;
@@ -160,7 +160,7 @@ class Conversion {
     return false;
   }
 
-  /** `devices { device { ... } }`: built-in knowledge of products; PathManager reads it from the devices. */
+  /** `devices { device { ... } }`: built-in knowledge of products, which PathManager reads from the devices. */
   products(statements: readonly Statement[]): void {
     for (const section of statements) {
       if (section.kind === "value" || section.name !== "device") {
@@ -194,14 +194,14 @@ class Conversion {
   }
 }
 
-/** The policy the settings add up to; `failover` grouping means one path at a time, whatever the selector. */
+/** The policy that results from the settings; `failover` grouping means one path at a time, whatever the selector. */
 function policyOf({ grouping, selector, ios }: Settings): ConfigurationInput["policy"] {
   if (grouping === "failover") return "static";
   if (ios !== undefined && (selector === undefined || selector === "round-robin")) return { name: "round-robin", ios };
   return selector;
 }
 
-/** How long requests wait without a path: told in checks, which come every `intervalS` seconds. */
+/** How long requests wait without a path: given in checks, one every `intervalS` seconds. */
 function timeoutsOf(settings: Settings, intervalS: number): { no_path_ms: number } | undefined {
   const { noPathMs = settings.queues === true ? QUEUE_MS : undefined, noPathChecks } = settings;
   const waitMs = noPathChecks === undefined ? noPathMs : Math.min(QUEUE_MS, noPathChecks * intervalS * 1000);
@@ -211,10 +211,10 @@ function timeoutsOf(settings: Settings, intervalS: number): { no_path_ms: number
 const withoutEmpty = <Table extends object>(table: Table): Table | undefined =>
   Object.values(table).every((value) => value === undefined) ? undefined : table;
 
-/** Converts what parse.ts read. */
+/** Converts the statements that parse.ts has read. */
 export function convert(statements: readonly Statement[]): Converted {
   const conversion = new Conversion();
-  // `overrides` is stronger than `defaults` wherever it stands.
+  // `overrides` takes precedence over `defaults`, whatever their order.
   const ordered = statements.toSorted((a, b) => Number(a.name === "overrides") - Number(b.name === "overrides"));
   for (const section of ordered) {
     if (section.kind === "value")
@@ -250,6 +250,6 @@ export function convert(statements: readonly Statement[]): Converted {
     log: settings.logLevel === undefined ? undefined : { level: settings.logLevel },
     units: units.length === 0 ? undefined : units,
   };
-  // JSON drops what is undefined, at every depth; TOML has no word for it.
+  // JSON drops undefined values at every depth; TOML cannot express them.
   return { configuration: JSON.parse(JSON.stringify(configuration)) as ConfigurationInput, taken, ignored, errors };
 }

@@ -1,4 +1,4 @@
-// `pathctl import multipath.conf FILE`: prints a pathmanager.toml, and what became of each keyword.
+// `pathctl import multipath.conf FILE`: prints a pathmanager.toml and what became of each keyword.
 
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -13,7 +13,7 @@ import type { Result } from "../pathctl/context.ts";
 import { convert, type Converted } from "./convert.ts";
 import { parseMultipathConf, type Place } from "./parse.ts";
 
-/** One file of a configuration; without a name where there is only one. */
+/** One file of a configuration; unnamed when it is the only one. */
 interface Source {
   readonly file?: string;
   readonly text: string;
@@ -21,7 +21,7 @@ interface Source {
 
 const place = ({ file, line }: Place): string => (file === undefined ? `line ${line}` : `${file}:${line}`);
 
-/** Everything that is known of the files together, read in this order; `errors` in the order of the files. */
+/** Converts the files together, read in this order; `errors` in the order of the files. */
 function importSources(sources: readonly Source[]): Converted {
   const order = new Map(sources.map(({ file }, index) => [file, index]));
   const inOrder = (a: Place, b: Place): number =>
@@ -41,11 +41,11 @@ export const importText = (text: string): Converted => importSources([{ text }])
 // oxlint-disable-next-line no-control-regex
 const CONTROL_CHARACTERS = /[\u0000-\u0008\u000a-\u001f\u007f]/g;
 
-/** What TOML takes in a comment: control characters of the old file are shown, not repeated. */
+/** Text that is valid in a TOML comment: control characters of the old file are shown as escapes. */
 const printable = (text: string): string =>
   text.replaceAll(CONTROL_CHARACTERS, (one) => `\\x${one.charCodeAt(0).toString(16).padStart(2, "0")}`);
 
-/** The TOML text, with what was ignored as comments at its head. */
+/** The TOML text, with ignored keywords as comments at the top. */
 export function tomlText(converted: Converted, file: string): string {
   const comments = [
     `Made from ${file} by pathctl import. Check it with: pathctl config check FILE`,
@@ -84,13 +84,13 @@ function filesOf(folder: string, isNamed: boolean): string[] {
 }
 
 /**
- * Reads and converts `file` and the files of `folder` (`multipath/conf.d` beside it unless named). With mistakes in them
- * nothing is printed but those: `FILE:LINE:COLUMN: what`.
+ * Reads and converts `file` and the files of `folder` (by default `multipath/conf.d` beside it). If they contain mistakes,
+ * only those are printed: `FILE:LINE:COLUMN: what`.
  */
 export function importFile(file: string, io: Pick<Io, "err">, folder?: string): Result {
   const more = filesOf(folder ?? join(dirname(file), "multipath", "conf.d"), folder !== undefined);
   const named = [file, ...more].map((name) => ({ file: name, text: readable(name, () => readFileSync(name, "utf8")) }));
-  // The only file need not be named in each note.
+  // A single file need not be named in each note.
   const converted = importSources(more.length === 0 ? [{ text: named[0]?.text ?? "" }] : named);
   const { taken, ignored, errors } = converted;
   if (errors.length === 0) {

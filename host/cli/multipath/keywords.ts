@@ -1,5 +1,5 @@
-// The keywords of multipath.conf(5), as of multipath-tools 0.9 to 0.11, that PathManager has no use for, each with the
-// reason. Those it takes over are in convert.ts.
+// Keywords of multipath.conf(5), as of multipath-tools 0.9 to 0.11, that PathManager does not need, each with the reason.
+// The keywords that it takes over are in convert.ts.
 
 const KERNEL = "PathManager does not use device-mapper";
 const IDENTITY = "a unit is known by its VPD page 0x83, always";
@@ -78,7 +78,7 @@ const REASONS: Readonly<Record<string, readonly string[]>> = {
   "one SCSI generic descriptor carries 16 commands; LimitNOFILE in the service sets the limit": ["max_fds"],
 };
 
-/** Why PathManager has no use for a keyword; undefined for one that it takes, or that nobody knows. */
+/** Why PathManager does not need a keyword; undefined for keywords that it takes over and for unknown ones. */
 export const IGNORED: ReadonlyMap<string, string> = new Map(
   Object.entries(REASONS).flatMap(([reason, names]) => names.map((name) => [name, reason] as const)),
 );

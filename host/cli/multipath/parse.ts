@@ -1,12 +1,12 @@
-// Reads the language of multipath.conf (man page multipath.conf(5), "SYNTAX"): sections in braces, one `keyword value` a
+// Parses the syntax of multipath.conf (man page multipath.conf(5), "SYNTAX"): sections in braces, one `keyword value` per
 // line, values with blanks in double quotes, `""` in quotes for a quote, comments from `#` or `!` outside quotes. Beyond the
-// man page, as multipath-tools does: a brace may open on the next line, and what follows a value has no effect.
+// man page, like multipath-tools: a brace may open on the next line, and whatever follows a value has no effect.
 
-/** A place in the file, both from 1. */
+/** A position in the file, both counted from 1. */
 export interface Place {
   readonly line: number;
   readonly column: number;
-  /** Which file, where there are several. */
+  /** The file, when there are several. */
   readonly file?: string;
 }
 
@@ -18,12 +18,12 @@ export type Statement =
       readonly place: Place;
       readonly value: string;
       readonly valuePlace: Place;
-      /** More words follow on the line, without effect. */
+      /** More words follow on the line; they have no effect. */
       readonly isCut: boolean;
     }
   | { readonly kind: "section"; readonly name: string; readonly place: Place; readonly body: readonly Statement[] };
 
-/** What is wrong with the file, and where. */
+/** A mistake in the file, and where it is. */
 export interface Problem extends Place {
   readonly message: string;
 }
@@ -36,12 +36,12 @@ interface Token extends Place {
 
 interface Scanned {
   readonly token: Token;
-  /** Index behind the token. */
+  /** Index after the token. */
   readonly end: number;
   readonly problem?: Problem;
 }
 
-/** Outside quotes everything that is not ASCII counts as blank, too. */
+/** Outside quotes, non-ASCII characters count as blanks, too. */
 const isBlank = (character: string): boolean => /[\s\u0080-\uffff]/.test(character);
 const isComment = (character: string): boolean => character === "#" || character === "!";
 
@@ -112,7 +112,7 @@ class Reader {
   readonly statements: Statement[] = [];
   readonly problems: Problem[] = [];
   readonly #open: OpenSection[];
-  /** A word that ended its line: the name of a section if the next line opens it. */
+  /** A word that ended its line: a section's name if the next line opens the section. */
   #name: Token | undefined;
 
   constructor() {
@@ -123,7 +123,7 @@ class Reader {
     this.problems.push({ ...placeOf(place), message });
   }
 
-  /** Takes the statements of one line, where several may stand (`section { keyword value }`). */
+  /** Parses the statements of one line; there may be several (`section { keyword value }`). */
   takeLine(tokens: readonly Token[]): void {
     let index = 0;
     if (this.#name !== undefined && tokens.length > 0) {
@@ -137,7 +137,7 @@ class Reader {
     while (index < tokens.length) index += this.#take(tokens[index], tokens.slice(index + 1));
   }
 
-  /** Takes what begins with `token`; answers of how many tokens it consists. */
+  /** Parses what begins with `token`; returns the number of tokens consumed. */
   #take(token: Token | undefined, rest: readonly Token[]): number {
     const [next] = rest;
     if (token === undefined) return 1;
@@ -194,10 +194,7 @@ class Reader {
   }
 }
 
-/**
- * Reads a whole file; `problems` holds every mistake of form.
- * @param file its name, where the places have to tell it
- */
+/** Parses a whole file; `problems` lists every syntax error. @param file its name, when places have to include it */
 export function parseMultipathConf(
   text: string,
   file?: string,

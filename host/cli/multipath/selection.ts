@@ -1,6 +1,7 @@
-// blacklist and blacklist_exceptions: which devices multipath-tools takes, as selectors. A device is left out when one of
-// five criteria has it on its blacklist and not on its exceptions (multipath.conf(5)): exceptions of one criterion say
-// nothing about another. What cannot be said, and would have us take more than the file does, is a mistake.
+// blacklist and blacklist_exceptions: which devices multipath-tools uses, as selectors. A device is excluded when one of
+// five criteria matches it in the blacklist and not in the exceptions (multipath.conf(5)); exceptions of one criterion do
+// not affect another. Whatever cannot be expressed, and would make PathManager use more devices than the file does, is a
+// mistake.
 
 import type { DeviceSelector } from "../../control/schemas/configuration.ts";
 import type { Place, Statement } from "./parse.ts";
@@ -11,7 +12,7 @@ type SectionStatement = Statement & { kind: "section" };
 
 export type SelectionSection = "blacklist" | "blacklist_exceptions";
 
-/** Where it is told what became of a keyword. */
+/** Receives what became of each keyword. */
 export interface Told {
   take(statement: Statement, text: string): void;
   ignore(statement: Statement, text: string): void;
@@ -23,10 +24,10 @@ interface Chosen {
   readonly exclude: DeviceSelector[];
 }
 
-/** What one criterion has in a section. */
+/** The entries of one criterion in a section. */
 interface Entries {
   readonly selectors: DeviceSelector[];
-  /** One of them takes every device. */
+  /** One entry matches every device. */
   isAll: boolean;
 }
 
@@ -43,7 +44,7 @@ const regexes = (vendor: string, product: string): DeviceSelector => ({
   product: { regex: product },
 });
 
-/** What multipath-tools blacklists by itself: units through which an array is managed, which hold no data. */
+/** The built-in blacklist of multipath-tools: management units of arrays, which hold no data. */
 export const BUILT_IN: readonly DeviceSelector[] = [
   regexes("SGI|DELL|FUJITSU|IBM|LENOVO|NETAPP|LSI|ENGENIO|STK|SUN", "Universal Xport"),
   regexes("^DGC|EMC", "LUNZ"),
@@ -51,7 +52,7 @@ export const BUILT_IN: readonly DeviceSelector[] = [
   regexes("Intel|INTEL|Promise", "VTrak V-LUN"),
   regexes("Promise", "Vess V-LUN"),
 ];
-/** Disks on USB are left out unless allow_usb_devices says otherwise. */
+/** USB disks are excluded unless allow_usb_devices is set. */
 export const USB: DeviceSelector = { protocol: "scsi:usb" };
 
 const KEY = { devnode: "block_device", protocol: "protocol", wwid: "wwid" } as const;
@@ -67,7 +68,7 @@ export class Selection {
   /** Where a wwid is blacklisted. */
   #wwidPlace: Place | undefined;
   allowsUsb = false;
-  /** Where the file says that WWIDs are something else than scsi_id's. */
+  /** Where the file makes WWIDs differ from scsi_id's. */
   otherWwids: Place | undefined;
 
   constructor(told: Told) {
@@ -158,7 +159,7 @@ export class Selection {
     this.#put(section, statement, selector);
   }
 
-  /** `product_blacklist` of a product: the same as a device of its vendor in the blacklist. */
+  /** `product_blacklist` of a product: equals a device of this vendor in the blacklist. */
   productBlacklist(statement: ValueStatement, vendor: ValueStatement | undefined): void {
     const product = this.#expression(statement);
     const ofVendor = vendor === undefined ? undefined : this.#expression(vendor);
@@ -196,7 +197,7 @@ export class Selection {
     this.#told.take(statement, section === "blacklist" ? "exclude" : "what is excluded, but for this");
   }
 
-  /** What the sections add up to, in the fewest words that say exactly that. */
+  /** The shortest device filter that means exactly what the sections say. */
   chosen(): Chosen {
     if (this.otherWwids !== undefined && this.#wwidPlace !== undefined) {
       const what =

@@ -1,27 +1,28 @@
-// Identities and patterns of multipath.conf in PathManager's words.
+// Converts identities and patterns of multipath.conf to PathManager's.
 
 import { compileEre, EreError } from "../../discovery/ere.ts";
 import { matchesAnything, type Pattern } from "../../discovery/select.ts";
 
-/** A regular expression of the file, which keeps its meaning: `not` where it began with `!`. */
+/** A regular expression of the file, with its meaning kept: `not` if it began with `!`. */
 export type Expression = Exclude<Pattern, string>;
 
-/** What a value of a selecting keyword says, or why it is no expression. */
+/** The expression that a value stands for, or why it is not one. */
 export type Read =
   { readonly ok: true; readonly expression: Expression } | { readonly ok: false; readonly problem: string };
 
-/** The identity a WWID stands for: a digit for the designator's type, then the designator (scsi_id's form). */
+/** The identity of a WWID in scsi_id's form: a digit for the designator's type, then the designator. */
 export function identityOf(wwid: string): string | undefined {
   if (/^3[0-9a-f]{16}([0-9a-f]{16})?$/i.test(wwid)) return `naa.${wwid.slice(1).toLowerCase()}`;
   if (/^2[0-9a-f]{16}(([0-9a-f]{8})|([0-9a-f]{16}))?$/i.test(wwid)) return `eui.${wwid.slice(1).toLowerCase()}`;
   if (/^8iqn\.[\w.:-]+$/i.test(wwid)) return wwid.slice(1);
-  // scsi_id writes blanks as underscores, so these have no exact identity; a unit may be named by its WWID, too.
+  // scsi_id replaces blanks with underscores, so these have no exact identity; a unit may also be named by its WWID.
   return /^[1S][\w .:/-]+$/.test(wwid) ? wwid : undefined;
 }
 
 /**
- * Reads a value of blacklist or blacklist_exceptions. `!` at its start inverts it, `\!` is a plain `!`. `*` alone is no
- * regular expression; some versions of multipath-tools take it for everything, as its author surely does.
+ * Parses a value of blacklist or blacklist_exceptions. A leading `!` inverts it, `\!` is a literal `!`. `*` alone is not a
+ * valid regular expression; some versions of multipath-tools take it to match everything, which is surely what its author
+ * meant.
  */
 export function expressionOf(value: string): Read {
   const not = value.startsWith("!");
@@ -36,15 +37,15 @@ export function expressionOf(value: string): Read {
   return { ok: true, expression: not ? { regex, not } : { regex } };
 }
 
-/** The identity that a regular expression for WWIDs means alone: a whole one, as nothing can be longer. */
+/** The only identity that a regular expression for WWIDs can match: a complete one, as no WWID is longer. */
 export function wholeIdentity({ regex, not }: Expression): string | undefined {
   const wwid = /^\^?(3[0-9a-f]{32})\$?$/.exec(regex)?.[1];
   return wwid === undefined || not === true ? undefined : identityOf(wwid);
 }
 
 /**
- * Whether an expression means the serial number that ata_id gives a disk, which is no WWID of ours: a plain text
- * with the underscore between model and number that does not begin as scsi_id's names do.
+ * Whether an expression matches the serial number that ata_id reports for a disk, which is not a WWID in scsi_id's form: a
+ * literal with an underscore between model and number that does not begin like scsi_id's names.
  */
 export function isAtaSerial({ regex }: Expression): boolean {
   const text = regex.replace(/^\^/, "").replace(/\$$/, "");
@@ -54,11 +55,11 @@ export function isAtaSerial({ regex }: Expression): boolean {
 const LETTERS = [..."abcdefghijklmnopqrstuvwxyz"];
 const PAIRS = LETTERS.flatMap((first) => LETTERS.map((second) => first + second));
 
-/** Names that SCSI disks have: enough of them to tell an expression that matches all, or none. */
+/** Names of SCSI disks, enough to recognize an expression that matches all or none of them. */
 const DISK_NAMES: readonly string[] = [...LETTERS, ...PAIRS, ...PAIRS.map((pair) => `a${pair}`)].map(
   (letters) => `sd${letters}`,
 );
-/** What multipath-tools calls the protocols of SCSI disks. */
+/** multipath-tools' names of the protocols of SCSI disks. */
 const PROTOCOLS: readonly string[] = [
   "fcp",
   "spi",
@@ -72,7 +73,7 @@ const PROTOCOLS: readonly string[] = [
   "usb",
   "unspec",
 ].map((name) => `scsi:${name}`);
-/** How many of the devices an expression can mean, under a key of a selector. */
+/** How many devices an expression can match, as the value of the selector's `key`. */
 export function reach(key: string, expression: Expression): "all" | "some" | "none" {
   if (matchesAnything(expression)) return "all";
   const samples = key === "block_device" ? DISK_NAMES : key === "protocol" ? PROTOCOLS : null;

@@ -1,15 +1,15 @@
-// Settings of multipath.conf that PathManager has, too: what each value becomes.
+// Settings of multipath.conf that PathManager also has, and how each value is converted.
 
 import type { PolicyName } from "../../control/schemas/unit.ts";
 import { MARGINAL_COUNT_MAX } from "../../settings/names.ts";
 
-/** What is taken over, gathered while a section is read. */
+/** The settings taken over, collected while a section is read. */
 export interface Settings {
   selector?: PolicyName;
   grouping?: "failover";
   ios?: number;
   noPathMs?: number;
-  /** Instead of noPathMs: so many checks. */
+  /** Used instead of noPathMs: a number of checks. */
   noPathChecks?: number;
   /** Requests wait, unless no_path_retry says how long. */
   queues?: boolean;
@@ -26,16 +26,16 @@ export type Outcome =
   | { readonly kind: "taken"; readonly text: string }
   | { readonly kind: "ignored"; readonly text: string }
   | { readonly kind: "error"; readonly text: string }
-  /** Nobody knows the keyword here, multipath-tools neither. */
+  /** A keyword that multipath-tools does not know either. */
   | { readonly kind: "unknown"; readonly text: string };
 
 const taken = (text: string): Outcome => ({ kind: "taken", text });
 const ignored = (text: string): Outcome => ({ kind: "ignored", text });
 const error = (text: string): Outcome => ({ kind: "error", text });
 
-/** Requests wait for a path at most so long: nothing in PathManager waits forever. */
+/** Longest time that requests wait for a path: nothing in PathManager waits forever. */
 export const QUEUE_MS = 86_400_000;
-/** multipathd checks every 5 s unless told otherwise; no_path_retry counts such checks. */
+/** multipathd checks every 5 s by default; no_path_retry counts these checks. */
 export const POLLING_S_DEFAULT = 5;
 
 const SELECTORS: Readonly<Record<string, PolicyName>> = {
@@ -48,7 +48,7 @@ const SELECTORS: Readonly<Record<string, PolicyName>> = {
 
 const LEVELS = ["error", "error", "warning", "info", "debug", "debug", "debug"] as const;
 
-/** A whole number of at least `min`; more than `max` is `max`, as multipath-tools does with what it cannot hold. */
+/** A whole number of at least `min`; values above `max` become `max`, as multipath-tools does with values out of range. */
 function whole(text: string, min: number, max: number, use: (value: number, most: string) => Outcome): Outcome {
   const value = /^\d{1,20}$/.test(text) ? Number(text) : Number.NaN;
   if (!(value >= min)) return error(`must be a whole number of ${min} or more, not ${text}`);
@@ -95,7 +95,7 @@ function noPathRetry(value: string, settings: Settings): Outcome {
     settings.noPathMs = QUEUE_MS;
     return taken("timeouts.no_path_ms: a day; nothing waits forever");
   }
-  // multipath-tools makes 1 of what is below 0.
+  // multipath-tools turns a negative value into 1.
   const text = /^-\d+$/.test(value) ? "1" : value;
   return whole(text, 0, 2_147_483_647, (retries) => {
     settings.noPathChecks = retries;
@@ -139,7 +139,7 @@ type Setter = (value: string, settings: Settings) => Outcome;
 const OFF = "off there; [marginal] stays on";
 const isOff = (value: string): boolean => ["no", "-1", "0"].includes(value);
 
-/** PathManager counts fewer faults than multipathd can be told to: then the most it counts. */
+/** multipathd accepts larger counts than PathManager: they become PathManager's maximum. */
 const marginalCount: Setter = (value, settings) =>
   isOff(value)
     ? ignored(OFF)
@@ -171,7 +171,7 @@ const verbosity: Setter = (value, settings) =>
     return taken(`log.level = "${settings.logLevel}"`);
   });
 
-/** Settings a unit may have of its own. */
+/** Settings that a single unit may have. */
 const OF_UNITS: Readonly<Record<string, Setter>> = {
   path_selector: pathSelector,
   path_grouping_policy: grouping,
@@ -194,7 +194,7 @@ const OF_SYSTEM: Readonly<Record<string, Setter>> = {
   marginal_path_err_recheck_gap_time: number("marginalCleanS", "marginal.clean_s", 86_400),
 };
 
-/** What becomes of `name value`; what is taken goes into `settings`. */
+/** Converts `name value`; what is taken over goes into `settings`. */
 export function settingOf(
   name: string,
   value: string,

@@ -1,5 +1,5 @@
-// `npm run build` in an installed package: builds the native addon where no prebuilt one came along. It needs Rust, and
-// fetches the crates that Cargo.lock names; nothing of this happens by itself at install.
+// `npm run build` in an installed package: builds the native addon when the package has no prebuilt one. It needs Rust and
+// downloads the crates listed in Cargo.lock; it never runs by itself during installation.
 
 import { copyFileSync, mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";

@@ -13,7 +13,10 @@ const PAGE = new URL("../../../docs/man/pathctl.8", import.meta.url);
 
 const silent = { out: () => undefined, err: () => undefined, env: {}, terminal: false, columns: 80, rows: 24 };
 
-/** Text for roff: backslashes and hyphens are escaped, a leading dot or quote is no request. */
+/**
+ * Text for roff: backslashes and hyphens are escaped; a leading dot or quote is protected so that it is not taken as a
+ * request.
+ */
 const roff = (text: string): string =>
   text
     .replaceAll("\\", "\\e")
@@ -58,7 +61,7 @@ function commandSection(command: Command, name: string): string {
   ].join("\n");
 }
 
-/** Every command that does something, with the words that lead to it. */
+/** Every command that does something, with the words of its call. */
 function leaves(command: Command, prefix: readonly string[]): (readonly [Command, string])[] {
   return command.commands
     .filter((child) => !child.name().startsWith("__"))

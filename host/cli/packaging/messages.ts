@@ -9,7 +9,7 @@ import { MESSAGES, receivers, type MessageName } from "../../liaison/messages.ts
 
 const PAGE = new URL("../../../docs/messages.md", import.meta.url);
 
-/** What an operator has to know beside the text, or does. */
+/** What an operator has to know or do, beyond the text. */
 const REMARKS: Readonly<Partial<Record<MessageName, string>>> = {
   "failover-started": "a path is unusable; I/O moves to the next one",
   "failover-done": "I/O uses the named path; find out why the other one failed",
@@ -88,7 +88,7 @@ function rows(): string[][] {
   });
 }
 
-/** A table as the formatter of the repository leaves it. */
+/** A table in the layout of the repository's formatter. */
 function table(lines: readonly (readonly string[])[]): string {
   const widths = HEAD.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
   const row = (cells: readonly string[]): string =>

@@ -1,7 +1,7 @@
-// Makes dist/, which is what the package runs: JavaScript from the TypeScript sources, the core, the native addon of this
+// Builds dist/, which the package runs: JavaScript from the TypeScript sources, the core, the native addon for this
 // machine's platform. `npm pack` calls it (prepack). Runs on Node 20 or later; ensure.mjs has built everything before.
 //
-// Addons for other platforms may lie in build/prebuilt/ (made on such machines); they come along.
+// Addons for other platforms may be in build/prebuilt/ (built on such machines); they are included.
 
 import { spawnSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -12,7 +12,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..");
 const dist = join(root, "dist");
 const node = join(root, "node_modules", ".bin", "node");
 
-/** Runs a program of Node and answers its standard output; ends this one when it fails. */
+/** Runs a Node program and returns its standard output; exits if it fails. */
 function run(args, what) {
   const result = spawnSync(node, args, { cwd: root, encoding: "utf8" });
   if (result.status !== 0) {
@@ -32,7 +32,7 @@ const filesUnder = (folder) =>
 rmSync(dist, { recursive: true, force: true });
 run([join(root, "node_modules", ".bin", "tsc"), "-p", "host/cli/packaging/tsconfig.json"], "compiling the sources");
 
-// tsc rewrites what is imported; a worker's file is named by a URL.
+// tsc rewrites imports, but not the URL that names a worker's file.
 for (const file of filesUnder(dist)) {
   const text = readFileSync(file, "utf8");
   const rewritten = text.replaceAll(

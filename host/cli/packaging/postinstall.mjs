@@ -1,11 +1,12 @@
-// After an installation: says what to do where Node is too old, or no native addon for this platform came along. Downloads nothing, builds
-// nothing, never fails. In the repository, where there is no dist/, it says nothing.
+// After installation: says what to do when Node is too old or the package has no native addon for this platform. Downloads
+// nothing, builds nothing, never fails. In the repository, where there is no dist/, it prints nothing.
 
 import { existsSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-// The commands say it as well. `engines` cannot: it holds for the repository too, which brings its own Node along.
+// The commands report this as well. `engines` cannot express it: it also applies to the repository, which installs its own
+// Node.
 const NODE_MAJOR_MIN = 24;
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..");

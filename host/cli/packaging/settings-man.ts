@@ -16,7 +16,7 @@ and SIGHUP read the file again without interrupting I/O; sections marked (restar
 .PP
 What an operator sets by a command (failback, cluster mode, patrol, policies, priorities) is kept and stronger than the file.`;
 
-/** The parts of the page: keys outside sections, then sections. What is not named comes where `rest` stands. */
+/** The parts of the page: keys outside sections, then sections. Sections that are not named go where `rest` stands. */
 export const MAN_PARTS: readonly {
   readonly title: string;
   readonly keys: readonly string[] | "rest";
@@ -28,14 +28,14 @@ export const MAN_PARTS: readonly {
   { title: "THE DAEMON", keys: [], sections: "rest" },
 ];
 
-/** What stands below the title of a section. */
+/** Text below the title of a section. */
 export const MAN_SECTIONS: Readonly<Record<string, string>> = {
   marginal: "Monitoring of intermittent failures.",
   units: "Settings of single units; a table for each.",
   array: "The emulated array. That the table is there is enough to have it served, unless real devices are named.",
 };
 
-/** After the keys that take selectors. */
+/** Text after the keys that take selectors. */
 export const MAN_SELECTORS = `.SS Selectors
 A selector is a table with one or more of
 .BR identity ,

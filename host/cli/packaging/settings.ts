@@ -1,5 +1,5 @@
-// Writes the tables of docs/configuration.md and the page docs/man/pathmanager.toml.5 from the table of settings, so that both say what the
-// daemon does.
+// Writes the tables of docs/configuration.md and the man page docs/man/pathmanager.toml.5 from the table of settings, so
+// that both agree with the daemon.
 //
 //   node host/cli/packaging/settings.ts [--check]      --check: only compares; exit status 1 when they differ
 
@@ -13,7 +13,7 @@ import { MAN_END, MAN_HEAD, MAN_PARTS, MAN_SECTIONS, MAN_SELECTORS } from "./set
 
 const page = (name: string): URL => new URL(`../../../docs/${name}`, import.meta.url);
 
-/** What the end of a name says. */
+/** Unit of a value, by the suffix of its name. */
 const MEASURES: Readonly<Record<string, string>> = {
   ms: "ms",
   s: "s",
@@ -64,7 +64,7 @@ function defaultText(setting: Setting): string {
 const restartText = ({ restart }: Setting): string =>
   restart === "source" ? "only between real and emulated" : restart === true ? "yes" : "";
 
-/** A table as the formatter of the repository leaves it. */
+/** A table in the layout of the repository's formatter. */
 function table(lines: readonly (readonly string[])[]): string {
   const [head = [], ...rest] = lines;
   const widths = head.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
@@ -98,7 +98,7 @@ function sectionTable(section: string): string {
   return table([["key", "means", "values", "default"], ...rows, ...(section === "units" ? perUnitRows() : [])]);
 }
 
-/** What may be set of all units, and of a single one; sections as a whole. */
+/** Settings for all units and for a single one; sections as a whole. */
 function perUnitRows(): string[][] {
   const keys = ENTRIES.flatMap(([key, { perUnit }]) => (perUnit === undefined ? [] : [{ key, perUnit }]));
   const rows = new Map<string, string[]>();
@@ -119,7 +119,10 @@ function document(text: string): string {
   });
 }
 
-/** Text for roff: backslashes and hyphens are escaped, code is bold, a leading dot or quote is no request. */
+/**
+ * Text for roff: backslashes and hyphens are escaped, code is bold, a leading dot or quote is protected so that it is not
+ * taken as a request.
+ */
 const roff = (text: string): string =>
   text
     .replaceAll("\\", "\\e")
@@ -150,7 +153,7 @@ function manSection(section: string): string {
   return [`.SS ${title}${isRestart ? " (restart)" : ""}`, text, entries, others].flat().join("\n");
 }
 
-/** Outside sections, without those that name one. */
+/** Keys outside sections, except those that name a section. */
 const ROOT = ENTRIES.map(([key]) => key).filter((key) => sectionOf(key) === "" && !OWN.has(key));
 const SECTIONS = [...new Set(ENTRIES.map(([key]) => sectionOf(key)))].filter((section) => section !== "");
 

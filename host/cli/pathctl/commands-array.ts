@@ -1,4 +1,4 @@
-// `pathctl array`: faults of control the emulated array, which stands in for real devices.
+// `pathctl array`: injects faults into the emulated array, which stands in for real devices.
 
 import type { Command } from "commander";
 
@@ -76,7 +76,7 @@ function parameterOf(text: string): readonly [string, unknown] {
   return [key, key !== "payload" && /^\d+(\.\d+)?$/.test(value) ? Number(value) : value];
 }
 
-/** Operation codes and pages are hexadecimal wherever people write them. */
+/** Operation codes and page codes are hexadecimal, as usually written. */
 function hexByte(name: string, text: string): number {
   const digits = /^(?:0x)?([0-9a-f]{1,2})$/i.exec(text)?.[1];
   if (digits !== undefined) return Number.parseInt(digits, 16);

@@ -1,6 +1,6 @@
-// `pathctl completion`: what a shell needs to complete commands, options, path numbers and units.
+// `pathctl completion`: completes commands, options, path numbers and units in a shell.
 //
-// The scripts are small: they ask `pathctl __complete`, which walks the same tree of commands that parses them.
+// The scripts are small: they call `pathctl __complete`, which walks the command tree that also parses the commands.
 
 import { readdirSync } from "node:fs";
 
@@ -13,7 +13,7 @@ import { leaf, perform, type CommonOptions, type Runner } from "./context.ts";
 
 const SHELLS = ["bash", "zsh", "fish"] as const;
 
-/** Words of arguments and option values that are always the same. */
+/** Fixed values of arguments and options. */
 const FIXED: ReadonlyMap<string, readonly string[]> = new Map<string, readonly string[]>([
   ["what", ["units", "paths", "arrays"]],
   ["policy", POLICY_NAMES],
@@ -24,12 +24,12 @@ const FIXED: ReadonlyMap<string, readonly string[]> = new Map<string, readonly s
   ["--json", ["maps"]],
 ]);
 
-/** Names of the arguments and options whose values the daemon knows. */
+/** Names of arguments and options whose values the daemon knows. */
 const PATHS = new Set(["path", "path2", "--path"]);
 const UNITS = new Set(["unit", "--unit"]);
-/** Those whose values are files (sockets are): the shell knows them best. */
+/** Those whose values are files (including sockets): the shell completes them best. */
 const FILES = new Set(["file", "--config", "--socket"]);
-/** What is answered then, instead of candidates: no word of ours begins with a colon. */
+/** Returned instead of candidates in this case: none of the commands' words begins with a colon. */
 export const ANY_FILE = ":files";
 /** Block devices that a unit can be attached to. */
 const DEVICES = new Set(["device", "--device"]);
@@ -60,13 +60,13 @@ async function known(name: string, client: Client): Promise<readonly string[]> {
   return [];
 }
 
-/** Faults are listed in their command's summary; the words come from there. */
+/** The kinds of faults are listed in the command's summary and taken from there. */
 const kindsOf = (command: Command): readonly string[] => command.description().split(": ")[1]?.split(", ") ?? [];
 
 const optionOf = (command: Command, word: string): Option | undefined =>
   command.options.find((option) => option.long === word || option.short === word);
 
-/** Where the words lead: the innermost command, how many of its arguments are there, an option that wants a value. */
+/** Where the words lead: the innermost command, the number of arguments given, and an option that still needs its value. */
 function walk(program: Command, words: readonly string[]) {
   let command = program;
   let position = 0;
@@ -86,7 +86,7 @@ function walk(program: Command, words: readonly string[]) {
   return { command, position, pending };
 }
 
-/** Name of the argument of a command at a position; "": it takes none there. The last one may be repeated. */
+/** Name of a command's argument at a position; "" when it takes none there. The last argument may repeat. */
 const argumentAt = (command: Command, position: number): string =>
   (command.registeredArguments[position] ?? command.registeredArguments.at(-1))?.name() ?? "";
 
@@ -126,7 +126,7 @@ async function complete(program: Command, runner: Runner, words: readonly string
   }
 }
 
-/** Adds the commands; the last to be added, because completion walks the finished tree. */
+/** Adds the commands; has to be called last, because completion walks the finished tree. */
 export function addCompletionCommands(program: Command, runner: Runner): void {
   leaf(
     program,

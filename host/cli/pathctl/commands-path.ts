@@ -1,4 +1,4 @@
-// `pathctl path`: what the original does with -avail, -notavail, -path, -priority, -swap, -failback.
+// `pathctl path`: the counterparts of the original's -avail, -notavail, -path, -priority, -swap, -failback.
 
 import type { Command } from "commander";
 
@@ -12,7 +12,7 @@ import { branch, leaf, perform, type CommonOptions, type Context, type Result, t
 
 const route = (path: string, action: string): string => `/v1/paths/${encodeURIComponent(path)}/${action}`;
 
-/** What has become of a path: `path 4:0:0:1 of #0: active, priority 2, enabled`. */
+/** The resulting state of a path: `path 4:0:0:1 of #0: active, priority 2, enabled`. */
 function pathText(path: PathView): string {
   const words = [path.state, ...path.conditions, `priority ${path.priority}`, path.enabled ? "enabled" : "disabled"];
   return `path ${path.number} of #${path.unit}: ${words.join(", ")}\n`;

@@ -1,4 +1,4 @@
-// `pathctl show`, `events`, `top`: what is.
+// `pathctl show`, `events`, `top`: the current state.
 
 import type { Command } from "commander";
 
@@ -12,13 +12,13 @@ interface ShowOptions extends CommonOptions {
   readonly multipath?: boolean;
 }
 
-/** The units a command line names by number, `#number`, name or identity; all when it names none. */
+/** The units named on the command line by number, `#number`, name or identity; all if it names none. */
 async function chosenUnits({ client }: Context, keys: readonly string[]): Promise<readonly UnitView[]> {
   if (keys.length === 0) return (await client.call<Output<"units">>("GET", "/v1/units")).units;
   return Promise.all(keys.map((key) => client.call<Output<"unit">>("GET", `/v1/units/${unitKey(key)}`)));
 }
 
-/** Characters a line may have: a terminal's width; elsewhere there is no bound. */
+/** Longest line: the terminal's width; unlimited when the output is not a terminal. */
 const room = (io: Context["io"]): number => (io.terminal ? io.columns : Number.POSITIVE_INFINITY);
 
 async function showUnits(context: Context, keys: readonly string[], options: ShowOptions): Promise<Result> {
@@ -34,7 +34,7 @@ async function showUnits(context: Context, keys: readonly string[], options: Sho
   }
   const { attentionText, nothingText, unitsText } = await import("./show.ts");
   const attention = keys.length === 0 ? attentionText(status, style) : "";
-  // A unit whose paths were all removed is not displayed any more, unless it is named.
+  // A unit whose paths were all removed is displayed only when it is named.
   const shown = keys.length > 0 ? units : units.filter((unit) => unit.paths.length > 0);
   const body = shown.length === 0 ? nothingText(status) : unitsText(shown, style, room(context.io));
   return { json: { units }, text: attention === "" ? body : `${body}\n${attention}` };

@@ -1,4 +1,4 @@
-// `pathctl unit`, and `attach` and `detach` as short forms: what is set for a logical unit, and where it is offered.
+// `pathctl unit`, and `attach` and `detach` as short forms: a logical unit's settings and its block devices.
 
 import type { Command } from "commander";
 
@@ -75,7 +75,7 @@ async function attach(
   return { json: attachment, text: `${attachment.device}\n` };
 }
 
-/** Detaches a device, whichever unit it belongs to; one that waits for its unit is not displayed as attached. */
+/** Detaches a device from whatever unit it belongs to; a device still waiting for its unit is not shown as attached. */
 async function detachDevice(context: Context, device: string): Promise<Output<"detachUnit">> {
   const { units } = await context.client.call<Output<"units">>("GET", "/v1/units");
   const has = (unit: UnitView): boolean => unit.attachments.some((attachment) => attachment.device === device);
@@ -89,7 +89,7 @@ async function detachDevice(context: Context, device: string): Promise<Output<"d
   return { attachments: [] };
 }
 
-/** Of a unit: one of its devices, or all. A device alone names its unit. */
+/** Detaches one of a unit's devices, or all. A device alone is enough to identify its unit. */
 async function detach(context: Context, what: string, more: string | undefined): Promise<Result> {
   const answer =
     what.startsWith("/dev/") && more === undefined
@@ -99,7 +99,7 @@ async function detach(context: Context, what: string, more: string | undefined):
   return { json: answer, text: left === "" ? "" : `still attached: ${left}\n` };
 }
 
-/** In a shell `#0` begins a comment; so a unit is `0`, `'#0'` or its name. */
+/** `#0` begins a comment in a shell, so a unit is written `0`, `'#0'` or by its name. */
 const UNIT = "<unit>";
 
 function addAttach(parent: Command, runner: Runner): void {

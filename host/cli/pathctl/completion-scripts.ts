@@ -1,7 +1,7 @@
-// The completion scripts. Each asks `pathctl __complete WORDS...`; what can be completed is decided there. Where a file is
-// wanted the answer is `:files`, and the shell completes its own way.
+// The completion scripts. Each calls `pathctl __complete WORDS...`, which decides what can be completed. Where a file is
+// expected it answers `:files`, and the shell completes file names by itself.
 
-/** Options of `spscmd`; it has no commands to ask. */
+/** Options of `spscmd`; unlike `pathctl`, it has no completion command to call. */
 const SPSCMD_OPTIONS = [
   "-getlun",
   "-getver",
@@ -22,8 +22,8 @@ const SPSCMD_OPTIONS = [
   "-failbackall",
 ].join(" ");
 
-// Readline splits words at colons, path numbers have three. So the words are taken from the line itself, and of each
-// candidate only what follows the last colon of the word is given back.
+// Readline splits words at colons, and path numbers have three. So the words are taken from the line itself, and of each
+// candidate only the part after the word's last colon is returned.
 const BASH = String.raw`# bash completion for pathctl and spscmd; load it with: source <(pathctl completion bash)
 _pathmanager_reply() {
   local current=$1 prefix candidate

@@ -1,4 +1,4 @@
-// `pathctl config check`: the daemon's own reading of a configuration file, without the daemon.
+// `pathctl config check`: reads a configuration file as the daemon does, without the daemon.
 
 import { readFileSync } from "node:fs";
 
@@ -9,8 +9,8 @@ import { CommandError } from "../client.ts";
 import type { Result } from "./context.ts";
 
 /**
- * Checks `file` (the default one when it is left out); exit status 1 when it has mistakes. That it leaves no device to
- * serve, or has a key under its former name, is no mistake, and told.
+ * Checks `file` (the default file when omitted); exit status 1 when it has mistakes. A configuration that leaves no device
+ * to serve, or that uses a key's former name, is not a mistake, but is reported.
  */
 export function checkConfiguration(file: string = CONFIGURATION_FILE): Result {
   let text: string;

@@ -1,8 +1,8 @@
-// The configuration in force as TOML.
+// The effective configuration as TOML.
 
 import { CommandError } from "../client.ts";
 
-/** TOML text of a configuration; keys without a value are left out. */
+/** A configuration as TOML text; keys without a value are omitted. */
 export async function tomlOf(configuration: unknown): Promise<string> {
   if (typeof configuration !== "object" || configuration === null) {
     throw new CommandError("NO_ANSWER", "the daemon answered no configuration");

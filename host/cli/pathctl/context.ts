@@ -1,4 +1,4 @@
-// What every command of `pathctl` shares: its options, how its result is printed, how it fails.
+// Shared by all commands of `pathctl`: options, output, error handling.
 
 import type { Command } from "commander";
 
@@ -14,15 +14,15 @@ export interface Context {
   readonly json: boolean;
 }
 
-/** What a command found or did. `json` is printed with --json, `text` otherwise. */
+/** The result of a command. `json` is printed with --json, `text` otherwise. */
 export interface Result {
   readonly json: unknown;
   readonly text: string;
-  /** Exit status when it is not 0: a check that found something. */
+  /** Exit status other than 0: for a check that found something. */
   readonly status?: number;
 }
 
-/** A command that prints by itself as things happen answers null. */
+/** A command that prints as things happen returns null. */
 export type Action = (context: Context) => Promise<Result | null>;
 
 export interface CommonOptions {
@@ -30,7 +30,7 @@ export interface CommonOptions {
   readonly socket?: string;
 }
 
-/** Collects what the commands need while the tree is built and while one of them runs. */
+/** Holds what the commands need while the tree is built and while one of them runs. */
 export interface Runner {
   readonly io: Io;
   /** Exit status of the command that ran. */
@@ -39,7 +39,7 @@ export interface Runner {
 
 const jsonText = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
 
-/** Runs `action`, prints its result or its error, and sets the exit status. `paths` are named in errors. */
+/** Runs `action`, prints its result or error, and sets the exit status. `paths` are named in errors. */
 export async function perform(
   runner: Runner,
   options: CommonOptions,
@@ -63,7 +63,7 @@ export async function perform(
   }
 }
 
-/** Adds a command with what all of them have: --json, --socket, an example in its help. */
+/** Adds a command with what every command has: --json, --socket, an example in its help. */
 export function leaf(parent: Command, usage: string, summary: string, example: string, schema: string): Command {
   return parent
     .command(usage)
@@ -73,6 +73,6 @@ export function leaf(parent: Command, usage: string, summary: string, example: s
     .addHelpText("after", `\nExample:\n${example.replaceAll(/^/gm, "  $ ")}`);
 }
 
-/** A command that only holds others. */
+/** A command that only groups others. */
 export const branch = (parent: Command, name: string, summary: string): Command =>
   parent.command(name).description(summary);

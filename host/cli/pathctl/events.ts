@@ -1,4 +1,4 @@
-// `pathctl events`: what happened, and what happens.
+// `pathctl events`: past events, and new ones as they happen.
 
 import type { EventList, EventView } from "../../control/schemas/event.ts";
 import { EVENTS_MAX } from "../../control/schemas/constants.ts";
@@ -8,7 +8,7 @@ import type { Context, Result } from "./context.ts";
 
 const pad = (value: number): string => String(value).padStart(2, "0");
 
-/** Local time with the date, to the second. */
+/** Local date and time, to the second. */
 export function timeText(milliseconds: number): string {
   const at = new Date(milliseconds);
   const date = `${at.getFullYear()}-${pad(at.getMonth() + 1)}-${pad(at.getDate())}`;
@@ -30,7 +30,7 @@ const query = (values: Readonly<Record<string, number | undefined>>): string => 
   return given.length === 0 ? "" : `?${given.map(([name, value]) => `${name}=${value}`).join("&")}`;
 };
 
-/** The newest events, asked for page by page, the newest page first. */
+/** The newest events, requested page by page, the newest page first. */
 export async function listEvents({ client, style }: Context, limit: number, since?: number): Promise<Result> {
   const pages: EventView[][] = [];
   let last = 0;
@@ -48,7 +48,7 @@ export async function listEvents({ client, style }: Context, limit: number, sinc
   return { json: list, text: list.events.map((event) => eventLine(event, style)).join("") };
 }
 
-/** The data of each server-sent event in a stream of bytes (WHATWG HTML 9.2.6; comments and other fields are skipped). */
+/** The data of each server-sent event in a byte stream (WHATWG HTML 9.2.6; comments and other fields are skipped). */
 export async function* serverSentData(stream: AsyncIterable<Buffer | string>): AsyncGenerator<string> {
   const decoder = new TextDecoder();
   let rest = "";
@@ -70,7 +70,7 @@ export async function* serverSentData(stream: AsyncIterable<Buffer | string>): A
 
 const RECONNECT_MS = 1000;
 
-/** Prints each event as it happens, over restarts of the daemon, until `count` were printed or the command is ended. */
+/** Prints each event as it happens, across restarts of the daemon, until `count` were printed or the command is terminated. */
 export async function followEvents(context: Context, since: number | undefined, count: number): Promise<null> {
   const { client, io, style, json } = context;
   let last = since;

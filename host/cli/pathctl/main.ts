@@ -18,7 +18,7 @@ Example:
 
 type Add = (program: Command, runner: Runner) => void;
 
-/** The groups of commands, in the order of the help, with the words that begin a call of each. */
+/** The groups of commands, in the order of the help, with the first words of their commands. */
 const GROUPS: readonly { readonly words: readonly string[]; readonly load: () => Promise<Add> }[] = [
   {
     words: ["show", "status", "events", "top"],
@@ -35,8 +35,8 @@ const GROUPS: readonly { readonly words: readonly string[]; readonly load: () =>
 ];
 
 /**
- * The tree of commands; what they print goes to `runner.io`. A call that begins with `word` needs one group only, and
- * starts sooner with it alone; any other word gets all of them.
+ * The command tree; output goes to `runner.io`. A call that begins with a `word` of one group loads only that group, which
+ * starts faster; any other word loads all of them.
  */
 export async function buildProgram(runner: Runner, word?: string): Promise<Command> {
   const { io } = runner;
@@ -52,7 +52,7 @@ export async function buildProgram(runner: Runner, word?: string): Promise<Comma
   return program;
 }
 
-/** The options that every command has may stand before it, too: they are moved behind it. */
+/** Options common to all commands may also precede the command: they are moved behind it. */
 function commandFirst(args: readonly string[]): readonly string[] {
   let options = 0;
   while (args[options] === "--json" || args[options] === "--socket" || args[options]?.startsWith("--socket=")) {
@@ -61,7 +61,7 @@ function commandFirst(args: readonly string[]): readonly string[] {
   return options < args.length ? [...args.slice(options), ...args.slice(0, options)] : args;
 }
 
-/** Runs one call of `pathctl`; answers its exit status. */
+/** Runs one call of `pathctl`; returns its exit status. */
 export async function pathctl(given: readonly string[], io: Io): Promise<number> {
   const args = commandFirst(given);
   const runner: Runner = { io, status: 0 };

@@ -1,6 +1,6 @@
-// The units as dm-multipath's tools show maps, so that scripts can move over: a tree in the manner of `multipath -ll`, and
-// the shape of `multipathd show maps json`. What has no counterpart says `[undef]`, as those tools do. The rig compares both
-// with what multipathd says of the same paths.
+// Shows the units as dm-multipath's tools show maps, so that scripts can be reused: a tree like that of `multipath -ll`, and
+// the JSON of `multipathd show maps json`. What has no counterpart shows `[undef]`, as in those tools. The rig compares both
+// with multipathd's output for the same paths.
 
 import type { Mode } from "../../control/schemas/mode.ts";
 import type { PathView } from "../../control/schemas/path.ts";
@@ -10,10 +10,10 @@ import { parsePathNumber } from "../path-number.ts";
 import { sortedPaths } from "../spscmd/layout.ts";
 
 const UNDEFINED = "[undef]";
-/** Stands for the numbers of a device that is not there. */
+/** Shown instead of the numbers of a missing device. */
 const NO_NUMBER = "#:#";
 
-/** Priorities as the alua prioritizer of multipath-tools gives them. */
+/** Priorities as assigned by the alua prioritizer of multipath-tools. */
 const ALUA_PRIORITY: Readonly<Record<string, number>> = { optimized: 50, "non-optimized": 10, standby: 1, unknown: 1 };
 
 interface Group {
@@ -22,7 +22,7 @@ interface Group {
   readonly paths: readonly PathView[];
 }
 
-/** The settings of the daemon that those tools show with each map. */
+/** The daemon's settings that those tools show with each map. */
 export type Daemon = Pick<Mode, "failback" | "patrol">;
 
 /** A size as those tools write it: `64M`, `1.5T`. */
@@ -40,10 +40,10 @@ function shortSize(bytes: number): string {
 const groupStatus = (paths: readonly PathView[]): Group["status"] =>
   paths.some((path) => path.state === "in use") ? "active" : "enabled";
 
-/** Usable by those tools' measure: up, or on standby within the array. A path that an operator has disabled is not. */
+/** Usable in the sense of those tools: up, or on standby in the array. A path disabled by an operator is not usable. */
 const isUsable = (path: PathView): boolean => path.state !== "failed" && path.enabled;
 
-/** Path groups: without dynamic balancing each path is one, by priority; with it, the paths of one access state are. */
+/** Path groups: without dynamic balancing one per path, by priority; with it, one per access state. */
 function groupsOf(unit: UnitView): Group[] {
   const paths = sortedPaths(unit, "by-priority");
   if (!unit.balancing.dynamic) {
@@ -64,7 +64,7 @@ function checkerWord(path: PathView): string {
   return path.conditions.includes("marginal") ? "shaky" : "ready";
 }
 
-/** What device-mapper, the checker and the SCSI layer would say of a path. */
+/** The states that device-mapper, the checker and the SCSI layer would report for a path. */
 const pathWords = (path: PathView) => ({
   dm: isUsable(path) ? "active" : "failed",
   checker: checkerWord(path),
@@ -73,7 +73,7 @@ const pathWords = (path: PathView) => ({
 
 const bareName = (device: string | undefined | null): string | undefined => device?.replace(/^\/dev\//, "");
 
-/** Emulated ports have names with a colon, which no device has, and which scripts do not read. */
+/** Names of emulated ports contain colons, which device names do not, and which scripts cannot parse. */
 const deviceName = (path: PathView): string => path.blockDevice ?? bareName(path.device)?.replaceAll(":", "-") ?? "-";
 
 const numberOf = (path: PathView): string => path.deviceNumber ?? NO_NUMBER;
@@ -83,7 +83,7 @@ const uuidOf = (unit: UnitView): string => wwidOf(unit.identity.text) ?? unit.id
 
 const featuresOf = (unit: UnitView): string => (unit.timeouts.noPathMs === 0 ? "0" : "1 queue_if_no_path");
 
-/** How long requests wait without a path: told in checks while there are paths, in seconds when there are none. */
+/** How long requests wait without a path: in checks while there are paths, in seconds when there are none. */
 function queueingOf(unit: UnitView, { patrol }: Daemon): string {
   const seconds = unit.timeouts.noPathMs / 1000;
   if (seconds === 0) return "off";
@@ -98,7 +98,7 @@ const columnsOf = (path: PathView): string[] => {
   return [path.number, deviceName(path), numberOf(path), dm, checker, device];
 };
 
-/** Each column as wide as its widest word, in all of the map. */
+/** Formats paths with each column as wide as its widest word in the map. */
 function aligned(unit: UnitView): (path: PathView) => string {
   const rows = unit.paths.map(columnsOf);
   const widths = [0, 1, 2, 3, 4].map((column) => Math.max(0, ...rows.map((row) => row[column]?.length ?? 0)));
@@ -137,7 +137,7 @@ export function multipathText(units: readonly UnitView[]): string {
     .join("");
 }
 
-/** A name of Fibre Channel as those tools write it; other transports have none there. */
+/** A Fibre Channel name in those tools' form; ports of other transports have none. */
 const worldWideName = (name: string | null): string =>
   name?.startsWith("wwpn.") === true ? `0x${name.slice(5)}` : UNDEFINED;
 
@@ -169,7 +169,7 @@ function unitMap(unit: UnitView, daemon: Daemon): Record<string, unknown> {
     sysfs: bareName(unit.attachments[0]?.device) ?? UNDEFINED,
     failback: daemon.failback === "active" ? "immediate" : "manual",
     queueing: queueingOf(unit, daemon),
-    // Those that are usable: who counts them to alarm has to see one that failed.
+    // Only usable paths: an alert that counts them has to notice a failed one.
     paths: unit.paths.filter(isUsable).length,
     write_prot: unit.readOnly ? "ro" : "rw",
     dm_st: "active",
@@ -195,7 +195,7 @@ function unitMap(unit: UnitView, daemon: Daemon): Record<string, unknown> {
   };
 }
 
-/** The shape of `multipathd show maps json`. */
+/** The JSON of `multipathd show maps json`. */
 export function mapsJson(units: readonly UnitView[], daemon: Daemon): Record<string, unknown> {
   return {
     major_version: 0,

@@ -43,7 +43,7 @@ const PATH_TITLES = [
   ">P99",
 ];
 
-/** What goes first on a narrow terminal. */
+/** Columns dropped first on a narrow terminal. */
 const DROPPABLE = [">P50", "TARGET", "DEVICE", "ACCESS", "INITIATOR", ">IN FLIGHT", ">ERRORS", ">I/OS"];
 
 /** Titles, rows and widths of a table that fits into `columns` characters. */
@@ -54,7 +54,7 @@ function fitted(titles: readonly string[], rows: readonly (readonly Cell[])[], c
   return { titles: only(titles), widths: only(widths), only };
 }
 
-/** A port name without the prefix every world-wide name has. */
+/** A port name without the prefix of world-wide names. */
 const portText = (name: string | null): string => name?.replace(/^naa\./, "") ?? "-";
 
 function pathCells(path: PathView, style: Style): Cell[] {
@@ -102,7 +102,7 @@ function unitLine(unit: UnitView, style: Style): string {
 const unitSubline = (unit: UnitView): string =>
   [`${unit.vendor} ${unit.product}`.trim(), unit.serial, unit.identity.text].filter((text) => text !== "").join("  ");
 
-/** Paths that are gone, with what is kept of them. */
+/** Paths that are gone or not taken, with the settings kept for them. */
 function rememberedLine({ remembered, state }: UnitView): string {
   const paths = remembered.map(
     ({ number, priority, enabled }) => `${number} (priority ${priority}, ${enabled ? "enabled" : "disabled"})`,
@@ -110,7 +110,7 @@ function rememberedLine({ remembered, state }: UnitView): string {
   return `  ${state === "in use elsewhere" ? "not taken" : "gone"}, settings kept: ${paths.join(", ")}`;
 }
 
-/** The units, each with a table of its paths; the columns of all tables are as wide, and fit into `columns`. */
+/** The units, each with a table of its paths; columns have the same width in all tables and fit into `columns`. */
 export function unitsText(units: readonly UnitView[], style: Style, columns = Number.POSITIVE_INFINITY): string {
   const ordered = units.toSorted((a, b) => a.number - b.number);
   const rows = ordered.map((unit) => sortedPaths(unit, "by-balancing").map((path) => pathCells(path, style)));
@@ -128,13 +128,13 @@ export function unitsText(units: readonly UnitView[], style: Style, columns = Nu
   return blocks.join("\n");
 }
 
-/** What an operator should look at, from the status; the empty text when there is nothing. */
+/** What needs an operator's attention, from the status; empty when there is nothing. */
 export function attentionText(status: Status, style: Style): string {
   const refused = status.refused.map((device) => `${device.device} is not used: ${device.reason}`);
   return [...status.attention, ...refused].map((text) => `${style.warn("!")} ${text}\n`).join("");
 }
 
-/** No unit at all: why, and what to do. */
+/** When there are no units: why, and what to do. */
 export function nothingText(status: Status): string {
   const file = status.configuration.file ?? "/etc/pathmanager/pathmanager.toml";
   return (

@@ -1,11 +1,11 @@
-// `pathctl status`: the daemon as a whole.
+// `pathctl status`: state of the daemon as a whole.
 
 import type { Status } from "../../control/schemas/status.ts";
 import type { Style } from "../style.ts";
 import { agoText, countText, sizeText } from "../text.ts";
 import { attentionText } from "./show.ts";
 
-/** The status for people. */
+/** The status as text. */
 export function statusText(status: Status, style: Style): string {
   const { reactor, sockets, configuration, state } = status;
   const rows: readonly (readonly [string, string])[] = [

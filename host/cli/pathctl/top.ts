@@ -1,4 +1,5 @@
-// `pathctl top`: the paths at work. On a terminal it redraws in place; elsewhere each sample is a block of plain lines.
+// `pathctl top`: the activity of the paths. On a terminal it redraws in place; elsewhere each sample is a block of plain
+// lines.
 
 import type { StatisticsView } from "../../control/schemas/status.ts";
 import { table, unpainted, type Cell, type Style } from "../style.ts";
@@ -6,7 +7,7 @@ import { latencyText, pluralText, rateText } from "../text.ts";
 import { timeText } from "./events.ts";
 import type { Context } from "./context.ts";
 
-/** Rates of one path between two samples; per second, bytes as bytes. */
+/** Rates of one path between two samples, per second; throughput in bytes. */
 interface PathRates {
   readonly number: string;
   readonly unit: number;
@@ -25,7 +26,7 @@ interface PathRates {
 export interface Sample {
   /** Milliseconds since 1970. */
   readonly time: number;
-  /** Seconds the rates were taken over. */
+  /** Length of the sample in seconds. */
   readonly seconds: number;
   readonly units: number;
   readonly requests: number;
@@ -33,7 +34,7 @@ export interface Sample {
   readonly paths: readonly PathRates[];
 }
 
-/** What happened between two answers of the daemon. A counter that went back (a restart) counts from zero. */
+/** The rates between two answers of the daemon. A counter that went back (after a restart) counts from zero. */
 export function sampleBetween(before: StatisticsView, after: StatisticsView): Sample {
   const isRestarted = after.runningMs < before.runningMs;
   const seconds = Math.max(0.001, (after.runningMs - (isRestarted ? 0 : before.runningMs)) / 1000);
@@ -108,7 +109,7 @@ function cells(path: PathRates, style: Style): Cell[] {
 /** Lines of a sample besides the paths: summary, blank, titles. */
 const LINES_AROUND = 3;
 
-/** One sample as text; with more paths than `rows` lines have room for, the busiest. */
+/** One sample as text; only the busiest paths when there are more than fit into `rows` lines. */
 export function sampleText(sample: Sample, style: Style, rows = Number.POSITIVE_INFINITY): string {
   const sum = (value: (path: PathRates) => number): number =>
     sample.paths.reduce((total, path) => total + value(path), 0);
@@ -139,7 +140,7 @@ const HOME = "\u001B[H";
 const CLEAR_LINE = "\u001B[K";
 const CLEAR_BELOW = "\u001B[J";
 
-/** Ends on `q`, Ctrl-C or a signal; the promise it answers resolves then. */
+/** Ends on `q`, Ctrl-C or a signal; the returned promise resolves then. */
 function untilQuit(): { readonly quit: Promise<void>; readonly dispose: () => void } {
   const { promise, resolve } = Promise.withResolvers<void>();
   const { stdin } = process;
@@ -158,7 +159,7 @@ function untilQuit(): { readonly quit: Promise<void>; readonly dispose: () => vo
   };
 }
 
-/** Shows samples until `count` of them were shown, or the operator has enough. */
+/** Shows samples until `count` of them were shown or the operator quits. */
 export async function top(context: Context, intervalS: number, count?: number): Promise<null> {
   const { client, io, style, json } = context;
   const screen = io.terminal && !json;

@@ -1,4 +1,4 @@
-// Reads an `spscmd` command line: one option a call, case of options and keywords free (reference, section 3).
+// Parses an `spscmd` command line: one option per call, options and keywords in any case (reference, section 3).
 
 import type { FailbackMode, PatrolPatch } from "../../control/schemas/mode.ts";
 import type { PolicyName } from "../../control/schemas/unit.ts";
@@ -16,7 +16,7 @@ export type Command =
   | { readonly kind: "priority"; readonly path: string; readonly priority: number }
   | { readonly kind: "lbmode"; readonly path: string; readonly policy: PolicyName };
 
-/** `usage`: the command line has no valid form (exit status 2). `refused`: a value in it is not possible (1). */
+/** `usage`: the command line has no valid form (exit status 2). `refused`: one of its values is not allowed (1). */
 export type Parsed =
   | { readonly ok: true; readonly command: Command }
   | { readonly ok: false; readonly fault: "usage" | "refused"; readonly message: string };
@@ -46,7 +46,7 @@ const command = (value: Command): Parsed => ({ ok: true, command: value });
 
 const POLICIES: readonly PolicyName[] = ["static", "round-robin", "least-sectors", "adaptive"];
 
-/** Exactly this many values follow the option. */
+/** Number of values that follow the option, exactly. */
 const VALUES: ReadonlyMap<string, number> = new Map([
   ["-getver", 0],
   ["-getmode", 0],
@@ -138,7 +138,7 @@ function parseMode(option: string, value: string): Parsed {
   return usage(`-setmscsmode takes Enable (E) or Disable (D), not ${value}`);
 }
 
-/** The options whose first value is a path number. */
+/** Options whose first value is a path number. */
 function parseOnPath(option: string, values: readonly string[]): Parsed {
   const [given = "", second = ""] = values;
   const valid = option === "-path" ? isPathPattern(given) : parsePathNumber(given) !== undefined;
@@ -167,7 +167,7 @@ function parseOnPath(option: string, values: readonly string[]): Parsed {
   }
 }
 
-/** Reads the arguments (without program name). */
+/** Parses the arguments (without program name). */
 export function parseCommand(args: readonly string[]): Parsed {
   const [given, ...values] = args;
   if (given === undefined) return usage("an option is missing");

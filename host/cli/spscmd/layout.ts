@@ -1,4 +1,4 @@
-// The layouts of `spscmd`, to the character (reference, section 3). Scripts read them, so nothing here may change.
+// The layouts of `spscmd`, exact to the character (reference, section 3). Scripts parse them, so nothing here may change.
 
 import type { Mode, Patrol } from "../../control/schemas/mode.ts";
 import type { PathView } from "../../control/schemas/path.ts";
@@ -9,10 +9,10 @@ import { sizeText } from "../text.ts";
 /** `-s0`, `-s1`, `-s2`. */
 export type Sorting = "by-balancing" | "by-path" | "by-priority";
 
-/** Column 1 and 2: the sign of a path in use stands in the first, the other signs in the second. */
+/** Columns 1 and 2: the sign of a path in use is in the first, other signs are in the second. */
 const signColumns = (symbol: PathView["symbol"]): string => (symbol === ">" ? "> " : ` ${symbol}`);
 
-/** The paths of `unit` in the order of the display. */
+/** The paths of `unit` in display order. */
 export function sortedPaths(unit: Pick<UnitView, "paths" | "balancing">, sorting: Sorting): readonly PathView[] {
   const byPriority = sorting === "by-priority" || (sorting === "by-balancing" && unit.balancing.dynamic);
   return unit.paths.toSorted((a, b) => {
@@ -26,7 +26,7 @@ function unitHeader(unit: UnitView): string {
   return `+++ LogicalUnit #${unit.number} +++ [${unit.balancing.label}]`;
 }
 
-/** `-v`: what identifies the unit, and where it is offered. The reference leaves the layout open; values have no commas. */
+/** `-v`: the unit's identity and its block devices. The reference leaves the layout open; values contain no commas. */
 function unitDetails(unit: UnitView): string[] {
   const devices = unit.attachments.map((attachment) => attachment.device).join(" ");
   return [
@@ -58,7 +58,7 @@ function unitLines(unit: UnitView, sorting: Sorting, verbose: boolean): string[]
   return lines;
 }
 
-/** `-getlun`: every unit that has a path, by its number; the empty text when there is none. */
+/** `-getlun`: every unit that has a path, by number; empty when there is none. */
 export function getlunText(units: readonly UnitView[], sorting: Sorting = "by-balancing", verbose = false): string {
   return units
     .filter((unit) => unit.paths.length > 0)
@@ -76,7 +76,7 @@ export const failbackLine = (mode: Mode): string => `Failback : ${mode.failback 
 /** `-getmscsmode`. */
 export const clusterLine = (mode: Mode): string => `MSCS : ${enabledText(mode.cluster)}\n`;
 
-/** `-getmode`: the names right-aligned to one column of colons. */
+/** `-getmode`: names right-aligned, so that the colons line up. */
 export const modeText = (mode: Mode): string =>
   `   Class : ${mode.class}\n${failbackLine(mode)}    ${clusterLine(mode)}`;
 

@@ -1,4 +1,4 @@
-// `spscmd`: the command line of the original, over the daemon's API.
+// `spscmd`: the command line of the original, implemented with the daemon's API.
 
 import type { Output } from "../../control/schemas/routes.ts";
 import { Client, CommandError, errorLine, socketPaths } from "../client.ts";
@@ -23,7 +23,7 @@ async function unitOf(client: Client, number: string): Promise<number> {
   return path.unit;
 }
 
-/** What the paths that could not be taken back say; one line, because an error is one line. */
+/** Reports the paths whose failback failed, in one line, because an error is one line. */
 async function failbackAll(client: Client): Promise<string> {
   const { results } = await requestFailback<Output<"failbackAll">>(client, "/v1/failback-all");
   const failures = results.filter((result) => !result.done);
@@ -62,7 +62,7 @@ async function change(client: Client, command: Command): Promise<void> {
   }
 }
 
-/** Carries the command out; answers what it prints. */
+/** Executes the command; returns its output. */
 async function carryOut(command: Command, client: Client): Promise<string> {
   switch (command.kind) {
     case "help":
@@ -89,13 +89,13 @@ async function carryOut(command: Command, client: Client): Promise<string> {
   }
 }
 
-/** The paths a command names, so that an error says which one it is about. */
+/** The paths that a command names, so that an error can name them. */
 function pathsOf(command: Command): readonly string[] {
   if (!("path" in command)) return [];
   return command.kind === "swap" ? [command.path, command.other] : [command.path];
 }
 
-/** Runs one call of `spscmd`; answers its exit status. */
+/** Runs one call of `spscmd`; returns its exit status. */
 export async function spscmd(args: readonly string[], io: Io): Promise<number> {
   const parsed = parseCommand(args);
   if (!parsed.ok) {
