@@ -1,4 +1,4 @@
-//! The one clock of the project: CLOCK_MONOTONIC in nanoseconds.
+//! The project's only clock: CLOCK_MONOTONIC in nanoseconds.
 
 use napi::bindgen_prelude::BigInt;
 use napi_derive::napi;

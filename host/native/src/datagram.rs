@@ -1,4 +1,4 @@
-//! One datagram to a Unix socket: what sd_notify and syslog need.
+//! Sends one datagram to a Unix socket, as sd_notify and syslog need it.
 
 use std::os::fd::{AsRawFd, IntoRawFd};
 use std::os::linux::net::SocketAddrExt;
@@ -9,7 +9,7 @@ use napi_derive::napi;
 
 use crate::error::{Code, Result, errno, error, system};
 
-/// The socket address of `path`; one that begins with `@` (or a null character) is abstract.
+/// The socket address of `path`; a path that begins with `@` (or a null character) is an abstract address.
 fn address(path: &str) -> Result<SocketAddr> {
     let address = match path.strip_prefix(['@', '\0']) {
         Some(name) => SocketAddr::from_abstract_name(name),
@@ -19,7 +19,7 @@ fn address(path: &str) -> Result<SocketAddr> {
 }
 
 /// Sends one datagram to the Unix socket at `path`; a path that begins with `@` (or a null character) is an abstract
-/// address, as in NOTIFY_SOCKET. Never waits: throws when nobody listens or the receiver's queue is full.
+/// address, as in NOTIFY_SOCKET. Never blocks: throws when nobody listens or the receiver's queue is full.
 #[napi(catch_unwind)]
 pub fn send_datagram(path: String, bytes: Uint8Array) -> Result<()> {
     let address = address(&path)?;
@@ -33,8 +33,8 @@ pub fn send_datagram(path: String, bytes: Uint8Array) -> Result<()> {
     if usize::try_from(sent) == Ok(bytes.len()) { Ok(()) } else { Err(failed(errno())) }
 }
 
-/// A Unix datagram socket bound to `path`, which receives what `sendDatagram` sends there; answers its descriptor,
-/// from which each read takes one datagram.
+/// Creates a Unix datagram socket bound to `path`, which receives what `sendDatagram` sends there; returns its
+/// descriptor. Each read of it takes one datagram.
 #[napi(catch_unwind)]
 pub fn bind_datagram(path: String) -> Result<i32> {
     let bound = UnixDatagram::bind_addr(&address(&path)?);

@@ -1,4 +1,4 @@
-//! One-shot helpers on descriptors.
+//! One-shot functions on descriptors.
 
 use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
 
@@ -6,7 +6,7 @@ use napi_derive::napi;
 
 use crate::error::{Code, Result, errno, error, system};
 
-/// Who is at the other end of a Unix socket, as the kernel saw it when the connection was made.
+/// The peer of a Unix socket, as recorded by the kernel when the connection was made.
 #[napi(object)]
 pub struct PeerCredentials {
     pub pid: i32,
@@ -16,16 +16,16 @@ pub struct PeerCredentials {
     pub groups: Vec<u32>,
 }
 
-/// Takes ownership of a descriptor a system call has just answered, or answers its error.
+/// Takes ownership of a descriptor that a system call has just returned, or returns the call's error.
 fn opened(fd: i32, what: impl std::fmt::Display) -> Result<OwnedFd> {
     if fd < 0 {
         return Err(system(what, errno()));
     }
-    // SAFETY: the kernel has just given us `fd`; nobody else has it.
+    // SAFETY: the kernel has just returned `fd`; nobody else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// A second descriptor (close-on-exec) for the same open file.
+/// Duplicates a descriptor (close-on-exec); both refer to the same open file.
 #[napi(catch_unwind)]
 pub fn duplicate(fd: i32) -> Result<i32> {
     // SAFETY: no pointers are passed.
@@ -33,25 +33,25 @@ pub fn duplicate(fd: i32) -> Result<i32> {
     Ok(opened(copy, format!("duplicate: descriptor {fd}"))?.into_raw_fd())
 }
 
-/// Closes a descriptor that this process has opened or duplicated itself.
+/// Closes a descriptor that this process opened or duplicated itself.
 #[napi(catch_unwind)]
 pub fn close_descriptor(fd: i32) -> Result<()> {
     if fd < 3 {
         return Err(error(Code::Argument, format!("closeDescriptor: {fd} is a standard stream or no descriptor")));
     }
-    // SAFETY: no pointers are passed; the caller says that the descriptor is its own.
+    // SAFETY: no pointers are passed; the caller states that it owns the descriptor.
     if unsafe { libc::close(fd) } != 0 && errno() != libc::EINTR {
         return Err(system(format!("closeDescriptor: descriptor {fd}"), errno()));
     }
     Ok(())
 }
 
-/// Whether the peer of a socket has broken the connection, though bytes of it are unread: what a WATCH of the ring tells. One
-/// that only sends no more has not.
+/// Whether the peer of a socket has closed the connection or broken it, even while bytes are unread: the condition that
+/// the ring's WATCH reports. A peer that has only stopped sending has not.
 #[napi(catch_unwind)]
 pub fn is_broken(fd: i32) -> Result<bool> {
     let mut watched = libc::pollfd { fd, events: 0, revents: 0 };
-    // SAFETY: `watched` is the one entry there is.
+    // SAFETY: `watched` is the one entry passed.
     if unsafe { libc::poll(&raw mut watched, 1, 0) } < 0 && errno() != libc::EINTR {
         return Err(system(format!("isBroken: descriptor {fd}"), errno()));
     }
@@ -82,7 +82,7 @@ pub fn socket_pair(
     Ok(pair.to_vec())
 }
 
-/// Who is at the other end of a connected Unix socket.
+/// The peer of a connected Unix socket.
 #[napi(catch_unwind)]
 pub fn peer_credentials(fd: i32) -> Result<PeerCredentials> {
     let mut peer = libc::ucred { pid: 0, uid: 0, gid: 0 };

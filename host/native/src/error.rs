@@ -1,25 +1,25 @@
-//! Errors that JavaScript sees: a stable code and a sentence that names what is wrong and what to do.
+//! Errors thrown to JavaScript: a stable code, and a sentence that says what is wrong and what to do.
 
-/// The `code` property of a thrown error. The names are part of the interface: never rename one.
+/// The `code` property of a thrown error. These names are part of the interface: never rename one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
-    /// An argument is outside its range.
+    /// An argument is out of range.
     Argument,
     /// The core's rings or control block do not lie within its memory.
     Layout,
-    /// The object was closed.
+    /// The object is closed.
     Closed,
-    /// io_uring was asked for and this kernel has none, or forbids it.
+    /// io_uring was requested, but the kernel lacks or forbids it.
     UringUnavailable,
-    /// A limit of the addon is reached.
+    /// A limit of the addon was reached.
     Limit,
     /// A system call failed; the message names it and the errno.
     System,
     /// The handle is not in use.
     Handle,
-    /// The device is no SCSI generic device, or its driver is too old.
+    /// The device is not a SCSI generic device, or its driver is too old.
     NotScsiGeneric,
-    /// The kernel's nbd driver is not there.
+    /// The kernel's nbd driver is missing.
     NbdUnavailable,
 }
 
@@ -47,12 +47,12 @@ pub fn error(code: Code, message: impl ToString) -> Error {
     Error::new(code, message)
 }
 
-/// The errno of the last failed system call of this thread.
+/// The errno of this thread's last failed system call.
 pub fn errno() -> i32 {
     std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)
 }
 
-/// The error of a failed system call: what was attempted, and why it failed.
+/// The error of a failed system call: what was attempted and why it failed.
 pub fn system(what: impl std::fmt::Display, errno: i32) -> Error {
     let reason = std::io::Error::from_raw_os_error(errno);
     error(Code::System, format!("{what}: {reason}"))

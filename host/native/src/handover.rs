@@ -1,4 +1,4 @@
-//! Descriptors that one process gives to another over a Unix socket (SCM_RIGHTS, unix(7)).
+//! Passes descriptors from one process to another over a Unix socket (SCM_RIGHTS, unix(7)).
 
 use std::mem::zeroed;
 use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd, RawFd};
@@ -7,32 +7,32 @@ use napi_derive::napi;
 
 use crate::error::{Code, Result, errno, error, system};
 
-/// Bytes of one descriptor's control message, aligned as the kernel wants it.
+/// Bytes of the control message for one descriptor, aligned as the kernel requires.
 #[repr(align(8))]
 struct Control([u8; 32]);
 
-/// A message of `tag`, with `control` beside it. The pointers are valid as long as what they point to.
+/// A message with `tag` as its data and `control` as its control part. Its pointers are valid as long as the arguments.
 fn message(part: &mut libc::iovec, control: &mut Control, tag: &mut [u8; 4]) -> libc::msghdr {
     part.iov_base = tag.as_mut_ptr().cast();
     part.iov_len = tag.len();
-    // SAFETY: a header of zeroes is an empty one.
+    // SAFETY: an all-zero header is an empty one.
     let mut header: libc::msghdr = unsafe { zeroed() };
     header.msg_iov = part;
     header.msg_iovlen = 1;
     header.msg_control = control.0.as_mut_ptr().cast();
-    // SAFETY: it only computes.
+    // SAFETY: a pure computation.
     header.msg_controllen = unsafe { libc::CMSG_SPACE(size_of::<RawFd>() as u32) } as _;
     header
 }
 
-/// Gives a copy of the descriptor `fd` to whoever reads from the other end of `channel` (a seqpacket socket); `tag` tells it
-/// from others. One's own stays open. Waits while the channel is full.
+/// Sends a copy of the descriptor `fd` to the process at the other end of `channel` (a seqpacket socket); `tag`
+/// identifies it there. The caller's descriptor stays open. Blocks while the channel is full.
 #[napi(catch_unwind)]
 pub fn send_descriptor(channel: i32, fd: i32, tag: u32) -> Result<()> {
     let (mut control, mut tag, mut part) =
         (Control([0; 32]), tag.to_ne_bytes(), libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 });
     let header = message(&mut part, &mut control, &mut tag);
-    // SAFETY: `header` names `control`, which has room for the one message written into it; everything outlives the call.
+    // SAFETY: `header` points to `control`, which has room for the one message written into it; both outlive the call.
     let sent = unsafe {
         let first = libc::CMSG_FIRSTHDR(&raw const header);
         (*first).cmsg_level = libc::SOL_SOCKET;
@@ -44,20 +44,20 @@ pub fn send_descriptor(channel: i32, fd: i32, tag: u32) -> Result<()> {
     if sent == 4 { Ok(()) } else { Err(system(format!("sendDescriptor: descriptor {fd}"), errno())) }
 }
 
-/// A descriptor (close-on-exec) that was given by `sendDescriptor`, in the order in which they were, with its tag. Never
-/// waits: throws when there is none.
+/// Receives a descriptor (close-on-exec) that `sendDescriptor` sent, in order of sending, with its tag. Never blocks:
+/// throws when there is none.
 #[napi(catch_unwind)]
 pub fn receive_descriptor(channel: i32) -> Result<GivenDescriptor> {
     let (mut control, mut tag, mut part) =
         (Control([0; 32]), [0u8; 4], libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 });
     let mut header = message(&mut part, &mut control, &mut tag);
     let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
-    // SAFETY: `header` names `tag` and `control` with their lengths; both outlive the call.
+    // SAFETY: `header` points to `tag` and `control` with their lengths; both outlive the call.
     let received = unsafe { libc::recvmsg(channel, &raw mut header, flags) };
     if received < 0 {
         return Err(system("receiveDescriptor", errno()));
     }
-    // SAFETY: the kernel has filled `control` as far as `header` says now.
+    // SAFETY: the kernel has filled `control` up to the length now in `header`.
     let given = unsafe {
         let first = libc::CMSG_FIRSTHDR(&raw const header);
         let is_rights =
@@ -70,7 +70,7 @@ pub fn receive_descriptor(channel: i32) -> Result<GivenDescriptor> {
     }
 }
 
-/// What `receiveDescriptor` answers.
+/// Result of `receiveDescriptor`.
 #[napi(object)]
 pub struct GivenDescriptor {
     pub fd: i32,

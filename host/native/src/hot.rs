@@ -1,5 +1,5 @@
-//! The calls that are made for every turn or every I/O, without the general wrapper: that one allocates and does
-//! book-keeping for borrowed arguments, which costs more than these calls themselves. Here arguments are numbers only.
+//! Calls made for every turn or every I/O, without napi's general wrapper: the wrapper allocates and keeps books on
+//! borrowed arguments, which costs more than these calls themselves. Their arguments are numbers only.
 
 use std::ffi::CString;
 use std::panic::catch_unwind;
@@ -12,7 +12,7 @@ use napi_derive::napi;
 use crate::error::{Code, Error, Result, error};
 use crate::{media, ring};
 
-/// Arguments of one call at most.
+/// Maximum number of arguments.
 const ARGUMENTS_MAX: usize = 4;
 
 /// The arguments of one call.
@@ -25,8 +25,8 @@ impl Arguments {
     fn read(env: sys::napi_env, info: sys::napi_callback_info) -> Self {
         let mut values = [ptr::null_mut(); ARGUMENTS_MAX];
         let mut count = ARGUMENTS_MAX;
-        // SAFETY: `env` and `info` are those of the running call; there is room for `count` values, and what was not
-        // passed is filled with undefined.
+        // SAFETY: `env` and `info` belong to the running call; there is room for `count` values, and missing arguments
+        // are filled with undefined.
         unsafe {
             sys::napi_get_cb_info(env, info, &mut count, values.as_mut_ptr(), ptr::null_mut(), ptr::null_mut());
         }
@@ -43,7 +43,7 @@ impl Arguments {
         Err(error(Code::Argument, format!("{name}: is no number")))
     }
 
-    /// A whole number that an unsigned 32-bit field holds.
+    /// A whole number that fits an unsigned 32-bit field.
     fn u32(&self, index: usize, name: &str) -> Result<u32> {
         let number = self.number(index, name)?;
         let value = number as u32;
@@ -53,7 +53,7 @@ impl Arguments {
         Err(error(Code::Argument, format!("{name}: {number} is no whole number from 0 to 2^32 - 1")))
     }
 
-    /// A whole number that a signed 32-bit field holds.
+    /// A whole number that fits a signed 32-bit field.
     fn i32(&self, index: usize, name: &str) -> Result<i32> {
         let number = self.number(index, name)?;
         let value = number as i32;
@@ -72,11 +72,11 @@ impl Arguments {
 fn throw(env: sys::napi_env, reason: &Error) {
     let code = CString::new(reason.status.as_ref()).unwrap_or_default();
     let message = CString::new(reason.reason.as_str()).unwrap_or_default();
-    // SAFETY: both strings end with a null character and live over the call.
+    // SAFETY: both strings are null-terminated and outlive the call.
     unsafe { sys::napi_throw_error(env, code.as_ptr(), message.as_ptr()) };
 }
 
-/// Carries out one call: no panic leaves it, an error is thrown, a number is answered.
+/// Runs one call: a panic does not escape, an error is thrown, the result is a number.
 fn answer(env: sys::napi_env, info: sys::napi_callback_info, call: fn(&Arguments) -> Result<i32>) -> sys::napi_value {
     let panicked = |_| Err(error(Code::System, "the native addon failed (a panic)"));
     let outcome = catch_unwind(|| call(&Arguments::read(env, info))).unwrap_or_else(panicked);
@@ -121,13 +121,13 @@ hot_calls! {
     media_flush: |with| Ok(media::flush(with.u32(0, "token")?));
 }
 
-/// Adds the hot calls to what the addon exports.
+/// Adds the hot calls to the addon's exports.
 #[napi(module_exports)]
 pub fn export_hot_calls(exports: Object, env: Env) -> napi::Result<()> {
     for (name, call) in CALLS {
         let name = CString::new(*name)?;
         let mut function = ptr::null_mut();
-        // SAFETY: the name ends with a null character; the callbacks have the signature that Node-API calls.
+        // SAFETY: the name is null-terminated; the callbacks have the signature that Node-API calls.
         let status = unsafe {
             let created =
                 sys::napi_create_function(env.raw(), name.as_ptr(), -1, *call, ptr::null_mut(), &mut function);

@@ -1,7 +1,7 @@
-//! Work that blocks, on threads of its own; JavaScript gets a promise that is rejected with our error codes.
+//! Blocking work on threads of its own; JavaScript gets a promise that is rejected with the addon's error codes.
 //!
-//! Not on libuv's pool: that has four threads, and four devices that do not answer would stop every file operation
-//! of the process.
+//! Not on libuv's pool: it has four threads, so four devices that do not answer would block every file operation of the
+//! process.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,7 +17,8 @@ const STACK_BYTES: usize = 128 * 1024;
 
 type Piece = Box<dyn FnOnce() + Send>;
 
-/// Work of one kind waits for its own only: devices that answer nothing hold up no block device that is being attached.
+/// Work of one kind queues only behind its own kind: devices that do not answer do not delay the attaching of a block
+/// device.
 pub struct Line {
     threads_max: usize,
     pieces: Mutex<Pieces>,
@@ -28,25 +29,25 @@ struct Pieces {
     threads: usize,
 }
 
-/// SCSI commands; discovery (adapter-queues.ts) never has more under way.
+/// SCSI commands; discovery (adapter-queues.ts) never runs more at once.
 pub static SCSI: Line = Line::new(1024);
-/// Opening and writing files of devices.
+/// Opening, closing and writing device files.
 pub static FILES: Line = Line::new(256);
 /// The nbd driver.
 pub static NBD: Line = Line::new(16);
 
 impl Line {
-    /// `threads_max`: pieces of work under way at once; more wait in line.
+    /// `threads_max`: limit of work in progress; more waits in line.
     const fn new(threads_max: usize) -> Self {
         Line { threads_max, pieces: Mutex::new(Pieces { waiting: VecDeque::new(), threads: 0 }) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Pieces> {
-        // Nothing in the critical sections can panic half-way, so a poisoned lock still guards a whole line.
+        // Nothing in the critical sections can panic half-way, so the line is consistent even if the lock is poisoned.
         self.pieces.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Carries out what waits in line, then ends.
+    /// Runs the work that waits in line, then ends.
     fn work(&self) {
         loop {
             let next = {
@@ -70,7 +71,7 @@ impl Line {
             let builder = thread::Builder::new().name("pathmanager-job".into()).stack_size(STACK_BYTES);
             match builder.spawn(|| self.work()) {
                 Ok(_) => pieces.threads += 1,
-                // One of those that run will take it.
+                // A running thread will take it.
                 Err(_) if pieces.threads > 0 => {}
                 Err(reason) => return Err(error(Code::System, format!("cannot start a thread: {reason}"))),
             }
@@ -80,7 +81,7 @@ impl Line {
     }
 }
 
-/// Runs `work` on a thread of its own and answers a promise of its result.
+/// Runs `work` on a thread of its own and returns a promise of its result.
 pub fn promise<'env, T>(
     env: &'env Env,
     line: &'static Line,

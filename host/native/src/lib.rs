@@ -1,6 +1,6 @@
-//! The native addon of PathManager: what touches the machine, and no policy at all.
+//! The native addon of PathManager: everything that touches the machine, and no policy.
 
-// Where the linter compiles for tests, the export macros are silent and everything seems unused.
+// When the linter compiles for tests, the export macros do nothing and everything seems unused.
 #![cfg_attr(test, allow(dead_code))]
 
 mod abi;

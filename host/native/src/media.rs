@@ -1,4 +1,4 @@
-//! What lies behind an emulated unit: anonymous memory or a sparse file, in blocks of 512 bytes.
+//! The data of an emulated unit: anonymous memory or a sparse file, in blocks of 512 bytes.
 
 use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
@@ -13,13 +13,13 @@ use crate::memory::{CoreMemory, prefer_huge_pages};
 use crate::registry::Registry;
 use crate::written::Written;
 
-/// Bytes of a block, whatever block size the emulated unit shows.
+/// Bytes of a block, whatever block size the emulated unit reports.
 const BLOCK_BYTES: u64 = 512;
-/// Largest medium: what fits an off_t, and a number that JavaScript holds exactly.
+/// Largest medium: its bytes fit an off_t, and JavaScript represents its block count exactly.
 const BLOCKS_MAX: f64 = (1u64 << 43) as f64;
 const PAGE_BYTES: usize = 4096;
-/// From here on a medium in memory asks for huge pages. Small ones do not: there are many of them, and a huge page for
-/// each few blocks written would cost more memory than it saves time.
+/// From this size on, a medium in memory asks for huge pages. Smaller ones do not: there are many of them, and a huge
+/// page for every few written blocks would cost more memory than it saves time.
 const HUGE_PAGES_BYTES_MIN: usize = 128 << 20;
 
 enum Store {
@@ -27,11 +27,11 @@ enum Store {
     Sparse(File),
 }
 
-/// Errno of a failed copy: nothing outside the medium and the core's memory was touched.
+/// Errno of a failed copy, which touched nothing outside the medium and the core's memory.
 type Outcome = std::result::Result<(), i32>;
 
-/// A medium's bytes. Every copy answers 0, or a negated errno: -EFAULT when the address does not lie within the bound memory,
-/// -ERANGE when the blocks do not lie within the medium, -EBADF after `close` or before `bind`, -EIO, -ENOSPC.
+/// A medium's bytes. Every copy returns 0 or a negated errno: -EFAULT when the address is outside the bound memory,
+/// -ERANGE when the blocks are outside the medium, -EBADF after `close` or before `bind`, -EIO, -ENOSPC.
 struct Medium {
     store: Store,
     blocks: u64,
@@ -43,7 +43,7 @@ impl Medium {
         let (at, offset, bytes) = self.locate(address, block, blocks)?;
         match &self.store {
             Store::Memory { base, .. } => {
-                // SAFETY: `locate` has checked both ranges, and a mapping of ours never overlaps the core's memory.
+                // SAFETY: `locate` has checked both ranges, and our mappings never overlap the core's memory.
                 unsafe { ptr::copy_nonoverlapping(base.add(offset as usize), at, bytes) };
                 Ok(())
             }
@@ -81,7 +81,8 @@ impl Medium {
         }
     }
 
-    /// Bytes from `block` on, of `blocks` blocks at most, that are alike, and whether they were written.
+    /// Number of bytes from `block` on, within `blocks` blocks, that are all written or all unwritten, and which of the
+    /// two.
     fn run(&self, block: f64, blocks: u32) -> std::result::Result<(usize, bool), i32> {
         let (offset, bytes) = self.extent(block, blocks)?;
         match &self.store {
@@ -97,9 +98,9 @@ impl Medium {
         }
     }
 
-    /// Offset and bytes of the blocks, when they lie within the medium.
+    /// Offset and length in bytes of the blocks, if they lie within the medium.
     fn extent(&self, block: f64, blocks: u32) -> std::result::Result<(u64, usize), i32> {
-        // A float-to-integer cast saturates; what is no whole number in range differs from its cast.
+        // A float-to-integer cast saturates; a number that is not whole or not in range differs from its cast.
         let first = block as u64;
         let inside =
             first as f64 == block && first.checked_add(u64::from(blocks)).is_some_and(|end| end <= self.blocks);
@@ -120,7 +121,7 @@ impl Medium {
 impl Drop for Medium {
     fn drop(&mut self) {
         if let Store::Memory { base, bytes, .. } = self.store {
-            // SAFETY: it is our mapping, and nothing refers to it any more.
+            // SAFETY: it is our mapping, and nothing refers to it any longer.
             unsafe { libc::munmap(base.cast(), bytes) };
         }
     }
@@ -130,13 +131,13 @@ thread_local! {
     static MEDIA: RefCell<Registry<Medium>> = const { RefCell::new(Registry::new()) };
 }
 
-/// Carries out `step` on the medium with this token; answers 0 or a negated errno.
+/// Runs `step` on the medium with this token; returns 0 or a negated errno.
 fn on_medium(token: u32, step: impl FnOnce(&mut Medium) -> Outcome) -> i32 {
     let outcome = MEDIA.with_borrow_mut(|media| step(media.get(token).ok_or(libc::EBADF)?));
     outcome.map_or_else(|errno| -errno, |()| 0)
 }
 
-/// A medium. It belongs to the thread that made it. (The copies are added by index.ts.)
+/// A medium. It belongs to the thread that created it. (index.ts adds the copy functions.)
 #[napi]
 pub struct Media {
     token: u32,
@@ -145,8 +146,9 @@ pub struct Media {
 
 #[napi]
 impl Media {
-    /// A medium of `blocks` blocks of 512 bytes, all zeroes at first. With `file` it lies in that file, which is made
-    /// sparse and exactly that long (what it holds already stays); else in memory, of which only what is written counts.
+    /// A medium of `blocks` blocks of 512 bytes, initially all zeroes. With `file` it is stored in that file, which is
+    /// made sparse and set to exactly that length (existing contents stay); otherwise in memory, of which only written
+    /// parts take up space.
     #[napi(constructor, catch_unwind)]
     pub fn new(blocks: f64, file: Option<String>) -> Result<Self> {
         let blocks = block_count(blocks)?;
@@ -158,7 +160,7 @@ impl Media {
         token.map(|token| Media { token, blocks }).ok_or_else(|| error(Code::Limit, "media: too many in this thread"))
     }
 
-    /// The number by which the media functions know this medium.
+    /// The number that identifies this medium to the media functions.
     #[napi(getter, catch_unwind)]
     pub fn token(&self) -> u32 {
         self.token
@@ -170,7 +172,7 @@ impl Media {
         self.blocks as f64
     }
 
-    /// Binds the memory to which addresses refer from now on.
+    /// Binds the memory that addresses refer to from now on.
     #[napi(catch_unwind)]
     pub fn bind(&self, memory: Uint8Array) -> Result<()> {
         let memory = CoreMemory::new(memory)?;
@@ -183,10 +185,10 @@ impl Media {
         })
     }
 
-    /// Frees everything. Closing twice does no harm.
+    /// Frees everything. May be called again.
     #[napi(catch_unwind)]
     pub fn close(&self) {
-        // Fails only while the thread ends, when the table and all media in it are gone already.
+        // Fails only while the thread ends, after the table and all its media are gone.
         let _ = MEDIA.try_with(|media| media.try_borrow_mut().ok()?.remove(self.token));
     }
 }
@@ -197,28 +199,28 @@ impl Drop for Media {
     }
 }
 
-/// Copies `blocks` blocks from `block` on into the bound memory at `address`.
+/// Copies `blocks` blocks, starting at `block`, into the bound memory at `address`.
 pub fn read(token: u32, address: u32, block: f64, blocks: u32) -> i32 {
     on_medium(token, |medium| medium.read(address, block, blocks))
 }
 
-/// Copies `blocks` blocks from the bound memory at `address` to `block` and on.
+/// Copies `blocks` blocks from the bound memory at `address` to the medium, starting at `block`.
 pub fn write(token: u32, address: u32, block: f64, blocks: u32) -> i32 {
     on_medium(token, |medium| medium.write(address, block, blocks))
 }
 
-/// Writes the one block at `address` of the bound memory to each of `blocks` blocks (WRITE SAME).
+/// Writes the one block at `address` of the bound memory to each of `blocks` blocks, starting at `block` (WRITE SAME).
 pub fn fill(token: u32, address: u32, block: f64, blocks: u32) -> i32 {
     on_medium(token, |medium| medium.fill(address, block, blocks))
 }
 
-/// Makes `blocks` blocks from `block` on read as zeroes; gives their space back as far as whole pages go.
+/// Makes `blocks` blocks from `block` on read as zeroes; releases the space of the whole pages among them.
 pub fn discard(token: u32, block: f64, blocks: u32) -> i32 {
     on_medium(token, |medium| medium.discard(block, blocks))
 }
 
-/// How many blocks from `block` on, of `blocks` at most, are alike: positive when they were written, negative when they are
-/// holes, 0 when that cannot be told.
+/// Number of blocks from `block` on, `blocks` at most, that are alike: positive when they were written, negative when
+/// they are holes, 0 when this cannot be determined.
 pub fn run(token: u32, block: f64, blocks: u32) -> i32 {
     let run = MEDIA.with_borrow_mut(|media| media.get(token).ok_or(libc::EBADF)?.run(block, blocks));
     let Ok((bytes, written)) = run else { return 0 };
@@ -226,7 +228,7 @@ pub fn run(token: u32, block: f64, blocks: u32) -> i32 {
     if written { count } else { -count }
 }
 
-/// Brings what was written to stable storage (a file's, by fdatasync).
+/// Brings written data to stable storage (fdatasync for a file).
 pub fn flush(token: u32) -> i32 {
     on_medium(token, |medium| medium.flush())
 }
@@ -242,7 +244,7 @@ fn map_memory(blocks: u64) -> Result<Store> {
     let bytes = usize::try_from(blocks * BLOCK_BYTES).unwrap_or(usize::MAX);
     let protection = libc::PROT_READ | libc::PROT_WRITE;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-    // SAFETY: a new anonymous mapping at an address of the kernel's choice touches nothing of ours.
+    // SAFETY: a new anonymous mapping at an address chosen by the kernel touches nothing of ours.
     let base = unsafe { libc::mmap(ptr::null_mut(), bytes, protection, flags, -1, 0) };
     if base == libc::MAP_FAILED {
         return Err(system(format!("blocks: {bytes} bytes of address space"), errno()));
@@ -261,7 +263,7 @@ fn open_sparse(path: &str, blocks: u64) -> Result<Store> {
     Ok(Store::Sparse(file))
 }
 
-/// Repeats `transfer(done)` until `bytes` are done or it answers 0; answers how many were done.
+/// Repeats `transfer(done)` until `bytes` are done or it returns 0; returns how many were done.
 fn repeat(bytes: usize, mut transfer: impl FnMut(usize) -> isize) -> std::result::Result<usize, i32> {
     let mut done = 0;
     while done < bytes {
@@ -297,7 +299,7 @@ fn write_file(file: &File, at: *mut u8, offset: u64, bytes: usize) -> Outcome {
     if repeat(bytes, transfer)? == bytes { Ok(()) } else { Err(libc::EIO) }
 }
 
-/// What a sparse file says: a file system that makes no holes says that all of it is data.
+/// As reported by the sparse file: a file system without holes reports everything as data.
 fn run_of_file(file: &File, offset: u64, bytes: usize) -> std::result::Result<(usize, bool), i32> {
     let end = offset + bytes as u64;
     let seek = |from: u64, whence| {
@@ -309,7 +311,7 @@ fn run_of_file(file: &File, offset: u64, bytes: usize) -> std::result::Result<(u
         Err(libc::ENXIO) => end,
         found => found?.min(end),
     };
-    // Whole blocks: one that holds any data is data.
+    // In whole blocks: a block that holds any data counts as data.
     let hole = (data - offset) / BLOCK_BYTES * BLOCK_BYTES;
     if hole > 0 {
         return Ok((hole as usize, false));
@@ -349,7 +351,7 @@ fn discard_file(file: &File, offset: u64, bytes: usize) -> Outcome {
     if errno() != libc::EOPNOTSUPP {
         return Err(errno());
     }
-    // A file system that makes no holes: write the zeroes.
+    // The file system cannot punch holes: write zeroes.
     let zeroes = [0u8; 65536];
     let fd = file.as_raw_fd();
     // SAFETY: at most zeroes.len() bytes are read from `zeroes`.

@@ -1,14 +1,14 @@
-//! The core's linear memory: every address the core hands out is checked here before anything is touched.
+//! The core's linear memory: every address from the core is checked here before it is used.
 
 use napi::bindgen_prelude::Uint8Array;
 
 use crate::error::{Code, Result, error};
 
-/// The core's memory. Holds a reference to the Uint8Array, so the memory lives as long as this does.
+/// The core's memory. Holds a reference to the Uint8Array, so the memory lives as long as this object.
 pub struct CoreMemory {
     base: *mut u8,
     bytes: usize,
-    /// Never read again; dropping it gives the memory back to JavaScript.
+    /// Never read; dropping it returns the memory to JavaScript.
     _array: Uint8Array,
 }
 
@@ -26,12 +26,12 @@ impl CoreMemory {
         Ok(CoreMemory { base, bytes, _array: array })
     }
 
-    /// Asks for huge pages, as every I/O touches several places far apart. See `prefer_huge_pages`.
+    /// Asks for huge pages, because every I/O touches several places far apart. See `prefer_huge_pages`.
     pub fn prefer_huge_pages(&self) {
         prefer_huge_pages(self.base, self.bytes);
     }
 
-    /// The address of `bytes` bytes at `address`, or nothing when they do not lie within the memory.
+    /// Pointer to `bytes` bytes at `address`; none when they are not within the memory.
     #[inline]
     pub fn range(&self, address: u32, bytes: u32) -> Option<*mut u8> {
         let end = address as usize + bytes as usize;
@@ -42,7 +42,7 @@ impl CoreMemory {
         Some(unsafe { self.base.add(address as usize) })
     }
 
-    /// The u32 at `address`, or nothing when it lies outside.
+    /// The u32 at `address`; none when it is outside.
     #[inline]
     pub fn load_u32(&self, address: u32) -> Option<u32> {
         let at = self.range(address, 4)?;
@@ -76,8 +76,8 @@ impl CoreMemory {
 
 const HUGE_PAGE_BYTES: usize = 2 << 20;
 
-/// Asks the kernel to back memory with huge pages where it can: fewer page-table walks, which cost most in a virtual
-/// machine. A refusal (huge pages are turned off) does no harm.
+/// Asks the kernel to back the memory with huge pages where possible: fewer page-table walks, which are most expensive
+/// in a virtual machine. A refusal (huge pages are off) is harmless.
 pub fn prefer_huge_pages(base: *mut u8, bytes: usize) {
     let lead = base.addr().next_multiple_of(HUGE_PAGE_BYTES) - base.addr();
     let whole = bytes.saturating_sub(lead) / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;

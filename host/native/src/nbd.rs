@@ -1,4 +1,4 @@
-//! The kernel's nbd driver, by its generic netlink family (linux/nbd-netlink.h).
+//! Controls the kernel's nbd driver through its generic netlink family (linux/nbd-netlink.h).
 
 use std::os::fd::OwnedFd;
 
@@ -36,16 +36,16 @@ const ATTRIBUTE_DEVICE_CONNECTED: u16 = 2;
 const CLIENT_DESTROY_ON_DISCONNECT: u64 = 1;
 const CLIENT_DISCONNECT_ON_CLOSE: u64 = 2;
 
-/// Connections one device may have: more than any multi-queue setup of a host uses.
+/// Maximum number of connections of a device: more than any multi-queue setup of a host uses.
 const SOCKETS_MAX: usize = 256;
 
 /// How a device is attached.
 #[napi(object)]
 #[derive(Clone, Default)]
 pub struct NbdAttachOptions {
-    /// N of /dev/nbdN; -1: the first that is free.
+    /// N of /dev/nbdN; -1: the first free one.
     pub index: i32,
-    /// Descriptors of connected, negotiated sockets; more than one needs a server that said CAN_MULTI_CONN.
+    /// Descriptors of connected, negotiated sockets; more than one requires a server that advertises CAN_MULTI_CONN.
     /// The kernel keeps its own references: close them afterwards.
     pub sockets: Vec<i32>,
     /// Size of the device in bytes, a multiple of `blockBytes`.
@@ -54,32 +54,32 @@ pub struct NbdAttachOptions {
     pub block_bytes: u32,
     /// Transmission flags as negotiated (NBD_FLAG_*).
     pub server_flags: u32,
-    /// Seconds after which a request without a reply makes its connection dead; 0 or left out: never.
+    /// Seconds after which a connection counts as dead when a request got no reply; 0 or omitted: never.
     pub timeout_seconds: Option<u32>,
-    /// Seconds for which requests wait for a new connection after the last one died; 0 or left out: they fail at once.
+    /// Seconds for which requests wait for a new connection after the last one died; 0 or omitted: they fail at once.
     pub dead_connection_timeout_seconds: Option<u32>,
-    /// The device goes away when it is disconnected.
+    /// The device disappears when it is disconnected.
     pub destroy_on_disconnect: Option<bool>,
     /// It is disconnected when its last opener closes it.
     pub disconnect_on_close: Option<bool>,
-    /// A name that a reconnect has to show again (Linux 5.13 or later).
+    /// A name that has to be given again to reconnect (Linux 5.13 or later).
     pub identifier: Option<String>,
 }
 
-/// What of an attached device is changed; what is left out stays.
+/// Changes to an attached device; omitted settings stay.
 #[napi(object)]
 pub struct NbdReconfigureOptions {
-    /// New connections: each takes the place of a dead one.
+    /// New connections: each replaces a dead one.
     pub sockets: Option<Vec<i32>>,
     /// New size in bytes.
     pub size_bytes: Option<f64>,
     pub timeout_seconds: Option<u32>,
     pub dead_connection_timeout_seconds: Option<u32>,
-    /// Has to equal the one given at attachment.
+    /// Has to equal the identifier given at attachment.
     pub identifier: Option<String>,
 }
 
-/// One nbd device the kernel knows.
+/// An nbd device known to the kernel.
 #[napi(object)]
 pub struct NbdDevice {
     /// N of /dev/nbdN.
@@ -87,7 +87,7 @@ pub struct NbdDevice {
     pub connected: bool,
 }
 
-/// The driver's family, and the socket to talk to it.
+/// The number of the driver's family, and a socket to talk to it.
 fn connect() -> Result<(OwnedFd, u16)> {
     let socket = netlink::open(libc::NETLINK_GENERIC, 0, 0).map_err(|errno| system("netlink socket", errno))?;
     match netlink::family(&socket, "nbd") {
@@ -113,7 +113,7 @@ fn request(index: Option<u32>, command: u8, fill: impl FnOnce(&mut Request)) -> 
     outcome.map(|()| replies).map_err(|errno| explain(command, index, errno))
 }
 
-/// What the driver's errno means, and what to do.
+/// The meaning of the driver's errno, and what to do.
 fn explain(command: u8, index: Option<u32>, errno: i32) -> crate::error::Error {
     let device = index.map_or("a free nbd device".to_string(), |index| format!("/dev/nbd{index}"));
     let what = match command {
@@ -202,14 +202,14 @@ fn attach(options: &NbdAttachOptions) -> Result<u32> {
     answered.or(index).ok_or_else(|| error(Code::System, "attaching: the nbd driver named no device"))
 }
 
-/// Attaches a block device of the kernel's nbd driver to connected sockets; answers N of /dev/nbdN.
-/// Needs CAP_SYS_ADMIN. The server must already be serving: the kernel may read at once.
+/// Attaches a block device of the kernel's nbd driver to connected sockets; returns N of /dev/nbdN. Needs
+/// CAP_SYS_ADMIN. The server must already be serving, because the kernel may read at once.
 #[napi(catch_unwind, ts_return_type = "Promise<number>")]
 pub fn nbd_attach<'env>(env: &'env Env, options: NbdAttachOptions) -> Result<Object<'env>> {
     promise(env, &NBD, move || attach(&options))
 }
 
-/// Changes an attached device: replaces dead connections, sets a new size or other timeouts.
+/// Changes an attached device: replaces dead connections, sets a new size or new timeouts.
 #[napi(catch_unwind, ts_return_type = "Promise<void>")]
 pub fn nbd_reconfigure<'env>(env: &'env Env, index: u32, options: NbdReconfigureOptions) -> Result<Object<'env>> {
     promise(env, &NBD, move || {
@@ -231,13 +231,13 @@ pub fn nbd_reconfigure<'env>(env: &'env Env, index: u32, options: NbdReconfigure
     })
 }
 
-/// Detaches /dev/nbd`index`: the driver says DISC, shuts the connections down, and ends requests in flight with EIO.
+/// Detaches /dev/nbd`index`: the driver sends DISC, shuts down the connections, and fails requests in flight with EIO.
 #[napi(catch_unwind, ts_return_type = "Promise<void>")]
 pub fn nbd_detach<'env>(env: &'env Env, index: u32) -> Result<Object<'env>> {
     promise(env, &NBD, move || request(Some(index), COMMAND_DISCONNECT, |_| {}).map(|_| ()))
 }
 
-/// The nbd devices of the kernel, or only the one with this index, and whether each is connected.
+/// The kernel's nbd devices, or only the one with this index, and whether each is connected.
 #[napi(catch_unwind, ts_return_type = "Promise<NbdDevice[]>")]
 pub fn nbd_status<'env>(env: &'env Env, index: Option<u32>) -> Result<Object<'env>> {
     promise(env, &NBD, move || {

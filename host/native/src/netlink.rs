@@ -1,4 +1,4 @@
-//! Netlink sockets and messages, as far as generic netlink families and uevents need them.
+//! Netlink sockets and messages, as far as needed for generic netlink families and uevents.
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
@@ -11,7 +11,7 @@ const MESSAGE_HEADER_BYTES: usize = 16;
 const ATTRIBUTE_HEADER_BYTES: usize = 4;
 /// Generic netlink: command u8, version u8, reserved u16.
 pub const GENERIC_HEADER_BYTES: usize = 4;
-/// The bits of an attribute's type that are its type.
+/// The part of an attribute's type field that is the type.
 const ATTRIBUTE_TYPE_MASK: u16 = 0x3fff;
 const NESTED: u16 = 0x8000;
 
@@ -71,7 +71,7 @@ pub fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 
-/// The attributes in `bytes`; ends at the first that does not fit.
+/// The attributes in `bytes`, up to the first that does not fit.
 pub fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
@@ -83,14 +83,14 @@ pub fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     })
 }
 
-/// A netlink socket of `protocol`, bound to the multicast `groups` (a mask).
+/// Opens a netlink socket of `protocol`, bound to the multicast `groups` (a mask).
 pub fn open(protocol: i32, groups: u32, flags: i32) -> Outcome<OwnedFd> {
     // SAFETY: no pointers are passed.
     let fd = unsafe { libc::socket(libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC | flags, protocol) };
     if fd < 0 {
         return Err(errno());
     }
-    // SAFETY: `fd` was just opened and nobody else has it.
+    // SAFETY: `fd` was just opened and nobody else owns it.
     let socket = unsafe { OwnedFd::from_raw_fd(fd) };
     // SAFETY: sockaddr_nl is plain data for which all zeroes is a valid value.
     let mut address = unsafe { std::mem::zeroed::<libc::sockaddr_nl>() };
@@ -110,7 +110,7 @@ fn receive(fd: RawFd, into: &mut [u8]) -> Outcome<usize> {
     usize::try_from(count).map_err(|_| errno())
 }
 
-/// Sends a request to the kernel and hands each reply's payload to `reply`, until the kernel acknowledges it.
+/// Sends a request to the kernel and passes each reply's payload to `reply`, until the kernel acknowledges the request.
 pub fn exchange(socket: &OwnedFd, request: &mut Request, mut reply: impl FnMut(&[u8])) -> Outcome<()> {
     let fd = socket.as_raw_fd();
     let bytes = request.finish();
@@ -139,7 +139,7 @@ pub fn exchange(socket: &OwnedFd, request: &mut Request, mut reply: impl FnMut(&
     }
 }
 
-/// The number of a generic netlink family. ENOENT: no driver offers it.
+/// The number of a generic netlink family. ENOENT: no driver provides it.
 pub fn family(socket: &OwnedFd, name: &str) -> Outcome<u16> {
     let mut text = name.as_bytes().to_vec();
     text.push(0);

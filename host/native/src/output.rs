@@ -1,12 +1,13 @@
-//! Output that nobody waits for.
+//! Output without waiting.
 
 use napi::bindgen_prelude::Uint8Array;
 use napi_derive::napi;
 
 use crate::error::errno;
 
-/// Writes as much of `bytes` as the descriptor takes without waiting; answers how much that was, or a negated errno: -EAGAIN
-/// when its reader has to read first. The descriptor's flags stay as they are, as other processes may share them.
+/// Writes as much of `bytes` as the descriptor takes without blocking; returns the number of bytes written, or a
+/// negated errno: -EAGAIN when the reader has to read first. The descriptor's flags are not changed, because other
+/// processes may share them.
 #[napi(catch_unwind)]
 pub fn write_now(fd: i32, bytes: Uint8Array) -> i64 {
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
@@ -21,10 +22,10 @@ pub fn write_now(fd: i32, bytes: Uint8Array) -> i64 {
     }
 }
 
-/// A pipe or a terminal that is ready takes this much at once.
+/// Writes what a pipe or terminal that is ready takes at once.
 fn write_if_ready(fd: i32, bytes: &[u8]) -> i64 {
     let mut ready = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
-    // SAFETY: one entry is passed, and does not wait.
+    // SAFETY: one entry is passed; the call does not block.
     let polled = unsafe { libc::poll(&raw mut ready, 1, 0) };
     if polled < 0 {
         return -i64::from(errno());

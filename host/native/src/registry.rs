@@ -1,9 +1,9 @@
-//! Objects that JavaScript names by a number: for the calls that are made for every turn or every I/O.
+//! Objects that JavaScript identifies by a number: for calls made for every turn or every I/O.
 //!
-//! A method of a napi class costs several hundred nanoseconds (type tag, unwrapping, borrow book-keeping); a function
-//! that takes a number costs a fraction. So the objects lie in a table of their thread, and the hot calls look them up.
+//! A method of a napi class costs several hundred nanoseconds (type tag, unwrapping, borrow tracking); a function that
+//! takes a number costs a fraction. So each thread has a table of its objects, and the hot calls look them up there.
 
-/// Objects of one table at most: a token has 15 bits for the place and 16 for the generation.
+/// Maximum number of objects in a table: a token has 15 bits for the place and 16 for the generation.
 const PLACES_MAX: usize = 1 << 15;
 
 struct Place<T> {
@@ -21,7 +21,7 @@ impl<T> Registry<T> {
         Registry { places: Vec::new(), free: Vec::new() }
     }
 
-    /// Gives `object` a place and answers its token; nothing when the table is full.
+    /// Stores `object` and returns its token; none when the table is full.
     pub fn insert(&mut self, object: T) -> Option<u32> {
         let index = match self.free.pop() {
             Some(index) => index,
@@ -42,12 +42,12 @@ impl<T> Registry<T> {
         (u32::from(place.generation) == token >> 15).then_some(place)
     }
 
-    /// The object with this token, unless it was taken out.
+    /// The object with this token, unless it was removed.
     pub fn get(&mut self, token: u32) -> Option<&mut T> {
         self.place(token)?.object.as_deref_mut()
     }
 
-    /// Takes the object out; its place is used again, its token never.
+    /// Removes the object; its place is reused, its token never.
     pub fn remove(&mut self, token: u32) -> Option<Box<T>> {
         let object = self.place(token)?.object.take()?;
         self.free.push(token & (PLACES_MAX as u32 - 1));

@@ -1,4 +1,4 @@
-//! One SCSI command at a time, on a thread of its own: for discovery and other callers that can wait.
+//! Single SCSI commands, each on a thread of its own: for discovery and other callers that can wait.
 
 use std::fs::OpenOptions;
 use std::os::fd::AsRawFd;
@@ -16,7 +16,7 @@ use crate::sg::{SG_DXFER_FROM_DEV, SG_DXFER_TO_DEV, SG_IO, SgIoHeader};
 const CDB_BYTES_MAX: usize = 32;
 const SENSE_BYTES: usize = 252;
 
-/// What a SCSI command came to.
+/// Result of a SCSI command.
 #[napi(object)]
 pub struct ScsiResult {
     /// SCSI status (SAM-5 5.3.1): 0 good, 2 check condition, ...
@@ -25,11 +25,11 @@ pub struct ScsiResult {
     pub host_status: u16,
     /// DRIVER_* of the Linux SCSI midlayer.
     pub driver_status: u16,
-    /// Sense data, empty when there is none.
+    /// Sense data; empty when there is none.
     pub sense: Uint8Array,
-    /// Bytes that were asked for and not transferred.
+    /// Bytes requested but not transferred.
     pub residual: i32,
-    /// What was read, without what was not transferred; empty unless the direction is in.
+    /// The data read, without the residual; empty unless the direction is in.
     pub data: Uint8Array,
 }
 
@@ -41,8 +41,9 @@ struct Command {
     timeout_ms: u32,
 }
 
-/// Carries out one SCSI command by SG_IO and answers what came of it: `device` is /dev/sgN, /dev/sdX or /dev/bsg/...,
-/// `direction` one of DIRECTION_*, `data` what is written (DIRECTION_OUT) or how many bytes may be read (DIRECTION_IN).
+/// Executes one SCSI command by SG_IO and returns its result: `device` is /dev/sgN, /dev/sdX or /dev/bsg/...,
+/// `direction` one of DIRECTION_*, `data` the data to write (DIRECTION_OUT) or the number of bytes that may be read
+/// (DIRECTION_IN).
 #[napi(catch_unwind, ts_return_type = "Promise<ScsiResult>")]
 pub fn scsi_command<'env>(
     env: &'env Env,
@@ -89,8 +90,8 @@ pub fn scsi_command<'env>(
 
 fn carry_out(mut command: Command) -> Result<ScsiResult> {
     let device = &command.device;
-    // Read and write: the kernel filters commands on descriptors opened for reading only. O_NONBLOCK: an sg device
-    // in error recovery would otherwise hold the open up.
+    // Read and write: the kernel filters commands on read-only descriptors. O_NONBLOCK: opening an sg device in error
+    // recovery would otherwise block.
     let opened =
         OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(device);
     let file =
@@ -108,7 +109,7 @@ fn carry_out(mut command: Command) -> Result<ScsiResult> {
         header.dxfer_len = command.data.len() as u32;
         header.dxferp = command.data.as_mut_ptr();
     }
-    // SAFETY: `header` is an sg_io_hdr whose pointers stay valid over the call, with the lengths it states.
+    // SAFETY: `header` is an sg_io_hdr whose pointers stay valid during the call, with the lengths it states.
     if unsafe { libc::ioctl(file.as_raw_fd(), SG_IO, &raw mut header) } != 0 {
         return Err(match errno() {
             libc::ENOTTY | libc::EINVAL => {

@@ -3,14 +3,14 @@
 pub const SG_IO: libc::c_ulong = 0x2285;
 pub const SG_GET_VERSION_NUM: libc::c_ulong = 0x2282;
 pub const SG_SCSI_RESET: libc::c_ulong = 0x2284;
-/// With SG_SCSI_RESET: reset exactly what was asked for, never more.
+/// With SG_SCSI_RESET: reset only what was requested, never more.
 pub const SG_SCSI_RESET_NO_ESCALATE: i32 = 0x100;
 
 pub const SG_DXFER_NONE: i32 = -1;
 pub const SG_DXFER_TO_DEV: i32 = -2;
 pub const SG_DXFER_FROM_DEV: i32 = -3;
 
-/// Queue behind what is queued already; the default is to overtake it.
+/// Queue behind commands already queued; by default sg overtakes them.
 pub const SG_FLAG_Q_AT_TAIL: u32 = 0x10;
 
 /// struct sg_io_hdr: 88 bytes on 64-bit machines.

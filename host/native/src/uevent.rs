@@ -1,4 +1,4 @@
-//! Uevents: what the kernel says about devices that come, change and go.
+//! Uevents: the kernel's notifications about devices that appear, change and disappear.
 
 use std::collections::HashMap;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -11,9 +11,9 @@ use napi_derive::napi;
 use crate::error::{Code, Result, errno, error, system};
 use crate::netlink;
 
-/// The multicast group of the kernel itself; group 2 is udev's.
+/// The kernel's multicast group; group 2 is udev's.
 const KERNEL_GROUP: u32 = 1;
-/// Room for the uevents of some thousand devices that come at once.
+/// Room for the uevents of some thousand devices that appear at once.
 static RECEIVE_BUFFER_BYTES: libc::c_int = 16 << 20;
 const MESSAGE_BYTES_MAX: usize = 65536;
 
@@ -21,7 +21,7 @@ const MESSAGE_BYTES_MAX: usize = 65536;
 #[napi(object)]
 pub struct Uevent {
     /// "add", "change", "remove", "move", "online", "offline", "bind", "unbind"; or "overflow" when the kernel had to
-    /// drop uevents: then everything has to be looked at anew.
+    /// drop uevents: then everything has to be scanned again.
     pub action: String,
     /// Path of the device below /sys; empty for "overflow".
     pub devpath: String,
@@ -33,7 +33,7 @@ pub struct Uevent {
 
 type Callback = ThreadsafeFunction<Uevent, (), Uevent, Status, false, true>;
 
-/// Calls back for every uevent of the kernel until it is closed. It does not keep the process alive.
+/// Calls back for every uevent of the kernel until it is closed. Does not keep the process alive.
 #[napi]
 pub struct UeventMonitor {
     /// Writing to it ends the thread.
@@ -57,14 +57,14 @@ impl UeventMonitor {
         let socket = netlink::open(libc::NETLINK_KOBJECT_UEVENT, KERNEL_GROUP, flags)
             .map_err(|errno| system("uevents: netlink socket", errno))?;
         set_option(&socket, libc::SO_PASSCRED, &1)?;
-        // Without CAP_NET_ADMIN the kernel's own limit holds; then an overflow is more likely, and is reported.
+        // Without CAP_NET_ADMIN the kernel's own limit applies; an overflow is then more likely, and is reported.
         let _ = set_option(&socket, libc::SO_RCVBUFFORCE, &RECEIVE_BUFFER_BYTES);
         // SAFETY: no pointers are passed.
         let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) };
         if fd < 0 {
             return Err(system("uevents: eventfd", errno()));
         }
-        // SAFETY: `fd` was just opened and nobody else has it.
+        // SAFETY: `fd` was just opened and nobody else owns it.
         let stop = unsafe { OwnedFd::from_raw_fd(fd) };
         let stopped = stop.try_clone().map_err(|reason| error(Code::System, format!("uevents: {reason}")))?;
         let listen = move || listen(&socket, &stopped, &callback);
@@ -73,7 +73,7 @@ impl UeventMonitor {
         Ok(UeventMonitor { stop: Some(stop) })
     }
 
-    /// Ends it; no callback begins after those that are queued already. Closing twice does no harm.
+    /// Stops; no callbacks follow those that are already queued. May be called again.
     #[napi(catch_unwind)]
     pub fn close(&mut self) {
         if let Some(stop) = self.stop.take() {
@@ -92,14 +92,14 @@ impl Drop for UeventMonitor {
 
 fn set_option(socket: &OwnedFd, option: i32, value: &libc::c_int) -> Result<()> {
     let bytes = size_of::<libc::c_int>() as libc::socklen_t;
-    // SAFETY: `value` is a c_int that lives over the call.
+    // SAFETY: `value` is a c_int that outlives the call.
     let status = unsafe {
         libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, std::ptr::from_ref(value).cast(), bytes)
     };
     if status == 0 { Ok(()) } else { Err(system("uevents: socket option", errno())) }
 }
 
-/// The monitor's thread: waits, parses, calls back. It decides nothing.
+/// The monitor's thread: waits, parses, calls back. It makes no decisions.
 fn listen(socket: &OwnedFd, stop: &OwnedFd, callback: &Callback) {
     let mut buffer = vec![0u8; MESSAGE_BYTES_MAX];
     let watch = |fd: RawFd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
@@ -118,7 +118,7 @@ fn listen(socket: &OwnedFd, stop: &OwnedFd, callback: &Callback) {
     }
 }
 
-/// The next message: nothing when none is there, `Some(None)` when it is not the kernel's or makes no sense.
+/// The next message: none when there is none, `Some(None)` when it is not from the kernel or malformed.
 fn receive(fd: RawFd, buffer: &mut [u8]) -> Option<Option<Uevent>> {
     // SAFETY: both are plain data for which all zeroes is a valid value.
     let (mut sender, mut message): (libc::sockaddr_nl, libc::msghdr) = unsafe { std::mem::zeroed() };
@@ -130,7 +130,7 @@ fn receive(fd: RawFd, buffer: &mut [u8]) -> Option<Option<Uevent>> {
     message.msg_iovlen = 1;
     message.msg_control = control.as_mut_ptr().cast();
     message.msg_controllen = size_of_val(&control);
-    // SAFETY: every pointer in `message` is valid over the call, with the length it states.
+    // SAFETY: every pointer in `message` is valid during the call, with the length it states.
     let count = unsafe { libc::recvmsg(fd, &raw mut message, 0) };
     let Ok(count) = usize::try_from(count) else {
         return match errno() {
@@ -143,15 +143,15 @@ fn receive(fd: RawFd, buffer: &mut [u8]) -> Option<Option<Uevent>> {
     Some(if genuine { parse(&buffer[..count]) } else { None })
 }
 
-/// Whether the credentials that came with the message are the superuser's. Any process may send to a netlink group
-/// that lets it; only the kernel has port 0, and its credentials are root's.
+/// Whether the message's credentials are the superuser's. Any process may send to a netlink group that allows it; only
+/// the kernel has port 0, and its credentials are root's.
 fn sent_by_root(message: &libc::msghdr) -> bool {
     // SAFETY: `message` was filled by recvmsg, so its control part is what CMSG_FIRSTHDR expects.
     let header = unsafe { libc::CMSG_FIRSTHDR(message) };
     if header.is_null() {
         return false;
     }
-    // SAFETY: CMSG_FIRSTHDR answers null or a whole header within the control part.
+    // SAFETY: CMSG_FIRSTHDR returns null or a whole header within the control part.
     let (level, kind) = unsafe { ((*header).cmsg_level, (*header).cmsg_type) };
     if level != libc::SOL_SOCKET || kind != libc::SCM_CREDENTIALS {
         return false;
@@ -165,7 +165,7 @@ fn overflow() -> Uevent {
     Uevent { action: "overflow".into(), devpath: String::new(), subsystem: String::new(), properties: HashMap::new() }
 }
 
-/// `action@devpath`, then KEY=VALUE, each ended by a null character.
+/// `action@devpath`, then KEY=VALUE, each null-terminated.
 fn parse(bytes: &[u8]) -> Option<Uevent> {
     let mut parts = bytes.split(|&byte| byte == 0).map(String::from_utf8_lossy);
     let head = parts.next()?;

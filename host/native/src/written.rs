@@ -1,8 +1,8 @@
-//! Which pages of a medium in memory were written: a bit each. The page tables do not tell, as reading a page makes it present
-//! and the kernel may move one that was written to swap space.
+//! Tracks which pages of a medium in memory were written, one bit per page. The page tables do not tell: reading a page
+//! makes it present, and the kernel may move a written page to swap.
 
 const PAGE_BYTES: usize = 4096;
-/// Pages of one word of bits.
+/// Pages per word of bits.
 const WORD_PAGES: usize = 64;
 
 pub struct Written {
@@ -10,12 +10,12 @@ pub struct Written {
 }
 
 impl Written {
-    /// Nothing of `bytes` bytes is written. What is never touched takes no memory.
+    /// Nothing of `bytes` bytes is written. Untouched parts take no memory.
     pub fn new(bytes: usize) -> Self {
         Written { words: vec![0; bytes.div_ceil(PAGE_BYTES * WORD_PAGES)] }
     }
 
-    /// Bytes `offset..offset + bytes` were written.
+    /// Marks bytes `offset..offset + bytes` as written.
     pub fn mark(&mut self, offset: usize, bytes: usize) {
         for page in offset / PAGE_BYTES..(offset + bytes).div_ceil(PAGE_BYTES) {
             if let Some(word) = self.words.get_mut(page / WORD_PAGES) {
@@ -24,7 +24,7 @@ impl Written {
         }
     }
 
-    /// Bytes `offset..offset + bytes` are zero again: pages that lie in them as a whole hold nothing.
+    /// Bytes `offset..offset + bytes` are zero again: clears the pages that lie completely within them.
     pub fn clear(&mut self, offset: usize, bytes: usize) {
         let (mut page, end) = (offset.div_ceil(PAGE_BYTES), (offset + bytes) / PAGE_BYTES);
         while page < end {
@@ -47,7 +47,7 @@ impl Written {
         let end = offset + bytes;
         let mut page = first + 1;
         while page * PAGE_BYTES < end {
-            // Bits that differ from what the run is of, from this page on.
+            // Bits that differ from the run's kind, from this page on.
             let differ = (if written { !word(page) } else { word(page) }) >> (page % WORD_PAGES);
             if differ != 0 {
                 page += differ.trailing_zeros() as usize;

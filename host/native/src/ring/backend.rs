@@ -1,4 +1,4 @@
-//! The two ways to the kernel, behind one face as far as they are alike.
+//! The two interfaces to the kernel, behind a common one as far as they are alike.
 
 use std::os::fd::RawFd;
 
@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::ring::epoll::Epoll;
 use crate::ring::uring::Uring;
 
-// One per ring, so the size of its variants does not matter.
+// There is one per ring, so the size of its variants does not matter.
 #[allow(clippy::large_enum_variant)]
 pub enum Backend {
     Uring(Uring),
@@ -14,7 +14,7 @@ pub enum Backend {
 }
 
 impl Backend {
-    /// The backend of that name, none when the name is unknown.
+    /// Opens the backend of that name; none when the name is unknown.
     pub fn open(name: &str, wake: RawFd, poll_ns: u64) -> Option<Result<Self>> {
         let uring = || Uring::open(wake, poll_ns).map(Backend::Uring);
         let epoll = || Epoll::open(wake).map(Backend::Epoll);
@@ -33,7 +33,7 @@ impl Backend {
         }
     }
 
-    /// Begins to watch a port's descriptor.
+    /// Starts watching a port's descriptor.
     pub fn add_port(&self, token: u32, fd: RawFd) -> Result<()> {
         match self {
             Backend::Uring(_) => Ok(()),
@@ -41,14 +41,15 @@ impl Backend {
         }
     }
 
-    /// Ends watching a descriptor, before it is closed.
+    /// Stops watching a descriptor, before it is closed.
     pub fn remove(&self, fd: RawFd) {
         if let Backend::Epoll(epoll) = self {
             epoll.remove(fd);
         }
     }
 
-    /// Asks for word when a port's descriptor can be read; answers whether it has to be asked for again afterwards.
+    /// Asks to be notified when a port's descriptor becomes readable; returns whether this has to be repeated after
+    /// each notification.
     pub fn poll(&mut self, fd: RawFd, token: u32) -> bool {
         match self {
             Backend::Uring(uring) => {

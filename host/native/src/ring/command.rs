@@ -1,4 +1,4 @@
-//! SCSI commands between the core's slots and the sg driver: slots are checked, headers made of them, results stored.
+//! SCSI commands between the core's slots and the sg driver: checks slots, builds headers from them, stores results.
 
 use std::os::fd::RawFd;
 
@@ -9,14 +9,14 @@ use crate::ring::desk::Desk;
 use crate::ring::op::Stage;
 use crate::sg::{SG_DXFER_FROM_DEV, SG_DXFER_NONE, SG_DXFER_TO_DEV, SG_HEADER_BYTES, SgIoHeader};
 
-/// What a slot with timeout 0 gets: the driver's own default.
+/// Timeout of a slot that has 0: the driver's own default.
 const TIMEOUT_MS_DEFAULT: u32 = 60_000;
 
 fn byte(memory: &CoreMemory, address: u32) -> u32 {
     memory.load_u32(address).unwrap_or(0) & 0xff
 }
 
-/// Checks a command slot and everything it points to, before anything is touched.
+/// Checks a command slot and everything it points to, before anything is used.
 pub fn check_slot(memory: &CoreMemory, slot: u32) -> std::result::Result<(), i32> {
     memory.range(slot, abi::COMMAND_PRIVATE).ok_or(libc::EFAULT)?;
     if !matches!(byte(memory, slot + abi::COMMAND_CDB_BYTES), 6 | 10 | 12 | 16) {
@@ -58,7 +58,7 @@ pub fn send(fd: RawFd, desk: &mut Desk, index: u32, sequence: i32) -> std::resul
     }
     header.timeout = match load(abi::COMMAND_TIMEOUT_MS) {
         0 => TIMEOUT_MS_DEFAULT,
-        // The driver keeps it in a signed number.
+        // The driver stores it as a signed number.
         timeout_ms => timeout_ms.min(i32::MAX.cast_unsigned()),
     };
     header.pack_id = sequence;
@@ -77,7 +77,7 @@ pub fn send(fd: RawFd, desk: &mut Desk, index: u32, sequence: i32) -> std::resul
     }
 }
 
-/// Writes what came of a command into its slot.
+/// Writes the result of a command into its slot.
 pub fn store(memory: &CoreMemory, slot: u32, header: &SgIoHeader) -> Option<()> {
     let sense_bytes = u32::from(header.sb_len_wr).min(abi::SENSE_BYTES_MAX);
     let status = memory.load_u32(slot + abi::COMMAND_CDB_BYTES)? & 0xffff;

@@ -1,4 +1,4 @@
-//! What ports and their commands need of the engine for one step.
+//! What ports and their commands need from the engine during one step.
 
 use crate::memory::CoreMemory;
 use crate::ring::backend::Backend;

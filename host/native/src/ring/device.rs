@@ -1,4 +1,4 @@
-//! The descriptors of a port: an sg device's own, or those behind which somebody plays one.
+//! The descriptors of a port: those of an sg device, or of sockets to a process that emulates one.
 
 use std::fs::OpenOptions;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -10,7 +10,7 @@ use crate::sg::SG_GET_VERSION_NUM;
 /// The driver refuses the 17th request on one descriptor (SG_MAX_QUEUE).
 pub const COMMANDS_PER_DESCRIPTOR: usize = 16;
 const DEPTH_MAX: u32 = 1024;
-/// Version 3 of the interface is needed.
+/// Oldest usable version of the sg interface.
 const SG_VERSION_MIN: i32 = 30_000;
 
 fn check_depth(depth: u32) -> Result<usize> {
@@ -20,7 +20,7 @@ fn check_depth(depth: u32) -> Result<usize> {
     Ok((depth as usize).div_ceil(COMMANDS_PER_DESCRIPTOR))
 }
 
-/// Opens /dev/sgN as often as its queue depth needs.
+/// Opens /dev/sgN as many times as its queue depth requires.
 pub fn open_device(device: &str, depth: u32) -> Result<Vec<OwnedFd>> {
     let count = check_depth(depth)?;
     let mut files = Vec::with_capacity(count);
@@ -47,7 +47,7 @@ pub fn open_device(device: &str, depth: u32) -> Result<Vec<OwnedFd>> {
     Ok(files)
 }
 
-/// Takes over descriptors that behave like those of an sg device: a process that plays one answers at the other end.
+/// Takes ownership of descriptors that behave like those of an sg device: a process at the other end emulates one.
 pub fn adopt(descriptors: &[i32], depth: u32) -> Result<Vec<OwnedFd>> {
     let count = check_depth(depth)?;
     if descriptors.len() != count {
@@ -64,7 +64,7 @@ pub fn adopt(descriptors: &[i32], depth: u32) -> Result<Vec<OwnedFd>> {
         }
     }
     for &fd in descriptors {
-        // SAFETY: it is open, and the caller gives it away.
+        // SAFETY: it is open, and the caller gives it up.
         files.push(unsafe { OwnedFd::from_raw_fd(fd) });
     }
     Ok(files)

@@ -1,4 +1,4 @@
-//! One turn of the ring: takes what the core has asked for, waits, and hands back what came of it.
+//! One turn of the ring: takes the core's submissions, waits, and returns the results.
 
 mod streams;
 
@@ -18,10 +18,10 @@ use crate::ring::queues::{Completions, Finished, Submission, Submissions};
 use crate::ring::reset::Resets;
 use crate::ring::sockets::{self, Sockets};
 
-/// How many turns in a row may leave new RECVs with the kernel's queue unsubmitted because the core has completions
-/// to look at anyway: the turn that follows submits them together with what those completions lead to.
+/// How many turns in a row may leave new RECVs unsubmitted in the kernel's queue because the core has completions to
+/// process anyway: the next turn submits them together with what those completions lead to.
 const POSTPONED_TURNS_MAX: u32 = 2;
-/// How long closing waits for the kernel to let go of what is under way.
+/// How long closing waits for the kernel to finish ops in progress.
 const CLOSE_NS_MAX: u64 = 2_000_000_000;
 
 pub struct Engine {
@@ -35,20 +35,20 @@ pub struct Engine {
     wake: OwnedFd,
     events: Vec<Event>,
     finished: Finished,
-    /// Set when this turn took something other than RECVs.
+    /// Set when this turn took anything other than RECVs.
     urgent: bool,
     postponed: u32,
     woken: bool,
 }
 
-/// A blocking eventfd: io_uring then waits for it by itself, and epoll reads it only when it has something.
+/// A blocking eventfd: io_uring then waits for it by itself, and epoll reads it only when it is readable.
 fn open_wake() -> Result<OwnedFd> {
     // SAFETY: no pointers are passed.
     let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) };
     if fd < 0 {
         return Err(system("eventfd", errno()));
     }
-    // SAFETY: `fd` was just opened and nobody else has it.
+    // SAFETY: `fd` was just opened and nobody else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
@@ -88,7 +88,7 @@ impl Engine {
         self.wake.as_raw_fd()
     }
 
-    /// Takes a connected stream socket over.
+    /// Takes ownership of a connected stream socket.
     pub fn add_socket(&mut self, fd: i32) -> Result<u32> {
         let descriptor = sockets::adopt(fd)?;
         let index = self.sockets.add(descriptor)?;
@@ -108,7 +108,7 @@ impl Engine {
         Ok(self.ports.handle(index))
     }
 
-    /// Makes a port of descriptors behind which somebody plays an sg device.
+    /// Creates a port from descriptors at whose other end a process emulates an sg device.
     pub fn adopt_port(&mut self, descriptors: &[i32], depth: u32) -> Result<u32> {
         let files = device::adopt(descriptors, depth)?;
         let index = self.ports.add(files, depth, &self.backend)?;
@@ -129,7 +129,7 @@ impl Engine {
         step(&mut self.ports, &mut desk)
     }
 
-    /// One turn. Answers whether it was woken.
+    /// One turn. Returns whether it was woken.
     pub fn enter(&mut self, wait_us_max: i32) -> Result<bool> {
         self.finished.now_ns = now_ns();
         self.woken = false;
@@ -139,7 +139,7 @@ impl Engine {
         let mut waiting = Completions::open(&self.memory, self.control)?.is_empty();
         if !waiting && !self.urgent && self.postponed < POSTPONED_TURNS_MAX {
             self.postponed += 1;
-            // It has not waited at all.
+            // The turn did not wait at all.
             self.memory.store_u64(self.control + abi::CONTROL_WAITING_NS, self.finished.now_ns);
             return self.leave();
         }
@@ -174,7 +174,7 @@ impl Engine {
         Ok(self.woken)
     }
 
-    /// Until when this turn may wait: the core's deadline, or what the caller allows.
+    /// Until when this turn may wait: the core's deadline, or the caller's limit.
     fn limit(&self, wait_us_max: i32) -> Wait {
         let deadline_ns = self.memory.load_u64(self.control + abi::CONTROL_DEADLINE_NS).unwrap_or(0);
         let limit_ns = match u64::try_from(wait_us_max) {
@@ -188,7 +188,7 @@ impl Engine {
         }
     }
 
-    /// The limit, or the earlier time at which devices that are gone have to be looked at.
+    /// The limit, or earlier if descriptors of removed devices have to be checked before.
     fn before_check(&self, limit: Wait) -> Wait {
         match (limit, self.ports.check_ns(self.finished.now_ns)) {
             (Wait::Until(limit_ns), Some(check_ns)) => Wait::Until(limit_ns.min(check_ns)),
@@ -252,7 +252,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Begins one submission, or answers the errno with which it is refused (nothing was touched then).
+    /// Starts a submission, or returns the errno with which it is refused (it then had no effect).
     fn accept(&mut self, submission: Submission) -> std::result::Result<(), i32> {
         match submission.op {
             abi::OP_RECV => self.accept_recv(submission),
@@ -274,7 +274,7 @@ impl Engine {
         self.resets.start(device, wake, submission.length, submission.tag)
     }
 
-    /// Ends everything. Answers false when the kernel has not let go in time: then nothing may be freed.
+    /// Ends everything. Returns false when the kernel has not finished in time: then nothing may be freed.
     pub fn close(&mut self) -> bool {
         for index in 0..self.sockets.len() {
             let fd = self.sockets.get(index).fd();

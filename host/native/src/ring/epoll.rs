@@ -1,4 +1,4 @@
-//! The epoll backend, for machines where io_uring is forbidden: the same ops by non-blocking system calls.
+//! The epoll backend, for machines where io_uring is forbidden: the same ops as non-blocking system calls.
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
@@ -10,7 +10,7 @@ use crate::ring::sockets::Socket;
 
 const EVENTS_PER_CALL: usize = 256;
 
-// What an epoll entry belongs to: the high half of its data; the low half is the index.
+// The owner of an epoll entry: the high half of its data; the low half is the index.
 const FOR_SOCKET: u64 = 0;
 const FOR_WAKE: u64 = 1 << 32;
 const FOR_POLL: u64 = 2 << 32;
@@ -30,7 +30,7 @@ impl Epoll {
         if fd < 0 {
             return Err(system("epoll_create1", errno()));
         }
-        // SAFETY: `fd` was just opened and nobody else has it.
+        // SAFETY: `fd` was just opened and nobody else owns it.
         let epoll = unsafe { OwnedFd::from_raw_fd(fd) };
         let ready = vec![libc::epoll_event { events: 0, u64: 0 }; EVENTS_PER_CALL];
         let this = Epoll { epoll, wake, ready, precise: true };
@@ -40,30 +40,30 @@ impl Epoll {
 
     fn control(&self, what: i32, fd: RawFd, events: i32, data: u64) -> Result<()> {
         let mut event = libc::epoll_event { events: events.cast_unsigned(), u64: data };
-        // SAFETY: `event` is valid over the call.
+        // SAFETY: `event` is valid during the call.
         if unsafe { libc::epoll_ctl(self.epoll.as_raw_fd(), what, fd, &raw mut event) } != 0 {
             return Err(system(format!("epoll_ctl of descriptor {fd}"), errno()));
         }
         Ok(())
     }
 
-    /// Watches a socket, edge-triggered: one registration for its whole life.
+    /// Watches a socket, edge-triggered: one registration for its whole lifetime.
     pub fn add(&self, index: u32, fd: RawFd) -> Result<()> {
         let events = libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLET;
         self.control(libc::EPOLL_CTL_ADD, fd, events, FOR_SOCKET | u64::from(index))
     }
 
-    /// Watches a descriptor of a port, edge-triggered: the driver wakes us with every answer.
+    /// Watches a port's descriptor, edge-triggered: the driver wakes us with every answer.
     pub fn add_port(&self, token: u32, fd: RawFd) -> Result<()> {
         self.control(libc::EPOLL_CTL_ADD, fd, libc::EPOLLIN | libc::EPOLLET, FOR_POLL | u64::from(token))
     }
 
-    /// Has to be said: closing is not enough while somebody holds a duplicate of the descriptor.
+    /// Required explicitly: closing does not remove it while a duplicate of the descriptor is open.
     pub fn remove(&self, fd: RawFd) {
         let _ = self.control(libc::EPOLL_CTL_DEL, fd, 0, 0);
     }
 
-    /// Waits as told and stores what happened in `events`.
+    /// Waits as specified and stores the events in `events`.
     pub fn turn(&mut self, wait: Wait, events: &mut Vec<Event>) -> Result<()> {
         let count = match self.wait(wait) {
             Ok(count) => count,
@@ -77,7 +77,7 @@ impl Epoll {
                     let gone = bits & (libc::EPOLLHUP | libc::EPOLLERR) != 0;
                     let readable = gone || bits & (libc::EPOLLIN | libc::EPOLLRDHUP) != 0;
                     let writable = gone || bits & libc::EPOLLOUT != 0;
-                    // Before what can be read: a peer that has gone is known to have gone when its last bytes come.
+                    // Before readability: so the peer is known to be gone when its last bytes arrive.
                     if gone {
                         events.push(Event::HungUp { index: data as u32, gone });
                     }
@@ -85,7 +85,7 @@ impl Epoll {
                 }
                 FOR_WAKE => {
                     let mut value = 0u64;
-                    // SAFETY: `value` has the eight bytes that an eventfd gives.
+                    // SAFETY: `value` has the eight bytes that an eventfd returns.
                     if unsafe { libc::read(self.wake, (&raw mut value).cast(), 8) } == 8 {
                         events.push(Event::Wake);
                     }
@@ -111,7 +111,7 @@ impl Epoll {
                 result => return result,
             }
         }
-        // Rounded up: a turn too early would find nothing due and spin.
+        // Rounded up: a turn that ends too early would find nothing due, and spin.
         let rest_ms = rest_ns.map_or(-1, |rest| i32::try_from(rest.div_ceil(1_000_000)).unwrap_or(i32::MAX));
         let (fd, events) = (self.epoll.as_raw_fd(), self.ready.as_mut_ptr());
         // SAFETY: `ready` has room for EVENTS_PER_CALL entries.
@@ -126,7 +126,7 @@ impl Epoll {
         let timeout = rest.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
         let no_mask = std::ptr::null::<libc::sigset_t>();
         let (fd, events) = (self.epoll.as_raw_fd(), self.ready.as_mut_ptr());
-        // SAFETY: `ready` has room for EVENTS_PER_CALL entries, `timeout` is null or lives over the call.
+        // SAFETY: `ready` has room for EVENTS_PER_CALL entries, `timeout` is null or outlives the call.
         count(unsafe { libc::syscall(libc::SYS_epoll_pwait2, fd, events, EVENTS_PER_CALL, timeout, no_mask, 8usize) })
     }
 }
@@ -135,16 +135,16 @@ fn count(result: i64) -> std::result::Result<usize, i32> {
     usize::try_from(result).map_err(|_| errno())
 }
 
-/// Tries a RECV or SEND once, as far as it goes now. Answers bytes or a negated errno (-EAGAIN: not now).
+/// Tries a RECV or SEND once, as far as possible now. Returns bytes or a negated errno (-EAGAIN: not now).
 pub fn attempt(op: &mut Op, socket: &mut Socket) -> i32 {
     let fd = socket.fd();
     let receives = op.kind == Kind::Recv;
     let result = if receives {
         let (buffer, bytes) = op.rest();
-        // SAFETY: the range was checked when the op was taken and lies in the core's memory.
+        // SAFETY: the range was checked when the op was accepted and lies in the core's memory.
         unsafe { libc::recv(fd, buffer.cast(), bytes as usize, libc::MSG_DONTWAIT) }
     } else {
-        // SAFETY: the message's entries were checked when the op was taken.
+        // SAFETY: the message's entries were checked when the op was accepted.
         unsafe { libc::sendmsg(fd, op.message(), libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) }
     };
     let result = i32::try_from(result).unwrap_or(i32::MAX);

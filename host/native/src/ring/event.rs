@@ -1,17 +1,17 @@
-//! What a backend reports, and how long it may wait.
+//! The events that a backend reports, and how long it may wait.
 
-/// One thing that happened.
+/// One event.
 #[derive(Clone, Copy, Debug)]
 pub enum Event {
     /// A step of an op ended with this result (bytes, or a negated errno).
     Op { index: u32, result: i32 },
     /// Somebody wrote to the wake descriptor.
     Wake,
-    /// A descriptor of a port can be read, or its device is gone; `token` is what the port gave it.
+    /// A port's descriptor is readable, or its device is gone; `token` is the one that the port assigned.
     Readable { token: u32, gone: bool },
     /// epoll only: a socket may be ready.
     Socket { index: u32, readable: bool, writable: bool },
-    /// The peer of a socket has closed it, or the connection is broken; or (not `gone`) the peer only sends no more.
+    /// The socket's peer has closed it, or the connection is broken; or (not `gone`) the peer has only stopped sending.
     HungUp { index: u32, gone: bool },
 }
 
@@ -19,7 +19,7 @@ pub enum Event {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
     No,
-    /// Until CLOCK_MONOTONIC shows this many nanoseconds.
+    /// Until CLOCK_MONOTONIC reaches this many nanoseconds.
     Until(u64),
     Forever,
 }

@@ -26,22 +26,22 @@ use crate::memory::CoreMemory;
 use crate::registry::Registry;
 use crate::ring::engine::Engine;
 
-/// `pollUs` where it is not given, and its largest value.
+/// Default of `pollUs`, and its largest value.
 const POLL_US: u32 = 50;
 const POLL_US_MAX: u32 = 1000;
 
-/// How a ring talks to the kernel.
+/// How a ring communicates with the kernel.
 #[napi(object)]
 pub struct RingOptions {
-    /// "io_uring" throws ERR_NATIVE_URING_UNAVAILABLE where it is forbidden; "auto" takes "epoll" there.
+    /// "io_uring" throws ERR_NATIVE_URING_UNAVAILABLE where it is forbidden; "auto" then uses "epoll".
     #[napi(ts_type = "'auto' | 'io_uring' | 'epoll'")]
     pub backend: String,
-    /// How long the ring looks out for the next request after a lone reply before it sleeps, in microseconds, 0 to 1000:
-    /// 0 never. Default 50. With epoll it never does.
+    /// How long the ring busy-polls for the next request after a lone reply before it sleeps, in microseconds, 0 to
+    /// 1000; 0: never. Default 50. With epoll it never does.
     pub poll_us: Option<u32>,
 }
 
-/// An engine that ends what is under way before it is freed.
+/// An engine that finishes its ops in progress before it is freed.
 struct Owned(ManuallyDrop<Engine>);
 
 impl Drop for Owned {
@@ -50,7 +50,7 @@ impl Drop for Owned {
             // SAFETY: this is the only place where it is dropped, and it is not used afterwards.
             unsafe { ManuallyDrop::drop(&mut self.0) };
         }
-        // Else the kernel may still write to what the engine owns. Losing the memory is the smaller evil.
+        // Otherwise the kernel may still write to memory that the engine owns. Leaking it is the smaller evil.
     }
 }
 
@@ -58,7 +58,7 @@ thread_local! {
     static ENGINES: RefCell<Registry<Owned>> = const { RefCell::new(Registry::new()) };
 }
 
-/// Carries out `step` on the engine with this token.
+/// Runs `step` on the engine with this token.
 fn with_engine<T>(token: u32, step: impl FnOnce(&mut Engine) -> Result<T>) -> Result<T> {
     ENGINES.with_borrow_mut(|engines| match engines.get(token) {
         Some(engine) => step(&mut engine.0),
@@ -66,7 +66,7 @@ fn with_engine<T>(token: u32, step: impl FnOnce(&mut Engine) -> Result<T>) -> Re
     })
 }
 
-/// The I/O ring of one core. It belongs to the thread that made it. (`enter` is added by index.ts.)
+/// The I/O ring of one core. It belongs to the thread that created it. (index.ts adds `enter`.)
 #[napi]
 pub struct Ring {
     token: u32,
@@ -74,7 +74,7 @@ pub struct Ring {
 
 #[napi]
 impl Ring {
-    /// Makes a ring over the memory of a core whose control block is at `controlBlock`.
+    /// Creates a ring over the memory of a core whose control block is at `controlBlock`.
     #[napi(constructor, catch_unwind)]
     pub fn new(memory: Uint8Array, control_block: u32, options: RingOptions) -> Result<Self> {
         let memory = CoreMemory::new(memory)?;
@@ -87,7 +87,7 @@ impl Ring {
         token.map(|token| Ring { token }).ok_or_else(|| error(Code::Limit, "ring: too many rings in this thread"))
     }
 
-    /// The number by which `ring_enter` knows this ring.
+    /// The number that identifies this ring to `ring_enter`.
     #[napi(getter, catch_unwind)]
     pub fn token(&self) -> u32 {
         self.token
@@ -99,49 +99,51 @@ impl Ring {
         with_engine(self.token, |engine| Ok(engine.backend_name()))
     }
 
-    /// The descriptor that `wake` takes.
+    /// The descriptor to pass to `wake`.
     #[napi(getter, catch_unwind)]
     pub fn wake_descriptor(&self) -> Result<i32> {
         with_engine(self.token, |engine| Ok(engine.wake_descriptor()))
     }
 
-    /// Takes a connected stream socket over (it is the ring's to close from now on) and answers its handle.
+    /// Takes ownership of a connected stream socket (the ring closes it from now on) and returns its handle.
     #[napi(catch_unwind)]
     pub fn add_socket(&self, fd: i32) -> Result<u32> {
         with_engine(self.token, |engine| engine.add_socket(fd))
     }
 
-    /// Opens a SCSI generic device (/dev/sgN) as a port that has up to `depth` commands (1..1024) at the device at once;
-    /// answers its handle. Throws ERR_NATIVE_NOT_SCSI_GENERIC when it is none, ERR_NATIVE_SYSTEM when it cannot be opened.
+    /// Opens a SCSI generic device (/dev/sgN) as a port with up to `depth` commands (1..1024) in flight at the device;
+    /// returns its handle. Throws ERR_NATIVE_NOT_SCSI_GENERIC when it is not such a device, ERR_NATIVE_SYSTEM when it
+    /// cannot be opened.
     #[napi(catch_unwind)]
     pub fn open_port(&self, device: String, depth: u32) -> Result<u32> {
         with_engine(self.token, |engine| engine.open_port(&device, depth))
     }
 
-    /// Makes a port of descriptors at whose other ends somebody plays an sg device: reads a header (struct sg_io_hdr),
-    /// writes it back with what came of it. One per 16 of `depth`. The ring takes them over.
+    /// Creates a port from descriptors at whose other ends a process emulates an sg device: it reads a header (struct
+    /// sg_io_hdr) and writes it back with the result. One descriptor per 16 of `depth`. The ring takes ownership of
+    /// them.
     #[napi(catch_unwind)]
     pub fn adopt_port(&self, descriptors: Vec<i32>, depth: u32) -> Result<u32> {
         with_engine(self.token, |engine| engine.adopt_port(&descriptors, depth))
     }
 
-    /// Lets an open port have up to `depth` commands at the device from now on, at most as many as it was opened for
-    /// (rounded up to a multiple of 16). What the device has already is not taken back.
+    /// Limits an open port to `depth` commands in flight at the device from now on, at most as many as it was opened
+    /// for (rounded up to a multiple of 16). Commands already at the device are not taken back.
     #[napi(catch_unwind)]
     pub fn port_depth(&self, port: u32, depth: u32) -> Result<()> {
         with_engine(self.token, |engine| engine.set_port_depth(port, depth))
     }
 
-    /// Closes a port. Commands that wait in the ring end with -ENODEV, those the device has come back first.
+    /// Closes a port. Commands that wait in the ring end with -ENODEV; those at the device complete first.
     #[napi(catch_unwind)]
     pub fn close_port(&self, port: u32) -> Result<()> {
         with_engine(self.token, |engine| engine.close_port(port))
     }
 
-    /// Closes every socket, ends what is under way and frees everything. Closing twice does no harm.
+    /// Closes every socket, ends ops in progress and frees everything. May be called again.
     #[napi(catch_unwind)]
     pub fn close(&mut self) {
-        // Fails only while the thread ends, when the table and all engines in it are gone already.
+        // Fails only while the thread ends, after the table and all its engines are gone.
         let taken = ENGINES.try_with(|engines| engines.try_borrow_mut().ok()?.remove(self.token));
         drop(taken);
     }
@@ -153,9 +155,9 @@ impl Drop for Ring {
     }
 }
 
-/// One turn: takes what the core has queued, waits until something has completed, `wake` was called, the core's
-/// deadline has come or `maxWaitMicroseconds` are over (negative: no such limit; 0: does not wait), stores completions
-/// and CONTROL_NOW_NS. Answers 1 when it was woken, else 0.
+/// One turn: takes the core's submissions, waits until something has completed, `wake` was called, the core's deadline
+/// is reached or `maxWaitMicroseconds` have passed (negative: no such limit; 0: does not wait), then stores completions
+/// and CONTROL_NOW_NS. Returns 1 when it was woken, else 0.
 pub fn enter(token: u32, max_wait_microseconds: i32) -> Result<i32> {
     with_engine(token, |engine| engine.enter(max_wait_microseconds).map(i32::from))
 }

@@ -1,8 +1,8 @@
-//! An op's life in the ring: taken from the native queue, under way, finished.
+//! The life of an op in the ring: taken from the native queue, in progress, finished.
 
 use std::ptr;
 
-/// Index of no op.
+/// Index that means no op.
 pub const NONE: u32 = u32::MAX;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,29 +13,29 @@ pub enum Kind {
     Scsi,
 }
 
-/// How far the backend is with an op.
+/// The state of an op in the backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// It waits behind another op of the same socket and direction, or for a free place at a port.
+    /// Waits behind another op of the same socket and direction, or for a free place at a port.
     Queued,
-    /// The kernel has it, or will get it with the next submission.
+    /// The kernel has it, or gets it with the next submission.
     Started,
-    /// io_uring only: a SEND the kernel tries once, without waiting, and reports only when it fails.
+    /// io_uring only: a SEND that the kernel tries once, without waiting, and reports only when it fails.
     Quick,
 }
 
-/// One op. Its address never changes while the kernel has it (each lives in its own box).
+/// One op. Its address never changes while the kernel uses it (each is in its own box).
 pub struct Op {
     pub kind: Kind,
     pub stage: Stage,
     pub tag: u32,
     /// Index of the socket or port.
     pub target: u32,
-    /// RECV: complete only when every byte is there.
+    /// RECV: completes only when every byte has arrived.
     pub wait_all: bool,
     /// SEND: success may be reported together with the next completion.
     pub lazy: bool,
-    /// SCSI: a number by which a stale answer is told from that of a later command in this place.
+    /// SCSI: distinguishes a stale answer from that of a later command in the same place.
     pub sequence: i32,
     /// RECV: the buffer.
     pub buffer: *mut u8,
@@ -43,21 +43,21 @@ pub struct Op {
     pub length: u32,
     /// Bytes transferred so far.
     pub done: u32,
-    /// SEND: what is left to send, from `first` on.
+    /// SEND: the data left to send, from `first` on.
     pub gather: Vec<libc::iovec>,
     pub first: usize,
     pub message: libc::msghdr,
     /// SCSI: address of the command slot in the core's memory.
     pub slot: u32,
-    /// The next op of the list it is in.
+    /// The next op of its list.
     pub next: u32,
 }
 
-/// What an op needs after a step of the backend.
+/// What to do with an op after a step of the backend.
 pub enum Step {
     /// Finished, with this result for the core.
     Done(i32),
-    /// A part is done; the rest has to be started again.
+    /// Partly done; the rest has to be started again.
     Again,
 }
 
@@ -84,13 +84,13 @@ impl Op {
         }
     }
 
-    /// RECV: where the next byte goes, and how many may come.
+    /// RECV: where the next byte goes, and how many bytes are missing.
     pub fn rest(&self) -> (*mut u8, u32) {
-        // SAFETY: done <= length, and `length` bytes at `buffer` were checked when the op was taken.
+        // SAFETY: done <= length, and `length` bytes at `buffer` were checked when the op was accepted.
         (unsafe { self.buffer.add(self.done as usize) }, self.length - self.done)
     }
 
-    /// SEND: the message header over what is left.
+    /// SEND: the message header for the data left to send.
     pub fn message(&mut self) -> *const libc::msghdr {
         let rest = &mut self.gather[self.first..];
         self.message.msg_iov = rest.as_mut_ptr();
@@ -98,7 +98,7 @@ impl Op {
         &raw const self.message
     }
 
-    /// Takes the result of one system call (bytes, or a negated errno) into account.
+    /// Applies the result of one system call (bytes, or a negated errno).
     pub fn advance(&mut self, result: i32) -> Step {
         if result == -libc::EINTR || result == -libc::EAGAIN {
             return Step::Again;
@@ -118,7 +118,7 @@ impl Op {
         }
     }
 
-    /// SEND: leaves out the first `bytes` bytes of what is left.
+    /// SEND: removes the first `bytes` bytes of the data left to send.
     fn skip(&mut self, mut bytes: usize) {
         while let Some(entry) = self.gather.get_mut(self.first) {
             if bytes < entry.iov_len {
@@ -133,9 +133,9 @@ impl Op {
     }
 }
 
-/// All ops. Places are reused, so a warmed-up ring allocates nothing.
+/// All ops. Places are reused, so a ring in steady use allocates nothing.
 pub struct Ops {
-    // Boxed so that an op stays where it is when the table grows: the kernel holds pointers into it.
+    // Boxed so that an op keeps its address when the table grows: the kernel holds pointers into it.
     #[allow(clippy::vec_box)]
     table: Vec<Box<Op>>,
     free: u32,

@@ -1,8 +1,8 @@
-//! SCSI generic ports: each is a device with enough descriptors for its queue depth.
+//! SCSI generic ports: each is a device, opened on enough descriptors for its queue depth.
 //!
-//! A command is one `write` of a header; its answer is one `read` when the descriptor becomes readable. The kernel
-//! copies data through its own buffers (no SG_FLAG_DIRECT_IO), so that nothing is written to the core's memory
-//! outside of a `read`: a command whose port is given up can never scribble over a buffer that is used again.
+//! A command is one `write` of a header; its answer is one `read` once the descriptor is readable. The kernel copies
+//! data through its own buffers (no SG_FLAG_DIRECT_IO), so the core's memory is written only during a `read`: a command
+//! whose port was given up cannot overwrite a buffer that has been reused.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 
@@ -15,12 +15,12 @@ use crate::ring::op::{Kind, OpList};
 use crate::ring::queues::Submission;
 use crate::sg::{SG_HEADER_BYTES, SgIoHeader};
 
-/// Ports of one ring at most: a handle has 15 bits for the place and 16 for the generation.
+/// Maximum number of ports of a ring: a handle has 15 bits for the place and 16 for the generation.
 const PORTS_MAX: usize = 1 << 15;
-/// How often a descriptor is read whose device is gone and whose commands have not come back yet: it polls as
-/// readable all the time, so polling would spin.
+/// Interval for reading a descriptor whose device is gone while commands are still outstanding: it always polls as
+/// readable, so polling would spin.
 const GONE_CHECK_NS: u64 = 5_000_000;
-/// When a command of a device that is gone counts as lost: the kernel ends each long before.
+/// When commands of a removed device count as lost: the kernel ends them long before.
 const GONE_NS_MAX: u64 = 60_000_000_000;
 
 struct Descriptor {
@@ -28,14 +28,14 @@ struct Descriptor {
     /// The first `outstanding` entries are the ops that the driver has.
     commands: [u32; COMMANDS_PER_DESCRIPTOR],
     outstanding: usize,
-    /// A poll is under way (io_uring).
+    /// A poll is in progress (io_uring).
     polled: bool,
-    /// Since when the device is known to be gone, in ns; 0: it is there.
+    /// Since when the device is known to be gone, in ns; 0: it is present.
     gone_ns: u64,
 }
 
 impl Descriptor {
-    /// Its device is gone, and commands have not come back yet.
+    /// Its device is gone, and commands are still outstanding.
     fn is_awaited(&self) -> bool {
         self.gone_ns != 0 && self.outstanding > 0
     }
@@ -55,7 +55,7 @@ struct Port {
 pub struct Ports {
     table: Vec<Port>,
     free: Vec<u32>,
-    /// Descriptors with commands outstanding whose device is gone.
+    /// Number of descriptors with outstanding commands whose device is gone.
     gone: u32,
     sequence: i32,
 }
@@ -80,7 +80,7 @@ impl Ports {
         usable.then_some(index)
     }
 
-    /// Gives descriptors that speak the sg interface a place.
+    /// Adds a port with descriptors that support the sg interface.
     pub fn add(&mut self, files: Vec<OwnedFd>, depth: u32, backend: &Backend) -> Result<u32> {
         let index = match self.free.pop() {
             Some(index) => index,
@@ -113,21 +113,21 @@ impl Ports {
         Ok(index)
     }
 
-    /// A descriptor of the port for an ioctl on another thread.
+    /// A duplicate of one of the port's descriptors, for an ioctl on another thread.
     pub fn duplicate(&self, handle: u32) -> std::result::Result<OwnedFd, i32> {
         let index = self.find(handle).ok_or(libc::EBADF)?;
         let first = self.table[index as usize].descriptors.first().ok_or(libc::EBADF)?;
         first.file.try_clone().map_err(|reason| reason.raw_os_error().unwrap_or(libc::EIO))
     }
 
-    /// When `check_gone` has to be called next; nothing while no device with commands outstanding is gone.
+    /// When `check_gone` has to be called next; none unless a device is gone with commands outstanding.
     pub fn check_ns(&self, now_ns: u64) -> Option<u64> {
         (self.gone > 0).then_some(now_ns + GONE_CHECK_NS)
     }
 
     // ---- Commands ----------------------------------------------------------------------------------------------
 
-    /// Begins one SCSI command, or answers the errno with which it is refused.
+    /// Starts a SCSI command, or returns the errno with which it is refused.
     pub fn accept(&mut self, desk: &mut Desk, submission: Submission) -> std::result::Result<(), i32> {
         let index = self.find(submission.handle).ok_or(libc::EBADF)?;
         check_slot(desk.memory, submission.address)?;
@@ -138,12 +138,12 @@ impl Ports {
         Ok(())
     }
 
-    /// Sends waiting commands to the driver, as many as its descriptors and the depth take.
+    /// Sends waiting commands to the driver, as many as its descriptors and the depth allow.
     fn pump(&mut self, desk: &mut Desk, index: u32) {
         let port = &mut self.table[index as usize];
         while port.outstanding < port.depth {
             let free = |one: &Descriptor| one.outstanding < COMMANDS_PER_DESCRIPTOR && one.gone_ns == 0;
-            // The first that has room: so few commands need few descriptors polled.
+            // The first with a free place: thus few commands need few descriptors to be polled.
             let Some(number) = port.descriptors.iter().position(free) else {
                 if port.descriptors.iter().all(|one| one.gone_ns != 0) {
                     refuse_waiting(port, desk, libc::ENODEV);
@@ -162,13 +162,13 @@ impl Ports {
                         descriptor.polled = desk.backend.poll(descriptor.file.as_raw_fd(), token(index, number));
                     }
                 }
-                // No room in the driver just now: the next answer makes some. (EDOM: its queue of this descriptor.)
+                // The driver has no room now; the next answer makes some. (EDOM: this descriptor's queue is full.)
                 Err(libc::EDOM | libc::EAGAIN | libc::ENOMEM | libc::EBUSY) if port.outstanding > 0 => {
                     port.waiting.push_front(desk.ops, op);
                     return;
                 }
                 Err(errno) => {
-                    // ENXIO is the driver's other word for it, EPIPE that of one who plays a device.
+                    // The driver may report ENXIO for a removed device; a process that emulates a device, EPIPE.
                     let gone = matches!(errno, libc::ENXIO | libc::EPIPE | libc::ECONNRESET);
                     finish(desk, op, if gone { -libc::ENODEV } else { -errno });
                 }
@@ -176,7 +176,7 @@ impl Ports {
         }
     }
 
-    /// A descriptor can be read, or its device is gone.
+    /// A descriptor is readable, or its device is gone.
     pub fn readable(&mut self, desk: &mut Desk, token: u32, gone: bool) {
         let (index, number) = (token >> 8, (token & 0xff) as usize);
         let Some(port) = self.table.get_mut(index as usize).filter(|port| port.open) else { return };
@@ -199,7 +199,7 @@ impl Ports {
         self.finish_close(desk, index);
     }
 
-    /// Reads what has come back from devices that are gone, and gives up what never will.
+    /// Reads outstanding answers of removed devices, and gives up those that will never come.
     pub fn check_gone(&mut self, desk: &mut Desk) {
         if self.gone == 0 {
             return;
@@ -225,7 +225,7 @@ impl Ports {
         }
     }
 
-    /// Sets how many commands the device has at once from now on; what it has already is not taken back.
+    /// Sets the maximum number of commands in flight at the device; those already there are not taken back.
     pub fn set_depth(&mut self, desk: &mut Desk, handle: u32, depth: u32) -> Result<()> {
         let index = self.find(handle);
         let index = index.ok_or_else(|| error(Code::Handle, format!("portDepth: no port has the handle {handle}")))?;
@@ -242,7 +242,7 @@ impl Ports {
 
     // ---- Closing -----------------------------------------------------------------------------------------------
 
-    /// Closes a port: what waits is refused with ENODEV, what the driver has comes back first.
+    /// Closes a port: waiting commands are refused with ENODEV, those at the driver complete first.
     pub fn close(&mut self, desk: &mut Desk, handle: u32) -> Result<()> {
         let index = self.find(handle);
         let index = index.ok_or_else(|| error(Code::Handle, format!("closePort: no port has the handle {handle}")))?;
@@ -278,7 +278,7 @@ fn refuse_waiting(port: &mut Port, desk: &mut Desk, errno: i32) {
     }
 }
 
-/// Ends every command of a descriptor whose device will not answer any more.
+/// Ends all commands of a descriptor whose device will not answer any more.
 fn give_up(descriptor: &mut Descriptor, desk: &mut Desk) {
     while descriptor.outstanding > 0 {
         descriptor.outstanding -= 1;
@@ -286,18 +286,18 @@ fn give_up(descriptor: &mut Descriptor, desk: &mut Desk) {
     }
 }
 
-/// Takes the answers there are. Answers true when the descriptor has ended: nothing will ever come from it again.
+/// Reads the available answers. Returns true when the descriptor has ended: no more answers will ever come from it.
 fn receive(descriptor: &mut Descriptor, desk: &mut Desk) -> bool {
     while descriptor.outstanding > 0 {
         let mut header = SgIoHeader::empty();
-        // SAFETY: `header` has room for SG_HEADER_BYTES bytes. The driver writes sense and data to the places that
-        // were checked when the command was sent.
+        // SAFETY: `header` has room for SG_HEADER_BYTES bytes. The driver writes sense and data to places that were
+        // checked when the command was sent.
         let count = unsafe { libc::read(descriptor.file.as_raw_fd(), (&raw mut header).cast(), SG_HEADER_BYTES) };
         if count < 0 {
             match errno() {
                 libc::EINTR => continue,
                 libc::EAGAIN => return false,
-                // An answer whose data could not be copied is an answer too; but it names no command.
+                // An answer whose data could not be copied counts as an answer, but it does not identify its command.
                 _ => return true,
             }
         }

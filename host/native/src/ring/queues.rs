@@ -1,4 +1,4 @@
-//! The rings in the core's memory, as abi.ts lays them out.
+//! The rings in the core's memory, as laid out by abi.ts.
 
 use std::collections::VecDeque;
 
@@ -6,7 +6,7 @@ use crate::abi;
 use crate::error::{Code, Result, error};
 use crate::memory::CoreMemory;
 
-/// One ring descriptor, read anew each turn: the core may lay its memory out after the ring was made.
+/// One ring descriptor, read again each turn: the core may lay out its memory after the ring was created.
 struct View {
     descriptor: u32,
     base: u32,
@@ -74,13 +74,13 @@ impl Submissions {
         })
     }
 
-    /// Tells the core what was taken.
+    /// Tells the core how far its submissions were taken.
     pub fn close(self, memory: &CoreMemory) {
         memory.store_u32(self.view.descriptor + abi::RING_HEAD, self.view.head);
     }
 }
 
-/// One result on its way to the core.
+/// A result to be passed to the core.
 #[derive(Clone, Copy)]
 pub struct Completion {
     pub tag: u32,
@@ -88,10 +88,10 @@ pub struct Completion {
     pub time_ns: u64,
 }
 
-/// Results the completion queue had no room for yet, oldest first.
+/// Results for which the completion queue had no room yet, oldest first.
 pub struct Finished {
     queue: VecDeque<Completion>,
-    /// The time that results get: when this turn last looked.
+    /// The timestamp of the results: when this turn last read the clock.
     pub now_ns: u64,
 }
 
@@ -122,7 +122,7 @@ impl Finished {
     }
 }
 
-/// The completion queue: the ring and the emulated array fill it, the core empties it.
+/// The completion queue: filled by the ring and the emulated array, emptied by the core.
 pub struct Completions {
     view: View,
 }
@@ -137,7 +137,7 @@ impl Completions {
         self.view.head == self.view.tail
     }
 
-    /// Stores one completion; answers false when the ring is full.
+    /// Stores one completion; returns false when the ring is full.
     fn put(&mut self, memory: &CoreMemory, completion: Completion) -> bool {
         if self.view.tail.wrapping_sub(self.view.head) > self.view.mask {
             return false;
@@ -150,7 +150,7 @@ impl Completions {
         true
     }
 
-    /// Tells the core what was stored.
+    /// Tells the core how many completions were stored.
     fn close(self, memory: &CoreMemory) {
         memory.store_u32(self.view.descriptor + abi::RING_TAIL, self.view.tail);
     }

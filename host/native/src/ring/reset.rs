@@ -1,4 +1,4 @@
-//! SG_SCSI_RESET on threads of its own: the ioctl may take seconds and must not hold the ring up.
+//! SG_SCSI_RESET on threads of its own: the ioctl may take seconds and must not block the ring.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,13 +9,13 @@ use crate::error::errno;
 use crate::ring::queues::Finished;
 use crate::sg::{SG_SCSI_RESET, SG_SCSI_RESET_NO_ESCALATE};
 
-/// Resets under way at once; more are refused with EAGAIN.
+/// Limit of resets in progress; more are refused with EAGAIN.
 const RESETS_MAX: usize = 64;
 const STACK_BYTES: usize = 64 * 1024;
 
 #[derive(Default)]
 struct Shared {
-    /// Tag and result of each reset that has ended.
+    /// Tag and result of each finished reset.
     ended: Vec<(u32, i32)>,
     under_way: usize,
 }
@@ -30,7 +30,7 @@ fn lock(shared: &Mutex<Shared>) -> std::sync::MutexGuard<'_, Shared> {
 }
 
 impl Resets {
-    /// Starts a reset of `scope` (RESET_*) by way of `device`; `wake` is written to when it has ended.
+    /// Starts a reset of `scope` (RESET_*) through `device`; writes to `wake` when it has finished.
     pub fn start(&self, device: OwnedFd, wake: OwnedFd, scope: u32, tag: u32) -> Result<(), i32> {
         if !(abi::RESET_DEVICE..=abi::RESET_TARGET).contains(&scope) {
             return Err(libc::EINVAL);
@@ -44,7 +44,7 @@ impl Resets {
         }
         let shared = Arc::clone(&self.shared);
         let carry_out = move || {
-            // Only what the core asked for: escalating is its decision.
+            // Only what the core requested: escalation is its decision.
             let mut value: libc::c_int = scope.cast_signed() | SG_SCSI_RESET_NO_ESCALATE;
             // SAFETY: the ioctl reads one int.
             let status = unsafe { libc::ioctl(device.as_raw_fd(), SG_SCSI_RESET, &raw mut value) };
@@ -62,7 +62,7 @@ impl Resets {
         Ok(())
     }
 
-    /// Hands over the results of resets that have ended.
+    /// Passes on the results of finished resets.
     pub fn take(&self, finished: &mut Finished) {
         let mut shared = lock(&self.shared);
         shared.under_way -= shared.ended.len();

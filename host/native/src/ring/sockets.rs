@@ -1,13 +1,13 @@
-//! The sockets a ring works on, and the handles by which the core names them.
+//! The sockets of a ring, and the handles by which the core refers to them.
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use crate::error::{Code, Result, errno, error, system};
 use crate::ring::op::OpList;
 
-/// Sockets of one ring at most: a handle has 15 bits for the place and 16 for the generation.
+/// Maximum number of sockets of a ring: a handle has 15 bits for the place and 16 for the generation.
 const SOCKETS_MAX: usize = 1 << 15;
-/// What a socket's send buffer is asked to hold: a few of the largest replies, so that a SEND seldom waits.
+/// Requested size of a socket's send buffer: a few of the largest replies, so that a SEND rarely waits.
 static SEND_BUFFER_BYTES: libc::c_int = 4 << 20;
 
 pub struct Socket {
@@ -16,15 +16,15 @@ pub struct Socket {
     generation: u16,
     pub recvs: OpList,
     pub sends: OpList,
-    /// Tag of the CLOSE that was asked for.
+    /// Tag of the CLOSE in progress.
     pub closing: Option<u32>,
-    /// Tag of the WATCH that is under way.
+    /// Tag of the WATCH in progress.
     pub watch: Option<u32>,
-    /// io_uring only: the kernel owes word of the peer's end.
+    /// io_uring only: a poll for the peer's hang-up is outstanding in the kernel.
     pub polled: bool,
     /// epoll only: the peer has closed it.
     pub hung_up: bool,
-    /// epoll only: what the kernel last said, until a call answers EAGAIN.
+    /// epoll only: the last state reported by the kernel, until a call returns EAGAIN.
     pub readable: bool,
     pub writable: bool,
 }
@@ -66,7 +66,7 @@ impl Sockets {
         (open && u32::from(socket.generation) == handle >> 15).then_some(index)
     }
 
-    /// Takes the descriptor over and gives it a place.
+    /// Takes ownership of the descriptor and assigns it a place.
     pub fn add(&mut self, descriptor: OwnedFd) -> Result<u32> {
         let index = match self.free.pop() {
             Some(index) => index,
@@ -88,7 +88,7 @@ impl Sockets {
             None => return Err(error(Code::Limit, format!("addSocket: {SOCKETS_MAX} sockets are open already"))),
         };
         let socket = self.get(index);
-        // Never generation 0: so no handle is 0, which a core's zeroed table would hold.
+        // Never generation 0, so that no handle is 0, the value in a core's zeroed table.
         socket.generation = socket.generation.wrapping_add(1).max(1);
         socket.descriptor = Some(descriptor);
         socket.closing = None;
@@ -99,14 +99,14 @@ impl Sockets {
         Ok(index)
     }
 
-    /// Closes the descriptor and makes the place free for another socket.
+    /// Closes the descriptor and frees the place for another socket.
     pub fn remove(&mut self, index: u32) {
         self.get(index).descriptor = None;
         self.free.push(index);
     }
 }
 
-/// Takes over a descriptor from JavaScript once it is known to be a stream socket.
+/// Takes ownership of a descriptor from JavaScript after checking that it is a stream socket.
 pub fn adopt(fd: i32) -> Result<OwnedFd> {
     let mut kind: libc::c_int = 0;
     let mut bytes = size_of::<libc::c_int>() as libc::socklen_t;
@@ -123,13 +123,13 @@ pub fn adopt(fd: i32) -> Result<OwnedFd> {
     if kind != libc::SOCK_STREAM {
         return Err(error(Code::Argument, format!("descriptor {fd}: is no stream socket")));
     }
-    // SAFETY: it is open, and the caller gives it away (that is what `addSocket` means).
+    // SAFETY: it is open, and the caller gives it up (that is the meaning of `addSocket`).
     let descriptor = unsafe { OwnedFd::from_raw_fd(fd) };
     widen_send_buffer(fd);
     Ok(descriptor)
 }
 
-/// Asks for a large send buffer on a Unix socket. TCP tunes its own. Refusal does no harm: SENDs wait more often.
+/// Asks for a large send buffer on a Unix socket. TCP tunes its own. A refusal is harmless: SENDs then wait more often.
 fn widen_send_buffer(fd: RawFd) {
     let mut domain: libc::c_int = 0;
     let mut bytes = size_of::<libc::c_int>() as libc::socklen_t;

@@ -1,31 +1,32 @@
-//! Whether to look out for what comes next for a moment before sleeping.
+//! Decides whether to busy-poll for a moment before sleeping.
 //!
-//! A sleeping thread takes microseconds to wake, on virtual machines more than an I/O itself takes. Where the next
-//! request comes sooner than that, it pays not to sleep: where a client asks one thing after the other, after each reply.
-//! It does not pay where more comes at once (together it costs less), where the wait is long, nor where somebody else
-//! needs the processor: time spent looking counts as time used, and the scheduler takes it back with interest. So it is
-//! done only after a lone reply and a run of short waits, and given up for a while as soon as this thread was held up
-//! while looking.
+//! A sleeping thread takes microseconds to wake, on virtual machines longer than an I/O takes. Busy-polling pays off
+//! where the next request arrives sooner than that: where a client sends one request at a time, after each reply. It
+//! does not pay off where several arrive at once (handling them together costs less), where the wait is long, or where
+//! somebody else needs the processor: polling counts as processor time used, and the scheduler takes it back with
+//! interest. So it is done only after a lone reply and a run of short waits, and suspended for a while whenever this
+//! thread was preempted while polling.
 
 use std::hint::spin_loop;
 
 use crate::clock::now_ns;
 
-/// So many of the last waits, of `HISTORY`, must have been shorter.
+/// How many of the last `HISTORY` waits must have been short.
 const SHORT_MIN: u32 = 13;
 const HISTORY: u32 = 0xffff;
-/// Between two readings of the clock lie some hundred nanoseconds; when it is so much, the processor was taken away.
+/// Consecutive clock readings are some hundred nanoseconds apart; a gap of this length means that the thread was
+/// preempted.
 const HELD_UP_NS: u64 = 300_000;
-/// For how long looking is given up then: doubled each time, halved with every time it went well.
+/// How long polling is then suspended: doubled each time, halved after each success.
 const PAUSE_NS_MIN: u64 = 10_000_000;
 const PAUSE_NS_MAX: u64 = 2_000_000_000;
 /// Rounds between two readings of the clock.
 const ROUNDS: u32 = 16;
 
 pub struct Spin {
-    /// Longest look; about what falling asleep and waking takes. 0: never.
+    /// Longest poll, about the time it takes to fall asleep and wake. 0: never.
     poll_ns: u64,
-    /// The last waits, newest in the lowest bit: 1 for a short one.
+    /// The last waits, the newest in the lowest bit: 1 for a short one.
     history: u32,
     paused_until_ns: u64,
     pause_ns: u64,
@@ -37,17 +38,18 @@ impl Spin {
         Spin { poll_ns, history: 0, paused_until_ns: 0, pause_ns: PAUSE_NS_MIN, went_well: 0 }
     }
 
-    /// Whether to look before sleeping.
+    /// Whether to poll before sleeping.
     pub fn worth(&self, now: u64) -> bool {
         (self.history & HISTORY).count_ones() >= SHORT_MIN && now >= self.paused_until_ns
     }
 
-    /// A wait after a lone reply is over.
+    /// Records the length of a wait after a lone reply.
     pub fn waited(&mut self, ns: u64) {
         self.history = self.history << 1 | u32::from(ns < self.poll_ns);
     }
 
-    /// Looks until `there` says so or `until_ns` has come, at most as long as set. Answers whether it is there.
+    /// Polls until `there` returns true or `until_ns` is reached, at most as long as configured. Returns whether
+    /// `there` was true.
     pub fn poll(&mut self, start_ns: u64, until_ns: u64, mut there: impl FnMut() -> bool) -> bool {
         let until_ns = until_ns.min(start_ns + self.poll_ns);
         let mut last_ns = start_ns;

@@ -1,4 +1,5 @@
-//! The io_uring backend: one `io_uring_enter` submits what a turn has asked for and waits for what comes next.
+//! The io_uring backend: one `io_uring_enter` submits everything that a turn has requested and waits for the next
+//! events.
 
 use std::io;
 use std::os::fd::RawFd;
@@ -15,7 +16,7 @@ use crate::ring::spin::Spin;
 const SUBMISSION_ENTRIES: u32 = 512;
 const COMPLETION_ENTRIES: u32 = 8192;
 
-// What a completion belongs to: the high half of its user data; the low half is the index.
+// The owner of a completion: the high half of its user data; the low half is the index.
 const FOR_OP: u64 = 0;
 const FOR_WAKE: u64 = 1 << 32;
 const FOR_POLL: u64 = 2 << 32;
@@ -28,19 +29,19 @@ const ENTER_EXT_ARG: u32 = 8;
 pub struct Uring {
     ring: IoUring,
     wake: RawFd,
-    /// What the pending read of the eventfd fills. Boxed: the kernel holds its address.
+    /// Filled by the pending read of the eventfd. Boxed, because the kernel holds its address.
     wake_value: Box<u64>,
     wake_armed: bool,
-    /// SENDs handed over as `Stage::Quick` since the last turn: done unless a completion says otherwise.
+    /// SENDs submitted as `Stage::Quick` since the last turn: complete unless a completion says otherwise.
     quick: Vec<u32>,
-    /// Completions the kernel owes us.
+    /// Number of completions expected from the kernel.
     owed: u32,
     spin: Spin,
 }
 
-/// The ways to set a ring up, best first. Older kernels answer EINVAL to flags they do not know.
+/// The possible ring configurations, best first. Older kernels return EINVAL for flags they do not know.
 fn builders() -> [Builder; 3] {
-    // Task work runs only when we wait (6.1), only one thread submits (6.0): no interruption, no lock.
+    // Task work runs only while we wait (6.1), only one thread submits (6.0): no interruptions, no lock.
     let mut deferred = IoUring::builder();
     deferred.setup_single_issuer().setup_defer_taskrun().setup_submit_all().setup_taskrun_flag();
     let mut cooperative = IoUring::builder();
@@ -99,25 +100,25 @@ impl Uring {
         })
     }
 
-    /// Puts one entry into the submission queue; makes room by submitting when it is full.
+    /// Adds an entry to the submission queue; submits first when the queue is full.
     fn push(&mut self, entry: &squeue::Entry, owed: u32) {
-        // SAFETY: every entry points to memory that outlives its request: ops are boxed and not given back before
-        // their completion, the core's memory is referenced, and `close` waits for what is under way.
+        // SAFETY: every entry points to memory that outlives its request: ops are boxed and not reused before their
+        // completion, the core's memory is referenced, and `close` waits for ops in progress.
         while unsafe { self.ring.submission().push(entry) }.is_err() {
             self.submit();
         }
         self.owed += owed;
     }
 
-    /// Hands everything queued to the kernel, without waiting.
+    /// Submits everything queued to the kernel, without waiting.
     pub fn submit(&mut self) {
         while !self.ring.submission().is_empty() {
-            // A failure here is EINTR, EAGAIN or EBUSY: all pass by themselves.
+            // A failure here is EINTR, EAGAIN or EBUSY, all of which are temporary.
             let _ = self.enter(0, 0, None);
         }
     }
 
-    /// Starts (or goes on with) a RECV or SEND.
+    /// Starts or continues a RECV or SEND.
     pub fn start(&mut self, ops: &mut Ops, index: u32, fd: RawFd) {
         let op = ops.get(index);
         let token = FOR_OP | u64::from(index);
@@ -130,9 +131,9 @@ impl Uring {
         }
         let flags = (libc::MSG_NOSIGNAL | libc::MSG_WAITALL).cast_unsigned();
         if op.stage == Stage::Queued {
-            // First try: almost every SEND fits into the socket's buffer. The kernel tries it once while it takes the
-            // entry; with MSG_DONTWAIT it never waits, so when `io_uring_enter` has returned and no completion
-            // says otherwise, all bytes are out. That saves a completion, and with it a turn.
+            // First attempt: almost every SEND fits into the socket's buffer. The kernel tries it once while it takes
+            // the entry; with MSG_DONTWAIT it never waits. So if no completion says otherwise when `io_uring_enter`
+            // returns, all bytes are sent. This saves a completion, and with it a turn.
             op.stage = Stage::Quick;
             let entry = opcode::SendMsg::new(Fd(fd), op.message()).flags(flags | libc::MSG_DONTWAIT.cast_unsigned());
             self.push(&entry.build().flags(squeue::Flags::SKIP_SUCCESS).user_data(token), 0);
@@ -143,25 +144,25 @@ impl Uring {
         }
     }
 
-    /// Asks for word when `fd` can be read (once).
+    /// Asks for one notification when `fd` becomes readable.
     pub fn poll(&mut self, fd: RawFd, token: u32) {
         let entry = opcode::PollAdd::new(Fd(fd), libc::POLLIN as u32).build();
         self.push(&entry.user_data(FOR_POLL | u64::from(token)), 1);
     }
 
-    /// Asks for word when the peer of the socket at `index` has closed it.
+    /// Asks for a notification when the peer of the socket at `index` has closed it.
     pub fn watch(&mut self, fd: RawFd, index: u32) {
-        // Nothing is asked for: POLLHUP and POLLERR are always told, and POLLRDHUP.
+        // No events are requested: POLLHUP, POLLERR and POLLRDHUP are always reported.
         let entry = opcode::PollAdd::new(Fd(fd), 0).build();
         self.push(&entry.user_data(FOR_WATCH | u64::from(index)), 1);
     }
 
-    /// True when a SEND of this turn has to be reported before anything is waited for.
+    /// True when a SEND of this turn has to be reported before waiting.
     pub fn must_report(&mut self, ops: &mut Ops) -> bool {
         self.quick.iter().any(|&index| !ops.get(index).lazy)
     }
 
-    /// Submits, waits as told, and stores what happened in `events`.
+    /// Submits, waits as specified, and stores the events in `events`.
     pub fn turn(&mut self, ops: &mut Ops, wait: Wait, events: &mut Vec<Event>) -> Result<()> {
         if !self.wake_armed {
             self.wake_armed = true;
@@ -185,8 +186,8 @@ impl Uring {
 
     /// Submits, and waits for a completion until `limit_ns` (u64::MAX: without limit).
     fn wait(&mut self, limit_ns: u64) -> std::result::Result<(), i32> {
-        // Replies that may be told late are lone ones: their clients had nothing else under way. For others there is
-        // nothing to look out for, and no clock to read.
+        // Replies that may be reported late are lone ones: their clients had no other request in flight. For others
+        // there is nothing to poll for, and no clock to read.
         if self.quick.is_empty() {
             return self.sleep(limit_ns);
         }
@@ -212,7 +213,7 @@ impl Uring {
         self.enter(1, ENTER_GETEVENTS, Some(&rest))
     }
 
-    /// Submits, then looks out for a completion for a moment; answers whether there is one, or work that leads to one.
+    /// Submits, then busy-polls for a completion; returns whether there is one, or work that leads to one.
     fn busy_poll(&mut self, start_ns: u64, limit_ns: u64) -> std::result::Result<bool, i32> {
         self.enter_without_waiting()?;
         let ring = &mut self.ring;
@@ -248,7 +249,7 @@ impl Uring {
         result.map(|_| ()).map_err(|reason| reason.raw_os_error().unwrap_or(libc::EIO))
     }
 
-    /// Moves the completions there are into `events`.
+    /// Moves the available completions into `events`.
     fn reap(&mut self, ops: &mut Ops, events: &mut Vec<Event>) {
         let mut queue = self.ring.completion();
         queue.sync();
@@ -256,7 +257,7 @@ impl Uring {
             let token = entry.user_data();
             let index = token as u32;
             let quick = token & !0xffff_ffff == FOR_OP && ops.get(index).stage == Stage::Quick;
-            // A quick SEND completes only when it failed; no completion was expected for it.
+            // A quick SEND completes only on failure; no completion was expected for it.
             if quick {
                 ops.get(index).stage = Stage::Started;
             } else {
@@ -275,7 +276,7 @@ impl Uring {
                 _ => {}
             }
         }
-        // Every entry handed over before was taken, so what is still `Quick` is sent to the last byte.
+        // Every entry submitted before was consumed, so a SEND that is still `Quick` is completely sent.
         for index in self.quick.drain(..) {
             let op = ops.get(index);
             if op.stage == Stage::Quick {
@@ -285,8 +286,8 @@ impl Uring {
         }
     }
 
-    /// Cancels everything under way and waits until the kernel has let go of it, or `limit_ns` is reached.
-    /// Answers whether it has: if not, nothing the kernel may still write to can be freed.
+    /// Cancels everything in progress and waits until the kernel has finished with it or `limit_ns` is reached. Returns
+    /// whether the kernel has finished: if not, memory that it may still write to must not be freed.
     pub fn drain(&mut self, ops: &mut Ops, events: &mut Vec<Event>, limit_ns: u64) -> bool {
         self.submit();
         let cancel = opcode::AsyncCancel2::new(io_uring::types::CancelBuilder::any()).build();
@@ -301,7 +302,7 @@ impl Uring {
     }
 }
 
-/// Whether what a poll answered means that the device, or the peer, is gone.
+/// Whether the result of a poll means that the device, or the peer, is gone.
 fn is_gone(result: i32) -> bool {
     result < 0 || result & i32::from(libc::POLLHUP | libc::POLLERR | libc::POLLNVAL) != 0
 }

@@ -1,5 +1,5 @@
-//! The engine's part for sockets: RECV, SEND, WATCH and CLOSE. One RECV and one SEND of a socket at a time, the others wait in
-//! order.
+//! The engine's part for sockets: RECV, SEND, WATCH and CLOSE. A socket has one RECV and one SEND in progress at a
+//! time; others wait in order.
 
 use crate::abi;
 use crate::memory::CoreMemory;
@@ -65,8 +65,9 @@ impl Engine {
         Ok(())
     }
 
-    /// The peer of a socket has closed it, or this side has. One that only sends no more still hears: io_uring tells that
-    /// too, always and once, so its WATCH then ends with CLOSE; the end is seen by RECV and SEND.
+    /// The socket's peer, or this side, has closed it (`gone`); or the peer has only stopped sending and still
+    /// receives. io_uring always reports that too, as the only report of its poll, so the WATCH then ends with the
+    /// CLOSE; RECV and SEND notice the end.
     pub(super) fn hung_up(&mut self, index: u32, gone: bool) {
         let socket = self.sockets.get(index);
         socket.polled = false;
@@ -86,14 +87,14 @@ impl Engine {
         self.urgent = true;
         let index = self.sockets.find(submission.handle).ok_or(libc::EBADF)?;
         if let Backend::Uring(uring) = &mut self.backend {
-            // A SEND that was asked for before the CLOSE has its chance first.
+            // A SEND submitted before the CLOSE gets its chance first.
             uring.submit();
         }
         let socket = self.sockets.get(index);
         socket.closing = Some(submission.tag);
         socket.readable = true;
         socket.writable = true;
-        // SAFETY: no pointers are passed. It fails only when the peer is gone already, which is as good.
+        // SAFETY: no pointers are passed. It fails only when the peer is already gone, which is just as good.
         unsafe { libc::shutdown(socket.fd(), libc::SHUT_RDWR) };
         if matches!(self.backend, Backend::Epoll(_)) {
             self.pump(index, Kind::Recv);
@@ -102,13 +103,13 @@ impl Engine {
         if self.sockets.get(index).polled {
             self.finish_close(index);
         } else {
-            // Else io_uring tells by itself that the socket was shut down.
+            // While it polls, io_uring reports the shutdown by itself.
             self.hung_up(index, true);
         }
         Ok(())
     }
 
-    /// Closes a socket that is being closed, once its last op has completed.
+    /// Closes a socket that is closing, once its last op has completed.
     fn finish_close(&mut self, index: u32) {
         let socket = self.sockets.get(index);
         let idle = socket.recvs.is_empty() && socket.sends.is_empty() && !socket.polled && socket.watch.is_none();
@@ -136,7 +137,8 @@ impl Engine {
         }
     }
 
-    /// Starts the first op of a list, unless it is under way. With epoll: carries out as many as go without waiting.
+    /// Starts the first op of a list, unless one is in progress. With epoll: executes as many as possible without
+    /// waiting.
     pub(super) fn pump(&mut self, socket: u32, kind: Kind) {
         loop {
             let index = self.list(socket, kind).head;
@@ -182,7 +184,7 @@ impl Engine {
         }
     }
 
-    /// The first op of the list is done.
+    /// Completes the first op of the list.
     fn finish(&mut self, socket: u32, kind: Kind, result: i32) {
         let mut list = *self.list(socket, kind);
         let popped = list.pop(&mut self.ops);
@@ -198,7 +200,7 @@ impl Engine {
     }
 }
 
-/// Copies a SEND's gather table; answers the bytes it sends, or the errno with which it is refused.
+/// Copies a SEND's gather table; returns the number of bytes it sends, or the errno with which it is refused.
 fn gather(memory: &CoreMemory, submission: Submission, into: &mut Vec<libc::iovec>) -> std::result::Result<u32, i32> {
     let table_bytes = submission.length * abi::GATHER_BYTES;
     memory.range(submission.address, table_bytes).ok_or(libc::EFAULT)?;
