@@ -1,85 +1,85 @@
-// The one definition of everything the core and its host share: rings, slots, op codes, states and limits.
+// The only definition of what the core and its host share: rings, slots, op codes, states and limits.
 //
-// This file is read by two compilers. AssemblyScript compiles it into the core; Node imports it as it is (its types
-// are erased) to generate the TypeScript, Rust and C views (`npm run build:abi`). So it holds numeric constants only:
-// every line is `export const NAME: u32 = <literal>;`, and the comment above a constant travels into every view.
+// Two compilers read this file. AssemblyScript compiles it into the core; Node imports it as it is (its types are erased) to
+// generate the TypeScript, Rust and C views (`npm run build:abi`). So it contains numeric constants only: every line is
+// `export const NAME: u32 = <literal>;`, and the comment above a constant is copied into every view.
 //
-// All integers in memory are little-endian. Offsets are in bytes. "Host writes" and "core writes" name the only writer
-// of a field; the two never run at the same time, so no field needs an atomic access.
+// All integers in memory are little-endian. Offsets are in bytes. "Host writes" and "core writes" name the only writer of a
+// field; the two never run at the same time, so no field needs atomic access.
 
-/** Version of this interface. The host refuses a core that answers another one (export `abiVersion`). */
+/** Version of this interface. The host refuses a core with another version (export `abiVersion`). */
 export const ABI_VERSION: u32 = 1;
 
 // ---- Limits ------------------------------------------------------------------------------------------------------
 
-/** Paths one logical unit can have. Policies keep a path set as a 32-bit mask. */
+/** Maximum number of paths of a logical unit. Policies keep a set of paths as a 32-bit mask. */
 export const PATHS_PER_UNIT_MAX: u32 = 32;
 /** Largest transfer of one SCSI command in bytes, and the largest piece of a request. */
 export const PIECE_BYTES_MAX: u32 = 1048576;
-/** Largest limit of an NBD payload (READ or WRITE) in bytes that `init` takes; what is larger than that limit is answered EOVERFLOW or EINVAL. */
+/** Largest value that `init` accepts as the limit of an NBD payload (READ or WRITE), in bytes; requests above that limit get EOVERFLOW or EINVAL. */
 export const NBD_PAYLOAD_BYTES_MAX: u32 = 33554432;
-/** Bytes of one page of the buffer pool; every data buffer starts at a multiple of it. */
+/** Bytes of one page of the buffer pool; every data buffer is aligned to it. */
 export const BUFFER_PAGE_BYTES: u32 = 4096;
-/** Bytes of the receive buffer each connection has for request headers and small payloads. */
+/** Bytes of each connection's receive buffer for request headers and small payloads. */
 export const CONNECTION_RECEIVE_BYTES: u32 = 65536;
 /** Bytes of the scratch area through which control exchanges bulk data with the core (export `scratch`). */
 export const SCRATCH_BYTES: u32 = 65536;
-/** Longest identity (VPD page 0x83 designator as `type byte, code set byte, designator`) the core keeps, in bytes. */
+/** Longest identity (VPD page 0x83 designator as `type byte, code set byte, designator`) that the core stores, in bytes. */
 export const IDENTITY_BYTES_MAX: u32 = 256;
-/** Type byte of an identity that is a unit serial number (VPD page 0x80): this, 0, then the number as text without padding. */
+/** Type byte of an identity that is a unit serial number (VPD page 0x80): this byte, 0, then the number as text without padding. */
 export const IDENTITY_TYPE_SERIAL: u32 = 128;
-/** From so many bytes on a command, or what is left of a request, counts as large: several clients take turns with it. */
+/** From this size in bytes a command, or the rest of a request, counts as large: several clients take turns with it. */
 export const LARGE_BYTES: u32 = 131072;
-/** What a flow of a connection (small, large, zeroing) may send each time it has its turn on a unit, in bytes. */
+/** Bytes that a flow of a connection (small, large, zeroing) may send in each of its turns on a unit. */
 export const FLOW_QUANTUM_BYTES: u32 = 262144;
-/** Least and most that one piece counts, in bytes: a small one costs the device more than its bytes. */
+/** Smallest and largest charge for one piece, in bytes: a small piece costs the device more than its bytes. */
 export const FLOW_CHARGE_BYTES_MIN: u32 = 16384;
 export const FLOW_CHARGE_BYTES_MAX: u32 = 16777216;
-/** So long after another connection's last request the core counts as shared, in ms. */
+/** How long after another connection's last request the core still counts as shared, in ms. */
 export const PACE_SHARED_MS: u32 = 5000;
-/** Large commands in flight on a unit of a shared core: estimated time of the device, at least in us, at most in ms. */
+/** Limit of large commands in flight on a unit of a shared core, as estimated device time: at least in us, at most in ms. */
 export const PACE_MIN_US: u32 = 1000;
 export const PACE_MAX_MS: u32 = 50;
-/** How often one of them goes alone, so that it is known how long one takes, in ms. */
+/** How often one of them is sent alone, to measure how long one takes, in ms. */
 export const PACE_LONE_MS: u32 = 1000;
-/** After how long without any end of one of them another one goes out nonetheless, in ms. */
+/** When none of them has completed for at least this long, another one is sent nonetheless, in ms. */
 export const PACE_PATIENCE_MS: u32 = 100;
-/** Pieces of zeroings and trims in flight on a unit, and on one of a shared core. */
+/** Maximum number of pieces of zeroings and trims in flight on a unit, and on a unit of a shared core. */
 export const ZEROING_PIECES_MAX: u32 = 16;
 export const ZEROING_SHARED_PIECES_MAX: u32 = 4;
-/** Of those of a lone client more than two only for so much estimated time of the device, in ms. */
+/** A lone client may have more than two of them in flight only up to this much estimated device time, in ms. */
 export const ZEROING_LONE_MS: u32 = 1000;
-/** On a shared core: time of the device that one of them may take, in us; how large the first is, the smallest, the largest. */
+/** On a shared core: device time that one of them may take, in us; size of the first, the smallest and the largest piece. */
 export const ZEROING_PIECE_US: u32 = 2000;
 export const ZEROING_PIECE_BYTES_FIRST: u32 = 8388608;
 export const ZEROING_PIECE_BYTES_MIN: u32 = 1048576;
 export const ZEROING_PIECE_BYTES_MAX: u32 = 67108864;
-/** Sense bytes kept per command (SPC-4 4.5 allows 252; what classification needs lies in the first 96). */
+/** Sense bytes kept per command (SPC-4 4.5 allows 252; everything needed for classification is in the first 96). */
 export const SENSE_BYTES_MAX: u32 = 96;
 
 // ---- Control block: the first thing the host looks at (export `controlBlock` gives its address) ------------------
 
-/** u64, host writes: CLOCK_MONOTONIC in ns; read by the core at the start of every `run`. */
+/** u64, host writes: CLOCK_MONOTONIC in ns; the core reads it at the start of every `run`. */
 export const CONTROL_NOW_NS: u32 = 0;
-/** u64, core writes: when `run` has to be called again at the latest, in ns; all ones when nothing is due. */
+/** u64, core writes: latest time at which `run` has to be called again, in ns; all ones when nothing is due. */
 export const CONTROL_DEADLINE_NS: u32 = 8;
-/** u64, host writes: seed of the core's random numbers; set once before `init`. Same seed, same decisions. */
+/** u64, host writes: seed of the core's random numbers; set once before `init`. The same seed gives the same decisions. */
 export const CONTROL_SEED: u32 = 16;
-/** Ring descriptor of submissions the native ring carries out (sockets, sg ports). */
+/** Ring descriptor of submissions for the native ring (sockets, sg ports). */
 export const CONTROL_NATIVE_QUEUE: u32 = 32;
-/** Ring descriptor of SCSI submissions the emulated array carries out. */
+/** Ring descriptor of SCSI submissions for the emulated array. */
 export const CONTROL_ARRAY_QUEUE: u32 = 48;
-/** Ring descriptor of completions, from the native ring and from the emulated array. */
+/** Ring descriptor of completions from the native ring and the emulated array. */
 export const CONTROL_COMPLETION_QUEUE: u32 = 64;
 /** Ring descriptor of events for control. */
 export const CONTROL_EVENT_QUEUE: u32 = 80;
 /** u64, core writes: events lost because control did not drain the event ring in time. */
 export const CONTROL_EVENTS_LOST: u32 = 96;
-/** u64, host writes, or never: when it last stopped working and began to wait; its work before is nobody's silence. */
+/** u64, host writes (optional): when the host last stopped working and began to wait; until then its work, not a silent device, delayed answers. */
 export const CONTROL_WAITING_NS: u32 = 104;
-/** Ring descriptor of the block door's entries (BLOCK_ENTRY_*): the embedder fills it. Capacity 0 until `blockInit`. */
+/** Ring descriptor of the block door's entries (BLOCK_ENTRY_*), filled by the embedder. Capacity 0 until `blockInit`. */
 export const CONTROL_BLOCK_ENTRIES: u32 = 112;
-/** Ring descriptor of the block door's completions (BLOCK_COMPLETION_*): the embedder empties it. */
+/** Ring descriptor of the block door's completions (BLOCK_COMPLETION_*), emptied by the embedder. */
 export const CONTROL_BLOCK_COMPLETIONS: u32 = 128;
 /** Bytes of the control block. */
 export const CONTROL_BYTES: u32 = 192;
@@ -101,33 +101,33 @@ export const RING_TAIL: u32 = 12;
 export const SUBMISSION_OP: u32 = 0;
 /** u8: SUBMISSION_FLAG_* bits. */
 export const SUBMISSION_FLAGS: u32 = 1;
-// No tag is the same as that of any of the 255 submissions of its record before. So a completion that is told again, or was never
-// asked for, is recognised: it is counted (`inspect(3)`) and ignored.
-/** u32: echoed in the completion, which comes once. */
+// A tag differs from the tags of its record's last 255 submissions. So a completion that is repeated, or was never
+// requested, is recognized: it is counted (`inspect(3)`) and ignored.
+/** u32: returned in the op's only completion. */
 export const SUBMISSION_TAG: u32 = 4;
 /** u32: socket handle (RECV, SEND, CLOSE, WATCH) or port handle (SCSI, RESET). */
 export const SUBMISSION_HANDLE: u32 = 8;
 /** u32: RECV: address of the buffer. SEND: address of the table of gather entries. SCSI: address of the command slot. */
 export const SUBMISSION_ADDRESS: u32 = 12;
-/** u32: RECV: bytes of the buffer. SEND: number of gather entries. RESET: one of RESET_*. */
+/** u32: RECV: size of the buffer in bytes. SEND: number of gather entries. RESET: one of RESET_*. */
 export const SUBMISSION_LENGTH: u32 = 16;
 /** Bytes of a submission entry. */
 export const SUBMISSION_BYTES: u32 = 32;
 
-/** Receive up to `length` bytes into `address`. Result: bytes, 0 at end of stream, or a negated errno. */
+/** Receives up to `length` bytes into `address`. Result: bytes, 0 at end of stream, or a negated errno. */
 export const OP_RECV: u32 = 1;
-/** Send every byte of the gather table (never a part: the host resumes short writes). Result: bytes or a negated errno. */
+/** Sends every byte of the gather table (never a part: the host continues short writes). Result: bytes or a negated errno. */
 export const OP_SEND: u32 = 2;
-/** Carry out the SCSI command in the slot. Result: 0 when a status came back (whatever it is), or a negated errno. */
+/** Executes the SCSI command in the slot. Result: 0 when a status was returned (whatever it is), or a negated errno. */
 export const OP_SCSI: u32 = 3;
-/** Shut the socket down, let its pending ops complete, close it. Result 0; no completion of this handle follows it. */
+/** Shuts down the socket, lets its pending ops complete, then closes it. Result 0; no completion for this handle follows. */
 export const OP_CLOSE: u32 = 4;
-/** SG_SCSI_RESET with the scope in `length`. Result 0 or a negated errno. May take seconds; never blocks the ring. */
+/** SG_SCSI_RESET with the scope in `length`. Result: 0 or a negated errno. May take seconds; never blocks the ring. */
 export const OP_RESET: u32 = 5;
-/** Result 0 when the peer of the socket has closed it, though bytes of it may be unread; at the latest with CLOSE. Or a negated errno. */
+/** Result: 0 when the peer of the socket has closed it, even if bytes from it are unread, or at the latest with CLOSE. Or a negated errno. */
 export const OP_WATCH: u32 = 6;
 
-/** RECV: complete only when all `length` bytes are there (or the stream ends: then the bytes that came). */
+/** RECV: completes only when all `length` bytes have arrived (or the stream ends: then with the bytes received). */
 export const SUBMISSION_FLAG_WAIT_ALL: u32 = 1;
 /** SEND: nothing waits for this op's success; the host may report it together with the next completion (saves a turn). */
 export const SUBMISSION_FLAG_LAZY: u32 = 2;
@@ -143,7 +143,7 @@ export const GATHER_ADDRESS: u32 = 0;
 export const GATHER_LENGTH: u32 = 4;
 /** Bytes of a gather entry. */
 export const GATHER_BYTES: u32 = 8;
-/** Gather entries of one SEND at most (IOV_MAX of the host is larger). */
+/** Maximum number of gather entries of one SEND (IOV_MAX of the host is larger). */
 export const GATHER_ENTRIES_MAX: u32 = 128;
 
 // ---- Completion entry --------------------------------------------------------------------------------------------
@@ -152,7 +152,7 @@ export const GATHER_ENTRIES_MAX: u32 = 128;
 export const COMPLETION_TAG: u32 = 0;
 /** i32: result as the op defines it. */
 export const COMPLETION_RESULT: u32 = 4;
-/** u64: CLOCK_MONOTONIC in ns when the host saw the completion. */
+/** u64: CLOCK_MONOTONIC in ns when the host noticed the completion. */
 export const COMPLETION_TIME_NS: u32 = 8;
 /** Bytes of a completion entry. */
 export const COMPLETION_BYTES: u32 = 16;
@@ -161,29 +161,29 @@ export const COMPLETION_BYTES: u32 = 16;
 
 /** u8[16]: the command descriptor block. */
 export const COMMAND_CDB: u32 = 0;
-/** u8: bytes of the CDB in use (6, 10, 12 or 16). */
+/** u8: length of the CDB (6, 10, 12 or 16). */
 export const COMMAND_CDB_BYTES: u32 = 16;
 /** u8: DIRECTION_*. */
 export const COMMAND_DIRECTION: u32 = 17;
 /** u8, host writes: SCSI status (SAM-5 5.3.1). */
 export const COMMAND_STATUS: u32 = 18;
-/** u8, host writes: sense bytes that are valid, at most SENSE_BYTES_MAX. */
+/** u8, host writes: number of valid sense bytes, at most SENSE_BYTES_MAX. */
 export const COMMAND_SENSE_BYTES: u32 = 19;
 /** u16, host writes: host status (DID_* of the Linux SCSI midlayer). */
 export const COMMAND_HOST_STATUS: u32 = 20;
 /** u16, host writes: driver status (DRIVER_* of the Linux SCSI midlayer). */
 export const COMMAND_DRIVER_STATUS: u32 = 22;
-/** u32: address of the data buffer, a multiple of BUFFER_PAGE_BYTES; 0 without data. */
+/** u32: address of the data buffer, a multiple of BUFFER_PAGE_BYTES; 0: no data. */
 export const COMMAND_BUFFER: u32 = 24;
 /** u32: bytes to transfer. */
 export const COMMAND_BUFFER_BYTES: u32 = 28;
-/** i32, host writes: bytes that were asked for and not transferred (negative: overrun). */
+/** i32, host writes: bytes requested but not transferred (negative: overrun). */
 export const COMMAND_RESIDUAL: u32 = 32;
-/** u32: after how many ms the host may give the command up (it then completes with DID_TIME_OUT). */
+/** u32: time in ms after which the host may give up the command (it then completes with DID_TIME_OUT). */
 export const COMMAND_TIMEOUT_MS: u32 = 36;
 /** u8[SENSE_BYTES_MAX], host writes: sense data in fixed or descriptor format. */
 export const COMMAND_SENSE: u32 = 40;
-/** From here on the slot is the core's own; the host neither reads nor writes it. */
+/** The rest of the slot belongs to the core; the host neither reads nor writes it. */
 export const COMMAND_PRIVATE: u32 = 136;
 
 /** No data phase. */
@@ -199,83 +199,83 @@ export const DIRECTION_OUT: u32 = 2;
 export const EVENT_KIND: u32 = 0;
 /** u16: reason, one of REASON_*. */
 export const EVENT_REASON: u32 = 2;
-/** u32: unit handle, all ones when none. */
+/** u32: unit handle; all ones: none. */
 export const EVENT_UNIT: u32 = 4;
-/** u32: path handle, all ones when none. */
+/** u32: path handle; all ones: none. */
 export const EVENT_PATH: u32 = 8;
-/** u32: meaning by kind. */
+/** u32: meaning depends on the kind. */
 export const EVENT_ARG0: u32 = 12;
-/** u32: meaning by kind. */
+/** u32: meaning depends on the kind. */
 export const EVENT_ARG1: u32 = 16;
-/** u64: when, CLOCK_MONOTONIC in ns. */
+/** u64: time of the event, CLOCK_MONOTONIC in ns. */
 export const EVENT_TIME_NS: u32 = 24;
-/** u8[4]: SCSI status, sense key, ASC, ASCQ of the outcome behind the event (zero when none). */
+/** u8[4]: SCSI status, sense key, ASC, ASCQ of the outcome that caused the event (zero: none). */
 export const EVENT_SENSE: u32 = 32;
-/** u16: host status of the outcome behind the event. */
+/** u16: host status of the outcome that caused the event. */
 export const EVENT_HOST_STATUS: u32 = 36;
 /** Bytes of an event entry. */
 export const EVENT_BYTES: u32 = 40;
 
-/** A path's health, enabling or conditions changed. arg0: flags before, arg1: flags after (PATH_FLAG_*). */
+/** A path's health, enabled state or conditions changed. arg0: flags before, arg1: flags after (PATH_FLAG_*). */
 export const EVENT_PATH_STATE: u32 = 1;
 /** A unit leaves its path in use because of a fault (message 257). */
 export const EVENT_FAILOVER_STARTED: u32 = 2;
-/** A unit has found another path to use (message 258). path: the new one, arg0: the old one. */
+/** A unit now uses another path (message 258). path: the new one, arg0: the old one. */
 export const EVENT_FAILOVER_DONE: u32 = 3;
-/** No path of the unit is left (message 259). */
+/** The unit has no path left (message 259). */
 export const EVENT_FAILOVER_FAILED: u32 = 4;
 /** An I/O failed on a path (message 270). */
 export const EVENT_PATH_ERROR_IO: u32 = 5;
 /** A check of a path failed (message 271). */
 export const EVENT_PATH_ERROR_CHECK: u32 = 6;
-/** A recovery check succeeded; the path is taken back automatically (message 272). */
+/** A recovery check succeeded; automatic failback of the path begins (message 272). */
 export const EVENT_FAILBACK_STARTED: u32 = 7;
-/** The path was taken back (message 273 when automatic, 263 when by hand; reason tells). */
+/** Failback of the path is complete (message 273 when automatic, 263 when by hand; see the reason). */
 export const EVENT_FAILBACK_DONE: u32 = 8;
-/** Taking a path back failed (message 262). */
+/** Failback of the path failed (message 262). */
 export const EVENT_FAILBACK_FAILED: u32 = 9;
-/** The path leads to another logical unit than its own; it gets no I/O. */
+/** The path leads to a logical unit other than its own; it gets no I/O. */
 export const EVENT_WRONG_UNIT: u32 = 10;
-/** Requests of the unit wait because no path is usable. arg0: how many ms they may wait, arg1: 1 while port groups are in transition. */
+/** Requests of the unit wait because no path is usable. arg0: how long they may wait in ms, arg1: 1 while port groups are in transition. */
 export const EVENT_NO_PATH_WAITING: u32 = 11;
-/** Requests of the unit were failed because no path became usable in time, or by release. arg0: how many. */
+/** Requests of the unit failed because no path became usable in time, or by release. arg0: how many. */
 export const EVENT_NO_PATH_FAILED: u32 = 12;
-/** The device reported a changed capacity; control reads it anew. */
+/** The device reported a changed capacity; control reads it again. */
 export const EVENT_CAPACITY_CHANGED: u32 = 13;
-/** A path's asymmetric access state changed. arg0: before, arg1: after (ALUA_*). */
+/** A path's asymmetric access state changed. arg0: state before, arg1: state after (ALUA_*). */
 export const EVENT_ALUA_CHANGED: u32 = 14;
-/** A command did not answer within the stall threshold and was issued again elsewhere. arg0: threshold in us. */
+/** A command got no answer within the stall threshold and was sent again on another path. arg0: threshold in us. */
 export const EVENT_STALL: u32 = 15;
-/** An orphan was settled. arg0: how (SETTLED_*), arg1: age in ms. */
+/** An orphan was settled. arg0: how (SETTLED_*), arg1: its age in ms. */
 export const EVENT_ORPHAN_SETTLED: u32 = 16;
-/** A connection is gone and its handle free. arg0: connection handle, arg1: negated errno or 0. */
+/** A connection is closed and its handle free. arg0: connection handle, arg1: negated errno or 0. */
 export const EVENT_CONNECTION_CLOSED: u32 = 17;
-/** The device's inventory or parameters changed (unit attention 3F/0E, 2A/01, ...); control looks again. */
+/** The device's inventory or parameters changed (unit attention 3F/0E, 2A/01, ...); control scans it again. */
 export const EVENT_INQUIRY_CHANGED: u32 = 18;
-/** A path was taken out early, or let back, by intermittent-failure monitoring. arg0: 1 out, 0 back; arg1: clean period in s. */
+/** Intermittent-failure monitoring took a path out of use early, or returned it to use. arg0: 1 out, 0 back; arg1: clean period in s. */
 export const EVENT_MARGINAL: u32 = 19;
-/** A path that shares a component with a failed one is suspected until a probe has answered. arg0: 1 suspected, 0 cleared. */
+/** A path that shares a component with a failed one is suspected until a probe is answered. arg0: 1 suspected, 0 cleared. */
 export const EVENT_SUSPECT: u32 = 20;
 /** Explicit ALUA: SET TARGET PORT GROUPS was sent. arg0: group, arg1: 1 accepted, 0 refused. */
 export const EVENT_ALUA_SET: u32 = 21;
-/** The device lost data that it had acknowledged. arg0: 1 told by a deferred error, 0 by its answer to a flush. */
+/** The device lost data that it had acknowledged. arg0: 1 reported by a deferred error, 0 by its answer to a flush. */
 export const EVENT_DATA_LOST: u32 = 22;
 
-/** The device refuses what it was taken to know; the core does without. Told once. arg0: one of LACKS_*. */
+/** The device rejects a command or flag that it was assumed to support; the core does without. Reported once. arg0: one of LACKS_*. */
 export const EVENT_LACKS: u32 = 23;
 
-/** A thin unit has reached its soft threshold: its array runs out of room (unit attention 38/07, told to each path once). */
+/** A thin unit has reached its soft threshold: its array is running out of space (unit attention 38/07, reported to each path once). */
 export const EVENT_THIN_THRESHOLD: u32 = 24;
 
-/** A client of the block door is gone: nothing of it is under way or lent any more. arg0: its handle. */
+/** A client of the block door is gone: it has nothing in progress and no lent buffers any more. arg0: its handle. */
 export const EVENT_BLOCK_CLOSED: u32 = 25;
 
-/** SYNCHRONIZE CACHE: it has no cache, as it has said nothing of one. */
+/** SYNCHRONIZE CACHE: the device reported nothing about a cache, so it has none. */
 export const LACKS_SYNCHRONIZE_CACHE: u32 = 1;
-/** Force unit access in WRITE: a flush follows instead, where there is a cache. */
+/** Force unit access in WRITE: a flush follows instead if there is a cache. */
 export const LACKS_FUA: u32 = 2;
 
-/** By command of an operator. */
+/** By an operator's command. */
 export const REASON_OPERATOR: u32 = 1;
 /** By an I/O's outcome. */
 export const REASON_IO: u32 = 2;
@@ -287,7 +287,7 @@ export const REASON_ALUA: u32 = 4;
 export const REASON_TIMEOUT: u32 = 5;
 /** By the identity check. */
 export const REASON_IDENTITY: u32 = 6;
-/** By the fault of a shared component (same initiator port, target port or controller). */
+/** By the fault of a shared component (the same initiator port, target port or controller). */
 export const REASON_SHARED_COMPONENT: u32 = 7;
 /** By intermittent-failure monitoring. */
 export const REASON_MARGINAL: u32 = 8;
@@ -306,60 +306,60 @@ export const PATH_ALUA: u32 = 10;
 export const PATH_SLOT: u32 = 11;
 /** u32: commands in flight now. */
 export const PATH_IN_FLIGHT: u32 = 12;
-/** u32: most commands that may be in flight; lowered by BUSY / TASK SET FULL. */
+/** u32: maximum number of commands in flight; lowered by BUSY / TASK SET FULL. */
 export const PATH_DEPTH: u32 = 16;
-/** u32: weight for the policies that want one (service time, weighted). */
+/** u32: weight for the policies that use one (service time, weighted). */
 export const PATH_WEIGHT: u32 = 20;
 /** u64: I/O commands that succeeded. */
 export const PATH_IOS: u32 = 24;
-/** u64: bytes they read. */
+/** u64: bytes read by them. */
 export const PATH_BYTES_READ: u32 = 32;
-/** u64: bytes they wrote. */
+/** u64: bytes written by them. */
 export const PATH_BYTES_WRITTEN: u32 = 40;
 /** u64: I/O commands that failed because of the path. */
 export const PATH_ERRORS: u32 = 48;
 /** u64: I/O commands that were sent again on the same path. */
 export const PATH_RETRIES: u32 = 56;
-/** u64: checks (TUR or read) that patrol made. */
+/** u64: checks (TUR or READ) made by patrol. */
 export const PATH_CHECKS: u32 = 64;
-/** u64: when the path last completed a command, ns; 0 when never. */
+/** u64: when a command last completed on the path, ns; 0: never. */
 export const PATH_LAST_ANSWER_NS: u32 = 72;
 /** u64: when the health last changed, ns. */
 export const PATH_SINCE_NS: u32 = 80;
 /** u32: learned service time in ns (0 until learned). */
 export const PATH_SERVICE_NS: u32 = 88;
-/** u32: orphans (commands whose request went on elsewhere) not settled yet. */
+/** u32: unsettled orphans (commands whose request went on elsewhere). */
 export const PATH_ORPHANS: u32 = 92;
 /** u8[4]: status, sense key, ASC, ASCQ of the last outcome that counted against the path. */
 export const PATH_LAST_SENSE: u32 = 96;
 /** u16: host status of that outcome. */
 export const PATH_LAST_HOST_STATUS: u32 = 100;
-/** u32: seconds of clean service a marginal path still has to show; 0: it waits for an operator. */
+/** u32: seconds of clean service that a marginal path still has to show; 0: it waits for an operator. */
 export const PATH_MARGINAL_SECONDS: u32 = 104;
-/** u32: address of the statistics of this path (STATISTICS_*); 0 when none. */
+/** u32: address of this path's statistics (STATISTICS_*); 0: none. */
 export const PATH_STATISTICS: u32 = 108;
-/** Bytes between path records; what lies behind the fields above is the core's own. */
+/** Bytes between path records; everything after the fields above belongs to the core. */
 export const PATH_BYTES: u32 = 512;
 
 /** The record is in use. */
 export const PATH_FLAG_PRESENT: u32 = 1;
-/** Enabled by priority (an operator's `-avail`). */
+/** Enabled (an operator's `-avail`). */
 export const PATH_FLAG_ENABLED: u32 = 2;
 /** Failed: unusable because of a fault. */
 export const PATH_FLAG_FAILED: u32 = 4;
-/** In use: selected by the policy now; what `>` shows. */
+/** In use: currently selected by the policy; displayed as `>`. */
 export const PATH_FLAG_IN_USE: u32 = 8;
 /** Leads to another logical unit. */
 export const PATH_FLAG_WRONG_UNIT: u32 = 16;
 /** Suspected because of a shared component. */
 export const PATH_FLAG_SUSPECT: u32 = 32;
-/** Marginal: a last resort until an operator vouches for it, or until it has shown a clean period. */
+/** Marginal: used only as a last resort, until an operator clears it or it has shown a clean period. */
 export const PATH_FLAG_MARGINAL: u32 = 64;
-/** Stalled: a command is past the stall threshold and unanswered. */
+/** Stalled: a command has been unanswered for longer than the stall threshold. */
 export const PATH_FLAG_STALLED: u32 = 128;
-/** Being removed: no new command; the handle is free when the last one has completed. */
+/** Being removed: gets no new commands; the handle is free when the last one has completed. */
 export const PATH_FLAG_REMOVING: u32 = 256;
-/** Its identity has not been checked yet; no I/O until it has. */
+/** Its identity has not been checked yet; it gets no I/O until then. */
 export const PATH_FLAG_UNVERIFIED: u32 = 512;
 
 /** ALUA access states (SPC-4 table 307). */
@@ -369,68 +369,68 @@ export const ALUA_STANDBY: u32 = 2;
 export const ALUA_UNAVAILABLE: u32 = 3;
 export const ALUA_OFFLINE: u32 = 14;
 export const ALUA_TRANSITIONING: u32 = 15;
-/** Not told by anybody yet: the path takes I/O when none is known to be optimized. */
+/** Not reported yet: the path takes I/O when no path is known to be optimized. */
 export const ALUA_UNKNOWN: u32 = 16;
 
 // ---- Unit record (export `unitTable` + handle * UNIT_BYTES) ------------------------------------------------------
 
 /** u32: UNIT_FLAG_* bits. */
 export const UNIT_FLAGS: u32 = 0;
-/** u32: path slots in use, a mask. */
+/** u32: mask of the path slots in use. */
 export const UNIT_PATHS: u32 = 4;
-/** u32: path slots that may get I/O now, a mask. */
+/** u32: mask of the path slots that may get I/O now. */
 export const UNIT_USABLE: u32 = 8;
 /** u32: POLICY_*. */
 export const UNIT_POLICY: u32 = 12;
-/** u64: blocks. */
+/** u64: number of blocks. */
 export const UNIT_BLOCKS: u32 = 16;
-/** u32: bytes of a block. */
+/** u32: block size in bytes. */
 export const UNIT_BLOCK_BYTES: u32 = 24;
-/** u32: requests accepted and not answered. */
+/** u32: requests accepted and not yet answered. */
 export const UNIT_REQUESTS: u32 = 28;
-/** u32: pieces waiting because no path is usable. */
+/** u32: pieces that wait because no path is usable. */
 export const UNIT_WAITING: u32 = 32;
-/** u32: orphans not settled. */
+/** u32: unsettled orphans. */
 export const UNIT_ORPHANS: u32 = 36;
-/** u64: requests answered without an error. */
+/** u64: requests answered without error. */
 export const UNIT_ANSWERED: u32 = 40;
 /** u64: requests answered with an error. */
 export const UNIT_FAILED: u32 = 48;
-/** u64: longest time a request took from acceptance to answer, ns, since it was last reset. */
+/** u64: longest time from a request's acceptance to its answer, ns, since the last reset of the statistics. */
 export const UNIT_LATENCY_NS_MAX: u32 = 56;
-/** u64: stall threshold in force now, ns. */
+/** u64: current stall threshold, ns. */
 export const UNIT_STALL_NS: u32 = 64;
-/** u32: connections open. */
+/** u32: open connections. */
 export const UNIT_CONNECTIONS: u32 = 72;
-/** u32: address of this unit's statistics; 0 when none. */
+/** u32: address of this unit's statistics; 0: none. */
 export const UNIT_STATISTICS: u32 = 76;
-/** u32[32]: path handle in each slot, all ones when none. */
+/** u32[32]: path handle in each slot; all ones: none. */
 export const UNIT_SLOTS: u32 = 80;
-/** Bytes between unit records; what lies behind the fields above is the core's own. */
+/** Bytes between unit records; everything after the fields above belongs to the core. */
 export const UNIT_BYTES: u32 = 2048;
 
 /** The record is in use. */
 export const UNIT_FLAG_PRESENT: u32 = 1;
-/** Released: requests fail at once while no path is usable, until one is. */
+/** Released: requests fail at once until a path is usable. */
 export const UNIT_FLAG_RELEASED: u32 = 4;
 
 // ---- Properties: `unitSet(handle, UNIT_SET_*, value)`, `pathSet(handle, PATH_SET_*, value)`, `modeSet(MODE_*, value)`
 
-/** Bytes of a block: 512 or 4096. */
+/** Block size in bytes: 512 or 4096. */
 export const UNIT_SET_BLOCK_BYTES: u32 = 1;
 /** Number of blocks. */
 export const UNIT_SET_BLOCKS: u32 = 2;
-/** Largest transfer in blocks (VPD B0, sg limits); 0: only PIECE_BYTES_MAX limits. */
+/** Largest transfer in blocks (VPD B0, sg limits); 0: limited by PIECE_BYTES_MAX only. */
 export const UNIT_SET_TRANSFER_BLOCKS_MAX: u32 = 3;
-/** UNIT_CAN_* bits: what the device can do. */
+/** UNIT_CAN_* bits: capabilities of the device. */
 export const UNIT_SET_CAPABILITIES: u32 = 4;
-/** Largest UNMAP in blocks (VPD B0); 0: no limit stated. */
+/** Largest UNMAP in blocks (VPD B0); 0: the device reports no limit. */
 export const UNIT_SET_UNMAP_BLOCKS_MAX: u32 = 5;
-/** Largest WRITE SAME in blocks (VPD B0); 0: no limit stated. */
+/** Largest WRITE SAME in blocks (VPD B0); 0: the device reports no limit. */
 export const UNIT_SET_WRITE_SAME_BLOCKS_MAX: u32 = 6;
 /** POLICY_*. Takes effect with the next I/O. */
 export const UNIT_SET_POLICY: u32 = 7;
-/** Parameter of the policy in force (its meaning is the policy's own: n of "every n I/Os", a percentage, a mask). */
+/** Parameter of the current policy (its meaning depends on the policy: n of "every n I/Os", a percentage, a mask). */
 export const UNIT_SET_POLICY_PARAMETER: u32 = 8;
 /** Deadline of one I/O in ms, counted from its acceptance. */
 export const UNIT_SET_IO_TIMEOUT_MS: u32 = 9;
@@ -439,28 +439,28 @@ export const UNIT_SET_NO_PATH_TIMEOUT_MS: u32 = 10;
 /** Lower and upper bound of the learned stall threshold, in ms; upper 0 turns the stall rule off. */
 export const UNIT_SET_STALL_MIN_MS: u32 = 11;
 export const UNIT_SET_STALL_MAX_MS: u32 = 12;
-/** After how many ms an orphan is settled by a reset, whatever its path does; 0: never for that reason. */
+/** Time in ms after which an orphan is settled by a reset, whatever the state of its path; 0: never for that reason. */
 export const UNIT_SET_ORPHAN_RESET_MS: u32 = 13;
 /** 1: explicit ALUA (SET TARGET PORT GROUPS) allowed. */
 export const UNIT_SET_ALUA_EXPLICIT: u32 = 14;
-/** Hedged reads: budget in hundredths of a percent of the reads, 0 turns them off. */
+/** Hedged reads: budget in hundredths of a percent of the reads; 0: off. */
 export const UNIT_SET_HEDGE_BUDGET: u32 = 15;
-/** 1: fail the waiting requests now and until a path is usable again (`pathctl unit release`). */
+/** 1: waiting requests fail now, and new ones until a path is usable again (`pathctl unit release`). */
 export const UNIT_SET_RELEASED: u32 = 16;
-/** Second parameter of the policy in force. */
+/** Second parameter of the current policy. */
 export const UNIT_SET_POLICY_PARAMETER_2: u32 = 17;
 /** 1: patrol checks with a READ of the first block instead of TEST UNIT READY. */
 export const UNIT_SET_PATROL_READ: u32 = 18;
-/** Any value: start UNIT_LATENCY_NS_MAX and the histograms anew. */
+/** Any value: resets UNIT_LATENCY_NS_MAX and the histograms. */
 export const UNIT_SET_STATISTICS_RESET: u32 = 19;
-/** After how many ms, and 20 x p99.9, a lost command that I/O waits for is settled by LOGICAL UNIT RESET; 0: never. */
+/** Time in ms, and 20 x p99.9, after which a lost command that I/O waits for is settled by LOGICAL UNIT RESET; 0: never. */
 export const UNIT_SET_LOST_RESET_MS: u32 = 20;
-/** After how many ms the host ends an unanswered READ or WRITE (Linux: ABORT TASK); 0: at its request's deadline. */
+/** Time in ms after which the host ends an unanswered READ or WRITE (Linux: ABORT TASK); 0: at its request's deadline. */
 export const UNIT_SET_COMMAND_TIMEOUT_MS: u32 = 21;
-/** 1: commands of an earlier daemon are under way and may still change the medium: what writes waits. 0: not any more. */
+/** 1: commands of an earlier daemon are in flight and may still change the medium: whatever writes waits. 0: no longer. */
 export const UNIT_SET_LEFTOVERS: u32 = 22;
 
-/** Refuses writes (write-protected medium). */
+/** The unit refuses writes (write-protected medium). */
 export const UNIT_CAN_NOT_WRITE: u32 = 1;
 /** UNMAP (VPD B2 LBPU). */
 export const UNIT_CAN_UNMAP: u32 = 2;
@@ -474,39 +474,39 @@ export const UNIT_CAN_FUA: u32 = 16;
 export const UNIT_CAN_CACHE_WRITES: u32 = 32;
 /** ALUA: REPORT TARGET PORT GROUPS (INQUIRY TPGS implicit or explicit). */
 export const UNIT_CAN_ALUA: u32 = 64;
-/** GET LBA STATUS is worth asking: the unit is thin, and what is not mapped reads as zeroes (LBPME, LBPRZ). */
+/** GET LBA STATUS is useful: the unit is thin, and unmapped blocks read as zeroes (LBPME, LBPRZ). */
 export const UNIT_CAN_LBA_STATUS: u32 = 128;
-/** With UNIT_CAN_CACHE_WRITES: the device says nothing of a cache; it has none when it knows no SYNCHRONIZE CACHE either. */
+/** With UNIT_CAN_CACHE_WRITES: the device reports nothing about a cache; it has none if it does not support SYNCHRONIZE CACHE either. */
 export const UNIT_CAN_ASSUMED_CACHE: u32 = 256;
 
 /** Priority 1..254, unique in the unit. */
 export const PATH_SET_PRIORITY: u32 = 1;
 /** 1 enabled, 0 disabled. */
 export const PATH_SET_ENABLED: u32 = 2;
-/** Most commands in flight. */
+/** Maximum number of commands in flight. */
 export const PATH_SET_DEPTH: u32 = 3;
 /** Weight for policies. */
 export const PATH_SET_WEIGHT: u32 = 4;
-/** ALUA state as control read it (the core follows it from then on). */
+/** ALUA state as read by control (the core tracks it from then on). */
 export const PATH_SET_ALUA: u32 = 5;
-/** Target port group of the path (SPC-4 6.37), and its relative target port identifier in the high half. */
+/** Target port group of the path (SPC-4 6.37); its relative target port identifier in the high half. */
 export const PATH_SET_TARGET_PORT_GROUP: u32 = 6;
-/** Handles of the components it runs over, equal where they are shared: initiator port, target port, controller. */
+/** Handles of the components that the path uses, equal where they are shared: initiator port, target port, controller. */
 export const PATH_SET_INITIATOR_PORT: u32 = 7;
 export const PATH_SET_TARGET_PORT: u32 = 8;
 export const PATH_SET_CONTROLLER: u32 = 9;
-/** 1: failed by order of control (its device is gone), 0: take it back after the checks (`-failback`). */
+/** 1: failed by control (its device is gone), 0: failback after the checks (`-failback`). */
 export const PATH_SET_FAILED: u32 = 10;
-/** 1: an operator vouches for a marginal path; it is used like any other. */
+/** 1: an operator clears a marginal path; it is used like any other. */
 export const PATH_SET_CLEAR_MARGINAL: u32 = 11;
-/** How many faults control knows of from before the path was added (its device was here and went); at most 16. */
+/** Number of faults, at most 16, known to control from before the path was added (its device was present earlier and disappeared). */
 export const PATH_SET_FAULTS: u32 = 12;
-/** 1: control has met a unit attention after which the path may lead to another unit; its identity is checked before its next I/O. */
+/** 1: control received a unit attention after which the path may lead to another unit; its identity is checked before its next I/O. */
 export const PATH_SET_UNVERIFIED: u32 = 13;
 
 /** FAILBACK_MODE_*. */
 export const MODE_FAILBACK: u32 = 1;
-/** Cluster mode ("MSCS"), 0 or 1. On: static policies only; no write goes out beside one that may still be carried out. */
+/** Cluster mode ("MSCS"), 0 or 1. On: static policies only; no write is sent while an earlier one may still be executed. */
 export const MODE_CLUSTER: u32 = 2;
 /** Path patrol: 0 none, 1 health, 2 recovery, 3 both. */
 export const MODE_PATROL: u32 = 3;
@@ -516,14 +516,14 @@ export const MODE_PATROL_THRESHOLD_MS: u32 = 5;
 export const MODE_PATROL_TIMEOUT_MS: u32 = 6;
 /** Intermittent-failure monitoring: 1 on, 0 off. */
 export const MODE_MARGINAL: u32 = 7;
-/** It takes a path out after this many counts (retries that cured and failures) ... */
+/** A path is taken out after this many counts (retries that helped, and failures) ... */
 export const MODE_MARGINAL_COUNT: u32 = 8;
 /** ... within this many seconds. */
 export const MODE_MARGINAL_WINDOW_S: u32 = 9;
 /** First clean period in seconds, which doubles each time; 0: a marginal path waits for an operator. */
 export const MODE_MARGINAL_CLEAN_S: u32 = 10;
 
-/** A recovered path is enabled and used if it has the highest priority. */
+/** A recovered path is enabled and, if it has the highest priority, used. */
 export const FAILBACK_MODE_ACTIVE: u32 = 0;
 /** A recovered path stays disabled until an operator enables it. */
 export const FAILBACK_MODE_STANDBY: u32 = 1;
@@ -542,7 +542,7 @@ export const POLICY_AFFINITY: u32 = 9;
 export const POLICY_POWER_OF_TWO: u32 = 10;
 export const POLICY_COUNT: u32 = 11;
 
-/** How an orphan was settled: it completed, or a reset ended it, or its path was removed. */
+/** How an orphan was settled: it completed, a reset ended it, or its path was removed. */
 export const SETTLED_COMPLETED: u32 = 1;
 export const SETTLED_RESET: u32 = 2;
 export const SETTLED_REMOVED: u32 = 3;
@@ -553,13 +553,13 @@ export const SETTLED_REMOVED: u32 = 3;
 export const CONNECTION_STRUCTURED: u32 = 1;
 /** The export was negotiated read-only. */
 export const CONNECTION_READ_ONLY: u32 = 2;
-/** NBD_FLAG_SEND_FAST_ZERO was announced. */
+/** NBD_FLAG_SEND_FAST_ZERO was advertised. */
 export const CONNECTION_FAST_ZERO: u32 = 4;
-/** NBD_FLAG_SEND_TRIM was announced. */
+/** NBD_FLAG_SEND_TRIM was advertised. */
 export const CONNECTION_TRIM: u32 = 8;
-/** The client did not ask for block sizes: what it asks need not be aligned. */
+/** The client did not request block sizes: its requests may be unaligned. */
 export const CONNECTION_UNALIGNED: u32 = 16;
-/** The client negotiated extended headers (and so structured replies). */
+/** The client negotiated extended headers (and thus structured replies). */
 export const CONNECTION_EXTENDED: u32 = 32;
 /** The client selected the metadata context base:allocation. */
 export const CONNECTION_ALLOCATION: u32 = 64;
@@ -570,92 +570,92 @@ export const CONNECTION_ALLOCATION: u32 = 64;
 export const OPERATION_READ: u32 = 0;
 /** Writes blocks. */
 export const OPERATION_WRITE: u32 = 1;
-/** Everything answered before is on the medium when this is answered. Offset and length 0. */
+/** When this is answered, everything answered before is on the medium. Offset and length 0. */
 export const OPERATION_FLUSH: u32 = 3;
-/** A hint: nobody needs what these blocks hold. */
+/** A hint: the contents of these blocks are no longer needed. */
 export const OPERATION_TRIM: u32 = 4;
 /** Makes blocks read as zeroes, without data. */
 export const OPERATION_WRITE_ZEROES: u32 = 6;
 
-/** It is answered only when what it writes is on the medium. */
+/** Answered only when the written data is on the medium. */
 export const OPERATION_FLAG_FUA: u32 = 1;
 /** WRITE_ZEROES: the blocks stay allocated. */
 export const OPERATION_FLAG_NO_HOLE: u32 = 2;
-/** WRITE_ZEROES: answered ENOTSUP where it would be no faster than writing zeroes. */
+/** WRITE_ZEROES: fails with ENOTSUP where it would be no faster than writing zeroes. */
 export const OPERATION_FLAG_FAST_ZERO: u32 = 16;
 
 // ---- Block door: requests without NBD (docs/block-door.md) -------------------------------------------------------
 
-/** Most bytes of one READ or WRITE of the block door; its buffer is one piece. TRIM and WRITE_ZEROES may be longer. */
+/** Largest READ or WRITE of the block door in bytes; its buffer is contiguous. TRIM and WRITE_ZEROES may be longer. */
 export const BLOCK_BYTES_MAX: u32 = 1048576;
-/** Clients of the block door at most (`blockInit`), and requests of all of them under way at the same time. */
+/** Maximum number of clients of the block door (`blockInit`), and of requests in progress, of all clients together. */
 export const BLOCK_CLIENTS_MAX: u32 = 4096;
 export const BLOCK_TAGS_MAX: u32 = 65536;
-/** `blockOpen` flag: writes are answered EPERM. */
+/** `blockOpen` flag: writes fail with EPERM. */
 export const BLOCK_READ_ONLY: u32 = 1;
 
 /** u8: OPERATION_*, BLOCK_FETCHED or BLOCK_RELEASE. */
 export const BLOCK_ENTRY_OPERATION: u32 = 0;
 /** u8: OPERATION_FLAG_* bits. */
 export const BLOCK_ENTRY_FLAGS: u32 = 1;
-/** u32: names the request until it is over, below the `tags` of `blockInit`; one number space for all clients. */
+/** u32: identifies the request until it is over, below the `tags` of `blockInit`; all clients share one number space. */
 export const BLOCK_ENTRY_TAG: u32 = 4;
-/** u32: the handle that `blockOpen` answered. */
+/** u32: the handle returned by `blockOpen`. */
 export const BLOCK_ENTRY_CLIENT: u32 = 8;
 /** u32: READ, WRITE: address of the data in the embedder's region, a multiple of BUFFER_PAGE_BYTES; 0: the core lends a buffer. */
 export const BLOCK_ENTRY_BUFFER: u32 = 12;
-/** u64: first byte, a multiple of the unit's block. */
+/** u64: offset in bytes, a multiple of the unit's block size. */
 export const BLOCK_ENTRY_OFFSET: u32 = 16;
-/** u64: bytes, a multiple of the unit's block. */
+/** u64: length in bytes, a multiple of the unit's block size. */
 export const BLOCK_ENTRY_LENGTH: u32 = 24;
 /** Bytes of an entry. */
 export const BLOCK_ENTRY_BYTES: u32 = 32;
 
-/** The data of a WRITE is in the buffer that BLOCK_FETCH lent. Only tag and client count. */
+/** The data of a WRITE is in the buffer lent by BLOCK_FETCH. Only tag and client are used. */
 export const BLOCK_FETCHED: u32 = 16;
-/** A lent buffer is given back: of a READ, its data is taken; of a WRITE that waits for its data, there will be none (ECANCELED). */
+/** Returns a lent buffer: of a READ, its data was taken; of a WRITE that waits for its data, there will be none (ECANCELED). */
 export const BLOCK_RELEASE: u32 = 17;
 
 /** u32: the tag of the entry. */
 export const BLOCK_COMPLETION_TAG: u32 = 0;
-/** u32: errno, 0 when good. */
+/** u32: errno; 0: success. */
 export const BLOCK_COMPLETION_ERROR: u32 = 4;
 /** u8: BLOCK_ANSWER, BLOCK_FETCH, BLOCK_RETURNED or BLOCK_REFUSED. */
 export const BLOCK_COMPLETION_KIND: u32 = 8;
 /** u8: BLOCK_LENT and BLOCK_HELD bits. */
 export const BLOCK_COMPLETION_FLAGS: u32 = 9;
-/** u32: where the data is (a good READ), or is to go (FETCH); 0 otherwise. */
+/** u32: address of the data (successful READ) or for the data (FETCH); 0 otherwise. */
 export const BLOCK_COMPLETION_ADDRESS: u32 = 12;
-/** u32: how many bytes of it lie there in one piece; `blockData` tells where the rest is. */
+/** u32: contiguous bytes at this address; `blockData` gives the location of the rest. */
 export const BLOCK_COMPLETION_LENGTH: u32 = 16;
 /** u32: the client of the entry. */
 export const BLOCK_COMPLETION_CLIENT: u32 = 20;
 /** Bytes of a completion. */
 export const BLOCK_COMPLETION_BYTES: u32 = 24;
 
-/** The answer to the request, once. Without BLOCK_LENT and BLOCK_HELD its tag is free. */
+/** The answer to the request, given once. Without BLOCK_LENT and BLOCK_HELD its tag is free. */
 export const BLOCK_ANSWER: u32 = 1;
-/** A WRITE without a buffer of its own: its data is to be put at the address, then BLOCK_FETCHED submitted. Its deadline counts from there. */
+/** A WRITE without a buffer of its own: store its data at the address, then submit BLOCK_FETCHED. Its deadline counts from then on. */
 export const BLOCK_FETCH: u32 = 2;
-/** After an answer with BLOCK_HELD: nobody touches the request's own buffer any more. */
+/** After an answer with BLOCK_HELD: the request's own buffer is no longer accessed. */
 export const BLOCK_RETURNED: u32 = 3;
-/** The entry was wrong, and changed nothing; a request that has its tag goes on. */
+/** The entry was invalid and had no effect; a request that uses its tag continues. */
 export const BLOCK_REFUSED: u32 = 4;
 
-/** The data is the core's: it stays where it is until BLOCK_RELEASE. */
+/** The data is in the core's buffer, which stays lent until BLOCK_RELEASE. */
 export const BLOCK_LENT: u32 = 1;
-/** A command that went unanswered may still read or write the request's own buffer; BLOCK_RETURNED follows. */
+/** An unanswered command may still read or write the request's own buffer; BLOCK_RETURNED follows. */
 export const BLOCK_HELD: u32 = 2;
 
 // ---- Errors that exports return (negative numbers; 0 or more is success) ----------------------------------------
 
 /** The handle is not in use. */
 export const ERROR_HANDLE: u32 = 1;
-/** The value is outside its range. */
+/** The value is out of range. */
 export const ERROR_RANGE: u32 = 2;
-/** No room: the table's limit is reached. */
+/** No room: the table is full. */
 export const ERROR_LIMIT: u32 = 3;
-/** Another path of the unit has that priority. */
+/** Another path of the unit already has this priority. */
 export const ERROR_PRIORITY_IN_USE: u32 = 4;
 /** Refused while cluster mode is on. */
 export const ERROR_CLUSTER_MODE: u32 = 5;
@@ -663,18 +663,18 @@ export const ERROR_CLUSTER_MODE: u32 = 5;
 export const ERROR_PROPERTY: u32 = 6;
 /** The path is not failed. */
 export const ERROR_NOT_FAILED: u32 = 7;
-/** It is still in use (connections, paths or requests). */
+/** Still in use (by connections, paths or requests). */
 export const ERROR_BUSY: u32 = 8;
 
 // ---- Statistics of a path or a unit (PATH_STATISTICS, UNIT_STATISTICS give the address) --------------------------
 
-/** u64: reads carried out. */
+/** u64: completed reads. */
 export const STATISTICS_READS: u32 = 0;
-/** u64: writes carried out. */
+/** u64: completed writes. */
 export const STATISTICS_WRITES: u32 = 8;
-/** u64: bytes they read. */
+/** u64: bytes read by them. */
 export const STATISTICS_BYTES_READ: u32 = 16;
-/** u64: bytes they wrote. */
+/** u64: bytes written by them. */
 export const STATISTICS_BYTES_WRITTEN: u32 = 24;
 /** u64: sum of the reads' latencies, ns. */
 export const STATISTICS_LATENCY_SUM_READ_NS: u32 = 32;
@@ -690,7 +690,7 @@ export const STATISTICS_ERRORS: u32 = 64;
 export const STATISTICS_RETRIES: u32 = 72;
 /** u64: reads sent a second time on another path because the first was late. */
 export const STATISTICS_HEDGES: u32 = 80;
-/** u64: of those, the ones whose second answer came first. */
+/** u64: hedges whose second answer came first. */
 export const STATISTICS_HEDGES_WON: u32 = 88;
 /** u64[STATISTICS_BUCKETS]: reads by latency. */
 export const STATISTICS_HISTOGRAM_READ: u32 = 96;
@@ -698,9 +698,9 @@ export const STATISTICS_HISTOGRAM_READ: u32 = 96;
 export const STATISTICS_HISTOGRAM_WRITE: u32 = 1888;
 /** Bytes of a statistics record. */
 export const STATISTICS_BYTES: u32 = 3680;
-/** Buckets of a histogram. Bucket 0: below 2^STATISTICS_OCTAVE_FIRST ns. The last one: everything longer. */
+/** Number of buckets of a histogram. Bucket 0: below 2^STATISTICS_OCTAVE_FIRST ns. The last one: everything longer. */
 export const STATISTICS_BUCKETS: u32 = 224;
-/** Buckets of equal width between one power of two of ns and the next. */
+/** Number of buckets, of equal width, between one power of two of ns and the next. */
 export const STATISTICS_BUCKETS_PER_OCTAVE: u32 = 8;
 /** Exponent of the power of two at which bucket 1 begins. */
 export const STATISTICS_OCTAVE_FIRST: u32 = 10;

@@ -21,12 +21,12 @@ const TARGET_PORT_GROUPS: u8 = 0x0a;
 
 /** Service action of GET LBA STATUS (SBC-4 5.9). */
 const GET_LBA_STATUS: u8 = 0x12;
-/** Bytes of its parameter data that are asked for: a header of 8 bytes and 255 descriptors of 16. */
+/** Allocation length of its parameter data: a header of 8 bytes and 255 descriptors of 16. */
 export const LBA_STATUS_BYTES: u32 = 4096;
 /** Byte 1 of REPORT TARGET PORT GROUPS: parameter data format. */
 const EXTENDED_HEADER: u8 = 0x20;
 
-/** Last address and most blocks of READ(10) and WRITE(10). */
+/** Largest address and block count of READ(10) and WRITE(10). */
 const SHORT_LBA_MAX: u64 = 0xffffffff;
 const SHORT_BLOCKS_MAX: u32 = 0xffff;
 
@@ -55,18 +55,18 @@ function cdb10(c: Command, operation: u8, flags: u8, lba: u64, blocks: u32, dire
   c.direction = <u8>direction;
 }
 
-/** Whether READ(10) and WRITE(10) reach these blocks: an address has 32 bits there, a count 16. */
+/** Whether READ(10) and WRITE(10) can address these blocks: they have 32 bits for the address, 16 for the count. */
 export function fitsShort(lba: u64, blocks: u32): bool {
   return lba <= SHORT_LBA_MAX && blocks <= SHORT_BLOCKS_MAX;
 }
 
-/** READ(16), or (10) where that is wanted and reaches the blocks. */
+/** READ(16), or READ(10) if `short` is set and it can address the blocks. */
 export function cdbRead(c: Command, lba: u64, blocks: u32, short: bool): void {
   if (short && fitsShort(lba, blocks)) cdb10(c, READ_10, 0, lba, blocks, DIRECTION_IN);
   else cdb16(c, READ_16, 0, lba, blocks, DIRECTION_IN);
 }
 
-/** WRITE(16), or (10) likewise; `flags` 0 or FUA. */
+/** WRITE(16), or WRITE(10) as above; `flags` 0 or FUA. */
 export function cdbWrite(c: Command, lba: u64, blocks: u32, flags: u8, short: bool): void {
   if (short && fitsShort(lba, blocks)) cdb10(c, WRITE_10, flags, lba, blocks, DIRECTION_OUT);
   else cdb16(c, WRITE_16, flags, lba, blocks, DIRECTION_OUT);
@@ -82,7 +82,7 @@ export function cdbGetLbaStatus(c: Command, lba: u64, bytes: u32): void {
   cdb16(c, SERVICE_ACTION_IN_16, GET_LBA_STATUS, lba, bytes, DIRECTION_IN);
 }
 
-/** SYNCHRONIZE CACHE(16), or (10), of the whole medium, answered when it is done (IMMED 0). */
+/** SYNCHRONIZE CACHE(16), or (10), of the whole medium; its status is returned after completion (IMMED 0). */
 export function cdbSynchronizeCache(c: Command, short: bool): void {
   if (short) {
     c.cdb0 = <u64>SYNCHRONIZE_CACHE_10;
@@ -114,7 +114,7 @@ export function cdbTestUnitReady(c: Command): void {
   c.direction = <u8>DIRECTION_NONE;
 }
 
-/** INQUIRY of a vital product data page, up to `bytes` (at most 65535). */
+/** INQUIRY of a vital product data page, up to `bytes` bytes (at most 65535). */
 export function cdbInquiryPage(c: Command, page: u8, bytes: u32): void {
   c.cdb0 = (<u64>INQUIRY) | (1 << 8) | ((<u64>page) << 16);
   c.cdb1 = 0;
@@ -131,13 +131,13 @@ function cdbTargetPortGroups(c: Command, operation: u8, bytes: u32, direction: u
   c.direction = <u8>direction;
 }
 
-/** REPORT TARGET PORT GROUPS with the extended header format, or the length-only one, up to `bytes`. */
+/** REPORT TARGET PORT GROUPS in the extended header or the length-only format, up to `bytes` bytes. */
 export function cdbReportTargetPortGroups(c: Command, bytes: u32, extended: bool): void {
   cdbTargetPortGroups(c, MAINTENANCE_IN, bytes, DIRECTION_IN);
   if (extended) c.cdb0 |= (<u64>EXTENDED_HEADER) << 8;
 }
 
-/** SET TARGET PORT GROUPS with a parameter list of `bytes`. */
+/** SET TARGET PORT GROUPS with a parameter list of `bytes` bytes. */
 export function cdbSetTargetPortGroups(c: Command, bytes: u32): void {
   cdbTargetPortGroups(c, MAINTENANCE_OUT, bytes, DIRECTION_OUT);
 }

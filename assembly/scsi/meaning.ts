@@ -1,5 +1,6 @@
-// What is made of each outcome (outcome.ts): for the path, for the piece, for the client, for control. One table, a row each; nobody
-// else asks which outcome it is, but for what is peculiar to one method. docs/architecture.md shows it.
+// The consequences of each outcome (outcome.ts): for the path, the piece, the client and control. One table, with a row for
+// each outcome; no other code asks for a particular outcome, except where a single method requires it. docs/architecture.md
+// shows the table.
 
 import { EVENT_CAPACITY_CHANGED, EVENT_INQUIRY_CHANGED, EVENT_THIN_THRESHOLD } from "../abi";
 import { EIO, ENOSPC, EPERM } from "../memory/errno";
@@ -27,48 +28,51 @@ import {
   OUTCOME_WAIT,
 } from "./outcome";
 
-/** Whether the path is to blame: not at all; if another one carries the piece out; if sending again does not help; at once. */
+/** Whether the path is blamed: never; if another path completes the piece; if a retry does not help; at once. */
 const BLAME_NONE: u32 = 0;
 export const BLAME_REFUSAL: u32 = 1;
 export const BLAME_RETRIES: u32 = 2;
 export const BLAME_FAILED: u32 = 3;
 
-/** Where the piece goes next: it is carried out. */
+/** What happens to the piece next: it is done. */
 const NEXT_DONE: u32 = 0;
 /** The same path a few times, then another one. */
 export const NEXT_HERE: u32 = 1;
-/** Likewise, once it is known where the path leads; another one may take it meanwhile. */
+/** As above, but only after the path's identity was checked; another path may take the piece meanwhile. */
 export const NEXT_HERE_VERIFIED: u32 = 2;
-/** Another path; when all were tried a pause and all of them again, a few times. */
+/** Another path; after all were tried, a pause and all of them again, a few times. */
 const NEXT_ELSEWHERE: u32 = 3;
-/** Another path, or a pause: the request's deadline is all that bounds it. */
+/** Another path, or a pause, limited only by the request's deadline. */
 export const NEXT_PAUSE: u32 = 4;
-/** To the client: it is the device's own answer. */
+/** To the client: this is the device's own answer. */
 const NEXT_CLIENT: u32 = 5;
-/** To the client, once every path has answered the same. */
+/** To the client, once every path has given the same answer. */
 export const NEXT_CLIENT_IF_ALL: u32 = 6;
 
 /** Whether the path's identity is checked before its next I/O. */
 const SAME: u32 = 0;
 const CHECK: u32 = 1;
 
-/** Port groups: as they were; they are read anew; the sense data tells the path's own state, too. */
+/** Port groups: unchanged; read again; read again, and the sense data also gives the path's own state. */
 export const GROUPS_SAME: u32 = 0;
 export const GROUPS_READ: u32 = 1;
 export const GROUPS_STATE: u32 = 2;
 
-/** Whether fewer commands at a time go to the path. */
+/** Whether the number of commands in flight on the path is lowered. */
 const KEEP: u32 = 0;
 const LOWER: u32 = 1;
 
-/** What it is as an answer to a health check: none; one, if the device has sent it and not the host's driver; one. */
+/**
+ * What it counts as for a health check: no answer; an answer if it came from the device and not from the host's driver; an
+ * answer.
+ */
 const LIFE_NONE: u32 = 0;
 const LIFE_OF_DEVICE: u32 = 1;
 const LIFE_SHOWN: u32 = 2;
 
-/** Tells control nothing. */
+/** Control is not informed. */
 const SILENT: u32 = 0;
-/** What the operation gets that goes beyond the end (`pastEnd`). */
+/** For an operation that goes beyond the end, the errno depends on the operation (`pastEnd`). */
 export const BY_OPERATION: u32 = 0;
 
 const COLUMNS: usize = 8;
@@ -82,7 +86,7 @@ const EVENT: usize = 7;
 const ERRNO: usize = 8;
 const ROW_BYTES: usize = 4 * (COLUMNS + 1);
 
-// The errno is what the client gets when the piece comes to nothing.
+// The errno is returned to the client when the piece fails for good.
 // prettier-ignore
 const rows: usize = memory.data<u32>([
   // outcome            blame          next                identity  groups       depth  health check    event                   errno
@@ -108,7 +112,7 @@ const rows: usize = memory.data<u32>([
   OUTCOME_THRESHOLD,    BLAME_NONE,    NEXT_HERE,          SAME,    GROUPS_SAME,  KEEP,  LIFE_NONE,      EVENT_THIN_THRESHOLD,   EIO,
 ], 4);
 
-/** Whether each row stands at the place of its outcome. Asked once at init. */
+/** Checks that each row is at the index of its outcome. Called once at init. */
 export function checkMeanings(): void {
   for (let outcome: u32 = 0; outcome < OUTCOME_COUNT; outcome++) assert(cell(<u8>outcome, 0) === outcome);
 }
@@ -127,7 +131,7 @@ export function nextOf(outcome: u8): u32 {
   return cell(outcome, NEXT);
 }
 
-/** Whether it is the device's own answer, which goes to the client. */
+/** Whether this is the device's own answer, which goes to the client. */
 export function isAnswer(outcome: u8): bool {
   return nextOf(outcome) >= NEXT_CLIENT;
 }
@@ -142,28 +146,31 @@ export function groupsAfter(outcome: u8): u32 {
   return cell(outcome, GROUPS);
 }
 
-/** Whether the device has too much to do. */
+/** Whether the device is overloaded. */
 export function lowersDepth(outcome: u8): bool {
   return cell(outcome, DEPTH) === LOWER;
 }
 
-/** Whether it shows that path and device answer, though not good; `fromDevice`: the host's driver had nothing to do with it. */
+/**
+ * Whether it shows that path and device respond, if not with success; `fromDevice`: it came from the device, not from the
+ * host's driver.
+ */
 export function showsLife(outcome: u8, fromDevice: bool): bool {
   const life = cell(outcome, LIFE);
   return life === LIFE_SHOWN || (life === LIFE_OF_DEVICE && fromDevice);
 }
 
-/** Whether somebody, the device or the host's driver, asks for patience. */
+/** Whether the device or the host's driver asks to wait. */
 export function asksForPatience(outcome: u8): bool {
   return cell(outcome, LIFE) === LIFE_OF_DEVICE;
 }
 
-/** EVENT_* that tells control of it; 0: none. */
+/** The event (EVENT_*) that informs control; 0: none. */
 export function eventOf(outcome: u8): u32 {
   return cell(outcome, EVENT);
 }
 
-/** What the client gets; BY_OPERATION where that depends on what it asked for. */
+/** The client's errno; BY_OPERATION where it depends on the operation. */
 export function errnoOf(outcome: u8): u32 {
   return cell(outcome, ERRNO);
 }

@@ -1,5 +1,5 @@
-// Historical service time: (in flight + 1) x the mean time a command took the path, as dm-multipath's selector of that
-// name does. The mean is exponential; `parameter` is the share of history in percent (95 when 0).
+// Historical service time: (in flight + 1) x the mean service time of the path, like dm-multipath's selector of that name.
+// The mean is exponential; `parameter` is the weight of history in percent (95 when 0).
 
 import { fewOnly, takeLeast, takeLeastOfFour } from "./scan";
 import { HISTORY, HISTORY_SCORE, IN_FLIGHT, entryAt, entriesOf, Selection } from "./layout";
@@ -12,25 +12,27 @@ export function pickHistorical(s: Selection, allowed: u32, closed: usize): u32 {
     : takeLeast(s, HISTORY_SCORE, 0, allowed, closed);
 }
 
-/** The part a mean takes in of a new sample. @param percent share of history; 0: the default */
+/** Weight of a new sample in the mean. @param percent weight of history; 0: the default */
 export function historyPart(percent: u32): f32 {
   return 1 - <f32>(percent !== 0 ? percent : HISTORY_PERCENT_DEFAULT) * 0.01;
 }
 
-/** A path that has no history yet scores by what is in flight alone, below every path that has: it is tried first. */
+/**
+ * A path without history is scored by its commands in flight alone, below every path that has history, so it is tried first.
+ */
 export function scoreHistory(s: Selection, slot: u32): void {
   const entries = entriesOf(s, slot);
   const ahead = <f32>(<i32>load<u32>(entries, IN_FLIGHT)) + 1;
   store<f32>(entries, ahead * (load<f32>(entries, HISTORY) + 1), HISTORY_SCORE);
 }
 
-/** Starts with what was learned before the policy was chosen, 0 when nothing was. */
+/** Starts with the service time learned before the policy was chosen; 0 when there is none. */
 export function seedHistory(s: Selection, slot: u32, serviceNs: u32): void {
   store<f32>(entryAt(s, HISTORY, slot), <f32>serviceNs);
   scoreHistory(s, slot);
 }
 
-/** Takes in one sample. @param serviceNs time the path was busy with the command, ns */
+/** Adds a sample. @param serviceNs time the path was busy with the command, ns */
 export function learnHistory(s: Selection, slot: u32, serviceNs: f32): void {
   const at = entryAt(s, HISTORY, slot);
   const mean = load<f32>(at);

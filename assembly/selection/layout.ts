@@ -1,87 +1,87 @@
-// What the policies know of one unit, and where it lies.
+// The policies' data about one unit, and its layout in memory.
 //
-// Structure of arrays: what a pick compares lies side by side for 32 slots, so that one SIMD load sees four of them.
-// What only a completion touches lies in one record per slot and class, so that it is in one cache line.
+// Structure of arrays: values that a pick compares are adjacent for all 32 slots, so one SIMD load reads four of them.
+// Values that only a completion uses are in one record per slot and class, so they share a cache line.
 
 import { PATHS_PER_UNIT_MAX } from "../abi";
 
 /**
- * The fields in front of the arrays. Laid over SELECTION_BYTES of memory that start at a multiple of 16. What every
- * command touches is in the first cache line.
+ * The fields in front of the arrays, at the start of SELECTION_BYTES of memory aligned to 16. Fields that every command uses
+ * are in the first cache line.
  */
 @unmanaged
 export class Selection {
   /** POLICY_*. */
   policy: u32;
-  /** Slots that may be picked, a mask. */
+  /** Mask of the slots that may be picked. */
   usable: u32;
-  /** Round robin: position of the turn in `order`. Elsewhere: the slot that wins the next tie. */
+  /** Round robin: position of the turn in `order`. Other policies: the slot that wins the next tie. */
   turn: u32;
-  /** Adaptive: slots with commands that are long past their time, a mask. */
+  /** Adaptive: mask of the slots with commands that are long overdue. */
   overdue: u32;
-  /** Commands that went out, mod 2^32. */
+  /** Number of commands sent, mod 2^32. */
   issued: u32;
-  /** What is to be done with each command beside counting it (selection.ts): bits. */
+  /** What to do with each command besides counting it (selection.ts): bits. */
   duties: u32;
-  /** A phase of learning ends when so many commands have gone out, */
+  /** A learning phase ends when `issued` reaches this number; */
   learnEnd: u32;
   /** Number of slots in `order`. */
   count: u32;
-  /** and the rest after it at this time; 0 while learning: then there is more to do with every command. */
+  /** the rest after it ends at this time; 0 while learning, when every command needs more work. */
   phaseNs: u64;
-  /** Adaptive: when an idle path is looked for next, ns. */
+  /** Adaptive: when to look for an idle path next, ns. */
   retryAtNs: u64;
   parameter: u32;
   parameter2: u32;
-  /** Slots that have a path, a mask. */
+  /** Mask of the slots that have a path. */
   present: u32;
-  /** Slots in `order`, a mask: the usable ones, or those of them that the subset names. */
+  /** Mask of the slots in `order`: the usable ones, or the usable ones of the subset. */
   scope: u32;
-  /** Slots on which something happened, and which answered, since learning began, masks. */
+  /** Masks of the slots with any activity, and with an answer, since learning began. */
   seen: u32;
   answered: u32;
-  /** Until so many commands have gone out learning rests only once every path has shown what it can do. */
+  /** Until `issued` reaches this number, learning rests only once every path has enough samples. */
   settleEnd: u32;
-  /** Adaptive: the next I/O may be spent on trying an idle path when so many commands have gone out. */
+  /** Adaptive: when `issued` reaches this number, the next I/O may be used to try an idle path. */
   retryNext: u32;
-  /** State of the random numbers. */
+  /** State of the random number generator. */
   random: u64;
-  /** Round robin: I/Os and bytes of the turn so far. */
+  /** Round robin: I/Os and bytes in the current turn so far. */
   turnIos: u32;
   turnBytes: u32;
-  /** Weighted: how far the slot picked last has come, the place where a slot joins that comes (back). */
+  /** Weighted: progress of the slot picked last, where slots that join or return start. */
   virtualTime: u32;
-  /** Hedged reads (hedge.ts): budget in hundredths of a percent, and what is saved up. */
+  /** Hedged reads (hedge.ts): budget in hundredths of a percent, and the unspent budget. */
   hedgeBudget: u32;
   hedgeSaved: i32;
-  /** Round robin: a turn ends with so many I/Os, or bytes. */
+  /** Round robin: a turn ends after this many I/Os or bytes. */
   turnIosMax: u32;
   turnBytesMax: u32;
-  /** Historical service time: the part a mean takes in of a new sample. */
+  /** Historical service time: weight of a new sample in the mean. */
   historyPart: f32;
 }
 
 /**
- * Bytes a Selection needs, arrays behind the fields included. It starts at a multiple of 16 (SIMD loads) and is too
- * large for a unit record, so the units' Selections are a table of their own.
+ * Size of a Selection, including the arrays behind the fields. It is aligned to 16 (SIMD loads) and too large for a unit
+ * record, so the units' Selections are in a table of their own.
  */
 export const SELECTION_BYTES: u32 = 9728;
 
 /**
- * Classes of the learned service times: up to 8, 32, 128, 512 KiB and larger, each for reads and for writes, and one
- * for what transfers less than a block (flush, unmap).
+ * Classes of the learned service times: up to 8, 32, 128, 512 KiB and larger, each for reads and for writes, and one for
+ * commands that transfer less than a block (flush, unmap).
  */
 export const CLASSES: u32 = 11;
 
-/** Bits of `duties`, beside LEARNING (phases.ts): the backlog is kept (adaptive); history is (historical service time). */
+/** Bits of `duties` besides LEARNING (phases.ts): keep the backlog (adaptive); keep the history (historical service time). */
 export const WEIGHING: u32 = 2;
 export const HISTORY_KEPT: u32 = 4;
 
-/** What a policy answers when this pick takes more than it usually does: the slot is then asked for the long way. */
+/** Returned by a policy when this pick needs more than usual: the long way is then called. */
 export const LONG_WAY: u32 = u32.MAX_VALUE;
 
 const ARRAY_BYTES: usize = <usize>PATHS_PER_UNIT_MAX * 4;
-/** f32[5]: hedged reads: threshold in ns of each class of reads; u16[5]: how many were seen. */
+/** f32[5]: hedged reads: threshold in ns of each class of reads; u16[5]: number of samples. */
 export const HEDGE_THRESHOLD: usize = 128;
 export const HEDGE_READS: usize = HEDGE_THRESHOLD + 20;
 /** u8[32]: usable slots by priority, highest first. */
@@ -92,23 +92,23 @@ export const PRIORITY: usize = 192;
 export const IN_FLIGHT: usize = 256;
 /** u32[32]: bytes in flight. */
 export const IN_FLIGHT_BYTES: usize = IN_FLIGHT + ARRAY_BYTES;
-/** u32[32]: weighted: how far each slot moves with each I/O, by its configured weight. */
+/** u32[32]: weighted: how far each slot moves with each I/O, from its configured weight. */
 export const STRIDE: usize = IN_FLIGHT_BYTES + ARRAY_BYTES;
 /** f32[32]: 1 / weight. */
 export const WEIGHT_INVERSE: usize = STRIDE + ARRAY_BYTES;
-/** u32[32]: weighted: how far each slot has come; the smallest is next. */
+/** u32[32]: weighted: progress of each slot; the smallest is next. */
 export const PROGRESS: usize = WEIGHT_INVERSE + ARRAY_BYTES;
 /** f32[32]: historical service time: mean in ns. */
 export const HISTORY: usize = PROGRESS + ARRAY_BYTES;
 /** f32[32]: historical service time: (in flight + 1) x mean. */
 export const HISTORY_SCORE: usize = HISTORY + ARRAY_BYTES;
-/** f32[32]: adaptive: expected ns until what is in flight is done. */
+/** f32[32]: adaptive: expected ns until the commands in flight are done. */
 export const BACKLOG: usize = HISTORY_SCORE + ARRAY_BYTES;
 /** u32[32]: 0 for usable slots, all ones for others. */
 export const CLOSED: usize = BACKLOG + ARRAY_BYTES;
-/** u32[32]: the same for a pick that may not use all usable slots. */
+/** u32[32]: the same, for a pick that may not use all usable slots. */
 export const OPENED: usize = CLOSED + ARRAY_BYTES;
-/** u64[32]: when a command last came back, or went out on an idle path, ns. */
+/** u64[32]: time of the last completion, or of the command sent on an idle path, ns. */
 const PROGRESS_NS: usize = OPENED + ARRAY_BYTES;
 /** f32[CLASSES][32]: adaptive: learned service time in ns. */
 export const COST: usize = PROGRESS_NS + 2 * ARRAY_BYTES;
@@ -116,52 +116,52 @@ export const COST: usize = PROGRESS_NS + 2 * ARRAY_BYTES;
 export const CLASS_IN_FLIGHT: usize = COST + <usize>CLASSES * ARRAY_BYTES;
 /** Learning[32][CLASSES]. */
 export const LEARNING: usize = CLASS_IN_FLIGHT + <usize>CLASSES * ARRAY_BYTES;
-/** f32[32]: adaptive: 1 / number of commands the path works on at a time, as learned. */
+/** f32[32]: adaptive: 1 / learned number of commands that the path works on at a time. */
 export const SERVERS_INVERSE: usize = LEARNING + <usize>PATHS_PER_UNIT_MAX * <usize>CLASSES * 8;
 /** Servers[32]. */
 const SERVERS: usize = SERVERS_INVERSE + ARRAY_BYTES;
 const END: usize = SERVERS + <usize>PATHS_PER_UNIT_MAX * 64;
 
-/** What is known of one slot and one class beside its COST. */
+/** What is known about one slot and one class, besides its COST. */
 @unmanaged
 class Learning {
-  /** Mean of the last few samples, to see a change early. */
+  /** Mean of the last few samples, to notice a change early. */
   recent: f32;
-  /** Number of samples the cost stands on, at most SAMPLES_MAX; 0: the cost is taken from elsewhere. */
+  /** Number of samples behind the cost, at most SAMPLES_MAX; 0: the cost was taken from elsewhere. */
   samples: u32;
 }
 
-/** How many commands a path works on at a time, and what that is learned from: decaying means of ns. */
+/** The number of commands that a path works on at a time, and what it is learned from: decaying means in ns. */
 @unmanaged
 export class Servers {
-  /** When a command last went out or came back. */
+  /** When a command was last sent or completed. */
   eventNs: u64;
-  /** Server time since the path answered last: its busy servers, as far as `count` says, times how long. */
+  /** Server time since the path's last answer: the number of its busy servers according to `count`, times the duration. */
   busyNs: f32;
-  /** The number as learned, 1..SERVERS_MAX. */
+  /** The learned number, 1..SERVERS_MAX. */
   count: f32;
   /** Server time that commands are expected to take. */
   expectedNs: f32;
-  /** Server time they took, and what was expected, over the last few answers only, to see a change early. */
+  /** Actual and expected server time over the last few answers only, to notice a change early. */
   recentNs: f32;
   recentExpectedNs: f32;
-  /** Commands that found a free server: time they took, and what was expected of it. */
+  /** Commands that found a free server: actual and expected time. */
   aloneNs: f32;
   aloneExpectedNs: f32;
-  /** About the most commands that one which came back had overtaken. */
+  /** Approximate maximum number of commands that one command has overtaken. */
   overtaking: f32;
-  /** Mean number of commands in flight when one came back, itself included. */
+  /** Mean number of commands in flight at an answer, itself included. */
   queue: f32;
-  /** Commands that came back, mod 2^32. */
+  /** Number of answers, mod 2^32. */
   answers: u32;
   /** Number of samples behind the means. */
   samples: u32;
   aloneSamples: u32;
-  /** Unused; a record is a cache line. */
+  /** Unused; pads the record to a cache line. */
   spare: u64;
 }
 
-/** Checked once per unit; a constant expression cannot fail the build here. */
+/** Called once per unit, because a constant expression cannot fail the build here. */
 export function layoutCheck(): void {
   assert(END <= <usize>SELECTION_BYTES);
   assert(offsetof<Selection>("parameter") <= 64);
@@ -171,22 +171,22 @@ export function layoutCheck(): void {
   assert((SERVERS_INVERSE & 15) === 0);
 }
 
-/** Address of the entry of a slot in an array of 4-byte entries. */
+/** Address of a slot's entry in an array of 4-byte entries. */
 export function entryAt(s: Selection, array: usize, slot: u32): usize {
   return changetype<usize>(s) + array + ((<usize>slot) << 2);
 }
 
-/** Base of the 4-byte entries of a slot: an array's offset, given to the load as a constant, costs nothing. */
+/** Base of a slot's 4-byte entries: an array's offset, given to the load as a constant, costs nothing. */
 export function entriesOf(s: Selection, slot: u32): usize {
   return changetype<usize>(s) + ((<usize>slot) << 2);
 }
 
-/** Address of the learned service time of a slot for a class. */
+/** Address of a slot's learned service time for a class. */
 export function costAt(s: Selection, slot: u32, sizeClass: u32): usize {
   return entriesOfClass(entriesOf(s, slot), sizeClass) + COST;
 }
 
-/** Base of the entries of a slot in the arrays that have 32 entries for each class. */
+/** Base of a slot's entries in the arrays that have 32 entries for each class. */
 export function entriesOfClass(entries: usize, sizeClass: u32): usize {
   return entries + ((<usize>sizeClass) << 7);
 }
@@ -199,12 +199,12 @@ export function serversAt(s: Selection, slot: u32): Servers {
   return changetype<Servers>(changetype<usize>(s) + SERVERS + ((<usize>slot) << 6));
 }
 
-/** Address of the time of the last sign of life of a slot. */
+/** Address of the time of a slot's last progress (PROGRESS_NS). */
 export function progressAt(s: Selection, slot: u32): usize {
   return changetype<usize>(s) + PROGRESS_NS + ((<usize>slot) << 3);
 }
 
-/** Class of a command: 0..4 reads, 5..9 writes, by size; 10 what transfers less than a block. */
+/** Class of a command: 0..4 reads, 5..9 writes, by size; 10 for transfers of less than a block. */
 export function classOf(bytes: u32, write: bool): u32 {
   if (bytes < 512) return CLASSES - 1;
   const size = min<u32>((32 - <u32>clz((bytes - 1) >> 12)) >> 1, 4);

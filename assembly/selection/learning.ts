@@ -1,11 +1,11 @@
-// Learning how long each path takes for a command of each class.
+// Learns how long each path takes for a command of each class.
 //
-// A sample is the time the path took for one command, without the time it waited behind others. A command that found
-// the path free tells it by its latency. Of one that waited, on a path that works on one command at a time, it is the
-// time since the command before came back. Paths that work on several: see servers.ts.
+// A sample is the time that the path took for one command, without the time that the command waited behind others. For a
+// command that found the path free it is the latency. For one that waited, on a path that works on one command at a time, it
+// is the time since the previous command's completion. For paths that work on several commands see servers.ts.
 //
-// BACKLOG is always the sum over what is in flight of what such a command costs by the present estimate; so when an
-// estimate changes, what waits on the path is valued anew at once.
+// BACKLOG is always the sum of the currently estimated costs of the commands in flight; so when an estimate changes,
+// commands that wait on the path are revalued at once.
 
 import {
   BACKLOG,
@@ -20,26 +20,26 @@ import {
 } from "./layout";
 import { LEARNING, learn, unsettle } from "./phases";
 
-/** What a command is taken to cost before anything was learned, ns. Only its being equal for all matters. */
+/** Assumed cost of a command before anything was learned, ns. It only matters that it is equal for all paths. */
 const COST_UNKNOWN: f32 = 100000;
-/** A cost is the mean of at most about so many samples: the noise of the estimate against the speed of following. */
+/** A cost is the mean of at most about this many samples: a compromise between the estimate's noise and its speed. */
 const SAMPLES_MAX: u32 = 256;
 const PART: f32 = 1.0 / 256.0;
 const COST_MIN: f32 = 1;
-/** The recent mean takes in this part of a new sample. */
+/** Weight of a new sample in the recent mean. */
 const RECENT_PART: f32 = 0.125;
-/** A sample counts at most so many times the estimate: one stalled command says little about the next. */
+/** A sample counts at most this many times the estimate: one stalled command says little about the next. */
 const SAMPLE_MAX: f32 = 8;
-/** The path has changed when the recent mean is so far from the estimate ... */
+/** The path has changed when the recent mean is this many times the estimate ... */
 const SLOWER: f32 = 2.5;
 const FASTER: f32 = 0.35;
-/** ... and the estimate then starts anew from the recent mean, which stands for so many samples. */
+/** ... and the estimate then restarts from the recent mean, which counts as this many samples. */
 const SAMPLES_RECENT: u32 = 8;
-/** An estimate of a path that had no I/O for this long may be out of date: it then weighs as much as so many samples. */
+/** The estimate of a path without I/O for this long may be outdated: it then counts as only this many samples. */
 export const STALE_NS: i64 = 100000000;
 const SAMPLES_STALE: u32 = 2;
 
-/** Nothing is known of a slot: equal costs, nothing in flight. */
+/** Forgets what is known of a slot: equal costs for all slots, nothing in flight. */
 export function forgetCosts(s: Selection, slot: u32): void {
   for (let sizeClass: u32 = 0; sizeClass < CLASSES; sizeClass++) {
     const known = learningAt(s, slot, sizeClass);
@@ -49,7 +49,7 @@ export function forgetCosts(s: Selection, slot: u32): void {
   }
 }
 
-/** A path gets its first command after STALE_NS: what was learned long ago gives way faster to what comes now. */
+/** Called for a path's first command after STALE_NS: old estimates then give way faster to new samples. */
 export function ageCosts(s: Selection, slot: u32): void {
   if ((s.duties & LEARNING) === 0) learn(s);
   for (let sizeClass: u32 = 0; sizeClass < CLASSES; sizeClass++) {
@@ -58,7 +58,7 @@ export function ageCosts(s: Selection, slot: u32): void {
   }
 }
 
-/** Takes in one sample. @param sampleNs see above */
+/** Adds a sample. @param sampleNs see above */
 export function learnCost(s: Selection, slot: u32, sizeClass: u32, sampleNs: f32): void {
   const known = learningAt(s, slot, sizeClass);
   const cost = load<f32>(costAt(s, slot, sizeClass));
@@ -76,7 +76,7 @@ export function learnCost(s: Selection, slot: u32, sizeClass: u32, sampleNs: f32
   addToCost(s, slot, sizeClass, off / <f32>(samples + 1));
 }
 
-/** The path became slower or faster: every class of it by the same factor, until each has shown its own. */
+/** The path became slower or faster: scales the cost of every class by the same factor, until each has samples of its own. */
 export function changed(s: Selection, slot: u32, factor: f32): void {
   unsettle(s);
   for (let sizeClass: u32 = 0; sizeClass < CLASSES; sizeClass++) {
@@ -88,7 +88,7 @@ export function changed(s: Selection, slot: u32, factor: f32): void {
   }
 }
 
-/** The first sample of a class on a path; paths that know nothing of this class yet take over what it says. */
+/** The first sample of a class on a path; paths that know nothing about this class adopt it. */
 function firstSample(s: Selection, slot: u32, sizeClass: u32, sampleNs: f32): void {
   const known = learningAt(s, slot, sizeClass);
   const first = !knownAnywhere(s, sizeClass);
@@ -106,7 +106,7 @@ function knownAnywhere(s: Selection, sizeClass: u32): bool {
   return false;
 }
 
-/** What to expect of a class a path has no sample of: the least of what other paths showed, so that it is tried. */
+/** Expected cost of a class of which a path has no sample: the smallest cost on other paths, so that this path is tried. */
 function seedCost(s: Selection, slot: u32, sizeClass: u32): f32 {
   let least: f32 = f32.MAX_VALUE;
   for (let other: u32 = 0; other < 32; other++) {
@@ -121,7 +121,7 @@ function setCost(s: Selection, slot: u32, sizeClass: u32, cost: f32): void {
   addToCost(s, slot, sizeClass, cost - load<f32>(costAt(s, slot, sizeClass)));
 }
 
-/** Changes an estimate, and with it the value of what is in flight. An estimate is never below 1 ns. */
+/** Changes an estimate, and with it the value of the commands in flight. An estimate is never below 1 ns. */
 function addToCost(s: Selection, slot: u32, sizeClass: u32, more: f32): void {
   const entries = entriesOf(s, slot);
   const ofClass = entriesOfClass(entries, sizeClass);

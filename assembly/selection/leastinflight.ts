@@ -1,9 +1,9 @@
-// Least in flight (queue depth): the path with the fewest commands unanswered; among equals they take turns.
+// Least in flight (queue depth): the path with the fewest commands in flight; equal paths take turns.
 
 import { fewOnly, takeLeast, takeLeastOfFour } from "./scan";
 import { IN_FLIGHT, Selection } from "./layout";
 
-/** What is in flight makes room for the slot: there are never 2^27 commands on a path. */
+/** The number in flight is shifted left by this, to make room for the slot; a path never has 2^27 commands in flight. */
 const SHIFT: u32 = 5;
 
 export function pickLeastInFlight(s: Selection, allowed: u32, closed: usize): u32 {

@@ -1,4 +1,4 @@
-// Least sectors (512 bytes): the path with the fewest sectors unanswered; among equals they take turns.
+// Least sectors (512 bytes): the path with the fewest sectors in flight; equal paths take turns.
 
 import { fewOnly, takeLeast, takeLeastOfFour } from "./scan";
 import { IN_FLIGHT_BYTES, Selection } from "./layout";

@@ -1,26 +1,25 @@
-// When commands are learned from: in phases.
+// Learning happens in phases.
 //
-// Learning costs several times what choosing a path does, and a path whose figures are known says nothing new with most
-// of its commands. So learning rests most of the time, and comes back before long: after some thousand commands, after
-// 10 ms, or at once when a command took much longer than its path's figures say. It rests only when the paths that are
-// in use have shown what they can do.
+// Learning costs several times as much as choosing a path, and most commands on a path with known figures add nothing new.
+// So learning rests most of the time and resumes soon: after some thousand commands, after 10 ms, or at once when a command
+// took much longer than the path's figures predict. It rests only when the paths in use have provided enough samples.
 //
-// What is in flight, and what that is worth, is kept always; only the estimates rest.
+// The commands in flight and their estimated cost are always tracked; only the estimates rest.
 
 import { IN_FLIGHT, entryAt, Selection, serversAt } from "./layout";
 
-/** A phase of learning is so many commands long, and so many more for each that is in flight when it begins. */
+/** Length of a learning phase in commands, and the additional commands for each one in flight at its start. */
 const LEARN_COMMANDS: u32 = 64;
 const LEARN_IN_FLIGHT: u32 = 8;
-/** Learning rests for this long. */
+/** Duration of a rest. */
 const REST_NS: u64 = 10000000;
-/** A path has shown what it can do with so many samples; others wait for it for so many commands. */
+/** A path is settled after this many samples; the others wait for it for this many commands. */
 const SETTLED_SAMPLES: u32 = 512;
 const SETTLE_COMMANDS: u32 = 16384;
-/** The duty (`Selection.duties`) to learn from every command. */
+/** The duty (`Selection.duties`) of learning from every command. */
 export const LEARNING: u32 = 1;
 
-/** A command goes out, while learning or at the end of a rest: learning begins, goes on, or rests. */
+/** A command is sent while learning or at the end of a rest: starts, continues or suspends learning. */
 export function nextPhase(s: Selection, nowNs: u64): void {
   if ((s.duties & LEARNING) === 0) {
     if (nowNs >= s.phaseNs) learn(s);
@@ -34,7 +33,7 @@ export function nextPhase(s: Selection, nowNs: u64): void {
   }
 }
 
-/** Begins to learn from every command. */
+/** Starts learning from every command. */
 export function learn(s: Selection): void {
   s.duties |= LEARNING;
   s.seen = 0;
@@ -43,19 +42,19 @@ export function learn(s: Selection): void {
   s.phaseNs = 0;
 }
 
-/** What was known of a path is not true any more (or never was): learning goes on until it has shown enough again. */
+/** What was known about a path is no longer true (or never was): learning continues until it has enough samples again. */
 export function unsettle(s: Selection): void {
   s.settleEnd = s.issued + SETTLE_COMMANDS;
 }
 
-/** Commands of a phase of learning: enough for several answers to each that is in flight. */
+/** Length of a learning phase in commands: enough for several answers to each command in flight. */
 function phaseCommands(s: Selection): u32 {
   let inFlight: u32 = 0;
   for (let rest = s.present; rest !== 0; rest &= rest - 1) inFlight += load<u32>(entryAt(s, IN_FLIGHT, ctz(rest)));
   return LEARN_COMMANDS + LEARN_IN_FLIGHT * inFlight;
 }
 
-/** Whether every path that answered in this phase has shown enough, or had the time to. */
+/** Whether every path that answered in this phase has enough samples, or has had enough time for them. */
 function settled(s: Selection): bool {
   if (<i32>(s.issued - s.settleEnd) >= 0) return true;
   for (let rest = s.answered; rest !== 0; rest &= rest - 1) {

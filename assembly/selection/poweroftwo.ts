@@ -1,4 +1,4 @@
-// Power of two choices: of two paths drawn at random, the one with fewer commands in flight (Mitzenmacher 1996).
+// Power of two choices: of two paths chosen at random, the one with fewer commands in flight (Mitzenmacher 1996).
 
 import { nthSlot } from "./scan";
 import { IN_FLIGHT, entryAt, Selection } from "./layout";
@@ -13,7 +13,10 @@ export function pickPowerOfTwo(s: Selection, allowed: u32): u32 {
   return load<u32>(entryAt(s, IN_FLIGHT, b)) < load<u32>(entryAt(s, IN_FLIGHT, a)) ? b : a;
 }
 
-/** Two different numbers below `count` (2..65535), each pair equally likely: the first, and the second in the high half. */
+/**
+ * Two different numbers below `count` (2..65535), each pair equally likely: the first in the low half, the second in the
+ * high half.
+ */
 export function drawTwo(s: Selection, count: u32): u32 {
   const draw = randomBelow(s, count * (count - 1));
   const first = draw / (count - 1);

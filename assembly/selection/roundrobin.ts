@@ -1,15 +1,16 @@
-// Round robin: the paths take turns in order of priority, highest first, then from the start again. A turn is one I/O,
-// or `parameter` I/Os, or ends once `parameter2` bytes have gone out, whichever comes first.
+// Round robin: the paths take turns in order of priority, highest first, then from the start again. A turn is one I/O or
+// `parameter` I/Os, or ends once `parameter2` bytes were sent, whichever comes first.
 //
-// The same code serves the round robin over a subset: `order` then holds only the subset, and `parameter` is its mask.
+// The same code implements the round robin over a subset: `order` then contains only the subset, and `parameter` is its
+// mask.
 
 import { POLICY_ROUND_ROBIN } from "../abi";
 import { LONG_WAY, ORDER, Selection } from "./layout";
 
-/** Most I/Os of one turn. */
+/** Maximum number of I/Os in a turn. */
 export const TURN_IOS_MAX: u32 = 1000000;
 
-/** Takes over the length of a turn from the policy's parameters. */
+/** Sets the length of a turn from the policy's parameters. */
 export function setTurn(s: Selection): void {
   const plain = s.policy === POLICY_ROUND_ROBIN;
   const ios = plain ? s.parameter : s.parameter2;
@@ -18,7 +19,7 @@ export function setTurn(s: Selection): void {
   s.turnIosMax = ios !== 0 ? ios : bytes === 0 ? 1 : u32.MAX_VALUE;
 }
 
-/** The slot whose turn it is, LONG_WAY when that is not allowed. */
+/** The slot whose turn it is; LONG_WAY when it is not allowed. */
 export function pickRoundRobin(s: Selection, allowed: u32, bytes: u32): u32 {
   const at = s.turn;
   const slot = <u32>load<u8>(changetype<usize>(s) + ORDER + at);
@@ -27,7 +28,7 @@ export function pickRoundRobin(s: Selection, allowed: u32, bytes: u32): u32 {
   return slot;
 }
 
-/** The next one in order that is allowed (a command is not sent twice down one path). */
+/** The next allowed slot in order (a command is not sent down the same path twice). */
 export function pickRoundRobinLong(s: Selection, allowed: u32, bytes: u32): u32 {
   const order = changetype<usize>(s) + ORDER;
   let at = s.turn;

@@ -1,20 +1,20 @@
-// Finding the smallest of up to 32 scores.
+// Finds the smallest of up to 32 scores.
 //
-// Scores are u32, or f32 that are not negative: their bit patterns sort the same way. The lowest five bits of a score
-// (of a f32: the last four millionths of it) give way to how far the slot is from the turn. So the smallest of these keys
-// names its slot, and equal slots take turns.
+// Scores are u32, or non-negative f32, whose bit patterns sort the same way. The lowest five bits of a score (the last four
+// millionths of an f32) are replaced by the slot's distance from the turn. So the smallest of these keys identifies its
+// slot, and equal slots take turns.
 //
-// Up to four slots are compared one by one, which has the answer soonest; more, four at a time. What a command changes is
-// loaded entry by entry there, too: a load of all four would have to wait until an entry that was stored a moment ago has
-// reached the cache, one of the same entry does not.
+// Up to four slots are compared one by one, which is the fastest way; more, four at a time. Values that every command
+// changes are loaded entry by entry there as well: a load of all four would have to wait until an entry stored a moment ago
+// has reached the cache, whereas a load of that entry alone does not.
 
 import { BACKLOG, IN_FLIGHT_BYTES, Selection, SERVERS_INVERSE, WEIGHT_INVERSE } from "./layout";
 
-/** Bits of a score that the slot takes. */
+/** Bits of a score that are replaced by the slot. */
 const SLOT_MASK: u32 = 31;
-/** u32[4]: the bits that a score keeps. In memory, as the engine makes a constant of 128 bits anew wherever it is used. */
+/** u32[4]: the bits that a score keeps. In memory, because the engine builds a 128-bit constant again at each use. */
 const SCORE_BITS: usize = memory.data<u32>([~SLOT_MASK, ~SLOT_MASK, ~SLOT_MASK, ~SLOT_MASK], 16);
-/** u32[64]: n mod 32. From place 32 - turn on: how far each slot is from the turn. */
+/** u32[64]: n mod 32. From index 32 - turn on: the distance of each slot from the turn. */
 const FAR: usize = memory.data<u32>([
   0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31,
   0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31,
@@ -37,10 +37,11 @@ export function takeLeastOfFour(s: Selection, scores: usize, shift: u32, closed:
 }
 
 /**
- * Takes the slot with the smallest score; the turn passes to the next one.
- * @param scores offset of u32[32] (or f32[32], none negative), a multiple of 16
- * @param shift the scores count shifted left by so many bits: 0, or as many as the slot takes at least
- * @param allowed a mask, not empty @param closed address of u32[32]: all ones for what is not allowed, else 0
+ * Picks the slot with the smallest score; the turn passes to the next one.
+ * @param scores offset of u32[32] (or non-negative f32[32]), a multiple of 16
+ * @param shift number of bits by which the scores are shifted left: 0, or at least as many as the slot needs
+ * @param allowed a mask, not empty
+ * @param closed address of u32[32]: all ones for slots that are not allowed, else 0
  */
 export function takeLeast(s: Selection, scores: usize, shift: u32, allowed: u32, closed: usize): u32 {
   const array = changetype<usize>(s) + scores;
@@ -72,7 +73,7 @@ function weightOf(entries: usize, bytes: u32): u32 {
   return reinterpret<u32>(inFlight * load<f32>(entries, WEIGHT_INVERSE));
 }
 
-/** Takes the slot with the smallest (bytes in flight + `bytes`) / weight. */
+/** Picks the slot with the smallest (bytes in flight + `bytes`) / weight. */
 export function takeLightest(s: Selection, bytes: u32, allowed: u32, closed: usize): u32 {
   const base = changetype<usize>(s);
   const end = groupsEnd(allowed);
@@ -89,7 +90,7 @@ function over(inFlight: v128, bytes: u32, inverse: v128): v128 {
   return f32x4.mul(f32x4.convert_i32x4_s(i32x4.add(inFlight, i32x4.splat(bytes))), inverse);
 }
 
-/** The same as `takeSoonest` among the first four slots: what has to be worked out for each pays to do at a time. */
+/** The same as `takeSoonest` among the first four slots, where it pays off to compute a single slot at a time. */
 export function takeSoonestOfFour(s: Selection, costs: usize, closed: usize): u32 {
   const base = changetype<usize>(s);
   const delays = delay(fourOf(base + BACKLOG), v128.load(costs), v128.load(base, SERVERS_INVERSE));
@@ -97,8 +98,9 @@ export function takeSoonestOfFour(s: Selection, costs: usize, closed: usize): u3
 }
 
 /**
- * Takes the slot with the shortest expected delay: what the command costs, or the work ahead of it and its own over the
- * servers that share it, whichever is longer. @param costs address of what the command costs on each slot, f32[32]
+ * Picks the slot with the shortest expected delay: the command's cost, or the backlog plus this cost divided by the number
+ * of servers, whichever is longer.
+ * @param costs address of the command's cost on each slot, f32[32]
  */
 export function takeSoonest(s: Selection, costs: usize, allowed: u32, closed: usize): u32 {
   const base = changetype<usize>(s);
@@ -113,7 +115,7 @@ export function takeSoonest(s: Selection, costs: usize, allowed: u32, closed: us
   return take(s, best);
 }
 
-/** As none is negative, the bit patterns compare as they do. */
+/** Since no value is negative, comparing the bit patterns gives the same result. */
 function delay(backlog: v128, cost: v128, share: v128): v128 {
   return i32x4.max_u(cost, f32x4.mul(f32x4.add(backlog, cost), share));
 }
@@ -124,22 +126,26 @@ function fourOf(at: usize): v128 {
   return v128.load32_lane(at, v128.load32_lane(at, two, 2, 8), 3, 12);
 }
 
-/** Address of how far each slot is from the turn, u32[32]. */
+/** Address of the slots' distances from the turn, u32[32]. */
 function distances(s: Selection): usize {
   return FAR + <usize>((32 - s.turn) << 2);
 }
 
-/** What is kept of four scores. */
+/** The bits of four scores that are kept. */
 function scoreBits(scores: v128): v128 {
   return v128.and(scores, v128.load(SCORE_BITS));
 }
 
-/** The keys of four slots. @param far address of their distances @param closed address of what closes them */
+/**
+ * The keys of four slots.
+ * @param far address of their distances
+ * @param closed address of their entries that exclude slots: all ones or 0
+ */
 function keysOf(scores: v128, far: usize, closed: usize): v128 {
   return v128.or(v128.or(scores, v128.load(far)), v128.load(closed));
 }
 
-/** The key of one of the first four slots. @param closed address of what closes the first */
+/** The key of one of the first four slots. @param closed address of the first slot's entry that excludes it: all ones or 0 */
 function keyOf(score: u32, slot: u32, turn: u32, closed: usize): u32 {
   return (score & ~SLOT_MASK) | ((slot - turn) & SLOT_MASK) | load<u32>(closed + (slot << 2));
 }
@@ -148,7 +154,7 @@ function lesser(a: u32, b: u32): u32 {
   return select(a, b, a < b);
 }
 
-/** The slot that a key names; the turn passes to the next one. */
+/** The slot of a key; the turn passes to the next one. */
 function takeKey(s: Selection, key: u32, turn: u32): u32 {
   const slot = (key + turn) & SLOT_MASK;
   s.turn = (slot + 1) & SLOT_MASK;
@@ -162,7 +168,7 @@ function take(s: Selection, keys: v128): u32 {
   return takeKey(s, key, s.turn);
 }
 
-/** Writes an array of u32[32]: 0 for the slots of a mask, all ones for the others. @param array its address */
+/** Fills an array of u32[32]: 0 for the slots of a mask, all ones for the others. @param array its address */
 export function closeExcept(array: usize, open: u32): void {
   let rest = open;
   for (let at: usize = 0; at < 128; at += 16) {
@@ -171,12 +177,12 @@ export function closeExcept(array: usize, open: u32): void {
   }
 }
 
-/** Bytes of the groups of four entries that hold every slot of a mask. */
+/** Bytes of the groups of four entries that contain all slots of a mask. */
 function groupsEnd(allowed: u32): usize {
   return <usize>(((35 - <u32>clz(allowed)) >> 2) << 4);
 }
 
-/** The slot of the n-th bit (from 0) of a mask that has more than n. */
+/** The slot of the n-th bit (from 0) of a mask that has more than n bits set. */
 export function nthSlot(mask: u32, n: u32): u32 {
   if ((mask & (mask + 1)) === 0) return n;
   let at: u32 = 0;

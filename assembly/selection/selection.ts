@@ -1,16 +1,16 @@
 // The interface between dispatch and the policies.
 //
-// Dispatch asks `pick` for a slot, tells `started` when a command goes out on it and `finished` when it came back.
-// Which slots may be picked at all (enabled, healthy, right ALUA group, not suspected) is the state machine's business:
-// it sets the usable mask, and a policy never sees an empty set.
+// Dispatch calls `pick` to choose a slot, `started` when a command is sent on it and `finished` when the command completes.
+// Which slots may be picked at all (enabled, healthy, in the right ALUA group, not suspected) is decided by the state
+// machine: it sets the usable mask, and a policy never gets an empty set.
 //
-// What is in flight and what the paths take is kept whatever the policy is, so that another can be chosen under load
-// and starts with all that is known.
+// Commands in flight and service times are tracked whatever the policy is, so that another policy can be chosen under load
+// and starts with everything that is known.
 //
-// This is on the way of every I/O. All policies need what is in flight; what else there is to do is told by `duties`, so
-// that a policy that needs no more pays for no more. What is done seldom is in functions of its own, called last, which
-// look up again what they need: then little has to be kept for the call, and the usual way is short. Methods, because only
-// these can be marked to be compiled into their callers: a call costs as much as what it does here.
+// This code runs for every I/O. All policies need the commands in flight; `duties` says what else to do, so that a policy
+// that needs no more pays for no more. Rare work is in functions of its own, called last, which look up again what they
+// need: then few values have to be saved for the call, and the usual way is short. These are methods, because only methods
+// can be marked for inlining into their callers: a call costs as much as the work done here.
 
 import { POLICY_ADAPTIVE, POLICY_AFFINITY, POLICY_HISTORICAL_SERVICE_TIME, POLICY_LEAST_IN_FLIGHT } from "../abi";
 import { POLICY_LEAST_SECTORS, POLICY_POWER_OF_TWO, POLICY_ROUND_ROBIN, POLICY_ROUND_ROBIN_SUBSET } from "../abi";
@@ -38,18 +38,18 @@ export { inUse, selectionClearPath, selectionConfigure, selectionInFlight, selec
 export { selectionServiceNs, selectionSetParameter, selectionSetPath, selectionSetPolicy } from "./settings";
 export { selectionSetUsable } from "./settings";
 
-/** A command that took so many times what was to be expected is learned from, and those after it. */
+/** A command that takes this many times its expected time starts learning: from it and from those after it. */
 const SURPRISE: f32 = 8;
 
 @unmanaged
 export class Selection extends SelectionFields {
   /**
    * Chooses the slot of the next command.
-   * @param allowed slots this command may use (usable ones it has not failed on), never empty within `usable`
-   * @param bytes bytes the command transfers
+   * @param allowed slots that this command may use (usable ones on which it has not failed), never empty within `usable`
+   * @param bytes bytes that the command transfers
    * @param write whether it writes
-   * @param affinity number of the connection it came by
-   * @param nowNs the clock
+   * @param affinity number of the connection that it came from
+   * @param nowNs the current time
    * @returns the slot; it is in `allowed & usable`
    */
   @inline
@@ -63,8 +63,9 @@ export class Selection extends SelectionFields {
   }
 
   /**
-   * What the policy in force chooses, or LONG_WAY. The policies that do least come first: to ask for the policy is most of
-   * what they cost. No function is called from here: what is kept across a call is kept in memory, also where none is made.
+   * The choice of the current policy, or LONG_WAY. The cheapest policies are tested first, because testing for the policy is
+   * most of their cost. No function is called here: values that live across a call are kept in memory, even when the call is
+   * not made.
    */
   @inline
   usual(open: u32, closed: usize, bytes: u32, write: bool, affinity: u32, nowNs: u64): u32 {
@@ -83,8 +84,8 @@ export class Selection extends SelectionFields {
   }
 
   /**
-   * A command of `bytes` went out on `slot`.
-   * @returns a note to hand to `finished`: from it the policy sees whether the command had to wait on its path
+   * A command of `bytes` bytes was sent on `slot`.
+   * @returns a note to pass to `finished`: it tells the policy whether the command had to wait on its path
    */
   @inline
   started(slot: u32, bytes: u32, write: bool, nowNs: u64): u32 {
@@ -107,7 +108,7 @@ export class Selection extends SelectionFields {
     return nowNs >= this.phaseNs ? startedMore(this, slot, nowNs, note) : note;
   }
 
-  /** Adds a command to what its path has to do. Answers its class. */
+  /** Adds a command to its path's backlog. Returns its class. */
   @inline
   weigh(entries: usize, bytes: u32, write: bool): u32 {
     this.issued += 1;
@@ -119,11 +120,11 @@ export class Selection extends SelectionFields {
   }
 
   /**
-   * A command that was `started` came back (or was given up as an orphan: then `good` is false).
-   * @param bytes as told to `started`, as well as `write`
-   * @param latencyNs time since it went out
-   * @param good whether the path did its work; a failure teaches nothing about speed unless it took long
-   * @param note what `started` answered
+   * A command passed to `started` completed (or was given up as an orphan: then `good` is false).
+   * @param bytes as passed to `started`, like `write`
+   * @param latencyNs time since it was sent
+   * @param good whether the path did its work; a failure says nothing about speed unless it took long
+   * @param note the result of `started`
    */
   @inline
   finished(slot: u32, bytes: u32, write: bool, latencyNs: u64, good: bool, nowNs: u64, note: u32): void {
@@ -143,13 +144,13 @@ export class Selection extends SelectionFields {
         store<u32>(ofClass, alike - 1, CLASS_IN_FLIGHT);
         const cost = load<f32>(ofClass, COST);
         const backlog = load<f32>(entries, BACKLOG);
-        // An idle path has no backlog: rounding errors end there.
+        // An idle path has no backlog: this removes rounding errors.
         store<f32>(entries, until === 1 || backlog < cost ? 0 : backlog - cost, BACKLOG);
         if (this.overdue !== 0) this.overdue &= ~(1 << slot);
         const shared = backlog * load<f32>(entries, SERVERS_INVERSE);
         if (<f32>(<i64>latencyNs) > SURPRISE * (shared > cost ? shared : cost)) learns = LEARNING;
       } else {
-        // Not longer than since the path answered before, or woke up.
+        // At most the time since the path's previous answer, or since it became busy.
         const apartNs = nowNs - load<u64>(progress);
         if (good) learnHistory(this, slot, <f32>(<i64>min(latencyNs, apartNs)));
         scoreHistory(this, slot);
@@ -159,13 +160,13 @@ export class Selection extends SelectionFields {
     if (learns) finishedMore(this, slot, bytes, write, latencyNs, good, nowNs, note);
   }
 
-  /** Whether every command is learned from now: then estimates may have changed. */
+  /** Whether every command is currently learned from: estimates may then have changed. */
   learns(): bool {
     return (this.duties & LEARNING) !== 0;
   }
 }
 
-/** What it chooses where that takes more than it usually does. */
+/** The choice of a policy when it needs more work than usual. */
 function pickLong(s: Selection, open: u32, bytes: u32, write: bool, nowNs: u64): u32 {
   if (s.policy === POLICY_STATIC) return pickStaticLong(s, open);
   if (s.policy === POLICY_ADAPTIVE) return pickAdaptiveLong(s, open, bytes, write, nowNs);
@@ -173,14 +174,14 @@ function pickLong(s: Selection, open: u32, bytes: u32, write: bool, nowNs: u64):
   return pickRoundRobinLong(s, open, bytes);
 }
 
-/** Closes all slots but these for one pick; answers the address of what does. */
+/** Closes all slots except `open` for one pick; returns the address of the array that does so. */
 function close(s: Selection, open: u32): usize {
   const array = changetype<usize>(s) + OPENED;
   closeExcept(array, open);
   return array;
 }
 
-/** The rest of what is to be done while learning, or at the end of a rest. Answers the note. */
+/** The rest of the work for a command sent while learning, or at the end of a rest. Returns the note. */
 function startedMore(s: Selection, slot: u32, nowNs: u64, note: u32): u32 {
   if ((s.duties & WEIGHING) === 0) s.issued += 1;
   nextPhase(s, nowNs);

@@ -1,12 +1,12 @@
-// Learning how many commands a path works on at a time.
+// Learns how many commands a path works on at a time.
 //
-// Behind a path there is not one server but a link, caches, many disks. A path that works on k commands at a time
-// answers k times as often as the time of one command says, and lets nobody wait while fewer than k are in flight.
+// Behind a path there is not a single server, but a link, caches and many disks. A path that works on k commands at a time
+// answers k times as often as the time of one command suggests, and no command waits while fewer than k are in flight.
 //
-// Two things show it. Answers of a path with one server come back in the order the commands went out; with k servers
-// they overtake each other the more, the larger k is. And commands that find a server free take k times as long as the
-// answers of the busy path are apart. A new path is taken for one with two servers: a guess that is too high is found
-// out by the path being busy, one that is too low would keep it from ever being so.
+// Two observations reveal k. A path with one server answers in the order in which the commands were sent; with k servers,
+// answers overtake each other more, the larger k is. And commands that find a free server take k times the interval between
+// the answers of the busy path. A new path is assumed to have SERVERS_FIRST servers: a guess that is too high is noticed
+// because the path is busy, one that is too low would keep it from ever being busy.
 
 import { costAt, entryAt, Selection, Servers, SERVERS_INVERSE, serversAt } from "./layout";
 import { changed, learnCost } from "./learning";
@@ -14,51 +14,51 @@ import { LEARNING, learn, unsettle } from "./phases";
 
 const SERVERS_MAX: f32 = 64;
 const SERVERS_FIRST: f32 = 8;
-/** Below this the path counts as working on one command at a time. */
+/** Below this number the path counts as working on one command at a time. */
 const ONE: f32 = 1.2;
-/** Below this a path has shown no overtaking. */
+/** Below this number a path has shown no overtaking. */
 const OVERTAKING_NONE: f32 = 0.001;
-/** The most that one command overtakes is followed upwards and downwards by these parts. */
+/** Weights with which the estimate of overtaking follows larger and smaller values. */
 const OVERTAKING_UP: f32 = 0.25;
 const OVERTAKING_DOWN: f32 = 1.0 / 256.0;
-/** How many times more servers than assumed overtaking has to show. */
+/** How many times the assumed number of servers overtaking has to indicate. */
 const OVERTAKING_MIN: f32 = 1.3;
-/** How many times longer than answers are apart a command takes before that alone counts as several servers. */
+/** How many times the interval between answers a command has to take for this alone to indicate several servers. */
 const APART: f32 = 2.5;
 /** Samples of each kind before the two are compared. */
 const SAMPLES_ENOUGH: u32 = 48;
-/** More are not counted. */
+/** Samples above this number are not counted. */
 const SAMPLES_COUNTED: u32 = 1000;
-/** The means take in this part of a new sample; the recent ones so much. */
+/** Weight of a new sample in the means, and in the recent means. */
 const PART: f32 = 1.0 / 64.0;
 const PART_SAMPLES: u32 = 64;
 const RECENT_PART: f32 = 1.0 / 32.0;
-/** The number of servers follows by this part of what it is off, and at first by so much. */
+/** Part of its error by which the number of servers is corrected, and the larger part used at first. */
 const COUNT_PART: f32 = 1.0 / 128.0;
 const COUNT_PART_SAMPLES: u32 = 128;
 const COUNT_PART_FIRST: f32 = 1.0 / 8.0;
 const OFF_MAX: f32 = 0.5;
-/** One sample counts at most so many times what was expected. */
+/** One sample counts at most this many times the expected time. */
 const SAMPLE_MAX: f32 = 8;
-/** The path has changed when the recent answers are so far from what was expected. */
+/** The path has changed when the recent answers are this far from the expected time. */
 const SLOWER: f32 = 2.5;
 const FASTER: f32 = 0.35;
 
 /**
- * A note: class (4 bits), commands ahead (8 bits), the answers so far (14 bits), and whether the command is part of the
- * backlog. Fits in one u32 with a slot.
+ * A note: class (4 bits), commands ahead (8 bits), the number of answers so far (14 bits), and whether the command is part
+ * of the backlog. Fits into one u32 together with a slot.
  */
 export const NOTE_CLASS: u32 = 15;
 const AHEAD_SHIFT: u32 = 4;
 const ANSWERS_SHIFT: u32 = 12;
 const ANSWERS_MASK: u32 = (1 << 14) - 1;
 export const NOTE_WEIGHED: u32 = 1 << 26;
-/** So many commands ahead or more, or it is not known how many. */
+/** This many commands ahead or more, or an unknown number. */
 const AHEAD_UNKNOWN: u32 = 255;
-/** The note of a command of which nothing is remembered. */
+/** The note of a command about which nothing was recorded. */
 export const NOTE_UNKNOWN: u32 = AHEAD_UNKNOWN << AHEAD_SHIFT;
 
-/** Nothing is known of a slot. */
+/** Forgets what is known about a slot. */
 export function forgetServers(s: Selection, slot: u32): void {
   const servers = serversAt(s, slot);
   servers.eventNs = 0;
@@ -70,14 +70,14 @@ export function forgetServers(s: Selection, slot: u32): void {
   forgetSums(servers);
 }
 
-/** What is to be remembered of a command that goes out. @param ahead commands in flight on the path before it */
+/** The note of a command that is being sent. @param ahead commands in flight on the path before it */
 export function noteOf(servers: Servers, ahead: u32): u32 {
   return (min(ahead, AHEAD_UNKNOWN) << AHEAD_SHIFT) | ((servers.answers & ANSWERS_MASK) << ANSWERS_SHIFT);
 }
 
 /**
- * A command goes out or came back while learning: takes note of how busy the path was since the last such moment. Time
- * before learning began does not count, and commands that went out before have overtaken nobody.
+ * A command is sent or completed while learning: records how busy the path was since the previous call. Time before learning
+ * began does not count, and commands sent before it have overtaken none.
  */
 export function seePath(s: Selection, slot: u32, inFlight: u32, nowNs: u64): Servers {
   const servers = serversAt(s, slot);
@@ -101,10 +101,10 @@ function passTime(servers: Servers, inFlight: u32, nowNs: u64): void {
 }
 
 /**
- * Learns from a command that came back, and begins to learn when it does not yet.
- * @param good whether the path did its work; a failure teaches nothing about speed unless it took long
- * @param note what `noteOf` answered, or NOTE_UNKNOWN
- * @param inFlight commands in flight until now, it included
+ * Learns from a completed command; starts learning if it was resting.
+ * @param good whether the path did its work; a failure says nothing about speed unless it took long
+ * @param note the result of `noteOf`, or NOTE_UNKNOWN
+ * @param inFlight commands in flight until now, including this one
  */
 export function learnPath(
   s: Selection,
@@ -125,7 +125,7 @@ export function learnPath(
   const known = ahead !== AHEAD_UNKNOWN;
   if (known) overtaken(servers, ahead, (servers.answers - (note >> ANSWERS_SHIFT)) & ANSWERS_MASK);
   servers.answers += 1;
-  // The time between answers is a sample once it began and ended while learning.
+  // The interval between two answers is a sample only if learning was on from its start to its end.
   const whole = ((s.answered >> slot) & 1) !== 0;
   s.answered |= 1 << slot;
   const busyNs = servers.busyNs;
@@ -145,7 +145,7 @@ export function learnPath(
   if (samples > SAMPLES_ENOUGH) compare(s, slot, servers);
 }
 
-/** How many commands that went out before this one are still out: fewer than the path has servers. */
+/** Learns from the number of commands sent before this one that are still in flight: fewer than the path has servers. */
 function overtaken(servers: Servers, ahead: u32, answers: u32): void {
   if (ahead > answers) {
     const over = <f32>(ahead - answers);
@@ -156,7 +156,7 @@ function overtaken(servers: Servers, ahead: u32, answers: u32): void {
   }
 }
 
-/** A command found the path free. */
+/** Learns from a command that found the path free. */
 function alone(servers: Servers, latencyNs: f32, cost: f32): void {
   const most = SAMPLE_MAX * cost;
   servers.aloneNs += ((latencyNs > most ? most : latencyNs) - servers.aloneNs) * PART;
@@ -165,8 +165,8 @@ function alone(servers: Servers, latencyNs: f32, cost: f32): void {
 }
 
 /**
- * Server time against what was expected: too much of it, and the path has fewer servers, or has become slower. A path
- * that is never busy tells nothing, so the number then stays; it never gets far above what is in flight.
+ * Compares server time with the expected time: if it is too long, the path has fewer servers or has become slower. A path
+ * that is never busy reveals nothing, so the number then stays; it never rises far above the number of commands in flight.
  */
 function served(s: Selection, slot: u32, servers: Servers, busyNs: f32, expectedNs: f32): void {
   const samples = servers.samples + 1;
@@ -193,20 +193,20 @@ function served(s: Selection, slot: u32, servers: Servers, busyNs: f32, expected
   setServers(s, slot, count < most ? count : most);
 }
 
-/** The part that a mean takes in of a new sample: 1 / samples at first, `least` from `enough` samples on. */
+/** Weight of a new sample in a mean: 1 / samples at first, `least` from `enough` samples on. */
 function partOf(samples: u32, least: f32, enough: u32): f32 {
   const one: f32 = 1;
   return samples >= enough ? least : one / <f32>samples;
 }
 
-/** Paths to one unit are mostly alike: those that know little of themselves take over what the first one found. */
+/** Paths to one unit are mostly alike: those with few samples of their own adopt the first path's result. */
 function tellOthers(s: Selection, count: f32): void {
   for (let slot: u32 = 0; slot < 32; slot++) {
     if (serversAt(s, slot).samples < SAMPLES_ENOUGH) setServers(s, slot, count);
   }
 }
 
-/** Whether the path shows that it has more servers than it is taken to have. */
+/** Checks whether the path shows that it has more servers than assumed. */
 function compare(s: Selection, slot: u32, servers: Servers): void {
   const single = servers.count === 1;
   if (servers.overtaking + 1 > servers.count * OVERTAKING_MIN) {

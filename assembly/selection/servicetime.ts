@@ -1,5 +1,5 @@
-// Service time: bytes in flight, this command included, over the weight an operator gave the path (its relative
-// throughput). What dm-multipath's selector of that name does.
+// Service time: bytes in flight, including this command, divided by the path's configured weight (its relative throughput),
+// like dm-multipath's selector of that name.
 
 import { fewOnly, takeLightest, takeLightestOfFour } from "./scan";
 import { Selection } from "./layout";

@@ -1,4 +1,4 @@
-// What is set of a unit's selection: its policy, its paths and which of them may be picked. Between turns only.
+// The settings of a unit's selection: its policy, its paths, and which of them may be picked. Called only between turns.
 
 import { ERROR_RANGE, PATHS_PER_UNIT_MAX, POLICY_ADAPTIVE, POLICY_COUNT, POLICY_HISTORICAL_SERVICE_TIME } from "../abi";
 import { POLICY_ROUND_ROBIN, POLICY_ROUND_ROBIN_SUBSET, POLICY_STATIC } from "../abi";
@@ -13,8 +13,8 @@ import { forgetServers } from "./servers";
 import { joinWeighted, strideOf, WEIGHT_MAX } from "./weighted";
 
 /**
- * Prepares the Selection of a new unit; nothing may be in flight.
- * @param seed seed of the random numbers of this unit; same seed, same decisions
+ * Prepares the Selection of a new unit; no commands may be in flight.
+ * @param seed seed of this unit's random numbers; the same seed gives the same decisions
  */
 export function selectionInit(s: Selection, seed: u64): void {
   layoutCheck();
@@ -26,25 +26,26 @@ export function selectionInit(s: Selection, seed: u64): void {
 }
 
 /**
- * Chooses the policy with the parameters' defaults. Takes effect with the next I/O; what is in flight stays accounted.
- * @returns 0, or a negated ERROR_RANGE when there is no such policy; the old one then stays
+ * Sets the policy, with default parameters. Takes effect with the next I/O; commands in flight stay accounted.
+ * @returns 0, or a negated ERROR_RANGE when there is no such policy; the old policy then stays
  */
 export function selectionSetPolicy(s: Selection, policy: u32): i32 {
   return selectionConfigure(s, policy, 0, 0);
 }
 
 /**
- * Chooses policy and parameters in one step: all or nothing.
+ * Sets policy and parameters in one step: all or nothing.
  *
  * | policy | parameter | parameter2 |
  * |---|---|---|
- * | round robin | I/Os of a turn, 0..1000000; 0 and 1: one | bytes of a turn; 0: no limit by bytes |
- * | round robin over a subset | mask of slots; 0: all | I/Os of a turn, 0..1000000 |
- * | historical service time | share of history in percent, 1..99; 0: 95 | 0 |
+ * | round robin | I/Os per turn, 0..1000000; 0 and 1: one | bytes per turn; 0: no limit by bytes |
+ * | round robin over a subset | mask of slots; 0: all | I/Os per turn, 0..1000000 |
+ * | historical service time | weight of history in percent, 1..99; 0: 95 | 0 |
  * | all others | 0 | 0 |
  *
  * @returns 0, or a negated ERROR_RANGE: no such policy, a parameter out of range, or a subset without a path of the unit;
- * the old policy and parameters then stay. A subset without a usable path is one: the others are used until it has one
+ * the old policy and parameters then stay. A subset without a usable path is valid: the other paths are used until it has
+ * one
  */
 export function selectionConfigure(s: Selection, policy: u32, parameter: u32, parameter2: u32): i32 {
   if (!possible(s, policy, parameter, parameter2)) return -(<i32>ERROR_RANGE);
@@ -70,15 +71,15 @@ function possible(s: Selection, policy: u32, parameter: u32, parameter2: u32): b
 }
 
 /**
- * Sets a parameter of the policy in force (UNIT_SET_POLICY_PARAMETER: index 0, UNIT_SET_POLICY_PARAMETER_2: index 1).
- * Answers 0, or a negated ERROR_RANGE when the policy does not take the value; the old one then stays.
+ * Sets a parameter of the current policy (UNIT_SET_POLICY_PARAMETER: index 0, UNIT_SET_POLICY_PARAMETER_2: index 1). Returns
+ * 0, or a negated ERROR_RANGE when the policy does not accept the value; the old value then stays.
  */
 export function selectionSetParameter(s: Selection, index: u32, value: u32): i32 {
   if (index > 1) return -(<i32>ERROR_RANGE);
   return selectionConfigure(s, s.policy, index === 0 ? value : s.parameter, index === 1 ? value : s.parameter2);
 }
 
-/** Forgets a slot whose path was removed (nothing is in flight on it any more), with all that was learned of it. */
+/** Forgets a slot whose path was removed (and has no commands in flight), with everything learned about it. */
 export function selectionClearPath(s: Selection, slot: u32): void {
   assert(load<u32>(entryAt(s, IN_FLIGHT, slot)) === 0);
   s.present &= ~(1 << slot);
@@ -94,7 +95,7 @@ export function selectionClearPath(s: Selection, slot: u32): void {
   rebuild(s);
 }
 
-/** Learned service time of a slot in ns, 0 until learned (PATH_SERVICE_NS): of its most sampled class. */
+/** Learned service time of a slot's most sampled class in ns (PATH_SERVICE_NS); 0 until learned. */
 export function selectionServiceNs(s: Selection, slot: u32): u32 {
   let samples: u32 = 0;
   let serviceNs: f32 = 0;
@@ -107,14 +108,14 @@ export function selectionServiceNs(s: Selection, slot: u32): u32 {
   return serviceNs >= 4294967040 ? u32.MAX_VALUE : <u32>serviceNs;
 }
 
-/** Commands in flight on a slot, as `started` and `finished` told. */
+/** Commands in flight on a slot, as reported by `started` and `finished`. */
 export function selectionInFlight(s: Selection, slot: u32): u32 {
   return load<u32>(entryAt(s, IN_FLIGHT, slot));
 }
 
 /**
- * Tells the priority (1..254) and the weight (1..65535) of a slot. Called whenever one changes and when a path is added.
- * @returns 0, or a negated ERROR_RANGE when a value is out of range; priority and weight then stay what they were
+ * Sets the priority (1..254) and the weight (1..65535) of a slot. Called whenever one changes and when a path is added.
+ * @returns 0, or a negated ERROR_RANGE when a value is out of range; priority and weight then stay unchanged
  */
 export function selectionSetPath(s: Selection, slot: u32, priority: u32, weight: u32): i32 {
   if (slot >= PATHS_PER_UNIT_MAX || priority === 0 || priority > 254) return -(<i32>ERROR_RANGE);
@@ -127,14 +128,14 @@ export function selectionSetPath(s: Selection, slot: u32, priority: u32, weight:
   return 0;
 }
 
-/** Tells which slots may be picked from now on. */
+/** Sets the slots that may be picked from now on. */
 export function selectionSetUsable(s: Selection, usable: u32): void {
   joinWeighted(s, usable & ~s.usable);
   s.usable = usable;
   rebuild(s);
 }
 
-/** What the account has to do for the policy; whether it is learning now stays. */
+/** Sets the accounting that the policy needs; whether learning is on stays unchanged. */
 function setDuties(s: Selection): void {
   const history = s.policy === POLICY_HISTORICAL_SERVICE_TIME;
   s.duties = (s.duties & LEARNING) | (s.policy === POLICY_ADAPTIVE ? WEIGHING : history ? HISTORY_KEPT : 0);
@@ -142,7 +143,7 @@ function setDuties(s: Selection): void {
   s.historyPart = historyPart(history ? s.parameter : 0);
 }
 
-/** Sorts the slots in scope by priority, highest first. The turn stays with its slot where that is still there. */
+/** Sorts the slots in scope by priority, highest first. The turn stays with its slot if that is still in scope. */
 function rebuild(s: Selection): void {
   const order = changetype<usize>(s) + ORDER;
   const priority = changetype<usize>(s) + PRIORITY;
@@ -168,7 +169,10 @@ function rebuild(s: Selection): void {
   for (let at: u32 = 0; at < count; at++) if (load<u8>(order + at) === current) s.turn = at;
 }
 
-/** The slots that carry I/O now, a mask: what `>` shows. Static: the highest usable; subset: that; else every usable. */
+/**
+ * Mask of the slots that carry I/O now, displayed as `>`. Static: the highest usable one; subset: its slots; otherwise every
+ * usable slot.
+ */
 export function inUse(s: Selection): u32 {
   if (s.count === 0) return 0;
   const first = <u32>load<u8>(changetype<usize>(s) + ORDER);

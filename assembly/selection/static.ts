@@ -1,8 +1,8 @@
-// Static: the usable path with the highest priority carries everything; the others are alternatives.
+// Static: the usable path with the highest priority carries all I/O; the others are alternatives.
 
 import { LONG_WAY, ORDER, Selection } from "./layout";
 
-/** The first slot in order of priority, LONG_WAY when that is not allowed. */
+/** The first slot in order of priority; LONG_WAY when it is not allowed. */
 export function pickStatic(s: Selection, allowed: u32): u32 {
   const slot = <u32>load<u8>(changetype<usize>(s) + ORDER);
   return (allowed >> slot) & 1 ? slot : LONG_WAY;

@@ -1,12 +1,15 @@
-// Weighted: I/Os in proportion to the weights an operator gave, spread evenly. Stride scheduling (Waldspurger 1995): a
-// slot that is picked moves on by a stride of 1 / weight; the one that is least far is next.
+// Weighted: distributes I/Os evenly in proportion to the configured weights. Stride scheduling (Waldspurger 1995): a slot
+// that is picked advances by a stride of 1 / weight; the slot that has advanced least is next.
 
 import { closeExcept, fewOnly, takeLeast, takeLeastOfFour } from "./scan";
 import { entryAt, LONG_WAY, OPENED, PROGRESS, Selection, STRIDE } from "./layout";
 
 /** Largest weight. */
 export const WEIGHT_MAX: u32 = 65535;
-/** Stride of weight 1. Largest weights still move by 16, so shares are true to about 6 % there, to 0.1 % below 1000. */
+/**
+ * Stride of weight 1. The largest weights still advance by 16, so shares are accurate to about 6 % there, and to 0.1 % below
+ * 1000.
+ */
 const STRIDE_MAX: u32 = 1 << 20;
 const REBASE_AT: u32 = 1 << 31;
 
@@ -23,22 +26,22 @@ export function pickWeighted(s: Selection, allowed: u32, closed: usize): u32 {
   return slot;
 }
 
-/** Moves a slot on that was picked. */
+/** Advances a slot that was picked. */
 function advance(s: Selection, slot: u32): void {
   const at = entryAt(s, PROGRESS, slot);
   const stride = load<u32>(entryAt(s, STRIDE, slot));
-  // A slot that was held back (its queue full) has fallen behind; it catches up one I/O, not all it missed.
+  // A slot that was held back (its queue was full) has fallen behind; it catches up by one I/O, not by all it missed.
   const progress = max(load<u32>(at), s.virtualTime - min(s.virtualTime, stride));
   s.virtualTime = max(s.virtualTime, progress);
   store<u32>(at, progress + stride);
 }
 
-/** Slots that come (back) start where the others are: they neither catch up at once what they missed, nor wait. */
+/** Slots that join or return start where the others are: they neither catch up at once on what they missed, nor wait. */
 export function joinWeighted(s: Selection, slots: u32): void {
   for (let rest = slots; rest !== 0; rest &= rest - 1) store<u32>(entryAt(s, PROGRESS, ctz(rest)), s.virtualTime);
 }
 
-/** The same after the numbers have become so large that they have to be rebased. */
+/** The same, after the numbers have become so large that they have to be rebased. */
 export function pickWeightedLong(s: Selection, allowed: u32): u32 {
   rebaseWeighted(s);
   const closed = changetype<usize>(s) + OPENED;
@@ -48,7 +51,7 @@ export function pickWeightedLong(s: Selection, allowed: u32): u32 {
   return slot;
 }
 
-/** Keeps the distances, takes the common part away, so that the numbers never overflow. */
+/** Subtracts the common part of the progress, so that the numbers never overflow; differences stay. */
 function rebaseWeighted(s: Selection): void {
   for (let slot: u32 = 0; slot < 32; slot++) {
     const at = entryAt(s, PROGRESS, slot);
