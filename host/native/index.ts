@@ -1,16 +1,16 @@
-// The one place that loads the native addon. Every room that needs the machine imports from here.
+// The only place that loads the native addon. Code that needs the machine imports it from here.
 
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import type * as Addon from "./addon.d.ts";
 
-/** Thrown at import when no addon for this machine is there. */
+/** Thrown at import when there is no addon for this machine. */
 export class NativeAddonMissing extends Error {
   readonly code = "ERR_NATIVE_ADDON_MISSING";
 }
 
-/** Thrown at import when the addon that is there cannot be loaded (another libc, a damaged file). */
+/** Thrown at import when the addon exists but cannot be loaded (another libc, a damaged file). */
 export class NativeAddonUnusable extends Error {
   readonly code = "ERR_NATIVE_ADDON_UNUSABLE";
 }
@@ -18,14 +18,14 @@ export class NativeAddonUnusable extends Error {
 /** Platform, architecture and C library, as in the names of prebuilt addons: `linux-x64-gnu`. */
 export function nativeTarget(): string {
   const report = process.report;
-  // Without this the report lists the network interfaces, which can take long.
+  // Otherwise the report lists the network interfaces, which can take long.
   Reflect.set(report, "excludeNetwork", true);
   const header: unknown = Reflect.get(report.getReport(), "header");
   const gnu = typeof header === "object" && header !== null && "glibcVersionRuntime" in header;
   return `${process.platform}-${process.arch}-${gnu ? "gnu" : "musl"}`;
 }
 
-/** Where the addon is: a prebuilt one beside this file, or the one that `npm run build` made. */
+/** Where the addon is: a prebuilt one beside this file, or the one made by `npm run build`. */
 function locate(): string {
   const prebuilt = join(import.meta.dirname, "prebuilt");
   if (existsSync(prebuilt)) {
@@ -40,7 +40,7 @@ function locate(): string {
   );
 }
 
-/** What is called for every turn or every I/O: plain functions of numbers (src/hot.rs), not in the generated types. */
+/** The calls made for every turn or every I/O: plain functions of numbers (src/hot.rs), not in the generated types. */
 interface HotCalls {
   ring_enter(token: number, maxWaitMicroseconds: number): number;
   media_read(token: number, address: number, block: number, blocks: number): number;
@@ -54,7 +54,7 @@ interface HotCalls {
 function load(): typeof Addon & HotCalls {
   const file = locate();
   try {
-    // A native addon has no types of its own; addon.d.ts is generated from its source, and a test compares them.
+    // A native addon has no types; addon.d.ts is generated from its source, and a test compares them.
     return createRequire(import.meta.url)(file) as typeof Addon & HotCalls;
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
@@ -64,7 +64,7 @@ function load(): typeof Addon & HotCalls {
 
 const addon = load();
 
-/** Thrown when the memory a ring or medium works on was resized, transferred or detached: it may be gone. */
+/** Thrown when the memory of a ring or medium was resized, transferred or detached: it may be gone. */
 export class NativeMemoryChanged extends Error {
   readonly code = "ERR_NATIVE_MEMORY_CHANGED";
 }
@@ -76,9 +76,7 @@ function memoryChanged(what: string): never {
 const { ring_enter: ringEnter, media_read: mediaRead, media_write: mediaWrite } = addon;
 const { media_fill: mediaFill, media_discard: mediaDiscard, media_flush: mediaFlush, media_run: mediaRun } = addon;
 
-/**
- * The I/O ring of one core. It belongs to the thread that made it. Its calls throw errors with a `code` ERR_NATIVE_*.
- */
+/** The I/O ring of one core. It belongs to the thread that created it. Its calls throw errors with a `code` ERR_NATIVE_*. */
 export class Ring extends addon.Ring {
   readonly #token = this.token;
   readonly #memory: Uint8Array;
@@ -91,9 +89,9 @@ export class Ring extends addon.Ring {
   }
 
   /**
-   * One turn: takes what the core has queued, waits until something has completed, `wake` was called, the core's deadline
-   * has come or `maxWaitMicroseconds` are over (negative: no such limit; 0: does not wait), stores completions and
-   * CONTROL_NOW_NS. Answers 1 when it was woken, else 0. Allocates nothing.
+   * One turn: takes the core's submissions, waits until something has completed, `wake` was called, the core's deadline is
+   * reached or `maxWaitMicroseconds` have passed (negative: no such limit; 0: does not wait), then stores completions and
+   * CONTROL_NOW_NS. Returns 1 when it was woken, else 0. Allocates nothing.
    */
   enter(maxWaitMicroseconds: number): number {
     if (this.#memory.length !== this.#bytes) memoryChanged("ring");
@@ -102,17 +100,17 @@ export class Ring extends addon.Ring {
 }
 
 /**
- * A medium behind emulated units: memory or a sparse file, in blocks of 512 bytes, all zeroes at first. Copies go between
- * it and the memory given to `bind`; each answers 0, or a negated errno: -EFAULT when the address does not lie within that
- * memory, -ERANGE when the blocks do not lie within the medium, -EBADF after `close` or before `bind`, -EIO, -ENOSPC.
- * They allocate nothing as long as numbers stay below 2^31.
+ * The data of emulated units: memory or a sparse file, in blocks of 512 bytes, initially all zeroes. Copies are between the
+ * medium and the memory given to `bind`; each returns 0 or a negated errno: -EFAULT when the address is outside that memory,
+ * -ERANGE when the blocks are outside the medium, -EBADF after `close` or before `bind`, -EIO, -ENOSPC. They allocate
+ * nothing as long as numbers stay below 2^31.
  */
 export class Media extends addon.Media {
   readonly #token = this.token;
   #memory: Uint8Array = new Uint8Array(0);
   #bytes = 0;
 
-  /** Binds the memory to which addresses refer from now on. */
+  /** Binds the memory that addresses refer to from now on. */
   override bind(memory: Uint8Array): void {
     super.bind(memory);
     this.#memory = memory;
@@ -123,38 +121,38 @@ export class Media extends addon.Media {
     if (this.#memory.length !== this.#bytes) memoryChanged("media");
   }
 
-  /** Copies `blocks` blocks from `block` on to `address`. */
+  /** Copies `blocks` blocks, starting at `block`, to `address`. */
   read(address: number, block: number, blocks: number): number {
     this.#check();
     return mediaRead(this.#token, address, block, blocks);
   }
 
-  /** Copies `blocks` blocks from `address` to `block` and on. */
+  /** Copies `blocks` blocks from `address` to the medium, starting at `block`. */
   write(address: number, block: number, blocks: number): number {
     this.#check();
     return mediaWrite(this.#token, address, block, blocks);
   }
 
-  /** Writes the one block at `address` to each of `blocks` blocks (WRITE SAME). */
+  /** Writes the one block at `address` to each of `blocks` blocks, starting at `block` (WRITE SAME). */
   fill(address: number, block: number, blocks: number): number {
     this.#check();
     return mediaFill(this.#token, address, block, blocks);
   }
 
-  /** Makes `blocks` blocks from `block` on read as zeroes; gives their space back as far as whole pages go. */
+  /** Makes `blocks` blocks from `block` on read as zeroes; releases the space of the whole pages among them. */
   discard(block: number, blocks: number): number {
     return mediaDiscard(this.#token, block, blocks);
   }
 
   /**
-   * How many blocks from `block` on, of `blocks` at most, are alike: positive when they were written, negative when they are
-   * holes that read as zeroes, 0 when that cannot be told.
+   * Number of blocks from `block` on, `blocks` at most, that are alike: positive when they were written, negative when they
+   * are holes that read as zeroes, 0 when this cannot be determined.
    */
   run(block: number, blocks: number): number {
     return mediaRun(this.#token, block, blocks);
   }
 
-  /** Brings what was written to stable storage (a file's, by fdatasync). */
+  /** Brings written data to stable storage (fdatasync for a file). */
   flush(): number {
     return mediaFlush(this.#token);
   }
@@ -176,7 +174,7 @@ export const receiveDescriptor = addon.receiveDescriptor;
 export const dieWithParent = addon.dieWithParent;
 export const peerCredentials = addon.peerCredentials;
 export const becomeIoFlusher = addon.becomeIoFlusher;
-// Written as a function, because only a declared one tells the compiler that nothing comes after it.
+// A function declaration, because only with one does the compiler know that nothing runs after the call.
 export function endProcess(status: number): never {
   return addon.endProcess(status);
 }

@@ -1,4 +1,4 @@
-// Whether an answer is one that the core may give: its error, and when it comes.
+// Checks whether the core may give an answer: its error, and its time.
 
 import type { FaultRequest } from "../../host/array/faults/faults.ts";
 import type { Answer } from "./client.ts";
@@ -7,31 +7,31 @@ import type { WorldPlan } from "./plan.ts";
 import { NBD } from "./wire.ts";
 
 const NS_PER_MS = 1_000_000;
-/** How much later than its deadline an answer may come: timers, and the way to the client. */
+/** How long after its deadline an answer may come: timers, and the way to the client. */
 const PUNCTUAL_NS = 50 * NS_PER_MS;
-/** The same where what a request waits for is not its own: room in the core, or a device that asks for patience. */
+/** The same when a request waits for something that is not its own: room in the core, or a device that asks it to wait. */
 const PATIENT_NS = 2000 * NS_PER_MS;
 const ASC_POWER_ON = 0x29;
 const ASC_OUT_OF_RANGE = 0x21;
-/** Requests under way in a world whose requests never wait for room: a small part of what there is. */
+/** Requests in progress in a world whose requests never wait for room: a small part of the available room. */
 const ROOMY = 8;
 
 export class AnswerRules {
   readonly losses: Losses;
   readonly #plan: WorldPlan;
-  /** Every path may be gone: any request may fail for that. */
+  /** Every path may be gone, so any request may fail. */
   #pathsMayBeGone: boolean;
-  /** The device may answer a flush with a HARDWARE ERROR: that is no path's, it goes to the client. */
+  /** The device may answer a flush with HARDWARE ERROR: no path is to blame, so the error goes to the client. */
   readonly #flushesMayFail: boolean;
   /**
-   * A request's time runs from when the core has room for it. Clients that go and come again leave behind what they had under
-   * way, and commands in a host's queue have no timer that ends them: together they may take all the room of a unit.
+   * A request's time starts when the core has room for it. Clients that disconnect and reconnect leave their requests
+   * behind, and commands in a host's queue have no timer that ends them: together they may take up all the room of a unit.
    */
   readonly #roomMayBeTaken: boolean;
   readonly #slackNs: number;
-  /** The device says again and again that it has lost power: a write that needs a flush behind it is given up at some time. */
+  /** The device reports a power loss again and again: a write that needs a flush is given up at some point. */
   readonly #flushesMayBeVain: boolean;
-  /** A path may say that the unit ends early, while another one is away because it gets a new number. */
+  /** A path may report a smaller capacity while another path is absent because it gets a new number. */
   readonly #endMayBeBelieved: boolean;
   #pausedNs = 0;
 
@@ -54,17 +54,17 @@ export class AnswerRules {
     this.#slackNs = roomy && !patience ? PUNCTUAL_NS : PATIENT_NS;
   }
 
-  /** What an earlier daemon has left may hold requests up for longer than they may wait. */
+  /** Commands left by an earlier daemon may hold up requests for longer than their timeout. */
   leftovers(): void {
     this.#pathsMayBeGone = true;
   }
 
-  /** The machine stood still: all that is under way is answered so much later. */
+  /** The machine was paused: everything in progress is answered later by this much. */
   paused(ns: number): void {
     this.#pausedNs += ns;
   }
 
-  /** Answers what is wrong with an answer, or undefined. @param ioTimeoutMs the longest deadline that was set */
+  /** Returns what is wrong with an answer, or undefined. @param ioTimeoutMs the longest deadline that was set */
   check(answer: Answer, unit: number, nowNs: number, ioTimeoutMs: number): string | undefined {
     const { error, accounted, heldNs, latencyNs, command } = answer;
     const flush = command === NBD.flush;
@@ -73,19 +73,19 @@ export class AnswerRules {
     if (lost !== undefined) return lost;
     const deadlineNs = ioTimeoutMs * NS_PER_MS;
     if (!explained) return `command ${command}: error ${error} although a path was there`;
-    // A zeroing has its time anew with each of its pieces.
+    // Each piece of a zeroing gets its full time again.
     const slackNs = command === NBD.writeZeroes || command === NBD.trim ? PATIENT_NS : this.#slackNs;
     if (heldNs <= deadlineNs + slackNs + this.#pausedNs || this.#roomMayBeTaken) return undefined;
     return `command ${command}: answered after ${heldNs / NS_PER_MS} ms`;
   }
 
-  /** Whether a request may fail for reasons that are neither its own nor the device's word on it: only ever with EIO. */
+  /** Whether a request may fail for reasons other than itself or the device's own answer: only with EIO. */
   #mayFail(answer: Answer, unit: number, nowNs: number): boolean {
     const { error, command, forced, heldNs, latencyNs } = answer;
     if (error !== NBD.eio) return false;
     if (this.#pathsMayBeGone) return true;
     if (forced && this.#flushesMayBeVain) return true;
-    // FUA may be a flush behind a write.
+    // FUA may be a write followed by a flush.
     const flushes = command === NBD.flush || command === NBD.writeZeroes || forced;
     if (flushes && (this.#flushesMayFail || this.losses.toldSince(unit, nowNs - latencyNs))) return true;
     return this.#plan.kind === "device" && heldNs >= this.#plan.ioTimeoutMs * NS_PER_MS;

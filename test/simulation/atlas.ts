@@ -1,8 +1,8 @@
-// The fault atlas: which faults a world gets, where and when, from its seed - and which may coincide.
+// The fault atlas: which faults a world gets, where and when, derived from its seed - and which may coincide.
 //
-// Time is cut into epochs with a quiet time between them. In a "reachable" world each epoch protects a set of ports that
-// covers every unit: nothing that can make a port unusable strikes those, so no client may ever see an error. In an
-// "outage" world everything may be gone at once; there, errors are right, wrong data is not.
+// Time is divided into epochs with quiet periods between them. In a "reachable" world each epoch protects a set of ports
+// that covers every unit: no fault that can make a port unusable strikes these ports, so no client may ever see an error. In
+// an "outage" world all paths may be gone at once; there, errors are acceptable, wrong data is not.
 
 import type { ArrayPortInfo } from "../../host/array/array.ts";
 import type { Fault, FaultPlace, FaultRequest } from "../../host/array/faults/faults.ts";
@@ -11,9 +11,9 @@ import type { Random } from "./random.ts";
 
 export interface Atlas {
   readonly faults: readonly FaultRequest[];
-  /** When the last fault is over, ms. */
+  /** End of the last fault, ms. */
   readonly endMs: number;
-  /** Whether every path may be gone, so that a client may be answered with EIO for no reason of its own. */
+  /** Whether all paths may be gone at once, so that a client may get EIO for a correct request. */
   readonly errorsAllowed: boolean;
 }
 
@@ -22,25 +22,25 @@ export interface AtlasGround {
   readonly units: number;
   /** Blocks of a unit. */
   readonly blocks: number;
-  /** Which host a path is of: each has to keep one to every unit. */
+  /** The host of an initiator port: each host has to keep one path to every unit. */
   hostOf(initiatorPort: number): number;
-  /** Blocks that clients use. */
+  /** Blocks used by clients. */
   readonly windows: readonly Cells[];
   readonly kind: "reachable" | "outage" | "device";
-  /** Whether the array loses power once: for a moment every path fails then. */
+  /** Whether the array loses power once: every path then fails for a moment. */
   readonly powerLoss: boolean;
-  /** Time over which the clients spread their requests, ms. */
+  /** Time span of the clients' requests, ms. */
   readonly spanMs: number;
   /** Interval of the path patrol, ms. */
   readonly patrolMs: number;
-  /** Longest quiet time patrol needs to take recovered paths back, ms. */
+  /** Longest quiet period that patrol needs for the failback of recovered paths, ms. */
   readonly recoveryMs: number;
 }
 
-/** A designation descriptor (SPC-4 7.8.6.1): NAA 6, of no unit that there is. */
+/** A designation descriptor (SPC-4 7.8.6.1): NAA 6, of a unit that does not exist. */
 const STRANGER = "010300106001a2b0ffffffffffffffffffffffff";
 
-/** Ports nothing deadly may strike in an epoch. */
+/** Ports that no deadly fault may strike during an epoch. */
 function protect(ground: AtlasGround, random: Random): Set<number> {
   const { ports } = ground;
   if (ground.kind === "outage") return new Set();
@@ -58,7 +58,10 @@ function protect(ground: AtlasGround, random: Random): Set<number> {
   return new Set(kept.map((port) => port.port));
 }
 
-/** A place made of unprotected ports: one port, or a whole initiator port, target port or controller when all are. */
+/**
+ * A place that consists of unprotected ports: one port, or a whole initiator port, target port or controller if all of its
+ * ports are unprotected.
+ */
 function deadlyPlace(ground: AtlasGround, guarded: ReadonlySet<number>, random: Random): FaultPlace | undefined {
   const open = ground.ports.filter((port) => !guarded.has(port.port));
   if (open.length === 0) return undefined;
@@ -84,7 +87,7 @@ function deadlyPlace(ground: AtlasGround, guarded: ReadonlySet<number>, random: 
 /** Faults that can make a port unusable. */
 function deadlyFault(ground: AtlasGround, place: FaultPlace, random: Random): Fault {
   const singlePort = place.port !== undefined;
-  // A HARDWARE ERROR of the only path that has not failed is the device's answer in the end: a client may see it.
+  // A HARDWARE ERROR of the only path that has not failed finally counts as the device's answer: a client may see it.
   const keys = ground.powerLoss ? [2, 0xb] : [2, 4, 0xb];
   const makers: (() => Fault)[] = [
     () => ({ kind: "port-down" }),
@@ -115,13 +118,13 @@ function deadlyFault(ground: AtlasGround, place: FaultPlace, random: Random): Fa
     }),
     () => ({ kind: "busy", depth: 0, status: random.pick(["busy", "task-set-full"] as const) }),
   ];
-  // Neither is short data: with a spared path that has not come back from a loss of power, it is all there is.
+  // Nor is short data: if a protected path has not yet recovered from a power loss, no other data is available.
   if (!ground.powerLoss) makers.push(() => ({ kind: "short-data", missingBytes: random.pick([1, 512, 4096]) }));
   if (place.controller !== undefined) {
     makers.push(() => ({ kind: "alua", state: random.pick([1, 2, 3, 14, 15]), silent: random.chance(0.3) }));
   }
   if (singlePort) makers.push(() => ({ kind: "remap", unit: null }));
-  // Nobody can tell whose the path is, or it says that it is somebody else's.
+  // The path cannot be identified, or it reports another unit's identity.
   makers.push(
     () => ({ kind: "nonsense-pages" }),
     () => ({ kind: "vpd-page", page: 0x83, payload: STRANGER }),
@@ -130,10 +133,10 @@ function deadlyFault(ground: AtlasGround, place: FaultPlace, random: Random): Fa
 }
 
 /**
- * A LUN is given to another unit, as an administrator of the array does it: in two steps, with time between them in
- * which the path is seen to lead nowhere, or to be down. Without that time no host is safe: the unit attention is told to
- * one command, and what was sent right behind it is carried out on the other unit. Whether the array tells of the second
- * step or not, the identity check has to find out.
+ * A LUN is mapped to another unit, as an administrator of the array would do it: in two steps, with time between them in
+ * which the path leads nowhere or is down. Without this time no host is safe: one command gets the unit attention, and
+ * commands sent right behind it are executed on the other unit. Whether or not the array reports the second step, the
+ * identity check has to detect it.
  */
 function remapping(ground: AtlasGround, where: FaultPlace, atMs: number, random: Random): FaultRequest[] {
   const noticedMs = 3 * ground.patrolMs + 500;
@@ -156,13 +159,13 @@ function remapping(ground: AtlasGround, where: FaultPlace, atMs: number, random:
   ];
 }
 
-/** Faults that every port may have at the same time without a unit being lost. */
+/** Faults that all ports may have at the same time without the loss of a unit. */
 function harmlessFault(ground: AtlasGround, random: Random): FaultRequest {
   return random.pick<() => FaultRequest>([
     () => ({ fault: { kind: "slow", factor: random.pick([1, 1, 5]), delayMs: random.between(1, 30) } }),
-    // The unit grows; what is offered of it stays what it was.
+    // The unit grows; the size of its export stays.
     () => ({ fault: { kind: "capacity", blocks: ground.blocks + random.pick([1, 8, 1024]) } }),
-    // Power lost with every third command would be lost before every flush that makes FUA, too.
+    // If power were lost with every third command, it would also be lost before every flush for FUA.
     () => ({
       fault: { kind: "unit-attention", asc: 0x29, ascq: random.pick([0, 1, 2, 3, 4, 7]), every: random.between(7, 40) },
     }),
@@ -175,7 +178,7 @@ function harmlessFault(ground: AtlasGround, random: Random): FaultRequest {
     }),
     () => ({ fault: { kind: "error", status: 2, senseKey: 0xb, asc: 0x47, ascq: 3 }, when: { probability: 0.02 } }),
     () => ({ fault: { kind: "error", hostStatus: 0x0b }, when: { probability: 0.02 } }),
-    // It has lost what it had acknowledged, and tells whoever asks next.
+    // The device has lost acknowledged data, and reports it to the next command.
     () => ({
       fault: {
         kind: "error",
@@ -187,10 +190,10 @@ function harmlessFault(ground: AtlasGround, random: Random): FaultRequest {
       },
       when: random.pick([{ times: 1 }, { probability: 0.02 }]),
     }),
-    // Almost no room any more: that concerns nobody yet.
+    // Almost no space left: this does not affect clients yet.
     () => ({ fault: { kind: "unit-attention", asc: 0x38, ascq: 7, every: random.between(5, 60) } }),
     () => ({ fault: { kind: "short-data", missingBytes: 512 }, when: { probability: 0.02 } }),
-    // Commands that get lost, or whose answer does, or that come late, now and then.
+    // Occasionally commands get lost, or their answers do, or they are late.
     () => ({
       fault: {
         kind: "no-answer",
@@ -206,7 +209,7 @@ function harmlessFault(ground: AtlasGround, random: Random): FaultRequest {
   ])();
 }
 
-/** Answers of the device itself: they go to the client. */
+/** The device's own answers: they go to the client. */
 function deviceFault(ground: AtlasGround, random: Random): FaultRequest {
   const window = random.pick(ground.windows);
   const first = window.first + random.between(0, window.count - 1);
@@ -216,7 +219,7 @@ function deviceFault(ground: AtlasGround, random: Random): FaultRequest {
       fault: { kind: "error", status: 2, senseKey: 3, asc: random.pick([0x11, 0x0c]), ascq: 0 },
       when: { commands: "io", ...range },
     }),
-    // No room for what is written: the array says it, or the kernel made of it.
+    // No space for written data: reported by the array, or by the kernel as its own error.
     () => ({
       fault: { kind: "error", status: 2, senseKey: 7, asc: 0x27, ascq: 7 },
       when: random.chance(0.5) ? { commands: "writes" } : { commands: "writes", ...range },
@@ -240,7 +243,7 @@ function middleOf({ first, count }: Cells): number {
   return first + Math.floor(count / 2);
 }
 
-/** What the field's devices do besides: none of it may cost a client an answer, or a path its good name for long. */
+/** Other behaviour of devices in the field: none of it may cost a client an error, or blame a path for long. */
 function fieldFault(ground: AtlasGround, { guarded }: Epoch, random: Random): FaultRequest | undefined {
   const anywhere = random.chance(0.5) ? {} : { where: { port: random.pick(ground.ports).port } };
   const makers: (() => FaultRequest | undefined)[] = [
@@ -250,7 +253,7 @@ function fieldFault(ground: AtlasGround, { guarded }: Epoch, random: Random): Fa
       fault: { kind: "late", delayMs: random.between(200, 6000) },
       when: { opcode: random.pick([0x42, 0x93, 0x91]) },
     }),
-    // The page that tells who a device is cannot be read just now.
+    // The identification page cannot be read for now.
     () => ({
       ...anywhere,
       fault: random.pick<FaultRequest["fault"]>([
@@ -262,7 +265,8 @@ function fieldFault(ground: AtlasGround, { guarded }: Epoch, random: Random): Fa
       when: { page: 0x83, times: random.between(1, 3) },
     }),
   ];
-  // A path does not show yet that the unit has grown. Where it is the only one that has not failed, that is the device's answer.
+  // A path does not report yet that the unit has grown. If it is the only one that has not failed, this is the device's
+  // answer.
   const open = ground.ports.filter((port) => !guarded.has(port.port));
   if (open.length > 0 && !ground.powerLoss && ground.kind !== "outage") {
     makers.push(() => ({
@@ -274,14 +278,14 @@ function fieldFault(ground: AtlasGround, { guarded }: Epoch, random: Random): Fa
   return random.pick(makers)();
 }
 
-/** Makes the faults of a world. */
+/** Creates the faults of a world. */
 export function makeAtlas(ground: AtlasGround, random: Random): Atlas {
   const faults: FaultRequest[] = [];
   const past: Epoch[] = [];
   let nowMs = random.between(5, Math.min(200, ground.spanMs / 4));
   const epochs = random.between(1, 3);
   for (let epoch = 0; epoch < epochs; epoch++) {
-    // Faults that begin and end within dense load find other things than long ones.
+    // Faults that begin and end during dense load find different bugs than long ones.
     let lengthMs = random.chance(0.4) ? random.between(100, ground.spanMs) : random.between(200, 6000);
     const guarded = protect(ground, random);
     const inEpoch = (request: FaultRequest): void => {
@@ -307,7 +311,7 @@ export function makeAtlas(ground: AtlasGround, random: Random): Atlas {
     past.push({ startMs: nowMs, lengthMs, guarded });
     nowMs += lengthMs + ground.recoveryMs;
   }
-  // Drawn last, so that the rest of each seed's world stays what it was.
+  // Drawn last, so that the rest of each seed's world stays the same.
   for (const epoch of past) {
     const request = random.chance(0.4) ? fieldFault(ground, epoch, random) : undefined;
     if (request === undefined) continue;

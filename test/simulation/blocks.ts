@@ -1,19 +1,19 @@
-// What simulated clients write. Every 64 bytes say which write put them there and where "there" is; the bytes between are
-// made of both. So data of another write, of another place or unit, or moved by however little, is recognised.
+// The content that simulated clients write. Every 64 bytes name the write that put them there and their place; the bytes
+// between are derived from both. So data of another write, place or unit, or data moved by any distance, is detected.
 //
-// Some writes are partly, or nearly all, zeroes: in each period of the unit's bytes only a stretch is not, and that begins
-// and ends at no border of anything. What looks for zeroes has to look at all of them.
+// Some writes are partly or almost entirely zeroes: in each period of the unit's bytes only one stretch is not zero, and it
+// is not aligned to anything. Code that looks for zeroes has to look at all the bytes.
 
-/** Stamp of what nobody wrote: all bytes zero. */
+/** Stamp of bytes that nobody wrote: all zero. */
 export const ZERO = 0;
 
 /** Bytes that name their write and place. */
 const CHUNK_BYTES = 64;
 const WORDS = CHUNK_BYTES / 4;
-/** So many bytes that are not zero name their write for certain; fewer might be another one's by chance. */
+/** This many bytes that are not zero identify their write with certainty; fewer might match another one by chance. */
 const CERTAIN_BYTES = 8;
 
-/** Where the client's units of counting lie: each block has a cell from each cut to the next, or to its end. */
+/** Boundaries of the client's cells: each block has a cell from each cut to the next, or to the block's end. */
 export class Layout {
   readonly blockBytes: number;
   /** Ascending; the first is 0. */
@@ -39,7 +39,7 @@ export class Layout {
   }
 }
 
-/** Which bytes of a write are not zero: `from` to `end` of each `period`. */
+/** The bytes of a write that are not zero: `from` to `end` of each `period`. */
 interface Stretch {
   readonly period: number;
   readonly from: number;
@@ -48,7 +48,7 @@ interface Stretch {
 
 const PERIODS = [256, 1024, 8192, 65_664, 300_007];
 
-/** Five writes of eight are full; the others have runs of zeroes, or hardly anything else. */
+/** Five of eight writes are full; the others have runs of zeroes, or are almost entirely zero. */
 function stretchOf(stamp: number): Stretch | undefined {
   const style = stamp & 7;
   if (style < 5) return undefined;
@@ -59,7 +59,7 @@ function stretchOf(stamp: number): Stretch | undefined {
   return { period, from: Math.floor(from), end: Math.min(Math.floor(from) + bytes, period) };
 }
 
-/** Makes zeroes of what of `target`, which begins at byte `offset` of the unit, is not in the stretch. */
+/** Sets the bytes of `target`, which begins at byte `offset` of the unit, to zero outside the stretch. */
 function clear(target: Uint8Array, offset: number, { period, from, end }: Stretch): void {
   const within = (at: number): number => Math.min(Math.max(at, 0), target.length);
   for (let at = -(offset % period); at < target.length; at += period) {
@@ -68,7 +68,7 @@ function clear(target: Uint8Array, offset: number, { period, from, end }: Stretc
   }
 }
 
-/** Fills whole chunks from chunk number `chunk` of the unit on. */
+/** Fills whole chunks, starting with chunk number `chunk` of the unit. */
 function fillChunks(words: Uint32Array, count: number, unit: number, chunk: number, stamp: number): void {
   for (let at = 0; at < count; at += WORDS, chunk++) {
     const high = Math.floor(chunk / 0x1_0000_0000);
@@ -88,7 +88,7 @@ let scratch = Buffer.from(new ArrayBuffer(1 << 16));
 let scratchWords = new Uint32Array(scratch.buffer);
 const ZEROES = Buffer.alloc(4096);
 
-/** What write `stamp` puts at `offset` of a unit: `bytes` bytes of the scratch, from the answered place on. */
+/** Creates the content of write `stamp` at `offset` of a unit: `bytes` bytes of the scratch, from the returned index on. */
 function make(unit: number, offset: number, bytes: number, stamp: number): number {
   const lead = offset % CHUNK_BYTES;
   const chunks = Math.ceil((lead + bytes) / CHUNK_BYTES);
@@ -102,7 +102,7 @@ function make(unit: number, offset: number, bytes: number, stamp: number): numbe
   return lead;
 }
 
-/** Fills `target` with what write `stamp` puts at byte `offset` of a unit. */
+/** Fills `target` with the content of write `stamp` at byte `offset` of a unit. */
 export function fillContent(target: Uint8Array, unit: number, offset: number, stamp: number): void {
   const at = make(unit, offset, target.length, stamp);
   target.set(scratch.subarray(at, at + target.length));
@@ -113,7 +113,7 @@ export class Sight {
   readonly #data: Buffer;
   readonly #unit: number;
   readonly #offset: number;
-  /** Stamp of the cell before: most likely this one's as well. */
+  /** Stamp of the previous cell: most likely also this one's. */
   #last = ZERO;
 
   /** @param offset where in the unit the data begins */
@@ -123,7 +123,7 @@ export class Sight {
     this.#offset = offset;
   }
 
-  /** Whether `bytes` bytes from `offset` of the unit on are what write `stamp` puts there. */
+  /** Whether `bytes` bytes of the unit, from `offset` on, are the content of write `stamp`. */
   holds(offset: number, bytes: number, stamp: number): boolean {
     if (stamp === ZERO) return this.zero(offset, bytes);
     if (stretchOf(stamp) === undefined && !this.#named(offset, bytes, stamp)) return false;
@@ -132,7 +132,7 @@ export class Sight {
     return this.#data.compare(scratch, from, from + bytes, at, at + bytes) === 0;
   }
 
-  /** Whether the first chunk that begins there bears the name of a write; true when none does. */
+  /** Whether the first chunk that begins in these bytes names write `stamp`; true when none begins there. */
   #named(offset: number, bytes: number, stamp: number): boolean {
     const at = Math.ceil(offset / CHUNK_BYTES) * CHUNK_BYTES;
     return at + 4 > offset + bytes || this.#data.readUint32LE(at - this.#offset) === stamp;
@@ -142,7 +142,7 @@ export class Sight {
     const data = this.#data;
     const end = offset - this.#offset + bytes;
     for (let at = offset - this.#offset; at < end; at += ZEROES.length) {
-      // Most of what is not zero shows it at once.
+      // Most bytes that are not zero show this at once.
       if (data[at] !== 0) return false;
       const step = Math.min(ZEROES.length, end - at);
       if (data.compare(ZEROES, 0, step, at, at + step) !== 0) return false;
@@ -150,7 +150,7 @@ export class Sight {
     return true;
   }
 
-  /** Whether those bytes, which bear that stamp, can be that write's only. */
+  /** Whether these bytes, which have this stamp, can only be of this write. */
   certain(offset: number, bytes: number, stamp: number | undefined): boolean {
     if (stamp !== undefined && stamp !== ZERO && stretchOf(stamp) === undefined && bytes >= CERTAIN_BYTES) return true;
     let count = 0;
@@ -159,7 +159,7 @@ export class Sight {
     return count >= CERTAIN_BYTES;
   }
 
-  /** The write whose bytes those are, as far as they tell; undefined when they do not. */
+  /** The write that these bytes are of; undefined when they do not identify one. */
   stampOf(offset: number, bytes: number): number | undefined {
     if (this.#last !== ZERO && this.holds(offset, bytes, this.#last)) return this.#last;
     if (this.zero(offset, bytes)) return ZERO;
@@ -171,7 +171,7 @@ export class Sight {
     return stamp;
   }
 
-  /** What is there, for a message: the names that its chunks bear. */
+  /** The writes named by the chunks of these bytes, for a message. */
   describe(offset: number, bytes: number): string {
     const names: string[] = [];
     const first = Math.ceil(offset / CHUNK_BYTES) * CHUNK_BYTES;

@@ -1,5 +1,5 @@
-// The core's accounts: at any moment what it says it has is what it took and did not give back, and what it says it did is what
-// its host has seen. At rest everything has come back.
+// The core's accounts: at any moment, the resources it reports as used are those taken and not returned, and its counters
+// match what its host has observed. At rest everything has been returned.
 
 import {
   OP_SCSI,
@@ -36,7 +36,7 @@ import type { CoreLimits } from "../../host/reactor/core.ts";
 import { INSPECT, type SimulatedCore } from "./core.ts";
 import type { Tap } from "./tap.ts";
 
-/** What paths that are gone had done, by port. */
+/** What removed paths had done, by port. */
 interface Past {
   ios: number;
   checks: number;
@@ -53,12 +53,12 @@ export class Books {
   readonly #tap: Tap;
   readonly #limits: CoreLimits;
   readonly #violation: (text: string) => void;
-  /** The port each path record in use leads to. */
+  /** The port of each path record in use. */
   readonly #ports = new Map<number, number>();
   readonly #past = new Map<number, Past>();
-  /** Connections given to the core whose end was not told, by handle: their unit. */
+  /** Connections passed to the core whose end has not been reported, by handle: their unit. */
   readonly #connections = new Map<number, number>();
-  /** Completions of nothing that the core was given. */
+  /** Completions given to the core that belong to no submission. */
   strays = 0;
 
   constructor(core: SimulatedCore, tap: Tap, limits: CoreLimits, violation: (text: string) => void) {
@@ -72,12 +72,12 @@ export class Books {
     this.#ports.set(path, port);
   }
 
-  /** The port of a path; undefined: there is no such path. */
+  /** The port of a path; undefined: no such path. */
   portOf(path: number): number | undefined {
     return this.#ports.get(path);
   }
 
-  /** A path has gone, and its record is not in use again yet. */
+  /** A path was removed, and its record is not in use again yet. */
   pathGone(path: number): void {
     const port = this.#ports.get(path);
     if (port === undefined) return this.#violation(`path ${path} goes, which was none`);
@@ -98,7 +98,7 @@ export class Books {
     if (!this.#connections.delete(connection)) this.#violation(`the end of connection ${connection} is told twice`);
   }
 
-  /** Connections whose end was not told. */
+  /** Number of connections whose end has not been reported. */
   get connections(): number {
     return this.#connections.size;
   }
@@ -201,7 +201,7 @@ export class Books {
     }
   }
 
-  /** What has not come back, when nothing is asked any more; empty when all has. */
+  /** Resources that have not been returned although no requests are left; empty when all have. */
   unreturned(): string[] {
     const { exports } = this.#core;
     const found: string[] = [];
@@ -225,7 +225,7 @@ export class Books {
     return found;
   }
 
-  /** The histograms hold every I/O that is counted; nobody wins more than he tries. */
+  /** The histograms contain every counted I/O; no more hedges are won than were tried. */
   statistics(): void {
     for (const path of this.#ports.keys()) this.#histograms(`path ${path}`, this.#path(path, PATH_STATISTICS));
     for (let unit = 0; unit < this.#limits.units; unit++) {

@@ -1,4 +1,5 @@
-// A client of one unit: sends random NBD requests, keeps a number of them under way, and tells the history what it saw.
+// A client of one unit: sends random NBD requests, keeps several of them in progress, and records what it saw in the
+// history.
 
 import { fillContent, Sight, ZERO, type Layout } from "./blocks.ts";
 import { expected, GOOD, refusals, type Agreement, type Offer, type Trouble } from "./expected.ts";
@@ -8,7 +9,7 @@ import { draft, headerFor, type Draft, type Ground, type Mix } from "./requests.
 import { EXTENDED_REQUEST_BYTES, encodeRequest, type Extent, NBD, REQUEST_BYTES, ReplyDecoder } from "./wire.ts";
 import { foundIn, type Witness } from "./witness.ts";
 
-/** What a client needs to know of the unit it works on. */
+/** What a client needs to know about its unit. */
 export interface ClientUnit {
   readonly number: number;
   readonly layout: Layout;
@@ -17,9 +18,9 @@ export interface ClientUnit {
   readonly windows: readonly Cells[];
   readonly history: History;
   readonly witness: Witness;
-  /** What is the matter with the device. */
+  /** Known problems of the device. */
   readonly troubles: readonly Trouble[];
-  /** Gives every write of the world a stamp of its own. */
+  /** Gives every write of the world a unique stamp. */
   nextStamp(): number;
 }
 
@@ -27,17 +28,17 @@ export interface ClientPlan {
   readonly requests: number;
   readonly depth: number;
   readonly agreed: Agreement;
-  /** Most blocks of a request; `logarithmic`: small ones as likely as large ones. */
+  /** Largest request in blocks; `logarithmic`: small ones are as likely as large ones. */
   readonly blocksMax: number;
   readonly logarithmic: boolean;
   /** Mean pause before a request, ns. */
   readonly pauseNs: number;
   readonly mix: Mix;
-  /** Reads these, one after the other, and nothing else. */
+  /** Reads these cells, one range after the other, and nothing else. */
   readonly sweep?: readonly Cells[];
 }
 
-/** How the world carries a client's bytes and counts what it saw. */
+/** Carries a client's bytes and counts what it saw. */
 export interface ClientHost {
   nowNs(): number;
   after(delayNs: number, action: () => void): void;
@@ -50,22 +51,22 @@ export interface ClientHost {
   answered(answer: Answer): void;
 }
 
-/** A request has been answered. */
+/** The answer to a request. */
 export interface Answer {
   readonly latencyNs: number;
   /** Time since the core had taken the request, ns. */
   readonly heldNs: number;
   readonly command: number;
-  /** It was to be on the medium (FUA). */
+  /** The data had to be on the medium (FUA). */
   readonly forced: boolean;
   readonly error: number;
-  /** Whether that is one of the errors that the request and the device account for, or none where none had to be. */
+  /** Whether the request and the device explain the error, or the lack of one. */
   readonly accounted: boolean;
 }
 
 interface Open {
   readonly draft: Draft;
-  /** Header and payload, for sending it again. */
+  /** Header and payload, for sending the request again. */
   readonly bytes: Uint8Array;
   readonly firstSentNs: number;
   sentNs: number;
@@ -119,17 +120,17 @@ export class Client {
     this.#host.violation(`client ${this.#id} of unit ${this.#unit.number}: ${text}`);
   }
 
-  /** Requests sent and not answered. */
+  /** Number of requests sent but not answered. */
   get open(): number {
     return this.#open.size;
   }
 
-  /** Nothing more will be sent and everything was answered. */
+  /** Nothing more will be sent, and everything was answered. */
   get done(): boolean {
     return this.#gone || (this.#sent >= this.#plan.requests && this.#open.size === 0);
   }
 
-  /** When the oldest request under way was sent; Infinity when none is. */
+  /** When the oldest unanswered request was sent; Infinity when there is none. */
   get oldestNs(): number {
     let oldest = Infinity;
     for (const open of this.#open.values()) oldest = Math.min(oldest, open.sentNs);
@@ -150,13 +151,13 @@ export class Client {
     }
   }
 
-  /** The connection is gone: what was not answered stays open for ever in the history. */
+  /** The connection is gone: unanswered requests stay open forever in the history. */
   vanish(): void {
     this.#gone = true;
     this.#open.clear();
   }
 
-  /** It has another connection: what was not answered is sent again, as the kernel's driver and QEMU do. */
+  /** The client has a new connection: unanswered requests are sent again, as the kernel's driver and QEMU do. */
   sendAgain(): void {
     this.#decoder = this.#newDecoder();
     for (const open of this.#open.values()) {
@@ -184,11 +185,11 @@ export class Client {
     const now = this.#host.nowNs();
     const extended = this.#plan.agreed.replies === "extended";
     const headBytes = extended ? EXTENDED_REQUEST_BYTES : REQUEST_BYTES;
-    // All of it is written below, but for a payload that nobody may take.
+    // All of it is written below, except for a payload that nobody may accept.
     const bytes = Buffer.allocUnsafeSlow(headBytes + (header.command === NBD.write ? header.bytes : 0));
     encodeRequest(new DataView(bytes.buffer), header, this.#id, cookie, extended);
     const wrong = refusals(header, this.#plan.agreed, this.#unit.offer);
-    // That zeroes do not come fast may turn out when some of them are written.
+    // That zeroing is not fast may turn out only when some zeroes are written.
     wrong.delete(NBD.enotsup);
     const inOrder = wrong.size === 0;
     this.#open.set(cookie, {
@@ -206,7 +207,7 @@ export class Client {
     this.start();
   }
 
-  /** Begins what changes the medium, in the history and in the payload. */
+  /** Registers a request that changes the medium in the history, and fills its payload. */
   #write({ header, first, count }: Draft, payload: Uint8Array, now: number): WriteHandle | undefined {
     const { history, windows } = this.#unit;
     const fua = (header.flags & NBD.flagFua) !== 0;
@@ -268,7 +269,10 @@ export class Client {
     this.start();
   }
 
-  /** Whether what is wrong with the request or the device accounts for an answer. What must be refused, and is not, is a violation. */
+  /**
+   * Whether the request's mistakes or the device explain an answer. Reports a violation if a request was accepted that has
+   * to be refused.
+   */
   #accounted({ draft: { header }, firstSentNs }: Open, error: number, now: number): boolean {
     const { offer, number, troubles } = this.#unit;
     const allowed = expected(header, this.#plan.agreed, offer, number, troubles, firstSentNs, now);
@@ -282,12 +286,12 @@ export class Client {
     return false;
   }
 
-  /** What an answer without an error promises. */
+  /** Checks what a successful answer promises. */
   #good(open: Open, now: number): void {
     const { history, witness } = this.#unit;
     const { command } = open.draft.header;
     if (open.write !== undefined) {
-      // A trim is a hint: its blocks are as they were, or zeroes.
+      // A trim is a hint: its blocks are unchanged, or zeroes.
       if (command === NBD.trim) open.write.failed(now);
       else {
         const durable = open.write.acknowledged(now);
@@ -313,7 +317,7 @@ export class Client {
     }
   }
 
-  /** Extents follow each other from the beginning of what was asked; what they call zeroes has to read as zeroes. */
+  /** Extents follow each other from the start of the request; those reported as zeroes have to read as zeroes. */
   #checkStatus(open: Open, now: number): void {
     const { layout, history } = this.#unit;
     const { first, count, header } = open.draft;

@@ -1,4 +1,4 @@
-// Virtual time: what happens when, in one order, the same for the same seed.
+// Virtual time: actions happen in one order, which is the same for the same seed.
 
 interface Entry {
   readonly timeNs: number;
@@ -6,14 +6,14 @@ interface Entry {
   readonly action: () => void;
 }
 
-/** A queue of actions in virtual time. Actions due at the same time run in the order in which they were planned. */
+/** A queue of actions in virtual time. Actions due at the same time run in the order in which they were scheduled. */
 export class VirtualClock {
-  /** Now, in ns since the world began; a number up to 2^53 (104 days). */
+  /** Current time in ns since the world began; a number up to 2^53 (104 days). */
   nowNs = 0;
   #sequence = 0;
   readonly #heap: Entry[] = [];
 
-  /** Plans `action` for `delayNs` from now (at least 0). */
+  /** Schedules `action` in `delayNs` (at least 0). */
   after(delayNs: number, action: () => void): void {
     const entry = { timeNs: this.nowNs + Math.max(0, Math.round(delayNs)), sequence: this.#sequence++, action };
     const heap = this.#heap;
@@ -27,12 +27,12 @@ export class VirtualClock {
     }
   }
 
-  /** When the next action is due; Infinity when none is planned. */
+  /** When the next action is due; Infinity when none is scheduled. */
   get nextNs(): number {
     return this.#heap[0]?.timeNs ?? Infinity;
   }
 
-  /** Runs everything that is due now; answers whether anything was. */
+  /** Runs everything that is due now; returns whether anything was. */
   runDue(): boolean {
     let ran = false;
     while (this.nextNs <= this.nowNs) {

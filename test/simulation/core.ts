@@ -1,4 +1,4 @@
-// The shipped core, driven by hand: one instance of build/core.wasm with the simulation as its host.
+// The shipped core, driven manually: one instance of build/core.wasm with the simulation as its host.
 
 import {
   CONTROL_DEADLINE_NS,
@@ -24,10 +24,10 @@ import {
 } from "../../host/abi.ts";
 import type { CoreExports, CoreLimits } from "../../host/reactor/core.ts";
 
-/** What `inspect` tells. */
+/** Arguments of `inspect`. */
 export const INSPECT = { requests: 0, commands: 1, poolBytes: 2, strays: 3, checkPages: 4 } as const;
 
-/** What the block door has of everything. */
+/** Limits of the block door. */
 export const BLOCK_LIMITS = { clients: 64, tags: 128, regionBytes: 1 << 20 } as const;
 
 interface Inspected extends CoreExports {
@@ -82,7 +82,7 @@ export class SimulatedCore {
     return high * 0x1_0000_0000 + this.view.getUint32(this.control + CONTROL_DEADLINE_NS, true);
   }
 
-  /** Takes the events that are there. */
+  /** Takes the available events. */
   events(listener: (event: CoreEvent) => void): void {
     const ring = this.control + CONTROL_EVENT_QUEUE;
     const view = this.view;
@@ -105,7 +105,7 @@ export class SimulatedCore {
     view.setUint32(ring + RING_HEAD, head, true);
   }
 
-  /** Puts a completion into the ring, whoever may wait for it; false when there is no room. */
+  /** Puts a completion into the ring, whether or not anything waits for it; false when there is no room. */
   complete(tag: number, result: number, timeNs: number): boolean {
     const ring = this.control + CONTROL_COMPLETION_QUEUE;
     const view = this.view;

@@ -1,5 +1,5 @@
-// The part of the control plane that a world needs: gives a fresh core its units and paths, follows its events, and
-// changes settings under load as an operator would.
+// The part of the control plane that a world needs: it configures a new core's units and paths, follows its events, and
+// changes settings under load like an operator.
 
 import type { EmulatedArray } from "../../host/array/array.ts";
 import {
@@ -31,7 +31,7 @@ const LIMITS = {
   paths: 24,
   events: 4096,
 };
-/** Turns between two checks at the core's accounts. */
+/** Turns between two checks of the core's accounts. */
 const CHECK_EVERY = 64;
 
 export class Daemon {
@@ -45,7 +45,7 @@ export class Daemon {
   readonly #blocks: number;
   readonly #violation: (text: string) => void;
   readonly inventory: Inventory;
-  /** A failed path is back; by the failback mode it may be left disabled. */
+  /** A failed path is back; depending on the failback mode it may stay disabled. */
   onFailback: (index: number) => void = () => {};
   onEvent: (event: CoreEvent) => void = () => {};
 
@@ -73,7 +73,7 @@ export class Daemon {
     this.inventory.fill();
   }
 
-  /** One turn of the core, and what it tells. */
+  /** One turn of the core, and its events. */
   turn(): void {
     this.tap.submitted();
     this.tap.completed();
@@ -84,7 +84,7 @@ export class Daemon {
     if (++this.#turns % CHECK_EVERY === 0) this.look();
   }
 
-  /** Compares what the core says of itself with what its host has seen. */
+  /** Compares the core's own figures with what its host has observed. */
   look(): void {
     this.books.look();
     this.#told.look(this.core, LIMITS.paths);
@@ -104,13 +104,13 @@ export class Daemon {
         this.books.connectionClosed(event.arg0);
       if (event.kind === EVENT_FAILBACK_DONE) this.onFailback(this.inventory.paths.indexOf(event.path));
       if (event.kind === EVENT_CAPACITY_CHANGED && event.unit < LIMITS.units) {
-        // Nobody has taken growth into use yet.
+        // A larger size is not put to use yet.
         this.core.exports.unitSet(event.unit, UNIT_SET_BLOCKS, BigInt(this.#blocks));
       }
     });
   }
 
-  /** Takes a client's connection over; answers its handle. */
+  /** Passes a client's connection to the core; returns its handle. */
   connect(socket: number, unit: number, flags: number): number {
     const handle = this.inventory.handleOf(unit);
     const connection = this.inventory.expect(
@@ -121,7 +121,7 @@ export class Daemon {
     return connection;
   }
 
-  /** Takes a client by the block door; answers its handle. */
+  /** Adds a client of the block door; returns its handle. */
   connectBlock(unit: number, flags: number): number {
     const handle = this.inventory.handleOf(unit);
     const client = this.inventory.expect(this.core.exports.blockOpen(handle, flags), "blockOpen");
@@ -129,7 +129,7 @@ export class Daemon {
     return client;
   }
 
-  /** What is not as it should be once the faults are over and every client is answered; empty when all is well. */
+  /** What is not as expected after the faults are over and every client was answered; empty when all is well. */
   unsettled(): string[] {
     return [...this.inventory.unsettled(), ...this.books.unreturned()];
   }

@@ -1,12 +1,12 @@
-// What a request may be answered with, error by error. It follows from the NBD protocol ("Request types", "Error values"),
-// from what was agreed on for the connection, and from what is the matter with the device - not from the core.
+// The allowed answers to a request, error by error. They follow from the NBD protocol ("Request types", "Error values"),
+// from the negotiation of the connection, and from the device's problems - not from the core.
 
 import { NBD, type Header } from "./wire.ts";
 
-/** Largest payload of a READ or WRITE that the server announces. */
+/** Largest payload of a READ or WRITE that the server advertises. */
 export const PAYLOAD_BYTES_MAX = 32 << 20;
 
-/** What was agreed on when a client connected. */
+/** What was negotiated when a client connected. */
 export interface Agreement {
   readonly replies: "simple" | "structured" | "extended";
   readonly readOnly: boolean;
@@ -14,16 +14,16 @@ export interface Agreement {
   readonly trim: boolean;
   readonly fastZero: boolean;
   readonly allocation: boolean;
-  /** It did not ask for block sizes. */
+  /** The client did not request block sizes. */
   readonly unaligned: boolean;
-  /** It comes by the block door; its replies are simple, and it knows no more than that door does. */
+  /** The client uses the block door; its replies are simple, and it has only that door's features. */
   readonly block?: boolean;
 }
 
 /** Largest READ or WRITE of the block door. */
 export const BLOCK_BYTES_MAX = 1 << 20;
 
-/** What a client that asks for block sizes and nothing else gets. */
+/** The agreement of a client that requests block sizes and nothing else. */
 export const AGREED: Agreement = {
   replies: "structured",
   readOnly: false,
@@ -33,25 +33,25 @@ export const AGREED: Agreement = {
   unaligned: false,
 };
 
-/** What is offered there. */
+/** Properties of the export. */
 export interface Offer {
   readonly bytes: number;
   readonly blockBytes: number;
-  /** Zeroes come faster than by writing them; or so it is said, and whoever asks finds out that they do not. */
+  /** Zeroing is faster than writing zeroes; or it is advertised as such, and a client that asks finds out that it is not. */
   readonly zeroesFast: "yes" | "no" | "it is said";
 }
 
-/** Something that is the matter with the device, and what it makes of requests. */
+/** A problem of the device, and its effect on requests. */
 export interface Trouble {
-  /** When it strikes, ns. */
+  /** When it starts, ns. */
   readonly fromNs: number;
   readonly untilNs: number;
   readonly unit: number | undefined;
-  /** Blocks that it concerns; undefined: all, whatever is asked of them. */
+  /** Blocks affected; undefined: all, whatever the request. */
   readonly blocks: { readonly first: number; readonly last: number } | undefined;
   readonly strikes: "writes" | "io" | "writes and flushes" | "everything";
   readonly error: number | "past the end";
-  /** Whether it strikes whatever it concerns, by whatever path. */
+  /** Whether it affects every matching command, on every path. */
   readonly always: boolean;
 }
 
@@ -61,7 +61,7 @@ function changes(command: number): boolean {
   return command === NBD.write || command === NBD.trim || command === NBD.writeZeroes;
 }
 
-/** Flags that a command may have. */
+/** Flags that are valid for a command. */
 function flagsOf(command: number, agreed: Agreement): number {
   let flags: number = NBD.flagFua;
   if (command === NBD.read && agreed.replies !== "simple") flags |= NBD.flagDf;
@@ -71,12 +71,12 @@ function flagsOf(command: number, agreed: Agreement): number {
   return flags;
 }
 
-/** What a request is answered that reaches beyond the end. */
+/** The answer to a request beyond the end. */
 function pastEnd(command: number): number {
   return command === NBD.write || command === NBD.writeZeroes ? NBD.enospc : NBD.einval;
 }
 
-/** Errors for what is wrong with the request itself: one of them has to be the answer. Empty: nothing is wrong. */
+/** Errors for mistakes in the request itself: one of them has to be the answer. Empty: no mistakes. */
 export function refusals(asked: Header, agreed: Agreement, offer: Offer): Set<number> {
   const errors = new Set<number>();
   const { command, flags, offset, bytes } = asked;
@@ -103,18 +103,18 @@ export function refusals(asked: Header, agreed: Agreement, offer: Offer): Set<nu
   return errors;
 }
 
-/** A zeroing that has to be fast, or fail. */
+/** Whether a zeroing has to be fast, or fail. */
 function isFast({ command, flags }: Header): boolean {
   return command === NBD.writeZeroes && (flags & NBD.flagFastZero) !== 0;
 }
 
-/** Whole blocks among those of a request; the others are written in any case, as parts of blocks. */
+/** Number of whole blocks in a request; the others are written in any case, as parts of blocks. */
 function wholeBlocks({ offset, bytes }: Header, blockBytes: number): number {
   const from = Number(offset);
   return Math.floor((from + bytes) / blockBytes) - Math.ceil(from / blockBytes);
 }
 
-/** Whether a trouble concerns a request that was under way from `fromNs` to `toNs`: not, perhaps, or all of the time. */
+/** Whether a trouble affects a request that was in progress from `fromNs` to `toNs`: not, perhaps, or all the time. */
 function concerns(
   trouble: Trouble,
   asked: Header,
@@ -148,7 +148,7 @@ function concerns(
   return throughout && certain && asked.bytes > 0 ? 2 : 1;
 }
 
-/** Everything that a request which was under way from `fromNs` to `toNs` may be answered with: errors, and GOOD. */
+/** Every allowed answer to a request that was in progress from `fromNs` to `toNs`: errors, and GOOD. */
 export function expected(
   asked: Header,
   agreed: Agreement,

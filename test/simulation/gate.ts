@@ -1,5 +1,5 @@
-// An embedder of the block door: makes entries of its clients' requests and replies of its completions, and watches that the core
-// keeps to what docs/block-door.md says of tags and buffers. Nobody but their owner may change what is lent, or an own buffer.
+// An embedder of the block door: turns its clients' requests into entries and completions into replies, and checks that the
+// core follows the rules of docs/block-door.md for tags and buffers. Only the owner of a lent or own buffer may change it.
 
 import * as abi from "../../host/abi.ts";
 import type { VirtualClock } from "./clock.ts";
@@ -15,9 +15,9 @@ const ENODEV = 19;
 const ECANCELED = 125;
 /** An own buffer's place in the region. */
 const SLOT_BYTES = 64 << 10;
-/** The longest that the gate takes to put data somewhere, or to fetch it, ns. */
+/** The longest time that the gate takes to store or fetch data, ns. */
 const COPY_NS = 60_000;
-/** A generation that no client comes to. */
+/** A generation that no client reaches. */
 const NEVER_A_HANDLE = 1 << 30;
 const FRESH = 0xa5;
 const UNTOUCHED = Buffer.alloc(SLOT_BYTES, FRESH);
@@ -30,11 +30,11 @@ interface Asked {
   /** Place in the region; -1: the core lends a buffer. */
   readonly slot: number;
   state: "under way" | "fetching" | "lent" | "held" | "lent and held";
-  /** What lies in the buffer it was lent, which nobody may change. */
+  /** Content of the lent buffer, which nobody may change. */
   data: Uint8Array;
 }
 
-/** A client by the block door. */
+/** A client of the block door. */
 class GateLine implements Line {
   readonly #gate: Gate;
   readonly #readOnly: boolean;
@@ -85,13 +85,13 @@ export class Gate {
   readonly #slots = Array.from({ length: BLOCK_LIMITS.regionBytes / SLOT_BYTES }, (_, slot) => slot);
   readonly #waiting: { line: GateLine; bytes: Uint8Array }[] = [];
   readonly #takenNs = new WeakMap<Uint8Array, number>();
-  /** Refusals that are due for mistakes that were made on purpose. */
+  /** Expected refusals of deliberate mistakes. */
   #refusals = 0;
-  /** Mistakes that the core has in its account of failed requests. */
+  /** Mistakes that the core counts as failed requests. */
   counted = 0;
   #dead = false;
 
-  /** @param mistakes chance that an entry is followed by one that is wrong */
+  /** @param mistakes probability that an entry is followed by an invalid one */
   constructor(
     daemon: Daemon,
     clock: VirtualClock,
@@ -116,12 +116,12 @@ export class Gate {
     this.#dead = true;
   }
 
-  /** When the core was given the request that these bytes are, ns. */
+  /** When the core got the request with these bytes, ns. */
   takenNs(bytes: Uint8Array): number {
     return this.#takenNs.get(bytes) ?? 0;
   }
 
-  /** Tags that are in use though nothing is asked any more. */
+  /** Tags that are in use although no requests are left. */
   unreturned(): string[] {
     return this.#asked.size === 0 ? [] : [`${this.#asked.size} tags are not free again`];
   }
@@ -159,7 +159,7 @@ export class Gate {
     this.#takenNs.set(bytes, this.#clock.nowNs);
     this.#entry({
       operation: command,
-      // What has no place in 8 bits is as unknown as any.
+      // A flag beyond 8 bits is as unknown as any other.
       flags: flags > 255 ? 128 : flags,
       tag,
       client: line.handle,
@@ -170,12 +170,12 @@ export class Gate {
     if (this.#mistakes > 0 && this.#random.chance(this.#mistakes)) this.#mistake(tag, asked);
   }
 
-  /** An entry that has to be refused, and change nothing. */
+  /** An entry that has to be refused without effect. */
   #mistake(tag: number, { line, command, slot }: Asked): void {
-    // Whatever becomes of the entry before it, this one is wrong: it has no length.
+    // Whatever happens to the entry before it, this one is invalid: its length is 0.
     const good = { operation: NBD.write, flags: 0, tag, client: line.handle, buffer: 0, offset: 0n, length: 0n };
     const free = this.#tags[0];
-    // A WRITE that was just lent a buffer might take either for its data.
+    // A WRITE that was just lent a buffer might use the data of either.
     const waits = command === NBD.write && slot < 0;
     this.#refusals++;
     this.#entry(
@@ -198,7 +198,7 @@ export class Gate {
     return this.daemon.core.exports.blockRegion() + slot * SLOT_BYTES;
   }
 
-  /** What was left in an own buffer is there, as nobody has it. */
+  /** Checks that the content of an own buffer is unchanged while nobody uses it. */
   #untouched({ slot }: Asked): void {
     const at = this.#place(slot);
     if (!UNTOUCHED.equals(this.#memory.subarray(at, at + SLOT_BYTES)))
@@ -235,7 +235,7 @@ export class Gate {
     this.#entry({ operation, flags: 0, tag, client: line.handle, buffer: 0, offset: 0n, length: 0n });
   }
 
-  /** Takes what the core has told; whether there was anything. */
+  /** Takes the core's completions; returns whether there were any. */
   turn(): boolean {
     const { view, control } = this.daemon.core;
     const ring = control + abi.CONTROL_BLOCK_COMPLETIONS;
@@ -261,7 +261,7 @@ export class Gate {
     if (kind === abi.BLOCK_REFUSED && this.#refusals > 0 && this.#isMistake(asked, error, client)) {
       this.#refusals--;
       if ((client & NEVER_A_HANDLE) !== 0 && error !== ENODEV) this.#violation("an entry of nobody's was taken");
-      // The core counts them as any other client's.
+      // The core counts them like any other client's.
       if (error === NBD.einval && tag < BLOCK_LIMITS.tags) this.counted++;
       return;
     }
@@ -275,7 +275,9 @@ export class Gate {
     else this.#answer(tag, asked, error, kind === abi.BLOCK_REFUSED ? 0 : flags, address);
   }
 
-  /** Whether a refusal is that of a mistake, as the entry with this tag was in order when it was taken, or there was none. */
+  /**
+   * Whether a refusal is that of a mistake, because the entry with this tag was valid when it was taken, or there was none.
+   */
   #isMistake(asked: Asked | undefined, error: number, client: number): boolean {
     if (asked === undefined || error === EBUSY || error === ENOENT) return true;
     return error === ENODEV && client !== asked.line.handle;
@@ -285,7 +287,7 @@ export class Gate {
     if (asked.command !== NBD.write || asked.slot >= 0) this.#violation(`tag ${tag} has no data to fetch`);
     asked.state = "fetching";
     const { length } = asked;
-    // The buffer is the gate's from here on: whoever writes there is caught.
+    // The buffer belongs to the gate from now on: any write to it is detected.
     this.#memory.fill(FRESH, address, address + length);
     this.#later(() => {
       if (this.#memory.subarray(address, address + length).some((byte) => byte !== FRESH))
@@ -307,7 +309,7 @@ export class Gate {
     const { line, command, length } = asked;
     const lent = (flags & abi.BLOCK_LENT) !== 0;
     const held = (flags & abi.BLOCK_HELD) !== 0;
-    // What was answered before it was closed was heard before.
+    // Answers given before it was closed were received before.
     if (error !== ECANCELED && error !== ENODEV && !line.open) this.#violation(`tag ${tag} is answered to nobody`);
     if (error === ECANCELED && line.open) this.#violation(`tag ${tag} is cancelled, its client is not closed`);
     if (lent && (command !== NBD.read || error !== 0)) this.#violation(`tag ${tag} is lent something for nothing`);
@@ -333,13 +335,13 @@ export class Gate {
     });
   }
 
-  /** The data of a READ into a buffer of the gate's own. */
+  /** Copies the data of a READ from the request's own buffer. */
   #own(tag: number, { slot, length }: Asked, address: number): Uint8Array {
     if (slot < 0 || address !== this.#place(slot)) this.#violation(`tag ${tag}: its data is not in its buffer`);
     return Uint8Array.from(this.#memory.subarray(address, address + length));
   }
 
-  /** Lent data, wherever it lies. */
+  /** Lent data, wherever it is. */
   #lent(tag: number, length: number): Uint8Array {
     const data = new Uint8Array(length);
     for (let at = 0; at < length;) {
@@ -361,7 +363,7 @@ export class Gate {
     this.#over(tag, asked);
   }
 
-  /** The tag is free, and its own buffer. */
+  /** The tag and its own buffer are free. */
   #over(tag: number, { slot }: Asked): void {
     this.#asked.delete(tag);
     this.#tags.push(tag);

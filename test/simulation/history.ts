@@ -1,26 +1,27 @@
-// Checks that what clients read is what a single disk could have answered.
+// Checks that what clients read could have come from a single disk.
 //
-// Every write has content of its own (blocks.ts), so what a cell holds names the write behind it; a cell is a block, or the
-// part of one that clients count in. For one cell the disk is a register with unique values, and an answer is right exactly
-// when some order of all operations explains it in which operations that did not overlap in time keep their order. For such
-// registers two rules catch every violation that concerns one read:
+// Every write has unique content (blocks.ts), so the content of a cell identifies the write behind it; a cell is a block, or
+// the part of a block that clients use as a unit. For one cell the disk is a register with unique values, and an answer is
+// correct exactly if it is explained by some order of all operations in which operations that did not overlap in time keep
+// their order. For such registers two rules detect every violation by a single read:
 //
-//   stale    a read may not give value v when another write began after v's write had ended and ended before the read began
-//   future   a read may not give a value whose write began after the read had ended
+//   stale    a read must not return value v when another write began after v's write ended and ended before the read began
+//   future   a read must not return a value whose write began after the read had ended
 //
-// and a third one the pairs of reads:
+// and a third rule detects those by pairs of reads:
 //
-//   back     once a read gave a value, a later read may not give one that was certainly replaced before that value's write began
+//   back     after a read returned a value, a later one must not return one certainly replaced before that value's write began
 //
-// Zeroes, and the few bytes of a write that is nearly all zeroes, may be of several writes: then any of them explains a read.
+// Zeroes, and the few bytes of a write that is almost entirely zeroes, may be of several writes: any of them then explains a
+// read.
 //
-// What the medium holds below the array's volatile cache follows a rule of its own:
+// The content of the medium, below the array's volatile cache, follows a rule of its own:
 //
-//   lost     no value that a write replaced for certain which is durable: written with FUA, or flushed since
+//   lost     no value that was certainly replaced by a durable write: one with FUA, or flushed since
 //
-// A write that was answered with an error may have happened or not, but if it did, then before the answer: a command
-// that was given up must never land on top of a later write. A write that was never answered (its client vanished) may
-// happen whenever its command settles.
+// A write that was answered with an error may have happened or not, but if it did, then before the answer: a command that
+// was given up must never overwrite a later write. A write that was never answered (its client vanished) may happen whenever
+// its command is settled.
 
 import { ZERO } from "./blocks.ts";
 
@@ -30,14 +31,14 @@ interface Write {
   readonly first: number;
   readonly count: number;
   readonly startNs: number;
-  /** When it was answered; Infinity while it was not. */
+  /** When it was answered; Infinity until then. */
   endNs: number;
-  /** It certainly took effect (answered without an error). */
+  /** It certainly took effect (answered without error). */
   sure: boolean;
-  /** It is on the medium for good: written with FUA, or flushed since. A power failure cannot undo it. */
+  /** It is on the medium permanently: written with FUA, or flushed since. A power failure cannot undo it. */
   durable: boolean;
   readonly fua: boolean;
-  /** The array lost power while it was under way: it may have been carried out before that, whatever its answer says. */
+  /** The array lost power while it was in progress: it may have been executed before, whatever its answer says. */
   overtaken: boolean;
 }
 
@@ -47,7 +48,7 @@ export interface Cells {
   readonly count: number;
 }
 
-/** What one read saw, kept while a later read could be compared with it. */
+/** What one read saw, kept as long as a later read could be compared with it. */
 interface Seen {
   readonly write: Write;
   readonly endNs: number;
@@ -59,13 +60,13 @@ export interface Violation {
   readonly text: string;
 }
 
-/** What was found in one cell. */
+/** The content of one cell. */
 export interface Found {
-  /** The write that it names; undefined: none. */
+  /** The write that it identifies; undefined: none. */
   readonly stamp: number | undefined;
-  /** Whether it can be that one's only. */
+  /** Whether it can only be of that write. */
   readonly certain: boolean;
-  /** Whether it is what another write would have put there. */
+  /** Whether it is the content that another write would have put there. */
   holds(stamp: number): boolean;
 }
 
@@ -84,13 +85,13 @@ const NOBODY: Write = {
 /** The history of one cell. */
 class CellHistory {
   readonly writes: Write[] = [NOBODY];
-  /** The read that began the rule "back": the one whose value has the latest start of its write. */
+  /** The read relevant for the rule "back": the one whose value's write started last. */
   newest: Seen | undefined;
 
-  /** Looks for a write that explains what was found: undefined, or the first violation. */
+  /** Looks for a write that explains the content: returns undefined, or the first violation. */
   explain(cell: number, found: Found, check: (write: Write) => Violation | undefined): Violation | undefined {
     let violation: Violation | undefined;
-    // The earliest that explains it says the least about later reads, and nobody knows more.
+    // The earliest write that explains it restricts later reads least, and no more is known.
     const byName = found.certain && found.stamp !== undefined;
     for (const write of this.writes) {
       if (byName ? write.stamp !== found.stamp : !found.holds(write.stamp)) continue;
@@ -148,12 +149,12 @@ class CellHistory {
   }
 }
 
-/** The histories of all cells of one unit that were ever written. */
+/** The histories of all written cells of one unit. */
 export class History {
   readonly #cells = new Map<number, CellHistory>();
-  /** Writes that a loss of power may undo. */
+  /** Writes that a power loss may undo. */
   readonly #fleeting = new Set<Write>();
-  /** When the array last lost power: a read that began before says nothing about what came after. */
+  /** When the array last lost power: a read that began before does not restrict later reads. */
   #lostNs = -Infinity;
 
   #of(cell: number): CellHistory {
@@ -166,8 +167,8 @@ export class History {
   }
 
   /**
-   * A write of `stamp` to `count` cells from `first` was sent. The answer is told through the returned handle.
-   * @param among those cells of it that anybody will look at; all of them when missing
+   * A write of `stamp` to `count` cells from `first` was sent. The answer is reported through the returned handle.
+   * @param among those of its cells that anybody will check; all of them when omitted
    */
   writeStarted(
     first: number,
@@ -208,13 +209,16 @@ export class History {
     });
   }
 
-  /** Checks what the medium holds in a cell, below the volatile cache. */
+  /** Checks the content of the medium in a cell, below the volatile cache. */
   medium(cell: number, found: Found): Violation | undefined {
     const history = this.#of(cell);
     return history.explain(cell, found, (write) => history.checkDurable(write, cell));
   }
 
-  /** A flush that was sent at `startNs` was answered without an error: what had been answered by then is durable. Answers that. */
+  /**
+   * A flush that was sent at `startNs` was answered without error: writes answered before then are durable. Returns their
+   * cells.
+   */
   flushed(startNs: number): Cells[] {
     const durable: Cells[] = [];
     for (const write of this.#fleeting) {
@@ -227,8 +231,8 @@ export class History {
   }
 
   /**
-   * The array lost power and with it what only its volatile cache held: such writes may have happened or not. With an
-   * array that has no volatile cache nothing changes, and this must not be called.
+   * The array lost power, and with it the content of its volatile cache: writes that were only there may have happened or
+   * not. For an array without a volatile cache nothing changes, and this must not be called.
    */
   powerLost(nowNs: number): void {
     this.#lostNs = nowNs;
@@ -239,13 +243,13 @@ export class History {
     for (const history of this.#cells.values()) history.newest = undefined;
   }
 
-  /** All cells that anybody wrote to, in order. */
+  /** All cells that were ever written, in order. */
   written(): number[] {
     return [...this.#cells.keys()].toSorted((a, b) => a - b);
   }
 }
 
-/** One write request, told to the history once it is answered. */
+/** One write request; its answer is passed on to the history. */
 export class WriteHandle {
   readonly #write: Write;
   readonly #settled: () => void;
@@ -255,7 +259,7 @@ export class WriteHandle {
     this.#settled = settled;
   }
 
-  /** Answered without an error: from now on it certainly happened, unless a loss of power may have undone it. Answers whether it is durable. */
+  /** Answered without error: it certainly happened, unless a power loss may have undone it. Returns whether it is durable. */
   acknowledged(nowNs: number): boolean {
     const write = this.#write;
     write.endNs = nowNs;

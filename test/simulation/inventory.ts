@@ -1,4 +1,5 @@
-// The units and paths that a daemon has given its core: how they are set up, how they come, go, move and are taken for others.
+// The units and paths that a daemon has configured in its core: how they are set up, added, removed, moved, and mistaken for
+// others.
 
 import type { EmulatedArray } from "../../host/array/array.ts";
 import {
@@ -58,18 +59,18 @@ import type { SimulatedCore } from "./core.ts";
 import type { WorldPlan } from "./plan.ts";
 import type { Random } from "./random.ts";
 
-/** Priorities of paths that have moved; those of a world's first paths are smaller. */
+/** Priorities of moved paths; those of a world's first paths are lower numbers. */
 const MOVED_PRIORITY = 100;
 const PRIORITY_MAX = 254;
 
-/** NAA designator (type 3, binary) of a simulated unit as the core wants it. */
+/** NAA designator (type 3, binary) of a simulated unit in the core's form. */
 function identityOf(designator: Uint8Array): Uint8Array {
   return Uint8Array.of(3, 1, ...designator);
 }
 
 type Port = EmulatedArray["ports"][number];
 
-/** What the inventory stands on. */
+/** What the inventory is based on. */
 export interface Ground {
   readonly core: SimulatedCore;
   readonly plan: WorldPlan;
@@ -77,9 +78,9 @@ export interface Ground {
   /** The host's ports among the array's. */
   readonly ports: readonly Port[];
   readonly books: Books;
-  /** Path records of the core. */
+  /** Number of path records in the core. */
   readonly paths: number;
-  /** Takes the events that are there. */
+  /** Takes the available events. */
   drain(): void;
   violation(text: string): void;
 }
@@ -94,9 +95,9 @@ export class Inventory {
   /** Cluster mode is on. */
   cluster = false;
   #priority = MOVED_PRIORITY;
-  /** Paths that were given to a unit they do not lead to. */
+  /** Paths that were assigned to a unit to which they do not lead. */
   readonly #misfits = new Set<number>();
-  /** Handles of the units that are to go, by their number in the array. */
+  /** Handles of the units to be removed, by their number in the array. */
   readonly #leaving = new Map<number, number>();
 
   constructor(ground: Ground) {
@@ -105,7 +106,7 @@ export class Inventory {
     this.#ports = ground.ports;
   }
 
-  /** Gives the core all it is to have at the start. */
+  /** Configures the core's initial units and paths. */
   fill(): void {
     this.#modes();
     for (let unit = 0; unit < this.#ground.plan.units; unit++) this.#addUnit(unit);
@@ -117,24 +118,24 @@ export class Inventory {
     return answer;
   }
 
-  /** Tells the core of a unit's commands that an earlier daemon has left, or that they have ended. */
+  /** Tells the core that an earlier daemon has left commands on a unit, or that these have ended. */
   leftovers(unit: number, left: boolean): void {
     const handle = this.#units[unit] ?? -1;
     if (handle < 0) return;
     this.expect(this.#core.exports.unitSet(handle, UNIT_SET_LEFTOVERS, left ? 1n : 0n), "leftovers");
   }
 
-  /** Handles of the units, in the order of the array's; -1: removed for the moment. */
+  /** Handles of the units, in the array's order; -1: currently removed. */
   get units(): readonly number[] {
     return this.#units;
   }
 
-  /** Handles of the paths, in the order of the array's ports; -1: removed for the moment. */
+  /** Handles of the paths, in the order of the array's ports; -1: currently removed. */
   get paths(): readonly number[] {
     return this.#paths;
   }
 
-  /** UNIT_CAN_*: what the array's units can do. */
+  /** UNIT_CAN_*: capabilities of the array's units. */
   get capabilities(): number {
     const plan = this.#ground.plan;
     const cache = plan.topology.writeCache === true ? UNIT_CAN_CACHE_WRITES : 0;
@@ -182,7 +183,7 @@ export class Inventory {
     this.identify(unit);
   }
 
-  /** Tells the core whose paths those of the unit are; their identity is checked anew. */
+  /** Sets the identity of the unit; its paths' identities are checked again. */
   identify(unit: number): void {
     const { exports } = this.#core;
     const designator = this.#ground.array.units[this.#units.indexOf(unit)]?.designator;
@@ -204,7 +205,7 @@ export class Inventory {
     const { exports } = this.#core;
     const path = this.expect(exports.pathAdd(unit, 1, port.handle, priority, 1, 32), "pathAdd");
     this.#ground.books.pathAdded(path, port.handle);
-    // Groups and relative ports count from 1 in SPC-4.
+    // Groups and relative ports start at 1 in SPC-4.
     const groups = BigInt(port.controller + 1) | (BigInt(port.targetPort + 1) << 16n);
     this.expect(exports.pathSet(path, PATH_SET_TARGET_PORT_GROUP, groups), "group");
     this.expect(exports.pathSet(path, PATH_SET_INITIATOR_PORT, BigInt(port.initiatorPort)), "initiator port");
@@ -217,12 +218,12 @@ export class Inventory {
     return this.#core.view.getUint32(this.#core.exports.pathTable() + path * PATH_BYTES + field, true);
   }
 
-  /** Whether two paths are there and lead to the same unit. */
+  /** Whether two paths exist and lead to the same unit. */
   sameUnit(a: number, b: number): boolean {
     return a >= 0 && b >= 0 && this.#pathField(a, PATH_UNIT) === this.#pathField(b, PATH_UNIT);
   }
 
-  /** Whether another path of the unit has that priority. */
+  /** Whether another path of the unit has this priority. */
   priorityTaken(path: number, priority: number): boolean {
     const unit = this.#pathField(path, PATH_UNIT);
     return this.#priorities(unit, path).includes(priority);
@@ -237,7 +238,7 @@ export class Inventory {
       .map((path) => view.getUint16(this.#core.exports.pathTable() + path * PATH_BYTES + PATH_PRIORITY, true));
   }
 
-  /** A priority that no path of the unit has; those of moved paths come one after the other. */
+  /** A priority that no path of the unit has; moved paths get consecutive ones. */
   #freePriority(unit: number): number {
     const taken = this.#priorities(unit);
     do this.#priority = this.#priority === PRIORITY_MAX ? MOVED_PRIORITY : this.#priority + 1;
@@ -253,8 +254,8 @@ export class Inventory {
   }
 
   /**
-   * A path goes and comes back under another number: to the core it is a new one, which has to tell who it is. Answers
-   * which, or null when no record is free for it.
+   * A path disappears and comes back under another number: to the core it is a new path that has to prove its identity.
+   * Returns which one, or null when no record is free for it.
    */
   renumber(random: Random): string | null {
     const index = random.between(0, this.#paths.length - 1);
@@ -268,11 +269,11 @@ export class Inventory {
 
   #removePath(path: number): void {
     this.expect(this.#core.exports.pathRemove(path), "pathRemove");
-    // Its record may be free at once, and the next one's.
+    // Its record may be free at once, and so may the next one's.
     this.#ground.drain();
   }
 
-  /** A path of another unit is taken for one of this: it may get no I/O. Answers its handle, -1 when there is no room for it. */
+  /** Assigns a path of another unit to this one: it must get no I/O. Returns its handle; -1 when there is no room for it. */
   addMisfit(random: Random): number {
     const port = random.pick(this.#ports);
     const unit = random.pick(this.#units);
@@ -289,7 +290,7 @@ export class Inventory {
     this.#removePath(path);
   }
 
-  /** A unit is to be removed: its paths go first. */
+  /** Starts removing a unit: its paths go first. */
   dismantle(index: number): void {
     const unit = this.#units[index] ?? -1;
     for (const misfit of this.#misfits) if (this.#pathField(misfit, PATH_UNIT) === unit) this.removeMisfit(misfit);
@@ -302,7 +303,7 @@ export class Inventory {
     this.#units[index] = -1;
   }
 
-  /** Whether the unit is gone: it is not before its last command has come back. */
+  /** Whether the unit is gone: this takes until its last command has completed. */
   removeUnit(index: number): boolean {
     const unit = this.#leaving.get(index) ?? -1;
     const before = this.answers;
@@ -318,7 +319,7 @@ export class Inventory {
     return true;
   }
 
-  /** The unit comes again, in whatever slots are free. */
+  /** Adds the unit again, in whatever slots are free. */
   restore(index: number): void {
     this.#addUnit(index);
     this.#ports.forEach((port, at) => {
@@ -326,7 +327,7 @@ export class Inventory {
     });
   }
 
-  /** Requests answered without and with an error, as the core counts them; those of units that are gone included. */
+  /** Requests answered without and with an error, as counted by the core, including those of removed units. */
   get answers(): { readonly good: number; readonly bad: number } {
     const { exports, view } = this.#core;
     let { good, bad } = this.#pastAnswers;
@@ -342,7 +343,9 @@ export class Inventory {
     return this.#units[unit] ?? 0;
   }
 
-  /** Removes everything. Answers what is in the way: nothing is, once all connections have gone and nothing is under way. */
+  /**
+   * Removes everything. Returns what prevents this: nothing may, once all connections are closed and nothing is in progress.
+   */
   remove(): string[] {
     for (const misfit of this.#misfits) this.removeMisfit(misfit);
     this.#units.forEach((unit, index) => {
@@ -352,7 +355,7 @@ export class Inventory {
     return [...this.#leaving.values()].map((unit) => `unit ${unit} cannot be removed`);
   }
 
-  /** What is not as it should be once the faults are over and every client is answered; empty when all is well. */
+  /** What is not as expected after the faults are over and every client was answered; empty when all is well. */
   unsettled(): string[] {
     const { exports, view } = this.#core;
     const found: string[] = [];

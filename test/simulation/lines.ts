@@ -1,24 +1,24 @@
-// How a client reaches the core: what the world does with it, whichever front end it comes by. Both carry NBD's bytes: requests in,
-// replies out; the block door's embedder (gate.ts) makes entries of the ones and simple replies of its completions.
+// How a client reaches the core, whichever front end it uses. Both carry NBD's bytes, requests in and replies out; the block
+// door's embedder (gate.ts) turns requests into entries, and completions into simple replies.
 
 import { ERROR_HANDLE } from "../../host/abi.ts";
 import type { Daemon } from "./daemon.ts";
 import { SimulatedSocket, type Sockets } from "./sockets.ts";
 
 export interface Line {
-  /** Gives it to the core, for a unit. */
+  /** Passes the connection to the core, for a unit. */
   join(unit: number): void;
-  /** Bytes of a request come from the client. */
+  /** Bytes of a request arrive from the client. */
   arrive(bytes: Uint8Array): void;
-  /** The client has gone. */
+  /** The client has disconnected. */
   hangUp(): void;
   /** Control closes it. */
   close(): void;
-  /** The daemon is dead. */
+  /** The daemon was killed. */
   die(): void;
 }
 
-/** A connection by NBD. */
+/** An NBD connection. */
 export class NbdLine implements Line {
   readonly #daemon: Daemon;
   readonly #sockets: Sockets;
@@ -54,7 +54,7 @@ export class NbdLine implements Line {
   }
 
   close(): void {
-    // The client may have hung up, and the core be about to say so.
+    // The client may have hung up, which the core is about to report.
     this.#socket.hungUp = true;
     const answer = this.#daemon.core.exports.connectionClose(this.#connection);
     if (answer < 0 && answer !== -ERROR_HANDLE) this.#daemon.complain(`connectionClose answers ${answer}`);

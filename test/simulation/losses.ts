@@ -1,23 +1,23 @@
-// The device tells by a deferred error that it has lost what it had acknowledged. It tells once; a flush that is sent after
-// that has to fail, or nobody ever learns of it.
+// The device reports by a deferred error that it lost data that it had acknowledged. It does so once; a flush sent after
+// that has to fail, or no client ever learns of the loss.
 
 import type { LogicalUnit } from "../../host/array/unit.ts";
 
 interface UnitLosses {
-  /** When the last loss was told that no flush has failed for yet; Infinity: none. */
+  /** When the last loss was reported for which no flush has failed yet; Infinity: none. */
   toldNs: number;
-  /** When the flush was sent that failed last, and when any loss was told last. */
+  /** When the last failed flush was sent, and when any loss was last reported. */
   failedNs: number;
   lastNs: number;
-  /** Deferred errors that were told. */
+  /** Number of deferred errors reported. */
   errors: number;
-  /** Flushes sent and not answered. */
+  /** Number of flushes sent and not answered. */
   open: number;
 }
 
 export class Losses {
   readonly #units: UnitLosses[];
-  /** Only one host may have been told; with two, nobody knows which. */
+  /** Only one host can have got the report; with two, it is not known which. */
   readonly #oneHost: boolean;
 
   constructor(units: number, oneHost = true) {
@@ -37,7 +37,7 @@ export class Losses {
     return losses;
   }
 
-  /** The array has had a turn: whether it has told of a loss on a path of a unit. */
+  /** Called after a turn of the array: checks whether it has reported a loss on a path of a unit. */
   look(units: readonly LogicalUnit[], nowNs: number): void {
     for (const [index, { deferredErrors }] of units.entries()) {
       const losses = this.#of(index);
@@ -46,7 +46,7 @@ export class Losses {
     }
   }
 
-  /** The core has been told of a loss. */
+  /** The core got the report of a loss. */
   told(unit: number, nowNs: number): void {
     const losses = this.#of(unit);
     losses.toldNs = nowNs;
@@ -57,19 +57,22 @@ export class Losses {
     this.#of(unit).open++;
   }
 
-  /** A client has gone, perhaps with the answer that told of it; or the core has, with what it knew. */
+  /**
+   * A client has disconnected, perhaps before it got the answer that reported a loss; or the core was killed, with what it
+   * knew.
+   */
   forget(): void {
     for (const losses of this.#units) losses.toldNs = Infinity;
   }
 
-  /** Whether a loss may still be told to a request that was sent at `sentNs`. */
+  /** Whether a loss may still be reported to a request that was sent at `sentNs`. */
   toldSince(unit: number, sentNs: number): boolean {
     const { toldNs, failedNs, lastNs } = this.#of(unit);
     if (!this.#oneHost) return lastNs !== -Infinity;
     return toldNs !== Infinity || lastNs >= Math.min(failedNs, sentNs);
   }
 
-  /** A flush was answered. Answers what is wrong with that, or undefined. */
+  /** A flush was answered. Returns what is wrong with that, or undefined. */
   flushed(unit: number, failed: boolean, sentNs: number, nowNs: number): string | undefined {
     const losses = this.#of(unit);
     losses.open = Math.max(0, losses.open - 1);
@@ -78,7 +81,7 @@ export class Losses {
       if (losses.toldNs <= nowNs) losses.toldNs = Infinity;
       return undefined;
     }
-    // Another flush under way may have been answered first, and the answer not have come yet.
+    // Another flush in progress may have been answered first, and its answer may not have arrived yet.
     if (!this.#oneHost || losses.toldNs >= sentNs || losses.open > 0) return undefined;
     const lateMs = (sentNs - losses.toldNs) / 1e6;
     losses.toldNs = Infinity;

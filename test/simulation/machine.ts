@@ -1,4 +1,4 @@
-// A host: its daemon from one start to the next, the network to it, its clients, and its operator.
+// A host: its daemon, including restarts, the network to it, its clients, and its operator.
 
 import type { EmulatedArray } from "../../host/array/array.ts";
 import { type Answer, Client, type ClientHost, type ClientPlan, type ClientUnit } from "./client.ts";
@@ -14,11 +14,11 @@ import { Sockets } from "./sockets.ts";
 import { flagsOf } from "./units.ts";
 
 const NS_PER_MS = 1_000_000;
-/** How often a new daemon looks whether the commands of the one before have ended, ms. */
+/** How often a new daemon checks whether its predecessor's commands have ended, ms. */
 const POLL_MS = 100;
-/** How often control looks whether a unit that is to be removed is free, ms. */
+/** How often control checks whether a unit being removed is free, ms. */
 const GONE_MS = 20;
-/** Times an impatient client connects anew. */
+/** How many times an impatient client reconnects. */
 const RECONNECTS_MAX = 50;
 
 /** What hosts share. */
@@ -27,23 +27,23 @@ export interface Surroundings {
   readonly plan: WorldPlan;
   readonly array: EmulatedArray;
   readonly clock: VirtualClock;
-  /** The units as each host's clients use them. */
+  /** The units as used by each host's clients. */
   readonly units: readonly (readonly ClientUnit[])[];
-  /** The LUNs of the array lead where they should, all the time. */
+  /** The array's LUNs lead where they should, all the time. */
   readonly steadyLuns: boolean;
-  /** No path tells less of a unit than there is. */
+  /** No path reports a unit smaller than it is. */
   readonly steadyEnds: boolean;
-  /** Cluster mode does no harm. */
+  /** Cluster mode is harmless. */
   readonly cluster: boolean;
   trace(text: string): void;
   violation(text: string): void;
-  /** A client of a unit has had an answer. */
+  /** A client of a unit got an answer. */
   answered(machine: Machine, client: number, unit: number, answer: Answer): void;
   /** A flush of a unit is about to be sent. */
   flushes(unit: number): void;
-  /** What a flush that nobody heard of has told is forgotten. */
+  /** Forgets what a flush reported whose answer nobody received. */
   forget(): void;
-  /** Gives a client its number. */
+  /** Assigns a client its number. */
   nextClient(): number;
   readonly told: ((event: CoreEvent) => void) | undefined;
 }
@@ -52,9 +52,9 @@ interface Session {
   readonly client: Client;
   readonly unit: number;
   readonly plan: ClientPlan;
-  /** Makes a connection. */
+  /** Opens a connection. */
   readonly open: () => Line;
-  /** Its connection now. */
+  /** Its current connection. */
   line: Line;
 }
 
@@ -71,14 +71,14 @@ export class Machine {
   readonly #around: Surroundings;
   readonly #random: Random;
   #sessions: Session[] = [];
-  /** Answers that clients have had, and whether any may have missed one. */
+  /** Answers that clients got, and whether one may have been missed. */
   readonly #heard = { good: 0, bad: 0, missed: false };
   #killed = false;
 
   /** Which of the hosts that share the array. */
   readonly #host: number;
 
-  /** Starts a daemon; the array knows its memory from then on. */
+  /** Starts a daemon; its memory becomes known to the array. */
   constructor(around: Surroundings, random: Random, host: number) {
     const { module, plan, array, clock } = around;
     this.#host = host;
@@ -106,24 +106,24 @@ export class Machine {
     this.gate = new Gate(this.daemon, clock, hasGate ? random.fork() : new Random(0), plan.strays, violation);
   }
 
-  /** Does something later, unless the daemon is dead by then. */
+  /** Schedules an action, unless the daemon is dead by then. */
   #after(ms: number, action: () => void): void {
     this.#around.clock.after(ms * NS_PER_MS, () => {
       if (!this.#killed) action();
     });
   }
 
-  /** Whether every client has all its answers. */
+  /** Whether every client got all its answers. */
   get done(): boolean {
     return this.#sessions.every(({ client }) => client.done);
   }
 
-  /** Requests that wait for their answers. */
+  /** Number of unanswered requests. */
   get open(): number {
     return this.#sessions.reduce((sum, { client }) => sum + (client.done ? 0 : client.open), 0);
   }
 
-  /** A new client of a unit. */
+  /** Adds a client of a unit. */
   connect(unit: number, plan: ClientPlan): Client {
     const { clock, units } = this.#around;
     const id = this.#around.nextClient();
@@ -180,7 +180,7 @@ export class Machine {
     session.line.hangUp();
   }
 
-  /** A client gives its connection up whenever that leaves something unanswered for too long; not for ever. */
+  /** A client drops its connection whenever a request stays unanswered for too long, a limited number of times. */
   watch(index: number, patienceMs: number, left = RECONNECTS_MAX): void {
     const session = this.#sessions[index];
     if (session === undefined || session.client.done || left === 0) return;
@@ -194,7 +194,7 @@ export class Machine {
     this.#after(patienceMs / 2, () => this.watch(index, patienceMs, late ? left - 1 : left));
   }
 
-  /** A client comes by another connection and sends again what was not answered. */
+  /** A client reconnects and sends unanswered requests again. */
   #again(session: Session): void {
     this.#heard.missed = true;
     session.line = session.open();
@@ -208,7 +208,7 @@ export class Machine {
     session.line.close();
   }
 
-  /** Control closes a connection, whose client comes by another one. */
+  /** Control closes a connection, whose client then reconnects. */
   closeOne(): void {
     const session = this.#random.pick(this.#sessions);
     if (session.client.done || this.daemon.inventory.handleOf(session.unit) < 0) return;
@@ -218,7 +218,7 @@ export class Machine {
     this.#again(session);
   }
 
-  /** A unit is removed with its paths, under load, and comes again as soon as the last of it has gone. */
+  /** A unit and its paths are removed under load, and added again as soon as the last of them is gone. */
   replaceUnit(): void {
     const { inventory } = this.daemon;
     const unit = this.#random.between(0, this.#around.plan.units - 1);
@@ -238,7 +238,7 @@ export class Machine {
     this.#after(GONE_MS, go);
   }
 
-  /** A path goes and comes back under another number. */
+  /** A path disappears and comes back under another number. */
   renumber(): void {
     this.sockets.tell();
     const path = this.daemon.inventory.renumber(this.#random);
@@ -251,7 +251,7 @@ export class Machine {
     this.operator.act();
   }
 
-  /** kill -9: the core's memory is gone; what was in flight goes on, and answers nobody. */
+  /** kill -9: the core's memory is gone; commands in flight continue, and nobody gets their answers. */
   kill(): void {
     this.#killed = true;
     this.#around.forget();
@@ -268,7 +268,10 @@ export class Machine {
     return real !== undefined && this.#around.array.hasLeftovers(real, this.#host);
   }
 
-  /** As control does: looks which units a killed daemon has left commands for, until there are none. Answers whether any were. */
+  /**
+   * Like control: checks for which units a killed daemon has left commands, until there are none. Returns whether there were
+   * any.
+   */
   checkLeftovers(): boolean {
     const left = this.#around.array.units.map((_, unit) => this.#hasLeftovers(unit));
     for (const [unit, some] of left.entries()) this.daemon.inventory.leftovers(unit, some);
@@ -276,7 +279,7 @@ export class Machine {
     return left.includes(true);
   }
 
-  /** What the core has counted is what its clients have heard. */
+  /** Compares the core's counters with the answers that its clients got. */
   account(): void {
     const { good, bad, missed } = this.#heard;
     const { answers } = this.daemon.inventory;
@@ -289,13 +292,13 @@ export class Machine {
     this.daemon.books.statistics();
   }
 
-  /** Every client leaves. */
+  /** Every client disconnects. */
   leave(): void {
     for (const session of this.#sessions) this.#close(session);
     this.#sessions = [];
   }
 
-  /** Removes everything that was configured; answers what is left, nothing when all has gone. */
+  /** Removes everything that was configured; returns what is left, nothing when all is gone. */
   empty(): string[] {
     const { books, inventory } = this.daemon;
     if (books.connections !== 0) return [`the end of ${books.connections} connections was not told`];

@@ -1,7 +1,7 @@
 // npm run simulate -- --seeds N [--seed S] [--json] [--trace] [--mutants [NAME]]
 //
-// Runs N worlds from seed S on (default: 1000 from 1). Prints how many failed, and for each failed seed the line that
-// replays it. Ends with status 1 when one failed, 2 when the arguments are wrong.
+// Runs N worlds from seed S on (default: 1000 from 1). Prints how many failed, and for each failed seed the command that
+// replays it. Exits with status 1 when one failed, 2 when the arguments are wrong.
 
 import { availableParallelism } from "node:os";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
-// Ways to break the core that clients hardly notice, but whoever keeps its books and hears what it tells: leaks, double
-// counting, completions that are taken for others, events that are told twice or never, slots that are used again too soon.
+// Ways to break the core that clients hardly notice, but that show in its accounts and events: leaks, double counting,
+// completions mistaken for others, events reported twice or never, slots reused too soon.
 
 import type { Mutant } from "./mutant-list.ts";
 

@@ -1,6 +1,6 @@
-// Ways to break the core that only show in data of a certain size, place or content, in what is durable, or in the error that
-// a client gets. Two show in too few worlds: a deadline that begins anew with each command (see deadlines.test.ts), and a flush
-// for FUA that counts though power was lost before it (see test/unit/core/durability.test.ts).
+// Ways to break the core that show only in data of a certain size, place or content, in durability, or in the error that a
+// client gets. Two show in too few worlds: a deadline that restarts with each command (see deadlines.test.ts), and a flush
+// for FUA that counts although power was lost before it (see test/unit/core/durability.test.ts).
 
 import type { Mutant } from "./mutant-list.ts";
 

@@ -1,5 +1,6 @@
-// Ways to break the block door: what is whose, who is heard, what is refused. That an embedder which does not empty the completions is
-// not served, and that a WRITE of a closed client stays at home, no world can tell: test/unit/core/block-door*.test.ts.
+// Ways to break the block door: ownership of buffers, closed clients, refusals. Two cases are invisible to the worlds: that
+// an embedder which does not empty the completions is not served, and that the WRITE of a closed client is not sent; see
+// test/unit/core/block-door*.test.ts.
 
 import type { Mutant } from "./mutant-list.ts";
 

@@ -1,8 +1,8 @@
 // The ways in which the mutation check breaks the core.
 //
-// Two that the worlds do not notice within 2000 seeds any more are not here: a deadline that sets no timer (other timers of the
-// unit are due soon), and a recovered path that is not asked who it is (the nexus loss that it reports asks as well). Tests of
-// the core fail on both: failover, clock and leftovers; patrol.
+// Two that the worlds no longer notice within 2000 seeds are not listed: a deadline that sets no timer (other timers of the
+// unit are due soon), and a recovered path whose identity is not checked (the nexus loss that it reports triggers the check
+// as well). Unit tests of the core fail for both: failover, clock and leftovers; patrol.
 
 import { bookMutants } from "./mutant-books.ts";
 import { dataMutants } from "./mutant-data.ts";
@@ -10,11 +10,11 @@ import { doorMutants } from "./mutant-door.ts";
 
 export interface Mutant {
   readonly name: string;
-  /** What it does wrong. */
+  /** What it breaks. */
   readonly why: string;
   /** File under assembly/. */
   readonly file: string;
-  /** Text that stands there exactly once, and what takes its place. */
+  /** Text that occurs there exactly once, and its replacement. */
   readonly find: string;
   readonly replace: string;
 }

@@ -1,8 +1,8 @@
 // The mutation check: the core is broken on purpose, in named ways, and the simulation has to notice each of them.
 //
-// A mutant is a replacement in the core's sources. Its text has to be there exactly once: a refactoring that moves it
-// makes this check fail loudly instead of testing nothing. Each processor takes mutant after mutant: compiles it, and runs
-// worlds until one of them fails.
+// A mutant is a replacement in the core's sources. Its text has to occur there exactly once: a refactoring that moves it
+// makes this check fail loudly instead of testing nothing. Each processor takes one mutant after the other, compiles it, and
+// runs worlds until one of them fails.
 
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
@@ -14,7 +14,7 @@ import { runSeeds } from "./pool.ts";
 const root = join(import.meta.dirname, "..", "..");
 const folder = join(root, "build", "mutants");
 
-/** A source of the core with the mutant's replacement. Throws when its text is not there exactly once. */
+/** A source of the core with the mutant's replacement. Throws when its text does not occur there exactly once. */
 export function mutate(mutant: Mutant): string {
   const parts = readFileSync(join(root, "assembly", mutant.file), "utf8").split(mutant.find);
   if (parts.length !== 2) {
@@ -23,7 +23,7 @@ export function mutate(mutant: Mutant): string {
   return parts.join(mutant.replace);
 }
 
-/** Compiles the core with one replacement; answers the file. */
+/** Compiles the core with one replacement; returns the file. */
 async function build(mutant: Mutant): Promise<string> {
   const [core] = modules;
   if (core === undefined) throw new Error("there is no core to compile");
@@ -35,7 +35,7 @@ async function build(mutant: Mutant): Promise<string> {
   return file;
 }
 
-/** One compilation after the other: the compiler is not made for two at once. */
+/** One compilation at a time: the compiler does not support two at once. */
 let building: Promise<unknown> = Promise.resolve();
 
 function compiled(mutant: Mutant): Promise<string> {
@@ -44,7 +44,7 @@ function compiled(mutant: Mutant): Promise<string> {
   return next;
 }
 
-/** Whether the simulation notices the mutant within so many seeds; prints a line. */
+/** Whether the simulation notices the mutant within this many seeds; prints a line. */
 async function caught(mutant: Mutant, seeds: number): Promise<boolean> {
   const wasm = await compiled(mutant);
   const summary = await runSeeds({ wasm, first: 1, seeds, workers: 1, stopAtFailure: true });
@@ -54,7 +54,7 @@ async function caught(mutant: Mutant, seeds: number): Promise<boolean> {
   return failed !== undefined;
 }
 
-/** Runs all mutants (or the one named). Prints a line for each; answers the exit status. */
+/** Runs all mutants (or the named one). Prints a line for each; returns the exit status. */
 export async function runMutants(seeds: number, only: string | undefined): Promise<number> {
   const chosen = mutants.filter((mutant) => only === undefined || mutant.name === only);
   if (chosen.length === 0) {

@@ -1,5 +1,6 @@
-// An operator, and control behind him: makes every control call of the core, at any moment, under load. What may be refused, and
-// with which error, is part of what is expected. Nothing he does leaves a unit of a reachable world without its paths for long.
+// An operator, and control on his behalf: makes every control call of the core, at any moment, under load. The expectations
+// include which calls may be refused, and with which error. Nothing he does leaves a unit of a reachable world without its
+// paths for long.
 
 import * as abi from "../../host/abi.ts";
 import type { Daemon } from "./daemon.ts";
@@ -7,24 +8,24 @@ import type { WorldPlan } from "./plan.ts";
 import type { Random } from "./random.ts";
 
 const PRIORITY_MAX = 254;
-/** Something that keeps a path out of use is undone after at most so long, ms. */
+/** Longest time after which a change that keeps a path out of use is undone, ms. */
 const UNDO_MS = 400;
-/** A system that reaches its disks is given at least so long by its operator, ms. */
+/** Minimum time that the operator allows a system whose disks are reachable, ms. */
 const PATIENT_MS = 20_000;
 const NEVER_A_HANDLE = 0xffff;
 const NEVER_A_PROPERTY = 99;
 
-/** What the operator needs to know of the world. */
+/** What the operator needs to know about the world. */
 export interface Office {
   readonly plan: WorldPlan;
   readonly random: Random;
-  /** Does something later, unless the daemon is another one by then. */
+  /** Schedules an action, unless the daemon is a new one by then. */
   after(ms: number, action: () => void): void;
-  /** The LUNs of the array lead where they should, all the time: then one that does not was configured so. */
+  /** The array's LUNs lead where they should, all the time: so one that does not was configured that way. */
   readonly steadyLuns: boolean;
-  /** No path tells less than there is: what the last one says would be the device's answer. */
+  /** No path reports a smaller unit: what the last path reports would be the device's answer. */
   readonly steadyEnds: boolean;
-  /** Cluster mode does no harm: what a path does not answer is given up soon enough, or errors are allowed. */
+  /** Cluster mode is harmless: unanswered commands are given up soon enough, or errors are allowed. */
   readonly cluster: boolean;
 }
 
@@ -44,7 +45,7 @@ export class Operator {
     this.ioTimeoutMs = office.plan.ioTimeoutMs;
   }
 
-  /** Makes a call, drawn from all there are. */
+  /** Makes a random call. */
   act(): void {
     const kinds: readonly (() => readonly Call[])[] = [
       () => this.#ofUnits(),
@@ -56,7 +57,7 @@ export class Operator {
     this.#office.random.pick(this.#office.random.pick(kinds)())();
   }
 
-  /** Puts everything back to what the world was planned with. */
+  /** Resets everything to the world's plan. */
   settle(): void {
     const { plan } = this.#office;
     this.#mode(abi.MODE_PATROL, 3);
@@ -72,12 +73,12 @@ export class Operator {
     for (const unit of this.#daemon.inventory.units) if (unit >= 0) this.#unit(unit, abi.UNIT_SET_RELEASED, 0);
   }
 
-  /** A failed path is back, and disabled perhaps: he enables it soon. */
+  /** A failed path is back, and may be disabled: he enables it soon. */
   back(index: number): void {
     this.#later(() => this.#path(this.#daemon.inventory.paths[index] ?? -1, abi.PATH_SET_ENABLED, 1, abi.ERROR_HANDLE));
   }
 
-  /** A call has to answer 0, or be refused with one of `errors`, or with the one that is `due`. */
+  /** A call has to return 0, or be refused with one of `errors`, or with the error that is `due`. */
   #expect(what: string, answer: number, errors: readonly number[], due?: number): void {
     const fine = due === undefined ? answer >= 0 || errors.includes(-answer) : answer === -due;
     if (!fine) this.#daemon.complain(`the core answers ${answer} to ${what}`);
@@ -115,7 +116,7 @@ export class Operator {
       set(abi.UNIT_SET_POLICY_PARAMETER, () => random.pick([0, 1, 2, 7, 100, 1000]), abi.ERROR_RANGE),
       set(abi.UNIT_SET_POLICY_PARAMETER_2, () => random.pick([0, 1, 2, 7, 100]), abi.ERROR_RANGE),
       set(abi.UNIT_SET_STALL_MIN_MS, () => random.pick([10, 20, 50, 200])),
-      // Without the stall rule what is lost waits for its deadline.
+      // Without the stall rule, requests wait for lost commands until their deadline.
       set(abi.UNIT_SET_STALL_MAX_MS, () => random.pick(this.#patient ? [100, 500, 2000] : [0, 100, 500, 2000])),
       set(abi.UNIT_SET_ORPHAN_RESET_MS, () => random.pick([500, 2000])),
       set(abi.UNIT_SET_LOST_RESET_MS, () => random.pick([0, 100, 1000])),
@@ -141,7 +142,7 @@ export class Operator {
   }
 
   #drawCapabilities(): number {
-    // Whether zeroes come fast is something that clients count on.
+    // Clients depend on whether zeroing is fast.
     const may = abi.UNIT_CAN_FUA | abi.UNIT_CAN_UNMAP | abi.UNIT_CAN_LBA_STATUS;
     return (this.#capabilities & ~may) | (this.#capabilities & may & this.#office.random.uint32());
   }
@@ -170,7 +171,7 @@ export class Operator {
     this.#office.after(this.#office.random.between(0, UNDO_MS), action);
   }
 
-  /** A unit comes and goes, with a path of another one perhaps. */
+  /** A unit is added and removed, perhaps with a path of another one. */
   #spareUnit(): void {
     const unit = this.#daemon.core.exports.unitAdd();
     if (unit < 0) return this.#expect("unitAdd", unit, [abi.ERROR_LIMIT]);
@@ -260,7 +261,7 @@ export class Operator {
     ];
   }
 
-  /** Cluster mode knows the static policy only. */
+  /** Cluster mode only supports the static policy. */
   #toggleCluster(): void {
     if (!this.#daemon.inventory.cluster) {
       for (const unit of this.#daemon.inventory.units)
@@ -270,7 +271,7 @@ export class Operator {
     this.#mode(abi.MODE_CLUSTER, this.#daemon.inventory.cluster ? 1 : 0);
   }
 
-  /** What makes no sense is refused, and changes nothing. */
+  /** Invalid calls: they are refused without effect. */
   #nonsense(): readonly Call[] {
     const { exports } = this.#daemon.core;
     const unit = this.#daemon.inventory.units.find((handle) => handle >= 0) ?? 0;

@@ -1,4 +1,4 @@
-// What one world looks like, drawn from its seed.
+// The plan of one world, drawn from its seed.
 
 import type { ArrayTopology } from "../../host/array/topology.ts";
 import { POLICY_COUNT } from "../../host/abi.ts";
@@ -23,65 +23,71 @@ export interface WorldPlan {
   /** When the host gives up a READ or WRITE; 0: at its request's deadline. */
   readonly commandTimeoutMs: number;
   readonly transferBlocksMax: number;
-  /** Blocks that clients use, in some places of each unit. */
+  /** Blocks used by clients, in some places of each unit. */
   readonly windows: readonly Cells[];
-  /** Where, within a block, what clients ask for begins and ends: not only at its beginning where they did not ask for block sizes. */
+  /** Where, within a block, requests begin and end: elsewhere than at its beginning if clients did not request block sizes. */
   readonly cuts: readonly number[];
-  /** The device does WRITE SAME; else zeroes are written, in pieces of `transferBlocksMax`. */
+  /** The device supports WRITE SAME; else zeroes are written, in pieces of `transferBlocksMax`. */
   readonly writesSame: boolean;
-  /** It knows FUA; else a flush follows. It tells what is mapped by GET LBA STATUS. */
+  /** It supports FUA; else a flush follows. It reports mapped blocks by GET LBA STATUS. */
   readonly knowsFua: boolean;
   readonly tellsStatus: boolean;
   readonly patrolMs: number;
   readonly aluaExplicit: boolean;
-  /** Time over which the clients spread their requests, ms. */
+  /** Time span of the clients' requests, ms. */
   readonly spanMs: number;
   readonly clients: readonly { readonly unit: number; readonly plan: ClientPlan }[];
-  /** Those of a second host, which has a daemon of its own and shares the array; it changes other blocks. None: there is no such host. */
+  /**
+   * Clients of a second host, which has a daemon of its own and shares the array; it changes other blocks. None: no such
+   * host.
+   */
   readonly neighbours: readonly { readonly unit: number; readonly plan: ClientPlan }[];
-  /** Clients that vanish: index and when, ms. */
+  /** Clients that vanish: index and time, ms. */
   readonly vanishing: readonly { readonly client: number; readonly atMs: number }[];
-  /** Clients that give their connection up when it has left something unanswered for so long, ms, and send again by another one. */
+  /**
+   * Clients that drop their connection when a request has been unanswered for this long, ms, and send it again on another
+   * one.
+   */
   readonly impatient: readonly { readonly client: number; readonly patienceMs: number }[];
-  /** Times at which the daemon is killed and started again, ms. */
+  /** Times at which the daemon is killed and restarted, ms. */
   readonly crashesMs: readonly number[];
-  /** The machine stands still: when and how long, ms. */
+  /** Pauses of the machine: start and duration, ms. */
   readonly pauses: readonly { readonly atMs: number; readonly forMs: number }[];
-  /** The array loses power: when, and how much of its volatile cache survives (0 to 1). */
+  /** Power losses of the array: time, and the part of its volatile cache that survives (0 to 1). */
   readonly powerLosses: readonly { readonly atMs: number; readonly keep: number }[];
-  /** Control calls under load: when. */
+  /** Times of control calls under load. */
   readonly changesMs: readonly number[];
-  /** Control closes a connection; removes a unit with its paths, which comes again at once: when. */
+  /** Times at which control closes a connection, or removes a unit with its paths and adds it again at once. */
   readonly closesMs: readonly number[];
   readonly replacementsMs: readonly number[];
-  /** A path goes and comes back under another number, a new path to the core: when. */
+  /** Times at which a path disappears and comes back under another number, as a new path to the core. */
   readonly renumbersMs: readonly number[];
-  /** Chance that the host completes in a turn what nobody waits for. */
+  /** Probability that the host completes something in a turn that nobody waits for. */
   readonly strays: number;
 }
 
-/** Share of the worlds whose array knows no command of 16 bytes; its units are small. */
+/** Share of the worlds whose array does not support 16-byte commands; its units are small. */
 const OLD_ARRAYS = 0.06;
-/** Share of the worlds whose array two hosts share. */
+/** Share of the worlds whose array is shared by two hosts. */
 const TWO_HOSTS = 0.1;
 /** Share of the worlds with units beyond 32 bits, and of those with requests up to the largest payload. */
 const BIG_UNITS = 0.12;
 const LARGE_REQUESTS = 0.02;
-/** Share of the worlds in which zeroings and trims run into their deadlines. */
+/** Share of the worlds in which zeroings and trims reach their deadlines. */
 const LATE_ZEROINGS = 0.03;
 const LATE_TIMEOUT_MS = 1500;
-/** Share of the clients that come by the block door. */
+/** Share of the clients that use the block door. */
 const BLOCK_CLIENTS = 0.5;
-/** Bytes that are used there, and most of one unit's requests. */
+/** Bytes used there, and the maximum number of requests of one unit. */
 const LARGE_WINDOW_BYTES = 40 << 20;
 const LARGE_REQUESTS_MAX = 12;
-/** Fewer bytes than that are too few to tell whose they are. */
+/** Fewer bytes than this do not identify their write. */
 const CELL_BYTES_MIN = 12;
 
 /** Where a unit is used: all of a small one, some places of a big one. */
 function windowsOf(blocks: number, blockBytes: number, random: Random): Cells[] {
   const count = random.pick([64, 200]);
-  // The first blocks, the last ones, those around an address of 32 bits, and around a byte with one.
+  // The first blocks, the last ones, those around a 32-bit block address, and around a 32-bit byte address.
   const places = [0, blocks - count, 2 ** 32 - count / 2, 2 ** 32 / blockBytes - count / 2];
   return places.filter((first) => first + count <= blocks).map((first) => ({ first, count }));
 }
@@ -127,7 +133,7 @@ function clientPlan(random: Random, spanMs: number, unaligned: boolean): ClientP
     agreed,
     blocksMax: random.pick([1, 4, 16, 64]),
     logarithmic: false,
-    // The load is spread over the time in which there are faults.
+    // The load is spread over the time span of the faults.
     pauseNs: (spanMs * 1e6 * depth) / requests,
     mix: {
       ...mix,
@@ -139,7 +145,7 @@ function clientPlan(random: Random, spanMs: number, unaligned: boolean): ClientP
   };
 }
 
-/** What a client that counts in bytes asks for begins and ends anywhere. */
+/** Requests of a client that counts in bytes begin and end anywhere. */
 function cutsOf(blockBytes: number, random: Random): number[] {
   const cuts = [0];
   for (let i = 0; i < 3; i++) {
@@ -149,7 +155,7 @@ function cutsOf(blockBytes: number, random: Random): number[] {
   return cuts;
 }
 
-/** The same world with few requests, some of them as large as they may be. */
+/** The same world with few requests, some of them as large as possible. */
 function withLargeRequests(plan: WorldPlan, random: Random): WorldPlan {
   const { blockBytes } = plan;
   const count = LARGE_WINDOW_BYTES / blockBytes;
@@ -160,7 +166,7 @@ function withLargeRequests(plan: WorldPlan, random: Random): WorldPlan {
     blocks,
     topology: { ...plan.topology, units: 1, unitBytes: blocks * blockBytes },
     windows: [{ first: random.between(0, Math.min(blocks - count, 2 ** 32)), count }],
-    // Pieces as large as a buffer, and such that end at no border of one.
+    // Pieces as large as a buffer, and pieces that end at no boundary of one.
     transferBlocksMax: random.pick([0, (1 << 20) / blockBytes, 999, 1600]),
     clients: plan.clients.slice(0, 2).map(({ plan: client }) => ({
       unit: 0,
@@ -178,7 +184,7 @@ function withLargeRequests(plan: WorldPlan, random: Random): WorldPlan {
   };
 }
 
-/** A world of zeroings and trims, few paths, and times so short that faults outlast them. */
+/** A world of zeroings and trims, few paths, and timeouts so short that faults outlast them. */
 function withLateZeroings(plan: WorldPlan, random: Random): WorldPlan {
   const { topology, clients } = plan;
   return {
@@ -195,18 +201,18 @@ function withLateZeroings(plan: WorldPlan, random: Random): WorldPlan {
         mix: { read: 1, write: 1, flush: 1, zero: 3, trim: 3 },
       },
     })),
-    // What an operator sets, or a client that comes again leaves behind, gives requests more time.
+    // Settings by an operator, or what a reconnecting client leaves behind, would give requests more time.
     changesMs: [],
     impatient: [],
   };
 }
 
-/** Which host an initiator port belongs to. */
+/** The host of an initiator port. */
 export function hostOf(plan: { readonly neighbours: readonly unknown[] }, initiatorPort: number): number {
   return plan.neighbours.length === 0 ? 0 : initiatorPort % 2;
 }
 
-/** A world whose array a second host shares: each has an initiator port, and two paths at least to each unit. */
+/** A world with a second host that shares the array: each has an initiator port, and at least two paths to each unit. */
 function withNeighbours(plan: WorldPlan, random: Random): WorldPlan {
   const { topology, units, spanMs, cuts } = plan;
   return {

@@ -1,4 +1,4 @@
-// Spreads seeds over the machine's processors and adds the results up.
+// Distributes seeds over the machine's processors and sums up the results.
 
 import { Worker } from "node:worker_threads";
 import type { WorkerReport, WorkerTask } from "./worker.ts";
@@ -21,7 +21,7 @@ export interface SeedRange {
   readonly first: number;
   readonly seeds: number;
   readonly workers: number;
-  /** Ends all workers as soon as one seed has failed: enough for a mutant. */
+  /** Stops all workers as soon as one seed has failed: enough for a mutant. */
   readonly stopAtFailure: boolean;
 }
 

@@ -6,7 +6,7 @@ export class Random {
   #c: number;
   #counter = 1;
 
-  /** @param seed any integer; its low 32 bits and the bits above count */
+  /** @param seed any integer; both its low 32 bits and the bits above are used */
   constructor(seed: number) {
     let state = (seed ^ Math.floor(seed / 0x1_0000_0000)) >>> 0;
     const next = (): number => {
@@ -60,7 +60,7 @@ export class Random {
     return -mean * Math.log(1 - this.real());
   }
 
-  /** A new generator whose numbers are independent of what this one gives afterwards. */
+  /** A new generator whose numbers are independent of the later numbers of this one. */
   fork(): Random {
     return new Random(this.uint32() * 0x20_0000 + (this.uint32() >>> 11));
   }

@@ -1,4 +1,4 @@
-// Which requests a client sends: mostly what is in order, now and then what is not.
+// The requests that a client sends: mostly valid ones, now and then invalid ones.
 
 import type { Layout } from "./blocks.ts";
 import { PAYLOAD_BYTES_MAX, refusals, type Agreement, type Offer } from "./expected.ts";
@@ -6,7 +6,7 @@ import type { Cells } from "./history.ts";
 import type { Random } from "./random.ts";
 import { NBD, type Header } from "./wire.ts";
 
-/** How often each kind is asked, in parts. */
+/** Relative frequency of each kind of request. */
 export interface Mix {
   readonly read: number;
   readonly write: number;
@@ -15,7 +15,7 @@ export interface Mix {
   readonly trim?: number;
   readonly cache?: number;
   readonly status?: number;
-  /** What is not in order. */
+  /** Invalid requests. */
   readonly wrong?: number;
 }
 
@@ -23,14 +23,14 @@ export interface Mix {
 export interface Ground {
   readonly layout: Layout;
   readonly offer: Offer;
-  /** Cells that are used, in some places of the unit. */
+  /** Cells in use, in some places of the unit. */
   readonly windows: readonly Cells[];
   readonly cellsMax: number;
   /** Sizes up to `cellsMax` are equally likely by order of magnitude, not by size. */
   readonly logarithmic: boolean;
 }
 
-/** A request to be sent: what the header says, and which cells that is. */
+/** A request to be sent: its header, and the cells that it covers. */
 export interface Draft extends Cells {
   readonly header: Header;
 }
@@ -55,7 +55,7 @@ function pickKind(mix: Mix, random: Random): keyof Mix {
   return "read";
 }
 
-/** @param whole of whole blocks only */
+/** @param whole only whole blocks */
 function pickCells(ground: Ground, random: Random, whole: boolean): Cells {
   const cells = pickAny(ground, random);
   const { cellsPerBlock } = ground.layout;
@@ -108,7 +108,7 @@ export function headerFor(command: number, flags: number, { first, count }: Cell
   return { command, flags, offset: BigInt(offset), bytes: count === 0 ? 0 : layout.offsetOf(first + count) - offset };
 }
 
-/** A request that has to be refused; writes are small, unless it is their size that is wrong. */
+/** A request that has to be refused; writes are small, unless their size is what is invalid. */
 function wrong(ground: Ground, agreed: Agreement, random: Random): Header {
   const { layout } = ground;
   const block = layout.blockBytes;
@@ -116,19 +116,19 @@ function wrong(ground: Ground, agreed: Agreement, random: Random): Header {
   const command = random.pick([NBD.read, NBD.write, NBD.trim, NBD.cache, NBD.writeZeroes, NBD.blockStatus]);
   const good = headerFor(command, 0, { first: ground.windows[0]?.first ?? 0, count: layout.cellsPerBlock }, layout);
   return random.pick<() => Header>([
-    // Nobody knows the command, or nobody has offered it.
+    // An unknown command, or one that was not offered.
     () => ({ ...good, command: random.pick([8, 9, 255, 256, 65_535]) }),
     () => ({ ...good, command: agreed.allocation ? 8 : NBD.blockStatus }),
-    // A flag that this command, or none, has.
+    // A flag that is not valid for this command, or for any.
     () => ({ ...good, flags: 1 << random.between(6, 15) }),
     () => ({ ...good, command: NBD.read, flags: random.pick([NBD.flagNoHole, NBD.flagReqOne, NBD.flagFastZero]) }),
     () => ({ ...good, command: NBD.writeZeroes, flags: NBD.flagDf }),
-    // It reaches beyond the end: by its last block, all of it, or so far that sums overflow.
+    // It reaches beyond the end: with its last block, completely, or so far that sums overflow.
     () => ({ ...good, offset: size - BigInt(block), bytes: 2 * block }),
     () => ({ ...good, offset: size, bytes: block }),
     () => ({ ...good, offset: 0xffff_ffff_ffff_f000n, bytes: random.pick([4096, 8192]) }),
     () => ({ ...good, offset: 1n << 63n }),
-    // It is too large; a payload of that size is rare.
+    // It is too large; a payload of this size is rare.
     () => ({
       ...good,
       command: ground.logarithmic ? NBD.write : NBD.read,

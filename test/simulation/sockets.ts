@@ -1,4 +1,4 @@
-// The other end of the native queue: plays sockets in virtual time, cut into pieces as a real network would.
+// The other end of the native queue: emulates sockets in virtual time, with data split like on a real network.
 
 import {
   COMPLETION_BYTES,
@@ -74,7 +74,7 @@ function joined(parts: readonly Uint8Array[], total: number): Uint8Array {
   return bytes;
 }
 
-/** Carries out the core's socket operations. */
+/** Executes the core's socket operations. */
 export class Sockets {
   readonly #memory: Uint8Array;
   readonly #view: DataView;
@@ -82,9 +82,9 @@ export class Sockets {
   readonly #clock: VirtualClock;
   readonly #random: Random;
   readonly #sockets = new Map<number, SimulatedSocket>();
-  /** SENDs that have succeeded at once, not yet told: the host may tell them with whatever completes next. */
+  /** Successful SENDs that have not been reported: the host may report them with whatever completes next. */
   readonly #untold: { tag: number; bytes: number }[] = [];
-  /** When the core last took bytes of a request, by the buffer they lie in. */
+  /** When the core last took bytes of a request, by the request's buffer. */
   readonly #takenNs = new WeakMap<ArrayBufferLike, number>();
   #nextHandle = 1;
   readonly violation: (text: string) => void;
@@ -104,7 +104,7 @@ export class Sockets {
     this.violation = violation;
   }
 
-  /** A new connection; answers its handle. */
+  /** Adds a connection; returns its handle. */
   add(socket: SimulatedSocket): number {
     const handle = this.#nextHandle++;
     this.#sockets.set(handle, socket);
@@ -130,7 +130,7 @@ export class Sockets {
     this.#feed(socket);
   }
 
-  /** Takes everything the core has submitted. */
+  /** Takes all of the core's submissions. */
   turn(): boolean {
     const ring = this.#control + CONTROL_NATIVE_QUEUE;
     const view = this.#view;
@@ -144,7 +144,7 @@ export class Sockets {
       head = (head + 1) >>> 0;
     }
     view.setUint32(ring + RING_HEAD, head, true);
-    // The host waits for nothing when the core's deadline has come, so it tells what it knows.
+    // The host does not wait when the core's deadline has been reached, so it reports everything.
     const deadlineNs =
       view.getUint32(this.#control + CONTROL_DEADLINE_NS, true) +
       view.getUint32(this.#control + CONTROL_DEADLINE_NS + 4, true) * 0x1_0000_0000;
@@ -152,7 +152,7 @@ export class Sockets {
     return any;
   }
 
-  /** The host has come back from waiting: it tells all it knows. */
+  /** The host has returned from waiting: it reports everything. */
   tell(): void {
     for (const { tag, bytes } of this.#untold.splice(0)) this.#put(tag, bytes);
   }
@@ -193,14 +193,14 @@ export class Sockets {
       total += bytes;
     }
     if (!socket.hungUp && this.#random.chance(0.5)) {
-      // Everything finds room in the socket at once. Told now, or as late as the host may.
+      // Everything fits into the socket at once. Reported now, or as late as the host may.
       const bytes = joined(parts, total);
       this.#clock.after(this.#random.between(1_000, 60_000), () => socket.deliver(bytes));
       if (lazy) this.#untold.push({ tag, bytes: total });
       else this.complete(tag, total);
       return;
     }
-    // The bytes leave when the SEND completes, not before: whoever changes them in between is caught.
+    // The bytes are read when the SEND completes, not before: any change in between is detected.
     socket.send = tag;
     this.#clock.after(this.#random.between(1_000, 60_000), () => {
       if (socket.send !== tag) return;
@@ -224,7 +224,7 @@ export class Sockets {
     socket.receive = undefined;
     this.#clock.after(this.#random.between(0, 100_000), () => {
       if (receive !== undefined) this.complete(receive.tag, 0);
-      // Nothing of the socket completes after CLOSE.
+      // Nothing completes for a socket after its CLOSE.
       if (socket.send !== undefined) this.complete(socket.send, -EPIPE);
       socket.send = undefined;
       this.complete(tag, 0);
@@ -257,7 +257,7 @@ export class Sockets {
     }
   }
 
-  /** Puts a completion into the core's ring, behind those of SENDs that were not told yet. */
+  /** Puts a completion into the core's ring, after those of unreported SENDs. */
   complete(tag: number, result: number): void {
     this.tell();
     this.#put(tag, result);

@@ -1,5 +1,5 @@
-// What control is told of commands that are not answered: a stall seldom enough, and only of a path that has one; and of each
-// orphan once at most that it is settled, as it is.
+// Checks what control is told about unanswered commands: a stall not too often, and only for a path that has one; that an
+// orphan was settled at most once for each, and correctly.
 
 import { EVENT_ORPHAN_SETTLED, EVENT_STALL, SETTLED_COMPLETED } from "../../host/abi.ts";
 import type { Books } from "./books.ts";
@@ -7,14 +7,14 @@ import type { CoreEvent } from "./core.ts";
 import type { Tap } from "./tap.ts";
 
 const NS_PER_MS = 1e6;
-/** A path's stalls are told no more often than this. */
+/** Minimum time between two reported stalls of a path. */
 const STALL_EVERY_NS = 1000 * NS_PER_MS;
 
 export class Stalls {
   readonly #tap: Tap;
   readonly #books: Books;
   readonly #violation: (text: string) => void;
-  /** When the last stall of a path was told. */
+  /** When a stall of each path was last reported. */
   readonly #stalls = new Map<number, number>();
 
   constructor(tap: Tap, books: Books, violation: (text: string) => void) {
@@ -23,13 +23,13 @@ export class Stalls {
     this.#violation = violation;
   }
 
-  /** An event, before anything is submitted that the same turn has made. */
+  /** An event; called before anything is submitted that the same turn has created. */
   event({ kind, path, arg0, arg1 }: CoreEvent): void {
     if (kind === EVENT_STALL) this.#stall(path);
     else if (kind === EVENT_ORPHAN_SETTLED) this.#settled(path, arg0, arg1);
   }
 
-  /** A path has gone: its record may be that of another one now. */
+  /** A path was removed: its record may now be another path's. */
   pathGone(path: number): void {
     this.#stalls.delete(path);
   }
@@ -52,10 +52,10 @@ export class Stalls {
     const { nowNs } = this.#tap;
     const port = this.#books.portOf(path);
     if (port === undefined) return this.#violation(`events: an orphan of path ${path}, which there is not, is settled`);
-    // A reset settles what the host still has, or gives back right behind it.
+    // A reset settles commands that the host still has, or returns right after it.
     const left = [...this.#tap.commandsOf(port, true), ...this.#underWay(port, how)].filter(({ settled }) => !settled);
     const age = ({ sentNs }: { readonly sentNs: number }): number => Math.floor((nowNs - sentNs) / NS_PER_MS);
-    // While the machine stands still no time passes for the core.
+    // While the machine is paused, no time passes for the core.
     const orphan = left.find((one) => age(one) === ageMs) ?? left.find((one) => age(one) > ageMs);
     if (orphan === undefined) {
       return this.#violation(`events: path ${path}: no orphan of ${ageMs} ms is left that could be settled (${how})`);

@@ -1,4 +1,4 @@
-// The world that scenarios with figures start from: one large unit in steady load, its latencies learned.
+// The initial world of scenarios with figures: one large unit under steady load, with learned latencies.
 
 import { AGREED } from "./expected.ts";
 import type { WorldPlan } from "./plan.ts";
@@ -6,13 +6,13 @@ import type { WorldPlan } from "./plan.ts";
 export interface SteadyOptions {
   readonly policy: number;
   readonly paths?: number;
-  /** Blocks of the unit. A large one: hardly any write overlaps one that waits for an orphan. */
+  /** Size of the unit in blocks. It is large, so that hardly any write overlaps one that waits for an orphan. */
   readonly blocks?: number;
   readonly requests?: number;
   readonly lostResetMs?: number;
 }
 
-/** Two clients, each keeps eight requests under way; a millisecond of service, exponential. */
+/** Two clients, each with eight requests in progress; service times are exponential with a mean of a millisecond. */
 export function steadyPlan(options: SteadyOptions): WorldPlan {
   const { policy, paths = 4, blocks = 20_000_000, requests = 4000, lostResetMs = 1000 } = options;
   const client = {

@@ -1,11 +1,11 @@
-// A host that completes what it has completed before, or was never asked for. The core counts that and does nothing else:
-// a tag names its submission as long as its record has been submitted fewer than 256 times since.
+// A host that repeats completions, or completes what was never submitted. The core counts these and does nothing else: a tag
+// identifies its submission as long as its record has been submitted fewer than 256 times since.
 
 import type { SimulatedCore } from "./core.ts";
 import type { Random } from "./random.ts";
 import type { Tap } from "./tap.ts";
 
-/** So many generations back a tag is recognised for certain, and so many more than it was told for. */
+/** How many generations back a tag is certainly recognized, and how many more are used beyond those that it was given. */
 const KNOWN_MAX = 192;
 const EARLIER_MAX = 128;
 /** An index beyond every table. */
@@ -26,7 +26,7 @@ export class Strays {
     this.#chance = chance;
   }
 
-  /** Puts a few into the ring, now and then; answers how many. */
+  /** Puts some into the ring, now and then; returns how many. */
   tell(): number {
     if (this.#chance === 0 || !this.#random.chance(this.#chance)) return 0;
     let told = 0;
@@ -35,7 +35,7 @@ export class Strays {
     return told;
   }
 
-  /** What was completed before; an earlier generation of it; of a place that there is not, or in a kind that there is not. */
+  /** A tag that was completed before; an earlier generation of it; one of a place or a kind that does not exist. */
   #tag(): number {
     const random = this.#random;
     const { past } = this.#tap;

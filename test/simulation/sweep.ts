@@ -1,12 +1,12 @@
-// Reading everything back: each cell that was ever written, by requests of all sizes.
+// Reads everything back: every cell that was ever written, with requests of all sizes.
 
 import type { Cells, History } from "./history.ts";
 import type { Random } from "./random.ts";
 
-/** Cells of a request; one in eight goes on to the end of what was written in one piece. */
+/** Cells of a request; one request in eight continues to the end of the contiguous written cells. */
 const CELLS_MAX = 256;
 const LONG_CHANCE = 0.125;
-/** Cells of such a one: with the smallest blocks 16 MiB. */
+/** Cells of such a request: 16 MiB with the smallest blocks. */
 const LONG_CELLS_MAX = 32_768;
 
 /** The requests. */

@@ -1,7 +1,8 @@
-// Listens to the rings between the core and its host: what was submitted and is not completed, and who owns which memory.
+// Listens to the rings between the core and its host: what was submitted and has not completed, and who owns which memory.
 //
-// The host owns what a submission points to until its completion. So: no tag is given out twice, no command slot is used
-// or changed while the host has it, and nothing that the device or a socket fills lies where anything else is under way.
+// Until a submission completes, the host owns the memory that it points to. So no tag is used twice, no command slot is used
+// or changed while the host has it, and memory filled by the device or a socket does not overlap that of anything else in
+// progress.
 
 import {
   COMMAND_BUFFER,
@@ -39,36 +40,36 @@ import {
   SUBMISSION_TAG,
 } from "../../host/abi.ts";
 
-/** Tags remembered for completions told again. */
+/** Number of tags remembered for repeated completions. */
 const PAST_MAX = 256;
 const INDEX_MASK = 0xfffff;
-/** A tag without its generation: the record that it was given to. */
+/** The part of a tag without its generation: the record that it was given to. */
 const PLACE_MASK = ~(0xff << 20);
 const STATUS_CHECK_CONDITION = 2;
 
-/** Memory that an operation works on. */
+/** Memory that an operation accesses. */
 interface Range {
   readonly from: number;
   readonly to: number;
-  /** Something is put there. */
+  /** Data is stored there. */
   readonly fills: boolean;
 }
 
 export interface Operation {
   readonly op: number;
   readonly handle: number;
-  /** The command slot, 0 for other operations. */
+  /** The command slot; 0 for other operations. */
   readonly slot: number;
-  /** A sum over what of the slot may not change: CDB, direction, buffer. */
+  /** A checksum over the part of the slot that may not change: CDB, direction, buffer. */
   readonly sum: number;
   readonly check: boolean;
   readonly ranges: readonly Range[];
   readonly sentNs: number;
-  /** An event has told that it can change nothing any more. */
+  /** An event has reported that it can no longer change anything. */
   settled: boolean;
 }
 
-/** An operation that is over: its tag, and how many its record had been given until then. */
+/** A finished operation: its tag, and the number of tags that its record had been given until then. */
 interface Past {
   readonly tag: number;
   readonly given: number;
@@ -84,14 +85,14 @@ interface Heard {
 }
 
 const NO_RANGES: readonly Range[] = [];
-/** Bytes at the front of a slot that the core writes: CDB, its length, the direction. */
+/** Bytes at the start of a slot that the core writes: CDB, its length, the direction. */
 const FRONT_BYTES = COMMAND_DIRECTION + 1;
 
-/** What the commands of one port have come to, as its host saw them. */
+/** The results of one port's commands, as seen by its host. */
 export interface PortAccount {
-  /** I/O commands under way. */
+  /** I/O commands in progress. */
   inFlight: number;
-  /** Those that succeeded, for certain; and those of which only the core can say. */
+  /** Commands that certainly succeeded; and those of which only the core can tell. */
   good: number;
   unverified: number;
   checks: number;
@@ -108,14 +109,14 @@ export class Tap {
   readonly #native: Heard;
   readonly #array: Heard;
   readonly #completions: Heard;
-  /** Tags given out so far, by the record they were given to. */
+  /** Number of tags given out so far, by the record that they were given to. */
   readonly #given = new Map<number, number>();
   readonly #past: Past[] = [];
-  /** Operations that have ended since the turn before. */
+  /** Operations that have ended since the previous turn. */
   #ended: Operation[] = [];
   #pastAt = 0;
 
-  /** @param commands command slots for I/O; those behind them are the paths' check slots */
+  /** @param commands number of command slots for I/O; those after them are the paths' check slots */
   constructor(memory: Uint8Array, control: number, commands: number, violation: (text: string) => void) {
     this.#bytes = memory;
     this.#view = new DataView(memory.buffer);
@@ -131,7 +132,7 @@ export class Tap {
     return this.#view.getUint32(this.#control + offset, true);
   }
 
-  /** Looks at what has been put into a ring since the last check. */
+  /** Processes the entries put into a ring since the last check. */
   #each(ring: Heard, act: (entry: number) => void): void {
     const tail = this.#word(ring.queue + RING_TAIL);
     for (; ring.tail !== tail; ring.tail = (ring.tail + 1) >>> 0) {
@@ -153,14 +154,14 @@ export class Tap {
     return account;
   }
 
-  /** Operations under way of the given kind; of SCSI commands those for I/O. */
+  /** Operations of the given kind in progress; of SCSI commands only those for I/O. */
   count(op: number): number {
     let sum = 0;
     for (const operation of this.#under.values()) if (operation.op === op && !operation.check) sum++;
     return sum;
   }
 
-  /** Pages that checks under way have for their data. */
+  /** Pages that checks in progress use for their data. */
   get checkPages(): number {
     let sum = 0;
     for (const { check, ranges } of this.#under.values()) if (check && ranges.length > 0) sum++;
@@ -171,40 +172,40 @@ export class Tap {
     return this.#word(CONTROL_NOW_NS) + this.#word(CONTROL_NOW_NS + 4) * 0x1_0000_0000;
   }
 
-  /** I/O commands of a port that are under way, or have ended (`over`) with the last completions. */
+  /** I/O commands of a port that are in progress, or that ended (`over`) with the last completions. */
   commandsOf(port: number, over: boolean): Operation[] {
     const all = over ? this.#ended : [...this.#under.values()];
     return all.filter(({ op, handle, check }) => op === OP_SCSI && handle === port && !check);
   }
 
-  /** Whether a completion with this tag would end something. */
+  /** Whether a completion with this tag would end an operation. */
   expects(tag: number): boolean {
     return this.#under.has(tag);
   }
 
-  /** Operations that are over, the last ones. */
+  /** The last finished operations. */
   get past(): readonly Past[] {
     return this.#past;
   }
 
-  /** How many tags the record of this one has been given. */
+  /** Number of tags that this tag's record has been given. */
   given(tag: number): number {
     return this.#given.get(tag & PLACE_MASK) ?? 0;
   }
 
-  /** Takes note of what the core has submitted since the last call. */
+  /** Records what the core has submitted since the last call. */
   submitted(): void {
     this.#each(this.#native, this.#begin);
     this.#each(this.#array, this.#begin);
   }
 
-  /** Takes note of what the host has completed since the last call; has to be called before the core runs. */
+  /** Records what the host has completed since the last call; has to be called before the core runs. */
   completed(): void {
     this.#ended = [];
     this.#each(this.#completions, this.#end);
   }
 
-  /** Overlooks what has been put into the completion ring since the last call: completions of nothing. */
+  /** Skips what was put into the completion ring since the last call: completions of nothing. */
   overlook(): void {
     this.#completions.tail = this.#word(CONTROL_COMPLETION_QUEUE + RING_TAIL);
   }
@@ -248,7 +249,7 @@ export class Tap {
   #sum(slot: number): number {
     let sum = 0;
     for (let at = slot; at < slot + FRONT_BYTES; at++) {
-      // What the host writes lies behind the direction.
+      // The fields that the host writes are after the direction.
       sum = (Math.imul(sum, 31) + (this.#bytes[at] ?? 0)) | 0;
     }
     sum = (Math.imul(sum, 31) + this.#view.getInt32(slot + COMMAND_BUFFER, true)) | 0;
@@ -294,7 +295,7 @@ export class Tap {
     else if (verdict === "unverified") account.unverified++;
   };
 
-  /** Whether a command has succeeded. Of one that brought less, or has recovered, only the core can say what that is worth. */
+  /** Whether a command has succeeded. If it transferred less, or was recovered, only the core can tell what that means. */
   #verdict(slot: number): "good" | "bad" | "unverified" {
     const view = this.#view;
     const status = view.getUint8(slot + COMMAND_STATUS);
@@ -309,7 +310,7 @@ export class Tap {
   }
 }
 
-/** Whether one of them fills memory that the other works on. */
+/** Whether a range of one operation overlaps a range of the other, and at least one of the two is filled. */
 function meet(some: readonly Range[], others: readonly Range[]): boolean {
   for (const one of some) {
     for (const other of others) {

@@ -1,4 +1,5 @@
-// What control is told: each change exactly once. Whoever follows the events from the start knows what the records say.
+// Checks what control is told: each change exactly once. Anybody who follows the events from the start knows the content of
+// the records.
 
 import {
   EVENT_ALUA_CHANGED,
@@ -26,33 +27,33 @@ import {
 } from "../../host/abi.ts";
 import type { CoreEvent, SimulatedCore } from "./core.ts";
 
-/** A path as the events so far tell of it. */
+/** A path as known from the events so far. */
 interface KnownPath {
   flags: number;
   alua: number;
-  /** Its coming back was announced, and how that went was not told yet. */
+  /** Its failback was announced, and the result has not been reported yet. */
   returning: boolean;
-  /** Flags that an event of their own has announced to be set, or cleared, with the next PATH_STATE. */
+  /** Flags whose setting or clearing was announced by an event of its own, and that change with the next PATH_STATE. */
   setting: number;
   clearing: number;
 }
 
 /** Flags with an event of their own, for which PATH_STATE is not enough. */
 const ANNOUNCED = PATH_FLAG_FAILED | PATH_FLAG_WRONG_UNIT | PATH_FLAG_SUSPECT | PATH_FLAG_MARGINAL;
-/** Of these what is cleared is announced as well. */
+/** Those of them whose clearing is announced as well. */
 const CLEARING_ANNOUNCED = PATH_FLAG_FAILED | PATH_FLAG_SUSPECT | PATH_FLAG_MARGINAL;
 
 export class Told {
   readonly #violation: (text: string) => void;
   readonly #paths = new Map<number, KnownPath>();
-  /** The unit whose failover has begun: how it ends is the next that is told. */
+  /** The unit whose failover has started: its result is the next event. */
   #failover: number | undefined;
 
   constructor(violation: (text: string) => void) {
     this.#violation = violation;
   }
 
-  /** An event, in the order in which they are told. */
+  /** An event, in the order of reporting. */
   event(event: CoreEvent): void {
     const { kind, unit } = event;
     if (this.#failover !== undefined) {
@@ -90,9 +91,9 @@ export class Told {
     }
     let set = after & ~before & ANNOUNCED;
     let cleared = before & ~after & CLEARING_ANNOUNCED;
-    // What an operator orders is no error, and no failure that nobody has heard of.
+    // What an operator orders is not an error, nor a failure that needs its own event.
     if (reason === REASON_OPERATOR) set &= ~PATH_FLAG_FAILED | known.setting;
-    // One that is cleared and set again between two of these was told both.
+    // A flag that was cleared and set again in between was reported both times.
     const again = known.setting & known.clearing;
     set |= again & after;
     cleared |= again;
@@ -135,7 +136,7 @@ export class Told {
     }
   }
 
-  /** Compares what was told with what is, right after a turn whose events were taken. */
+  /** Compares what was reported with the records, right after a turn whose events were taken. */
   look(core: SimulatedCore, records: number): void {
     if (this.#failover !== undefined) this.#violation(`events: the failover of unit ${this.#failover} has no end`);
     for (let path = 0; path < records; path++) {

@@ -1,11 +1,11 @@
-// Which troubles of the device a world's faults make, so that what clients are answered can be held against them.
+// The problems of the device that result from a world's faults, so that the clients' answers can be checked against them.
 
 import type { FaultRequest } from "../../host/array/faults/faults.ts";
 import type { Trouble } from "./expected.ts";
 import { NBD } from "./wire.ts";
 
 const NS_PER_MS = 1e6;
-/** Host statuses of the kernel that tell the device's answer: reservation conflict, no space. The others: EIO. */
+/** Host statuses by which the kernel reports the device's answer: reservation conflict, no space. The others: EIO. */
 const HOST_NEXUS_FAILURE = 0x11;
 const HOST_ALLOCATION_FAILURE = 0x12;
 const HOST_ANSWERS = new Set([0x10, HOST_NEXUS_FAILURE, HOST_ALLOCATION_FAILURE, 0x13]);
@@ -17,23 +17,23 @@ const ASC_PAST_END = 0x21;
 /** SPACE ALLOCATION FAILED WRITE PROTECT. */
 const ASC_PROTECT = 0x27;
 const ASCQ_ALLOCATION_FAILED = 7;
-/** Types of persistent reservations that keep readers out as well. */
+/** Types of persistent reservations that also exclude readers. */
 const EXCLUSIVE_ACCESS = new Set([3, 6, 8]);
 
 type ErrorFault = Extract<FaultRequest["fault"], { kind: "error" }>;
 
-/** What may have become of a world besides its faults. */
+/** What may have happened to a world besides its faults. */
 export interface TroubleGround {
   readonly beganNs: number;
   /** When all faults are lifted, ms. */
   readonly endMs: number;
-  /** Every path may be gone but one: what that says is the device's word. */
+  /** All paths but one may be gone: what the last one reports counts as the device's answer. */
   readonly outage: boolean;
   /** The array loses power, and forgets reservations. */
   readonly powerLoss: boolean;
 }
 
-/** The NBD error for the device's own answer; undefined when it is a path's, or is tried again. */
+/** The NBD error for the device's own answer; undefined when the answer is a path's, or the command is retried. */
 function errorOf(
   { senseKey, asc, ascq, hostStatus, deferred }: ErrorFault,
   outage: boolean,
@@ -48,7 +48,7 @@ function errorOf(
   return asc === ASC_PROTECT && ascq === ASCQ_ALLOCATION_FAILED ? NBD.enospc : NBD.eperm;
 }
 
-/** The trouble that a fault makes, or undefined. */
+/** The trouble that results from a fault, or undefined. */
 export function troubleOf(request: FaultRequest, ground: TroubleGround): Trouble | undefined {
   const { beganNs, endMs } = ground;
   const { fault, where, when, afterMs = 0, forMs = Infinity } = request;

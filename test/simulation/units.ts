@@ -1,4 +1,4 @@
-// The units of a world as its clients know them: what is offered, where it is used, and what is held against it.
+// The units of a world as its clients know them: their properties, where they are used, and the device's problems.
 
 import type { EmulatedArray } from "../../host/array/array.ts";
 import * as abi from "../../host/abi.ts";
@@ -11,7 +11,7 @@ import type { WorldPlan } from "./plan.ts";
 import { troubleOf } from "./troubles.ts";
 import { Witness } from "./witness.ts";
 
-/** What was agreed on, as the core is told it. */
+/** The negotiated features in the core's form. */
 export function flagsOf({ replies, readOnly, trim, fastZero, allocation, unaligned }: Agreement): number {
   return (
     (replies !== "simple" ? abi.CONNECTION_STRUCTURED : 0) |
@@ -24,7 +24,7 @@ export function flagsOf({ replies, readOnly, trim, fastZero, allocation, unalign
   );
 }
 
-/** @param beganNs when the world began, from which its faults count */
+/** @param beganNs start of the world, to which its faults' times are relative */
 export function clientUnits(
   plan: WorldPlan,
   array: EmulatedArray,
@@ -34,7 +34,7 @@ export function clientUnits(
 ): ClientUnit[] {
   const layout = new Layout(plan.blockBytes, plan.cuts);
   const { cellsPerBlock } = layout;
-  // An old array that says it does WRITE SAME turns out not to.
+  // An old array that claims to support WRITE SAME turns out not to.
   const zeroesFast = !plan.writesSame ? "no" : plan.topology.commands === "10-byte" ? "it is said" : "yes";
   const offer = { bytes: plan.blocks * plan.blockBytes, blockBytes: plan.blockBytes, zeroesFast } as const;
   const windows = plan.windows.map(({ first, count }) => ({
@@ -42,7 +42,7 @@ export function clientUnits(
     count: count * cellsPerBlock,
   }));
   const ground = { beganNs, endMs, outage: plan.kind === "outage", powerLoss: plan.powerLosses.length > 0 };
-  // What a host has kept in its queue meets nothing else when it is delivered.
+  // Commands that a host has kept in its queue do not meet later ones when they are delivered.
   const queued = faults.some(({ fault }) => fault.kind === "queued");
   const troubles = faults.flatMap((request) => {
     const trouble = troubleOf(request, ground);
@@ -55,7 +55,7 @@ export function clientUnits(
   });
 }
 
-/** The units as the clients of each host use them: what one changes the other leaves alone, by whole blocks. */
+/** The units as used by the clients of each host: blocks that one host changes are left alone by the other. */
 export function shared(units: readonly ClientUnit[], hosts: number): readonly (readonly ClientUnit[])[] {
   if (hosts === 1) return [units];
   return [0, 1].map((host) =>

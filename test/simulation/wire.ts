@@ -1,5 +1,5 @@
-// The client's side of the NBD transmission phase: encodes requests, decodes simple and structured replies.
-// Constants: NBD protocol, "Transmission phase" and "Values".
+// The client's side of the NBD transmission phase: encodes requests, decodes simple and structured replies. Constants: NBD
+// protocol, "Transmission phase" and "Values".
 
 export const NBD = {
   requestMagic: 0x25609513,
@@ -37,15 +37,15 @@ export const NBD = {
   enotsup: 95,
 } as const;
 
-/** The metadata context that BLOCK_STATUS tells of, as the negotiation numbers it. */
+/** The metadata context of BLOCK_STATUS, as numbered by the negotiation. */
 const CONTEXT_ALLOCATION = 1;
 
 /** Bytes of a request's header. */
 export const REQUEST_BYTES = 28;
-/** With extended headers. */
+/** The same with extended headers. */
 export const EXTENDED_REQUEST_BYTES = 32;
 
-/** A request as it goes over the wire. */
+/** A request as sent over the wire. */
 export interface Header {
   readonly command: number;
   readonly flags: number;
@@ -71,32 +71,35 @@ export function encodeRequest(
   else target.setUint32(24, header.bytes);
 }
 
-/** What a BLOCK_STATUS tells of some bytes. */
+/** A BLOCK_STATUS descriptor. */
 export interface Extent {
   readonly bytes: number;
   /** Bit 0: a hole; bit 1: zeroes. */
   readonly state: number;
 }
 
-/** What the decoder tells of the replies it finds. */
+/** Receives the replies that the decoder finds. */
 export interface ReplySink {
-  /** What is expected for `cookie`: bytes of data that a simple reply carries if it has no error; undefined: no such request. */
+  /**
+   * What `cookie` stands for: the command, and the bytes of data in a simple reply without error; undefined: no such
+   * request.
+   */
   expected(cookie: number): { readonly command: number; readonly bytes: number } | undefined;
   /** Data of a read, at `offset` of the export (structured) or undefined (simple: the whole request). */
   data(cookie: number, offset: number | undefined, bytes: Uint8Array): void;
   /** A hole of a read. */
   hole(cookie: number, offset: number, length: number): void;
-  /** What BLOCK_STATUS has found. */
+  /** The extents of a BLOCK_STATUS. */
   extents(cookie: number, extents: readonly Extent[]): void;
   /** The final answer; error is an NBD error value or 0. */
   answered(cookie: number, error: number): void;
-  /** The bytes are not what the protocol allows. */
+  /** The bytes violate the protocol. */
   broken(reason: string): void;
 }
 
 export type Replies = "simple" | "structured" | "extended";
 
-/** Decodes the stream of replies, however it is cut. */
+/** Decodes the stream of replies, however it is split. */
 export class ReplyDecoder {
   #pieces: Uint8Array[] = [];
   #bytes = 0;
@@ -128,7 +131,7 @@ export class ReplyDecoder {
     this.#bytes -= bytes;
   }
 
-  /** All that is there, in one piece. */
+  /** All available bytes, contiguous. */
   #joined(): Uint8Array {
     const [first] = this.#pieces;
     if (first !== undefined && this.#pieces.length === 1) return first;
@@ -142,7 +145,7 @@ export class ReplyDecoder {
     return joined;
   }
 
-  /** The first `bytes` bytes, when so many are there. */
+  /** The first `bytes` bytes, if they are available. */
   #view(bytes: number): DataView | undefined {
     if (this.#bytes < bytes) return undefined;
     const first = (this.#pieces[0]?.length ?? 0) >= bytes ? this.#pieces[0] : undefined;
@@ -155,7 +158,7 @@ export class ReplyDecoder {
     return -1;
   }
 
-  /** Takes one reply or chunk; answers its bytes, 0 when it is not whole yet, -1 when the stream is broken. */
+  /** Takes one reply or chunk; returns its size in bytes, 0 when it is not complete yet, -1 when the stream is invalid. */
   #take(): number {
     const view = this.#view(16);
     if (view === undefined) return 0;

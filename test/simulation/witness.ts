@@ -1,14 +1,15 @@
-// What the array's medium holds, seen past all paths: it shows at the moment of an answer whether what is promised is there.
+// The content of the array's medium, read directly instead of over paths: at the moment of an answer it shows whether the
+// answer's promise holds.
 
 import { SparseMedium, type Medium } from "../../host/array/medium.ts";
 import type { LogicalUnit } from "../../host/array/unit.ts";
 import { Sight, type Layout } from "./blocks.ts";
 import type { Cells, Found, History, Violation } from "./history.ts";
 
-/** Bytes that are looked at in one go. */
+/** Bytes that are read at once. */
 const SCAN_BYTES = 1 << 18;
 
-/** What a sight shows of a cell. */
+/** The content of a cell as found in a sight. */
 export function foundIn(sight: Sight, layout: Layout, cell: number): Found {
   const offset = layout.offsetOf(cell);
   const bytes = layout.bytesOf(cell);
@@ -36,17 +37,17 @@ export class Witness {
     this.#violation = violation;
   }
 
-  /** A write was acknowledged: whoever reads right after that reads it, or what was written since. */
+  /** A write was acknowledged: a read right after it returns its data, or that of a later write. */
   acknowledged(cells: Cells, nowNs: number): void {
     this.#look(this.#real.medium, cells, (cell, found) => this.#history.read(cell, found, nowNs + 0.5, nowNs + 0.5));
   }
 
-  /** A write is durable: the medium holds it, or what was written since, whatever happens to the cache. */
+  /** A write is durable: the medium holds its data, or that of a later write, whatever happens to the cache. */
   durable(cells: Cells): void {
     this.#look(this.#real.stable, cells, (cell, found) => this.#history.medium(cell, found));
   }
 
-  /** Everything that was ever written, and that nothing stands where nobody has written. */
+  /** Checks everything that was ever written, and that nothing is where nobody has written. */
   everything(nowNs: number): void {
     const written = this.#history.written();
     for (let i = 0; i < written.length;) {

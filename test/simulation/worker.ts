@@ -1,4 +1,4 @@
-// Runs worlds for the main thread: takes ranges of seeds, answers each world's result.
+// Runs worlds for the main thread: takes ranges of seeds, returns the result of each world.
 
 import { readFileSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
@@ -10,13 +10,13 @@ export interface WorkerTask {
   readonly wasm: string;
   readonly first: number;
   readonly count: number;
-  /** Every how-manieth seed is this worker's. */
+  /** This worker runs every `step`-th seed. */
   readonly step: number;
   /** Stop at the first failing seed. */
   readonly stopAtFailure: boolean;
 }
 
-/** What a worker tells: sums over many worlds, and each world that failed. */
+/** A worker's report: sums over many worlds, and each world that failed. */
 export interface WorkerReport {
   readonly worlds: number;
   readonly ios: number;

@@ -1,8 +1,8 @@
-// One world: the shipped core, the emulated array, clients, faults, and a virtual clock, all from one seed.
+// One world: the shipped core, the emulated array, clients, faults, and a virtual clock, all derived from one seed.
 //
-// First the safety phase: load and faults, and whatever clients see must be what a single disk could have answered.
-// Then the faults stop, and everything must converge: every request answered, every path taken back, nothing held.
-// At the end everything is read once more.
+// First comes the safety phase: load and faults, in which everything that clients see must be what a single disk could have
+// answered. Then the faults end, and everything must converge: every request is answered, every path is used again, nothing
+// is held. At the end everything is read once more.
 
 import { EmulatedArray } from "../../host/array/array.ts";
 import { AnswerRules } from "./answers.ts";
@@ -18,15 +18,15 @@ import { sweep } from "./sweep.ts";
 import { clientUnits, shared } from "./units.ts";
 
 const NS_PER_MS = 1_000_000;
-/** Virtual time the world has for settling after the last fault, ms. */
+/** Virtual time for settling after the last fault, ms. */
 const SETTLE_MS = 120_000;
-/** Turns without time passing before the world counts as spinning. */
+/** Turns without progress of time after which the world counts as spinning. */
 const SPIN_MAX = 20_000;
-/** With this time of a command cluster mode finds another path within the deadline, ms. */
+/** With this command timeout, cluster mode finds another path within the deadline, ms. */
 const CLUSTER_TIMEOUT_MS = 3000;
 /** LOGICAL BLOCK ADDRESS OUT OF RANGE. */
 const ASC_PAST_END = 0x21;
-/** Violations kept; the first one usually explains the others. */
+/** Number of violations kept; the first one usually explains the others. */
 const VIOLATIONS_MAX = 8;
 
 export interface WorldResult {
@@ -39,15 +39,15 @@ export interface WorldResult {
   readonly longestStallMs: number;
 }
 
-/** What a scenario says instead of the seed. */
+/** What a scenario specifies instead of the seed. */
 export interface WorldOptions {
   readonly plan?: WorldPlan;
   readonly atlas?: Atlas;
-  /** Told what happens, line by line. */
+  /** Called with what happens, line by line. */
   readonly trace?: ((text: string) => void) | undefined;
-  /** Told every answer: when, how long it took, its error (0: none), the NBD command. */
+  /** Called for every answer: time, latency, error (0: none), NBD command. */
   readonly answered?: (nowNs: number, latencyNs: number, error: number, command: number) => void;
-  /** Told every event of the core. */
+  /** Called for every event of the core. */
   readonly told?: (event: CoreEvent) => void;
 }
 
@@ -61,7 +61,7 @@ export class World {
   readonly #violations: string[] = [];
   readonly #rules: AnswerRules;
   readonly #faultsEndMs: number;
-  /** The hosts. The first may be killed and started again. */
+  /** The hosts. The first may be killed and restarted. */
   readonly #machines: Machine[];
   readonly #around: Surroundings;
   #stamp = 0;
@@ -114,7 +114,7 @@ export class World {
   run(): WorldResult {
     try {
       this.#safety();
-      // After a violation the rest proves nothing more.
+      // After a violation the rest proves nothing.
       if (this.#violations.length === 0) this.#liveness();
     } catch (error) {
       this.#violation(error instanceof Error ? `stopped: ${error.message}` : String(error));
@@ -194,7 +194,7 @@ export class World {
     }
   }
 
-  /** One of the hosts. */
+  /** A random host. */
   get #any(): Machine {
     return this.#machines.length === 1 ? this.#first : this.#random.pick(this.#machines);
   }
@@ -214,7 +214,7 @@ export class World {
     if (this.#violations.length === 0) this.#empty();
   }
 
-  /** Everybody leaves and everything is removed: nothing may be left over. */
+  /** All clients disconnect and everything is removed: nothing may be left over. */
   #empty(): void {
     for (const machine of this.#machines) machine.leave();
     const limit = this.#clock.nowNs + 60_000 * NS_PER_MS;
@@ -224,7 +224,7 @@ export class World {
     for (const { daemon } of this.#machines) daemon.look();
   }
 
-  /** Reads every unit once more by new clients. */
+  /** Reads every unit once more, with new clients. */
   #readBack(): void {
     const before = this.#violations.length;
     const clients = this.#units.map(({ number, history }) => {
@@ -245,17 +245,20 @@ export class World {
     if (before === 0 && clients.some((client) => !client.done)) this.#violation("reading back did not end");
   }
 
-  /** kill -9: the core's memory is gone; what was in flight goes on, and answers nobody; clients come back and go on. */
+  /**
+   * kill -9: the core's memory is gone; commands in flight continue, and nobody gets their answers; clients reconnect and
+   * continue.
+   */
   #crash(): void {
     this.#trace("the daemon is killed and started again");
     this.#first.kill();
     this.#machines[0] = new Machine(this.#around, this.#random.fork(), 0);
-    // What waits for a command that a black hole keeps waits as long, whatever paths there are.
+    // Requests that wait for a command lost in a black hole wait as long, whatever paths there are.
     if (this.#first.checkLeftovers()) this.#rules.leftovers();
     for (const { unit, plan } of this.#plan.clients) this.#first.connect(unit, plan);
   }
 
-  /** What only the array's volatile cache held may be gone; what was flushed or written with FUA may not. */
+  /** Data that was only in the array's volatile cache may be lost; flushed data and FUA writes may not. */
   #losePower(keep: number): void {
     this.#trace("the array loses power");
     this.#array.addFault({ fault: { kind: "power-loss", keep } });
@@ -263,7 +266,7 @@ export class World {
       for (const unit of this.#units) unit.history.powerLost(this.#clock.nowNs);
   }
 
-  /** The machine stands still: nothing runs, time passes. */
+  /** The machine is paused: nothing runs, time passes. */
   #pause(forMs: number): void {
     this.#trace(`the machine stands still for ${forMs} ms`);
     this.#rules.paused(forMs * NS_PER_MS);
@@ -303,7 +306,7 @@ export class World {
     const told = this.#array.turn() > 0;
     let submitted = false;
     for (const { daemon, sockets, gate } of machines) {
-      // Only from waiting does the host come back to this: it has told then what it knows.
+      // The host comes here only from waiting: it has then reported everything.
       if (told || daemon.core.deadlineNs <= this.#clock.nowNs) sockets.tell();
       daemon.turn();
       submitted = sockets.turn() || submitted;
@@ -315,7 +318,7 @@ export class World {
     return { submitted, completed };
   }
 
-  /** Moves the clock to the next thing that happens; answers whether it moved. */
+  /** Advances the clock to the next action; returns whether it moved. */
   #step(limitNs: number): boolean {
     let next = Math.min(this.#clock.nextNs, Math.ceil(this.#array.deadlineNs), limitNs);
     for (const { daemon } of this.#machines) next = Math.min(next, daemon.core.deadlineNs);
