@@ -1,10 +1,10 @@
-// What a case of the suite is, and what it gets.
+// A case of the suite, and its context.
 
 import type { Daemon } from "./daemon.ts";
 
 export interface Context {
   readonly daemon: Daemon;
-  /** A folder of the suite's own, on a file system in memory where there is one. */
+  /** The suite's own folder, on a file system in memory if there is one. */
   readonly folder: string;
 }
 
@@ -13,7 +13,7 @@ export interface Case {
   readonly run: (context: Context) => Promise<void>;
 }
 
-/** Fails the case unless it holds. */
+/** Fails the case if the condition does not hold. */
 export function check(holds: boolean, what: string): asserts holds {
   if (!holds) throw new Error(what);
 }

@@ -1,4 +1,4 @@
-// The real daemon on the emulated array, in a folder of its own, and its API.
+// The real daemon on the emulated array, in its own folder, and its API.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -13,7 +13,7 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 const START_MS_MAX = 20_000;
 
 export interface DaemonOptions {
-  /** Lines of pathmanager.toml behind the sockets and the state folder, which the daemon's folder decides. */
+  /** Lines of pathmanager.toml after the sockets and the state folder, which the daemon's folder determines. */
   readonly configuration: string;
 }
 
@@ -88,7 +88,7 @@ ${options.configuration}
     }
   }
 
-  /** Ends the daemon with a signal and waits until it is gone; answers how long that took. */
+  /** Ends the daemon with a signal and waits until it is gone; returns how long that took. */
   async stop(signal: "SIGTERM" | "SIGKILL" = "SIGTERM"): Promise<number> {
     const child = this.#child;
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return 0;
@@ -102,7 +102,7 @@ ${options.configuration}
     return Date.now() - began;
   }
 
-  /** One call of the API; throws the daemon's own sentence when it refuses. */
+  /** One call of the API; throws the daemon's own message when it refuses. */
   call<T>(method: string, path: string, body?: unknown): Promise<T> {
     const text = body === undefined ? undefined : JSON.stringify(body);
     const headers = text === undefined ? {} : { "content-type": "application/json" };
@@ -141,7 +141,7 @@ ${options.configuration}
     await this.call("DELETE", "/v1/array/faults");
   }
 
-  /** What could leak: requests, connections, descriptors, memory. */
+  /** Everything that could leak: requests, connections, descriptors, memory. */
   async holdings(): Promise<{ requests: number; connections: number; descriptors: number; residentKib: number }> {
     const units = await this.units();
     const { readdirSync } = await import("node:fs");

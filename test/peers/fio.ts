@@ -12,12 +12,12 @@ export interface VerifyJob {
   readonly depth: number;
   /** fio's `bsrange`. */
   readonly sizes: string;
-  /** Write and verify in rounds for this long instead of once. */
+  /** Writes and verifies in rounds for this long instead of once. */
   readonly seconds?: number;
 }
 
 export interface VerifyResult {
-  /** Errors of I/O and of verification together. */
+  /** I/O errors and verification errors together. */
   readonly errors: number;
   readonly bytesWritten: number;
   readonly bytesRead: number;
@@ -29,7 +29,7 @@ interface FioSide {
   readonly lat_ns: { readonly max: number };
 }
 
-/** Writes at random, reads everything back and compares checksums. Throws when fio ends with an error. */
+/** Writes at random offsets, reads everything back and compares checksums. Throws when fio ends with an error. */
 export async function verify(job: VerifyJob): Promise<VerifyResult> {
   const { uri, folder, name = "verify", offset = 0, bytes, depth, sizes, seconds } = job;
   const output = join(folder, `${name}.json`);

@@ -1,5 +1,5 @@
-// A client of bare bytes, for what no library would ever send. It speaks the handshake properly (or not at all) and takes
-// the answers of the transmission phase apart.
+// A client that sends raw bytes, for what no library would ever send. It performs the handshake properly (or not at all) and
+// parses the answers of the transmission phase.
 
 import { connect, type Socket } from "node:net";
 import { once } from "node:events";
@@ -55,7 +55,7 @@ export interface Answer {
   readonly data: Buffer;
 }
 
-/** A connection whose bytes can be waited for. */
+/** A connection whose incoming bytes can be awaited. */
 export class RawClient {
   readonly socket: Socket;
   #received: Buffer = Buffer.alloc(0);
@@ -84,7 +84,7 @@ export class RawClient {
     return new RawClient(socket);
   }
 
-  /** A client that is in its transmission phase. */
+  /** A client in its transmission phase. */
   static open(path: string, name: string, structured = false): Promise<RawClient> {
     return RawClient.eager(path, name, Buffer.alloc(0), structured);
   }
@@ -104,17 +104,17 @@ export class RawClient {
     }
   }
 
-  /** What has arrived and nobody has taken. */
+  /** Received bytes that have not been taken. */
   get received(): Buffer {
     return this.#received;
   }
 
-  /** The server has closed the connection. */
+  /** Whether the server has closed the connection. */
   get ended(): boolean {
     return this.#ended;
   }
 
-  /** The next bytes; throws when the connection ends or nothing comes. */
+  /** Takes the next bytes; throws when the connection ends or nothing arrives. */
   async take(bytes: number, timeoutMs = 10_000): Promise<Buffer> {
     await this.wait(bytes, timeoutMs);
     const taken = this.#received.subarray(0, bytes);
@@ -122,7 +122,7 @@ export class RawClient {
     return taken;
   }
 
-  /** Waits until so many bytes have arrived; throws when the connection ends before that or nothing comes. */
+  /** Waits until this many bytes have arrived; throws when the connection ends before, or nothing arrives. */
   async wait(bytes: number, timeoutMs = 10_000): Promise<void> {
     const end = Date.now() + timeoutMs;
     while (this.#received.length < bytes) {
@@ -171,7 +171,7 @@ export class RawClient {
     return { cookie: header.readBigUInt64BE(8), error, data };
   }
 
-  /** Chunks until DONE; their offset data put behind one another. A simple reply is allowed for what is not a read. */
+  /** Chunks until DONE, with their offset data concatenated. A simple reply is allowed for requests other than reads. */
   async #structuredAnswer(): Promise<Answer> {
     let error = 0;
     const data: Buffer[] = [];

@@ -1,4 +1,4 @@
-// Running a peer's program: bounded in time, with what it said in the error when it fails.
+// Runs a peer's program, with a time limit, and with its output in the error when it fails.
 
 import { spawn } from "node:child_process";
 
@@ -11,14 +11,14 @@ export interface Outcome {
 export interface RunOptions {
   readonly timeoutMs?: number;
   readonly input?: string;
-  /** Exit statuses that are no failure; 0 by default. */
+  /** Exit statuses that do not count as failures; by default 0. */
   readonly statuses?: readonly number[];
 }
 
-/** Debian's own Python comes first: libnbd's bindings belong to it, whatever else a machine has installed. */
+/** Debian's own Python comes first: libnbd's bindings belong to it, whatever else is installed. */
 const environment = { ...process.env, PATH: `/usr/bin:/bin:/usr/sbin:/sbin:${process.env["PATH"] ?? ""}`, LC_ALL: "C" };
 
-/** Runs a program to its end. Throws when it takes too long or ends with another status than allowed. */
+/** Runs a program to its end. Throws when it takes too long or its exit status is not allowed. */
 export function run(program: string, args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
   const { timeoutMs = 60_000, input, statuses = [0] } = options;
   return new Promise((resolve, reject) => {

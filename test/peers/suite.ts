@@ -1,6 +1,6 @@
-// `npm run test:peers [-- PATTERN...]`: real NBD clients against the real daemon on the emulated array. Names of cases that
-// contain one of the patterns run; all without a pattern. Ends with "N passed, N failed"; status 1 when a case failed, 2
-// when a peer is missing.
+// `npm run test:peers [-- PATTERN...]`: real NBD clients against the real daemon on the emulated array. Runs the cases whose
+// names contain one of the patterns; all without a pattern. Prints "N passed, N failed"; exits with status 1 when a case
+// failed, 2 when a peer is missing.
 
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -37,7 +37,7 @@ const PEERS: readonly DebianPackage[] = [
   { package: "systemd", program: "systemd-analyze" },
 ];
 
-/** A unit of 64 MiB over four paths and two controllers; two of them, so that one can stay untouched. */
+/** A unit of 64 MiB over four paths and two controllers; two of them, so that one can stay unchanged. */
 const CONFIGURATION = `
 timeouts.no_path_ms = 20000
 patrol.interval_s = 1
@@ -78,7 +78,7 @@ const chosen = [
   ...iscsi,
 ].filter(({ name }) => wanted.length === 0 || wanted.some((pattern) => name.includes(pattern)));
 
-/** One case, bounded; afterwards nothing may be held by the daemon. */
+/** One case, with a time limit; afterwards the daemon may hold nothing. */
 async function attempt(one: Case, context: Context): Promise<string | undefined> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
@@ -114,7 +114,7 @@ async function main(): Promise<number> {
       }
       failed += 1;
       console.log(`  FAIL  ${one.name} (${seconds} s)\n        ${why.replaceAll("\n", "\n        ")}`);
-      // A case that left something behind must not be the next one's failure too.
+      // What one case leaves behind must not fail the next one.
       await daemon.stop("SIGKILL");
       await daemon.start();
     }

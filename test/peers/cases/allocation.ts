@@ -1,4 +1,4 @@
-// What is data and what is a hole, as real clients see it, and what they make of it.
+// Data and holes as seen by real clients, and how clients use this information.
 
 import { statSync } from "node:fs";
 import { join } from "node:path";
@@ -9,7 +9,7 @@ import { nbdsh, run } from "../run.ts";
 
 const MIB = 1 << 20;
 
-/** Bytes of data on the unit, and nothing else: 1 MiB at 0, 64 KiB at 20 MiB, the last 4 KiB. */
+/** The only data on the unit: 1 MiB at 0, 64 KiB at 20 MiB, the last 4 KiB. */
 async function thin({ daemon }: Context, number: number): Promise<number> {
   const { bytes } = await daemon.unit(number);
   await nbdsh(`
@@ -45,7 +45,10 @@ const expected = (bytes: number): Extent[] => [
   { offset: bytes - 4096, length: 4096, type: 0 },
 ];
 
-/** A client that asks for no information: fixed newstyle, structured replies, a context, GO with nothing, as go-nbd does. */
+/**
+ * A client that requests no information: fixed newstyle, structured replies, a context, GO without info requests, like
+ * go-nbd.
+ */
 const PLAIN_CLIENT = (socket: string, name: string): string => `
 h = nbd.NBD()
 h.set_request_block_size(False)
@@ -80,7 +83,7 @@ h.shutdown()
 other.shutdown()
 `;
 
-/** Every one of many clients writes its own bytes of the same blocks, all at once. */
+/** Each of many clients writes its own bytes of the same blocks, all at once. */
 const NEIGHBOURS = (socket: string, name: string): string => `
 hs = []
 for i in range(8):
@@ -137,7 +140,7 @@ export const cases: readonly Case[] = [
         const copy = join(folder, `copy.${format}`);
         const before = await bytesRead(context, 0);
         await run("qemu-img", ["convert", "-f", "raw", "-O", format, daemon.uri("0"), copy]);
-        // qemu-img makes zeroes that it has read sparse too; so it must not have read them.
+        // qemu-img also makes zeroes sparse that it has read; so it must not have read them.
         const read = (await bytesRead(context, 0)) - before;
         check(read < 4 * MIB, `of a unit with 1.1 MiB of data ${read} bytes were read`);
         const held = statSync(copy).blocks * 512;

@@ -1,4 +1,4 @@
-// Every command of the transmission phase by libnbd's Python bindings, with simple and with structured replies.
+// Every command of the transmission phase, sent with libnbd's Python bindings, with simple and structured replies.
 
 import type { Case } from "../case.ts";
 import { nbdsh } from "../run.ts";
@@ -72,7 +72,7 @@ for i in range(200):
 drain(reads)
 `;
 
-/** Each statement has to end with this error, and the connection has to live on. */
+/** Each statement has to fail with this error, and the connection has to survive. */
 const ERRORS = `
 h.set_strict_mode(0)
 size = h.get_size()

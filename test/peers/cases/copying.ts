@@ -1,4 +1,4 @@
-// Whole images through the export, both directions, by nbdcopy and QEMU's tools.
+// Copies whole images through the export in both directions, with nbdcopy and QEMU's tools.
 
 import { randomFillSync } from "node:crypto";
 import { openSync, closeSync, writeSync } from "node:fs";
@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { type Case, check, type Context, same } from "../case.ts";
 import { run } from "../run.ts";
 
-/** A file as large as the unit, of random bytes with holes of zeroes between. */
+/** A file of the unit's size, of random bytes with holes of zeroes. */
 function image(path: string, bytes: number): string {
   const piece = Buffer.alloc(1 << 20);
   const file = openSync(path, "w");
@@ -66,7 +66,7 @@ export const cases: readonly Case[] = [
       const packed = join(folder, "packed.qcow2");
       await run("qemu-img", ["convert", "-f", "raw", "-O", "qcow2", daemon.uri("0"), packed]);
       await run("qemu-img", ["compare", "-f", "raw", "-F", "qcow2", source, packed]);
-      // One byte differs: compare has to see it, or the comparisons above prove nothing.
+      // One byte differs: compare has to detect it, or the comparisons above prove nothing.
       await run("qemu-io", ["-f", "raw", "-c", "write -P 0x77 5M 512", daemon.uri("0")]);
       const { status } = await run("qemu-img", ["compare", "-f", "raw", "-F", "raw", source, daemon.uri("0")], {
         statuses: [1],

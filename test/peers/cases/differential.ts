@@ -1,5 +1,5 @@
-// The same bytes to our export, to nbdkit's memory plugin and to qemu-nbd: the same answers, byte by byte, except for what
-// is listed with the clause that allows it (../differential/differences.ts).
+// Sends the same bytes to our export, to nbdkit's memory plugin and to qemu-nbd: the answers are the same, byte by byte,
+// except for listed differences, each with the clause that allows it (../differential/differences.ts).
 
 import { rmSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -17,7 +17,7 @@ const RANDOM_SCRIPTS = 300;
 const PEERS = ["nbdkit", "qemu-nbd"] as const;
 type Peer = (typeof PEERS)[number];
 
-/** A difference as it shows against one peer. */
+/** A difference as found with one peer. */
 const shownAs = (peer: string, { name }: Difference): string => `${peer}: ${name}`;
 
 const LISTED: Readonly<Record<Peer, readonly Difference[]>> = {
@@ -53,7 +53,7 @@ async function heardBy(server: Server, script: Script): Promise<Heard[]> {
   }
 }
 
-/** Plays one script everywhere; answers the listed differences that showed. */
+/** Plays one script on all servers; returns the listed differences that were found. */
 async function differencesIn(servers: readonly Server[], script: Script): Promise<string[]> {
   const [first, ...peers] = servers;
   check(first !== undefined, "there is a server");

@@ -1,4 +1,4 @@
-// Path faults under verified load: the array is hurt through the API while a peer writes, reads and compares.
+// Path faults under verified load: faults are injected through the API while a peer writes, reads and compares.
 
 import { randomFillSync } from "node:crypto";
 import { writeFileSync } from "node:fs";
@@ -11,12 +11,12 @@ import { verify } from "../fio.ts";
 import { run } from "../run.ts";
 
 const SECONDS = 4;
-/** Host status of a link that went away under a command (Linux, scsi_status.h). */
+/** Host status of a link that was lost during a command (Linux, scsi_status.h). */
 const DID_TRANSPORT_DISRUPTED = 0x0e;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Puts the array in order and waits until every path is usable again. */
+/** Repairs the array and waits until every path is usable again. */
 async function heal({ daemon }: Context): Promise<void> {
   await daemon.removeFaults();
   await daemon.call("POST", "/v1/failback-all");
@@ -30,7 +30,7 @@ async function heal({ daemon }: Context): Promise<void> {
   );
 }
 
-/** Verified load on unit 0 while `hurt` does its work; afterwards everything is healed. */
+/** Verified load on unit 0 while `hurt` injects faults; afterwards everything is repaired. */
 async function underLoad(context: Context, hurt: () => Promise<void>): Promise<void> {
   const { daemon, folder } = context;
   const before = await daemon.unit(0);
@@ -50,7 +50,7 @@ async function underLoad(context: Context, hurt: () => Promise<void>): Promise<v
   await heal(context);
 }
 
-/** One fault on each of unit 0's paths but the last, in turn. */
+/** One fault on each of unit 0's paths except the last, in turn. */
 function inTurn(name: string, fault: Fault, when: FaultRequest["when"] = {}): Case {
   return {
     name: `verified load while path after path shows: ${name}`,
@@ -128,7 +128,7 @@ export const cases: readonly Case[] = [
     run: async (context) => {
       const { daemon } = context;
       const paths = (await daemon.unit(0)).paths;
-      // MEDIUM ERROR, UNRECOVERED READ ERROR on every path, so that it is the unit's and not one path's.
+      // MEDIUM ERROR, UNRECOVERED READ ERROR on every path, so that it is the unit's error and not a path's.
       const fault: Fault = { kind: "error", status: 2, senseKey: 3, asc: 0x11, ascq: 0 };
       for (const path of paths)
         await daemon.addFault({ fault, where: { path: path.number }, when: { commands: "io" } });

@@ -1,6 +1,6 @@
-// nbdkit's nbd plugin with each of its filters as a client. Each filter asks in a manner of its own (other block sizes, other
-// extents, zeroes written as data, reads ahead, connections opened anew); nbdcopy reads and writes through it, and what the
-// unit holds afterwards is compared, byte by byte, with what it must hold.
+// nbdkit's nbd plugin with each of its filters as a client. Each filter sends different requests (other block sizes, other
+// extents, zeroes written as data, read-ahead, new connections); nbdcopy reads and writes through it, and the content of the
+// unit is then compared, byte by byte, with the expected content.
 
 import { randomFillSync } from "node:crypto";
 import { closeSync, ftruncateSync, openSync, readdirSync, readFileSync, writeFileSync, writeSync } from "node:fs";
@@ -9,11 +9,11 @@ import { type Case, check, type Context, same } from "../case.ts";
 import { run } from "../run.ts";
 
 const MIB = 1 << 20;
-/** The suite's units; the parameters below are made for it. */
+/** Size of the suite's units; the parameters below depend on it. */
 const UNIT_BYTES = 64 * MIB;
 const HOLE_BYTES = 65_536;
 
-/** How a filter shows the unit: `seen` from what the unit holds, `held` from what was written through it. */
+/** How a filter shows the unit: `seen` from the unit's content, `held` from what was written through the filter. */
 interface View {
   readonly seen: (unit: Buffer) => Buffer;
   readonly held: (written: Buffer, before: Buffer) => Buffer;
@@ -21,7 +21,7 @@ interface View {
 
 const AS_IT_IS: View = { seen: (unit) => unit, held: (written) => written };
 
-/** Bytes of the unit from an offset on, the rest stays as it was. */
+/** Part of the unit, starting at an offset; the rest is unchanged. */
 const window = (offset: number, length: number): View => ({
   seen: (unit) => unit.subarray(offset, offset + length),
   held: (written, before) =>
@@ -39,7 +39,7 @@ const lengthened = (bytes: number): View => ({
   held: (written, before) => written.subarray(0, before.length),
 });
 
-/** What becomes of writes: they reach the unit, stay in the filter's memory, or fail without changing these bytes. */
+/** The effect of writes: they reach the unit, stay in the filter's memory, or fail without changing these bytes. */
 type Writes =
   | { readonly kind: "through" }
   | { readonly kind: "kept" }
@@ -48,14 +48,14 @@ type Writes =
 const REFUSED: Writes = { kind: "refused", untouched: [0, UNIT_BYTES] };
 
 interface Trial {
-  /** The first one is next to the client, the last one next to the nbd plugin. */
+  /** The first filter is next to the client, the last one next to the nbd plugin. */
   readonly filters: readonly string[];
   readonly parameters?: readonly string[];
-  /** A file that the parameters name as FILE, and what is in it. */
+  /** A file that the parameters refer to as FILE, and its content. */
   readonly file?: string;
   readonly view?: View;
   readonly writes?: Writes;
-  /** What is written, from a random image and what the unit holds; the image itself unless given. */
+  /** The data to write, from a random image and the unit's content; by default the image itself. */
   readonly source?: (image: Buffer, unit: Buffer) => Buffer;
   /** Options of nbdcopy. */
   readonly copying?: readonly string[];
@@ -63,7 +63,7 @@ interface Trial {
 
 const one = (filter: string, ...parameters: string[]): Trial => ({ filters: [filter], parameters });
 
-/** So many that one is met in nearly every run, so few that waiting for the second tries takes seconds only. */
+/** Frequent enough to occur in nearly every run, rare enough that waiting for the retries takes only seconds. */
 const SOME_ERRORS = ["error=EIO", "error-pread-rate=5%", "error-pwrite-rate=2%"];
 
 const TRIALS: readonly Trial[] = [
@@ -94,7 +94,7 @@ const TRIALS: readonly Trial[] = [
   one("nozero", "zeromode=emulate"),
   one("nozero", "zeromode=notrim"),
   { ...one("offset", "offset=5M", "range=7M"), view: window(5 * MIB, 7 * MIB) },
-  // At no block's boundary of the client's side; blocksize makes whole blocks of it again.
+  // Not aligned to the client's blocks; the blocksize filter makes whole blocks of it again.
   {
     filters: ["offset", "blocksize"],
     parameters: ["offset=5000007", "range=700001", "minblock=512"],
@@ -109,7 +109,7 @@ const TRIALS: readonly Trial[] = [
   { ...one("protect", "protect=1048576-2097151"), writes: { kind: "refused", untouched: [MIB, 2 * MIB] } },
   one("rate", "rate=8G"),
   one("readahead"),
-  // A connection is closed and opened anew for each error.
+  // A connection is closed and reopened for each error.
   {
     filters: ["retry", "error"],
     parameters: ["retries=20", "retry-delay=1", "retry-exponential=no", ...SOME_ERRORS],
@@ -131,7 +131,7 @@ const TRIALS: readonly Trial[] = [
   },
 ];
 
-/** Filters that are tried with nothing, and why. */
+/** Filters that are not tried, and why. */
 const LEFT_OUT: Readonly<Record<string, string>> = {
   exitlast: "decides when nbdkit ends; it passes requests on as they are",
   exitwhen: "decides when nbdkit ends; it passes requests on as they are",
@@ -145,7 +145,7 @@ const LEFT_OUT: Readonly<Record<string, string>> = {
   xz: "shows the inside of a compressed file that the unit would have to hold",
 };
 
-/** Pieces of random bytes all over the unit, at odd places; holes of zeroes between them. */
+/** Pieces of random bytes all over the unit, unaligned, with holes of zeroes between them. */
 function randomImage(): Buffer {
   const bytes = Buffer.alloc(UNIT_BYTES);
   for (let at = 0; at < UNIT_BYTES; at += MIB) {
@@ -155,7 +155,7 @@ function randomImage(): Buffer {
   return bytes;
 }
 
-/** Writes a file that has holes where the bytes are zeroes. */
+/** Writes a file that has holes where the bytes are zero. */
 function store(path: string, bytes: Buffer): string {
   const zeroes = Buffer.alloc(HOLE_BYTES);
   const file = openSync(path, "w");
@@ -175,7 +175,9 @@ function mustEqual(found: Buffer, expected: Buffer, what: string): void {
   throw new Error(`${what}: other bytes than expected, the first at ${at}`);
 }
 
-/** What a client on nbdkit's other side does: read all, write all, read all; after a refusal, too, it can read. */
+/**
+ * A client on nbdkit's other side: reads everything, writes everything, reads everything; it can also read after a refusal.
+ */
 function script({ copying = [], writes = { kind: "through" } }: Trial, folder: string): string {
   const copy = ["nbdcopy", "--flush", ...copying].join(" ");
   const [seen, source, again] = ["seen", "source", "again"].map((name) => `'${join(folder, `filter-${name}.raw`)}'`);

@@ -1,4 +1,4 @@
-// Where io_uring is forbidden: strace answers its set-up call as a seccomp filter or kernel.io_uring_disabled would.
+// Runs where io_uring is forbidden: strace fails its setup call, as a seccomp filter or kernel.io_uring_disabled would.
 
 import { join } from "node:path";
 import { type Case, check } from "../case.ts";

@@ -1,4 +1,4 @@
-// What the export tells about itself: nbdinfo, nbd-client's list, libnbd's old ways in.
+// The export's information about itself: nbdinfo, nbd-client's list, libnbd's older handshakes.
 
 import { type Case, check, same } from "../case.ts";
 import { nbdsh, run } from "../run.ts";

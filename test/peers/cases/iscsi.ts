@@ -1,5 +1,5 @@
-// libiscsi's test suite judges the emulated array, which a small iSCSI target of ours stands in front of. Each verdict is
-// expected by name, also each test that the suite skips: what the array begins or ceases to do changes one.
+// libiscsi's test suite judges the emulated array, behind a small iSCSI target of ours. Each verdict is expected by name,
+// including tests that the suite skips: a change of the array's features changes a verdict.
 
 import { EmulatedArray } from "../../../host/array/array.ts";
 import type { ArrayTopology } from "../../../host/array/topology.ts";
@@ -8,7 +8,7 @@ import { IscsiTarget } from "../iscsi/target.ts";
 import { differences, expectedVerdicts, parseOutput, type Verdict } from "../iscsi/verdicts.ts";
 import { run } from "../run.ts";
 
-/** 16 initiator ports, as the suite logs in anew for many a test; the second target port is for its multipath tests. */
+/** 16 initiator ports, because the suite logs in again for many tests; the second target port is for its multipath tests. */
 function arrayForSuite(shape: Partial<ArrayTopology>): EmulatedArray {
   const topology: ArrayTopology = {
     units: 1,
@@ -40,7 +40,7 @@ async function withTarget(
 /** The suite's verdicts on a family, a suite or a test. */
 async function judge(target: IscsiTarget, tests: string): Promise<Map<string, Verdict>> {
   const args = ["--dataloss", "--test", tests, target.url(0), target.url(1)];
-  // The status only says that a test failed; which one is told by the output.
+  // The status only says that a test failed; the output says which one.
   const { stdout } = await run("iscsi-test-cu", args, { timeoutMs: 150_000, statuses: [0, 1] });
   return parseOutput(stdout);
 }

@@ -1,4 +1,4 @@
-// What no library sends: by bare bytes. Each gets the right error or a closed connection, and nobody else notices.
+// Raw bytes that no library sends. Each gets the right error or a closed connection, and other clients are not affected.
 
 import { until } from "../../until.ts";
 import { type Case, check, same } from "../case.ts";
@@ -7,7 +7,7 @@ import * as N from "../raw.ts";
 
 const MIB = 1 << 20;
 
-/** Runs beside another client, whose data has to be there before and after. */
+/** Runs beside another client, whose data has to be intact before and after. */
 async function besideAnother(daemon: Daemon, misuse: (client: N.RawClient) => Promise<void>): Promise<void> {
   for (const structured of [false, true]) {
     const other = await N.RawClient.open(daemon.nbdSocket, "0");
@@ -22,7 +22,7 @@ async function besideAnother(daemon: Daemon, misuse: (client: N.RawClient) => Pr
   }
 }
 
-/** The request gets the error, with its own cookie, and the connection goes on. */
+/** The request gets the error, with its own cookie, and the connection continues. */
 function refused(name: string, error: number | readonly number[], c: N.Command, payloadBytes = 0): Case {
   return {
     name: `bare bytes: ${name}: an error, and the connection goes on`,
@@ -48,7 +48,7 @@ function closed(name: string, send: (client: N.RawClient) => void): Case {
   };
 }
 
-/** Waits until the daemon holds no connection and no request any more. */
+/** Waits until the daemon has no connections and no requests left. */
 export async function nothingHeld(daemon: Daemon): Promise<void> {
   await until("all connections and requests are released", async () => {
     const { connections, requests } = await daemon.holdings();

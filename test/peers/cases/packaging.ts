@@ -1,4 +1,4 @@
-// What the package brings for other programs: manual pages for man, a unit for systemd.
+// The package's files for other programs: manual pages for man, a unit for systemd.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -33,7 +33,7 @@ export const cases: readonly Case[] = [
     run: async ({ folder }) => {
       const unit = join(folder, "pathmanagerd.service");
       const text = readFileSync(file("host/cli/packaging/pathmanagerd.service"), "utf8");
-      // The program is wherever npm installed it; here any will do.
+      // The program is wherever npm installed it; any program will do here.
       writeFileSync(unit, text.replace(/^ExecStart=\S+/m, "ExecStart=/bin/true"));
       const { stdout, stderr } = await run("systemd-analyze", ["verify", "--man=no", unit]);
       same(stdout + stderr, "", "complaints");

@@ -1,4 +1,4 @@
-// qemu-io: patterns, zeroes, discards, flushes, FUA; and fio, which verifies what it wrote.
+// qemu-io: patterns, zeroes, discards, flushes, FUA; and fio, which verifies its writes.
 
 import { type Case, check, same } from "../case.ts";
 import { verify } from "../fio.ts";

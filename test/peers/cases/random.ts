@@ -1,5 +1,5 @@
-// 10,000 random byte streams in the transmission phase: the right NBD error or a closed connection, other clients
-// unharmed, nothing leaked. From a seed, so that a failure can be repeated: PEERS_SEED=n npm run test:peers.
+// 10,000 random byte streams in the transmission phase: each gets the right NBD error or a closed connection; other clients
+// are not affected, nothing leaks. Seeded, so that a failure can be repeated: PEERS_SEED=n npm run test:peers.
 
 import { until } from "../../until.ts";
 import { type Case, check, same } from "../case.ts";
@@ -10,7 +10,7 @@ import { nothingHeld } from "./misuse.ts";
 const STREAMS = 10_000;
 const AT_ONCE = 16;
 
-/** xorshift32: plain, seeded, the same everywhere. */
+/** xorshift32: simple, seeded, the same everywhere. */
 export function random(seed: number): (below: number) => number {
   let state = seed >>> 0 || 1;
   return (below) => {
@@ -23,7 +23,7 @@ export function random(seed: number): (below: number) => number {
   };
 }
 
-/** Requests that are right, nearly right, or noise. They write only to the second unit, so that the first can be compared. */
+/** Requests that are valid, nearly valid, or noise. They write only to the second unit, so that the first can be compared. */
 function stream(next: (below: number) => number): Buffer {
   const parts: Buffer[] = [];
   const count = 1 + next(6);
@@ -51,7 +51,7 @@ function stream(next: (below: number) => number): Buffer {
   return Buffer.concat(parts);
 }
 
-/** Checks that what came back is made of replies. A cut at the end is fine: the client hangs up whenever it likes. */
+/** Checks that the received bytes are replies. They may be cut off at the end: the client hangs up at any time. */
 function wellFormed(bytes: Buffer, structured: boolean): void {
   if (bytes.length < 4) return;
   const magic = bytes.readUInt32BE(0);
@@ -71,7 +71,7 @@ async function one(socket: string, next: (below: number) => number): Promise<voi
   client.close();
 }
 
-/** Runs one thing after another. */
+/** Runs jobs one after another. */
 function queue(): <T>(job: () => Promise<T>) => Promise<T> {
   let last: Promise<unknown> = Promise.resolve();
   return (job) => {
@@ -88,7 +88,7 @@ async function nothingHeldBut(daemon: Daemon, connections: number): Promise<void
   });
 }
 
-/** Streams number `first` to `last`, some at once; `look` is called now and then. */
+/** Streams number `first` to `last`, several at once; `look` is called now and then. */
 async function streams(
   socket: string,
   seed: number,
@@ -122,7 +122,7 @@ export const cases: readonly Case[] = [
           const read = await other.ask({ type: N.READ, length: data.length });
           check(read.data.equals(data), `seed ${seed}: after ${done} streams another client reads something else`);
         });
-      // The first tenth touches the memory that is there for good: the medium, the buffers, the heap.
+      // The first tenth touches memory that is then kept: the medium, the buffers, the heap.
       await streams(daemon.nbdSocket, seed, 1, STREAMS / 10, look);
       await nothingHeldBut(daemon, 1);
       const before = await daemon.holdings();
@@ -130,7 +130,7 @@ export const cases: readonly Case[] = [
       await nothingHeldBut(daemon, 1);
       const after = await daemon.holdings();
       same(after.descriptors, before.descriptors, `seed ${seed}: open descriptors`);
-      // A garbage collector's memory goes up and down; what is counted exactly are requests and connections, above.
+      // The memory of a garbage collector varies; requests and connections, above, are counted exactly.
       const grownKib = after.residentKib - before.residentKib;
       check(grownKib < 128 * 1024, `seed ${seed}: memory grew by ${grownKib} KiB from ${before.residentKib}`);
       other.close();

@@ -1,5 +1,5 @@
-// kill -9 of the daemon under load, and a start again: clients that reconnect go on, and nothing acknowledged is lost. The
-// units lie in files, as an array's data outlives a host's process. (The kernel's own client is proven in the rig.)
+// kill -9 of the daemon under load, and a restart: clients that reconnect continue, and nothing acknowledged is lost. The
+// units are files, as an array's data outlives a host's process. (The kernel's own client is tested in the rig.)
 
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -9,7 +9,7 @@ import { nbdsh, run } from "../run.ts";
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** A daemon of the case's own, on units in files; gone afterwards, whatever happens. */
+/** A separate daemon for the case, with units in files; it is always stopped afterwards. */
 async function withDaemon(context: Context, use: (daemon: Daemon) => Promise<void>): Promise<void> {
   const folder = join(context.folder, "restart");
   mkdirSync(join(folder, "units"), { recursive: true });
@@ -25,8 +25,8 @@ async function withDaemon(context: Context, use: (daemon: Daemon) => Promise<voi
 }
 
 /**
- * Writes blocks that carry their round, eight at a time, until the file `stop` is there; a broken connection is made again. At the
- * end each block has to hold the last round that was acknowledged for it, or one that was sent after it.
+ * Writes blocks that contain their round, eight at a time, until the file `stop` exists; a broken connection is reopened. At
+ * the end each block has to contain the last round that was acknowledged for it, or a later one that was sent.
  */
 const WRITER = (socket: string, stop: string): string => `
 import time, random, struct

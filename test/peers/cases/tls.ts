@@ -1,4 +1,5 @@
-// NBD over TLS with what clients really use: GnuTLS in libnbd, nbdkit and QEMU, certificates of certtool, keys of psktool.
+// NBD over TLS with the libraries and tools that clients use: GnuTLS in libnbd, nbdkit and QEMU, certificates from certtool,
+// keys from psktool.
 
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { type ChildProcess, spawn } from "node:child_process";
@@ -15,7 +16,7 @@ import { nbdsh, run } from "../run.ts";
 
 const MIB = 1 << 20;
 
-/** Certificates and keys, in the folders and under the names that libnbd and QEMU look for. */
+/** Certificates and keys, in the folders and with the names that libnbd and QEMU expect. */
 class Pki {
   readonly folder: string;
 
@@ -28,7 +29,7 @@ class Pki {
     return join(this.folder, ...names);
   }
 
-  /** A folder of a client: its certificate, and the authority by which it knows the server. */
+  /** A client's folder: its certificate, and the authority by which it verifies the server. */
   client(name: string): string {
     return this.at(name);
   }
@@ -78,7 +79,7 @@ async function makePki(folder: string): Promise<Pki> {
   await pki.certificate("foreign", "stranger", "tls_www_client", valid);
   await pki.keys("keys.psk", "hypervisor1", "backup");
   await pki.keys("wrong.psk", "hypervisor1");
-  // For QEMU, which wants a folder, and for the server's eyes only.
+  // For QEMU, which looks for the keys in a folder.
   mkdirSync(pki.at("psk"), { recursive: true });
   copyFileSync(pki.at("keys.psk"), pki.at("psk", "keys.psk"));
   return pki;
@@ -102,7 +103,7 @@ access = "read-only"
 interface Stage {
   readonly pki: Pki;
   readonly port: number;
-  /** URI for a client with the certificate of this name. */
+  /** URI for a client with the named certificate. */
   x509(name: string, unit?: string): string;
   psk(identity: string, unit?: string, file?: string): string;
   /** Options of QEMU's tools for unit 0: objects, image. */
@@ -110,7 +111,7 @@ interface Stage {
   readonly daemon: Daemon;
 }
 
-/** A daemon of its own with TLS on a free port; the certificates are made once. */
+/** A separate daemon with TLS on a free port; the certificates are created once. */
 async function onStage({ folder }: Context, work: (stage: Stage) => Promise<void>): Promise<void> {
   const place = join(folder, "tls");
   const pki = await (made ??= makePki(join(place, "pki")));
@@ -144,13 +145,13 @@ async function onStage({ folder }: Context, work: (stage: Stage) => Promise<void
 }
 let made: Promise<Pki> | undefined;
 
-/** That a program fails, and says something of this kind. */
+/** Checks that a program fails with such a message. */
 async function fails(says: RegExp, program: string, ...args: string[]): Promise<void> {
   const { stdout, stderr } = await run(program, args, { statuses: [1] });
   check(says.test(stdout + stderr), `${program} ${args.join(" ")} said:\n${stdout}${stderr}`);
 }
 
-/** There and back by nbdcopy, compared by cmp and by qemu-img; written by one, read by the other. */
+/** A round trip with nbdcopy, compared with cmp and qemu-img; written by one client, read by the other. */
 async function carries(stage: Stage, context: Context, uri: string, how: "x509" | "psk"): Promise<void> {
   const source = join(context.folder, "tls-source.raw");
   const back = join(context.folder, "tls-back.raw");
@@ -169,7 +170,7 @@ async function carries(stage: Stage, context: Context, uri: string, how: "x509" 
   same([shown.protocol, shown.TLS], ["newstyle-fixed", true], "protocol");
 }
 
-/** A server of somebody else on a free port, until the work with it is done. */
+/** Another server on a free port, until the work with it is done. */
 async function beside(
   program: string,
   args: (port: string) => string[],
@@ -199,7 +200,7 @@ async function beside(
   }
 }
 
-/** What the tests' own client is told by a server about its only export. */
+/** A server's answer to the tests' own client about its only export. */
 async function asks(port: number, options: ConnectionOptions): Promise<void> {
   const client = await secure(port, options);
   client.write(Buffer.concat([option(6, infoData("")), option(2)]));
@@ -210,7 +211,7 @@ async function asks(port: number, options: ConnectionOptions): Promise<void> {
   same(Number(info?.data.readBigUInt64BE(2)), MIB, "size of the export");
 }
 
-/** Names of the exports that a client is shown. */
+/** Names of the exports that a client sees. */
 const lists = async (uri: string): Promise<string[]> => {
   const shown = JSON.parse((await run("nbdinfo", ["--list", "--json", uri])).stdout) as {
     exports: { "export-name": string }[];
@@ -218,7 +219,7 @@ const lists = async (uri: string): Promise<string[]> => {
   return shown.exports.map((one) => one["export-name"]);
 };
 
-/** Writes and reads for some seconds, over one connection. */
+/** Writes and reads for some seconds on one connection. */
 const writesAndReads = (uri: string): string => `
 import time
 h = nbd.NBD()
@@ -249,7 +250,7 @@ export const cases: readonly Case[] = [
           return [`GNUTLS_SYSTEM_PRIORITY_FILE=${file}`, "nbdcopy", x509("alice"), "null:"];
         };
         await run("env", without("tls1.3"));
-        // That it was 1.2 and nothing else is seen when that is taken away as well.
+        // That TLS 1.2 was used and nothing else shows when it is disabled as well.
         await fails(/nbd_connect_uri/, "env", ...without("tls1.3", "tls1.2"));
       }),
   },

@@ -1,34 +1,34 @@
-// Compares what two servers said in one script. What differs has to be explained by a listed difference (differences.ts),
-// line by line; a listed difference that shows nowhere is a failure too.
+// Compares the output of two servers for one script. Every difference has to be explained by a listed one (differences.ts),
+// line by line; a listed difference that is never found is a failure as well.
 
 import { CLOSED, type Heard } from "./play.ts";
 import type { Script, Step } from "./script.ts";
 
-/** What both said after one step; a listed difference takes what it explains out of it, on both sides. */
+/** The output of both after one step; a listed difference removes what it explains, on both sides. */
 export interface Said {
   readonly ours: readonly string[];
   readonly theirs: readonly string[];
 }
 
-/** What the difference is seen in. */
+/** Where a difference was found. */
 export interface Situation {
   readonly script: Script;
-  /** Undefined for the greeting, and for what comes after the client's last word. */
+  /** Undefined for the greeting, and for output after the client's last step. */
   readonly step: Step | undefined;
 }
 
 export interface Difference {
   readonly name: string;
   readonly peer: "nbdkit" | "qemu-nbd" | "both";
-  /** What of the protocol's document allows both. */
+  /** The clause of the protocol's document that allows both. */
   readonly clause: string;
-  /** What remains of the two when the difference is taken away; undefined where it is not the one that shows. */
+  /** What remains of both outputs when the difference is removed; undefined when it does not apply. */
   readonly explain: (said: Said, situation: Situation) => Said | undefined;
 }
 
 const equal = (said: Said): boolean => said.ours.join("\n") === said.theirs.join("\n");
 
-/** Names the differences in `list` that explain what differs; undefined when something remains. */
+/** The differences in `list` that explain the outputs; undefined when something remains unexplained. */
 function explained(said: Said, situation: Situation, list: readonly Difference[]): Difference[] | undefined {
   const used: Difference[] = [];
   let rest = said;
@@ -42,7 +42,7 @@ function explained(said: Said, situation: Situation, list: readonly Difference[]
   return equal(rest) ? used : undefined;
 }
 
-/** Compares two sessions; answers the differences that showed. Throws at the first one that is not listed. */
+/** Compares two sessions; returns the differences found. Throws at the first one that is not listed. */
 export function compare(
   script: Script,
   ours: readonly Heard[],
@@ -60,7 +60,7 @@ export function compare(
       );
     }
     for (const difference of found) seen.add(difference);
-    // One that is closed and one that is not have no more in common.
+    // A closed session and an open one cannot be compared any further.
     if ((said.ours.at(-1) === CLOSED) !== (said.theirs.at(-1) === CLOSED)) break;
   }
   return seen;

@@ -1,5 +1,5 @@
-// Every difference there is between our answers and those of nbdkit 1.32 and QEMU 7.2, as Debian 12 has them, and why the
-// protocol (doc/proto.md of the reference implementation) allows both. What is not here is a bug, of one of the two.
+// Every difference between our answers and those of nbdkit 1.32 and QEMU 7.2, as in Debian 12, and why the protocol
+// (doc/proto.md of the reference implementation) allows both. Any other difference is a bug in one of the two.
 
 import { BLOCK_STATUS, type Command, DF, READ } from "../raw.ts";
 import type { Difference, Said, Situation } from "./compare.ts";
@@ -15,13 +15,13 @@ const without = (said: Said, is: (line: string) => boolean): Said => ({
   theirs: said.theirs.filter((line) => !is(line)),
 });
 
-/** `next`, when it is another one than `said`. */
+/** `next`, if it differs from `said`. */
 const changed = (said: Said, next: Said): Said | undefined =>
   said.ours.join("\n") === next.ours.join("\n") && said.theirs.join("\n") === next.theirs.join("\n") ? undefined : next;
 
 const NOTHING: Said = { ours: [], theirs: [] };
 
-/** The kinds of information a GO or INFO has asked for. */
+/** The kinds of information requested by a GO or INFO. */
 function asked(send: Buffer): number[] {
   const name = send.readUInt32BE(16);
   const count = send.readUInt16BE(20 + name);
@@ -30,7 +30,7 @@ function asked(send: Buffer): number[] {
 
 const isInfo = (line: string): boolean => /^option [67]: info /.test(line);
 
-/** Where a line of theirs may stand for one of ours. */
+/** For differences in which one of their lines may stand for one of ours. */
 function forLine(is: (ours: string, theirs: string) => boolean) {
   return (said: Said): Said | undefined => {
     if (said.ours.length !== said.theirs.length) return undefined;
@@ -39,7 +39,7 @@ function forLine(is: (ours: string, theirs: string) => boolean) {
   };
 }
 
-/** Where all that was answered may be different, in one kind of step. */
+/** For differences in which all answers to one kind of step may differ. */
 function forAll(step: RegExp, ours: RegExp, theirs: RegExp) {
   return (said: Said, { step: at }: Situation): Said | undefined => {
     if (at === undefined || !step.test(at.what)) return undefined;
@@ -47,14 +47,14 @@ function forAll(step: RegExp, ours: RegExp, theirs: RegExp) {
   };
 }
 
-/** The requests of a step by their cookies, which begin the lines of their answers. */
+/** The request of an answer, found by the cookie at the start of the answer's line. */
 function commandOf({ step }: Situation, answer: string): Command | undefined {
   if (step?.awaits.kind !== "replies") return undefined;
   const cookie = /^(\d+): /.exec(answer)?.[1];
   return step.awaits.commands.find((c) => String(c.cookie ?? 1n) === cookie);
 }
 
-/** The state of every byte that a chunk of extents speaks of. */
+/** The state of every byte that a chunk of extents describes. */
 function extents(text: string): Uint8Array | undefined {
   const list = /^\d+: chunk 5 flags 1 00000001((?:[0-9a-f]{16})+)$/.exec(text)?.[1]?.match(/.{16}/g);
   if (list === null || list === undefined) return undefined;
@@ -73,13 +73,13 @@ const withoutFastZero = (text: string): string =>
     return size + rest.toString(16).padStart(4, "0");
   });
 
-/** The number that ours gives the context, instead of 0. */
+/** Our number of the context, replaced by 0. */
 const renumbered = (text: string): string =>
   text
     .replace(/^(option 10: reply 4 )00000000/, "$100000001")
     .replace(/^(\d+: chunk 5 flags 1 )00000000/, "$100000001");
 
-/** How many chunks of content there are of a request. */
+/** Number of chunks of content for a request. */
 const pieces = (lines: readonly string[], cookie: string): number =>
   lines.filter((text) => new RegExp(`^${cookie}: chunk [12] `).test(text)).length;
 
@@ -252,7 +252,7 @@ export const differences: readonly Difference[] = [
     explain: (said, situation) => {
       const whole = said.ours.filter((text) => / in all /.test(text));
       if (whole.length === 0 || whole.some((text) => !said.theirs.includes(text))) return undefined;
-      // Unless the client forbids it, and then there has to be one.
+      // Unless the client forbids it; then there has to be one chunk.
       const isForbidden = whole.some((text) => {
         const c = commandOf(situation, text);
         return ((c?.flags ?? 0) & DF) !== 0 && pieces(said.theirs, String(c?.cookie ?? 1n)) !== 1;

@@ -1,4 +1,4 @@
-// Plays a script against a server, and tells what the server said after each step.
+// Plays a script against a server, and returns the server's output after each step.
 
 import { RawClient } from "../raw.ts";
 import { readLengths, type Script, type Step } from "./script.ts";
@@ -12,7 +12,7 @@ import {
   transmissionReply,
 } from "./wire.ts";
 
-/** What came after one step, in the order in which it came; replies to several requests sorted by their cookies. */
+/** Output after one step, in the order received; replies to several requests are sorted by cookie. */
 export interface Heard {
   readonly step: string;
   readonly lines: readonly string[];
@@ -22,7 +22,7 @@ export const CLOSED = "closed";
 const SILENT = "nothing came";
 const WAIT_MS_MAX = 5000;
 
-/** One session. What the server says after the last step, when the client has sent its last, is one more step. */
+/** One session. Output after the client's last step counts as one more step. */
 export async function play(socket: string, script: Script): Promise<Heard[]> {
   const client = await RawClient.connect(socket);
   try {
@@ -35,7 +35,7 @@ export async function play(socket: string, script: Script): Promise<Heard[]> {
 class Session {
   readonly #client: RawClient;
   readonly #script: Script;
-  /** Of the READs whose answers are awaited. */
+  /** Lengths of the READs whose answers are awaited. */
   #lengths: ReadLengths = new Map();
   #transmission = false;
 
@@ -81,7 +81,7 @@ class Session {
     return [`export ${bytes.toString("hex")}`];
   }
 
-  /** The first `count` bytes of what has come; what became of the connection when they do not come. */
+  /** The first `count` bytes received; if they do not come, the state of the connection. */
   async #enough(count: number): Promise<Buffer | string> {
     try {
       await this.#client.wait(count, WAIT_MS_MAX);
@@ -121,7 +121,7 @@ class Session {
     return this.#transmission ? transmissionReply(bytes, 0, this.#lengths) : optionReply(bytes, 0);
   }
 
-  /** Whatever else comes until the server closes the connection, which it has to. */
+  /** All further output until the server closes the connection, which it has to. */
   async #rest(): Promise<string[]> {
     await this.#client.end(WAIT_MS_MAX).catch(() => undefined);
     return this.#replies(new Set([-1n]));

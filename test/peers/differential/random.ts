@@ -1,5 +1,5 @@
-// Scripts from a seed: negotiations of options that are right or nearly so, and sessions of requests that are right, wrong,
-// cut off. What depends on the server alone (what a trim leaves behind, who is first of two that overlap) is not asked.
+// Scripts from a seed: negotiations of valid or nearly valid options, and sessions of valid, invalid and truncated requests.
+// Behaviour that depends on the server alone (data left by a trim, the order of overlapping requests) is not tested.
 
 import { infoData, metaData, option } from "../../unit/export/client.ts";
 import * as N from "../raw.ts";
@@ -14,7 +14,7 @@ const pick = <T>(next: Random, from: readonly T[]): T => {
   return one;
 };
 
-/** Cut off somewhere, or whole. */
+/** Truncated somewhere, or whole. */
 const cut = (next: Random, data: Buffer): Buffer => (next(4) === 0 ? data.subarray(0, next(data.length)) : data);
 
 const QUERIES = ["base:allocation", "base:", "base:allocations", "qemu:dirty", "", "x"];
@@ -49,7 +49,7 @@ const TYPES = [N.READ, N.READ, N.WRITE, N.WRITE, N.FLUSH, N.TRIM, N.CACHE, N.WRI
 const FLAGS = [0, 0, 0, 0, N.FUA, N.NO_HOLE, N.DF, 8, N.FUA | N.NO_HOLE, 64, 0x8000];
 const LENGTHS = [512, 512, 1024, 4096, 65_536, 1 << 20];
 
-/** A request, and what makes its range the same everywhere again. */
+/** A request, followed by what makes its range the same everywhere again. */
 function aRequest(next: Random, cookie: bigint, unaligned: boolean): Step[] {
   const type = pick(next, TYPES);
   if (type === N.FLUSH) return [requests({ type, cookie })];

@@ -1,15 +1,15 @@
-// What a client says in one session, step by step, and what it waits for after each step.
+// A client's session, step by step, and what it waits for after each step.
 
 import { option, u32 } from "../../unit/export/client.ts";
 import { type Command, READ, command } from "../raw.ts";
 
 /** What ends the wait after a step; the end of the connection always does. */
 type Awaited =
-  /** Nothing has to come. */
+  /** No answer is required. */
   | { readonly kind: "nothing" }
   /** The last reply to this option. */
   | { readonly kind: "option"; readonly option: number }
-  /** What EXPORT_NAME is answered: size, flags, and this many zeroes. */
+  /** The answer to EXPORT_NAME: size, flags, and this many zeroes. */
   | { readonly kind: "export-name"; readonly zeroes: number }
   /** The last reply to each of these requests. */
   | { readonly kind: "replies"; readonly commands: readonly Command[] };
@@ -17,32 +17,32 @@ type Awaited =
 export interface Step {
   readonly send: Buffer;
   readonly awaits: Awaited;
-  /** For reading a failure. */
+  /** Description, shown with a failure. */
   readonly what: string;
 }
 
 export interface Script {
   readonly name: string;
-  /** The client asks for the block sizes, so it has agreed to them. */
+  /** The client requests the block sizes, and so has agreed to them. */
   readonly agrees: boolean;
   readonly steps: readonly Step[];
-  /** The client sends all of it without waiting for answers, which it takes afterwards. */
+  /** The client sends everything without waiting for answers, and reads them afterwards. */
   readonly isEager?: boolean;
-  /** It cannot be played against this peer, whose own mistake it meets. */
+  /** It cannot be played against this peer, because it triggers one of the peer's bugs. */
   readonly spares?: "qemu-nbd";
 }
 
 const hexOf = (bytes: Uint8Array): string =>
   Buffer.from(bytes.subarray(0, 80)).toString("hex") + (bytes.length > 80 ? ` and ${bytes.length - 80} more` : "");
 
-/** Bytes that ask for no answer: flags, a part of something, noise. */
+/** Bytes that expect no answer: flags, a part of something, noise. */
 export const silent = (bytes: Uint8Array, what = hexOf(bytes)): Step => ({
   send: Buffer.from(bytes),
   awaits: { kind: "nothing" },
   what,
 });
 
-/** An option; `length` may lie. */
+/** An option; `length` may be wrong. */
 export function asks(code: number, data?: Uint8Array, length?: number): Step {
   const send = option(code, data, length);
   return { send, awaits: { kind: "option", option: code }, what: `option ${code}: ${hexOf(send.subarray(16))}` };
@@ -59,12 +59,12 @@ export const flags = (value: number): Step => silent(u32(value), `client flags $
 const shown = (c: Command): string =>
   `command ${c.type} flags ${c.flags ?? 0} offset ${c.offset ?? 0n} length ${c.length ?? 0} cookie ${c.cookie ?? 1n}${c.magic === undefined ? "" : ` magic ${c.magic}`}`;
 
-/** One request, with a payload behind it. */
+/** One request, followed by its payload. */
 export function requests(c: Command, payload: Uint8Array = Buffer.alloc(0)): Step {
   return { send: Buffer.concat([command(c), payload]), awaits: { kind: "replies", commands: [c] }, what: shown(c) };
 }
 
-/** Requests in one piece. */
+/** Requests sent in one piece. */
 export function together(...steps: readonly Step[]): Step {
   const commands = steps.flatMap(({ awaits }) => (awaits.kind === "replies" ? awaits.commands : []));
   const send = Buffer.concat(steps.map((step) => step.send));
@@ -74,7 +74,7 @@ export function together(...steps: readonly Step[]): Step {
 /** A request that has no answer. */
 export const leaves = (c: Command): Step => ({ ...requests(c), awaits: { kind: "nothing" } });
 
-/** How many bytes each READ of a step brings, by cookie. */
+/** The number of bytes that each READ of a step returns, by cookie. */
 export function readLengths({ awaits }: Step): Map<bigint, number> {
   const lengths = new Map<bigint, number>();
   if (awaits.kind !== "replies") return lengths;

@@ -1,4 +1,4 @@
-// The three servers that are compared, each with one export of the same size, name and description.
+// The three servers to compare, each with one export of the same size, name and description.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, existsSync, ftruncateSync, mkdirSync, openSync } from "node:fs";
@@ -15,7 +15,7 @@ const BLOCK_BYTES = 512;
 
 export interface Server {
   readonly name: "ours" | "nbdkit" | "qemu-nbd";
-  /** Where a script is to be played. */
+  /** The socket for playing a script. */
   readonly socket: (script: Script) => string;
   readonly stop: () => Promise<void>;
 }
@@ -35,7 +35,7 @@ async function stopped(child: ChildProcess): Promise<void> {
 
 const listens = (socket: string): Promise<true> => until(`${socket} is there`, () => existsSync(socket));
 
-/** Ours, and what it calls its export. */
+/** Our server, and the description of its export. */
 export async function ours(folder: string): Promise<{ server: Server; description: string }> {
   const configuration = "[array]\nunits = 1\nunit_mib = 4\npaths = 2\ncontrollers = 2";
   const daemon = new Daemon(join(folder, "ours"), { configuration });
@@ -45,7 +45,7 @@ export async function ours(folder: string): Promise<{ server: Server; descriptio
   return { server, description: `${vendor} ${product} ${identity.text}` };
 }
 
-/** One that insists on blocks of 512 bytes for clients that have agreed to them, and one for the others. */
+/** Two servers: one that enforces blocks of 512 bytes for clients that have agreed to them, and one for the others. */
 export async function nbdkit(folder: string, description: string): Promise<Server> {
   const at = join(folder, "nbdkit");
   mkdirSync(at);
@@ -72,7 +72,7 @@ export async function nbdkit(folder: string, description: string): Promise<Serve
   };
 }
 
-/** Again two: blkdebug gives a file blocks of 512 bytes, whatever it lies on; without it any byte can be addressed. */
+/** Again two: blkdebug gives a file blocks of 512 bytes, whatever it is stored on; without it every byte can be addressed. */
 export async function qemu(folder: string, description: string): Promise<Server> {
   const at = join(folder, "qemu");
   mkdirSync(at);
@@ -97,7 +97,7 @@ export async function qemu(folder: string, description: string): Promise<Server>
   };
 }
 
-/** What every byte of the medium is before a script. */
+/** Content of the medium before a script. */
 function before(): Buffer {
   const bytes = Buffer.alloc(MEDIUM_BYTES);
   for (let at = 0; at < MEDIUM_BYTES / 2; at += 4) bytes.writeUInt32LE((at * 2_654_435_761) % 4_294_967_291, at);
@@ -106,7 +106,7 @@ function before(): Buffer {
 
 const INITIAL = before();
 
-/** Brings the medium into the state from which each script begins: half data, half holes. */
+/** Resets the medium to the state in which each script begins: half data, half holes. */
 export async function reset(socket: string): Promise<void> {
   const client = await N.RawClient.open(socket, EXPORT);
   try {

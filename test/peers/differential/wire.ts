@@ -1,5 +1,5 @@
-// Takes apart what a server sends, for comparing: every message becomes one line that holds every byte of it, except the
-// content of reads, which stands there as its digest, and what is for people's eyes, which stands apart.
+// Parses a server's output for comparison: every message becomes one line that contains all of its bytes, except the content
+// of reads, which is replaced by its digest, and text for humans, which is kept separately.
 
 import { createHash } from "node:crypto";
 
@@ -9,16 +9,16 @@ const STRUCTURED_MAGIC = 0x668e33ef;
 
 /** A message of a server. */
 export interface Message {
-  /** All of it, as one line. */
+  /** The whole message, as one line. */
   readonly text: string;
-  /** What it answers: an option, or a cookie. */
+  /** What it answers: an option or a cookie. */
   readonly about: bigint;
-  /** Nothing more will come for what it answers. */
+  /** It is the last answer to this option or cookie. */
   readonly isLast: boolean;
   readonly next: number;
 }
 
-/** Bytes that a READ's simple reply carries, by cookie. */
+/** Bytes in the simple reply to a READ, by cookie. */
 export type ReadLengths = ReadonlyMap<bigint, number>;
 
 const digest = (bytes: Uint8Array): string => createHash("sha1").update(bytes).digest("hex").slice(0, 12);
@@ -26,7 +26,7 @@ const digest = (bytes: Uint8Array): string => createHash("sha1").update(bytes).d
 const OPTION_ERROR = 0x80000000;
 const INFO = 3;
 
-/** The option reply at `at`; undefined when it is not whole yet. Throws when there is none. */
+/** The option reply at `at`; undefined when it is incomplete. Throws when there is none. */
 export function optionReply(bytes: Buffer, at: number): Message | undefined {
   if (bytes.length - at < 20) return undefined;
   if (bytes.readBigUInt64BE(at) !== REPLY_MAGIC) throw new Error(`no option reply: ${bytes.toString("hex", at)}`);
@@ -50,7 +50,7 @@ function reply(type: number, data: Buffer): string {
   return `reply ${type} ${data.toString("hex")}`;
 }
 
-/** The reply, or the chunk of one, at `at`; undefined when it is not whole yet. */
+/** The reply, or chunk of a reply, at `at`; undefined when it is incomplete. */
 export function transmissionReply(bytes: Buffer, at: number, lengths: ReadLengths): Message | undefined {
   if (bytes.length - at < 16) return undefined;
   const magic = bytes.readUInt32BE(at);
@@ -86,7 +86,7 @@ function chunk(type: number, payload: Buffer): string {
   return payload.toString("hex");
 }
 
-/** Content of a read that was answered in chunks, as one line, like that of one chunk of data; undefined unless it is whole. */
+/** A piece of the content of a read that was answered in chunks. */
 export interface Piece {
   readonly at: bigint;
   readonly bytes: Buffer;
@@ -102,7 +102,7 @@ export function contentOf(bytes: Buffer, at: number): Piece | undefined {
   return { at: offset, bytes: data };
 }
 
-/** Puts pieces of content together: `at OFFSET data LENGTH DIGEST`; throws when they overlap or leave a gap. */
+/** Joins pieces of content into `at OFFSET data LENGTH DIGEST`; throws when they overlap or leave a gap. */
 export function assembled(pieces: readonly Piece[]): string {
   const sorted = pieces.toSorted((a, b) => (a.at < b.at ? -1 : 1));
   let end = sorted[0]?.at ?? 0n;

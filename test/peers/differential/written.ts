@@ -1,4 +1,4 @@
-// The scripts that are written down: each option with each mistake, each command with each flag, length and place.
+// The fixed scripts: each option with each mistake, each command with each flag, length and place.
 
 import { infoData, metaData, option, u16, u32, u64 } from "../../unit/export/client.ts";
 import * as N from "../raw.ts";
@@ -23,7 +23,7 @@ function script(name: string, ...steps: Step[]): Script {
   return { name, agrees: false, steps };
 }
 
-/** One whose client asks for the block sizes each time. */
+/** A script whose client always requests the block sizes. */
 const agreed = (name: string, ...steps: Step[]): Script => ({ name, agrees: true, steps });
 
 const spared = (scripts: readonly Script[]): Script[] =>
@@ -36,7 +36,7 @@ const opening = (structured: boolean, agrees: boolean): Step[] => [
   asks(GO, infoData(EXPORT, agrees ? [BLOCK_SIZES] : [])),
 ];
 
-/** A script of the transmission phase, once for each way in. */
+/** A script of the transmission phase, once for each kind of handshake. */
 function session(name: string, ...steps: Step[]): Script[] {
   return [false, true].flatMap((structured) =>
     [false, true].map((agrees) => ({
@@ -49,7 +49,7 @@ function session(name: string, ...steps: Step[]): Script[] {
 
 const payload = (bytes: number, value: number): Buffer => Buffer.alloc(bytes, value);
 
-/** Each mistake in the data of an option, and what the client can still do after it. */
+/** Each mistake in the data of an option, and what the client can still do afterwards. */
 const mistakes: readonly Script[] = (
   [
     ["LIST with data", LIST, Buffer.from("x")],
@@ -77,7 +77,7 @@ const mistakes: readonly Script[] = (
   ] as const
 ).map(([name, code, data]) => script(name, both, asks(STRUCTURED), asks(code, data), asks(GO, infoData(EXPORT))));
 
-/** QEMU 7.2 takes the bytes that are too many for the next option. */
+/** QEMU 7.2 takes surplus bytes for the next option. */
 const surplus: readonly Script[] = spared([
   script(
     "SET_META_CONTEXT with bytes too many",
@@ -172,7 +172,7 @@ const beyond: readonly Script[] = BEYOND.flatMap(([name, offset, length]) =>
 
 const COMMANDS = [N.READ, N.WRITE, N.FLUSH, N.TRIM, N.CACHE, N.WRITE_ZEROES, N.BLOCK_STATUS];
 
-/** Each command with one flag; the zeroing behind it makes the range the same on all, whatever a trim made of it. */
+/** Each command with one flag; the zeroing after it makes the range the same on all servers, whatever a trim did to it. */
 const flagged: readonly Script[] = [N.FUA, N.NO_HOLE, N.DF, 8, N.FAST_ZERO, 32, 64, 0x8000].flatMap((flag) =>
   session(
     `every command with flag ${flag}`,
@@ -281,7 +281,7 @@ const transmission: readonly Script[] = [
   ...session("DISC", requests({ type: N.READ, length: 512 }), leaves({ type: N.DISCONNECT })),
   ...session("DISC with offset and length", leaves({ type: N.DISCONNECT, offset: 512n, length: 512 })),
   ...session("DISC with flags", leaves({ type: N.DISCONNECT, flags: 0xffff })),
-  // QEMU 7.2 closes without an answer to what is under way, now and then.
+  // Sometimes QEMU 7.2 closes the connection without answering requests in progress.
   ...spared(
     session(
       "DISC behind requests",
@@ -296,7 +296,7 @@ const transmission: readonly Script[] = [
     requests({ type: N.BLOCK_STATUS, offset: SIZE / 2n, length: 65_536 }),
   ),
   ...session("requests across blocks", ...across).filter(({ agrees }) => !agrees),
-  // QEMU 7.2 carries out what it has told not to ask for, or ends with an assertion.
+  // QEMU 7.2 executes requests that it has asked clients not to send, or aborts with an assertion.
   ...spared(session("requests across blocks", ...across).filter(({ agrees }) => agrees)),
 ];
 

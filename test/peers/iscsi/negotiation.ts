@@ -1,26 +1,26 @@
 // The login phase of iSCSI (RFC 7143 6, 11.12, 13): keys and their values.
 
-/** What the two sides have agreed on. */
+/** What the two sides have negotiated. */
 export interface Agreement {
   initiatorName: string;
   targetName: string;
   discovery: boolean;
-  /** Largest data segment the initiator takes. */
+  /** Largest data segment that the initiator accepts. */
   initiatorSegmentBytes: number;
   immediateData: boolean;
-  /** No data without an R2T, but for immediate data. */
+  /** No data without an R2T, except immediate data. */
   initialR2T: boolean;
   firstBurstBytes: number;
   burstBytes: number;
 }
 
-/** Largest data segment this target takes; small, so that long transfers come in many units. */
+/** Largest data segment that this target accepts; small, so that long transfers take many PDUs. */
 export const TARGET_SEGMENT_BYTES = 65_536;
-/** What this target would take of data in one sequence, and without being asked. */
+/** Largest sequence of data that this target accepts, solicited or not. */
 const BURST_BYTES = 262_144;
 const FIRST_BURST_BYTES = 65_536;
 
-/** Agreement before anything is said: the defaults of RFC 7143 13. */
+/** State before negotiation: the defaults of RFC 7143 13. */
 export function defaults(): Agreement {
   return {
     initiatorName: "",
@@ -34,7 +34,7 @@ export function defaults(): Agreement {
   };
 }
 
-/** `key=value` pairs, each ended by a NUL. */
+/** `key=value` pairs, each terminated by a NUL. */
 export function parseText(data: Buffer): Map<string, string> {
   const pairs = new Map<string, string>();
   for (const line of data.toString("utf8").split("\0")) {
@@ -48,12 +48,12 @@ export function formatText(pairs: Iterable<readonly [string, string]>): Buffer {
   return Buffer.from([...pairs].map(([key, value]) => `${key}=${value}\0`).join(""), "utf8");
 }
 
-/** Whether an offer, a list of values, contains one. */
+/** Whether an offer, which is a list of values, contains a value. */
 function offers(offer: string, value: string): boolean {
   return offer.split(",").includes(value);
 }
 
-/** Answers one key and keeps what follows from it; undefined when a key wants no answer. */
+/** Answers one key and stores the result; undefined when a key needs no answer. */
 function answer(agreement: Agreement, key: string, value: string): string | undefined {
   const number = Number(value);
   switch (key) {

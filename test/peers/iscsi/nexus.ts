@@ -1,5 +1,5 @@
-// Who reaches the array by which of its ports. An initiator port, named by initiator name and ISID (RFC 7143 4.4.1), and a
-// target port make an I_T nexus; the array has a port of its own for each, and what belongs to a nexus stays with it.
+// Assigns initiators to the array's ports. An initiator port, identified by initiator name and ISID (RFC 7143 4.4.1), and a
+// target port form an I_T nexus; the array has a separate port for each nexus, which keeps the nexus's state.
 
 import type { EmulatedArray } from "../../../host/array/array.ts";
 import { ASC_NEXUS_LOSS, ASC_POWER_ON } from "../../../host/array/scsi.ts";
@@ -7,7 +7,7 @@ import type { Port } from "../../../host/array/unit.ts";
 
 export class NexusTable {
   readonly array: EmulatedArray;
-  /** Array's initiator port of each initiator port that ever logged in, and those that have a session now. */
+  /** The array's initiator port for each initiator port that ever logged in, and those that have a session now. */
   readonly #initiators = new Map<string, number>();
   readonly #sessions = new Map<string, () => void>();
 
@@ -15,7 +15,7 @@ export class NexusTable {
     this.array = array;
   }
 
-  /** The array's initiator port of an initiator port, which ends an older session to the same target port. */
+  /** The array's initiator port for an initiator port; ends an older session to the same target port. */
   open(initiator: string, targetPort: number, end: () => void): number {
     const key = `${initiator} ${targetPort}`;
     this.#sessions.get(key)?.();
@@ -31,7 +31,7 @@ export class NexusTable {
     return number;
   }
 
-  /** The session is over: the nexus is lost, and what it was registered for stays. */
+  /** The session has ended: the nexus is lost, but its registrations stay. */
   close(initiator: string, targetPort: number, end: () => void): void {
     const key = `${initiator} ${targetPort}`;
     if (this.#sessions.get(key) !== end) return;
@@ -41,7 +41,7 @@ export class NexusTable {
     for (const port of this.#ports(number, targetPort)) port.attend(ASC_NEXUS_LOSS);
   }
 
-  /** The array's port behind a LUN, or undefined where the LUN leads nowhere. */
+  /** The array's port behind a LUN; undefined when the LUN leads nowhere. */
   port(initiatorPort: number, targetPort: number, lun: number): Port | undefined {
     return this.#ports(initiatorPort, targetPort).find((port) => port.lun === lun);
   }
@@ -50,7 +50,7 @@ export class NexusTable {
     return this.array.ports.filter((port) => port.initiatorPort === initiatorPort && port.targetPort === targetPort);
   }
 
-  /** An initiator port of the array that nobody has, else one whose owner has neither a session nor a registration. */
+  /** An unused initiator port of the array, or one whose owner has neither a session nor a registration. */
   #unused(): number {
     const all = new Set(this.array.ports.map((port) => port.initiatorPort));
     for (const number of this.#initiators.values()) all.delete(number);

@@ -1,6 +1,7 @@
-// Protocol data units of iSCSI (RFC 7143 11): the basic header segment as a view, and the stream they arrive in.
+// Protocol data units (PDUs) of iSCSI (RFC 7143 11): a view of the basic header segment, and the stream in which they
+// arrive.
 
-/** Opcodes an initiator sends. */
+/** Opcodes sent by an initiator. */
 export const NOP_OUT = 0x00;
 export const SCSI_COMMAND = 0x01;
 export const TASK_MANAGEMENT = 0x02;
@@ -9,7 +10,7 @@ export const TEXT = 0x04;
 export const DATA_OUT = 0x05;
 export const LOGOUT = 0x06;
 
-/** Opcodes a target sends. */
+/** Opcodes sent by a target. */
 export const NOP_IN = 0x20;
 export const SCSI_RESPONSE = 0x21;
 export const TASK_MANAGEMENT_RESPONSE = 0x22;
@@ -20,14 +21,14 @@ export const LOGOUT_RESPONSE = 0x26;
 export const R2T = 0x31;
 export const REJECT = 0x3f;
 
-/** Initiator or target task tag that names no task. */
+/** Initiator or target task tag that identifies no task. */
 export const NO_TAG = 0xffffffff;
-/** The F bit, which most units have at the same place. */
+/** The F bit, which most PDUs have at the same place. */
 export const FINAL = 0x80;
 
 const HEADER_BYTES = 48;
 
-/** One unit: its header of 48 bytes, additional header segments, and its data segment without padding. */
+/** One PDU: its 48-byte header, additional header segments, and its data segment without padding. */
 export class Pdu {
   readonly header: Buffer;
   readonly additional: Buffer;
@@ -39,7 +40,7 @@ export class Pdu {
     this.data = data;
   }
 
-  /** A unit to be sent. */
+  /** A PDU to be sent. */
   static of(opcode: number, flags: number, data: Buffer = Buffer.alloc(0)): Pdu {
     const header = Buffer.alloc(HEADER_BYTES);
     header[0] = opcode;
@@ -52,7 +53,7 @@ export class Pdu {
     return (this.header[0] ?? 0) & 0x3f;
   }
 
-  /** Delivered at once, outside the order of command numbers. */
+  /** Delivered immediately, outside the order of command numbers. */
   get immediate(): boolean {
     return ((this.header[0] ?? 0) & 0x40) !== 0;
   }
@@ -83,19 +84,19 @@ export class Pdu {
     return this;
   }
 
-  /** Copies the LUN field, or whatever else two headers have at the same place. */
+  /** Copies the LUN field, or any other field that two headers have at the same place. */
   copy(from: Pdu, at: number, bytes: number): this {
     from.header.copy(this.header, at, at, at + bytes);
     return this;
   }
 
-  /** As it goes over the wire, padded to words. */
+  /** As sent over the wire, padded to words. */
   bytes(): Buffer {
     return Buffer.concat([this.header, this.additional, this.data, Buffer.alloc(-this.data.length & 3)]);
   }
 }
 
-/** Takes a stream of bytes apart into units. No digests: they are negotiated away. */
+/** Splits a stream of bytes into PDUs. Digests are negotiated away. */
 export class PduStream {
   #bytes: Buffer = Buffer.alloc(0);
 
@@ -103,7 +104,7 @@ export class PduStream {
     this.#bytes = this.#bytes.length === 0 ? chunk : Buffer.concat([this.#bytes, chunk]);
   }
 
-  /** The next whole unit, or undefined. */
+  /** The next complete PDU, or undefined. */
   take(): Pdu | undefined {
     const bytes = this.#bytes;
     if (bytes.length < HEADER_BYTES) return undefined;

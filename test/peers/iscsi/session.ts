@@ -1,4 +1,4 @@
-// One session of one connection: login, and the full feature phase. Its SCSI commands are carried out by `Tasks`.
+// A session with one connection: login, and the full feature phase. `Tasks` executes its SCSI commands.
 
 import type { Socket } from "node:net";
 import { type Agreement, defaults, formatText, negotiate, parseText, TARGET_SEGMENT_BYTES } from "./negotiation.ts";
@@ -23,14 +23,14 @@ import {
 } from "./pdu.ts";
 import { Tasks } from "./tasks.ts";
 
-/** Commands that may be under way. */
+/** Maximum number of commands in progress. */
 const WINDOW = 32;
 const REJECT_NOT_SUPPORTED = 0x05;
 const REJECT_PROTOCOL_ERROR = 0x04;
 const LOGIN_TARGET_NOT_FOUND = 0x0203;
 const LOGIN_INITIATOR_ERROR = 0x0200;
 
-/** What a session knows of its target. */
+/** What a session knows about its target. */
 export interface Portal {
   readonly nexuses: NexusTable;
   /** Names of the targets; the index is the array's target port. */
@@ -49,11 +49,11 @@ export class Session {
   #targetPort = 0;
   #statSn = 1;
   #expCmdSn = 0;
-  /** Commands that came before one with a smaller number. */
+  /** Commands that arrived before one with a smaller number. */
   readonly #early = new Map<number, Pdu>();
   readonly #end = (): void => this.close();
 
-  /** @param failed hears what should not happen; the session ends then */
+  /** @param failed called on unexpected errors, which end the session */
   constructor(socket: Socket, portal: Portal, failed: (error: Error) => void) {
     this.#socket = socket;
     this.#portal = portal;
@@ -77,7 +77,7 @@ export class Session {
     if (this.#tasks !== undefined) this.#portal.nexuses.close(this.#initiator, this.#targetPort, this.#end);
   }
 
-  /** Sends a unit with the sequence numbers of the session; `counts`: it carries a status of its own. */
+  /** Sends a PDU with the session's sequence numbers; `counts`: it has a status sequence number of its own. */
   send(pdu: Pdu, counts: boolean): void {
     pdu
       .put32(24, this.#statSn)
@@ -137,7 +137,7 @@ export class Session {
 
   // ---- Full feature phase ----
 
-  /** Commands are delivered in the order of their numbers; one outside the window is ignored (RFC 7143 4.2.2.1). */
+  /** Delivers commands in the order of their numbers; those outside the window are ignored (RFC 7143 4.2.2.1). */
   #inOrder(pdu: Pdu, tasks: Tasks): void {
     const number = pdu.u32(24);
     const ahead = (number - this.#expCmdSn) | 0;

@@ -1,5 +1,5 @@
-// A small iSCSI target in front of an emulated array, for other people's test suites: loopback only, one connection a
-// session, no digests, no authentication. A target name leads to each of the array's target ports.
+// A small iSCSI target in front of an emulated array, for test suites of others: loopback only, one connection per session,
+// no digests, no authentication. Each of the array's target ports has a target name.
 
 import { once } from "node:events";
 import { createServer, type Server } from "node:net";
@@ -14,7 +14,7 @@ export class IscsiTarget {
   readonly #server: Server;
   readonly #sessions = new Set<Session>();
   readonly #portal: Portal;
-  /** What went wrong in a session, which has ended then. */
+  /** The error that ended a session. */
   failure: Error | undefined = undefined;
 
   private constructor(server: Server, portal: Portal) {
@@ -42,7 +42,7 @@ export class IscsiTarget {
     return `iscsi://${this.#portal.address}`;
   }
 
-  /** The URL of a unit by one of the array's target ports, as libiscsi writes it. */
+  /** The URL of a unit on one of the array's target ports, in libiscsi's form. */
   url(targetPort: number, lun = 0): string {
     return `iscsi://${this.#portal.address}/${this.#portal.targets[targetPort]}/${lun}`;
   }

@@ -1,5 +1,5 @@
-// The SCSI commands of a session (RFC 7143 11.3 to 11.8): data that comes with them or is asked for, what the array
-// answers, residuals, and task management.
+// The SCSI commands of a session (RFC 7143 11.3 to 11.8): immediate and solicited data, the array's answers, residuals, and
+// task management.
 
 import type { CommandResult } from "../../../host/array/array.ts";
 import {
@@ -15,7 +15,7 @@ import type { NexusTable } from "./nexus.ts";
 import { DATA_IN, FINAL, NO_TAG, Pdu, R2T, SCSI_RESPONSE, TASK_MANAGEMENT_RESPONSE } from "./pdu.ts";
 import type { Session } from "./session.ts";
 
-/** PROTOCOL SERVICE CRC ERROR: what a missing or misnumbered data unit ends a command with (RFC 7143 7.8). */
+/** PROTOCOL SERVICE CRC ERROR: ends a command with a missing or misnumbered data PDU (RFC 7143 7.8). */
 const ASC_PROTOCOL_SERVICE = 0x4705;
 const OVERFLOW = 0x04;
 const UNDERFLOW = 0x02;
@@ -31,27 +31,27 @@ const TASK_DOES_NOT_EXIST = 1;
 const LUN_DOES_NOT_EXIST = 2;
 const NOT_SUPPORTED = 5;
 
-/** Data that an initiator is sending for one command. */
+/** Data that an initiator sends for one command. */
 interface Transfer {
   readonly command: Pdu;
   readonly data: Buffer;
   received: number;
-  /** End of the sequence under way, and the tag it was asked for with (none: not asked for). */
+  /** End of the current sequence, and the tag with which it was requested (none: unsolicited). */
   sequenceEnd: number;
   targetTag: number;
   nextDataSn: number;
   requests: number;
-  /** A unit was missing or out of order. */
+  /** A PDU was missing or out of order. */
   broken: boolean;
 }
 
-/** Single level LUN of eight bytes (SAM-5 4.7); -1 for what is not one. */
+/** Single level LUN of eight bytes (SAM-5 4.7); -1 for anything else. */
 function lunOf(pdu: Pdu): number {
   const first = pdu.u16(8);
   return first >>> 14 <= 1 && pdu.u16(10) === 0 && pdu.u32(12) === 0 ? first & 0x3fff : -1;
 }
 
-/** Bytes of a CDB by its group code; iSCSI always carries 16 (RFC 7143 11.3.5). */
+/** The bytes of a CDB, by its group code; iSCSI always transfers 16 (RFC 7143 11.3.5). */
 function cdbOf(pdu: Pdu): Uint8Array {
   const opcode = pdu.header[32] ?? 0;
   const bytes = [6, 10, 10, 16, 16, 12, 16, 16][opcode >>> 5] ?? 16;
@@ -112,7 +112,7 @@ export class Tasks {
     transfer.received = offset + data.length;
   }
 
-  /** A sequence of data is over: the command has failed, or more is asked for, or it is carried out. */
+  /** A sequence of data is complete: fails the command, requests more data, or executes the command. */
   #sequenceOver(transfer: Transfer): void {
     const { command, data } = transfer;
     if (!transfer.broken && transfer.received < data.length) return this.#ask(transfer);
@@ -145,7 +145,7 @@ export class Tasks {
     this.#dataIn(pdu, Buffer.from(taken), result);
   }
 
-  /** A LUN that leads nowhere: INQUIRY says so, everything else is refused. */
+  /** For a LUN that leads nowhere: INQUIRY reports that, everything else is refused. */
   #withoutUnit(pdu: Pdu, cdb: Uint8Array): void {
     if (cdb[0] !== INQUIRY || ((cdb[1] ?? 0) & 1) !== 0)
       return this.#fail(pdu, KEY_ILLEGAL_REQUEST, ASC_UNIT_NOT_SUPPORTED);
@@ -163,7 +163,7 @@ export class Tasks {
     this.#dataIn(pdu, data.subarray(0, bytes), result);
   }
 
-  /** Sends data in sequences no longer than agreed; the last unit carries a status that needs no sense data. */
+  /** Sends data in sequences no longer than negotiated; the last PDU carries the status if that needs no sense data. */
   #dataIn(command: Pdu, data: Buffer, result: CommandResult): void {
     const { initiatorSegmentBytes, burstBytes } = this.#session.agreement;
     const joined = result.status === STATUS_GOOD && data.length > 0;
@@ -198,7 +198,7 @@ export class Tasks {
     this.#session.send(pdu, true);
   }
 
-  /** CHECK CONDITION from the transport's side, with fixed sense data. */
+  /** CHECK CONDITION from the transport, with fixed sense data. */
   #fail(command: Pdu, key: number, asc: number): void {
     const sense = new Uint8Array(18);
     sense[0] = 0x70;

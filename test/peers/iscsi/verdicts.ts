@@ -1,11 +1,11 @@
-// What libiscsi's test suite says of a target: its output, test by test, and the table of what is expected.
+// The verdicts of libiscsi's test suite on a target: its output, test by test, and the table of expected verdicts.
 
 import { readFileSync } from "node:fs";
 
-/** `skipped` with the reason the suite gives: it then has judged nothing. */
+/** `skipped` with the suite's reason: the suite has not judged anything then. */
 export type Verdict = "passed" | "failed" | `skipped: ${string}`;
 
-/** The verdict of a test from the lines between its name and the next one. */
+/** The verdict on a test, from the lines between its name and the next one. */
 function verdictOf(lines: readonly string[]): Verdict {
   if (lines.some((line) => line.trimEnd().endsWith("FAILED") && !line.includes("["))) return "failed";
   const said = lines
@@ -16,7 +16,7 @@ function verdictOf(lines: readonly string[]): Verdict {
   return lines.some((line) => line.trimEnd().endsWith("passed")) ? "passed" : "failed";
 }
 
-/** Takes the suite's output apart: verdict by `Suite.Test`. */
+/** Parses the suite's output: verdicts by `Suite.Test`. */
 export function parseOutput(output: string): Map<string, Verdict> {
   const verdicts = new Map<string, Verdict>();
   let suite = "";
@@ -38,14 +38,14 @@ export function parseOutput(output: string): Map<string, Verdict> {
   return verdicts;
 }
 
-/** The table beside this file: a name and a verdict a line; empty lines and those with # say nothing. */
+/** The table beside this file: a name and a verdict per line; empty lines and lines with # are ignored. */
 export function expectedVerdicts(): Map<string, string> {
   const text = readFileSync(new URL("expected-verdicts.txt", import.meta.url), "utf8");
   const lines = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
   return new Map(lines.map((line) => [line.slice(0, line.indexOf(" ")), line.slice(line.indexOf(" ")).trim()]));
 }
 
-/** What differs, one sentence each. */
+/** The differences, one sentence each. */
 export function differences(found: ReadonlyMap<string, string>, expected: ReadonlyMap<string, string>): string[] {
   const names = [...new Set([...expected.keys(), ...found.keys()])];
   return names

@@ -12,7 +12,7 @@ import type { Controller } from "./stores.ts";
 export interface EnduranceOptions {
   readonly rounds: number;
   readonly seed: number;
-  /** How many of the rounds kill the daemon with SIGKILL. */
+  /** Number of rounds in which the daemon is killed with SIGKILL. */
   readonly kills: number;
 }
 
@@ -21,7 +21,7 @@ export interface EnduranceResult {
   readonly ios: number;
   readonly errors: number;
   readonly stallMsMax: number;
-  /** Which faults there were, and how often. */
+  /** The faults that were injected, and how often. */
   readonly faults: ReadonlyMap<string, number>;
 }
 
@@ -29,7 +29,7 @@ const DEVICE = "/dev/nbd0";
 const FOLDER = "/mnt/endurance";
 const ROUND_S = 5;
 
-/** Quick patrol, so that a round is short; no early retirement, because here every path fails again and again. */
+/** A fast patrol, so that a round is short; no marginal paths, because every path fails repeatedly here. */
 const CONFIGURATION = `
 devices = "all"
 marginal.enabled = false
@@ -40,7 +40,7 @@ patrol.timeout_s = 2
 
 interface Fault {
   readonly name: string;
-  /** Troubles the array; answers how to heal it. At least one path stays usable meanwhile. */
+  /** Injects a fault into the array; returns a function that repairs it. At least one path stays usable meanwhile. */
   readonly strike: (array: LioArray, random: Random) => () => void;
 }
 
@@ -119,12 +119,12 @@ const FAULTS: readonly [Fault, ...Fault[]] = [
   },
 ];
 
-/** Which rounds kill the daemon: spread evenly, never the first. */
+/** The rounds in which the daemon is killed: evenly distributed, never the first. */
 function killRounds({ rounds, kills }: EnduranceOptions): ReadonlySet<number> {
   return new Set(Array.from({ length: kills }, (_, kill) => Math.floor(((kill + 1) * rounds) / (kills + 1))));
 }
 
-/** Runs the test; throws with the seed and the round in its message when a load fails. */
+/** Runs the test; throws an error with the seed and the round in its message when a load fails. */
 export async function endurance(options: EnduranceOptions, log: (line: string) => void): Promise<EnduranceResult> {
   const array = new LioArray();
   const random = new Random(options.seed);

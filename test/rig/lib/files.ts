@@ -1,13 +1,13 @@
-// Kernel interfaces that are files: configfs and sysfs. Their errors say which file and what was written.
+// Kernel interfaces that are files: configfs and sysfs. Errors name the file and the value that was written.
 
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 
-/** The text of a kernel file without the newline at its end. */
+/** The content of a kernel file without the trailing newline. */
 export function readText(path: string): string {
   return readFileSync(path, "utf8").trimEnd();
 }
 
-/** Writes one value; what the kernel refuses is reported with the file and the value. */
+/** Writes one value; if the kernel refuses it, the error names the file and the value. */
 export function writeText(path: string, value: string | number): void {
   try {
     writeFileSync(path, `${value}\n`);
@@ -18,7 +18,7 @@ export function writeText(path: string, value: string | number): void {
   }
 }
 
-/** Names in a folder that start with `prefix`, sorted by the number behind it; none when there is no such folder. */
+/** Names in a folder that start with `prefix`, sorted by the number after it; none when the folder does not exist. */
 export function numbered(
   folder: string,
   prefix: string,

@@ -1,4 +1,4 @@
-// Verified load by fio, and what came of it.
+// Verified load with fio, and its result.
 
 import * as z from "zod";
 import { start } from "./command.ts";
@@ -15,23 +15,23 @@ const Report = z.object({
     .min(1),
 });
 
-/** What a load saw. */
+/** The result of a load. */
 export interface Load {
-  /** Exit status of fio: not 0 when an I/O failed or a block was not what had been written. */
+  /** Exit status of fio: not 0 when an I/O failed or a block did not hold what was written. */
   readonly status: number;
   /** Failed I/Os and failed verifications. */
   readonly errors: number;
   readonly ios: number;
   readonly iops: number;
-  /** The longest time one I/O took, in ms. */
+  /** Longest latency of an I/O, in ms. */
   readonly stallMsMax: number;
-  /** The 99th percentile of an I/O's time, in ms; the worse of reads and writes. */
+  /** 99th percentile of the latencies, in ms; the worse of reads and writes. */
   readonly p99Ms: number;
-  /** What fio said when it was not content. */
+  /** fio's messages when it failed. */
   readonly complaint: string;
 }
 
-/** The answer of fio as JSON; before it there may be lines of warnings. */
+/** fio's JSON output; lines of warnings may precede it. */
 function parse(stdout: string): z.infer<typeof Report> {
   const begin = stdout.indexOf("{\n");
   if (begin === -1) throw new Error(`fio gave no report: ${stdout}`);
@@ -40,7 +40,7 @@ function parse(stdout: string): z.infer<typeof Report> {
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
 
-/** Runs fio with the given options (`--` is put before each). The promise is settled when fio has ended. */
+/** Runs fio with the given options (each is prefixed with `--`). The promise settles when fio has ended. */
 export async function runFio(options: Readonly<Record<string, string | number>>): Promise<Load> {
   const given = Object.entries(options).map(([name, value]) => `--${name}=${value}`);
   const outcome = await start("fio", ...given, "--output-format=json", "--group_reporting", "--verify_state_save=0");
@@ -57,7 +57,7 @@ export async function runFio(options: Readonly<Record<string, string | number>>)
   };
 }
 
-/** Random writes over a file or a device for some seconds; every block is read back and verified soon after it was written. */
+/** Random writes to a file or device for some seconds; every block is read back and verified soon after it was written. */
 export function verifiedLoad(filename: string, seconds: number, sizeMib = 16): Promise<Load> {
   return runFio({
     name: "verified",

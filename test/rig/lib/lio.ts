@@ -1,8 +1,8 @@
 // A two-controller array inside the guest: the kernel's own SCSI target (LIO) behind loopback initiators.
 //
-// A logical unit is a memory-backed store; a path is a loopback target of its own, with its own SCSI host, which links the
+// A logical unit is a memory-backed store; each path is a separate loopback target, with its own SCSI host, that exports the
 // stores as its LUNs. The first half of the paths belongs to controller A, the second to controller B: two ALUA target port
-// groups in every store. Everything the array is lies in configfs, so any process may open it.
+// groups in every store. The whole state of the array is in configfs, so any process may open it.
 
 import { existsSync, mkdirSync, rmdirSync, symlinkSync, unlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -28,13 +28,13 @@ const MAPPED_CORE = "/sys/kernel/config/target/core/iblock_0";
 const WWN_PREFIX = "naa.6001405";
 
 export interface ArrayPath {
-  /** Number of the path, from 0. */
+  /** Number of the path, starting at 0. */
   readonly number: number;
   readonly controller: Controller;
   /** Number of its SCSI host. */
   readonly host: number;
   readonly online: boolean;
-  /** Which unit each LUN leads to. */
+  /** The unit behind each LUN. */
   readonly luns: ReadonlyMap<number, number>;
 }
 
@@ -63,12 +63,14 @@ function unlink(path: number, lun: number): void {
 export class LioArray {
   readonly #stores: Stores;
 
-  /** Opens the array that the guest has. */
+  /** Opens the array that exists in the guest. */
   constructor() {
     this.#stores = existsSync(MAPPED_CORE) ? mappedStores : sharedStores;
   }
 
-  /** Builds the array: `paths` paths to each of `units` units. What the kernel refuses is reported with its reason. */
+  /**
+   * Creates the array: `paths` paths to each of `units` units. If the kernel refuses something, the error gives its reason.
+   */
   static create(options: {
     readonly units: number;
     readonly paths: number;
@@ -116,26 +118,26 @@ export class LioArray {
     return found;
   }
 
-  /** The SCSI device of a path to a unit, when the guest has it. */
+  /** The SCSI device of a path to a unit, if the guest has it. */
   device(path: number, unit: number): ScsiDevice | undefined {
     const { host, luns } = this.path(path);
     const lun = [...luns].find(([, leadsTo]) => leadsTo === unit)?.[0];
     return scsiDevices().find((device) => device.host === host && device.lun === lun);
   }
 
-  /** The same when it has a disk device; throws when it has not. */
+  /** The same for a device that has a disk; throws when it has none. */
   disk(path: number, unit: number): ScsiDevice & { readonly sd: string } {
     const device = this.device(path, unit);
     if (device?.sd === undefined) throw new Error(`path ${path} to unit ${unit} has no disk device`);
     return { ...device, sd: device.sd };
   }
 
-  /** The SCSI devices of all paths to a unit, by the path's number. */
+  /** The SCSI devices of all paths to a unit, by path number. */
   devices(unit: number): readonly ScsiDevice[] {
     return this.paths().flatMap((path) => this.device(path.number, unit) ?? []);
   }
 
-  /** Offline: every command of the path ends with host status 0x0e. Online again: the next one meets a unit attention. */
+  /** Offline: every command on the path ends with host status 0x0e. Online again: the next one gets a unit attention. */
   setPath(number: number, online: boolean): void {
     this.path(number);
     writeText(join(portOf(number), "transport_status"), online ? "online" : "offline");
@@ -145,7 +147,7 @@ export class LioArray {
     for (const path of this.paths()) if (path.controller === controller) this.setPath(path.number, online);
   }
 
-  /** Changes a group's state for all units, as an array does that moves units to its other controller. */
+  /** Changes a group's state for all units, as an array does when it moves units to its other controller. */
   setAlua(controller: Controller, state: AluaState): void {
     for (const store of this.units().flatMap((unit) => this.#stores.folders(unit))) {
       writeText(join(store, "alua", CONTROLLERS[controller].group, "alua_access_state"), ALUA_STATES[state]);
@@ -159,24 +161,24 @@ export class LioArray {
     return (Object.keys(ALUA_STATES) as AluaState[]).find((name) => ALUA_STATES[name] === value);
   }
 
-  /** Lets a path take `ms` longer for each I/O; 0: not any more. Mapped arrays only. */
+  /** Delays each I/O of a path by `ms`; 0: no delay. Mapped arrays only. */
   delayPath(number: number, ms: number): void {
     this.path(number);
     delayPath(number, ms);
   }
 
-  /** A black hole: the path answers nothing from now on, until it shall answer again (then all of it, late). Mapped only. */
+  /** A black hole: the path stops answering, until `on` is true again (then all answers come, late). Mapped arrays only. */
   answerPath(number: number, on: boolean): void {
     this.path(number);
     answerPath(number, on);
   }
 
-  /** Lets a unit grow, as all paths see it or as those named do, without telling anybody. Mapped arrays only. */
+  /** Grows a unit, as seen by all paths or by the given ones, without notification. Mapped arrays only. */
   growUnit(unit: number, mib: number, paths?: readonly number[]): void {
     growUnit(unit, mib, paths);
   }
 
-  /** Adds a unit and shows it on every path; it is there when the guest has all its devices. */
+  /** Adds a unit and exports it on every path; returns when the guest has all its devices. */
   async addUnit(unit: number, mib: number): Promise<void> {
     const paths = this.paths();
     const numbers = paths.map(({ number }) => number);
@@ -185,7 +187,7 @@ export class LioArray {
     await until(`unit ${unit} has ${paths.length} devices`, () => this.devices(unit).length === paths.length);
   }
 
-  /** Takes a unit from every path and destroys it. */
+  /** Removes a unit from every path and destroys it. */
   removeUnit(unit: number): void {
     if (!this.units().includes(unit)) throw new Error(`no unit ${unit}: there are ${this.units().join(" ")}`);
     for (const path of this.paths()) {
@@ -194,7 +196,7 @@ export class LioArray {
     this.#stores.remove(unit);
   }
 
-  /** Removes the host adapters of all paths and makes them again in this order, which gives them other numbers. */
+  /** Removes the host adapters of all paths and creates them again in this order, which changes their numbers. */
   async remakeHosts(order: readonly number[]): Promise<void> {
     const before = this.paths();
     for (const { number, luns } of before) {
@@ -213,7 +215,7 @@ export class LioArray {
     await until("all devices are back", () => scsiDevices().length === devices);
   }
 
-  /** Lets a LUN of one path lead to another unit: same path number, other identity. The device goes and comes. */
+  /** Maps a LUN of one path to another unit: same path number, other identity. The device is removed and added. */
   remap(number: number, lun: number, unit: number): void {
     const path = this.path(number);
     if (!this.units().includes(unit)) throw new Error(`no unit ${unit}: there are ${this.units().join(" ")}`);

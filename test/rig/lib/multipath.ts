@@ -1,13 +1,14 @@
-// The peer: the kernel's dm-multipath with multipathd, as an administrator sets it up. It needs udev, so udev runs, too.
+// The peer: the kernel's dm-multipath with multipathd, configured as an administrator would. It needs udev, so udev is
+// started, too.
 
 import { existsSync, writeFileSync } from "node:fs";
 import { until } from "../../until.ts";
 import { attempt, run, start } from "./command.ts";
 
-/** How it chooses a path. */
+/** Its path selector. */
 export type Selector = "service-time" | "queue-length" | "round-robin";
 
-/** The settings issue 4 names; everything else is Debian's default for the device. */
+/** The settings for a fair comparison; everything else is Debian's default for the device. */
 const settings = (selector: Selector): string => `
 defaults {
   user_friendly_names yes
@@ -21,7 +22,7 @@ defaults {
 
 export const MULTIPATH_DEVICE = "/dev/mapper/mpatha";
 
-/** Starts udev, which multipath-tools asks for what there is. */
+/** Starts udev, from which multipath-tools gets its devices. */
 export function startUdev(): void {
   run("/lib/systemd/systemd-udevd", "--daemon");
   run("udevadm", "trigger");
@@ -31,7 +32,7 @@ export function startUdev(): void {
 /** Starts udev and multipathd and waits for the device with `paths` active paths. */
 export async function startMultipath(paths: number, selector: Selector): Promise<void> {
   run("modprobe", "-a", "dm-multipath", `dm-${selector}`);
-  // Only an array with ALUA needs it, and the kernel may have it built in.
+  // Only an array with ALUA needs it, and it may be built into the kernel.
   attempt("modprobe", ["scsi_dh_alua"]);
   startUdev();
   writeFileSync("/etc/multipath.conf", settings(selector));

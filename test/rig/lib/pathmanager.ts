@@ -1,4 +1,4 @@
-// The product inside the guest: its daemon and its commands, run as an administrator runs them.
+// The product inside the guest: its daemon and its commands, run as by an administrator.
 
 import { spawn, type ChildProcess } from "node:child_process";
 import { mkdirSync, openSync, readFileSync, writeFileSync, closeSync } from "node:fs";
@@ -9,7 +9,7 @@ import { attempt, run, type Outcome } from "./command.ts";
 const CONFIGURATION = "/etc/pathmanager/pathmanager.toml";
 const LOG = "/tmp/pathmanagerd.log";
 
-/** Where the daemon offers its units. */
+/** The daemon's NBD socket. */
 export const NBD_SOCKET = "/run/pathmanager/nbd.sock";
 
 export const spscmd = (...args: readonly string[]): Outcome => attempt("node", ["host/cli/bin/spscmd.js", ...args]);
@@ -20,12 +20,12 @@ export function mustPathctl(...args: readonly string[]): string {
   return run("node", "host/cli/bin/pathctl.js", ...args);
 }
 
-/** What `spscmd -getlun` displays. */
+/** The output of `spscmd -getlun`. */
 export function getlun(): string {
   return run("node", "host/cli/bin/spscmd.js", "-getlun");
 }
 
-/** Whether somebody listens on the daemon's socket; cheaper than a command of ours on the guest's only processor. */
+/** Whether somebody listens on the daemon's socket; cheaper than running pathctl on the guest's only processor. */
 function answers(): Promise<true | undefined> {
   return new Promise((resolve) => {
     const socket = connect("/run/pathmanager/api.sock");
@@ -44,9 +44,9 @@ export class Daemon {
     this.#ended = new Promise((resolve) => void child.once("exit", (status) => resolve(status)));
   }
 
-  /** Starts it with these lines of configuration and waits until it answers. Its state survives from one start to the next. */
+  /** Starts the daemon with this configuration and waits until it answers. Its state is kept between starts. */
   static async start(configuration: string): Promise<Daemon> {
-    // As the installation's file in /etc/modules-load.d does at a boot.
+    // Like the installation's file in /etc/modules-load.d at boot.
     run("modprobe", "nbd");
     mkdirSync("/etc/pathmanager", { recursive: true });
     writeFileSync(CONFIGURATION, `sockets.nbd = "${NBD_SOCKET}"\nlog.system = false\n${configuration}`);
@@ -69,7 +69,7 @@ export class Daemon {
     return daemon;
   }
 
-  /** What the daemon has printed so far. */
+  /** The daemon's output so far. */
   static log(): string {
     return readFileSync(LOG, "utf8");
   }
@@ -78,7 +78,7 @@ export class Daemon {
     return this.#child.pid ?? 0;
   }
 
-  /** SIGTERM; answers its exit status and how long it took, in ms. */
+  /** Sends SIGTERM; returns the exit status and the time until exit, in ms. */
   async stop(): Promise<{ readonly status: number | null; readonly ms: number }> {
     const begin = performance.now();
     this.#child.kill("SIGTERM");
@@ -86,7 +86,7 @@ export class Daemon {
     return { status, ms: performance.now() - begin };
   }
 
-  /** kill -9. */
+  /** Sends SIGKILL. */
   async kill(): Promise<void> {
     this.#child.kill("SIGKILL");
     await this.#ended;

@@ -1,4 +1,4 @@
-// SCSI commands by way of the native ring, with rings in memory that the test fills: no core, no reactor.
+// SCSI commands through the native ring, with rings in memory that the test fills: no core, no reactor.
 
 import * as abi from "../../../host/abi.ts";
 import { Bench, FREE, type Backend } from "../../unit/native/harness.ts";
@@ -6,18 +6,18 @@ import { Bench, FREE, type Backend } from "../../unit/native/harness.ts";
 const SLOT_BYTES = 256;
 const SLOTS_MAX = 512;
 const DATA = FREE + SLOTS_MAX * SLOT_BYTES;
-/** Bytes of data buffer that each slot has. */
+/** Bytes of each slot's data buffer. */
 const DATA_BYTES = 65536;
 
 export const BLOCK_BYTES = 512;
 
-/** What came of a command. */
+/** The result of a command. */
 export interface Outcome {
-  /** Of the op: 0 when a status came back. */
+  /** Result of the op: 0 when a status was returned. */
   readonly result: number;
   readonly status: number;
   readonly hostStatus: number;
-  /** Sense key, ASC, ASCQ in hexadecimal: "5/21/00"; empty without sense. */
+  /** Sense key, ASC, ASCQ in hexadecimal: "5/21/00"; empty without sense data. */
   readonly sense: string;
   readonly residual: number;
 }
@@ -68,7 +68,7 @@ export class Initiator {
     return Buffer.from(this.bench.memory.buffer, DATA + slot * DATA_BYTES, DATA_BYTES);
   }
 
-  /** Queues a command in slot `slot`, which is its tag. */
+  /** Queues a command in slot `slot`, whose number is also the tag. */
   queue(slot: number, { cdb, direction = abi.DIRECTION_NONE, bytes = 0, timeoutMs = 10_000 }: Command): void {
     const at = FREE + slot * SLOT_BYTES;
     const { memory, view } = this.bench;
@@ -98,7 +98,7 @@ export class Initiator {
     };
   }
 
-  /** Waits until `count` commands have come back; answers their outcomes by slot. */
+  /** Waits until `count` commands have completed; returns their outcomes by slot. */
   wait(count: number): Map<number, Outcome> {
     const outcomes = new Map<number, Outcome>();
     for (const { tag, result } of this.bench.until(count)) {
@@ -108,7 +108,7 @@ export class Initiator {
     return outcomes;
   }
 
-  /** Carries out one command in slot 0. */
+  /** Executes one command in slot 0. */
   run(command: Command): Outcome {
     this.queue(0, command);
     const outcome = this.wait(1).get(0);

@@ -1,6 +1,6 @@
-// Random choices that can be repeated: the same seed, the same choices.
+// Reproducible random choices: the same seed gives the same choices.
 
-/** mulberry32: a small generator, good enough for choosing faults. */
+/** mulberry32: a small generator, good enough to choose faults. */
 export class Random {
   #state: number;
 

@@ -1,4 +1,4 @@
-// The other array: the kernel's scsi_debug, several hosts in front of the same units. No ALUA, but delays and timeouts.
+// The other array: the kernel's scsi_debug, with several hosts in front of the same units. No ALUA, but delays and timeouts.
 
 import { run } from "./command.ts";
 import { writeText } from "./files.ts";
@@ -6,7 +6,7 @@ import { scsiDevices, type ScsiDevice } from "./scsi.ts";
 
 const PARAMETERS = "/sys/bus/pseudo/drivers/scsi_debug";
 
-/** Bits of `opts` (scsi_debug's own documentation): what happens to every n-th command. */
+/** Bits of `opts` (see scsi_debug's documentation): what happens to every n-th command. */
 export const OPTS = {
   none: 0,
   mediumError: 2,
@@ -18,8 +18,8 @@ export const OPTS = {
 
 export class ScsiDebug {
   /**
-   * @param options.tags commands that a host takes at once, from all of its units together
-   * @param options.parameters further ones of the module
+   * @param options.tags commands that a host accepts at once, for all of its units together
+   * @param options.parameters further parameters of the module
    */
   static create(options: {
     readonly units: number;
@@ -30,7 +30,7 @@ export class ScsiDebug {
   }): ScsiDebug {
     run("modprobe", "-a", "sd_mod", "sg");
     const { units, paths, unitMib, tags, parameters = [] } = options;
-    // per_host_store=0 and vpd_use_hostno=0: every host shows the same bytes and the same identity.
+    // per_host_store=0 and vpd_use_hostno=0: every host shows the same data and the same identity.
     run(
       "modprobe",
       "scsi_debug",

@@ -1,4 +1,4 @@
-// The guest's SCSI devices as sysfs shows them.
+// The guest's SCSI devices, from sysfs.
 
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -15,7 +15,7 @@ export interface ScsiDevice {
   readonly lun: number;
   /** "/dev/sg3" */
   readonly sg: string;
-  /** "/dev/sdb", when the disk driver has it. */
+  /** "/dev/sdb", if the disk driver is bound to it. */
   readonly sd: string | undefined;
   readonly vendor: string;
   readonly model: string;
@@ -43,7 +43,7 @@ function deviceOf(pathNumber: string): ScsiDevice | undefined {
   };
 }
 
-/** Every SCSI device that has an sg node, by host, then target, then LUN. */
+/** Every SCSI device that has an sg node, sorted by host, target and LUN. */
 export function scsiDevices(): readonly ScsiDevice[] {
   if (!existsSync(DEVICES)) return [];
   return readdirSync(DEVICES)
@@ -52,7 +52,7 @@ export function scsiDevices(): readonly ScsiDevice[] {
     .toSorted((a, b) => a.host - b.host || a.target - b.target || a.lun - b.lun);
 }
 
-/** Removes a device as an administrator does before pulling a disk. */
+/** Removes a device, as an administrator does before pulling a disk. */
 export function deleteDevice(pathNumber: string): void {
   writeText(join(DEVICES, pathNumber, "delete"), 1);
 }

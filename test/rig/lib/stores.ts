@@ -1,9 +1,9 @@
-// What lies behind the LUNs of the LIO array. Two ways, because they show different bad luck:
+// The storage behind the LUNs of the LIO array, of two kinds for different faults:
 //
-// - "shared": one memory-backed store per unit, which every path exports. The plain array.
-// - "mapped": every path has a store of its own, over a device-mapper device of its own, over one memory disk per unit.
-//   The same bytes and the same identity, but a single path can be slow, or silent: what reaches a suspended device waits
-//   there, and is carried out, late, when it is resumed. Persistent reservations would not be shared by the stores.
+// - "shared": one memory-backed store per unit, exported by every path. The plain array.
+// - "mapped": every path has its own store, over its own device-mapper device, over one memory disk per unit. The data and
+//   the identity are the same, but a single path can be slow or silent: commands that reach a suspended device wait there,
+//   and are executed, late, when it is resumed. The stores would not share persistent reservations.
 
 import { existsSync, mkdirSync, readdirSync, rmdirSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -13,7 +13,7 @@ import { numbered, writeText } from "./files.ts";
 const CORE = "/sys/kernel/config/target/core";
 const PAGES_PER_MIB = 256;
 const SECTORS_PER_MIB = 2048;
-/** Memory disks are created once, at the size a unit may have at most; memory is taken as they are written. */
+/** Memory disks are created once, with the maximum size of a unit; memory is allocated as they are written. */
 const UNITS_MAX = 65;
 const DISK_KIB = 4096 * 1024;
 
@@ -21,15 +21,15 @@ const DISK_KIB = 4096 * 1024;
 export const CONTROLLERS = { A: { group: "controller_a", id: 1 }, B: { group: "controller_b", id: 2 } } as const;
 export type Controller = keyof typeof CONTROLLERS;
 
-/** Asymmetric access states (SPC-4 table 307) by the names the array commands use. LIO does not know `offline`. */
+/** Asymmetric access states (SPC-4 table 307) by the names that the array commands use. LIO does not support `offline`. */
 export const ALUA_STATES = { optimized: 0, "non-optimized": 1, standby: 2, unavailable: 3, transitioning: 15 } as const;
 export type AluaState = keyof typeof ALUA_STATES;
 
 export interface Stores {
-  /** Kernel modules it needs besides the target's. */
+  /** Kernel modules needed besides the target's. */
   readonly modules: readonly (readonly string[])[];
   units(): readonly number[];
-  /** Makes what unit `unit` needs on the given paths. */
+  /** Creates what unit `unit` needs on the given paths. */
   add(unit: number, mib: number, paths: readonly number[]): void;
   remove(unit: number): void;
   /** configfs folder of the store that path `path` exports for unit `unit`. */
@@ -39,13 +39,13 @@ export interface Stores {
 }
 
 function giveIdentity(store: string, unit: number): void {
-  // The NAA designator of VPD page 0x83 is made of the serial number's hexadecimal digits.
+  // The kernel builds the NAA designator of VPD page 0x83 from the hexadecimal digits of the serial number.
   writeText(join(store, "wwn", "vpd_unit_serial"), (0x5000 + unit).toString(16).padStart(25, "0"));
   for (const [name, { group, id }] of Object.entries(CONTROLLERS)) {
     const folder = join(store, "alua", group);
     mkdirSync(folder);
     writeText(join(folder, "tg_pt_gp_id"), id);
-    // The kernel would delay every command of a non-optimized group by 100 ms.
+    // By default the kernel delays every command of a non-optimized group by 100 ms.
     writeText(join(folder, "nonop_delay_msecs"), 0);
     writeText(join(folder, "alua_access_state"), name === "A" ? ALUA_STATES.optimized : ALUA_STATES["non-optimized"]);
   }
@@ -77,16 +77,16 @@ export const sharedStores: Stores = {
 const MAPPED = join(CORE, "iblock_0");
 const mappedName = (path: number, unit: number): string => `path${path}_${unit}`;
 
-/** Runs dmsetup as a guest without udev needs it: it makes the device nodes itself. */
+/** Runs dmsetup as needed in a guest without udev: it creates the device nodes itself. */
 function dmsetup(...args: readonly string[]): void {
   run("env", "DM_DISABLE_UDEV=1", "dmsetup", ...args);
 }
 
-/** What devices of path `path` exist: their names, with the unit's number. */
+/** The existing devices of path `path`: their names, with the unit's number. */
 const mappedOf = (path: number): readonly { readonly name: string; readonly number: number }[] =>
   numbered(MAPPED, `path${path}_`);
 
-/** Replaces the table of all devices of a path. */
+/** Replaces the table of every device of a path. */
 function retable(path: number, tableOf: (sectors: number, disk: string) => string): void {
   for (const { name, number } of mappedOf(path)) {
     const sectors = Number(run("blockdev", "--getsz", `/dev/mapper/${name}`));
@@ -95,13 +95,13 @@ function retable(path: number, tableOf: (sectors: number, disk: string) => strin
   }
 }
 
-/** Lets every I/O of a path take `ms` longer (0: not). Only for mapped stores. */
+/** Delays every I/O of a path by `ms` (0: no delay). Only for mapped stores. */
 export function delayPath(path: number, ms: number): void {
   if (mappedOf(path).length === 0) throw new Error("only a mapped array has slow paths (--array lio-mapped)");
   retable(path, (sectors, disk) => (ms === 0 ? `0 ${sectors} linear ${disk} 0` : `0 ${sectors} delay ${disk} 0 ${ms}`));
 }
 
-/** Silences a path: what is in flight and what comes waits, unanswered, until `on` is true again. Only for mapped stores. */
+/** Silences a path: commands in flight and new ones wait, unanswered, until `on` is true again. Only for mapped stores. */
 export function answerPath(path: number, on: boolean): void {
   if (mappedOf(path).length === 0) throw new Error("only a mapped array has silent paths (--array lio-mapped)");
   for (const { name } of mappedOf(path)) {
@@ -110,7 +110,7 @@ export function answerPath(path: number, on: boolean): void {
   }
 }
 
-/** Lets the disk behind a unit grow, on all paths or on those named; nobody is told of it. Only for mapped stores. */
+/** Grows the disk behind a unit, on all paths or on the given ones, without notification. Only for mapped stores. */
 export function growUnit(unit: number, mib: number, paths?: readonly number[]): void {
   const isMeant = (name: string): boolean =>
     paths === undefined
@@ -153,7 +153,7 @@ export const mappedStores: Stores = {
   },
 };
 
-/** Loads modules, each with its parameters; one that is loaded already stays as it is. */
+/** Loads modules with their parameters; a module that is already loaded stays as it is. */
 export function loadModules(stores: Stores): void {
   run("modprobe", "-a", "sd_mod", "sg", "target_core_mod", "tcm_loop");
   for (const [module = "", ...parameters] of stores.modules) run("modprobe", module, ...parameters);

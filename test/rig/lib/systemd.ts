@@ -1,4 +1,4 @@
-// systemd in the guest: the first process of a PID namespace of its own, as in a container.
+// systemd in the guest: the first process of its own PID namespace, as in a container.
 
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { until } from "../../until.ts";
@@ -7,7 +7,7 @@ import { attempt, type Outcome, run, start } from "./command.ts";
 const CGROUPS = "/sys/fs/cgroup";
 const UNITS = "/run/systemd/system";
 const TARGET = "rig.target";
-/** What the start of a machine does and the guest has done, or does not need: each would cost seconds here. */
+/** Units of a machine's start that the guest has already run or does not need: each would cost seconds here. */
 const MASKED = [
   "systemd-udevd.service",
   "systemd-udev-trigger.service",
@@ -31,20 +31,20 @@ const MASKED = [
   "local-fs.target",
 ];
 
-/** Its PID as the guest numbers it. */
+/** Its PID in the guest's numbering. */
 let pid = 0;
 
-/** A program within its namespaces: systemd answers none that it cannot see. */
+/** Runs a program within its namespaces: systemd does not answer processes that it cannot see. */
 function inside(program: string, ...args: readonly string[]): Outcome {
   return attempt("nsenter", ["--target", String(pid), "--pid", "--mount", program, ...args]);
 }
 
 export const systemctl = (...args: readonly string[]): Outcome => inside("systemctl", ...args);
 
-/** What a service has said. */
+/** The journal of a service. */
 export const journal = (service: string): string => inside("journalctl", "--no-pager", "--unit", service).stdout;
 
-/** Starts it and waits until it takes orders. */
+/** Starts systemd and waits until it accepts commands. */
 export async function startSystemd(): Promise<void> {
   run("mount", "-t", "cgroup2", "cgroup2", CGROUPS);
   mkdirSync(UNITS, { recursive: true });
@@ -66,7 +66,7 @@ export async function startSystemd(): Promise<void> {
   );
 }
 
-/** Processes of a service, as everybody else numbers them. */
+/** Processes of a service, in the guest's numbering. */
 export function processesOf(service: string): number[] {
   return run("cat", `${CGROUPS}/system.slice/${service}/cgroup.procs`).trim().split("\n").map(Number);
 }

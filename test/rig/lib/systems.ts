@@ -1,4 +1,4 @@
-// The systems that are compared: each turns the array's paths into one block device.
+// The systems to be compared: each turns the array's paths into one block device.
 
 import { MULTIPATH_DEVICE, startMultipath, type Selector } from "./multipath.ts";
 import { Daemon, mustPathctl } from "./pathmanager.ts";
@@ -16,7 +16,7 @@ const pathmanager = (policy: string) => async (): Promise<string> => {
   return NBD_DEVICE;
 };
 
-/** By name: sets the system up and answers its block device. */
+/** By name: sets up the system and returns its block device. */
 export const SYSTEMS: Readonly<Record<string, () => Promise<string>>> = {
   "dm-multipath service-time": multipath("service-time"),
   "dm-multipath queue-length": multipath("queue-length"),

@@ -1,8 +1,8 @@
-// A small test runner for inside the guest: one file, its tests one after another, each line says how one went.
+// A small test runner for use inside the guest: one file, whose tests run one after another and report one line each.
 
 import type { ArrayKind } from "../machine.ts";
 
-/** What a file of tests wants to find: the guest is booted with it. */
+/** What a test file requires; the guest is booted accordingly. */
 export interface Rig {
   readonly array: ArrayKind;
   readonly units?: number;
@@ -20,18 +20,18 @@ interface RigTest {
 const registered: RigTest[] = [];
 const cleanups: (() => void | Promise<void>)[] = [];
 
-/** Declares a test. The tests of a file run in order and share the guest, so each leaves the array as it found it. */
+/** Declares a test. The tests of a file run in order and share the guest, so each restores the array. */
 export function test(name: string, body: () => void | Promise<void>): void {
   if (registered.some((other) => other.name === name)) throw new Error(`two tests are named "${name}"`);
   registered.push({ name, body });
 }
 
-/** Has something done at the end of the running test, even if it fails; the last one first. */
+/** Registers a cleanup for the end of the running test, even if it fails; the last one runs first. */
 export function afterwards(cleanup: () => void | Promise<void>): void {
   cleanups.push(cleanup);
 }
 
-/** Names of the tests declared so far, which are then forgotten: how the suite learns what a file holds. */
+/** Returns and clears the names of the tests declared so far: this tells the suite what a file contains. */
 export function takeNames(): readonly string[] {
   return registered.splice(0).map(({ name }) => name);
 }
@@ -58,7 +58,7 @@ async function runOne({ name, body }: RigTest): Promise<boolean> {
   return problems.length === 0;
 }
 
-/** Runs what was declared. Answers whether all of it passed. */
+/** Runs the declared tests. Returns whether all of them passed. */
 export async function runTests(): Promise<boolean> {
   let passed = true;
   for (const one of registered.splice(0)) passed = (await runOne(one)) && passed;

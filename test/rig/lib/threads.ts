@@ -1,14 +1,14 @@
-// What the kernel knows of a process's threads.
+// A process's threads as the kernel sees them.
 
 import { readdirSync, readFileSync } from "node:fs";
 
-/** PF_MEMALLOC_NOIO of the kernel (include/linux/sched.h): the thread's wish for memory starts no I/O. */
+/** PF_MEMALLOC_NOIO of the kernel (include/linux/sched.h): memory allocations of the thread start no I/O. */
 const NO_IO = 0x0008_0000;
 
 export interface Thread {
-  /** Its name; one that took none has its process's. */
+  /** Its name; the process's if it has not set one. */
   readonly name: string;
-  /** Whether its wish for memory waits for no I/O. */
+  /** Whether its memory allocations wait for no I/O. */
   readonly isIoFlusher: boolean;
   /** Niceness, -20 to 19. */
   readonly nice: number;
@@ -24,10 +24,10 @@ export function threadsOf(pid: number): Thread[] {
   });
 }
 
-/** Threads that I/O goes through. Node's others (V8's, its inspector's) are started before any line of the daemon runs. */
+/** Threads that carry I/O. Node's others (V8's, its inspector's) are started before any line of the daemon runs. */
 const CARRIERS: ReadonlySet<string> = new Set(["MainThread", "reactor", "libuv-worker"]);
 
-/** The threads of a daemon that I/O goes through; throws when its main thread or its reactor is not among them. */
+/** The threads of a daemon that carry I/O; throws when its main thread or its reactor is missing. */
 export function carriersOf(pid: number): Thread[] {
   const carriers = threadsOf(pid).filter(({ name }) => CARRIERS.has(name));
   for (const name of ["MainThread", "reactor"]) {
