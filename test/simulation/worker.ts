@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
 import { World, type WorldResult } from "./world.ts";
 
-/** What a worker is told at its start. */
+/** Parameters of a worker, passed at its start. */
 export interface WorkerTask {
   /** The core to run. */
   readonly wasm: string;

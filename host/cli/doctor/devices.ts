@@ -20,7 +20,7 @@ function accessProblem(path: string): string | undefined {
   }
 }
 
-/** Whether somebody has the block device open exclusively. */
+/** Whether another process has the block device open exclusively. */
 function isHeld(path: string): boolean {
   try {
     closeSync(openSync(path, constants.O_RDONLY | constants.O_EXCL | constants.O_NONBLOCK));

@@ -164,7 +164,7 @@ function unitList(units: readonly number[]): string {
   return shown.join(" ");
 }
 
-/** The arrays with the ports on both sides. */
+/** The arrays, with the ports on both sides. */
 export function arraysText(arrays: readonly ArrayView[], style: Style): string {
   const failures = (count: number): Cell => ({ text: String(count), paint: count > 0 ? style.bad : unpainted });
   const blocks = arrays.map((array) => {

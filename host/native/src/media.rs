@@ -284,7 +284,7 @@ fn read_file(file: &File, at: *mut u8, offset: u64, bytes: usize) -> Outcome {
         libc::pread(fd, at.add(done).cast(), bytes - done, (offset + done as u64).cast_signed())
     };
     let done = repeat(bytes, transfer)?;
-    // Somebody made the file shorter: what is not there reads as a hole does.
+    // If the file was truncated, the missing part reads as zeroes, like a hole.
     // SAFETY: done <= bytes.
     unsafe { ptr::write_bytes(at.add(done), 0, bytes - done) };
     Ok(())
