@@ -57,7 +57,7 @@ export const ZEROING_PIECE_BYTES_MAX: u32 = 67108864;
 /** Sense bytes kept per command (SPC-4 4.5 allows 252; everything needed for classification is in the first 96). */
 export const SENSE_BYTES_MAX: u32 = 96;
 
-// ---- Control block: the first thing the host looks at (export `controlBlock` gives its address) ------------------
+// ---- Control block: the host's entry point (export `controlBlock` gives its address) -----------------------------
 
 /** u64, host writes: CLOCK_MONOTONIC in ns; the core reads it at the start of every `run`. */
 export const CONTROL_NOW_NS: u32 = 0;
@@ -506,7 +506,7 @@ export const PATH_SET_UNVERIFIED: u32 = 13;
 
 /** FAILBACK_MODE_*. */
 export const MODE_FAILBACK: u32 = 1;
-/** Cluster mode ("MSCS"), 0 or 1. On: static policies only; no write is sent while an earlier one may still be executed. */
+/** Cluster mode ("MSCS"), 0 or 1. On: static policies only; a command that changes the medium is not sent again while the first one may still be executed. */
 export const MODE_CLUSTER: u32 = 2;
 /** Path patrol: 0 none, 1 health, 2 recovery, 3 both. */
 export const MODE_PATROL: u32 = 3;
@@ -564,7 +564,7 @@ export const CONNECTION_EXTENDED: u32 = 32;
 /** The client selected the metadata context base:allocation. */
 export const CONNECTION_ALLOCATION: u32 = 64;
 
-// ---- Operations and their flags, numbered as NBD numbers them; the block door takes them as they are -------------
+// ---- Operations and their flags, with NBD's numbers, which the block door uses as well ---------------------------
 
 /** Reads blocks. */
 export const OPERATION_READ: u32 = 0;

@@ -51,7 +51,7 @@
 /* Sense bytes kept per command (SPC-4 4.5 allows 252; everything needed for classification is in the first 96). */
 #define PM_SENSE_BYTES_MAX 96u
 
-/* Control block: the first thing the host looks at (export `controlBlock` gives its address) */
+/* Control block: the host's entry point (export `controlBlock` gives its address) */
 /* u64, host writes: CLOCK_MONOTONIC in ns; the core reads it at the start of every `run`. */
 #define PM_CONTROL_NOW_NS 0u
 /* u64, core writes: latest time at which `run` has to be called again, in ns; all ones when nothing is due. */
@@ -468,7 +468,7 @@
 #define PM_PATH_SET_UNVERIFIED 13u
 /* FAILBACK_MODE_*. */
 #define PM_MODE_FAILBACK 1u
-/* Cluster mode ("MSCS"), 0 or 1. On: static policies only; no write is sent while an earlier one may still be executed. */
+/* Cluster mode ("MSCS"), 0 or 1. On: static policies only; a command that changes the medium is not sent again while the first one may still be executed. */
 #define PM_MODE_CLUSTER 2u
 /* Path patrol: 0 none, 1 health, 2 recovery, 3 both. */
 #define PM_MODE_PATROL 3u
@@ -522,7 +522,7 @@
 /* The client selected the metadata context base:allocation. */
 #define PM_CONNECTION_ALLOCATION 64u
 
-/* Operations and their flags, numbered as NBD numbers them; the block door takes them as they are */
+/* Operations and their flags, with NBD's numbers, which the block door uses as well */
 /* Reads blocks. */
 #define PM_OPERATION_READ 0u
 /* Writes blocks. */

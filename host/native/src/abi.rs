@@ -49,7 +49,7 @@ pub const ZEROING_PIECE_BYTES_MAX: u32 = 67108864;
 /// Sense bytes kept per command (SPC-4 4.5 allows 252; everything needed for classification is in the first 96).
 pub const SENSE_BYTES_MAX: u32 = 96;
 
-// Control block: the first thing the host looks at (export `controlBlock` gives its address)
+// Control block: the host's entry point (export `controlBlock` gives its address)
 /// u64, host writes: CLOCK_MONOTONIC in ns; the core reads it at the start of every `run`.
 pub const CONTROL_NOW_NS: u32 = 0;
 /// u64, core writes: latest time at which `run` has to be called again, in ns; all ones when nothing is due.
@@ -466,7 +466,7 @@ pub const PATH_SET_FAULTS: u32 = 12;
 pub const PATH_SET_UNVERIFIED: u32 = 13;
 /// FAILBACK_MODE_*.
 pub const MODE_FAILBACK: u32 = 1;
-/// Cluster mode ("MSCS"), 0 or 1. On: static policies only; no write is sent while an earlier one may still be executed.
+/// Cluster mode ("MSCS"), 0 or 1. On: static policies only; a command that changes the medium is not sent again while the first one may still be executed.
 pub const MODE_CLUSTER: u32 = 2;
 /// Path patrol: 0 none, 1 health, 2 recovery, 3 both.
 pub const MODE_PATROL: u32 = 3;
@@ -520,7 +520,7 @@ pub const CONNECTION_EXTENDED: u32 = 32;
 /// The client selected the metadata context base:allocation.
 pub const CONNECTION_ALLOCATION: u32 = 64;
 
-// Operations and their flags, numbered as NBD numbers them; the block door takes them as they are
+// Operations and their flags, with NBD's numbers, which the block door uses as well
 /// Reads blocks.
 pub const OPERATION_READ: u32 = 0;
 /// Writes blocks.
