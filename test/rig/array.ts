@@ -1,4 +1,4 @@
-// array: the command inside the guest that plays the storage administrator and the bad luck of the array.
+// array: a command inside the guest that acts as the storage administrator, and injects faults into the array.
 
 import { Argument, Command, InvalidArgumentError } from "commander";
 import { LioArray } from "./lib/lio.ts";

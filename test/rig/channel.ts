@@ -1,8 +1,8 @@
-// One output of the guest, carried by a serial line. A serial line has no end of file, so the guest writes a mark.
+// One output of the guest, carried over a serial line. A serial line has no end of file, so the guest writes a mark.
 
 import type { Readable, Writable } from "node:stream";
 
-/** Length of the longest end of `bytes` that `mark` starts with: what may be the first half of a mark. */
+/** Length of the longest suffix of `bytes` with which `mark` begins: it may be the first part of a mark. */
 function heldBack(bytes: Buffer, mark: Buffer): number {
   for (let length = Math.min(mark.length - 1, bytes.length); length > 0; length--) {
     if (bytes.subarray(bytes.length - length).equals(mark.subarray(0, length))) return length;
@@ -11,9 +11,9 @@ function heldBack(bytes: Buffer, mark: Buffer): number {
 }
 
 /**
- * Copies `from` to `to` until `mark`, which is not copied, then a line.
+ * Copies `from` to `to` until `mark`, which is not copied, followed by a line.
  *
- * @returns the line behind the mark, or undefined when the stream ended before
+ * @returns the line after the mark; undefined when the stream ended before it
  */
 export function copyUntilMark(from: Readable, to: Writable, mark: Buffer): Promise<string | undefined> {
   const { promise, resolve } = Promise.withResolvers<string | undefined>();

@@ -22,7 +22,7 @@ const FAULTS: Readonly<Record<string, Fault>> = {
     begin: () => new LioArray().answerPath(0, false),
     end: () => new LioArray().answerPath(0, true),
   },
-  // Not a fault: two paths answer in 10 ms, two in 40 ms, from before the load until its end.
+  // Not a fault: two paths answer in 10 ms and two in 40 ms, from before the load until its end.
   "unequal paths": { begin: () => undefined, end: () => undefined },
   "commands lost": {
     begin: () => {
@@ -46,7 +46,7 @@ if (fault === undefined || setUp === undefined) throw new Error(`unknown system 
 const unequal = faultName === "unequal paths";
 if (unequal) {
   const array = new LioArray();
-  // One group for all, so that the selector decides and not the access state.
+  // One priority group for all paths, so that the selector decides and not the access state.
   array.setAlua("B", "optimized");
   for (const path of array.paths()) array.delayPath(path.number, path.controller === "A" ? 10 : 40);
 }

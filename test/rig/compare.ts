@@ -1,5 +1,5 @@
-// node test/rig/compare.ts [--seconds S] [--only FAULT] [--system NAME]... [--rounds N]: the same load and the same fault on dm-multipath and on
-// PathManager, in guests of their own, in turn. Prints the table of docs/comparison.md.
+// node test/rig/compare.ts [--seconds S] [--only FAULT] [--system NAME]... [--rounds N]: the same load and the same fault on
+// dm-multipath and on PathManager, in separate guests, one after the other. Prints the table of docs/comparison.md.
 
 import { Writable } from "node:stream";
 import { fileURLToPath } from "node:url";

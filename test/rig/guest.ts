@@ -1,4 +1,4 @@
-// Runs one file of tests inside the guest: node test/rig/guest.ts FILE
+// Runs one test file inside the guest: node test/rig/guest.ts FILE
 
 import { resolve } from "node:path";
 import { runTests } from "./lib/test.ts";

@@ -1,4 +1,4 @@
-// The kernel that the rig boots: Debian's linux.uml, its modules, and the preloaded wrapper it needs on newer processors.
+// The rig's kernel: Debian's linux.uml, its modules, and the preloaded wrapper that it needs on newer processors.
 
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -8,7 +8,7 @@ import { findProgram } from "./packages.ts";
 
 const MODULES = "/usr/lib/uml/modules";
 
-/** The wrapper around ptrace (uml-xstate.c), compiled into build/ when it is not there or its source has changed. */
+/** The wrapper around ptrace (uml-xstate.c), compiled into build/ if it is missing or its source has changed. */
 export function ensureWrapper(project: string): string {
   const source = join(project, "test", "rig", "uml-xstate.c");
   const folder = join(project, "build", "rig");
@@ -17,7 +17,7 @@ export function ensureWrapper(project: string): string {
   const digest = createHash("sha256").update(readFileSync(source)).digest("hex");
   if (existsSync(library) && existsSync(stamp) && readFileSync(stamp, "utf8") === digest) return library;
   mkdirSync(folder, { recursive: true });
-  // Two rigs that start at once must not load half a library: made beside it, then moved.
+  // Two rigs that start at once must not load a partly written library: it is written under another name, then moved.
   const made = `${library}.${process.pid}`;
   const compiler = findProgram("cc") ?? "cc";
   const result = spawnSync(compiler, ["-O2", "-Wall", "-Wextra", "-shared", "-fPIC", "-o", made, source], {

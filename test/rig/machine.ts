@@ -1,4 +1,4 @@
-// Boots the guest, runs one command in it and ends it: whatever happens, nothing of it is left on the host.
+// Boots the guest, runs one command in it and stops it: whatever happens, nothing of it is left on the host.
 
 import { spawn, type ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -11,11 +11,11 @@ import { copyUntilMark } from "./channel.ts";
 import { ensureModules, ensureWrapper } from "./kernel.ts";
 import { findProgram } from "./packages.ts";
 
-/** Which array the guest gets before the command runs. */
+/** The array that is set up in the guest before the command runs. */
 export type ArrayKind = "lio" | "lio-mapped" | "scsi_debug" | "none";
 
 export interface MachineOptions {
-  /** Absolute path of the project's folder: where the command runs. */
+  /** Absolute path of the project's folder, in which the command runs. */
   readonly project: string;
   readonly array: ArrayKind;
   /** Logical units of the array, 1..64. */
@@ -24,19 +24,19 @@ export interface MachineOptions {
   readonly paths: number;
   /** Size of a logical unit in MiB. */
   readonly unitMib: number;
-  /** Memory of the guest in MiB. It is taken from the host as the guest uses it. */
+  /** Memory of the guest in MiB. The guest takes it from the host as it is used. */
   readonly memoryMib: number;
-  /** After how many seconds the guest is killed. */
+  /** Time limit in seconds after which the guest is killed. */
   readonly timeLimitS: number;
-  /** One word: a shell command line. Several: a program and its arguments. */
+  /** One word: a shell command line. Several words: a program and its arguments. */
   readonly command: readonly string[];
   readonly stdout: Writable;
   readonly stderr: Writable;
-  /** Ends the guest when it fires. */
+  /** Stops the guest when it fires. */
   readonly signal?: AbortSignal;
 }
 
-/** How it went: the command's exit status, or what kept it from having one. */
+/** The result: the command's exit status, or why there is none. */
 export type MachineResult =
   | { readonly kind: "exited"; readonly status: number }
   | { readonly kind: "time-limit" }
@@ -45,7 +45,7 @@ export type MachineResult =
 
 const quoted = (word: string): string => `'${word.replaceAll("'", String.raw`'\''`)}'`;
 
-/** The guest's memory is a file; /dev/shm is the fast place for it, but small in many containers. */
+/** The guest's memory is a file; /dev/shm is the fastest place for it, but small in many containers. */
 function memoryFolder(bytes: number, otherwise: string): string {
   try {
     const { bavail, bsize } = statfsSync("/dev/shm");
@@ -93,7 +93,7 @@ function boot(run: string, options: MachineOptions): ChildProcess {
       "quiet",
     ],
     {
-      // A session of its own: Ctrl-C reaches only the caller, and one kill reaches everything the guest has started.
+      // A session of its own: Ctrl-C reaches only the caller, and one kill reaches every process of the guest.
       detached: true,
       cwd: run,
       stdio: ["ignore", log, log, "pipe", "pipe"],
@@ -109,7 +109,7 @@ function boot(run: string, options: MachineOptions): ChildProcess {
   return child;
 }
 
-/** Kills the whole process group and waits until the last member is gone. */
+/** Kills the whole process group and waits until its last member is gone. */
 async function killGroup(child: ChildProcess): Promise<void> {
   if (child.pid === undefined) return;
   try {
@@ -122,7 +122,7 @@ async function killGroup(child: ChildProcess): Promise<void> {
   }
 }
 
-/** Runs one command in a fresh guest. Rejects only when the guest cannot be started. */
+/** Runs one command in a new guest. Rejects only when the guest cannot be started. */
 export async function runMachine(options: MachineOptions): Promise<MachineResult> {
   const run = mkdtempSync(join(tmpdir(), "pathmanager-rig-"));
   try {
@@ -132,7 +132,7 @@ export async function runMachine(options: MachineOptions): Promise<MachineResult
     const exited = new Promise<void>((resolve, reject) => {
       child.once("error", reject).once("exit", () => resolve());
     });
-    // Should this process end by itself, its output closed for instance, the guest must not stay behind.
+    // If this process ends by itself, for instance because its output is closed, the guest must not stay behind.
     const takeAlong = (): void => void (child.pid !== undefined && process.kill(-child.pid, "SIGKILL"));
     process.once("exit", takeAlong);
     try {

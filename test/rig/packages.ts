@@ -1,23 +1,23 @@
-// Debian packages that the rig needs: named by the program each is wanted for, installed by name where that is allowed.
+// Debian packages that the rig needs: each with the program it is needed for; installed by name where permitted.
 
 import { spawnSync } from "node:child_process";
 import { accessSync, constants } from "node:fs";
 import { join } from "node:path";
 
-/** A Debian package and the program it is wanted for. */
+/** A Debian package and the program it is needed for. */
 export interface DebianPackage {
   readonly package: string;
   readonly program: string;
 }
 
-/** What booting takes. */
+/** Needed to boot. */
 export const BOOT_PACKAGES: readonly DebianPackage[] = [
   { package: "user-mode-linux", program: "linux.uml" },
   { package: "gcc", program: "cc" },
   { package: "kmod", program: "modprobe" },
 ];
 
-/** What the tests inside use besides. */
+/** Needed by the tests in addition. */
 export const TEST_PACKAGES: readonly DebianPackage[] = [
   ...BOOT_PACKAGES,
   { package: "sg3-utils", program: "sg_rtpg" },
@@ -34,7 +34,7 @@ export const TEST_PACKAGES: readonly DebianPackage[] = [
   { package: "systemd", program: "systemctl" },
 ];
 
-/** Where a daemon's programs may lie although an ordinary user's PATH does not say so. */
+/** Where the programs of daemons may be, even if an ordinary user's PATH does not include it. */
 const FOLDERS = [
   ...(process.env["PATH"] ?? "").split(":"),
   "/usr/local/sbin",
@@ -67,9 +67,9 @@ function aptGet(args: readonly string[]): boolean {
 }
 
 /**
- * Installs by name what is missing, where this process may.
+ * Installs missing packages by name, if this process may.
  *
- * @returns the packages that are missing nevertheless, empty when everything is there
+ * @returns the packages that are still missing; empty when all are there
  */
 export function ensurePackages(wanted: readonly DebianPackage[]): readonly DebianPackage[] {
   const missing = (): readonly DebianPackage[] => wanted.filter(({ program }) => findProgram(program) === undefined);
@@ -78,13 +78,13 @@ export function ensurePackages(wanted: readonly DebianPackage[]): readonly Debia
   if (process.getuid?.() === 0 && findProgram("apt-get") !== undefined) {
     process.stderr.write(`rig: installing the Debian packages ${names.join(" ")}\n`);
     const install = ["install", "--no-install-recommends", ...names];
-    // The lists of a fresh machine are empty or old: the first attempt fails there, the second has new ones.
+    // On a new machine the package lists are empty or old: the first attempt then fails, the second has new lists.
     if (!aptGet(install) && aptGet(["update"])) aptGet(install);
   }
   return missing();
 }
 
-/** One sentence that says what is missing and what to do about it. */
+/** One sentence that names what is missing and what to do about it. */
 export function missingSentence(missing: readonly DebianPackage[], who = "rig"): string {
   const names = missing.map((entry) => entry.package).join(" ");
   return `${who}: missing Debian packages: ${names} (install them: sudo apt-get install ${names})`;

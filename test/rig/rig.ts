@@ -6,7 +6,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { runMachine, type ArrayKind, type MachineResult } from "./machine.ts";
 import { BOOT_PACKAGES, ensurePackages, missingSentence } from "./packages.ts";
 
-/** Exit statuses of the rig itself, as far apart from a command's as `timeout` and the shells put them. */
+/** Exit statuses of the rig itself, separate from a command's, as with `timeout` and the shells. */
 const STATUS_UNPREPARED = 2;
 const STATUS_TIME_LIMIT = 124;
 const STATUS_DIED = 125;
@@ -22,7 +22,7 @@ function whole(minimum: number, maximum: number): (text: string) => number {
   };
 }
 
-/** What is printed and answered when the command itself has no exit status to give. */
+/** The message and the exit status for a command that has no exit status of its own. */
 function statusOf(result: MachineResult, timeLimitS: number): number {
   switch (result.kind) {
     case "exited":
@@ -98,6 +98,6 @@ try {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = STATUS_UNPREPARED;
 }
-// Pipes are flushed before the exit; a signal handler must not keep the process alive after it.
+// Pipes are flushed before the exit; a signal handler must not keep the process alive afterwards.
 if (process.stdout.writableNeedDrain) await once(process.stdout, "drain");
 process.exit();

@@ -1,6 +1,6 @@
-// npm run test:rig [-- PATTERN]: boots one guest per file of test/rig/tests and runs the file's tests in it, as many guests
-// at once as the machine has processors, at most GUESTS_MAX: a guest has one processor and leaves the others idle.
-// A test that did not report itself, because its guest died or ran out of time, has failed.
+// npm run test:rig [-- PATTERN]: boots one guest per file of test/rig/tests and runs the file's tests in it; as many guests
+// at once as the machine has processors, at most GUESTS_MAX, because a guest uses only one processor. A test without a
+// report, because its guest died or ran out of time, has failed.
 
 import { readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
@@ -13,7 +13,7 @@ import { ensurePackages, missingSentence, TEST_PACKAGES } from "./packages.ts";
 
 const project = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
 const folder = join(project, "test", "rig", "tests");
-/** Guests at once. Each takes up to 1.5 GiB of memory. */
+/** Maximum number of guests at once. Each takes up to 1.5 GiB of memory. */
 const GUESTS_MAX = 4;
 
 interface TestFile {
@@ -30,7 +30,7 @@ async function load(name: string): Promise<TestFile> {
   return { name, rig: module.rig as Rig, tests };
 }
 
-/** Keeps what a guest says until its file is over, since several run at once. */
+/** Keeps a guest's output until its file is done, since several run at once. */
 class Transcript extends Writable {
   text = "";
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
@@ -52,7 +52,7 @@ function complaint(result: MachineResult, rig: Rig): string | undefined {
   }
 }
 
-/** Runs one file. Answers the names of the tests that did not pass. */
+/** Runs one file. Returns the names of the tests that did not pass. */
 async function runFile({ name, rig, tests }: TestFile, signal: AbortSignal): Promise<readonly string[]> {
   const begin = performance.now();
   const transcript = new Transcript();
@@ -79,7 +79,7 @@ async function runFile({ name, rig, tests }: TestFile, signal: AbortSignal): Pro
     if (!transcript.text.includes(`not ok - ${test} (`)) console.log(`not ok - ${test}: ${why}`);
   }
   if (failed.length === 0 && result.kind === "exited" && result.status === 0) return [];
-  // All tests reported success, yet the guest did not end well: that is a failure of the last one.
+  // All tests reported success, but the guest did not end properly: this counts as a failure of the last one.
   return failed.length > 0 ? failed : tests.slice(-1);
 }
 
@@ -100,7 +100,7 @@ async function main(): Promise<number> {
   const files: TestFile[] = [];
   for (const name of names.toSorted()) files.push(await load(name));
   const failed: string[] = [];
-  // The longest first: nobody waits alone for the last guest.
+  // The longest first, so that no single guest runs on at the end.
   const rest = files.toSorted((a, b) => b.rig.timeLimitS - a.rig.timeLimitS);
   const work = async (): Promise<void> => {
     for (let file = rest.shift(); file !== undefined; file = rest.shift()) {

@@ -1,4 +1,4 @@
-// What the tests of the emulated array share: CDBs, and a little core that plays the other side of the rings.
+// Shared by the tests of the emulated array: CDBs, and a small core at the other side of the rings.
 
 import {
   COMMAND_BUFFER,
@@ -87,7 +87,7 @@ export function pattern(bytes: number, seed: number): Uint8Array {
   return Uint8Array.from({ length: bytes }, (_, i) => (i * 31 + seed * 97 + (i >>> 8)) & 0xff);
 }
 
-/** An array without power-on attentions, where a test is not about them. */
+/** An array without power-on attentions, for tests that are not about them. */
 export function quietArray(...args: ConstructorParameters<typeof EmulatedArray>): EmulatedArray {
   return new EmulatedArray(args[0], { ...args[1], powerOnAttention: false });
 }
@@ -107,7 +107,7 @@ export interface Finished extends CommandResult {
   readonly result: number;
 }
 
-/** The core's side of the rings: 64 slots with 64 KiB buffers, a clock that the test sets. */
+/** The core's side of the rings: 64 slots with 64 KiB buffers, and a clock that the test sets. */
 export class RingSide {
   readonly array: EmulatedArray;
   readonly memory = new Uint8Array(BUFFERS + ENTRIES * BUFFER_BYTES);
@@ -137,7 +137,7 @@ export class RingSide {
     return this.#nowMs;
   }
 
-  /** When the array wants its next turn, ms; Infinity when it does not. */
+  /** When the array needs its next turn, ms; Infinity when it does not. */
   get deadlineMs(): number {
     return this.array.deadlineNs / 1e6;
   }
@@ -172,12 +172,12 @@ export class RingSide {
     return this.#push(OP_RESET, tag, port, 0, scope);
   }
 
-  /** Submits an entry that need not make sense. */
+  /** Submits an entry that may be invalid. */
   raw(op: number, tag: number, handle: number, address: number): this {
     return this.#push(op, tag, handle, address, 0);
   }
 
-  /** One turn of the array; answers what it finished. */
+  /** One turn of the array; returns the commands that it completed. */
   turn(): Finished[] {
     this.array.turn();
     return this.completions();
@@ -225,7 +225,7 @@ export class RingSide {
   }
 }
 
-/** The first block, as another port reads it. */
+/** The first block, read through another port. */
 export function readBack(rings: RingSide, port = 1): Uint8Array {
   return rings.array.command(port, cdbs.read16(0, 1), 512).data;
 }

@@ -21,7 +21,7 @@ export interface Reply {
   readonly data: Buffer;
 }
 
-/** An NBD request header; a write's data follow it. */
+/** An NBD request header; the data of a write follow it. */
 export function request(write: boolean, cookie: number, offset: number, bytes: number): Buffer {
   const header = Buffer.alloc(28);
   header.writeUInt32BE(REQUEST_MAGIC, 0);
@@ -58,7 +58,7 @@ export class NbdClient {
     return this.#ask(true, offset, data.length, 0, data);
   }
 
-  /** Waits for the reply of a read that was sent some other way. */
+  /** Waits for the reply to a read that was sent in some other way. */
   expect(cookie: number, bytes: number): Promise<Reply> {
     return new Promise((resolve) => this.#waiting.set(cookie, { bytes, resolve }));
   }
@@ -110,7 +110,7 @@ export async function startRig(options: ReactorOptions = {}): Promise<Rig> {
   return { reactor, unit, paths };
 }
 
-/** Connects a client to the unit; `preloaded` are bytes that the reactor gets as received already. */
+/** Connects a client to the unit; `preloaded` are bytes that the reactor treats as already received. */
 export async function connect({ reactor, unit }: Rig, preloaded?: Uint8Array): Promise<NbdClient> {
   const [ours, theirs] = socketPair("stream");
   if (ours === undefined || theirs === undefined) throw new Error("no socket pair");
