@@ -1,6 +1,6 @@
-// The emulated array: one SCSI target or several, with controllers, ports and logical units, beside the real `/dev/sg*`.
+// The emulated array: one or several SCSI targets with controllers, ports and logical units, beside the real `/dev/sg*`.
 //
-// It has no clock and no thread of its own: time is what stands in the core's control block, work happens in `turn`.
+// It has no clock and no thread of its own: it takes the time from the core's control block, and works in `turn`.
 
 import {
   COMMAND_BUFFER,
@@ -31,19 +31,19 @@ import { TIME_ANSWER, TIME_EFFECT, TIME_NOW, TIMES } from "./times.ts";
 import { fullTopology, pathPlans, type ArrayTopology, type FullTopology } from "./topology.ts";
 import { LogicalUnit, Port } from "./unit.ts";
 
-/** Direct commands: the slot lies at 0, the data behind it. */
+/** Direct commands: the slot is at 0, followed by the data. */
 const DIRECT_BUFFER = 4096;
 const DIRECT_BYTES_MAX = 1_048_576;
 const FIRST_HOST = 0;
 
 export interface EmulatedArrayOptions {
-  /** Makes what lies behind each unit; default: `SparseMedium`. */
+  /** Creates the medium of each unit; default: `SparseMedium`. */
   readonly medium?: (topology: FullTopology, unit: number, bytes: number) => Medium;
   /** Seed of everything random (exponential service times, probabilities). Default 1. */
   readonly seed?: number;
   /** Whether every nexus starts with a power-on unit attention (29/00), as on a real array. Default true. */
   readonly powerOnAttention?: boolean;
-  /** Most bytes a direct command may move. Default 1 MiB. */
+  /** Most bytes a direct command may transfer. Default 1 MiB. */
   readonly directBytesMax?: number;
 }
 
@@ -61,12 +61,12 @@ export interface ArrayPortInfo {
   readonly targetPort: number;
 }
 
-/** Outcome of a direct command. */
+/** The outcome of a direct command. */
 export interface CommandResult {
   readonly status: number;
   readonly hostStatus: number;
   readonly sense: Uint8Array;
-  /** Data that came in; empty for the other directions. */
+  /** Data read; empty for the other directions. */
   readonly data: Uint8Array;
   readonly residual: number;
 }
@@ -76,9 +76,9 @@ export class EmulatedArray {
   readonly units: readonly LogicalUnit[];
   readonly random: SeededRandom;
   engine: Engine | null = null;
-  /** The engines of further hosts, which share the array with the first. A list, because every turn goes through it. */
+  /** Engines of other hosts that share the array with the first. A list, because every turn goes through it. */
   #others: readonly { readonly engine: Engine; readonly host: number }[] = [];
-  /** Those of earlier memories that still have commands under way, and whose they were. */
+  /** Engines of earlier memories that still have commands under way, and their hosts. */
   #formers: { readonly engine: Engine; readonly host: number }[] = [];
   readonly #faults: FaultBook;
   readonly #directBytesMax: number;
@@ -86,8 +86,8 @@ export class EmulatedArray {
   readonly #directPlan = new Plan(new Float64Array(TIMES));
 
   /**
-   * @param topologies one array or several; their ports are numbered through
-   * Throws ARRAY_TOPOLOGY where one is wrong, or two have one name.
+   * @param topologies one array or several; their ports are numbered consecutively
+   * Throws ARRAY_TOPOLOGY if one is wrong, or two have the same name.
    */
   constructor(topologies: ArrayTopology | readonly ArrayTopology[], options: EmulatedArrayOptions = {}) {
     this.random = new SeededRandom(options.seed ?? 1);
@@ -137,10 +137,10 @@ export class EmulatedArray {
   }
 
   /**
-   * Connects the array with a core's memory, after the core's `init`.
-   * @param former what becomes of the commands of an earlier memory: they are forgotten, or stay under way without a host,
-   * as those of a daemon that was killed; the earlier memory then stays in use and may not change
-   * @param host which of the hosts that share the array; each uses ports of its own, and their clocks are the same
+   * Connects the array to a core's memory, after the core's `init`.
+   * @param former what happens to the commands of an earlier memory: they are forgotten, or stay under way without a host,
+   * like those of a killed daemon; the earlier memory then stays in use and must not change
+   * @param host which of the hosts that share the array; each uses its own ports, and all have the same clock
    */
   attach(
     memory: Uint8Array,
@@ -162,14 +162,14 @@ export class EmulatedArray {
     else this.#others = [...this.#others.filter((other) => other.host !== host), { engine, host }];
   }
 
-  /** Whether a command of a host's earlier memory is under way that may still change the medium of a unit. */
+  /** Whether a command from a host's earlier memory is under way that may still change a unit's medium. */
   hasLeftovers(unit: LogicalUnit, host: number = FIRST_HOST): boolean {
     return this.#formers.some((former) => former.host === host && former.engine.inFlight.mayChange(unit));
   }
 
   /**
-   * A host has reset a logical unit by a port: what other hosts have under way there is aborted, and they are told (SAM-5 7.7).
-   * Of what the same host has by its other ports this says nothing.
+   * A host has reset a logical unit through a port: other hosts' commands there are aborted, and they are told (SAM-5 7.7).
+   * The same host's commands on its other ports are not affected here.
    */
   #unitReset(by: Port, of: Engine): void {
     const { unit } = by;
@@ -180,7 +180,7 @@ export class EmulatedArray {
     for (const port of unit.ports) if (port.initiatorPort !== by.initiatorPort) port.attend(ASC_RESET);
   }
 
-  /** Takes the array queue's submissions and finishes what is due. Answers how many completions it posted. */
+  /** Takes the array queue's submissions and finishes what is due. Returns the number of completions posted. */
   turn(): number {
     const { engine } = this;
     if (engine === null) return 0;
@@ -196,7 +196,7 @@ export class EmulatedArray {
     this.#formers = this.#formers.filter((former) => former.engine.pendingCount > 0);
   }
 
-  /** Ends, holds or releases commands in flight, also those of earlier memories. */
+  /** Ends, holds or releases commands in flight, including those of earlier memories. */
   inFlight(act: (engine: Engine) => void): void {
     const { engine } = this;
     if (engine === null) return;
@@ -209,14 +209,14 @@ export class EmulatedArray {
     for (const other of this.#others) act(other.engine);
   }
 
-  /** Whether the last turn left submissions that it might have taken: `turn` is to be called again at once. */
+  /** Whether the last turn left submissions that it could have taken: call `turn` again at once. */
   get backlog(): boolean {
     if (this.engine?.backlog === true) return true;
     for (const { engine } of this.#others) if (engine.backlog) return true;
     return false;
   }
 
-  /** When `turn` has to be called again at the latest, ns in the clock of the control block; Infinity: no need. */
+  /** The latest time to call `turn` again, ns on the control block's clock; Infinity: no need. */
   get deadlineNs(): number {
     let dueNs = Math.min(this.engine?.dueNs ?? Infinity, this.#faults.next[0] as number);
     for (const former of this.#formers) dueNs = Math.min(dueNs, former.engine.dueNs);
@@ -224,19 +224,19 @@ export class EmulatedArray {
     return dueNs;
   }
 
-  /** The same as a waiting time from the clock's last reading: whole microseconds, rounded up; -1 when nothing is due. */
+  /** The same as a delay from the clock's last reading: whole microseconds, rounded up; -1 if nothing is due. */
   waitMicroseconds(): number {
     return this.engine === null ? -1 : this.engine.waitMicroseconds(this.#faults.next);
   }
 
   // ---- Faults ----
 
-  /** Makes a fault. Answers its id. Throws ARRAY_FAULT naming the parameter. */
+  /** Adds a fault and returns its id. Throws ARRAY_FAULT naming the parameter. */
   addFault(request: FaultRequest): number {
     return this.#faults.add(request, this.engine?.readClock() ?? 0);
   }
 
-  /** Lifts a fault; false when there is none with this id. */
+  /** Lifts a fault; false if there is none with this id. */
   liftFault(id: number): boolean {
     return this.#faults.lift(id);
   }
@@ -252,10 +252,10 @@ export class EmulatedArray {
   // ---- Direct commands ----
 
   /**
-   * Carries one command out at once, past the rings: for discovery and tests. Faults act on it; one that would never be
+   * Carries out one command at once, bypassing the rings: for discovery and tests. Faults act on it; one that would never be
    * answered ends with DID_TIME_OUT, as if its timeout had passed.
    * @param cdb 6, 10, 12 or 16 bytes
-   * @param data bytes to send, or for data that comes in the size of the buffer; null for no data. At most `directBytesMax`.
+   * @param data bytes to send, or the size of the buffer for data to read; null for no data. At most `directBytesMax`.
    */
   command(port: number, cdb: Uint8Array, data: Uint8Array | number | null = null): CommandResult {
     const place = this.ports[port];
@@ -276,7 +276,7 @@ export class EmulatedArray {
     return resultOf(command);
   }
 
-  /** True when a fault has answered the command already. */
+  /** True if a fault has already answered the command. */
   #meetFaults(command: Command, port: Port): boolean {
     if (port.faults === null) return false;
     const plan = this.#directPlan;

@@ -1,8 +1,8 @@
-// A volatile write cache in front of a medium: writes stay here until `flushBlocks`; `lose` is what a power failure does.
+// A volatile write cache in front of a medium: writes stay here until `flushBlocks`; `lose` simulates a power failure.
 // Whole blocks, so that a block is either old or new, never a mixture (SBC-3 4.16: a block is written atomically).
 //
-// What is cached is kept in regions. One that was zeroed as a whole is a mark and nothing else, so zeroing gigabytes costs
-// little; in the others each 4 KiB has a chunk of its own once something else than zeroes was written there.
+// Cached data is kept in regions. One that was zeroed as a whole is only a mark, so zeroing gigabytes costs
+// little; in the others each 4 KiB gets its own chunk once something other than zeroes is written there.
 
 import type { Medium } from "./medium.ts";
 import { offsetOf, RUN_BYTES } from "./medium.ts";
@@ -12,7 +12,7 @@ const REGION_BYTES = 1 << 20;
 const CHUNK_BYTES = 4096;
 const WORD_BITS = 32;
 
-/** Cached blocks of a region, a bit each, and their data: a chunk that is missing is all zeroes. */
+/** Cached blocks of a region, one bit each, and their data: a missing chunk is all zeroes. */
 class Region {
   readonly dirty: Uint32Array;
   readonly chunks = new Map<number, Uint8Array>();
@@ -36,7 +36,7 @@ class Region {
   }
 }
 
-/** A region all of whose blocks are cached, as zeroes. */
+/** A region in which all blocks are cached, as zeroes. */
 const ZEROED = "zeroed";
 
 export class CachedMedium implements Medium {
@@ -44,7 +44,7 @@ export class CachedMedium implements Medium {
   readonly #blockBytes: number;
   readonly #regionBlocks: number;
   readonly #regions = new Map<number, Region | typeof ZEROED>();
-  /** What goes to the medium passes through here: a medium that is bound to a memory is then bound to one more only. */
+  /** Data on its way to the medium passes through here, so a medium bound to a memory is bound to only one more. */
   readonly #stage = new Uint8Array(CHUNK_BYTES);
 
   constructor(base: Medium, blockBytes: number) {
@@ -116,7 +116,7 @@ export class CachedMedium implements Medium {
     this.#mark(region, offset, bytes);
   }
 
-  /** What is cached counts as data; up to the next cached block it is as the medium says. */
+  /** Cached blocks count as data; up to the next cached block the medium decides. */
   run(offsetLow: number, offsetHigh: number, bytes: number): number {
     const first = offsetOf(offsetLow, offsetHigh) / this.#blockBytes;
     const unit = this.#blockBytes / RUN_BYTES;
@@ -130,7 +130,7 @@ export class CachedMedium implements Medium {
     return Math.sign(base) * Math.min(Math.abs(base), Math.min(before, blocks) * unit);
   }
 
-  /** How many blocks from `block` on are surely not cached, at least one. */
+  /** How many blocks from `block` on are certainly not cached; at least one. */
   #clean(block: number): number {
     const within = block % this.#regionBlocks;
     return this.#regions.has((block - within) / this.#regionBlocks) ? 1 : this.#regionBlocks - within;
@@ -142,7 +142,7 @@ export class CachedMedium implements Medium {
     return region === ZEROED || region?.isDirty(within) === true;
   }
 
-  /** Writes cached blocks `first` to `first + count - 1` through to the medium. Answers 0 or a negated errno. */
+  /** Writes cached blocks `first` to `first + count - 1` to the medium. Returns 0 or a negated errno. */
   flushBlocks(first: number, count: number): number {
     const end = first + count;
     for (const place of this.#places(first, end)) {
@@ -164,7 +164,7 @@ export class CachedMedium implements Medium {
     return 0;
   }
 
-  /** Where something may be cached of blocks `first` to `end`: whichever is less to look at. */
+  /** Regions that may hold cached blocks of `first` to `end`, found by whichever search is shorter. */
   #places(first: number, end: number): Iterable<number> {
     const from = Math.floor(first / this.#regionBlocks);
     const count = Math.ceil(end / this.#regionBlocks) - from;
@@ -181,7 +181,7 @@ export class CachedMedium implements Medium {
     return 0;
   }
 
-  /** Forgets the cached blocks for which `keep` is not true; the others reach the medium first. */
+  /** Drops the cached blocks for which `keep` is false; the others are written to the medium first. */
   lose(keep: (block: number) => boolean): void {
     for (const place of this.#regions.keys()) {
       const region = this.#region(place);
@@ -208,7 +208,7 @@ export class CachedMedium implements Medium {
     return error;
   }
 
-  /** The region at this place, as one with a bit for each block. */
+  /** The region at this place, in the form with a bit for each block. */
   #region(place: number): Region {
     const found = this.#regions.get(place);
     if (found !== undefined && found !== ZEROED) return found;
@@ -222,7 +222,7 @@ export class CachedMedium implements Medium {
     for (let block = first; block < first + bytes / this.#blockBytes; block++) region.mark(block, true);
   }
 
-  /** The bytes from `offset` on in steps that cross no multiple of `size`. */
+  /** The bytes from `offset` on, in steps that do not cross a multiple of `size`. */
   #steps(offset: number, bytes: number, size: number, step: (at: number, bytes: number) => void): void {
     const end = offset + bytes;
     for (let at = offset; at < end;) {

@@ -1,4 +1,4 @@
-// What the array makes of the rings: takes SCSI ops and resets, carries them out when they are due, posts completions.
+// The array's work on the rings: it takes SCSI ops and resets, carries them out when they are due, and posts completions.
 //
 // Nothing here allocates per command unless a fault asks for a copy: numbers live in typed arrays, one `Command` serves
 // all. A port without service time and without faults is carried out at once; everything else waits in `Pending`.
@@ -42,12 +42,12 @@ const EFAULT = 14;
 const ENODEV = 19;
 const EINVAL = 22;
 const NS_PER_MS = 1_000_000;
-/** Commands that can wait at least; a larger completion ring makes room for more. */
+/** Least number of commands that can wait; a larger completion ring makes room for more. */
 const PENDING_MIN = 1024;
 const COPY_BUFFER = 4096;
 /**
- * A turn takes no more commands, and finishes no more, once it has moved or zeroed so much: their answers then go out while the client still reads the ones
- * before, and from caches that have not forgotten them.
+ * Once a turn has transferred or zeroed this much it takes and finishes no more commands: answers then go out while the client still reads
+ * earlier ones, and while the data is still in the processor's caches.
  */
 const TURN_BYTES_MAX = 256 * 1024;
 
@@ -62,10 +62,10 @@ export class Engine {
   readonly #times = new Float64Array(TIMES);
   readonly inFlight: InFlight;
   #posted = 0;
-  /** Bytes this turn has moved or zeroed. */
+  /** Bytes this turn has transferred or zeroed. */
   #workedBytes = 0;
 
-  /** @param unitReset told when this host has reset a logical unit by a port */
+  /** @param unitReset called when this host has reset a logical unit through a port */
   constructor(
     memory: Uint8Array,
     controlBlock: number,
@@ -81,12 +81,12 @@ export class Engine {
     this.inFlight = new InFlight(ports, this.#command, this.#pending, () => this.readClock());
   }
 
-  /** Commands accepted and not finished. */
+  /** Commands accepted but not finished. */
   get pendingCount(): number {
     return this.#pending.count;
   }
 
-  /** When the first waiting command is due, ns; Infinity when none ever is. */
+  /** When the first waiting command is due, ns; Infinity if none ever is. */
   get dueNs(): number {
     return this.#pending.firstDueNs();
   }
@@ -97,7 +97,7 @@ export class Engine {
     return this.#times[TIME_NOW] as number;
   }
 
-  /** From the clock to the alarm (`[0]`, ns) or to when the first command is due: whole microseconds rounded up; -1: never. */
+  /** The delay until the alarm (`[0]`, ns) or until the first command is due: whole microseconds, rounded up; -1: never. */
   waitMicroseconds(alarm: Float64Array): number {
     if (this.backlog) return 0;
     if (this.#pending.count === 0 && alarm[0] === Infinity) return -1;
@@ -105,12 +105,12 @@ export class Engine {
     return this.#pending.waitMicroseconds(this.#times, alarm);
   }
 
-  /** True when submissions wait to be taken: the completion ring has no room, or the last turn had moved enough. */
+  /** True if submissions are waiting: the completion ring is full, or the last turn had transferred enough. */
   get backlog(): boolean {
     return this.#rings.waiting;
   }
 
-  /** Takes every submission and finishes what is due. Answers how many completions it posted. */
+  /** Takes every submission and finishes what is due. Returns the number of completions posted. */
   turn(): number {
     this.#posted = 0;
     this.#rings.readClock(this.#times);
@@ -194,7 +194,7 @@ export class Engine {
     pending.schedule(row);
   }
 
-  /** One step of a row that is due and out of the order: its effect, its answer, or the host's giving up. */
+  /** One step of a row that is due and was taken out of the order: its effect, its answer, or the host's giving up. */
   #step(row: number): void {
     const pending = this.#pending;
     const flags = pending.flags[row] ?? 0;
@@ -236,7 +236,7 @@ export class Engine {
     pending.schedule(row);
   }
 
-  /** A copy of the opened command's slot and data; the core may use both anew as soon as the command is answered. */
+  /** A copy of the opened command's slot and data; the core may reuse both as soon as the command is answered. */
   #copy(): Uint8Array {
     const { bytes, slot, buffer, bufferBytes } = this.#command;
     const copy = new Uint8Array(COPY_BUFFER + bufferBytes);
@@ -246,7 +246,7 @@ export class Engine {
     return copy;
   }
 
-  /** The effect of a command that the host gave up long ago. */
+  /** The effect of a command that the host gave up on long ago. */
   #land(row: number): void {
     const copy = this.#pending.copies[row];
     if (copy === null || copy === undefined) return;
@@ -270,7 +270,7 @@ export class Engine {
     const scope = pending.slot[row] ?? 0;
     for (let other = 0; other < pending.capacity; other++) {
       const flags = pending.flags[other] ?? 0;
-      // What the host has not delivered yet survives.
+      // Commands that the host has not delivered yet survive.
       if (flags === 0 || (flags & (PENDING_RESET | PENDING_QUEUED)) !== 0) continue;
       if (!inScope(scope, port, this.inFlight.portOf(other))) continue;
       this.inFlight.end(other, HOST_RESET, this.#times[TIME_NOW] as number);
@@ -284,14 +284,14 @@ export class Engine {
 
   // ---- Commands whose host is gone ----
 
-  /** The host dies without ending what it has sent: what was not taken yet is lost, the rest goes on and answers nobody. */
+  /** The host dies without ending its commands: those not taken yet are lost, the rest goes on without an answer. */
   orphan(): void {
     this.#rings.forgetSubmissions();
     const pending = this.#pending;
     for (let row = 0; row < pending.capacity; row++) {
       const flags = pending.flags[row] ?? 0;
       if (flags === 0) continue;
-      // What the kernel has ended already, and resets, are nobody's any more.
+      // Commands that the kernel has already ended, and resets, belong to nobody any more.
       if ((flags & (PENDING_ANSWERED | PENDING_RESET)) !== 0) pending.free(row);
       else pending.flags[row] = flags & ~PENDING_LANDS_AFTER;
     }
@@ -311,7 +311,7 @@ export class Engine {
   }
 }
 
-/** What a reset through `by` reaches: its own nexus to the unit, its target port, or all its initiator port leads to. */
+/** What a reset through `by` reaches: its own nexus to the unit, its target port, or everything behind its initiator port. */
 function inScope(scope: number, by: Port, other: Port): boolean {
   if (by.arrayIndex !== other.arrayIndex || by.initiatorPort !== other.initiatorPort) return false;
   if (scope === RESET_DEVICE) return by === other;

@@ -1,4 +1,4 @@
-// Where the CDBs of reading and writing keep their fields, by length (SPC-4 4.2.2).
+// The positions of the fields in read and write CDBs, by length (SPC-4 4.2.2).
 
 import type { Command } from "./commands/command.ts";
 
@@ -30,7 +30,7 @@ export function blocksOf(command: Command): number {
   }
 }
 
-/** The byte at which the number of blocks begins, for sense data that points to it. */
+/** The byte where the number of blocks begins, for sense data that points to it. */
 export function blocksField(command: Command): number {
   switch (command.cdbBytes) {
     case 6:

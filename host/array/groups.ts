@@ -65,7 +65,7 @@ export function reportTargetPortGroups(command: Command, unit: LogicalUnit, aske
   command.respond(at, command.cdb32(6));
 }
 
-/** Sets a group's state and tells every other port of the unit (2A/06) when that changed something. */
+/** Sets a group's state and tells every other port of the unit (2A/06) if that changed something. */
 export function setGroupState(unit: LogicalUnit, group: number, state: number, by: Port | null): void {
   if (unit.groupStates[group] === state) return;
   unit.groupStates[group] = state;
@@ -96,7 +96,7 @@ export function setTargetPortGroups(command: Command, unit: LogicalUnit, port: P
   command.moved = length;
 }
 
-/** True when the port's group may carry the command out in its state (SPC-4 5.15.2.4); else the sense says why not. */
+/** True if the port's group may carry out the command in its state (SPC-4 5.15.2.4); else the sense data says why not. */
 export function accessible(command: Command, unit: LogicalUnit, port: Port): boolean {
   const state = unit.groupStates[port.controller] ?? ALUA_OPTIMIZED;
   if (state <= ALUA_NON_OPTIMIZED) return true;

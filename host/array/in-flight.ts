@@ -1,4 +1,4 @@
-// The commands a host has under way on the array, and what happens to all of them at once: faults, resets by other hosts.
+// A host's commands under way on the array, and what happens to all of them at once: faults, resets by other hosts.
 
 import { DIRECTION_OUT } from "../abi.ts";
 import type { Command } from "./commands/command.ts";
@@ -21,7 +21,7 @@ export class InFlight {
   readonly #pending: Pending;
   readonly #readClock: () => number;
 
-  /** @param command the view that opens one slot after the other @param readClock the host's time, ns */
+  /** @param command the view that opens the slots one after the other @param readClock the host's time, ns */
   constructor(ports: readonly Port[], command: Command, pending: Pending, readClock: () => number) {
     this.#ports = ports;
     this.#command = command;
@@ -36,7 +36,7 @@ export class InFlight {
     return port;
   }
 
-  /** Ends a row without an effect: what the host sees is `hostStatus`. The order has to be rebuilt afterwards. */
+  /** Ends a row without an effect; the host sees `hostStatus`. The order has to be rebuilt afterwards. */
   end(row: number, hostStatus: number, nowNs: number): void {
     const pending = this.#pending;
     if (((pending.flags[row] ?? 0) & PENDING_ANSWERED) !== 0) return pending.free(row);
@@ -48,8 +48,8 @@ export class InFlight {
   }
 
   /**
-   * A logical unit was reset by another host: what the device has of it ends as TASK ABORTED. What has not come to it, or
-   * whose answers do not come back, is as it was.
+   * Another host has reset a logical unit: the commands that the device has end as TASK ABORTED. Those that have not reached
+   * it, or whose answers do not come back, are not affected.
    */
   abort(unit: LogicalUnit, by: Port): void {
     const pending = this.#pending;
@@ -86,7 +86,7 @@ export class InFlight {
     return false;
   }
 
-  /** Ends every command in flight on the ports. Late effects that were still to come are dropped when `settle` is set. */
+  /** Ends every command in flight on the ports. Pending late effects are dropped if `settle` is set. */
   endAll(ports: ReadonlySet<Port>, hostStatus: number, settle: boolean): void {
     const now = this.#readClock();
     this.#each(ports, (row, flags) => {
@@ -106,7 +106,7 @@ export class InFlight {
     });
   }
 
-  /** The black hole over the ports is gone: held commands are carried out now, or end as lost in transport. */
+  /** The black hole on the ports is gone: held commands are carried out now, or end as lost in transport. */
   release(ports: ReadonlySet<Port>): void {
     const pending = this.#pending;
     const now = this.#readClock();
@@ -120,7 +120,7 @@ export class InFlight {
     });
   }
 
-  /** The host delivers what it has kept for the ports. */
+  /** The host delivers the commands it has held back for the ports. */
   deliver(ports: ReadonlySet<Port>): void {
     const pending = this.#pending;
     const now = this.#readClock();

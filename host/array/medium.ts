@@ -1,36 +1,36 @@
-// What lies behind an emulated logical unit. Two kinds: the addon's `Media` (memory or a file, copied straight into the
+// The storage of an emulated logical unit. Two kinds: the addon's `Media` (memory or a file, copied straight into the
 // core's memory without any allocation) for the daemon, and `SparseMedium` here for simulation and tests.
 
 /**
  * Bytes that can be read and written at an offset. Offsets come in two halves of 32 bits, either of which may be given
- * as a signed number: small integers are what JavaScript passes without allocating. Offsets and lengths are multiples of
- * 512. Every call answers 0, or a negated errno.
+ * as a signed number: JavaScript passes small integers without allocating. Offsets and lengths are multiples of
+ * 512. Every call returns 0, or a negated errno.
  */
 export interface Medium {
-  /** Bytes it has room for; missing: no limit. */
+  /** Its capacity in bytes; missing: no limit. */
   readonly bytesMax?: number;
-  /** True when what is written is safe from a power failure only after `flush`. */
+  /** True if writes are safe from a power failure only after `flush`. */
   readonly volatile?: boolean;
-  /** Brings what was written to stable storage. */
+  /** Brings all writes to stable storage. */
   flush?(): number;
   /** Copies `bytes` bytes at the offset into `memory` at `address`. */
   read(memory: Uint8Array, address: number, offsetLow: number, offsetHigh: number, bytes: number): number;
   /** Copies `bytes` bytes of `memory` at `address` to the offset. */
   write(memory: Uint8Array, address: number, offsetLow: number, offsetHigh: number, bytes: number): number;
-  /** Makes `bytes` bytes (below 2^31) at the offset zero. */
+  /** Zeroes `bytes` bytes (below 2^31) at the offset. */
   zero(offsetLow: number, offsetHigh: number, bytes: number): number;
   /**
-   * How many units of 512 bytes from the offset on, within `bytes` (below 2^31), are alike: positive when they hold data,
-   * negative when they hold nothing and read as zeroes, 0 when that cannot be told. Missing: all is data.
+   * How many units of 512 bytes from the offset on, within `bytes` (below 2^31), are alike: positive if they hold data,
+   * negative if they are unmapped and read as zeroes, 0 if that is unknown. Missing: everything is data.
    */
   run?(offsetLow: number, offsetHigh: number, bytes: number): number;
 }
 
 const CHUNK_BYTES = 4096;
-/** What a run is counted in. */
+/** The unit in which a run is counted. */
 export const RUN_BYTES = 512;
 
-/** The offset that two halves make. */
+/** The offset made of two halves. */
 export function offsetOf(low: number, high: number): number {
   return (high >>> 0) * 4294967296 + (low >>> 0);
 }
@@ -38,7 +38,7 @@ export function offsetOf(low: number, high: number): number {
 /** A medium in JavaScript that keeps only the 4 KiB chunks ever written. Without a limit: the unit checks ranges. */
 export class SparseMedium implements Medium {
   readonly chunks = new Map<number, Uint8Array>();
-  /** Chunks that were not written when they were last looked for, until one is. */
+  /** Chunks that were missing when last looked up, until one is written. */
   #hole = { first: 0, next: 0 };
 
   read(memory: Uint8Array, address: number, offsetLow: number, offsetHigh: number, bytes: number): number {
@@ -87,7 +87,7 @@ export class SparseMedium implements Medium {
     return 0;
   }
 
-  /** The same, chunk by chunk of those that there are. */
+  /** The same, chunk by chunk, over existing chunks only. */
   #zeroFew(offset: number, end: number): number {
     for (const [index, chunk] of this.chunks) {
       const from = index * CHUNK_BYTES;
@@ -110,7 +110,7 @@ export class SparseMedium implements Medium {
     return isData ? run : -run;
   }
 
-  /** The first chunk behind `from`, which was not written, that was; Infinity when there is none. */
+  /** The first written chunk after the unwritten chunk `from`; Infinity if there is none. */
   #nextChunk(from: number): number {
     const known = this.#hole;
     if (from >= known.first && from < known.next) return known.next;
@@ -120,19 +120,19 @@ export class SparseMedium implements Medium {
     return next;
   }
 
-  /** What was written, in pieces: where each begins, and its bytes. */
+  /** All written data, in pieces: the offset of each, and its bytes. */
   *pieces(): Generator<[offset: number, data: Uint8Array]> {
     for (const [index, data] of this.chunks) yield [index * CHUNK_BYTES, data];
   }
 
-  /** A copy that later writes do not touch. */
+  /** A copy that later writes do not change. */
   snapshot(): SparseMedium {
     const copy = new SparseMedium();
     for (const [index, chunk] of this.chunks) copy.chunks.set(index, chunk.slice());
     return copy;
   }
 
-  /** Offset of the first byte in which the two differ, or -1 when they hold the same. */
+  /** Offset of the first byte in which the two differ, or -1 if they are equal. */
   firstDifference(other: SparseMedium): number {
     const zero = new Uint8Array(CHUNK_BYTES);
     const indices = [...new Set([...this.chunks.keys(), ...other.chunks.keys()])].toSorted((a, b) => a - b);

@@ -1,26 +1,26 @@
-// Commands the array has accepted and not finished: rows of numbers with a heap by time over them. All memory is taken
-// once; a row is named by its index.
+// Commands that the array has accepted but not finished: rows of numbers with a heap by time over them. All memory is allocated
+// once; a row is identified by its index.
 
 import { TIME_NOW } from "./times.ts";
 
 /** Bits of a row's flags. */
 export const PENDING_EFFECT_DONE = 1;
-/** The completion was handed out; only the effect is still to come. */
+/** The completion was posted; only the effect is still to come. */
 export const PENDING_ANSWERED = 2;
-/** Held by a black hole; lifting that decides what becomes of it. */
+/** Held by a black hole; lifting the fault decides what happens to it. */
 export const PENDING_HELD = 4;
-/** Held, and to be executed when the fault is lifted. */
+/** Held, and executed when the fault is lifted. */
 export const PENDING_EXECUTE_ON_LIFT = 8;
-/** The effect takes place even when the host gave the command up before. */
+/** The effect takes place even if the host has given up on the command before. */
 export const PENDING_LANDS_AFTER = 16;
-/** Not a command but a reset; the scope stands in `slot`. */
+/** Not a command but a reset; its scope is in `slot`. */
 export const PENDING_RESET = 32;
 /** The row is in use. */
 export const PENDING_USED = 64;
-/** Still in the host's queue: the device has not had it. */
+/** Still in the host's queue: the device has not received it. */
 export const PENDING_QUEUED = 128;
 
-/** Longest wait that is asked for; the array is simply asked again then. */
+/** Longest delay that is returned; after it the array is simply asked again. */
 const WAIT_MAX_NS = 1e12;
 
 export class Pending {
@@ -35,7 +35,7 @@ export class Pending {
   readonly answerNs: Float64Array;
   /** When the host gives up, ns; Infinity: never. */
   readonly giveUpNs: Float64Array;
-  /** A copy of slot and data, for effects that come after the host gave up. */
+  /** A copy of slot and data, for effects that come after the host has given up. */
   readonly copies: (Uint8Array | null)[];
   readonly #dueNs: Float64Array;
   readonly #order: Float64Array;
@@ -55,7 +55,7 @@ export class Pending {
     this.answerNs = new Float64Array(capacity);
     this.giveUpNs = new Float64Array(capacity);
     this.copies = [];
-    // A callback for each of thousands of rows would cost every world of a simulation.
+    // A callback for each of thousands of rows would slow down every world of a simulation.
     this.copies.length = capacity;
     this.copies.fill(null);
     this.#dueNs = new Float64Array(capacity);
@@ -71,7 +71,7 @@ export class Pending {
     return this.#heapCount;
   }
 
-  /** Takes a row; -1 when there is none. The caller fills it and then calls `schedule`. */
+  /** Takes a free row; -1 if there is none. The caller fills it and then calls `schedule`. */
   take(port: number, tag: number, slot: number): number {
     if (this.#freeCount === 0) return -1;
     const row = this.#free[--this.#freeCount] ?? 0;
@@ -85,7 +85,7 @@ export class Pending {
     return row;
   }
 
-  /** Enters a taken row into the order of time. Rows due at the same time keep the order in which they were entered. */
+  /** Inserts a taken row into the time order. Rows due at the same time keep the order of insertion. */
   schedule(row: number): void {
     this.#setDue(row);
     this.#counter[0] = (this.#counter[0] as number) + 1;
@@ -101,17 +101,17 @@ export class Pending {
     this.#heap[at] = row;
   }
 
-  /** The row that is due first, or -1. */
+  /** The row due first, or -1. */
   first(): number {
     return this.#heapCount === 0 ? -1 : (this.#heap[0] ?? -1);
   }
 
-  /** True when the first row is due at `times[TIME_NOW]`. */
+  /** True if the first row is due at `times[TIME_NOW]`. */
   isDue(times: Float64Array): boolean {
     return this.#heapCount > 0 && (this.#dueNs[this.#heap[0] as number] as number) <= (times[TIME_NOW] as number);
   }
 
-  /** From `times[TIME_NOW]` until the first row is due or the time in `alarm` comes: whole microseconds, rounded up; -1: never. */
+  /** The delay from `times[TIME_NOW]` until the first row is due or `alarm` expires: whole microseconds, rounded up; -1: never. */
   waitMicroseconds(times: Float64Array, alarm: Float64Array): number {
     const now = times[TIME_NOW] as number;
     let wait = (alarm[0] as number) - now;
@@ -124,12 +124,12 @@ export class Pending {
     return wait >= WAIT_MAX_NS ? WAIT_MAX_NS / 1000 : Math.ceil(wait / 1000) | 0;
   }
 
-  /** When the first row is due, ns; Infinity when none ever is. */
+  /** When the first row is due, ns; Infinity if none ever is. */
   firstDueNs(): number {
     return this.#heapCount === 0 ? Infinity : (this.#dueNs[this.#heap[0] ?? 0] ?? Infinity);
   }
 
-  /** Takes the first row out of the order; it then has to be scheduled again or freed. */
+  /** Removes the first row from the order; it then has to be scheduled again or freed. */
   unscheduleFirst(): void {
     const last = this.#heap[--this.#heapCount] ?? 0;
     if (this.#heapCount > 0) this.#sink(0, last);
@@ -141,7 +141,7 @@ export class Pending {
     this.#free[this.#freeCount++] = row;
   }
 
-  /** Puts everything in order anew after rows were changed in place. Rows that are no longer used leave it. */
+  /** Rebuilds the order after rows were changed in place. Unused rows leave it. */
   rebuild(): void {
     const rows: number[] = [];
     for (let i = 0; i < this.#heapCount; i++) rows.push(this.#heap[i] ?? 0);
@@ -150,7 +150,7 @@ export class Pending {
     for (const row of rows) if (this.flags[row] !== 0) this.schedule(row);
   }
 
-  /** When the next of the row's steps is due: the earliest of effect, answer and giving up that is still to come. */
+  /** When the row's next step is due: the earliest outstanding one of effect, answer and giving up. */
   #setDue(row: number): void {
     const flags = this.flags[row] as number;
     let due = Infinity;

@@ -1,4 +1,4 @@
-// What becomes of a command that meets faults or takes time: when its effect takes place, when its answer arrives.
+// What happens to a command that meets faults or takes time: when its effect takes place, when its answer arrives.
 
 import type { Command } from "./commands/command.ts";
 import type { PortFault } from "./faults/fault-state.ts";
@@ -19,11 +19,11 @@ import type { Port } from "./unit.ts";
 const NS_PER_MS = 1_000_000;
 
 export class Plan {
-  /** TIME_*: TIME_NOW is read, TIME_EFFECT and TIME_ANSWER are what comes out. */
+  /** TIME_*: TIME_NOW is input, TIME_EFFECT and TIME_ANSWER are output. */
   readonly times: Float64Array;
   /** PENDING_* flags of the row. */
   flags = 0;
-  /** Whether the host gives the command up at its timeout. */
+  /** Whether the host gives up on the command at its timeout. */
   givesUp = true;
 
   constructor(times: Float64Array) {
@@ -31,7 +31,7 @@ export class Plan {
   }
 
   /**
-   * Decides about the opened command. Answers false when a fault has answered it on the spot: its outcome then stands
+   * Decides about the opened command. Returns false if a fault has answered it on the spot: its outcome is then
    * in the slot and nothing else happens.
    */
   make(command: Command, port: Port): boolean {
@@ -42,7 +42,7 @@ export class Plan {
     times[TIME_DELAY] = 0;
     times[TIME_EFFECT] = Number.NaN;
     times[TIME_ANSWER] = Number.NaN;
-    // What the host keeps meets nothing else.
+    // A command that the host holds back meets no other fault.
     if (port.faults?.queued === true) this.#queue();
     else if (port.faults !== null) {
       for (const entry of port.faults.list) if (!this.#meet(entry, command, port)) return false;
@@ -64,7 +64,7 @@ export class Plan {
     return ns;
   }
 
-  /** One fault meets the command. Answers false when it has answered it. */
+  /** Applies one fault to the command. Returns false if the fault has answered it. */
   #meet(entry: PortFault, command: Command, port: Port): boolean {
     const { fault } = entry;
     switch (fault.kind) {
@@ -110,7 +110,7 @@ export class Plan {
 
   #swallow(execution: "never" | "at-once" | "on-lift", givesUp: boolean): true {
     this.flags |= PENDING_HELD | (execution === "on-lift" ? PENDING_EXECUTE_ON_LIFT : 0);
-    // With `at-once` the effect keeps the time the service model gives it.
+    // With `at-once` the effect keeps the time from the service model.
     if (execution !== "at-once") this.times[TIME_EFFECT] = Infinity;
     this.times[TIME_ANSWER] = Infinity;
     this.givesUp &&= givesUp;

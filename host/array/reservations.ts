@@ -1,4 +1,4 @@
-// Persistent reservations of one unit: who is registered, who holds what, and which commands that keeps out.
+// Persistent reservations of one unit: who is registered, who holds what, and which commands are refused for it.
 //
 // A registration belongs to an I_T nexus (SPC-4 5.13.7). Keys are 8 bytes, kept as 16 hexadecimal digits.
 
@@ -36,9 +36,9 @@ export class Reservations {
   /** Key of each registered nexus. */
   readonly keys = new Map<number, string>();
   generation = 0;
-  /** Type of the reservation, 0 when there is none. */
+  /** Type of the reservation, 0 if there is none. */
   type = 0;
-  /** Nexus that holds it; -1 when none does, or (all registrants) when every registered one does. */
+  /** Nexus that holds it; -1 if none does, or (all registrants) if every registered one does. */
   holder = -1;
 
   get allRegistrants(): boolean {
@@ -64,7 +64,7 @@ export class Reservations {
     this.holder = -1;
   }
 
-  /** Removes a registration, and the reservation with its last holder. Answers the type that ended with it, or 0. */
+  /** Removes a registration, and the reservation with its last holder. Returns the type of the ended reservation, or 0. */
   unregister(nexus: number): number {
     const ended = this.type;
     const held = this.holds(nexus);
@@ -74,7 +74,7 @@ export class Reservations {
     return ended;
   }
 
-  /** True when the reservation keeps this command of this nexus out (SPC-4 table 69, SBC-3 table 13). */
+  /** True if the reservation conflicts with this command from this nexus (SPC-4 table 69, SBC-3 table 13). */
   conflicts(nexus: number, opcode: number): boolean {
     if (this.type === 0 || this.holds(nexus)) return false;
     if ((this.registrantsOnly || this.allRegistrants) && this.keys.has(nexus)) return false;

@@ -1,6 +1,6 @@
 // The array's side of the rings in a core's memory: submissions to take, completions to post, and the clock.
 //
-// Nothing is allocated: numbers stay small integers, and the time goes where it cannot become an object.
+// Nothing is allocated: numbers stay small integers, and the time is kept where it cannot become an object.
 
 import {
   COMPLETION_BYTES,
@@ -23,7 +23,7 @@ export class Rings {
   readonly words: Int32Array;
   readonly #control: number;
 
-  /** @param controlBlock where the core's control block lies, a multiple of 4 */
+  /** @param controlBlock address of the core's control block, a multiple of 4 */
   constructor(words: Int32Array, controlBlock: number) {
     this.words = words;
     this.#control = controlBlock >>> 2;
@@ -37,7 +37,7 @@ export class Rings {
     this.words[this.#control + (offset >>> 2)] = value;
   }
 
-  /** Completions there is room for when none waits. */
+  /** Capacity for completions when none waits. */
   get completions(): number {
     return this.#word(CONTROL_COMPLETION_QUEUE + RING_CAPACITY);
   }
@@ -56,7 +56,7 @@ export class Rings {
 
   // ---- Submissions: entries from `head` to `tail`, wrapped by `mask` ----
 
-  /** Index among the words of the first entry. */
+  /** Word index of the first entry. */
   get entries(): number {
     return this.#word(CONTROL_ARRAY_QUEUE + RING_BASE) >>> 2;
   }
@@ -91,12 +91,12 @@ export class Rings {
     this.#put(CONTROL_COMPLETION_QUEUE + RING_TAIL, (tail + 1) | 0);
   }
 
-  /** Drops what waits and nobody will take. */
+  /** Drops waiting submissions that nobody will take. */
   forgetSubmissions(): void {
     this.head = this.tail;
   }
 
-  /** Drops what was posted and nobody will read. */
+  /** Drops posted completions that nobody will read. */
   forgetCompletions(): void {
     this.#put(CONTROL_COMPLETION_QUEUE + RING_HEAD, this.#word(CONTROL_COMPLETION_QUEUE + RING_TAIL));
   }

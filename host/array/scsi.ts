@@ -1,4 +1,4 @@
-// Names for the numbers of SPC-4, SBC-3 and SAM-5 that the emulated array speaks.
+// Names for the numbers of SPC-4, SBC-3 and SAM-5 that the emulated array uses.
 
 export const TEST_UNIT_READY = 0x00;
 export const REQUEST_SENSE = 0x03;
@@ -46,7 +46,7 @@ export const STATUS_GOOD = 0x00;
 export const STATUS_CHECK_CONDITION = 0x02;
 export const STATUS_BUSY = 0x08;
 export const STATUS_RESERVATION_CONFLICT = 0x18;
-/** Told of commands that another nexus has aborted (the TAS bit of the control mode page). */
+/** Reported for commands that another nexus has aborted (the TAS bit of the control mode page). */
 export const STATUS_TASK_ABORTED = 0x40;
 export const STATUS_TASK_SET_FULL = 0x28;
 
@@ -66,7 +66,7 @@ export const ASC_ALUA_STANDBY = 0x040b;
 export const ASC_ALUA_UNAVAILABLE = 0x040c;
 export const ASC_OFFLINE = 0x0412;
 export const ASC_WRITE_ERROR = 0x0c00;
-/** INVALID FIELD IN COMMAND INFORMATION UNIT: the transport announces less data than a block. */
+/** INVALID FIELD IN COMMAND INFORMATION UNIT: the transport announces less than a block of data. */
 export const ASC_INVALID_FIELD_IN_UNIT = 0x0e03;
 export const ASC_UNRECOVERED_READ = 0x1100;
 export const ASC_PARAMETER_LIST_LENGTH = 0x1a00;
@@ -93,7 +93,7 @@ export const HOST_TIME_OUT = 0x03;
 export const HOST_RESET = 0x08;
 export const HOST_TRANSPORT_DISRUPTED = 0x0e;
 
-/** Bytes a data-out or data-in command with this opcode moves are user data of the medium, written. */
+/** Whether a command with this opcode writes user data to the medium. */
 export function isMediumWrite(opcode: number): boolean {
   switch (opcode) {
     case WRITE_6:

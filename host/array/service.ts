@@ -5,7 +5,7 @@ import type { SeededRandom } from "./faults/fault-state.ts";
 import type { PortService } from "./topology.ts";
 
 export class PortServer {
-  /** Nothing takes any time: commands are carried out the moment they arrive. */
+  /** Commands take no time: they are carried out the moment they arrive. */
   readonly instant: boolean;
   readonly #latencyNs: number;
   readonly #nsPerByte: number;
@@ -23,7 +23,7 @@ export class PortServer {
     this.instant = this.#latencyNs === 0 && this.#nsPerByte === 0;
   }
 
-  /** Sets TIME_FINISH: when a command that arrives at TIME_NOW and moves `bytes` is done, by TIME_FACTOR and TIME_DELAY. */
+  /** Sets TIME_FINISH: when a command that arrives at TIME_NOW and transfers `bytes` is done, given TIME_FACTOR and TIME_DELAY. */
   finish(times: Float64Array, bytes: number): void {
     let service = this.#latencyNs;
     if (this.#exponential) service *= -Math.log(1 - this.#random.next());

@@ -1,5 +1,5 @@
-// Places in the array of times (ns) that engine, plan and service model share. A number with a fraction, or beyond 2^31,
-// that is handed from function to function may cost an allocation; one that lies in a Float64Array never does.
+// Indexes into the array of times (ns) that engine, plan and service model share. A number with a fraction, or beyond 2^31,
+// that is passed between functions may cost an allocation; one in a Float64Array never does.
 
 /** The time of this turn. */
 export const TIME_NOW = 0;
@@ -7,9 +7,9 @@ export const TIME_NOW = 0;
 export const TIME_EFFECT = 1;
 /** When its answer arrives; Infinity: never, NaN: not decided. */
 export const TIME_ANSWER = 2;
-/** Factor and ns by which faults make the service slower. */
+/** Factor and ns by which faults slow down the service. */
 export const TIME_FACTOR = 3;
 export const TIME_DELAY = 4;
-/** When the service model has the command done. */
+/** When the command is done by the service model. */
 export const TIME_FINISH = 5;
 export const TIMES = 6;

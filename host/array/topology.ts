@@ -1,13 +1,13 @@
-// What an emulated array looks like from outside: the description a configuration holds, and its expansion into
-// logical units and paths. Plain data, checked here once; everything behind it may rely on the ranges.
+// What an emulated array looks like from outside: its description in a configuration, and the expansion of that into
+// logical units and paths. Plain data, checked here once; all other code may rely on the ranges.
 
 import { ArrayError } from "./errors.ts";
 
-/** Response of a target port, so that paths can be made unequal. All of it is optional; nothing given means at once. */
+/** Response of a target port, so that paths can be made unequal. All of it is optional; by default responses are immediate. */
 export interface PortService {
   /** Service time of one command in microseconds, 0 to 60,000,000. Default 0. */
   readonly latencyUs?: number;
-  /** Commands a port serves at the same time, 1 to 1024; more wait their turn. Default: no limit. */
+  /** Commands that a port serves at the same time, 1 to 1024; others wait their turn. Default: no limit. */
   readonly parallelism?: number;
   /** Bytes per second of one transfer, added to the latency. Default: no limit. */
   readonly bytesPerSecond?: number;
@@ -15,9 +15,9 @@ export interface PortService {
   readonly distribution?: "constant" | "exponential";
 }
 
-/** The description of an emulated array, as it stands in a configuration. */
+/** The description of an emulated array, as in a configuration. */
 export interface ArrayTopology {
-  /** Name; identities and serial numbers are made from it. 1 to 32 characters. Default `array0`. */
+  /** Name; identities and serial numbers are derived from it. 1 to 32 characters. Default `array0`. */
   readonly name?: string;
   /** Logical units, 1 to 4096. */
   readonly units: number;
@@ -39,17 +39,17 @@ export interface ArrayTopology {
   readonly firstLun?: number;
   /** `symmetric`: every group active/optimized; `preferred`: unit i's owner is controller i mod n, the others are non-optimized. */
   readonly access?: "symmetric" | "preferred";
-  /** What REPORT TARGET PORT GROUPS tells: every group (default), or only that of the port that is asked. */
+  /** What REPORT TARGET PORT GROUPS reports: every group (default), or only that of the port it was sent to. */
   readonly groupReports?: "all" | "own";
   /** A volatile write cache, reported in the caching mode page and lost by `power-loss`. Default false. */
   readonly writeCache?: boolean;
   /** Sense in descriptor format instead of fixed. Default false. */
   readonly descriptorSense?: boolean;
-  /** `serial-only`: an old array that has no VPD page 0x83, only 0x80. Default `designators`. */
+  /** `serial-only`: an old array without VPD page 0x83, only with 0x80. Default `designators`. */
   readonly identification?: "designators" | "serial-only";
-  /** `10-byte`: an old array that knows no command with a CDB of 16 bytes: READ(10), not READ(16). Default `all`. */
+  /** `10-byte`: an old array that supports no command with a CDB of 16 bytes: READ(10), not READ(16). Default `all`. */
   readonly commands?: "all" | "10-byte";
-  /** Directory of one file per unit (`unit-0.img`, ...); without it the units live in memory. */
+  /** Directory with one file per unit (`unit-0.img`, ...); without it the units are in memory. */
   readonly directory?: string;
   /** Response of every target port, unless `ports` says otherwise. */
   readonly service?: PortService;
@@ -98,7 +98,7 @@ function whole(parameter: string, value: unknown, least: number, most: number): 
   return value;
 }
 
-/** One of two words, the first of them where nothing is given. */
+/** One of two words; the first is the default. */
 function oneOf<T extends string>(parameter: string, value: T | undefined, [first, second]: readonly [T, T]): T {
   if (value === undefined || value === first) return first;
   if (value === second) return second;
@@ -194,7 +194,7 @@ export function fullTopology(topology: ArrayTopology): FullTopology {
 }
 
 /**
- * The paths of every unit, in the order of discovery. Neighbours share as little as possible: the controller and the
+ * The paths of every unit, in the order of discovery. Consecutive paths share as little as possible: the controller and the
  * initiator port change with each path, the port of the controller after one round, the pairing after all of them.
  */
 export function pathPlans(topology: FullTopology): PathPlan[] {

@@ -8,7 +8,7 @@ import type { PortFaults } from "./faults/fault-state.ts";
 import type { PortServer } from "./service.ts";
 import type { FullTopology } from "./topology.ts";
 
-/** Unit attentions one nexus can have pending; a further one replaces the newest (SAM-5 5.14 leaves it to the target). */
+/** Unit attentions one nexus can have pending; a further one replaces the newest (SAM-5 5.14 leaves that to the target). */
 const ATTENTIONS_MAX = 8;
 
 /** 32 bits that depend on every character; FNV-1a. Identities must be the same at every start. */
@@ -18,7 +18,7 @@ export function nameHash(text: string): number {
   return hash >>> 0;
 }
 
-/** A logical unit: what every path to it sees alike. */
+/** A logical unit: what is the same on every path to it. */
 export class LogicalUnit {
   readonly array: FullTopology;
   /** Number in its array, from 0. */
@@ -33,16 +33,16 @@ export class LogicalUnit {
   /** Blocks the unit can grow to. */
   readonly blocksMax: number;
   readonly medium: Medium;
-  /** The same medium when it caches writes, else null. */
+  /** The same medium if it caches writes, else null. */
   readonly cache: CachedMedium | null;
-  /** The medium without the cache: what a loss of power leaves. */
+  /** The medium without the cache: what remains after a loss of power. */
   readonly stable: Medium;
   writeProtected = false;
-  /** Deferred errors that were told, on whatever path. */
+  /** Deferred errors reported, on any path. */
   deferredErrors = 0;
   /** ALUA_* state of each target port group (controller). */
   readonly groupStates: Uint8Array;
-  /** How long an implicit transition between them may take, as REPORT TARGET PORT GROUPS tells, s; 0: it does not say. */
+  /** How long an implicit transition may take, as REPORT TARGET PORT GROUPS says, s; 0: not reported. */
   transitionSeconds = 10;
   /** Group that an initiator should prefer, or -1. */
   readonly preferredGroup: number;
@@ -74,7 +74,7 @@ export class LogicalUnit {
     }
   }
 
-  /** Brings blocks to where a power failure leaves them alone. Answers 0 or a negated errno. */
+  /** Brings blocks to storage that survives a power failure. Returns 0 or a negated errno. */
   flush(lba: number, blocks: number): number {
     const error = this.cache?.flushBlocks(lba, blocks) ?? 0;
     return error === 0 ? (this.stable.flush?.() ?? 0) : error;
@@ -86,7 +86,7 @@ export class LogicalUnit {
   }
 }
 
-/** One emulated port: a path's I_T_L nexus. Its handle is what the core and discovery know it by. */
+/** One emulated port: a path's I_T_L nexus. The core and discovery know it by its handle. */
 export class Port {
   readonly handle: number;
   readonly array: FullTopology;
@@ -103,11 +103,11 @@ export class Port {
   unit: LogicalUnit | null;
   /** Number of the I_T nexus in its array; reservations are held by it. */
   readonly nexus: number;
-  /** Commands accepted and not answered. */
+  /** Commands accepted but not answered. */
   inFlight = 0;
-  /** What serves the commands: one for all ports (initiators) that share the target port. */
+  /** Serves the commands: one for all ports (initiators) that share the target port. */
   readonly server: PortServer;
-  /** Faults in force here, or null: the fast way looks at nothing else. */
+  /** Faults in force here, or null, which is all that the fast path checks. */
   faults: PortFaults | null = null;
   readonly #attentions = new Int32Array(ATTENTIONS_MAX);
   attentionCount = 0;
@@ -132,7 +132,7 @@ export class Port {
     home.ports.push(this);
   }
 
-  /** Makes a unit attention pending; one that is pending already is not doubled. */
+  /** Makes a unit attention pending, unless it already is. */
   attend(code: number): void {
     for (let i = 0; i < this.attentionCount; i++) if (this.#attentions[i] === code) return;
     if (this.attentionCount === ATTENTIONS_MAX) this.attentionCount--;
@@ -146,7 +146,7 @@ export class Port {
     unit?.ports.push(this);
   }
 
-  /** Takes the oldest unit attention (asc << 8 | ascq), or 0 when none is pending. */
+  /** Takes the oldest unit attention (asc << 8 | ascq), or 0 if none is pending. */
   takeAttention(): number {
     if (this.attentionCount === 0) return 0;
     const code = this.#attentions[0] ?? 0;
@@ -155,7 +155,7 @@ export class Port {
     return code;
   }
 
-  /** Clears one pending unit attention, when it is pending. */
+  /** Clears a unit attention if it is pending. */
   clearAttention(code: number): void {
     for (let i = 0; i < this.attentionCount; i++) {
       if (this.#attentions[i] === code) {

@@ -18,7 +18,7 @@ import {
 import type { LogicalUnit } from "../unit.ts";
 
 const TWO_32 = 4294967296;
-/** Byte 1 of a CDB that writes: force unit access. */
+/** Byte 1 of a write CDB: force unit access. */
 const FUA = 0x08;
 /** Most bytes one WRITE SAME may cover (VPD page B0), so that no command holds the reactor for long. */
 export const WRITE_SAME_BYTES_MAX = 33_554_432;
@@ -29,7 +29,7 @@ export const UNMAP_DESCRIPTORS_MAX = 256;
 export const TRANSFER_BYTES_MAX = 33_554_432;
 const ZERO_BYTES_STEP = 1_073_741_824;
 
-/** True when blocks `lba`.. lie on the unit; else the sense says which LBA does not. */
+/** True if blocks `lba`.. are on the unit; else the sense data says which LBA is not. */
 export function inRange(command: Command, unit: LogicalUnit, lba: number, blocks: number): boolean {
   if (lba + blocks <= unit.blocks) return true;
   command.fail(KEY_ILLEGAL_REQUEST, ASC_LBA_OUT_OF_RANGE);
@@ -41,14 +41,14 @@ export function inRange(command: Command, unit: LogicalUnit, lba: number, blocks
   return false;
 }
 
-/** True when the medium has done its part; else the sense says that it failed. */
+/** True if the medium succeeded; else the sense data says that it failed. */
 export function done(command: Command, error: number): boolean {
   if (error === 0) return true;
   command.fail(KEY_MEDIUM_ERROR, ASC_WRITE_ERROR);
   return false;
 }
 
-/** True when FUA holds: the bit is not set, or what was written is on the medium now. */
+/** True if FUA is satisfied: the bit is not set, or the data is on the medium now. */
 export function forced(command: Command, unit: LogicalUnit, lba: number, blocks: number): boolean {
   return !unit.cachesWrites || (command.cdb(1) & FUA) === 0 || done(command, unit.flush(lba, blocks));
 }
@@ -84,8 +84,8 @@ export function read(command: Command, unit: LogicalUnit, lba: number, blocks: n
 }
 
 /**
- * How much of the data that `blocks` blocks take the host has sent, in bytes of whole blocks; -1 when the command is refused.
- * Too much of it is left alone; too little is an overrun: the residual then says what is missing (RFC 7143 11.4.5).
+ * How much of the data for `blocks` blocks the host has sent, in bytes of whole blocks; -1 if the command is refused.
+ * Excess data is ignored; too little is an overrun: the residual then says what is missing (RFC 7143 11.4.5).
  */
 export function dataOutBytes(command: Command, unit: LogicalUnit, blocks: number): number {
   const wanted = blocks * unit.blockBytes;
@@ -131,7 +131,7 @@ function zeroBlocks(command: Command, unit: LogicalUnit, lba: number, blocks: nu
   }
 }
 
-/** UNMAP, SBC-3 5.28. Unmapped blocks read as zeroes (LBPRZ). Nothing is unmapped when one descriptor is wrong. */
+/** UNMAP, SBC-3 5.28. Unmapped blocks read as zeroes (LBPRZ). Nothing is unmapped if one descriptor is wrong. */
 export function unmap(command: Command, unit: LogicalUnit): void {
   if ((command.cdb(1) & 1) !== 0) return command.invalidField(1, 0);
   const length = command.cdb16(7);
@@ -173,7 +173,7 @@ export function writeSame(command: Command, unit: LogicalUnit, lba: number, bloc
     return command.invalidField(blocksField(command), -1);
   }
   if (withoutData) return zeroBlocks(command, unit, lba, blocks);
-  // One block, no more and no less: with another amount the host means something else.
+  // Exactly one block: with another amount the host means something else.
   if (command.bufferBytes !== unit.blockBytes || command.direction !== DIRECTION_OUT) {
     return command.invalidField(blocksField(command), -1);
   }

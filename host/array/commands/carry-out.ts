@@ -1,4 +1,4 @@
-// A command takes effect, and the faults of its port spoil what is answered.
+// Lets a command take effect, and lets its port's faults spoil the answer.
 
 import { COMMAND_SENSE, COMMAND_SENSE_BYTES } from "../../abi.ts";
 import type { Command } from "./command.ts";
@@ -7,7 +7,7 @@ import type { PortFaults } from "../faults/fault-state.ts";
 import { isMediumRead, STATUS_GOOD } from "../scsi.ts";
 import type { Port } from "../unit.ts";
 
-/** Finishes a command whose effect takes place now: executes it and lets the faults of the port spoil the answer. */
+/** Finishes a command whose effect takes place now: executes it and lets the port's faults spoil the answer. */
 export function carryOut(command: Command, port: Port, ports: readonly Port[]): void {
   execute(command, port, ports);
   const { faults } = port;

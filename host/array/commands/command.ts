@@ -1,4 +1,4 @@
-// One SCSI command while the emulated array carries it out: where it lies in memory, and the answer that takes shape.
+// One SCSI command while the emulated array carries it out: its place in memory, and its answer in the making.
 //
 // One object serves every command of a memory, one after the other, so that nothing is allocated per command.
 
@@ -24,13 +24,13 @@ import {
   STATUS_TASK_SET_FULL,
 } from "../scsi.ts";
 
-/** Largest parameter data the array makes: REPORT LUNS with 4096 units needs 32 KiB + 8. */
+/** Largest parameter data the array returns: REPORT LUNS with 4096 units needs 32 KiB + 8. */
 const RESPONSE_BYTES = 65_536;
 
 export class Command {
   readonly bytes: Uint8Array;
   readonly words: Int32Array;
-  /** Parameter data (INQUIRY, MODE SENSE, ...) is made here and then copied out. */
+  /** Parameter data (INQUIRY, MODE SENSE, ...) is built here and then copied out. */
   readonly response = new Uint8Array(RESPONSE_BYTES);
   readonly responseView = new DataView(this.response.buffer);
 
@@ -44,7 +44,7 @@ export class Command {
   senseKey = 0;
   /** asc << 8 | ascq. */
   asc = 0;
-  /** Sense-key specific bytes 0 and field pointer, as 0x80.. << 16 | pointer; 0 when there are none. */
+  /** Sense-key specific bytes 0 and field pointer, as 0x80.. << 16 | pointer; 0 if there are none. */
   pointer = 0;
   /** The sense data is about earlier commands. */
   deferred = false;
@@ -52,19 +52,19 @@ export class Command {
   hasInformation = false;
   informationHigh = 0;
   informationLow = 0;
-  /** Bytes moved, and bytes the command asked for: more than the buffer has is an overrun, whatever the status. */
+  /** Bytes transferred, and bytes requested: more than the buffer has is an overrun, whatever the status. */
   moved = 0;
   wanted = 0;
-  /** Bytes of the medium that were zeroed: work that is not in its data. */
+  /** Bytes of the medium that were zeroed: work that its data does not show. */
   zeroedBytes = 0;
 
-  /** @param bytes the memory slots and buffers lie in; starts at a multiple of 4 */
+  /** @param bytes the memory with slots and buffers; starts at a multiple of 4 */
   constructor(bytes: Uint8Array) {
     this.bytes = bytes;
     this.words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >>> 2);
   }
 
-  /** Looks at the slot at `slot` (a multiple of 4). Answers false when its buffer does not lie in memory. */
+  /** Opens the slot at `slot` (a multiple of 4). Returns false if its buffer is outside the memory. */
   open(slot: number): boolean {
     const { bytes, words } = this;
     this.slot = slot;
@@ -103,7 +103,7 @@ export class Command {
     this.asc = asc;
   }
 
-  /** ILLEGAL REQUEST, INVALID FIELD IN CDB, pointing to a byte and, when `bit` is 0 or more, a bit (SPC-4 4.5.2.4.2). */
+  /** ILLEGAL REQUEST, INVALID FIELD IN CDB, pointing to a byte and, if `bit` is 0 or more, a bit (SPC-4 4.5.2.4.2). */
   invalidField(byte: number, bit: number): void {
     this.fail(KEY_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_CDB);
     this.pointer = ((bit >= 0 ? 0xc8 | bit : 0xc0) << 16) | byte;
@@ -122,7 +122,7 @@ export class Command {
     this.informationLow = low | 0;
   }
 
-  /** Hands out the first `length` bytes of `response`, cut to the allocation length and the buffer. */
+  /** Returns the first `length` bytes of `response`, truncated to the allocation length and the buffer. */
   respond(length: number, allocation: number): void {
     const wanted = Math.min(length, allocation);
     const count = this.direction === DIRECTION_IN ? Math.min(wanted, this.bufferBytes) : 0;
@@ -158,7 +158,7 @@ export class Command {
     this.close(false);
   }
 
-  /** Answers with a host status alone: the command never reached the device. */
+  /** Answers with a host status only: the command never reached the device. */
   lose(hostStatus: number): void {
     this.bytes[this.slot + COMMAND_STATUS] = STATUS_GOOD;
     this.bytes[this.slot + COMMAND_SENSE_BYTES] = 0;
@@ -166,7 +166,7 @@ export class Command {
     this.words[(this.slot + COMMAND_RESIDUAL) >>> 2] = this.bufferBytes;
   }
 
-  /** Writes the sense data (SPC-4 4.5.2 descriptor, 4.5.3 fixed format). Answers its length. */
+  /** Writes the sense data (SPC-4 4.5.2 descriptor, 4.5.3 fixed format). Returns its length. */
   writeSense(into: Uint8Array, at: number, descriptorFormat: boolean): number {
     into.fill(0, at, at + 32);
     const length = descriptorFormat ? this.#descriptorSense(into, at) : this.#fixedSense(into, at);

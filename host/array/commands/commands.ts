@@ -1,4 +1,4 @@
-// Every command the array carries out, in one table: what executes it, and what REPORT SUPPORTED OPERATION CODES tells of it.
+// Every command the array carries out, in one table: what executes it, and what REPORT SUPPORTED OPERATION CODES reports for it.
 
 import { read, synchronizeCache, unmap, write, writeSame } from "./block-commands.ts";
 import { compareAndWrite, orWrite, verify, writeAndVerify } from "./compare-commands.ts";
@@ -11,7 +11,7 @@ import { reportOperationCodes, type CommandKind, type Handler } from "./operatio
 import { persistentReserveIn, persistentReserveOut } from "./reservation-commands.ts";
 import * as scsi from "../scsi.ts";
 
-/** @param usage the bits of the bytes behind the opcode, in hexadecimal */
+/** @param usage the bits of the bytes after the opcode, in hexadecimal */
 function kind(opcode: number, usage: string, run: Handler | null, action = -1): CommandKind {
   return { opcode, action, usage: Uint8Array.from([opcode, ...Buffer.from(usage.replaceAll(" ", ""), "hex")]), run };
 }
@@ -80,7 +80,7 @@ const COMMANDS: readonly CommandKind[] = [
 
 const ACTIONS = 32;
 
-/** What runs each opcode with each service action; opcodes without service actions have the same for all. */
+/** The handler of each opcode with each service action; opcodes without service actions have the same one for all. */
 const handlers: (Handler | null)[] = Array.from({ length: 256 * ACTIONS }, () => null);
 const known = new Uint8Array(256);
 for (const { opcode, action, run } of COMMANDS) {
@@ -89,12 +89,12 @@ for (const { opcode, action, run } of COMMANDS) {
   else handlers.fill(run, opcode * ACTIONS, (opcode + 1) * ACTIONS);
 }
 
-/** Whether an opcode is carried out at all, with whatever service action. */
+/** Whether an opcode is supported at all, with any service action. */
 export function isKnown(opcode: number): boolean {
   return known[opcode] === 1;
 }
 
-/** What carries out an opcode with a service action, or null. */
+/** The handler of an opcode with a service action, or null. */
 export function handlerOf(opcode: number, action: number): Handler | null {
   return handlers[opcode * ACTIONS + action] ?? null;
 }

@@ -1,4 +1,4 @@
-// The commands of SBC-3 that look at what the medium holds: VERIFY, WRITE AND VERIFY, COMPARE AND WRITE, ORWRITE.
+// The commands of SBC-3 that read the medium before they answer: VERIFY, WRITE AND VERIFY, COMPARE AND WRITE, ORWRITE.
 
 import { DIRECTION_OUT } from "../../abi.ts";
 import {
@@ -18,10 +18,10 @@ import type { LogicalUnit } from "../unit.ts";
 
 const TWO_32 = 4294967296;
 
-/** What of the medium is looked at in one step; a multiple of every block size. */
+/** Bytes of the medium handled in one step; a multiple of every block size. */
 const held = new Uint8Array(65_536);
 
-/** Reads a step of the medium into `held`. Answers false when that fails, and the sense says so. */
+/** Reads one step of the medium into `held`. Returns false if that fails, and the sense data says so. */
 function readHeld(command: Command, unit: LogicalUnit, offset: number, bytes: number): boolean {
   if (unit.medium.read(held, 0, offset | 0, (offset / TWO_32) | 0, bytes) === 0) return true;
   command.fail(KEY_MEDIUM_ERROR, ASC_UNRECOVERED_READ);
@@ -30,7 +30,7 @@ function readHeld(command: Command, unit: LogicalUnit, offset: number, bytes: nu
 
 /**
  * Compares the medium from `offset` with data of the command, whose first `period` bytes are repeated; without a period it
- * is only read. Answers false when the command has failed: the sense then says at which byte the two differ.
+ * is only read. Returns false if the command has failed: the sense data then says at which byte the two differ.
  */
 function compare(command: Command, unit: LogicalUnit, offset: number, bytes: number, period: number): boolean {
   const { bytes: memory, buffer } = command;
@@ -64,7 +64,7 @@ export function verify(command: Command, unit: LogicalUnit): void {
   const sent = check === 0 || blocks === 0 ? 0 : dataOutBytes(command, unit, check === 3 ? 1 : blocks);
   if (sent < 0) return;
   const bytes = check === 1 ? sent : blocks * unit.blockBytes;
-  // One block that was not sent compares with nothing.
+  // If the block was not sent, there is nothing to compare with.
   if (check === 3 && sent === 0 && blocks > 0) return command.invalidField(1, 2);
   if (!compare(command, unit, lba * unit.blockBytes, bytes, sent)) return;
   command.moved = sent;
@@ -103,7 +103,7 @@ export function orWrite(command: Command, unit: LogicalUnit): void {
   command.moved = count;
 }
 
-/** COMPARE AND WRITE, SBC-3 5.2: writes the second half of the data when the first is what the medium holds. */
+/** COMPARE AND WRITE, SBC-3 5.2: writes the second half of the data if the first half equals the medium. */
 export function compareAndWrite(command: Command, unit: LogicalUnit): void {
   const lba = lbaOf(command);
   const blocks = command.cdb(13);

@@ -1,4 +1,4 @@
-// Carries one SCSI command out on a port: the order of checks of SAM-5 5.3.2 and SPC-4, then the command itself.
+// Carries out one SCSI command on a port: the checks in the order of SAM-5 5.3.2 and SPC-4, then the command itself.
 
 import { read, write } from "./block-commands.ts";
 import type { Command } from "./command.ts";
@@ -23,7 +23,7 @@ import type { LogicalUnit, Port } from "../unit.ts";
 /** Group code of the commands with a CDB of 16 bytes. */
 const GROUP_16 = 4;
 
-/** Bytes of a CDB by the group code in its first byte (SAM-5 5.2); 0 for groups that have none here. */
+/** Bytes of a CDB by the group code in its first byte (SAM-5 5.2); 0 for groups that are not supported. */
 function cdbBytesOf(opcode: number): number {
   switch (opcode >>> 5) {
     case 0:
@@ -40,7 +40,7 @@ function cdbBytesOf(opcode: number): number {
   }
 }
 
-/** Carries the opened command out on `port` and leaves status, sense and counts in it; `ports` is every port there is. */
+/** Carries out the opened command on `port` and leaves status, sense data and counts in it; `ports` has every port. */
 export function execute(command: Command, port: Port, ports: readonly Port[]): void {
   const opcode = command.cdb(0);
   const { unit } = port;
@@ -61,7 +61,7 @@ export function execute(command: Command, port: Port, ports: readonly Port[]): v
   carryOut(command, opcode, unit, port);
 }
 
-/** A LUN that leads nowhere: REQUEST SENSE hands the refusal out as data, everything else is refused (SPC-4 6.39). */
+/** A LUN that leads nowhere: REQUEST SENSE returns the refusal as data, everything else is refused (SPC-4 6.39). */
 function withoutUnit(command: Command, opcode: number, port: Port): void {
   if (opcode !== REQUEST_SENSE) return command.fail(KEY_ILLEGAL_REQUEST, ASC_UNIT_NOT_SUPPORTED);
   command.senseKey = KEY_ILLEGAL_REQUEST;
@@ -74,7 +74,7 @@ function lba16(command: Command): number {
   return command.cdb32(2) * 4294967296 + command.cdb32(6);
 }
 
-/** What almost every command is goes past the table. */
+/** Reads and writes, which almost all commands are, bypass the table. */
 function carryOut(command: Command, opcode: number, unit: LogicalUnit, port: Port): void {
   if (opcode === READ_16) return read(command, unit, lba16(command), command.cdb32(10));
   if (opcode === WRITE_16) return write(command, unit, lba16(command), command.cdb32(10));

@@ -1,4 +1,4 @@
-// INQUIRY with its vital product data pages, REPORT LUNS, READ CAPACITY: who a unit is and how large.
+// INQUIRY with its vital product data pages, REPORT LUNS, READ CAPACITY: a unit's identity and size.
 
 import type { Command } from "./command.ts";
 import { TRANSFER_BYTES_MAX, UNMAP_BLOCKS_MAX, UNMAP_DESCRIPTORS_MAX, WRITE_SAME_BYTES_MAX } from "./block-commands.ts";
@@ -17,7 +17,7 @@ function putText(into: Uint8Array, at: number, text: string): number {
   return text.length;
 }
 
-/** INQUIRY, SPC-4 6.6. `unit` is null when the LUN leads nowhere: peripheral qualifier 011b, nothing else works. */
+/** INQUIRY, SPC-4 6.6. `unit` is null if the LUN leads nowhere: peripheral qualifier 011b, nothing else works. */
 export function inquiry(command: Command, unit: LogicalUnit | null, port: Port): void {
   const vital = (command.cdb(1) & 1) !== 0;
   const page = command.cdb(2);
@@ -39,7 +39,7 @@ export function inquiry(command: Command, unit: LogicalUnit | null, port: Port):
   command.respond(length, allocation);
 }
 
-/** Puts the payload of a page there that a fault has put in the place of the unit's own; undefined when there is none. */
+/** Writes the payload that a fault has put in place of the unit's own page; undefined if there is none. */
 function otherPage(out: Uint8Array, payload: Uint8Array | undefined): number | undefined {
   if (payload === undefined) return undefined;
   out.set(payload, 4);
@@ -48,7 +48,7 @@ function otherPage(out: Uint8Array, payload: Uint8Array | undefined): number | u
   return 4 + payload.length;
 }
 
-/** What a broken firmware answers: lengths that promise more than there is, and designators that overlap. */
+/** The answer of broken firmware: lengths that promise more than there is, and designators that overlap. */
 function garble(out: Uint8Array, length: number, page: number): void {
   for (let i = 4; i < length; i++) out[i] = (i * 167 + page) & 0xff;
   out[2] = 0xff;
@@ -158,7 +158,7 @@ function portName(port: Port): Uint8Array {
   return name;
 }
 
-/** REPORT LUNS, SPC-4 6.33, of the LUNs that this nexus sees. */
+/** REPORT LUNS, SPC-4 6.33, with the LUNs that this nexus sees. */
 export function reportLuns(command: Command, port: Port, ports: readonly Port[]): void {
   const select = command.cdb(2);
   const allocation = command.cdb32(6);

@@ -1,4 +1,4 @@
-// GET LBA STATUS, SBC-3 5.4: which blocks are mapped and which are not, as the medium tells.
+// GET LBA STATUS, SBC-3 5.4: which blocks the medium reports as mapped and which not.
 
 import { inRange } from "./block-commands.ts";
 import type { Command } from "./command.ts";
@@ -7,10 +7,10 @@ import type { LogicalUnit } from "../unit.ts";
 const TWO_32 = 4294967296;
 const HEADER_BYTES = 8;
 const DESCRIPTOR_BYTES = 16;
-/** Most descriptors of one answer, and most scans of the medium for it, so that no command holds the reactor for long. */
+/** Most descriptors in one answer, and most scans of the medium for it, so that no command holds the reactor for long. */
 const DESCRIPTORS_MAX = 1024;
 const SCANS_MAX = 4096;
-/** Bytes of one scan: what fits a medium's call, and whole blocks. */
+/** Bytes of one scan: whole blocks, and no more than a medium's call takes. */
 const SCAN_BYTES_MAX = 1_073_741_824;
 const MEDIUM_BLOCK_BYTES = 512;
 /** Provisioning status. */
@@ -51,7 +51,7 @@ export function getLbaStatus(command: Command, unit: LogicalUnit): void {
   command.respond(end, allocation);
 }
 
-/** Blocks from `lba` on that are alike: negative when they are not mapped. A block counts as mapped when any of it is. */
+/** Blocks from `lba` on that are alike: negative if they are unmapped. A block counts as mapped if any part of it is. */
 function runAt(unit: LogicalUnit, lba: number): number {
   const offset = lba * unit.blockBytes;
   const bytes = Math.min((unit.blocks - lba) * unit.blockBytes, SCAN_BYTES_MAX);

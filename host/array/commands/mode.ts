@@ -39,7 +39,7 @@ export function modeSense(command: Command, unit: LogicalUnit, long: boolean): v
     out[at + 1] = 0x0a;
     if (current && unit.array.descriptorSense) out[at + 2] = 0x04;
     if (current) out[at + 3] = 0x10;
-    // TAS: aborted by another nexus is told as TASK ABORTED.
+    // TAS: a command aborted by another nexus ends with TASK ABORTED.
     if (current) out[at + 5] = 0x40;
     at += 12;
   }
@@ -54,7 +54,7 @@ export function modeSense(command: Command, unit: LogicalUnit, long: boolean): v
   command.respond(at, allocation);
 }
 
-/** REQUEST SENSE, SPC-4 6.39: a pending unit attention is handed out as data, and is then no longer pending. */
+/** REQUEST SENSE, SPC-4 6.39: a pending unit attention is returned as data, and is then no longer pending. */
 export function requestSense(command: Command, port: Port): void {
   const descriptorFormat = (command.cdb(1) & 1) !== 0;
   const attention = port.takeAttention();

@@ -1,9 +1,9 @@
-// REPORT SUPPORTED OPERATION CODES (SPC-4 6.34): which commands there are, and which bits of their CDBs count.
+// REPORT SUPPORTED OPERATION CODES (SPC-4 6.34): the supported commands, and the bits of their CDBs that count.
 
 import type { Command } from "./command.ts";
 import type { LogicalUnit, Port } from "../unit.ts";
 
-/** What carries out a command: a unit and the port it was reached by. */
+/** A command's handler: gets the unit and the port it was reached through. */
 export type Handler = (command: Command, unit: LogicalUnit, port: Port) => void;
 
 /** A command as the report describes it. */
@@ -11,9 +11,9 @@ export interface CommandKind {
   readonly opcode: number;
   /** Service action, or -1 for a command that has none. */
   readonly action: number;
-  /** The bits of the CDB that are looked at; opcode and service action stand in it as themselves (SPC-4 6.34.3). */
+  /** The bits of the CDB that count; opcode and service action appear in it as they are (SPC-4 6.34.3). */
   readonly usage: Uint8Array;
-  /** What carries it out; null: `execute` does, before it looks where the LUN leads. */
+  /** Its handler; null: `execute` handles it, before it looks up the LUN. */
   readonly run: Handler | null;
 }
 
@@ -39,7 +39,7 @@ export function reportOperationCodes(command: Command, kinds: readonly CommandKi
     case ALL:
       return reportAll(command, kinds, timeouts);
     case ONE_BY_OPCODE:
-      // A command that has service actions is asked for with one.
+      // A command with service actions is queried with one.
       return acting ? command.invalidField(2, 2) : reportOne(command, ofOpcode[0], timeouts);
     case ONE_BY_ACTION:
       return ofOpcode.length > 0 && !acting ? command.invalidField(2, 2) : reportOne(command, named, timeouts);

@@ -68,10 +68,10 @@ export function persistentReserveIn(command: Command, unit: LogicalUnit): void {
   command.respond(length, command.cdb16(7));
 }
 
-/** A full status descriptor with a TransportID for SAS behind it (SPC-4 6.15.5, 7.6.4.6). */
+/** A full status descriptor followed by a TransportID for SAS (SPC-4 6.15.5, 7.6.4.6). */
 const FULL_STATUS_BYTES = 48;
 
-/** READ FULL STATUS, SPC-4 6.15.5: which initiator port is registered through which target port. Answers its length. */
+/** READ FULL STATUS, SPC-4 6.15.5: which initiator port is registered through which target port. Returns its length. */
 function fullStatus(command: Command, unit: LogicalUnit): number {
   const { response: out, responseView: view } = command;
   const held = unit.reservations;
@@ -105,7 +105,7 @@ export function persistentReserveOut(command: Command, unit: LogicalUnit, port: 
   const { bytes, buffer } = command;
   const key = getKey(bytes, buffer);
   const actionKey = getKey(bytes, buffer + 8);
-  // SPEC_I_PT, ALL_TG_PT and APTPL are not offered (REPORT CAPABILITIES says so).
+  // SPEC_I_PT, ALL_TG_PT and APTPL are not supported (REPORT CAPABILITIES says so).
   if (((bytes[buffer + 20] ?? 0) & 0x0d) !== 0) return command.invalidListField(20);
   command.wanted = 24;
   command.moved = 24;
@@ -169,7 +169,7 @@ function clear(unit: LogicalUnit, port: Port): void {
   unit.reservations.generation++;
 }
 
-/** PREEMPT (SPC-4 5.13.11.4): takes registrations with a key away, and the reservation with its holder's. */
+/** PREEMPT (SPC-4 5.13.11.4): removes registrations with a key, and the reservation with its holder's. */
 function preempt(command: Command, unit: LogicalUnit, port: Port, victimKey: string): void {
   const held = unit.reservations;
   const type = command.cdb(2) & 0x0f;

@@ -1,4 +1,4 @@
-// Which faults an array has, and the clock that starts, toggles and lifts them.
+// The faults of an array, and the clock that starts, toggles and lifts them.
 
 import { ArrayError } from "../errors.ts";
 import { PortFault, PortFaults, type SeededRandom } from "./fault-state.ts";
@@ -17,7 +17,7 @@ import {
 import type { LogicalUnit, Port } from "../unit.ts";
 
 const NS_PER_MS = 1_000_000;
-/** Nexus number of the host that faults of kind `reservation` speak of; no real nexus has it. */
+/** Nexus number of the other host in faults of kind `reservation`; no real nexus has it. */
 const FOREIGN_NEXUS = 1_000_000;
 const FOREIGN_KEY = "f0f0f0f0f0f0f0f0";
 /** MODE PARAMETERS CHANGED. */
@@ -28,7 +28,7 @@ interface Entry {
   readonly request: FaultRequest;
   readonly ports: ReadonlySet<Port>;
   state: "waiting" | "active";
-  /** What lifting it has to undo, last first. */
+  /** What lifting it has to undo, in reverse order. */
   readonly undo: (() => void)[];
 }
 
@@ -38,12 +38,12 @@ interface Alarm {
   readonly act: (nowNs: number) => void;
 }
 
-/** What the book needs to know of the array. */
+/** What the book needs from the array. */
 export interface FaultHost {
   readonly ports: readonly Port[];
   readonly units: readonly LogicalUnit[];
   readonly random: SeededRandom;
-  /** Does something with all commands in flight. */
+  /** Acts on all commands in flight. */
   inFlight(act: (engine: Engine) => void): void;
 }
 
@@ -54,14 +54,14 @@ export class FaultBook {
   readonly #states = new Map<string, Overrides<number>>();
   #alarms: Alarm[] = [];
   #nextId = 1;
-  /** [0]: when the next fault starts, toggles or ends, ns; Infinity when none does. */
+  /** [0]: when the next fault starts, toggles or ends, ns; Infinity if none does. */
   readonly next = Float64Array.of(Infinity);
 
   constructor(host: FaultHost) {
     this.#host = host;
   }
 
-  /** Takes a fault in. Throws ARRAY_FAULT when it is wrong or strikes no port. Answers its id. */
+  /** Adds a fault and returns its id. Throws ARRAY_FAULT if it is wrong or applies to no port. */
   add(request: FaultRequest, nowNs: number): number {
     checkFault(request);
     const ports = new Set(this.#host.ports.filter((port) => matches(request.where ?? {}, port)));
@@ -77,7 +77,7 @@ export class FaultBook {
     return entry.id;
   }
 
-  /** Lifts a fault. Answers false when there is none with this id. */
+  /** Lifts a fault. Returns false if there is none with this id. */
   lift(id: number): boolean {
     const entry = this.#entries.get(id);
     if (entry === undefined) return false;
@@ -100,7 +100,7 @@ export class FaultBook {
     return reports;
   }
 
-  /** Does everything that is due at `nowNs`, in the order of time. */
+  /** Does everything that is due at `nowNs`, in order of time. */
   run(nowNs: number): void {
     while ((this.next[0] as number) <= nowNs) {
       const alarm = this.#alarms.shift();
@@ -151,7 +151,7 @@ export class FaultBook {
     else if (forMs !== undefined) this.#alarm(entry, nowNs + forMs * NS_PER_MS, () => this.lift(entry.id));
   }
 
-  /** Puts a fault into force. Answers true when it is over at once. */
+  /** Puts a fault into force. Returns true if it is over at once. */
   #apply(entry: Entry, nowNs: number): boolean {
     const { fault } = entry.request;
     switch (fault.kind) {
@@ -192,7 +192,7 @@ export class FaultBook {
     }
   }
 
-  /** Lets the fault strike every command on its ports from now on. */
+  /** Applies the fault to every command on its ports from now on. */
   #attach(entry: Entry): PortFault[] {
     const { fault, when } = entry.request;
     const made: PortFault[] = [];
@@ -212,7 +212,7 @@ export class FaultBook {
   /** What the fault does to commands in flight, now and when it is lifted. */
   #begin(entry: Entry, nowNs: number): void {
     const { fault, when } = entry.request;
-    // A fault that strikes single commands does nothing to those in flight.
+    // A fault that affects single commands does nothing to those in flight.
     if (when !== undefined && Object.values(when).some((value) => value !== undefined)) return;
     if (fault.kind === "port-down") {
       this.#host.inFlight((engine) =>
@@ -279,7 +279,7 @@ export class FaultBook {
   #applyRemap(entry: Entry, index: number | null, silent: boolean): void {
     for (const port of entry.ports) {
       const lead = (to: LogicalUnit | null): void => {
-        // What the port has accepted was meant for the unit it led to: it must not reach the other one.
+        // Commands that the port has accepted were meant for the old unit: they must not reach the new one.
         this.#host.inFlight((engine) => engine.inFlight.endAll(new Set([port]), HOST_TRANSPORT_DISRUPTED, true));
         port.leadTo(to);
         if (!silent) port.attend(ASC_LUNS_CHANGED);
@@ -313,7 +313,7 @@ export class FaultBook {
     }
   }
 
-  /** Every array that a port of the set belongs to goes through a power cycle. */
+  /** Power-cycles every array that a port of the set belongs to. */
   #powerLoss(struck: ReadonlySet<Port>, keep: number): void {
     const arrays = new Set([...struck].map((port) => port.arrayIndex));
     const ports = new Set(this.#host.ports.filter((port) => arrays.has(port.arrayIndex)));

@@ -1,4 +1,4 @@
-// The faults in force on one port, in the form in which a command meets them.
+// The faults in force on one port, in the form that commands meet.
 
 import type { Command } from "../commands/command.ts";
 import type { Fault, FaultFilter } from "./faults.ts";
@@ -21,16 +21,16 @@ export class SeededRandom {
   }
 }
 
-/** One fault on one port, with what it has to remember there. */
+/** One fault on one port, with its state there. */
 export class PortFault {
   readonly id: number;
   readonly fault: Fault;
   readonly #filter: FaultFilter;
   readonly #random: SeededRandom;
   #left: number;
-  /** Commands seen, for faults that strike every n-th one. */
+  /** Commands seen, for faults that affect every n-th one. */
   seen = 0;
-  /** Flapping: whether the port is gone just now. */
+  /** Flapping: whether the port is gone at the moment. */
   down = true;
 
   constructor(id: number, fault: Fault, filter: FaultFilter, random: SeededRandom) {
@@ -41,7 +41,7 @@ export class PortFault {
     this.#left = filter.times ?? Infinity;
   }
 
-  /** True when the fault strikes this command; uses up one of its `times`. */
+  /** True if the fault affects this command; uses up one of its `times`. */
   strikes(command: Command): boolean {
     if (this.#left <= 0 || !this.#concerns(command)) return false;
     const { probability } = this.#filter;
@@ -50,7 +50,7 @@ export class PortFault {
     return true;
   }
 
-  /** Whether the filter names single commands by operation code or page. */
+  /** Whether the filter selects commands by operation code or page. */
   get namesCommands(): boolean {
     const { opcode, page, commands } = this.#filter;
     return opcode !== undefined || page !== undefined || commands === "inquiry";
@@ -95,11 +95,11 @@ export class PortFault {
   }
 }
 
-/** Bytes of an UNMAP's parameter list before its descriptors, and of one of those (SBC-3 5.28). */
+/** Bytes of an UNMAP's parameter list before its descriptors, and of one descriptor (SBC-3 5.28). */
 const LIST_HEADER_BYTES = 8;
 const DESCRIPTOR_BYTES = 16;
 
-/** Whether one of an UNMAP's descriptors, which lie in its data, touches a block of the range. */
+/** Whether one of an UNMAP's descriptors, which are in its data, touches a block in the range. */
 function unmaps(command: Command, firstLba: number, lastLba: number): boolean {
   const { bytes, buffer } = command;
   const view = new DataView(bytes.buffer, bytes.byteOffset + buffer, command.bufferBytes);
@@ -115,12 +115,12 @@ export class PortFaults {
   readonly list: PortFault[] = [];
   nonsensePages = false;
   corruptSense = false;
-  /** Payloads of VPD pages that are not the unit's own. */
+  /** Payloads of VPD pages that replace the unit's own. */
   readonly pages = new Map<number, Uint8Array>();
-  /** The host keeps what is meant for the port. */
+  /** The host holds back commands for the port. */
   queued = false;
 
-  /** Has to be called whenever `list` changed. */
+  /** Has to be called whenever `list` has changed. */
   refresh(): void {
     this.nonsensePages = this.list.some(({ fault }) => fault.kind === "nonsense-pages");
     this.queued = this.list.some(({ fault }) => fault.kind === "queued");

@@ -1,5 +1,5 @@
-// The faults an emulated array can be told to have: what they are, where and when they strike. Plain data, so that the
-// API, the command line and a simulation's seed can all make them; checked here once.
+// The faults that an emulated array can be given: what they are, where and when they apply. Plain data, so that the
+// API, the command line and a simulation's seed can all create them; checked here once.
 
 import { ArrayError } from "../errors.ts";
 import { isReservationType } from "../reservations.ts";
@@ -7,7 +7,7 @@ import { isReservationType } from "../reservations.ts";
 /** What goes wrong. Times are milliseconds. */
 export type Fault =
   /**
-   * Every command ends with this outcome and changes nothing. Sense is sent with status 2 only; `deferred`: it is about
+   * Every command ends with this outcome and changes nothing. Sense data is sent only with status 2; `deferred`: it is about
    * commands that were answered long ago (SPC-4 4.5.1, response codes 71h and 73h).
    */
   | {
@@ -20,9 +20,9 @@ export type Fault =
       readonly deferred?: boolean;
     }
   /**
-   * A black hole: commands vanish. `execution`: whether their effect takes place (`never`, `at-once`, or `on-lift`:
-   * late, with the answer, when the fault is lifted). `giveUp` false: the host does not time them out either, only a
-   * reset or lifting the fault ends them. `resetMs`: how long a reset takes.
+   * A black hole: commands vanish. `execution`: when their effect takes place (`never`, `at-once`, or `on-lift`:
+   * late, with the answer, when the fault is lifted). `giveUp` false: the host does not time them out either; only a
+   * reset, or lifting the fault, ends them. `resetMs`: how long a reset takes.
    */
   | {
       readonly kind: "no-answer";
@@ -31,14 +31,14 @@ export type Fault =
       readonly resetMs?: number;
     }
   /**
-   * The host keeps every command in its queue, as a kernel does while a link is down and nothing fails fast: no timeout
-   * runs and no reset ends them. When it is lifted they are delivered, in order. What the device had before, goes on.
+   * The host keeps every command in its queue, as a kernel does while a link is down without fast failure: no timeout
+   * runs and no reset ends them. When the fault is lifted they are delivered, in order. Commands the device already had go on.
    */
   | { readonly kind: "queued" }
-  /** Service takes `factor` times as long, and `delayMs` more. */
+  /** Service takes `factor` times as long, plus `delayMs`. */
   | { readonly kind: "slow"; readonly factor?: number; readonly delayMs?: number }
   /**
-   * The effect takes place `delayMs` after acceptance. `answer` false: its answer is lost. When the host's timeout comes
+   * The effect takes place `delayMs` after acceptance. `answer` false: its answer is lost. If the host's timeout comes
    * first (and `giveUp` is not false) it ends the command; the effect then takes place only with `landsAfterGiveUp`.
    */
   | {
@@ -48,7 +48,7 @@ export type Fault =
       readonly giveUp?: boolean;
       readonly landsAfterGiveUp?: boolean;
     }
-  /** The port works for `upMs`, then is gone for `downMs`, and so on; it starts with being gone. */
+  /** The port works for `upMs`, then is gone for `downMs`, and so on; it starts out gone. */
   | {
       readonly kind: "flapping";
       readonly upMs: number;
@@ -63,33 +63,33 @@ export type Fault =
   /** The port is gone: each command, also those in flight, ends with a host status (default 0x0e, transport disrupted). */
   | { readonly kind: "port-down"; readonly hostStatus?: number }
   /**
-   * Commands move `missingBytes` less than they should, with GOOD status and a residual: READs, or the commands that the
-   * filter names by operation code or page.
+   * Commands transfer `missingBytes` less than they should, with GOOD status and a residual: READs, or the commands that the
+   * filter selects by operation code or page.
    */
   | { readonly kind: "short-data"; readonly missingBytes: number }
   /** Sense data is noise. */
   | { readonly kind: "corrupt-sense" }
   /** VPD pages are noise with a wrong length. */
   | { readonly kind: "nonsense-pages" }
-  /** The VPD page has this payload, in hexadecimal digits, behind its header of 4 bytes; page 00 does not change by it. */
+  /** The VPD page has this payload, in hexadecimal, after its header of 4 bytes; page 00 does not change. */
   | { readonly kind: "vpd-page"; readonly page: number; readonly payload: string }
   /**
    * The target port group's asymmetric access state (ALUA_*); 2A/06 unless `silent`. Lifting it restores the old one.
-   * `transitionS`: how long the unit says from then on that an implicit transition may take (0: it does not say).
+   * `transitionS`: how long an implicit transition may take, as the unit reports from then on (0: not reported).
    */
   | { readonly kind: "alua"; readonly state: number; readonly silent?: boolean; readonly transitionS?: number }
   /** The LUN leads to another unit of the array (null: to none); 3F/0E unless `silent`. Lifting it leads back. */
   | { readonly kind: "remap"; readonly unit: number | null; readonly silent?: boolean }
-  /** The unit has another number of blocks from now on; 2A/09. Stays when lifted. */
+  /** The unit has another number of blocks from now on; 2A/09. Lifting does not undo it. */
   | { readonly kind: "capacity"; readonly blocks: number }
   /** The unit is write-protected; 2A/01. */
   | { readonly kind: "write-protect" }
   /** Another host holds a persistent reservation of this type. */
   | { readonly kind: "reservation"; readonly type: number }
-  /** The array loses power and comes back at once: the volatile write cache is lost but for `keep` (0 to 1) of it. */
+  /** The array loses power and comes back at once: the volatile write cache is lost except for `keep` (0 to 1) of it. */
   | { readonly kind: "power-loss"; readonly keep?: number };
 
-/** Where a fault strikes: on every port that has all the given properties. Nothing given: on all. */
+/** Where a fault applies: on every port that has all the given properties. Nothing given: on all. */
 export interface FaultPlace {
   /** Name of an array. */
   readonly array?: string;
@@ -106,22 +106,22 @@ export interface FaultPlace {
 
 const FAULT_COMMANDS = ["all", "io", "reads", "writes", "other", "inquiry"] as const;
 
-/** Which commands a fault strikes; for the kinds that act on single commands. */
+/** Which commands a fault affects, for the kinds that act on single commands. */
 export interface FaultFilter {
-  /** `io`: reads and writes. `other`: everything but these. `inquiry`: standard INQUIRY alone. Default: all. */
+  /** `io`: reads and writes. `other`: everything else. `inquiry`: only standard INQUIRY. Default: all. */
   readonly commands?: (typeof FAULT_COMMANDS)[number];
-  /** Commands with this operation code only. */
+  /** Only commands with this operation code. */
   readonly opcode?: number;
-  /** Commands only that have these bits in byte 1 of their CDB: 0x08 is FUA of a WRITE, 0x20 the extended header of MAINTENANCE IN. */
+  /** Only commands with these bits in byte 1 of their CDB: 0x08 is FUA of a WRITE, 0x20 the extended header of MAINTENANCE IN. */
   readonly bits?: number;
-  /** INQUIRY for this VPD page only. */
+  /** Only INQUIRY for this VPD page. */
   readonly page?: number;
-  /** Reads and writes that touch a block of this range. */
+  /** Reads and writes that touch a block in this range. */
   readonly firstLba?: number;
   readonly lastLba?: number;
-  /** Share of the commands, 0 to 1. */
+  /** Fraction of the commands, 0 to 1. */
   readonly probability?: number;
-  /** Only so many commands of each port. */
+  /** Only this many commands on each port. */
   readonly times?: number;
 }
 
@@ -130,9 +130,9 @@ export interface FaultRequest {
   readonly fault: Fault;
   readonly where?: FaultPlace;
   readonly when?: FaultFilter;
-  /** Starts after so many ms; default at once. */
+  /** Starts after this many ms; default: at once. */
   readonly afterMs?: number;
-  /** Is lifted after so many ms from its start; default never. */
+  /** Is lifted this many ms after its start; default: never. */
   readonly forMs?: number;
 }
 
@@ -140,7 +140,7 @@ export interface FaultRequest {
 export interface FaultReport extends FaultRequest {
   readonly id: number;
   readonly state: "waiting" | "active";
-  /** Ports it strikes. */
+  /** Ports it applies to. */
   readonly ports: number;
 }
 
@@ -162,7 +162,7 @@ function oneOf(parameter: string, value: unknown, allowed: readonly string[]): v
 const BYTE = 255;
 const MS_MAX = 2 ** 40;
 
-/** Checks a fault that came from outside. Throws ARRAY_FAULT naming the parameter, the value and what is allowed. */
+/** Checks a fault from outside. Throws ARRAY_FAULT naming the parameter, the value and what is allowed. */
 export function checkFault(request: FaultRequest): void {
   const { fault, when } = request;
   number("afterMs", request.afterMs, 0, MS_MAX, false);

@@ -1,5 +1,5 @@
-// A value that several faults want to be different at the same time: the latest one in force wins, and when the last one
-// is lifted the value is what it was, in whatever order they come and go.
+// A value that several faults override at the same time: the latest one in force wins, and when the last one
+// is lifted the original value is back, in whatever order they come and go.
 
 export class Overrides<T> {
   readonly #base: T;
@@ -10,13 +10,13 @@ export class Overrides<T> {
     this.#base = base;
   }
 
-  /** The fault `id` wants `value`. Answers the value in force. */
+  /** The fault `id` wants `value`. Returns the value in force. */
   set(id: number, value: T): T {
     this.#values.set(id, value);
     return value;
   }
 
-  /** The fault `id` is lifted. Answers the value in force. */
+  /** The fault `id` is lifted. Returns the value in force. */
   lift(id: number): T {
     this.#values.delete(id);
     let value = this.#base;
@@ -24,7 +24,7 @@ export class Overrides<T> {
     return value;
   }
 
-  /** No fault has a wish left. */
+  /** No fault overrides the value any more. */
   get empty(): boolean {
     return this.#values.size === 0;
   }
