@@ -1,4 +1,4 @@
-// Settings of the daemon: where it listens, what it writes down, how large its tables are. All are read at the start.
+// Settings of the daemon: where it listens, what it records, how large its tables are. All are read at start.
 
 import { LOG_LEVELS } from "./names.ts";
 import type { SettingTable } from "./setting.ts";

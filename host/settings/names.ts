@@ -15,9 +15,9 @@ export const POLICY_NAMES = [
   "power-of-two",
 ] as const;
 
-/** What the daemon says of itself, the most important first: each level takes in those before it. */
+/** Log levels, the most important first: each level includes those before it. */
 export const LOG_LEVELS = ["error", "warning", "info", "debug"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** Faults of a path that the core remembers, so the most that may be counted before it is kept out. */
+/** Faults per path that the core remembers, and so the largest count before a path becomes marginal. */
 export const MARGINAL_COUNT_MAX = 16;

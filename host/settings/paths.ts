@@ -1,4 +1,4 @@
-// Settings of units and paths: which there are, how they are used, when they count as lost.
+// Settings of units and paths: which ones exist, how they are used, when they count as lost.
 
 import { MARGINAL_COUNT_MAX } from "./names.ts";
 import { PROFILES, type SettingTable } from "./setting.ts";

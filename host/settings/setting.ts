@@ -1,4 +1,4 @@
-// What one entry of the table of settings says. The table stands in table.ts and its parts; it is data only, so that the daemon, the
+// The form of an entry in the table of settings. The table is in table.ts and its parts; it is only data, so that the daemon, the
 // core's defaults, the documents and the commands can all be made from it.
 
 import type * as abi from "../abi.ts";
@@ -9,16 +9,16 @@ type AbiName = keyof typeof abi;
 type CoreProperty = Extract<AbiName, `UNIT_SET_${string}` | `MODE_${string}`>;
 
 interface Common {
-  /** What it means, in a sentence without its full stop; `code` as in Markdown. */
+  /** Its meaning, a sentence without a full stop; `code` as in Markdown. */
   readonly says: string;
-  /** The key by which `[[units]]` sets it for a single unit. */
+  /** The key with which `[[units]]` sets it for a single unit. */
   readonly perUnit?: string;
-  /** A command may set it, too; that then holds over the file. */
+  /** A command may set it, too, and then wins over the file. */
   readonly byCommand?: true;
-  /** A reload notes the change only. `source`: only when it changes between real devices and the emulated array. */
+  /** A reload only notes the change. `source`: only if it changes between real devices and the emulated array. */
   readonly restart?: true | "source";
   readonly core?: CoreProperty;
-  /** What holds when it is left out, where that is no plain default. */
+  /** What applies if it is left out and there is no plain default. */
   readonly otherwise?: string;
 }
 
@@ -30,13 +30,13 @@ interface Whole extends Common {
   readonly default?: number;
   /** The default of each `profile`, in place of a plain one. */
   readonly profiles?: Readonly<Record<Profile, number>>;
-  /** The default where devices are real; the emulated array knows it by itself. */
+  /** The default for real devices; the emulated array has its own. */
   readonly forDevices?: number;
-  /** What one counts in the core. */
+  /** Core units per unit of the setting. */
   readonly coreScale?: number;
 }
 
-/** A number that need not be whole, of `_percent`. */
+/** A number with a fraction, for `_percent`. */
 interface Share extends Common {
   readonly type: "share";
   readonly min: number;
@@ -50,7 +50,7 @@ interface Flag extends Common {
   readonly default?: boolean;
 }
 
-/** One of a few texts. In the core: its place among them. */
+/** One of a few texts. In the core: its index among them. */
 interface Choice extends Common {
   readonly type: "choice";
   readonly values: readonly string[];
@@ -74,19 +74,19 @@ interface Text extends Common {
   readonly default?: string;
 }
 
-/** A value with a shape of its own, whose schema is written by hand (host/control/schemas/configuration.ts). */
+/** A structured value, whose schema is written by hand (host/control/schemas/configuration.ts). */
 interface Made extends Common {
   readonly type: "made";
-  /** What it may be, for documents. */
+  /** Its allowed values, for documents. */
   readonly values: string;
   readonly default?: string;
 }
 
 export type Setting = Whole | Share | Flag | Choice | Size | Place | Text | Made;
 
-/** Dotted keys, as they stand in the file; `units.` are those that only `[[units]]` has. */
+/** Dotted keys, as in the file; `units.` are those that only `[[units]]` has. */
 export type SettingTable = Readonly<Record<string, Setting>>;
 
-/** What the three times of path patrol are: ours, and the original's of 2004. */
+/** The three times of path patrol: ours, and those of the original of 2004. */
 export const PROFILES = ["default", "classic"] as const;
 type Profile = (typeof PROFILES)[number];

@@ -1,6 +1,6 @@
-// The one table of settings: what each is called, may be, is without being set, means, where it may be set, and what it is in the core. The
-// configuration's schema, what is in force, the calls of the core, the core's own defaults (assembly/defaults.ts), the tables of
-// docs/configuration.md and pathmanager.toml(5) are made from it. docs/contributing.md says how a setting is added.
+// The one table of settings: each one's name, range, default and meaning, where it may be set, and its counterpart in the core. The
+// configuration's schema, the settings in force, the calls of the core, the core's own defaults (assembly/defaults.ts), the tables of
+// docs/configuration.md and pathmanager.toml(5) are made from it. docs/contributing.md says how to add a setting.
 
 import { ARRAY_SETTINGS } from "./array.ts";
 import { DAEMON_SETTINGS } from "./daemon.ts";
@@ -12,14 +12,14 @@ export const SETTINGS = { ...PATH_SETTINGS, ...DAEMON_SETTINGS, ...ARRAY_SETTING
 type Settings = typeof SETTINGS;
 export type Key = keyof Settings;
 
-/** The names within a section of the file; of the section "" those outside any. */
+/** The names in a section of the file; for the section "" those outside any section. */
 export type NameIn<Section extends string> = Section extends ""
   ? Exclude<Key, `${string}.${string}`>
   : {
       [K in Key]: K extends `${Section}.${infer Name}` ? (Name extends `${string}.${string}` ? never : Name) : never;
     }[Key];
 
-/** The entry of a name in a section. */
+/** The entry for a name in a section. */
 export type EntryIn<Section extends string, Name extends string> = Section extends ""
   ? Name extends Key
     ? Settings[Name]
@@ -37,7 +37,7 @@ export const sectionOf = (key: string): string => key.slice(0, Math.max(0, key.l
 /** The rest of it. */
 export const nameOf = (key: string): string => key.slice(key.lastIndexOf(".") + 1);
 
-/** What the setting of a unit or of the whole is in the core; null: the core does not know it. */
+/** The core's counterpart of a setting, for a unit or global; null: the core has none. */
 export function coreNumber(setting: Setting, value: unknown): number | null {
   if (typeof value === "boolean") return value ? 1 : 0;
   if (typeof value === "number") return value * ("coreScale" in setting ? (setting.coreScale ?? 1) : 1);
@@ -45,7 +45,7 @@ export function coreNumber(setting: Setting, value: unknown): number | null {
   return at === -1 ? null : at;
 }
 
-/** What holds where nobody has set anything, with the profile `default`; undefined: that depends on more than the table. */
+/** The default, with the profile `default`; undefined: it depends on more than the table. */
 export function defaultOf(setting: Setting): string | number | boolean | undefined {
   if (setting.type === "whole" && setting.profiles !== undefined) return setting.profiles.default;
   return "default" in setting ? setting.default : undefined;
