@@ -1,8 +1,8 @@
-// `npm run bench -- balance`: the latency that I/O gets from each policy, in simulated queues around the shipped code.
+// `npm run bench -- balance`: the latency of I/O under each policy, in simulated queues around the shipped code.
 //
 // A discrete-event simulation (bench/balance/): the policies are the core's own bytes, the queues and loads a model. Two
-// references: the oracle knows the true mean service times of every path and what waits where, and takes the shortest
-// expected delay; `ratio` is oracle over policy. The clairvoyant knows the luck of every single command beforehand: a
+// references: the oracle knows the true mean service times of every path and every queue, and takes the shortest
+// expected delay; `ratio` is oracle over policy. The clairvoyant knows the luck of every command beforehand: a
 // bound that nobody can reach. docs/balancing.md says what the figures mean.
 
 import * as abi from "../host/abi.ts";
@@ -20,13 +20,13 @@ export interface Options {
   /** Commands of a run. */
   readonly count: number;
   readonly seeds: readonly number[];
-  /** Policies beside adaptive and least in flight as well. */
+  /** Other policies than adaptive and least in flight, too. */
   readonly all: boolean;
 }
 
 const usual: Options = { count: 200_000, seeds: [1, 2, 3], all: true };
 
-/** Part of a run that is not counted: queues and estimates start from nothing. */
+/** Fraction of a run that is not counted: queues and estimates start empty. */
 const WARM_PART = 0.2;
 const PARTS = [0.5, 0.99, 0.999];
 
@@ -36,7 +36,7 @@ function ours(policy: number, weighted = false): Make {
   return (what) => policyChooser(what, policy, weighted ? speeds(what) : undefined);
 }
 
-/** What a knowing operator would give as weights: the true speeds of the paths for the mix. */
+/** The weights a well-informed operator would set: the true speeds of the paths for the mix. */
 function speeds({ paths, mix }: Case): number[] {
   const mean = paths.map((path) => mix.reduce((ns, { part, bytes }) => ns + part * meanNs(path, bytes), 0));
   const slowest = Math.max(...mean.map((ns, slot) => ns / (paths[slot]?.servers ?? 1)));
@@ -69,7 +69,7 @@ export function figures(what: Case, make: Make, { count, seeds }: Options): numb
 
 const rounded = (value: number): number => Number(value.toPrecision(4));
 
-/** How many commands a case takes: cases with troubles have to last 9 s. */
+/** The number of commands in a case: cases with faults have to last 9 s. */
 function countOf(what: Case, count: number): number {
   return what.stationary ? count : Math.ceil(9e9 * what.load * capacity(what));
 }
@@ -97,14 +97,14 @@ function rowsOf(what: Case, options: Options): Row[] {
   });
 }
 
-/** What finitely many queues take where that is more than 1 % above theory, by the second method. */
+/** The time with finitely many queues where it is more than 1 % above theory, by the second method. */
 const CHAIN_STEPS = 30_000_000;
 
 /**
- * The self-test: mean time in system of two random choices, within 1 %. Against theory, which is the limit of many
+ * The self-test: mean time in system with two random choices, within 1 %. Against theory, which is the limit of many
  * queues: 100 of them up to load 0.8, 500 at load 0.9. There 100 queues are 1.2 % above the theory, and are compared with
- * what the Markov chain of 100 queues says.
- * @throws when a figure is further off
+ * the Markov chain of 100 queues.
+ * @throws if a figure is further off
  */
 export function supermarket(count = 2_000_000): Row[] {
   const tests = [
@@ -133,7 +133,7 @@ export function supermarket(count = 2_000_000): Row[] {
   });
 }
 
-/** Runs the suite. @throws when the self-test fails */
+/** Runs the suite. @throws if the self-test fails */
 export function balance(log: (line: string) => void = () => {}, options: Options = usual): Row[] {
   log("self-test");
   const rows = supermarket();

@@ -1,4 +1,4 @@
-// The host's side of the core's rings for the block door: an embedder that asks for something new as soon as it has an answer.
+// The host's side of the core's rings for the block door: an embedder that makes a new request as soon as it has an answer.
 
 import * as abi from "../host/abi.ts";
 import type { Core } from "../host/reactor/core.ts";
@@ -12,7 +12,7 @@ export class BlockHost extends DeviceRings implements BenchHost {
   readonly #entries: number;
   readonly #told: number;
   readonly #client: number;
-  /** Where the requests' own buffers are; 0: the core lends buffers. */
+  /** Address of the requests' own buffers; 0: the core lends buffers. */
   readonly #region: number;
   /** Requests made. */
   #made = 0;

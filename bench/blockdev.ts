@@ -1,5 +1,5 @@
 // `npm run bench -- blockdev`: a client's view. fio's nbd engine against this export and two other NBD servers, in turn
-// within one run, so that whatever else the machine does meets all of them. See docs/nbd.md for what not to conclude.
+// within one run, so that the machine's other work affects all of them. See docs/nbd.md for what not to conclude.
 
 import { randomFillSync } from "node:crypto";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -114,8 +114,8 @@ function rowsOf(load: Load, results: ReadonlyMap<string, readonly Measured[]>): 
 /**
  * Runs the suite.
  *
- * @param log gets a line of progress now and then
- * @throws when a program is missing or a server or fio fails
+ * @param log called with a line of progress now and then
+ * @throws if a program is missing or a server or fio fails
  */
 export async function blockdev(log: (line: string) => void = () => {}): Promise<Row[]> {
   const missing = ensurePackages(PROGRAMS);
@@ -124,7 +124,7 @@ export async function blockdev(log: (line: string) => void = () => {}): Promise<
   const peers: NbdPeer[] = [];
   try {
     for (const start of [pathmanager, nbdkit, qemuNbd]) peers.push(await start(folder, BYTES));
-    // The same bytes everywhere: what was never written is cheaper to read, and not alike for each.
+    // The same bytes everywhere: unwritten data is cheaper to read, and not equally so for each.
     const image = join(folder, "image.raw");
     writeFileSync(image, randomFillSync(Buffer.alloc(BYTES)));
     for (const peer of peers) await run("nbdcopy", [image, peer.uri]);

@@ -1,4 +1,4 @@
-// A daemon on the emulated array, in a folder of its own, started as `pathmanagerd` starts itself.
+// A daemon on the emulated array, in its own folder, started the way `pathmanagerd` starts itself.
 
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
@@ -11,7 +11,7 @@ const PROGRAM = new URL("../host/cli/bin/pathmanagerd.js", import.meta.url).path
 const POLL_MS = 5;
 const START_MS_MAX = 120_000;
 
-/** Options of Node in the first line of a program. */
+/** Node's options in the first line of a program. */
 function nodeOptions(file: string): string[] {
   const first = readFileSync(file, "utf8").split("\n", 1)[0] ?? "";
   return first.split(" ").filter((word) => word.startsWith("--"));
@@ -32,7 +32,7 @@ export class BenchDaemon {
     this.client = new Client(this.socket);
   }
 
-  /** Starts one and waits until it answers. @param more TOML in front of the folder's own settings */
+  /** Starts one and waits until it answers. @param more TOML before the folder's own settings */
   static async start(more: string): Promise<{ readonly daemon: BenchDaemon; readonly startMs: number }> {
     const folder = mkdtempSync(join(tmpdir(), "pathmanager-bench-"));
     const sockets = `[sockets]\napi = "${folder}/api.sock"\nnbd = "${folder}/nbd.sock"\n`;

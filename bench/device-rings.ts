@@ -1,5 +1,5 @@
-// What every host of these benches does for the core: SCSI commands that are good at once, and time that passes. No system call,
-// no copy of data: what remains is the core's own work.
+// What every host in these benches does for the core: it completes SCSI commands at once, and lets time pass. No system calls,
+// no copies of data: what remains is the core's own work.
 
 import * as abi from "../host/abi.ts";
 import type { Core } from "../host/reactor/core.ts";
@@ -13,7 +13,7 @@ export interface Load {
   readonly unitBytes: number;
 }
 
-/** A front end's side of the rings, played by as little code as will do. */
+/** A front end's side of the rings, with as little code as possible. */
 export interface BenchHost {
   /** Requests answered, modulo 2^32. */
   readonly answered: number;
@@ -21,20 +21,20 @@ export interface BenchHost {
   tick(ns: number): void;
   /** Carries out everything the core has queued. */
   turn(): void;
-  /** Remembers where everything stands. */
+  /** Saves the state of everything. */
   save(): void;
   /** Goes back to where `save` was called; the core must not have run since. */
   rewind(): void;
 }
 
-/** Where the request with this number goes, in requests of the same size. */
+/** The offset of the request with this number, in requests of the same size. */
 export function place(index: number, { unitBytes, bytes }: Load): number {
   return (Math.imul(index, 2_654_435_761) >>> 0) % (unitBytes / bytes);
 }
 
 export class DeviceRings {
   readonly core: Core;
-  /** Over the core's memory; made anew by who has it grown. */
+  /** Over the core's memory; re-created by whoever grows it. */
   protected words: Int32Array;
   readonly #array: number;
   readonly #completions: number;
@@ -91,7 +91,7 @@ export class DeviceRings {
     for (; head !== tail; head = (head + 1) | 0) {
       const at = ((words[ring] as number) >>> 2) + (head & mask) * 8;
       const slot = (words[at + 3] as number) >>> 0;
-      // Status and sense length lie in one word with CDB length and direction, which stay.
+      // Status and sense length share a word with CDB length and direction, which stay.
       words[(slot + abi.COMMAND_CDB_BYTES) >>> 2] = (words[(slot + abi.COMMAND_CDB_BYTES) >>> 2] as number) & 0xffff;
       words[(slot + abi.COMMAND_HOST_STATUS) >>> 2] = 0;
       words[(slot + abi.COMMAND_RESIDUAL) >>> 2] = 0;

@@ -1,8 +1,8 @@
-// `npm run bench -- dispatch`: the core's work per 4 KiB I/O without system calls: NBD bytes, or entries of the block door, to SCSI
-// op to answer.
+// `npm run bench -- dispatch`: the core's work per 4 KiB I/O without system calls: from NBD bytes, or entries of the block door, through the SCSI
+// op to the answer.
 //
-// The host's side of the rings is played by a few lines (ring-host.ts, block-host.ts), whose share is measured in the same run, by
-// doing it twice, and taken off. "With emulated array" has that behind the core, data copied, still no sockets.
+// A few lines play the host's side of the rings (ring-host.ts, block-host.ts); their share is measured in the same run, by
+// doing it twice, and subtracted. "With emulated array" has the array behind the core, with data copied, but still no sockets.
 // BENCH_BESIDE=FILE measures another core.wasm in the same run.
 
 import { readFileSync } from "node:fs";
@@ -20,17 +20,17 @@ const IO_BYTES = 4096;
 const PATHS = 4;
 const ROUNDS = 151;
 const WARM_IOS = 60_000;
-/** Short rounds: few of them are interrupted by what else the machine does, and the median forgets those. */
+/** Short rounds: the machine's other work interrupts few of them, and the median ignores those. */
 const IOS = 3000;
-/** I/Os before each round, not counted: the caches belong to another world. */
+/** I/Os before each round that are not counted: the caches still hold another run's data. */
 const REFRESH_IOS = 500;
-/** Time that passes from turn to turn, ns: what a turn with system calls takes about. */
+/** Time that passes from turn to turn, ns: roughly what a turn with system calls takes. */
 const TURN_NS = 5000;
 const MARK_NS = 400;
 /** Another core.wasm, measured in the same run. */
 const BESIDE = process.env["BENCH_BESIDE"] ?? "";
 
-/** Front ends, and what is measured of them. The block door lends buffers, or its embedder has its own. */
+/** Front ends, and what is measured for each. The block door lends buffers, or its embedder has its own. */
 type Kind = "NBD" | "with emulated array" | "block door" | "block door, own buffers" | "NBD, core beside";
 
 interface World {
@@ -68,7 +68,7 @@ function makeWorld(kind: Kind, load: Load, twice: boolean): World {
   return { core, host: makeHost(kind, core, unit, load), array, twice };
 }
 
-/** Runs `ios` I/Os; answers ns per I/O. */
+/** Runs `ios` I/Os; returns ns per I/O. */
 function run({ core, host, array, twice }: World, ios: number): number {
   const { exports } = core;
   const end = (host.answered + ios) | 0;
@@ -87,7 +87,7 @@ function run({ core, host, array, twice }: World, ios: number): number {
   return Number(process.hrtime.bigint() - started) / ios;
 }
 
-/** Medians over all rounds, or the fastest round of each: what is left when nothing else runs. The host's share is taken off. */
+/** Medians over all rounds, or the fastest round of each: the figure when nothing else runs. The host's share is subtracted. */
 interface Figures {
   readonly median: number;
   readonly fastest: number;
@@ -120,7 +120,7 @@ function measure(load: Load, kinds: readonly Kind[]): Map<Kind, Figures> {
   );
 }
 
-/** Runs the suite. @param log gets a line of progress now and then */
+/** Runs the suite. @param log called with a line of progress now and then */
 export function dispatch(log: (line: string) => void = () => {}): Row[] {
   const rows: Row[] = [];
   const kinds: readonly Kind[] = [

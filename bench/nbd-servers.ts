@@ -29,7 +29,7 @@ export interface NbdPeer {
 const BLOCK_BYTES = 512;
 const START_MS_MAX = 10_000;
 
-/** Ours: reactor and export of this process, one unit of an emulated array with four paths; the caller has it listen. */
+/** Ours: reactor and export of this process, one unit of an emulated array with four paths; the caller makes it listen. */
 async function ours(bytes: number): Promise<{ server: NbdServer; stop: () => Promise<void> }> {
   const reactor = await ReactorClient.start({
     arrays: [{ units: 1, unitBytes: bytes, blockBytes: BLOCK_BYTES, paths: 4 }],
@@ -66,7 +66,7 @@ export async function pathmanager(folder: string, bytes: number): Promise<NbdPee
   return { name: "pathmanager", uri: `nbd+unix:///0?socket=${path}`, stop };
 }
 
-/** A server on a port of 127.0.0.1 that speaks TLS with those who ask for it. */
+/** A server on a port of 127.0.0.1 that speaks TLS with clients that ask for it. */
 export interface TcpPeer {
   readonly name: string;
   readonly port: number;
@@ -82,7 +82,7 @@ export async function pathmanagerTcp(bytes: number, terminator: TlsTerminator): 
   return { name: "pathmanager", port: bound.kind === "tcp" ? bound.port : 0, export: "0", stop };
 }
 
-/** `nbdkit memory` on TCP, with keys of a file. */
+/** `nbdkit memory` on TCP, with keys from a file. */
 export async function nbdkitTcp(folder: string, bytes: number, keys: string): Promise<TcpPeer> {
   const probe = createServer().listen(0, "127.0.0.1");
   await once(probe, "listening");
@@ -103,13 +103,13 @@ export async function nbdkitTcp(folder: string, bytes: number, keys: string): Pr
   return { name: "nbdkit memory", port, export: "", stop };
 }
 
-/** `nbdkit memory`: allocates what is written. */
+/** `nbdkit memory`: allocates only what is written. */
 export function nbdkit(folder: string, bytes: number): Promise<NbdPeer> {
   const path = join(folder, "nbdkit.sock");
   return daemon("nbdkit memory", path, "nbdkit", ["--foreground", "--unix", path, "memory", `${bytes}`]);
 }
 
-/** `qemu-nbd` on a raw file of a file system in memory. */
+/** `qemu-nbd` on a raw file in a file system in memory. */
 export function qemuNbd(folder: string, bytes: number): Promise<NbdPeer> {
   const path = join(folder, "qemu-nbd.sock");
   const image = join(folder, "qemu-nbd.raw");

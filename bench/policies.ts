@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-/** Exports of build/bench/selection.wasm. A Selection is named by its address `s`; times are ns as doubles. */
+/** Exports of build/bench/selection.wasm. A Selection is identified by its address `s`; times are ns as doubles. */
 export interface Policies {
   readonly memory: WebAssembly.Memory;
   tableNew(units: number): number;
@@ -34,9 +34,9 @@ export interface Policies {
     nowNs: number,
     note: number,
   ): void;
-  /** Answers slot + 32 x note. */
+  /** Returns slot + 32 x note. */
   dispatch(s: number, allowed: number, bytes: number, write: number, affinity: number, nowNs: number): number;
-  /** As `dispatch` and `finish`, all paths allowed, on a clock in memory that moves on by `stepNs`. */
+  /** Like `dispatch` and `finish`, with all paths allowed, on a clock in memory that advances by `stepNs`. */
   send(s: number, bytes: number, write: number, affinity: number, stepNs: number): number;
   receive(s: number, sent: number, bytes: number, write: number, latencyNs: number): void;
   exchange(s: number, sent: number, latencyNs: number, affinity: number, stepNs: number): number;
@@ -53,14 +53,14 @@ function abort(message: number, where: number, line: number, column: number): ne
   throw new Error(`assertion in the core, line ${line}, column ${column} (${message}, ${where})`);
 }
 
-/** A fresh instance, with memory of its own, of a module of bench/core. */
+/** A fresh instance, with its own memory, of a module of bench/core. */
 export function instantiate<Exports>(module: WebAssembly.Module): Exports {
   const { exports } = new WebAssembly.Instance(module, { env: { abort } });
   (exports as { prepare(): void }).prepare();
   return exports as Exports;
 }
 
-/** A fresh instance and room for `units` Selections in it. */
+/** A fresh instance with room for `units` Selections. */
 export function loadPolicies(units = 1): { readonly policies: Policies; readonly selections: readonly number[] } {
   const policies = instantiate<Policies>(compiled);
   const base = policies.tableNew(units);

@@ -1,9 +1,9 @@
-// Keeping what is compared on one processor: two of a virtual machine's may differ by half in one second and not in the next,
-// by what else their host does, and a program that is started lands on either.
+// Keeps what is compared on one processor: two of a virtual machine's may differ by half in one second and not in the next,
+// depending on their host's other work, and a new program may start on either.
 
 import { spawnSync } from "node:child_process";
 
-/** util-linux's taskset on all threads of this process. Undefined where there is none, or the kernel refuses. */
+/** util-linux's taskset on all threads of this process. Undefined if it is missing, or the kernel refuses. */
 function taskset(...args: readonly string[]): string | undefined {
   const { status, stdout } = spawnSync("taskset", ["-a", "-p", ...args, String(process.pid)], { encoding: "utf8" });
   return status === 0 ? stdout : undefined;
@@ -11,7 +11,7 @@ function taskset(...args: readonly string[]): string | undefined {
 
 /**
  * Does `work` with all threads of this process, and every program it starts, on the last processor; afterwards they may
- * run where they did before. Where that cannot be done, `work` runs wherever it does.
+ * run where they did before. If that is not possible, `work` runs on any processor.
  */
 export async function onOneProcessor<T>(work: () => Promise<T>): Promise<T> {
   const before = /affinity mask: ([0-9a-f,]+)$/m.exec(taskset() ?? "")?.[1];

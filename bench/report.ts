@@ -1,10 +1,10 @@
-// What every suite hands over, and the forms in which it is shown: a table, JSON, Markdown, a picture.
+// What every suite returns, and the forms in which it is shown: a table, JSON, Markdown, a picture.
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus, release } from "node:os";
 import { join } from "node:path";
 
-/** One figure, and what it is compared with. Without a peer the last three are null. */
+/** One figure, and what it is compared to. Without a peer the last three are null. */
 export interface Row {
   readonly case: string;
   readonly metric: string;
@@ -12,7 +12,7 @@ export interface Row {
   readonly value: number;
   readonly peer: string | null;
   readonly peerValue: number | null;
-  /** Above 1: ours is better, whichever way the metric goes. */
+  /** Above 1: ours is better, whichever direction of the metric is better. */
   readonly ratio: number | null;
 }
 
@@ -21,7 +21,7 @@ export interface SuiteResult {
   readonly rows: readonly Row[];
 }
 
-/** Middle of the values; of an even number the mean of the two in the middle. */
+/** Median of the values; for an even number the mean of the middle two. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.length >> 1;
@@ -80,7 +80,7 @@ function escape(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }
 
-/** A picture: for each row one bar for us and, where there is one, one for the peer, on a common scale. */
+/** A picture: for each row one bar for us and, if there is a peer, one for the peer, on a common scale. */
 function picture({ suite, rows }: SuiteResult): string {
   const parts: string[] = [];
   let y = 34;
@@ -111,7 +111,7 @@ function machine(): string {
   return `${cpus().length} x ${cpu?.model.trim() ?? "unknown CPU"}, Linux ${release()}, Node ${process.version}`;
 }
 
-/** Writes table and picture of each suite, and one report over all, to bench/results. Answers the report's path. */
+/** Writes table and picture of each suite, and one report over all, to bench/results. Returns the report's path. */
 export function writeResults(results: readonly SuiteResult[], command: string): string {
   const folder = join(import.meta.dirname, "results");
   mkdirSync(folder, { recursive: true });

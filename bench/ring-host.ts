@@ -1,4 +1,4 @@
-// The host's side of the core's rings for NBD: sockets that are a generator of requests.
+// The host's side of the core's rings for NBD: its sockets are a generator of requests.
 
 import * as abi from "../host/abi.ts";
 import type { Core } from "../host/reactor/core.ts";
@@ -7,7 +7,7 @@ import { type BenchHost, DeviceRings, type Load, place } from "./device-rings.ts
 const HEADER_BYTES = 28;
 const REQUEST_MAGIC = 0x25609513;
 
-/** Counters that `rewind` puts back, so that the same work can be done twice. */
+/** Counters that `rewind` restores, so that the same work can be done twice. */
 const SAVED = 8;
 
 export class RingHost extends DeviceRings implements BenchHost {

@@ -1,10 +1,10 @@
-// `npm run bench -- selection`: what a decision costs: choose a path, account for the command, learn from its completion.
+// `npm run bench -- selection`: the cost of a decision: choose a path, account for the command, learn from its completion.
 //
 // Each policy at 2 to 32 paths, in a loop inside the module (what the core pays), called from JavaScript, and the same
 // algorithm in plain C (bench/peers/selection.c, gcc -O2), in turn within one run. Both must pick the same slots. What the
-// loop itself costs is measured beside each round, by a loop without selection, and taken off, in the core and in C.
-// All of it runs on one processor. Rounds are short: few of them are interrupted by what else the machine does, and the median forgets those. A machine
-// whose clock changes from one second to the next shows in the fastest rounds what it does undisturbed.
+// loop itself costs is measured beside each round, with a loop without selection, and subtracted, in the core and in C.
+// All of it runs on one processor. Rounds are short: the machine's other work interrupts few of them, and the median ignores those. If a machine's
+// clock changes from one second to the next, the fastest rounds show its undisturbed speed.
 
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync } from "node:fs";
@@ -34,18 +34,18 @@ const policies: readonly (readonly [name: string, code: number])[] = [
 ];
 const pathCounts = [2, 4, 8, 16, 32];
 
-/** Core and peer take turns so many times ... */
+/** Core and peer take turns this many times ... */
 const TURNS = 7;
-/** ... with so many rounds each, of which the first only warm up. */
+/** ... with this many rounds each, of which the first only warm up. */
 const ROUNDS = 36;
 const WARM = 12;
 const COUNT = 5000;
 /** Pick + completion pairs of one call that tinybench times. */
 const CALLS = 1000;
-/** Part of the rounds that are as fast as the fastest one that counts. */
+/** The fraction of rounds that are at least as fast as the fastest one that counts. */
 const FAST_PART = 0.05;
 
-/** Builds the C peer. @throws when there is no gcc, with what to do about it */
+/** Builds the C peer. @throws if gcc is missing, and says what to do */
 function buildPeer(): void {
   mkdirSync(dirname(peer), { recursive: true });
   const made = spawnSync("gcc", ["-O2", "-o", peer, join(root, "bench", "peers", "selection.c")], { encoding: "utf8" });
@@ -55,7 +55,7 @@ function buildPeer(): void {
 }
 
 interface Timing {
-  /** Of each round, without what the loop costs. */
+  /** For each round, without the cost of the loop. */
   readonly ns: number[];
   readonly digests: number[];
 }
@@ -222,7 +222,7 @@ interface StatisticsModule {
   drawMany(count: number): number;
 }
 
-/** What it costs to take note of one command in the statistics of a path or a unit; the mark is 5 ns. */
+/** The cost of recording one command in the statistics of a path or unit; the target is 5 ns. */
 function statisticsRow(): Row {
   const compiled = new WebAssembly.Module(readFileSync(join(root, "build", "bench", "statistics.wasm")));
   const core = instantiate<StatisticsModule>(compiled);
@@ -248,14 +248,14 @@ function statisticsRow(): Row {
   };
 }
 
-/** Runs the suite. @throws when gcc is missing, or when core and C peer do not pick the same slots */
+/** Runs the suite. @throws if gcc is missing, or if core and C peer do not pick the same slots */
 export async function selection(log: (line: string) => void = () => {}): Promise<Row[]> {
   buildPeer();
   return onOneProcessor(() => measureAll(log));
 }
 
 async function measureAll(log: (line: string) => void): Promise<Row[]> {
-  // The engine first runs quickly compiled code and compiles better code beside it: give it reason and time.
+  // The engine first runs quickly compiled code and compiles better code meanwhile: give it cause and time.
   for (const [, code] of policies) for (let turn = 0; turn < 3; turn++) runCore(code, 32);
   await setTimeout(500);
   const rows = policies.flatMap(([name, code]) => {

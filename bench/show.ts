@@ -1,4 +1,4 @@
-// What a display costs while every path of 256 other units answers nothing: of one unit, and of all of them; as the
+// What a display costs while every path of 256 other units is silent: of one unit, and of all of them; as the
 // daemon answers, and as the command prints it.
 
 import { execFile } from "node:child_process";
@@ -39,7 +39,7 @@ async function p99(count: number, ask: Ask): Promise<number> {
   return times.toSorted((a, b) => a - b)[Math.ceil(count * 0.99) - 1] ?? Infinity;
 }
 
-/** Every case: p99 of the answer, and of the whole command with its start. */
+/** Every case: p99 of the answer, and of the whole command including its start. */
 async function measure(daemon: BenchDaemon): Promise<Map<string, number>> {
   const found = new Map<string, number>();
   const command = promisify(execFile);
@@ -60,7 +60,7 @@ async function hangAllButTheLast(daemon: BenchDaemon): Promise<void> {
   for (let unit = 0; unit < UNITS - 1; unit++) {
     await daemon.client.call("POST", "/v1/array/faults", { fault: { kind: "no-answer" }, where: { unit } });
   }
-  // Patrol has found out by then, and asks them again and again.
+  // By then patrol has noticed, and checks them again and again.
   await new Promise((resolve) => void setTimeout(resolve, 4000));
 }
 

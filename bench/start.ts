@@ -1,5 +1,5 @@
-// Start of the commands against Node alone, in turns, so that a busy machine slows both; and start of the daemon with a
-// thousand units, with the memory it takes.
+// Start of the commands against Node alone, in turn, so that a busy machine slows both; and start of the daemon with a
+// thousand units, with the memory it uses.
 
 import { spawnSync } from "node:child_process";
 import { BenchDaemon } from "./daemon.ts";
@@ -14,13 +14,13 @@ const COMMANDS = [
 
 function millisecondsOf(args: readonly string[]): number {
   const begin = performance.now();
-  // Nobody listens there: the command gets as far as asking the daemon.
+  // Nobody listens there: the command gets as far as contacting the daemon.
   const result = spawnSync(process.execPath, args, { env: { PATHMANAGER_SOCKET: "/nonexistent/api.sock" } });
   if (result.error !== undefined) throw result.error;
   return performance.now() - begin;
 }
 
-/** Medians of the wall clock, in milliseconds; the mark is three times Node alone, so a ratio of 0.33. */
+/** Medians of the wall clock, in milliseconds; the target is three times Node alone, so a ratio of 0.33. */
 function commands(log: (line: string) => void): Row[] {
   return COMMANDS.map(([program, ...args]) => {
     log(`${program} ${args.join(" ")}`);
@@ -51,7 +51,7 @@ const PATHS = 8;
 const START_MS_MARK = 10_000;
 const MEGABYTES_MARK = 300;
 
-/** The daemon with a thousand units on the emulated array; the peer is the mark. */
+/** The daemon with a thousand units on the emulated array; the peer is the target. */
 async function daemonRows(log: (line: string) => void): Promise<Row[]> {
   const name = `pathmanagerd, ${UNITS} units x ${PATHS} paths`;
   const rounds: { startMs: number; megabytes: number }[] = [];

@@ -1,5 +1,5 @@
-// `npm run bench -- tls`: what TLS costs. 64 KiB reads by nbdcopy over TCP, in the clear and over TLS, in turn within one run;
-// nbdkit's memory plugin the same way, because the client's own ciphers are part of what is measured.
+// `npm run bench -- tls`: what TLS costs. 64 KiB reads by nbdcopy over TCP, in plaintext and over TLS, in turn within one run;
+// nbdkit's memory plugin in the same way, because the client's own ciphers are part of each figure.
 
 import { randomBytes, randomFillSync } from "node:crypto";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -36,7 +36,7 @@ async function measure(uri: string, load: Load): Promise<number> {
   return BYTES / (1 << 20) / ((performance.now() - began) / 1000);
 }
 
-/** Clear and TLS of one server: the ratio is what is left of its speed. */
+/** Plaintext and TLS of one server: the ratio is the share of its speed that remains. */
 interface Pair {
   readonly server: TcpPeer;
   readonly plain: string;
@@ -48,8 +48,8 @@ const rounded = (value: number): number => Number(value.toPrecision(4));
 /**
  * Runs the suite.
  *
- * @param log gets a line of progress now and then
- * @throws when a program is missing or a server or nbdcopy fails
+ * @param log called with a line of progress now and then
+ * @throws if a program is missing or a server or nbdcopy fails
  */
 export async function tls(log: (line: string) => void = () => {}): Promise<Row[]> {
   const missing = ensurePackages(PROGRAMS);

@@ -1,4 +1,4 @@
-// The cases. Times are those of flash behind a fabric: 100 us a command on a good path, 30,000 to 60,000 I/Os a second.
+// The cases. Times are typical of flash behind a fabric: 100 us a command on a good path, 30,000 to 60,000 I/Os a second.
 
 import type { Case, PathModel, Transfer } from "./model.ts";
 

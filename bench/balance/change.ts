@@ -1,5 +1,5 @@
-// How fast adaptive follows: a path that slows ten times loses its share within so many of its completions, a path that
-// has healed has it back within so long.
+// How fast adaptive follows: a path that becomes ten times slower loses its share within so many of its completions, one that
+// has recovered has it back within so long.
 
 import * as abi from "../../host/abi.ts";
 import { cases } from "./cases.ts";
@@ -10,17 +10,17 @@ import { simulate } from "./simulate.ts";
 import { median, type Row } from "../report.ts";
 
 const S = 1e9;
-/** The share of a path counts as lost below this part of its fair one ... */
+/** A path's share counts as lost below this fraction of its fair share ... */
 const LOST = 0.3;
 /** ... and as back above this. */
 const BACK = 0.8;
-/** Share is taken over so many I/Os of the unit. */
+/** The share is measured over this many I/Os of the unit. */
 const WINDOW = 200;
 
 export interface Change {
   /** Completions of the slow path until its share was lost. */
   readonly completions: number;
-  /** Seconds after healing until its share was back. */
+  /** Seconds from recovery until its share was back. */
   readonly backS: number;
 }
 
@@ -49,7 +49,7 @@ export function followChange(seed: number): Change {
     if (slot[i] === 0) inWindow++;
     if (i >= WINDOW && slot[i - WINDOW] === 0) inWindow--;
     const nowNs = load.atNs[i] ?? 0;
-    // The share is lost where a window that lies below the mark begins.
+    // The share is lost where the first window below the threshold begins.
     const beginNs = load.atNs[Math.max(0, i - WINDOW + 1)] ?? 0;
     if (beginNs >= trouble.fromNs && lostNs === Infinity && inWindow < LOST * fair) lostNs = beginNs;
     if (nowNs >= trouble.toNs && backNs === Infinity && inWindow >= BACK * fair) backNs = nowNs;
@@ -72,7 +72,7 @@ export function change(seeds: readonly number[] = [1, 2, 3, 4, 5]): Row[] {
       value: Number(value.toPrecision(3)),
       peer: "mark",
       peerValue: mark,
-      // Of none at all, nothing can be said in how many times better it is.
+      // With none at all there is no ratio.
       ratio: value === 0 ? null : Number((mark / value).toPrecision(3)),
     }));
   return [

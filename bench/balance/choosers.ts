@@ -1,23 +1,23 @@
-// Who chooses the paths in a run: a shipped policy (the core's own bytes), or one that knows what no policy can know.
+// What chooses the paths in a run: a shipped policy (the core's own bytes), or one that knows what no policy can know.
 
 import { loadPolicies } from "../policies.ts";
 import { meanNs, type Case } from "./model.ts";
 import type { Queues } from "./queues.ts";
 
 export interface Chooser {
-  /** Chooses a path among `allowed` and takes note that the command goes out on it. Answers slot + 32 x note. */
+  /** Chooses a path among `allowed` and records that the command is sent on it. Returns slot + 32 x note. */
   send(allowed: number, bytes: number, write: number, nowNs: number, luck: number): number;
   finish(slot: number, bytes: number, write: number, latencyNs: number, nowNs: number, note: number): void;
 }
 
-/** A chooser whose policy can be changed on the way. */
+/** A chooser whose policy can be changed during a run. */
 export interface PolicyChooser extends Chooser {
   change(policy: number): void;
   /** Commands in flight on each path, as the policy counts them. */
   inFlight(): number[];
 }
 
-/** A policy of assembly/selection. `weights`: for the policies that an operator gives weights (as the true speeds). */
+/** A policy of assembly/selection. `weights`: for policies with weights from the operator (here the true speeds). */
 export function policyChooser(what: Case, policy: number, weights?: readonly number[]): PolicyChooser {
   const { policies, selections } = loadPolicies();
   const s = selections[0] ?? 0;
@@ -43,7 +43,7 @@ export function policyChooser(what: Case, policy: number, weights?: readonly num
 
 /**
  * The oracle: joint shortest expected delay. It knows the true mean service time of every size on every path at every
- * moment and what waits where, and takes the path on which this command is expected to be done first.
+ * moment and every queue, and takes the path on which this command is expected to finish first.
  */
 export function oracleChooser(what: Case): Chooser {
   const inFlight = what.paths.map(() => 0);
@@ -90,7 +90,7 @@ export function oracleChooser(what: Case): Chooser {
   };
 }
 
-/** Knows even the luck of every single command: where this one will in fact be done first. A bound, not a mark. */
+/** Knows even the luck of every command: where this one will really finish first. A bound, not a target. */
 export function clairvoyantChooser(what: Case, queues: Queues): Chooser {
   return {
     send: (allowed, bytes, _write, nowNs, luck) => {

@@ -1,4 +1,4 @@
-// Hedged reads in the simulation: 1 % of the I/Os take 100 times as long; how much of the tail is cut, at what cost.
+// Hedged reads in the simulation: 1 % of the I/Os take 100 times as long; how much of the tail is cut, and at what cost.
 
 import { POLICY_ADAPTIVE } from "../../host/abi.ts";
 import { loadPolicies } from "../policies.ts";
@@ -22,14 +22,14 @@ const stalls: Case = {
   stationary: true,
 };
 
-/** What an entry of the agenda is: the first command's answer, the second one's, the time to hedge. */
+/** Kinds of agenda entries: the first command's answer, the second one's, the time to hedge. */
 const FIRST = 0;
 const SECOND = 1;
 const TIMER = 2;
 
 interface Hedged {
   readonly latencyNs: Float64Array;
-  /** Second reads over reads. */
+  /** Second reads divided by reads. */
   readonly extra: number;
 }
 

@@ -1,7 +1,7 @@
 // The model: paths as queues with servers, and a load that arrives whether or not the paths keep up (open loop).
 //
-// The same arrivals, sizes and luck (how much longer or shorter than the mean each command takes) meet every policy, so
-// what differs is the choice of paths alone. Everything follows from the seed.
+// Every policy gets the same arrivals, sizes and luck (how much longer or shorter than the mean each command takes), so
+// only the choice of paths differs. Everything follows from the seed.
 
 import { Random } from "./random.ts";
 
@@ -10,9 +10,9 @@ export interface PathModel {
   readonly servers: number;
   /** Mean ns of a command that transfers nothing, on one server. */
   readonly baseNs: number;
-  /** Mean ns each byte adds. */
+  /** Mean ns that each byte adds. */
   readonly nsPerByte: number;
-  /** Times (ns) from..to in which the path is so many times slower; Infinity: it answers nothing until `toNs`. */
+  /** Times (ns) from..to in which the path is this many times slower; Infinity: it is silent until `toNs`. */
   readonly troubles: readonly { readonly fromNs: number; readonly toNs: number; readonly factor: number }[];
 }
 
@@ -24,7 +24,7 @@ type Spread =
   /** Exponential, but `part` of the commands take `factor` times as long. */
   | { readonly kind: "stalls"; readonly part: number; readonly factor: number };
 
-/** How commands arrive. All have the mean rate that the load asks for. */
+/** How commands arrive. All have the mean rate of the load. */
 type Arrival =
   | { readonly kind: "poisson" }
   /** Poisson bursts of `size` commands at once. */
@@ -45,7 +45,7 @@ export interface Case {
   readonly spread: Spread;
   readonly arrival: Arrival;
   readonly mix: readonly Transfer[];
-  /** Arriving work over what all paths together can do. */
+  /** Arriving work divided by what all paths together can do. */
   readonly load: number;
   /** Nothing about the paths changes during the run. */
   readonly stationary: boolean;
@@ -57,7 +57,7 @@ export interface Load {
   readonly atNs: Float64Array;
   readonly bytes: Uint32Array;
   readonly write: Uint8Array;
-  /** Service time over its mean. */
+  /** Service time divided by its mean. */
   readonly luck: Float64Array;
 }
 
@@ -65,7 +65,7 @@ export function meanNs(path: PathModel, bytes: number): number {
   return path.baseNs + bytes * path.nsPerByte;
 }
 
-/** Commands per ns that all paths together can do, each getting its part of the mix. */
+/** Commands per ns that all paths together can do, each getting its share of the mix. */
 export function capacity({ paths, mix }: Case): number {
   return paths.reduce((sum, path) => {
     const mean = mix.reduce((ns, { part, bytes }) => ns + part * meanNs(path, bytes), 0);
@@ -80,7 +80,7 @@ function luckOf(random: Random, spread: Spread): number {
   return random.exponential() * (random.uniform() < spread.part ? spread.factor : 1);
 }
 
-/** Answers the times between arrivals, mean 1 / rate. */
+/** Returns the times between arrivals, mean 1 / rate. */
 function gaps(random: Random, arrival: Arrival, rate: number): () => number {
   if (arrival.kind === "poisson") return () => random.exponential() / rate;
   if (arrival.kind === "batches") {

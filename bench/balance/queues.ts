@@ -1,5 +1,5 @@
-// The paths of a run as queues. A command's way is known when it is dispatched: it waits for the first free server and
-// then takes its time; so the only events are arrivals and completions.
+// The paths of a run as queues. A command's course is known when it is dispatched: it waits for the first free server and
+// then takes its service time; so the only events are arrivals and completions.
 
 import { meanNs, type Case, type PathModel } from "./model.ts";
 
@@ -20,7 +20,7 @@ export class Queues {
     return this.#end(path, Math.max(nowNs, free[earliest(free)] ?? 0), meanNs(path, bytes) * luck);
   }
 
-  /** Sends it; answers when it will be done, ns. */
+  /** Sends it; returns when it will be done, ns. */
   send(slot: number, nowNs: number, bytes: number, luck: number): number {
     const end = this.doneNs(slot, nowNs, bytes, luck);
     const free = this.#free[slot];
@@ -42,14 +42,14 @@ export class Queues {
   }
 }
 
-/** Place of the smallest. */
+/** Index of the smallest. */
 function earliest(times: Float64Array): number {
   let best = 0;
   for (let i = 1; i < times.length; i++) if ((times[i] ?? 0) < (times[best] ?? 0)) best = i;
   return best;
 }
 
-/** Completions in order of their times: a binary heap without objects. */
+/** Completions in order of time: a binary heap without objects. */
 export class Agenda {
   #times = new Float64Array(1024);
   #what = new Int32Array(1024);

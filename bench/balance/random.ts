@@ -1,4 +1,4 @@
-// Seeded random numbers for the simulated loads: sfc32, and the distributions made of it.
+// Seeded random numbers for the simulated loads: sfc32, and distributions made from it.
 
 export class Random {
   #a = 0;

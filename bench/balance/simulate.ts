@@ -7,9 +7,9 @@ import { Agenda, type Queues } from "./queues.ts";
 export interface Outcome {
   /** Latency of each command, ns, in order of arrival. */
   readonly latencyNs: Float64Array;
-  /** The path each took. */
+  /** The path of each command. */
   readonly slot: Uint8Array;
-  /** Commands done before the last arrival, over the time from first to last arrival, per second. */
+  /** Commands done before the last arrival, divided by the time from first to last arrival, per second. */
   readonly throughput: number;
 }
 
@@ -41,7 +41,7 @@ export function simulate(load: Load, queues: Queues, chooser: Chooser): Outcome 
   return { latencyNs, slot: slots, throughput: (done / secondsNs) * 1e9 };
 }
 
-/** Percentiles (parts of 1) of the latencies from place `from` on, ns. */
+/** Percentiles (fractions of 1) of the latencies from index `from` on, ns. */
 export function percentiles(latencyNs: Float64Array, from: number, parts: readonly number[]): number[] {
   const sorted = latencyNs.subarray(from).toSorted();
   return parts.map((part) => sorted[Math.min(sorted.length - 1, Math.ceil(part * sorted.length) - 1)] ?? 0);

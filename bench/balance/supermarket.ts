@@ -1,10 +1,10 @@
 // The self-test of the simulation: the supermarket model. With N queues, Poisson arrivals at load x and exponential
 // service, two random choices give a mean time in system of sum x^(2^i - 2), i = 1, 2, ... as N grows (Vvedenskaya,
-// Dobrushin, Karpelevich 1996; Mitzenmacher 1996). N queues give a little more; how much is found by a second method, the
-// Markov chain of the queues' lengths, which shares nothing with the simulation but the random numbers.
+// Dobrushin, Karpelevich 1996; Mitzenmacher 1996). N queues give a little more; how much is computed by a second method, the
+// Markov chain of the queues' lengths, which shares only the random numbers with the simulation.
 //
-// It takes 100 queues, more than the 32 paths a unit can have; so the policy's own draw of two (drawTwo, the same code)
-// runs over a larger table here.
+// It needs 100 queues, more than the 32 paths a unit can have; so the policy's own draw of two (drawTwo, the same code)
+// runs on a larger table here.
 
 import { readFileSync } from "node:fs";
 import { instantiate } from "../policies.ts";
@@ -17,14 +17,14 @@ interface DrawModule {
   draw(count: number): number;
 }
 
-/** Mean time in system of the model with infinitely many queues, service time 1. */
+/** Mean time in system in the model with infinitely many queues, service time 1. */
 export function expectedTime(load: number): number {
   let sum = 0;
   for (let i = 1; i < 12; i++) sum += load ** (2 ** i - 2);
   return sum;
 }
 
-/** Mean time in system of `count` commands after as many again to warm up. */
+/** Mean time in system of `count` commands, after as many others to warm up. */
 export function simulatedTime(load: number, count: number, seed: number, queues = 100): number {
   const compiled = new WebAssembly.Module(readFileSync(new URL("../../build/bench/draw.wasm", import.meta.url)));
   const policy = instantiate<DrawModule>(compiled);
@@ -56,8 +56,8 @@ export function simulatedTime(load: number, count: number, seed: number, queues 
 }
 
 /**
- * Mean time in system with so many queues by the Markov chain of their lengths: the next event is an arrival, or the end
- * of a service in one of the busy queues; the mean number in the system over the rate of arrivals is the time (Little).
+ * Mean time in system with this many queues, by the Markov chain of their lengths: the next event is an arrival, or the end
+ * of a service in one of the busy queues; the mean number in the system divided by the arrival rate is the time (Little).
  */
 export function chainTime(load: number, queues: number, steps: number, seed: number): number {
   const random = new Random(seed);

@@ -1,5 +1,5 @@
-// Pick and completion in a loop inside a module, so that what a decision costs can be told from what a call costs.
-// Compiled from the very modules of the core; bench/peers/selection.c is the same in C.
+// Pick and completion in a loop inside a module, to separate the cost of a decision from that of a call.
+// Compiled from the core's own modules; bench/peers/selection.c is the same in C.
 
 import { Selection, SELECTION_BYTES, selectionConfigure } from "../../assembly/selection/selection";
 import { selectionInit, selectionSetPath, selectionSetUsable } from "../../assembly/selection/selection";
@@ -18,11 +18,11 @@ class InFlight {
 const STEP_NS: u64 = 1000;
 
 /**
- * `count` times: a command goes out, and the one that went out `depth` commands before comes back. Then the rest does.
- * Like the core, this has one place that picks and one that takes completions, so both are compiled alike.
+ * `count` times: a command goes out, and the one sent `depth` commands earlier comes back. Then the rest come back.
+ * As in the core, one place picks and one takes completions, so both are compiled alike.
  * @param scratch address of 32 x depth bytes @param depth a power of two
  * @param startNs the clock at the start; one step passes for each command
- * @returns a digest of the slots picked: the same algorithm in C must come to the same
+ * @returns a digest of the slots picked: the same algorithm in C must return the same
  */
 export function loop(s: u32, scratch: u32, depth: u32, count: u32, startNs: f64): u32 {
   const selection = changetype<Selection>(<usize>s);
@@ -49,7 +49,7 @@ export function loop(s: u32, scratch: u32, depth: u32, count: u32, startNs: f64)
   return digest;
 }
 
-/** The same without selection: what the loop itself costs, to be taken off. */
+/** The same without selection: the cost of the loop itself, to be subtracted. */
 export function empty(scratch: u32, depth: u32, count: u32, startNs: f64): u32 {
   let nowNs = <u64>startNs;
   let digest: u32 = 0;
@@ -70,7 +70,7 @@ export function empty(scratch: u32, depth: u32, count: u32, startNs: f64): u32 {
   return digest;
 }
 
-/** A unit with so many paths (weights 1, 2, 3, 1, ...) under a policy. Answers its address. */
+/** A unit with this many paths (weights 1, 2, 3, 1, ...) under a policy. Returns its address. */
 export function prepared(policy: u32, paths: u32): u32 {
   const base = (__heap_base + 63) & ~63;
   const pages = <i32>((base + <usize>SELECTION_BYTES + 65536 + 65535) >> 16) - memory.size();

@@ -1,4 +1,4 @@
-// The policies alone, compiled from the very modules of the core, for tests and benches: Selections in memory of their
+// The policies alone, compiled from the core's own modules, for tests and benches: Selections in memory of their
 // own.
 
 import { BACKLOG, classOf, costAt, entryAt, serversAt } from "../../assembly/selection/layout";
@@ -12,7 +12,7 @@ function at(s: u32): Selection {
   return changetype<Selection>(<usize>s);
 }
 
-/** Room for `units` Selections; answers the address of the first. Called once. */
+/** Allocates `units` Selections; returns the address of the first. Called once. */
 export function tableNew(units: u32): u32 {
   const base = (__heap_base + 63) & ~63;
   const bytes = base + <usize>(units * SELECTION_BYTES);
@@ -65,27 +65,27 @@ export function inFlight(s: u32, slot: u32): u32 {
   return selectionInFlight(at(s), slot);
 }
 
-/** What a command of this kind is taken to cost on a slot, ns. */
+/** The estimated cost of a command of this kind on a slot, ns. */
 export function costNs(s: u32, slot: u32, bytes: u32, write: bool): f32 {
   return load<f32>(costAt(at(s), slot, classOf(bytes, write)));
 }
 
-/** What is in flight on a slot is expected to take, ns. */
+/** The expected time of everything in flight on a slot, ns. */
 export function backlogNs(s: u32, slot: u32): f32 {
   return load<f32>(entryAt(at(s), BACKLOG, slot));
 }
 
-/** How many commands a path is taken to work on at a time. */
+/** The estimated number of commands a path works on at a time. */
 export function servers(s: u32, slot: u32): f32 {
   return serversAt(at(s), slot).count;
 }
 
-/** Whether every command is learned from now. */
+/** Whether the policy is learning from every command now. */
 export function learns(s: u32): bool {
   return at(s).learns();
 }
 
-/** Times are f64 ns: exact up to 2^53, and nothing is boxed on the way. */
+/** Times are f64 ns: exact up to 2^53, and nothing is boxed. */
 export function choose(s: u32, allowed: u32, bytes: u32, write: bool, affinity: u32, nowNs: f64): u32 {
   return at(s).pick(allowed, bytes, write, affinity, <u64>nowNs);
 }
@@ -107,28 +107,28 @@ export function finish(
   at(s).finished(slot, bytes, write, <u64>latencyNs, good, <u64>nowNs, note);
 }
 
-/** What dispatch does with one command before it is on its way: choose, then account for it. Slot + 32 x note. */
+/** What dispatch does with a command before sending it: choose a path, then account for it. Slot + 32 x note. */
 export function dispatch(s: u32, allowed: u32, bytes: u32, write: bool, affinity: u32, nowNs: f64): u32 {
   const slot = at(s).pick(allowed, bytes, write, affinity, <u64>nowNs);
   return slot | (at(s).started(slot, bytes, write, <u64>nowNs) << 5);
 }
 
-/** The clock of `send` and `receive`, ns: in memory, as the core's is, so that nothing is converted on the way. */
+/** The clock of `send` and `receive`, ns: in memory, as the core's is, so that nothing is converted. */
 let nowNs: u64 = 1000000000;
 
-/** A command goes out `stepNs` after what happened before: choose, then account for it. Answers slot + 32 x note. */
+/** A command goes out `stepNs` after the previous step: choose a path, then account for it. Returns slot + 32 x note. */
 export function send(s: u32, bytes: u32, write: bool, affinity: u32, stepNs: u32): u32 {
   nowNs += stepNs;
   const slot = at(s).pick(0xffffffff, bytes, write, affinity, nowNs);
   return slot | (at(s).started(slot, bytes, write, nowNs) << 5);
 }
 
-/** The command for which `send` answered `sent` comes back, so many ns after it went out. */
+/** The command for which `send` returned `sent` comes back, this many ns after it was sent. */
 export function receive(s: u32, sent: u32, bytes: u32, write: bool, latencyNs: u32): void {
   at(s).finished(sent & 31, bytes, write, latencyNs, true, nowNs, sent >> 5);
 }
 
-/** Both in one call: a command of 4 KiB comes back, and the next one goes out. Answers as `send`. */
+/** Both in one call: a command of 4 KiB comes back, and the next one goes out. Returns the same as `send`. */
 export function exchange(s: u32, sent: u32, latencyNs: u32, affinity: u32, stepNs: u32): u32 {
   nowNs += stepNs;
   at(s).finished(sent & 31, 4096, false, latencyNs, true, nowNs, sent >> 5);
@@ -140,7 +140,7 @@ export function setHedgeBudget(s: u32, budget: u32): i32 {
   return hedgeSetBudget(at(s), budget);
 }
 
-/** After how many ns a read that goes out now may be sent again; 0: not at all. */
+/** After how many ns a read sent now may be hedged; 0: never. */
 export function hedgeAfter(s: u32, bytes: u32): f64 {
   return <f64>hedgeAfterNs(at(s), bytes);
 }

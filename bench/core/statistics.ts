@@ -1,4 +1,4 @@
-// The statistics alone, compiled from the very module of the core, for tests and benches.
+// The statistics alone, compiled from the core's own module, for tests and benches.
 
 import { STATISTICS_BYTES } from "../../assembly/abi";
 import {
@@ -39,7 +39,7 @@ export function percentileNs(base: u32, write: bool, parts: u32): f64 {
   return <f64>statisticsPercentileNs(base, write, parts);
 }
 
-/** Records `count` latencies that wander over the buckets; answers the last, so that no work can be left out. */
+/** Records `count` latencies spread over the buckets; returns the last, so that no work can be optimised away. */
 export function recordMany(base: u32, count: u32): f64 {
   let latencyNs: u64 = 90000;
   for (let i: u32 = 0; i < count; i++) {
@@ -49,7 +49,7 @@ export function recordMany(base: u32, count: u32): f64 {
   return <f64>latencyNs;
 }
 
-/** The same without recording: what the loop itself costs, to be taken off. */
+/** The same without recording: the cost of the loop itself, to be subtracted. */
 export function drawMany(count: u32): f64 {
   let latencyNs: u64 = 90000;
   let writes: u64 = 0;
