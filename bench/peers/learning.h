@@ -1,5 +1,5 @@
 /*
- * The record of a unit and what is learnt of its paths: phases, costs, servers. Part of selection.c, which alone
+ * The record of a unit and what it learns about its paths: phases, costs, servers. Part of selection.c, which alone
  * includes it.
  */
 #include <stdint.h>

@@ -6,7 +6,7 @@
  *
  * prints, per round, ns per pick + completion and the digest.
  *
- * What a unit knows of its paths, and how it learns, is in learning.h.
+ * learning.h has what a unit knows about its paths, and how it learns.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +20,7 @@ static void score_history(S *s, u32 slot) {
 }
 
 /* ---- picks ---- */
-/* The slot with the smallest score: its bits, of which the lowest five give way to how far the slot is from the turn. */
+/* The slot with the smallest score: the score's bits, with the lowest five replaced by the slot's distance from the turn. */
 static u32 bits_of(float score) { u32 bits; memcpy(&bits, &score, 4); return bits; }
 #define TAKE(BITS)                                                                                                     \
   ({                                                                                                                   \
@@ -221,7 +221,7 @@ static u32 send(S *s, struct command *c, u32 i, u64 now_ns) {
 static void receive(S *s, struct command *c, u64 now_ns) {
   finished(s, c->slot, c->bytes, c->write, now_ns - c->start_ns, 1, now_ns, c->note);
 }
-/* noipa: the unit is behind a pointer that is not known, as a unit of many is. */
+/* noipa: the compiler must not know the unit's address, as with one unit of many. */
 __attribute__((noipa)) static u32 loop(S *s, struct command *commands, u32 depth, u32 count, u64 now_ns) {
   u32 digest = 0;
   for (u32 i = 0; i < count + depth; i++) {
@@ -232,7 +232,7 @@ __attribute__((noipa)) static u32 loop(S *s, struct command *commands, u32 depth
   }
   return digest;
 }
-/* The same without selection: what the loop itself costs. */
+/* The same without selection: the cost of the loop itself. */
 __attribute__((noipa)) static u32 empty(struct command *commands, u32 depth, u32 count, u64 now_ns) {
   u32 digest = 0;
   for (u32 i = 0; i < count + depth; i++) {
