@@ -32,7 +32,7 @@ import {
   pathCount,
   unitAt,
 } from "./memory/memory";
-import { CLIENT_BLOCK, COMMAND_FLIGHT, CONNECTION_FREE, Client, Command, Connection } from "./memory/records";
+import { CLIENT_BLOCK, COMMAND_FLIGHT, CONNECTION_FREE, Command, Connection } from "./memory/records";
 import {
   TAG_CLOSE,
   TAG_COMMAND,
@@ -108,12 +108,11 @@ export function runCore(): void {
 /** Serves clients waiting for room, as far as there is room. */
 function serveLine(): void {
   if (!lineDue()) return;
-  for (let at = lineNext(); at !== 0; at = lineNext()) {
-    const client = changetype<Client>(at);
-    if (client.kind === CLIENT_BLOCK) clientResume(changetype<BlockClient>(at));
+  for (let client = lineNext(); changetype<usize>(client) !== 0; client = lineNext()) {
+    if (client.kind === CLIENT_BLOCK) clientResume(changetype<BlockClient>(client));
     else {
-      parseRequests(changetype<Connection>(at));
-      connectionDirty(changetype<Connection>(at));
+      parseRequests(changetype<Connection>(client));
+      connectionDirty(changetype<Connection>(client));
     }
     if (!lineServed(client)) return;
   }
@@ -139,26 +138,26 @@ function complete(tag: u32, result: i32, timeNs: u64): void {
   const index = tagIndex(tag);
   if (kind === TAG_COMMAND) {
     if (index >= commandCount + pathCount) return countStray();
-    const c = changetype<Command>(commandAt(index));
-    if (c.state !== COMMAND_FLIGHT || c.generation !== generation) return countStray();
-    return index < commandCount ? commandCompleted(c, result, timeNs) : checkCompleted(c, result);
+    const command = changetype<Command>(commandAt(index));
+    if (command.state !== COMMAND_FLIGHT || command.generation !== generation) return countStray();
+    return index < commandCount ? commandCompleted(command, result, timeNs) : checkCompleted(command, result);
   }
   if (kind === TAG_RESET) return index < pathCount ? resetCompleted(pathAt(index), generation, result) : countStray();
   if (index >= connectionCount) return countStray();
-  const n = connectionAt(index);
-  if (kind === TAG_RECV) return receiveCompleted(n, generation, result);
-  if (kind === TAG_SEND) return sendCompleted(n, generation, result);
-  if (kind === TAG_CLOSE) return closeCompleted(n, generation);
-  if (kind === TAG_WATCH) return watchCompleted(n, generation, result);
+  const connection = connectionAt(index);
+  if (kind === TAG_RECV) return receiveCompleted(connection, generation, result);
+  if (kind === TAG_SEND) return sendCompleted(connection, generation, result);
+  if (kind === TAG_CLOSE) return closeCompleted(connection, generation);
+  if (kind === TAG_WATCH) return watchCompleted(connection, generation, result);
   countStray();
 }
 
 /** See docs/architecture.md, `connectionClose`. */
-export function connectionClose(connection: u32): i32 {
-  if (connection >= connectionCount) return -(<i32>ERROR_HANDLE);
-  const n = connectionAt(connection);
-  if (n.state === CONNECTION_FREE) return -(<i32>ERROR_HANDLE);
-  connectionShut(n, 0);
+export function connectionClose(handle: u32): i32 {
+  if (handle >= connectionCount) return -(<i32>ERROR_HANDLE);
+  const connection = connectionAt(handle);
+  if (connection.state === CONNECTION_FREE) return -(<i32>ERROR_HANDLE);
+  connectionShut(connection, 0);
   return 0;
 }
 

@@ -6,9 +6,9 @@ import { cacheUnverify } from "../request/cache";
 import { eventOf } from "../scsi/meaning";
 
 /** Reports it, if there is anything to report; `sense` as classified, `shown` as events display it. */
-export function tellControl(p: Path, outcome: u8, reason: u32, sense: u32, shown: u32): void {
+export function tellControl(path: Path, outcome: u8, reason: u32, sense: u32, shown: u32): void {
   const kind = eventOf(outcome);
   if (kind === 0) return;
-  cacheUnverify(p.unit, sense);
-  event(kind, reason, p.unit.index, p.index, 0, 0, shown, 0);
+  cacheUnverify(path.unit, sense);
+  event(kind, reason, path.unit.index, path.index, 0, 0, shown, 0);
 }

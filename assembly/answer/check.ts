@@ -68,235 +68,237 @@ const RETRIES_MAX: u8 = 3;
 const UNREAD_MAX: u8 = 23;
 
 /** The host has completed a path's check. */
-export function checkCompleted(c: Command, result: i32): void {
-  const p = c.path;
+export function checkCompleted(command: Command, result: i32): void {
+  const path = command.path;
   // The slot may carry the path's next check before this one has been handled, so its data is saved here.
-  const page: usize = c.buffer;
-  conclude(p, c, page, result);
+  const page: usize = command.buffer;
+  conclude(path, command, page, result);
   if (page !== 0) checkPageGive(page);
-  if ((p.flags & PATH_FLAG_REMOVING) !== 0) pathIdle(p);
-  else checkNext(p);
+  if ((path.flags & PATH_FLAG_REMOVING) !== 0) pathIdle(path);
+  else checkNext(path);
 }
 
 /** What its outcome means for the path. */
-function conclude(p: Path, c: Command, page: usize, result: i32): void {
-  const what = p.checking;
-  const lost = p.checkLost !== 0;
-  c.state = COMMAND_FREE;
-  p.checking = 0;
-  p.checkLost = 0;
-  if ((p.flags & PATH_FLAG_REMOVING) !== 0) return;
-  const outcome = classifyCheck(c, result);
-  const shown = senseBytes(c);
-  const bytes = received(c);
-  const sentNs = c.timeNs;
-  const answered = fromDevice(c, result);
-  if (answered) p.lastAnswerNs = hostNow;
-  tell(p, outcome, shown);
+function conclude(path: Path, command: Command, page: usize, result: i32): void {
+  const what = path.checking;
+  const lost = path.checkLost !== 0;
+  command.state = COMMAND_FREE;
+  path.checking = 0;
+  path.checkLost = 0;
+  if ((path.flags & PATH_FLAG_REMOVING) !== 0) return;
+  const outcome = classifyCheck(command, result);
+  const shown = senseBytes(command);
+  const bytes = received(command);
+  const sentNs = command.timeNs;
+  const answered = fromDevice(command, result);
+  if (answered) path.lastAnswerNs = hostNow;
+  tell(path, outcome, shown);
   if (lost) {
     // Its failure was handled when it timed out. That it ends now suggests that the path may be back.
-    if (outcome === OUTCOME_GOOD && (p.flags & PATH_FLAG_FAILED) !== 0 && p.heldDown === 0) checkBack(p, REASON_PATROL);
-  } else if (what === WANT_IDENTITY && outcome === OUTCOME_GOOD && !identityRead(p.unit, page, bytes, PAGE_BYTES)) {
-    identityUnread(p, OUTCOME_RETRY, shown, 0);
-  } else if (outcome === OUTCOME_GOOD) checkGood(p, what, page, bytes, sentNs);
-  else if (answers(p, what, outcome, answered)) healthGood(p, page !== 0, sentNs);
-  else if (blameOf(outcome) === BLAME_FAILED) checkFailed(p, REASON_PATROL, shown, c.hostStatus);
-  else if (what === WANT_IDENTITY) identityUnread(p, outcome, shown, c.hostStatus);
-  else checkAgain(p, what, outcome, shown, c.hostStatus);
-  if (outcome === OUTCOME_FAILED && now - sentNs >= patrolTimeoutNs / 2) askAgain(p);
+    if (outcome === OUTCOME_GOOD && (path.flags & PATH_FLAG_FAILED) !== 0 && path.heldDown === 0)
+      checkBack(path, REASON_PATROL);
+  } else if (what === WANT_IDENTITY && outcome === OUTCOME_GOOD && !identityRead(path.unit, page, bytes, PAGE_BYTES)) {
+    identityUnread(path, OUTCOME_RETRY, shown, 0);
+  } else if (outcome === OUTCOME_GOOD) checkGood(path, what, page, bytes, sentNs);
+  else if (answers(path, what, outcome, answered)) healthGood(path, page !== 0, sentNs);
+  else if (blameOf(outcome) === BLAME_FAILED) checkFailed(path, REASON_PATROL, shown, command.hostStatus);
+  else if (what === WANT_IDENTITY) identityUnread(path, outcome, shown, command.hostStatus);
+  else checkAgain(path, what, outcome, shown, command.hostStatus);
+  if (outcome === OUTCOME_FAILED && now - sentNs >= patrolTimeoutNs / 2) askAgain(path);
 }
 
 /** A check ended long after it was sent, without an answer. Whatever lost it may be over: the next one is sent now. */
-function askAgain(p: Path): void {
-  p.silent = 1;
-  if ((p.flags & PATH_FLAG_FAILED) === 0 || p.heldDown !== 0 || p.back !== 0 || !patrolRecovers()) return;
-  checkBack(p, REASON_PATROL);
+function askAgain(path: Path): void {
+  path.silent = 1;
+  if ((path.flags & PATH_FLAG_FAILED) === 0 || path.heldDown !== 0 || path.back !== 0 || !patrolRecovers()) return;
+  checkBack(path, REASON_PATROL);
 }
 
 /** Whether an outcome that is not good still proves that path and device answer: that is all a health check is for. */
-function answers(p: Path, what: u8, outcome: u8, fromIt: bool): bool {
+function answers(path: Path, what: u8, outcome: u8, fromIt: bool): bool {
   if (what !== WANT_HEALTH) return false;
   // A path that failed because of such answers has to do better.
-  if (blameOf(outcome) === BLAME_REFUSAL && p.refuses !== 0) return false;
+  if (blameOf(outcome) === BLAME_REFUSAL && path.refuses !== 0) return false;
   return showsLife(outcome, fromIt);
 }
 
 /** Bytes a check returned; never more than requested, whatever the residual says. */
-function received(c: Command): u32 {
-  if (c.residual < 0 || <u32>c.residual > c.bufferBytes) return 0;
-  return c.bufferBytes - <u32>c.residual;
+function received(command: Command): u32 {
+  if (command.residual < 0 || <u32>command.residual > command.bufferBytes) return 0;
+  return command.bufferBytes - <u32>command.residual;
 }
 
 /** What any answer implies. */
-function tell(p: Path, outcome: u8, shown: u32): void {
-  if (tellsLoss(METHOD_NONE, outcome, lastSense())) dataLost(p, REASON_PATROL, lastSense(), shown);
+function tell(path: Path, outcome: u8, shown: u32): void {
+  if (tellsLoss(METHOD_NONE, outcome, lastSense())) dataLost(path, REASON_PATROL, lastSense(), shown);
   const groups = groupsAfter(outcome);
-  if (groups === GROUPS_STATE) pathAluaState(p, aluaOfSense(lastSense()), shown);
-  else if (groups === GROUPS_READ) p.wanted |= WANT_GROUPS;
-  tellControl(p, outcome, REASON_PATROL, lastSense(), shown);
+  if (groups === GROUPS_STATE) pathAluaState(path, aluaOfSense(lastSense()), shown);
+  else if (groups === GROUPS_READ) path.wanted |= WANT_GROUPS;
+  tellControl(path, outcome, REASON_PATROL, lastSense(), shown);
   // A failed path is asked for its identity while it recovers.
   if (!doubtsIdentity(outcome) || blameOf(outcome) === BLAME_FAILED) return;
-  powerMaybeLost(p.unit, lastSense());
-  if (p.unit.identityBytes === 0) return;
-  pathEnters(p, PATH_FLAG_UNVERIFIED, BY_CHECK);
-  p.wanted |= WANT_IDENTITY;
-  unitRefresh(p.unit, REASON_IDENTITY, shown, 0);
+  powerMaybeLost(path.unit, lastSense());
+  if (path.unit.identityBytes === 0) return;
+  pathEnters(path, PATH_FLAG_UNVERIFIED, BY_CHECK);
+  path.wanted |= WANT_IDENTITY;
+  unitRefresh(path.unit, REASON_IDENTITY, shown, 0);
 }
 
 /** Neither good nor final: repeated at once a few times, then taken at face value. */
-function checkAgain(p: Path, what: u8, outcome: u8, shown: u32, hostStatus: u16): void {
-  if (what === WANT_GROUPS && isAnswer(outcome) && p.unit.groupsPlain === 0) {
+function checkAgain(path: Path, what: u8, outcome: u8, shown: u32, hostStatus: u16): void {
+  if (what === WANT_GROUPS && isAnswer(outcome) && path.unit.groupsPlain === 0) {
     // SPC-3 devices do not know the extended header.
-    p.unit.groupsPlain = 1;
-    p.wanted |= what;
+    path.unit.groupsPlain = 1;
+    path.wanted |= what;
     return;
   }
-  p.checkRetries++;
-  if (p.checkRetries <= RETRIES_MAX) {
-    p.wanted |= what;
+  path.checkRetries++;
+  if (path.checkRetries <= RETRIES_MAX) {
+    path.wanted |= what;
     return;
   }
-  p.checkRetries = 0;
-  if (what === WANT_SET) return groupsSetDone(p, false);
+  path.checkRetries = 0;
+  if (what === WANT_SET) return groupsSetDone(path, false);
   // A path that cannot report its port groups is not treated as faulty for it.
   if (what === WANT_GROUPS) return;
   if (asksForPatience(outcome)) return;
-  checkFailed(p, REASON_PATROL, shown, hostStatus);
+  checkFailed(path, REASON_PATROL, shown, hostStatus);
 }
 
-function checkGood(p: Path, what: u8, page: usize, bytes: u32, sentNs: u64): void {
-  p.checkRetries = 0;
+function checkGood(path: Path, what: u8, page: usize, bytes: u32, sentNs: u64): void {
+  path.checkRetries = 0;
   if (what === WANT_HEALTH) {
     // It reported standby, which has no announced end, but it is ready now: so standby has ended.
-    const groupsTold = p.groupKnown !== 0 && (p.unit.capabilities & UNIT_CAN_ALUA) !== 0;
-    if (!takesIo(p.alua) && !groupsTold) pathAluaState(p, ALUA_NON_OPTIMIZED, 0);
-    return healthGood(p, page !== 0, sentNs);
+    const groupsTold = path.groupKnown !== 0 && (path.unit.capabilities & UNIT_CAN_ALUA) !== 0;
+    if (!takesIo(path.alua) && !groupsTold) pathAluaState(path, ALUA_NON_OPTIMIZED, 0);
+    return healthGood(path, page !== 0, sentNs);
   }
-  if (what === WANT_GROUPS) return groupsRead(p, page, bytes);
-  if (what === WANT_SET) return groupsSetDone(p, true);
-  identityLearn(p, page, bytes);
-  if (identityMatches(p.unit, page, bytes)) identityGood(p);
-  else identityBad(p);
+  if (what === WANT_GROUPS) return groupsRead(path, page, bytes);
+  if (what === WANT_SET) return groupsSetDone(path, true);
+  identityLearn(path, page, bytes);
+  if (identityMatches(path.unit, page, bytes)) identityGood(path);
+  else identityBad(path);
 }
 
 /** The path answers the health check sent at `sentNs`; `read`: it was a READ. */
-function healthGood(p: Path, read: bool, sentNs: u64): void {
-  const u = p.unit;
-  if ((p.silent !== 0 || p.refuses !== 0) && u.blockBytes !== 0) {
+function healthGood(path: Path, read: bool, sentNs: u64): void {
+  const unit = path.unit;
+  if ((path.silent !== 0 || path.refuses !== 0) && unit.blockBytes !== 0) {
     // TEST UNIT READY is not enough if it was sent before the path fell silent, or if the path refuses I/O.
-    if (!read) return checkWant(p, WANT_HEALTH);
-    p.refuses = 0;
-    if ((p.flags & PATH_FLAG_STALLED) === 0) p.silent = 0;
+    if (!read) return checkWant(path, WANT_HEALTH);
+    path.refuses = 0;
+    if ((path.flags & PATH_FLAG_STALLED) === 0) path.silent = 0;
   }
   if (read) {
-    p.answeredNs = max(p.answeredNs, sentNs);
-    resetHelped(p);
+    path.answeredNs = max(path.answeredNs, sentNs);
+    resetHelped(path);
     // Commands it has not answered are lost now, and others may wait for them.
-    if (p.orphans !== 0) wakeUnit(u, now + 1);
+    if (path.orphans !== 0) wakeUnit(unit, now + 1);
   }
-  pathAnswers(p, sentNs);
-  sharerAnswers(p);
-  if ((p.flags & PATH_FLAG_FAILED) === 0 || p.back === 0) return;
-  if (p.back === <u8>REASON_PATROL && p.backTold === 0) {
-    p.backTold = 1;
-    event(EVENT_FAILBACK_STARTED, REASON_PATROL, u.index, p.index, 0, 0, 0, 0);
+  pathAnswers(path, sentNs);
+  sharerAnswers(path);
+  if ((path.flags & PATH_FLAG_FAILED) === 0 || path.back === 0) return;
+  if (path.back === <u8>REASON_PATROL && path.backTold === 0) {
+    path.backTold = 1;
+    event(EVENT_FAILBACK_STARTED, REASON_PATROL, unit.index, path.index, 0, 0, 0, 0);
   }
-  if ((u.capabilities & UNIT_CAN_ALUA) !== 0) p.wanted |= WANT_GROUPS;
-  if (u.identityBytes !== 0) p.wanted |= WANT_IDENTITY;
-  else reinstate(p);
+  if ((unit.capabilities & UNIT_CAN_ALUA) !== 0) path.wanted |= WANT_GROUPS;
+  if (unit.identityBytes !== 0) path.wanted |= WANT_IDENTITY;
+  else reinstate(path);
 }
 
-function identityGood(p: Path): void {
+function identityGood(path: Path): void {
   // The page was requested before the doubt arose that caused the next request: it does not settle that.
-  if ((p.wanted & WANT_IDENTITY) !== 0) return;
-  pathLeaves(p, PATH_FLAG_UNVERIFIED | PATH_FLAG_WRONG_UNIT, BY_CHECK);
+  if ((path.wanted & WANT_IDENTITY) !== 0) return;
+  pathLeaves(path, PATH_FLAG_UNVERIFIED | PATH_FLAG_WRONG_UNIT, BY_CHECK);
   // Health comes first: while it is still wanted, the path is not back yet.
-  if (p.back !== 0 && (p.wanted & WANT_HEALTH) === 0) reinstate(p);
-  else unitRefresh(p.unit, REASON_IDENTITY, 0, 0);
+  if (path.back !== 0 && (path.wanted & WANT_HEALTH) === 0) reinstate(path);
+  else unitRefresh(path.unit, REASON_IDENTITY, 0, 0);
 }
 
 /**
  * The page that identifies the unit could not be read, which proves nothing: it is requested again, first at once and then at a
  * fixed pace. Until it is read the path gets no I/O; if it never is, the path has failed.
  */
-function identityUnread(p: Path, outcome: u8, shown: u32, hostStatus: u16): void {
-  if (p.checkRetries < UNREAD_MAX) p.checkRetries++;
+function identityUnread(path: Path, outcome: u8, shown: u32, hostStatus: u16): void {
+  if (path.checkRetries < UNREAD_MAX) path.checkRetries++;
   else if (!asksForPatience(outcome)) {
-    p.checkRetries = 0;
-    return checkFailed(p, REASON_PATROL, shown, hostStatus);
+    path.checkRetries = 0;
+    return checkFailed(path, REASON_PATROL, shown, hostStatus);
   }
-  if (p.checkRetries <= RETRIES_MAX) p.wanted |= WANT_IDENTITY;
-  else identitySoon(p, p.checkRetries < UNREAD_MAX);
+  if (path.checkRetries <= RETRIES_MAX) path.wanted |= WANT_IDENTITY;
+  else identitySoon(path, path.checkRetries < UNREAD_MAX);
 }
 
 /** It leads to another unit: it gets no I/O, whatever its state was. */
-function identityBad(p: Path): void {
-  const u = p.unit;
-  if ((p.flags & PATH_FLAG_WRONG_UNIT) === 0) event(EVENT_WRONG_UNIT, REASON_IDENTITY, u.index, p.index, 0, 0, 0, 0);
-  pathEnters(p, PATH_FLAG_WRONG_UNIT, BY_CHECK);
-  pathLeaves(p, PATH_FLAG_UNVERIFIED, BY_CHECK);
+function identityBad(path: Path): void {
+  const unit = path.unit;
+  if ((path.flags & PATH_FLAG_WRONG_UNIT) === 0)
+    event(EVENT_WRONG_UNIT, REASON_IDENTITY, unit.index, path.index, 0, 0, 0, 0);
+  pathEnters(path, PATH_FLAG_WRONG_UNIT, BY_CHECK);
+  pathLeaves(path, PATH_FLAG_UNVERIFIED, BY_CHECK);
   // Any other check would be answered by the wrong unit.
-  p.wanted &= WANT_IDENTITY;
-  p.wantedLater = 0;
-  backFailed(p, REASON_IDENTITY);
-  unitRefresh(u, REASON_IDENTITY, 0, 0);
+  path.wanted &= WANT_IDENTITY;
+  path.wantedLater = 0;
+  backFailed(path, REASON_IDENTITY);
+  unitRefresh(unit, REASON_IDENTITY, 0, 0);
 }
 
 /** A path that passed its checks is healthy again. */
-function reinstate(p: Path): void {
-  const reason = <u32>p.back;
-  p.back = 0;
-  p.backTold = 0;
-  pathLeaves(p, PATH_FLAG_FAILED | PATH_FLAG_STALLED | PATH_FLAG_SUSPECT, BY_CHECK);
-  p.sinceNs = hostNow;
+function reinstate(path: Path): void {
+  const reason = <u32>path.back;
+  path.back = 0;
+  path.backTold = 0;
+  pathLeaves(path, PATH_FLAG_FAILED | PATH_FLAG_STALLED | PATH_FLAG_SUSPECT, BY_CHECK);
+  path.sinceNs = hostNow;
   if (reason !== REASON_OPERATOR && failbackMode === FAILBACK_MODE_STANDBY) {
-    pathLeaves(p, PATH_FLAG_ENABLED, BY_CHECK);
+    pathLeaves(path, PATH_FLAG_ENABLED, BY_CHECK);
   }
-  event(EVENT_FAILBACK_DONE, reason, p.unitHandle, p.index, 0, 0, 0, 0);
-  unitRefresh(p.unit, reason, 0, 0);
+  event(EVENT_FAILBACK_DONE, reason, path.unitHandle, path.index, 0, 0, 0, 0);
+  unitRefresh(path.unit, reason, 0, 0);
 }
 
 /** Reinstating it failed. Reported when an operator asked, or when it had been announced. */
-function backFailed(p: Path, reason: u32): void {
-  const told = p.back === <u8>REASON_OPERATOR || p.backTold !== 0;
-  const asked = p.back;
-  p.back = 0;
-  p.backTold = 0;
-  if (asked !== 0 && told) event(EVENT_FAILBACK_FAILED, reason, p.unitHandle, p.index, 0, 0, p.lastSense, 0);
+function backFailed(path: Path, reason: u32): void {
+  const told = path.back === <u8>REASON_OPERATOR || path.backTold !== 0;
+  const asked = path.back;
+  path.back = 0;
+  path.backTold = 0;
+  if (asked !== 0 && told) event(EVENT_FAILBACK_FAILED, reason, path.unitHandle, path.index, 0, 0, path.lastSense, 0);
 }
 
 /** A check found the path unusable, or got no answer in time. */
-function checkFailed(p: Path, reason: u32, shown: u32, hostStatus: u16): void {
-  p.wanted = 0;
-  p.checkRetries = 0;
-  p.lastSense = shown;
-  p.lastHostStatus = hostStatus;
-  backFailed(p, reason);
-  if ((p.flags & PATH_FLAG_FAILED) !== 0) return;
-  p.errors++;
-  marginalCountOne(p);
-  if (showsNoSense(shown)) sharersSuspect(p);
-  pathEnters(p, PATH_FLAG_FAILED, reason === REASON_TIMEOUT ? BY_SILENCE : BY_CHECK);
-  p.sinceNs = hostNow;
-  event(EVENT_PATH_ERROR_CHECK, reason, p.unitHandle, p.index, 0, 0, shown, hostStatus);
-  unitRefresh(p.unit, reason, shown, hostStatus);
+function checkFailed(path: Path, reason: u32, shown: u32, hostStatus: u16): void {
+  path.wanted = 0;
+  path.checkRetries = 0;
+  path.lastSense = shown;
+  path.lastHostStatus = hostStatus;
+  backFailed(path, reason);
+  if ((path.flags & PATH_FLAG_FAILED) !== 0) return;
+  path.errors++;
+  marginalCountOne(path);
+  if (showsNoSense(shown)) sharersSuspect(path);
+  pathEnters(path, PATH_FLAG_FAILED, reason === REASON_TIMEOUT ? BY_SILENCE : BY_CHECK);
+  path.sinceNs = hostNow;
+  event(EVENT_PATH_ERROR_CHECK, reason, path.unitHandle, path.index, 0, 0, shown, hostStatus);
+  unitRefresh(path.unit, reason, shown, hostStatus);
 }
 
 /** The check has timed out. */
-export function checkTimedOut(p: Path): void {
-  const c = commandAt(commandCount + p.index);
-  if (c.busyNs !== busyNs) {
+export function checkTimedOut(path: Path): void {
+  const command = commandAt(commandCount + path.index);
+  if (command.busyNs !== busyNs) {
     // For part of that time the host fetched no answers.
-    p.checkDueNs = now + (busyNs - c.busyNs);
-    c.busyNs = busyNs;
+    path.checkDueNs = now + (busyNs - command.busyNs);
+    command.busyNs = busyNs;
     return;
   }
-  p.checkLost = 1;
-  if (p.answeredNs > c.timeNs) {
+  path.checkLost = 1;
+  if (path.answeredNs > command.timeNs) {
     // It has answered I/O that was sent later, so it lost the check, which is repeated.
-    p.wantedLater |= p.checking;
-    return marginalCountOne(p);
+    path.wantedLater |= path.checking;
+    return marginalCountOne(path);
   }
-  p.silent = 1;
-  checkFailed(p, REASON_TIMEOUT, 0, 0);
+  path.silent = 1;
+  checkFailed(path, REASON_TIMEOUT, 0, 0);
 }

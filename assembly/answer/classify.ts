@@ -24,36 +24,37 @@ function shortOfRoom(result: i32): bool {
 }
 
 /** Classifies a completed command. */
-export function classify(c: Command, result: i32): u8 {
+export function classify(command: Command, result: i32): u8 {
   sense = KEY_ABSENT;
   if (result < 0) return shortOfRoom(result) ? OUTCOME_WAIT : OUTCOME_FAILED;
-  if (c.status === STATUS_GOOD && c.hostStatus === HOST_OK && driverSaysNothing(c.driverStatus)) return complete(c);
-  if (c.status === STATUS_CHECK_CONDITION && c.hostStatus === HOST_OK) {
-    sense = readSense(changetype<usize>(c) + SENSE, min<u32>(c.senseBytes, SENSE_BYTES_MAX));
+  if (command.status === STATUS_GOOD && command.hostStatus === HOST_OK && driverSaysNothing(command.driverStatus))
+    return complete(command);
+  if (command.status === STATUS_CHECK_CONDITION && command.hostStatus === HOST_OK) {
+    sense = readSense(changetype<usize>(command) + SENSE, min<u32>(command.senseBytes, SENSE_BYTES_MAX));
   }
-  const outcome = outcomeOf(c.hostStatus, c.driverStatus, c.status, sense);
-  return outcome === OUTCOME_GOOD ? complete(c) : outcome;
+  const outcome = outcomeOf(command.hostStatus, command.driverStatus, command.status, sense);
+  return outcome === OUTCOME_GOOD ? complete(command) : outcome;
 }
 
 /** GOOD counts only if every byte was transferred: short data must never be taken for the client's. */
-function complete(c: Command): u8 {
+function complete(command: Command): u8 {
   // GET LBA STATUS returns as much as there is to report; its length is in the data.
-  if (c.residual > 0 && c.method === METHOD_STATUS) return OUTCOME_GOOD;
-  return c.residual === 0 ? OUTCOME_GOOD : OUTCOME_RETRY_SOFT;
+  if (command.residual > 0 && command.method === METHOD_STATUS) return OUTCOME_GOOD;
+  return command.residual === 0 ? OUTCOME_GOOD : OUTCOME_RETRY_SOFT;
 }
 
 /** Classifies a completed check: pages are shorter than the requested length, so short data is no error there. */
-export function classifyCheck(c: Command, result: i32): u8 {
-  const residual = c.residual;
-  c.residual = 0;
-  const outcome = classify(c, result);
-  c.residual = residual;
+export function classifyCheck(command: Command, result: i32): u8 {
+  const residual = command.residual;
+  command.residual = 0;
+  const outcome = classify(command, result);
+  command.residual = residual;
   return outcome;
 }
 
 /** Whether the outcome came from the device: the host's driver may have kept the command, or given it up. */
-export function fromDevice(c: Command, result: i32): bool {
-  return result >= 0 && c.hostStatus === HOST_OK && driverIsWell(c.driverStatus);
+export function fromDevice(command: Command, result: i32): bool {
+  return result >= 0 && command.hostStatus === HOST_OK && driverIsWell(command.driverStatus);
 }
 
 /** Sense of the command classified last: key | ASC << 8 | ASCQ << 16. */
@@ -62,6 +63,6 @@ export function lastSense(): u32 {
 }
 
 /** Status, key, ASC, ASCQ of the command classified last, as events and path records show them. */
-export function senseBytes(c: Command): u32 {
-  return shownSense(c.status, sense);
+export function senseBytes(command: Command): u32 {
+  return shownSense(command.status, sense);
 }

@@ -15,7 +15,6 @@ import {
 } from "../abi";
 import { unitDirty } from "../memory/due";
 import { EIO, ENOTSUP } from "../memory/errno";
-import { listNext, listRemove } from "../memory/lists";
 import {
   COMMAND_DEAD,
   COMMAND_FLIGHT,
@@ -37,6 +36,7 @@ import {
 import { hostNow } from "../memory/ring";
 import { statisticsError, statisticsHedgeWon, statisticsRecord, statisticsRetry } from "../memory/statistics";
 import { Path, Unit } from "../memory/topology";
+import { listsOf } from "../memory/unit-lists";
 import { hedgeReadBack } from "../overdue/hedge";
 import { resetOver } from "../overdue/reset";
 import { sharerAnswers, sharersSuspect } from "../overdue/shared";
@@ -89,96 +89,93 @@ import { tellControl } from "./attention";
 import { classify, fromDevice, sense, senseBytes } from "./classify";
 import { refusalNote, refusalsCount } from "./refusal";
 
-const LINK: usize = offsetof<Command>("next");
-const OF_REQUEST: usize = offsetof<Command>("nextOfRequest");
-const FLIGHT: usize = offsetof<Unit>("flightFirst");
 /** How often a command is retried on the same path before another path gets it. */
 const RETRIES_MAX: u8 = 3;
 
 /** The host has completed a command of a request. */
-export function commandCompleted(c: Command, result: i32, timeNs: u64): void {
-  const u = c.unit;
-  const p = c.path;
-  listRemove(changetype<usize>(u) + FLIGHT, changetype<usize>(c), LINK);
-  c.state = COMMAND_FREE;
-  p.inFlight--;
-  if (isLong(c.method)) u.longs--;
-  if (p.inFlight < p.depth) u.full &= ~((<u32>1) << (<u32>p.slot));
-  if ((u.queueFirst | u.retryFirst | u.flows) !== 0) unitDirty(u);
-  const outcome = classify(c, result);
+export function commandCompleted(command: Command, result: i32, timeNs: u64): void {
+  const unit = command.unit;
+  const path = command.path;
+  listsOf(unit).inFlight.remove(command);
+  command.state = COMMAND_FREE;
+  path.inFlight--;
+  if (isLong(command.method)) unit.longs--;
+  if (path.inFlight < path.depth) unit.full &= ~((<u32>1) << (<u32>path.slot));
+  if ((unit.queueFirst | unit.retryFirst | unit.flows) !== 0) unitDirty(unit);
+  const outcome = classify(command, result);
   const good = outcome === OUTCOME_GOOD;
-  const latencyNs = timeNs > c.timeNs ? timeNs - c.timeNs : 0;
-  writeOff(c, timeNs, good);
-  if (fromDevice(c, result)) {
-    p.lastAnswerNs = hostNow;
-    p.lastIoNs = timeNs;
-    if (c.timeNs > p.answeredNs) p.answeredNs = c.timeNs;
+  const latencyNs = timeNs > command.timeNs ? timeNs - command.timeNs : 0;
+  writeOff(command, timeNs, good);
+  if (fromDevice(command, result)) {
+    path.lastAnswerNs = hostNow;
+    path.lastIoNs = timeNs;
+    if (command.timeNs > path.answeredNs) path.answeredNs = command.timeNs;
   }
-  if ((c.flags & (COMMAND_ORPHAN | COMMAND_LOST)) !== 0) {
-    orphanCompleted(c);
-    if ((c.flags & COMMAND_LOST) !== 0) p.lost--;
-    if (p.orphans === 0) resetOver(p);
+  if ((command.flags & (COMMAND_ORPHAN | COMMAND_LOST)) !== 0) {
+    orphanCompleted(command);
+    if ((command.flags & COMMAND_LOST) !== 0) path.lost--;
+    if (path.orphans === 0) resetOver(path);
   }
-  if (good) commandGood(c, u, p, latencyNs);
-  else commandBad(c, u, p, outcome);
-  if (p.inFlight === 0) pathIdle(p);
+  if (good) commandGood(command, unit, path, latencyNs);
+  else commandBad(command, unit, path, outcome);
+  if (path.inFlight === 0) pathIdle(path);
 }
 
-function commandGood(c: Command, u: Unit, p: Path, latencyNs: u64): void {
-  p.ios++;
-  statisticsRecord(p.statistics, c.method !== METHOD_READ, c.pieceBytes, latencyNs);
-  if (c.method === METHOD_READ) p.bytesRead += <u64>c.pieceBytes;
-  else if (c.direction === <u8>DIRECTION_OUT) p.bytesWritten += <u64>c.bufferBytes;
-  if (p.depth !== p.depthMax) pathDepthGood(u, p);
-  hedgeReadBack(u, c, latencyNs);
-  if ((c.flags & COMMAND_ORPHAN) !== 0) {
-    if (!isLong(c.method)) stallLearnOrphan(u, latencyNs);
-    pathBack(p);
-  } else if (c.method <= METHOD_ZERO_WRITE) stallLearn(u, latencyNs);
-  if (isLong(c.method)) longLearn(u, c, latencyNs);
-  if ((c.refused | (<u32>p.refusals)) !== 0) refusalsOver(c, u, p);
-  if ((p.flags & (PATH_FLAG_STALLED | PATH_FLAG_SUSPECT)) !== 0) {
-    pathAnswers(p, c.timeNs);
-    sharerAnswers(p);
+function commandGood(command: Command, unit: Unit, path: Path, latencyNs: u64): void {
+  path.ios++;
+  statisticsRecord(path.statistics, command.method !== METHOD_READ, command.pieceBytes, latencyNs);
+  if (command.method === METHOD_READ) path.bytesRead += <u64>command.pieceBytes;
+  else if (command.direction === <u8>DIRECTION_OUT) path.bytesWritten += <u64>command.bufferBytes;
+  if (path.depth !== path.depthMax) pathDepthGood(unit, path);
+  hedgeReadBack(unit, command, latencyNs);
+  if ((command.flags & COMMAND_ORPHAN) !== 0) {
+    if (!isLong(command.method)) stallLearnOrphan(unit, latencyNs);
+    pathBack(path);
+  } else if (command.method <= METHOD_ZERO_WRITE) stallLearn(unit, latencyNs);
+  if (isLong(command.method)) longLearn(unit, command, latencyNs);
+  if ((command.refused | (<u32>path.refusals)) !== 0) refusalsOver(command, unit, path);
+  if ((path.flags & (PATH_FLAG_STALLED | PATH_FLAG_SUSPECT)) !== 0) {
+    pathAnswers(path, command.timeNs);
+    sharerAnswers(path);
   }
-  if ((c.flags & COMMAND_DEAD) !== 0) return free(c);
-  if (c.method === METHOD_STATUS) extents(c);
-  pieceDone(c);
+  if ((command.flags & COMMAND_DEAD) !== 0) return free(command);
+  if (command.method === METHOD_STATUS) extents(command);
+  pieceDone(command);
 }
 
 /** A path has completed a piece: it does not refuse I/O now, but others have refused this piece. */
-function refusalsOver(c: Command, u: Unit, p: Path): void {
-  p.refusals = 0;
-  refusalsCount(u, c.refused & ~((<u32>1) << (<u32>p.slot)));
-  c.refused = 0;
+function refusalsOver(command: Command, unit: Unit, path: Path): void {
+  path.refusals = 0;
+  refusalsCount(unit, command.refused & ~((<u32>1) << (<u32>path.slot)));
+  command.refused = 0;
 }
 
 /** Frees a command that is in no list of its unit. */
-function free(c: Command): void {
-  const r = c.request;
-  commandFree(c);
-  requestFreeIfOver(r);
+function free(command: Command): void {
+  const request = command.request;
+  commandFree(command);
+  requestFreeIfOver(request);
 }
 
 /** A piece is done: the first good answer wins, other commands for it no longer matter. */
-function pieceDone(c: Command): void {
-  const r = c.request;
-  if (r.syncAfter !== 0) r.powerLosses = min(r.powerLosses, c.powerLosses);
-  if (listNext(r.commandFirst, OF_REQUEST) !== 0) endDuplicates(c, false);
-  if (c.ownBuffer !== 0 && c.method === METHOD_READ) {
-    if ((c.flags & COMMAND_HEDGED) !== 0) statisticsHedgeWon(r.unit.statistics);
-    c.state = COMMAND_KEPT;
-    r.kept++;
-  } else commandFree(c);
-  requestPieceSettled(r);
+function pieceDone(command: Command): void {
+  const request = command.request;
+  if (request.syncAfter !== 0) request.powerLosses = min(request.powerLosses, command.powerLosses);
+  if (changetype<usize>(request.commands.first.nextOfRequest) !== 0) endDuplicates(command, false);
+  if (command.ownBuffer !== 0 && command.method === METHOD_READ) {
+    if ((command.flags & COMMAND_HEDGED) !== 0) statisticsHedgeWon(request.unit.statistics);
+    command.state = COMMAND_KEPT;
+    request.kept++;
+  } else commandFree(command);
+  requestPieceSettled(request);
 }
 
-/** Other commands for the piece of `c` no longer matter; `open`: it remains open whether they are carried out. */
-function endDuplicates(c: Command, open: bool): void {
-  for (let at = c.request.commandFirst; at !== 0;) {
-    const other = changetype<Command>(at);
-    at = listNext(at, OF_REQUEST);
-    if (other === c || other.pieceOffset !== c.pieceOffset || other.method !== c.method) continue;
+/** Other commands for the piece of `command` no longer matter; `open`: it remains open whether they are carried out. */
+function endDuplicates(command: Command, open: bool): void {
+  for (let next = command.request.commands.first; changetype<usize>(next) !== 0;) {
+    const other = next;
+    next = other.nextOfRequest;
+    if (other === command || other.pieceOffset !== command.pieceOffset || other.method !== command.method) continue;
     if ((other.flags & COMMAND_DEAD) !== 0 || other.state === COMMAND_KEPT) continue;
     if (other.state !== COMMAND_FLIGHT) commandDrop(other);
     else if (open) commandGivenUp(other);
@@ -190,59 +187,63 @@ function endDuplicates(c: Command, open: bool): void {
 }
 
 /** A piece cannot be carried out: its client gets `error`. */
-function pieceFailed(c: Command, error: u32): void {
-  const r = c.request;
-  endDuplicates(c, true);
-  commandFree(c);
-  r.pieces--;
-  requestFail(r, error);
+function pieceFailed(command: Command, error: u32): void {
+  const request = command.request;
+  endDuplicates(command, true);
+  commandFree(command);
+  request.pieces--;
+  requestFail(request, error);
 }
 
 /**
  * Whether an outcome leaves the piece to another command in flight for it. A reservation may cover one path and not the other:
  * then the conflict says nothing about the request.
  */
-function tellsOnly(c: Command, outcome: u8): bool {
-  return (c.flags & (COMMAND_ORPHAN | COMMAND_HEDGED)) !== 0 || outcome === OUTCOME_PROTECTED;
+function tellsOnly(command: Command, outcome: u8): bool {
+  return (command.flags & (COMMAND_ORPHAN | COMMAND_HEDGED)) !== 0 || outcome === OUTCOME_PROTECTED;
 }
 
 /** What an unsuccessful command implies for its path, then what becomes of its piece. */
-function commandBad(c: Command, u: Unit, p: Path, outcome: u8): void {
-  const shown = senseBytes(c);
+function commandBad(command: Command, unit: Unit, path: Path, outcome: u8): void {
+  const shown = senseBytes(command);
   const blame = blameOf(outcome);
-  if (timedOut(c.hostStatus, c.driverStatus) && p.answeredNs > c.timeNs) {
+  if (timedOut(command.hostStatus, command.driverStatus) && path.answeredNs > command.timeNs) {
     // The host has given up one command of a path that answers others. If it may legitimately take long, nobody is blamed.
-    if (!isLong(c.method)) {
-      p.errors++;
-      statisticsError(p.statistics);
-      if ((c.flags & COMMAND_LOST) === 0) marginalCountOne(p);
+    if (!isLong(command.method)) {
+      path.errors++;
+      statisticsError(path.statistics);
+      if ((command.flags & COMMAND_LOST) === 0) marginalCountOne(path);
     }
-  } else if (blame === BLAME_REFUSAL) refusalNote(p, shown);
+  } else if (blame === BLAME_REFUSAL) refusalNote(path, shown);
   else if (blame === BLAME_FAILED) {
     // Without sense data nothing answered: the fault may be that of a shared component.
-    if (keyOf(sense) === KEY_ABSENT && (p.flags & PATH_FLAG_FAILED) === 0) sharersSuspect(p);
-    pathFailed(p, REASON_IO, shown, c.hostStatus);
+    if (keyOf(sense) === KEY_ABSENT && (path.flags & PATH_FLAG_FAILED) === 0) sharersSuspect(path);
+    pathFailed(path, REASON_IO, shown, command.hostStatus);
   }
-  const lost = tellsLoss(c.method, outcome, sense);
-  if (lost) dataLost(p, REASON_IO, sense, shown);
-  if (lowersDepth(outcome)) pathDepthLower(u, p);
-  if (groupsAfter(outcome) === GROUPS_STATE) pathAluaState(p, aluaOfSense(sense), shown);
-  if (groupsAfter(outcome) !== GROUPS_SAME) groupsWanted(p);
-  tellControl(p, outcome, REASON_IO, sense, shown);
+  const lost = tellsLoss(command.method, outcome, sense);
+  if (lost) dataLost(path, REASON_IO, sense, shown);
+  if (lowersDepth(outcome)) pathDepthLower(unit, path);
+  if (groupsAfter(outcome) === GROUPS_STATE) pathAluaState(path, aluaOfSense(sense), shown);
+  if (groupsAfter(outcome) !== GROUPS_SAME) groupsWanted(path);
+  tellControl(path, outcome, REASON_IO, sense, shown);
   // The path may lead elsewhere now: no I/O on it before its identity is checked.
   if (doubtsIdentity(outcome)) {
-    powerMaybeLost(u, sense);
-    checkIdentity(p, BY_IO);
-    unitRefresh(u, REASON_IDENTITY, shown, 0);
+    powerMaybeLost(unit, sense);
+    checkIdentity(path, BY_IO);
+    unitRefresh(unit, REASON_IDENTITY, shown, 0);
   }
   // Its piece was settled, or another command for it is in flight: this one only counts for its path.
-  const flushFailed = lost && c.method === METHOD_SYNC;
-  if ((c.flags & COMMAND_DEAD) !== 0 || (!flushFailed && tellsOnly(c, outcome) && commandDuplicate(c))) return free(c);
-  c.flags = 0;
-  if (c.request.error !== 0) return pieceFailed(c, c.request.error);
-  if (flushFailed) pieceFailed(c, EIO);
-  else if (isAnswer(outcome) && !isAskedElsewhere(c, u, p, outcome)) answered(c, u, outcome);
-  else sendAgain(c, u, p, outcome, shown);
+  const flushFailed = lost && command.method === METHOD_SYNC;
+  if (
+    (command.flags & COMMAND_DEAD) !== 0 ||
+    (!flushFailed && tellsOnly(command, outcome) && commandDuplicate(command))
+  )
+    return free(command);
+  command.flags = 0;
+  if (command.request.error !== 0) return pieceFailed(command, command.request.error);
+  if (flushFailed) pieceFailed(command, EIO);
+  else if (isAnswer(outcome) && !isAskedElsewhere(command, unit, path, outcome)) answered(command, unit, outcome);
+  else sendAgain(command, unit, path, outcome, shown);
 }
 
 /**
@@ -250,72 +251,76 @@ function commandBad(c: Command, u: Unit, p: Path, outcome: u8): void {
  * not show it yet. Nothing was carried out. Paths that answered something else have not reported that end, nor have paths whose
  * identity is being checked.
  */
-function isAskedElsewhere(c: Command, u: Unit, p: Path, outcome: u8): bool {
+function isAskedElsewhere(command: Command, unit: Unit, path: Path, outcome: u8): bool {
   if (nextOf(outcome) !== NEXT_CLIENT_IF_ALL) return false;
-  c.pastEnd |= (<u32>1) << (<u32>p.slot);
-  return (u.eligible & ~c.pastEnd) !== 0 || unitUnverified(u);
+  command.pastEnd |= (<u32>1) << (<u32>path.slot);
+  return (unit.eligible & ~command.pastEnd) !== 0 || unitUnverified(unit);
 }
 
 /** Sends the piece again: here, elsewhere, or after a pause. */
-function sendAgain(c: Command, u: Unit, p: Path, outcome: u8, shown: u32): void {
-  const here = (<u32>1) << (<u32>p.slot);
+function sendAgain(command: Command, unit: Unit, path: Path, outcome: u8, shown: u32): void {
+  const here = (<u32>1) << (<u32>path.slot);
   const next = nextOf(outcome);
   const blame = blameOf(outcome);
   if (next === NEXT_HERE || next === NEXT_HERE_VERIFIED) {
-    if (c.retries < RETRIES_MAX && (u.eligible & here) !== 0) {
-      c.retries++;
-      p.retries++;
-      if (blame === BLAME_RETRIES) marginalCountOne(p);
-      statisticsRetry(p.statistics);
-      if ((u.full & here) === 0 && !commandOverlapsOrphan(u, c)) return issue(c, p.slot);
-    } else if (next === NEXT_HERE_VERIFIED && c.retries < RETRIES_MAX && (p.flags & PATH_FLAG_UNVERIFIED) !== 0) {
+    if (command.retries < RETRIES_MAX && (unit.eligible & here) !== 0) {
+      command.retries++;
+      path.retries++;
+      if (blame === BLAME_RETRIES) marginalCountOne(path);
+      statisticsRetry(path.statistics);
+      if ((unit.full & here) === 0 && !commandOverlapsOrphan(unit, command)) return issue(command, path.slot);
+    } else if (
+      next === NEXT_HERE_VERIFIED &&
+      command.retries < RETRIES_MAX &&
+      (path.flags & PATH_FLAG_UNVERIFIED) !== 0
+    ) {
       // It may be sent here again once the path has been identified, or on another one now.
-      c.retries++;
-      p.retries++;
-      statisticsRetry(p.statistics);
-      return requeue(c);
-    } else if (blame === BLAME_RETRIES) pathFailed(p, REASON_IO, shown, c.hostStatus);
+      command.retries++;
+      path.retries++;
+      statisticsRetry(path.statistics);
+      return requeue(command);
+    } else if (blame === BLAME_RETRIES) pathFailed(path, REASON_IO, shown, command.hostStatus);
   }
-  c.retries = 0;
-  c.tried |= here;
-  if (blame === BLAME_REFUSAL) c.refused |= here;
-  const elsewhere = (u.eligible & ~c.tried) !== 0;
+  command.retries = 0;
+  command.tried |= here;
+  if (blame === BLAME_REFUSAL) command.refused |= here;
+  const elsewhere = (unit.eligible & ~command.tried) !== 0;
   if ((next === NEXT_PAUSE || next === NEXT_CLIENT_IF_ALL) && !elsewhere) {
     // The device asks for patience: that is limited by the request's deadline, not by a count. The same applies to a port group
     // in transition that does not report it, or not yet. If only some paths report the end of the unit, the others are asked
     // soon.
-    c.tried = 0;
-    return delay(c);
+    command.tried = 0;
+    return delay(command);
   }
-  requeue(c);
+  requeue(command);
 }
 
 /** The device's own answer. */
-function answered(c: Command, u: Unit, outcome: u8): void {
-  const r = c.request;
-  if (outcome === OUTCOME_UNSUPPORTED && c.method === METHOD_UNMAP) return pieceDone(c);
-  if (outcome === OUTCOME_UNSUPPORTED && c.method === METHOD_SYNC) return flushRefused(c, u, r);
-  if (outcome === OUTCOME_UNSUPPORTED && knowsAnotherWay(u, c)) {
-    build(u, r, c);
-    return requeue(c);
+function answered(command: Command, unit: Unit, outcome: u8): void {
+  const request = command.request;
+  if (outcome === OUTCOME_UNSUPPORTED && command.method === METHOD_UNMAP) return pieceDone(command);
+  if (outcome === OUTCOME_UNSUPPORTED && command.method === METHOD_SYNC) return flushRefused(command, unit, request);
+  if (outcome === OUTCOME_UNSUPPORTED && knowsAnotherWay(unit, command)) {
+    build(unit, request, command);
+    return requeue(command);
   }
-  if (outcome === OUTCOME_UNSUPPORTED && (c.method === METHOD_SAME || c.method === METHOD_SAME_UNMAP)) {
-    return zeroAnotherWay(c, u, r);
+  if (outcome === OUTCOME_UNSUPPORTED && (command.method === METHOD_SAME || command.method === METHOD_SAME_UNMAP)) {
+    return zeroAnotherWay(command, unit, request);
   }
-  if (c.method === METHOD_STATUS && outcome !== OUTCOME_PROTECTED) {
+  if (command.method === METHOD_STATUS && outcome !== OUTCOME_PROTECTED) {
     // The device did not promise to report it: what is not known to be a hole counts as data.
-    if (outcome === OUTCOME_UNSUPPORTED) u.capabilities &= ~UNIT_CAN_LBA_STATUS;
-    allocated(r);
-    return pieceDone(c);
+    if (outcome === OUTCOME_UNSUPPORTED) unit.capabilities &= ~UNIT_CAN_LBA_STATUS;
+    allocated(request);
+    return pieceDone(command);
   }
   const error = errnoOf(outcome);
-  pieceFailed(c, error === BY_OPERATION ? pastEnd(<u32>r.kind) : error);
+  pieceFailed(command, error === BY_OPERATION ? pastEnd(<u32>request.kind) : error);
 }
 
 /** Whether a READ or WRITE that the device does not know is retried: first without FUA, then with the shorter CDB. */
-function knowsAnotherWay(u: Unit, c: Command): bool {
-  if (!asksForFua(c)) return shorten(u, c, sense);
-  fuaRefused(u, c.path);
+function knowsAnotherWay(unit: Unit, command: Command): bool {
+  if (!asksForFua(command)) return shorten(unit, command, sense);
+  fuaRefused(unit, command.path);
   return true;
 }
 
@@ -323,23 +328,23 @@ function knowsAnotherWay(u: Unit, c: Command): bool {
  * The device does not know SYNCHRONIZE CACHE: the shorter form is tried; without either it has no cache, unless it has reported
  * one.
  */
-function flushRefused(c: Command, u: Unit, r: Request): void {
-  if (c.cdbBytes === 16) {
-    u.shortSync = 1;
-    build(u, r, c);
-    requeue(c);
-  } else if (cacheDenied(u, c.path)) pieceDone(c);
-  else pieceFailed(c, EIO);
+function flushRefused(command: Command, unit: Unit, request: Request): void {
+  if (command.cdbBytes === 16) {
+    unit.shortSync = 1;
+    build(unit, request, command);
+    requeue(command);
+  } else if (cacheDenied(unit, command.path)) pieceDone(command);
+  else pieceFailed(command, EIO);
 }
 
 /** The device does not support WRITE SAME as it claimed: it is not used any more, and this request restarts. */
-function zeroAnotherWay(c: Command, u: Unit, r: Request): void {
-  const lost = c.method === METHOD_SAME ? UNIT_CAN_WRITE_SAME : UNIT_CAN_WRITE_SAME_UNMAP;
-  u.capabilities &= ~lost;
-  if ((r.flags & OPERATION_FLAG_FAST_ZERO) !== 0 && zeroMethod(u, r.flags) === METHOD_ZERO_WRITE) {
-    return pieceFailed(c, ENOTSUP);
+function zeroAnotherWay(command: Command, unit: Unit, request: Request): void {
+  const lost = command.method === METHOD_SAME ? UNIT_CAN_WRITE_SAME : UNIT_CAN_WRITE_SAME_UNMAP;
+  unit.capabilities &= ~lost;
+  if ((request.flags & OPERATION_FLAG_FAST_ZERO) !== 0 && zeroMethod(unit, request.flags) === METHOD_ZERO_WRITE) {
+    return pieceFailed(command, ENOTSUP);
   }
-  r.method = (u.capabilities & UNIT_CAN_WRITE_SAME) !== 0 ? METHOD_SAME : METHOD_ZERO_WRITE;
-  r.whole = r.method;
-  pieceFailed(c, ERROR_AGAIN);
+  request.method = (unit.capabilities & UNIT_CAN_WRITE_SAME) !== 0 ? METHOD_SAME : METHOD_ZERO_WRITE;
+  request.whole = request.method;
+  pieceFailed(command, ERROR_AGAIN);
 }

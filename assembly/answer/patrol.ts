@@ -25,49 +25,49 @@ import { patrolArm } from "../path/timer";
 import { checkTimedOut } from "./check";
 
 /** The timer has fired. */
-export function pathWoken(p: Path): void {
-  if ((p.flags & PATH_FLAG_PRESENT) === 0) return;
-  if (p.checking !== 0 && p.checkLost === 0 && p.checkDueNs <= now) checkTimedOut(p);
-  if (p.nextCheckNs <= now) {
+export function pathWoken(path: Path): void {
+  if ((path.flags & PATH_FLAG_PRESENT) === 0) return;
+  if (path.checking !== 0 && path.checkLost === 0 && path.checkDueNs <= now) checkTimedOut(path);
+  if (path.nextCheckNs <= now) {
     // Between 7/8 and 9/8 of the interval, so that checks that have fallen into step separate again.
-    p.nextCheckNs = now + patrolIntervalNs - patrolIntervalNs / 8 + (random() % (patrolIntervalNs / 4 + 1));
-    patrolPath(p);
+    path.nextCheckNs = now + patrolIntervalNs - patrolIntervalNs / 8 + (random() % (patrolIntervalNs / 4 + 1));
+    patrolPath(path);
   }
-  if (p.checkLost !== 0 && p.unit.orphanResetNs !== 0 && p.checkDueNs + p.unit.orphanResetNs <= now) {
-    if (p.resetNotBeforeNs <= now) resetStart(p);
+  if (path.checkLost !== 0 && path.unit.orphanResetNs !== 0 && path.checkDueNs + path.unit.orphanResetNs <= now) {
+    if (path.resetNotBeforeNs <= now) resetStart(path);
   }
-  patrolArm(p);
+  patrolArm(path);
 }
 
 /** One check at a time per path. */
-function patrolPath(p: Path): void {
-  const u = p.unit;
-  if ((p.flags & PATH_FLAG_REMOVING) !== 0 || p.checking !== 0) return;
-  const later = p.wantedLater;
-  p.wanted |= later;
-  p.wantedLater = 0;
-  if ((p.flags & PATH_FLAG_FAILED) !== 0) {
+function patrolPath(path: Path): void {
+  const unit = path.unit;
+  if ((path.flags & PATH_FLAG_REMOVING) !== 0 || path.checking !== 0) return;
+  const later = path.wantedLater;
+  path.wanted |= later;
+  path.wantedLater = 0;
+  if ((path.flags & PATH_FLAG_FAILED) !== 0) {
     // It is recovering, and only its identity could not be read yet.
-    if (p.back !== 0 && (later & WANT_IDENTITY) !== 0) return checkWant(p, 0);
-    if (patrolRecovers() && p.heldDown === 0) checkBack(p, REASON_PATROL);
+    if (path.back !== 0 && (later & WANT_IDENTITY) !== 0) return checkWant(path, 0);
+    if (patrolRecovers() && path.heldDown === 0) checkBack(path, REASON_PATROL);
     return;
   }
-  if ((p.flags & (PATH_FLAG_UNVERIFIED | PATH_FLAG_WRONG_UNIT)) !== 0) return checkWant(p, WANT_IDENTITY);
-  if ((u.capabilities & UNIT_CAN_ALUA) !== 0 && asksForGroups(u, p)) p.wanted |= WANT_GROUPS;
+  if ((path.flags & (PATH_FLAG_UNVERIFIED | PATH_FLAG_WRONG_UNIT)) !== 0) return checkWant(path, WANT_IDENTITY);
+  if ((unit.capabilities & UNIT_CAN_ALUA) !== 0 && asksForGroups(unit, path)) path.wanted |= WANT_GROUPS;
   // A path that is avoided needs a chance to show that it answers.
-  const avoided = (p.flags & (PATH_FLAG_STALLED | PATH_FLAG_SUSPECT)) !== 0 || !takesIo(p.alua);
-  if (avoided || p.silent !== 0) p.wanted |= WANT_HEALTH;
-  if (patrolChecksHealth() && now - p.lastIoNs >= patrolThresholdNs) p.wanted |= WANT_HEALTH;
-  checkWant(p, 0);
+  const avoided = (path.flags & (PATH_FLAG_STALLED | PATH_FLAG_SUSPECT)) !== 0 || !takesIo(path.alua);
+  if (avoided || path.silent !== 0) path.wanted |= WANT_HEALTH;
+  if (patrolChecksHealth() && now - path.lastIoNs >= patrolThresholdNs) path.wanted |= WANT_HEALTH;
+  checkWant(path, 0);
 }
 
 /** One healthy path asks for all groups if its answer covers all; so do paths whose groups are unknown or take no I/O. */
-function asksForGroups(u: Unit, p: Path): bool {
-  if (isReporter(u, p) || !pathEligible(p)) return true;
-  return p.groupKnown !== 0 && (p.ownReport !== 0 || <u32>p.alua === ALUA_UNKNOWN);
+function asksForGroups(unit: Unit, path: Path): bool {
+  if (isReporter(unit, path) || !pathEligible(path)) return true;
+  return path.groupKnown !== 0 && (path.ownReport !== 0 || <u32>path.alua === ALUA_UNKNOWN);
 }
 
 /** One healthy path of each unit asks for the port groups. */
-function isReporter(u: Unit, p: Path): bool {
-  return u.usable !== 0 && unitPath(u, ctz(u.usable)) === p;
+function isReporter(unit: Unit, path: Path): bool {
+  return unit.usable !== 0 && unitPath(unit, ctz(unit.usable)) === path;
 }

@@ -13,28 +13,28 @@ import { pathFailed } from "../path/state";
 const REFUSALS_MAX: u32 = 3;
 
 /** A path has refused a piece with an answer (`shown`) that another path may not give. */
-export function refusalNote(p: Path, shown: u32): void {
-  if ((p.flags & PATH_FLAG_FAILED) !== 0) return;
-  p.lastSense = shown;
-  p.lastHostStatus = 0;
+export function refusalNote(path: Path, shown: u32): void {
+  if ((path.flags & PATH_FLAG_FAILED) !== 0) return;
+  path.lastSense = shown;
+  path.lastHostStatus = 0;
 }
 
 /** A piece that the paths in `slots` have refused was carried out by another one. */
-export function refusalsCount(u: Unit, slots: u32): void {
-  for (let rest = slots & u.paths; rest !== 0; rest &= rest - 1) {
-    const p = unitPath(u, ctz(rest));
-    if ((p.flags & PATH_FLAG_PRESENT) !== 0) count(p);
+export function refusalsCount(unit: Unit, slots: u32): void {
+  for (let rest = slots & unit.paths; rest !== 0; rest &= rest - 1) {
+    const path = unitPath(unit, ctz(rest));
+    if ((path.flags & PATH_FLAG_PRESENT) !== 0) count(path);
   }
 }
 
-function count(p: Path): void {
-  p.refusals++;
-  if (p.refusals >= REFUSALS_MAX && (p.flags & PATH_FLAG_FAILED) === 0) {
-    p.refusals = 0;
-    p.refuses = 1;
-    return pathFailed(p, REASON_IO, p.lastSense, 0);
+function count(path: Path): void {
+  path.refusals++;
+  if (path.refusals >= REFUSALS_MAX && (path.flags & PATH_FLAG_FAILED) === 0) {
+    path.refusals = 0;
+    path.refuses = 1;
+    return pathFailed(path, REASON_IO, path.lastSense, 0);
   }
-  p.errors++;
-  statisticsError(p.statistics);
-  marginalCountOne(p);
+  path.errors++;
+  statisticsError(path.statistics);
+  marginalCountOne(path);
 }

@@ -1,23 +1,12 @@
 // Doubly linked lists through the records themselves, so that putting, taking and removing cost the same however long
 // a list is. A list is two words (first, last); a link is two words (next, previous) at a fixed offset in its record.
 // An address of 0 means "none". Who removes a record knows which list it is in; its state says so.
-
-// Doubly linked lists through the records themselves, so that putting, taking and removing cost the same however long
-// a list is. A list is two words (first, last); a link is two words (next, previous) at a fixed offset in its record.
-// An address of 0 means "none". Who removes a record knows which list it is in; its state says so.
+//
+// Most records have their link in `next`: List is such a list and knows what is in it. Whoever asks one for a record that may not
+// be there compares its address with 0.
 
 const LAST: usize = 4;
 const PREVIOUS: usize = 4;
-
-/** The first record, or 0. */
-export function listFirst(list: usize): usize {
-  return load<usize>(list);
-}
-
-/** The record behind `item`, or 0. */
-export function listNext(item: usize, link: usize): usize {
-  return load<usize>(item + link);
-}
 
 /** Puts `item` at the end. */
 export function listPush(list: usize, item: usize, link: usize): void {
@@ -30,7 +19,7 @@ export function listPush(list: usize, item: usize, link: usize): void {
 }
 
 /** Puts `item` at the front. */
-export function listUnshift(list: usize, item: usize, link: usize): void {
+function listUnshift(list: usize, item: usize, link: usize): void {
   const first = load<usize>(list);
   store<usize>(item + link, first);
   store<usize>(item + link, 0, PREVIOUS);
@@ -64,4 +53,93 @@ export function listShift(list: usize, link: usize): usize {
   const first = load<usize>(list);
   if (first !== 0) listRemove(list, first, link);
   return first;
+}
+
+/** A list of records that are linked by their `next`. */
+@unmanaged
+export class List<T> {
+  first: T;
+  last: T;
+
+  @inline
+  get isEmpty(): bool {
+    return changetype<usize>(this.first) === 0;
+  }
+
+  @inline
+  push(item: T): void {
+    listPush(changetype<usize>(this), changetype<usize>(item), offsetof<T>("next"));
+  }
+
+  @inline
+  remove(item: T): void {
+    listRemove(changetype<usize>(this), changetype<usize>(item), offsetof<T>("next"));
+  }
+
+  /** Takes the first record out; none (0) when the list is empty. */
+  @inline
+  shift(): T {
+    return changetype<T>(listShift(changetype<usize>(this), offsetof<T>("next")));
+  }
+}
+
+/** A list of records that are linked by their `dirtyNext`: there is something to do for them. */
+@unmanaged
+export class DirtyList<T> {
+  first: T;
+  last: T;
+
+  @inline
+  get isEmpty(): bool {
+    return changetype<usize>(this.first) === 0;
+  }
+
+  @inline
+  push(item: T): void {
+    listPush(changetype<usize>(this), changetype<usize>(item), offsetof<T>("dirtyNext"));
+  }
+
+  @inline
+  remove(item: T): void {
+    listRemove(changetype<usize>(this), changetype<usize>(item), offsetof<T>("dirtyNext"));
+  }
+
+  /** Takes the first record out; none (0) when the list is empty. */
+  @inline
+  shift(): T {
+    return changetype<T>(listShift(changetype<usize>(this), offsetof<T>("dirtyNext")));
+  }
+}
+
+/** A list of records that are linked by their `waitNext`: they wait for room. */
+@unmanaged
+export class WaitingList<T> {
+  first: T;
+  last: T;
+
+  @inline
+  get isEmpty(): bool {
+    return changetype<usize>(this.first) === 0;
+  }
+
+  @inline
+  push(item: T): void {
+    listPush(changetype<usize>(this), changetype<usize>(item), offsetof<T>("waitNext"));
+  }
+
+  @inline
+  unshift(item: T): void {
+    listUnshift(changetype<usize>(this), changetype<usize>(item), offsetof<T>("waitNext"));
+  }
+
+  @inline
+  remove(item: T): void {
+    listRemove(changetype<usize>(this), changetype<usize>(item), offsetof<T>("waitNext"));
+  }
+
+  /** Takes the first record out; none (0) when the list is empty. */
+  @inline
+  shift(): T {
+    return changetype<T>(listShift(changetype<usize>(this), offsetof<T>("waitNext")));
+  }
 }

@@ -10,6 +10,7 @@
 //   changed, whatever the core has decided about its request meanwhile.
 
 import { COMMAND_BUFFER, COMMAND_PRIVATE, COMMAND_RESIDUAL, COMMAND_SENSE, COMMAND_TIMEOUT_MS } from "../abi";
+import { List, listPush, listRemove } from "./lists";
 import { Path, Unit } from "./topology";
 
 /** A SCSI command slot. */
@@ -54,11 +55,11 @@ export class Command {
   pieceOffset: u32;
   pieceBytes: u32;
   /** Link in the list its state names. */
-  next: usize;
-  previous: usize;
+  next: Command;
+  previous: Command;
   /** Link in the list of its request's commands. */
-  nextOfRequest: usize;
-  previousOfRequest: usize;
+  nextOfRequest: Command;
+  previousOfRequest: Command;
   /** Slots where this piece has failed since its current round began. */
   tried: u32;
   /** Slots whose path has refused it (OUTCOME_ELSEWHERE), counted against them if another path carries it out. */
@@ -121,6 +122,23 @@ export const COMMAND_LOST: u8 = 64;
 /** An orphan that other I/O waits for. */
 export const COMMAND_WANTED: u8 = 128;
 
+/** Commands of a request, linked by their `nextOfRequest`. */
+@unmanaged
+class RequestCommands {
+  first: Command;
+  last: Command;
+
+  @inline
+  push(item: Command): void {
+    listPush(changetype<usize>(this), changetype<usize>(item), offsetof<Command>("nextOfRequest"));
+  }
+
+  @inline
+  remove(item: Command): void {
+    listRemove(changetype<usize>(this), changetype<usize>(item), offsetof<Command>("nextOfRequest"));
+  }
+}
+
 /** A client's request. */
 @unmanaged
 export class Request {
@@ -153,11 +171,11 @@ export class Request {
   /** Pieces made but not settled. */
   pieces: u32;
   /** Link in the list its state names. */
-  next: usize;
-  previous: usize;
+  next: Request;
+  previous: Request;
   /** Link in its unit's list of requests. */
-  unitNext: usize;
-  unitPrevious: usize;
+  unitNext: Request;
+  unitPrevious: Request;
   /** Its command slots, orphans and kept ones included. */
   commandFirst: usize;
   commandLast: usize;
@@ -191,6 +209,12 @@ export class Request {
   own: u8;
   /** How often its time was restarted since it last made progress (memory/deadline.ts). */
   putOffs: u8;
+
+  /** Its command slots. */
+  @inline
+  get commands(): RequestCommands {
+    return changetype<RequestCommands>(changetype<usize>(this) + offsetof<Request>("commandFirst"));
+  }
 }
 
 export const REQUEST_SLOT_BYTES: usize = 384;
@@ -250,6 +274,12 @@ export class Flow {
   previous: usize;
   /** Bytes it may still send in its turn. */
   deficit: u32;
+
+  /** What waits in it. */
+  @inline
+  get requests(): List<Request> {
+    return changetype<List<Request>>(changetype<usize>(this) + offsetof<Flow>("first"));
+  }
 }
 
 export const FLOW_BYTES: usize = 20;
@@ -335,6 +365,18 @@ export class Connection extends Client {
   sendGeneration: u8;
   watchGeneration: u8;
   closeGeneration: u8;
+
+  /** Requests whose reply may leave. */
+  @inline
+  get readyRequests(): List<Request> {
+    return changetype<List<Request>>(changetype<usize>(this) + offsetof<Connection>("readyFirst"));
+  }
+
+  /** Requests whose reply the host sends. */
+  @inline
+  get sendingRequests(): List<Request> {
+    return changetype<List<Request>>(changetype<usize>(this) + offsetof<Connection>("sendingFirst"));
+  }
 }
 
 export const CONNECTION_RECORD_BYTES: usize = 256;

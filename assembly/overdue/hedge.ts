@@ -14,34 +14,34 @@ import { hedgeLearn, hedgeTake, hedgeThresholdNs } from "../selection/hedge";
 import { OWN_BUFFERS_MAX, attempted, issueDuplicate, ownBuffers } from "./speculative-retry";
 
 /** A read has completed, possibly after losing to its hedge. */
-export function hedgeReadBack(u: Unit, c: Command, latencyNs: u64): void {
-  if (u.hedgeBudget !== 0 && c.method === METHOD_READ && c.attempt === 0) {
-    hedgeLearn(u.selection, c.bufferBytes, latencyNs);
+export function hedgeReadBack(unit: Unit, command: Command, latencyNs: u64): void {
+  if (unit.hedgeBudget !== 0 && command.method === METHOD_READ && command.attempt === 0) {
+    hedgeLearn(unit.selection, command.bufferBytes, latencyNs);
   }
 }
 
-/** When `c` may be hedged; "never" when it may not. */
-export function hedgeDue(u: Unit, c: Command): u64 {
-  if (u.hedgeBudget === 0 || c.method !== METHOD_READ || c.attempt !== 0) return NEVER;
-  if ((c.flags & (COMMAND_HEDGED | COMMAND_ORPHAN)) !== 0) return NEVER;
-  const afterNs = hedgeThresholdNs(u.selection, c.bufferBytes);
+/** When `command` may be hedged; "never" when it may not. */
+export function hedgeDue(unit: Unit, command: Command): u64 {
+  if (unit.hedgeBudget === 0 || command.method !== METHOD_READ || command.attempt !== 0) return NEVER;
+  if ((command.flags & (COMMAND_HEDGED | COMMAND_ORPHAN)) !== 0) return NEVER;
+  const afterNs = hedgeThresholdNs(unit.selection, command.bufferBytes);
   if (afterNs === 0) return NEVER;
-  if (c.timeNs + afterNs > now) return c.timeNs + afterNs;
-  hedge(u, c);
+  if (command.timeNs + afterNs > now) return command.timeNs + afterNs;
+  hedge(unit, command);
   return NEVER;
 }
 
 /** Sends a read a second time, if possible. Only once: a late hedge helps nobody. */
-function hedge(u: Unit, c: Command): void {
-  c.flags |= COMMAND_HEDGED;
-  const r = c.request;
-  if (commandsFree() === 0 || r.error !== 0 || ownBuffers(r) >= OWN_BUFFERS_MAX) return;
-  const slot = chooseOther(u, attempted(c), c.pieceBytes, false, r.client.index);
+function hedge(unit: Unit, command: Command): void {
+  command.flags |= COMMAND_HEDGED;
+  const request = command.request;
+  if (commandsFree() === 0 || request.error !== 0 || ownBuffers(request) >= OWN_BUFFERS_MAX) return;
+  const slot = chooseOther(unit, attempted(command), command.pieceBytes, false, request.client.index);
   if (slot < 0) return;
-  const own = bufferTake(c.pieceBytes);
+  const own = bufferTake(command.pieceBytes);
   if (own === 0) return;
-  if (!hedgeTake(u.selection)) return bufferGive(own);
-  statisticsHedge(u.statistics);
-  const duplicate = issueDuplicate(c, own, <u32>slot);
+  if (!hedgeTake(unit.selection)) return bufferGive(own);
+  statisticsHedge(unit.statistics);
+  const duplicate = issueDuplicate(command, own, <u32>slot);
   duplicate.flags |= COMMAND_HEDGED;
 }

@@ -19,11 +19,11 @@
 // settles them.
 
 import { OP_RESET, PATH_FLAG_PRESENT, RESET_DEVICE, RESET_HOST, RESET_TARGET, SETTLED_RESET } from "../abi";
-import { listNext } from "../memory/lists";
 import { COMMAND_ORPHAN, COMMAND_HARMLESS, COMMAND_LOST, COMMAND_WANTED, Command } from "../memory/records";
 import { TAG_RESET, countStray, makeTag, now, submit } from "../memory/ring";
 import { MILLISECOND, NEVER, SECOND } from "../memory/time";
 import { Path, Unit } from "../memory/topology";
+import { listsOf } from "../memory/unit-lists";
 import { wakeUnit } from "../memory/wake";
 import { checkWant } from "../path/ask";
 import { WANT_HEALTH } from "../path/facts";
@@ -33,7 +33,6 @@ import { becomeOrphan, orphanHarmless, orphanLost, orphanLostNs } from "../reque
 import { longAsk, longAskNs, longLostNs, longOwnNs } from "../request/long";
 import { isLong } from "../request/pieces";
 
-const LINK: usize = offsetof<Command>("next");
 const PAUSE_NS: u64 = 5 * SECOND;
 /** An orphan counts as a fault of its path after this time. */
 const LOST_NS: u64 = SECOND;
@@ -46,38 +45,38 @@ const ABORT_NS: u64 = SECOND;
 const LATER_NS: u64 = 5 * SECOND;
 
 /** Examines an orphan: counts it if it is lost, and resets if that is due. Returns when to check again. */
-export function orphanDue(u: Unit, c: Command): u64 {
-  const p = c.path;
-  if (isLong(c.method)) return resetWhen(p, longResetDue(u, c));
-  const dueNs = resetWhen(p, resetDue(u, c));
-  if ((c.flags & COMMAND_LOST) !== 0) return dueNs;
-  const lostNs = c.timeNs + orphanLostNs(u, LOST_NS);
+export function orphanDue(unit: Unit, command: Command): u64 {
+  const path = command.path;
+  if (isLong(command.method)) return resetWhen(path, longResetDue(unit, command));
+  const dueNs = resetWhen(path, resetDue(unit, command));
+  if ((command.flags & COMMAND_LOST) !== 0) return dueNs;
+  const lostNs = command.timeNs + orphanLostNs(unit, LOST_NS);
   if (lostNs > now) return min(dueNs, lostNs);
-  orphanLost(c);
-  marginalCountOne(p);
+  orphanLost(command);
+  marginalCountOne(path);
   return dueNs;
 }
 
-/** Resets by `p` if that is due; returns when to check again. */
-function resetWhen(p: Path, dueNs: u64): u64 {
+/** Resets by `path` if that is due; returns when to check again. */
+function resetWhen(path: Path, dueNs: u64): u64 {
   if (dueNs > now) return dueNs;
-  resetStart(p);
+  resetStart(path);
   return now + PAUSE_NS;
 }
 
-/** When the orphan `c` is due for a reset. */
-function resetDue(u: Unit, c: Command): u64 {
-  if ((c.flags & COMMAND_HARMLESS) !== 0) return NEVER;
-  const p = c.path;
-  let dueNs: u64 = u.orphanResetNs === 0 ? NEVER : max(c.timeNs + u.orphanResetNs, p.resetNotBeforeNs);
-  const lost = (c.flags & COMMAND_WANTED) !== 0 && p.answeredNs > c.timeNs;
-  if (lost && u.lostResetNs !== 0 && p.resetScope <= <u8>RESET_DEVICE) {
-    const pauseNs = max(u.lostResetNs, LOST_PAUSE_NS);
-    let lostNs = orphanLostNs(u, u.lostResetNs);
+/** When the orphan `command` is due for a reset. */
+function resetDue(unit: Unit, command: Command): u64 {
+  if ((command.flags & COMMAND_HARMLESS) !== 0) return NEVER;
+  const path = command.path;
+  let dueNs: u64 = unit.orphanResetNs === 0 ? NEVER : max(command.timeNs + unit.orphanResetNs, path.resetNotBeforeNs);
+  const lost = (command.flags & COMMAND_WANTED) !== 0 && path.answeredNs > command.timeNs;
+  if (lost && unit.lostResetNs !== 0 && path.resetScope <= <u8>RESET_DEVICE) {
+    const pauseNs = max(unit.lostResetNs, LOST_PAUSE_NS);
+    let lostNs = orphanLostNs(unit, unit.lostResetNs);
     // The host is about to abort it, which is milder.
-    const endsNs = <u64>c.timeoutMs * MILLISECOND + ABORT_NS;
+    const endsNs = <u64>command.timeoutMs * MILLISECOND + ABORT_NS;
     if (endsNs <= lostNs + 2 * ABORT_NS) lostNs = max(lostNs, endsNs);
-    dueNs = min(dueNs, max(c.timeNs + lostNs, p.resetStartNs + pauseNs));
+    dueNs = min(dueNs, max(command.timeNs + lostNs, path.resetStartNs + pauseNs));
   }
   return dueNs;
 }
@@ -86,82 +85,91 @@ function resetDue(u: Unit, c: Command): u64 {
  * The same for a command that may legitimately take long (long.ts). As long as its path answers others it counts as slow, not
  * lost: the host ends it in due time. Only if other I/O waits for it is it settled earlier, once it is slower than any before.
  */
-function longResetDue(u: Unit, c: Command): u64 {
-  const p = c.path;
-  if ((c.flags & COMMAND_HARMLESS) !== 0) return NEVER;
-  if (p.answeredNs <= c.timeNs) {
-    const askNs = c.timeNs + longAskNs(u);
+function longResetDue(unit: Unit, command: Command): u64 {
+  const path = command.path;
+  if ((command.flags & COMMAND_HARMLESS) !== 0) return NEVER;
+  if (path.answeredNs <= command.timeNs) {
+    const askNs = command.timeNs + longAskNs(unit);
     if (askNs > now) return askNs;
-    longAsk(p);
-    return resetDue(u, c);
+    longAsk(path);
+    return resetDue(unit, command);
   }
-  const endsNs = c.timeNs + <u64>c.timeoutMs * MILLISECOND + ABORT_NS;
-  let dueNs = u.orphanResetNs === 0 ? NEVER : max(max(c.timeNs + u.orphanResetNs, endsNs), p.resetNotBeforeNs);
-  if ((c.flags & COMMAND_WANTED) !== 0 && u.lostResetNs !== 0 && p.resetScope <= <u8>RESET_DEVICE) {
-    const lateNs = longLostNs(u, c) === NEVER ? endsNs : c.timeNs + longOwnNs(u, c) + LATER_NS;
-    dueNs = min(dueNs, max(lateNs, p.resetStartNs + max(u.lostResetNs, LOST_PAUSE_NS)));
+  const endsNs = command.timeNs + <u64>command.timeoutMs * MILLISECOND + ABORT_NS;
+  let dueNs =
+    unit.orphanResetNs === 0 ? NEVER : max(max(command.timeNs + unit.orphanResetNs, endsNs), path.resetNotBeforeNs);
+  if ((command.flags & COMMAND_WANTED) !== 0 && unit.lostResetNs !== 0 && path.resetScope <= <u8>RESET_DEVICE) {
+    const lateNs = longLostNs(unit, command) === NEVER ? endsNs : command.timeNs + longOwnNs(unit, command) + LATER_NS;
+    dueNs = min(dueNs, max(lateNs, path.resetStartNs + max(unit.lostResetNs, LOST_PAUSE_NS)));
   }
   return dueNs;
 }
 
-/** Starts a reset by path `p`, of the next scope, unless one is pending. */
-export function resetStart(p: Path): void {
-  if (p.resetting !== 0 || (p.flags & PATH_FLAG_PRESENT) === 0) return;
-  if (p.resetScope === 0) p.resetScope = <u8>RESET_DEVICE;
-  p.resetting = 1;
-  p.resetStartNs = now;
-  p.resetAnsweredNs = p.answeredNs;
-  p.resetGeneration++;
-  p.resetNotBeforeNs = now + max(p.unit.orphanResetNs, PAUSE_NS);
-  submit(p.arrayPort !== 0, OP_RESET, 0, makeTag(TAG_RESET, p.resetGeneration, p.index), p.port, 0, p.resetScope);
+/** Starts a reset by `path`, of the next scope, unless one is pending. */
+export function resetStart(path: Path): void {
+  if (path.resetting !== 0 || (path.flags & PATH_FLAG_PRESENT) === 0) return;
+  if (path.resetScope === 0) path.resetScope = <u8>RESET_DEVICE;
+  path.resetting = 1;
+  path.resetStartNs = now;
+  path.resetAnsweredNs = path.answeredNs;
+  path.resetGeneration++;
+  path.resetNotBeforeNs = now + max(path.unit.orphanResetNs, PAUSE_NS);
+  submit(
+    path.arrayPort !== 0,
+    OP_RESET,
+    0,
+    makeTag(TAG_RESET, path.resetGeneration, path.index),
+    path.port,
+    0,
+    path.resetScope,
+  );
 }
 
 /** The host has completed a reset. */
-export function resetCompleted(p: Path, generation: u8, result: i32): void {
-  if (p.resetting === 0 || p.resetGeneration !== generation) return countStray();
-  const u = p.unit;
-  p.resetting = 0;
-  p.resetWorked = result >= 0 ? 1 : 0;
+export function resetCompleted(path: Path, generation: u8, result: i32): void {
+  if (path.resetting === 0 || path.resetGeneration !== generation) return countStray();
+  const unit = path.unit;
+  path.resetting = 0;
+  path.resetWorked = result >= 0 ? 1 : 0;
   let undelivered = false;
   if (result >= 0) {
-    undelivered = settle(u, p);
-    wakeUnit(u, now + 1);
-  } else p.resetNotBeforeNs = now + PAUSE_NS;
+    undelivered = settle(unit, path);
+    wakeUnit(unit, now + 1);
+  } else path.resetNotBeforeNs = now + PAUSE_NS;
   // If it failed, or did not bring back a check, the next one is larger.
-  if (result >= 0 && p.checkLost === 0) p.resetScope = 0;
-  else if (p.resetScope === <u8>RESET_DEVICE) p.resetScope = <u8>RESET_TARGET;
-  else p.resetScope = <u8>(p.resetScope === <u8>RESET_TARGET ? RESET_HOST : RESET_DEVICE);
+  if (result >= 0 && path.checkLost === 0) path.resetScope = 0;
+  else if (path.resetScope === <u8>RESET_DEVICE) path.resetScope = <u8>RESET_TARGET;
+  else path.resetScope = <u8>(path.resetScope === <u8>RESET_TARGET ? RESET_HOST : RESET_DEVICE);
   if (undelivered) {
-    p.silent = 1;
-    checkWant(p, WANT_HEALTH);
+    path.silent = 1;
+    checkWant(path, WANT_HEALTH);
   }
-  pathIdle(p);
+  pathIdle(path);
 }
 
-/** A reset by `p` was carried out. Returns whether it leaves orphans that the device may not have received yet. */
-function settle(u: Unit, p: Path): bool {
+/** A reset by `path` was carried out. Returns whether it leaves orphans that the device may not have received yet. */
+function settle(unit: Unit, path: Path): bool {
   let undelivered = false;
-  for (let at = u.flightFirst; at !== 0;) {
-    const c = changetype<Command>(at);
-    at = listNext(at, LINK);
-    if (c.path !== p || (c.flags & (COMMAND_ORPHAN | COMMAND_WANTED)) === 0) continue;
-    if (p.resetAnsweredNs <= c.timeNs) {
+  for (let next = listsOf(unit).inFlight.first; changetype<usize>(next) !== 0;) {
+    const command = next;
+    next = command.next;
+    if (command.path !== path || (command.flags & (COMMAND_ORPHAN | COMMAND_WANTED)) === 0) continue;
+    if (path.resetAnsweredNs <= command.timeNs) {
       undelivered = true;
       continue;
     }
     // A command that was not sent again because it overlaps others in flight is sent now, if the host does not return it.
-    becomeOrphan(c);
-    orphanHarmless(c, SETTLED_RESET);
+    becomeOrphan(command);
+    orphanHarmless(command, SETTLED_RESET);
   }
   return undelivered;
 }
 
 /** The path has answered a READ: if that was all that was missing, the next reset need not be larger. */
-export function resetHelped(p: Path): void {
-  if (p.resetWorked !== 0) resetOver(p);
+export function resetHelped(path: Path): void {
+  if (path.resetWorked !== 0) resetOver(path);
 }
 
 /** Nothing is unanswered on the path any more: the next reset starts small again. */
-export function resetOver(p: Path): void {
-  if (p.resetting === 0) p.resetScope = 0;
+export function resetOver(path: Path): void {
+  if (path.resetting === 0) path.resetScope = 0;
 }

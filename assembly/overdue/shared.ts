@@ -28,31 +28,35 @@ function shares(a: u32, b: u32): bool {
   return a === b && a !== NONE;
 }
 
-function sharesComponent(p: Path, other: Path): bool {
+function sharesComponent(path: Path, other: Path): bool {
   return (
-    shares(p.initiatorPort, other.initiatorPort) ||
-    shares(p.targetPort, other.targetPort) ||
-    shares(p.controller, other.controller)
+    shares(path.initiatorPort, other.initiatorPort) ||
+    shares(path.targetPort, other.targetPort) ||
+    shares(path.controller, other.controller)
   );
 }
 
-function sameNexus(p: Path, other: Path): bool {
-  return p.initiatorPort === other.initiatorPort && p.targetPort === other.targetPort;
+function sameNexus(path: Path, other: Path): bool {
+  return path.initiatorPort === other.initiatorPort && path.targetPort === other.targetPort;
 }
 
 /** A path has failed or stalled: paths sharing a component become suspects and are probed, by a READ if it did not answer I/O. */
-export function sharersSuspect(p: Path): void {
+export function sharersSuspect(path: Path): void {
   // A suspect's own fault was expected: paths sharing a component are suspects already.
-  if ((p.flags & PATH_FLAG_SUSPECT) !== 0) return;
-  if (p.initiatorPort === NONE && p.targetPort === NONE && p.controller === NONE) return;
+  if ((path.flags & PATH_FLAG_SUSPECT) !== 0) return;
+  if (path.initiatorPort === NONE && path.targetPort === NONE && path.controller === NONE) return;
   const gone = PATH_FLAG_FAILED | PATH_FLAG_REMOVING | PATH_FLAG_SUSPECT;
   probeCount = 0;
   for (let i: u32 = 0; i < pathCount; i++) {
     const other = pathAt(i);
-    if ((other.flags & (PATH_FLAG_PRESENT | gone)) !== PATH_FLAG_PRESENT || other === p || !sharesComponent(p, other))
+    if (
+      (other.flags & (PATH_FLAG_PRESENT | gone)) !== PATH_FLAG_PRESENT ||
+      other === path ||
+      !sharesComponent(path, other)
+    )
       continue;
     pathEnters(other, PATH_FLAG_SUSPECT, BY_SHARED);
-    other.silent |= p.silent;
+    other.silent |= path.silent;
     event(EVENT_SUSPECT, REASON_SHARED_COMPONENT, other.unitHandle, other.index, 1, 0, 0, 0);
     unitRefresh(other.unit, REASON_SHARED_COMPONENT, 0, 0);
     choose(other);
@@ -61,27 +65,27 @@ export function sharersSuspect(p: Path): void {
 }
 
 /** The first suspect of each nexus is probed. */
-function choose(p: Path): void {
+function choose(path: Path): void {
   if (probeCount === PROBES_MAX) return;
   for (let i: u32 = 0; i < probeCount; i++) {
-    if (sameNexus(p, pathAt(load<u32>(probes + <usize>i * 4)))) return;
+    if (sameNexus(path, pathAt(load<u32>(probes + <usize>i * 4)))) return;
   }
-  store<u32>(probes + <usize>probeCount * 4, p.index);
+  store<u32>(probes + <usize>probeCount * 4, path.index);
   probeCount++;
 }
 
 /** A suspect has answered: the others of its nexus are cleared as well. */
-export function sharerAnswers(p: Path): void {
-  if ((p.flags & PATH_FLAG_SUSPECT) === 0) return;
+export function sharerAnswers(path: Path): void {
+  if ((path.flags & PATH_FLAG_SUSPECT) === 0) return;
   for (let i: u32 = 0; i < pathCount; i++) {
     const other = pathAt(i);
-    if ((other.flags & PATH_FLAG_SUSPECT) !== 0 && (other === p || sameNexus(p, other))) clear(other);
+    if ((other.flags & PATH_FLAG_SUSPECT) !== 0 && (other === path || sameNexus(path, other))) clear(other);
   }
 }
 
-function clear(p: Path): void {
-  pathLeaves(p, PATH_FLAG_SUSPECT, BY_SHARED);
-  if ((p.flags & PATH_FLAG_STALLED) === 0) p.silent = 0;
-  event(EVENT_SUSPECT, REASON_SHARED_COMPONENT, p.unitHandle, p.index, 0, 0, 0, 0);
-  unitRefresh(p.unit, REASON_SHARED_COMPONENT, 0, 0);
+function clear(path: Path): void {
+  pathLeaves(path, PATH_FLAG_SUSPECT, BY_SHARED);
+  if ((path.flags & PATH_FLAG_STALLED) === 0) path.silent = 0;
+  event(EVENT_SUSPECT, REASON_SHARED_COMPONENT, path.unitHandle, path.index, 0, 0, 0, 0);
+  unitRefresh(path.unit, REASON_SHARED_COMPONENT, 0, 0);
 }

@@ -16,7 +16,6 @@
 
 import { BUFFER_PAGE_BYTES } from "../abi";
 import { bufferTake } from "../memory/buffers";
-import { listNext } from "../memory/lists";
 import {
   COMMAND_DEAD,
   COMMAND_FLIGHT,
@@ -31,6 +30,7 @@ import {
 import { now } from "../memory/ring";
 import { SECOND } from "../memory/time";
 import { Unit } from "../memory/topology";
+import { listsOf } from "../memory/unit-lists";
 import { ALL_SLOTS, unitPath } from "../path/facts";
 import { clusterMode } from "../path/mode";
 import { build, chooseOther, issue } from "../request/dispatch";
@@ -38,7 +38,6 @@ import { becomeOrphan, commandOverlapsOrphan } from "../request/orphan";
 import { changesMedium } from "../request/pieces";
 import { commandTake, commandsFree } from "../request/slots";
 
-const OF_REQUEST: usize = offsetof<Command>("nextOfRequest");
 /** Commands at once for one piece, and for one of more than SMALL_BYTES. */
 const ATTEMPTS_MAX: u32 = 8;
 const LARGE_ATTEMPTS_MAX: u32 = 4;
@@ -49,64 +48,70 @@ export const OWN_BUFFERS_MAX: u32 = 40;
 const PROBE_NS_MAX: u64 = SECOND;
 const NONE: i32 = -1;
 
-/** Sends the piece of `c` again in parallel; false when that is not possible now. */
-export function retrySpeculatively(u: Unit, c: Command): bool {
-  const r = c.request;
-  if ((c.flags & COMMAND_DEAD) !== 0 || r.error !== 0 || commandsFree() === 0) return false;
-  if (clusterMode && changesMedium(c.method) && (c.flags & COMMAND_HARMLESS) === 0) return false;
-  if (commandOverlapsOrphan(u, c)) return false;
-  const slot = chooseAgain(u, c);
+/** Sends the piece of `command` again in parallel; false when that is not possible now. */
+export function retrySpeculatively(unit: Unit, command: Command): bool {
+  const request = command.request;
+  if ((command.flags & COMMAND_DEAD) !== 0 || request.error !== 0 || commandsFree() === 0) return false;
+  if (clusterMode && changesMedium(command.method) && (command.flags & COMMAND_HARMLESS) === 0) return false;
+  if (commandOverlapsOrphan(unit, command)) return false;
+  const slot = chooseAgain(unit, command);
   if (slot < 0) return false;
-  if (changesMedium(c.method) && (c.flags & COMMAND_HARMLESS) === 0 && overlapsOther(u, c)) {
+  if (changesMedium(command.method) && (command.flags & COMMAND_HARMLESS) === 0 && overlapsOther(unit, command)) {
     // Two of them may block each other: then only a reset helps, as for an orphan that others wait for.
-    c.flags |= COMMAND_WANTED;
+    command.flags |= COMMAND_WANTED;
     return false;
   }
   let own: usize = 0;
-  if (c.method === METHOD_READ || c.method === METHOD_STATUS) {
-    if (ownBuffers(r) >= OWN_BUFFERS_MAX) return false;
-    own = bufferTake(c.pieceBytes);
+  if (command.method === METHOD_READ || command.method === METHOD_STATUS) {
+    if (ownBuffers(request) >= OWN_BUFFERS_MAX) return false;
+    own = bufferTake(command.pieceBytes);
     if (own === 0) return false;
-  } else if (c.method === METHOD_UNMAP) {
+  } else if (command.method === METHOD_UNMAP) {
     own = bufferTake(BUFFER_PAGE_BYTES);
     if (own === 0) return false;
   }
-  becomeOrphan(c);
-  if (((u.stalled >> (<u32>slot)) & 1) !== 0) probed(u, <u32>slot);
-  issueDuplicate(c, own, <u32>slot).attempt = c.attempt + 1;
+  becomeOrphan(command);
+  if (((unit.stalled >> (<u32>slot)) & 1) !== 0) probed(unit, <u32>slot);
+  issueDuplicate(command, own, <u32>slot).attempt = command.attempt + 1;
   return true;
 }
 
-/** Chooses the slot in which the piece of `c` is sent again; negative when there is none now. */
-function chooseAgain(u: Unit, c: Command): i32 {
-  const taken = attempted(c);
+/** Chooses the slot in which the piece of `command` is sent again; negative when there is none now. */
+function chooseAgain(unit: Unit, command: Command): i32 {
+  const taken = attempted(command);
   if (taken === ALL_SLOTS) return NONE;
-  const other = chooseOther(u, taken, c.pieceBytes, c.method !== METHOD_READ, c.request.client.index);
+  const other = chooseOther(
+    unit,
+    taken,
+    command.pieceBytes,
+    command.method !== METHOD_READ,
+    command.request.client.index,
+  );
   if (other >= 0) return other;
-  const open = u.eligible & ~u.full;
-  const lost = newest(u, open & taken & ~u.stalled & ~unanswered(c));
-  if (lost >= 0 || (u.eligible & ~u.stalled) !== 0) return lost;
-  const due = probesDue(u, open);
-  return (due & ~taken) !== 0 ? newest(u, due & ~taken) : newest(u, due);
+  const open = unit.eligible & ~unit.full;
+  const lost = newest(unit, open & taken & ~unit.stalled & ~unanswered(command));
+  if (lost >= 0 || (unit.eligible & ~unit.stalled) !== 0) return lost;
+  const due = probesDue(unit, open);
+  return (due & ~taken) !== 0 ? newest(unit, due & ~taken) : newest(unit, due);
 }
 
-/** Slots that have answered nothing that was sent to them after the piece of `c`. */
-function unanswered(c: Command): u32 {
+/** Slots that have answered nothing that was sent to them after the piece of `command`. */
+function unanswered(command: Command): u32 {
   let slots: u32 = 0;
-  for (let at = c.request.commandFirst; at !== 0; at = listNext(at, OF_REQUEST)) {
-    const other = changetype<Command>(at);
-    if (other.state !== COMMAND_FLIGHT || other.pieceOffset !== c.pieceOffset || other.method !== c.method) continue;
+  for (let other = command.request.commands.first; changetype<usize>(other) !== 0; other = other.nextOfRequest) {
+    if (other.state !== COMMAND_FLIGHT || other.pieceOffset !== command.pieceOffset || other.method !== command.method)
+      continue;
     if (other.path.answeredNs <= other.timeNs) slots |= (<u32>1) << (<u32>other.path.slot);
   }
   return slots;
 }
 
 /** The slot among `slots` whose path answered most recently; negative when there is none. */
-function newest(u: Unit, slots: u32): i32 {
+function newest(unit: Unit, slots: u32): i32 {
   let best: i32 = NONE;
   let bestNs: u64 = 0;
   for (let rest = slots; rest !== 0; rest &= rest - 1) {
-    const lastNs = unitPath(u, ctz(rest)).lastIoNs;
+    const lastNs = unitPath(unit, ctz(rest)).lastIoNs;
     if (best >= 0 && lastNs <= bestNs) continue;
     best = <i32>ctz(rest);
     bestNs = lastNs;
@@ -115,67 +120,70 @@ function newest(u: Unit, slots: u32): i32 {
 }
 
 /** The slots of stalled paths among `slots` that may get a piece again now. */
-function probesDue(u: Unit, slots: u32): u32 {
+function probesDue(unit: Unit, slots: u32): u32 {
   let due: u32 = 0;
-  for (let rest = slots & u.stalled; rest !== 0; rest &= rest - 1) {
-    const p = unitPath(u, ctz(rest));
-    if (p.probeNotBeforeNs <= now && p.orphans * 2 <= p.depth) due |= rest & -rest;
+  for (let rest = slots & unit.stalled; rest !== 0; rest &= rest - 1) {
+    const path = unitPath(unit, ctz(rest));
+    if (path.probeNotBeforeNs <= now && path.orphans * 2 <= path.depth) due |= rest & -rest;
   }
   return due;
 }
 
 /** A stalled path gets a piece again: the next one only after a longer pause. */
-function probed(u: Unit, slot: u32): void {
-  const p = unitPath(u, slot);
-  p.probePauseNs = min(max(p.probePauseNs * 2, u.stallMinNs), PROBE_NS_MAX);
-  p.probeNotBeforeNs = now + p.probePauseNs;
+function probed(unit: Unit, slot: u32): void {
+  const path = unitPath(unit, slot);
+  path.probePauseNs = min(max(path.probePauseNs * 2, unit.stallMinNs), PROBE_NS_MAX);
+  path.probeNotBeforeNs = now + path.probePauseNs;
 }
 
-/** Sends the piece of `c` by another command, in `slot`; a read or an UNMAP brings a buffer of its own. */
-export function issueDuplicate(c: Command, own: usize, slot: u32): Command {
-  const duplicate = commandTake(c.request);
+/** Sends the piece of `command` by another command, in `slot`; a read or an UNMAP brings a buffer of its own. */
+export function issueDuplicate(command: Command, own: usize, slot: u32): Command {
+  const duplicate = commandTake(command.request);
   duplicate.ownBuffer = <u32>own;
-  duplicate.pieceOffset = c.pieceOffset;
-  duplicate.pieceBytes = c.pieceBytes;
-  duplicate.lba = c.lba;
-  duplicate.method = c.method;
-  duplicate.firstNs = c.firstNs;
-  build(c.unit, c.request, duplicate);
+  duplicate.pieceOffset = command.pieceOffset;
+  duplicate.pieceBytes = command.pieceBytes;
+  duplicate.lba = command.lba;
+  duplicate.method = command.method;
+  duplicate.firstNs = command.firstNs;
+  build(command.unit, command.request, duplicate);
   issue(duplicate, slot);
   return duplicate;
 }
 
-/** Slots that the piece of `c` is, or was, on; all of them when it is under way often enough. */
-export function attempted(c: Command): u32 {
-  let slots = c.tried;
+/** Slots that the piece of `command` is, or was, on; all of them when it is under way often enough. */
+export function attempted(command: Command): u32 {
+  let slots = command.tried;
   let count: u32 = 0;
-  for (let at = c.request.commandFirst; at !== 0; at = listNext(at, OF_REQUEST)) {
-    const other = changetype<Command>(at);
-    if (other.pieceOffset !== c.pieceOffset || other.method !== c.method) continue;
+  for (let other = command.request.commands.first; changetype<usize>(other) !== 0; other = other.nextOfRequest) {
+    if (other.pieceOffset !== command.pieceOffset || other.method !== command.method) continue;
     // A duplicate that waits for a path counts as an attempt already.
     if (other.state !== COMMAND_FLIGHT) return ALL_SLOTS;
     slots |= (<u32>1) << (<u32>other.path.slot);
     count++;
   }
-  return count >= (c.pieceBytes > SMALL_BYTES ? LARGE_ATTEMPTS_MAX : ATTEMPTS_MAX) ? ALL_SLOTS : slots;
+  return count >= (command.pieceBytes > SMALL_BYTES ? LARGE_ATTEMPTS_MAX : ATTEMPTS_MAX) ? ALL_SLOTS : slots;
 }
 
-export function ownBuffers(r: Request): u32 {
+export function ownBuffers(request: Request): u32 {
   let count: u32 = 0;
-  for (let at = r.commandFirst; at !== 0; at = listNext(at, OF_REQUEST)) {
-    if (changetype<Command>(at).ownBuffer !== 0) count++;
+  for (let command = request.commands.first; changetype<usize>(command) !== 0; command = command.nextOfRequest) {
+    if (command.ownBuffer !== 0) count++;
   }
   return count;
 }
 
-/** Whether another request has begun to change what `c` changes. */
-function overlapsOther(u: Unit, c: Command): bool {
-  const first = c.lba << u.blockShift;
-  const end = first + <u64>c.pieceBytes;
-  for (let at = u.requestFirst; at !== 0; at = changetype<Request>(at).unitNext) {
-    const r = changetype<Request>(at);
-    if (r === c.request || (r.commandFirst === 0 && r.cut === 0) || !changesMedium(r.method)) continue;
-    if (first < r.offset + <u64>r.bytes && r.offset < end) return true;
+/** Whether another request has begun to change what `command` changes. */
+function overlapsOther(unit: Unit, command: Command): bool {
+  const first = command.lba << unit.blockShift;
+  const end = first + <u64>command.pieceBytes;
+  for (let request = listsOf(unit).requests.first; changetype<usize>(request) !== 0; request = request.unitNext) {
+    if (
+      request === command.request ||
+      (request.commandFirst === 0 && request.cut === 0) ||
+      !changesMedium(request.method)
+    )
+      continue;
+    if (first < request.offset + <u64>request.bytes && request.offset < end) return true;
   }
   return false;
 }

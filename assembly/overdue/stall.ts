@@ -16,11 +16,11 @@
 //   hangs answer it.
 
 import { EVENT_STALL, PATH_FLAG_FAILED, PATH_FLAG_STALLED, REASON_TIMEOUT } from "../abi";
-import { listNext } from "../memory/lists";
 import { COMMAND_DEAD, COMMAND_ORPHAN, COMMAND_HARMLESS, COMMAND_WANTED, Command } from "../memory/records";
 import { busyNs, event, now } from "../memory/ring";
 import { MICROSECOND, MILLISECOND, NEVER, SECOND } from "../memory/time";
 import { Path, Unit } from "../memory/topology";
+import { listsOf } from "../memory/unit-lists";
 import { wakeUnit } from "../memory/wake";
 import { checkIdentity, checkWant } from "../path/ask";
 import { WANT_HEALTH } from "../path/facts";
@@ -35,7 +35,6 @@ import { retrySpeculatively } from "./speculative-retry";
 import { orphanDue } from "./reset";
 import { sharersSuspect } from "./shared";
 
-const LINK: usize = offsetof<Command>("next");
 /** At most one event per path in this time. */
 const TELL_EVERY_NS: u64 = SECOND;
 /** A command that cannot be retried yet is checked again after this. */
@@ -44,71 +43,75 @@ const AGAIN_NS: u64 = 5 * MILLISECOND;
 const AWAY_NS: u64 = SECOND;
 
 /** The unit's timer has fired: checks the oldest commands in flight. */
-export function stallTimer(u: Unit): void {
-  if (u.flightFirst === 0) return;
-  let soonestNs = soonest(u);
-  if (u.hedgeBudget !== 0) soonestNs = min(soonestNs, hedgeSoonestNs(u.selection));
+export function stallTimer(unit: Unit): void {
+  if (unit.flightFirst === 0) return;
+  let soonestNs = soonest(unit);
+  if (unit.hedgeBudget !== 0) soonestNs = min(soonestNs, hedgeSoonestNs(unit.selection));
   let dueNs: u64 = NEVER;
-  for (let at = u.flightFirst; at !== 0;) {
-    const c = changetype<Command>(at);
-    at = listNext(at, LINK);
-    if ((c.flags & COMMAND_ORPHAN) !== 0) {
-      dueNs = min(dueNs, alone(c) ? stalled(u, c) : orphanDue(u, c));
+  for (let next = listsOf(unit).inFlight.first; changetype<usize>(next) !== 0;) {
+    const command = next;
+    next = command.next;
+    if ((command.flags & COMMAND_ORPHAN) !== 0) {
+      dueNs = min(dueNs, alone(command) ? stalled(unit, command) : orphanDue(unit, command));
       continue;
     }
-    if (u.hedgeBudget !== 0) dueNs = min(dueNs, hedgeDue(u, c));
-    if (u.stallMaxNs === 0) continue;
-    const atNs = c.timeNs + thresholdOf(u, c) + (busyNs - c.busyNs);
-    if (atNs <= now) dueNs = min(dueNs, isLong(c.method) ? longDue(u, c) : stalled(u, c));
+    if (unit.hedgeBudget !== 0) dueNs = min(dueNs, hedgeDue(unit, command));
+    if (unit.stallMaxNs === 0) continue;
+    const atNs = command.timeNs + thresholdOf(unit, command) + (busyNs - command.busyNs);
+    if (atNs <= now) dueNs = min(dueNs, isLong(command.method) ? longDue(unit, command) : stalled(unit, command));
     else dueNs = min(dueNs, atNs);
     // In the order they were sent: later ones cannot be due before this one.
-    if (c.timeNs + soonestNs > dueNs) break;
+    if (command.timeNs + soonestNs > dueNs) break;
   }
-  if (dueNs !== NEVER) wakeUnit(u, max(dueNs, now + 1));
+  if (dueNs !== NEVER) wakeUnit(unit, max(dueNs, now + 1));
 }
 
 /** Whether an orphan is one because a reset has ended it, and no other command for its piece is in flight. */
-function alone(c: Command): bool {
-  return (c.flags & (COMMAND_HARMLESS | COMMAND_DEAD)) === COMMAND_HARMLESS && !commandDuplicate(c);
+function alone(command: Command): bool {
+  return (command.flags & (COMMAND_HARMLESS | COMMAND_DEAD)) === COMMAND_HARMLESS && !commandDuplicate(command);
 }
 
 /** A long command has been in flight for a while; returns when to check it again. */
-function longDue(u: Unit, c: Command): u64 {
-  const p = c.path;
-  const answered = p.answeredNs > c.timeNs;
+function longDue(unit: Unit, command: Command): u64 {
+  const path = command.path;
+  const answered = path.answeredNs > command.timeNs;
   // A path found silent since is avoided as well.
-  if (answered && (p.flags & (PATH_FLAG_FAILED | PATH_FLAG_STALLED)) === 0) {
-    const lostNs = longLostNs(u, c);
-    if (lostNs <= now) return stalled(u, c);
-    return min(lostNs, now + longSilentNs(u));
+  if (answered && (path.flags & (PATH_FLAG_FAILED | PATH_FLAG_STALLED)) === 0) {
+    const lostNs = longLostNs(unit, command);
+    if (lostNs <= now) return stalled(unit, command);
+    return min(lostNs, now + longSilentNs(unit));
   }
-  const silentNs = c.timeNs + longSilentNs(u) + (busyNs - c.busyNs);
-  if (silentNs <= now) return stalled(u, c);
+  const silentNs = command.timeNs + longSilentNs(unit) + (busyNs - command.busyNs);
+  if (silentNs <= now) return stalled(unit, command);
   // Once it has answered it is not asked again: recovering it is patrol's job.
-  if (!answered) longAsk(p);
+  if (!answered) longAsk(path);
   return silentNs;
 }
 
 /** A command is past its threshold; returns when to check it again. */
-function stalled(u: Unit, c: Command): u64 {
-  if (c.path.answeredNs <= c.timeNs) pathStalled(c.path);
-  if (!retrySpeculatively(u, c)) {
-    const againNs = now + max(AGAIN_NS, u.stallMinNs / 4);
-    return (c.flags & COMMAND_WANTED) !== 0 ? min(againNs, orphanDue(u, c)) : againNs;
+function stalled(unit: Unit, command: Command): u64 {
+  if (command.path.answeredNs <= command.timeNs) pathStalled(command.path);
+  if (!retrySpeculatively(unit, command)) {
+    const againNs = now + max(AGAIN_NS, unit.stallMinNs / 4);
+    return (command.flags & COMMAND_WANTED) !== 0 ? min(againNs, orphanDue(unit, command)) : againNs;
   }
-  tell(u, c.path, isLong(c.method) && c.path.answeredNs > c.timeNs ? longOwnNs(u, c) : u.stallNs);
-  return orphanDue(u, c);
+  tell(
+    unit,
+    command.path,
+    isLong(command.method) && command.path.answeredNs > command.timeNs ? longOwnNs(unit, command) : unit.stallNs,
+  );
+  return orphanDue(unit, command);
 }
 
 /** Reports a stalled command to control; occasionally per path is enough. */
-function tell(u: Unit, p: Path, thresholdNs: u64): void {
-  if (p.stallToldNs !== 0 && now - p.stallToldNs < TELL_EVERY_NS) return;
-  p.stallToldNs = now;
+function tell(unit: Unit, path: Path, thresholdNs: u64): void {
+  if (path.stallToldNs !== 0 && now - path.stallToldNs < TELL_EVERY_NS) return;
+  path.stallToldNs = now;
   event(
     EVENT_STALL,
     REASON_TIMEOUT,
-    u.index,
-    p.index,
+    unit.index,
+    path.index,
     <u32>min<u64>(thresholdNs / MICROSECOND, u32.MAX_VALUE),
     0,
     0,
@@ -117,26 +120,26 @@ function tell(u: Unit, p: Path, thresholdNs: u64): void {
 }
 
 /** A path does not answer: others are preferred until it does. It is sent a READ at once; if that stays silent, it has failed. */
-function pathStalled(p: Path): void {
-  if ((p.flags & PATH_FLAG_STALLED) !== 0) return;
-  p.stalledNs = now;
-  p.probeNotBeforeNs = 0;
-  p.probePauseNs = 0;
-  p.silent = 1;
-  pathEnters(p, PATH_FLAG_STALLED, BY_SILENCE);
-  unitRefresh(p.unit, REASON_TIMEOUT, 0, 0);
-  sharersSuspect(p);
-  checkWant(p, WANT_HEALTH);
+function pathStalled(path: Path): void {
+  if ((path.flags & PATH_FLAG_STALLED) !== 0) return;
+  path.stalledNs = now;
+  path.probeNotBeforeNs = 0;
+  path.probePauseNs = 0;
+  path.silent = 1;
+  pathEnters(path, PATH_FLAG_STALLED, BY_SILENCE);
+  unitRefresh(path.unit, REASON_TIMEOUT, 0, 0);
+  sharersSuspect(path);
+  checkWant(path, WANT_HEALTH);
 }
 
 /** A path has answered I/O that was sent at `sentNs`. */
-export function pathAnswers(p: Path, sentNs: u64): void {
-  if ((p.flags & PATH_FLAG_STALLED) === 0) return;
+export function pathAnswers(path: Path, sentNs: u64): void {
+  if ((path.flags & PATH_FLAG_STALLED) === 0) return;
   // A late answer proves little while others are missing; one to something sent since proves that the path works.
-  if (sentNs < p.stalledNs && p.orphans !== 0) return;
-  pathLeaves(p, PATH_FLAG_STALLED, BY_IO);
-  p.silent = 0;
+  if (sentNs < path.stalledNs && path.orphans !== 0) return;
+  pathLeaves(path, PATH_FLAG_STALLED, BY_IO);
+  path.silent = 0;
   // A failed path is checked while it recovers anyway.
-  if (now - p.stalledNs >= AWAY_NS && (p.flags & PATH_FLAG_FAILED) === 0) checkIdentity(p, BY_IO);
-  unitRefresh(p.unit, REASON_TIMEOUT, 0, 0);
+  if (now - path.stalledNs >= AWAY_NS && (path.flags & PATH_FLAG_FAILED) === 0) checkIdentity(path, BY_IO);
+  unitRefresh(path.unit, REASON_TIMEOUT, 0, 0);
 }

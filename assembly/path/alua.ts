@@ -12,23 +12,24 @@ import { groupOf, unitPath } from "./facts";
 const SET_AFTER_NS: u64 = 2 * SECOND;
 
 /** Decides whether and when SET TARGET PORT GROUPS is needed. */
-export function groupsConsiderSet(u: Unit): void {
-  const wanted = u.aluaExplicit !== 0 && u.usable !== 0 && unitPath(u, ctz(u.usable)).alua === <u8>ALUA_NON_OPTIMIZED;
+export function groupsConsiderSet(unit: Unit): void {
+  const wanted =
+    unit.aluaExplicit !== 0 && unit.usable !== 0 && unitPath(unit, ctz(unit.usable)).alua === <u8>ALUA_NON_OPTIMIZED;
   if (!wanted) {
-    u.aluaSetNs = 0;
+    unit.aluaSetNs = 0;
     return;
   }
-  if (u.aluaSetNs === 0) {
+  if (unit.aluaSetNs === 0) {
     const waitNs = SET_AFTER_NS + (random() % SET_AFTER_NS);
-    u.aluaSetNs = max(now + waitNs, u.aluaSetNotBeforeNs);
+    unit.aluaSetNs = max(now + waitNs, unit.aluaSetNotBeforeNs);
   }
-  wakeUnit(u, u.aluaSetNs);
+  wakeUnit(unit, unit.aluaSetNs);
 }
 
 /** Writes the parameter list (SPC-4 6.45) that makes the path's group optimized; returns its length. */
-export function groupsBuildSet(p: Path, page: usize): u32 {
+export function groupsBuildSet(path: Path, page: usize): u32 {
   store<u64>(page, 0);
   store<u8>(page, <u8>ALUA_OPTIMIZED, 4);
-  store<u16>(page, bswap<u16>(<u16>groupOf(p)), 6);
+  store<u16>(page, bswap<u16>(<u16>groupOf(path)), 6);
   return 8;
 }

@@ -25,8 +25,8 @@ export const WANT_SET: u8 = 8;
 export const ALL_SLOTS: u32 = u32.MAX_VALUE;
 
 /** The path in a slot of a unit. */
-export function unitPath(u: Unit, slot: u32): Path {
-  return pathAt(load<u32>(changetype<usize>(u) + UNIT_SLOTS + <usize>slot * 4));
+export function unitPath(unit: Unit, slot: u32): Path {
+  return pathAt(load<u32>(changetype<usize>(unit) + UNIT_SLOTS + <usize>slot * 4));
 }
 
 /** Logical block dependent (SPC-4 5.15.2.4). */
@@ -41,30 +41,30 @@ export function takesIo(alua: u8): bool {
 const GROUP_MASK: u32 = 0xffff;
 
 /** The target port group of a path whose group is known. */
-export function groupOf(p: Path): u32 {
-  return p.targetPortGroup & GROUP_MASK;
+export function groupOf(path: Path): u32 {
+  return path.targetPortGroup & GROUP_MASK;
 }
 
 /** Whether it may get I/O at all. */
-export function pathEligible(p: Path): bool {
-  return (p.flags & (PATH_NEEDS | PATH_BARS)) === PATH_NEEDS && takesIo(p.alua);
+export function pathEligible(path: Path): bool {
+  return (path.flags & (PATH_NEEDS | PATH_BARS)) === PATH_NEEDS && takesIo(path.alua);
 }
 
 /** Whether some path of the unit gets no I/O only because its identity is being checked, and may soon get some. */
-export function unitUnverified(u: Unit): bool {
+export function unitUnverified(unit: Unit): bool {
   const wanted = PATH_FLAG_ENABLED | PATH_FLAG_UNVERIFIED;
   const mask = wanted | PATH_BARS;
-  for (let rest = u.paths & ~u.eligible; rest !== 0; rest &= rest - 1) {
-    if ((unitPath(u, ctz(rest)).flags & mask) === wanted) return true;
+  for (let rest = unit.paths & ~unit.eligible; rest !== 0; rest &= rest - 1) {
+    if ((unitPath(unit, ctz(rest)).flags & mask) === wanted) return true;
   }
   return false;
 }
 
 /** Whether some path of the unit gets no I/O only because its port group is in transition. */
-export function unitInTransition(u: Unit): bool {
-  for (let rest = u.paths & ~u.eligible; rest !== 0; rest &= rest - 1) {
-    const p = unitPath(u, ctz(rest));
-    if ((p.flags & (PATH_NEEDS | PATH_BARS)) === PATH_NEEDS && <u32>p.alua === ALUA_TRANSITIONING) return true;
+export function unitInTransition(unit: Unit): bool {
+  for (let rest = unit.paths & ~unit.eligible; rest !== 0; rest &= rest - 1) {
+    const path = unitPath(unit, ctz(rest));
+    if ((path.flags & (PATH_NEEDS | PATH_BARS)) === PATH_NEEDS && <u32>path.alua === ALUA_TRANSITIONING) return true;
   }
   return false;
 }

@@ -34,12 +34,12 @@ const FORMAT_EXTENDED: u32 = 0x10;
 const SET_PAUSE_NS: u64 = 60 * SECOND;
 const SET_PAUSE_NS_MAX: u64 = 3600 * SECOND;
 
-/** Reads a report of the target port groups (SPC-4 6.37) received over path `p`. */
-export function groupsRead(p: Path, page: usize, bytes: u32): void {
-  const u = p.unit;
+/** Reads a report of the target port groups (SPC-4 6.37) received over `path`. */
+export function groupsRead(path: Path, page: usize, bytes: u32): void {
+  const unit = path.unit;
   // While it is uncertain where the path leads, the report may be another unit's; it is requested again later.
-  if ((p.flags & (PATH_FLAG_FAILED | PATH_FLAG_UNVERIFIED | PATH_FLAG_WRONG_UNIT)) !== 0) {
-    p.wantedLater |= WANT_GROUPS;
+  if ((path.flags & (PATH_FLAG_FAILED | PATH_FLAG_UNVERIFIED | PATH_FLAG_WRONG_UNIT)) !== 0) {
+    path.wantedLater |= WANT_GROUPS;
     return;
   }
   if (bytes < 4) return;
@@ -50,29 +50,29 @@ export function groupsRead(p: Path, page: usize, bytes: u32): void {
   let first: u32 = 4;
   if (end >= 8 && ((<u32>load<u8>(page, 4)) & FORMAT_MASK) === FORMAT_EXTENDED) {
     first = 8;
-    u.transitionNs = <u64>load<u8>(page, 5) * SECOND;
+    unit.transitionNs = <u64>load<u8>(page, 5) * SECOND;
   }
   for (let at: u32 = first; at + 8 <= end; at += 8 + 4 * <u32>load<u8>(page + at, 7)) {
     const state = (<u32>load<u8>(page + at)) & 15;
     const group = <u32>bswap<u16>(load<u16>(page + at, 2));
     if (state === ALUA_TRANSITIONING) changing = true;
-    told |= groupState(p, group, state);
+    told |= groupState(path, group, state);
   }
-  if (changing) groupsSoon(p);
-  askOthers(p, u.paths & ~told);
+  if (changing) groupsSoon(path);
+  askOthers(path, unit.paths & ~told);
 }
 
 /** Sets the state of a group's paths as reported over `teller`. Returns their slots, as a mask. */
 function groupState(teller: Path, group: u32, state: u32): u32 {
-  const u = teller.unit;
+  const unit = teller.unit;
   const isOwn = groupOf(teller) === group;
   let slots: u32 = 0;
-  for (let rest = u.paths; rest !== 0; rest &= rest - 1) {
-    const p = unitPath(u, ctz(rest));
-    if (p.groupKnown === 0 || groupOf(p) !== group) continue;
+  for (let rest = unit.paths; rest !== 0; rest &= rest - 1) {
+    const path = unitPath(unit, ctz(rest));
+    if (path.groupKnown === 0 || groupOf(path) !== group) continue;
     slots |= rest & -rest;
-    if (!isOwn) p.ownReport = 0;
-    pathAluaState(p, state, 0);
+    if (!isOwn) path.ownReport = 0;
+    pathAluaState(path, state, 0);
   }
   return slots;
 }
@@ -80,42 +80,43 @@ function groupState(teller: Path, group: u32, state: u32): u32 {
 /** Paths whose groups are missing from the report are asked themselves: now, and from then on at each check. */
 function askOthers(teller: Path, slots: u32): void {
   for (let rest = slots; rest !== 0; rest &= rest - 1) {
-    const p = unitPath(teller.unit, ctz(rest));
-    if (p.groupKnown === 0 || p.ownReport !== 0) continue;
-    p.ownReport = 1;
-    if (p === teller || (p.flags & (PATH_FLAG_FAILED | PATH_FLAG_WRONG_UNIT | PATH_FLAG_REMOVING)) !== 0) continue;
-    checkWant(p, WANT_GROUPS);
+    const path = unitPath(teller.unit, ctz(rest));
+    if (path.groupKnown === 0 || path.ownReport !== 0) continue;
+    path.ownReport = 1;
+    if (path === teller || (path.flags & (PATH_FLAG_FAILED | PATH_FLAG_WRONG_UNIT | PATH_FLAG_REMOVING)) !== 0)
+      continue;
+    checkWant(path, WANT_GROUPS);
   }
 }
 
 /** A path whose group takes no I/O, or has changed: the report is read again, over itself or over a path that surely answers. */
-export function groupsWanted(p: Path): void {
-  const u = p.unit;
-  if (u.usable !== 0 && p.ownReport === 0) checkWant(unitPath(u, ctz(u.usable)), WANT_GROUPS);
-  else checkWant(p, WANT_GROUPS);
+export function groupsWanted(path: Path): void {
+  const unit = path.unit;
+  if (unit.usable !== 0 && path.ownReport === 0) checkWant(unitPath(unit, ctz(unit.usable)), WANT_GROUPS);
+  else checkWant(path, WANT_GROUPS);
 }
 
 /** The unit's timer has fired: sends SET TARGET PORT GROUPS if it is still needed. */
-export function groupsTimer(u: Unit): void {
-  if (u.aluaSetNs === 0) return;
-  if (u.aluaSetNs > now) return wakeUnit(u, u.aluaSetNs);
-  u.aluaSetNs = 0;
-  if (u.usable === 0) return;
-  let best = unitPath(u, ctz(u.usable));
-  for (let rest = u.usable; rest !== 0; rest &= rest - 1) {
-    const p = unitPath(u, ctz(rest));
-    if (p.priority > best.priority) best = p;
+export function groupsTimer(unit: Unit): void {
+  if (unit.aluaSetNs === 0) return;
+  if (unit.aluaSetNs > now) return wakeUnit(unit, unit.aluaSetNs);
+  unit.aluaSetNs = 0;
+  if (unit.usable === 0) return;
+  let best = unitPath(unit, ctz(unit.usable));
+  for (let rest = unit.usable; rest !== 0; rest &= rest - 1) {
+    const path = unitPath(unit, ctz(rest));
+    if (path.priority > best.priority) best = path;
   }
   if (best.groupKnown === 0 || !pathEligible(best)) return;
-  u.aluaPauseNs = u.aluaPauseNs === 0 ? SET_PAUSE_NS : min(u.aluaPauseNs * 2, SET_PAUSE_NS_MAX);
-  u.aluaSetNotBeforeNs = now + u.aluaPauseNs;
+  unit.aluaPauseNs = unit.aluaPauseNs === 0 ? SET_PAUSE_NS : min(unit.aluaPauseNs * 2, SET_PAUSE_NS_MAX);
+  unit.aluaSetNotBeforeNs = now + unit.aluaPauseNs;
   checkWant(best, WANT_SET);
 }
 
 /** SET TARGET PORT GROUPS has been answered: its effect is read. */
-export function groupsSetDone(p: Path, accepted: bool): void {
-  const u = p.unit;
-  event(EVENT_ALUA_SET, REASON_ALUA, u.index, p.index, groupOf(p), accepted ? 1 : 0, 0, 0);
-  p.wanted |= WANT_GROUPS;
-  groupsConsiderSet(u);
+export function groupsSetDone(path: Path, accepted: bool): void {
+  const unit = path.unit;
+  event(EVENT_ALUA_SET, REASON_ALUA, unit.index, path.index, groupOf(path), accepted ? 1 : 0, 0, 0);
+  path.wanted |= WANT_GROUPS;
+  groupsConsiderSet(unit);
 }

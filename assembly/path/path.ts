@@ -55,50 +55,50 @@ const PRIORITY_MAX: u32 = 254;
 let firstFree: u32 = 0;
 
 /** See docs/architecture.md, `pathAdd`. */
-export function pathAdd(unit: u32, arrayPort: u32, port: u32, priority: u32, enabled: u32, depth: u32): i32 {
-  if (unit >= unitCount || (unitAt(unit).flags & UNIT_FLAG_PRESENT) === 0) return -(<i32>ERROR_HANDLE);
-  const u = unitAt(unit);
+export function pathAdd(handle: u32, arrayPort: u32, port: u32, priority: u32, enabled: u32, depth: u32): i32 {
+  if (handle >= unitCount || (unitAt(handle).flags & UNIT_FLAG_PRESENT) === 0) return -(<i32>ERROR_HANDLE);
+  const unit = unitAt(handle);
   if (arrayPort > 1 || enabled > 1 || priority === 0 || priority > PRIORITY_MAX) return -(<i32>ERROR_RANGE);
   if (depth === 0 || depth > DEPTH_MAX) return -(<i32>ERROR_RANGE);
-  if (priorityOwner(u, priority) !== NONE) return -(<i32>ERROR_PRIORITY_IN_USE);
-  if (u.paths === ALL_SLOTS) return -(<i32>ERROR_LIMIT);
+  if (priorityOwner(unit, priority) !== NONE) return -(<i32>ERROR_PRIORITY_IN_USE);
+  if (unit.paths === ALL_SLOTS) return -(<i32>ERROR_LIMIT);
   while (firstFree < pathCount && pathAt(firstFree).flags !== 0) firstFree++;
   if (firstFree === pathCount) return -(<i32>ERROR_LIMIT);
-  const p = pathAt(firstFree);
-  const resets = p.resetGeneration;
-  const slot = ctz(~u.paths);
+  const path = pathAt(firstFree);
+  const resets = path.resetGeneration;
+  const slot = ctz(~unit.paths);
   assert(slot < PATHS_PER_UNIT_MAX);
-  memory.fill(changetype<usize>(p), 0, PATH_BYTES);
-  p.resetGeneration = resets;
-  p.index = firstFree;
-  pathEnters(p, PATH_FLAG_PRESENT | (enabled !== 0 ? PATH_FLAG_ENABLED : 0), BY_CONTROL);
-  p.unit = u;
-  p.unitHandle = unit;
-  p.priority = <u16>priority;
-  p.slot = <u8>slot;
-  p.depth = depth;
-  p.depthMax = depth;
-  p.weight = 1;
-  p.statistics = <u32>pathStatistics(p.index);
-  statisticsReset(p.statistics);
-  p.port = port;
-  p.arrayPort = arrayPort;
-  p.sinceNs = hostNow;
-  p.initiatorPort = p.targetPort = p.controller = NONE;
-  u.paths |= (<u32>1) << slot;
-  store<u32>(changetype<usize>(u) + UNIT_SLOTS + <usize>slot * 4, p.index);
-  selectionSetPath(u.selection, slot, priority, p.weight);
-  checkIdentity(p, BY_CONTROL);
-  patrolBegin(p);
-  unitRefresh(u, REASON_OPERATOR, 0, 0);
-  return <i32>p.index;
+  memory.fill(changetype<usize>(path), 0, PATH_BYTES);
+  path.resetGeneration = resets;
+  path.index = firstFree;
+  pathEnters(path, PATH_FLAG_PRESENT | (enabled !== 0 ? PATH_FLAG_ENABLED : 0), BY_CONTROL);
+  path.unit = unit;
+  path.unitHandle = handle;
+  path.priority = <u16>priority;
+  path.slot = <u8>slot;
+  path.depth = depth;
+  path.depthMax = depth;
+  path.weight = 1;
+  path.statistics = <u32>pathStatistics(path.index);
+  statisticsReset(path.statistics);
+  path.port = port;
+  path.arrayPort = arrayPort;
+  path.sinceNs = hostNow;
+  path.initiatorPort = path.targetPort = path.controller = NONE;
+  unit.paths |= (<u32>1) << slot;
+  store<u32>(changetype<usize>(unit) + UNIT_SLOTS + <usize>slot * 4, path.index);
+  selectionSetPath(unit.selection, slot, priority, path.weight);
+  checkIdentity(path, BY_CONTROL);
+  patrolBegin(path);
+  unitRefresh(unit, REASON_OPERATOR, 0, 0);
+  return <i32>path.index;
 }
 
 /** Handle of the path with this priority in a unit; NONE when there is none. */
-function priorityOwner(u: Unit, priority: u32): u32 {
-  for (let rest = u.paths; rest !== 0; rest &= rest - 1) {
-    const p = unitPath(u, ctz(rest));
-    if (<u32>p.priority === priority) return p.index;
+function priorityOwner(unit: Unit, priority: u32): u32 {
+  for (let rest = unit.paths; rest !== 0; rest &= rest - 1) {
+    const path = unitPath(unit, ctz(rest));
+    if (<u32>path.priority === priority) return path.index;
   }
   return NONE;
 }
@@ -111,27 +111,28 @@ function pathPresent(handle: u32): bool {
 /** See docs/architecture.md, `pathRemove`. */
 export function pathRemove(handle: u32): i32 {
   if (!pathPresent(handle)) return -(<i32>ERROR_HANDLE);
-  const p = pathAt(handle);
-  pathEnters(p, PATH_FLAG_REMOVING, BY_CONTROL);
-  unitRefresh(p.unit, REASON_OPERATOR, 0, 0);
-  pathIdle(p);
+  const path = pathAt(handle);
+  pathEnters(path, PATH_FLAG_REMOVING, BY_CONTROL);
+  unitRefresh(path.unit, REASON_OPERATOR, 0, 0);
+  pathIdle(path);
   return 0;
 }
 
 /** A command of it has come back: a path that is being removed goes when nothing is in flight. */
-export function pathIdle(p: Path): void {
-  if ((p.flags & PATH_FLAG_REMOVING) === 0 || p.inFlight !== 0 || p.checking !== 0 || p.resetting !== 0) return;
-  const u = p.unit;
-  const slot = <u32>p.slot;
-  u.paths &= ~((<u32>1) << slot);
-  u.full &= ~((<u32>1) << slot);
-  store<u32>(changetype<usize>(u) + UNIT_SLOTS + <usize>slot * 4, NONE);
-  selectionClearPath(u.selection, slot);
-  event(EVENT_PATH_STATE, REASON_OPERATOR, u.index, p.index, p.toldFlags, 0, 0, 0);
-  pathForgotten(p);
-  patrolArm(p);
-  firstFree = min(firstFree, p.index);
-  unitRefresh(u, REASON_OPERATOR, 0, 0);
+export function pathIdle(path: Path): void {
+  if ((path.flags & PATH_FLAG_REMOVING) === 0 || path.inFlight !== 0 || path.checking !== 0 || path.resetting !== 0)
+    return;
+  const unit = path.unit;
+  const slot = <u32>path.slot;
+  unit.paths &= ~((<u32>1) << slot);
+  unit.full &= ~((<u32>1) << slot);
+  store<u32>(changetype<usize>(unit) + UNIT_SLOTS + <usize>slot * 4, NONE);
+  selectionClearPath(unit.selection, slot);
+  event(EVENT_PATH_STATE, REASON_OPERATOR, unit.index, path.index, path.toldFlags, 0, 0, 0);
+  pathForgotten(path);
+  patrolArm(path);
+  firstFree = min(firstFree, path.index);
+  unitRefresh(unit, REASON_OPERATOR, 0, 0);
 }
 
 /** See docs/architecture.md, `pathSwap`. */
@@ -152,66 +153,66 @@ export function pathSwap(a: u32, b: u32): i32 {
 /** See docs/architecture.md, `pathSet`. */
 export function pathSet(handle: u32, property: u32, value: i64): i32 {
   if (!pathPresent(handle)) return -(<i32>ERROR_HANDLE);
-  const p = pathAt(handle);
-  const u = p.unit;
+  const path = pathAt(handle);
+  const unit = path.unit;
   if (value < 0 || value > <i64>u32.MAX_VALUE) return -(<i32>ERROR_RANGE);
   const number = <u32>value;
-  if (property === PATH_SET_PRIORITY) return setPriority(p, number);
+  if (property === PATH_SET_PRIORITY) return setPriority(path, number);
   if (property === PATH_SET_ENABLED) {
     if (number > 1) return -(<i32>ERROR_RANGE);
     // Nobody checked where it leads while it was out of use.
-    if (number === 1 && (p.flags & PATH_FLAG_ENABLED) === 0) checkIdentity(p, BY_CONTROL);
-    if (number === 1) pathEnters(p, PATH_FLAG_ENABLED, BY_CONTROL);
-    else pathLeaves(p, PATH_FLAG_ENABLED, BY_CONTROL);
+    if (number === 1 && (path.flags & PATH_FLAG_ENABLED) === 0) checkIdentity(path, BY_CONTROL);
+    if (number === 1) pathEnters(path, PATH_FLAG_ENABLED, BY_CONTROL);
+    else pathLeaves(path, PATH_FLAG_ENABLED, BY_CONTROL);
   } else if (property === PATH_SET_DEPTH) {
     if (number === 0 || number > DEPTH_MAX) return -(<i32>ERROR_RANGE);
-    p.depthMax = number;
-    setDepth(u, p, number);
+    path.depthMax = number;
+    setDepth(unit, path, number);
   } else if (property === PATH_SET_WEIGHT) {
-    const answer = selectionSetPath(u.selection, p.slot, p.priority, number);
-    if (answer === 0) p.weight = number;
+    const answer = selectionSetPath(unit.selection, path.slot, path.priority, number);
+    if (answer === 0) path.weight = number;
     return answer;
   } else if (property === PATH_SET_ALUA) {
     if (number > ALUA_UNKNOWN) return -(<i32>ERROR_RANGE);
-    pathAluaState(p, number, 0);
+    pathAluaState(path, number, 0);
     return 0;
   } else if (property === PATH_SET_TARGET_PORT_GROUP) {
-    p.targetPortGroup = number;
-    p.groupKnown = 1;
-  } else if (property === PATH_SET_INITIATOR_PORT) p.initiatorPort = number;
-  else if (property === PATH_SET_TARGET_PORT) p.targetPort = number;
-  else if (property === PATH_SET_CONTROLLER) p.controller = number;
-  else if (property === PATH_SET_FAILED) return setFailed(p, number);
-  else if (property === PATH_SET_CLEAR_MARGINAL) marginalClear(p);
-  else if (property === PATH_SET_FAULTS) return marginalRemember(p, number);
-  else if (property === PATH_SET_UNVERIFIED) checkIdentity(p, BY_CONTROL);
+    path.targetPortGroup = number;
+    path.groupKnown = 1;
+  } else if (property === PATH_SET_INITIATOR_PORT) path.initiatorPort = number;
+  else if (property === PATH_SET_TARGET_PORT) path.targetPort = number;
+  else if (property === PATH_SET_CONTROLLER) path.controller = number;
+  else if (property === PATH_SET_FAILED) return setFailed(path, number);
+  else if (property === PATH_SET_CLEAR_MARGINAL) marginalClear(path);
+  else if (property === PATH_SET_FAULTS) return marginalRemember(path, number);
+  else if (property === PATH_SET_UNVERIFIED) checkIdentity(path, BY_CONTROL);
   else return -(<i32>ERROR_PROPERTY);
-  unitRefresh(u, REASON_OPERATOR, 0, 0);
+  unitRefresh(unit, REASON_OPERATOR, 0, 0);
   return 0;
 }
 
-function setPriority(p: Path, priority: u32): i32 {
+function setPriority(path: Path, priority: u32): i32 {
   if (priority === 0 || priority > PRIORITY_MAX) return -(<i32>ERROR_RANGE);
-  const owner = priorityOwner(p.unit, priority);
-  if (owner !== NONE && owner !== p.index) return -(<i32>ERROR_PRIORITY_IN_USE);
-  p.priority = <u16>priority;
-  selectionSetPath(p.unit.selection, p.slot, priority, p.weight);
-  unitRefresh(p.unit, REASON_OPERATOR, 0, 0);
+  const owner = priorityOwner(path.unit, priority);
+  if (owner !== NONE && owner !== path.index) return -(<i32>ERROR_PRIORITY_IN_USE);
+  path.priority = <u16>priority;
+  selectionSetPath(path.unit.selection, path.slot, priority, path.weight);
+  unitRefresh(path.unit, REASON_OPERATOR, 0, 0);
   return 0;
 }
 
-function setFailed(p: Path, failed: u32): i32 {
+function setFailed(path: Path, failed: u32): i32 {
   if (failed > 1) return -(<i32>ERROR_RANGE);
   if (failed === 1) {
-    p.heldDown = 1;
-    p.back = 0;
-    pathEnters(p, PATH_FLAG_FAILED, BY_CONTROL);
-    p.sinceNs = hostNow;
-    unitRefresh(p.unit, REASON_OPERATOR, 0, 0);
+    path.heldDown = 1;
+    path.back = 0;
+    pathEnters(path, PATH_FLAG_FAILED, BY_CONTROL);
+    path.sinceNs = hostNow;
+    unitRefresh(path.unit, REASON_OPERATOR, 0, 0);
     return 0;
   }
-  if ((p.flags & PATH_FLAG_FAILED) === 0) return -(<i32>ERROR_NOT_FAILED);
-  p.heldDown = 0;
-  checkBack(p, REASON_OPERATOR);
+  if ((path.flags & PATH_FLAG_FAILED) === 0) return -(<i32>ERROR_NOT_FAILED);
+  path.heldDown = 0;
+  checkBack(path, REASON_OPERATOR);
   return 0;
 }

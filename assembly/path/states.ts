@@ -107,33 +107,33 @@ function mayChange(changed: u32, column: usize, by: u32): bool {
 }
 
 /** Whether the states and what is noted of the path go together. */
-function isSound(p: Path): bool {
-  if (p.flags !== 0 && (p.flags & PATH_FLAG_PRESENT) === 0) return false;
-  if ((p.flags & PATH_FLAG_STALLED) !== 0 && p.silent === 0) return false;
-  if (p.checkLost !== 0 && p.checking === 0) return false;
+function isSound(path: Path): bool {
+  if (path.flags !== 0 && (path.flags & PATH_FLAG_PRESENT) === 0) return false;
+  if ((path.flags & PATH_FLAG_STALLED) !== 0 && path.silent === 0) return false;
+  if (path.checkLost !== 0 && path.checking === 0) return false;
   for (let i: usize = 0; i < FACTS; i++) {
-    const noted = load<u8>(changetype<usize>(p) + load<u32>(facts + i * FACT_BYTES));
-    if (noted !== 0 && (p.flags & load<u32>(facts + i * FACT_BYTES, 4)) === 0) return false;
+    const noted = load<u8>(changetype<usize>(path) + load<u32>(facts + i * FACT_BYTES));
+    if (noted !== 0 && (path.flags & load<u32>(facts + i * FACT_BYTES, 4)) === 0) return false;
   }
   return true;
 }
 
 /** The path gets into these states; `by` is one of BY_*. */
-export function pathEnters(p: Path, entered: u32, by: u32): void {
+export function pathEnters(path: Path, entered: u32, by: u32): void {
   assert(mayChange(entered, SET_BY, by));
-  p.flags |= entered;
-  assert(isSound(p));
+  path.flags |= entered;
+  assert(isSound(path));
 }
 
 /** The path gets out of these states. */
-export function pathLeaves(p: Path, left: u32, by: u32): void {
-  assert(mayChange(left & p.flags, CLEARED_BY, by));
-  p.flags &= ~left;
-  assert(isSound(p));
+export function pathLeaves(path: Path, left: u32, by: u32): void {
+  assert(mayChange(left & path.flags, CLEARED_BY, by));
+  path.flags &= ~left;
+  assert(isSound(path));
 }
 
 /** The path is gone; its record is free. */
-export function pathForgotten(p: Path): void {
-  assert((p.flags & PATH_FLAG_REMOVING) !== 0);
-  p.flags = 0;
+export function pathForgotten(path: Path): void {
+  assert((path.flags & PATH_FLAG_REMOVING) !== 0);
+  path.flags = 0;
 }

@@ -27,105 +27,105 @@ import { pathEligible, unitPath, unitUnverified } from "./facts";
 import { BY_TIERS, pathEnters, pathLeaves } from "./states";
 
 /** Determines again which paths get I/O and which are in use, and reports changes. */
-export function unitRefresh(u: Unit, reason: u32, sense: u32, hostStatus: u16): void {
-  tiers(u);
-  selectionSetUsable(u.selection, u.usable);
-  const used = u.usable === 0 ? 0 : inUse(u.selection);
+export function unitRefresh(unit: Unit, reason: u32, sense: u32, hostStatus: u16): void {
+  tiers(unit);
+  selectionSetUsable(unit.selection, unit.usable);
+  const used = unit.usable === 0 ? 0 : inUse(unit.selection);
   let left: u32 = NONE;
   let first: u32 = NONE;
   let firstPriority: u32 = 0;
-  for (let rest = u.paths; rest !== 0; rest &= rest - 1) {
+  for (let rest = unit.paths; rest !== 0; rest &= rest - 1) {
     const slot = ctz(rest);
-    const p = unitPath(u, slot);
-    const before = p.toldFlags;
+    const path = unitPath(unit, slot);
+    const before = path.toldFlags;
     const uses = ((used >> slot) & 1) !== 0;
-    assert(!uses || pathEligible(p));
-    if (uses) pathEnters(p, PATH_FLAG_IN_USE, BY_TIERS);
-    else pathLeaves(p, PATH_FLAG_IN_USE, BY_TIERS);
-    if (uses && <u32>p.priority > firstPriority) {
-      firstPriority = p.priority;
-      first = p.index;
+    assert(!uses || pathEligible(path));
+    if (uses) pathEnters(path, PATH_FLAG_IN_USE, BY_TIERS);
+    else pathLeaves(path, PATH_FLAG_IN_USE, BY_TIERS);
+    if (uses && <u32>path.priority > firstPriority) {
+      firstPriority = path.priority;
+      first = path.index;
     }
-    if ((before & PATH_FLAG_IN_USE) !== 0 && !uses && faulty(p)) left = p.index;
-    if (p.flags === before) continue;
-    p.toldFlags = p.flags;
-    event(EVENT_PATH_STATE, reason, u.index, p.index, before, p.flags, sense, hostStatus);
+    if ((before & PATH_FLAG_IN_USE) !== 0 && !uses && faulty(path)) left = path.index;
+    if (path.flags === before) continue;
+    path.toldFlags = path.flags;
+    event(EVENT_PATH_STATE, reason, unit.index, path.index, before, path.flags, sense, hostStatus);
   }
-  u.inUsePath = first;
+  unit.inUsePath = first;
   // If there is no other path, one whose identity is being checked is about to be back, or to be found bad.
-  const unverifiedOnly = first === NONE && unitUnverified(u);
+  const unverifiedOnly = first === NONE && unitUnverified(unit);
   if (left !== NONE && reason !== REASON_OPERATOR && !unverifiedOnly)
-    failover(u, left, first, reason, sense, hostStatus);
-  pathless(u, reason);
-  if (u.aluaExplicit !== 0) groupsConsiderSet(u);
+    failover(unit, left, first, reason, sense, hostStatus);
+  pathless(unit, reason);
+  if (unit.aluaExplicit !== 0) groupsConsiderSet(unit);
 }
 
 /** Whether a path is no longer used because of a fault. */
-function faulty(p: Path): bool {
-  if ((p.flags & PATH_FLAG_ENABLED) === 0) return false;
-  return !pathEligible(p) || (p.flags & (PATH_FLAG_STALLED | PATH_FLAG_MARGINAL)) !== 0;
+function faulty(path: Path): bool {
+  if ((path.flags & PATH_FLAG_ENABLED) === 0) return false;
+  return !pathEligible(path) || (path.flags & (PATH_FLAG_STALLED | PATH_FLAG_MARGINAL)) !== 0;
 }
 
-function failover(u: Unit, left: u32, first: u32, reason: u32, sense: u32, hostStatus: u16): void {
-  event(EVENT_FAILOVER_STARTED, reason, u.index, left, 0, 0, sense, hostStatus);
-  if (first !== NONE) event(EVENT_FAILOVER_DONE, reason, u.index, first, left, 0, 0, 0);
-  else event(EVENT_FAILOVER_FAILED, reason, u.index, left, 0, 0, sense, hostStatus);
+function failover(unit: Unit, left: u32, first: u32, reason: u32, sense: u32, hostStatus: u16): void {
+  event(EVENT_FAILOVER_STARTED, reason, unit.index, left, 0, 0, sense, hostStatus);
+  if (first !== NONE) event(EVENT_FAILOVER_DONE, reason, unit.index, first, left, 0, 0, 0);
+  else event(EVENT_FAILOVER_FAILED, reason, unit.index, left, 0, 0, sense, hostStatus);
 }
 
 /** Starts or ends the wait for a path. */
-function pathless(u: Unit, reason: u32): void {
-  if (u.eligible === 0) {
-    if (u.noPathNs !== 0) {
+function pathless(unit: Unit, reason: u32): void {
+  if (unit.eligible === 0) {
+    if (unit.noPathNs !== 0) {
       // Requests that waited only for an identity check may have to wait for a path now.
-      if (u.noPathTold === 0 && u.requestFirst !== 0) unitDirty(u);
+      if (unit.noPathTold === 0 && unit.requestFirst !== 0) unitDirty(unit);
       // The limit may have changed: a transition has ended in another state that takes no I/O.
-      wakeUnit(u, max(now + 1, u.noPathNs + u.noPathTimeoutNs));
+      wakeUnit(unit, max(now + 1, unit.noPathNs + unit.noPathTimeoutNs));
       return;
     }
-    u.noPathNs = max<u64>(now, 1);
-    u.noPathReason = reason;
-    if (u.requestFirst !== 0) unitDirty(u);
+    unit.noPathNs = max<u64>(now, 1);
+    unit.noPathReason = reason;
+    if (unit.requestFirst !== 0) unitDirty(unit);
     return;
   }
-  if (u.noPathNs !== 0) {
-    u.noPathNs = 0;
-    u.waiting = 0;
-    u.noPathTold = 0;
+  if (unit.noPathNs !== 0) {
+    unit.noPathNs = 0;
+    unit.waiting = 0;
+    unit.noPathTold = 0;
     // They waited beyond their time for something not their own: they get their full time once more.
-    if (u.putOff !== 0) putOffAll(u, u.transitionNs + u.ioTimeoutNs);
-    u.putOff = 0;
-    u.released = 0;
-    u.flags &= ~UNIT_FLAG_RELEASED;
+    if (unit.putOff !== 0) putOffAll(unit, unit.transitionNs + unit.ioTimeoutNs);
+    unit.putOff = 0;
+    unit.released = 0;
+    unit.flags &= ~UNIT_FLAG_RELEASED;
   }
-  if ((u.queueFirst | u.retryFirst | u.flows) !== 0) unitDirty(u);
+  if ((unit.queueFirst | unit.retryFirst | unit.flows) !== 0) unitDirty(unit);
 }
 
-function tiers(u: Unit): void {
+function tiers(unit: Unit): void {
   let best: u32 = 0;
   let second: u32 = 0;
   let third: u32 = 0;
   let fourth: u32 = 0;
   let fifth: u32 = 0;
-  for (let rest = u.paths; rest !== 0; rest &= rest - 1) {
+  for (let rest = unit.paths; rest !== 0; rest &= rest - 1) {
     const slot = ctz(rest);
-    const p = unitPath(u, slot);
-    if (!pathEligible(p)) continue;
+    const path = unitPath(unit, slot);
+    if (!pathEligible(path)) continue;
     const bit = (<u32>1) << slot;
-    if ((p.flags & PATH_FLAG_STALLED) !== 0) fifth |= bit;
-    else if ((p.flags & PATH_FLAG_MARGINAL) !== 0) fourth |= bit;
-    else if ((p.flags & PATH_FLAG_SUSPECT) !== 0) third |= bit;
-    else if (<u32>p.alua === ALUA_OPTIMIZED) best |= bit;
+    if ((path.flags & PATH_FLAG_STALLED) !== 0) fifth |= bit;
+    else if ((path.flags & PATH_FLAG_MARGINAL) !== 0) fourth |= bit;
+    else if ((path.flags & PATH_FLAG_SUSPECT) !== 0) third |= bit;
+    else if (<u32>path.alua === ALUA_OPTIMIZED) best |= bit;
     else second |= bit;
   }
-  u.eligible = best | second | third | fourth | fifth;
-  u.stalled = fifth;
-  u.usable = best;
-  if (u.usable === 0) u.usable = second;
-  if (u.usable === 0) u.usable = third;
-  if (u.usable === 0) u.usable = fourth;
-  if (u.usable === 0) u.usable = fifth;
-  u.tier2 = second & ~u.usable;
-  u.tier3 = third & ~u.usable;
-  u.tier4 = fourth & ~u.usable;
-  u.tier5 = fifth & ~u.usable;
+  unit.eligible = best | second | third | fourth | fifth;
+  unit.stalled = fifth;
+  unit.usable = best;
+  if (unit.usable === 0) unit.usable = second;
+  if (unit.usable === 0) unit.usable = third;
+  if (unit.usable === 0) unit.usable = fourth;
+  if (unit.usable === 0) unit.usable = fifth;
+  unit.tier2 = second & ~unit.usable;
+  unit.tier3 = third & ~unit.usable;
+  unit.tier4 = fourth & ~unit.usable;
+  unit.tier5 = fifth & ~unit.usable;
 }

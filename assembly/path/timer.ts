@@ -18,39 +18,39 @@ const UNREAD_NS: u64 = 100 * MILLISECOND;
 const UNREAD_SLOW_NS: u64 = SECOND;
 
 /** A new path: its first check comes at a random time in the interval. */
-export function patrolBegin(p: Path): void {
-  p.nextCheckNs = now + (random() % patrolIntervalNs);
-  patrolArm(p);
+export function patrolBegin(path: Path): void {
+  path.nextCheckNs = now + (random() % patrolIntervalNs);
+  patrolArm(path);
 }
 
 /** The interval has changed. */
 export function patrolAnew(): void {
   for (let i: u32 = 0; i < pathCount; i++) {
-    const p = pathAt(i);
-    if ((p.flags & PATH_FLAG_PRESENT) !== 0) patrolBegin(p);
+    const path = pathAt(i);
+    if ((path.flags & PATH_FLAG_PRESENT) !== 0) patrolBegin(path);
   }
 }
 
 /** A path's timer: for its next check, and for the end of a check. */
-export function patrolArm(p: Path): void {
-  let dueNs = p.nextCheckNs;
-  if (p.checking !== 0 && p.checkLost === 0) dueNs = min(dueNs, p.checkDueNs);
-  dueNs = min(dueNs, marginalTimer(p));
-  wakePathAt(p, (p.flags & PATH_FLAG_PRESENT) === 0 ? NEVER : dueNs);
+export function patrolArm(path: Path): void {
+  let dueNs = path.nextCheckNs;
+  if (path.checking !== 0 && path.checkLost === 0) dueNs = min(dueNs, path.checkDueNs);
+  dueNs = min(dueNs, marginalTimer(path));
+  wakePathAt(path, (path.flags & PATH_FLAG_PRESENT) === 0 ? NEVER : dueNs);
 }
 
 /** The port groups are to be requested again soon, over this path. */
-export function groupsSoon(p: Path): void {
-  checkSoon(p, WANT_GROUPS, TRANSITION_NS);
+export function groupsSoon(path: Path): void {
+  checkSoon(path, WANT_GROUPS, TRANSITION_NS);
 }
 
 /** The path is to be identified again soon. */
-export function identitySoon(p: Path, fast: bool): void {
-  checkSoon(p, WANT_IDENTITY, fast ? UNREAD_NS : UNREAD_SLOW_NS);
+export function identitySoon(path: Path, fast: bool): void {
+  checkSoon(path, WANT_IDENTITY, fast ? UNREAD_NS : UNREAD_SLOW_NS);
 }
 
-function checkSoon(p: Path, what: u8, inNs: u64): void {
-  p.wantedLater |= what;
-  p.nextCheckNs = min(p.nextCheckNs, now + inNs);
-  patrolArm(p);
+function checkSoon(path: Path, what: u8, inNs: u64): void {
+  path.wantedLater |= what;
+  path.nextCheckNs = min(path.nextCheckNs, now + inNs);
+  patrolArm(path);
 }

@@ -6,16 +6,16 @@ import { paceEnd } from "./pace";
 import { isLong } from "./pieces";
 
 /** The policy's account of a command is closed, once: it has come back, or was given up. */
-export function writeOff(c: Command, timeNs: u64, good: bool): void {
-  if ((c.flags & COMMAND_WRITTEN_OFF) !== 0) return;
-  c.flags |= COMMAND_WRITTEN_OFF;
-  if (c.pace !== 0) paceEnd(c.unit, c, timeNs, good);
-  const write = c.method !== METHOD_READ;
+export function writeOff(command: Command, timeNs: u64, good: bool): void {
+  if ((command.flags & COMMAND_WRITTEN_OFF) !== 0) return;
+  command.flags |= COMMAND_WRITTEN_OFF;
+  if (command.pace !== 0) paceEnd(command.unit, command, timeNs, good);
+  const write = command.method !== METHOD_READ;
   // How long a long one takes says nothing about its path.
-  const teaches = !isLong(c.method);
-  const latencyNs = teaches && timeNs > c.timeNs ? timeNs - c.timeNs : 0;
-  const selection = c.unit.selection;
-  const slot = c.path.slot;
-  selection.finished(slot, c.bufferBytes, write, latencyNs, good && teaches, timeNs, c.note);
-  if (selection.learns()) c.path.serviceNs = selectionServiceNs(selection, slot);
+  const teaches = !isLong(command.method);
+  const latencyNs = teaches && timeNs > command.timeNs ? timeNs - command.timeNs : 0;
+  const selection = command.unit.selection;
+  const slot = command.path.slot;
+  selection.finished(slot, command.bufferBytes, write, latencyNs, good && teaches, timeNs, command.note);
+  if (selection.learns()) command.path.serviceNs = selectionServiceNs(selection, slot);
 }

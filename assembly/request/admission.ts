@@ -11,12 +11,12 @@
 // what is free, whatever its unit holds. So however many clients do not read, those that do make progress.
 
 import { buffersFree } from "../memory/buffers";
-import { listPush, listRemove, listUnshift } from "../memory/lists";
 import { poolBytes, requestCount } from "../memory/memory";
 import { Client } from "../memory/records";
 import { now } from "../memory/ring";
 import { SECOND } from "../memory/time";
 import { Unit } from "../memory/topology";
+import { listsOf } from "../memory/unit-lists";
 import { wakeCore } from "../memory/wake";
 import { poolBytesFor, requestsFree } from "./pool";
 import {
@@ -33,54 +33,53 @@ import {
 } from "./room";
 import { unitsStarve } from "./slots";
 
-const LINK: usize = offsetof<Client>("waitNext");
-const SHARE: usize = offsetof<Unit>("shareFirst");
-
 /** How long a payload may make no progress, or replies may stay unread, while others wait. */
 const IDLE_PAYLOAD_NS: u64 = 10 * SECOND;
 
 /** Whether the unit may take a request with `bytes` of data now, as far as its share goes. */
-function withinShare(u: Unit, bytes: u32): bool {
-  if (u.slotsHeld === 0) return true;
-  if (u.slotsHeld > 2 * requestsFree()) return false;
+function withinShare(unit: Unit, bytes: u32): bool {
+  if (unit.slotsHeld === 0) return true;
+  if (unit.slotsHeld > 2 * requestsFree()) return false;
   const wanted = poolBytesFor(bytes);
   const freeBytes = buffersFree();
-  return wanted <= freeBytes && <u64>u.bytesHeld + <u64>wanted <= 2 * <u64>(freeBytes - wanted);
+  return wanted <= freeBytes && <u64>unit.bytesHeld + <u64>wanted <= 2 * <u64>(freeBytes - wanted);
 }
 
 /** Whether the connection may take a request with `bytes` of data now, as far as what it holds itself goes. */
-function withinOwnShare(n: Client, bytes: u32): bool {
-  if (n.requests === 0) return true;
+function withinOwnShare(client: Client, bytes: u32): bool {
+  if (client.requests === 0) return true;
   const wanted = poolBytesFor(bytes);
   const freeBytes = buffersFree();
   return (
-    n.requests <= requestsFree() && wanted <= freeBytes && <u64>n.bytesHeld + <u64>wanted <= <u64>(freeBytes - wanted)
+    client.requests <= requestsFree() &&
+    wanted <= freeBytes &&
+    <u64>client.bytesHeld + <u64>wanted <= <u64>(freeBytes - wanted)
   );
 }
 
 /** Whether a connection that holds nothing may take a request past its unit's share. */
-function mayPass(n: Client, bytes: u32): bool {
-  return n.requests === 0 && <u64>poolBytesFor(bytes) * 4 <= <u64>buffersFree() && requestsFree() !== 0;
+function mayPass(client: Client, bytes: u32): bool {
+  return client.requests === 0 && <u64>poolBytesFor(bytes) * 4 <= <u64>buffersFree() && requestsFree() !== 0;
 }
 
-/** Whether connection `n` may try to take a request with `bytes` of data now; if not it waits. */
-export function mayTake(n: Client, bytes: u32): bool {
-  const u = n.unit;
-  const first = served === changetype<usize>(n) && servedTaken === 0;
+/** Whether `client` may try to take a request with `bytes` of data now; if not it waits. */
+export function mayTake(client: Client, bytes: u32): bool {
+  const unit = client.unit;
+  const first = served === client && servedTaken === 0;
   // Whoever is served takes one request, then makes way for the next in line.
-  if (!first && load<usize>(line) !== 0) {
-    waitForRoom(n);
+  if (!first && !line.isEmpty) {
+    waitForRoom(client);
     return false;
   }
-  if (!withinOwnShare(n, bytes)) {
-    waits(n, WAITING_OWN);
+  if (!withinOwnShare(client, bytes)) {
+    waits(client, WAITING_OWN);
     return false;
   }
-  if (((!first && u.shareFirst !== 0) || !withinShare(u, bytes)) && !mayPass(n, bytes)) {
-    waits(n, WAITING_SHARE);
+  if (((!first && unit.shareFirst !== 0) || !withinShare(unit, bytes)) && !mayPass(client, bytes)) {
+    waits(client, WAITING_SHARE);
     watch();
-    if (first) listUnshift(changetype<usize>(u) + SHARE, changetype<usize>(n), LINK);
-    else listPush(changetype<usize>(u) + SHARE, changetype<usize>(n), LINK);
+    if (first) listsOf(unit).share.unshift(client);
+    else listsOf(unit).share.push(client);
     return false;
   }
   return true;
@@ -96,20 +95,20 @@ export function anybodyWaits(): bool {
 }
 
 /** There was no room for it after all: it waits in the line. */
-export function waitForRoom(n: Client): void {
+export function waitForRoom(client: Client): void {
   watch();
-  waits(n, WAITING_ROOM);
-  if (served === changetype<usize>(n) && servedTaken === 0) listUnshift(line, changetype<usize>(n), LINK);
-  else listPush(line, changetype<usize>(n), LINK);
+  waits(client, WAITING_ROOM);
+  if (served === client && servedTaken === 0) line.unshift(client);
+  else line.push(client);
 }
 
 /** It stops waiting (it is being closed). Those behind it may want less than there is. */
-export function waitNoLonger(n: Client): void {
-  const kept = n.waiting === WAITING_ROOM || n.waiting === WAITING_SHARE;
-  if (n.waiting === WAITING_ROOM) listRemove(line, changetype<usize>(n), LINK);
-  else if (n.waiting === WAITING_SHARE) listRemove(changetype<usize>(n.unit) + SHARE, changetype<usize>(n), LINK);
-  waitsNot(n);
-  if (kept) roomFreed(n.unit);
+export function waitNoLonger(client: Client): void {
+  const kept = client.waiting === WAITING_ROOM || client.waiting === WAITING_SHARE;
+  if (client.waiting === WAITING_ROOM) line.remove(client);
+  else if (client.waiting === WAITING_SHARE) listsOf(client.unit).share.remove(client);
+  waitsNot(client);
+  if (kept) roomFreed(client.unit);
 }
 
 /** Someone waits: after a while, clients that hold buffers without using them are searched for. */

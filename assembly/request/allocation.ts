@@ -31,39 +31,40 @@ const STATUS_ANCHORED: u8 = 2;
 const LENGTH_MAX: u64 = 0xfffff000;
 
 /** Where the extents are. */
-export function extentsAt(r: Request): usize {
-  return requestBlock(r, 0) + <usize>LBA_STATUS_BYTES;
+export function extentsAt(request: Request): usize {
+  return requestBlock(request, 0) + <usize>LBA_STATUS_BYTES;
 }
 
 /** Bytes of one extent in the reply. */
-export function extentBytes(r: Request): u32 {
-  return ((<u32>r.flags) & FLAG_WIDE_EXTENTS) !== 0 ? 16 : 8;
+export function extentBytes(request: Request): u32 {
+  return ((<u32>request.flags) & FLAG_WIDE_EXTENTS) !== 0 ? 16 : 8;
 }
 
 /** Makes extents from the device's report. */
-export function extents(c: Command): void {
-  const r = c.request;
-  const shift = r.unit.blockShift;
-  const data = <usize>c.buffer;
-  const there = LBA_STATUS_BYTES - <u32>min(max(c.residual, 0), <i32>LBA_STATUS_BYTES);
+export function extents(command: Command): void {
+  const request = command.request;
+  const shift = request.unit.blockShift;
+  const data = <usize>command.buffer;
+  const there = LBA_STATUS_BYTES - <u32>min(max(command.residual, 0), <i32>LBA_STATUS_BYTES);
   const stated: u32 = there < HEADER_BYTES ? 0 : bswap<u32>(load<u32>(data));
   const end = min(there, stated > LBA_STATUS_BYTES ? LBA_STATUS_BYTES : stated + 4);
-  const askedEnd = r.askedOffset + r.askedBytes;
-  let expected = c.lba;
-  let from = r.askedOffset;
-  r.extents = 0;
+  const askedEnd = request.askedOffset + request.askedBytes;
+  let expected = command.lba;
+  let from = request.askedOffset;
+  request.extents = 0;
   for (let at = HEADER_BYTES; at + DESCRIPTOR_BYTES <= end && from < askedEnd; at += DESCRIPTOR_BYTES) {
     const lba = bswap<u64>(load<u64>(data + at));
     const next = lba + <u64>bswap<u32>(load<u32>(data + at, 8));
     // The first one may begin before the requested range; any other gap or overlap is nonsense.
-    if (lba > expected || next <= expected || next > r.unit.blocks || (r.extents !== 0 && lba !== expected)) break;
+    if (lba > expected || next <= expected || next > request.unit.blocks || (request.extents !== 0 && lba !== expected))
+      break;
     const until = min(next << shift, askedEnd);
     const state = stateOf(load<u8>(data + at, 12) & 15);
-    if (!add(r, until - from, state)) break;
+    if (!add(request, until - from, state)) break;
     expected = next;
     from = until;
   }
-  if (r.extents === 0) allocated(r);
+  if (request.extents === 0) allocated(request);
 }
 
 /** Mapped blocks are data; so are blocks whose state is unknown. */
@@ -73,23 +74,23 @@ function stateOf(status: u8): u32 {
 }
 
 /** All that was asked for is data. */
-export function allocated(r: Request): void {
-  r.extents = 0;
-  add(r, r.askedBytes, 0);
+export function allocated(request: Request): void {
+  request.extents = 0;
+  add(request, request.askedBytes, 0);
 }
 
 /** Adds an extent, or extends the last one; false when no further one may follow. */
-function add(r: Request, bytes: u64, state: u32): bool {
-  const wide = extentBytes(r) === 16;
-  const last = extentsAt(r) + <usize>((r.extents - 1) * extentBytes(r));
-  if (r.extents !== 0 && stateAt(last, wide) === state) {
+function add(request: Request, bytes: u64, state: u32): bool {
+  const wide = extentBytes(request) === 16;
+  const last = extentsAt(request) + <usize>((request.extents - 1) * extentBytes(request));
+  if (request.extents !== 0 && stateAt(last, wide) === state) {
     const whole = lengthAt(last, wide) + bytes;
     put(last, wide, whole, state);
     return wide || whole <= LENGTH_MAX;
   }
-  if (r.extents !== 0 && ((<u32>r.flags) & FLAG_ONE_EXTENT) !== 0) return false;
-  put(extentsAt(r) + <usize>(r.extents * extentBytes(r)), wide, bytes, state);
-  r.extents++;
+  if (request.extents !== 0 && ((<u32>request.flags) & FLAG_ONE_EXTENT) !== 0) return false;
+  put(extentsAt(request) + <usize>(request.extents * extentBytes(request)), wide, bytes, state);
+  request.extents++;
   return wide || bytes <= LENGTH_MAX;
 }
 

@@ -40,50 +40,50 @@ import {
 const ASCQ_MODE_PARAMETERS: u32 = 0x01;
 
 /** Whether a flush has to go to the device. */
-export function cachesWrites(u: Unit): bool {
-  return (u.capabilities & UNIT_CAN_CACHE_WRITES) !== 0 || u.cacheUnverified !== 0;
+export function cachesWrites(unit: Unit): bool {
+  return (unit.capabilities & UNIT_CAN_CACHE_WRITES) !== 0 || unit.cacheUnverified !== 0;
 }
 
 /**
  * Parameters of the device have changed (`sense` says which): it may have a cache now. This is reported once on each path, so
  * from here on flushes go to the device, whatever control says: that may be older. A needless flush does no harm.
  */
-export function cacheUnverify(u: Unit, sense: u32): void {
+export function cacheUnverify(unit: Unit, sense: u32): void {
   const asc = ascOf(sense);
   const ascq = ascqOf(sense);
-  if (asc === ASC_PARAMETERS_CHANGED && ascq <= ASCQ_MODE_PARAMETERS) u.cacheUnverified = 1;
+  if (asc === ASC_PARAMETERS_CHANGED && ascq <= ASCQ_MODE_PARAMETERS) unit.cacheUnverified = 1;
 }
 
 /**
  * The device does not know SYNCHRONIZE CACHE. If it has reported a cache, that is a fault: false. If a cache was only assumed, or
  * uncertain, there is none, or none that can be flushed: its acknowledgement is the best there is.
  */
-export function cacheDenied(u: Unit, p: Path): bool {
-  if ((u.capabilities & (UNIT_CAN_CACHE_WRITES | UNIT_CAN_ASSUMED_CACHE)) === UNIT_CAN_CACHE_WRITES) return false;
-  if ((u.capabilities & UNIT_CAN_ASSUMED_CACHE) !== 0) tellLack(p, LACKS_SYNCHRONIZE_CACHE);
-  u.capabilities &= ~(UNIT_CAN_CACHE_WRITES | UNIT_CAN_ASSUMED_CACHE);
-  u.cacheUnverified = 0;
+export function cacheDenied(unit: Unit, path: Path): bool {
+  if ((unit.capabilities & (UNIT_CAN_CACHE_WRITES | UNIT_CAN_ASSUMED_CACHE)) === UNIT_CAN_CACHE_WRITES) return false;
+  if ((unit.capabilities & UNIT_CAN_ASSUMED_CACHE) !== 0) tellLack(path, LACKS_SYNCHRONIZE_CACHE);
+  unit.capabilities &= ~(UNIT_CAN_CACHE_WRITES | UNIT_CAN_ASSUMED_CACHE);
+  unit.cacheUnverified = 0;
   return true;
 }
 
 /** Whether a command asks for force unit access; the bit is where it is in WRITE(10) as well. */
-export function asksForFua(c: Command): bool {
-  const writes = c.method === METHOD_WRITE || c.method === METHOD_ZERO_WRITE;
-  return writes && ((<u8>(c.cdb0 >> 8)) & FUA) !== 0;
+export function asksForFua(command: Command): bool {
+  const writes = command.method === METHOD_WRITE || command.method === METHOD_ZERO_WRITE;
+  return writes && ((<u8>(command.cdb0 >> 8)) & FUA) !== 0;
 }
 
 /** The device refuses force unit access, whatever it has reported: from here on such a write is followed by a flush. */
-export function fuaRefused(u: Unit, p: Path): void {
-  u.capabilities &= ~UNIT_CAN_FUA;
-  tellLack(p, LACKS_FUA);
+export function fuaRefused(unit: Unit, path: Path): void {
+  unit.capabilities &= ~UNIT_CAN_FUA;
+  tellLack(path, LACKS_FUA);
 }
 
 /** Reports to control, once, what a device lacks. */
-function tellLack(p: Path, lack: u32): void {
-  const u = p.unit;
-  if (((<u32>u.lacksTold) & lack) !== 0) return;
-  u.lacksTold |= <u8>lack;
-  event(EVENT_LACKS, REASON_IO, u.index, p.index, lack, 0, 0, 0);
+function tellLack(path: Path, lack: u32): void {
+  const unit = path.unit;
+  if (((<u32>unit.lacksTold) & lack) !== 0) return;
+  unit.lacksTold |= <u8>lack;
+  event(EVENT_LACKS, REASON_IO, unit.index, path.index, lack, 0, 0, 0);
 }
 
 /** How often a request is rewritten because power was lost before its flush. */
@@ -96,23 +96,23 @@ const ASCQ_INTERNAL_RESET: u32 = 0x04;
  * The path, or the device, was away (OUTCOME_NEXUS): with its power a volatile cache has lost its content. Each nexus is told
  * once, so a successful flush comes after everything reported so far (`forcedInVain`).
  */
-export function powerMaybeLost(u: Unit, sense: u32): void {
+export function powerMaybeLost(unit: Unit, sense: u32): void {
   const asc = ascOf(sense);
   const ascq = ascqOf(sense);
-  if (asc === ASC_RESET && (ascq <= ASCQ_POWER_ON || ascq === ASCQ_INTERNAL_RESET)) u.powerLosses++;
+  if (asc === ASC_RESET && (ascq <= ASCQ_POWER_ON || ascq === ASCQ_INTERNAL_RESET)) unit.powerLosses++;
 }
 
 /**
  * A FUA request has been written, and flushed if necessary: whether the data to be flushed may have been lost before that. Then
  * it is rewritten; a device that keeps losing power fails it. A trim is only a hint.
  */
-export function forcedInVain(r: Request): bool {
-  const kind = <u32>r.kind;
-  if (r.method !== METHOD_SYNC || kind === OPERATION_FLUSH || kind === OPERATION_TRIM) return false;
-  if (r.powerLosses >= r.unit.powerLosses) return false;
-  if (<u32>r.forcedAgain === FORCED_AGAIN_MAX) r.error = EIO;
-  r.forcedAgain++;
-  return r.error === 0;
+export function forcedInVain(request: Request): bool {
+  const kind = <u32>request.kind;
+  if (request.method !== METHOD_SYNC || kind === OPERATION_FLUSH || kind === OPERATION_TRIM) return false;
+  if (request.powerLosses >= request.unit.powerLosses) return false;
+  if (<u32>request.forcedAgain === FORCED_AGAIN_MAX) request.error = EIO;
+  request.forcedAgain++;
+  return request.error === 0;
 }
 
 /** Whether an outcome reports acknowledged data that did not reach the medium. */
@@ -127,21 +127,21 @@ export function tellsLoss(method: u8, outcome: u8, sense: u32): bool {
 }
 
 /** The device has reported a loss: control is told, and so is the next flush. */
-export function dataLost(p: Path, reason: u32, sense: u32, shown: u32): void {
-  const u = p.unit;
-  u.dataLost = 1;
-  event(EVENT_DATA_LOST, reason, u.index, p.index, (sense & SENSE_DEFERRED) !== 0 ? 1 : 0, 0, shown, 0);
+export function dataLost(path: Path, reason: u32, sense: u32, shown: u32): void {
+  const unit = path.unit;
+  unit.dataLost = 1;
+  event(EVENT_DATA_LOST, reason, unit.index, path.index, (sense & SENSE_DEFERRED) !== 0 ? 1 : 0, 0, shown, 0);
 }
 
 /**
  * A request is about to be answered: a flush fails for a loss that no client has been told of, and so does a FUA made of a flush,
  * whose data may be among the lost. Only a flush covers everything that may be lost, and only one whose client hears of it.
  */
-export function tellLoss(r: Request): void {
-  const u = r.unit;
-  if (u.dataLost === 0) return;
-  const flush = <u32>r.kind === OPERATION_FLUSH;
-  if (!flush && r.method !== METHOD_SYNC) return;
-  if (r.error === 0) r.error = EIO;
-  if (flush && r.error === EIO && r.client.gone === 0) u.dataLost = 0;
+export function tellLoss(request: Request): void {
+  const unit = request.unit;
+  if (unit.dataLost === 0) return;
+  const flush = <u32>request.kind === OPERATION_FLUSH;
+  if (!flush && request.method !== METHOD_SYNC) return;
+  if (request.error === 0) request.error = EIO;
+  if (flush && request.error === EIO && request.client.gone === 0) unit.dataLost = 0;
 }

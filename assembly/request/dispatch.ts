@@ -12,7 +12,6 @@ import {
 } from "../abi";
 import { bufferTake } from "../memory/buffers";
 import { EIO } from "../memory/errno";
-import { listNext, listPush } from "../memory/lists";
 import { zeroes } from "../memory/memory";
 import {
   COMMAND_FLIGHT,
@@ -32,6 +31,7 @@ import {
 import { TAG_COMMAND, busyNs, makeTag, now, submit } from "../memory/ring";
 import { MILLISECOND } from "../memory/time";
 import { Path, Unit } from "../memory/topology";
+import { listsOf } from "../memory/unit-lists";
 import { unitPath } from "../path/facts";
 import {
   FUA,
@@ -57,13 +57,9 @@ import { noPath } from "./retry";
 import { commandTake, slotFor } from "./slots";
 import { stallArm } from "./threshold";
 
-const LINK: usize = offsetof<Command>("next");
-const OF_REQUEST: usize = offsetof<Command>("nextOfRequest");
-const FLIGHT: usize = offsetof<Unit>("flightFirst");
-
-/** Makes and sends all pieces of `r`; false when it cannot go on now. */
-export function dispatchRequest(u: Unit, r: Request): bool {
-  while (r.state === REQUEST_QUEUED) if (dispatchPiece(u, r) === PIECE_BLOCKED) return false;
+/** Makes and sends all pieces of `request`; false when it cannot go on now. */
+export function dispatchRequest(unit: Unit, request: Request): bool {
+  while (request.state === REQUEST_QUEUED) if (dispatchPiece(unit, request) === PIECE_BLOCKED) return false;
   return true;
 }
 
@@ -71,112 +67,124 @@ export function dispatchRequest(u: Unit, r: Request): bool {
 const PIECE_SENT: u8 = 0;
 export const PIECE_BLOCKED: u8 = 1;
 
-/** Makes the next piece of `r` and sends it. */
-export function dispatchPiece(u: Unit, r: Request): u8 {
-  const slot = chooseFor(u, u.eligible, pieceBytes(u, r), r.method !== METHOD_READ, r.client.index);
+/** Makes the next piece of `request` and sends it. */
+export function dispatchPiece(unit: Unit, request: Request): u8 {
+  const slot = chooseFor(
+    unit,
+    unit.eligible,
+    pieceBytes(unit, request),
+    request.method !== METHOD_READ,
+    request.client.index,
+  );
   if (slot < 0) {
-    if (slot === NO_PATH) noPath(u);
+    if (slot === NO_PATH) noPath(unit);
     return PIECE_BLOCKED;
   }
-  if (!slotFor(u)) return PIECE_BLOCKED;
+  if (!slotFor(unit)) return PIECE_BLOCKED;
   let list: usize = 0;
-  if (r.method === METHOD_UNMAP && ownListTaken(r)) {
+  if (request.method === METHOD_UNMAP && ownListTaken(request)) {
     list = bufferTake(BUFFER_PAGE_BYTES);
     if (list === 0) {
-      waitForList(r);
+      waitForList(request);
       return PIECE_SENT;
     }
   }
-  longBegins(r);
-  const c = commandTake(r);
-  c.ownBuffer = <u32>list;
-  cut(u, r, c);
-  issue(c, <u32>slot);
-  if (r.cut === r.total) requestUnqueue(r, REQUEST_FLIGHT);
+  longBegins(request);
+  const command = commandTake(request);
+  command.ownBuffer = <u32>list;
+  cut(unit, request, command);
+  issue(command, <u32>slot);
+  if (request.cut === request.total) requestUnqueue(request, REQUEST_FLIGHT);
   return PIECE_SENT;
 }
 
-/** Bytes of the next piece of `r`. */
-export function pieceBytes(u: Unit, r: Request): u32 {
-  const rest = r.total - r.cut;
-  const method = r.method;
+/** Bytes of the next piece of `request`. */
+export function pieceBytes(unit: Unit, request: Request): u32 {
+  const rest = request.total - request.cut;
+  const method = request.method;
   if (method === METHOD_SYNC || method === METHOD_STATUS) return rest;
-  if (method === METHOD_UNMAP) return min(rest, min(u.unmapBytes, zeroingPieceBytes(u)));
-  if (method === METHOD_SAME || method === METHOD_SAME_UNMAP) return min(rest, min(u.sameBytes, zeroingPieceBytes(u)));
-  const whole = min(rest, u.transferBytes);
-  return method === METHOD_ZERO_WRITE ? whole : min(whole, PIECE_BYTES_MAX - (r.cut & (PIECE_BYTES_MAX - 1)));
+  if (method === METHOD_UNMAP) return min(rest, min(unit.unmapBytes, zeroingPieceBytes(unit)));
+  if (method === METHOD_SAME || method === METHOD_SAME_UNMAP)
+    return min(rest, min(unit.sameBytes, zeroingPieceBytes(unit)));
+  const whole = min(rest, unit.transferBytes);
+  return method === METHOD_ZERO_WRITE ? whole : min(whole, PIECE_BYTES_MAX - (request.cut & (PIECE_BYTES_MAX - 1)));
 }
 
-/** Cuts the next piece of `r` into `c`. */
-function cut(u: Unit, r: Request, c: Command): void {
-  const at = r.cut;
-  const bytes = pieceBytes(u, r);
-  c.pieceOffset = at;
-  c.pieceBytes = bytes;
-  c.lba = r.method === METHOD_SYNC ? 0 : (r.offset + <u64>at) >> u.blockShift;
-  c.method = r.method;
-  c.firstNs = now;
-  r.cut += bytes;
-  r.pieces++;
-  build(u, r, c);
+/** Cuts the next piece of `request` into `command`. */
+function cut(unit: Unit, request: Request, command: Command): void {
+  const at = request.cut;
+  const bytes = pieceBytes(unit, request);
+  command.pieceOffset = at;
+  command.pieceBytes = bytes;
+  command.lba = request.method === METHOD_SYNC ? 0 : (request.offset + <u64>at) >> unit.blockShift;
+  command.method = request.method;
+  command.firstNs = now;
+  request.cut += bytes;
+  request.pieces++;
+  build(unit, request, command);
 }
 
-/** Whether an UNMAP in the host, perhaps an orphan, still uses the page for a parameter list that `r` has brought. */
-function ownListTaken(r: Request): bool {
-  for (let at = r.commandFirst; at !== 0; at = listNext(at, OF_REQUEST)) {
-    if (changetype<Command>(at).ownBuffer === 0) return true;
+/** Whether an UNMAP in the host, perhaps an orphan, still uses the page for a parameter list that `request` has brought. */
+function ownListTaken(request: Request): bool {
+  for (let command = request.commands.first; changetype<usize>(command) !== 0; command = command.nextOfRequest) {
+    if (command.ownBuffer === 0) return true;
   }
   return false;
 }
 
-/** There is no room for another parameter list: `r` continues when a piece is settled. If none will be, it fails. */
-function waitForList(r: Request): void {
-  if (r.pieces === 0) requestFail(r, EIO);
-  else requestUnqueue(r, REQUEST_FLIGHT);
+/** There is no room for another parameter list: `request` continues when a piece is settled. If none will be, it fails. */
+function waitForList(request: Request): void {
+  if (request.pieces === 0) requestFail(request, EIO);
+  else requestUnqueue(request, REQUEST_FLIGHT);
 }
 
 /**
  * Writes the CDB and the data buffer of a piece. The device's capabilities may have changed since its request was accepted, and
  * between its pieces; so this is where it is decided whether the command has FUA or SYNCHRONIZE CACHE has to follow.
  */
-export function build(u: Unit, r: Request, c: Command): void {
-  const blocks = c.pieceBytes >> u.blockShift;
-  const method = c.method;
+export function build(unit: Unit, request: Request, command: Command): void {
+  const blocks = command.pieceBytes >> unit.blockShift;
+  const method = command.method;
   const fua =
-    ((<u32>r.flags) & OPERATION_FLAG_FUA) !== 0 && method <= METHOD_ZERO_WRITE && (u.capabilities & UNIT_CAN_FUA) !== 0;
-  if (((<u32>r.flags) & OPERATION_FLAG_FUA) !== 0 && !fua && changesMedium(method)) {
-    if (r.syncAfter === 0) r.powerLosses = u32.MAX_VALUE;
-    r.syncAfter = 1;
+    ((<u32>request.flags) & OPERATION_FLAG_FUA) !== 0 &&
+    method <= METHOD_ZERO_WRITE &&
+    (unit.capabilities & UNIT_CAN_FUA) !== 0;
+  if (((<u32>request.flags) & OPERATION_FLAG_FUA) !== 0 && !fua && changesMedium(method)) {
+    if (request.syncAfter === 0) request.powerLosses = u32.MAX_VALUE;
+    request.syncAfter = 1;
   }
-  c.bufferBytes = c.pieceBytes;
+  command.bufferBytes = command.pieceBytes;
   if (method === METHOD_READ) {
-    cdbRead(c, c.lba, blocks, u.shortIo !== 0);
-    if (c.ownBuffer !== 0) c.buffer = c.ownBuffer;
-    else c.buffer = readsEdge(r) ? edgeAddress(r, c.pieceOffset) : dataAddress(r, c.pieceOffset);
+    cdbRead(command, command.lba, blocks, unit.shortIo !== 0);
+    if (command.ownBuffer !== 0) command.buffer = command.ownBuffer;
+    else
+      command.buffer = readsEdge(request)
+        ? edgeAddress(request, command.pieceOffset)
+        : dataAddress(request, command.pieceOffset);
   } else if (method === METHOD_WRITE || method === METHOD_ZERO_WRITE) {
-    cdbWrite(c, c.lba, blocks, fua ? FUA : 0, u.shortIo !== 0);
-    c.buffer = method === METHOD_WRITE ? dataAddress(r, r.base + c.pieceOffset) : <u32>zeroes;
+    cdbWrite(command, command.lba, blocks, fua ? FUA : 0, unit.shortIo !== 0);
+    command.buffer = method === METHOD_WRITE ? dataAddress(request, request.base + command.pieceOffset) : <u32>zeroes;
   } else if (method === METHOD_SYNC) {
-    cdbSynchronizeCache(c, u.shortSync !== 0);
-    c.buffer = 0;
-    c.bufferBytes = 0;
+    cdbSynchronizeCache(command, unit.shortSync !== 0);
+    command.buffer = 0;
+    command.bufferBytes = 0;
   } else if (method === METHOD_UNMAP) {
-    c.buffer = c.ownBuffer !== 0 ? c.ownBuffer : <u32>requestBlock(r, 0);
-    c.bufferBytes = UNMAP_LIST_BYTES;
-    cdbUnmap(c, c.lba, blocks, c.buffer);
+    command.buffer = command.ownBuffer !== 0 ? command.ownBuffer : <u32>requestBlock(request, 0);
+    command.bufferBytes = UNMAP_LIST_BYTES;
+    cdbUnmap(command, command.lba, blocks, command.buffer);
   } else if (method === METHOD_STATUS) {
-    c.buffer = c.ownBuffer !== 0 ? c.ownBuffer : <u32>requestBlock(r, 0);
-    c.bufferBytes = LBA_STATUS_BYTES;
-    cdbGetLbaStatus(c, c.lba, LBA_STATUS_BYTES);
+    command.buffer = command.ownBuffer !== 0 ? command.ownBuffer : <u32>requestBlock(request, 0);
+    command.bufferBytes = LBA_STATUS_BYTES;
+    cdbGetLbaStatus(command, command.lba, LBA_STATUS_BYTES);
   } else {
-    cdbWriteSame(c, c.lba, blocks, method === METHOD_SAME_UNMAP ? SAME_UNMAP : 0);
-    c.buffer = <u32>zeroes;
-    c.bufferBytes = u.blockBytes;
+    cdbWriteSame(command, command.lba, blocks, method === METHOD_SAME_UNMAP ? SAME_UNMAP : 0);
+    command.buffer = <u32>zeroes;
+    command.bufferBytes = unit.blockBytes;
   }
 }
 
-function dataAddress(r: Request, at: u32): u32 {
-  return <u32>requestBlock(r, at / PIECE_BYTES_MAX) + (at & (PIECE_BYTES_MAX - 1));
+function dataAddress(request: Request, at: u32): u32 {
+  return <u32>requestBlock(request, at / PIECE_BYTES_MAX) + (at & (PIECE_BYTES_MAX - 1));
 }
 
 /** No path of the unit may get I/O. */
@@ -188,45 +196,45 @@ const ALL_TRIED: i32 = -3;
 /** It has failed on all that may, except some that do not answer at present. */
 export const ONLY_STALLED: i32 = -4;
 
-export function choose(u: Unit, c: Command): i32 {
-  const allowed = u.eligible & ~c.tried;
-  if (allowed === 0) return u.eligible === 0 ? NO_PATH : ALL_TRIED;
-  if ((allowed & ~u.stalled) === 0 && (u.eligible & ~u.stalled) !== 0) return ONLY_STALLED;
-  return chooseFor(u, allowed, c.pieceBytes, c.method !== METHOD_READ, c.request.client.index);
+export function choose(unit: Unit, command: Command): i32 {
+  const allowed = unit.eligible & ~command.tried;
+  if (allowed === 0) return unit.eligible === 0 ? NO_PATH : ALL_TRIED;
+  if ((allowed & ~unit.stalled) === 0 && (unit.eligible & ~unit.stalled) !== 0) return ONLY_STALLED;
+  return chooseFor(unit, allowed, command.pieceBytes, command.method !== METHOD_READ, command.request.client.index);
 }
 
 /** Chooses a slot among `allowed` (all eligible): the policy within the best tier, priority in lower ones. */
-function chooseFor(u: Unit, allowed: u32, bytes: u32, write: bool, affinity: u32): i32 {
+function chooseFor(unit: Unit, allowed: u32, bytes: u32, write: bool, affinity: u32): i32 {
   if (allowed === 0) return NO_PATH;
-  let among = allowed & u.usable;
+  let among = allowed & unit.usable;
   if (among !== 0) {
-    if (u.policy !== POLICY_STATIC) {
-      among &= ~u.full;
+    if (unit.policy !== POLICY_STATIC) {
+      among &= ~unit.full;
       if (among === 0) return NO_ROOM;
     }
-    const slot = u.selection.pick(among, bytes, write, affinity, now);
-    return ((u.full >> slot) & 1) !== 0 ? NO_ROOM : <i32>slot;
+    const slot = unit.selection.pick(among, bytes, write, affinity, now);
+    return ((unit.full >> slot) & 1) !== 0 ? NO_ROOM : <i32>slot;
   }
-  among = allowed & u.tier2;
-  if (among === 0) among = allowed & u.tier3;
-  if (among === 0) among = allowed & u.tier4;
-  if (among === 0) among = allowed & u.tier5;
-  return highest(u, among & ~u.full);
+  among = allowed & unit.tier2;
+  if (among === 0) among = allowed & unit.tier3;
+  if (among === 0) among = allowed & unit.tier4;
+  if (among === 0) among = allowed & unit.tier5;
+  return highest(unit, among & ~unit.full);
 }
 
 /** Chooses a slot for a piece that is already on `taken`: one that is not stalled, or none (negative). */
-export function chooseOther(u: Unit, taken: u32, bytes: u32, write: bool, affinity: u32): i32 {
-  const allowed = u.eligible & ~u.stalled & ~taken;
-  return allowed === 0 ? NO_PATH : chooseFor(u, allowed, bytes, write, affinity);
+export function chooseOther(unit: Unit, taken: u32, bytes: u32, write: bool, affinity: u32): i32 {
+  const allowed = unit.eligible & ~unit.stalled & ~taken;
+  return allowed === 0 ? NO_PATH : chooseFor(unit, allowed, bytes, write, affinity);
 }
 
 /** The slot with the highest priority, NO_ROOM when there is none. */
-function highest(u: Unit, among: u32): i32 {
+function highest(unit: Unit, among: u32): i32 {
   let best: i32 = NO_ROOM;
   let bestPriority: u32 = 0;
   for (let rest = among; rest !== 0; rest &= rest - 1) {
     const slot = ctz(rest);
-    const priority = <u32>unitPath(u, slot).priority;
+    const priority = <u32>unitPath(unit, slot).priority;
     if (priority > bestPriority) {
       bestPriority = priority;
       best = <i32>slot;
@@ -236,37 +244,37 @@ function highest(u: Unit, among: u32): i32 {
 }
 
 /** Time after which the host ends a command itself. */
-function hostNs(u: Unit, p: Path, c: Command): u64 {
-  const r = c.request;
-  const leftNs = r.deadlineNs > now ? r.deadlineNs - now : 0;
-  if (c.method <= METHOD_ZERO_WRITE) {
-    const ns = min(leftNs, u.commandTimeoutNs);
-    return p.lost !== 0 && lossy(p) ? min(ns, lossyNs(u)) : ns;
+function hostNs(unit: Unit, path: Path, command: Command): u64 {
+  const request = command.request;
+  const leftNs = request.deadlineNs > now ? request.deadlineNs - now : 0;
+  if (command.method <= METHOD_ZERO_WRITE) {
+    const ns = min(leftNs, unit.commandTimeoutNs);
+    return path.lost !== 0 && lossy(path) ? min(ns, lossyNs(unit)) : ns;
   }
-  if (!isLong(c.method)) return leftNs;
+  if (!isLong(command.method)) return leftNs;
   // The time of a request of many begins anew with each that is done before this one.
-  const many = r.total !== c.pieceBytes && r.method !== METHOD_SYNC;
-  return longHostNs(u, c, many ? leftNs + u.ioTimeoutNs : leftNs);
+  const many = request.total !== command.pieceBytes && request.method !== METHOD_SYNC;
+  return longHostNs(unit, command, many ? leftNs + unit.ioTimeoutNs : leftNs);
 }
 
 /** Sends a command on the path in `slot`. */
-export function issue(c: Command, slot: u32): void {
-  const u = c.unit;
-  const p = unitPath(u, slot);
-  if (isLong(c.method)) u.longs++;
-  c.timeoutMs = <u32>(hostNs(u, p, c) / MILLISECOND) + 1;
-  c.timeNs = now;
-  c.powerLosses = u.powerLosses;
-  c.busyNs = busyNs;
-  c.path = p;
-  c.state = COMMAND_FLIGHT;
-  c.generation++;
-  listPush(changetype<usize>(u) + FLIGHT, changetype<usize>(c), LINK);
-  p.inFlight++;
-  if (c.pieceBytes >= LARGE_BYTES && c.method <= METHOD_UNMAP) paceBegin(u, c);
-  stallArm(u, c);
-  if (p.inFlight >= p.depth) u.full |= (<u32>1) << slot;
-  c.note = u.selection.started(slot, c.bufferBytes, c.method !== METHOD_READ, now);
-  const tag = makeTag(TAG_COMMAND, c.generation, c.index);
-  submit(p.arrayPort !== 0, OP_SCSI, 0, tag, p.port, changetype<usize>(c), 0);
+export function issue(command: Command, slot: u32): void {
+  const unit = command.unit;
+  const path = unitPath(unit, slot);
+  if (isLong(command.method)) unit.longs++;
+  command.timeoutMs = <u32>(hostNs(unit, path, command) / MILLISECOND) + 1;
+  command.timeNs = now;
+  command.powerLosses = unit.powerLosses;
+  command.busyNs = busyNs;
+  command.path = path;
+  command.state = COMMAND_FLIGHT;
+  command.generation++;
+  listsOf(unit).inFlight.push(command);
+  path.inFlight++;
+  if (command.pieceBytes >= LARGE_BYTES && command.method <= METHOD_UNMAP) paceBegin(unit, command);
+  stallArm(unit, command);
+  if (path.inFlight >= path.depth) unit.full |= (<u32>1) << slot;
+  command.note = unit.selection.started(slot, command.bufferBytes, command.method !== METHOD_READ, now);
+  const tag = makeTag(TAG_COMMAND, command.generation, command.index);
+  submit(path.arrayPort !== 0, OP_SCSI, 0, tag, path.port, changetype<usize>(command), 0);
 }

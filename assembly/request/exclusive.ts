@@ -23,7 +23,7 @@ export const EXCLUSIVE_NOT: u8 = 0;
 export const EXCLUSIVE_WANTED: u8 = 1;
 
 /** A request is answered: those that waited for it check again. */
-export function exclusiveOver(u: Unit, r: Request): void {
-  if (r.exclusive !== EXCLUSIVE_NOT) u.exclusives--;
-  requestsRelease(u);
+export function exclusiveOver(unit: Unit, request: Request): void {
+  if (request.exclusive !== EXCLUSIVE_NOT) unit.exclusives--;
+  requestsRelease(unit);
 }

@@ -10,52 +10,48 @@
 //   zeroing that waits for that.
 
 import { FLOW_QUANTUM_BYTES, LARGE_BYTES } from "../abi";
-import { listPush, listRemove } from "../memory/lists";
+import { List } from "../memory/lists";
 import { Client, FLOW_BYTES, Flow, REQUEST_LINED, Request } from "../memory/records";
 import { Unit } from "../memory/topology";
+import { listsOf } from "../memory/unit-lists";
 import { isZeroing } from "./zeroing";
 
-const LINK: usize = offsetof<Request>("next");
-const QUEUE: usize = offsetof<Unit>("queueFirst");
-const SMALL_FLOWS: usize = offsetof<Unit>("smallFirst");
-const LARGE_FLOWS: usize = offsetof<Unit>("largeFirst");
 const FLOWS: usize = offsetof<Client>("flows0");
-const FLOW_LINK: usize = offsetof<Flow>("next");
 
 export const FLOW_SMALL: u8 = 0;
 export const FLOW_LARGE: u8 = 1;
 const FLOW_ZERO: u8 = 2;
 
-function flowOf(r: Request): Flow {
-  return changetype<Flow>(changetype<usize>(r.client) + FLOWS + <usize>r.flow * FLOW_BYTES);
+function flowOf(request: Request): Flow {
+  return changetype<Flow>(changetype<usize>(request.client) + FLOWS + <usize>request.flow * FLOW_BYTES);
 }
 
 /** The unit's list that a flow is in: flows of small I/O have one of their own. */
-function listOf(u: Unit, kind: u8): usize {
-  return changetype<usize>(u) + (kind === FLOW_SMALL ? SMALL_FLOWS : LARGE_FLOWS);
+function listOf(unit: Unit, kind: u8): List<Flow> {
+  return kind === FLOW_SMALL ? listsOf(unit).smallFlows : listsOf(unit).largeFlows;
 }
 
 /** Moves the request at the head of the unit's queue into its flow. */
-export function flowEnter(u: Unit, r: Request): void {
-  listRemove(changetype<usize>(u) + QUEUE, changetype<usize>(r), LINK);
-  const large = r.total - r.cut >= LARGE_BYTES;
-  r.flow = large ? (isZeroing(r) ? FLOW_ZERO : FLOW_LARGE) : FLOW_SMALL;
-  r.state = REQUEST_LINED;
-  const flow = flowOf(r);
+export function flowEnter(unit: Unit, request: Request): void {
+  listsOf(unit).queue.remove(request);
+  const large = request.total - request.cut >= LARGE_BYTES;
+  request.flow = large ? (isZeroing(request) ? FLOW_ZERO : FLOW_LARGE) : FLOW_SMALL;
+  request.state = REQUEST_LINED;
+  const flow = flowOf(request);
   if (flow.first === 0) {
     flow.deficit = FLOW_QUANTUM_BYTES;
-    listPush(listOf(u, r.flow), changetype<usize>(flow), FLOW_LINK);
-    u.flows++;
+    listOf(unit, request.flow).push(flow);
+    unit.flows++;
   }
-  listPush(changetype<usize>(flow), changetype<usize>(r), LINK);
+  flow.requests.push(request);
 }
 
 /** Removes a request from its flow. */
-export function flowLeave(r: Request): void {
-  const u = r.unit;
-  const flow = flowOf(r);
-  listRemove(changetype<usize>(flow), changetype<usize>(r), LINK);
+export function flowLeave(request: Request): void {
+  const unit = request.unit;
+  const flow = flowOf(request);
+  flow.requests.remove(request);
   if (flow.first !== 0) return;
-  listRemove(listOf(u, r.flow), changetype<usize>(flow), FLOW_LINK);
-  u.flows--;
+  listOf(unit, request.flow).remove(flow);
+  unit.flows--;
 }

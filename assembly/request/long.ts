@@ -14,7 +14,6 @@
 //   it for their turn (flows.ts) do so while any of them makes progress. Waiting alone, or being sent again, extends nothing.
 
 import { renew, renewFrom } from "../memory/deadline";
-import { listNext } from "../memory/lists";
 import { COMMAND_DEAD, Command, METHOD_SAME, REQUEST_LINED, Request } from "../memory/records";
 import { now } from "../memory/ring";
 import { NEVER, SECOND } from "../memory/time";
@@ -25,7 +24,6 @@ import { clusterMode } from "../path/mode";
 import { changesMedium } from "./pieces";
 import { isZeroing } from "./zeroing";
 
-const OF_REQUEST: usize = offsetof<Command>("nextOfRequest");
 const SLOWEST: usize = offsetof<Unit>("slowest0");
 
 /** A command's own time while nothing slower is known. */
@@ -37,96 +35,95 @@ const SLOWEST_TIMES: u64 = 4;
 /** The value for the slowest one decays by this fraction of the difference with each faster one. */
 const FADE_SHIFT: u64 = 4;
 
-function slowestAt(u: Unit, method: u8): usize {
-  return changetype<usize>(u) + SLOWEST + <usize>(method - METHOD_SAME) * 8;
+function slowestAt(unit: Unit, method: u8): usize {
+  return changetype<usize>(unit) + SLOWEST + <usize>(method - METHOD_SAME) * 8;
 }
 
 /** One has completed. */
-export function longLearn(u: Unit, c: Command, latencyNs: u64): void {
-  const at = slowestAt(u, c.method);
+export function longLearn(unit: Unit, command: Command, latencyNs: u64): void {
+  const at = slowestAt(unit, command.method);
   const slowestNs = load<u64>(at);
   store<u64>(at, latencyNs >= slowestNs ? latencyNs : slowestNs - ((slowestNs - latencyNs) >> FADE_SHIFT));
-  u.longDoneNs = now;
-  u.longDoneSentNs = c.timeNs;
+  unit.longDoneNs = now;
+  unit.longDoneSentNs = command.timeNs;
 }
 
 /** How long one may take on a path that answers others; less if it was sent again before. */
-export function longOwnNs(u: Unit, c: Command): u64 {
-  const ownNs = min(max(LONG_NS, SLOWEST_TIMES * load<u64>(slowestAt(u, c.method))), u.ioTimeoutNs / 2);
-  return ownNs >> min<u64>(c.attempt, 2);
+export function longOwnNs(unit: Unit, command: Command): u64 {
+  const ownNs = min(max(LONG_NS, SLOWEST_TIMES * load<u64>(slowestAt(unit, command.method))), unit.ioTimeoutNs / 2);
+  return ownNs >> min<u64>(command.attempt, 2);
 }
 
 /**
  * When one counts as lost on such a path. While commands sent before it are being answered, it waits for its turn; and if none of
  * several has been answered since it was sent, the device is slow with all of them.
  */
-export function longLostNs(u: Unit, c: Command): u64 {
-  if (u.longs > 1 && u.longDoneSentNs < c.timeNs) return NEVER;
-  const fromNs = u.longDoneSentNs <= c.timeNs ? max(c.timeNs, u.longDoneNs) : c.timeNs;
-  return fromNs + longOwnNs(u, c);
+export function longLostNs(unit: Unit, command: Command): u64 {
+  if (unit.longs > 1 && unit.longDoneSentNs < command.timeNs) return NEVER;
+  const fromNs = unit.longDoneSentNs <= command.timeNs ? max(command.timeNs, unit.longDoneNs) : command.timeNs;
+  return fromNs + longOwnNs(unit, command);
 }
 
 /**
  * When the host ends one that has `leftNs` in all. In cluster mode one that changes the medium is not sent again beside itself, so the
  * host gives it back while there is time for another path: each gets its own time, besides that of those under way before it.
  */
-export function longHostNs(u: Unit, c: Command, leftNs: u64): u64 {
-  if (!clusterMode || !changesMedium(c.method)) return leftNs;
-  return min(leftNs, <u64>u.longs * max(min(longOwnNs(u, c), leftNs / 2), LEAST_NS));
+export function longHostNs(unit: Unit, command: Command, leftNs: u64): u64 {
+  if (!clusterMode || !changesMedium(command.method)) return leftNs;
+  return min(leftNs, <u64>unit.longs * max(min(longOwnNs(unit, command), leftNs / 2), LEAST_NS));
 }
 
 /** After how long a path that has answered nothing since is silent. */
-export function longSilentNs(u: Unit): u64 {
-  return u.stallMaxNs === 0 ? LONG_NS : max(u.stallMaxNs, u.stallNs);
+export function longSilentNs(unit: Unit): u64 {
+  return unit.stallMaxNs === 0 ? LONG_NS : max(unit.stallMaxNs, unit.stallNs);
 }
 
 /** After how long it is asked. */
-export function longAskNs(u: Unit): u64 {
-  return longSilentNs(u) / 2;
+export function longAskNs(unit: Unit): u64 {
+  return longSilentNs(unit) / 2;
 }
 
 /** The path has answered nothing since a long command was sent, perhaps because there was nothing to answer. */
-export function longAsk(p: Path): void {
-  if (p.silent !== 0) return;
-  p.silent = 1;
-  checkWant(p, WANT_HEALTH);
+export function longAsk(path: Path): void {
+  if (path.silent !== 0) return;
+  path.silent = 1;
+  checkWant(path, WANT_HEALTH);
 }
 
-/** A piece of `r` is done; unless it was the last one (`over`), the time of `r` restarts. */
-export function longProgress(r: Request, over: bool): void {
-  if (!isZeroing(r)) return;
-  r.unit.zeroedNs = now;
+/** A piece of `request` is done; unless it was the last one (`over`), the time of `request` restarts. */
+export function longProgress(request: Request, over: bool): void {
+  if (!isZeroing(request)) return;
+  request.unit.zeroedNs = now;
   if (over) return;
-  r.putOffs = 0;
-  renew(r);
+  request.putOffs = 0;
+  renew(request);
 }
 
-/** A piece of `r` is sent that may have waited until now for others of its kind, which were done one by one. */
-export function longBegins(r: Request): void {
-  if (r.state === REQUEST_LINED && isZeroing(r) && r.unit.zeroedNs > r.sinceNs) renew(r);
+/** A piece of `request` is sent that may have waited until now for others of its kind, which were done one by one. */
+export function longBegins(request: Request): void {
+  if (request.state === REQUEST_LINED && isZeroing(request) && request.unit.zeroedNs > request.sinceNs) renew(request);
 }
 
 /**
- * The time of `r` is over; returns whether it is extended because it waits behind others of its kind that are done one by one:
- * for its turn, or in the device, for those sent there before. Its time then counts from
- * the end of the last of them.
+ * The time of `request` is over; returns whether it is extended because it waits behind others of its kind that are done one by
+ * one: for its turn, or in the device, for those sent there before. Its time then counts from the end of the last of them.
  */
-export function longPutOff(r: Request): bool {
-  if (!isZeroing(r)) return false;
-  const u = r.unit;
+export function longPutOff(request: Request): bool {
+  if (!isZeroing(request)) return false;
+  const unit = request.unit;
   let doneNs: u64 = 0;
-  const oldest = oldestCommand(r);
-  if (oldest === 0) {
-    if (r.state === REQUEST_LINED) doneNs = u.zeroedNs;
-  } else if (u.longDoneSentNs <= changetype<Command>(oldest).firstNs) doneNs = u.longDoneNs;
-  if (doneNs <= r.sinceNs) return false;
-  renewFrom(r, doneNs);
+  const oldest = oldestCommand(request);
+  if (changetype<usize>(oldest) === 0) {
+    if (request.state === REQUEST_LINED) doneNs = unit.zeroedNs;
+  } else if (unit.longDoneSentNs <= oldest.firstNs) doneNs = unit.longDoneNs;
+  if (doneNs <= request.sinceNs) return false;
+  renewFrom(request, doneNs);
   return true;
 }
 
-/** The oldest command of `r` whose piece is not settled, or 0. */
-function oldestCommand(r: Request): usize {
-  let at = r.commandFirst;
-  while (at !== 0 && (changetype<Command>(at).flags & COMMAND_DEAD) !== 0) at = listNext(at, OF_REQUEST);
-  return at;
+/** The oldest command of `request` whose piece is not settled; none (0) when all are. */
+function oldestCommand(request: Request): Command {
+  let command = request.commands.first;
+  while (changetype<usize>(command) !== 0 && (command.flags & COMMAND_DEAD) !== 0) command = command.nextOfRequest;
+  return command;
 }

@@ -36,21 +36,21 @@ export function pastEnd(kind: u32): u32 {
 /**
  * How WRITE_ZEROES is done: unmapping, if the client allows it and unmapped blocks read as zeroes; else WRITE SAME; else WRITE.
  */
-export function zeroMethod(u: Unit, flags: u32): u8 {
-  if ((flags & OPERATION_FLAG_NO_HOLE) === 0 && (u.capabilities & UNIT_CAN_WRITE_SAME_UNMAP) !== 0)
+export function zeroMethod(unit: Unit, flags: u32): u8 {
+  if ((flags & OPERATION_FLAG_NO_HOLE) === 0 && (unit.capabilities & UNIT_CAN_WRITE_SAME_UNMAP) !== 0)
     return METHOD_SAME_UNMAP;
-  if ((u.capabilities & UNIT_CAN_WRITE_SAME) !== 0) return METHOD_SAME;
+  if ((unit.capabilities & UNIT_CAN_WRITE_SAME) !== 0) return METHOD_SAME;
   return METHOD_ZERO_WRITE;
 }
 
-export function methodOf(u: Unit, kind: u32, flags: u32): u8 {
+export function methodOf(unit: Unit, kind: u32, flags: u32): u8 {
   if (kind === OPERATION_READ) return METHOD_READ;
   if (kind === OPERATION_WRITE) return METHOD_WRITE;
-  if (kind === OPERATION_WRITE_ZEROES) return zeroMethod(u, flags);
+  if (kind === OPERATION_WRITE_ZEROES) return zeroMethod(unit, flags);
   // Without a volatile cache everything acknowledged is on the medium already.
-  if (kind === OPERATION_FLUSH) return cachesWrites(u) ? METHOD_SYNC : METHOD_NONE;
+  if (kind === OPERATION_FLUSH) return cachesWrites(unit) ? METHOD_SYNC : METHOD_NONE;
   // TRIM and CACHE are hints: what the device cannot do is not done.
-  if (kind === OPERATION_TRIM && (u.capabilities & UNIT_CAN_UNMAP) !== 0) return METHOD_UNMAP;
-  if (kind === OPERATION_STATUS && (u.capabilities & UNIT_CAN_LBA_STATUS) !== 0) return METHOD_STATUS;
+  if (kind === OPERATION_TRIM && (unit.capabilities & UNIT_CAN_UNMAP) !== 0) return METHOD_UNMAP;
+  if (kind === OPERATION_STATUS && (unit.capabilities & UNIT_CAN_LBA_STATUS) !== 0) return METHOD_STATUS;
   return METHOD_NONE;
 }

@@ -23,7 +23,6 @@
 
 import { EVENT_ORPHAN_SETTLED, PATH_FLAG_STALLED, SETTLED_COMPLETED } from "../abi";
 import { unitDirty } from "../memory/due";
-import { listNext } from "../memory/lists";
 import {
   COMMAND_DEAD,
   COMMAND_ORPHAN,
@@ -40,132 +39,135 @@ import {
 import { event, now } from "../memory/ring";
 import { MILLISECOND, SECOND } from "../memory/time";
 import { Path, Unit } from "../memory/topology";
+import { listsOf } from "../memory/unit-lists";
 import { wakeUnit } from "../memory/wake";
 import { writeOff } from "./account";
 import { changesMedium } from "./pieces";
 import { requestsRelease } from "./queue";
 
-const LINK: usize = offsetof<Command>("next");
 const LOST_PERCENTILES: u64 = 20;
 /** Time the host gives a READ or WRITE on a path that loses commands; never before the command itself counts as lost. */
 const LOSSY_NS: u64 = 2 * SECOND;
 
 /** After how long an orphan counts as lost: `leastNs`, or longer than any healthy device would take to answer. */
-export function orphanLostNs(u: Unit, leastNs: u64): u64 {
-  return max(leastNs, LOST_PERCENTILES * u.percentileNs);
+export function orphanLostNs(unit: Unit, leastNs: u64): u64 {
+  return max(leastNs, LOST_PERCENTILES * unit.percentileNs);
 }
 
 /** Whether a path that has lost commands answers others: then it will answer an abort. A black hole does not. */
-export function lossy(p: Path): bool {
-  return p.answeredNs > p.lostNs && (p.flags & PATH_FLAG_STALLED) === 0;
+export function lossy(path: Path): bool {
+  return path.answeredNs > path.lostNs && (path.flags & PATH_FLAG_STALLED) === 0;
 }
 
 /** An orphan counts as lost. */
-export function orphanLost(c: Command): void {
-  const p = c.path;
-  c.flags |= COMMAND_LOST;
-  if (p.lost === 0) p.lostNs = c.timeNs;
-  p.lost++;
+export function orphanLost(command: Command): void {
+  const path = command.path;
+  command.flags |= COMMAND_LOST;
+  if (path.lost === 0) path.lostNs = command.timeNs;
+  path.lost++;
 }
 
 /** Time the host gives a READ or WRITE on a path that loses some, ns. */
-export function lossyNs(u: Unit): u64 {
-  return orphanLostNs(u, LOSSY_NS);
+export function lossyNs(unit: Unit): u64 {
+  return orphanLostNs(unit, LOSSY_NS);
 }
 
 /** Other I/O has to wait for an orphan. */
-function wanted(c: Command): void {
-  if ((c.flags & COMMAND_WANTED) !== 0) return;
-  c.flags |= COMMAND_WANTED;
-  wakeUnit(c.unit, now + MILLISECOND);
+function wanted(command: Command): void {
+  if ((command.flags & COMMAND_WANTED) !== 0) return;
+  command.flags |= COMMAND_WANTED;
+  wakeUnit(command.unit, now + MILLISECOND);
 }
 
 /** A command in flight becomes an orphan. */
-export function becomeOrphan(c: Command): void {
-  if ((c.flags & COMMAND_ORPHAN) !== 0) return;
-  c.flags |= COMMAND_ORPHAN;
-  c.unit.orphans++;
-  c.path.orphans++;
-  if (changesMedium(c.method)) c.unit.harmful++;
-  writeOff(c, now, false);
+export function becomeOrphan(command: Command): void {
+  if ((command.flags & COMMAND_ORPHAN) !== 0) return;
+  command.flags |= COMMAND_ORPHAN;
+  command.unit.orphans++;
+  command.path.orphans++;
+  if (changesMedium(command.method)) command.unit.harmful++;
+  writeOff(command, now, false);
 }
 
 /** The request of a command in flight fails now: whether the command is carried out remains open. */
-export function commandGivenUp(c: Command): void {
-  becomeOrphan(c);
-  c.flags |= COMMAND_DEAD | COMMAND_OPEN;
+export function commandGivenUp(command: Command): void {
+  becomeOrphan(command);
+  command.flags |= COMMAND_DEAD | COMMAND_OPEN;
 }
 
 /** An orphan can change nothing any more. `how` is one of SETTLED_*. */
-export function orphanHarmless(c: Command, how: u32): void {
-  if ((c.flags & COMMAND_ORPHAN) === 0 || (c.flags & COMMAND_HARMLESS) !== 0) return;
-  const u = c.unit;
-  c.flags |= COMMAND_HARMLESS;
-  u.orphans--;
-  c.path.orphans--;
+export function orphanHarmless(command: Command, how: u32): void {
+  if ((command.flags & COMMAND_ORPHAN) === 0 || (command.flags & COMMAND_HARMLESS) !== 0) return;
+  const unit = command.unit;
+  command.flags |= COMMAND_HARMLESS;
+  unit.orphans--;
+  command.path.orphans--;
   // One that was only a little late is not worth reporting.
-  if ((c.flags & COMMAND_LOST) !== 0 || how !== SETTLED_COMPLETED) {
-    const ageMs = <u32>((now - c.timeNs) / MILLISECOND);
-    event(EVENT_ORPHAN_SETTLED, 0, u.index, c.path.index, how, ageMs, 0, 0);
+  if ((command.flags & COMMAND_LOST) !== 0 || how !== SETTLED_COMPLETED) {
+    const ageMs = <u32>((now - command.timeNs) / MILLISECOND);
+    event(EVENT_ORPHAN_SETTLED, 0, unit.index, command.path.index, how, ageMs, 0, 0);
   }
-  if (!changesMedium(c.method)) return;
-  harmless(u);
+  if (!changesMedium(command.method)) return;
+  harmless(unit);
 }
 
 /** One command less that may change the medium: requests that wait check again. */
-function harmless(u: Unit): void {
-  u.harmful--;
-  requestsRelease(u);
-  if (u.retryFirst !== 0) unitDirty(u);
+function harmless(unit: Unit): void {
+  unit.harmful--;
+  requestsRelease(unit);
+  if (unit.retryFirst !== 0) unitDirty(unit);
 }
 
 /** Whether commands of an earlier daemon are in flight and may change the medium (1) or not (any more, 0). */
-export function leftoversSet(u: Unit, leftovers: u32): void {
-  if (u.leftovers === leftovers) return;
-  u.leftovers = leftovers;
-  if (leftovers !== 0) u.harmful++;
-  else harmless(u);
+export function leftoversSet(unit: Unit, leftovers: u32): void {
+  if (unit.leftovers === leftovers) return;
+  unit.leftovers = leftovers;
+  if (leftovers !== 0) unit.harmful++;
+  else harmless(unit);
 }
 
 /** The host has completed a command that may be an orphan. */
-export function orphanCompleted(c: Command): void {
-  orphanHarmless(c, SETTLED_COMPLETED);
+export function orphanCompleted(command: Command): void {
+  orphanHarmless(command, SETTLED_COMPLETED);
 }
 
-/** Whether `c` is an orphan that an overlapping command with this method has to wait for. */
-function harms(c: Command, method: u8): bool {
-  if ((c.flags & (COMMAND_ORPHAN | COMMAND_HARMLESS)) !== COMMAND_ORPHAN || !changesMedium(c.method)) return false;
-  return method !== METHOD_READ || (c.flags & COMMAND_OPEN) !== 0;
+/** Whether `command` is an orphan that an overlapping command with this method has to wait for. */
+function harms(command: Command, method: u8): bool {
+  if ((command.flags & (COMMAND_ORPHAN | COMMAND_HARMLESS)) !== COMMAND_ORPHAN || !changesMedium(command.method))
+    return false;
+  return method !== METHOD_READ || (command.flags & COMMAND_OPEN) !== 0;
 }
 
-/** Whether the rest of `r` has to wait for an orphan; orphans of its own earlier pieces do not count. */
-export function requestOverlapsOrphan(u: Unit, r: Request): bool {
+/** Whether the rest of `request` has to wait for an orphan; orphans of its own earlier pieces do not count. */
+export function requestOverlapsOrphan(unit: Unit, request: Request): bool {
   // One that reads what it writes around waits, before it reads, for everything its write would have to wait for.
-  const method = r.exclusive !== 0 && r.method === METHOD_READ ? METHOD_WRITE : r.method;
+  const method = request.exclusive !== 0 && request.method === METHOD_READ ? METHOD_WRITE : request.method;
   if (method >= METHOD_SYNC) return false;
-  if (u.leftovers !== 0 && changesMedium(method)) return true;
-  for (let at = u.flightFirst; at !== 0; at = listNext(at, LINK)) {
-    const c = changetype<Command>(at);
-    if (!harms(c, method) || (c.request === r && r.cut !== 0)) continue;
-    const first = c.lba << u.blockShift;
-    if (first >= r.offset + <u64>r.bytes || r.offset >= first + <u64>c.pieceBytes) continue;
-    wanted(c);
+  if (unit.leftovers !== 0 && changesMedium(method)) return true;
+  for (let command = listsOf(unit).inFlight.first; changetype<usize>(command) !== 0; command = command.next) {
+    if (!harms(command, method) || (command.request === request && request.cut !== 0)) continue;
+    const first = command.lba << unit.blockShift;
+    if (first >= request.offset + <u64>request.bytes || request.offset >= first + <u64>command.pieceBytes) continue;
+    wanted(command);
     return true;
   }
   return false;
 }
 
 /** Whether `piece` has to wait for an orphan; an orphan of the same piece brings the same bytes and does not count. */
-export function commandOverlapsOrphan(u: Unit, piece: Command): bool {
-  if (u.harmful === 0 || piece.method >= METHOD_SYNC) return false;
-  if (u.leftovers !== 0 && changesMedium(piece.method)) return true;
-  const from = piece.lba << u.blockShift;
-  for (let at = u.flightFirst; at !== 0; at = listNext(at, LINK)) {
-    const c = changetype<Command>(at);
-    if (!harms(c, piece.method) || (c.request === piece.request && c.pieceOffset === piece.pieceOffset)) continue;
-    const first = c.lba << u.blockShift;
-    if (first >= from + <u64>piece.pieceBytes || from >= first + <u64>c.pieceBytes) continue;
-    wanted(c);
+export function commandOverlapsOrphan(unit: Unit, piece: Command): bool {
+  if (unit.harmful === 0 || piece.method >= METHOD_SYNC) return false;
+  if (unit.leftovers !== 0 && changesMedium(piece.method)) return true;
+  const from = piece.lba << unit.blockShift;
+  for (let command = listsOf(unit).inFlight.first; changetype<usize>(command) !== 0; command = command.next) {
+    if (
+      !harms(command, piece.method) ||
+      (command.request === piece.request && command.pieceOffset === piece.pieceOffset)
+    )
+      continue;
+    const first = command.lba << unit.blockShift;
+    if (first >= from + <u64>piece.pieceBytes || from >= first + <u64>command.pieceBytes) continue;
+    wanted(command);
     return true;
   }
   return false;

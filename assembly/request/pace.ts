@@ -56,11 +56,11 @@ let sharedUntilNs: u64 = 0;
 /** Commands in flight, of all units, that are large or zeroings. */
 let flights: u32 = 0;
 
-/** A request of `n` was accepted, or a piece of one goes out. */
-export function paceSeen(n: Client): void {
-  if (n.index === lastIndex) return;
+/** A request of `client` was accepted, or a piece of one goes out. */
+export function paceSeen(client: Client): void {
+  if (client.index === lastIndex) return;
   if (lastIndex !== NONE) sharedUntilNs = now + <u64>PACE_SHARED_MS * MILLISECOND;
-  lastIndex = n.index;
+  lastIndex = client.index;
 }
 
 /** Whether several clients have recently sent anything. */
@@ -76,130 +76,131 @@ function isZero(method: u8): bool {
  * Estimated time for 1 MiB: beside other I/O, the work done meanwhile is too little a sample; alone, its duration too large a
  * one.
  */
-function mibNs(u: Unit, zero: bool): u64 {
-  const ns = zero ? u.paceZeroNs : u.paceDataNs;
-  const loneNs = zero ? u.paceZeroLoneMibNs : u.paceLoneMibNs;
+function mibNs(unit: Unit, zero: bool): u64 {
+  const ns = zero ? unit.paceZeroNs : unit.paceDataNs;
+  const loneNs = zero ? unit.paceZeroLoneMibNs : unit.paceLoneMibNs;
   if (loneNs !== 0) return min(ns, loneNs);
   return ns === 0 ? UNKNOWN_NS : ns;
 }
 
 /** Estimated time that the device needs for `bytes`. */
-function busyTime(u: Unit, zero: bool, bytes: u64): u64 {
-  return (bytes * mibNs(u, zero)) >> MIB_SHIFT;
+function busyTime(unit: Unit, zero: bool, bytes: u64): u64 {
+  return (bytes * mibNs(unit, zero)) >> MIB_SHIFT;
 }
 
 /** The cost of a piece to its flow, in bytes: for a zeroing, as many as the device moves in the same time. */
-export function paceBytes(u: Unit, method: u8, bytes: u32): u64 {
+export function paceBytes(unit: Unit, method: u8, bytes: u32): u64 {
   if (!isZero(method)) return bytes;
-  if (u.paceZeroLoneMibNs === 0 || u.paceLoneMibNs === 0) return bytes;
-  return (bytes * u.paceZeroLoneMibNs) / u.paceLoneMibNs;
+  if (unit.paceZeroLoneMibNs === 0 || unit.paceLoneMibNs === 0) return bytes;
+  return (bytes * unit.paceZeroLoneMibNs) / unit.paceLoneMibNs;
 }
 
 /** Largest piece of a zeroing or trim. For a lone client only the device's limit counts. */
-export function zeroingPieceBytes(u: Unit): u32 {
-  return isShared() ? u.zeroingBytes : ZEROING_PIECE_BYTES_MAX;
+export function zeroingPieceBytes(unit: Unit): u32 {
+  return isShared() ? unit.zeroingBytes : ZEROING_PIECE_BYTES_MAX;
 }
 
 /** Whether a piece of `bytes` may go out now. */
-export function paceOpen(u: Unit, method: u8, bytes: u32): bool {
+export function paceOpen(unit: Unit, method: u8, bytes: u32): bool {
   const zero = isZero(method);
   const shared = isShared();
-  if (zero && !zeroOpen(u, bytes, shared)) return false;
-  if (!shared || bytes < LARGE_BYTES || (u.paceData | u.paceZero) === 0) return true;
-  if (now >= patienceEndNs(u)) return true;
+  if (zero && !zeroOpen(unit, bytes, shared)) return false;
+  if (!shared || bytes < LARGE_BYTES || (unit.paceData | unit.paceZero) === 0) return true;
+  if (now >= patienceEndNs(unit)) return true;
   // For both kinds together, or one would keep the other from ever being alone.
-  if (u.paceLoneAtNs === 0 || now - u.paceLoneAtNs >= <u64>PACE_LONE_MS * MILLISECOND) return false;
-  const flightNs = busyTime(u, false, u.paceData) + busyTime(u, true, u.paceZero);
-  return flightNs + busyTime(u, zero, bytes) <= windowNs(u, zero);
+  if (unit.paceLoneAtNs === 0 || now - unit.paceLoneAtNs >= <u64>PACE_LONE_MS * MILLISECOND) return false;
+  const flightNs = busyTime(unit, false, unit.paceData) + busyTime(unit, true, unit.paceZero);
+  return flightNs + busyTime(unit, zero, bytes) <= windowNs(unit, zero);
 }
 
 /** Not too many zeroings, and for a lone client not for too long: another one may come. */
-function zeroOpen(u: Unit, bytes: u32, shared: bool): bool {
-  if (u.paceZeroes < 2) return true;
+function zeroOpen(unit: Unit, bytes: u32, shared: bool): bool {
+  if (unit.paceZeroes < 2) return true;
   // Other units may be on the same device.
-  if (shared) return flights === u.paceZeroes && u.paceZeroes < ZEROING_SHARED_PIECES_MAX;
-  if (u.paceZeroes >= ZEROING_PIECES_MAX) return false;
-  const mostNs = max(2 * u.paceZeroLoneNs, <u64>ZEROING_LONE_MS * MILLISECOND);
-  return u.paceZeroNs === 0 || busyTime(u, true, u.paceZero + bytes) <= mostNs;
+  if (shared) return flights === unit.paceZeroes && unit.paceZeroes < ZEROING_SHARED_PIECES_MAX;
+  if (unit.paceZeroes >= ZEROING_PIECES_MAX) return false;
+  const mostNs = max(2 * unit.paceZeroLoneNs, <u64>ZEROING_LONE_MS * MILLISECOND);
+  return unit.paceZeroNs === 0 || busyTime(unit, true, unit.paceZero + bytes) <= mostNs;
 }
 
-function windowNs(u: Unit, zero: bool): u64 {
+function windowNs(unit: Unit, zero: bool): u64 {
   // Split further, a zeroing would take longer; of those a second one may wait in the device.
-  if (zero) return max(2 * u.paceZeroLoneNs, <u64>PACE_MIN_US * MICROSECOND);
-  return min(max(2 * u.paceLoneNs, <u64>PACE_MIN_US * MICROSECOND), <u64>PACE_MAX_MS * MILLISECOND);
+  if (zero) return max(2 * unit.paceZeroLoneNs, <u64>PACE_MIN_US * MICROSECOND);
+  return min(max(2 * unit.paceLoneNs, <u64>PACE_MIN_US * MICROSECOND), <u64>PACE_MAX_MS * MILLISECOND);
 }
 
 /** Whether nothing large of the unit is in flight. */
-export function paceIdle(u: Unit): bool {
-  return (u.paceData | u.paceZero) === 0;
+export function paceIdle(unit: Unit): bool {
+  return (unit.paceData | unit.paceZero) === 0;
 }
 
 /** When a piece may be sent although nothing has ended meanwhile. */
-export function patienceEndNs(u: Unit): u64 {
-  return u.paceMovedNs + max(<u64>PACE_PATIENCE_MS * MILLISECOND, 4 * max(u.paceLoneNs, u.paceZeroLoneNs));
+export function patienceEndNs(unit: Unit): u64 {
+  return unit.paceMovedNs + max(<u64>PACE_PATIENCE_MS * MILLISECOND, 4 * max(unit.paceLoneNs, unit.paceZeroLoneNs));
 }
 
 /** A command is sent that is large, or a zeroing. */
-export function paceBegin(u: Unit, c: Command): void {
-  const zero = isZero(c.method);
-  u.paceMovedNs = now;
-  paceSeen(c.request.client);
-  c.lone = flights === 0 ? LONE_QUITE : (u.paceData | u.paceZero) === 0 ? LONE_ON_UNIT : LONE_NOT;
+export function paceBegin(unit: Unit, command: Command): void {
+  const zero = isZero(command.method);
+  unit.paceMovedNs = now;
+  paceSeen(command.request.client);
+  command.lone = flights === 0 ? LONE_QUITE : (unit.paceData | unit.paceZero) === 0 ? LONE_ON_UNIT : LONE_NOT;
   flights++;
   if (zero) {
-    c.pace = PACE_ZERO;
-    c.paceDone = u.paceZeroDone;
-    u.paceZero += c.pieceBytes;
-    u.paceZeroes++;
+    command.pace = PACE_ZERO;
+    command.paceDone = unit.paceZeroDone;
+    unit.paceZero += command.pieceBytes;
+    unit.paceZeroes++;
   } else {
-    c.pace = PACE_DATA;
-    c.paceDone = u.paceDataDone;
-    u.paceData += c.pieceBytes;
+    command.pace = PACE_DATA;
+    command.paceDone = unit.paceDataDone;
+    unit.paceData += command.pieceBytes;
   }
 }
 
 /** It has come back, or was given up. */
-export function paceEnd(u: Unit, c: Command, timeNs: u64, good: bool): void {
-  const zero = c.pace === PACE_ZERO;
-  c.pace = PACE_NOT;
+export function paceEnd(unit: Unit, command: Command, timeNs: u64, good: bool): void {
+  const zero = command.pace === PACE_ZERO;
+  command.pace = PACE_NOT;
   flights--;
-  u.paceMovedNs = now;
+  unit.paceMovedNs = now;
   if (zero) {
-    u.paceZero -= c.pieceBytes;
-    u.paceZeroes--;
-  } else u.paceData -= c.pieceBytes;
-  if (good && (c.flags & COMMAND_ORPHAN) === 0 && timeNs > c.timeNs) learn(u, c, zero, timeNs - c.timeNs);
-  if (u.flows !== 0) unitDirty(u);
+    unit.paceZero -= command.pieceBytes;
+    unit.paceZeroes--;
+  } else unit.paceData -= command.pieceBytes;
+  if (good && (command.flags & COMMAND_ORPHAN) === 0 && timeNs > command.timeNs)
+    learn(unit, command, zero, timeNs - command.timeNs);
+  if (unit.flows !== 0) unitDirty(unit);
 }
 
 /** What the device has carried out since the command was sent, and in what time. */
-function learn(u: Unit, c: Command, zero: bool, latencyNs: u64): void {
+function learn(unit: Unit, command: Command, zero: bool, latencyNs: u64): void {
   let done: u64;
-  if (zero) done = u.paceZeroDone += c.pieceBytes;
-  else done = u.paceDataDone += c.pieceBytes;
-  const sampleNs = max<u64>((latencyNs << MIB_SHIFT) / (done - c.paceDone), 1);
+  if (zero) done = unit.paceZeroDone += command.pieceBytes;
+  else done = unit.paceDataDone += command.pieceBytes;
+  const sampleNs = max<u64>((latencyNs << MIB_SHIFT) / (done - command.paceDone), 1);
   if (zero) {
-    u.paceZeroNs = approach(u.paceZeroNs, sampleNs);
-    sizePieces(u, c.pieceBytes, sampleNs, flights === u.paceZeroes);
-  } else u.paceDataNs = approach(u.paceDataNs, sampleNs);
-  if (c.lone !== LONE_NOT) learnLone(u, c, zero, latencyNs);
+    unit.paceZeroNs = approach(unit.paceZeroNs, sampleNs);
+    sizePieces(unit, command.pieceBytes, sampleNs, flights === unit.paceZeroes);
+  } else unit.paceDataNs = approach(unit.paceDataNs, sampleNs);
+  if (command.lone !== LONE_NOT) learnLone(unit, command, zero, latencyNs);
 }
 
-function learnLone(u: Unit, c: Command, zero: bool, latencyNs: u64): void {
-  const knownNs = zero ? u.paceZeroLoneNs : u.paceLoneNs;
-  const knownMibNs = zero ? u.paceZeroLoneMibNs : u.paceLoneMibNs;
-  const mib = max<u64>((latencyNs << MIB_SHIFT) / c.pieceBytes, 1);
+function learnLone(unit: Unit, command: Command, zero: bool, latencyNs: u64): void {
+  const knownNs = zero ? unit.paceZeroLoneNs : unit.paceLoneNs;
+  const knownMibNs = zero ? unit.paceZeroLoneMibNs : unit.paceLoneMibNs;
+  const mib = max<u64>((latencyNs << MIB_SHIFT) / command.pieceBytes, 1);
   // Delays caused by others say nothing about the device.
-  const bounded = c.lone === LONE_ON_UNIT && knownNs !== 0;
+  const bounded = command.lone === LONE_ON_UNIT && knownNs !== 0;
   const ns = bounded ? min(knownNs, latencyNs) : approach(knownNs, latencyNs);
   const ownMibNs = bounded ? min(knownMibNs, mib) : approach(knownMibNs, mib);
-  u.paceLoneAtNs = now;
+  unit.paceLoneAtNs = now;
   if (zero) {
-    u.paceZeroLoneNs = ns;
-    u.paceZeroLoneMibNs = ownMibNs;
+    unit.paceZeroLoneNs = ns;
+    unit.paceZeroLoneMibNs = ownMibNs;
   } else {
-    u.paceLoneNs = ns;
-    u.paceLoneMibNs = ownMibNs;
+    unit.paceLoneNs = ns;
+    unit.paceLoneMibNs = ownMibNs;
   }
 }
 
@@ -211,17 +212,18 @@ function approach(knownNs: u64, sampleNs: u64): u64 {
  * Pieces of zeroings shrink until one takes a short time, and grow again where that costs more than it gains, because a device
  * takes as long for a small one as for a large one. Delays caused by other units do not count.
  */
-function sizePieces(u: Unit, bytes: u32, sampleNs: u64, alone: bool): void {
-  const bestNs = u.paceZeroBestNs;
-  u.paceZeroBestNs = bestNs === 0 || sampleNs < bestNs ? sampleNs : bestNs + ((sampleNs - bestNs) >> BEST_FADE_SHIFT);
-  const size = u.zeroingBytes;
+function sizePieces(unit: Unit, bytes: u32, sampleNs: u64, alone: bool): void {
+  const bestNs = unit.paceZeroBestNs;
+  unit.paceZeroBestNs =
+    bestNs === 0 || sampleNs < bestNs ? sampleNs : bestNs + ((sampleNs - bestNs) >> BEST_FADE_SHIFT);
+  const size = unit.zeroingBytes;
   if (bytes > size) return;
   const targetNs = <u64>ZEROING_PIECE_US * MICROSECOND;
   const takesNs = (sampleNs * bytes) >> MIB_SHIFT;
-  const dear = alone && sampleNs > u.paceZeroBestNs + u.paceZeroBestNs / 2;
+  const dear = alone && sampleNs > unit.paceZeroBestNs + unit.paceZeroBestNs / 2;
   if (bytes === size && (dear || takesNs * 4 < targetNs)) {
-    u.zeroingBytes = min(size * 2, ZEROING_PIECE_BYTES_MAX);
+    unit.zeroingBytes = min(size * 2, ZEROING_PIECE_BYTES_MAX);
   } else if (takesNs > targetNs) {
-    u.zeroingBytes = max((bytes / 2) & ~(ZEROING_PIECE_BYTES_MIN - 1), ZEROING_PIECE_BYTES_MIN);
+    unit.zeroingBytes = max((bytes / 2) & ~(ZEROING_PIECE_BYTES_MIN - 1), ZEROING_PIECE_BYTES_MIN);
   }
 }

@@ -1,6 +1,5 @@
 // Properties of a command's or request's method, and other commands in flight for the same piece.
 
-import { listNext } from "../memory/lists";
 import {
   COMMAND_DEAD,
   COMMAND_KEPT,
@@ -10,8 +9,6 @@ import {
   METHOD_UNMAP,
   METHOD_WRITE,
 } from "../memory/records";
-
-const OF_REQUEST: usize = offsetof<Command>("nextOfRequest");
 
 /** Whether a command with this method changes the medium. */
 export function changesMedium(method: u8): bool {
@@ -24,12 +21,11 @@ export function isLong(method: u8): bool {
 }
 
 /** Whether another command is under way for the same piece. */
-export function commandDuplicate(c: Command): bool {
-  const r = c.request;
-  for (let at = r.commandFirst; at !== 0; at = listNext(at, OF_REQUEST)) {
-    const other = changetype<Command>(at);
-    if (other !== c && other.pieceOffset === c.pieceOffset && (other.flags & COMMAND_DEAD) === 0) {
-      if (other.state !== COMMAND_KEPT && other.method === c.method) return true;
+export function commandDuplicate(command: Command): bool {
+  const request = command.request;
+  for (let other = request.commands.first; changetype<usize>(other) !== 0; other = other.nextOfRequest) {
+    if (other !== command && other.pieceOffset === command.pieceOffset && (other.flags & COMMAND_DEAD) === 0) {
+      if (other.state !== COMMAND_KEPT && other.method === command.method) return true;
     }
   }
   return false;

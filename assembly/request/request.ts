@@ -10,13 +10,11 @@
 
 import { answerReady } from "../memory/due";
 import { EIO } from "../memory/errno";
-import { listNext, listPush, listRemove } from "../memory/lists";
 import {
   COMMAND_DEAD,
   COMMAND_FLIGHT,
   COMMAND_KEPT,
   Client,
-  Command,
   METHOD_NONE,
   METHOD_SYNC,
   REQUEST_FLIGHT,
@@ -29,7 +27,7 @@ import {
 } from "../memory/records";
 import { now } from "../memory/ring";
 import { statisticsError, statisticsRecord } from "../memory/statistics";
-import { Unit } from "../memory/topology";
+import { listsOf } from "../memory/unit-lists";
 import { wakeUnit } from "../memory/wake";
 import { cachesWrites, forcedInVain, tellLoss } from "./cache";
 import { EXCLUSIVE_NOT, exclusiveOver } from "./exclusive";
@@ -41,145 +39,138 @@ import { commandDuplicate } from "./pieces";
 import { requestQueue, requestUnqueue } from "./queue";
 import { commandDrop } from "./slots";
 
-const LINK: usize = offsetof<Request>("next");
-const UNIT_LINK: usize = offsetof<Request>("unitNext");
-const OF_REQUEST: usize = offsetof<Command>("nextOfRequest");
-const HELD: usize = offsetof<Unit>("heldFirst");
-const UNIT_REQUESTS: usize = offsetof<Unit>("requestFirst");
-
 /** Its data is complete: its time starts now. */
-export function requestAccept(r: Request): void {
-  const u = r.unit;
-  assert(r.state === REQUEST_RECEIVING);
-  r.acceptedNs = now;
-  r.sinceNs = now;
-  r.deadlineNs = now + u.ioTimeoutNs;
-  r.putOffs = 0;
-  paceSeen(r.client);
-  u.requests++;
-  if (r.exclusive !== EXCLUSIVE_NOT) u.exclusives++;
-  listPush(changetype<usize>(u) + UNIT_REQUESTS, changetype<usize>(r), UNIT_LINK);
-  wakeUnit(u, r.deadlineNs);
-  if (r.method === METHOD_NONE || r.total === 0) {
-    r.state = REQUEST_FLIGHT;
-    requestPiecesDone(r);
-  } else requestQueue(r);
+export function requestAccept(request: Request): void {
+  const unit = request.unit;
+  assert(request.state === REQUEST_RECEIVING);
+  request.acceptedNs = now;
+  request.sinceNs = now;
+  request.deadlineNs = now + unit.ioTimeoutNs;
+  request.putOffs = 0;
+  paceSeen(request.client);
+  unit.requests++;
+  if (request.exclusive !== EXCLUSIVE_NOT) unit.exclusives++;
+  listsOf(unit).requests.push(request);
+  wakeUnit(unit, request.deadlineNs);
+  if (request.method === METHOD_NONE || request.total === 0) {
+    request.state = REQUEST_FLIGHT;
+    requestPiecesDone(request);
+  } else requestQueue(request);
 }
 
 /** One of its pieces is settled. */
-export function requestPieceSettled(r: Request): void {
-  assert(r.pieces !== 0);
-  r.pieces--;
-  if (r.error === 0) longProgress(r, r.pieces === 0 && r.cut === r.total);
-  if (r.pieces !== 0) {
+export function requestPieceSettled(request: Request): void {
+  assert(request.pieces !== 0);
+  request.pieces--;
+  if (request.error === 0) longProgress(request, request.pieces === 0 && request.cut === request.total);
+  if (request.pieces !== 0) {
     // A trim that had no room for another parameter list.
-    if (r.state === REQUEST_FLIGHT && r.cut < r.total && r.error === 0) requestQueue(r);
+    if (request.state === REQUEST_FLIGHT && request.cut < request.total && request.error === 0) requestQueue(request);
     return;
   }
-  if (r.cut === r.total || r.error !== 0) requestPiecesDone(r);
-  else if (r.state === REQUEST_FLIGHT) requestQueue(r);
+  if (request.cut === request.total || request.error !== 0) requestPiecesDone(request);
+  else if (request.state === REQUEST_FLIGHT) requestQueue(request);
 }
 
 /** Its pieces are settled: on to SYNCHRONIZE CACHE, or to the answer. */
-function requestPiecesDone(r: Request): void {
-  assert(r.pieces === 0);
-  if (r.error === ERROR_AGAIN) {
-    r.error = 0;
-    restart(r);
-  } else if (r.error === 0 && forcedInVain(r)) {
-    firstWrite(r);
-    restart(r);
-  } else if (r.error === 0 && r.leg !== LEG_PLAIN && nextLeg(r)) {
-    longProgress(r, false);
-    restart(r);
-  } else if (r.error === 0 && r.syncAfter !== 0 && cachesWrites(r.unit)) {
-    r.syncAfter = 0;
-    r.method = METHOD_SYNC;
-    r.total = 1;
-    restart(r);
-  } else requestAnswer(r);
+function requestPiecesDone(request: Request): void {
+  assert(request.pieces === 0);
+  if (request.error === ERROR_AGAIN) {
+    request.error = 0;
+    restart(request);
+  } else if (request.error === 0 && forcedInVain(request)) {
+    firstWrite(request);
+    restart(request);
+  } else if (request.error === 0 && request.leg !== LEG_PLAIN && nextLeg(request)) {
+    longProgress(request, false);
+    restart(request);
+  } else if (request.error === 0 && request.syncAfter !== 0 && cachesWrites(request.unit)) {
+    request.syncAfter = 0;
+    request.method = METHOD_SYNC;
+    request.total = 1;
+    restart(request);
+  } else requestAnswer(request);
 }
 
-function restart(r: Request): void {
-  r.cut = 0;
-  stopCutting(r);
-  requestQueue(r);
+function restart(request: Request): void {
+  request.cut = 0;
+  stopCutting(request);
+  requestQueue(request);
 }
 
 /** Not an answer: what was begun has to end, then everything is done again with the request's new method. */
 export const ERROR_AGAIN: u32 = 0xffff;
 
 /** An error settles its answer, which is given when its commands in flight have ended. */
-export function requestFail(r: Request, error: u32): void {
-  stopRest(r, error);
-  if (r.pieces === 0) requestPiecesDone(r);
+export function requestFail(request: Request, error: u32): void {
+  stopRest(request, error);
+  if (request.pieces === 0) requestPiecesDone(request);
 }
 
 /** No more pieces are made, and waiting pieces are dropped. */
-function stopRest(r: Request, error: u32): void {
-  if (r.error === 0 || r.error === ERROR_AGAIN) r.error = error;
-  stopCutting(r);
-  for (let at = r.commandFirst; at !== 0;) {
-    const c = changetype<Command>(at);
-    at = listNext(at, OF_REQUEST);
-    if (c.state === COMMAND_FLIGHT || c.state === COMMAND_KEPT) continue;
-    assert((c.flags & COMMAND_DEAD) === 0);
-    const duplicate = commandDuplicate(c);
-    commandDrop(c);
-    if (!duplicate) r.pieces--;
+function stopRest(request: Request, error: u32): void {
+  if (request.error === 0 || request.error === ERROR_AGAIN) request.error = error;
+  stopCutting(request);
+  for (let next = request.commands.first; changetype<usize>(next) !== 0;) {
+    const command = next;
+    next = command.nextOfRequest;
+    if (command.state === COMMAND_FLIGHT || command.state === COMMAND_KEPT) continue;
+    assert((command.flags & COMMAND_DEAD) === 0);
+    const duplicate = commandDuplicate(command);
+    commandDrop(command);
+    if (!duplicate) request.pieces--;
   }
 }
 
-function stopCutting(r: Request): void {
-  if (r.state === REQUEST_QUEUED || r.state === REQUEST_LINED) requestUnqueue(r, REQUEST_FLIGHT);
-  else if (r.state === REQUEST_HELD) {
-    listRemove(changetype<usize>(r.unit) + HELD, changetype<usize>(r), LINK);
-    r.state = REQUEST_FLIGHT;
+function stopCutting(request: Request): void {
+  if (request.state === REQUEST_QUEUED || request.state === REQUEST_LINED) requestUnqueue(request, REQUEST_FLIGHT);
+  else if (request.state === REQUEST_HELD) {
+    listsOf(request.unit).held.remove(request);
+    request.state = REQUEST_FLIGHT;
   }
 }
 
 /** Answers with `error` now; its commands in the host become orphans. */
-export function requestAbandon(r: Request, error: u32): void {
-  stopRest(r, error);
-  for (let at = r.commandFirst; at !== 0; at = listNext(at, OF_REQUEST)) {
-    const c = changetype<Command>(at);
-    if (c.state === COMMAND_FLIGHT && (c.flags & COMMAND_DEAD) === 0) commandGivenUp(c);
+export function requestAbandon(request: Request, error: u32): void {
+  stopRest(request, error);
+  for (let command = request.commands.first; changetype<usize>(command) !== 0; command = command.nextOfRequest) {
+    if (command.state === COMMAND_FLIGHT && (command.flags & COMMAND_DEAD) === 0) commandGivenUp(command);
   }
-  r.pieces = 0;
-  requestAnswer(r);
+  request.pieces = 0;
+  requestAnswer(request);
 }
 
-/** Nobody reads the answers for `n`: no more of its work is started, and its commands in the host become orphans. */
-export function requestsGiveUp(n: Client): void {
-  const u = n.unit;
-  for (let at = u.requestFirst; at !== 0;) {
-    const r = changetype<Request>(at);
-    at = r.unitNext;
-    if (r.client === n) requestAbandon(r, EIO);
+/** Nobody reads the answers for `client`: no more of its work is started, and its commands in the host become orphans. */
+export function requestsGiveUp(client: Client): void {
+  const unit = client.unit;
+  for (let next = listsOf(unit).requests.first; changetype<usize>(next) !== 0;) {
+    const request = next;
+    next = request.unitNext;
+    if (request.client === client) requestAbandon(request, EIO);
   }
-  u.waiting = min(u.waiting, u.queued + u.retrying);
+  unit.waiting = min(unit.waiting, unit.queued + unit.retrying);
 }
 
-function requestAnswer(r: Request): void {
-  const u = r.unit;
-  stopCutting(r);
-  assert(r.state === REQUEST_FLIGHT);
-  tellLoss(r);
-  listRemove(changetype<usize>(u) + UNIT_REQUESTS, changetype<usize>(r), UNIT_LINK);
-  u.requests--;
-  if (u.exclusives !== 0) exclusiveOver(u, r);
-  if (r.client.gone === 0) account(r);
-  r.state = REQUEST_READY;
-  answerReady(r);
+function requestAnswer(request: Request): void {
+  const unit = request.unit;
+  stopCutting(request);
+  assert(request.state === REQUEST_FLIGHT);
+  tellLoss(request);
+  listsOf(unit).requests.remove(request);
+  unit.requests--;
+  if (unit.exclusives !== 0) exclusiveOver(unit, request);
+  if (request.client.gone === 0) account(request);
+  request.state = REQUEST_READY;
+  answerReady(request);
 }
 
 /** An answer that its client gets is counted in the unit's statistics. */
-function account(r: Request): void {
-  const u = r.unit;
-  if (r.error === 0) u.answered++;
-  else u.failed++;
-  const latencyNs = now - r.acceptedNs;
-  if (r.error !== 0) statisticsError(u.statistics);
-  else if (r.kind <= 1) statisticsRecord(u.statistics, r.kind === 1, <u32>r.askedBytes, latencyNs);
-  if (latencyNs > u.latencyNsMax) u.latencyNsMax = latencyNs;
+function account(request: Request): void {
+  const unit = request.unit;
+  if (request.error === 0) unit.answered++;
+  else unit.failed++;
+  const latencyNs = now - request.acceptedNs;
+  if (request.error !== 0) statisticsError(unit.statistics);
+  else if (request.kind <= 1) statisticsRecord(unit.statistics, request.kind === 1, <u32>request.askedBytes, latencyNs);
+  if (latencyNs > unit.latencyNsMax) unit.latencyNsMax = latencyNs;
 }

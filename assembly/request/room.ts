@@ -1,39 +1,36 @@
 // The lines of connections that wait for room: their order, and who moves up when room is freed. admission.ts decides who has to
 // wait.
 
-import { listPush, listShift } from "../memory/lists";
 import { Client } from "../memory/records";
 import { Unit } from "../memory/topology";
 import { lazySendWanted } from "../memory/lazy-send";
-
-const SHARE: usize = offsetof<Unit>("shareFirst");
-
-const LINK: usize = offsetof<Client>("waitNext");
+import { WaitingList } from "../memory/lists";
+import { listsOf } from "../memory/unit-lists";
 
 const WAITING_NOT: u8 = 0;
 export const WAITING_ROOM: u8 = 1;
 export const WAITING_SHARE: u8 = 2;
 export const WAITING_OWN: u8 = 3;
 
-export const line: usize = memory.data(8, 8);
+export const line = changetype<WaitingList<Client>>(memory.data(8, 8));
 let freed: bool = false;
 /** Connections that wait. */
 export let waitingCount: u32 = 0;
 /** The connection that is being served from the head of the line, and how many requests it has taken so far. */
-export let served: usize = 0;
+export let served = changetype<Client>(0);
 export let servedTaken: u32 = 0;
 
-/** Notes that `n` waits from now on; the caller puts it where it waits. */
-export function waits(n: Client, what: u8): void {
-  if (n.waiting === WAITING_NOT) waitingCount++;
-  n.waiting = what;
+/** Notes that `client` waits from now on; the caller puts it where it waits. */
+export function waits(client: Client, what: u8): void {
+  if (client.waiting === WAITING_NOT) waitingCount++;
+  client.waiting = what;
   lazySendWanted();
 }
 
-/** Notes that `n` waits no longer. */
-export function waitsNot(n: Client): void {
-  if (n.waiting !== WAITING_NOT) waitingCount--;
-  n.waiting = WAITING_NOT;
+/** Notes that `client` waits no longer. */
+export function waitsNot(client: Client): void {
+  if (client.waiting !== WAITING_NOT) waitingCount--;
+  client.waiting = WAITING_NOT;
 }
 
 /** A request was taken. */
@@ -41,26 +38,26 @@ export function taken(): void {
   servedTaken++;
 }
 
-/** An answer of `n` has left: if it waited for that, it queues up behind the others of its unit. */
-export function ownRoomFreed(n: Client): void {
-  if (n.waiting !== WAITING_OWN) return;
-  waits(n, WAITING_SHARE);
-  listPush(changetype<usize>(n.unit) + SHARE, changetype<usize>(n), LINK);
+/** An answer of `client` has left: if it waited for that, it queues up behind the others of its unit. */
+export function ownRoomFreed(client: Client): void {
+  if (client.waiting !== WAITING_OWN) return;
+  waits(client, WAITING_SHARE);
+  listsOf(client.unit).share.push(client);
   freed = true;
-  nextOfShare(n.unit);
+  nextOfShare(client.unit);
 }
 
-/** A request of `u` was freed: the first connection over its share joins the line, which is served at the end of the turn. */
-export function roomFreed(u: Unit): void {
+/** A request of `unit` was freed: the first connection over its share joins the line, which is served at the end of the turn. */
+export function roomFreed(unit: Unit): void {
   freed = true;
-  nextOfShare(u);
+  nextOfShare(unit);
 }
 
-function nextOfShare(u: Unit): void {
-  const at = listShift(changetype<usize>(u) + SHARE, LINK);
-  if (at === 0) return;
-  waits(changetype<Client>(at), WAITING_ROOM);
-  listPush(line, at, LINK);
+function nextOfShare(unit: Unit): void {
+  const client = listsOf(unit).share.shift();
+  if (changetype<usize>(client) === 0) return;
+  waits(client, WAITING_ROOM);
+  line.push(client);
 }
 
 /** Whether room was freed since the line was last served; asked once. */
@@ -70,21 +67,20 @@ export function lineDue(): bool {
   return due;
 }
 
-/** The connection at the head of the line; it is served from now on, until `lineServed`. 0: nobody waits. */
-export function lineNext(): usize {
-  const at = listShift(line, LINK);
-  if (at === 0) return 0;
-  waitsNot(changetype<Client>(at));
-  served = at;
+/** The connection at the head of the line; it is served from now on, until `lineServed`. None (0): nobody waits. */
+export function lineNext(): Client {
+  const client = line.shift();
+  if (changetype<usize>(client) === 0) return client;
+  waitsNot(client);
+  served = client;
   servedTaken = 0;
-  return at;
+  return client;
 }
 
 /** It was served. False when it is back at the head: there is no room for it yet, and so none for anyone behind it. */
-export function lineServed(n: Client): bool {
-  const at = changetype<usize>(n);
-  served = 0;
-  if (n.waiting === WAITING_ROOM && load<usize>(line) === at && servedTaken === 0) return false;
-  if (n.waiting !== WAITING_SHARE || n.unit.shareFirst !== at) nextOfShare(n.unit);
+export function lineServed(client: Client): bool {
+  served = changetype<Client>(0);
+  if (client.waiting === WAITING_ROOM && line.first === client && servedTaken === 0) return false;
+  if (client.waiting !== WAITING_SHARE || listsOf(client.unit).share.first !== client) nextOfShare(client.unit);
   return true;
 }

@@ -15,10 +15,10 @@ const LONG_CDB_BYTES: u8 = 16;
  * The device has refused a command with this sense; returns whether it is a READ or WRITE that may be sent again with a shorter
  * CDB.
  */
-export function shorten(u: Unit, c: Command, sense: u32): bool {
-  if (c.method > METHOD_ZERO_WRITE || ascOf(sense) !== ASC_INVALID_OPERATION_CODE) return false;
-  const isLong = c.cdbBytes === LONG_CDB_BYTES;
-  if (isLong && !fitsShort(c.lba, c.pieceBytes >> u.blockShift)) return false;
-  u.shortIo = isLong ? 1 : 0;
+export function shorten(unit: Unit, command: Command, sense: u32): bool {
+  if (command.method > METHOD_ZERO_WRITE || ascOf(sense) !== ASC_INVALID_OPERATION_CODE) return false;
+  const isLong = command.cdbBytes === LONG_CDB_BYTES;
+  if (isLong && !fitsShort(command.lba, command.pieceBytes >> unit.blockShift)) return false;
+  unit.shortIo = isLong ? 1 : 0;
   return isLong;
 }

@@ -7,7 +7,7 @@
 
 import { bufferGive } from "../memory/buffers";
 import { unitDirty } from "../memory/due";
-import { listPush, listRemove, listShift } from "../memory/lists";
+import { List, listPush, listRemove } from "../memory/lists";
 import { commandAt, commandCount, commands, listAll } from "../memory/memory";
 import {
   COMMAND_DELAYED,
@@ -20,23 +20,41 @@ import {
 } from "../memory/records";
 import { Unit } from "../memory/topology";
 import { lazySendWanted } from "../memory/lazy-send";
+import { listsOf } from "../memory/unit-lists";
 import { requestFreeIfOver } from "./pool";
 
 const LINK: usize = offsetof<Command>("next");
-const OF_REQUEST: usize = offsetof<Command>("nextOfRequest");
-const REQUEST_COMMANDS: usize = offsetof<Request>("commandFirst");
-const RETRY: usize = offsetof<Unit>("retryFirst");
-const DELAYED: usize = offsetof<Unit>("delayedFirst");
-const STARVED: usize = offsetof<Unit>("starvedNext");
 
-const free: usize = memory.data(8, 8);
+/** Units, linked by their `starvedNext`. */
+@unmanaged
+class StarvedList {
+  first: Unit;
+  last: Unit;
+
+  @inline
+  get isEmpty(): bool {
+    return changetype<usize>(this.first) === 0;
+  }
+
+  @inline
+  push(item: Unit): void {
+    listPush(changetype<usize>(this), changetype<usize>(item), offsetof<Unit>("starvedNext"));
+  }
+
+  @inline
+  remove(item: Unit): void {
+    listRemove(changetype<usize>(this), changetype<usize>(item), offsetof<Unit>("starvedNext"));
+  }
+}
+
+const free = changetype<List<Command>>(memory.data(8, 8));
 /** Units that found no command slot, in order. */
-const starved: usize = memory.data(8, 8);
+const starved = changetype<StarvedList>(memory.data(8, 8));
 let freeCount: u32 = 0;
 
 export function commandsInit(): void {
   for (let i: u32 = 0; i < commandCount; i++) commandAt(i).index = i;
-  listAll(free, commands, commandCount, COMMAND_SLOT_BYTES, LINK);
+  listAll(changetype<usize>(free), commands, commandCount, COMMAND_SLOT_BYTES, LINK);
   freeCount = commandCount;
 }
 
@@ -45,80 +63,80 @@ export function commandsFree(): u32 {
   return freeCount;
 }
 
-/** Takes a slot for a piece of `r`; the caller knows that one is free. */
-export function commandTake(r: Request): Command {
-  const c = changetype<Command>(listShift(free, LINK));
+/** Takes a slot for a piece of `request`; the caller knows that one is free. */
+export function commandTake(request: Request): Command {
+  const command = free.shift();
   freeCount--;
-  c.request = r;
-  c.unit = r.unit;
-  c.tried = 0;
-  c.refused = 0;
-  c.pastEnd = 0;
-  c.ownBuffer = 0;
-  c.flags = 0;
-  c.retries = 0;
-  c.rounds = 0;
-  c.attempt = 0;
-  c.pace = 0;
-  listPush(changetype<usize>(r) + REQUEST_COMMANDS, changetype<usize>(c), OF_REQUEST);
-  return c;
+  command.request = request;
+  command.unit = request.unit;
+  command.tried = 0;
+  command.refused = 0;
+  command.pastEnd = 0;
+  command.ownBuffer = 0;
+  command.flags = 0;
+  command.retries = 0;
+  command.rounds = 0;
+  command.attempt = 0;
+  command.pace = 0;
+  request.commands.push(command);
+  return command;
 }
 
 /** Whether a unit waits for a command slot. */
 export function unitsStarve(): bool {
-  return load<usize>(starved) !== 0;
+  return !starved.isEmpty;
 }
 
 /** Frees a slot that the host does not have, taking it from the list it waits in. */
-export function commandDrop(c: Command): void {
-  const r = c.request;
-  const u = c.unit;
-  assert(c.state !== COMMAND_FLIGHT);
-  if (c.state === COMMAND_QUEUED) {
-    listRemove(changetype<usize>(u) + RETRY, changetype<usize>(c), LINK);
-    u.retrying--;
-  } else if (c.state === COMMAND_DELAYED) listRemove(changetype<usize>(u) + DELAYED, changetype<usize>(c), LINK);
-  commandFree(c);
-  requestFreeIfOver(r);
+export function commandDrop(command: Command): void {
+  const request = command.request;
+  const unit = command.unit;
+  assert(command.state !== COMMAND_FLIGHT);
+  if (command.state === COMMAND_QUEUED) {
+    listsOf(unit).retry.remove(command);
+    unit.retrying--;
+  } else if (command.state === COMMAND_DELAYED) listsOf(unit).delayed.remove(command);
+  commandFree(command);
+  requestFreeIfOver(request);
 }
 
 /** Frees a slot that is in no list of `next`. */
-export function commandFree(c: Command): void {
-  listRemove(changetype<usize>(c.request) + REQUEST_COMMANDS, changetype<usize>(c), OF_REQUEST);
-  if (c.ownBuffer !== 0) bufferGive(c.ownBuffer);
-  c.state = COMMAND_FREE;
-  listPush(free, changetype<usize>(c), LINK);
+export function commandFree(command: Command): void {
+  command.request.commands.remove(command);
+  if (command.ownBuffer !== 0) bufferGive(command.ownBuffer);
+  command.state = COMMAND_FREE;
+  free.push(command);
   freeCount++;
-  const first = load<usize>(starved);
-  if (first !== 0) unitDirty(changetype<Unit>(first));
+  const first = starved.first;
+  if (changetype<usize>(first) !== 0) unitDirty(first);
 }
 
 /**
- * Whether `u` may take a slot now: one is free, and no other unit has been waiting for it. If not, it waits behind those. A unit
+ * Whether `unit` may take a slot now: one is free, and no other unit has been waiting for it. If not, it waits behind those. A unit
  * that has waited takes one slot each time, so units take turns.
  */
-export function slotFor(u: Unit): bool {
-  const first = load<usize>(starved);
-  if (freeCount === 0 || (first !== 0 && first !== changetype<usize>(u))) {
-    if (u.starved === 0) listPush(starved, changetype<usize>(u), STARVED);
-    u.starved = 1;
+export function slotFor(unit: Unit): bool {
+  const first = starved.first;
+  if (freeCount === 0 || (changetype<usize>(first) !== 0 && first !== unit)) {
+    if (unit.starved === 0) starved.push(unit);
+    unit.starved = 1;
     lazySendWanted();
     return false;
   }
-  notStarved(u);
+  notStarved(unit);
   return true;
 }
 
-/** `u` has taken all it could use: free slots are for the units that wait, and `u` no longer does. */
-export function slotsOffer(u: Unit): void {
-  if (freeCount === 0 || load<usize>(starved) === 0) return;
-  if (load<usize>(starved) === changetype<usize>(u)) notStarved(u);
-  const first = load<usize>(starved);
-  if (first !== 0) unitDirty(changetype<Unit>(first));
+/** `unit` has taken all it could use: free slots are for the units that wait, and `unit` no longer does. */
+export function slotsOffer(unit: Unit): void {
+  if (freeCount === 0 || starved.isEmpty) return;
+  if (starved.first === unit) notStarved(unit);
+  const first = starved.first;
+  if (changetype<usize>(first) !== 0) unitDirty(first);
 }
 
 /** It waits for no slot (any more). */
-export function notStarved(u: Unit): void {
-  if (u.starved !== 0) listRemove(starved, changetype<usize>(u), STARVED);
-  u.starved = 0;
+export function notStarved(unit: Unit): void {
+  if (unit.starved !== 0) starved.remove(unit);
+  unit.starved = 0;
 }

@@ -17,9 +17,15 @@ const UNLEARNED_NS: u64 = 500 * MILLISECOND;
 const SAMPLES_MAX: u32 = 8192;
 
 /** A command is sent; returns after how long it may be hedged, 0 when it may not. */
-function hedgeEarn(u: Unit, c: Command): u64 {
-  if (u.hedgeBudget === 0 || c.method !== METHOD_READ || (c.flags & COMMAND_HEDGED) !== 0 || c.attempt !== 0) return 0;
-  return hedgeAfterNs(u.selection, c.bufferBytes);
+function hedgeEarn(unit: Unit, command: Command): u64 {
+  if (
+    unit.hedgeBudget === 0 ||
+    command.method !== METHOD_READ ||
+    (command.flags & COMMAND_HEDGED) !== 0 ||
+    command.attempt !== 0
+  )
+    return 0;
+  return hedgeAfterNs(unit.selection, command.bufferBytes);
 }
 
 /** Bucket of a latency: eight to an octave from 2 us on. */
@@ -36,31 +42,31 @@ function bucketEnd(bucket: u32): u64 {
 }
 
 /** Learns from a good command. */
-export function stallLearn(u: Unit, latencyNs: u64): void {
-  const at = changetype<usize>(u) + UNIT_LATENCIES + <usize>bucketOf(latencyNs) * 4;
+export function stallLearn(unit: Unit, latencyNs: u64): void {
+  const at = changetype<usize>(unit) + UNIT_LATENCIES + <usize>bucketOf(latencyNs) * 4;
   store<u32>(at, load<u32>(at) + 1);
-  u.latencies++;
-  u.learnIn--;
-  if (u.learnIn === 0) stallThreshold(u);
+  unit.latencies++;
+  unit.learnIn--;
+  if (unit.learnIn === 0) stallThreshold(unit);
 }
 
 /** Recomputes the threshold. */
-export function stallThreshold(u: Unit): void {
-  u.learnIn = u.latencies < LEARN_EVERY ? SAMPLES_MIN : LEARN_EVERY;
-  if (u.latencies < SAMPLES_MIN) {
-    u.stallNs = bounded(u, UNLEARNED_NS);
+export function stallThreshold(unit: Unit): void {
+  unit.learnIn = unit.latencies < LEARN_EVERY ? SAMPLES_MIN : LEARN_EVERY;
+  if (unit.latencies < SAMPLES_MIN) {
+    unit.stallNs = bounded(unit, UNLEARNED_NS);
     return;
   }
-  const counts = changetype<usize>(u) + UNIT_LATENCIES;
+  const counts = changetype<usize>(unit) + UNIT_LATENCIES;
   // The slowest thousandth, rounded up: with few samples, the slowest one.
-  u.percentileNs = exceededBy(counts, u.latencies / 1000 + 1);
-  u.stallNs = bounded(u, u.percentileNs + u.percentileNs / 2);
-  if (u.latencies < SAMPLES_MAX) return;
-  u.latencies = 0;
+  unit.percentileNs = exceededBy(counts, unit.latencies / 1000 + 1);
+  unit.stallNs = bounded(unit, unit.percentileNs + unit.percentileNs / 2);
+  if (unit.latencies < SAMPLES_MAX) return;
+  unit.latencies = 0;
   for (let i: u32 = 0; i < STALL_BUCKETS; i++) {
     const half = load<u32>(counts + <usize>i * 4) / 2;
     store<u32>(counts + <usize>i * 4, half);
-    u.latencies += half;
+    unit.latencies += half;
   }
 }
 
@@ -75,30 +81,30 @@ function exceededBy(counts: usize, count: u32): u64 {
   return bucketEnd(bucket);
 }
 
-function bounded(u: Unit, ns: u64): u64 {
-  return min(max(ns, u.stallMinNs), max(u.stallMaxNs, u.stallMinNs));
+function bounded(unit: Unit, ns: u64): u64 {
+  return min(max(ns, unit.stallMinNs), max(unit.stallMaxNs, unit.stallMinNs));
 }
 
 /** An orphan has been answered well after all. */
-export function stallLearnOrphan(u: Unit, latencyNs: u64): void {
-  stallLearn(u, min(latencyNs, u.stallNs * 2));
+export function stallLearnOrphan(unit: Unit, latencyNs: u64): void {
+  stallLearn(unit, min(latencyNs, unit.stallNs * 2));
 }
 
 /** After how long a command has to be checked: then it counts as stalled, or its path is asked. */
-export function thresholdOf(u: Unit, c: Command): u64 {
-  if (c.method > METHOD_ZERO_WRITE) return isLong(c.method) ? longAskNs(u) : longSilentNs(u);
-  if (c.attempt === 0) return u.stallNs;
-  return max(c.attempt === 1 ? u.stallNs / 2 : u.stallNs / 4, u.stallMinNs / 2);
+export function thresholdOf(unit: Unit, command: Command): u64 {
+  if (command.method > METHOD_ZERO_WRITE) return isLong(command.method) ? longAskNs(unit) : longSilentNs(unit);
+  if (command.attempt === 0) return unit.stallNs;
+  return max(command.attempt === 1 ? unit.stallNs / 2 : unit.stallNs / 4, unit.stallMinNs / 2);
 }
 
 /** The shortest threshold a command of the unit can have. */
-export function soonest(u: Unit): u64 {
-  return max(u.stallNs / 4, u.stallMinNs / 2);
+export function soonest(unit: Unit): u64 {
+  return max(unit.stallNs / 4, unit.stallMinNs / 2);
 }
 
 /** A command is sent: the unit's timer has to check it in time. */
-export function stallArm(u: Unit, c: Command): void {
-  if (u.stallMaxNs !== 0) wakeUnit(u, now + thresholdOf(u, c));
-  const hedgeNs = hedgeEarn(u, c);
-  if (hedgeNs !== 0) wakeUnit(u, now + hedgeNs);
+export function stallArm(unit: Unit, command: Command): void {
+  if (unit.stallMaxNs !== 0) wakeUnit(unit, now + thresholdOf(unit, command));
+  const hedgeNs = hedgeEarn(unit, command);
+  if (hedgeNs !== 0) wakeUnit(unit, now + hedgeNs);
 }

@@ -4,6 +4,7 @@ import { OPERATION_TRIM, OPERATION_WRITE, OPERATION_WRITE_ZEROES } from "../abi"
 import { EIO } from "../memory/errno";
 import { Request } from "../memory/records";
 import { Unit } from "../memory/topology";
+import { listsOf } from "../memory/unit-lists";
 import { EXCLUSIVE_NOT } from "./exclusive";
 import { requestOverlapsOrphan } from "./orphan";
 import { edgesRead } from "./legs";
@@ -12,49 +13,49 @@ import { requestFail } from "./request";
 /** It has begun: nobody else changes what it covers. */
 const EXCLUSIVE_HAS: u8 = 2;
 
-/** Whether nothing of `r` may be sent now. It may have failed then (see its state). */
-export function mustWait(u: Unit, r: Request): bool {
-  if (u.harmful !== 0 && requestOverlapsOrphan(u, r)) {
+/** Whether nothing of `request` may be sent now. It may have failed then (see its state). */
+export function mustWait(unit: Unit, request: Request): bool {
+  if (unit.harmful !== 0 && requestOverlapsOrphan(unit, request)) {
     // An earlier daemon's commands were found in the meantime: what it has read may be outdated.
-    if (u.leftovers !== 0 && r.exclusive === EXCLUSIVE_HAS && edgesRead(r)) requestFail(r, EIO);
+    if (unit.leftovers !== 0 && request.exclusive === EXCLUSIVE_HAS && edgesRead(request)) requestFail(request, EIO);
     return true;
   }
-  return u.exclusives !== 0 && !mayBegin(u, r);
+  return unit.exclusives !== 0 && !mayBegin(unit, request);
 }
 
-function changes(r: Request): bool {
-  const kind = <u32>r.kind;
+function changes(request: Request): bool {
+  const kind = <u32>request.kind;
   return kind === OPERATION_WRITE || kind === OPERATION_TRIM || kind === OPERATION_WRITE_ZEROES;
 }
 
-function begun(r: Request): bool {
-  return r.cut !== 0 || r.commandFirst !== 0 || r.exclusive === EXCLUSIVE_HAS;
+function begun(request: Request): bool {
+  return request.cut !== 0 || request.commandFirst !== 0 || request.exclusive === EXCLUSIVE_HAS;
 }
 
-function overlap(a: Request, b: Request, block: u64): bool {
+function overlap(one: Request, other: Request, block: u64): bool {
   const mask = ~(block - 1);
-  const aFirst = a.askedOffset & mask;
-  const bFirst = b.askedOffset & mask;
-  const aEnd = (a.askedOffset + a.askedBytes + block - 1) & mask;
-  const bEnd = (b.askedOffset + b.askedBytes + block - 1) & mask;
-  return aFirst < bEnd && bFirst < aEnd;
+  const oneFirst = one.askedOffset & mask;
+  const otherFirst = other.askedOffset & mask;
+  const oneEnd = (one.askedOffset + one.askedBytes + block - 1) & mask;
+  const otherEnd = (other.askedOffset + other.askedBytes + block - 1) & mask;
+  return oneFirst < otherEnd && otherFirst < oneEnd;
 }
 
-/** Whether `r` need not wait for a request with edges, or, being one, for any other. */
-function mayBegin(u: Unit, r: Request): bool {
-  if (!changes(r) || begun(r)) return true;
-  const block = <u64>u.blockBytes;
+/** Whether `request` need not wait for a request with edges, or, being one, for any other. */
+function mayBegin(unit: Unit, request: Request): bool {
+  if (!changes(request) || begun(request)) return true;
+  const block = <u64>unit.blockBytes;
   let earlier = true;
-  for (let at = u.requestFirst; at !== 0;) {
-    const other = changetype<Request>(at);
-    at = other.unitNext;
-    if (other === r) {
+  for (let next = listsOf(unit).requests.first; changetype<usize>(next) !== 0;) {
+    const other = next;
+    next = other.unitNext;
+    if (other === request) {
       earlier = false;
       continue;
     }
-    if ((r.exclusive | other.exclusive) === 0 || !changes(other) || !overlap(r, other, block)) continue;
+    if ((request.exclusive | other.exclusive) === 0 || !changes(other) || !overlap(request, other, block)) continue;
     if (begun(other) || (earlier && other.exclusive !== EXCLUSIVE_NOT)) return false;
   }
-  if (r.exclusive !== EXCLUSIVE_NOT) r.exclusive = EXCLUSIVE_HAS;
+  if (request.exclusive !== EXCLUSIVE_NOT) request.exclusive = EXCLUSIVE_HAS;
   return true;
 }

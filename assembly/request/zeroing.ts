@@ -12,6 +12,6 @@
 
 import { METHOD_UNMAP, METHOD_ZERO_WRITE, Request } from "../memory/records";
 
-export function isZeroing(r: Request): bool {
-  return r.method >= METHOD_ZERO_WRITE && r.method <= METHOD_UNMAP;
+export function isZeroing(request: Request): bool {
+  return request.method >= METHOD_ZERO_WRITE && request.method <= METHOD_UNMAP;
 }

@@ -37,22 +37,22 @@ export const SAME_UNMAP: u8 = 0x08;
 /** Bytes of an UNMAP parameter list with one descriptor (SBC-3 5.28). */
 export const UNMAP_LIST_BYTES: u32 = 24;
 
-function cdb16(c: Command, operation: u8, flags: u8, lba: u64, blocks: u32, direction: u32): void {
-  const cdb = changetype<usize>(c);
+function cdb16(command: Command, operation: u8, flags: u8, lba: u64, blocks: u32, direction: u32): void {
+  const cdb = changetype<usize>(command);
   store<u16>(cdb, (<u16>operation) | ((<u16>flags) << 8));
   store<u64>(cdb, bswap<u64>(lba), 2);
   store<u32>(cdb, bswap<u32>(blocks), 10);
   store<u16>(cdb, 0, 14);
-  c.cdbBytes = 16;
-  c.direction = <u8>direction;
+  command.cdbBytes = 16;
+  command.direction = <u8>direction;
 }
 
-function cdb10(c: Command, operation: u8, flags: u8, lba: u64, blocks: u32, direction: u32): void {
+function cdb10(command: Command, operation: u8, flags: u8, lba: u64, blocks: u32, direction: u32): void {
   const head = (<u64>operation) | ((<u64>flags) << 8) | ((<u64>bswap<u32>(<u32>lba)) << 16);
-  c.cdb0 = head | ((<u64>(blocks >> 8)) << 56);
-  c.cdb1 = <u64>(blocks & 0xff);
-  c.cdbBytes = 10;
-  c.direction = <u8>direction;
+  command.cdb0 = head | ((<u64>(blocks >> 8)) << 56);
+  command.cdb1 = <u64>(blocks & 0xff);
+  command.cdbBytes = 10;
+  command.direction = <u8>direction;
 }
 
 /** Whether READ(10) and WRITE(10) can address these blocks: they have 32 bits for the address, 16 for the count. */
@@ -61,43 +61,43 @@ export function fitsShort(lba: u64, blocks: u32): bool {
 }
 
 /** READ(16), or READ(10) if `short` is set and it can address the blocks. */
-export function cdbRead(c: Command, lba: u64, blocks: u32, short: bool): void {
-  if (short && fitsShort(lba, blocks)) cdb10(c, READ_10, 0, lba, blocks, DIRECTION_IN);
-  else cdb16(c, READ_16, 0, lba, blocks, DIRECTION_IN);
+export function cdbRead(command: Command, lba: u64, blocks: u32, short: bool): void {
+  if (short && fitsShort(lba, blocks)) cdb10(command, READ_10, 0, lba, blocks, DIRECTION_IN);
+  else cdb16(command, READ_16, 0, lba, blocks, DIRECTION_IN);
 }
 
 /** WRITE(16), or WRITE(10) as above; `flags` 0 or FUA. */
-export function cdbWrite(c: Command, lba: u64, blocks: u32, flags: u8, short: bool): void {
-  if (short && fitsShort(lba, blocks)) cdb10(c, WRITE_10, flags, lba, blocks, DIRECTION_OUT);
-  else cdb16(c, WRITE_16, flags, lba, blocks, DIRECTION_OUT);
+export function cdbWrite(command: Command, lba: u64, blocks: u32, flags: u8, short: bool): void {
+  if (short && fitsShort(lba, blocks)) cdb10(command, WRITE_10, flags, lba, blocks, DIRECTION_OUT);
+  else cdb16(command, WRITE_16, flags, lba, blocks, DIRECTION_OUT);
 }
 
 /** WRITE SAME(16) with one block of data; `flags` 0 or SAME_UNMAP. */
-export function cdbWriteSame(c: Command, lba: u64, blocks: u32, flags: u8): void {
-  cdb16(c, WRITE_SAME_16, flags, lba, blocks, DIRECTION_OUT);
+export function cdbWriteSame(command: Command, lba: u64, blocks: u32, flags: u8): void {
+  cdb16(command, WRITE_SAME_16, flags, lba, blocks, DIRECTION_OUT);
 }
 
 /** GET LBA STATUS from `lba` on, up to `bytes` of parameter data. */
-export function cdbGetLbaStatus(c: Command, lba: u64, bytes: u32): void {
-  cdb16(c, SERVICE_ACTION_IN_16, GET_LBA_STATUS, lba, bytes, DIRECTION_IN);
+export function cdbGetLbaStatus(command: Command, lba: u64, bytes: u32): void {
+  cdb16(command, SERVICE_ACTION_IN_16, GET_LBA_STATUS, lba, bytes, DIRECTION_IN);
 }
 
 /** SYNCHRONIZE CACHE(16), or (10), of the whole medium; its status is returned after completion (IMMED 0). */
-export function cdbSynchronizeCache(c: Command, short: bool): void {
+export function cdbSynchronizeCache(command: Command, short: bool): void {
   if (short) {
-    c.cdb0 = <u64>SYNCHRONIZE_CACHE_10;
-    c.cdb1 = 0;
-    c.cdbBytes = 10;
-    c.direction = <u8>DIRECTION_NONE;
-  } else cdb16(c, SYNCHRONIZE_CACHE_16, 0, 0, 0, DIRECTION_NONE);
+    command.cdb0 = <u64>SYNCHRONIZE_CACHE_10;
+    command.cdb1 = 0;
+    command.cdbBytes = 10;
+    command.direction = <u8>DIRECTION_NONE;
+  } else cdb16(command, SYNCHRONIZE_CACHE_16, 0, 0, 0, DIRECTION_NONE);
 }
 
 /** UNMAP of one range; its parameter list is written to `list`. */
-export function cdbUnmap(c: Command, lba: u64, blocks: u32, list: usize): void {
-  c.cdb0 = <u64>UNMAP;
-  c.cdb1 = <u64>UNMAP_LIST_BYTES;
-  c.cdbBytes = 10;
-  c.direction = <u8>DIRECTION_OUT;
+export function cdbUnmap(command: Command, lba: u64, blocks: u32, list: usize): void {
+  command.cdb0 = <u64>UNMAP;
+  command.cdb1 = <u64>UNMAP_LIST_BYTES;
+  command.cdbBytes = 10;
+  command.direction = <u8>DIRECTION_OUT;
   store<u64>(list, 0);
   store<u16>(list, bswap<u16>(22));
   store<u16>(list, bswap<u16>(16), 2);
@@ -107,37 +107,37 @@ export function cdbUnmap(c: Command, lba: u64, blocks: u32, list: usize): void {
 }
 
 /** TEST UNIT READY. */
-export function cdbTestUnitReady(c: Command): void {
-  c.cdb0 = <u64>TEST_UNIT_READY;
-  c.cdb1 = 0;
-  c.cdbBytes = 6;
-  c.direction = <u8>DIRECTION_NONE;
+export function cdbTestUnitReady(command: Command): void {
+  command.cdb0 = <u64>TEST_UNIT_READY;
+  command.cdb1 = 0;
+  command.cdbBytes = 6;
+  command.direction = <u8>DIRECTION_NONE;
 }
 
 /** INQUIRY of a vital product data page, up to `bytes` bytes (at most 65535). */
-export function cdbInquiryPage(c: Command, page: u8, bytes: u32): void {
-  c.cdb0 = (<u64>INQUIRY) | (1 << 8) | ((<u64>page) << 16);
-  c.cdb1 = 0;
-  store<u16>(changetype<usize>(c), bswap<u16>(<u16>bytes), 3);
-  c.cdbBytes = 6;
-  c.direction = <u8>DIRECTION_IN;
+export function cdbInquiryPage(command: Command, page: u8, bytes: u32): void {
+  command.cdb0 = (<u64>INQUIRY) | (1 << 8) | ((<u64>page) << 16);
+  command.cdb1 = 0;
+  store<u16>(changetype<usize>(command), bswap<u16>(<u16>bytes), 3);
+  command.cdbBytes = 6;
+  command.direction = <u8>DIRECTION_IN;
 }
 
-function cdbTargetPortGroups(c: Command, operation: u8, bytes: u32, direction: u32): void {
-  c.cdb0 = (<u64>operation) | ((<u64>TARGET_PORT_GROUPS) << 8);
-  c.cdb1 = 0;
-  store<u32>(changetype<usize>(c), bswap<u32>(bytes), 6);
-  c.cdbBytes = 12;
-  c.direction = <u8>direction;
+function cdbTargetPortGroups(command: Command, operation: u8, bytes: u32, direction: u32): void {
+  command.cdb0 = (<u64>operation) | ((<u64>TARGET_PORT_GROUPS) << 8);
+  command.cdb1 = 0;
+  store<u32>(changetype<usize>(command), bswap<u32>(bytes), 6);
+  command.cdbBytes = 12;
+  command.direction = <u8>direction;
 }
 
 /** REPORT TARGET PORT GROUPS in the extended header or the length-only format, up to `bytes` bytes. */
-export function cdbReportTargetPortGroups(c: Command, bytes: u32, extended: bool): void {
-  cdbTargetPortGroups(c, MAINTENANCE_IN, bytes, DIRECTION_IN);
-  if (extended) c.cdb0 |= (<u64>EXTENDED_HEADER) << 8;
+export function cdbReportTargetPortGroups(command: Command, bytes: u32, extended: bool): void {
+  cdbTargetPortGroups(command, MAINTENANCE_IN, bytes, DIRECTION_IN);
+  if (extended) command.cdb0 |= (<u64>EXTENDED_HEADER) << 8;
 }
 
 /** SET TARGET PORT GROUPS with a parameter list of `bytes` bytes. */
-export function cdbSetTargetPortGroups(c: Command, bytes: u32): void {
-  cdbTargetPortGroups(c, MAINTENANCE_OUT, bytes, DIRECTION_OUT);
+export function cdbSetTargetPortGroups(command: Command, bytes: u32): void {
+  cdbTargetPortGroups(command, MAINTENANCE_OUT, bytes, DIRECTION_OUT);
 }

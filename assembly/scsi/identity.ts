@@ -38,13 +38,13 @@ function typeOf(kind: u8): u8 {
 }
 
 /** Whether the unit is identified by its serial number. */
-function hasSerial(u: Unit): bool {
-  return <u32>load<u8>(changetype<usize>(u) + UNIT_IDENTITY) === IDENTITY_TYPE_SERIAL;
+function hasSerial(unit: Unit): bool {
+  return <u32>load<u8>(changetype<usize>(unit) + UNIT_IDENTITY) === IDENTITY_TYPE_SERIAL;
 }
 
 /** The VPD page that identifies the unit behind a path. */
-export function identityPage(u: Unit): u8 {
-  return hasSerial(u) ? PAGE_SERIAL : PAGE_IDENTIFICATION;
+export function identityPage(unit: Unit): u8 {
+  return hasSerial(unit) ? PAGE_SERIAL : PAGE_IDENTIFICATION;
 }
 
 /** The number of received bytes of the page; 0 when it is not this page, or of no connected unit. */
@@ -58,13 +58,13 @@ function pageEnd(page: usize, bytes: u32, code: u8 = PAGE_IDENTIFICATION): u32 {
  * Whether the page was read, so that its content counts: it is the requested page, as long as it says, or as `asked` bytes hold;
  * or there is no unit at this LUN.
  */
-export function identityRead(u: Unit, page: usize, bytes: u32, asked: u32): bool {
+export function identityRead(unit: Unit, page: usize, bytes: u32, asked: u32): bool {
   if (bytes < HEADER_BYTES) return false;
   if (load<u8>(page) >> QUALIFIER_SHIFT !== 0) return true;
-  if (load<u8>(page, 1) !== identityPage(u)) return false;
+  if (load<u8>(page, 1) !== identityPage(unit)) return false;
   const length = HEADER_BYTES + <u32>bswap<u16>(load<u16>(page, 2));
   if (min(length, asked) > bytes) return false;
-  if (hasSerial(u)) return true;
+  if (hasSerial(unit)) return true;
   let at = HEADER_BYTES;
   while (at + 4 <= length && at < asked) at += 4 + <u32>load<u8>(page + at, 3);
   return at === length || at >= asked;
@@ -74,10 +74,10 @@ export function identityRead(u: Unit, page: usize, bytes: u32, asked: u32): bool
  * Whether the page shows the unit's identity: a designator of the unit with the same type, code set and bytes. The unit's is
  * in the canonical form of host/discovery/identity.ts: text has no padding, and is text in any code set.
  */
-export function identityMatches(u: Unit, page: usize, bytes: u32): bool {
-  if (hasSerial(u)) return serialMatches(u, page, bytes);
+export function identityMatches(unit: Unit, page: usize, bytes: u32): bool {
+  if (hasSerial(unit)) return serialMatches(unit, page, bytes);
   const end = pageEnd(page, bytes);
-  const identity = changetype<usize>(u) + UNIT_IDENTITY;
+  const identity = changetype<usize>(unit) + UNIT_IDENTITY;
   const type = load<u8>(identity);
   const codeSet = load<u8>(identity, 1);
   for (let at = HEADER_BYTES; at + 4 <= end; at += 4 + <u32>load<u8>(page + at, 3)) {
@@ -88,7 +88,7 @@ export function identityMatches(u: Unit, page: usize, bytes: u32): bool {
     if (codeSet !== ANY_CODE_SET && (load<u8>(page + at) & CODE_SET_MASK) !== codeSet) continue;
     const name = page + at + 4;
     const named = codeSet === ANY_CODE_SET ? nameBytes(name, length, type === TYPE_SCSI_NAME) : length;
-    if (named + 2 === u.identityBytes && memory.compare(name, identity + 2, named) === 0) return true;
+    if (named + 2 === unit.identityBytes && memory.compare(name, identity + 2, named) === 0) return true;
   }
   return false;
 }
@@ -109,28 +109,28 @@ function nameBytes(text: usize, bytes: u32, terminated: bool): u32 {
 }
 
 /** Whether the page shows the unit's serial number, without its padding. */
-function serialMatches(u: Unit, page: usize, bytes: u32): bool {
+function serialMatches(unit: Unit, page: usize, bytes: u32): bool {
   const end = pageEnd(page, bytes, PAGE_SERIAL);
   let at = HEADER_BYTES;
   while (at < end && isPadding(load<u8>(page + at))) at++;
   if (at >= end) return false;
   const length = nameBytes(page + at, end - at, false);
-  const serial = changetype<usize>(u) + UNIT_IDENTITY + 2;
-  return length + 2 === u.identityBytes && memory.compare(page + at, serial, length) === 0;
+  const serial = changetype<usize>(unit) + UNIT_IDENTITY + 2;
+  return length + 2 === unit.identityBytes && memory.compare(page + at, serial, length) === 0;
 }
 
 /** Learns the path's target port group and relative target port from the page. */
-export function identityLearn(p: Path, page: usize, bytes: u32): void {
+export function identityLearn(path: Path, page: usize, bytes: u32): void {
   const end = pageEnd(page, bytes);
   for (let at = HEADER_BYTES; at + 8 <= end; at += 4 + <u32>load<u8>(page + at, 3)) {
     const kind = load<u8>(page + at, 1);
     if (load<u8>(page + at, 3) !== 4 || associationOf(kind) !== ASSOCIATION_PORT) continue;
     const value = <u32>bswap<u16>(load<u16>(page + at, 6));
     if (typeOf(kind) === TYPE_TARGET_PORT_GROUP) {
-      p.targetPortGroup = (p.targetPortGroup & RELATIVE_PORT_MASK) | value;
-      p.groupKnown = 1;
+      path.targetPortGroup = (path.targetPortGroup & RELATIVE_PORT_MASK) | value;
+      path.groupKnown = 1;
     } else if (typeOf(kind) === TYPE_RELATIVE_TARGET_PORT) {
-      p.targetPortGroup = (p.targetPortGroup & GROUP_MASK) | (value << RELATIVE_PORT_SHIFT);
+      path.targetPortGroup = (path.targetPortGroup & GROUP_MASK) | (value << RELATIVE_PORT_SHIFT);
     }
   }
 }

@@ -5,10 +5,10 @@
 import { nthSlot } from "./scan";
 import { Selection } from "./layout";
 
-export function pickAffinity(s: Selection, allowed: u32, affinity: u32): u32 {
-  const paths = <u32>popcnt(s.present);
+export function pickAffinity(selection: Selection, allowed: u32, affinity: u32): u32 {
+  const paths = <u32>popcnt(selection.present);
   if (paths === 0) return nthSlot(allowed, affinity % <u32>popcnt(allowed));
-  const home = nthSlot(s.present, affinity % paths);
+  const home = nthSlot(selection.present, affinity % paths);
   if ((allowed >> home) & 1) return home;
   return nthSlot(allowed, (affinity / paths + affinity) % <u32>popcnt(allowed));
 }

@@ -6,10 +6,10 @@ import { HISTORY, HISTORY_SCORE, IN_FLIGHT, entryAt, entriesOf, Selection } from
 
 const HISTORY_PERCENT_DEFAULT: u32 = 95;
 
-export function pickHistorical(s: Selection, allowed: u32, closed: usize): u32 {
+export function pickHistorical(selection: Selection, allowed: u32, closed: usize): u32 {
   return fewOnly(allowed)
-    ? takeLeastOfFour(s, HISTORY_SCORE, 0, closed)
-    : takeLeast(s, HISTORY_SCORE, 0, allowed, closed);
+    ? takeLeastOfFour(selection, HISTORY_SCORE, 0, closed)
+    : takeLeast(selection, HISTORY_SCORE, 0, allowed, closed);
 }
 
 /** Weight of a new sample in the mean. @param percent weight of history; 0: the default */
@@ -20,21 +20,21 @@ export function historyPart(percent: u32): f32 {
 /**
  * A path without history is scored by its commands in flight alone, below every path that has history, so it is tried first.
  */
-export function scoreHistory(s: Selection, slot: u32): void {
-  const entries = entriesOf(s, slot);
+export function scoreHistory(selection: Selection, slot: u32): void {
+  const entries = entriesOf(selection, slot);
   const ahead = <f32>(<i32>load<u32>(entries, IN_FLIGHT)) + 1;
   store<f32>(entries, ahead * (load<f32>(entries, HISTORY) + 1), HISTORY_SCORE);
 }
 
 /** Starts with the service time learned before the policy was chosen; 0 when there is none. */
-export function seedHistory(s: Selection, slot: u32, serviceNs: u32): void {
-  store<f32>(entryAt(s, HISTORY, slot), <f32>serviceNs);
-  scoreHistory(s, slot);
+export function seedHistory(selection: Selection, slot: u32, serviceNs: u32): void {
+  store<f32>(entryAt(selection, HISTORY, slot), <f32>serviceNs);
+  scoreHistory(selection, slot);
 }
 
 /** Adds a sample. @param serviceNs time the path was busy with the command, ns */
-export function learnHistory(s: Selection, slot: u32, serviceNs: f32): void {
-  const at = entryAt(s, HISTORY, slot);
+export function learnHistory(selection: Selection, slot: u32, serviceNs: f32): void {
+  const at = entryAt(selection, HISTORY, slot);
   const mean = load<f32>(at);
-  store<f32>(at, mean === 0 ? serviceNs : mean + (serviceNs - mean) * s.historyPart);
+  store<f32>(at, mean === 0 ? serviceNs : mean + (serviceNs - mean) * selection.historyPart);
 }

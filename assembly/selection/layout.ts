@@ -172,18 +172,18 @@ export function layoutCheck(): void {
 }
 
 /** Address of a slot's entry in an array of 4-byte entries. */
-export function entryAt(s: Selection, array: usize, slot: u32): usize {
-  return changetype<usize>(s) + array + ((<usize>slot) << 2);
+export function entryAt(selection: Selection, array: usize, slot: u32): usize {
+  return changetype<usize>(selection) + array + ((<usize>slot) << 2);
 }
 
 /** Base of a slot's 4-byte entries: an array's offset, given to the load as a constant, costs nothing. */
-export function entriesOf(s: Selection, slot: u32): usize {
-  return changetype<usize>(s) + ((<usize>slot) << 2);
+export function entriesOf(selection: Selection, slot: u32): usize {
+  return changetype<usize>(selection) + ((<usize>slot) << 2);
 }
 
 /** Address of a slot's learned service time for a class. */
-export function costAt(s: Selection, slot: u32, sizeClass: u32): usize {
-  return entriesOfClass(entriesOf(s, slot), sizeClass) + COST;
+export function costAt(selection: Selection, slot: u32, sizeClass: u32): usize {
+  return entriesOfClass(entriesOf(selection, slot), sizeClass) + COST;
 }
 
 /** Base of a slot's entries in the arrays that have 32 entries for each class. */
@@ -191,17 +191,17 @@ export function entriesOfClass(entries: usize, sizeClass: u32): usize {
   return entries + ((<usize>sizeClass) << 7);
 }
 
-export function learningAt(s: Selection, slot: u32, sizeClass: u32): Learning {
-  return changetype<Learning>(changetype<usize>(s) + LEARNING + ((<usize>(slot * CLASSES + sizeClass)) << 3));
+export function learningAt(selection: Selection, slot: u32, sizeClass: u32): Learning {
+  return changetype<Learning>(changetype<usize>(selection) + LEARNING + ((<usize>(slot * CLASSES + sizeClass)) << 3));
 }
 
-export function serversAt(s: Selection, slot: u32): Servers {
-  return changetype<Servers>(changetype<usize>(s) + SERVERS + ((<usize>slot) << 6));
+export function serversAt(selection: Selection, slot: u32): Servers {
+  return changetype<Servers>(changetype<usize>(selection) + SERVERS + ((<usize>slot) << 6));
 }
 
 /** Address of the time of a slot's last progress (PROGRESS_NS). */
-export function progressAt(s: Selection, slot: u32): usize {
-  return changetype<usize>(s) + PROGRESS_NS + ((<usize>slot) << 3);
+export function progressAt(selection: Selection, slot: u32): usize {
+  return changetype<usize>(selection) + PROGRESS_NS + ((<usize>slot) << 3);
 }
 
 /** Class of a command: 0..4 reads, 5..9 writes, by size; 10 for transfers of less than a block. */

@@ -40,90 +40,91 @@ export const STALE_NS: i64 = 100000000;
 const SAMPLES_STALE: u32 = 2;
 
 /** Forgets what is known of a slot: equal costs for all slots, nothing in flight. */
-export function forgetCosts(s: Selection, slot: u32): void {
+export function forgetCosts(selection: Selection, slot: u32): void {
   for (let sizeClass: u32 = 0; sizeClass < CLASSES; sizeClass++) {
-    const known = learningAt(s, slot, sizeClass);
+    const known = learningAt(selection, slot, sizeClass);
     known.samples = 0;
     known.recent = 0;
-    setCost(s, slot, sizeClass, seedCost(s, slot, sizeClass));
+    setCost(selection, slot, sizeClass, seedCost(selection, slot, sizeClass));
   }
 }
 
 /** Called for a path's first command after STALE_NS: old estimates then give way faster to new samples. */
-export function ageCosts(s: Selection, slot: u32): void {
-  if ((s.duties & LEARNING) === 0) learn(s);
+export function ageCosts(selection: Selection, slot: u32): void {
+  if ((selection.duties & LEARNING) === 0) learn(selection);
   for (let sizeClass: u32 = 0; sizeClass < CLASSES; sizeClass++) {
-    const known = learningAt(s, slot, sizeClass);
+    const known = learningAt(selection, slot, sizeClass);
     if (known.samples > SAMPLES_STALE) known.samples = SAMPLES_STALE;
   }
 }
 
 /** Adds a sample. @param sampleNs see above */
-export function learnCost(s: Selection, slot: u32, sizeClass: u32, sampleNs: f32): void {
-  const known = learningAt(s, slot, sizeClass);
-  const cost = load<f32>(costAt(s, slot, sizeClass));
+export function learnCost(selection: Selection, slot: u32, sizeClass: u32, sampleNs: f32): void {
+  const known = learningAt(selection, slot, sizeClass);
+  const cost = load<f32>(costAt(selection, slot, sizeClass));
   const samples = known.samples;
-  if (samples === 0) return firstSample(s, slot, sizeClass, sampleNs);
+  if (samples === 0) return firstSample(selection, slot, sizeClass, sampleNs);
   const most = SAMPLE_MAX * cost;
   const off = (sampleNs > most ? most : sampleNs) - cost;
   const recent = known.recent + (off + cost - known.recent) * RECENT_PART;
   known.recent = recent;
   if (samples >= SAMPLES_RECENT && (recent > SLOWER * cost || recent < FASTER * cost)) {
-    return changed(s, slot, recent / cost);
+    return changed(selection, slot, recent / cost);
   }
-  if (samples >= SAMPLES_MAX) return addToCost(s, slot, sizeClass, off * PART);
+  if (samples >= SAMPLES_MAX) return addToCost(selection, slot, sizeClass, off * PART);
   known.samples = samples + 1;
-  addToCost(s, slot, sizeClass, off / <f32>(samples + 1));
+  addToCost(selection, slot, sizeClass, off / <f32>(samples + 1));
 }
 
 /** The path became slower or faster: scales the cost of every class by the same factor, until each has samples of its own. */
-export function changed(s: Selection, slot: u32, factor: f32): void {
-  unsettle(s);
+export function changed(selection: Selection, slot: u32, factor: f32): void {
+  unsettle(selection);
   for (let sizeClass: u32 = 0; sizeClass < CLASSES; sizeClass++) {
-    const known = learningAt(s, slot, sizeClass);
-    const cost = load<f32>(costAt(s, slot, sizeClass)) * factor;
+    const known = learningAt(selection, slot, sizeClass);
+    const cost = load<f32>(costAt(selection, slot, sizeClass)) * factor;
     if (known.samples > SAMPLES_RECENT) known.samples = SAMPLES_RECENT;
     known.recent = cost;
-    setCost(s, slot, sizeClass, cost);
+    setCost(selection, slot, sizeClass, cost);
   }
 }
 
 /** The first sample of a class on a path; paths that know nothing about this class adopt it. */
-function firstSample(s: Selection, slot: u32, sizeClass: u32, sampleNs: f32): void {
-  const known = learningAt(s, slot, sizeClass);
-  const first = !knownAnywhere(s, sizeClass);
-  const cost = first ? sampleNs : 0.5 * (sampleNs + load<f32>(costAt(s, slot, sizeClass)));
+function firstSample(selection: Selection, slot: u32, sizeClass: u32, sampleNs: f32): void {
+  const known = learningAt(selection, slot, sizeClass);
+  const first = !knownAnywhere(selection, sizeClass);
+  const cost = first ? sampleNs : 0.5 * (sampleNs + load<f32>(costAt(selection, slot, sizeClass)));
   known.samples = first ? 1 : 2;
   known.recent = cost;
-  setCost(s, slot, sizeClass, cost);
+  setCost(selection, slot, sizeClass, cost);
   for (let other: u32 = 0; other < 32; other++) {
-    if (learningAt(s, other, sizeClass).samples === 0) setCost(s, other, sizeClass, seedCost(s, other, sizeClass));
+    if (learningAt(selection, other, sizeClass).samples === 0)
+      setCost(selection, other, sizeClass, seedCost(selection, other, sizeClass));
   }
 }
 
-function knownAnywhere(s: Selection, sizeClass: u32): bool {
-  for (let slot: u32 = 0; slot < 32; slot++) if (learningAt(s, slot, sizeClass).samples > 0) return true;
+function knownAnywhere(selection: Selection, sizeClass: u32): bool {
+  for (let slot: u32 = 0; slot < 32; slot++) if (learningAt(selection, slot, sizeClass).samples > 0) return true;
   return false;
 }
 
 /** Expected cost of a class of which a path has no sample: the smallest cost on other paths, so that this path is tried. */
-function seedCost(s: Selection, slot: u32, sizeClass: u32): f32 {
+function seedCost(selection: Selection, slot: u32, sizeClass: u32): f32 {
   let least: f32 = f32.MAX_VALUE;
   for (let other: u32 = 0; other < 32; other++) {
-    if (other !== slot && learningAt(s, other, sizeClass).samples > 0) {
-      least = min(least, load<f32>(costAt(s, other, sizeClass)));
+    if (other !== slot && learningAt(selection, other, sizeClass).samples > 0) {
+      least = min(least, load<f32>(costAt(selection, other, sizeClass)));
     }
   }
   return least === f32.MAX_VALUE ? COST_UNKNOWN : least;
 }
 
-function setCost(s: Selection, slot: u32, sizeClass: u32, cost: f32): void {
-  addToCost(s, slot, sizeClass, cost - load<f32>(costAt(s, slot, sizeClass)));
+function setCost(selection: Selection, slot: u32, sizeClass: u32, cost: f32): void {
+  addToCost(selection, slot, sizeClass, cost - load<f32>(costAt(selection, slot, sizeClass)));
 }
 
 /** Changes an estimate, and with it the value of the commands in flight. An estimate is never below 1 ns. */
-function addToCost(s: Selection, slot: u32, sizeClass: u32, more: f32): void {
-  const entries = entriesOf(s, slot);
+function addToCost(selection: Selection, slot: u32, sizeClass: u32, more: f32): void {
+  const entries = entriesOf(selection, slot);
   const ofClass = entriesOfClass(entries, sizeClass);
   const before = load<f32>(ofClass, COST);
   const cost = before + more < COST_MIN ? COST_MIN : before + more;
@@ -135,16 +136,16 @@ function addToCost(s: Selection, slot: u32, sizeClass: u32, more: f32): void {
 }
 
 /** The largest cost of any class in flight on a slot, ns. */
-export function largestInFlight(s: Selection, slot: u32): f32 {
+export function largestInFlight(selection: Selection, slot: u32): f32 {
   let largest: f32 = 0;
   for (let sizeClass: u32 = 0; sizeClass < CLASSES; sizeClass++) {
-    const ofClass = entriesOfClass(entriesOf(s, slot), sizeClass);
+    const ofClass = entriesOfClass(entriesOf(selection, slot), sizeClass);
     if (load<u32>(ofClass, CLASS_IN_FLIGHT) > 0) largest = max(largest, load<f32>(ofClass, COST));
   }
   return largest;
 }
 
 /** Address of the costs of a class: f32[32]. */
-export function costsOf(s: Selection, sizeClass: u32): usize {
-  return changetype<usize>(s) + COST + ((<usize>sizeClass) << 7);
+export function costsOf(selection: Selection, sizeClass: u32): usize {
+  return changetype<usize>(selection) + COST + ((<usize>sizeClass) << 7);
 }

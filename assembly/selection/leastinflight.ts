@@ -6,8 +6,8 @@ import { IN_FLIGHT, Selection } from "./layout";
 /** The number in flight is shifted left by this, to make room for the slot; a path never has 2^27 commands in flight. */
 const SHIFT: u32 = 5;
 
-export function pickLeastInFlight(s: Selection, allowed: u32, closed: usize): u32 {
+export function pickLeastInFlight(selection: Selection, allowed: u32, closed: usize): u32 {
   return fewOnly(allowed)
-    ? takeLeastOfFour(s, IN_FLIGHT, SHIFT, closed)
-    : takeLeast(s, IN_FLIGHT, SHIFT, allowed, closed);
+    ? takeLeastOfFour(selection, IN_FLIGHT, SHIFT, closed)
+    : takeLeast(selection, IN_FLIGHT, SHIFT, allowed, closed);
 }

@@ -3,8 +3,8 @@
 import { fewOnly, takeLeast, takeLeastOfFour } from "./scan";
 import { IN_FLIGHT_BYTES, Selection } from "./layout";
 
-export function pickLeastSectors(s: Selection, allowed: u32, closed: usize): u32 {
+export function pickLeastSectors(selection: Selection, allowed: u32, closed: usize): u32 {
   return fewOnly(allowed)
-    ? takeLeastOfFour(s, IN_FLIGHT_BYTES, 0, closed)
-    : takeLeast(s, IN_FLIGHT_BYTES, 0, allowed, closed);
+    ? takeLeastOfFour(selection, IN_FLIGHT_BYTES, 0, closed)
+    : takeLeast(selection, IN_FLIGHT_BYTES, 0, allowed, closed);
 }

@@ -20,45 +20,46 @@ const SETTLE_COMMANDS: u32 = 16384;
 export const LEARNING: u32 = 1;
 
 /** A command is sent while learning or at the end of a rest: starts, continues or suspends learning. */
-export function nextPhase(s: Selection, nowNs: u64): void {
-  if ((s.duties & LEARNING) === 0) {
-    if (nowNs >= s.phaseNs) learn(s);
-  } else if (<i32>(s.issued - s.learnEnd) >= 0) {
-    if (!settled(s)) {
-      s.learnEnd = s.issued + phaseCommands(s);
+export function nextPhase(selection: Selection, nowNs: u64): void {
+  if ((selection.duties & LEARNING) === 0) {
+    if (nowNs >= selection.phaseNs) learn(selection);
+  } else if (<i32>(selection.issued - selection.learnEnd) >= 0) {
+    if (!settled(selection)) {
+      selection.learnEnd = selection.issued + phaseCommands(selection);
       return;
     }
-    s.duties &= ~LEARNING;
-    s.phaseNs = nowNs + REST_NS;
+    selection.duties &= ~LEARNING;
+    selection.phaseNs = nowNs + REST_NS;
   }
 }
 
 /** Starts learning from every command. */
-export function learn(s: Selection): void {
-  s.duties |= LEARNING;
-  s.seen = 0;
-  s.answered = 0;
-  s.learnEnd = s.issued + phaseCommands(s);
-  s.phaseNs = 0;
+export function learn(selection: Selection): void {
+  selection.duties |= LEARNING;
+  selection.seen = 0;
+  selection.answered = 0;
+  selection.learnEnd = selection.issued + phaseCommands(selection);
+  selection.phaseNs = 0;
 }
 
 /** What was known about a path is no longer true (or never was): learning continues until it has enough samples again. */
-export function unsettle(s: Selection): void {
-  s.settleEnd = s.issued + SETTLE_COMMANDS;
+export function unsettle(selection: Selection): void {
+  selection.settleEnd = selection.issued + SETTLE_COMMANDS;
 }
 
 /** Length of a learning phase in commands: enough for several answers to each command in flight. */
-function phaseCommands(s: Selection): u32 {
+function phaseCommands(selection: Selection): u32 {
   let inFlight: u32 = 0;
-  for (let rest = s.present; rest !== 0; rest &= rest - 1) inFlight += load<u32>(entryAt(s, IN_FLIGHT, ctz(rest)));
+  for (let rest = selection.present; rest !== 0; rest &= rest - 1)
+    inFlight += load<u32>(entryAt(selection, IN_FLIGHT, ctz(rest)));
   return LEARN_COMMANDS + LEARN_IN_FLIGHT * inFlight;
 }
 
 /** Whether every path that answered in this phase has enough samples, or has had enough time for them. */
-function settled(s: Selection): bool {
-  if (<i32>(s.issued - s.settleEnd) >= 0) return true;
-  for (let rest = s.answered; rest !== 0; rest &= rest - 1) {
-    if (serversAt(s, ctz(rest)).samples < SETTLED_SAMPLES) return false;
+function settled(selection: Selection): bool {
+  if (<i32>(selection.issued - selection.settleEnd) >= 0) return true;
+  for (let rest = selection.answered; rest !== 0; rest &= rest - 1) {
+    if (serversAt(selection, ctz(rest)).samples < SETTLED_SAMPLES) return false;
   }
   return true;
 }

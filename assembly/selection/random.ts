@@ -11,9 +11,9 @@ const REMIX_HIGH: u64 = 0x94d049bb;
 const REMIX: u64 = (REMIX_HIGH << 32) | 0x133111eb;
 
 /** A random number below `limit` (1..2^32). Multiply-shift: its bias is less than limit / 2^32. */
-export function randomBelow(s: Selection, limit: u32): u32 {
-  s.random += GOLDEN;
-  let z = s.random;
+export function randomBelow(selection: Selection, limit: u32): u32 {
+  selection.random += GOLDEN;
+  let z = selection.random;
   z = (z ^ (z >> 30)) * MIX;
   z = (z ^ (z >> 27)) * REMIX;
   return <u32>(((z >> 32) * <u64>limit) >> 32);

@@ -26,14 +26,14 @@ export function fewOnly(allowed: u32): bool {
 }
 
 /** The same as `takeLeast` among the first four slots. */
-export function takeLeastOfFour(s: Selection, scores: usize, shift: u32, closed: usize): u32 {
-  const array = changetype<usize>(s) + scores;
-  const turn = s.turn;
+export function takeLeastOfFour(selection: Selection, scores: usize, shift: u32, closed: usize): u32 {
+  const array = changetype<usize>(selection) + scores;
+  const turn = selection.turn;
   const first = keyOf(load<u32>(array) << shift, 0, turn, closed);
   const second = keyOf(load<u32>(array, 4) << shift, 1, turn, closed);
   const third = keyOf(load<u32>(array, 8) << shift, 2, turn, closed);
   const fourth = keyOf(load<u32>(array, 12) << shift, 3, turn, closed);
-  return takeKey(s, lesser(lesser(first, second), lesser(third, fourth)), turn);
+  return takeKey(selection, lesser(lesser(first, second), lesser(third, fourth)), turn);
 }
 
 /**
@@ -43,28 +43,28 @@ export function takeLeastOfFour(s: Selection, scores: usize, shift: u32, closed:
  * @param allowed a mask, not empty
  * @param closed address of u32[32]: all ones for slots that are not allowed, else 0
  */
-export function takeLeast(s: Selection, scores: usize, shift: u32, allowed: u32, closed: usize): u32 {
-  const array = changetype<usize>(s) + scores;
+export function takeLeast(selection: Selection, scores: usize, shift: u32, allowed: u32, closed: usize): u32 {
+  const array = changetype<usize>(selection) + scores;
   const end = groupsEnd(allowed);
-  const far = distances(s);
+  const far = distances(selection);
   let best = i32x4.splat(-1);
   for (let at: usize = 0; at < end; at += 16) {
     const four = fourOf(array + at);
     const kept = shift !== 0 ? i32x4.shl(four, shift) : scoreBits(four);
     best = i32x4.min_u(best, keysOf(kept, far + at, closed + at));
   }
-  return take(s, best);
+  return take(selection, best);
 }
 
 /** The same as `takeLightest` among the first four slots. */
-export function takeLightestOfFour(s: Selection, bytes: u32, closed: usize): u32 {
-  const entries = changetype<usize>(s);
-  const turn = s.turn;
+export function takeLightestOfFour(selection: Selection, bytes: u32, closed: usize): u32 {
+  const entries = changetype<usize>(selection);
+  const turn = selection.turn;
   const first = keyOf(weightOf(entries, bytes), 0, turn, closed);
   const second = keyOf(weightOf(entries + 4, bytes), 1, turn, closed);
   const third = keyOf(weightOf(entries + 8, bytes), 2, turn, closed);
   const fourth = keyOf(weightOf(entries + 12, bytes), 3, turn, closed);
-  return takeKey(s, lesser(lesser(first, second), lesser(third, fourth)), turn);
+  return takeKey(selection, lesser(lesser(first, second), lesser(third, fourth)), turn);
 }
 
 /** (Bytes in flight + `bytes`) / weight of a slot, as bits. @param entries base of its entries */
@@ -74,16 +74,16 @@ function weightOf(entries: usize, bytes: u32): u32 {
 }
 
 /** Picks the slot with the smallest (bytes in flight + `bytes`) / weight. */
-export function takeLightest(s: Selection, bytes: u32, allowed: u32, closed: usize): u32 {
-  const base = changetype<usize>(s);
+export function takeLightest(selection: Selection, bytes: u32, allowed: u32, closed: usize): u32 {
+  const base = changetype<usize>(selection);
   const end = groupsEnd(allowed);
-  const far = distances(s);
+  const far = distances(selection);
   let best = i32x4.splat(-1);
   for (let at: usize = 0; at < end; at += 16) {
     const scores = over(fourOf(base + at + IN_FLIGHT_BYTES), bytes, v128.load(base + at, WEIGHT_INVERSE));
     best = i32x4.min_u(best, keysOf(scoreBits(scores), far + at, closed + at));
   }
-  return take(s, best);
+  return take(selection, best);
 }
 
 function over(inFlight: v128, bytes: u32, inverse: v128): v128 {
@@ -91,10 +91,10 @@ function over(inFlight: v128, bytes: u32, inverse: v128): v128 {
 }
 
 /** The same as `takeSoonest` among the first four slots, where it pays off to compute a single slot at a time. */
-export function takeSoonestOfFour(s: Selection, costs: usize, closed: usize): u32 {
-  const base = changetype<usize>(s);
+export function takeSoonestOfFour(selection: Selection, costs: usize, closed: usize): u32 {
+  const base = changetype<usize>(selection);
   const delays = delay(fourOf(base + BACKLOG), v128.load(costs), v128.load(base, SERVERS_INVERSE));
-  return take(s, keysOf(scoreBits(delays), distances(s), closed));
+  return take(selection, keysOf(scoreBits(delays), distances(selection), closed));
 }
 
 /**
@@ -102,17 +102,17 @@ export function takeSoonestOfFour(s: Selection, costs: usize, closed: usize): u3
  * of servers, whichever is longer.
  * @param costs address of the command's cost on each slot, f32[32]
  */
-export function takeSoonest(s: Selection, costs: usize, allowed: u32, closed: usize): u32 {
-  const base = changetype<usize>(s);
+export function takeSoonest(selection: Selection, costs: usize, allowed: u32, closed: usize): u32 {
+  const base = changetype<usize>(selection);
   const end = groupsEnd(allowed);
-  const far = distances(s);
+  const far = distances(selection);
   let best = i32x4.splat(-1);
   for (let at: usize = 0; at < end; at += 16) {
     const share = v128.load(base + at, SERVERS_INVERSE);
     const delays = delay(v128.load(base + at, BACKLOG), v128.load(costs + at), share);
     best = i32x4.min_u(best, keysOf(scoreBits(delays), far + at, closed + at));
   }
-  return take(s, best);
+  return take(selection, best);
 }
 
 /** Since no value is negative, comparing the bit patterns gives the same result. */
@@ -127,8 +127,8 @@ function fourOf(at: usize): v128 {
 }
 
 /** Address of the slots' distances from the turn, u32[32]. */
-function distances(s: Selection): usize {
-  return FAR + <usize>((32 - s.turn) << 2);
+function distances(selection: Selection): usize {
+  return FAR + <usize>((32 - selection.turn) << 2);
 }
 
 /** The bits of four scores that are kept. */
@@ -155,17 +155,17 @@ function lesser(a: u32, b: u32): u32 {
 }
 
 /** The slot of a key; the turn passes to the next one. */
-function takeKey(s: Selection, key: u32, turn: u32): u32 {
+function takeKey(selection: Selection, key: u32, turn: u32): u32 {
   const slot = (key + turn) & SLOT_MASK;
-  s.turn = (slot + 1) & SLOT_MASK;
+  selection.turn = (slot + 1) & SLOT_MASK;
   return slot;
 }
 
 /** The slot with the smallest of four keys; the turn passes to the next one. */
-function take(s: Selection, keys: v128): u32 {
+function take(selection: Selection, keys: v128): u32 {
   const halves = i32x4.min_u(keys, v128.shuffle<i32>(keys, keys, 2, 3, 0, 1));
   const key = <u32>i32x4.extract_lane(i32x4.min_u(halves, v128.shuffle<i32>(halves, halves, 1, 0, 3, 2)), 0);
-  return takeKey(s, key, s.turn);
+  return takeKey(selection, key, selection.turn);
 }
 
 /** Fills an array of u32[32]: 0 for the slots of a mask, all ones for the others. @param array its address */

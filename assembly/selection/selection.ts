@@ -167,32 +167,32 @@ export class Selection extends SelectionFields {
 }
 
 /** The choice of a policy when it needs more work than usual. */
-function pickLong(s: Selection, open: u32, bytes: u32, write: bool, nowNs: u64): u32 {
-  if (s.policy === POLICY_STATIC) return pickStaticLong(s, open);
-  if (s.policy === POLICY_ADAPTIVE) return pickAdaptiveLong(s, open, bytes, write, nowNs);
-  if (s.policy === POLICY_WEIGHTED) return pickWeightedLong(s, open);
-  return pickRoundRobinLong(s, open, bytes);
+function pickLong(selection: Selection, open: u32, bytes: u32, write: bool, nowNs: u64): u32 {
+  if (selection.policy === POLICY_STATIC) return pickStaticLong(selection, open);
+  if (selection.policy === POLICY_ADAPTIVE) return pickAdaptiveLong(selection, open, bytes, write, nowNs);
+  if (selection.policy === POLICY_WEIGHTED) return pickWeightedLong(selection, open);
+  return pickRoundRobinLong(selection, open, bytes);
 }
 
 /** Closes all slots except `open` for one pick; returns the address of the array that does so. */
-function close(s: Selection, open: u32): usize {
-  const array = changetype<usize>(s) + OPENED;
+function close(selection: Selection, open: u32): usize {
+  const array = changetype<usize>(selection) + OPENED;
   closeExcept(array, open);
   return array;
 }
 
 /** The rest of the work for a command sent while learning, or at the end of a rest. Returns the note. */
-function startedMore(s: Selection, slot: u32, nowNs: u64, note: u32): u32 {
-  if ((s.duties & WEIGHING) === 0) s.issued += 1;
-  nextPhase(s, nowNs);
-  if ((s.duties & LEARNING) === 0) return note;
-  const ahead = load<u32>(entriesOf(s, slot), IN_FLIGHT) - 1;
-  return note - NOTE_UNKNOWN + noteOf(seePath(s, slot, ahead, nowNs), ahead);
+function startedMore(selection: Selection, slot: u32, nowNs: u64, note: u32): u32 {
+  if ((selection.duties & WEIGHING) === 0) selection.issued += 1;
+  nextPhase(selection, nowNs);
+  if ((selection.duties & LEARNING) === 0) return note;
+  const ahead = load<u32>(entriesOf(selection, slot), IN_FLIGHT) - 1;
+  return note - NOTE_UNKNOWN + noteOf(seePath(selection, slot, ahead, nowNs), ahead);
 }
 
 /** Learns from a command. */
 function finishedMore(
-  s: Selection,
+  selection: Selection,
   slot: u32,
   bytes: u32,
   write: bool,
@@ -201,6 +201,6 @@ function finishedMore(
   nowNs: u64,
   note: u32,
 ): void {
-  const until = load<u32>(entriesOf(s, slot), IN_FLIGHT) + 1;
-  learnPath(s, slot, classOf(bytes, write), latencyNs, good, nowNs, note, until);
+  const until = load<u32>(entriesOf(selection, slot), IN_FLIGHT) + 1;
+  learnPath(selection, slot, classOf(bytes, write), latencyNs, good, nowNs, note, until);
 }

@@ -59,14 +59,14 @@ const AHEAD_UNKNOWN: u32 = 255;
 export const NOTE_UNKNOWN: u32 = AHEAD_UNKNOWN << AHEAD_SHIFT;
 
 /** Forgets what is known about a slot. */
-export function forgetServers(s: Selection, slot: u32): void {
-  const servers = serversAt(s, slot);
+export function forgetServers(selection: Selection, slot: u32): void {
+  const servers = serversAt(selection, slot);
   servers.eventNs = 0;
   servers.busyNs = 0;
   servers.queue = 1;
   servers.overtaking = 0;
   servers.answers = 0;
-  setServers(s, slot, SERVERS_FIRST);
+  setServers(selection, slot, SERVERS_FIRST);
   forgetSums(servers);
 }
 
@@ -79,13 +79,13 @@ export function noteOf(servers: Servers, ahead: u32): u32 {
  * A command is sent or completed while learning: records how busy the path was since the previous call. Time before learning
  * began does not count, and commands sent before it have overtaken none.
  */
-export function seePath(s: Selection, slot: u32, inFlight: u32, nowNs: u64): Servers {
-  const servers = serversAt(s, slot);
-  if ((s.seen >> slot) & 1) {
+export function seePath(selection: Selection, slot: u32, inFlight: u32, nowNs: u64): Servers {
+  const servers = serversAt(selection, slot);
+  if ((selection.seen >> slot) & 1) {
     passTime(servers, inFlight, nowNs);
   } else {
-    s.seen |= 1 << slot;
-    if (inFlight === 0) s.answered |= 1 << slot;
+    selection.seen |= 1 << slot;
+    if (inFlight === 0) selection.answered |= 1 << slot;
     servers.eventNs = nowNs;
     servers.busyNs = 0;
     servers.answers += AHEAD_UNKNOWN;
@@ -107,7 +107,7 @@ function passTime(servers: Servers, inFlight: u32, nowNs: u64): void {
  * @param inFlight commands in flight until now, including this one
  */
 export function learnPath(
-  s: Selection,
+  selection: Selection,
   slot: u32,
   sizeClass: u32,
   took: u64,
@@ -116,33 +116,33 @@ export function learnPath(
   note: u32,
   inFlight: u32,
 ): void {
-  if ((s.duties & LEARNING) === 0) learn(s);
-  const servers = seePath(s, slot, inFlight, nowNs);
+  if ((selection.duties & LEARNING) === 0) learn(selection);
+  const servers = seePath(selection, slot, inFlight, nowNs);
   const latencyNs = <f32>(<i64>took);
-  const cost = load<f32>(costAt(s, slot, sizeClass));
+  const cost = load<f32>(costAt(selection, slot, sizeClass));
   if (!good && latencyNs <= cost) return;
   const ahead = (note >> AHEAD_SHIFT) & AHEAD_UNKNOWN;
   const known = ahead !== AHEAD_UNKNOWN;
   if (known) overtaken(servers, ahead, (servers.answers - (note >> ANSWERS_SHIFT)) & ANSWERS_MASK);
   servers.answers += 1;
   // The interval between two answers is a sample only if learning was on from its start to its end.
-  const whole = ((s.answered >> slot) & 1) !== 0;
-  s.answered |= 1 << slot;
+  const whole = ((selection.answered >> slot) & 1) !== 0;
+  selection.answered |= 1 << slot;
   const busyNs = servers.busyNs;
   servers.busyNs = 0;
   if (servers.count === 1) {
     if (known && ahead === 0) alone(servers, latencyNs, cost);
-    if (whole) learnCost(s, slot, sizeClass, busyNs);
+    if (whole) learnCost(selection, slot, sizeClass, busyNs);
   } else {
     const free = ahead === 0 || (<f32>ahead <= servers.overtaking && <f32>ahead + 1 <= servers.count);
-    if (known && free) learnCost(s, slot, sizeClass, latencyNs);
+    if (known && free) learnCost(selection, slot, sizeClass, latencyNs);
     servers.queue += (<f32>inFlight - servers.queue) * PART;
-    if (whole) served(s, slot, servers, busyNs < SAMPLE_MAX * cost ? busyNs : SAMPLE_MAX * cost, cost);
+    if (whole) served(selection, slot, servers, busyNs < SAMPLE_MAX * cost ? busyNs : SAMPLE_MAX * cost, cost);
   }
   const samples = servers.samples + 1;
   if (samples < SAMPLES_COUNTED) servers.samples = samples;
-  if (samples === SAMPLES_ENOUGH) tellOthers(s, servers.count);
-  if (samples > SAMPLES_ENOUGH) compare(s, slot, servers);
+  if (samples === SAMPLES_ENOUGH) tellOthers(selection, servers.count);
+  if (samples > SAMPLES_ENOUGH) compare(selection, slot, servers);
 }
 
 /** Learns from the number of commands sent before this one that are still in flight: fewer than the path has servers. */
@@ -168,7 +168,7 @@ function alone(servers: Servers, latencyNs: f32, cost: f32): void {
  * Compares server time with the expected time: if it is too long, the path has fewer servers or has become slower. A path
  * that is never busy reveals nothing, so the number then stays; it never rises far above the number of commands in flight.
  */
-function served(s: Selection, slot: u32, servers: Servers, busyNs: f32, expectedNs: f32): void {
+function served(selection: Selection, slot: u32, servers: Servers, busyNs: f32, expectedNs: f32): void {
   const samples = servers.samples + 1;
   const recent = servers.recentNs + (busyNs - servers.recentNs) * RECENT_PART;
   const expected = servers.recentExpectedNs + (expectedNs - servers.recentExpectedNs) * RECENT_PART;
@@ -177,7 +177,7 @@ function served(s: Selection, slot: u32, servers: Servers, busyNs: f32, expected
   servers.expectedNs += (expectedNs - servers.expectedNs) * partOf(samples, PART, PART_SAMPLES);
   if (samples >= SAMPLES_ENOUGH && (recent > SLOWER * expected || recent < FASTER * expected)) {
     forgetSums(servers);
-    return changed(s, slot, recent / expected);
+    return changed(selection, slot, recent / expected);
   }
   const step = partOf(samples, COUNT_PART, COUNT_PART_SAMPLES);
   const crowding = servers.queue < 2 ? servers.queue - 1 : 1;
@@ -185,12 +185,12 @@ function served(s: Selection, slot: u32, servers: Servers, busyNs: f32, expected
     ((busyNs - expectedNs) / servers.expectedNs) * crowding * (step < COUNT_PART_FIRST ? step : COUNT_PART_FIRST);
   const count = servers.count * (1 - (off < OFF_MAX ? off : OFF_MAX));
   if (count < ONE) {
-    setServers(s, slot, 1);
-    unsettle(s);
+    setServers(selection, slot, 1);
+    unsettle(selection);
     return forgetSums(servers);
   }
   const most = max(SERVERS_FIRST, min(SERVERS_MAX, 2 * servers.queue));
-  setServers(s, slot, count < most ? count : most);
+  setServers(selection, slot, count < most ? count : most);
 }
 
 /** Weight of a new sample in a mean: 1 / samples at first, `least` from `enough` samples on. */
@@ -200,33 +200,33 @@ function partOf(samples: u32, least: f32, enough: u32): f32 {
 }
 
 /** Paths to one unit are mostly alike: those with few samples of their own adopt the first path's result. */
-function tellOthers(s: Selection, count: f32): void {
+function tellOthers(selection: Selection, count: f32): void {
   for (let slot: u32 = 0; slot < 32; slot++) {
-    if (serversAt(s, slot).samples < SAMPLES_ENOUGH) setServers(s, slot, count);
+    if (serversAt(selection, slot).samples < SAMPLES_ENOUGH) setServers(selection, slot, count);
   }
 }
 
 /** Checks whether the path shows that it has more servers than assumed. */
-function compare(s: Selection, slot: u32, servers: Servers): void {
+function compare(selection: Selection, slot: u32, servers: Servers): void {
   const single = servers.count === 1;
   if (servers.overtaking + 1 > servers.count * OVERTAKING_MIN) {
     const count = min(servers.overtaking + 1, SERVERS_MAX);
     const factor = servers.aloneSamples > 0 ? servers.aloneNs / servers.aloneExpectedNs : count;
-    setServers(s, slot, count);
+    setServers(selection, slot, count);
     forgetSums(servers);
-    unsettle(s);
-    if (single) changed(s, slot, factor);
+    unsettle(selection);
+    if (single) changed(selection, slot, factor);
   } else if (single && servers.aloneSamples >= SAMPLES_ENOUGH && servers.aloneNs > servers.aloneExpectedNs * APART) {
     const factor = servers.aloneNs / servers.aloneExpectedNs;
-    setServers(s, slot, min(factor, SERVERS_MAX));
+    setServers(selection, slot, min(factor, SERVERS_MAX));
     forgetSums(servers);
-    changed(s, slot, factor);
+    changed(selection, slot, factor);
   }
 }
 
-function setServers(s: Selection, slot: u32, count: f32): void {
-  serversAt(s, slot).count = count;
-  store<f32>(entryAt(s, SERVERS_INVERSE, slot), 1 / count);
+function setServers(selection: Selection, slot: u32, count: f32): void {
+  serversAt(selection, slot).count = count;
+  store<f32>(entryAt(selection, SERVERS_INVERSE, slot), 1 / count);
 }
 
 function forgetSums(servers: Servers): void {

@@ -4,6 +4,8 @@
 import { fewOnly, takeLightest, takeLightestOfFour } from "./scan";
 import { Selection } from "./layout";
 
-export function pickServiceTime(s: Selection, allowed: u32, closed: usize, bytes: u32): u32 {
-  return fewOnly(allowed) ? takeLightestOfFour(s, bytes, closed) : takeLightest(s, bytes, allowed, closed);
+export function pickServiceTime(selection: Selection, allowed: u32, closed: usize, bytes: u32): u32 {
+  return fewOnly(allowed)
+    ? takeLightestOfFour(selection, bytes, closed)
+    : takeLightest(selection, bytes, allowed, closed);
 }

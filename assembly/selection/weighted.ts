@@ -18,45 +18,48 @@ export function strideOf(weight: u32): u32 {
   return STRIDE_MAX / weight;
 }
 
-export function pickWeighted(s: Selection, allowed: u32, closed: usize): u32 {
-  if (s.virtualTime >= REBASE_AT) return LONG_WAY;
+export function pickWeighted(selection: Selection, allowed: u32, closed: usize): u32 {
+  if (selection.virtualTime >= REBASE_AT) return LONG_WAY;
   const few = fewOnly(allowed);
-  const slot = few ? takeLeastOfFour(s, PROGRESS, 0, closed) : takeLeast(s, PROGRESS, 0, allowed, closed);
-  advance(s, slot);
+  const slot = few
+    ? takeLeastOfFour(selection, PROGRESS, 0, closed)
+    : takeLeast(selection, PROGRESS, 0, allowed, closed);
+  advance(selection, slot);
   return slot;
 }
 
 /** Advances a slot that was picked. */
-function advance(s: Selection, slot: u32): void {
-  const at = entryAt(s, PROGRESS, slot);
-  const stride = load<u32>(entryAt(s, STRIDE, slot));
+function advance(selection: Selection, slot: u32): void {
+  const at = entryAt(selection, PROGRESS, slot);
+  const stride = load<u32>(entryAt(selection, STRIDE, slot));
   // A slot that was held back (its queue was full) has fallen behind; it catches up by one I/O, not by all it missed.
-  const progress = max(load<u32>(at), s.virtualTime - min(s.virtualTime, stride));
-  s.virtualTime = max(s.virtualTime, progress);
+  const progress = max(load<u32>(at), selection.virtualTime - min(selection.virtualTime, stride));
+  selection.virtualTime = max(selection.virtualTime, progress);
   store<u32>(at, progress + stride);
 }
 
 /** Slots that join or return start where the others are: they neither catch up at once on what they missed, nor wait. */
-export function joinWeighted(s: Selection, slots: u32): void {
-  for (let rest = slots; rest !== 0; rest &= rest - 1) store<u32>(entryAt(s, PROGRESS, ctz(rest)), s.virtualTime);
+export function joinWeighted(selection: Selection, slots: u32): void {
+  for (let rest = slots; rest !== 0; rest &= rest - 1)
+    store<u32>(entryAt(selection, PROGRESS, ctz(rest)), selection.virtualTime);
 }
 
 /** The same, after the numbers have become so large that they have to be rebased. */
-export function pickWeightedLong(s: Selection, allowed: u32): u32 {
-  rebaseWeighted(s);
-  const closed = changetype<usize>(s) + OPENED;
+export function pickWeightedLong(selection: Selection, allowed: u32): u32 {
+  rebaseWeighted(selection);
+  const closed = changetype<usize>(selection) + OPENED;
   closeExcept(closed, allowed);
-  const slot = takeLeast(s, PROGRESS, 0, allowed, closed);
-  advance(s, slot);
+  const slot = takeLeast(selection, PROGRESS, 0, allowed, closed);
+  advance(selection, slot);
   return slot;
 }
 
 /** Subtracts the common part of the progress, so that the numbers never overflow; differences stay. */
-function rebaseWeighted(s: Selection): void {
+function rebaseWeighted(selection: Selection): void {
   for (let slot: u32 = 0; slot < 32; slot++) {
-    const at = entryAt(s, PROGRESS, slot);
+    const at = entryAt(selection, PROGRESS, slot);
     const progress = load<u32>(at);
-    store<u32>(at, progress > s.virtualTime ? progress - s.virtualTime : 0);
+    store<u32>(at, progress > selection.virtualTime ? progress - selection.virtualTime : 0);
   }
-  s.virtualTime = 0;
+  selection.virtualTime = 0;
 }

@@ -56,6 +56,14 @@ export const rowOf = ({ reached, of }: Share): string =>
 const names = (known: Unreached, { file, where, text, kind }: Place): boolean =>
   `/${file}`.endsWith(`/${known.file}`) && where === known.where && text === known.text && kind === known.kind;
 
+const told = ({ file, where, text, kind }: Unreached): string => `${file} ${where}: ${text}: ${kind}`;
+
+/** Entries of the list that name no condition of the core, since the code they spoke of is gone. */
+export function namesNothing(places: readonly Place[]): string[] {
+  const branches = places.filter(({ kind }) => kind !== "statement");
+  return unreached.filter((known) => !branches.some((place) => names(known, place))).map(told);
+}
+
 /** What is wrong with the list of what nobody reaches. */
 export function judgeUnreached({ places }: Reached, seen: Uint8Array): string[] {
   const branches = places.flatMap((place, mark) => (place.kind === "statement" ? [] : [{ place, mark }]));
@@ -67,9 +75,10 @@ export function judgeUnreached({ places }: Reached, seen: Uint8Array): string[] 
     });
   const wrong = unreached.flatMap((known) => {
     const own = branches.filter(({ place }) => names(known, place));
-    const told = `${known.file} ${known.where}: ${known.text}: ${known.kind}`;
-    if (own.length === 0) return [`listed, but there is no such condition: ${told}`];
-    return own.every(({ mark }) => seen[mark] === 1) ? [`listed, but it is reached: ${told}`] : [];
+    return own.length > 0 && own.every(({ mark }) => seen[mark] === 1)
+      ? [`listed, but it is reached: ${told(known)}`]
+      : [];
   });
-  return [...missing, ...wrong];
+  const gone = namesNothing(places).map((known) => `listed, but there is no such condition: ${known}`);
+  return [...missing, ...gone, ...wrong];
 }

@@ -98,12 +98,12 @@ export function markTables(sources: Map<string, string>, first: number, rows: nu
     {
       file: "assembly/answer/completion.ts",
       before: "const good = outcome === OUTCOME_GOOD;",
-      text: `__hit(${cells} + __cell(p.flags, c.method, outcome)); `,
+      text: `__hit(${cells} + __cell(path.flags, command.method, outcome)); `,
     },
     {
       file: "assembly/answer/check.ts",
-      before: "const bytes = received(c);",
-      text: `__hit(${cells} + __cell(p.flags, ${CHECKS} + ctz<u32>(what), outcome)); `,
+      before: "const bytes = received(command);",
+      text: `__hit(${cells} + __cell(path.flags, ${CHECKS} + ctz<u32>(what), outcome)); `,
     },
   ];
   for (const { file, before, text } of insertions) {

@@ -16,8 +16,8 @@ export const open: readonly Known[] = [
     file: "selection/adaptive.ts",
     where: "idlePath",
     operator: ">= to >",
-    from: "<i32>(s.issued - s.retryNext) >= 0",
-    text: "if (<i32>(s.issued - s.retryNext) >= 0) {",
+    from: "<i32>(selection.issued - selection.retryNext) >= 0",
+    text: "if (<i32>(selection.issued - selection.retryNext) >= 0) {",
     why: "An idle path is tried one command later.",
   },
   {
@@ -32,8 +32,8 @@ export const open: readonly Known[] = [
     file: "selection/adaptive.ts",
     where: "pickAdaptive",
     operator: ">= to >",
-    from: "nowNs >= s.retryAtNs",
-    text: "if (nowNs >= s.retryAtNs) return LONG_WAY;",
+    from: "nowNs >= selection.retryAtNs",
+    text: "if (nowNs >= selection.retryAtNs) return LONG_WAY;",
     why: "An idle path is looked for a nanosecond later.",
   },
 ];

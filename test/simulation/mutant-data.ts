@@ -9,23 +9,22 @@ export const dataMutants: readonly Mutant[] = [
     name: "second-buffer-is-the-first",
     why: "what is read beyond the first MiB of a request comes into its first buffer",
     file: "request/dispatch.ts",
-    find: "  return <u32>requestBlock(r, at / PIECE_BYTES_MAX) + (at & (PIECE_BYTES_MAX - 1));",
-    replace: "  return <u32>requestBlock(r, at / PIECE_BYTES_MAX / 2) + (at & (PIECE_BYTES_MAX - 1));",
+    find: "  return <u32>requestBlock(request, at / PIECE_BYTES_MAX) + (at & (PIECE_BYTES_MAX - 1));",
+    replace: "  return <u32>requestBlock(request, at / PIECE_BYTES_MAX / 2) + (at & (PIECE_BYTES_MAX - 1));",
   },
   {
     name: "pieces-beyond-a-buffer",
     why: "a piece may go on behind the end of its buffer",
     file: "request/dispatch.ts",
-    find: "min(whole, PIECE_BYTES_MAX - (r.cut & (PIECE_BYTES_MAX - 1)));",
+    find: "min(whole, PIECE_BYTES_MAX - (request.cut & (PIECE_BYTES_MAX - 1)));",
     replace: "whole;",
   },
   {
     name: "payload-beyond-a-buffer",
     why: "a payload is received behind the end of a buffer",
     file: "frontend/nbd/parser.ts",
-    find: "  return min(<u32>n.payload.askedBytes - n.payloadBytes, PIECE_BYTES_MAX - (at & (PIECE_BYTES_MAX - 1)));",
-    replace:
-      "  return min(<u32>n.payload.askedBytes - n.payloadBytes, PIECE_BYTES_MAX + 64 - (at & (PIECE_BYTES_MAX - 1)));",
+    find: "    PIECE_BYTES_MAX - (at & (PIECE_BYTES_MAX - 1)),",
+    replace: "    PIECE_BYTES_MAX + 64 - (at & (PIECE_BYTES_MAX - 1)),",
   },
   {
     name: "half-a-look-for-zeroes",
@@ -46,22 +45,23 @@ export const dataMutants: readonly Mutant[] = [
     name: "fua-lost-on-the-way",
     why: "a write that is issued again goes without FUA",
     file: "overdue/speculative-retry.ts",
-    find: "  build(c.unit, c.request, duplicate);\n",
-    replace: "  build(c.unit, c.request, duplicate);\n  if (c.method === 1) duplicate.cdb0 &= ~0x800;\n",
+    find: "  build(command.unit, command.request, duplicate);\n",
+    replace:
+      "  build(command.unit, command.request, duplicate);\n  if (command.method === 1) duplicate.cdb0 &= ~0x800;\n",
   },
   {
     name: "flush-part-of-it",
     why: "FUA of a zeroing is no flush",
     file: "request/dispatch.ts",
-    find: "    r.syncAfter = 1;",
-    replace: "    r.syncAfter = method <= METHOD_ZERO_WRITE ? 1 : 0;",
+    find: "    request.syncAfter = 1;",
+    replace: "    request.syncAfter = method <= METHOD_ZERO_WRITE ? 1 : 0;",
   },
   {
     name: "forget-a-loss",
     why: "no flush fails for data that the device has lost",
     file: "request/cache.ts",
-    find: "  u.dataLost = 1;",
-    replace: "  u.dataLost = 0;",
+    find: "  unit.dataLost = 1;",
+    replace: "  unit.dataLost = 0;",
   },
   {
     name: "no-room-is-an-error",
@@ -88,7 +88,7 @@ export const dataMutants: readonly Mutant[] = [
     name: "any-flag-will-do",
     why: "flags that nobody knows are ignored",
     file: "frontend/nbd/parser.ts",
-    find: "(flags !== 0 && (flags & ~flagsAllowed(n, kind)) !== 0)",
+    find: "(flags !== 0 && (flags & ~flagsAllowed(connection, kind)) !== 0)",
     replace: "(flags & 0x8000) !== 0",
   },
   {
@@ -102,9 +102,9 @@ export const dataMutants: readonly Mutant[] = [
     name: "trim-what-is-not-whole",
     why: "a trim takes the blocks at its edges",
     file: "request/cover.ts",
-    find: "  const from = (r.askedOffset + block - 1) & ~(block - 1);\n  const end = (r.askedOffset + r.askedBytes) & ~(block - 1);\n  if",
+    find: "  const from = (request.askedOffset + block - 1) & ~(block - 1);\n  const end = (request.askedOffset + request.askedBytes) & ~(block - 1);\n  if",
     replace:
-      "  const from = r.askedOffset & ~(block - 1);\n  const end = (r.askedOffset + r.askedBytes + block - 1) & ~(block - 1);\n  if",
+      "  const from = request.askedOffset & ~(block - 1);\n  const end = (request.askedOffset + request.askedBytes + block - 1) & ~(block - 1);\n  if",
   },
   {
     name: "data-is-a-hole",
@@ -117,8 +117,8 @@ export const dataMutants: readonly Mutant[] = [
     name: "more-time-for-waiting",
     why: "a zeroing that no path takes has its time anew whenever its turn comes",
     file: "request/dispatch.ts",
-    find: "    if (slot === NO_PATH) noPath(u);\n    return PIECE_BLOCKED;",
+    find: "    if (slot === NO_PATH) noPath(unit);\n    return PIECE_BLOCKED;",
     replace:
-      "    if (slot === NO_PATH) noPath(u);\n    u.zeroedNs = now;\n    longBegins(r);\n    return PIECE_BLOCKED;",
+      "    if (slot === NO_PATH) noPath(unit);\n    unit.zeroedNs = now;\n    longBegins(request);\n    return PIECE_BLOCKED;",
   },
 ];

@@ -10,7 +10,6 @@ import {
   UNIT_FLAG_PRESENT,
 } from "../../abi";
 import { ECANCELED } from "../../memory/errno";
-import { listPush, listShift } from "../../memory/lists";
 import { unitAt, unitCount } from "../../memory/memory";
 import { NONE, event } from "../../memory/ring";
 import { waitNoLonger } from "../../request/admission";
@@ -32,74 +31,68 @@ import {
 } from "./table";
 import { tagUnused, tell } from "./tell";
 
-const FREE: usize = offsetof<BlockClient>("freeNext");
-const PENDING: usize = offsetof<BlockClient>("pendingFirst");
-const TAG_LINK: usize = offsetof<Tag>("next");
-
 /** The open client with this handle; null when there is none. */
 export function clientOf(handle: u32): BlockClient {
   const index = handle & HANDLE_INDEX_MASK;
   if (index >= clientCount) return changetype<BlockClient>(0);
-  const n = clientAt(index);
-  return n.handle === handle && n.state === BLOCK_CLIENT_OPEN ? n : changetype<BlockClient>(0);
+  const client = clientAt(index);
+  return client.handle === handle && client.state === BLOCK_CLIENT_OPEN ? client : changetype<BlockClient>(0);
 }
 
 /** See docs/block-door.md, `blockOpen`. */
-export function clientOpen(unit: u32, flags: u32): i32 {
-  if (unit >= unitCount || (unitAt(unit).flags & UNIT_FLAG_PRESENT) === 0) return -(<i32>ERROR_HANDLE);
-  const u = unitAt(unit);
-  if ((flags & ~BLOCK_READ_ONLY) !== 0 || u.blockBytes === 0) return -(<i32>ERROR_RANGE);
-  const at = listShift(clientsFree, FREE);
-  if (at === 0) return -(<i32>ERROR_LIMIT);
-  const n = changetype<BlockClient>(at);
-  assert(n.state === BLOCK_CLIENT_FREE && n.requests === 0 && n.tags === 0 && n.bytesHeld === 0);
+export function clientOpen(handle: u32, flags: u32): i32 {
+  if (handle >= unitCount || (unitAt(handle).flags & UNIT_FLAG_PRESENT) === 0) return -(<i32>ERROR_HANDLE);
+  const unit = unitAt(handle);
+  if ((flags & ~BLOCK_READ_ONLY) !== 0 || unit.blockBytes === 0) return -(<i32>ERROR_RANGE);
+  const client = clientsFree.shift();
+  if (changetype<usize>(client) === 0) return -(<i32>ERROR_LIMIT);
+  assert(client.state === BLOCK_CLIENT_FREE && client.requests === 0 && client.tags === 0 && client.bytesHeld === 0);
   // Entries that name an earlier client of this record do not reach this one.
-  const generation = ((n.handle >> HANDLE_INDEX_BITS) + 1) & HANDLE_GENERATION_MASK;
-  n.handle = (generation << HANDLE_INDEX_BITS) | (n.handle & HANDLE_INDEX_MASK);
-  n.state = BLOCK_CLIENT_OPEN;
-  n.unit = u;
-  n.flags = flags;
-  n.gone = 0;
-  n.waiting = 0;
-  u.connections++;
-  return <i32>n.handle;
+  const generation = ((client.handle >> HANDLE_INDEX_BITS) + 1) & HANDLE_GENERATION_MASK;
+  client.handle = (generation << HANDLE_INDEX_BITS) | (client.handle & HANDLE_INDEX_MASK);
+  client.state = BLOCK_CLIENT_OPEN;
+  client.unit = unit;
+  client.flags = flags;
+  client.gone = 0;
+  client.waiting = 0;
+  unit.connections++;
+  return <i32>client.handle;
 }
 
 /** See docs/block-door.md, `blockClose`. */
 export function clientClose(handle: u32): i32 {
-  const n = clientOf(handle);
-  if (changetype<usize>(n) === 0) return -(<i32>ERROR_HANDLE);
-  waitNoLonger(n);
-  n.state = BLOCK_CLIENT_CLOSING;
-  n.gone = 1;
-  const pending = changetype<usize>(n) + PENDING;
+  const client = clientOf(handle);
+  if (changetype<usize>(client) === 0) return -(<i32>ERROR_HANDLE);
+  waitNoLonger(client);
+  client.state = BLOCK_CLIENT_CLOSING;
+  client.gone = 1;
+  const pending = client.pending;
   // The last one to be freed may free the client.
-  n.tags++;
-  for (let at = listShift(pending, TAG_LINK); at !== 0; at = listShift(pending, TAG_LINK)) {
-    const t = changetype<Tag>(at);
-    tell(tagNumber(t), handle, BLOCK_ANSWER, ECANCELED, 0, 0, 0);
-    tagFree(t);
+  client.tags++;
+  for (let tag = pending.shift(); changetype<usize>(tag) !== 0; tag = pending.shift()) {
+    tell(tagNumber(tag), handle, BLOCK_ANSWER, ECANCELED, 0, 0, 0);
+    tagFree(tag);
   }
-  requestsGiveUp(n);
-  n.tags--;
-  clientGone(n);
+  requestsGiveUp(client);
+  client.tags--;
+  clientGone(client);
   return 0;
 }
 
 /** A tag's request is over, and everything has been reported. */
-export function tagFree(t: Tag): void {
-  const n = t.client;
-  t.state = TAG_FREE;
+export function tagFree(tag: Tag): void {
+  const client = tag.client;
+  tag.state = TAG_FREE;
   tagUnused();
-  n.tags--;
-  clientGone(n);
+  client.tags--;
+  clientGone(client);
 }
 
 /** Frees the record of a closed client when nothing refers to it any more. */
-function clientGone(n: BlockClient): void {
-  if (n.state !== BLOCK_CLIENT_CLOSING || n.tags !== 0 || n.requests !== 0) return;
-  n.state = BLOCK_CLIENT_FREE;
-  n.unit.connections--;
-  event(EVENT_BLOCK_CLOSED, 0, n.unit.index, NONE, n.handle, 0, 0, 0);
-  listPush(clientsFree, changetype<usize>(n), FREE);
+function clientGone(client: BlockClient): void {
+  if (client.state !== BLOCK_CLIENT_CLOSING || client.tags !== 0 || client.requests !== 0) return;
+  client.state = BLOCK_CLIENT_FREE;
+  client.unit.connections--;
+  event(EVENT_BLOCK_CLOSED, 0, client.unit.index, NONE, client.handle, 0, 0, 0);
+  clientsFree.push(client);
 }

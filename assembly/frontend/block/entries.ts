@@ -32,7 +32,6 @@ import {
   UNIT_CAN_NOT_WRITE,
 } from "../../abi";
 import { EBUSY, ECANCELED, EFAULT, EINVAL, ENODEV, ENOENT, ENOTSUP, EOVERFLOW, EPERM } from "../../memory/errno";
-import { listPush, listRemove } from "../../memory/lists";
 import { control, payloadBytesMax } from "../../memory/memory";
 import { METHOD_ZERO_WRITE } from "../../memory/records";
 import { statisticsError } from "../../memory/statistics";
@@ -59,9 +58,6 @@ import {
 } from "./table";
 import { refuse, roomToTell, tagUsed, tell } from "./tell";
 
-const PENDING: usize = offsetof<BlockClient>("pendingFirst");
-const TAG_LINK: usize = offsetof<Tag>("next");
-
 /** Takes the embedder's entries while there is room for their completions. */
 export function blockEntries(): void {
   const ring = control + <usize>CONTROL_BLOCK_ENTRIES;
@@ -81,64 +77,63 @@ function entry(at: usize): void {
   const number = load<u32>(at + BLOCK_ENTRY_TAG);
   const handle = load<u32>(at + BLOCK_ENTRY_CLIENT);
   if (number >= tagCount) return refuse(number, handle, EINVAL);
-  const t = tagAt(number);
-  if (kind === BLOCK_FETCHED || kind === BLOCK_RELEASE) return givenBack(t, kind, number, handle);
-  const n = clientOf(handle);
-  if (changetype<usize>(n) === 0) return refuse(number, handle, ENODEV);
-  if (t.state !== TAG_FREE) return refuse(number, handle, EBUSY);
-  t.kind = <u8>kind;
-  t.flags = load<u8>(at + BLOCK_ENTRY_FLAGS);
-  t.buffer = load<u32>(at + BLOCK_ENTRY_BUFFER);
-  t.offset = load<u64>(at + BLOCK_ENTRY_OFFSET);
-  t.bytes = load<u64>(at + BLOCK_ENTRY_LENGTH);
-  const error = check(n, t);
+  const tag = tagAt(number);
+  if (kind === BLOCK_FETCHED || kind === BLOCK_RELEASE) return givenBack(tag, kind, number, handle);
+  const client = clientOf(handle);
+  if (changetype<usize>(client) === 0) return refuse(number, handle, ENODEV);
+  if (tag.state !== TAG_FREE) return refuse(number, handle, EBUSY);
+  tag.kind = <u8>kind;
+  tag.flags = load<u8>(at + BLOCK_ENTRY_FLAGS);
+  tag.buffer = load<u32>(at + BLOCK_ENTRY_BUFFER);
+  tag.offset = load<u64>(at + BLOCK_ENTRY_OFFSET);
+  tag.bytes = load<u64>(at + BLOCK_ENTRY_LENGTH);
+  const error = check(client, tag);
   if (error !== 0) {
-    failed(n);
+    failed(client);
     return refuse(number, handle, error);
   }
-  t.client = n;
-  t.state = TAG_PENDING;
-  n.tags++;
+  tag.client = client;
+  tag.state = TAG_PENDING;
+  client.tags++;
   tagUsed();
-  if (n.pendingFirst !== 0 || !take(n, t, number))
-    listPush(changetype<usize>(n) + PENDING, changetype<usize>(t), TAG_LINK);
+  if (client.pendingFirst !== 0 || !take(client, tag, number)) client.pending.push(tag);
 }
 
 /** An error found before a request exists is counted in the unit's statistics like any other. */
-function failed(n: BlockClient): void {
-  n.unit.failed++;
-  statisticsError(n.unit.statistics);
+function failed(client: BlockClient): void {
+  client.unit.failed++;
+  statisticsError(client.unit.statistics);
 }
 
 /** There may be room for a client's next requests. */
-export function clientResume(n: BlockClient): void {
-  while (n.pendingFirst !== 0) {
-    const t = changetype<Tag>(n.pendingFirst);
-    const number = tagNumber(t);
+export function clientResume(client: BlockClient): void {
+  while (client.pendingFirst !== 0) {
+    const tag = client.pending.first;
+    const number = tagNumber(tag);
     // The unit may have changed since.
-    const error = check(n, t);
-    if (error === 0 && !take(n, t, number)) return;
-    listRemove(changetype<usize>(n) + PENDING, changetype<usize>(t), TAG_LINK);
+    const error = check(client, tag);
+    if (error === 0 && !take(client, tag, number)) return;
+    client.pending.remove(tag);
     if (error === 0) continue;
-    failed(n);
-    tell(number, n.handle, BLOCK_ANSWER, error, 0, 0, 0);
-    tagFree(t);
+    failed(client);
+    tell(number, client.handle, BLOCK_ANSWER, error, 0, 0, 0);
+    tagFree(tag);
   }
 }
 
 /** A lent buffer is returned: filled, used up, or not wanted. */
-function givenBack(t: Tag, kind: u32, number: u32, handle: u32): void {
-  const state = t.state;
+function givenBack(tag: Tag, kind: u32, number: u32, handle: u32): void {
+  const state = tag.state;
   const fits = state === TAG_FETCHING || (state === TAG_LENT && kind === BLOCK_RELEASE);
-  if (!fits || t.client.handle !== handle) return refuse(number, handle, ENOENT);
-  const r = t.request;
-  if (state === TAG_LENT) return over(t, r);
-  if (kind === BLOCK_FETCHED && t.client.gone === 0) {
-    t.state = TAG_ACTIVE;
-    return requestAccept(r);
+  if (!fits || tag.client.handle !== handle) return refuse(number, handle, ENOENT);
+  const request = tag.request;
+  if (state === TAG_LENT) return over(tag, request);
+  if (kind === BLOCK_FETCHED && tag.client.gone === 0) {
+    tag.state = TAG_ACTIVE;
+    return requestAccept(request);
   }
   tell(number, handle, BLOCK_ANSWER, ECANCELED, 0, 0, 0);
-  over(t, r);
+  over(tag, request);
 }
 
 function flagsAllowed(kind: u32): u32 {
@@ -147,58 +142,59 @@ function flagsAllowed(kind: u32): u32 {
 }
 
 /** What is wrong with a request: errno, 0 when it is valid. */
-function check(n: BlockClient, t: Tag): u32 {
-  const u = n.unit;
-  const kind = <u32>t.kind;
-  const flags = <u32>t.flags;
+function check(client: BlockClient, tag: Tag): u32 {
+  const unit = client.unit;
+  const kind = <u32>tag.kind;
+  const flags = <u32>tag.flags;
   const changes = kind === OPERATION_WRITE || kind === OPERATION_TRIM || kind === OPERATION_WRITE_ZEROES;
   if (!changes && kind !== OPERATION_READ && kind !== OPERATION_FLUSH) return EINVAL;
   if ((flags & ~flagsAllowed(kind)) !== 0) return EINVAL;
-  if (changes && ((n.flags & BLOCK_READ_ONLY) !== 0 || (u.capabilities & UNIT_CAN_NOT_WRITE) !== 0)) return EPERM;
-  const offset = t.offset;
-  const bytes = t.bytes;
-  if (kind === OPERATION_FLUSH) return (offset | bytes | (<u64>t.buffer)) !== 0 ? EINVAL : 0;
-  if (bytes === 0 || ((offset | bytes) & (<u64>u.blockBytes - 1)) !== 0) return EINVAL;
-  const size = u.blocks << u.blockShift;
+  if (changes && ((client.flags & BLOCK_READ_ONLY) !== 0 || (unit.capabilities & UNIT_CAN_NOT_WRITE) !== 0))
+    return EPERM;
+  const offset = tag.offset;
+  const bytes = tag.bytes;
+  if (kind === OPERATION_FLUSH) return (offset | bytes | (<u64>tag.buffer)) !== 0 ? EINVAL : 0;
+  if (bytes === 0 || ((offset | bytes) & (<u64>unit.blockBytes - 1)) !== 0) return EINVAL;
+  const size = unit.blocks << unit.blockShift;
   if (bytes > size || offset > size - bytes) return pastEnd(kind);
   if (kind <= OPERATION_WRITE) {
     if (bytes > <u64>min(BLOCK_BYTES_MAX, payloadBytesMax)) return EOVERFLOW;
-    return t.buffer === 0 ? 0 : checkBuffer(t);
+    return tag.buffer === 0 ? 0 : checkBuffer(tag);
   }
-  if (t.buffer !== 0) return EINVAL;
-  return (flags & OPERATION_FLAG_FAST_ZERO) !== 0 && zeroMethod(u, flags) === METHOD_ZERO_WRITE ? ENOTSUP : 0;
+  if (tag.buffer !== 0) return EINVAL;
+  return (flags & OPERATION_FLAG_FAST_ZERO) !== 0 && zeroMethod(unit, flags) === METHOD_ZERO_WRITE ? ENOTSUP : 0;
 }
 
 /** An embedder's own buffer must lie in its region and start on a page. */
-function checkBuffer(t: Tag): u32 {
-  if (t.buffer % BUFFER_PAGE_BYTES !== 0) return EINVAL;
-  const at = <u64>t.buffer;
-  return at < <u64>region || at + t.bytes > <u64>region + <u64>regionBytes ? EFAULT : 0;
+function checkBuffer(tag: Tag): u32 {
+  if (tag.buffer % BUFFER_PAGE_BYTES !== 0) return EINVAL;
+  const at = <u64>tag.buffer;
+  return at < <u64>region || at + tag.bytes > <u64>region + <u64>regionBytes ? EFAULT : 0;
 }
 
 /** Makes a request from a valid entry; false when it has to wait. */
-function take(n: BlockClient, t: Tag, number: u32): bool {
-  const u = n.unit;
-  const kind = <u32>t.kind;
-  const flags = <u32>t.flags;
-  const method = methodOf(u, kind, flags);
-  const data = t.buffer !== 0 ? 0 : dataBytes(u, kind, method, t.bytes);
-  if (!mayTake(n, data)) return false;
-  const r = requestTake(u, n, data);
-  if (r === null) {
-    waitForRoom(n);
+function take(client: BlockClient, tag: Tag, number: u32): bool {
+  const unit = client.unit;
+  const kind = <u32>tag.kind;
+  const flags = <u32>tag.flags;
+  const method = methodOf(unit, kind, flags);
+  const data = tag.buffer !== 0 ? 0 : dataBytes(unit, kind, method, tag.bytes);
+  if (!mayTake(client, data)) return false;
+  const request = requestTake(unit, client, data);
+  if (request === null) {
+    waitForRoom(client);
     return false;
   }
-  if (t.buffer !== 0) requestOwnBuffer(r, t.buffer);
-  requestFill(r, kind, flags, method, <u64>number);
-  requestCover(u, r, t.offset, t.bytes);
-  t.request = r;
-  if (kind === OPERATION_WRITE && t.buffer === 0) {
-    t.state = TAG_FETCHING;
-    tell(number, n.handle, BLOCK_FETCH, 0, 0, requestBlock(r, 0), <u32>t.bytes);
+  if (tag.buffer !== 0) requestOwnBuffer(request, tag.buffer);
+  requestFill(request, kind, flags, method, <u64>number);
+  requestCover(unit, request, tag.offset, tag.bytes);
+  tag.request = request;
+  if (kind === OPERATION_WRITE && tag.buffer === 0) {
+    tag.state = TAG_FETCHING;
+    tell(number, client.handle, BLOCK_FETCH, 0, 0, requestBlock(request, 0), <u32>tag.bytes);
   } else {
-    t.state = TAG_ACTIVE;
-    requestAccept(r);
+    tag.state = TAG_ACTIVE;
+    requestAccept(request);
   }
   return true;
 }

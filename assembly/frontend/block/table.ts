@@ -16,6 +16,7 @@ import {
   RING_BASE,
   RING_CAPACITY,
 } from "../../abi";
+import { List, listPush, listShift } from "../../memory/lists";
 import { connectionCount, control, laidOut, layOutMore, listAll } from "../../memory/memory";
 import { CLIENT_BLOCK, Client, Request } from "../../memory/records";
 
@@ -34,6 +35,12 @@ export class BlockClient extends Client {
   freeNext: usize;
   freePrevious: usize;
   state: u8;
+
+  /** Tags that wait for room, in order. */
+  @inline
+  get pending(): List<Tag> {
+    return changetype<List<Tag>>(changetype<usize>(this) + offsetof<BlockClient>("pendingFirst"));
+  }
 }
 
 const CLIENT_BYTES: usize = 128;
@@ -62,6 +69,24 @@ export class Tag {
 
 const TAG_BYTES: usize = 40;
 
+/** Records of clients that are free, linked by their `freeNext`. */
+@unmanaged
+class FreeClients {
+  first: BlockClient;
+  last: BlockClient;
+
+  @inline
+  push(item: BlockClient): void {
+    listPush(changetype<usize>(this), changetype<usize>(item), offsetof<BlockClient>("freeNext"));
+  }
+
+  /** Takes the first record out; none (0) when the list is empty. */
+  @inline
+  shift(): BlockClient {
+    return changetype<BlockClient>(listShift(changetype<usize>(this), offsetof<BlockClient>("freeNext")));
+  }
+}
+
 export const TAG_FREE: u8 = 0;
 /** It waits for room. */
 export const TAG_PENDING: u8 = 1;
@@ -86,7 +111,7 @@ export let region: usize = 0;
 export let regionBytes: u32 = 0;
 let clients: usize = 0;
 let tags: usize = 0;
-export const clientsFree: usize = memory.data(8, 8);
+export const clientsFree = changetype<FreeClients>(memory.data(8, 8));
 
 const FREE: usize = offsetof<BlockClient>("freeNext");
 const PAGE: u64 = 4096;
@@ -101,8 +126,8 @@ export function tagAt(number: u32): Tag {
 }
 
 /** The number of a tag. */
-export function tagNumber(t: Tag): u32 {
-  return <u32>((changetype<usize>(t) - tags) / TAG_BYTES);
+export function tagNumber(tag: Tag): u32 {
+  return <u32>((changetype<usize>(tag) - tags) / TAG_BYTES);
 }
 
 /** Entries that the ring has: each tag can have one of its own and one that gives its buffer back. */
@@ -141,12 +166,12 @@ export function blockLayOut(clientLimit: u32, tagLimit: u32, regionLimit: u32): 
   ring(CONTROL_BLOCK_ENTRIES, entryRing, entries);
   ring(CONTROL_BLOCK_COMPLETIONS, completionRing, completions);
   for (let i: u32 = 0; i < clientCount; i++) {
-    const n = clientAt(i);
-    n.index = connectionCount + i;
-    n.handle = i;
-    n.kind = CLIENT_BLOCK;
+    const client = clientAt(i);
+    client.index = connectionCount + i;
+    client.handle = i;
+    client.kind = CLIENT_BLOCK;
   }
-  listAll(clientsFree, clients, clientCount, CLIENT_BYTES, FREE);
+  listAll(changetype<usize>(clientsFree), clients, clientCount, CLIENT_BYTES, FREE);
   return 0;
 }
 

@@ -34,7 +34,6 @@ import {
 } from "../../abi";
 import { connectionDirty, connectionsDirty } from "../../memory/due";
 import { EIO, negated } from "../../memory/errno";
-import { listShift } from "../../memory/lists";
 import {
   connectionAt,
   connectionCount,
@@ -68,8 +67,6 @@ import { parseRequests, payloadArrived, payloadTarget, payloadTargetBytes } from
 import { gatherReplies } from "./reply";
 
 const DIRTY: usize = offsetof<Connection>("dirtyNext");
-const SENDING: usize = offsetof<Connection>("sendingFirst");
-const REQUEST_LINK: usize = offsetof<Request>("next");
 
 /** Flags `connectionAdd` knows. */
 const FLAGS_KNOWN: u32 =
@@ -83,162 +80,175 @@ const FLAGS_KNOWN: u32 =
 
 export function connectionsInit(): void {
   for (let i: u32 = 0; i < connectionCount; i++) {
-    const n = connectionAt(i);
-    n.index = i;
-    n.number = i;
-    n.kind = CLIENT_NBD;
-    n.receiveBuffer = receiveBufferOf(i);
-    n.gather = gatherOf(i);
+    const connection = connectionAt(i);
+    connection.index = i;
+    connection.number = i;
+    connection.kind = CLIENT_NBD;
+    connection.receiveBuffer = receiveBufferOf(i);
+    connection.gather = gatherOf(i);
   }
-  listAll(free, connections, connectionCount, CONNECTION_RECORD_BYTES, DIRTY);
+  listAll(changetype<usize>(free), connections, connectionCount, CONNECTION_RECORD_BYTES, DIRTY);
 }
 
 /** See docs/architecture.md, `connectionAdd`. */
-export function connectionTakeOver(socket: u32, unit: u32, flags: u32, preloaded: u32): i32 {
-  if (unit >= unitCount || (unitAt(unit).flags & UNIT_FLAG_PRESENT) === 0) return -(<i32>ERROR_HANDLE);
-  const u = unitAt(unit);
+export function connectionTakeOver(socket: u32, handle: u32, flags: u32, preloaded: u32): i32 {
+  if (handle >= unitCount || (unitAt(handle).flags & UNIT_FLAG_PRESENT) === 0) return -(<i32>ERROR_HANDLE);
+  const unit = unitAt(handle);
   if (preloaded > SCRATCH_BYTES || preloaded > CONNECTION_RECEIVE_BYTES) return -(<i32>ERROR_RANGE);
-  if ((flags & ~FLAGS_KNOWN) !== 0 || u.blockBytes === 0) return -(<i32>ERROR_RANGE);
-  const at = listShift(free, DIRTY);
-  if (at === 0) return -(<i32>ERROR_LIMIT);
-  const n = changetype<Connection>(at);
-  assert(n.state === CONNECTION_FREE && n.requests === 0);
-  n.state = CONNECTION_OPEN;
-  n.socket = socket;
-  n.unit = u;
-  n.flags = flags;
-  n.begin = 0;
-  n.end = preloaded;
-  n.payload = changetype<Request>(0);
-  n.payloadBytes = 0;
-  n.drainBytes = 0;
-  n.drainError = 0;
-  n.error = 0;
-  n.receiving = RECEIVING_NOTHING;
-  n.sending = 0;
-  n.gone = 0;
-  n.dirty = 0;
-  n.waiting = 0;
-  n.bytesHeld = 0;
-  n.progressNs = now;
-  memory.copy(n.receiveBuffer, scratchArea, preloaded);
-  u.connections++;
-  watch(n);
-  connectionDirty(n);
-  return <i32>n.number;
+  if ((flags & ~FLAGS_KNOWN) !== 0 || unit.blockBytes === 0) return -(<i32>ERROR_RANGE);
+  const connection = free.shift();
+  if (changetype<usize>(connection) === 0) return -(<i32>ERROR_LIMIT);
+  assert(connection.state === CONNECTION_FREE && connection.requests === 0);
+  connection.state = CONNECTION_OPEN;
+  connection.socket = socket;
+  connection.unit = unit;
+  connection.flags = flags;
+  connection.begin = 0;
+  connection.end = preloaded;
+  connection.payload = changetype<Request>(0);
+  connection.payloadBytes = 0;
+  connection.drainBytes = 0;
+  connection.drainError = 0;
+  connection.error = 0;
+  connection.receiving = RECEIVING_NOTHING;
+  connection.sending = 0;
+  connection.gone = 0;
+  connection.dirty = 0;
+  connection.waiting = 0;
+  connection.bytesHeld = 0;
+  connection.progressNs = now;
+  memory.copy(connection.receiveBuffer, scratchArea, preloaded);
+  unit.connections++;
+  watch(connection);
+  connectionDirty(connection);
+  return <i32>connection.number;
 }
 
 /** Asks to be told when the client disconnects. */
-function watch(n: Connection): void {
-  n.watching = 1;
-  n.generation++;
-  n.watchGeneration = n.generation;
-  submit(false, OP_WATCH, 0, makeTag(TAG_WATCH, n.generation, n.number), n.socket, 0, 0);
+function watch(connection: Connection): void {
+  connection.watching = 1;
+  connection.generation++;
+  connection.watchGeneration = connection.generation;
+  submit(false, OP_WATCH, 0, makeTag(TAG_WATCH, connection.generation, connection.number), connection.socket, 0, 0);
 }
 
 /** A WATCH has completed: its client has closed the connection and reads nothing any more, whatever of its data is unread. */
-export function watchCompleted(n: Connection, generation: u8, result: i32): void {
-  if (n.watching === 0 || n.watchGeneration !== generation) return countStray();
-  n.watching = 0;
+export function watchCompleted(connection: Connection, generation: u8, result: i32): void {
+  if (connection.watching === 0 || connection.watchGeneration !== generation) return countStray();
+  connection.watching = 0;
   // A host that cannot watch says so; then RECV and SEND have to detect it.
-  if (result === 0) connectionShut(n, 0);
+  if (result === 0) connectionShut(connection, 0);
 }
 
 /** End of the turn: parses what has arrived, sends what is ready, receives if there is room. */
 export function connectionsServe(): void {
-  for (let at = listShift(connectionsDirty, DIRTY); at !== 0; at = listShift(connectionsDirty, DIRTY)) {
-    const n = changetype<Connection>(at);
-    n.dirty = 0;
-    if (n.state === CONNECTION_OPEN && n.waiting === 0) parseRequests(n);
-    if (n.state === CONNECTION_OPEN || n.state === CONNECTION_DRAINING) send(n);
-    if (n.state === CONNECTION_OPEN && n.waiting === 0) receive(n);
-    if (n.state === CONNECTION_DRAINING && n.requests === 0 && n.sending === 0) connectionShut(n, 0);
-    if (n.state >= CONNECTION_CLOSING) {
-      dropReplies(n);
-      connectionGone(n);
+  for (
+    let connection = connectionsDirty.shift();
+    changetype<usize>(connection) !== 0;
+    connection = connectionsDirty.shift()
+  ) {
+    connection.dirty = 0;
+    if (connection.state === CONNECTION_OPEN && connection.waiting === 0) parseRequests(connection);
+    if (connection.state === CONNECTION_OPEN || connection.state === CONNECTION_DRAINING) send(connection);
+    if (connection.state === CONNECTION_OPEN && connection.waiting === 0) receive(connection);
+    if (connection.state === CONNECTION_DRAINING && connection.requests === 0 && connection.sending === 0)
+      connectionShut(connection, 0);
+    if (connection.state >= CONNECTION_CLOSING) {
+      dropReplies(connection);
+      connectionGone(connection);
     }
   }
 }
 
-function send(n: Connection): void {
-  if (n.sending !== 0 || n.readyFirst === 0) return;
-  const entries = gatherReplies(n);
-  n.sending = 1;
-  n.progressNs = now;
-  n.generation++;
-  n.sendGeneration = n.generation;
-  const tag = makeTag(TAG_SEND, n.generation, n.number);
+function send(connection: Connection): void {
+  if (connection.sending !== 0 || connection.readyFirst === 0) return;
+  const entries = gatherReplies(connection);
+  connection.sending = 1;
+  connection.progressNs = now;
+  connection.generation++;
+  connection.sendGeneration = connection.generation;
+  const tag = makeTag(TAG_SEND, connection.generation, connection.number);
   // If more is in flight, the turn that reports this SEND also brings what has completed meanwhile, together.
-  const lone = n.requests === 1 && n.state === CONNECTION_OPEN && !anybodyWaits();
-  submit(false, OP_SEND, lone ? SUBMISSION_FLAG_LAZY : 0, tag, n.socket, n.gather, entries);
+  const lone = connection.requests === 1 && connection.state === CONNECTION_OPEN && !anybodyWaits();
+  submit(false, OP_SEND, lone ? SUBMISSION_FLAG_LAZY : 0, tag, connection.socket, connection.gather, entries);
   if (lone) lazySend();
 }
 
-function receive(n: Connection): void {
-  if (n.receiving !== RECEIVING_NOTHING) return;
-  n.generation++;
-  const target = payloadTarget(n);
+function receive(connection: Connection): void {
+  if (connection.receiving !== RECEIVING_NOTHING) return;
+  connection.generation++;
+  const target = payloadTarget(connection);
   if (target !== 0) {
-    n.receiving = RECEIVING_PAYLOAD;
-    const tag = makeTag(TAG_RECV, n.generation, n.number);
-    submit(false, OP_RECV, SUBMISSION_FLAG_WAIT_ALL, tag, n.socket, target, payloadTargetBytes(n));
+    connection.receiving = RECEIVING_PAYLOAD;
+    const tag = makeTag(TAG_RECV, connection.generation, connection.number);
+    submit(false, OP_RECV, SUBMISSION_FLAG_WAIT_ALL, tag, connection.socket, target, payloadTargetBytes(connection));
   } else {
-    n.receiving = RECEIVING_HEADERS;
-    compact(n);
-    const room = CONNECTION_RECEIVE_BYTES - n.end;
+    connection.receiving = RECEIVING_HEADERS;
+    compact(connection);
+    const room = CONNECTION_RECEIVE_BYTES - connection.end;
     assert(room !== 0);
-    submit(false, OP_RECV, 0, makeTag(TAG_RECV, n.generation, n.number), n.socket, n.receiveBuffer + n.end, room);
+    submit(
+      false,
+      OP_RECV,
+      0,
+      makeTag(TAG_RECV, connection.generation, connection.number),
+      connection.socket,
+      connection.receiveBuffer + connection.end,
+      room,
+    );
   }
-  n.receiveGeneration = n.generation;
+  connection.receiveGeneration = connection.generation;
 }
 
 /** Moves unparsed bytes to the front of the receive buffer. */
-function compact(n: Connection): void {
-  const bytes = n.end - n.begin;
-  if (n.begin !== 0 && bytes !== 0) memory.copy(n.receiveBuffer, n.receiveBuffer + n.begin, bytes);
-  n.begin = 0;
-  n.end = bytes;
+function compact(connection: Connection): void {
+  const bytes = connection.end - connection.begin;
+  if (connection.begin !== 0 && bytes !== 0)
+    memory.copy(connection.receiveBuffer, connection.receiveBuffer + connection.begin, bytes);
+  connection.begin = 0;
+  connection.end = bytes;
 }
 
 /** A RECV has completed. */
-export function receiveCompleted(n: Connection, generation: u8, result: i32): void {
-  if (n.receiving === RECEIVING_NOTHING || n.receiveGeneration !== generation) return countStray();
-  const what = n.receiving;
-  n.receiving = RECEIVING_NOTHING;
-  if (n.state !== CONNECTION_OPEN) return connectionGone(n);
-  if (result < 0) return connectionShut(n, result);
-  n.progressNs = now;
-  connectionDirty(n);
+export function receiveCompleted(connection: Connection, generation: u8, result: i32): void {
+  if (connection.receiving === RECEIVING_NOTHING || connection.receiveGeneration !== generation) return countStray();
+  const what = connection.receiving;
+  connection.receiving = RECEIVING_NOTHING;
+  if (connection.state !== CONNECTION_OPEN) return connectionGone(connection);
+  if (result < 0) return connectionShut(connection, result);
+  connection.progressNs = now;
+  connectionDirty(connection);
   if (what === RECEIVING_PAYLOAD) {
-    if (<u32>result === payloadTargetBytes(n)) return payloadArrived(n, <u32>result);
-    return connectionShut(n, 0);
+    if (<u32>result === payloadTargetBytes(connection)) return payloadArrived(connection, <u32>result);
+    return connectionShut(connection, 0);
   }
-  if (result === 0) return connectionShut(n, 0);
-  if (<u32>result > CONNECTION_RECEIVE_BYTES - n.end) return connectionShut(n, -(<i32>ERROR_RANGE));
-  n.end += <u32>result;
+  if (result === 0) return connectionShut(connection, 0);
+  if (<u32>result > CONNECTION_RECEIVE_BYTES - connection.end) return connectionShut(connection, -(<i32>ERROR_RANGE));
+  connection.end += <u32>result;
 }
 
 /** A SEND has completed. */
-export function sendCompleted(n: Connection, generation: u8, result: i32): void {
-  if (n.sending === 0 || n.sendGeneration !== generation) return countStray();
-  n.sending = 0;
-  const sending = changetype<usize>(n) + SENDING;
-  for (let at = listShift(sending, REQUEST_LINK); at !== 0; at = listShift(sending, REQUEST_LINK)) {
-    requestOver(changetype<Request>(at));
+export function sendCompleted(connection: Connection, generation: u8, result: i32): void {
+  if (connection.sending === 0 || connection.sendGeneration !== generation) return countStray();
+  connection.sending = 0;
+  const sending = connection.sendingRequests;
+  for (let request = sending.shift(); changetype<usize>(request) !== 0; request = sending.shift()) {
+    requestOver(request);
   }
-  if (n.state >= CONNECTION_CLOSING) return connectionGone(n);
-  n.progressNs = now;
-  if (result < 0 || <u32>result !== n.sendBytes) return connectionShut(n, result < 0 ? result : negated(EIO));
-  connectionDirty(n);
+  if (connection.state >= CONNECTION_CLOSING) return connectionGone(connection);
+  connection.progressNs = now;
+  if (result < 0 || <u32>result !== connection.sendBytes)
+    return connectionShut(connection, result < 0 ? result : negated(EIO));
+  connectionDirty(connection);
 }
 
 /** A CLOSE has completed; no completion of its socket follows. */
-export function closeCompleted(n: Connection, generation: u8): void {
-  if (n.state !== CONNECTION_CLOSING || n.closeGeneration !== generation) return countStray();
-  n.state = CONNECTION_CLOSED;
+export function closeCompleted(connection: Connection, generation: u8): void {
+  if (connection.state !== CONNECTION_CLOSING || connection.closeGeneration !== generation) return countStray();
+  connection.state = CONNECTION_CLOSED;
   // The host owes nothing any more; whatever it did not complete is over.
-  if (n.sending !== 0) sendCompleted(n, n.sendGeneration, negated(EIO));
-  n.receiving = RECEIVING_NOTHING;
-  n.watching = 0;
-  connectionGone(n);
+  if (connection.sending !== 0) sendCompleted(connection, connection.sendGeneration, negated(EIO));
+  connection.receiving = RECEIVING_NOTHING;
+  connection.watching = 0;
+  connectionGone(connection);
 }

@@ -20,11 +20,11 @@ const IDLE_SEND_NS: u64 = 60 * SECOND;
 export function coreWoken(): void {
   if (waitingCount === 0) return;
   for (let i: u32 = 0; i < connectionCount; i++) {
-    const n = connectionAt(i);
-    if (n.state !== CONNECTION_OPEN && n.state !== CONNECTION_DRAINING) continue;
-    const idleNs = now - n.progressNs;
-    const payload = changetype<usize>(n.payload) !== 0 && idleNs > IDLE_PAYLOAD_NS;
-    if (payload || (n.sending !== 0 && idleNs > IDLE_SEND_NS)) connectionShut(n, negated(ETIMEDOUT));
+    const connection = connectionAt(i);
+    if (connection.state !== CONNECTION_OPEN && connection.state !== CONNECTION_DRAINING) continue;
+    const idleNs = now - connection.progressNs;
+    const payload = changetype<usize>(connection.payload) !== 0 && idleNs > IDLE_PAYLOAD_NS;
+    if (payload || (connection.sending !== 0 && idleNs > IDLE_SEND_NS)) connectionShut(connection, negated(ETIMEDOUT));
   }
   watch();
 }

@@ -11,7 +11,6 @@ import {
   OPERATION_READ,
   PIECE_BYTES_MAX,
 } from "../../abi";
-import { listPush, listRemove } from "../../memory/lists";
 import { OPERATION_STATUS } from "../../memory/operations";
 import { Connection, REQUEST_HEADER, REQUEST_SENDING, Request } from "../../memory/records";
 import { CONTEXT_ALLOCATION, extentBytes, extentsAt } from "../../request/allocation";
@@ -31,34 +30,30 @@ const EXTENDED_MAGIC: u32 = 0x6e8a278c;
 /** Smallest read that is scanned for zeroes; below it the scan costs more than it saves. */
 const HOLE_BYTES_MIN: u32 = 32768;
 
-const LINK: usize = offsetof<Request>("next");
-const READY: usize = offsetof<Connection>("readyFirst");
-const SENDING: usize = offsetof<Connection>("sendingFirst");
-
 let entry: usize = 0;
 let entryEnd: usize = 0;
 let sendBytes: u32 = 0;
 
 /** Fills the connection's gather table with as many ready replies as fit; returns the number of entries. */
-export function gatherReplies(n: Connection): u32 {
-  const ready = changetype<usize>(n) + READY;
-  entry = n.gather;
-  entryEnd = n.gather + <usize>GATHER_ENTRIES_MAX * GATHER_BYTES;
+export function gatherReplies(connection: Connection): u32 {
+  const ready = connection.readyRequests;
+  entry = connection.gather;
+  entryEnd = connection.gather + <usize>GATHER_ENTRIES_MAX * GATHER_BYTES;
   sendBytes = 0;
-  while (n.readyFirst !== 0) {
-    const r = changetype<Request>(n.readyFirst);
+  while (connection.readyFirst !== 0) {
+    const request = connection.readyRequests.first;
     const before = entry;
-    if (!gatherReply(n, r)) {
+    if (!gatherReply(connection, request)) {
       entry = before;
-      assert(before !== n.gather);
+      assert(before !== connection.gather);
       break;
     }
-    listRemove(ready, changetype<usize>(r), LINK);
-    r.state = REQUEST_SENDING;
-    listPush(changetype<usize>(n) + SENDING, changetype<usize>(r), LINK);
+    ready.remove(request);
+    request.state = REQUEST_SENDING;
+    connection.sendingRequests.push(request);
   }
-  n.sendBytes = sendBytes;
-  return <u32>((entry - n.gather) / GATHER_BYTES);
+  connection.sendBytes = sendBytes;
+  return <u32>((entry - connection.gather) / GATHER_BYTES);
 }
 
 function gather(address: usize, bytes: u32): bool {
@@ -71,84 +66,84 @@ function gather(address: usize, bytes: u32): bool {
 }
 
 /** Adds one reply; false when it does not fit into the table (then none of it counts). */
-function gatherReply(n: Connection, r: Request): bool {
-  const header = changetype<usize>(r) + REQUEST_HEADER;
+function gatherReply(connection: Connection, request: Request): bool {
+  const header = changetype<usize>(request) + REQUEST_HEADER;
   const bytesBefore = sendBytes;
-  const kind = <u32>r.kind;
+  const kind = <u32>request.kind;
   const read = kind === OPERATION_READ;
   let fits: bool;
-  const structured = (read || kind === OPERATION_STATUS) && (n.flags & CONNECTION_STRUCTURED) !== 0;
-  if (!structured && (n.flags & CONNECTION_EXTENDED) === 0) {
+  const structured = (read || kind === OPERATION_STATUS) && (connection.flags & CONNECTION_STRUCTURED) !== 0;
+  if (!structured && (connection.flags & CONNECTION_EXTENDED) === 0) {
     store<u32>(header, bswap<u32>(SIMPLE_MAGIC));
-    store<u32>(header, bswap<u32>(r.error), 4);
-    store<u64>(header, r.cookie, 8);
-    fits = gather(header, 16) && (!read || r.error !== 0 || gatherData(r));
-  } else fits = gatherChunk(n, r, header);
+    store<u32>(header, bswap<u32>(request.error), 4);
+    store<u64>(header, request.cookie, 8);
+    fits = gather(header, 16) && (!read || request.error !== 0 || gatherData(request));
+  } else fits = gatherChunk(connection, request, header);
   if (!fits) sendBytes = bytesBefore;
   return fits;
 }
 
 /** Writes the header of a chunk; returns its length. */
-function chunkHeader(n: Connection, r: Request, header: usize, type: u16, bytes: u32): u32 {
+function chunkHeader(connection: Connection, request: Request, header: usize, type: u16, bytes: u32): u32 {
   store<u16>(header, bswap<u16>(CHUNK_DONE), 4);
   store<u16>(header, bswap<u16>(type), 6);
-  store<u64>(header, r.cookie, 8);
-  if ((n.flags & CONNECTION_EXTENDED) === 0) {
+  store<u64>(header, request.cookie, 8);
+  if ((connection.flags & CONNECTION_EXTENDED) === 0) {
     store<u32>(header, bswap<u32>(STRUCTURED_MAGIC));
     store<u32>(header, bswap<u32>(bytes), 16);
     return 20;
   }
   store<u32>(header, bswap<u32>(EXTENDED_MAGIC));
-  store<u64>(header, bswap<u64>(r.askedOffset), 16);
+  store<u64>(header, bswap<u64>(request.askedOffset), 16);
   store<u64>(header, bswap<u64>(<u64>bytes), 24);
   return 32;
 }
 
 /** A reply is one chunk, the last of its kind: data, a hole, extents, nothing, or an error. So DF costs nothing. */
-function gatherChunk(n: Connection, r: Request, header: usize): bool {
-  if (r.error !== 0) {
-    const at = chunkHeader(n, r, header, CHUNK_ERROR, 6);
-    store<u32>(header + at, bswap<u32>(r.error));
+function gatherChunk(connection: Connection, request: Request, header: usize): bool {
+  if (request.error !== 0) {
+    const at = chunkHeader(connection, request, header, CHUNK_ERROR, 6);
+    store<u32>(header + at, bswap<u32>(request.error));
     store<u16>(header + at, 0, 4);
     return gather(header, at + 6);
   }
-  if (<u32>r.kind === OPERATION_STATUS) return gatherExtents(n, r, header);
-  if (<u32>r.kind !== OPERATION_READ || r.askedBytes === 0)
-    return gather(header, chunkHeader(n, r, header, CHUNK_NONE, 0));
-  const bytes = <u32>r.askedBytes;
-  if (isHole(r)) {
-    const at = chunkHeader(n, r, header, CHUNK_OFFSET_HOLE, 12);
-    store<u64>(header + at, bswap<u64>(r.askedOffset));
+  if (<u32>request.kind === OPERATION_STATUS) return gatherExtents(connection, request, header);
+  if (<u32>request.kind !== OPERATION_READ || request.askedBytes === 0)
+    return gather(header, chunkHeader(connection, request, header, CHUNK_NONE, 0));
+  const bytes = <u32>request.askedBytes;
+  if (isHole(request)) {
+    const at = chunkHeader(connection, request, header, CHUNK_OFFSET_HOLE, 12);
+    store<u64>(header + at, bswap<u64>(request.askedOffset));
     store<u32>(header + at, bswap<u32>(bytes), 8);
     return gather(header, at + 12);
   }
-  const at = chunkHeader(n, r, header, CHUNK_OFFSET_DATA, 8 + bytes);
-  store<u64>(header + at, bswap<u64>(r.askedOffset));
-  return gather(header, at + 8) && gatherData(r);
+  const at = chunkHeader(connection, request, header, CHUNK_OFFSET_DATA, 8 + bytes);
+  store<u64>(header + at, bswap<u64>(request.askedOffset));
+  return gather(header, at + 8) && gatherData(request);
 }
 
 /** What is data and what is not: the number of the context, and its extents. */
-function gatherExtents(n: Connection, r: Request, header: usize): bool {
-  const bytes = r.extents * extentBytes(r);
-  const wide = (n.flags & CONNECTION_EXTENDED) !== 0;
-  assert(r.extents !== 0);
+function gatherExtents(connection: Connection, request: Request, header: usize): bool {
+  const bytes = request.extents * extentBytes(request);
+  const wide = (connection.flags & CONNECTION_EXTENDED) !== 0;
+  assert(request.extents !== 0);
   const type = wide ? CHUNK_STATUS_EXTENDED : CHUNK_STATUS;
-  let at = chunkHeader(n, r, header, type, bytes + (wide ? 8 : 4));
+  let at = chunkHeader(connection, request, header, type, bytes + (wide ? 8 : 4));
   store<u32>(header + at, bswap<u32>(CONTEXT_ALLOCATION));
   at += 4;
   if (wide) {
-    store<u32>(header + at, bswap<u32>(r.extents));
+    store<u32>(header + at, bswap<u32>(request.extents));
     at += 4;
   }
-  return gather(header, at) && gather(extentsAt(r), bytes);
+  return gather(header, at) && gather(extentsAt(request), bytes);
 }
 
 /** The data of a READ, in as many pieces as it lies in. */
-function gatherData(r: Request): bool {
-  let at = <u32>r.lead;
-  const end = at + <u32>r.askedBytes;
+function gatherData(request: Request): bool {
+  let at = <u32>request.lead;
+  const end = at + <u32>request.askedBytes;
   while (at < end) {
-    const bytes = dataRun(r, at, end);
+    const bytes = dataRun(request, at, end);
     if (!gather(dataAt, bytes)) return false;
     at += bytes;
   }
@@ -156,11 +151,11 @@ function gatherData(r: Request): bool {
 }
 
 /** Whether all data of a large READ is zero. Other data nearly always shows in the first bytes. */
-function isHole(r: Request): bool {
-  if (r.bytes < HOLE_BYTES_MIN || r.kept !== 0 || <u64>r.bytes !== r.askedBytes) return false;
-  for (let at: u32 = 0; at < r.bytes; at += PIECE_BYTES_MAX) {
-    const block = requestBlock(r, at / PIECE_BYTES_MAX);
-    const bytes = min(r.bytes - at, PIECE_BYTES_MAX);
+function isHole(request: Request): bool {
+  if (request.bytes < HOLE_BYTES_MIN || request.kept !== 0 || <u64>request.bytes !== request.askedBytes) return false;
+  for (let at: u32 = 0; at < request.bytes; at += PIECE_BYTES_MAX) {
+    const block = requestBlock(request, at / PIECE_BYTES_MAX);
+    const bytes = min(request.bytes - at, PIECE_BYTES_MAX);
     for (let i: u32 = 0; i < bytes; i += 64) {
       const low = v128.or(v128.load(block + i), v128.load(block + i, 16));
       const high = v128.or(v128.load(block + i, 32), v128.load(block + i, 48));
