@@ -78,7 +78,6 @@ export function initCore(
   checkStates();
   const answer = layOut(connections, requests, commands, poolBytes, units, paths, events, payloadBytes);
   if (answer < 0) return answer;
-  readClock();
   connectionsInit();
   requestsInit();
   commandsInit();

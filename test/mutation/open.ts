@@ -36,4 +36,12 @@ export const open: readonly Known[] = [
     text: "if (nowNs >= selection.retryAtNs) return LONG_WAY;",
     why: "An idle path is looked for a nanosecond later.",
   },
+  {
+    file: "overdue/speculative-retry.ts",
+    where: "issueDuplicate",
+    operator: "skip assignment",
+    from: "duplicate.firstNs = command.firstNs",
+    text: "duplicate.firstNs = command.firstNs;",
+    why: "When a trim whose piece is sent twice is renewed by others that were done.",
+  },
 ];
