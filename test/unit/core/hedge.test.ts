@@ -89,6 +89,6 @@ test("of a size that nobody has read yet, no read is hedged, though the hedge of
   t.is(held.length, 2);
   // Less than the stall threshold, so what is sent now is a hedge.
   host.advance(5);
-  const bytes = held.map(({ bytes }) => bytes).toSorted((a, b) => a - b);
-  t.deepEqual(bytes, [512, 512, 262_144]);
+  const sizes = held.map(({ bytes }) => bytes).toSorted((a, b) => a - b);
+  t.deepEqual(sizes, [512, 512, 262_144]);
 });
