@@ -37,15 +37,28 @@ interface Wrong {
 
 const isTextOrNull = (value: unknown): boolean => value === null || (typeof value === "string" && value.length > 0);
 
-function checkRefusal(status: number, text: string): void {
+/** What a value of JavaScript looks like that somebody forgot to put into words. */
+const UNSPOKEN = /undefined|\[object|NaN/;
+
+/** @param isQuoted whether the request has such a text itself, which the message may name */
+function checkRefusal(status: number, text: string, isQuoted: boolean): void {
   check(status < 500, () => `status ${status}: ${text}`);
   const { error } = JSON.parse(text) as Wrong;
   const { code, message, parameter, remedy } = error ?? {};
   check(typeof code === "string" && /^[A-Z_]+$/.test(code), () => `an error without a code: ${text}`);
   check(typeof message === "string" && message.length > 4 && !message.includes("\n"), () => `the message of ${text}`);
-  check(!/undefined|\[object|NaN/.test(message), () => `the message of ${text}`);
+  check(isQuoted || !UNSPOKEN.test(message), () => `the message of ${text}`);
   check(isTextOrNull(parameter) && isTextOrNull(remedy), () => `parameter and remedy of ${text}`);
   check(parameter !== null || code !== "INVALID_REQUEST", () => `no parameter is named: ${text}`);
+}
+
+/** The text with what a URL escapes. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 /** What a schema has made of a request it makes again of what it has made. */
@@ -126,7 +139,7 @@ export async function makeTarget(): Promise<Target> {
     const { status, text: answer } = await asks(agent, socket, method, url, body);
     check(defects.length === 0, () => defects.join("; "));
     if (status >= 400) {
-      if (method !== "HEAD") checkRefusal(status, answer);
+      if (method !== "HEAD") checkRefusal(status, answer, UNSPOKEN.test(decoded(text)));
       check(taken === undefined, () => "refused, and taken");
     } else if (taken !== undefined) checkTaken(taken);
   };
