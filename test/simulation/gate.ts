@@ -261,8 +261,8 @@ export class Gate {
     if (kind === abi.BLOCK_REFUSED && this.#refusals > 0 && this.#isMistake(asked, error, client)) {
       this.#refusals--;
       if ((client & NEVER_A_HANDLE) !== 0 && error !== ENODEV) this.#violation("an entry of nobody's was taken");
-      // The core counts them like any other client's.
-      if (error === NBD.einval && tag < BLOCK_LIMITS.tags) this.counted++;
+      // What is wrong with a client's request is counted like any other error: its length, or that the client may not write.
+      if ((error === NBD.einval || error === NBD.eperm) && tag < BLOCK_LIMITS.tags) this.counted++;
       return;
     }
     if (asked === undefined) return this.#violation(`completion ${kind} of tag ${tag}, which is not in use`);
