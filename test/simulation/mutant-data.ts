@@ -27,13 +27,6 @@ export const dataMutants: readonly Mutant[] = [
     replace: "    PIECE_BYTES_MAX + 64 - (at & (PIECE_BYTES_MAX - 1)),",
   },
   {
-    name: "half-a-look-for-zeroes",
-    why: "whether a read brought only zeroes is seen from half of its bytes",
-    file: "frontend/nbd/reply.ts",
-    find: "if (v128.any_true(v128.or(low, high))) return false;",
-    replace: "if (v128.any_true(low)) return false;",
-  },
-  {
     name: "addresses-of-32-bits",
     why: "commands of 16 bytes carry 32 bits of an address",
     file: "scsi/cdb.ts",

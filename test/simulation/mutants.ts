@@ -47,7 +47,7 @@ function compiled(mutant: Mutant): Promise<string> {
 /** Whether the simulation notices the mutant within this many seeds; prints a line. */
 async function caught(mutant: Mutant, seeds: number): Promise<boolean> {
   const wasm = await compiled(mutant);
-  const summary = await runSeeds({ wasm, first: 1, seeds, workers: 1, stopAtFailure: true });
+  const summary = await runSeeds({ wasm, first: mutant.first ?? 1, seeds, workers: 1, stopAtFailure: true });
   const failed = summary.failed[0];
   if (failed === undefined) console.log(`SURVIVED ${mutant.name}: ${mutant.why} (${summary.seeds} seeds)`);
   else console.log(`caught   ${mutant.name}: seed ${failed.seed}: ${failed.violations[0]}`);
