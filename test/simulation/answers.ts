@@ -69,7 +69,7 @@ export class AnswerRules {
     const { error, accounted, heldNs, latencyNs, command } = answer;
     const flush = command === NBD.flush;
     const explained = error === 0 || accounted || this.#mayFail(answer, unit, nowNs) || this.#isBelievedEnd(answer);
-    const lost = flush ? this.losses.flushed(unit, error !== 0, nowNs - latencyNs, nowNs) : undefined;
+    const lost = flush ? this.losses.flushed(unit, error, nowNs - latencyNs, nowNs) : undefined;
     if (lost !== undefined) return lost;
     const deadlineNs = ioTimeoutMs * NS_PER_MS;
     if (!explained) return `command ${command}: error ${error} although a path was there`;

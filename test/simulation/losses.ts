@@ -2,6 +2,7 @@
 // that has to fail, or no client ever learns of the loss.
 
 import type { LogicalUnit } from "../../host/array/unit.ts";
+import { NBD } from "./wire.ts";
 
 interface UnitLosses {
   /** When the last loss was reported for which no flush has failed yet; Infinity: none. */
@@ -73,10 +74,12 @@ export class Losses {
   }
 
   /** A flush was answered. Returns what is wrong with that, or undefined. */
-  flushed(unit: number, failed: boolean, sentNs: number, nowNs: number): string | undefined {
+  flushed(unit: number, error: number, sentNs: number, nowNs: number): string | undefined {
     const losses = this.#of(unit);
     losses.open = Math.max(0, losses.open - 1);
-    if (failed) {
+    // A refusal, for instance for a reservation, is not about data: the loss is still to be reported.
+    if (error !== 0 && error !== NBD.eio) return undefined;
+    if (error !== 0) {
       losses.failedNs = sentNs;
       if (losses.toldNs <= nowNs) losses.toldNs = Infinity;
       return undefined;

@@ -246,16 +246,29 @@ test("the model of errors: what is the matter with the device", (t) => {
 
 test("a flush that is sent after a deferred error has to fail, once", (t) => {
   const losses = new Losses(1);
-  t.is(losses.flushed(0, false, 10, 20), undefined);
+  t.is(losses.flushed(0, 0, 10, 20), undefined);
   losses.told(0, 30);
-  t.is(losses.flushed(0, false, 25, 40), undefined);
+  t.is(losses.flushed(0, 0, 25, 40), undefined);
   t.true(losses.toldSince(0, 100));
-  t.regex(String(losses.flushed(0, false, 40, 50)), /answered without an error/);
+  t.regex(String(losses.flushed(0, 0, 40, 50)), /answered without an error/);
   losses.told(0, 60);
   losses.flushSent(0);
   losses.flushSent(0);
-  t.is(losses.flushed(0, false, 70, 80), undefined);
-  t.is(losses.flushed(0, true, 71, 81), undefined);
-  t.is(losses.flushed(0, false, 90, 99), undefined);
+  t.is(losses.flushed(0, 0, 70, 80), undefined);
+  t.is(losses.flushed(0, NBD.eio, 71, 81), undefined);
+  t.is(losses.flushed(0, 0, 90, 99), undefined);
   t.false(losses.toldSince(0, 200));
+});
+
+test("a refused flush reports no loss: the next one still has to fail", (t) => {
+  const losses = new Losses(1);
+  losses.told(0, 30);
+  t.is(losses.flushed(0, NBD.eperm, 35, 40), undefined);
+  t.is(losses.flushed(0, NBD.eperm, 45, 50), undefined);
+  t.true(losses.toldSince(0, 60));
+  t.is(losses.flushed(0, NBD.eio, 60, 70), undefined);
+  t.false(losses.toldSince(0, 80));
+  losses.told(0, 90);
+  t.is(losses.flushed(0, NBD.eperm, 95, 100), undefined);
+  t.regex(String(losses.flushed(0, 0, 105, 110)), /answered without an error/);
 });
