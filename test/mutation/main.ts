@@ -83,10 +83,11 @@ function reported(): Map<string, Result> {
   return new Map(results.map((result) => [result.mutant.identity, result]));
 }
 
-/** A verdict that stays: somebody noticed, or there was nothing to notice. */
-function lasting(result: Result | undefined): Verdict | null {
-  const verdict = result?.verdict;
-  return verdict === undefined || "why" in verdict || !STAYS.has(verdict.kind) ? null : verdict;
+/** A verdict that stays while the function is the same: somebody noticed, or there was nothing to notice. */
+function lasting(result: Result | undefined, { shape }: Mutant): Verdict | null {
+  if (result === undefined || result.mutant.shape !== shape) return null;
+  const { verdict } = result;
+  return "why" in verdict || !STAYS.has(verdict.kind) ? null : verdict;
 }
 
 function report(results: Iterable<Result>): void {
@@ -151,7 +152,7 @@ async function run(mutants: readonly Mutant[]): Promise<Result[]> {
       const known = equivalentOf(mutant);
       const verdict: Result["verdict"] =
         known === undefined
-          ? (lasting(all.get(mutant.identity)) ?? (await judgeOne(judge, runner, mutant, index + 1)))
+          ? (lasting(all.get(mutant.identity), mutant) ?? (await judgeOne(judge, runner, mutant, index + 1)))
           : { kind: "equivalent", why: known.why };
       const result = { mutant, text: lineOf(mutant), verdict };
       results.push(result);

@@ -28,8 +28,10 @@ export interface Mutant {
   readonly to: string;
   readonly start: number;
   readonly end: number;
-  /** What it is called, however files, functions and words are renamed: the function's shape, and which of its mutants it is. */
+  /** What it is called, whatever changes elsewhere: function, operator and text, and which of those alike in the file. */
   readonly identity: string;
+  /** What its function looks like: a verdict holds for this one only. */
+  readonly shape: string;
 }
 
 type Edit = Pick<Mutant, "operator" | "to" | "start" | "end">;
@@ -149,16 +151,13 @@ function editsOf(node: SyntaxNode, text: string): Edit[] {
   return isA(node, "Break", "Continue") ? [{ operator: "drop statement", start, end, to: "" }] : [];
 }
 
-/** The function that is being looked at, and how many mutants it has so far. */
-interface Within {
-  readonly where: string;
-  readonly shape: string;
-  count: number;
-}
+/** The function that is being looked at. */
+type Within = Pick<Mutant, "where" | "shape">;
 
 /** Every mutant of one source. */
 export function mutantsOf(file: string, text: string): Mutant[] {
   const mutants: Mutant[] = [];
+  const counts = new Map<string, number>();
   const walk = (node: SyntaxNode, within: Within | null): void => {
     if (isAssertion(node, text)) return;
     const name = functionName(node, text);
@@ -167,12 +166,15 @@ export function mutantsOf(file: string, text: string): Mutant[] {
       for (const edit of editsOf(node, text)) {
         const from = text.slice(edit.start, edit.end);
         if (from === edit.to) continue;
-        const identity = `${shape} ${++within.count} ${edit.operator}`;
-        mutants.push({ file, where, line: lineAt(text, edit.start), from, identity, ...edit });
+        const said = `${where} ${edit.operator}: ${shapeOf(from)}`;
+        const count = (counts.get(said) ?? 0) + 1;
+        counts.set(said, count);
+        const line = lineAt(text, edit.start);
+        mutants.push({ file, where, line, from, identity: `${said} ${count}`, shape, ...edit });
       }
     }
     const { start, end } = node.range;
-    const inside = name === null ? within : { where: name, shape: shapeOf(text.slice(start, end)), count: 0 };
+    const inside = name === null ? within : { where: name, shape: shapeOf(text.slice(start, end)) };
     for (const one of children(node)) walk(one, inside);
   };
   walk(parse(file, text), null);

@@ -27,18 +27,18 @@ export function sourceDigest(): string {
 /** The line a mutant begins in. */
 export const lineOf = ({ file, line }: Mutant): string => (sources.get(file) ?? "").split("\n")[line - 1]?.trim() ?? "";
 
-/** All of them. Functions that look alike are told apart by their order. */
+/** All of them. Those of functions that have the same name in several files, and say the same, are told apart by their order. */
 export function everyMutant(): Mutant[] {
   const counts = new Map<string, number>();
-  return [...sources].flatMap(([file, text]) => {
-    const mutants: Mutant[] = [];
+  const all: Mutant[] = [];
+  for (const [file, text] of sources) {
     for (const mutant of mutantsOf(file, text)) {
       const count = (counts.get(mutant.identity) ?? 0) + 1;
       counts.set(mutant.identity, count);
-      mutants.push(count === 1 ? mutant : { ...mutant, identity: `${mutant.identity} ${count}` });
+      all.push(count === 1 ? mutant : { ...mutant, identity: `${mutant.identity} (${count})` });
     }
-    return mutants;
-  });
+  }
+  return all;
 }
 
 const isNamedBy = (mutant: Mutant, { file, where, operator, from, text }: Known): boolean =>
@@ -72,7 +72,7 @@ export function wrongEntries(all: readonly Mutant[]): string[] {
 
 /**
  * Takes `count` of them, as the seed says: those whose identities come first when they are stirred. So a change of the core
- * changes what is taken of the functions it changes, and nothing else; new names change nothing.
+ * changes what is taken of the expressions and statements it changes, and nothing else.
  */
 export function sampleOf(all: readonly Mutant[], count: number, seed: number): Mutant[] {
   const stirred = all.map((mutant) => {

@@ -25,6 +25,7 @@ export function step(a: u32, b: u32): bool {
 
 const mutants = mutantsOf("assembly/sample.ts", SOURCE);
 const identityOf = ({ identity }: Mutant): string => identity;
+const shapeIn = ({ shape }: Mutant): string => shape;
 
 test("each kind of mistake is found where it can be made", (t) => {
   const found = new Set(mutants.map(({ line, operator, from, to }) => `${line} ${operator}: ${from} -> ${to}`));
@@ -62,19 +63,34 @@ test("a mutant changes the place it names and nothing else", (t) => {
   }
 });
 
-test("a mutant is the same one under other names, in another file and laid out otherwise", (t) => {
-  const renamed = SOURCE.replaceAll("step", "advanceByOne")
-    .replaceAll("LIMIT", "STEPS_MAX")
-    .replaceAll(/\bc\b/g, "count")
-    .replace("max(count, b)", "max(\n  count, // a word about it\n  b,\n)");
-  t.deepEqual(mutantsOf("assembly/elsewhere.ts", `\n\n${renamed}`).map(identityOf), mutants.map(identityOf));
-  const changed = mutantsOf("assembly/sample.ts", SOURCE.replace("c = 5", "c = a")).map(identityOf);
-  t.true(changed.every((identity) => !mutants.map(identityOf).includes(identity)));
+test("a mutant is the same one when its function is laid out otherwise, moves or changes elsewhere", (t) => {
+  const moved = SOURCE.replace("max(c, b)", "max(\n  c, // a word about it\n  b,\n)");
+  const before = mutantsOf("assembly/elsewhere.ts", `\n\n${moved}`);
+  t.deepEqual(before.map(identityOf), mutants.map(identityOf));
+  t.deepEqual(before.map(shapeIn), mutants.map(shapeIn));
+  const changed = mutantsOf("assembly/sample.ts", SOURCE.replace("c = 5", "c = 6"));
+  const other = new Set(changed.map(identityOf));
+  t.deepEqual(
+    mutants.filter(({ identity }) => !other.has(identity)).map(({ from }) => from),
+    ["c = 5", "5"],
+  );
+  t.true(changed.every(({ where, shape }) => where !== "step" || !mutants.map(shapeIn).includes(shape)));
 });
 
-test("a shape keeps which names are the same one, and all numbers", (t) => {
-  t.is(shapeOf("f(a, b + 1)"), shapeOf("g(x, y + 1)"));
-  t.not(shapeOf("f(a, b + 1)"), shapeOf("f(a, a + 1)"));
+test("mutants that say the same in one function are told apart by their order, and no other function counts", (t) => {
+  const twice = SOURCE.replace("c = 5;", "c = 5;\n  c = 5;");
+  const found = mutantsOf(
+    "assembly/sample.ts",
+    `${twice}\nexport function first(): void {\n  let c = 1;\n  c = 5;\n}\n`,
+  );
+  const alike = found.filter(({ operator }) => operator === "skip assignment").map(identityOf);
+  t.is(new Set(alike).size, 3);
+  t.true(mutants.map(identityOf).every((identity) => found.map(identityOf).includes(identity)));
+});
+
+test("a shape keeps names and numbers, and neither comments nor lines", (t) => {
+  t.is(shapeOf("f(a, // why\n  b + 1,\n)"), shapeOf("f(a,b+1)"));
+  t.not(shapeOf("f(a, b + 1)"), shapeOf("g(a, b + 1)"));
   t.not(shapeOf("f(a, b + 1)"), shapeOf("f(a, b + 2)"));
 });
 
