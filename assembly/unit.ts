@@ -46,7 +46,7 @@ import { checkIdentity } from "./path/ask";
 import { unitPath, unitUnverified } from "./path/facts";
 import { groupsTimer } from "./path/groups";
 import { clusterMode } from "./path/mode";
-import { pathFailed } from "./path/state";
+import { pathFailed } from "./path/io-effects";
 import { BY_CONTROL } from "./path/states";
 import { unitRefresh } from "./path/tiers";
 import { longPutOff } from "./request/long";
@@ -55,7 +55,7 @@ import { delaysOver, noPathFail, noPathWaitNs, transitionPutOff } from "./reques
 import { unitDispatch } from "./request/serve";
 import { notStarved, slotsOffer } from "./request/slots";
 import { stallThreshold } from "./request/threshold";
-import { hedgeSetBudget } from "./selection/hedge";
+import { hedgeSetBudget } from "./selection/hedge-budget";
 import { selectionInit, selectionSetPolicy } from "./selection/selection";
 
 /** Dispatches what is due. */

@@ -51,7 +51,7 @@ import { unitRefresh } from "./path/tiers";
 import { leftoversSet } from "./request/orphan";
 import { requestAbandon } from "./request/request";
 import { stallThreshold } from "./request/threshold";
-import { hedgeSetBudget } from "./selection/hedge";
+import { hedgeSetBudget } from "./selection/hedge-budget";
 import { selectionSetParameter, selectionSetPolicy } from "./selection/selection";
 import { unitPresent } from "./unit";
 

@@ -1,7 +1,7 @@
 // The host's side of the core's rings for the block door: an embedder that makes a new request as soon as it has an answer.
 
 import * as abi from "../host/abi.ts";
-import type { Core } from "../host/reactor/core.ts";
+import type { Core } from "../host/reactor/core-loader.ts";
 import { type BenchHost, DeviceRings, type Load, place } from "./device-rings.ts";
 
 const ENTRY_WORDS = abi.BLOCK_ENTRY_BYTES / 4;

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Client } from "../host/cli/client.ts";
+import { Client } from "../host/cli/api-client.ts";
 
 const PROGRAM = new URL("../host/cli/bin/pathmanagerd.js", import.meta.url).pathname;
 const POLL_MS = 5;

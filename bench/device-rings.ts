@@ -2,7 +2,7 @@
 // no copies of data: what remains is the core's own work.
 
 import * as abi from "../host/abi.ts";
-import type { Core } from "../host/reactor/core.ts";
+import type { Core } from "../host/reactor/core-loader.ts";
 
 /** A load of requests of one size, at random places. */
 export interface Load {

@@ -8,7 +8,7 @@
 import { readFileSync } from "node:fs";
 import { EmulatedArray } from "../host/array/array.ts";
 import * as abi from "../host/abi.ts";
-import { Core } from "../host/reactor/core.ts";
+import { Core } from "../host/reactor/core-loader.ts";
 import { NativeMedium } from "../host/reactor/native-medium.ts";
 import { BlockHost } from "./block-host.ts";
 import type { BenchHost, Load } from "./device-rings.ts";

@@ -18,7 +18,7 @@ import {
   UNIT_SET_CAPABILITIES,
   UNIT_SET_POLICY,
 } from "../host/abi.ts";
-import { ReactorClient } from "../host/reactor/client.ts";
+import { ReactorClient } from "../host/reactor/reactor-client.ts";
 
 export interface NbdPeer {
   readonly name: string;

@@ -1,7 +1,7 @@
 // The host's side of the core's rings for NBD: its sockets are a generator of requests.
 
 import * as abi from "../host/abi.ts";
-import type { Core } from "../host/reactor/core.ts";
+import type { Core } from "../host/reactor/core-loader.ts";
 import { type BenchHost, DeviceRings, type Load, place } from "./device-rings.ts";
 
 const HEADER_BYTES = 28;

@@ -40,7 +40,7 @@ import { groupsRead, groupsSetDone } from "../path/groups";
 import { failbackMode, patrolRecovers, patrolTimeoutNs } from "../path/mode";
 import { pathIdle } from "../path/path";
 import { marginalCountOne } from "../path/marginal";
-import { pathAluaState } from "../path/state";
+import { pathAluaState } from "../path/io-effects";
 import { BY_CHECK, BY_SILENCE, pathEnters, pathLeaves } from "../path/states";
 import { unitRefresh } from "../path/tiers";
 import { identitySoon } from "../path/timer";

@@ -46,7 +46,7 @@ import { aluaOfSense, unitUnverified } from "../path/facts";
 import { groupsWanted } from "../path/groups";
 import { pathIdle } from "../path/path";
 import { marginalCountOne } from "../path/marginal";
-import { pathAluaState, pathBack, pathDepthGood, pathDepthLower, pathFailed } from "../path/state";
+import { pathAluaState, pathBack, pathDepthGood, pathDepthLower, pathFailed } from "../path/io-effects";
 import { BY_IO } from "../path/states";
 import { unitRefresh } from "../path/tiers";
 import { writeOff } from "../request/account";

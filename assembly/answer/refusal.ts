@@ -8,7 +8,7 @@ import { statisticsError } from "../memory/statistics";
 import { Path, Unit } from "../memory/topology";
 import { unitPath } from "../path/facts";
 import { marginalCountOne } from "../path/marginal";
-import { pathFailed } from "../path/state";
+import { pathFailed } from "../path/io-effects";
 
 const REFUSALS_MAX: u32 = 3;
 

@@ -4,7 +4,7 @@
 // percentile is exact to an eighth of its value everywhere. Recording touches one bucket and five counters. Counters are 64 bits
 // wide: they never wrap.
 //
-// The record is written by the core and read by the host (`host/reactor/statistics.ts`).
+// The record is written by the core and read by the host (`host/reactor/decode-statistics.ts`).
 
 import {
   STATISTICS_BUCKETS,

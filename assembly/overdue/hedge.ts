@@ -10,7 +10,7 @@ import { NEVER } from "../memory/time";
 import { Unit } from "../memory/topology";
 import { chooseOther } from "../request/dispatch";
 import { commandsFree } from "../request/slots";
-import { hedgeLearn, hedgeTake, hedgeThresholdNs } from "../selection/hedge";
+import { hedgeLearn, hedgeTake, hedgeThresholdNs } from "../selection/hedge-budget";
 import { OWN_BUFFERS_MAX, attempted, issueDuplicate, ownBuffers } from "./speculative-retry";
 
 /** A read has completed, possibly after losing to its hedge. */

@@ -29,7 +29,7 @@ import { unitRefresh } from "../path/tiers";
 import { longAsk, longLostNs, longOwnNs, longSilentNs } from "../request/long";
 import { commandDuplicate, isLong } from "../request/pieces";
 import { soonest, thresholdOf } from "../request/threshold";
-import { hedgeSoonestNs } from "../selection/hedge";
+import { hedgeSoonestNs } from "../selection/hedge-budget";
 import { hedgeDue } from "./hedge";
 import { retrySpeculatively } from "./speculative-retry";
 import { orphanDue } from "./reset";

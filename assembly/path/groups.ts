@@ -24,7 +24,7 @@ import { wakeUnit } from "../memory/wake";
 import { groupsConsiderSet } from "./alua";
 import { checkWant } from "./ask";
 import { WANT_GROUPS, WANT_SET, groupOf, pathEligible, unitPath } from "./facts";
-import { pathAluaState } from "./state";
+import { pathAluaState } from "./io-effects";
 import { groupsSoon } from "./timer";
 
 /** Byte 4: the format of the report, where its first descriptor has nothing in these bits; byte 5 then: transition time, s. */

@@ -1,7 +1,7 @@
 // Paths: their three attributes (priority, enabled, failed), the conditions that keep I/O away from them, and their depth.
 //
 // A path is eligible for I/O when it is enabled, healthy, verified, leads to its own unit, is not being removed and its port
-// group accepts I/O. Eligible paths fall into tiers (see unit.ts); the policy chooses within the best one.
+// group accepts I/O. Eligible paths fall into tiers (see tiers.ts); the policy chooses within the best one.
 
 import {
   ALUA_UNKNOWN,
@@ -43,7 +43,7 @@ import { selectionClearPath, selectionSetPath } from "../selection/selection";
 import { checkBack, checkIdentity } from "./ask";
 import { ALL_SLOTS, unitPath } from "./facts";
 import { marginalClear, marginalRemember } from "./marginal";
-import { pathAluaState, setDepth } from "./state";
+import { pathAluaState, setDepth } from "./io-effects";
 import { BY_CONTROL, pathEnters, pathForgotten, pathLeaves } from "./states";
 import { unitRefresh } from "./tiers";
 import { patrolArm, patrolBegin } from "./timer";

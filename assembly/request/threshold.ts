@@ -5,7 +5,7 @@ import { now } from "../memory/ring";
 import { MILLISECOND } from "../memory/time";
 import { STALL_BUCKETS, UNIT_LATENCIES, Unit } from "../memory/topology";
 import { wakeUnit } from "../memory/wake";
-import { hedgeAfterNs } from "../selection/hedge";
+import { hedgeAfterNs } from "../selection/hedge-budget";
 import { longAskNs, longSilentNs } from "./long";
 import { isLong } from "./pieces";
 

@@ -72,7 +72,7 @@ export function identityRead(unit: Unit, page: usize, bytes: u32, asked: u32): b
 
 /**
  * Whether the page shows the unit's identity: a designator of the unit with the same type, code set and bytes. The unit's is
- * in the canonical form of host/discovery/identity.ts: text has no padding, and is text in any code set.
+ * in the canonical form of host/discovery/canonical-identity.ts: text has no padding, and is text in any code set.
  */
 export function identityMatches(unit: Unit, page: usize, bytes: u32): bool {
   if (hasSerial(unit)) return serialMatches(unit, page, bytes);

@@ -51,7 +51,7 @@ export class Selection {
   turnBytes: u32;
   /** Weighted: progress of the slot picked last, where slots that join or return start. */
   virtualTime: u32;
-  /** Hedged reads (hedge.ts): budget in hundredths of a percent, and the unspent budget. */
+  /** Hedged reads (hedge-budget.ts): budget in hundredths of a percent, and the unspent budget. */
   hedgeBudget: u32;
   hedgeSaved: i32;
   /** Round robin: a turn ends after this many I/Os or bytes. */

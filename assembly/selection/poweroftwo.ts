@@ -2,7 +2,7 @@
 
 import { nthSlot } from "./scan";
 import { IN_FLIGHT, entryAt, Selection } from "./layout";
-import { randomBelow } from "./random";
+import { randomBelow } from "./selection-random";
 
 export function pickPowerOfTwo(selection: Selection, allowed: u32): u32 {
   const count = <u32>popcnt(allowed);

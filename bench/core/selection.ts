@@ -2,7 +2,7 @@
 // own.
 
 import { BACKLOG, classOf, costAt, entryAt, serversAt } from "../../assembly/selection/layout";
-import { hedgeAfterNs, hedgeLearn, hedgeSetBudget, hedgeTake } from "../../assembly/selection/hedge";
+import { hedgeAfterNs, hedgeLearn, hedgeSetBudget, hedgeTake } from "../../assembly/selection/hedge-budget";
 import { inUse, Selection, SELECTION_BYTES, selectionClearPath } from "../../assembly/selection/selection";
 import { selectionConfigure, selectionInFlight, selectionInit } from "../../assembly/selection/selection";
 import { selectionServiceNs, selectionSetParameter, selectionSetPath } from "../../assembly/selection/selection";

@@ -19,7 +19,7 @@ import {
 import { carryOut } from "./commands/carry-out.ts";
 import { Command } from "./commands/command.ts";
 import { Engine } from "./engine.ts";
-import { ArrayError } from "./errors.ts";
+import { ArrayError } from "./array-errors.ts";
 import { FaultBook } from "./faults/fault-book.ts";
 import { SeededRandom } from "./faults/fault-state.ts";
 import type { FaultReport, FaultRequest } from "./faults/faults.ts";
@@ -28,8 +28,8 @@ import { Plan } from "./plan.ts";
 import { ASC_POWER_ON, ASC_RESET, HOST_TIME_OUT } from "./scsi.ts";
 import { PortServer } from "./service.ts";
 import { TIME_ANSWER, TIME_EFFECT, TIME_NOW, TIMES } from "./times.ts";
-import { fullTopology, pathPlans, type ArrayTopology, type FullTopology } from "./topology.ts";
-import { LogicalUnit, Port } from "./unit.ts";
+import { fullTopology, pathPlans, type ArrayTopology, type FullTopology } from "./array-topology.ts";
+import { LogicalUnit, Port } from "./array-unit.ts";
 
 /** Direct commands: the slot is at 0, followed by the data. */
 const DIRECT_BUFFER = 4096;

@@ -36,7 +36,7 @@ import { Plan } from "./plan.ts";
 import { Rings } from "./rings.ts";
 import { ASC_RESET, HOST_RESET, HOST_TIME_OUT } from "./scsi.ts";
 import { TIME_ANSWER, TIME_EFFECT, TIME_NOW, TIMES } from "./times.ts";
-import type { Port } from "./unit.ts";
+import type { Port } from "./array-unit.ts";
 
 const EFAULT = 14;
 const ENODEV = 19;

@@ -13,7 +13,7 @@ import {
   type Pending,
 } from "./pending.ts";
 import { HOST_TRANSPORT_DISRUPTED, STATUS_TASK_ABORTED } from "./scsi.ts";
-import type { LogicalUnit, Port } from "./unit.ts";
+import type { LogicalUnit, Port } from "./array-unit.ts";
 
 export class InFlight {
   readonly #ports: readonly Port[];

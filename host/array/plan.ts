@@ -14,7 +14,7 @@ import {
   STATUS_TASK_SET_FULL,
 } from "./scsi.ts";
 import { TIME_ANSWER, TIME_DELAY, TIME_EFFECT, TIME_FACTOR, TIME_FINISH, TIME_NOW } from "./times.ts";
-import type { Port } from "./unit.ts";
+import type { Port } from "./array-unit.ts";
 
 const NS_PER_MS = 1_000_000;
 

@@ -2,7 +2,7 @@
 
 import { TIME_DELAY, TIME_FACTOR, TIME_FINISH, TIME_NOW } from "./times.ts";
 import type { SeededRandom } from "./faults/fault-state.ts";
-import type { PortService } from "./topology.ts";
+import type { PortService } from "./array-topology.ts";
 
 export class PortServer {
   /** Commands take no time: they are carried out the moment they arrive. */

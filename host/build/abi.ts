@@ -11,7 +11,7 @@ import { join } from "node:path";
 import * as abi from "../../assembly/abi.ts";
 import { prototypeOf, readExports } from "./core-exports.ts";
 import { POLICY_NAMES } from "../settings/names.ts";
-import { coreNumber, defaultOf, ENTRIES } from "../settings/table.ts";
+import { coreNumber, defaultOf, ENTRIES } from "../settings/settings-table.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 

@@ -9,8 +9,8 @@ const writers = [
   ["host/build/rooms.ts", "--write"],
   ["host/build/core-tables.ts", "--write"],
   ["host/cli/packaging/man.ts"],
-  ["host/cli/packaging/messages.ts"],
-  ["host/cli/packaging/settings.ts"],
+  ["host/cli/packaging/messages-page.ts"],
+  ["host/cli/packaging/settings-pages.ts"],
 ];
 
 for (const args of writers) {

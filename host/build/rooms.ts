@@ -4,10 +4,11 @@
 //   node host/build/rooms.ts            checks every import, and the picture; exits with status 1 if one is wrong
 //   node host/build/rooms.ts --write    draws the picture anew
 //
-// Wrong are files that import each other in a cycle, and an import that no arrow allows. There are no exceptions.
+// Wrong are files that import each other in a cycle, an import that no arrow allows, and two files of the same name: a reader who finds
+// `state.ts` in an import or a stack should know which one is meant. A name that two rooms need gets the room's qualifier.
 
 import { globSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join, normalize } from "node:path";
+import { basename, dirname, join, normalize } from "node:path";
 import { circles } from "./circles.ts";
 
 /** A room may import from the rooms it names, and from itself. */
@@ -99,6 +100,14 @@ const ROOMS: ReadonlyMap<string, Room> = new Map([
   ...Object.entries(HOST),
 ]);
 
+/** Names that may stand in several rooms, each with its reason. */
+const SHARED_NAMES: Readonly<Record<string, string>> = {
+  "index.ts": "what a room offers as a whole",
+  "main.ts": "where a process or a command begins",
+  "start.ts": "starts main.ts in a process of its own",
+  "abi.ts": "the ABI, its view in the host, and what generates the views",
+};
+
 const PICTURE = "docs/architecture.md";
 const BEGIN = "<!-- rooms: drawn by host/build/rooms.ts -->";
 const END = "<!-- rooms end -->";
@@ -147,6 +156,13 @@ function wrong(graph: ReadonlyMap<string, readonly string[]>): string[] {
   return lines;
 }
 
+/** Names that more than one file has, though they are not among those that may. */
+function sameNames(files: readonly string[]): string[] {
+  return [...Map.groupBy(files, (file) => basename(file))]
+    .filter(([name, places]) => places.length > 1 && SHARED_NAMES[name] === undefined)
+    .map(([name, places]) => `${name} is the name of ${places.join(" and ")}: put the room's qualifier into all but one`);
+}
+
 /** The existing arrows, as a Mermaid picture. */
 function picture(graph: ReadonlyMap<string, readonly string[]>): string {
   const arrows = new Set<string>();
@@ -181,7 +197,7 @@ function picture(graph: ReadonlyMap<string, readonly string[]>): string {
 function main(): number {
   const root = join(import.meta.dirname, "..", "..");
   const graph = imports(root);
-  const lines = wrong(graph);
+  const lines = [...wrong(graph), ...sameNames([...graph.keys()])];
   const path = join(root, PICTURE);
   const text = readFileSync(path, "utf8");
   const [before = "", rest = ""] = text.split(BEGIN);

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import type { Output } from "../control/schemas/routes.ts";
-import { Client, CommandError } from "./client.ts";
+import { Client, CommandError } from "./api-client.ts";
 import { VerifiedLoad } from "./demo/load.ts";
 import { processIo } from "./io.ts";
 import { spscmd } from "./spscmd/main.ts";

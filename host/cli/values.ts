@@ -1,7 +1,7 @@
 // Checks values of the command line before the daemon is called, with the same error messages whether or not it runs.
 
 import { PRIORITY_MAX, PRIORITY_MIN, PRIORITY_RULE } from "../control/schemas/constants.ts";
-import { CommandError } from "./client.ts";
+import { CommandError } from "./api-client.ts";
 import { canonicalPath, isPathPattern, parsePathNumber } from "./path-number.ts";
 
 export { POLICY_NAMES } from "../settings/names.ts";

@@ -3,7 +3,7 @@
 // A path is used through its sg device, which excludes nobody. So the disk device of the same path is held open exclusively as
 // long as the path is ours. When a device disappears, its claim is released with its path: the kernel waits for nobody.
 
-import { openExclusive, type Held } from "./exclusive.ts";
+import { openExclusive, type Held } from "./exclusive-open.ts";
 import { heldByAnother } from "./in-use.ts";
 
 /** What is kept of a claim. */

@@ -10,8 +10,8 @@ import {
   type Candidate,
   type Designator,
   type UnitIdentity,
-} from "./identity.ts";
-import { vpdPayload } from "./inquiry.ts";
+} from "./canonical-identity.ts";
+import { vpdPayload } from "./inquiry-data.ts";
 import { nonsense, parsed, type Parsed } from "./transport.ts";
 
 /** The content of page 0x83. */

@@ -1,6 +1,6 @@
 // Turns devices into paths: which devices are ours, what their identities are, and which of them lead to the same unit.
 
-import { KERNEL_SOURCES } from "./exclusive.ts";
+import { KERNEL_SOURCES } from "./exclusive-open.ts";
 import { whyInUse, type InUseSources, type Obstacle } from "./in-use.ts";
 import { askedIdentity, keptProbe } from "./kernel-pages.ts";
 import { inQueue, type AdapterQueues } from "./adapter-queues.ts";

@@ -1,7 +1,7 @@
 // The emulated array as seen by discovery: its ports are candidates, and it answers commands through the reactor.
 
-import type { ReactorClient } from "../reactor/client.ts";
-import type { ArrayCommand } from "../reactor/messages.ts";
+import type { ReactorClient } from "../reactor/reactor-client.ts";
+import type { ArrayCommand } from "../reactor/reactor-messages.ts";
 import type { Candidate } from "./discover.ts";
 import type { ScsiResult, ScsiTransport } from "./transport.ts";
 

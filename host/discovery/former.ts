@@ -2,7 +2,7 @@
 // recognised. It is never used for new names: those texts were not always unique.
 
 import { ascii, hex, isBlank } from "./bytes.ts";
-import { BINARY, TYPE_EUI64, TYPE_NAA, TYPE_SCSI_NAME, TYPE_T10, type Designator } from "./identity.ts";
+import { BINARY, TYPE_EUI64, TYPE_NAA, TYPE_SCSI_NAME, TYPE_T10, type Designator } from "./canonical-identity.ts";
 
 interface Named {
   readonly text: string;

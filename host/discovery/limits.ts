@@ -1,7 +1,7 @@
 // Capabilities of a logical unit: capacity, block limits, provisioning, caching, target port groups.
 
 import { big } from "./bytes.ts";
-import { vpdPayload } from "./inquiry.ts";
+import { vpdPayload } from "./inquiry-data.ts";
 import { nonsense, parsed, type Parsed } from "./transport.ts";
 
 /** What READ CAPACITY(10) reports for a unit whose last block it cannot express. */

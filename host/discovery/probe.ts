@@ -5,8 +5,14 @@ import { big } from "./bytes.ts";
 import { BRIEF, Conversation, FIRM, PATIENT, type Answer } from "./conversation.ts";
 import { parseIdentification, type Identification } from "./designators.ts";
 import { formerBySerial } from "./former.ts";
-import { readable, serialIdentity, serialNumber, type UnitIdentity } from "./identity.ts";
-import { parseSerial, parseStandardInquiry, parseSupportedPages, whyNoDisk, type StandardInquiry } from "./inquiry.ts";
+import { readable, serialIdentity, serialNumber, type UnitIdentity } from "./canonical-identity.ts";
+import {
+  parseSerial,
+  parseStandardInquiry,
+  parseSupportedPages,
+  whyNoDisk,
+  type StandardInquiry,
+} from "./inquiry-data.ts";
 import {
   parseBlockLimits,
   parseCaching,

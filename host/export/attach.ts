@@ -9,7 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { closeDescriptor, nbdAttach, nbdDetach, nbdReconfigure, nbdStatus, socketPair } from "../native/index.ts";
 import { CONNECTION_TRIM } from "../abi.ts";
 import { connectionFlags, type NbdExport, transmissionFlags } from "./directory.ts";
-import { ExportError } from "./errors.ts";
+import { ExportError } from "./export-errors.ts";
 
 export interface AttachOptions {
   /** `/dev/nbd3`; the first free one when omitted. */

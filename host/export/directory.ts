@@ -9,7 +9,7 @@ import {
   UNIT_CAN_NOT_WRITE,
   UNIT_CAN_UNMAP,
 } from "../abi.ts";
-import { ExportError } from "./errors.ts";
+import { ExportError } from "./export-errors.ts";
 import {
   STRING_BYTES_MAX,
   TRANSMISSION_CAN_MULTI_CONN,
@@ -21,7 +21,7 @@ import {
   TRANSMISSION_SEND_FUA,
   TRANSMISSION_SEND_TRIM,
   TRANSMISSION_SEND_WRITE_ZEROES,
-} from "./protocol.ts";
+} from "./handshake-numbers.ts";
 
 /** One logical unit as an NBD export. */
 export interface NbdExport {

@@ -6,7 +6,7 @@ import { connectionFlags, type NbdExport } from "./directory.ts";
 import type { Offer } from "./permission.ts";
 import { Malformed, OptionReader } from "./reader.ts";
 import { contextReply, exportReply, infoReplies, listReplies, optionError, optionReply } from "./replies.ts";
-import * as P from "./protocol.ts";
+import * as P from "./handshake-numbers.ts";
 import type { TlsPeer } from "./tls/peer.ts";
 
 /** What the server has to do next. */

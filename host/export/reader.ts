@@ -1,6 +1,6 @@
 // Reads the data of one option. Anything malformed is one kind of error, which the negotiation answers with ERR_INVALID.
 
-import { STRING_BYTES_MAX } from "./protocol.ts";
+import { STRING_BYTES_MAX } from "./handshake-numbers.ts";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 

@@ -16,7 +16,7 @@ import {
   REPLY_INFO,
   REPLY_META_CONTEXT,
   REPLY_SERVER,
-} from "./protocol.ts";
+} from "./handshake-numbers.ts";
 
 /** A metadata context by name; its number is sent only to clients that select it (NBD protocol, "Metadata querying"). */
 export function contextReply(option: number): Buffer {

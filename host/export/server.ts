@@ -9,11 +9,11 @@ import { type Peer, placeFor, Refusals } from "../peers/shares.ts";
 import { peerOfAddress, peerOfUser } from "../peers/who.ts";
 import type { NbdAddress, NegotiatedConnection } from "./address.ts";
 import { ExportDirectory, type NbdExport } from "./directory.ts";
-import { ExportError } from "./errors.ts";
+import { ExportError } from "./export-errors.ts";
 import { Handshake, type HandshakeEnd, type HandshakeOptions } from "./handshake.ts";
 import { NEGOTIATION_LIMITS, type NegotiationLimits } from "./negotiation.ts";
 import { PermittedOffer } from "./permission.ts";
-import { ConnectionRoom, type Holder } from "./room.ts";
+import { ConnectionRoom, type Holder } from "./connection-limit.ts";
 import { peerText } from "./tls/peer.ts";
 
 export type NbdServerEvent =

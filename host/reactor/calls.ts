@@ -3,10 +3,10 @@
 import type { EmulatedArray } from "../array/array.ts";
 import type { Ring } from "../native/index.ts";
 import * as abi from "../abi.ts";
-import { addUnit } from "./bring-up.ts";
+import { addUnit } from "./bring-up-batch.ts";
 import { packResults } from "./command-results.ts";
-import type { Core } from "./core.ts";
-import { coreAnswer, ReactorError } from "./errors.ts";
+import type { Core } from "./core-loader.ts";
+import { coreAnswer, ReactorError } from "./reactor-errors.ts";
 import type {
   ArrayCommand,
   CallName,
@@ -15,8 +15,8 @@ import type {
   Setting,
   StatisticsCopy,
   StatisticsRequest,
-} from "./messages.ts";
-import { copyTable, PATH_RECORD_BYTES, UNIT_RECORD_BYTES, type SnapshotCopy } from "./records.ts";
+} from "./reactor-messages.ts";
+import { copyTable, PATH_RECORD_BYTES, UNIT_RECORD_BYTES, type SnapshotCopy } from "./decode-records.ts";
 
 /** What the calls act on. */
 export interface Reactor {

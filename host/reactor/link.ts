@@ -2,7 +2,7 @@
 
 import { Worker } from "node:worker_threads";
 import { closeDescriptor, wake } from "../native/index.ts";
-import type { Message, ReactorOptions, Request } from "./messages.ts";
+import type { Message, ReactorOptions, Request } from "./reactor-messages.ts";
 
 const YOUNG_GENERATION_MIB = 12;
 

@@ -1,7 +1,7 @@
 // The turns of the core and the emulated array between two waits.
 
 import type { EmulatedArray } from "../array/array.ts";
-import type { Core } from "./core.ts";
+import type { Core } from "./core-loader.ts";
 
 /** Turns in a row before the sockets are checked, so that a busy array does not keep them waiting. */
 const TURNS_MAX = 16;

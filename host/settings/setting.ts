@@ -1,4 +1,4 @@
-// The form of an entry in the table of settings. The table is in table.ts and its parts; it is only data, so that the daemon, the
+// The form of an entry in the table of settings. The table is in settings-table.ts and its parts; it is only data, so that the daemon, the
 // core's defaults, the documents and the commands can all be made from it.
 
 import type * as abi from "../abi.ts";
@@ -74,7 +74,7 @@ interface Text extends Common {
   readonly default?: string;
 }
 
-/** A structured value, whose schema is written by hand (host/control/schemas/configuration.ts). */
+/** A structured value, whose schema is written by hand (host/control/schemas/configuration-schema.ts). */
 interface Made extends Common {
   readonly type: "made";
   /** Its allowed values, for documents. */

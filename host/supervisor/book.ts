@@ -2,7 +2,7 @@
 // that nothing exists unrecorded. And the events that control has not acknowledged yet.
 
 import { EVENT_ARG0, EVENT_BYTES, EVENT_CONNECTION_CLOSED, EVENT_KIND } from "../abi.ts";
-import type { AddedUnit, Request, UnitLabels, UnitToAdd } from "../reactor/messages.ts";
+import type { AddedUnit, Request, UnitLabels, UnitToAdd } from "../reactor/reactor-messages.ts";
 import type { Adoption, Labelled } from "./protocol.ts";
 
 /** Events kept until control has acknowledged them; beyond that only those by which connections are known. */

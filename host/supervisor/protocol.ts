@@ -1,6 +1,6 @@
 // Messages between the supervisor, which keeps the reactor, and control, which may end and start again at any time.
 
-import type { Message, ReactorOptions, Request } from "../reactor/messages.ts";
+import type { Message, ReactorOptions, Request } from "../reactor/reactor-messages.ts";
 
 /** How a life of control ended. */
 export interface Death {

@@ -5,11 +5,11 @@
 import { endProcess } from "../native/index.ts";
 import type { ServiceManager } from "../liaison/notify.ts";
 import { ThreadLink } from "../reactor/link.ts";
-import type { Message, Request } from "../reactor/messages.ts";
+import type { Message, Request } from "../reactor/reactor-messages.ts";
 import { Book } from "./book.ts";
-import { KeptClaims } from "./claims.ts";
+import { KeptClaims } from "./kept-claims.ts";
 import { Life } from "./life.ts";
-import { DEATHS_WITHIN_MS, Pace, type Verdict } from "./pace.ts";
+import { DEATHS_WITHIN_MS, Pace, type Verdict } from "./restart-pace.ts";
 import type { Death, Upward } from "./protocol.ts";
 import { takePrivileges, type PrivilegeCalls } from "./privileges.ts";
 import { TICK_MS, Watch } from "./watch.ts";

@@ -153,14 +153,14 @@ export const unreached: readonly Unreached[] = [
     why: "A path is told of before it may be usable, and a pick needs one that is; a division by 0 would stop the core.",
   },
   {
-    file: "selection/hedge.ts",
+    file: "selection/hedge-budget.ts",
     where: "thresholdNs",
     text: "selection.hedgeBudget === 0",
     kind: "true",
     why: "Without a budget nobody asks for a threshold.",
   },
   {
-    file: "selection/hedge.ts",
+    file: "selection/hedge-budget.ts",
     where: "thresholdNs",
     text: "selection.hedgeBudget === 0 || sizeClass >= HEDGE_CLASSES",
     kind: "true",

@@ -48,7 +48,7 @@ export const equivalents: readonly Known[] = [
     why: "Who adds a path to the slot sets its weight first.",
   },
   {
-    file: "selection/random.ts",
+    file: "selection/selection-random.ts",
     where: "randomBelow",
     operator: "+= to -=",
     from: "selection.random += GOLDEN",

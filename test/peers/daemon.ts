@@ -5,9 +5,9 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { FaultRequest } from "../../host/control/schemas/fault.ts";
-import type { Status } from "../../host/control/schemas/status.ts";
-import type { UnitView } from "../../host/control/schemas/unit.ts";
+import type { FaultRequest } from "../../host/control/schemas/fault-schema.ts";
+import type { Status } from "../../host/control/schemas/status-schema.ts";
+import type { UnitView } from "../../host/control/schemas/unit-schema.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const START_MS_MAX = 20_000;

@@ -1,7 +1,7 @@
 // The device reports by a deferred error that it lost data that it had acknowledged. It does so once; a flush sent after
 // that has to fail, or no client ever learns of the loss.
 
-import type { LogicalUnit } from "../../host/array/unit.ts";
+import type { LogicalUnit } from "../../host/array/array-unit.ts";
 import { NBD } from "./wire.ts";
 
 interface UnitLosses {

@@ -1,6 +1,6 @@
 // The plan of one world, drawn from its seed.
 
-import type { ArrayTopology } from "../../host/array/topology.ts";
+import type { ArrayTopology } from "../../host/array/array-topology.ts";
 import { POLICY_COUNT } from "../../host/abi.ts";
 import type { ClientPlan } from "./client.ts";
 import { BLOCK_BYTES_MAX, PAYLOAD_BYTES_MAX, type Agreement } from "./expected.ts";

@@ -2,7 +2,7 @@
 // answer's promise holds.
 
 import { SparseMedium, type Medium } from "../../host/array/medium.ts";
-import type { LogicalUnit } from "../../host/array/unit.ts";
+import type { LogicalUnit } from "../../host/array/array-unit.ts";
 import { Sight, type Layout } from "./blocks.ts";
 import type { Cells, Found, History, Violation } from "./history.ts";
 

@@ -15,7 +15,7 @@ import {
   KEY_ILLEGAL_REQUEST,
   KEY_MEDIUM_ERROR,
 } from "../scsi.ts";
-import type { LogicalUnit } from "../unit.ts";
+import type { LogicalUnit } from "../array-unit.ts";
 
 const TWO_32 = 4294967296;
 /** Byte 1 of a write CDB: force unit access. */

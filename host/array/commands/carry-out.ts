@@ -5,7 +5,7 @@ import type { Command } from "./command.ts";
 import { execute } from "./execute.ts";
 import type { PortFaults } from "../faults/fault-state.ts";
 import { isMediumRead, STATUS_GOOD } from "../scsi.ts";
-import type { Port } from "../unit.ts";
+import type { Port } from "../array-unit.ts";
 
 /** Finishes a command whose effect takes place now: executes it and lets the port's faults spoil the answer. */
 export function carryOut(command: Command, port: Port, ports: readonly Port[]): void {

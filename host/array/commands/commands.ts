@@ -3,10 +3,10 @@
 import { read, synchronizeCache, unmap, write, writeSame } from "./block-commands.ts";
 import { compareAndWrite, orWrite, verify, writeAndVerify } from "./compare-commands.ts";
 import { blocksOf, lbaOf } from "../fields.ts";
-import { reportTargetPortGroups, setTargetPortGroups } from "../groups.ts";
+import { reportTargetPortGroups, setTargetPortGroups } from "../array-groups.ts";
 import { readCapacity10, readCapacity16 } from "./inquiry.ts";
 import { getLbaStatus } from "./lba-status.ts";
-import { modeSense } from "./mode.ts";
+import { modeSense } from "./mode-sense.ts";
 import { reportOperationCodes, type CommandKind, type Handler } from "./operation-codes.ts";
 import { persistentReserveIn, persistentReserveOut } from "./reservation-commands.ts";
 import * as scsi from "../scsi.ts";

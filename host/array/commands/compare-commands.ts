@@ -14,7 +14,7 @@ import {
 import type { Command } from "./command.ts";
 import { blocksField, blocksOf, lbaOf } from "../fields.ts";
 import { ASC_MISCOMPARE, ASC_UNRECOVERED_READ, KEY_MEDIUM_ERROR, KEY_MISCOMPARE } from "../scsi.ts";
-import type { LogicalUnit } from "../unit.ts";
+import type { LogicalUnit } from "../array-unit.ts";
 
 const TWO_32 = 4294967296;
 

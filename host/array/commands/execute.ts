@@ -3,9 +3,9 @@
 import { read, write } from "./block-commands.ts";
 import type { Command } from "./command.ts";
 import { handlerOf, isKnown } from "./commands.ts";
-import { accessible } from "../groups.ts";
+import { accessible } from "../array-groups.ts";
 import { inquiry, reportLuns } from "./inquiry.ts";
-import { requestSense } from "./mode.ts";
+import { requestSense } from "./mode-sense.ts";
 import {
   ASC_INVALID_OPCODE,
   ASC_UNIT_NOT_SUPPORTED,
@@ -18,7 +18,7 @@ import {
   STATUS_RESERVATION_CONFLICT,
   WRITE_16,
 } from "../scsi.ts";
-import type { LogicalUnit, Port } from "../unit.ts";
+import type { LogicalUnit, Port } from "../array-unit.ts";
 
 /** Group code of the commands with a CDB of 16 bytes. */
 const GROUP_16 = 4;

@@ -3,7 +3,7 @@
 import type { Command } from "./command.ts";
 import { TRANSFER_BYTES_MAX, UNMAP_BLOCKS_MAX, UNMAP_DESCRIPTORS_MAX, WRITE_SAME_BYTES_MAX } from "./block-commands.ts";
 import { ASC_LUNS_CHANGED } from "../scsi.ts";
-import { nameHash, type LogicalUnit, type Port } from "../unit.ts";
+import { nameHash, type LogicalUnit, type Port } from "../array-unit.ts";
 
 const VENDOR = "PATHMGR ";
 const PRODUCT = "EMULATED DISK   ";

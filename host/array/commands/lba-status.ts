@@ -2,7 +2,7 @@
 
 import { inRange } from "./block-commands.ts";
 import type { Command } from "./command.ts";
-import type { LogicalUnit } from "../unit.ts";
+import type { LogicalUnit } from "../array-unit.ts";
 
 const TWO_32 = 4294967296;
 const HEADER_BYTES = 8;

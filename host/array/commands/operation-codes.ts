@@ -1,7 +1,7 @@
 // REPORT SUPPORTED OPERATION CODES (SPC-4 6.34): the supported commands, and the bits of their CDBs that count.
 
 import type { Command } from "./command.ts";
-import type { LogicalUnit, Port } from "../unit.ts";
+import type { LogicalUnit, Port } from "../array-unit.ts";
 
 /** A command's handler: gets the unit and the port it was reached through. */
 export type Handler = (command: Command, unit: LogicalUnit, port: Port) => void;

@@ -12,7 +12,7 @@ import {
   KEY_ILLEGAL_REQUEST,
   STATUS_RESERVATION_CONFLICT,
 } from "../scsi.ts";
-import { nameHash, type LogicalUnit, type Port } from "../unit.ts";
+import { nameHash, type LogicalUnit, type Port } from "../array-unit.ts";
 
 const READ_KEYS = 0;
 const READ_RESERVATION = 1;

@@ -1,10 +1,10 @@
 // The faults of an array, and the clock that starts, toggles and lifts them.
 
-import { ArrayError } from "../errors.ts";
+import { ArrayError } from "../array-errors.ts";
 import { PortFault, PortFaults, type SeededRandom } from "./fault-state.ts";
 import { checkFault, type FaultPlace, type FaultReport, type FaultRequest } from "./faults.ts";
 import type { Engine } from "../engine.ts";
-import { setGroupState } from "../groups.ts";
+import { setGroupState } from "../array-groups.ts";
 import { Overrides } from "./overrides.ts";
 import { attentionOf } from "../plan.ts";
 import {
@@ -14,7 +14,7 @@ import {
   ASC_POWER_ON,
   HOST_TRANSPORT_DISRUPTED,
 } from "../scsi.ts";
-import type { LogicalUnit, Port } from "../unit.ts";
+import type { LogicalUnit, Port } from "../array-unit.ts";
 
 const NS_PER_MS = 1_000_000;
 /** Nexus number of the other host in faults of kind `reservation`; no real nexus has it. */

@@ -1,7 +1,7 @@
 // The faults that an emulated array can be given: what they are, where and when they apply. Plain data, so that the
 // API, the command line and a simulation's seed can all create them; checked here once.
 
-import { ArrayError } from "../errors.ts";
+import { ArrayError } from "../array-errors.ts";
 import { isReservationType } from "../reservations.ts";
 
 /** What goes wrong. Times are milliseconds. */

@@ -4,11 +4,11 @@ import { existsSync } from "node:fs";
 
 import type { Output } from "../../control/schemas/routes.ts";
 import type { Mistake } from "../../control/settings/configuration.ts";
-import { CommandError } from "../client.ts";
+import { CommandError } from "../api-client.ts";
 import type { Context, Result } from "../pathctl/context.ts";
 import { unpainted, type Style } from "../style.ts";
 import { checkAddon } from "./addon.ts";
-import { checkDevices, checkQueues, checkSgLimits } from "./devices.ts";
+import { checkDevices, checkQueues, checkSgLimits } from "./device-findings.ts";
 import { error, note, ok, warning, type Finding, type Level, type Machine } from "./finding.ts";
 import {
   checkCapabilities,

@@ -1,12 +1,12 @@
 // Converts a multipath.conf: each keyword is taken over, ignored with a reason, or reported as a mistake.
 
-import type { ConfigurationInput } from "../../control/schemas/configuration.ts";
+import type { ConfigurationInput } from "../../control/schemas/configuration-schema.ts";
 import { IDENTITY_NAME, IDENTITY_NAME_RULE, NUMBERED_NAME } from "../../control/schemas/constants.ts";
 import { IGNORED } from "./keywords.ts";
 import type { Place, Problem, Statement } from "./parse.ts";
-import { Selection } from "./selection.ts";
+import { Selection } from "./blacklist.ts";
 import { identityOf } from "./selectors.ts";
-import { POLLING_S_DEFAULT, QUEUE_MS, settingOf, type Outcome, type Settings } from "./settings.ts";
+import { POLLING_S_DEFAULT, QUEUE_MS, settingOf, type Outcome, type Settings } from "./multipath-settings.ts";
 
 /** A keyword and what became of it. */
 interface Note extends Place {

@@ -7,7 +7,7 @@ import { stringify } from "smol-toml";
 
 import { checkConfiguration } from "../../control/settings/configuration.ts";
 import { whyNothingEver } from "../../control/settings/empty-filter.ts";
-import { CommandError } from "../client.ts";
+import { CommandError } from "../api-client.ts";
 import type { Io } from "../io.ts";
 import type { Result } from "../pathctl/context.ts";
 import { convert, type Converted } from "./convert.ts";

@@ -1,6 +1,6 @@
 // The text of pathmanager.toml(5) around its settings.
 
-export const MAN_HEAD = `.\\" Made by host/cli/packaging/settings.ts from host/settings; edit those.
+export const MAN_HEAD = `.\\" Made by host/cli/packaging/settings-pages.ts from host/settings; edit those.
 .TH PATHMANAGER.TOML 5 "" PathManager "PathManager"
 .nh
 .SH NAME

@@ -3,8 +3,8 @@
 import type { Command } from "commander";
 
 import type { Output } from "../../control/schemas/routes.ts";
-import type { FaultRequest } from "../../control/schemas/fault.ts";
-import { CommandError } from "../client.ts";
+import type { FaultRequest } from "../../control/schemas/fault-schema.ts";
+import { CommandError } from "../api-client.ts";
 import { numberValue, pathValue, wholeValue, wordValue } from "../values.ts";
 import { branch, leaf, perform, type CommonOptions, type Runner } from "./context.ts";
 

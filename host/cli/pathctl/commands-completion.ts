@@ -7,7 +7,7 @@ import { readdirSync } from "node:fs";
 import type { Command, Option } from "commander";
 
 import type { Output } from "../../control/schemas/routes.ts";
-import { Client, CommandError, socketPaths } from "../client.ts";
+import { Client, CommandError, socketPaths } from "../api-client.ts";
 import { POLICY_NAMES, wordValue } from "../values.ts";
 import { leaf, perform, type CommonOptions, type Runner } from "./context.ts";
 

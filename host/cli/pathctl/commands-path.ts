@@ -3,9 +3,9 @@
 import type { Command } from "commander";
 
 import type { Output } from "../../control/schemas/routes.ts";
-import type { PathView } from "../../control/schemas/path.ts";
-import { CommandError } from "../client.ts";
-import { requestFailback } from "../failback.ts";
+import type { PathView } from "../../control/schemas/path-schema.ts";
+import { CommandError } from "../api-client.ts";
+import { requestFailback } from "../failback-request.ts";
 import { parsePathNumber } from "../path-number.ts";
 import { pathValue, patternValue, priorityValue } from "../values.ts";
 import { branch, leaf, perform, type CommonOptions, type Context, type Result, type Runner } from "./context.ts";

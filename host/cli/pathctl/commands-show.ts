@@ -3,8 +3,8 @@
 import type { Command } from "commander";
 
 import type { Output } from "../../control/schemas/routes.ts";
-import type { UnitView } from "../../control/schemas/unit.ts";
-import { CommandError } from "../client.ts";
+import type { UnitView } from "../../control/schemas/unit-schema.ts";
+import { CommandError } from "../api-client.ts";
 import { numberValue, unitKey, wholeValue, wordValue } from "../values.ts";
 import { leaf, perform, type CommonOptions, type Context, type Result, type Runner } from "./context.ts";
 
@@ -77,7 +77,7 @@ export function addShowCommands(program: Command, runner: Runner): void {
     (options: CommonOptions) =>
       perform(runner, options, async ({ client, style }) => {
         const status = await client.call<Output<"status">>("GET", "/v1/status");
-        const { statusText } = await import("./status.ts");
+        const { statusText } = await import("./show-status.ts");
         return { json: status, text: statusText(status, style) };
       }),
   );

@@ -3,7 +3,7 @@
 import type { Command } from "commander";
 
 import type { Output } from "../../control/schemas/routes.ts";
-import type { Mode, ModePatch, Patrol, PatrolPatch } from "../../control/schemas/mode.ts";
+import type { Mode, ModePatch, Patrol, PatrolPatch } from "../../control/schemas/mode-schema.ts";
 import { wholeValue, wordValue } from "../values.ts";
 import { branch, leaf, perform, type CommonOptions, type Context, type Result, type Runner } from "./context.ts";
 

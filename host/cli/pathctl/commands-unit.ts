@@ -3,8 +3,8 @@
 import type { Command } from "commander";
 
 import type { Output } from "../../control/schemas/routes.ts";
-import type { UnitPatch, UnitView } from "../../control/schemas/unit.ts";
-import { CommandError } from "../client.ts";
+import type { UnitPatch, UnitView } from "../../control/schemas/unit-schema.ts";
+import { CommandError } from "../api-client.ts";
 import { numberValue, pathValue, POLICY_NAMES, unitKey, wholeValue } from "../values.ts";
 import { branch, leaf, perform, type CommonOptions, type Context, type Result, type Runner } from "./context.ts";
 

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { checkConfiguration as check, mistakeText } from "../../control/settings/configuration.ts";
 import { whyNothingEver } from "../../control/settings/empty-filter.ts";
 import { CONFIGURATION_FILE } from "../../control/schemas/constants.ts";
-import { CommandError } from "../client.ts";
+import { CommandError } from "../api-client.ts";
 import type { Result } from "./context.ts";
 
 /**

@@ -1,6 +1,6 @@
 // The effective configuration as TOML.
 
-import { CommandError } from "../client.ts";
+import { CommandError } from "../api-client.ts";
 
 /** A configuration as TOML text; keys without a value are omitted. */
 export async function tomlOf(configuration: unknown): Promise<string> {

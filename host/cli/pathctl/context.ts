@@ -2,7 +2,7 @@
 
 import type { Command } from "commander";
 
-import { Client, CommandError, errorLine, socketPaths } from "../client.ts";
+import { Client, CommandError, errorLine, socketPaths } from "../api-client.ts";
 import type { Io } from "../io.ts";
 import { styleFor, type Style } from "../style.ts";
 

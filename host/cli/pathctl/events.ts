@@ -1,8 +1,8 @@
 // `pathctl events`: past events, and new ones as they happen.
 
-import type { EventList, EventView } from "../../control/schemas/event.ts";
+import type { EventList, EventView } from "../../control/schemas/event-schema.ts";
 import { EVENTS_MAX } from "../../control/schemas/constants.ts";
-import { CommandError, bodyText } from "../client.ts";
+import { CommandError, bodyText } from "../api-client.ts";
 import type { Style } from "../style.ts";
 import type { Context, Result } from "./context.ts";
 

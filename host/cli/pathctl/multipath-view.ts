@@ -2,12 +2,12 @@
 // the JSON of `multipathd show maps json`. What has no counterpart shows `[undef]`, as in those tools. The rig compares both
 // with multipathd's output for the same paths.
 
-import type { Mode } from "../../control/schemas/mode.ts";
-import type { PathView } from "../../control/schemas/path.ts";
-import type { UnitView } from "../../control/schemas/unit.ts";
+import type { Mode } from "../../control/schemas/mode-schema.ts";
+import type { PathView } from "../../control/schemas/path-schema.ts";
+import type { UnitView } from "../../control/schemas/unit-schema.ts";
 import { wwidOf } from "../../discovery/wwid.ts";
 import { parsePathNumber } from "../path-number.ts";
-import { sortedPaths } from "../spscmd/layout.ts";
+import { sortedPaths } from "../spscmd/spscmd-layout.ts";
 
 const UNDEFINED = "[undef]";
 /** Shown instead of the numbers of a missing device. */

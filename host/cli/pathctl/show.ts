@@ -1,10 +1,10 @@
 // `pathctl show`: the units with their paths, the paths alone, the arrays - for people.
 
-import type { PathView } from "../../control/schemas/path.ts";
-import type { ArrayView, Status } from "../../control/schemas/status.ts";
-import type { UnitView } from "../../control/schemas/unit.ts";
+import type { PathView } from "../../control/schemas/path-schema.ts";
+import type { ArrayView, Status } from "../../control/schemas/status-schema.ts";
+import type { UnitView } from "../../control/schemas/unit-schema.ts";
 import { comparePathNumbers } from "../path-number.ts";
-import { sortedPaths } from "../spscmd/layout.ts";
+import { sortedPaths } from "../spscmd/spscmd-layout.ts";
 import {
   columnsThatFit,
   table,

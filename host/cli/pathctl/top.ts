@@ -1,7 +1,7 @@
 // `pathctl top`: the activity of the paths. On a terminal it redraws in place; elsewhere each sample is a block of plain
 // lines.
 
-import type { StatisticsView } from "../../control/schemas/status.ts";
+import type { StatisticsView } from "../../control/schemas/status-schema.ts";
 import { table, unpainted, type Cell, type Style } from "../style.ts";
 import { latencyText, pluralText, rateText } from "../text.ts";
 import { timeText } from "./events.ts";

@@ -1,12 +1,12 @@
 // `spscmd`: the command line of the original, implemented with the daemon's API.
 
 import type { Output } from "../../control/schemas/routes.ts";
-import { Client, CommandError, errorLine, socketPaths } from "../client.ts";
-import { requestFailback } from "../failback.ts";
+import { Client, CommandError, errorLine, socketPaths } from "../api-client.ts";
+import { requestFailback } from "../failback-request.ts";
 import { parsePathNumber } from "../path-number.ts";
 import { packageVersion, type Io } from "../io.ts";
-import { parseCommand, SYNOPSIS, type Command } from "./command.ts";
-import { clusterLine, failbackLine, getlunText, modeText, watcherText } from "./layout.ts";
+import { parseCommand, SYNOPSIS, type Command } from "./command-line.ts";
+import { clusterLine, failbackLine, getlunText, modeText, watcherText } from "./spscmd-layout.ts";
 
 /** Exit statuses (reference, section 3). */
 const EXIT_DONE = 0;

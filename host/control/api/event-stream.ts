@@ -3,9 +3,9 @@
 
 import type { ServerResponse } from "node:http";
 import type { FastifyReply, FastifyRequest } from "fastify";
-import { drained } from "../ground/pieces.ts";
+import { drained } from "../ground/answer-pieces.ts";
 import type { EventHub } from "../events/event-hub.ts";
-import type { EventView } from "../schemas/event.ts";
+import type { EventView } from "../schemas/event-schema.ts";
 
 /** Interval of comments that let both sides notice a dead connection. */
 const HEARTBEAT_MS = 15_000;

@@ -1,10 +1,10 @@
 // What each endpoint does. Inputs have been checked; outputs have the shapes in the table of routes.
 
-import { lazily, type Lazy } from "../ground/pieces.ts";
+import { lazily, type Lazy } from "../ground/answer-pieces.ts";
 import { revertOverrides } from "../operations/revert-overrides.ts";
-import type { Context } from "../devices/context.ts";
+import type { Context } from "../devices/operation-context.ts";
 import { acceptSettings } from "../devices/unverified-settings.ts";
-import { ControlError } from "../ground/errors.ts";
+import { ControlError } from "../ground/control-errors.ts";
 import { isShown } from "../inventory/inventory.ts";
 import { askLatencies, NO_LATENCIES, type Latencies } from "../views/latencies.ts";
 import { patchMode, patchPatrol } from "../operations/mode-operations.ts";
@@ -14,8 +14,8 @@ import { forgetPath } from "../operations/forget-operations.ts";
 import { enablePath, setPriority, swapPaths, useMatching, usePath } from "../operations/path-operations.ts";
 import { refusal } from "../core/reactor-port.ts";
 import type { Input, Output, RouteId } from "../schemas/routes.ts";
-import type { ConfigurationView, ReloadReport } from "../schemas/configuration.ts";
-import type { Status } from "../schemas/status.ts";
+import type { ConfigurationView, ReloadReport } from "../schemas/configuration-schema.ts";
+import type { Status } from "../schemas/status-schema.ts";
 import { attachUnit, detachUnit, patchUnit, releaseUnit } from "../operations/unit-operations.ts";
 import { pathView, unitView, type ViewSources } from "../views/views.ts";
 

@@ -1,7 +1,7 @@
 // Turns the settings of units, paths and the whole system into calls of the core's exports.
 
 import * as abi from "../../abi.ts";
-import { ENTRIES, sectionOf } from "../../settings/table.ts";
+import { ENTRIES, sectionOf } from "../../settings/settings-table.ts";
 import type { FoundPath } from "../../discovery/discover.ts";
 import type { Effective } from "../settings/effective.ts";
 import type { Path, Unit } from "../inventory/inventory.ts";

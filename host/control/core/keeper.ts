@@ -1,7 +1,7 @@
 // Keeps the reactor alive while control ends and is restarted (host/supervisor). Without a keeper the reactor is a thread of this
 // process and ends with it.
 
-import type { ReactorClient, ReactorOptions } from "../../reactor/client.ts";
+import type { ReactorClient, ReactorOptions } from "../../reactor/reactor-client.ts";
 import type { Adoption, Privileges } from "../../supervisor/protocol.ts";
 
 export interface Keeper {

@@ -4,7 +4,7 @@
 import { deserialize, serialize } from "node:v8";
 import type { FoundPath } from "../../discovery/discover.ts";
 import type { QueueChange } from "../../discovery/queue-tags.ts";
-import type { Origin } from "../../export/room.ts";
+import type { Origin } from "../../export/connection-limit.ts";
 import type { Peer } from "../../peers/shares.ts";
 import type { PathRow, UnitRow } from "../state/state.ts";
 

@@ -1,11 +1,11 @@
 // Control's link to the supervisor: one channel for messages, one for descriptors. When it breaks, control ends.
 
 import { closeDescriptor, dieWithParent, endProcess, sendDescriptor } from "../../native/index.ts";
-import { ReactorClient, type ReactorOptions } from "../../reactor/client.ts";
+import { ReactorClient, type ReactorOptions } from "../../reactor/reactor-client.ts";
 import type { LinkListener, ReactorLink } from "../../reactor/link.ts";
-import type { Request } from "../../reactor/messages.ts";
+import type { Request } from "../../reactor/reactor-messages.ts";
 import type { Adoption, Downward, Privileges, Upward, Begin } from "../../supervisor/protocol.ts";
-import { reasonOf } from "../ground/errors.ts";
+import { reasonOf } from "../ground/control-errors.ts";
 import type { Keeper } from "./keeper.ts";
 
 /** As the supervisor starts us (host/supervisor/life.ts). */

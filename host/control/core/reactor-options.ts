@@ -1,9 +1,9 @@
 // Derives the reactor's start options from the configuration.
 
-import type { ArrayTopology, PortService } from "../../array/topology.ts";
-import type { ReactorOptions } from "../../reactor/client.ts";
-import { SETTINGS } from "../../settings/table.ts";
-import { EmulatedArray, type Configuration } from "../schemas/configuration.ts";
+import type { ArrayTopology, PortService } from "../../array/array-topology.ts";
+import type { ReactorOptions } from "../../reactor/reactor-client.ts";
+import { SETTINGS } from "../../settings/settings-table.ts";
+import { EmulatedArray, type Configuration } from "../schemas/configuration-schema.ts";
 
 const MIB = 1_048_576;
 type ConfiguredService = NonNullable<EmulatedArray["service"]>;

@@ -1,10 +1,10 @@
 // Control's calls to the reactor: settings go out as lists, many at once, and are awaited together. Maps the core's refusals to
 // the errors an operator sees.
 
-import type { ReactorClient } from "../../reactor/client.ts";
-import { ReactorError } from "../../reactor/errors.ts";
-import type { Refusal, Setting } from "../../reactor/messages.ts";
-import { ControlError, reasonOf } from "../ground/errors.ts";
+import type { ReactorClient } from "../../reactor/reactor-client.ts";
+import { ReactorError } from "../../reactor/reactor-errors.ts";
+import type { Refusal, Setting } from "../../reactor/reactor-messages.ts";
+import { ControlError, reasonOf } from "../ground/control-errors.ts";
 import type { ErrorCode } from "../schemas/common.ts";
 
 /** Most settings in one message: I/O pauses while they are applied, and so does anyone waiting for control. */

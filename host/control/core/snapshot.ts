@@ -11,7 +11,7 @@ import {
   type SnapshotCopy,
   type TableCopy,
   type UnitRecord,
-} from "../../reactor/records.ts";
+} from "../../reactor/decode-records.ts";
 
 const SERVICEABLE = abi.PATH_FLAG_PRESENT | abi.PATH_FLAG_ENABLED;
 const SERVICEABLE_MASK =

@@ -1,7 +1,7 @@
 // A copy of the core's tables, from which everything is displayed. A display never waits for a path, and waits for the reactor
 // only for a limited time: then it shows the last copy.
 
-import type { ReactorClient } from "../../reactor/client.ts";
+import type { ReactorClient } from "../../reactor/reactor-client.ts";
 import { NO_SNAPSHOT, Snapshot } from "./snapshot.ts";
 
 /** A copy younger than this is fresh enough to display. */

@@ -2,11 +2,11 @@
 
 import type { FoundPath } from "../../discovery/discover.ts";
 import { Claims } from "../../discovery/claims.ts";
-import type { Held } from "../../discovery/exclusive.ts";
+import type { Held } from "../../discovery/exclusive-open.ts";
 import { emulatedPort } from "../../discovery/emulated.ts";
 import { makeRoom, undoRoom, type QueueChange } from "../../discovery/queue-tags.ts";
 import { PATH_FLAG_REMOVING, PATH_SET_DEPTH } from "../../abi.ts";
-import type { AddedUnit, ReactorClient, UnitLabels, UnitToAdd } from "../../reactor/client.ts";
+import type { AddedUnit, ReactorClient, UnitLabels, UnitToAdd } from "../../reactor/reactor-client.ts";
 import {
   deviceCalls,
   pathFactCalls,
@@ -15,12 +15,12 @@ import {
   unitSettingCalls,
 } from "../core/core-settings.ts";
 import type { Effective } from "../settings/effective.ts";
-import { reasonOf } from "../ground/errors.ts";
+import { reasonOf } from "../ground/control-errors.ts";
 import { pathRow, unitRow, type Inventory, type Path, type Unit } from "../inventory/inventory.ts";
 import { labelOf, type PathLabel } from "../core/labels.ts";
 import { demand, type CoreCall } from "../core/reactor-port.ts";
-import { sliced } from "../ground/pieces.ts";
-import { faultCalls } from "../events/marginal.ts";
+import { sliced } from "../ground/answer-pieces.ts";
+import { faultCalls } from "../events/marginal-watch.ts";
 import { Snapshot } from "../core/snapshot.ts";
 import { Interned } from "../inventory/unit-facts.ts";
 import { isOurs, otherPathReason, type Refused } from "./units-in-use.ts";

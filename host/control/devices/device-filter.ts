@@ -3,10 +3,10 @@
 
 import { identitiesOf } from "../../discovery/discover.ts";
 import { isSelected } from "../../discovery/select.ts";
-import type { Attachments } from "./context.ts";
-import { ControlError } from "../ground/errors.ts";
+import type { Attachments } from "./operation-context.ts";
+import { ControlError } from "../ground/control-errors.ts";
 import type { Inventory, Path } from "../inventory/inventory.ts";
-import { isEmulated, type Configuration } from "../schemas/configuration.ts";
+import { isEmulated, type Configuration } from "../schemas/configuration-schema.ts";
 
 /** Whether `devices` and `exclude` select a path whose device is present: as a path of its unit, or of the one it leads to. */
 export function passesFilter(path: Path, configuration: Configuration): boolean {

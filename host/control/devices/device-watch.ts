@@ -2,7 +2,7 @@
 
 import { thinThresholdOf, whyRescan } from "../../discovery/uevents.ts";
 import { UeventMonitor } from "../../native/index.ts";
-import { reasonOf } from "../ground/errors.ts";
+import { reasonOf } from "../ground/control-errors.ts";
 import type { Inventory } from "../inventory/inventory.ts";
 import type { Logger } from "../ground/logger.ts";
 import type { Rescans } from "./rescans.ts";

@@ -3,7 +3,7 @@
 
 import type { FoundPath } from "../../discovery/discover.ts";
 import type { Probe } from "../../discovery/probe.ts";
-import { reasonOf } from "../ground/errors.ts";
+import { reasonOf } from "../ground/control-errors.ts";
 import type { EventHub } from "../events/event-hub.ts";
 import { unitRow, type Inventory, type Unit } from "../inventory/inventory.ts";
 import type { State } from "../state/state.ts";

@@ -1,10 +1,10 @@
 // What this control leaves to its successor besides the labels of the handles: values by name, stored with the keeper.
 
 import { Claims } from "../../discovery/claims.ts";
-import { openExclusive } from "../../discovery/exclusive.ts";
+import { openExclusive } from "../../discovery/exclusive-open.ts";
 import type { Path } from "../inventory/inventory.ts";
 import type { Keeper } from "../core/keeper.ts";
-import type { Configuration } from "../schemas/configuration.ts";
+import type { Configuration } from "../schemas/configuration-schema.ts";
 import { Interned } from "../inventory/unit-facts.ts";
 
 /** The configuration in force, and where it was read from. */

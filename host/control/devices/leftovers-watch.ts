@@ -3,7 +3,7 @@
 
 import { leftoversIn, readUnderWay, type UnderWay } from "../../discovery/leftovers.ts";
 import { UNIT_SET_LEFTOVERS } from "../../abi.ts";
-import { reasonOf } from "../ground/errors.ts";
+import { reasonOf } from "../ground/control-errors.ts";
 import type { EventHub } from "../events/event-hub.ts";
 import type { Inventory, Unit } from "../inventory/inventory.ts";
 import type { Kept } from "./kept.ts";

@@ -2,7 +2,7 @@
 
 import * as abi from "../../abi.ts";
 import type { Arrival } from "./bring-up.ts";
-import { reasonOf } from "../ground/errors.ts";
+import { reasonOf } from "../ground/control-errors.ts";
 import { isGone, pathRow, unitRow } from "../inventory/inventory.ts";
 import type { Parts, Plan } from "./rescan-plan.ts";
 

@@ -2,8 +2,8 @@
 // that it is marginal. No command asked for this, so nothing else writes it down: without it a restart would forget, and use the
 // path like any other.
 
-import type { Context } from "./context.ts";
-import { reasonOf } from "../ground/errors.ts";
+import type { Context } from "./operation-context.ts";
+import { reasonOf } from "../ground/control-errors.ts";
 import { pathRow, type Inventory, type Path } from "../inventory/inventory.ts";
 import type { Snapshot } from "../core/snapshot.ts";
 

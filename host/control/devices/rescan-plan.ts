@@ -1,6 +1,6 @@
 // What one scan of the devices is about to change.
 
-import type { ReactorClient } from "../../reactor/client.ts";
+import type { ReactorClient } from "../../reactor/reactor-client.ts";
 import type { Arrival, BringUp } from "./bring-up.ts";
 import type { EventHub } from "../events/event-hub.ts";
 import type { Inventory, Path, Unit } from "../inventory/inventory.ts";

@@ -2,15 +2,15 @@
 // reconcile.ts.
 
 import { PATH_SET_UNVERIFIED } from "../../abi.ts";
-import type { Context } from "./context.ts";
-import { findDevices } from "./devices.ts";
-import { reasonOf } from "../ground/errors.ts";
+import type { Context } from "./operation-context.ts";
+import { findDevices } from "./device-scan.ts";
+import { reasonOf } from "../ground/control-errors.ts";
 import type { Leftovers } from "./leftovers-watch.ts";
 import type { Logger } from "../ground/logger.ts";
 import { whyNothingHere } from "../settings/empty-filter.ts";
 import { demand, pathSet } from "../core/reactor-port.ts";
 import { reconcile, removeContradicting, removeGone, removeFiltered } from "./reconcile.ts";
-import type { RefusedDevice } from "../schemas/path.ts";
+import type { RefusedDevice } from "../schemas/path-schema.ts";
 import type { ThinThreshold } from "../events/thin-threshold.ts";
 import { heedUses, type Refused } from "./units-in-use.ts";
 import { waitVerified } from "../core/wait-verified.ts";

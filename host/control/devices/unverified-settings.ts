@@ -1,10 +1,10 @@
 // Paths whose enabled setting was lost because the stored settings were damaged. A path under repair must not carry I/O, but a
 // unit must not stop for want of its only path.
 
-import type { Context } from "./context.ts";
+import type { Context } from "./operation-context.ts";
 import { isShown, type Inventory, type Path, type Unit } from "../inventory/inventory.ts";
 import { changing, type Parts, type Plan } from "./rescan-plan.ts";
-import type { Acceptance } from "../schemas/configuration.ts";
+import type { Acceptance } from "../schemas/configuration-schema.ts";
 import { pathState } from "../views/views.ts";
 
 /** Paths named one by one. */

@@ -2,7 +2,7 @@
 
 import * as abi from "../../abi.ts";
 import type { DetailValue, Message, MessageName } from "../../liaison/messages.ts";
-import type { CoreEvent } from "../../reactor/records.ts";
+import type { CoreEvent } from "../../reactor/decode-records.ts";
 import type { Inventory } from "../inventory/inventory.ts";
 import { outcomeText } from "../views/outcome-text.ts";
 import { aluaName } from "../views/views.ts";

@@ -13,7 +13,7 @@ import {
   type MessageName,
 } from "../../liaison/messages.ts";
 import type { SystemLog } from "../../liaison/system-log.ts";
-import type { EventView } from "../schemas/event.ts";
+import type { EventView } from "../schemas/event-schema.ts";
 import type { EventRow } from "../state/event-rows.ts";
 import type { State } from "../state/state.ts";
 

@@ -2,7 +2,7 @@
 // the same name may be someone else's, and recreated. Also watches whether anyone reads the daemon's output.
 
 import type { EventHub } from "./event-hub.ts";
-import { reasonOf } from "../ground/errors.ts";
+import { reasonOf } from "../ground/control-errors.ts";
 import type { Logger } from "../ground/logger.ts";
 import type { State } from "../state/state.ts";
 import { inodeOf } from "../state/state-store.ts";

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { dirname } from "node:path";
 import type { FastifyInstance } from "fastify";
-import { ControlError, reasonOf } from "./errors.ts";
+import { ControlError, reasonOf } from "./control-errors.ts";
 
 const SOCKET_MODE = 0o660;
 

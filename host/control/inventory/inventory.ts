@@ -2,9 +2,9 @@
 
 import type { FoundPath } from "../../discovery/discover.ts";
 import { sortedByPathNumber } from "../../discovery/sysfs.ts";
-import { ControlError } from "../ground/errors.ts";
+import { ControlError } from "../ground/control-errors.ts";
 import { freeName } from "./numbering.ts";
-import type { Identity, Policy } from "../schemas/unit.ts";
+import type { Identity, Policy } from "../schemas/unit-schema.ts";
 import type { Enabling, UnitFacts } from "../state/state-schemas.ts";
 import type { PathRow, UnitRow } from "../state/state.ts";
 import { IDENTITY_NAME } from "../schemas/constants.ts";

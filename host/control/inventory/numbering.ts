@@ -1,6 +1,6 @@
 // Allocation of numbers that are kept: of logical units, and priorities of paths (reference section 2). Pure functions.
 
-import type { InitialPaths } from "../schemas/configuration.ts";
+import type { InitialPaths } from "../schemas/configuration-schema.ts";
 import { PRIORITY_MAX } from "../schemas/constants.ts";
 
 /** What is remembered of a path. */

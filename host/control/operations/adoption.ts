@@ -2,12 +2,12 @@
 // and added again. The state file and the inventory catch up from the tables and the events.
 
 import * as abi from "../../abi.ts";
-import type { ConnectionRoom } from "../../export/room.ts";
-import { decodeEvents, type CoreEvent, type ReactorClient } from "../../reactor/client.ts";
+import type { ConnectionRoom } from "../../export/connection-limit.ts";
+import { decodeEvents, type CoreEvent, type ReactorClient } from "../../reactor/reactor-client.ts";
 import type { Adoption } from "../../supervisor/protocol.ts";
 import type { RememberedAttachments } from "./attachments.ts";
 import type { BringUp } from "../devices/bring-up.ts";
-import { reasonOf } from "../ground/errors.ts";
+import { reasonOf } from "../ground/control-errors.ts";
 import { pathRow, type Inventory, type Path, type Unit } from "../inventory/inventory.ts";
 import type { Keeper } from "../core/keeper.ts";
 import { connectionLabel, pathLabel, unitLabel, type PathLabel, type UnitLabel } from "../core/labels.ts";

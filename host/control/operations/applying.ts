@@ -1,10 +1,10 @@
 // Puts settings in force in the core: those of the system, and those of every offered unit.
 
-import type { Context } from "../devices/context.ts";
+import type { Context } from "../devices/operation-context.ts";
 import { modeCalls, plainPolicyCalls, unitSettingCalls } from "../core/core-settings.ts";
 import type { Effective } from "../settings/effective.ts";
 import { demand, type CoreCall } from "../core/reactor-port.ts";
-import { sliced } from "../ground/pieces.ts";
+import { sliced } from "../ground/answer-pieces.ts";
 
 /**
  * Cluster mode excludes dynamic balancing: when it goes on, policies are set before it; when it goes off, after it.

@@ -1,18 +1,18 @@
 // Units attached to the kernel's nbd driver, remembered so that the next daemon takes them over.
 
-import { KERNEL_SOURCES } from "../../discovery/exclusive.ts";
+import { KERNEL_SOURCES } from "../../discovery/exclusive-open.ts";
 import { heldByAnother, tryOpen, whyTaken } from "../../discovery/in-use.ts";
 import { KernelAttachments, type Connector, type KernelAttachment } from "../../export/attach.ts";
 import type { NbdExport } from "../../export/directory.ts";
-import { type ConnectionRoom, NoRoom } from "../../export/room.ts";
+import { type ConnectionRoom, NoRoom } from "../../export/connection-limit.ts";
 import { closeDescriptor } from "../../native/index.ts";
-import type { ReactorClient } from "../../reactor/client.ts";
-import type { Attachments } from "../devices/context.ts";
-import { ControlError, reasonOf } from "../ground/errors.ts";
+import type { ReactorClient } from "../../reactor/reactor-client.ts";
+import type { Attachments } from "../devices/operation-context.ts";
+import { ControlError, reasonOf } from "../ground/control-errors.ts";
 import type { Inventory, Unit } from "../inventory/inventory.ts";
 import { connectionLabel, type ConnectionLabel } from "../core/labels.ts";
 import { exportOf, whyNotOffered } from "./offering.ts";
-import type { Attachment, AttachRequest } from "../schemas/unit.ts";
+import type { Attachment, AttachRequest } from "../schemas/unit-schema.ts";
 import type { AttachmentRow, State } from "../state/state.ts";
 
 /** Limit for an exclusive open: the kernel makes it wait while another opener hangs, and detaching is what ends that. */

@@ -1,9 +1,9 @@
 // Where events go: what the core, its snapshots and the NBD server report reaches the parts that act on it, and the log.
 
 import * as abi from "../../abi.ts";
-import type { ConnectionRoom } from "../../export/room.ts";
+import type { ConnectionRoom } from "../../export/connection-limit.ts";
 import type { NbdServerEvent } from "../../export/server.ts";
-import type { CoreEvent } from "../../reactor/records.ts";
+import type { CoreEvent } from "../../reactor/decode-records.ts";
 import type { Keeper } from "../core/keeper.ts";
 import type { Snapshot } from "../core/snapshot.ts";
 import type { Snapshots } from "../core/snapshots.ts";

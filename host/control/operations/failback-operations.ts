@@ -2,13 +2,13 @@
 
 import * as abi from "../../abi.ts";
 import { waitForFailback } from "./failback.ts";
-import type { Context } from "../devices/context.ts";
-import { ControlError, reasonOf } from "../ground/errors.ts";
+import type { Context } from "../devices/operation-context.ts";
+import { ControlError, reasonOf } from "../ground/control-errors.ts";
 import type { Path } from "../inventory/inventory.ts";
 import { answer, VERIFY_MS_MAX } from "./path-operations.ts";
 import { demand, pathSet } from "../core/reactor-port.ts";
-import type { PathView } from "../schemas/path.ts";
-import { vouch } from "../events/marginal.ts";
+import type { PathView } from "../schemas/path-schema.ts";
+import { vouch } from "../events/marginal-watch.ts";
 import { waitVerified } from "../core/wait-verified.ts";
 import { pathState } from "../views/views.ts";
 

@@ -2,9 +2,9 @@
 // answer.
 
 import * as abi from "../../abi.ts";
-import type { CoreEvent } from "../../reactor/records.ts";
-import type { Context } from "../devices/context.ts";
-import { ControlError } from "../ground/errors.ts";
+import type { CoreEvent } from "../../reactor/decode-records.ts";
+import type { Context } from "../devices/operation-context.ts";
+import { ControlError } from "../ground/control-errors.ts";
 import type { Path } from "../inventory/inventory.ts";
 import { outcomeText } from "../views/outcome-text.ts";
 import { pathState } from "../views/views.ts";

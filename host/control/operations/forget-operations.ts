@@ -1,8 +1,8 @@
 // An operator has a path forgotten, and with its last path a unit.
 
 import { setTimeout } from "node:timers/promises";
-import type { Context } from "../devices/context.ts";
-import { ControlError } from "../ground/errors.ts";
+import type { Context } from "../devices/operation-context.ts";
+import { ControlError } from "../ground/control-errors.ts";
 import type { Path, Unit } from "../inventory/inventory.ts";
 
 /** How often the removal of a forgotten unit from the core is tried, and for how long: command_ms and resets at most. */

@@ -1,10 +1,10 @@
 // An operator's settings of the whole system: failback mode, cluster mode, path patrol.
 
 import { applyAll } from "./applying.ts";
-import type { Context } from "../devices/context.ts";
+import type { Context } from "../devices/operation-context.ts";
 import { patrolCalls } from "../core/core-settings.ts";
 import { demand } from "../core/reactor-port.ts";
-import type { Mode, ModePatch, Patrol, PatrolPatch } from "../schemas/mode.ts";
+import type { Mode, ModePatch, Patrol, PatrolPatch } from "../schemas/mode-schema.ts";
 import type { Settings } from "../state/state-schemas.ts";
 
 /** State file first, then the core; if the core refuses, the file is restored. */

@@ -1,14 +1,14 @@
 // What is offered over NBD: every unit the core has, under its number and its name.
 
 import type { NbdExport } from "../../export/directory.ts";
-import { ConnectionRoom } from "../../export/room.ts";
+import { ConnectionRoom } from "../../export/connection-limit.ts";
 import type { NbdServer, NbdServerOptions } from "../../export/server.ts";
-import type { ReactorClient } from "../../reactor/client.ts";
-import { ControlError, reasonOf } from "../ground/errors.ts";
+import type { ReactorClient } from "../../reactor/reactor-client.ts";
+import { ControlError, reasonOf } from "../ground/control-errors.ts";
 import type { Inventory, Unit } from "../inventory/inventory.ts";
 import type { ConnectionLabel } from "../core/labels.ts";
 import { parseListen, tcpRemedy } from "../ground/listen.ts";
-import type { Configuration } from "../schemas/configuration.ts";
+import type { Configuration } from "../schemas/configuration-schema.ts";
 import type { NbdAccess } from "../tls/nbd-access.ts";
 
 /** Why a unit is not offered, with what to do; null when it is. */

@@ -3,13 +3,13 @@
 
 import * as abi from "../../abi.ts";
 import type { MessageName } from "../../liaison/messages.ts";
-import type { Context } from "../devices/context.ts";
-import { ControlError, reasonOf } from "../ground/errors.ts";
+import type { Context } from "../devices/operation-context.ts";
+import { ControlError, reasonOf } from "../ground/control-errors.ts";
 import type { About } from "../events/event-hub.ts";
 import { isShown, pathRow, rivalsOf, type Path, type Unit } from "../inventory/inventory.ts";
 import { demand, pathSet, pathSwap, type CoreCall } from "../core/reactor-port.ts";
-import type { PathView } from "../schemas/path.ts";
-import { vouch } from "../events/marginal.ts";
+import type { PathView } from "../schemas/path-schema.ts";
+import { vouch } from "../events/marginal-watch.ts";
 import { waitVerified } from "../core/wait-verified.ts";
 import { pathState, pathView } from "../views/views.ts";
 

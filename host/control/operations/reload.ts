@@ -1,8 +1,8 @@
 // Compares a configuration that is read again: what changed, what can be applied while I/O runs, what needs a restart.
 
 import type { Setting } from "../../settings/setting.ts";
-import { ENTRIES, sectionOf } from "../../settings/table.ts";
-import type { Configuration, ReloadReport } from "../schemas/configuration.ts";
+import { ENTRIES, sectionOf } from "../../settings/settings-table.ts";
+import type { Configuration, ReloadReport } from "../schemas/configuration-schema.ts";
 import { camel } from "../schemas/from-table.ts";
 import { valueAt } from "../settings/effective.ts";
 import type { Settings } from "../state/state-schemas.ts";

@@ -4,13 +4,13 @@ import { applyAll } from "./applying.ts";
 import type { RememberedAttachments } from "./attachments.ts";
 import { checkFilter } from "../devices/device-filter.ts";
 import { loadConfiguration } from "../settings/configuration.ts";
-import type { Context } from "../devices/context.ts";
+import type { Context } from "../devices/operation-context.ts";
 import { Effective } from "../settings/effective.ts";
-import { reasonOf } from "../ground/errors.ts";
+import { reasonOf } from "../ground/control-errors.ts";
 import type { Kept } from "../devices/kept.ts";
 import type { Rescans } from "../devices/rescans.ts";
 import { reloadReport, socketsInForce } from "./reload.ts";
-import { isEmulated, type Configuration, type ReloadReport } from "../schemas/configuration.ts";
+import { isEmulated, type Configuration, type ReloadReport } from "../schemas/configuration-schema.ts";
 import type { TlsSources } from "../tls/sources.ts";
 
 /** What a reload reads and changes; the daemon implements it. */

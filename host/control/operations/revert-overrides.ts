@@ -1,10 +1,10 @@
 // A command's setting overrides the configuration, also after a restart, until an operator gives it up.
 
 import { applyAll } from "./applying.ts";
-import type { Context } from "../devices/context.ts";
+import type { Context } from "../devices/operation-context.ts";
 import { unitRow, type Unit } from "../inventory/inventory.ts";
 import { commandedKeys } from "./reload.ts";
-import type { RevertReport } from "../schemas/configuration.ts";
+import type { RevertReport } from "../schemas/configuration-schema.ts";
 import type { Settings } from "../state/state-schemas.ts";
 
 type UnitSettings = Pick<Unit, "policy" | "hedgeBudgetPercent">;

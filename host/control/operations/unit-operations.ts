@@ -1,14 +1,14 @@
 // An operator's operations on logical units.
 
 import * as abi from "../../abi.ts";
-import type { Context } from "../devices/context.ts";
+import type { Context } from "../devices/operation-context.ts";
 import { plainPolicyCalls } from "../core/core-settings.ts";
-import { ControlError, reasonOf } from "../ground/errors.ts";
+import { ControlError, reasonOf } from "../ground/control-errors.ts";
 import { pathNumbered, pathsOf, unitRow, type Unit } from "../inventory/inventory.ts";
 import { whyNotOffered } from "./offering.ts";
 import { checkParameters, LBMODES } from "../settings/policies.ts";
 import { demand, unitSet, type CoreCall } from "../core/reactor-port.ts";
-import type { Attachment, AttachRequest, Policy, PolicyName, UnitPatch, UnitView } from "../schemas/unit.ts";
+import type { Attachment, AttachRequest, Policy, PolicyName, UnitPatch, UnitView } from "../schemas/unit-schema.ts";
 import { unitView } from "../views/views.ts";
 import { NUMBERED_NAME } from "../schemas/constants.ts";
 

@@ -2,7 +2,7 @@
 
 import * as z from "zod";
 import type { Setting } from "../../settings/setting.ts";
-import { ENTRIES, nameOf, sectionOf, type EntryIn, type NameIn } from "../../settings/table.ts";
+import { ENTRIES, nameOf, sectionOf, type EntryIn, type NameIn } from "../../settings/settings-table.ts";
 
 type Schema<S> = S extends { type: "whole" }
   ? z.ZodInt

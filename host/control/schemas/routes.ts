@@ -5,13 +5,13 @@
 
 import * as z from "zod";
 import { Done, PathNumber, PathPattern, Priority, UnitKey } from "./common.ts";
-import { Acceptance, RevertReport, ConfigurationView, ReloadReport } from "./configuration.ts";
-import { EventList, EventQuery } from "./event.ts";
-import { FaultAdded, FaultList, FaultRemoval, FaultRequest } from "./fault.ts";
-import { Mode, ModePatch, Patrol, PatrolPatch } from "./mode.ts";
-import { PathView } from "./path.ts";
-import { ArrayView, StatisticsView, Status } from "./status.ts";
-import { Attachment, AttachRequest, DetachRequest, UnitPatch, UnitView } from "./unit.ts";
+import { Acceptance, RevertReport, ConfigurationView, ReloadReport } from "./configuration-schema.ts";
+import { EventList, EventQuery } from "./event-schema.ts";
+import { FaultAdded, FaultList, FaultRemoval, FaultRequest } from "./fault-schema.ts";
+import { Mode, ModePatch, Patrol, PatrolPatch } from "./mode-schema.ts";
+import { PathView } from "./path-schema.ts";
+import { ArrayView, StatisticsView, Status } from "./status-schema.ts";
+import { Attachment, AttachRequest, DetachRequest, UnitPatch, UnitView } from "./unit-schema.ts";
 
 type Method = "GET" | "POST" | "PATCH" | "DELETE";
 

@@ -1,7 +1,7 @@
 // The command line of `pathmanagerd`. Lightweight: for help and version nothing else of the daemon is loaded.
 
 import { parseArgs } from "node:util";
-import { reasonOf } from "../ground/errors.ts";
+import { reasonOf } from "../ground/control-errors.ts";
 import { LOG_LEVELS, type LogLevel } from "../../settings/names.ts";
 import { CONFIGURATION_FILE } from "../schemas/constants.ts";
 

@@ -7,11 +7,11 @@ import type * as z from "zod";
 import { wwidOf } from "../../discovery/wwid.ts";
 import { keyPositions, lineOf, type KeyPosition } from "./configuration-lines.ts";
 import { policyOfConfiguration } from "./effective.ts";
-import { ControlError, reasonOf } from "../ground/errors.ts";
+import { ControlError, reasonOf } from "../ground/control-errors.ts";
 import { renameFormerKeys } from "./former-keys.ts";
 import { didYouMean } from "../ground/did-you-mean.ts";
 import { parametersMistake } from "./policies.ts";
-import { Configuration, isEmulated } from "../schemas/configuration.ts";
+import { Configuration, isEmulated } from "../schemas/configuration-schema.ts";
 import { nbdTcpContradictions, type Complain } from "./contradictions.ts";
 import { NUMBERED_NAME } from "../schemas/constants.ts";
 

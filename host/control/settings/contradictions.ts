@@ -1,6 +1,6 @@
 // Mistakes in sockets.nbd_tcp that no single key shows.
 
-import type { AllowRule, NbdTcp } from "../schemas/configuration.ts";
+import type { AllowRule, NbdTcp } from "../schemas/configuration-schema.ts";
 
 export type Complain = (path: readonly PropertyKey[], problem: string) => void;
 

@@ -2,13 +2,21 @@
 // general ones.
 
 import type { Setting } from "../../settings/setting.ts";
-import { coreNumber, defaultOf, ENTRIES, nameOf, sectionOf, SETTINGS, type Key } from "../../settings/table.ts";
+import {
+  coreNumber,
+  defaultOf,
+  ENTRIES,
+  nameOf,
+  sectionOf,
+  SETTINGS,
+  type Key,
+} from "../../settings/settings-table.ts";
 import { wwidOf } from "../../discovery/wwid.ts";
 import type { Unit } from "../inventory/inventory.ts";
-import type { Configuration } from "../schemas/configuration.ts";
+import type { Configuration } from "../schemas/configuration-schema.ts";
 import { camel } from "../schemas/from-table.ts";
-import type { Mode, Patrol } from "../schemas/mode.ts";
-import type { Policy, Timeouts } from "../schemas/unit.ts";
+import type { Mode, Patrol } from "../schemas/mode-schema.ts";
+import type { Policy, Timeouts } from "../schemas/unit-schema.ts";
 import type { Settings } from "../state/state-schemas.ts";
 
 type ConfiguredPolicy = Configuration["policy"];

@@ -2,8 +2,8 @@
 // allowed, but nobody should have to guess that it is so.
 
 import { matchesAnything } from "../../discovery/select.ts";
-import { isEmulated, type Configuration } from "../schemas/configuration.ts";
-import type { DeviceSelector } from "../schemas/configuration.ts";
+import { isEmulated, type Configuration } from "../schemas/configuration-schema.ts";
+import type { DeviceSelector } from "../schemas/configuration-schema.ts";
 
 const REMEDY = "name the devices to use in devices";
 

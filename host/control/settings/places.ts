@@ -1,7 +1,7 @@
 // Where sockets, state and logs are when the configuration does not say.
 
 import { join, resolve } from "node:path";
-import type { Configuration } from "../schemas/configuration.ts";
+import type { Configuration } from "../schemas/configuration-schema.ts";
 
 export interface Places {
   readonly apiSocket: string;

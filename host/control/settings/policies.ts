@@ -1,8 +1,8 @@
 // Policies: their names, their parameters, and their values in the core.
 
-import { ControlError } from "../ground/errors.ts";
+import { ControlError } from "../ground/control-errors.ts";
 import { POLICY_NAMES } from "../../settings/names.ts";
-import type { Balancing, Policy, PolicyName, PolicyParameters } from "../schemas/unit.ts";
+import type { Balancing, Policy, PolicyName, PolicyParameters } from "../schemas/unit-schema.ts";
 
 type Parameter = keyof PolicyParameters;
 

@@ -4,7 +4,7 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as z from "zod";
-import { reasonOf } from "../ground/errors.ts";
+import { reasonOf } from "../ground/control-errors.ts";
 import { daemonPid } from "../ground/own-process.ts";
 
 export const LIFE_FILE = "running.json";

@@ -4,7 +4,7 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import * as z from "zod";
-import { reasonOf } from "../ground/errors.ts";
+import { reasonOf } from "../ground/control-errors.ts";
 import { LAYOUT } from "./state-layout.ts";
 import { SettingsLines } from "./settings-lines.ts";
 import { checked, rowOf, unchecked, type SettingsRow } from "./settings-rows.ts";

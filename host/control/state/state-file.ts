@@ -17,7 +17,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { ControlError, reasonOf } from "../ground/errors.ts";
+import { ControlError, reasonOf } from "../ground/control-errors.ts";
 import { COPY_FILE, readSettingsCopy, type Seal, type SettingsCopy } from "./settings-copy.ts";
 import { readRows, replaceRows, type SettingsRow } from "./settings-rows.ts";
 import { isInUse, isSealed, sealOf } from "./settings-seal.ts";

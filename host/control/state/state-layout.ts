@@ -1,7 +1,7 @@
 // The tables of the state file, and the upgrade of files written by earlier versions.
 
 import type { DatabaseSync } from "node:sqlite";
-import { ControlError } from "../ground/errors.ts";
+import { ControlError } from "../ground/control-errors.ts";
 
 /** Version of the layout below. A file of a later version is refused, one of an earlier version is upgraded. */
 export const LAYOUT = 4;

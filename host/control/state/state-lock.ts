@@ -2,7 +2,7 @@
 
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { ControlError } from "../ground/errors.ts";
+import { ControlError } from "../ground/control-errors.ts";
 import { daemonPid } from "../ground/own-process.ts";
 
 const PID_FILE = "pathmanager.pid";

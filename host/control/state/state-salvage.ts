@@ -4,7 +4,7 @@ import type { DatabaseSync } from "node:sqlite";
 import * as z from "zod";
 import { SETTINGS_TABLES, type Cell, type SettingsRow } from "./settings-rows.ts";
 import { Settings, UnitFacts } from "./state-schemas.ts";
-import { Policy } from "../schemas/unit.ts";
+import { Policy } from "../schemas/unit-schema.ts";
 
 export interface Salvage {
   readonly rows: readonly SettingsRow[];

@@ -1,7 +1,7 @@
 // The JSON texts in the state file, and their schemas.
 
 import * as z from "zod";
-import { IDENTITY_TYPES } from "../../discovery/identity.ts";
+import { IDENTITY_TYPES } from "../../discovery/canonical-identity.ts";
 
 /** What is remembered of a unit while its paths are gone. */
 export const UnitFacts = z.object({

@@ -16,7 +16,7 @@ import {
 import { stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
-import { reasonOf } from "../ground/errors.ts";
+import { reasonOf } from "../ground/control-errors.ts";
 import { LIFE_FILE } from "./last-words.ts";
 import { holdTheSame } from "./state-copy.ts";
 import { COPY_FILE } from "./settings-copy.ts";

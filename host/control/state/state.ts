@@ -4,7 +4,7 @@
 
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 import type { Message } from "../../liaison/messages.ts";
-import { Policy } from "../schemas/unit.ts";
+import { Policy } from "../schemas/unit-schema.ts";
 import { eventRow, type EventRow } from "./event-rows.ts";
 import type { Touched } from "./settings-seal.ts";
 import type { Cell, SettingsTable } from "./settings-rows.ts";

@@ -4,7 +4,7 @@ import { Server } from "node:tls";
 import type { FastifyInstance } from "fastify";
 import { TLS_SERVER } from "../../export/tls/suites.ts";
 import { readTls } from "./secrets.ts";
-import type { Configuration } from "../schemas/configuration.ts";
+import type { Configuration } from "../schemas/configuration-schema.ts";
 import type { NamedCertificates, TlsSource } from "./sources.ts";
 
 type ApiTcp = NonNullable<Configuration["sockets"]["api_tcp"]>;

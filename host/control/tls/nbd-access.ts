@@ -3,12 +3,12 @@
 import { createSecureContext } from "node:tls";
 import type { Rule, RuleSubject } from "../../export/permission.ts";
 import type { TcpAccess } from "../../export/address.ts";
-import type { TlsSettings } from "../../export/tls/messages.ts";
+import type { TlsSettings } from "../../export/tls/tls-messages.ts";
 import { TLS_SERVER } from "../../export/tls/suites.ts";
 import { TlsTerminator } from "../../export/tls/terminator.ts";
 import { readNamed, readSecret } from "./secrets.ts";
-import { ControlError, reasonOf } from "../ground/errors.ts";
-import type { AllowRule, Configuration, NbdTcp } from "../schemas/configuration.ts";
+import { ControlError, reasonOf } from "../ground/control-errors.ts";
+import type { AllowRule, Configuration, NbdTcp } from "../schemas/configuration-schema.ts";
 import { parsePskFile } from "./psk-file.ts";
 import type { NamedCertificates, TlsSource } from "./sources.ts";
 

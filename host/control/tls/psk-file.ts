@@ -1,7 +1,7 @@
 // Files of pre-shared keys in the format of GnuTLS' psktool, which libnbd, nbdkit and QEMU read as well: one line of
 // `identity:key in hexadecimal` per client.
 
-import { ControlError } from "../ground/errors.ts";
+import { ControlError } from "../ground/control-errors.ts";
 
 /** A key that can be guessed is no key. */
 const KEY_BYTES_MIN = 16;

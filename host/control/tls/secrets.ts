@@ -2,8 +2,8 @@
 
 import { closeSync, fstatSync, openSync, readFileSync, type Stats } from "node:fs";
 import { createSecureContext } from "node:tls";
-import { ControlError, reasonOf } from "../ground/errors.ts";
-import type { Configuration } from "../schemas/configuration.ts";
+import { ControlError, reasonOf } from "../ground/control-errors.ts";
+import type { Configuration } from "../schemas/configuration-schema.ts";
 
 const TOKEN_BYTES_MIN = 16;
 /** Write permission for the group, and any permission for others. */

@@ -3,7 +3,7 @@
 
 import { X509Certificate } from "node:crypto";
 import type { EventHub } from "../events/event-hub.ts";
-import type { Configuration } from "../schemas/configuration.ts";
+import type { Configuration } from "../schemas/configuration-schema.ts";
 
 const DAY_MS = 86_400_000;
 const WARNING_DAYS = 30;

@@ -1,9 +1,9 @@
 // Latency percentiles of paths and units, from the core's histograms.
 
 import { STATISTICS_BYTES } from "../../abi.ts";
-import type { ReactorClient } from "../../reactor/client.ts";
-import { allTransfers, decodeStatistics, percentileNs } from "../../reactor/statistics.ts";
-import type { Latency } from "../schemas/path.ts";
+import type { ReactorClient } from "../../reactor/reactor-client.ts";
+import { allTransfers, decodeStatistics, percentileNs } from "../../reactor/decode-statistics.ts";
+import type { Latency } from "../schemas/path-schema.ts";
 
 export interface Latencies {
   readonly paths: ReadonlyMap<number, Latency>;

@@ -1,6 +1,6 @@
 // An outcome in words: SCSI status (SAM-5 5.3.1), host status (Linux SCSI midlayer), sense (SPC-4 4.5, annex D).
 
-import type { Outcome } from "../../reactor/records.ts";
+import type { Outcome } from "../../reactor/decode-records.ts";
 
 const STATUS: Readonly<Record<number, string>> = {
   0x00: "GOOD",

@@ -1,12 +1,12 @@
 // Views of all units and paths: the arrays they belong to, counters, what needs attention.
 
 import { sinceStartMs } from "../ground/uptime.ts";
-import { lazily, sliced, type Lazy } from "../ground/pieces.ts";
+import { lazily, sliced, type Lazy } from "../ground/answer-pieces.ts";
 import type { Latencies } from "./latencies.ts";
 import { isShown, pathsOf, type Inventory, type Path, type Unit } from "../inventory/inventory.ts";
-import type { PathView } from "../schemas/path.ts";
-import type { ArrayView, StatisticsView } from "../schemas/status.ts";
-import type { UnitView } from "../schemas/unit.ts";
+import type { PathView } from "../schemas/path-schema.ts";
+import type { ArrayView, StatisticsView } from "../schemas/status-schema.ts";
+import type { UnitView } from "../schemas/unit-schema.ts";
 import type { Snapshot } from "../core/snapshot.ts";
 import { pathCounters, pathState, serviceablePaths, SYMBOLS, unitCounters, unitState } from "./views.ts";
 

@@ -1,13 +1,13 @@
 // The API's view of units and paths: what is configured, and what the core's records say now.
 
 import * as abi from "../../abi.ts";
-import type { PathRecord, UnitRecord } from "../../reactor/records.ts";
+import type { PathRecord, UnitRecord } from "../../reactor/decode-records.ts";
 import { isShown, pathsOf, type Path, type Unit } from "../inventory/inventory.ts";
 import { outcomeText } from "./outcome-text.ts";
 import { balancingOf } from "../settings/policies.ts";
 import type { Snapshot } from "../core/snapshot.ts";
-import type { AluaState, Latency, PathCondition, PathError, PathState, PathView } from "../schemas/path.ts";
-import type { Attachment, Policy, Timeouts, UnitState, UnitView } from "../schemas/unit.ts";
+import type { AluaState, Latency, PathCondition, PathError, PathState, PathView } from "../schemas/path-schema.ts";
+import type { Attachment, Policy, Timeouts, UnitState, UnitView } from "../schemas/unit-schema.ts";
 
 /** What a view needs besides the inventory. */
 export interface ViewSources {

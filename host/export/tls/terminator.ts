@@ -3,7 +3,7 @@
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { closeDescriptor, socketPair } from "../../native/index.ts";
-import type { FromWorker, TlsSettings, ToWorker } from "./messages.ts";
+import type { FromWorker, TlsSettings, ToWorker } from "./tls-messages.ts";
 import type { TlsPeer } from "./peer.ts";
 
 const THREADS_MAX = 4;
@@ -80,7 +80,7 @@ export class TlsTerminator {
   #worker(thread: number): Worker {
     const known = this.#threads[thread];
     if (known !== null && known !== undefined) return known;
-    const worker = new Worker(new URL("./worker.ts", import.meta.url), {
+    const worker = new Worker(new URL("./tls-worker.ts", import.meta.url), {
       workerData: this.#settings,
       name: "tls",
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB },

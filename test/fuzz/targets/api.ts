@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { ROUTES, type Route, type RouteId } from "../../../host/control/schemas/routes.ts";
-import { makeServer } from "../../../host/control/api/server.ts";
+import { makeServer } from "../../../host/control/api/api-server.ts";
 import { check, type Target } from "../target.ts";
 
 const TOKEN = "token";

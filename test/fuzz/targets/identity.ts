@@ -3,8 +3,8 @@
 
 import * as abi from "../../../host/abi.ts";
 import { parseIdentification } from "../../../host/discovery/designators.ts";
-import { serialIdentity, serialNumber, type UnitIdentity } from "../../../host/discovery/identity.ts";
-import { parseSerial } from "../../../host/discovery/inquiry.ts";
+import { serialIdentity, serialNumber, type UnitIdentity } from "../../../host/discovery/canonical-identity.ts";
+import { parseSerial } from "../../../host/discovery/inquiry-data.ts";
 import { Host } from "../../unit/core/fixtures/harness.ts";
 import { designator, naa6, page83, vpd } from "../../unit/discovery/pages.ts";
 import { instrumentedCore } from "../core.ts";

@@ -3,8 +3,13 @@
 import { IDENTITY_BYTES_MAX } from "../../../host/abi.ts";
 import { senseOf } from "../../../host/discovery/attentions.ts";
 import { parseIdentification } from "../../../host/discovery/designators.ts";
-import { readable, serialIdentity, serialNumber, type UnitIdentity } from "../../../host/discovery/identity.ts";
-import { parseSerial, parseStandardInquiry, parseSupportedPages } from "../../../host/discovery/inquiry.ts";
+import {
+  readable,
+  serialIdentity,
+  serialNumber,
+  type UnitIdentity,
+} from "../../../host/discovery/canonical-identity.ts";
+import { parseSerial, parseStandardInquiry, parseSupportedPages } from "../../../host/discovery/inquiry-data.ts";
 import { parseUnderWay } from "../../../host/discovery/leftovers.ts";
 import * as limits from "../../../host/discovery/limits.ts";
 import type { Parsed } from "../../../host/discovery/transport.ts";

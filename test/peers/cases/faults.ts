@@ -3,7 +3,7 @@
 import { randomFillSync } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Fault, FaultRequest } from "../../../host/control/schemas/fault.ts";
+import type { Fault, FaultRequest } from "../../../host/control/schemas/fault-schema.ts";
 import { ALUA_STANDBY } from "../../../host/abi.ts";
 import { until } from "../../until.ts";
 import { type Case, check, type Context, same } from "../case.ts";

@@ -2,7 +2,7 @@
 // including tests that the suite skips: a change of the array's features changes a verdict.
 
 import { EmulatedArray } from "../../../host/array/array.ts";
-import type { ArrayTopology } from "../../../host/array/topology.ts";
+import type { ArrayTopology } from "../../../host/array/array-topology.ts";
 import { type Case, check, same } from "../case.ts";
 import { IscsiTarget } from "../iscsi/target.ts";
 import { differences, expectedVerdicts, parseOutput, type Verdict } from "../iscsi/verdicts.ts";

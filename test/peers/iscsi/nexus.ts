@@ -3,7 +3,7 @@
 
 import type { EmulatedArray } from "../../../host/array/array.ts";
 import { ASC_NEXUS_LOSS, ASC_POWER_ON } from "../../../host/array/scsi.ts";
-import type { Port } from "../../../host/array/unit.ts";
+import type { Port } from "../../../host/array/array-unit.ts";
 
 export class NexusTable {
   readonly array: EmulatedArray;

@@ -1,8 +1,8 @@
 // A topology's defaults, its paths, and what is said about wrong ones.
 
 import test from "ava";
-import type { ArrayTopology } from "../../../host/array/topology.ts";
-import { fullTopology, pathPlans } from "../../../host/array/topology.ts";
+import type { ArrayTopology } from "../../../host/array/array-topology.ts";
+import { fullTopology, pathPlans } from "../../../host/array/array-topology.ts";
 import { EmulatedArray } from "../../../host/array/array.ts";
 
 test("the default is four paths over two initiator ports and two controllers, neighbours sharing neither", (t) => {

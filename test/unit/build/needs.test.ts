@@ -35,7 +35,7 @@ test("without a file, or with a pattern of files, everything is needed", (t) => 
 
 test("the files a test loads are found through imports, addresses and templates", (t) => {
   const loaded = closureOf(root, "test/unit/cli/real-daemon.test.ts");
-  for (const file of ["test/unit/cli/daemon.ts", "host/cli/bin/pathmanagerd.js", "host/cli/client.ts"]) {
+  for (const file of ["test/unit/cli/daemon.ts", "host/cli/bin/pathmanagerd.js", "host/cli/api-client.ts"]) {
     t.true(loaded.includes(file), file);
   }
 });

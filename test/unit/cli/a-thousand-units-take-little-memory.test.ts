@@ -3,7 +3,7 @@
 
 import test from "ava";
 
-import type { Status } from "../../../host/control/schemas/status.ts";
+import type { Status } from "../../../host/control/schemas/status-schema.ts";
 import { until } from "../../until.ts";
 import { RealDaemon } from "./daemon.ts";
 

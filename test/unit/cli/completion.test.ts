@@ -9,7 +9,7 @@ import test from "ava";
 
 import { completionScript } from "../../../host/cli/pathctl/completion-scripts.ts";
 import { pathctl } from "../../../host/cli/pathctl/main.ts";
-import { SYNOPSIS } from "../../../host/cli/spscmd/command.ts";
+import { SYNOPSIS } from "../../../host/cli/spscmd/command-line.ts";
 import { recordedServer, run } from "./server.ts";
 import { REFERENCE_UNITS } from "./views.ts";
 

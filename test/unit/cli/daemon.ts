@@ -6,7 +6,7 @@ import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { Client, CommandError } from "../../../host/cli/client.ts";
+import { Client, CommandError } from "../../../host/cli/api-client.ts";
 import { until } from "../../until.ts";
 
 const binary = (name: string): string => new URL(`../../../host/cli/bin/${name}.js`, import.meta.url).pathname;

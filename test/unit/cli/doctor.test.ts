@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 
 import test, { type ExecutionContext } from "ava";
 
-import { checkDevices, checkSgLimits } from "../../../host/cli/doctor/devices.ts";
+import { checkDevices, checkSgLimits } from "../../../host/cli/doctor/device-findings.ts";
 import type { Finding, Machine } from "../../../host/cli/doctor/finding.ts";
 import {
   checkCapabilities,

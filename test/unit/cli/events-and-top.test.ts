@@ -5,8 +5,8 @@ import { serverSentData, timeText } from "../../../host/cli/pathctl/events.ts";
 import { pathctl } from "../../../host/cli/pathctl/main.ts";
 import { sampleBetween, sampleText } from "../../../host/cli/pathctl/top.ts";
 import { styleFor } from "../../../host/cli/style.ts";
-import type { EventView } from "../../../host/control/schemas/event.ts";
-import type { StatisticsView } from "../../../host/control/schemas/status.ts";
+import type { EventView } from "../../../host/control/schemas/event-schema.ts";
+import type { StatisticsView } from "../../../host/control/schemas/status-schema.ts";
 import { recordedServer, run } from "./server.ts";
 
 const PLAIN = styleFor({ terminal: false, env: {} });

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
 
-import { Client } from "../../../host/cli/client.ts";
-import { failbackTimeoutMs } from "../../../host/cli/failback.ts";
+import { Client } from "../../../host/cli/api-client.ts";
+import { failbackTimeoutMs } from "../../../host/cli/failback-request.ts";
 import { pathctl } from "../../../host/cli/pathctl/main.ts";
 import { spscmd } from "../../../host/cli/spscmd/main.ts";
 import { recordedServer, run } from "./server.ts";

@@ -5,8 +5,8 @@ import { promisify } from "node:util";
 import test from "ava";
 import * as z from "zod";
 
-import { SYNOPSIS } from "../../../host/cli/spscmd/command.ts";
-import { Configuration } from "../../../host/control/schemas/configuration.ts";
+import { SYNOPSIS } from "../../../host/cli/spscmd/command-line.ts";
+import { Configuration } from "../../../host/control/schemas/configuration-schema.ts";
 import { POLICY_NAMES } from "../../../host/settings/names.ts";
 
 const call = promisify(execFile);
@@ -27,7 +27,7 @@ test("pathctl(8) is what the commands say", async (t) => {
 });
 
 test("pathmanager.toml(5) and docs/configuration.md are what the table of settings says", async (t) => {
-  await t.notThrowsAsync(call(process.execPath, [path("host/cli/packaging/settings.ts"), "--check"]));
+  await t.notThrowsAsync(call(process.execPath, [path("host/cli/packaging/settings-pages.ts"), "--check"]));
 });
 
 test("spscmd(8) has every line of the synopsis", async (t) => {

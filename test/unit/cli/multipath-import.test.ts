@@ -8,7 +8,7 @@ import { parse } from "smol-toml";
 
 import { importText, tomlText } from "../../../host/cli/multipath/import.ts";
 import { parseMultipathConf } from "../../../host/cli/multipath/parse.ts";
-import { BUILT_IN, USB } from "../../../host/cli/multipath/selection.ts";
+import { BUILT_IN, USB } from "../../../host/cli/multipath/blacklist.ts";
 import { pathctl } from "../../../host/cli/pathctl/main.ts";
 import { checkConfiguration } from "../../../host/control/settings/configuration.ts";
 import { run } from "./server.ts";

@@ -3,7 +3,7 @@
 import test from "ava";
 import fc from "fast-check";
 import { importText, tomlText } from "../../../host/cli/multipath/import.ts";
-import { BUILT_IN, USB } from "../../../host/cli/multipath/selection.ts";
+import { BUILT_IN, USB } from "../../../host/cli/multipath/blacklist.ts";
 import { checkConfiguration } from "../../../host/control/settings/configuration.ts";
 import { isSelected, maySelect, type Selectable, type Selector } from "../../../host/discovery/select.ts";
 import { wwidOf } from "../../../host/discovery/wwid.ts";

@@ -7,7 +7,7 @@ import type { Command } from "commander";
 
 import { buildProgram, pathctl } from "../../../host/cli/pathctl/main.ts";
 import { POLICY_NAMES } from "../../../host/cli/values.ts";
-import { PolicyName } from "../../../host/control/schemas/unit.ts";
+import { PolicyName } from "../../../host/control/schemas/unit-schema.ts";
 import { recordedServer, Refusal, run, type Seen } from "./server.ts";
 import { MODE, pathView, unitView } from "./views.ts";
 

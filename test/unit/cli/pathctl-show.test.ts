@@ -1,7 +1,7 @@
 import test from "ava";
 
 import { pathctl } from "../../../host/cli/pathctl/main.ts";
-import type { ArrayView, Status } from "../../../host/control/schemas/status.ts";
+import type { ArrayView, Status } from "../../../host/control/schemas/status-schema.ts";
 import { recordedServer, Refusal, run } from "./server.ts";
 import { MODE, pathView, REFERENCE_UNITS, unitView } from "./views.ts";
 

@@ -6,7 +6,7 @@ import { NbdClient } from "../../../host/cli/demo/nbd-client.ts";
 import { VerifiedLoad } from "../../../host/cli/demo/load.ts";
 import { pathctl } from "../../../host/cli/pathctl/main.ts";
 import { spscmd } from "../../../host/cli/spscmd/main.ts";
-import type { UnitView } from "../../../host/control/schemas/unit.ts";
+import type { UnitView } from "../../../host/control/schemas/unit-schema.ts";
 import { until } from "../../until.ts";
 import { RealDaemon } from "./daemon.ts";
 import { run, type Run } from "./server.ts";

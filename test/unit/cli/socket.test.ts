@@ -8,9 +8,9 @@ import { join, resolve } from "node:path";
 
 import test from "ava";
 
-import { Client, SOCKET_DEFAULT, socketPaths } from "../../../host/cli/client.ts";
+import { Client, SOCKET_DEFAULT, socketPaths } from "../../../host/cli/api-client.ts";
 import { placesOf } from "../../../host/control/settings/places.ts";
-import { Configuration } from "../../../host/control/schemas/configuration.ts";
+import { Configuration } from "../../../host/control/schemas/configuration-schema.ts";
 import { recordedServer } from "./server.ts";
 
 const configuration = Configuration.parse({});

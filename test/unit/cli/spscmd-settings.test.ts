@@ -3,7 +3,7 @@ import { promisify } from "node:util";
 
 import test from "ava";
 
-import { SYNOPSIS } from "../../../host/cli/spscmd/command.ts";
+import { SYNOPSIS } from "../../../host/cli/spscmd/command-line.ts";
 import { spscmd } from "../../../host/cli/spscmd/main.ts";
 import { recordedServer, Refusal, run, type Seen } from "./server.ts";
 import { MODE, pathView, REFERENCE_UNITS } from "./views.ts";

@@ -1,11 +1,11 @@
 // Views as the API answers them, for tests of what the commands make of them. Each is checked against its schema.
 
 import { balancingOf } from "../../../host/control/settings/policies.ts";
-import { PathView } from "../../../host/control/schemas/path.ts";
+import { PathView } from "../../../host/control/schemas/path-schema.ts";
 import { camel } from "../../../host/control/schemas/from-table.ts";
-import { Timeouts, UnitView } from "../../../host/control/schemas/unit.ts";
-import { defaultOf, ENTRIES, nameOf, sectionOf } from "../../../host/settings/table.ts";
-import type { Mode } from "../../../host/control/schemas/mode.ts";
+import { Timeouts, UnitView } from "../../../host/control/schemas/unit-schema.ts";
+import { defaultOf, ENTRIES, nameOf, sectionOf } from "../../../host/settings/settings-table.ts";
+import type { Mode } from "../../../host/control/schemas/mode-schema.ts";
 
 const SYMBOLS = { "in use": ">", active: " ", standby: "@", failed: "X" } as const;
 

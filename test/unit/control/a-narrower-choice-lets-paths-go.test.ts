@@ -1,7 +1,7 @@
 // `devices` and `exclude` are read again at a reload: what they do not name any more is let go, what they name again is taken.
 
 import test, { type ExecutionContext } from "ava";
-import { Configuration } from "../../../host/control/schemas/configuration.ts";
+import { Configuration } from "../../../host/control/schemas/configuration-schema.ts";
 import { passesFilter } from "../../../host/control/devices/device-filter.ts";
 import { until } from "../../until.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";

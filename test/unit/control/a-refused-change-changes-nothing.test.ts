@@ -1,7 +1,7 @@
 // A change is carried out as a whole or not at all, also when several things are asked for at once, or several units are meant.
 
 import test from "ava";
-import { ControlError } from "../../../host/control/ground/errors.ts";
+import { ControlError } from "../../../host/control/ground/control-errors.ts";
 import * as abi from "../../../host/abi.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 

@@ -2,7 +2,7 @@
 // not do is found again by the next rescan, and everything else is done.
 
 import test, { type ExecutionContext } from "ava";
-import { ControlError } from "../../../host/control/ground/errors.ts";
+import { ControlError } from "../../../host/control/ground/control-errors.ts";
 import { removeGone } from "../../../host/control/devices/reconcile.ts";
 import * as abi from "../../../host/abi.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";

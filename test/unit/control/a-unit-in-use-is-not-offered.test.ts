@@ -7,9 +7,9 @@ import { BringUp } from "../../../host/control/devices/bring-up.ts";
 import { Effective } from "../../../host/control/settings/effective.ts";
 import { Inventory, type Path } from "../../../host/control/inventory/inventory.ts";
 import { exportOf, whyNotOffered } from "../../../host/control/operations/offering.ts";
-import { Configuration } from "../../../host/control/schemas/configuration.ts";
+import { Configuration } from "../../../host/control/schemas/configuration-schema.ts";
 import { heedUses } from "../../../host/control/devices/units-in-use.ts";
-import type { ReactorClient } from "../../../host/reactor/client.ts";
+import type { ReactorClient } from "../../../host/reactor/reactor-client.ts";
 import { candidate } from "../discovery/pages.ts";
 import { unitRow } from "./fixtures/unit-row.ts";
 

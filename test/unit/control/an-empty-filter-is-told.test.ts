@@ -6,7 +6,7 @@ import { join } from "node:path";
 import test from "ava";
 import { checkConfiguration, loadConfiguration } from "../../../host/control/settings/configuration.ts";
 import { whyNothingEver, whyNothingHere } from "../../../host/control/settings/empty-filter.ts";
-import { isEmulated, type Configuration } from "../../../host/control/schemas/configuration.ts";
+import { isEmulated, type Configuration } from "../../../host/control/schemas/configuration-schema.ts";
 import { banner } from "../../../host/control/banner.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 

@@ -14,8 +14,8 @@ import {
   REQUESTS_AHEAD_MAX,
   ROOT_RESERVE,
 } from "../../../host/control/api/connections.ts";
-import { jsonPieces, lazily, sendPieces, SLICE_MS } from "../../../host/control/ground/pieces.ts";
-import type { EventList } from "../../../host/control/schemas/event.ts";
+import { jsonPieces, lazily, sendPieces, SLICE_MS } from "../../../host/control/ground/answer-pieces.ts";
+import type { EventList } from "../../../host/control/schemas/event-schema.ts";
 import { until } from "../../until.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 

@@ -5,8 +5,8 @@ import test from "ava";
 import fc from "fast-check";
 import { keyPositions, lineOf } from "../../../host/control/settings/configuration-lines.ts";
 import { checkConfiguration, loadConfiguration, mistakeText } from "../../../host/control/settings/configuration.ts";
-import { ControlError } from "../../../host/control/ground/errors.ts";
-import { Configuration } from "../../../host/control/schemas/configuration.ts";
+import { ControlError } from "../../../host/control/ground/control-errors.ts";
+import { Configuration } from "../../../host/control/schemas/configuration-schema.ts";
 
 function mistakes(text: string): string[] {
   const checked = checkConfiguration(text, "f.toml");

@@ -17,7 +17,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { NbdClient } from "../../../host/cli/demo/nbd-client.ts";
-import { ControlError } from "../../../host/control/ground/errors.ts";
+import { ControlError } from "../../../host/control/ground/control-errors.ts";
 import { State } from "../../../host/control/state/state.ts";
 import { until } from "../../until.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";

@@ -4,11 +4,11 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
-import { ConnectionRoom } from "../../../host/export/room.ts";
+import { ConnectionRoom } from "../../../host/export/connection-limit.ts";
 import { RememberedAttachments } from "../../../host/control/operations/attachments.ts";
 import { Inventory } from "../../../host/control/inventory/inventory.ts";
 import { State } from "../../../host/control/state/state.ts";
-import type { ReactorClient } from "../../../host/reactor/client.ts";
+import type { ReactorClient } from "../../../host/reactor/reactor-client.ts";
 import { unitRow } from "./fixtures/unit-row.ts";
 
 test("a device that is swap space, mapped, mounted or held is not detached, and none of the unit's others before it", async (t) => {

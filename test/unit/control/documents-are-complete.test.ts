@@ -3,7 +3,7 @@ import test from "ava";
 import { parse } from "smol-toml";
 import { MESSAGES } from "../../../host/liaison/messages.ts";
 import { ROUTES } from "../../../host/control/schemas/routes.ts";
-import { Configuration } from "../../../host/control/schemas/configuration.ts";
+import { Configuration } from "../../../host/control/schemas/configuration-schema.ts";
 
 const read = (name: string): string => readFileSync(new URL(`../../../docs/${name}`, import.meta.url), "utf8");
 

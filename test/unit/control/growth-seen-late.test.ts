@@ -2,11 +2,11 @@
 
 import test, { type ExecutionContext } from "ava";
 import type { FoundPath, Found } from "../../../host/discovery/discover.ts";
-import { findDevices } from "../../../host/control/devices/devices.ts";
+import { findDevices } from "../../../host/control/devices/device-scan.ts";
 import { reconcile, removeContradicting } from "../../../host/control/devices/reconcile.ts";
 import { agreedSize } from "../../../host/control/devices/sizes.ts";
 import { PATH_SET_FAILED } from "../../../host/abi.ts";
-import { statusOf } from "../../../host/control/status.ts";
+import { statusOf } from "../../../host/control/daemon-status.ts";
 import { until } from "../../until.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 

@@ -2,7 +2,7 @@
 
 import test, { type ExecutionContext } from "ava";
 import { removeGone } from "../../../host/control/devices/reconcile.ts";
-import type { PathView } from "../../../host/control/schemas/path.ts";
+import type { PathView } from "../../../host/control/schemas/path-schema.ts";
 import { until } from "../../until.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 

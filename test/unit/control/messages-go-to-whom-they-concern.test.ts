@@ -37,7 +37,7 @@ test("of ours, ALIVE gets what somebody has to repair, and only what the manager
 });
 
 test("docs/messages.md is what the daemon says", async (t) => {
-  const program = new URL("../../../host/cli/packaging/messages.ts", import.meta.url).pathname;
+  const program = new URL("../../../host/cli/packaging/messages-page.ts", import.meta.url).pathname;
   await t.notThrowsAsync(promisify(execFile)(process.execPath, [program, "--check"]));
 });
 

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import test, { type ExecutionContext } from "ava";
 import type { ConnectionOptions } from "node:tls";
 import { loadConfiguration } from "../../../host/control/settings/configuration.ts";
-import { ControlError } from "../../../host/control/ground/errors.ts";
+import { ControlError } from "../../../host/control/ground/control-errors.ts";
 import { parsePskFile } from "../../../host/control/tls/psk-file.ts";
 import { expiryOf } from "../../../host/control/tls/sources.ts";
 import { infoData, option, replies } from "../export/client.ts";

@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import test from "ava";
 import { checkConfiguration } from "../../../host/control/settings/configuration.ts";
-import { ControlError } from "../../../host/control/ground/errors.ts";
+import { ControlError } from "../../../host/control/ground/control-errors.ts";
 import { State } from "../../../host/control/state/state.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 

@@ -3,8 +3,8 @@
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { NbdClient } from "../../../host/cli/demo/nbd-client.ts";
-import { findDevices } from "../../../host/control/devices/devices.ts";
-import { statusOf } from "../../../host/control/status.ts";
+import { findDevices } from "../../../host/control/devices/device-scan.ts";
+import { statusOf } from "../../../host/control/daemon-status.ts";
 import { until } from "../../until.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 

@@ -8,11 +8,11 @@ import * as abi from "../../../host/abi.ts";
 import { modeCalls, unitSettingCalls } from "../../../host/control/core/core-settings.ts";
 import type { CoreCall } from "../../../host/control/core/reactor-port.ts";
 import { Daemon } from "../../../host/control/daemon.ts";
-import { Configuration } from "../../../host/control/schemas/configuration.ts";
+import { Configuration } from "../../../host/control/schemas/configuration-schema.ts";
 import { WITHOUT_FILE } from "../../../host/control/settings/configuration.ts";
 import { valueAt } from "../../../host/control/settings/effective.ts";
 import { placesOf } from "../../../host/control/settings/places.ts";
-import { coreNumber, defaultOf, ENTRIES, sectionOf } from "../../../host/settings/table.ts";
+import { coreNumber, defaultOf, ENTRIES, sectionOf } from "../../../host/settings/settings-table.ts";
 
 interface Definition {
   readonly shape?: Record<string, unknown>;

@@ -4,7 +4,7 @@
 
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
-import { findDevices } from "../../../host/control/devices/devices.ts";
+import { findDevices } from "../../../host/control/devices/device-scan.ts";
 import { reconcile, removeGone } from "../../../host/control/devices/reconcile.ts";
 import { State, type UnitRow } from "../../../host/control/state/state.ts";
 import type { Found, FoundPath } from "../../../host/discovery/discover.ts";

@@ -1,6 +1,6 @@
 import test from "ava";
 import { POLICY_NAMES } from "../../../host/settings/names.ts";
-import { type UnitView } from "../../../host/control/schemas/unit.ts";
+import { type UnitView } from "../../../host/control/schemas/unit-schema.ts";
 import { until } from "../../until.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 

@@ -6,12 +6,12 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
-import { getlunText } from "../../../host/cli/spscmd/layout.ts";
+import { getlunText } from "../../../host/cli/spscmd/spscmd-layout.ts";
 import { Daemon } from "../../../host/control/daemon.ts";
 import { handlersOf } from "../../../host/control/api/handlers.ts";
 import { removeGone } from "../../../host/control/devices/reconcile.ts";
-import { Configuration } from "../../../host/control/schemas/configuration.ts";
-import { statusOf } from "../../../host/control/status.ts";
+import { Configuration } from "../../../host/control/schemas/configuration-schema.ts";
+import { statusOf } from "../../../host/control/daemon-status.ts";
 
 async function start(t: ExecutionContext) {
   const folder = mkdtempSync(join(tmpdir(), "pathmanager-removed-"));

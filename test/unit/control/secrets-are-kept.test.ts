@@ -6,7 +6,7 @@ import { join } from "node:path";
 import test from "ava";
 import { readToken } from "../../../host/control/tls/secrets.ts";
 import { loadConfiguration } from "../../../host/control/settings/configuration.ts";
-import { ControlError } from "../../../host/control/ground/errors.ts";
+import { ControlError } from "../../../host/control/ground/control-errors.ts";
 
 function fileOf(text: string, mode: number): string {
   const file = join(mkdtempSync(join(tmpdir(), "pm-secret-")), "file");

@@ -17,7 +17,7 @@ import { createInterface } from "node:readline";
 import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import test from "ava";
-import { ControlError } from "../../../host/control/ground/errors.ts";
+import { ControlError } from "../../../host/control/ground/control-errors.ts";
 import { afterPredecessor, locked } from "../../../host/control/state/state-lock.ts";
 import { COPY_FILE } from "../../../host/control/state/settings-copy.ts";
 import { STATE_FILE } from "../../../host/control/state/state-file.ts";

@@ -10,7 +10,7 @@ import { setTimeout } from "node:timers/promises";
 import test, { type ExecutionContext } from "ava";
 import { LIFE_FILE } from "../../../host/control/state/last-words.ts";
 import { Output } from "../../../host/control/api/output.ts";
-import type { EventList, EventView } from "../../../host/control/schemas/event.ts";
+import type { EventList, EventView } from "../../../host/control/schemas/event-schema.ts";
 import { until } from "../../until.ts";
 import { callSocket, TestDaemon } from "./fixtures/daemon.ts";
 import { answers, hang, spawnDaemon } from "./fixtures/process.ts";

@@ -7,7 +7,7 @@ import test from "ava";
 import { checkConfiguration } from "../../../host/control/settings/configuration.ts";
 import { Daemon } from "../../../host/control/daemon.ts";
 import { placesOf } from "../../../host/control/settings/places.ts";
-import { statusOf } from "../../../host/control/status.ts";
+import { statusOf } from "../../../host/control/daemon-status.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 
 const ARRAY = "policy = 'static'\n[array]\nunits = 1\npaths = 2\nunit_mib = 1\n";

@@ -1,7 +1,7 @@
 // Somebody sets the machine's clock while the daemon runs: what is counted over time goes on.
 
 import test from "ava";
-import { statusText } from "../../../host/cli/pathctl/status.ts";
+import { statusText } from "../../../host/cli/pathctl/show-status.ts";
 import { sampleBetween } from "../../../host/cli/pathctl/top.ts";
 import { unpainted, type Style } from "../../../host/cli/style.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";

@@ -6,7 +6,7 @@ import test from "ava";
 import * as abi from "../../../host/abi.ts";
 import { POLICY_NAMES } from "../../../host/settings/names.ts";
 import type { Setting } from "../../../host/settings/setting.ts";
-import { coreNumber, defaultOf, ENTRIES, SETTINGS } from "../../../host/settings/table.ts";
+import { coreNumber, defaultOf, ENTRIES, SETTINGS } from "../../../host/settings/settings-table.ts";
 import { Host } from "./fixtures/harness.ts";
 
 /** Where the modes are: globals, which the core does not export. */

@@ -4,7 +4,7 @@
 import test from "ava";
 import fc from "fast-check";
 import { parseIdentification } from "../../../host/discovery/designators.ts";
-import { serialIdentity, serialNumber, type UnitIdentity } from "../../../host/discovery/identity.ts";
+import { serialIdentity, serialNumber, type UnitIdentity } from "../../../host/discovery/canonical-identity.ts";
 import * as abi from "../../../host/abi.ts";
 import { INQUIRY, scene } from "../core/fixtures/scene.ts";
 import { designator, naa6, page83, vpd } from "./pages.ts";

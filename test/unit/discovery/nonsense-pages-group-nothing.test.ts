@@ -2,7 +2,7 @@ import test from "ava";
 import fc from "fast-check";
 import { parseIdentification } from "../../../host/discovery/designators.ts";
 import { discover } from "../../../host/discovery/discover.ts";
-import { parseSerial, parseStandardInquiry, parseSupportedPages } from "../../../host/discovery/inquiry.ts";
+import { parseSerial, parseStandardInquiry, parseSupportedPages } from "../../../host/discovery/inquiry-data.ts";
 import {
   parseBlockLimits,
   parseCaching,

@@ -3,7 +3,7 @@
 import test from "ava";
 import { parseIdentification } from "../../../host/discovery/designators.ts";
 import { discover, type Found } from "../../../host/discovery/discover.ts";
-import type { UnitIdentity } from "../../../host/discovery/identity.ts";
+import type { UnitIdentity } from "../../../host/discovery/canonical-identity.ts";
 import { candidate, designator, disk, naa6, page83, standard, transportOf, vpd, type Answers } from "./pages.ts";
 
 const ALL = { devices: "all", exclude: [], budgetMs: 5000 } as const;

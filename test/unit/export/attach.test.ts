@@ -4,7 +4,7 @@
 import { readdirSync } from "node:fs";
 import test from "ava";
 import { deviceIndex, KernelAttachments } from "../../../host/export/attach.ts";
-import { ExportError } from "../../../host/export/errors.ts";
+import { ExportError } from "../../../host/export/export-errors.ts";
 import { closeDescriptor } from "../../../host/native/index.ts";
 
 const LU0 = { unit: 0, number: 0, bytes: 1n << 20n, blockBytes: 512, capabilities: 0 };

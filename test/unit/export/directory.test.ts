@@ -2,7 +2,7 @@
 
 import test from "ava";
 import { ExportDirectory, type NbdExport } from "../../../host/export/directory.ts";
-import { ExportError, type ExportErrorCode } from "../../../host/export/errors.ts";
+import { ExportError, type ExportErrorCode } from "../../../host/export/export-errors.ts";
 
 const base: NbdExport = { unit: 0, number: 0, bytes: 1n << 20n, blockBytes: 512, capabilities: 0 };
 

@@ -8,7 +8,7 @@ import type { ExecutionContext } from "ava";
 import type { Rule } from "../../../host/export/permission.ts";
 import type { NegotiatedConnection } from "../../../host/export/address.ts";
 import { NbdServer, type NbdServerEvent } from "../../../host/export/server.ts";
-import type { TlsSettings } from "../../../host/export/tls/messages.ts";
+import type { TlsSettings } from "../../../host/export/tls/tls-messages.ts";
 import { TlsTerminator } from "../../../host/export/tls/terminator.ts";
 import { duplicate } from "../../../host/native/index.ts";
 import { option, u32 } from "./client.ts";

@@ -8,7 +8,7 @@ import {
   UNIT_SET_BLOCK_BYTES,
   UNIT_SET_BLOCKS,
 } from "../../../host/abi.ts";
-import { ReactorClient, type AddedUnit, type UnitToAdd } from "../../../host/reactor/client.ts";
+import { ReactorClient, type AddedUnit, type UnitToAdd } from "../../../host/reactor/reactor-client.ts";
 
 const UNIT_BYTES = 1_048_576;
 

@@ -14,8 +14,8 @@ import {
   POLICY_ROUND_ROBIN,
   UNIT_SET_POLICY,
 } from "../../../host/abi.ts";
-import { ReactorClient, type CoreEvent } from "../../../host/reactor/client.ts";
-import { decodeStatistics } from "../../../host/reactor/statistics.ts";
+import { ReactorClient, type CoreEvent } from "../../../host/reactor/reactor-client.ts";
+import { decodeStatistics } from "../../../host/reactor/decode-statistics.ts";
 import { connect, NbdClient, PRELOAD_MAX, request, startRig, UNIT_BYTES } from "./fixture.ts";
 
 /** Resolves with the first event that passes. */

@@ -8,7 +8,7 @@ import {
   UNIT_SET_BLOCKS,
   UNIT_SET_STALL_MAX_MS,
 } from "../../../host/abi.ts";
-import { ReactorClient, type ReactorOptions } from "../../../host/reactor/client.ts";
+import { ReactorClient, type ReactorOptions } from "../../../host/reactor/reactor-client.ts";
 
 export const UNIT_BYTES = 1 << 20;
 export const PRELOAD_MAX = CONNECTION_RECEIVE_BYTES;

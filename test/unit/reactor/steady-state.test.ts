@@ -5,7 +5,7 @@ import { getHeapStatistics } from "node:v8";
 import { Worker } from "node:worker_threads";
 import test from "ava";
 import { EmulatedArray, type EmulatedArrayOptions } from "../../../host/array/array.ts";
-import type { ArrayTopology } from "../../../host/array/topology.ts";
+import type { ArrayTopology } from "../../../host/array/array-topology.ts";
 import { clockNs, Ring, socketPair } from "../../../host/native/index.ts";
 import {
   UNIT_ANSWERED,
@@ -13,7 +13,7 @@ import {
   UNIT_SET_BLOCK_BYTES,
   UNIT_SET_BLOCKS,
 } from "../../../host/abi.ts";
-import { Core } from "../../../host/reactor/core.ts";
+import { Core } from "../../../host/reactor/core-loader.ts";
 import { runTurns } from "../../../host/reactor/loop.ts";
 import { NativeMedium } from "../../../host/reactor/native-medium.ts";
 

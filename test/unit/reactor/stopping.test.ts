@@ -5,9 +5,9 @@ import { closeSync, fstatSync, mkdtempSync, openSync, readFileSync, rmSync, writ
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
-import { ReactorClient } from "../../../host/reactor/client.ts";
+import { ReactorClient } from "../../../host/reactor/reactor-client.ts";
 import { UNIT_SET_BLOCKS } from "../../../host/abi.ts";
-import { CoreAborted, isFatal, ReactorError } from "../../../host/reactor/errors.ts";
+import { CoreAborted, isFatal, ReactorError } from "../../../host/reactor/reactor-errors.ts";
 import { until } from "../../until.ts";
 import { connect, startRig } from "./fixture.ts";
 

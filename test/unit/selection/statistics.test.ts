@@ -12,7 +12,7 @@ import {
   percentileNs,
   statisticsBetween,
   type Statistics,
-} from "../../../host/reactor/statistics.ts";
+} from "../../../host/reactor/decode-statistics.ts";
 
 interface StatisticsModule {
   readonly memory: WebAssembly.Memory;

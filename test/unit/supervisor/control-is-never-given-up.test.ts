@@ -1,5 +1,5 @@
 import test from "ava";
-import { DEATHS_MAX, DEATHS_WITHIN_MS, Pace } from "../../../host/supervisor/pace.ts";
+import { DEATHS_MAX, DEATHS_WITHIN_MS, Pace } from "../../../host/supervisor/restart-pace.ts";
 
 test("a control that lived for long is started again at once, one that dies young again and again later and later", (t) => {
   const pace = new Pace();

@@ -1,6 +1,6 @@
 import test from "ava";
 import { EVENT_ARG0, EVENT_BYTES, EVENT_CONNECTION_CLOSED, EVENT_KIND, EVENT_PATH_STATE } from "../../../host/abi.ts";
-import type { CallName } from "../../../host/reactor/messages.ts";
+import type { CallName } from "../../../host/reactor/reactor-messages.ts";
 import { Book, EVENT_BYTES_KEPT } from "../../../host/supervisor/book.ts";
 
 function events(...list: readonly (readonly [kind: number, arg0: number])[]): Uint8Array {

@@ -2,7 +2,7 @@
 
 import { IDENTITY_BYTES_MAX } from "../abi.ts";
 import { ascii, big } from "./bytes.ts";
-import { serialNumber } from "./identity.ts";
+import { serialNumber } from "./canonical-identity.ts";
 import { nonsense, parsed, type Parsed } from "./transport.ts";
 
 /** Standard INQUIRY data (SPC-4 6.6.2), as far as paths need it. */

@@ -2,9 +2,9 @@
 // configuration's schema, the settings in force, the calls of the core, the core's own defaults (assembly/defaults.ts), the tables of
 // docs/configuration.md and pathmanager.toml(5) are made from it. docs/contributing.md says how to add a setting.
 
-import { ARRAY_SETTINGS } from "./array.ts";
-import { DAEMON_SETTINGS } from "./daemon.ts";
-import { PATH_SETTINGS } from "./paths.ts";
+import { ARRAY_SETTINGS } from "./array-settings.ts";
+import { DAEMON_SETTINGS } from "./daemon-settings.ts";
+import { PATH_SETTINGS } from "./path-settings.ts";
 import type { Setting } from "./setting.ts";
 
 export const SETTINGS = { ...PATH_SETTINGS, ...DAEMON_SETTINGS, ...ARRAY_SETTINGS } as const;

@@ -2,7 +2,7 @@
 // device goes and returns, which the core takes for a new path, and lets an operator clear a marginal path.
 
 import * as abi from "../../abi.ts";
-import type { ReactorClient } from "../../reactor/client.ts";
+import type { ReactorClient } from "../../reactor/reactor-client.ts";
 import type { Effective } from "../settings/effective.ts";
 import type { Inventory, Path } from "../inventory/inventory.ts";
 import { demand, pathSet, type CoreCall } from "../core/reactor-port.ts";

@@ -1,7 +1,7 @@
 // Failback is answered after the path was checked; a path that does not answer delays this by the patrol's timeout.
 
-import type { Patrol } from "../control/schemas/mode.ts";
-import { ANSWER_TIMEOUT_MS, type Client } from "./client.ts";
+import type { Patrol } from "../control/schemas/mode-schema.ts";
+import { ANSWER_TIMEOUT_MS, type Client } from "./api-client.ts";
 
 /** Checks of one path run one after the other, several paths are checked in parallel (host/control/operations/failback.ts). */
 const CHECKS = 3;

@@ -1,12 +1,12 @@
 // What operations act on. One of each, made by the daemon.
 
-import type { ReactorClient } from "../../reactor/client.ts";
+import type { ReactorClient } from "../../reactor/reactor-client.ts";
 import type { BringUp } from "./bring-up.ts";
 import type { Effective } from "../settings/effective.ts";
 import type { EventHub } from "../events/event-hub.ts";
 import type { Inventory, Unit } from "../inventory/inventory.ts";
 import type { Snapshots } from "../core/snapshots.ts";
-import type { Attachment, AttachRequest } from "../schemas/unit.ts";
+import type { Attachment, AttachRequest } from "../schemas/unit-schema.ts";
 import type { State } from "../state/state.ts";
 import type { ViewSources } from "../views/views.ts";
 

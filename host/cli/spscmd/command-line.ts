@@ -1,9 +1,9 @@
 // Parses an `spscmd` command line: one option per call, options and keywords in any case (reference, section 3).
 
-import type { FailbackMode, PatrolPatch } from "../../control/schemas/mode.ts";
-import type { PolicyName } from "../../control/schemas/unit.ts";
+import type { FailbackMode, PatrolPatch } from "../../control/schemas/mode-schema.ts";
+import type { PolicyName } from "../../control/schemas/unit-schema.ts";
 import { canonicalPath, isPathPattern, parsePathNumber } from "../path-number.ts";
-import type { Sorting } from "./layout.ts";
+import type { Sorting } from "./spscmd-layout.ts";
 
 export type Command =
   | { readonly kind: "getlun"; readonly sorting: Sorting; readonly verbose: boolean }

@@ -2,7 +2,7 @@
 
 import * as z from "zod";
 import { Count, TimeMs } from "./common.ts";
-import { AluaState, RefusedDevice } from "./path.ts";
+import { AluaState, RefusedDevice } from "./path-schema.ts";
 
 /** For uptimes and rates: `time` and its like jump when someone sets the clock. */
 const RunningMs = Count.meta({ description: "Milliseconds since the daemon started, by a clock that nobody sets" });

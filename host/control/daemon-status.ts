@@ -6,9 +6,9 @@ import { unverifiedSentences } from "./devices/unverified-settings.ts";
 import { isShown, pathsOf } from "./inventory/inventory.ts";
 import { attentionOf, redundancyOf } from "./views/overviews.ts";
 import { daemonPid } from "./ground/own-process.ts";
-import { marginalSentences } from "./events/marginal.ts";
+import { marginalSentences } from "./events/marginal-watch.ts";
 import { sinceStartMs } from "./ground/uptime.ts";
-import type { Status } from "./schemas/status.ts";
+import type { Status } from "./schemas/status-schema.ts";
 
 /** Refused devices that one answer names. */
 const REFUSED_MAX = 256;

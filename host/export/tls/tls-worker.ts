@@ -5,7 +5,7 @@ import { Socket } from "node:net";
 import { createServer, type Server, type TLSSocket } from "node:tls";
 import { parentPort, workerData } from "node:worker_threads";
 import { isBroken } from "../../native/index.ts";
-import type { FromWorker, TlsSettings, ToWorker } from "./messages.ts";
+import type { FromWorker, TlsSettings, ToWorker } from "./tls-messages.ts";
 import { peerOfCertificate, type TlsPeer } from "./peer.ts";
 import { plainEnd, type PlainEnd, relay } from "./relay.ts";
 import { TLS_SERVER } from "./suites.ts";

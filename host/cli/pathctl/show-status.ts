@@ -1,6 +1,6 @@
 // `pathctl status`: state of the daemon as a whole.
 
-import type { Status } from "../../control/schemas/status.ts";
+import type { Status } from "../../control/schemas/status-schema.ts";
 import type { Style } from "../style.ts";
 import { agoText, countText, sizeText } from "../text.ts";
 import { attentionText } from "./show.ts";

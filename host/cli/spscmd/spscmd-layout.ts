@@ -1,8 +1,8 @@
 // The layouts of `spscmd`, exact to the character (reference, section 3). Scripts parse them, so nothing here may change.
 
-import type { Mode, Patrol } from "../../control/schemas/mode.ts";
-import type { PathView } from "../../control/schemas/path.ts";
-import type { UnitView } from "../../control/schemas/unit.ts";
+import type { Mode, Patrol } from "../../control/schemas/mode-schema.ts";
+import type { PathView } from "../../control/schemas/path-schema.ts";
+import type { UnitView } from "../../control/schemas/unit-schema.ts";
 import { comparePathNumbers } from "../path-number.ts";
 import { sizeText } from "../text.ts";
 

@@ -3,7 +3,7 @@
 // not affect another. Whatever cannot be expressed, and would make PathManager use more devices than the file does, is a
 // mistake.
 
-import type { DeviceSelector } from "../../control/schemas/configuration.ts";
+import type { DeviceSelector } from "../../control/schemas/configuration-schema.ts";
 import type { Place, Statement } from "./parse.ts";
 import { expressionOf, isAtaSerial, reach, wholeIdentity, type Expression } from "./selectors.ts";
 

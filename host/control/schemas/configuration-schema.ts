@@ -6,7 +6,7 @@
 import * as z from "zod";
 import { compileEre, EreError } from "../../discovery/ere.ts";
 import { POLICY_NAMES } from "../../settings/names.ts";
-import { SETTINGS } from "../../settings/table.ts";
+import { SETTINGS } from "../../settings/settings-table.ts";
 import { NewUnitName, PathNumber } from "./common.ts";
 import { optionalShapeOf, shapeOf } from "./from-table.ts";
 

@@ -6,7 +6,7 @@ import type { Medium } from "./medium.ts";
 import { Reservations } from "./reservations.ts";
 import type { PortFaults } from "./faults/fault-state.ts";
 import type { PortServer } from "./service.ts";
-import type { FullTopology } from "./topology.ts";
+import type { FullTopology } from "./array-topology.ts";
 
 /** Unit attentions one nexus can have pending; a further one replaces the newest (SAM-5 5.14 leaves that to the target). */
 const ATTENTIONS_MAX = 8;

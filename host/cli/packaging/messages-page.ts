@@ -1,6 +1,6 @@
 // Writes docs/messages.md from the catalogue of messages, so that the document and the daemon say the same.
 //
-//   node host/cli/packaging/messages.ts [--check]      --check: only compares; exit status 1 when they differ
+//   node host/cli/packaging/messages-page.ts [--check]      --check: only compares; exit status 1 when they differ
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -99,7 +99,7 @@ function table(lines: readonly (readonly string[])[]): string {
 
 const page = (): string => `# Messages
 
-<!-- Made by host/cli/packaging/messages.ts from host/liaison/messages.ts; edit those. -->
+<!-- Made by host/cli/packaging/messages-page.ts from host/liaison/messages.ts; edit those. -->
 
 For operators, and for programs that forward messages. All messages are in \`pathctl events\`, \`spsevent.log\` and the API
 (\`/v1/events\`); those marked are also in the system log (source \`pathmanager\`). 257 to 278 are the original's, ours start at 600. Each
@@ -112,7 +112,7 @@ ${table([HEAD, ...rows()])}
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   if (!process.argv.includes("--check")) writeFileSync(PAGE, page());
   else if (readFileSync(PAGE, "utf8") !== page()) {
-    console.error("docs/messages.md is out of date; run: node host/cli/packaging/messages.ts");
+    console.error("docs/messages.md is out of date; run: node host/cli/packaging/messages-page.ts");
     process.exitCode = 1;
   }
 }

@@ -1,7 +1,7 @@
 // Drains the core's event ring.
 
 import { CONTROL_EVENT_QUEUE, EVENT_BYTES, RING_BASE, RING_CAPACITY, RING_HEAD, RING_TAIL } from "../abi.ts";
-import type { Core } from "./core.ts";
+import type { Core } from "./core-loader.ts";
 
 export class EventDrain {
   readonly #core: Core;

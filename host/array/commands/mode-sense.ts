@@ -2,7 +2,7 @@
 
 import type { Command } from "./command.ts";
 import { ASC_NONE, KEY_ILLEGAL_REQUEST, KEY_NO_SENSE, KEY_UNIT_ATTENTION } from "../scsi.ts";
-import type { LogicalUnit, Port } from "../unit.ts";
+import type { LogicalUnit, Port } from "../array-unit.ts";
 
 /** SAVING PARAMETERS NOT SUPPORTED. */
 const ASC_SAVING = 0x3900;

@@ -1,6 +1,6 @@
 // Settings of multipath.conf that PathManager also has, and how each value is converted.
 
-import type { PolicyName } from "../../control/schemas/unit.ts";
+import type { PolicyName } from "../../control/schemas/unit-schema.ts";
 import { MARGINAL_COUNT_MAX } from "../../settings/names.ts";
 
 /** The settings taken over, collected while a section is read. */

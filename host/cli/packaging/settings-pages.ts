@@ -1,14 +1,14 @@
 // Writes the tables of docs/configuration.md and the man page docs/man/pathmanager.toml.5 from the table of settings, so
 // that both agree with the daemon.
 //
-//   node host/cli/packaging/settings.ts [--check]      --check: only compares; exit status 1 when they differ
+//   node host/cli/packaging/settings-pages.ts [--check]      --check: only compares; exit status 1 when they differ
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 import { POLICY_NAMES } from "../../settings/names.ts";
 import type { Setting } from "../../settings/setting.ts";
-import { ENTRIES, nameOf, sectionOf } from "../../settings/table.ts";
+import { ENTRIES, nameOf, sectionOf } from "../../settings/settings-table.ts";
 import { MAN_END, MAN_HEAD, MAN_PARTS, MAN_SECTIONS, MAN_SELECTORS } from "./settings-man.ts";
 
 const page = (name: string): URL => new URL(`../../../docs/${name}`, import.meta.url);
@@ -180,7 +180,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   for (const { name, text } of pages) {
     if (!isCheck) writeFileSync(page(name), text);
     else if (readFileSync(page(name), "utf8") !== text) {
-      console.error(`docs/${name} is not what the settings are; run: node host/cli/packaging/settings.ts`);
+      console.error(`docs/${name} is not what the settings are; run: node host/cli/packaging/settings-pages.ts`);
       process.exitCode = 1;
     }
   }

@@ -3,12 +3,12 @@
 import { attentive, type Attention } from "../../discovery/attentions.ts";
 import { discover, discoverDevices, type Candidate, type Found } from "../../discovery/discover.ts";
 import { emulatedCandidates, emulatedTransport } from "../../discovery/emulated.ts";
-import { KERNEL_SOURCES } from "../../discovery/exclusive.ts";
+import { KERNEL_SOURCES } from "../../discovery/exclusive-open.ts";
 import { KERNEL_QUEUES } from "../../discovery/adapter-queues.ts";
 import { nativeTransport } from "../../discovery/native-transport.ts";
 import { listSgDevices } from "../../discovery/sysfs.ts";
-import type { ReactorClient } from "../../reactor/client.ts";
-import { isEmulated, type Configuration } from "../schemas/configuration.ts";
+import type { ReactorClient } from "../../reactor/reactor-client.ts";
+import { isEmulated, type Configuration } from "../schemas/configuration-schema.ts";
 
 /** Limit for all commands to one device together; a device that needs longer is rescanned later. */
 const BUDGET_MS = 5000;

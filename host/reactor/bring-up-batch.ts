@@ -1,8 +1,8 @@
 // Brings units with their paths into the core in one message: a message for each of them and each setting would cost more than
 // everything else at the start of a thousand units.
 
-import { ReactorError } from "./errors.ts";
-import type { AddedUnit, PathToAdd, Refusal, Setting, UnitToAdd } from "./messages.ts";
+import { ReactorError } from "./reactor-errors.ts";
+import type { AddedUnit, PathToAdd, Refusal, Setting, UnitToAdd } from "./reactor-messages.ts";
 
 /** How the core is called; the handlers of `calls.ts`. */
 export interface BringUpCalls {

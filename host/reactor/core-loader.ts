@@ -12,7 +12,7 @@ import {
   UNIT_ORPHANS,
 } from "../abi.ts";
 import { addressAdvice } from "./address-space.ts";
-import { CoreAborted, coreAnswer, ReactorError } from "./errors.ts";
+import { CoreAborted, coreAnswer, ReactorError } from "./reactor-errors.ts";
 
 /** Limits of one core; they determine the layout of its memory, once. Ranges: `assembly/memory/memory.ts`. */
 export interface CoreLimits {

@@ -1,7 +1,7 @@
 // What an emulated array looks like from outside: its description in a configuration, and the expansion of that into
 // logical units and paths. Plain data, checked here once; all other code may rely on the ranges.
 
-import { ArrayError } from "./errors.ts";
+import { ArrayError } from "./array-errors.ts";
 
 /** Response of a target port, so that paths can be made unequal. All of it is optional; by default responses are immediate. */
 export interface PortService {

@@ -2,10 +2,10 @@
 
 import * as z from "zod";
 import { POLICY_NAMES } from "../../settings/names.ts";
-import { IDENTITY_TYPES } from "../../discovery/identity.ts";
+import { IDENTITY_TYPES } from "../../discovery/canonical-identity.ts";
 import { Count, NewUnitName, PathNumber, Priority, UnitName, UnitNumber } from "./common.ts";
 import { viewOf } from "./from-table.ts";
-import { Latency, PathView } from "./path.ts";
+import { Latency, PathView } from "./path-schema.ts";
 
 export const PolicyName = z.enum(POLICY_NAMES).meta({ id: "PolicyName" });
 export type PolicyName = z.infer<typeof PolicyName>;

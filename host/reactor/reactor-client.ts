@@ -3,7 +3,7 @@
 import type { ArrayPortInfo, CommandResult } from "../array/array.ts";
 import type { FaultReport, FaultRequest } from "../array/faults/faults.ts";
 import { unpackResults } from "./command-results.ts";
-import { ReactorError } from "./errors.ts";
+import { ReactorError } from "./reactor-errors.ts";
 import { ThreadLink, type ReactorLink } from "./link.ts";
 import type {
   AddedUnit,
@@ -19,8 +19,8 @@ import type {
   StatisticsRequest,
   UnitLabels,
   UnitToAdd,
-} from "./messages.ts";
-import { decodeEvents, decodeSnapshot, type CoreEvent, type Snapshot, type SnapshotCopy } from "./records.ts";
+} from "./reactor-messages.ts";
+import { decodeEvents, decodeSnapshot, type CoreEvent, type Snapshot, type SnapshotCopy } from "./decode-records.ts";
 
 export type {
   AddedUnit,
@@ -30,8 +30,8 @@ export type {
   StatisticsRequest,
   UnitLabels,
   UnitToAdd,
-} from "./messages.ts";
-export { decodeEvents, type CoreEvent, type Snapshot } from "./records.ts";
+} from "./reactor-messages.ts";
+export { decodeEvents, type CoreEvent, type Snapshot } from "./decode-records.ts";
 
 /** How a reactor ended: by itself, by force, or not at all (its thread hangs in the kernel and was left behind). */
 export type StopOutcome = "stopped" | "terminated" | "abandoned";

@@ -29,7 +29,7 @@ import {
   REPORT_LUNS,
   REQUEST_SENSE,
 } from "./scsi.ts";
-import type { LogicalUnit, Port } from "./unit.ts";
+import type { LogicalUnit, Port } from "./array-unit.ts";
 
 /** AO, AN, S, U, T and LBD support bits (SPC-4 table 308). */
 const SUPPORTED_STATES = 0x8f;
