@@ -218,12 +218,14 @@ export function receiveCompleted(connection: Connection, generation: u8, result:
   if (result < 0) return connectionShut(connection, result);
   connection.progressNs = now;
   connectionDirty(connection);
+  const room = what === RECEIVING_PAYLOAD ? payloadTargetBytes(connection) : CONNECTION_RECEIVE_BYTES - connection.end;
+  // The host says that it wrote beyond what it was given: none of it can be trusted.
+  if (<u32>result > room) return connectionShut(connection, negated(EIO));
   if (what === RECEIVING_PAYLOAD) {
-    if (<u32>result === payloadTargetBytes(connection)) return payloadArrived(connection, <u32>result);
+    if (<u32>result === room) return payloadArrived(connection, room);
     return connectionShut(connection, 0);
   }
   if (result === 0) return connectionShut(connection, 0);
-  if (<u32>result > CONNECTION_RECEIVE_BYTES - connection.end) return connectionShut(connection, -(<i32>ERROR_RANGE));
   connection.end += <u32>result;
 }
 

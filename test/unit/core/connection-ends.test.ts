@@ -2,7 +2,7 @@
 import test, { type ExecutionContext } from "ava";
 import * as abi from "../../../host/abi.ts";
 import { Host, type Client } from "./fixtures/harness.ts";
-import { READ, replies, request } from "./fixtures/nbd-client.ts";
+import { READ, WRITE, replies, request } from "./fixtures/nbd-client.ts";
 
 const ECONNRESET = 104;
 const EPIPE = 32;
@@ -47,7 +47,7 @@ function over(t: ExecutionContext, { host, unit, client, free }: Setup, error: n
 
 for (const [title, result, error] of [
   ["that fails", -ECONNRESET, -ECONNRESET],
-  ["of more bytes than there was room for", MIB, -abi.ERROR_RANGE],
+  ["of more bytes than there was room for", MIB, -EIO],
 ] as const) {
   test(`a RECV ${title} closes the connection, and nothing of it is taken for a request`, (t) => {
     const host = new Host({ connections: 1 });
@@ -61,6 +61,30 @@ for (const [title, result, error] of [
     client.recv = undefined;
     host.keepLog = true;
     host.complete(recv.tag, result);
+    host.settle();
+    t.true(client.closed);
+    t.deepEqual(host.log, []);
+    over(t, { host, unit, client, free }, error);
+  });
+}
+
+for (const [title, by, error] of [
+  ["more", 1, -EIO],
+  ["fewer", -1, 0],
+] as const) {
+  test(`a RECV of ${title} payload bytes than are left closes the connection, and nothing is written`, (t) => {
+    const host = new Host({ connections: 1 });
+    const free = inspected(host);
+    const { unit } = host.unit();
+    const client = host.connect(unit);
+    client.send(request(WRITE, 1n, 0n, 65536));
+    host.settle();
+    const { recv } = client;
+    if (recv === undefined) return t.fail();
+    t.is(recv.length, 65536);
+    host.keepLog = true;
+    client.recv = undefined;
+    host.complete(recv.tag, recv.length + by);
     host.settle();
     t.true(client.closed);
     t.deepEqual(host.log, []);
