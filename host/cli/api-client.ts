@@ -8,6 +8,7 @@ import { join, resolve as absolute } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import type { ErrorBody } from "../control/schemas/common.ts";
+import { readSocketOf } from "../settings/names.ts";
 
 const http = process.getBuiltinModule("node:http");
 
@@ -67,6 +68,9 @@ export class CommandError extends Error {
 
 /** Nobody listens on this socket; a daemon may listen on another one. */
 const isAbsent = (error: NodeJS.ErrnoException): boolean => error.code === "ENOENT" || error.code === "ECONNREFUSED";
+
+/** Somebody may listen there, but not for this user; there is a socket for readers beside it. */
+const isForbidden = (error: NodeJS.ErrnoException): boolean => error.code === "EACCES" || error.code === "EPERM";
 
 /** @param tried every socket that was tried; `socket` is the last one */
 function connectionError(error: NodeJS.ErrnoException, socket: string, tried: readonly string[]): CommandError {
@@ -130,6 +134,8 @@ export class Client {
   readonly #sockets: readonly string[];
   /** Index of the socket in use: the first on which somebody answers. */
   #place = 0;
+  /** Whether the socket for readers beside it is used, as this user may not open the other one. It refuses changes in words. */
+  #isReader = false;
 
   /** @param sockets where the daemon may listen, in order */
   constructor(...sockets: readonly string[]) {
@@ -137,21 +143,26 @@ export class Client {
   }
 
   get socket(): string {
-    return this.#sockets[this.#place] ?? SOCKET_DEFAULT;
+    const named = this.#sockets[this.#place] ?? SOCKET_DEFAULT;
+    return this.#isReader ? readSocketOf(named) : named;
   }
 
   /** Sends a request and returns the response once its head has arrived. */
   async open(method: Method, path: string, body?: unknown, timeoutMs = ANSWER_TIMEOUT_MS): Promise<IncomingMessage> {
     for (;;) {
       const place = this.#place;
+      const isReader = this.#isReader;
       try {
         return await this.#request(method, path, body, timeoutMs);
       } catch (error) {
         if (error instanceof CommandError) throw error;
         const failure = error as NodeJS.ErrnoException;
         // Several calls may be in progress: the first that finds nobody moves all of them to the next socket.
-        if (isAbsent(failure) && place + 1 < this.#sockets.length) this.#place = Math.max(this.#place, place + 1);
-        else throw connectionError(failure, this.#sockets[place] ?? SOCKET_DEFAULT, this.#sockets.slice(0, place + 1));
+        const named = this.#sockets[place] ?? SOCKET_DEFAULT;
+        if (isForbidden(failure) && !isReader) this.#isReader = true;
+        else if (isReader) throw connectionError(Object.assign(failure, { code: "EACCES" }), named, [named]);
+        else if (isAbsent(failure) && place + 1 < this.#sockets.length) this.#place = Math.max(this.#place, place + 1);
+        else throw connectionError(failure, named, this.#sockets.slice(0, place + 1));
       }
     }
   }

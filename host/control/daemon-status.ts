@@ -49,6 +49,7 @@ export async function statusOf(daemon: Daemon, version: string): Promise<Status>
     refused: daemon.rescans.refused.slice(0, REFUSED_MAX),
     sockets: {
       api: places.apiSocket,
+      apiRead: places.readSocket,
       apiTcp: configuration.sockets.api_tcp?.listen ?? null,
       nbd: places.nbdSocket,
       nbdTcp: daemon.nbdTcp,

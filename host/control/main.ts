@@ -14,7 +14,7 @@ import { loadConfiguration } from "./settings/configuration.ts";
 import { Daemon, type DaemonOptions } from "./daemon.ts";
 import { ControlError, reasonOf } from "./ground/control-errors.ts";
 import { handlersOf } from "./api/handlers.ts";
-import { groupId, listenTcp, listenUnix, listenUnixAgain } from "./ground/listen.ts";
+import { groupId, listenTcp, listenUnix, listenUnixAgain, type UnixPlace } from "./ground/listen.ts";
 import { Kept } from "./devices/kept.ts";
 import { defectOf } from "./state/last-words.ts";
 import { Lifeline } from "./core/lifeline.ts";
@@ -43,7 +43,12 @@ function complain(thrown: unknown): void {
   if (thrown instanceof ControlError && thrown.remedy !== null) standardError.say(`pathmanagerd: ${thrown.remedy}\n`);
 }
 
-/** The API on its Unix socket and, if configured, on TCP. */
+async function serveUnix(daemon: Daemon, server: FastifyInstance, what: string, place: UnixPlace): Promise<void> {
+  await listenUnix(server, place);
+  await daemon.keeping.keep({ what, path: place.path, again: () => listenUnixAgain(server, place) });
+}
+
+/** The API on its Unix sockets and, if configured, on TCP. */
 async function serveApi(daemon: Daemon, version: string): Promise<FastifyInstance[]> {
   const { configuration, group, logger, places } = daemon.options;
   const handlers = handlersOf(daemon, {
@@ -70,7 +75,8 @@ async function serveApi(daemon: Daemon, version: string): Promise<FastifyInstanc
       onCounting: (closed) => daemon.apiClosed.push(closed),
       ...(tls === undefined ? {} : { tls }),
     });
-  const unix = make({ kind: "peer", uid: process.getuid?.() ?? 0, group });
+  const groupName = configuration.sockets.group;
+  const unix = make({ kind: "peer", uid: process.getuid?.() ?? 0, group, groupName });
   const tcp = configuration.sockets.api_tcp;
   // The Unix socket comes last: a client that is answered there may rely on the rest.
   const servers = [unix];
@@ -82,9 +88,12 @@ async function serveApi(daemon: Daemon, version: string): Promise<FastifyInstanc
     daemon.tlsSources.add(files);
     await listenTcp(secure, tcp.listen);
   }
-  await listenUnix(unix, places.apiSocket, group);
-  const again = (): Promise<void> => listenUnixAgain(unix, places.apiSocket, group);
-  await daemon.keeping.keep({ what: "API", path: places.apiSocket, again });
+  if (places.readSocket !== null) {
+    const readers = make({ kind: "reader", groupName, changes: places.apiSocket });
+    servers.push(readers);
+    await serveUnix(daemon, readers, "API for readers", { path: places.readSocket, group, who: "everyone" });
+  }
+  await serveUnix(daemon, unix, "API", { path: places.apiSocket, group });
   return servers;
 }
 

@@ -72,6 +72,7 @@ export const MESSAGES = {
   "unit-attached": { number: 622, level: "info", text: "Logical unit was attached", system: true },
   "unit-detached": { number: 623, level: "info", text: "Logical unit was detached", system: true },
   "unit-released": { number: 624, level: "warning", text: "Waiting requests were released", system: true },
+  "command-done": { number: 677, level: "info", text: "A command was carried out", system: false },
   "path-forgotten": { number: 625, level: "info", text: "Settings of a path were forgotten", system: true },
   "configuration-reloaded": { number: 626, level: "info", text: "Configuration was read again", system: true },
   "state-rebuilt": {

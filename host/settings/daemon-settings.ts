@@ -10,6 +10,12 @@ export const DAEMON_SETTINGS = {
     otherwise: "`/run/pathmanager/api.sock`",
     says: "Unix socket of the API, mode 0660",
   },
+  "sockets.everyone_reads": {
+    type: "flag",
+    default: true,
+    restart: true,
+    says: "whether every user may read: over a socket of its own beside `sockets.api`, mode 0666, which refuses all changes (`api-read.sock` beside `api.sock`)",
+  },
   "sockets.nbd": {
     type: "place",
     restart: true,

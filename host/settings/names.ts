@@ -15,6 +15,9 @@ export const POLICY_NAMES = [
   "power-of-two",
 ] as const;
 
+/** The socket for readers, beside that of the API: `api-read.sock` beside `api.sock`. */
+export const readSocketOf = (apiSocket: string): string => `${apiSocket.replace(/\.sock$/, "")}-read.sock`;
+
 /** Log levels, the most important first: each level includes those before it. */
 export const LOG_LEVELS = ["error", "warning", "info", "debug"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];

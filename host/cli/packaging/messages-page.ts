@@ -48,6 +48,7 @@ const REMARKS: Readonly<Partial<Record<MessageName, string>>> = {
   "events-lost": "more happened at once than can be kept; `pathctl show` is correct nevertheless",
   "descriptors-short":
     "connected clients are not affected; raise LimitNOFILE (or `ulimit -n`), and find out who connects so often",
+  "command-done": "a change without a message of its own, such as a failback; `by` says who asked for it",
   "lines-lost":
     "resume whatever should read it (a waiting pager, a stopped terminal); `pathctl events` has everything important",
   "nbd-client-refused":

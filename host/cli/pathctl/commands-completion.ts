@@ -20,6 +20,7 @@ const FIXED: ReadonlyMap<string, readonly string[]> = new Map<string, readonly s
   ["shell", SHELLS],
   ["--failback", ["active", "standby"]],
   ["--cluster", ["on", "off"]],
+  ["--level", ["info", "warning", "error"]],
   ["--mode", ["none", "health", "recovery", "both"]],
   ["--json", ["maps"]],
 ]);

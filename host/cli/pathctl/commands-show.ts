@@ -4,6 +4,7 @@ import type { Command } from "commander";
 
 import type { Output } from "../../control/schemas/routes.ts";
 import type { UnitView } from "../../control/schemas/unit-schema.ts";
+import type { FilterOption } from "./events.ts";
 import { CommandError } from "../api-client.ts";
 import { numberValue, unitKey, wholeValue, wordValue } from "../values.ts";
 import { leaf, perform, type CommonOptions, type Context, type Result, type Runner } from "./context.ts";
@@ -60,6 +61,8 @@ const SHOW_EXAMPLE = "pathctl show\npathctl show 0\npathctl show paths --json\np
 const optional = (name: string, text: string | undefined): number | undefined =>
   text === undefined ? undefined : wholeValue(name, text, 0, Number.MAX_SAFE_INTEGER);
 
+type EventOptions = CommonOptions & Partial<Record<"limit" | "count" | FilterOption, string>> & { follow?: boolean };
+
 /** Adds the commands. */
 export function addShowCommands(program: Command, runner: Runner): void {
   const showCommand = program
@@ -91,15 +94,19 @@ export function addShowCommands(program: Command, runner: Runner): void {
   )
     .option("-f, --follow", "keep running, printing each event as it happens")
     .option("-n, --limit <events>", "how many of the newest events to print", "50")
-    .option("--since <id>", "only events with a larger id")
+    .option("--since <time>", "only events after this: 30m, 2h, 1d, 2026-11-28 or '2026-11-28 14:30', or an event's id")
+    .option("--unit <unit>", "only events about this unit")
+    .option("--path <path>", "only events about this path")
+    .option("--level <level>", "only events of this level or a more important one: info, warning, error")
+    .option("--by <user>", "only what this user changed: a name, or a uid")
     .option("--count <events>", "with --follow: stop after this many")
-    .action((options: CommonOptions & Record<"limit" | "since" | "count", string | undefined> & { follow?: boolean }) =>
+    .action((options: EventOptions) =>
       perform(runner, options, async (context) => {
-        const { followEvents, listEvents } = await import("./events.ts");
-        const since = optional("--since", options.since);
+        const { filterOf, followEvents, listEvents } = await import("./events.ts");
         const limit = wholeValue("--limit", options.limit ?? "50", 1, 10_000);
-        if (options.follow !== true) return listEvents(context, limit, since);
-        return followEvents(context, since, optional("--count", options.count) ?? Number.POSITIVE_INFINITY);
+        const filter = await filterOf(context, options);
+        if (options.follow !== true) return listEvents(context, limit, filter);
+        return followEvents(context, filter, optional("--count", options.count) ?? Number.POSITIVE_INFINITY);
       }),
     );
 

@@ -1,7 +1,8 @@
 // The HTTP API: fastify's routes come from the table, the table's schemas validate, the handlers answer.
 //
-// On the Unix socket the kernel identifies the caller: anyone who can connect may read; root, the daemon's own user and the
-// group's members may make changes. On TCP (TLS only) a bearer token is required, for reading as well.
+// On the Unix sockets the kernel identifies the caller: anyone who can connect may read; root, the daemon's own user and the
+// group's members may make changes, though not on the socket for readers. On TCP (TLS only) a bearer token is required, for
+// reading as well. A change is carried out in the name of its caller, and the messages it leads to say so.
 
 import { timingSafeEqual } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
@@ -12,6 +13,7 @@ import { TLS_SERVER } from "../../export/tls/suites.ts";
 import { credentialsOf, peerOfAddress, peerOfUser } from "../../peers/who.ts";
 import { Connections } from "./connections.ts";
 import { JSON_TYPE, sendPieces } from "../ground/answer-pieces.ts";
+import { inTheNameOf } from "../ground/caller.ts";
 import { ControlError, reasonOf } from "../ground/control-errors.ts";
 import type { EventHub } from "../events/event-hub.ts";
 import { streamEvents } from "./event-stream.ts";
@@ -31,7 +33,8 @@ const HANDSHAKE_TIMEOUT_MS = 10_000;
 
 /** Who may make changes. */
 export type Access =
-  | { readonly kind: "peer"; readonly uid: number; readonly group: number | null }
+  | { readonly kind: "peer"; readonly uid: number; readonly group: number | null; readonly groupName?: string }
+  | { readonly kind: "reader"; readonly groupName: string; readonly changes: string }
   | { readonly kind: "token"; readonly token: string };
 
 export interface ServerOptions {
@@ -134,10 +137,8 @@ function addRoute(app: FastifyInstance, id: RouteId, route: Route, options: Serv
       };
       if (id === "openapi") return reply.type(JSON_TYPE).send(description());
       if (id === "eventStream") return streamEvents(options.hub, request, reply);
-      const handler = options.handlers[id as JsonRoute] as (input: unknown) => unknown;
-      const answer = (await handler(input)) as object;
-      // Stored events reach the disk before the answer does: what a caller was told happened stays recorded.
-      if (route.change) options.hub.flush();
+      const handler = options.handlers[id as JsonRoute] as (input: unknown) => Promise<object> | object;
+      const answer = await (route.change ? carryOut(options, id, request, () => handler(input)) : handler(input));
       return sendPieces(reply, answer, (thrown) => options.onDefect(thrown, `${request.method} ${request.url}`));
     },
   });
@@ -157,12 +158,51 @@ function authorize(request: FastifyRequest, route: Route, access: Access): void 
   }
   if (!route.change) return;
   const peer = credentialsOf(request.raw.socket);
-  if (peer.uid === 0 || peer.uid === access.uid) return;
-  if (access.group !== null && (peer.gid === access.group || peer.groups.includes(access.group))) return;
+  if (access.kind === "peer") {
+    if (peer.uid === 0 || peer.uid === access.uid) return;
+    if (access.group !== null && (peer.gid === access.group || peer.groups.includes(access.group))) return;
+  }
+  if (access.kind === "reader" && peer.uid === 0) {
+    throw new ControlError("NOT_ALLOWED", "this socket is for readers", {
+      parameter: `uid ${peer.uid}`,
+      remedy: `send changes to ${access.changes}`,
+    });
+  }
+  const group = access.groupName === undefined ? "the group that sockets.group names" : `the group ${access.groupName}`;
   throw new ControlError("NOT_ALLOWED", `user ${peer.uid} may look, not change`, {
     parameter: `uid ${peer.uid}`,
-    remedy: "be root, the daemon's user, or a member of the group that sockets.group names",
+    remedy: `be root, the daemon's user, or a member of ${group} (log in again after joining it)`,
   });
+}
+
+/** In whose name a change is carried out. */
+function callerOf(request: FastifyRequest, access: Access): string {
+  const { socket } = request.raw;
+  return access.kind === "token" ? `token from ${socket.remoteAddress ?? "?"}` : `uid ${credentialsOf(socket).uid}`;
+}
+
+/** How much of a change's parameters its message quotes. */
+const QUOTED_MAX = 200;
+
+/** Carries out a change in the name of its caller. One that led to no message of its own gets a general one. */
+async function carryOut(
+  { hub, access }: ServerOptions,
+  id: RouteId,
+  request: FastifyRequest,
+  work: () => Promise<object> | object,
+): Promise<object> {
+  const by = callerOf(request, access);
+  const [answer, said] = await inTheNameOf(by, work);
+  if (!said) {
+    const { n, number } = request.params as { n?: string; number?: string };
+    const what = { ...(n === undefined ? {} : { unit: n }), ...(request.body as object | undefined) };
+    const quoted = JSON.stringify(what).slice(0, QUOTED_MAX);
+    const detail = { command: id, with: quoted === "{}" ? null : quoted, by };
+    hub.say("command-done", { ...(number === undefined ? {} : { path: number }), detail });
+  }
+  // Stored events reach the disk before the answer does: what a caller was told happened stays recorded.
+  hub.flush();
+  return answer;
 }
 
 /** Validates one part of a request. A part the table does not name must be absent. */

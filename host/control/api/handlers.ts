@@ -1,5 +1,8 @@
 // What each endpoint does. Inputs have been checked; outputs have the shapes in the table of routes.
 
+import { MESSAGES, type MessageName } from "../../liaison/messages.ts";
+import { EVENT_LEVELS, type EventQuery, type EventView } from "../schemas/event-schema.ts";
+import type { EventFilter } from "../state/event-rows.ts";
 import { lazily, type Lazy } from "../ground/answer-pieces.ts";
 import { revertOverrides } from "../operations/revert-overrides.ts";
 import type { Context } from "../devices/operation-context.ts";
@@ -106,10 +109,29 @@ function displayHandlers(context: Context) {
       return statisticsView(context.inventory, sources.snapshot, latencies);
     },
     events: ({ query }) => ({
-      events: context.hub.history(query.since ?? 0, query.limit, query.before),
+      events: context.hub.history(query.since ?? 0, query.limit, query.before, filterOf(context, query)),
       last: context.hub.last,
     }),
   } satisfies Partial<Handlers>;
+}
+
+/** The number of a unit that was forgotten still names its events. */
+function filterOf({ inventory }: Context, { unit, path, level, by, from }: EventQuery): EventFilter {
+  const number = unit === undefined ? undefined : /^#?(\d{1,5})$/.exec(unit)?.[1];
+  return {
+    unit: unit === undefined ? undefined : number === undefined ? inventory.unit(unit).number : Number(number),
+    path,
+    kinds: level === undefined ? undefined : kindsFrom(level),
+    by,
+    fromMs: from,
+  };
+}
+
+/** Kinds of messages of this level or a more important one. */
+function kindsFrom(level: EventView["level"]): Set<MessageName> {
+  const least = EVENT_LEVELS.indexOf(level);
+  const kinds = Object.keys(MESSAGES) as MessageName[];
+  return new Set(kinds.filter((kind) => EVENT_LEVELS.indexOf(MESSAGES[kind].level) >= least));
 }
 
 function asMap<T>(items: readonly { handle: number | null }[], get: (handle: number) => T | null): Map<number, T> {

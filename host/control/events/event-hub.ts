@@ -13,8 +13,9 @@ import {
   type MessageName,
 } from "../../liaison/messages.ts";
 import type { SystemLog } from "../../liaison/system-log.ts";
+import { callerOfMessage } from "../ground/caller.ts";
 import type { EventView } from "../schemas/event-schema.ts";
-import type { EventRow } from "../state/event-rows.ts";
+import type { EventFilter, EventRow } from "../state/event-rows.ts";
 import type { State } from "../state/state.ts";
 
 /** How long messages are collected at most. */
@@ -64,14 +65,15 @@ export class EventHub {
     this.#complain = complain;
   }
 
-  /** Adds a message of the daemon's own. */
+  /** Adds a message of the daemon's own; during a change it says who asked for it. */
   say(kind: MessageName, about: About = {}): void {
+    const by = callerOfMessage();
     this.publish({
       kind,
       timeMs: Date.now(),
       unit: about.unit ?? null,
       path: about.path ?? null,
-      detail: about.detail ?? {},
+      detail: by === null ? (about.detail ?? {}) : { ...about.detail, by },
     });
   }
 
@@ -118,9 +120,9 @@ export class EventHub {
   }
 
   /** The newest events between two ids, oldest first. */
-  history(since: number, limit: number, before?: number): EventView[] {
+  history(since: number, limit: number, before?: number, filter?: EventFilter): EventView[] {
     this.flush();
-    return this.#state.events(since, limit, before).map(eventView);
+    return this.#state.events(since, limit, before, filter).map(eventView);
   }
 
   /** The oldest events after a given one, oldest first: a page for reading the history to its end. */

@@ -1,4 +1,5 @@
-// Binds the API to its Unix socket (mode 0660, group as configured) and, if configured, to TCP.
+// Binds the API to its Unix sockets (that for changes: mode 0660, group as configured; that for readers: mode 0666) and, if
+// configured, to TCP.
 
 import { chmodSync, chownSync, lstatSync, mkdirSync, readFileSync, unlinkSync } from "node:fs";
 import { once } from "node:events";
@@ -7,7 +8,16 @@ import { dirname } from "node:path";
 import type { FastifyInstance } from "fastify";
 import { ControlError, reasonOf } from "./control-errors.ts";
 
-const SOCKET_MODE = 0o660;
+/** Who may connect: the group, or everyone. */
+const SOCKET_MODES = { group: 0o660, everyone: 0o666 } as const;
+
+/** Where to listen, and for whom. */
+export interface UnixPlace {
+  readonly path: string;
+  /** Group of the socket's file; null: the daemon's own. */
+  readonly group: number | null;
+  readonly who?: keyof typeof SOCKET_MODES;
+}
 
 /** The gid of a group, or null when there is none of that name. */
 export function groupId(name: string, file = "/etc/group"): number | null {
@@ -49,25 +59,26 @@ async function clearSocket(path: string): Promise<void> {
 }
 
 /** Listens on a Unix socket. The file never has wider permissions than it should. */
-export async function listenUnix(app: FastifyInstance, path: string, group: number | null): Promise<void> {
-  await bindUnix(path, group, () => app.listen({ path }));
+export async function listenUnix(app: FastifyInstance, place: UnixPlace): Promise<void> {
+  await bindUnix(place, () => app.listen({ path: place.path }));
 }
 
 /** Listens again after the socket's file has gone. Requests under way and followers of events stay connected. */
-export async function listenUnixAgain(app: FastifyInstance, path: string, group: number | null): Promise<void> {
+export async function listenUnixAgain(app: FastifyInstance, place: UnixPlace): Promise<void> {
   const { server } = app;
   // Close first, because closing removes the file of that name; its promise would wait for every connection.
   if (server.listening) server.close();
-  await bindUnix(path, group, async () => {
-    server.listen({ path });
+  await bindUnix(place, async () => {
+    server.listen({ path: place.path });
     await once(server, "listening");
   });
 }
 
-async function bindUnix(path: string, group: number | null, listen: () => Promise<unknown>): Promise<void> {
+async function bindUnix({ path, group, who = "group" }: UnixPlace, listen: () => Promise<unknown>): Promise<void> {
+  const mode = SOCKET_MODES[who];
   mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
   await clearSocket(path);
-  const before = process.umask(0o777 & ~SOCKET_MODE);
+  const before = process.umask(0o777 & ~mode);
   try {
     await listen();
   } catch (thrown) {
@@ -75,7 +86,7 @@ async function bindUnix(path: string, group: number | null, listen: () => Promis
   } finally {
     process.umask(before);
   }
-  chmodSync(path, SOCKET_MODE);
+  chmodSync(path, mode);
   if (group === null || lstatSync(path).gid === group) return;
   try {
     chownSync(path, -1, group);

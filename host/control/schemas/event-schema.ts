@@ -2,7 +2,7 @@
 
 import * as z from "zod";
 import { EVENTS_MAX } from "./constants.ts";
-import { PathNumber, TimeMs, UnitNumber } from "./common.ts";
+import { PathNumber, TimeMs, UnitKey, UnitNumber } from "./common.ts";
 
 const EventLevel = z.enum(["info", "warning", "error"]).meta({ id: "EventLevel" });
 type EventLevel = z.infer<typeof EventLevel>;
@@ -27,10 +27,20 @@ export const EventView = z
   .meta({ id: "EventView" });
 export type EventView = z.infer<typeof EventView>;
 
+/** The levels, the least important first: asking for one asks for those after it, too. */
+export const EVENT_LEVELS = EventLevel.options;
+
 export const EventQuery = z.object({
   since: z.coerce.number().int().min(0).optional().meta({ description: "Only events with a larger id" }),
   before: z.coerce.number().int().min(1).optional().meta({ description: "Only events with a smaller id" }),
   limit: z.coerce.number().int().min(1).max(EVENTS_MAX).default(100).meta({ description: "The newest so many" }),
+  unit: UnitKey.optional().meta({ description: "Only events about this logical unit: number, or name" }),
+  path: PathNumber.optional().meta({ description: "Only events about this path" }),
+  level: EventLevel.optional().meta({ description: "Only events of this level or a more important one" }),
+  by: z.string().max(64).optional().meta({ description: "Only changes that this caller asked for, like uid 1000" }),
+  from: z.coerce.number().int().min(0).optional().meta({
+    description: "Only events of this time or later, in milliseconds since 1970",
+  }),
 });
 export type EventQuery = z.infer<typeof EventQuery>;
 

@@ -23,6 +23,7 @@ export const Status = z
     refused: z.array(RefusedDevice),
     sockets: z.object({
       api: z.string(),
+      apiRead: z.string().nullable().meta({ description: "For everyone, without changes" }),
       apiTcp: z.string().nullable(),
       nbd: z.string(),
       nbdTcp: z.string().nullable(),

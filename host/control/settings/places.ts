@@ -1,10 +1,13 @@
 // Where sockets, state and logs are when the configuration does not say.
 
 import { join, resolve } from "node:path";
+import { readSocketOf } from "../../settings/names.ts";
 import type { Configuration } from "../schemas/configuration-schema.ts";
 
 export interface Places {
   readonly apiSocket: string;
+  /** For everyone who may only read; null: the configuration does not want it. */
+  readonly readSocket: string | null;
   readonly nbdSocket: string;
   readonly stateDirectory: string;
   readonly eventLog: string;
@@ -20,8 +23,10 @@ export function placesOf(
   const runtime = environment["XDG_RUNTIME_DIR"];
   const own = runtime === undefined || runtime === "" ? resolve("build/run") : join(runtime, "pathmanager");
   const run = uid === 0 ? "/run/pathmanager" : own;
+  const apiSocket = sockets.api ?? join(run, "api.sock");
   return {
-    apiSocket: sockets.api ?? join(run, "api.sock"),
+    apiSocket,
+    readSocket: sockets.everyone_reads ? readSocketOf(apiSocket) : null,
     nbdSocket: sockets.nbd ?? join(run, "nbd.sock"),
     stateDirectory: state.directory ?? (uid === 0 ? "/var/lib/pathmanager" : join(own, "state")),
     eventLog: log.file ?? (uid === 0 ? "/var/log/pathmanager/spsevent.log" : join(own, "spsevent.log")),

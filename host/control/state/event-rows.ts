@@ -36,3 +36,42 @@ export function eventRow(row: Record<string, unknown>): EventRow | null {
     detail,
   };
 }
+
+/** Which events are wanted; whatever is omitted matches all. */
+export interface EventFilter {
+  readonly unit?: number | undefined;
+  readonly path?: string | undefined;
+  /** Kinds under their present names. */
+  readonly kinds?: ReadonlySet<MessageName> | undefined;
+  /** Who asked for the change: `uid 1000`. */
+  readonly by?: string | undefined;
+  /** Milliseconds since 1970. */
+  readonly fromMs?: number | undefined;
+}
+
+/** The filter as a condition of SQL, with its values. */
+export function conditionOf({
+  unit,
+  path,
+  kinds,
+  by,
+  fromMs,
+}: EventFilter): [sql: string, values: (string | number)[]] {
+  const parts: string[] = [];
+  const values: (string | number)[] = [];
+  const add = (part: string, ...given: readonly (string | number)[]): void => {
+    parts.push(` AND ${part}`);
+    values.push(...given);
+  };
+  if (unit !== undefined) add("unit = ?", unit);
+  if (path !== undefined) add("path = ?", path);
+  if (fromMs !== undefined) add("time_ms >= ?", fromMs);
+  // A damaged row must not fail the whole answer.
+  if (by !== undefined) add("json_valid(detail) AND json_extract(detail, '$.by') = ?", by);
+  if (kinds !== undefined) {
+    const former = [...FORMER_KINDS].filter(([, kind]) => kinds.has(kind)).map(([written]) => written);
+    const written = [...kinds, ...former];
+    add(`kind IN (${written.map(() => "?").join(", ")})`, ...written);
+  }
+  return [parts.join(""), values];
+}

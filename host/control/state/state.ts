@@ -5,7 +5,7 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 import type { Message } from "../../liaison/messages.ts";
 import { Policy } from "../schemas/unit-schema.ts";
-import { eventRow, type EventRow } from "./event-rows.ts";
+import { conditionOf, eventRow, type EventFilter, type EventRow } from "./event-rows.ts";
 import type { Touched } from "./settings-seal.ts";
 import type { Cell, SettingsTable } from "./settings-rows.ts";
 import { cannotWrite, type Rebuilt } from "./state-file.ts";
@@ -365,9 +365,10 @@ export class State {
   }
 
   /** The newest events with an id above `since` and below `before`, at most `limit`, oldest first. */
-  events(since: number, limit: number, before: number = Number.MAX_SAFE_INTEGER): EventRow[] {
-    const sql = "SELECT * FROM events WHERE id > ? AND id < ? ORDER BY id DESC LIMIT ?";
-    return this.#all(sql, since, before, limit)
+  events(since: number, limit: number, before = Number.MAX_SAFE_INTEGER, filter: EventFilter = {}): EventRow[] {
+    const [condition, values] = conditionOf(filter);
+    const sql = `SELECT * FROM events WHERE id > ? AND id < ?${condition} ORDER BY id DESC LIMIT ?`;
+    return this.#all(sql, since, before, ...values, limit)
       .map(eventRow)
       .filter((row) => row !== null)
       .toReversed();

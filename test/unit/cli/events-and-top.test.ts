@@ -1,7 +1,7 @@
 import test from "ava";
 import fc from "fast-check";
 
-import { serverSentData, timeText } from "../../../host/cli/pathctl/events.ts";
+import { serverSentData, sinceValue, timeText } from "../../../host/cli/pathctl/events.ts";
 import { pathctl } from "../../../host/cli/pathctl/main.ts";
 import { sampleBetween, sampleText } from "../../../host/cli/pathctl/top.ts";
 import { styleFor } from "../../../host/cli/style.ts";
@@ -36,6 +36,47 @@ test("events: a line each, oldest first", async (t) => {
     out,
     `${timeText(events[0]?.time ?? 0)}  info     258  Failover was done: #0 goes on over 5:0:1:0 (1)\n` +
       `${timeText(events[1]?.time ?? 0)}  warning  258  Failover was done: #0 goes on over 5:0:1:0 (2)\n`,
+  );
+});
+
+test("events --since: an age, a local date, an id, or a mistake that is named", async (t) => {
+  const now = new Date(2026, 10, 28, 14, 30).getTime();
+  t.deepEqual(sinceValue("30m", now), { from: now - 1_800_000 });
+  t.deepEqual(sinceValue("2h", now), { from: now - 7_200_000 });
+  t.deepEqual(sinceValue("1d", now), { from: now - 86_400_000 });
+  t.deepEqual(sinceValue("2026-11-28 14:30", 0), { from: now });
+  t.deepEqual(sinceValue("2026-11-28", 0), { from: new Date(2026, 10, 28).getTime() });
+  t.deepEqual(sinceValue("17", now), { since: 17 });
+  for (const wrong of ["yesterday", "2h30", "2026-13-45", "-1", ""]) {
+    const { status, err } = await run(pathctl, ["events", `--since=${wrong}`]);
+    t.is(status, 1, wrong);
+    t.regex(err, /^pathctl: --since is an age[^\n]*\n$/, wrong);
+  }
+});
+
+test("events: what is asked for is asked of the daemon, a user by name", async (t) => {
+  const query = "limit=50&unit=3&path=4:0:0:1&level=warning&by=uid 0";
+  await using server = await recordedServer({ [`GET /v1/events?${query}`]: { events: [], last: 0 } });
+  const args = ["events", "--unit", "3", "--path", "4:0:0:01", "--level", "warning", "--by", "root"];
+  t.deepEqual(await run(pathctl, args, server.socket), { status: 0, out: "", err: "" });
+  const { err } = await run(pathctl, ["events", "--by", "no-such-user"], server.socket);
+  t.regex(err, /--by no-such-user: this host has no such user/);
+});
+
+const about = (id: number, unit: number): EventView => ({ ...event(id, "info"), unit });
+
+test("events --follow prints only what is wanted", async (t) => {
+  await using server = await recordedServer({
+    "GET /v1/events/stream?since=0": stream(about(1, 1), about(2, 2), about(3, 1), about(4, 2)),
+  });
+  const args = ["events", "--follow", "--since", "0", "--count", "2", "--unit", "2", "--json"];
+  const { out } = await run(pathctl, args, server.socket);
+  t.deepEqual(
+    out
+      .trimEnd()
+      .split("\n")
+      .map((line) => (JSON.parse(line) as EventView).id),
+    [2, 4],
   );
 });
 

@@ -24,6 +24,7 @@ async function start(t: ExecutionContext) {
     configurationFile: null,
     places: {
       apiSocket: join(folder, "api.sock"),
+      readSocket: null,
       nbdSocket: join(folder, "nbd.sock"),
       stateDirectory: folder,
       eventLog: join(folder, "spsevent.log"),
