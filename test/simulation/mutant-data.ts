@@ -109,6 +109,7 @@ export const dataMutants: readonly Mutant[] = [
   {
     name: "more-time-for-waiting",
     why: "a zeroing that no path takes has its time anew whenever its turn comes",
+    first: 3912,
     file: "request/dispatch.ts",
     find: "    if (slot === NO_PATH) noPath(unit);\n    return PIECE_BLOCKED;",
     replace:
