@@ -117,7 +117,13 @@ export class Daemon implements Context {
     this.restartNeeded = kept.inForce?.restartNeeded ?? [];
     this.emulated = isEmulated(configuration);
     const systemLog = configuration.log.system ? new SystemLog(sendDatagram) : null;
-    this.hub = new EventHub(state, new EventLog(places.eventLog, logger.warning), systemLog, logger.warning);
+    this.hub = new EventHub(
+      state,
+      new EventLog(places.eventLog, logger.warning),
+      systemLog,
+      logger.warning,
+      logger.debug,
+    );
     this.descriptors = new Descriptors(this.hub, logger);
     this.keeping = new Keeping({
       state,
@@ -346,7 +352,7 @@ export class Daemon implements Context {
     await this.#nbdAccess?.close();
     this.tlsSources.stop();
     await this.bringUp.releaseDevices();
-    this.hub.flush();
+    this.hub.end();
     this.#lastWords.remove();
     this.state.close();
   }
@@ -359,7 +365,7 @@ export class Daemon implements Context {
     void this.keeping.stop();
     clearInterval(this.#housekeeping);
     await Promise.race([this.#changes, sleep(LEAVE_MS_MAX)]);
-    this.hub.flush();
+    this.hub.end();
     this.state.close();
   }
 
@@ -370,7 +376,7 @@ export class Daemon implements Context {
     this.#lastWords.write(reason);
     try {
       this.hub.say("daemon-dying", { detail: { pid: daemonPid(), reason } });
-      this.hub.flush();
+      this.hub.end();
     } catch (thrown) {
       this.options.logger.error(`the logs do not take it: ${reasonOf(thrown)}`);
     }

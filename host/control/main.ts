@@ -164,7 +164,7 @@ function endOnDefects(lifeline: Lifeline, logger: Logger, daemon: () => Daemon |
     logger.error(`${text}\nthis is a defect of PathManager, please report it; control ends, I/O goes on`);
     lifeline.dying(defectOf(thrown));
     try {
-      daemon()?.hub.flush();
+      daemon()?.hub.end();
     } catch (problem) {
       logger.error(`the logs do not take it: ${reasonOf(problem)}`);
     }

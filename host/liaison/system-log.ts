@@ -19,7 +19,7 @@ export function syslogDatagram(message: Message, pid: number): Uint8Array {
   const clock = `${two(time.getHours())}:${two(time.getMinutes())}:${two(time.getSeconds())}`;
   const stamp = `${MONTHS[time.getMonth()]} ${String(time.getDate()).padStart(2, " ")} ${clock}`;
   const priority = FACILITY_DAEMON * 8 + SEVERITY[level];
-  const text = sentence(message).replaceAll(/[\r\n\0]+/g, " ");
+  const text = sentence(message);
   return Buffer.from(`<${priority}>${stamp} ${MESSAGE_SOURCE}[${pid}]: ${number} ${text}`);
 }
 

@@ -3,7 +3,7 @@
 // Messages are collected briefly and stored together, because each commit waits for the disk: a storm of path failures is then
 // one commit, not thousands.
 
-import { EventLog } from "../../liaison/event-log.ts";
+import { logLine, type EventLog } from "../../liaison/event-log.ts";
 import {
   MESSAGES,
   receivers,
@@ -12,6 +12,7 @@ import {
   type Message,
   type MessageName,
 } from "../../liaison/messages.ts";
+import { Storms } from "../../liaison/storms.ts";
 import type { SystemLog } from "../../liaison/system-log.ts";
 import { callerOfMessage } from "../ground/caller.ts";
 import type { EventView } from "../schemas/event-schema.ts";
@@ -51,6 +52,10 @@ export class EventHub {
   readonly #log: EventLog;
   readonly #systemLog: SystemLog | null;
   readonly #complain: (problem: string) => void;
+  readonly #debug: (text: string) => void;
+  readonly #storms = new Storms();
+  /** Fires when a storm is to be summed up. */
+  #summing: NodeJS.Timeout | undefined;
   readonly #followers = new Set<(event: EventView) => void>();
   #pending: Message[] = [];
   #dropped = 0;
@@ -58,11 +63,18 @@ export class EventHub {
   #storeBroken = false;
   #afterwards: (() => void)[] = [];
 
-  constructor(state: State, log: EventLog, systemLog: SystemLog | null, complain: (problem: string) => void) {
+  constructor(
+    state: State,
+    log: EventLog,
+    systemLog: SystemLog | null,
+    complain: (problem: string) => void,
+    debug: (text: string) => void = () => undefined,
+  ) {
     this.#state = state;
     this.#log = log;
     this.#systemLog = systemLog;
     this.#complain = complain;
+    this.#debug = debug;
   }
 
   /** Adds a message of the daemon's own; during a change it says who asked for it. */
@@ -84,12 +96,36 @@ export class EventHub {
   }
 
   publish(message: Message): void {
+    if (this.#storms.sums(message, performance.now())) {
+      this.#debug(logLine(message).trimEnd());
+      this.#sumUpLater();
+      return;
+    }
     if (this.#pending.length >= COLLECT_MAX) {
       this.#dropped++;
       return;
     }
     this.#pending.push(message);
     this.#timer ??= setTimeout(() => this.flush(), COLLECT_MS);
+  }
+
+  #sumUpLater(): void {
+    const { dueMs } = this.#storms;
+    if (this.#summing !== undefined || dueMs === null) return;
+    const sumUp = (): void => {
+      this.#summing = undefined;
+      this.flush();
+      this.#sumUpLater();
+    };
+    this.#summing = setTimeout(sumUp, Math.max(0, dueMs - performance.now()) + 1);
+    this.#summing.unref();
+  }
+
+  /** The last flush: storms are summed up as far as they came. */
+  end(): void {
+    clearTimeout(this.#summing);
+    this.#pending.push(...this.#storms.summaries(Infinity, Date.now()));
+    this.flush();
   }
 
   /** Stores and distributes what was collected. */
@@ -101,6 +137,7 @@ export class EventHub {
       this.#pending.push({ kind: "events-lost", timeMs: Date.now(), unit: null, path: null, detail });
       this.#dropped = 0;
     }
+    this.#pending.push(...this.#storms.summaries(performance.now(), Date.now()));
     if (this.#pending.length === 0) return;
     const messages = this.#pending;
     this.#pending = [];

@@ -1,8 +1,9 @@
 // The package's files for other programs: manual pages for man, a unit for systemd.
 
-import { readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
+import { messageId } from "../../../host/liaison/message-id.ts";
 import { type Case, check, same } from "../case.ts";
 import { run } from "../run.ts";
 
@@ -39,6 +40,20 @@ export const cases: readonly Case[] = [
       same(stdout + stderr, "", "complaints");
       const security = await run("systemd-analyze", ["security", "--offline=true", "--threshold=25", unit]);
       check(/exposure level/.test(security.stdout), security.stdout);
+    },
+  },
+  {
+    name: "journald's catalogue explains our messages",
+    run: async ({ folder }) => {
+      const root = join(folder, "journal");
+      const catalogue = join(root, "usr/lib/systemd/catalog");
+      mkdirSync(catalogue, { recursive: true });
+      mkdirSync(join(root, "var/lib/systemd/catalog"), { recursive: true });
+      copyFileSync(file("host/cli/packaging/pathmanager.catalog"), join(catalogue, "pathmanager.catalog"));
+      const { stderr } = await run("journalctl", [`--root=${root}`, "--update-catalog"]);
+      same(stderr, "", "complaints");
+      const { stdout } = await run("journalctl", [`--root=${root}`, "--dump-catalog", messageId(258)]);
+      check(/Subject: Failover was done/.test(stdout) && /What to do: Find out/.test(stdout), stdout);
     },
   },
 ];
