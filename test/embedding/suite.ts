@@ -56,7 +56,7 @@ const tests: Record<string, () => void | Promise<void>> = {
   },
 
   "two makings of the tarball are the same, byte by byte": () => {
-    const [first, second] = ["one", "two"].map((name) => buildSources(join(scratch, name), join(output, "tool")));
+    const [first, second] = ["one", "two"].map((name) => buildSources(join(scratch, name)));
     assert.equal(first?.sha256, second?.sha256);
   },
 
@@ -151,7 +151,7 @@ const tests: Record<string, () => void | Promise<void>> = {
 const pattern = process.argv[2] ?? "";
 let [passed, failed] = [0, 0];
 try {
-  buildKit(output, TARGETS);
+  await buildKit(output, TARGETS);
 } catch (error) {
   console.error(`test:embedding: ${error instanceof Error ? error.message : String(error)}`);
   process.exit(2);

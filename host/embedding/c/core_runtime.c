@@ -1,5 +1,4 @@
-/* What the generated C needs to run: memory that grows once, and a way out for assertions and traps. It takes the place of
- * wasm-rt-impl.c, which wants threads, signals and stdio. */
+/* What the generated C needs to run (wasm-rt.h): memory that grows once, and a way out for assertions and traps. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,16 +8,9 @@
 
 #include "core_instance.h"
 
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "the core's memory is little-endian; this kit has not been tried on a big-endian machine"
-#endif
-
 #define PAGE_BYTES 65536u
 
 _Thread_local struct pm_core *pm_core_entered;
-#if WASM_RT_STACK_DEPTH_COUNT
-_Thread_local uint32_t wasm_rt_call_stack_depth;
-#endif
 
 static struct pm_core *core_of(const wasm_rt_memory_t *memory) {
   return (struct pm_core *)((uintptr_t)memory - offsetof(struct pm_core, instance.w2c_memory));
@@ -26,9 +18,6 @@ static struct pm_core *core_of(const wasm_rt_memory_t *memory) {
 
 static _Noreturn void leave(struct pm_core *core) {
   core->failed = true;
-#if WASM_RT_STACK_DEPTH_COUNT
-  wasm_rt_call_stack_depth = 0;
-#endif
   longjmp(core->out, 1);
 }
 
@@ -70,8 +59,7 @@ void wasm_rt_allocate_memory(wasm_rt_memory_t *memory, uint64_t pages, uint64_t 
   size_t bytes = (size_t)pages * PAGE_BYTES;
   memory->pages = pages;
   memory->max_pages = pages_max;
-  memory->is64 = is64;
-  memory->page_size = page;
+  (void)is64, (void)page;
   memory->size = bytes;
   if (!core->given) core->memory = reserve(bytes);
   else if (core->capacity < bytes) core->memory = NULL;
@@ -115,7 +103,6 @@ void wasm_rt_trap(wasm_rt_trap_t trap) {
       [WASM_RT_TRAP_INT_OVERFLOW] = "an integer overflow",
       [WASM_RT_TRAP_DIV_BY_ZERO] = "a division by zero",
       [WASM_RT_TRAP_UNREACHABLE] = "what cannot be reached",
-      [WASM_RT_TRAP_EXHAUSTION] = "the end of the stack",
   };
   struct pm_core *core = pm_core_entered;
   const char *word = (size_t)trap < sizeof words / sizeof *words ? words[trap] : NULL;
