@@ -113,12 +113,20 @@ class Switched {
   /** A choice the compiler has refused moves outward: answers whether the complaint belongs to one. */
   refused({ start }: Complaint): Choice | null {
     const open: number[] = [];
+    const before: number[] = [];
     for (const [, opens, closes] of this.#written.slice(0, start).matchAll(/\/\*(?:<(\d+)|(\d+)>)\*\//g)) {
       if (opens !== undefined) open.push(Number(opens));
-      else if (closes !== undefined) open.splice(open.lastIndexOf(Number(closes)), 1);
+      else if (closes !== undefined) before.push(...open.splice(open.lastIndexOf(Number(closes)), 1));
     }
-    const number = open.at(-1);
-    return this.#choices.find((choice) => choice.number === number) ?? null;
+    const of = (number: number | undefined): Choice | null =>
+      this.#choices.find((choice) => choice.number === number) ?? null;
+    // What follows a choice between conditions does not know that a reference is none that is null.
+    return of(open.at(-1) ?? before.findLast((number) => this.#asksForNull(of(number))));
+  }
+
+  #asksForNull(choice: Choice | null): boolean {
+    const range = choice?.places[choice.level]?.node.range;
+    return range !== undefined && /[!=]== null\b/.test(this.#text.slice(range.start, range.end));
   }
 
   /** Mutants that no choice can express. */

@@ -46,7 +46,25 @@ function finish(value: u32, b: u32): u32 {
 
 function note2(value: u32, b: u32): u32 {
   note(value, b);
-  return sum;
+  return sum + inside(value);
+}
+
+@unmanaged
+class Box {
+  value: u32;
+}
+
+const box = changetype<Box>(memory.data(8, 8));
+
+function boxed(value: u32): Box | null {
+  return value > 4 ? box : null;
+}
+
+function inside(value: u32): u32 {
+  const found = boxed(value);
+  if (found === null) return 3;
+  found.value = value;
+  return found.value;
 }
 `;
 /** Mutants of each operator that are compiled alone. */
