@@ -99,6 +99,7 @@ export function commandCompleted(command: Command, result: i32, timeNs: u64): vo
   listsOf(unit).inFlight.remove(command);
   command.state = COMMAND_FREE;
   path.inFlight--;
+  if ((command.flags & COMMAND_ORPHAN) !== 0) path.orphansHeld--;
   if (isLong(command.method)) unit.longs--;
   if (path.inFlight < path.depth) unit.full &= ~((<u32>1) << (<u32>path.slot));
   if ((unit.queueFirst | unit.retryFirst | unit.flows) !== 0) unitDirty(unit);

@@ -98,6 +98,8 @@ export class Path {
   /** Commands in the host that count as lost; when the first of them was sent. */
   lost: u32;
   lostNs: u64;
+  /** Orphans that the host has, those included that can change nothing any more. */
+  orphansHeld: u32;
   /** When control was last told of an unanswered command. */
   stallToldNs: u64;
   /** It did not answer I/O: its next health check is a READ, whatever TEST UNIT READY says. */

@@ -203,9 +203,22 @@ export function choose(unit: Unit, command: Command): i32 {
   return chooseFor(unit, allowed, command.pieceBytes, command.method !== METHOD_READ, command.request.client.index);
 }
 
-/** Chooses a slot among `allowed` (all eligible): the policy within the best tier, priority in lower ones. */
+/** Chooses a slot among `allowed` (all eligible). It waits for room on the paths that are preferred, but not on account of orphans. */
 function chooseFor(unit: Unit, allowed: u32, bytes: u32, write: bool, affinity: u32): i32 {
   if (allowed === 0) return NO_PATH;
+  let among = allowed;
+  let slot = chooseAmong(unit, among, bytes, write, affinity);
+  while (slot === NO_ROOM) {
+    const others = among & ~hopeless(unit, among & unit.full);
+    if (others === 0 || others === among) break;
+    among = others;
+    slot = chooseAmong(unit, among, bytes, write, affinity);
+  }
+  return slot;
+}
+
+/** The policy within the best tier, priority in lower ones. */
+function chooseAmong(unit: Unit, allowed: u32, bytes: u32, write: bool, affinity: u32): i32 {
   let among = allowed & unit.usable;
   if (among !== 0) {
     if (unit.policy !== POLICY_STATIC) {
@@ -220,6 +233,16 @@ function chooseFor(unit: Unit, allowed: u32, bytes: u32, write: bool, affinity: 
   if (among === 0) among = allowed & unit.tier4;
   if (among === 0) among = allowed & unit.tier5;
   return highest(unit, among & ~unit.full);
+}
+
+/** Of the slots of full paths, those that have nothing but orphans: no answer is sure to make room there. */
+function hopeless(unit: Unit, full: u32): u32 {
+  let slots: u32 = 0;
+  for (let rest = full; rest !== 0; rest &= rest - 1) {
+    const path = unitPath(unit, ctz(rest));
+    if (path.orphansHeld >= path.inFlight) slots |= rest & -rest;
+  }
+  return slots;
 }
 
 /** Chooses a slot for a piece that is already on `taken`: one that is not stalled, or none (negative). */

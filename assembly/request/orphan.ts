@@ -85,8 +85,11 @@ export function becomeOrphan(command: Command): void {
   command.flags |= COMMAND_ORPHAN;
   command.unit.orphans++;
   command.path.orphans++;
+  command.path.orphansHeld++;
   if (changesMedium(command.method)) command.unit.harmful++;
   writeOff(command, now, false);
+  // What waits for room on its path may go elsewhere now.
+  if ((command.unit.queueFirst | command.unit.retryFirst | command.unit.flows) !== 0) unitDirty(command.unit);
 }
 
 /** The request of a command in flight fails now: whether the command is carried out remains open. */
