@@ -118,6 +118,7 @@ export function abiViews(): { readonly path: string; readonly text: string }[] {
   return [
     { path: "host/abi.ts", text: typescriptView(items) },
     { path: "host/native/src/abi.rs", text: rustView(items) },
+    { path: "host/embedding/rust/src/abi.rs", text: rustView(items) },
     { path: "assembly/pathmanager_core.h", text: cView(items) },
     { path: "assembly/defaults.ts", text: defaultsView() },
   ];

@@ -15,6 +15,9 @@ export function kitName(): string {
   return `pathmanager-embedded-${version}`;
 }
 
+/** Not what cargo built in the checkout. */
+const isSource = (from: string): boolean => basename(from) !== "target";
+
 /**
  * @param wasm the core to be put in: the small one, except in tests
  * @throws Error when the tool refuses the core
@@ -23,6 +26,7 @@ export function assembleKit(folder: string, wasm = join(root, "build", "core.sma
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(join(folder, "licences"), { recursive: true });
   cpSync(join(root, "host", "embedding", "c"), folder, { recursive: true });
+  cpSync(join(root, "host", "embedding", "rust"), join(folder, "rust"), { recursive: true, filter: isSource });
   cpSync(join(root, "assembly", "pathmanager_core.h"), join(folder, "pathmanager_core.h"));
   cpSync(join(root, "docs", "embedding.md"), join(folder, "README.md"));
   cpSync(wasm, join(folder, "core.wasm"));

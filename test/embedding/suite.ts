@@ -13,6 +13,7 @@ import { kitName } from "../../host/embedding/kit.ts";
 import { TARGETS, targetsNamed, type Target } from "../../host/embedding/targets.ts";
 import { RecordingFile, recordTests, recordWorld } from "./record.ts";
 import { play, playAll } from "./replay.ts";
+import { testCrate } from "./rust.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 const output = join(root, "build", "embedding");
@@ -83,6 +84,13 @@ const tests: Record<string, () => void | Promise<void>> = {
     );
     assert.ok(here?.equals(there ?? Buffer.alloc(0)), "the library differs from the one built before");
     assert.match(readFileSync(join(kit, "VERSION"), "utf8"), /^pathmanager-embedded-/);
+  },
+
+  "the crate in the tarball makes the library, and serves verified data while a path dies": () => {
+    const folder = join(scratch, "crate");
+    run("mkdir", [folder]);
+    run("tar", ["xzf", join(output, `${kitName()}.tar.gz`)], folder);
+    testCrate(join(folder, kitName()));
   },
 
   "the library is clean under the compiler's own checks of addresses and undefined behaviour": () => {

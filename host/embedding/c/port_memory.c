@@ -162,6 +162,8 @@ static uint64_t deadline(const struct pm_port *port) {
 
 static const struct pm_port_ops operations = {.submit = submit, .reset = reset, .poll = poll, .deadline = deadline};
 
+const size_t pm_memory_port_bytes = sizeof(struct pm_memory_port);
+
 int pm_memory_port_init(struct pm_memory_port *port, struct pm_disk *disk) {
   if (port == NULL || disk == NULL || disk->data == NULL || disk->blocks == 0) return PM_E_ARGUMENT;
   if (disk->block_bytes != 512 && disk->block_bytes != 4096) return PM_E_ARGUMENT;

@@ -31,6 +31,9 @@ struct pm_memory_port {
   } waiting[PM_MEMORY_COMMANDS_MAX];
 };
 
+/* For other languages, which cannot ask for the size of the struct. */
+extern const size_t pm_memory_port_bytes;
+
 /* Answers 0, or PM_E_ARGUMENT for a disk that cannot be. Its depth (pm_path_add) is at most PM_MEMORY_COMMANDS_MAX - 1. */
 int pm_memory_port_init(struct pm_memory_port *port, struct pm_disk *disk);
 

@@ -136,6 +136,8 @@ static uint64_t deadline(const struct pm_port *port) {
 
 static const struct pm_port_ops operations = {.submit = submit, .reset = reset, .poll = poll_port, .deadline = deadline};
 
+const size_t pm_sg_port_bytes = sizeof(struct pm_sg_port);
+
 int pm_sg_open(struct pm_sg_port *port, const char *device, uint32_t depth) {
   if (port == NULL || device == NULL || depth == 0 || depth > PM_SG_DEPTH_MAX) return -EINVAL;
   if (strlen(device) >= sizeof port->device) return -ENAMETOOLONG;

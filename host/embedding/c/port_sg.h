@@ -24,6 +24,9 @@ struct pm_sg_port {
   uint32_t reset_tag;
 };
 
+/* For other languages, which cannot ask for the size of the struct. */
+extern const size_t pm_sg_port_bytes;
+
 /* Opens a device for up to `depth` commands (1..128; pm_path_add gets one less: a check needs a place too).
  * Answers 0, or a negated errno. */
 int pm_sg_open(struct pm_sg_port *port, const char *device, uint32_t depth);
