@@ -30,6 +30,7 @@ const GROUPS: readonly { readonly words: readonly string[]; readonly load: () =>
     words: ["mode", "patrol", "config", "doctor", "import"],
     load: async () => (await import("./commands-system.ts")).addSystemCommands,
   },
+  { words: ["logs", "messages"], load: async () => (await import("./commands-logs.ts")).addLogsCommands },
   { words: ["array"], load: async () => (await import("./commands-array.ts")).addArrayCommands },
   { words: [], load: async () => (await import("./commands-completion.ts")).addCompletionCommands },
 ];

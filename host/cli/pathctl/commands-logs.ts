@@ -1,0 +1,160 @@
+// `pathctl logs`, `messages`: what happened, from the log itself, and what it means. They work without the daemon.
+
+import type { Command } from "commander";
+
+import { CommandError } from "../api-client.ts";
+import { pathValue, wholeValue, wordValue } from "../values.ts";
+import { branch, leaf, perform, type CommonOptions, type Context, type Result, type Runner } from "./context.ts";
+
+interface LineOptions extends CommonOptions {
+  readonly since?: string;
+  readonly until?: string;
+  readonly level?: string;
+  readonly unit?: string;
+  readonly path?: string;
+  readonly follow?: boolean;
+  readonly count?: string;
+  readonly file?: string;
+  readonly config?: string;
+}
+
+const LEVELS = ["info", "warning", "error"] as const;
+
+/** A time: an age, or a date with or without a time of day. */
+async function timeValue(option: string, text: string | undefined): Promise<number | undefined> {
+  if (text === undefined) return undefined;
+  const { sinceValue } = await import("./events.ts");
+  const { from } = /^\d{1,15}$/.test(text) ? {} : sinceValue(text, Date.now());
+  if (from !== undefined) return from;
+  throw new CommandError(
+    "INVALID_ARGUMENT",
+    `${option} is an age (30m, 2h, 1d) or a date (2026-11-28, "2026-11-28 14:30"), not ${text}`,
+    { parameter: option },
+  );
+}
+
+async function logFile({ client }: Context, { file, config }: LineOptions): Promise<string> {
+  if (file !== undefined) return file;
+  const { daemonPlaces } = await import("../logs/daemon-places.ts");
+  return (await daemonPlaces(client, config)).eventLog;
+}
+
+async function printLines(context: Context, options: LineOptions): Promise<Result | null> {
+  const { followLog, linesOf, readLog, Tail } = await import("../logs/log-lines.ts");
+  const unit = options.unit?.replace(/^#/, "");
+  const filter = {
+    fromMs: await timeValue("--since", options.since),
+    untilMs: await timeValue("--until", options.until),
+    level: options.level === undefined ? undefined : wordValue("--level", options.level, LEVELS),
+    unit: unit === undefined ? undefined : wholeValue("--unit", unit, 0, 65_535),
+    path: options.path === undefined ? undefined : pathValue(options.path),
+  };
+  const count = options.count === undefined ? Infinity : wholeValue("--count", options.count, 1, 1_000_000);
+  const file = await logFile(context, options);
+  const { io, json } = context;
+  if (options.follow === true) {
+    const tail = new Tail(file);
+    await followLog(tail, filter, count, (line) => io.out(json ? `${JSON.stringify(line)}\n` : `${line.line}\n`));
+    return null;
+  }
+  const lines = linesOf(readLog(file), filter).slice(count === Infinity ? 0 : -count);
+  return { json: { file, lines }, text: lines.map(({ line }) => `${line}\n`).join("") };
+}
+
+async function collectLogs(context: Context, file: string, options: LineOptions): Promise<Result> {
+  const { collect, writeBundle } = await import("../logs/collect.ts");
+  const { daemonPlaces } = await import("../logs/daemon-places.ts");
+  const { SOURCES } = await import("../logs/collected-parts.ts");
+  const { client, io, json } = context;
+  const sinceMs = await timeValue("--since", options.since);
+  const places = await daemonPlaces(client, options.config);
+  const source = { client, places, sinceMs, sys: "/sys", proc: "/proc" };
+  let at = 0;
+  const { manifest, entries } = await collect(SOURCES, source, (what) => {
+    at += 1;
+    if (!json) io.err(`${at} of ${SOURCES.length}: ${what}\n`);
+  });
+  const bytes = await writeBundle(file, manifest, entries);
+  const missing = manifest.missing.map(({ what, reason }) => `  without ${what}: ${reason}\n`).join("");
+  return { json: { file, bytes, manifest }, text: `${file}: ${entries.length} files, ${bytes} bytes\n${missing}` };
+}
+
+function addLogCommands(program: Command, runner: Runner): void {
+  const logs = branch(program, "logs", "print the event log; collect and read what support needs");
+  const lines = logs
+    .command("lines", { isDefault: true })
+    .description("print the lines of spsevent.log and its old generation (what pathctl logs alone does)")
+    .option("--json", "print JSON ({file, lines}; a line each with --follow)")
+    .option("--socket <path>", "the daemon's socket (default: PATHMANAGER_SOCKET, or the standard path)")
+    .option("--since <time>", "from this age or date on: 30m, 2h, 1d, 2026-11-28, '2026-11-28 14:30'")
+    .option("--until <time>", "up to this age or date")
+    .option("--level <level>", "at least info, warning or error")
+    .option("--unit <unit>", "only lines about this unit (its number)")
+    .option("--path <path>", "only lines about this path")
+    .option("-f, --follow", "keep running, printing each line as it is written")
+    .option("-n, --count <lines>", "the last so many lines; with --follow: stop after so many")
+    .option("--file <file>", "this log, instead of the daemon's")
+    .option("--config <file>", "the configuration that names the log, instead of the running daemon's")
+    .addHelpText("after", "\nExample:\n  $ pathctl logs --since 2h --level warning\n  $ pathctl logs --follow");
+  lines.action((options: LineOptions) => perform(runner, options, (context) => printLines(context, options)));
+  leaf(
+    logs,
+    "collect <file>",
+    "collect logs, settings, devices, statistics and kernel messages, without secrets, in a .tar.gz",
+    "pathctl logs collect /tmp/pathmanager-logs.tar.gz --since 1d",
+    "{file, bytes, manifest}",
+  )
+    .option("--since <time>", "events and log lines from this age or date on")
+    .option("--config <file>", "the configuration that names log and state, instead of the running daemon's")
+    .action((file: string, options: LineOptions) =>
+      perform(runner, options, (context) => collectLogs(context, file, options)),
+    );
+  leaf(
+    logs,
+    "show <file> [name]",
+    "show what a collected archive says, or print one of its files",
+    "pathctl logs show /tmp/pathmanager-logs.tar.gz\npathctl logs show /tmp/pathmanager-logs.tar.gz machine/dmesg",
+    "Manifest",
+  ).action((file: string, name: string | undefined, options: CommonOptions) =>
+    perform(runner, options, async () => {
+      const { bundleText, fileText, readBundle } = await import("../logs/bundle.ts");
+      const bundle = await readBundle(file);
+      const text = name === undefined ? bundleText(bundle) : fileText(bundle, name);
+      return { json: bundle.manifest, text, status: bundle.damaged.length > 0 ? 1 : 0 };
+    }),
+  );
+}
+
+async function explain(number: string | undefined): Promise<Result> {
+  const { kindOf, MESSAGES } = await import("../../liaison/messages.ts");
+  const kinds = (Object.keys(MESSAGES) as (keyof typeof MESSAGES)[]).map((kind) =>
+    Object.assign({ kind }, kindOf(kind)),
+  );
+  if (number === undefined) {
+    const all = kinds.toSorted((a, b) => a.number - b.number);
+    return { json: all, text: all.map((one) => `${one.number}  ${one.level.padEnd(7)}  ${one.text}\n`).join("") };
+  }
+  const found = kinds.find((one) => String(one.number) === number || one.kind === number);
+  if (found === undefined) {
+    throw new CommandError("INVALID_ARGUMENT", `there is no message ${number}`, {
+      parameter: "number",
+      remedy: "pathctl messages lists all of them",
+    });
+  }
+  const causes = found.causes === undefined ? "" : `likely causes  ${found.causes.join("; ")}\n`;
+  const text = `${found.number} ${found.text} (${found.level})\nmeans          ${found.means}\n${causes}what to do     ${found.remedy}\n`;
+  return { json: found, text };
+}
+
+/** Adds the commands. */
+export function addLogsCommands(program: Command, runner: Runner): void {
+  addLogCommands(program, runner);
+  const messages = branch(program, "messages", "what the daemon's messages mean");
+  messages
+    .command("explain [number]", { isDefault: true })
+    .description("list all messages, or say what one means, why it happens and what to do (pathctl messages NUMBER)")
+    .option("--json", "print JSON (the entries of the catalogue)")
+    .option("--socket <path>", "the daemon's socket (default: PATHMANAGER_SOCKET, or the standard path)")
+    .addHelpText("after", "\nExample:\n  $ pathctl messages 258")
+    .action((number: string | undefined, options: CommonOptions) => perform(runner, options, () => explain(number)));
+}

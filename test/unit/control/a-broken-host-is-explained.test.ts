@@ -1,0 +1,32 @@
+// `pathctl logs collect` on a host with a fault: the archive says which path failed, over what, why, and what to do.
+
+import { join } from "node:path";
+import test from "ava";
+import { pathctl } from "../../../host/cli/pathctl/main.ts";
+import { until } from "../../until.ts";
+import { run } from "../cli/server.ts";
+import { TestDaemon } from "./fixtures/daemon.ts";
+
+test("the archive of a host with a failed path names it, its ports, its last error and the remedy", async (t) => {
+  const patrol = "patrol.interval_s = 1\npatrol.threshold_s = 1\npatrol.timeout_s = 1\n";
+  const daemon = await TestDaemon.start(t, `${patrol}[array]\nunits = 2\npaths = 2\nunit_mib = 1\n`);
+  const { paths } = await daemon.get<"paths">(t, "/v1/paths");
+  const victim = paths[0]?.number ?? "";
+  await daemon.change(t, "POST", "/v1/array/faults", { fault: { kind: "port-down" }, where: { path: victim } });
+  await until("the loss of redundancy is told", async () => {
+    const { events } = await daemon.get<"events">(t, "/v1/events?limit=1000");
+    return events.some(({ message }) => message === 278);
+  });
+  const file = join(daemon.folder, "logs.tar.gz");
+  const made = await run(pathctl, ["logs", "collect", file], daemon.socket);
+  t.is(made.status, 0, made.err);
+  const { status, out } = await run(pathctl, ["logs", "show", file]);
+  t.is(status, 0);
+  t.regex(out, /daemon {5}it answered/);
+  t.regex(out, new RegExp(`${victim} over .+ and naa\\.\\w+: failed; last error: \\S`));
+  t.regex(out, /not redundant, 2 paths/);
+  t.regex(out, /278 Some paths are not redundant/);
+  t.regex(out, /what to do: Repair or enable a second path now/);
+  const log = await run(pathctl, ["logs", "--path", victim], daemon.socket);
+  t.regex(log.out, / 27[01] info Path error/);
+});
