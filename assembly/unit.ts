@@ -47,7 +47,7 @@ import { unitPath, unitUnverified } from "./path/facts";
 import { groupsTimer } from "./path/groups";
 import { clusterMode } from "./path/mode";
 import { pathFailed } from "./path/io-effects";
-import { BY_CONTROL } from "./path/states";
+import { BY_CONTROL, BY_SILENCE, NOTED_SILENT, pathNotes } from "./path/states";
 import { unitRefresh } from "./path/tiers";
 import { longPutOff } from "./request/long";
 import { requestAbandon } from "./request/request";
@@ -100,7 +100,7 @@ function blame(request: Request): void {
     next = command.nextOfRequest;
     if (command.state !== COMMAND_FLIGHT || command.timeNs + request.unit.ioTimeoutNs / 2 > now) continue;
     if (command.path.answeredNs > command.timeNs) continue;
-    command.path.silent = 1;
+    pathNotes(command.path, NOTED_SILENT, 1, BY_SILENCE);
     pathFailed(command.path, REASON_TIMEOUT, 0, 0);
   }
 }

@@ -34,14 +34,29 @@ import { wakeUnit } from "../memory/wake";
 import { resetHelped } from "../overdue/reset";
 import { sharerAnswers, sharersSuspect } from "../overdue/shared";
 import { pathAnswers } from "../overdue/stall";
-import { PAGE_BYTES, checkBack, checkNext, checkWant } from "../path/ask";
+import { PAGE_BYTES, checkBack, checkNext, checkNote, checkWant } from "../path/ask";
 import { WANT_GROUPS, WANT_HEALTH, WANT_IDENTITY, WANT_SET, aluaOfSense, takesIo } from "../path/facts";
 import { groupsRead, groupsSetDone } from "../path/groups";
 import { failbackMode, patrolRecovers, patrolTimeoutNs } from "../path/mode";
 import { pathIdle } from "../path/path";
 import { marginalCountOne } from "../path/marginal";
 import { pathAluaState } from "../path/io-effects";
-import { BY_CHECK, BY_SILENCE, pathEnters, pathLeaves } from "../path/states";
+import {
+  BY_CHECK,
+  BY_SILENCE,
+  NOTED_BACK,
+  NOTED_BACK_TOLD,
+  NOTED_CHECKING,
+  NOTED_CHECK_LOST,
+  NOTED_GROUP_KNOWN,
+  NOTED_REFUSES,
+  NOTED_SILENT,
+  NOTED_WANTED,
+  NOTED_WANTED_LATER,
+  pathEnters,
+  pathLeaves,
+  pathNotes,
+} from "../path/states";
 import { unitRefresh } from "../path/tiers";
 import { identitySoon } from "../path/timer";
 import { dataLost, powerMaybeLost, tellsLoss } from "../request/cache";
@@ -83,8 +98,8 @@ function conclude(path: Path, command: Command, page: usize, result: i32): void 
   const what = path.checking;
   const lost = path.checkLost !== 0;
   command.state = COMMAND_FREE;
-  path.checking = 0;
-  path.checkLost = 0;
+  pathNotes(path, NOTED_CHECK_LOST, 0, BY_CHECK);
+  pathNotes(path, NOTED_CHECKING, 0, BY_CHECK);
   if ((path.flags & PATH_FLAG_REMOVING) !== 0) return;
   const outcome = classifyCheck(command, result);
   const shown = senseBytes(command);
@@ -109,7 +124,7 @@ function conclude(path: Path, command: Command, page: usize, result: i32): void 
 
 /** A check ended long after it was sent, without an answer. Whatever lost it may be over: the next one is sent now. */
 function askAgain(path: Path): void {
-  path.silent = 1;
+  pathNotes(path, NOTED_SILENT, 1, BY_CHECK);
   if ((path.flags & PATH_FLAG_FAILED) === 0 || path.heldDown !== 0 || path.back !== 0 || !patrolRecovers()) return;
   checkBack(path, REASON_PATROL);
 }
@@ -133,14 +148,14 @@ function tell(path: Path, outcome: u8, shown: u32): void {
   if (tellsLoss(METHOD_NONE, outcome, lastSense())) dataLost(path, REASON_PATROL, lastSense(), shown);
   const groups = groupsAfter(outcome);
   if (groups === GROUPS_STATE) pathAluaState(path, aluaOfSense(lastSense()), shown);
-  else if (groups === GROUPS_READ) path.wanted |= WANT_GROUPS;
+  else if (groups === GROUPS_READ) checkNote(path, WANT_GROUPS);
   tellControl(path, outcome, REASON_PATROL, lastSense(), shown);
   // A failed path is asked for its identity while it recovers.
   if (!doubtsIdentity(outcome) || blameOf(outcome) === BLAME_FAILED) return;
   powerMaybeLost(path.unit, lastSense());
   if (path.unit.identityBytes === 0) return;
   pathEnters(path, PATH_FLAG_UNVERIFIED, BY_CHECK);
-  path.wanted |= WANT_IDENTITY;
+  checkNote(path, WANT_IDENTITY);
   unitRefresh(path.unit, REASON_IDENTITY, shown, 0);
 }
 
@@ -149,12 +164,12 @@ function checkAgain(path: Path, what: u8, outcome: u8, shown: u32, hostStatus: u
   if (what === WANT_GROUPS && isAnswer(outcome) && path.unit.groupsPlain === 0) {
     // SPC-3 devices do not know the extended header.
     path.unit.groupsPlain = 1;
-    path.wanted |= what;
+    checkNote(path, what);
     return;
   }
   path.checkRetries++;
   if (path.checkRetries <= RETRIES_MAX) {
-    path.wanted |= what;
+    checkNote(path, what);
     return;
   }
   path.checkRetries = 0;
@@ -175,7 +190,7 @@ function checkGood(path: Path, what: u8, page: usize, bytes: u32, sentNs: u64): 
   }
   if (what === WANT_GROUPS) return groupsRead(path, page, bytes);
   if (what === WANT_SET) return groupsSetDone(path, true);
-  identityLearn(path, page, bytes);
+  if (identityLearn(path, page, bytes)) pathNotes(path, NOTED_GROUP_KNOWN, 1, BY_CHECK);
   if (identityMatches(path.unit, page, bytes)) identityGood(path);
   else identityBad(path);
 }
@@ -186,8 +201,8 @@ function healthGood(path: Path, read: bool, sentNs: u64): void {
   if ((path.silent !== 0 || path.refuses !== 0) && unit.blockBytes !== 0) {
     // TEST UNIT READY is not enough if it was sent before the path fell silent, or if the path refuses I/O.
     if (!read) return checkWant(path, WANT_HEALTH);
-    path.refuses = 0;
-    if ((path.flags & PATH_FLAG_STALLED) === 0) path.silent = 0;
+    pathNotes(path, NOTED_REFUSES, 0, BY_CHECK);
+    if ((path.flags & PATH_FLAG_STALLED) === 0) pathNotes(path, NOTED_SILENT, 0, BY_CHECK);
   }
   if (read) {
     path.answeredNs = max(path.answeredNs, sentNs);
@@ -199,11 +214,11 @@ function healthGood(path: Path, read: bool, sentNs: u64): void {
   sharerAnswers(path);
   if ((path.flags & PATH_FLAG_FAILED) === 0 || path.back === 0) return;
   if (path.back === <u8>REASON_PATROL && path.backTold === 0) {
-    path.backTold = 1;
+    pathNotes(path, NOTED_BACK_TOLD, 1, BY_CHECK);
     event(EVENT_FAILBACK_STARTED, REASON_PATROL, unit.index, path.index, 0, 0, 0, 0);
   }
-  if ((unit.capabilities & UNIT_CAN_ALUA) !== 0) path.wanted |= WANT_GROUPS;
-  if (unit.identityBytes !== 0) path.wanted |= WANT_IDENTITY;
+  if ((unit.capabilities & UNIT_CAN_ALUA) !== 0) checkNote(path, WANT_GROUPS);
+  if (unit.identityBytes !== 0) checkNote(path, WANT_IDENTITY);
   else reinstate(path);
 }
 
@@ -226,7 +241,7 @@ function identityUnread(path: Path, outcome: u8, shown: u32, hostStatus: u16): v
     path.checkRetries = 0;
     return checkFailed(path, REASON_PATROL, shown, hostStatus);
   }
-  if (path.checkRetries <= RETRIES_MAX) path.wanted |= WANT_IDENTITY;
+  if (path.checkRetries <= RETRIES_MAX) checkNote(path, WANT_IDENTITY);
   else identitySoon(path, path.checkRetries < UNREAD_MAX);
 }
 
@@ -238,8 +253,8 @@ function identityBad(path: Path): void {
   pathEnters(path, PATH_FLAG_WRONG_UNIT, BY_CHECK);
   pathLeaves(path, PATH_FLAG_UNVERIFIED, BY_CHECK);
   // Any other check would be answered by the wrong unit.
-  path.wanted &= WANT_IDENTITY;
-  path.wantedLater = 0;
+  pathNotes(path, NOTED_WANTED, path.wanted & WANT_IDENTITY, BY_CHECK);
+  pathNotes(path, NOTED_WANTED_LATER, 0, BY_CHECK);
   backFailed(path, REASON_IDENTITY);
   unitRefresh(unit, REASON_IDENTITY, 0, 0);
 }
@@ -247,8 +262,7 @@ function identityBad(path: Path): void {
 /** A path that passed its checks is healthy again. */
 function reinstate(path: Path): void {
   const reason = <u32>path.back;
-  path.back = 0;
-  path.backTold = 0;
+  notBack(path, BY_CHECK);
   pathLeaves(path, PATH_FLAG_FAILED | PATH_FLAG_STALLED | PATH_FLAG_SUSPECT, BY_CHECK);
   path.sinceNs = hostNow;
   if (reason !== REASON_OPERATOR && failbackMode === FAILBACK_MODE_STANDBY) {
@@ -258,18 +272,28 @@ function reinstate(path: Path): void {
   unitRefresh(path.unit, reason, 0, 0);
 }
 
+/** It is not being reinstated any more. */
+function notBack(path: Path, by: u32): void {
+  pathNotes(path, NOTED_BACK, 0, by);
+  pathNotes(path, NOTED_BACK_TOLD, 0, by);
+}
+
+/** Whether it was silence, or an answer. */
+function byOf(reason: u32): u32 {
+  return reason === REASON_TIMEOUT ? BY_SILENCE : BY_CHECK;
+}
+
 /** Reinstating it failed. Reported when an operator asked, or when it had been announced. */
 function backFailed(path: Path, reason: u32): void {
   const told = path.back === <u8>REASON_OPERATOR || path.backTold !== 0;
   const asked = path.back;
-  path.back = 0;
-  path.backTold = 0;
+  notBack(path, byOf(reason));
   if (asked !== 0 && told) event(EVENT_FAILBACK_FAILED, reason, path.unitHandle, path.index, 0, 0, path.lastSense, 0);
 }
 
 /** A check found the path unusable, or got no answer in time. */
 function checkFailed(path: Path, reason: u32, shown: u32, hostStatus: u16): void {
-  path.wanted = 0;
+  pathNotes(path, NOTED_WANTED, 0, byOf(reason));
   path.checkRetries = 0;
   path.lastSense = shown;
   path.lastHostStatus = hostStatus;
@@ -278,7 +302,7 @@ function checkFailed(path: Path, reason: u32, shown: u32, hostStatus: u16): void
   path.errors++;
   marginalCountOne(path);
   if (showsNoSense(shown)) sharersSuspect(path);
-  pathEnters(path, PATH_FLAG_FAILED, reason === REASON_TIMEOUT ? BY_SILENCE : BY_CHECK);
+  pathEnters(path, PATH_FLAG_FAILED, byOf(reason));
   path.sinceNs = hostNow;
   event(EVENT_PATH_ERROR_CHECK, reason, path.unitHandle, path.index, 0, 0, shown, hostStatus);
   unitRefresh(path.unit, reason, shown, hostStatus);
@@ -293,12 +317,12 @@ export function checkTimedOut(path: Path): void {
     command.busyNs = busyNs;
     return;
   }
-  path.checkLost = 1;
+  pathNotes(path, NOTED_CHECK_LOST, 1, BY_SILENCE);
   if (path.answeredNs > command.timeNs) {
     // It has answered I/O that was sent later, so it lost the check, which is repeated.
-    path.wantedLater |= path.checking;
+    pathNotes(path, NOTED_WANTED_LATER, path.wantedLater | path.checking, BY_SILENCE);
     return marginalCountOne(path);
   }
-  path.silent = 1;
+  pathNotes(path, NOTED_SILENT, 1, BY_SILENCE);
   checkFailed(path, REASON_TIMEOUT, 0, 0);
 }

@@ -115,7 +115,7 @@ export function commandCompleted(command: Command, result: i32, timeNs: u64): vo
   if ((command.flags & (COMMAND_ORPHAN | COMMAND_LOST)) !== 0) {
     orphanCompleted(command);
     if ((command.flags & COMMAND_LOST) !== 0) path.lost--;
-    if (path.orphans === 0) resetOver(path);
+    if (path.orphans === 0) resetOver(path, BY_IO);
   }
   if (good) commandGood(command, unit, path, latencyNs);
   else commandBad(command, unit, path, outcome);

@@ -18,9 +18,10 @@ import { random } from "../memory/random";
 import { now } from "../memory/ring";
 import { Path, Unit } from "../memory/topology";
 import { resetStart } from "../overdue/reset";
-import { checkBack, checkWant } from "../path/ask";
+import { checkBack, checkNote, checkWant } from "../path/ask";
 import { WANT_GROUPS, WANT_HEALTH, WANT_IDENTITY, pathEligible, takesIo, unitPath } from "../path/facts";
 import { patrolChecksHealth, patrolIntervalNs, patrolRecovers, patrolThresholdNs } from "../path/mode";
+import { BY_PATROL, NOTED_WANTED_LATER, pathNotes } from "../path/states";
 import { patrolArm } from "../path/timer";
 import { checkTimedOut } from "./check";
 
@@ -44,8 +45,8 @@ function patrolPath(path: Path): void {
   const unit = path.unit;
   if ((path.flags & PATH_FLAG_REMOVING) !== 0 || path.checking !== 0) return;
   const later = path.wantedLater;
-  path.wanted |= later;
-  path.wantedLater = 0;
+  checkNote(path, later);
+  pathNotes(path, NOTED_WANTED_LATER, 0, BY_PATROL);
   if ((path.flags & PATH_FLAG_FAILED) !== 0) {
     // It is recovering, and only its identity could not be read yet.
     if (path.back !== 0 && (later & WANT_IDENTITY) !== 0) return checkWant(path, 0);
@@ -53,11 +54,11 @@ function patrolPath(path: Path): void {
     return;
   }
   if ((path.flags & (PATH_FLAG_UNVERIFIED | PATH_FLAG_WRONG_UNIT)) !== 0) return checkWant(path, WANT_IDENTITY);
-  if ((unit.capabilities & UNIT_CAN_ALUA) !== 0 && asksForGroups(unit, path)) path.wanted |= WANT_GROUPS;
+  if ((unit.capabilities & UNIT_CAN_ALUA) !== 0 && asksForGroups(unit, path)) checkNote(path, WANT_GROUPS);
   // A path that is avoided needs a chance to show that it answers.
   const avoided = (path.flags & (PATH_FLAG_STALLED | PATH_FLAG_SUSPECT)) !== 0 || !takesIo(path.alua);
-  if (avoided || path.silent !== 0) path.wanted |= WANT_HEALTH;
-  if (patrolChecksHealth() && now - path.lastIoNs >= patrolThresholdNs) path.wanted |= WANT_HEALTH;
+  if (avoided || path.silent !== 0) checkNote(path, WANT_HEALTH);
+  if (patrolChecksHealth() && now - path.lastIoNs >= patrolThresholdNs) checkNote(path, WANT_HEALTH);
   checkWant(path, 0);
 }
 

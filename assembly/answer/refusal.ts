@@ -9,6 +9,7 @@ import { Path, Unit } from "../memory/topology";
 import { unitPath } from "../path/facts";
 import { marginalCountOne } from "../path/marginal";
 import { pathFailed } from "../path/io-effects";
+import { BY_IO, NOTED_REFUSES, pathNotes } from "../path/states";
 
 const REFUSALS_MAX: u32 = 3;
 
@@ -31,7 +32,7 @@ function count(path: Path): void {
   path.refusals++;
   if (path.refusals >= REFUSALS_MAX && (path.flags & PATH_FLAG_FAILED) === 0) {
     path.refusals = 0;
-    path.refuses = 1;
+    pathNotes(path, NOTED_REFUSES, 1, BY_IO);
     return pathFailed(path, REASON_IO, path.lastSense, 0);
   }
   path.errors++;

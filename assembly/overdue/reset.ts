@@ -29,6 +29,16 @@ import { checkWant } from "../path/ask";
 import { WANT_HEALTH } from "../path/facts";
 import { pathIdle } from "../path/path";
 import { marginalCountOne } from "../path/marginal";
+import {
+  BY_CHECK,
+  BY_RESET,
+  BY_SILENCE,
+  NOTED_RESETTING,
+  NOTED_RESET_SCOPE,
+  NOTED_RESET_WORKED,
+  NOTED_SILENT,
+  pathNotes,
+} from "../path/states";
 import { becomeOrphan, orphanHarmless, orphanLost, orphanLostNs } from "../request/orphan";
 import { longAsk, longAskNs, longLostNs, longOwnNs } from "../request/long";
 import { isLong } from "../request/pieces";
@@ -107,8 +117,8 @@ function longResetDue(unit: Unit, command: Command): u64 {
 /** Starts a reset by `path`, of the next scope, unless one is pending. */
 export function resetStart(path: Path): void {
   if (path.resetting !== 0 || (path.flags & PATH_FLAG_PRESENT) === 0) return;
-  if (path.resetScope === 0) path.resetScope = <u8>RESET_DEVICE;
-  path.resetting = 1;
+  if (path.resetScope === 0) pathNotes(path, NOTED_RESET_SCOPE, <u8>RESET_DEVICE, BY_SILENCE);
+  pathNotes(path, NOTED_RESETTING, 1, BY_SILENCE);
   path.resetStartNs = now;
   path.resetAnsweredNs = path.answeredNs;
   path.resetGeneration++;
@@ -128,22 +138,26 @@ export function resetStart(path: Path): void {
 export function resetCompleted(path: Path, generation: u8, result: i32): void {
   if (path.resetting === 0 || path.resetGeneration !== generation) return countStray();
   const unit = path.unit;
-  path.resetting = 0;
-  path.resetWorked = result >= 0 ? 1 : 0;
+  pathNotes(path, NOTED_RESETTING, 0, BY_RESET);
+  pathNotes(path, NOTED_RESET_WORKED, result >= 0 ? 1 : 0, BY_RESET);
   let undelivered = false;
   if (result >= 0) {
     undelivered = settle(unit, path);
     wakeUnit(unit, now + 1);
   } else path.resetNotBeforeNs = now + PAUSE_NS;
   // If it failed, or did not bring back a check, the next one is larger.
-  if (result >= 0 && path.checkLost === 0) path.resetScope = 0;
-  else if (path.resetScope === <u8>RESET_DEVICE) path.resetScope = <u8>RESET_TARGET;
-  else path.resetScope = <u8>(path.resetScope === <u8>RESET_TARGET ? RESET_HOST : RESET_DEVICE);
+  pathNotes(path, NOTED_RESET_SCOPE, result >= 0 && path.checkLost === 0 ? 0 : largerScope(path.resetScope), BY_RESET);
   if (undelivered) {
-    path.silent = 1;
+    pathNotes(path, NOTED_SILENT, 1, BY_RESET);
     checkWant(path, WANT_HEALTH);
   }
   pathIdle(path);
+}
+
+/** The scope after this one; the largest is followed by the smallest. */
+function largerScope(scope: u8): u8 {
+  if (scope === <u8>RESET_DEVICE) return <u8>RESET_TARGET;
+  return <u8>(scope === <u8>RESET_TARGET ? RESET_HOST : RESET_DEVICE);
 }
 
 /** A reset by `path` was carried out. Returns whether it leaves orphans that the device may not have received yet. */
@@ -166,10 +180,10 @@ function settle(unit: Unit, path: Path): bool {
 
 /** The path has answered a READ: if that was all that was missing, the next reset need not be larger. */
 export function resetHelped(path: Path): void {
-  if (path.resetWorked !== 0) resetOver(path);
+  if (path.resetWorked !== 0) resetOver(path, BY_CHECK);
 }
 
 /** Nothing is unanswered on the path any more: the next reset starts small again. */
-export function resetOver(path: Path): void {
-  if (path.resetting === 0) path.resetScope = 0;
+export function resetOver(path: Path, by: u32): void {
+  if (path.resetting === 0) pathNotes(path, NOTED_RESET_SCOPE, 0, by);
 }

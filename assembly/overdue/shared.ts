@@ -17,7 +17,7 @@ import { NONE, event } from "../memory/ring";
 import { Path } from "../memory/topology";
 import { checkWant } from "../path/ask";
 import { WANT_HEALTH } from "../path/facts";
-import { BY_SHARED, pathEnters, pathLeaves } from "../path/states";
+import { BY_SHARED, NOTED_SILENT, pathEnters, pathLeaves, pathNotes } from "../path/states";
 import { unitRefresh } from "../path/tiers";
 
 const PROBES_MAX: u32 = 8;
@@ -56,7 +56,7 @@ export function sharersSuspect(path: Path): void {
     )
       continue;
     pathEnters(other, PATH_FLAG_SUSPECT, BY_SHARED);
-    other.silent |= path.silent;
+    if (path.silent !== 0) pathNotes(other, NOTED_SILENT, 1, BY_SHARED);
     event(EVENT_SUSPECT, REASON_SHARED_COMPONENT, other.unitHandle, other.index, 1, 0, 0, 0);
     unitRefresh(other.unit, REASON_SHARED_COMPONENT, 0, 0);
     choose(other);
@@ -85,7 +85,7 @@ export function sharerAnswers(path: Path): void {
 
 function clear(path: Path): void {
   pathLeaves(path, PATH_FLAG_SUSPECT, BY_SHARED);
-  if ((path.flags & PATH_FLAG_STALLED) === 0) path.silent = 0;
+  if ((path.flags & PATH_FLAG_STALLED) === 0) pathNotes(path, NOTED_SILENT, 0, BY_SHARED);
   event(EVENT_SUSPECT, REASON_SHARED_COMPONENT, path.unitHandle, path.index, 0, 0, 0, 0);
   unitRefresh(path.unit, REASON_SHARED_COMPONENT, 0, 0);
 }

@@ -24,7 +24,7 @@ import { listsOf } from "../memory/unit-lists";
 import { wakeUnit } from "../memory/wake";
 import { checkIdentity, checkWant } from "../path/ask";
 import { WANT_HEALTH } from "../path/facts";
-import { BY_IO, BY_SILENCE, pathEnters, pathLeaves } from "../path/states";
+import { BY_IO, BY_SILENCE, NOTED_SILENT, pathEnters, pathLeaves, pathNotes } from "../path/states";
 import { unitRefresh } from "../path/tiers";
 import { longAsk, longLostNs, longOwnNs, longSilentNs } from "../request/long";
 import { commandDuplicate, isLong } from "../request/pieces";
@@ -125,7 +125,7 @@ function pathStalled(path: Path): void {
   path.stalledNs = now;
   path.probeNotBeforeNs = 0;
   path.probePauseNs = 0;
-  path.silent = 1;
+  pathNotes(path, NOTED_SILENT, 1, BY_SILENCE);
   pathEnters(path, PATH_FLAG_STALLED, BY_SILENCE);
   unitRefresh(path.unit, REASON_TIMEOUT, 0, 0);
   sharersSuspect(path);
@@ -138,7 +138,7 @@ export function pathAnswers(path: Path, sentNs: u64): void {
   // A late answer proves little while others are missing; one to something sent since proves that the path works.
   if (sentNs < path.stalledNs && path.orphans !== 0) return;
   pathLeaves(path, PATH_FLAG_STALLED, BY_IO);
-  path.silent = 0;
+  pathNotes(path, NOTED_SILENT, 0, BY_IO);
   // A failed path is checked while it recovers anyway.
   if (now - path.stalledNs >= AWAY_NS && (path.flags & PATH_FLAG_FAILED) === 0) checkIdentity(path, BY_IO);
   unitRefresh(path.unit, REASON_TIMEOUT, 0, 0);

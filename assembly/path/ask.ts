@@ -1,7 +1,14 @@
 // The requesting half of checks: the checks wanted of a path are a mask; its bits are sent one by one, in the order health,
 // identity, port groups, SET, in the path's own check slot. answer/check.ts reads the answers.
 
-import { OP_SCSI, PATH_FLAG_FAILED, PATH_FLAG_PRESENT, PATH_FLAG_REMOVING, PATH_FLAG_UNVERIFIED } from "../abi";
+import {
+  OP_SCSI,
+  PATH_FLAG_FAILED,
+  PATH_FLAG_PRESENT,
+  PATH_FLAG_REMOVING,
+  PATH_FLAG_UNVERIFIED,
+  REASON_OPERATOR,
+} from "../abi";
 import { checkPageTake, commandAt, commandCount } from "../memory/memory";
 import { COMMAND_FLIGHT, Command } from "../memory/records";
 import { TAG_COMMAND, busyNs, makeTag, now, submit } from "../memory/ring";
@@ -19,13 +26,28 @@ import { identityPage } from "../scsi/identity";
 import { groupsBuildSet } from "./alua";
 import { WANT_GROUPS, WANT_HEALTH, WANT_IDENTITY, WANT_SET } from "./facts";
 import { patrolTimeoutNs } from "./mode";
-import { pathEnters } from "./states";
+import {
+  BY_ASKING,
+  BY_CONTROL,
+  BY_PATROL,
+  NOTED_BACK,
+  NOTED_BACK_TOLD,
+  NOTED_CHECKING,
+  NOTED_WANTED,
+  pathEnters,
+  pathNotes,
+} from "./states";
 
 export const PAGE_BYTES: u32 = 4096;
 
+/** Notes that a check of the path is wanted; `checkNext` sends it. */
+export function checkNote(path: Path, what: u8): void {
+  pathNotes(path, NOTED_WANTED, path.wanted | what, BY_ASKING);
+}
+
 /** Requests a check of a path. */
 export function checkWant(path: Path, what: u8): void {
-  path.wanted |= what;
+  checkNote(path, what);
   checkNext(path);
 }
 
@@ -38,8 +60,9 @@ export function checkIdentity(path: Path, by: u32): void {
 
 /** Starts to reinstate a failed path; `reason` REASON_PATROL or REASON_OPERATOR. */
 export function checkBack(path: Path, reason: u32): void {
-  path.back = <u8>reason;
-  path.backTold = 0;
+  const by = reason === REASON_OPERATOR ? BY_CONTROL : BY_PATROL;
+  pathNotes(path, NOTED_BACK, <u8>reason, by);
+  pathNotes(path, NOTED_BACK_TOLD, 0, by);
   path.checkRetries = 0;
   checkWant(path, WANT_HEALTH);
 }
@@ -51,9 +74,8 @@ export function checkNext(path: Path): void {
   const unit = path.unit;
   const command = commandAt(commandCount + path.index);
   assert(command.state !== COMMAND_FLIGHT);
-  path.wanted &= ~what;
-  path.checking = what;
-  path.checkLost = 0;
+  pathNotes(path, NOTED_WANTED, path.wanted & ~what, BY_ASKING);
+  pathNotes(path, NOTED_CHECKING, what, BY_ASKING);
   path.checks++;
   command.index = commandCount + path.index;
   command.unit = unit;

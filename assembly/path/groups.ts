@@ -22,9 +22,10 @@ import { SECOND } from "../memory/time";
 import { Path, Unit } from "../memory/topology";
 import { wakeUnit } from "../memory/wake";
 import { groupsConsiderSet } from "./alua";
-import { checkWant } from "./ask";
+import { checkNote, checkWant } from "./ask";
 import { WANT_GROUPS, WANT_SET, groupOf, pathEligible, unitPath } from "./facts";
 import { pathAluaState } from "./io-effects";
+import { BY_CHECK, NOTED_OWN_REPORT, NOTED_WANTED_LATER, pathNotes } from "./states";
 import { groupsSoon } from "./timer";
 
 /** Byte 4: the format of the report, where its first descriptor has nothing in these bits; byte 5 then: transition time, s. */
@@ -39,7 +40,7 @@ export function groupsRead(path: Path, page: usize, bytes: u32): void {
   const unit = path.unit;
   // While it is uncertain where the path leads, the report may be another unit's; it is requested again later.
   if ((path.flags & (PATH_FLAG_FAILED | PATH_FLAG_UNVERIFIED | PATH_FLAG_WRONG_UNIT)) !== 0) {
-    path.wantedLater |= WANT_GROUPS;
+    pathNotes(path, NOTED_WANTED_LATER, path.wantedLater | WANT_GROUPS, BY_CHECK);
     return;
   }
   if (bytes < 4) return;
@@ -71,7 +72,7 @@ function groupState(teller: Path, group: u32, state: u32): u32 {
     const path = unitPath(unit, ctz(rest));
     if (path.groupKnown === 0 || groupOf(path) !== group) continue;
     slots |= rest & -rest;
-    if (!isOwn) path.ownReport = 0;
+    if (!isOwn) pathNotes(path, NOTED_OWN_REPORT, 0, BY_CHECK);
     pathAluaState(path, state, 0);
   }
   return slots;
@@ -82,7 +83,7 @@ function askOthers(teller: Path, slots: u32): void {
   for (let rest = slots; rest !== 0; rest &= rest - 1) {
     const path = unitPath(teller.unit, ctz(rest));
     if (path.groupKnown === 0 || path.ownReport !== 0) continue;
-    path.ownReport = 1;
+    pathNotes(path, NOTED_OWN_REPORT, 1, BY_CHECK);
     if (path === teller || (path.flags & (PATH_FLAG_FAILED | PATH_FLAG_WRONG_UNIT | PATH_FLAG_REMOVING)) !== 0)
       continue;
     checkWant(path, WANT_GROUPS);
@@ -117,6 +118,6 @@ export function groupsTimer(unit: Unit): void {
 export function groupsSetDone(path: Path, accepted: bool): void {
   const unit = path.unit;
   event(EVENT_ALUA_SET, REASON_ALUA, unit.index, path.index, groupOf(path), accepted ? 1 : 0, 0, 0);
-  path.wanted |= WANT_GROUPS;
+  checkNote(path, WANT_GROUPS);
   groupsConsiderSet(unit);
 }

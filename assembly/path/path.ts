@@ -44,7 +44,16 @@ import { checkBack, checkIdentity } from "./ask";
 import { ALL_SLOTS, unitPath } from "./facts";
 import { marginalClear, marginalRemember } from "./marginal";
 import { pathAluaState, setDepth } from "./io-effects";
-import { BY_CONTROL, pathEnters, pathForgotten, pathLeaves } from "./states";
+import {
+  BY_CONTROL,
+  NOTED_BACK,
+  NOTED_GROUP_KNOWN,
+  NOTED_HELD_DOWN,
+  pathEnters,
+  pathForgotten,
+  pathLeaves,
+  pathNotes,
+} from "./states";
 import { unitRefresh } from "./tiers";
 import { patrolArm, patrolBegin } from "./timer";
 
@@ -178,7 +187,7 @@ export function pathSet(handle: u32, property: u32, value: i64): i32 {
     return 0;
   } else if (property === PATH_SET_TARGET_PORT_GROUP) {
     path.targetPortGroup = number;
-    path.groupKnown = 1;
+    pathNotes(path, NOTED_GROUP_KNOWN, 1, BY_CONTROL);
   } else if (property === PATH_SET_INITIATOR_PORT) path.initiatorPort = number;
   else if (property === PATH_SET_TARGET_PORT) path.targetPort = number;
   else if (property === PATH_SET_CONTROLLER) path.controller = number;
@@ -204,15 +213,15 @@ function setPriority(path: Path, priority: u32): i32 {
 function setFailed(path: Path, failed: u32): i32 {
   if (failed > 1) return -(<i32>ERROR_RANGE);
   if (failed === 1) {
-    path.heldDown = 1;
-    path.back = 0;
+    pathNotes(path, NOTED_HELD_DOWN, 1, BY_CONTROL);
+    pathNotes(path, NOTED_BACK, 0, BY_CONTROL);
     pathEnters(path, PATH_FLAG_FAILED, BY_CONTROL);
     path.sinceNs = hostNow;
     unitRefresh(path.unit, REASON_OPERATOR, 0, 0);
     return 0;
   }
   if ((path.flags & PATH_FLAG_FAILED) === 0) return -(<i32>ERROR_NOT_FAILED);
-  path.heldDown = 0;
+  pathNotes(path, NOTED_HELD_DOWN, 0, BY_CONTROL);
   checkBack(path, REASON_OPERATOR);
   return 0;
 }

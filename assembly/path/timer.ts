@@ -10,6 +10,7 @@ import { wakePathAt } from "../memory/wake";
 import { WANT_GROUPS, WANT_IDENTITY } from "./facts";
 import { patrolIntervalNs } from "./mode";
 import { marginalTimer } from "./marginal";
+import { BY_CHECK, NOTED_WANTED_LATER, pathNotes } from "./states";
 
 /** While a port group is in transition its state is requested at this interval. */
 const TRANSITION_NS: u64 = 500 * MILLISECOND;
@@ -50,7 +51,7 @@ export function identitySoon(path: Path, fast: bool): void {
 }
 
 function checkSoon(path: Path, what: u8, inNs: u64): void {
-  path.wantedLater |= what;
+  pathNotes(path, NOTED_WANTED_LATER, path.wantedLater | what, BY_CHECK);
   path.nextCheckNs = min(path.nextCheckNs, now + inNs);
   patrolArm(path);
 }

@@ -21,6 +21,7 @@ import { Path, Unit } from "../memory/topology";
 import { checkWant } from "../path/ask";
 import { WANT_HEALTH } from "../path/facts";
 import { clusterMode } from "../path/mode";
+import { BY_SILENCE, NOTED_SILENT, pathNotes } from "../path/states";
 import { changesMedium } from "./pieces";
 import { isZeroing } from "./zeroing";
 
@@ -86,7 +87,7 @@ export function longAskNs(unit: Unit): u64 {
 /** The path has answered nothing since a long command was sent, perhaps because there was nothing to answer. */
 export function longAsk(path: Path): void {
   if (path.silent !== 0) return;
-  path.silent = 1;
+  pathNotes(path, NOTED_SILENT, 1, BY_SILENCE);
   checkWant(path, WANT_HEALTH);
 }
 

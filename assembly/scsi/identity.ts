@@ -119,8 +119,9 @@ function serialMatches(unit: Unit, page: usize, bytes: u32): bool {
   return length + 2 === unit.identityBytes && memory.compare(page + at, serial, length) === 0;
 }
 
-/** Learns the path's target port group and relative target port from the page. */
-export function identityLearn(path: Path, page: usize, bytes: u32): void {
+/** Learns the path's relative target port and target port group from the page; returns whether it shows the group. */
+export function identityLearn(path: Path, page: usize, bytes: u32): bool {
+  let groupShown = false;
   const end = pageEnd(page, bytes);
   for (let at = HEADER_BYTES; at + 8 <= end; at += 4 + <u32>load<u8>(page + at, 3)) {
     const kind = load<u8>(page + at, 1);
@@ -128,9 +129,10 @@ export function identityLearn(path: Path, page: usize, bytes: u32): void {
     const value = <u32>bswap<u16>(load<u16>(page + at, 6));
     if (typeOf(kind) === TYPE_TARGET_PORT_GROUP) {
       path.targetPortGroup = (path.targetPortGroup & RELATIVE_PORT_MASK) | value;
-      path.groupKnown = 1;
+      groupShown = true;
     } else if (typeOf(kind) === TYPE_RELATIVE_TARGET_PORT) {
       path.targetPortGroup = (path.targetPortGroup & GROUP_MASK) | (value << RELATIVE_PORT_SHIFT);
     }
   }
+  return groupShown;
 }

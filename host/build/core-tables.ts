@@ -18,7 +18,7 @@ export interface CoreTable {
 const TABLES: readonly { readonly name: string; readonly file: string; readonly after: string }[] = [
   { name: "outcomes", file: "assembly/scsi/meaning.ts", after: "const rows: usize = memory.data<u32>([" },
   { name: "states", file: "assembly/path/states.ts", after: "const states: usize = memory.data<u32>([" },
-  { name: "facts", file: "assembly/path/states.ts", after: "const facts: usize = memory.data<u32>([" },
+  { name: "notes", file: "assembly/path/states.ts", after: "const notes: usize = memory.data<u32>([" },
 ];
 
 /** Reads the table that begins behind `after` in `text`. @throws when it is not there, or a row is longer than the others */
@@ -46,10 +46,17 @@ export function coreTable(name: string): CoreTable {
   return readTable(readFileSync(join(root, table.file), "utf8"), table.after);
 }
 
+/** The field of a path's record in which something is noted: `NOTED_CHECK_LOST` is `checkLost`. */
+export function fieldOf(noted: string): string {
+  const words = noted.replace(/^NOTED_/, "").toLowerCase();
+  return words.replaceAll(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
+}
+
 /** A name as a reader sees it: without the prefix that its column gives to all. Flags joined by | are a list. */
 function shown(cell: string, at: number): string {
-  if (at === 0) return `\`${cell.replace(/^(?:OUTCOME|PATH_FLAG)_/, "").replace(/^.*"(\w+)".*$/, "$1")}\``;
-  if (/^(?:(?!IO_)\w+_)?(?:NONE|SAME|KEEP|SILENT)$/.test(cell) || cell === "0") return "";
+  if (cell.startsWith("NOTED_")) return `\`${fieldOf(cell)}\``;
+  if (at === 0) return `\`${cell.replace(/^(?:OUTCOME|PATH_FLAG)_/, "")}\``;
+  if (/^(?:(?!IO_|BY_)\w+_)?(?:NONE|SAME|KEEP|SILENT)$/.test(cell) || cell === "0") return "";
   return cell
     .split("|")
     .map((name) => name.trim().replace(/^(?:BLAME|NEXT|GROUPS|LIFE|EVENT|BY|IO|SHOWN|PATH_FLAG)_/, ""))

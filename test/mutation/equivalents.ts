@@ -36,7 +36,7 @@ export const equivalents: readonly Known[] = [
     where: "resetCompleted",
     operator: "off by one",
     from: "1",
-    text: "path.resetWorked = result >= 0 ? 1 : 0;",
+    text: "pathNotes(path, NOTED_RESET_WORKED, result >= 0 ? 1 : 0, BY_RESET);",
     why: "It is only ever compared with 0.",
   },
   {
