@@ -1,9 +1,13 @@
 // The banner the daemon prints when it is up: what it serves, where, and how to look.
 
 import type { Daemon } from "./daemon.ts";
+import { counted } from "./ground/counted.ts";
 
 /** Most units named one by one. */
 const NAMED_MAX = 4;
+
+/** Only a clone runs the sources; there, npm finds the commands. */
+const COMMAND = import.meta.url.endsWith(".ts") ? "npx pathctl" : "pathctl";
 
 const size = (bytes: number): string => {
   const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
@@ -20,13 +24,13 @@ export function banner(daemon: Daemon, version: string): string {
     : `SCSI devices (${file ?? "all"})`;
   // A unit that clients can connect to: one in use elsewhere is not offered.
   const offered = units.find(({ handle }) => handle !== null);
-  const paths = `${units.length} logical units over ${daemon.inventory.pathCount} paths`;
+  const paths = `${counted(units.length, "logical unit")} over ${counted(daemon.inventory.pathCount, "path")}`;
   const lines = [
     `PathManager ${version} serves ${paths}: ${source}.`,
     ...(daemon.rescans.nothing === null ? [] : [`  ${daemon.rescans.nothing}.`]),
     ...units.slice(0, NAMED_MAX).map((unit) => {
       const { vendor, product, bytes } = unit.facts;
-      return `  #${unit.number}  ${unit.name}  ${size(bytes)}  ${vendor} ${product}  ${unit.paths.size} paths`;
+      return `  #${unit.number}  ${unit.name}  ${size(bytes)}  ${vendor} ${product}  ${counted(unit.paths.size, "path")}`;
     }),
     ...(units.length > NAMED_MAX ? [`  and ${units.length - NAMED_MAX} more`] : []),
     "",
@@ -34,7 +38,7 @@ export function banner(daemon: Daemon, version: string): string {
     `  NBD    ${places.nbdSocket}${daemon.nbdTcp === null ? "" : ` and ${daemon.nbdTcp}`}`,
     `  State  ${daemon.state.file}`,
     "",
-    `  look       npx pathctl show`,
+    `  look       ${COMMAND} show`,
     ...(offered === undefined ? [] : [`  read       nbdinfo 'nbd+unix:///${offered.name}?socket=${places.nbdSocket}'`]),
     `  stop       Ctrl-C`,
     "",

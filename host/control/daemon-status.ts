@@ -4,6 +4,8 @@ import { readText } from "../discovery/attributes.ts";
 import type { Daemon } from "./daemon.ts";
 import { unverifiedSentences } from "./devices/unverified-settings.ts";
 import { isShown, pathsOf } from "./inventory/inventory.ts";
+import { causesOf, causeSentences } from "./views/components.ts";
+import { healthOf } from "./views/health.ts";
 import { attentionOf, redundancyOf } from "./views/overviews.ts";
 import { daemonPid } from "./ground/own-process.ts";
 import { marginalSentences } from "./events/marginal-watch.ts";
@@ -23,6 +25,19 @@ function residentBytesOf(pid: number | undefined): number {
 export async function statusOf(daemon: Daemon, version: string): Promise<Status> {
   const snapshot = await daemon.snapshots.forDisplay();
   const redundancy = redundancyOf(daemon.inventory, snapshot);
+  const causes = causesOf(daemon.inventory, snapshot);
+  const attention = [
+    ...daemon.keeping.attention,
+    ...unverifiedSentences(daemon.state.incomplete, daemon.inventory),
+    ...(daemon.rescans.nothing === null ? [] : [daemon.rescans.nothing]),
+    ...causeSentences(causes, snapshot),
+    ...attentionOf(redundancy),
+    ...daemon.writers.attention,
+    ...marginalSentences(daemon.inventory, snapshot),
+  ];
+  const { isAnswering } = daemon.snapshots;
+  const { inventory } = daemon;
+  const needsAttention = attention.length > 0;
   const { places, configuration } = daemon.options;
   const { rss, heapUsed } = process.memoryUsage();
   const runningMs = Math.round(daemon.options.keeper?.runningMs ?? sinceStartMs());
@@ -38,14 +53,8 @@ export async function statusOf(daemon: Daemon, version: string): Promise<Status>
     units: daemon.inventory.units().filter((unit) => pathsOf(unit).some(isShown)).length,
     paths: daemon.inventory.paths().filter(isShown).length,
     pathsUsable: redundancy.usable,
-    attention: [
-      ...daemon.keeping.attention,
-      ...unverifiedSentences(daemon.state.incomplete, daemon.inventory),
-      ...(daemon.rescans.nothing === null ? [] : [daemon.rescans.nothing]),
-      ...attentionOf(redundancy),
-      ...daemon.writers.attention,
-      ...marginalSentences(daemon.inventory, snapshot),
-    ],
+    health: healthOf({ inventory, snapshot, redundancy, causes, needsAttention, isAnswering }),
+    attention,
     refused: daemon.rescans.refused.slice(0, REFUSED_MAX),
     sockets: {
       api: places.apiSocket,

@@ -12,6 +12,7 @@ import { endProcess } from "../native/index.ts";
 import { readToken } from "./tls/secrets.ts";
 import { loadConfiguration } from "./settings/configuration.ts";
 import { Daemon, type DaemonOptions } from "./daemon.ts";
+import { counted } from "./ground/counted.ts";
 import { ControlError, reasonOf } from "./ground/control-errors.ts";
 import { handlersOf } from "./api/handlers.ts";
 import { groupId, listenTcp, listenUnix, listenUnixAgain, type UnixPlace } from "./ground/listen.ts";
@@ -239,7 +240,9 @@ async function run(config: string | undefined, wantedLevel: LogLevel | undefined
     throw thrown;
   }
   obey(lifeline, daemon, servers, logger);
-  lifeline.ready(`${daemon.inventory.unitCount} logical units, ${daemon.inventory.pathCount} paths`);
+  lifeline.ready(
+    `${counted(daemon.inventory.unitCount, "logical unit")}, ${counted(daemon.inventory.pathCount, "path")}`,
+  );
   const isFirst = lifeline.adoption === null;
   if (isFirst && (level === "info" || level === "debug")) standardOutput.say(banner(daemon, version));
   // Node writes it only on a regular exit, and a control that dies must restart quickly.

@@ -7,6 +7,7 @@ import type { Mistake } from "../../control/settings/configuration.ts";
 import { CommandError } from "../api-client.ts";
 import type { Context, Result } from "../pathctl/context.ts";
 import { unpainted, type Style } from "../style.ts";
+import { pluralText } from "../text.ts";
 import { checkAddon } from "./addon.ts";
 import { checkDevices, checkQueues, checkSgLimits } from "./device-findings.ts";
 import { error, note, ok, warning, type Finding, type Level, type Machine } from "./finding.ts";
@@ -70,9 +71,12 @@ function inUseFinding({ device, number, reason }: Output<"status">["refused"][nu
 async function checkDaemon({ client }: Context): Promise<Finding[]> {
   try {
     const status = await client.call<Output<"status">>("GET", "/v1/status");
-    const paths = `${status.pathsUsable} of ${status.paths} paths usable`;
+    const paths = `${status.pathsUsable} of ${pluralText(status.paths, "path")} usable`;
     return [
-      ok("daemon", `version ${status.version} answers on ${client.socket}; ${status.units} units, ${paths}`),
+      ok(
+        "daemon",
+        `version ${status.version} answers on ${client.socket}; ${pluralText(status.units, "unit")}, ${paths}`,
+      ),
       ...(status.reactor.answering
         ? []
         : [error("daemon", "its reactor does not answer", "see its log; systemctl restart pathmanagerd")]),

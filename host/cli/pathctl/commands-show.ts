@@ -11,6 +11,7 @@ import { leaf, perform, type CommonOptions, type Context, type Result, type Runn
 
 interface ShowOptions extends CommonOptions {
   readonly multipath?: boolean;
+  readonly failed?: boolean;
 }
 
 /** The units named on the command line by number, `#number`, name or identity; all if it names none. */
@@ -33,12 +34,15 @@ async function showUnits(context: Context, keys: readonly string[], options: Sho
     const mode = await client.call<Output<"mode">>("GET", "/v1/mode");
     return { json: mapsJson(units, mode), text: multipathText(units) };
   }
-  const { attentionText, nothingText, unitsText } = await import("./show.ts");
+  const { attentionText, faultyUnits, isFaulty, nothingFailedText, nothingText, unitsText } = await import("./show.ts");
   const attention = keys.length === 0 ? attentionText(status, style) : "";
-  // A unit whose paths were all removed is displayed only when it is named.
-  const shown = keys.length > 0 ? units : units.filter((unit) => unit.paths.length > 0);
-  const body = shown.length === 0 ? nothingText(status) : unitsText(shown, style, room(context.io));
-  return { json: { units }, text: attention === "" ? body : `${body}\n${attention}` };
+  const wanted = options.failed === true ? faultyUnits(units) : units;
+  const isWanted = options.failed === true ? isFaulty : undefined;
+  // A unit whose paths were all removed is displayed only when it is named, or when lost paths are asked for.
+  const shown = keys.length > 0 || options.failed === true ? wanted : units.filter((unit) => unit.paths.length > 0);
+  const nothing = options.failed === true ? nothingFailedText(units) : nothingText(status);
+  const body = shown.length === 0 ? nothing : unitsText(shown, style, room(context.io), isWanted);
+  return { json: { units: wanted }, text: attention === "" ? body : `${body}\n${attention}` };
 }
 
 async function show(context: Context, what: string, keys: readonly string[], options: ShowOptions): Promise<Result> {
@@ -47,44 +51,56 @@ async function show(context: Context, what: string, keys: readonly string[], opt
   if (subject === "units") return showUnits(context, keys, options);
   if (subject !== "paths" && subject !== "arrays") return showUnits(context, [subject, ...keys], options);
   if (keys.length > 0) throw new CommandError("INVALID_ARGUMENT", `show ${subject} takes no further argument`);
-  const { arraysText, pathsText } = await import("./show.ts");
+  const { arraysText, isFaulty, pathsText } = await import("./show.ts");
   if (subject === "paths") {
-    const { paths } = await context.client.call<Output<"paths">>("GET", "/v1/paths");
+    const all = (await context.client.call<Output<"paths">>("GET", "/v1/paths")).paths;
+    const paths = options.failed === true ? all.filter(isFaulty) : all;
     return { json: { paths }, text: pathsText(paths, context.style, room(context.io)) };
   }
   const { arrays } = await context.client.call<Output<"arrays">>("GET", "/v1/arrays");
   return { json: { arrays }, text: arraysText(arrays, context.style) };
 }
 
-const SHOW_EXAMPLE = "pathctl show\npathctl show 0\npathctl show paths --json\npathctl show --multipath";
+const SHOW_EXAMPLE =
+  "pathctl show\npathctl show 0\npathctl show --failed\npathctl show paths --json\npathctl show --multipath";
 
 const optional = (name: string, text: string | undefined): number | undefined =>
   text === undefined ? undefined : wholeValue(name, text, 0, Number.MAX_SAFE_INTEGER);
 
 type EventOptions = CommonOptions & Partial<Record<"limit" | "count" | FilterOption, string>> & { follow?: boolean };
 
-/** Adds the commands. */
-export function addShowCommands(program: Command, runner: Runner): void {
-  const showCommand = program
-    .command("show [what] [unit...]")
-    .description("show units with their paths (default), paths, or arrays; or only the units named")
-    .option("--json [shape]", "print JSON (Units, Paths or Arrays; 'maps': as multipathd show maps json)")
-    .option("--multipath", "in the format of multipath -ll")
-    .option("--socket <path>", "the daemon's socket (default: PATHMANAGER_SOCKET, or the standard path)")
-    .addHelpText("after", `\nExample:\n${SHOW_EXAMPLE.replaceAll(/^/gm, "  $ ")}`);
-  showCommand.action((what: string | undefined, keys: string[], options: ShowOptions) =>
-    perform(runner, options, (context) => show(context, what ?? "", keys, options)),
-  );
-
-  leaf(program, "status", "show the daemon: version, sockets, what needs attention", "pathctl status", "Status").action(
-    (options: CommonOptions) =>
-      perform(runner, options, async ({ client, style }) => {
+function addStatusCommand(program: Command, runner: Runner): void {
+  leaf(
+    program,
+    "status",
+    "show the daemon: version, health, sockets, what needs attention (exit status 0 ok, 1 degraded, 2 critical)",
+    "pathctl status\npathctl status --check",
+    "Status",
+  )
+    .option("--check", "one line with performance data, for Nagios-like monitors (exit status 3: unknown)")
+    .action(async (options: CommonOptions & { check?: boolean }) => {
+      const { checkErrorText, checkText, statusErrorExit, statusExit, statusText } = await import("./show-status.ts");
+      const isCheck = options.check === true && options.json === undefined;
+      const ask = async ({ client, style }: Context): Promise<Result> => {
         const status = await client.call<Output<"status">>("GET", "/v1/status");
-        const { statusText } = await import("./show-status.ts");
-        return { json: status, text: statusText(status, style) };
-      }),
-  );
+        const text = isCheck ? checkText(status) : statusText(status, style);
+        return { json: status, text, status: statusExit(status) };
+      };
+      await perform(
+        runner,
+        options,
+        (context) =>
+          ask(context).catch((error: unknown) => {
+            if (!isCheck || !(error instanceof CommandError)) throw error;
+            return { json: null, text: checkErrorText(error), status: statusErrorExit(error) };
+          }),
+        [],
+        statusErrorExit,
+      );
+    });
+}
 
+function addEventsCommand(program: Command, runner: Runner): void {
   leaf(
     program,
     "events",
@@ -109,7 +125,9 @@ export function addShowCommands(program: Command, runner: Runner): void {
         return followEvents(context, filter, optional("--count", options.count) ?? Number.POSITIVE_INFINITY);
       }),
     );
+}
 
+function addTopCommand(program: Command, runner: Runner): void {
   leaf(
     program,
     "top",
@@ -126,4 +144,25 @@ export function addShowCommands(program: Command, runner: Runner): void {
         return top(context, numberValue("--interval", options.interval, 0.1, 3600), count);
       }),
     );
+}
+
+/** Adds the commands. */
+export function addShowCommands(program: Command, runner: Runner): void {
+  const showCommand = program
+    .command("show [what] [unit...]")
+    .description("show units with their paths (default), paths, or arrays; or only the units named")
+    .option("--json [shape]", "print JSON (Units, Paths or Arrays; 'maps': as multipathd show maps json)")
+    .option(
+      "--failed",
+      "only what is lost: units with failed, marginal or missing paths, and of their paths only those",
+    )
+    .option("--multipath", "in the format of multipath -ll")
+    .option("--socket <path>", "the daemon's socket (default: PATHMANAGER_SOCKET, or the standard path)")
+    .addHelpText("after", `\nExample:\n${SHOW_EXAMPLE.replaceAll(/^/gm, "  $ ")}`);
+  showCommand.action((what: string | undefined, keys: string[], options: ShowOptions) =>
+    perform(runner, options, (context) => show(context, what ?? "", keys, options)),
+  );
+  addStatusCommand(program, runner);
+  addEventsCommand(program, runner);
+  addTopCommand(program, runner);
 }

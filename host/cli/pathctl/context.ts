@@ -37,14 +37,17 @@ export interface Runner {
   status: number;
 }
 
+const EXIT_FAILED = 1;
+
 const jsonText = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
 
-/** Runs `action`, prints its result or error, and sets the exit status. `paths` are named in errors. */
+/** Runs `action`, prints its result or error, and sets the exit status. `paths` are named in errors. @param exitOf that of an error */
 export async function perform(
   runner: Runner,
   options: CommonOptions,
   action: Action,
   paths: readonly string[] = [],
+  exitOf: (error: CommandError) => number = () => EXIT_FAILED,
 ): Promise<void> {
   const { io } = runner;
   const json = options.json !== undefined && options.json !== false;
@@ -59,7 +62,7 @@ export async function perform(
     const { code, message, parameter = null, remedy = null } = error;
     if (json) io.out(jsonText({ error: { code, message, parameter, remedy } }));
     io.err(errorLine("pathctl", error, paths));
-    runner.status = 1;
+    runner.status = exitOf(error);
   }
 }
 

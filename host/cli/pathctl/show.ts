@@ -16,7 +16,7 @@ import {
   type Paint,
   type Style,
 } from "../style.ts";
-import { countText, latencyText, sizeText } from "../text.ts";
+import { countText, latencyText, pluralText, sizeText } from "../text.ts";
 
 function pathPaint(path: PathView, style: Style): Paint {
   if (path.state === "failed") return style.bad;
@@ -90,12 +90,12 @@ function unitLine(unit: UnitView, style: Style): string {
   return [
     style.strong(`#${unit.number} ${unit.name}`),
     statePaint(unit, style)(unit.state),
-    `${usable} of ${unit.paths.length} paths usable`,
+    `${usable} of ${pluralText(unit.paths.length, "path")} usable`,
     sizeText(unit.bytes) + (unit.readOnly ? " read-only" : ""),
     unit.policy.name,
     ...unit.attachments.map((attachment) => attachment.device),
     ...(waiting > 0 ? [style.warn(`${waiting} waiting for a path`)] : []),
-    ...(failed > 0 ? [style.warn(`${countText(failed)} requests failed`)] : []),
+    ...(failed > 0 ? [style.warn(`${pluralText(failed, "request")} failed`)] : []),
   ].join("  ");
 }
 
@@ -110,10 +110,22 @@ function rememberedLine({ remembered, state }: UnitView): string {
   return `  ${state === "in use elsewhere" ? "not taken" : "gone"}, settings kept: ${paths.join(", ")}`;
 }
 
-/** The units, each with a table of its paths; columns have the same width in all tables and fit into `columns`. */
-export function unitsText(units: readonly UnitView[], style: Style, columns = Number.POSITIVE_INFINITY): string {
+/**
+ * The units, each with a table of its paths; columns have the same width in all tables and fit into `columns`.
+ * @param isWanted whether a path has a line
+ */
+export function unitsText(
+  units: readonly UnitView[],
+  style: Style,
+  columns = Number.POSITIVE_INFINITY,
+  isWanted: (path: PathView) => boolean = () => true,
+): string {
   const ordered = units.toSorted((a, b) => a.number - b.number);
-  const rows = ordered.map((unit) => sortedPaths(unit, "by-balancing").map((path) => pathCells(path, style)));
+  const rows = ordered.map((unit) =>
+    sortedPaths(unit, "by-balancing")
+      .filter(isWanted)
+      .map((path) => pathCells(path, style)),
+  );
   const { titles, widths, only } = fitted(PATH_TITLES, rows.flat(), columns - 2);
   const blocks = ordered.map((unit, index) => {
     const lines = [unitLine(unit, style), `  ${style.faint(unitSubline(unit))}`];
@@ -133,6 +145,18 @@ export function attentionText(status: Status, style: Style): string {
   const refused = status.refused.map((device) => `${device.device} is not used: ${device.reason}`);
   return [...status.attention, ...refused].map((text) => `${style.warn("!")} ${text}\n`).join("");
 }
+
+/** Whether a path is lost or a last resort; an operator's disabling is no fault. */
+export const isFaulty = ({ state, conditions }: PathView): boolean =>
+  state === "failed" || conditions.includes("marginal") || conditions.includes("gone");
+
+/** The units that have lost paths. */
+export const faultyUnits = (units: readonly UnitView[]): UnitView[] =>
+  units.filter((unit) => unit.remembered.length > 0 || unit.paths.some(isFaulty));
+
+/** When no path is lost. */
+export const nothingFailedText = (units: readonly UnitView[]): string =>
+  `No path of ${pluralText(units.length, "unit")} is failed, marginal or gone.\n`;
 
 /** When there are no units: why, and what to do. */
 export function nothingText(status: Status): string {
@@ -185,10 +209,9 @@ export function arraysText(arrays: readonly ArrayView[], style: Style): string {
       failures(port.pathsFailed),
     ]);
     const name = style.strong(`${array.vendor} ${array.product}`.trim());
-    const count = array.units.length === 1 ? "1 unit" : `${array.units.length} units`;
     const titles = ["PORT", "NAME", ">GROUP", "ACCESS", ">PATHS", ">FAILED"];
     const body = table(titles, [...targets, ...initiators], style);
-    return `${name}  ${count}: ${unitList(array.units)}\n${body.replaceAll(/^(?=.)/gm, "  ")}`;
+    return `${name}  ${pluralText(array.units.length, "unit")}: ${unitList(array.units)}\n${body.replaceAll(/^(?=.)/gm, "  ")}`;
   });
   return blocks.join("\n");
 }

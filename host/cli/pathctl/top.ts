@@ -2,7 +2,7 @@
 // lines.
 
 import type { StatisticsView } from "../../control/schemas/status-schema.ts";
-import { table, unpainted, type Cell, type Style } from "../style.ts";
+import { columnsThatFit, table, tableWidths, unpainted, type Cell, type Paint, type Style } from "../style.ts";
 import { latencyText, pluralText, rateText } from "../text.ts";
 import { timeText } from "./events.ts";
 import type { Context } from "./context.ts";
@@ -106,31 +106,59 @@ function cells(path: PathRates, style: Style): Cell[] {
   ];
 }
 
+/** Columns dropped first on a narrow terminal. */
+const DROPPABLE = [">RETRIES/S", ">SERVICE", ">P50", ">IN FLIGHT", ">ERRORS/S", ">P99", ">WRITE MB/S", ">READ MB/S"];
+
 /** Lines of a sample besides the paths: summary, blank, titles. */
 const LINES_AROUND = 3;
 
-/** One sample as text; only the busiest paths when there are more than fit into `rows` lines. */
-export function sampleText(sample: Sample, style: Style, rows = Number.POSITIVE_INFINITY): string {
+interface Screen {
+  readonly rows: number;
+  readonly columns: number;
+}
+
+const UNLIMITED: Screen = { rows: Number.POSITIVE_INFINITY, columns: Number.POSITIVE_INFINITY };
+
+/** As many of the parts as fit, the first ones first. */
+function fitting(parts: readonly (readonly [text: string, paint: Paint])[], columns: number): string {
+  const kept: string[] = [];
+  let width = 0;
+  for (const [text, paint] of parts) {
+    width += text.length + (kept.length > 0 ? GAP.length : 0);
+    if (width > columns) break;
+    kept.push(paint(text));
+  }
+  return kept.join(GAP);
+}
+
+const GAP = "  ";
+
+function summaryText(sample: Sample, style: Style, columns: number): string {
   const sum = (value: (path: PathRates) => number): number =>
     sample.paths.reduce((total, path) => total + value(path), 0);
-  const summary = [
-    timeText(sample.time).slice(11),
-    `${pluralText(sample.units, "unit")}, ${pluralText(sample.paths.length, "path")}`,
-    `${style.strong(rateText(sum((path) => path.iops)))} IOPS`,
-    `read ${megabytes(sum((path) => path.readBytes))} MB/s`,
-    `write ${megabytes(sum((path) => path.writtenBytes))} MB/s`,
-    `${sum((path) => path.inFlight)} in flight`,
-    ...(sample.waiting > 0 ? [style.bad(`${sample.waiting} waiting for a path`)] : []),
-  ].join("  ");
+  const parts: (readonly [string, Paint])[] = [
+    [timeText(sample.time).slice(11), unpainted],
+    ...(sample.waiting > 0 ? [[`${sample.waiting} waiting for a path`, style.bad] as const] : []),
+    [`${pluralText(sample.units, "unit")}, ${pluralText(sample.paths.length, "path")}`, unpainted],
+    [`${rateText(sum((path) => path.iops))} IOPS`, style.strong],
+    [`read ${megabytes(sum((path) => path.readBytes))} MB/s`, unpainted],
+    [`write ${megabytes(sum((path) => path.writtenBytes))} MB/s`, unpainted],
+    [`${sum((path) => path.inFlight)} in flight`, unpainted],
+  ];
+  return fitting(parts, columns);
+}
+
+/** One sample as text; only the busiest paths when there are more than fit into the screen, and the columns that fit. */
+export function sampleText(sample: Sample, style: Style, { rows, columns }: Screen = UNLIMITED): string {
   const room = Math.max(1, rows - LINES_AROUND - 1);
   const tooMany = sample.paths.length > room;
   const shown = tooMany ? sample.paths.toSorted((a, b) => b.iops - a.iops).slice(0, room) : sample.paths;
-  const body = table(
-    TITLES,
-    shown.map((path) => cells(path, style)),
-    style,
-  );
-  return `${summary}\n\n${body}${tooMany ? style.faint(`and ${sample.paths.length - shown.length} quieter paths\n`) : ""}`;
+  const lines = shown.map((path) => cells(path, style));
+  const kept = columnsThatFit(TITLES, tableWidths(TITLES, lines), columns, DROPPABLE);
+  const only = <Item>(items: readonly Item[]): Item[] => items.filter((_, index) => kept.includes(index));
+  const body = table(only(TITLES), lines.map(only), style);
+  const more = tooMany ? style.faint(`and ${pluralText(sample.paths.length - shown.length, "quieter path")}\n`) : "";
+  return `${summaryText(sample, style, columns)}\n\n${body}${more}`;
 }
 
 /** Screen control: the alternate screen without a cursor, and back. */
@@ -179,7 +207,9 @@ export async function top(context: Context, intervalS: number, count?: number): 
       before = after;
       if (json) io.out(`${JSON.stringify(sample)}\n`);
       else if (screen) {
-        const text = sampleText(sample, style, process.stdout.rows ?? io.rows);
+        // The window may have another size by now.
+        const { rows = io.rows, columns = io.columns } = process.stdout;
+        const text = sampleText(sample, style, { rows, columns });
         io.out(`${HOME}${text.replaceAll("\n", `${CLEAR_LINE}\n`)}${CLEAR_BELOW}`);
       } else io.out(`${shown > 0 ? "\n" : ""}${sampleText(sample, style)}`);
     }

@@ -59,6 +59,8 @@ class Table<T> {
   }
 }
 
+const FAULTY = abi.PATH_FLAG_FAILED | abi.PATH_FLAG_WRONG_UNIT | abi.PATH_FLAG_MARGINAL;
+
 export class Snapshot {
   readonly #paths: Table<PathRecord>;
   readonly #units: Table<UnitRecord>;
@@ -84,6 +86,11 @@ export class Snapshot {
   }
 
   /** Whether intermittent-failure monitoring holds the path back. */
+  /** Whether the path has failed, leads to another unit, or is a last resort. */
+  isFaulty(handle: number): boolean {
+    return (this.#flags(handle) & FAULTY) !== 0;
+  }
+
   isMarginal(handle: number): boolean {
     return (this.#flags(handle) & abi.PATH_FLAG_MARGINAL) !== 0;
   }

@@ -3,6 +3,7 @@
 
 import * as abi from "../../abi.ts";
 import type { ReactorClient } from "../../reactor/reactor-client.ts";
+import { counted } from "../ground/counted.ts";
 import type { Effective } from "../settings/effective.ts";
 import type { Inventory, Path } from "../inventory/inventory.ts";
 import { demand, pathSet, type CoreCall } from "../core/reactor-port.ts";
@@ -52,5 +53,7 @@ export function marginalSentences(inventory: Inventory, snapshot: Snapshot): str
         `\`pathctl path failback ${number}\` once it is repaired`,
     );
   const more = marginal.length - NAMED_MAX;
-  return more > 0 ? [...sentences, `${more} more paths fail again and again`] : sentences;
+  return more > 0
+    ? [...sentences, `${counted(more, "more path")} ${more === 1 ? "fails" : "fail"} again and again`]
+    : sentences;
 }

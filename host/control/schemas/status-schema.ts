@@ -7,6 +7,31 @@ import { AluaState, RefusedDevice } from "./path-schema.ts";
 /** For uptimes and rates: `time` and its like jump when someone sets the clock. */
 const RunningMs = Count.meta({ description: "Milliseconds since the daemon started, by a clock that nobody sets" });
 
+/** `degraded`: something needs attention, but every unit that is offered has a path. `critical`: I/O waits or fails. */
+export const Health = z
+  .object({
+    level: z.enum(["ok", "degraded", "critical"]),
+    unitsDegraded: Count.meta({ description: "Units that have lost paths, those of the next two counts included" }),
+    unitsNotRedundant: Count.meta({ description: "Units with several paths of which one can carry I/O" }),
+    unitsWithoutPath: Count,
+    pathsFaulty: Count.meta({ description: "Paths that are failed, marginal or gone" }),
+    causes: z
+      .array(
+        z.object({
+          text: z.string(),
+          components: z.array(z.string()).meta({
+            description:
+              "Components that have lost all of their paths, and have the same ones; empty for a single path",
+          }),
+          paths: Count,
+          units: z.array(Count),
+        }),
+      )
+      .meta({ description: "What is lost, by component, the largest first" }),
+  })
+  .meta({ id: "Health" });
+export type Health = z.infer<typeof Health>;
+
 export const Status = z
   .object({
     version: z.string(),
@@ -19,6 +44,7 @@ export const Status = z
     units: Count,
     paths: Count,
     pathsUsable: Count,
+    health: Health,
     attention: z.array(z.string()).meta({ description: "What an operator should look at, one sentence each" }),
     refused: z.array(RefusedDevice),
     sockets: z.object({

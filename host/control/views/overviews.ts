@@ -1,5 +1,6 @@
 // Views of all units and paths: the arrays they belong to, counters, what needs attention.
 
+import { counted } from "../ground/counted.ts";
 import { sinceStartMs } from "../ground/uptime.ts";
 import { lazily, sliced, type Lazy } from "../ground/answer-pieces.ts";
 import type { Latencies } from "./latencies.ts";
@@ -170,6 +171,6 @@ export function attentionOf({ notRedundant, withoutPath, wrong, incomplete, inUs
   }
   sentences.push(...incomplete.slice(0, GONE_TOLD_MAX).map(goneSentence));
   const more = incomplete.length - GONE_TOLD_MAX;
-  if (more > 0) sentences.push(`paths of ${more} more logical units are gone`);
+  if (more > 0) sentences.push(`paths of ${counted(more, "more logical unit")} are gone`);
   return sentences;
 }

@@ -153,6 +153,19 @@ export function pathView(path: Path, sources: ViewSources): PathView {
   };
 }
 
+/**
+ * Whether a path is lost, or only a last resort. A path that an operator disabled is not faulty, nor one that the array keeps on
+ * standby.
+ */
+export function isFaulty(path: Path, snapshot: Snapshot): boolean {
+  return path.handle === null || path.foreignIdentity !== null || snapshot.isFaulty(path.handle);
+}
+
+function hasFaulty(unit: Unit, snapshot: Snapshot): boolean {
+  for (const path of unit.paths.values()) if (isFaulty(path, snapshot)) return true;
+  return false;
+}
+
 /** Paths of a unit that can carry I/O, now or as an alternative. */
 export function serviceablePaths(unit: Unit, snapshot: Snapshot): number {
   let count = 0;
@@ -168,7 +181,7 @@ export function unitState(unit: Unit, snapshot: Snapshot): UnitState {
   if (handle === null || [...unit.paths.values()].every((path) => path.handle === null)) return "gone";
   const serviceable = serviceablePaths(unit, snapshot);
   if (serviceable === 0) return snapshot.isReleased(handle) ? "released" : "no path";
-  if (serviceable > 1) return "ok";
+  if (serviceable > 1) return hasFaulty(unit, snapshot) ? "degraded" : "ok";
   return unit.paths.size > 1 ? "not redundant" : "single path";
 }
 

@@ -51,7 +51,7 @@ test("the unit starts: systemd hears that it is ready, and what it found", async
   await startSystemd();
   mustSystemctl("start", SERVICE);
   assert.equal(property("ActiveState"), "active");
-  assert.match(property("StatusText"), /1 logical units, 4 paths/);
+  assert.match(property("StatusText"), /1 logical unit, 4 paths/);
   assert.equal(getlun().match(/PathNumber=/g)?.length, 4);
 });
 

@@ -172,12 +172,55 @@ test("top: after a restart of the daemon the counters begin anew", (t) => {
 });
 
 test("top: a sample as text; with more paths than lines, the busiest", (t) => {
-  const text = sampleText(sampleBetween(statistics(0, 0, 40), statistics(1000, 500, 40)), PLAIN, 10);
+  const text = sampleText(sampleBetween(statistics(0, 0, 40), statistics(1000, 500, 40)), PLAIN, {
+    rows: 10,
+    columns: 200,
+  });
   const lines = text.trimEnd().split("\n");
   t.is(lines.length, 10);
   t.regex(lines[0] ?? "", /1 unit, 40 paths {2}\S+ IOPS {2}read /);
   t.regex(lines[3] ?? "", /^X {2}4:0:0:39 /);
   t.is(lines[9], "and 34 quieter paths");
+});
+
+test("top fits into 60 to 200 columns, whatever the figures are", (t) => {
+  const figure = fc.oneof(fc.integer({ min: 0, max: 2_000_000_000 }), fc.constant(0));
+  const paths = fc.array(
+    fc.record({
+      number: fc.constantFrom("4:0:0:1", "12345:255:65535:16383"),
+      unit: fc.integer({ min: 0, max: 65_535 }),
+      symbol: fc.constantFrom(">", " ", "@", "X"),
+      iops: figure,
+      readBytes: figure,
+      writtenBytes: figure,
+      errors: figure,
+      retries: figure,
+      inFlight: fc.integer({ min: 0, max: 128 }),
+      serviceUs: figure,
+      p50Us: fc.option(figure),
+      p99Us: fc.option(figure),
+    }),
+    { maxLength: 12 },
+  );
+  const samples = fc.record({
+    time: fc.constant(0),
+    seconds: fc.constant(1),
+    units: fc.integer({ min: 0, max: 4096 }),
+    requests: figure,
+    waiting: figure,
+    paths,
+  });
+  fc.assert(
+    fc.property(samples, fc.integer({ min: 60, max: 200 }), (sample, columns) => {
+      const lines = sampleText(sample, PLAIN, { rows: 24, columns }).split("\n");
+      return lines.every((line) => line.length <= columns) && lines[2]?.includes("IOPS") === true;
+    }),
+    { numRuns: 300, seed: 20_261_128 },
+  );
+  // Room that there is gets used.
+  const sample = sampleBetween(statistics(0, 0), statistics(1000, 500));
+  t.regex(sampleText(sample, PLAIN, { rows: 24, columns: 200 }), /RETRIES\/S/);
+  t.notRegex(sampleText(sample, PLAIN, { rows: 24, columns: 60 }), /RETRIES\/S/);
 });
 
 test("pathctl top without a terminal: one sample, no screen control", async (t) => {
