@@ -54,7 +54,7 @@ const WINGS: Readonly<Record<string, readonly string[]>> = {
   tls: [EXPORT],
   devices: [ABI, NATIVE, REACTOR, DISCOVERY, LIAISON],
   operations: [ABI, NATIVE, REACTOR, DISCOVERY, EXPORT, LIAISON, SUPERVISOR],
-  api: [NATIVE, "host/peers", EXPORT, LIAISON],
+  api: [NATIVE, "host/peers", EXPORT, LIAISON, REACTOR, ABI],
   "": [ABI, NATIVE, REACTOR, DISCOVERY, EXPORT, LIAISON, SUPERVISOR],
 };
 

@@ -20,6 +20,7 @@ import { cases as information } from "./cases/information.ts";
 import { cases as misuse, nothingHeld } from "./cases/misuse.ts";
 import { cases as packaging } from "./cases/packaging.ts";
 import { cases as patterns } from "./cases/patterns.ts";
+import { cases as prometheus } from "./cases/prometheus.ts";
 import { cases as random } from "./cases/random.ts";
 import { cases as restart } from "./cases/restart.ts";
 import { cases as tls } from "./cases/tls.ts";
@@ -35,6 +36,8 @@ const PEERS: readonly DebianPackage[] = [
   { package: "man-db", program: "man" },
   { package: "groff-base", program: "groff" },
   { package: "systemd", program: "systemd-analyze" },
+  { package: "prometheus", program: "promtool" },
+  { package: "curl", program: "curl" },
 ];
 
 /** A unit of 64 MiB over four paths and two controllers; two of them, so that one can stay unchanged. */
@@ -76,6 +79,7 @@ const chosen = [
   ...forbidden,
   ...packaging,
   ...iscsi,
+  ...prometheus,
 ].filter(({ name }) => wanted.length === 0 || wanted.some((pattern) => name.includes(pattern)));
 
 /** One case, with a time limit; afterwards the daemon may hold nothing. */

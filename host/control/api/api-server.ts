@@ -10,9 +10,10 @@ import type { Socket } from "node:net";
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import type * as z from "zod";
 import { TLS_SERVER } from "../../export/tls/suites.ts";
+import { expose, OPEN_METRICS_TYPE, TEXT_TYPE, wantsOpenMetrics } from "../../liaison/exposition.ts";
 import { credentialsOf, peerOfAddress, peerOfUser } from "../../peers/who.ts";
 import { Connections } from "./connections.ts";
-import { JSON_TYPE, sendPieces } from "../ground/answer-pieces.ts";
+import { JSON_TYPE, sendPieces, sendText } from "../ground/answer-pieces.ts";
 import { inTheNameOf } from "../ground/caller.ts";
 import { ControlError, reasonOf } from "../ground/control-errors.ts";
 import type { EventHub } from "../events/event-hub.ts";
@@ -136,10 +137,16 @@ function addRoute(app: FastifyInstance, id: RouteId, route: Route, options: Serv
         body: check(route.body, request.body ?? undefined, "body"),
       };
       if (id === "openapi") return reply.type(JSON_TYPE).send(description());
+      const onDefect = (thrown: unknown): void => options.onDefect(thrown, `${request.method} ${request.url}`);
+      if (id === "metrics") {
+        const isOpen = wantsOpenMetrics(request.headers.accept);
+        const type = isOpen ? OPEN_METRICS_TYPE : TEXT_TYPE;
+        return sendText(reply, type, expose(await options.handlers.metrics(), isOpen), onDefect);
+      }
       if (id === "eventStream") return streamEvents(options.hub, request, reply);
       const handler = options.handlers[id as JsonRoute] as (input: unknown) => Promise<object> | object;
       const answer = await (route.change ? carryOut(options, id, request, () => handler(input)) : handler(input));
-      return sendPieces(reply, answer, (thrown) => options.onDefect(thrown, `${request.method} ${request.url}`));
+      return sendPieces(reply, answer, onDefect);
     },
   });
 }

@@ -1,5 +1,6 @@
 // What each endpoint does. Inputs have been checked; outputs have the shapes in the table of routes.
 
+import type { Family } from "../../liaison/exposition.ts";
 import { MESSAGES, type MessageName } from "../../liaison/messages.ts";
 import { EVENT_LEVELS, type EventQuery, type EventView } from "../schemas/event-schema.ts";
 import type { EventFilter } from "../state/event-rows.ts";
@@ -10,6 +11,7 @@ import { acceptSettings } from "../devices/unverified-settings.ts";
 import { ControlError } from "../ground/control-errors.ts";
 import { isShown } from "../inventory/inventory.ts";
 import { askLatencies, NO_LATENCIES, type Latencies } from "../views/latencies.ts";
+import { metricsOf } from "./metrics.ts";
 import { patchMode, patchPatrol } from "../operations/mode-operations.ts";
 import { arrayViews, statisticsView } from "../views/overviews.ts";
 import { failbackAll, failbackPath } from "../operations/failback-operations.ts";
@@ -23,10 +25,14 @@ import { attachUnit, detachUnit, patchUnit, releaseUnit } from "../operations/un
 import { pathView, unitView, type ViewSources } from "../views/views.ts";
 
 /** Endpoints whose answer is JSON of a fixed shape. */
-export type JsonRoute = Exclude<RouteId, "eventStream" | "openapi">;
+export type JsonRoute = Exclude<RouteId, "eventStream" | "openapi" | "metrics">;
 
 /** Lists in an answer may be generated while it is sent. */
-export type Handlers = { readonly [K in JsonRoute]: (input: Input<K>) => Promise<Lazy<Output<K>>> | Lazy<Output<K>> };
+type JsonHandlers = { readonly [K in JsonRoute]: (input: Input<K>) => Promise<Lazy<Output<K>>> | Lazy<Output<K>> };
+
+export interface Handlers extends JsonHandlers {
+  readonly metrics: () => Promise<Iterable<Family>>;
+}
 
 /** Endpoints the daemon itself answers. */
 export interface DaemonHandlers {
@@ -65,6 +71,7 @@ export function handlersOf(context: Context, daemon: DaemonHandlers): Handlers {
     ...pathHandlers(context),
     ...faultHandlers(context, daemon.isEmulated),
     status: () => daemon.status(),
+    metrics: () => metricsOf(context, () => daemon.status()),
     patchUnit: ({ params, body }) => patchUnit(context, params.n, body),
     attachUnit: ({ params, body }) => attachUnit(context, params.n, body ?? {}),
     detachUnit: ({ params, body }) => detachUnit(context, params.n, body?.device),

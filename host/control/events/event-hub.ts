@@ -53,6 +53,7 @@ export class EventHub {
   readonly #systemLog: SystemLog | null;
   readonly #complain: (problem: string) => void;
   readonly #debug: (text: string) => void;
+  readonly #counts = new Map<MessageName, number>();
   readonly #storms = new Storms();
   /** Fires when a storm is to be summed up. */
   #summing: NodeJS.Timeout | undefined;
@@ -95,7 +96,13 @@ export class EventHub {
     else this.#afterwards.push(work);
   }
 
+  /** Messages of each kind so far, also those that were summed up or lost. */
+  get counts(): ReadonlyMap<MessageName, number> {
+    return this.#counts;
+  }
+
   publish(message: Message): void {
+    this.#counts.set(message.kind, (this.#counts.get(message.kind) ?? 0) + 1);
     if (this.#storms.sums(message, performance.now())) {
       this.#debug(logLine(message).trimEnd());
       this.#sumUpLater();

@@ -121,12 +121,21 @@ export async function sendPieces(
   answer: object,
   onDefect: (thrown: unknown) => void,
 ): Promise<FastifyReply> {
-  const pieces = jsonPieces(answer);
+  return sendText(reply, JSON_TYPE, jsonPieces(answer), onDefect);
+}
+
+/** The same for text of any type. */
+export async function sendText(
+  reply: FastifyReply,
+  type: string,
+  pieces: Iterator<string>,
+  onDefect: (thrown: unknown) => void,
+): Promise<FastifyReply> {
   const { text, done } = gather(pieces);
-  if (done) return reply.type(JSON_TYPE).send(text);
+  if (done) return reply.type(type).send(text);
   reply.hijack();
   const { raw } = reply;
-  raw.writeHead(200, { "content-type": JSON_TYPE });
+  raw.writeHead(200, { "content-type": type });
   try {
     await writePieces(raw, text, pieces);
     raw.end();

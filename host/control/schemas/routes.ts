@@ -251,6 +251,13 @@ export const ROUTES = {
     query: FaultRemoval,
     response: FaultList,
   },
+  metrics: {
+    method: "GET",
+    path: "/metrics",
+    summary: "Counters, states and latency histograms in the text format of Prometheus, or OpenMetrics if accepted",
+    change: false,
+    response: null,
+  },
   openapi: { method: "GET", path: "/openapi.json", summary: "This description", change: false, response: null },
 } as const satisfies Record<string, Route>;
 

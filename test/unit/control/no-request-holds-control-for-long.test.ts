@@ -48,6 +48,7 @@ const REQUESTS: Readonly<Record<RouteId, Asked>> = {
   faults: ["/v1/array/faults"],
   addFault: ["/v1/array/faults", { fault: { kind: "slow", factor: 1 }, where: { unit: 9 } }],
   removeFaults: ["/v1/array/faults"],
+  metrics: ["/metrics"],
   openapi: ["/openapi.json"],
 };
 

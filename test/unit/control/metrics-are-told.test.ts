@@ -1,0 +1,148 @@
+// GET /metrics: well-formed in both formats, true, bounded, and everything that alerts and dashboard ask for is in it.
+
+import { readFileSync } from "node:fs";
+import { request } from "node:http";
+import test from "ava";
+import fc from "fast-check";
+import { expose, labels, sample } from "../../../host/liaison/exposition.ts";
+import { until } from "../../until.ts";
+import { TestDaemon } from "./fixtures/daemon.ts";
+
+interface Scraped {
+  readonly type: string;
+  readonly text: string;
+}
+
+function scrape(socketPath: string, accept = ""): Promise<Scraped> {
+  return new Promise((resolve, reject) => {
+    const sent = request({ socketPath, path: "/metrics", headers: { accept } }, (response) => {
+      let text = "";
+      response.setEncoding("utf8").on("data", (chunk: string) => {
+        text += chunk;
+      });
+      response.on("end", () => resolve({ type: response.headers["content-type"] ?? "", text }));
+    });
+    sent.on("error", reject);
+    sent.end();
+  });
+}
+
+const LABEL = String.raw`[a-z_]+="(?:[^"\\\n]|\\\\|\\"|\\n)*"`;
+const SAMPLE = new RegExp(String.raw`^([a-z_]+)(?:\{(${LABEL}(?:,${LABEL})*)\})? (\S+)$`);
+
+/** Values by series. Each line has to be well-formed, each family to stand together and have a type. */
+function parse(text: string): Map<string, number> {
+  const values = new Map<string, number>();
+  const families = new Set<string>();
+  let family = "";
+  for (const line of text
+    .replace(/# EOF\n$/, "")
+    .split("\n")
+    .slice(0, -1)) {
+    const title = /^# HELP ([a-z_]+) ./.exec(line)?.[1];
+    if (title !== undefined) {
+      if (families.has(title)) throw new Error(`${title} stands in two places`);
+      families.add(title);
+      family = title.replace(/_total$/, "");
+      continue;
+    }
+    if (/^# (TYPE|UNIT) /.test(line)) continue;
+    const [, name = "", label = "", value = ""] = SAMPLE.exec(line) ?? [];
+    if (name === "" || !name.startsWith(family)) throw new Error(`not a sample of ${family}: ${line}`);
+    const series = `${name}{${label}}`;
+    if (values.has(series)) throw new Error(`${series} is there twice`);
+    values.set(series, value === "+Inf" ? Infinity : Number(value));
+  }
+  for (const [series, value] of values) if (Number.isNaN(value)) throw new Error(`${series} has no number`);
+  return values;
+}
+
+/** Names of series without what the format adds. */
+const namesIn = (values: ReadonlyMap<string, number>): Set<string> =>
+  new Set([...values.keys()].map((series) => series.replace(/\{.*$/, "")));
+
+const packaged = (name: string): string =>
+  readFileSync(new URL(`../../../host/cli/packaging/${name}`, import.meta.url), "utf8");
+
+test("both formats are well-formed and tell the same", async (t) => {
+  const daemon = await TestDaemon.start(t, "[array]\nunits = 2\npaths = 2\nunit_mib = 1\n");
+  const plain = await scrape(daemon.socket);
+  const open = await scrape(daemon.socket, "application/openmetrics-text;version=1.0.0,text/plain;q=0.5");
+  t.regex(plain.type, /^text\/plain; version=0\.0\.4/);
+  t.regex(open.type, /^application\/openmetrics-text; version=1\.0\.0/);
+  t.true(open.text.endsWith("# EOF\n"));
+  const [left, right] = [parse(plain.text), parse(open.text)];
+  t.deepEqual([...namesIn(left)].toSorted(), [...namesIn(right)].toSorted());
+  t.is(left.get('pathmanager_path_healthy{path="4:0:0:0",unit="0"}'), 1);
+  t.is(left.get('pathmanager_unit_usable_paths{unit="1"}'), 2);
+  t.is(left.get("pathmanager_reactor_answering{}"), 1);
+  t.is(left.get('pathmanager_unit_request_duration_seconds_bucket{unit="0",direction="read",le="+Inf"}'), 0);
+});
+
+test("a fault is seen: the path, the unit, the messages", async (t) => {
+  const patrol = "patrol.interval_s = 1\npatrol.threshold_s = 1\npatrol.timeout_s = 1\n";
+  const daemon = await TestDaemon.start(t, `${patrol}[array]\nunits = 1\npaths = 2\nunit_mib = 1\n`);
+  await daemon.change(t, "POST", "/v1/array/faults", { fault: { kind: "port-down" }, where: { path: "4:0:0:0" } });
+  await until("it is told", async () => {
+    const values = parse((await scrape(daemon.socket)).text);
+    return (
+      values.get('pathmanager_path_healthy{path="4:0:0:0",unit="0"}') === 0 &&
+      values.get('pathmanager_unit_state{unit="0",state="not redundant"}') === 1 &&
+      values.get('pathmanager_messages_total{message="278",kind="not-redundant",level="warning"}') === 1
+    );
+  });
+  t.pass();
+});
+
+test("alerts and dashboard ask only for what there is", async (t) => {
+  const daemon = await TestDaemon.start(t, "[array]\nunits = 1\npaths = 1\nunit_mib = 1\n");
+  const { text } = await scrape(daemon.socket);
+  // A family may be without a sample, its name is there nevertheless.
+  const known = new Set(text.match(/(?<=# HELP )[a-z_]+/g));
+  const alerts = packaged("pathmanager-alerts.yml").match(/pathmanager_[a-z_]+/g) ?? [];
+  const dashboard = packaged("pathmanager-grafana.json").match(/pathmanager_[a-z_]+/g) ?? [];
+  t.true(alerts.length > 8 && dashboard.length > 15);
+  for (const name of [...alerts, ...dashboard]) t.true(known.has(name.replace(/_(bucket|sum|count)$/, "")), name);
+  const page = readFileSync(new URL("../../../docs/metrics.md", import.meta.url), "utf8");
+  for (const name of known) t.true(page.includes(`\`${name}\``), `${name} in docs/metrics.md`);
+});
+
+test("every panel of the dashboard has an expression and a place", (t) => {
+  interface Panel {
+    readonly title: string;
+    readonly targets: readonly { readonly expr: string }[];
+    readonly gridPos: { readonly x: number; readonly w: number };
+  }
+  const { panels } = JSON.parse(packaged("pathmanager-grafana.json")) as { panels: readonly Panel[] };
+  t.true(panels.length > 10);
+  for (const { title, targets, gridPos } of panels) {
+    t.true(targets.length > 0 && targets.every(({ expr }) => expr.includes("pathmanager_")), title);
+    t.true(gridPos.x + gridPos.w <= 24, title);
+  }
+});
+
+test("names are by convention: base units, counters end in _total, none is double", async (t) => {
+  const daemon = await TestDaemon.start(t, "[array]\nunits = 1\npaths = 1\nunit_mib = 1\n");
+  const { text } = await scrape(daemon.socket);
+  for (const [, name = "", type] of text.matchAll(/^# TYPE (\S+) (\w+)$/gm)) {
+    t.regex(name, /^pathmanager_[a-z_]+$/);
+    t.is(name.endsWith("_total"), type === "counter", name);
+    t.notRegex(name, /_(ms|us|ns|kib|mib|percent)(_|$)/);
+  }
+});
+
+test("no text of others breaks a label", (t) => {
+  fc.assert(
+    fc.property(fc.string({ unit: "binary" }), (value) => {
+      const family = {
+        name: "pathmanager_x",
+        type: "gauge",
+        help: "x.",
+        samples: [sample(1, labels({ value }))],
+      } as const;
+      const text = [...expose([family], true)].join("");
+      t.is(text.split("\n").length, 5);
+      t.is(parse(text).size, 1);
+    }),
+  );
+});
