@@ -212,7 +212,7 @@ function healthGood(path: Path, read: bool, sentNs: u64): void {
   }
   pathAnswers(path, sentNs);
   sharerAnswers(path);
-  if ((path.flags & PATH_FLAG_FAILED) === 0 || path.back === 0) return;
+  if (path.back === 0) return;
   if (path.back === <u8>REASON_PATROL && path.backTold === 0) {
     pathNotes(path, NOTED_BACK_TOLD, 1, BY_CHECK);
     event(EVENT_FAILBACK_STARTED, REASON_PATROL, unit.index, path.index, 0, 0, 0, 0);

@@ -183,8 +183,6 @@ export class Request {
   kept: u32;
   /** Bytes of the buffers it holds. */
   bufferBytes: u32;
-  /** When it began to wait for an orphan; 0 otherwise. */
-  heldNs: u64;
   /** What the client asked for; `offset` and `bytes` are what commands cover now: whole blocks, one leg of it (legs.ts). */
   askedOffset: u64;
   askedBytes: u64;

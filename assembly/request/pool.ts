@@ -82,7 +82,6 @@ export function requestTake(unit: Unit, client: Client, bytes: u32, edgeBytes: u
   request.cut = 0;
   request.pieces = 0;
   request.kept = 0;
-  request.heldNs = 0;
   // No lead, LEG_PLAIN, EXCLUSIVE_NOT, base 0: at once, as nearly all are like this.
   store<u64>(changetype<usize>(request) + LAYOUT, 0);
   request.bufferBytes = wanted;

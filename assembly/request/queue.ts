@@ -2,7 +2,6 @@
 
 import { unitDirty } from "../memory/due";
 import { REQUEST_HELD, REQUEST_LINED, REQUEST_QUEUED, Request } from "../memory/records";
-import { now } from "../memory/ring";
 import { Unit } from "../memory/topology";
 import { listsOf } from "../memory/unit-lists";
 import { flowLeave } from "./flows";
@@ -24,17 +23,11 @@ export function requestUnqueue(request: Request, state: u8): void {
   else listsOf(unit).queue.remove(request);
   unit.queued--;
   request.state = state;
-  if (state === REQUEST_HELD) {
-    request.heldNs = now;
-    listsOf(unit).held.push(request);
-  }
+  if (state === REQUEST_HELD) listsOf(unit).held.push(request);
 }
 
 /** An orphan was settled: requests that waited for one check again. */
 export function requestsRelease(unit: Unit): void {
   const held = listsOf(unit).held;
-  for (let request = held.shift(); changetype<usize>(request) !== 0; request = held.shift()) {
-    request.heldNs = 0;
-    requestQueue(request);
-  }
+  for (let request = held.shift(); changetype<usize>(request) !== 0; request = held.shift()) requestQueue(request);
 }

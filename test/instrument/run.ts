@@ -7,8 +7,10 @@ import type { PieceResult, Report, Task } from "./runner.ts";
 
 /** A piece that needs no more than seconds has not ended after so much processor time. */
 const PIECE_MS_MAX = 60_000;
-/** How often that is looked at; one that has used none at all since waits for ever. */
-const LOOK_MS = 60_000;
+/** How often that is looked at. */
+const LOOK_MS = 2000;
+/** One that has used none at all for so long waits for ever. */
+const IDLE_MS_MAX = 60_000;
 const TICKS_PER_SECOND = 100;
 
 /** Processor time that a process has used, which does not depend on how busy the machine is, ms; not a number when it is gone. */
@@ -40,7 +42,8 @@ export class Runner {
     return this.#tests;
   }
 
-  async run(task: Task): Promise<Outcome> {
+  /** @param limitsMs processor time after which each of the pieces does not end, where that is known */
+  async run(task: Task, limitsMs: readonly number[] = []): Promise<Outcome> {
     const child = await this.#start();
     const modules = this.#held === task.modules ? null : task.modules;
     this.#held = task.modules;
@@ -48,6 +51,7 @@ export class Runner {
     return new Promise((resolve) => {
       let beganMs = usedMs(child);
       let lookedMs = beganMs;
+      let idleMs = 0;
       const end = (lost: string | null): void => {
         clearInterval(timer);
         child.removeAllListeners();
@@ -59,7 +63,9 @@ export class Runner {
       };
       const timer = setInterval(() => {
         const nowMs = usedMs(child);
-        if (nowMs === lookedMs || nowMs - beganMs > PIECE_MS_MAX) end("it does not end");
+        idleMs = nowMs === lookedMs ? idleMs + LOOK_MS : 0;
+        const limitMs = limitsMs[results.length] ?? PIECE_MS_MAX;
+        if (idleMs >= IDLE_MS_MAX || nowMs - beganMs > limitMs) end("it does not end");
         lookedMs = nowMs;
       }, LOOK_MS);
       child.on("exit", () => end("it ends the process"));

@@ -10,6 +10,10 @@ import { mutated, type Mutant } from "./operators.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 
+/** What has taken so much processor time, and so many times what it takes without a mistake, does not end. */
+const LEAST_MS_MAX = 5000;
+const TIMES_MAX = 10;
+
 /** `same`: the compiler makes the same code of it; `invalid`: it does not compile; `unreached`: nobody runs it. */
 export type Verdict =
   | { readonly kind: "simulation" | "unit tests"; readonly how: string }
@@ -67,13 +71,15 @@ export class Judge {
     const own = isLeft ? await alone(mutant.file, mutated(text, mutant)) : null;
     if (isLeft && own === null) return { kind: "invalid" };
     if (judges.length === 0) return { kind: "unreached" };
-    const { results, lost } = await runner.run({
+    const task = {
       modules: own ?? this.#batch.modules,
       mutant: isLeft ? 0 : number,
       pieces: judges.map(({ piece }) => piece),
       stopAtFailure: true,
       places: 0,
-    });
+    };
+    const limitsMs = judges.map(({ ms }) => LEAST_MS_MAX + TIMES_MAX * ms);
+    const { results, lost } = await runner.run(task, limitsMs);
     const failed = lost ?? results.at(-1)?.failure ?? null;
     const by = judges[lost === null ? results.length - 1 : results.length];
     if (failed === null || by === undefined) return this.#isSame(mutant, text);

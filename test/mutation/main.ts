@@ -1,4 +1,4 @@
-// npm run mutate -- [--sample N] [--seed S] [--only TEXT] [--seeds N] [--worlds N] [--slowest MS] [--by TEXT]... [--workers N]
+// npm run mutate -- [--sample N] [--seed S] [--only TEXT]... [--seeds N] [--worlds N] [--slowest MS] [--by TEXT]... [--workers N]
 //                   [--minutes M] [--least PERCENT] [--quick] [--resume] [--open | --survivors] [--list]
 //
 // Breaks the core by machine: takes N of all mutants (chosen by the seed), or those whose file or function has TEXT in its
@@ -39,7 +39,7 @@ const { values } = parseArgs({
   options: {
     sample: { type: "string", default: "600" },
     seed: { type: "string", default: "1" },
-    only: { type: "string" },
+    only: { type: "string", multiple: true },
     seeds: { type: "string", default: "200" },
     worlds: { type: "string", default: "40" },
     slowest: { type: "string", default: "60000" },
@@ -68,7 +68,8 @@ function chosen(all: readonly Mutant[]): Mutant[] {
       return kind === "survived" || kind === "unreached";
     });
   }
-  if (only !== undefined) return all.filter(({ file, where }) => file.includes(only) || where === only);
+  if (only !== undefined)
+    return all.filter(({ file, where }) => only.some((text) => file.includes(text) || where === text));
   return sampleOf(all, whole("sample", values.sample), whole("seed", values.seed));
 }
 

@@ -167,6 +167,18 @@ test("what a device tells is not trusted: gaps, steps back, nothing, the end of 
       0n,
       [[2048n, HOLE]],
     ],
+    [
+      "a length that ends within a descriptor",
+      lbaStatus(
+        [
+          [0, 4, 1],
+          [4, 4, 1],
+        ],
+        35,
+      ),
+      0n,
+      [[2048n, HOLE]],
+    ],
   ];
   for (const [name, tell, offset, expected] of cases) {
     t.deepEqual(extents(scene(tell), offset, 8192), expected, name);

@@ -2,6 +2,7 @@
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
 import { aluaScene, report } from "./fixtures/alua-scene.ts";
+import { READ, request } from "./fixtures/nbd-client.ts";
 import { REPORT, SET, read, scene } from "./fixtures/scene.ts";
 import { check } from "./fixtures/scsi.ts";
 
@@ -26,6 +27,80 @@ test("a device that refuses SET TARGET PORT GROUPS: it is told, asked a few time
   t.is(sets(), 4);
   t.is(read(host, unit), 0, "the paths are none the worse for it");
   for (const port of [1, 3]) t.is(host.flags(paths[port] ?? -1) & abi.PATH_FLAG_FAILED, 0);
+});
+
+test("a device that accepts SET TARGET PORT GROUPS and changes nothing is told again, later each time", (t) => {
+  const { host, unit, paths, seen, faults } = aluaScene();
+  host.must(host.core.unitSet(unit, abi.UNIT_SET_ALUA_EXPLICIT, 1n));
+  for (const port of [1, 3]) {
+    const usual = faults.get(port);
+    faults.set(port, (command) => (command.cdb[0] === SET ? {} : usual?.(command)));
+  }
+  for (const port of [0, 2]) {
+    faults.set(port, () => ({ hostStatus: 1 }));
+    host.must(host.core.pathSet(paths[port] ?? -1, abi.PATH_SET_FAILED, 1n));
+  }
+  const sets = (): number => seen.filter(({ operation }) => operation === SET).length;
+  host.advance(6000);
+  t.is(sets(), 1);
+  host.advance(50_000);
+  t.is(sets(), 1);
+  host.advance(15_000);
+  t.is(sets(), 2);
+  host.advance(110_000);
+  t.is(sets(), 2);
+  host.advance(20_000);
+  t.is(sets(), 3);
+});
+
+for (const [title, own, asked] of [
+  ["covers all groups is asked of the path that surely answers", false, 0],
+  ["leaves the path's group out is asked of the path itself", true, 1],
+] as const) {
+  test(`after a change that a path tells, a report that ${title}`, (t) => {
+    const { host, unit, paths, seen, faults, states } = aluaScene(2);
+    host.must(host.core.modeSet(abi.MODE_PATROL_INTERVAL_MS, 60_000n));
+    states[1] = abi.ALUA_OPTIMIZED;
+    host.must(host.core.pathSet(paths[1] ?? -1, abi.PATH_SET_ALUA, BigInt(abi.ALUA_OPTIMIZED)));
+    host.must(host.core.pathSwap(paths[0] ?? -1, paths[1] ?? -1));
+    let changed = false;
+    for (const port of [0, 1]) {
+      const usual = faults.get(port);
+      faults.set(port, (command) => {
+        if (command.cdb[0] === REPORT && own) {
+          const bytes = report([{ id: port + 1, state: abi.ALUA_OPTIMIZED, ports: [port] }]);
+          host.bytes(command.buffer, command.bytes).set(bytes);
+          return { residual: command.bytes - bytes.length };
+        }
+        if (!changed || command.check) return usual?.(command);
+        changed = false;
+        return check(6, 0x2a, 0x06);
+      });
+    }
+    host.advance(200_000);
+    changed = true;
+    seen.length = 0;
+    t.is(read(host, unit), 0);
+    t.false(changed);
+    const reports = seen.filter(({ operation }) => operation === REPORT).map(({ port }) => port);
+    t.deepEqual(reports, [asked]);
+  });
+}
+
+test("the only path tells that it takes no I/O any more: it is asked itself", (t) => {
+  const { host, unit, paths, seen, states } = aluaScene(1);
+  host.must(host.core.modeSet(abi.MODE_PATROL_INTERVAL_MS, 60_000n));
+  host.advance(100);
+  states[0] = abi.ALUA_STANDBY;
+  seen.length = 0;
+  const client = host.connect(unit);
+  client.send(request(READ, 1n, 0n, 512));
+  host.advance(1);
+  t.is(host.view.getUint8(host.core.pathTable() + (paths[0] ?? -1) * abi.PATH_BYTES + abi.PATH_ALUA), abi.ALUA_STANDBY);
+  t.deepEqual(
+    seen.map(({ operation, port }) => [operation, port]).filter(([operation]) => operation === REPORT),
+    [[REPORT, 0]],
+  );
 });
 
 test("no port group is set for a path whose group nobody has told", (t) => {

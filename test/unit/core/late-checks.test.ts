@@ -225,3 +225,30 @@ test("a flush that the host gives up blames no path that has answered others sin
   t.is(s.host.pathCount64(path, abi.PATH_ERRORS), 0n);
   t.is(s.host.flags(path) & PROBED, 0);
 });
+
+test("a path that an operator has made failed is not brought back by a check that was under way", (t) => {
+  for (const identity of [NAA, []]) {
+    const { host, unit, paths, faults } = scene(identity, 1);
+    const [path = -1] = paths;
+    host.settle();
+    const held: Scsi[] = [];
+    faults.set(0, (command) => {
+      if (!command.check || command.cdb[0] !== TUR) return undefined;
+      held.push(command);
+      return "hang";
+    });
+    for (let i = 0; i < 600 && held.length === 0; i++) host.advance(100);
+    const [command] = held;
+    if (command === undefined) return t.fail("nothing was checked");
+    faults.clear();
+    host.must(host.core.pathSet(path, abi.PATH_SET_FAILED, 1n));
+    host.events.length = 0;
+    host.answer(command, {});
+    host.advance(60_000);
+    t.truthy(host.flags(path) & abi.PATH_FLAG_FAILED);
+    t.false(host.kinds().includes(abi.EVENT_FAILBACK_DONE));
+    host.must(host.core.pathSet(path, abi.PATH_SET_FAILED, 0n));
+    host.advance(1000);
+    t.is(read(host, unit), 0, "it is when he says so");
+  }
+});

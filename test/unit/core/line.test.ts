@@ -50,12 +50,14 @@ for (const leaves of ["is closed by control", "goes away"] as const) {
     hold(20 * MIB);
     const head = hold(20 * MIB);
     const next = hold(MIB);
+    const strays = host.core.inspect(3);
     const ports = (): Set<number> => new Set(host.outstanding.map(({ port }) => port));
     t.deepEqual(ports(), new Set([0]), "the head gets what it needs before anybody behind it");
     if (leaves === "goes away") head.gone = true;
     else host.must(host.core.connectionClose(head.handle));
     host.settle();
     t.deepEqual(ports(), new Set([0, 200]));
+    t.is(host.core.inspect(3), strays, "its record is free when its CLOSE is completed, and not before");
     release(2);
     t.deepEqual(answers(next, MIB), [0]);
     release(0);
