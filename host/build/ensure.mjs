@@ -114,6 +114,12 @@ const BUILDS = {
       await run(bin("node"), ["host/build/inline.mjs", ...benchEntries().map(moduleOf)], "optimising the benches' modules");
     },
   },
+  // What udev runs for each disk: in an initramfs there is no C library, so it brings its own.
+  "udev-helper": {
+    inputs: ["host/udev"],
+    outputs: ["build/udev/pathmanager_id"],
+    make: () => run(bin("node"), ["host/build/udev.mjs"], "building udev's helper", null),
+  },
   native: {
     inputs: ["host/native"],
     outputs: ["build/native/pathmanager.node"],
@@ -146,6 +152,7 @@ async function wanted([option, ...tests]) {
 
 const names = await wanted(process.argv.slice(2));
 // The compiler of the core uses one processor, that of the addon all.
-const ofCore = names.filter((name) => name !== "native");
+const ofCargo = ["udev-helper", "native"].filter((name) => names.includes(name));
+const ofCore = names.filter((name) => !ofCargo.includes(name));
 await Promise.all(ofCore.map((name) => ensure({ name, ...BUILDS[name] })));
-if (names.includes("native")) await ensure({ name: "native", ...BUILDS.native });
+for (const name of ofCargo) await ensure({ name, ...BUILDS[name] });

@@ -11,12 +11,14 @@ const bin = (name) => join(root, "node_modules", ".bin", name);
 const kept = (name) => join("build", "lint", name);
 const manifest = ["--manifest-path", "host/native/Cargo.toml"];
 const crate = ["--manifest-path", "host/embedding/rust/Cargo.toml"];
+const helper = ["--manifest-path", "host/udev/Cargo.toml"];
 const cache = ["--cache", "--cache-strategy", "content", "--cache-location", kept("prettier")];
 const steps = [
   ["tsc", bin("tsc"), ["--project", "tsconfig.json", "--incremental", "--tsBuildInfoFile", kept("tsc.json")]],
   ["prettier", bin("prettier"), ["--check", ".", ...cache]],
   ["clippy", "cargo", ["clippy", ...manifest, "--all-targets", "--locked", "--", "-D", "warnings"]],
   ["clippy of the embedding kit", "cargo", ["clippy", ...crate, "--all-targets", "--locked", "--", "-D", "warnings"]],
+  ["clippy of udev's helper", "cargo", ["clippy", ...helper, "--all-targets", "--locked", "--", "-D", "warnings"]],
   ["oxlint", bin("oxlint"), ["--deny-warnings"]],
   ["knip", bin("knip"), []],
   ["exports of the core", bin("node"), ["host/build/exports.ts"]],
@@ -24,6 +26,7 @@ const steps = [
   ["ABI views", bin("node"), ["host/build/abi.ts", "--check"]],
   ["cargo fmt", "cargo", ["fmt", ...manifest, "--check"]],
   ["cargo fmt of the embedding kit", "cargo", ["fmt", ...crate, "--check"]],
+  ["cargo fmt of udev's helper", "cargo", ["fmt", ...helper, "--check"]],
 ];
 
 /** Runs a step; what it writes comes when it has ended, so that steps beside each other do not mix. */

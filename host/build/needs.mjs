@@ -10,6 +10,7 @@ const NEEDS = [
   [/\bcore\.wasm/, "core"],
   [/build\/bench\b/, "bench-core"],
   [/pathmanager\.node/, "native"],
+  [/pathmanager_id/, "udev-helper"],
 ];
 /** What a program may load that a test starts: nobody can tell by which names. */
 const STARTS = /"node:child_process"/;

@@ -35,6 +35,11 @@ const EXPLANATIONS = [
   },
   {
     of: "cargo",
+    pattern: /cannot find -lc\b/,
+    say: () => "there is no static C library; install one (Debian: apt-get install libc6-dev)",
+  },
+  {
+    of: "cargo",
     pattern: /requires rustc (\d[\w.]*) or newer|rustc (\d[\w.-]*) is not supported by/,
     say: () => `this Rust is too old; ${RUST}`,
   },

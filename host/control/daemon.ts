@@ -45,6 +45,7 @@ import { ThinThreshold } from "./events/thin-threshold.ts";
 import { NbdAccess } from "./tls/nbd-access.ts";
 import { TlsSources } from "./tls/sources.ts";
 import { UntrustedClients } from "./tls/untrusted.ts";
+import { TABLE_PLACES, UnitTable } from "./devices/unit-table.ts";
 import type { ViewSources } from "./views/views.ts";
 import { WritersWatch } from "./events/writers-watch.ts";
 
@@ -94,6 +95,8 @@ export class Daemon implements Context {
   readonly #lastWords: LastWords;
   readonly #kept: Kept;
   readonly #thin: ThinThreshold;
+  /** Null where no device is the machine's, or this process may not write for udev. */
+  readonly #table: UnitTable | null;
   readonly keeping: Keeping;
   readonly descriptors: Descriptors;
   readonly writers: WritersWatch;
@@ -150,6 +153,9 @@ export class Daemon implements Context {
       kept,
     });
     this.#thin = new ThinThreshold(this.hub);
+    const { inventory, attachments, hub } = this;
+    const writesTable = !this.emulated && process.getuid?.() === 0;
+    this.#table = writesTable ? new UnitTable({ inventory, attachments, hub, places: TABLE_PLACES }) : null;
     this.writers = new WritersWatch(this.hub);
     this.rescans = new Rescans(this, {
       thin: this.#thin,
@@ -307,6 +313,7 @@ export class Daemon implements Context {
     } catch (thrown) {
       this.options.logger.error(`not everything can be offered: ${reasonOf(thrown)}`);
     }
+    this.#table?.update(this.effective.configuration);
   }
 
   rescan(): Promise<void> {

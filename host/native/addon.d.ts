@@ -53,7 +53,7 @@ export declare class Ring {
   close(): void;
 }
 
-/** Calls back for every uevent of the kernel until it is closed. Does not keep the process alive. */
+/** Calls back for every uevent of the kernel, and for what udev says of it, until it is closed. Does not keep the process alive. */
 export declare class UeventMonitor {
   constructor(callback: (event: Uevent) => void);
   /** Stops; no callbacks follow those that are already queued. May be called again. */
@@ -264,6 +264,8 @@ export interface Uevent {
    * drop uevents: then everything has to be scanned again.
    */
   action: string;
+  /** Whether udev says so: its rules are done with the device. The kernel has said it before. */
+  byUdev: boolean;
   /** Path of the device below /sys; empty for "overflow". */
   devpath: string;
   /** "scsi", "scsi_generic", "block", ... */

@@ -32,6 +32,8 @@ export const TEST_PACKAGES: readonly DebianPackage[] = [
   { package: "mdadm", program: "mdadm" },
   { package: "e2fsprogs", program: "mkfs.ext4" },
   { package: "systemd", program: "systemctl" },
+  { package: "udev", program: "udevadm" },
+  { package: "fdisk", program: "sfdisk" },
 ];
 
 /** Where the programs of daemons may be, even if an ordinary user's PATH does not include it. */

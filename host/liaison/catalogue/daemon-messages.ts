@@ -99,6 +99,16 @@ export const DAEMON_MESSAGES = {
     causes: ["a cleaner of temporary files", "a mistaken command"],
     remedy: "Find out what deletes files there.",
   },
+  "unit-table-unwritten": {
+    number: 671,
+    level: "warning",
+    text: "The table of units for udev cannot be written",
+    system: true,
+    means:
+      "udev's rules hide the paths of the units in this table from other programs, also before the daemon runs. It is not current.",
+    causes: ["its folder is read-only, full, or not there"],
+    remedy: "Make the folder writable that `reason` names, then `pathctl config reload`.",
+  },
   "settings-incomplete": {
     number: 675,
     level: "error",

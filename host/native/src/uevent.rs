@@ -11,8 +11,14 @@ use napi_derive::napi;
 use crate::error::{Code, Result, errno, error, system};
 use crate::netlink;
 
-/// The kernel's multicast group; group 2 is udev's.
+/// The multicast group of the kernel, and that of udev, which repeats an event when its rules are done with it.
 const KERNEL_GROUP: u32 = 1;
+const UDEV_GROUP: u32 = 2;
+/// How udev's messages begin (systemd, libsystemd/sd-device/device-monitor.c): this prefix and number, then, in the machine's byte
+/// order, the length of the header, the offset of the properties, and their length.
+const UDEV_PREFIX: &[u8] = b"libudev\0";
+const UDEV_MAGIC: u32 = 0xfeed_cafe;
+const UDEV_OFFSET_AT: usize = 16;
 /// Room for the uevents of some thousand devices that appear at once.
 static RECEIVE_BUFFER_BYTES: libc::c_int = 16 << 20;
 const MESSAGE_BYTES_MAX: usize = 65536;
@@ -23,6 +29,8 @@ pub struct Uevent {
     /// "add", "change", "remove", "move", "online", "offline", "bind", "unbind"; or "overflow" when the kernel had to
     /// drop uevents: then everything has to be scanned again.
     pub action: String,
+    /// Whether udev says so: its rules are done with the device. The kernel has said it before.
+    pub by_udev: bool,
     /// Path of the device below /sys; empty for "overflow".
     pub devpath: String,
     /// "scsi", "scsi_generic", "block", ...
@@ -33,7 +41,7 @@ pub struct Uevent {
 
 type Callback = ThreadsafeFunction<Uevent, (), Uevent, Status, false, true>;
 
-/// Calls back for every uevent of the kernel until it is closed. Does not keep the process alive.
+/// Calls back for every uevent of the kernel, and for what udev says of it, until it is closed. Does not keep the process alive.
 #[napi]
 pub struct UeventMonitor {
     /// Writing to it ends the thread.
@@ -54,7 +62,7 @@ impl UeventMonitor {
         >,
     ) -> Result<Self> {
         let flags = libc::SOCK_NONBLOCK;
-        let socket = netlink::open(libc::NETLINK_KOBJECT_UEVENT, KERNEL_GROUP, flags)
+        let socket = netlink::open(libc::NETLINK_KOBJECT_UEVENT, KERNEL_GROUP | UDEV_GROUP, flags)
             .map_err(|errno| system("uevents: netlink socket", errno))?;
         set_option(&socket, libc::SO_PASSCRED, &1)?;
         // Without CAP_NET_ADMIN the kernel's own limit applies; an overflow is then more likely, and is reported.
@@ -118,7 +126,7 @@ fn listen(socket: &OwnedFd, stop: &OwnedFd, callback: &Callback) {
     }
 }
 
-/// The next message: none when there is none, `Some(None)` when it is not from the kernel or malformed.
+/// The next message: none when there is none, `Some(None)` when it is from neither the kernel nor udev, or malformed.
 fn receive(fd: RawFd, buffer: &mut [u8]) -> Option<Option<Uevent>> {
     // SAFETY: both are plain data for which all zeroes is a valid value.
     let (mut sender, mut message): (libc::sockaddr_nl, libc::msghdr) = unsafe { std::mem::zeroed() };
@@ -139,12 +147,19 @@ fn receive(fd: RawFd, buffer: &mut [u8]) -> Option<Option<Uevent>> {
             _ => None,
         };
     };
-    let genuine = sender.nl_pid == 0 && sender.nl_groups == KERNEL_GROUP && sent_by_root(&message);
-    Some(if genuine { parse(&buffer[..count]) } else { None })
+    if !sent_by_root(&message) {
+        return Some(None);
+    }
+    let message = &buffer[..count];
+    Some(match sender.nl_groups {
+        KERNEL_GROUP if sender.nl_pid == 0 => parse(message),
+        UDEV_GROUP if sender.nl_pid != 0 => parse_udev(message),
+        _ => None,
+    })
 }
 
 /// Whether the message's credentials are the superuser's. Any process may send to a netlink group that allows it; only
-/// the kernel has port 0, and its credentials are root's.
+/// the kernel has port 0, and its credentials are root's. udev runs as root, too.
 fn sent_by_root(message: &libc::msghdr) -> bool {
     // SAFETY: `message` was filled by recvmsg, so its control part is what CMSG_FIRSTHDR expects.
     let header = unsafe { libc::CMSG_FIRSTHDR(message) };
@@ -162,16 +177,39 @@ fn sent_by_root(message: &libc::msghdr) -> bool {
 }
 
 fn overflow() -> Uevent {
-    Uevent { action: "overflow".into(), devpath: String::new(), subsystem: String::new(), properties: HashMap::new() }
+    let (devpath, subsystem) = (String::new(), String::new());
+    Uevent { action: "overflow".into(), by_udev: false, devpath, subsystem, properties: HashMap::new() }
 }
 
 /// `action@devpath`, then KEY=VALUE, each null-terminated.
 fn parse(bytes: &[u8]) -> Option<Uevent> {
-    let mut parts = bytes.split(|&byte| byte == 0).map(String::from_utf8_lossy);
-    let head = parts.next()?;
+    let end = bytes.iter().position(|&byte| byte == 0)?;
+    let head = String::from_utf8_lossy(&bytes[..end]);
     let (action, devpath) = head.split_once('@')?;
-    let pairs = parts.filter_map(|part| part.split_once('=').map(|(key, value)| (key.to_string(), value.to_string())));
-    let properties: HashMap<String, String> = pairs.collect();
+    let properties = pairs(&bytes[end..]);
+    Some(event(action.to_string(), devpath.to_string(), false, properties))
+}
+
+/// A header, then KEY=VALUE, each null-terminated; action and path are among them.
+fn parse_udev(bytes: &[u8]) -> Option<Uevent> {
+    let number = |at: usize| bytes.get(at..at + 4)?.try_into().ok();
+    let magic = u32::from_be_bytes(number(UDEV_PREFIX.len())?);
+    if !bytes.starts_with(UDEV_PREFIX) || magic != UDEV_MAGIC {
+        return None;
+    }
+    let offset = u32::from_ne_bytes(number(UDEV_OFFSET_AT)?) as usize;
+    let length = u32::from_ne_bytes(number(UDEV_OFFSET_AT + 4)?) as usize;
+    let properties = pairs(bytes.get(offset..)?.get(..length)?);
+    let value = |key: &str| properties.get(key).cloned();
+    Some(event(value("ACTION")?, value("DEVPATH")?, true, properties))
+}
+
+fn pairs(bytes: &[u8]) -> HashMap<String, String> {
+    let parts = bytes.split(|&byte| byte == 0).map(String::from_utf8_lossy);
+    parts.filter_map(|part| part.split_once('=').map(|(key, value)| (key.to_string(), value.to_string()))).collect()
+}
+
+fn event(action: String, devpath: String, by_udev: bool, properties: HashMap<String, String>) -> Uevent {
     let subsystem = properties.get("SUBSYSTEM").cloned().unwrap_or_default();
-    Some(Uevent { action: action.to_string(), devpath: devpath.to_string(), subsystem, properties })
+    Uevent { action, by_udev, devpath, subsystem, properties }
 }

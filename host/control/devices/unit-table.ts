@@ -1,0 +1,166 @@
+// The table of units that the daemon takes, for udev's rules (host/udev): their paths are hidden from everybody else, and their
+// block devices have their names. One copy survives a reboot, so that the rules know the paths before the daemon runs.
+
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { readNames, readText } from "../../discovery/sysfs.ts";
+import type { Selector } from "../../discovery/select.ts";
+import type { EventHub } from "../events/event-hub.ts";
+import { reasonOf } from "../ground/control-errors.ts";
+import type { Inventory, Unit } from "../inventory/inventory.ts";
+import { isEmulated, type Configuration } from "../schemas/configuration-schema.ts";
+import type { Attachments } from "./operation-context.ts";
+import { passesFilter } from "./device-filter.ts";
+import { isOurs } from "./units-in-use.ts";
+
+/** Where the table and what udev knows are; a test has its own. */
+export interface TablePlaces {
+  /** The copy of this boot, and the one that is kept. */
+  readonly files: readonly string[];
+  readonly sysfs: string;
+  /** udev's folder; it is empty where no udev runs. */
+  readonly udev: string;
+}
+
+export const TABLE_PLACES: TablePlaces = {
+  files: ["/run/pathmanager/units", "/etc/pathmanager/units"],
+  sysfs: "/sys",
+  udev: "/run/udev",
+};
+
+const HEAD = `# The logical units that pathmanagerd takes, for udev's rules: identity, name, vendor, product, former identity.
+# pathmanagerd writes this file. Without it, other programs find the units' paths.
+`;
+
+/** A unit in the table. */
+interface Row {
+  readonly identity: string;
+  readonly line: string;
+}
+
+// oxlint-disable-next-line no-control-regex
+const plain = (text: string): string => text.replaceAll(/[\u0000-\u001f\u007f]/g, " ");
+
+function rowOf({ identity, name, facts }: Unit): Row {
+  const fields = [identity.text, name, facts.vendor, facts.product, facts.formerIdentity ?? ""];
+  return { identity: identity.text, line: fields.map(plain).join("\t") };
+}
+
+/** Whether a selector asks for something that a unit without a device has not. */
+function asksForPlace({ block_device, protocol, device, path, except }: Selector): boolean {
+  const asked = [block_device, protocol, device, path];
+  return asked.some((field) => field !== undefined) || (except ?? []).some(asksForPlace);
+}
+
+/** Whether the configuration still takes a unit of which no device is there, as far as that can be told. */
+function isStillTaken(unit: Unit, configuration: Configuration): boolean {
+  const { devices, exclude } = configuration;
+  const selectors = isEmulated(configuration) || devices === "all" ? exclude : [...devices, ...exclude];
+  return selectors.some(asksForPlace) || [...unit.paths.values()].some((path) => passesFilter(path, configuration));
+}
+
+export interface TableParts {
+  readonly inventory: Inventory;
+  readonly attachments: Pick<Attachments, "of">;
+  readonly hub: Pick<EventHub, "say">;
+  readonly places: TablePlaces;
+}
+
+export class UnitTable {
+  readonly #parts: TableParts;
+  /** The lines as they were written last, by identity. */
+  #written = new Map<string, string>();
+  #hasRead = false;
+  /** Why a copy could not be written, as last reported. */
+  #problem: string | null = null;
+
+  constructor(parts: TableParts) {
+    this.#parts = parts;
+  }
+
+  /** Units or paths have come or gone, or were renamed: writes the table if it has changed, and lets udev look again. */
+  update(configuration: Configuration): void {
+    const { inventory } = this.#parts;
+    if (!this.#hasRead) this.#read();
+    const taken = inventory.units().filter((unit) => this.#isTaken(unit, configuration));
+    const rows = new Map(taken.map(rowOf).map(({ identity, line }) => [identity, line]));
+    const changed = [...rows].filter(([identity, line]) => this.#written.get(identity) !== line);
+    const dropped = [...this.#written.keys()].filter((identity) => !rows.has(identity));
+    this.#write(rows);
+    this.#written = rows;
+    this.#lookAgain(new Set(changed.map(([identity]) => identity)), new Set(dropped));
+  }
+
+  #isTaken(unit: Unit, configuration: Configuration): boolean {
+    if (unit.inUse !== null) return false;
+    if (isOurs(unit)) return true;
+    return this.#written.has(unit.identity.text) && isStillTaken(unit, configuration);
+  }
+
+  /** What an earlier daemon wrote: the units whose devices are still to come are in it. */
+  #read(): void {
+    this.#hasRead = true;
+    for (const file of this.#parts.places.files.toReversed()) {
+      for (const line of (readText(file) ?? "").split("\n")) {
+        const [identity = ""] = line.split("\t");
+        if (identity !== "" && !identity.startsWith("#")) this.#written.set(identity, line);
+      }
+    }
+  }
+
+  #write(rows: ReadonlyMap<string, string>): void {
+    const text = HEAD + [...rows.values()].map((line) => `${line}\n`).join("");
+    const problems = this.#parts.places.files.flatMap((file) => {
+      try {
+        if (rows.size > 0 || existsSync(file)) writeWhole(file, text);
+        return [];
+      } catch (thrown) {
+        return [`${file}: ${reasonOf(thrown)}`];
+      }
+    });
+    const problem = problems.length === 0 ? null : problems.join("; ");
+    if (problem !== null && problem !== this.#problem) {
+      this.#parts.hub.say("unit-table-unwritten", { detail: { reason: problem } });
+    }
+    this.#problem = problem;
+  }
+
+  /** udev decides about a device only when something happens to it. */
+  #lookAgain(changed: ReadonlySet<string>, dropped: ReadonlySet<string>): void {
+    const { inventory, attachments, places } = this.#parts;
+    if (changed.size + dropped.size === 0 || !existsSync(join(places.udev, "control"))) return;
+    const units = inventory.units().filter((unit) => changed.has(unit.identity.text));
+    const paths = units.flatMap((unit) => [...unit.paths.values()].flatMap(({ found }) => found?.blockDevice ?? []));
+    const devices = units.flatMap((unit) => attachments.of(unit).map(({ device }) => basename(device)));
+    for (const name of [...paths, ...devices, ...this.#markedAs(dropped)]) askUdev(places.sysfs, name);
+  }
+
+  /** Disks that udev has hidden as paths of these units. */
+  #markedAs(identities: ReadonlySet<string>): string[] {
+    const { sysfs, udev } = this.#parts.places;
+    if (identities.size === 0) return [];
+    return readNames(join(sysfs, "block")).filter((name) => {
+      const number = name.startsWith("sd") ? readText(join(sysfs, "block", name, "dev")) : null;
+      const known = number === null ? null : readText(join(udev, "data", `b${number}`));
+      const identity = /^E:PATHMANAGER_PATH=(.*)$/m.exec(known ?? "")?.[1];
+      return identity !== undefined && identities.has(identity);
+    });
+  }
+}
+
+/** Lets udev apply its rules to a block device anew. */
+function askUdev(sysfs: string, name: string): void {
+  try {
+    writeFileSync(join(sysfs, "class/block", name, "uevent"), "change");
+  } catch {
+    // It is gone, or sysfs is read-only: then udev hears of it when something happens to the device.
+  }
+}
+
+/** A reader finds the former text or the new one, never a part. */
+function writeWhole(file: string, text: string): void {
+  if (existsSync(file) && readFileSync(file, "utf8") === text) return;
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(`${file}.new`, text, { mode: 0o644 });
+  renameSync(`${file}.new`, file);
+}

@@ -1,0 +1,88 @@
+// What udev's helper says of a disk and of a block device, by the table of units.
+
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test, { type ExecutionContext } from "ava";
+import { designator, naa6, page83, standard } from "../discovery/pages.ts";
+
+const HELPER = "build/udev/pathmanager_id";
+const DIGITS = Buffer.from(naa6(1)).toString("hex");
+const IDENTITY = `naa.${DIGITS}`;
+const TABLE = `# comment\nt10.V serial\tother\tV\tP\t\n${IDENTITY}\tdatabase\tNEC\tDISK ARRAY\tnaa.former\n`;
+
+function scene(t: ExecutionContext, table: string | null = TABLE) {
+  const folder = mkdtempSync(join(tmpdir(), "pathmanager-udev-"));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  if (table !== null) writeFileSync(join(folder, "units"), table);
+  const ask = (name: string, ...more: readonly string[]): { status: number | null; lines: string[] } => {
+    const args = [name, "--sysfs", folder, "--table", join(folder, "units"), ...more];
+    const { status, stdout } = spawnSync(HELPER, args, { encoding: "utf8" });
+    return { status, lines: stdout.split("\n").filter((line) => line !== "") };
+  };
+  const disk = (name: string, last: number): void => {
+    const device = join(folder, "block", name, "device");
+    mkdirSync(device, { recursive: true });
+    writeFileSync(join(device, "inquiry"), standard("NEC", "DISK ARRAY"));
+    writeFileSync(join(device, "vpd_pg83"), page83(designator(3, 0, naa6(last))));
+  };
+  const nbd = (name: string, backend: string): void => {
+    mkdirSync(join(folder, "block", name), { recursive: true });
+    writeFileSync(join(folder, "block", name, "backend"), backend);
+  };
+  return { ask, disk, nbd };
+}
+
+test("a path of a unit in the table is ours, another disk is not", (t) => {
+  const { ask, disk } = scene(t);
+  disk("sda", 1);
+  disk("sdb", 2);
+  t.deepEqual(ask("sda"), { status: 0, lines: [`PATHMANAGER_PATH=${IDENTITY}`] });
+  t.deepEqual(ask("sdb"), { status: 1, lines: [] });
+  t.deepEqual(ask("sdc"), { status: 1, lines: [] });
+});
+
+test("without a table nothing is ours", (t) => {
+  const { ask, disk } = scene(t, null);
+  disk("sda", 1);
+  t.is(ask("sda").status, 1);
+});
+
+test("a unit's block device has the names its disk would have", (t) => {
+  const { ask, nbd } = scene(t);
+  const names = [
+    `PATHMANAGER_UNIT=${IDENTITY}`,
+    "PATHMANAGER_NAME=database",
+    "ID_VENDOR=NEC",
+    "ID_MODEL=DISK_ARRAY",
+    `ID_SERIAL_SHORT=${DIGITS}`,
+    `ID_SERIAL=3${DIGITS}`,
+    `ID_WWN=0x${DIGITS.slice(0, 16)}`,
+    `ID_WWN_WITH_EXTENSION=0x${DIGITS}`,
+    `ID_WWN_VENDOR_EXTENSION=0x${DIGITS.slice(16)}`,
+  ];
+  nbd("nbd0", `pathmanager ${IDENTITY}\n`);
+  t.deepEqual(ask("nbd0"), { status: 0, lines: names });
+  nbd("nbd1", "pathmanager naa.former\n");
+  t.deepEqual(ask("nbd1"), { status: 0, lines: names }, "known to the driver by an earlier identity");
+});
+
+test("a unit that is in no table keeps what follows from its identity", (t) => {
+  const { ask, nbd } = scene(t);
+  nbd("nbd0", "pathmanager t10.LIO-ORG lu0:x y\n");
+  t.deepEqual(ask("nbd0").lines, [
+    "PATHMANAGER_UNIT=t10.LIO-ORG lu0:x y",
+    "ID_SERIAL_SHORT=LIO-ORG_lu0:x_y",
+    "ID_SERIAL=1LIO-ORG_lu0:x_y",
+  ]);
+  nbd("nbd1", "somebody else\n");
+  t.is(ask("nbd1").status, 1);
+});
+
+test("a wrong call says how it is called", (t) => {
+  const { ask } = scene(t);
+  t.is(ask("--help").status, 2);
+  t.is(ask("../x").status, 2);
+  t.is(ask("sda", "--unknown").status, 2);
+});
