@@ -231,6 +231,7 @@ export const OWN_HELD: u8 = 2;
 /** It is back, and its client is to be told. */
 export const OWN_BACK: u8 = 3;
 
+/** Its slot has no request. */
 export const REQUEST_FREE: u8 = 0;
 /** Its payload is still coming in. */
 export const REQUEST_RECEIVING: u8 = 1;
@@ -238,15 +239,15 @@ export const REQUEST_RECEIVING: u8 = 1;
 export const REQUEST_QUEUED: u8 = 2;
 /** In its unit's `held` list: an orphan overlaps it. */
 export const REQUEST_HELD: u8 = 3;
-/** All pieces that may be made now are made, some not settled. In no list of `next`. */
+/** All pieces that may be made now are made; some are not settled yet. In no list of `next`. */
 export const REQUEST_FLIGHT: u8 = 4;
-/** In its connection's `ready` list. */
+/** Its answer is known; it waits for its front end to take it (`answerReady`). */
 export const REQUEST_READY: u8 = 5;
-/** In its connection's `sending` list: the host reads its buffers. */
+/** Its answer is on its way: the host reads its buffers, or the client has a lent one. */
 export const REQUEST_SENDING: u8 = 6;
 /** Answered or given up; it waits for its last command, or for the client to be told that its buffer is free. */
 export const REQUEST_OVER: u8 = 7;
-/** In a flow of its connection: pieces are still to be made, and flows take turns (flows.ts). */
+/** In a flow of its client: pieces are still to be made, and flows take turns (flows.ts). */
 export const REQUEST_LINED: u8 = 8;
 
 /** How a request is carried out. */

@@ -7,6 +7,7 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 const writers = [
   ["host/build/abi.ts"],
   ["host/build/rooms.ts", "--write"],
+  ["host/build/request-life.ts", "--write"],
   ["host/build/core-tables.ts", "--write"],
   ["host/cli/packaging/man.ts"],
   ["host/cli/packaging/messages-page.ts"],

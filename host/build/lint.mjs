@@ -23,6 +23,7 @@ const steps = [
   ["knip", bin("knip"), []],
   ["exports of the core", bin("node"), ["host/build/exports.ts"]],
   ["rooms", bin("node"), ["host/build/rooms.ts"]],
+  ["a request's life", bin("node"), ["host/build/request-life.ts"]],
   ["ABI views", bin("node"), ["host/build/abi.ts", "--check"]],
   ["cargo fmt", "cargo", ["fmt", ...manifest, "--check"]],
   ["cargo fmt of the embedding kit", "cargo", ["fmt", ...crate, "--check"]],

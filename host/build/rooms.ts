@@ -113,7 +113,7 @@ const BEGIN = "<!-- rooms: drawn by host/build/rooms.ts -->";
 const END = "<!-- rooms end -->";
 
 /** The room of a file: the longest matching prefix. */
-function roomOf(file: string): string {
+export function roomOf(file: string): string {
   const names = [...ROOMS.keys()].filter((name) => file === name || file.startsWith(`${name}/`));
   const name = names.toSorted((a, b) => b.length - a.length)[0];
   if (name === undefined) throw new Error(`${file} lies in no room (host/build/rooms.ts)`);
@@ -212,4 +212,4 @@ function main(): number {
   return lines.length === 0 ? 0 : 1;
 }
 
-process.exitCode = main();
+if (process.argv[1] === import.meta.filename) process.exitCode = main();

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { closeSync, ftruncateSync, openSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { buildSmall } from "../../host/embedding/images/build.ts";
+import { buildSmall } from "../../host/embedding/images/build-images.ts";
 import type { Image } from "../../host/embedding/images/small.ts";
 import { Machine, type Disk } from "./machine.ts";
 

@@ -7,7 +7,7 @@ import { constants, zstdCompressSync } from "node:zlib";
 import type { Kit } from "../build.ts";
 import { Cpio } from "./cpio.ts";
 import { contentsOf } from "./debian.ts";
-import type { Kernel } from "./kernel.ts";
+import type { Kernel } from "./image-kernel.ts";
 
 const here = join(import.meta.dirname, "small");
 /** SCSI disks of a virtual machine, SCSI commands for programs, a watchdog that needs no hardware. */

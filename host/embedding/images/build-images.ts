@@ -9,7 +9,7 @@ import { parseArgs } from "node:util";
 import { buildSources } from "../build.ts";
 import { installPackages } from "../packages.ts";
 import { BUILD_PACKAGES } from "../targets.ts";
-import { debianKernel } from "./kernel.ts";
+import { debianKernel } from "./image-kernel.ts";
 import { smallImage, type Image } from "./small.ts";
 
 const root = join(import.meta.dirname, "..", "..", "..");
