@@ -49,12 +49,12 @@ const WINGS: Readonly<Record<string, readonly string[]>> = {
   inventory: [ABI, DISCOVERY],
   settings: [ABI, DISCOVERY],
   core: [ABI, NATIVE, "host/array", REACTOR, DISCOVERY, "host/peers", EXPORT, SUPERVISOR],
-  views: [ABI, REACTOR],
+  views: [ABI, REACTOR, DISCOVERY],
   events: [ABI, REACTOR, DISCOVERY, "host/peers", LIAISON, SUPERVISOR],
   tls: [EXPORT],
   devices: [ABI, NATIVE, REACTOR, DISCOVERY, LIAISON],
   operations: [ABI, NATIVE, REACTOR, DISCOVERY, EXPORT, LIAISON, SUPERVISOR],
-  api: [NATIVE, "host/peers", EXPORT, LIAISON, REACTOR, ABI],
+  api: [NATIVE, "host/peers", EXPORT, LIAISON, DISCOVERY, REACTOR, ABI],
   "": [ABI, NATIVE, REACTOR, DISCOVERY, EXPORT, LIAISON, SUPERVISOR],
 };
 

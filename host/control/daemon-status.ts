@@ -37,6 +37,7 @@ export async function statusOf(daemon: Daemon, version: string): Promise<Status>
   ];
   const { isAnswering } = daemon.snapshots;
   const { inventory } = daemon;
+  const singlePoints = daemon.cabling.points;
   const needsAttention = attention.length > 0;
   const { places, configuration } = daemon.options;
   const { rss, heapUsed } = process.memoryUsage();
@@ -53,7 +54,7 @@ export async function statusOf(daemon: Daemon, version: string): Promise<Status>
     units: daemon.inventory.units().filter((unit) => pathsOf(unit).some(isShown)).length,
     paths: daemon.inventory.paths().filter(isShown).length,
     pathsUsable: redundancy.usable,
-    health: healthOf({ inventory, snapshot, redundancy, causes, needsAttention, isAnswering }),
+    health: healthOf({ inventory, snapshot, redundancy, causes, singlePoints, needsAttention, isAnswering }),
     attention,
     refused: daemon.rescans.refused.slice(0, REFUSED_MAX),
     sockets: {

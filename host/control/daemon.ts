@@ -15,6 +15,7 @@ import { BringUp } from "./devices/bring-up.ts";
 import type { Context } from "./devices/operation-context.ts";
 import { EventRouting } from "./operations/event-routing.ts";
 import { modeCalls } from "./core/core-settings.ts";
+import { CablingWatch } from "./events/cabling-watch.ts";
 import { Descriptors } from "./events/descriptors.ts";
 import { watchUevents } from "./devices/device-watch.ts";
 import { Effective } from "./settings/effective.ts";
@@ -100,6 +101,7 @@ export class Daemon implements Context {
   readonly keeping: Keeping;
   readonly descriptors: Descriptors;
   readonly writers: WritersWatch;
+  readonly cabling: CablingWatch;
   #changes: Promise<unknown> = Promise.resolve();
   #housekeeping: NodeJS.Timeout | undefined;
   #uevents: UeventMonitor | null = null;
@@ -157,8 +159,10 @@ export class Daemon implements Context {
     const writesTable = !this.emulated && process.getuid?.() === 0;
     this.#table = writesTable ? new UnitTable({ inventory, attachments, hub, places: TABLE_PLACES }) : null;
     this.writers = new WritersWatch(this.hub);
+    this.cabling = new CablingWatch(this.hub);
     this.rescans = new Rescans(this, {
       thin: this.#thin,
+      cabling: this.cabling,
       writers: this.emulated ? null : this.writers,
       logger,
       leftovers: this.emulated ? null : this.#leftovers,

@@ -32,6 +32,8 @@ export interface Candidate {
   /** Its name in multipath.conf, like `scsi:fcp`; null where there is none. */
   readonly protocol: string | null;
   readonly initiatorPort: string | null;
+  /** PCI slot of the host adapter, where it has one. */
+  readonly adapter?: string | null;
   readonly transferBytesMax: number | null;
   readonly queueDepth: number | null;
   readonly commandsMax: number | null;

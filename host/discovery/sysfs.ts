@@ -30,6 +30,8 @@ export interface SgDevice {
   readonly protocol: string;
   /** Name of the host (initiator port): `host4 lpfc`. */
   readonly initiatorPort: string;
+  /** PCI slot of the host adapter, whose ports are several hosts: `0000:3b:00`; null when it is on no such bus. */
+  readonly adapter: string | null;
   /** `running`, `offline`, ... */
   readonly state: string;
   /** Largest transfer in bytes that the queue accepts in one command; null when unknown. */
@@ -97,6 +99,7 @@ export function readSgDevice(
     ),
     protocol: protocolOf(root, folder, host),
     initiatorPort: driver === null || driver === "" || driver === "<NULL>" ? host : `${host} ${driver}`,
+    adapter: adapterOf(folder),
     state: readText(join(folder, "state")) ?? "unknown",
     transferBytesMax: queue === null ? null : transferLimit(queue),
     queueDepth: readNumber(join(folder, "queue_depth")),
@@ -118,6 +121,10 @@ function protocolOf(root: string, folder: string, host: string): string {
   if (known !== undefined) return known;
   return readNames(join(root, "class/srp_host")).includes(host) ? "scsi:srp" : "scsi:unspec";
 }
+
+/** The last PCI device above the host, without its function. */
+const adapterOf = (folder: string): string | null =>
+  /.*\/([0-9a-f]{4,}:[0-9a-f]{2}:[0-9a-f]{2})\.[0-7]\/.*host\d+\//.exec(folder)?.[1] ?? null;
 
 function transferLimit(queue: string): number | null {
   const kilobytes = readNumber(join(queue, "max_hw_sectors_kb"));

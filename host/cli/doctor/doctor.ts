@@ -7,6 +7,7 @@ import type { Mistake } from "../../control/settings/configuration.ts";
 import { CommandError } from "../api-client.ts";
 import type { Context, Result } from "../pathctl/context.ts";
 import { unpainted, type Style } from "../style.ts";
+import { unitList } from "../pathctl/show.ts";
 import { pluralText } from "../text.ts";
 import { checkAddon } from "./addon.ts";
 import { checkDevices, checkQueues, checkSgLimits } from "./device-findings.ts";
@@ -67,6 +68,15 @@ function inUseFinding({ device, number, reason }: Output<"status">["refused"][nu
   return error("in use", `${what} is not used: ${reason}`, "end that use, then pathctl config reload");
 }
 
+/** Redundancy that ends at one component. */
+function singlePointFinding({ component, units }: Output<"status">["health"]["singlePoints"][number]): Finding {
+  return warning(
+    "cabling",
+    `${component} carries every path of ${pluralText(units.length, "unit")} (${unitList(units)}): if it fails, they are lost`,
+    "cable paths of these units over another one; pathctl show arrays lists the ports",
+  );
+}
+
 /** The daemon, if it is running. */
 async function checkDaemon({ client }: Context): Promise<Finding[]> {
   try {
@@ -81,6 +91,7 @@ async function checkDaemon({ client }: Context): Promise<Finding[]> {
         ? []
         : [error("daemon", "its reactor does not answer", "see its log; systemctl restart pathmanagerd")]),
       ...status.refused.filter((device) => device.inUse).map(inUseFinding),
+      ...status.health.singlePoints.map(singlePointFinding),
       ...status.attention.map((text) => warning("daemon", text, "pathctl show says which paths it is about")),
     ];
   } catch (thrown) {

@@ -3,11 +3,13 @@
 import type { Command } from "commander";
 
 import type { Output } from "../../control/schemas/routes.ts";
-import type { PathView } from "../../control/schemas/path-schema.ts";
+import type { PathCheck, PathView } from "../../control/schemas/path-schema.ts";
 import { CommandError } from "../api-client.ts";
 import { requestFailback } from "../failback-request.ts";
-import { parsePathNumber } from "../path-number.ts";
+import { isPathPattern, parsePathNumber } from "../path-number.ts";
+import { latencyText } from "../text.ts";
 import { pathValue, patternValue, priorityValue } from "../values.ts";
+import { pathNumber } from "./path-names.ts";
 import { branch, leaf, perform, type CommonOptions, type Context, type Result, type Runner } from "./context.ts";
 
 const route = (path: string, action: string): string => `/v1/paths/${encodeURIComponent(path)}/${action}`;
@@ -24,12 +26,27 @@ const pathsResult = (answer: { readonly paths: readonly PathView[] }): Result =>
 });
 
 async function act(context: Context, given: string, action: string, body?: unknown): Promise<Result> {
-  const path = await context.client.call<PathView>("POST", route(pathValue(given), action), body);
+  const path = await context.client.call<PathView>(
+    "POST",
+    route(await pathNumber(context.client, given), action),
+    body,
+  );
   return { json: path, text: pathText(path) };
 }
 
+function checkText({ path, answered, us, reason, leadsTo, isOwnUnit }: PathCheck): string {
+  const what = answered ? `answers in ${latencyText(us)}` : (reason ?? "does not answer");
+  const where = leadsTo === null ? "" : `, leads to ${leadsTo}${isOwnUnit === true ? "" : ", which is not its unit"}`;
+  return `path ${path.number} of #${path.unit}: ${what}${where}\n${pathText(path)}`;
+}
+
+async function check({ client }: Context, given: string): Promise<Result> {
+  const checked = await client.call<PathCheck>("POST", route(await pathNumber(client, given), "check"));
+  return { json: checked, text: checkText(checked), status: checked.answered && checked.isOwnUnit === true ? 0 : 1 };
+}
+
 async function failback({ client }: Context, given: string): Promise<Result> {
-  const path = await requestFailback<PathView>(client, route(pathValue(given), "failback"));
+  const path = await requestFailback<PathView>(client, route(await pathNumber(client, given), "failback"));
   return { json: path, text: pathText(path) };
 }
 
@@ -64,7 +81,7 @@ function addSelectionCommands(path: Command, runner: Runner): void {
       runner,
       options,
       async (context) => {
-        if (parsePathNumber(pattern) !== undefined) return act(context, pattern, "use");
+        if (!isPathPattern(pattern) || parsePathNumber(pattern) !== undefined) return act(context, pattern, "use");
         const body = { pattern: patternValue(pattern) };
         return pathsResult(await context.client.call("POST", "/v1/paths/use-matching", body));
       },
@@ -81,7 +98,7 @@ function addSelectionCommands(path: Command, runner: Runner): void {
     perform(
       runner,
       options,
-      (context) => act(context, number, "priority", { priority: priorityValue(pathValue(number), priority) }),
+      (context) => act(context, number, "priority", { priority: priorityValue(number, priority) }),
       [number],
     ),
   );
@@ -98,8 +115,10 @@ function addPairCommands(path: Command, runner: Runner): void {
     perform(
       runner,
       options,
-      async ({ client }) =>
-        pathsResult(await client.call("POST", "/v1/paths/swap", { a: pathValue(a), b: pathValue(b) })),
+      async ({ client }) => {
+        const body = { a: await pathNumber(client, a), b: await pathNumber(client, b) };
+        return pathsResult(await client.call("POST", "/v1/paths/swap", body));
+      },
       [a, b],
     ),
   );
@@ -126,6 +145,15 @@ function addPairCommands(path: Command, runner: Runner): void {
     );
   leaf(
     path,
+    "check <path>",
+    "ask a path now whether it answers, and where it leads; changes nothing (exit status 1: it does not, or elsewhere)",
+    "pathctl path check 4:0:0:1",
+    "PathCheck",
+  ).action((number: string, options: CommonOptions) =>
+    perform(runner, options, (context) => check(context, number), [number]),
+  );
+  leaf(
+    path,
     "forget <path>",
     "forget the settings of a path whose device is gone",
     "pathctl path forget 4:0:0:1",
@@ -145,7 +173,7 @@ function addPairCommands(path: Command, runner: Runner): void {
 
 /** Adds the commands. */
 export function addPathCommands(program: Command, runner: Runner): void {
-  const path = branch(program, "path", "enable, disable, prefer, prioritize, swap, fail back and forget paths");
+  const path = branch(program, "path", "enable, disable, prefer, prioritize, swap, check, fail back and forget paths");
   addSelectionCommands(path, runner);
   addPairCommands(path, runner);
 }

@@ -4,6 +4,7 @@ import type { Command } from "commander";
 
 import type { Output } from "../../control/schemas/routes.ts";
 import type { Mode, ModePatch, Patrol, PatrolPatch } from "../../control/schemas/mode-schema.ts";
+import { pluralText } from "../text.ts";
 import { wholeValue, wordValue } from "../values.ts";
 import { branch, leaf, perform, type CommonOptions, type Context, type Result, type Runner } from "./context.ts";
 
@@ -146,6 +147,13 @@ function addConfigCommands(program: Command, runner: Runner): void {
   addAcceptCommand(config, runner);
 }
 
+function rescanText({ hosts, pathsAdded, pathsRemoved, paths }: Output<"rescan">): string {
+  const lines = hosts.map(({ host, reason }) => `host ${host}: ${reason ?? "scanned"}`);
+  for (const path of pathsAdded) lines.push(`path ${path}: new`);
+  for (const path of pathsRemoved) lines.push(`path ${path}: gone`);
+  return [...lines, pluralText(paths, "path"), ""].join("\n");
+}
+
 async function importMultipath(context: Context, file: string, folder: string | undefined): Promise<Result> {
   const { importFile } = await import("../multipath/import.ts");
   return importFile(file, context.io, folder);
@@ -155,6 +163,19 @@ async function importMultipath(context: Context, file: string, folder: string | 
 export function addSystemCommands(program: Command, runner: Runner): void {
   addModeCommands(program, runner);
   addConfigCommands(program, runner);
+  leaf(
+    program,
+    "rescan [host]",
+    "make the kernel scan for new devices and sizes on the hosts of arrays (or on one host), then take the new paths",
+    "pathctl rescan\npathctl rescan 4",
+    "RescanReport",
+  ).action((host: string | undefined, options: CommonOptions) =>
+    perform(runner, options, async ({ client }) => {
+      const body = host === undefined ? {} : { host: wholeValue("the host", host.replace(/^host/, ""), 0, 65_535) };
+      const report = await client.call<Output<"rescan">>("POST", "/v1/rescan", body);
+      return { json: report, text: rescanText(report), status: report.hosts.every(({ done }) => done) ? 0 : 1 };
+    }),
+  );
   leaf(
     program,
     "doctor",

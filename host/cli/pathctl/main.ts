@@ -8,7 +8,8 @@ import type { Runner } from "./context.ts";
 const EXIT_USAGE = 2;
 
 const AFTER_HELP = `
-A path is named by its path number host:channel:target:lun (4:0:0:1), a unit by its number or its name.
+A path is named by its path number host:channel:target:lun (4:0:0:1), its device (sdc, sg3), or its ports
+(INITIATOR@TARGET, INITIATOR@TARGET/UNIT); a unit by its number or its name.
 Exit status: 0 done, 1 refused or failed, 2 wrong usage. Every command takes --json, --socket and
 --help.
 
@@ -27,7 +28,7 @@ const GROUPS: readonly { readonly words: readonly string[]; readonly load: () =>
   { words: ["path"], load: async () => (await import("./commands-path.ts")).addPathCommands },
   { words: ["unit", "attach", "detach"], load: async () => (await import("./commands-unit.ts")).addUnitCommands },
   {
-    words: ["mode", "patrol", "config", "doctor", "import"],
+    words: ["mode", "patrol", "config", "doctor", "import", "rescan"],
     load: async () => (await import("./commands-system.ts")).addSystemCommands,
   },
   { words: ["logs", "messages"], load: async () => (await import("./commands-logs.ts")).addLogsCommands },

@@ -55,7 +55,7 @@ function fitted(titles: readonly string[], rows: readonly (readonly Cell[])[], c
 }
 
 /** A port name without the prefix of world-wide names. */
-const portText = (name: string | null): string => name?.replace(/^naa\./, "") ?? "-";
+const portText = (name: string | null): string => name?.replace(/^(naa|wwpn|sas)\./, "") ?? "-";
 
 function pathCells(path: PathView, style: Style): Cell[] {
   const paint = pathPaint(path, style);
@@ -182,35 +182,58 @@ export function pathsText(paths: readonly PathView[], style: Style, columns = Nu
 
 const UNITS_LISTED_MAX = 8;
 
-function unitList(units: readonly number[]): string {
+/** `#0 #1 and 4 more`. */
+export function unitList(units: readonly number[]): string {
   const shown = units.slice(0, UNITS_LISTED_MAX).map((unit) => `#${unit}`);
   if (units.length > shown.length) shown.push(`and ${units.length - shown.length} more`);
   return shown.join(" ");
 }
 
+type Port = ArrayView["targetPorts"][number] | ArrayView["initiatorPorts"][number];
+
+const ARRAY_TITLES = ["PORT", "NAME", "WORLD-WIDE NAME", "AT", "STATE", ">GROUP", "ACCESS", ">PATHS", ">FAILED"];
+/** Indexes of columns that only some transports fill. */
+const OPTIONAL = new Set([2, 3, 4]);
+
+const textOf = (cell: Cell | undefined): string => (typeof cell === "string" ? cell : (cell?.text ?? ""));
+
+/** States in which a port works; others are worth a look. */
+const WORKING = /^(online|logged_in|link up|running|live|marginal)$/i;
+
+const statePaintOf = ({ state }: Port, style: Style): Paint =>
+  state === null || WORKING.test(state) ? unpainted : style.bad;
+
 /** The arrays, with the ports on both sides. */
 export function arraysText(arrays: readonly ArrayView[], style: Style): string {
   const failures = (count: number): Cell => ({ text: String(count), paint: count > 0 ? style.bad : unpainted });
   const blocks = arrays.map((array) => {
-    const targets = array.targetPorts.map((port): Cell[] => [
-      "target",
+    const row = (kind: string, port: Port, group: string, access: string): Cell[] => [
+      kind,
       portText(port.name),
-      port.group === null ? "-" : String(port.group),
-      port.alua.join(", ") || "-",
+      port.portName === port.name ? "-" : portText(port.portName),
+      "portal" in port ? (port.portal ?? "-") : (port.adapter ?? "-"),
+      {
+        text: [port.state, port.speed].filter((text) => text !== null).join(", ") || "-",
+        paint: statePaintOf(port, style),
+      },
+      group,
+      access,
       String(port.paths),
       failures(port.pathsFailed),
-    ]);
-    const initiators = array.initiatorPorts.map((port): Cell[] => [
-      "initiator",
-      portText(port.name),
-      "-",
-      "-",
-      String(port.paths),
-      failures(port.pathsFailed),
-    ]);
+    ];
+    const rows = [
+      ...array.targetPorts.map((port) =>
+        row("target", port, port.group === null ? "-" : String(port.group), port.alua.join(", ") || "-"),
+      ),
+      ...array.initiatorPorts.map((port) => row("initiator", port, "-", "-")),
+    ];
     const name = style.strong(`${array.vendor} ${array.product}`.trim());
-    const titles = ["PORT", "NAME", ">GROUP", "ACCESS", ">PATHS", ">FAILED"];
-    const body = table(titles, [...targets, ...initiators], style);
+    // What no port has is not worth a column.
+    const isUsed = (index: number): boolean =>
+      rows.some((cells) => cells[index] !== "-" && textOf(cells[index]) !== "-");
+    const kept = ARRAY_TITLES.map((_, index) => index).filter((index) => !OPTIONAL.has(index) || isUsed(index));
+    const only = <Item>(items: readonly Item[]): Item[] => kept.flatMap((index) => items.slice(index, index + 1));
+    const body = table(only(ARRAY_TITLES), rows.map(only), style);
     return `${name}  ${pluralText(array.units.length, "unit")}: ${unitList(array.units)}\n${body.replaceAll(/^(?=.)/gm, "  ")}`;
   });
   return blocks.join("\n");

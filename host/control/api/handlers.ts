@@ -4,6 +4,7 @@ import type { Family } from "../../liaison/exposition.ts";
 import { MESSAGES, type MessageName } from "../../liaison/messages.ts";
 import { EVENT_LEVELS, type EventQuery, type EventView } from "../schemas/event-schema.ts";
 import type { EventFilter } from "../state/event-rows.ts";
+import { PortStateReader } from "../../discovery/port-states.ts";
 import { lazily, type Lazy } from "../ground/answer-pieces.ts";
 import { revertOverrides } from "../operations/revert-overrides.ts";
 import type { Context } from "../devices/operation-context.ts";
@@ -15,6 +16,8 @@ import { metricsOf } from "./metrics.ts";
 import { patchMode, patchPatrol } from "../operations/mode-operations.ts";
 import { arrayViews, statisticsView } from "../views/overviews.ts";
 import { failbackAll, failbackPath } from "../operations/failback-operations.ts";
+import { checkPath } from "../operations/check-operations.ts";
+import { rescanHosts } from "../operations/rescan-operations.ts";
 import { forgetPath } from "../operations/forget-operations.ts";
 import { enablePath, setPriority, swapPaths, useMatching, usePath } from "../operations/path-operations.ts";
 import { refusal } from "../core/reactor-port.ts";
@@ -75,6 +78,8 @@ export function handlersOf(context: Context, daemon: DaemonHandlers): Handlers {
     patchUnit: ({ params, body }) => patchUnit(context, params.n, body),
     attachUnit: ({ params, body }) => attachUnit(context, params.n, body ?? {}),
     detachUnit: ({ params, body }) => detachUnit(context, params.n, body?.device),
+    checkPath: ({ params }) => checkPath(context, params.number),
+    rescan: ({ body }) => rescanHosts(context, body?.host, daemon),
     releaseUnit: ({ params }) => releaseUnit(context, params.n),
     mode: () => context.effective.mode,
     patchMode: ({ body }) => patchMode(context, body),
@@ -88,6 +93,7 @@ export function handlersOf(context: Context, daemon: DaemonHandlers): Handlers {
 }
 
 function displayHandlers(context: Context) {
+  const ports = new PortStateReader();
   return {
     units: async () => {
       const sources = await display(context);
@@ -103,8 +109,9 @@ function displayHandlers(context: Context) {
       return { paths: lazily(shown, (path) => pathView(path, sources)) };
     },
     arrays: async () => {
-      await context.snapshots.forDisplay();
-      return { arrays: await arrayViews(lazily(context.inventory.units(), (unit) => unitView(unit, context.views))) };
+      const [states] = await Promise.all([ports.forDisplay(), context.snapshots.forDisplay()]);
+      const units = lazily(context.inventory.units(), (unit) => unitView(unit, context.views));
+      return { arrays: await arrayViews(units, states) };
     },
     statistics: async () => {
       const sources = await display(context);

@@ -3,6 +3,7 @@
 
 import { PATH_SET_UNVERIFIED } from "../../abi.ts";
 import type { Context } from "./operation-context.ts";
+import type { CablingWatch } from "../events/cabling-watch.ts";
 import { findDevices } from "./device-scan.ts";
 import { reasonOf } from "../ground/control-errors.ts";
 import type { Leftovers } from "./leftovers-watch.ts";
@@ -30,6 +31,7 @@ export interface RescanParts {
   /** Commands that an earlier daemon left in flight; null where there can be none. */
   readonly leftovers: Leftovers | null;
   readonly thin: ThinThreshold;
+  readonly cabling: CablingWatch;
   /** Null where no device is the machine's. */
   readonly writers: WritersWatch | null;
   /** Called within the change in which units may have come. */
@@ -135,6 +137,7 @@ export class Rescans {
       this.#tellNothing(found.paths.length + found.refusals.length > 0 ? null : devices.disks);
       for (const problem of problems) this.#parts.logger.warning(problem);
       await this.#parts.leftovers?.check();
+      this.#parts.cabling.check(context.inventory);
       context.offer();
       for (const [unit, bytes] of sizes) {
         if (bytes !== unit.facts.bytes) await context.attachments.resize(unit).catch((thrown) => this.#warn(thrown));

@@ -88,6 +88,8 @@ export const PathView = z
       description: "Name of the initiator port that does not depend on Linux's numbers, like wwpn.2100001b32a1b2c3",
     }),
     targetName: z.string().nullable().meta({ description: "The same of the target port" }),
+    portal: z.string().nullable().meta({ description: "Address of the iSCSI portal, like 192.0.2.1:3260" }),
+    adapter: z.string().nullable().meta({ description: "PCI slot of the host adapter, like 0000:3b:00" }),
     controller: z.string().nullable(),
     foreignIdentity: z
       .string()
@@ -110,3 +112,34 @@ export const RefusedDevice = z
   })
   .meta({ id: "RefusedDevice" });
 export type RefusedDevice = z.infer<typeof RefusedDevice>;
+
+/** POST /v1/paths/:number/check. */
+export const PathCheck = z
+  .object({
+    path: PathView,
+    answered: z.boolean().meta({ description: "Whether the device reported who it is" }),
+    us: Count.meta({ description: "How long all commands took together, in microseconds" }),
+    reason: z.string().nullable(),
+    leadsTo: z.string().nullable().meta({ description: "Identity of the unit the device reports" }),
+    isOwnUnit: z.boolean().nullable(),
+  })
+  .meta({ id: "PathCheck" });
+export type PathCheck = z.infer<typeof PathCheck>;
+
+/** POST /v1/rescan. Without a host: every host with paths, or with a transport to arrays. */
+export const RescanRequest = z
+  .strictObject({ host: z.int().min(0).max(65_535).optional() })
+  .meta({ id: "RescanRequest" });
+
+const HostScan = z.object({ host: Count, done: z.boolean(), reason: z.string().nullable() });
+export type HostScan = z.infer<typeof HostScan>;
+
+export const RescanReport = z
+  .object({
+    hosts: z.array(HostScan),
+    pathsAdded: z.array(PathNumber),
+    pathsRemoved: z.array(PathNumber),
+    paths: Count.meta({ description: "How many there are now" }),
+  })
+  .meta({ id: "RescanReport" });
+export type RescanReport = z.infer<typeof RescanReport>;

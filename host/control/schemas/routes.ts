@@ -9,7 +9,7 @@ import { Acceptance, RevertReport, ConfigurationView, ReloadReport } from "./con
 import { EventList, EventQuery } from "./event-schema.ts";
 import { FaultAdded, FaultList, FaultRemoval, FaultRequest } from "./fault-schema.ts";
 import { Mode, ModePatch, Patrol, PatrolPatch } from "./mode-schema.ts";
-import { PathView } from "./path-schema.ts";
+import { PathCheck, PathView, RescanReport, RescanRequest } from "./path-schema.ts";
 import { ArrayView, StatisticsView, Status } from "./status-schema.ts";
 import { Attachment, AttachRequest, DetachRequest, UnitPatch, UnitView } from "./unit-schema.ts";
 
@@ -130,6 +130,23 @@ export const ROUTES = {
     "Take a failed path back after checking it, or vouch for a marginal one (-failback)",
     none,
   ),
+  checkPath: {
+    method: "POST",
+    path: "/v1/paths/:number/check",
+    summary: "Ask a path now whether it answers, and where it leads; changes nothing",
+    change: true,
+    params: pathParams,
+    body: none,
+    response: PathCheck,
+  },
+  rescan: {
+    method: "POST",
+    path: "/v1/rescan",
+    summary: "Make the kernel scan for devices and sizes, then take the new paths",
+    change: true,
+    body: RescanRequest.optional(),
+    response: RescanReport,
+  },
   forgetPath: {
     method: "POST",
     path: "/v1/paths/:number/forget",

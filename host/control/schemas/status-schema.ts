@@ -28,6 +28,9 @@ export const Health = z
         }),
       )
       .meta({ description: "What is lost, by component, the largest first" }),
+    singlePoints: z
+      .array(z.object({ component: z.string(), units: z.array(Count) }))
+      .meta({ description: "Components through which every path of units goes that have several" }),
   })
   .meta({ id: "Health" });
 export type Health = z.infer<typeof Health>;
@@ -70,6 +73,14 @@ export const Status = z
   .meta({ id: "Status" });
 export type Status = z.infer<typeof Status>;
 
+const PortFacts = {
+  portName: z.string().nullable().meta({
+    description: "Name that does not depend on Linux's numbers: wwpn., sas., iSCSI's name; null where there is none",
+  }),
+  state: z.string().nullable().meta({ description: "In the kernel's words, like Online; null where it reports none" }),
+  speed: z.string().nullable().meta({ description: "Like 16 Gbit" }),
+};
+
 /** An array (one enclosure, as far as its units reveal): its target ports and port groups. */
 export const ArrayView = z
   .object({
@@ -79,13 +90,23 @@ export const ArrayView = z
     targetPorts: z.array(
       z.object({
         name: z.string(),
+        ...PortFacts,
+        portal: z.string().nullable().meta({ description: "iSCSI: the address of its portal" }),
         group: Count.nullable(),
         alua: z.array(AluaState),
         paths: Count,
         pathsFailed: Count,
       }),
     ),
-    initiatorPorts: z.array(z.object({ name: z.string(), paths: Count, pathsFailed: Count })),
+    initiatorPorts: z.array(
+      z.object({
+        name: z.string(),
+        ...PortFacts,
+        adapter: z.string().nullable().meta({ description: "PCI slot of the host adapter, like 0000:3b:00" }),
+        paths: Count,
+        pathsFailed: Count,
+      }),
+    ),
   })
   .meta({ id: "ArrayView" });
 export type ArrayView = z.infer<typeof ArrayView>;

@@ -1,4 +1,4 @@
-// The components that paths share: host, target port, port group, array. When one of them fails, all of its paths do, so faults are
+// The components that paths share: host, host adapter, target port, port group, array. When one of them fails, all of its paths do, so faults are
 // told by component. And where every path of a unit goes through one component, it is a single point of failure.
 
 import { counted } from "../ground/counted.ts";
@@ -8,7 +8,7 @@ import { outcomeText } from "./outcome-text.ts";
 import { isFaulty } from "./views.ts";
 
 /** In the order in which components with the same paths are named. */
-const KINDS = ["host", "target port", "port group", "array"] as const;
+const KINDS = ["host", "adapter", "target port", "port group", "array"] as const;
 type Kind = (typeof KINDS)[number];
 
 interface Component {
@@ -21,7 +21,7 @@ interface Component {
 const arrayOf = ({ facts: { vendor, product } }: Unit): string => `${vendor} ${product}`.trim();
 
 /** The target port's name; where it has none, its number by Linux. */
-export function targetPortOf({ found, number }: Path): string {
+function targetPortOf({ found, number }: Path): string {
   return found?.ports.target ?? found?.probe.targetPort ?? `target ${number.split(":").slice(0, 3).join(":")}`;
 }
 
@@ -30,6 +30,8 @@ function componentsOf(path: Path): Component[] {
   const add = (kind: Kind, name: string): void => void components.push({ kind, name });
   // The number of a path that is gone may be another's by now.
   if (!path.isNumberTaken) add("host", `host ${path.number.split(":")[0]}`);
+  const adapter = path.found?.adapter ?? null;
+  if (adapter !== null) add("adapter", `adapter ${adapter}`);
   if (path.found !== null) add("target port", `target port ${targetPortOf(path)}`);
   const array = arrayOf(path.unit);
   const group = path.found?.probe.alua?.group;

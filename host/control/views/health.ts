@@ -3,7 +3,7 @@
 import type { Snapshot } from "../core/snapshot.ts";
 import type { Inventory } from "../inventory/inventory.ts";
 import type { Health } from "../schemas/status-schema.ts";
-import { causeText, type Cause } from "./components.ts";
+import { causeText, type Cause, type SinglePoint } from "./components.ts";
 import type { Redundancy } from "./overviews.ts";
 import { unitState } from "./views.ts";
 
@@ -18,13 +18,15 @@ export interface Findings {
   readonly snapshot: Snapshot;
   readonly redundancy: Redundancy;
   readonly causes: readonly Cause[];
+  readonly singlePoints: readonly SinglePoint[];
   /** Whether there is anything that an operator should look at. */
   readonly needsAttention: boolean;
   /** Whether the reactor answers. */
   readonly isAnswering: boolean;
 }
 
-export function healthOf({ inventory, snapshot, redundancy, causes, needsAttention, isAnswering }: Findings): Health {
+export function healthOf(findings: Findings): Health {
+  const { inventory, snapshot, redundancy, causes, singlePoints, needsAttention, isAnswering } = findings;
   const { notRedundant, withoutPath, inUse } = redundancy;
   const degraded = inventory.units().filter((unit) => unitState(unit, snapshot) === "degraded");
   // Clients may wait for a unit that was offered.
@@ -40,6 +42,10 @@ export function healthOf({ inventory, snapshot, redundancy, causes, needsAttenti
       components: [...cause.components],
       paths: cause.paths.length,
       units: cause.units.slice(0, UNITS_MAX).map(({ number }) => number),
+    })),
+    singlePoints: singlePoints.map(({ component, units }) => ({
+      component,
+      units: units.slice(0, UNITS_MAX).map(({ number }) => number),
     })),
   };
 }

@@ -3,6 +3,7 @@
 import { counted } from "../ground/counted.ts";
 import { sinceStartMs } from "../ground/uptime.ts";
 import { lazily, sliced, type Lazy } from "../ground/answer-pieces.ts";
+import type { PortStates } from "../../discovery/port-states.ts";
 import type { Latencies } from "./latencies.ts";
 import { isShown, pathsOf, type Inventory, type Path, type Unit } from "../inventory/inventory.ts";
 import type { PathView } from "../schemas/path-schema.ts";
@@ -32,10 +33,15 @@ interface Collected {
   readonly initiators: Map<string, ArrayView["initiatorPorts"][number]>;
 }
 
-function collectPath({ targets, initiators }: Collected, path: PathView): void {
+function collectPath({ targets, initiators }: Collected, path: PathView, ports: PortStates): void {
+  const [host = "", channel, id] = path.number.split(":");
+  const unknown = { state: null, speed: null };
   const name = path.targetPort ?? path.number.split(":").slice(0, 3).join(":");
   const make = (): ArrayView["targetPorts"][number] => ({
     name,
+    portName: path.targetName,
+    portal: path.portal,
+    ...(ports.targets.get(`${host}:${channel}:${id}`) ?? unknown),
     group: path.alua?.group ?? null,
     alua: [],
     paths: 0,
@@ -44,11 +50,19 @@ function collectPath({ targets, initiators }: Collected, path: PathView): void {
   const target = count(targets, name, make, path);
   if (path.alua !== null && !target.alua.includes(path.alua.state)) target.alua.push(path.alua.state);
   const initiator = path.initiatorPort ?? "unknown";
-  count(initiators, initiator, () => ({ name: initiator, paths: 0, pathsFailed: 0 }), path);
+  const makeInitiator = (): ArrayView["initiatorPorts"][number] => ({
+    name: initiator,
+    portName: path.initiatorName,
+    ...(ports.initiators.get(host) ?? unknown),
+    adapter: path.adapter,
+    paths: 0,
+    pathsFailed: 0,
+  });
+  count(initiators, initiator, makeInitiator, path);
 }
 
 /** Units of one vendor and product that share a target port count as one array. */
-export async function arrayViews(units: Iterable<UnitView>): Promise<ArrayView[]> {
+export async function arrayViews(units: Iterable<UnitView>, ports: PortStates): Promise<ArrayView[]> {
   const arrays = new Map<string, Collected>();
   for await (const { vendor, product, number, paths } of sliced(units)) {
     const key = `${vendor}\0${product}`;
@@ -61,7 +75,7 @@ export async function arrayViews(units: Iterable<UnitView>): Promise<ArrayView[]
     };
     arrays.set(key, array);
     array.units.push(number);
-    for (const path of paths) collectPath(array, path);
+    for (const path of paths) collectPath(array, path, ports);
   }
   return [...arrays.values()].map(({ vendor, product, units: members, targets, initiators }) => ({
     vendor,
@@ -139,7 +153,8 @@ export function redundancyOf(inventory: Inventory, snapshot: Snapshot): Redundan
   return { usable, notRedundant, withoutPath, wrong, incomplete, inUse, disputed };
 }
 
-const numbers = (units: readonly Unit[]): string => {
+/** `#0, #1 and 18 more`. */
+export const numbers = (units: readonly Unit[]): string => {
   const shown = units.slice(0, 8).map((unit) => `#${unit.number}`);
   return units.length > shown.length ? `${shown.join(", ")} and ${units.length - shown.length} more` : shown.join(", ");
 };

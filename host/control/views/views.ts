@@ -136,6 +136,8 @@ export function pathView(path: Path, sources: ViewSources): PathView {
     targetPort: probe?.targetPort ?? null,
     initiatorName: path.found?.ports.initiator ?? null,
     targetName: path.found?.ports.target ?? null,
+    portal: path.found?.ports.via ?? null,
+    adapter: path.found?.adapter ?? null,
     controller: typeof alua?.group === "number" ? `group ${alua.group}` : null,
     foreignIdentity: path.foreignIdentity,
     lastError: lastErrorOf(record),

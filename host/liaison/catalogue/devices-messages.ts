@@ -11,6 +11,16 @@ export const DEVICE_MESSAGES = {
     means: "A new path, one that returned (`again`), or one with a new priority (`priority before`).",
     remedy: "Nothing; `pathctl path priority` changes its place among the unit's paths.",
   },
+  "single-point": {
+    number: 685,
+    level: "warning",
+    text: "Every path of a unit goes through one component",
+    system: true,
+    means:
+      "If `component` fails, all paths of `units` are lost at once. Told when a scan finds it; `pathctl doctor` repeats it.",
+    causes: ["a cable, zone or mapping is wrong or missing", "the host has one adapter, or one cable"],
+    remedy: "Cable paths of these units over another host, adapter and port; `pathctl show arrays` lists them.",
+  },
   "unit-added": {
     number: 603,
     level: "info",

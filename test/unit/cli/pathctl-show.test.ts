@@ -3,56 +3,8 @@ import test from "ava";
 import { pathctl } from "../../../host/cli/pathctl/main.ts";
 import type { ArrayView, Status } from "../../../host/control/schemas/status-schema.ts";
 import { recordedServer, Refusal, run } from "./server.ts";
+import { STATUS, UNIT } from "./status-views.ts";
 import { MODE, pathView, REFERENCE_UNITS, unitView } from "./views.ts";
-
-const STATUS: Status = {
-  version: "0.1.0",
-  source: "emulated",
-  pid: 4711,
-  node: "v24.21.0",
-  startedMs: 1_700_000_000_000,
-  runningMs: 3_600_000,
-  backend: "io_uring",
-  units: 3,
-  paths: 6,
-  pathsUsable: 4,
-  health: {
-    level: "ok",
-    unitsDegraded: 0,
-    unitsNotRedundant: 0,
-    unitsWithoutPath: 0,
-    pathsFaulty: 0,
-    causes: [],
-  },
-  attention: [],
-  refused: [],
-  sockets: {
-    api: "/run/pathmanager/api.sock",
-    apiRead: null,
-    apiTcp: null,
-    nbd: "/run/pathmanager/nbd.sock",
-    nbdTcp: null,
-  },
-  configuration: { file: null, restartNeeded: [] },
-  state: { file: "/var/lib/pathmanager/state.db", events: 1234 },
-  reactor: { answering: true, snapshotAgeMs: 3, coreMemoryBytes: 67_108_864, eventsLost: 0 },
-  connectionsRefused: { api: {}, nbd: {} },
-  memory: { residentBytes: 104_857_600, heapBytes: 10_000_000 },
-};
-
-const UNIT = unitView(
-  0,
-  "adaptive",
-  [
-    pathView(0, "4:0:0:0", 2, "in use"),
-    pathView(0, "5:0:1:0", 1, "failed", { conditions: ["marginal"], device: null, alua: null }),
-  ],
-  {
-    state: "not redundant",
-    attachments: [{ device: "/dev/nbd0", index: 0, sinceMs: 1_700_000_000_000 }],
-    name: "database",
-  },
-);
 
 const answers = { "GET /v1/units": { units: [UNIT] }, "GET /v1/status": STATUS, "GET /v1/mode": MODE };
 
@@ -198,8 +150,22 @@ test("show arrays: ports on both sides", async (t) => {
     vendor: "PATHMGR",
     product: "EMULATED ARRAY",
     units: [0, 1],
-    targetPorts: [{ name: "naa.5000000000000001", group: 1, alua: ["optimized"], paths: 2, pathsFailed: 1 }],
-    initiatorPorts: [{ name: "host4", paths: 2, pathsFailed: 0 }],
+    targetPorts: [
+      {
+        name: "naa.5000000000000001",
+        portName: null,
+        portal: null,
+        state: null,
+        speed: null,
+        group: 1,
+        alua: ["optimized"],
+        paths: 2,
+        pathsFailed: 1,
+      },
+    ],
+    initiatorPorts: [
+      { name: "host4", portName: null, adapter: null, state: null, speed: null, paths: 2, pathsFailed: 0 },
+    ],
   };
   await using server = await recordedServer({ "GET /v1/arrays": { arrays: [array] } });
   t.is(
@@ -208,6 +174,31 @@ test("show arrays: ports on both sides", async (t) => {
   PORT       NAME              GROUP  ACCESS     PATHS  FAILED
   target     5000000000000001      1  optimized      2       1
   initiator  host4                 -  -              2       0
+`,
+  );
+  const [target, initiator] = [array.targetPorts[0], array.initiatorPorts[0]];
+  if (target === undefined || initiator === undefined) throw new Error("the array has ports");
+  const fibre: ArrayView = {
+    ...array,
+    targetPorts: [{ ...target, portName: "wwpn.50060e8010203040", state: "Online" }],
+    initiatorPorts: [
+      {
+        ...initiator,
+        name: "host4 qla2xxx",
+        portName: "wwpn.21000024ff4a5b6c",
+        adapter: "0000:3b:00",
+        state: "Linkdown",
+        speed: "16 Gbit",
+      },
+    ],
+  };
+  await using other = await recordedServer({ "GET /v1/arrays": { arrays: [fibre] } });
+  t.is(
+    (await run(pathctl, ["show", "arrays"], other.socket)).out,
+    `PATHMGR EMULATED ARRAY  2 units: #0 #1
+  PORT       NAME              WORLD-WIDE NAME   AT          STATE              GROUP  ACCESS     PATHS  FAILED
+  target     5000000000000001  50060e8010203040  -           Online                 1  optimized      2       1
+  initiator  host4 qla2xxx     21000024ff4a5b6c  0000:3b:00  Linkdown, 16 Gbit      -  -              2       0
 `,
   );
 });
@@ -343,81 +334,4 @@ test("show of a LU with 32 paths stays a table of as wide columns", async (t) =>
   const { out } = await run(pathctl, ["show"], server.socket);
   const rows = out.trimEnd().split("\n").slice(2);
   t.is(new Set(rows.map((row) => row.length)).size, 1);
-});
-
-const DEGRADED: Status = {
-  ...STATUS,
-  units: 20,
-  paths: 80,
-  pathsUsable: 40,
-  attention: ["host 5 lost: 40 paths of 20 units", "a | b"],
-  health: {
-    level: "degraded",
-    unitsDegraded: 20,
-    unitsNotRedundant: 0,
-    unitsWithoutPath: 0,
-    pathsFaulty: 40,
-    causes: [{ text: "host 5 lost: 40 paths of 20 units", components: ["host 5"], paths: 40, units: [0] }],
-  },
-};
-
-test("status ends with 0, 1 or 2: ok, degraded, critical; also with --json", async (t) => {
-  const levels = [
-    [STATUS, 0, /^health +ok$/m],
-    [DEGRADED, 1, /^health +degraded, 20 units with fewer paths$/m],
-    [
-      { ...DEGRADED, health: { ...DEGRADED.health, level: "critical", unitsWithoutPath: 1 } },
-      2,
-      /^health +critical, 1 unit without a path, 19 units with fewer paths$/m,
-    ],
-  ] as const;
-  for (const [answer, expected, line] of levels) {
-    await using server = await recordedServer({ "GET /v1/status": answer });
-    const plain = await run(pathctl, ["status"], server.socket);
-    t.is(plain.status, expected);
-    t.regex(plain.out, line);
-    t.is((await run(pathctl, ["status", "--json"], server.socket)).status, expected);
-  }
-  t.is((await run(pathctl, ["status"])).status, 2, "no daemon");
-});
-
-const check = async (answer: unknown) => {
-  await using server = await recordedServer({ "GET /v1/status": answer });
-  return await run(pathctl, ["status", "--check"], server.socket);
-};
-
-test("status --check is one line that Nagios and its like read, whatever happens", async (t) => {
-  t.deepEqual(await check(DEGRADED), {
-    status: 1,
-    out:
-      "PATHMANAGER WARNING - 40 of 80 paths usable, 20 units; host 5 lost: 40 paths of 20 units; a / b | units=20;;;0 " +
-      "units_degraded=20;0;;0;20 units_without_path=0;;0;0;20 paths=80;;;0 paths_usable=40;;;0;80 paths_faulty=40;0;;0\n",
-    err: "",
-  });
-  t.regex((await check(STATUS)).out, /^PATHMANAGER OK - [^|\n]* \| [^|\n]*\n$/);
-  const gone = await run(pathctl, ["status", "--check"]);
-  t.is(gone.status, 2);
-  t.regex(gone.out, /^PATHMANAGER CRITICAL - the daemon is not running [^|\n]*\n$/);
-  t.is(gone.err, "");
-  const refused = await check(new Refusal(403, "NOT_ALLOWED", "no"));
-  t.deepEqual([refused.status, refused.out], [3, "PATHMANAGER UNKNOWN - no\n"]);
-});
-
-test("show --failed: units that have lost paths, and of their paths only those", async (t) => {
-  const sound = unitView(1, "adaptive", [pathView(1, "4:0:0:1", 2, "in use"), pathView(1, "5:0:1:1", 1, "standby")]);
-  await using server = await recordedServer({
-    ...answers,
-    "GET /v1/units": { units: [UNIT, sound] },
-    "GET /v1/paths": { paths: [...UNIT.paths, ...sound.paths] },
-  });
-  const { out } = await run(pathctl, ["show", "--failed"], server.socket);
-  t.regex(out, /^#0 database {2}not redundant {2}1 of 2 paths usable/);
-  t.regex(out, /^ {2}X {2}5:0:1:0 /m);
-  t.notRegex(out, /4:0:0:0|#1/);
-  const paths = (await run(pathctl, ["show", "paths", "--failed"], server.socket)).out;
-  t.regex(paths, /^X {2}5:0:1:0 /m);
-  t.is(paths.trimEnd().split("\n").length, 2);
-  await using other = await recordedServer({ ...answers, "GET /v1/units": { units: [sound] } });
-  const nothing = await run(pathctl, ["show", "--failed"], other.socket);
-  t.deepEqual([nothing.status, nothing.out], [0, "No path of 1 unit is failed, marginal or gone.\n"]);
 });

@@ -42,6 +42,8 @@ export function pathView(
     initiatorPort: `host${number.split(":")[0]}`,
     targetPort: "naa.5000000000000001",
     initiatorName: null,
+    portal: null,
+    adapter: null,
     targetName: null,
     controller: "1",
     foreignIdentity: null,

@@ -31,6 +31,8 @@ const REQUESTS: Readonly<Record<RouteId, Asked>> = {
   usePath: ["/v1/paths/4:0:0:5/use"],
   setPriority: ["/v1/paths/4:0:0:5/priority", { priority: 77 }],
   failbackPath: ["/v1/paths/4:0:0:5/failback"],
+  checkPath: ["/v1/paths/4:0:0:1/check"],
+  rescan: ["/v1/rescan", {}],
   forgetPath: ["/v1/paths/4:0:0:5/forget"],
   swapPaths: ["/v1/paths/swap", { a: "4:0:0:5", b: "4:0:1:5" }],
   useMatching: ["/v1/paths/use-matching", { pattern: "4:0:0:" }],

@@ -1,10 +1,11 @@
 // What the ports of a path are called in sysfs, laid out as the kernel's transports do: names stay when numbers change.
 
-import { mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import test from "ava";
 import { nexusOf, UNNAMED } from "../../../host/discovery/port-names.ts";
+import { PortStateReader, readPortStates, type PortStates } from "../../../host/discovery/port-states.ts";
 import { listSgDevices } from "../../../host/discovery/sysfs.ts";
 
 type Files = Readonly<Record<string, string>>;
@@ -98,4 +99,60 @@ test("a device that is made anew under its number is another instance", (t) => {
   mkdirSync(join(root, "devices/host2/other"));
   const other = layOut("2:0:0:0", "host2", {});
   t.not(listSgDevices(other)[0]?.instance, first?.instance);
+});
+
+test("state and speed of ports, in the kernel's words; what a driver does not know is nothing", async (t) => {
+  const root = layOut("4:0:1:0", "host4/target4:0:1", {
+    ...FIBRE(4),
+    "class/fc_host/host4/port_state": "Online",
+    "class/fc_host/host4/speed": "16 Gbit",
+    "class/fc_host/host5/port_state": "Linkdown",
+    "class/fc_host/host5/speed": "unknown",
+    "class/fc_remote_ports/rport-4:0-1/scsi_target_id": "1",
+    "class/fc_remote_ports/rport-4:0-1/port_state": "Blocked",
+    "class/fc_remote_ports/rport-4:0-2/scsi_target_id": "-1",
+    "class/sas_phy/phy-7:0/negotiated_linkrate": "12.0 Gbit",
+    "class/sas_phy/phy-7:1/negotiated_linkrate": "6.0 Gbit",
+    "class/sas_phy/phy-8:0/negotiated_linkrate": "Unknown",
+  });
+  const { initiators, targets } = await readPortStates(root);
+  t.deepEqual(Object.fromEntries(initiators), {
+    4: { state: "Online", speed: "16 Gbit" },
+    5: { state: "Linkdown", speed: null },
+    7: { state: "link up", speed: "12.0 Gbit" },
+    8: { state: "link down", speed: null },
+  });
+  t.deepEqual(Object.fromEntries(targets), { "4:0:1": { state: "Blocked", speed: null } });
+});
+
+test("an iSCSI session is the state of its host and of its target", async (t) => {
+  const [number, folder, files] = ISCSI(9, 3);
+  const root = layOut(number, folder, files);
+  const session = join(root, "devices/platform/host9/session3/iscsi_session/session3");
+  mkdirSync(session, { recursive: true });
+  writeFileSync(join(session, "state"), "FAILED\n");
+  writeFileSync(join(session, "target_id"), "0\n");
+  rmSync(join(root, "class/iscsi_session/session3"), { recursive: true });
+  symlinkSync(session, join(root, "class/iscsi_session/session3"));
+  const { initiators, targets } = await readPortStates(root);
+  t.is(initiators.get("9")?.state, "FAILED");
+  t.is(targets.get("9:0:0")?.state, "FAILED");
+});
+
+test("a driver that does not answer holds up no display", async (t) => {
+  const answer = Promise.withResolvers<PortStates>();
+  const reader = new PortStateReader(() => answer.promise);
+  t.is((await reader.forDisplay()).initiators.size, 0);
+  const states = { initiators: new Map([["4", { state: "Online", speed: null }]]), targets: new Map<string, never>() };
+  answer.resolve(states);
+  await answer.promise;
+  t.is((await reader.forDisplay()).initiators.get("4")?.state, "Online");
+});
+
+const adapterOf = (folder: string) => listSgDevices(layOut("4:0:1:0", folder, {}))[0]?.adapter;
+
+test("the adapter is the PCI device of a host, whatever its function: two ports of one card are one adapter", (t) => {
+  t.is(adapterOf("pci0000:3a/0000:3a:00.0/0000:3b:00.0/host4/target4:0:1"), "0000:3b:00");
+  t.is(adapterOf("pci0000:3a/0000:3a:00.0/0000:3b:00.1/host5/rport-5:0-1/target5:0:1"), "0000:3b:00");
+  t.is(adapterOf("platform/host4/session1/target4:0:1"), null);
 });
