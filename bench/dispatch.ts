@@ -75,6 +75,8 @@ function run({ core, host, array, twice }: World, ios: number): number {
   const started = process.hrtime.bigint();
   while (((end - host.answered) | 0) > 0) {
     exports.run();
+    // What is answered now was sent a turn ago.
+    host.tick(TURN_NS);
     if (twice) {
       host.save();
       host.turn();
@@ -82,7 +84,6 @@ function run({ core, host, array, twice }: World, ios: number): number {
     }
     host.turn();
     array?.turn();
-    host.tick(TURN_NS);
   }
   return Number(process.hrtime.bigint() - started) / ios;
 }

@@ -157,8 +157,10 @@ export class Servers {
   /** Number of samples behind the means. */
   samples: u32;
   aloneSamples: u32;
-  /** Unused; pads the record to a cache line. */
-  spare: u64;
+  /** When it last answered, ns mod 2^32; how many answers came then so far, and how many will have, if it is like the time before. */
+  answerNs: u32;
+  together: u16;
+  togetherExpected: u16;
 }
 
 /** Called once per unit, because a constant expression cannot fail the build here. */

@@ -148,7 +148,9 @@ export class Selection extends SelectionFields {
         store<f32>(entries, until === 1 || backlog < cost ? 0 : backlog - cost, BACKLOG);
         if (this.overdue !== 0) this.overdue &= ~(1 << slot);
         const shared = backlog * load<f32>(entries, SERVERS_INVERSE);
-        if (<f32>(<i64>latencyNs) > SURPRISE * (shared > cost ? shared : cost)) learns = LEARNING;
+        // Of answers fetched at once the last ones had to wait for those before, which the backlog does not contain any more.
+        if (<f32>(<i64>latencyNs) > SURPRISE * (shared > cost ? shared : cost) && nowNs !== load<u64>(progress))
+          learns = LEARNING;
       } else {
         // At most the time since the path's previous answer, or since it became busy.
         const apartNs = nowNs - load<u64>(progress);

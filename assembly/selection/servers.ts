@@ -66,6 +66,9 @@ export function forgetServers(selection: Selection, slot: u32): void {
   servers.queue = 1;
   servers.overtaking = 0;
   servers.answers = 0;
+  servers.answerNs = 0;
+  servers.together = 0;
+  servers.togetherExpected = 0;
   setServers(selection, slot, SERVERS_FIRST);
   forgetSums(servers);
 }
@@ -126,10 +129,9 @@ export function learnPath(
   if (known) overtaken(servers, ahead, (servers.answers - (note >> ANSWERS_SHIFT)) & ANSWERS_MASK);
   servers.answers += 1;
   // The interval between two answers is a sample only if learning was on from its start to its end.
-  const whole = ((selection.answered >> slot) & 1) !== 0;
+  const whole = isWhole(selection, slot, servers, nowNs);
   selection.answered |= 1 << slot;
-  const busyNs = servers.busyNs;
-  servers.busyNs = 0;
+  const busyNs = takeShare(servers);
   if (servers.count === 1) {
     if (known && ahead === 0) alone(servers, latencyNs, cost);
     if (whole) learnCost(selection, slot, sizeClass, busyNs);
@@ -143,6 +145,37 @@ export function learnPath(
   if (samples < SAMPLES_COUNTED) servers.samples = samples;
   if (samples === SAMPLES_ENOUGH) tellOthers(selection, servers.count);
   if (samples > SAMPLES_ENOUGH) compare(selection, slot, servers);
+}
+
+/** No answer shares the server time until this moment: learning was not on from its start. */
+const SHARES_NONE: u16 = 0;
+
+/** Whether learning was on for the whole interval that ends with this answer, and those that come at the same time. */
+function isWhole(selection: Selection, slot: u32, servers: Servers, nowNs: u64): bool {
+  if (((selection.answered >> slot) & 1) === 0) {
+    servers.answerNs = <u32>nowNs;
+    servers.togetherExpected = SHARES_NONE;
+    servers.together = 0;
+    servers.busyNs = 0;
+  } else if (servers.answerNs !== <u32>nowNs) {
+    servers.answerNs = <u32>nowNs;
+    servers.togetherExpected = max(servers.together, 1);
+    servers.together = 0;
+  }
+  return servers.togetherExpected !== SHARES_NONE;
+}
+
+/**
+ * The part that one answer has of the server time since the last ones. A host that fetches many answers at once gives all of them one
+ * time: then each gets an equal part, if there are as many as the last time; what is left counts for the next.
+ */
+function takeShare(servers: Servers): f32 {
+  const together = servers.together;
+  const left = servers.togetherExpected > together ? servers.togetherExpected - together : 1;
+  servers.together = together < u16.MAX_VALUE ? together + 1 : together;
+  const part = left === 1 ? servers.busyNs : servers.busyNs / <f32>left;
+  servers.busyNs -= part;
+  return part;
 }
 
 /** Learns from the number of commands sent before this one that are still in flight: fewer than the path has servers. */

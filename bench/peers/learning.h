@@ -19,7 +19,8 @@ struct servers {
   u64 event_ns;
   float busy_ns, count, expected_ns, recent_ns, recent_expected_ns, alone_ns, alone_expected_ns, overtaking, queue;
   u32 answers, samples, alone_samples;
-  u64 spare;
+  u32 answer_ns;
+  uint16_t together, together_expected;
 };
 static struct selection {
   u32 policy, usable, turn, overdue, issued, duties, learn_end, count;
@@ -164,6 +165,26 @@ static void overtaken(struct servers *v, u32 ahead, u32 answers) {
     v->overtaking += (over - v->overtaking) * (over > v->overtaking ? 0.25f : 1.0f / 256);
   } else if (v->overtaking > 0.001f) v->overtaking -= v->overtaking * (1.0f / 256);
 }
+/* Answers that come at one time share the server time since the last ones. */
+static u32 is_whole(S *s, u32 slot, struct servers *v, u64 now_ns) {
+  if (!(s->answered >> slot & 1)) {
+    v->answer_ns = (u32)now_ns;
+    v->together_expected = v->together = 0;
+    v->busy_ns = 0;
+  } else if (v->answer_ns != (u32)now_ns) {
+    v->answer_ns = (u32)now_ns;
+    v->together_expected = v->together > 1 ? v->together : 1;
+    v->together = 0;
+  }
+  return v->together_expected != 0;
+}
+static float take_share(struct servers *v) {
+  u32 left = v->together_expected > v->together ? v->together_expected - v->together : 1;
+  if (v->together < 65535) v->together++;
+  float part = left == 1 ? v->busy_ns : v->busy_ns / (float)left;
+  v->busy_ns -= part;
+  return part;
+}
 static void served(S *s, u32 slot, struct servers *v, float busy_ns, float expected_ns) {
   u32 samples = v->samples + 1;
   float recent = v->recent_ns + (busy_ns - v->recent_ns) * (1.0f / 32);
@@ -205,12 +226,12 @@ static void learn_path(S *s, u32 slot, u32 c, u64 took, int good, u64 now_ns, u3
   struct servers *v = see_path(s, slot, in_flight, now_ns);
   float latency_ns = (float)(int64_t)took, cost = s->cost[c][slot], most = 8 * cost;
   if (!good && latency_ns <= cost) return;
-  u32 ahead = note >> 4 & 255, known = ahead != 255, whole = s->answered >> slot & 1;
+  u32 ahead = note >> 4 & 255, known = ahead != 255;
   if (known) overtaken(v, ahead, (v->answers - (note >> 12)) & 0x3fff);
   v->answers++;
+  u32 whole = is_whole(s, slot, v, now_ns);
   s->answered |= 1u << slot;
-  float busy_ns = v->busy_ns;
-  v->busy_ns = 0;
+  float busy_ns = take_share(v);
   if (v->count == 1) {
     if (known && ahead == 0) {
       v->alone_ns += ((latency_ns > most ? most : latency_ns) - v->alone_ns) * (1.0f / 64);

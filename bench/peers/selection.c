@@ -195,7 +195,7 @@ static void finished(S *s, u32 slot, u32 bytes, int write, u64 latency_ns, int g
     float cost = s->cost[c][slot], backlog = s->backlog[slot], shared = backlog * s->servers_inverse[slot];
     s->backlog[slot] = until == 1 || backlog < cost ? 0 : backlog - cost;
     if (s->overdue) s->overdue &= ~(1u << slot);
-    if ((float)(int64_t)latency_ns > 8 * (shared > cost ? shared : cost)) learns = LEARNING;
+    if ((float)(int64_t)latency_ns > 8 * (shared > cost ? shared : cost) && now_ns != s->progress_ns[slot]) learns = LEARNING;
   } else if (duties & HISTORY) {
     u64 apart_ns = now_ns - s->progress_ns[slot];
     if (good) {

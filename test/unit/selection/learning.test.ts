@@ -52,6 +52,28 @@ for (const servers of [1, 2, 3, 4, 6, 8, 12, 16, 24, 32]) {
   });
 }
 
+for (const [depth, together] of [
+  [32, 8],
+  [16, 16],
+  [64, 64],
+  [16, 5],
+] as const) {
+  test(`a host that fetches ${together} answers at once, of ${depth} in flight: the speed is learned, and learning rests`, (t) => {
+    const bed = adaptive(1);
+    const everyNs = 50 * US;
+    let rests = 0;
+    for (let turn = 0; turn < 4000; turn++) {
+      while (bed.commands.length < depth) bed.send();
+      bed.nowNs += everyNs;
+      for (let i = 0; i < together; i++) bed.finish(0);
+      if (turn >= 2000 && bed.policies.learns(bed.s) === 0) rests++;
+    }
+    const apartNs = costNs(bed) / bed.policies.servers(bed.s, 0);
+    t.true(isNear(apartNs, everyNs / together, 0.12), `${apartNs} ns for each command`);
+    t.true(rests > 1000, `it rested for ${rests} turns of 2000`);
+  });
+}
+
 test("a path that gets more servers, or loses some, is seen to", (t) => {
   const bed = adaptive(1);
   const luck = luckOf(5);
