@@ -16,10 +16,11 @@ struct pm_failure {
 size_t pm_core_bytes(void);
 
 /* Makes an instance at `core` (pm_core_bytes() bytes, aligned as malloc aligns). `memory`: where the core's own memory is to be, a
- * multiple of 64 KiB in size and zeroed, or NULL: malloc gives it. Answers 0, or -1 when there is not enough of it. */
+ * multiple of 64 KiB in size and zeroed, or NULL: the system gives it (mmap on Linux, else malloc). Answers 0, or -1 when there is
+ * not enough of it. */
 int pm_core_start(struct pm_core *core, void *memory, size_t bytes);
 
-/* Gives back what malloc gave. */
+/* Gives back what the system gave. */
 void pm_core_stop(struct pm_core *core);
 
 /* The core's memory: every address the core tells is an offset in it. It moves while `pm_core_init` and `pm_core_block_init` run
@@ -30,7 +31,7 @@ size_t pm_core_memory_bytes(const struct pm_core *core);
 /* Bytes that the core's memory would have needed when it had no room to grow; 0 when it had. */
 size_t pm_core_memory_wanted(const struct pm_core *core);
 
-/* NULL while the instance is well. */
+/* NULL while the instance is well, and without one. */
 const struct pm_failure *pm_core_failure(const struct pm_core *core);
 
 #endif

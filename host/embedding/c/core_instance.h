@@ -19,11 +19,11 @@ struct pm_core {
 /* The instance that is being called; a trap knows no other way to it. */
 extern _Thread_local struct pm_core *pm_core_entered;
 
-/* How a call begins: not at all when the instance has failed; and where it goes on when it fails now. A macro, because the
+/* How a call begins: not at all when there is no instance or it has failed; and where it goes on when it fails now. A macro, because the
  * function that calls setjmp must not return before longjmp. */
 #define PM_CORE_ENTER(core, answer)       \
   do {                                    \
-    if ((core)->failed) return answer;    \
+    if ((core) == NULL || (core)->failed) return answer; \
     pm_core_entered = (core);             \
     if (setjmp((core)->out)) return answer; \
   } while (0)

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#if WASM_RT_MEMCHECK_GUARD_PAGES
+#ifdef __linux__
 #include <sys/mman.h>
 #endif
 
@@ -38,12 +38,28 @@ static uint8_t *enlarge(uint8_t *at, size_t before, size_t bytes) {
   return mprotect(at, bytes, PROT_READ | PROT_WRITE) == 0 ? at : NULL;
 }
 
-static void release(uint8_t *at) { munmap(at, RESERVED_BYTES); }
+static void release(uint8_t *at, size_t bytes) {
+  (void)bytes;
+  munmap(at, RESERVED_BYTES);
+}
+#elif defined(__linux__) && !defined(__SANITIZE_ADDRESS__)
+/* What the kernel gives is zero, takes no memory before it is touched, and grows without a copy. */
+static uint8_t *reserve(size_t bytes) {
+  void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_PRIVATE, -1, 0);
+  return at == MAP_FAILED ? NULL : at;
+}
+
+static uint8_t *enlarge(uint8_t *at, size_t before, size_t bytes) {
+  void *larger = mremap(at, before, bytes, MREMAP_MAYMOVE);
+  return larger == MAP_FAILED ? NULL : larger;
+}
+
+static void release(uint8_t *at, size_t bytes) { munmap(at, bytes); }
 #else
 static uint8_t *reserve(size_t bytes) { return calloc(1, bytes); }
 
 static uint8_t *enlarge(uint8_t *at, size_t before, size_t bytes) {
-  /* Not realloc: pages of calloc that nobody has touched take no memory yet, and at this moment there is little to copy. */
+  /* Not realloc: what is added has to be zero. */
   uint8_t *larger = calloc(1, bytes);
   if (larger == NULL) return NULL;
   memcpy(larger, at, before);
@@ -51,7 +67,10 @@ static uint8_t *enlarge(uint8_t *at, size_t before, size_t bytes) {
   return larger;
 }
 
-static void release(uint8_t *at) { free(at); }
+static void release(uint8_t *at, size_t bytes) {
+  (void)bytes;
+  free(at);
+}
 #endif
 
 void wasm_rt_allocate_memory(wasm_rt_memory_t *memory, uint64_t pages, uint64_t pages_max, bool is64, uint32_t page) {
@@ -91,7 +110,7 @@ uint64_t wasm_rt_grow_memory(wasm_rt_memory_t *memory, uint64_t delta) {
 
 void wasm_rt_free_memory(wasm_rt_memory_t *memory) {
   struct pm_core *core = core_of(memory);
-  if (!core->given && core->memory != NULL) release(core->memory);
+  if (!core->given && core->memory != NULL) release(core->memory, (size_t)memory->size);
   core->memory = NULL;
 }
 
@@ -163,4 +182,6 @@ size_t pm_core_memory_bytes(const struct pm_core *core) { return (size_t)core->i
 
 size_t pm_core_memory_wanted(const struct pm_core *core) { return core->wanted; }
 
-const struct pm_failure *pm_core_failure(const struct pm_core *core) { return core->failed ? &core->failure : NULL; }
+const struct pm_failure *pm_core_failure(const struct pm_core *core) {
+  return core != NULL && core->failed ? &core->failure : NULL;
+}

@@ -93,6 +93,7 @@ int pm_open(struct pm_host **opened, const struct pm_options *options) {
   } else {
     if ((uintptr_t)block % PAGE != 0) return PM_E_ARGUMENT;
     if (options->memory_bytes < bytes + WASM_PAGE) return PM_E_MEMORY;
+    memset(block, 0, options->memory_bytes);
     rest = block + bytes;
     rest_bytes = (options->memory_bytes - bytes) / WASM_PAGE * WASM_PAGE;
   }
@@ -109,7 +110,15 @@ int pm_open(struct pm_host **opened, const struct pm_options *options) {
   return 0;
 }
 
-void pm_close(struct pm_host *host) {
+int pm_close(struct pm_host *host) {
+  if (host == NULL) return 0;
+  if (host->in_turn) return PM_E_IN_TURN;
+  if (host->under_way_count != 0) return PM_E_BUSY;
+  pm_abandon(host);
+  return 0;
+}
+
+void pm_abandon(struct pm_host *host) {
   if (host == NULL) return;
   pm_core_stop(host->core);
   if (host->allocated) free(host);
@@ -134,31 +143,43 @@ const char *pm_failure(struct pm_host *host) {
   return host->failure;
 }
 
+static void poll_ports(struct pm_host *host) {
+  for (uint32_t i = 0; i < host->places_used; i++) {
+    struct pm_port *port = host->places[i].port;
+    if (port != NULL && port->ops->poll != NULL) port->ops->poll(port, host, host->now_ns);
+  }
+}
+
+/* Answers whether there is more to do. */
+static bool one_round(struct pm_host *host) {
+  poll_ports(host);
+  pm_put64(host, host->control + PM_CONTROL_NOW_NS, host->now_ns);
+  pm_core_run(host->core);
+  if (pm_core_failure(host->core) != NULL) return false;
+  bool more = pm_take_submissions(host);
+  more = pm_take_block_completions(host) || more;
+  pm_places_sweep(host);
+  return more || pm_ring_first(host, PM_CONTROL_COMPLETION_QUEUE, PM_COMPLETION_BYTES) != 0;
+}
+
 int pm_turn(struct pm_host *host, uint64_t now_ns) {
   if (host == NULL) return PM_E_ARGUMENT;
+  if (host->in_turn) return PM_E_IN_TURN;
   if (now_ns < host->now_ns) return PM_E_CLOCK;
   host->now_ns = now_ns;
-  for (int round = 0; round < ROUNDS_MAX; round++) {
-    for (uint32_t i = 0; i < host->places_used; i++) {
-      struct pm_port *port = host->places[i].port;
-      if (port != NULL && port->ops->poll != NULL) port->ops->poll(port, host, now_ns);
-    }
-    pm_put64(host, host->control + PM_CONTROL_NOW_NS, now_ns);
-    pm_core_run(host->core);
-    if (pm_core_failure(host->core) != NULL) return PM_E_CORE;
-    bool more = pm_take_submissions(host);
-    more = pm_take_block_completions(host) || more;
-    pm_places_sweep(host);
-    host->wants_turn = more || pm_ring_first(host, PM_CONTROL_COMPLETION_QUEUE, PM_COMPLETION_BYTES) != 0;
-    if (!host->wants_turn) break;
-  }
-  return 0;
+  host->turns++;
+  host->in_turn = host->wants_turn = true;
+  for (int round = 0; host->wants_turn && round < ROUNDS_MAX; round++) host->wants_turn = one_round(host);
+  host->in_turn = false;
+  return pm_core_failure(host->core) == NULL ? 0 : PM_E_CORE;
 }
 
 uint64_t pm_next_deadline(struct pm_host *host) {
-  if (host == NULL || pm_core_failure(host->core) != NULL) return UINT64_MAX;
-  if (host->wants_turn) return host->now_ns;
-  uint64_t due_ns = pm_u64(host, host->control + PM_CONTROL_DEADLINE_NS);
+  if (host == NULL) return UINT64_MAX;
+  bool well = pm_core_failure(host->core) == NULL;
+  if (well && host->wants_turn) return host->now_ns;
+  /* When the core has ended, ports still have something to end. */
+  uint64_t due_ns = well ? pm_u64(host, host->control + PM_CONTROL_DEADLINE_NS) : UINT64_MAX;
   for (uint32_t i = 0; i < host->places_used; i++) {
     struct pm_port *port = host->places[i].port;
     if (port == NULL || port->ops->deadline == NULL) continue;
@@ -241,7 +262,7 @@ const char *pm_error_text(int error) {
     case PM_E_CLUSTER_MODE: return "cluster mode allows static policies only";
     case PM_E_PROPERTY: return "there is no such property";
     case PM_E_NOT_FAILED: return "the path is not failed";
-    case PM_E_BUSY: return "it is in use: remove its paths, and give later turns the time to end its requests";
+    case PM_E_BUSY: return "it is in use: give later turns the time to end what is under way (a unit: after its paths are removed)";
     case PM_E_ARGUMENT: return "an argument is NULL or misaligned";
     case PM_E_MEMORY: return "there is not enough memory: pm_memory_bytes() says how much these limits take";
     case PM_E_VERSION: return "core and header are of different versions: build both from one tarball";
@@ -251,6 +272,7 @@ const char *pm_error_text(int error) {
     case PM_E_REMOVING: return "the port's last path is not gone yet: wait until pm_port_idle";
     case PM_E_NOT_ASKED: return "no command with this tag is under way: it was never asked for, or completed before";
     case PM_E_CLOCK: return "the time went back: give one that does not (CLOCK_MONOTONIC)";
+    case PM_E_IN_TURN: return "a port's function has called what only its embedder may, between turns";
     case PM_E_CORE: return "an assertion of the core has ended it (pm_failure): close, open again, add everything anew";
     default: return error >= 0 ? "success" : "unknown error";
   }

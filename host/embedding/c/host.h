@@ -19,6 +19,7 @@ struct pm_request {
   bool elsewhere;     /* what was read into the region is not in it, but lent */
   uint32_t client;
   bool held, fetched; /* the answer says HELD; it was fetched by pm_poll */
+  uint64_t fetch_turn; /* the turn until whose end its data can be fetched from elsewhere */
 };
 
 /* A place for a port; its number is what the core calls a port. */
@@ -28,9 +29,10 @@ struct pm_place {
   bool removing;
 };
 
-/* A SCSI command or reset that the port has. */
+/* A SCSI command or reset that the port has. Its tag is no other instance's: what comes late from a port that an earlier instance
+ * used is not taken for an answer to this one. */
 struct pm_under_way {
-  uint32_t tag, slot; /* slot: address of the command slot; 0: a reset */
+  uint32_t tag, core_tag, slot; /* slot: address of the command slot; 0: a reset */
 };
 
 struct pm_client {
@@ -41,9 +43,9 @@ struct pm_client {
 struct pm_host {
   struct pm_core *core;
   struct pm_limits limits;
-  uint64_t now_ns;
+  uint64_t now_ns, turns;
   uint32_t control, paths, units, region;
-  bool allocated, wants_turn;
+  bool allocated, wants_turn, in_turn;
   struct pm_request *requests;
   uint32_t *free_tags, free_count;
   uint32_t *answers, answers_first, answers_count; /* tags to be fetched, a ring of 2 x tags */
@@ -51,7 +53,8 @@ struct pm_host {
   uint32_t places_used;
   struct pm_client *clients;
   struct pm_under_way *under_way; /* open addressing by tag; a power of two */
-  uint32_t under_way_mask;
+  uint32_t under_way_mask, under_way_count;
+  uint32_t tag_next, tag_end; /* of the tags that ports see */
   char failure[240];
 };
 

@@ -32,6 +32,7 @@ enum pm_error {
   PM_E_NOT_ASKED = -71,
   PM_E_CLOCK = -72,
   PM_E_CORE = -73,
+  PM_E_IN_TURN = -74,
 };
 
 /* One sentence: what is wrong and what to do. Never NULL. */
@@ -59,17 +60,22 @@ struct pm_options {
   struct pm_limits limits;
   uint64_t seed;       /* of the core's random numbers: the same seed, the same decisions */
   uint64_t now_ns;     /* the time of pm_open */
-  void *memory;        /* zeroed, at a multiple of 4096, pm_memory_bytes() long; NULL: malloc, in pm_open only */
+  void *memory;        /* at a multiple of 4096, pm_memory_bytes() long; NULL: from the system, in pm_open only */
   size_t memory_bytes;
 };
 
-/* Bytes of memory that these limits take, or 0 when they do not fit; pm_open says which PM_E_*. Uses malloc for a moment. */
+/* Bytes of memory that these limits take, or 0 when they do not fit; pm_open says which PM_E_*. Allocates for a moment. */
 size_t pm_memory_bytes(const struct pm_limits *limits);
 
 int pm_open(struct pm_host **host, const struct pm_options *options);
 
-/* Gives back what malloc gave. Commands that ports still have are theirs: see "Starting again" in the guide. */
-void pm_close(struct pm_host *host);
+/* Gives back the memory. PM_E_BUSY while ports have commands, because their data is there: call pm_turn and try again, also
+ * after PM_E_CORE ("Starting again" in the guide). */
+int pm_close(struct pm_host *host);
+
+/* The same at once, when nothing of its ports touches that memory any more, though their commands may still change the medium: after
+ * pm_sg_close, because Linux copies a command's data when it is written and read. */
+void pm_abandon(struct pm_host *host);
 
 /* What ended the core (PM_E_CORE), with its place in assembly/, or NULL. */
 const char *pm_failure(struct pm_host *host);
@@ -125,8 +131,8 @@ struct pm_unit_config {
   uint64_t blocks;
   uint32_t capabilities; /* PM_UNIT_CAN_* */
   uint32_t policy;       /* PM_POLICY_* */
-  const uint8_t *identity; /* what every path has to show (PM_IDENTITY_BYTES_MAX); NULL: paths are not asked */
-  uint32_t identity_bytes;
+  const uint8_t *identity; /* what every path has to show; NULL: paths are not asked */
+  uint32_t identity_bytes; /* 3..PM_IDENTITY_BYTES_MAX; 0 when it is NULL */
   uint32_t io_timeout_ms;      /* 0: the core's default */
   uint32_t no_path_timeout_ms; /* 0: the core's default */
   bool read_only;
@@ -182,7 +188,8 @@ void *pm_region(struct pm_host *host);
 
 /* ---- The turn ----------------------------------------------------------------------------------------------------- */
 
-/* Does everything that can be done now. PM_E_CLOCK when the time goes back: nothing was done. */
+/* Does everything that can be done now. PM_E_CLOCK when the time goes back, PM_E_IN_TURN when a port calls it: nothing was done.
+ * PM_E_CORE: ports were polled, so that what they have can end. */
 int pm_turn(struct pm_host *host, uint64_t now_ns);
 
 /* When the next turn is due at the latest; UINT64_MAX: when something comes (a command ends, a request is submitted). */

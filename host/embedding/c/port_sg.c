@@ -17,7 +17,9 @@
 #endif
 /* Missing in <scsi/sg.h>: requests go behind those that wait already. */
 #define FLAG_Q_AT_TAIL 0x10
-#define PORTS_WAITED_FOR 64
+#define DESCRIPTORS_WAITED_FOR 512
+/* How long it waits when it cannot look at all of them. */
+#define SOME_WAIT_MS 1
 
 uint64_t pm_clock_ns(void) {
   struct timespec now;
@@ -167,14 +169,17 @@ void pm_sg_close(struct pm_sg_port *port) {
 }
 
 void pm_sg_wait(struct pm_sg_port *const *ports, int count, uint64_t deadline_ns) {
-  struct pollfd wanted[PORTS_WAITED_FOR];
+  struct pollfd wanted[DESCRIPTORS_WAITED_FOR];
   nfds_t used = 0;
+  int longest_ms = 60000;
   for (int i = 0; i < count; i++) {
-    for (int at = 0; at < ports[i]->open && used < PORTS_WAITED_FOR; at++) {
-      if (ports[i]->busy[at] > 0) wanted[used++] = (struct pollfd){.fd = ports[i]->descriptors[at], .events = POLLIN};
+    for (int at = 0; at < ports[i]->open; at++) {
+      if (ports[i]->busy[at] == 0) continue;
+      if (used == DESCRIPTORS_WAITED_FOR) longest_ms = SOME_WAIT_MS;
+      else wanted[used++] = (struct pollfd){.fd = ports[i]->descriptors[at], .events = POLLIN};
     }
   }
   uint64_t now_ns = pm_clock_ns();
   uint64_t ms = deadline_ns <= now_ns ? 0 : (deadline_ns - now_ns + 999999) / 1000000;
-  poll(wanted, used, deadline_ns == UINT64_MAX || ms > 60000 ? 60000 : (int)ms);
+  poll(wanted, used, ms > (uint64_t)longest_ms ? longest_ms : (int)ms);
 }

@@ -2,26 +2,44 @@
 #include "host.h"
 
 #include <errno.h>
+#include <stdatomic.h>
+
+/* Instances take tags by the chunk, so that no two have the same. */
+#define TAG_CHUNK 4096u
+static _Atomic uint32_t tags_taken;
 
 /* ---- Commands under way: a table by tag, open addressing, removal by closing the gap ------------------------------ */
 
 static uint32_t home_of(const struct pm_host *host, uint32_t tag) { return (tag * 2654435761u) >> 7 & host->under_way_mask; }
 
-static void remember(struct pm_host *host, uint32_t tag, uint32_t slot) {
+static uint32_t new_tag(struct pm_host *host) {
+  if (host->tag_next == host->tag_end) {
+    host->tag_next = atomic_fetch_add(&tags_taken, TAG_CHUNK);
+    host->tag_end = host->tag_next + TAG_CHUNK;
+  }
+  if (host->tag_next == 0) host->tag_next = 1;
+  return host->tag_next++;
+}
+
+/* Enters a command; answers the tag that its port gets. */
+static uint32_t remember(struct pm_host *host, uint32_t core_tag, uint32_t slot) {
+  uint32_t tag = new_tag(host);
   uint32_t at = home_of(host, tag);
   while (host->under_way[at].tag != 0) at = (at + 1) & host->under_way_mask;
-  host->under_way[at] = (struct pm_under_way){.tag = tag, .slot = slot};
+  host->under_way[at] = (struct pm_under_way){.tag = tag, .core_tag = core_tag, .slot = slot};
+  host->under_way_count++;
+  return tag;
 }
 
 /* Takes an entry out; false when there is none. */
-static bool forget(struct pm_host *host, uint32_t tag, bool reset, uint32_t *slot) {
+static bool forget(struct pm_host *host, uint32_t tag, bool reset, struct pm_under_way *found) {
   uint32_t mask = host->under_way_mask, at = home_of(host, tag);
   while (host->under_way[at].tag != tag) {
     if (host->under_way[at].tag == 0) return false;
     at = (at + 1) & mask;
   }
   if ((host->under_way[at].slot == 0) != reset) return false;
-  *slot = host->under_way[at].slot;
+  *found = host->under_way[at];
   for (uint32_t next = (at + 1) & mask; host->under_way[next].tag != 0; next = (next + 1) & mask) {
     uint32_t home = home_of(host, host->under_way[next].tag);
     if (((next - home) & mask) < ((next - at) & mask)) continue;
@@ -29,6 +47,7 @@ static bool forget(struct pm_host *host, uint32_t tag, bool reset, uint32_t *slo
     at = next;
   }
   host->under_way[at].tag = 0;
+  host->under_way_count--;
   return true;
 }
 
@@ -45,10 +64,10 @@ static void complete(struct pm_host *host, uint32_t tag, int error) {
 }
 
 int pm_complete(struct pm_host *host, uint32_t tag, const struct pm_result *result) {
-  uint32_t slot;
+  struct pm_under_way found;
   if (host == NULL || result == NULL || (result->sense_bytes != 0 && result->sense == NULL)) return PM_E_ARGUMENT;
-  if (tag == 0 || !forget(host, tag, false, &slot)) return PM_E_NOT_ASKED;
-  uint8_t *at = pm_at(host, slot);
+  if (tag == 0 || !forget(host, tag, false, &found)) return PM_E_NOT_ASKED;
+  uint8_t *at = pm_at(host, found.slot);
   uint8_t sense = result->sense_bytes < PM_SENSE_BYTES_MAX ? result->sense_bytes : (uint8_t)PM_SENSE_BYTES_MAX;
   at[PM_COMMAND_STATUS] = result->status;
   at[PM_COMMAND_SENSE_BYTES] = sense;
@@ -56,15 +75,15 @@ int pm_complete(struct pm_host *host, uint32_t tag, const struct pm_result *resu
   memcpy(at + PM_COMMAND_DRIVER_STATUS, &result->driver_status, 2);
   memcpy(at + PM_COMMAND_RESIDUAL, &result->residual, 4);
   if (sense != 0) memcpy(at + PM_COMMAND_SENSE, result->sense, sense);
-  complete(host, tag, result->error);
+  complete(host, found.core_tag, result->error);
   return 0;
 }
 
 int pm_complete_reset(struct pm_host *host, uint32_t tag, int error) {
-  uint32_t slot;
+  struct pm_under_way found;
   if (host == NULL) return PM_E_ARGUMENT;
-  if (tag == 0 || !forget(host, tag, true, &slot)) return PM_E_NOT_ASKED;
-  complete(host, tag, error);
+  if (tag == 0 || !forget(host, tag, true, &found)) return PM_E_NOT_ASKED;
+  complete(host, found.core_tag, error);
   return 0;
 }
 
@@ -72,7 +91,7 @@ static void submit_command(struct pm_host *host, struct pm_port *port, uint32_t 
   uint8_t *at = pm_at(host, slot);
   uint32_t buffer = pm_u32(host, slot + PM_COMMAND_BUFFER);
   struct pm_command command = {
-      .tag = tag,
+      .tag = remember(host, tag, slot),
       .cdb = at + PM_COMMAND_CDB,
       .cdb_bytes = at[PM_COMMAND_CDB_BYTES],
       .direction = at[PM_COMMAND_DIRECTION],
@@ -80,7 +99,6 @@ static void submit_command(struct pm_host *host, struct pm_port *port, uint32_t 
       .bytes = pm_u32(host, slot + PM_COMMAND_BUFFER_BYTES),
       .timeout_ms = pm_u32(host, slot + PM_COMMAND_TIMEOUT_MS),
   };
-  remember(host, tag, slot);
   port->ops->submit(port, host, &command);
 }
 
@@ -99,10 +117,7 @@ bool pm_take_submissions(struct pm_host *host) {
     if (port == NULL || (op != PM_OP_SCSI && op != PM_OP_RESET)) complete(host, tag, EBADF);
     else if (op == PM_OP_SCSI) submit_command(host, port, tag, address);
     else if (port->ops->reset == NULL) complete(host, tag, EOPNOTSUPP);
-    else {
-      remember(host, tag, 0);
-      port->ops->reset(port, host, tag, length);
-    }
+    else port->ops->reset(port, host, remember(host, tag, 0), length);
   }
 }
 
@@ -187,13 +202,16 @@ static int configure(struct pm_host *host, uint32_t unit, const struct pm_unit_c
     if (answer < 0) return answer;
   }
   if (c->identity == NULL) return 0;
-  if (c->identity_bytes > PM_IDENTITY_BYTES_MAX) return PM_E_RANGE;
   memcpy(pm_at(host, pm_core_scratch(host->core)), c->identity, c->identity_bytes);
   return pm_checked(host, pm_core_unit_identity(host->core, unit, c->identity_bytes));
 }
 
 int pm_unit_add(struct pm_host *host, const struct pm_unit_config *config) {
-  if (host == NULL || config == NULL) return PM_E_ARGUMENT;
+  if (host == NULL || config == NULL || (config->identity == NULL && config->identity_bytes != 0)) return PM_E_ARGUMENT;
+  if (config->blocks == 0) return PM_E_RANGE;
+  /* The core takes none for "do not ask": an identity that was forgotten must not open the unit to every device. */
+  if (config->identity != NULL && (config->identity_bytes == 0 || config->identity_bytes > PM_IDENTITY_BYTES_MAX))
+    return PM_E_RANGE;
   int unit = pm_checked(host, pm_core_unit_add(host->core));
   if (unit < 0) return unit;
   int answer = configure(host, (uint32_t)unit, config);

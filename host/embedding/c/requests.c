@@ -118,7 +118,7 @@ bool pm_take_block_completions(struct pm_host *host) {
 }
 
 int pm_poll(struct pm_host *host, struct pm_answer *answers, int count) {
-  if (host == NULL || (answers == NULL && count > 0)) return PM_E_ARGUMENT;
+  if (host == NULL || count < 0 || (answers == NULL && count > 0)) return PM_E_ARGUMENT;
   int given = 0;
   while (given < count && host->answers_count > 0) {
     uint32_t tag = host->answers[host->answers_first];
@@ -130,7 +130,10 @@ int pm_poll(struct pm_host *host, struct pm_answer *answers, int count) {
         .elsewhere = r->elsewhere};
     r->fetched = true;
     /* Taken with the next turn: until then the data can be fetched. */
-    if (r->elsewhere) entry(host, PM_BLOCK_RELEASE, tag, r->client);
+    if (r->elsewhere) {
+      entry(host, PM_BLOCK_RELEASE, tag, r->client);
+      r->fetch_turn = host->turns;
+    }
     r->elsewhere = false;
     if (!r->held) free_tag(host, tag);
   }
@@ -140,7 +143,9 @@ int pm_poll(struct pm_host *host, struct pm_answer *answers, int count) {
 int pm_fetch_elsewhere(struct pm_host *host, const struct pm_answer *answer, void *to, uint32_t bytes) {
   if (host == NULL || answer == NULL || to == NULL) return PM_E_ARGUMENT;
   if (!answer->elsewhere || answer->tag >= host->limits.tags) return PM_E_NOT_ASKED;
-  if (bytes > host->requests[answer->tag].bytes) return PM_E_RANGE;
+  const struct pm_request *r = &host->requests[answer->tag];
+  if (r->fetch_turn == 0 || r->fetch_turn != host->turns) return PM_E_NOT_ASKED;
+  if (bytes > r->bytes) return PM_E_RANGE;
   copy_out(host, answer->tag, to, bytes);
   return 0;
 }

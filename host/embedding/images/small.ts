@@ -34,8 +34,9 @@ function buildLibrary(kit: Kit, build: string): void {
 }
 
 /** The program of the image, static: it needs nothing but the kernel. */
-function program(kit: Kit, build: string): string {
+export function buildAppliance(kit: Kit, build: string): string {
   const file = join(build, "appliance");
+  mkdirSync(build, { recursive: true });
   buildLibrary(kit, build);
   const library = [join(build, "libpathmanager.a"), "-lm"];
   const args = ["-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-O2", "-static", "-s", `-I${kit.folder}`];
@@ -56,7 +57,7 @@ export function smallImage(kit: Kit, kernel: Kernel, folder: string, output: str
   archive.file("init", readFileSync(join(here, "init")), 0o755);
   archive.file("bin/busybox", readFileSync(join(busybox, "bin", "busybox")), 0o755);
   for (const name of COMMANDS) archive.link(`bin/${name}`, "busybox");
-  archive.file("bin/appliance", readFileSync(program(kit, join(output, "small"))), 0o755);
+  archive.file("bin/appliance", readFileSync(buildAppliance(kit, join(output, "small"))), 0o755);
   const modules = kernel.modules(MODULES);
   for (const file of modules) archive.file(`modules/${basename(file)}`, readFileSync(file));
   archive.file("modules/order", Buffer.from(`${modules.map((file) => basename(file)).join("\n")}\n`));

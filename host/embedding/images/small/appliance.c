@@ -1,10 +1,11 @@
 /* An appliance's program: all SCSI generic devices it is given are paths to one logical unit. It writes and reads back through them, verifies,
  * says what becomes of the paths, and feeds the watchdog in its own turn: no turn, no food.
  *
- *   appliance [--seconds N] [--watchdog FILE] /dev/sgN...     0 seconds: for good. Status 0: no request failed, no byte was wrong */
+ *   appliance [--seconds N] [--watchdog FILE] /dev/sgN...     0 seconds: until SIGTERM. Status 0: no request failed, no byte was wrong */
 #include <errno.h>
 #include <fcntl.h>
 #include <scsi/sg.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +44,13 @@ static uint32_t versions[PLACES]; /* what the unit has to hold; 0: not known yet
 static uint8_t in_use[PLACES];
 static uint32_t random_state = 2463534242u;
 static uint64_t done, wrong, failed, back;
+static int under_way;
+static volatile sig_atomic_t over;
+
+static void end(int number) {
+  (void)number;
+  over = 1;
+}
 
 static uint32_t draw(uint32_t below) {
   random_state ^= random_state << 13;
@@ -126,6 +134,7 @@ static void submit_more(struct pm_host *host, uint32_t unit) {
     if (error == PM_E_FULL) return;
     if (error < 0) stop(host, "pm_submit", error);
     io->busy = true;
+    under_way++;
     in_use[io->place] = 1;
   }
 }
@@ -146,6 +155,7 @@ static void take(struct pm_host *host) {
     else if (io->write) versions[io->place]++;
     wrong += !good;
     io->busy = false;
+    under_way--;
     in_use[io->place] = 0;
     if (done++ == 0) {
       struct timespec now;
@@ -199,6 +209,24 @@ static uint32_t open_unit(struct pm_host **host, char **names, int count) {
   return (uint32_t)unit;
 }
 
+static void turn(struct pm_host *host, uint64_t now_ns) {
+  int error = pm_turn(host, now_ns);
+  if (error < 0) stop(host, "pm_turn", error);
+  take(host);
+}
+
+static void wait(struct pm_host *host, uint64_t now_ns, int count) {
+  uint64_t due_ns = pm_next_deadline(host);
+  pm_sg_wait(port_list, count, due_ns < now_ns + SECOND ? due_ns : now_ns + SECOND);
+}
+
+/* What is under way is answered, and what paths still have ends: its data is in the host's memory. */
+static void close_unit(struct pm_host *host, int count) {
+  for (uint64_t now_ns; now_ns = pm_clock_ns(), under_way > 0 || pm_close(host) == PM_E_BUSY; wait(host, now_ns, count))
+    turn(host, now_ns);
+  for (int i = 0; i < count; i++) pm_sg_close(&ports[i]);
+}
+
 int main(int count, char **words) {
   uint64_t seconds = 0;
   int watchdog = -1, at = 1;
@@ -211,27 +239,28 @@ int main(int count, char **words) {
     return 2;
   }
   setvbuf(stdout, NULL, _IOLBF, 0);
+  signal(SIGTERM, end);
   struct pm_host *host;
   uint32_t unit = open_unit(&host, words + at, count - at), all = (1u << (count - at)) - 1;
-  struct pm_unit_info info;
+  struct pm_unit_info info = {0};
   uint64_t begin_ns = pm_clock_ns(), now_ns = begin_ns;
   /* For a little longer, if a path has not come back by then. */
   do {
     submit_more(host, unit);
-    int error = pm_turn(host, now_ns = pm_clock_ns());
-    if (error < 0) stop(host, "pm_turn", error);
-    take(host);
+    turn(host, now_ns = pm_clock_ns());
     tell(host, words + at);
     feed(watchdog, now_ns);
-    uint64_t due_ns = pm_next_deadline(host);
-    pm_sg_wait(port_list, count - at, due_ns < now_ns + SECOND ? due_ns : now_ns + SECOND);
+    wait(host, now_ns, count - at);
+    uint32_t before = info.usable;
     pm_unit_info(host, unit, &info);
-  } while (seconds == 0 || now_ns - begin_ns < seconds * SECOND ||
-           (info.usable != all && now_ns - begin_ns < (seconds + 30) * SECOND));
+    if (info.usable != before) printf("appliance: %d of %d paths usable\n", __builtin_popcount(info.usable), count - at);
+  } while (!over && (seconds == 0 || now_ns - begin_ns < seconds * SECOND ||
+                     (info.usable != all && now_ns - begin_ns < (seconds + 30) * SECOND)));
+  close_unit(host, count - at);
   printf("appliance: %llu I/Os, %llu wrong or failed; paths failed %llu times and came back %llu times; %d of %d usable\n",
          (unsigned long long)done, (unsigned long long)wrong, (unsigned long long)failed, (unsigned long long)back,
          __builtin_popcount(info.usable), count - at);
   /* Closed in order: the watchdog does not bite. */
   if (watchdog >= 0 && write(watchdog, "V", 1) < 0) perror("appliance: watchdog");
-  return wrong == 0 && info.usable == all ? 0 : 1;
+  return wrong == 0 && (over || info.usable == all) ? 0 : 1;
 }

@@ -36,6 +36,8 @@ impl Error {
     pub const CLOCK: Self = Self(-72);
     /// An assertion has ended the core: [`crate::Host::failure`].
     pub const CORE: Self = Self(-73);
+    /// A port's function has called what only its embedder may.
+    pub const IN_TURN: Self = Self(-74);
 
     /// The number that C has for it; negative.
     #[must_use]

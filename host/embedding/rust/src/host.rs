@@ -430,7 +430,8 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        // SAFETY: it is closed once; ports and data are dropped after it.
-        unsafe { sys::pm_close(self.raw()) }
+        // SAFETY: it is closed once; ports and data are dropped after it. Commands may be under way, but these ports touch their
+        // data in a turn only, and there is none any more.
+        unsafe { sys::pm_abandon(self.raw()) }
     }
 }

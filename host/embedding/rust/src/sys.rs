@@ -182,7 +182,8 @@ unsafe extern "C" {
 
     pub fn pm_error_text(error: c_int) -> *const c_char;
     pub fn pm_open(host: *mut *mut pm_host, options: *const pm_options) -> c_int;
-    pub fn pm_close(host: *mut pm_host);
+    pub fn pm_close(host: *mut pm_host) -> c_int;
+    pub fn pm_abandon(host: *mut pm_host);
     pub fn pm_failure(host: *mut pm_host) -> *const c_char;
     pub fn pm_complete(host: *mut pm_host, tag: u32, result: *const pm_result) -> c_int;
     pub fn pm_complete_reset(host: *mut pm_host, tag: u32, error: c_int) -> c_int;
