@@ -3,7 +3,7 @@
 //
 // A few lines play the host's side of the rings (ring-host.ts, block-host.ts); their share is measured in the same run, by
 // doing it twice, and subtracted. "With emulated array" has the array behind the core, with data copied, but still no sockets.
-// BENCH_BESIDE=FILE measures another core.wasm in the same run.
+// BENCH_BESIDE=FILE measures another core.wasm in the same run. The builds of the core as C are measured between V8's rounds.
 
 import { readFileSync } from "node:fs";
 import { EmulatedArray } from "../host/array/array.ts";
@@ -12,6 +12,7 @@ import { Core } from "../host/reactor/core-loader.ts";
 import { NativeMedium } from "../host/reactor/native-medium.ts";
 import { BlockHost } from "./block-host.ts";
 import type { BenchHost, Load } from "./device-rings.ts";
+import { buildEmbedded, EMBEDDED_BUILDS, embeddedRounds, type EmbeddedBuild } from "./embedded.ts";
 import { median, type Row } from "./report.ts";
 import { RingHost } from "./ring-host.ts";
 
@@ -27,6 +28,10 @@ const REFRESH_IOS = 500;
 /** Time that passes from turn to turn, ns: roughly what a turn with system calls takes. */
 const TURN_NS = 5000;
 const MARK_NS = 400;
+/** After so many rounds of V8 the C builds run as many. */
+const EMBEDDED_EVERY = 15;
+/** What the C builds are compared with: both have the block door and buffers of their own. */
+const EMBEDDED_PEER = "block door, own buffers";
 /** Another core.wasm, measured in the same run. */
 const BESIDE = process.env["BENCH_BESIDE"] ?? "";
 
@@ -95,7 +100,13 @@ interface Figures {
   readonly host: number;
 }
 
-function measure(load: Load, kinds: readonly Kind[]): Map<Kind, Figures> {
+interface Measured {
+  readonly figures: Map<Kind, Figures>;
+  readonly embedded: Map<EmbeddedBuild, number[]>;
+}
+
+function measure(load: Load, kinds: readonly Kind[]): Measured {
+  const embedded = new Map(EMBEDDED_BUILDS.map((build): [EmbeddedBuild, number[]] => [build, []]));
   const worlds = kinds.map((kind) => ({
     kind,
     once: makeWorld(kind, load, false),
@@ -110,19 +121,41 @@ function measure(load: Load, kinds: readonly Kind[]): Map<Kind, Figures> {
       run(twice, REFRESH_IOS);
       rounds.twice.push(run(twice, IOS));
     }
+    if (round % EMBEDDED_EVERY !== 0) continue;
+    for (const [build, its] of embedded) its.push(...embeddedRounds(build, load, true, EMBEDDED_EVERY, IOS));
   }
-  return new Map(
+  const figures = new Map(
     worlds.map(({ kind, rounds }) => {
       const fastest = Math.min(...rounds.once);
       // From the fastest rounds: a disturbed one must not shrink the core's share.
       const host = kind === "with emulated array" ? 0 : Math.max(0, Math.min(...rounds.twice) - fastest);
-      return [kind, { median: median(rounds.once) - host, fastest: fastest - host, host }];
+      return [kind, { median: median(rounds.once) - host, fastest: fastest - host, host }] as const;
     }),
   );
+  return { figures, embedded };
+}
+
+/** The C builds beside V8. */
+function embeddedRows(name: string, v8: Figures, embedded: Map<EmbeddedBuild, number[]>): Row[] {
+  const common = { case: name, unit: "ns/IO", peer: `V8, ${EMBEDDED_PEER}` };
+  return [...embedded].flatMap(([build, rounds]) => {
+    const [middle, fastest] = [median(rounds), Math.min(...rounds)];
+    return [
+      { ...common, metric: build, value: middle, peerValue: v8.median, ratio: v8.median / middle },
+      {
+        ...common,
+        metric: `${build}, fastest round`,
+        value: fastest,
+        peerValue: v8.fastest,
+        ratio: v8.fastest / fastest,
+      },
+    ];
+  });
 }
 
 /** Runs the suite. @param log called with a line of progress now and then */
-export function dispatch(log: (line: string) => void = () => {}): Row[] {
+export async function dispatch(log: (line: string) => void = () => {}): Promise<Row[]> {
+  await buildEmbedded();
   const rows: Row[] = [];
   const kinds: readonly Kind[] = [
     "NBD",
@@ -134,7 +167,7 @@ export function dispatch(log: (line: string) => void = () => {}): Row[] {
   for (const write of [false, true]) {
     for (const depth of [1, 16, 64]) {
       const name = `4 KiB random ${write ? "writes" : "reads"}, depth ${depth}`;
-      const figures = measure({ write, depth, bytes: IO_BYTES, unitBytes: UNIT_BYTES }, kinds);
+      const { figures, embedded } = measure({ write, depth, bytes: IO_BYTES, unitBytes: UNIT_BYTES }, kinds);
       const of = (kind: Kind): Figures => figures.get(kind) ?? { median: Number.NaN, fastest: Number.NaN, host: 0 };
       const core = of("NBD");
       const plain = { case: name, unit: "ns/IO", peer: null, peerValue: null, ratio: null };
@@ -158,10 +191,14 @@ export function dispatch(log: (line: string) => void = () => {}): Row[] {
         }
       }
       rows.push(
+        ...embeddedRows(name, of(EMBEDDED_PEER), embedded),
         { ...plain, metric: "with emulated array, no sockets", value: of("with emulated array").median },
         { ...plain, metric: "the same, fastest round", value: of("with emulated array").fastest },
       );
-      const doors = kinds.map((kind) => `${kind} ${of(kind).fastest.toFixed(0)}`).join(", ");
+      const doors = [
+        ...kinds.map((kind) => `${kind} ${of(kind).fastest.toFixed(0)}`),
+        ...[...embedded].map(([build, rounds]) => `${build} ${Math.min(...rounds).toFixed(0)}`),
+      ].join(", ");
       log(`${name}: ${core.median.toFixed(0)} ns; fastest rounds: ${doors}`);
     }
   }
