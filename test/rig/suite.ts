@@ -57,6 +57,7 @@ async function runFile({ name, rig, tests }: TestFile, signal: AbortSignal): Pro
   const begin = performance.now();
   const transcript = new Transcript();
   const complaints = new Transcript();
+  rig.prepare?.();
   const result = await runMachine({
     project,
     array: rig.array,

@@ -10,6 +10,8 @@ export interface Rig {
   readonly unitMib?: number;
   readonly memoryMib?: number;
   readonly timeLimitS: number;
+  /** Done on the host before the guest is booted: what has to be compiled is compiled there. */
+  readonly prepare?: () => void;
 }
 
 interface RigTest {
