@@ -112,7 +112,7 @@ export const unreached: readonly Unreached[] = [
   },
   {
     file: "request/dispatch.ts",
-    where: "chooseFor",
+    where: "chooseAmong",
     text: "among === 0",
     kind: "true",
     why: "A piece whose only untried paths are stalled is answered ONLY_STALLED before; so one of the tiers above has a path for it.",

@@ -83,7 +83,7 @@ export const mutants: readonly Mutant[] = [
     name: "never-fail-back",
     why: "a path that answers again is not taken back",
     file: "answer/check.ts",
-    find: "  if ((path.flags & PATH_FLAG_FAILED) === 0 || path.back === 0) return;",
+    find: "  if (path.back === 0) return;",
     replace: "  return;",
   },
   {
