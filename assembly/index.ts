@@ -68,8 +68,8 @@ export function unitTable(): u32 {
 }
 
 /**
- * Takes an NBD connection over that has negotiated; its handle. flags: CONNECTION_* bits. preloaded: bytes that were received already, in
- * scratch. ERROR_HANDLE: no such unit. ERROR_RANGE: unknown flags, or more bytes than scratch has. ERROR_LIMIT: no connection is free.
+ * Takes over an NBD connection that has negotiated; returns its handle. flags: CONNECTION_* bits. preloaded: number of bytes already
+ * received, in scratch. ERROR_HANDLE: no such unit. ERROR_RANGE: unknown flags, or more bytes than scratch has. ERROR_LIMIT: no connection is free.
  */
 export function connectionAdd(socket: u32, handle: u32, flags: u32, preloaded: u32): i32 {
   readClock();
@@ -83,13 +83,13 @@ export function outcome(hostStatus: u32, driverStatus: u32, status: u32, senseBy
 
 // Control calls come between turns, perhaps long after the last one: each reads the clock first.
 
-/** A new unit, without paths; its handle. ERROR_LIMIT: none is free. */
+/** Adds a unit, without paths; returns its handle. ERROR_LIMIT: none is free. */
 export function unitAdd(): i32 {
   readClock();
   return unit.unitAdd();
 }
 
-/** Sets a property of a unit (UNIT_SET_*; units and ranges stand there). ERROR_HANDLE, ERROR_PROPERTY, ERROR_RANGE, ERROR_CLUSTER_MODE, ERROR_BUSY. */
+/** Sets a property of a unit (UNIT_SET_*, with units and ranges). ERROR_HANDLE, ERROR_PROPERTY, ERROR_RANGE, ERROR_CLUSTER_MODE, ERROR_BUSY. */
 export function unitSet(handle: u32, property: u32, value: i64): i32 {
   readClock();
   return setUnit(handle, property, value);
@@ -108,7 +108,7 @@ export function unitIdentity(handle: u32, bytes: u32): i32 {
 }
 
 /**
- * A new path; its handle. arrayPort: 0 for the native queue, 1 for the array's. port: what its submissions name. priority 1..254, unique in the
+ * Adds a path; returns its handle. arrayPort: 0 for the native queue, 1 for the array's. port: what its submissions name. priority 1..254, unique in the
  * unit. enabled 0 or 1. depth: most commands in flight, 1 or more. ERROR_HANDLE, ERROR_RANGE, ERROR_LIMIT, ERROR_PRIORITY_IN_USE.
  */
 export function pathAdd(handle: u32, arrayPort: u32, port: u32, priority: u32, enabled: u32, depth: u32): i32 {
@@ -134,7 +134,7 @@ export function pathSwap(a: u32, b: u32): i32 {
   return path.pathSwap(a, b);
 }
 
-/** Sets a system-wide mode (MODE_*; units and ranges stand there). ERROR_PROPERTY, ERROR_RANGE. */
+/** Sets a system-wide mode (MODE_*, with units and ranges). ERROR_PROPERTY, ERROR_RANGE. */
 export function modeSet(which: u32, value: i64): i32 {
   readClock();
   return modeChange(which, value);
@@ -152,7 +152,7 @@ export function blockRegion(): u32 {
   return <u32>region;
 }
 
-/** A new client of a unit; its handle. flags: BLOCK_READ_ONLY. ERROR_HANDLE, ERROR_RANGE (or a unit without a block size), ERROR_LIMIT. */
+/** Adds a client to a unit; returns its handle. flags: BLOCK_READ_ONLY. ERROR_HANDLE, ERROR_RANGE (or a unit without a block size), ERROR_LIMIT. */
 export function blockOpen(handle: u32, flags: u32): i32 {
   readClock();
   return clientOpen(handle, flags);
@@ -164,12 +164,12 @@ export function blockClose(client: u32): i32 {
   return clientClose(client);
 }
 
-/** Where byte `at` of a lent READ lies, and in the high half how many bytes lie there in one piece; 0: nothing is lent by that tag. */
+/** Address of byte `at` of a lent READ, and in the high half how many bytes are contiguous there; 0: that tag lends nothing. */
 export function blockData(tag: u32, at: u32): u64 {
   return lentData(tag, at);
 }
 
-/** Closes a connection: what was asked by it is given up. ERROR_HANDLE. */
+/** Closes a connection: its requests are given up. ERROR_HANDLE. */
 export function connectionClose(connection: u32): i32 {
   readClock();
   return closeConnection(connection);

@@ -693,8 +693,8 @@ uint32_t pm_core_path_table(struct pm_core *core);
 /* Address of the unit records: UNIT_* at handle * UNIT_BYTES. */
 uint32_t pm_core_unit_table(struct pm_core *core);
 
-/* Takes an NBD connection over that has negotiated; its handle. flags: CONNECTION_* bits. preloaded: bytes that were received already, in
- * scratch. ERROR_HANDLE: no such unit. ERROR_RANGE: unknown flags, or more bytes than scratch has. ERROR_LIMIT: no connection is free. */
+/* Takes over an NBD connection that has negotiated; returns its handle. flags: CONNECTION_* bits. preloaded: number of bytes already
+ * received, in scratch. ERROR_HANDLE: no such unit. ERROR_RANGE: unknown flags, or more bytes than scratch has. ERROR_LIMIT: no connection is free. */
 int32_t pm_core_connection_add(struct pm_core *core,
                                uint32_t socket,
                                uint32_t handle,
@@ -708,10 +708,10 @@ uint32_t pm_core_outcome(struct pm_core *core,
                          uint32_t status,
                          uint32_t sense_bytes);
 
-/* A new unit, without paths; its handle. ERROR_LIMIT: none is free. */
+/* Adds a unit, without paths; returns its handle. ERROR_LIMIT: none is free. */
 int32_t pm_core_unit_add(struct pm_core *core);
 
-/* Sets a property of a unit (UNIT_SET_*; units and ranges stand there). ERROR_HANDLE, ERROR_PROPERTY, ERROR_RANGE, ERROR_CLUSTER_MODE, ERROR_BUSY. */
+/* Sets a property of a unit (UNIT_SET_*, with units and ranges). ERROR_HANDLE, ERROR_PROPERTY, ERROR_RANGE, ERROR_CLUSTER_MODE, ERROR_BUSY. */
 int32_t pm_core_unit_set(struct pm_core *core, uint32_t handle, uint32_t property, int64_t value);
 
 /* Removes a unit. ERROR_HANDLE. ERROR_BUSY: it has paths, connections, clients or requests. */
@@ -720,7 +720,7 @@ int32_t pm_core_unit_remove(struct pm_core *core, uint32_t handle);
 /* Sets the identity of a unit: `bytes` of scratch, 3..IDENTITY_BYTES_MAX; 0: none, so paths are not asked. ERROR_HANDLE, ERROR_RANGE. */
 int32_t pm_core_unit_identity(struct pm_core *core, uint32_t handle, uint32_t bytes);
 
-/* A new path; its handle. arrayPort: 0 for the native queue, 1 for the array's. port: what its submissions name. priority 1..254, unique in the
+/* Adds a path; returns its handle. arrayPort: 0 for the native queue, 1 for the array's. port: what its submissions name. priority 1..254, unique in the
  * unit. enabled 0 or 1. depth: most commands in flight, 1 or more. ERROR_HANDLE, ERROR_RANGE, ERROR_LIMIT, ERROR_PRIORITY_IN_USE. */
 int32_t pm_core_path_add(struct pm_core *core,
                          uint32_t handle,
@@ -739,7 +739,7 @@ int32_t pm_core_path_remove(struct pm_core *core, uint32_t handle);
 /* Exchanges the priorities of two paths of one unit. ERROR_HANDLE, ERROR_RANGE. */
 int32_t pm_core_path_swap(struct pm_core *core, uint32_t a, uint32_t b);
 
-/* Sets a system-wide mode (MODE_*; units and ranges stand there). ERROR_PROPERTY, ERROR_RANGE. */
+/* Sets a system-wide mode (MODE_*, with units and ranges). ERROR_PROPERTY, ERROR_RANGE. */
 int32_t pm_core_mode_set(struct pm_core *core, uint32_t which, int64_t value);
 
 /* Lays the block door out; once, after `init`. clients 1..4096, tags 1..65536, regionBytes 0..2 GiB. ERROR_RANGE, ERROR_BUSY. */
@@ -748,16 +748,16 @@ int32_t pm_core_block_init(struct pm_core *core, uint32_t clients, uint32_t tags
 /* Address of the embedder's region, on a page; 0 when it has none. */
 uint32_t pm_core_block_region(struct pm_core *core);
 
-/* A new client of a unit; its handle. flags: BLOCK_READ_ONLY. ERROR_HANDLE, ERROR_RANGE (or a unit without a block size), ERROR_LIMIT. */
+/* Adds a client to a unit; returns its handle. flags: BLOCK_READ_ONLY. ERROR_HANDLE, ERROR_RANGE (or a unit without a block size), ERROR_LIMIT. */
 int32_t pm_core_block_open(struct pm_core *core, uint32_t handle, uint32_t flags);
 
 /* Ends a client: its requests are answered ECANCELED. ERROR_HANDLE: it is not open. */
 int32_t pm_core_block_close(struct pm_core *core, uint32_t client);
 
-/* Where byte `at` of a lent READ lies, and in the high half how many bytes lie there in one piece; 0: nothing is lent by that tag. */
+/* Address of byte `at` of a lent READ, and in the high half how many bytes are contiguous there; 0: that tag lends nothing. */
 uint64_t pm_core_block_data(struct pm_core *core, uint32_t tag, uint32_t at);
 
-/* Closes a connection: what was asked by it is given up. ERROR_HANDLE. */
+/* Closes a connection: its requests are given up. ERROR_HANDLE. */
 int32_t pm_core_connection_close(struct pm_core *core, uint32_t connection);
 
 #endif

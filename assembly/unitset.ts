@@ -173,7 +173,7 @@ function setPolicy(unit: Unit, policy: u32): i32 {
   return 0;
 }
 
-/** A parameter can change which paths are in use (a subset), so that is looked at anew. */
+/** A parameter can change which paths are in use (a subset), so that is determined again. */
 function setPolicyParameter(unit: Unit, index: u32, value: u32): i32 {
   const answer = selectionSetParameter(unit.selection, index, value);
   if (answer < 0) return answer;

@@ -278,7 +278,7 @@ function notBack(path: Path, by: u32): void {
   pathNotes(path, NOTED_BACK_TOLD, 0, by);
 }
 
-/** Whether it was silence, or an answer. */
+/** BY_SILENCE after a timeout, otherwise BY_CHECK. */
 function byOf(reason: u32): u32 {
   return reason === REASON_TIMEOUT ? BY_SILENCE : BY_CHECK;
 }

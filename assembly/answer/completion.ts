@@ -171,7 +171,7 @@ function pieceDone(command: Command): void {
   requestPieceSettled(request);
 }
 
-/** Other commands for the piece of `command` no longer matter; `open`: it remains open whether they are carried out. */
+/** Other commands for the piece of `command` no longer matter; `open`: whether they are carried out stays unknown. */
 function endDuplicates(command: Command, open: bool): void {
   for (let next = command.request.commands.first; changetype<usize>(next) !== 0;) {
     const other = next;
@@ -248,8 +248,8 @@ function commandBad(command: Command, unit: Unit, path: Path, outcome: u8): void
 }
 
 /**
- * Whether another path is asked before the client gets an error for an address past the end: a unit may have grown, and this path
- * not show it yet. Nothing was carried out. Paths that answered something else have not reported that end, nor have paths whose
+ * Whether another path is asked before the client gets an error for an address past the end: a unit may have grown, and this
+ * path may not show it yet. Nothing was carried out. Paths that answered something else have not reported that end, nor have paths whose
  * identity is being checked.
  */
 function isAskedElsewhere(command: Command, unit: Unit, path: Path, outcome: u8): bool {

@@ -1,9 +1,9 @@
-// Doubly linked lists through the records themselves, so that putting, taking and removing cost the same however long
+// Doubly linked lists through the records themselves, so that adding, taking and removing cost the same however long
 // a list is. A list is two words (first, last); a link is two words (next, previous) at a fixed offset in its record.
-// An address of 0 means "none". Who removes a record knows which list it is in; its state says so.
+// An address of 0 means "none". Code that removes a record knows which list it is in from its state.
 //
-// Most records have their link in `next`: List is such a list and knows what is in it. Whoever asks one for a record that may not
-// be there compares its address with 0.
+// Most records have their link in `next`: List is such a list, with the type of its records. A record taken from a list that may
+// be empty has to be compared with 0.
 
 const LAST: usize = 4;
 const PREVIOUS: usize = 4;

@@ -99,8 +99,8 @@ function reserve(bytes: usize, alignment: usize): usize {
 /**
  * Lays out the memory. Limits: connections 0..4096, requests 1..65536, commands 1..65536, pool 1 MiB..2 GiB (rounded
  * down to MiB), units 1..8192, paths 1..65536, events 16..65536 (rounded up to a power of two), payload of one request
- * 4 KiB..NBD_PAYLOAD_BYTES_MAX (one of that size has to fit into the pool). Answers 0; ERROR_RANGE when a limit is outside its range or the memory is not to be
- * had; ERROR_BUSY when it was laid out before.
+ * 4 KiB..NBD_PAYLOAD_BYTES_MAX (one of that size has to fit into the pool). Returns 0; ERROR_RANGE if a limit is out of range or there is not enough
+ * memory; ERROR_BUSY if it was laid out before.
  */
 export function layOut(
   connectionLimit: u32,
@@ -167,12 +167,12 @@ function reach(address: usize): bool {
   return pagesWant <= pagesHave || memory.grow(pagesWant - pagesHave) >= 0;
 }
 
-/** Whether `layOut` has been. */
+/** Whether the memory has been laid out. */
 export function laidOut(): bool {
   return unitCount !== 0;
 }
 
-/** Adds an area of `bytes` for a front end's tables, on a page, zeroed; 0 when it is not to be had. */
+/** Adds an area of `bytes` for a front end's tables, on a page, zeroed; 0 if there is no room for it. */
 export function layOutMore(bytes: u64): usize {
   const base = (end + BUFFER_PAGE_BYTES - 1) & ~(<usize>BUFFER_PAGE_BYTES - 1);
   if (<u64>base + bytes > MEMORY_BYTES_MAX || !reach(base + <usize>bytes)) return 0;

@@ -195,7 +195,7 @@ export class Unit {
   smallLast: usize;
   largeFirst: usize;
   largeLast: usize;
-  /** Bytes of small I/O that go before the next large I/O, which was served first before. */
+  /** Bytes of small I/O to be sent before the next large I/O, because large I/O went first the last time. */
   smallCredit: u32;
   flows: u32;
   /** Every request accepted and not answered, oldest first. */
@@ -251,7 +251,7 @@ export class Unit {
   longs: u32;
   /** When a piece of a zeroing or trim was last settled. */
   zeroedNs: u64;
-  /** Estimated ns for 1 MiB of data, and zeroed; bytes carried out; bytes in flight, and zeroings in flight (pace.ts). */
+  /** Estimated ns per MiB of data, and zeroed; bytes done of each; bytes in flight of each, and number of zeroings (pace.ts). */
   paceDataNs: u64;
   paceZeroNs: u64;
   paceDataDone: u64;
@@ -259,13 +259,13 @@ export class Unit {
   paceData: u64;
   paceZero: u64;
   paceZeroes: u32;
-  /** How long one takes alone, and that for 1 MiB, and when that was found; of zeroings; when one went or came last. */
+  /** Duration of a large command that is alone, and per MiB, and when that was measured; the same two of a zeroing. */
   paceLoneNs: u64;
   paceLoneMibNs: u64;
   paceLoneAtNs: u64;
   paceZeroLoneNs: u64;
   paceZeroLoneMibNs: u64;
-  /** Least ns for 1 MiB zeroed, whatever the piece; bytes of a piece on a shared core. */
+  /** Shortest ns per MiB zeroed, for any size of piece; bytes of a piece on a shared core; when one was last sent or completed. */
   paceZeroBestNs: u64;
   zeroingBytes: u32;
   paceMovedNs: u64;

@@ -1,4 +1,4 @@
-// A unit's lists, by what is in them. Unit itself cannot tell: the records in them know their unit, and are declared after it.
+// A unit's lists with the types of their records. Unit cannot declare them itself: those records refer to Unit, and come after it.
 
 import { List, WaitingList, listInsert, listPush, listRemove } from "./lists";
 import { Client, Command, Flow, Request } from "./records";
@@ -52,7 +52,7 @@ class UnitLists {
     return changetype<List<Flow>>(changetype<usize>(this) + offsetof<Unit>("smallFirst"));
   }
 
-  /** The others. */
+  /** Flows of everything else. */
   @inline
   get largeFlows(): List<Flow> {
     return changetype<List<Flow>>(changetype<usize>(this) + offsetof<Unit>("largeFirst"));

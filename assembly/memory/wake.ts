@@ -37,7 +37,7 @@ export function wakeCore(whenNs: u64): void {
   timerSooner(unitCount + pathCount, whenNs);
 }
 
-/** Whose timer it is: one of WOKEN_*, and `indexOfTimer` which of its kind. */
+/** Whose timer it is: one of WOKEN_*. `indexOfTimer` says which one of them. */
 export const WOKEN_UNIT: u32 = 0;
 export const WOKEN_PATH: u32 = 1;
 const WOKEN_CORE: u32 = 2;

@@ -1,5 +1,5 @@
-// Hedged reads, if an operator allows them: a read that has not answered by the time nearly all others have is sent a second time
-// on another path; the first good answer wins. When that is, and whether the budget allows it, is decided in selection/hedge.ts.
+// Hedged reads, if an operator allows them: a read that has not answered by the time nearly all others have is sent a second time on
+// another path, and the first good answer wins. selection/hedge-budget.ts decides when that is, and whether the budget allows it.
 // Writes are never hedged; they follow the stall rule.
 
 import { bufferGive, bufferTake } from "../memory/buffers";

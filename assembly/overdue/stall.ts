@@ -66,7 +66,7 @@ export function stallTimer(unit: Unit): void {
   if (dueNs !== NEVER) wakeUnit(unit, max(dueNs, now + 1));
 }
 
-/** Whether an orphan is one because a reset has ended it, and no other command for its piece is in flight. */
+/** Whether it is an orphan only because a reset has ended it: no other command for its piece is in flight. */
 function alone(command: Command): bool {
   return (command.flags & (COMMAND_HARMLESS | COMMAND_DEAD)) === COMMAND_HARMLESS && !commandDuplicate(command);
 }

@@ -28,7 +28,7 @@ import { pathAluaState } from "./io-effects";
 import { BY_CHECK, NOTED_OWN_REPORT, NOTED_WANTED_LATER, pathNotes } from "./states";
 import { groupsSoon } from "./timer";
 
-/** Byte 4: the format of the report, where its first descriptor has nothing in these bits; byte 5 then: transition time, s. */
+/** Byte 4: the format of the report, in bits that a first descriptor leaves 0. Byte 5 of the extended format: transition time, s. */
 const FORMAT_MASK: u32 = 0x70;
 const FORMAT_EXTENDED: u32 = 0x10;
 /** Least time between two of them; doubles each time, up to the maximum. */

@@ -151,7 +151,7 @@ function mayChange(changed: u32, column: usize, by: u32): bool {
   return true;
 }
 
-/** Whether the states and what is noted of the path go together. */
+/** Whether the path is in the states that its notes, and its other states, need. */
 function isSound(path: Path): bool {
   if (path.flags !== 0 && (path.flags & PATH_FLAG_PRESENT) === 0) return false;
   if ((path.flags & PATH_FLAG_STALLED) !== 0 && path.silent === 0) return false;
@@ -166,7 +166,7 @@ function noted(path: Path, what: u32): u8 {
   return load<u8>(changetype<usize>(path) + what);
 }
 
-/** Whether all that is noted stands beside what it needs. */
+/** Whether everything noted has the other note that it needs (`with`). */
 function isComplete(path: Path): bool {
   for (let i = NOTES_OF_STATES; i < NOTES; i++) {
     const row = notes + i * NOTE_BYTES;
@@ -176,7 +176,7 @@ function isComplete(path: Path): bool {
   return true;
 }
 
-/** Whether `by` may note (or with 0, clear) `value`. */
+/** Whether `by` may note `value`; 0 clears. */
 function mayNote(what: u32, value: u8, by: u32): bool {
   for (let i: usize = 0; i < NOTES; i++) {
     const row = notes + i * NOTE_BYTES;

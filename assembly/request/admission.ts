@@ -36,7 +36,7 @@ import { unitsStarve } from "./slots";
 /** How long a payload may make no progress, or replies may stay unread, while others wait. */
 const IDLE_PAYLOAD_NS: u64 = 10 * SECOND;
 
-/** Whether the unit may take a request with `bytes` of data now, as far as its share goes. */
+/** Whether the unit may take a request with `bytes` of data now, given its share. */
 function withinShare(unit: Unit, bytes: u32): bool {
   if (unit.slotsHeld === 0) return true;
   if (unit.slotsHeld > 2 * requestsFree()) return false;
@@ -45,7 +45,7 @@ function withinShare(unit: Unit, bytes: u32): bool {
   return wanted <= freeBytes && <u64>unit.bytesHeld + <u64>wanted <= 2 * <u64>(freeBytes - wanted);
 }
 
-/** Whether the connection may take a request with `bytes` of data now, as far as what it holds itself goes. */
+/** Whether the connection may take a request with `bytes` of data now, given what it already holds. */
 function withinOwnShare(client: Client, bytes: u32): bool {
   if (client.requests === 0) return true;
   const wanted = poolBytesFor(bytes);

@@ -88,7 +88,7 @@ function tellLack(path: Path, lack: u32): void {
 
 /** How often a request is rewritten because power was lost before its flush. */
 const FORCED_AGAIN_MAX: u32 = 16;
-/** 29/00: power on or reset, nobody says which; 29/01: power on; 29/04: device internal reset. */
+/** 29/00: power on or reset, unspecified; 29/01: power on; 29/04: device internal reset. */
 const ASCQ_POWER_ON: u32 = 0x01;
 const ASCQ_INTERNAL_RESET: u32 = 0x04;
 

@@ -275,7 +275,7 @@ function hostNs(unit: Unit, path: Path, command: Command): u64 {
     return path.lost !== 0 && lossy(path) ? min(ns, lossyNs(unit)) : ns;
   }
   if (!isLong(command.method)) return leftNs;
-  // The time of a request of many begins anew with each that is done before this one.
+  // The time of a request of many commands restarts with each one that is done before this one.
   const many = request.total !== command.pieceBytes && request.method !== METHOD_SYNC;
   return longHostNs(unit, command, many ? leftNs + unit.ioTimeoutNs : leftNs);
 }

@@ -29,9 +29,9 @@ const SLOWEST: usize = offsetof<Unit>("slowest0");
 
 /** A command's own time while nothing slower is known. */
 const LONG_NS: u64 = 30 * SECOND;
-/** No shorter than this where little is left. */
+/** It is not shorter than this, even if little time is left. */
 const LEAST_NS: u64 = SECOND;
-/** So many times the slowest one. */
+/** This many times what the slowest one took. */
 const SLOWEST_TIMES: u64 = 4;
 /** The value for the slowest one decays by this fraction of the difference with each faster one. */
 const FADE_SHIFT: u64 = 4;
@@ -66,8 +66,8 @@ export function longLostNs(unit: Unit, command: Command): u64 {
 }
 
 /**
- * When the host ends one that has `leftNs` in all. In cluster mode one that changes the medium is not sent again beside itself, so the
- * host gives it back while there is time for another path: each gets its own time, besides that of those under way before it.
+ * When the host ends one that has `leftNs` in all. In cluster mode one that changes the medium is not sent again in parallel, so the
+ * host returns it while there is time for another path: each gets its own time, on top of that of those sent before it.
  */
 export function longHostNs(unit: Unit, command: Command, leftNs: u64): u64 {
   if (!clusterMode || !changesMedium(command.method)) return leftNs;
@@ -79,7 +79,7 @@ export function longSilentNs(unit: Unit): u64 {
   return unit.stallMaxNs === 0 ? LONG_NS : max(unit.stallMaxNs, unit.stallNs);
 }
 
-/** After how long it is asked. */
+/** After how long it is sent a READ. */
 export function longAskNs(unit: Unit): u64 {
   return longSilentNs(unit) / 2;
 }

@@ -121,7 +121,7 @@ function harmless(unit: Unit): void {
   if (unit.retryFirst !== 0) unitDirty(unit);
 }
 
-/** Whether commands of an earlier daemon are in flight and may change the medium (1) or not (any more, 0). */
+/** Control reports whether commands of an earlier daemon can (1) or can no longer (0) change the medium. */
 export function leftoversSet(unit: Unit, leftovers: u32): void {
   if (unit.leftovers === leftovers) return;
   unit.leftovers = leftovers;

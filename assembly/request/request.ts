@@ -1,5 +1,5 @@
-// A request's life: taken (header parsed, buffers allocated) - receiving (a write's payload) - queued - in flight - ready -
-// sending - over. See records.ts for who owns what.
+// A request's life; docs/architecture.md draws its states (REQUEST_* of records.ts) and the functions that change them. records.ts
+// says who owns what.
 //
 // - It takes its slot and all its buffers at once or not at all, so two requests can never wait for each other.
 // - It is accepted when its payload is complete; its deadline counts from then.

@@ -51,7 +51,7 @@ export function unitDispatch(unit: Unit): void {
     const request = listsOf(unit).queue.first;
     if (unit.flows !== 0 || wantsFlow(unit, request)) flowEnter(unit, request);
     else if ((unit.harmful | unit.exclusives) !== 0 && mustWait(unit, request)) {
-      // It has failed rather than write data it read before something was found.
+      // It may have failed instead, because the data that it read before may be outdated.
       if (request.state !== REQUEST_QUEUED) continue;
       requestUnqueue(request, REQUEST_HELD);
     } else if (!dispatchRequest(unit, request)) {
@@ -110,8 +110,8 @@ function serve(unit: Unit, list: List<Flow>, most: u32): bool {
     }
     if (request.flow !== FLOW_SMALL && !paceOpen(unit, request.method, bytes)) {
       if (patienceEndNs(unit) > now) wakeUnit(unit, patienceEndNs(unit));
-      // It keeps its turn, or whichever may have more in flight would always be before it. Only where zeroings are under way
-      // already data does not wait for their end.
+      // The flow keeps its turn; otherwise one that may have more in flight would always go first. But data does not wait for the
+      // end of zeroings that are already under way.
       if (request.flow === FLOW_LARGE || unit.paceZeroes === 0 || flow.next === 0) return true;
       closed++;
       if (closed > unit.flows) return true;

@@ -70,7 +70,7 @@ export function stallThreshold(unit: Unit): void {
   }
 }
 
-/** The latency that only `count` commands, with the slowest first, have reached. */
+/** The latency that only the `count` slowest commands have reached. */
 function exceededBy(counts: usize, count: u32): u64 {
   let above = count;
   let bucket: u32 = STALL_BUCKETS;

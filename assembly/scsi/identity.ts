@@ -18,7 +18,7 @@ const TYPE_RELATIVE_TARGET_PORT: u8 = 4;
 const TYPE_TARGET_PORT_GROUP: u8 = 5;
 const TYPE_SCSI_NAME: u8 = 8;
 
-/** In byte 0 of the page the peripheral qualifier; of a designator the code set, the association and the type. */
+/** Bits of byte 0 of the page: peripheral qualifier; of a designator: code set, association, type. */
 const QUALIFIER_SHIFT: u8 = 5;
 const CODE_SET_MASK: u8 = 0x0f;
 const ASSOCIATION_SHIFT: u8 = 4;

@@ -1,2 +1,2 @@
-// Node reads assembly/abi.ts, too; there AssemblyScript's integer types are plain numbers.
+// Node reads assembly/abi.ts as well; for it AssemblyScript's integer types are plain numbers.
 type u32 = number;

@@ -1,5 +1,5 @@
-// `npm run check`: what to run before a commit. Lint with types, then the unit tests that load a changed file, of those changed since the
-// branch left `main`, and not committed ones.
+// `npm run check`: what to run before a commit. Lint with types, then the unit tests that load a changed file: one that differs from where the
+// branch left `main`, or is not committed yet.
 //
 //   npm run check [-- --all]      --all: every unit test
 
@@ -22,10 +22,10 @@ function changedFiles() {
   return [...git("diff", "--name-only", base), ...git("ls-files", "--others", "--exclude-standard")];
 }
 
-/** What a changed file is part of, if it is built before it is loaded. */
+/** Build products that a changed file goes into, for files that are built before they are loaded. */
 const BUILT_OF = { "assembly/": ["core", "core-debug", "bench-core"], "bench/core/": ["bench-core"], "host/native/": ["native"] };
 
-/** The unit tests that load one of these files, or what is built of one. */
+/** The unit tests that load one of these files, or something built from one. */
 function testsOf(changed) {
   const parts = new Set(
     Object.entries(BUILT_OF).flatMap(([folder, names]) => (changed.some((file) => file.startsWith(folder)) ? names : [])),

@@ -1,5 +1,5 @@
 // What the core exports, read from assembly/index.ts: names, types, and the comment above each. The C view of the ABI
-// makes prototypes of it, the embedding kit the functions behind them.
+// makes prototypes from it, and the embedding kit the functions behind them.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

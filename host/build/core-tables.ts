@@ -1,6 +1,6 @@
 // The core's tables as documents show them: read from the sources, drawn into docs/architecture.md between two marks.
 //
-//   node host/build/core-tables.ts            ends with status 1 when the document shows something else
+//   node host/build/core-tables.ts            exits with status 1 if the document shows something else
 //   node host/build/core-tables.ts --write    draws them anew
 
 import { readFileSync, writeFileSync } from "node:fs";
@@ -9,7 +9,7 @@ import { join } from "node:path";
 const root = join(import.meta.dirname, "..", "..");
 const PAGE = "docs/architecture.md";
 
-/** A table of static data: its columns stand in the comment above its first row, two spaces or more between them. */
+/** A table of static data. The comment above its first row has the names of its columns, with two or more spaces between them. */
 export interface CoreTable {
   readonly columns: readonly string[];
   readonly rows: readonly (readonly string[])[];
@@ -21,7 +21,7 @@ const TABLES: readonly { readonly name: string; readonly file: string; readonly 
   { name: "notes", file: "assembly/path/states.ts", after: "const notes: usize = memory.data<u32>([" },
 ];
 
-/** Reads the table that begins behind `after` in `text`. @throws when it is not there, or a row is longer than the others */
+/** Reads the table that begins after `after` in `text`. @throws if it is missing, or a row has too few or too many cells */
 export function readTable(text: string, after: string): CoreTable {
   const body = text.split(after)[1]?.split(/^\]/m)[0];
   if (body === undefined) throw new Error(`there is no "${after}"`);
@@ -52,7 +52,7 @@ export function fieldOf(noted: string): string {
   return words.replaceAll(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
 }
 
-/** A name as a reader sees it: without the prefix that its column gives to all. Flags joined by | are a list. */
+/** A name as a reader sees it: without the prefix that all names of its column have. Flags joined by | become a list. */
 function shown(cell: string, at: number): string {
   if (cell.startsWith("NOTED_")) return `\`${fieldOf(cell)}\``;
   if (at === 0) return `\`${cell.replace(/^(?:OUTCOME|PATH_FLAG)_/, "")}\``;

@@ -1,11 +1,11 @@
-// Makes what is missing: dependencies, the core, the native addon. Runs on whatever Node started it (20 or later),
+// Installs and builds what is missing: dependencies, the core, the native addon. Runs on whatever Node started it (20 or later),
 // because on a fresh clone the project's own Node is not there yet.
 //
 //   node host/build/ensure.mjs [--dependencies-only | --firmware | --for TEST...]
 //
-// --firmware: also the small core of the embedding kit; --for: only what these files of tests need
+// --firmware: also the small core of the embedding kit; --for: only what these test files need
 //
-// What is there is recognised by a digest of its inputs, not by file times: a checkout gives every file the same age.
+// Whether a product is up to date is decided by a digest of its inputs, not by file times: a checkout gives every file the same age.
 
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
@@ -66,8 +66,8 @@ await ensure({
   inputs: ["package-lock.json"],
   outputs: ["node_modules/.bin/node", "node_modules/.bin/asc"],
   hint: "npm did not run the script of the package `node`: allow scripts (npm config delete ignore-scripts)",
-  // Without npm's warnings: what they say of the Node that runs npm does not hold for the project's own, which comes along.
-  // And without its minutes of silence when no registry answers.
+  // Without npm's warnings: they concern the Node that runs npm, not the project's own, which is installed here. And with shorter
+  // retries: npm would be silent for minutes when no registry answers.
   make: () => {
     const options = ["--loglevel=error", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000"];
     return run("npm", ["ci", "--no-audit", "--no-fund", ...options], "installing the dependencies", "npm");
@@ -76,7 +76,7 @@ await ensure({
 
 const bin = (name) => join(root, "node_modules", ".bin", name);
 
-/** What has to be built; each makes itself when it is not there. */
+/** The build products, each with what it is built from and how. */
 const BUILDS = {
   core: {
     inputs: ["assembly", "asconfig.json", "package-lock.json", "host/build/inline.mjs"],
@@ -86,7 +86,7 @@ const BUILDS = {
       await run(bin("node"), ["host/build/inline.mjs", "build/core.wasm"], "optimising the core");
     },
   },
-  // The same core for firmware, small: a C compiler follows there (host/embedding).
+  // The same core optimised for size, for firmware, where a C compiler follows (host/embedding).
   "core-small": {
     inputs: ["assembly", "asconfig.json", "package-lock.json", "host/build/inline.mjs"],
     outputs: ["build/core.small.wasm"],
@@ -101,12 +101,12 @@ const BUILDS = {
     outputs: ["build/core.debug.wasm"],
     make: () => compile("debug"),
   },
-  // What tests and benches run of the core's modules on their own; each file of bench/core is one module.
+  // Parts of the core that tests and benches run on their own; each file of bench/core is one module.
   "bench-core": {
     inputs: ["assembly", "bench/core", "package-lock.json", "host/build/inline.mjs"],
     outputs: benchEntries().map(moduleOf),
     make: async () => {
-      // A configuration of their own: with the core's, the whole core would come along, and be optimized as one.
+      // With the core's configuration the whole core would be compiled in and optimised as one.
       const options = ["--config", "bench/core/asconfig.json", "--debug"];
       for (const file of benchEntries()) {
         await run(bin("node"), [bin("asc"), file, "-o", moduleOf(file), ...options], `building ${file}`, "asc");
@@ -141,7 +141,7 @@ function moduleOf(file) {
   return file.replace(/^bench\/core\/(.*)\.ts$/, "build/bench/$1.wasm");
 }
 
-/** What the arguments ask for. */
+/** The builds that the arguments ask for. */
 async function wanted([option, ...tests]) {
   if (option === "--dependencies-only") return [];
   if (option === "--firmware") return Object.keys(BUILDS);

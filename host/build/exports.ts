@@ -1,7 +1,7 @@
 // Finds names in the core that nobody uses: exports of a file in assembly/ that no other file imports (knip does not read
-// AssemblyScript), and constants of the ABI and defaults that neither the core nor any host does anything with.
+// AssemblyScript), and constants of the ABI and defaults that neither the core nor any host uses.
 //
-//   node host/build/exports.ts            names them; ends with status 1 when there is one
+//   node host/build/exports.ts            names them; exits with status 1 if there are any
 
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -11,7 +11,7 @@ const ABI = "assembly/abi.ts";
 const DEFAULTS = "assembly/defaults.ts";
 /** Exports of these are the module's own. */
 const ENTRIES = new Set(["assembly/index.ts", ...globSync("bench/core/**/*.ts", { cwd: root })]);
-/** Made from the ABI: what they name is not used by that. */
+/** Generated from the ABI: being named there is no use. */
 const VIEWS = new Set([ABI, "host/abi.ts", "host/native/src/abi.rs", "assembly/pathmanager_core.h"]);
 
 const EXPORT = /^export (?:declare )?(?:abstract )?(?:function|class|const|let|type|interface|enum) (\w+)/gm;
@@ -31,7 +31,7 @@ const hosts = new Map([...texts("{host,test,bench}/**/*.ts"), ...texts("host/nat
 
 const exportsOf = (text: string): string[] => [...text.matchAll(EXPORT)].map((match) => match[1] ?? "");
 
-/** Every name that a file of the core imports, or reads of a module that it imports as a whole. */
+/** Every name that a file of the core imports, or uses from a module that it imports as a whole. */
 function importedBy(text: string): string[] {
   const single = [...text.matchAll(IMPORT)].flatMap((match) => (match[1] ?? "").split(","));
   const wholes = [...text.matchAll(WHOLE)].map((match) => match[1] ?? "");

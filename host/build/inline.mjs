@@ -6,8 +6,8 @@
 //   node host/build/inline.mjs FILE...
 //   node host/build/inline.mjs --small FILE TO
 //
-// FILE has the names of its functions; the result has none. The second makes the same small, for firmware: without the former. That both
-// do the same is what `npm run replay:embedding` proves: it records the first and plays it to the second.
+// FILE has the names of its functions; the result has none. The second form optimises for size, for firmware. `npm run replay:embedding`
+// proves that both behave alike: it records the first and replays that to the second.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import binaryen from "assemblyscript/binaryen";

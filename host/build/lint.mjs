@@ -1,5 +1,5 @@
-// Runs every formatter (checking only) and linter, all of them even when one complains, and ends with status 1 if any did. What has not
-// changed since it was found good is not looked at again, where the tool can tell (build/lint).
+// Runs every formatter (check only) and linter, all of them even if one complains, and exits with status 1 if any did. Files that have not
+// changed since they passed are not checked again, where the tool supports that (build/lint).
 import { spawn } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
@@ -30,7 +30,7 @@ const steps = [
   ["cargo fmt of udev's helper", "cargo", ["fmt", ...helper, "--check"]],
 ];
 
-/** Runs a step; what it writes comes when it has ended, so that steps beside each other do not mix. */
+/** Runs a step; its output is printed when it has ended, so that the output of concurrent steps is not mixed. */
 async function isGood([name, command, args]) {
   const begin = performance.now();
   const child = spawn(command, args, { cwd: root, stdio: ["ignore", "pipe", "pipe"] });

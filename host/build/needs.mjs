@@ -1,10 +1,10 @@
-// What named test files need built: found in the text of the files they import, and of those, and so on. Runs on Node 20 or later, and
-// before anything is installed.
+// What has to be built for given test files: found in the text of the files they import, directly or indirectly. Runs on Node 20 or
+// later, before anything is installed.
 
 import { existsSync, readFileSync, readdirSync, statSync } from "node:fs";
 import { dirname, join, normalize, relative } from "node:path";
 
-/** Names in a file's text, and what has to be built for whoever loads that file. */
+/** Names in a file's text, and what has to be built before that file can be loaded. */
 const NEEDS = [
   [/core\.debug\.wasm/, "core-debug"],
   [/\bcore\.wasm/, "core"],
@@ -12,11 +12,11 @@ const NEEDS = [
   [/pathmanager\.node/, "native"],
   [/pathmanager_id/, "udev-helper"],
 ];
-/** What a program may load that a test starts: nobody can tell by which names. */
+/** A program that a test starts may load any of these: its names do not show which. */
 const STARTS = /"node:child_process"/;
 const OF_PROGRAMS = ["core", "native"];
 
-/** Any text that looks like the name of a source; in a template the parts that are worked out may be anything. */
+/** Any text that looks like the name of a source file; the variable parts of a template match anything. */
 const NAMED = /["'`]([^"'`\n]*\.(?:ts|mjs|js))["'`]/g;
 
 const isFile = (path) => existsSync(path) && statSync(path).isFile();
@@ -32,7 +32,7 @@ function filesOf(name, folder) {
   return names.map((file) => normalize(join(parent, file)));
 }
 
-/** Everything that `file` may load, itself included, as far as names tell; paths from `root`. */
+/** Everything that `file` may load according to the names in it, itself included; paths from `root`. */
 export function closureOf(root, file) {
   const seen = new Set();
   const left = [normalize(join(root, file))];
@@ -45,7 +45,7 @@ export function closureOf(root, file) {
   return [...seen].map((path) => relative(root, path));
 }
 
-/** Names of what has to be built for whoever loads these files. */
+/** Names of what has to be built before these files can be loaded. */
 export function needsOf(root, files) {
   const needs = new Set();
   for (const file of files) {
@@ -58,7 +58,7 @@ export function needsOf(root, files) {
 
 /**
  * What `npm test -- ARGS` needs.
- * @returns null: everything, as no single file is named
+ * @returns null if no file is named: everything
  */
 export function needsOfTests(root, args) {
   const files = args.filter((arg) => arg.endsWith(".test.ts") && isFile(join(root, arg)));

@@ -1,14 +1,14 @@
-// Runs what builds: its output goes through as it comes, and when it fails the last line is one sentence that says why,
-// as far as that can be told from the output. Runs on Node 20 or later.
+// Runs build commands: their output is passed on as it comes. If one fails, the last line is a sentence that says why,
+// as far as the output shows that. Runs on Node 20 or later.
 
 import { spawn, spawnSync } from "node:child_process";
 
-/** This much of the end of the output is kept for the explanation: errors come last. */
+/** How much of the end of the output is kept for the explanation: errors come last. */
 const KEPT_CHARACTERS = 256 * 1024;
 
 const RUST = "install Rust 1.88 or later (https://rustup.rs)";
 
-/** What is known to go wrong: what the output looks like then, and the sentence for it. The first that fits is said. */
+/** Known failures: what the output looks like, and the sentence for it. The first that matches is printed. */
 const EXPLANATIONS = [
   {
     of: "npm",
@@ -66,13 +66,13 @@ const EXPLANATIONS = [
 // oxlint-disable-next-line no-control-regex
 const COLOURS = /\x1b\[[\d;]*m/g;
 
-/** How to come by a command that is not on PATH. */
+/** How to install a command that is not on PATH. */
 const MISSING = {
   npm: "install npm, which comes with Node (https://nodejs.org/)",
   cargo: `${RUST}, or add ~/.cargo/bin to PATH`,
 };
 
-/** Why `tool` failed, from what it wrote; null when nobody knows it better than the output itself. */
+/** Why `tool` failed, judging by its output; null if there is no better explanation than the output itself. */
 export function explain(tool, output) {
   const plain = output.replaceAll(COLOURS, "");
   for (const { of, pattern, say } of EXPLANATIONS) {
@@ -91,13 +91,13 @@ export function cannotRun(command, error) {
     : `${name} is not on PATH; ${MISSING[name]}`;
 }
 
-/** The error with which a command cannot be started; null: it can. */
+/** The error if a command cannot be started; null if it can. */
 export const starts = (command) => spawnSync(command, ["--version"], { stdio: "ignore" }).error ?? null;
 
-/** What runs now: it ends with the first that fails. */
+/** The command that is running; the process ends with the first that fails. */
 const running = new Set();
 
-/** Says that `what` failed, and why, and ends the process. */
+/** Reports that `what` failed, and why, and exits. */
 export function fail(what, why) {
   for (const child of running) child.kill();
   console.error(`pathmanager: ${what} failed: ${why}`);
@@ -106,7 +106,7 @@ export function fail(what, why) {
 
 /**
  * Runs a command; when it fails, says why in one sentence and ends this process.
- * @param tool whose output it is, for the explanation; null: the command says in a sentence of its own why it failed
+ * @param tool the tool whose output this is, for the explanation; null if the command itself reports in a sentence why it failed
  */
 export async function run(command, args, { cwd, what, tool }) {
   const child = spawn(command, args, { cwd, stdio: ["ignore", "pipe", "pipe"], env: process.env });

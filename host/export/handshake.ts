@@ -23,10 +23,10 @@ export interface HandshakeOptions {
   readonly tls: (TlsOffer & { readonly secure: (descriptor: number) => Securing }) | null;
   readonly limits: NegotiationLimits;
   readonly timeoutMs: number;
-  /** After this long without a message it may have to give way to another client. */
+  /** After this long without a message it may be dropped in favour of another client. */
   readonly silentMs: number;
   readonly duplicate: (descriptor: number) => number;
-  /** Why it cannot be handed over; null when it can: then a place is kept for it until `ended`. */
+  /** Why it cannot be handed over; null if it can: then a place is reserved for it until `ended`. */
   readonly noRoom: () => string | null;
   /** The client was told that there is no room for it. */
   readonly refused: (reason: string) => void;

@@ -13,7 +13,7 @@ import type { TlsPeer } from "./tls/peer.ts";
 export type NegotiationStep =
   /** Nothing to do until more bytes arrive. */
   | { readonly kind: "need" }
-  /** Send these bytes, then ask again. `full`: it was told that there is no room for it, and why. */
+  /** Send these bytes, then ask again. `full`: the client is told that there is no room for it, and why. */
   | { readonly kind: "reply"; readonly bytes: Uint8Array; readonly full?: string }
   /** Send these bytes (maybe none), then close the connection. `reason` is for the log; `isFull`: for lack of room. */
   | { readonly kind: "close"; readonly bytes: Uint8Array; readonly reason: string; readonly isFull?: boolean }
@@ -30,7 +30,7 @@ export type NegotiationStep =
     };
 
 export interface NegotiationLimits {
-  /** Longest option that is looked at, in bytes; a longer one is skipped and answered ERR_TOO_BIG. */
+  /** Longest option that is read, in bytes; a longer one is skipped and answered with ERR_TOO_BIG. */
   readonly optionBytesMax: number;
   /** Bytes one client may send before the transmission phase; more closes the connection. */
   readonly totalBytesMax: number;
@@ -44,11 +44,11 @@ export const NEGOTIATION_LIMITS: NegotiationLimits = {
   optionsMax: 1024,
 };
 
-/** How a client may ask for TLS, and what that opens to it. */
+/** Which way of using TLS is offered, and what a client may open then. */
 export interface TlsOffer {
-  /** Without TLS nothing is answered (NBD protocol, "FORCEDTLS"); else it may open what is for everybody ("SELECTIVETLS"). */
+  /** True: nothing is answered without TLS (NBD protocol, "FORCEDTLS"); otherwise a client may open what is open to everybody ("SELECTIVETLS"). */
   readonly isRequired: boolean;
-  /** What is on offer to whom TLS has shown. */
+  /** The exports offered to the client that TLS has authenticated. */
   readonly offerTo: (peer: TlsPeer) => Offer;
 }
 
@@ -72,15 +72,15 @@ export class Negotiation {
   #options = 0;
   /** Bytes of options seen so far, for the bound. */
   #total = 0;
-  /** The option whose data is being thrown away, and how much of it is still to come. */
+  /** The option whose data is being discarded, and how much of that is still to come. */
   #skipping: { option: number; bytes: number } | undefined = undefined;
   #buffer: Buffer = Buffer.alloc(256);
   #start = 0;
   #end = 0;
 
   /**
-   * @param offer what is on offer in the clear
-   * @param noRoom why it could not be handed over now; null when it could, and a place is kept for it then
+   * @param offer the exports offered without TLS
+   * @param noRoom why the client could not be handed over now; null if it could, and then a place is reserved for it
    * @param tls null where STARTTLS is not offered
    */
   constructor(
@@ -95,7 +95,7 @@ export class Negotiation {
     this.#tls = tls;
   }
 
-  /** What the server says first (NBD protocol, "Fixed newstyle negotiation"). */
+  /** The server's first message (NBD protocol, "Fixed newstyle negotiation"). */
   greeting(): Uint8Array {
     const bytes = Buffer.alloc(18);
     bytes.writeBigUInt64BE(P.NBD_MAGIC, 0);
@@ -104,7 +104,7 @@ export class Negotiation {
     return bytes;
   }
 
-  /** Takes what arrived. The bytes are copied; a client's one-byte chunks cost no more than one big one. */
+  /** Takes what has arrived. The bytes are copied; many chunks of one byte cost no more than one big one. */
   receive(chunk: Uint8Array): void {
     const held = this.#end - this.#start;
     if (this.#end + chunk.length > this.#buffer.length) {
@@ -132,7 +132,7 @@ export class Negotiation {
     }
   }
 
-  /** TLS stands, and this is who is behind it. What was agreed to in the clear is forgotten (NBD protocol, STARTTLS). */
+  /** TLS is established, and this is the client. Whatever was negotiated before is forgotten (NBD protocol, STARTTLS). */
   secured(peer: TlsPeer): void {
     if (this.#phase !== "securing" || this.#tls === null) throw new Error("nobody asked for TLS");
     this.#offer = this.#tls.offerTo(peer);
@@ -143,7 +143,7 @@ export class Negotiation {
     this.#phase = "options";
   }
 
-  /** Bytes received and not looked at yet. */
+  /** Bytes received but not parsed yet. */
   get held(): number {
     return this.#end - this.#start;
   }
@@ -190,7 +190,7 @@ export class Negotiation {
     return this.#answer(option, this.#take(bytes));
   }
 
-  /** Counts an option; answers what is overdone when a bound is crossed. */
+  /** Counts an option; returns what is excessive once a limit is exceeded. */
   #count(bytes: number): string | undefined {
     this.#options += 1;
     this.#total += P.OPTION_HEADER_BYTES + bytes;
@@ -199,7 +199,7 @@ export class Negotiation {
     return undefined;
   }
 
-  /** An option nobody sends in earnest: skipped where that is affordable, else the end. */
+  /** An option that no real client sends: skipped if that is cheap enough, otherwise the connection is closed. */
   #refuseBig(option: number, bytes: number): NegotiationStep {
     this.#take(P.OPTION_HEADER_BYTES);
     if (option === P.OPTION_EXPORT_NAME) return this.#close(`an export name of ${bytes} bytes`);
@@ -228,7 +228,7 @@ export class Negotiation {
     return { kind: "reply", bytes: optionError(option, reply, text) };
   }
 
-  /** Whether nothing but STARTTLS is to be answered. */
+  /** Whether only STARTTLS is answered. */
   get #mustSecure(): boolean {
     return this.#tls?.isRequired === true && !this.#isSecure;
   }
@@ -284,7 +284,7 @@ export class Negotiation {
     return { kind: "start-tls", bytes: optionReply(option, P.REPLY_ACK) };
   }
 
-  /** The old way in: no error can be told, so a wrong name closes the connection. */
+  /** The old way to choose an export: it has no error reply, so a wrong name closes the connection. */
   #exportName(data: Buffer): NegotiationStep {
     if (this.#extended) return this.#close("EXPORT_NAME after extended headers were agreed; GO is for that");
     let name: string;
@@ -319,7 +319,7 @@ export class Negotiation {
     return this.#transmit(entry, bytes, !requests.has(P.INFO_BLOCK_SIZE));
   }
 
-  /** The same words for what is not there and for what this client may not open: it shall not learn which names exist. */
+  /** The same text for a missing export and for one that this client may not open: it must not learn which names exist. */
   #unknownName(option: number, name: string): NegotiationStep {
     if (this.#tls !== null && !this.#isSecure) {
       return this.#error(option, P.REPLY_ERR_TLS_REQD, "no export of this name is open to clients without TLS");
@@ -342,23 +342,23 @@ export class Negotiation {
     return { kind: "reply", bytes: optionReply(option, P.REPLY_ACK) };
   }
 
-  /** They are structured replies too, with longer headers (NBD protocol, "Extended headers"). */
+  /** These are structured replies as well, with longer headers (NBD protocol, "Extended headers"). */
   #extendedHeaders(data: Buffer): NegotiationStep {
     const option = P.OPTION_EXTENDED_HEADERS;
     new OptionReader(data, "EXTENDED_HEADERS").end();
     if (this.#extended) return this.#error(option, P.REPLY_ERR_INVALID, "extended headers are agreed already");
     this.#extended = true;
     this.#structured = true;
-    // What was selected for the other form of replies does not hold for this one.
+    // A context selected for the other form of replies is not valid for this one.
     this.#allocation = undefined;
     return { kind: "reply", bytes: optionReply(option, P.REPLY_ACK) };
   }
 
-  /** LIST names base:allocation to who asks for it, or for all there is; SET selects it, or nothing. */
+  /** LIST returns base:allocation to a client that asks for it or for all contexts; SET selects it, or nothing. */
   #metaContext(option: number, data: Buffer): NegotiationStep {
     const isList = option === P.OPTION_LIST_META_CONTEXT;
     const name = isList ? "LIST_META_CONTEXT" : "SET_META_CONTEXT";
-    // Whatever becomes of it, a new selection replaces the last one.
+    // Even if it fails, a new selection replaces the previous one.
     if (!isList) this.#allocation = undefined;
     if (!this.#structured) throw new Malformed(`${name} needs structured replies to be agreed first`);
     const reader = new OptionReader(data, name);
@@ -384,7 +384,7 @@ export class Negotiation {
       (this.#structured ? CONNECTION_STRUCTURED : 0) |
       (this.#extended ? CONNECTION_EXTENDED : 0) |
       (unaligned ? CONNECTION_UNALIGNED : 0) |
-      // A selection holds for the export that it named only.
+      // A selection is valid only for the export that it named.
       (this.#allocation?.unit === entry.unit ? CONNECTION_ALLOCATION : 0);
     const leftover = Uint8Array.prototype.slice.call(this.#take(this.held));
     return { kind: "transmit", bytes, entry, flags, leftover };

@@ -1,4 +1,4 @@
-// Who may open which export, and how. What a client may not open it does not see.
+// Who may open which export, and how. A client does not see exports that it may not open.
 
 import type { ExportDirectory, NbdExport } from "./directory.ts";
 import type { TlsPeer } from "./tls/peer.ts";
@@ -41,8 +41,8 @@ function isAbout({ who }: Rule, peer: TlsPeer | null): boolean {
 }
 
 /**
- * What rules leave of a directory for one client; null: a client without TLS. Rules add up. Without any rule everybody who
- * may connect may open everything.
+ * The part of a directory that the rules allow one client (null: a client without TLS). Rules add up. Without any rule everybody
+ * who may connect may open everything.
  */
 export class PermittedOffer implements Offer {
   readonly #directory: ExportDirectory;

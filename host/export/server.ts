@@ -37,14 +37,14 @@ export interface NbdServerOptions {
   readonly onRefused?: (why: NbdRefusal, peer: string) => void;
   /** How long a client may take from connecting until the transmission phase. */
   readonly negotiationTimeoutMs?: number;
-  /** After this long without a message it may have to give way to another client. */
+  /** After this long without a message it may be dropped in favour of another client. */
   readonly silentMs?: number;
   /**
    * How many clients of one address may negotiate at the same time, and half as many of one peer; beyond that a silent one is
    * dropped.
    */
   readonly negotiatingMax?: number;
-  /** How many connections there may be; as many as `hand` takes when omitted. */
+  /** Limit of connections; if omitted, as many as `hand` takes. */
   readonly room?: ConnectionRoom;
   readonly limits?: NegotiationLimits;
   /** Why a new connection is refused; null when it is not. */

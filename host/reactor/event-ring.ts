@@ -20,7 +20,7 @@ export class EventDrain {
     return words[this.#head] !== words[this.#tail];
   }
 
-  /** Takes every event there is: their entries, one after the other. */
+  /** Takes all events: their entries, one after the other. */
   take(): Uint8Array {
     const { bytes, words, view, control } = this.#core;
     const queue = control + CONTROL_EVENT_QUEUE;

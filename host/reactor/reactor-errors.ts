@@ -39,7 +39,7 @@ export function isFatal(thrown: unknown): boolean {
   if (thrown instanceof Error && thrown.name === "RuntimeError") return true;
   // The only RangeError that can come out of the core's own code.
   if (thrown instanceof RangeError) return thrown.message.includes("call stack");
-  // Every error of the addon has a code of its own; this one is what its generated code turns a panic into.
+  // Every error of the addon has its own code; the addon's generated code turns a panic into this one.
   return thrown instanceof Error && "code" in thrown && thrown.code === "GenericFailure";
 }
 

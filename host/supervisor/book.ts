@@ -1,11 +1,11 @@
-// What the reactor has, as far as the next control must know: every handle is recorded as soon as the reactor has answered, so
-// that nothing exists unrecorded. And the events that control has not acknowledged yet.
+// What the next control must know about the reactor: every handle is recorded as soon as the reactor has answered, so that nothing
+// exists unrecorded. Also keeps the events that control has not acknowledged yet.
 
 import { EVENT_ARG0, EVENT_BYTES, EVENT_CONNECTION_CLOSED, EVENT_KIND } from "../abi.ts";
 import type { AddedUnit, Request, UnitLabels, UnitToAdd } from "../reactor/reactor-messages.ts";
 import type { Adoption, Labelled } from "./protocol.ts";
 
-/** Events kept until control has acknowledged them; beyond that only those by which connections are known. */
+/** Limit of events kept until control acknowledges them; beyond it only events about connections are kept. */
 export const EVENT_BYTES_KEPT = 4 * 1_048_576;
 
 type Call = Extract<Request, { kind: "call" }>;
@@ -126,7 +126,7 @@ export class Book {
     }
   }
 
-  /** Takes events of the core. Returns what control is to be sent of them. */
+  /** Takes events of the core. Returns those that are sent to control. */
   happened(entries: Uint8Array): Delivery {
     const places = closings(entries);
     const closed: unknown[] = [];
@@ -145,7 +145,7 @@ export class Book {
     return { number, entries: some };
   }
 
-  /** How many events found no room that nobody has been told about yet. */
+  /** How many events found no room and have not been reported yet. */
   takeLost(): number {
     const lost = this.#lost;
     this.#lost = 0;
@@ -158,7 +158,7 @@ export class Book {
     this.#bytes = this.#batches.reduce((sum, { entries }) => sum + entries.length, 0);
   }
 
-  /** All of it, for a control that starts; acknowledging the events is up to it from now on. */
+  /** Everything, for a control that starts; it acknowledges the events from now on. */
   adoption(): Omit<Adoption, "death" | "claims"> {
     return {
       kept: this.#kept,

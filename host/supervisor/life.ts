@@ -28,7 +28,7 @@ export class Life {
   constructor(entry: URL, args: readonly string[], listener: LifeListener) {
     const [ours, theirs] = socketPair("seqpacket");
     this.#channel = ours;
-    // What concerns the service manager is reported by the process it started.
+    // Only the process that the service manager started reports to it.
     const { NOTIFY_SOCKET: _, WATCHDOG_USEC: __, WATCHDOG_PID: ___, ...env } = process.env;
     this.#child = spawn(process.execPath, [...process.execArgv, fileURLToPath(entry), ...args], {
       stdio: ["ignore", "inherit", "inherit", "ipc", theirs],

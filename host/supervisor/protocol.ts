@@ -18,7 +18,7 @@ export interface Death {
 /** What is kept beside a handle. */
 export type Labelled = readonly (readonly [handle: number, label: unknown])[];
 
-/** What a control finds that is not the first: all that the reactor has, and the events that no control has acknowledged. */
+/** What a control that is not the first finds: everything the reactor has, and the events that no control has acknowledged. */
 export interface Adoption {
   readonly death: Death;
   /** What the previous control stored, by name. */
@@ -50,7 +50,7 @@ export interface Begin {
   readonly adoption: Adoption | null;
 }
 
-/** How the reactor's threads stand with the kernel. */
+/** The privileges of the reactor's threads. */
 export interface Privileges {
   readonly nice: number;
   readonly emulated: boolean;

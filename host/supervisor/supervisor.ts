@@ -1,4 +1,4 @@
-// Keeps the reactor, and control beside it. Control decides, displays and remembers, and may end at any time: through a defect,
+// Keeps the reactor running, and control with it. Control decides, displays and remembers, and may end at any time: through a defect,
 // out of memory, killed by the watchdog, or because it was asked to. The reactor continues, and the next control takes over what
 // is there. Nothing else is done here, so that little can go wrong.
 

@@ -19,7 +19,7 @@ export function blockAnswers(): void {
   }
 }
 
-/** Whether a command that the host has may still touch the request's own buffer. */
+/** Whether a command in the host may still touch the request's own buffer. */
 function isHeld(request: Request): bool {
   if (request.own === OWN_NOT) return false;
   for (let command = request.commands.first; changetype<usize>(command) !== 0; command = command.nextOfRequest) {

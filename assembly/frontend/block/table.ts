@@ -130,7 +130,7 @@ export function tagNumber(tag: Tag): u32 {
   return <u32>((changetype<usize>(tag) - tags) / TAG_BYTES);
 }
 
-/** Entries that the ring has: each tag can have one of its own and one that gives its buffer back. */
+/** Entries in the ring: each tag can have one that uses it, and one that returns its buffer. */
 function entriesOf(tagLimit: u32): u32 {
   return 2 << (32 - clz(tagLimit - 1));
 }

@@ -1,5 +1,5 @@
-// The ring of the block door's completions. It cannot overflow: an entry is taken only when there is room for everything that may
-// come of it and of what is under way.
+// The ring of the block door's completions. It cannot overflow: an entry is taken only if there is room for every completion that
+// the entry, and everything already under way, can cause.
 
 import {
   BLOCK_COMPLETION_ADDRESS,

@@ -44,7 +44,7 @@ export class Lifeline implements Keeper, ReactorLink {
   readonly #waiting = new Map<number, (answer: number) => void>();
 
   private constructor() {
-    // One message at a time: whoever waits for an answer must run before the next message, which may be the event that undoes it.
+    // One message at a time: code that waits for an answer must run before the next message, which may be an event that undoes it.
     // Node delivers everything that has arrived at once.
     process.on("message", (message) => setImmediate(() => this.#receive(message as Downward)));
   }

@@ -36,7 +36,7 @@ export interface Listeners {
   readonly keeper: Keeper | undefined;
 }
 
-/** Events after which the devices may be others than they were. */
+/** Events after which devices may have changed. */
 const CALLS_FOR_RESCAN: ReadonlySet<number> = new Set([
   abi.EVENT_CAPACITY_CHANGED,
   abi.EVENT_INQUIRY_CHANGED,
@@ -53,7 +53,7 @@ export class EventRouting {
     this.#to = to;
   }
 
-  /** The core had lost as many before; somebody else has reported those. */
+  /** The number that the core had lost before; an earlier control has reported those. */
   startFrom({ eventsLost }: Snapshot): void {
     this.#eventsLost = eventsLost;
   }

@@ -1,4 +1,4 @@
-// An operator has a path forgotten, and with its last path a unit.
+// An operator makes the daemon forget a path, and with its last path a unit.
 
 import { setTimeout } from "node:timers/promises";
 import type { Context } from "../devices/operation-context.ts";

@@ -12,7 +12,7 @@ export type PolicyName = z.infer<typeof PolicyName>;
 
 /**
  * Parameters of the policies; whether a policy takes a parameter is checked when it is set (POLICY_PARAMETER otherwise).
- * `ios`, `bytes`: round robin turns after so many (round-robin). `paths`: the subset (round-robin-subset).
+ * `ios`, `bytes`: length of a turn (round-robin). `paths`: the subset (round-robin-subset).
  * `historyPercent`: share of the past in the mean (historical-service-time, 95 when left out).
  * `weights`: relative speed of each path, 1..65535, paths left out have 1 (weighted, service-time).
  */

@@ -1,5 +1,5 @@
-// Keys under the names that the version before this one had for them. They are taken as what they are called now, with a note
-// that names the new one; the version after this one knows them no more.
+// Keys under the names they had in the previous version. They are accepted, with a note that gives the new name; the next version
+// will no longer accept them.
 
 import type { KeyPosition } from "./configuration-lines.ts";
 
@@ -7,7 +7,7 @@ type Path = readonly (string | number)[];
 type Table = Record<string, unknown>;
 
 interface Former {
-  /** The table it stands in; `*` is any element of an array. */
+  /** The table that contains it; `*` is any element of an array. */
   readonly at: readonly string[];
   readonly former: string;
   readonly now: string;
@@ -27,17 +27,17 @@ interface Told {
 }
 
 export interface Renamed {
-  /** Where each key stands, under its name of today. */
+  /** The place of each key, under its present name. */
   readonly positions: readonly KeyPosition[];
   readonly notes: readonly Told[];
-  /** Keys that stand there under both names. */
+  /** Keys that are present under both names. */
   readonly mistakes: readonly Told[];
 }
 
 const isTable = (value: unknown): value is Table =>
   typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date);
 
-/** The tables of `values` that lie at `at`, each with its path. */
+/** The tables of `values` at `at`, each with its path. */
 function tablesAt(values: unknown, at: readonly string[], path: Path = []): [Table, Path][] {
   const [first, ...rest] = at;
   if (first === undefined) return isTable(values) ? [[values, path]] : [];
@@ -49,7 +49,7 @@ function tablesAt(values: unknown, at: readonly string[], path: Path = []): [Tab
 
 const begins = (path: Path, head: Path): boolean => head.every((part, at) => path[at] === part);
 
-/** Gives former keys in `values` their names of today. */
+/** Renames former keys in `values` to their present names. */
 export function renameFormerKeys(values: unknown, written: readonly KeyPosition[]): Renamed {
   let positions = written;
   const notes: Told[] = [];

@@ -1,4 +1,4 @@
-// Events as they lie in the state file, also those that an earlier version has written.
+// Events as stored in the state file, including those that an earlier version wrote.
 
 import { MESSAGES, type DetailValue, type Message, type MessageName } from "../../liaison/messages.ts";
 
@@ -7,7 +7,7 @@ export interface EventRow extends Message {
   readonly id: number;
 }
 
-/** Kinds of messages under the names that an earlier version has given them. */
+/** Kinds of messages by the names that an earlier version used. */
 const FORMER_KINDS: ReadonlyMap<string, MessageName> = new Map([
   ["ghost-settled", "orphan-settled"],
   ["shaky-out", "marginal-out"],
@@ -16,7 +16,7 @@ const FORMER_KINDS: ReadonlyMap<string, MessageName> = new Map([
   ["path-doubtful", "path-unverified"],
 ]);
 
-/** Null for a kind that only another version of the daemon knows, or that was damaged. */
+/** Null for a damaged row, or a kind that only another version of the daemon knows. */
 export function eventRow(row: Record<string, unknown>): EventRow | null {
   const written = String(row["kind"]);
   const kind = FORMER_KINDS.get(written) ?? written;
