@@ -54,6 +54,9 @@ _spscmd() {
   option=${"$"}{words[1],,}
   if ((${"$"}{#words[@]} == 2)); then
     mapfile -t candidates < <(compgen -W "${SPSCMD_OPTIONS}" -- "${"$"}{current,,}")
+  elif ((${"$"}{#words[@]} > 3)) && [[ $option != -swap && $option != -getlun ]]; then
+    # After the path comes a value, if anything.
+    [[ $option == -lbmode ]] && mapfile -t candidates < <(compgen -W "0 1 2 3" -- "$current")
   else
     case $option in
       -getlun) mapfile -t candidates < <(compgen -W "-v -s0 -s1 -s2" -- "$current") ;;
@@ -89,6 +92,11 @@ _spscmd() {
     compadd -- ${SPSCMD_OPTIONS}
     return
   fi
+  if ((CURRENT > 3)) && [[ ${"$"}{words[2]:l} != -(swap|getlun) ]]; then
+    # After the path comes a value, if anything.
+    [[ ${"$"}{words[2]:l} == -lbmode ]] && compadd 0 1 2 3
+    return
+  fi
   case ${"$"}{words[2]:l} in
     -getlun) compadd -- -v -s0 -s1 -s2 ;;
     -setfbmode) compadd Active Standby ;;
@@ -115,7 +123,9 @@ function __spscmd_paths
 end
 complete -c pathctl -f -a "(__pathctl_candidates)"
 complete -c spscmd -f -n "test (count (commandline -opc)) -eq 1" -a "${SPSCMD_OPTIONS}"
-complete -c spscmd -f -n "string match -qri -- '^-(avail|notavail|path|swap|priority|lbmode|failback)\$' (commandline -opc)[2]" -a "(__spscmd_paths)"
+complete -c spscmd -f -n "test (count (commandline -opc)) -eq 2; and string match -qri -- '^-(avail|notavail|path|swap|priority|lbmode|failback)\$' (commandline -opc)[2]" -a "(__spscmd_paths)"
+complete -c spscmd -f -n "test (count (commandline -opc)) -eq 3; and string match -qi -- -swap (commandline -opc)[2]" -a "(__spscmd_paths)"
+complete -c spscmd -f -n "test (count (commandline -opc)) -eq 3; and string match -qi -- -lbmode (commandline -opc)[2]" -a "0 1 2 3"
 complete -c spscmd -f -n "string match -qi -- -getlun (commandline -opc)[2]" -a "-v -s0 -s1 -s2"
 complete -c spscmd -f -n "string match -qi -- -setfbmode (commandline -opc)[2]" -a "Active Standby"
 complete -c spscmd -f -n "string match -qi -- -setmscsmode (commandline -opc)[2]" -a "Enable Disable"

@@ -19,7 +19,13 @@ export type Command =
 /** `usage`: the command line has no valid form (exit status 2). `refused`: one of its values is not allowed (1). */
 export type Parsed =
   | { readonly ok: true; readonly command: Command }
-  | { readonly ok: false; readonly fault: "usage" | "refused"; readonly message: string };
+  | {
+      readonly ok: false;
+      readonly fault: "usage" | "refused";
+      readonly message: string;
+      /** A word that is no option; it may be a mistyped one. */
+      readonly unknown?: string;
+    };
 
 export const SYNOPSIS = `usage: spscmd -getlun [-v] [-s0|-s1|-s2]
        spscmd -getver
@@ -159,13 +165,16 @@ function parseOnPath(option: string, values: readonly string[]): Parsed {
     case "-lbmode": {
       const policy = /^[0-3]$/.test(second) ? POLICIES[Number(second)] : undefined;
       if (policy !== undefined) return command({ kind: "lbmode", path, policy });
-      return refused(`path ${path}: no balancing mode ${second}: 0 off, 1 round robin, 2 least sectors, 3 adaptive`);
+      return usage(`path ${path}: no balancing mode ${second}: 0 off, 1 round robin, 2 least sectors, 3 adaptive`);
     }
     default:
       if (parsePathNumber(second) === undefined) return refused(`${second} is no path number: ${wanted}`);
       return command({ kind: "swap", path, other: canonicalPath(second) });
   }
 }
+
+/** Every option, for hints. */
+export const OPTIONS: readonly string[] = [...VALUES.keys()];
 
 /** Parses the arguments (without program name). */
 export function parseCommand(args: readonly string[]): Parsed {
@@ -175,7 +184,9 @@ export function parseCommand(args: readonly string[]): Parsed {
   if (HELP.has(option) && values.length === 0) return command({ kind: "help" });
   if (option === "-getlun") return parseGetlun(values);
   const count = VALUES.get(option);
-  if (count === undefined) return usage(`unknown option ${given}`);
+  if (count === undefined) {
+    return { ok: false, fault: "usage", message: `unknown option ${given}`, unknown: option };
+  }
   const another = values.find((value) => VALUES.has(value.toLowerCase()));
   if (another !== undefined) return usage(`${given} and ${another}: one option a call`);
   if (values.length !== count) {

@@ -5,7 +5,7 @@ import { Client, CommandError, errorLine, socketPaths } from "../api-client.ts";
 import { requestFailback } from "../failback-request.ts";
 import { parsePathNumber } from "../path-number.ts";
 import { packageVersion, type Io } from "../io.ts";
-import { parseCommand, SYNOPSIS, type Command } from "./command-line.ts";
+import { OPTIONS, parseCommand, SYNOPSIS, type Command } from "./command-line.ts";
 import { clusterLine, failbackLine, getlunText, modeText, watcherText } from "./spscmd-layout.ts";
 
 /** Exit statuses (reference, section 3). */
@@ -95,11 +95,19 @@ function pathsOf(command: Command): readonly string[] {
   return command.kind === "swap" ? [command.path, command.other] : [command.path];
 }
 
+/** `; did you mean -swap?` for `swap` and `-swpa`. Loaded only where it is needed: most calls are right. */
+async function hintFor(unknown: string | undefined): Promise<string> {
+  if (unknown === undefined) return "";
+  const { didYouMean } = await import("../../settings/did-you-mean.ts");
+  const meant = OPTIONS.find((option) => option === `-${unknown}`) ?? didYouMean(unknown, OPTIONS);
+  return meant === undefined ? "" : `; did you mean ${meant}?`;
+}
+
 /** Runs one call of `spscmd`; returns its exit status. */
 export async function spscmd(args: readonly string[], io: Io): Promise<number> {
   const parsed = parseCommand(args);
   if (!parsed.ok) {
-    io.err(`spscmd: ${parsed.message}\n`);
+    io.err(`spscmd: ${parsed.message}${await hintFor(parsed.unknown)}\n`);
     if (parsed.fault === "refused") return EXIT_REFUSED;
     io.err(SYNOPSIS);
     return EXIT_USAGE;

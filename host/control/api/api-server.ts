@@ -19,7 +19,7 @@ import { ControlError, reasonOf } from "../ground/control-errors.ts";
 import type { EventHub } from "../events/event-hub.ts";
 import { streamEvents } from "./event-stream.ts";
 import type { Handlers, JsonRoute } from "./handlers.ts";
-import { didYouMean } from "../ground/did-you-mean.ts";
+import { didYouMean } from "../../settings/did-you-mean.ts";
 import { openapiDocument } from "./openapi.ts";
 import { refusal } from "../core/reactor-port.ts";
 import { ROUTES, type Route, type RouteId } from "../schemas/routes.ts";

@@ -9,7 +9,7 @@ import { keyPositions, lineOf, type KeyPosition } from "./configuration-lines.ts
 import { policyOfConfiguration } from "./effective.ts";
 import { ControlError, reasonOf } from "../ground/control-errors.ts";
 import { renameFormerKeys } from "./former-keys.ts";
-import { didYouMean } from "../ground/did-you-mean.ts";
+import { didYouMean } from "../../settings/did-you-mean.ts";
 import { parametersMistake } from "./policies.ts";
 import { Configuration, isEmulated } from "../schemas/configuration-schema.ts";
 import { nbdTcpContradictions, type Complain } from "./contradictions.ts";

@@ -100,6 +100,9 @@ offer "spscmd -getf" _spscmd
 offer "spscmd -SETFB" _spscmd
 offer "spscmd -getlun -s" _spscmd
 offer "spscmd -avail 5:0:1:" _spscmd
+offer "spscmd -lbmode 5:0:1:1 " _spscmd
+offer "spscmd -swap 5:0:1:1 5:0:1:" _spscmd
+offer "spscmd -priority 5:0:1:1 " _spscmd
 complete -p pathctl spscmd
 `;
   const { stdout, stderr } = await promisify(execFile)("bash", ["--norc", "-c", script], {
@@ -116,6 +119,9 @@ complete -p pathctl spscmd
     "-setfbmode",
     "-s0 -s1 -s2",
     "0 1 2",
+    "0 1 2 3",
+    "0 1 2",
+    "",
     "complete -F _pathctl pathctl",
     "complete -F _spscmd spscmd",
   ]);

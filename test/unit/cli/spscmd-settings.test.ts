@@ -76,6 +76,8 @@ const wrongUsage = [
   "-priority 4:0:0:0",
   "-setfbmode",
   "-setfbmode off",
+  "-lbmode 4:0:0:0 4",
+  "-lbmode 4:0:0:0 adaptive",
   "-setmscsmode on",
   "-setwatcher 1:2:3",
   "-setwatcher 1:2:3:4:5",
@@ -92,14 +94,31 @@ for (const line of wrongUsage) {
   });
 }
 
+test("a mistyped option is named as it should be", async (t) => {
+  const hints: readonly (readonly [string, string])[] = [
+    ["swap", "-swap"],
+    ["getlun", "-getlun"],
+    ["-getlunn", "-getlun"],
+    ["-notavial", "-notavail"],
+    ["-LBMOD", "-lbmode"],
+    ["path", "-path"],
+  ];
+  for (const [given, meant] of hints) {
+    const { status, err } = await run(spscmd, [given, "4:0:0:0"]);
+    t.is(status, 2);
+    t.is(err.split("\n")[0], `spscmd: unknown option ${given}; did you mean ${meant}?`);
+  }
+  t.is((await run(spscmd, ["-frobnicate"])).err.split("\n")[0], "spscmd: unknown option -frobnicate");
+  const mode = await run(spscmd, ["-lbmode", "4:0:0:0", "4"]);
+  t.regex(mode.err, /^spscmd: path 4:0:0:0: no balancing mode 4: 0 off/);
+});
+
 const impossible: readonly (readonly [string, RegExp])[] = [
   ["-priority 4:0:0:0 0", /4:0:0:0.*1 to 254.*0/],
   ["-priority 4:0:0:0 255", /4:0:0:0.*1 to 254.*255/],
   ["-priority 4:0:0:0 1.5", /4:0:0:0.*1 to 254.*1\.5/],
   ["-priority 4:0:0:0 x", /4:0:0:0.*1 to 254.*x/],
   ["-priority 4:0:0:0 -1", /4:0:0:0.*1 to 254.*-1/],
-  ["-lbmode 4:0:0:0 4", /4:0:0:0.*no balancing mode 4/],
-  ["-lbmode 4:0:0:0 adaptive", /4:0:0:0.*no balancing mode adaptive/],
   ["-avail 4:0:0", /4:0:0 is no path number/],
   ["-avail 4:0:0:", /4:0:0: is no path number/],
   ["-avail #1", /#1 is no path number/],
