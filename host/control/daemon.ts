@@ -38,6 +38,7 @@ import { demand } from "./core/reactor-port.ts";
 import { reactorOptions } from "./core/reactor-options.ts";
 import { Leftovers } from "./devices/leftovers-watch.ts";
 import { RedundancyWatch } from "./events/redundancy-watch.ts";
+import { Receiving } from "./operations/receiving.ts";
 import { reload } from "./operations/reloading.ts";
 import { isEmulated, type Configuration, type ReloadReport } from "./schemas/configuration-schema.ts";
 import { State } from "./state/state.ts";
@@ -90,6 +91,8 @@ export class Daemon implements Context {
   #nbdAccess: NbdAccess | null = null;
   /** Certificates and keys that a reload reads again. */
   readonly tlsSources: TlsSources;
+  /** Who else is told of events. */
+  readonly receiving: Receiving;
   readonly #room: ConnectionRoom;
   readonly #events: EventRouting;
   readonly #leftovers: Leftovers;
@@ -122,13 +125,8 @@ export class Daemon implements Context {
     this.restartNeeded = kept.inForce?.restartNeeded ?? [];
     this.emulated = isEmulated(configuration);
     const systemLog = configuration.log.system ? new SystemLog(sendDatagram) : null;
-    this.hub = new EventHub(
-      state,
-      new EventLog(places.eventLog, logger.warning),
-      systemLog,
-      logger.warning,
-      logger.debug,
-    );
+    const log = new EventLog(places.eventLog, logger.warning);
+    this.hub = new EventHub(state, log, systemLog, logger.warning, logger.debug);
     this.descriptors = new Descriptors(this.hub, logger);
     this.keeping = new Keeping({
       state,
@@ -138,6 +136,7 @@ export class Daemon implements Context {
       stateMadeAgain: () => lastWords.write(),
     });
     this.tlsSources = new TlsSources(this.hub);
+    this.receiving = new Receiving(this.hub);
     this.effective = new Effective(kept.inForce?.configuration ?? configuration, () => state.settings());
     this.inventory = new Inventory(state.units(), state.paths());
     this.bringUp = new BringUp(reactor, this.inventory, kept.claims(), kept.names, (names) => kept.keepNames(names));
@@ -232,6 +231,8 @@ export class Daemon implements Context {
     if (keeper?.adoption) tellOfDeath(this.hub, keeper.adoption.death);
     else tellOfStart(this.hub, this.emulated ? "emulated" : "devices", this.#lastWords);
     this.keeping.start();
+    this.receiving.read(this.effective.configuration)();
+    this.tlsSources.add(this.receiving);
     this.#nbdAccess = this.#accessOf(configuration);
     tellOfState(this.hub, logger, this.state, this.inventory);
     if (keeper?.adoption) await this.#adopt(keeper, keeper.adoption);
@@ -364,6 +365,7 @@ export class Daemon implements Context {
     this.tlsSources.stop();
     await this.bringUp.releaseDevices();
     this.hub.end();
+    await this.receiving.stop();
     this.#lastWords.remove();
     this.state.close();
   }
@@ -377,6 +379,7 @@ export class Daemon implements Context {
     clearInterval(this.#housekeeping);
     await Promise.race([this.#changes, sleep(LEAVE_MS_MAX)]);
     this.hub.end();
+    await this.receiving.stop();
     this.state.close();
   }
 

@@ -5,9 +5,10 @@
 import { ARRAY_SETTINGS } from "./array-settings.ts";
 import { DAEMON_SETTINGS } from "./daemon-settings.ts";
 import { PATH_SETTINGS } from "./path-settings.ts";
+import { RECEIVER_SETTINGS } from "./receiver-settings.ts";
 import type { Setting } from "./setting.ts";
 
-export const SETTINGS = { ...PATH_SETTINGS, ...DAEMON_SETTINGS, ...ARRAY_SETTINGS } as const;
+export const SETTINGS = { ...PATH_SETTINGS, ...DAEMON_SETTINGS, ...RECEIVER_SETTINGS, ...ARRAY_SETTINGS } as const;
 
 type Settings = typeof SETTINGS;
 export type Key = keyof Settings;

@@ -32,6 +32,7 @@ export const MAN_PARTS: readonly {
 export const MAN_SECTIONS: Readonly<Record<string, string>> = {
   marginal: "Monitoring of intermittent failures.",
   units: "Settings of single units; a table for each.",
+  receivers: "Who else is told of events; a table for each. A reload puts changes in force.",
   array: "The emulated array. That the table is there is enough to have it served, unless real devices are named.",
 };
 

@@ -74,7 +74,10 @@ function table(lines: readonly (readonly string[])[]): string {
 }
 
 /** Sections that have a table of their own, and the names of their keys in it. */
-const OWN = new Set(["units", "array", "sockets.nbd_tcp"]);
+const OWN = new Set(["units", "array", "sockets.nbd_tcp", "receivers"]);
+
+/** Sections that may stand several times. */
+const LISTS = new Set(["units", "receivers"]);
 
 function keysTable(): string {
   const rows = ENTRIES.filter(([key]) => !OWN.has(sectionOf(key))).map(([key, setting]) => [
@@ -144,7 +147,7 @@ function entry(key: string, setting: Setting, isPlain: boolean): string {
 function manSection(section: string): string {
   const own = ENTRIES.filter(([key]) => sectionOf(key) === section);
   const isRestart = own.every(([, { restart }]) => restart === true);
-  const title = section === "units" ? "[[units]]" : `[${section}]`;
+  const title = LISTS.has(section) ? `[[${section}]]` : `[${section}]`;
   const entries = own.map(([key, setting]) => entry(key, setting, isRestart));
   const others = (section === "units" ? perUnitRows() : []).map(
     ([name = "", means = ""]) => `.TP\n.B ${name.replaceAll("`", "")}\n${roff(sentence(means))}`,

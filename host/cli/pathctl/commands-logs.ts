@@ -2,6 +2,7 @@
 
 import type { Command } from "commander";
 
+import type { Output } from "../../control/schemas/routes.ts";
 import { CommandError } from "../api-client.ts";
 import { pathValue, wholeValue, wordValue } from "../values.ts";
 import { branch, leaf, perform, type CommonOptions, type Context, type Result, type Runner } from "./context.ts";
@@ -146,6 +147,16 @@ async function explain(number: string | undefined): Promise<Result> {
   return { json: found, text };
 }
 
+const failedText = (failed: string | null): string => (failed === null ? "it took the message" : `FAILED: ${failed}`);
+
+async function testReceivers({ client }: Context, receiver: string | undefined): Promise<Result> {
+  const body = receiver === undefined ? {} : { receiver };
+  const tests = await client.call<Output<"testReceivers">>("POST", "/v1/receivers/test", body);
+  const lines = tests.results.map(({ receiver: name, kind, failed }) => `${name}  ${kind}  ${failedText(failed)}\n`);
+  const status = tests.results.some(({ failed }) => failed !== null) ? 1 : 0;
+  return { json: tests, text: lines.join(""), status };
+}
+
 /** Adds the commands. */
 export function addLogsCommands(program: Command, runner: Runner): void {
   addLogCommands(program, runner);
@@ -157,4 +168,13 @@ export function addLogsCommands(program: Command, runner: Runner): void {
     .option("--socket <path>", "the daemon's socket (default: PATHMANAGER_SOCKET, or the standard path)")
     .addHelpText("after", "\nExample:\n  $ pathctl messages 258")
     .action((number: string | undefined, options: CommonOptions) => perform(runner, options, () => explain(number)));
+  leaf(
+    messages,
+    "test [receiver]",
+    "send a test message to one receiver, or to all, and say what came back (exit status 1 when one failed)",
+    "pathctl messages test",
+    "ReceiverTests",
+  ).action((receiver: string | undefined, options: CommonOptions) =>
+    perform(runner, options, (context) => testReceivers(context, receiver)),
+  );
 }

@@ -74,6 +74,8 @@ export function handlersOf(context: Context, daemon: DaemonHandlers): Handlers {
     ...pathHandlers(context),
     ...faultHandlers(context, daemon.isEmulated),
     status: () => daemon.status(),
+    receivers: () => ({ receivers: context.receiving.statuses }),
+    testReceivers: ({ body }) => context.receiving.test(body?.receiver),
     metrics: () => metricsOf(context, () => daemon.status()),
     patchUnit: ({ params, body }) => patchUnit(context, params.n, body),
     attachUnit: ({ params, body }) => attachUnit(context, params.n, body ?? {}),

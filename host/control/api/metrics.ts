@@ -3,6 +3,7 @@
 
 import { kindOf, type MessageName } from "../../liaison/messages.ts";
 import { labels, sample, type Family } from "../../liaison/exposition.ts";
+import type { ReceiverStatus } from "../../liaison/receivers/receiver.ts";
 import type { Context } from "../devices/operation-context.ts";
 import type { Status } from "../schemas/status-schema.ts";
 import { pathFamilies, tablesOf, unitFamilies } from "./metric-families.ts";
@@ -50,7 +51,51 @@ const messages = (counts: ReadonlyMap<MessageName, number>): string[] =>
     return sample(count, labels({ message: number, kind, level }));
   });
 
-function* daemonFamilies(status: Status, counts: ReadonlyMap<MessageName, number>): Generator<Family> {
+function* receiverFamilies(receivers: readonly ReceiverStatus[]): Generator<Family> {
+  const each = (value: (receiver: ReceiverStatus) => number): string[] =>
+    receivers.map((receiver) => sample(value(receiver), labels({ receiver: receiver.name, kind: receiver.kind })));
+  const prefix = "pathmanager_receiver";
+  const family = (name: string, type: Family["type"], help: string, samples: string[]): Family => ({
+    name: `${prefix}_${name}`,
+    type,
+    help,
+    samples,
+  });
+  yield family(
+    "queued",
+    "gauge",
+    "Messages that wait for the receiver.",
+    each(({ queued }) => queued),
+  );
+  yield family(
+    "sent",
+    "counter",
+    "Messages that the receiver took.",
+    each(({ sent }) => sent),
+  );
+  yield family(
+    "dropped",
+    "counter",
+    "Messages that the receiver will never get.",
+    each(({ dropped }) => dropped),
+  );
+  yield family(
+    "failures",
+    "counter",
+    "Attempts that failed.",
+    each(({ failures }) => failures),
+  );
+  yield family(
+    "failing",
+    "gauge",
+    "Whether the last attempt failed.",
+    each(({ failing }) => bit(failing !== null)),
+  );
+}
+
+function* daemonFamilies(status: Status, { hub, receiving }: Context): Generator<Family> {
+  const { counts } = hub;
+  const receivers = receiving.statuses;
   const { version, node, source, backend } = status;
   yield {
     name: "pathmanager_build_info",
@@ -68,6 +113,7 @@ function* daemonFamilies(status: Status, counts: ReadonlyMap<MessageName, number
     help: "Messages since the start of control, also those that were summed up.",
     samples: messages(counts),
   };
+  yield* receiverFamilies(receivers);
   yield {
     name: "pathmanager_core_events_lost",
     type: "counter",
@@ -100,7 +146,7 @@ export async function metricsOf(context: Context, status: () => Promise<Status> 
     ? await askHistograms(context.reactor, tables)
     : { units: [], paths: [], omitted: tables.units.length + tables.paths.length };
   return families(
-    daemonFamilies(await status(), context.hub.counts),
+    daemonFamilies(await status(), context),
     unitFamilies(tables),
     pathFamilies(tables),
     histogramFamilies(histograms),

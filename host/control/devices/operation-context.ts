@@ -1,10 +1,12 @@
 // What operations act on. One of each, made by the daemon.
 
+import type { ReceiverStatus } from "../../liaison/receivers/receiver.ts";
 import type { ReactorClient } from "../../reactor/reactor-client.ts";
 import type { BringUp } from "./bring-up.ts";
 import type { Effective } from "../settings/effective.ts";
 import type { EventHub } from "../events/event-hub.ts";
 import type { Inventory, Unit } from "../inventory/inventory.ts";
+import type { Output } from "../schemas/routes.ts";
 import type { Snapshots } from "../core/snapshots.ts";
 import type { Attachment, AttachRequest } from "../schemas/unit-schema.ts";
 import type { State } from "../state/state.ts";
@@ -20,6 +22,13 @@ export interface Attachments {
   resize(unit: Unit): Promise<void>;
 }
 
+/** Who else is told of events. */
+interface Receivers {
+  readonly statuses: ReceiverStatus[];
+  /** Sends a test message at once: to the named one, or to all. */
+  test(name: string | undefined): Promise<Output<"testReceivers">>;
+}
+
 export interface Context {
   readonly reactor: ReactorClient;
   readonly inventory: Inventory;
@@ -28,6 +37,7 @@ export interface Context {
   readonly snapshots: Snapshots;
   readonly bringUp: BringUp;
   readonly attachments: Attachments;
+  readonly receiving: Receivers;
   readonly effective: Effective;
   /** Sources of views over the newest copy of the tables. */
   readonly views: ViewSources;

@@ -9,6 +9,7 @@ import { POLICY_NAMES } from "../../settings/names.ts";
 import { SETTINGS } from "../../settings/settings-table.ts";
 import { NewUnitName, PathNumber } from "./common.ts";
 import { optionalShapeOf, shapeOf } from "./from-table.ts";
+import { Receivers } from "./receiver-schema.ts";
 
 const absolutePath = z.string().regex(/^\/./, { error: "must be an absolute path" });
 
@@ -148,6 +149,7 @@ export const Configuration = z.strictObject({
   timeouts: z.strictObject(shapeOf("timeouts")).prefault({}),
   alua: z.strictObject(shapeOf("alua")).prefault({}),
   units: z.array(Unit).default([]),
+  receivers: Receivers.default([]),
   sockets: Sockets,
   state: z.strictObject(shapeOf("state")).prefault({}),
   log: z.strictObject(shapeOf("log")).prefault({}),

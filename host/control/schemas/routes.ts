@@ -10,6 +10,7 @@ import { EventList, EventQuery } from "./event-schema.ts";
 import { FaultAdded, FaultList, FaultRemoval, FaultRequest } from "./fault-schema.ts";
 import { Mode, ModePatch, Patrol, PatrolPatch } from "./mode-schema.ts";
 import { PathCheck, PathView, RescanReport, RescanRequest } from "./path-schema.ts";
+import { ReceiverList, ReceiverTest, ReceiverTests } from "./receiver-schema.ts";
 import { ArrayView, StatisticsView, Status } from "./status-schema.ts";
 import { Attachment, AttachRequest, DetachRequest, UnitPatch, UnitView } from "./unit-schema.ts";
 
@@ -213,6 +214,21 @@ export const ROUTES = {
     change: false,
     query: z.object({ since: EventQuery.shape.since }),
     response: null,
+  },
+  receivers: {
+    method: "GET",
+    path: "/v1/receivers",
+    summary: "Who else is told of events, and how well that works",
+    change: false,
+    response: ReceiverList,
+  },
+  testReceivers: {
+    method: "POST",
+    path: "/v1/receivers/test",
+    summary: "Send a test message to one receiver, or to all, and say what came back",
+    change: true,
+    body: ReceiverTest.optional(),
+    response: ReceiverTests,
   },
   config: {
     method: "GET",

@@ -41,6 +41,33 @@ export const DAEMON_MESSAGES = {
     causes: ["a component that many paths share failed", "a path that fails and recovers all the time"],
     remedy: "Do what the repeated message's remedy says, beginning with the component that the paths share.",
   },
+  "receiver-failed": {
+    number: 690,
+    level: "warning",
+    text: "A receiver of messages does not take them",
+    system: true,
+    means:
+      "They wait and are sent again after growing pauses; when its queue is full, further ones are counted and dropped. I/O is not affected.",
+    causes: ["it is down or unreachable", "its certificate has expired or is not trusted", "a wrong address or secret"],
+    remedy: "Do what `reason` says; `pathctl messages test` tries it at once.",
+  },
+  "receiver-restored": {
+    number: 691,
+    level: "info",
+    text: "A receiver of messages takes them again",
+    system: true,
+    means: "What waited has been sent; `dropped` is how many messages it will never get.",
+    remedy: "If any were dropped: `pathctl events` has them.",
+  },
+  "receiver-test": {
+    number: 692,
+    level: "info",
+    text: "This is a test message, an operator asked for it",
+    system: true,
+    each: true,
+    means: "Only receivers get it, it is in no log.",
+    remedy: "Nothing.",
+  },
   "daemon-died": {
     number: 640,
     level: "error",

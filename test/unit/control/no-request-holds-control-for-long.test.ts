@@ -50,6 +50,8 @@ const REQUESTS: Readonly<Record<RouteId, Asked>> = {
   faults: ["/v1/array/faults"],
   addFault: ["/v1/array/faults", { fault: { kind: "slow", factor: 1 }, where: { unit: 9 } }],
   removeFaults: ["/v1/array/faults"],
+  receivers: ["/v1/receivers"],
+  testReceivers: ["/v1/receivers/test"],
   metrics: ["/metrics"],
   openapi: ["/openapi.json"],
 };
