@@ -34,6 +34,7 @@ export const TEST_PACKAGES: readonly DebianPackage[] = [
   { package: "systemd", program: "systemctl" },
   { package: "udev", program: "udevadm" },
   { package: "fdisk", program: "sfdisk" },
+  { package: "lvm2", program: "pvcreate" },
 ];
 
 /** Where the programs of daemons may be, even if an ordinary user's PATH does not include it. */

@@ -1,16 +1,18 @@
 // The table of units that the daemon takes, for udev's rules (host/udev): their paths are hidden from everybody else, and their
 // block devices have their names. One copy survives a reboot, so that the rules know the paths before the daemon runs.
 
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { existsSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { readNames, readText } from "../../discovery/sysfs.ts";
 import type { Selector } from "../../discovery/select.ts";
 import type { EventHub } from "../events/event-hub.ts";
 import { reasonOf } from "../ground/control-errors.ts";
+import { replaceFile } from "../ground/replace-file.ts";
 import type { Inventory, Unit } from "../inventory/inventory.ts";
 import { isEmulated, type Configuration } from "../schemas/configuration-schema.ts";
 import type { Attachments } from "./operation-context.ts";
 import { passesFilter } from "./device-filter.ts";
+import { NEIGHBOUR_PLACES, tellNeighbours, type NeighbourPlaces } from "./neighbours.ts";
 import { isOurs } from "./units-in-use.ts";
 
 /** Where the table and what udev knows are; a test has its own. */
@@ -20,12 +22,14 @@ export interface TablePlaces {
   readonly sysfs: string;
   /** udev's folder; it is empty where no udev runs. */
   readonly udev: string;
+  readonly neighbours: NeighbourPlaces;
 }
 
 export const TABLE_PLACES: TablePlaces = {
   files: ["/run/pathmanager/units", "/etc/pathmanager/units"],
   sysfs: "/sys",
   udev: "/run/udev",
+  neighbours: NEIGHBOUR_PLACES,
 };
 
 const HEAD = `# The logical units that pathmanagerd takes, for udev's rules: identity, name, vendor, product, former identity.
@@ -110,12 +114,20 @@ export class UnitTable {
 
   #write(rows: ReadonlyMap<string, string>): void {
     const text = HEAD + [...rows.values()].map((line) => `${line}\n`).join("");
-    const problems = this.#parts.places.files.flatMap((file) => {
+    const { files, neighbours } = this.#parts.places;
+    const steps: [string, () => void][] = files.map((file) => [
+      file,
+      () => {
+        if (rows.size > 0 || existsSync(file)) replaceFile(file, text);
+      },
+    ]);
+    steps.push([neighbours.folder, () => tellNeighbours([...rows.keys()], neighbours)]);
+    const problems = steps.flatMap(([what, write]) => {
       try {
-        if (rows.size > 0 || existsSync(file)) writeWhole(file, text);
+        write();
         return [];
       } catch (thrown) {
-        return [`${file}: ${reasonOf(thrown)}`];
+        return [`${what}: ${reasonOf(thrown)}`];
       }
     });
     const problem = problems.length === 0 ? null : problems.join("; ");
@@ -155,12 +167,4 @@ function askUdev(sysfs: string, name: string): void {
   } catch {
     // It is gone, or sysfs is read-only: then udev hears of it when something happens to the device.
   }
-}
-
-/** A reader finds the former text or the new one, never a part. */
-function writeWhole(file: string, text: string): void {
-  if (existsSync(file) && readFileSync(file, "utf8") === text) return;
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(`${file}.new`, text, { mode: 0o644 });
-  renameSync(`${file}.new`, file);
 }

@@ -47,7 +47,12 @@ function scene(t: ExecutionContext): Scene {
       inventory,
       attachments: { of: () => [{ device: "/dev/nbd3", index: 3, sinceMs: 0 }] },
       hub: { say: (kind, about) => void said.push(`${kind} ${String(about?.detail?.["reason"])}`) },
-      places: { files, sysfs: join(folder, "sys"), udev: join(folder, "udev") },
+      places: {
+        files,
+        sysfs: join(folder, "sys"),
+        udev: join(folder, "udev"),
+        neighbours: { folder: join(folder, "multipath"), signs: [join(folder, "lvm")] },
+      },
     });
   const lines = (name: "run" | "etc"): string[] =>
     readFileSync(join(folder, name, "units"), "utf8")
@@ -160,4 +165,27 @@ test("a folder that cannot be written is told once; the other copy is written", 
   t.is(lines("run").length, 1);
   t.is(said.length, 1);
   t.regex(said[0] ?? "", /^unit-table-unwritten .*etc\/units: /);
+});
+
+test("LVM and multipathd are told, where they are; lines of others stay", (t) => {
+  const { folder, inventory, table } = scene(t);
+  const { path } = addUnit(inventory);
+  appears(inventory, path);
+  const one = table();
+  one.update(ALL);
+  const read = (file: string): string => readFileSync(join(folder, "multipath", file), "utf8");
+  t.throws(() => read("wwids"), { code: "ENOENT" }, "there is no LVM");
+  mkdirSync(join(folder, "lvm"));
+  mkdirSync(join(folder, "multipath"));
+  writeFileSync(join(folder, "multipath/wwids"), "# Multipath wwids\n/3aaaa/\n");
+  one.update(ALL);
+  t.is(read("wwids"), "# Multipath wwids\n/3aaaa/\n# of pathmanager:\n/36001/\n");
+  t.regex(read("conf.d/pathmanager.conf"), /^blacklist \{\n\twwid "\^36001\$"\n\}$/m);
+  one.update(ALL);
+  t.is(read("wwids").match(/36001/g)?.length, 1, "once");
+  inventory.setPathHandle(path, null);
+  path.found = null;
+  one.update(NONE);
+  t.is(read("wwids"), "# Multipath wwids\n/3aaaa/\n");
+  t.throws(() => read("conf.d/pathmanager.conf"), { code: "ENOENT" });
 });
