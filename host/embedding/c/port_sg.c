@@ -105,10 +105,14 @@ static void poll_port(struct pm_port *port, struct pm_host *host, uint64_t now_n
       else break;
     }
   }
-  int status;
-  if (p->resetting == 0 || waitpid(p->resetting, &status, WNOHANG) != p->resetting) return;
+  if (p->resetting == 0) return;
+  int status = 0;
+  pid_t child = waitpid(p->resetting, &status, WNOHANG);
+  if (child == 0) return;
+  /* Where SIGCHLD is ignored, nobody knows how it ended. */
+  int error = child < 0 || !WIFEXITED(status) ? EIO : WEXITSTATUS(status);
   p->resetting = 0;
-  pm_complete_reset(host, p->reset_tag, WIFEXITED(status) ? WEXITSTATUS(status) : EIO);
+  pm_complete_reset(host, p->reset_tag, error);
 }
 
 static void reset(struct pm_port *port, struct pm_host *host, uint32_t tag, uint32_t scope) {
