@@ -2,8 +2,8 @@
 // a list is. A list is two words (first, last); a link is two words (next, previous) at a fixed offset in its record.
 // An address of 0 means "none". Code that removes a record knows which list it is in from its state.
 //
-// Most records have their link in `next`: List is such a list, with the type of its records. A record taken from a list that may
-// be empty has to be compared with 0.
+// Most records have their link in `next` and are in a List; the other kinds differ only in the link they use. A record taken from a
+// list that may be empty has to be compared with 0.
 
 const LAST: usize = 4;
 const PREVIOUS: usize = 4;
@@ -55,65 +55,36 @@ export function listShift(list: usize, link: usize): usize {
   return first;
 }
 
-/** A list of records that are linked by their `next`. */
+/** The link in `next`, which most records have. */
 @unmanaged
-export class List<T> {
-  first: T;
-  last: T;
-
+class NextLink {
   @inline
-  get isEmpty(): bool {
-    return changetype<usize>(this.first) === 0;
-  }
-
-  @inline
-  push(item: T): void {
-    listPush(changetype<usize>(this), changetype<usize>(item), offsetof<T>("next"));
-  }
-
-  @inline
-  remove(item: T): void {
-    listRemove(changetype<usize>(this), changetype<usize>(item), offsetof<T>("next"));
-  }
-
-  /** Takes the first record out; none (0) when the list is empty. */
-  @inline
-  shift(): T {
-    return changetype<T>(listShift(changetype<usize>(this), offsetof<T>("next")));
+  offset<T>(): usize {
+    return offsetof<T>("next");
   }
 }
 
-/** A list of records that are linked by their `dirtyNext`: there is something to do for them. */
+/** The link in `dirtyNext`. */
 @unmanaged
-export class DirtyList<T> {
-  first: T;
-  last: T;
-
+class DirtyLink {
   @inline
-  get isEmpty(): bool {
-    return changetype<usize>(this.first) === 0;
-  }
-
-  @inline
-  push(item: T): void {
-    listPush(changetype<usize>(this), changetype<usize>(item), offsetof<T>("dirtyNext"));
-  }
-
-  @inline
-  remove(item: T): void {
-    listRemove(changetype<usize>(this), changetype<usize>(item), offsetof<T>("dirtyNext"));
-  }
-
-  /** Takes the first record out; none (0) when the list is empty. */
-  @inline
-  shift(): T {
-    return changetype<T>(listShift(changetype<usize>(this), offsetof<T>("dirtyNext")));
+  offset<T>(): usize {
+    return offsetof<T>("dirtyNext");
   }
 }
 
-/** A list of records that are linked by their `waitNext`: they wait for room. */
+/** The link in `waitNext`. */
 @unmanaged
-export class WaitingList<T> {
+class WaitLink {
+  @inline
+  offset<T>(): usize {
+    return offsetof<T>("waitNext");
+  }
+}
+
+/** A list of records `T`. `L` says which of their links it uses; it has no instances, so its method is called on none. */
+@unmanaged
+class LinkedList<T, L> {
   first: T;
   last: T;
 
@@ -124,22 +95,28 @@ export class WaitingList<T> {
 
   @inline
   push(item: T): void {
-    listPush(changetype<usize>(this), changetype<usize>(item), offsetof<T>("waitNext"));
+    listPush(changetype<usize>(this), changetype<usize>(item), changetype<L>(0).offset<T>());
   }
 
   @inline
   unshift(item: T): void {
-    listUnshift(changetype<usize>(this), changetype<usize>(item), offsetof<T>("waitNext"));
+    listUnshift(changetype<usize>(this), changetype<usize>(item), changetype<L>(0).offset<T>());
   }
 
   @inline
   remove(item: T): void {
-    listRemove(changetype<usize>(this), changetype<usize>(item), offsetof<T>("waitNext"));
+    listRemove(changetype<usize>(this), changetype<usize>(item), changetype<L>(0).offset<T>());
   }
 
   /** Takes the first record out; none (0) when the list is empty. */
   @inline
   shift(): T {
-    return changetype<T>(listShift(changetype<usize>(this), offsetof<T>("waitNext")));
+    return changetype<T>(listShift(changetype<usize>(this), changetype<L>(0).offset<T>()));
   }
 }
+
+export type List<T> = LinkedList<T, NextLink>;
+/** Records for which there is something to do. */
+export type DirtyList<T> = LinkedList<T, DirtyLink>;
+/** Records that wait for room. */
+export type WaitingList<T> = LinkedList<T, WaitLink>;
