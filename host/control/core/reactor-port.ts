@@ -55,25 +55,37 @@ export function refusal(thrown: unknown, what: string, parameter: string | null)
   return new ControlError(code ?? "INTERNAL", `${what}: ${reasonOf(thrown)}`, { parameter, cause: thrown });
 }
 
+/** Collects calls into portions that may go out in one message. */
+async function* portions(calls: Iterable<CoreCall> | AsyncIterable<CoreCall>): AsyncGenerator<CoreCall[]> {
+  let portion: CoreCall[] = [];
+  for await (const call of calls) {
+    portion.push(call);
+    if (portion.length < CALLS_AT_ONCE) continue;
+    yield portion;
+    portion = [];
+  }
+  if (portion.length > 0) yield portion;
+}
+
 /**
- * Makes the calls in order and waits for all of them.
+ * Makes the calls in order and waits for all of them. Calls for thousands of units are best generated: each portion is sent before
+ * the next one is made.
  * @throws ControlError for the first refusal; the other calls have been carried out
  */
 export async function demand(
-  reactor: ReactorClient,
-  calls: readonly CoreCall[],
+  reactor: Pick<ReactorClient, "settings">,
+  calls: Iterable<CoreCall> | AsyncIterable<CoreCall>,
   what: string,
   parameter: string | null = null,
 ): Promise<void> {
-  if (calls.length === 0) return;
-  const refusals: (Refusal | null)[] = [];
+  let first: Refusal | undefined;
   try {
-    for (let first = 0; first < calls.length; first += CALLS_AT_ONCE) {
-      refusals.push(...(await reactor.settings(calls.slice(first, first + CALLS_AT_ONCE))));
+    for await (const portion of portions(calls)) {
+      const refusals = await reactor.settings(portion);
+      first ??= refusals.find((refused) => refused !== null) ?? undefined;
     }
   } catch (thrown) {
     throw refusal(thrown, what, parameter);
   }
-  const first = refusals.find((refused) => refused !== null);
   if (first !== undefined) throw refusal(new ReactorError(first.code, first.message), what, parameter);
 }

@@ -330,11 +330,17 @@ export class BringUp {
   /** Sets again the parts of the policies that depend on which paths there are. */
   async applyPathPolicies(units: readonly Unit[], effective: Effective): Promise<void> {
     const snapshot = new Snapshot(await this.#reactor.snapshotCopy());
-    const calls: CoreCall[] = [];
-    for await (const unit of sliced(units)) {
-      if (unit.handle !== null) calls.push(...pathPolicyCalls(unit, unit.handle, effective, snapshot));
-    }
-    await demand(this.#reactor, calls, "setting the policy", "policy");
+    await demand(this.#reactor, policyCalls(units, effective, snapshot), "setting the policy", "policy");
+  }
+}
+
+async function* policyCalls(
+  units: readonly Unit[],
+  effective: Effective,
+  snapshot: Snapshot,
+): AsyncGenerator<CoreCall> {
+  for await (const unit of sliced(units)) {
+    if (unit.handle !== null) yield* pathPolicyCalls(unit, unit.handle, effective, snapshot);
   }
 }
 
