@@ -21,7 +21,7 @@ export function wasmToC(where: string, name: string): void {
   const made = spawnSync(process.execPath, args, { cwd: where, encoding: "utf8" });
   if (made.status !== 0) throw new Error(`wasm2c cannot turn ${where}/core.wasm into C: ${made.stderr.trim()}`);
   const path = join(where, `${name}.c`);
-  writeFileSync(path, withoutUnused(readFileSync(path, "utf8")));
+  writeFileSync(path, withOurMemory(withoutUnused(readFileSync(path, "utf8"))));
 }
 
 const SIMDE = "#include <simde/wasm/simd128.h>";
@@ -47,4 +47,14 @@ function withoutUnused(text: string): string {
       return name === undefined || called.has(name);
     })
     .join("\n");
+}
+
+const MEMORY = /^#if WABT_BIG_ENDIAN\n#define MEM_ADDR\(.*\n#else\n#define MEM_ADDR\(.*\n#endif$/m;
+const FORCED_READ = /^#define (?:SIMD_)?FORCE_READ(?:_INT|_FLOAT)?\(var\).*\n/gm;
+
+/** The text with our own way to the core's memory: core_memory.h. */
+function withOurMemory(text: string): string {
+  if (!MEMORY.test(text) || !FORCED_READ.test(text))
+    throw new Error("wasm2c writes another text than it did: no MEM_ADDR");
+  return text.replace(MEMORY, '#include "core_memory.h"').replace(FORCED_READ, "");
 }

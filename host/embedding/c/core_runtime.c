@@ -88,6 +88,7 @@ void wasm_rt_allocate_memory(wasm_rt_memory_t *memory, uint64_t pages, uint64_t 
   }
   memory->data = core->memory;
   memory->data_end = core->memory + bytes;
+  pm_core_memory_is(memory);
 }
 
 uint64_t wasm_rt_grow_memory(wasm_rt_memory_t *memory, uint64_t delta) {
@@ -105,6 +106,7 @@ uint64_t wasm_rt_grow_memory(wasm_rt_memory_t *memory, uint64_t delta) {
   memory->data_end = data + bytes;
   memory->pages = after;
   memory->size = bytes;
+  pm_core_memory_is(memory);
   return before;
 }
 
