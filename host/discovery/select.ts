@@ -84,7 +84,8 @@ function matchesIdentity(selector: Selector, identities: readonly string[] | nul
   return matchesOne(selector.identity, identities) && matchesOne(selector.wwid, wwids);
 }
 
-const fits = (pattern: Pattern | undefined, text: string): boolean =>
+/** Whether a text matches; every text does where there is no pattern. */
+export const fits = (pattern: Pattern | undefined, text: string): boolean =>
   pattern === undefined || matchesPattern(pattern, text);
 
 function matches(selector: Selector, what: Selectable): Verdict {

@@ -201,6 +201,21 @@ export const PATH_SETTINGS = {
     says: "whether SET TARGET PORT GROUPS may be sent",
   },
 
+  arrays: {
+    type: "made",
+    values: "tables",
+    default: "[]",
+    says: "settings of all units of an array; of several that match, the first one that has the setting counts",
+  },
+  "arrays.vendor": {
+    type: "made",
+    values: "a pattern",
+    otherwise: "any",
+    says: "vendor as in `pathctl show`; at least one of vendor, product and revision is needed",
+  },
+  "arrays.product": { type: "made", values: "a pattern", otherwise: "any", says: "product" },
+  "arrays.revision": { type: "made", values: "a pattern", otherwise: "any", says: "revision of its firmware" },
+
   units: { type: "made", values: "tables", default: "[]", says: "settings of individual units" },
   "units.identity": {
     type: "made",

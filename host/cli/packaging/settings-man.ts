@@ -23,7 +23,11 @@ export const MAN_PARTS: readonly {
   readonly sections: readonly string[] | "rest";
 }[] = [
   { title: "WHICH DEVICES", keys: ["devices", "emulated", "exclude", "initial_paths"], sections: [] },
-  { title: "HOW PATHS ARE USED", keys: "rest", sections: ["patrol", "marginal", "timeouts", "alua", "units"] },
+  {
+    title: "HOW PATHS ARE USED",
+    keys: "rest",
+    sections: ["patrol", "marginal", "timeouts", "alua", "arrays", "units"],
+  },
   { title: "WHERE IT LISTENS", keys: [], sections: ["sockets", "sockets.nbd_tcp"] },
   { title: "THE DAEMON", keys: [], sections: "rest" },
 ];
@@ -31,6 +35,7 @@ export const MAN_PARTS: readonly {
 /** Text below the title of a section. */
 export const MAN_SECTIONS: Readonly<Record<string, string>> = {
   marginal: "Monitoring of intermittent failures.",
+  arrays: "Settings of all units of an array; a table for each. Those of a single unit win.",
   units: "Settings of single units; a table for each.",
   receivers: "Who else is told of events; a table for each. A reload puts changes in force.",
   array: "The emulated array. That the table is there is enough to have it served, unless real devices are named.",

@@ -3,6 +3,7 @@
 //
 //   node host/cli/packaging/settings-pages.ts [--check]      --check: only compares; exit status 1 when they differ
 
+import { KNOWN_ARRAYS, KNOWN_ARRAYS_SOURCE } from "../../settings/known-arrays.ts";
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
@@ -74,10 +75,14 @@ function table(lines: readonly (readonly string[])[]): string {
 }
 
 /** Sections that have a table of their own, and the names of their keys in it. */
-const OWN = new Set(["units", "array", "sockets.nbd_tcp", "receivers"]);
+const OWN = new Set(["units", "arrays", "array", "sockets.nbd_tcp", "receivers"]);
 
-/** Sections that may stand several times. */
-const LISTS = new Set(["units", "receivers"]);
+/** Sections that may stand several times, and which units each table is about, if any. */
+const LISTS: ReadonlyMap<string, string | null> = new Map([
+  ["units", "this unit"],
+  ["arrays", "units of this array"],
+  ["receivers", null],
+]);
 
 function keysTable(): string {
   const rows = ENTRIES.filter(([key]) => !OWN.has(sectionOf(key))).map(([key, setting]) => [
@@ -98,26 +103,39 @@ function sectionTable(section: string): string {
     valuesOf(key, setting),
     defaultText(setting),
   ]);
-  return table([["key", "means", "values", "default"], ...rows, ...(section === "units" ? perUnitRows() : [])]);
+  return table([["key", "means", "values", "default"], ...rows, ...ownRows(section)]);
 }
 
-/** Settings for all units and for a single one; sections as a whole. */
-function perUnitRows(): string[][] {
+/** Settings for all units that are also set for some; sections as a whole. */
+function ownRows(section: string): string[][] {
+  const whose = LISTS.get(section) ?? null;
+  if (whose === null) return [];
   const keys = ENTRIES.flatMap(([key, { perUnit }]) => (perUnit === undefined ? [] : [{ key, perUnit }]));
   const rows = new Map<string, string[]>();
   for (const { key, perUnit } of keys) {
     const [name = perUnit, ...within] = perUnit.split(".");
-    const means = within.length === 0 ? `as ${code(key)}, for this unit` : `as ${code(`[${name}]`)}, for this unit`;
+    const means = within.length === 0 ? `as ${code(key)}, for ${whose}` : `as ${code(`[${name}]`)}, for ${whose}`;
     rows.set(name, [code(name), means, within.length === 0 ? "the same" : "a table", "as for all"]);
   }
   return [...rows.values()];
+}
+
+function knownArrays(): string {
+  const rows = KNOWN_ARRAYS.map(({ name, vendor, product, noPathMs }) => [
+    name,
+    code(vendor),
+    code(product).replaceAll("|", "\\|"),
+    String(noPathMs),
+  ]);
+  const head = ["array", "vendor", "product", "`timeouts.no_path_ms`"];
+  return `${table([head, ...rows.map((row) => row.map((cell, at) => (at === 1 ? cell.replaceAll("|", "\\|") : cell)))])}\n\nSource: ${KNOWN_ARRAYS_SOURCE}.`;
 }
 
 const MARKED = /<!-- settings: (\S+) -->\n[\s\S]*?<!-- settings end -->/g;
 
 function document(text: string): string {
   return text.replaceAll(MARKED, (_, name: string) => {
-    const made = name === "keys" ? keysTable() : sectionTable(name);
+    const made = name === "keys" ? keysTable() : name === "known-arrays" ? knownArrays() : sectionTable(name);
     return `<!-- settings: ${name} -->\n\n${made}\n\n<!-- settings end -->`;
   });
 }
@@ -149,7 +167,7 @@ function manSection(section: string): string {
   const isRestart = own.every(([, { restart }]) => restart === true);
   const title = LISTS.has(section) ? `[[${section}]]` : `[${section}]`;
   const entries = own.map(([key, setting]) => entry(key, setting, isRestart));
-  const others = (section === "units" ? perUnitRows() : []).map(
+  const others = ownRows(section).map(
     ([name = "", means = ""]) => `.TP\n.B ${name.replaceAll("`", "")}\n${roff(sentence(means))}`,
   );
   const text = MAN_SECTIONS[section] ?? [];

@@ -76,6 +76,20 @@ const Unit = z.strictObject({
   alua_explicit: optionalShapeOf("alua").explicit,
 });
 
+const NAMES_NO_ARRAY = { error: "names at least one of vendor, product, revision" };
+
+/** Settings of all units of an array. */
+const ArraySettings = z
+  .strictObject({
+    vendor: Pattern.optional(),
+    product: Pattern.optional(),
+    revision: Pattern.optional(),
+    policy: Policy.optional(),
+    timeouts: z.strictObject(optionalShapeOf("timeouts")).optional(),
+    alua_explicit: optionalShapeOf("alua").explicit,
+  })
+  .refine(({ vendor, product, revision }) => (vendor ?? product ?? revision) !== undefined, NAMES_NO_ARRAY);
+
 const PortService = z.strictObject({
   latency_us: z.int().min(0).max(60_000_000).optional(),
   parallelism: z.int().min(1).max(1024).optional(),
@@ -148,6 +162,7 @@ export const Configuration = z.strictObject({
   marginal: z.strictObject(shapeOf("marginal")).prefault({}),
   timeouts: z.strictObject(shapeOf("timeouts")).prefault({}),
   alua: z.strictObject(shapeOf("alua")).prefault({}),
+  arrays: z.array(ArraySettings).default([]),
   units: z.array(Unit).default([]),
   receivers: Receivers.default([]),
   sockets: Sockets,

@@ -219,10 +219,10 @@ function policyContradictions(policy: Configuration["policy"], at: readonly Prop
   complain([...at, key], `the policy ${name} has no parameter ${key}; ${mistake.remedy}`);
 }
 
-/** The same for one unit, whose own settings override the general ones. */
-function unitContradictions(c: Configuration, index: number, complain: Complain): void {
-  const { policy, timeouts } = c.units[index] ?? {};
-  const at = ["units", index] as const;
+/** The same for one unit or one array, whose own settings override the general ones. */
+function ownContradictions(c: Configuration, of: "units" | "arrays", index: number, complain: Complain): void {
+  const { policy, timeouts } = c[of][index] ?? {};
+  const at = [of, index] as const;
   if (policy !== undefined) {
     policyContradictions(policy, [...at, "policy"], complain);
     if (c.cluster && policyOfConfiguration(policy).name !== "static") complain([...at, "policy"], DYNAMIC_IN_CLUSTER);
@@ -255,10 +255,11 @@ function contradictions(c: Configuration, file: string, positions: readonly KeyP
     complain(["emulated"], "must not be true while devices names real ones; leave out one of the two");
   }
   nbdTcpContradictions(c.sockets.nbd_tcp, complain);
+  for (const index of c.arrays.keys()) ownContradictions(c, "arrays", index, complain);
   const identities = new Set<string>();
   const names = new Set<string>();
   for (const [index, unit] of c.units.entries()) {
-    unitContradictions(c, index, complain);
+    ownContradictions(c, "units", index, complain);
     const identity = wwidOf(unit.identity) ?? unit.identity;
     if (identities.has(identity)) complain(["units", index, "identity"], "the same unit stands here twice");
     identities.add(identity);

@@ -1,5 +1,5 @@
-// Decides which settings are in force: those set by a command (state file), else the configuration's for the unit, else the
-// general ones.
+// Decides which settings are in force: those set by a command (state file), else the configuration's for the unit, else for its
+// array, else the general ones. What is known of an array counts only where the file says nothing.
 
 import type { Setting } from "../../settings/setting.ts";
 import {
@@ -11,6 +11,8 @@ import {
   SETTINGS,
   type Key,
 } from "../../settings/settings-table.ts";
+import { KNOWN_ARRAYS } from "../../settings/known-arrays.ts";
+import { fits } from "../../discovery/select.ts";
 import { wwidOf } from "../../discovery/wwid.ts";
 import type { Unit } from "../inventory/inventory.ts";
 import type { Configuration } from "../schemas/configuration-schema.ts";
@@ -42,6 +44,23 @@ export function valueAt(values: unknown, key: string): unknown {
   return found;
 }
 
+type ArrayEntry = Configuration["arrays"][number];
+
+const isOfArray = ({ vendor, product, revision }: ArrayEntry, facts: Unit["facts"]): boolean =>
+  fits(vendor, facts.vendor) && fits(product, facts.product) && fits(revision, facts.revision);
+
+const KNOWN = KNOWN_ARRAYS.map(({ vendor, product, noPathMs }) => ({
+  vendor: { regex: vendor },
+  product: { regex: product },
+  noPathMs,
+}));
+
+/** What is known of the unit's array. */
+function knownValue(key: Key, { facts }: Unit): number | undefined {
+  if (key !== "timeouts.no_path_ms") return undefined;
+  return KNOWN.find(({ vendor, product }) => fits(vendor, facts.vendor) && fits(product, facts.product))?.noPathMs;
+}
+
 const TIMEOUTS = ENTRIES.filter(([key]) => sectionOf(key) === "timeouts");
 
 /** The settings in force. Replaced as a whole when the configuration is read again. */
@@ -65,9 +84,18 @@ export class Effective {
     return this.#units.get(identity) ?? this.#units.get(wwidOf(identity) ?? identity);
   }
 
+  /** What the file says of the unit's array. @param at the key in its entry */
+  #ofArray(unit: Unit, at: string): unknown {
+    for (const entry of this.configuration.arrays) {
+      const value = isOfArray(entry, unit.facts) ? valueAt(entry, at) : undefined;
+      if (value !== undefined) return value;
+    }
+    return undefined;
+  }
+
   /**
-   * The value in force: set by a command, else from the file for the unit, else from the file, else from the profile, else the
-   * default.
+   * The value in force: set by a command, else from the file for the unit, for its array, for all, else what is known of its array,
+   * else from the profile, else the default.
    */
   #value(key: Key, unit?: Unit): unknown {
     const setting: Setting = SETTINGS[key];
@@ -76,9 +104,14 @@ export class Effective {
     const commanded = isOfUnits ? valueAt(unit, camel(nameOf(key))) : valueAt(this.#settings(), camel(key));
     if (setting.byCommand === true && (commanded ?? undefined) !== undefined) return commanded;
     const perUnit = isOfUnits ? nameOf(key) : setting.perUnit;
-    const own = unit === undefined || perUnit === undefined ? undefined : valueAt(this.#unit(unit), perUnit);
+    const own =
+      unit === undefined || perUnit === undefined
+        ? undefined
+        : (valueAt(this.#unit(unit), perUnit) ?? this.#ofArray(unit, perUnit));
     const profile = setting.type === "whole" ? setting.profiles?.[configuration.profile] : undefined;
-    return own ?? valueAt(configuration, key) ?? profile ?? defaultOf(setting);
+    const general = valueAt(configuration, key) ?? profile ?? defaultOf(setting);
+    if (own !== undefined || unit === undefined || general !== defaultOf(setting)) return own ?? general;
+    return knownValue(key, unit) ?? general;
   }
 
   #number(key: Key, unit?: Unit): number {
@@ -117,9 +150,16 @@ export class Effective {
     };
   }
 
+  #configuredPolicy(unit: Unit): ConfiguredPolicy {
+    const ofArray = this.configuration.arrays.find(
+      (entry) => entry.policy !== undefined && isOfArray(entry, unit.facts),
+    );
+    return this.#unit(unit)?.policy ?? ofArray?.policy ?? this.configuration.policy;
+  }
+
   /** The policy chosen for a unit; `policy` is the one in force, which differs in cluster mode. */
   chosenPolicy(unit: Unit): Policy {
-    return unit.policy ?? policyOfConfiguration(this.#unit(unit)?.policy ?? this.configuration.policy);
+    return unit.policy ?? policyOfConfiguration(this.#configuredPolicy(unit));
   }
 
   /** Cluster mode excludes dynamic balancing: its reservations belong to one path (reference section 5). */

@@ -41,12 +41,14 @@ function keysOf(schema: unknown, at = ""): string[] {
 }
 
 test("the file has the settings of the table, and no others", (t) => {
-  const perUnit = ENTRIES.flatMap(([, setting]) => ("perUnit" in setting ? [`units.${String(setting.perUnit)}`] : []));
-  // Of a unit's timeouts it is the table that is there.
+  const own = ENTRIES.flatMap(([, setting]) => ("perUnit" in setting ? [String(setting.perUnit)] : []));
+  const perUnit = own.map((key) => `units.${key}`);
+  // Of a unit's timeouts it is the table that is there; the same of an array's.
   const expected = new Set([
     ...known.keys(),
-    ...perUnit.filter((key) => key.split(".").length === 2),
+    ...[...perUnit, ...own.map((key) => `arrays.${key}`)].filter((key) => key.split(".").length === 2),
     "units.timeouts",
+    "arrays.timeouts",
   ]);
   t.deepEqual(keysOf(Configuration).toSorted(), [...expected].toSorted());
   const timeouts = shapeOf(shapeOf(shapeOf(Configuration)?.["units"])?.["timeouts"]) ?? {};
@@ -61,7 +63,7 @@ test("without a file each setting has its default", (t) => {
   for (const [key, setting] of ENTRIES) {
     const value = valueAt(WITHOUT_FILE, key);
     const isAbsent = key.includes(".") && valueAt(WITHOUT_FILE, sectionOf(key)) === undefined;
-    if (sectionOf(key) === "units" || sectionOf(key) === "receivers" || isAbsent) continue;
+    if (["units", "arrays", "receivers"].includes(sectionOf(key)) || isAbsent) continue;
     if (setting.type === "made" && setting.default === "[]") t.deepEqual(value, [], key);
     else if ("default" in setting) t.is(value, setting.default, key);
     else if (key !== "emulated") t.is(value, undefined, key);
