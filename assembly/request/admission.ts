@@ -36,19 +36,17 @@ import { unitsStarve } from "./slots";
 /** How long a payload may make no progress, or replies may stay unread, while others wait. */
 const IDLE_PAYLOAD_NS: u64 = 10 * SECOND;
 
-/** Whether the unit may take a request with `bytes` of data now, given its share. */
-function withinShare(unit: Unit, bytes: u32): bool {
+/** Whether the unit may take a request that takes `wanted` bytes of the pool now, given its share. */
+function withinShare(unit: Unit, wanted: u32): bool {
   if (unit.slotsHeld === 0) return true;
   if (unit.slotsHeld > 2 * requestsFree()) return false;
-  const wanted = poolBytesFor(bytes);
   const freeBytes = buffersFree();
   return wanted <= freeBytes && <u64>unit.bytesHeld + <u64>wanted <= 2 * <u64>(freeBytes - wanted);
 }
 
-/** Whether the connection may take a request with `bytes` of data now, given what it already holds. */
-function withinOwnShare(client: Client, bytes: u32): bool {
+/** The same for the connection, given what it already holds. */
+function withinOwnShare(client: Client, wanted: u32): bool {
   if (client.requests === 0) return true;
-  const wanted = poolBytesFor(bytes);
   const freeBytes = buffersFree();
   return (
     client.requests <= requestsFree() &&
@@ -58,8 +56,8 @@ function withinOwnShare(client: Client, bytes: u32): bool {
 }
 
 /** Whether a connection that holds nothing may take a request past its unit's share. */
-function mayPass(client: Client, bytes: u32): bool {
-  return client.requests === 0 && <u64>poolBytesFor(bytes) * 4 <= <u64>buffersFree() && requestsFree() !== 0;
+function mayPass(client: Client, wanted: u32): bool {
+  return client.requests === 0 && <u64>wanted * 4 <= <u64>buffersFree() && requestsFree() !== 0;
 }
 
 /** Whether `client` may try to take a request with `bytes` of data now; if not it waits. */
@@ -71,11 +69,12 @@ export function mayTake(client: Client, bytes: u32): bool {
     waitForRoom(client);
     return false;
   }
-  if (!withinOwnShare(client, bytes)) {
+  const wanted = poolBytesFor(bytes);
+  if (!withinOwnShare(client, wanted)) {
     waits(client, WAITING_OWN);
     return false;
   }
-  if (((!first && unit.shareFirst !== 0) || !withinShare(unit, bytes)) && !mayPass(client, bytes)) {
+  if (((!first && unit.shareFirst !== 0) || !withinShare(unit, wanted)) && !mayPass(client, wanted)) {
     waits(client, WAITING_SHARE);
     watch();
     if (first) listsOf(unit).share.unshift(client);

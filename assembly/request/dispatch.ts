@@ -69,13 +69,8 @@ export const PIECE_BLOCKED: u8 = 1;
 
 /** Makes the next piece of `request` and sends it. */
 export function dispatchPiece(unit: Unit, request: Request): u8 {
-  const slot = chooseFor(
-    unit,
-    unit.eligible,
-    pieceBytes(unit, request),
-    request.method !== METHOD_READ,
-    request.client.index,
-  );
+  const bytes = pieceBytes(unit, request);
+  const slot = chooseFor(unit, unit.eligible, bytes, request.method !== METHOD_READ, request.client.index);
   if (slot < 0) {
     if (slot === NO_PATH) noPath(unit);
     return PIECE_BLOCKED;
@@ -92,7 +87,7 @@ export function dispatchPiece(unit: Unit, request: Request): u8 {
   longBegins(request);
   const command = commandTake(request);
   command.ownBuffer = <u32>list;
-  cut(unit, request, command);
+  cut(unit, request, command, bytes);
   issue(command, <u32>slot);
   if (request.cut === request.total) requestUnqueue(request, REQUEST_FLIGHT);
   return PIECE_SENT;
@@ -110,10 +105,9 @@ export function pieceBytes(unit: Unit, request: Request): u32 {
   return method === METHOD_ZERO_WRITE ? whole : min(whole, PIECE_BYTES_MAX - (request.cut & (PIECE_BYTES_MAX - 1)));
 }
 
-/** Cuts the next piece of `request` into `command`. */
-function cut(unit: Unit, request: Request, command: Command): void {
+/** Cuts the next piece of `request`, of `bytes` bytes, into `command`. */
+function cut(unit: Unit, request: Request, command: Command, bytes: u32): void {
   const at = request.cut;
-  const bytes = pieceBytes(unit, request);
   command.pieceOffset = at;
   command.pieceBytes = bytes;
   command.lba = request.method === METHOD_SYNC ? 0 : (request.offset + <u64>at) >> unit.blockShift;

@@ -75,7 +75,10 @@ export function requestPieceSettled(request: Request): void {
 /** Its pieces are settled: on to SYNCHRONIZE CACHE, or to the answer. */
 function requestPiecesDone(request: Request): void {
   assert(request.pieces === 0);
-  if (request.error === ERROR_AGAIN) {
+  // Nearly always there is nothing else to do.
+  if ((request.error | (<u32>(request.leg | request.syncAfter))) === 0 && request.method !== METHOD_SYNC)
+    requestAnswer(request);
+  else if (request.error === ERROR_AGAIN) {
     request.error = 0;
     restart(request);
   } else if (request.error === 0 && forcedInVain(request)) {
