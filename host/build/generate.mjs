@@ -11,6 +11,7 @@ const writers = [
   ["host/build/core-tables.ts", "--write"],
   ["host/cli/packaging/man.ts"],
   ["host/cli/packaging/messages-page.ts"],
+  ["host/cli/packaging/mib-page.ts"],
   ["host/cli/packaging/settings-pages.ts"],
 ];
 

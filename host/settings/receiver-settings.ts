@@ -11,7 +11,7 @@ export const RECEIVER_SETTINGS = {
   },
   "receivers.kind": {
     type: "choice",
-    values: ["webhook", "syslog", "journald", "mail"],
+    values: ["webhook", "syslog", "journald", "snmp", "mail"],
     otherwise: "needed",
     says: "how it is told",
   },
@@ -71,8 +71,39 @@ export const RECEIVER_SETTINGS = {
   "receivers.address": {
     type: "made",
     values: '`"unix:/path"`, `"udp://host:514"`, `"tcp://host:601"`, `"tls://host:6514"`',
-    otherwise: "needed by syslog",
-    says: "the syslog server",
+    otherwise: "needed by syslog and snmp",
+    says: "the syslog server, or (`udp://host:162`) who gets SNMP notifications",
+  },
+  "receivers.version": {
+    type: "choice",
+    values: ["2c", "3"],
+    default: "2c",
+    says: "version of SNMP",
+  },
+  "receivers.confirmed": {
+    type: "flag",
+    default: false,
+    says: "`true`: informs, which the SNMP receiver confirms; else traps",
+  },
+  "receivers.community_file": {
+    type: "place",
+    otherwise: "needed by SNMP 2c",
+    says: "file with the community, mode 0640 or less",
+  },
+  "receivers.user": {
+    type: "text",
+    otherwise: "needed by SNMP 3",
+    says: "user of SNMP 3",
+  },
+  "receivers.auth_file": {
+    type: "place",
+    otherwise: "none",
+    says: "passphrase for authentication by SHA-256 in SNMP 3, 8 bytes or more, mode 0640 or less",
+  },
+  "receivers.privacy_file": {
+    type: "place",
+    otherwise: "none",
+    says: "passphrase for encryption by AES in SNMP 3, 8 bytes or more, mode 0640 or less",
   },
   "receivers.to": {
     type: "made",

@@ -22,6 +22,7 @@ import { cases as packaging } from "./cases/packaging.ts";
 import { cases as patterns } from "./cases/patterns.ts";
 import { cases as prometheus } from "./cases/prometheus.ts";
 import { cases as random } from "./cases/random.ts";
+import { cases as receivers } from "./cases/real-receivers.ts";
 import { cases as restart } from "./cases/restart.ts";
 import { cases as tls } from "./cases/tls.ts";
 
@@ -38,6 +39,9 @@ const PEERS: readonly DebianPackage[] = [
   { package: "systemd", program: "systemd-analyze" },
   { package: "prometheus", program: "promtool" },
   { package: "curl", program: "curl" },
+  { package: "rsyslog", program: "rsyslogd" },
+  { package: "snmptrapd", program: "snmptrapd" },
+  { package: "smitools", program: "smilint" },
 ];
 
 /** A unit of 64 MiB over four paths and two controllers; two of them, so that one can stay unchanged. */
@@ -80,6 +84,7 @@ const chosen = [
   ...packaging,
   ...iscsi,
   ...prometheus,
+  ...receivers,
 ].filter(({ name }) => wanted.length === 0 || wanted.some((pattern) => name.includes(pattern)));
 
 /** One case, with a time limit; afterwards the daemon may hold nothing. */

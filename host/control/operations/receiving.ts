@@ -8,6 +8,7 @@ import { JournalReceiver } from "../../liaison/receivers/journal-receiver.ts";
 import { MailReceiver } from "../../liaison/receivers/mail-receiver.ts";
 import { isFor, type Notice } from "../../liaison/receivers/notice.ts";
 import { Receiver, type Listener, type ReceiverStatus, type Transport } from "../../liaison/receivers/receiver.ts";
+import { SnmpReceiver } from "../../liaison/receivers/snmp-receiver.ts";
 import { syslogAddress, SyslogReceiver } from "../../liaison/receivers/syslog-receiver.ts";
 import { Webhook } from "../../liaison/receivers/webhook.ts";
 import type { EventHub } from "../events/event-hub.ts";
@@ -42,9 +43,58 @@ function secretOf(key: string, { secret_file: file }: ReceiverEntry): Buffer | u
 interface Files {
   readonly secret: Buffer | undefined;
   readonly authority: Buffer | undefined;
+  /** Of SNMP. */
+  readonly community: string | undefined;
+  readonly auth: string | undefined;
+  readonly privacy: string | undefined;
 }
 
-function transportOf(entry: ReceiverEntry, { secret, authority }: Files): Transport {
+/** RFC 3414, 11.2: no shorter passphrase. */
+const PASSPHRASE_BYTES_MIN = 8;
+
+/** The text of a file that holds a secret of SNMP. */
+function snmpSecret(entry: ReceiverEntry, name: "community_file" | "auth_file" | "privacy_file"): string | undefined {
+  const file = entry[name];
+  if (file === undefined) return undefined;
+  const key = `receivers.${entry.name}.${name}`;
+  const text = readSecret(key, file).toString("utf8").trim();
+  const min = name === "community_file" ? 1 : PASSPHRASE_BYTES_MIN;
+  if (Buffer.byteLength(text) >= min) return text;
+  throw new ControlError("CONFIGURATION", `${key}: what is in ${file} is shorter than ${min} bytes`, {
+    parameter: key,
+  });
+}
+
+function filesOf(entry: ReceiverEntry): Files {
+  const key = `receivers.${entry.name}`;
+  return {
+    secret: secretOf(`${key}.secret_file`, entry),
+    authority: entry.authority === undefined ? undefined : readNamed(`${key}.authority`, entry.authority),
+    community: snmpSecret(entry, "community_file"),
+    auth: snmpSecret(entry, "auth_file"),
+    privacy: snmpSecret(entry, "privacy_file"),
+  };
+}
+
+function snmpOf(entry: ReceiverEntry, { community, auth, privacy }: Files, host: string): SnmpReceiver {
+  const address = snmpAddress(entry.address ?? "");
+  const access =
+    entry.version === "3"
+      ? ({ version: "3", user: entry.user ?? "", auth, privacy } as const)
+      : ({ version: "2c", community: community ?? "" } as const);
+  return new SnmpReceiver({ ...address, host, isConfirmed: entry.confirmed === true, access });
+}
+
+/** The schema has checked its form. */
+function snmpAddress(text: string): { readonly server: string; readonly port: number } {
+  const address = syslogAddress(/:\d+$/.test(text) ? text : `${text}:162`);
+  return address === null || address.kind === "unix"
+    ? { server: "", port: 0 }
+    : { server: address.host, port: address.port };
+}
+
+function transportOf(entry: ReceiverEntry, files: Files): Transport {
+  const { secret, authority } = files;
   const host = hostname();
   switch (entry.kind) {
     case "webhook":
@@ -58,6 +108,8 @@ function transportOf(entry: ReceiverEntry, { secret, authority }: Files): Transp
       }
       return new SyslogReceiver({ address, host, sendDatagram, authority });
     }
+    case "snmp":
+      return snmpOf(entry, files, host);
     case "journald":
       return new JournalReceiver(sendDatagram);
     case "mail":
@@ -90,12 +142,8 @@ export class Receiving implements TlsSource {
     const kept: Running[] = [];
     const made: Running[] = [];
     for (const entry of receivers) {
-      const key = `receivers.${entry.name}`;
-      const files: Files = {
-        secret: secretOf(`${key}.secret_file`, entry),
-        authority: entry.authority === undefined ? undefined : readNamed(`${key}.authority`, entry.authority),
-      };
-      const text = JSON.stringify([entry, files.secret?.toString("hex"), files.authority?.toString("hex")]);
+      const files = filesOf(entry);
+      const text = JSON.stringify([entry, files]);
       const before = this.#running.find((running) => running.made === text);
       if (before === undefined) made.push({ entry, made: text, receiver: this.#make(entry, files) });
       else kept.push(before);

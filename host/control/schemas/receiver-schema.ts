@@ -12,10 +12,27 @@ const SYSLOG_ADDRESS = /^(unix:(\/\/)?\/.+|(udp|tcp|tls):\/\/(\[[0-9a-fA-F:.]+\]
 const KEYS: Readonly<Record<string, { readonly needs: readonly string[]; readonly may: readonly string[] }>> = {
   webhook: { needs: ["url"], may: ["shape", "secret_file", "authority"] },
   syslog: { needs: ["address"], may: ["authority"] },
+  snmp: { needs: ["address"], may: ["version", "confirmed", "community_file", "user", "auth_file", "privacy_file"] },
   journald: { needs: [], may: [] },
   mail: { needs: ["to"], may: ["program"] },
 };
-const OF_KINDS = Object.values(KEYS).flatMap(({ needs, may }) => needs.concat(may));
+const OF_KINDS = new Set(Object.values(KEYS).flatMap(({ needs, may }) => needs.concat(may)));
+
+/** What is wrong with the address or the version of an SNMP receiver; null when nothing is. */
+function snmpMistake(value: Record<string, unknown>): readonly [key: string, problem: string] | null {
+  if (!String(value["address"] ?? "udp:").startsWith("udp:")) return ["address", "must be udp://host:162 for snmp"];
+  const isThird = value["version"] === "3";
+  if (isThird && value["user"] === undefined) return ["version", "needs user beside it"];
+  if (!isThird && value["community_file"] === undefined)
+    return ["kind", "an snmp receiver of version 2c needs community_file"];
+  const wrong = (isThird ? ["community_file"] : ["user", "auth_file", "privacy_file"]).find(
+    (key) => value[key] !== undefined,
+  );
+  if (wrong !== undefined) return [wrong, `is not for SNMP version ${isThird ? "3" : "2c"}`];
+  if (value["privacy_file"] !== undefined && value["auth_file"] === undefined)
+    return ["privacy_file", "needs auth_file beside it"];
+  return null;
+}
 
 export const ReceiverEntry = z
   .strictObject({
@@ -23,6 +40,8 @@ export const ReceiverEntry = z
     name: z.string().regex(/^[\w.-]{1,32}$/, { error: "must be 1 to 32 letters, digits or . - _" }),
     kind: shape.kind.unwrap(),
     shape: shape.shape.unwrap().optional(),
+    version: shape.version.unwrap().optional(),
+    confirmed: z.boolean().optional(),
     messages: z.array(z.int().min(257).max(65_535)).min(1).optional(),
     units: z.array(z.int().min(0).max(65_535)).min(1).optional(),
     url: z
@@ -49,9 +68,12 @@ export const ReceiverEntry = z
     for (const key of needs.filter((needed) => !has(needed))) {
       issues.push({ code: "custom", message: `a ${value.kind} receiver needs ${key}`, input: value, path: ["kind"] });
     }
-    for (const key of OF_KINDS.filter((other) => has(other) && !needs.includes(other) && !may.includes(other))) {
+    for (const key of OF_KINDS) {
+      if (!has(key) || needs.includes(key) || may.includes(key)) continue;
       issues.push({ code: "custom", message: `is not for a ${value.kind} receiver`, input: value, path: [key] });
     }
+    const mistake = value.kind === "snmp" ? snmpMistake(value) : null;
+    if (mistake !== null) issues.push({ code: "custom", message: mistake[1], input: value, path: [mistake[0]] });
   });
 export type ReceiverEntry = z.infer<typeof ReceiverEntry>;
 

@@ -129,6 +129,14 @@ test("mistakes in a receiver are named", (t) => {
   t.regex(problemsOf(receiver("a", 'kind = "syslog"', 'address = "logs"'))[0] ?? "", /must be unix:\/path, udp/);
   t.regex(problemsOf(receiver("a", 'kind = "mail"', 'to = "-oX"'))[0] ?? "", /must be an e-mail address/);
   t.regex(problemsOf(receiver("a b", 'kind = "journald"'))[0] ?? "", /must be 1 to 32 letters/);
+  const snmp = (...lines: string[]): string[] =>
+    problemsOf(receiver("a", 'kind = "snmp"', 'address = "udp://h:162"', ...lines));
+  t.deepEqual(snmp('community_file = "/f"'), []);
+  t.deepEqual(snmp('version = "3"', 'user = "u"', 'auth_file = "/f"', 'privacy_file = "/f"'), []);
+  t.deepEqual(snmp(), ["receivers[0].kind: an snmp receiver of version 2c needs community_file"]);
+  t.deepEqual(snmp('version = "3"', 'user = "u"', 'privacy_file = "/f"'), [
+    "receivers[0].privacy_file: needs auth_file beside it",
+  ]);
   const twice = receiver("a", 'kind = "journald"').repeat(2);
   t.deepEqual(problemsOf(twice), ["receivers[1].name: another receiver is named a"]);
 });

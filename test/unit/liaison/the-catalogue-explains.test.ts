@@ -29,6 +29,11 @@ test("pages and the journal's catalogue are those of the catalogue", async (t) =
   await t.notThrowsAsync(promisify(execFile)(process.execPath, [WRITER, "--check"]));
 });
 
+test("the MIB is that of the catalogue", async (t) => {
+  const writer = new URL("../../../host/cli/packaging/mib-page.ts", import.meta.url).pathname;
+  await t.notThrowsAsync(promisify(execFile)(process.execPath, [writer, "--check"]));
+});
+
 test("the journal's catalogue has an entry for each message, with an id of its own", (t) => {
   const ids = [...readFileSync(CATALOGUE, "utf8").matchAll(/^-- ([0-9a-f]{32})$/gm)].map(([, id]) => id);
   t.deepEqual(ids.toSorted(), KINDS.map((kind) => messageId(kindOf(kind).number)).toSorted());
