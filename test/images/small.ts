@@ -2,24 +2,15 @@
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { closeSync, ftruncateSync, openSync, readFileSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { readFileSync, statSync } from "node:fs";
 import { buildSmall } from "../../host/embedding/images/build-images.ts";
 import type { Image } from "../../host/embedding/images/small.ts";
-import { Machine, type Disk } from "./machine.ts";
+import { Machine, emptyDisk, type Disk } from "./machine.ts";
 
 /** Budget of docs/embedding.md. */
 const INITIAL_BYTES_MAX = 3 << 20;
 const DISK_BYTES = 16 << 20;
 const NAA = "5000c50015ea71ad";
-
-function emptyDisk(folder: string, name: string): string {
-  const file = join(folder, name);
-  const descriptor = openSync(file, "w");
-  ftruncateSync(descriptor, DISK_BYTES);
-  closeSync(descriptor);
-  return file;
-}
 
 function start(image: Image, disks: readonly Disk[], ...words: string[]): Machine {
   return new Machine({ ...image, megabytes: 192, words, disks });
@@ -29,7 +20,7 @@ export function smallTests(scratch: string): Record<string, () => Promise<void>>
   let made: Image | undefined;
   const image = (): Image => (made ??= buildSmall());
   const four = (name: string): Disk[] => {
-    const file = emptyDisk(scratch, name);
+    const file = emptyDisk(scratch, name, DISK_BYTES);
     return [0, 1, 2, 3].map(() => ({ file, naa: NAA }));
   };
   return {
@@ -59,8 +50,8 @@ export function smallTests(scratch: string): Record<string, () => Promise<void>>
     "small: a disk that does not keep what was written is noticed": async () => {
       // Two disks that call themselves one.
       const disks = [
-        { file: emptyDisk(scratch, "two.disk"), naa: NAA },
-        { file: emptyDisk(scratch, "three.disk"), naa: NAA },
+        { file: emptyDisk(scratch, "two.disk", DISK_BYTES), naa: NAA },
+        { file: emptyDisk(scratch, "three.disk", DISK_BYTES), naa: NAA },
       ];
       const said = await start(image(), disks, "pathmanager.seconds=1", "pathmanager.paths=2").ends();
       assert.match(said, /or wrong data/);

@@ -1,12 +1,14 @@
-// npm run test:images [-- NAMEPART]
+// npm run test:images [-- PATTERN]      (of names, a regular expression)
 //
-// Images of appliances, built and started in virtual machines. Needs QEMU and Debian's registry; packages are installed by name where
+// Images of appliances, built and started in virtual machines, and recipes for build systems. Needs QEMU and Debian's registry; packages are installed by name where
 // that is allowed; so it is not part of `npm test`.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { installPackages } from "../../host/embedding/packages.ts";
+import { fullTests } from "./full.ts";
+import { recipeTests } from "./recipes.ts";
 import { smallTests } from "./small.ts";
 
 const PACKAGES = [{ package: "qemu-system-x86", program: "qemu-system-x86_64" }];
@@ -14,8 +16,12 @@ const PACKAGES = [{ package: "qemu-system-x86", program: "qemu-system-x86_64" }]
 const scratch = mkdtempSync(join(tmpdir(), "pathmanager-images-"));
 process.on("exit", () => rmSync(scratch, { recursive: true, force: true }));
 
-const tests: Record<string, () => Promise<void>> = { ...smallTests(scratch) };
-const pattern = process.argv[2] ?? "";
+const tests: Record<string, () => Promise<void>> = {
+  ...smallTests(scratch),
+  ...recipeTests(scratch),
+  ...fullTests(scratch),
+};
+const pattern = new RegExp(process.argv[2] ?? "");
 let [passed, failed] = [0, 0];
 try {
   installPackages(PACKAGES);
@@ -24,7 +30,7 @@ try {
   process.exit(2);
 }
 for (const [name, body] of Object.entries(tests)) {
-  if (!name.includes(pattern)) continue;
+  if (!pattern.test(name)) continue;
   const began = performance.now();
   try {
     await body();

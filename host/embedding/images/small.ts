@@ -58,20 +58,26 @@ export function smallImage(kit: Kit, kernel: Kernel, folder: string, output: str
   archive.file("bin/busybox", readFileSync(join(busybox, "bin", "busybox")), 0o755);
   for (const name of COMMANDS) archive.link(`bin/${name}`, "busybox");
   archive.file("bin/appliance", readFileSync(buildAppliance(kit, join(output, "small"))), 0o755);
-  const modules = kernel.modules(MODULES);
-  for (const file of modules) archive.file(`modules/${basename(file)}`, readFileSync(file));
-  archive.file("modules/order", Buffer.from(`${modules.map((file) => basename(file)).join("\n")}\n`));
+  addModules(archive, kernel.modules(MODULES));
   const image = { kernel: join(output, "vmlinuz"), initial: join(output, "small.cpio.zst") };
   cpSync(kernel.image, image.kernel);
   writeFileSync(image.initial, compressed(archive.bytes()));
-  const licence = (contents: string, name: string): void =>
-    cpSync(join(contents, "usr", "share", "doc", name, "copyright"), join(output, "licences", name));
-  licence(kernel.contents, kernel.package);
-  licence(busybox, "busybox-static");
+  copyLicence(kernel.contents, kernel.package, output);
+  copyLicence(busybox, "busybox-static", output);
   return image;
 }
 
-function compressed(bytes: Buffer): Buffer {
+/** Modules with the order in which they are loaded. */
+export function addModules(archive: Cpio, modules: readonly string[]): void {
+  for (const file of modules) archive.file(`modules/${basename(file)}`, readFileSync(file));
+  archive.file("modules/order", Buffer.from(`${modules.map((file) => basename(file)).join("\n")}\n`));
+}
+
+export function copyLicence(contents: string, name: string, output: string): void {
+  cpSync(join(contents, "usr", "share", "doc", name, "copyright"), join(output, "licences", name));
+}
+
+export function compressed(bytes: Buffer): Buffer {
   const params = { [constants.ZSTD_c_compressionLevel]: 19, [constants.ZSTD_c_checksumFlag]: 1 };
   return zstdCompressSync(bytes, { params, pledgedSrcSize: bytes.length });
 }
