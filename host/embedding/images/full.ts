@@ -123,7 +123,7 @@ function initialOf(kernel: Kernel, busybox: string): Buffer {
 }
 
 /** The root as one file; its bytes depend on what is in it alone. */
-export function packRoot(stage: string, file: string): void {
+function packRoot(stage: string, file: string): void {
   const fixed = ["-all-root", "-no-xattrs", "-mkfs-time", "0", "-all-time", "0", "-no-exports"];
   must("mksquashfs", [stage, file, "-noappend", "-quiet", "-no-progress", "-comp", "xz", "-b", "256K", ...fixed]);
 }
