@@ -53,7 +53,13 @@ export function smallTests(scratch: string): Record<string, () => Promise<void>>
         { file: emptyDisk(scratch, "two.disk", DISK_BYTES), naa: NAA },
         { file: emptyDisk(scratch, "three.disk", DISK_BYTES), naa: NAA },
       ];
-      const said = await start(image(), disks, "pathmanager.seconds=1", "pathmanager.paths=2").ends();
+      const said = await start(
+        image(),
+        disks,
+        "pathmanager.seconds=1",
+        "pathmanager.ios=3000",
+        "pathmanager.paths=2",
+      ).ends();
       assert.match(said, /or wrong data/);
       assert.match(said, /the appliance ended with status 1/);
     },

@@ -1,7 +1,9 @@
 /* An appliance's program: all SCSI generic devices it is given are paths to one logical unit. It writes and reads back through them, verifies,
  * says what becomes of the paths, and feeds the watchdog in its own turn: no turn, no food.
  *
- *   appliance [--seconds N] [--watchdog FILE] /dev/sgN...     0 seconds: until SIGTERM. Status 0: no request failed, no byte was wrong */
+ *   appliance [--seconds N] [--ios N] [--watchdog FILE] /dev/sgN...
+ *
+ * 0 seconds: until SIGTERM. Otherwise until both are over. Status 0: no request failed, no byte was wrong */
 #include <errno.h>
 #include <fcntl.h>
 #include <scsi/sg.h>
@@ -19,7 +21,7 @@
 
 #define PATHS_MAX 8
 #define IO_BYTES 4096u
-#define PLACES 2048u
+#define PLACES 512u
 #define DEPTH 16
 #define MS UINT64_C(1000000)
 #define SECOND UINT64_C(1000000000)
@@ -228,14 +230,15 @@ static void close_unit(struct pm_host *host, int count) {
 }
 
 int main(int count, char **words) {
-  uint64_t seconds = 0;
+  uint64_t seconds = 0, ios_min = 0;
   int watchdog = -1, at = 1;
   for (; at + 1 < count && words[at][0] == '-'; at += 2) {
     if (strcmp(words[at], "--seconds") == 0) seconds = strtoull(words[at + 1], NULL, 10);
+    else if (strcmp(words[at], "--ios") == 0) ios_min = strtoull(words[at + 1], NULL, 10);
     else if (strcmp(words[at], "--watchdog") == 0) watchdog = open(words[at + 1], O_WRONLY | O_CLOEXEC);
   }
   if (at >= count || count - at > PATHS_MAX) {
-    fprintf(stderr, "usage: appliance [--seconds N] [--watchdog FILE] /dev/sgN... (1 to %d devices)\n", PATHS_MAX);
+    fprintf(stderr, "usage: appliance [--seconds N] [--ios N] [--watchdog FILE] /dev/sgN... (1 to %d devices)\n", PATHS_MAX);
     return 2;
   }
   setvbuf(stdout, NULL, _IOLBF, 0);
@@ -254,7 +257,7 @@ int main(int count, char **words) {
     uint32_t before = info.usable;
     pm_unit_info(host, unit, &info);
     if (info.usable != before) printf("appliance: %d of %d paths usable\n", __builtin_popcount(info.usable), count - at);
-  } while (!over && (seconds == 0 || now_ns - begin_ns < seconds * SECOND ||
+  } while (!over && (seconds == 0 || done < ios_min || now_ns - begin_ns < seconds * SECOND ||
                      (info.usable != all && now_ns - begin_ns < (seconds + 30) * SECOND)));
   close_unit(host, count - at);
   printf("appliance: %llu I/Os, %llu wrong or failed; paths failed %llu times and came back %llu times; %d of %d usable\n",
