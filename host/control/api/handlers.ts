@@ -69,14 +69,15 @@ async function display(context: Context, unitNumber?: number): Promise<ViewSourc
 }
 
 export function handlersOf(context: Context, daemon: DaemonHandlers): Handlers {
+  const ports = new PortStateReader();
   return {
-    ...displayHandlers(context),
+    ...displayHandlers(context, ports),
     ...pathHandlers(context),
     ...faultHandlers(context, daemon.isEmulated),
     status: () => daemon.status(),
     receivers: () => ({ receivers: context.receiving.statuses }),
     testReceivers: ({ body }) => context.receiving.test(body?.receiver),
-    metrics: () => metricsOf(context, () => daemon.status()),
+    metrics: () => metricsOf(context, () => daemon.status(), ports),
     patchUnit: ({ params, body }) => patchUnit(context, params.n, body),
     attachUnit: ({ params, body }) => attachUnit(context, params.n, body ?? {}),
     detachUnit: ({ params, body }) => detachUnit(context, params.n, body?.device),
@@ -94,8 +95,7 @@ export function handlersOf(context: Context, daemon: DaemonHandlers): Handlers {
   };
 }
 
-function displayHandlers(context: Context) {
-  const ports = new PortStateReader();
+function displayHandlers(context: Context, ports: PortStateReader) {
   return {
     units: async () => {
       const sources = await display(context);

@@ -169,6 +169,10 @@ export function* pathFamilies({ paths, snapshot }: Tables): Generator<Family> {
         device: thing.found?.device ?? "",
         initiator_port: thing.found?.initiatorPort ?? "",
         target_port: thing.found?.probe?.targetPort ?? "",
+        initiator_name: thing.found?.ports.initiator ?? null,
+        target_name: thing.found?.ports.target ?? null,
+        portal: thing.found?.ports.via ?? null,
+        adapter: thing.found?.adapter ?? null,
         group: thing.found?.probe?.alua?.group ?? "",
       }),
     ),
@@ -225,7 +229,7 @@ export function* unitFamilies({ units, snapshot }: Tables): Generator<Family> {
   yield {
     name: `${prefix}_state`,
     type: "gauge",
-    help: "The unit's state: ok, not redundant, single path, no path, released, gone or in use elsewhere.",
+    help: "The unit's state: ok, degraded, not redundant, single path, no path, released, gone or in use elsewhere.",
     samples: told(units, ({ thing }) => labels({ state: unitState(thing, snapshot) })),
   };
   yield {

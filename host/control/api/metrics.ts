@@ -3,6 +3,7 @@
 
 import { kindOf, type MessageName } from "../../liaison/messages.ts";
 import { labels, sample, type Family } from "../../liaison/exposition.ts";
+import type { PortStateReader, PortStates } from "../../discovery/port-states.ts";
 import type { ReceiverStatus } from "../../liaison/receivers/receiver.ts";
 import type { Context } from "../devices/operation-context.ts";
 import type { Status } from "../schemas/status-schema.ts";
@@ -13,6 +14,27 @@ type Gauge = readonly [name: string, help: string, value: number, unit?: "second
 
 const bit = (is: boolean): number => (is ? 1 : 0);
 
+const HEALTH = { ok: 0, degraded: 1, critical: 2 } as const;
+
+const portSamples = (ports: PortStates["targets"], name: string): string[] =>
+  [...ports].map(([number, { state, speed }]) => sample(1, labels({ [name]: number, state, speed })));
+
+/** Ports on both sides, as far as the kernel's transports know them. */
+function* portFamilies({ initiators, targets }: PortStates): Generator<Family> {
+  yield {
+    name: "pathmanager_initiator_port_info",
+    type: "gauge",
+    help: "State and speed of initiator ports, by host number.",
+    samples: portSamples(initiators, "host"),
+  };
+  yield {
+    name: "pathmanager_target_port_info",
+    type: "gauge",
+    help: "State of target ports, by host:channel:target.",
+    samples: portSamples(targets, "target"),
+  };
+}
+
 function gauges(status: Status): readonly Gauge[] {
   const { reactor, memory } = status;
   return [
@@ -21,6 +43,11 @@ function gauges(status: Status): readonly Gauge[] {
     ["units", "Units with at least one path.", status.units],
     ["paths", "Paths that are or should be there.", status.paths],
     ["paths_usable", "Paths that can carry I/O, now or as an alternative.", status.pathsUsable],
+    ["health", "0 ok, 1 degraded, 2 critical: as `pathctl status` ends.", HEALTH[status.health.level]],
+    ["units_degraded", "Units that have lost paths.", status.health.unitsDegraded],
+    ["units_without_path", "Units of which no path can carry I/O.", status.health.unitsWithoutPath],
+    ["paths_faulty", "Paths that are failed, marginal or gone.", status.health.pathsFaulty],
+    ["single_points", "Components through which every path of a unit goes.", status.health.singlePoints.length],
     ["attentions", "Sentences of `pathctl status` that an operator should read.", status.attention.length],
     ["devices_refused", "Selected devices that do not become paths.", status.refused.length],
     ["reactor_answering", "Whether the reactor turns.", bit(reactor.answering)],
@@ -139,14 +166,19 @@ function* families(...parts: readonly Iterable<Family>[]): Generator<Family> {
 }
 
 /** Every family; the samples are made while they are read. */
-export async function metricsOf(context: Context, status: () => Promise<Status> | Status): Promise<Iterable<Family>> {
-  const snapshot = await context.snapshots.forDisplay();
+export async function metricsOf(
+  context: Context,
+  status: () => Promise<Status> | Status,
+  ports: PortStateReader,
+): Promise<Iterable<Family>> {
+  const [snapshot, portStates] = await Promise.all([context.snapshots.forDisplay(), ports.forDisplay()]);
   const tables = await tablesOf(context.inventory, snapshot);
   const histograms = context.snapshots.isAnswering
     ? await askHistograms(context.reactor, tables)
     : { units: [], paths: [], omitted: tables.units.length + tables.paths.length };
   return families(
     daemonFamilies(await status(), context),
+    portFamilies(portStates),
     unitFamilies(tables),
     pathFamilies(tables),
     histogramFamilies(histograms),
