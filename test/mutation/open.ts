@@ -44,4 +44,12 @@ export const open: readonly Known[] = [
     text: "duplicate.firstNs = command.firstNs;",
     why: "When a trim whose piece is sent twice is renewed by others that were done.",
   },
+  {
+    file: "selection/selection.ts",
+    where: "started",
+    operator: ">= to >",
+    from: "<i64>(nowNs - load<u64>(progress)) >= STALE_NS",
+    text: "if (<i64>(nowNs - load<u64>(progress)) >= STALE_NS) ageCosts(this, slot);",
+    why: "What is known of an idle path is taken for old a nanosecond later.",
+  },
 ];

@@ -154,25 +154,30 @@ test("explicit ALUA: the group that is set is that of the usable path with the h
   t.is(states[1], abi.ALUA_OPTIMIZED);
 });
 
-test("paths that a report leaves out are asked at once, but for the one that told and those that have failed", (t) => {
-  const { host, paths, seen, faults } = aluaScene(6);
-  for (const port of [0, 1, 2, 3, 4, 5]) {
-    faults.set(port, (command) => {
-      if (command.cdb[0] !== REPORT) return undefined;
-      // Each knows of one group only, which none of these paths is in.
-      const bytes = report([{ id: 9, state: abi.ALUA_OPTIMIZED, ports: [9] }]);
-      host.bytes(command.buffer, command.bytes).set(bytes);
-      return { residual: command.bytes - bytes.length };
-    });
-  }
-  host.must(host.core.pathSet(paths[3] ?? -1, abi.PATH_SET_FAILED, 1n));
-  host.advance(100);
-  seen.length = 0;
-  const reports = (): number[] => seen.filter(({ operation }) => operation === REPORT).map(({ port }) => port);
-  while (reports().length === 0) host.advance(1);
-  const [teller] = reports();
-  t.deepEqual(reports().toSorted(), [0, 1, 2, 4, 5].toSorted(), `told by ${teller}`);
-});
+for (const [what, groups] of [
+  // Each knows of one group only, which none of these paths is in.
+  ["one other group", [{ id: 9, state: abi.ALUA_OPTIMIZED, ports: [9] }]],
+  ["no group", []],
+] as const) {
+  test(`paths that a report of ${what} leaves out are asked at once, but not the one that told, nor a failed one`, (t) => {
+    const { host, paths, seen, faults } = aluaScene(6);
+    for (const port of [0, 1, 2, 3, 4, 5]) {
+      faults.set(port, (command) => {
+        if (command.cdb[0] !== REPORT) return undefined;
+        const bytes = report(groups);
+        host.bytes(command.buffer, command.bytes).set(bytes);
+        return { residual: command.bytes - bytes.length };
+      });
+    }
+    host.must(host.core.pathSet(paths[3] ?? -1, abi.PATH_SET_FAILED, 1n));
+    host.advance(100);
+    seen.length = 0;
+    const reports = (): number[] => seen.filter(({ operation }) => operation === REPORT).map(({ port }) => port);
+    while (reports().length === 0) host.advance(1);
+    const [teller] = reports();
+    t.deepEqual(reports().toSorted(), [0, 1, 2, 4, 5].toSorted(), `told by ${teller}`);
+  });
+}
 
 test("as long as a group is in transition its state is asked for twice a second, and then no more", (t) => {
   const { host, seen, states } = aluaScene();

@@ -77,6 +77,34 @@ test("of a read of several pieces blockData tells where each lies", (t) => {
   t.deepEqual(idle(s), s.free);
 });
 
+test("a read into the embedder's buffer that was sent again holds it no longer once the first command is back", (t) => {
+  const s = silent();
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_TRANSFER_BLOCKS_MAX, 8n));
+  s.disk.media.fill(0x77, 0, 8192);
+  const last: Scsi[] = [];
+  const device = s.host.device;
+  s.host.device = (command) => {
+    if (command.port === 0 || command.check || command.cdb.readUInt32BE(6) === 0) return device(command);
+    last.push(command);
+    return undefined;
+  };
+  s.d.submit({ operation: READ, tag: 0, client: s.c, bytes: 8192n, buffer: s.d.region });
+  s.host.advance(35);
+  t.deepEqual(s.d.completions(), []);
+  const [piece] = last;
+  if (piece === undefined) return t.fail();
+  for (const orphan of s.held.splice(0)) s.host.answer(orphan, { hostStatus: 3 });
+  s.host.answer(piece, s.disk.execute(s.host, piece));
+  s.host.settle();
+  t.like(s.d.completions()[0], { tag: 0, kind: ANSWER, error: 0, flags: LENT });
+  t.true(s.d.data(0, 8192).every((byte) => byte === 0x77));
+  s.d.submit({ operation: RELEASE, tag: 0, client: s.c });
+  s.host.settle();
+  for (const command of last.slice(1)) s.host.answer(command, s.disk.execute(s.host, command));
+  s.host.settle();
+  t.deepEqual(idle(s), s.free);
+});
+
 test("a read into the embedder's buffer that was sent again leaves that buffer to the first command until it is back", (t) => {
   for (const releaseFirst of [true, false]) {
     const s = silent();
@@ -251,4 +279,27 @@ test("with the device's own errors too, an answer has the errno that NBD has", (
   d.host.device = () => ({ status: 2, sense: [0x70, 0, 3, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0x11, 0, 0, 0, 0, 0] });
   d.host.settle();
   t.deepEqual(kinds(d.completions()), [[1, ANSWER, EIO, 0]]);
+});
+
+test("what waits for room goes on waiting while what is freed is not enough", (t) => {
+  const { d, client, free: before } = doorScene(0, { connections: 0, pool: 1 << 20, payload: 1 << 20 });
+  const read = (tag: number, bytes: number): void => d.submit({ operation: READ, tag, client, bytes: BigInt(bytes) });
+  const release = (tag: number): void => {
+    d.submit({ operation: RELEASE, tag, client });
+    d.host.settle();
+  };
+  read(0, 1 << 18);
+  read(1, 1 << 18);
+  read(2, 1 << 20);
+  d.host.settle();
+  t.deepEqual(kinds(d.completions()), [
+    [0, ANSWER, 0, LENT],
+    [1, ANSWER, 0, LENT],
+  ]);
+  release(0);
+  t.deepEqual(d.completions(), []);
+  release(1);
+  t.deepEqual(kinds(d.completions()), [[2, ANSWER, 0, LENT]]);
+  release(2);
+  t.deepEqual(free(d), before);
 });

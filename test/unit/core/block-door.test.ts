@@ -20,6 +20,7 @@ import {
   kinds,
   type Completion,
 } from "./fixtures/block-door.ts";
+import { Host, bare } from "./fixtures/harness.ts";
 import type { Scsi } from "./fixtures/scsi.ts";
 
 test("a read's data is lent until it is given back", (t) => {
@@ -170,6 +171,20 @@ test("the door is laid out once, after the core, within its limits", (t) => {
   t.is(fresh(1, 1, 0x8000_1000), -abi.ERROR_RANGE);
   t.is(fresh(1, 1, 1), 0);
   t.is(fresh(abi.BLOCK_CLIENTS_MAX, abi.BLOCK_TAGS_MAX, 0), 0);
+});
+
+test("the door is refused before the core is laid out, and where both would not fit into its memory", (t) => {
+  const { core } = new Host({ pool: 0x8000_0000 });
+  const pages = core.memory.buffer.byteLength;
+  t.is(core.blockInit(1, 1, 0x8000_0000), -abi.ERROR_RANGE);
+  t.is(core.memory.buffer.byteLength, pages, "nothing was taken");
+  t.is(core.blockInit(1, 1, 4096), 0);
+  t.is(bare().blockInit(1, 1, 0), -abi.ERROR_BUSY);
+});
+
+test("blockData of a tag that there is not is nothing", (t) => {
+  const d = door({}, { tags: 4 });
+  for (const tag of [4, 0xffff_ffff]) t.is(d.host.core.blockData(tag, 0), 0n);
 });
 
 test("without NBD the core has no connections, and a pool of 1 MiB will do", (t) => {

@@ -204,6 +204,28 @@ test("a path that is being removed is not checked any more, whatever is in doubt
   t.is(s.host.flags(path), 0);
 });
 
+test("patrol leaves a path alone that is being removed, however long its last command takes", (t) => {
+  const s = scene();
+  s.host.settle();
+  const [path = -1] = s.paths;
+  s.faults.set(0, (command) => (command.check ? undefined : "hang"));
+  const client = s.host.connect(s.unit);
+  client.send(request(READ, 1n, 0n, 512));
+  s.host.advance(100);
+  const held = s.host.outstanding.filter(({ port }) => port === 0);
+  t.true(held.length > 0);
+  s.host.must(s.host.core.pathRemove(path));
+  s.host.settle();
+  s.seen.length = 0;
+  s.host.advance(30_000);
+  t.false(s.seen.some(({ port }) => port === 0));
+  t.truthy(s.host.flags(path) & abi.PATH_FLAG_REMOVING);
+  for (const { tag } of s.host.resets.splice(0)) s.host.complete(tag, 0);
+  for (const command of held) s.host.answer(command, s.disk.execute(s.host, command));
+  s.host.settle();
+  t.is(s.host.flags(path), 0);
+});
+
 test("a flush that the host gives up blames no path that has answered others since, and is carried out after all", (t) => {
   const s = scene([], 1, abi.UNIT_CAN_CACHE_WRITES);
   const [path = -1] = s.paths;

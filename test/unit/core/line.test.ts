@@ -4,6 +4,7 @@ import * as abi from "../../../host/abi.ts";
 import type { Client, Limits } from "./fixtures/harness.ts";
 import { Host } from "./fixtures/harness.ts";
 import { READ, WRITE, replies, request } from "./fixtures/nbd-client.ts";
+import { check } from "./fixtures/scsi.ts";
 
 const EIO = 5;
 const KIB = 1 << 10;
@@ -81,6 +82,34 @@ test("one that waits for its unit's share goes away: whoever waits behind it for
   waiting.gone = true;
   host.settle();
   t.is(32 * MIB - host.core.inspect(2), 21 * MIB + 4 * KIB);
+});
+
+test("a client that holds nothing takes a quarter of what is free past its unit's share, and no more", (t) => {
+  for (const [bytes, goes] of [
+    [MIB, true],
+    [2 * MIB, false],
+  ] as const) {
+    const { host, hold } = room();
+    hold(20 * MIB);
+    hold(8 * MIB);
+    t.is(host.core.inspect(2), 4 * MIB);
+    const other = host.connect(0);
+    other.send(request(READ, 1n, 0n, bytes));
+    host.settle();
+    t.is(host.core.inspect(2), goes ? 4 * MIB - bytes : 4 * MIB);
+  }
+});
+
+test("a pool of more than 256 MiB is used whole, and free again", (t) => {
+  const { host, hold } = room({ pool: 320 * MIB, commands: 2048 });
+  const before = idle(host);
+  for (let i = 0; i < 10; i++) hold(32 * MIB);
+  t.is(host.core.inspect(2), 0);
+  while (host.outstanding.length > 0) {
+    for (const command of host.outstanding.slice()) host.answer(command, check(3, 0x11, 0));
+    host.settle();
+  }
+  t.deepEqual(idle(host), before);
 });
 
 test("bytes that are free but do not lie together: nothing of them is kept, and the read goes on when they do", (t) => {

@@ -53,3 +53,17 @@ test("a path that was found silent is used again as soon as the READ that it was
   t.is(stalled(), 0);
   t.is(s.host.flags(first) & abi.PATH_FLAG_FAILED, 0);
 });
+
+test("without a second command slot a silent command is not sent again until another one is free", (t) => {
+  const s = scene(2, 0, { commands: 2 });
+  s.holes.add(0).add(1);
+  for (const cookie of [2n, 4n]) s.client.send(request(READ, cookie, 0n, 512));
+  s.host.advance(200);
+  t.is(s.held.length, 2);
+  s.holes.clear();
+  const [first] = s.held;
+  if (first === undefined) return t.fail();
+  s.host.answer(first, s.disk.execute(s.host, first));
+  s.host.advance(200);
+  t.is(s.client.received.filter((part) => part.length === 512).length, 2, "both are answered");
+});
