@@ -132,7 +132,7 @@ export const DAEMON_MESSAGES = {
     text: "The table of units for udev cannot be written",
     system: true,
     means:
-      "udev's rules hide the paths of the units in this table from other programs, also before the daemon runs. It is not current.",
+      "By this table udev's rules hide the units' paths from other programs, also before the daemon runs. It is not current.",
     causes: ["its folder is read-only, full, or not there"],
     remedy: "Make the folder writable that `reason` names, then `pathctl config reload`.",
   },
