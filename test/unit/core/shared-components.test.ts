@@ -61,8 +61,14 @@ test("a suspect that answers its probe clears the others of its nexus", (t) => {
   host.advance(10);
   t.truthy(host.flags(one.paths[0] ?? -1) & abi.PATH_FLAG_FAILED);
   t.is(host.flags(two.paths[0] ?? -1) & abi.PATH_FLAG_SUSPECT, 0);
-  const suspicion = host.events.filter((event) => event.kind === abi.EVENT_SUSPECT).map((event) => event.arg0);
-  t.deepEqual(suspicion, [1, 0]);
+  const told = host.events.filter((event) => event.kind === abi.EVENT_SUSPECT);
+  t.deepEqual(
+    told.map(({ arg0, arg1, sense, hostStatus }) => [arg0, arg1, sense, hostStatus]),
+    [
+      [1, 0, 0, 0],
+      [0, 0, 0, 0],
+    ],
+  );
 });
 
 function marginalHost(): { host: Host; paths: number[]; fault: { on: boolean }; run: () => number[] } {
