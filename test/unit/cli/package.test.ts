@@ -80,7 +80,11 @@ test.serial("the installed daemon serves, the installed commands ask it, and it 
     `emulated = true\n[sockets]\napi = ${at("api.sock")}\nnbd = ${at("nbd.sock")}\n[state]\ndirectory = ${at("state")}\n` +
       `[log]\nfile = ${at("log")}\nsystem = false\n`,
   );
-  const daemon = spawn(program("pathmanagerd"), ["--config", configuration], { stdio: "ignore" });
+  const daemon = spawn(program("pathmanagerd"), ["--config", configuration], {
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  let welcome = "";
+  daemon.stdout.setEncoding("utf8").on("data", (text: string) => (welcome += text));
   const exit = once(daemon, "exit");
   const env = { ...process.env, PATHMANAGER_SOCKET: join(folder, "api.sock") };
   let shown = "";
@@ -92,6 +96,9 @@ test.serial("the installed daemon serves, the installed commands ask it, and it 
     );
     return shown !== "";
   });
+  // Outside a clone npx would run whatever has our name in the registry.
+  await until("it says how to look", () => welcome.includes("pathctl show"));
+  t.notRegex(welcome, /npx/);
   t.regex(shown, /^\+\+\+ LogicalUnit #0 \+\+\+ \[adaptive\]\n> {3}0: Priority=4, PathNumber=/);
   daemon.kill("SIGTERM");
   t.deepEqual(await exit, [0, null]);
