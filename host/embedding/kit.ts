@@ -36,7 +36,8 @@ function refresh(folder: string, from: string): void {
 
 /** @throws Error when wasm2c refuses the core */
 export function assembleKit(folder: string): void {
-  const made = `${folder}.new`;
+  // Of this process alone: two suites may make the kit at once.
+  const made = `${folder}.${process.pid}`;
   rmSync(made, { recursive: true, force: true });
   mkdirSync(join(made, "licences"), { recursive: true });
   cpSync(join(root, "host", "embedding", "c"), made, { recursive: true });
