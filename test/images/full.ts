@@ -195,7 +195,9 @@ export function fullTests(scratch: string): Record<string, () => Promise<void>> 
           const ready = await again.says(/keeper: ready after (\d+) ms/);
           console.log(`# ready ${ready[1]} ms after the daemon's start in QEMU`);
           await again.does("test -e /next-version && ! test -e /state/slot.try");
-          await again.does("pathctl show | grep -q '2 of 2 paths usable' && test $(cat /sys/block/nbd0/size) -gt 0");
+          // Devices are attached again a moment after the daemon is ready.
+          const seen = "pathctl show | grep -q '2 of 2 paths usable' && test $(cat /sys/block/nbd0/size) -gt 0";
+          await again.does(`until ${seen}; do sleep 1; done`);
         } finally {
           again.stop();
         }
