@@ -11,6 +11,7 @@ import type { Adoption } from "../supervisor/protocol.ts";
 import { adopt } from "./operations/adoption.ts";
 import { applyAll } from "./operations/applying.ts";
 import { RememberedAttachments } from "./operations/attachments.ts";
+import { ConfiguredAttachments } from "./operations/configured-attachments.ts";
 import { BringUp } from "./devices/bring-up.ts";
 import type { Context } from "./devices/operation-context.ts";
 import { EventRouting } from "./operations/event-routing.ts";
@@ -99,6 +100,7 @@ export class Daemon implements Context {
   readonly #lastWords: LastWords;
   readonly #kept: Kept;
   readonly #thin: ThinThreshold;
+  readonly #configured = new ConfiguredAttachments();
   /** Null where no device is the machine's, or this process may not write for udev. */
   readonly #table: UnitTable | null;
   readonly keeping: Keeping;
@@ -325,12 +327,15 @@ export class Daemon implements Context {
     return this.rescans.now();
   }
 
-  /** Serves what was attached to units that were missing until now. Only within a change. */
+  /** Serves what was attached to units that were missing until now, and what the configuration wants attached. Only within a change. */
   async #serveAttachments(): Promise<void> {
-    if (!this.#serving || this.attachments.isComplete) return;
-    await this.rescans.waitVerified();
-    for (const problem of await this.attachments.restore()) this.options.logger.warning(problem);
-    if (!this.attachments.isComplete) this.rescans.again();
+    if (!this.#serving) return;
+    if (!this.attachments.isComplete) {
+      await this.rescans.waitVerified();
+      for (const problem of await this.attachments.restore()) this.options.logger.warning(problem);
+    }
+    const isDone = await this.#configured.serve(this, this.options.logger.warning);
+    if (!isDone || !this.attachments.isComplete) this.rescans.again();
   }
 
   #warn(thrown: unknown): void {

@@ -59,6 +59,14 @@ export const PATH_SETTINGS = {
     says: "how the next path is selected. `ios` or `bytes` are for round-robin, `history_percent` for historical-service-time; round-robin-subset needs paths and can only be set with `pathctl unit policy`",
   },
 
+  attach: {
+    type: "made",
+    values: '`true`, `false`, `"nbd"`',
+    default: false,
+    perUnit: "attach",
+    says: "whether units become block devices by themselves, as by `pathctl attach`, as soon as they are there. `true` chooses the driver, which is the kernel's nbd. A unit that was detached by command stays detached until the configuration is read again",
+  },
+
   "patrol.mode": {
     type: "choice",
     values: ["none", "health", "recovery", "both"],

@@ -76,6 +76,8 @@ export class RememberedAttachments implements Attachments {
   readonly #whyInUse: WhyInUse;
   /** Mirrors the state file's rows, so that a display reads no disk. */
   #rows: AttachmentRow[];
+  /** Units detached by command: their configuration does not attach them again. */
+  readonly #left = new Set<number>();
   /** Why devices are not served, by index, as last reported. */
   #unserved = new Map<number, string>();
 
@@ -113,6 +115,16 @@ export class RememberedAttachments implements Attachments {
     return this.#of(unit)
       .filter(({ index }) => this.#isServed(index))
       .map(({ index, sinceMs }) => ({ device: deviceOf(index), index, sinceMs }));
+  }
+
+  /** Whether the unit has a device, be it served or not, or lost its own by a command. */
+  isAttachedOrLeft(unit: Unit): boolean {
+    return this.#left.has(unit.number) || this.#of(unit).length > 0;
+  }
+
+  /** The configuration was read again: it decides anew. */
+  decideAnew(): void {
+    this.#left.clear();
   }
 
   #isServed(index: number): boolean {
@@ -225,6 +237,7 @@ export class RememberedAttachments implements Attachments {
     for (const { index } of rows) await this.#refuseInUse(index);
     // What could not be forgotten would return with the next start.
     this.#state.demandWritable();
+    this.#left.add(unit.number);
     for (const { index } of rows) {
       try {
         await this.#kernel.detach(index);

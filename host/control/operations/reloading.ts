@@ -61,6 +61,7 @@ export async function reload(daemon: Reloadable, kept: Kept): Promise<ReloadRepo
       "needs restart": report.restartNeeded.join(" ") || null,
     },
   });
+  daemon.attachments.decideAnew();
   daemon.rescans.soon(0);
   await daemon.snapshots.current();
   return report;

@@ -67,11 +67,14 @@ const PolicyTable = z.strictObject({
 
 const Policy = z.union([z.enum(POLICY_NAMES), PolicyTable]);
 
+const Attach = z.union([z.boolean(), z.literal("nbd")]);
+
 const Unit = z.strictObject({
   ...optionalShapeOf("units"),
   identity: z.string().min(1),
   name: NewUnitName.optional(),
   policy: Policy.optional(),
+  attach: Attach.optional(),
   timeouts: z.strictObject(optionalShapeOf("timeouts")).optional(),
   alua_explicit: optionalShapeOf("alua").explicit,
 });
@@ -85,6 +88,7 @@ const ArraySettings = z
     product: Pattern.optional(),
     revision: Pattern.optional(),
     policy: Policy.optional(),
+    attach: Attach.optional(),
     timeouts: z.strictObject(optionalShapeOf("timeouts")).optional(),
     alua_explicit: optionalShapeOf("alua").explicit,
   })
@@ -158,6 +162,7 @@ export const Configuration = z.strictObject({
   devices: z.union([z.literal("all"), z.array(DeviceSelector)]).default([]),
   exclude: z.array(DeviceSelector).default([]),
   policy: Policy.default(SETTINGS.policy.default),
+  attach: Attach.default(false),
   patrol: z.strictObject(shapeOf("patrol")).prefault({}),
   marginal: z.strictObject(shapeOf("marginal")).prefault({}),
   timeouts: z.strictObject(shapeOf("timeouts")).prefault({}),

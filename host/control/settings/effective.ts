@@ -167,6 +167,11 @@ export class Effective {
     return this.#cluster ? { name: "static", parameters: {} } : this.chosenPolicy(unit);
   }
 
+  /** Whether the unit becomes a block device by itself. */
+  attaches(unit: Unit): boolean {
+    return this.#value("attach", unit) !== false;
+  }
+
   timeouts(unit: Unit): Timeouts {
     // The view's schema is made from the same entries.
     return Object.fromEntries(TIMEOUTS.map(([key]) => [camel(nameOf(key)), this.#number(key, unit)])) as Timeouts;

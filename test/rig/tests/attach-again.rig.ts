@@ -1,10 +1,12 @@
 // Whoever attaches what is attached, or detaches what is not, has what was asked for.
 
 import assert from "node:assert/strict";
+import { until } from "../../until.ts";
+import { run } from "../lib/command.ts";
 import { Daemon, mustPathctl, pathctl } from "../lib/pathmanager.ts";
 import { afterwards, test, type Rig } from "../lib/test.ts";
 
-export const rig: Rig = { array: "lio", paths: 2, timeLimitS: 120 };
+export const rig: Rig = { array: "lio", paths: 2, timeLimitS: 180 };
 
 const attachedIn = (): string[] => mustPathctl("show").match(/\/dev\/nbd\d+/g) ?? [];
 
@@ -27,4 +29,18 @@ test("attach and detach may be repeated; a second device of a unit, with a cache
   mustPathctl("detach", "0");
   mustPathctl("detach", "0");
   assert.deepEqual(attachedIn(), []);
+});
+
+test("attach in the configuration: a unit becomes a block device by itself; detached by command, it stays so", async () => {
+  const text = `devices = "all"\nattach = true\n`;
+  const daemon = await Daemon.start(text);
+  afterwards(async () => void (await daemon.stop()));
+  const [device = ""] = await until("it is attached", () => (attachedIn().length > 0 ? attachedIn() : undefined));
+  run("dd", `if=${device}`, "of=/dev/null", "bs=4096", "count=1", "iflag=direct");
+  mustPathctl("detach", "0");
+  mustPathctl("rescan");
+  assert.deepEqual(attachedIn(), [], "a scan does not attach what was detached by command");
+  mustPathctl("config", "reload");
+  await until("the configuration decides again", () => attachedIn().length > 0);
+  mustPathctl("detach", "0");
 });
