@@ -34,10 +34,16 @@ const MASKED = [
 /** Its PID in the guest's numbering. */
 let pid = 0;
 
+const NAMESPACES = ["--pid", "--mount"];
+
 /** Runs a program within its namespaces: systemd does not answer processes that it cannot see. */
-function inside(program: string, ...args: readonly string[]): Outcome {
-  return attempt("nsenter", ["--target", String(pid), "--pid", "--mount", program, ...args]);
+export function inside(program: string, ...args: readonly string[]): Outcome {
+  return attempt("nsenter", ["--target", String(pid), ...NAMESPACES, program, ...args]);
 }
+
+/** The same, beside the test. */
+export const insideBeside = (program: string, ...args: readonly string[]): Promise<Outcome> =>
+  start("nsenter", "--target", String(pid), ...NAMESPACES, program, ...args);
 
 export const systemctl = (...args: readonly string[]): Outcome => inside("systemctl", ...args);
 

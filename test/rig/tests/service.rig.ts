@@ -22,7 +22,7 @@ function install(): void {
   run("mount", "--bind", process.cwd(), INSTALLED);
   const unit = readFileSync(join("host", "cli", "packaging", SERVICE), "utf8");
   const command = `${INSTALLED}/node_modules/.bin/node ${INSTALLED}/host/cli/bin/pathmanagerd.js`;
-  const adjusted = unit.replace("ExecStart=/usr/local/bin/pathmanagerd ", `ExecStart=${command} `);
+  const adjusted = unit.replace("ExecStart=/usr/sbin/pathmanagerd ", `ExecStart=${command} `);
   assert.notEqual(adjusted, unit);
   writeFileSync(`/etc/systemd/system/${SERVICE}`, adjusted);
   writeFileSync("/etc/pathmanager/pathmanager.toml", 'devices = "all"\n');
