@@ -27,11 +27,6 @@ function must({ status, stdout, stderr }: Outcome): string {
 const pathctl = (...args: readonly string[]): string => run("/usr/bin/pathctl", ...args);
 
 test("installed, one line edited, started: it serves, with a Node of its own", async () => {
-  // What an earlier program has left on the machine the guest runs on is none of this installation.
-  for (const left of ["/var/cache/pathmanager", "/var/log/pathmanager"]) {
-    mkdirSync(left, { recursive: true });
-    run("mount", "-t", "tmpfs", "tmpfs", left);
-  }
   await startSystemd();
   must(inside("dpkg", QUICK, "--install", debian()));
   assert.match(run("getent", "group", "pathmanager"), /^pathmanager:/);

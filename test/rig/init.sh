@@ -45,7 +45,7 @@ mount -t devpts devpts /dev/pts
 mkdir /.project
 mount --bind "$RIG_PROJECT" /.project || fail "the guest does not see $RIG_PROJECT"
 for folder in /dev/shm /tmp /run; do mount -t tmpfs -o mode=1777 tmpfs $folder; done
-for folder in /var/lib/pathmanager /etc/pathmanager; do mkdir -p $folder && mount -t tmpfs tmpfs $folder; done
+for folder in /var/lib/pathmanager /var/cache/pathmanager /var/log/pathmanager /etc/pathmanager; do mkdir -p $folder && mount -t tmpfs tmpfs $folder; done
 mkdir -p /run/lock
 mount -t configfs configfs /sys/kernel/config 2>/dev/null || { modprobe configfs && mount -t configfs configfs /sys/kernel/config; }
 ip link set lo up 2>/dev/null || ifconfig lo up 2>/dev/null
