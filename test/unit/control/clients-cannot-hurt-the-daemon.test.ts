@@ -31,10 +31,10 @@ async function connected(t: ExecutionContext, path: string): Promise<Socket> {
   return socket;
 }
 
-/** Says so many events that a whole history is much to read. */
+/** Says so many events that a whole history is much to read; of a kind that is recorded one by one, however many there are. */
 function fillEvents(daemon: TestDaemon, count: number): void {
   const { hub } = daemon.daemon;
-  for (let i = 0; i < count; i++) hub.say("path-state", { detail: { note: "x".repeat(200), i } });
+  for (let i = 0; i < count; i++) hub.say("command-done", { detail: { note: "x".repeat(200), i } });
   hub.flush();
 }
 

@@ -46,7 +46,9 @@ test("reading says nothing", async (t) => {
   const daemon = await TestDaemon.start(t, ARRAY);
   const { last } = (await daemon.call<EventList>("GET", "/v1/events")).body;
   for (const { method, path, change } of Object.values<Route>(ROUTES))
-    if (!change && !path.includes("stream")) await daemon.call(method, path.replace(":n", "0"));
+    // Numbers for a monitor are not JSON: their own test reads them.
+    if (!change && !path.includes("stream") && path !== ROUTES.metrics.path)
+      await daemon.call(method, path.replace(":n", "0"));
   t.is((await daemon.call<EventList>("GET", "/v1/events")).body.last, last);
 });
 
