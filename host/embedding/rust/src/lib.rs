@@ -7,12 +7,14 @@ pub mod abi;
 mod error;
 mod host;
 mod port;
+mod request;
 #[allow(missing_docs)]
 pub mod sys;
 
 pub use error::Error;
-pub use host::{Answer, Host, Io, Path, Refused, Unit, UnitConfig};
+pub use host::{Host, Path, Unit, UnitConfig};
 pub use port::{Disk, MemoryFault, MemoryPort, Port, SgPort, clock_ns};
+pub use request::{Answer, Io, Refused};
 pub use sys::pm_event as Event;
 pub use sys::pm_limits as Limits;
 pub use sys::pm_path_info as PathInfo;
