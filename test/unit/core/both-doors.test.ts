@@ -286,7 +286,7 @@ test("the same requests by both doors give the same commands, answers and accoun
       commands += byNbd.commands.length;
       for (const [, answer] of byNbd.answers) errnos.add(answer.split(" ")[0] ?? "");
     }),
-    { numRuns: 150 },
+    { numRuns: 250 },
   );
   // Scripts in which nothing happens would prove nothing.
   t.true(commands > 1000, `${commands} commands`);
