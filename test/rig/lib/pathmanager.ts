@@ -20,6 +20,14 @@ export function mustPathctl(...args: readonly string[]): string {
   return run("node", "host/cli/bin/pathctl.js", ...args);
 }
 
+/** The output of `pathctl status`, which ends with 0, 1 or 2 as healthy as everything is. */
+export function statusText(): string {
+  const { status, stdout, stderr } = pathctl("status");
+  if (![0, 1, 2].includes(status) || !stdout.startsWith("version"))
+    throw new Error(`status: ${status}: ${stderr}${stdout}`);
+  return stdout;
+}
+
 /** The output of `spscmd -getlun`. */
 export function getlun(): string {
   return run("node", "host/cli/bin/spscmd.js", "-getlun");

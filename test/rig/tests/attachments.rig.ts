@@ -8,7 +8,7 @@ import { until } from "../../until.ts";
 import { attempt, type Outcome, run, start } from "../lib/command.ts";
 import { readText, writeText } from "../lib/files.ts";
 import { LioArray } from "../lib/lio.ts";
-import { Daemon, mustPathctl } from "../lib/pathmanager.ts";
+import { Daemon, mustPathctl, statusText } from "../lib/pathmanager.ts";
 import { afterwards, test, type Rig } from "../lib/test.ts";
 
 export const rig: Rig = { array: "lio", paths: 4, timeLimitS: 150 };
@@ -91,7 +91,7 @@ test("a state folder that is read-only keeps neither the daemon from starting no
   const second = await Daemon.start(CONFIGURATION);
   afterwards(async () => void (await second.stop()));
   assert.equal((await write("/dev/nbd2", 1)).status, 0, "the device goes on");
-  assert.match(mustPathctl("status"), /state\.sqlite cannot be written, nothing can be set: .*EROFS/);
+  assert.match(statusText(), /state\.sqlite cannot be written, nothing can be set: .*EROFS/);
   const refused = attempt("node", ["host/cli/bin/pathctl.js", "unit", "rename", "#0", "other"]);
   assert.equal(refused.status, 1);
   assert.match(refused.stderr, /cannot write the state/);

@@ -6,7 +6,7 @@ import { writeFileSync } from "node:fs";
 import { until } from "../../until.ts";
 import { attempt, run, start } from "../lib/command.ts";
 import { LioArray } from "../lib/lio.ts";
-import { Daemon, getlun, mustPathctl, NBD_SOCKET, pathctl } from "../lib/pathmanager.ts";
+import { Daemon, getlun, mustPathctl, NBD_SOCKET, pathctl, statusText } from "../lib/pathmanager.ts";
 import { afterwards, test, type Rig } from "../lib/test.ts";
 
 export const rig: Rig = { array: "lio", units: 2, paths: 2, timeLimitS: 300 };
@@ -138,7 +138,7 @@ const USES: Readonly<Record<string, Use>> = {
 };
 
 function tellsEverywhere(reason: RegExp): void {
-  assert.match(mustPathctl("status"), reason);
+  assert.match(statusText(), reason);
   const doctor = pathctl("doctor");
   assert.equal(doctor.status, 1, doctor.stdout);
   assert.match(doctor.stdout, reason);

@@ -7,7 +7,7 @@ import { until } from "../../until.ts";
 import { run } from "../lib/command.ts";
 import { writeText } from "../lib/files.ts";
 import { LioArray } from "../lib/lio.ts";
-import { Daemon, mustPathctl, NBD_SOCKET } from "../lib/pathmanager.ts";
+import { Daemon, mustPathctl, NBD_SOCKET, statusText } from "../lib/pathmanager.ts";
 import { afterwards, test, type Rig } from "../lib/test.ts";
 
 export const rig: Rig = { array: "lio-mapped", paths: 4, timeLimitS: 180 };
@@ -76,10 +76,7 @@ test("a unit of which one path still shows the old size keeps that until all agr
   rescan();
   await until("it is told which path is late", () => mustPathctl("events").includes(" 662  "));
   assert.equal(unit()?.bytes, before);
-  assert.match(
-    mustPathctl("status"),
-    new RegExp(`differ in size: .* says ${before} bytes.*; it has ${before} bytes until`),
-  );
+  assert.match(statusText(), new RegExp(`differ in size: .* says ${before} bytes.*; it has ${before} bytes until`));
   array.growUnit(0, before / MIB + 16, [3]);
   rescan();
   await until("the new size is shown", () => unit()?.bytes === before + 16 * MIB, 60_000);

@@ -122,7 +122,7 @@ async function holdsUpNothing(found: readonly SgDevice[]): Promise<void> {
   // Not longer than a silent command takes: what sleeps is asleep by now, and has not woken up yet.
   for (let second = 0; second < 3; second++) {
     await sleep(1000);
-    const { reactor } = JSON.parse(mustPathctl("status", "--json")) as { reactor: { answering: boolean } };
+    const { reactor } = JSON.parse(pathctl("status", "--json").stdout) as { reactor: { answering: boolean } };
     assert.ok(reactor.answering, `not after ${second + 1} s`);
   }
   answer();

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { until } from "../../until.ts";
 import { attempt, start } from "../lib/command.ts";
 import { LioArray } from "../lib/lio.ts";
-import { Daemon, mustPathctl, pathctl } from "../lib/pathmanager.ts";
+import { Daemon, mustPathctl, pathctl, statusText } from "../lib/pathmanager.ts";
 import { afterwards, test, type Rig } from "../lib/test.ts";
 
 export const rig: Rig = { array: "lio", units: 1, paths: 2, timeLimitS: 150 };
@@ -24,17 +24,17 @@ test("an exclusive sg descriptor is the only one, for its owner too: so a path o
 test("a process that has a device of ours open for writing is named until it is gone", async () => {
   const daemon = await Daemon.start('devices = "all"\npolicy = "static"\n');
   afterwards(async () => void (await daemon.stop()));
-  assert.doesNotMatch(mustPathctl("status"), /open for writing/);
+  assert.doesNotMatch(statusText(), /open for writing/);
   const writer = start("sh", "-c", `exec 3<>${sg()}; touch /tmp/open; exec sleep 1000`);
   afterwards(() => void writer.kill("SIGKILL"));
   await until("it is open", () => attempt("test", ["-e", "/tmp/open"]).status === 0);
   mustPathctl("config", "reload");
   const named = new RegExp(`${sg()} .* is open for writing by process ${writer.pid} \\(sleep\\)`);
-  await until("it is named", () => named.test(mustPathctl("status")));
+  await until("it is named", () => named.test(statusText()));
   assert.match(pathctl("doctor").stdout, named);
   assert.match(mustPathctl("events"), new RegExp(`open for writing.*process ${writer.pid} `));
   writer.kill("SIGKILL");
   await writer;
   mustPathctl("config", "reload");
-  await until("it is not named any more", () => !named.test(mustPathctl("status")));
+  await until("it is not named any more", () => !named.test(statusText()));
 });
