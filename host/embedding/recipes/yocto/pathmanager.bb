@@ -33,7 +33,7 @@ do_install() {
         ln -s ../lib/pathmanager/host/cli/bin/$command.js ${D}${bindir}/$command
     done
     install -m 0644 ${S}/host/cli/packaging/pathmanagerd.service ${D}${systemd_system_unitdir}/
-    sed -i -e 's,/usr/local/bin,${bindir},' ${D}${systemd_system_unitdir}/pathmanagerd.service
+    sed -i -e 's,/usr/sbin/pathmanagerd,${bindir}/pathmanagerd,' ${D}${systemd_system_unitdir}/pathmanagerd.service
 }
 
 FILES:${PN} += "${libdir}/pathmanager ${systemd_system_unitdir}"
