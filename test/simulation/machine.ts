@@ -33,6 +33,8 @@ export interface Surroundings {
   readonly steadyLuns: boolean;
   /** No path reports a unit smaller than it is. */
   readonly steadyEnds: boolean;
+  /** No path answers each read with too little, or errors are allowed. */
+  readonly steadyReads: boolean;
   /** Cluster mode is harmless. */
   readonly cluster: boolean;
   trace(text: string): void;
@@ -89,13 +91,14 @@ export class Machine {
     const { core, inventory } = this.daemon;
     array.attach(core.memory, core.control, "under-way", host);
     if (around.told !== undefined) this.daemon.onEvent = around.told;
-    const { steadyLuns, steadyEnds, cluster } = around;
+    const { steadyLuns, steadyEnds, steadyReads, cluster } = around;
     const office = {
       plan,
       random: random.fork(),
       after: (ms: number, action: () => void) => this.#after(ms, action),
       steadyLuns,
       steadyEnds,
+      steadyReads,
       cluster,
     };
     this.operator = new Operator(this.daemon, office, inventory.capabilities);

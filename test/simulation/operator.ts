@@ -25,6 +25,8 @@ export interface Office {
   readonly steadyLuns: boolean;
   /** No path reports a smaller unit: what the last path reports would be the device's answer. */
   readonly steadyEnds: boolean;
+  /** No path answers each read with too little: as the last path left, it would fail them. */
+  readonly steadyReads: boolean;
   /** Cluster mode is harmless: unanswered commands are given up soon enough, or errors are allowed. */
   readonly cluster: boolean;
 }
@@ -220,10 +222,12 @@ export class Operator {
     if (this.#office.steadyEnds) {
       calls.push(
         () => {
+          if (!this.#office.steadyReads) return;
           this.#path(path, abi.PATH_SET_ENABLED, 0);
           this.#later(() => this.#path(inventory.paths[index] ?? -1, abi.PATH_SET_ENABLED, 1, abi.ERROR_HANDLE));
         },
         () => {
+          if (!this.#office.steadyReads) return;
           this.#path(path, abi.PATH_SET_FAILED, 1);
           this.#later(() =>
             this.#path(inventory.paths[index] ?? -1, abi.PATH_SET_FAILED, 0, abi.ERROR_HANDLE, abi.ERROR_NOT_FAILED),

@@ -95,6 +95,9 @@ export class World {
       units: shared(this.#units, hosts),
       steadyLuns: kinds.every((fault) => fault.kind !== "remap"),
       steadyEnds: kinds.every((fault) => fault.kind !== "error" || fault.asc !== ASC_PAST_END),
+      steadyReads:
+        atlas.errorsAllowed ||
+        atlas.faults.every(({ fault, when }) => fault.kind !== "short-data" || when?.probability !== undefined),
       cluster: atlas.errorsAllowed || (!endless && this.#plan.commandTimeoutMs === CLUSTER_TIMEOUT_MS),
       trace: (text) => this.#trace(text),
       violation,
