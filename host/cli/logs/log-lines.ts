@@ -2,11 +2,9 @@
 
 import { closeSync, fstatSync, openSync, readFileSync, readSync, statSync } from "node:fs";
 
+import { isAtLeast, LEVELS, type Level } from "../../liaison/catalogue/message-kind.ts";
 import { clean } from "../../liaison/clean.ts";
 import { CommandError } from "../api-client.ts";
-
-const LEVELS = ["info", "warning", "error"] as const;
-type Level = (typeof LEVELS)[number];
 
 /** One line, taken apart. */
 export interface LogLine {
@@ -54,7 +52,7 @@ function parseLine(raw: string): LogLine | null {
 const isWanted = (found: LogLine, { fromMs, untilMs, level, unit, path }: LineFilter): boolean =>
   (fromMs === undefined || found.timeMs >= fromMs) &&
   (untilMs === undefined || found.timeMs <= untilMs) &&
-  (level === undefined || LEVELS.indexOf(found.level) >= LEVELS.indexOf(level)) &&
+  (level === undefined || isAtLeast(found.level, level)) &&
   (unit === undefined || found.unit === unit) &&
   (path === undefined || found.path === path);
 

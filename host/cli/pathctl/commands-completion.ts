@@ -7,6 +7,7 @@ import { readdirSync } from "node:fs";
 import type { Command, Option } from "commander";
 
 import type { Output } from "../../control/schemas/routes.ts";
+import { LEVELS } from "../../liaison/catalogue/message-kind.ts";
 import { Client, CommandError, socketPaths } from "../api-client.ts";
 import { POLICY_NAMES, wordValue } from "../values.ts";
 import { leaf, perform, type CommonOptions, type Runner } from "./context.ts";
@@ -20,7 +21,7 @@ const FIXED: ReadonlyMap<string, readonly string[]> = new Map<string, readonly s
   ["shell", SHELLS],
   ["--failback", ["active", "standby"]],
   ["--cluster", ["on", "off"]],
-  ["--level", ["info", "warning", "error"]],
+  ["--level", LEVELS],
   ["--mode", ["none", "health", "recovery", "both"]],
   ["--json", ["maps"]],
 ]);

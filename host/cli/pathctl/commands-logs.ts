@@ -3,6 +3,7 @@
 import type { Command } from "commander";
 
 import type { Output } from "../../control/schemas/routes.ts";
+import { LEVELS } from "../../liaison/catalogue/message-kind.ts";
 import { CommandError } from "../api-client.ts";
 import { pathValue, wholeValue, wordValue } from "../values.ts";
 import { branch, leaf, perform, type CommonOptions, type Context, type Result, type Runner } from "./context.ts";
@@ -18,8 +19,6 @@ interface LineOptions extends CommonOptions {
   readonly file?: string;
   readonly config?: string;
 }
-
-const LEVELS = ["info", "warning", "error"] as const;
 
 /** A time: an age, or a date with or without a time of day. */
 async function timeValue(option: string, text: string | undefined): Promise<number | undefined> {

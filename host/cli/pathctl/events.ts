@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 
 import type { EventList, EventView } from "../../control/schemas/event-schema.ts";
 import { EVENTS_MAX } from "../../control/schemas/constants.ts";
+import { isAtLeast, LEVELS } from "../../liaison/catalogue/message-kind.ts";
 import { type Client, CommandError, bodyText } from "../api-client.ts";
 import type { Style } from "../style.ts";
 import { pathValue, unitKey, wordValue } from "../values.ts";
@@ -49,7 +50,6 @@ export interface Filter {
   readonly by?: string | undefined;
 }
 
-const LEVELS = ["info", "warning", "error"] as const;
 const UNITS_OF_TIME: Readonly<Record<string, number>> = {
   s: 1000,
   min: 60_000,
@@ -115,7 +115,7 @@ export async function filterOf(
 const isWanted = (event: EventView, { unit, path, level, by }: Filter): boolean =>
   (unit === undefined || event.unit === unit) &&
   (path === undefined || event.path === path) &&
-  (level === undefined || LEVELS.indexOf(event.level) >= LEVELS.indexOf(level)) &&
+  (level === undefined || isAtLeast(event.level, level)) &&
   (by === undefined || event.detail["by"] === by);
 
 /** The newest events, requested page by page, the newest page first. */

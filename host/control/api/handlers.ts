@@ -1,8 +1,9 @@
 // What each endpoint does. Inputs have been checked; outputs have the shapes in the table of routes.
 
 import type { Family } from "../../liaison/exposition.ts";
+import { isAtLeast } from "../../liaison/catalogue/message-kind.ts";
 import { MESSAGES, type MessageName } from "../../liaison/messages.ts";
-import { EVENT_LEVELS, type EventQuery, type EventView } from "../schemas/event-schema.ts";
+import type { EventQuery, EventView } from "../schemas/event-schema.ts";
 import type { EventFilter } from "../state/event-rows.ts";
 import { PortStateReader } from "../../discovery/port-states.ts";
 import { lazily, type Lazy } from "../ground/answer-pieces.ts";
@@ -145,9 +146,8 @@ function filterOf({ inventory }: Context, { unit, path, level, by, from }: Event
 
 /** Kinds of messages of this level or a more important one. */
 function kindsFrom(level: EventView["level"]): Set<MessageName> {
-  const least = EVENT_LEVELS.indexOf(level);
   const kinds = Object.keys(MESSAGES) as MessageName[];
-  return new Set(kinds.filter((kind) => EVENT_LEVELS.indexOf(MESSAGES[kind].level) >= least));
+  return new Set(kinds.filter((kind) => isAtLeast(MESSAGES[kind].level, level)));
 }
 
 function asMap<T>(items: readonly { handle: number | null }[], get: (handle: number) => T | null): Map<number, T> {

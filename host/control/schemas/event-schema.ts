@@ -27,9 +27,6 @@ export const EventView = z
   .meta({ id: "EventView" });
 export type EventView = z.infer<typeof EventView>;
 
-/** The levels, the least important first: asking for one asks for those after it, too. */
-export const EVENT_LEVELS = EventLevel.options;
-
 export const EventQuery = z.object({
   since: z.coerce.number().int().min(0).optional().meta({ description: "Only events with a larger id" }),
   before: z.coerce.number().int().min(1).optional().meta({ description: "Only events with a smaller id" }),

@@ -1,7 +1,12 @@
 // The form of an entry in the catalogue of messages. The entries are only data: the daemon, docs/messages.md, journald's catalogue
 // and the commands are all made from them.
 
-export type Level = "info" | "warning" | "error";
+/** Levels of messages, the most important last. */
+export const LEVELS = ["info", "warning", "error"] as const;
+export type Level = (typeof LEVELS)[number];
+
+/** Whether a level is `least` or a more important one. */
+export const isAtLeast = (level: Level, least: Level): boolean => LEVELS.indexOf(level) >= LEVELS.indexOf(least);
 
 export interface MessageKind {
   /** As operators know it: 257 to 278 are the original's, ours begin at 600. Never given to another kind. */

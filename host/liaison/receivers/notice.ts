@@ -1,5 +1,6 @@
 // What receivers are told of an event.
 
+import { isAtLeast } from "../catalogue/message-kind.ts";
 import type { DetailValue, Level, MessageName } from "../messages.ts";
 
 export interface Notice {
@@ -28,10 +29,8 @@ export interface NoticeFilter {
   readonly units?: readonly number[] | undefined;
 }
 
-const LEVELS: readonly Level[] = ["info", "warning", "error"];
-
 export const isFor = (notice: Notice, { only, level, messages, units }: NoticeFilter): boolean =>
   (only === "all" || notice[only]) &&
-  LEVELS.indexOf(notice.level) >= LEVELS.indexOf(level) &&
+  isAtLeast(notice.level, level) &&
   (messages === undefined || messages.includes(notice.message)) &&
   (units === undefined || (notice.unit !== null && units.includes(notice.unit)));
