@@ -1,5 +1,6 @@
 // Compares the output of two servers for one script. Every difference has to be explained by a listed one (differences.ts),
-// line by line; a listed difference that is never found is a failure as well.
+// line by line; a listed difference that is never found is a failure as well, unless a race within the peer
+// decides whether it shows.
 
 import { CLOSED, type Heard } from "./play.ts";
 import type { Script, Step } from "./script.ts";
@@ -22,6 +23,8 @@ export interface Difference {
   readonly peer: "nbdkit" | "qemu-nbd" | "both";
   /** The clause of the protocol's document that allows both. */
   readonly clause: string;
+  /** A race within the peer decides whether it shows, so a run without it is no failure. */
+  readonly isRace?: true;
   /** What remains of both outputs when the difference is removed; undefined when it does not apply. */
   readonly explain: (said: Said, situation: Situation) => Said | undefined;
 }

@@ -266,6 +266,18 @@ export const differences: readonly Difference[] = [
     },
   },
   {
+    // Its threads execute the requests, and refuse those that they come to after another one has read the DISC.
+    name: "requests that a DISC overtakes",
+    peer: "nbdkit",
+    isRace: true,
+    clause:
+      "Termination of the transmission phase: a client SHOULD wait for requests in flight before it sends DISC; NBD_ESHUTDOWN answers those that a server gives up",
+    explain: (said, { script, step }) =>
+      step === undefined && script.steps.at(-1)?.what.startsWith("command 2 ") === true
+        ? forLine((mine, yours) => /^\d+: simple error 0$/.test(mine) && / error 108$/.test(yours))(said)
+        : undefined,
+  },
+  {
     name: "requests of no length",
     peer: "nbdkit",
     clause: "Requests: what a length of zero means is not specified, clients SHOULD NOT ask for it",
