@@ -274,7 +274,7 @@ export const differences: readonly Difference[] = [
       "Termination of the transmission phase: a client SHOULD wait for requests in flight before it sends DISC; NBD_ESHUTDOWN answers those that a server gives up",
     explain: (said, { script, step }) =>
       step === undefined && script.steps.at(-1)?.what.startsWith("command 2 ") === true
-        ? forLine((mine, yours) => /^\d+: simple error 0$/.test(mine) && / error 108$/.test(yours))(said)
+        ? forLine((mine, yours) => /^\d+: simple error 0$/.test(mine) && yours.endsWith(" error 108"))(said)
         : undefined,
   },
   {
