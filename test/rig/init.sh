@@ -20,6 +20,8 @@ fail() {
   finish 125
 }
 
+# The only file system that is there before and after; some kernels mount it by themselves.
+grep -q ' /dev devtmpfs ' /proc/mounts || mount -t devtmpfs dev /dev
 # A copy-on-write root. The run folder is read before /tmp is hidden.
 cp "$run/command" /dev/command
 mount -t tmpfs tmpfs /tmp

@@ -1,20 +1,25 @@
 // Boots the guest, runs one command in it and stops it: whatever happens, nothing of it is left on the host.
 
-import { spawn, type ChildProcess } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Readable, Writable } from "node:stream";
+import type { Writable } from "node:stream";
 import { setTimeout } from "node:timers/promises";
 import { copyUntilMark } from "./channel.ts";
-import { ensureModules, ensureWrapper } from "./kernel.ts";
-import { findProgram } from "./packages.ts";
+import { bootUserMode, bootVirtual, type Guest } from "./guests.ts";
+import { ensureModules } from "./kernel.ts";
+import { ensureUblkKernel, type UblkKernel } from "./ublk-kernel.ts";
 
 /** The array that is set up in the guest before the command runs. */
 export type ArrayKind = "lio" | "lio-mapped" | "scsi_debug" | "none";
 
+/** Debian's user-mode-linux; or its newest kernel for clouds, which has ublk, in a virtual machine whose instructions are translated. */
+export type KernelKind = "uml" | "ublk";
+
 export interface MachineOptions {
+  readonly kernel?: KernelKind;
   /** Absolute path of the project's folder, in which the command runs. */
   readonly project: string;
   readonly array: ArrayKind;
@@ -45,21 +50,11 @@ export type MachineResult =
 
 const quoted = (word: string): string => `'${word.replaceAll("'", String.raw`'\''`)}'`;
 
-/** The guest's memory is a file; /dev/shm is the fastest place for it, but small in many containers. */
-function memoryFolder(bytes: number, otherwise: string): string {
-  try {
-    const { bavail, bsize } = statfsSync("/dev/shm");
-    return bavail * bsize > bytes ? "/dev/shm" : otherwise;
-  } catch {
-    return otherwise;
-  }
-}
-
-function writeOrders(run: string, token: string, options: MachineOptions): void {
+function writeOrders(run: string, token: string, modules: string, options: MachineOptions): void {
   const variables = {
     RIG_PROJECT: options.project,
     RIG_TOKEN: token,
-    RIG_MODULES: ensureModules(),
+    RIG_MODULES: modules,
     RIG_ARRAY: options.array,
     RIG_UNITS: options.units,
     RIG_PATHS: options.paths,
@@ -70,43 +65,6 @@ function writeOrders(run: string, token: string, options: MachineOptions): void 
   const [only, ...others] = options.command;
   const line = others.length === 0 ? (only ?? "true") : `exec ${options.command.map(quoted).join(" ")}`;
   writeFileSync(join(run, "command"), `${line}\n`);
-}
-
-function boot(run: string, options: MachineOptions): ChildProcess {
-  const log = openSync(join(run, "kernel.log"), "w");
-  const program = findProgram("linux.uml") ?? "linux.uml";
-  const child = spawn(
-    program,
-    [
-      `mem=${options.memoryMib}M`,
-      "rootfstype=hostfs",
-      "ro",
-      `init=${join(options.project, "test", "rig", "init.sh")}`,
-      `rig_run=${run}`,
-      `uml_dir=${run}`,
-      "umid=guest",
-      "con=null",
-      "con0=null,fd:1",
-      "ssl1=null,fd:3",
-      "ssl2=null,fd:4",
-      "panic=-1",
-      "quiet",
-    ],
-    {
-      // A session of its own: Ctrl-C reaches only the caller, and one kill reaches every process of the guest.
-      detached: true,
-      cwd: run,
-      stdio: ["ignore", log, log, "pipe", "pipe"],
-      env: {
-        PATH: process.env["PATH"] ?? "/usr/sbin:/usr/bin:/sbin:/bin",
-        HOME: run,
-        LD_PRELOAD: ensureWrapper(options.project),
-        TMPDIR: memoryFolder(options.memoryMib * 2 ** 20, run),
-      },
-    },
-  );
-  closeSync(log);
-  return child;
 }
 
 /** Kills the whole process group and waits until its last member is gone. */
@@ -122,13 +80,22 @@ async function killGroup(child: ChildProcess): Promise<void> {
   }
 }
 
+function boot(run: string, token: string, options: MachineOptions): Guest | Promise<Guest> {
+  const { project, memoryMib } = options;
+  const kernel: UblkKernel | undefined = options.kernel === "ublk" ? ensureUblkKernel(project) : undefined;
+  writeOrders(run, token, kernel?.modules ?? ensureModules(), options);
+  return kernel === undefined
+    ? bootUserMode({ project, run, memoryMib })
+    : bootVirtual({ project, run, memoryMib }, kernel);
+}
+
 /** Runs one command in a new guest. Rejects only when the guest cannot be started. */
 export async function runMachine(options: MachineOptions): Promise<MachineResult> {
   const run = mkdtempSync(join(tmpdir(), "pathmanager-rig-"));
   try {
     const token = randomBytes(12).toString("hex");
-    writeOrders(run, token, options);
-    const child = boot(run, options);
+    const guest = await boot(run, token, options);
+    const { child } = guest;
     const exited = new Promise<void>((resolve, reject) => {
       child.once("error", reject).once("exit", () => resolve());
     });
@@ -136,7 +103,7 @@ export async function runMachine(options: MachineOptions): Promise<MachineResult
     const takeAlong = (): void => void (child.pid !== undefined && process.kill(-child.pid, "SIGKILL"));
     process.once("exit", takeAlong);
     try {
-      return await supervise(child, exited, run, token, options);
+      return await supervise(guest, exited, run, token, options);
     } finally {
       process.removeListener("exit", takeAlong);
       await killGroup(child);
@@ -148,20 +115,20 @@ export async function runMachine(options: MachineOptions): Promise<MachineResult
 }
 
 async function supervise(
-  child: ChildProcess,
+  { out, err }: Guest,
   exited: Promise<void>,
   run: string,
   token: string,
   options: MachineOptions,
 ): Promise<MachineResult> {
   const mark = Buffer.from(`\0rig end ${token} `);
-  const [, , , out, err] = child.stdio;
   const finished = Promise.all([
-    copyUntilMark(out as Readable, options.stdout, mark),
-    copyUntilMark(err as Readable, options.stderr, mark),
+    copyUntilMark(out, options.stdout, mark),
+    copyUntilMark(err, options.stderr, mark),
   ]).then(([status]): MachineResult => {
     if (status !== undefined) return { kind: "exited", status: Number(status) };
-    return { kind: "died", kernelLog: readFileSync(join(run, "kernel.log"), "utf8") };
+    const logs = ["kernel.log", "machine.log"].map((name) => join(run, name)).filter((file) => existsSync(file));
+    return { kind: "died", kernelLog: logs.map((file) => readFileSync(file, "utf8")).join("") };
   });
   const stop = Promise.withResolvers<MachineResult>();
   const timer = globalThis.setTimeout(() => stop.resolve({ kind: "time-limit" }), options.timeLimitS * 1000);

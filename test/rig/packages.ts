@@ -17,6 +17,13 @@ export const BOOT_PACKAGES: readonly DebianPackage[] = [
   { package: "kmod", program: "modprobe" },
 ];
 
+/** Needed to boot the virtual machine. Its kernel is fetched for each tree (ublk-kernel.ts). */
+export const VIRTUAL_PACKAGES: readonly DebianPackage[] = [
+  { package: "qemu-system-x86", program: "qemu-system-x86_64" },
+  { package: "kmod", program: "modprobe" },
+  { package: "xz-utils", program: "xz" },
+];
+
 /** Needed by the tests in addition. */
 export const TEST_PACKAGES: readonly DebianPackage[] = [
   ...BOOT_PACKAGES,

@@ -3,8 +3,8 @@
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { runMachine, type ArrayKind, type MachineResult } from "./machine.ts";
-import { BOOT_PACKAGES, ensurePackages, missingSentence } from "./packages.ts";
+import { runMachine, type ArrayKind, type KernelKind, type MachineResult } from "./machine.ts";
+import { BOOT_PACKAGES, ensurePackages, missingSentence, VIRTUAL_PACKAGES } from "./packages.ts";
 
 /** Exit statuses of the rig itself, separate from a command's, as with `timeout` and the shells. */
 const STATUS_UNPREPARED = 2;
@@ -40,6 +40,7 @@ function statusOf(result: MachineResult, timeLimitS: number): number {
 }
 
 interface Options {
+  readonly kernel: KernelKind;
   readonly array: ArrayKind;
   readonly units: number;
   readonly paths: number;
@@ -49,15 +50,16 @@ interface Options {
 }
 
 async function main(command: string[], options: Options): Promise<number> {
-  const missing = ensurePackages(BOOT_PACKAGES);
+  const missing = ensurePackages(options.kernel === "ublk" ? VIRTUAL_PACKAGES : BOOT_PACKAGES);
   if (missing.length > 0) {
     process.stderr.write(`${missingSentence(missing)}\n`);
     return STATUS_UNPREPARED;
   }
   const interrupt = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => interrupt.abort());
-  const { array, units, paths, size, memory, timeLimit } = options;
+  const { kernel, array, units, paths, size, memory, timeLimit } = options;
   const result = await runMachine({
+    kernel,
     project,
     array,
     units,
@@ -77,6 +79,11 @@ const program = new Command("rig")
   .description("Runs COMMAND as root under a kernel with real SCSI devices, in the project's folder")
   .usage("[options] COMMAND...")
   .argument("<command...>", "one word: a shell command line; several: a program and its arguments")
+  .addOption(
+    new Option("--kernel <kind>", "user-mode-linux; or a virtual machine with a kernel that has ublk")
+      .choices(["uml", "ublk"])
+      .default("uml"),
+  )
   .addOption(
     new Option("--array <kind>", "what the guest finds")
       .choices(["lio", "lio-mapped", "scsi_debug", "none"])

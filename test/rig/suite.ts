@@ -9,7 +9,7 @@ import { Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { takeNames, type Rig } from "./lib/test.ts";
 import { runMachine, type MachineResult } from "./machine.ts";
-import { ensurePackages, missingSentence, TEST_PACKAGES } from "./packages.ts";
+import { ensurePackages, missingSentence, TEST_PACKAGES, VIRTUAL_PACKAGES } from "./packages.ts";
 
 const project = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
 const folder = join(project, "test", "rig", "tests");
@@ -59,6 +59,7 @@ async function runFile({ name, rig, tests }: TestFile, signal: AbortSignal): Pro
   const complaints = new Transcript();
   rig.prepare?.();
   const result = await runMachine({
+    kernel: rig.kernel ?? "uml",
     project,
     array: rig.array,
     units: rig.units ?? 1,
@@ -85,7 +86,7 @@ async function runFile({ name, rig, tests }: TestFile, signal: AbortSignal): Pro
 }
 
 async function main(): Promise<number> {
-  const missing = ensurePackages(TEST_PACKAGES);
+  const missing = ensurePackages([...TEST_PACKAGES, ...VIRTUAL_PACKAGES]);
   if (missing.length > 0) {
     console.error(missingSentence(missing));
     return 2;

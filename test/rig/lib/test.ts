@@ -1,9 +1,11 @@
 // A small test runner for use inside the guest: one file, whose tests run one after another and report one line each.
 
-import type { ArrayKind } from "../machine.ts";
+import type { ArrayKind, KernelKind } from "../machine.ts";
 
 /** What a test file requires; the guest is booted accordingly. */
 export interface Rig {
+  /** Default: uml. */
+  readonly kernel?: KernelKind;
   readonly array: ArrayKind;
   readonly units?: number;
   readonly paths?: number;
