@@ -1,6 +1,6 @@
 // The exports of the core; nothing else. docs/architecture.md describes each.
 
-import { ABI_VERSION } from "./abi";
+import { ABI_VERSION, ERROR_RANGE } from "./abi";
 import { connectionClose as closeConnection, initCore, runCore } from "./core";
 import { lentData } from "./frontend/block/answers";
 import { clientClose, clientOpen } from "./frontend/block/client";
@@ -9,6 +9,7 @@ import { connectionTakeOver } from "./frontend/nbd/connection";
 import { control, paths as pathRecords, scratchArea, units as unitRecords } from "./memory/memory";
 import { readClock } from "./memory/ring";
 import { modeChange } from "./modeset";
+import { sharerToldOfAnswer, sharersToldOfFault } from "./overdue/shared";
 import * as path from "./path/path";
 import { outcomeOfBytes } from "./scsi/outcome";
 import * as unit from "./unit";
@@ -138,6 +139,24 @@ export function pathSwap(a: u32, b: u32): i32 {
 export function modeSet(which: u32, value: i64): i32 {
   readClock();
   return modeChange(which, value);
+}
+
+/**
+ * Another core of this machine has told of a fault (EVENT_SHARED_FAULT): paths over one of these components (0xffffffff: unknown) become
+ * suspects. silent: 1 when the path did not answer at all. probesMax: how many of them may be probed. ERROR_RANGE.
+ */
+export function sharedFault(initiatorPort: u32, targetPort: u32, controller: u32, silent: u32, probesMax: u32): i32 {
+  readClock();
+  if (silent > 1) return -(<i32>ERROR_RANGE);
+  sharersToldOfFault(initiatorPort, targetPort, controller, silent === 1, probesMax);
+  return 0;
+}
+
+/** Another core has told that a suspect of this nexus has answered (EVENT_SHARED_ANSWER): ours are cleared. */
+export function sharedAnswer(initiatorPort: u32, targetPort: u32): i32 {
+  readClock();
+  sharerToldOfAnswer(initiatorPort, targetPort);
+  return 0;
 }
 
 // The block door (docs/block-door.md).

@@ -244,6 +244,10 @@
 #define PM_EVENT_THIN_THRESHOLD 24u
 /* A client of the block door is gone: it has nothing in progress and no lent buffers any more. arg0: its handle. */
 #define PM_EVENT_BLOCK_CLOSED 25u
+/* A fault that other cores may share (MODE_TELLS_SHARERS; the arguments of `sharedFault`). Reason: silent; arg0: initiator port, arg1: target port, in the place of sense data: controller. */
+#define PM_EVENT_SHARED_FAULT 26u
+/* A suspect of a nexus has answered, for the same cores (`sharedAnswer`). arg0: initiator port, arg1: target port. */
+#define PM_EVENT_SHARED_ANSWER 27u
 /* SYNCHRONIZE CACHE: the device reported nothing about a cache, so it has none. */
 #define PM_LACKS_SYNCHRONIZE_CACHE 1u
 /* Force unit access in WRITE: a flush follows instead if there is a cache. */
@@ -484,6 +488,8 @@
 #define PM_MODE_MARGINAL_WINDOW_S 9u
 /* First clean period in seconds, which doubles each time; 0: a marginal path waits for an operator. */
 #define PM_MODE_MARGINAL_CLEAN_S 10u
+/* Whether the host is told of faults and answers that concern other cores: 0 or 1, 0 at first. */
+#define PM_MODE_TELLS_SHARERS 11u
 /* A recovered path is enabled and, if it has the highest priority, used. */
 #define PM_FAILBACK_MODE_ACTIVE 0u
 /* A recovered path stays disabled until an operator enables it. */
@@ -741,6 +747,18 @@ int32_t pm_core_path_swap(struct pm_core *core, uint32_t a, uint32_t b);
 
 /* Sets a system-wide mode (MODE_*, with units and ranges). ERROR_PROPERTY, ERROR_RANGE. */
 int32_t pm_core_mode_set(struct pm_core *core, uint32_t which, int64_t value);
+
+/* Another core of this machine has told of a fault (EVENT_SHARED_FAULT): paths over one of these components (0xffffffff: unknown) become
+ * suspects. silent: 1 when the path did not answer at all. probesMax: how many of them may be probed. ERROR_RANGE. */
+int32_t pm_core_shared_fault(struct pm_core *core,
+                             uint32_t initiator_port,
+                             uint32_t target_port,
+                             uint32_t controller,
+                             uint32_t silent,
+                             uint32_t probes_max);
+
+/* Another core has told that a suspect of this nexus has answered (EVENT_SHARED_ANSWER): ours are cleared. */
+int32_t pm_core_shared_answer(struct pm_core *core, uint32_t initiator_port, uint32_t target_port);
 
 /* Lays the block door out; once, after `init`. clients 1..4096, tags 1..65536, regionBytes 0..2 GiB. ERROR_RANGE, ERROR_BUSY. */
 int32_t pm_core_block_init(struct pm_core *core, uint32_t clients, uint32_t tags, uint32_t region_bytes);

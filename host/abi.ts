@@ -241,6 +241,10 @@ export const EVENT_LACKS = 23;
 export const EVENT_THIN_THRESHOLD = 24;
 /** A client of the block door is gone: it has nothing in progress and no lent buffers any more. arg0: its handle. */
 export const EVENT_BLOCK_CLOSED = 25;
+/** A fault that other cores may share (MODE_TELLS_SHARERS; the arguments of `sharedFault`). Reason: silent; arg0: initiator port, arg1: target port, in the place of sense data: controller. */
+export const EVENT_SHARED_FAULT = 26;
+/** A suspect of a nexus has answered, for the same cores (`sharedAnswer`). arg0: initiator port, arg1: target port. */
+export const EVENT_SHARED_ANSWER = 27;
 /** SYNCHRONIZE CACHE: the device reported nothing about a cache, so it has none. */
 export const LACKS_SYNCHRONIZE_CACHE = 1;
 /** Force unit access in WRITE: a flush follows instead if there is a cache. */
@@ -481,6 +485,8 @@ export const MODE_MARGINAL_COUNT = 8;
 export const MODE_MARGINAL_WINDOW_S = 9;
 /** First clean period in seconds, which doubles each time; 0: a marginal path waits for an operator. */
 export const MODE_MARGINAL_CLEAN_S = 10;
+/** Whether the host is told of faults and answers that concern other cores: 0 or 1, 0 at first. */
+export const MODE_TELLS_SHARERS = 11;
 /** A recovered path is enabled and, if it has the highest priority, used. */
 export const FAILBACK_MODE_ACTIVE = 0;
 /** A recovered path stays disabled until an operator enables it. */

@@ -15,6 +15,7 @@ import {
   MODE_MARGINAL_CLEAN_S,
   MODE_MARGINAL_COUNT,
   MODE_MARGINAL_WINDOW_S,
+  MODE_TELLS_SHARERS,
 } from "../abi";
 import {
   DEFAULT_CLUSTER,
@@ -49,6 +50,9 @@ export let marginalWindowNs: u64 = <u64>DEFAULT_MARGINAL_WINDOW_S * SECOND;
 /** 0: a marginal path waits for an operator. */
 export let marginalCleanNs: u64 = <u64>DEFAULT_MARGINAL_CLEAN_S * SECOND;
 
+/** Other cores serve other units over the same components. */
+export let tellsSharers: bool = false;
+
 /** Whether patrol reinstates failed paths. */
 export function patrolRecovers(): bool {
   return (patrolMode & PATROL_RECOVERY) !== 0;
@@ -82,6 +86,7 @@ export function modeSet(mode: u32, value: i64): i32 {
   if (mode === MODE_FAILBACK) failbackMode = value === 1 ? FAILBACK_MODE_STANDBY : FAILBACK_MODE_ACTIVE;
   else if (mode === MODE_CLUSTER) clusterMode = value === 1;
   else if (mode === MODE_MARGINAL) marginalMode = value === 1;
+  else if (mode === MODE_TELLS_SHARERS) tellsSharers = value === 1;
   else return -(<i32>ERROR_PROPERTY);
   return 0;
 }

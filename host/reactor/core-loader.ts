@@ -72,6 +72,8 @@ export interface CoreExports {
   pathRemove(path: number): number;
   pathSwap(a: number, b: number): number;
   modeSet(mode: number, value: bigint): number;
+  sharedFault(initiatorPort: number, targetPort: number, controller: number, silent: number, probesMax: number): number;
+  sharedAnswer(initiatorPort: number, targetPort: number): number;
   connectionAdd(socket: number, unit: number, flags: number, preloaded: number): number;
   connectionClose(connection: number): number;
   blockInit(clients: number, tags: number, regionBytes: number): number;

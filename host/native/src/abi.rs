@@ -242,6 +242,10 @@ pub const EVENT_LACKS: u32 = 23;
 pub const EVENT_THIN_THRESHOLD: u32 = 24;
 /// A client of the block door is gone: it has nothing in progress and no lent buffers any more. arg0: its handle.
 pub const EVENT_BLOCK_CLOSED: u32 = 25;
+/// A fault that other cores may share (MODE_TELLS_SHARERS; the arguments of `sharedFault`). Reason: silent; arg0: initiator port, arg1: target port, in the place of sense data: controller.
+pub const EVENT_SHARED_FAULT: u32 = 26;
+/// A suspect of a nexus has answered, for the same cores (`sharedAnswer`). arg0: initiator port, arg1: target port.
+pub const EVENT_SHARED_ANSWER: u32 = 27;
 /// SYNCHRONIZE CACHE: the device reported nothing about a cache, so it has none.
 pub const LACKS_SYNCHRONIZE_CACHE: u32 = 1;
 /// Force unit access in WRITE: a flush follows instead if there is a cache.
@@ -482,6 +486,8 @@ pub const MODE_MARGINAL_COUNT: u32 = 8;
 pub const MODE_MARGINAL_WINDOW_S: u32 = 9;
 /// First clean period in seconds, which doubles each time; 0: a marginal path waits for an operator.
 pub const MODE_MARGINAL_CLEAN_S: u32 = 10;
+/// Whether the host is told of faults and answers that concern other cores: 0 or 1, 0 at first.
+pub const MODE_TELLS_SHARERS: u32 = 11;
 /// A recovered path is enabled and, if it has the highest priority, used.
 pub const FAILBACK_MODE_ACTIVE: u32 = 0;
 /// A recovered path stays disabled until an operator enables it.
