@@ -212,7 +212,8 @@ export class Daemon implements Context {
     try {
       const emulated = isEmulated(configuration);
       const wanted = reactorOptions(configuration, emulated);
-      const privileges = { nice: configuration.process.nice, emulated };
+      const { nice, slice_us: sliceUs } = configuration.process;
+      const privileges = { nice, sliceUs, emulated };
       reactor = await (options.keeper?.reactor(wanted, privileges) ?? ReactorClient.start(wanted));
     } catch (thrown) {
       state.close();

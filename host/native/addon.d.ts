@@ -199,6 +199,15 @@ export interface PeerCredentials {
  */
 export declare function receiveDescriptor(channel: number): GivenDescriptor;
 
+/**
+ * Asks the scheduler for time slices of `slice_us` microseconds for the calling thread and those it starts from now on
+ * (sched_setattr(2), `sched_runtime` of SCHED_OTHER; Linux 6.12 and later, which keeps it within 0.1 to 100 ms). A
+ * thread with a short slice runs sooner after it wakes, and no longer in all. Older kernels take it and do nothing.
+ *
+ * Throws `ERR_NATIVE_SYSTEM`.
+ */
+export declare function requestSlice(sliceUs: number): void;
+
 /** How a ring communicates with the kernel. */
 export interface RingOptions {
   /** "io_uring" throws ERR_NATIVE_URING_UNAVAILABLE where it is forbidden; "auto" then uses "epoll". */

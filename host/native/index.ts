@@ -174,6 +174,7 @@ export const receiveDescriptor = addon.receiveDescriptor;
 export const dieWithParent = addon.dieWithParent;
 export const peerCredentials = addon.peerCredentials;
 export const becomeIoFlusher = addon.becomeIoFlusher;
+export const requestSlice = addon.requestSlice;
 // A function declaration, because only with one does the compiler know that nothing runs after the call.
 export function endProcess(status: number): never {
   return addon.endProcess(status);

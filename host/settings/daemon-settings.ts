@@ -197,4 +197,12 @@ export const DAEMON_SETTINGS = {
     restart: true,
     says: "niceness of the daemon's threads, which carry other programs' I/O and should not wait behind them",
   },
+  "process.slice_us": {
+    type: "whole",
+    min: 0,
+    max: 100_000,
+    default: 0,
+    restart: true,
+    says: "time slice that the daemon asks of the scheduler (Linux 6.12 or later): a short one lets it run sooner after it wakes, and no longer in all; 0 leaves the kernel's",
+  },
 } as const satisfies SettingTable;

@@ -53,6 +53,8 @@ export interface Begin {
 /** The privileges of the reactor's threads. */
 export interface Privileges {
   readonly nice: number;
+  /** Length of the time slices asked for, microseconds; 0 for the kernel's. */
+  readonly sliceUs: number;
   readonly emulated: boolean;
 }
 

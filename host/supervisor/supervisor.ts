@@ -179,7 +179,7 @@ export class Supervisor {
     if (this.#reactor !== null) return;
     const told = (level: "debug" | "warning") => (text: string) => life.send({ kind: "told", level, text });
     const log = { debug: told("debug"), warning: told("warning") };
-    takePrivileges(privileges.nice, privileges.emulated, this.#parts.privileges, log);
+    takePrivileges(privileges, this.#parts.privileges, log);
     this.#reactor = new ThreadLink(options);
     this.#reactor.listen({
       message: (message) => this.#fromReactor(message),

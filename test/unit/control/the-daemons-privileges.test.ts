@@ -32,6 +32,8 @@ test("the daemon's threads flush I/O and go before others, as far as it is permi
   t.deepEqual(await once(child, "exit"), [0, null]);
 });
 
+const REAL = { nice: -10, sliceUs: 0, emulated: false };
+
 const refusing = (niceness: number) => ({
   becomeIoFlusher: () => {
     throw new Error("prctl PR_SET_IO_FLUSHER: Operation not permitted");
@@ -40,22 +42,26 @@ const refusing = (niceness: number) => ({
   setNiceness: () => {
     throw new Error("EACCES");
   },
+  requestSlice: () => {
+    throw new Error("sched_setattr: Operation not permitted");
+  },
 });
 
 test("what is refused is a warning with what to do when there are real devices, and no reason not to start", (t) => {
   const lines: string[] = [];
   const logger = makeLogger("info", (line) => lines.push(line), false);
-  takePrivileges(-10, false, refusing(0), logger);
-  t.is(lines.length, 2);
+  takePrivileges({ ...REAL, sliceUs: 200 }, refusing(0), logger);
+  t.is(lines.length, 3);
   t.regex(lines[0] ?? "", /warning: prctl PR_SET_IO_FLUSHER.*CAP_SYS_RESOURCE/);
-  t.regex(lines[1] ?? "", /process\.nice: cannot become -10.*CAP_SYS_NICE/);
-  takePrivileges(-10, true, refusing(0), logger);
-  t.is(lines.length, 2, "an emulated array is no reason to warn");
+  t.regex(lines[1] ?? "", /process\.slice_us: sched_setattr: .*set it to 0/);
+  t.regex(lines[2] ?? "", /process\.nice: cannot become -10.*CAP_SYS_NICE/);
+  takePrivileges({ ...REAL, emulated: true }, refusing(0), logger);
+  t.is(lines.length, 3, "an emulated array is no reason to warn");
 });
 
 test("nothing is asked for that the service manager has given already", (t) => {
   const lines: string[] = [];
   const logger = makeLogger("debug", (line) => lines.push(line), false);
-  takePrivileges(-10, false, { ...refusing(-10), becomeIoFlusher: () => undefined }, logger);
+  takePrivileges(REAL, { ...refusing(-10), becomeIoFlusher: () => undefined }, logger);
   t.deepEqual(lines, []);
 });
