@@ -1,4 +1,4 @@
-// `npm run bench -- blockdev`: a client's view. fio's nbd engine against this export and two other NBD servers, in turn
+// `npm run bench -- blockdev`: a client's view. fio's nbd engine against the daemon as it ships and two other NBD servers, in turn
 // within one run, so that the machine's other work affects all of them. See docs/nbd.md for what not to conclude.
 
 import { randomFillSync } from "node:crypto";
@@ -7,6 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type DebianPackage, ensurePackages, missingSentence } from "../test/rig/packages.ts";
 import { run } from "../test/peers/run.ts";
+import { processorSeconds } from "./cpu-time.ts";
+import { fio, type Measured } from "./fio.ts";
 import { median, type Row } from "./report.ts";
 import { nbdkit, type NbdPeer, pathmanager, qemuNbd } from "./nbd-servers.ts";
 
@@ -17,9 +19,9 @@ const PROGRAMS: readonly DebianPackage[] = [
   { package: "libnbd-bin", program: "nbdcopy" },
 ];
 
-const BYTES = 256 << 20;
+const MIB = 256;
+const BYTES = MIB << 20;
 const ROUNDS = 5;
-const SECONDS = 1.5;
 
 interface Load {
   readonly case: string;
@@ -28,16 +30,17 @@ interface Load {
   readonly metric: "IOPS" | "throughput";
 }
 
-const random = (depth: number): Load => ({
-  case: `4 KiB random reads, depth ${depth}`,
-  args: ["--rw=randread", "--bs=4k", `--iodepth=${depth}`],
+const random = (name: string, depth: number, ...args: readonly string[]): Load => ({
+  case: name,
+  args: ["--rw=randread", "--bs=4k", `--iodepth=${depth}`, ...args],
   metric: "IOPS",
 });
 
 const LOADS: readonly Load[] = [
-  random(1),
-  random(16),
-  random(64),
+  ...[1, 16, 64].map((depth) => random(`4 KiB random reads, depth ${depth}`, depth)),
+  ...[2, 4].map((n) => random(`4 KiB random reads, ${n} connections, depth 16 on each`, 16, `--numjobs=${n}`)),
+  random("4 KiB, 70 % random reads and 30 % writes, depth 16", 16, "--rw=randrw", "--rwmixread=70"),
+  random("64 KiB random reads, depth 16", 16, "--bs=64k"),
   {
     case: "128 KiB sequential reads, depth 16",
     args: ["--rw=read", "--bs=128k", "--iodepth=16"],
@@ -45,70 +48,36 @@ const LOADS: readonly Load[] = [
   },
 ];
 
-interface Measured {
-  readonly iops: number;
-  readonly mibPerSecond: number;
-  readonly p99Us: number;
-}
+/** One run, and the processor time that the server needed for each request, in microseconds. */
+type Run = Measured & { readonly cpuUs: number };
 
-interface FioReport {
-  readonly jobs: readonly {
-    readonly error: number;
-    readonly read: {
-      readonly iops: number;
-      readonly bw_bytes: number;
-      readonly clat_ns: { readonly percentile?: Readonly<Record<string, number>> };
-    };
-  }[];
-}
-
-async function measure(peer: NbdPeer, load: Load): Promise<Measured> {
-  const common = ["--ioengine=nbd", `--uri=${peer.uri}`, `--size=${BYTES}`, "--randrepeat=0", "--norandommap"];
-  const time = ["--time_based", "--ramp_time=0.3", `--runtime=${SECONDS}`];
-  const { stdout } = await run("fio", ["--name=bench", ...common, ...time, ...load.args, "--output-format=json"]);
-  const report: FioReport = JSON.parse(stdout.slice(stdout.indexOf("{")));
-  const [job] = report.jobs;
-  if (job === undefined || job.error !== 0) throw new Error(`${peer.name}: fio reports error ${job?.error}`);
-  return {
-    iops: job.read.iops,
-    mibPerSecond: job.read.bw_bytes / (1 << 20),
-    p99Us: (job.read.clat_ns.percentile?.["99.000000"] ?? 0) / 1000,
-  };
+async function measure(peer: NbdPeer, load: Load): Promise<Run> {
+  const before = processorSeconds(peer.pid);
+  const measured = await fio(peer.uri, BYTES, load.args);
+  return { ...measured, cpuUs: ((processorSeconds(peer.pid) - before) * 1e6) / measured.requests };
 }
 
 const rounded = (value: number): number => Number(value.toPrecision(4));
 
-/** Ours against each peer; ratio above 1: ours is faster (IOPS, throughput) or answers sooner (p99). */
-function rowsOf(load: Load, results: ReadonlyMap<string, readonly Measured[]>): Row[] {
-  const of = (name: string, pick: (measured: Measured) => number): number =>
-    median((results.get(name) ?? []).map(pick));
-  const peers = [...results.keys()].filter((name) => name !== "pathmanager");
-  const pick = load.metric === "IOPS" ? (m: Measured) => m.iops : (m: Measured) => m.mibPerSecond;
-  return peers.flatMap((peer) => {
-    const [value, peerValue] = [of("pathmanager", pick), of(peer, pick)];
-    const [p99, peerP99] = [of("pathmanager", (m) => m.p99Us), of(peer, (m) => m.p99Us)];
-    const unit = load.metric === "IOPS" ? "1/s" : "MiB/s";
-    return [
-      {
-        case: load.case,
-        metric: load.metric,
-        unit,
-        value: rounded(value),
-        peer,
-        peerValue: rounded(peerValue),
-        ratio: rounded(value / peerValue),
-      },
-      {
-        case: load.case,
-        metric: "p99",
-        unit: "us",
-        value: rounded(p99),
-        peer,
-        peerValue: rounded(peerP99),
-        ratio: rounded(peerP99 / p99),
-      },
-    ];
-  });
+/** Ours against each peer; ratio above 1: ours is faster (IOPS, throughput), answers sooner (p99), or needs less (CPU). */
+function rowsOf(load: Load, results: ReadonlyMap<string, readonly Run[]>): Row[] {
+  const of = (name: string, pick: (one: Run) => number): number => median((results.get(name) ?? []).map(pick));
+  const isIops = load.metric === "IOPS";
+  const speed = (one: Run): number => (isIops ? one.iops : one.mibPerSecond);
+  return [...results.keys()]
+    .filter((name) => name !== "pathmanager")
+    .flatMap((peer) => {
+      const row = (metric: string, unit: string, pick: (one: Run) => number, isMoreBetter: boolean): Row => {
+        const [value, peerValue] = [of("pathmanager", pick), of(peer, pick)];
+        const ratio = rounded(isMoreBetter ? value / peerValue : peerValue / value);
+        return { case: load.case, metric, unit, value: rounded(value), peer, peerValue: rounded(peerValue), ratio };
+      };
+      return [
+        row(load.metric, isIops ? "1/s" : "MiB/s", speed, true),
+        row("p99", "us", (one) => one.p99Us, false),
+        row("server's CPU per request", "us", (one) => one.cpuUs, false),
+      ];
+    });
 }
 
 /**
@@ -123,7 +92,7 @@ export async function blockdev(log: (line: string) => void = () => {}): Promise<
   const folder = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "pm-bench-"));
   const peers: NbdPeer[] = [];
   try {
-    for (const start of [pathmanager, nbdkit, qemuNbd]) peers.push(await start(folder, BYTES));
+    peers.push(await pathmanager(MIB), await nbdkit(folder, BYTES), await qemuNbd(folder, BYTES));
     // The same bytes everywhere: unwritten data is cheaper to read, and not equally so for each.
     const image = join(folder, "image.raw");
     writeFileSync(image, randomFillSync(Buffer.alloc(BYTES)));
@@ -131,7 +100,7 @@ export async function blockdev(log: (line: string) => void = () => {}): Promise<
     rmSync(image);
     const rows: Row[] = [];
     for (const load of LOADS) {
-      const results = new Map<string, Measured[]>(peers.map((peer) => [peer.name, []]));
+      const results = new Map<string, Run[]>(peers.map((peer) => [peer.name, []]));
       for (let round = 0; round < ROUNDS; round++) {
         for (const peer of peers) results.get(peer.name)?.push(await measure(peer, load));
       }

@@ -22,6 +22,7 @@ const sleep = (ms: number): Promise<void> => new Promise((resolve) => void setTi
 export class BenchDaemon {
   readonly client: Client;
   readonly socket: string;
+  readonly nbdSocket: string;
   readonly #folder: string;
   readonly #child: ChildProcess;
 
@@ -29,6 +30,7 @@ export class BenchDaemon {
     this.#folder = folder;
     this.#child = child;
     this.socket = join(folder, "api.sock");
+    this.nbdSocket = join(folder, "nbd.sock");
     this.client = new Client(this.socket);
   }
 
@@ -64,6 +66,10 @@ export class BenchDaemon {
     } catch {
       return false;
     }
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
   }
 
   /** Largest resident memory so far, in MB. */

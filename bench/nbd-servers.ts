@@ -1,4 +1,4 @@
-// The servers that the blockdev bench compares: ours on the emulated array, nbdkit's memory plugin, qemu-nbd on a raw file
+// The servers that the benches of NBD compare: ours on the emulated array, nbdkit's memory plugin, qemu-nbd on a raw file
 // in memory. Each holds the same bytes and listens on a Unix socket.
 
 import { type ChildProcess, spawn } from "node:child_process";
@@ -18,11 +18,14 @@ import {
   UNIT_SET_CAPABILITIES,
   UNIT_SET_POLICY,
 } from "../host/abi.ts";
+import { BenchDaemon } from "./daemon.ts";
 import { ReactorClient } from "../host/reactor/reactor-client.ts";
 
 export interface NbdPeer {
   readonly name: string;
   readonly uri: string;
+  /** Its first process. */
+  readonly pid: number;
   stop(): Promise<void>;
 }
 
@@ -58,12 +61,16 @@ async function ours(bytes: number): Promise<{ server: NbdServer; stop: () => Pro
   };
 }
 
-/** Ours on a Unix socket. */
-export async function pathmanager(folder: string, bytes: number): Promise<NbdPeer> {
-  const { server, stop } = await ours(bytes);
-  const path = join(folder, "pathmanager.sock");
-  await server.listen({ kind: "unix", path });
-  return { name: "pathmanager", uri: `nbd+unix:///0?socket=${path}`, stop };
+/**
+ * Ours on a Unix socket: the daemon as it ships, on one unit of an emulated array with four paths.
+ *
+ * @param mib size of the unit
+ * @param settings lines of TOML before the array's, for a daemon that is not as it ships
+ */
+export async function pathmanager(mib: number, settings = ""): Promise<NbdPeer> {
+  const { daemon: started } = await BenchDaemon.start(`${settings}\n[array]\nunits = 1\nunit_mib = ${mib}\n`);
+  const uri = `nbd+unix:///0?socket=${started.nbdSocket}`;
+  return { name: "pathmanager", uri, pid: started.pid, stop: () => started.stop() };
 }
 
 /** A server on a port of 127.0.0.1 that speaks TLS with clients that ask for it. */
@@ -103,10 +110,13 @@ export async function nbdkitTcp(folder: string, bytes: number, keys: string): Pr
   return { name: "nbdkit memory", port, export: "", stop };
 }
 
-/** `nbdkit memory`: allocates only what is written. */
-export function nbdkit(folder: string, bytes: number): Promise<NbdPeer> {
-  const path = join(folder, "nbdkit.sock");
-  return daemon("nbdkit memory", path, "nbdkit", ["--foreground", "--unix", path, "memory", `${bytes}`]);
+/** `nbdkit memory`: allocates only what is written. @param nice its niceness */
+export function nbdkit(folder: string, bytes: number, nice = 0): Promise<NbdPeer> {
+  const path = join(folder, `nbdkit${nice}.sock`);
+  const args = ["--foreground", "--unix", path, "memory", `${bytes}`];
+  return nice === 0
+    ? daemon("nbdkit memory", path, "nbdkit", args)
+    : daemon(`nbdkit memory, niceness ${nice}`, path, "nice", ["-n", `${nice}`, "nbdkit", ...args]);
 }
 
 /** `qemu-nbd` on a raw file in a file system in memory. */
@@ -135,6 +145,7 @@ async function daemon(name: string, path: string, program: string, args: readonl
   return {
     name,
     uri: `nbd+unix:///?socket=${path}`,
+    pid: child.pid ?? 0,
     stop: async () => {
       child.kill("SIGTERM");
       await gone;
