@@ -76,10 +76,12 @@ await ensure({
 
 const bin = (name) => join(root, "node_modules", ".bin", name);
 
+const CORE_INPUTS = ["assembly", "asconfig.json", "package-lock.json", "host/build/inline.mjs"];
+
 /** The build products, each with what it is built from and how. */
 const BUILDS = {
   core: {
-    inputs: ["assembly", "asconfig.json", "package-lock.json", "host/build/inline.mjs"],
+    inputs: CORE_INPUTS,
     outputs: ["build/core.wasm"],
     make: async () => {
       await compile("release");
@@ -88,7 +90,7 @@ const BUILDS = {
   },
   // The same core optimised for size, for firmware, where a C compiler follows (host/embedding).
   "core-small": {
-    inputs: ["assembly", "asconfig.json", "package-lock.json", "host/build/inline.mjs"],
+    inputs: CORE_INPUTS,
     outputs: ["build/core.small.wasm"],
     make: async () => {
       const [file, text] = ["build/core.small.wasm", "build/core.small.wat"];
@@ -113,6 +115,12 @@ const BUILDS = {
       }
       await run(bin("node"), ["host/build/inline.mjs", ...benchEntries().map(moduleOf)], "optimising the benches' modules");
     },
+  },
+  // The pages for a browser. The simulator has the core in it.
+  pages: {
+    inputs: ["host/page", "host/build/page.mjs", "host/array", "host/liaison", "host/reactor", "host/abi.ts", "host/cli/text.ts", ...CORE_INPUTS],
+    outputs: ["build/page/page.html"],
+    make: () => run(bin("node"), ["host/build/page.mjs"], "building the pages"),
   },
   // What udev runs for each disk: in an initramfs there is no C library, so it brings its own.
   "udev-helper": {
@@ -154,6 +162,8 @@ async function wanted([option, ...tests]) {
 const names = await wanted(process.argv.slice(2));
 // The compiler of the core uses one processor, that of the addon all.
 const ofCargo = ["udev-helper", "native"].filter((name) => names.includes(name));
-const ofCore = names.filter((name) => !ofCargo.includes(name));
+const afterCore = ["pages"].filter((name) => names.includes(name));
+const ofCore = names.filter((name) => !ofCargo.includes(name) && !afterCore.includes(name));
 await Promise.all(ofCore.map((name) => ensure({ name, ...BUILDS[name] })));
+for (const name of afterCore) await ensure({ name, ...BUILDS[name] });
 for (const name of ofCargo) await ensure({ name, ...BUILDS[name] });

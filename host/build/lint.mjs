@@ -15,6 +15,8 @@ const helper = ["--manifest-path", "host/udev/Cargo.toml"];
 const cache = ["--cache", "--cache-strategy", "content", "--cache-location", kept("prettier")];
 const steps = [
   ["tsc", bin("tsc"), ["--project", "tsconfig.json", "--incremental", "--tsBuildInfoFile", kept("tsc.json")]],
+  // Files for a browser have its types.
+  ["tsc of the pages", bin("tsc"), ["--project", "host/page", "--incremental", "--tsBuildInfoFile", "../../build/lint/tsc-pages.json"]],
   ["prettier", bin("prettier"), ["--check", ".", ...cache]],
   ["clippy", "cargo", ["clippy", ...manifest, "--all-targets", "--locked", "--", "-D", "warnings"]],
   ["clippy of the embedding kit", "cargo", ["clippy", ...crate, "--all-targets", "--locked", "--", "-D", "warnings"]],

@@ -10,6 +10,7 @@ const NEEDS = [
   [/\bcore\.wasm/, "core"],
   [/build\/bench\b/, "bench-core"],
   [/pathmanager\.node/, "native"],
+  [/build\/page\/\w+\.html/, "pages"],
   [/pathmanager_id/, "udev-helper"],
 ];
 /** A program that a test starts may load any of these: its names do not show which. */

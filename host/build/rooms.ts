@@ -89,6 +89,7 @@ const HOST: Readonly<Record<string, Room>> = {
       "host/build",
     ],
   },
+  "host/page": { may: [ABI, "host/array", REACTOR, SETTINGS, LIAISON, "host/control/schemas", "host/cli"] },
   "host/build": { may: ["assembly/abi.ts", SETTINGS] },
   "host/embedding": { may: ["host/build"] },
 };

@@ -1,5 +1,6 @@
 // GET /v1/status: the daemon as a whole.
 
+import { hostname } from "node:os";
 import { readText } from "../discovery/attributes.ts";
 import type { Daemon } from "./daemon.ts";
 import { unverifiedSentences } from "./devices/unverified-settings.ts";
@@ -43,6 +44,7 @@ export async function statusOf(daemon: Daemon, version: string): Promise<Status>
   const { rss, heapUsed } = process.memoryUsage();
   const runningMs = Math.round(daemon.options.keeper?.runningMs ?? sinceStartMs());
   return {
+    host: hostname(),
     version,
     source: daemon.emulated ? "emulated" : "devices",
     pid: daemonPid(),

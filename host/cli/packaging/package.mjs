@@ -4,7 +4,7 @@
 // Addons for other platforms may be in build/prebuilt/ (built on such machines); they are included.
 
 import { spawnSync } from "node:child_process";
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -44,6 +44,7 @@ for (const file of filesUnder(dist)) {
 
 mkdirSync(join(dist, "build"), { recursive: true });
 copyFileSync(join(root, "build", "core.wasm"), join(dist, "build", "core.wasm"));
+cpSync(join(root, "build", "page"), join(dist, "build", "page"), { recursive: true });
 
 const prebuilt = join(dist, "host", "native", "prebuilt");
 mkdirSync(prebuilt, { recursive: true });

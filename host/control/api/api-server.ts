@@ -21,6 +21,7 @@ import { streamEvents } from "./event-stream.ts";
 import type { Handlers, JsonRoute } from "./handlers.ts";
 import { didYouMean } from "../../settings/did-you-mean.ts";
 import { openapiDocument } from "./openapi.ts";
+import { sendPage } from "./pages.ts";
 import { refusal } from "../core/reactor-port.ts";
 import { ROUTES, type Route, type RouteId } from "../schemas/routes.ts";
 
@@ -136,6 +137,7 @@ function addRoute(app: FastifyInstance, id: RouteId, route: Route, options: Serv
         query: check(route.query, request.query, "query"),
         body: check(route.body, request.body ?? undefined, "body"),
       };
+      if (id === "page" || id === "simulator") return sendPage(id, reply);
       if (id === "openapi") return reply.type(JSON_TYPE).send(description());
       const onDefect = (thrown: unknown): void => options.onDefect(thrown, `${request.method} ${request.url}`);
       if (id === "metrics") {
@@ -153,6 +155,7 @@ function addRoute(app: FastifyInstance, id: RouteId, route: Route, options: Serv
 
 function authorize(request: FastifyRequest, route: Route, access: Access): void {
   if (access.kind === "token") {
+    if (route.secretless === true) return;
     const given = /^Bearer (.+)$/i.exec(request.headers.authorization ?? "")?.[1] ?? "";
     const expected = Buffer.from(access.token);
     const actual = Buffer.alloc(expected.length);

@@ -11,8 +11,10 @@ import { revertOverrides } from "../operations/revert-overrides.ts";
 import type { Context } from "../devices/operation-context.ts";
 import { acceptSettings } from "../devices/unverified-settings.ts";
 import { ControlError } from "../ground/control-errors.ts";
-import { isShown } from "../inventory/inventory.ts";
+import { isShown, type Path } from "../inventory/inventory.ts";
 import { askLatencies, NO_LATENCIES, type Latencies } from "../views/latencies.ts";
+import { latencyClasses } from "../views/latency-classes.ts";
+import { LATENCY_PATHS_MAX } from "../schemas/status-schema.ts";
 import { metricsOf } from "./metrics.ts";
 import { patchMode, patchPatrol } from "../operations/mode-operations.ts";
 import { arrayViews, statisticsView } from "../views/overviews.ts";
@@ -29,7 +31,7 @@ import { attachUnit, detachUnit, patchUnit, releaseUnit } from "../operations/un
 import { pathView, unitView, type ViewSources } from "../views/views.ts";
 
 /** Endpoints whose answer is JSON of a fixed shape. */
-export type JsonRoute = Exclude<RouteId, "eventStream" | "openapi" | "metrics">;
+export type JsonRoute = Exclude<RouteId, "eventStream" | "openapi" | "metrics" | "page" | "simulator">;
 
 /** Lists in an answer may be generated while it is sent. */
 type JsonHandlers = { readonly [K in JsonRoute]: (input: Input<K>) => Promise<Lazy<Output<K>>> | Lazy<Output<K>> };
@@ -125,11 +127,20 @@ function displayHandlers(context: Context, ports: PortStateReader) {
       };
       return statisticsView(context.inventory, sources.snapshot, latencies);
     },
+    latencies: ({ query }) => latencyClasses(context.reactor, askedPaths(context, query.paths)),
     events: ({ query }) => ({
       events: context.hub.history(query.since ?? 0, query.limit, query.before, filterOf(context, query)),
       last: context.hub.last,
     }),
   } satisfies Partial<Handlers>;
+}
+
+/** The paths that are asked for and there, or the first ones. */
+function askedPaths({ inventory }: Context, numbers: readonly string[] | undefined): Path[] {
+  const shown = inventory.paths().filter(isShown);
+  if (numbers === undefined) return shown.slice(0, LATENCY_PATHS_MAX);
+  const wanted = new Set(numbers);
+  return shown.filter(({ number }) => wanted.has(number));
 }
 
 /** The number of a unit that was forgotten still names its events. */

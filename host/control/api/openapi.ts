@@ -28,19 +28,27 @@ function parametersOf(where: "path" | "query", type: z.ZodType | undefined, comp
   }));
 }
 
+/** Types of the answers that are not JSON. */
+const TEXTS: Readonly<Record<string, string>> = {
+  eventStream: "text/event-stream",
+  page: "text/html",
+  simulator: "text/html",
+};
+
 function operationOf(id: string, route: Route, components: Record<string, unknown>): Json {
   const failure = {
     description: "What is wrong, and what to do",
     content: { "application/json": { schema: schemaOf(ErrorBody, "output", components) } },
   };
-  const stream = id === "eventStream";
-  const content = stream
-    ? { "text/event-stream": { schema: { type: "string" } } }
-    : {
-        "application/json": {
-          schema: route.response === null ? { type: "object" } : schemaOf(route.response, "output", components),
-        },
-      };
+  const text = TEXTS[id];
+  const content =
+    text !== undefined
+      ? { [text]: { schema: { type: "string" } } }
+      : {
+          "application/json": {
+            schema: route.response === null ? { type: "object" } : schemaOf(route.response, "output", components),
+          },
+        };
   const required = route.body !== undefined && !route.body.safeParse(undefined).success;
   return {
     operationId: id,

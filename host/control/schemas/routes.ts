@@ -11,7 +11,7 @@ import { FaultAdded, FaultList, FaultRemoval, FaultRequest } from "./fault-schem
 import { Mode, ModePatch, Patrol, PatrolPatch } from "./mode-schema.ts";
 import { PathCheck, PathView, RescanReport, RescanRequest } from "./path-schema.ts";
 import { ReceiverList, ReceiverTest, ReceiverTests } from "./receiver-schema.ts";
-import { ArrayView, StatisticsView, Status } from "./status-schema.ts";
+import { ArrayView, LatenciesQuery, LatenciesView, StatisticsView, Status } from "./status-schema.ts";
 import { Attachment, AttachRequest, DetachRequest, UnitPatch, UnitView } from "./unit-schema.ts";
 
 type Method = "GET" | "POST" | "PATCH" | "DELETE";
@@ -22,6 +22,8 @@ export interface Route {
   readonly path: string;
   readonly summary: string;
   readonly change: boolean;
+  /** Nothing in the answer depends on this host: a browser gets it before its user has given the token. */
+  readonly secretless?: true;
   readonly params?: z.ZodType;
   readonly query?: z.ZodType;
   readonly body?: z.ZodType;
@@ -85,6 +87,14 @@ export const ROUTES = {
     summary: "Counters of units and paths, for displays that poll",
     change: false,
     response: StatisticsView,
+  },
+  latencies: {
+    method: "GET",
+    path: "/v1/latencies",
+    summary: "Latency histograms of paths, by the powers of two of their latency",
+    change: false,
+    query: LatenciesQuery,
+    response: LatenciesView,
   },
   patchUnit: {
     method: "PATCH",
@@ -289,6 +299,22 @@ export const ROUTES = {
     path: "/metrics",
     summary: "Counters, states and latency histograms in the text format of Prometheus, or OpenMetrics if accepted",
     change: false,
+    response: null,
+  },
+  page: {
+    method: "GET",
+    path: "/",
+    summary: "The status page, for a browser",
+    change: false,
+    secretless: true,
+    response: null,
+  },
+  simulator: {
+    method: "GET",
+    path: "/simulator",
+    summary: "The simulator page: the core with an emulated array, in a browser",
+    change: false,
+    secretless: true,
     response: null,
   },
   openapi: { method: "GET", path: "/openapi.json", summary: "This description", change: false, response: null },

@@ -1,7 +1,7 @@
 // The daemon as a whole.
 
 import * as z from "zod";
-import { Count, TimeMs } from "./common.ts";
+import { Count, PathNumber, TimeMs } from "./common.ts";
 import { AluaState, RefusedDevice } from "./path-schema.ts";
 
 /** For uptimes and rates: `time` and its like jump when someone sets the clock. */
@@ -37,6 +37,7 @@ export type Health = z.infer<typeof Health>;
 
 export const Status = z
   .object({
+    host: z.string().meta({ description: "Name of the machine, as its kernel knows it" }),
     version: z.string(),
     source: z.enum(["emulated", "devices"]).meta({ description: "Where the paths come from" }),
     pid: z.int(),
@@ -158,3 +159,33 @@ export const StatisticsView = z
   })
   .meta({ id: "StatisticsView" });
 export type StatisticsView = z.infer<typeof StatisticsView>;
+
+/** Paths of one query for latencies. */
+export const LATENCY_PATHS_MAX = 256;
+
+/** GET /v1/latencies: histograms, from which a display that polls makes percentiles of the time between two answers. */
+export const LatenciesView = z
+  .object({
+    time: TimeMs,
+    boundsUs: z.array(Count).meta({ description: "Upper ends of the classes; the last one holds everything longer" }),
+    paths: z.array(
+      z.object({
+        number: z.string(),
+        unit: Count,
+        counts: z.array(Count).meta({ description: "Commands of each class since the path's counters began" }),
+      }),
+    ),
+  })
+  .meta({ id: "LatenciesView" });
+export type LatenciesView = z.infer<typeof LatenciesView>;
+
+export const LatenciesQuery = z.object({
+  paths: z
+    .string()
+    .transform((text) => text.split(","))
+    .pipe(z.array(PathNumber).max(LATENCY_PATHS_MAX))
+    .optional()
+    .meta({
+      description: `Numbers of at most ${LATENCY_PATHS_MAX} paths, separated by commas; the first ones if left out`,
+    }),
+});

@@ -5,7 +5,7 @@ import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { get as getPlain } from "node:http";
 import { request } from "node:https";
 import { createServer, type AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "node:tls";
 
@@ -92,6 +92,21 @@ test("with the token everything can be read and changed; without it, or with ano
   }
   const path = (await daemon.client.call<{ paths: { number: string; enabled: boolean }[] }>("GET", "/v1/paths")).paths;
   t.is(path.find(({ number }) => number === "4:0:0:0")?.enabled, false);
+});
+
+test("a browser gets the pages without the token, and with them nothing about this host", async (t) => {
+  const tcp = await place(t);
+  await using daemon = await RealDaemon.start(tcp.toml);
+  t.truthy(daemon.socket);
+  const sent = request({ host: "localhost", port: tcp.port, ca: tcp.certificate, path: "/", agent: false });
+  sent.end();
+  const [response] = await once(sent, "response");
+  t.is(response.statusCode, 200);
+  // build/page/page.html
+  let page = "";
+  for await (const chunk of response) page += String(chunk);
+  t.false(page.includes(hostname().length > 3 ? hostname() : "4:0:0:0"));
+  t.is((await ask(tcp, null, "GET", "/v1/latencies")).status, 401);
 });
 
 test("events are streamed to who has the token", async (t) => {

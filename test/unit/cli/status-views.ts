@@ -4,6 +4,7 @@ import type { Status } from "../../../host/control/schemas/status-schema.ts";
 import { pathView, unitView } from "./views.ts";
 
 export const STATUS: Status = {
+  host: "db1",
   version: "0.1.0",
   source: "emulated",
   pid: 4711,

@@ -53,6 +53,9 @@ const REQUESTS: Readonly<Record<RouteId, Asked>> = {
   receivers: ["/v1/receivers"],
   testReceivers: ["/v1/receivers/test"],
   metrics: ["/metrics"],
+  latencies: ["/v1/latencies"],
+  page: ["/"],
+  simulator: ["/simulator"],
   openapi: ["/openapi.json"],
 };
 
