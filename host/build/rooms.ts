@@ -53,6 +53,7 @@ const WINGS: Readonly<Record<string, readonly string[]>> = {
   events: [ABI, REACTOR, DISCOVERY, "host/peers", LIAISON, SUPERVISOR],
   tls: [EXPORT],
   devices: [ABI, NATIVE, REACTOR, DISCOVERY, LIAISON],
+  reservations: [ABI, NATIVE, REACTOR, DISCOVERY, EXPORT],
   operations: [ABI, NATIVE, REACTOR, DISCOVERY, EXPORT, LIAISON, SUPERVISOR],
   api: [NATIVE, "host/peers", EXPORT, LIAISON, DISCOVERY, REACTOR, ABI],
   "": [ABI, NATIVE, REACTOR, DISCOVERY, EXPORT, LIAISON, SUPERVISOR],

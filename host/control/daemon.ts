@@ -40,6 +40,7 @@ import { reactorOptions } from "./core/reactor-options.ts";
 import { Leftovers } from "./devices/leftovers-watch.ts";
 import { RedundancyWatch } from "./events/redundancy-watch.ts";
 import { Receiving } from "./operations/receiving.ts";
+import { reservationsOf, type Reservations } from "./reservations/unit-reservations.ts";
 import { reload } from "./operations/reloading.ts";
 import { isEmulated, type Configuration, type ReloadReport } from "./schemas/configuration-schema.ts";
 import { State } from "./state/state.ts";
@@ -82,6 +83,7 @@ export class Daemon implements Context {
   readonly snapshots: Snapshots;
   readonly attachments: RememberedAttachments;
   readonly rescans: Rescans;
+  readonly reservations: Reservations;
   readonly emulated: boolean;
   effective: Effective;
   restartNeeded: readonly string[] = [];
@@ -168,7 +170,9 @@ export class Daemon implements Context {
       logger,
       leftovers: this.emulated ? null : this.#leftovers,
       serve: () => this.#serveAttachments(),
+      doubted: (number) => this.reservations.doubted(number),
     });
+    this.reservations = reservationsOf(this, places.stateDirectory, logger);
     this.#nbd = new NbdServer({
       room: this.#room,
       hand: handTo(reactor),
@@ -237,6 +241,7 @@ export class Daemon implements Context {
     this.receiving.read(this.effective.configuration)();
     this.tlsSources.add(this.receiving);
     this.#nbdAccess = this.#accessOf(configuration);
+    this.reservations.tell();
     tellOfState(this.hub, logger, this.state, this.inventory);
     if (keeper?.adoption) await this.#adopt(keeper, keeper.adoption);
     else {

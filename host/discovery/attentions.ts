@@ -41,13 +41,17 @@ const ASC_READY_CHANGE = 0x28;
 /** Thin provisioning soft threshold reached. */
 const THIN_THRESHOLD = 0x3807;
 
-/** What must be passed on: a device may be another one now, or its array runs out of room. */
-export type Attention = "unverified" | "thin-threshold";
+/** Reservations preempted, reservations released, registrations preempted. */
+const RESERVATIONS = new Set([0x2a03, 0x2a04, 0x2a05]);
+
+/** What must be passed on: a device may be another one now, its reservations are, or its array runs out of room. */
+export type Attention = "unverified" | "thin-threshold" | "reservations";
 
 function attentionIn(result: ScsiResult): Attention | null {
   const { key, asc, ascq } = senseOf(result);
   if (key !== UNIT_ATTENTION) return null;
   if (asc === ASC_READY_CHANGE || ASK_WHO.has(asc * 256 + ascq)) return "unverified";
+  if (RESERVATIONS.has(asc * 256 + ascq)) return "reservations";
   return asc * 256 + ascq === THIN_THRESHOLD ? "thin-threshold" : null;
 }
 

@@ -4,6 +4,7 @@ import { DAEMON_MESSAGES } from "./catalogue/daemon-messages.ts";
 import { DEVICE_MESSAGES } from "./catalogue/devices-messages.ts";
 import { FAILOVER_MESSAGES } from "./catalogue/failover-messages.ts";
 import type { MessageKind } from "./catalogue/message-kind.ts";
+import { RESERVATION_MESSAGES } from "./catalogue/reservation-messages.ts";
 import { SETTING_MESSAGES } from "./catalogue/settings-messages.ts";
 import { clean } from "./clean.ts";
 
@@ -14,6 +15,7 @@ export const MESSAGES = {
   ...FAILOVER_MESSAGES,
   ...SETTING_MESSAGES,
   ...DEVICE_MESSAGES,
+  ...RESERVATION_MESSAGES,
   ...DAEMON_MESSAGES,
 } as const satisfies Record<string, MessageKind>;
 

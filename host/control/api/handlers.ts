@@ -23,6 +23,7 @@ import { checkPath } from "../operations/check-operations.ts";
 import { rescanHosts } from "../operations/rescan-operations.ts";
 import { forgetPath } from "../operations/forget-operations.ts";
 import { enablePath, setPriority, swapPaths, useMatching, usePath } from "../operations/path-operations.ts";
+import { askReservation, orderReservation, type ReservationContext } from "../reservations/reservation-operations.ts";
 import { refusal } from "../core/reactor-port.ts";
 import type { Input, Output, RouteId } from "../schemas/routes.ts";
 import type { ConfigurationView, ReloadReport } from "../schemas/configuration-schema.ts";
@@ -71,7 +72,7 @@ async function display(context: Context, unitNumber?: number): Promise<ViewSourc
   return withLatencies(context.views, latencies);
 }
 
-export function handlersOf(context: Context, daemon: DaemonHandlers): Handlers {
+export function handlersOf(context: Context & ReservationContext, daemon: DaemonHandlers): Handlers {
   const ports = new PortStateReader();
   return {
     ...displayHandlers(context, ports),
@@ -87,6 +88,9 @@ export function handlersOf(context: Context, daemon: DaemonHandlers): Handlers {
     checkPath: ({ params }) => checkPath(context, params.number),
     rescan: ({ body }) => rescanHosts(context, body?.host, daemon),
     releaseUnit: ({ params }) => releaseUnit(context, params.n),
+    reservation: ({ params }) => context.reservations.view(context.inventory.unit(params.n)),
+    askReservation: (input) => askReservation(context, input),
+    orderReservation: (input) => orderReservation(context, input),
     mode: () => context.effective.mode,
     patchMode: ({ body }) => patchMode(context, body),
     patrol: () => context.effective.patrol,

@@ -85,12 +85,16 @@ export class Snapshot {
     return this.#paths.word(path, abi.PATH_FLAGS) ?? 0;
   }
 
-  /** Whether intermittent-failure monitoring holds the path back. */
+  isFailed(handle: number): boolean {
+    return (this.#flags(handle) & abi.PATH_FLAG_FAILED) !== 0;
+  }
+
   /** Whether the path has failed, leads to another unit, or is a last resort. */
   isFaulty(handle: number): boolean {
     return (this.#flags(handle) & FAULTY) !== 0;
   }
 
+  /** Whether intermittent-failure monitoring holds the path back. */
   isMarginal(handle: number): boolean {
     return (this.#flags(handle) & abi.PATH_FLAG_MARGINAL) !== 0;
   }

@@ -1,6 +1,7 @@
 // Rescans the devices: decides when, runs one scan at a time, and keeps what has to wait for the next. What a scan changes is in
 // reconcile.ts.
 
+import type { Attention } from "../../discovery/attentions.ts";
 import { PATH_SET_UNVERIFIED } from "../../abi.ts";
 import type { Context } from "./operation-context.ts";
 import type { CablingWatch } from "../events/cabling-watch.ts";
@@ -36,6 +37,8 @@ export interface RescanParts {
   readonly writers: WritersWatch | null;
   /** Called within the change in which units may have come. */
   readonly serve: () => Promise<void>;
+  /** A path may have lost its registration. */
+  readonly doubted?: (number: string) => void;
 }
 
 export class Rescans {
@@ -115,10 +118,9 @@ export class Rescans {
   /** Returns whether nothing is left to do. */
   async #rescanOnce(): Promise<boolean> {
     const context = this.#context;
-    const devices = await findDevices(context.reactor, context.effective.configuration, (number, attention) => {
-      if (attention === "unverified") this.#unverified(number);
-      else this.#nearlyFull.add(number);
-    });
+    const devices = await findDevices(context.reactor, context.effective.configuration, (number, attention) =>
+      this.attended(number, attention),
+    );
     await context.change(async () => {
       await removeGone(context, devices.present, devices.instances);
       await removeFiltered(context, context.effective);
@@ -147,6 +149,13 @@ export class Rescans {
       const isAgreed = context.inventory.units().every((unit) => unit.dispute === null);
       return isAgreed && isAlone && refused.length === 0 && problems.length === 0;
     });
+  }
+
+  /** A command of control was told what the core will not hear any more. */
+  attended(number: string, attention: Attention): void {
+    if (attention === "unverified") this.#unverified(number);
+    if (attention === "thin-threshold") this.#nearlyFull.add(number);
+    else this.#parts.doubted?.(number);
   }
 
   /** A device may be another one now: it gets no I/O before the core has compared its identity. */

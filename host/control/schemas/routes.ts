@@ -11,6 +11,7 @@ import { FaultAdded, FaultList, FaultRemoval, FaultRequest } from "./fault-schem
 import { Mode, ModePatch, Patrol, PatrolPatch } from "./mode-schema.ts";
 import { PathCheck, PathView, RescanReport, RescanRequest } from "./path-schema.ts";
 import { ReceiverList, ReceiverTest, ReceiverTests } from "./receiver-schema.ts";
+import { ReservationAnswer, ReservationOrder, ReservationQuestion, ReservationView } from "./reservation-schema.ts";
 import { ArrayView, LatenciesQuery, LatenciesView, StatisticsView, Status } from "./status-schema.ts";
 import { Attachment, AttachRequest, DetachRequest, UnitPatch, UnitView } from "./unit-schema.ts";
 
@@ -24,6 +25,8 @@ export interface Route {
   readonly change: boolean;
   /** Nothing in the answer depends on this host: a browser gets it before its user has given the token. */
   readonly secretless?: true;
+  /** Only those who may make changes may read it. */
+  readonly secret?: true;
   readonly params?: z.ZodType;
   readonly query?: z.ZodType;
   readonly body?: z.ZodType;
@@ -131,6 +134,34 @@ export const ROUTES = {
     params: unitParams,
     body: none,
     response: UnitView,
+  },
+  reservation: {
+    method: "GET",
+    path: "/v1/units/:n/reservation",
+    summary: "Persistent reservations: how this host is registered, and what the device has",
+    change: false,
+    secret: true,
+    params: unitParams,
+    response: ReservationView,
+  },
+  askReservation: {
+    method: "GET",
+    path: "/v1/units/:n/reservation/in",
+    summary: "PERSISTENT RESERVE IN over a path that answers",
+    change: false,
+    secret: true,
+    params: unitParams,
+    query: ReservationQuestion,
+    response: ReservationAnswer,
+  },
+  orderReservation: {
+    method: "POST",
+    path: "/v1/units/:n/reservation",
+    summary: "PERSISTENT RESERVE OUT for the unit as a whole: on all paths, or on none",
+    change: true,
+    params: unitParams,
+    body: ReservationOrder,
+    response: ReservationView,
   },
   enablePath: path("enable", "Enable a path's priority (-avail)", none),
   disablePath: path("disable", "Disable a path's priority (-notavail)", none),

@@ -1,0 +1,179 @@
+// What all operations on reservations work with, and how they are refused.
+
+import type { Held, InAction, Keys, ReserveOut } from "../../discovery/persistent-reservations.ts";
+import { NO_KEY, parseKeys, parseReservation, RESERVATION_TYPES } from "../../discovery/persistent-reservations.ts";
+import type { Parsed } from "../../discovery/transport.ts";
+import type { EventHub } from "../events/event-hub.ts";
+import { ControlError } from "../ground/control-errors.ts";
+import type { Path, Unit } from "../inventory/inventory.ts";
+import type { ErrorCode } from "../schemas/common.ts";
+import type { Gate } from "./gate.ts";
+import type { Outcome, PathCommands } from "./path-commands.ts";
+import type { Registration, ReservationKeys } from "./reservation-keys.ts";
+
+export interface Parts {
+  readonly keys: ReservationKeys;
+  readonly commands: Pick<PathCommands, "ask" | "order">;
+  readonly gate: Gate;
+  readonly hub: Pick<EventHub, "say">;
+  /** The unit's paths that are worth a command, by path number. */
+  live(unit: Unit): Promise<readonly Path[]>;
+}
+
+/** SCSI statuses of refusals. */
+const STATUS_CONFLICT = 0x18;
+const STATUS_CHECK_CONDITION = 0x02;
+const STATUS_BUSY = 0x08;
+
+/** A refusal that a SCSI initiator can be told as well. */
+export class ReservationRefused extends ControlError {
+  readonly scsiStatus: number;
+  readonly sense: Uint8Array;
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    { remedy, parameter, status, sense }: { remedy: string; parameter?: string; status: number; sense?: Uint8Array },
+  ) {
+    super(code, message, { remedy, parameter: parameter ?? null });
+    this.scsiStatus = status;
+    this.sense = sense ?? new Uint8Array(0);
+  }
+}
+
+/** Sense data in fixed format. */
+function senseData(key: number, asc: number, ascq: number): Uint8Array {
+  const sense = new Uint8Array(18);
+  sense.set([0x70, 0, key]);
+  sense[7] = 10;
+  sense.set([asc, ascq], 12);
+  return sense;
+}
+
+const ILLEGAL_REQUEST = 0x05;
+export const INVALID_FIELD_IN_LIST = senseData(ILLEGAL_REQUEST, 0x26, 0x00);
+export const INVALID_FIELD_IN_CDB = senseData(ILLEGAL_REQUEST, 0x24, 0x00);
+export const INVALID_RELEASE = senseData(ILLEGAL_REQUEST, 0x26, 0x04);
+
+export function invalid(message: string, remedy: string, sense: Uint8Array, parameter?: string): ReservationRefused {
+  const more = parameter === undefined ? {} : { parameter };
+  return new ReservationRefused("INVALID_REQUEST", message, { remedy, status: STATUS_CHECK_CONDITION, sense, ...more });
+}
+
+const CHECK = "`pathctl reservation show` says which keys the device has";
+
+/** The error for what a device, or none of them, answered on a path. */
+export function refusalOf(path: Path, outcome: Exclude<Outcome, { kind: "good" }>, what: string): ReservationRefused {
+  const where = `path ${path.number}`;
+  if (outcome.kind === "conflict") {
+    return new ReservationRefused("RESERVATION_CONFLICT", `${where}: reservation conflict: ${what}`, {
+      remedy: CHECK,
+      status: STATUS_CONFLICT,
+    });
+  }
+  if (outcome.kind === "silent") {
+    return new ReservationRefused("PATH_FAILED", `${where} does not answer (${outcome.reason}): ${what}`, {
+      remedy: "repair one path of the unit, then try again",
+      status: STATUS_BUSY,
+    });
+  }
+  const [code, remedy] = outcome.isUnknown
+    ? (["RESERVATION_UNSUPPORTED", "persistent reservations need a device that has them on all paths"] as const)
+    : (["RESERVATION_REFUSED", CHECK] as const);
+  const reason = outcome.isUnknown ? "has no persistent reservations" : "refuses";
+  return new ReservationRefused(code, `${where}: the device ${reason} (${outcome.reason}): ${what}`, {
+    remedy,
+    status: STATUS_CHECK_CONDITION,
+    sense: outcome.sense,
+  });
+}
+
+export const noPath = (unit: Unit): ReservationRefused =>
+  new ReservationRefused("PATH_FAILED", `no path of LogicalUnit #${unit.number} answers`, {
+    remedy: "repair or enable one path, then try again",
+    status: STATUS_BUSY,
+  });
+
+export const typeText = (type: number): string => `${RESERVATION_TYPES.get(type) ?? "unknown"} (type ${type})`;
+
+/** The identity under which a unit's key is kept. */
+function keyedAs(keys: ReservationKeys, unit: Unit): string {
+  const former = unit.facts.formerIdentity;
+  const isFormer = former !== undefined && keys.of(unit.identity.text) === null && keys.of(former) !== null;
+  return isFormer ? former : unit.identity.text;
+}
+
+export const registrationOf = ({ keys }: Pick<Parts, "keys">, unit: Unit): Registration | null =>
+  keys.of(keyedAs(keys, unit));
+
+/** How this host is registered now; null when it is not, or was preempted. */
+export function inForce(parts: Pick<Parts, "keys">, unit: Unit): Registration | null {
+  const registration = registrationOf(parts, unit);
+  return registration?.state === "registered" ? registration : null;
+}
+
+export function keep({ keys }: Pick<Parts, "keys">, unit: Unit, registration: Registration | null): void {
+  keys.put(keyedAs(keys, unit), registration);
+}
+
+/** What came of a command, and the path it came over. */
+export interface Answered {
+  readonly path: Path;
+  readonly outcome: Exclude<Outcome, { kind: "silent" }>;
+  /** Paths that were silent before; one of them may have carried the command out. */
+  readonly silent: readonly Path[];
+}
+
+/** Sends a command over one path after the other until one answers. @throws ReservationRefused when none does */
+export async function over(
+  unit: Unit,
+  paths: readonly Path[],
+  send: (path: Path) => Promise<Outcome>,
+): Promise<Answered> {
+  const silent: Path[] = [];
+  for (const path of paths) {
+    const outcome = await send(path);
+    if (outcome.kind !== "silent") return { path, outcome, silent };
+    silent.push(path);
+  }
+  throw noPath(unit);
+}
+
+/** Reads over whichever of the paths answers. */
+async function read<T>(
+  parts: Parts,
+  unit: Unit,
+  paths: readonly Path[],
+  action: InAction,
+  parse: (bytes: Uint8Array) => Parsed<T>,
+): Promise<T> {
+  const { path, outcome } = await over(unit, paths, (on) => parts.commands.ask(on, action));
+  if (outcome.kind !== "good") throw refusalOf(path, outcome, `reading ${action}`);
+  const answer = parse(outcome.data);
+  if (answer.ok) return answer.value;
+  throw refusalOf(path, { kind: "silent", reason: answer.reason }, `reading ${action}`);
+}
+
+export const readKeys = (parts: Parts, unit: Unit, paths: readonly Path[]): Promise<Keys> =>
+  read(parts, unit, paths, "keys", parseKeys);
+
+export async function readHeld(parts: Parts, unit: Unit, paths: readonly Path[]): Promise<Held | null> {
+  return (await read(parts, unit, paths, "reservation", parseReservation)).held;
+}
+
+/** One message per conflict, with who holds what; returns the error. */
+export async function conflict(
+  parts: Parts,
+  unit: Unit,
+  paths: readonly Path[],
+  out: Pick<ReserveOut, "action">,
+  why: string | null = null,
+): Promise<ReservationRefused> {
+  const held = await readHeld(parts, unit, paths).catch(() => null);
+  const holder = held === null ? null : held.key === NO_KEY ? "all registrants" : held.key;
+  const type = held === null ? null : typeText(held.type);
+  parts.hub.say("reservation-conflict", { unit: unit.number, detail: { action: out.action, holder, type, why } });
+  const by = held === null ? "nobody holds a reservation" : `held by ${holder ?? ""}, ${type ?? ""}`;
+  const message = `LogicalUnit #${unit.number}: reservation conflict on ${out.action} (${why ?? by})`;
+  return new ReservationRefused("RESERVATION_CONFLICT", message, { remedy: CHECK, status: STATUS_CONFLICT });
+}

@@ -1,0 +1,230 @@
+// Persistent reservations of units: what applications ask for, one command after the other for each unit, and what keeps the
+// registrations whole between the commands.
+
+import {
+  isForHolderAlone,
+  parseKeys,
+  parseReservation,
+  type InAction,
+  type ReserveOut,
+} from "../../discovery/persistent-reservations.ts";
+import type { EventHub } from "../events/event-hub.ts";
+import { reasonOf } from "../ground/control-errors.ts";
+import { pathsOf, type Inventory, type Path, type Unit } from "../inventory/inventory.ts";
+import type { Logger } from "../ground/logger.ts";
+import type { Rescans } from "../devices/rescans.ts";
+import type { ReactorClient } from "../../reactor/reactor-client.ts";
+import type { Snapshots } from "../core/snapshots.ts";
+import type { Snapshot } from "../core/snapshot.ts";
+import type { ReservationView } from "../schemas/reservation-schema.ts";
+import { coreGate, type Gate } from "./gate.ts";
+import { clear, preempt, release, reserve, takeOver } from "./holder.ts";
+import { PathCommands } from "./path-commands.ts";
+import { register } from "./register.ts";
+import {
+  inForce,
+  INVALID_FIELD_IN_CDB,
+  invalid,
+  noPath,
+  over,
+  refusalOf,
+  registrationOf,
+  type Parts,
+} from "./reservation-parts.ts";
+import { ReservationKeys } from "./reservation-keys.ts";
+import { restore } from "./upkeep.ts";
+
+export interface ReservationSources {
+  readonly keys: ReservationKeys;
+  readonly inventory: Inventory;
+  readonly hub: EventHub;
+  readonly snapshots: Pick<Snapshots, "current">;
+  readonly commands: Pick<PathCommands, "ask" | "order">;
+  readonly gate: Gate;
+  readonly logger: Pick<Logger, "warning">;
+}
+
+const OPERATIONS: Readonly<Record<ReserveOut["action"], (parts: Parts, unit: Unit, out: ReserveOut) => Promise<void>>> =
+  {
+    register,
+    "register-ignore": register,
+    reserve,
+    release,
+    clear,
+    preempt,
+    "preempt-abort": preempt,
+    "register-move": () => {
+      throw invalid(
+        "action: REGISTER AND MOVE would give one path's registration to another host and leave it with the others",
+        "register the other host there, then preempt this one",
+        INVALID_FIELD_IN_CDB,
+        "action",
+      );
+    },
+  };
+
+export class Reservations {
+  readonly #parts: Parts;
+  readonly #sources: ReservationSources;
+  /** The last work of each unit. */
+  readonly #queues = new Map<Unit, Promise<unknown>>();
+  /** Paths that wait for their registration to be looked at. */
+  readonly #asked = new Set<Path>();
+  /** Paths that are registered, as far as known. */
+  readonly #registered = new Set<Path>();
+  readonly #moving = new Set<Unit>();
+
+  constructor(sources: ReservationSources) {
+    this.#sources = sources;
+    const { keys, commands, hub, gate } = sources;
+    this.#parts = {
+      keys,
+      commands,
+      hub,
+      gate: {
+        ...gate,
+        require: (unit, isRequired) => gate.require(unit, isRequired),
+        stop: (unit, isPreempted) => gate.stop(unit, isPreempted),
+        admit: (path, isRegistered) => {
+          if (isRegistered) this.#registered.add(path);
+          else this.#registered.delete(path);
+          return gate.admit(path, isRegistered);
+        },
+      },
+      live: (unit) => this.#live(unit),
+    };
+  }
+
+  /** Tells what was found instead of this host's keys. Once, at the start. */
+  tell(): void {
+    const { unused } = this.#sources.keys;
+    if (unused === null) return;
+    const { kind, movedTo } = unused;
+    const detail = kind === "foreign" ? { units: unused.units } : { reason: unused.reason };
+    this.#sources.hub.say("reservation-keys-unused", { detail: { why: kind, ...detail, "moved to": movedTo } });
+  }
+
+  /** Carries out what an application asks for. @throws ControlError */
+  order(unit: Unit, out: ReserveOut): Promise<void> {
+    return this.#next(unit, () => OPERATIONS[out.action](this.#parts, unit, out));
+  }
+
+  /** What the device answers to PERSISTENT RESERVE IN. @throws ControlError */
+  ask(unit: Unit, action: InAction, bytes?: number): Promise<Uint8Array> {
+    return this.#next(unit, async () => {
+      const paths = await this.#live(unit);
+      if (paths.length === 0) throw noPath(unit);
+      const { path, outcome } = await over(unit, paths, (on) => this.#parts.commands.ask(on, action, bytes));
+      if (outcome.kind === "good") return outcome.data;
+      throw refusalOf(path, outcome, `reading ${action}`);
+    });
+  }
+
+  /** How the unit is registered, without asking the device. */
+  registrationOf(unit: Unit): ReturnType<typeof registrationOf> {
+    return registrationOf(this.#parts, unit);
+  }
+
+  async view(unit: Unit): Promise<ReservationView> {
+    const own = registrationOf(this.#parts, unit);
+    const device = await this.#device(unit);
+    return {
+      unit: unit.number,
+      state: own === null ? "none" : own.state === "preempted" ? "preempted" : "registered",
+      key: own?.key ?? null,
+      persistsThroughPowerLoss: own?.aptpl ?? false,
+      allTargetPorts: own?.allTargetPorts ?? false,
+      type: own?.type ?? null,
+      holder: own?.holder ?? null,
+      paths: pathsOf(unit).map((path) => ({ number: path.number, registered: this.#registered.has(path) })),
+      ...device,
+    };
+  }
+
+  async #device(unit: Unit): Promise<Pick<ReservationView, "device" | "problem">> {
+    try {
+      const keys = parseKeys(await this.ask(unit, "keys"));
+      const held = parseReservation(await this.ask(unit, "reservation"));
+      if (!keys.ok) return { device: null, problem: keys.reason };
+      if (!held.ok) return { device: null, problem: held.reason };
+      return { device: { ...keys.value, keys: [...keys.value.keys], held: held.value.held }, problem: null };
+    } catch (thrown) {
+      return { device: null, problem: reasonOf(thrown) };
+    }
+  }
+
+  /** The core holds a path back until it is registered. */
+  wanted(path: Path): void {
+    if (registrationOf(this.#parts, path.unit) === null || this.#asked.has(path)) return;
+    this.#asked.add(path);
+    this.#upkeep(path.unit, () => {
+      this.#asked.delete(path);
+      return restore(this.#parts, path);
+    });
+  }
+
+  /** A command of control was told that the path may have lost its registration. */
+  doubted(number: string): void {
+    const path = this.#sources.inventory.findPath(number);
+    if (path !== undefined) this.wanted(path);
+  }
+
+  /** Called with each copy of the tables: a holder that died is replaced where it alone may use the unit. */
+  check(snapshot: Snapshot): void {
+    for (const unit of this.#sources.inventory.units()) {
+      const own = inForce(this.#parts, unit);
+      if (own === null || own.type === null || !isForHolderAlone(own.type) || this.#moving.has(unit)) continue;
+      const holder = pathsOf(unit).find(({ number }) => number === own.holder);
+      const isLost = holder === undefined || holder.handle === null || snapshot.isFailed(holder.handle);
+      const others = pathsOf(unit).filter((path) => isUsable(path, snapshot) && path !== holder);
+      if (!isLost || others.length === 0) continue;
+      this.#moving.add(unit);
+      this.#upkeep(unit, async () => {
+        try {
+          await takeOver(this.#parts, unit);
+        } finally {
+          this.#moving.delete(unit);
+        }
+      });
+    }
+  }
+
+  #upkeep(unit: Unit, work: () => Promise<unknown>): void {
+    this.#next(unit, work).catch((thrown) => this.#sources.logger.warning(`reservations: ${reasonOf(thrown)}`));
+  }
+
+  #next<T>(unit: Unit, work: () => Promise<T>): Promise<T> {
+    const before = this.#queues.get(unit) ?? Promise.resolve();
+    const next = before.then(work, work);
+    const end = next.catch(() => undefined);
+    this.#queues.set(unit, end);
+    void end.then(() => {
+      if (this.#queues.get(unit) === end) this.#queues.delete(unit);
+    });
+    return next;
+  }
+
+  async #live(unit: Unit): Promise<readonly Path[]> {
+    const snapshot = await this.#sources.snapshots.current();
+    return pathsOf(unit).filter((path) => isUsable(path, snapshot));
+  }
+}
+
+function isUsable({ handle, foreignIdentity }: Path, snapshot: Snapshot): boolean {
+  return handle !== null && foreignIdentity === null && !snapshot.isFailed(handle);
+}
+
+/** The reservations of a daemon's units. */
+export function reservationsOf(
+  context: Pick<ReservationSources, "inventory" | "hub" | "snapshots"> & {
+    readonly reactor: ReactorClient;
+    readonly rescans: Pick<Rescans, "attended">;
+  },
+  stateDirectory: string,
+  logger: ReservationSources["logger"],
+): Reservations {
+  const { inventory, hub, snapshots, reactor, rescans } = context;
+  const keys = new ReservationKeys(stateDirectory);
+  const commands = new PathCommands(reactor, ({ number }, attention) => rescans.attended(number, attention));
+  return new Reservations({ keys, inventory, hub, snapshots, commands, gate: coreGate(reactor), logger });
+}

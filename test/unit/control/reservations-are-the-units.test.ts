@@ -1,0 +1,140 @@
+// Persistent reservations through us: an application reserves a unit, and every path of it is registered, or none.
+
+import { statSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import test, { type ExecutionContext } from "ava";
+import type { ReservationView } from "../../../host/control/schemas/reservation-schema.ts";
+import { reserveOutCommand, type ReserveOut } from "../../../host/discovery/persistent-reservations.ts";
+import { TestDaemon } from "./fixtures/daemon.ts";
+
+const ONE = "policy = 'static'\n[array]\nunits = 1\npaths = 4\nunit_mib = 1\n";
+const ROUTE = "/v1/units/0/reservation";
+
+const order = (daemon: TestDaemon, t: ExecutionContext, body: Record<string, unknown>): Promise<ReservationView> =>
+  daemon.change(t, "POST", ROUTE, body) as Promise<ReservationView>;
+
+const view = (daemon: TestDaemon, t: ExecutionContext): Promise<ReservationView> => daemon.get<"reservation">(t, ROUTE);
+
+/** What somebody else does on one of the ports: the emulated array cannot tell who sends. */
+async function onPort(daemon: TestDaemon, port: number, out: ReserveOut): Promise<number> {
+  const { cdb, list } = reserveOutCommand(out);
+  return (await daemon.daemon.reactor.arrayCommand(port, cdb, list)).status;
+}
+
+async function said(daemon: TestDaemon, t: ExecutionContext, kind: string): Promise<string[]> {
+  const { events } = await daemon.get<"events">(t, "/v1/events?limit=1000");
+  return events.filter((event) => event.kind === kind).map(({ text }) => text);
+}
+
+test("a key is registered on every path, kept in a file that only its owner reads, and unregistered on every path", async (t) => {
+  const daemon = await TestDaemon.start(t, ONE);
+  const now = await order(daemon, t, { action: "register", serviceActionKey: "0x00ABC" });
+  t.is(now.state, "registered");
+  t.is(now.key, "0xabc");
+  t.deepEqual(now.device?.keys, ["0xabc", "0xabc", "0xabc", "0xabc"]);
+  t.deepEqual(
+    now.paths.map(({ registered }) => registered),
+    [true, true, true, true],
+  );
+  const file = join(daemon.folder, "state", "reservation-keys");
+  t.is(statSync(file).mode & 0o777, 0o600);
+  t.true(readFileSync(file, "utf8").includes("0xabc"));
+  const later = await order(daemon, t, { action: "register", serviceActionKey: "0" });
+  t.is(later.state, "none");
+  t.deepEqual(later.device?.keys, []);
+  t.false(readFileSync(file, "utf8").includes("0xabc"));
+});
+
+test("the key changes on every path; one that names another key is refused, and told with who holds what", async (t) => {
+  const daemon = await TestDaemon.start(t, ONE);
+  await order(daemon, t, { action: "register", serviceActionKey: "1" });
+  const refused = await daemon.refused(t, "POST", ROUTE, { action: "register", key: "5", serviceActionKey: "2" });
+  t.is(refused.code, "RESERVATION_CONFLICT");
+  const ignored = await order(daemon, t, { action: "register-ignore", key: "5", serviceActionKey: "3" });
+  t.deepEqual(new Set(ignored.device?.keys), new Set(["0x3"]));
+  const changed = await order(daemon, t, { action: "register", key: "3", serviceActionKey: "2" });
+  t.deepEqual(changed.device?.keys, ["0x2", "0x2", "0x2", "0x2"]);
+  t.is((await said(daemon, t, "reservation-conflict")).length, 1);
+});
+
+test("a reservation is held by one path, and released through whichever is there", async (t) => {
+  const daemon = await TestDaemon.start(t, ONE);
+  await order(daemon, t, { action: "register", serviceActionKey: "7" });
+  const held = await order(daemon, t, { action: "reserve", type: 5 });
+  t.deepEqual(held.device?.held, { key: "0x7", scope: 0, type: 5 });
+  t.is(held.type, 5);
+  t.is(held.holder, "4:0:0:0");
+  // Again is no conflict, as for any holder; another type is.
+  await order(daemon, t, { action: "reserve", type: 5 });
+  t.is((await daemon.refused(t, "POST", ROUTE, { action: "reserve", type: 6 })).code, "RESERVATION_CONFLICT");
+  t.is((await daemon.refused(t, "POST", ROUTE, { action: "release", type: 6 })).code, "INVALID_REQUEST");
+  await daemon.change(t, "POST", "/v1/array/faults", { fault: { kind: "port-down" }, where: { path: "4:0:0:0" } });
+  const released = await order(daemon, t, { action: "release", type: 5 });
+  t.is(released.device?.held, null);
+  t.is(released.state, "registered");
+  t.deepEqual(new Set(released.device?.keys), new Set(["0x7"]));
+});
+
+test("a path that is refused takes the others with it", async (t) => {
+  const daemon = await TestDaemon.start(t, ONE);
+  // Somebody has registered the last path with another key.
+  t.is(await onPort(daemon, 3, { action: "register", key: "0x0", serviceActionKey: "0x99" }), 0);
+  const refused = await daemon.refused(t, "POST", ROUTE, { action: "register", serviceActionKey: "1" });
+  t.is(refused.code, "RESERVATION_CONFLICT");
+  const now = await view(daemon, t);
+  t.is(now.state, "none");
+  t.deepEqual(now.device?.keys, ["0x99"]);
+  t.is((await said(daemon, t, "registration-undone")).length, 1);
+});
+
+test("what is wrong is named", async (t) => {
+  const daemon = await TestDaemon.start(t, ONE);
+  for (const key of ["", "xyz", "0x", "12345678901234567"]) {
+    const refused = await daemon.refused(t, "POST", ROUTE, { action: "register", serviceActionKey: key });
+    t.is(refused.code, "INVALID_REQUEST", key);
+    t.regex(refused.message, /16 hexadecimal digits/, key);
+  }
+  for (const type of [0, 2, 4, 9, 15]) {
+    const refused = await daemon.refused(t, "POST", ROUTE, { action: "reserve", type });
+    t.is(refused.code, "INVALID_REQUEST", String(type));
+    t.regex(refused.message, new RegExp(`there is no type ${type}`));
+  }
+  t.regex((await daemon.refused(t, "POST", ROUTE, { action: "reserve" })).message, /type: is missing/);
+  const moved = await daemon.refused(t, "POST", ROUTE, { action: "register-move", serviceActionKey: "1" });
+  t.regex(moved.message, /REGISTER AND MOVE/);
+  const unregistered = await daemon.refused(t, "POST", ROUTE, { action: "reserve", type: 5 });
+  t.is(unregistered.code, "RESERVATION_CONFLICT");
+  t.regex(unregistered.message, /not registered/);
+  await order(daemon, t, { action: "register", serviceActionKey: "1" });
+  const nobody = await daemon.refused(t, "POST", ROUTE, { action: "preempt", serviceActionKey: "0", type: 5 });
+  t.is(nobody.code, "INVALID_REQUEST");
+  t.is((await daemon.refused(t, "GET", `${ROUTE}/in?action=everything`)).code, "INVALID_REQUEST");
+});
+
+test("the answers of PERSISTENT RESERVE IN are passed on byte by byte, as many as are asked for", async (t) => {
+  const daemon = await TestDaemon.start(t, ONE);
+  await order(daemon, t, { action: "register", serviceActionKey: "1234567890abcdef" });
+  const { data } = await daemon.get<"askReservation">(t, `${ROUTE}/in?action=keys`);
+  t.is(data.slice(8), `00000020${"1234567890abcdef".repeat(4)}`);
+  t.is((await daemon.get<"askReservation">(t, `${ROUTE}/in?action=keys&bytes=8`)).data, data.slice(0, 16));
+  t.is((await daemon.get<"askReservation">(t, `${ROUTE}/in?action=capabilities`)).data.length, 16);
+  t.true((await daemon.get<"askReservation">(t, `${ROUTE}/in?action=full-status`)).data.length > 4 * 48);
+});
+
+test("keys that are another host's, or damaged, are not used but moved away", async (t) => {
+  const first = await TestDaemon.start(t, ONE);
+  await order(first, t, { action: "register", serviceActionKey: "1" });
+  const file = join(first.folder, "state", "reservation-keys");
+  const text = readFileSync(file, "utf8");
+  await first.stop();
+  writeFileSync(file, text.replace(/"host": "[^"]*"/, '"host": "another"'));
+  const second = await TestDaemon.start(t, "", first.folder);
+  t.is((await view(second, t)).state, "none");
+  t.regex((await said(second, t, "reservation-keys-unused"))[0] ?? "", /foreign/);
+  t.true(readFileSync(`${file}.of-another-host`, "utf8").includes("0x1"));
+  await second.stop();
+  writeFileSync(file, text.slice(0, 40));
+  const third = await TestDaemon.start(t, "", first.folder);
+  t.is((await view(third, t)).state, "none");
+  t.is((await said(third, t, "reservation-keys-unused")).length, 2);
+});
