@@ -275,6 +275,21 @@ export const EVENT_SHARED_FAULT: u32 = 26;
 /** A suspect of a nexus has answered, for the same cores (`sharedAnswer`). arg0: initiator port, arg1: target port. */
 export const EVENT_SHARED_ANSWER: u32 = 27;
 
+/** A path waits for its registration (UNIT_SET_REGISTRATION), once its identity is known. arg0: why (REGISTRATION_*), arg1: the number that PATH_SET_REGISTERED gives back. */
+export const EVENT_REGISTRATION_ASKED: u32 = 28;
+/** The device refused a command for another host's reservation; no path is blamed. At most ten a second for each path. arg0: how many since the last one. */
+export const EVENT_RESERVATION_CONFLICT: u32 = 29;
+
+/** Why a path waits for its registration: it was added, has recovered, leads to its unit again. */
+export const REGISTRATION_ADDED: u32 = 1;
+export const REGISTRATION_BACK: u32 = 2;
+export const REGISTRATION_IDENTITY: u32 = 3;
+/** It reported a reset, a power-on or a lost nexus (29/xx); reservations or registrations preempted or released (2A/03, 2A/04, 2A/05). */
+export const REGISTRATION_RESET: u32 = 4;
+export const REGISTRATION_PREEMPTED: u32 = 5;
+/** By control: UNIT_SET_REGISTRATION 2, PATH_SET_REGISTERED 0, or the end of UNIT_SET_PREEMPTED. */
+export const REGISTRATION_CONTROL: u32 = 6;
+
 /** SYNCHRONIZE CACHE: the device reported nothing about a cache, so it has none. */
 export const LACKS_SYNCHRONIZE_CACHE: u32 = 1;
 /** Force unit access in WRITE: a flush follows instead if there is a cache. */
@@ -296,6 +311,8 @@ export const REASON_IDENTITY: u32 = 6;
 export const REASON_SHARED_COMPONENT: u32 = 7;
 /** By intermittent-failure monitoring. */
 export const REASON_MARGINAL: u32 = 8;
+/** By a reservation: the path waits for its registration, or the unit was preempted. */
+export const REASON_RESERVATION: u32 = 9;
 
 // ---- Path record (export `pathTable` + handle * PATH_BYTES): what a display needs -------------------------------
 
@@ -366,6 +383,8 @@ export const PATH_FLAG_STALLED: u32 = 128;
 export const PATH_FLAG_REMOVING: u32 = 256;
 /** Its identity has not been checked yet; it gets no I/O until then. */
 export const PATH_FLAG_UNVERIFIED: u32 = 512;
+/** It has to be registered before it carries I/O (UNIT_SET_REGISTRATION); checks go on. */
+export const PATH_FLAG_UNREGISTERED: u32 = 1024;
 
 /** ALUA access states (SPC-4 table 307). */
 export const ALUA_OPTIMIZED: u32 = 0;
@@ -418,6 +437,8 @@ export const UNIT_BYTES: u32 = 2048;
 export const UNIT_FLAG_PRESENT: u32 = 1;
 /** Released: requests fail at once until a path is usable. */
 export const UNIT_FLAG_RELEASED: u32 = 4;
+/** Preempted (UNIT_SET_PREEMPTED): requests fail with EPERM, and no I/O is sent. */
+export const UNIT_FLAG_PREEMPTED: u32 = 8;
 
 // ---- Properties: `unitSet(handle, UNIT_SET_*, value)`, `pathSet(handle, PATH_SET_*, value)`, `modeSet(MODE_*, value)`
 
@@ -464,6 +485,12 @@ export const UNIT_SET_LOST_RESET_MS: u32 = 20;
 export const UNIT_SET_COMMAND_TIMEOUT_MS: u32 = 21;
 /** 1: commands of an earlier daemon are in flight and may still change the medium: whatever writes waits. 0: no longer. */
 export const UNIT_SET_LEFTOVERS: u32 = 22;
+/** Paths must be registered before they carry I/O. 0: no. 1: those that are added or recover from now on, or report a reset or a preemption. 2: the present ones, too. */
+export const UNIT_SET_REGISTRATION: u32 = 23;
+/** 1: another host has preempted this one's registration: requests fail with EPERM, those in flight too, and nothing more is sent. 0: paths ask for their registration anew. */
+export const UNIT_SET_PREEMPTED: u32 = 24;
+/** 1: other hosts are registered on the unit, too: LOGICAL UNIT RESET, which ends their commands as well, waits four times as long. */
+export const UNIT_SET_SHARED: u32 = 25;
 
 /** The unit refuses writes (write-protected medium). */
 export const UNIT_CAN_NOT_WRITE: u32 = 1;
@@ -508,6 +535,8 @@ export const PATH_SET_CLEAR_MARGINAL: u32 = 11;
 export const PATH_SET_FAULTS: u32 = 12;
 /** 1: control received a unit attention after which the path may lead to another unit; its identity is checked before its next I/O. */
 export const PATH_SET_UNVERIFIED: u32 = 13;
+/** arg1 of the path's last EVENT_REGISTRATION_ASKED: it is registered now, and carries I/O; ERROR_NOT_ASKED if it was asked anew meanwhile. 0: its registration may be gone. */
+export const PATH_SET_REGISTERED: u32 = 14;
 
 /** FAILBACK_MODE_*. */
 export const MODE_FAILBACK: u32 = 1;
@@ -672,6 +701,8 @@ export const ERROR_PROPERTY: u32 = 6;
 export const ERROR_NOT_FAILED: u32 = 7;
 /** Still in use (by connections, paths or requests). */
 export const ERROR_BUSY: u32 = 8;
+/** The path does not wait for this registration, or not any more. */
+export const ERROR_NOT_ASKED: u32 = 9;
 
 // ---- Statistics of a path or a unit (PATH_STATISTICS, UNIT_STATISTICS give the address) --------------------------
 

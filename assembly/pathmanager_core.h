@@ -248,6 +248,19 @@
 #define PM_EVENT_SHARED_FAULT 26u
 /* A suspect of a nexus has answered, for the same cores (`sharedAnswer`). arg0: initiator port, arg1: target port. */
 #define PM_EVENT_SHARED_ANSWER 27u
+/* A path waits for its registration (UNIT_SET_REGISTRATION), once its identity is known. arg0: why (REGISTRATION_*), arg1: the number that PATH_SET_REGISTERED gives back. */
+#define PM_EVENT_REGISTRATION_ASKED 28u
+/* The device refused a command for another host's reservation; no path is blamed. At most ten a second for each path. arg0: how many since the last one. */
+#define PM_EVENT_RESERVATION_CONFLICT 29u
+/* Why a path waits for its registration: it was added, has recovered, leads to its unit again. */
+#define PM_REGISTRATION_ADDED 1u
+#define PM_REGISTRATION_BACK 2u
+#define PM_REGISTRATION_IDENTITY 3u
+/* It reported a reset, a power-on or a lost nexus (29/xx); reservations or registrations preempted or released (2A/03, 2A/04, 2A/05). */
+#define PM_REGISTRATION_RESET 4u
+#define PM_REGISTRATION_PREEMPTED 5u
+/* By control: UNIT_SET_REGISTRATION 2, PATH_SET_REGISTERED 0, or the end of UNIT_SET_PREEMPTED. */
+#define PM_REGISTRATION_CONTROL 6u
 /* SYNCHRONIZE CACHE: the device reported nothing about a cache, so it has none. */
 #define PM_LACKS_SYNCHRONIZE_CACHE 1u
 /* Force unit access in WRITE: a flush follows instead if there is a cache. */
@@ -268,6 +281,8 @@
 #define PM_REASON_SHARED_COMPONENT 7u
 /* By intermittent-failure monitoring. */
 #define PM_REASON_MARGINAL 8u
+/* By a reservation: the path waits for its registration, or the unit was preempted. */
+#define PM_REASON_RESERVATION 9u
 
 /* Path record (export `pathTable` + handle * PATH_BYTES): what a display needs */
 /* u32: PATH_FLAG_* bits. */
@@ -336,6 +351,8 @@
 #define PM_PATH_FLAG_REMOVING 256u
 /* Its identity has not been checked yet; it gets no I/O until then. */
 #define PM_PATH_FLAG_UNVERIFIED 512u
+/* It has to be registered before it carries I/O (UNIT_SET_REGISTRATION); checks go on. */
+#define PM_PATH_FLAG_UNREGISTERED 1024u
 /* ALUA access states (SPC-4 table 307). */
 #define PM_ALUA_OPTIMIZED 0u
 #define PM_ALUA_NON_OPTIMIZED 1u
@@ -385,6 +402,8 @@
 #define PM_UNIT_FLAG_PRESENT 1u
 /* Released: requests fail at once until a path is usable. */
 #define PM_UNIT_FLAG_RELEASED 4u
+/* Preempted (UNIT_SET_PREEMPTED): requests fail with EPERM, and no I/O is sent. */
+#define PM_UNIT_FLAG_PREEMPTED 8u
 /* Block size in bytes: 512 or 4096. */
 #define PM_UNIT_SET_BLOCK_BYTES 1u
 /* Number of blocks. */
@@ -428,6 +447,12 @@
 #define PM_UNIT_SET_COMMAND_TIMEOUT_MS 21u
 /* 1: commands of an earlier daemon are in flight and may still change the medium: whatever writes waits. 0: no longer. */
 #define PM_UNIT_SET_LEFTOVERS 22u
+/* Paths must be registered before they carry I/O. 0: no. 1: those that are added or recover from now on, or report a reset or a preemption. 2: the present ones, too. */
+#define PM_UNIT_SET_REGISTRATION 23u
+/* 1: another host has preempted this one's registration: requests fail with EPERM, those in flight too, and nothing more is sent. 0: paths ask for their registration anew. */
+#define PM_UNIT_SET_PREEMPTED 24u
+/* 1: other hosts are registered on the unit, too: LOGICAL UNIT RESET, which ends their commands as well, waits four times as long. */
+#define PM_UNIT_SET_SHARED 25u
 /* The unit refuses writes (write-protected medium). */
 #define PM_UNIT_CAN_NOT_WRITE 1u
 /* UNMAP (VPD B2 LBPU). */
@@ -470,6 +495,8 @@
 #define PM_PATH_SET_FAULTS 12u
 /* 1: control received a unit attention after which the path may lead to another unit; its identity is checked before its next I/O. */
 #define PM_PATH_SET_UNVERIFIED 13u
+/* arg1 of the path's last EVENT_REGISTRATION_ASKED: it is registered now, and carries I/O; ERROR_NOT_ASKED if it was asked anew meanwhile. 0: its registration may be gone. */
+#define PM_PATH_SET_REGISTERED 14u
 /* FAILBACK_MODE_*. */
 #define PM_MODE_FAILBACK 1u
 /* Cluster mode ("MSCS"), 0 or 1. On: static policies only; a command that changes the medium is not sent again while the first one may still be executed. */
@@ -620,6 +647,8 @@
 #define PM_ERROR_NOT_FAILED 7u
 /* Still in use (by connections, paths or requests). */
 #define PM_ERROR_BUSY 8u
+/* The path does not wait for this registration, or not any more. */
+#define PM_ERROR_NOT_ASKED 9u
 
 /* Statistics of a path or a unit (PATH_STATISTICS, UNIT_STATISTICS give the address) */
 /* u64: completed reads. */

@@ -43,7 +43,7 @@ import { listsOf } from "./memory/unit-lists";
 import { wakeUnit, wakeUnitNever } from "./memory/wake";
 import { stallTimer } from "./overdue/stall";
 import { checkIdentity } from "./path/ask";
-import { unitPath, unitUnverified } from "./path/facts";
+import { unitPath, unitAwaitsPath } from "./path/facts";
 import { groupsTimer } from "./path/groups";
 import { clusterMode } from "./path/mode";
 import { pathFailed } from "./path/io-effects";
@@ -86,7 +86,7 @@ export function unitWoken(unit: Unit): void {
   if (unit.flows !== 0) unitDirty(unit);
   if (unit.noPathNs === 0 || unit.requestFirst === 0) return;
   const waitNs = noPathWaitNs(unit);
-  if (waitNs !== 0 || !unitUnverified(unit)) {
+  if (waitNs !== 0 || !unitAwaitsPath(unit)) {
     const before = now > waitNs ? now - waitNs : 0;
     const dueNs = noPathFail(unit, before);
     if (dueNs !== NEVER) wakeUnit(unit, dueNs);

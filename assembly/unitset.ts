@@ -11,6 +11,8 @@ import {
   PIECE_BYTES_MAX,
   POLICY_STATIC,
   REASON_OPERATOR,
+  REASON_RESERVATION,
+  UNIT_FLAG_PREEMPTED,
   UNIT_FLAG_RELEASED,
   UNIT_SET_ALUA_EXPLICIT,
   UNIT_SET_BLOCKS,
@@ -27,7 +29,10 @@ import {
   UNIT_SET_POLICY,
   UNIT_SET_POLICY_PARAMETER,
   UNIT_SET_POLICY_PARAMETER_2,
+  UNIT_SET_PREEMPTED,
+  UNIT_SET_REGISTRATION,
   UNIT_SET_RELEASED,
+  UNIT_SET_SHARED,
   UNIT_SET_STALL_MAX_MS,
   UNIT_SET_STALL_MIN_MS,
   UNIT_SET_STATISTICS_RESET,
@@ -36,7 +41,7 @@ import {
   UNIT_SET_WRITE_SAME_BLOCKS_MAX,
   ZEROING_PIECE_BYTES_MAX,
 } from "./abi";
-import { EIO } from "./memory/errno";
+import { EIO, EPERM } from "./memory/errno";
 import { unitAt } from "./memory/memory";
 import { NONE, event, now } from "./memory/ring";
 import { statisticsReset } from "./memory/statistics";
@@ -47,6 +52,7 @@ import { wakeUnit } from "./memory/wake";
 import { groupsConsiderSet } from "./path/alua";
 import { unitPath } from "./path/facts";
 import { clusterMode } from "./path/mode";
+import { registrationRequire, registrationsDoubt } from "./path/registration";
 import { unitRefresh } from "./path/tiers";
 import { leftoversSet } from "./request/orphan";
 import { requestAbandon } from "./request/request";
@@ -83,16 +89,47 @@ export function unitSet(handle: u32, property: u32, value: i64): i32 {
   else if (property === UNIT_SET_POLICY_PARAMETER) return setPolicyParameter(unit, 0, number);
   else if (property === UNIT_SET_POLICY_PARAMETER_2) return setPolicyParameter(unit, 1, number);
   else if (property === UNIT_SET_RELEASED) return setReleased(unit, number);
-  else if (property === UNIT_SET_LEFTOVERS) {
-    if (number > 1) return -(<i32>ERROR_RANGE);
-    leftoversSet(unit, number);
-  } else if (property === UNIT_SET_ALUA_EXPLICIT || property === UNIT_SET_PATROL_READ) {
-    if (number > 1) return -(<i32>ERROR_RANGE);
-    if (property === UNIT_SET_ALUA_EXPLICIT) {
-      unit.aluaExplicit = number;
-      groupsConsiderSet(unit);
-    } else unit.patrolRead = number;
-  } else return setTimeout(unit, property, number);
+  else if (property === UNIT_SET_REGISTRATION) return setRegistration(unit, number);
+  else if (property === UNIT_SET_PREEMPTED) return setPreempted(unit, number);
+  else if (
+    property === UNIT_SET_LEFTOVERS ||
+    property === UNIT_SET_ALUA_EXPLICIT ||
+    property === UNIT_SET_PATROL_READ ||
+    property === UNIT_SET_SHARED
+  )
+    return setSwitch(unit, property, number);
+  else return setTimeout(unit, property, number);
+  return 0;
+}
+
+/** What is on (1) or off (0). */
+function setSwitch(unit: Unit, property: u32, on: u32): i32 {
+  if (on > 1) return -(<i32>ERROR_RANGE);
+  if (property === UNIT_SET_LEFTOVERS) leftoversSet(unit, on);
+  else if (property === UNIT_SET_SHARED) unit.shared = <u8>on;
+  else if (property === UNIT_SET_PATROL_READ) unit.patrolRead = on;
+  else {
+    unit.aluaExplicit = on;
+    groupsConsiderSet(unit);
+  }
+  return 0;
+}
+
+function setRegistration(unit: Unit, required: u32): i32 {
+  const answer = registrationRequire(unit, required);
+  if (answer === 0) unitRefresh(unit, REASON_RESERVATION, 0, 0);
+  return answer;
+}
+
+/** Another host owns the unit (1): every request is refused, those in flight too, and nothing more is sent. */
+function setPreempted(unit: Unit, preempted: u32): i32 {
+  if (preempted > 1) return -(<i32>ERROR_RANGE);
+  if (<u32>unit.preempted === preempted) return 0;
+  unit.preempted = <u8>preempted;
+  unit.flags = preempted !== 0 ? unit.flags | UNIT_FLAG_PREEMPTED : unit.flags & ~UNIT_FLAG_PREEMPTED;
+  registrationsDoubt(unit);
+  unitRefresh(unit, REASON_RESERVATION, 0, 0);
+  if (preempted !== 0) while (unit.requestFirst !== 0) requestAbandon(listsOf(unit).requests.first, EPERM);
   return 0;
 }
 

@@ -245,6 +245,19 @@ export const EVENT_BLOCK_CLOSED = 25;
 export const EVENT_SHARED_FAULT = 26;
 /** A suspect of a nexus has answered, for the same cores (`sharedAnswer`). arg0: initiator port, arg1: target port. */
 export const EVENT_SHARED_ANSWER = 27;
+/** A path waits for its registration (UNIT_SET_REGISTRATION), once its identity is known. arg0: why (REGISTRATION_*), arg1: the number that PATH_SET_REGISTERED gives back. */
+export const EVENT_REGISTRATION_ASKED = 28;
+/** The device refused a command for another host's reservation; no path is blamed. At most ten a second for each path. arg0: how many since the last one. */
+export const EVENT_RESERVATION_CONFLICT = 29;
+/** Why a path waits for its registration: it was added, has recovered, leads to its unit again. */
+export const REGISTRATION_ADDED = 1;
+export const REGISTRATION_BACK = 2;
+export const REGISTRATION_IDENTITY = 3;
+/** It reported a reset, a power-on or a lost nexus (29/xx); reservations or registrations preempted or released (2A/03, 2A/04, 2A/05). */
+export const REGISTRATION_RESET = 4;
+export const REGISTRATION_PREEMPTED = 5;
+/** By control: UNIT_SET_REGISTRATION 2, PATH_SET_REGISTERED 0, or the end of UNIT_SET_PREEMPTED. */
+export const REGISTRATION_CONTROL = 6;
 /** SYNCHRONIZE CACHE: the device reported nothing about a cache, so it has none. */
 export const LACKS_SYNCHRONIZE_CACHE = 1;
 /** Force unit access in WRITE: a flush follows instead if there is a cache. */
@@ -265,6 +278,8 @@ export const REASON_IDENTITY = 6;
 export const REASON_SHARED_COMPONENT = 7;
 /** By intermittent-failure monitoring. */
 export const REASON_MARGINAL = 8;
+/** By a reservation: the path waits for its registration, or the unit was preempted. */
+export const REASON_RESERVATION = 9;
 
 // Path record (export `pathTable` + handle * PATH_BYTES): what a display needs
 /** u32: PATH_FLAG_* bits. */
@@ -333,6 +348,8 @@ export const PATH_FLAG_STALLED = 128;
 export const PATH_FLAG_REMOVING = 256;
 /** Its identity has not been checked yet; it gets no I/O until then. */
 export const PATH_FLAG_UNVERIFIED = 512;
+/** It has to be registered before it carries I/O (UNIT_SET_REGISTRATION); checks go on. */
+export const PATH_FLAG_UNREGISTERED = 1024;
 /** ALUA access states (SPC-4 table 307). */
 export const ALUA_OPTIMIZED = 0;
 export const ALUA_NON_OPTIMIZED = 1;
@@ -382,6 +399,8 @@ export const UNIT_BYTES = 2048;
 export const UNIT_FLAG_PRESENT = 1;
 /** Released: requests fail at once until a path is usable. */
 export const UNIT_FLAG_RELEASED = 4;
+/** Preempted (UNIT_SET_PREEMPTED): requests fail with EPERM, and no I/O is sent. */
+export const UNIT_FLAG_PREEMPTED = 8;
 /** Block size in bytes: 512 or 4096. */
 export const UNIT_SET_BLOCK_BYTES = 1;
 /** Number of blocks. */
@@ -425,6 +444,12 @@ export const UNIT_SET_LOST_RESET_MS = 20;
 export const UNIT_SET_COMMAND_TIMEOUT_MS = 21;
 /** 1: commands of an earlier daemon are in flight and may still change the medium: whatever writes waits. 0: no longer. */
 export const UNIT_SET_LEFTOVERS = 22;
+/** Paths must be registered before they carry I/O. 0: no. 1: those that are added or recover from now on, or report a reset or a preemption. 2: the present ones, too. */
+export const UNIT_SET_REGISTRATION = 23;
+/** 1: another host has preempted this one's registration: requests fail with EPERM, those in flight too, and nothing more is sent. 0: paths ask for their registration anew. */
+export const UNIT_SET_PREEMPTED = 24;
+/** 1: other hosts are registered on the unit, too: LOGICAL UNIT RESET, which ends their commands as well, waits four times as long. */
+export const UNIT_SET_SHARED = 25;
 /** The unit refuses writes (write-protected medium). */
 export const UNIT_CAN_NOT_WRITE = 1;
 /** UNMAP (VPD B2 LBPU). */
@@ -467,6 +492,8 @@ export const PATH_SET_CLEAR_MARGINAL = 11;
 export const PATH_SET_FAULTS = 12;
 /** 1: control received a unit attention after which the path may lead to another unit; its identity is checked before its next I/O. */
 export const PATH_SET_UNVERIFIED = 13;
+/** arg1 of the path's last EVENT_REGISTRATION_ASKED: it is registered now, and carries I/O; ERROR_NOT_ASKED if it was asked anew meanwhile. 0: its registration may be gone. */
+export const PATH_SET_REGISTERED = 14;
 /** FAILBACK_MODE_*. */
 export const MODE_FAILBACK = 1;
 /** Cluster mode ("MSCS"), 0 or 1. On: static policies only; a command that changes the medium is not sent again while the first one may still be executed. */
@@ -617,6 +644,8 @@ export const ERROR_PROPERTY = 6;
 export const ERROR_NOT_FAILED = 7;
 /** Still in use (by connections, paths or requests). */
 export const ERROR_BUSY = 8;
+/** The path does not wait for this registration, or not any more. */
+export const ERROR_NOT_ASKED = 9;
 
 // Statistics of a path or a unit (PATH_STATISTICS, UNIT_STATISTICS give the address)
 /** u64: completed reads. */

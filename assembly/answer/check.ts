@@ -23,7 +23,10 @@ import {
   REASON_IDENTITY,
   REASON_OPERATOR,
   REASON_PATROL,
+  REASON_RESERVATION,
   REASON_TIMEOUT,
+  REGISTRATION_BACK,
+  REGISTRATION_IDENTITY,
   UNIT_CAN_ALUA,
 } from "../abi";
 import { checkPageGive, commandAt, commandCount } from "../memory/memory";
@@ -57,6 +60,7 @@ import {
   pathLeaves,
   pathNotes,
 } from "../path/states";
+import { registrationDoubt, registrationSense } from "../path/registration";
 import { unitRefresh } from "../path/tiers";
 import { identitySoon } from "../path/timer";
 import { dataLost, powerMaybeLost, tellsLoss } from "../request/cache";
@@ -73,7 +77,7 @@ import {
   isAnswer,
   showsLife,
 } from "../scsi/meaning";
-import { OUTCOME_FAILED, OUTCOME_GOOD, OUTCOME_RETRY } from "../scsi/outcome";
+import { OUTCOME_CONFLICT, OUTCOME_FAILED, OUTCOME_GOOD, OUTCOME_RETRY } from "../scsi/outcome";
 import { showsNoSense } from "../scsi/sense";
 import { tellControl } from "./attention";
 import { classifyCheck, fromDevice, lastSense, senseBytes } from "./classify";
@@ -150,6 +154,11 @@ function tell(path: Path, outcome: u8, shown: u32): void {
   if (groups === GROUPS_STATE) pathAluaState(path, aluaOfSense(lastSense()), shown);
   else if (groups === GROUPS_READ) checkNote(path, WANT_GROUPS);
   tellControl(path, outcome, REASON_PATROL, lastSense(), shown);
+  const registration = registrationSense(lastSense());
+  if (registration !== 0) {
+    registrationDoubt(path, registration, BY_CHECK);
+    unitRefresh(path.unit, REASON_RESERVATION, shown, 0);
+  }
   // A failed path is asked for its identity while it recovers.
   if (!doubtsIdentity(outcome) || blameOf(outcome) === BLAME_FAILED) return;
   powerMaybeLost(path.unit, lastSense());
@@ -161,7 +170,9 @@ function tell(path: Path, outcome: u8, shown: u32): void {
 
 /** Neither good nor final: repeated at once a few times, then taken at face value. */
 function checkAgain(path: Path, what: u8, outcome: u8, shown: u32, hostStatus: u16): void {
-  if (what === WANT_GROUPS && isAnswer(outcome) && path.unit.groupsPlain === 0) {
+  // Another host's reservation says nothing about the path, and holds for all of them.
+  if (outcome === OUTCOME_CONFLICT) path.checkRetries = RETRIES_MAX;
+  else if (what === WANT_GROUPS && isAnswer(outcome) && path.unit.groupsPlain === 0) {
     // SPC-3 devices do not know the extended header.
     path.unit.groupsPlain = 1;
     checkNote(path, what);
@@ -225,6 +236,7 @@ function healthGood(path: Path, read: bool, sentNs: u64): void {
 function identityGood(path: Path): void {
   // The page was requested before the doubt arose that caused the next request: it does not settle that.
   if ((path.wanted & WANT_IDENTITY) !== 0) return;
+  if ((path.flags & PATH_FLAG_WRONG_UNIT) !== 0) registrationDoubt(path, REGISTRATION_IDENTITY, BY_CHECK);
   pathLeaves(path, PATH_FLAG_UNVERIFIED | PATH_FLAG_WRONG_UNIT, BY_CHECK);
   // Health comes first: while it is still wanted, the path is not back yet.
   if (path.back !== 0 && (path.wanted & WANT_HEALTH) === 0) reinstate(path);
@@ -237,7 +249,7 @@ function identityGood(path: Path): void {
  */
 function identityUnread(path: Path, outcome: u8, shown: u32, hostStatus: u16): void {
   if (path.checkRetries < UNREAD_MAX) path.checkRetries++;
-  else if (!asksForPatience(outcome)) {
+  else if (!asksForPatience(outcome) && outcome !== OUTCOME_CONFLICT) {
     path.checkRetries = 0;
     return checkFailed(path, REASON_PATROL, shown, hostStatus);
   }
@@ -263,6 +275,7 @@ function identityBad(path: Path): void {
 function reinstate(path: Path): void {
   const reason = <u32>path.back;
   notBack(path, BY_CHECK);
+  registrationDoubt(path, REGISTRATION_BACK, BY_CHECK);
   pathLeaves(path, PATH_FLAG_FAILED | PATH_FLAG_STALLED | PATH_FLAG_SUSPECT, BY_CHECK);
   path.sinceNs = hostNow;
   if (reason !== REASON_OPERATOR && failbackMode === FAILBACK_MODE_STANDBY) {

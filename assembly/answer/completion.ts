@@ -6,9 +6,11 @@ import {
   PATH_FLAG_FAILED,
   PATH_FLAG_STALLED,
   PATH_FLAG_SUSPECT,
+  PATH_FLAG_UNREGISTERED,
   PATH_FLAG_UNVERIFIED,
   REASON_IDENTITY,
   REASON_IO,
+  REASON_RESERVATION,
   UNIT_CAN_LBA_STATUS,
   UNIT_CAN_WRITE_SAME,
   UNIT_CAN_WRITE_SAME_UNMAP,
@@ -42,11 +44,12 @@ import { resetOver } from "../overdue/reset";
 import { sharerAnswers, sharersSuspect } from "../overdue/shared";
 import { pathAnswers } from "../overdue/stall";
 import { checkIdentity } from "../path/ask";
-import { aluaOfSense, unitUnverified } from "../path/facts";
+import { aluaOfSense, unitAwaitsPath } from "../path/facts";
 import { groupsWanted } from "../path/groups";
 import { pathIdle } from "../path/path";
 import { marginalCountOne } from "../path/marginal";
 import { pathAluaState, pathBack, pathDepthGood, pathDepthLower, pathFailed } from "../path/io-effects";
+import { registrationDoubt, registrationSense } from "../path/registration";
 import { BY_IO } from "../path/states";
 import { unitRefresh } from "../path/tiers";
 import { writeOff } from "../request/account";
@@ -82,7 +85,7 @@ import {
   lowersDepth,
   nextOf,
 } from "../scsi/meaning";
-import { OUTCOME_GOOD, OUTCOME_PROTECTED, OUTCOME_UNSUPPORTED } from "../scsi/outcome";
+import { OUTCOME_CONFLICT, OUTCOME_GOOD, OUTCOME_PROTECTED, OUTCOME_UNSUPPORTED } from "../scsi/outcome";
 import { KEY_ABSENT, keyOf } from "../scsi/sense";
 import { timedOut } from "../scsi/status";
 import { tellControl } from "./attention";
@@ -201,7 +204,7 @@ function pieceFailed(command: Command, error: u32): void {
  * then the conflict says nothing about the request.
  */
 function tellsOnly(command: Command, outcome: u8): bool {
-  return (command.flags & (COMMAND_ORPHAN | COMMAND_HEDGED)) !== 0 || outcome === OUTCOME_PROTECTED;
+  return (command.flags & (COMMAND_ORPHAN | COMMAND_HEDGED)) !== 0 || outcome === OUTCOME_CONFLICT;
 }
 
 /** What an unsuccessful command implies for its path, then what becomes of its piece. */
@@ -227,12 +230,14 @@ function commandBad(command: Command, unit: Unit, path: Path, outcome: u8): void
   if (groupsAfter(outcome) === GROUPS_STATE) pathAluaState(path, aluaOfSense(sense), shown);
   if (groupsAfter(outcome) !== GROUPS_SAME) groupsWanted(path);
   tellControl(path, outcome, REASON_IO, sense, shown);
+  const registration = registrationSense(sense);
+  if (registration !== 0) registrationDoubt(path, registration, BY_IO);
   // The path may lead elsewhere now: no I/O on it before its identity is checked.
   if (doubtsIdentity(outcome)) {
     powerMaybeLost(unit, sense);
     checkIdentity(path, BY_IO);
     unitRefresh(unit, REASON_IDENTITY, shown, 0);
-  }
+  } else if (registration !== 0) unitRefresh(unit, REASON_RESERVATION, shown, 0);
   // Its piece was settled, or another command for it is in flight: this one only counts for its path.
   const flushFailed = lost && command.method === METHOD_SYNC;
   if (
@@ -255,7 +260,13 @@ function commandBad(command: Command, unit: Unit, path: Path, outcome: u8): void
 function isAskedElsewhere(command: Command, unit: Unit, path: Path, outcome: u8): bool {
   if (nextOf(outcome) !== NEXT_CLIENT_IF_ALL) return false;
   command.pastEnd |= (<u32>1) << (<u32>path.slot);
-  return (unit.eligible & ~command.pastEnd) !== 0 || unitUnverified(unit);
+  return (unit.eligible & ~command.pastEnd) !== 0 || unitAwaitsPath(unit);
+}
+
+/** Whether the outcome, which did not fail the path, bars it until it is identified or registered. */
+function isBarredForNow(path: Path, next: u32): bool {
+  if ((path.flags & PATH_FLAG_UNREGISTERED) !== 0) return true;
+  return next === NEXT_HERE_VERIFIED && (path.flags & PATH_FLAG_UNVERIFIED) !== 0;
 }
 
 /** Sends the piece again: here, elsewhere, or after a pause. */
@@ -270,12 +281,8 @@ function sendAgain(command: Command, unit: Unit, path: Path, outcome: u8, shown:
       if (blame === BLAME_RETRIES) marginalCountOne(path);
       statisticsRetry(path.statistics);
       if ((unit.full & here) === 0 && !commandOverlapsOrphan(unit, command)) return issue(command, path.slot);
-    } else if (
-      next === NEXT_HERE_VERIFIED &&
-      command.retries < RETRIES_MAX &&
-      (path.flags & PATH_FLAG_UNVERIFIED) !== 0
-    ) {
-      // It may be sent here again once the path has been identified, or on another one now.
+    } else if (command.retries < RETRIES_MAX && isBarredForNow(path, next)) {
+      // It may be sent here again once the path has been identified or registered, or on another one now.
       command.retries++;
       path.retries++;
       statisticsRetry(path.statistics);
@@ -308,7 +315,7 @@ function answered(command: Command, unit: Unit, outcome: u8): void {
   if (outcome === OUTCOME_UNSUPPORTED && (command.method === METHOD_SAME || command.method === METHOD_SAME_UNMAP)) {
     return zeroAnotherWay(command, unit, request);
   }
-  if (command.method === METHOD_STATUS && outcome !== OUTCOME_PROTECTED) {
+  if (command.method === METHOD_STATUS && outcome !== OUTCOME_PROTECTED && outcome !== OUTCOME_CONFLICT) {
     // The device did not promise to report it: what is not known to be a hole counts as data.
     if (outcome === OUTCOME_UNSUPPORTED) unit.capabilities &= ~UNIT_CAN_LBA_STATUS;
     allocated(request);

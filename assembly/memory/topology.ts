@@ -109,6 +109,12 @@ export class Path {
   refuses: u8;
   /** Faults counted by intermittent-failure monitoring; its clean period, and when that ends or ended. */
   faults: u32;
+  /** The number of the registration it waits for, 0: not asked for yet; why (REGISTRATION_*) (registration.ts). */
+  registrationAsked: u32;
+  registrationWhy: u32;
+  /** Reservation conflicts that control was not told of; when it was last told of some. */
+  conflicts: u32;
+  conflictToldNs: u64;
   marginalPeriodNs: u64;
   marginalEndNs: u64;
 }
@@ -288,6 +294,10 @@ export class Unit {
   putOff: u8;
   /** It does not know READ(16) and WRITE(16), but the shorter ones (short.ts). */
   shortIo: u8;
+  /** Paths must be registered before they carry I/O; another host has preempted this one; others are registered, too (registration.ts). */
+  registration: u8;
+  preempted: u8;
+  shared: u8;
 }
 
 /** Where in a unit record the counts of its latencies are (stall.ts). */

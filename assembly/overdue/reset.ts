@@ -8,6 +8,7 @@
 //   management request: after UNIT_SET_LOST_RESET_MS, and never before 20 times the latency of the slowest thousandth, the
 //   logical unit is reset over that path; nothing larger. A path, or an array, that answers nothing at all is spared: a reset
 //   would hang there as well, and when an array pauses for a while every host would send some.
+//   If other hosts are registered on the unit (UNIT_SET_SHARED) that takes four times as long.
 // - Any other orphan: after UNIT_SET_ORPHAN_RESET_MS the logical unit; if that fails, the target; then the host adapter.
 //
 // One reset at a time per path. A completed reset has ended what the device had received before it (SAM-5 7.7, 7.9), not what the
@@ -46,6 +47,8 @@ import { isLong } from "../request/pieces";
 const PAUSE_NS: u64 = 5 * SECOND;
 /** An orphan counts as a fault of its path after this time. */
 const LOST_NS: u64 = SECOND;
+/** So many times as long when other hosts are registered on the unit, whose commands a reset ends as well. */
+const SHARED_TIMES: u64 = 4;
 /** Shortest time between two resets for lost commands by one path. */
 const LOST_PAUSE_NS: u64 = SECOND;
 
@@ -74,6 +77,11 @@ function resetWhen(path: Path, dueNs: u64): u64 {
   return now + PAUSE_NS;
 }
 
+/** UNIT_SET_LOST_RESET_MS, with regard for other hosts. */
+function politeNs(unit: Unit): u64 {
+  return unit.shared !== 0 ? SHARED_TIMES * unit.lostResetNs : unit.lostResetNs;
+}
+
 /** When the orphan `command` is due for a reset. */
 function resetDue(unit: Unit, command: Command): u64 {
   if ((command.flags & COMMAND_HARMLESS) !== 0) return NEVER;
@@ -81,8 +89,8 @@ function resetDue(unit: Unit, command: Command): u64 {
   let dueNs: u64 = unit.orphanResetNs === 0 ? NEVER : max(command.timeNs + unit.orphanResetNs, path.resetNotBeforeNs);
   const lost = (command.flags & COMMAND_WANTED) !== 0 && path.answeredNs > command.timeNs;
   if (lost && unit.lostResetNs !== 0 && path.resetScope <= <u8>RESET_DEVICE) {
-    const pauseNs = max(unit.lostResetNs, LOST_PAUSE_NS);
-    let lostNs = orphanLostNs(unit, unit.lostResetNs);
+    const pauseNs = max(politeNs(unit), LOST_PAUSE_NS);
+    let lostNs = orphanLostNs(unit, politeNs(unit));
     // The host is about to abort it, which is milder.
     const endsNs = <u64>command.timeoutMs * MILLISECOND + ABORT_NS;
     if (endsNs <= lostNs + 2 * ABORT_NS) lostNs = max(lostNs, endsNs);
@@ -109,7 +117,7 @@ function longResetDue(unit: Unit, command: Command): u64 {
     unit.orphanResetNs === 0 ? NEVER : max(max(command.timeNs + unit.orphanResetNs, endsNs), path.resetNotBeforeNs);
   if ((command.flags & COMMAND_WANTED) !== 0 && unit.lostResetNs !== 0 && path.resetScope <= <u8>RESET_DEVICE) {
     const lateNs = longLostNs(unit, command) === NEVER ? endsNs : command.timeNs + longOwnNs(unit, command) + LATER_NS;
-    dueNs = min(dueNs, max(lateNs, path.resetStartNs + max(unit.lostResetNs, LOST_PAUSE_NS)));
+    dueNs = min(dueNs, max(lateNs, path.resetStartNs + max(politeNs(unit), LOST_PAUSE_NS)));
   }
   return dueNs;
 }
@@ -117,6 +125,8 @@ function longResetDue(unit: Unit, command: Command): u64 {
 /** Starts a reset by `path`, of the next scope, unless one is pending. */
 export function resetStart(path: Path): void {
   if (path.resetting !== 0 || (path.flags & PATH_FLAG_PRESENT) === 0) return;
+  // The unit is another host's.
+  if (path.unit.preempted !== 0) return;
   if (path.resetScope === 0) pathNotes(path, NOTED_RESET_SCOPE, <u8>RESET_DEVICE, BY_SILENCE);
   pathNotes(path, NOTED_RESETTING, 1, BY_SILENCE);
   path.resetStartNs = now;

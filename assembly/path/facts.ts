@@ -8,6 +8,7 @@ import {
   ALUA_UNAVAILABLE,
   ALUA_UNKNOWN,
   PATH_FLAG_ENABLED,
+  PATH_FLAG_UNREGISTERED,
   PATH_FLAG_UNVERIFIED,
   UNIT_SLOTS,
 } from "../abi";
@@ -50,12 +51,16 @@ export function pathEligible(path: Path): bool {
   return (path.flags & (PATH_NEEDS | PATH_BARS)) === PATH_NEEDS && takesIo(path.alua);
 }
 
-/** Whether some path of the unit gets no I/O only because its identity is being checked, and may soon get some. */
-export function unitUnverified(unit: Unit): bool {
-  const wanted = PATH_FLAG_ENABLED | PATH_FLAG_UNVERIFIED;
-  const mask = wanted | PATH_BARS;
+/** What bars a path from I/O for a moment: its identity is being checked, or it is being registered. */
+const PASSING: u32 = PATH_FLAG_UNVERIFIED | PATH_FLAG_UNREGISTERED;
+
+/** Whether some path of the unit gets no I/O only for such a reason, and may soon get some. */
+export function unitAwaitsPath(unit: Unit): bool {
+  if (unit.preempted !== 0) return false;
+  const mask = PATH_FLAG_ENABLED | (PATH_BARS & ~PASSING);
   for (let rest = unit.paths & ~unit.eligible; rest !== 0; rest &= rest - 1) {
-    if ((unitPath(unit, ctz(rest)).flags & mask) === wanted) return true;
+    const flags = unitPath(unit, ctz(rest)).flags;
+    if ((flags & PASSING) !== 0 && (flags & mask) === PATH_FLAG_ENABLED) return true;
   }
   return false;
 }

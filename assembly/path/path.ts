@@ -28,10 +28,13 @@ import {
   PATH_SET_FAULTS,
   PATH_SET_INITIATOR_PORT,
   PATH_SET_PRIORITY,
+  PATH_SET_REGISTERED,
   PATH_SET_TARGET_PORT,
   PATH_SET_TARGET_PORT_GROUP,
   PATH_SET_WEIGHT,
   REASON_OPERATOR,
+  REASON_RESERVATION,
+  REGISTRATION_ADDED,
   UNIT_FLAG_PRESENT,
   UNIT_SLOTS,
 } from "../abi";
@@ -44,6 +47,7 @@ import { checkBack, checkIdentity } from "./ask";
 import { ALL_SLOTS, unitPath } from "./facts";
 import { marginalClear, marginalRemember } from "./marginal";
 import { pathAluaState, setDepth } from "./io-effects";
+import { registrationDoubt, registrationSet } from "./registration";
 import {
   BY_CONTROL,
   NOTED_BACK,
@@ -98,6 +102,7 @@ export function pathAdd(handle: u32, arrayPort: u32, port: u32, priority: u32, e
   store<u32>(changetype<usize>(unit) + UNIT_SLOTS + <usize>slot * 4, path.index);
   selectionSetPath(unit.selection, slot, priority, path.weight);
   checkIdentity(path, BY_CONTROL);
+  registrationDoubt(path, REGISTRATION_ADDED, BY_CONTROL);
   patrolBegin(path);
   unitRefresh(unit, REASON_OPERATOR, 0, 0);
   return <i32>path.index;
@@ -195,7 +200,11 @@ export function pathSet(handle: u32, property: u32, value: i64): i32 {
   else if (property === PATH_SET_CLEAR_MARGINAL) marginalClear(path);
   else if (property === PATH_SET_FAULTS) return marginalRemember(path, number);
   else if (property === PATH_SET_UNVERIFIED) checkIdentity(path, BY_CONTROL);
-  else return -(<i32>ERROR_PROPERTY);
+  else if (property === PATH_SET_REGISTERED) {
+    const answer = registrationSet(path, number);
+    if (answer === 0) unitRefresh(unit, REASON_RESERVATION, 0, 0);
+    return answer;
+  } else return -(<i32>ERROR_PROPERTY);
   unitRefresh(unit, REASON_OPERATOR, 0, 0);
   return 0;
 }

@@ -11,6 +11,7 @@ import {
   PATH_FLAG_REMOVING,
   PATH_FLAG_STALLED,
   PATH_FLAG_SUSPECT,
+  PATH_FLAG_UNREGISTERED,
   PATH_FLAG_UNVERIFIED,
   PATH_FLAG_WRONG_UNIT,
 } from "../abi";
@@ -56,7 +57,7 @@ const SHOWN_CONDITION: u32 = 8;
 const SET_BY: usize = 1;
 const CLEARED_BY: usize = 2;
 const IO: usize = 3;
-const STATES: u32 = 10;
+const STATES: u32 = 11;
 const STATE_BYTES: usize = 20;
 
 // In the order of their bits.
@@ -73,6 +74,7 @@ const states: usize = memory.data<u32>([
   PATH_FLAG_STALLED,     BY_SILENCE,                                   BY_IO | BY_CHECK,               IO_LAST,  SHOWN_CONDITION,
   PATH_FLAG_REMOVING,    BY_CONTROL,                                   BY_CONTROL,                     IO_NONE,  SHOWN_CONDITION,
   PATH_FLAG_UNVERIFIED,  BY_CONTROL | BY_IO | BY_CHECK,                BY_CHECK,                       IO_NONE,  SHOWN_CONDITION,
+  PATH_FLAG_UNREGISTERED, BY_CONTROL | BY_IO | BY_CHECK,               BY_CONTROL,                     IO_NONE,  SHOWN_CONDITION,
 ], 4);
 
 // What is noted of a path, each in a byte of its record (memory/topology.ts says what each one means).
@@ -124,7 +126,8 @@ const notes: usize = memory.data<u32>([
 
 /** A path carries I/O while it is in all of PATH_NEEDS and in none of PATH_BARS. */
 export const PATH_NEEDS: u32 = PATH_FLAG_PRESENT | PATH_FLAG_ENABLED;
-export const PATH_BARS: u32 = PATH_FLAG_FAILED | PATH_FLAG_WRONG_UNIT | PATH_FLAG_REMOVING | PATH_FLAG_UNVERIFIED;
+export const PATH_BARS: u32 =
+  PATH_FLAG_FAILED | PATH_FLAG_WRONG_UNIT | PATH_FLAG_REMOVING | PATH_FLAG_UNVERIFIED | PATH_FLAG_UNREGISTERED;
 
 function cell(state: u32, column: usize): u32 {
   return load<u32>(states + <usize>ctz(state) * STATE_BYTES + 4 * column);

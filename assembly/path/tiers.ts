@@ -13,7 +13,9 @@ import {
   PATH_FLAG_MARGINAL,
   PATH_FLAG_STALLED,
   PATH_FLAG_SUSPECT,
+  PATH_FLAG_UNREGISTERED,
   REASON_OPERATOR,
+  REASON_RESERVATION,
   UNIT_FLAG_RELEASED,
 } from "../abi";
 import { putOffAll } from "../memory/deadline";
@@ -23,7 +25,8 @@ import { Path, Unit } from "../memory/topology";
 import { wakeUnit } from "../memory/wake";
 import { inUse, selectionSetUsable } from "../selection/selection";
 import { groupsConsiderSet } from "./alua";
-import { pathEligible, unitPath, unitUnverified } from "./facts";
+import { pathEligible, unitPath, unitAwaitsPath } from "./facts";
+import { registrationAsk } from "./registration";
 import { BY_TIERS, pathEnters, pathLeaves } from "./states";
 
 /** Determines again which paths get I/O and which are in use, and reports changes. */
@@ -47,14 +50,15 @@ export function unitRefresh(unit: Unit, reason: u32, sense: u32, hostStatus: u16
       first = path.index;
     }
     if ((before & PATH_FLAG_IN_USE) !== 0 && !uses && faulty(path)) left = path.index;
+    if ((path.flags & PATH_FLAG_UNREGISTERED) !== 0) registrationAsk(path, sense);
     if (path.flags === before) continue;
     path.toldFlags = path.flags;
     event(EVENT_PATH_STATE, reason, unit.index, path.index, before, path.flags, sense, hostStatus);
   }
   unit.inUsePath = first;
-  // If there is no other path, one whose identity is being checked is about to be back, or to be found bad.
-  const unverifiedOnly = first === NONE && unitUnverified(unit);
-  if (left !== NONE && reason !== REASON_OPERATOR && !unverifiedOnly)
+  // If there is no other path, one that is being checked or registered is about to be back, or to be found bad.
+  const awaited = first === NONE && unitAwaitsPath(unit);
+  if (left !== NONE && reason !== REASON_OPERATOR && reason !== REASON_RESERVATION && !awaited)
     failover(unit, left, first, reason, sense, hostStatus);
   pathless(unit, reason);
   if (unit.aluaExplicit !== 0) groupsConsiderSet(unit);
@@ -106,7 +110,7 @@ function tiers(unit: Unit): void {
   let third: u32 = 0;
   let fourth: u32 = 0;
   let fifth: u32 = 0;
-  for (let rest = unit.paths; rest !== 0; rest &= rest - 1) {
+  for (let rest = unit.preempted !== 0 ? 0 : unit.paths; rest !== 0; rest &= rest - 1) {
     const slot = ctz(rest);
     const path = unitPath(unit, slot);
     if (!pathEligible(path)) continue;

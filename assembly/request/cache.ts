@@ -23,11 +23,10 @@ import { event } from "../memory/ring";
 import { Path, Unit } from "../memory/topology";
 import { FUA } from "../scsi/cdb";
 import { isAnswer } from "../scsi/meaning";
-import { OUTCOME_ELSEWHERE, OUTCOME_PROTECTED, OUTCOME_UNSUPPORTED } from "../scsi/outcome";
+import { OUTCOME_CONFLICT, OUTCOME_ELSEWHERE, OUTCOME_UNSUPPORTED } from "../scsi/outcome";
 import {
   ASC_PARAMETERS_CHANGED,
   ASC_RESET,
-  KEY_ABSENT,
   KEY_RECOVERED_ERROR,
   KEY_UNIT_ATTENTION,
   SENSE_DEFERRED,
@@ -121,8 +120,8 @@ export function tellsLoss(method: u8, outcome: u8, sense: u32): bool {
   // Only writes are acknowledged before they are done, so every deferred error is about one.
   if ((sense & SENSE_DEFERRED) !== 0) return key > KEY_RECOVERED_ERROR && key !== KEY_UNIT_ATTENTION;
   if (method !== METHOD_SYNC || outcome === OUTCOME_UNSUPPORTED) return false;
-  // A reservation conflict has no sense data: the flush was not started.
-  if (outcome === OUTCOME_PROTECTED && key === KEY_ABSENT) return false;
+  // The flush was not started.
+  if (outcome === OUTCOME_CONFLICT) return false;
   return isAnswer(outcome) || outcome === OUTCOME_ELSEWHERE;
 }
 

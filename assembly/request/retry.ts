@@ -3,14 +3,14 @@
 import { EVENT_NO_PATH_FAILED, EVENT_NO_PATH_WAITING } from "../abi";
 import { putOff } from "../memory/deadline";
 import { unitDirty } from "../memory/due";
-import { EIO } from "../memory/errno";
+import { EIO, EPERM } from "../memory/errno";
 import { COMMAND_DELAYED, COMMAND_QUEUED, Command, REQUEST_LINED, REQUEST_QUEUED, Request } from "../memory/records";
 import { NONE, event, now } from "../memory/ring";
 import { MILLISECOND, NEVER } from "../memory/time";
 import { Unit } from "../memory/topology";
 import { listsOf } from "../memory/unit-lists";
 import { wakeUnit } from "../memory/wake";
-import { unitInTransition, unitUnverified } from "../path/facts";
+import { unitInTransition, unitAwaitsPath } from "../path/facts";
 import { requestAbandon, requestFail } from "./request";
 
 /** Pause before a command is sent again to a busy device. */
@@ -60,7 +60,7 @@ export function pause(command: Command): void {
  */
 export function nextRound(command: Command): bool {
   if (command.rounds < ROUNDS_MAX) command.rounds++;
-  if (command.rounds < ROUNDS_MAX || unitUnverified(command.unit)) {
+  if (command.rounds < ROUNDS_MAX || unitAwaitsPath(command.unit)) {
     pause(command);
     return true;
   }
@@ -71,15 +71,15 @@ export function nextRound(command: Command): bool {
 /** Nothing of the unit can be sent. Requests wait, unless they may not. */
 export function noPath(unit: Unit): void {
   unit.waiting = unit.queued + unit.retrying;
-  // A path whose identity is being checked is about to be usable, or to be found bad: its check has a time limit of its own.
-  const unverifiedOnly = unitUnverified(unit);
+  // A path whose identity is being checked, or that is being registered, is about to be usable or to be found bad.
+  const awaited = unitAwaitsPath(unit);
   const waitNs = noPathWaitNs(unit);
-  if ((waitNs === 0 && !unverifiedOnly) || unit.released !== 0) {
+  if ((waitNs === 0 && !awaited) || (unit.released | (<u32>unit.preempted)) !== 0) {
     noPathFail(unit, NEVER);
     return;
   }
   if (waitNs !== 0) wakeUnit(unit, now + waitNs);
-  if (unit.noPathTold !== 0 || unverifiedOnly) return;
+  if (unit.noPathTold !== 0 || awaited) return;
   unit.noPathTold = 1;
   const waitMs = <u32>(waitNs / MILLISECOND);
   event(EVENT_NO_PATH_WAITING, unit.noPathReason, unit.index, NONE, waitMs, unitInTransition(unit) ? 1 : 0, 0, 0);
@@ -125,9 +125,10 @@ export function noPathFail(unit: Unit, beforeNs: u64): u64 {
       continue;
     }
     failed++;
-    requestAbandon(request, EIO);
+    requestAbandon(request, unit.preempted !== 0 ? EPERM : EIO);
   }
-  if (failed !== 0) event(EVENT_NO_PATH_FAILED, 0, unit.index, NONE, failed, 0, 0, 0);
+  // Of a preempted unit control knows why.
+  if (failed !== 0 && unit.preempted === 0) event(EVENT_NO_PATH_FAILED, 0, unit.index, NONE, failed, 0, 0, 0);
   unit.waiting = unit.queued + unit.retrying;
   return dueNs;
 }

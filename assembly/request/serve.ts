@@ -31,6 +31,8 @@ const ALL: u32 = u32.MAX_VALUE;
 
 /** Carries out what a unit has to do, as far as its paths take it. */
 export function unitDispatch(unit: Unit): void {
+  // Nothing is to wait for an orphan either: its requests fail at once.
+  if (unit.preempted !== 0) return noPath(unit);
   for (let next = listsOf(unit).retry.first; changetype<usize>(next) !== 0;) {
     const command = next;
     next = command.next;

@@ -2,7 +2,12 @@
 // each outcome; no other code asks for a particular outcome, except where a single method requires it. docs/architecture.md
 // shows the table.
 
-import { EVENT_CAPACITY_CHANGED, EVENT_INQUIRY_CHANGED, EVENT_THIN_THRESHOLD } from "../abi";
+import {
+  EVENT_CAPACITY_CHANGED,
+  EVENT_INQUIRY_CHANGED,
+  EVENT_RESERVATION_CONFLICT,
+  EVENT_THIN_THRESHOLD,
+} from "../abi";
 import { EIO, ENOSPC, EPERM } from "../memory/errno";
 import {
   OUTCOME_ALUA,
@@ -10,6 +15,7 @@ import {
   OUTCOME_ANSWER,
   OUTCOME_BUSY,
   OUTCOME_CAPACITY,
+  OUTCOME_CONFLICT,
   OUTCOME_COUNT,
   OUTCOME_ELSEWHERE,
   OUTCOME_FAILED,
@@ -110,6 +116,7 @@ const rows: usize = memory.data<u32>([
   OUTCOME_PAST_END,     BLAME_NONE,    NEXT_CLIENT_IF_ALL, SAME,    GROUPS_SAME,  KEEP,  LIFE_SHOWN,     EVENT_CAPACITY_CHANGED, BY_OPERATION,
   OUTCOME_NEXUS,        BLAME_NONE,    NEXT_HERE_VERIFIED, CHECK,   GROUPS_SAME,  KEEP,  LIFE_NONE,      SILENT,                 EIO,
   OUTCOME_THRESHOLD,    BLAME_NONE,    NEXT_HERE,          SAME,    GROUPS_SAME,  KEEP,  LIFE_NONE,      EVENT_THIN_THRESHOLD,   EIO,
+  OUTCOME_CONFLICT,     BLAME_NONE,    NEXT_CLIENT,        SAME,    GROUPS_SAME,  KEEP,  LIFE_SHOWN,     EVENT_RESERVATION_CONFLICT, EPERM,
 ], 4);
 
 /** Checks that each row is at the index of its outcome. Called once at init. */

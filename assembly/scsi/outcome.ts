@@ -47,7 +47,9 @@ export const OUTCOME_NEXUS: u8 = 18;
 /** A thin unit has reached its soft threshold: control is told; the same path again. */
 export const OUTCOME_THRESHOLD: u8 = 19;
 /** Number of outcomes. Their consequences are in meaning.ts. */
-export const OUTCOME_COUNT: u32 = 20;
+/** Refused for another host's reservation. The path works; no other path is asked. */
+export const OUTCOME_CONFLICT: u8 = 20;
+export const OUTCOME_COUNT: u32 = 21;
 
 const ANY: u8 = 0xfe;
 const ROW_BYTES: usize = 7;
@@ -72,7 +74,7 @@ const rows: usize = memory.data<u8>([
   0x0e, 0xfe, 0xfe, 0xfe, 0xfe, 0xfe, OUTCOME_FAILED,       // TRANSPORT_DISRUPTED
   0x0f, 0xfe, 0xfe, 0xfe, 0xfe, 0xfe, OUTCOME_FAILED,       // TRANSPORT_FAILFAST
   0x10, 0xfe, 0xfe, 0xfe, 0xfe, 0xfe, OUTCOME_ANSWER,       // TARGET_FAILURE, permanent on every path
-  0x11, 0xfe, 0xfe, 0xfe, 0xfe, 0xfe, OUTCOME_PROTECTED,    // NEXUS_FAILURE, reservation conflict
+  0x11, 0xfe, 0xfe, 0xfe, 0xfe, 0xfe, OUTCOME_CONFLICT,     // NEXUS_FAILURE, reservation conflict
   0x12, 0xfe, 0xfe, 0xfe, 0xfe, 0xfe, OUTCOME_SPACE,        // ALLOC_FAILURE, thin provisioning
   0x13, 0xfe, 0xfe, 0xfe, 0xfe, 0xfe, OUTCOME_ANSWER,       // MEDIUM_ERROR
   0x14, 0xfe, 0xfe, 0xfe, 0xfe, 0xfe, OUTCOME_FAILED,       // TRANSPORT_MARGINAL
@@ -148,7 +150,7 @@ const rows: usize = memory.data<u8>([
   0x00, 0x00, 0x04, 0xfe, 0xfe, 0xfe, OUTCOME_GOOD,         // CONDITION MET
   0x00, 0x08, 0x04, 0xfe, 0xfe, 0xfe, OUTCOME_GOOD,         // CONDITION MET
   0x00, 0xfe, 0x08, 0xfe, 0xfe, 0xfe, OUTCOME_BUSY,         // BUSY
-  0x00, 0xfe, 0x18, 0xfe, 0xfe, 0xfe, OUTCOME_PROTECTED,    // RESERVATION CONFLICT
+  0x00, 0xfe, 0x18, 0xfe, 0xfe, 0xfe, OUTCOME_CONFLICT,     // RESERVATION CONFLICT
   0x00, 0xfe, 0x28, 0xfe, 0xfe, 0xfe, OUTCOME_BUSY,         // TASK SET FULL
   0x00, 0xfe, 0x30, 0xfe, 0xfe, 0xfe, OUTCOME_WAIT,         // ACA ACTIVE
   0x00, 0xfe, 0x40, 0xfe, 0xfe, 0xfe, OUTCOME_RETRY_SOFT,   // TASK ABORTED, by another initiator

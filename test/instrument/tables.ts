@@ -8,6 +8,7 @@ const STATES = [
   { name: "failed", mask: 4, value: 4 },
   { name: "wrong unit", mask: 16, value: 16 },
   { name: "unverified", mask: 512, value: 512 },
+  { name: "unregistered", mask: 1024, value: 1024 },
   { name: "suspect", mask: 32, value: 32 },
   { name: "stalled", mask: 128, value: 128 },
   { name: "usable", mask: 0, value: 0 },

@@ -195,7 +195,7 @@ export function* pathFamilies({ paths, snapshot }: Tables): Generator<Family> {
   yield {
     name: `${prefix}_condition`,
     type: "gauge",
-    help: "What else is the matter with a path: gone, suspect, marginal, stalled, wrong unit, unverified, removing.",
+    help: "What else is the matter with a path: gone, suspect, marginal, stalled, wrong unit, unverified, unregistered, removing.",
     samples: conditionSamples(paths),
   };
   yield {

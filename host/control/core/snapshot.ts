@@ -14,9 +14,10 @@ import {
 } from "../../reactor/decode-records.ts";
 
 const SERVICEABLE = abi.PATH_FLAG_PRESENT | abi.PATH_FLAG_ENABLED;
-const SERVICEABLE_MASK =
-  SERVICEABLE | abi.PATH_FLAG_FAILED | abi.PATH_FLAG_WRONG_UNIT | abi.PATH_FLAG_REMOVING | abi.PATH_FLAG_UNVERIFIED;
-const VERIFYING = SERVICEABLE | abi.PATH_FLAG_UNVERIFIED;
+const BARRED = abi.PATH_FLAG_FAILED | abi.PATH_FLAG_WRONG_UNIT | abi.PATH_FLAG_REMOVING;
+/** Its identity is being checked, or it is being registered. */
+const PASSING = abi.PATH_FLAG_UNVERIFIED | abi.PATH_FLAG_UNREGISTERED;
+const SERVICEABLE_MASK = SERVICEABLE | BARRED | PASSING;
 const NOT_SERVING: ReadonlySet<number> = new Set([abi.ALUA_STANDBY, abi.ALUA_UNAVAILABLE, abi.ALUA_OFFLINE]);
 
 class Table<T> {
@@ -114,9 +115,10 @@ export class Snapshot {
     return !NOT_SERVING.has(((this.#paths.word(path, abi.PATH_PRIORITY) ?? 0) >>> 16) & 0xff);
   }
 
-  /** Whether the path may soon carry I/O that it does not get now, because its identity is still being checked. */
+  /** Whether the path may soon carry I/O that it does not get now, because its identity is still being checked, or it is being registered. */
   isVerifying(path: number): boolean {
-    return (this.#flags(path) & SERVICEABLE_MASK) === VERIFYING;
+    const flags = this.#flags(path);
+    return (flags & PASSING) !== 0 && (flags & (SERVICEABLE | BARRED)) === SERVICEABLE;
   }
 
   hasPath(path: number): boolean {

@@ -16,6 +16,7 @@ const REASONS: Readonly<Record<number, string>> = {
   [abi.REASON_IDENTITY]: "identity",
   [abi.REASON_SHARED_COMPONENT]: "shared component",
   [abi.REASON_MARGINAL]: "marginal",
+  [abi.REASON_RESERVATION]: "reservation",
 };
 
 const SETTLED: Readonly<Record<number, string>> = {

@@ -8,11 +8,12 @@ export const PathState = z.enum(["in use", "active", "standby", "failed"]).meta(
 export type PathState = z.infer<typeof PathState>;
 
 /**
- * Conditions besides the state. `unverified`: its identity has not been checked yet, so it gets no I/O. `gone`: its device is
- * missing; it is no longer displayed, and its settings are kept until `forget`.
+ * Conditions besides the state. `unverified`: its identity has not been checked yet, so it gets no I/O. `unregistered`: nor before its
+ * registration for persistent reservations is made again. `gone`: its device is missing; it is no longer displayed, and its settings are kept
+ * until `forget`.
  */
 export const PathCondition = z
-  .enum(["suspect", "marginal", "stalled", "wrong unit", "unverified", "removing", "gone"])
+  .enum(["suspect", "marginal", "stalled", "wrong unit", "unverified", "unregistered", "removing", "gone"])
   .meta({ id: "PathCondition" });
 export type PathCondition = z.infer<typeof PathCondition>;
 

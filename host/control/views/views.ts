@@ -49,6 +49,7 @@ const CONDITIONS: readonly (readonly [number, PathCondition])[] = [
   [abi.PATH_FLAG_STALLED, "stalled"],
   [abi.PATH_FLAG_WRONG_UNIT, "wrong unit"],
   [abi.PATH_FLAG_UNVERIFIED, "unverified"],
+  [abi.PATH_FLAG_UNREGISTERED, "unregistered"],
   [abi.PATH_FLAG_REMOVING, "removing"],
 ];
 

@@ -41,6 +41,9 @@ const unitProperties: readonly Property[] = [
   ["patrol by READ", abi.UNIT_SET_PATROL_READ, ...SWITCH],
   ["statistics anew", abi.UNIT_SET_STATISTICS_RESET, [0n, NONE], []],
   ["leftovers", abi.UNIT_SET_LEFTOVERS, ...SWITCH],
+  ["registration", abi.UNIT_SET_REGISTRATION, [1n, 2n, 0n], [3n, NONE]],
+  ["preempted", abi.UNIT_SET_PREEMPTED, ...SWITCH],
+  ["shared", abi.UNIT_SET_SHARED, ...SWITCH],
 ];
 
 const pathProperties: readonly Property[] = [
@@ -57,6 +60,7 @@ const pathProperties: readonly Property[] = [
   ["marginal", abi.PATH_SET_CLEAR_MARGINAL, [0n], []],
   ["faults", abi.PATH_SET_FAULTS, [0n, 16n], [17n, NONE]],
   ["unverified", abi.PATH_SET_UNVERIFIED, [0n], []],
+  ["registered", abi.PATH_SET_REGISTERED, [0n], []],
 ];
 
 const modes: readonly Property[] = [

@@ -7,7 +7,12 @@ import { INQUIRY, NAA, REPORT, TUR, scene, type Scene } from "./fixtures/scene.t
 import { check, type Answer } from "./fixtures/scsi.ts";
 
 const ERRNO: Readonly<Record<string, number>> = { EIO: 5, EPERM: 1, ENOSPC: 28, BY_OPERATION: 28 };
-const TELLING = ["EVENT_CAPACITY_CHANGED", "EVENT_INQUIRY_CHANGED", "EVENT_THIN_THRESHOLD"] as const;
+const TELLING = [
+  "EVENT_CAPACITY_CHANGED",
+  "EVENT_INQUIRY_CHANGED",
+  "EVENT_THIN_THRESHOLD",
+  "EVENT_RESERVATION_CONFLICT",
+] as const;
 const WRITES = new Set([0x2a, 0x8a]);
 
 /** An answer of each outcome. */
@@ -27,11 +32,12 @@ const SAMPLES: Readonly<Record<string, Answer>> = {
   OUTCOME_PARAMETERS: check(6, 0x2a, 1),
   OUTCOME_ANSWER: check(3, 0x11, 0),
   OUTCOME_UNSUPPORTED: check(5, 0x24, 0),
-  OUTCOME_PROTECTED: { status: 0x18 },
+  OUTCOME_PROTECTED: check(7, 0x27, 0),
   OUTCOME_SPACE: check(7, 0x27, 7),
   OUTCOME_PAST_END: check(5, 0x21, 0),
   OUTCOME_NEXUS: check(6, 0x29, 0),
   OUTCOME_THRESHOLD: check(6, 0x38, 7),
+  OUTCOME_CONFLICT: { status: 0x18 },
 };
 
 const { columns, rows } = coreTable("outcomes");

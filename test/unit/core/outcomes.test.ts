@@ -5,7 +5,7 @@ import { Host } from "./fixtures/harness.ts";
 /** OUTCOME_* of assembly/scsi/outcome.ts, in their order. */
 const NAMES = (
   "GOOD RETRY RETRY_SOFT BUSY WAIT FAILED ELSEWHERE ALUA ALUA_CHANGED INVENTORY GONE CAPACITY PARAMETERS ANSWER UNSUPPORTED " +
-  "PROTECTED SPACE PAST_END NEXUS THRESHOLD"
+  "PROTECTED SPACE PAST_END NEXUS THRESHOLD CONFLICT"
 ).split(" ");
 
 type Outcome = (hostStatus: number, driverStatus: number, status: number, sense?: readonly number[]) => string;
@@ -41,7 +41,7 @@ const HOST_STATUS: Readonly<Record<string, readonly number[]>> = {
   RETRY_SOFT: [0x08],
   WAIT: [0x0d],
   ANSWER: [0x10, 0x13],
-  PROTECTED: [0x11],
+  CONFLICT: [0x11],
   SPACE: [0x12],
 };
 
@@ -70,7 +70,7 @@ test("status codes", (t) => {
     0: "GOOD",
     4: "GOOD",
     8: "BUSY",
-    0x18: "PROTECTED",
+    0x18: "CONFLICT",
     0x28: "BUSY",
     0x30: "WAIT",
     0x40: "RETRY_SOFT",

@@ -140,3 +140,65 @@ test("cluster mode: a write that the kernel has given back goes to another path"
   t.deepEqual(errors(s.client), [[1n, 0]]);
   t.is(s.disk.media[0], 7);
 });
+
+test("a conflict is no error of its path, is not tried elsewhere, and is told at most ten times a second", (t) => {
+  const s = scene();
+  s.host.device = (command) => (command.check ? s.disk.execute(s.host, command) : CONFLICT);
+  s.host.keepLog = true;
+  const conflicts = (): number[] =>
+    s.host.events.filter(({ kind }) => kind === abi.EVENT_RESERVATION_CONFLICT).map(({ arg0 }) => arg0);
+  for (let i = 1; i <= 20; i++) {
+    s.client.send(request(WRITE, BigInt(2 * i + 1), 0n, 512), Buffer.alloc(512));
+    s.host.advance(10);
+  }
+  t.deepEqual(new Set(errors(s.client).map(([, error]) => error)), new Set([EPERM]));
+  const sent = s.host.log.filter(({ check }) => !check);
+  t.deepEqual([sent.length, new Set(sent.map(({ port }) => port))], [20, new Set([0])], "each once, on one path");
+  t.deepEqual(conflicts(), [1, 10]);
+  for (const path of s.paths) {
+    t.is(s.host.pathCount64(path, abi.PATH_ERRORS), 0n);
+    t.is(s.host.pathField(path, abi.PATH_LAST_SENSE), 0);
+    t.is(s.host.flags(path) & abi.PATH_FLAG_FAILED, 0);
+  }
+});
+
+test("a path whose checks meet a reservation conflict stays good", (t) => {
+  const s = scene(2, abi.UNIT_CAN_ALUA);
+  s.host.device = (command) => (command.check ? CONFLICT : s.disk.execute(s.host, command));
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_PATROL_READ, 1n));
+  s.host.must(s.host.core.modeSet(abi.MODE_PATROL, 3n));
+  s.host.advance(60_000);
+  t.true(s.host.pathCount64(s.paths[1] ?? -1, abi.PATH_CHECKS) > 5n);
+  for (const path of s.paths) {
+    t.is(s.host.flags(path) & abi.PATH_FLAG_FAILED, 0);
+    t.is(s.host.pathCount64(path, abi.PATH_ERRORS), 0n);
+  }
+});
+
+/** When the unit is reset for a lost write that another one waits for, ms. */
+function resetAfter(shared: bigint): number {
+  const s = scene();
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_SHARED, shared));
+  let lost = true;
+  s.host.device = (command) => {
+    if (command.port !== 0 || command.check || !lost) return s.disk.execute(s.host, command);
+    lost = false;
+    return undefined;
+  };
+  s.client.send(request(WRITE, 1n, 0n, 512), Buffer.alloc(512, 7));
+  s.host.advance(100);
+  for (let ms = 100; ms < 20_000; ms += 100) {
+    // The path answers others, and this write waits for the lost one.
+    if (s.host.resets.length > 0) return ms;
+    s.client.send(request(READ, 2n, 65_536n, 512));
+    if (ms === 200) s.client.send(request(WRITE, 3n, 0n, 512), Buffer.alloc(512, 8));
+    s.host.advance(100);
+  }
+  return Infinity;
+}
+
+test("the reset for a lost command waits four times as long if other hosts are registered", (t) => {
+  const [alone, beside] = [resetAfter(0n), resetAfter(1n)];
+  t.true(alone >= 2000 && alone < 3000, `${alone} ms`);
+  t.true(beside >= 8000 && beside < 9000, `${beside} ms`);
+});

@@ -1,0 +1,109 @@
+// Registrations for persistent reservations (SPC-4 5.13). The core knows no keys, and sends no PERSISTENT RESERVE OUT: control
+// does. Here it is kept that nothing is sent where control could not register first, or where another host has preempted this one.
+//
+// - While a unit requires it (UNIT_SET_REGISTRATION), a path that is added, recovers, leads to its unit again, or reports that its
+//   registration may be gone gets no I/O (PATH_FLAG_UNREGISTERED). As soon as it is known to lead to its unit control is asked to
+//   register it, with a number. Only an answer with the last number counts: what was asked before may have been overtaken.
+// - Requests wait meanwhile as for a path whose identity is being checked.
+// - Control finds its key gone although a reservation's owner may have changed: the unit is preempted. All its requests fail, and
+//   nothing is sent, not even a reset, until control says otherwise; then all paths have to be registered anew.
+
+import {
+  ERROR_NOT_ASKED,
+  ERROR_RANGE,
+  EVENT_REGISTRATION_ASKED,
+  PATH_FLAG_UNREGISTERED,
+  REASON_RESERVATION,
+  REGISTRATION_CONTROL,
+  REGISTRATION_PREEMPTED,
+  REGISTRATION_RESET,
+} from "../abi";
+import { event } from "../memory/ring";
+import { Path, Unit } from "../memory/topology";
+import {
+  ASC_PARAMETERS_CHANGED,
+  ASC_RESET,
+  KEY_UNIT_ATTENTION,
+  SENSE_DEFERRED,
+  ascOf,
+  ascqOf,
+  keyOf,
+} from "../scsi/sense";
+import { unitPath } from "./facts";
+import { BY_CONTROL, PATH_BARS, pathEnters, pathLeaves } from "./states";
+
+/** Values of UNIT_SET_REGISTRATION. */
+const REQUIRED_NOT: u32 = 0;
+const REQUIRED_OF_ALL: u32 = 2;
+/** 2A/03: reservations preempted; 2A/04: reservations released; 2A/05: registrations preempted. */
+const ASCQ_RESERVATIONS_PREEMPTED: u32 = 0x03;
+const ASCQ_REGISTRATIONS_PREEMPTED: u32 = 0x05;
+
+let lastAsked: u32 = 0;
+
+/** The path's registration may be gone: it gets no I/O before it is registered, if its unit requires that. The caller refreshes the unit. */
+export function registrationDoubt(path: Path, why: u32, by: u32): void {
+  if (path.unit.registration === 0) return;
+  pathEnters(path, PATH_FLAG_UNREGISTERED, by);
+  path.registrationAsked = 0;
+  path.registrationWhy = why;
+}
+
+/** What sense data says of a path's registration: REGISTRATION_*, or 0. */
+export function registrationSense(sense: u32): u32 {
+  if (keyOf(sense) !== KEY_UNIT_ATTENTION || (sense & SENSE_DEFERRED) !== 0) return 0;
+  if (ascOf(sense) === ASC_RESET) return REGISTRATION_RESET;
+  const ascq = ascqOf(sense);
+  const preempted = ascq >= ASCQ_RESERVATIONS_PREEMPTED && ascq <= ASCQ_REGISTRATIONS_PREEMPTED;
+  return ascOf(sense) === ASC_PARAMETERS_CHANGED && preempted ? REGISTRATION_PREEMPTED : 0;
+}
+
+/** Asks control to register the path, if it waits for that and for nothing else: a key must not get to another unit. */
+export function registrationAsk(path: Path, sense: u32): void {
+  if ((path.flags & PATH_BARS) !== PATH_FLAG_UNREGISTERED || path.registrationAsked !== 0) return;
+  if (path.unit.preempted !== 0) return;
+  lastAsked = max<u32>(lastAsked + 1, 1);
+  path.registrationAsked = lastAsked;
+  event(
+    EVENT_REGISTRATION_ASKED,
+    REASON_RESERVATION,
+    path.unitHandle,
+    path.index,
+    path.registrationWhy,
+    lastAsked,
+    sense,
+    0,
+  );
+}
+
+/** PATH_SET_REGISTERED. The caller refreshes the unit. */
+export function registrationSet(path: Path, asked: u32): i32 {
+  if (asked === 0) registrationDoubt(path, REGISTRATION_CONTROL, BY_CONTROL);
+  else if (asked !== path.registrationAsked) return -(<i32>ERROR_NOT_ASKED);
+  else registered(path);
+  return 0;
+}
+
+function registered(path: Path): void {
+  path.registrationAsked = 0;
+  pathLeaves(path, PATH_FLAG_UNREGISTERED, BY_CONTROL);
+}
+
+/** UNIT_SET_REGISTRATION. The caller refreshes the unit. */
+export function registrationRequire(unit: Unit, required: u32): i32 {
+  if (required > REQUIRED_OF_ALL) return -(<i32>ERROR_RANGE);
+  unit.registration = required === REQUIRED_NOT ? 0 : 1;
+  for (let rest = unit.paths; rest !== 0; rest &= rest - 1) {
+    const path = unitPath(unit, ctz(rest));
+    if (required === REQUIRED_NOT) registered(path);
+    else if (required === REQUIRED_OF_ALL) registrationDoubt(path, REGISTRATION_CONTROL, BY_CONTROL);
+  }
+  return 0;
+}
+
+/** Whether an earlier registration of any path may be gone: all are asked anew. */
+export function registrationsDoubt(unit: Unit): void {
+  for (let rest = unit.paths; rest !== 0; rest &= rest - 1) {
+    registrationDoubt(unitPath(unit, ctz(rest)), REGISTRATION_CONTROL, BY_CONTROL);
+  }
+}

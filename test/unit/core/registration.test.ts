@@ -1,0 +1,231 @@
+// Registrations for persistent reservations: a path that may not be registered carries no I/O before control has registered it, and
+// a unit that another host has preempted sends nothing.
+import test from "ava";
+import * as abi from "../../../host/abi.ts";
+import type { Client, CoreEvent } from "./fixtures/harness.ts";
+import { READ, WRITE, replies, request } from "./fixtures/nbd-client.ts";
+import { INQUIRY, NAA, OTHER, TUR, scene, type Scene } from "./fixtures/scene.ts";
+import { check } from "./fixtures/scsi.ts";
+
+const EPERM = 1;
+const WRITE_16 = 0x8a;
+const WRITE_10 = 0x2a;
+
+/** Two paths, both registered; the first gets all I/O. */
+function registered(identity: readonly number[] = NAA): Scene & { client: Client } {
+  const s = scene(identity);
+  s.host.must(s.host.core.modeSet(abi.MODE_PATROL_INTERVAL_MS, 1000n));
+  s.host.settle();
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_REGISTRATION, 1n));
+  s.host.events.length = 0;
+  return { ...s, client: s.host.connect(s.unit) };
+}
+
+function write(s: { client: Client }, cookie = 1n): void {
+  s.client.send(request(WRITE, cookie, 0n, 512), Buffer.alloc(512, 7));
+}
+
+const asked = (s: Scene): CoreEvent[] => s.host.events.filter(({ kind }) => kind === abi.EVENT_REGISTRATION_ASKED);
+const path = (s: Scene, at: number): number => s.paths[at] ?? -1;
+const waits = (s: Scene, at: number): boolean => (s.host.flags(path(s, at)) & abi.PATH_FLAG_UNREGISTERED) !== 0;
+const grant = (s: Scene, event: CoreEvent | undefined): number =>
+  s.host.core.pathSet(event?.path ?? -1, abi.PATH_SET_REGISTERED, BigInt(event?.arg1 ?? 0));
+const errors = (s: { client: Client }): number[] => replies(s.client.received).map(({ error }) => error);
+/** Ports of the writes so far. */
+const writes = (s: Scene): number[] =>
+  s.seen.filter(({ operation }) => operation === WRITE_16 || operation === WRITE_10).map(({ port }) => port);
+
+const ATTENTIONS: readonly (readonly [number, number, number])[] = [
+  [0x29, 0x00, abi.REGISTRATION_RESET],
+  [0x29, 0x01, abi.REGISTRATION_RESET],
+  [0x29, 0x02, abi.REGISTRATION_RESET],
+  [0x29, 0x03, abi.REGISTRATION_RESET],
+  [0x29, 0x04, abi.REGISTRATION_RESET],
+  [0x29, 0x07, abi.REGISTRATION_RESET],
+  [0x2a, 0x03, abi.REGISTRATION_PREEMPTED],
+  [0x2a, 0x04, abi.REGISTRATION_PREEMPTED],
+  [0x2a, 0x05, abi.REGISTRATION_PREEMPTED],
+];
+
+for (const [asc, ascq, why] of ATTENTIONS) {
+  test(`unit attention ${asc.toString(16)}/0${ascq}: the path waits for its registration, the write takes the other`, (t) => {
+    const s = registered();
+    let left = 1;
+    s.faults.set(0, ({ check: checks }) => (!checks && left-- > 0 ? check(6, asc, ascq) : undefined));
+    write(s);
+    s.host.settle();
+    t.deepEqual([errors(s), writes(s), waits(s, 0)], [[0], [0, 1], true]);
+    const [event] = asked(s);
+    t.deepEqual([event?.path, event?.arg0], [path(s, 0), why]);
+    write(s);
+    s.host.settle();
+    t.deepEqual(writes(s), [0, 1, 1], "nothing more goes to it");
+    t.is(grant(s, event), 0);
+    write(s);
+    s.host.settle();
+    t.deepEqual([writes(s).slice(3), waits(s, 0)], [[0], false]);
+  });
+
+  test(`unit attention ${asc.toString(16)}/0${ascq} to a check`, (t) => {
+    const s = registered();
+    let left = 1;
+    s.faults.set(1, ({ cdb }) => (cdb[0] === TUR && left-- > 0 ? check(6, asc, ascq) : undefined));
+    s.host.advance(20_000);
+    t.deepEqual([asked(s)[0]?.path, asked(s)[0]?.arg0, waits(s, 1)], [path(s, 1), why, true]);
+    t.is(s.host.flags(path(s, 1)) & abi.PATH_FLAG_FAILED, 0);
+  });
+}
+
+test("without the switch such attentions mean nothing", (t) => {
+  const s = registered();
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_REGISTRATION, 0n));
+  let left = 1;
+  s.faults.set(0, ({ check: checks }) => (!checks && left-- > 0 ? check(6, 0x2a, 5) : undefined));
+  write(s);
+  s.host.settle();
+  t.deepEqual([errors(s), writes(s), asked(s).length], [[0], [0, 0], 0]);
+});
+
+test("what was asked before the last attention is not granted", (t) => {
+  const s = registered();
+  s.host.must(s.host.core.pathSet(path(s, 0), abi.PATH_SET_REGISTERED, 0n));
+  s.host.settle();
+  const [first] = asked(s);
+  s.host.must(s.host.core.pathSet(path(s, 0), abi.PATH_SET_REGISTERED, 0n));
+  s.host.settle();
+  const [, second] = asked(s);
+  t.is(grant(s, first), -abi.ERROR_NOT_ASKED);
+  t.true(waits(s, 0));
+  t.is(grant(s, second), 0);
+  t.is(grant(s, second), -abi.ERROR_NOT_ASKED, "once is enough");
+  t.false(waits(s, 0));
+});
+
+test("a path that is added is identified first, and registered before its first I/O", (t) => {
+  const s = registered();
+  s.faults.set(9, ({ cdb }) => (cdb[0] === INQUIRY ? "hang" : undefined));
+  const added = s.host.must(s.host.core.pathAdd(s.unit, 0, 9, 200, 1, 8));
+  s.host.settle();
+  t.is(asked(s).length, 0, "its key could get to another unit");
+  for (const command of s.host.outstanding.slice()) {
+    if (command.port === 9) s.host.answer(command, s.disk.execute(s.host, command));
+  }
+  s.host.settle();
+  const [event] = asked(s);
+  t.deepEqual([event?.path, event?.arg0], [added, abi.REGISTRATION_ADDED]);
+  write(s);
+  s.host.settle();
+  t.deepEqual(writes(s), [0]);
+  t.is(grant(s, event), 0);
+  write(s);
+  s.host.settle();
+  t.deepEqual(writes(s), [0, 9]);
+});
+
+test("a path that recovers is registered before it carries I/O", (t) => {
+  const s = registered();
+  let down = true;
+  s.faults.set(0, () => (down ? { hostStatus: 1 } : undefined));
+  write(s);
+  s.host.advance(2000);
+  t.truthy(s.host.flags(path(s, 0)) & abi.PATH_FLAG_FAILED);
+  down = false;
+  s.host.advance(5000);
+  t.is(s.host.flags(path(s, 0)) & abi.PATH_FLAG_FAILED, 0);
+  const [event] = asked(s);
+  t.deepEqual([event?.path, event?.arg0], [path(s, 0), abi.REGISTRATION_BACK]);
+  write(s);
+  s.host.settle();
+  t.is(writes(s).at(-1), 1);
+  t.is(grant(s, event), 0);
+  write(s);
+  s.host.settle();
+  t.is(writes(s).at(-1), 0);
+});
+
+test("a path that leads to its unit again is registered again", (t) => {
+  const s = registered();
+  s.faults.set(0, (command) => {
+    if (command.cdb[0] !== INQUIRY) return undefined;
+    const answer = s.disk.execute(s.host, command);
+    s.host.bytes(command.buffer + 8, OTHER.length - 2).set(OTHER.slice(2));
+    return answer;
+  });
+  s.host.must(s.host.core.pathSet(path(s, 0), abi.PATH_SET_UNVERIFIED, 1n));
+  s.host.settle();
+  t.truthy(s.host.flags(path(s, 0)) & abi.PATH_FLAG_WRONG_UNIT);
+  t.is(asked(s).length, 0);
+  s.faults.delete(0);
+  s.host.advance(3000);
+  t.deepEqual([asked(s)[0]?.path, asked(s)[0]?.arg0], [path(s, 0), abi.REGISTRATION_IDENTITY]);
+});
+
+test("while all paths wait for their registration requests wait, as long as they may without a path", (t) => {
+  const s = registered();
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_REGISTRATION, 2n));
+  write(s);
+  s.host.advance(29_000);
+  t.deepEqual([errors(s), writes(s)], [[], []]);
+  t.false(
+    s.host.events.some(({ kind }) => kind === abi.EVENT_FAILOVER_STARTED),
+    "that is no failover",
+  );
+  t.is(asked(s).length, 2);
+  t.is(grant(s, asked(s)[1]), 0);
+  s.host.settle();
+  t.deepEqual([errors(s), writes(s)], [[0], [1]]);
+});
+
+test("requests whose paths are not registered in time fail", (t) => {
+  const s = registered();
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_REGISTRATION, 2n));
+  write(s);
+  s.host.advance(31_000);
+  t.deepEqual([errors(s), writes(s)], [[5], []]);
+});
+
+test("with no time to wait for a path requests wait for a registration all the same", (t) => {
+  const s = registered();
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_NO_PATH_TIMEOUT_MS, 0n));
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_REGISTRATION, 2n));
+  write(s);
+  s.host.advance(1000);
+  t.deepEqual(errors(s), []);
+  t.is(grant(s, asked(s)[0]), 0);
+  s.host.settle();
+  t.deepEqual(errors(s), [0]);
+});
+
+test("a preempted unit refuses everything, sends nothing, and asks for all registrations afterwards", (t) => {
+  const s = registered();
+  const held = "hang" as const;
+  s.faults.set(0, ({ check: checks }) => (checks ? undefined : held));
+  write(s);
+  s.client.send(request(READ, 2n, 4096n, 512));
+  s.host.settle();
+  t.is(s.host.outstanding.length, 2);
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_PREEMPTED, 1n));
+  s.host.settle();
+  t.deepEqual(errors(s), [EPERM, EPERM], "what is under way as well");
+  t.truthy(s.host.unitField(s.unit, abi.UNIT_FLAGS) & abi.UNIT_FLAG_PREEMPTED);
+  s.seen.length = 0;
+  write(s, 3n);
+  s.host.advance(100_000);
+  t.is(errors(s).at(-1), EPERM);
+  t.deepEqual(writes(s), []);
+  t.deepEqual(s.host.resets, [], "a reset would end the new owner's commands");
+  t.is(asked(s).length, 0);
+  t.false(s.host.events.some(({ kind }) => kind === abi.EVENT_NO_PATH_FAILED || kind === abi.EVENT_FAILOVER_FAILED));
+  s.faults.clear();
+  for (const command of s.host.outstanding.slice()) s.host.answer(command, { hostStatus: 3 });
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_PREEMPTED, 0n));
+  write(s, 5n);
+  s.host.settle();
+  t.deepEqual(writes(s), []);
+  t.true(asked(s).every(({ arg0 }) => arg0 === abi.REGISTRATION_CONTROL || arg0 === abi.REGISTRATION_BACK));
+  for (const event of asked(s)) grant(s, event);
+  s.host.advance(20_000);
+  for (const event of asked(s)) grant(s, event);
+  s.host.settle();
+  t.is(errors(s).at(-1), 0);
+});
