@@ -5,6 +5,7 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { BenchDaemon } from "./daemon.ts";
 import type { Row } from "./report.ts";
+import { scrapeRows } from "./scrape.ts";
 
 const UNITS = 257;
 const PATHS = 4;
@@ -64,8 +65,12 @@ async function hangAllButTheLast(daemon: BenchDaemon): Promise<void> {
   await new Promise((resolve) => void setTimeout(resolve, 4000));
 }
 
-/** p99 in milliseconds while the others hang; the peer is the same while nothing hangs. */
 export async function show(log: (line: string) => void): Promise<Row[]> {
+  return [...(await displayRows(log)), ...(await scrapeRows(log))];
+}
+
+/** p99 in milliseconds while the others hang; the peer is the same while nothing hangs. */
+async function displayRows(log: (line: string) => void): Promise<Row[]> {
   const { daemon } = await BenchDaemon.start(CONFIGURATION);
   try {
     log("nothing hangs");

@@ -28,6 +28,8 @@ export declare class Ring {
   get backend(): "io_uring" | "epoll";
   /** The descriptor to pass to `wake`. */
   get wakeDescriptor(): number;
+  /** How long turns took. */
+  turns(): RingTurns;
   /** Takes ownership of a connected stream socket (the ring closes it from now on) and returns its handle. */
   addSocket(fd: number): number;
   /**
@@ -217,6 +219,16 @@ export interface RingOptions {
    * 1000; 0: never. Default 50. With epoll it never does.
    */
   pollUs?: number;
+}
+
+/** How long turns took since the ring was opened: from the end of one wait to the beginning of the next. */
+export interface RingTurns {
+  /** Together, in nanoseconds. */
+  busyNs: number;
+  /** Longest time of the first class in nanoseconds; each further one is twice as long, and the last is open. */
+  firstClassNs: number;
+  /** Turns in each class. */
+  counts: Array<number>;
 }
 
 /**

@@ -4,12 +4,14 @@ import type { EmulatedArray } from "../array/array.ts";
 import type { Ring } from "../native/index.ts";
 import * as abi from "../abi.ts";
 import { addUnit } from "./bring-up-batch.ts";
+import { COARSE_VALUES, foldStatistics } from "./coarse-histograms.ts";
 import { packResults } from "./command-results.ts";
 import type { Core } from "./core-loader.ts";
 import { coreAnswer, ReactorError } from "./reactor-errors.ts";
 import type {
   ArrayCommand,
   CallName,
+  CoarseRequest,
   ReactorCalls,
   Refusal,
   Setting,
@@ -57,6 +59,8 @@ export function handlersOf(reactor: Reactor): Handlers {
     ping: () => undefined,
     snapshot: () => snapshot(core),
     statistics: (request) => statistics(core, request),
+    coarseHistograms: (request) => coarseHistograms(core, request),
+    load: () => ({ ...ring.turns(), limits: core.limits }),
     arrayPorts: () => array.describe(),
     arrayCommand: (port, cdb, data) => array.command(port, cdb, data),
     arrayCommands: (commands) =>
@@ -145,6 +149,22 @@ function snapshot(core: Core): SnapshotCopy {
     paths: copyTable(words, core.pathTable, limits.paths, abi.PATH_BYTES, PATH_RECORD_BYTES),
     units: copyTable(words, core.unitTable, limits.units, abi.UNIT_BYTES, UNIT_RECORD_BYTES),
   };
+}
+
+function coarseHistograms(core: Core, { which, handles }: CoarseRequest): Float64Array {
+  const { limits } = core;
+  const [table, count, stride, field] =
+    which === "units"
+      ? [core.unitTable, limits.units, abi.UNIT_BYTES, abi.UNIT_STATISTICS]
+      : [core.pathTable, limits.paths, abi.PATH_BYTES, abi.PATH_STATISTICS];
+  const values = new Float64Array(handles.length * COARSE_VALUES);
+  for (const [index, handle] of handles.entries()) {
+    const isInTable = Number.isInteger(handle) && handle >= 0 && handle < count;
+    const from = isInTable ? core.view.getUint32(table + handle * stride + field, true) : 0;
+    if (from === 0) values[index * COARSE_VALUES] = NaN;
+    else foldStatistics(core.words, from, values, index * COARSE_VALUES);
+  }
+  return values;
 }
 
 function statistics(core: Core, request: StatisticsRequest): StatisticsCopy {

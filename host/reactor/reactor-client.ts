@@ -9,9 +9,11 @@ import type {
   AddedUnit,
   ArrayCommand,
   CallName,
+  CoarseRequest,
   Message,
   PathToAdd,
   ReactorCalls,
+  ReactorLoad,
   ReactorOptions,
   Refusal,
   Setting,
@@ -24,7 +26,9 @@ import { decodeEvents, decodeSnapshot, type CoreEvent, type Snapshot, type Snaps
 
 export type {
   AddedUnit,
+  CoarseRequest,
   PathToAdd,
+  ReactorLoad,
   ReactorOptions,
   StatisticsCopy,
   StatisticsRequest,
@@ -218,6 +222,16 @@ export class ReactorClient {
   /** Raw copies of statistics regions, for `decodeStatistics`. */
   statistics(request: StatisticsRequest): Promise<StatisticsCopy> {
     return this.#call("statistics", request);
+  }
+
+  /** Histograms of many units or paths with few buckets, one after the other (coarse-histograms.ts). */
+  coarseHistograms(request: CoarseRequest): Promise<Float64Array> {
+    return this.#call("coarseHistograms", request);
+  }
+
+  /** How busy it is. */
+  load(): Promise<ReactorLoad> {
+    return this.#call("load");
   }
 
   // ---- The emulated arrays ----

@@ -48,6 +48,23 @@ export interface StatisticsCopy {
   readonly units: ReadonlyMap<number, Uint8Array>;
 }
 
+/** Whose histograms are wanted in short. */
+export interface CoarseRequest {
+  readonly which: "units" | "paths";
+  readonly handles: readonly number[];
+}
+
+/** How busy the reactor is, and what it has room for. */
+export interface ReactorLoad {
+  readonly limits: Readonly<CoreLimits>;
+  /** Time for which it worked since it started. */
+  readonly busyNs: number;
+  /** Longest turn of the first class; each further one is twice as long, and the last is open. */
+  readonly firstClassNs: number;
+  /** Turns in each class. */
+  readonly counts: readonly number[];
+}
+
 /** One command to an emulated port, bypassing the rings. */
 export interface ArrayCommand {
   readonly port: number;
@@ -110,6 +127,9 @@ export interface ReactorCalls {
   ping: { args: []; answer: void };
   snapshot: { args: []; answer: SnapshotCopy };
   statistics: { args: [request: StatisticsRequest]; answer: StatisticsCopy };
+  /** COARSE_VALUES for each handle, in order; NaN at first for one that is not there. */
+  coarseHistograms: { args: [request: CoarseRequest]; answer: Float64Array };
+  load: { args: []; answer: ReactorLoad };
   arrayPorts: { args: []; answer: ArrayPortInfo[] };
   arrayCommand: {
     args: [port: number, cdb: Uint8Array, data: Uint8Array | number | null];

@@ -12,7 +12,7 @@ import { Core } from "./core-loader.ts";
 import { EventDrain } from "./event-ring.ts";
 import { isFatal, ReactorError } from "./reactor-errors.ts";
 import { runTurns } from "./loop.ts";
-import type { Message, ReactorOptions, Request } from "./reactor-messages.ts";
+import type { CallName, Message, ReactorCalls, ReactorOptions, Request } from "./reactor-messages.ts";
 import { NativeMedium } from "./native-medium.ts";
 
 const NS_PER_MS = 1_000_000n;
@@ -60,7 +60,8 @@ function run(port: MessagePort, { core, ring, array }: Reactor): void {
     try {
       // The client's types have checked name and arguments against each other.
       const handler = handlers[request.name] as (...args: readonly unknown[]) => unknown;
-      post({ kind: "answer", id, answer: handler(...request.args) });
+      const answer = handler(...request.args);
+      port.postMessage({ kind: "answer", id, answer } satisfies Message, ownBuffers(request.name, answer));
     } catch (error) {
       if (isFatal(error)) throw error;
       post({ kind: "refused", id, ...describe(error) });
@@ -85,6 +86,15 @@ function run(port: MessagePort, { core, ring, array }: Reactor): void {
   }
   ring.close();
   port.close();
+}
+
+/** Buffers of a large answer, which go over to control without a copy. */
+function ownBuffers(name: CallName, answer: unknown): ArrayBuffer[] {
+  if (answer instanceof Float64Array) return [answer.buffer as ArrayBuffer];
+  if (name !== "snapshot") return [];
+  // The answer of each call has the type that `ReactorCalls` gives it.
+  const { paths, units } = answer as ReactorCalls["snapshot"]["answer"];
+  return [paths, units].flatMap(({ handles, records }) => [handles.buffer, records.buffer]) as ArrayBuffer[];
 }
 
 /** Closes every connection: its requests are given up, its commands in flight become orphans. */

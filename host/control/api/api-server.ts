@@ -13,7 +13,7 @@ import { TLS_SERVER } from "../../export/tls/suites.ts";
 import { expose, OPEN_METRICS_TYPE, TEXT_TYPE, wantsOpenMetrics } from "../../liaison/exposition.ts";
 import { credentialsOf, peerOfAddress, peerOfUser } from "../../peers/who.ts";
 import { Connections } from "./connections.ts";
-import { JSON_TYPE, sendPieces, sendText } from "../ground/answer-pieces.ts";
+import { JSON_TYPE, sendPieces, sendBytes } from "../ground/answer-pieces.ts";
 import { inTheNameOf } from "../ground/caller.ts";
 import { ControlError, reasonOf } from "../ground/control-errors.ts";
 import type { EventHub } from "../events/event-hub.ts";
@@ -23,7 +23,7 @@ import { didYouMean } from "../../settings/did-you-mean.ts";
 import { openapiDocument } from "./openapi.ts";
 import { sendPage } from "./pages.ts";
 import { refusal } from "../core/reactor-port.ts";
-import { ROUTES, type Route, type RouteId } from "../schemas/routes.ts";
+import { ROUTES, type Route, type Input, type RouteId } from "../schemas/routes.ts";
 
 /** No request in the table comes close to this. */
 const BODY_BYTES_MAX = 64 * 1024;
@@ -143,7 +143,8 @@ function addRoute(app: FastifyInstance, id: RouteId, route: Route, options: Serv
       if (id === "metrics") {
         const isOpen = wantsOpenMetrics(request.headers.accept);
         const type = isOpen ? OPEN_METRICS_TYPE : TEXT_TYPE;
-        return sendText(reply, type, expose(await options.handlers.metrics(), isOpen), onDefect);
+        const families = await options.handlers.metrics(input as Input<"metrics">);
+        return sendBytes(reply, type, expose(families, isOpen), onDefect);
       }
       if (id === "eventStream") return streamEvents(options.hub, request, reply);
       const handler = options.handlers[id as JsonRoute] as (input: unknown) => Promise<object> | object;

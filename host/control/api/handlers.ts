@@ -15,7 +15,7 @@ import { isShown, type Path } from "../inventory/inventory.ts";
 import { askLatencies, NO_LATENCIES, type Latencies } from "../views/latencies.ts";
 import { latencyClasses } from "../views/latency-classes.ts";
 import { LATENCY_PATHS_MAX } from "../schemas/status-schema.ts";
-import { metricsOf } from "./metrics.ts";
+import { metricsHandler } from "./metrics.ts";
 import { patchMode, patchPatrol } from "../operations/mode-operations.ts";
 import { arrayViews, statisticsView } from "../views/overviews.ts";
 import { failbackAll, failbackPath } from "../operations/failback-operations.ts";
@@ -38,7 +38,7 @@ export type JsonRoute = Exclude<RouteId, "eventStream" | "openapi" | "metrics" |
 type JsonHandlers = { readonly [K in JsonRoute]: (input: Input<K>) => Promise<Lazy<Output<K>>> | Lazy<Output<K>> };
 
 export interface Handlers extends JsonHandlers {
-  readonly metrics: () => Promise<Iterable<Family>>;
+  readonly metrics: (input: Input<"metrics">) => Promise<Iterable<Family>>;
 }
 
 /** Endpoints the daemon itself answers. */
@@ -81,7 +81,7 @@ export function handlersOf(context: Context & ReservationContext, daemon: Daemon
     status: () => daemon.status(),
     receivers: () => ({ receivers: context.receiving.statuses }),
     testReceivers: ({ body }) => context.receiving.test(body?.receiver),
-    metrics: () => metricsOf(context, () => daemon.status(), ports),
+    metrics: metricsHandler(context, () => daemon.status(), ports),
     patchUnit: ({ params, body }) => patchUnit(context, params.n, body),
     attachUnit: ({ params, body }) => attachUnit(context, params.n, body ?? {}),
     detachUnit: ({ params, body }) => detachUnit(context, params.n, body?.device),

@@ -1,155 +1,174 @@
-// Latency histograms of units and paths. They are copied from the core a few at a time, so that no turn of the reactor is long; with
+// Latency histograms of units and paths. They are asked of the reactor a few at a time, so that none of its turns is long; with
 // very many units and paths they are left out, and a metric says so.
 
-import {
-  bucketRangeNs,
-  decodeStatistics,
-  type Statistics,
-  type TransferStatistics,
-} from "../../reactor/decode-statistics.ts";
-import * as abi from "../../abi.ts";
 import type { ReactorClient } from "../../reactor/reactor-client.ts";
-import { labels, number, sample, type Family } from "../../liaison/exposition.ts";
+import { COARSE, COARSE_BOUNDS_NS, COARSE_VALUES } from "../../reactor/coarse-histograms.ts";
+import { bytesOf, labels, number, type Family, type Lines } from "../../liaison/exposition.ts";
+import type { Context } from "../devices/operation-context.ts";
+import type { MetricsQuery } from "../schemas/status-schema.ts";
 import type { Tables } from "./metric-families.ts";
 
-/** Histograms in one scrape. Each is 34 lines. */
+/** Histograms in a scrape that does not say which it wants. Each is 54 lines. */
 const HISTOGRAMS_MAX = 1024;
-/** Regions copied within one turn of the reactor: about 60 KB. */
-const PORTION = 16;
-/** How long a scrape waits for one portion. */
-const WAIT_MS = 100;
-/** The core's buckets are eighths of an octave; a scrape has one bound an octave, from 8 us to 64 s. */
-const OCTAVE_FIRST = 13;
-const OCTAVE_LAST = 36;
+/** Records added up within one turn of the reactor, which takes a small part of a millisecond. */
+const PORTION = 32;
+/** How long a scrape waits for one portion: a reactor that is silent for so long does not answer. */
+const WAIT_MS = 1000;
 
-interface Bound {
-  /** In the core's histogram: buckets below this index. */
-  readonly buckets: number;
-  readonly le: string;
+/** `le="0.001"` of each bucket. */
+const BOUNDS: readonly Uint8Array[] = [...COARSE_BOUNDS_NS, Infinity].map((ns) =>
+  bytesOf(labels({ le: number(ns / 1e9) })),
+);
+const READ = 'direction="read"';
+const WRITE = 'direction="write"';
+const DIRECTIONS = [
+  { from: COARSE.reads, own: bytesOf(READ), bounds: BOUNDS.map((bound) => join(READ, bound)) },
+  { from: COARSE.writes, own: bytesOf(WRITE), bounds: BOUNDS.map((bound) => join(WRITE, bound)) },
+] as const;
+
+function join(direction: string, bound: Uint8Array): Uint8Array {
+  return bytesOf(`${direction},${Buffer.from(bound).toString()}`);
 }
 
-const BOUNDS: readonly Bound[] = Array.from({ length: OCTAVE_LAST - OCTAVE_FIRST + 1 }, (_, index) => {
-  const ns = 2 ** (OCTAVE_FIRST + index);
-  let buckets = 0;
-  while (buckets < abi.STATISTICS_BUCKETS && bucketRangeNs(buckets).toNs <= ns) buckets++;
-  return { buckets, le: number(ns / 1e9) };
-});
+const BUCKET = bytesOf("_bucket");
+const SUM = bytesOf("_sum");
+const COUNT = bytesOf("_count");
 
-/** Of a unit or a path. */
+/** Histograms of one kind: COARSE_VALUES for each. */
 interface Measured {
-  readonly labels: string;
-  readonly statistics: Statistics;
+  readonly labels: readonly Uint8Array[];
+  readonly values: readonly Float64Array[];
 }
 
 export interface Histograms {
-  readonly units: readonly Measured[];
-  readonly paths: readonly Measured[];
+  readonly units: Measured;
+  readonly paths: Measured;
   /** Units and paths whose histograms were left out. */
   readonly omitted: number;
 }
 
 type Which = "units" | "paths";
+type Choice = MetricsQuery["histograms"];
 
-async function ask(reactor: ReactorClient, which: Which, handles: readonly number[]) {
+const NOTHING: Measured = { labels: [], values: [] };
+
+async function ask(reactor: ReactorClient, which: Which, handles: readonly number[]): Promise<Float64Array | null> {
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<null>((resolve) => {
     timer = setTimeout(() => resolve(null), WAIT_MS);
   });
-  const answer = await Promise.race([reactor.statistics({ [which]: handles }).catch(() => null), limit]);
+  const answer = await Promise.race([reactor.coarseHistograms({ which, handles }).catch(() => null), limit]);
   clearTimeout(timer);
-  return answer?.[which] ?? null;
+  return answer;
 }
 
-export async function askHistograms(reactor: ReactorClient, { units, paths }: Tables): Promise<Histograms> {
-  const found: Record<Which, Measured[]> = { units: [], paths: [] };
-  let left = HISTOGRAMS_MAX;
-  let omitted = 0;
-  for (const [which, rows] of [
-    ["units", units],
-    ["paths", paths],
-  ] as const) {
-    const wanted = rows.flatMap(({ thing, labels: own }) =>
-      thing.handle === null ? [] : [{ handle: thing.handle, own }],
+/** Null when the reactor does not answer in time. */
+async function measure(reactor: ReactorClient, which: Which, rows: Wanted): Promise<Measured | null> {
+  const measured = { labels: [] as Uint8Array[], values: [] as Float64Array[] };
+  for (let at = 0; at < rows.length; at += PORTION) {
+    const portion = rows.slice(at, at + PORTION);
+    const values = await ask(
+      reactor,
+      which,
+      portion.map(({ handle }) => handle),
     );
-    // All or none of a kind: a part of them would be mistaken for all.
-    if (wanted.length > left) {
-      omitted += wanted.length;
-      continue;
+    if (values === null) return null;
+    for (const [index, { own }] of portion.entries()) {
+      const part = values.subarray(index * COARSE_VALUES, (index + 1) * COARSE_VALUES);
+      if (Number.isNaN(part[0])) continue;
+      measured.labels.push(own);
+      measured.values.push(part);
     }
-    left -= wanted.length;
-    for (let at = 0; at < wanted.length; at += PORTION) {
-      const portion = wanted.slice(at, at + PORTION);
-      const copies = await ask(
-        reactor,
-        which,
-        portion.map(({ handle }) => handle),
-      );
-      if (copies === null) return { units: [], paths: [], omitted: units.length + paths.length };
-      for (const { handle, own } of portion) {
-        const copy = copies.get(handle);
-        if (copy !== undefined) found[which].push({ labels: own, statistics: decodeStatistics(copy) });
+  }
+  return measured;
+}
+
+type Wanted = readonly { readonly handle: number; readonly own: Uint8Array }[];
+
+const wanted = (rows: Tables[Which]): Wanted =>
+  rows.flatMap(({ thing: { handle }, labels: own }) => (handle === null ? [] : [{ handle, own }]));
+
+/** Which histograms there will be. All or none of a kind: a part of them would be mistaken for all. */
+function choose(units: Wanted, paths: Wanted, choice: Choice): { readonly units: Wanted; readonly paths: Wanted } {
+  if (choice === "none") return { units: [], paths: [] };
+  if (choice === "units") return { units, paths: [] };
+  if (choice === "paths") return { units, paths };
+  const some = units.length > HISTOGRAMS_MAX ? [] : units;
+  return { units: some, paths: some.length + paths.length > HISTOGRAMS_MAX ? [] : paths };
+}
+
+export async function askHistograms(
+  { reactor, snapshots }: Context,
+  tables: Pick<Tables, Which>,
+  choice: Choice,
+): Promise<Histograms> {
+  const all = { units: wanted(tables.units), paths: wanted(tables.paths) };
+  const count = all.units.length + all.paths.length;
+  const nothing = { units: NOTHING, paths: NOTHING, omitted: count };
+  if (!snapshots.isAnswering) return nothing;
+  const chosen = choose(all.units, all.paths, choice);
+  const units = await measure(reactor, "units", chosen.units);
+  const paths = units === null ? null : await measure(reactor, "paths", chosen.paths);
+  if (units === null || paths === null) return nothing;
+  return { units, paths, omitted: count - chosen.units.length - chosen.paths.length };
+}
+
+function histogram({ labels: own, values }: Measured): Pick<Family, "rows" | "write"> {
+  return {
+    rows: values.length,
+    write: (row, lines) => {
+      const [label, folded] = [own[row], values[row]];
+      if (label === undefined || folded === undefined) return;
+      for (const { from, own: direction, bounds } of DIRECTIONS) {
+        let seen = 0;
+        for (const [bucket, bound] of bounds.entries()) {
+          seen += folded[from + bucket] ?? 0;
+          lines.sample(seen, label, bound, BUCKET);
+        }
+        lines.sample((folded[from + COARSE.sum] ?? 0) / 1e9, label, direction, SUM);
+        lines.sample(seen, label, direction, COUNT);
       }
-    }
-  }
-  return { ...found, omitted };
+    },
+  };
 }
 
-function* transferSamples(own: string, direction: string, transfers: TransferStatistics): Generator<string> {
-  const label = `${own},${labels({ direction })}`;
-  let seen = 0;
-  let bucket = 0;
-  for (const { buckets, le } of BOUNDS) {
-    for (; bucket < buckets; bucket++) seen += transfers.histogram[bucket] ?? 0;
-    yield `_bucket{${label},le="${le}"} ${seen}`;
-  }
-  for (; bucket < transfers.histogram.length; bucket++) seen += transfers.histogram[bucket] ?? 0;
-  yield `_bucket{${label},le="+Inf"} ${seen}`;
-  yield `_sum${sample(transfers.latencySumNs / 1e9, label)}`;
-  yield `_count${sample(seen, label)}`;
-}
-
-function* histogramSamples(measured: readonly Measured[]): Generator<string> {
-  for (const { labels: own, statistics } of measured) {
-    yield* transferSamples(own, "read", statistics.reads);
-    yield* transferSamples(own, "write", statistics.writes);
-  }
-}
-
-function* counts(measured: readonly Measured[], value: (statistics: Statistics) => number): Generator<string> {
-  for (const { labels: own, statistics } of measured) yield sample(value(statistics), own);
+function counts({ labels: own, values }: Measured, at: number): Pick<Family, "rows" | "write"> {
+  const write = (row: number, lines: Lines): void => lines.sample(values[row]?.[at] ?? 0, own[row]);
+  return { rows: values.length, write };
 }
 
 export function* histogramFamilies({ units, paths, omitted }: Histograms): Generator<Family> {
   yield {
     name: "pathmanager_histograms_omitted",
     type: "gauge",
-    help: "Units and paths whose latency histograms this scrape leaves out, because there are too many.",
-    samples: [sample(omitted)],
+    help: "Units and paths whose latency histograms this scrape leaves out.",
+    rows: 1,
+    write: (_, lines) => lines.sample(omitted),
   };
   yield {
     name: "pathmanager_unit_request_duration_seconds",
     type: "histogram",
     help: "Time from a request's arrival to its answer.",
     unit: "seconds",
-    samples: histogramSamples(units),
+    ...histogram(units),
   };
   yield {
     name: "pathmanager_path_command_duration_seconds",
     type: "histogram",
     help: "Time from sending a command on the path to its answer.",
     unit: "seconds",
-    samples: histogramSamples(paths),
+    ...histogram(paths),
   };
   yield {
     name: "pathmanager_unit_hedges",
     type: "counter",
     help: "Reads that were sent a second time on another path because the first was slow.",
-    samples: counts(units, ({ hedges }) => hedges),
+    ...counts(units, COARSE.hedges),
   };
   yield {
     name: "pathmanager_unit_hedges_won",
     type: "counter",
     help: "Of these, those whose second answer came first.",
-    samples: counts(units, ({ hedgesWon }) => hedgesWon),
+    ...counts(units, COARSE.hedgesWon),
   };
 }

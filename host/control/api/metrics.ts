@@ -2,13 +2,15 @@
 // the purpose: values come from the copy of the core's tables that displays use as well, and are written while they are sent.
 
 import { kindOf, type MessageName } from "../../liaison/messages.ts";
-import { labels, sample, type Family } from "../../liaison/exposition.ts";
+import { bytesOf, labels, type Family } from "../../liaison/exposition.ts";
 import type { PortStateReader, PortStates } from "../../discovery/port-states.ts";
 import type { ReceiverStatus } from "../../liaison/receivers/receiver.ts";
 import type { Context } from "../devices/operation-context.ts";
+import type { Input } from "../schemas/routes.ts";
 import type { Status } from "../schemas/status-schema.ts";
-import { pathFamilies, tablesOf, unitFamilies } from "./metric-families.ts";
+import { pathFamilies, Tabulator, unitFamilies } from "./metric-families.ts";
 import { askHistograms, histogramFamilies } from "./metric-histograms.ts";
+import { askLoad, reactorFamilies } from "./metric-reactor.ts";
 
 type Gauge = readonly [name: string, help: string, value: number, unit?: "seconds" | "bytes"];
 
@@ -16,8 +18,21 @@ const bit = (is: boolean): number => (is ? 1 : 0);
 
 const HEALTH = { ok: 0, degraded: 1, critical: 2 } as const;
 
-const portSamples = (ports: PortStates["targets"], name: string): string[] =>
-  [...ports].map(([number, { state, speed }]) => sample(1, labels({ [name]: number, state, speed })));
+type Sample = readonly [value: number, labels: Readonly<Record<string, string | number | null>>];
+
+/** A few samples, with labels that are made on the spot. */
+const few = (samples: readonly Sample[]): Pick<Family, "rows" | "write"> => ({
+  rows: samples.length,
+  write: (row, lines) => {
+    const [value, given] = samples[row] ?? [0, {}];
+    lines.sample(value, bytesOf(labels(given)));
+  },
+});
+
+const one = (value: number): Pick<Family, "rows" | "write"> => few([[value, {}]]);
+
+const portSamples = (ports: PortStates["targets"], name: string): Pick<Family, "rows" | "write"> =>
+  few([...ports].map(([number, { state, speed }]) => [1, { [name]: number, state, speed }]));
 
 /** Ports on both sides, as far as the kernel's transports know them. */
 function* portFamilies({ initiators, targets }: PortStates): Generator<Family> {
@@ -25,13 +40,13 @@ function* portFamilies({ initiators, targets }: PortStates): Generator<Family> {
     name: "pathmanager_initiator_port_info",
     type: "gauge",
     help: "State and speed of initiator ports, by host number.",
-    samples: portSamples(initiators, "host"),
+    ...portSamples(initiators, "host"),
   };
   yield {
     name: "pathmanager_target_port_info",
     type: "gauge",
     help: "State of target ports, by host:channel:target.",
-    samples: portSamples(targets, "target"),
+    ...portSamples(targets, "target"),
   };
 }
 
@@ -69,24 +84,26 @@ function gauges(status: Status): readonly Gauge[] {
   ];
 }
 
-const refusals = (counts: Readonly<Record<string, number>>): string[] =>
-  Object.entries(counts).map(([reason, count]) => sample(count, labels({ reason })));
+const refusals = (counts: Readonly<Record<string, number>>): Pick<Family, "rows" | "write"> =>
+  few(Object.entries(counts).map(([reason, count]) => [count, { reason }]));
 
-const messages = (counts: ReadonlyMap<MessageName, number>): string[] =>
-  [...counts].map(([kind, count]) => {
-    const { number, level } = kindOf(kind);
-    return sample(count, labels({ message: number, kind, level }));
-  });
+const messages = (counts: ReadonlyMap<MessageName, number>): Pick<Family, "rows" | "write"> =>
+  few(
+    [...counts].map(([kind, count]) => {
+      const { number, level } = kindOf(kind);
+      return [count, { message: number, kind, level }];
+    }),
+  );
 
 function* receiverFamilies(receivers: readonly ReceiverStatus[]): Generator<Family> {
-  const each = (value: (receiver: ReceiverStatus) => number): string[] =>
-    receivers.map((receiver) => sample(value(receiver), labels({ receiver: receiver.name, kind: receiver.kind })));
+  const each = (value: (receiver: ReceiverStatus) => number): readonly Sample[] =>
+    receivers.map((receiver) => [value(receiver), { receiver: receiver.name, kind: receiver.kind }]);
   const prefix = "pathmanager_receiver";
-  const family = (name: string, type: Family["type"], help: string, samples: string[]): Family => ({
+  const family = (name: string, type: Family["type"], help: string, samples: readonly Sample[]): Family => ({
     name: `${prefix}_${name}`,
     type,
     help,
-    samples,
+    ...few(samples),
   });
   yield family(
     "queued",
@@ -128,36 +145,36 @@ function* daemonFamilies(status: Status, { hub, receiving }: Context): Generator
     name: "pathmanager_build_info",
     type: "gauge",
     help: "Versions of the daemon and of Node, where the paths come from, and the kernel's interface for I/O.",
-    samples: [sample(1, labels({ version, node, source, backend }))],
+    ...few([[1, { version, node, source, backend }]]),
   };
   for (const [name, help, value, unit] of gauges(status)) {
     const measure = unit === undefined ? {} : { unit };
-    yield { name: `pathmanager_${name}`, type: "gauge", help, ...measure, samples: [sample(value)] };
+    yield { name: `pathmanager_${name}`, type: "gauge", help, ...measure, ...one(value) };
   }
   yield {
     name: "pathmanager_messages",
     type: "counter",
     help: "Messages since the start of control, also those that were summed up.",
-    samples: messages(counts),
+    ...messages(counts),
   };
   yield* receiverFamilies(receivers);
   yield {
     name: "pathmanager_core_events_lost",
     type: "counter",
     help: "Events for which the core had no room.",
-    samples: [sample(status.reactor.eventsLost)],
+    ...one(status.reactor.eventsLost),
   };
   yield {
     name: "pathmanager_api_connections_refused",
     type: "counter",
     help: "API connections that were closed or refused.",
-    samples: refusals(status.connectionsRefused.api),
+    ...refusals(status.connectionsRefused.api),
   };
   yield {
     name: "pathmanager_nbd_connections_refused",
     type: "counter",
     help: "NBD connections that were refused.",
-    samples: refusals(status.connectionsRefused.nbd),
+    ...refusals(status.connectionsRefused.nbd),
   };
 }
 
@@ -165,22 +182,28 @@ function* families(...parts: readonly Iterable<Family>[]): Generator<Family> {
   for (const part of parts) yield* part;
 }
 
-/** Every family; the samples are made while they are read. */
-export async function metricsOf(
+/** Answers scrapes: every family, whose samples are made while they are sent. */
+export function metricsHandler(
   context: Context,
   status: () => Promise<Status> | Status,
   ports: PortStateReader,
-): Promise<Iterable<Family>> {
-  const [snapshot, portStates] = await Promise.all([context.snapshots.forDisplay(), ports.forDisplay()]);
-  const tables = await tablesOf(context.inventory, snapshot);
-  const histograms = context.snapshots.isAnswering
-    ? await askHistograms(context.reactor, tables)
-    : { units: [], paths: [], omitted: tables.units.length + tables.paths.length };
-  return families(
-    daemonFamilies(await status(), context),
-    portFamilies(portStates),
-    unitFamilies(tables),
-    pathFamilies(tables),
-    histogramFamilies(histograms),
-  );
+): (input: Input<"metrics">) => Promise<Iterable<Family>> {
+  const tabulator = new Tabulator();
+  return async ({ query }) => {
+    const [snapshot, portStates, load] = await Promise.all([
+      context.snapshots.forDisplay(),
+      ports.forDisplay(),
+      askLoad(context),
+    ]);
+    const tables = await tabulator.tables(context.inventory, snapshot);
+    const histograms = await askHistograms(context, tables, query.histograms);
+    return families(
+      daemonFamilies(await status(), context),
+      portFamilies(portStates),
+      reactorFamilies(load, tables),
+      unitFamilies(tables),
+      pathFamilies(tables),
+      histogramFamilies(histograms),
+    );
+  };
 }

@@ -45,6 +45,18 @@ export async function* sliced<E>(items: Iterable<E>): AsyncGenerator<E> {
   }
 }
 
+/** Items between two looks at the clock. */
+const ITEMS_AT_ONCE = 64;
+
+/** Does something with each, yielding to others in between. */
+export async function inSlices<E>(items: readonly E[], work: (item: E) => void): Promise<void> {
+  const slice = new Slice();
+  for (const [index, item] of items.entries()) {
+    work(item);
+    if (index % ITEMS_AT_ONCE === ITEMS_AT_ONCE - 1 && slice.isOver) await slice.next();
+  }
+}
+
 const isList = (value: unknown): value is Iterable<unknown> =>
   typeof value === "object" && value !== null && Symbol.iterator in value;
 
@@ -84,6 +96,13 @@ export function drained(response: ServerResponse): Promise<void> {
   });
 }
 
+type Text = string | Uint8Array;
+
+interface Part {
+  readonly text: Text;
+  readonly done: boolean;
+}
+
 /** Collects pieces up to about one write's worth, or for one time slice. */
 function gather(pieces: Iterator<string>, slice = new Slice()): { text: string; done: boolean } {
   let text = "";
@@ -99,15 +118,15 @@ function gather(pieces: Iterator<string>, slice = new Slice()): { text: string; 
  * Writes text in pieces: never more than one write ahead of the reader, never longer than a time slice at once. Ends early when
  * the reader goes away.
  */
-async function writePieces(response: ServerResponse, first: string, pieces: Iterator<string>): Promise<void> {
+async function writeParts(response: ServerResponse, first: Text, next: (slice: Slice) => Part): Promise<void> {
   const slice = new Slice();
-  let part = { text: first, done: false };
+  let part: Part = { text: first, done: false };
   for (;;) {
     const taken = response.write(part.text);
     if (part.done || response.destroyed) return;
     if (!taken) await drained(response);
     if (slice.isOver) await slice.next();
-    part = gather(pieces, slice);
+    part = next(slice);
   }
 }
 
@@ -121,23 +140,40 @@ export async function sendPieces(
   answer: object,
   onDefect: (thrown: unknown) => void,
 ): Promise<FastifyReply> {
-  return sendText(reply, JSON_TYPE, jsonPieces(answer), onDefect);
+  const pieces = jsonPieces(answer);
+  return send(reply, JSON_TYPE, gather(pieces), (slice) => gather(pieces, slice), onDefect);
 }
 
-/** The same for text of any type. */
-export async function sendText(
+/** The same for text of any type that is made in pieces of a write's size. */
+export async function sendBytes(
   reply: FastifyReply,
   type: string,
-  pieces: Iterator<string>,
+  pieces: Iterator<Uint8Array>,
   onDefect: (thrown: unknown) => void,
 ): Promise<FastifyReply> {
-  const { text, done } = gather(pieces);
-  if (done) return reply.type(type).send(text);
+  let ahead = pieces.next();
+  // One piece ahead, so that the last one is known to be the last.
+  const next = (): Part => {
+    const text = ahead.value ?? new Uint8Array(0);
+    ahead = pieces.next();
+    return { text, done: ahead.done === true };
+  };
+  return send(reply, type, next(), next, onDefect);
+}
+
+async function send(
+  reply: FastifyReply,
+  type: string,
+  { text, done }: Part,
+  next: (slice: Slice) => Part,
+  onDefect: (thrown: unknown) => void,
+): Promise<FastifyReply> {
+  if (done) return reply.type(type).send(typeof text === "string" ? text : Buffer.from(text));
   reply.hijack();
   const { raw } = reply;
   raw.writeHead(200, { "content-type": type });
   try {
-    await writePieces(raw, text, pieces);
+    await writeParts(raw, text, next);
     raw.end();
   } catch (thrown) {
     onDefect(thrown);

@@ -12,7 +12,7 @@ import { Mode, ModePatch, Patrol, PatrolPatch } from "./mode-schema.ts";
 import { PathCheck, PathView, RescanReport, RescanRequest } from "./path-schema.ts";
 import { ReceiverList, ReceiverTest, ReceiverTests } from "./receiver-schema.ts";
 import { ReservationAnswer, ReservationOrder, ReservationQuestion, ReservationView } from "./reservation-schema.ts";
-import { ArrayView, LatenciesQuery, LatenciesView, StatisticsView, Status } from "./status-schema.ts";
+import { ArrayView, LatenciesQuery, LatenciesView, MetricsQuery, StatisticsView, Status } from "./status-schema.ts";
 import { Attachment, AttachRequest, DetachRequest, UnitPatch, UnitView } from "./unit-schema.ts";
 
 type Method = "GET" | "POST" | "PATCH" | "DELETE";
@@ -330,6 +330,7 @@ export const ROUTES = {
     path: "/metrics",
     summary: "Counters, states and latency histograms in the text format of Prometheus, or OpenMetrics if accepted",
     change: false,
+    query: MetricsQuery,
     response: null,
   },
   page: {

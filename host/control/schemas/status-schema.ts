@@ -189,3 +189,11 @@ export const LatenciesQuery = z.object({
       description: `Numbers of at most ${LATENCY_PATHS_MAX} paths, separated by commas; the first ones if left out`,
     }),
 });
+
+export const MetricsQuery = z.object({
+  histograms: z.enum(["few", "none", "units", "paths"]).default("few").meta({
+    description:
+      "Latency histograms: of units and paths as long as they are few, none, of all units, or of all units and paths",
+  }),
+});
+export type MetricsQuery = z.infer<typeof MetricsQuery>;

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { request } from "node:http";
 import test from "ava";
 import fc from "fast-check";
-import { expose, labels, sample } from "../../../host/liaison/exposition.ts";
+import { bytesOf, expose, labels, type Lines } from "../../../host/liaison/exposition.ts";
 import { until } from "../../until.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 
@@ -13,9 +13,9 @@ interface Scraped {
   readonly text: string;
 }
 
-function scrape(socketPath: string, accept = ""): Promise<Scraped> {
+function scrape(socketPath: string, accept = "", path = "/metrics"): Promise<Scraped> {
   return new Promise((resolve, reject) => {
-    const sent = request({ socketPath, path: "/metrics", headers: { accept } }, (response) => {
+    const sent = request({ socketPath, path, headers: { accept } }, (response) => {
       let text = "";
       response.setEncoding("utf8").on("data", (chunk: string) => {
         text += chunk;
@@ -79,6 +79,48 @@ test("both formats are well-formed and tell the same", async (t) => {
   t.is(left.get('pathmanager_unit_request_duration_seconds_bucket{unit="0",direction="read",le="+Inf"}'), 0);
 });
 
+test("a scrape says which histograms it wants", async (t) => {
+  const daemon = await TestDaemon.start(t, "[array]\nunits = 2\npaths = 2\nunit_mib = 1\n");
+  const unit = 'pathmanager_unit_request_duration_seconds_count{unit="1",direction="write"}';
+  const path = 'pathmanager_path_command_duration_seconds_count{path="4:0:0:0",unit="0",direction="read"}';
+  for (const [query, hasUnits, hasPaths, omitted] of [
+    ["", true, true, 0],
+    ["?histograms=few", true, true, 0],
+    ["?histograms=paths", true, true, 0],
+    ["?histograms=units", true, false, 4],
+    ["?histograms=none", false, false, 6],
+  ] as const) {
+    const values = await until("the reactor answers in time", async () => {
+      const read = parse((await scrape(daemon.socket, "", `/metrics${query}`)).text);
+      return read.get("pathmanager_histograms_omitted{}") === omitted ? read : undefined;
+    });
+    t.is(values.has(unit), hasUnits, query);
+    t.is(values.has(path), hasPaths, query);
+  }
+  const { status } = await daemon.call("GET", "/metrics?histograms=all");
+  t.is(status, 400);
+});
+
+test("the reactor's turns and slots are told", async (t) => {
+  const daemon = await TestDaemon.start(t, "[array]\nunits = 2\npaths = 2\nunit_mib = 1\n");
+  const name = "pathmanager_reactor_turn_duration_seconds";
+  const turns = await until("the reactor answers in time", async () => {
+    const values = parse((await scrape(daemon.socket)).text);
+    return values.has(`${name}_count{}`) ? values : undefined;
+  });
+  const buckets = [...turns].filter(([series]) => series.startsWith(`${name}_bucket`)).map(([, count]) => count);
+  t.true(buckets.length > 10);
+  t.deepEqual(
+    buckets,
+    buckets.toSorted((a, b) => a - b),
+  );
+  t.is(buckets.at(-1) ?? 0, turns.get(`${name}_count{}`) ?? NaN);
+  t.true((turns.get(`${name}_count{}`) ?? 0) > 0 && (turns.get(`${name}_sum{}`) ?? 0) > 0);
+  t.is(turns.get('pathmanager_slots_in_use{of="paths"}'), 4);
+  t.is(turns.get('pathmanager_slots{of="requests"}'), 32);
+  t.is(turns.get('pathmanager_slots{of="units"}'), 2);
+});
+
 test("a fault is seen: the path, the unit, the messages", async (t) => {
   const patrol = "patrol.interval_s = 1\npatrol.threshold_s = 1\npatrol.timeout_s = 1\n";
   const daemon = await TestDaemon.start(t, `${patrol}[array]\nunits = 1\npaths = 2\nunit_mib = 1\n`);
@@ -138,9 +180,10 @@ test("no text of others breaks a label", (t) => {
         name: "pathmanager_x",
         type: "gauge",
         help: "x.",
-        samples: [sample(1, labels({ value }))],
+        rows: 1,
+        write: (_: number, lines: Lines) => lines.sample(1, bytesOf(labels({ value }))),
       } as const;
-      const text = [...expose([family], true)].join("");
+      const text = Buffer.concat([...expose([family], true)]).toString();
       t.is(text.split("\n").length, 5);
       t.is(parse(text).size, 1);
     }),

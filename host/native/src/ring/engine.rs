@@ -17,6 +17,7 @@ use crate::ring::ports::Ports;
 use crate::ring::queues::{Completions, Finished, Submission, Submissions};
 use crate::ring::reset::Resets;
 use crate::ring::sockets::{self, Sockets};
+use crate::ring::turns::Turns;
 
 /// How many turns in a row may leave new RECVs unsubmitted in the kernel's queue because the core has completions to
 /// process anyway: the next turn submits them together with what those completions lead to.
@@ -39,6 +40,7 @@ pub struct Engine {
     urgent: bool,
     postponed: u32,
     woken: bool,
+    pub turns: Turns,
 }
 
 /// A blocking eventfd: io_uring then waits for it by itself, and epoll reads it only when it is readable.
@@ -77,6 +79,7 @@ impl Engine {
             urgent: false,
             postponed: 0,
             woken: false,
+            turns: Turns::new(now_ns()),
         })
     }
 
@@ -139,8 +142,7 @@ impl Engine {
         let mut waiting = Completions::open(&self.memory, self.control)?.is_empty();
         if !waiting && !self.urgent && self.postponed < POSTPONED_TURNS_MAX {
             self.postponed += 1;
-            // The turn did not wait at all.
-            self.memory.store_u64(self.control + abi::CONTROL_WAITING_NS, self.finished.now_ns);
+            self.stop_working(self.finished.now_ns);
             return self.leave();
         }
         self.postponed = 0;
@@ -150,7 +152,7 @@ impl Engine {
             let wait = if waiting { self.before_check(limit) } else { Wait::No };
             if waits_since_ns == 0 && !matches!(wait, Wait::No) {
                 waits_since_ns = now_ns();
-                self.memory.store_u64(self.control + abi::CONTROL_WAITING_NS, waits_since_ns);
+                self.stop_working(waits_since_ns);
             }
             self.turn(wait)?;
             let due = match limit {
@@ -160,11 +162,19 @@ impl Engine {
             };
             if due || !waiting || !self.finished.is_empty() || self.woken {
                 if waits_since_ns == 0 {
-                    self.memory.store_u64(self.control + abi::CONTROL_WAITING_NS, self.finished.now_ns);
+                    self.stop_working(self.finished.now_ns);
+                } else {
+                    self.turns.begin(self.finished.now_ns);
                 }
                 return self.leave();
             }
         }
+    }
+
+    /// The turn ends; what follows is a wait, or the next turn.
+    fn stop_working(&mut self, now_ns: u64) {
+        self.memory.store_u64(self.control + abi::CONTROL_WAITING_NS, now_ns);
+        self.turns.end(now_ns);
     }
 
     /// Stores results and the time in the core's memory.

@@ -13,6 +13,7 @@ mod queues;
 mod reset;
 mod sockets;
 mod spin;
+mod turns;
 mod uring;
 
 use std::cell::RefCell;
@@ -39,6 +40,17 @@ pub struct RingOptions {
     /// How long the ring busy-polls for the next request after a lone reply before it sleeps, in microseconds, 0 to
     /// 1000; 0: never. Default 50. With epoll it never does.
     pub poll_us: Option<u32>,
+}
+
+/// How long turns took since the ring was opened: from the end of one wait to the beginning of the next.
+#[napi(object)]
+pub struct RingTurns {
+    /// Together, in nanoseconds.
+    pub busy_ns: f64,
+    /// Longest time of the first class in nanoseconds; each further one is twice as long, and the last is open.
+    pub first_class_ns: f64,
+    /// Turns in each class.
+    pub counts: Vec<f64>,
 }
 
 /// An engine that finishes its ops in progress before it is freed.
@@ -103,6 +115,17 @@ impl Ring {
     #[napi(getter, catch_unwind)]
     pub fn wake_descriptor(&self) -> Result<i32> {
         with_engine(self.token, |engine| Ok(engine.wake_descriptor()))
+    }
+
+    /// How long turns took.
+    #[napi(catch_unwind)]
+    pub fn turns(&self) -> Result<RingTurns> {
+        with_engine(self.token, |engine| {
+            let turns = &engine.turns;
+            let counts = turns.counts.iter().map(|&count| count as f64).collect();
+            let first_class_ns = (1u64 << turns::FIRST_OCTAVE) as f64;
+            Ok(RingTurns { busy_ns: turns.busy_ns as f64, first_class_ns, counts })
+        })
     }
 
     /// Takes ownership of a connected stream socket (the ring closes it from now on) and returns its handle.
