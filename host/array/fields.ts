@@ -43,3 +43,10 @@ export function blocksField(command: Command): number {
       return 10;
   }
 }
+
+/** The bytes that hexadecimal digits stand for. */
+export function bytesOfHex(digits: string): Uint8Array {
+  return Uint8Array.from({ length: digits.length >>> 1 }, (_, at) =>
+    Number.parseInt(digits.slice(2 * at, 2 * at + 2), 16),
+  );
+}

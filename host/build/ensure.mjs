@@ -119,7 +119,7 @@ const BUILDS = {
   // The pages for a browser. The simulator has the core in it.
   pages: {
     inputs: ["host/page", "host/build/page.mjs", "host/array", "host/liaison", "host/reactor", "host/abi.ts", "host/cli/text.ts", ...CORE_INPUTS],
-    outputs: ["build/page/page.html"],
+    outputs: ["build/page/page.html", "build/page/simulator.html"],
     make: () => run(bin("node"), ["host/build/page.mjs"], "building the pages"),
   },
   // What udev runs for each disk: in an initramfs there is no C library, so it brings its own.

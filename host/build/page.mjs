@@ -13,6 +13,7 @@ const out = join(root, "build", "page");
 /** Pages by name: their folder, and what their policy allows besides their own script and style. */
 const PAGES = {
   page: { folder: "status", more: { "connect-src": "'self'" }, scripts: [] },
+  simulator: { folder: "simulator", more: {}, scripts: ["'wasm-unsafe-eval'"] },
 };
 
 const digest = (text) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`;

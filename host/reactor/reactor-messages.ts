@@ -5,7 +5,7 @@ import type { ArrayPortInfo, CommandResult } from "../array/array.ts";
 import type { FaultReport, FaultRequest } from "../array/faults/faults.ts";
 import type { ArrayTopology } from "../array/array-topology.ts";
 import type { PackedResults } from "./command-results.ts";
-import type { CoreLimits } from "./core-loader.ts";
+import type { CoreLimits } from "./laid-out-core.ts";
 import type { SnapshotCopy } from "./decode-records.ts";
 
 /** What the reactor is started with. */

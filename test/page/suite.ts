@@ -3,6 +3,7 @@
 
 import { type DebianPackage, ensurePackages, findProgram, missingSentence } from "../rig/packages.ts";
 import { Browser } from "./browser.ts";
+import { simulatorCases } from "./cases/simulator-page.ts";
 import { statusCases } from "./cases/status-page.ts";
 import type { PageCase } from "./page-case.ts";
 
@@ -32,7 +33,7 @@ async function attempt(one: PageCase, browser: Browser): Promise<string | undefi
 
 async function main(): Promise<number> {
   const wanted = process.argv.slice(2);
-  const chosen = statusCases.filter(
+  const chosen = [...statusCases, ...simulatorCases].filter(
     ({ name }) => wanted.length === 0 || wanted.some((pattern) => name.includes(pattern)),
   );
   await using browser = Browser.start(findProgram("chromium") ?? "chromium");

@@ -32,7 +32,7 @@ import {
   UNIT_USABLE,
   UNIT_WAITING,
 } from "../../host/abi.ts";
-import type { CoreLimits } from "../../host/reactor/core-loader.ts";
+import type { CoreLimits } from "../../host/reactor/laid-out-core.ts";
 import { INSPECT, type SimulatedCore } from "./core.ts";
 import type { Tap } from "./tap.ts";
 

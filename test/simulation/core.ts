@@ -22,7 +22,7 @@ import {
   RING_HEAD,
   RING_TAIL,
 } from "../../host/abi.ts";
-import type { CoreExports, CoreLimits } from "../../host/reactor/core-loader.ts";
+import type { CoreExports, CoreLimits } from "../../host/reactor/laid-out-core.ts";
 
 /** Arguments of `inspect`. */
 export const INSPECT = { requests: 0, commands: 1, poolBytes: 2, strays: 3, checkPages: 4 } as const;

@@ -2,7 +2,7 @@
 
 import { read, synchronizeCache, unmap, write, writeSame } from "./block-commands.ts";
 import { compareAndWrite, orWrite, verify, writeAndVerify } from "./compare-commands.ts";
-import { blocksOf, lbaOf } from "../fields.ts";
+import { blocksOf, bytesOfHex, lbaOf } from "../fields.ts";
 import { reportTargetPortGroups, setTargetPortGroups } from "../array-groups.ts";
 import { readCapacity10, readCapacity16 } from "./inquiry.ts";
 import { getLbaStatus } from "./lba-status.ts";
@@ -13,7 +13,7 @@ import * as scsi from "../scsi.ts";
 
 /** @param usage the bits of the bytes after the opcode, in hexadecimal */
 function kind(opcode: number, usage: string, run: Handler | null, action = -1): CommandKind {
-  return { opcode, action, usage: Uint8Array.from([opcode, ...Buffer.from(usage.replaceAll(" ", ""), "hex")]), run };
+  return { opcode, action, usage: Uint8Array.from([opcode, ...bytesOfHex(usage.replaceAll(" ", ""))]), run };
 }
 
 const reading: Handler = (command, unit) => read(command, unit, lbaOf(command), blocksOf(command));

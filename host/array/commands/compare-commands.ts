@@ -28,21 +28,26 @@ function readHeld(command: Command, unit: LogicalUnit, offset: number, bytes: nu
   return false;
 }
 
+/** Where the bytes in memory differ from those just read; `bytes` if nowhere. */
+function firstDifference(memory: Uint8Array, address: number, bytes: number): number {
+  let at = 0;
+  while (at < bytes && held[at] === memory[address + at]) at++;
+  return at;
+}
+
 /**
  * Compares the medium from `offset` with data of the command, whose first `period` bytes are repeated; without a period it
  * is only read. Returns false if the command has failed: the sense data then says at which byte the two differ.
  */
 function compare(command: Command, unit: LogicalUnit, offset: number, bytes: number, period: number): boolean {
   const { bytes: memory, buffer } = command;
-  const sent = Buffer.from(memory.buffer, memory.byteOffset + buffer, period);
   const stepMax = period < bytes && period > 0 ? period : held.length;
   for (let at = 0; at < bytes;) {
     const step = Math.min(stepMax, held.length, bytes - at);
     if (!readHeld(command, unit, offset + at, step)) return false;
     const from = period === 0 ? 0 : at % period;
-    if (period > 0 && sent.compare(held, 0, step, from, from + step) !== 0) {
-      let differing = 0;
-      while (held[differing] === sent[from + differing]) differing++;
+    const differing = period > 0 ? firstDifference(memory, buffer + from, step) : step;
+    if (differing < step) {
       command.fail(KEY_MISCOMPARE, ASC_MISCOMPARE);
       command.information(0, at + differing);
       return false;

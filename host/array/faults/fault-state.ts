@@ -2,7 +2,7 @@
 
 import type { Command } from "../commands/command.ts";
 import type { Fault, FaultFilter } from "./faults.ts";
-import { blocksOf, lbaOf } from "../fields.ts";
+import { blocksOf, bytesOfHex, lbaOf } from "../fields.ts";
 import { INQUIRY, isMediumRead, isMediumWrite, UNMAP } from "../scsi.ts";
 
 /** A source of random numbers 0 <= x < 1 from a seed: the same seed, the same faults. Mulberry32. */
@@ -126,7 +126,7 @@ export class PortFaults {
     this.queued = this.list.some(({ fault }) => fault.kind === "queued");
     this.pages.clear();
     for (const { fault } of this.list) {
-      if (fault.kind === "vpd-page") this.pages.set(fault.page, Buffer.from(fault.payload, "hex"));
+      if (fault.kind === "vpd-page") this.pages.set(fault.page, bytesOfHex(fault.payload));
     }
     this.corruptSense = this.list.some(({ fault }) => fault.kind === "corrupt-sense");
   }
