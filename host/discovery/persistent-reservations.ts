@@ -22,7 +22,7 @@ export const OUT_ACTIONS = [
   "register-ignore",
   "register-move",
 ] as const;
-type OutAction = (typeof OUT_ACTIONS)[number];
+export type OutAction = (typeof OUT_ACTIONS)[number];
 
 /** Types of reservations (SPC-4 6.15.3.4) and what they are called. */
 export const RESERVATION_TYPES: ReadonlyMap<number, string> = new Map([
@@ -154,4 +154,44 @@ export function parseCapabilities(bytes: Uint8Array): Parsed<Capabilities> {
     allowedCommands: (more >>> 4) & 0x07,
     typeMask: (more & 0x80) === 0 ? null : types | ((last & 0x01) << 8),
   });
+}
+
+/** One registered I_T nexus. */
+export interface Registrant {
+  readonly key: string;
+  readonly allTargetPorts: boolean;
+  readonly isHolder: boolean;
+  readonly scope: number;
+  readonly type: number;
+  readonly relativeTargetPort: number;
+  /** TransportID of the initiator port (SPC-4 7.6.4). */
+  readonly transportId: Uint8Array;
+}
+
+const DESCRIPTOR_BYTES = 24;
+
+export function parseFullStatus(
+  bytes: Uint8Array,
+): Parsed<{ readonly generation: number; readonly registrants: readonly Registrant[] }> {
+  if (bytes.length < HEAD_BYTES) return tooShort(bytes);
+  const view = viewOf(bytes);
+  const end = Math.min(bytes.length, HEAD_BYTES + view.getUint32(4));
+  const registrants: Registrant[] = [];
+  for (let at = HEAD_BYTES; at + DESCRIPTOR_BYTES <= end;) {
+    const flags = bytes[at + 12] ?? 0;
+    const scopeAndType = bytes[at + 13] ?? 0;
+    const more = view.getUint32(at + 20);
+    if (at + DESCRIPTOR_BYTES + more > end) break;
+    registrants.push({
+      key: keyAt(bytes, at),
+      allTargetPorts: (flags & 0x02) !== 0,
+      isHolder: (flags & 0x01) !== 0,
+      scope: scopeAndType >>> 4,
+      type: scopeAndType & 0x0f,
+      relativeTargetPort: view.getUint16(at + 18),
+      transportId: bytes.slice(at + DESCRIPTOR_BYTES, at + DESCRIPTOR_BYTES + more),
+    });
+    at += DESCRIPTOR_BYTES + more;
+  }
+  return parsed({ generation: view.getUint32(0), registrants });
 }

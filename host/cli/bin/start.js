@@ -14,6 +14,7 @@ const REPOSITORY_CACHE = new URL("../../../build/compile-cache", import.meta.url
 const ENTRIES = {
   spscmd: "spscmd/start",
   pathctl: "pathctl/start",
+  pathpersist: "pathpersist/start",
   pathmanagerd: "pathmanagerd",
 };
 

@@ -1,4 +1,4 @@
-// Writes docs/man/pathctl.8 from the tree of commands, so that page and --help say the same.
+// Writes docs/man/pathctl.8 and pathpersist.8 from the commands themselves, so that page and --help say the same.
 //
 //   node host/cli/packaging/man.ts [--check]      --check: only compares; exit status 1 when they differ
 
@@ -8,23 +8,12 @@ import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
 
 import { buildProgram } from "../pathctl/main.ts";
+import { persistPage } from "./persist-man.ts";
+import { roff, sentence } from "./roff.ts";
 
-const PAGE = new URL("../../../docs/man/pathctl.8", import.meta.url);
+const PAGES = new URL("../../../docs/man/", import.meta.url);
 
 const silent = { out: () => undefined, err: () => undefined, env: {}, terminal: false, columns: 80, rows: 24 };
-
-/**
- * Text for roff: backslashes and hyphens are escaped; a leading dot or quote is protected so that it is not taken as a
- * request.
- */
-const roff = (text: string): string =>
-  text
-    .replaceAll("\\", "\\e")
-    .replaceAll("-", "\\-")
-    .replaceAll("~", "\\(ti")
-    .replaceAll(/^([.'])/gm, "\\&$1");
-
-const sentence = (text: string): string => `${text.slice(0, 1).toUpperCase()}${text.slice(1)}.`;
 
 /** The example of a command, from the text added after its help. */
 function exampleOf(command: Command): string {
@@ -155,9 +144,16 @@ async function page(): Promise<string> {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  if (!process.argv.includes("--check")) writeFileSync(PAGE, await page());
-  else if (readFileSync(PAGE, "utf8") !== (await page())) {
-    console.error("docs/man/pathctl.8 is not what the commands say; run: node host/cli/packaging/man.ts");
-    process.exitCode = 1;
+  const pages = [
+    { name: "pathctl.8", text: await page() },
+    { name: "pathpersist.8", text: persistPage() },
+  ];
+  for (const { name, text } of pages) {
+    const place = new URL(name, PAGES);
+    if (!process.argv.includes("--check")) writeFileSync(place, text);
+    else if (readFileSync(place, "utf8") !== text) {
+      console.error(`docs/man/${name} is not what the commands say; run: node host/cli/packaging/man.ts`);
+      process.exitCode = 1;
+    }
   }
 }

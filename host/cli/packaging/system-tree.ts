@@ -42,11 +42,12 @@ const DAEMON_OPTIONS = "--optimize-for-size --max-semi-space-size=4 --max-old-sp
 const COMMANDS = [
   { name: "pathctl", folder: "usr/bin", options: "" },
   { name: "spscmd", folder: "usr/bin", options: "" },
+  { name: "pathpersist", folder: "usr/sbin", options: "" },
   { name: "pathmanagerd", folder: "usr/sbin", options: `${DAEMON_OPTIONS} ` },
 ] as const;
 
 const COMPLETIONS = {
-  bash: ["usr/share/bash-completion/completions/pathctl", "usr/share/bash-completion/completions/spscmd"],
+  bash: ["pathctl", "pathpersist", "spscmd"].map((name) => `usr/share/bash-completion/completions/${name}`),
   zsh: ["usr/share/zsh/vendor-completions/_pathctl"],
   fish: ["usr/share/fish/vendor_completions.d/pathctl.fish"],
 } as const;

@@ -1,6 +1,8 @@
 // The completion scripts. Each calls `pathctl __complete WORDS...`, which decides what can be completed. Where a file is
 // expected it answers `:files`, and the shell completes file names by itself.
 
+import { PERSIST_OPTIONS } from "../pathpersist/persist-command.ts";
+
 /** Options of `spscmd`; unlike `pathctl`, it has no completion command to call. */
 const SPSCMD_OPTIONS = [
   "-getlun",
@@ -22,9 +24,12 @@ const SPSCMD_OPTIONS = [
   "-failbackall",
 ].join(" ");
 
+/** Long options of `pathpersist`; anything else it takes is a unit. */
+const PERSIST_LONG = PERSIST_OPTIONS.map(({ long }) => `--${long}`).join(" ");
+
 // Readline splits words at colons, and path numbers have three. So the words are taken from the line itself, and of each
 // candidate only the part after the word's last colon is returned.
-const BASH = String.raw`# bash completion for pathctl and spscmd; load it with: source <(pathctl completion bash)
+const BASH = String.raw`# bash completion for pathctl, pathpersist and spscmd; load it with: source <(pathctl completion bash)
 _pathmanager_reply() {
   local current=$1 prefix candidate
   shift
@@ -68,12 +73,24 @@ _spscmd() {
   fi
   _pathmanager_reply "$current" "${"$"}{candidates[@]}"
 }
+_pathpersist() {
+  local current=${"$"}{COMP_WORDS[COMP_CWORD]}
+  if [[ $current == -* ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "${PERSIST_LONG}" -- "$current")
+  elif [[ $current == /* ]]; then
+    COMPREPLY=()
+    compopt -o default
+  else
+    mapfile -t COMPREPLY < <(pathctl __complete -- unit release "$current" 2>/dev/null)
+  fi
+}
 complete -F _pathctl pathctl
+complete -F _pathpersist pathpersist
 complete -F _spscmd spscmd
 `;
 
-const ZSH = String.raw`#compdef pathctl spscmd
-# zsh completion for pathctl and spscmd; load it with: source <(pathctl completion zsh)
+const ZSH = String.raw`#compdef pathctl pathpersist spscmd
+# zsh completion for pathctl, pathpersist and spscmd; load it with: source <(pathctl completion zsh)
 _pathmanager_ask() {
   local -a candidates
   candidates=("${"$"}{(@f)$(pathctl __complete -- "$@" 2>/dev/null)}")
@@ -104,11 +121,19 @@ _spscmd() {
     -avail|-notavail|-path|-swap|-priority|-lbmode|-failback) _pathmanager_ask path enable "${"$"}{words[CURRENT]}" ;;
   esac
 }
+_pathpersist() {
+  case ${"$"}{words[CURRENT]} in
+    -*) compadd -- ${PERSIST_LONG} ;;
+    /*) _files ;;
+    *) _pathmanager_ask unit release "${"$"}{words[CURRENT]}" ;;
+  esac
+}
 compdef _pathctl pathctl
+compdef _pathpersist pathpersist
 compdef _spscmd spscmd
 `;
 
-const FISH = String.raw`# fish completion for pathctl and spscmd; load it with: pathctl completion fish | source
+const FISH = String.raw`# fish completion for pathctl, pathpersist and spscmd; load it with: pathctl completion fish | source
 function __pathctl_candidates
     set -l words (commandline -opc) (commandline -ct)
     set -l found (pathctl __complete -- $words[2..-1] 2>/dev/null)
@@ -122,6 +147,8 @@ function __spscmd_paths
     pathctl __complete -- path enable "" 2>/dev/null
 end
 complete -c pathctl -f -a "(__pathctl_candidates)"
+complete -c pathpersist -a "(pathctl __complete -- unit release '' 2>/dev/null)"
+complete -c pathpersist -n "string match -q -- '-*' (commandline -ct)" -a "${PERSIST_LONG}"
 complete -c spscmd -f -n "test (count (commandline -opc)) -eq 1" -a "${SPSCMD_OPTIONS}"
 complete -c spscmd -f -n "test (count (commandline -opc)) -eq 2; and string match -qri -- '^-(avail|notavail|path|swap|priority|lbmode|failback)\$' (commandline -opc)[2]" -a "(__spscmd_paths)"
 complete -c spscmd -f -n "test (count (commandline -opc)) -eq 3; and string match -qi -- -swap (commandline -opc)[2]" -a "(__spscmd_paths)"

@@ -28,6 +28,10 @@ const GROUPS: readonly { readonly words: readonly string[]; readonly load: () =>
   { words: ["path"], load: async () => (await import("./commands-path.ts")).addPathCommands },
   { words: ["unit", "attach", "detach"], load: async () => (await import("./commands-unit.ts")).addUnitCommands },
   {
+    words: ["reservation"],
+    load: async () => (await import("./commands-reservation.ts")).addReservationCommands,
+  },
+  {
     words: ["mode", "patrol", "config", "doctor", "import", "rescan"],
     load: async () => (await import("./commands-system.ts")).addSystemCommands,
   },

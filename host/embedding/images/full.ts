@@ -103,7 +103,7 @@ function putSystem(stage: string, busybox: string, version: string): void {
   writeFileSync(join(stage, "etc", "passwd"), "root::0:0:root:/run:/bin/sh\n");
   writeFileSync(join(stage, "etc", "group"), "root:x:0:\n");
   writeFileSync(join(stage, "etc", "image-version"), `${version}\n`);
-  for (const name of ["pathctl", "spscmd"]) {
+  for (const name of ["pathctl", "pathpersist", "spscmd"]) {
     const file = join(stage, "bin", name);
     const options = "HOME=/run NODE_COMPILE_CACHE=/state/cache";
     writeFileSync(file, `#!/bin/sh\nexec env ${options} /usr/bin/node /opt/pathmanager/host/cli/bin/${name}.js "$@"\n`);

@@ -9,7 +9,7 @@ import { run } from "../run.ts";
 
 const file = (name: string): string => new URL(`../../../${name}`, import.meta.url).pathname;
 
-const PAGES = ["pathctl.8", "spscmd.8", "pathmanagerd.8", "pathmanager.toml.5"];
+const PAGES = ["pathctl.8", "spscmd.8", "pathpersist.8", "pathmanagerd.8", "pathmanager.toml.5"];
 
 const pages: Case[] = PAGES.map((name) => ({
   name: `man renders ${name} without a warning`,

@@ -29,7 +29,7 @@ do_install() {
     install -d ${D}${libdir}/pathmanager/dist/build/native
     install -m 0755 ${B}/target/${CARGO_TARGET_SUBDIR}/libpathmanager_native.so \
         ${D}${libdir}/pathmanager/dist/build/native/pathmanager.node
-    for command in pathmanagerd pathctl spscmd; do
+    for command in pathmanagerd pathctl pathpersist spscmd; do
         ln -s ../lib/pathmanager/host/cli/bin/$command.js ${D}${bindir}/$command
     done
     install -m 0644 ${S}/host/cli/packaging/pathmanagerd.service ${D}${systemd_system_unitdir}/
