@@ -1,9 +1,9 @@
-// A client of the daemon's API, over its Unix socket.
+// A client of the daemon's API, over its Unix socket, or in another way that is given to it (remote-host.ts).
 //
 // `node:http` is loaded with getBuiltinModule: an `import` evaluates every export of its namespace, which loads half of
 // Node's web APIs and doubles the start time of these commands.
 
-import type { IncomingMessage } from "node:http";
+import type { ClientRequest, IncomingMessage } from "node:http";
 import { join, resolve as absolute } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -129,6 +129,31 @@ export function bodyText(response: IncomingMessage): Promise<string> {
 
 export type Method = "GET" | "POST" | "PATCH" | "DELETE";
 
+interface Asked {
+  readonly method: Method;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string | number>>;
+}
+
+/** Begins a request; its body is sent by the caller. */
+export type Ask = (asked: Asked, answered: (response: IncomingMessage) => void) => ClientRequest;
+
+/** @param place where it was asked for */
+function remoteError(error: NodeJS.ErrnoException, place: string): CommandError {
+  const { code = "", message } = error;
+  if (code === "ECONNREFUSED" || code === "ENOTFOUND" || code === "EAI_AGAIN" || code === "EHOSTUNREACH") {
+    return new CommandError("NOT_RUNNING", `nothing answers at ${place} (${code})`, {
+      remedy: "look whether the daemon runs there, with sockets.api_tcp",
+    });
+  }
+  if (/CERT|SELF_SIGNED|UNABLE_TO|ALTNAME/.test(code)) {
+    return new CommandError("NO_PERMISSION", `${place} cannot be trusted: ${message}`, {
+      remedy: "name its authority's certificate with ca_file, and the host as its certificate does",
+    });
+  }
+  return new CommandError("NO_ANSWER", `the daemon at ${place} gave no answer (${code || message})`);
+}
+
 /** The calls of the API; one instance per command. */
 export class Client {
   readonly #sockets: readonly string[];
@@ -136,13 +161,23 @@ export class Client {
   #place = 0;
   /** Whether the socket for readers beside it is used, as this user may not open the other one. It refuses changes in words. */
   #isReader = false;
+  /** Another way to the daemon than a socket. */
+  #over: { readonly place: string; readonly ask: Ask } | null = null;
 
   /** @param sockets where the daemon may listen, in order */
   constructor(...sockets: readonly string[]) {
     this.#sockets = sockets;
   }
 
+  /** @param place what errors call the daemon's place */
+  static over(place: string, ask: Ask): Client {
+    const client = new Client();
+    client.#over = { place, ask };
+    return client;
+  }
+
   get socket(): string {
+    if (this.#over !== null) return this.#over.place;
     const named = this.#sockets[this.#place] ?? SOCKET_DEFAULT;
     return this.#isReader ? readSocketOf(named) : named;
   }
@@ -157,6 +192,7 @@ export class Client {
       } catch (error) {
         if (error instanceof CommandError) throw error;
         const failure = error as NodeJS.ErrnoException;
+        if (this.#over !== null) throw remoteError(failure, this.#over.place);
         // Several calls may be in progress: the first that finds nobody moves all of them to the next socket.
         const named = this.#sockets[place] ?? SOCKET_DEFAULT;
         if (isForbidden(failure) && !isReader) this.#isReader = true;
@@ -176,7 +212,9 @@ export class Client {
       headers["content-length"] = Buffer.byteLength(payload);
     }
     return new Promise((resolve, reject) => {
-      const request = http.request({ socketPath: socket, method, path, headers, agent: false }, resolve);
+      const asked = { method, path, headers };
+      const request =
+        this.#over?.ask(asked, resolve) ?? http.request({ socketPath: socket, ...asked, agent: false }, resolve);
       request.on("error", reject);
       request.setTimeout(timeoutMs, () =>
         request.destroy(

@@ -33,7 +33,7 @@ function commandSection(command: Command, name: string): string {
     const shown = `\\fI${roff(argument.name())}\\fR${argument.variadic ? " ..." : ""}`;
     return argument.required ? shown : `[${shown}]`;
   });
-  const options = command.options.filter((option) => option.long !== "--socket");
+  const options = command.options.filter((option) => option.long !== "--socket" && option.long !== "--host");
   const described = options.map(
     (option) => `.TP\n\\fB${roff(option.flags)}\\fR\n${roff(sentence(option.description))}`,
   );
@@ -71,12 +71,14 @@ pathctl \\- show and control PathManager
 .RI [ arguments ]
 .RB [ \\-\\-json ]
 .RB [ \\-\\-socket
-.IR path ]
+.IR path " | "
+.B \\-\\-host
+.IR name ]
 .SH DESCRIPTION
 .B pathctl
 talks to
 .BR pathmanagerd (8)
-over its Unix socket. It shows logical units, their paths and arrays, and changes what an operator may change.
+over its Unix socket, or over TLS if it is that of another host. It shows logical units, their paths and arrays, and changes what an operator may change.
 .PP
 A path is named by its path number
 .IR host : channel : target : lun ,
@@ -92,6 +94,9 @@ fails prints an object with the member error: code, message, parameter, remedy.
 .TP
 .BI \\-\\-socket " path"
 The socket of the daemon, instead of PATHMANAGER_SOCKET and of the default.
+.TP
+.BI \\-\\-host " name"
+The daemon of another host, over TLS: one that hosts.toml lists, for commands that ask a daemon.
 .TP
 .BR \\-h ", " \\-\\-help
 Print the help of a command.
@@ -119,6 +124,12 @@ Wrong usage.
 .TP
 .B PATHMANAGER_SOCKET
 The socket of the daemon.
+.TP
+.B PATHMANAGER_HOSTS
+The file that lists other hosts. Default:
+.I ~/.config/pathmanager/hosts.toml
+if it is there, else
+.IR /etc/pathmanager/hosts.toml .
 .TP
 .B NO_COLOR
 When set and not empty, no colour is used on a terminal. Elsewhere there is none.

@@ -10,7 +10,7 @@ import type { Output } from "../../control/schemas/routes.ts";
 import { LEVELS } from "../../liaison/catalogue/message-kind.ts";
 import { Client, CommandError, socketPaths } from "../api-client.ts";
 import { POLICY_NAMES, wordValue } from "../values.ts";
-import { leaf, perform, type CommonOptions, type Runner } from "./context.ts";
+import { perform, type CommonOptions, type Runner, localLeaf } from "./context.ts";
 
 const SHELLS = ["bash", "zsh", "fish"] as const;
 
@@ -51,6 +51,10 @@ async function known(name: string, client: Client): Promise<readonly string[]> {
   const fixed = FIXED.get(name);
   if (fixed !== undefined) return fixed;
   if (DEVICES.has(name)) return devices();
+  if (name === "--host") {
+    const { remoteHosts } = await import("../remote-host.ts");
+    return (await remoteHosts(process.env)).map((host) => host.name);
+  }
   if (PATHS.has(name)) {
     const { units } = await client.call<Output<"units">>("GET", "/v1/units");
     return units.flatMap((unit) => [...unit.paths, ...unit.remembered].map((path) => path.number));
@@ -130,7 +134,7 @@ async function complete(program: Command, runner: Runner, words: readonly string
 
 /** Adds the commands; has to be called last, because completion walks the finished tree. */
 export function addCompletionCommands(program: Command, runner: Runner): void {
-  leaf(
+  localLeaf(
     program,
     "completion <shell>",
     "print the completion script for bash, zsh or fish (and spscmd's)",

@@ -6,7 +6,17 @@ import type { Output } from "../../control/schemas/routes.ts";
 import { LEVELS } from "../../liaison/catalogue/message-kind.ts";
 import { CommandError } from "../api-client.ts";
 import { pathValue, wholeValue, wordValue } from "../values.ts";
-import { branch, leaf, perform, type CommonOptions, type Context, type Result, type Runner } from "./context.ts";
+import {
+  branch,
+  leaf,
+  perform,
+  type CommonOptions,
+  type Context,
+  type Result,
+  type Runner,
+  localLeaf,
+  SOCKET_OPTION,
+} from "./context.ts";
 
 interface LineOptions extends CommonOptions {
   readonly since?: string;
@@ -85,7 +95,7 @@ function addLogCommands(program: Command, runner: Runner): void {
     .command("lines", { isDefault: true })
     .description("print the lines of spsevent.log and its old generation (what pathctl logs alone does)")
     .option("--json", "print JSON ({file, lines}; a line each with --follow)")
-    .option("--socket <path>", "the daemon's socket (default: PATHMANAGER_SOCKET, or the standard path)")
+    .option(...SOCKET_OPTION)
     .option("--since <time>", "from this age or date on: 30m, 2h, 1d, 2026-11-28, '2026-11-28 14:30'")
     .option("--until <time>", "up to this age or date")
     .option("--level <level>", "at least info, warning or error")
@@ -97,7 +107,7 @@ function addLogCommands(program: Command, runner: Runner): void {
     .option("--config <file>", "the configuration that names the log, instead of the running daemon's")
     .addHelpText("after", "\nExample:\n  $ pathctl logs --since 2h --level warning\n  $ pathctl logs --follow");
   lines.action((options: LineOptions) => perform(runner, options, (context) => printLines(context, options)));
-  leaf(
+  localLeaf(
     logs,
     "collect <file>",
     "collect logs, settings, devices, statistics and kernel messages, without secrets, in a .tar.gz",
@@ -109,7 +119,7 @@ function addLogCommands(program: Command, runner: Runner): void {
     .action((file: string, options: LineOptions) =>
       perform(runner, options, (context) => collectLogs(context, file, options)),
     );
-  leaf(
+  localLeaf(
     logs,
     "show <file> [name]",
     "show what a collected archive says, or print one of its files",
@@ -164,7 +174,7 @@ export function addLogsCommands(program: Command, runner: Runner): void {
     .command("explain [number]", { isDefault: true })
     .description("list all messages, or say what one means, why it happens and what to do (pathctl messages NUMBER)")
     .option("--json", "print JSON (the entries of the catalogue)")
-    .option("--socket <path>", "the daemon's socket (default: PATHMANAGER_SOCKET, or the standard path)")
+    .option(...SOCKET_OPTION)
     .addHelpText("after", "\nExample:\n  $ pathctl messages 258")
     .action((number: string | undefined, options: CommonOptions) => perform(runner, options, () => explain(number)));
   leaf(

@@ -7,7 +7,16 @@ import type { UnitView } from "../../control/schemas/unit-schema.ts";
 import type { FilterOption } from "./events.ts";
 import { CommandError } from "../api-client.ts";
 import { numberValue, unitKey, wholeValue, wordValue } from "../values.ts";
-import { leaf, perform, type CommonOptions, type Context, type Result, type Runner } from "./context.ts";
+import {
+  leaf,
+  perform,
+  type CommonOptions,
+  type Context,
+  type Result,
+  type Runner,
+  SOCKET_OPTION,
+  HOST_OPTION,
+} from "./context.ts";
 
 interface ShowOptions extends CommonOptions {
   readonly multipath?: boolean;
@@ -157,7 +166,8 @@ export function addShowCommands(program: Command, runner: Runner): void {
       "only what is lost: units with failed, marginal or missing paths, and of their paths only those",
     )
     .option("--multipath", "in the format of multipath -ll")
-    .option("--socket <path>", "the daemon's socket (default: PATHMANAGER_SOCKET, or the standard path)")
+    .option(...SOCKET_OPTION)
+    .option(...HOST_OPTION)
     .addHelpText("after", `\nExample:\n${SHOW_EXAMPLE.replaceAll(/^/gm, "  $ ")}`);
   showCommand.action((what: string | undefined, keys: string[], options: ShowOptions) =>
     perform(runner, options, (context) => show(context, what ?? "", keys, options)),

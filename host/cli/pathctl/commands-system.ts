@@ -6,7 +6,16 @@ import type { Output } from "../../control/schemas/routes.ts";
 import type { Mode, ModePatch, Patrol, PatrolPatch } from "../../control/schemas/mode-schema.ts";
 import { pluralText } from "../text.ts";
 import { wholeValue, wordValue } from "../values.ts";
-import { branch, leaf, perform, type CommonOptions, type Context, type Result, type Runner } from "./context.ts";
+import {
+  branch,
+  leaf,
+  perform,
+  type CommonOptions,
+  type Context,
+  type Result,
+  type Runner,
+  localLeaf,
+} from "./context.ts";
 
 const PATROL_MODES = ["none", "health", "recovery", "both"] as const;
 const modeText = (mode: Mode): string =>
@@ -85,7 +94,7 @@ function addAcceptCommand(config: Command, runner: Runner): void {
 
 function addConfigCommands(program: Command, runner: Runner): void {
   const config = branch(program, "config", "check, show, reload the configuration");
-  leaf(
+  localLeaf(
     config,
     "check [file]",
     "check a configuration file without using it",
@@ -176,7 +185,7 @@ export function addSystemCommands(program: Command, runner: Runner): void {
       return { json: report, text: rescanText(report), status: report.hosts.every(({ done }) => done) ? 0 : 1 };
     }),
   );
-  leaf(
+  localLeaf(
     program,
     "doctor",
     "check this machine for what is missing, and say how to fix it",
@@ -190,7 +199,7 @@ export function addSystemCommands(program: Command, runner: Runner): void {
         return doctor(context, options.config);
       }),
     );
-  leaf(
+  localLeaf(
     branch(program, "import", "take settings over from dm-multipath"),
     "multipath.conf <file>",
     "print a pathmanager.toml made from a multipath.conf; settings that are not taken over are listed with the reason",

@@ -28,6 +28,7 @@ export type Action = (context: Context) => Promise<Result | null>;
 export interface CommonOptions {
   readonly json?: boolean | string;
   readonly socket?: string;
+  readonly host?: string;
 }
 
 /** Holds what the commands need while the tree is built and while one of them runs. */
@@ -41,6 +42,16 @@ const EXIT_FAILED = 1;
 
 const jsonText = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
 
+/** The daemon of this host, or of another one. */
+async function clientFor({ env }: Io, { socket, host }: CommonOptions): Promise<Client> {
+  if (host === undefined) return new Client(...socketPaths(env, socket));
+  if (socket !== undefined) {
+    throw new CommandError("INVALID_ARGUMENT", "--host and --socket exclude each other", { parameter: "--host" });
+  }
+  const { remoteClient } = await import("../remote-host.ts");
+  return remoteClient(env, host);
+}
+
 /** Runs `action`, prints its result or error, and sets the exit status. `paths` are named in errors. @param exitOf that of an error */
 export async function perform(
   runner: Runner,
@@ -52,7 +63,7 @@ export async function perform(
   const { io } = runner;
   const json = options.json !== undefined && options.json !== false;
   try {
-    const client = new Client(...socketPaths(io.env, options.socket));
+    const client = await clientFor(io, options);
     const result = await action({ client, io, style: styleFor(io), json });
     if (result === null) return;
     io.out(json ? jsonText(result.json) : result.text);
@@ -66,13 +77,25 @@ export async function perform(
   }
 }
 
-/** Adds a command with what every command has: --json, --socket, an example in its help. */
+/** Which daemon a command asks. */
+export const SOCKET_OPTION = [
+  "--socket <path>",
+  "the daemon's socket (default: PATHMANAGER_SOCKET, or the standard path)",
+] as const;
+export const HOST_OPTION = ["--host <name>", "the daemon of another host, one of those in hosts.toml"] as const;
+
+/** Adds a command that asks a daemon: with --json, --socket, --host, and an example in its help. */
 export function leaf(parent: Command, usage: string, summary: string, example: string, schema: string): Command {
+  return localLeaf(parent, usage, summary, example, schema).option(...HOST_OPTION);
+}
+
+/** The same for what is about this machine. */
+export function localLeaf(parent: Command, usage: string, summary: string, example: string, schema: string): Command {
   return parent
     .command(usage)
     .description(summary)
     .option("--json", `print JSON (${schema})`)
-    .option("--socket <path>", "the daemon's socket (default: PATHMANAGER_SOCKET, or the standard path)")
+    .option(...SOCKET_OPTION)
     .addHelpText("after", `\nExample:\n${example.replaceAll(/^/gm, "  $ ")}`);
 }
 

@@ -11,7 +11,7 @@ const AFTER_HELP = `
 A path is named by its path number host:channel:target:lun (4:0:0:1), its device (sdc, sg3), or its ports
 (INITIATOR@TARGET, INITIATOR@TARGET/UNIT); a unit by its number or its name.
 Exit status: 0 done, 1 refused or failed, 2 wrong usage. Every command takes --json, --socket and
---help.
+--help, and --host NAME if it asks a daemon.
 
 Example:
   $ pathctl show
@@ -36,6 +36,7 @@ const GROUPS: readonly { readonly words: readonly string[]; readonly load: () =>
     load: async () => (await import("./commands-system.ts")).addSystemCommands,
   },
   { words: ["logs", "messages"], load: async () => (await import("./commands-logs.ts")).addLogsCommands },
+  { words: ["page", "fleet"], load: async () => (await import("./commands-fleet.ts")).addFleetCommands },
   { words: ["array"], load: async () => (await import("./commands-array.ts")).addArrayCommands },
   { words: [], load: async () => (await import("./commands-completion.ts")).addCompletionCommands },
 ];
@@ -61,8 +62,10 @@ export async function buildProgram(runner: Runner, word?: string): Promise<Comma
 /** Options common to all commands may also precede the command: they are moved behind it. */
 function commandFirst(args: readonly string[]): readonly string[] {
   let options = 0;
-  while (args[options] === "--json" || args[options] === "--socket" || args[options]?.startsWith("--socket=")) {
-    options += args[options] === "--socket" ? 2 : 1;
+  for (let option = args[0]; option !== undefined; option = args[options]) {
+    if (option === "--socket" || option === "--host") options += 2;
+    else if (option === "--json" || option.startsWith("--socket=") || option.startsWith("--host=")) options += 1;
+    else break;
   }
   return options < args.length ? [...args.slice(options), ...args.slice(0, options)] : args;
 }

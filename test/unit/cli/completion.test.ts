@@ -27,7 +27,7 @@ async function candidates(socket: string, ...words: string[]): Promise<string[]>
 test("commands, arguments, options and their values are completed", async (t) => {
   await using server = await recordedServer(answers);
   const complete = (...words: string[]): Promise<string[]> => candidates(server.socket, ...words);
-  t.deepEqual(await complete("pa"), ["path", "patrol"]);
+  t.deepEqual(await complete("pa"), ["path", "patrol", "page"]);
   t.deepEqual(await complete("path", "f"), ["failback", "forget"]);
   t.deepEqual(await complete("path", "enable", "4:"), ["4:0:0:0", "4:0:0:1", "4:0:0:2"]);
   t.deepEqual(await complete("path", "swap", "4:0:0:0", "5:0:1:0"), ["5:0:1:0"]);
