@@ -49,6 +49,8 @@ export class LogicalUnit {
   readonly reservations = new Reservations();
   /** The ports that lead here now. */
   readonly ports: Port[] = [];
+  /** Ends the commands that other hosts have under way here on these ports. Set by the array. */
+  abortTasks: (ports: readonly Port[]) => void = () => {};
 
   constructor(array: FullTopology, index: number, medium: Medium) {
     this.array = array;

@@ -81,6 +81,8 @@ export class EmulatedArray {
   /** Engines of earlier memories that still have commands under way, and their hosts. */
   #formers: { readonly engine: Engine; readonly host: number }[] = [];
   readonly #faults: FaultBook;
+  /** Ports whose commands a PREEMPT AND ABORT has ended: what is under way ends when the command itself is over. */
+  readonly #aborting: Port[] = [];
   readonly #directBytesMax: number;
   readonly #direct: Command;
   readonly #directPlan = new Plan(new Float64Array(TIMES));
@@ -109,6 +111,7 @@ export class EmulatedArray {
       const servers = topology.services.map((service) => new PortServer(service, this.random));
       for (let index = 0; index < topology.units; index++) {
         const unit = makeUnit(topology, index, options);
+        unit.abortTasks = (of) => void this.#aborting.push(...of);
         units.push(unit);
         for (const plan of pathPlans(topology)) {
           const server = servers[plan.targetPort];
@@ -173,7 +176,9 @@ export class EmulatedArray {
    */
   #unitReset(by: Port, of: Engine): void {
     const { unit } = by;
-    if (unit === null || this.#others.length === 0) return;
+    if (unit === null) return;
+    unit.reservations.endSpc2();
+    if (this.#others.length === 0) return;
     this.inFlight((engine) => {
       if (engine !== of) engine.inFlight.abort(unit, by);
     });
@@ -188,7 +193,13 @@ export class EmulatedArray {
     if (this.#formers.length > 0) this.#turnFormers(engine.readClock());
     let posted = engine.turn();
     for (const { engine: other } of this.#others) posted += other.turn();
+    if (this.#aborting.length > 0) this.#abortTasks();
     return posted;
+  }
+
+  #abortTasks(): void {
+    const ports = new Set(this.#aborting.splice(0));
+    this.inFlight((engine) => engine.inFlight.preempt(ports));
   }
 
   #turnFormers(nowNs: number): void {
@@ -273,6 +284,7 @@ export class EmulatedArray {
     command.open(0);
     const answered = this.#meetFaults(command, place);
     if (!answered) carryOut(command, place, this.ports);
+    if (this.#aborting.length > 0) this.#abortTasks();
     return resultOf(command);
   }
 

@@ -59,19 +59,32 @@ export class InFlight {
       if (flags === 0 || (flags & (PENDING_RESET | PENDING_QUEUED | PENDING_HELD)) !== 0) continue;
       const port = this.portOf(row);
       if (port === by || port.unit !== unit) continue;
-      if ((flags & PENDING_ANSWERED) !== 0) {
-        pending.free(row);
-        continue;
-      }
-      if ((flags & PENDING_EFFECT_DONE) !== 0) continue;
-      this.#command.open((pending.slot[row] ?? 0) >>> 0);
-      this.#command.status = STATUS_TASK_ABORTED;
-      this.#command.close(false);
-      pending.flags[row] = PENDING_USED | PENDING_EFFECT_DONE;
-      pending.answerNs[row] = now;
-      pending.giveUpNs[row] = Infinity;
+      this.#abortOne(row, flags, now);
     }
     pending.rebuild();
+  }
+
+  /** Another host has preempted these ports' registrations: nothing that the device has of them is carried out, answered or not. */
+  preempt(ports: ReadonlySet<Port>): void {
+    const now = this.#readClock();
+    this.#each(ports, (row, flags) => {
+      if ((flags & PENDING_QUEUED) !== 0) return;
+      if ((flags & PENDING_HELD) === 0) return this.#abortOne(row, flags, now);
+      this.#pending.flags[row] = flags & ~PENDING_EXECUTE_ON_LIFT;
+      this.#pending.effectNs[row] = Infinity;
+    });
+  }
+
+  #abortOne(row: number, flags: number, now: number): void {
+    const pending = this.#pending;
+    if ((flags & PENDING_ANSWERED) !== 0) return pending.free(row);
+    if ((flags & PENDING_EFFECT_DONE) !== 0) return;
+    this.#command.open((pending.slot[row] ?? 0) >>> 0);
+    this.#command.status = STATUS_TASK_ABORTED;
+    this.#command.close(false);
+    pending.flags[row] = PENDING_USED | PENDING_EFFECT_DONE;
+    pending.answerNs[row] = now;
+    pending.giveUpNs[row] = Infinity;
   }
 
   /** Whether a command under way may still change a unit's medium. */

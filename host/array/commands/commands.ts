@@ -8,7 +8,7 @@ import { readCapacity10, readCapacity16 } from "./inquiry.ts";
 import { getLbaStatus } from "./lba-status.ts";
 import { modeSense } from "./mode-sense.ts";
 import { reportOperationCodes, type CommandKind, type Handler } from "./operation-codes.ts";
-import { persistentReserveIn, persistentReserveOut } from "./reservation-commands.ts";
+import { persistentReserveIn, persistentReserveOut, release, reserve } from "./reservation-commands.ts";
 import * as scsi from "../scsi.ts";
 
 /** @param usage the bits of the bytes after the opcode, in hexadecimal */
@@ -41,6 +41,8 @@ const COMMANDS: readonly CommandKind[] = [
   kind(scsi.READ_6, "1f ffff ff 00", reading),
   kind(scsi.WRITE_6, "1f ffff ff 00", writing),
   kind(scsi.INQUIRY, "01 ff ffff 00", null),
+  kind(scsi.RESERVE_6, "00 0000 00 00", reserve),
+  kind(scsi.RELEASE_6, "00 0000 00 00", release),
   kind(scsi.MODE_SENSE_6, "08 ff ff ff 00", (command, unit) => modeSense(command, unit, false)),
   kind(scsi.READ_CAPACITY_10, "00 00000000 0000 00 00", readCapacity10),
   kind(scsi.READ_10, `18 ${SHORT}`, reading),
@@ -50,6 +52,8 @@ const COMMANDS: readonly CommandKind[] = [
   kind(scsi.SYNCHRONIZE_CACHE_10, `00 ${SHORT}`, flushing),
   kind(scsi.WRITE_SAME_10, `08 ${SHORT}`, repeating),
   kind(scsi.UNMAP, "00 00000000 00 ffff 00", unmap),
+  kind(scsi.RESERVE_10, "00 0000000000 0000 00", reserve),
+  kind(scsi.RELEASE_10, "00 0000000000 0000 00", release),
   kind(scsi.MODE_SENSE_10, "08 ff ff 000000 ffff 00", (command, unit) => modeSense(command, unit, true)),
   ...[0, 1, 2, 3].map(reserveIn),
   ...[0, 1, 2, 3, 4, 5, 6].map(reserveOut),

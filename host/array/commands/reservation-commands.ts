@@ -1,8 +1,8 @@
-// PERSISTENT RESERVE IN and OUT (SPC-4 6.15 and 6.16).
+// PERSISTENT RESERVE IN and OUT (SPC-4 6.15 and 6.16), and SPC-2's RESERVE and RELEASE.
 
 import { DIRECTION_OUT } from "../../abi.ts";
 import type { Command } from "./command.ts";
-import { isReservationType, NO_KEY, type Reservations } from "../reservations.ts";
+import { isReservationType, NO_KEY } from "../reservations.ts";
 import {
   ASC_INVALID_RELEASE,
   ASC_PARAMETER_LIST_LENGTH,
@@ -23,9 +23,17 @@ const REGISTER = 0;
 const RESERVE = 1;
 const RELEASE = 2;
 const CLEAR = 3;
-const PREEMPT = 4;
 const PREEMPT_AND_ABORT = 5;
 const REGISTER_AND_IGNORE = 6;
+
+/** REPORT CAPABILITIES: ATP_C and PTPL_C in byte 2, PTPL_A in byte 3. */
+const ALL_TARGET_PORTS_CAPABLE = 0x04;
+const PERSISTS_CAPABLE = 0x01;
+const PERSISTS_ACTIVE = 0x01;
+/** Byte 20 of the parameter list: SPEC_I_PT, ALL_TG_PT, APTPL. */
+const SPECIFY_INITIATORS = 0x08;
+const ALL_TARGET_PORTS = 0x04;
+const PERSISTS = 0x01;
 
 function putKey(into: Uint8Array, at: number, key: string): void {
   for (let i = 0; i < 8; i++) into[at + i] = Number.parseInt(key.slice(2 * i, 2 * i + 2), 16);
@@ -59,8 +67,8 @@ export function persistentReserveIn(command: Command, unit: LogicalUnit): void {
     }
   } else if (action === REPORT_CAPABILITIES) {
     view.setUint16(0, 8);
-    out[2] = 0x00;
-    out[3] = 0x80;
+    out[2] = ALL_TARGET_PORTS_CAPABLE | PERSISTS_CAPABLE;
+    out[3] = 0x80 | (held.persists ? PERSISTS_ACTIVE : 0);
     out[4] = 0xea;
     out[5] = 0x01;
   } else if (action === READ_FULL_STATUS) length = fullStatus(command, unit);
@@ -105,16 +113,19 @@ export function persistentReserveOut(command: Command, unit: LogicalUnit, port: 
   const { bytes, buffer } = command;
   const key = getKey(bytes, buffer);
   const actionKey = getKey(bytes, buffer + 8);
-  // SPEC_I_PT, ALL_TG_PT and APTPL are not supported (REPORT CAPABILITIES says so).
-  if (((bytes[buffer + 20] ?? 0) & 0x0d) !== 0) return command.invalidListField(20);
+  const flags = bytes[buffer + 20] ?? 0;
+  const registers = action === REGISTER || action === REGISTER_AND_IGNORE;
+  // It is not supported (REPORT CAPABILITIES says so). The other two mean nothing but for registrations.
+  if ((flags & SPECIFY_INITIATORS) !== 0) return command.invalidListField(20);
   command.wanted = 24;
   command.moved = 24;
-  if (action === REGISTER || action === REGISTER_AND_IGNORE) return register(command, unit, port, key, actionKey);
+  if (registers) return register(command, unit, port, { key, actionKey, flags });
   if (unit.reservations.keys.get(port.nexus) !== key) return conflict(command);
-  if (action === RESERVE) return reserve(command, unit, port);
-  if (action === RELEASE) return release(command, unit, port);
+  if (action === RESERVE) return reservePersistently(command, unit, port);
+  if (action === RELEASE) return releasePersistently(command, unit, port);
   if (action === CLEAR) return clear(unit, port);
-  if (action === PREEMPT || action === PREEMPT_AND_ABORT) preempt(command, unit, port, actionKey);
+  // PREEMPT or PREEMPT AND ABORT.
+  preempt(command, unit, port, actionKey);
 }
 
 function conflict(command: Command): void {
@@ -122,16 +133,36 @@ function conflict(command: Command): void {
   command.moved = 0;
 }
 
-function register(command: Command, unit: LogicalUnit, port: Port, key: string, actionKey: string): void {
+/** The nexuses that a registration covers: the one it came through, or all of the same initiator port. */
+function covered(unit: LogicalUnit, port: Port, flags: number): Set<number> {
+  const nexuses = new Set([port.nexus]);
+  if ((flags & ALL_TARGET_PORTS) === 0) return nexuses;
+  for (const other of unit.ports) if (other.initiatorPort === port.initiatorPort) nexuses.add(other.nexus);
+  return nexuses;
+}
+
+function register(
+  command: Command,
+  unit: LogicalUnit,
+  port: Port,
+  { key, actionKey, flags }: { key: string; actionKey: string; flags: number },
+): void {
   const held = unit.reservations;
   const registered = held.keys.get(port.nexus);
   const ignoring = (command.cdb(1) & 0x1f) === REGISTER_AND_IGNORE;
   if (!ignoring && key !== (registered ?? NO_KEY)) return conflict(command);
-  if (actionKey !== NO_KEY) held.keys.set(port.nexus, actionKey);
-  else if (registered !== undefined) {
-    const registrantsOnly = held.registrantsOnly;
-    if (held.unregister(port.nexus) !== 0 && registrantsOnly) attendRegistered(unit, ASC_RESERVATIONS_RELEASED, port);
+  const nexuses = covered(unit, port, flags);
+  if (!ignoring && registered === undefined && [...nexuses].some((nexus) => held.keys.has(nexus))) {
+    return conflict(command);
   }
+  const registrantsOnly = held.registrantsOnly;
+  let released = false;
+  for (const nexus of nexuses) {
+    if (actionKey !== NO_KEY) held.keys.set(nexus, actionKey);
+    else if (held.unregister(nexus) !== 0) released = true;
+  }
+  if (released && registrantsOnly) attendRegistered(unit, ASC_RESERVATIONS_RELEASED, port);
+  held.persists = (flags & PERSISTS) !== 0;
   held.generation++;
 }
 
@@ -141,7 +172,7 @@ function attendRegistered(unit: LogicalUnit, code: number, but: Port): void {
   }
 }
 
-function reserve(command: Command, unit: LogicalUnit, port: Port): void {
+function reservePersistently(command: Command, unit: LogicalUnit, port: Port): void {
   const held = unit.reservations;
   const type = command.cdb(2) & 0x0f;
   if (command.cdb(2) >>> 4 !== 0) return command.invalidField(2, 7);
@@ -150,10 +181,11 @@ function reserve(command: Command, unit: LogicalUnit, port: Port): void {
   else if (!held.holds(port.nexus) || held.type !== type) conflict(command);
 }
 
-function release(command: Command, unit: LogicalUnit, port: Port): void {
+function releasePersistently(command: Command, unit: LogicalUnit, port: Port): void {
   const held = unit.reservations;
   if (!held.holds(port.nexus)) return;
-  if (held.type !== (command.cdb(2) & 0x0f)) {
+  // A wrong scope is as wrong as a wrong type.
+  if (held.type !== command.cdb(2)) {
     command.moved = 0;
     return command.fail(KEY_ILLEGAL_REQUEST, ASC_INVALID_RELEASE);
   }
@@ -169,32 +201,28 @@ function clear(unit: LogicalUnit, port: Port): void {
   unit.reservations.generation++;
 }
 
-/** PREEMPT (SPC-4 5.13.11.4): removes registrations with a key, and the reservation with its holder's. */
+/** PREEMPT and PREEMPT AND ABORT (SPC-4 5.13.11.4 and 5.13.11.5). */
 function preempt(command: Command, unit: LogicalUnit, port: Port, victimKey: string): void {
   const held = unit.reservations;
   const type = command.cdb(2) & 0x0f;
-  const everyOther = held.allRegistrants && victimKey === NO_KEY;
-  const takesReservation = everyOther || (held.type !== 0 && held.keys.get(held.holder) === victimKey);
-  const victims = victimsOf(held, port.nexus, victimKey, everyOther);
-  if (victimKey === NO_KEY && !everyOther) return command.invalidListField(8);
-  if (takesReservation && !isReservationType(type)) return command.invalidField(2, 3);
-  if (victims.length === 0 && !takesReservation) return conflict(command);
-  for (const nexus of victims) {
-    held.keys.delete(nexus);
-    for (const other of unit.ports) if (other.nexus === nexus) other.attend(ASC_REGISTRATIONS_PREEMPTED);
-  }
-  if (takesReservation) {
-    const released = held.type !== type;
-    held.reserve(port.nexus, type);
-    if (released) attendRegistered(unit, ASC_RESERVATIONS_RELEASED, port);
-  } else if (held.allRegistrants && held.keys.size === 0) held.release();
-  held.generation++;
+  const takes = held.takesReservation(victimKey);
+  if (victimKey === NO_KEY && !takes) return command.invalidListField(8);
+  if (takes && command.cdb(2) >>> 4 !== 0) return command.invalidField(2, 7);
+  if (takes && !isReservationType(type)) return command.invalidField(2, 3);
+  const removed = held.preempt(port.nexus, victimKey, type);
+  if (removed === null) return conflict(command);
+  const others = unit.ports.filter(({ nexus }) => nexus !== port.nexus && removed.nexuses.has(nexus));
+  for (const other of others) other.attend(ASC_REGISTRATIONS_PREEMPTED);
+  if (removed.isReleased) attendRegistered(unit, ASC_RESERVATIONS_RELEASED, port);
+  if ((command.cdb(1) & 0x1f) === PREEMPT_AND_ABORT) unit.abortTasks(others);
 }
 
-function victimsOf(held: Reservations, nexus: number, key: string, everyOther: boolean): number[] {
-  const victims: number[] = [];
-  for (const [other, otherKey] of held.keys) {
-    if (other !== nexus && (everyOther || otherKey === key)) victims.push(other);
-  }
-  return victims;
+/** RESERVE (6) and (10): the unit is this nexus's alone. */
+export function reserve(_: Command, unit: LogicalUnit, port: Port): void {
+  unit.reservations.spc2Holder = port.nexus;
+}
+
+/** RELEASE (6) and (10): without effect for who did not reserve. */
+export function release(_: Command, unit: LogicalUnit, port: Port): void {
+  unit.reservations.endSpc2(port.nexus);
 }

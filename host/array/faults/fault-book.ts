@@ -320,8 +320,7 @@ export class FaultBook {
     this.#host.inFlight((engine) => engine.inFlight.endAll(ports, HOST_TRANSPORT_DISRUPTED, true));
     for (const unit of unitsOf(ports)) {
       unit.cache?.lose(() => this.#host.random.next() < keep);
-      unit.reservations.release();
-      unit.reservations.keys.clear();
+      unit.reservations.losePower();
     }
     attend(ports, ASC_POWER_ON);
   }
@@ -332,7 +331,10 @@ function unitsOf(ports: ReadonlySet<Port>): Set<LogicalUnit> {
 }
 
 function attend(ports: ReadonlySet<Port>, code: number): void {
-  for (const port of ports) port.attend(code);
+  for (const port of ports) {
+    port.attend(code);
+    if (code === ASC_NEXUS_LOSS) port.unit?.reservations.endSpc2(port.nexus);
+  }
 }
 
 function detach(port: Port, id: number): void {

@@ -41,7 +41,7 @@ async function withTarget(
 async function judge(target: IscsiTarget, tests: string): Promise<Map<string, Verdict>> {
   const args = ["--dataloss", "--test", tests, target.url(0), target.url(1)];
   // The status only says that a test failed; the output says which one.
-  const { stdout } = await run("iscsi-test-cu", args, { timeoutMs: 150_000, statuses: [0, 1] });
+  const { stdout } = await run("iscsi-test-cu", args, { timeoutMs: 400_000, statuses: [0, 1] });
   return parseOutput(stdout);
 }
 

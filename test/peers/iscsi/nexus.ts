@@ -38,7 +38,10 @@ export class NexusTable {
     this.#sessions.delete(key);
     const number = this.#initiators.get(initiator);
     if (number === undefined) return;
-    for (const port of this.#ports(number, targetPort)) port.attend(ASC_NEXUS_LOSS);
+    for (const port of this.#ports(number, targetPort)) {
+      port.attend(ASC_NEXUS_LOSS);
+      port.unit?.reservations.endSpc2(port.nexus);
+    }
   }
 
   /** The array's port behind a LUN; undefined when the LUN leads nowhere. */

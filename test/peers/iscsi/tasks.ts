@@ -232,7 +232,11 @@ export class Tasks {
 
   #reset(lun: number | undefined): number {
     this.#drop(lun);
-    for (const port of this.#nexuses.array.ports) if (lun === undefined || port.lun === lun) port.attend(ASC_RESET);
+    for (const port of this.#nexuses.array.ports) {
+      if (lun !== undefined && port.lun !== lun) continue;
+      port.attend(ASC_RESET);
+      port.unit?.reservations.endSpc2();
+    }
     return FUNCTION_COMPLETE;
   }
 

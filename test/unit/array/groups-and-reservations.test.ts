@@ -212,7 +212,7 @@ test("all registrants: the reservation lasts until the last registration is gone
 test("REPORT CAPABILITIES names the types, and an unknown service action is refused", (t) => {
   const array = quietArray({ units: 1 });
   const { data } = array.command(0, cdbs.reserveIn(2), 256);
-  t.deepEqual([...data], [0, 8, 0, 0x80, 0xea, 1, 0, 0]);
+  t.deepEqual([...data], [0, 8, 5, 0x80, 0xea, 1, 0, 0]);
   t.deepEqual(sense(array.command(0, cdbs.reserveIn(9), 256)), [5, 0x24, 0]);
 });
 
