@@ -126,6 +126,7 @@ function setPreempted(unit: Unit, preempted: u32): i32 {
   if (preempted > 1) return -(<i32>ERROR_RANGE);
   if (<u32>unit.preempted === preempted) return 0;
   unit.preempted = <u8>preempted;
+  unit.draining = 1;
   unit.flags = preempted !== 0 ? unit.flags | UNIT_FLAG_PREEMPTED : unit.flags & ~UNIT_FLAG_PREEMPTED;
   registrationsDoubt(unit);
   unitRefresh(unit, REASON_RESERVATION, 0, 0);

@@ -6,7 +6,9 @@
 //   register it, with a number. Only an answer with the last number counts: what was asked before may have been overtaken.
 // - Requests wait meanwhile as for a path whose identity is being checked.
 // - Control finds its key gone although a reservation's owner may have changed: the unit is preempted. All its requests fail, and
-//   nothing is sent, not even a reset, until control says otherwise; then all paths have to be registered anew.
+//   nothing is sent, not even a reset, until control says otherwise; then all paths have to be registered anew. But not before what was
+//   under way, leftovers of an earlier daemon included, can change the medium no more: the host may still keep it, and where this
+//   initiator is registered again the device would carry it out, over what the other host has written.
 
 import {
   ERROR_NOT_ASKED,
@@ -61,7 +63,9 @@ export function registrationSense(sense: u32): u32 {
 /** Asks control to register the path, if it waits for that and for nothing else: a key must not get to another unit. */
 export function registrationAsk(path: Path, sense: u32): void {
   if ((path.flags & PATH_BARS) !== PATH_FLAG_UNREGISTERED || path.registrationAsked !== 0) return;
-  if (path.unit.preempted !== 0) return;
+  const unit = path.unit;
+  if (unit.preempted !== 0 || (unit.draining !== 0 && unit.harmful !== 0)) return;
+  unit.draining = 0;
   lastAsked = max<u32>(lastAsked + 1, 1);
   path.registrationAsked = lastAsked;
   event(

@@ -21,7 +21,7 @@
 // - Overlapping writes in flight at the same time may land in either order, but nothing may change after both are acknowledged.
 //   So a write is not sent again in parallel while another one that overlaps has begun; it keeps waiting for its path.
 
-import { EVENT_ORPHAN_SETTLED, PATH_FLAG_STALLED, SETTLED_COMPLETED } from "../abi";
+import { EVENT_ORPHAN_SETTLED, PATH_FLAG_STALLED, REASON_RESERVATION, SETTLED_COMPLETED } from "../abi";
 import { unitDirty } from "../memory/due";
 import {
   COMMAND_DEAD,
@@ -41,6 +41,7 @@ import { MILLISECOND, SECOND } from "../memory/time";
 import { Path, Unit } from "../memory/topology";
 import { listsOf } from "../memory/unit-lists";
 import { wakeUnit } from "../memory/wake";
+import { unitRefresh } from "../path/tiers";
 import { writeOff } from "./account";
 import { changesMedium } from "./pieces";
 import { requestsRelease } from "./queue";
@@ -119,6 +120,7 @@ function harmless(unit: Unit): void {
   unit.harmful--;
   requestsRelease(unit);
   if (unit.retryFirst !== 0) unitDirty(unit);
+  if (unit.draining !== 0 && unit.harmful === 0) unitRefresh(unit, REASON_RESERVATION, 0, 0);
 }
 
 /** Control reports whether commands of an earlier daemon can (1) or can no longer (0) change the medium. */

@@ -229,3 +229,21 @@ test("a preempted unit refuses everything, sends nothing, and asks for all regis
   s.host.settle();
   t.is(errors(s).at(-1), 0);
 });
+
+test("after a preemption paths are not registered before what was under way is over, leftovers included", (t) => {
+  const s = registered();
+  s.faults.set(0, ({ check: checks }) => (checks ? undefined : "hang"));
+  write(s);
+  s.host.settle();
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_LEFTOVERS, 1n));
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_PREEMPTED, 1n));
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_PREEMPTED, 0n));
+  s.host.advance(3000);
+  t.is(asked(s).length, 0, "the host still has the write");
+  for (const command of s.host.outstanding.slice()) s.host.answer(command, { hostStatus: 3 });
+  s.host.advance(1000);
+  t.is(asked(s).length, 0, "the kernel may have more of an earlier daemon");
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_LEFTOVERS, 0n));
+  s.host.settle();
+  t.true(asked(s).length > 0);
+});
