@@ -143,7 +143,10 @@ export class Daemon implements Context {
     this.receiving = new Receiving(this.hub);
     this.effective = new Effective(kept.inForce?.configuration ?? configuration, () => state.settings());
     this.inventory = new Inventory(state.units(), state.paths());
-    this.bringUp = new BringUp(reactor, this.inventory, kept.claims(), kept.names, (names) => kept.keepNames(names));
+    this.bringUp = new BringUp(reactor, this.inventory, kept.claims(), kept.names, {
+      keepNames: (names) => kept.keepNames(names),
+      firstCalls: (unit, handle) => this.reservations.coreCalls(unit, handle),
+    });
     this.snapshots = new Snapshots(reactor, (snapshot) => this.#events.onSnapshot(snapshot));
     this.#room = roomOf(configuration.limits);
     this.attachments = new RememberedAttachments(reactor, this.#room, state, this.inventory, {
@@ -173,20 +176,24 @@ export class Daemon implements Context {
       doubted: (number) => this.reservations.doubted(number),
     });
     this.reservations = reservationsOf(this, places.stateDirectory, logger);
-    this.#nbd = new NbdServer({
+    this.#nbd = this.#nbdServer();
+    this.#events = this.#routing();
+    reactor.onEvent((events) => this.#events.onCoreEvents(events));
+  }
+
+  #nbdServer(): NbdServer {
+    return new NbdServer({
       room: this.#room,
-      hand: handTo(reactor),
+      hand: handTo(this.reactor),
       duplicate,
       refusalOf: (socket) => this.descriptors.refusalOf(socket),
       onEvent: (event) => this.#events.onNbd(event),
       onRefused: (why, peer) => this.hub.say("nbd-client-refused", { detail: { why, peer } }),
     });
-    this.#events = this.#routing();
-    reactor.onEvent((events) => this.#events.onCoreEvents(events));
   }
 
   #routing(): EventRouting {
-    const { hub, inventory, snapshots, bringUp, attachments, rescans } = this;
+    const { hub, inventory, snapshots, bringUp, attachments, rescans, reservations } = this;
     const { logger, keeper } = this.options;
     return new EventRouting({
       hub,
@@ -195,6 +202,7 @@ export class Daemon implements Context {
       bringUp,
       attachments,
       rescans,
+      reservations,
       room: this.#room,
       redundancy: new RedundancyWatch(hub),
       pathWatch: new PathWatch(this, logger.warning),
@@ -362,6 +370,7 @@ export class Daemon implements Context {
     if (this.#stopping) return;
     this.#stopping = true;
     this.#events.stop();
+    this.reservations.stop();
     this.#leftovers.stop();
     this.rescans.stop();
     clearInterval(this.#housekeeping);
@@ -385,6 +394,7 @@ export class Daemon implements Context {
   async leave(): Promise<void> {
     this.#stopping = true;
     this.#events.stop();
+    this.reservations.stop();
     this.rescans.stop();
     void this.keeping.stop();
     clearInterval(this.#housekeeping);

@@ -79,7 +79,11 @@ function pathCells(path: PathView, style: Style): Cell[] {
 
 function statePaint(unit: UnitView, style: Style): Paint {
   if (unit.state === "ok") return style.good;
-  const isBad = unit.state === "no path" || unit.state === "gone" || unit.state === "in use elsewhere";
+  const isBad =
+    unit.state === "no path" ||
+    unit.state === "gone" ||
+    unit.state === "preempted" ||
+    unit.state === "in use elsewhere";
   return isBad ? style.bad : style.warn;
 }
 

@@ -20,6 +20,13 @@ const PASSING = abi.PATH_FLAG_UNVERIFIED | abi.PATH_FLAG_UNREGISTERED;
 const SERVICEABLE_MASK = SERVICEABLE | BARRED | PASSING;
 const NOT_SERVING: ReadonlySet<number> = new Set([abi.ALUA_STANDBY, abi.ALUA_UNAVAILABLE, abi.ALUA_OFFLINE]);
 
+const SOUND_MASK =
+  abi.PATH_FLAG_PRESENT |
+  abi.PATH_FLAG_FAILED |
+  abi.PATH_FLAG_WRONG_UNIT |
+  abi.PATH_FLAG_REMOVING |
+  abi.PATH_FLAG_UNVERIFIED;
+
 class Table<T> {
   readonly #view: DataView;
   readonly #handles: Uint32Array;
@@ -86,6 +93,16 @@ export class Snapshot {
     return this.#paths.word(path, abi.PATH_FLAGS) ?? 0;
   }
 
+  /** Whether it waits for its registration. */
+  isUnregistered(handle: number): boolean {
+    return (this.#flags(handle) & abi.PATH_FLAG_UNREGISTERED) !== 0;
+  }
+
+  /** Whether the path leads to its unit and answers, as far as known. */
+  isSound(handle: number): boolean {
+    return (this.#flags(handle) & SOUND_MASK) === abi.PATH_FLAG_PRESENT;
+  }
+
   isFailed(handle: number): boolean {
     return (this.#flags(handle) & abi.PATH_FLAG_FAILED) !== 0;
   }
@@ -128,6 +145,11 @@ export class Snapshot {
   /** Whether the path is in the copy and disabled. */
   isDisabled(path: number): boolean {
     return (this.#flags(path) & SERVICEABLE) === abi.PATH_FLAG_PRESENT;
+  }
+
+  /** Whether another host has removed this one's registration. */
+  isPreempted(unit: number): boolean {
+    return ((this.#units.word(unit, abi.UNIT_FLAGS) ?? 0) & abi.UNIT_FLAG_PREEMPTED) !== 0;
   }
 
   isReleased(unit: number): boolean {

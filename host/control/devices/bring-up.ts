@@ -80,11 +80,18 @@ function portions(units: readonly UnitArrivals[]): UnitArrivals[][] {
   return cut;
 }
 
+export interface BringUpHooks {
+  readonly keepNames?: (names: ReadonlyMap<string, number>) => void;
+  /** What the core has to know of a unit before its first path comes. */
+  readonly firstCalls?: (unit: Unit, handle: number) => readonly CoreCall[];
+}
+
 export class BringUp {
   readonly #reactor: ReactorClient;
   readonly #inventory: Inventory;
   readonly #names: Interned;
   readonly #keepNames: (names: ReadonlyMap<string, number>) => void;
+  readonly #firstCalls: NonNullable<BringUpHooks["firstCalls"]>;
   readonly #claims: Claims<Path>;
   /** Native port of a path's handle. */
   readonly #ports = new Map<number, NativePort>();
@@ -96,8 +103,9 @@ export class BringUp {
     inventory: Inventory,
     claims = new Claims<Path>(),
     names = new Interned(),
-    keepNames: (names: ReadonlyMap<string, number>) => void = () => {},
+    { keepNames = () => {}, firstCalls = () => [] }: BringUpHooks = {},
   ) {
+    this.#firstCalls = firstCalls;
     this.#reactor = reactor;
     this.#inventory = inventory;
     this.#claims = claims;
@@ -212,6 +220,7 @@ export class BringUp {
               ...deviceCalls(unit, LATER, found),
               ...unitSettingCalls(unit, LATER, effective),
               ...plainPolicyCalls(unit, LATER, effective),
+              ...this.#firstCalls(unit, LATER),
             ],
       paths: places.map(({ arrival: { path, found: device }, queue, port, depth }) => ({
         path: { queue, port, priority: path.priority, enabled: path.enabled, depth },

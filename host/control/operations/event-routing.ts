@@ -16,6 +16,7 @@ import type { RedundancyWatch } from "../events/redundancy-watch.ts";
 import type { ThinThreshold } from "../events/thin-threshold.ts";
 import type { Logger } from "../ground/logger.ts";
 import type { Inventory } from "../inventory/inventory.ts";
+import type { Reservations } from "../reservations/unit-reservations.ts";
 import type { UntrustedClients } from "../tls/untrusted.ts";
 import type { RememberedAttachments } from "./attachments.ts";
 
@@ -27,6 +28,7 @@ export interface Listeners {
   readonly bringUp: BringUp;
   readonly attachments: RememberedAttachments;
   readonly rescans: Rescans;
+  readonly reservations: Pick<Reservations, "asked" | "conflicted" | "check">;
   readonly room: ConnectionRoom;
   readonly redundancy: RedundancyWatch;
   readonly pathWatch: PathWatch;
@@ -78,6 +80,7 @@ export class EventRouting {
       if (event.kind === abi.EVENT_THIN_THRESHOLD && event.path !== null) {
         thin.toldBy(inventory.pathOfHandle(event.path));
       }
+      this.#heedReservations(event);
       const message = messageOf(event, inventory, nowMs);
       if (message !== null) hub.publish(message);
       if (CALLS_FOR_RESCAN.has(event.kind)) rescans.soon();
@@ -87,14 +90,23 @@ export class EventRouting {
     void snapshots.forDisplay();
   }
 
+  #heedReservations({ kind, path: handle, arg0, arg1 }: CoreEvent): void {
+    const path = handle === null ? undefined : this.#to.inventory.pathOfHandle(handle);
+    if (path === undefined || this.#isStopped) return;
+    if (kind === abi.EVENT_REGISTRATION_ASKED) this.#to.reservations.asked(path, arg1);
+    if (kind === abi.EVENT_RESERVATION_CONFLICT) this.#to.reservations.conflicted(path, arg0);
+  }
+
   onSnapshot(snapshot: Snapshot): void {
-    const { bringUp, inventory, pathWatch, redundancy } = this.#to;
+    const { bringUp, inventory, pathWatch, redundancy, reservations } = this.#to;
     const lost = snapshot.eventsLost - this.#eventsLost;
     if (lost > 0) this.lost(lost, "core");
     this.#eventsLost = snapshot.eventsLost;
     bringUp.closePorts(snapshot);
     redundancy.check(inventory, snapshot);
-    if (!this.#isStopped) pathWatch.check(snapshot);
+    if (this.#isStopped) return;
+    pathWatch.check(snapshot);
+    reservations.check(snapshot);
   }
 
   onNbd(event: NbdServerEvent): void {

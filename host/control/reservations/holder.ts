@@ -156,6 +156,7 @@ export async function preempt(parts: Parts, unit: Unit, out: ReserveOut): Promis
     return;
   }
   const order = { action: out.action, key: out.key, serviceActionKey: victim, type } as const;
+  if (victim === NO_KEY) await hold(own);
   const answered = await over(unit, own.paths, (on) => parts.commands.order(on, order));
   await settled(own, out, victim, answered);
   const held = await readHeld(parts, unit, own.paths);
@@ -201,7 +202,7 @@ export async function takeOver(parts: Parts, unit: Unit, out?: ReserveOut): Prom
   const { key } = registration;
   const type = out?.type ?? held?.type ?? registration.type ?? 0;
   const order = { action: out?.action ?? "preempt", key, serviceActionKey: key, type } as const;
-  for (const path of live.slice(1)) await parts.gate.admit(path, false);
+  await hold(own);
   const send = (): Promise<Answered> => over(unit, live, (on) => parts.commands.order(on, order));
   try {
     let answered = await send();
@@ -218,6 +219,12 @@ export async function takeOver(parts: Parts, unit: Unit, out?: ReserveOut): Prom
     await registerAgain(own);
     throw thrown;
   }
+}
+
+/** Before our other paths lose their registrations for a moment: nothing of theirs may be refused for that. */
+async function hold({ parts, paths }: Own): Promise<void> {
+  for (const path of paths.slice(1)) await parts.gate.admit(path, false);
+  await parts.drained(paths.slice(1));
 }
 
 async function moved(own: Own, path: Path, type: number): Promise<Path> {
@@ -238,6 +245,7 @@ async function registerAgain({ parts, registration, paths }: Own): Promise<void>
     const order = { action: "register", key, serviceActionKey: key, ...flags } as const;
     const outcome = await parts.commands.order(path, order);
     const again = outcome.kind === "conflict" ? await parts.commands.order(path, { ...order, key: NO_KEY }) : outcome;
-    await parts.gate.admit(path, again.kind === "good");
+    const mayCarry = registration.type === null || !isForHolderAlone(registration.type);
+    await parts.gate.admit(path, again.kind === "good" && mayCarry);
   }
 }

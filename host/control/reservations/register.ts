@@ -15,6 +15,7 @@ import {
   readKeys,
   refusalOf,
   registrationOf,
+  shared,
   type Parts,
 } from "./reservation-parts.ts";
 
@@ -68,20 +69,23 @@ async function changeKey(change: Change, paths: readonly Path[], before: Registr
   };
   const was = registrationOf(parts, unit);
   keep(parts, unit, own);
+  // A path that comes back meanwhile has to wait: it asks for itself.
+  await parts.gate.require(unit, true);
   const done: Path[] = [];
   try {
     for (const path of paths) if (await registered(change, flags, path)) done.push(path);
     if (done.length === 0) throw noPath(unit);
     if (from !== NO_KEY && from !== to) await removeFormer(change, done);
-    const { generation } = await readKeys(parts, unit, done);
+    const { generation, keys } = await readKeys(parts, unit, done);
     keep(parts, unit, { ...own, state: "registered", before: null, ...flags, generation });
+    await shared(parts, unit, to, keys);
   } catch (thrown) {
     await undo(parts, unit, done, to, from);
     keep(parts, unit, was);
+    if (was === null) await parts.gate.require(unit, false);
     throw thrown;
   }
   for (const path of paths) await parts.gate.admit(path, done.includes(path));
-  await parts.gate.require(unit, true);
   await parts.gate.stop(unit, false);
   const detail = { action: "register", paths: done.length, "paths to follow": unit.paths.size - done.length };
   parts.hub.say("reservation-changed", { unit: unit.number, detail });

@@ -18,6 +18,8 @@ export interface Parts {
   readonly hub: Pick<EventHub, "say">;
   /** The unit's paths that are worth a command, by path number. */
   live(unit: Unit): Promise<readonly Path[]>;
+  /** Waits a while until nothing is under way on the paths. */
+  drained(paths: readonly Path[]): Promise<void>;
 }
 
 /** SCSI statuses of refusals. */
@@ -166,7 +168,7 @@ export async function conflict(
   parts: Parts,
   unit: Unit,
   paths: readonly Path[],
-  out: Pick<ReserveOut, "action">,
+  out: { readonly action: ReserveOut["action"] | "I/O" },
   why: string | null = null,
 ): Promise<ReservationRefused> {
   const held = await readHeld(parts, unit, paths).catch(() => null);
@@ -176,4 +178,12 @@ export async function conflict(
   const by = held === null ? "nobody holds a reservation" : `held by ${holder ?? ""}, ${type ?? ""}`;
   const message = `LogicalUnit #${unit.number}: reservation conflict on ${out.action} (${why ?? by})`;
   return new ReservationRefused("RESERVATION_CONFLICT", message, { remedy: CHECK, status: STATUS_CONFLICT });
+}
+
+/** Whether other hosts use the unit as well: a reset would hit them, too. */
+export function shared({ gate }: Pick<Parts, "gate">, unit: Unit, key: string, keys: readonly string[]): Promise<void> {
+  return gate.share(
+    unit,
+    keys.some((other) => other !== key),
+  );
 }

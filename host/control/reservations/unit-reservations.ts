@@ -1,6 +1,7 @@
 // Persistent reservations of units: what applications ask for, one command after the other for each unit, and what keeps the
 // registrations whole between the commands.
 
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   isForHolderAlone,
   parseKeys,
@@ -9,6 +10,7 @@ import {
   type ReserveOut,
 } from "../../discovery/persistent-reservations.ts";
 import type { EventHub } from "../events/event-hub.ts";
+import type { CoreCall } from "../core/reactor-port.ts";
 import { reasonOf } from "../ground/control-errors.ts";
 import { pathsOf, type Inventory, type Path, type Unit } from "../inventory/inventory.ts";
 import type { Logger } from "../ground/logger.ts";
@@ -17,11 +19,12 @@ import type { ReactorClient } from "../../reactor/reactor-client.ts";
 import type { Snapshots } from "../core/snapshots.ts";
 import type { Snapshot } from "../core/snapshot.ts";
 import type { ReservationView } from "../schemas/reservation-schema.ts";
-import { coreGate, type Gate } from "./gate.ts";
+import { CoreGate, registrationCalls } from "./gate.ts";
 import { clear, preempt, release, reserve, takeOver } from "./holder.ts";
 import { PathCommands } from "./path-commands.ts";
 import { register } from "./register.ts";
 import {
+  conflict,
   inForce,
   INVALID_FIELD_IN_CDB,
   invalid,
@@ -31,8 +34,14 @@ import {
   registrationOf,
   type Parts,
 } from "./reservation-parts.ts";
-import { ReservationKeys } from "./reservation-keys.ts";
+import { ReservationKeys, type Registration } from "./reservation-keys.ts";
 import { restore } from "./upkeep.ts";
+
+/** A path that cannot be registered just now is tried again. */
+const RETRY_MS = 1000;
+/** How long commands under way are waited for before their path's registration is given up for a moment. */
+const DRAIN_MS = 1000;
+const DRAIN_EVERY_MS = 20;
 
 export interface ReservationSources {
   readonly keys: ReservationKeys;
@@ -40,7 +49,7 @@ export interface ReservationSources {
   readonly hub: EventHub;
   readonly snapshots: Pick<Snapshots, "current">;
   readonly commands: Pick<PathCommands, "ask" | "order">;
-  readonly gate: Gate;
+  readonly gate: CoreGate;
   readonly logger: Pick<Logger, "warning">;
 }
 
@@ -68,8 +77,12 @@ export class Reservations {
   readonly #sources: ReservationSources;
   /** The last work of each unit. */
   readonly #queues = new Map<Unit, Promise<unknown>>();
-  /** Paths that wait for their registration to be looked at. */
-  readonly #asked = new Set<Path>();
+  /** Paths that are about to be registered. */
+  readonly #wanted = new Set<Path>();
+  /** Units whose refused I/O is about to be looked at. */
+  readonly #conflicted = new Set<Unit>();
+  readonly #timers = new Set<NodeJS.Timeout>();
+  #isStopped = false;
   /** Paths that are registered, as far as known. */
   readonly #registered = new Set<Path>();
   readonly #moving = new Set<Unit>();
@@ -82,9 +95,9 @@ export class Reservations {
       commands,
       hub,
       gate: {
-        ...gate,
         require: (unit, isRequired) => gate.require(unit, isRequired),
         stop: (unit, isPreempted) => gate.stop(unit, isPreempted),
+        share: (unit, isShared) => gate.share(unit, isShared),
         admit: (path, isRegistered) => {
           if (isRegistered) this.#registered.add(path);
           else this.#registered.delete(path);
@@ -92,6 +105,7 @@ export class Reservations {
         },
       },
       live: (unit) => this.#live(unit),
+      drained: (paths) => this.#drained(paths),
     };
   }
 
@@ -153,43 +167,108 @@ export class Reservations {
     }
   }
 
-  /** The core holds a path back until it is registered. */
-  wanted(path: Path): void {
-    if (registrationOf(this.#parts, path.unit) === null || this.#asked.has(path)) return;
-    this.#asked.add(path);
-    this.#upkeep(path.unit, () => {
-      this.#asked.delete(path);
-      return restore(this.#parts, path);
+  /** The core holds a path back until it is registered. @param number for the answer */
+  asked(path: Path, number: number): void {
+    this.#sources.gate.asked(path, number);
+    this.#restoreSoon(path);
+  }
+
+  /** A command of control was told that the path may have lost its registration: the core has to hold it back, and ask. */
+  doubted(number: string): void {
+    const path = this.#sources.inventory.findPath(number);
+    if (path === undefined || registrationOf(this.#parts, path.unit) === null) return;
+    this.#upkeep(path.unit, () => this.#parts.gate.admit(path, false));
+  }
+
+  /** The device refused I/O for a reservation: tells whose it is, and finds out whether this host is still registered. */
+  conflicted(path: Path, refused: number): void {
+    const { unit } = path;
+    if (this.#conflicted.has(unit)) return;
+    this.#conflicted.add(unit);
+    this.#upkeep(unit, async () => {
+      this.#conflicted.delete(unit);
+      await conflict(this.#parts, unit, [path], { action: "I/O" }, `${refused} refused on path ${path.number}`);
+      await restore(this.#parts, path);
     });
   }
 
-  /** A command of control was told that the path may have lost its registration. */
-  doubted(number: string): void {
-    const path = this.#sources.inventory.findPath(number);
-    if (path !== undefined) this.wanted(path);
+  /** What the core has to know of a unit before its paths come. */
+  coreCalls(unit: Unit, handle: number): CoreCall[] {
+    return registrationCalls(registrationOf(this.#parts, unit), handle);
   }
 
-  /** Called with each copy of the tables: a holder that died is replaced where it alone may use the unit. */
+  #restoreSoon(path: Path): void {
+    if (this.#wanted.has(path)) return;
+    this.#wanted.add(path);
+    this.#upkeep(path.unit, async () => {
+      this.#wanted.delete(path);
+      await restore(this.#parts, path);
+      // The core does not ask again while it waits, so whoever could not answer has to try again.
+      if (this.#sources.gate.isAsked(path) && !this.#waits(path)) this.#retry(path);
+    });
+  }
+
+  #retry(path: Path): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      if (this.#sources.gate.isAsked(path)) this.#restoreSoon(path);
+    }, RETRY_MS);
+    timer.unref();
+    this.#timers.add(timer);
+  }
+
+  /** Whether the path waits because another one holds the reservation alone, or because the unit was preempted. */
+  #waits(path: Path): boolean {
+    const own = inForce(this.#parts, path.unit);
+    return own === null || (own.type !== null && isForHolderAlone(own.type) && own.holder !== path.number);
+  }
+
+  stop(): void {
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers.clear();
+    this.#isStopped = true;
+  }
+
+  /** Called with each copy of the tables. */
   check(snapshot: Snapshot): void {
-    for (const unit of this.#sources.inventory.units()) {
-      const own = inForce(this.#parts, unit);
-      if (own === null || own.type === null || !isForHolderAlone(own.type) || this.#moving.has(unit)) continue;
-      const holder = pathsOf(unit).find(({ number }) => number === own.holder);
-      const isLost = holder === undefined || holder.handle === null || snapshot.isFailed(holder.handle);
-      const others = pathsOf(unit).filter((path) => isUsable(path, snapshot) && path !== holder);
-      if (!isLost || others.length === 0) continue;
-      this.#moving.add(unit);
-      this.#upkeep(unit, async () => {
-        try {
-          await takeOver(this.#parts, unit);
-        } finally {
-          this.#moving.delete(unit);
-        }
-      });
+    for (const identity of this.#sources.keys.identities) {
+      const unit = this.#sources.inventory.unitOfIdentity(identity);
+      const own = unit === undefined ? null : inForce(this.#parts, unit);
+      if (unit === undefined || own === null) continue;
+      this.#askAgain(unit, snapshot);
+      this.#replaceHolder(unit, own, snapshot);
     }
   }
 
+  /** What an earlier control was asked, and did not answer, has to be asked again. */
+  #askAgain(unit: Unit, snapshot: Snapshot): void {
+    for (const path of unit.paths.values()) {
+      const { handle } = path;
+      if (handle === null || !snapshot.isUnregistered(handle)) continue;
+      if (this.#sources.gate.isAsked(path) || this.#wanted.has(path) || this.#queues.has(unit)) continue;
+      this.#upkeep(unit, () => this.#parts.gate.admit(path, false));
+    }
+  }
+
+  /** A holder that died is replaced where it alone may use the unit. */
+  #replaceHolder(unit: Unit, own: Registration, snapshot: Snapshot): void {
+    if (own.type === null || !isForHolderAlone(own.type) || this.#moving.has(unit)) return;
+    const holder = pathsOf(unit).find(({ number }) => number === own.holder);
+    const isLost = holder === undefined || holder.handle === null || snapshot.isFailed(holder.handle);
+    const others = pathsOf(unit).filter((path) => isUsable(path, snapshot) && path !== holder);
+    if (!isLost || others.length === 0) return;
+    this.#moving.add(unit);
+    this.#upkeep(unit, async () => {
+      try {
+        await takeOver(this.#parts, unit);
+      } finally {
+        this.#moving.delete(unit);
+      }
+    });
+  }
+
   #upkeep(unit: Unit, work: () => Promise<unknown>): void {
+    if (this.#isStopped) return;
     this.#next(unit, work).catch((thrown) => this.#sources.logger.warning(`reservations: ${reasonOf(thrown)}`));
   }
 
@@ -204,6 +283,16 @@ export class Reservations {
     return next;
   }
 
+  /** Waits a while until nothing is under way on the paths: what they have sent may no longer count as registered. */
+  async #drained(paths: readonly Path[]): Promise<void> {
+    for (let left = DRAIN_MS / DRAIN_EVERY_MS; left > 0; left--) {
+      const snapshot = await this.#sources.snapshots.current();
+      const isBusy = ({ handle }: Path): boolean => handle !== null && (snapshot.path(handle)?.inFlight ?? 0) > 0;
+      if (!paths.some(isBusy)) return;
+      await sleep(DRAIN_EVERY_MS);
+    }
+  }
+
   async #live(unit: Unit): Promise<readonly Path[]> {
     const snapshot = await this.#sources.snapshots.current();
     return pathsOf(unit).filter((path) => isUsable(path, snapshot));
@@ -211,7 +300,7 @@ export class Reservations {
 }
 
 function isUsable({ handle, foreignIdentity }: Path, snapshot: Snapshot): boolean {
-  return handle !== null && foreignIdentity === null && !snapshot.isFailed(handle);
+  return handle !== null && foreignIdentity === null && snapshot.isSound(handle);
 }
 
 /** The reservations of a daemon's units. */
@@ -226,5 +315,5 @@ export function reservationsOf(
   const { inventory, hub, snapshots, reactor, rescans } = context;
   const keys = new ReservationKeys(stateDirectory);
   const commands = new PathCommands(reactor, ({ number }, attention) => rescans.attended(number, attention));
-  return new Reservations({ keys, inventory, hub, snapshots, commands, gate: coreGate(reactor), logger });
+  return new Reservations({ keys, inventory, hub, snapshots, commands, gate: new CoreGate(reactor), logger });
 }

@@ -6,7 +6,7 @@ import type { Path, Unit } from "../inventory/inventory.ts";
 import type { Outcome } from "./path-commands.ts";
 import type { Registration } from "./reservation-keys.ts";
 import { undo } from "./register.ts";
-import { inForce, keep, readHeld, readKeys, registrationOf, type Parts } from "./reservation-parts.ts";
+import { inForce, keep, readHeld, readKeys, registrationOf, shared, type Parts } from "./reservation-parts.ts";
 
 /** Finishes what a daemon that ended had begun: a registration is whole, or there is none. */
 async function finishBegun(parts: Parts, unit: Unit): Promise<void> {
@@ -81,6 +81,7 @@ async function again(parts: Parts, path: Path, own: Registration, before: readon
     );
   }
   keep(parts, path.unit, { ...own, generation });
+  await shared(parts, path.unit, key, keys);
   await admit(parts, path, own);
   parts.hub.say("path-registered", { unit: path.unit.number, path: path.number });
 }

@@ -45,10 +45,21 @@ export type Balancing = z.infer<typeof Balancing>;
 /**
  * `ok`: several paths can carry I/O, and none is lost. `degraded`: several can, but some are failed, marginal or gone. `single path`: there is only one. `not redundant`: only one of several can carry I/O. `no
  * path`: none can, requests wait. `released`: requests fail at once until a path is usable. `gone`: every path's device is
- * missing. `in use elsewhere`: another program uses a device of the unit, so it is not offered.
+ * missing. `preempted`: another host has removed this one's
+ * registration (persistent reservations), so the unit carries no I/O. `in use elsewhere`: another program uses a device of the unit, so it is not offered.
  */
 export const UnitState = z
-  .enum(["ok", "degraded", "single path", "not redundant", "no path", "released", "gone", "in use elsewhere"])
+  .enum([
+    "ok",
+    "degraded",
+    "single path",
+    "not redundant",
+    "no path",
+    "released",
+    "preempted",
+    "gone",
+    "in use elsewhere",
+  ])
   .meta({ id: "UnitState" });
 export type UnitState = z.infer<typeof UnitState>;
 

@@ -182,6 +182,7 @@ export function unitState(unit: Unit, snapshot: Snapshot): UnitState {
   const { handle } = unit;
   if (unit.inUse !== null) return "in use elsewhere";
   if (handle === null || [...unit.paths.values()].every((path) => path.handle === null)) return "gone";
+  if (snapshot.isPreempted(handle)) return "preempted";
   const serviceable = serviceablePaths(unit, snapshot);
   if (serviceable === 0) return snapshot.isReleased(handle) ? "released" : "no path";
   if (serviceable > 1) return hasFaulty(unit, snapshot) ? "degraded" : "ok";

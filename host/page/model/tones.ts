@@ -23,6 +23,7 @@ const UNIT_TONES: Readonly<Record<UnitState, Tone>> = {
   "single path": "idle",
   "not redundant": "warn",
   "no path": "bad",
+  preempted: "bad",
   released: "bad",
   gone: "bad",
   "in use elsewhere": "warn",
