@@ -40,6 +40,7 @@ const PEERS: readonly DebianPackage[] = [
   { package: "prometheus", program: "promtool" },
   { package: "curl", program: "curl" },
   { package: "rsyslog", program: "rsyslogd" },
+  { package: "rsyslog-gnutls", program: null },
   { package: "snmptrapd", program: "snmptrapd" },
   { package: "smitools", program: "smilint" },
 ];

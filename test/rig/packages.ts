@@ -1,13 +1,13 @@
 // Debian packages that the rig needs: each with the program it is needed for; installed by name where permitted.
 
 import { spawnSync } from "node:child_process";
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, existsSync } from "node:fs";
 import { join } from "node:path";
 
-/** A Debian package and the program it is needed for. */
+/** A Debian package and the program it is needed for; null when it has none, but a library. */
 export interface DebianPackage {
   readonly package: string;
-  readonly program: string;
+  readonly program: string | null;
 }
 
 /** Needed to boot. */
@@ -42,6 +42,8 @@ export const TEST_PACKAGES: readonly DebianPackage[] = [
   { package: "udev", program: "udevadm" },
   { package: "fdisk", program: "sfdisk" },
   { package: "lvm2", program: "pvcreate" },
+  { package: "rsyslog", program: "rsyslogd" },
+  { package: "snmptrapd", program: "snmptrapd" },
 ];
 
 /** Where the programs of daemons may be, even if an ordinary user's PATH does not include it. */
@@ -68,6 +70,9 @@ export function findProgram(program: string): string | undefined {
     });
 }
 
+const isThere = ({ package: name, program }: DebianPackage): boolean =>
+  program === null ? existsSync(`/var/lib/dpkg/info/${name}.list`) : findProgram(program) !== undefined;
+
 function aptGet(args: readonly string[]): boolean {
   const result = spawnSync("apt-get", ["-q", "-y", ...args], {
     stdio: ["ignore", "ignore", "inherit"],
@@ -82,7 +87,7 @@ function aptGet(args: readonly string[]): boolean {
  * @returns the packages that are still missing; empty when all are there
  */
 export function ensurePackages(wanted: readonly DebianPackage[]): readonly DebianPackage[] {
-  const missing = (): readonly DebianPackage[] => wanted.filter(({ program }) => findProgram(program) === undefined);
+  const missing = (): readonly DebianPackage[] => wanted.filter((one) => !isThere(one));
   const names = missing().map((entry) => entry.package);
   if (names.length === 0) return [];
   if (process.getuid?.() === 0 && findProgram("apt-get") !== undefined) {

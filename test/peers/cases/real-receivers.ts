@@ -1,4 +1,4 @@
-// Our messages as the real receivers get them: rsyslogd over UDP and TCP, snmptrapd with versions 2c and 3, and what smilint thinks of
+// Our messages as the real receivers get them: rsyslogd over UDP, TCP and TLS, snmptrapd with versions 2c and 3, and what smilint thinks of
 // the MIB.
 
 import { type ChildProcess, spawn } from "node:child_process";
@@ -11,6 +11,7 @@ import { join } from "node:path";
 import type { Notice } from "../../../host/liaison/receivers/notice.ts";
 import { engineId, SnmpReceiver, type SnmpOptions } from "../../../host/liaison/receivers/snmp-receiver.ts";
 import { SyslogReceiver } from "../../../host/liaison/receivers/syslog-receiver.ts";
+import { selfSigned } from "../../unit/cli/certificate.ts";
 import { until } from "../../until.ts";
 import { type Case, check, same } from "../case.ts";
 import { run } from "../run.ts";
@@ -62,23 +63,40 @@ async function beside(program: string, args: readonly string[], log: string, wor
   }
 }
 
-async function rsyslog(folder: string, kind: "udp" | "tcp"): Promise<void> {
+/** What rsyslogd needs to take TLS, with a certificate of its own; the rest is as over TCP. */
+function secured(place: string): { readonly lines: string; readonly authority: Buffer } {
+  const { certificate, key } = selfSigned();
+  writeFileSync(join(place, "cert.pem"), certificate);
+  writeFileSync(join(place, "key.pem"), key);
+  const files = { CA: "cert", Cert: "cert", Key: "key" };
+  const given = Object.entries(files).map(([of, name]) => `DefaultNetstreamDriver${of}File="${place}/${name}.pem"`);
+  return { lines: `global(DefaultNetstreamDriver="gtls" ${given.join(" ")})\n`, authority: Buffer.from(certificate) };
+}
+
+async function rsyslog(folder: string, kind: "udp" | "tcp" | "tls"): Promise<void> {
   const place = join(folder, `rsyslog-${kind}`);
   mkdirSync(place, { recursive: true });
   const port = await freePort();
   const log = join(place, "log");
   const configuration = join(place, "rsyslog.conf");
+  const input = kind === "udp" ? "imudp" : "imtcp";
+  const tls = kind === "tls" ? secured(place) : null;
   writeFileSync(
     configuration,
-    `module(load="im${kind}")
-input(type="im${kind}" port="${port}" address="127.0.0.1")
+    `${tls?.lines ?? ""}module(load="${input}"${tls === null ? "" : ' StreamDriver.Name="gtls" StreamDriver.Mode="1" StreamDriver.AuthMode="anon"'})
+input(type="${input}" port="${port}" address="127.0.0.1")
 template(name="parts" type="string" string="%syslogseverity-text%|%app-name%|%msgid%|%structured-data%|%msg%\\n")
 action(type="omfile" file="${log}" template="parts")
 `,
   );
   await beside("rsyslogd", ["-n", "-f", configuration, "-i", join(place, "pid")], log, async () => {
     const address = { kind, host: "127.0.0.1", port };
-    const receiver = new SyslogReceiver({ address, host: "h1", sendDatagram: () => undefined });
+    const receiver = new SyslogReceiver({
+      address,
+      host: "h1",
+      sendDatagram: () => undefined,
+      authority: tls?.authority,
+    });
     // Until it listens, nothing arrives.
     await until("rsyslogd listens", async () => {
       await receiver.send([notice(0)], noSignal).catch(() => undefined);
@@ -137,6 +155,7 @@ const ACCESS = "authUser log ops priv";
 export const cases: readonly Case[] = [
   { name: "rsyslogd takes our messages over UDP", run: ({ folder }) => rsyslog(folder, "udp") },
   { name: "rsyslogd takes our messages over TCP", run: ({ folder }) => rsyslog(folder, "tcp") },
+  { name: "rsyslogd takes our messages over TLS", run: ({ folder }) => rsyslog(folder, "tls") },
   {
     name: "snmptrapd takes our traps of version 2c",
     run: ({ folder }) =>

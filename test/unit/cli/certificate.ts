@@ -29,15 +29,22 @@ const ECDSA_WITH_SHA256 = der(SEQUENCE, identifier("2a8648ce3d040302"));
 const COMMON_NAME = "550403";
 const SUBJECT_ALTERNATIVE_NAME = "551d11";
 
-/** Certificate and key in PEM, valid now and for the next day. */
-export function selfSigned(): { readonly certificate: string; readonly key: string } {
+/** Certificate and key in PEM; valid now and for the next day, unless days from now are given. */
+export function selfSigned({ host = "localhost", fromDay = -1, toDay = 1 } = {}): {
+  readonly certificate: string;
+  readonly key: string;
+} {
   const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const name = der(SEQUENCE, der(SET, der(SEQUENCE, identifier(COMMON_NAME), der(UTF8_STRING, text("localhost")))));
+  const name = der(SEQUENCE, der(SET, der(SEQUENCE, identifier(COMMON_NAME), der(UTF8_STRING, text(host)))));
   const day = (days: number): Buffer => {
     const time = new Date(Date.now() + days * 86_400_000).toISOString().replaceAll(/[-:T]|\.\d+/g, "");
     return der(GENERALIZED_TIME, text(time));
   };
-  const names = der(SEQUENCE, der(implicit(2), text("localhost")), der(implicit(7), Uint8Array.of(127, 0, 0, 1)));
+  const names = der(
+    SEQUENCE,
+    der(implicit(2), text(host)),
+    ...(host === "localhost" ? [der(implicit(7), Uint8Array.of(127, 0, 0, 1))] : []),
+  );
   const extension = der(SEQUENCE, identifier(SUBJECT_ALTERNATIVE_NAME), der(OCTET_STRING, names));
   const body = der(
     SEQUENCE,
@@ -45,13 +52,13 @@ export function selfSigned(): { readonly certificate: string; readonly key: stri
     der(INTEGER, Uint8Array.of(1)),
     ECDSA_WITH_SHA256,
     name,
-    der(SEQUENCE, day(-1), day(1)),
+    der(SEQUENCE, day(fromDay), day(toDay)),
     name,
     publicKey.export({ type: "spki", format: "der" }),
     der(within(3), der(SEQUENCE, extension)),
   );
   const signature = der(BIT_STRING, Uint8Array.of(0), sign("sha256", body, privateKey));
-  const lines = der(SEQUENCE, body, ECDSA_WITH_SHA256, signature).toString("base64").replaceAll(/.{64}/g, "$&\n");
+  const lines = der(SEQUENCE, body, ECDSA_WITH_SHA256, signature).toString("base64").replaceAll(/.{64}(?!$)/g, "$&\n");
   return {
     certificate: `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n`,
     key: privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
