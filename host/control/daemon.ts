@@ -25,6 +25,7 @@ import { EventHub } from "./events/event-hub.ts";
 import { tellOfDeath, tellOfStart, tellOfSuccession, tellOfState } from "./events/first-words.ts";
 import { Inventory } from "./inventory/inventory.ts";
 import type { Keeper } from "./core/keeper.ts";
+import { logMessagesOf } from "./events/logging.ts";
 import { Keeping } from "./events/keeping.ts";
 import { Kept } from "./devices/kept.ts";
 import { LastWords } from "./state/last-words.ts";
@@ -100,6 +101,7 @@ export class Daemon implements Context {
   readonly #events: EventRouting;
   readonly #leftovers: Leftovers;
   readonly #lastWords: LastWords;
+  readonly #stopLogging: () => void;
   readonly #kept: Kept;
   readonly #thin: ThinThreshold;
   readonly #configured = new ConfiguredAttachments();
@@ -130,7 +132,8 @@ export class Daemon implements Context {
     this.emulated = isEmulated(configuration);
     const systemLog = configuration.log.system ? new SystemLog(sendDatagram) : null;
     const log = new EventLog(places.eventLog, logger.warning);
-    this.hub = new EventHub(state, log, systemLog, logger.warning, logger.debug);
+    this.hub = new EventHub(state, logger.warning);
+    this.#stopLogging = logMessagesOf(this.hub, { events: log, system: systemLog, debug: logger.debug });
     this.descriptors = new Descriptors(this.hub, logger);
     this.keeping = new Keeping({
       state,
@@ -385,6 +388,7 @@ export class Daemon implements Context {
     this.tlsSources.stop();
     await this.bringUp.releaseDevices();
     this.hub.end();
+    this.#stopLogging();
     await this.receiving.stop();
     this.#lastWords.remove();
     this.state.close();
@@ -400,6 +404,7 @@ export class Daemon implements Context {
     clearInterval(this.#housekeeping);
     await Promise.race([this.#changes, sleep(LEAVE_MS_MAX)]);
     this.hub.end();
+    this.#stopLogging();
     await this.receiving.stop();
     this.state.close();
   }

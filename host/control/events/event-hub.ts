@@ -1,9 +1,8 @@
-// Distributes messages: to the state file, spsevent.log, the system log, and everyone who follows the stream.
+// Takes messages, stores them in the state file, and publishes them: who listens is not known here (channels.ts).
 //
 // Messages are collected briefly and stored together, because each commit waits for the disk: a storm of path failures is then
 // one commit, not thousands.
 
-import { logLine, type EventLog } from "../../liaison/event-log.ts";
 import {
   MESSAGES,
   receivers,
@@ -13,11 +12,11 @@ import {
   type MessageName,
 } from "../../liaison/messages.ts";
 import { Storms } from "../../liaison/storms.ts";
-import type { SystemLog } from "../../liaison/system-log.ts";
 import { callerOfMessage } from "../ground/caller.ts";
 import type { EventView } from "../schemas/event-schema.ts";
 import type { EventFilter, EventRow } from "../state/event-rows.ts";
 import type { State } from "../state/state.ts";
+import { listen, tell } from "./channels.ts";
 
 /** How long messages are collected at most. */
 const COLLECT_MS = 20;
@@ -49,33 +48,20 @@ export interface About {
 
 export class EventHub {
   readonly #state: State;
-  readonly #log: EventLog;
-  readonly #systemLog: SystemLog | null;
   readonly #complain: (problem: string) => void;
-  readonly #debug: (text: string) => void;
   readonly #counts = new Map<MessageName, number>();
   readonly #storms = new Storms();
   /** Fires when a storm is to be summed up. */
   #summing: NodeJS.Timeout | undefined;
-  readonly #followers = new Set<(event: EventView) => void>();
   #pending: Message[] = [];
   #dropped = 0;
   #timer: NodeJS.Timeout | undefined;
   #storeBroken = false;
   #afterwards: (() => void)[] = [];
 
-  constructor(
-    state: State,
-    log: EventLog,
-    systemLog: SystemLog | null,
-    complain: (problem: string) => void,
-    debug: (text: string) => void = () => undefined,
-  ) {
+  constructor(state: State, complain: (problem: string) => void) {
     this.#state = state;
-    this.#log = log;
-    this.#systemLog = systemLog;
     this.#complain = complain;
-    this.#debug = debug;
   }
 
   /** Adds a message of the daemon's own; during a change it says who asked for it. */
@@ -103,8 +89,9 @@ export class EventHub {
 
   publish(message: Message): void {
     this.#counts.set(message.kind, (this.#counts.get(message.kind) ?? 0) + 1);
-    if (this.#storms.sums(message, performance.now())) {
-      this.#debug(logLine(message).trimEnd());
+    const isSummedUp = this.#storms.sums(message, performance.now());
+    tell("said", () => ({ source: this, message, isSummedUp }));
+    if (isSummedUp) {
       this.#sumUpLater();
       return;
     }
@@ -135,7 +122,7 @@ export class EventHub {
     this.flush();
   }
 
-  /** Stores and distributes what was collected. */
+  /** Stores and publishes what was collected. */
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -154,13 +141,8 @@ export class EventHub {
       if (!this.#storeBroken) this.#complain(problem instanceof Error ? problem.message : String(problem));
     });
     this.#storeBroken = !stored;
-    this.#log.write(messages);
-    this.#systemLog?.write(messages);
+    tell("stored", () => ({ source: this, messages, events: rows.map(eventView) }));
     for (const work of this.#afterwards.splice(0)) work();
-    for (const row of rows) {
-      const view = eventView(row);
-      for (const follower of this.#followers) follower(view);
-    }
   }
 
   /** The newest events between two ids, oldest first. */
@@ -185,7 +167,8 @@ export class EventHub {
 
   /** Calls `follower` with each new event; returns how to stop that. */
   follow(follower: (event: EventView) => void): () => void {
-    this.#followers.add(follower);
-    return () => this.#followers.delete(follower);
+    return listen("stored", this, ({ events }) => {
+      for (const event of events) follower(event);
+    });
   }
 }
