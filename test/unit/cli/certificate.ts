@@ -58,7 +58,9 @@ export function selfSigned({ host = "localhost", fromDay = -1, toDay = 1 } = {})
     der(within(3), der(SEQUENCE, extension)),
   );
   const signature = der(BIT_STRING, Uint8Array.of(0), sign("sha256", body, privateKey));
-  const lines = der(SEQUENCE, body, ECDSA_WITH_SHA256, signature).toString("base64").replaceAll(/.{64}(?!$)/g, "$&\n");
+  const lines = der(SEQUENCE, body, ECDSA_WITH_SHA256, signature)
+    .toString("base64")
+    .replaceAll(/.{64}(?!$)/g, "$&\n");
   return {
     certificate: `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n`,
     key: privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
