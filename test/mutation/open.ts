@@ -52,4 +52,12 @@ export const open: readonly Known[] = [
     text: "if (<i64>(nowNs - load<u64>(progress)) >= STALE_NS) ageCosts(this, slot);",
     why: "What is known of an idle path is taken for old a nanosecond later.",
   },
+  {
+    file: "selection/servers.ts",
+    where: "seePath",
+    operator: "skip assignment",
+    from: "servers.busyNs = 0",
+    text: "servers.busyNs = 0;",
+    why: "When fewer answers come at once than the time before, and learning rests then, the first answer after the rest counts for a little more.",
+  },
 ];

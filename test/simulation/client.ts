@@ -5,6 +5,7 @@ import { fillContent, Sight, ZERO, type Layout } from "./blocks.ts";
 import { expected, GOOD, refusals, type Agreement, type Offer, type Trouble } from "./expected.ts";
 import type { Cells, History, WriteHandle } from "./history.ts";
 import type { Random } from "./random.ts";
+import type { Sizes } from "./sizes.ts";
 import { draft, headerFor, type Draft, type Ground, type Mix } from "./requests.ts";
 import { EXTENDED_REQUEST_BYTES, encodeRequest, type Extent, NBD, REQUEST_BYTES, ReplyDecoder } from "./wire.ts";
 import { foundIn, type Witness } from "./witness.ts";
@@ -14,6 +15,7 @@ export interface ClientUnit {
   readonly number: number;
   readonly layout: Layout;
   readonly offer: Offer;
+  readonly sizes: Sizes;
   /** Cells that clients use. */
   readonly windows: readonly Cells[];
   readonly history: History;
@@ -274,10 +276,11 @@ export class Client {
    * to be refused.
    */
   #accounted({ draft: { header }, firstSentNs }: Open, error: number, now: number): boolean {
-    const { offer, number, troubles } = this.#unit;
-    const allowed = expected(header, this.#plan.agreed, offer, number, troubles, firstSentNs, now);
+    const { offer, number, troubles, sizes } = this.#unit;
+    const ends = sizes.during(firstSentNs, now);
+    const allowed = expected(header, this.#plan.agreed, offer, number, troubles, firstSentNs, now, ends);
     if (allowed.has(error)) return true;
-    if (error === GOOD || refusals(header, this.#plan.agreed, offer).size > 0) {
+    if (error === GOOD || refusals(header, this.#plan.agreed, { ...offer, bytes: ends.most }).size > 0) {
       const { command, flags, offset, bytes } = header;
       const what = `command ${command}, flags ${flags}, ${bytes} bytes from ${offset}`;
       this.#complain(`${what}: answered with error ${error} instead of ${[...allowed].join(" or ")}`);

@@ -9,7 +9,6 @@ import {
   EVENT_FAILBACK_DONE,
   EVENT_PATH_STATE,
   NBD_PAYLOAD_BYTES_MAX,
-  UNIT_SET_BLOCKS,
 } from "../../host/abi.ts";
 import { Books } from "./books.ts";
 import { type CoreEvent, SimulatedCore } from "./core.ts";
@@ -42,12 +41,13 @@ export class Daemon {
   readonly #told: Told;
   readonly #stalls: Stalls;
   #turns = 0;
-  readonly #blocks: number;
   readonly #violation: (text: string) => void;
   readonly inventory: Inventory;
   /** A failed path is back; depending on the failback mode it may stay disabled. */
   onFailback: (index: number) => void = () => {};
   onEvent: (event: CoreEvent) => void = () => {};
+  /** A path reports that its unit has another size. */
+  onCapacity: (unit: number) => void;
 
   constructor(
     module: WebAssembly.Module,
@@ -56,9 +56,9 @@ export class Daemon {
     seed: number,
     nowNs: number,
     violation: (text: string) => void,
+    sized: (unit: number, blocks: number) => void,
     ports: EmulatedArray["ports"] = array.ports,
   ) {
-    this.#blocks = plan.blocks;
     this.#violation = violation;
     this.core = new SimulatedCore(module, LIMITS, seed);
     this.tap = new Tap(this.core.memory, this.core.control, LIMITS.commands, violation);
@@ -69,7 +69,8 @@ export class Daemon {
     this.core.nowNs = nowNs;
     const { core, books } = this;
     const drain = (): void => this.drain();
-    this.inventory = new Inventory({ core, plan, array, ports, books, paths: LIMITS.paths, drain, violation });
+    this.inventory = new Inventory({ core, plan, array, ports, books, paths: LIMITS.paths, drain, sized, violation });
+    this.onCapacity = (unit) => this.inventory.resize(unit);
     this.inventory.fill();
   }
 
@@ -103,9 +104,9 @@ export class Daemon {
       if (event.kind === EVENT_CONNECTION_CLOSED || event.kind === EVENT_BLOCK_CLOSED)
         this.books.connectionClosed(event.arg0);
       if (event.kind === EVENT_FAILBACK_DONE) this.onFailback(this.inventory.paths.indexOf(event.path));
-      if (event.kind === EVENT_CAPACITY_CHANGED && event.unit < LIMITS.units) {
-        // A larger size is not put to use yet.
-        this.core.exports.unitSet(event.unit, UNIT_SET_BLOCKS, BigInt(this.#blocks));
+      if (event.kind === EVENT_CAPACITY_CHANGED) {
+        const unit = this.inventory.units.indexOf(event.unit);
+        if (unit >= 0) this.onCapacity(unit);
       }
     });
   }

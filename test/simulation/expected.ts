@@ -1,6 +1,7 @@
 // The allowed answers to a request, error by error. They follow from the NBD protocol ("Request types", "Error values"),
 // from the negotiation of the connection, and from the device's problems - not from the core.
 
+import { reachesBeyond, type Ends } from "./sizes.ts";
 import { NBD, type Header } from "./wire.ts";
 
 /** Largest payload of a READ or WRITE that the server advertises. */
@@ -35,6 +36,7 @@ export const AGREED: Agreement = {
 
 /** Properties of the export. */
 export interface Offer {
+  /** Of a unit that grows or shrinks: the most that it ever has. */
   readonly bytes: number;
   readonly blockBytes: number;
   /** Zeroing is faster than writing zeroes; or it is advertised as such, and a client that asks finds out that it is not. */
@@ -90,7 +92,7 @@ export function refusals(asked: Header, agreed: Agreement, offer: Offer): Set<nu
   if (command === NBD.flush) return errors;
   const block = BigInt(offer.blockBytes);
   if (!agreed.unaligned && (offset % block !== 0n || bytes % offer.blockBytes !== 0)) errors.add(NBD.einval);
-  if (offset + BigInt(bytes) > BigInt(offer.bytes)) errors.add(pastEnd(command));
+  if (reachesBeyond(asked, offer.bytes)) errors.add(pastEnd(command));
   if (command === NBD.blockStatus && bytes === 0) errors.add(NBD.einval);
   if (agreed.block === true) {
     if (bytes === 0) errors.add(NBD.einval);
@@ -148,7 +150,11 @@ function concerns(
   return throughout && certain && asked.bytes > 0 ? 2 : 1;
 }
 
-/** Every allowed answer to a request that was in progress from `fromNs` to `toNs`: errors, and GOOD. */
+/**
+ * Every allowed answer to a request that was in progress from `fromNs` to `toNs`: errors, and GOOD.
+ *
+ * @param ends where the unit ended in that time
+ */
 export function expected(
   asked: Header,
   agreed: Agreement,
@@ -157,10 +163,14 @@ export function expected(
   troubles: readonly Trouble[],
   fromNs: number,
   toNs: number,
+  ends: Ends = { most: offer.bytes, least: offer.bytes, device: offer.bytes },
 ): Set<number> {
-  const errors = refusals(asked, agreed, offer);
-  if (errors.size > 0) return errors;
-  let good = true;
+  const errors = refusals(asked, agreed, { ...offer, bytes: ends.most });
+  const refused = errors.size > 0;
+  if (reachesBeyond(asked, ends.least)) errors.add(pastEnd(asked.command));
+  if (refused) return errors;
+  const moves = asked.command === NBD.read || asked.command === NBD.write || asked.command === NBD.writeZeroes;
+  let good = !moves || asked.bytes === 0 || !reachesBeyond(asked, ends.device);
   for (const trouble of troubles) {
     const how = concerns(trouble, asked, unit, offer.blockBytes, fromNs, toNs);
     if (how === 0) continue;

@@ -82,6 +82,8 @@ export interface Ground {
   readonly paths: number;
   /** Takes the available events. */
   drain(): void;
+  /** The core has been told that a unit has so many blocks. */
+  sized(unit: number, blocks: number): void;
   violation(text: string): void;
 }
 
@@ -163,7 +165,6 @@ export class Inventory {
     if (real === undefined) throw new Error("no such unit");
     const settings: [number, number][] = [
       [UNIT_SET_BLOCK_BYTES, plan.blockBytes],
-      [UNIT_SET_BLOCKS, plan.blocks],
       [UNIT_SET_TRANSFER_BLOCKS_MAX, plan.transferBlocksMax],
       [UNIT_SET_CAPABILITIES, this.capabilities],
       [UNIT_SET_POLICY, this.cluster ? POLICY_STATIC : plan.policy],
@@ -180,7 +181,19 @@ export class Inventory {
       this.expect(exports.unitSet(unit, property, BigInt(value)), `unit property ${property} = ${value}`);
     }
     this.#units[index] = unit;
+    this.resize(index);
     this.identify(unit);
+  }
+
+  /** Gives a unit the size that its array reports; in worlds without resizes it stays what it was, whatever is reported. */
+  resize(index: number): void {
+    const { plan, array, sized } = this.#ground;
+    const unit = this.#units[index] ?? -1;
+    const real = array.units[index];
+    if (unit < 0 || real === undefined) return;
+    const blocks = plan.resizes.length === 0 ? plan.blocks : real.blocks;
+    this.expect(this.#core.exports.unitSet(unit, UNIT_SET_BLOCKS, BigInt(blocks)), "blocks");
+    sized(index, blocks);
   }
 
   /** Sets the identity of the unit; its paths' identities are checked again. */

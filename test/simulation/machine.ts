@@ -18,6 +18,8 @@ const NS_PER_MS = 1_000_000;
 const POLL_MS = 100;
 /** How often control checks whether a unit being removed is free, ms. */
 const GONE_MS = 20;
+/** Longest time from the report of another size until control has asked for it and tells the core, ms. */
+const RESCAN_MS = 150;
 /** How many times an impatient client reconnects. */
 const RECONNECTS_MAX = 50;
 
@@ -87,7 +89,10 @@ export class Machine {
     this.#around = around;
     this.#random = random;
     const violation = (text: string): void => around.violation(text);
-    this.daemon = new Daemon(module, plan, array, random.uint32(), clock.nowNs, violation, portsOf(array, plan, host));
+    const sized = (unit: number, blocks: number): void =>
+      around.units[host]?.[unit]?.sizes.core.set(clock.nowNs, blocks * plan.blockBytes);
+    const ports = portsOf(array, plan, host);
+    this.daemon = new Daemon(module, plan, array, random.uint32(), clock.nowNs, violation, sized, ports);
     const { core, inventory } = this.daemon;
     array.attach(core.memory, core.control, "under-way", host);
     if (around.told !== undefined) this.daemon.onEvent = around.told;
@@ -103,6 +108,7 @@ export class Machine {
     };
     this.operator = new Operator(this.daemon, office, inventory.capabilities);
     this.daemon.onFailback = (index) => this.operator.back(index);
+    if (plan.resizes.length > 0) this.daemon.onCapacity = (unit) => this.#rescan(unit);
     this.sockets = new Sockets(core.memory, core.control, clock, random.fork(), violation);
     // Worlds without clients at the block door draw as if there were none.
     const hasGate = plan.clients.some(({ plan: { agreed } }) => agreed.block === true);
@@ -114,6 +120,16 @@ export class Machine {
     this.#around.clock.after(ms * NS_PER_MS, () => {
       if (!this.#killed) action();
     });
+  }
+
+  /** Control asks for the size of a unit, and tells the core what it has found. */
+  #rescan(unit: number): void {
+    this.#after(this.#random.between(0, RESCAN_MS), () => this.resize(unit));
+  }
+
+  resize(unit: number): void {
+    this.sockets.tell();
+    this.daemon.inventory.resize(unit);
   }
 
   /** Whether every client got all its answers. */

@@ -7,6 +7,7 @@
 import { bookMutants } from "./mutant-books.ts";
 import { dataMutants } from "./mutant-data.ts";
 import { doorMutants } from "./mutant-door.ts";
+import { sizeMutants } from "./mutant-sizes.ts";
 
 export interface Mutant {
   readonly name: string;
@@ -226,4 +227,5 @@ export const mutants: readonly Mutant[] = [
   ...bookMutants,
   ...dataMutants,
   ...doorMutants,
+  ...sizeMutants,
 ];

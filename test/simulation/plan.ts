@@ -64,6 +64,8 @@ export interface WorldPlan {
   readonly renumbersMs: readonly number[];
   /** Probability that the host completes something in a turn that nobody waits for. */
   readonly strays: number;
+  /** Times at which the array gives a unit another size, in blocks. */
+  readonly resizes: readonly { readonly unit: number; readonly atMs: number; readonly blocks: number }[];
 }
 
 /** Share of the worlds whose array does not support 16-byte commands; its units are small. */
@@ -76,6 +78,8 @@ const LARGE_REQUESTS = 0.02;
 /** Share of the worlds in which zeroings and trims reach their deadlines. */
 const LATE_ZEROINGS = 0.03;
 const LATE_TIMEOUT_MS = 1500;
+/** Share of the worlds whose units grow or shrink. */
+const RESIZES = 0.08;
 /** Share of the clients that use the block door. */
 const BLOCK_CLIENTS = 0.5;
 /** Bytes used there, and the maximum number of requests of one unit. */
@@ -207,6 +211,34 @@ function withLateZeroings(plan: WorldPlan, random: Random): WorldPlan {
   };
 }
 
+/** The most blocks that a unit of the world ever has. */
+export function mostBlocks({ blocks, resizes }: Pick<WorldPlan, "blocks" | "resizes">): number {
+  return Math.max(blocks, ...resizes.map((resize) => resize.blocks));
+}
+
+/** A world whose units get other sizes under load, a big one across the last address of 32 bits; clients use all that there ever is. */
+function withResizes(plan: WorldPlan, random: Random): WorldPlan {
+  const { topology, blockBytes, units, spanMs } = plan;
+  const isBig = plan.blocks > 2 ** 32;
+  const blocks = isBig ? 2 ** 32 - 60 : plan.blocks;
+  const sizes = isBig
+    ? [2 ** 32 - 90, 2 ** 32 + 40, 2 ** 32 + 400]
+    : [blocks / 2, blocks - 8, blocks + 1, blocks + 8, blocks * 1.5, blocks * 2];
+  const resizes = Array.from({ length: random.between(1, 4) }, () => ({
+    unit: random.between(0, units - 1),
+    atMs: random.between(1, spanMs),
+    blocks: random.pick(sizes),
+  }));
+  const most = mostBlocks({ blocks, resizes });
+  return {
+    ...plan,
+    blocks,
+    topology: { ...topology, unitBytes: blocks * blockBytes },
+    windows: isBig ? windowsOf(most, blockBytes, random) : [{ first: 0, count: most }],
+    resizes,
+  };
+}
+
 /** The host of an initiator port. */
 export function hostOf(plan: { readonly neighbours: readonly unknown[] }, initiatorPort: number): number {
   return plan.neighbours.length === 0 ? 0 : initiatorPort % 2;
@@ -301,8 +333,10 @@ export function makePlan(random: Random): WorldPlan {
       : [],
     strays: random.chance(0.3) ? 0.05 : 0,
     neighbours: [],
+    resizes: [],
   };
   if (kind !== "device" && random.chance(TWO_HOSTS)) return withNeighbours(plan, random);
   if (!old && random.chance(LARGE_REQUESTS)) return withLargeRequests(plan, random);
-  return random.chance(LATE_ZEROINGS) ? withLateZeroings(plan, random) : plan;
+  if (random.chance(LATE_ZEROINGS)) return withLateZeroings(plan, random);
+  return random.chance(RESIZES) ? withResizes(plan, random) : plan;
 }

@@ -69,5 +69,6 @@ export function steadyPlan(options: SteadyOptions): WorldPlan {
     replacementsMs: [],
     strays: 0,
     neighbours: [],
+    resizes: [],
   };
 }

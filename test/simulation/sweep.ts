@@ -9,9 +9,9 @@ const LONG_CHANCE = 0.125;
 /** Cells of such a request: 16 MiB with the smallest blocks. */
 const LONG_CELLS_MAX = 32_768;
 
-/** The requests. */
-export function sweep(history: History, random: Random): Cells[] {
-  const written = history.written();
+/** The requests. @param end the first cell that the unit does not have any more */
+export function sweep(history: History, random: Random, end: number): Cells[] {
+  const written = history.written().filter((cell) => cell < end);
   const parts: Cells[] = [];
   for (let i = 0; i < written.length;) {
     const first = written[i] ?? 0;

@@ -7,7 +7,8 @@ import { Layout } from "./blocks.ts";
 import type { ClientUnit } from "./client.ts";
 import type { Agreement } from "./expected.ts";
 import { type Cells, History } from "./history.ts";
-import type { WorldPlan } from "./plan.ts";
+import { mostBlocks, type WorldPlan } from "./plan.ts";
+import { Sizes } from "./sizes.ts";
 import { troubleOf } from "./troubles.ts";
 import { Witness } from "./witness.ts";
 
@@ -36,7 +37,7 @@ export function clientUnits(
   const { cellsPerBlock } = layout;
   // An old array that claims to support WRITE SAME turns out not to.
   const zeroesFast = !plan.writesSame ? "no" : plan.topology.commands === "10-byte" ? "it is said" : "yes";
-  const offer = { bytes: plan.blocks * plan.blockBytes, blockBytes: plan.blockBytes, zeroesFast } as const;
+  const offer = { bytes: mostBlocks(plan) * plan.blockBytes, blockBytes: plan.blockBytes, zeroesFast } as const;
   const windows = plan.windows.map(({ first, count }) => ({
     first: first * cellsPerBlock,
     count: count * cellsPerBlock,
@@ -51,7 +52,8 @@ export function clientUnits(
   return array.units.map((real, number) => {
     const history = new History();
     const witness = new Witness(real, number, layout, history, host.violation);
-    return { number, layout, offer, windows, history, witness, troubles, nextStamp: host.nextStamp };
+    const sizes = new Sizes(plan.blocks * plan.blockBytes);
+    return { number, layout, offer, sizes, windows, history, witness, troubles, nextStamp: host.nextStamp };
   });
 }
 

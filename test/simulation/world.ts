@@ -78,7 +78,7 @@ export class World {
     this.#plan = options.plan ?? makePlan(this.#random.fork());
     this.#clock.nowNs = 1_000_000_000;
     this.#array = new EmulatedArray(this.#plan.topology, { seed });
-    const atlas = options.atlas ?? this.#drawAtlas();
+    const atlas = this.#without(options.atlas ?? this.#drawAtlas());
     this.#rules = new AnswerRules(this.#plan, atlas.faults, atlas.errorsAllowed);
     this.#faultsEndMs = atlas.endMs;
     const nextStamp = (): number => ++this.#stamp;
@@ -149,6 +149,12 @@ export class World {
     return makeAtlas(ground, this.#random.fork());
   }
 
+  /** Where the plan gives units other sizes, no fault does. */
+  #without(atlas: Atlas): Atlas {
+    if (this.#plan.resizes.length === 0) return atlas;
+    return { ...atlas, faults: atlas.faults.filter(({ fault }) => fault.kind !== "capacity") };
+  }
+
   get #first(): Machine {
     const [machine] = this.#machines;
     if (machine === undefined) throw new Error("no host");
@@ -188,9 +194,13 @@ export class World {
     for (const ms of plan.closesMs) at(ms, () => this.#any.closeOne());
     for (const ms of plan.replacementsMs) at(ms, () => this.#any.replaceUnit());
     for (const ms of plan.renumbersMs) at(ms, () => this.#any.renumber());
+    for (const { unit, atMs, blocks } of plan.resizes) at(atMs, () => this.#resize(unit, blocks));
     const end = this.#clock.nowNs + this.#faultsEndMs * NS_PER_MS;
     this.#advanceUntil(end, () => false);
     this.#array.liftAllFaults();
+    if (this.#plan.resizes.length > 0) {
+      for (const machine of this.#machines) for (const { number } of this.#units) machine.resize(number);
+    }
     for (const { daemon, operator } of this.#machines) {
       daemon.look();
       operator.settle();
@@ -230,8 +240,9 @@ export class World {
   /** Reads every unit once more, with new clients. */
   #readBack(): void {
     const before = this.#violations.length;
-    const clients = this.#units.map(({ number, history }) => {
-      const parts = sweep(history, this.#random);
+    const clients = this.#units.map(({ number, history, layout }) => {
+      const blocks = this.#array.units[number]?.blocks ?? 0;
+      const parts = sweep(history, this.#random, blocks * layout.cellsPerBlock);
       return this.#any.connect(number, {
         requests: parts.length,
         depth: 4,
@@ -267,6 +278,16 @@ export class World {
     this.#array.addFault({ fault: { kind: "power-loss", keep } });
     if (this.#plan.topology.writeCache === true)
       for (const unit of this.#units) unit.history.powerLost(this.#clock.nowNs);
+  }
+
+  /** The array gives a unit another size. What it has cached goes to the medium first, as with any rearrangement. */
+  #resize(unit: number, blocks: number): void {
+    const real = this.#array.units[unit];
+    if (real === undefined) throw new Error("no such unit");
+    this.#trace(`unit ${unit} has ${blocks} blocks instead of ${real.blocks}`);
+    real.flush(0, real.blocks);
+    this.#array.addFault({ fault: { kind: "capacity", blocks }, where: { unit } });
+    this.#units[unit]?.sizes.array.set(this.#clock.nowNs, blocks * this.#plan.blockBytes);
   }
 
   /** The machine is paused: nothing runs, time passes. */

@@ -122,6 +122,21 @@ test("who releases a unit that nothing waits for is told of no failed request; e
   );
 });
 
+test("each time that requests wait for a path is told, also of a unit that is as old as the clock", (t) => {
+  const host = new Host({ nowNs: 0n });
+  const { unit, paths } = host.unit({ blocks: 2048n });
+  host.must(host.core.modeSet(abi.MODE_PATROL, 0n));
+  const client = host.connect(unit);
+  for (let time = 1; time <= 3; time++) {
+    for (const path of paths) host.must(host.core.pathSet(path, abi.PATH_SET_FAILED, 1n));
+    client.send(request(READ, BigInt(time), 0n, 512));
+    host.advance(100);
+    t.is(of(host, abi.EVENT_NO_PATH_WAITING).length, time);
+    for (const path of paths) host.must(host.core.pathSet(path, abi.PATH_SET_FAILED, 0n));
+    host.advance(100);
+  }
+});
+
 test("a check without an answer: its path has failed by a timeout, without sense or host status", (t) => {
   const host = new Host();
   host.device = (command) => (command.check && command.port === 0 ? undefined : {});

@@ -85,6 +85,32 @@ test("a path that gets more servers, or loses some, is seen to", (t) => {
   }
 });
 
+test("what was sent before a rest of learning, and is answered after it, has overtaken none of those answered meanwhile", (t) => {
+  const bed = adaptive(1);
+  const finish = (): void => {
+    bed.nowNs += 100 * US;
+    bed.finish(0);
+  };
+  new Devices(bed, [{ servers: 1, serviceNs: () => 100 * US }]).run(20_000, 4);
+  for (let round = 0; round < 4; round++) {
+    while (bed.policies.learns(bed.s) === 0) {
+      bed.nowNs += 11 * MS;
+      bed.send();
+      finish();
+    }
+    while (bed.policies.learns(bed.s) !== 0) {
+      bed.send();
+      if (bed.commands.length > 20) finish();
+    }
+    // All but the last come back, in their order, while nothing is learned.
+    while (bed.commands.length > 1) finish();
+    bed.nowNs += 11 * MS;
+    bed.send();
+    while (bed.commands.length > 0) finish();
+    t.is(bed.policies.servers(bed.s, 0), 1, `round ${round}`);
+  }
+});
+
 test("paths that know little of themselves take over how many servers the first one has; others keep what they know", (t) => {
   const bed = adaptive(3);
   const luck = luckOf(2);

@@ -5,6 +5,7 @@ import { fillContent, Layout, Sight, ZERO } from "../../simulation/blocks.ts";
 import { AGREED, expected, refusals, type Offer, type Trouble } from "../../simulation/expected.ts";
 import { type Found, History } from "../../simulation/history.ts";
 import { Losses } from "../../simulation/losses.ts";
+import { Sizes } from "../../simulation/sizes.ts";
 import { NBD } from "../../simulation/wire.ts";
 import { foundIn } from "../../simulation/witness.ts";
 
@@ -271,4 +272,27 @@ test("a refused flush reports no loss: the next one still has to fail", (t) => {
   losses.told(0, 90);
   t.is(losses.flushed(0, NBD.eperm, 95, 100), undefined);
   t.regex(String(losses.flushed(0, 0, 105, 110)), /answered without an error/);
+});
+
+test("while a unit changes its size, a request may meet either end; before and after that, only one", (t) => {
+  const sizes = new Sizes(8 * 512);
+  sizes.array.set(100, 16 * 512);
+  sizes.core.set(200, 16 * 512);
+  const answers = (from: number, to: number, asked: Partial<typeof READ>): number[] => {
+    const ends = sizes.during(from, to);
+    const offer = { ...OFFER, bytes: 16 * 512 };
+    return [...expected({ ...READ, ...asked }, ALL, offer, 0, [], from, to, ends)].toSorted((a, b) => a - b);
+  };
+  const beyond = { offset: BigInt(8 * 512), bytes: 512 };
+  t.deepEqual(answers(0, 199, beyond), [NBD.einval]);
+  t.deepEqual(answers(150, 210, beyond), [0, NBD.einval]);
+  t.deepEqual(answers(201, 210, beyond), [0]);
+  t.deepEqual(answers(0, 210, { offset: 0n, bytes: 512 }), [0]);
+  sizes.array.set(300, 8 * 512);
+  t.deepEqual(answers(250, 310, { ...beyond, command: NBD.write }), [0, NBD.enospc]);
+  // The core does not know yet; the device does.
+  t.deepEqual(answers(310, 320, { ...beyond, command: NBD.write }), [NBD.enospc]);
+  t.deepEqual(answers(310, 320, { ...beyond, command: NBD.trim }), [0, NBD.einval]);
+  sizes.core.set(400, 8 * 512);
+  t.deepEqual(answers(400, 410, { ...beyond, command: NBD.trim }), [NBD.einval]);
 });
