@@ -52,7 +52,8 @@ const INPUTS = [
   "test/unit/{core,selection}/**/*.ts",
 ];
 
-function keyOf(seeds: number, first: number): string {
+/** Changes with anything that decides about who reaches or notices what. */
+export function keyOf(seeds: number, first: number): string {
   const hash = createHash("sha256").update(`${seeds} ${first}`);
   const files = globSync([...INPUTS, "host/array/**/*.ts", "host/abi.ts", "bench/**/*.ts"], { cwd: root });
   for (const file of files.filter((name) => !name.endsWith("/switches.ts")).toSorted()) {

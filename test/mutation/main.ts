@@ -1,12 +1,13 @@
 // npm run mutate -- [--sample N] [--seed S] [--only TEXT]... [--seeds N] [--worlds N] [--slowest MS] [--by TEXT]... [--workers N]
-//                   [--minutes M] [--least PERCENT] [--quick] [--resume] [--open | --survivors] [--list]
+//                   [--minutes M] [--least PERCENT] [--quick] [--resume] [--open | --survivors] [--list] [--report FILE]
 //
 // Breaks the core by machine: takes N of all mutants (chosen by the seed), or those whose file or function has TEXT in its
 // name, or those of open.ts, or those that survived according to the last report, and asks the core's unit tests and the
 // simulation who notices. Only those are asked that come to the place: all the unit tests, and WORLDS of the first SEEDS
 // worlds, but for those that take more than MS of processor time; with --by only the unit tests with TEXT in their title or
-// file. Writes a line for each, a table per file, and build/mutation/report.json; with --resume what was noticed according to
-// that counts as noticed, so that only the others are judged anew.
+// file. Writes a line for each, a table per file, and after each the report: FILE, or build/mutation/report.json. With --resume
+// the verdicts of that report hold: what was noticed is noticed as long as its function is the same, and what was not, as long
+// as the tests are, too.
 //
 // Ends with status 1 when a mutant survived that is not listed in equivalents.ts or open.ts, when one of open.ts did not, or
 // when fewer than PERCENT were noticed; with --quick those of open.ts are not judged. Status 2: the lists or the arguments are
@@ -15,10 +16,10 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { deserialize, serialize } from "node:v8";
-import { firstOf, mustBeAlike, reachOnce, type Wanted } from "../instrument/reach.ts";
+import { firstOf, keyOf, mustBeAlike, reachOnce, type Wanted } from "../instrument/reach.ts";
 import { Runner } from "../instrument/run.ts";
 import { compileSwitches, type Batch } from "../instrument/switches.ts";
 import { Judge, type Verdict } from "./judge.ts";
@@ -52,6 +53,7 @@ const { values } = parseArgs({
     open: { type: "boolean", default: false },
     survivors: { type: "boolean", default: false },
     list: { type: "boolean", default: false },
+    report: { type: "string" },
   },
 });
 
@@ -73,7 +75,7 @@ function chosen(all: readonly Mutant[]): Mutant[] {
   return sampleOf(all, whole("sample", values.sample), whole("seed", values.seed));
 }
 
-const REPORT = join(root, "build", "mutation", "report.json");
+const REPORT = resolve(values.report ?? join(root, "build", "mutation", "report.json"));
 
 const STAYS = new Set<string>(["unit tests", "simulation", "same", "invalid"]);
 
@@ -84,11 +86,19 @@ function reported(): Map<string, Result> {
   return new Map(results.map((result) => [result.mutant.identity, result]));
 }
 
-/** A verdict that stays while the function is the same: somebody noticed, or there was nothing to notice. */
-function lasting(result: Result | undefined, { shape }: Mutant): Verdict | null {
+/** What is asked of whom. */
+function testsDigest(): string {
+  const { seeds, worlds, slowest, by = [] } = values;
+  return createHash("sha256")
+    .update(JSON.stringify([keyOf(whole("seeds", seeds), 1), worlds, slowest, by]))
+    .digest("hex");
+}
+
+/** A verdict that stays while the function is the same (somebody noticed, or there was nothing to notice), or the tests as well. */
+function lasting(result: Result | undefined, { shape }: Mutant, tests: string): Verdict | null {
   if (result === undefined || result.mutant.shape !== shape) return null;
   const { verdict } = result;
-  return "why" in verdict || !STAYS.has(verdict.kind) ? null : verdict;
+  return "why" in verdict || (!STAYS.has(verdict.kind) && result.tests !== tests) ? null : verdict;
 }
 
 function report(results: Iterable<Result>): void {
@@ -145,6 +155,7 @@ async function run(mutants: readonly Mutant[]): Promise<Result[]> {
   const judge = await prepare(runners, mutants);
   const end = performance.now() + whole("minutes", values.minutes) * 60_000;
   const all = values.resume || values.survivors ? reported() : new Map<string, Result>();
+  const tests = testsDigest();
   const results: Result[] = [];
   const left = mutants.entries();
   const work = async (runner: Runner): Promise<void> => {
@@ -153,9 +164,9 @@ async function run(mutants: readonly Mutant[]): Promise<Result[]> {
       const known = equivalentOf(mutant);
       const verdict: Result["verdict"] =
         known === undefined
-          ? (lasting(all.get(mutant.identity), mutant) ?? (await judgeOne(judge, runner, mutant, index + 1)))
+          ? (lasting(all.get(mutant.identity), mutant, tests) ?? (await judgeOne(judge, runner, mutant, index + 1)))
           : { kind: "equivalent", why: known.why };
-      const result = { mutant, text: lineOf(mutant), verdict };
+      const result = { mutant, text: lineOf(mutant), verdict, tests };
       results.push(result);
       all.set(mutant.identity, result);
       tell(result);

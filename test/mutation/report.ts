@@ -8,6 +8,8 @@ export interface Result {
   /** The line it stands in. */
   readonly text: string;
   readonly verdict: Verdict | { readonly kind: "equivalent" | "open"; readonly why: string };
+  /** A digest of the tests that were asked. */
+  readonly tests: string;
 }
 
 const KINDS = ["unit tests", "simulation", "survived", "unreached", "open", "equivalent", "same", "invalid"] as const;

@@ -93,3 +93,21 @@ test("an event carries the host's time, and one that was told twice is in the ri
   // It is out of use, and the other one is in use now.
   t.deepEqual(times, [host.now, host.now]);
 });
+
+test("an answer from before a standstill that was longer than the clock had run by then is an answer", (t) => {
+  const { host, send, answer } = scene();
+  host.device = () => undefined;
+  send();
+  host.settle();
+  for (const command of host.outstanding.slice()) host.answer(command, {});
+  host.now += 40_000_000_000n;
+  host.settle();
+  t.is(answer(), 0);
+  // What follows is timed rightly.
+  send();
+  host.settle();
+  host.advance(4900);
+  t.is(answer(), undefined);
+  host.advance(200);
+  t.is(answer(), 5);
+});

@@ -420,3 +420,58 @@ test("a trim of more bytes than one leg has makes progress from leg to leg", (t)
   t.is(s.sent.length, 129, "64 MiB each, and what one leg leaves");
   unblamed(t, s);
 });
+
+test("a path that has answered others beside a flush, and then nothing, is not asked for the sake of the flush", (t) => {
+  const s = scene({ paths: 1 });
+  for (let i = 0; i < 200; i++) s.client.send(request(READ, 1000n, 0n, 512));
+  s.host.settle();
+  s.client.received.length = 0;
+  s.takesMs.set(SYNC, 1900);
+  s.client.send(request(FLUSH, 1n, 0n, 0));
+  pass(s, 100);
+  s.client.send(request(READ, 1000n, 0n, 512));
+  pass(s, 100);
+  s.holes.add(0);
+  s.client.send(request(READ, 1000n, 0n, 512));
+  pass(s, 400);
+  t.truthy(s.host.flags(s.paths[0] ?? -1) & abi.PATH_FLAG_STALLED);
+  const asked = s.host.outstanding.filter((command) => command.check).length;
+  pass(s, 1000);
+  t.is(s.host.outstanding.filter((command) => command.check).length, asked);
+  pass(s, 500);
+  t.true(errors(s.client).some(([cookie, error]) => cookie === 1 && error === 0));
+  t.is(s.sent.length, 1);
+});
+
+test("a zeroing of which one piece was done elsewhere ends when the time of the other is over", (t) => {
+  const s = scene({ paths: 2, capabilities: abi.UNIT_CAN_WRITE_SAME | abi.UNIT_CAN_CACHE_WRITES });
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_WRITE_SAME_BLOCKS_MAX, BigInt(MIB / 512)));
+  const first = new Set<number>();
+  const own = s.host.device;
+  // The first piece is lost once, the second one always.
+  s.host.device = (command) => {
+    if (command.cdb[0] !== WRITE_SAME) return own(command);
+    s.sent.push(command);
+    const lba = Number(command.cdb.readBigUInt64BE(2));
+    if (lba !== 0 || !first.has(lba)) {
+      first.add(lba);
+      return undefined;
+    }
+    return {};
+  };
+  s.client.send(request(WRITE_ZEROES, 1n, 0n, 2 * MIB, 2));
+  // The device is not slow with everything.
+  pass(s, 1000);
+  s.client.send(request(FLUSH, 2n, 0n, 0));
+  let doneS = -1;
+  let endedS = -1;
+  for (let at = 0; at < 200 && endedS < 0; at++) {
+    s.client.send(request(READ, 1000n, BigInt(4 * MIB - 512), 512));
+    pass(s, 1000);
+    const times = s.sent.filter(({ cdb }) => cdb[0] === WRITE_SAME && cdb.readBigUInt64BE(2) === 0n).length;
+    if (doneS < 0 && times > 1) doneS = at;
+    if (errors(s.client).some(([cookie, error]) => cookie === 1 && error === EIO)) endedS = at;
+  }
+  t.true(doneS > 0, "the first piece was sent again");
+  t.true(Math.abs(endedS - doneS - 60) <= 1, `done after ${doneS} s, ended after ${endedS} s`);
+});

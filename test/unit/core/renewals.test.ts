@@ -120,3 +120,32 @@ test("port groups that are in transition again and again do not put a request of
   t.is(error, EIO);
   t.true(seconds > TIMEOUT_S && seconds <= transitionS + 3 * TIMEOUT_S, `it waited for ${seconds} s`);
 });
+
+for (const [name, readsAtS, ends] of [
+  ["before all others", [30], { 1: 80, 4: 90 }],
+  ["between others", [10, 30], { 1: 80, 4: 70, 5: 90 }],
+] as const) {
+  test(`a TRIM whose time begins again when one before it was done ends at its new deadline: ${name}`, (t) => {
+    const host = new Host();
+    const { unit } = host.unit({ capabilities: abi.UNIT_CAN_UNMAP });
+    host.must(host.core.unitSet(unit, abi.UNIT_SET_STALL_MAX_MS, 0n));
+    host.device = ({ check: isCheck }) => (isCheck ? {} : undefined);
+    const client = host.connect(unit);
+    client.send(request(TRIM, 2n, 0n, 4096));
+    host.advance(10);
+    client.send(request(TRIM, 1n, BigInt(MIB), 4096));
+    const ended: Record<string, number> = {};
+    for (let s = 0; s < 100; s++) {
+      for (const { cookie, error } of replies(client.received)) {
+        ended[String(cookie)] = s;
+        t.is(error, cookie === 2n ? 0 : EIO);
+      }
+      const [first] = host.outstanding;
+      if (s === 20 && first !== undefined) host.answer(first, {});
+      const at = readsAtS.findIndex((atS) => atS === s);
+      if (at >= 0) client.send(request(READ, BigInt(4 + at), BigInt((8 + at) * MIB), READ_BYTES));
+      host.advance(1000);
+    }
+    t.deepEqual(ended, { ...ends, 2: 21 });
+  });
+}

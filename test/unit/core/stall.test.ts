@@ -3,7 +3,7 @@ import test from "ava";
 import * as abi from "../../../host/abi.ts";
 import { errors, idle, scene } from "./fixtures/holes.ts";
 import { FLUSH, FUA, READ, TRIM, WRITE, WRITE_ZEROES, replies, request } from "./fixtures/nbd-client.ts";
-import type { Scsi } from "./fixtures/scsi.ts";
+import { check, type Scsi } from "./fixtures/scsi.ts";
 
 const EIO = 5;
 
@@ -416,4 +416,18 @@ test("a failed path that answers what was long given up is asked whether it is b
     s.host.settle();
     t.is(checks() - before, patrol >= 2n ? 1 : 0, `patrol ${patrol}`);
   }
+});
+
+test("a read that has failed already is not sent again for its other piece", (t) => {
+  const s = scene();
+  const sent: Scsi[] = [];
+  s.host.device = (command) => {
+    if (command.check) return {};
+    sent.push(command);
+    return sent.length === 1 ? check(3, 0x11, 0) : undefined;
+  };
+  s.client.send(request(READ, 1n, 0n, 2 << 20));
+  s.host.advance(20_000);
+  const lbas = sent.map(({ cdb }) => cdb.readBigUInt64BE(2));
+  t.deepEqual([lbas.length, new Set(lbas).size], [2, 2]);
 });

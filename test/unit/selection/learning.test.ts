@@ -397,3 +397,18 @@ test("an idle path is tried again only after 100 ms without I/O", (t) => {
     t.is(slots.has(1), tried, `${idleMs} ms`);
   }
 });
+
+test("answers that never overtake each other, and yet come faster than a command takes, are of several servers", (t) => {
+  const bed = adaptive(1);
+  const serviceNs = (): number => 100 * US;
+  new Devices(bed, [{ servers: 1, serviceNs }]).run(3000, 4);
+  t.is(bed.policies.servers(bed.s, 0), 1);
+  const devices = new Devices(bed, [{ servers: 4, serviceNs }]);
+  for (let round = 0; round < 400; round++) {
+    devices.run(1, 1);
+    devices.run(20, 8);
+  }
+  const count = bed.policies.servers(bed.s, 0);
+  const apartNs = costNs(bed) / count;
+  t.true(count > 2 && isNear(apartNs, 25 * US, 0.3), `${count} servers, ${apartNs} ns for each command`);
+});

@@ -6,7 +6,7 @@ import { AGREED, expected, refusals, type Offer, type Trouble } from "../../simu
 import { type Found, History } from "../../simulation/history.ts";
 import { Losses } from "../../simulation/losses.ts";
 import { Sizes } from "../../simulation/sizes.ts";
-import { NBD } from "../../simulation/wire.ts";
+import { NBD, type Header } from "../../simulation/wire.ts";
 import { foundIn } from "../../simulation/witness.ts";
 
 /** A cell with the content of one write. */
@@ -278,7 +278,7 @@ test("while a unit changes its size, a request may meet either end; before and a
   const sizes = new Sizes(8 * 512);
   sizes.array.set(100, 16 * 512);
   sizes.core.set(200, 16 * 512);
-  const answers = (from: number, to: number, asked: Partial<typeof READ>): number[] => {
+  const answers = (from: number, to: number, asked: Partial<Header>): number[] => {
     const ends = sizes.during(from, to);
     const offer = { ...OFFER, bytes: 16 * 512 };
     return [...expected({ ...READ, ...asked }, ALL, offer, 0, [], from, to, ends)].toSorted((a, b) => a - b);
