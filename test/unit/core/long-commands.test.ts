@@ -2,99 +2,15 @@
 import test, { type ExecutionContext } from "ava";
 import * as abi from "../../../host/abi.ts";
 import { Disk } from "./fixtures/disk.ts";
-import { Host, type Client } from "./fixtures/harness.ts";
-import { FLUSH, READ, TRIM, WRITE, WRITE_ZEROES, replies, request } from "./fixtures/nbd-client.ts";
+import { Host } from "./fixtures/harness.ts";
+import { SYNC, UNMAP, WRITE_SAME, errors, idle, pass, scene, type Scene } from "./fixtures/long.ts";
+import { FLUSH, READ, TRIM, WRITE, WRITE_ZEROES, request } from "./fixtures/nbd-client.ts";
 import type { Scsi } from "./fixtures/scsi.ts";
 
 const EIO = 5;
 const MIB = 1 << 20;
-const UNMAP = 0x42;
-const WRITE_SAME = 0x93;
-const SYNC = 0x91;
 /** Long commands of one request under way at a time. */
 const PIECES_MAX = 16;
-
-interface Scene {
-  host: Host;
-  unit: number;
-  paths: number[];
-  client: Client;
-  disk: Disk;
-  /** Long commands under way, and when each is done; ms by operation code says how long they take. */
-  due: { command: Scsi; atNs: bigint; endsNs: bigint }[];
-  takesMs: Map<number, number>;
-  /** Ports that answer nothing. */
-  holes: Set<number>;
-  /** Long commands that were sent, and the most that were under way at a time. */
-  sent: Scsi[];
-  most: number;
-  /** They are carried out one after the other. */
-  oneByOne: boolean;
-  free: number[];
-}
-
-const idle = (host: Host): number[] => [0, 1, 2].map((what) => host.core.inspect(what));
-
-function scene(options: { capabilities?: number; paths?: number; pool?: number } = {}): Scene {
-  const host = new Host(options.pool === undefined ? {} : { pool: options.pool });
-  const disk = new Disk(4 * MIB);
-  const capabilities = options.capabilities ?? abi.UNIT_CAN_UNMAP | abi.UNIT_CAN_CACHE_WRITES;
-  const { unit, paths } = host.unit({ blocks: 1n << 30n, capabilities, paths: options.paths ?? 4 });
-  const s: Scene = {
-    host,
-    unit,
-    paths,
-    client: host.connect(unit),
-    disk,
-    due: [],
-    takesMs: new Map(),
-    holes: new Set(),
-    sent: [],
-    most: 0,
-    oneByOne: false,
-    free: idle(host),
-  };
-  host.device = (command) => {
-    const operation = command.cdb[0] ?? 0;
-    if ([UNMAP, WRITE_SAME, SYNC].includes(operation)) s.sent.push(command);
-    if (s.holes.has(command.port)) return undefined;
-    const ms = s.takesMs.get(operation);
-    if (ms === undefined) return disk.execute(host, command);
-    const last = s.oneByOne ? (s.due.at(-1)?.atNs ?? host.now) : host.now;
-    s.due.push({
-      command,
-      atNs: last + BigInt(ms) * 1_000_000n,
-      endsNs: host.now + BigInt(command.timeoutMs) * 1_000_000n,
-    });
-    s.most = Math.max(s.most, s.due.length);
-    return undefined;
-  };
-  return s;
-}
-
-/** Lets time pass; the device answers what is done, the host ends what takes longer than it may. */
-function pass(s: Scene, ms: number): void {
-  const end = s.host.now + BigInt(ms) * 1_000_000n;
-  s.host.settle();
-  while (s.host.now < end) {
-    const soon = s.host.now + 100_000_000n < end ? s.host.now + 100_000_000n : end;
-    const next = s.due[0]?.atNs ?? end;
-    const until = next < soon ? next : soon;
-    s.host.advance(Number(until - s.host.now) / 1e6);
-    while (s.due[0] !== undefined && s.due[0].atNs <= s.host.now) {
-      const command = s.due.shift()?.command;
-      if (command !== undefined && s.host.outstanding.includes(command)) s.host.answer(command, {});
-    }
-    for (const late of s.due.filter(({ endsNs }) => endsNs <= s.host.now)) {
-      s.due.splice(s.due.indexOf(late), 1);
-      s.host.answer(late.command, { hostStatus: 3 });
-    }
-    s.host.settle();
-  }
-}
-
-const errors = (client: Client): [number, number][] =>
-  replies(client.received, new Map([[1000n, 512]])).map(({ cookie, error }) => [Number(cookie), error]);
 
 const BAD = abi.PATH_FLAG_FAILED | abi.PATH_FLAG_MARGINAL | abi.PATH_FLAG_STALLED | abi.PATH_FLAG_SUSPECT;
 

@@ -410,7 +410,7 @@ test("a failed path that answers what was long given up is asked whether it is b
     }
     t.truthy(s.host.flags(s.paths[0] ?? -1) & abi.PATH_FLAG_FAILED);
     s.host.device = (command) => (command.check ? undefined : s.disk.execute(s.host, command));
-    const checks = (): number => s.host.outstanding.filter(({ check, port }) => check && port === 0).length;
+    const checks = (): number => s.host.outstanding.filter((command) => command.check && command.port === 0).length;
     const before = checks();
     s.host.answer(orphan, {});
     s.host.settle();

@@ -23,6 +23,8 @@ const START_NS = 1_000_000_000;
 /** By then control has told the core. */
 const KNOWN_NS = START_NS + (CHANGE_MS + 250) * 1e6;
 
+const some = (errors: readonly string[]): string[] => [...new Set(errors)].toSorted();
+
 /** The errors that clients got before and after the change was known, by command. */
 function run(blocks: number) {
   const plan = steadyPlan({ policy: abi.POLICY_ADAPTIVE, blocks: BLOCKS, requests: 3000 });
@@ -55,7 +57,6 @@ function run(blocks: number) {
       if (kind === abi.EVENT_CAPACITY_CHANGED) capacity.push(kind);
     },
   }).run();
-  const some = (errors: readonly string[]): string[] => [...new Set(errors)].toSorted();
   return { result, blamed, capacity, late, before: some(before), after: some(after) };
 }
 
