@@ -51,6 +51,22 @@ export declare class Ring {
   portDepth(port: number, depth: number): void;
   /** Closes a port. Commands that wait in the ring end with -ENODEV; those at the device complete first. */
   closePort(port: number): void;
+  /**
+   * Serves /dev/ublkc`index`, whose one queue has `depth` places, for a client of the core's block door, which has
+   * `tagLimit` tags. Its requests arrive as entries of the door from then on. Call it before the device is started.
+   * `ublkEnded` says when it has ended. Throws ERR_NATIVE_UBLK_UNAVAILABLE without io_uring.
+   */
+  addUblk(index: number, depth: number, client: number, tagLimit: number): number;
+  /** From now on no request of a ublk device is answered: the driver hands them to the next server. */
+  leaveUblks(): void;
+  /** The client of a ublk device that has ended, each once. */
+  nextEndedUblk(): number | null;
+  /** A READ of a ublk device whose data lies in several places, each once. */
+  nextScattered(): ScatteredRead | null;
+  /** Copies `bytes` bytes at `address` to byte `at` of that READ. */
+  copyPart(tag: number, at: number, address: number, bytes: number): void;
+  /** Answers that READ: 0, or an errno. */
+  endScattered(tag: number, errno: number): void;
   /** Closes every socket, ends ops in progress and frees everything. May be called again. */
   close(): void;
 }
@@ -231,6 +247,12 @@ export interface RingTurns {
   counts: Array<number>;
 }
 
+/** A READ of a ublk device whose data only the core can find. */
+export interface ScatteredRead {
+  tag: number;
+  bytes: number;
+}
+
 /**
  * Executes one SCSI command by SG_IO and returns its result: `device` is /dev/sgN, /dev/sdX or /dev/bsg/...,
  * `direction` one of DIRECTION_*, `data` the data to write (DIRECTION_OUT) or the number of bytes that may be read
@@ -277,6 +299,80 @@ export declare function socketPair(
   kind: "stream" | "seqpacket",
   nonBlocking?: boolean | undefined | null,
 ): [number, number];
+
+/** Adds a device; returns N of /dev/ublkbN. It exists for others when it has been started. */
+export declare function ublkAdd(options: UblkAddOptions): Promise<number>;
+
+/** A new device. */
+export interface UblkAddOptions {
+  /** N of /dev/ublkbN; -1: the first free one. */
+  index: number;
+  /** Requests that the queue takes at once. */
+  depth: number;
+  /** Bytes of the largest READ or WRITE. */
+  bytesMax: number;
+  /** Kept with the device, for the next server: a number that identifies what it offers. */
+  owner: number;
+}
+
+/** Whether the driver can be used: rejected with ERR_NATIVE_UBLK_UNAVAILABLE and the reason when not. */
+export declare function ublkCheck(): Promise<void>;
+
+/** Removes a device, which is stopped if need be; ends when its server has closed it. */
+export declare function ublkDelete(index: number): Promise<void>;
+
+/** A device known to the driver. */
+export interface UblkDevice {
+  index: number;
+  /** `quiesced`: its requests wait for the next server; `dead`: not started, or stopped. */
+  state: "live" | "quiesced" | "dead" | "failing";
+  depth: number;
+  serverPid: number;
+  resizable: boolean;
+  /** As given to `ublkAdd`; omitted when another program has made the device. */
+  owner?: number;
+}
+
+/** What a device is; set before it starts. */
+export interface UblkParameters {
+  sizeBytes: number;
+  /** Powers of two; those that are not known are 0. */
+  logicalBytes: number;
+  physicalBytes: number;
+  minimumBytes: number;
+  optimalBytes: number;
+  bytesMax: number;
+  readOnly: boolean;
+  /** FLUSH and FUA mean something. */
+  writeCache: boolean;
+  fua: boolean;
+  /** 0: DISCARD is not offered. */
+  discardGranularity: number;
+  discardBytesMax: number;
+  /** 0: WRITE_ZEROES is not offered. */
+  zeroBytesMax: number;
+}
+
+/** Prepares a device whose server has gone for the next one. */
+export declare function ublkRecover(index: number): Promise<void>;
+
+/** Gives a device a new size. ENOTSUP or EOPNOTSUPP in the message: the kernel is older than 6.16. */
+export declare function ublkResize(index: number, sizeBytes: number): Promise<void>;
+
+/** Says what a device is, before it is started. */
+export declare function ublkSet(index: number, parameters: UblkParameters): Promise<void>;
+
+/**
+ * Starts a device that process `pid` serves (`addUblk`); `recovered`: after `ublkRecover`. The kernel reads its
+ * partition table meanwhile.
+ */
+export declare function ublkStart(index: number, pid: number, recovered: boolean): Promise<void>;
+
+/** A device, or null when there is none with this number. */
+export declare function ublkStatus(index: number): Promise<UblkDevice | null>;
+
+/** Stops a device. Waits for its requests as long as its server lives. */
+export declare function ublkStop(index: number): Promise<void>;
 
 /** One uevent. */
 export interface Uevent {

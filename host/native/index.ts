@@ -91,7 +91,7 @@ export class Ring extends addon.Ring {
   /**
    * One turn: takes the core's submissions, waits until something has completed, `wake` was called, the core's deadline is
    * reached or `maxWaitMicroseconds` have passed (negative: no such limit; 0: does not wait), then stores completions and
-   * CONTROL_NOW_NS. Returns 1 when it was woken, else 0. Allocates nothing.
+   * CONTROL_NOW_NS. Returns the sum of 1: it was woken; 2: `nextScattered` or `nextEndedUblk` has something. Allocates nothing.
    */
   enter(maxWaitMicroseconds: number): number {
     if (this.#memory.length !== this.#bytes) memoryChanged("ring");
@@ -187,6 +187,15 @@ export const nbdAttach = addon.nbdAttach;
 export const nbdReconfigure = addon.nbdReconfigure;
 export const nbdDetach = addon.nbdDetach;
 export const nbdStatus = addon.nbdStatus;
+export const ublkCheck = addon.ublkCheck;
+export const ublkAdd = addon.ublkAdd;
+export const ublkSet = addon.ublkSet;
+export const ublkStart = addon.ublkStart;
+export const ublkRecover = addon.ublkRecover;
+export const ublkStop = addon.ublkStop;
+export const ublkDelete = addon.ublkDelete;
+export const ublkResize = addon.ublkResize;
+export const ublkStatus = addon.ublkStatus;
 export type {
   NbdAttachOptions,
   NbdDevice,
@@ -194,5 +203,6 @@ export type {
   PeerCredentials,
   RingOptions,
   ScsiResult,
+  UblkParameters,
   Uevent,
 } from "./addon.d.ts";

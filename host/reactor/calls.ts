@@ -18,6 +18,7 @@ import type {
   StatisticsCopy,
   StatisticsRequest,
 } from "./reactor-messages.ts";
+import type { UblkQueues } from "./ublk-queues.ts";
 import { copyTable, PATH_RECORD_BYTES, UNIT_RECORD_BYTES, type SnapshotCopy } from "./decode-records.ts";
 
 /** What the calls act on. */
@@ -25,6 +26,7 @@ export interface Reactor {
   readonly core: Core;
   readonly ring: Ring;
   readonly array: EmulatedArray;
+  readonly ublks: UblkQueues;
 }
 
 type Handlers = { [Name in CallName]: (...args: ReactorCalls[Name]["args"]) => ReactorCalls[Name]["answer"] };
@@ -35,7 +37,7 @@ function check(call: string, answer: number): void {
 
 /** The handlers of a reactor. Each throws an error with a code when the call is refused. */
 export function handlersOf(reactor: Reactor): Handlers {
-  const { core, ring, array } = reactor;
+  const { core, ring, array, ublks } = reactor;
   const { exports } = core;
   const handlers: Handlers = {
     unitAdd: () => coreAnswer("unitAdd", exports.unitAdd()),
@@ -53,6 +55,9 @@ export function handlersOf(reactor: Reactor): Handlers {
     modeSet: (mode, value) => check("modeSet", exports.modeSet(mode, BigInt(value))),
     addConnection: (fd, unit, flags, preloaded) => addConnection(reactor, fd, unit, flags, preloaded),
     closeConnection: (connection) => check("closeConnection", exports.connectionClose(connection)),
+    ublkOpen: (unit, flags, index, depth) => ublks.open(unit, flags, index, depth),
+    ublkClose: (client) => ublks.close(client),
+    ublkQueues: () => ublks.list,
     openPort: (device, depth) => ring.openPort(device, depth),
     portDepth: (port, depth) => ring.portDepth(port, depth),
     closePort: (port) => ring.closePort(port),

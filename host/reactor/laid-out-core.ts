@@ -82,7 +82,7 @@ export interface CoreExports {
 }
 
 /** Limits of the block door. */
-interface DoorLimits {
+export interface DoorLimits {
   readonly clients: number;
   readonly tags: number;
   readonly regionBytes: number;
@@ -110,6 +110,8 @@ export class LaidOutCore {
   readonly scratch: number;
   readonly pathTable: number;
   readonly unitTable: number;
+  /** Tags of the block door; 0 when there is none. */
+  readonly doorTags: number;
 
   /** Throws REACTOR_CORE when the core has another ABI, CORE_RANGE for impossible limits. */
   constructor(exports: CoreExports, options: LayoutOptions = {}) {
@@ -133,6 +135,7 @@ export class LaidOutCore {
     );
     const { door } = options;
     if (door !== undefined) coreAnswer("blockInit", exports.blockInit(door.clients, door.tags, door.regionBytes));
+    this.doorTags = door?.tags ?? 0;
     const { buffer } = this.exports.memory;
     this.bytes = new Uint8Array(buffer);
     this.words = new Int32Array(buffer);

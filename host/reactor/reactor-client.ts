@@ -22,6 +22,7 @@ import type {
   UnitLabels,
   UnitToAdd,
 } from "./reactor-messages.ts";
+import type { UblkQueue } from "./ublk-queues.ts";
 import { decodeEvents, decodeSnapshot, type CoreEvent, type Snapshot, type SnapshotCopy } from "./decode-records.ts";
 
 export type {
@@ -191,6 +192,21 @@ export class ReactorClient {
 
   closeConnection(connection: number): Promise<void> {
     return this.#call("closeConnection", connection);
+  }
+
+  /** Serves the queue of /dev/ublkcN for a unit, before the device is started. @param flags BLOCK_* of `blockOpen` */
+  ublkOpen(unit: number, flags: number, index: number, depth: number): Promise<UblkQueue> {
+    return this.#call("ublkOpen", unit, flags, index, depth);
+  }
+
+  /** Requests of the device fail from now on, those under way too. */
+  ublkClose(client: number): Promise<void> {
+    return this.#call("ublkClose", client);
+  }
+
+  /** What is served. */
+  ublkQueues(): Promise<readonly UblkQueue[]> {
+    return this.#call("ublkQueues");
   }
 
   /** Opens a SCSI generic device for commands. Returns the port handle. */

@@ -5,12 +5,15 @@ import type { ArrayPortInfo, CommandResult } from "../array/array.ts";
 import type { FaultReport, FaultRequest } from "../array/faults/faults.ts";
 import type { ArrayTopology } from "../array/array-topology.ts";
 import type { PackedResults } from "./command-results.ts";
-import type { CoreLimits } from "./laid-out-core.ts";
+import type { CoreLimits, DoorLimits } from "./laid-out-core.ts";
 import type { SnapshotCopy } from "./decode-records.ts";
+import type { UblkQueue } from "./ublk-queues.ts";
 
 /** What the reactor is started with. */
 export interface ReactorOptions {
   readonly limits?: Partial<CoreLimits>;
+  /** For ublk devices, each of which needs a client and the tags of its queue. Default: none. */
+  readonly door?: DoorLimits;
   /** How the ring talks to the kernel. Default `auto`. */
   readonly backend?: "auto" | "io_uring" | "epoll";
   /** How long the ring looks out for the next request after a lone reply before it sleeps, microseconds. Default 50. */
@@ -120,6 +123,11 @@ export interface ReactorCalls {
   modeSet: { args: [mode: number, value: number | bigint]; answer: void };
   addConnection: { args: [fd: number, unit: number, flags: number, preloaded: Uint8Array]; answer: number };
   closeConnection: { args: [connection: number]; answer: void };
+  /** Serves /dev/ublkcN for a unit. */
+  ublkOpen: { args: [unit: number, flags: number, index: number, depth: number]; answer: UblkQueue };
+  /** Its requests fail from now on. */
+  ublkClose: { args: [client: number]; answer: void };
+  ublkQueues: { args: []; answer: readonly UblkQueue[] };
   openPort: { args: [device: string, depth: number]; answer: number };
   portDepth: { args: [port: number, depth: number]; answer: void };
   closePort: { args: [port: number]; answer: void };

@@ -14,6 +14,7 @@ import { isFatal, ReactorError } from "./reactor-errors.ts";
 import { runTurns } from "./loop.ts";
 import type { CallName, Message, ReactorCalls, ReactorOptions, Request } from "./reactor-messages.ts";
 import { NativeMedium } from "./native-medium.ts";
+import { ENTER_WOKEN, UblkQueues } from "./ublk-queues.ts";
 
 const NS_PER_MS = 1_000_000n;
 /** How often a stopping reactor checks whether its connections and their leftovers are gone, in microseconds. */
@@ -30,6 +31,7 @@ function prepare(options: ReactorOptions): Reactor {
   const core = new Core({
     nowNs: clockNs(),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
+    ...(options.door === undefined ? {} : { door: options.door }),
     ...(options.core === undefined ? {} : { wasm: options.core }),
     ...(options.seed === undefined ? {} : { seed: options.seed }),
   });
@@ -39,12 +41,12 @@ function prepare(options: ReactorOptions): Reactor {
   });
   const array = new EmulatedArray(options.arrays ?? [], { medium: mediumOf });
   array.attach(core.bytes, core.control);
-  return { core, ring, array };
+  return { core, ring, array, ublks: new UblkQueues(core, ring) };
 }
 
 /** Takes turns until control says stop. An error in here is a crash: it ends the thread, and control is notified. */
-function run(port: MessagePort, { core, ring, array }: Reactor): void {
-  const handlers = handlersOf({ core, ring, array });
+function run(port: MessagePort, { core, ring, array, ublks }: Reactor): void {
+  const handlers = handlersOf({ core, ring, array, ublks });
   const drain = new EventDrain(core);
   let stopAtNs: bigint | null = null;
   let more = false;
@@ -53,6 +55,7 @@ function run(port: MessagePort, { core, ring, array }: Reactor): void {
   const take = (request: Request): void => {
     if (request.kind === "stop") {
       stopAtNs = clockNs() + BigInt(request.graceMs) * NS_PER_MS;
+      ublks.leave();
       closeConnections(core);
       return;
     }
@@ -75,8 +78,9 @@ function run(port: MessagePort, { core, ring, array }: Reactor): void {
     const wait = runTurns(core, array);
     if (drain.waiting) post({ kind: "events", entries: drain.take() });
     if (stopAtNs !== null && (clockNs() >= stopAtNs || !anythingLeft(core))) break;
-    const woken = ring.enter(more ? 0 : stopAtNs === null ? wait : STOPPING_WAIT_US);
-    if (woken === 0 && !more) continue;
+    const entered = ring.enter(more ? 0 : stopAtNs === null ? wait : STOPPING_WAIT_US);
+    ublks.attend(entered);
+    if ((entered & ENTER_WOKEN) === 0 && !more) continue;
     more = true;
     for (let count = 0; more && count < MESSAGES_MAX; count++) {
       const next = receiveMessageOnPort(port);

@@ -6,6 +6,8 @@ import { SETTINGS } from "../../settings/settings-table.ts";
 import { EmulatedArray, type Configuration } from "../schemas/configuration-schema.ts";
 
 const MIB = 1_048_576;
+/** The driver takes 64 devices unless told otherwise (its parameter `ublks_max`), each with a queue of 128. */
+const DOOR = { clients: 64, tags: 64 * 128, regionBytes: 0 };
 type ConfiguredService = NonNullable<EmulatedArray["service"]>;
 
 function serviceOf(service: ConfiguredService): PortService {
@@ -54,6 +56,7 @@ export function reactorOptions(configuration: Configuration, emulated: boolean):
       paths: limits.paths ?? (emulated ? array.units * array.paths : SETTINGS["limits.paths"].forDevices),
       events: limits.events,
     },
+    ...(ring.backend === "epoll" ? {} : { door: DOOR }),
     backend: ring.backend,
     pollUs: ring.poll_us,
     arrays: emulated ? [topologyOf(array)] : [],

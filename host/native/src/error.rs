@@ -21,6 +21,8 @@ pub enum Code {
     NotScsiGeneric,
     /// The kernel's nbd driver is missing.
     NbdUnavailable,
+    /// The kernel's ublk driver is missing, too old or forbidden.
+    UblkUnavailable,
 }
 
 impl AsRef<str> for Code {
@@ -35,6 +37,7 @@ impl AsRef<str> for Code {
             Code::Handle => "ERR_NATIVE_HANDLE",
             Code::NotScsiGeneric => "ERR_NATIVE_NOT_SCSI_GENERIC",
             Code::NbdUnavailable => "ERR_NATIVE_NBD_UNAVAILABLE",
+            Code::UblkUnavailable => "ERR_NATIVE_UBLK_UNAVAILABLE",
         }
     }
 }

@@ -35,6 +35,8 @@ pub static SCSI: Line = Line::new(1024);
 pub static FILES: Line = Line::new(256);
 /// The nbd driver.
 pub static NBD: Line = Line::new(16);
+/// The ublk driver: starting and stopping a device waits for its requests.
+pub static UBLK: Line = Line::new(64);
 
 impl Line {
     /// `threads_max`: limit of work in progress; more waits in line.

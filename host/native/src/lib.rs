@@ -22,5 +22,6 @@ mod registry;
 mod ring;
 mod scsi;
 mod sg;
+mod ublk;
 mod uevent;
 mod written;

@@ -1,5 +1,6 @@
 //! One turn of the ring: takes the core's submissions, waits, and returns the results.
 
+mod blocks;
 mod streams;
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -18,12 +19,18 @@ use crate::ring::queues::{Completions, Finished, Submission, Submissions};
 use crate::ring::reset::Resets;
 use crate::ring::sockets::{self, Sockets};
 use crate::ring::turns::Turns;
+use crate::ring::ublk::Ublks;
 
 /// How many turns in a row may leave new RECVs unsubmitted in the kernel's queue because the core has completions to
 /// process anyway: the next turn submits them together with what those completions lead to.
 const POSTPONED_TURNS_MAX: u32 = 2;
 /// How long closing waits for the kernel to finish ops in progress.
 const CLOSE_NS_MAX: u64 = 2_000_000_000;
+
+/// Somebody called `wake`.
+pub const ENTER_WOKEN: i32 = 1;
+/// A ublk device has ended, or its READ lies in several places.
+pub const ENTER_ATTENTION: i32 = 2;
 
 pub struct Engine {
     pub memory: CoreMemory,
@@ -32,6 +39,7 @@ pub struct Engine {
     sockets: Sockets,
     ports: Ports,
     resets: Resets,
+    ublks: Ublks,
     backend: Backend,
     wake: OwnedFd,
     events: Vec<Event>,
@@ -72,6 +80,7 @@ impl Engine {
             sockets: Sockets::new(),
             ports: Ports::new(),
             resets: Resets::default(),
+            ublks: Ublks::default(),
             backend,
             wake,
             events: Vec::with_capacity(1024),
@@ -132,14 +141,15 @@ impl Engine {
         step(&mut self.ports, &mut desk)
     }
 
-    /// One turn. Returns whether it was woken.
-    pub fn enter(&mut self, wait_us_max: i32) -> Result<bool> {
+    /// One turn. Returns ENTER_* bits.
+    pub fn enter(&mut self, wait_us_max: i32) -> Result<i32> {
         self.finished.now_ns = now_ns();
         self.woken = false;
         self.urgent = false;
         self.take_submissions()?;
+        let entered = self.take_told()?;
         let limit = self.limit(wait_us_max);
-        let mut waiting = Completions::open(&self.memory, self.control)?.is_empty();
+        let mut waiting = !entered && Completions::open(&self.memory, self.control)?.is_empty();
         if !waiting && !self.urgent && self.postponed < POSTPONED_TURNS_MAX {
             self.postponed += 1;
             self.stop_working(self.finished.now_ns);
@@ -148,7 +158,7 @@ impl Engine {
         self.postponed = 0;
         let mut waits_since_ns = 0;
         loop {
-            waiting = waiting && self.finished.is_empty();
+            waiting = waiting && self.finished.is_empty() && !self.ublks.entered;
             let wait = if waiting { self.before_check(limit) } else { Wait::No };
             if waits_since_ns == 0 && !matches!(wait, Wait::No) {
                 waits_since_ns = now_ns();
@@ -160,7 +170,8 @@ impl Engine {
                 Wait::Until(limit_ns) => self.finished.now_ns >= limit_ns,
                 Wait::Forever => false,
             };
-            if due || !waiting || !self.finished.is_empty() || self.woken {
+            let news = !self.finished.is_empty() || self.ublks.entered || self.ublks.needs_attention();
+            if due || !waiting || news || self.woken {
                 if waits_since_ns == 0 {
                     self.stop_working(self.finished.now_ns);
                 } else {
@@ -178,10 +189,11 @@ impl Engine {
     }
 
     /// Stores results and the time in the core's memory.
-    fn leave(&mut self) -> Result<bool> {
+    fn leave(&mut self) -> Result<i32> {
         self.finished.store(&self.memory, self.control)?;
         self.memory.store_u64(self.control + abi::CONTROL_NOW_NS, self.finished.now_ns);
-        Ok(self.woken)
+        let attention = if self.ublks.needs_attention() { ENTER_ATTENTION } else { 0 };
+        Ok(if self.woken { ENTER_WOKEN | attention } else { attention })
     }
 
     /// Until when this turn may wait: the core's deadline, or the caller's limit.
@@ -218,8 +230,13 @@ impl Engine {
             Backend::Epoll(epoll) => epoll.turn(wait, &mut events),
         };
         self.finished.now_ns = now_ns();
+        let mut result = result;
         for &event in &events {
-            self.handle(event);
+            if let Event::Ublk { token, result: given } = event {
+                result = result.and(self.arrived(token, given));
+            } else {
+                self.handle(event);
+            }
         }
         self.with_ports(Ports::check_gone);
         self.events = events;
@@ -233,6 +250,8 @@ impl Engine {
                 self.resets.take(&mut self.finished);
             }
             Event::Op { index, result } => self.step(index, result),
+            // Taken by `turn`: it can fail.
+            Event::Ublk { .. } => {}
             Event::Readable { token, gone } => self.with_ports(|ports, desk| ports.readable(desk, token, gone)),
             Event::HungUp { index, gone } => self.hung_up(index, gone),
             Event::Socket { index, readable, writable } => {

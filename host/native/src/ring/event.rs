@@ -9,6 +9,8 @@ pub enum Event {
     Wake,
     /// A port's descriptor is readable, or its device is gone; `token` is the one that the port assigned.
     Readable { token: u32, gone: bool },
+    /// The ublk driver has a request under a tag, or gives the tag up (negative).
+    Ublk { token: u32, result: i32 },
     /// epoll only: a socket may be ready.
     Socket { index: u32, readable: bool, writable: bool },
     /// The socket's peer has closed it, or the connection is broken; or (not `gone`) the peer has only stopped sending.

@@ -4,6 +4,7 @@ mod backend;
 mod command;
 mod desk;
 mod device;
+mod door;
 mod engine;
 mod epoll;
 mod event;
@@ -14,6 +15,7 @@ mod reset;
 mod sockets;
 mod spin;
 mod turns;
+mod ublk;
 mod uring;
 
 use std::cell::RefCell;
@@ -26,6 +28,7 @@ use crate::error::{Code, Result, errno, error, system};
 use crate::memory::CoreMemory;
 use crate::registry::Registry;
 use crate::ring::engine::Engine;
+use crate::ring::ublk::Scattered;
 
 /// Default of `pollUs`, and its largest value.
 const POLL_US: u32 = 50;
@@ -51,6 +54,13 @@ pub struct RingTurns {
     pub first_class_ns: f64,
     /// Turns in each class.
     pub counts: Vec<f64>,
+}
+
+/// A READ of a ublk device whose data only the core can find.
+#[napi(object)]
+pub struct ScatteredRead {
+    pub tag: u32,
+    pub bytes: u32,
 }
 
 /// An engine that finishes its ops in progress before it is freed.
@@ -163,6 +173,49 @@ impl Ring {
         with_engine(self.token, |engine| engine.close_port(port))
     }
 
+    /// Serves /dev/ublkc`index`, whose one queue has `depth` places, for a client of the core's block door, which has
+    /// `tagLimit` tags. Its requests arrive as entries of the door from then on. Call it before the device is started.
+    /// `ublkEnded` says when it has ended. Throws ERR_NATIVE_UBLK_UNAVAILABLE without io_uring.
+    #[napi(catch_unwind)]
+    pub fn add_ublk(&self, index: u32, depth: u32, client: u32, tag_limit: u32) -> Result<u32> {
+        with_engine(self.token, |engine| engine.add_ublk(index, depth, client, tag_limit))
+    }
+
+    /// From now on no request of a ublk device is answered: the driver hands them to the next server.
+    #[napi(catch_unwind)]
+    pub fn leave_ublks(&self) -> Result<()> {
+        with_engine(self.token, |engine| {
+            engine.leave_ublks();
+            Ok(())
+        })
+    }
+
+    /// The client of a ublk device that has ended, each once.
+    #[napi(catch_unwind)]
+    pub fn next_ended_ublk(&self) -> Result<Option<u32>> {
+        with_engine(self.token, |engine| Ok(engine.next_ended_ublk()))
+    }
+
+    /// A READ of a ublk device whose data lies in several places, each once.
+    #[napi(catch_unwind)]
+    pub fn next_scattered(&self) -> Result<Option<ScatteredRead>> {
+        with_engine(self.token, |engine| {
+            Ok(engine.next_scattered().map(|Scattered { tag, bytes }| ScatteredRead { tag, bytes }))
+        })
+    }
+
+    /// Copies `bytes` bytes at `address` to byte `at` of that READ.
+    #[napi(catch_unwind)]
+    pub fn copy_part(&self, tag: u32, at: u32, address: u32, bytes: u32) -> Result<()> {
+        with_engine(self.token, |engine| engine.copy_part(tag, at, address, bytes))
+    }
+
+    /// Answers that READ: 0, or an errno.
+    #[napi(catch_unwind)]
+    pub fn end_scattered(&self, tag: u32, errno: i32) -> Result<()> {
+        with_engine(self.token, |engine| engine.end_scattered(tag, errno))
+    }
+
     /// Closes every socket, ends ops in progress and frees everything. May be called again.
     #[napi(catch_unwind)]
     pub fn close(&mut self) {
@@ -180,9 +233,9 @@ impl Drop for Ring {
 
 /// One turn: takes the core's submissions, waits until something has completed, `wake` was called, the core's deadline
 /// is reached or `maxWaitMicroseconds` have passed (negative: no such limit; 0: does not wait), then stores completions
-/// and CONTROL_NOW_NS. Returns 1 when it was woken, else 0.
+/// and CONTROL_NOW_NS. Returns the sum of 1: it was woken; 2: `nextEndedUblk` or `nextScattered` has something.
 pub fn enter(token: u32, max_wait_microseconds: i32) -> Result<i32> {
-    with_engine(token, |engine| engine.enter(max_wait_microseconds).map(i32::from))
+    with_engine(token, |engine| engine.enter(max_wait_microseconds))
 }
 
 /// Wakes the ring whose `wakeDescriptor` this is, from any thread.

@@ -7,15 +7,15 @@ use crate::error::{Code, Result, error};
 use crate::memory::CoreMemory;
 
 /// One ring descriptor, read again each turn: the core may lay out its memory after the ring was created.
-struct View {
+pub struct View {
     descriptor: u32,
-    base: u32,
-    mask: u32,
-    head: u32,
-    tail: u32,
+    pub base: u32,
+    pub mask: u32,
+    pub head: u32,
+    pub tail: u32,
 }
 
-fn view(memory: &CoreMemory, descriptor: u32, entry_bytes: u32, name: &str) -> Result<View> {
+pub fn view(memory: &CoreMemory, descriptor: u32, entry_bytes: u32, name: &str) -> Result<View> {
     let field = |offset: u32| {
         let address = descriptor.wrapping_add(offset);
         memory.load_u32(address).ok_or_else(|| error(Code::Layout, format!("{name}: its descriptor lies outside")))

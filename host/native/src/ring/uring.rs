@@ -22,6 +22,7 @@ const FOR_WAKE: u64 = 1 << 32;
 const FOR_POLL: u64 = 2 << 32;
 const FOR_CANCEL: u64 = 3 << 32;
 const FOR_WATCH: u64 = 4 << 32;
+const FOR_UBLK: u64 = 5 << 32;
 
 const ENTER_GETEVENTS: u32 = 1;
 const ENTER_EXT_ARG: u32 = 8;
@@ -157,6 +158,12 @@ impl Uring {
         self.push(&entry.user_data(FOR_WATCH | u64::from(index)), 1);
     }
 
+    /// Gives the ublk driver a command; it ends when there is a request for its tag.
+    pub fn ublk(&mut self, fd: RawFd, operation: u32, command: [u8; 16], token: u32) {
+        let entry = opcode::UringCmd16::new(Fd(fd), operation).cmd(command).build();
+        self.push(&entry.user_data(FOR_UBLK | u64::from(token)), 1);
+    }
+
     /// True when a SEND of this turn has to be reported before waiting.
     pub fn must_report(&mut self, ops: &mut Ops) -> bool {
         self.quick.iter().any(|&index| !ops.get(index).lazy)
@@ -271,6 +278,7 @@ impl Uring {
                         events.push(Event::Wake);
                     }
                 }
+                FOR_UBLK => events.push(Event::Ublk { token: index, result: entry.result() }),
                 FOR_WATCH => events.push(Event::HungUp { index, gone: is_gone(entry.result()) }),
                 FOR_POLL => events.push(Event::Readable { token: index, gone: is_gone(entry.result()) }),
                 _ => {}

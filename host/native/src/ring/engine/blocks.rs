@@ -1,0 +1,62 @@
+//! The engine's part for ublk devices.
+
+use crate::error::{Code, Error, Result, error, system};
+use crate::ring::backend::Backend;
+use crate::ring::door;
+use crate::ring::engine::Engine;
+use crate::ring::ublk::Scattered;
+
+fn no_uring() -> Error {
+    let message =
+        "ublk: needs io_uring, which this reactor does not use (ring.backend, and the kernel's io_uring_disabled)";
+    error(Code::UblkUnavailable, message)
+}
+
+impl Engine {
+    /// Serves /dev/ublkc`index` for a client of the block door.
+    pub fn add_ublk(&mut self, index: u32, depth: u32, client: u32, tag_limit: u32) -> Result<u32> {
+        let Backend::Uring(uring) = &mut self.backend else { return Err(no_uring()) };
+        self.ublks.add(uring, index, depth, client, tag_limit)
+    }
+
+    /// Requests of ublk devices are not answered any more.
+    pub fn leave_ublks(&mut self) {
+        self.ublks.leave();
+    }
+
+    pub fn next_ended_ublk(&mut self) -> Option<u32> {
+        self.ublks.next_ended()
+    }
+
+    pub fn next_scattered(&mut self) -> Option<Scattered> {
+        self.ublks.next_scattered()
+    }
+
+    /// Copies a part of a scattered READ to its request.
+    pub fn copy_part(&mut self, tag: u32, at: u32, address: u32, bytes: u32) -> Result<()> {
+        match self.ublks.copy_part(&self.memory, tag, at, address, bytes) {
+            0 => Ok(()),
+            errno => Err(system("a part of a ublk READ", errno)),
+        }
+    }
+
+    pub fn end_scattered(&mut self, tag: u32, errno: i32) -> Result<()> {
+        let Backend::Uring(uring) = &mut self.backend else { return Err(no_uring()) };
+        self.ublks.end_scattered(uring, &self.memory, self.control, tag, errno)
+    }
+
+    /// Takes what the core tells of requests. Returns whether entries wait for the core.
+    pub(super) fn take_told(&mut self) -> Result<bool> {
+        let Backend::Uring(uring) = &mut self.backend else { return Ok(false) };
+        if self.ublks.is_empty() {
+            return Ok(false);
+        }
+        self.urgent |= self.ublks.take_told(uring, &self.memory, self.control)?;
+        Ok(door::entries_wait(&self.memory, self.control))
+    }
+
+    pub(super) fn arrived(&mut self, token: u32, result: i32) -> Result<()> {
+        let Backend::Uring(uring) = &mut self.backend else { return Ok(()) };
+        self.ublks.arrived(uring, &self.memory, self.control, token, result)
+    }
+}
