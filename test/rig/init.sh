@@ -58,6 +58,7 @@ export PATH="$RIG_PROJECT/test/rig/bin:$RIG_PROJECT/node_modules/.bin:$PATH"
 if [ ! -e "$RIG_PROJECT/package.json" ]; then
   mkdir -p "$RIG_PROJECT" && mount --bind /.project "$RIG_PROJECT"
 fi
+[ "$RIG_KERNEL" = uml ] || export NODE_OPTIONS="--import=$RIG_PROJECT/test/rig/stripped-hook.mjs"
 cd "$RIG_PROJECT" || fail "the guest does not see $RIG_PROJECT"
 if [ "$RIG_ARRAY" != none ]; then
   array create >/dev/ttyS2 2>&1 || fail "no array"

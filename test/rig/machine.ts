@@ -10,6 +10,7 @@ import { setTimeout } from "node:timers/promises";
 import { copyUntilMark } from "./channel.ts";
 import { bootUserMode, bootVirtual, type Guest } from "./guests.ts";
 import { ensureModules } from "./kernel.ts";
+import { ensureStripped } from "./stripped.ts";
 import { ensureUblkKernel, type UblkKernel } from "./ublk-kernel.ts";
 
 /** The array that is set up in the guest before the command runs. */
@@ -55,6 +56,7 @@ function writeOrders(run: string, token: string, modules: string, options: Machi
     RIG_PROJECT: options.project,
     RIG_TOKEN: token,
     RIG_MODULES: modules,
+    RIG_KERNEL: options.kernel ?? "uml",
     RIG_ARRAY: options.array,
     RIG_UNITS: options.units,
     RIG_PATHS: options.paths,
@@ -83,6 +85,7 @@ async function killGroup(child: ChildProcess): Promise<void> {
 function boot(run: string, token: string, options: MachineOptions): Guest | Promise<Guest> {
   const { project, memoryMib } = options;
   const kernel: UblkKernel | undefined = options.kernel === "ublk" ? ensureUblkKernel(project) : undefined;
+  if (kernel !== undefined) ensureStripped(project);
   writeOrders(run, token, kernel?.modules ?? ensureModules(), options);
   return kernel === undefined
     ? bootUserMode({ project, run, memoryMib })

@@ -46,12 +46,19 @@ export function checkModules(machine: Machine): Finding[] {
     present("nbd", "block/nbd0")
       ? ok("nbd", "the kernel's nbd driver is there")
       : warning("nbd", "the module nbd is not loaded: units cannot become /dev/nbdN", load("nbd")),
+    existsSync(join(machine.sys, "module", "ublk_drv"))
+      ? ok("ublk", "the kernel's ublk driver is there")
+      : note(
+          "ublk",
+          "the module ublk_drv is not loaded: units become /dev/nbdN, not the faster /dev/ublkbN",
+          load("ublk_drv"),
+        ),
   ];
 }
 
 const CAPABILITIES: readonly (readonly [string, number, string])[] = [
   ["CAP_SYS_RAWIO", 17, "every SCSI command on /dev/sg*"],
-  ["CAP_SYS_ADMIN", 21, "attaching /dev/nbdN, resets"],
+  ["CAP_SYS_ADMIN", 21, "attaching /dev/nbdN and /dev/ublkbN, resets"],
   ["CAP_SYS_RESOURCE", 24, "no waiting for memory that has to be written through the daemon"],
 ];
 

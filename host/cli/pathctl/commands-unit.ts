@@ -21,6 +21,8 @@ interface AttachOptions extends CommonOptions {
   readonly another?: boolean;
   readonly connections?: string;
   readonly deadTimeout?: string;
+  readonly nbd?: boolean;
+  readonly ublk?: boolean;
 }
 
 const unitText = (unit: UnitView): string =>
@@ -61,8 +63,11 @@ async function attach(
   device: string | undefined,
   options: AttachOptions,
 ): Promise<Result> {
+  if (options.nbd === true && options.ublk === true)
+    throw new CommandError("BAD_OPTION", "--nbd and --ublk exclude each other; give one of them");
   const body = {
     device,
+    driver: options.nbd === true ? "nbd" : options.ublk === true ? "ublk" : undefined,
     readOnly: options.readOnly,
     another: options.another,
     connections:
@@ -73,6 +78,21 @@ async function attach(
   const route = `/v1/units/${unitKey(key)}/attach`;
   const attachment = await context.client.call<Output<"attachUnit">>("POST", route, body);
   return { json: attachment, text: `${attachment.device}\n` };
+}
+
+/**
+ * No daemon serves the device, and what uses it waits: it is given up.
+ * @returns false when it is no ublk device of this program; then nothing was done
+ */
+async function giveUp(device: string): Promise<boolean> {
+  const index = /^\/dev\/ublkb(\d{1,4})$/.exec(device)?.[1];
+  if (index === undefined) return false;
+  // Only here: the other commands work where there is no addon.
+  const { ublkDelete, ublkStatus } = await import("../../native/index.ts");
+  const status = await ublkStatus(Number(index));
+  if (status === null || status.owner === undefined || status.state === "live") return false;
+  await ublkDelete(Number(index));
+  return true;
 }
 
 /** Detaches a device from whatever unit it belongs to; a device still waiting for its unit is not shown as attached. */
@@ -91,10 +111,19 @@ async function detachDevice(context: Context, device: string): Promise<Output<"d
 
 /** Detaches one of a unit's devices, or all. A device alone is enough to identify its unit. */
 async function detach(context: Context, what: string, more: string | undefined): Promise<Result> {
-  const answer =
-    what.startsWith("/dev/") && more === undefined
-      ? await detachDevice(context, what)
-      : await context.client.call<Output<"detachUnit">>("POST", `/v1/units/${unitKey(what)}/detach`, { device: more });
+  let answer: Output<"detachUnit">;
+  try {
+    answer =
+      what.startsWith("/dev/") && more === undefined
+        ? await detachDevice(context, what)
+        : await context.client.call<Output<"detachUnit">>("POST", `/v1/units/${unitKey(what)}/detach`, {
+            device: more,
+          });
+  } catch (thrown) {
+    const isAlone = thrown instanceof CommandError && thrown.code === "NOT_RUNNING";
+    if (!isAlone || !(await giveUp(what))) throw thrown;
+    return { json: { attachments: [] }, text: `${what} is removed; what waited for it has failed\n` };
+  }
   const left = answer.attachments.map((attachment) => attachment.device).join(" ");
   return { json: answer, text: left === "" ? "" : `still attached: ${left}\n` };
 }
@@ -107,24 +136,26 @@ function addAttach(parent: Command, runner: Runner): void {
   leaf(
     parent,
     `attach ${UNIT} [device]`,
-    "attach a unit to the kernel's nbd driver, if it is not attached yet; prints the device",
-    `${prefix} attach 0 /dev/nbd0\n${prefix} attach '#0'`,
+    "make a unit a block device of the kernel (ublk where it has that, else nbd), if it is none yet; prints the device",
+    `${prefix} attach '#0'\n${prefix} attach 0 /dev/nbd0\n${prefix} attach 0 --nbd`,
     "Attachment",
   )
     .option("--read-only", "attach it read-only")
+    .option("--ublk", "through the kernel's ublk driver: /dev/ublkbN")
+    .option("--nbd", "through the kernel's nbd driver: /dev/nbdN")
     .option(
       "--another",
       "attach one more device to a unit that has one; each has its own page cache, so reads may be stale",
     )
-    .option("--connections <n>", "number of connections from the kernel to the daemon, 1 to 16")
-    .option("--dead-timeout <seconds>", "how long the kernel waits for a new connection after one is lost")
+    .option("--connections <n>", "nbd: number of connections from the kernel to the daemon, 1 to 16")
+    .option("--dead-timeout <seconds>", "nbd: how long the kernel waits for a new connection after one is lost")
     .action((key: string, device: string | undefined, options: AttachOptions) =>
       perform(runner, options, (context) => attach(context, key, device, options)),
     );
   leaf(
     parent,
     `detach ${UNIT} [device]`,
-    "detach a unit, or the one with this device, from the kernel's nbd driver",
+    "detach a unit, or the one with this device, from the kernel",
     `${prefix} detach 0\n${prefix} detach /dev/nbd0`,
     "Attachments",
   ).action((key: string, device: string | undefined, options: CommonOptions) =>

@@ -12,7 +12,7 @@ import type { Attachment, AttachRequest } from "../schemas/unit-schema.ts";
 import type { State } from "../state/state.ts";
 import type { ViewSources } from "../views/views.ts";
 
-/** The kernel's nbd devices that units are attached to. */
+/** The kernel's block devices that units are attached to. */
 export interface Attachments {
   of(unit: Unit): Attachment[];
   attach(unit: Unit, request: AttachRequest): Promise<Attachment>;

@@ -135,7 +135,7 @@ export async function adopt(parts: AdoptionParts, adoption: Adoption, snapshot: 
   await closeStrayPorts(parts, adoption);
   await adoptClaims(parts, adoption, paths);
   for (const [handle, label] of adoption.connections) parts.room.adopt(handle, connectionLabel(label));
-  parts.attachments.adopt(adoption.connections);
+  await parts.attachments.adopt(adoption.connections);
   await agree(parts, paths, snapshot);
   return decodeEvents(adoption.events).filter(({ kind }) => kind !== abi.EVENT_CONNECTION_CLOSED);
 }

@@ -1,16 +1,18 @@
-// Units attached to the kernel's nbd driver, remembered so that the next daemon takes them over.
+// Units attached to the kernel's nbd or ublk driver, remembered so that the next daemon takes them over.
 
 import { KERNEL_SOURCES } from "../../discovery/exclusive-open.ts";
 import { heldByAnother, tryOpen, whyTaken } from "../../discovery/in-use.ts";
-import { KernelAttachments, type Connector, type KernelAttachment } from "../../export/attach.ts";
+import { KernelAttachments, type Connector } from "../../export/attach.ts";
 import type { NbdExport } from "../../export/directory.ts";
 import { type ConnectionRoom, NoRoom } from "../../export/connection-limit.ts";
+import { UblkAttachments } from "../../export/ublk.ts";
 import { closeDescriptor } from "../../native/index.ts";
 import type { ReactorClient } from "../../reactor/reactor-client.ts";
 import type { Attachments } from "../devices/operation-context.ts";
 import { ControlError, reasonOf } from "../ground/control-errors.ts";
 import type { Inventory, Unit } from "../inventory/inventory.ts";
 import { connectionLabel, type ConnectionLabel } from "../core/labels.ts";
+import { deviceOf, driverOf, indexOf, KernelDevices, nameOf, optionsOf } from "./kernel-devices.ts";
 import { exportOf, whyNotOffered } from "./offering.ts";
 import type { Attachment, AttachRequest } from "../schemas/unit-schema.ts";
 import type { AttachmentRow, State } from "../state/state.ts";
@@ -40,7 +42,7 @@ export interface AttachmentCalls {
 function attachFailed(unit: Unit, thrown: unknown, device: string | null): ControlError {
   return new ControlError("ATTACH_FAILED", `LogicalUnit #${unit.number}: ${reasonOf(thrown)}`, {
     parameter: device,
-    remedy: "`pathctl doctor` tells what is missing: the module nbd, or the right to use it (CAP_SYS_ADMIN)",
+    remedy: "`pathctl doctor` tells what is missing: a module (nbd, ublk_drv), or the right to use it (CAP_SYS_ADMIN)",
     cause: thrown,
   });
 }
@@ -54,23 +56,9 @@ function attachedElsewhere(unit: Unit, device: string): ControlError {
   });
 }
 
-/** The options it was attached with. */
-function optionsOf(options: AttachmentRow["options"]): {
-  readonly count: number;
-  readonly deadConnectionTimeoutS: number;
-  readonly readOnly: boolean;
-} {
-  return {
-    count: Number(options["connections"] ?? 1),
-    deadConnectionTimeoutS: Number(options["deadConnectionTimeoutS"] ?? 0),
-    readOnly: options["readOnly"] === true,
-  };
-}
-
-const deviceOf = (index: number): string => `/dev/nbd${index}`;
-
 export class RememberedAttachments implements Attachments {
-  readonly #kernel: KernelAttachments;
+  readonly #kernel: KernelDevices;
+  readonly #reactor: ReactorClient;
   readonly #state: State;
   readonly #inventory: Inventory;
   readonly #whyInUse: WhyInUse;
@@ -97,9 +85,18 @@ export class RememberedAttachments implements Attachments {
       closeDescriptor(descriptor);
       return Promise.reject(new NoRoom(full));
     };
-    this.#kernel = new KernelAttachments(connector, report, (connection, index) =>
+    const nbd = new KernelAttachments(connector, report, (connection, index) =>
       relabel(connection, { origin: "kernel", index }),
     );
+    const ublk = new UblkAttachments(
+      {
+        open: (unit, flags, index, depth) => reactor.ublkOpen(unit, flags, index, depth),
+        close: (client) => reactor.ublkClose(client),
+      },
+      report,
+    );
+    this.#reactor = reactor;
+    this.#kernel = new KernelDevices(nbd, ublk, () => reactor.backend === "io_uring");
     this.#state = state;
     this.#inventory = inventory;
     this.#whyInUse = why;
@@ -114,7 +111,7 @@ export class RememberedAttachments implements Attachments {
   of(unit: Unit): Attachment[] {
     return this.#of(unit)
       .filter(({ index }) => this.#isServed(index))
-      .map(({ index, sinceMs }) => ({ device: deviceOf(index), index, sinceMs }));
+      .map(({ index, sinceMs }) => ({ device: deviceOf(index), index: indexOf(index), sinceMs }));
   }
 
   /** Whether the unit has a device, be it served or not, or lost its own by a command. */
@@ -128,7 +125,7 @@ export class RememberedAttachments implements Attachments {
   }
 
   #isServed(index: number): boolean {
-    return this.#kernel.list.some((attachment) => attachment.index === index);
+    return this.#kernel.isServed(index);
   }
 
   /** Whether every remembered device is served. */
@@ -138,7 +135,12 @@ export class RememberedAttachments implements Attachments {
 
   /** Call it for every connection that the reactor has closed. */
   connectionClosed(connection: number): void {
-    this.#kernel.connectionClosed(connection);
+    this.#kernel.nbd.connectionClosed(connection);
+  }
+
+  /** Call it for every client of the block door that is gone. */
+  clientClosed(client: number): void {
+    this.#kernel.ublk.clientClosed(client);
   }
 
   /** Connections that end from now on are not replaced. */
@@ -162,30 +164,29 @@ export class RememberedAttachments implements Attachments {
     if (same !== undefined) return this.#attachedAgain(unit, same, request);
     if (known !== undefined && request.another !== true) throw attachedElsewhere(unit, deviceOf(known.index));
     const readOnly = request.readOnly ?? false;
-    let attached: KernelAttachment;
+    let made: Awaited<ReturnType<KernelDevices["attach"]>>;
     try {
-      const { device, connections, deadConnectionTimeoutS } = request;
-      attached = await this.#kernel.attach(this.#export(unit, readOnly), {
-        ...(device === undefined ? {} : { device }),
-        ...(connections === undefined ? {} : { connections }),
-        ...(deadConnectionTimeoutS === undefined ? {} : { deadConnectionTimeoutS }),
-      });
+      made = await this.#kernel.attach(unit, this.#export(unit, readOnly), request);
     } catch (thrown) {
       throw attachFailed(unit, thrown, request.device ?? null);
     }
+    const { number, options } = made;
+    const sinceMs = Date.now();
     try {
-      this.#remember(unit, attached, readOnly, Date.now());
+      this.#state.saveAttachment({ index: number, unit: unit.number, options, sinceMs });
+      this.#rows = this.#state.attachments();
     } catch (thrown) {
-      await this.#kernel.detach(attached.index).catch(() => undefined);
+      await this.#kernel.detach(number).catch(() => undefined);
       throw thrown;
     }
-    return { device: attached.device, index: attached.index, sinceMs: Date.now() };
+    return { device: deviceOf(number), index: indexOf(number), sinceMs };
   }
 
   /** A device the unit already has, for a repeated request with the same options. */
   async #attachedAgain(unit: Unit, row: AttachmentRow, request: AttachRequest): Promise<Attachment> {
     const { index, sinceMs, options } = row;
     const device = deviceOf(index);
+    if (request.driver !== undefined && request.driver !== driverOf(index)) throw attachedElsewhere(unit, device);
     const wanted = { ...request, readOnly: request.readOnly ?? false };
     for (const option of ["readOnly", "connections", "deadConnectionTimeoutS"] as const) {
       if (wanted[option] === undefined || wanted[option] === (options[option] ?? false)) continue;
@@ -200,24 +201,13 @@ export class RememberedAttachments implements Attachments {
     } catch (thrown) {
       throw attachFailed(unit, thrown, device);
     }
-    return { device, index, sinceMs };
+    return { device, index: indexOf(index), sinceMs };
   }
 
   #export(unit: Unit, readOnly: boolean): NbdExport {
     const offered = exportOf(unit);
     if (offered === null) throw new Error(`it is not offered: ${whyNotOffered(unit)}`);
     return { ...offered, readOnly };
-  }
-
-  #remember(
-    unit: Unit,
-    { index, connections, deadConnectionTimeoutS }: KernelAttachment,
-    readOnly: boolean,
-    sinceMs: number,
-  ) {
-    const options = { readOnly, connections, deadConnectionTimeoutS };
-    this.#state.saveAttachment({ index, unit: unit.number, options, sinceMs });
-    this.#rows = this.#state.attachments();
   }
 
   /** What is not attached counts as detached. */
@@ -252,7 +242,7 @@ export class RememberedAttachments implements Attachments {
 
   /** The driver disconnects a device even when it is in use, and then its users' I/O fails at once. */
   async #refuseInUse(index: number): Promise<void> {
-    const reason = await this.#whyInUse(`nbd${index}`);
+    const reason = await this.#whyInUse(nameOf(index));
     if (reason === null) return;
     const [what = reason, remedy = "end that program first"] = reason.split("; ");
     throw new ControlError("BUSY", what, { parameter: deviceOf(index), remedy });
@@ -284,8 +274,9 @@ export class RememberedAttachments implements Attachments {
     return [...problems].flatMap(([index, problem]) => (before.get(index) === problem ? [] : [problem]));
   }
 
-  /** Takes over devices whose connections the reactor has: their I/O continues throughout. */
-  adopt(connections: readonly (readonly [number, unknown])[]): void {
+  /** Takes over devices that the reactor serves: their I/O continues throughout. */
+  async adopt(connections: readonly (readonly [number, unknown])[]): Promise<void> {
+    this.#kernel.ublk.adopt(await this.#reactor.ublkQueues());
     for (const row of this.#rows) {
       const isOfIt = ([, label]: readonly [number, unknown]): boolean => connectionLabel(label).index === row.index;
       const handles = connections.filter(isOfIt).map(([handle]) => handle);
@@ -294,17 +285,14 @@ export class RememberedAttachments implements Attachments {
       const { index, options } = row;
       const { count, deadConnectionTimeoutS, readOnly } = optionsOf(options);
       const how = { index, connections: count, deadConnectionTimeoutS };
-      this.#kernel.adopt(this.#export(unit, readOnly), how, handles, Math.max(0, count - handles.length));
+      this.#kernel.nbd.adopt(this.#export(unit, readOnly), how, handles, Math.max(0, count - handles.length));
     }
   }
 
-  async #restoreOne({ index, unit: number, options }: AttachmentRow): Promise<void> {
-    const unit = this.#inventory.units().find((candidate) => candidate.number === number);
-    if (unit === undefined) throw new Error(`LogicalUnit #${number} is not known`);
-    const { count: connections, deadConnectionTimeoutS, readOnly } = optionsOf(options);
-    const entry = this.#export(unit, readOnly);
-    const device = deviceOf(index);
-    const resumed = await this.#kernel.resume(entry, { device, index, connections, deadConnectionTimeoutS });
-    if (resumed === undefined) await this.#kernel.attach(entry, { device, connections, deadConnectionTimeoutS });
+  async #restoreOne(row: AttachmentRow): Promise<void> {
+    const unit = this.#inventory.units().find(({ number }) => number === row.unit);
+    if (unit === undefined) throw new Error(`LogicalUnit #${row.unit} is not known`);
+    const { readOnly } = optionsOf(row.options);
+    await this.#kernel.restore(unit, this.#export(unit, readOnly), row);
   }
 }

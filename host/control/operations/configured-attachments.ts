@@ -20,10 +20,10 @@ export class ConfiguredAttachments {
     const before = this.#problems;
     this.#problems = new Map();
     for (const unit of inventory.units()) {
-      const isWanted = effective.attaches(unit) && !attachments.isAttachedOrLeft(unit);
-      if (!isWanted || whyNotOffered(unit) !== null) continue;
+      const wanted = effective.attaches(unit);
+      if (wanted === false || attachments.isAttachedOrLeft(unit) || whyNotOffered(unit) !== null) continue;
       try {
-        const { device } = await attachments.attach(unit, {});
+        const { device } = await attachments.attach(unit, wanted === true ? {} : { driver: wanted });
         hub.say("unit-attached", { unit: unit.number, detail: { device, why: "the configuration says so" } });
       } catch (thrown) {
         const reason = reasonOf(thrown);

@@ -77,6 +77,7 @@ export class EventRouting {
         attachments.connectionClosed(event.arg0);
         room.closed(event.arg0);
       }
+      if (event.kind === abi.EVENT_BLOCK_CLOSED) attachments.clientClosed(event.arg0);
       if (event.kind === abi.EVENT_THIN_THRESHOLD && event.path !== null) {
         thin.toldBy(inventory.pathOfHandle(event.path));
       }

@@ -67,7 +67,7 @@ const PolicyTable = z.strictObject({
 
 const Policy = z.union([z.enum(POLICY_NAMES), PolicyTable]);
 
-const Attach = z.union([z.boolean(), z.literal("nbd")]);
+const Attach = z.union([z.boolean(), z.enum(["nbd", "ublk"])]);
 
 const Unit = z.strictObject({
   ...optionalShapeOf("units"),

@@ -111,7 +111,7 @@ export const ROUTES = {
   attachUnit: {
     method: "POST",
     path: "/v1/units/:n/attach",
-    summary: "Attach a unit to the kernel's nbd driver",
+    summary: "Make a unit a block device of the kernel (ublk or nbd)",
     change: true,
     params: unitParams,
     body: AttachRequest.optional(),
@@ -120,7 +120,7 @@ export const ROUTES = {
   detachUnit: {
     method: "POST",
     path: "/v1/units/:n/detach",
-    summary: "Detach a unit from the kernel's nbd driver",
+    summary: "Detach a unit from the kernel",
     change: true,
     params: unitParams,
     body: DetachRequest.optional(),

@@ -136,13 +136,17 @@ export const UnitPatch = z
   .meta({ id: "UnitPatch" });
 export type UnitPatch = z.infer<typeof UnitPatch>;
 
+const KERNEL_DEVICE = /^\/dev\/(nbd|ublkb)\d{1,4}$/;
+
 /** POST /v1/units/:n/attach. Without a device: the one the unit has, or one the kernel chooses. */
 export const AttachRequest = z
   .strictObject({
     device: z
       .string()
-      .regex(/^\/dev\/nbd\d{1,4}$/, { error: "the device is /dev/nbdN, like /dev/nbd0" })
+      .regex(KERNEL_DEVICE, { error: "the device is /dev/nbdN or /dev/ublkbN, like /dev/nbd0" })
       .optional(),
+    /** Default: ublk where the kernel has it. */
+    driver: z.enum(["nbd", "ublk"]).optional(),
     readOnly: z.boolean().optional(),
     /** A further device besides those the unit has. Each has a page cache of its own, so reads through one may be stale. */
     another: z.boolean().optional(),
@@ -150,16 +154,17 @@ export const AttachRequest = z
     /** How many seconds the kernel waits for a new connection when this one breaks (a restart of the daemon). */
     deadConnectionTimeoutS: z.int().min(0).max(3600).optional(),
   })
+  .refine(({ device, driver }) => device === undefined || driver === undefined || device.startsWith(`/dev/${driver}`), {
+    error: "the device belongs to the other driver; leave one of them out",
+    path: ["driver"],
+  })
   .meta({ id: "AttachRequest" });
 export type AttachRequest = z.infer<typeof AttachRequest>;
 
 /** POST /v1/units/:n/detach. Without a device: all of the unit. */
 export const DetachRequest = z
   .strictObject({
-    device: z
-      .string()
-      .regex(/^\/dev\/nbd\d{1,4}$/)
-      .optional(),
+    device: z.string().regex(KERNEL_DEVICE).optional(),
   })
   .meta({ id: "DetachRequest" });
 export type DetachRequest = z.infer<typeof DetachRequest>;

@@ -167,9 +167,10 @@ export class Effective {
     return this.#cluster ? { name: "static", parameters: {} } : this.chosenPolicy(unit);
   }
 
-  /** Whether the unit becomes a block device by itself. */
-  attaches(unit: Unit): boolean {
-    return this.#value("attach", unit) !== false;
+  /** Whether the unit becomes a block device by itself; a name: through this driver of the kernel. */
+  attaches(unit: Unit): boolean | "nbd" | "ublk" {
+    const value = this.#value("attach", unit);
+    return value === "nbd" || value === "ublk" ? value : value !== false;
   }
 
   timeouts(unit: Unit): Timeouts {

@@ -1,0 +1,125 @@
+// Block devices of the kernel that units are attached to, whichever driver they have: nbd or ublk. A device is known by its number in
+// the state file: N of /dev/nbdN, or UBLK_FROM + N of /dev/ublkbN.
+
+import { queueLimits } from "../../discovery/queue-limits.ts";
+import type { KernelAttachments } from "../../export/attach.ts";
+import type { NbdExport } from "../../export/directory.ts";
+import { type UblkAttachments, ublkIndex, whyNoUblk } from "../../export/ublk.ts";
+import type { Unit } from "../inventory/inventory.ts";
+import type { AttachRequest } from "../schemas/unit-schema.ts";
+import type { AttachmentRow } from "../state/state.ts";
+
+/** A device is `/dev/nbd...` or `/dev/ublkb...`. */
+export type Driver = "nbd" | "ublk";
+
+const UBLK_FROM = 1 << 20;
+
+export const driverOf = (number: number): Driver => (number >= UBLK_FROM ? "ublk" : "nbd");
+
+/** N of the device. */
+export const indexOf = (number: number): number => (number >= UBLK_FROM ? number - UBLK_FROM : number);
+
+export const nameOf = (number: number): string =>
+  driverOf(number) === "ublk" ? `ublkb${indexOf(number)}` : `nbd${number}`;
+
+export const deviceOf = (number: number): string => `/dev/${nameOf(number)}`;
+
+/** The options it was attached with. */
+export function optionsOf(options: AttachmentRow["options"]): {
+  readonly count: number;
+  readonly deadConnectionTimeoutS: number;
+  readonly readOnly: boolean;
+} {
+  return {
+    count: Number(options["connections"] ?? 1),
+    deadConnectionTimeoutS: Number(options["deadConnectionTimeoutS"] ?? 0),
+    readOnly: options["readOnly"] === true,
+  };
+}
+
+/** A device, and the options that its driver took. */
+interface Made {
+  readonly number: number;
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+export class KernelDevices {
+  readonly nbd: KernelAttachments;
+  readonly ublk: UblkAttachments;
+  /** Whether the reactor can serve ublk devices. */
+  readonly #hasRing: () => boolean;
+
+  constructor(nbd: KernelAttachments, ublk: UblkAttachments, hasRing: () => boolean) {
+    this.nbd = nbd;
+    this.ublk = ublk;
+    this.#hasRing = hasRing;
+  }
+
+  isServed(number: number): boolean {
+    const list = driverOf(number) === "ublk" ? this.ublk.list : this.nbd.list;
+    return list.some(({ index }) => index === indexOf(number));
+  }
+
+  /** The driver that is asked for; without a wish, ublk where the kernel has it and nothing is asked for that only nbd knows. */
+  async #driverFor({ device, driver, connections, deadConnectionTimeoutS }: AttachRequest): Promise<Driver> {
+    if (device !== undefined) return ublkIndex(device) === undefined ? "nbd" : "ublk";
+    if (driver !== undefined) return driver;
+    if (connections !== undefined || deadConnectionTimeoutS !== undefined) return "nbd";
+    return this.#hasRing() && (await whyNoUblk()) === null ? "ublk" : "nbd";
+  }
+
+  async attach(unit: Unit, entry: NbdExport, request: AttachRequest): Promise<Made> {
+    const readOnly = entry.readOnly === true;
+    const { device, connections, deadConnectionTimeoutS } = request;
+    if ((await this.#driverFor(request)) === "ublk") {
+      const wanted = device === undefined ? undefined : ublkIndex(device);
+      const { index } = await this.ublk.attach(entry, wanted, limitsOf(unit));
+      return { number: UBLK_FROM + index, options: { readOnly } };
+    }
+    const made = await this.nbd.attach(entry, {
+      ...(device === undefined ? {} : { device }),
+      ...(connections === undefined ? {} : { connections }),
+      ...(deadConnectionTimeoutS === undefined ? {} : { deadConnectionTimeoutS }),
+    });
+    const options = {
+      readOnly,
+      connections: made.connections,
+      deadConnectionTimeoutS: made.deadConnectionTimeoutS,
+    };
+    return { number: made.index, options };
+  }
+
+  /** Takes over a device of an earlier daemon; one that the kernel has given up is attached anew. */
+  async restore(unit: Unit, entry: NbdExport, { index: number, options }: AttachmentRow): Promise<void> {
+    const index = indexOf(number);
+    if (driverOf(number) === "ublk") {
+      const resumed = await this.ublk.resume(entry, index);
+      if (resumed === undefined) await this.ublk.attach(entry, index, limitsOf(unit));
+      return;
+    }
+    const { count: connections, deadConnectionTimeoutS } = optionsOf(options);
+    const device = deviceOf(number);
+    const resumed = await this.nbd.resume(entry, { device, index, connections, deadConnectionTimeoutS });
+    if (resumed === undefined) await this.nbd.attach(entry, { device, connections, deadConnectionTimeoutS });
+  }
+
+  detach(number: number): Promise<void> {
+    return driverOf(number) === "ublk" ? this.ublk.detach(indexOf(number)) : this.nbd.detach(number);
+  }
+
+  async resize(unit: number, bytes: bigint): Promise<void> {
+    await this.nbd.resize(unit, bytes);
+    await this.ublk.resize(unit, bytes);
+  }
+
+  stop(): void {
+    this.nbd.stop();
+    this.ublk.stop();
+  }
+}
+
+/** Those of one of its paths: they all lead to the same device. */
+function limitsOf(unit: Unit): ReturnType<typeof queueLimits> {
+  const devices = [...unit.paths.values()].map(({ found }) => found?.blockDevice ?? undefined);
+  return queueLimits(devices.find((device) => device !== undefined));
+}

@@ -1,0 +1,64 @@
+// A process that serves /dev/ublkbN over the sg paths of the array: the reactor and the export without control, which a
+// virtual machine starts in a fraction of the time. It may be killed and started again.
+//
+//   node test/rig/lib/ublk-server.ts INDEX [--resume]      prints `serves /dev/ublkbN`; SIGTERM ends it, SIGUSR1 detaches first
+
+import * as abi from "../../../host/abi.ts";
+import { UblkAttachments } from "../../../host/export/ublk.ts";
+import { ReactorClient } from "../../../host/reactor/reactor-client.ts";
+import { scsiDevices } from "./scsi.ts";
+
+const BLOCK_BYTES = 512;
+const DEPTH = 32;
+const LIMITS = { physicalBytes: 4096, minimumBytes: 4096, optimalBytes: 65_536, discardGranularity: 0 };
+
+const [, , indexText = "0", sizeText = "64", how] = process.argv;
+const index = Number(indexText);
+const bytes = Number(sizeText) * 2 ** 20;
+
+const reactor = await ReactorClient.start({ limits: { units: 1, paths: 32 }, door: { clients: 4, tags: 512, regionBytes: 0 } });
+const unit = await reactor.unitAdd();
+const capabilities = abi.UNIT_CAN_UNMAP | abi.UNIT_CAN_WRITE_SAME;
+await reactor.unitSet(unit, abi.UNIT_SET_BLOCK_BYTES, BLOCK_BYTES);
+await reactor.unitSet(unit, abi.UNIT_SET_BLOCKS, bytes / BLOCK_BYTES);
+await reactor.unitSet(unit, abi.UNIT_SET_CAPABILITIES, capabilities);
+if (how === "--resume") await reactor.unitSet(unit, abi.UNIT_SET_LEFTOVERS, 1);
+for (const [place, { sg }] of scsiDevices().entries()) {
+  const port = await reactor.openPort(sg, DEPTH);
+  await reactor.pathAdd({ unit, queue: "native", port, priority: place + 1, enabled: true, depth: DEPTH });
+}
+
+const attachments = new UblkAttachments(
+  {
+    open: (handle, flags, number, depth) => reactor.ublkOpen(handle, flags, number, depth),
+    close: (client) => reactor.ublkClose(client),
+  },
+  (problem) => console.log(problem),
+);
+reactor.onEvent((events) => {
+  for (const { kind, arg0 } of events) if (kind === abi.EVENT_BLOCK_CLOSED) attachments.clientClosed(arg0);
+});
+reactor.onFailure((error) => {
+  console.log(`the reactor failed: ${error.message}`);
+  process.exit(1);
+});
+
+const entry = { unit, number: 0, identity: "naa.1", bytes: BigInt(bytes), blockBytes: BLOCK_BYTES, capabilities };
+const attach = async (): Promise<void> => void (await attachments.attach(entry, index, LIMITS));
+if (how === "--resume") {
+  if ((await attachments.resume(entry, index)) === undefined) await attach();
+  // As control does when the kernel has no command of the killed process left.
+  await reactor.unitSet(unit, abi.UNIT_SET_LEFTOVERS, 0);
+} else await attach();
+console.log(`serves /dev/ublkb${index}`);
+
+process.on("SIGUSR1", () => {
+  void attachments.detach(index).then(
+    () => console.log("detached"),
+    (error: unknown) => console.log(`not detached: ${String(error)}`),
+  );
+});
+process.on("SIGTERM", () => {
+  attachments.stop();
+  void reactor.stop().then(() => process.exit(0));
+});
