@@ -116,7 +116,7 @@ test("ext4 under verified load: two of four paths die and return, the server is 
   await server.detach();
 });
 
-test("a device whose server was killed ends when it is deleted, with the I/O that waits for it", async () => {
+test("a device is taken over once and twice with the I/O that waits for it, and leaves nothing behind", async () => {
   const server = new Server();
   await server.says(`serves ${DEVICE}`);
   await server.end("SIGKILL");
