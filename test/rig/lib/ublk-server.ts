@@ -16,7 +16,10 @@ const [, , indexText = "0", sizeText = "64", how] = process.argv;
 const index = Number(indexText);
 const bytes = Number(sizeText) * 2 ** 20;
 
-const reactor = await ReactorClient.start({ limits: { units: 1, paths: 32 }, door: { clients: 4, tags: 512, regionBytes: 0 } });
+const reactor = await ReactorClient.start({
+  limits: { units: 1, paths: 32 },
+  door: { clients: 4, tags: 512, regionBytes: 0 },
+});
 const unit = await reactor.unitAdd();
 const capabilities = abi.UNIT_CAN_UNMAP | abi.UNIT_CAN_WRITE_SAME;
 await reactor.unitSet(unit, abi.UNIT_SET_BLOCK_BYTES, BLOCK_BYTES);
