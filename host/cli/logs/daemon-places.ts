@@ -15,20 +15,25 @@ export interface DaemonPlaces {
 /** How long the daemon may take before it counts as not answering. */
 const ANSWER_MS_MAX = 5000;
 
-export async function daemonPlaces(client: Client, named: string | undefined): Promise<DaemonPlaces> {
-  const { placesOf } = await import("../../control/settings/places.ts");
-  const uid = process.getuid?.() ?? 0;
-  if (named === undefined) {
-    try {
-      const view = await client.call<Output<"config">>("GET", "/v1/config", undefined, ANSWER_MS_MAX);
-      const { stateDirectory, eventLog } = placesOf(view.configuration, uid);
-      return { configurationFile: view.file ?? CONFIGURATION_FILE, stateDirectory, eventLog, silent: null };
-    } catch (thrown) {
-      if (!(thrown instanceof CommandError)) throw thrown;
-      return { ...(await placesByFile(CONFIGURATION_FILE, false)), silent: thrown.message };
-    }
+/** The configuration in force, or why the daemon does not say it. */
+async function askConfiguration(client: Client): Promise<Output<"config"> | string> {
+  try {
+    return await client.call<Output<"config">>("GET", "/v1/config", undefined, ANSWER_MS_MAX);
+  } catch (thrown) {
+    if (!(thrown instanceof CommandError)) throw thrown;
+    return thrown.message;
   }
-  return { ...(await placesByFile(named, true)), silent: null };
+}
+
+/** @param named the configuration to go by, whatever the daemon says */
+export async function daemonPlaces(client: Client, named: string | undefined): Promise<DaemonPlaces> {
+  const view = await askConfiguration(client);
+  const silent = typeof view === "string" ? view : null;
+  if (named !== undefined) return { ...(await placesByFile(named, true)), silent };
+  if (typeof view === "string") return { ...(await placesByFile(CONFIGURATION_FILE, false)), silent };
+  const { placesOf } = await import("../../control/settings/places.ts");
+  const { stateDirectory, eventLog } = placesOf(view.configuration, process.getuid?.() ?? 0);
+  return { configurationFile: view.file ?? CONFIGURATION_FILE, stateDirectory, eventLog, silent };
 }
 
 async function placesByFile(file: string, isRequired: boolean): Promise<Omit<DaemonPlaces, "silent">> {

@@ -71,22 +71,13 @@ async function printLines(context: Context, options: LineOptions): Promise<Resul
   return { json: { file, lines }, text: lines.map(({ line }) => `${line}\n`).join("") };
 }
 
-async function collectLogs(context: Context, file: string, options: LineOptions): Promise<Result> {
-  const { collect, writeBundle } = await import("../logs/collect.ts");
-  const { daemonPlaces } = await import("../logs/daemon-places.ts");
-  const { SOURCES } = await import("../logs/collected-parts.ts");
-  const { client, io, json } = context;
+async function collectLogs({ client, io, json }: Context, file: string, options: LineOptions): Promise<Result> {
+  const { collectInto } = await import("../logs/collect-into.ts");
   const sinceMs = await timeValue("--since", options.since);
-  const places = await daemonPlaces(client, options.config);
-  const source = { client, places, sinceMs, sys: "/sys", proc: "/proc" };
-  let at = 0;
-  const { manifest, entries } = await collect(SOURCES, source, (what) => {
-    at += 1;
-    if (!json) io.err(`${at} of ${SOURCES.length}: ${what}\n`);
+  const { manifest, bytes, text } = await collectInto(client, file, { sinceMs, config: options.config }, (line) => {
+    if (!json) io.err(line);
   });
-  const bytes = await writeBundle(file, manifest, entries);
-  const missing = manifest.missing.map(({ what, reason }) => `  without ${what}: ${reason}\n`).join("");
-  return { json: { file, bytes, manifest }, text: `${file}: ${entries.length} files, ${bytes} bytes\n${missing}` };
+  return { json: { file, bytes, manifest }, text };
 }
 
 function addLogCommands(program: Command, runner: Runner): void {

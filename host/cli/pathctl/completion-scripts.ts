@@ -22,6 +22,7 @@ const SPSCMD_OPTIONS = [
   "-lbmode",
   "-failback",
   "-failbackall",
+  "-getlog",
 ].join(" ");
 
 /** Long options of `pathpersist`; anything else it takes is a unit. */
@@ -65,6 +66,7 @@ _spscmd() {
   else
     case $option in
       -getlun) mapfile -t candidates < <(compgen -W "-v -s0 -s1 -s2" -- "$current") ;;
+      -getlog) mapfile -t candidates < <(compgen -f -- "$current") ;;
       -setfbmode) mapfile -t candidates < <(compgen -W "Active Standby" -- "$current") ;;
       -setmscsmode) mapfile -t candidates < <(compgen -W "Enable Disable" -- "$current") ;;
       -avail | -notavail | -path | -swap | -priority | -lbmode | -failback)
@@ -116,6 +118,7 @@ _spscmd() {
   fi
   case ${"$"}{words[2]:l} in
     -getlun) compadd -- -v -s0 -s1 -s2 ;;
+    -getlog) _files ;;
     -setfbmode) compadd Active Standby ;;
     -setmscsmode) compadd Enable Disable ;;
     -avail|-notavail|-path|-swap|-priority|-lbmode|-failback) _pathmanager_ask path enable "${"$"}{words[CURRENT]}" ;;
@@ -151,6 +154,7 @@ complete -c pathpersist -a "(pathctl __complete -- unit release '' 2>/dev/null)"
 complete -c pathpersist -n "string match -q -- '-*' (commandline -ct)" -a "${PERSIST_LONG}"
 complete -c spscmd -f -n "test (count (commandline -opc)) -eq 1" -a "${SPSCMD_OPTIONS}"
 complete -c spscmd -f -n "test (count (commandline -opc)) -eq 2; and string match -qri -- '^-(avail|notavail|path|swap|priority|lbmode|failback)\$' (commandline -opc)[2]" -a "(__spscmd_paths)"
+complete -c spscmd -F -n "test (count (commandline -opc)) -eq 2; and string match -qi -- -getlog (commandline -opc)[2]"
 complete -c spscmd -f -n "test (count (commandline -opc)) -eq 3; and string match -qi -- -swap (commandline -opc)[2]" -a "(__spscmd_paths)"
 complete -c spscmd -f -n "test (count (commandline -opc)) -eq 3; and string match -qi -- -lbmode (commandline -opc)[2]" -a "0 1 2 3"
 complete -c spscmd -f -n "string match -qi -- -getlun (commandline -opc)[2]" -a "-v -s0 -s1 -s2"

@@ -8,6 +8,7 @@ import type { Sorting } from "./spscmd-layout.ts";
 export type Command =
   | { readonly kind: "getlun"; readonly sorting: Sorting; readonly verbose: boolean }
   | { readonly kind: "getver" | "getmode" | "getfbmode" | "getmscsmode" | "getwatcher" | "failbackall" | "help" }
+  | { readonly kind: "getlog"; readonly file: string }
   | { readonly kind: "setfbmode"; readonly failback: FailbackMode }
   | { readonly kind: "setmscsmode"; readonly cluster: boolean }
   | { readonly kind: "setwatcher"; readonly change: PatrolPatch }
@@ -44,6 +45,7 @@ export const SYNOPSIS = `usage: spscmd -getlun [-v] [-s0|-s1|-s2]
        spscmd -lbmode path_number {0|1|2|3}
        spscmd -failback path_number
        spscmd -failbackall
+       spscmd -getlog file
 `;
 
 const usage = (message: string): Parsed => ({ ok: false, fault: "usage", message });
@@ -70,6 +72,7 @@ const VALUES: ReadonlyMap<string, number> = new Map([
   ["-lbmode", 2],
   ["-failback", 1],
   ["-failbackall", 0],
+  ["-getlog", 1],
   ["-getlun", 0],
   ["-help", 0],
 ]);
@@ -203,6 +206,8 @@ export function parseCommand(args: readonly string[]): Parsed {
     case "-getwatcher":
     case "-failbackall":
       return command({ kind: option.slice(1) as "getver" });
+    case "-getlog":
+      return command({ kind: "getlog", file: value });
     case "-setfbmode":
     case "-setmscsmode":
       return parseMode(option, value);

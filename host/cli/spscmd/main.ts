@@ -63,7 +63,7 @@ async function change(client: Client, command: Command): Promise<void> {
 }
 
 /** Executes the command; returns its output. */
-async function carryOut(command: Command, client: Client): Promise<string> {
+async function carryOut(command: Command, client: Client, io: Io): Promise<string> {
   switch (command.kind) {
     case "help":
       return SYNOPSIS;
@@ -83,6 +83,11 @@ async function carryOut(command: Command, client: Client): Promise<string> {
       return watcherText(await client.call("GET", "/v1/patrol"));
     case "failbackall":
       return failbackAll(client);
+    case "getlog": {
+      // Only this option needs it.
+      const { collectInto } = await import("../logs/collect-into.ts");
+      return (await collectInto(client, command.file, {}, io.err)).text;
+    }
     default:
       await change(client, command);
       return "";
@@ -113,7 +118,7 @@ export async function spscmd(args: readonly string[], io: Io): Promise<number> {
     return EXIT_USAGE;
   }
   try {
-    io.out(await carryOut(parsed.command, new Client(...socketPaths(io.env))));
+    io.out(await carryOut(parsed.command, new Client(...socketPaths(io.env)), io));
     return EXIT_DONE;
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;

@@ -68,7 +68,7 @@ test("without a daemon, what needs it is not completed, and nothing is said", as
 
 test("every option of spscmd is in its completion", (t) => {
   const options = new Set(SYNOPSIS.match(/(?<=spscmd )-\w+/g));
-  t.is(options.size, 17);
+  t.is(options.size, 18);
   for (const shell of ["bash", "zsh", "fish"] as const) {
     const words = new Set(completionScript(shell).match(/-?\w+/g));
     const missing = [...options].filter((option) => !words.has(option));

@@ -3,6 +3,7 @@
 import { join } from "node:path";
 import test from "ava";
 import { pathctl } from "../../../host/cli/pathctl/main.ts";
+import { spscmd } from "../../../host/cli/spscmd/main.ts";
 import { until } from "../../until.ts";
 import { run } from "../cli/server.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
@@ -29,4 +30,26 @@ test("the archive of a host with a failed path names it, its ports, its last err
   t.regex(out, /what to do: Repair or enable a second path now/);
   const log = await run(pathctl, ["logs", "--path", victim], daemon.socket);
   t.regex(log.out, / 27[01] info Path error/);
+});
+
+test("spscmd collects the same, also where the daemon is dead; who was not there reads how it ended", async (t) => {
+  const daemon = await TestDaemon.start(t, "[array]\nunits = 1\npaths = 2\nunit_mib = 1\n");
+  const file = join(daemon.folder, "alive.tar.gz");
+  const made = await run(spscmd, ["-getlog", file], daemon.socket);
+  t.is(made.status, 0, made.err);
+  t.regex(made.out, /alive\.tar\.gz: \d+ files, \d+ bytes/);
+  t.regex((await run(pathctl, ["logs", "show", file])).out, /daemon {5}it answered/);
+  const again = await run(spscmd, ["-getlog", file], daemon.socket);
+  t.is(again.status, 1);
+  t.regex(again.err, /alive\.tar\.gz exists; name another file, or remove it\n$/);
+  t.is((await run(spscmd, ["-getlog"])).status, 2);
+  daemon.daemon.die("the core has ended: an assertion at assembly/request/pool.ts:77");
+  const dead = join(daemon.folder, "dead.tar.gz");
+  const config = ["--config", daemon.configurationFile];
+  const after = await run(pathctl, ["logs", "collect", dead, ...config], join(daemon.folder, "nobody.sock"));
+  t.is(after.status, 0, after.err);
+  const { out } = await run(pathctl, ["logs", "show", dead]);
+  t.regex(out, /The daemon's last words\n {2}the core has ended: an assertion at assembly\/request\/pool\.ts:77\n/);
+  t.notRegex(out, /daemon {5}it answered/);
+  t.regex(out, /Not collected\n(?: {2}.*\n)* {2}the daemon's status: /);
 });
