@@ -4,11 +4,8 @@
 // mistake.
 
 import type { DeviceSelector } from "../../control/schemas/configuration-schema.ts";
-import type { Place, Statement } from "./parse.ts";
+import type { Place, SectionStatement, Statement, ValueStatement } from "./parse.ts";
 import { expressionOf, isAtaSerial, reach, wholeIdentity, type Expression } from "./selectors.ts";
-
-type ValueStatement = Statement & { kind: "value" };
-type SectionStatement = Statement & { kind: "section" };
 
 export type SelectionSection = "blacklist" | "blacklist_exceptions";
 

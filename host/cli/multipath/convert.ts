@@ -3,10 +3,18 @@
 import type { ConfigurationInput } from "../../control/schemas/configuration-schema.ts";
 import { IDENTITY_NAME, IDENTITY_NAME_RULE, NUMBERED_NAME } from "../../control/schemas/constants.ts";
 import { IGNORED } from "./keywords.ts";
-import type { Place, Problem, Statement } from "./parse.ts";
+import type { Place, Problem, SectionStatement, Statement, ValueStatement } from "./parse.ts";
 import { Selection } from "./blacklist.ts";
 import { identityOf } from "./selectors.ts";
-import { POLLING_S_DEFAULT, QUEUE_MS, settingOf, type Outcome, type Settings } from "./multipath-settings.ts";
+import {
+  POLLING_S_DEFAULT,
+  policyOf,
+  settingOf,
+  timeoutsOf,
+  type Outcome,
+  type Settings,
+} from "./multipath-settings.ts";
+import { Product, type ArrayInput } from "./product.ts";
 
 /** A keyword and what became of it. */
 interface Note extends Place {
@@ -33,9 +41,6 @@ interface UnitFound {
   readonly settings: Settings;
 }
 
-type ValueStatement = Statement & { kind: "value" };
-type SectionStatement = Statement & { kind: "section" };
-
 /** udev settings that make WWIDs differ from those of scsi_id. */
 const OTHER_WWIDS: Readonly<Record<string, RegExp>> = {
   uid_attribute: /^(?!ID_SERIAL$)/,
@@ -50,6 +55,9 @@ class Conversion {
   readonly settings: Settings = {};
   readonly selection = new Selection(this);
   readonly units: UnitFound[] = [];
+  readonly arrays: ArrayInput[] = [];
+  /** Keywords of `overrides`: what `devices` says of them has no effect. */
+  readonly overridden = new Set<string>();
   /** Values that must be unique among units, and where each was first used. */
   readonly #places = new Map<string, Place>();
 
@@ -74,8 +82,9 @@ class Conversion {
   }
 
   /** `defaults` and `overrides`: system-wide settings. */
-  system(statements: readonly Statement[]): void {
+  system(statements: readonly Statement[], isStronger: boolean): void {
     for (const statement of statements) {
+      if (isStronger) this.overridden.add(statement.name);
       if (statement.kind === "section") {
         const text = statement.name === "protocol" ? "settings hold for every transport" : UNKNOWN_SECTION;
         this.ignore(statement, text);
@@ -160,52 +169,26 @@ class Conversion {
     return false;
   }
 
-  /** `devices { device { ... } }`: built-in knowledge of products, which PathManager reads from the devices. */
+  /** `devices { device { ... } }`: settings of an array's units. Only when `defaults` and `overrides` have been read. */
   products(statements: readonly Statement[]): void {
     for (const section of statements) {
-      if (section.kind === "value" || section.name !== "device") {
-        this.ignore(section, "devices holds device sections, and nothing else");
-        continue;
-      }
-      for (const statement of section.body) {
-        if (statement.kind === "value") this.productKeyword(statement, section);
-        else
-          this.ignore(statement, statement.name === "protocol" ? "settings hold for every transport" : UNKNOWN_SECTION);
-      }
-      this.ignore(section, "settings are for the whole system or for one unit, not for a product");
+      if (section.kind === "section" && section.name === "device") this.#product(section);
+      else this.ignore(section, "devices holds device sections, and nothing else");
     }
   }
 
-  productKeyword(statement: ValueStatement, section: SectionStatement): void {
-    if (["vendor", "product", "revision"].includes(statement.name)) return;
-    if (statement.name === "product_blacklist") {
-      const values = section.body.filter((inner) => inner.kind === "value");
-      this.selection.productBlacklist(
-        statement,
-        values.findLast((inner) => inner.name === "vendor"),
-      );
-      return;
+  #product(section: SectionStatement): void {
+    const product = new Product(this, this.settings);
+    for (const statement of section.body) {
+      if (statement.kind === "value") product.read(statement, section);
+      else
+        this.ignore(statement, statement.name === "protocol" ? "settings hold for every transport" : UNKNOWN_SECTION);
     }
-    const known = this.known(statement);
-    const outcome = known ?? settingOf(statement.name, statement.value, {});
-    if (outcome.kind === "error") this.file(statement, outcome);
-    else if (outcome.kind === "unknown" || known !== undefined) this.file(statement, outcome);
-    else this.ignore(statement, "set it for the system, or for a unit in [[units]]");
+    const array = product.array(this.settings.intervalS ?? POLLING_S_DEFAULT);
+    // Of several sections for an array multipath-tools heeds the last, [[arrays]] the first.
+    if (array !== undefined) this.arrays.unshift(array);
+    else this.ignore(section, "it has no setting that [[arrays]] has, or does not say for which array");
   }
-}
-
-/** The policy that results from the settings; `failover` grouping means one path at a time, whatever the selector. */
-function policyOf({ grouping, selector, ios }: Settings): ConfigurationInput["policy"] {
-  if (grouping === "failover") return "static";
-  if (ios !== undefined && (selector === undefined || selector === "round-robin")) return { name: "round-robin", ios };
-  return selector;
-}
-
-/** How long requests wait without a path: given in checks, one every `intervalS` seconds. */
-function timeoutsOf(settings: Settings, intervalS: number): { no_path_ms: number } | undefined {
-  const { noPathMs = settings.queues === true ? QUEUE_MS : undefined, noPathChecks } = settings;
-  const waitMs = noPathChecks === undefined ? noPathMs : Math.min(QUEUE_MS, noPathChecks * intervalS * 1000);
-  return waitMs === undefined ? undefined : { no_path_ms: waitMs };
 }
 
 const withoutEmpty = <Table extends object>(table: Table): Table | undefined =>
@@ -214,8 +197,9 @@ const withoutEmpty = <Table extends object>(table: Table): Table | undefined =>
 /** Converts the statements that parse.ts has read. */
 export function convert(statements: readonly Statement[]): Converted {
   const conversion = new Conversion();
-  // `overrides` takes precedence over `defaults`, whatever their order.
-  const ordered = statements.toSorted((a, b) => Number(a.name === "overrides") - Number(b.name === "overrides"));
+  // `overrides` takes precedence over `defaults`, whatever their order, and what an array has not set is theirs.
+  const later = ["overrides", "devices"];
+  const ordered = statements.toSorted((a, b) => later.indexOf(a.name) - later.indexOf(b.name));
   for (const section of ordered) {
     if (section.kind === "value")
       conversion.ignore(section, "it stands in no section, so multipath-tools ignores it, too");
@@ -223,8 +207,9 @@ export function convert(statements: readonly Statement[]): Converted {
     else if (section.name === "devices") conversion.products(section.body);
     else if (section.name === "blacklist" || section.name === "blacklist_exceptions") {
       conversion.selection.read(section.name, section.body);
-    } else if (section.name === "defaults" || section.name === "overrides") conversion.system(section.body);
-    else conversion.ignore(section, UNKNOWN_SECTION);
+    } else if (section.name === "defaults" || section.name === "overrides") {
+      conversion.system(section.body, section.name === "overrides");
+    } else conversion.ignore(section, UNKNOWN_SECTION);
   }
   const { devices, exclude } = conversion.selection.chosen();
   const { settings, taken, ignored, errors } = conversion;
@@ -248,6 +233,7 @@ export function convert(statements: readonly Statement[]): Converted {
     }),
     timeouts: timeoutsOf(settings, intervalS),
     log: settings.logLevel === undefined ? undefined : { level: settings.logLevel },
+    arrays: conversion.arrays.length === 0 ? undefined : conversion.arrays,
     units: units.length === 0 ? undefined : units,
   };
   // JSON drops undefined values at every depth; TOML cannot express them.

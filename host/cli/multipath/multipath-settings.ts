@@ -1,5 +1,6 @@
 // Settings of multipath.conf that PathManager also has, and how each value is converted.
 
+import type { ConfigurationInput } from "../../control/schemas/configuration-schema.ts";
 import type { PolicyName } from "../../control/schemas/unit-schema.ts";
 import { MARGINAL_COUNT_MAX } from "../../settings/names.ts";
 
@@ -212,4 +213,18 @@ export function settingOf(
     return outcome;
   }
   return setter(value, settings);
+}
+
+/** The policy that results from the settings; `failover` grouping means one path at a time, whatever the selector. */
+export function policyOf({ grouping, selector, ios }: Settings): ConfigurationInput["policy"] {
+  if (grouping === "failover") return "static";
+  if (ios !== undefined && (selector === undefined || selector === "round-robin")) return { name: "round-robin", ios };
+  return selector;
+}
+
+/** How long requests wait without a path: given in checks, one every `intervalS` seconds. */
+export function timeoutsOf(settings: Settings, intervalS: number): { no_path_ms: number } | undefined {
+  const { noPathMs = settings.queues === true ? QUEUE_MS : undefined, noPathChecks } = settings;
+  const waitMs = noPathChecks === undefined ? noPathMs : Math.min(QUEUE_MS, noPathChecks * intervalS * 1000);
+  return waitMs === undefined ? undefined : { no_path_ms: waitMs };
 }

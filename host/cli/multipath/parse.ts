@@ -23,6 +23,9 @@ export type Statement =
     }
   | { readonly kind: "section"; readonly name: string; readonly place: Place; readonly body: readonly Statement[] };
 
+export type ValueStatement = Statement & { kind: "value" };
+export type SectionStatement = Statement & { kind: "section" };
+
 /** A mistake in the file, and where it is. */
 export interface Problem extends Place {
   readonly message: string;

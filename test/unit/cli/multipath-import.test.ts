@@ -81,6 +81,13 @@ test("each keyword is taken, or ignored with the reason", (t) => {
     patrol: { interval_s: 10, timeout_s: 8 },
     timeouts: { no_path_ms: 120_000 },
     log: { level: "info" },
+    arrays: [
+      {
+        vendor: { regex: "NEC" },
+        product: { regex: "DISK ARRAY" },
+        timeouts: { no_path_ms: 86_400_000 },
+      },
+    ],
     units: [
       {
         identity: "naa.60060e8012345678901234567890abcd",
@@ -167,6 +174,67 @@ test("an alias that looks like an identity is not taken over", (t) => {
 test("overrides are stronger than defaults, wherever they stand", (t) => {
   const text = "overrides {\nno_path_retry fail\n}\ndefaults {\nno_path_retry queue\n}\n";
   t.like(importText(text).configuration, { timeouts: { no_path_ms: 0 } });
+});
+
+/** Sections of `devices`, what stands around them, and the entries of [[arrays]]. */
+const ofArrays: readonly (readonly [string, string, string, object[]])[] = [
+  [
+    "what it does not set is as for all",
+    "path_grouping_policy failover",
+    'vendor "X"\n path_selector "queue-length 0"',
+    [{ vendor: { regex: "X" }, policy: "static" }],
+  ],
+  [
+    "grouping of its own",
+    "path_grouping_policy failover",
+    'vendor "X"\n path_selector "queue-length 0"\n path_grouping_policy multibus',
+    [{ vendor: { regex: "X" }, policy: "least-in-flight" }],
+  ],
+  [
+    "checks of the system's interval",
+    "polling_interval 3",
+    'product "^A B$"\n revision "9[0-9]"\n no_path_retry 4',
+    [{ product: { regex: "^A B$" }, revision: { regex: "9[0-9]" }, timeouts: { no_path_ms: 12_000 } }],
+  ],
+  [
+    "a mark of exclamation is none of negation",
+    "",
+    'vendor "!X"\n no_path_retry fail',
+    [{ vendor: { regex: "!X" }, timeouts: { no_path_ms: 0 } }],
+  ],
+  [
+    "the last section for an array comes first",
+    "",
+    "vendor X\n no_path_retry fail\n }\n device {\n vendor X\n no_path_retry 1",
+    [
+      { vendor: { regex: "X" }, timeouts: { no_path_ms: 5000 } },
+      { vendor: { regex: "X" }, timeouts: { no_path_ms: 0 } },
+    ],
+  ],
+  ["without the array it is for", "", "no_path_retry fail", []],
+  ["nothing that is set for an array", "", 'vendor X\n prio alua\n failback manual\n path_checker "tur"', []],
+];
+
+for (const [name, defaults, section, arrays] of ofArrays) {
+  test(`devices become [[arrays]]: ${name}`, (t) => {
+    const converted = importText(`devices {\n device {\n ${section}\n }\n}\ndefaults {\n ${defaults}\n}\n`);
+    t.deepEqual(converted.errors, []);
+    t.deepEqual(converted.configuration.arrays ?? [], arrays);
+    t.like(checkConfiguration(tomlText(converted, "x"), "x"), { ok: true });
+  });
+}
+
+test("overrides are stronger than devices", (t) => {
+  const text =
+    "devices {\n device {\n vendor X\n no_path_retry 1\n rr_min_io 7\n }\n}\noverrides {\nno_path_retry fail\n}\n";
+  const { configuration, ignored } = importText(text);
+  t.deepEqual(configuration.arrays, [{ vendor: { regex: "X" }, policy: { name: "round-robin", ios: 7 } }]);
+  t.is(lineOf(ignored, "no_path_retry"), 4);
+});
+
+test("an array's expression that is none is a mistake", (t) => {
+  const [first] = importText('devices {\n device {\n vendor "("\n no_path_retry 1\n }\n}').errors;
+  t.regex(first?.message ?? "", /^vendor: \( is no regular expression/);
 });
 
 const mistakes: readonly (readonly [string, number, number, RegExp])[] = [
