@@ -32,7 +32,8 @@ export const TABLE_PLACES: TablePlaces = {
   neighbours: NEIGHBOUR_PLACES,
 };
 
-const HEAD = `# The logical units that pathmanagerd takes, for udev's rules: identity, name, vendor, product, former identity.
+const HEAD = `# The logical units that pathmanagerd takes, for udev's rules: identity, name, vendor, product, former
+# identity, ublk devices.
 # pathmanagerd writes this file. Without it, other programs find the units' paths.
 `;
 
@@ -45,8 +46,13 @@ interface Row {
 // oxlint-disable-next-line no-control-regex
 const plain = (text: string): string => text.replaceAll(/[\u0000-\u001f\u007f]/g, " ");
 
-function rowOf({ identity, name, facts }: Unit): Row {
+/** Devices of which the kernel does not tell whose they are: for nbd's it does. */
+const isUntold = (device: string): boolean => device.startsWith("ublkb");
+
+function rowOf({ identity, name, facts }: Unit, devices: readonly string[]): Row {
+  const untold = devices.map((device) => basename(device)).filter(isUntold);
   const fields = [identity.text, name, facts.vendor, facts.product, facts.formerIdentity ?? ""];
+  if (untold.length > 0) fields.push(untold.join(" "));
   return { identity: identity.text, line: fields.map(plain).join("\t") };
 }
 
@@ -87,7 +93,10 @@ export class UnitTable {
     const { inventory } = this.#parts;
     if (!this.#hasRead) this.#read();
     const taken = inventory.units().filter((unit) => this.#isTaken(unit, configuration));
-    const rows = new Map(taken.map(rowOf).map(({ identity, line }) => [identity, line]));
+    const devicesOf = (unit: Unit): string[] => this.#parts.attachments.of(unit).map(({ device }) => device);
+    const rows = new Map(
+      taken.map((unit) => rowOf(unit, devicesOf(unit))).map(({ identity, line }) => [identity, line]),
+    );
     const changed = [...rows].filter(([identity, line]) => this.#written.get(identity) !== line);
     const dropped = [...this.#written.keys()].filter((identity) => !rows.has(identity));
     this.#write(rows);

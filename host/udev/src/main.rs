@@ -1,5 +1,5 @@
 //! Tells udev which block devices belong to PathManager (60-pathmanager.rules): `pathmanager_id sdb` for a disk that may be a path,
-//! `pathmanager_id nbd0` for a device that may be a unit's. It prints properties and ends with status 0 if so, and with 1 if not.
+//! `pathmanager_id nbd0` or `pathmanager_id ublkb0` for a device that may be a unit's. It prints properties and ends with status 0 if so, and with 1 if not.
 //!
 //! It runs for every event of every disk, also in an initramfs and while no daemon runs: it sends no command to a device, and
 //! needs nothing but sysfs and the table of units that the daemon writes.
@@ -19,10 +19,12 @@ const TABLES: [&str; 2] = ["/run/pathmanager/units", "/etc/pathmanager/units"];
 const SYSFS: &str = "/sys";
 /// What the daemon tells the kernel's nbd driver about the unit, before its identity.
 const BACKEND: &str = "pathmanager ";
+/// What the names of ublk's devices begin with. Their driver keeps nothing of ours: the table names them.
+const UBLK: &str = "ublkb";
 
 const USAGE: &str = "usage: pathmanager_id NAME [--sysfs FOLDER] [--table FILE]
        pathmanager_id --list [--sysfs FOLDER]
-NAME is the kernel's name of a block device: sdb, nbd0. Prints udev properties if it belongs to PathManager; otherwise the exit
+NAME is the kernel's name of a block device: sdb, nbd0, ublkb0. Prints udev properties if it belongs to PathManager; otherwise the exit
 status is 1. --list prints the identity of every disk.";
 
 struct Wanted {
@@ -42,7 +44,7 @@ fn main() -> ExitCode {
         list(&blocks);
         return ExitCode::SUCCESS;
     };
-    let Some(found) = properties(&blocks.join(name), &wanted.tables) else { return ExitCode::FAILURE };
+    let Some(found) = properties(&blocks, &name, &wanted.tables) else { return ExitCode::FAILURE };
     for (key, value) in found {
         println!("{key}={value}");
     }
@@ -80,7 +82,8 @@ fn list(blocks: &Path) {
 }
 
 /// None: the device is none of PathManager's.
-fn properties(folder: &Path, tables: &[String]) -> Option<Vec<(&'static str, String)>> {
+fn properties(blocks: &Path, name: &str, tables: &[String]) -> Option<Vec<(&'static str, String)>> {
+    let folder = blocks.join(name);
     let table = || tables.iter().find_map(|file| fs::read_to_string(file).ok()).unwrap_or_default();
     if let Ok(backend) = fs::read_to_string(folder.join("backend")) {
         let told = backend.trim_end_matches('\n').strip_prefix(BACKEND)?.to_string();
@@ -88,6 +91,10 @@ fn properties(folder: &Path, tables: &[String]) -> Option<Vec<(&'static str, Str
         let unit = Unit::find(&table, &told);
         let identity = unit.as_ref().map_or(told.as_str(), |unit| unit.identity);
         return Some(properties::of_device(identity, unit.as_ref()));
+    }
+    if name.starts_with(UBLK) {
+        let table = table();
+        return Unit::with_device(&table, name).map(|unit| properties::of_device(unit.identity, Some(&unit)));
     }
     let identity = identity::identity_of(&pages_of(&folder.join("device")))?;
     Unit::find(&table(), &identity).map(|unit| properties::of_path(&unit))

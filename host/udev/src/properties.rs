@@ -8,18 +8,29 @@ pub struct Unit<'table> {
     product: &'table str,
     /// The identity by which an earlier version knew it.
     former: &'table str,
+    /// Names of its block devices of which the kernel does not tell whose they are.
+    devices: &'table str,
 }
 
 impl Unit<'_> {
     /// Finds the unit with an identity, present or former, in the daemon's table.
     pub fn find<'table>(table: &'table str, identity: &str) -> Option<Unit<'table>> {
-        let units = table.lines().filter(|line| !line.starts_with('#')).map(|line| {
-            let mut fields = line.split('\t');
-            let mut field = || fields.next().unwrap_or("");
-            Unit { identity: field(), name: field(), vendor: field(), product: field(), former: field() }
-        });
-        units.into_iter().find(|unit| !identity.is_empty() && (unit.identity == identity || unit.former == identity))
+        units(table).find(|unit| !identity.is_empty() && (unit.identity == identity || unit.former == identity))
     }
+
+    /// Finds the unit to which a block device belongs.
+    pub fn with_device<'table>(table: &'table str, device: &str) -> Option<Unit<'table>> {
+        units(table).find(|unit| unit.devices.split(' ').any(|name| name == device))
+    }
+}
+
+fn units(table: &str) -> impl Iterator<Item = Unit<'_>> {
+    table.lines().filter(|line| !line.starts_with('#')).map(|line| {
+        let mut fields = line.split('\t');
+        let mut field = || fields.next().unwrap_or("");
+        let (identity, name, vendor, product) = (field(), field(), field(), field());
+        Unit { identity, name, vendor, product, former: field(), devices: field() }
+    })
 }
 
 /// What a path shows: whose it is, and nothing by which it could be found instead of the unit.

@@ -43,6 +43,14 @@ test("a path of a unit in the table is ours, another disk is not", (t) => {
   t.deepEqual(ask("sdc"), { status: 1, lines: [] });
 });
 
+test("a device of ublk's is that of the unit whose line names it", (t) => {
+  const { ask } = scene(t, TABLE.replace("naa.former", "naa.former\tublkb1 ublkb12"));
+  const { status, lines } = ask("ublkb12");
+  t.is(status, 0);
+  t.true(lines.includes("PATHMANAGER_NAME=database"), lines.join("\n"));
+  t.deepEqual(ask("ublkb2"), { status: 1, lines: [] });
+});
+
 test("without a table nothing is ours", (t) => {
   const { ask, disk } = scene(t, null);
   disk("sda", 1);
