@@ -2,6 +2,7 @@
 
 import { becomeIoFlusher, endProcess, requestSlice, sendDatagram, writeNow } from "../native/index.ts";
 import { ServiceManager } from "../liaison/notify.ts";
+import { surviveShutdown } from "../liaison/survival.ts";
 import { privilegeCalls } from "./privileges.ts";
 import { Supervisor } from "./supervisor.ts";
 
@@ -25,6 +26,7 @@ function say(level: "error" | "warning", text: string): void {
 export function supervise(entry: URL, args: readonly string[]): void {
   // Node's own warnings may fail silently.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
+  surviveShutdown();
   const privileges = privilegeCalls({ becomeIoFlusher, requestSlice });
   const supervisor = new Supervisor({ entry, args, manager: new ServiceManager(sendDatagram), privileges, say });
   let isDying = false;

@@ -2,11 +2,11 @@
 // load; remove.
 
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { attempt, run, start, type Outcome } from "../rig/lib/command.ts";
 import { inside, insideBeside, journal, processesOf, startSystemd, systemctl } from "../rig/lib/systemd.ts";
 import { test } from "../rig/lib/test.ts";
+import { packageFile } from "./build.ts";
 
 const SERVICE = "pathmanagerd.service";
 const FILE = "/etc/pathmanager/pathmanager.toml";
@@ -14,10 +14,6 @@ const DEVICE = "/dev/nbd0";
 const FOLDER = "/mnt/unit";
 /** Without this, each of some thousand files is written through, which only takes time in the guest's memory. */
 const QUICK = "--force-unsafe-io";
-
-const folder = "build/packages";
-const debian = (): string =>
-  join(process.cwd(), folder, readdirSync(folder).find((name) => name.endsWith(".deb")) ?? "");
 
 function must({ status, stdout, stderr }: Outcome): string {
   assert.equal(status, 0, `${stderr}${stdout}\n${journal(SERVICE)}`);
@@ -28,7 +24,7 @@ const pathctl = (...args: readonly string[]): string => run("/usr/bin/pathctl", 
 
 test("installed, one line edited, started: it serves, with a Node of its own", async () => {
   await startSystemd();
-  must(inside("dpkg", QUICK, "--install", debian()));
+  must(inside("dpkg", QUICK, "--install", packageFile("deb", "own")));
   assert.match(run("getent", "group", "pathmanager"), /^pathmanager:/);
   const before = readFileSync(FILE, "utf8");
   const after = before.replace("devices = []", 'devices = "all"');
@@ -42,7 +38,7 @@ test("installed, one line edited, started: it serves, with a Node of its own", a
   assert.match(run("cat", "/etc/pathmanager/units"), /^naa\./m);
 });
 
-test("a file system on it, and the package put in again under verified load: no error", async () => {
+test("a file system on it, and a newer package put in under verified load: no error", async () => {
   pathctl("attach", "0", DEVICE);
   run("mkfs.ext4", "-q", DEVICE);
   mkdirSync(FOLDER, { recursive: true });
@@ -57,7 +53,7 @@ test("a file system on it, and the package put in again under verified load: no 
     }
   })();
   const [before] = processesOf(SERVICE);
-  must(await insideBeside("dpkg", QUICK, "--install", debian()));
+  must(await insideBeside("dpkg", QUICK, "--install", packageFile("deb", "newer")));
   assert.notEqual(processesOf(SERVICE)[0], before, "the new daemon runs");
   assert.match(readFileSync(FILE, "utf8"), /devices = "all"/, "what was edited stays");
   upgrade.isOver = true;

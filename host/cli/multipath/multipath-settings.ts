@@ -35,7 +35,7 @@ const ignored = (text: string): Outcome => ({ kind: "ignored", text });
 const error = (text: string): Outcome => ({ kind: "error", text });
 
 /** Longest time that requests wait for a path: nothing in PathManager waits forever. */
-export const QUEUE_MS = 86_400_000;
+const QUEUE_MS = 86_400_000;
 /** multipathd checks every 5 s by default; no_path_retry counts these checks. */
 export const POLLING_S_DEFAULT = 5;
 
@@ -216,8 +216,8 @@ export function settingOf(
 }
 
 /** The policy that results from the settings; `failover` grouping means one path at a time, whatever the selector. */
-export function policyOf({ grouping, selector, ios }: Settings): ConfigurationInput["policy"] {
-  if (grouping === "failover") return "static";
+export function policyOf({ grouping: groups, selector, ios }: Settings): ConfigurationInput["policy"] {
+  if (groups === "failover") return "static";
   if (ios !== undefined && (selector === undefined || selector === "round-robin")) return { name: "round-robin", ios };
   return selector;
 }

@@ -1,5 +1,6 @@
 // npm run package [-- FOLDER]: makes the packages for this machine's architecture in FOLDER (build/packages): pathmanager_V_ARCH.deb and
-// pathmanager-V-1.ARCH.rpm. The same sources give the same bytes: every time in them is that of the last commit.
+// pathmanager-V-1.ARCH.rpm. The same sources give the same bytes: every time in them is that of the last commit. For tests:
+// --quick leaves them large, --also V makes another pair of the same files that calls itself version V.
 
 import {
   chmodSync,
@@ -17,10 +18,13 @@ import {
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { makeTree, output, version } from "./system-tree.ts";
+import { parseArgs } from "node:util";
+import { makeTree, output, version as ownVersion } from "./system-tree.ts";
 
 const SCRIPTS = fileURLToPath(new URL("system", import.meta.url));
 const CONFIGURATION = "/etc/pathmanager/pathmanager.toml";
+/** Whether the initramfs carries the daemon. */
+const DEFAULTS = "/etc/default/pathmanager";
 const SUMMARY = "multipath for SCSI: several paths to a logical unit become one block device";
 const DESCRIPTION = "Balances I/O over the paths to a disk array, and hides the failure of any of them.";
 const STAYS =
@@ -66,7 +70,17 @@ interface Built {
   readonly folder: string;
   readonly seconds: number;
   readonly libc: string;
+  readonly version: string;
+  readonly effort: Effort;
 }
+
+/** How much work goes into making the files small. Tests that only install them need none. */
+interface Effort {
+  readonly deb: readonly string[];
+  readonly rpm: string;
+}
+const SMALL: Effort = { deb: ["-Zxz", "-z1"], rpm: "w1.xzdio" };
+const QUICK: Effort = { deb: ["-Znone"], rpm: "w1.zstdio" };
 
 /** Debian's scripts: what is done once, at the end of a removal or an upgrade, is told apart by the first argument. */
 function debianScripts(): Record<string, string> {
@@ -84,10 +98,10 @@ function debianScripts(): Record<string, string> {
   };
 }
 
-function makeDeb({ tree, folder, seconds, libc }: Built, architecture: string): string {
+function makeDeb({ tree, folder, seconds, libc, version, effort }: Built, architecture: string): string {
   const control = join(tree, "DEBIAN");
   mkdirSync(control);
-  writeFileSync(join(control, "conffiles"), `${CONFIGURATION}\n`);
+  writeFileSync(join(control, "conffiles"), `${CONFIGURATION}\n${DEFAULTS}\n`);
   const fields = {
     Package: "pathmanager",
     Version: version,
@@ -108,12 +122,12 @@ function makeDeb({ tree, folder, seconds, libc }: Built, architecture: string): 
   setTimes(tree, seconds);
   const file = join(folder, `pathmanager_${version}_${architecture}.deb`);
   // One thread: the bytes of several depend on their number.
-  output("dpkg-deb", ["--root-owner-group", "-Zxz", "-z1", "--threads-max=1", "--build", tree, file]);
+  output("dpkg-deb", ["--root-owner-group", ...effort.deb, "--threads-max=1", "--build", tree, file]);
   rmSync(control, { recursive: true });
   return file;
 }
 
-function specification({ tree, libc }: Built): string {
+function specification({ tree, libc, version, effort }: Built): string {
   const upgrade =
     'if [ "$1" -gt 1 ]; then systemctl try-restart pathmanagerd.service || :; else systemctl enable pathmanagerd.service || :; fi';
   return `Name: pathmanager
@@ -125,7 +139,7 @@ Requires: glibc >= ${libc}, libstdc++, libgcc, systemd, systemd-udev, kmod
 AutoReqProv: no
 %define _build_id_links none
 %define __os_install_post %{nil}
-%define _binary_payload w1.xzdio
+%define _binary_payload ${effort.rpm}
 %define use_source_date_epoch_as_buildtime 1
 %define clamp_mtime_to_source_date_epoch 1
 %define _buildhost localhost
@@ -143,9 +157,10 @@ ${script("before-removal")}
 ${script("after-removal")}${STAYS}
 %files
 %config(noreplace) ${CONFIGURATION}
+%config(noreplace) ${DEFAULTS}
 /usr/lib/pathmanager
 ${listed(tree)
-  .filter((file) => !file.startsWith("/usr/lib/pathmanager/") && file !== CONFIGURATION)
+  .filter((file) => !file.startsWith("/usr/lib/pathmanager/") && ![CONFIGURATION, DEFAULTS].includes(file))
   .join("\n")}
 `;
 }
@@ -168,7 +183,7 @@ function makeRpm(built: Built, architecture: string): string {
     writeFileSync(file, specification(built));
     process.env["SOURCE_DATE_EPOCH"] = String(built.seconds);
     output("rpmbuild", ["-bb", "--quiet", "--target", architecture, "--define", `_topdir ${work}`, file]);
-    const name = `pathmanager-${version}-1.${architecture}.rpm`;
+    const name = `pathmanager-${built.version}-1.${architecture}.rpm`;
     copyFileSync(join(work, "RPMS", architecture, name), join(built.folder, name));
     return join(built.folder, name);
   } finally {
@@ -177,8 +192,11 @@ function makeRpm(built: Built, architecture: string): string {
 }
 
 function main(): void {
-  const [, , wanted = "build/packages"] = process.argv;
-  const folder = resolve(wanted);
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { quick: { type: "boolean", default: false }, also: { type: "string" } },
+  });
+  const folder = resolve(positionals[0] ?? "build/packages");
   const architecture = ARCHITECTURES[process.arch];
   if (architecture === undefined) throw new Error(`there is no package for ${process.arch}`);
   mkdirSync(folder, { recursive: true });
@@ -189,9 +207,12 @@ function main(): void {
     makeTree(tree);
     const files = listed(tree).map((file) => join(tree, file));
     const libc = libcVersion(files.filter((file) => file.endsWith(".node") || file.endsWith("/bin/node")));
-    const built = { tree, folder, seconds, libc };
-    for (const file of [makeDeb(built, architecture.deb), makeRpm(built, architecture.rpm)]) {
-      console.log(`${file} (${(statSync(file).size / 2 ** 20).toFixed(1)} MiB)`);
+    const effort = values.quick ? QUICK : SMALL;
+    for (const version of [ownVersion, values.also].filter((one) => one !== undefined)) {
+      const built = { tree, folder, seconds, libc, version, effort };
+      for (const file of [makeDeb(built, architecture.deb), makeRpm(built, architecture.rpm)]) {
+        console.log(`${file} (${(statSync(file).size / 2 ** 20).toFixed(1)} MiB)`);
+      }
     }
     const node = join(tree, "usr/lib/pathmanager/bin/node");
     console.log(`its own Node is ${(statSync(node).size / 2 ** 20).toFixed(1)} MiB of what it installs`);

@@ -33,8 +33,23 @@ const PLACES: Readonly<Record<string, string>> = {
   [`${SYSTEM}/tmpfiles.conf`]: "usr/lib/tmpfiles.d/pathmanager.conf",
   [`${SYSTEM}/modules-load.conf`]: "usr/lib/modules-load.d/pathmanager.conf",
   [`${SYSTEM}/pathmanager.toml`]: "etc/pathmanager/pathmanager.toml",
+  [`${SYSTEM}/default`]: "etc/default/pathmanager",
+  [`${SYSTEM}/boot/keep`]: `${HOME}/boot/keep`,
   LICENSE: "usr/share/doc/pathmanager/copyright",
   "CHANGELOG.md": "usr/share/doc/pathmanager/CHANGELOG.md",
+};
+
+/** The same, of programs: what makes an initramfs from which a system boots from a unit. */
+const PROGRAMS: Readonly<Record<string, string>> = {
+  [`${SYSTEM}/generator`]: "usr/lib/systemd/system-generators/pathmanager-generator",
+  [`${SYSTEM}/boot/wanted`]: `${HOME}/boot/wanted`,
+  [`${SYSTEM}/boot/make-tree`]: `${HOME}/boot/make-tree`,
+  [`${SYSTEM}/boot/start`]: `${HOME}/boot/start`,
+  [`${SYSTEM}/boot/initramfs-hook`]: "usr/share/initramfs-tools/hooks/pathmanager",
+  [`${SYSTEM}/boot/initramfs-start`]: "usr/share/initramfs-tools/scripts/local-top/pathmanager",
+  [`${SYSTEM}/boot/dracut-module`]: "usr/lib/dracut/modules.d/91pathmanager/module-setup.sh",
+  [`${SYSTEM}/boot/dracut-start`]: "usr/lib/dracut/modules.d/91pathmanager/pathmanager-start.sh",
+  "build/udev/pathmanager_id": "usr/lib/udev/pathmanager_id",
 };
 
 /** Options of V8 for the daemon, as host/cli/bin/pathmanagerd.js has them. */
@@ -120,7 +135,7 @@ export function makeTree(tree: string): void {
   unpackProgram(tree);
   addNode(tree);
   for (const [from, to] of Object.entries(PLACES)) write(tree, to, readFileSync(join(root, from)));
-  write(tree, "usr/lib/udev/pathmanager_id", readFileSync(join(root, "build/udev/pathmanager_id")), 0o755);
+  for (const [from, to] of Object.entries(PROGRAMS)) write(tree, to, readFileSync(join(root, from)), 0o755);
   for (const { name, folder, options } of COMMANDS) {
     const call = `exec /${HOME}/bin/node ${options}/${HOME}/host/cli/bin/${name}.js "$@"`;
     write(tree, `${folder}/${name}`, `#!/bin/sh\n${call}\n`, 0o755);

@@ -9,3 +9,10 @@ if [ -d /run/systemd/system ]; then
   journalctl --update-catalog >/dev/null 2>&1 || true
   systemctl daemon-reload
 fi
+if /usr/lib/pathmanager/boot/wanted; then
+  if command -v update-initramfs >/dev/null; then
+    update-initramfs -u || true
+  elif command -v dracut >/dev/null; then
+    dracut --force || true
+  fi
+fi

@@ -1,0 +1,9 @@
+// At the end of a shutdown systemd kills what still runs, but for processes whose name begins with @ (systemd.io/ROOT_STORAGE_DAEMONS): a
+// daemon on whose device the root lies was started in the initramfs, which says so, and lives until the machine is off.
+
+const SURVIVES = "PATHMANAGER_SURVIVES";
+
+/** Takes such a name, where the initramfs asks for it. */
+export function surviveShutdown(environment: NodeJS.ProcessEnv = process.env): void {
+  if (environment[SURVIVES] !== undefined) process.title = "@pathmanagerd";
+}

@@ -1,0 +1,96 @@
+// The packages in a root of their own, with the real dpkg and rpm but without a service manager: they install, the program serves, a newer
+// version takes their place and leaves what was edited, and they go. Part of test:packages.
+
+import assert from "node:assert/strict";
+import { spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { appendFileSync, existsSync, readFileSync } from "node:fs";
+import { until } from "../until.ts";
+import { NEWER, packageFile, project } from "./build.ts";
+import { enterOverlay } from "./overlay.ts";
+
+const FILE = "/etc/pathmanager/pathmanager.toml";
+const EDITED = "emulated = true\n";
+const SOCKET = "/run/pathmanager/api.sock";
+const LASTING = "/var/lib/pathmanager/state.sqlite";
+const ENVIRONMENT = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", HOME: "/root", LC_ALL: "C.UTF-8" };
+
+/** Runs a program that must succeed; returns what it said. */
+function run(program: string, ...args: readonly string[]): string {
+  const done = spawnSync(program, args, { encoding: "utf8", env: ENVIRONMENT, maxBuffer: 2 ** 26 });
+  assert.equal(done.status, 0, `${program} ${args.join(" ")}: ${done.error?.message ?? done.stderr + done.stdout}`);
+  return done.stdout + done.stderr;
+}
+
+/** The program as it is installed, with its own Node. */
+async function serves(): Promise<void> {
+  const daemon: ChildProcess = spawn("/usr/sbin/pathmanagerd", ["--config", FILE], {
+    env: ENVIRONMENT,
+    stdio: ["ignore", "ignore", "inherit"],
+  });
+  const ended = new Promise((resolve) => daemon.once("exit", resolve));
+  try {
+    await until("the daemon serves", () => daemon.exitCode !== null || existsSync(SOCKET), 120_000);
+    assert.equal(daemon.exitCode, null, "the daemon runs");
+    assert.match(run("/usr/bin/pathctl", "status"), /units?, /);
+    assert.equal(readFileSync(`/proc/${daemon.pid}/maps`, "utf8").includes("/usr/lib/pathmanager/bin/node"), true);
+  } finally {
+    daemon.kill("SIGTERM");
+    await ended;
+  }
+}
+
+function isGone(): void {
+  for (const file of ["/usr/bin/pathctl", "/usr/lib/udev/rules.d/59-pathmanager.rules", "/usr/lib/pathmanager"]) {
+    assert.equal(existsSync(file), false, file);
+  }
+}
+
+async function debian(): Promise<void> {
+  const install = (which: "own" | "newer"): string =>
+    run("dpkg", "--force-unsafe-io", "--force-depends", "--install", packageFile("deb", which));
+  install("own");
+  assert.match(run("getent", "group", "pathmanager"), /^pathmanager:/);
+  assert.equal(run("dpkg", "--verify", "pathmanager"), "", "every file is as packed");
+  appendFileSync(FILE, EDITED);
+  await serves();
+  install("newer");
+  assert.equal(run("dpkg-query", "--show", "--showformat=${Version}", "pathmanager"), NEWER);
+  assert.ok(readFileSync(FILE, "utf8").endsWith(EDITED), "what was edited stays");
+  await serves();
+  const said = run("dpkg", "--remove", "pathmanager");
+  assert.match(said, /\/var\/lib\/pathmanager \(settings, events\).* stay/);
+  isGone();
+  assert.equal(existsSync(LASTING), true);
+  assert.equal(existsSync(FILE), true);
+  run("dpkg", "--purge", "pathmanager");
+  assert.equal(existsSync(FILE), false);
+  assert.equal(existsSync(LASTING), false);
+}
+
+async function rpm(): Promise<void> {
+  // On Debian rpm has no packages that could be depended on, and wants to be told that this is meant.
+  const change = (how: string, ...args: readonly string[]): string =>
+    run("rpm", "--force-debian", "--nodeps", how, ...args);
+  change("--install", packageFile("rpm", "own"));
+  assert.match(run("getent", "group", "pathmanager"), /^pathmanager:/);
+  assert.equal(run("rpm", "--verify", "--nodeps", "pathmanager"), "", "every file is as packed");
+  appendFileSync(FILE, EDITED);
+  await serves();
+  change("--upgrade", packageFile("rpm", "newer"));
+  assert.equal(run("rpm", "--query", "--queryformat", "%{VERSION}", "pathmanager"), NEWER);
+  assert.ok(readFileSync(FILE, "utf8").endsWith(EDITED), "what was edited stays");
+  await serves();
+  const said = change("--erase", "pathmanager");
+  assert.match(said, /\/var\/lib\/pathmanager \(settings, events\).* stay/);
+  isGone();
+  assert.equal(existsSync(LASTING), true);
+}
+
+enterOverlay(project);
+for (const [name, test] of Object.entries({ "Debian's package": debian, "the package for rpm": rpm })) {
+  const began = performance.now();
+  await test();
+  const seconds = ((performance.now() - began) / 1000).toFixed(1);
+  console.log(`ok - ${name}: installed, serves, a newer one serves with the edited file, removed (${seconds} s)`);
+}
+process.exit(0);
