@@ -139,17 +139,22 @@ export class UnitTable {
         return [`${what}: ${reasonOf(thrown)}`];
       }
     });
-    const problem = problems.length === 0 ? null : problems.join("; ");
+    // Where no udev runs, nobody reads the table: a root that is never written is no problem of anyone's.
+    const problem = problems.length === 0 || !this.#isUdevThere() ? null : problems.join("; ");
     if (problem !== null && problem !== this.#problem) {
       this.#parts.hub.say("unit-table-unwritten", { detail: { reason: problem } });
     }
     this.#problem = problem;
   }
 
+  #isUdevThere(): boolean {
+    return existsSync(join(this.#parts.places.udev, "control"));
+  }
+
   /** udev decides about a device only when something happens to it. */
   #lookAgain(changed: ReadonlySet<string>, dropped: ReadonlySet<string>): void {
     const { inventory, attachments, places } = this.#parts;
-    if (changed.size + dropped.size === 0 || !existsSync(join(places.udev, "control"))) return;
+    if (changed.size + dropped.size === 0 || !this.#isUdevThere()) return;
     const units = inventory.units().filter((unit) => changed.has(unit.identity.text));
     const paths = units.flatMap((unit) => [...unit.paths.values()].flatMap(({ found }) => found?.blockDevice ?? []));
     const devices = units.flatMap((unit) => attachments.of(unit).map(({ device }) => basename(device)));

@@ -28,6 +28,8 @@ interface Scene {
   readonly lines: (name: "run" | "etc") => string[];
   /** Devices that udev was asked to look at since the last call. */
   readonly asked: () => string[];
+  /** The unit's block devices. */
+  readonly devices: string[];
 }
 
 function scene(t: ExecutionContext): Scene {
@@ -41,11 +43,12 @@ function scene(t: ExecutionContext): Scene {
   writeFileSync(join(folder, "udev/control"), "");
   const inventory = new Inventory([], []);
   const said: string[] = [];
+  const devices = ["/dev/nbd3"];
   const files = ["run", "etc"].map((name) => join(folder, name, "units"));
   const table = (): UnitTable =>
     new UnitTable({
       inventory,
-      attachments: { of: () => [{ device: "/dev/nbd3", index: 3, sinceMs: 0 }] },
+      attachments: { of: () => devices.map((device) => ({ device, index: 3, sinceMs: 0 })) },
       hub: { say: (kind, about) => void said.push(`${kind} ${String(about?.detail?.["reason"])}`) },
       places: {
         files,
@@ -65,7 +68,7 @@ function scene(t: ExecutionContext): Scene {
       writeFileSync(file, "");
       return isAsked;
     });
-  return { folder, inventory, said, table, lines, asked };
+  return { folder, inventory, said, table, lines, asked, devices };
 }
 
 function addUnit(inventory: Inventory): { unit: Unit; path: Path } {
@@ -165,6 +168,26 @@ test("a folder that cannot be written is told once; the other copy is written", 
   t.is(lines("run").length, 1);
   t.is(said.length, 1);
   t.regex(said[0] ?? "", /^unit-table-unwritten .*etc\/units: /);
+});
+
+test("where no udev runs, a table that cannot be written is no problem", (t) => {
+  const { folder, inventory, said, table, lines } = scene(t);
+  const { path } = addUnit(inventory);
+  appears(inventory, path);
+  rmSync(join(folder, "udev/control"));
+  writeFileSync(join(folder, "etc"), "");
+  table().update(ALL);
+  t.deepEqual(lines("run"), [LINE]);
+  t.deepEqual(said, []);
+});
+
+test("a device of ublk's is in the table, since the kernel does not tell whose it is", (t) => {
+  const { inventory, table, lines, devices } = scene(t);
+  const { path } = addUnit(inventory);
+  appears(inventory, path);
+  devices.push("/dev/ublkb4");
+  table().update(ALL);
+  t.deepEqual(lines("run"), [`${LINE}\tublkb4`]);
 });
 
 test("LVM and multipathd are told, where they are; lines of others stay", (t) => {
