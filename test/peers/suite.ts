@@ -24,6 +24,7 @@ import { cases as prometheus } from "./cases/prometheus.ts";
 import { cases as random } from "./cases/random.ts";
 import { cases as receivers } from "./cases/real-receivers.ts";
 import { cases as restart } from "./cases/restart.ts";
+import { cases as shells } from "./cases/shells.ts";
 import { cases as tls } from "./cases/tls.ts";
 
 const PEERS: readonly DebianPackage[] = [
@@ -43,6 +44,8 @@ const PEERS: readonly DebianPackage[] = [
   { package: "rsyslog-gnutls", program: null },
   { package: "snmptrapd", program: "snmptrapd" },
   { package: "smitools", program: "smilint" },
+  { package: "zsh", program: "zsh" },
+  { package: "fish", program: "fish" },
 ];
 
 /** A unit of 64 MiB over four paths and two controllers; two of them, so that one can stay unchanged. */
@@ -80,6 +83,7 @@ const chosen = [
   ...faults,
   ...random,
   ...restart,
+  ...shells,
   ...tls,
   ...forbidden,
   ...packaging,

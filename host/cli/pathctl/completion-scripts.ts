@@ -134,6 +134,10 @@ _pathpersist() {
 compdef _pathctl pathctl
 compdef _pathpersist pathpersist
 compdef _spscmd spscmd
+# Loaded by the first TAB, from a folder of fpath: this is the call that it was loaded for.
+if [[ ${"$"}{funcstack[1]} == _pathctl ]]; then
+  if [[ $service == spscmd ]]; then _spscmd "$@"; else _pathctl "$@"; fi
+fi
 `;
 
 const FISH = String.raw`# fish completion for pathctl, pathpersist and spscmd; load it with: pathctl completion fish | source
