@@ -12,3 +12,12 @@ const escaped = (char: string): string => {
 
 /** The text on one line, safe for a terminal, a log and a datagram. */
 export const clean = (text: string): string => text.replaceAll(HARMFUL, escaped);
+
+/** Of these, what JSON leaves as it is within strings. */
+const HARMFUL_IN_JSON = /[\u007f-\u009f\u2028\u2029\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069\ufeff]/g;
+
+const escapedInJson = (char: string): string => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;
+
+/** JSON that is safe to look at, too; whoever parses it gets the value as it was. */
+export const cleanJson = (value: unknown, indent = 0): string =>
+  JSON.stringify(value, null, indent).replaceAll(HARMFUL_IN_JSON, escapedInJson);

@@ -1,5 +1,6 @@
 // Shared by all commands of `pathctl`: options, output, error handling.
 
+import { cleanJson } from "../../liaison/clean.ts";
 import type { Command } from "commander";
 
 import { Client, CommandError, errorLine, socketPaths } from "../api-client.ts";
@@ -40,7 +41,7 @@ export interface Runner {
 
 const EXIT_FAILED = 1;
 
-const jsonText = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
+const jsonText = (value: unknown): string => `${cleanJson(value, 2)}\n`;
 
 /** The daemon of this host, or of another one. */
 async function clientFor({ env }: Io, { socket, host }: CommonOptions): Promise<Client> {

@@ -1,5 +1,6 @@
 // `pathctl events`: past events, and new ones as they happen.
 
+import { cleanJson } from "../../liaison/clean.ts";
 import { readFileSync } from "node:fs";
 
 import type { EventList, EventView } from "../../control/schemas/event-schema.ts";
@@ -184,7 +185,7 @@ export async function followEvents(context: Context, filter: Filter, count: numb
         const event = JSON.parse(data) as EventView;
         last = event.id;
         if (!isWanted(event, filter)) continue;
-        io.out(json ? `${JSON.stringify(event)}\n` : eventLine(event, style));
+        io.out(json ? `${cleanJson(event)}\n` : eventLine(event, style));
         left -= 1;
         if (left <= 0) {
           response.destroy();

@@ -1,6 +1,7 @@
 // `pathctl top`: the activity of the paths. On a terminal it redraws in place; elsewhere each sample is a block of plain
 // lines.
 
+import { cleanJson } from "../../liaison/clean.ts";
 import type { StatisticsView } from "../../control/schemas/status-schema.ts";
 import { columnsThatFit, table, tableWidths, unpainted, type Cell, type Paint, type Style } from "../style.ts";
 import { latencyText, pluralText, rateText } from "../text.ts";
@@ -205,7 +206,7 @@ export async function top(context: Context, intervalS: number, count?: number): 
       const after = await client.call<StatisticsView>("GET", "/v1/statistics");
       const sample = sampleBetween(before, after);
       before = after;
-      if (json) io.out(`${JSON.stringify(sample)}\n`);
+      if (json) io.out(`${cleanJson(sample)}\n`);
       else if (screen) {
         // The window may have another size by now.
         const { rows = io.rows, columns = io.columns } = process.stdout;

@@ -1,5 +1,6 @@
 // What a webhook is sent: our own shape, that of Prometheus' Alertmanager (POST /api/v2/alerts), or CloudEvents 1.0 in a batch.
 
+import { cleanJson } from "../clean.ts";
 import { kindOf } from "../messages.ts";
 import type { Notice } from "./notice.ts";
 
@@ -48,7 +49,7 @@ const cloudEvents = (batch: readonly Notice[], host: string): unknown =>
   }));
 
 export function bodyOf(shape: Shape, batch: readonly Notice[], host: string): Body {
-  if (shape === "alertmanager") return { type: "application/json", text: JSON.stringify(alerts(batch, host)) };
-  if (shape === "plain") return { type: "application/json", text: JSON.stringify(plain(batch, host)) };
-  return { type: "application/cloudevents-batch+json; charset=utf-8", text: JSON.stringify(cloudEvents(batch, host)) };
+  if (shape === "alertmanager") return { type: "application/json", text: cleanJson(alerts(batch, host)) };
+  if (shape === "plain") return { type: "application/json", text: cleanJson(plain(batch, host)) };
+  return { type: "application/cloudevents-batch+json; charset=utf-8", text: cleanJson(cloudEvents(batch, host)) };
 }
