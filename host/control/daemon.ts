@@ -155,6 +155,7 @@ export class Daemon implements Context {
     this.attachments = new RememberedAttachments(reactor, this.#room, state, this.inventory, {
       report: logger.warning,
       relabel: (connection, label) => keeper?.relabel(connection, label),
+      changed: () => this.#table?.update(this.effective.configuration),
     });
     this.#leftovers = new Leftovers({
       inventory: this.inventory,

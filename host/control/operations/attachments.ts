@@ -37,6 +37,8 @@ export interface AttachmentCalls {
   readonly why?: WhyInUse;
   /** Records which device a connection belongs to. */
   readonly relabel?: (connection: number, label: ConnectionLabel) => void;
+  /** A unit has got or lost a device of ublk's: udev is to know whose it is. */
+  readonly changed?: () => void;
 }
 
 function attachFailed(unit: Unit, thrown: unknown, device: string | null): ControlError {
@@ -62,6 +64,7 @@ export class RememberedAttachments implements Attachments {
   readonly #state: State;
   readonly #inventory: Inventory;
   readonly #whyInUse: WhyInUse;
+  readonly #changed: () => void;
   /** Mirrors the state file's rows, so that a display reads no disk. */
   #rows: AttachmentRow[];
   /** Units detached by command: their configuration does not attach them again. */
@@ -74,7 +77,7 @@ export class RememberedAttachments implements Attachments {
     room: ConnectionRoom,
     state: State,
     inventory: Inventory,
-    { report, why = askKernel, relabel = () => {} }: AttachmentCalls,
+    { report, why = askKernel, relabel = () => {}, changed = () => {} }: AttachmentCalls,
   ) {
     const preloaded = new Uint8Array();
     const connector: Connector = (descriptor, unit, flags) => {
@@ -100,6 +103,7 @@ export class RememberedAttachments implements Attachments {
     this.#state = state;
     this.#inventory = inventory;
     this.#whyInUse = why;
+    this.#changed = changed;
     this.#rows = state.attachments();
   }
 
@@ -179,6 +183,7 @@ export class RememberedAttachments implements Attachments {
       await this.#kernel.detach(number).catch(() => undefined);
       throw thrown;
     }
+    this.#tell(number);
     return { device: deviceOf(number), index: indexOf(number), sinceMs };
   }
 
@@ -236,6 +241,7 @@ export class RememberedAttachments implements Attachments {
       }
       this.#state.forgetAttachment(index);
       this.#rows = this.#state.attachments();
+      this.#tell(index);
     }
     return { left: this.of(unit), detached: rows.map(({ index }) => deviceOf(index)) };
   }
@@ -246,6 +252,11 @@ export class RememberedAttachments implements Attachments {
     if (reason === null) return;
     const [what = reason, remedy = "end that program first"] = reason.split("; ");
     throw new ControlError("BUSY", what, { parameter: deviceOf(index), remedy });
+  }
+
+  /** Of nbd's devices the kernel itself says whose they are. */
+  #tell(index: number): void {
+    if (driverOf(index) === "ublk") this.#changed();
   }
 
   async resize(unit: Unit): Promise<void> {
@@ -294,5 +305,6 @@ export class RememberedAttachments implements Attachments {
     if (unit === undefined) throw new Error(`LogicalUnit #${row.unit} is not known`);
     const { readOnly } = optionsOf(row.options);
     await this.#kernel.restore(unit, this.#export(unit, readOnly), row);
+    this.#tell(row.index);
   }
 }
