@@ -23,7 +23,7 @@ import { Effective } from "./settings/effective.ts";
 import { reasonOf } from "./ground/control-errors.ts";
 import { EventHub } from "./events/event-hub.ts";
 import { tellOfDeath, tellOfStart, tellOfSuccession, tellOfState } from "./events/first-words.ts";
-import { Inventory } from "./inventory/inventory.ts";
+import { Inventory, type Unit } from "./inventory/inventory.ts";
 import type { Keeper } from "./core/keeper.ts";
 import { logMessagesOf } from "./events/logging.ts";
 import { Keeping } from "./events/keeping.ts";
@@ -41,6 +41,9 @@ import { reactorOptions } from "./core/reactor-options.ts";
 import { Leftovers } from "./devices/leftovers-watch.ts";
 import { RedundancyWatch } from "./events/redundancy-watch.ts";
 import { Receiving } from "./operations/receiving.ts";
+import { listenPlain } from "./ground/listen.ts";
+import { helperUnits } from "./reservations/helper-units.ts";
+import { PrHelper } from "./reservations/pr-helper.ts";
 import { reservationsOf, type Reservations } from "./reservations/unit-reservations.ts";
 import { reload } from "./operations/reloading.ts";
 import { isEmulated, type Configuration, type ReloadReport } from "./schemas/configuration-schema.ts";
@@ -93,6 +96,7 @@ export class Daemon implements Context {
   nbdTcp: string | null = null;
   readonly #nbd: NbdServer;
   #nbdAccess: NbdAccess | null = null;
+  #helper: PrHelper<Unit> | null = null;
   /** Certificates and keys that a reload reads again. */
   readonly tlsSources: TlsSources;
   /** Who else is told of events. */
@@ -269,6 +273,7 @@ export class Daemon implements Context {
       path: places.nbdSocket,
       again: () => this.#nbd.listenAgain(places.nbdSocket),
     });
+    await this.#serveHelper(configuration.sockets.pr_helper);
     this.#serving = true;
     await this.change(() => this.#serveAttachments());
     this.#housekeeping = setInterval(() => void this.snapshots.current().catch(() => undefined), HOUSEKEEPING_MS);
@@ -289,6 +294,14 @@ export class Daemon implements Context {
     if (adoption.eventsLost > 0) this.#events.lost(adoption.eventsLost, "control");
     this.#events.onCoreEvents(events);
     await applyAll(this, this.effective);
+  }
+
+  /** For QEMU's guests. @throws ControlError SOCKET */
+  async #serveHelper(path: string | undefined): Promise<void> {
+    if (path === undefined) return;
+    const helper = new PrHelper(helperUnits(this), this.options.logger.warning);
+    this.#helper = helper;
+    await listenPlain(helper.server, { path, group: null, who: "owner" });
   }
 
   /** Throws a ControlError when a file named in the configuration is not usable. */
@@ -383,6 +396,7 @@ export class Daemon implements Context {
     this.hub.say("daemon-stopping");
     this.hub.flush();
     this.attachments.stop();
+    await this.#helper?.stop();
     await this.#nbd.close().catch((thrown) => this.#warn(thrown));
     await this.reactor.stop().catch((thrown) => this.#warn(thrown));
     await this.#nbdAccess?.close();
@@ -403,6 +417,7 @@ export class Daemon implements Context {
     this.rescans.stop();
     void this.keeping.stop();
     clearInterval(this.#housekeeping);
+    void this.#helper?.stop();
     await Promise.race([this.#changes, sleep(LEAVE_MS_MAX)]);
     this.hub.end();
     this.#stopLogging();

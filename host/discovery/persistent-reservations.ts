@@ -76,6 +76,7 @@ export interface ReserveOut {
 
 const APTPL = 0x01;
 const ALL_TG_PT = 0x04;
+const SPEC_I_PT = 0x08;
 
 export function reserveOutCommand(out: ReserveOut): { readonly cdb: Uint8Array; readonly list: Uint8Array } {
   const cdb = new Uint8Array(10);
@@ -89,6 +90,32 @@ export function reserveOutCommand(out: ReserveOut): { readonly cdb: Uint8Array; 
   view.setBigUint64(8, BigInt(out.serviceActionKey ?? NO_KEY));
   list[20] = (out.aptpl === true ? APTPL : 0) | (out.allTargetPorts === true ? ALL_TG_PT : 0);
   return { cdb, list };
+}
+
+/** What somebody else's PERSISTENT RESERVE OUT asks for. */
+export function parseReserveOut(cdb: Uint8Array, list: Uint8Array): Parsed<ReserveOut> {
+  const action = OUT_ACTIONS[(cdb[1] ?? 0) & 0x1f];
+  if (cdb[0] !== PERSISTENT_RESERVE_OUT || action === undefined) return nonsense("there is no such service action");
+  if (list.length !== LIST_BYTES) return nonsense(`the parameter list has ${list.length} bytes, not ${LIST_BYTES}`);
+  const flags = list[20] ?? 0;
+  if ((flags & SPEC_I_PT) !== 0) return nonsense("SPEC_I_PT is not supported");
+  const scopeAndType = cdb[2] ?? 0;
+  if (scopeAndType >>> 4 !== 0) return nonsense("a reservation is for the whole logical unit");
+  return parsed({
+    action,
+    key: keyAt(list, 0),
+    serviceActionKey: keyAt(list, 8),
+    type: scopeAndType & 0x0f,
+    aptpl: (flags & APTPL) !== 0,
+    allTargetPorts: (flags & ALL_TG_PT) !== 0,
+  });
+}
+
+/** What somebody else's PERSISTENT RESERVE IN asks for. */
+export function parseReserveIn(cdb: Uint8Array): Parsed<{ readonly action: InAction; readonly bytes: number }> {
+  const action = IN_ACTIONS[(cdb[1] ?? 0) & 0x1f];
+  if (cdb[0] !== PERSISTENT_RESERVE_IN || action === undefined) return nonsense("there is no such service action");
+  return parsed({ action, bytes: ((cdb[7] ?? 0) << 8) | (cdb[8] ?? 0) });
 }
 
 const HEAD_BYTES = 8;

@@ -126,6 +126,14 @@ export interface GivenDescriptor {
   tag: number;
 }
 
+/** What `receiveMessage` found. */
+export interface GivenMessage {
+  /** Empty: the other end has closed. */
+  data: Uint8Array;
+  /** A descriptor (close-on-exec) that came with the bytes. */
+  fd?: number;
+}
+
 /**
  * Whether the peer of a socket has closed the connection or broken it, even while bytes are unread: the condition that
  * the ring's WATCH reports. A peer that has only stopped sending has not.
@@ -216,6 +224,16 @@ export interface PeerCredentials {
  * throws when there is none.
  */
 export declare function receiveDescriptor(channel: number): GivenDescriptor;
+
+/**
+ * Waits up to `timeout_ms` for bytes on a stream socket, on a thread of its own; null when none came. The caller owns a
+ * descriptor that came with them.
+ */
+export declare function receiveMessage(
+  channel: number,
+  bytesMax: number,
+  timeoutMs: number,
+): Promise<GivenMessage | null>;
 
 /**
  * Asks the scheduler for time slices of `slice_us` microseconds for the calling thread and those it starts from now on

@@ -171,6 +171,7 @@ export const closeDescriptor = addon.closeDescriptor;
 export const socketPair = addon.socketPair;
 export const sendDescriptor = addon.sendDescriptor;
 export const receiveDescriptor = addon.receiveDescriptor;
+export const receiveMessage = addon.receiveMessage;
 export const dieWithParent = addon.dieWithParent;
 export const peerCredentials = addon.peerCredentials;
 export const becomeIoFlusher = addon.becomeIoFlusher;

@@ -22,6 +22,12 @@ export const DAEMON_SETTINGS = {
     otherwise: "`/run/pathmanager/nbd.sock`",
     says: "Unix socket of the NBD server, mode 0660",
   },
+  "sockets.pr_helper": {
+    type: "place",
+    restart: true,
+    otherwise: "none",
+    says: "Unix socket with qemu-pr-helper's protocol, mode 0600: QEMU's guests make persistent reservations through it (`-object pr-manager-helper`)",
+  },
   "sockets.nbd_tcp": {
     type: "made",
     values: "a table",

@@ -7,7 +7,8 @@ const ALUA = "ALUA states are read from the devices and followed, always";
 const TRANSPORT = "a setting of the kernel's transport; PathManager leaves it as it is and does not wait for it";
 const UDEV = "concerns udev and device-mapper names";
 const NAMES = "units are named lu0, lu1, ..., or by `name` in [[units]]";
-const RESERVATIONS = "persistent reservations pass through to the device";
+const RESERVATIONS =
+  "pathmanagerd keeps the keys of persistent reservations itself, with APTPL and ALL_TG_PT where the array has them; register with pathpersist or pathctl reservation";
 const OBSOLETE = "obsolete in multipath-tools, too";
 const FAULTS = "intermittent-failure monitoring is on, with its own measure: see [marginal]";
 const CHECKER = "path patrol checks with TEST UNIT READY";

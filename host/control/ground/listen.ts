@@ -3,13 +3,13 @@
 
 import { chmodSync, chownSync, lstatSync, mkdirSync, readFileSync, unlinkSync } from "node:fs";
 import { once } from "node:events";
-import { connect } from "node:net";
+import { connect, type Server } from "node:net";
 import { dirname } from "node:path";
 import type { FastifyInstance } from "fastify";
 import { ControlError, reasonOf } from "./control-errors.ts";
 
-/** Who may connect: the group, or everyone. */
-const SOCKET_MODES = { group: 0o660, everyone: 0o666 } as const;
+/** Who may connect: the daemon's own user, the group, or everyone. */
+const SOCKET_MODES = { owner: 0o600, group: 0o660, everyone: 0o666 } as const;
 
 /** Where to listen, and for whom. */
 export interface UnixPlace {
@@ -68,6 +68,14 @@ export async function listenUnixAgain(app: FastifyInstance, place: UnixPlace): P
   const { server } = app;
   // Close first, because closing removes the file of that name; its promise would wait for every connection.
   if (server.listening) server.close();
+  await bindUnix(place, async () => {
+    server.listen({ path: place.path });
+    await once(server, "listening");
+  });
+}
+
+/** The same for a server of another protocol. */
+export async function listenPlain(server: Server, place: UnixPlace): Promise<void> {
   await bindUnix(place, async () => {
     server.listen({ path: place.path });
     await once(server, "listening");

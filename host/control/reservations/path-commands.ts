@@ -41,6 +41,7 @@ const STATUS_CONFLICT = 0x18;
 const STATUS_CHECK_CONDITION = 0x02;
 const RECOVERED_ERROR = 0x01;
 const NOT_READY = 0x02;
+const COMMUNICATION_FAILURE = 0x08;
 const ILLEGAL_REQUEST = 0x05;
 const INVALID_OPERATION_CODE = 0x20;
 
@@ -58,7 +59,9 @@ function outcomeOf(result: ScsiResult): Outcome {
   const code = [key.toString(16), hex(asc), hex(ascq)].join("/");
   const words = senseWords(asc, ascq);
   const reason = words === null ? code : `${code}, ${words}`;
-  if (key === NOT_READY || key === UNIT_ATTENTION) return silent(reason);
+  // The kernel's target says "communication failure" where it has no place for what has to persist through power loss.
+  const isNow = key === NOT_READY && asc !== COMMUNICATION_FAILURE;
+  if (isNow || key === UNIT_ATTENTION) return silent(reason);
   return { kind: "refused", sense, reason, isUnknown: key === ILLEGAL_REQUEST && asc === INVALID_OPERATION_CODE };
 }
 

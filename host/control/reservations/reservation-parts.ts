@@ -24,7 +24,7 @@ export interface Parts {
 
 /** SCSI statuses of refusals. */
 const STATUS_CONFLICT = 0x18;
-const STATUS_CHECK_CONDITION = 0x02;
+export const STATUS_CHECK_CONDITION = 0x02;
 const STATUS_BUSY = 0x08;
 
 /** A refusal that a SCSI initiator can be told as well. */

@@ -33,6 +33,8 @@ struct Pieces {
 pub static SCSI: Line = Line::new(1024);
 /// Opening, closing and writing device files.
 pub static FILES: Line = Line::new(256);
+/// Waiting for messages with descriptors; each client of the PR helper keeps one thread.
+pub static MESSAGES: Line = Line::new(64);
 /// The nbd driver.
 pub static NBD: Line = Line::new(16);
 /// The ublk driver: starting and stopping a device waits for its requests.
