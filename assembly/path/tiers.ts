@@ -50,10 +50,11 @@ export function unitRefresh(unit: Unit, reason: u32, sense: u32, hostStatus: u16
       first = path.index;
     }
     if ((before & PATH_FLAG_IN_USE) !== 0 && !uses && faulty(path)) left = path.index;
+    if (path.flags !== before) {
+      path.toldFlags = path.flags;
+      event(EVENT_PATH_STATE, reason, unit.index, path.index, before, path.flags, sense, hostStatus);
+    }
     if ((path.flags & PATH_FLAG_UNREGISTERED) !== 0) registrationAsk(path, sense);
-    if (path.flags === before) continue;
-    path.toldFlags = path.flags;
-    event(EVENT_PATH_STATE, reason, unit.index, path.index, before, path.flags, sense, hostStatus);
   }
   unit.inUsePath = first;
   // If there is no other path, one that is being checked or registered is about to be back, or to be found bad.

@@ -1,6 +1,6 @@
-// npm run simulate -- --seeds N [--seed S] [--json] [--trace] [--mutants [NAME]]
+// npm run simulate -- --seeds N [--seed S] [--cluster] [--json] [--trace] [--mutants [NAME]]
 //
-// Runs N worlds from seed S on (default: 1000 from 1). Prints how many failed, and for each failed seed the command that
+// Runs N worlds from seed S on (default: 1000 from 1); --cluster: those of two hosts that share a unit by reservations. Prints how many failed, and for each failed seed the command that
 // replays it. Exits with status 1 when one failed, 2 when the arguments are wrong.
 
 import { availableParallelism } from "node:os";
@@ -9,6 +9,7 @@ import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { runMutants } from "./mutants.ts";
 import { runSeeds, type Summary } from "./pool.ts";
+import { ClusterWorld } from "./cluster/cluster-world.ts";
 import { World } from "./world.ts";
 
 const root = join(import.meta.dirname, "..", "..");
@@ -16,7 +17,9 @@ const wasm = join(root, "build", "core.wasm");
 
 function usage(problem: string): never {
   console.error(`simulate: ${problem}`);
-  console.error("usage: npm run simulate -- [--seeds N] [--seed S] [--json] [--trace] [--mutants [--only NAME]]");
+  console.error(
+    "usage: npm run simulate -- [--seeds N] [--seed S] [--cluster] [--json] [--trace] [--mutants [--only NAME]]",
+  );
   process.exit(2);
 }
 
@@ -27,7 +30,7 @@ function whole(name: string, text: string | undefined, fallback: number): number
   return value;
 }
 
-function print(summary: Summary, json: boolean): void {
+function print(summary: Summary, { json, cluster }: { json: boolean; cluster: boolean }): void {
   if (json) {
     console.log(JSON.stringify(summary));
     return;
@@ -35,7 +38,7 @@ function print(summary: Summary, json: boolean): void {
   for (const { seed, violations } of summary.failed) {
     console.log(`seed ${seed} failed:`);
     for (const violation of violations) console.log(`  ${violation}`);
-    console.log(`  replay: npm run simulate -- --seeds 1 --seed ${seed} --trace`);
+    console.log(`  replay: npm run simulate -- --seeds 1 --seed ${seed}${cluster ? " --cluster" : ""} --trace`);
   }
   console.log(
     `seeds ${summary.seeds}, failures ${summary.failures}, I/Os ${summary.ios}, errors answered ${summary.errors},`,
@@ -46,9 +49,11 @@ function print(summary: Summary, json: boolean): void {
   );
 }
 
-function trace(seed: number): void {
+const say = (text: string): void => console.log(text);
+
+function trace(seed: number, cluster: boolean): void {
   const module = new WebAssembly.Module(readFileSync(wasm));
-  const result = new World(seed, module, { trace: (text) => console.log(text) }).run();
+  const result = (cluster ? new ClusterWorld(seed, module, say) : new World(seed, module, { trace: say })).run();
   console.log(JSON.stringify(result, undefined, 2));
   process.exitCode = result.violations.length > 0 ? 1 : 0;
 }
@@ -56,6 +61,7 @@ function trace(seed: number): void {
 function parse(): {
   seeds?: string | undefined;
   seed?: string | undefined;
+  cluster: boolean;
   json: boolean;
   trace: boolean;
   mutants: boolean;
@@ -66,6 +72,7 @@ function parse(): {
       options: {
         seeds: { type: "string" },
         seed: { type: "string" },
+        cluster: { type: "boolean", default: false },
         json: { type: "boolean", default: false },
         trace: { type: "boolean", default: false },
         mutants: { type: "boolean", default: false },
@@ -80,11 +87,19 @@ function parse(): {
 
 const options = parse();
 const first = whole("seed", options.seed, 1);
-if (options.trace) trace(first);
+const { cluster } = options;
+if (options.trace) trace(first, cluster);
 else if (options.mutants) process.exitCode = await runMutants(whole("seeds", options.seeds, 2000), options.only);
 else {
   const seeds = whole("seeds", options.seeds, 1000);
-  const summary = await runSeeds({ wasm, first, seeds, workers: availableParallelism(), stopAtFailure: false });
-  print(summary, options.json);
+  const summary = await runSeeds({
+    wasm,
+    first,
+    seeds,
+    workers: availableParallelism(),
+    stopAtFailure: false,
+    cluster,
+  });
+  print(summary, options);
   process.exitCode = summary.failures > 0 ? 1 : 0;
 }

@@ -5,6 +5,7 @@
 // as well). Unit tests of the core fail for both: failover, clock and leftovers; patrol.
 
 import { bookMutants } from "./mutant-books.ts";
+import { clusterMutants } from "./mutant-cluster.ts";
 import { dataMutants } from "./mutant-data.ts";
 import { doorMutants } from "./mutant-door.ts";
 import { sizeMutants } from "./mutant-sizes.ts";
@@ -225,6 +226,7 @@ export const mutants: readonly Mutant[] = [
     replace: "",
   },
   ...bookMutants,
+  ...clusterMutants,
   ...dataMutants,
   ...doorMutants,
   ...sizeMutants,

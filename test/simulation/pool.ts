@@ -23,6 +23,8 @@ export interface SeedRange {
   readonly workers: number;
   /** Stops all workers as soon as one seed has failed: enough for a mutant. */
   readonly stopAtFailure: boolean;
+  /** Worlds of two hosts that share a unit by reservations. */
+  readonly cluster: boolean;
 }
 
 /** Runs the worlds of `seeds` seeds from `first` on. */
@@ -38,6 +40,7 @@ export async function runSeeds(range: SeedRange): Promise<Summary> {
       count: range.seeds - index,
       step,
       stopAtFailure: range.stopAtFailure,
+      cluster: range.cluster,
     };
     return new Promise<void>((resolve, reject) => {
       const worker = new Worker(new URL("worker.ts", import.meta.url), { workerData: task });

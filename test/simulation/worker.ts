@@ -2,6 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
+import { ClusterWorld } from "./cluster/cluster-world.ts";
 import { World, type WorldResult } from "./world.ts";
 
 /** Parameters of a worker, passed at its start. */
@@ -14,6 +15,8 @@ export interface WorkerTask {
   readonly step: number;
   /** Stop at the first failing seed. */
   readonly stopAtFailure: boolean;
+  /** Worlds of two hosts that share a unit by reservations. */
+  readonly cluster: boolean;
 }
 
 /** A worker's report: sums over many worlds, and each world that failed. */
@@ -36,7 +39,8 @@ function work(task: WorkerTask, report: (report: WorkerReport) => void): void {
     batch = { worlds: 0, ios: 0, errors: 0, virtualSeconds: 0, longestStallMs: 0, failed: [] };
   };
   for (let seed = task.first; seed < task.first + task.count; seed += task.step) {
-    const result = new World(seed, module).run();
+    const world = task.cluster ? new ClusterWorld(seed, module) : new World(seed, module);
+    const result = world.run();
     batch.worlds++;
     batch.ios += result.ios;
     batch.errors += result.errors;

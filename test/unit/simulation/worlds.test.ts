@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "ava";
+import { ClusterWorld } from "../../simulation/cluster/cluster-world.ts";
 import { World } from "../../simulation/world.ts";
 
 const module = new WebAssembly.Module(readFileSync(join(import.meta.dirname, "../../../build/core.wasm")));
@@ -13,4 +14,14 @@ test("the same seed gives the same world", (t) => {
 
 test("fifty worlds", (t) => {
   for (let seed = 5000; seed < 5050; seed++) t.deepEqual(new World(seed, module).run().violations, [], `seed ${seed}`);
+});
+
+test("the same seed gives the same world of two hosts", (t) => {
+  for (const seed of [3, 14]) t.deepEqual(new ClusterWorld(seed, module).run(), new ClusterWorld(seed, module).run());
+});
+
+test("twenty worlds of two hosts that preempt each other", (t) => {
+  for (let seed = 5000; seed < 5020; seed++) {
+    t.deepEqual(new ClusterWorld(seed, module).run().violations, [], `seed ${seed}`);
+  }
 });

@@ -1,0 +1,170 @@
+// A model of the control plane of one host of a cluster: it registers paths that the core asks for, unless its own host was preempted, and
+// takes its time between any two steps.
+
+import * as abi from "../../../host/abi.ts";
+import type { EmulatedArray } from "../../../host/array/array.ts";
+import type { VirtualClock } from "../clock.ts";
+import type { CoreEvent, SimulatedCore } from "../core.ts";
+import type { Random } from "../random.ts";
+import type { ClusterPlan } from "./cluster-plan.ts";
+
+const NS_PER_MS = 1_000_000;
+const RESERVE_OUT = 0x5f;
+const REGISTER_AND_IGNORE = 6;
+const RESERVE = 1;
+const PREEMPT_AND_ABORT = 5;
+const UNIT_ATTENTION = 6;
+const ATTENTIONS_MAX = 8;
+/** Pause after a command that nobody answered, ms. */
+const AGAIN_MS = 200;
+/** Chance that control first gives an answer that was overtaken. */
+const STALE_CHANCE = 0.2;
+
+export interface ControlSurroundings {
+  readonly plan: ClusterPlan;
+  readonly array: EmulatedArray;
+  readonly core: SimulatedCore;
+  readonly clock: VirtualClock;
+  readonly random: Random;
+  readonly violation: (text: string) => void;
+  /** The port of a path; undefined: it is gone. */
+  readonly portOf: (path: number) => number | undefined;
+  /** Ports of this host. */
+  readonly ports: readonly number[];
+  readonly unit: number;
+  /** Its core was told that it is preempted. */
+  readonly onPreempted: () => void;
+  /** One of control's own commands took a unit attention that the core will not hear of. */
+  readonly onAttention: (port: number) => void;
+}
+
+export class ClusterControl {
+  readonly key: number;
+  readonly #with: ControlSurroundings;
+  /** The registration that each path waits for. */
+  readonly #asked = new Map<number, number>();
+  /** Paths that may carry I/O, as far as control and the array have told. */
+  readonly granted = new Set<number>();
+  /** The other host has preempted this one, and no operator has let it in again. */
+  isFenced = false;
+  /** Its core knows. */
+  isPreempted = false;
+  #lastNumber = 0;
+
+  constructor(key: number, surroundings: ControlSurroundings) {
+    this.key = key;
+    this.#with = surroundings;
+  }
+
+  get waiting(): number {
+    return this.#asked.size;
+  }
+
+  #soon(action: () => void, ms = this.#with.plan.controlMs): void {
+    this.#with.clock.after(this.#with.random.real() * ms * NS_PER_MS, action);
+  }
+
+  /** The core waits for the registration of a path. */
+  asked(event: CoreEvent): void {
+    const { path, arg1: number } = event;
+    if (number <= this.#lastNumber)
+      this.#with.violation(`a registration was asked for with the number ${number} again`);
+    if (this.isPreempted) this.#with.violation(`path ${path} asks for its registration although the unit is preempted`);
+    this.#lastNumber = number;
+    this.#asked.set(path, number);
+    this.granted.delete(path);
+    this.#soon(() => this.#answer(path, number));
+  }
+
+  /** A path was removed. */
+  gone(path: number): void {
+    this.#asked.delete(path);
+    this.granted.delete(path);
+  }
+
+  #answer(path: number, number: number): void {
+    const port = this.#with.portOf(path);
+    if (port === undefined || this.isPreempted || this.#asked.get(path) !== number) return;
+    if (this.isFenced) return this.tellPreempted();
+    const place = this.#with.array.ports[port];
+    if (place?.unit !== place?.home || !this.#register(port))
+      return this.#soon(() => this.#answer(path, number), AGAIN_MS);
+    this.#soon(() => this.#grant(path, number));
+  }
+
+  #register(port: number): boolean {
+    const { plan } = this.#with;
+    const flags = (plan.persists ? 1 : 0) | (plan.allTargetPorts ? 4 : 0);
+    if (this.order(port, REGISTER_AND_IGNORE, 0, this.key, flags) !== 0) return false;
+    // Somebody else may hold it already.
+    this.order(port, RESERVE, this.key, 0, 0);
+    return true;
+  }
+
+  #grant(path: number, number: number): void {
+    const { core, random, violation, portOf } = this.#with;
+    if (portOf(path) === undefined) return;
+    const set = (value: number): number => core.exports.pathSet(path, abi.PATH_SET_REGISTERED, BigInt(value));
+    if (random.chance(STALE_CHANCE) && number > 1 && set(number - 1) !== -abi.ERROR_NOT_ASKED) {
+      violation(`path ${path} took a registration that was not asked for, or not any more`);
+    }
+    const isLast = this.#asked.get(path) === number && !this.isPreempted;
+    const answer = set(number);
+    // The core may know of a newer doubt, and ask when it has checked the path.
+    if (answer !== -abi.ERROR_NOT_ASKED && (answer !== 0 || !isLast)) {
+      violation(
+        `path ${path}: the answer to registration ${number}, which is${isLast ? "" : " not"} the last, is ${answer}`,
+      );
+    }
+    if (answer !== 0) return;
+    this.#asked.delete(path);
+    this.granted.add(path);
+  }
+
+  /** Whatever was asked for before is void. */
+  tellPreempted(): void {
+    if (this.isPreempted) return;
+    this.isPreempted = true;
+    this.#asked.clear();
+    this.granted.clear();
+    this.#set(abi.UNIT_SET_PREEMPTED, 1);
+    this.#with.onPreempted();
+  }
+
+  /** An operator lets this host in again. */
+  rejoin(): void {
+    this.tellPreempted();
+    this.isFenced = false;
+    this.isPreempted = false;
+    this.#set(abi.UNIT_SET_PREEMPTED, 0);
+  }
+
+  #set(property: number, value: number): void {
+    const { core, unit, violation } = this.#with;
+    const answer = core.exports.unitSet(unit, property, BigInt(value));
+    if (answer !== 0) violation(`unitSet ${property} was answered with ${answer}`);
+  }
+
+  /** Preempts the other host by one of its ports; whether that worked. */
+  preempt(victimKey: number): boolean {
+    if (this.isFenced) return false;
+    return this.#with.ports.some((port) => this.order(port, PREEMPT_AND_ABORT, this.key, victimKey, 0) === 0);
+  }
+
+  /** PERSISTENT RESERVE OUT by a port; returns the status, -1 without one. */
+  order(port: number, action: number, key: number, actionKey: number, flags: number): number {
+    const list = new Uint8Array(24);
+    const view = new DataView(list.buffer);
+    view.setUint32(4, key);
+    view.setUint32(12, actionKey);
+    list[20] = flags;
+    const cdb = Uint8Array.of(RESERVE_OUT, action, this.#with.plan.type, 0, 0, 0, 0, 0, list.length, 0);
+    for (let tries = 0; tries < ATTENTIONS_MAX; tries++) {
+      const { status, hostStatus, sense } = this.#with.array.command(port, cdb, list);
+      if (hostStatus !== 0) return -1;
+      if (status !== 2 || ((sense[2] ?? 0) & 15) !== UNIT_ATTENTION) return status;
+      this.#with.onAttention(port);
+    }
+    return -1;
+  }
+}
