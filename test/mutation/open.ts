@@ -60,4 +60,12 @@ export const open: readonly Known[] = [
     text: "servers.busyNs = 0;",
     why: "When fewer answers come at once than the time before, and learning rests then, the first answer after the rest counts for a little more.",
   },
+  {
+    file: "selection/servers.ts",
+    where: "served",
+    operator: "< to <=",
+    from: "count < ONE",
+    text: "if (count < ONE) {",
+    why: "A path of exactly 1.2 servers: the number is a mean of measured times.",
+  },
 ];

@@ -385,3 +385,18 @@ test("a path that said something else before has not said that the unit ends the
     t.is(s.ports.at(-1), 0);
   }
 });
+
+test("a path that is full makes way for another one, although it is its turn", (t) => {
+  const host = new Host();
+  const { unit, paths } = host.unit({ paths: 2 });
+  host.must(host.core.modeSet(abi.MODE_PATROL, 0n));
+  host.must(host.core.unitSet(unit, abi.UNIT_SET_STALL_MAX_MS, 0n));
+  host.must(host.core.unitSet(unit, abi.UNIT_SET_POLICY, BigInt(abi.POLICY_ROUND_ROBIN)));
+  host.must(host.core.unitSet(unit, abi.UNIT_SET_POLICY_PARAMETER, 1000n));
+  for (const path of paths) host.must(host.core.pathSet(path, abi.PATH_SET_DEPTH, 1n));
+  host.device = () => undefined;
+  const client = host.connect(unit);
+  for (let i = 1; i <= 3; i++) client.send(request(READ, BigInt(i), BigInt(i * 4096), 512));
+  host.settle();
+  t.is(new Set(host.outstanding.map(({ port }) => port)).size, 2);
+});

@@ -4,7 +4,7 @@ import * as abi from "../../../host/abi.ts";
 import { Disk } from "./fixtures/disk.ts";
 import { Host } from "./fixtures/harness.ts";
 import { SYNC, UNMAP, WRITE_SAME, errors, idle, pass, scene, type Scene } from "./fixtures/long.ts";
-import { FLUSH, READ, TRIM, WRITE, WRITE_ZEROES, request } from "./fixtures/nbd-client.ts";
+import { FLUSH, FUA, READ, TRIM, WRITE, WRITE_ZEROES, request } from "./fixtures/nbd-client.ts";
 import type { Scsi } from "./fixtures/scsi.ts";
 
 const EIO = 5;
@@ -390,4 +390,17 @@ test("a zeroing of which one piece was done elsewhere ends when the time of the 
   }
   t.true(doneS > 0, "the first piece was sent again");
   t.true(Math.abs(endedS - doneS - 60) <= 1, `done after ${doneS} s, ended after ${endedS} s`);
+});
+
+test("the flush behind a large FUA write is sent again as often as any flush", (t) => {
+  const s = scene({ paths: 6 });
+  const own = s.host.device;
+  s.host.device = (command) => {
+    // From then on no path answers anything.
+    if (command.cdb[0] === SYNC) for (let port = 0; port < 6; port++) s.holes.add(port);
+    return own(command);
+  };
+  s.client.send(request(WRITE, 1n, 0n, 128 << 10, FUA), Buffer.alloc(128 << 10, 1));
+  s.host.advance(50_000);
+  t.true(s.sent.length > 4, `${s.sent.length} times`);
 });

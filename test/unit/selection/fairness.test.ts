@@ -207,3 +207,12 @@ test("least sectors: gigabytes in flight on a path still count", (t) => {
     t.deepEqual([bed.send(512, 0, (1 << far) | 0b011), bed.send(512, 0, 0b011)], [far, 1]);
   }
 });
+
+for (const busy of [0, 1]) {
+  test(`historical service time counts what is already in flight when it is chosen: on slot ${busy}`, (t) => {
+    const bed = new Bed(2, abi.POLICY_STATIC);
+    for (let i = 0; i < 3; i++) bed.send(4096, 0, 1 << busy);
+    t.is(bed.policies.configure(bed.s, abi.POLICY_HISTORICAL_SERVICE_TIME, 0, 0), 0);
+    t.deepEqual([bed.send(), bed.send()], [1 - busy, 1 - busy]);
+  });
+}
