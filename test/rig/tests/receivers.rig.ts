@@ -1,11 +1,14 @@
 // Who is told: a controller dies and comes back, and each of the real receivers (journald, rsyslogd, snmptrapd, a webhook) gets exactly
-// the events of the reference, in their order. The journal's entries have their fields, and `journalctl -x` explains them.
+// the events of the reference, in their order. The journal's entries have their fields, and `journalctl -x` explains them. And the event
+// log on a file system that is full, read-only, gone.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, request } from "node:http";
 import { connect } from "node:net";
+import { EventLog } from "../../../host/liaison/event-log.ts";
+import type { Message } from "../../../host/liaison/messages.ts";
 import { until } from "../../until.ts";
 import { run, start } from "../lib/command.ts";
 import { LioArray } from "../lib/lio.ts";
@@ -244,3 +247,55 @@ function theJournalExplains(story: readonly Event[]): void {
   assert.match(explained, /Subject: Failover was done \(258\)/);
   assert.match(explained, /What to do: Find out why the path named by `from` failed/);
 }
+
+const LOG_FOLDER = "/mnt/log";
+
+/** Lines of the log's size in numbers that a reader can check. */
+function numbered(from: number, count: number): Message[] {
+  const detail = { padding: "x".repeat(600) };
+  return Array.from({ length: count }, (_, index): Message => ({
+    kind: "path-added",
+    timeMs: 0,
+    unit: from + index,
+    path: null,
+    detail,
+  }));
+}
+
+test("a log on a file system that is full, read-only or gone: told once each time, and no line is missing in the end", () => {
+  mkdirSync(LOG_FOLDER, { recursive: true });
+  run("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", LOG_FOLDER);
+  afterwards(() => void run("umount", LOG_FOLDER));
+  const file = `${LOG_FOLDER}/spsevent.log`;
+  const complaints: string[] = [];
+  const log = new EventLog(file, (problem) => complaints.push(problem));
+  let written = 0;
+  const write = (count: number): void => {
+    for (const message of numbered(written, count)) log.write([message]);
+    written += count;
+  };
+  write(200);
+  assert.equal(complaints.length, 1);
+  assert.match(complaints[0] ?? "", /ENOSPC/);
+  run("mount", "-o", "remount,size=4m", LOG_FOLDER);
+  write(1);
+  run("mount", "-o", "remount,ro", LOG_FOLDER);
+  write(20);
+  assert.equal(complaints.length, 2);
+  assert.match(complaints[1] ?? "", /EROFS/);
+  run("mount", "-o", "remount,rw", LOG_FOLDER);
+  write(1);
+  assert.equal(complaints.length, 2);
+  const units = [...read(file).matchAll(/LogicalUnit #(\d+) /g)].map(([, unit]) => Number(unit));
+  assert.deepEqual(
+    units,
+    Array.from({ length: written }, (_, index) => index),
+  );
+  // Its folder vanishes under it: the next line is in the folder that was there before.
+  run("umount", LOG_FOLDER);
+  run("rmdir", LOG_FOLDER);
+  write(1);
+  assert.equal(complaints.length, 2);
+  assert.match(read(file), new RegExp(`^[^\\n]*LogicalUnit #${written - 1} [^\\n]*\\n$`));
+  run("mount", "-t", "tmpfs", "tmpfs", LOG_FOLDER);
+});
