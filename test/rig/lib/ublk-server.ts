@@ -1,9 +1,10 @@
-// A process that serves /dev/ublkbN over the sg paths of the array: the reactor and the export without control, which a
+// A process that serves /dev/ublkbN (or /dev/nbdN) over the sg paths of the array: the reactor and the export without control, which a
 // virtual machine starts in a fraction of the time. It may be killed and started again.
 //
-//   node test/rig/lib/ublk-server.ts INDEX [--resume]      prints `serves /dev/ublkbN`; SIGTERM ends it, SIGUSR1 detaches first
+//   node test/rig/lib/ublk-server.ts INDEX MIB [--resume | --nbd]      prints `serves /dev/ublkbN`; SIGTERM ends it, SIGUSR2 detaches first
 
 import * as abi from "../../../host/abi.ts";
+import { KernelAttachments } from "../../../host/export/attach.ts";
 import { UblkAttachments } from "../../../host/export/ublk.ts";
 import { ReactorClient } from "../../../host/reactor/reactor-client.ts";
 import { scsiDevices } from "./scsi.ts";
@@ -48,15 +49,17 @@ reactor.onFailure((error) => {
 
 const entry = { unit, number: 0, identity: "naa.1", bytes: BigInt(bytes), blockBytes: BLOCK_BYTES, capabilities };
 const attach = async (): Promise<void> => void (await attachments.attach(entry, index, LIMITS));
+const sockets = new KernelAttachments((descriptor, handle, flags) => reactor.addConnection(descriptor, handle, flags));
+const isNbd = how === "--nbd";
 if (how === "--resume") {
   if ((await attachments.resume(entry, index)) === undefined) await attach();
   // As control does when the kernel has no command of the killed process left.
   await reactor.unitSet(unit, abi.UNIT_SET_LEFTOVERS, 0);
-} else await attach();
-console.log(`serves /dev/ublkb${index}`);
+} else if (isNbd) await sockets.attach(entry, { device: `/dev/nbd${index}` });
+else await attach();
 
-process.on("SIGUSR1", () => {
-  void attachments.detach(index).then(
+process.on("SIGUSR2", () => {
+  void (isNbd ? sockets : attachments).detach(index).then(
     () => console.log("detached"),
     (error: unknown) => console.log(`not detached: ${String(error)}`),
   );
@@ -65,3 +68,5 @@ process.on("SIGTERM", () => {
   attachments.stop();
   void reactor.stop().then(() => process.exit(0));
 });
+// Last: whoever reads it may send a signal at once.
+console.log(`serves /dev/${isNbd ? "nbd" : "ublkb"}${index}`);

@@ -40,7 +40,7 @@ class Server {
   }
 
   async detach(): Promise<void> {
-    this.child.kill("SIGUSR1");
+    this.child.kill("SIGUSR2");
     await until("the server has detached", () => this.said.includes("detached") || undefined, MS_MAX);
     assert.ok(!this.said.includes("not detached"), this.said);
     await this.end("SIGTERM");
