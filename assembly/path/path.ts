@@ -101,8 +101,8 @@ export function pathAdd(handle: u32, arrayPort: u32, port: u32, priority: u32, e
   unit.paths |= (<u32>1) << slot;
   store<u32>(changetype<usize>(unit) + UNIT_SLOTS + <usize>slot * 4, path.index);
   selectionSetPath(unit.selection, slot, priority, path.weight);
-  checkIdentity(path, BY_CONTROL);
   registrationDoubt(path, REGISTRATION_ADDED, BY_CONTROL);
+  checkIdentity(path, BY_CONTROL);
   patrolBegin(path);
   unitRefresh(unit, REASON_OPERATOR, 0, 0);
   return <i32>path.index;
