@@ -19,8 +19,9 @@ import { Picture, type Choice } from "./picture.ts";
 
 /** How often the daemon is asked; the more there is to tell, the less often. */
 const PAUSE_MS = 2000;
-/** An answer may take this part of the time. */
-const BUSY_PART = 0.1;
+const PAUSE_MS_MAX = 10_000;
+/** Answers may take this part of the time. */
+const BUSY_PART = 0.25;
 /** Units are asked for again after events, and at least this often. */
 const UNITS_MS = 20_000;
 const EVENTS_MAX = 200;
@@ -133,7 +134,8 @@ async function follow(): Promise<void> {
     }
     const tookMs = performance.now() - beginMs;
     await new Promise((resolve) => {
-      setTimeout(resolve, Math.max(PAUSE_MS - tookMs, tookMs / BUSY_PART - tookMs, 200));
+      const pauseMs = Math.max(PAUSE_MS, Math.min(PAUSE_MS_MAX, tookMs / BUSY_PART));
+      setTimeout(resolve, Math.max(PAUSE_MS / 10, pauseMs - tookMs));
     });
   }
 }
