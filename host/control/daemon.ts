@@ -147,7 +147,7 @@ export class Daemon implements Context {
       stateMadeAgain: () => lastWords.write(),
     });
     this.tlsSources = new TlsSources(this.hub);
-    this.receiving = new Receiving(this.hub);
+    this.receiving = new Receiving(this.hub, (number) => this.inventory.namesOf(number));
     this.effective = new Effective(kept.inForce?.configuration ?? configuration, () => state.settings());
     this.inventory = new Inventory(state.units(), state.paths());
     this.bringUp = new BringUp(reactor, this.inventory, kept.claims(), kept.names, {

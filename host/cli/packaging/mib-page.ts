@@ -30,6 +30,8 @@ const SYNTAX: Readonly<Record<ObjectName, readonly [string, string]>> = {
   unit: ["Integer32 (-1..65535)", "Number of the logical unit; -1 when it is about none."],
   path: [TEXT, "Path number, host:channel:target:lun; empty when it is about none."],
   time: [TEXT, "When it happened, in UTC (ISO 8601)."],
+  identity: [TEXT, "Identity of the logical unit, the same on all hosts; empty when it is about none."],
+  array: [TEXT, "Vendor and product of the array that the unit is of; empty when it is about none."],
 };
 
 const WIDTH = 70;

@@ -140,12 +140,12 @@ function* receiverFamilies(receivers: readonly ReceiverStatus[]): Generator<Fami
 function* daemonFamilies(status: Status, { hub, receiving }: Context): Generator<Family> {
   const { counts } = hub;
   const receivers = receiving.statuses;
-  const { version, node, source, backend } = status;
+  const { host, version, node, source, backend } = status;
   yield {
     name: "pathmanager_build_info",
     type: "gauge",
-    help: "Versions of the daemon and of Node, where the paths come from, and the kernel's interface for I/O.",
-    ...few([[1, { version, node, source, backend }]]),
+    help: "The host, versions of the daemon and of Node, where the paths come from, and the kernel's interface for I/O.",
+    ...few([[1, { host, version, node, source, backend }]]),
   };
   for (const [name, help, value, unit] of gauges(status)) {
     const measure = unit === undefined ? {} : { unit };

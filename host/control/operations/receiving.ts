@@ -3,6 +3,7 @@
 
 import { hostname } from "node:os";
 import { sendDatagram } from "../../native/index.ts";
+import { clean } from "../../liaison/clean.ts";
 import { kindOf, receivers as marksOf, type MessageName } from "../../liaison/messages.ts";
 import { JournalReceiver } from "../../liaison/receivers/journal-receiver.ts";
 import { MailReceiver } from "../../liaison/receivers/mail-receiver.ts";
@@ -117,13 +118,18 @@ function transportOf(entry: ReceiverEntry, files: Files): Transport {
   }
 }
 
+/** What a unit is known by on all hosts. */
+type UnitNames = Pick<Notice, "identity" | "array">;
+const NO_UNIT: UnitNames = { identity: null, array: null };
+
 export class Receiving implements TlsSource {
   readonly #hub: Pick<EventHub, "say" | "last">;
   readonly #listener: Listener;
   #running: readonly Running[] = [];
   readonly #unfollow: () => void;
 
-  constructor(hub: Pick<EventHub, "say" | "follow" | "last">) {
+  /** @param ofUnit what is known of a unit with this number */
+  constructor(hub: Pick<EventHub, "say" | "follow" | "last">, ofUnit: (number: number) => UnitNames | null) {
     this.#hub = hub;
     this.#listener = {
       failed: (receiver, reason) => hub.say("receiver-failed", { detail: { receiver, reason } }),
@@ -131,7 +137,11 @@ export class Receiving implements TlsSource {
         hub.say("receiver-restored", { detail: { receiver, dropped, "failed for s": Math.round(failedMs / 1000) } }),
     };
     // The hub's kinds are those of the catalogue.
-    this.#unfollow = hub.follow((event) => this.#offer({ ...event, kind: event.kind as MessageName }));
+    this.#unfollow = hub.follow((event) => {
+      const { identity, array } = (event.unit === null ? null : ofUnit(event.unit)) ?? NO_UNIT;
+      // What a device calls its array is harmless only now.
+      this.#offer({ ...event, identity, array: array === null ? null : clean(array), kind: event.kind as MessageName });
+    });
   }
 
   /** Certificates that this daemon shows; these only verify others'. */
@@ -194,6 +204,7 @@ export class Receiving implements TlsSource {
       ...marksOf("receiver-test"),
       text,
       unit: null,
+      ...NO_UNIT,
       path: null,
       detail: {},
     };

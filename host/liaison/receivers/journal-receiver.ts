@@ -13,7 +13,8 @@ const JOURNAL_SOCKET = "/run/systemd/journal/socket";
 const fieldName = (name: string): string => `PATHMANAGER_DETAIL_${name.toUpperCase().replaceAll(/[^A-Z0-9]/g, "_")}`;
 
 /** One entry. A value with line ends has its length before it instead of an equals sign (systemd.journal-fields, "native"). */
-export function journalEntry({ text, level, message, kind, unit, path, id, detail }: Notice): Buffer {
+export function journalEntry(notice: Notice): Buffer {
+  const { text, level, message, kind, unit, identity, array, path, id, detail } = notice;
   const details = Object.entries(detail).map(([name, value]) => [fieldName(name), value] as const);
   const fields: readonly (readonly [string, string | number | boolean | null])[] = [
     ["MESSAGE", `${message} ${text}`],
@@ -24,6 +25,8 @@ export function journalEntry({ text, level, message, kind, unit, path, id, detai
     ["PATHMANAGER_MESSAGE", message],
     ["PATHMANAGER_KIND", kind],
     ["PATHMANAGER_UNIT", unit],
+    ["PATHMANAGER_IDENTITY", identity],
+    ["PATHMANAGER_ARRAY", array],
     ["PATHMANAGER_PATH", path],
     ["PATHMANAGER_ID", id],
     ...details,

@@ -22,9 +22,10 @@ export function mailText(batch: readonly Notice[], { to, host }: MailOptions): s
   const [first] = batch;
   const more = batch.length > 1 ? ` and ${batch.length - 1} more` : "";
   const subject = `${host}: ${first?.level ?? ""} ${first?.message ?? ""} ${first?.text ?? ""}`.slice(0, SUBJECT_MAX);
-  const lines = batch.map(({ time, message, level, text, kind }) => {
+  const lines = batch.map(({ time, message, level, text, kind, identity, array }) => {
     const { means, remedy } = kindOf(kind);
-    return `${new Date(time).toISOString()} ${message} ${level}\n${text}\n\n  ${means}\n  What to do: ${remedy}\n`;
+    const unit = identity === null ? "" : `  Unit: ${identity}${array === null ? "" : ` of ${array}`}\n`;
+    return `${new Date(time).toISOString()} ${message} ${level}\n${text}\n\n${unit}  ${means}\n  What to do: ${remedy}\n`;
   });
   // RFC 3834: nobody should answer this automatically.
   const headers = [

@@ -5,7 +5,19 @@ export const ENTERPRISE = 32473;
 const ROOT = `1.3.6.1.4.1.${ENTERPRISE}.1`;
 
 /** `eventObjects` of the MIB, in the order of their numbers. */
-export const OBJECTS = ["id", "number", "kind", "level", "text", "host", "unit", "path", "time"] as const;
+export const OBJECTS = [
+  "id",
+  "number",
+  "kind",
+  "level",
+  "text",
+  "host",
+  "unit",
+  "path",
+  "time",
+  "identity",
+  "array",
+] as const;
 export type ObjectName = (typeof OBJECTS)[number];
 
 /** The notification of a message; its last number is the message's. */

@@ -16,6 +16,10 @@ export interface Notice {
   /** The whole sentence, already harmless (clean.ts). */
   readonly text: string;
   readonly unit: number | null;
+  /** The unit's identity, which is the same on all hosts; null when the event is about none, or about one that was forgotten. */
+  readonly identity: string | null;
+  /** Vendor and product of the array that the unit is of. */
+  readonly array: string | null;
   readonly path: string | null;
   readonly detail: Readonly<Record<string, DetailValue>>;
 }

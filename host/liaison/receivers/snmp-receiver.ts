@@ -63,6 +63,8 @@ function varbinds({ ObjectType }: Snmp, notice: Notice, host: string): Varbind[]
     whole("unit", notice.unit ?? NO_UNIT),
     text("path", notice.path ?? ""),
     text("time", new Date(notice.time).toISOString()),
+    text("identity", notice.identity ?? ""),
+    text("array", notice.array ?? ""),
   ];
 }
 

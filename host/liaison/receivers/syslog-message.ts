@@ -24,8 +24,8 @@ function cut(bytes: Buffer, max: number): Buffer {
 }
 
 export function syslogMessage(notice: Notice, host: string, pid: number, bytesMax = Infinity): Buffer {
-  const { level, time, kind, message, unit, path, id, text } = notice;
-  const data = Object.entries({ id, message, kind, unit, path })
+  const { level, time, kind, message, unit, identity, array, path, id, text } = notice;
+  const data = Object.entries({ id, message, kind, unit, identity, array, path })
     .filter(([, value]) => value !== null)
     .map(([name, value]) => `${name}="${escaped(String(value))}"`);
   const head = [

@@ -19,7 +19,7 @@ const SEVERITY = { error: "critical", warning: "warning", info: "info" } as cons
 
 /** An alert for each event; labels name it, so that Alertmanager groups repetitions. */
 const alerts = (batch: readonly Notice[], host: string): unknown =>
-  batch.map(({ kind, level, message, unit, path, text, time }) => {
+  batch.map(({ kind, level, message, unit, identity, array, path, text, time }) => {
     const { means, remedy } = kindOf(kind);
     return {
       labels: {
@@ -29,6 +29,8 @@ const alerts = (batch: readonly Notice[], host: string): unknown =>
         kind,
         message: String(message),
         ...(unit === null ? {} : { unit: String(unit) }),
+        ...(identity === null ? {} : { identity }),
+        ...(array === null ? {} : { array }),
         ...(path === null ? {} : { path }),
       },
       annotations: { summary: text, description: `${means} ${remedy}` },

@@ -16,6 +16,8 @@ import { TestDaemon } from "./fixtures/daemon.ts";
 
 interface Heard {
   readonly message: number;
+  readonly identity: string | null;
+  readonly array: string | null;
   readonly path: string | null;
   readonly detail: Record<string, unknown>;
 }
@@ -65,6 +67,13 @@ test("a path dies and comes back: the receiver gets the events of the reference,
   const told = heard.filter(({ message }) => message <= 278).map(({ message }) => message);
   t.true(told.indexOf(257) < told.indexOf(258) && told.indexOf(258) < told.indexOf(273), told.join(" "));
   t.false(told.includes(272), "that one is not for the manager");
+  // Hosts that share a unit say the same of it.
+  const { units } = await daemon.get<"units">(t, "/v1/units");
+  const [unit] = units;
+  const failover = heard.find(({ message }) => message === 258);
+  t.is(failover?.identity, unit?.identity.text);
+  t.is(failover?.array, `${unit?.vendor} ${unit?.product}`);
+  t.is(heard.find(({ message }) => message === 690)?.identity, null);
   const { receivers: views } = await daemon.get<"receivers">(t, "/v1/receivers");
   t.is(views.find(({ name }) => name === "ops")?.failing, null);
   t.regex(views.find(({ name }) => name === "down")?.failing ?? "", /ECONNREFUSED/);

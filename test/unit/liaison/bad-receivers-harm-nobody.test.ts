@@ -24,6 +24,8 @@ const notice = (id: number): Notice => ({
   manager: true,
   text: "Failover was done: LogicalUnit #0, path 5:0:0:0",
   unit: 0,
+  identity: "naa.6001405a1b2c3d4e5f60718293a4b500",
+  array: "PATHMGR EMULATED DISK",
   path: "5:0:0:0",
   detail: {},
 });

@@ -3,7 +3,7 @@
 
 import test from "ava";
 import fc from "fast-check";
-import { cleanJson } from "../../../host/liaison/clean.ts";
+import { clean, cleanJson } from "../../../host/liaison/clean.ts";
 import { labels } from "../../../host/liaison/exposition.ts";
 import { logLine } from "../../../host/liaison/event-log.ts";
 import { receivers, sentence, type Message } from "../../../host/liaison/messages.ts";
@@ -36,6 +36,8 @@ const noticeOf = (message: Message): Notice => ({
   ...receivers(message.kind),
   text: sentence(message),
   unit: message.unit,
+  identity: null,
+  array: clean(String(message.detail["vendor"])),
   path: message.path,
   detail: message.detail,
 });

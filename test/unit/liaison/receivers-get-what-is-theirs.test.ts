@@ -31,6 +31,8 @@ const notice = (id: number, more: Partial<Notice> = {}): Notice => ({
   manager: true,
   text: "Failover was done: LogicalUnit #0, path 5:0:0:0 (from 4:0:0:0)",
   unit: 0,
+  identity: "naa.6001405a1b2c3d4e5f60718293a4b500",
+  array: "PATHMGR EMULATED DISK",
   path: "5:0:0:0",
   detail: { from: "4:0:0:0" },
   ...more,
@@ -227,6 +229,8 @@ test("a webhook has the shapes of Alertmanager and of CloudEvents", async (t) =>
     severity: "warning",
     instance: "h 1",
     unit: "0",
+    identity: "naa.6001405a1b2c3d4e5f60718293a4b500",
+    array: "PATHMGR EMULATED DISK",
     path: "5:0:0:0",
   });
   t.is(alert?.startsAt, "2026-11-22T16:15:03.120Z");
@@ -242,7 +246,7 @@ test("a syslog message has the form of RFC 5424", (t) => {
   t.is(
     syslogMessage(notice(1), "host-1", 7).toString(),
     '<28>1 2026-11-22T16:15:03.120Z host-1 pathmanager 7 failover-done [pathmanager@32473 id="1" message="258" ' +
-      'kind="failover-done" unit="0" path="5:0:0:0"] \ufeff258 Failover was done: LogicalUnit #0, path 5:0:0:0 (from 4:0:0:0)',
+      'kind="failover-done" unit="0" identity="naa.6001405a1b2c3d4e5f60718293a4b500" array="PATHMGR EMULATED DISK" path="5:0:0:0"] \ufeff258 Failover was done: LogicalUnit #0, path 5:0:0:0 (from 4:0:0:0)',
   );
   fc.assert(
     fc.property(fc.string(), fc.nat(300), (host, more) => {
