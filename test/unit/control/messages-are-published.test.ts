@@ -28,12 +28,10 @@ test.serial("a listener that only knows the channels hears everything, as the AP
   await daemon.change(t, "POST", "/v1/paths/4:0:0:0/disable");
   const { events } = await daemon.get<"events">(t, "/v1/events?limit=1000");
   t.true(events.some(({ message }) => message === 275));
+  // What is said while the API answers comes after these.
+  t.deepEqual(stored.flatMap((batch) => batch.events).slice(0, events.length), events);
   t.deepEqual(
-    stored.flatMap((batch) => batch.events),
-    events,
-  );
-  t.deepEqual(
-    said.map(({ message }) => message.kind),
+    said.map(({ message }) => message.kind).slice(0, events.length),
     events.map(({ kind }) => kind),
   );
   t.true(said.every(({ isSummedUp }) => !isSummedUp));
