@@ -68,4 +68,12 @@ export const open: readonly Known[] = [
     text: "if (count < ONE) {",
     why: "A path of exactly 1.2 servers: the number is a mean of measured times.",
   },
+  {
+    file: "request/room.ts",
+    where: "lineServed",
+    operator: "&& to ||",
+    from: "client.waiting === WAITING_ROOM && line.first === client",
+    text: "if (client.waiting === WAITING_ROOM && line.first === client && servedTaken === 0) return false;",
+    why: "Whoever took nothing and waits in the line is its head, unless room of its unit is freed within its own turn.",
+  },
 ];
