@@ -174,6 +174,13 @@ export const unreached: readonly Unreached[] = [
     why: "While learning rests it is called at the end of the rest only (`started`).",
   },
   {
+    file: "selection/servers.ts",
+    where: "takeShare",
+    text: "together < u16.MAX_VALUE",
+    kind: "false",
+    why: "A path has 4096 commands in flight at most (DEPTH_MAX), so 65,535 answers never come at one moment.",
+  },
+  {
     file: "selection/static.ts",
     where: "pickStaticLong",
     text: "at < selection.count",
