@@ -65,7 +65,7 @@ function makeWorld(kind: Kind, load: Load, twice: boolean): World {
     kind === "with emulated array"
       ? new EmulatedArray(
           { units: 1, unitBytes: UNIT_BYTES, paths: PATHS },
-          { medium: (_, __, n) => new NativeMedium(n) },
+          { medium: (_, __, n) => new NativeMedium(n, { shared: null, name: "" }) },
         )
       : null;
   array?.attach(core.bytes, core.control);

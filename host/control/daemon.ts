@@ -22,7 +22,7 @@ import { watchUevents } from "./devices/device-watch.ts";
 import { Effective } from "./settings/effective.ts";
 import { reasonOf } from "./ground/control-errors.ts";
 import { EventHub } from "./events/event-hub.ts";
-import { tellOfDeath, tellOfStart, tellOfSuccession, tellOfState } from "./events/first-words.ts";
+import { tellOfDeath, tellOfFalls, tellOfStart, tellOfSuccession, tellOfState } from "./events/first-words.ts";
 import { Inventory, type Unit } from "./inventory/inventory.ts";
 import type { Keeper } from "./core/keeper.ts";
 import { logMessagesOf } from "./events/logging.ts";
@@ -168,6 +168,7 @@ export class Daemon implements Context {
       unitSet: (handle, property, value) => reactor.unitSet(handle, property, value),
       kept,
     });
+    this.bringUp.onArrival = (unit) => this.#leftovers.arrives(unit);
     this.#thin = new ThinThreshold(this.hub);
     const { inventory, attachments, hub } = this;
     const writesTable = !this.emulated && process.getuid?.() === 0;
@@ -251,8 +252,10 @@ export class Daemon implements Context {
 
   async #begin(): Promise<void> {
     const { logger, configuration, places, group, keeper } = this.options;
-    if (keeper?.adoption) tellOfDeath(this.hub, keeper.adoption.death);
-    else tellOfStart(this.hub, this.emulated ? "emulated" : "devices", this.#lastWords);
+    if (keeper?.adoption) {
+      tellOfDeath(this.hub, keeper.adoption.death);
+      tellOfFalls(this.hub, keeper.adoption.fallen);
+    } else tellOfStart(this.hub, this.emulated ? "emulated" : "devices", this.#lastWords);
     this.keeping.start();
     this.receiving.read(this.effective.configuration)();
     this.tlsSources.add(this.receiving);

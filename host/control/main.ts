@@ -127,8 +127,9 @@ function obey(lifeline: Lifeline, daemon: Daemon, servers: readonly FastifyInsta
     leave: () => void leave(),
     reload: () => reload(lifeline, daemon, logger),
     die,
-    stalled: (isStalled) => {
-      if (isStalled) daemon.hub.say("reactor-stalled");
+    stalled: (reactor, isStalled) => {
+      const several = daemon.reactor.reactors > 1;
+      if (isStalled) daemon.hub.say("reactor-stalled", several ? { detail: { reactor } } : {});
     },
     told: (level, text) => logger[level](text),
   });

@@ -47,12 +47,13 @@ export function parseUnderWay(text: string): UnderWay[] {
 /** The driver counts in timer ticks, of 10 ms at most. */
 const TICKS_MS = 100;
 
+/** Whether a command is in flight since before a moment. @param sinceMs how long ago that moment was, ms */
+export const isOlder = ({ elapsedMs }: UnderWay, sinceMs: number): boolean => elapsedMs + TICKS_MS >= sinceMs;
+
 /**
  * Commands in flight since before a moment that may still change the medium.
  * @param sinceMs how long ago that moment was, ms
  */
 export function leftoversIn(text: string, sinceMs: number): UnderWay[] {
-  return parseUnderWay(text).filter(
-    ({ operation, elapsedMs }) => CHANGING.has(operation) && elapsedMs + TICKS_MS >= sinceMs,
-  );
+  return parseUnderWay(text).filter((command) => CHANGING.has(command.operation) && isOlder(command, sinceMs));
 }

@@ -5,9 +5,10 @@ export declare class Media {
   /**
    * A medium of `blocks` blocks of 512 bytes, initially all zeroes. With `file` it is stored in that file, which is
    * made sparse and set to exactly that length (existing contents stay); otherwise in memory, of which only written
-   * parts take up space.
+   * parts take up space. With `shared` all threads of this process have the same memory by that name, as long as one
+   * of them has it open.
    */
-  constructor(blocks: number, file?: string | undefined | null);
+  constructor(blocks: number, file?: string | undefined | null, shared?: string | undefined | null);
   /** The number that identifies this medium to the media functions. */
   get token(): number;
   /** Blocks of 512 bytes. */

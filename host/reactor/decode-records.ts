@@ -1,6 +1,7 @@
 // Decodes the core's records for displays: paths, units, events. Works on copies, in control's thread.
 
 import * as abi from "../abi.ts";
+import { handleIn, reactorOf } from "./handles.ts";
 
 /** Bytes of a record that displays read; the rest is private to the core. */
 export const PATH_RECORD_BYTES = 112;
@@ -89,7 +90,7 @@ export interface CoreEvent {
 
 /** A table as the reactor sends it: the handles in use, and the front part of each record, one after the other. */
 export interface TableCopy {
-  readonly handles: Uint32Array;
+  readonly handles: Uint32Array | Float64Array;
   readonly records: Uint8Array;
 }
 
@@ -142,7 +143,7 @@ export function decodePath(view: DataView, at: number, path: number): PathRecord
   return {
     path,
     flags: view.getUint32(at + abi.PATH_FLAGS, true),
-    unit: view.getUint32(at + abi.PATH_UNIT, true),
+    unit: handleIn(reactorOf(path), view.getUint32(at + abi.PATH_UNIT, true)),
     priority: view.getUint16(at + abi.PATH_PRIORITY, true),
     alua: view.getUint8(at + abi.PATH_ALUA),
     slot: view.getUint8(at + abi.PATH_SLOT),
@@ -184,9 +185,16 @@ export function decodeUnit(view: DataView, at: number, unit: number): UnitRecord
   };
 }
 
-function handleOf(value: number): number | null {
-  return value === NONE ? null : value;
+function handleOf(reactor: number, value: number): number | null {
+  return value === NONE ? null : handleIn(reactor, value);
 }
+
+/** Events whose first argument is a handle. */
+const TELL_HANDLE: ReadonlySet<number> = new Set([
+  abi.EVENT_CONNECTION_CLOSED,
+  abi.EVENT_FAILOVER_DONE,
+  abi.EVENT_BLOCK_CLOSED,
+]);
 
 function decodeTable<T>(
   copy: TableCopy,
@@ -207,17 +215,19 @@ export function decodeSnapshot(copy: SnapshotCopy): Snapshot {
   };
 }
 
-/** Decodes event entries that lie one after the other. */
-export function decodeEvents(entries: Uint8Array): CoreEvent[] {
+/** Decodes event entries of a reactor that lie one after the other. */
+export function decodeEvents(entries: Uint8Array, reactor = 0): CoreEvent[] {
   const view = new DataView(entries.buffer, entries.byteOffset, entries.byteLength);
   return Array.from({ length: entries.length / abi.EVENT_BYTES }, (_, i) => {
     const at = i * abi.EVENT_BYTES;
+    const kind = view.getUint16(at + abi.EVENT_KIND, true);
+    const arg0 = view.getUint32(at + abi.EVENT_ARG0, true);
     return {
-      kind: view.getUint16(at + abi.EVENT_KIND, true),
+      kind,
       reason: view.getUint16(at + abi.EVENT_REASON, true),
-      unit: handleOf(view.getUint32(at + abi.EVENT_UNIT, true)),
-      path: handleOf(view.getUint32(at + abi.EVENT_PATH, true)),
-      arg0: view.getUint32(at + abi.EVENT_ARG0, true),
+      unit: handleOf(reactor, view.getUint32(at + abi.EVENT_UNIT, true)),
+      path: handleOf(reactor, view.getUint32(at + abi.EVENT_PATH, true)),
+      arg0: TELL_HANDLE.has(kind) && arg0 !== NONE ? handleIn(reactor, arg0) : arg0,
       arg1: view.getUint32(at + abi.EVENT_ARG1, true),
       timeNs: u64(view, at + abi.EVENT_TIME_NS),
       outcome: outcome(view, at + abi.EVENT_SENSE, at + abi.EVENT_HOST_STATUS),

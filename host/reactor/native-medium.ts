@@ -16,13 +16,16 @@ export class NativeMedium implements Medium {
 
   /**
    * @param bytes a multiple of 512
-   * @param file a file, made sparse and as long as the unit can grow; without it the medium is memory
+   * @param place a file, made sparse and as long as the unit can grow; or memory, which with a name in `shared` is the same for all
+   * threads that have it open
    * Throws ERR_NATIVE_SYSTEM when there is no room, or the file cannot be opened.
    */
-  constructor(bytes: number, file?: string) {
-    this.bytesMax = file === undefined ? bytes * GROWTH : bytes;
-    this.volatile = file !== undefined;
-    this.#media = new Media(this.bytesMax / BLOCK_BYTES, file);
+  constructor(bytes: number, place: string | { readonly shared: string | null; readonly name: string }) {
+    const isFile = typeof place === "string";
+    this.bytesMax = isFile ? bytes : bytes * GROWTH;
+    this.volatile = isFile;
+    const memory = isFile || place.shared === null ? null : `${place.shared}/${place.name}`;
+    this.#media = new Media(this.bytesMax / BLOCK_BYTES, isFile ? place : null, memory);
   }
 
   read(memory: Uint8Array, address: number, offsetLow: number, offsetHigh: number, bytes: number): number {

@@ -7,6 +7,7 @@ import type { ArrayTopology } from "../array/array-topology.ts";
 import type { PackedResults } from "./command-results.ts";
 import type { CoreLimits, DoorLimits } from "./laid-out-core.ts";
 import type { SnapshotCopy } from "./decode-records.ts";
+import type { SharedNews } from "./shared-news.ts";
 import type { UblkQueue } from "./ublk-queues.ts";
 
 /** What the reactor is started with. */
@@ -24,6 +25,14 @@ export interface ReactorOptions {
   readonly seed?: bigint;
   /** Another core than `build/core.wasm`: its bytes. */
   readonly core?: Uint8Array;
+  /** How many reactors share the units, the memory for data and the emulated arrays. Default 1. */
+  readonly reactors?: number;
+}
+
+/** What one thread is started with. */
+export interface ThreadOptions extends ReactorOptions {
+  /** Name of the memory of emulated units, which all reactors have: any of them may serve a unit. Null: it has its own. */
+  readonly media: string | null;
 }
 
 /** A path to add. */
@@ -91,6 +100,8 @@ export interface Refusal {
 /** A unit to add, or (with its handle) one that gets more paths. The reactor fills in the handles in the settings. */
 export interface UnitToAdd {
   readonly handle: number | null;
+  /** Where a new unit goes. Default: the first reactor. */
+  readonly reactor?: number;
   readonly settings: readonly Setting[];
   readonly paths: readonly { readonly path: Omit<PathToAdd, "unit">; readonly settings: readonly Setting[] }[];
 }
@@ -163,6 +174,9 @@ export type Request =
       readonly label?: unknown;
     }
   | { readonly kind: "stop"; readonly graceMs: number };
+
+/** To a thread: what control asks, and what other reactors have found out, to which there is no answer. */
+export type ThreadRequest = Request | SharedNews;
 
 /** From the reactor. */
 export type Message =

@@ -6,13 +6,15 @@ import { parentPort, receiveMessageOnPort, workerData, type MessagePort } from "
 import { EmulatedArray } from "../array/array.ts";
 import type { Medium } from "../array/medium.ts";
 import type { FullTopology } from "../array/array-topology.ts";
+import { MODE_TELLS_SHARERS } from "../abi.ts";
 import { clockNs, duplicate, Ring } from "../native/index.ts";
 import { handlersOf, type Reactor } from "./calls.ts";
 import { Core } from "./core-loader.ts";
 import { EventDrain } from "./event-ring.ts";
-import { isFatal, ReactorError } from "./reactor-errors.ts";
+import { coreAnswer, isFatal, ReactorError } from "./reactor-errors.ts";
 import { runTurns } from "./loop.ts";
-import type { CallName, Message, ReactorCalls, ReactorOptions, Request } from "./reactor-messages.ts";
+import type { CallName, Message, ReactorCalls, ThreadOptions, ThreadRequest } from "./reactor-messages.ts";
+import type { SharedNews } from "./shared-news.ts";
 import { NativeMedium } from "./native-medium.ts";
 import { ENTER_WOKEN, UblkQueues } from "./ublk-queues.ts";
 
@@ -22,12 +24,12 @@ const STOPPING_WAIT_US = 20_000;
 /** Most messages handled between two turns: however busy control is, I/O continues. */
 const MESSAGES_MAX = 16;
 
-function mediumOf(topology: FullTopology, unit: number, bytes: number): Medium {
-  const { directory } = topology;
-  return new NativeMedium(bytes, directory === null ? undefined : join(directory, `unit-${unit}.img`));
+function mediumOf(media: string | null, { name, directory }: FullTopology, unit: number, bytes: number): Medium {
+  const place = directory === null ? { shared: media, name: `${name}/${unit}` } : join(directory, `unit-${unit}.img`);
+  return new NativeMedium(bytes, place);
 }
 
-function prepare(options: ReactorOptions): Reactor {
+function prepare(options: ThreadOptions): Reactor {
   const core = new Core({
     nowNs: clockNs(),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
@@ -39,8 +41,13 @@ function prepare(options: ReactorOptions): Reactor {
     backend: options.backend ?? "auto",
     ...(options.pollUs === undefined ? {} : { pollUs: options.pollUs }),
   });
-  const array = new EmulatedArray(options.arrays ?? [], { medium: mediumOf });
+  const array = new EmulatedArray(options.arrays ?? [], {
+    medium: (topology, unit, bytes) => mediumOf(options.media, topology, unit, bytes),
+    // Of several copies of one array only the first is asked by discovery, which takes note of it.
+    powerOnAttention: options.media === null,
+  });
   array.attach(core.bytes, core.control);
+  if ((options.reactors ?? 1) > 1) coreAnswer("modeSet", core.exports.modeSet(MODE_TELLS_SHARERS, 1n));
   return { core, ring, array, ublks: new UblkQueues(core, ring) };
 }
 
@@ -52,13 +59,14 @@ function run(port: MessagePort, { core, ring, array, ublks }: Reactor): void {
   let more = false;
 
   const post = (message: Message): void => port.postMessage(message);
-  const take = (request: Request): void => {
+  const take = (request: ThreadRequest): void => {
     if (request.kind === "stop") {
       stopAtNs = clockNs() + BigInt(request.graceMs) * NS_PER_MS;
       ublks.leave();
       closeConnections(core);
       return;
     }
+    if (request.kind === "news") return hear(core, request);
     const { id } = request;
     try {
       // The client's types have checked name and arguments against each other.
@@ -85,7 +93,7 @@ function run(port: MessagePort, { core, ring, array, ublks }: Reactor): void {
     for (let count = 0; more && count < MESSAGES_MAX; count++) {
       const next = receiveMessageOnPort(port);
       if (next === undefined) more = false;
-      else take(next.message as Request);
+      else take(next.message as ThreadRequest);
     }
   }
   ring.close();
@@ -99,6 +107,14 @@ function ownBuffers(name: CallName, answer: unknown): ArrayBuffer[] {
   // The answer of each call has the type that `ReactorCalls` gives it.
   const { paths, units } = answer as ReactorCalls["snapshot"]["answer"];
   return [paths, units].flatMap(({ handles, records }) => [handles.buffer, records.buffer]) as ArrayBuffer[];
+}
+
+/** What another reactor has found out. */
+function hear(core: Core, { what, initiatorPort, targetPort, controller, isSilent, probesMax }: SharedNews): void {
+  const { exports } = core;
+  const silent = isSilent ? 1 : 0;
+  if (what === "answer") coreAnswer("sharedAnswer", exports.sharedAnswer(initiatorPort, targetPort));
+  else coreAnswer("sharedFault", exports.sharedFault(initiatorPort, targetPort, controller, silent, probesMax));
 }
 
 /** Closes every connection: its requests are given up, its commands in flight become orphans. */
@@ -123,7 +139,7 @@ if (parentPort === null)
   throw new ReactorError("REACTOR_WORKER", "host/reactor/worker.ts runs in a worker thread only");
 let reactor: Reactor | null = null;
 try {
-  reactor = prepare(workerData as ReactorOptions);
+  reactor = prepare(workerData as ThreadOptions);
 } catch (error) {
   parentPort.postMessage({ kind: "failed", ...describe(error) } satisfies Message);
   parentPort.close();

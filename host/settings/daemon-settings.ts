@@ -3,7 +3,19 @@
 import { LOG_LEVELS } from "./names.ts";
 import type { SettingTable } from "./setting.ts";
 
+/** Most reactors, and most that `"auto"` starts. */
+export const REACTORS_MAX = 64;
+export const REACTORS_AUTO_MAX = 8;
+
 export const DAEMON_SETTINGS = {
+  reactors: {
+    type: "made",
+    values: `1 to ${REACTORS_MAX}, \`"auto"\``,
+    default: 1,
+    restart: true,
+    says: `threads that carry I/O; the units are spread over them. \`"auto"\`: as many as there are processors and units, at most ${REACTORS_AUTO_MAX}`,
+  },
+
   "sockets.api": {
     type: "place",
     restart: true,

@@ -79,7 +79,7 @@ interface Made extends Common {
   readonly type: "made";
   /** Its allowed values, for documents. */
   readonly values: string;
-  readonly default?: string | boolean;
+  readonly default?: string | boolean | number;
 }
 
 export type Setting = Whole | Share | Flag | Choice | Size | Place | Text | Made;

@@ -1,7 +1,8 @@
-// What the next control must know about the reactor: every handle is recorded as soon as the reactor has answered, so that nothing
-// exists unrecorded. Also keeps the events that control has not acknowledged yet.
+// What the next control must know about the reactors: every handle is recorded as soon as its reactor has answered, so that nothing
+// exists unrecorded. Also keeps the events that control has not acknowledged yet. Handles are those that control knows.
 
 import { EVENT_ARG0, EVENT_BYTES, EVENT_CONNECTION_CLOSED, EVENT_KIND } from "../abi.ts";
+import { handleIn, reactorOf } from "../reactor/handles.ts";
 import type { AddedUnit, Request, UnitLabels, UnitToAdd } from "../reactor/reactor-messages.ts";
 import type { Adoption, Labelled } from "./protocol.ts";
 
@@ -12,6 +13,7 @@ type Call = Extract<Request, { kind: "call" }>;
 
 interface Batch {
   readonly number: number;
+  readonly reactor: number;
   readonly entries: Uint8Array;
   /** Labels of the connections that have closed. */
   readonly closed: readonly unknown[];
@@ -20,6 +22,7 @@ interface Batch {
 /** Which events go to control. */
 export interface Delivery {
   readonly number: number;
+  readonly reactor: number;
   readonly entries: Uint8Array;
 }
 
@@ -51,8 +54,8 @@ export class Book {
   readonly #removedPaths = new Map<number, unknown>();
   readonly #ports = new Set<number>();
   readonly #connections = new Map<number, unknown>();
-  /** Calls under way, by their ids at the reactor. */
-  readonly #calls = new Map<number, Call>();
+  /** Calls under way, by their ids at the reactors. */
+  readonly #calls = new Map<number, { readonly reactor: number; readonly call: Call }>();
   #batches: Batch[] = [];
   #bytes = 0;
   #lost = 0;
@@ -71,68 +74,85 @@ export class Book {
     if (this.#connections.has(connection)) this.#connections.set(connection, label);
   }
 
-  asked(call: Call): void {
-    this.#calls.set(call.id, call);
+  asked(call: Call, reactor = 0): void {
+    this.#calls.set(call.id, { reactor, call });
   }
 
   /** The reactor has answered, or refused. */
   answered(id: number, answer: unknown, isRefused: boolean): void {
-    const call = this.#calls.get(id);
+    const asked = this.#calls.get(id);
     this.#calls.delete(id);
-    if (call !== undefined && !isRefused) this.#write(call, answer);
+    if (asked !== undefined && !isRefused) this.#write(asked.reactor, asked.call, answer);
   }
 
-  #write({ name, args, label }: Call, answer: unknown): void {
-    const [first] = args;
+  /** A reactor has ended, and with it everything it had. Its connections count as closed. */
+  fell(reactor: number): void {
+    for (const [id, asked] of this.#calls) if (asked.reactor === reactor) this.#calls.delete(id);
+    for (const map of [this.#units, this.#paths, this.#removedPaths, this.#connections]) {
+      for (const handle of map.keys()) if (reactorOf(handle) === reactor) map.delete(handle);
+    }
+    for (const port of this.#ports) if (reactorOf(port) === reactor) this.#ports.delete(port);
+  }
+
+  #write(reactor: number, { name, args, label }: Call, answer: unknown): void {
+    const [argument] = args;
+    const first = handleIn(reactor, Number(argument));
+    const made = handleIn(reactor, Number(answer));
     switch (name) {
       case "addUnits":
         // The types of `ReactorCalls`, and of the label that control sends with the call.
         return this.#added(
-          first as readonly UnitToAdd[],
+          reactor,
+          argument as readonly UnitToAdd[],
           answer as readonly AddedUnit[],
           label as readonly UnitLabels[],
         );
       case "unitRemove":
-        this.#units.delete(Number(first));
+        this.#units.delete(first);
         return;
       case "pathRemove": {
-        const handle = Number(first);
-        this.#removedPaths.set(handle, this.#paths.get(handle));
-        this.#paths.delete(handle);
+        this.#removedPaths.set(first, this.#paths.get(first));
+        this.#paths.delete(first);
         return;
       }
       case "openPort":
-        this.#ports.add(Number(answer));
+        this.#ports.add(made);
         return;
       case "closePort":
-        this.#ports.delete(Number(first));
+        this.#ports.delete(first);
         return;
       case "addConnection":
-        this.#connections.set(Number(answer), label);
+        this.#connections.set(made, label);
         return;
       default:
     }
   }
 
-  #added(asked: readonly UnitToAdd[], added: readonly AddedUnit[], labels: readonly UnitLabels[]): void {
+  #added(
+    reactor: number,
+    asked: readonly UnitToAdd[],
+    added: readonly AddedUnit[],
+    labels: readonly UnitLabels[],
+  ): void {
     for (const [index, { unit, paths }] of added.entries()) {
       if (typeof unit !== "number") continue;
-      if (asked[index]?.handle === null) this.#units.set(unit, own(labels[index]?.unit));
+      if (asked[index]?.handle === null) this.#units.set(handleIn(reactor, unit), own(labels[index]?.unit));
       for (const [at, path] of paths.entries()) {
         if (typeof path !== "number") continue;
-        this.#removedPaths.delete(path);
-        this.#paths.set(path, own(labels[index]?.paths[at]));
+        const handle = handleIn(reactor, path);
+        this.#removedPaths.delete(handle);
+        this.#paths.set(handle, own(labels[index]?.paths[at]));
       }
     }
   }
 
-  /** Takes events of the core. Returns those that are sent to control. */
-  happened(entries: Uint8Array): Delivery {
+  /** Takes events of a core. Returns those that are sent to control. */
+  happened(entries: Uint8Array, reactor = 0): Delivery {
     const places = closings(entries);
     const closed: unknown[] = [];
     const view = new DataView(entries.buffer, entries.byteOffset, entries.byteLength);
     for (const at of places) {
-      const handle = view.getUint32(at + EVENT_ARG0, true);
+      const handle = handleIn(reactor, view.getUint32(at + EVENT_ARG0, true));
       closed.push(this.#connections.get(handle));
       this.#connections.delete(handle);
     }
@@ -141,8 +161,8 @@ export class Book {
     this.#lost += (entries.length - some.length) / EVENT_BYTES;
     this.#bytes += some.length;
     const number = ++this.#lastBatch;
-    this.#batches.push({ number, entries: some, closed });
-    return { number, entries: some };
+    this.#batches.push({ number, reactor, entries: some, closed });
+    return { number, reactor, entries: some };
   }
 
   /** How many events found no room and have not been reported yet. */
@@ -159,7 +179,7 @@ export class Book {
   }
 
   /** Everything, for a control that starts; it acknowledges the events from now on. */
-  adoption(): Omit<Adoption, "death" | "claims"> {
+  adoption(): Omit<Adoption, "death" | "claims" | "reactors" | "fallen"> {
     return {
       kept: this.#kept,
       units: listed(this.#units),
@@ -168,7 +188,7 @@ export class Book {
       ports: [...this.#ports],
       connections: listed(this.#connections),
       closed: this.#batches.flatMap(({ closed }) => closed),
-      events: Buffer.concat(this.#batches.map(({ entries }) => entries)),
+      events: this.#batches.map(({ reactor, entries }) => ({ reactor, entries })),
       eventsLost: this.takeLost(),
       number: this.#lastBatch,
     };

@@ -1,4 +1,4 @@
-// Messages between the supervisor, which keeps the reactor, and control, which may end and start again at any time.
+// Messages between the supervisor, which keeps the reactors, and control, which may end and start again at any time.
 
 import type { Message, ReactorOptions, Request } from "../reactor/reactor-messages.ts";
 
@@ -18,9 +18,18 @@ export interface Death {
 /** What is kept beside a handle. */
 export type Labelled = readonly (readonly [handle: number, label: unknown])[];
 
+/** One of several reactors has ended: its units have to be brought up again. */
+export interface Fall {
+  readonly reactor: number;
+  readonly reason: string;
+}
+
 /** What a control that is not the first finds: everything the reactor has, and the events that no control has acknowledged. */
 export interface Adoption {
   readonly death: Death;
+  /** How many reactors there are, and those that have ended since a control told of it, with the reasons. */
+  readonly reactors: number;
+  readonly fallen: readonly Fall[];
   /** What the previous control stored, by name. */
   readonly kept: ReadonlyMap<string, unknown>;
   readonly units: Labelled;
@@ -35,7 +44,7 @@ export interface Adoption {
   /** Block devices that are claimed, by path. */
   readonly claims: readonly string[];
   /** Events of the core that no control has acknowledged, and how many found no room. */
-  readonly events: Uint8Array;
+  readonly events: readonly { readonly reactor: number; readonly entries: Uint8Array }[];
   readonly eventsLost: number;
   /** The number to acknowledge these events by. */
   readonly number: number;
@@ -61,11 +70,19 @@ export interface Privileges {
 /** To control. */
 export type Downward =
   | Begin
-  | { readonly kind: "reactor"; readonly message: Message }
-  /** From the core; acknowledged by their number. */
-  | { readonly kind: "events"; readonly number: number; readonly entries: Uint8Array; readonly lost: number }
-  | { readonly kind: "crashed"; readonly reason: string }
-  | { readonly kind: "exited"; readonly status: number }
+  | { readonly kind: "reactor"; readonly reactor: number; readonly message: Message }
+  /** From a core; acknowledged by their number. */
+  | {
+      readonly kind: "events";
+      readonly number: number;
+      readonly reactor: number;
+      readonly entries: Uint8Array;
+      readonly lost: number;
+    }
+  | { readonly kind: "crashed"; readonly reactor: number; readonly reason: string }
+  | { readonly kind: "exited"; readonly reactor: number; readonly status: number }
+  /** One of several reactors takes no calls, or does so again (null). */
+  | { readonly kind: "away"; readonly reactor: number; readonly reason: string | null }
   | { readonly kind: "told"; readonly level: "debug" | "warning"; readonly text: string }
   | { readonly kind: "claimed"; readonly id: number; readonly answer: number }
   | { readonly kind: "released"; readonly id: number }
@@ -76,13 +93,13 @@ export type Downward =
   | { readonly kind: "leave" }
   /** The supervisor has a defect: everything stops. */
   | { readonly kind: "die"; readonly reason: string }
-  /** The reactor has stopped turning, or turns again. */
-  | { readonly kind: "stalled"; readonly isStalled: boolean };
+  /** A reactor has stopped turning, or turns again. */
+  | { readonly kind: "stalled"; readonly reactor: number; readonly isStalled: boolean };
 
 /** To the supervisor. */
 export type Upward =
   | { readonly kind: "start"; readonly options: ReactorOptions; readonly privileges: Privileges }
-  | { readonly kind: "request"; readonly request: Request; readonly descriptor?: number }
+  | { readonly kind: "request"; readonly reactor: number; readonly request: Request; readonly descriptor?: number }
   | { readonly kind: "terminate" }
   /** The label of a connection has changed. */
   | { readonly kind: "relabel"; readonly connection: number; readonly label: unknown }

@@ -1,18 +1,17 @@
-// Keeps the reactor running, and control with it. Control decides, displays and remembers, and may end at any time: through a defect,
-// out of memory, killed by the watchdog, or because it was asked to. The reactor continues, and the next control takes over what
+// Keeps the reactors running, and control with it. Control decides, displays and remembers, and may end at any time: through a defect,
+// out of memory, killed by the watchdog, or because it was asked to. The reactors continue, and the next control takes over what
 // is there. Nothing else is done here, so that little can go wrong.
 
 import { endProcess } from "../native/index.ts";
 import type { ServiceManager } from "../liaison/notify.ts";
-import { ThreadLink } from "../reactor/link.ts";
-import type { Message, Request } from "../reactor/reactor-messages.ts";
 import { Book } from "./book.ts";
 import { KeptClaims } from "./kept-claims.ts";
+import { KeptReactors } from "./kept-reactors.ts";
 import { Life } from "./life.ts";
 import { DEATHS_WITHIN_MS, Pace, type Verdict } from "./restart-pace.ts";
 import type { Death, Upward } from "./protocol.ts";
 import { takePrivileges, type PrivilegeCalls } from "./privileges.ts";
-import { TICK_MS, Watch } from "./watch.ts";
+import { ControlWatch, TICK_MS } from "./watch.ts";
 
 /** The process ends within this time of a SIGTERM, whatever hangs (not by process.exit, which waits for hung threads). */
 const STOP_MS_MAX = 4700;
@@ -31,46 +30,41 @@ export interface SupervisorParts {
   readonly say: (level: "error" | "warning", text: string) => void;
 }
 
-type Call = Extract<Request, { kind: "call" }>;
-
 export class Supervisor {
   readonly #parts: SupervisorParts;
   readonly #book = new Book();
   readonly #claims = new KeptClaims();
   readonly #pace = new Pace();
-  readonly #watch: Watch;
+  // The first start may take its time: the service manager limits it.
+  readonly #watch = new ControlWatch((life, reason) => (this.#served ? life.kill(reason) : undefined));
   #life: Life | null = null;
-  #reactor: ThreadLink | null = null;
-  /** The reactor's first message. */
-  #begun: Message | null = null;
-  /** The reactor is gone. */
+  #reactors: KeptReactors | null = null;
+  /** The reactors are gone. */
   #isOver = false;
-  /** Who made the calls that the reactor has not answered, by its ids. */
-  readonly #asked = new Map<number, { readonly life: Life; readonly id: number }>();
-  #nextCall = 1;
   /** Control has been ready once: from then on I/O may depend on this process. */
   #served = false;
   #isStopping = false;
   #isReloading = false;
   /** How the last control ended. */
   #death: Death | null = null;
-  /** Control is to be started once the reactor has answered everything the last one asked. */
+  /** How many reactors that had ended the control was told of. */
+  #told = 0;
+  /** Control is to be started once the reactors have answered everything the last one asked. */
   #isWaiting = false;
+  /** A control that is being started has to be replaced as soon as it serves. */
+  #isOutdated = false;
 
   constructor(parts: SupervisorParts) {
     this.#parts = parts;
-    this.#watch = new Watch({
-      askReactor: (id) => this.#reactor?.send({ kind: "call", id, name: "ping", args: [] }),
-      reactorStalled: (isStalled) => this.#stalled(isStalled),
-      // The first start may take its time: the service manager limits it.
-      controlStalled: (life, reason) => (this.#served ? life.kill(reason) : undefined),
-    });
   }
 
-  /** Starts control, which starts the reactor. */
+  /** Starts control, which starts the reactors. */
   begin(): void {
     this.#begin();
-    setInterval(() => this.#watch.tick(this.#life, this.#begun !== null && !this.#isOver), TICK_MS);
+    setInterval(() => {
+      if (!this.#isOver) this.#reactors?.tick();
+      if (this.#life !== null) this.#watch.tick(this.#life);
+    }, TICK_MS);
   }
 
   // ---- Control ----
@@ -84,13 +78,19 @@ export class Supervisor {
     this.#life = life;
     const death = this.#death;
     const runningMs = performance.now();
-    if (death === null || this.#begun === null) {
+    const reactors = this.#reactors;
+    this.#isOutdated = false;
+    this.#told = 0;
+    if (death === null || reactors?.hasBegun !== true) {
       life.send({ kind: "begin", runningMs, adoption: null });
       return;
     }
-    const adoption = { ...this.#book.adoption(), claims: this.#claims.devices, death };
+    const { fallen } = reactors;
+    this.#told = fallen.length;
+    const count = reactors.reactors;
+    const adoption = { ...this.#book.adoption(), claims: this.#claims.devices, death, reactors: count, fallen };
     life.send({ kind: "begin", runningMs, adoption });
-    life.send({ kind: "reactor", message: this.#begun });
+    reactors.introduce(life);
   }
 
   /** Starts it when no calls are under way that must be recorded first. */
@@ -135,9 +135,9 @@ export class Supervisor {
       case "start":
         return this.#start(life, message);
       case "request":
-        return this.#request(life, message.request, message.descriptor);
+        return this.#reactors?.request(life, message.reactor, message.request, message.descriptor);
       case "terminate":
-        this.#reactor?.terminate();
+        this.#reactors?.terminate();
         return;
       case "relabel":
         return this.#book.relabel(message.connection, message.label);
@@ -160,8 +160,11 @@ export class Supervisor {
       case "ready":
         life.isReady = true;
         if (this.#served) this.#parts.manager.status(message.status);
-        else this.#parts.manager.ready(message.status, () => this.#watch.isTurning);
+        else this.#parts.manager.ready(message.status, () => this.#reactors?.isTurning === true);
         this.#served = true;
+        this.#reactors?.told(this.#told);
+        this.#told = 0;
+        if (this.#isOutdated) this.replaceControl();
         return;
       case "reloaded":
         return this.#reloaded();
@@ -173,71 +176,27 @@ export class Supervisor {
     }
   }
 
-  // ---- The reactor ----
+  // ---- The reactors ----
 
   #start(life: Life, { options, privileges }: Extract<Upward, { kind: "start" }>): void {
-    if (this.#reactor !== null) return;
+    if (this.#reactors !== null) return;
     const told = (level: "debug" | "warning") => (text: string) => life.send({ kind: "told", level, text });
     const log = { debug: told("debug"), warning: told("warning") };
     takePrivileges(privileges, this.#parts.privileges, log);
-    this.#reactor = new ThreadLink(options);
-    this.#reactor.listen({
-      message: (message) => this.#fromReactor(message),
+    this.#reactors = new KeptReactors(options, {
+      book: this.#book,
+      life: () => this.#life,
+      say: this.#parts.say,
       crashed: (reason) => this.#crashed(reason),
-      exited: (status) => this.#exited(status),
+      exited: () => this.#exited(),
+      idle: () => {
+        if (this.#isWaiting) this.#beginSoon();
+      },
+      replaceControl: () => {
+        if (this.#life?.isReady === true) this.replaceControl();
+        else this.#isOutdated = this.#life !== null;
+      },
     });
-  }
-
-  #request(life: Life, request: Request, descriptor: number | undefined): void {
-    const reactor = this.#reactor;
-    if (reactor === null) return;
-    if (request.kind === "stop") return reactor.send(request);
-    let call: Call = { ...request, id: this.#nextCall++ };
-    try {
-      if (descriptor !== undefined) call = { ...call, args: [life.takeDescriptor(descriptor), ...call.args.slice(1)] };
-    } catch (thrown) {
-      const text = thrown instanceof Error ? thrown.message : String(thrown);
-      const message = { kind: "refused", id: request.id, code: "REACTOR_DESCRIPTOR", message: text } as const;
-      return life.send({ kind: "reactor", message });
-    }
-    this.#asked.set(call.id, { life, id: request.id });
-    this.#book.asked(call);
-    reactor.send(call);
-  }
-
-  #fromReactor(message: Message): void {
-    switch (message.kind) {
-      case "ready":
-      case "failed":
-        if (message.kind === "ready") this.#begun = message;
-        this.#life?.send({ kind: "reactor", message });
-        return;
-      case "events": {
-        const { number, entries } = this.#book.happened(message.entries);
-        if (this.#life !== null) this.#life.send({ kind: "events", number, entries, lost: this.#book.takeLost() });
-        return;
-      }
-      case "answer":
-      case "refused":
-        return this.#answered(message);
-    }
-  }
-
-  #answered(message: Extract<Message, { kind: "answer" | "refused" }>): void {
-    if (this.#watch.answered(message.id)) return;
-    this.#book.answered(message.id, message.kind === "answer" ? message.answer : undefined, message.kind === "refused");
-    const asked = this.#asked.get(message.id);
-    this.#asked.delete(message.id);
-    if (asked !== undefined && asked.life === this.#life) {
-      asked.life.send({ kind: "reactor", message: { ...message, id: asked.id } });
-    }
-    if (this.#isWaiting) this.#beginSoon();
-  }
-
-  #stalled(isStalled: boolean): void {
-    if (isStalled) this.#parts.say("error", "the reactor does not turn: no I/O goes on");
-    else this.#parts.say("warning", "the reactor turns again");
-    this.#life?.send({ kind: "stalled", isStalled });
   }
 
   #crashed(reason: string): void {
@@ -251,14 +210,13 @@ export class Supervisor {
       endProcess(1);
     }
     // Control reports it, and ends.
-    this.#life.send({ kind: "crashed", reason });
+    this.#life.send({ kind: "crashed", reactor: 0, reason });
     setTimeout(() => endProcess(1), LAST_WORDS_MS);
   }
 
-  #exited(status: number): void {
+  #exited(): void {
     const isNews = !this.#isOver;
     this.#isOver = true;
-    this.#life?.send({ kind: "exited", status });
     if (this.#life === null) endProcess(this.#isStopping ? 0 : 1);
     else if (isNews && !this.#isStopping && this.#served) setTimeout(() => endProcess(1), LAST_WORDS_MS);
   }
@@ -278,8 +236,8 @@ export class Supervisor {
 
   /** Where control cannot do it. */
   #stopReactor(): void {
-    if (this.#reactor === null || this.#isOver) endProcess(0);
-    this.#reactor.send({ kind: "stop", graceMs: STOP_GRACE_MS });
+    if (this.#reactors === null || this.#isOver) endProcess(0);
+    this.#reactors.stop(STOP_GRACE_MS);
   }
 
   /** The configuration is read again. */

@@ -1,4 +1,4 @@
-// Checks that the reactor turns and that control answers, each with a limit of its own. Counted in ticks, not in time: when this
+// Checks that the reactors turn and that control answers, each with a limit of its own. Counted in ticks, not in time: when this
 // whole process was held up (a sleeping machine, a debugger), nobody else is to blame.
 
 import type { Life } from "./life.ts";
@@ -11,24 +11,24 @@ export const CONTROL_TICKS_MAX = 10;
 /** A control that takes over must serve within this many: probing silent devices takes time. */
 export const START_TICKS_MAX = 180;
 
-export interface WatchParts {
+export interface ReactorWatchParts {
   /** Asks the reactor for an answer with this id. */
-  readonly askReactor: (id: number) => void;
-  readonly reactorStalled: (isStalled: boolean) => void;
-  readonly controlStalled: (life: Life, reason: string) => void;
+  readonly ask: (id: number) => void;
+  readonly stalled: (isStalled: boolean) => void;
+  /** It has not turned for so many ticks since it counts as stalled. */
+  readonly silentFor?: (ticks: number) => void;
 }
 
-export class Watch {
-  readonly #parts: WatchParts;
+/** Checks one reactor. */
+export class ReactorWatch {
+  readonly #parts: ReactorWatchParts;
   /** Ids of calls are positive, ours are not. */
   #lastAsked = 0;
   #isAsking = false;
   #unanswered = 0;
   #isStalled = false;
-  /** The life being watched, and how many ticks it took before it was ready. */
-  #starting: { readonly life: Life; ticks: number } | null = null;
 
-  constructor(parts: WatchParts) {
+  constructor(parts: ReactorWatchParts) {
     this.#parts = parts;
   }
 
@@ -37,24 +37,26 @@ export class Watch {
     return !this.#isStalled;
   }
 
-  /** @param isRunning whether there is a reactor */
-  tick(life: Life | null, isRunning: boolean): void {
-    if (isRunning) this.#checkReactor();
-    if (life !== null) this.#checkControl(life);
+  /** Another reactor begins in its place. */
+  begin(): void {
+    this.#isAsking = false;
+    this.#isStalled = false;
+    this.#unanswered = 0;
   }
 
-  #checkReactor(): void {
+  tick(): void {
     if (this.#isAsking) {
       this.#unanswered++;
       if (this.#unanswered >= REACTOR_TICKS_MAX && !this.#isStalled) {
         this.#isStalled = true;
-        this.#parts.reactorStalled(true);
+        this.#parts.stalled(true);
       }
+      if (this.#isStalled) this.#parts.silentFor?.(this.#unanswered - REACTOR_TICKS_MAX);
       return;
     }
     this.#isAsking = true;
     this.#unanswered = 0;
-    this.#parts.askReactor(--this.#lastAsked);
+    this.#parts.ask(--this.#lastAsked);
   }
 
   /** Whether an answer of the reactor was meant for this watch. */
@@ -63,16 +65,27 @@ export class Watch {
     this.#isAsking = false;
     if (this.#isStalled) {
       this.#isStalled = false;
-      this.#parts.reactorStalled(false);
+      this.#parts.stalled(false);
     }
     return true;
   }
+}
 
-  #checkControl(life: Life): void {
+/** Checks control. */
+export class ControlWatch {
+  readonly #stalled: (life: Life, reason: string) => void;
+  /** The life being watched, and how many ticks it took before it was ready. */
+  #starting: { readonly life: Life; ticks: number } | null = null;
+
+  constructor(stalled: (life: Life, reason: string) => void) {
+    this.#stalled = stalled;
+  }
+
+  tick(life: Life): void {
     if (!life.isReady) return this.#checkStart(life);
     if (life.silentTicks >= CONTROL_TICKS_MAX) {
       const seconds = (CONTROL_TICKS_MAX * TICK_MS) / 1000;
-      this.#parts.controlStalled(life, `it did not answer for ${seconds} s and was ended`);
+      this.#stalled(life, `it did not answer for ${seconds} s and was ended`);
       return;
     }
     if (life.silentTicks === 0) life.send({ kind: "ping" });
@@ -84,6 +97,6 @@ export class Watch {
     this.#starting.ticks++;
     if (this.#starting.ticks !== START_TICKS_MAX) return;
     const seconds = (START_TICKS_MAX * TICK_MS) / 1000;
-    this.#parts.controlStalled(life, `it was not ready within ${seconds} s and was ended`);
+    this.#stalled(life, `it was not ready within ${seconds} s and was ended`);
   }
 }

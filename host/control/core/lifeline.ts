@@ -19,7 +19,7 @@ export interface Orders {
   leave(): void;
   /** The whole daemon stops. */
   die(reason: string): void;
-  stalled(isStalled: boolean): void;
+  stalled(reactor: number, isStalled: boolean): void;
   told(level: "debug" | "warning", text: string): void;
 }
 
@@ -27,6 +27,7 @@ type Events = Extract<Downward, { kind: "events" }>;
 
 export class Lifeline implements Keeper, ReactorLink {
   readonly keepsLabels = true;
+  reactors = 1;
   readonly pid = process.ppid;
   adoption: Adoption | null = null;
   #begunMs = performance.now();
@@ -64,6 +65,7 @@ export class Lifeline implements Keeper, ReactorLink {
     this.#begunMs = performance.now();
     this.#ranMs = runningMs;
     this.#lastEvents = adoption?.number ?? 0;
+    this.reactors = adoption?.reactors ?? 1;
     this.#begun.resolve();
   }
 
@@ -93,7 +95,10 @@ export class Lifeline implements Keeper, ReactorLink {
   // ---- Keeper ----
 
   reactor(options: ReactorOptions, privileges: Privileges): Promise<ReactorClient> {
-    if (this.adoption === null) this.#say({ kind: "start", options, privileges });
+    if (this.adoption === null) {
+      this.reactors = options.reactors ?? 1;
+      this.#say({ kind: "start", options, privileges });
+    }
     return ReactorClient.over(this);
   }
 
@@ -138,13 +143,13 @@ export class Lifeline implements Keeper, ReactorLink {
     for (const message of this.#early.splice(0)) this.#receive(message);
   }
 
-  send(request: Request): void {
+  send(reactor: number, request: Request): void {
     const fd = request.kind === "call" && request.name === "addConnection" ? Number(request.args[0]) : null;
-    if (fd === null || request.kind !== "call") return this.#say({ kind: "request", request });
+    if (fd === null || request.kind !== "call") return this.#say({ kind: "request", reactor, request });
     const tag = this.#nextTag++;
     try {
       sendDescriptor(DESCRIPTOR_CHANNEL, fd, tag);
-      this.#say({ kind: "request", request, descriptor: tag });
+      this.#say({ kind: "request", reactor, request, descriptor: tag });
     } catch (thrown) {
       const refused = {
         kind: "refused",
@@ -152,7 +157,7 @@ export class Lifeline implements Keeper, ReactorLink {
         code: "REACTOR_DESCRIPTOR",
         message: reasonOf(thrown),
       } as const;
-      queueMicrotask(() => this.#listener?.message(refused));
+      queueMicrotask(() => this.#listener?.message(reactor, refused));
     } finally {
       closeDescriptor(fd);
     }
@@ -186,6 +191,7 @@ export class Lifeline implements Keeper, ReactorLink {
       case "reactor":
       case "crashed":
       case "exited":
+      case "away":
         if (this.#listener === null) this.#early.push(message);
         else toListener(this.#listener, message);
         return;
@@ -204,17 +210,19 @@ export class Lifeline implements Keeper, ReactorLink {
     }
     if (events.lost > 0) this.#onLost(events.lost);
     this.#lastEvents = events.number;
-    this.#listener.message({ kind: "events", entries: events.entries });
+    this.#listener.message(events.reactor, { kind: "events", entries: events.entries });
   }
 }
 
 function toListener(
   listener: LinkListener,
-  message: Extract<Downward, { kind: "reactor" | "crashed" | "exited" }>,
+  message: Extract<Downward, { kind: "reactor" | "crashed" | "exited" | "away" }>,
 ): void {
-  if (message.kind === "reactor") listener.message(message.message);
-  else if (message.kind === "crashed") listener.crashed(message.reason);
-  else listener.exited(message.status);
+  const { reactor } = message;
+  if (message.kind === "reactor") listener.message(reactor, message.message);
+  else if (message.kind === "crashed") listener.crashed(reactor, message.reason);
+  else if (message.kind === "away") listener.away(reactor, message.reason);
+  else listener.exited(reactor, message.status);
 }
 
 function carryOut(
@@ -222,7 +230,7 @@ function carryOut(
   message: Extract<Downward, { kind: "stop" | "reload" | "leave" | "die" | "stalled" | "told" }>,
 ): void {
   if (message.kind === "die") orders.die(message.reason);
-  else if (message.kind === "stalled") orders.stalled(message.isStalled);
+  else if (message.kind === "stalled") orders.stalled(message.reactor, message.isStalled);
   else if (message.kind === "told") orders.told(message.level, message.text);
   else orders[message.kind]();
 }

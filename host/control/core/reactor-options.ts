@@ -1,7 +1,9 @@
 // Derives the reactor's start options from the configuration.
 
+import { availableParallelism } from "node:os";
 import type { ArrayTopology, PortService } from "../../array/array-topology.ts";
 import type { ReactorOptions } from "../../reactor/reactor-client.ts";
+import { REACTORS_AUTO_MAX } from "../../settings/daemon-settings.ts";
 import { SETTINGS } from "../../settings/settings-table.ts";
 import { EmulatedArray, type Configuration } from "../schemas/configuration-schema.ts";
 
@@ -42,6 +44,11 @@ function topologyOf(array: EmulatedArray): ArrayTopology {
   };
 }
 
+/** How many reactors there are to be. @param units how many units there may be */
+export function reactorsOf(wanted: Configuration["reactors"], units: number, processors: number): number {
+  return wanted === "auto" ? Math.max(1, Math.min(processors, units, REACTORS_AUTO_MAX)) : wanted;
+}
+
 export function reactorOptions(configuration: Configuration, emulated: boolean): ReactorOptions {
   const { limits, ring } = configuration;
   const array = configuration.array ?? EmulatedArray.parse({});
@@ -59,6 +66,7 @@ export function reactorOptions(configuration: Configuration, emulated: boolean):
     ...(ring.backend === "epoll" ? {} : { door: DOOR }),
     backend: ring.backend,
     pollUs: ring.poll_us,
+    reactors: reactorsOf(configuration.reactors, units, availableParallelism()),
     arrays: emulated ? [topologyOf(array)] : [],
   };
 }

@@ -46,6 +46,7 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
   ARRAY_FAULT: "INVALID_REQUEST",
   REACTOR_STOPPED: "UNAVAILABLE",
   REACTOR_CRASHED: "UNAVAILABLE",
+  REACTOR_SILENT: "UNAVAILABLE",
 };
 
 /** The API error for a refusal by the reactor. */

@@ -29,7 +29,7 @@ const SOUND_MASK =
 
 class Table<T> {
   readonly #view: DataView;
-  readonly #handles: Uint32Array;
+  readonly #handles: TableCopy["handles"];
   readonly #bytes: number;
   readonly #decode: (view: DataView, at: number, handle: number) => T;
 

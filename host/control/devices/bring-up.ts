@@ -23,6 +23,7 @@ import { sliced } from "../ground/answer-pieces.ts";
 import { faultCalls } from "../events/marginal-watch.ts";
 import { Snapshot } from "../core/snapshot.ts";
 import { Interned } from "../inventory/unit-facts.ts";
+import { Placement } from "./placement.ts";
 import { isOurs, otherPathReason, type Refused } from "./units-in-use.ts";
 
 /** Most paths added in one message; I/O pauses meanwhile. */
@@ -93,6 +94,9 @@ export class BringUp {
   readonly #keepNames: (names: ReadonlyMap<string, number>) => void;
   readonly #firstCalls: NonNullable<BringUpHooks["firstCalls"]>;
   readonly #claims: Claims<Path>;
+  readonly placement: Placement;
+  /** Hears of units that come into a core, before anything is sent to them on behalf of clients. */
+  onArrival: (unit: Unit) => void = () => {};
   /** Native port of a path's handle. */
   readonly #ports = new Map<number, NativePort>();
   /** Ports of removed paths that may still have commands in flight. */
@@ -111,6 +115,7 @@ export class BringUp {
     this.#claims = claims;
     this.#names = names;
     this.#keepNames = keepNames;
+    this.placement = new Placement(reactor, inventory);
   }
 
   /**
@@ -212,6 +217,7 @@ export class BringUp {
     const { handle } = unit;
     return {
       handle,
+      reactor: this.placement.of(unit),
       settings:
         handle !== null
           ? []
@@ -235,7 +241,10 @@ export class BringUp {
   /** Stores the handles; whatever was refused gives its port back. */
   #take(unit: Unit, places: readonly OpenPort[], added: AddedUnit | undefined): Failure[] {
     const failures: Failure[] = [];
-    if (typeof added?.unit === "number") this.#inventory.setUnitHandle(unit, added.unit);
+    if (typeof added?.unit === "number") {
+      if (unit.handle === null) this.onArrival(unit);
+      this.#inventory.setUnitHandle(unit, added.unit);
+    }
     for (const [index, place] of places.entries()) {
       const handle = typeof added?.unit === "number" ? added.paths[index] : added?.unit;
       const { path, found } = place.arrival;
@@ -287,7 +296,7 @@ export class BringUp {
     const change = await this.#makeRoom(found, depthWanted);
     const depth = Math.min(depthWanted, change?.commandsMax ?? found.commandsMax ?? depthWanted);
     try {
-      const port = await this.#reactor.openPort(found.device, depthWanted);
+      const port = await this.#reactor.openPort(found.device, depthWanted, this.placement.of(path.unit));
       if (depth !== depthWanted) await this.#reactor.portDepth(port, depth);
       return { arrival, queue: "native", port, depth, depthWanted, change };
     } catch (thrown) {

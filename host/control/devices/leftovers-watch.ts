@@ -1,7 +1,7 @@
 // Commands that an earlier daemon left in flight. Until they have ended, nothing that changes the medium is sent to their units:
 // a late write of the earlier daemon could otherwise overwrite a newer one that was acknowledged.
 
-import { leftoversIn, readUnderWay, type UnderWay } from "../../discovery/leftovers.ts";
+import { isOlder, leftoversIn, readUnderWay, type UnderWay } from "../../discovery/leftovers.ts";
 import { UNIT_SET_LEFTOVERS } from "../../abi.ts";
 import { reasonOf } from "../ground/control-errors.ts";
 import type { EventHub } from "../events/event-hub.ts";
@@ -26,7 +26,10 @@ export class Leftovers {
   readonly #sources: LeftoverSources;
   readonly #startedMs: number;
   readonly #held = new Set<Unit>();
+  /** When units came into a core, as far as this control has seen it. */
+  readonly #arrivedMs = new WeakMap<Unit, number>();
   #over = false;
+  #isStopped = false;
   #checking: Promise<void> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined = undefined;
 
@@ -40,6 +43,12 @@ export class Leftovers {
   adopt(held: readonly number[] | null): void {
     this.#over = held === null;
     for (const unit of this.#sources.inventory.units()) if (held?.includes(unit.number) === true) this.#held.add(unit);
+  }
+
+  /** A unit comes into a core: what is under way to it is not that core's, even if it is this daemon's. */
+  arrives(unit: Unit): void {
+    this.#arrivedMs.set(unit, performance.now());
+    this.#over = false;
   }
 
   /** @param soon is about to be held, too */
@@ -59,12 +68,12 @@ export class Leftovers {
   }
 
   stop(): void {
-    this.#over = true;
+    this.#isStopped = true;
     clearTimeout(this.#timer);
   }
 
   async #check(): Promise<void> {
-    if (this.#over) return;
+    if (this.#over || this.#isStopped) return;
     clearTimeout(this.#timer);
     try {
       this.#over = await this.#isOver();
@@ -72,7 +81,7 @@ export class Leftovers {
     } catch (thrown) {
       this.#sources.logger.error(`looking for commands of an earlier daemon: ${reasonOf(thrown)}`);
     }
-    if (!this.#over) this.#timer = setTimeout(() => void this.check(), POLL_MS).unref();
+    if (!this.#over && !this.#isStopped) this.#timer = setTimeout(() => void this.check(), POLL_MS).unref();
   }
 
   /** Checks once; returns whether nothing is left. */
@@ -84,21 +93,23 @@ export class Leftovers {
         "/proc/scsi/sg/debug cannot be read: it is not known whether commands of an earlier daemon are still under way; " +
           "after a daemon was killed while a path did not answer, wait for timeouts.command_ms before starting it",
       );
+      this.#isStopped = true;
       return true;
     }
-    const byUnit = this.#byUnit(leftoversIn(text, performance.now() - this.#startedMs));
+    const byUnit = this.#byUnit(text);
     for (const [unit, commands] of byUnit) await this.#hold(unit, commands);
     for (const unit of this.#held) if (!byUnit.has(unit)) await this.#letGo(unit);
     return byUnit.size === 0;
   }
 
   /** Matches any path number a unit is known to have had, so that a path that does not answer now counts, too. */
-  #byUnit(left: readonly UnderWay[]): Map<Unit, UnderWay[]> {
+  #byUnit(text: string): Map<Unit, UnderWay[]> {
     const units = new Map(this.#sources.inventory.paths().map(({ number, unit }) => [number, unit]));
     const byUnit = new Map<Unit, UnderWay[]>();
-    for (const command of left) {
+    const nowMs = performance.now();
+    for (const command of leftoversIn(text, 0)) {
       const unit = units.get(command.path);
-      if (unit === undefined) continue;
+      if (unit === undefined || !isOlder(command, nowMs - (this.#arrivedMs.get(unit) ?? this.#startedMs))) continue;
       byUnit.set(unit, [...(byUnit.get(unit) ?? []), command]);
     }
     return byUnit;

@@ -1,6 +1,6 @@
 // What a control reports when it starts.
 
-import type { Death } from "../../supervisor/protocol.ts";
+import type { Death, Fall } from "../../supervisor/protocol.ts";
 import type { EventHub } from "./event-hub.ts";
 import type { Inventory } from "../inventory/inventory.ts";
 import type { LastWords } from "../state/last-words.ts";
@@ -20,6 +20,11 @@ export function tellOfStart(hub: Hub, source: "emulated" | "devices", { found: d
 export function tellOfDeath(hub: Hub, { pid, reason, deaths, isUnsteady }: Death): void {
   if (reason !== null) hub.say("control-died", { detail: { pid, reason, "died lately": deaths } });
   if (isUnsteady) hub.say("control-unsteady", { detail: { "died lately": deaths } });
+}
+
+/** Reactors have ended meanwhile. */
+export function tellOfFalls(hub: Hub, fallen: readonly Fall[]): void {
+  for (const { reactor, reason } of fallen) hub.say("reactor-died", { detail: { reactor, reason } });
 }
 
 /** This control takes over everything. */

@@ -137,5 +137,6 @@ export async function adopt(parts: AdoptionParts, adoption: Adoption, snapshot: 
   for (const [handle, label] of adoption.connections) parts.room.adopt(handle, connectionLabel(label));
   await parts.attachments.adopt(adoption.connections);
   await agree(parts, paths, snapshot);
-  return decodeEvents(adoption.events).filter(({ kind }) => kind !== abi.EVENT_CONNECTION_CLOSED);
+  const events = adoption.events.flatMap(({ reactor, entries }) => decodeEvents(entries, reactor));
+  return events.filter(({ kind }) => kind !== abi.EVENT_CONNECTION_CLOSED);
 }

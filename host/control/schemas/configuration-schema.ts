@@ -6,6 +6,7 @@
 import * as z from "zod";
 import { compileEre, EreError } from "../../discovery/ere.ts";
 import { POLICY_NAMES } from "../../settings/names.ts";
+import { REACTORS_MAX } from "../../settings/daemon-settings.ts";
 import { SETTINGS } from "../../settings/settings-table.ts";
 import { NewUnitName, PathNumber } from "./common.ts";
 import { optionalShapeOf, shapeOf } from "./from-table.ts";
@@ -68,6 +69,9 @@ const PolicyTable = z.strictObject({
 const Policy = z.union([z.enum(POLICY_NAMES), PolicyTable]);
 
 const Attach = z.union([z.boolean(), z.enum(["nbd", "ublk"])]);
+
+const REACTORS = { error: `must be a whole number from 1 to ${REACTORS_MAX}, or "auto"` };
+const Reactors = z.union([z.literal("auto"), z.int(REACTORS).min(1, REACTORS).max(REACTORS_MAX, REACTORS)], REACTORS);
 
 const Unit = z.strictObject({
   ...optionalShapeOf("units"),
@@ -163,6 +167,7 @@ export const Configuration = z.strictObject({
   exclude: z.array(DeviceSelector).default([]),
   policy: Policy.default(SETTINGS.policy.default),
   attach: Attach.default(false),
+  reactors: Reactors.default(SETTINGS.reactors.default),
   patrol: z.strictObject(shapeOf("patrol")).prefault({}),
   marginal: z.strictObject(shapeOf("marginal")).prefault({}),
   timeouts: z.strictObject(shapeOf("timeouts")).prefault({}),

@@ -190,9 +190,21 @@ export const DAEMON_MESSAGES = {
     text: "The reactor has stopped turning, I/O stands still",
     system: true,
     alive: true,
-    means: "The service manager restarts the daemon.",
+    means:
+      "The service manager restarts the daemon. One of several reactors (`reactor`) is ended and started again after half a minute; only the units that it serves wait.",
     causes: ["a processor or the kernel hangs", "the machine was suspended"],
     remedy: "Look for a hung processor or kernel, and report it with `pathctl logs collect`.",
+  },
+  "reactor-died": {
+    number: 696,
+    level: "error",
+    text: "One of several reactors ended unexpectedly and was started again",
+    system: true,
+    alive: true,
+    means:
+      "`reactor` is its number, `reason` why it ended. The units that it served are brought up again: attached devices go on by themselves, other clients have to reconnect. Units of other reactors are not affected.",
+    causes: ["a defect"],
+    remedy: "Please report it with the text of `reason`.",
   },
   "lines-lost": {
     number: 678,

@@ -1,9 +1,12 @@
-//! The data of an emulated unit: anonymous memory or a sparse file, in blocks of 512 bytes.
+//! The data of an emulated unit: anonymous memory, memory that several threads open by a name, or a sparse file, in blocks
+//! of 512 bytes.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd};
 use std::ptr;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 use napi::bindgen_prelude::Uint8Array;
 use napi_derive::napi;
@@ -24,7 +27,7 @@ const HUGE_PAGES_BYTES_MIN: usize = 128 << 20;
 
 enum Store {
     Memory { base: *mut u8, bytes: usize, written: Written },
-    Sparse(File),
+    Sparse(Arc<File>),
 }
 
 /// Errno of a failed copy, which touched nothing outside the medium and the core's memory.
@@ -148,13 +151,15 @@ pub struct Media {
 impl Media {
     /// A medium of `blocks` blocks of 512 bytes, initially all zeroes. With `file` it is stored in that file, which is
     /// made sparse and set to exactly that length (existing contents stay); otherwise in memory, of which only written
-    /// parts take up space.
+    /// parts take up space. With `shared` all threads of this process have the same memory by that name, as long as one
+    /// of them has it open.
     #[napi(constructor, catch_unwind)]
-    pub fn new(blocks: f64, file: Option<String>) -> Result<Self> {
+    pub fn new(blocks: f64, file: Option<String>, shared: Option<String>) -> Result<Self> {
         let blocks = block_count(blocks)?;
-        let store = match file {
-            Some(path) => open_sparse(&path, blocks)?,
-            None => map_memory(blocks)?,
+        let store = match (file, shared) {
+            (Some(path), _) => open_sparse(&path, blocks)?,
+            (None, Some(name)) => open_shared(name, blocks)?,
+            (None, None) => map_memory(blocks)?,
         };
         let token = MEDIA.with_borrow_mut(|media| media.insert(Medium { store, blocks, memory: None }));
         token.map(|token| Media { token, blocks }).ok_or_else(|| error(Code::Limit, "media: too many in this thread"))
@@ -260,6 +265,31 @@ fn open_sparse(path: &str, blocks: u64) -> Result<Store> {
     let sized = opened.and_then(|file| file.set_len(blocks * BLOCK_BYTES).map(|()| file));
     let file =
         sized.map_err(|reason| system(format!("file \"{path}\""), reason.raw_os_error().unwrap_or(libc::EIO)))?;
+    Ok(Store::Sparse(Arc::new(file)))
+}
+
+/// What is open by a name.
+static SHARED: LazyLock<Mutex<HashMap<String, Weak<File>>>> = LazyLock::new(Mutex::default);
+
+fn open_shared(name: String, blocks: u64) -> Result<Store> {
+    // A thread that panicked here has left nothing half done.
+    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(file) = shared.get(&name).and_then(Weak::upgrade) {
+        return Ok(Store::Sparse(file));
+    }
+    shared.retain(|_, file| file.strong_count() > 0);
+    // SAFETY: the name is a constant string, and the descriptor is nobody's but ours.
+    let made = unsafe {
+        match libc::memfd_create(c"pathmanager unit".as_ptr(), libc::MFD_CLOEXEC) {
+            -1 => Err(system("memory of a unit", errno())),
+            fd => Ok(File::from_raw_fd(fd)),
+        }
+    };
+    let file = made?;
+    file.set_len(blocks * BLOCK_BYTES)
+        .map_err(|reason| system("memory of a unit", reason.raw_os_error().unwrap_or(libc::EIO)))?;
+    let file = Arc::new(file);
+    shared.insert(name, Arc::downgrade(&file));
     Ok(Store::Sparse(file))
 }
 

@@ -43,7 +43,7 @@ function scene(list: string | null) {
     read: async () => state.list,
   };
   const leftovers = new Leftovers(sources);
-  return { leftovers, state, inventory };
+  return { leftovers, state, inventory, sources };
 }
 
 const OLD = 60_000;
@@ -114,4 +114,18 @@ test("a kernel without the list: a warning that says what to do", async (t) => {
   await leftovers.check();
   t.regex(state.log.join(""), /warning: \/proc\/scsi\/sg\/debug.*command_ms/);
   t.deepEqual(state.calls, []);
+});
+
+test("what is under way to a unit when it comes into a core is not that core's, even if it is younger than the daemon", async (t) => {
+  const { state, inventory, sources } = scene("");
+  const leftovers = new Leftovers({ ...sources, kept: { heldUnits: null, runningMs: OLD } });
+  state.list = line("4:0:0:0", "8a", 200) + line("4:0:0:1", "8a", 200);
+  await leftovers.check();
+  t.deepEqual(state.calls, [], "the daemon's own");
+  const [first] = inventory.units();
+  if (first === undefined) throw new Error("there is no unit");
+  leftovers.arrives(first);
+  await leftovers.check();
+  t.deepEqual(state.calls, [[100, UNIT_SET_LEFTOVERS, 1]]);
+  leftovers.stop();
 });

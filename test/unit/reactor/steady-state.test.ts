@@ -49,7 +49,9 @@ function costOfLooking(): number {
 
 /** Runs the reactor's loop with a client until it is steady, or the client has all its answers. */
 function measure(topology: ArrayTopology): Measured {
-  const options: EmulatedArrayOptions = { medium: (_, __, bytes) => new NativeMedium(bytes) };
+  const options: EmulatedArrayOptions = {
+    medium: (_, __, bytes) => new NativeMedium(bytes, { shared: null, name: "" }),
+  };
   const core = new Core({ seed: 1n, nowNs: clockNs() });
   const ring = new Ring(core.bytes, core.control, { backend: "auto" });
   const array = new EmulatedArray(topology, options);

@@ -1,20 +1,38 @@
 import test from "ava";
 import type { Life } from "../../../host/supervisor/life.ts";
-import { CONTROL_TICKS_MAX, REACTOR_TICKS_MAX, START_TICKS_MAX, Watch } from "../../../host/supervisor/watch.ts";
+import {
+  CONTROL_TICKS_MAX,
+  ControlWatch,
+  REACTOR_TICKS_MAX,
+  ReactorWatch,
+  START_TICKS_MAX,
+} from "../../../host/supervisor/watch.ts";
 
 function scene() {
   const asked: number[] = [];
   const stalls: boolean[] = [];
   const ended: string[] = [];
-  const watch = new Watch({
-    askReactor: (id) => asked.push(id),
-    reactorStalled: (isStalled) => stalls.push(isStalled),
-    controlStalled: (_, reason) => ended.push(reason),
+  const silent: number[] = [];
+  const reactor = new ReactorWatch({
+    ask: (id) => asked.push(id),
+    stalled: (isStalled) => stalls.push(isStalled),
+    silentFor: (ticks) => silent.push(ticks),
   });
+  const control = new ControlWatch((_, reason) => ended.push(reason));
+  const watch = {
+    tick: (life: Life | null, isRunning: boolean) => {
+      if (isRunning) reactor.tick();
+      if (life !== null) control.tick(life);
+    },
+    answered: (id: number) => reactor.answered(id),
+    get isTurning() {
+      return reactor.isTurning;
+    },
+  };
   const pings: unknown[] = [];
   // As much of a life as the watch looks at.
   const life = { isReady: true, silentTicks: 0, send: (message: unknown) => pings.push(message) } as unknown as Life;
-  return { watch, asked, stalls, ended, pings, life };
+  return { watch, reactor, silent, asked, stalls, ended, pings, life };
 }
 
 test("a reactor that turns is asked again and again, and control that answers is left alone", (t) => {
@@ -70,4 +88,16 @@ test("control that never becomes ready is ended as well, later", (t) => {
   watch.tick(life, false);
   t.is(ended.length, 1);
   t.deepEqual(pings, []);
+});
+
+test("a reactor that stays silent is told of tick by tick, and the one that begins in its place is asked anew", (t) => {
+  const { watch, reactor, silent, asked } = scene();
+  for (let tick = 0; tick <= REACTOR_TICKS_MAX + 2; tick++) watch.tick(null, true);
+  t.deepEqual(silent, [0, 1, 2]);
+  t.false(watch.isTurning);
+  reactor.begin();
+  t.true(watch.isTurning);
+  const before = asked.length;
+  watch.tick(null, true);
+  t.is(asked.length, before + 1);
 });

@@ -104,9 +104,12 @@ test("events stay until they are noted, in order and once", (t) => {
   const second = events([EVENT_PATH_STATE, 2], [EVENT_PATH_STATE, 3]);
   const { number } = book.happened(first);
   book.happened(second);
-  t.deepEqual(new Uint8Array(book.adoption().events), new Uint8Array([...first, ...second]));
+  t.deepEqual(book.adoption().events, [
+    { reactor: 0, entries: first },
+    { reactor: 0, entries: second },
+  ]);
   book.noted(number);
-  t.deepEqual(new Uint8Array(book.adoption().events), second);
+  t.deepEqual(book.adoption().events, [{ reactor: 0, entries: second }]);
   book.noted(book.adoption().number);
   t.is(book.adoption().events.length, 0);
 });
@@ -121,9 +124,33 @@ test("without anybody to note them events fill a bounded place; those beyond are
   const { entries } = book.happened(new Uint8Array([...many, ...closing]));
   t.is(entries.length, EVENT_BYTES);
   const adoption = book.adoption();
-  t.true(adoption.events.length <= EVENT_BYTES_KEPT + EVENT_BYTES);
-  t.is(adoption.eventsLost * EVENT_BYTES + adoption.events.length, (batches + 1) * many.length + EVENT_BYTES);
+  const kept = adoption.events.reduce((sum, batch) => sum + batch.entries.length, 0);
+  t.true(kept <= EVENT_BYTES_KEPT + EVENT_BYTES);
+  t.is(adoption.eventsLost * EVENT_BYTES + kept, (batches + 1) * many.length + EVENT_BYTES);
   t.deepEqual(adoption.closed, ["client"]);
   t.deepEqual(adoption.connections, []);
   t.is(book.takeLost(), 0, "they are told of once");
+});
+
+test("what one reactor had is forgotten when it ends; what the others have under the same numbers is not", (t) => {
+  const book = new Book();
+  const units = [{ handle: null, settings: [], paths: [path] }];
+  for (const reactor of [0, 1]) {
+    const names = reactor === 0 ? ["unit", "path"] : ["other unit", "other path"];
+    for (const [id, name, args, answer, label] of [
+      [1, "addUnits", [units], [{ unit: 0, paths: [2] }], [{ unit: names[0], paths: [names[1]] }]],
+      [2, "openPort", ["/dev/sg0", 8], 5, undefined],
+      [3, "addConnection", [9, 0, 0], 1, names[0]],
+    ] as const) {
+      book.asked({ kind: "call", id, name, args, label }, reactor);
+      book.answered(id, answer, false);
+    }
+  }
+  const both = book.adoption();
+  t.is(both.units.length + both.paths.length + both.ports.length + both.connections.length, 8);
+  book.asked({ kind: "call", id: 4, name: "snapshot", args: [] }, 1);
+  book.fell(1);
+  const { units: left, paths, ports, connections } = book.adoption();
+  t.deepEqual([left, paths, ports, connections], [[[0, "unit"]], [[2, "path"]], [5], [[1, "unit"]]]);
+  t.is(book.underWay, 0);
 });
