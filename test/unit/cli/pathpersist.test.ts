@@ -117,7 +117,10 @@ test("pathctl reservation shows and changes the same", async (t) => {
   const daemon = await TestDaemon.start(t, ONE);
   const call = (line: string) => run(pathctl, ["reservation", ...line.split(" ")], daemon.socket);
   t.regex((await call("show 0")).out, /^#0 {2}this host: not registered\n {4}keys at the device: none/);
-  t.regex((await call("register 0 0x12")).out, /registered with key 0x12\n {4}keys at the device: 0x12 x 2/);
+  t.regex(
+    (await call("register 0 0x12")).out,
+    /registered with key 0x12, kept through power loss\n {4}keys at the device: 0x12 x 2/,
+  );
   t.regex((await call("reserve 0 5")).out, /holds: Write Exclusive, registrants only \(type 5\), by path 4:0:0:0/);
   t.regex((await call("reserve 0 2")).err, /no type 2/);
   t.regex((await call("register 0 0")).err, /not all of them 0/);

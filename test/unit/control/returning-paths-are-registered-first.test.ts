@@ -77,7 +77,8 @@ test("a path that was away while the unit was registered is registered when it c
   const daemon = await TestDaemon.start(t, ONE);
   await down(daemon, t, "5:0:3:0");
   await failed(daemon, t, "5:0:3:0");
-  const half = await order(daemon, t, { action: "register", serviceActionKey: "a1" });
+  // With ALL_TG_PT a path that is away would be registered by another one of its initiator port.
+  const half = await order(daemon, t, { action: "register", serviceActionKey: "a1", allTargetPorts: false });
   t.is(half.device?.keys.length, 3);
   t.deepEqual(
     half.paths.map(({ registered }) => registered),
@@ -132,6 +133,18 @@ test("of a reservation for its holder alone, another path takes over when the ho
   await until("the former holder waits", async () => (await conditions(daemon, t, "4:0:0:0")).includes("unregistered"));
   const released = await order(daemon, t, { action: "release", type: 3 });
   t.is(released.device?.held, null);
+  for (const path of PATHS) await usable(daemon, t, path);
+});
+
+test("a device that has lost its registrations gets them again, and the reservation", async (t) => {
+  const daemon = await TestDaemon.start(t, ONE);
+  await order(daemon, t, { action: "register", serviceActionKey: "a1", aptpl: false });
+  await order(daemon, t, { action: "reserve", type: 5 });
+  await daemon.change(t, "POST", "/v1/array/faults", { fault: { kind: "power-loss" } });
+  await until("all are registered again", async () => (await view(daemon, t)).device?.keys.length === 4);
+  const again = await view(daemon, t);
+  t.deepEqual(again.device?.held, { key: "0xa1", scope: 0, type: 5 });
+  t.is(again.state, "registered");
   for (const path of PATHS) await usable(daemon, t, path);
 });
 
