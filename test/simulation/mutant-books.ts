@@ -100,8 +100,8 @@ export const bookMutants: readonly Mutant[] = [
     name: "forget-to-verify-what-is-enabled",
     why: "a new path gets I/O before it was asked who it is",
     file: "path/path.ts",
-    find: "  checkIdentity(path, BY_CONTROL);\n  registrationDoubt(",
-    replace: "  registrationDoubt(",
+    find: "  checkIdentity(path, BY_CONTROL);\n  patrolBegin(path);",
+    replace: "  patrolBegin(path);",
   },
   {
     name: "settled-twice",
