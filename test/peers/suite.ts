@@ -14,6 +14,7 @@ import { cases as copying } from "./cases/copying.ts";
 import { cases as differential } from "./cases/differential.ts";
 import { cases as faults } from "./cases/faults.ts";
 import { cases as filters } from "./cases/filters.ts";
+import { cases as fleet } from "./cases/fleet.ts";
 import { cases as forbidden } from "./cases/forbidden.ts";
 import { cases as iscsi } from "./cases/iscsi.ts";
 import { cases as information } from "./cases/information.ts";
@@ -89,6 +90,7 @@ const chosen = [
   ...packaging,
   ...iscsi,
   ...prometheus,
+  ...fleet,
   ...receivers,
 ].filter(({ name }) => wanted.length === 0 || wanted.some((pattern) => name.includes(pattern)));
 
