@@ -133,10 +133,11 @@ function dracutCarriesTheSame(tree: string, release: string): void {
     "--modules",
     "base udev-rules pathmanager",
     "--no-compress",
+    "--no-early-microcode",
     "/dracut",
     release,
   );
-  const names = new Set(chroot(tree, "lsinitramfs", "/dracut").split("\n"));
+  const names = new Set(chroot(tree, "sh", "-c", "cpio --list --quiet </dracut").split("\n"));
   for (const name of [
     "pathmanager-boot/usr/lib/pathmanager/bin/node",
     "pathmanager-boot/usr/lib/pathmanager/dist/build/core.wasm",
