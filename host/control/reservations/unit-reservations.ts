@@ -42,6 +42,8 @@ const RETRY_MS = 1000;
 /** How long commands under way are waited for before their path's registration is given up for a moment. */
 const DRAIN_MS = 1000;
 const DRAIN_EVERY_MS = 20;
+/** How long a unit without a sound path may take to check one. */
+const CHECKED_MS = 2000;
 
 export interface ReservationSources {
   readonly keys: ReservationKeys;
@@ -294,8 +296,14 @@ export class Reservations {
   }
 
   async #live(unit: Unit): Promise<readonly Path[]> {
-    const snapshot = await this.#sources.snapshots.current();
-    return pathsOf(unit).filter((path) => isUsable(path, snapshot));
+    // Paths whose identity is being checked just now are there in a moment.
+    for (let left = CHECKED_MS / DRAIN_EVERY_MS; ; left--) {
+      const snapshot = await this.#sources.snapshots.current();
+      const live = pathsOf(unit).filter((path) => isUsable(path, snapshot));
+      const isChecked = ({ handle }: Path): boolean => handle !== null && !snapshot.isFailed(handle);
+      if (live.length > 0 || left <= 0 || !pathsOf(unit).some(isChecked)) return live;
+      await sleep(DRAIN_EVERY_MS);
+    }
   }
 }
 
