@@ -10,7 +10,7 @@ import { Pace } from "./restart-pace.ts";
 import { ReactorWatch } from "./watch.ts";
 
 /** Ticks after which one of several reactors that does not turn is ended by force. */
-const SILENT_TICKS_MAX = 30;
+const SILENT_TICKS_MAX = 120;
 
 type Call = Extract<Request, { kind: "call" }>;
 

@@ -191,7 +191,7 @@ export const DAEMON_MESSAGES = {
     system: true,
     alive: true,
     means:
-      "The service manager restarts the daemon. One of several reactors (`reactor`) is ended and started again after half a minute; only the units that it serves wait.",
+      "The service manager restarts the daemon. One of several reactors (`reactor`) is ended and started again after two minutes; only the units that it serves wait.",
     causes: ["a processor or the kernel hangs", "the machine was suspended"],
     remedy: "Look for a hung processor or kernel, and report it with `pathctl logs collect`.",
   },
