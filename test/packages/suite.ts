@@ -1,7 +1,8 @@
-// npm run test:packages [-- quick|systemd|boot]: without a word all of them.
+// npm run test:packages [-- quick|systemd|arm64|boot]: without a word all of them.
 //
 //   quick    builds the packages, installs them in roots of their own with the real dpkg and rpm, upgrades and removes them; in the gate
 //   systemd  builds them twice, which must give the same bytes; Debian's in a guest of the rig, under systemd and verified load
+//   arm64    builds those for arm64, cross-compiled, whose programs run under qemu-user
 //   boot     a machine of Debian's packages boots from a unit, by the initramfs that its own initramfs-tools makes, and goes off under load
 
 import { createHash } from "node:crypto";
@@ -13,12 +14,19 @@ import { runMachine } from "../rig/machine.ts";
 import { ensurePackages, missingSentence, TEST_PACKAGES, type DebianPackage } from "../rig/packages.ts";
 import { boots } from "./boot.ts";
 import { buildPackages, NEWER, PACKAGES_FOLDER, project } from "./build.ts";
+import { arm64 } from "./foreign.ts";
 
 const TIME_LIMIT_S = 900;
 const BUILD: readonly DebianPackage[] = [
   { package: "dpkg", program: "dpkg-deb" },
   { package: "rpm", program: "rpmbuild" },
   { package: "binutils", program: "strip" },
+];
+const ARM64: readonly DebianPackage[] = [
+  { package: "gcc-aarch64-linux-gnu", program: "aarch64-linux-gnu-gcc" },
+  // Which Node needs.
+  { package: "libstdc++6-arm64-cross", program: "aarch64-linux-gnu-gcc" },
+  { package: "qemu-user-static", program: "qemu-aarch64-static" },
 ];
 const built = join(project, PACKAGES_FOLDER);
 
@@ -77,6 +85,7 @@ const PARTS: Readonly<
 > = {
   quick: { packages: BUILD, run: quick },
   systemd: { packages: [...BUILD, ...TEST_PACKAGES], run: systemd },
+  arm64: { packages: [...BUILD, ...ARM64], run: () => Promise.resolve(arm64()) },
   boot: { packages: [...BUILD, ...TEST_PACKAGES, { package: "mmdebstrap", program: "mmdebstrap" }], run: boot },
 };
 

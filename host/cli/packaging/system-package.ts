@@ -1,5 +1,6 @@
 // npm run package [-- FOLDER]: makes the packages for this machine's architecture in FOLDER (build/packages): pathmanager_V_ARCH.deb and
-// pathmanager-V-1.ARCH.rpm. The same sources give the same bytes: every time in them is that of the last commit. For tests:
+// pathmanager-V-1.ARCH.rpm. The same sources give the same bytes: every time in them is that of the last commit.
+// --arm64 makes those for arm64 (on x86_64 see cross.ts). For tests:
 // --quick leaves them large, --also V makes another pair of the same files that calls itself version V.
 
 import {
@@ -19,6 +20,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { crossBuild } from "./cross.ts";
 import { makeTree, output, version as ownVersion } from "./system-tree.ts";
 
 const SCRIPTS = fileURLToPath(new URL("system", import.meta.url));
@@ -194,17 +196,22 @@ function makeRpm(built: Built, architecture: string): string {
 function main(): void {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { quick: { type: "boolean", default: false }, also: { type: "string" } },
+    options: {
+      quick: { type: "boolean", default: false },
+      also: { type: "string" },
+      arm64: { type: "boolean", default: false },
+    },
   });
   const folder = resolve(positionals[0] ?? "build/packages");
-  const architecture = ARCHITECTURES[process.arch];
+  const isForeign = values.arm64 && process.arch !== "arm64";
+  const architecture = ARCHITECTURES[values.arm64 ? "arm64" : process.arch];
   if (architecture === undefined) throw new Error(`there is no package for ${process.arch}`);
   mkdirSync(folder, { recursive: true });
   const tree = mkdtempSync(join(tmpdir(), "pathmanager-tree-"));
   const seconds = sourceTime();
   process.env["SOURCE_DATE_EPOCH"] = String(seconds);
   try {
-    makeTree(tree);
+    makeTree(tree, isForeign ? crossBuild() : undefined);
     const files = listed(tree).map((file) => join(tree, file));
     const libc = libcVersion(files.filter((file) => file.endsWith(".node") || file.endsWith("/bin/node")));
     const effort = values.quick ? QUICK : SMALL;

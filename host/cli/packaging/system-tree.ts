@@ -17,6 +17,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
+import type { Foreign } from "./cross.ts";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url)).replace(/\/$/, "");
 const PACKAGING = "host/cli/packaging";
@@ -113,9 +114,13 @@ function prune(folder: string): void {
 }
 
 /** Its own Node, without what only a debugger needs. */
-function addNode(tree: string): void {
+function addNode(tree: string, foreign: Foreign | undefined): void {
   const node = join(tree, HOME, "bin/node");
   mkdirSync(dirname(node), { recursive: true });
+  if (foreign !== undefined) {
+    write(tree, `${HOME}/bin/node`, readFileSync(foreign.node), 0o755);
+    return;
+  }
   copyFileSync(join(root, "node_modules/node/bin/node"), node);
   output("strip", ["--strip-all", node]);
   chmodSync(node, 0o755);
@@ -129,17 +134,29 @@ function addManuals(tree: string): void {
   }
 }
 
-/** Makes the whole tree in an empty folder. What is built must be there: the core, the addon, udev's helper. */
-export function makeTree(tree: string): void {
+/** Another architecture's files instead of this one's. */
+function putForeign(tree: string, { addon, helper }: Foreign): void {
+  const folder = join(tree, HOME, "dist/host/native/prebuilt");
+  rmSync(folder, { recursive: true });
+  write(tree, `${HOME}/dist/host/native/prebuilt/pathmanager.linux-arm64-gnu.node`, readFileSync(addon));
+  write(tree, "usr/lib/udev/pathmanager_id", readFileSync(helper), 0o755);
+}
+
+/**
+ * Makes the whole tree in an empty folder. What is built must be there: the core, the addon, udev's helper.
+ * @param foreign for another architecture than this machine's
+ */
+export function makeTree(tree: string, foreign?: Foreign): void {
   output(process.execPath, [`${PACKAGING}/package.mjs`]);
   unpackProgram(tree);
-  addNode(tree);
+  addNode(tree, foreign);
   for (const [from, to] of Object.entries(PLACES)) write(tree, to, readFileSync(join(root, from)));
   for (const [from, to] of Object.entries(PROGRAMS)) write(tree, to, readFileSync(join(root, from)), 0o755);
   for (const { name, folder, options } of COMMANDS) {
     const call = `exec /${HOME}/bin/node ${options}/${HOME}/host/cli/bin/${name}.js "$@"`;
     write(tree, `${folder}/${name}`, `#!/bin/sh\n${call}\n`, 0o755);
   }
+  if (foreign !== undefined) putForeign(tree, foreign);
   addManuals(tree);
   for (const [shell, files] of Object.entries(COMPLETIONS)) {
     const text = output(process.execPath, ["host/cli/bin/pathctl.js", "completion", shell]);
