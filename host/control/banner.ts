@@ -35,7 +35,7 @@ export function banner(daemon: Daemon, version: string): string {
     ...(units.length > NAMED_MAX ? [`  and ${units.length - NAMED_MAX} more`] : []),
     "",
     `  API    ${places.apiSocket}`,
-    `  NBD    ${places.nbdSocket}${daemon.nbdTcp === null ? "" : ` and ${daemon.nbdTcp}`}`,
+    `  NBD    ${places.nbdSocket}${daemon.doors.nbdTcp === null ? "" : ` and ${daemon.doors.nbdTcp}`}`,
     `  State  ${daemon.state.file}`,
     "",
     `  look       ${COMMAND} show`,

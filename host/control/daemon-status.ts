@@ -64,7 +64,7 @@ export async function statusOf(daemon: Daemon, version: string): Promise<Status>
       apiRead: places.readSocket,
       apiTcp: configuration.sockets.api_tcp?.listen ?? null,
       nbd: places.nbdSocket,
-      nbdTcp: daemon.nbdTcp,
+      nbdTcp: daemon.doors.nbdTcp,
     },
     configuration: { file: daemon.configurationFile, restartNeeded: [...daemon.restartNeeded] },
     state: { file: daemon.state.file, events: daemon.hub.count },
@@ -74,7 +74,7 @@ export async function statusOf(daemon: Daemon, version: string): Promise<Status>
       coreMemoryBytes: daemon.reactor.memoryBytes,
       eventsLost: snapshot.eventsLost,
     },
-    connectionsRefused: { api: sums(daemon.apiClosed.map((closed) => closed())), nbd: { ...daemon.nbdRefused } },
+    connectionsRefused: { api: sums(daemon.apiClosed.map((closed) => closed())), nbd: { ...daemon.doors.nbdRefused } },
     memory: { residentBytes: rss + residentBytesOf(daemon.options.keeper?.pid), heapBytes: heapUsed },
   };
 }

@@ -1,9 +1,8 @@
 // The daemon: builds the parts, starts them in order, stops them in reverse order, and is the context that operations run in.
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { duplicate, sendDatagram, type UeventMonitor } from "../native/index.ts";
+import { sendDatagram, type UeventMonitor } from "../native/index.ts";
 import type { ConnectionRoom } from "../export/connection-limit.ts";
-import { NbdServer } from "../export/server.ts";
 import { EventLog } from "../liaison/event-log.ts";
 import { SystemLog } from "../liaison/system-log.ts";
 import { ReactorClient } from "../reactor/reactor-client.ts";
@@ -23,7 +22,7 @@ import { Effective } from "./settings/effective.ts";
 import { reasonOf } from "./ground/control-errors.ts";
 import { EventHub } from "./events/event-hub.ts";
 import { tellOfDeath, tellOfFalls, tellOfStart, tellOfSuccession, tellOfState } from "./events/first-words.ts";
-import { Inventory, type Unit } from "./inventory/inventory.ts";
+import { Inventory } from "./inventory/inventory.ts";
 import type { Keeper } from "./core/keeper.ts";
 import { logMessagesOf } from "./events/logging.ts";
 import { Keeping } from "./events/keeping.ts";
@@ -32,7 +31,8 @@ import { LastWords } from "./state/last-words.ts";
 import type { Logger } from "./ground/logger.ts";
 import { Rescans } from "./devices/rescans.ts";
 import { Snapshots } from "./core/snapshots.ts";
-import { exportsOf, handTo, listenNbd, roomOf } from "./operations/offering.ts";
+import { FrontDoors } from "./operations/front-doors.ts";
+import { roomOf } from "./operations/offering.ts";
 import { daemonPid } from "./ground/own-process.ts";
 import { PathWatch } from "./devices/path-watch.ts";
 import type { Places } from "./settings/places.ts";
@@ -41,16 +41,12 @@ import { reactorOptions } from "./core/reactor-options.ts";
 import { Leftovers } from "./devices/leftovers-watch.ts";
 import { RedundancyWatch } from "./events/redundancy-watch.ts";
 import { Receiving } from "./operations/receiving.ts";
-import { listenPlain } from "./ground/listen.ts";
-import { helperUnits } from "./reservations/helper-units.ts";
-import { PrHelper } from "./reservations/pr-helper.ts";
 import { reservationsOf, type Reservations } from "./reservations/unit-reservations.ts";
 import { reload } from "./operations/reloading.ts";
 import { isEmulated, type Configuration, type ReloadReport } from "./schemas/configuration-schema.ts";
 import { State } from "./state/state.ts";
 import { Snapshot } from "./core/snapshot.ts";
 import { ThinThreshold } from "./events/thin-threshold.ts";
-import { NbdAccess } from "./tls/nbd-access.ts";
 import { TlsSources } from "./tls/sources.ts";
 import { UntrustedClients } from "./tls/untrusted.ts";
 import { TABLE_PLACES, UnitTable } from "./devices/unit-table.ts";
@@ -93,10 +89,7 @@ export class Daemon implements Context {
   restartNeeded: readonly string[] = [];
   /** The configuration file that was read last. */
   configurationFile: string | null;
-  nbdTcp: string | null = null;
-  readonly #nbd: NbdServer;
-  #nbdAccess: NbdAccess | null = null;
-  #helper: PrHelper<Unit> | null = null;
+  readonly doors: FrontDoors;
   /** Certificates and keys that a reload reads again. */
   readonly tlsSources: TlsSources;
   /** Who else is told of events. */
@@ -185,20 +178,16 @@ export class Daemon implements Context {
       doubted: (number) => this.reservations.doubted(number),
     });
     this.reservations = reservationsOf(this, places.stateDirectory, logger);
-    this.#nbd = this.#nbdServer();
+    this.doors = this.#frontDoors();
     this.#events = this.#routing();
     reactor.onEvent((events) => this.#events.onCoreEvents(events));
   }
 
-  #nbdServer(): NbdServer {
-    return new NbdServer({
-      room: this.#room,
-      hand: handTo(this.reactor),
-      duplicate,
-      refusalOf: (socket) => this.descriptors.refusalOf(socket),
-      onEvent: (event) => this.#events.onNbd(event),
-      onRefused: (why, peer) => this.hub.say("nbd-client-refused", { detail: { why, peer } }),
-    });
+  #frontDoors(): FrontDoors {
+    const { reactor, hub, inventory, attachments, reservations, descriptors } = this;
+    const parts = { reactor, hub, inventory, attachments, reservations, descriptors };
+    const { logger } = this.options;
+    return new FrontDoors({ ...parts, room: this.#room, logger, onNbd: (event) => this.#events.onNbd(event) });
   }
 
   #routing(): EventRouting {
@@ -259,7 +248,7 @@ export class Daemon implements Context {
     this.keeping.start();
     this.receiving.read(this.effective.configuration)();
     this.tlsSources.add(this.receiving);
-    this.#nbdAccess = this.#accessOf(configuration);
+    this.doors.prepare(configuration, this.tlsSources);
     this.reservations.tell();
     tellOfState(this.hub, logger, this.state, this.inventory);
     if (keeper?.adoption) await this.#adopt(keeper, keeper.adoption);
@@ -270,13 +259,8 @@ export class Daemon implements Context {
     }
     keeper?.follow((events) => this.#events.lost(events, "control"));
     await this.rescan();
-    this.nbdTcp = await listenNbd(this.#nbd, this.#nbdAccess, places.nbdSocket, group);
-    await this.keeping.keep({
-      what: "NBD",
-      path: places.nbdSocket,
-      again: () => this.#nbd.listenAgain(places.nbdSocket),
-    });
-    await this.#serveHelper(configuration.sockets.pr_helper);
+    const { nbdSocket } = places;
+    await this.doors.open({ nbdSocket, prHelper: configuration.sockets.pr_helper, group, keeping: this.keeping });
     this.#serving = true;
     await this.change(() => this.#serveAttachments());
     this.#housekeeping = setInterval(() => void this.snapshots.current().catch(() => undefined), HOUSEKEEPING_MS);
@@ -299,24 +283,6 @@ export class Daemon implements Context {
     await applyAll(this, this.effective);
   }
 
-  /** For QEMU's guests. @throws ControlError SOCKET */
-  async #serveHelper(path: string | undefined): Promise<void> {
-    if (path === undefined) return;
-    const helper = new PrHelper(helperUnits(this), this.options.logger.warning);
-    this.#helper = helper;
-    await listenPlain(helper.server, { path, group: null, who: "owner" });
-  }
-
-  /** Throws a ControlError when a file named in the configuration is not usable. */
-  #accessOf({ sockets }: Configuration): NbdAccess | null {
-    if (sockets.nbd_tcp === undefined) return null;
-    const access = new NbdAccess(sockets.nbd_tcp, (error) =>
-      this.hub.say("tls-ended", { detail: { reason: error.message } }),
-    );
-    this.tlsSources.add(access);
-    return access;
-  }
-
   // ---- Context ----
 
   change<T>(work: () => Promise<T>): Promise<T> {
@@ -334,7 +300,7 @@ export class Daemon implements Context {
       hedgeBudgetPercentOf: (unit) => effective.hedgeBudgetPercent(unit),
       attachmentsOf: (unit) => attachments.of(unit),
       nbdUnix: this.options.places.nbdSocket,
-      nbdTcp: this.nbdTcp,
+      nbdTcp: this.doors.nbdTcp,
       pathLatency: () => null,
       unitLatency: () => null,
     };
@@ -343,17 +309,8 @@ export class Daemon implements Context {
   /** API connections that were closed or refused, by reason, for each server. */
   readonly apiClosed: (() => Readonly<Record<string, number>>)[] = [];
 
-  /** NBD clients refused for lack of room, by reason. */
-  get nbdRefused(): NbdServer["refused"] {
-    return this.#nbd.refused;
-  }
-
   offer(): void {
-    try {
-      this.#nbd.setExports(exportsOf(this.inventory));
-    } catch (thrown) {
-      this.options.logger.error(`not everything can be offered: ${reasonOf(thrown)}`);
-    }
+    this.doors.offer();
     this.#table?.update(this.effective.configuration);
   }
 
@@ -399,10 +356,9 @@ export class Daemon implements Context {
     this.hub.say("daemon-stopping");
     this.hub.flush();
     this.attachments.stop();
-    await this.#helper?.stop();
-    await this.#nbd.close().catch((thrown) => this.#warn(thrown));
+    await this.doors.close().catch((thrown) => this.#warn(thrown));
     await this.reactor.stop().catch((thrown) => this.#warn(thrown));
-    await this.#nbdAccess?.close();
+    await this.doors.end();
     this.tlsSources.stop();
     await this.bringUp.releaseDevices();
     this.hub.end();
@@ -420,7 +376,7 @@ export class Daemon implements Context {
     this.rescans.stop();
     void this.keeping.stop();
     clearInterval(this.#housekeeping);
-    void this.#helper?.stop();
+    void this.doors.closeHelper();
     await Promise.race([this.#changes, sleep(LEAVE_MS_MAX)]);
     this.hub.end();
     this.#stopLogging();

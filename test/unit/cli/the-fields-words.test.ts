@@ -24,11 +24,13 @@ const OTHERS: Readonly<Record<string, RegExp>> = {
   "docs/configuration.md": /\[shaky\]/,
   "docs/field-cases.md": /`ghost`/,
   "docs/glossary.md": /ghost|`shaky`/,
+  "docs/ublk.md": /REISSUE/,
   "host/cli/pathctl/multipath-view.ts": /"ghost"|"shaky"/,
   "host/control/settings/former-keys.ts": /shaky|ghost_reset_ms|look_us/,
   "host/control/state/event-rows.ts": /"ghost-settled"|"shaky-(out|back)"/,
   "host/control/state/state-layout.ts": /shaky/,
   "host/control/state/state.ts": /shaky/,
+  "host/native/src/ublk.rs": /RECOVERY_REISSUE/,
 };
 
 test("no former word is left in a source or a document, but where others' words are meant", (t) => {

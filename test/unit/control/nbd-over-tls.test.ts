@@ -41,7 +41,7 @@ function files(t: ExecutionContext, psk = `alice:${T.PSK.toString("hex")}\n`): F
   return { folder, put, toml: `[sockets.nbd_tcp]\nlisten = "127.0.0.1:0"\n${lines.join("\n")}\n` };
 }
 
-const port = ({ daemon }: TestDaemon): number => Number(/:(\d+)$/.exec(daemon.nbdTcp ?? "")?.[1]);
+const port = ({ daemon }: TestDaemon): number => Number(/:(\d+)$/.exec(daemon.doors.nbdTcp ?? "")?.[1]);
 
 /** Which of the two units a client may open, or that it is turned away. */
 async function opens(at: number, options: ConnectionOptions): Promise<string> {
