@@ -1,6 +1,7 @@
 // PERSISTENT RESERVE IN and OUT on one path, whatever its device is. Paths that do not answer are one thing, devices that refuse
 // are another.
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { DIRECTION_IN, DIRECTION_OUT } from "../../abi.ts";
 import { scsiCommand } from "../../native/index.ts";
 import type { ReactorClient } from "../../reactor/reactor-client.ts";
@@ -36,6 +37,11 @@ const GRACE_MS = 500;
 /** Unit attentions come one at a time; a reset and a change of inventory leave several. */
 const ATTENTIONS_MAX = 8;
 
+/** Statuses by which a device asks for the command again a little later: BUSY, TASK SET FULL, TASK ABORTED (SAM-5 5.3.1). */
+const LATER: ReadonlySet<number> = new Set([0x08, 0x28, 0x40]);
+const LATER_TRIES_MAX = 20;
+const LATER_MS = 100;
+
 const STATUS_GOOD = 0x00;
 const STATUS_CONFLICT = 0x18;
 const STATUS_CHECK_CONDITION = 0x02;
@@ -47,6 +53,8 @@ const INVALID_OPERATION_CODE = 0x20;
 
 const hex = (byte: number): string => byte.toString(16).padStart(2, "0");
 const silent = (reason: string): Outcome => ({ kind: "silent", reason });
+
+const isLater = ({ hostStatus, status }: ScsiResult): boolean => hostStatus === 0 && LATER.has(status);
 
 function outcomeOf(result: ScsiResult): Outcome {
   const { status, hostStatus, data, sense } = result;
@@ -89,10 +97,11 @@ export class PathCommands {
     if (device === undefined) return silent("its device is gone");
     const to = attentive(this.#transport(device, data), (_, attention) => this.#onAttention(path, attention));
     try {
-      for (let tries = 0; ; tries++) {
+      for (let [attentions, laters] = [0, 0]; ;) {
         const result = await this.#within(path, to, (on) => on.command(device, cdb, 0, TIMEOUT_MS));
         if (result === null) return silent("other devices of its host answer nothing");
-        if (senseOf(result).key !== UNIT_ATTENTION || tries >= ATTENTIONS_MAX) return outcomeOf(result);
+        if (isLater(result) && laters++ < LATER_TRIES_MAX) await sleep(LATER_MS);
+        else if (senseOf(result).key !== UNIT_ATTENTION || attentions++ >= ATTENTIONS_MAX) return outcomeOf(result);
       }
     } catch (thrown) {
       return silent(reasonOf(thrown));

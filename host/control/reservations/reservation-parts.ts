@@ -90,11 +90,14 @@ export function refusalOf(path: Path, outcome: Exclude<Outcome, { kind: "good" }
   });
 }
 
-export const noPath = (unit: Unit): ReservationRefused =>
-  new ReservationRefused("PATH_FAILED", `no path of LogicalUnit #${unit.number} answers`, {
+/** @param reasons what became of each path that was asked; none where there was no path to ask */
+export function noPath(unit: Unit, reasons: readonly string[] = []): ReservationRefused {
+  const why = reasons.length === 0 ? "" : `: ${reasons.join("; ")}`;
+  return new ReservationRefused("PATH_FAILED", `no path of LogicalUnit #${unit.number} answers${why}`, {
     remedy: "repair or enable one path, then try again",
     status: STATUS_BUSY,
   });
+}
 
 export const typeText = (type: number): string => `${RESERVATION_TYPES.get(type) ?? "unknown"} (type ${type})`;
 
@@ -133,12 +136,14 @@ export async function over(
   send: (path: Path) => Promise<Outcome>,
 ): Promise<Answered> {
   const silent: Path[] = [];
+  const reasons: string[] = [];
   for (const path of paths) {
     const outcome = await send(path);
     if (outcome.kind !== "silent") return { path, outcome, silent };
     silent.push(path);
+    reasons.push(`${path.number} (${outcome.reason})`);
   }
-  throw noPath(unit);
+  throw noPath(unit, reasons);
 }
 
 /** Reads over whichever of the paths answers. */

@@ -8,6 +8,8 @@ import { reserveOutCommand, type ReserveOut } from "../../../host/discovery/pers
 import { TestDaemon } from "./fixtures/daemon.ts";
 
 const ONE = "policy = 'static'\n[array]\nunits = 1\npaths = 4\nunit_mib = 1\n";
+/** Operation codes of PERSISTENT RESERVE IN and OUT. */
+const [READS, REGISTERS] = [0x5e, 0x5f];
 const ROUTE = "/v1/units/0/reservation";
 
 const order = (daemon: TestDaemon, t: ExecutionContext, body: Record<string, unknown>): Promise<ReservationView> =>
@@ -85,6 +87,38 @@ test("a path that is refused takes the others with it", async (t) => {
   t.is(now.state, "none");
   t.deepEqual(now.device?.keys, ["0x99"]);
   t.is((await said(daemon, t, "registration-undone")).length, 1);
+});
+
+test("a device that is busy is asked again; one that does not answer is named path by path", async (t) => {
+  const daemon = await TestDaemon.start(t, ONE);
+  const strike = (fault: object, when: object): Promise<unknown> =>
+    daemon.change(t, "POST", "/v1/array/faults", { fault, when });
+  await strike({ kind: "error", status: 8 }, { opcode: REGISTERS, times: 2 });
+  await strike({ kind: "error", status: 0x40 }, { opcode: READS, times: 1 });
+  const now = await order(daemon, t, { action: "register", serviceActionKey: "1" });
+  t.deepEqual(now.device?.keys, ["0x1", "0x1", "0x1", "0x1"]);
+  await strike({ kind: "error", hostStatus: 1 }, { opcode: READS });
+  const { problem } = await view(daemon, t);
+  t.regex(problem ?? "", /no path of LogicalUnit #0 answers: 4:0:0:0 \(host status 0x1\); 4:0:1:0 \(/);
+});
+
+test("an array without reservations says so; with reservations on one controller only, nothing is left registered", async (t) => {
+  const daemon = await TestDaemon.start(t, ONE);
+  const unknown = { kind: "error", senseKey: 5, asc: 0x20 };
+  for (const opcode of [READS, REGISTERS]) {
+    await daemon.change(t, "POST", "/v1/array/faults", { fault: unknown, where: { controller: 1 }, when: { opcode } });
+  }
+  const half = await daemon.refused(t, "POST", ROUTE, { action: "register", serviceActionKey: "1" });
+  t.is(half.code, "RESERVATION_UNSUPPORTED");
+  const now = await view(daemon, t);
+  t.is(now.state, "none");
+  t.deepEqual(now.device?.keys, []);
+  for (const opcode of [READS, REGISTERS]) {
+    await daemon.change(t, "POST", "/v1/array/faults", { fault: unknown, when: { opcode } });
+  }
+  const none = await daemon.refused(t, "POST", ROUTE, { action: "register", serviceActionKey: "1" });
+  t.is(none.code, "RESERVATION_UNSUPPORTED");
+  t.regex(none.message, /has no persistent reservations/);
 });
 
 test("what is wrong is named", async (t) => {
