@@ -58,6 +58,9 @@ const HOUSEKEEPING_MS = 1000;
 /** How long a control that is replaced waits for the change under way. */
 const LEAVE_MS_MAX = 1000;
 
+/** The kernel ends a command after its time limit, and may take as long again to abort it. */
+const KEPT_FACTOR = 2;
+
 export interface DaemonOptions {
   readonly configuration: Configuration;
   /** The file that was read; null when there was none. */
@@ -160,6 +163,8 @@ export class Daemon implements Context {
       logger,
       unitSet: (handle, property, value) => reactor.unitSet(handle, property, value),
       kept,
+      fell: lastWords.mayHaveLeft || (keeper?.adoption?.fallen.length ?? 0) > 0,
+      keptMsMax: (unit) => this.effective.timeouts(unit).commandMs * KEPT_FACTOR,
     });
     this.bringUp.onArrival = (unit) => this.#leftovers.arrives(unit);
     this.#thin = new ThinThreshold(this.hub);

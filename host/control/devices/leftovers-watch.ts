@@ -20,11 +20,16 @@ export interface LeftoverSources {
   readonly kept?: Pick<Kept, "heldUnits" | "runningMs">;
   /** The sg driver's list; null when there is none. */
   readonly read?: () => Promise<string | null>;
+  /** Whether a daemon of this boot, or a reactor, was not stopped: then it may have left something. */
+  readonly fell: boolean;
+  /** How long the kernel may keep a command of the unit, ms. */
+  readonly keptMsMax: (unit: Unit) => number;
 }
 
 export class Leftovers {
   readonly #sources: LeftoverSources;
   readonly #startedMs: number;
+  readonly #createdMs = performance.now();
   readonly #held = new Set<Unit>();
   /** When units came into a core, as far as this control has seen it. */
   readonly #arrivedMs = new WeakMap<Unit, number>();
@@ -86,20 +91,42 @@ export class Leftovers {
 
   /** Checks once; returns whether nothing is left. */
   async #isOver(): Promise<boolean> {
-    const { logger, read = readUnderWay } = this.#sources;
+    const { read = readUnderWay } = this.#sources;
     const text = await read();
-    if (text === null) {
+    if (text === null) return this.#isOverUnlisted();
+    const byUnit = this.#byUnit(text);
+    for (const [unit, commands] of byUnit) await this.#hold(unit, detailOf(commands));
+    for (const unit of this.#held) if (!byUnit.has(unit)) await this.#letGo(unit);
+    return byUnit.size === 0;
+  }
+
+  /** Where the kernel has no list, what a killed daemon may have left is over when the kernel's time for it is. */
+  async #isOverUnlisted(): Promise<boolean> {
+    const { inventory, logger, fell, keptMsMax } = this.#sources;
+    if (!fell && this.#held.size === 0) {
       logger.warning(
-        "/proc/scsi/sg/debug cannot be read: it is not known whether commands of an earlier daemon are still under way; " +
-          "after a daemon was killed while a path did not answer, wait for timeouts.command_ms before starting it",
+        "/proc/scsi/sg/debug cannot be read: after a stop while a path did not answer, commands may still be under way; " +
+          "wait for timeouts.command_ms before starting again",
       );
       this.#isStopped = true;
       return true;
     }
-    const byUnit = this.#byUnit(text);
-    for (const [unit, commands] of byUnit) await this.#hold(unit, commands);
-    for (const unit of this.#held) if (!byUnit.has(unit)) await this.#letGo(unit);
-    return byUnit.size === 0;
+    let isOver = true;
+    for (const unit of inventory.units()) {
+      const leftMs = this.#createdMs + keptMsMax(unit) - performance.now();
+      const isConcerned = this.#held.has(unit) || (fell && this.#arrivedMs.has(unit));
+      if (!isConcerned) continue;
+      if (leftMs <= 0) {
+        if (this.#held.has(unit)) await this.#letGo(unit);
+        continue;
+      }
+      isOver = false;
+      await this.#hold(unit, {
+        commands: "unknown, /proc/scsi/sg/debug cannot be read",
+        "ends within ms": Math.ceil(leftMs),
+      });
+    }
+    return isOver;
   }
 
   /** Matches any path number a unit is known to have had, so that a path that does not answer now counts, too. */
@@ -115,19 +142,14 @@ export class Leftovers {
     return byUnit;
   }
 
-  async #hold(unit: Unit, commands: readonly UnderWay[]): Promise<void> {
+  async #hold(unit: Unit, detail: Readonly<Record<string, string | number>>): Promise<void> {
     // Without a handle it has no path yet, and is not offered.
     if (this.#held.has(unit) || unit.handle === null) return;
     // Recorded first: releasing a unit twice is harmless, never releasing one is not.
     this.#keep(unit);
     await this.#sources.unitSet(unit.handle, UNIT_SET_LEFTOVERS, 1);
     this.#held.add(unit);
-    const endsMs = Math.max(...commands.map(({ timeoutMs, elapsedMs }) => timeoutMs - elapsedMs));
-    const paths = [...new Set(commands.map(({ path }) => path))].join(" ");
-    this.#sources.hub.say("leftovers-found", {
-      unit: unit.number,
-      detail: { commands: commands.length, paths, "ends within ms": Math.max(0, endsMs) },
-    });
+    this.#sources.hub.say("leftovers-found", { unit: unit.number, detail });
   }
 
   async #letGo(unit: Unit): Promise<void> {
@@ -135,4 +157,10 @@ export class Leftovers {
     this.#held.delete(unit);
     this.#sources.hub.say("leftovers-settled", { unit: unit.number });
   }
+}
+
+function detailOf(commands: readonly UnderWay[]): Readonly<Record<string, string | number>> {
+  const endsMs = Math.max(...commands.map(({ timeoutMs, elapsedMs }) => timeoutMs - elapsedMs));
+  const paths = [...new Set(commands.map(({ path }) => path))].join(" ");
+  return { commands: commands.length, paths, "ends within ms": Math.max(0, endsMs) };
 }

@@ -47,12 +47,15 @@ export class LastWords {
   readonly #boot = bootId();
   /** What became of the previous daemon; null when it was stopped, or there was none. */
   readonly found: Death | null;
+  /** It was not stopped, and the machine has run since: the kernel may still carry out its commands. */
+  readonly mayHaveLeft: boolean;
 
   /** To be created after locking the state file: by then the other daemon is gone. */
   constructor(directory: string) {
     this.#file = join(directory, LIFE_FILE);
     const before = read(this.#file);
     this.found = before === null ? null : { pid: before.pid, reason: this.#reasonOf(before) };
+    this.mayHaveLeft = before !== null && before.boot === this.#boot;
     this.write();
   }
 

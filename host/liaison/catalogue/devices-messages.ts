@@ -78,9 +78,10 @@ export const DEVICE_MESSAGES = {
     level: "warning",
     text: "Commands of an earlier daemon are still in flight, writes wait for them",
     system: true,
-    means: "Writes that overlap them could be undone by them and so have to wait.",
+    means:
+      "Writes that overlap them could be undone by them and so have to wait. Where the kernel cannot list them (`commands` says so), they may be in flight.",
     causes: ["an earlier daemon was killed while commands were in flight"],
-    remedy: "Nothing; they end within `timeouts.command_ms`, and message 633 follows.",
+    remedy: "Nothing; they end within twice `timeouts.command_ms`, and message 633 follows.",
   },
   "leftovers-settled": {
     number: 633,

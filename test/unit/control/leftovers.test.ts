@@ -41,12 +41,16 @@ function scene(list: string | null) {
     logger: makeLogger("info", (text) => state.log.push(text), false),
     unitSet: async (...call) => void state.calls.push(call),
     read: async () => state.list,
+    fell: false,
+    keptMsMax: () => KEPT_MS,
   };
   const leftovers = new Leftovers(sources);
   return { leftovers, state, inventory, sources };
 }
 
 const OLD = 60_000;
+/** Long for a test that awaits it, and yet too short for one that asserts what holds before. */
+const KEPT_MS = 1500;
 
 test("only the unit that something was left for is held, and goes on when it has ended", async (t) => {
   const { leftovers, state } = scene(line("4:0:0:1", "8a", OLD) + line("4:0:0:0", "88", OLD));
@@ -93,14 +97,13 @@ test("the core's refusal of a hold is told, and tried again; commands of devices
   const second = scene(line("4:0:0:0", "42", OLD));
   let refusals = 1;
   const failing = new Leftovers({
-    inventory: second.inventory,
+    ...second.sources,
     hub: { say: () => undefined },
     logger: makeLogger("error", (text) => second.state.log.push(text), false),
     unitSet: async (...call) => {
       if (refusals-- > 0) throw new Error("busy");
       second.state.calls.push(call);
     },
-    read: async () => second.state.list,
   });
   await failing.check();
   t.regex(second.state.log.join(""), /earlier daemon: busy/);
@@ -114,6 +117,31 @@ test("a kernel without the list: a warning that says what to do", async (t) => {
   await leftovers.check();
   t.regex(state.log.join(""), /warning: \/proc\/scsi\/sg\/debug.*command_ms/);
   t.deepEqual(state.calls, []);
+});
+
+test("a kernel without the list, after a kill: units are held for as long as the kernel may keep a command, and no longer", async (t) => {
+  const { state, inventory, sources } = scene(null);
+  const leftovers = new Leftovers({ ...sources, fell: true });
+  const [first, second] = inventory.units();
+  if (first === undefined || second === undefined) return t.fail();
+  leftovers.arrives(first);
+  await leftovers.check();
+  t.deepEqual(state.calls, [[100, UNIT_SET_LEFTOVERS, 1]], "the other one is in no core yet");
+  await until("it goes on", () => state.calls.length >= 2);
+  t.deepEqual(state.calls[1], [100, UNIT_SET_LEFTOVERS, 0]);
+  leftovers.arrives(second);
+  await leftovers.check();
+  t.is(state.calls.length, 2, "one that comes when all is over is not held");
+  t.deepEqual(state.log, []);
+});
+
+test("a kernel without the list: a unit that the control before has held is let go in the end", async (t) => {
+  const { leftovers, state } = scene(null);
+  leftovers.adopt([1]);
+  await leftovers.check();
+  t.deepEqual(state.calls, []);
+  await until("it goes on", () => state.calls.length > 0);
+  t.deepEqual(state.calls, [[101, UNIT_SET_LEFTOVERS, 0]]);
 });
 
 test("what is under way to a unit when it comes into a core is not that core's, even if it is younger than the daemon", async (t) => {
