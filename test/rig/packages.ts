@@ -44,6 +44,7 @@ export const TEST_PACKAGES: readonly DebianPackage[] = [
   { package: "lvm2", program: "pvcreate" },
   { package: "rsyslog", program: "rsyslogd" },
   { package: "snmptrapd", program: "snmptrapd" },
+  { package: "fence-agents", program: "fence_mpath" },
 ];
 
 /** Where the programs of daemons may be, even if an ordinary user's PATH does not include it. */
