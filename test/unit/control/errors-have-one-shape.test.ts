@@ -113,7 +113,7 @@ test("what is no HTTP, or more than is taken", async (t) => {
     "GET / HTTP/9.9\r\n\r\n",
     `GET /${long} HTTP/1.1\r\nhost: x\r\n\r\n`,
     `GET / HTTP/1.1\r\nhost: x\r\nlong: ${long}\r\n\r\n`,
-    "GET / HTTP/1.1\r\nconnection: close\r\n\r\n",
+    "GET /v1 HTTP/1.1\r\nconnection: close\r\n\r\n",
     "GET /v1/mode HTTP/1.1\r\nhost: x\r\nexpect: nothing\r\nconnection: close\r\n\r\n",
     "POST /v1/config/reload HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n",
     "POST /v1/config/reload HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n",
