@@ -22,13 +22,15 @@ fail() {
 
 # The only file system that is there before and after; some kernels mount it by themselves.
 grep -q ' /dev devtmpfs ' /proc/mounts || mount -t devtmpfs dev /dev
-# A copy-on-write root. The run folder is read before /tmp is hidden.
+# A copy-on-write root. The run folder and the modules are read before /tmp is hidden: the project may lie there.
 cp "$run/command" /dev/command
-mount -t tmpfs tmpfs /tmp
-mkdir -p /tmp/upper /tmp/work /tmp/root /tmp/modules/lib/modules
 version=$(uname -r)
-ln -s "$RIG_MODULES" "/tmp/modules/lib/modules/$version"
-modprobe -d /tmp/modules overlay || fail "no overlay file system"
+mkdir -p /dev/modules/lib/modules
+ln -s "$RIG_MODULES" "/dev/modules/lib/modules/$version"
+modprobe -d /dev/modules overlay || fail "no overlay file system"
+rm -r /dev/modules
+mount -t tmpfs tmpfs /tmp
+mkdir -p /tmp/upper /tmp/work /tmp/root
 mount -t overlay -o lowerdir=/,upperdir=/tmp/upper,workdir=/tmp/work overlay /tmp/root || fail "no writable root"
 cd /tmp/root || fail "no new root"
 mkdir -p proc sys dev tmp run lib/modules .old

@@ -114,7 +114,7 @@ export function parseListen(text: string): { host: string; port: number } {
 export function tcpRemedy(thrown: unknown, key: string): string {
   const code = thrown instanceof Error && "code" in thrown ? thrown.code : null;
   return code === "EAFNOSUPPORT"
-    ? "let the service listen on TCP: `systemctl edit pathmanagerd`, [Service] RestrictAddressFamilies=AF_INET AF_INET6"
+    ? "let the service listen on TCP: `systemctl edit pathmanagerd`, [Service] RestrictAddressFamilies=AF_INET AF_INET6, IPAddressDeny="
     : `choose another address in ${key}`;
 }
 
