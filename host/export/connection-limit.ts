@@ -65,6 +65,19 @@ export class ConnectionRoom {
     return null;
   }
 
+  /** How many more connections this peer might have now. */
+  left(origin: Origin, peer: Peer = ROOT): number {
+    const { connections, remote, perPeer = Infinity, reserve = 0 } = this.#limits;
+    const all = [...this.#open.values(), ...this.#kept];
+    const places = [connections - all.length];
+    if (origin === "tcp") places.push(remote - all.filter((holder) => holder.origin === "tcp").length);
+    if (!peer.isRoot) {
+      places.push(perPeer - all.filter((holder) => holder.peer.name === peer.name).length);
+      places.push(connections - reserve - all.length);
+    }
+    return Math.min(...places);
+  }
+
   /** Reserves a place: `open` or `release` has to follow. Throws NoRoom. */
   keep(origin: Origin, peer: Peer = ROOT): void {
     const why = this.full(origin, peer);

@@ -80,9 +80,16 @@ export class Handshake {
     this.#timer.unref();
   }
 
-  start(): void {
+  /** @param after what the greeting waits for; it may not reject */
+  start(after?: Promise<void>): void {
     this.#socket.setNoDelay(true);
     this.#listen();
+    if (after === undefined) this.#greet();
+    else void after.then(() => this.#greet());
+  }
+
+  #greet(): void {
+    if (this.#phase !== "negotiating") return;
     this.#socket.write(this.#negotiation.greeting());
     this.#socket.resume();
   }

@@ -46,6 +46,11 @@ export interface NbdServerOptions {
   readonly negotiatingMax?: number;
   /** Limit of connections; if omitted, as many as `hand` takes. */
   readonly room?: ConnectionRoom;
+  /**
+   * Answered when every connection that had been closed before is known to be closed. Asked before a client is greeted that might
+   * find no room; left out where `room` knows at once.
+   */
+  readonly settled?: () => Promise<unknown>;
   readonly limits?: NegotiationLimits;
   /** Why a new connection is refused; null when it is not. */
   readonly refusalOf?: (socket: Socket) => string | null;
@@ -226,7 +231,13 @@ export class NbdServer {
       },
     });
     this.#negotiating.set(handshake, { address, peer: who });
-    handshake.start();
+    const isEnough = this.#room.left(address.kind, who) >= this.#negotiating.size;
+    handshake.start(isEnough ? undefined : this.#settled());
+  }
+
+  /** Where it cannot be known, those that are known to be open count. */
+  async #settled(): Promise<void> {
+    await this.#options.settled?.().catch(() => undefined);
   }
 
   async #ended(end: HandshakeEnd, peer: string, origin: NbdAddress["kind"], who: Peer): Promise<void> {

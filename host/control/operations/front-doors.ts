@@ -54,6 +54,8 @@ export class FrontDoors {
     this.#nbd = new NbdServer({
       room,
       hand: handTo(reactor),
+      // Its answer comes behind the news of connections that closed before.
+      settled: () => reactor.load(),
       duplicate,
       refusalOf: (socket) => descriptors.refusalOf(socket),
       onEvent: onNbd,

@@ -241,8 +241,11 @@ test("a peer has its share of the connections, and the last are for root and the
   room.keep("unix", user(0));
   room.keep("kernel");
   t.regex(room.full("kernel") ?? "", /all 8 connections are in use/);
+  t.is(room.left("kernel"), 0);
   room.closed(7);
   t.is(room.full("kernel"), null);
+  t.is(room.left("kernel"), 1);
+  t.is(room.left("unix", user(1000)), -1);
   room.release("unix", user(1000));
   t.is(
     room.full("unix", user(1003)),
@@ -254,7 +257,10 @@ test("a peer has its share of the connections, and the last are for root and the
 });
 
 /** A server that hands connections to nobody; `room` decides how many there may be. */
-function roomy(room: ConnectionRoom): { server: NbdServer; events: NbdServerEvent[]; handed: () => number } {
+function roomy(
+  room: ConnectionRoom,
+  more: Partial<NbdServerOptions> = {},
+): { server: NbdServer; events: NbdServerEvent[]; handed: () => number } {
   let handed = 0;
   const made = negotiator({
     room,
@@ -263,6 +269,7 @@ function roomy(room: ConnectionRoom): { server: NbdServer; events: NbdServerEven
       closeDescriptor(descriptor);
       return Promise.resolve(handed++);
     },
+    ...more,
   });
   return { ...made, handed: () => handed };
 }
@@ -307,6 +314,28 @@ test("clients over TCP leave room for others; one that has gone makes room for t
   t.is(await comes(connect(path)), 3);
   room.closed(0);
   t.is(await comes(connect(port, "127.0.0.1")), 4);
+  await server.close();
+});
+
+test("a client that might find no room is greeted when it is known which connections have closed", async (t) => {
+  const path = join(folder(t), "nbd.sock");
+  const room = new ConnectionRoom({ connections: 1, remote: 1 });
+  let asked = 0;
+  const settled = async (): Promise<void> => {
+    asked++;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    if (asked === 1) room.closed(0);
+    else throw new Error("not to be known now");
+  };
+  const { server, handed } = roomy(room, { settled });
+  await server.listen({ kind: "unix", path });
+  await go(connect(path));
+  await until("it is handed over", () => handed() === 1);
+  t.is(asked, 0, "there was room");
+  t.is((await go(connect(path)))[0]?.[0], 3, "the first one has gone, which was news");
+  await until("it is handed over", () => handed() === 2);
+  t.is((await go(connect(path)))[0]?.[0], 0x80000002, "what cannot be known does not keep a client waiting");
+  t.is(asked, 2);
   await server.close();
 });
 
