@@ -101,7 +101,7 @@ export class Supervisor {
 
   #ended(life: Life, status: number | null, signal: NodeJS.Signals | null): void {
     this.#life = null;
-    if (this.#isReloading) this.#reloaded();
+    if (this.#isReloading && life.isReady) this.#reloaded();
     if (this.#isOver) endProcess(this.#isStopping ? 0 : 1);
     if (this.#isStopping) return this.#stopReactor();
     // It has reported on standard error why it cannot start.
@@ -164,6 +164,7 @@ export class Supervisor {
         this.#served = true;
         this.#reactors?.told(this.#told);
         this.#told = 0;
+        if (this.#isReloading) life.send({ kind: "reload" });
         if (this.#isOutdated) this.replaceControl();
         return;
       case "reloaded":
@@ -244,9 +245,8 @@ export class Supervisor {
   reload(): void {
     this.#parts.manager.reloading();
     this.#isReloading = true;
-    if (this.#life?.isReady === true) return this.#life.send({ kind: "reload" });
-    this.#parts.say("error", "the configuration was not read again: control is away, try again when it is back");
-    this.#reloaded();
+    // While control is away the order waits: the next one keeps the settings in force, and would not read the file.
+    if (this.#life?.isReady === true) this.#life.send({ kind: "reload" });
   }
 
   #reloaded(): void {

@@ -199,3 +199,23 @@ test.serial("what happens to paths while there is no control is told and shown b
   await served.load.stop();
   t.like(served.load.counts, { errors: 0, mismatches: 0 });
 });
+
+const isReloadTold = (told: EventList["events"]): boolean => told.some(({ message }) => message === 626);
+
+test("a reload that is asked for while control is away is done when it is back", async (t) => {
+  const served = await Served.start(t);
+  const before = served.control();
+  if (before === null) return t.fail("there is no control");
+  process.kill(before, "SIGKILL");
+  await until("it is gone", () => served.control() !== before);
+  served.child.kill("SIGHUP");
+  const events = await served.successor(before);
+  if (!isReloadTold(events)) {
+    await until("the reload is told", async () => {
+      const { body } = await served.call<EventList>("GET", "/v1/events?limit=1000");
+      return isReloadTold(body.events);
+    });
+  }
+  t.pass();
+  await served.load.stop();
+});
