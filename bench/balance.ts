@@ -14,7 +14,7 @@ import { percentiles, simulate } from "./balance/simulate.ts";
 import { chainTime, expectedTime, simulatedTime } from "./balance/supermarket.ts";
 import { change } from "./balance/change.ts";
 import { hedging } from "./balance/hedging.ts";
-import { median, type Row } from "./report.ts";
+import { median, rounded, type Row } from "./report.ts";
 
 export interface Options {
   /** Commands of a run. */
@@ -66,8 +66,6 @@ export function figures(what: Case, make: Make, { count, seeds }: Options): numb
   });
   return runs[0]?.map((_, column) => median(runs.map((run) => run[column] ?? 0))) ?? [];
 }
-
-const rounded = (value: number): number => Number(value.toPrecision(4));
 
 /** The number of commands in a case: cases with faults have to last 9 s. */
 function countOf(what: Case, count: number): number {

@@ -9,7 +9,7 @@ import { type DebianPackage, ensurePackages, missingSentence } from "../test/rig
 import { run } from "../test/peers/run.ts";
 import { processorSeconds } from "./cpu-time.ts";
 import { fio, type Measured } from "./fio.ts";
-import { median, type Row } from "./report.ts";
+import { median, rounded, type Row } from "./report.ts";
 import { nbdkit, type NbdPeer, pathmanager, qemuNbd } from "./nbd-servers.ts";
 
 const PROGRAMS: readonly DebianPackage[] = [
@@ -56,8 +56,6 @@ async function measure(peer: NbdPeer, load: Load): Promise<Run> {
   const measured = await fio(peer.uri, BYTES, load.args);
   return { ...measured, cpuUs: ((processorSeconds(peer.pid) - before) * 1e6) / measured.requests };
 }
-
-const rounded = (value: number): number => Number(value.toPrecision(4));
 
 /** Ours against each peer; ratio above 1: ours is faster (IOPS, throughput), answers sooner (p99), or needs less (CPU). */
 function rowsOf(load: Load, results: ReadonlyMap<string, readonly Run[]>): Row[] {

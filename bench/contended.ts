@@ -14,7 +14,7 @@ import { type DebianPackage, ensurePackages, missingSentence } from "../test/rig
 import { run } from "../test/peers/run.ts";
 import { fio, type Measured } from "./fio.ts";
 import { nbdkit, type NbdPeer, pathmanager } from "./nbd-servers.ts";
-import { median, type Row } from "./report.ts";
+import { median, rounded, type Row } from "./report.ts";
 
 const PROGRAMS: readonly DebianPackage[] = [
   { package: "fio", program: "fio" },
@@ -75,8 +75,6 @@ function measure(server: NbdPeer, load: Load): Promise<Measured> {
   const args = ["--rw=randread", "--bs=4k", `--iodepth=${load.depth}`, `--numjobs=${load.clients}`];
   return besideHogs(load.isHogged ? CPUS : 0, () => fio(server.uri, BYTES, args));
 }
-
-const rounded = (value: number): number => Number(value.toPrecision(4));
 
 type Results = ReadonlyMap<string, readonly Measured[]>;
 

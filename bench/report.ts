@@ -29,10 +29,13 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? high : (low + high) / 2;
 }
 
+/** Four digits are as many as a measurement is worth. */
+export const rounded = (value: number): number => Number(value.toPrecision(4));
+
 const HEADINGS = ["case", "metric", "value", "unit", "peer", "peer's value", "ratio"];
 
 function shown(value: number | null): string {
-  return value === null ? "" : String(Number(value.toPrecision(4)));
+  return value === null ? "" : String(rounded(value));
 }
 
 function cells(row: Row): string[] {

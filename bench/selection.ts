@@ -14,7 +14,7 @@ import { Bench } from "tinybench";
 import * as abi from "../host/abi.ts";
 import { instantiate, loadPolicies } from "./policies.ts";
 import { onOneProcessor } from "./processor.ts";
-import { median, type Row } from "./report.ts";
+import { median, rounded, type Row } from "./report.ts";
 
 const root = join(import.meta.dirname, "..");
 const peer = join(root, "build", "bench", "selection-peer");
@@ -138,8 +138,6 @@ function runJavaScript(policy: number, paths: number, calls: 1 | 2): Figures {
   if (result === undefined || !("latency" in result)) throw new Error("bench selection: tinybench gave no result");
   return figuresOf((result.latency.samples ?? [result.latency.p50]).map((ms) => (ms * 1e6) / CALLS));
 }
-
-const rounded = (value: number): number => Number(value.toPrecision(4));
 
 interface Figures {
   readonly median: number;

@@ -9,7 +9,7 @@ import { TlsTerminator } from "../host/export/tls/terminator.ts";
 import { type DebianPackage, ensurePackages, missingSentence } from "../test/rig/packages.ts";
 import { run } from "../test/peers/run.ts";
 import { nbdkitTcp, pathmanagerTcp, type TcpPeer } from "./nbd-servers.ts";
-import { median, type Row } from "./report.ts";
+import { median, rounded, type Row } from "./report.ts";
 
 const PROGRAMS: readonly DebianPackage[] = [
   { package: "nbdkit", program: "nbdkit" },
@@ -42,8 +42,6 @@ interface Pair {
   readonly plain: string;
   readonly secure: string;
 }
-
-const rounded = (value: number): number => Number(value.toPrecision(4));
 
 /**
  * Runs the suite.

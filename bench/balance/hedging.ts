@@ -2,7 +2,7 @@
 
 import { POLICY_ADAPTIVE } from "../../host/abi.ts";
 import { loadPolicies } from "../policies.ts";
-import { median, type Row } from "../report.ts";
+import { median, rounded, type Row } from "../report.ts";
 import { makeLoad, type Case, type Load } from "./model.ts";
 import { Agenda, Queues } from "./queues.ts";
 import { Random } from "./random.ts";
@@ -85,8 +85,6 @@ function simulateHedging(load: Load, budget: number, seed: number): Hedged {
   while (agenda.nextNs < Infinity) due();
   return { latencyNs, extra: extra / count };
 }
-
-const rounded = (value: number): number => Number(value.toPrecision(4));
 
 /** Tail without and with hedging, and what it costs. */
 export function hedging(count = 200_000, seeds: readonly number[] = [1, 2, 3]): Row[] {
