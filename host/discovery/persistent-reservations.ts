@@ -5,7 +5,7 @@
 import { nonsense, parsed, type Parsed } from "./transport.ts";
 
 const PERSISTENT_RESERVE_IN = 0x5e;
-const PERSISTENT_RESERVE_OUT = 0x5f;
+export const PERSISTENT_RESERVE_OUT = 0x5f;
 
 /** Service actions of PERSISTENT RESERVE IN, in the order of their codes. */
 export const IN_ACTIONS = ["keys", "reservation", "capabilities", "full-status"] as const;

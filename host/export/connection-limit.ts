@@ -44,38 +44,35 @@ export class ConnectionRoom {
     this.#limits = limits;
   }
 
-  /** Why there is no room for another one; null when there is. */
-  full(origin: Origin, peer: Peer = ROOT): string | null {
+  /** Each limit that holds for this peer, the general one first: how many places it leaves, and what to say when it leaves none. */
+  #bounds(origin: Origin, peer: Peer): readonly { readonly left: number; readonly why: string }[] {
     const { connections, remote, perPeer = Infinity, reserve = 0 } = this.#limits;
     const all = [...this.#open.values(), ...this.#kept];
-    const restart = "and restart the daemon";
-    if (all.length >= connections) {
-      return `all ${connections} connections are in use; raise limits.connections ${restart}`;
-    }
-    if (origin === "tcp" && all.filter((holder) => holder.origin === "tcp").length >= remote) {
-      return `all ${remote} connections for clients over TCP are in use, the others are for this machine; raise limits.connections ${restart}`;
-    }
-    if (peer.isRoot) return null;
-    if (all.filter((holder) => holder.peer.name === peer.name).length >= perPeer) {
-      return `${peer.name} has ${perPeer} connections, which is its share; raise limits.connections_per_peer ${restart}`;
-    }
-    if (all.length >= connections - reserve) {
-      return `the last ${reserve} connections are for root and for block devices of the kernel; raise limits.connections ${restart}`;
-    }
-    return null;
+    const remedy = "raise limits.connections and restart the daemon";
+    const general = { left: connections - all.length, why: `all ${connections} connections are in use; ${remedy}` };
+    const overTcp = {
+      left: remote - all.filter((holder) => holder.origin === "tcp").length,
+      why: `all ${remote} connections for clients over TCP are in use, the others are for this machine; ${remedy}`,
+    };
+    const share = {
+      left: perPeer - all.filter((holder) => holder.peer.name === peer.name).length,
+      why: `${peer.name} has ${perPeer} connections, which is its share; raise limits.connections_per_peer and restart the daemon`,
+    };
+    const unreserved = {
+      left: connections - reserve - all.length,
+      why: `the last ${reserve} connections are for root and for block devices of the kernel; ${remedy}`,
+    };
+    return [general, ...(origin === "tcp" ? [overTcp] : []), ...(peer.isRoot ? [] : [share, unreserved])];
+  }
+
+  /** Why there is no room for another one; null when there is. */
+  full(origin: Origin, peer: Peer = ROOT): string | null {
+    return this.#bounds(origin, peer).find(({ left }) => left <= 0)?.why ?? null;
   }
 
   /** How many more connections this peer might have now. */
   left(origin: Origin, peer: Peer = ROOT): number {
-    const { connections, remote, perPeer = Infinity, reserve = 0 } = this.#limits;
-    const all = [...this.#open.values(), ...this.#kept];
-    const places = [connections - all.length];
-    if (origin === "tcp") places.push(remote - all.filter((holder) => holder.origin === "tcp").length);
-    if (!peer.isRoot) {
-      places.push(perPeer - all.filter((holder) => holder.peer.name === peer.name).length);
-      places.push(connections - reserve - all.length);
-    }
-    return Math.min(...places);
+    return Math.min(...this.#bounds(origin, peer).map(({ left }) => left));
   }
 
   /** Reserves a place: `open` or `release` has to follow. Throws NoRoom. */

@@ -7,6 +7,7 @@ import { closeSync, fstatSync, type Stats } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import {
   IN_BYTES_MAX,
+  PERSISTENT_RESERVE_OUT,
   parseReserveIn,
   parseReserveOut,
   type InAction,
@@ -25,7 +26,6 @@ const CDB_BYTES = 16;
 const FLAGS_BYTES = 4;
 const HEAD_BYTES = 104;
 const SENSE_AT = 8;
-const PERSISTENT_RESERVE_OUT = 0x5f;
 /** QEMU has one connection for each `-object`. */
 const CLIENTS_MAX = 48;
 /** How often a waiting client's thread looks whether the daemon ends. */
