@@ -39,6 +39,7 @@ import type { Places } from "./settings/places.ts";
 import { demand } from "./core/reactor-port.ts";
 import { reactorOptions } from "./core/reactor-options.ts";
 import { Leftovers } from "./devices/leftovers-watch.ts";
+import { LostUnits } from "./events/lost-units.ts";
 import { RedundancyWatch } from "./events/redundancy-watch.ts";
 import { Receiving } from "./operations/receiving.ts";
 import { reservationsOf, type Reservations } from "./reservations/unit-reservations.ts";
@@ -207,7 +208,7 @@ export class Daemon implements Context {
       rescans,
       reservations,
       room: this.#room,
-      redundancy: new RedundancyWatch(hub),
+      redundancy: new RedundancyWatch(hub, new LostUnits(this)),
       pathWatch: new PathWatch(this, logger.warning),
       thin: this.#thin,
       untrusted: new UntrustedClients(hub),

@@ -59,6 +59,13 @@ export const PATH_SETTINGS = {
     says: "how the next path is selected. `ios` or `bytes` are for round-robin, `history_percent` for historical-service-time; round-robin-subset needs paths and can only be set with `pathctl unit policy`",
   },
 
+  on_no_path: {
+    type: "choice",
+    values: ["wait", "fail", "fence"],
+    default: "wait",
+    perUnit: "on_no_path",
+    says: "what I/O does when no path is usable. `wait`: each request waits for `timeouts.no_path_ms`, then fails. `fail`: at once. `fence`, for clusters: all I/O fails once that time has passed since the last path was lost",
+  },
   attach: {
     type: "made",
     values: '`true`, `false`, `"nbd"`, `"ublk"`',

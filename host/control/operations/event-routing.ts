@@ -63,6 +63,7 @@ export class EventRouting {
   /** The state file takes nothing more of what the core decides about paths. */
   stop(): void {
     this.#isStopped = true;
+    this.#to.redundancy.stop();
   }
 
   lost(events: number, by: "core" | "control"): void {

@@ -81,6 +81,7 @@ const Unit = z.strictObject({
   attach: Attach.optional(),
   timeouts: z.strictObject(optionalShapeOf("timeouts")).optional(),
   alua_explicit: optionalShapeOf("alua").explicit,
+  on_no_path: optionalShapeOf("").on_no_path,
 });
 
 const NAMES_NO_ARRAY = { error: "names at least one of vendor, product, revision" };
@@ -95,6 +96,7 @@ const ArraySettings = z
     attach: Attach.optional(),
     timeouts: z.strictObject(optionalShapeOf("timeouts")).optional(),
     alua_explicit: optionalShapeOf("alua").explicit,
+    on_no_path: optionalShapeOf("").on_no_path,
   })
   .refine(({ vendor, product, revision }) => (vendor ?? product ?? revision) !== undefined, NAMES_NO_ARRAY);
 

@@ -122,9 +122,20 @@ export class Effective {
 
   /** The same as the core has it. */
   inCore(key: Key, unit?: Unit): number {
+    if (key === "timeouts.no_path_ms" && unit !== undefined) return this.noPathMs(unit);
     const number = coreNumber(SETTINGS[key], this.#value(key, unit));
     if (number === null) throw new TypeError(`${key} is nothing that the core has`);
     return number;
+  }
+
+  onNoPath(unit: Unit): Configuration["on_no_path"] {
+    const value = this.#value("on_no_path", unit);
+    return value === "fail" || value === "fence" ? value : "wait";
+  }
+
+  /** How long I/O waits while no path is usable. */
+  noPathMs(unit: Unit): number {
+    return this.onNoPath(unit) === "fail" ? 0 : this.#number("timeouts.no_path_ms", unit);
   }
 
   get patrol(): Patrol {

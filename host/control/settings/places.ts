@@ -1,6 +1,6 @@
 // Where sockets, state and logs are when the configuration does not say.
 
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { readSocketOf } from "../../settings/names.ts";
 import type { Configuration } from "../schemas/configuration-schema.ts";
 
@@ -11,6 +11,8 @@ export interface Places {
   readonly nbdSocket: string;
   readonly stateDirectory: string;
   readonly eventLog: string;
+  /** What cluster software is told of lost units. */
+  readonly lostFolder: string;
 }
 
 /** Root uses the system's folders; other users XDG_RUNTIME_DIR, or `build/run` in the working directory. */
@@ -30,5 +32,6 @@ export function placesOf(
     nbdSocket: sockets.nbd ?? join(run, "nbd.sock"),
     stateDirectory: state.directory ?? (uid === 0 ? "/var/lib/pathmanager" : join(own, "state")),
     eventLog: log.file ?? (uid === 0 ? "/var/log/pathmanager/spsevent.log" : join(own, "spsevent.log")),
+    lostFolder: join(dirname(apiSocket), "lost"),
   };
 }

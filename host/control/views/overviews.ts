@@ -123,6 +123,8 @@ export interface Redundancy {
   readonly usable: number;
   readonly notRedundant: readonly Unit[];
   readonly withoutPath: readonly Unit[];
+  /** Units that another host has taken. */
+  readonly preempted: readonly Unit[];
   readonly wrong: readonly Path[];
   /** Units of which paths are gone. */
   readonly incomplete: readonly Unit[];
@@ -135,12 +137,14 @@ export interface Redundancy {
 export function redundancyOf(inventory: Inventory, snapshot: Snapshot): Redundancy {
   const notRedundant: Unit[] = [];
   const withoutPath: Unit[] = [];
+  const preempted: Unit[] = [];
   let usable = 0;
   for (const unit of inventory.units()) {
     usable += serviceablePaths(unit, snapshot);
     const state = unitState(unit, snapshot);
     if (state === "not redundant") notRedundant.push(unit);
     else if (state === "no path" || state === "released") withoutPath.push(unit);
+    else if (state === "preempted") preempted.push(unit);
     // Clients may wait for a unit that was offered; for one that was gone when the daemon started only settings are kept.
     else if (state === "gone" && unit.handle !== null) withoutPath.push(unit);
   }
@@ -150,7 +154,7 @@ export function redundancyOf(inventory: Inventory, snapshot: Snapshot): Redundan
   const incomplete = inventory
     .units()
     .filter((unit) => unit.inUse === null && pathsOf(unit).some((path) => !isShown(path)));
-  return { usable, notRedundant, withoutPath, wrong, incomplete, inUse, disputed };
+  return { usable, notRedundant, withoutPath, preempted, wrong, incomplete, inUse, disputed };
 }
 
 /** `#0, #1 and 18 more`. */

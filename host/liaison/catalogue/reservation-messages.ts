@@ -101,4 +101,26 @@ export const RESERVATION_MESSAGES = {
     ],
     remedy: "Register this host with a key of its own: `pathctl reservation register`.",
   },
+  "unit-lost": {
+    number: 710,
+    level: "error",
+    text: "A logical unit is lost to this host",
+    system: true,
+    alive: true,
+    means:
+      "No path of the unit has been usable for as long as its I/O waits (`on_no_path`, `timeouts.no_path_ms`). Cluster software is told " +
+      "by a file in `/run/pathmanager/lost`, named after the unit's number, so that another node takes over. With `fence` all I/O fails until a path " +
+      "is usable.",
+    causes: ["the array is off or unreachable", "a component that all paths share failed", "paths were disabled"],
+    remedy:
+      "Repair or enable one path; `pathctl show` says what each of them lacks. In a cluster, let the other node go on.",
+  },
+  "unit-found": {
+    number: 711,
+    level: "info",
+    text: "A logical unit that was lost has a path again",
+    system: true,
+    means: "I/O goes on; the file in `/run/pathmanager/lost` is gone.",
+    remedy: "In a cluster: tell it that the node may run the resource again (`crm_resource --cleanup`).",
+  },
 } as const satisfies Record<string, MessageKind>;

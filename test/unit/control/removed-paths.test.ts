@@ -25,6 +25,7 @@ async function start(t: ExecutionContext) {
     places: {
       apiSocket: join(folder, "api.sock"),
       readSocket: null,
+      lostFolder: join(folder, "lost"),
       nbdSocket: join(folder, "nbd.sock"),
       stateDirectory: folder,
       eventLog: join(folder, "spsevent.log"),
