@@ -40,6 +40,7 @@ import { demand } from "./core/reactor-port.ts";
 import { reactorOptions } from "./core/reactor-options.ts";
 import { Leftovers } from "./devices/leftovers-watch.ts";
 import { LostUnits } from "./events/lost-units.ts";
+import { UnitConnections } from "./operations/unit-connections.ts";
 import { RedundancyWatch } from "./events/redundancy-watch.ts";
 import { Receiving } from "./operations/receiving.ts";
 import { reservationsOf, type Reservations } from "./reservations/unit-reservations.ts";
@@ -86,6 +87,7 @@ export class Daemon implements Context {
   readonly bringUp: BringUp;
   readonly snapshots: Snapshots;
   readonly attachments: RememberedAttachments;
+  readonly connections: UnitConnections;
   readonly rescans: Rescans;
   readonly reservations: Reservations;
   readonly emulated: boolean;
@@ -153,7 +155,8 @@ export class Daemon implements Context {
     });
     this.snapshots = new Snapshots(reactor, (snapshot) => this.#events.onSnapshot(snapshot));
     this.#room = roomOf(configuration.limits);
-    this.attachments = new RememberedAttachments(reactor, this.#room, state, this.inventory, {
+    this.connections = new UnitConnections(reactor, this.inventory);
+    this.attachments = new RememberedAttachments(reactor, this.connections, this.#room, state, this.inventory, {
       report: logger.warning,
       relabel: (connection, label) => keeper?.relabel(connection, label),
       changed: () => this.#table?.update(this.effective.configuration),
@@ -190,14 +193,14 @@ export class Daemon implements Context {
   }
 
   #frontDoors(): FrontDoors {
-    const { reactor, hub, inventory, attachments, reservations, descriptors } = this;
-    const parts = { reactor, hub, inventory, attachments, reservations, descriptors };
+    const { reactor, connections, hub, inventory, attachments, reservations, descriptors } = this;
+    const parts = { reactor, connections, hub, inventory, attachments, reservations, descriptors };
     const { logger } = this.options;
     return new FrontDoors({ ...parts, room: this.#room, logger, onNbd: (event) => this.#events.onNbd(event) });
   }
 
   #routing(): EventRouting {
-    const { hub, inventory, snapshots, bringUp, attachments, rescans, reservations } = this;
+    const { hub, inventory, snapshots, bringUp, attachments, connections, rescans, reservations } = this;
     const { logger, keeper } = this.options;
     return new EventRouting({
       hub,
@@ -205,6 +208,7 @@ export class Daemon implements Context {
       snapshots,
       bringUp,
       attachments,
+      connections,
       rescans,
       reservations,
       room: this.#room,
@@ -277,12 +281,12 @@ export class Daemon implements Context {
 
   /** Takes over from the previous control; I/O goes on meanwhile. */
   async #adopt(keeper: Keeper, adoption: Adoption): Promise<void> {
-    const { inventory, state, bringUp, attachments, reactor } = this;
+    const { inventory, state, bringUp, attachments, connections, reactor } = this;
     this.#leftovers.adopt(this.#kept.heldUnits);
     const snapshot = new Snapshot(await reactor.snapshotCopy());
     this.#events.startFrom(snapshot);
     const { logger } = this.options;
-    const parts = { keeper, inventory, state, bringUp, attachments, reactor, room: this.#room, logger };
+    const parts = { keeper, inventory, state, bringUp, attachments, connections, reactor, room: this.#room, logger };
     const events = await adopt(parts, adoption, snapshot);
     if (adoption.eventsLost > 0) this.#events.lost(adoption.eventsLost, "control");
     this.#events.onCoreEvents(events);

@@ -24,6 +24,8 @@ export interface NegotiatedConnection {
   readonly descriptor: number;
   /** Handle of the unit in the reactor. */
   readonly unit: number;
+  /** Number of the unit: while the client negotiated, the unit may have gone to another reactor. */
+  readonly number: number;
   /** CONNECTION_* flags. */
   readonly flags: number;
   /** Bytes of the transmission phase that have been read already, at most CONNECTION_RECEIVE_BYTES. */

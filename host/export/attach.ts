@@ -31,8 +31,11 @@ export interface KernelAttachment {
   readonly deadConnectionTimeoutS: number;
 }
 
-/** Gives a connected socket to the reactor, which owns it from then on; returns the connection's handle. */
-export type Connector = (descriptor: number, unit: number, flags: number) => Promise<number>;
+/**
+ * Gives a connected socket to the reactor, which owns it from then on; returns the connection's handle.
+ * @param number of the unit, which may have another handle by now
+ */
+export type Connector = (descriptor: number, unit: number, flags: number, number: number) => Promise<number>;
 
 const DEAD_CONNECTION_TIMEOUT_S = 300;
 const DEVICE = /^\/dev\/nbd(\d{1,4})$/;
@@ -138,7 +141,7 @@ export class KernelAttachments {
       for (let i = 0; i < count; i++) {
         const [ours, drivers] = socketPair("stream");
         ends.push(drivers);
-        const handle = await this.#connect(ours, entry.unit, flags);
+        const handle = await this.#connect(ours, entry.unit, flags, entry.number);
         this.#connections.set(handle, null);
         handles.push(handle);
       }
@@ -262,11 +265,11 @@ export class KernelAttachments {
     }
   }
 
-  /** The unit's size has changed: updates its block device. */
-  async resize(unit: number, bytes: bigint): Promise<void> {
+  /** The size of the unit with this number has changed: updates its block device. */
+  async resize(number: number, bytes: bigint): Promise<void> {
     for (const { attachment, entry } of this.#attached.values()) {
       const { index, device } = attachment;
-      if (attachment.unit !== unit) continue;
+      if (entry.number !== number) continue;
       try {
         await nbdReconfigure(index, { sizeBytes: Number(bytes), identifier: identifierOf(entry) });
       } catch (error) {

@@ -266,6 +266,7 @@ export class Handshake {
     this.#finish();
     this.#socket.destroy();
     const { entry, flags } = step;
-    this.#options.ended({ kind: "negotiated", connection: { descriptor, unit: entry.unit, flags, preloaded } });
+    const { unit, number } = entry;
+    this.#options.ended({ kind: "negotiated", connection: { descriptor, unit, number, flags, preloaded } });
   }
 }

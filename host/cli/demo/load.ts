@@ -41,6 +41,9 @@ function fillBlock(target: Buffer, at: number, block: number, generation: number
   }
 }
 
+/** What carries the load. */
+export type LoadClient = Pick<NbdClient, "bytes" | "read" | "write" | "close">;
+
 /** Load on one export, until it is stopped. */
 export class VerifiedLoad {
   readonly counts: LoadCounts = {
@@ -52,14 +55,15 @@ export class VerifiedLoad {
     stallMsMax: 0,
     firstError: undefined,
   };
-  readonly #client: NbdClient;
+  readonly #client: LoadClient;
   readonly #blocks: number;
   /** Generation of each block's last write; -1: never written. */
   readonly #generations: Int32Array;
   readonly #workers: Promise<void>[];
   #stopping = false;
 
-  private constructor(client: NbdClient) {
+  /** Begins at once. */
+  constructor(client: LoadClient) {
     this.#client = client;
     this.#blocks = Math.floor(client.bytes / BLOCK_BYTES);
     this.#generations = new Int32Array(this.#blocks).fill(-1);

@@ -4,6 +4,7 @@ import type { Command } from "commander";
 
 import type { Output } from "../../control/schemas/routes.ts";
 import type { UnitPatch, UnitView } from "../../control/schemas/unit-schema.ts";
+import { REACTORS_MAX } from "../../settings/daemon-settings.ts";
 import { CommandError } from "../api-client.ts";
 import { numberValue, pathValue, POLICY_NAMES, unitKey, wholeValue } from "../values.ts";
 import { branch, leaf, perform, type CommonOptions, type Context, type Result, type Runner } from "./context.ts";
@@ -163,9 +164,25 @@ function addAttach(parent: Command, runner: Runner): void {
   );
 }
 
+function addMove(unit: Command, runner: Runner): void {
+  leaf(
+    unit,
+    `move ${UNIT} <reactor>`,
+    "move a unit to another of the daemon's reactors; attached devices go on, other clients connect again",
+    "pathctl unit move 0 1",
+    "UnitView",
+  ).action((key: string, reactor: string, options: CommonOptions) =>
+    perform(runner, options, async ({ client }) => {
+      const body = { reactor: wholeValue("reactor", reactor, 0, REACTORS_MAX - 1) };
+      const moved = await client.call<UnitView>("POST", `/v1/units/${unitKey(key)}/move`, body);
+      return { json: moved, text: `#${moved.number} ${moved.name}: on reactor ${moved.reactor}\n` };
+    }),
+  );
+}
+
 /** Adds the commands. */
 export function addUnitCommands(program: Command, runner: Runner): void {
-  const unit = branch(program, "unit", "set a unit's policy and name, attach it, release it");
+  const unit = branch(program, "unit", "set a unit's policy and name, attach it, move it, release it");
   leaf(
     unit,
     `policy ${UNIT} <policy>`,
@@ -222,6 +239,7 @@ export function addUnitCommands(program: Command, runner: Runner): void {
       return { json: released, text: unitText(released) };
     }),
   );
+  addMove(unit, runner);
   addAttach(unit, runner);
   addAttach(program, runner);
 }

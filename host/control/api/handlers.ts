@@ -21,6 +21,7 @@ import { arrayViews, statisticsView } from "../views/overviews.ts";
 import { failbackAll, failbackPath } from "../operations/failback-operations.ts";
 import { checkPath } from "../operations/check-operations.ts";
 import { rescanHosts } from "../operations/rescan-operations.ts";
+import { moveUnit, type MoveContext } from "../operations/move-operations.ts";
 import { forgetPath } from "../operations/forget-operations.ts";
 import { enablePath, setPriority, swapPaths, useMatching, usePath } from "../operations/path-operations.ts";
 import { askReservation, orderReservation, type ReservationContext } from "../reservations/reservation-operations.ts";
@@ -72,7 +73,7 @@ async function display(context: Context, unitNumber?: number): Promise<ViewSourc
   return withLatencies(context.views, latencies);
 }
 
-export function handlersOf(context: Context & ReservationContext, daemon: DaemonHandlers): Handlers {
+export function handlersOf(context: MoveContext & ReservationContext, daemon: DaemonHandlers): Handlers {
   const ports = new PortStateReader();
   return {
     ...displayHandlers(context, ports),
@@ -87,6 +88,7 @@ export function handlersOf(context: Context & ReservationContext, daemon: Daemon
     detachUnit: ({ params, body }) => detachUnit(context, params.n, body?.device),
     checkPath: ({ params }) => checkPath(context, params.number),
     rescan: ({ body }) => rescanHosts(context, body?.host, daemon),
+    moveUnit: ({ params, body }) => moveUnit(context, params.n, body.reactor),
     releaseUnit: ({ params }) => releaseUnit(context, params.n),
     reservation: ({ params }) => context.reservations.view(context.inventory.unit(params.n)),
     askReservation: (input) => askReservation(context, input),

@@ -29,6 +29,8 @@ interface NativeLabel {
 
 /** Of a connection; not encoded, as there are few. */
 export interface ConnectionLabel {
+  /** Number of its unit. */
+  readonly unit: number;
   readonly origin: Origin;
   /** Whose share of the connections it counts against; omitted for root. */
   readonly peer?: Peer;

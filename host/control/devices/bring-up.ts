@@ -97,6 +97,9 @@ export class BringUp {
   readonly placement: Placement;
   /** Hears of units that come into a core, before anything is sent to them on behalf of clients. */
   onArrival: (unit: Unit) => void = () => {};
+  /** Units that were lifted out of their core with nothing under way, and the handles that they left. */
+  readonly #lifted = new WeakSet<Unit>();
+  readonly #left = new Set<number>();
   /** Native port of a path's handle. */
   readonly #ports = new Map<number, NativePort>();
   /** Ports of removed paths that may still have commands in flight. */
@@ -242,7 +245,8 @@ export class BringUp {
   #take(unit: Unit, places: readonly OpenPort[], added: AddedUnit | undefined): Failure[] {
     const failures: Failure[] = [];
     if (typeof added?.unit === "number") {
-      if (unit.handle === null) this.onArrival(unit);
+      if (unit.handle === null && !this.#lifted.delete(unit)) this.onArrival(unit);
+      this.#left.delete(added.unit);
       this.#inventory.setUnitHandle(unit, added.unit);
     }
     for (const [index, place] of places.entries()) {
@@ -334,6 +338,33 @@ export class BringUp {
     const port = this.#ports.get(handle);
     this.#ports.delete(handle);
     if (port !== undefined) this.#closing.push({ handle, port });
+  }
+
+  /**
+   * Takes a unit out of its core, to which nothing is under way; its devices stay claimed. Returns what `add` needs to bring it in again,
+   * here or elsewhere.
+   */
+  async lift(unit: Unit): Promise<Arrival[]> {
+    const arrivals: Arrival[] = [];
+    if (unit.handle !== null) this.#left.add(unit.handle);
+    this.#inventory.setUnitHandle(unit, null);
+    this.#lifted.add(unit);
+    for (const path of unit.paths.values()) {
+      const { handle, found } = path;
+      if (handle === null) continue;
+      this.#inventory.setPathHandle(path, null);
+      if (found !== null) arrivals.push({ path, found });
+      const port = this.#ports.get(handle);
+      this.#ports.delete(handle);
+      if (port !== undefined) this.#closing.push({ handle, port });
+      await this.#reactor.pathRemove(handle);
+    }
+    return arrivals;
+  }
+
+  /** Whether a unit was lifted from this handle: what happens there is no concern of the unit any more. */
+  isLeft(handle: number | null): boolean {
+    return handle !== null && this.#left.has(handle);
   }
 
   /** Closes the ports of removed paths with nothing in flight. Called with each new copy of the tables. */

@@ -15,6 +15,8 @@ import type { Logger } from "../ground/logger.ts";
 import { demand, pathSet } from "../core/reactor-port.ts";
 import type { State } from "../state/state.ts";
 import type { Snapshot } from "../core/snapshot.ts";
+import { removeFromCore } from "./forget-operations.ts";
+import type { UnitConnections } from "./unit-connections.ts";
 
 export interface AdoptionParts {
   readonly reactor: ReactorClient;
@@ -22,6 +24,7 @@ export interface AdoptionParts {
   readonly inventory: Inventory;
   readonly state: State;
   readonly bringUp: BringUp;
+  readonly connections: UnitConnections;
   readonly room: ConnectionRoom;
   readonly attachments: RememberedAttachments;
   readonly logger: Logger;
@@ -45,11 +48,20 @@ function pathOf(inventory: Inventory, unit: Unit, { row }: PathLabel): Path {
 }
 
 /** Gives units and paths the handles they already have. */
-function adoptRecords({ inventory, bringUp, logger }: AdoptionParts, adoption: Adoption, snapshot: Snapshot): Path[] {
+function adoptRecords(
+  { reactor, inventory, bringUp, logger }: AdoptionParts,
+  adoption: Adoption,
+  snapshot: Snapshot,
+): Path[] {
   const units = new Map<number, Unit>();
+  const served = new Set(adoption.paths.map(([handle]) => snapshot.path(handle)?.unit));
   for (const [handle, label] of adoption.units) {
     const known = unitLabel(label);
     const unit = unitOf(inventory, known);
+    // One of two was left when the unit went to another reactor: it has no path, and goes with its last command.
+    const left = unit.handle === null ? null : served.has(unit.handle) ? handle : unit.handle;
+    if (left !== null) void removeFromCore({ reactor }, left);
+    if (left === handle) continue;
     unit.capabilities = known.capabilities;
     units.set(handle, unit);
     inventory.setUnitHandle(unit, handle);
@@ -134,7 +146,10 @@ export async function adopt(parts: AdoptionParts, adoption: Adoption, snapshot: 
   const paths = adoptRecords(parts, adoption, snapshot);
   await closeStrayPorts(parts, adoption);
   await adoptClaims(parts, adoption, paths);
-  for (const [handle, label] of adoption.connections) parts.room.adopt(handle, connectionLabel(label));
+  for (const [handle, label] of adoption.connections) {
+    parts.room.adopt(handle, connectionLabel(label));
+    parts.connections.adopt(handle, label);
+  }
   await parts.attachments.adopt(adoption.connections);
   await agree(parts, paths, snapshot);
   const events = adoption.events.flatMap(({ reactor, entries }) => decodeEvents(entries, reactor));

@@ -16,6 +16,7 @@ import { deviceOf, driverOf, indexOf, KernelDevices, nameOf, optionsOf } from ".
 import { exportOf, whyNotOffered } from "./offering.ts";
 import type { Attachment, AttachRequest } from "../schemas/unit-schema.ts";
 import type { AttachmentRow, State } from "../state/state.ts";
+import type { UnitConnections } from "./unit-connections.ts";
 
 /** Limit for an exclusive open: the kernel makes it wait while another opener hangs, and detaching is what ends that. */
 const OPEN_MS_MAX = 2000;
@@ -60,7 +61,7 @@ function attachedElsewhere(unit: Unit, device: string): ControlError {
 
 export class RememberedAttachments implements Attachments {
   readonly #kernel: KernelDevices;
-  readonly #reactor: ReactorClient;
+  readonly #reactor: Pick<ReactorClient, "ublkQueues">;
   readonly #state: State;
   readonly #inventory: Inventory;
   readonly #whyInUse: WhyInUse;
@@ -73,23 +74,24 @@ export class RememberedAttachments implements Attachments {
   #unserved = new Map<number, string>();
 
   constructor(
-    reactor: ReactorClient,
+    reactor: Pick<ReactorClient, "ublkOpen" | "ublkClose" | "ublkQueues" | "backend">,
+    connections: UnitConnections,
     room: ConnectionRoom,
     state: State,
     inventory: Inventory,
     { report, why = askKernel, relabel = () => {}, changed = () => {} }: AttachmentCalls,
   ) {
     const preloaded = new Uint8Array();
-    const connector: Connector = (descriptor, unit, flags) => {
+    const connector: Connector = (descriptor, _, flags, number) => {
       const full = room.full("kernel");
-      const label: ConnectionLabel = { origin: "kernel", index: null };
-      const connect = (): Promise<number> => reactor.addConnection(descriptor, unit, flags, preloaded, label);
+      const label = { origin: "kernel", index: null } as const;
+      const connect = (): Promise<number> => connections.add(descriptor, number, flags, preloaded, label);
       if (full === null) return room.connect("kernel", connect);
       closeDescriptor(descriptor);
       return Promise.reject(new NoRoom(full));
     };
     const nbd = new KernelAttachments(connector, report, (connection, index) =>
-      relabel(connection, { origin: "kernel", index }),
+      relabel(connection, connections.labelOf(connection, { origin: "kernel", index })),
     );
     const ublk = new UblkAttachments(
       {
@@ -126,6 +128,25 @@ export class RememberedAttachments implements Attachments {
   /** The configuration was read again: it decides anew. */
   decideAnew(): void {
     this.#left.clear();
+  }
+
+  /** Why the unit cannot go to another reactor without its devices noticing, and what to do; null when it can. */
+  whyBound(unit: Unit): { readonly device: string; readonly what: string; readonly remedy: string } | null {
+    for (const { index, options } of this.#of(unit).filter((row) => this.#isServed(row.index))) {
+      const device = deviceOf(index);
+      if (driverOf(index) === "ublk") {
+        return {
+          device,
+          what: "ublk's devices stay with their reactor",
+          remedy: "detach it first, and attach it again",
+        };
+      }
+      if (optionsOf(options).deadConnectionTimeoutS === 0) {
+        const what = "it fails its I/O when its connection ends, as its dead connection timeout is 0";
+        return { device, what, remedy: "attach it with another one, or detach it first" };
+      }
+    }
+    return null;
   }
 
   #isServed(index: number): boolean {
@@ -260,7 +281,7 @@ export class RememberedAttachments implements Attachments {
   }
 
   async resize(unit: Unit): Promise<void> {
-    if (unit.handle !== null) await this.#kernel.resize(unit.handle, BigInt(unit.facts.bytes));
+    if (unit.handle !== null) await this.#kernel.resize(unit, BigInt(unit.facts.bytes));
   }
 
   /**

@@ -19,6 +19,7 @@ import type { Inventory } from "../inventory/inventory.ts";
 import type { Reservations } from "../reservations/unit-reservations.ts";
 import type { UntrustedClients } from "../tls/untrusted.ts";
 import type { RememberedAttachments } from "./attachments.ts";
+import type { UnitConnections } from "./unit-connections.ts";
 
 /** Who is told. */
 export interface Listeners {
@@ -29,6 +30,7 @@ export interface Listeners {
   readonly attachments: RememberedAttachments;
   readonly rescans: Rescans;
   readonly reservations: Pick<Reservations, "asked" | "conflicted" | "check">;
+  readonly connections: UnitConnections;
   readonly room: ConnectionRoom;
   readonly redundancy: RedundancyWatch;
   readonly pathWatch: PathWatch;
@@ -71,11 +73,12 @@ export class EventRouting {
   }
 
   onCoreEvents(events: readonly CoreEvent[]): void {
-    const { attachments, hub, inventory, keeper, rescans, room, snapshots, thin } = this.#to;
+    const { attachments, bringUp, connections, hub, inventory, keeper, rescans, room, snapshots, thin } = this.#to;
     const nowMs = Date.now();
     for (const event of events) {
       if (event.kind === abi.EVENT_CONNECTION_CLOSED) {
         attachments.connectionClosed(event.arg0);
+        connections.closed(event.arg0);
         room.closed(event.arg0);
       }
       if (event.kind === abi.EVENT_BLOCK_CLOSED) attachments.clientClosed(event.arg0);
@@ -83,7 +86,7 @@ export class EventRouting {
         thin.toldBy(inventory.pathOfHandle(event.path));
       }
       this.#heedReservations(event);
-      const message = messageOf(event, inventory, nowMs);
+      const message = bringUp.isLeft(event.unit) ? null : messageOf(event, inventory, nowMs);
       if (message !== null) hub.publish(message);
       if (CALLS_FOR_RESCAN.has(event.kind)) rescans.soon();
     }

@@ -67,24 +67,29 @@ async function refuseWithClients(context: Context, { number, unit }: Path): Prom
   });
 }
 
-const isRemoved = (context: Context, handle: number): Promise<boolean> =>
-  context.reactor.unitRemove(handle).then(
+const isRemoved = ({ reactor }: Pick<Context, "reactor">, handle: number): Promise<boolean> =>
+  reactor.unitRemove(handle).then(
     () => true,
     () => false,
   );
 
 /** Commands without an answer hold the core's unit until they are settled; only then is its place free. */
-async function removeLater(context: Context, handle: number): Promise<void> {
+async function removeLater(context: Pick<Context, "reactor">, handle: number): Promise<void> {
   for (let attempt = 0; attempt < REMOVE_ATTEMPTS_MAX; attempt++) {
     await setTimeout(REMOVE_AGAIN_MS, undefined, { ref: false });
     if (await isRemoved(context, handle)) return;
   }
 }
 
+/** Removes a unit from its core, now or when its last commands have been answered. */
+export async function removeFromCore(context: Pick<Context, "reactor">, handle: number): Promise<void> {
+  if (!(await isRemoved(context, handle))) void removeLater(context, handle);
+}
+
 async function forgetUnit(context: Context, unit: Unit): Promise<void> {
   const { handle } = unit;
   context.inventory.removeUnit(unit);
   context.offer();
-  if (handle !== null && !(await isRemoved(context, handle))) void removeLater(context, handle);
+  if (handle !== null) await removeFromCore(context, handle);
   context.hub.say("unit-removed", { unit: unit.number, detail: { identity: unit.identity.text } });
 }

@@ -19,9 +19,11 @@ import type { Configuration } from "../schemas/configuration-schema.ts";
 import { NbdAccess } from "../tls/nbd-access.ts";
 import type { TlsSources } from "../tls/sources.ts";
 import { exportsOf, handTo, listenNbd } from "./offering.ts";
+import type { UnitConnections } from "./unit-connections.ts";
 
 interface DoorParts {
   readonly reactor: ReactorClient;
+  readonly connections: UnitConnections;
   readonly room: ConnectionRoom;
   readonly hub: EventHub;
   readonly logger: Logger;
@@ -49,11 +51,11 @@ export class FrontDoors {
   #helper: PrHelper<Unit> | null = null;
 
   constructor(parts: DoorParts) {
-    const { reactor, room, hub, descriptors, onNbd } = parts;
+    const { reactor, connections, room, hub, descriptors, onNbd } = parts;
     this.#parts = parts;
     this.#nbd = new NbdServer({
       room,
-      hand: handTo(reactor),
+      hand: handTo(connections),
       // Its answer comes behind the news of connections that closed before.
       settled: () => reactor.load(),
       duplicate,

@@ -107,9 +107,9 @@ export class KernelDevices {
     return driverOf(number) === "ublk" ? this.ublk.detach(indexOf(number)) : this.nbd.detach(number);
   }
 
-  async resize(unit: number, bytes: bigint): Promise<void> {
-    await this.nbd.resize(unit, bytes);
-    await this.ublk.resize(unit, bytes);
+  async resize({ number, handle }: Unit, bytes: bigint): Promise<void> {
+    await this.nbd.resize(number, bytes);
+    if (handle !== null) await this.ublk.resize(handle, bytes);
   }
 
   stop(): void {

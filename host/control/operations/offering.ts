@@ -3,13 +3,12 @@
 import type { NbdExport } from "../../export/directory.ts";
 import { ConnectionRoom } from "../../export/connection-limit.ts";
 import type { NbdServer, NbdServerOptions } from "../../export/server.ts";
-import type { ReactorClient } from "../../reactor/reactor-client.ts";
 import { ControlError, reasonOf } from "../ground/control-errors.ts";
 import type { Inventory, Unit } from "../inventory/inventory.ts";
-import type { ConnectionLabel } from "../core/labels.ts";
 import { parseListen, tcpRemedy } from "../ground/listen.ts";
 import type { Configuration } from "../schemas/configuration-schema.ts";
 import type { NbdAccess } from "../tls/nbd-access.ts";
+import type { UnitConnections } from "./unit-connections.ts";
 
 /** Why a unit is not offered, with what to do; null when it is. */
 export function whyNotOffered({ handle, facts, inUse }: Unit): string | null {
@@ -61,9 +60,9 @@ export function roomOf({ connections, connections_per_peer: perPeer }: Configura
 }
 
 /** Turns a client that has finished negotiating into a connection of the reactor. */
-export function handTo(reactor: ReactorClient): NbdServerOptions["hand"] {
-  return ({ descriptor, unit, flags, preloaded }, holder) =>
-    reactor.addConnection(descriptor, unit, flags, preloaded, { ...holder, index: null } satisfies ConnectionLabel);
+export function handTo(connections: Pick<UnitConnections, "add">): NbdServerOptions["hand"] {
+  return ({ descriptor, number, flags, preloaded }, holder) =>
+    connections.add(descriptor, number, flags, preloaded, { ...holder, index: null });
 }
 
 /** Listens on the Unix socket and, if configured, on TCP. Returns the TCP address in use, or null. */

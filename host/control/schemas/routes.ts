@@ -13,7 +13,7 @@ import { PathCheck, PathView, RescanReport, RescanRequest } from "./path-schema.
 import { ReceiverList, ReceiverTest, ReceiverTests } from "./receiver-schema.ts";
 import { ReservationAnswer, ReservationOrder, ReservationQuestion, ReservationView } from "./reservation-schema.ts";
 import { ArrayView, LatenciesQuery, LatenciesView, MetricsQuery, StatisticsView, Status } from "./status-schema.ts";
-import { Attachment, AttachRequest, DetachRequest, UnitPatch, UnitView } from "./unit-schema.ts";
+import { Attachment, AttachRequest, DetachRequest, MoveRequest, UnitPatch, UnitView } from "./unit-schema.ts";
 
 type Method = "GET" | "POST" | "PATCH" | "DELETE";
 
@@ -133,6 +133,15 @@ export const ROUTES = {
     change: true,
     params: unitParams,
     body: none,
+    response: UnitView,
+  },
+  moveUnit: {
+    method: "POST",
+    path: "/v1/units/:n/move",
+    summary: "Move a unit to another reactor; its clients connect again",
+    change: true,
+    params: unitParams,
+    body: MoveRequest,
     response: UnitView,
   },
   reservation: {

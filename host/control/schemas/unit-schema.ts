@@ -1,6 +1,7 @@
 // One logical unit as the API shows it, and what can be changed about it.
 
 import * as z from "zod";
+import { REACTORS_MAX } from "../../settings/daemon-settings.ts";
 import { POLICY_NAMES } from "../../settings/names.ts";
 import { IDENTITY_TYPES } from "../../discovery/canonical-identity.ts";
 import { Count, NewUnitName, PathNumber, Priority, UnitName, UnitNumber } from "./common.ts";
@@ -110,6 +111,7 @@ export const UnitView = z
     balancing: Balancing,
     hedgeBudgetPercent: z.number().min(0).max(100),
     state: UnitState,
+    reactor: Count.nullable().meta({ description: "Which of the daemon's reactors serves it; null while none does" }),
     paths: z.array(PathView),
     remembered: z.array(z.object({ number: PathNumber, priority: Priority, enabled: z.boolean() })).meta({
       description: "Paths whose device is gone: their settings are kept until they come back or are forgotten",
@@ -160,6 +162,17 @@ export const AttachRequest = z
   })
   .meta({ id: "AttachRequest" });
 export type AttachRequest = z.infer<typeof AttachRequest>;
+
+/** POST /v1/units/:n/move. */
+export const MoveRequest = z
+  .strictObject({
+    reactor: z
+      .int()
+      .min(0)
+      .max(REACTORS_MAX - 1),
+  })
+  .meta({ id: "MoveRequest" });
+export type MoveRequest = z.infer<typeof MoveRequest>;
 
 /** POST /v1/units/:n/detach. Without a device: all of the unit. */
 export const DetachRequest = z

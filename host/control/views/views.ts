@@ -1,6 +1,7 @@
 // The API's view of units and paths: what is configured, and what the core's records say now.
 
 import * as abi from "../../abi.ts";
+import { reactorOf } from "../../reactor/handles.ts";
 import type { PathRecord, UnitRecord } from "../../reactor/decode-records.ts";
 import { isShown, pathsOf, type Path, type Unit } from "../inventory/inventory.ts";
 import { outcomeText } from "./outcome-text.ts";
@@ -209,6 +210,7 @@ export function unitView(unit: Unit, sources: ViewSources): UnitView {
     balancing: balancingOf(policy.name),
     hedgeBudgetPercent: sources.hedgeBudgetPercentOf(unit),
     state: unitState(unit, sources.snapshot),
+    reactor: unit.handle === null ? null : reactorOf(unit.handle),
     paths: paths.map((path) => pathView(path, sources)),
     remembered: pathsOf(unit)
       .filter((path) => !isShown(path))

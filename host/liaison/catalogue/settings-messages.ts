@@ -114,6 +114,16 @@ export const SETTING_MESSAGES = {
     means: "An operator had the requests failed that waited for a path; new ones fail until a path is usable.",
     remedy: "Repair a path, then check the applications and file systems on the unit.",
   },
+  "unit-moved": {
+    number: 697,
+    level: "info",
+    text: "Logical unit was moved to another reactor",
+    system: false,
+    each: true,
+    means:
+      "An operator had it moved from the reactor `from` to `to`; `ms` is how long it was nowhere. Attached devices go on by themselves, other clients have connected again.",
+    remedy: "Nothing, if it was intended.",
+  },
   "command-done": {
     number: 677,
     level: "info",

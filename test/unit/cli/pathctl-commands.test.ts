@@ -60,6 +60,7 @@ const calls: readonly (readonly [string, string, unknown, unknown, string])[] = 
   ["unit hedge 0 2.5", "PATCH /v1/units/0", { hedgeBudgetPercent: 2.5 }, UNIT, UNIT_LINE],
   ["unit reset 0", "PATCH /v1/units/0", { resetStatistics: true }, UNIT, UNIT_LINE],
   ["unit release 0", "POST /v1/units/0/release", undefined, UNIT, UNIT_LINE],
+  ["unit move 0 1", "POST /v1/units/0/move", { reactor: 1 }, { ...UNIT, reactor: 1 }, "#0 lu0: on reactor 1\n"],
   ["unit attach 0", "POST /v1/units/0/attach", {}, ATTACHMENT, "/dev/nbd0\n"],
   ["attach #0 /dev/nbd0", "POST /v1/units/0/attach", { device: "/dev/nbd0" }, ATTACHMENT, "/dev/nbd0\n"],
   [

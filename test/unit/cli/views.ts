@@ -91,6 +91,7 @@ export function unitView(
     balancing: balancingOf(policy),
     hedgeBudgetPercent: 0,
     state: "ok",
+    reactor: 0,
     paths,
     remembered: [],
     export: { name: `lu${number}`, unixSocket: "/run/pathmanager/nbd.sock", tcp: null },

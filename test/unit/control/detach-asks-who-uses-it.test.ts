@@ -3,6 +3,7 @@
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { UnitConnections } from "../../../host/control/operations/unit-connections.ts";
 import test from "ava";
 import { ConnectionRoom } from "../../../host/export/connection-limit.ts";
 import { RememberedAttachments } from "../../../host/control/operations/attachments.ts";
@@ -22,6 +23,7 @@ test("a device that is swap space, mapped, mounted or held is not detached, and 
   let reason = "";
   const attachments = new RememberedAttachments(
     {} as ReactorClient,
+    new UnitConnections({} as ReactorClient, inventory),
     new ConnectionRoom({ connections: 4, remote: 3 }),
     state,
     inventory,

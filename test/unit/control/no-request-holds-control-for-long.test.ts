@@ -26,6 +26,7 @@ const REQUESTS: Readonly<Record<RouteId, Asked>> = {
   attachUnit: ["/v1/units/5/attach", {}],
   detachUnit: ["/v1/units/5/detach", {}],
   releaseUnit: ["/v1/units/5/release"],
+  moveUnit: ["/v1/units/5/move", { reactor: 0 }],
   reservation: ["/v1/units/5/reservation"],
   askReservation: ["/v1/units/5/reservation/in?action=keys"],
   orderReservation: ["/v1/units/5/reservation", { action: "register", serviceActionKey: "0x5" }],

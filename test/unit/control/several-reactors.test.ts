@@ -11,6 +11,7 @@ import { reactorsOf } from "../../../host/control/core/reactor-options.ts";
 import { Configuration } from "../../../host/control/schemas/configuration-schema.ts";
 import type { EventList } from "../../../host/control/schemas/event-schema.ts";
 import type { UnitView } from "../../../host/control/schemas/unit-schema.ts";
+import { ReconnectingClient } from "./fixtures/reconnecting.ts";
 import { callSocket, TestDaemon } from "./fixtures/daemon.ts";
 import { spawnDaemon } from "./fixtures/process.ts";
 import { until } from "../../until.ts";
@@ -204,6 +205,94 @@ test.serial(
       ),
     );
     await goesOn(machine.loads.get(0));
+    await machine.stop(t);
+  },
+);
+
+test.serial("a unit moves to another reactor and back under load, and nothing fails", async (t) => {
+  t.timeout(240_000);
+  const machine = await Machine.start(t, 2, [1]);
+  const client = await ReconnectingClient.connect(join(machine.folder, "nbd.sock"), "0");
+  machine.loads.set(0, new VerifiedLoad(client));
+  await goesOn(machine.loads.get(0));
+  t.is((await machine.unit(0)).reactor, 0);
+  const before = (await machine.events()).at(-1)?.id ?? 0;
+  for (const reactor of [1, 0, 1]) {
+    const moved = await machine.call<UnitView>("POST", "/v1/units/0/move", { reactor });
+    t.is(moved.status, 200, JSON.stringify(moved.body));
+    t.is(moved.body.reactor, reactor);
+    t.deepEqual(
+      moved.body.paths.map(({ state }) => state).filter((state) => state !== "in use" && state !== "active"),
+      [],
+    );
+    await goesOn(machine.loads.get(0));
+  }
+  t.is(client.connected, 4);
+  t.is((await machine.call("POST", "/v1/units/0/move", { reactor: 1 })).status, 200, "asked for again");
+  const told = (await machine.events()).filter(({ id, unit }) => id > before && unit === 0);
+  t.deepEqual(
+    told.map(({ message, unit, detail }) => [message, unit, detail["from"], detail["to"]]),
+    [
+      [697, 0, 0, 1],
+      [697, 0, 1, 0],
+      [697, 0, 0, 1],
+    ],
+    "nobody failed over, and nothing was lost",
+  );
+  // A new control finds it where it is, and the one connection.
+  const control = machine.control();
+  process.kill(control ?? 0, "SIGKILL");
+  await machine.successor(control);
+  const found = await machine.unit(0);
+  t.is(found.reactor, 1);
+  t.is(found.statistics.connections, 1);
+  t.is((await machine.call("POST", "/v1/units/0/move", { reactor: 0 })).status, 200);
+  await goesOn(machine.loads.get(0));
+  await goesOn(machine.loads.get(1));
+  await machine.stop(t);
+});
+
+test.serial(
+  "a unit stays where it is when its reactor has not heard of a write, or the other is not there",
+  async (t) => {
+    t.timeout(240_000);
+    const machine = await Machine.start(t, 2, []);
+    const client = await ReconnectingClient.connect(join(machine.folder, "nbd.sock"), "0");
+    const load = new VerifiedLoad(client);
+    machine.loads.set(0, load);
+    await goesOn(load);
+    for (const [reactor, text] of [
+      [2, /there is no reactor 2; the reactors are 0 to 1/],
+      [-1, /reactor/],
+      ["x", /reactor/],
+    ] as const) {
+      const refused = await machine.call<{ error: { message: string } }>("POST", "/v1/units/0/move", { reactor });
+      t.is(refused.status, 400);
+      t.regex(refused.body.error.message, text);
+    }
+    // A path that is silent keeps what was sent on it.
+    const used = (await machine.unit(0)).paths.find(({ state }) => state === "in use")?.number ?? "";
+    const fault = await machine.call<{ id: number }>("POST", "/v1/array/faults", {
+      fault: { kind: "queued" },
+      where: { path: used },
+    });
+    t.is(fault.status, 200, JSON.stringify(fault.body));
+    await until("commands are under way that nobody answers", async () => {
+      const { statistics } = await machine.unit(0);
+      return statistics.orphans > 0;
+    });
+    const refused = await machine.call<{ error: { code: string; message: string } }>("POST", "/v1/units/0/move", {
+      reactor: 1,
+    });
+    t.is(refused.body.error.code, "BUSY", JSON.stringify(refused.body));
+    t.regex(refused.body.error.message, new RegExp(`commands on ${used} have not ended within 5 s`));
+    t.is((await machine.unit(0)).reactor, 0);
+    await goesOn(load);
+    t.is((await machine.call("DELETE", "/v1/array/faults")).status, 200);
+    await until("it can be moved", async () => {
+      return (await machine.call("POST", "/v1/units/0/move", { reactor: 1 })).status === 200;
+    });
+    await goesOn(load);
     await machine.stop(t);
   },
 );
