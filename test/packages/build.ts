@@ -21,10 +21,17 @@ export function buildPackages(folder: string, ...options: readonly string[]): vo
 
 const isNewer = (name: string): boolean => name.includes(NEWER);
 
-/** The file of a package: this version's, or the newer one's. */
-export function packageFile(kind: "deb" | "rpm", which: "own" | "newer"): string {
+function fileIn(what: string, isWanted: (name: string) => boolean): string {
   const folder = join(project, PACKAGES_FOLDER);
-  const found = readdirSync(folder).find((name) => name.endsWith(`.${kind}`) && isNewer(name) === (which === "newer"));
-  if (found === undefined) throw new Error(`there is no ${which} ${kind} in ${folder}`);
+  const found = readdirSync(folder).find((name) => isWanted(name));
+  if (found === undefined) throw new Error(`there is no ${what} in ${folder}`);
   return join(folder, found);
 }
+
+/** The file of a package: this version's, or the newer one's. */
+export function packageFile(kind: "deb" | "rpm", which: "own" | "newer"): string {
+  return fileIn(`${which} ${kind}`, (name) => name.endsWith(`.${kind}`) && isNewer(name) === (which === "newer"));
+}
+
+/** The image for containers. */
+export const imageFile = (): string => fileIn("image", (name) => name.endsWith(".oci.tar"));

@@ -26,7 +26,10 @@ export function arm64(): boolean {
     const packages = join(folder, "packages");
     buildPackages(packages, "--quick", "--arm64");
     const names = readdirSync(packages).toSorted();
-    assert.match(names.join(" "), /^pathmanager-[\d.]+-1\.aarch64\.rpm pathmanager_[\d.]+_arm64\.deb$/);
+    assert.match(
+      names.join(" "),
+      /^pathmanager-[\d.]+-1\.aarch64\.rpm pathmanager_[\d.]+_arm64\.deb pathmanager_[\d.]+_arm64\.oci\.tar$/,
+    );
     const [rpm = "", deb = ""] = names.map((name) => join(packages, name));
     assert.equal(run("rpm", "--query", "--package", "--queryformat", "%{ARCH}", rpm), "aarch64");
     assert.equal(run("dpkg-deb", "--field", deb, "Architecture").trim(), "arm64");

@@ -1,5 +1,6 @@
 // A root of a test's own: what is done in it lies in memory, above the host's files, and is gone with it.
 
+import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 
 const INSIDE = "PATHMANAGER_OVERLAY_INSIDE";
@@ -35,4 +36,13 @@ export function enterOverlay(project: string): void {
     env: { ...process.env, [INSIDE]: "1", PROJECT: project },
   });
   process.exit(status ?? 1);
+}
+
+export const ENVIRONMENT = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", HOME: "/root", LC_ALL: "C.UTF-8" };
+
+/** Runs a program that must succeed; returns what it said. */
+export function run(program: string, ...args: readonly string[]): string {
+  const done = spawnSync(program, args, { encoding: "utf8", env: ENVIRONMENT, maxBuffer: 2 ** 26 });
+  assert.equal(done.status, 0, `${program} ${args.join(" ")}: ${done.error?.message ?? done.stderr + done.stdout}`);
+  return done.stdout + done.stderr;
 }

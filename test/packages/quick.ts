@@ -2,24 +2,16 @@
 // version takes their place and leaves what was edited, and they go. Part of test:packages.
 
 import assert from "node:assert/strict";
-import { spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
 import { appendFileSync, existsSync, readFileSync } from "node:fs";
 import { until } from "../until.ts";
 import { NEWER, packageFile, project } from "./build.ts";
-import { enterOverlay } from "./overlay.ts";
+import { enterOverlay, ENVIRONMENT, run } from "./overlay.ts";
 
 const FILE = "/etc/pathmanager/pathmanager.toml";
 const EDITED = "emulated = true\n";
 const SOCKET = "/run/pathmanager/api.sock";
 const LASTING = "/var/lib/pathmanager/state.sqlite";
-const ENVIRONMENT = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", HOME: "/root", LC_ALL: "C.UTF-8" };
-
-/** Runs a program that must succeed; returns what it said. */
-function run(program: string, ...args: readonly string[]): string {
-  const done = spawnSync(program, args, { encoding: "utf8", env: ENVIRONMENT, maxBuffer: 2 ** 26 });
-  assert.equal(done.status, 0, `${program} ${args.join(" ")}: ${done.error?.message ?? done.stderr + done.stdout}`);
-  return done.stdout + done.stderr;
-}
 
 /** The program as it is installed, with its own Node. */
 async function serves(): Promise<void> {
@@ -45,9 +37,10 @@ function isGone(): void {
   }
 }
 
+const install = (which: "own" | "newer"): string =>
+  run("dpkg", "--force-unsafe-io", "--force-depends", "--install", packageFile("deb", which));
+
 async function debian(): Promise<void> {
-  const install = (which: "own" | "newer"): string =>
-    run("dpkg", "--force-unsafe-io", "--force-depends", "--install", packageFile("deb", which));
   install("own");
   assert.match(run("getent", "group", "pathmanager"), /^pathmanager:/);
   assert.equal(run("dpkg", "--verify", "pathmanager"), "", "every file is as packed");
@@ -67,10 +60,11 @@ async function debian(): Promise<void> {
   assert.equal(existsSync(LASTING), false);
 }
 
+// On Debian rpm has no packages that could be depended on, and wants to be told that this is meant.
+const change = (how: string, ...args: readonly string[]): string =>
+  run("rpm", "--force-debian", "--nodeps", how, ...args);
+
 async function rpm(): Promise<void> {
-  // On Debian rpm has no packages that could be depended on, and wants to be told that this is meant.
-  const change = (how: string, ...args: readonly string[]): string =>
-    run("rpm", "--force-debian", "--nodeps", how, ...args);
   change("--install", packageFile("rpm", "own"));
   assert.match(run("getent", "group", "pathmanager"), /^pathmanager:/);
   assert.equal(run("rpm", "--verify", "--nodeps", "pathmanager"), "", "every file is as packed");

@@ -1,5 +1,6 @@
 // npm run package [-- FOLDER]: makes the packages for this machine's architecture in FOLDER (build/packages): pathmanager_V_ARCH.deb and
-// pathmanager-V-1.ARCH.rpm. The same sources give the same bytes: every time in them is that of the last commit.
+// pathmanager-V-1.ARCH.rpm, and the image for containers pathmanager_V_ARCH.oci.tar. The same sources give the same bytes: every time in them
+// is that of the last commit.
 // --arm64 makes those for arm64 (on x86_64 see cross.ts). For tests:
 // --quick leaves them large, --also V makes another pair of the same files that calls itself version V.
 
@@ -21,6 +22,7 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { crossBuild } from "./cross.ts";
+import { makeImage } from "./image.ts";
 import { makeTree, output, version as ownVersion } from "./system-tree.ts";
 
 const SCRIPTS = fileURLToPath(new URL("system", import.meta.url));
@@ -36,7 +38,7 @@ const STAYS =
 const LEFT = 'echo "pathmanager: a folder could not be removed, see above" >&2';
 
 /** Names of this machine's architecture. */
-const ARCHITECTURES: Readonly<Record<string, { readonly deb: string; readonly rpm: string }>> = {
+const ARCHITECTURES: Readonly<Record<string, { readonly deb: "amd64" | "arm64"; readonly rpm: string }>> = {
   x64: { deb: "amd64", rpm: "x86_64" },
   arm64: { deb: "arm64", rpm: "aarch64" },
 };
@@ -80,9 +82,10 @@ interface Built {
 interface Effort {
   readonly deb: readonly string[];
   readonly rpm: string;
+  readonly isSmallImage: boolean;
 }
-const SMALL: Effort = { deb: ["-Zxz", "-z1"], rpm: "w1.xzdio" };
-const QUICK: Effort = { deb: ["-Znone"], rpm: "w1.zstdio" };
+const SMALL: Effort = { deb: ["-Zxz", "-z1"], rpm: "w1.xzdio", isSmallImage: true };
+const QUICK: Effort = { deb: ["-Znone"], rpm: "w1.zstdio", isSmallImage: false };
 
 /** Debian's scripts: what is done once, at the end of a removal or an upgrade, is told apart by the first argument. */
 function debianScripts(): Record<string, string> {
@@ -193,6 +196,8 @@ function makeRpm(built: Built, architecture: string): string {
   }
 }
 
+const said = (file: string): void => console.log(`${file} (${(statSync(file).size / 2 ** 20).toFixed(1)} MiB)`);
+
 function main(): void {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
@@ -217,10 +222,12 @@ function main(): void {
     const effort = values.quick ? QUICK : SMALL;
     for (const version of [ownVersion, values.also].filter((one) => one !== undefined)) {
       const built = { tree, folder, seconds, libc, version, effort };
-      for (const file of [makeDeb(built, architecture.deb), makeRpm(built, architecture.rpm)]) {
-        console.log(`${file} (${(statSync(file).size / 2 ** 20).toFixed(1)} MiB)`);
-      }
+      said(makeDeb(built, architecture.deb));
+      said(makeRpm(built, architecture.rpm));
     }
+    const isSmall = effort.isSmallImage;
+    const image = { tree, architecture: architecture.deb, isForeign, seconds, version: ownVersion, isSmall };
+    said(makeImage(image, folder));
     const node = join(tree, "usr/lib/pathmanager/bin/node");
     console.log(`its own Node is ${(statSync(node).size / 2 ** 20).toFixed(1)} MiB of what it installs`);
   } finally {

@@ -23,7 +23,7 @@ const root = fileURLToPath(new URL("../../..", import.meta.url)).replace(/\/$/, 
 const PACKAGING = "host/cli/packaging";
 const SYSTEM = `${PACKAGING}/system`;
 /** The folder with everything that is the program's alone. */
-const HOME = "usr/lib/pathmanager";
+export const HOME = "usr/lib/pathmanager";
 
 /** Files of the repository, and where the host looks for them. */
 const PLACES: Readonly<Record<string, string>> = {
@@ -55,7 +55,7 @@ const PROGRAMS: Readonly<Record<string, string>> = {
 
 /** Options of V8 for the daemon, as host/cli/bin/pathmanagerd.js has them. */
 const DAEMON_OPTIONS = "--optimize-for-size --max-semi-space-size=4 --max-old-space-size=1024";
-const COMMANDS = [
+export const COMMANDS = [
   { name: "pathctl", folder: "usr/bin", options: "" },
   { name: "spscmd", folder: "usr/bin", options: "" },
   { name: "pathpersist", folder: "usr/sbin", options: "" },
