@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
-import { appendFileSync, existsSync, readFileSync } from "node:fs";
+import { appendFileSync, existsSync, readFileSync, statSync } from "node:fs";
 import { until } from "../until.ts";
 import { NEWER, packageFile, project } from "./build.ts";
 import { enterOverlay, ENVIRONMENT, run } from "./overlay.ts";
@@ -24,6 +24,10 @@ async function serves(): Promise<void> {
     await until("the daemon serves", () => daemon.exitCode !== null || existsSync(SOCKET), 120_000);
     assert.equal(daemon.exitCode, null, "the daemon runs");
     assert.match(run("/usr/bin/pathctl", "status"), /units?, /);
+    for (const agent of ["/usr/sbin/fence_pathmanager", "/usr/lib/ocf/resource.d/pathmanager/Unit"]) {
+      assert.equal(statSync(agent).mode & 0o111, 0o111, agent);
+    }
+    assert.equal(existsSync("/usr/lib/pathmanager/cluster/pathmanager_api.py"), true);
     assert.equal(readFileSync(`/proc/${daemon.pid}/maps`, "utf8").includes("/usr/lib/pathmanager/bin/node"), true);
   } finally {
     daemon.kill("SIGTERM");
@@ -32,7 +36,12 @@ async function serves(): Promise<void> {
 }
 
 function isGone(): void {
-  for (const file of ["/usr/bin/pathctl", "/usr/lib/udev/rules.d/59-pathmanager.rules", "/usr/lib/pathmanager"]) {
+  for (const file of [
+    "/usr/bin/pathctl",
+    "/usr/lib/udev/rules.d/59-pathmanager.rules",
+    "/usr/lib/pathmanager",
+    "/usr/sbin/fence_pathmanager",
+  ]) {
     assert.equal(existsSync(file), false, file);
   }
 }

@@ -13,6 +13,7 @@ import { cases as commands } from "./cases/commands.ts";
 import { cases as copying } from "./cases/copying.ts";
 import { cases as differential } from "./cases/differential.ts";
 import { cases as faults } from "./cases/faults.ts";
+import { cases as fencing } from "./cases/fencing.ts";
 import { cases as filters } from "./cases/filters.ts";
 import { cases as fleet } from "./cases/fleet.ts";
 import { cases as forbidden } from "./cases/forbidden.ts";
@@ -47,6 +48,8 @@ const PEERS: readonly DebianPackage[] = [
   { package: "smitools", program: "smilint" },
   { package: "zsh", program: "zsh" },
   { package: "fish", program: "fish" },
+  { package: "fence-agents", program: "fence_mpath" },
+  { package: "libxml2-utils", program: "xmllint" },
 ];
 
 /** A unit of 64 MiB over four paths and two controllers; two of them, so that one can stay unchanged. */
@@ -90,6 +93,7 @@ const chosen = [
   ...packaging,
   ...iscsi,
   ...prometheus,
+  ...fencing,
   ...fleet,
   ...receivers,
 ].filter(({ name }) => wanted.length === 0 || wanted.some((pattern) => name.includes(pattern)));

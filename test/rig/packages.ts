@@ -45,6 +45,9 @@ export const TEST_PACKAGES: readonly DebianPackage[] = [
   { package: "rsyslog", program: "rsyslogd" },
   { package: "snmptrapd", program: "snmptrapd" },
   { package: "fence-agents", program: "fence_mpath" },
+  { package: "resource-agents", program: "ocf-tester" },
+  { package: "pacemaker-cli-utils", program: "crm_resource" },
+  { package: "libxml2-utils", program: "xmllint" },
 ];
 
 /** Where the programs of daemons may be, even if an ordinary user's PATH does not include it. */

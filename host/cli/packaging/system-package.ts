@@ -115,7 +115,7 @@ function makeDeb({ tree, folder, seconds, libc, version, effort }: Built, archit
     Section: "admin",
     Priority: "optional",
     Depends: `libc6 (>= ${libc}), libstdc++6, libgcc-s1, systemd, udev, kmod`,
-    Suggests: "lvm2, nbd-client",
+    Suggests: "lvm2, nbd-client, python3, fence-agents, pacemaker",
     Description: `${SUMMARY}\n ${DESCRIPTION}`,
   };
   const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\n`);

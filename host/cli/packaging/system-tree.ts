@@ -22,6 +22,8 @@ import type { Foreign } from "./cross.ts";
 const root = fileURLToPath(new URL("../../..", import.meta.url)).replace(/\/$/, "");
 const PACKAGING = "host/cli/packaging";
 const SYSTEM = `${PACKAGING}/system`;
+/** What cluster software calls. */
+const CLUSTER = `${PACKAGING}/cluster`;
 /** The folder with everything that is the program's alone. */
 export const HOME = "usr/lib/pathmanager";
 
@@ -36,6 +38,7 @@ const PLACES: Readonly<Record<string, string>> = {
   [`${SYSTEM}/pathmanager.toml`]: "etc/pathmanager/pathmanager.toml",
   [`${SYSTEM}/default`]: "etc/default/pathmanager",
   [`${SYSTEM}/boot/keep`]: `${HOME}/boot/keep`,
+  [`${CLUSTER}/pathmanager_api.py`]: `${HOME}/cluster/pathmanager_api.py`,
   LICENSE: "usr/share/doc/pathmanager/copyright",
   "CHANGELOG.md": "usr/share/doc/pathmanager/CHANGELOG.md",
 };
@@ -51,6 +54,8 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   [`${SYSTEM}/boot/dracut-module`]: "usr/lib/dracut/modules.d/91pathmanager/module-setup.sh",
   [`${SYSTEM}/boot/dracut-start`]: "usr/lib/dracut/modules.d/91pathmanager/pathmanager-start.sh",
   "build/udev/pathmanager_id": "usr/lib/udev/pathmanager_id",
+  [`${CLUSTER}/fence_pathmanager`]: "usr/sbin/fence_pathmanager",
+  [`${CLUSTER}/Unit`]: "usr/lib/ocf/resource.d/pathmanager/Unit",
 };
 
 /** Options of V8 for the daemon, as host/cli/bin/pathmanagerd.js has them. */

@@ -1,9 +1,9 @@
 // A component through which every path of a unit goes is told, once, and doctor says it again.
 
-import test from "ava";
+import test, { type ExecutionContext } from "ava";
 import { TestDaemon } from "./fixtures/daemon.ts";
 
-const told = async (t: Parameters<typeof TestDaemon.start>[0], daemon: TestDaemon) =>
+const told = async (t: ExecutionContext, daemon: TestDaemon) =>
   (await daemon.get<"events">(t, "/v1/events?limit=1000")).events.filter(({ message }) => message === 685);
 
 test("two hosts and two controllers have no single point of failure", async (t) => {

@@ -1,6 +1,6 @@
 // Every change leaves a message that names its caller, and events can be chosen by unit, path, level, caller and time.
 
-import test from "ava";
+import test, { type ExecutionContext } from "ava";
 import { callerOfMessage, inTheNameOf } from "../../../host/control/ground/caller.ts";
 import { ROUTES, type Route } from "../../../host/control/schemas/routes.ts";
 import type { EventList } from "../../../host/control/schemas/event-schema.ts";
@@ -9,7 +9,7 @@ import { TestDaemon } from "./fixtures/daemon.ts";
 const ARRAY = "policy = 'static'\n[array]\nunits = 2\npaths = 2\nunit_mib = 1\n";
 const ME = `uid ${process.getuid?.()}`;
 
-const list = async (t: Parameters<typeof TestDaemon.start>[0], daemon: TestDaemon, query: string) =>
+const list = async (t: ExecutionContext, daemon: TestDaemon, query: string) =>
   (await daemon.get<"events">(t, `/v1/events?limit=1000${query}`)).events;
 
 test("what an operator changes is recorded with the uid, and what happens by itself without one", async (t) => {
