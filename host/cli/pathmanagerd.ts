@@ -21,8 +21,13 @@ else if (given.kind === "mistake") {
   process.exitCode = EXIT_USAGE;
 } else {
   try {
-    const { supervise } = await import("../supervisor/main.ts");
-    supervise(new URL("../control/process.ts", import.meta.url), [packageVersion(), ...process.argv.slice(2)]);
+    if (given.kind === "give up devices") {
+      const { giveUpAbandoned } = await import("../supervisor/abandoned.ts");
+      await giveUpAbandoned((text) => console.error(`pathmanagerd: ${text}`));
+    } else {
+      const { supervise } = await import("../supervisor/main.ts");
+      supervise(new URL("../control/process.ts", import.meta.url), [packageVersion(), ...process.argv.slice(2)]);
+    }
   } catch (error) {
     if (!isAboutTheAddon(error)) throw error;
     process.stderr.write(`pathmanagerd: ${error.message}\n`);

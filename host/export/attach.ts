@@ -37,7 +37,7 @@ export interface KernelAttachment {
  */
 export type Connector = (descriptor: number, unit: number, flags: number, number: number) => Promise<number>;
 
-const DEAD_CONNECTION_TIMEOUT_S = 300;
+export const DEAD_CONNECTION_TIMEOUT_S = 300;
 const DEVICE = /^\/dev\/nbd(\d{1,4})$/;
 /** How often the driver checks whether the connection of an unanswered request was replaced. Its default is 30 s. */
 const LOST_REQUEST_MS = 1000;

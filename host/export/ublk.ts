@@ -31,19 +31,38 @@ export interface UblkServed {
   readonly pid: number;
 }
 
+/** What the reactor needs to know of a device. */
+interface UblkDriven {
+  /** N of /dev/ublkbN. */
+  readonly index: number;
+  /** Requests that its queue takes at once. */
+  readonly depth: number;
+  /** The server copies data itself: an earlier version made it. */
+  readonly userCopy: boolean;
+}
+
 /** The reactor's part. */
 export interface UblkServer {
-  open(unit: number, flags: number, index: number, depth: number): Promise<UblkServed>;
+  open(unit: number, flags: number, device: UblkDriven): Promise<UblkServed>;
   /** Requests fail from now on, those under way too. */
   close(client: number): Promise<void>;
 }
 
 /** What a unit's paths say of it, in bytes; 0 where it is not known. */
-export interface UblkLimits {
+interface UblkLimits {
   readonly physicalBytes: number;
   readonly minimumBytes: number;
   readonly optimalBytes: number;
   readonly discardGranularity: number;
+}
+
+/** How a unit becomes a device. */
+export interface UblkHow {
+  readonly limits: UblkLimits;
+  /** How long requests wait for the next daemon when there is none, seconds. */
+  readonly deadConnectionTimeoutS: number;
+  /** This process copies data itself, as for devices made by earlier versions: for tests and comparisons. */
+  readonly userCopy?: boolean;
 }
 
 const DEPTH = 128;
@@ -72,7 +91,7 @@ export async function whyNoUblk(): Promise<string | null> {
 }
 
 /** Kept with the driver, so that no other unit takes the device over: FNV-1a of the unit's identity. */
-function ownerOf(entry: NbdExport): number {
+function ownerOf(entry: Pick<NbdExport, "formerIdentity" | "identity" | "number">): number {
   const text = `pathmanager ${entry.formerIdentity ?? entry.identity ?? `#${entry.number}`}`;
   let hash = 0x811c9dc5;
   for (const byte of Buffer.from(text)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
@@ -139,7 +158,10 @@ export class UblkAttachments {
 
   async #serve(entry: NbdExport, index: number, recovered: boolean): Promise<UblkServed> {
     const flags = isReadOnly(entry) ? BLOCK_READ_ONLY : 0;
-    const served = await this.#server.open(entry.unit, flags, index, DEPTH);
+    const device = await ublkStatus(index);
+    if (device === null) throw new Error("it has been removed meanwhile");
+    const { depth, userCopy } = device;
+    const served = await this.#server.open(entry.unit, flags, { index, depth, userCopy });
     this.#served.set(index, served);
     try {
       await ublkStart(index, served.pid, recovered);
@@ -156,13 +178,24 @@ export class UblkAttachments {
    * @param index N of /dev/ublkbN; undefined: the first free one
    * @throws ExportError EXPORT_ATTACH_FAILED; then nothing is left behind
    */
-  async attach(entry: NbdExport, index: number | undefined, limits: UblkLimits): Promise<UblkServed> {
+  async attach(
+    entry: NbdExport,
+    index: number | undefined,
+    { limits, deadConnectionTimeoutS, userCopy }: UblkHow,
+  ): Promise<UblkServed> {
     const to = index === undefined ? "" : ` to ${deviceOf(index)}`;
     const what = `unit #${entry.number} cannot be attached${to}`;
     let added: number;
     try {
       if (index !== undefined) await this.#clear(entry, index);
-      added = await ublkAdd({ index: index ?? -1, depth: DEPTH, bytesMax: BLOCK_BYTES_MAX, owner: ownerOf(entry) });
+      added = await ublkAdd({
+        index: index ?? -1,
+        depth: DEPTH,
+        bytesMax: BLOCK_BYTES_MAX,
+        owner: ownerOf(entry),
+        deadConnectionTimeoutSeconds: deadConnectionTimeoutS,
+        ...(userCopy === undefined ? {} : { userCopy }),
+      });
     } catch (error) {
       throw failed(what, error);
     }

@@ -53,11 +53,11 @@ export declare class Ring {
   /** Closes a port. Commands that wait in the ring end with -ENODEV; those at the device complete first. */
   closePort(port: number): void;
   /**
-   * Serves /dev/ublkc`index`, whose one queue has `depth` places, for a client of the core's block door, which has
-   * `tagLimit` tags. Its requests arrive as entries of the door from then on. Call it before the device is started.
-   * `ublkEnded` says when it has ended. Throws ERR_NATIVE_UBLK_UNAVAILABLE without io_uring.
+   * Serves a ublk device for a client of the core's block door, which has `tagLimit` tags. Its requests arrive as
+   * entries of the door from then on. Call it before the device is started. `nextEndedUblk` says when it has ended.
+   * Throws ERR_NATIVE_UBLK_UNAVAILABLE without io_uring.
    */
-  addUblk(index: number, depth: number, client: number, tagLimit: number): number;
+  addUblk(device: UblkToServe, tagLimit: number): number;
   /** From now on no request of a ublk device is answered: the driver hands them to the next server. */
   leaveUblks(): void;
   /** The client of a ublk device that has ended, each once. */
@@ -332,6 +332,13 @@ export interface UblkAddOptions {
   bytesMax: number;
   /** Kept with the device, for the next server: a number that identifies what it offers. */
   owner: number;
+  /**
+   * How long its requests wait for the next server when there is none, in seconds, 0 to 3600. Kept with the device:
+   * the driver itself does not know it.
+   */
+  deadConnectionTimeoutSeconds: number;
+  /** The server copies data itself, as with devices made by earlier versions. Default false. */
+  userCopy?: boolean;
 }
 
 /** Whether the driver can be used: rejected with ERR_NATIVE_UBLK_UNAVAILABLE and the reason when not. */
@@ -350,6 +357,10 @@ export interface UblkDevice {
   resizable: boolean;
   /** As given to `ublkAdd`; omitted when another program has made the device. */
   owner?: number;
+  /** As given to `ublkAdd`, if it was. */
+  deadConnectionTimeoutSeconds: number;
+  /** The server copies data itself: a device made by an earlier version. */
+  userCopy: boolean;
 }
 
 /** What a device is; set before it starts. */
@@ -392,6 +403,18 @@ export declare function ublkStatus(index: number): Promise<UblkDevice | null>;
 
 /** Stops a device. Waits for its requests as long as its server lives. */
 export declare function ublkStop(index: number): Promise<void>;
+
+/** A ublk device to be served by the ring. */
+export interface UblkToServe {
+  /** N of /dev/ublkcN. */
+  index: number;
+  /** Requests that its one queue takes at once. */
+  depth: number;
+  /** Of the core's block door. */
+  client: number;
+  /** As `ublkStatus` says. */
+  userCopy: boolean;
+}
 
 /** One uevent. */
 export interface Uevent {

@@ -204,6 +204,7 @@ export type {
   PeerCredentials,
   RingOptions,
   ScsiResult,
+  UblkDevice,
   UblkParameters,
   Uevent,
 } from "./addon.d.ts";

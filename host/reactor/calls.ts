@@ -55,7 +55,7 @@ export function handlersOf(reactor: Reactor): Handlers {
     modeSet: (mode, value) => check("modeSet", exports.modeSet(mode, BigInt(value))),
     addConnection: (fd, unit, flags, preloaded) => addConnection(reactor, fd, unit, flags, preloaded),
     closeConnection: (connection) => check("closeConnection", exports.connectionClose(connection)),
-    ublkOpen: (unit, flags, index, depth) => ublks.open(unit, flags, index, depth),
+    ublkOpen: (unit, flags, device) => ublks.open(unit, flags, device),
     ublkClose: (client) => ublks.close(client),
     ublkQueues: () => ublks.list,
     openPort: (device, depth) => ring.openPort(device, depth),

@@ -37,7 +37,7 @@ import type {
   UnitLabels,
   UnitToAdd,
 } from "./reactor-messages.ts";
-import type { UblkQueue } from "./ublk-queues.ts";
+import type { UblkDriven, UblkQueue } from "./ublk-queues.ts";
 import { decodeSnapshot, type CoreEvent, type Snapshot, type SnapshotCopy } from "./decode-records.ts";
 
 export type {
@@ -201,9 +201,9 @@ export class ReactorClient {
   }
 
   /** Serves the queue of /dev/ublkcN for a unit, before the device is started. @param flags BLOCK_* of `blockOpen` */
-  async ublkOpen(unit: number, flags: number, index: number, depth: number): Promise<UblkQueue> {
+  async ublkOpen(unit: number, flags: number, device: UblkDriven): Promise<UblkQueue> {
     const reactor = reactorOf(unit);
-    return queueIn(reactor, await this.#to(reactor, "ublkOpen", ownHandle(unit), flags, index, depth));
+    return queueIn(reactor, await this.#to(reactor, "ublkOpen", ownHandle(unit), flags, device));
   }
 
   /** Requests of the device fail from now on, those under way too. */

@@ -8,7 +8,7 @@ import type { PackedResults } from "./command-results.ts";
 import type { CoreLimits, DoorLimits } from "./laid-out-core.ts";
 import type { SnapshotCopy } from "./decode-records.ts";
 import type { SharedNews } from "./shared-news.ts";
-import type { UblkQueue } from "./ublk-queues.ts";
+import type { UblkDriven, UblkQueue } from "./ublk-queues.ts";
 
 /** What the reactor is started with. */
 export interface ReactorOptions {
@@ -135,7 +135,7 @@ export interface ReactorCalls {
   addConnection: { args: [fd: number, unit: number, flags: number, preloaded: Uint8Array]; answer: number };
   closeConnection: { args: [connection: number]; answer: void };
   /** Serves /dev/ublkcN for a unit. */
-  ublkOpen: { args: [unit: number, flags: number, index: number, depth: number]; answer: UblkQueue };
+  ublkOpen: { args: [unit: number, flags: number, device: UblkDriven]; answer: UblkQueue };
   /** Its requests fail from now on. */
   ublkClose: { args: [client: number]; answer: void };
   ublkQueues: { args: []; answer: readonly UblkQueue[] };

@@ -5,6 +5,16 @@ import type { Ring } from "../native/index.ts";
 import type { Core } from "./core-loader.ts";
 import { coreAnswer } from "./reactor-errors.ts";
 
+/** A device as the driver knows it. */
+export interface UblkDriven {
+  /** N of /dev/ublkcN. */
+  readonly index: number;
+  /** Requests that its queue takes at once. */
+  readonly depth: number;
+  /** The server copies data itself. */
+  readonly userCopy: boolean;
+}
+
 /** A device that is served. */
 export interface UblkQueue {
   /** N of /dev/ublkcN. */
@@ -37,10 +47,10 @@ export class UblkQueues {
   }
 
   /** Serves a device that is not started yet. @param flags of `blockOpen` */
-  open(unit: number, flags: number, index: number, depth: number): UblkQueue {
+  open(unit: number, flags: number, { index, depth, userCopy }: UblkDriven): UblkQueue {
     const client = coreAnswer("blockOpen", this.#core.exports.blockOpen(unit, flags));
     try {
-      this.#ring.addUblk(index, depth, client, this.#core.doorTags);
+      this.#ring.addUblk({ index, depth, client, userCopy }, this.#core.doorTags);
     } catch (thrown) {
       this.#core.exports.blockClose(client);
       throw thrown;

@@ -30,6 +30,7 @@ export const HOME = "usr/lib/pathmanager";
 /** Files of the repository, and where the host looks for them. */
 const PLACES: Readonly<Record<string, string>> = {
   [`${PACKAGING}/pathmanagerd.service`]: "usr/lib/systemd/system/pathmanagerd.service",
+  [`${PACKAGING}/pathmanager-give-up.service`]: "usr/lib/systemd/system/pathmanager-give-up.service",
   [`${PACKAGING}/pathmanager.catalog`]: "usr/lib/systemd/catalog/pathmanager.catalog",
   [`${SYSTEM}/59-pathmanager.rules`]: "usr/lib/udev/rules.d/59-pathmanager.rules",
   [`${SYSTEM}/sysusers.conf`]: "usr/lib/sysusers.d/pathmanager.conf",

@@ -149,7 +149,7 @@ function addAttach(parent: Command, runner: Runner): void {
       "attach one more device to a unit that has one; each has its own page cache, so reads may be stale",
     )
     .option("--connections <n>", "nbd: number of connections from the kernel to the daemon, 1 to 16")
-    .option("--dead-timeout <seconds>", "nbd: how long the kernel waits for a new connection after one is lost")
+    .option("--dead-timeout <seconds>", "how long I/O waits for the next daemon when this one is gone")
     .action((key: string, device: string | undefined, options: AttachOptions) =>
       perform(runner, options, (context) => attach(context, key, device, options)),
     );

@@ -95,7 +95,7 @@ export class RememberedAttachments implements Attachments {
     );
     const ublk = new UblkAttachments(
       {
-        open: (unit, flags, index, depth) => reactor.ublkOpen(unit, flags, index, depth),
+        open: (unit, flags, device) => reactor.ublkOpen(unit, flags, device),
         close: (client) => reactor.ublkClose(client),
       },
       report,

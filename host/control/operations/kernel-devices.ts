@@ -2,7 +2,7 @@
 // the state file: N of /dev/nbdN, or UBLK_FROM + N of /dev/ublkbN.
 
 import { queueLimits } from "../../discovery/queue-limits.ts";
-import type { KernelAttachments } from "../../export/attach.ts";
+import { DEAD_CONNECTION_TIMEOUT_S, type KernelAttachments } from "../../export/attach.ts";
 import type { NbdExport } from "../../export/directory.ts";
 import { type UblkAttachments, ublkIndex, whyNoUblk } from "../../export/ublk.ts";
 import type { Unit } from "../inventory/inventory.ts";
@@ -61,10 +61,10 @@ export class KernelDevices {
   }
 
   /** The driver that is asked for; without a wish, ublk where the kernel has it and nothing is asked for that only nbd knows. */
-  async #driverFor({ device, driver, connections, deadConnectionTimeoutS }: AttachRequest): Promise<Driver> {
+  async #driverFor({ device, driver, connections }: AttachRequest): Promise<Driver> {
     if (device !== undefined) return ublkIndex(device) === undefined ? "nbd" : "ublk";
     if (driver !== undefined) return driver;
-    if (connections !== undefined || deadConnectionTimeoutS !== undefined) return "nbd";
+    if (connections !== undefined) return "nbd";
     return this.#hasRing() && (await whyNoUblk()) === null ? "ublk" : "nbd";
   }
 
@@ -73,8 +73,10 @@ export class KernelDevices {
     const { device, connections, deadConnectionTimeoutS } = request;
     if ((await this.#driverFor(request)) === "ublk") {
       const wanted = device === undefined ? undefined : ublkIndex(device);
-      const { index } = await this.ublk.attach(entry, wanted, limitsOf(unit));
-      return { number: UBLK_FROM + index, options: { readOnly } };
+      const timeoutS = deadConnectionTimeoutS ?? DEAD_CONNECTION_TIMEOUT_S;
+      const how = { limits: limitsOf(unit), deadConnectionTimeoutS: timeoutS };
+      const { index } = await this.ublk.attach(entry, wanted, how);
+      return { number: UBLK_FROM + index, options: { readOnly, deadConnectionTimeoutS: timeoutS } };
     }
     const made = await this.nbd.attach(entry, {
       ...(device === undefined ? {} : { device }),
@@ -94,7 +96,10 @@ export class KernelDevices {
     const index = indexOf(number);
     if (driverOf(number) === "ublk") {
       const resumed = await this.ublk.resume(entry, index);
-      if (resumed === undefined) await this.ublk.attach(entry, index, limitsOf(unit));
+      // Attachments made before it was recorded have none.
+      const timeoutS = Number(options["deadConnectionTimeoutS"] ?? DEAD_CONNECTION_TIMEOUT_S);
+      const how = { limits: limitsOf(unit), deadConnectionTimeoutS: timeoutS };
+      if (resumed === undefined) await this.ublk.attach(entry, index, how);
       return;
     }
     const { count: connections, deadConnectionTimeoutS } = optionsOf(options);

@@ -36,15 +36,22 @@ const UPDATE_SIZE: u32 = 0xc020_7515;
 const RECOVERY: u64 = 1 << 3;
 const RECOVERY_REISSUE: u64 = 1 << 4;
 const IOCTL_ENCODED: u64 = 1 << 6;
+const NEED_GET_DATA: u64 = 1 << 2;
 const USER_COPY: u64 = 1 << 7;
 const RESIZABLE: u64 = 1 << 10;
-const WANTED: u64 = RECOVERY | RECOVERY_REISSUE | IOCTL_ENCODED | USER_COPY;
+const WANTED: u64 = RECOVERY | RECOVERY_REISSUE | IOCTL_ENCODED | NEED_GET_DATA;
 
 const STATE_LIVE: u16 = 1;
 const STATE_QUIESCED: u16 = 2;
 
-/// Marks devices of this program, in the high half of the server's own flags.
-const MARK: u64 = 0x504d_4752;
+/// Marks devices of this program, in the highest quarter of the server's own flags. The next holds the dead-connection
+/// timeout, the low half the owner.
+const MARK: u64 = 0x504d;
+const MARK_SHIFT: u32 = 48;
+const TIMEOUT_SHIFT: u32 = 32;
+const TIMEOUT_S_MAX: u32 = 3600;
+/// Of devices made before it was kept with them.
+const TIMEOUT_S: u32 = 300;
 
 const TYPE_BASIC: u32 = 1;
 const TYPE_DISCARD: u32 = 2;
@@ -122,6 +129,11 @@ pub struct UblkAddOptions {
     pub bytes_max: u32,
     /// Kept with the device, for the next server: a number that identifies what it offers.
     pub owner: u32,
+    /// How long its requests wait for the next server when there is none, in seconds, 0 to 3600. Kept with the device:
+    /// the driver itself does not know it.
+    pub dead_connection_timeout_seconds: u32,
+    /// The server copies data itself, as with devices made by earlier versions. Default false.
+    pub user_copy: Option<bool>,
 }
 
 /// What a device is; set before it starts.
@@ -157,6 +169,15 @@ pub struct UblkDevice {
     pub resizable: bool,
     /// As given to `ublkAdd`; omitted when another program has made the device.
     pub owner: Option<u32>,
+    /// As given to `ublkAdd`, if it was.
+    pub dead_connection_timeout_seconds: u32,
+    /// The server copies data itself: a device made by an earlier version.
+    pub user_copy: bool,
+}
+
+fn timeout_of(own_flags: u64) -> u32 {
+    let seconds = (own_flags >> TIMEOUT_SHIFT) as u32 & 0xffff;
+    if seconds > TIMEOUT_S_MAX { TIMEOUT_S } else { seconds }
 }
 
 fn unavailable(message: &str) -> Error {
@@ -257,19 +278,25 @@ fn check_features() -> Result<()> {
     if features()? & WANTED == WANTED {
         return Ok(());
     }
-    Err(unavailable("the kernel's ublk driver lacks UBLK_F_USER_COPY or recovery: Linux 6.5 or later is needed"))
+    Err(unavailable("the kernel's ublk driver lacks UBLK_F_NEED_GET_DATA or recovery: Linux 6.5 or later is needed"))
 }
 
 fn add(options: &UblkAddOptions) -> Result<u32> {
     check_features()?;
     let index = options.index.cast_unsigned();
-    let own_flags = (MARK << 32) | u64::from(options.owner);
+    let timeout_s = options.dead_connection_timeout_seconds;
+    if timeout_s > TIMEOUT_S_MAX {
+        let message = format!("deadConnectionTimeoutSeconds: {timeout_s} is more than {TIMEOUT_S_MAX}");
+        return Err(error(Code::Argument, message));
+    }
+    let own_flags = (MARK << MARK_SHIFT) | (u64::from(timeout_s) << TIMEOUT_SHIFT) | u64::from(options.owner);
     let mut info = Info {
         queues: 1,
         depth: options.depth as u16,
         bytes_max: options.bytes_max,
         device: index,
-        flags: WANTED,
+        // As earlier versions made them.
+        flags: if options.user_copy == Some(true) { WANTED & !NEED_GET_DATA | USER_COPY } else { WANTED },
         own_flags,
         ..Info::default()
     };
@@ -411,7 +438,9 @@ pub fn ublk_status<'env>(env: &'env Env, index: u32) -> Result<Object<'env>> {
             depth: info.depth.into(),
             server_pid: info.server,
             resizable: info.flags & RESIZABLE != 0,
-            owner: (info.own_flags >> 32 == MARK).then_some(info.own_flags as u32),
+            owner: (info.own_flags >> MARK_SHIFT == MARK).then_some(info.own_flags as u32),
+            dead_connection_timeout_seconds: timeout_of(info.own_flags),
+            user_copy: info.flags & USER_COPY != 0,
         }))
     })
 }

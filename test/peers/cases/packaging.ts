@@ -30,16 +30,21 @@ const pages: Case[] = PAGES.map((name) => ({
 export const cases: readonly Case[] = [
   ...pages,
   {
-    name: "systemd takes the unit as it is, and finds it hardened",
+    name: "systemd takes the units as they are, and finds them hardened",
     run: async ({ folder }) => {
-      const unit = join(folder, "pathmanagerd.service");
-      const text = readFileSync(file("host/cli/packaging/pathmanagerd.service"), "utf8");
-      // The program is wherever npm installed it; any program will do here.
-      writeFileSync(unit, text.replace(/^ExecStart=\S+/m, "ExecStart=/bin/true"));
-      const { stdout, stderr } = await run("systemd-analyze", ["verify", "--man=no", unit]);
+      const units = ["pathmanagerd.service", "pathmanager-give-up.service"].map((name) => {
+        const unit = join(folder, name);
+        const text = readFileSync(file(`host/cli/packaging/${name}`), "utf8");
+        // The program is wherever npm installed it; any program will do here.
+        writeFileSync(unit, text.replace(/^ExecStart=\S+/m, "ExecStart=/bin/true"));
+        return unit;
+      });
+      const { stdout, stderr } = await run("systemd-analyze", ["verify", "--man=no", ...units]);
       same(stdout + stderr, "", "complaints");
-      const security = await run("systemd-analyze", ["security", "--offline=true", "--threshold=25", unit]);
-      check(/exposure level/.test(security.stdout), security.stdout);
+      for (const unit of units) {
+        const security = await run("systemd-analyze", ["security", "--offline=true", "--threshold=25", unit]);
+        check(/exposure level/.test(security.stdout), security.stdout);
+      }
     },
   },
   {

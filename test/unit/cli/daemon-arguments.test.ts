@@ -21,6 +21,12 @@ test("the configuration file and the log level, short and long", (t) => {
   t.deepEqual(readArguments(["--log-level", "debug"]), { ...run, level: "debug" });
 });
 
+test("devices are given up without a configuration", (t) => {
+  t.deepEqual(readArguments(["--give-up-devices"]), { kind: "give up devices" });
+  const mistake = readArguments(["--give-up-devices", "--config", "x.toml"]);
+  t.true(mistake.kind === "mistake" && mistake.text.startsWith("--give-up-devices: takes no other option"));
+});
+
 test("help and version, short and long, whatever else there is", (t) => {
   for (const args of [["-h"], ["--help", "--version"], ["--config", "/none", "--help"]]) {
     t.deepEqual(readArguments(args), { kind: "help" });

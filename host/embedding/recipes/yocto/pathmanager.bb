@@ -32,8 +32,10 @@ do_install() {
     for command in pathmanagerd pathctl pathpersist spscmd; do
         ln -s ../lib/pathmanager/host/cli/bin/$command.js ${D}${bindir}/$command
     done
-    install -m 0644 ${S}/host/cli/packaging/pathmanagerd.service ${D}${systemd_system_unitdir}/
-    sed -i -e 's,/usr/sbin/pathmanagerd,${bindir}/pathmanagerd,' ${D}${systemd_system_unitdir}/pathmanagerd.service
+    for service in pathmanagerd pathmanager-give-up; do
+        install -m 0644 ${S}/host/cli/packaging/$service.service ${D}${systemd_system_unitdir}/
+        sed -i -e 's,/usr/sbin/pathmanagerd,${bindir}/pathmanagerd,' ${D}${systemd_system_unitdir}/$service.service
+    done
 }
 
 FILES:${PN} += "${libdir}/pathmanager ${systemd_system_unitdir}"

@@ -148,7 +148,7 @@ impl Engine {
         self.urgent = false;
         self.take_submissions()?;
         let entered = self.take_told()?;
-        let limit = self.limit(wait_us_max);
+        let limit = self.before_release(self.limit(wait_us_max));
         let mut waiting = !entered && Completions::open(&self.memory, self.control)?.is_empty();
         if !waiting && !self.urgent && self.postponed < POSTPONED_TURNS_MAX {
             self.postponed += 1;
@@ -230,7 +230,7 @@ impl Engine {
             Backend::Epoll(epoll) => epoll.turn(wait, &mut events),
         };
         self.finished.now_ns = now_ns();
-        let mut result = result;
+        let mut result = result.and(self.submitted());
         for &event in &events {
             if let Event::Ublk { token, result: given } = event {
                 result = result.and(self.arrived(token, given));

@@ -28,7 +28,7 @@ use crate::error::{Code, Result, errno, error, system};
 use crate::memory::CoreMemory;
 use crate::registry::Registry;
 use crate::ring::engine::Engine;
-use crate::ring::ublk::Scattered;
+use crate::ring::ublk::{Part, Scattered, Served};
 
 /// Default of `pollUs`, and its largest value.
 const POLL_US: u32 = 50;
@@ -54,6 +54,19 @@ pub struct RingTurns {
     pub first_class_ns: f64,
     /// Turns in each class.
     pub counts: Vec<f64>,
+}
+
+/// A ublk device to be served by the ring.
+#[napi(object)]
+pub struct UblkToServe {
+    /// N of /dev/ublkcN.
+    pub index: u32,
+    /// Requests that its one queue takes at once.
+    pub depth: u32,
+    /// Of the core's block door.
+    pub client: u32,
+    /// As `ublkStatus` says.
+    pub user_copy: bool,
 }
 
 /// A READ of a ublk device whose data only the core can find.
@@ -173,12 +186,13 @@ impl Ring {
         with_engine(self.token, |engine| engine.close_port(port))
     }
 
-    /// Serves /dev/ublkc`index`, whose one queue has `depth` places, for a client of the core's block door, which has
-    /// `tagLimit` tags. Its requests arrive as entries of the door from then on. Call it before the device is started.
-    /// `ublkEnded` says when it has ended. Throws ERR_NATIVE_UBLK_UNAVAILABLE without io_uring.
+    /// Serves a ublk device for a client of the core's block door, which has `tagLimit` tags. Its requests arrive as
+    /// entries of the door from then on. Call it before the device is started. `nextEndedUblk` says when it has ended.
+    /// Throws ERR_NATIVE_UBLK_UNAVAILABLE without io_uring.
     #[napi(catch_unwind)]
-    pub fn add_ublk(&self, index: u32, depth: u32, client: u32, tag_limit: u32) -> Result<u32> {
-        with_engine(self.token, |engine| engine.add_ublk(index, depth, client, tag_limit))
+    pub fn add_ublk(&self, device: UblkToServe, tag_limit: u32) -> Result<u32> {
+        let UblkToServe { index, depth, client, user_copy } = device;
+        with_engine(self.token, |engine| engine.add_ublk(&Served { index, depth, client, user_copy }, tag_limit))
     }
 
     /// From now on no request of a ublk device is answered: the driver hands them to the next server.
@@ -207,7 +221,7 @@ impl Ring {
     /// Copies `bytes` bytes at `address` to byte `at` of that READ.
     #[napi(catch_unwind)]
     pub fn copy_part(&self, tag: u32, at: u32, address: u32, bytes: u32) -> Result<()> {
-        with_engine(self.token, |engine| engine.copy_part(tag, at, address, bytes))
+        with_engine(self.token, |engine| engine.copy_part(Part { tag, at, address, bytes }))
     }
 
     /// Answers that READ: 0, or an errno.

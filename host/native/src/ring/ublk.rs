@@ -1,7 +1,10 @@
 //! The queues of ublk devices: their requests become entries of the core's block door, its completions their answers.
 //!
-//! A request's data goes between its own pages and the core's buffers by `pread` and `pwrite` on /dev/ublkcN
-//! (UBLK_F_USER_COPY): one copy, no waiting. Each device has one queue, and a place of TAGS_PER_DEVICE tags at the door.
+//! A request's data goes between its own pages and the core's buffers in one copy, which the driver makes: of a READ
+//! when it takes the answer, of a WRITE when it is asked for the data (UBLK_F_NEED_GET_DATA). Both are commands in the
+//! ring, so that a turn's copies cost no system calls of their own. Devices made by earlier versions have
+//! UBLK_F_USER_COPY instead: `pread` and `pwrite` on /dev/ublkcN. Each device has one queue, and a place of
+//! TAGS_PER_DEVICE tags at the door.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 
@@ -21,6 +24,9 @@ const DATA_SHIFT: u32 = 25;
 
 const FETCH: u32 = 0xc010_7520;
 const COMMIT_AND_FETCH: u32 = 0xc010_7521;
+const GET_DATA: u32 = 0xc010_7522;
+/// How long a buffer of the core stays lent after the answer if nothing else wakes the ring.
+pub const RELEASE_NS_MAX: u64 = 1_000_000;
 
 /// struct ublksrv_io_desc.
 #[repr(C)]
@@ -47,6 +53,8 @@ enum State {
     Waiting,
     /// A request is being carried out. So many bytes count when it is answered with success.
     Serving { bytes: u32 },
+    /// The same, while the driver copies the data of a WRITE.
+    Fetching { bytes: u32 },
     /// The driver will not give this tag another request.
     Ended,
 }
@@ -61,6 +69,8 @@ struct Device {
     alive: u32,
     /// Answers are withheld: the driver keeps the requests for the next server.
     leaving: bool,
+    /// UBLK_F_USER_COPY.
+    user_copy: bool,
 }
 
 impl Drop for Device {
@@ -70,6 +80,14 @@ impl Drop for Device {
     }
 }
 
+/// A part of a scattered READ: so many bytes of the core's memory belong at byte `at`.
+pub struct Part {
+    pub tag: u32,
+    pub at: u32,
+    pub address: u32,
+    pub bytes: u32,
+}
+
 /// A READ whose data lies in several places: only the core knows where.
 #[derive(Clone, Copy)]
 pub struct Scattered {
@@ -77,10 +95,26 @@ pub struct Scattered {
     pub bytes: u32,
 }
 
+/// A buffer that the core lent for a READ, until the driver has taken the answer.
+#[derive(Clone, Copy)]
+struct Lent {
+    tag: u32,
+    client: u32,
+}
+
+/// The parts of a scattered READ, gathered.
+struct Gathered {
+    tag: u32,
+    bytes: Vec<u8>,
+}
+
 #[derive(Default)]
 pub struct Ublks {
     table: Vec<Option<Device>>,
     scattered: Vec<Scattered>,
+    gathered: Vec<Gathered>,
+    /// To be given back once the commands in the ring are submitted.
+    lent: Vec<Lent>,
     /// Clients of devices that have ended.
     ended: Vec<u32>,
     /// Entries were written since the core ran.
@@ -110,18 +144,24 @@ fn map(file: &OwnedFd, depth: u32) -> Result<(*const Descriptor, usize)> {
 }
 
 /// The 16 bytes of an I/O command: queue, tag, result, address.
-fn command(tag: u32, result: i32) -> [u8; 16] {
+fn command(tag: u32, result: i32, address: u64) -> [u8; 16] {
     let mut bytes = [0u8; 16];
     bytes[2..4].copy_from_slice(&(tag as u16).to_ne_bytes());
     bytes[4..8].copy_from_slice(&result.to_ne_bytes());
+    bytes[8..16].copy_from_slice(&address.to_ne_bytes());
     bytes
+}
+
+/// Where the driver finds `bytes` bytes of the core's memory.
+fn place_of(memory: &CoreMemory, address: u32, bytes: u32) -> Option<u64> {
+    memory.range(address, bytes).map(|at| at.expose_provenance() as u64)
 }
 
 fn token(place: u32, tag: u32) -> u32 {
     (place << 16) | tag
 }
 
-/// Moves `bytes` bytes between the core's memory and a request's pages; returns 0 or an errno.
+/// Moves `bytes` bytes between the core's memory and a request's pages (UBLK_F_USER_COPY); returns 0 or an errno.
 fn copy(device: &Device, memory: &CoreMemory, tag: u32, at: u32, address: u32, bytes: u32, to_request: bool) -> i32 {
     let Some(buffer) = memory.range(address, bytes) else { return libc::EFAULT };
     let fd = device.file.as_raw_fd();
@@ -150,9 +190,18 @@ fn copy(device: &Device, memory: &CoreMemory, tag: u32, at: u32, address: u32, b
     0
 }
 
+/// A device to be served: /dev/ublkc`index`, whose queue has `depth` places, for a client of the door.
+pub struct Served {
+    pub index: u32,
+    pub depth: u32,
+    pub client: u32,
+    pub user_copy: bool,
+}
+
 impl Ublks {
-    /// Serves /dev/ublkc`index`, whose queue has `depth` places, for a client of the door. Returns its handle.
-    pub fn add(&mut self, uring: &mut Uring, index: u32, depth: u32, client: u32, tag_limit: u32) -> Result<u32> {
+    /// Serves a device. Returns its handle.
+    pub fn add(&mut self, uring: &mut Uring, served: &Served, tag_limit: u32) -> Result<u32> {
+        let &Served { index, depth, client, user_copy } = served;
         if !(1..=TAGS_PER_DEVICE).contains(&depth) {
             return Err(error(Code::Argument, format!("depth: {depth} is not from 1 to {TAGS_PER_DEVICE}")));
         }
@@ -169,11 +218,11 @@ impl Ublks {
         let (descriptors, mapped_bytes) = map(&file, depth)?;
         let tags = vec![State::Waiting; depth as usize];
         for tag in 0..depth {
-            uring.ublk(file.as_raw_fd(), FETCH, command(tag, 0), token(place, tag));
+            uring.ublk(file.as_raw_fd(), FETCH, command(tag, 0, 0), token(place, tag));
         }
         self.open += 1;
         self.table[place as usize] =
-            Some(Device { file, descriptors, mapped_bytes, client, tags, alive: depth, leaving: false });
+            Some(Device { file, descriptors, mapped_bytes, client, tags, alive: depth, leaving: false, user_copy });
         Ok(place)
     }
 
@@ -209,14 +258,27 @@ impl Ublks {
         let (place, tag) = (token >> 16, token & 0xffff);
         let Some(device) = self.table.get_mut(place as usize).and_then(Option::as_mut) else { return Ok(()) };
         if result < 0 {
-            device.tags[tag as usize] = State::Ended;
+            let was = std::mem::replace(&mut device.tags[tag as usize], State::Ended);
+            let gone = matches!(was, State::Fetching { .. })
+                .then(|| Lent { tag: place * TAGS_PER_DEVICE + tag, client: device.client });
             device.alive -= 1;
             if device.alive == 0 {
                 self.ended.push(device.client);
                 self.table[place as usize] = None;
                 self.open -= 1;
             }
-            return Ok(());
+            return self.give_up(memory, control, gone);
+        }
+        if let State::Fetching { bytes } = device.tags[tag as usize] {
+            device.tags[tag as usize] = State::Serving { bytes };
+            let entry = Entry {
+                operation: abi::BLOCK_FETCHED,
+                tag: place * TAGS_PER_DEVICE + tag,
+                client: device.client,
+                ..Entry::default()
+            };
+            self.entered = true;
+            return door::put(memory, control, entry);
         }
         // SAFETY: the mapping holds a descriptor for each tag, and tag < depth. The driver wrote it before it completed the
         // command, and does not touch it until the answer.
@@ -235,7 +297,7 @@ impl Ublks {
                 (abi::OPERATION_WRITE_ZEROES, fua | whole)
             }
             _ => {
-                commit(device, uring, place, tag, -libc::EOPNOTSUPP);
+                commit(device, uring, memory, place, tag, -libc::EOPNOTSUPP);
                 return Ok(());
             }
         };
@@ -268,70 +330,110 @@ impl Ublks {
         // A device ends only when each of its requests was answered.
         let Some(device) = self.table.get_mut(place as usize).and_then(Option::as_mut) else { return Ok(()) };
         let Some(&State::Serving { bytes }) = device.tags.get(tag as usize) else { return Ok(()) };
+        let lent = Lent { tag: told.tag, client: device.client };
         match told.kind {
-            abi::BLOCK_FETCH => {
+            abi::BLOCK_FETCH if device.user_copy => {
                 let errno = copy(device, memory, tag, 0, told.address, told.length, false);
                 let operation = if errno == 0 { abi::BLOCK_FETCHED } else { abi::BLOCK_RELEASE };
-                let client = device.client;
                 self.entered = true;
-                door::put(memory, control, Entry { operation, tag: told.tag, client, ..Entry::default() })
+                door::put(memory, control, Entry { operation, tag: lent.tag, client: lent.client, ..Entry::default() })
             }
+            abi::BLOCK_FETCH => match place_of(memory, told.address, told.length) {
+                // The driver copies the whole request, whatever room there is.
+                Some(address) if told.length == bytes => {
+                    device.tags[tag as usize] = State::Fetching { bytes };
+                    let asked = command(tag, 0, address);
+                    uring.ublk(device.file.as_raw_fd(), GET_DATA, asked, token(place, tag));
+                    Ok(())
+                }
+                _ => self.give_up(memory, control, Some(lent)),
+            },
             abi::BLOCK_ANSWER if told.lent && told.length < bytes => {
                 self.scattered.push(Scattered { tag: told.tag, bytes });
                 Ok(())
             }
             abi::BLOCK_ANSWER if told.lent => {
-                let errno = copy(device, memory, tag, 0, told.address, bytes, true);
-                let client = device.client;
-                commit(device, uring, place, tag, if errno == 0 { bytes.cast_signed() } else { -errno });
-                self.release(memory, control, told.tag, client)
+                if device.user_copy {
+                    let errno = copy(device, memory, tag, 0, told.address, bytes, true);
+                    let result = if errno == 0 { bytes.cast_signed() } else { -errno };
+                    commit(device, uring, memory, place, tag, result);
+                } else {
+                    match place_of(memory, told.address, bytes) {
+                        Some(from) => commit_from(device, uring, place, tag, bytes.cast_signed(), from),
+                        None => commit(device, uring, memory, place, tag, -libc::EFAULT),
+                    }
+                }
+                self.lent.push(lent);
+                Ok(())
             }
             abi::BLOCK_ANSWER | abi::BLOCK_REFUSED => {
-                commit(
-                    device,
-                    uring,
-                    place,
-                    tag,
-                    if told.error == 0 { bytes.cast_signed() } else { -errno_of(told.error) },
-                );
+                let result = if told.error == 0 { bytes.cast_signed() } else { -errno_of(told.error) };
+                commit(device, uring, memory, place, tag, result);
                 Ok(())
             }
             _ => Ok(()),
         }
     }
 
-    fn release(&mut self, memory: &CoreMemory, control: u32, tag: u32, client: u32) -> Result<()> {
+    /// A WRITE whose data cannot be had.
+    fn give_up(&mut self, memory: &CoreMemory, control: u32, lent: Option<Lent>) -> Result<()> {
+        let Some(Lent { tag, client }) = lent else { return Ok(()) };
         self.entered = true;
         door::put(memory, control, Entry { operation: abi::BLOCK_RELEASE, tag, client, ..Entry::default() })
     }
 
-    /// A part of a scattered READ. Returns 0 or an errno.
-    pub fn copy_part(&mut self, memory: &CoreMemory, tag: u32, at: u32, address: u32, bytes: u32) -> i32 {
-        let (place, tag) = (tag / TAGS_PER_DEVICE, tag % TAGS_PER_DEVICE);
-        match self.table.get(place as usize).and_then(Option::as_ref) {
-            Some(device) => copy(device, memory, tag, at, address, bytes, true),
-            None => libc::ENODEV,
+    /// Whether the core gets buffers back after the next submission.
+    pub fn has_lent(&self) -> bool {
+        !self.lent.is_empty()
+    }
+
+    /// The driver has taken everything that was submitted: the core gets its buffers back. This alone is no reason for a
+    /// turn of the core's: it reads it before the tag's next request.
+    pub fn submitted(&mut self, memory: &CoreMemory, control: u32) -> Result<()> {
+        for &Lent { tag, client } in &self.lent {
+            door::put(memory, control, Entry { operation: abi::BLOCK_RELEASE, tag, client, ..Entry::default() })?;
         }
+        self.lent.clear();
+        self.gathered.clear();
+        Ok(())
+    }
+
+    /// A part of a scattered READ. Returns 0 or an errno.
+    pub fn copy_part(&mut self, memory: &CoreMemory, part: Part) -> i32 {
+        let Part { tag, at, address, bytes } = part;
+        let (place, number) = (tag / TAGS_PER_DEVICE, tag % TAGS_PER_DEVICE);
+        let Some(device) = self.table.get(place as usize).and_then(Option::as_ref) else { return libc::ENODEV };
+        if device.user_copy {
+            return copy(device, memory, number, at, address, bytes, true);
+        }
+        let Some(from) = memory.range(address, bytes) else { return libc::EFAULT };
+        if self.gathered.last().is_none_or(|last| last.tag != tag) {
+            self.gathered.push(Gathered { tag, bytes: Vec::new() });
+        }
+        let Some(Gathered { bytes: to, .. }) = self.gathered.last_mut() else { return libc::EFAULT };
+        if to.len() != at as usize {
+            return libc::EINVAL;
+        }
+        // SAFETY: `range` has checked that `bytes` bytes are there, and nothing else runs meanwhile.
+        to.extend_from_slice(unsafe { std::slice::from_raw_parts(from, bytes as usize) });
+        0
     }
 
     /// All parts of a scattered READ were copied, or (errno) cannot be.
-    pub fn end_scattered(
-        &mut self,
-        uring: &mut Uring,
-        memory: &CoreMemory,
-        control: u32,
-        tag: u32,
-        errno: i32,
-    ) -> Result<()> {
+    pub fn end_scattered(&mut self, uring: &mut Uring, memory: &CoreMemory, tag: u32, errno: i32) {
         let (place, number) = (tag / TAGS_PER_DEVICE, tag % TAGS_PER_DEVICE);
-        let mut client = 0;
-        if let Some(device) = self.table.get_mut(place as usize).and_then(Option::as_mut)
-            && let Some(&State::Serving { bytes }) = device.tags.get(number as usize)
-        {
-            client = device.client;
-            commit(device, uring, place, number, if errno == 0 { bytes.cast_signed() } else { -errno });
+        let Some(device) = self.table.get_mut(place as usize).and_then(Option::as_mut) else { return };
+        let Some(&State::Serving { bytes }) = device.tags.get(number as usize) else { return };
+        self.lent.push(Lent { tag, client: device.client });
+        let result = if errno == 0 { bytes.cast_signed() } else { -errno };
+        match self.gathered.last() {
+            _ if device.user_copy || errno != 0 => commit(device, uring, memory, place, number, result),
+            Some(Gathered { tag: gathered, bytes: from }) if *gathered == tag && from.len() == bytes as usize => {
+                let from = from.as_ptr().expose_provenance() as u64;
+                commit_from(device, uring, place, number, result, from);
+            }
+            _ => commit(device, uring, memory, place, number, -libc::EIO),
         }
-        self.release(memory, control, tag, client)
     }
 
     pub fn is_empty(&self) -> bool {
@@ -347,11 +449,18 @@ fn errno_of(error: u32) -> i32 {
     }
 }
 
-/// Answers a request, and asks for the next one under its tag.
-fn commit(device: &mut Device, uring: &mut Uring, place: u32, tag: u32, result: i32) {
+/// Answers a request whose data, if it has any, the driver need not copy, and asks for the next one under its tag.
+fn commit(device: &mut Device, uring: &mut Uring, memory: &CoreMemory, place: u32, tag: u32, result: i32) {
+    // The driver refuses the answer to a READ without an address, even when that says that it failed.
+    let nowhere = if device.user_copy { 0 } else { place_of(memory, 0, 1).unwrap_or(0) };
+    commit_from(device, uring, place, tag, result, nowhere);
+}
+
+/// The same; the data of a READ lies at `from` until the command is submitted.
+fn commit_from(device: &mut Device, uring: &mut Uring, place: u32, tag: u32, result: i32, from: u64) {
     if device.leaving {
         return;
     }
     device.tags[tag as usize] = State::Waiting;
-    uring.ublk(device.file.as_raw_fd(), COMMIT_AND_FETCH, command(tag, result), token(place, tag));
+    uring.ublk(device.file.as_raw_fd(), COMMIT_AND_FETCH, command(tag, result, from), token(place, tag));
 }

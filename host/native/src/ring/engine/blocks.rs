@@ -4,7 +4,8 @@ use crate::error::{Code, Error, Result, error, system};
 use crate::ring::backend::Backend;
 use crate::ring::door;
 use crate::ring::engine::Engine;
-use crate::ring::ublk::Scattered;
+use crate::ring::event::Wait;
+use crate::ring::ublk::{Part, RELEASE_NS_MAX, Scattered, Served};
 
 fn no_uring() -> Error {
     let message =
@@ -13,10 +14,10 @@ fn no_uring() -> Error {
 }
 
 impl Engine {
-    /// Serves /dev/ublkc`index` for a client of the block door.
-    pub fn add_ublk(&mut self, index: u32, depth: u32, client: u32, tag_limit: u32) -> Result<u32> {
+    /// Serves a device for a client of the block door.
+    pub fn add_ublk(&mut self, served: &Served, tag_limit: u32) -> Result<u32> {
         let Backend::Uring(uring) = &mut self.backend else { return Err(no_uring()) };
-        self.ublks.add(uring, index, depth, client, tag_limit)
+        self.ublks.add(uring, served, tag_limit)
     }
 
     /// Requests of ublk devices are not answered any more.
@@ -33,8 +34,8 @@ impl Engine {
     }
 
     /// Copies a part of a scattered READ to its request.
-    pub fn copy_part(&mut self, tag: u32, at: u32, address: u32, bytes: u32) -> Result<()> {
-        match self.ublks.copy_part(&self.memory, tag, at, address, bytes) {
+    pub fn copy_part(&mut self, part: Part) -> Result<()> {
+        match self.ublks.copy_part(&self.memory, part) {
             0 => Ok(()),
             errno => Err(system("a part of a ublk READ", errno)),
         }
@@ -42,7 +43,8 @@ impl Engine {
 
     pub fn end_scattered(&mut self, tag: u32, errno: i32) -> Result<()> {
         let Backend::Uring(uring) = &mut self.backend else { return Err(no_uring()) };
-        self.ublks.end_scattered(uring, &self.memory, self.control, tag, errno)
+        self.ublks.end_scattered(uring, &self.memory, tag, errno);
+        Ok(())
     }
 
     /// Takes what the core tells of requests. Returns whether entries wait for the core.
@@ -53,6 +55,24 @@ impl Engine {
         }
         self.urgent |= self.ublks.take_told(uring, &self.memory, self.control)?;
         Ok(door::entries_wait(&self.memory, self.control))
+    }
+
+    /// What was queued has been submitted.
+    pub(super) fn submitted(&mut self) -> Result<()> {
+        self.ublks.submitted(&self.memory, self.control)
+    }
+
+    /// The limit, or earlier if buffers of the core's are lent until then.
+    pub(super) fn before_release(&self, limit: Wait) -> Wait {
+        if !self.ublks.has_lent() {
+            return limit;
+        }
+        let release_ns = self.finished.now_ns + RELEASE_NS_MAX;
+        match limit {
+            Wait::No => Wait::No,
+            Wait::Until(limit_ns) => Wait::Until(limit_ns.min(release_ns)),
+            Wait::Forever => Wait::Until(release_ns),
+        }
     }
 
     pub(super) fn arrived(&mut self, token: u32, result: i32) -> Result<()> {
