@@ -9,7 +9,7 @@ import { Client } from "../host/cli/api-client.ts";
 
 const PROGRAM = new URL("../host/cli/bin/pathmanagerd.js", import.meta.url).pathname;
 const POLL_MS = 5;
-const START_MS_MAX = 120_000;
+const START_MS_MAX = 600_000;
 
 /** Node's options in the first line of a program. */
 function nodeOptions(file: string): string[] {
@@ -53,7 +53,10 @@ export class BenchDaemon {
     const daemon = new BenchDaemon(folder, child);
     while (!(await daemon.#answers())) {
       if (child.exitCode !== null) throw new Error(`the daemon ended with status ${child.exitCode}`);
-      if (performance.now() - begin > START_MS_MAX) throw new Error("the daemon does not start");
+      if (performance.now() - begin > START_MS_MAX) {
+        child.kill("SIGKILL");
+        throw new Error("the daemon does not start");
+      }
       await sleep(POLL_MS);
     }
     return { daemon, startMs: performance.now() - begin };

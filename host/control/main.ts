@@ -9,7 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { FastifyInstance } from "fastify";
 import { alsoOwn } from "../discovery/uses.ts";
 import { endProcess } from "../native/index.ts";
-import { readToken } from "./tls/secrets.ts";
+import { readTokens } from "./tls/secrets.ts";
 import { loadConfiguration } from "./settings/configuration.ts";
 import { Daemon, type DaemonOptions } from "./daemon.ts";
 import { counted } from "./ground/counted.ts";
@@ -83,7 +83,7 @@ async function serveApi(daemon: Daemon, version: string): Promise<FastifyInstanc
   const servers = [unix];
   if (tcp !== undefined) {
     const files = new ApiFiles(tcp);
-    const secure = make({ kind: "token", token: readToken(tcp.token_file) }, files.tls);
+    const secure = make({ kind: "token", ...readTokens(tcp) }, files.tls);
     servers.push(secure);
     files.serve(secure);
     daemon.tlsSources.add(files);

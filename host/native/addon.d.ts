@@ -80,6 +80,21 @@ export declare class UeventMonitor {
 }
 
 /**
+ * Adds up the buckets of histograms in fewer, larger ones. Of each record, `histograms` names pairs: where the count of all is that a
+ * histogram has, and where its buckets begin; a histogram without any is left alone. `ends` are the ends of the large buckets in
+ * small ones. Each record has `values_each` values in `values`, and each histogram `histogram_values` of them.
+ */
+export declare function addUpHistograms(
+  memory: Uint8Array,
+  addresses: Uint32Array,
+  histograms: Uint32Array,
+  ends: Uint32Array,
+  values: Float64Array,
+  valuesEach: number,
+  histogramValues: number,
+): void;
+
+/**
  * Tells the kernel that the calling thread, and every thread it starts from now on, serves a block device (prctl(2),
  * PR_SET_IO_FLUSHER; Linux 5.6 and later). When such a thread needs memory and none is free, the kernel does not make
  * it wait for dirty pages to be written, since that may need this very process.
@@ -105,6 +120,19 @@ export declare function closeDescriptor(fd: number): void;
  * others.
  */
 export declare function closeDevice(fd: number): Promise<void>;
+
+/** Copies the places of the records in use, and the first bytes of each: as many as there is room for. */
+export declare function copyRecords(
+  memory: Uint8Array,
+  table: number,
+  count: number,
+  stride: number,
+  places: Uint32Array,
+  records: Uint8Array,
+): void;
+
+/** Number of records that are in use. */
+export declare function countRecords(memory: Uint8Array, table: number, count: number, stride: number): number;
 
 /**
  * From now on the kernel kills this process as soon as its parent ends (prctl(2), PR_SET_PDEATHSIG), whatever it is
@@ -264,6 +292,14 @@ export interface RingTurns {
   firstClassNs: number;
   /** Turns in each class. */
   counts: Array<number>;
+}
+
+/** How far `writeSamples` came. */
+export interface SamplesWritten {
+  /** The first value that is not written. */
+  next: number;
+  /** Bytes of the buffer that are in use. */
+  at: number;
 }
 
 /** A READ of a ublk device whose data only the core can find. */
@@ -448,3 +484,20 @@ export declare function writeAttribute(file: string, text: string): Promise<void
  * processes may share them.
  */
 export declare function writeNow(fd: number, bytes: Uint8Array): number;
+
+/**
+ * Writes a line for each value from `first` on, as far as there is room in `out` behind its `at` bytes. Each row has one value for each
+ * head and tail; a line is head, label of the row, tail, value. NaN is no value.
+ */
+export declare function writeSamples(
+  out: Uint8Array,
+  at: number,
+  heads: Uint8Array,
+  headEnds: Uint32Array,
+  labels: Uint8Array,
+  labelEnds: Uint32Array,
+  tails: Uint8Array,
+  tailEnds: Uint32Array,
+  values: Float64Array,
+  first: number,
+): SamplesWritten;

@@ -1,10 +1,10 @@
 // The reactor's side of control's calls. They run between turns, when the core is at rest.
 
 import type { EmulatedArray } from "../array/array.ts";
-import type { Ring } from "../native/index.ts";
+import { copyRecords, countRecords, type Ring } from "../native/index.ts";
 import * as abi from "../abi.ts";
 import { addUnit } from "./bring-up-batch.ts";
-import { COARSE_VALUES, foldStatistics } from "./coarse-histograms.ts";
+import { foldStatistics } from "./coarse-histograms.ts";
 import { packResults } from "./command-results.ts";
 import type { Core } from "./core-loader.ts";
 import { coreAnswer, ReactorError } from "./reactor-errors.ts";
@@ -19,7 +19,7 @@ import type {
   StatisticsRequest,
 } from "./reactor-messages.ts";
 import type { UblkQueues } from "./ublk-queues.ts";
-import { copyTable, PATH_RECORD_BYTES, UNIT_RECORD_BYTES, type SnapshotCopy } from "./decode-records.ts";
+import { PATH_RECORD_BYTES, UNIT_RECORD_BYTES, type SnapshotCopy, type TableCopy } from "./decode-records.ts";
 
 /** What the calls act on. */
 export interface Reactor {
@@ -146,13 +146,21 @@ function u64(core: Core, at: number): number {
   return core.view.getUint32(at, true) + core.view.getUint32(at + 4, true) * 4_294_967_296;
 }
 
+/** Copies the front part of each record in use. I/O pauses meanwhile. */
+function copyTable({ bytes: memory }: Core, table: number, count: number, stride: number, bytes: number): TableCopy {
+  const present = countRecords(memory, table, count, stride);
+  const [handles, records] = [new Uint32Array(present), new Uint8Array(present * bytes)];
+  copyRecords(memory, table, count, stride, handles, records);
+  return { handles, records };
+}
+
 function snapshot(core: Core): SnapshotCopy {
-  const { words, limits } = core;
+  const { limits } = core;
   return {
     nowNs: u64(core, core.control + abi.CONTROL_NOW_NS),
     eventsLost: u64(core, core.control + abi.CONTROL_EVENTS_LOST),
-    paths: copyTable(words, core.pathTable, limits.paths, abi.PATH_BYTES, PATH_RECORD_BYTES),
-    units: copyTable(words, core.unitTable, limits.units, abi.UNIT_BYTES, UNIT_RECORD_BYTES),
+    paths: copyTable(core, core.pathTable, limits.paths, abi.PATH_BYTES, PATH_RECORD_BYTES),
+    units: copyTable(core, core.unitTable, limits.units, abi.UNIT_BYTES, UNIT_RECORD_BYTES),
   };
 }
 
@@ -162,14 +170,11 @@ function coarseHistograms(core: Core, { which, handles }: CoarseRequest): Float6
     which === "units"
       ? [core.unitTable, limits.units, abi.UNIT_BYTES, abi.UNIT_STATISTICS]
       : [core.pathTable, limits.paths, abi.PATH_BYTES, abi.PATH_STATISTICS];
-  const values = new Float64Array(handles.length * COARSE_VALUES);
-  for (const [index, handle] of handles.entries()) {
+  const addresses = Uint32Array.from(handles, (handle) => {
     const isInTable = Number.isInteger(handle) && handle >= 0 && handle < count;
-    const from = isInTable ? core.view.getUint32(table + handle * stride + field, true) : 0;
-    if (from === 0) values[index * COARSE_VALUES] = NaN;
-    else foldStatistics(core.words, from, values, index * COARSE_VALUES);
-  }
-  return values;
+    return isInTable ? core.view.getUint32(table + handle * stride + field, true) : 0;
+  });
+  return foldStatistics(core, addresses);
 }
 
 function statistics(core: Core, request: StatisticsRequest): StatisticsCopy {

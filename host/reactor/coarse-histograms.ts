@@ -2,6 +2,8 @@
 // are added up here, in the reactor, so that only what is asked for is copied and sent.
 
 import * as abi from "../abi.ts";
+import { addUpHistograms } from "../native/index.ts";
+import type { LaidOutCore } from "./laid-out-core.ts";
 
 /** The first bound is 2^13 ns (8 us), the last one 2^36 ns (69 s). */
 const OCTAVE_FIRST = 13;
@@ -28,41 +30,46 @@ export const COARSE = {
 } as const;
 
 /** Buckets of the core below each bound, and at last all of them. */
-const ENDS: readonly number[] = [
+const ENDS = Uint32Array.of(
   ...COARSE_BOUNDS_NS.map((_, index) => {
     return 1 + (OCTAVE_FIRST + index - abi.STATISTICS_OCTAVE_FIRST) * abi.STATISTICS_BUCKETS_PER_OCTAVE;
   }),
   abi.STATISTICS_BUCKETS,
-];
+);
+
+/** Of each histogram: where the number of all is, and where the buckets begin. */
+const HISTOGRAMS = Uint32Array.of(
+  abi.STATISTICS_READS,
+  abi.STATISTICS_HISTOGRAM_READ,
+  abi.STATISTICS_WRITES,
+  abi.STATISTICS_HISTOGRAM_WRITE,
+);
+
+/** Counters that are copied as they are, with their places. */
+const COUNTERS = [
+  [abi.STATISTICS_LATENCY_SUM_READ_NS, COARSE.reads + COARSE.sum],
+  [abi.STATISTICS_LATENCY_SUM_WRITE_NS, COARSE.writes + COARSE.sum],
+  [abi.STATISTICS_HEDGES, COARSE.hedges],
+  [abi.STATISTICS_HEDGES_WON, COARSE.hedgesWon],
+] as const;
 
 const u64 = (words: Int32Array, at: number): number =>
   ((words[at >>> 2] ?? 0) >>> 0) + ((words[(at >>> 2) + 1] ?? 0) >>> 0) * 4_294_967_296;
 
-function fold(words: Int32Array, histogram: number, into: Float64Array, at: number): void {
-  let bucket = 0;
-  for (let coarse = 0; coarse < ENDS.length; coarse++) {
-    const end = ENDS[coarse] ?? 0;
-    let count = 0;
-    for (; bucket < end; bucket++) count += u64(words, histogram + bucket * 8);
-    into[at + coarse] = count;
-  }
-}
-
 /**
- * Adds up one record of statistics.
- * @param words the core's memory
- * @param from address of the record
- * @param at where in `into` its COARSE_VALUES begin
+ * Adds up records of statistics: COARSE_VALUES of each.
+ * @param addresses where they begin in the core's memory; 0 for one that is not there: its first value is NaN
  */
-export function foldStatistics(words: Int32Array, from: number, into: Float64Array, at: number): void {
-  if (u64(words, from + abi.STATISTICS_READS) > 0) {
-    fold(words, from + abi.STATISTICS_HISTOGRAM_READ, into, at + COARSE.reads);
-    into[at + COARSE.reads + COARSE.sum] = u64(words, from + abi.STATISTICS_LATENCY_SUM_READ_NS);
+export function foldStatistics(
+  { bytes, words }: Pick<LaidOutCore, "bytes" | "words">,
+  addresses: Uint32Array,
+): Float64Array {
+  const values = new Float64Array(addresses.length * COARSE_VALUES);
+  addUpHistograms(bytes, addresses, HISTOGRAMS, ENDS, values, COARSE_VALUES, DIRECTION_VALUES);
+  for (const [index, from] of addresses.entries()) {
+    const record = index * COARSE_VALUES;
+    if (from === 0) values[record] = NaN;
+    else for (const [offset, at] of COUNTERS) values[record + at] = u64(words, from + offset);
   }
-  if (u64(words, from + abi.STATISTICS_WRITES) > 0) {
-    fold(words, from + abi.STATISTICS_HISTOGRAM_WRITE, into, at + COARSE.writes);
-    into[at + COARSE.writes + COARSE.sum] = u64(words, from + abi.STATISTICS_LATENCY_SUM_WRITE_NS);
-  }
-  into[at + COARSE.hedges] = u64(words, from + abi.STATISTICS_HEDGES);
-  into[at + COARSE.hedgesWon] = u64(words, from + abi.STATISTICS_HEDGES_WON);
+  return values;
 }

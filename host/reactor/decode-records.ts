@@ -101,30 +101,8 @@ export interface SnapshotCopy {
   readonly units: TableCopy;
 }
 
-/**
- * Copies the records whose PRESENT flag is set, word by word: I/O pauses meanwhile, and a view for each of thousands of records
- * costs far more than its content. Both tables have their flags at offset 0 and bit 0.
- * @param words the core's memory
- * @param table address of the table; like `stride` and `bytes` a multiple of 4
- */
-export function copyTable(words: Int32Array, table: number, count: number, stride: number, bytes: number): TableCopy {
-  const isPresent = (handle: number): boolean =>
-    ((words[(table + handle * stride) >>> 2] ?? 0) & abi.PATH_FLAG_PRESENT) !== 0;
-  let present = 0;
-  for (let handle = 0; handle < count; handle++) if (isPresent(handle)) present++;
-  const handles = new Uint32Array(present);
-  const records = new Int32Array((present * bytes) >>> 2);
-  let to = 0;
-  for (let handle = 0, index = 0; index < present; handle++) {
-    if (!isPresent(handle)) continue;
-    handles[index++] = handle;
-    const from = (table + handle * stride) >>> 2;
-    for (let word = 0; word < bytes >>> 2; word++) records[to++] = words[from + word] ?? 0;
-  }
-  return { handles, records: new Uint8Array(records.buffer) };
-}
-
-function u64(view: DataView, at: number): number {
+/** A 64-bit counter. */
+export function u64(view: DataView, at: number): number {
   return view.getUint32(at, true) + view.getUint32(at + 4, true) * 4_294_967_296;
 }
 

@@ -92,10 +92,10 @@ export const DAEMON_SETTINGS = {
   },
   "sockets.api_tcp": {
     type: "made",
-    values: "`{ listen, certificate, key, token_file }`, all four",
+    values: "`{ listen, certificate, key, token_file }`, all four, and `read_token_file`",
     restart: true,
     otherwise: "none",
-    says: "the API over HTTPS with a bearer token; only their owner and group may read the key and the token. A reload rereads certificate and key",
+    says: "the API over HTTPS with a bearer token; with that of `read_token_file` a client may read, and change nothing. Only their owner and group may read the key and the tokens. A reload rereads certificate and key",
   },
   "sockets.group": {
     type: "text",

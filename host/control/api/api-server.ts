@@ -2,7 +2,7 @@
 //
 // On the Unix sockets the kernel identifies the caller: anyone who can connect may read; root, the daemon's own user and the
 // group's members may make changes, though not on the socket for readers. On TCP (TLS only) a bearer token is required, for
-// reading as well. A change is carried out in the name of its caller, and the messages it leads to say so.
+// reading as well; there may be a second one, for readers. A change is carried out in the name of its caller, and the messages it leads to say so.
 
 import { timingSafeEqual } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
@@ -10,7 +10,7 @@ import type { Socket } from "node:net";
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import type * as z from "zod";
 import { TLS_SERVER } from "../../export/tls/suites.ts";
-import { expose, OPEN_METRICS_TYPE, TEXT_TYPE, wantsOpenMetrics } from "../../liaison/exposition.ts";
+import { expose, OPEN_METRICS_TYPE, TEXT_TYPE, wantsOpenMetrics } from "./exposition.ts";
 import { credentialsOf, peerOfAddress, peerOfUser } from "../../peers/who.ts";
 import { Connections } from "./connections.ts";
 import { JSON_TYPE, sendPieces, sendBytes } from "../ground/answer-pieces.ts";
@@ -37,7 +37,7 @@ const HANDSHAKE_TIMEOUT_MS = 10_000;
 export type Access =
   | { readonly kind: "peer"; readonly uid: number; readonly group: number | null; readonly groupName?: string }
   | { readonly kind: "reader"; readonly groupName: string; readonly changes: string }
-  | { readonly kind: "token"; readonly token: string };
+  | { readonly kind: "token"; readonly token: string; readonly readToken: string | null };
 
 export interface ServerOptions {
   readonly handlers: Handlers;
@@ -158,10 +158,8 @@ function authorize(request: FastifyRequest, route: Route, access: Access): void 
   if (access.kind === "token") {
     if (route.secretless === true) return;
     const given = /^Bearer (.+)$/i.exec(request.headers.authorization ?? "")?.[1] ?? "";
-    const expected = Buffer.from(access.token);
-    const actual = Buffer.alloc(expected.length);
-    actual.write(given);
-    if (Buffer.byteLength(given) === expected.length && timingSafeEqual(actual, expected)) return;
+    if (isToken(given, access.token)) return;
+    if (access.readToken !== null && isToken(given, access.readToken)) return refuseReader(route);
     throw new ControlError("NOT_AUTHENTICATED", "the bearer token is missing or wrong", {
       parameter: "authorization",
       remedy: "send the token of sockets.api_tcp.token_file as `Authorization: Bearer ...`",
@@ -183,6 +181,23 @@ function authorize(request: FastifyRequest, route: Route, access: Access): void 
   throw new ControlError("NOT_ALLOWED", `user ${peer.uid} may look, not change`, {
     parameter: `uid ${peer.uid}`,
     remedy: `be root, the daemon's user, or a member of ${group} (log in again after joining it)`,
+  });
+}
+
+/** Takes the same time whatever is given. */
+function isToken(given: string, token: string): boolean {
+  const expected = Buffer.from(token);
+  const actual = Buffer.alloc(expected.length);
+  actual.write(given);
+  return Buffer.byteLength(given) === expected.length && timingSafeEqual(actual, expected);
+}
+
+/** Who has the token for readers sees what everybody on the host sees. */
+function refuseReader(route: Route): void {
+  if (!route.change && route.secret !== true) return;
+  throw new ControlError("NOT_ALLOWED", "who has this token may look, not change", {
+    parameter: "authorization",
+    remedy: "send the token of sockets.api_tcp.token_file",
   });
 }
 

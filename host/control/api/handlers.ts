@@ -1,6 +1,6 @@
 // What each endpoint does. Inputs have been checked; outputs have the shapes in the table of routes.
 
-import type { Family } from "../../liaison/exposition.ts";
+import type { Family } from "./exposition.ts";
 import { isAtLeast } from "../../liaison/catalogue/message-kind.ts";
 import { MESSAGES, type MessageName } from "../../liaison/messages.ts";
 import type { EventQuery, EventView } from "../schemas/event-schema.ts";

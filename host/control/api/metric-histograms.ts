@@ -3,41 +3,33 @@
 
 import type { ReactorClient } from "../../reactor/reactor-client.ts";
 import { COARSE, COARSE_BOUNDS_NS, COARSE_VALUES } from "../../reactor/coarse-histograms.ts";
-import { bytesOf, labels, number, type Family, type Lines } from "../../liaison/exposition.ts";
+import { boundText, labels, one, Texts, type Family, type Samples } from "./exposition.ts";
 import type { Context } from "../devices/operation-context.ts";
 import type { MetricsQuery } from "../schemas/status-schema.ts";
-import type { Tables } from "./metric-families.ts";
+import type { Tables } from "./metric-tables.ts";
 
 /** Histograms in a scrape that does not say which it wants. Each is 54 lines. */
 const HISTOGRAMS_MAX = 1024;
 /** Records added up within one turn of the reactor, which takes a small part of a millisecond. */
-const PORTION = 32;
+const PORTION = 128;
 /** How long a scrape waits for one portion: a reactor that is silent for so long does not answer. */
 const WAIT_MS = 1000;
 
-/** `le="0.001"` of each bucket. */
-const BOUNDS: readonly Uint8Array[] = [...COARSE_BOUNDS_NS, Infinity].map((ns) =>
-  bytesOf(labels({ le: number(ns / 1e9) })),
-);
-const READ = 'direction="read"';
-const WRITE = 'direction="write"';
-const DIRECTIONS = [
-  { from: COARSE.reads, own: bytesOf(READ), bounds: BOUNDS.map((bound) => join(READ, bound)) },
-  { from: COARSE.writes, own: bytesOf(WRITE), bounds: BOUNDS.map((bound) => join(WRITE, bound)) },
-] as const;
+/** Lines of a histogram: buckets, sum, count. */
+const DIRECTION_LINES = COARSE_BOUNDS_NS.length + 3;
 
-function join(direction: string, bound: Uint8Array): Uint8Array {
-  return bytesOf(`${direction},${Buffer.from(bound).toString()}`);
-}
+const linesOf = (direction: "read" | "write") => {
+  const bounds = [...COARSE_BOUNDS_NS, Infinity].map((ns) => labels({ direction, le: boundText(ns / 1e9) }));
+  const buckets = bounds.map((more) => ({ end: "_bucket", more }));
+  return [...buckets, { end: "_sum", more: labels({ direction }) }, { end: "_count", more: labels({ direction }) }];
+};
 
-const BUCKET = bytesOf("_bucket");
-const SUM = bytesOf("_sum");
-const COUNT = bytesOf("_count");
+const LINES = [...linesOf("read"), ...linesOf("write")];
 
-/** Histograms of one kind: COARSE_VALUES for each. */
+/** Histograms of one kind: COARSE_VALUES for each row; NaN at the beginning of those that have none. */
 interface Measured {
-  readonly labels: readonly Uint8Array[];
-  readonly values: readonly Float64Array[];
+  readonly rows: Texts;
+  readonly values: Float64Array;
 }
 
 export interface Histograms {
@@ -50,7 +42,7 @@ export interface Histograms {
 type Which = "units" | "paths";
 type Choice = MetricsQuery["histograms"];
 
-const NOTHING: Measured = { labels: [], values: [] };
+const NOTHING: Measured = { rows: Texts.of([]), values: new Float64Array(0) };
 
 async function ask(reactor: ReactorClient, which: Which, handles: readonly number[]): Promise<Float64Array | null> {
   let timer: NodeJS.Timeout | undefined;
@@ -63,38 +55,39 @@ async function ask(reactor: ReactorClient, which: Which, handles: readonly numbe
 }
 
 /** Null when the reactor does not answer in time. */
-async function measure(reactor: ReactorClient, which: Which, rows: Wanted): Promise<Measured | null> {
-  const measured = { labels: [] as Uint8Array[], values: [] as Float64Array[] };
-  for (let at = 0; at < rows.length; at += PORTION) {
-    const portion = rows.slice(at, at + PORTION);
-    const values = await ask(
-      reactor,
-      which,
-      portion.map(({ handle }) => handle),
-    );
-    if (values === null) return null;
-    for (const [index, { own }] of portion.entries()) {
-      const part = values.subarray(index * COARSE_VALUES, (index + 1) * COARSE_VALUES);
-      if (Number.isNaN(part[0])) continue;
-      measured.labels.push(own);
-      measured.values.push(part);
+async function measure(
+  reactor: ReactorClient,
+  which: Which,
+  { labels: rows, things }: Tables[Which],
+): Promise<Measured | null> {
+  const values = new Float64Array(things.length * COARSE_VALUES).fill(NaN);
+  for (let from = 0; from < things.length; from += PORTION) {
+    const places: number[] = [];
+    const handles: number[] = [];
+    for (const [at, { handle }] of things.slice(from, from + PORTION).entries()) {
+      if (handle === null) continue;
+      places.push(from + at);
+      handles.push(handle);
+    }
+    const portion = await ask(reactor, which, handles);
+    if (portion === null) return null;
+    for (const [index, place] of places.entries()) {
+      values.set(portion.subarray(index * COARSE_VALUES, (index + 1) * COARSE_VALUES), place * COARSE_VALUES);
     }
   }
-  return measured;
+  return { rows, values };
 }
 
-type Wanted = readonly { readonly handle: number; readonly own: Uint8Array }[];
+const countOf = ({ things }: Tables[Which]): number =>
+  things.reduce((sum, { handle }) => sum + (handle === null ? 0 : 1), 0);
 
-const wanted = (rows: Tables[Which]): Wanted =>
-  rows.flatMap(({ thing: { handle }, labels: own }) => (handle === null ? [] : [{ handle, own }]));
-
-/** Which histograms there will be. All or none of a kind: a part of them would be mistaken for all. */
-function choose(units: Wanted, paths: Wanted, choice: Choice): { readonly units: Wanted; readonly paths: Wanted } {
-  if (choice === "none") return { units: [], paths: [] };
-  if (choice === "units") return { units, paths: [] };
-  if (choice === "paths") return { units, paths };
-  const some = units.length > HISTOGRAMS_MAX ? [] : units;
-  return { units: some, paths: some.length + paths.length > HISTOGRAMS_MAX ? [] : paths };
+/** Of which kinds there will be histograms. All or none of a kind: a part of them would be mistaken for all. */
+function choose(units: number, paths: number, choice: Choice): Readonly<Record<Which, boolean>> {
+  if (choice === "none") return { units: false, paths: false };
+  if (choice === "units") return { units: true, paths: false };
+  if (choice === "paths") return { units: true, paths: true };
+  const some = units > HISTOGRAMS_MAX ? 0 : units;
+  return { units: units <= HISTOGRAMS_MAX, paths: some + paths <= HISTOGRAMS_MAX };
 }
 
 export async function askHistograms(
@@ -102,39 +95,48 @@ export async function askHistograms(
   tables: Pick<Tables, Which>,
   choice: Choice,
 ): Promise<Histograms> {
-  const all = { units: wanted(tables.units), paths: wanted(tables.paths) };
-  const count = all.units.length + all.paths.length;
-  const nothing = { units: NOTHING, paths: NOTHING, omitted: count };
+  const there = { units: countOf(tables.units), paths: countOf(tables.paths) };
+  const nothing = { units: NOTHING, paths: NOTHING, omitted: there.units + there.paths };
   if (!snapshots.isAnswering) return nothing;
-  const chosen = choose(all.units, all.paths, choice);
-  const units = await measure(reactor, "units", chosen.units);
-  const paths = units === null ? null : await measure(reactor, "paths", chosen.paths);
+  const chosen = choose(there.units, there.paths, choice);
+  const units = chosen.units ? await measure(reactor, "units", tables.units) : NOTHING;
+  const paths = chosen.paths && units !== null ? await measure(reactor, "paths", tables.paths) : NOTHING;
   if (units === null || paths === null) return nothing;
-  return { units, paths, omitted: count - chosen.units.length - chosen.paths.length };
+  return { units, paths, omitted: (chosen.units ? 0 : there.units) + (chosen.paths ? 0 : there.paths) };
 }
 
-function histogram({ labels: own, values }: Measured): Pick<Family, "rows" | "write"> {
-  return {
-    rows: values.length,
-    write: (row, lines) => {
-      const [label, folded] = [own[row], values[row]];
-      if (label === undefined || folded === undefined) return;
-      for (const { from, own: direction, bounds } of DIRECTIONS) {
-        let seen = 0;
-        for (const [bucket, bound] of bounds.entries()) {
-          seen += folded[from + bucket] ?? 0;
-          lines.sample(seen, label, bound, BUCKET);
-        }
-        lines.sample((folded[from + COARSE.sum] ?? 0) / 1e9, label, direction, SUM);
-        lines.sample(seen, label, direction, COUNT);
-      }
-    },
+function histogram({ rows, values }: Measured): Samples {
+  const fill = (lines: Float64Array): void => {
+    for (let row = 0; row < rows.length; row++) {
+      const record = row * COARSE_VALUES;
+      if (Number.isNaN(values[record])) continue;
+      addUp(values, record + COARSE.reads, lines, row * LINES.length);
+      addUp(values, record + COARSE.writes, lines, row * LINES.length + DIRECTION_LINES);
+    }
   };
+  return { rows, lines: LINES, fill };
 }
 
-function counts({ labels: own, values }: Measured, at: number): Pick<Family, "rows" | "write"> {
-  const write = (row: number, lines: Lines): void => lines.sample(values[row]?.[at] ?? 0, own[row]);
-  return { rows: values.length, write };
+/** Each bucket of a histogram in this format also counts what is in those before it. */
+function addUp(values: Float64Array, from: number, lines: Float64Array, to: number): void {
+  let seen = 0;
+  for (let bucket = 0; bucket < COARSE.sum; bucket++) {
+    seen += values[from + bucket] ?? 0;
+    lines[to + bucket] = seen;
+  }
+  lines[to + COARSE.sum] = (values[from + COARSE.sum] ?? 0) / 1e9;
+  lines[to + COARSE.sum + 1] = seen;
+}
+
+/** One value of each. */
+function counts({ rows, values }: Measured, at: number): Samples {
+  const fill = (made: Float64Array): void => {
+    for (let row = 0; row < made.length; row++) {
+      const record = row * COARSE_VALUES;
+      if (!Number.isNaN(values[record])) made[row] = values[record + at] ?? 0;
+    }
+  };
+  return { rows, fill };
 }
 
 export function* histogramFamilies({ units, paths, omitted }: Histograms): Generator<Family> {
@@ -142,33 +144,32 @@ export function* histogramFamilies({ units, paths, omitted }: Histograms): Gener
     name: "pathmanager_histograms_omitted",
     type: "gauge",
     help: "Units and paths whose latency histograms this scrape leaves out.",
-    rows: 1,
-    write: (_, lines) => lines.sample(omitted),
+    samples: one(omitted),
   };
   yield {
     name: "pathmanager_unit_request_duration_seconds",
     type: "histogram",
     help: "Time from a request's arrival to its answer.",
     unit: "seconds",
-    ...histogram(units),
+    samples: histogram(units),
   };
   yield {
     name: "pathmanager_path_command_duration_seconds",
     type: "histogram",
     help: "Time from sending a command on the path to its answer.",
     unit: "seconds",
-    ...histogram(paths),
+    samples: histogram(paths),
   };
   yield {
     name: "pathmanager_unit_hedges",
     type: "counter",
     help: "Reads that were sent a second time on another path because the first was slow.",
-    ...counts(units, COARSE.hedges),
+    samples: counts(units, COARSE.hedges),
   };
   yield {
     name: "pathmanager_unit_hedges_won",
     type: "counter",
     help: "Of these, those whose second answer came first.",
-    ...counts(units, COARSE.hedgesWon),
+    samples: counts(units, COARSE.hedgesWon),
   };
 }

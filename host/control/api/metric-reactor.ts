@@ -1,16 +1,13 @@
 // Metrics of the reactor: how long its turns take, and how much of what every unit shares is in use.
 
+import * as abi from "../../abi.ts";
 import type { Context } from "../devices/operation-context.ts";
 import type { ReactorLoad } from "../../reactor/reactor-messages.ts";
-import { bytesOf, labels, number, type Family } from "../../liaison/exposition.ts";
-import type { Tables } from "./metric-families.ts";
+import { boundText, few, labels, NO_LABELS, type Family, type Samples } from "./exposition.ts";
+import type { Tables } from "./metric-tables.ts";
 
 /** A reactor that is silent for so long does not answer. */
 const WAIT_MS = 1000;
-
-const BUCKET = bytesOf("_bucket");
-const SUM = bytesOf("_sum");
-const COUNT = bytesOf("_count");
 
 /** Null when the reactor does not answer in time. */
 export async function askLoad({ reactor, snapshots }: Context): Promise<ReactorLoad | null> {
@@ -30,20 +27,20 @@ function turnFamily(load: ReactorLoad | null): Family {
     type: "histogram",
     help: "Time for which the reactor works until it waits, or looks for the next work; the sum over time is its busy share.",
     unit: "seconds",
-    rows: load === null ? 0 : 1,
-    write: (_, lines) => {
-      if (load === null) return;
-      let seen = 0;
-      for (const [index, count] of load.counts.entries()) {
-        seen += count;
-        const isLast = index === load.counts.length - 1;
-        const le = isLast ? Infinity : (load.firstClassNs * 2 ** index) / 1e9;
-        lines.sample(seen, bytesOf(labels({ le: number(le) })), undefined, BUCKET);
-      }
-      lines.sample(load.busyNs / 1e9, undefined, undefined, SUM);
-      lines.sample(seen, undefined, undefined, COUNT);
-    },
+    samples: load === null ? few([]) : turnSamples(load),
   };
+}
+
+function turnSamples({ counts, busyNs, firstClassNs }: ReactorLoad): Samples {
+  const bounds = counts.map((_, index) => (index === counts.length - 1 ? Infinity : (firstClassNs * 2 ** index) / 1e9));
+  const lines = bounds.map((le) => ({ end: "_bucket", more: labels({ le: boundText(le) }) }));
+  const fill = (values: Float64Array): void => {
+    let seen = 0;
+    for (const [index, count] of counts.entries()) values[index] = seen += count;
+    values[counts.length] = busyNs / 1e9;
+    values[counts.length + 1] = seen;
+  };
+  return { rows: NO_LABELS, lines: [...lines, { end: "_sum" }, { end: "_count" }], fill };
 }
 
 /** Slots: records of the core of which all units together have a fixed number. */
@@ -51,17 +48,22 @@ type Slot = "requests" | "commands" | "connections" | "units" | "paths";
 
 function slotsInUse({ paths, units }: Tables): (readonly [of: Slot, value: number])[] {
   let [requests, commands, connections] = [0, 0, 0];
-  for (const { record } of units) {
-    requests += record?.requests ?? 0;
-    connections += record?.connections ?? 0;
+  for (const at of units.places) {
+    if (at < 0) continue;
+    requests += units.records.getUint32(at + abi.UNIT_REQUESTS, true);
+    connections += units.records.getUint32(at + abi.UNIT_CONNECTIONS, true);
   }
-  for (const { record } of paths) commands += (record?.inFlight ?? 0) + (record?.orphans ?? 0);
+  for (const at of paths.places) {
+    if (at < 0) continue;
+    commands += paths.records.getUint32(at + abi.PATH_IN_FLIGHT, true);
+    commands += paths.records.getUint32(at + abi.PATH_ORPHANS, true);
+  }
   return [
     ["requests", requests],
     ["commands", commands],
     ["connections", connections],
-    ["units", units.length],
-    ["paths", paths.length],
+    ["units", units.things.length],
+    ["paths", paths.things.length],
   ];
 }
 
@@ -72,20 +74,12 @@ export function* reactorFamilies(load: ReactorLoad | null, tables: Tables): Gene
     name: "pathmanager_slots_in_use",
     type: "gauge",
     help: "Requests, commands, connections, units and paths that the core has records for.",
-    rows: used.length,
-    write: (row, lines) => {
-      const [of, value] = used[row] ?? ["requests", 0];
-      lines.sample(value, bytesOf(labels({ of })));
-    },
+    samples: few(used.map(([of, value]) => [value, { of }])),
   };
   yield {
     name: "pathmanager_slots",
     type: "gauge",
     help: "How many of each the core has room for.",
-    rows: load === null ? 0 : used.length,
-    write: (row, lines) => {
-      const of = used[row]?.[0] ?? "requests";
-      lines.sample(load?.limits[of] ?? 0, bytesOf(labels({ of })));
-    },
+    samples: few(load === null ? [] : used.map(([of]) => [load.limits[of], { of }])),
   };
 }

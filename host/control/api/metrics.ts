@@ -2,15 +2,16 @@
 // the purpose: values come from the copy of the core's tables that displays use as well, and are written while they are sent.
 
 import { kindOf, type MessageName } from "../../liaison/messages.ts";
-import { bytesOf, labels, type Family } from "../../liaison/exposition.ts";
 import type { PortStateReader, PortStates } from "../../discovery/port-states.ts";
 import type { ReceiverStatus } from "../../liaison/receivers/receiver.ts";
 import type { Context } from "../devices/operation-context.ts";
 import type { Input } from "../schemas/routes.ts";
 import type { Status } from "../schemas/status-schema.ts";
-import { pathFamilies, Tabulator, unitFamilies } from "./metric-families.ts";
+import { few, one, type Family, type Sample, type Samples } from "./exposition.ts";
+import { pathFamilies, unitFamilies } from "./metric-families.ts";
 import { askHistograms, histogramFamilies } from "./metric-histograms.ts";
 import { askLoad, reactorFamilies } from "./metric-reactor.ts";
+import { Tabulator } from "./metric-tables.ts";
 
 type Gauge = readonly [name: string, help: string, value: number, unit?: "seconds" | "bytes"];
 
@@ -18,20 +19,7 @@ const bit = (is: boolean): number => (is ? 1 : 0);
 
 const HEALTH = { ok: 0, degraded: 1, critical: 2 } as const;
 
-type Sample = readonly [value: number, labels: Readonly<Record<string, string | number | null>>];
-
-/** A few samples, with labels that are made on the spot. */
-const few = (samples: readonly Sample[]): Pick<Family, "rows" | "write"> => ({
-  rows: samples.length,
-  write: (row, lines) => {
-    const [value, given] = samples[row] ?? [0, {}];
-    lines.sample(value, bytesOf(labels(given)));
-  },
-});
-
-const one = (value: number): Pick<Family, "rows" | "write"> => few([[value, {}]]);
-
-const portSamples = (ports: PortStates["targets"], name: string): Pick<Family, "rows" | "write"> =>
+const portSamples = (ports: PortStates["targets"], name: string): Samples =>
   few([...ports].map(([number, { state, speed }]) => [1, { [name]: number, state, speed }]));
 
 /** Ports on both sides, as far as the kernel's transports know them. */
@@ -40,13 +28,13 @@ function* portFamilies({ initiators, targets }: PortStates): Generator<Family> {
     name: "pathmanager_initiator_port_info",
     type: "gauge",
     help: "State and speed of initiator ports, by host number.",
-    ...portSamples(initiators, "host"),
+    samples: portSamples(initiators, "host"),
   };
   yield {
     name: "pathmanager_target_port_info",
     type: "gauge",
     help: "State of target ports, by host:channel:target.",
-    ...portSamples(targets, "target"),
+    samples: portSamples(targets, "target"),
   };
 }
 
@@ -84,10 +72,10 @@ function gauges(status: Status): readonly Gauge[] {
   ];
 }
 
-const refusals = (counts: Readonly<Record<string, number>>): Pick<Family, "rows" | "write"> =>
+const refusals = (counts: Readonly<Record<string, number>>): Samples =>
   few(Object.entries(counts).map(([reason, count]) => [count, { reason }]));
 
-const messages = (counts: ReadonlyMap<MessageName, number>): Pick<Family, "rows" | "write"> =>
+const messages = (counts: ReadonlyMap<MessageName, number>): Samples =>
   few(
     [...counts].map(([kind, count]) => {
       const { number, level } = kindOf(kind);
@@ -103,7 +91,7 @@ function* receiverFamilies(receivers: readonly ReceiverStatus[]): Generator<Fami
     name: `${prefix}_${name}`,
     type,
     help,
-    ...few(samples),
+    samples: few(samples),
   });
   yield family(
     "queued",
@@ -145,36 +133,36 @@ function* daemonFamilies(status: Status, { hub, receiving }: Context): Generator
     name: "pathmanager_build_info",
     type: "gauge",
     help: "The host, versions of the daemon and of Node, where the paths come from, and the kernel's interface for I/O.",
-    ...few([[1, { host, version, node, source, backend }]]),
+    samples: few([[1, { host, version, node, source, backend }]]),
   };
   for (const [name, help, value, unit] of gauges(status)) {
     const measure = unit === undefined ? {} : { unit };
-    yield { name: `pathmanager_${name}`, type: "gauge", help, ...measure, ...one(value) };
+    yield { name: `pathmanager_${name}`, type: "gauge", help, ...measure, samples: one(value) };
   }
   yield {
     name: "pathmanager_messages",
     type: "counter",
     help: "Messages since the start of control, also those that were summed up.",
-    ...messages(counts),
+    samples: messages(counts),
   };
   yield* receiverFamilies(receivers);
   yield {
     name: "pathmanager_core_events_lost",
     type: "counter",
     help: "Events for which the core had no room.",
-    ...one(status.reactor.eventsLost),
+    samples: one(status.reactor.eventsLost),
   };
   yield {
     name: "pathmanager_api_connections_refused",
     type: "counter",
     help: "API connections that were closed or refused.",
-    ...refusals(status.connectionsRefused.api),
+    samples: refusals(status.connectionsRefused.api),
   };
   yield {
     name: "pathmanager_nbd_connections_refused",
     type: "counter",
     help: "NBD connections that were refused.",
-    ...refusals(status.connectionsRefused.nbd),
+    samples: refusals(status.connectionsRefused.nbd),
   };
 }
 

@@ -2,6 +2,7 @@
 // that it is marginal. No command asked for this, so nothing else writes it down: without it a restart would forget, and use the
 // path like any other.
 
+import * as abi from "../../abi.ts";
 import type { Context } from "./operation-context.ts";
 import { reasonOf } from "../ground/control-errors.ts";
 import { pathRow, type Inventory, type Path } from "../inventory/inventory.ts";
@@ -16,14 +17,17 @@ interface Decision {
   readonly isMarginal: boolean;
 }
 
+/** Looked at with each copy of the tables, so nothing is made for a path of which nothing was decided. */
 function decisions(inventory: Inventory, snapshot: Snapshot): Decision[] {
-  return inventory.paths().flatMap((path): Decision[] => {
-    const { handle } = path;
-    if (handle === null || !snapshot.hasPath(handle)) return [];
-    const enabled = path.enabled && !snapshot.isDisabled(handle);
-    const isMarginal = snapshot.isMarginal(handle);
-    return enabled === path.enabled && isMarginal === path.isMarginal ? [] : [{ path, enabled, isMarginal }];
-  });
+  const found: Decision[] = [];
+  for (const path of inventory.paths()) {
+    const flags = path.handle === null ? 0 : snapshot.flags(path.handle);
+    if ((flags & abi.PATH_FLAG_PRESENT) === 0) continue;
+    const enabled = path.enabled && (flags & abi.PATH_FLAG_ENABLED) !== 0;
+    const isMarginal = (flags & abi.PATH_FLAG_MARGINAL) !== 0;
+    if (enabled !== path.enabled || isMarginal !== path.isMarginal) found.push({ path, enabled, isMarginal });
+  }
+  return found;
 }
 
 export class PathWatch {

@@ -98,6 +98,14 @@ export function drained(response: ServerResponse): Promise<void> {
 
 type Text = string | Uint8Array;
 
+/** Writes; resolves when the kernel has all of it, or the reader is gone. Then its memory may be used for something else. */
+function written(response: ServerResponse, text: Text): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  response.once("close", resolve);
+  response.write(text, () => resolve());
+  return promise.finally(() => response.off("close", resolve));
+}
+
 interface Part {
   readonly text: Text;
   readonly done: boolean;
@@ -122,9 +130,8 @@ async function writeParts(response: ServerResponse, first: Text, next: (slice: S
   const slice = new Slice();
   let part: Part = { text: first, done: false };
   for (;;) {
-    const taken = response.write(part.text);
+    if (part.text.length > 0) await written(response, part.text);
     if (part.done || response.destroyed) return;
-    if (!taken) await drained(response);
     if (slice.isOver) await slice.next();
     part = next(slice);
   }
@@ -144,7 +151,7 @@ export async function sendPieces(
   return send(reply, JSON_TYPE, gather(pieces), (slice) => gather(pieces, slice), onDefect);
 }
 
-/** The same for text of any type that is made in pieces of a write's size. */
+/** The same for text of any type that is made in pieces of a write's size. Each is good until the next but one is asked for. */
 export async function sendBytes(
   reply: FastifyReply,
   type: string,

@@ -158,7 +158,13 @@ const Sockets = z
     ...shapeOf("sockets"),
     nbd_tcp: NbdTcp.optional(),
     api_tcp: z
-      .strictObject({ listen: Listen, certificate: absolutePath, key: absolutePath, token_file: absolutePath })
+      .strictObject({
+        listen: Listen,
+        certificate: absolutePath,
+        key: absolutePath,
+        token_file: absolutePath,
+        read_token_file: absolutePath.optional(),
+      })
       .optional(),
   })
   .prefault({});

@@ -5,6 +5,8 @@ import { createSecureContext } from "node:tls";
 import { ControlError, reasonOf } from "../ground/control-errors.ts";
 import type { Configuration } from "../schemas/configuration-schema.ts";
 
+type ApiTcp = NonNullable<Configuration["sockets"]["api_tcp"]>;
+
 const TOKEN_BYTES_MIN = 16;
 /** Write permission for the group, and any permission for others. */
 const TOO_OPEN = 0o027;
@@ -57,18 +59,37 @@ function refuseShared(key: string, file: string, { mode, uid }: Stats): void {
   );
 }
 
+/** The tokens of clients over TCP. */
+export interface Tokens {
+  readonly token: string;
+  /** With which a client may read, and change nothing. */
+  readonly readToken: string | null;
+}
+
+export function readTokens(tcp: Pick<ApiTcp, "token_file" | "read_token_file">): Tokens {
+  const token = readToken("sockets.api_tcp.token_file", tcp.token_file);
+  if (tcp.read_token_file === undefined) return { token, readToken: null };
+  const key = "sockets.api_tcp.read_token_file";
+  const forReaders = readToken(key, tcp.read_token_file);
+  if (forReaders !== token) return { token, readToken: forReaders };
+  throw new ControlError("CONFIGURATION", `${key}: ${tcp.read_token_file} holds the token of token_file`, {
+    parameter: key,
+    remedy: "put another one there: with this one readers could change everything",
+  });
+}
+
 /** The token that a client over TCP has to present. */
-export function readToken(file: string): string {
-  const token = readSecret("sockets.api_tcp.token_file", file).toString("utf8").trim();
+export function readToken(key: string, file: string): string {
+  const token = readSecret(key, file).toString("utf8").trim();
   if (Buffer.byteLength(token) >= TOKEN_BYTES_MIN) return token;
-  throw new ControlError("CONFIGURATION", `the token in ${file} is shorter than ${TOKEN_BYTES_MIN} bytes`, {
-    parameter: "sockets.api_tcp.token_file",
+  throw new ControlError("CONFIGURATION", `${key}: the token in ${file} is shorter than ${TOKEN_BYTES_MIN} bytes`, {
+    parameter: key,
     remedy: "put a long random one there, like `openssl rand -hex 32` makes",
   });
 }
 
 /** Certificate and key; whether they belong together is checked here, not found out by the first client. */
-export function readTls(tcp: NonNullable<Configuration["sockets"]["api_tcp"]>): { cert: Buffer; key: Buffer } {
+export function readTls(tcp: ApiTcp): { cert: Buffer; key: Buffer } {
   const tls = {
     cert: readNamed("sockets.api_tcp.certificate", tcp.certificate),
     key: readSecret("sockets.api_tcp.key", tcp.key),

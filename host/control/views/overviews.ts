@@ -134,14 +134,20 @@ export interface Redundancy {
   readonly inUse: readonly Unit[];
 }
 
+function isIncomplete(unit: Unit): boolean {
+  for (const path of unit.paths.values()) if (!isShown(path)) return true;
+  return false;
+}
+
 export function redundancyOf(inventory: Inventory, snapshot: Snapshot): Redundancy {
   const notRedundant: Unit[] = [];
   const withoutPath: Unit[] = [];
   const preempted: Unit[] = [];
   let usable = 0;
   for (const unit of inventory.units()) {
-    usable += serviceablePaths(unit, snapshot);
-    const state = unitState(unit, snapshot);
+    const serviceable = serviceablePaths(unit, snapshot);
+    usable += serviceable;
+    const state = unitState(unit, snapshot, serviceable);
     if (state === "not redundant") notRedundant.push(unit);
     else if (state === "no path" || state === "released") withoutPath.push(unit);
     else if (state === "preempted") preempted.push(unit);
@@ -151,9 +157,7 @@ export function redundancyOf(inventory: Inventory, snapshot: Snapshot): Redundan
   const wrong = inventory.paths().filter((path) => path.foreignIdentity !== null);
   const inUse = inventory.units().filter((unit) => unit.inUse !== null);
   const disputed = inventory.units().filter((unit) => unit.dispute !== null);
-  const incomplete = inventory
-    .units()
-    .filter((unit) => unit.inUse === null && pathsOf(unit).some((path) => !isShown(path)));
+  const incomplete = inventory.units().filter((unit) => unit.inUse === null && isIncomplete(unit));
   return { usable, notRedundant, withoutPath, preempted, wrong, incomplete, inUse, disputed };
 }
 

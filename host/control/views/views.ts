@@ -55,7 +55,7 @@ const CONDITIONS: readonly (readonly [number, PathCondition])[] = [
 ];
 
 /** The displayed state (reference section 2). A path that leads elsewhere is shown as failed. */
-export function pathState(path: Path, record: PathRecord | null): PathState {
+export function pathState(path: Path, record: Pick<PathRecord, "flags"> | null): PathState {
   if (record === null || path.foreignIdentity !== null) return "failed";
   const { flags } = record;
   if ((flags & (abi.PATH_FLAG_FAILED | abi.PATH_FLAG_WRONG_UNIT)) !== 0) return "failed";
@@ -63,7 +63,7 @@ export function pathState(path: Path, record: PathRecord | null): PathState {
   return (flags & abi.PATH_FLAG_IN_USE) === 0 ? "active" : "in use";
 }
 
-export function conditionsOf(path: Path, record: PathRecord | null): PathCondition[] {
+export function conditionsOf(path: Path, record: Pick<PathRecord, "flags"> | null): PathCondition[] {
   if (record === null) return path.foreignIdentity === null ? ["gone"] : ["wrong unit"];
   const flags = record.flags | (path.foreignIdentity === null ? 0 : abi.PATH_FLAG_WRONG_UNIT);
   return CONDITIONS.filter(([flag]) => (flags & flag) !== 0).map(([, condition]) => condition);
@@ -179,12 +179,17 @@ export function serviceablePaths(unit: Unit, snapshot: Snapshot): number {
   return count;
 }
 
-export function unitState(unit: Unit, snapshot: Snapshot): UnitState {
+function hasPaths(unit: Unit): boolean {
+  for (const path of unit.paths.values()) if (path.handle !== null) return true;
+  return false;
+}
+
+/** @param serviceable its `serviceablePaths`, if the caller has them */
+export function unitState(unit: Unit, snapshot: Snapshot, serviceable = serviceablePaths(unit, snapshot)): UnitState {
   const { handle } = unit;
   if (unit.inUse !== null) return "in use elsewhere";
-  if (handle === null || [...unit.paths.values()].every((path) => path.handle === null)) return "gone";
+  if (handle === null || !hasPaths(unit)) return "gone";
   if (snapshot.isPreempted(handle)) return "preempted";
-  const serviceable = serviceablePaths(unit, snapshot);
   if (serviceable === 0) return snapshot.isReleased(handle) ? "released" : "no path";
   if (serviceable > 1) return hasFaulty(unit, snapshot) ? "degraded" : "ok";
   return unit.paths.size > 1 ? "not redundant" : "single path";

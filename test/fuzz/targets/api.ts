@@ -140,7 +140,7 @@ export async function makeTarget(): Promise<Target> {
     handlers: noting((one) => (taken = one)),
     hub: QUIET as unknown as ServerOptions["hub"],
     version: "0.0.0",
-    access: { kind: "token", token: TOKEN },
+    access: { kind: "token", readToken: null, token: TOKEN },
     onDefect: (thrown, what) => defects.push(`${what}: ${String(thrown)}`),
   });
   const folder = mkdtempSync(join(tmpdir(), "pm-fuzz-"));

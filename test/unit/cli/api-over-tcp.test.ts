@@ -94,6 +94,43 @@ test("with the token everything can be read and changed; without it, or with ano
   t.is(path.find(({ number }) => number === "4:0:0:0")?.enabled, false);
 });
 
+test("with the reader's token everything can be read but secrets, and nothing be changed", async (t) => {
+  const reader = "ffeeddccbbaa99887766554433221100";
+  const tcp = await place(t);
+  const file = join(tcp.folder, "read-token");
+  await writeFile(file, `${reader}\n`, { mode: 0o640 });
+  const toml = `${tcp.toml}read_token_file = "${file}"\n`;
+  await using daemon = await RealDaemon.start(`policy = "static"\n${toml}`);
+  for (const path of ["/v1/status", "/v1/units", "/v1/events", "/openapi.json"]) {
+    t.is((await ask(tcp, reader, "GET", path)).status, 200, path);
+  }
+  t.is((await ask(tcp, reader, "GET", "/v1/units/0/reservation")).body.error?.code, "NOT_ALLOWED");
+  t.is((await ask(tcp, TOKEN, "GET", "/v1/units/0/reservation")).status, 200);
+  const refused = await ask(tcp, reader, "POST", "/v1/paths/4:0:0:0/disable");
+  t.is(refused.status, 403);
+  t.is(refused.body.error?.code, "NOT_ALLOWED");
+  t.regex(refused.body.error?.message ?? "", /may look, not change/);
+  t.false(JSON.stringify(refused.body).includes(TOKEN));
+  for (const wrong of [`${reader}0`, reader.slice(1), reader.toUpperCase(), ""]) {
+    t.is((await ask(tcp, wrong, "GET", "/v1/status")).status, 401, wrong);
+  }
+  t.is((await ask(tcp, TOKEN, "POST", "/v1/paths/4:0:0:0/disable")).body["enabled"], false);
+  t.truthy(daemon.socket);
+});
+
+test("a reader's token is checked like the other one, and is not the other one", async (t) => {
+  const tcp = await place(t);
+  const file = join(tcp.folder, "read-token");
+  const toml = `${tcp.toml}read_token_file = "${file}"\n`;
+  await t.throwsAsync(RealDaemon.start(toml), { message: /sockets\.api_tcp\.read_token_file: cannot read/ });
+  await writeFile(file, `${TOKEN}\n`, { mode: 0o640 });
+  await t.throwsAsync(RealDaemon.start(toml), { message: /read_token_file: .* holds the token of token_file/ });
+  await writeFile(file, "short\n");
+  await t.throwsAsync(RealDaemon.start(toml), { message: /the token in .* is shorter than 16 bytes/ });
+  await chmod(file, 0o644);
+  await t.throwsAsync(RealDaemon.start(toml), { message: /read_token_file: others .* \(mode 0644\)/ });
+});
+
 test("a browser gets the pages without the token, and with them nothing about this host", async (t) => {
   const tcp = await place(t);
   await using daemon = await RealDaemon.start(tcp.toml);

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { request } from "node:http";
 import test from "ava";
 import fc from "fast-check";
-import { bytesOf, expose, labels, type Lines } from "../../../host/liaison/exposition.ts";
+import { expose, few, Texts, type Family } from "../../../host/control/api/exposition.ts";
 import { until } from "../../until.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 
@@ -51,7 +51,7 @@ function parse(text: string): Map<string, number> {
     if (name === "" || !name.startsWith(family)) throw new Error(`not a sample of ${family}: ${line}`);
     const series = `${name}{${label}}`;
     if (values.has(series)) throw new Error(`${series} is there twice`);
-    values.set(series, value === "+Inf" ? Infinity : Number(value));
+    values.set(series, value.endsWith("Inf") ? Number(`${value}inity`) : Number(value));
   }
   for (const [series, value] of values) if (Number.isNaN(value)) throw new Error(`${series} has no number`);
   return values;
@@ -176,16 +176,61 @@ test("names are by convention: base units, counters end in _total, none is doubl
 test("no text of others breaks a label", (t) => {
   fc.assert(
     fc.property(fc.string({ unit: "binary" }), (value) => {
-      const family = {
-        name: "pathmanager_x",
-        type: "gauge",
-        help: "x.",
-        rows: 1,
-        write: (_: number, lines: Lines) => lines.sample(1, bytesOf(labels({ value }))),
-      } as const;
+      const family = { name: "pathmanager_x", type: "gauge", help: "x.", samples: few([[1, { value }]]) } as const;
       const text = Buffer.concat([...expose([family], true)]).toString();
       t.is(text.split("\n").length, 5);
       t.is(parse(text).size, 1);
     }),
   );
+});
+
+/** Each piece is copied, as a socket does: its memory is used again. */
+function exposed(families: readonly Family[]): string {
+  const pieces: Buffer[] = [];
+  for (const piece of expose(families, false)) pieces.push(Buffer.from(piece));
+  return Buffer.concat(pieces).toString();
+}
+
+const halves = (to: Float64Array): void => to.set(to.map((_, at) => at / 2));
+
+test("values of any size are written as they are", (t) => {
+  fc.assert(
+    fc.property(fc.array(fc.double({ noNaN: false }), { minLength: 1, maxLength: 50 }), (values) => {
+      const rows = Texts.of(values.map((_, row) => `row="${row}"`));
+      const samples = { rows, fill: (to: Float64Array) => to.set(values) };
+      const read = parse(exposed([{ name: "pathmanager_x", type: "gauge", help: "x.", samples }]));
+      for (const [row, value] of values.entries()) {
+        const found = read.get(`pathmanager_x{row="${row}"}`);
+        if (Number.isNaN(value)) t.is(found, undefined);
+        else t.true(found === value, `${value} was written as ${found}`);
+      }
+    }),
+  );
+});
+
+test("lines of many rows go into many pieces, none twice, none cut, also those longer than a piece", (t) => {
+  const long = "x".repeat(200_000);
+  const [rows, lines] = [20_000, [{ end: "_bucket", more: 'le="1"' }, { end: "_count" }]];
+  const texts = Texts.of(Array.from({ length: rows }, (_, row) => `row="${row}${row === 777 ? long : ""}"`));
+  const samples = { rows: texts, lines, fill: halves };
+  const family = { name: "pathmanager_x", type: "histogram", help: "x.", samples } as const;
+  const read = parse(exposed([family, { ...family, name: "pathmanager_y" }]));
+  t.is(read.size, 4 * rows);
+  t.is(read.get('pathmanager_y_bucket{row="19999",le="1"}'), 19_999);
+  t.is(read.get('pathmanager_x_count{row="19999"}'), 19_999.5);
+  t.is(read.get(`pathmanager_x_count{row="777${long}"}`), 777.5);
+});
+
+test("scrapes side by side, and one whose reader goes away, do not write into each other", async (t) => {
+  const daemon = await TestDaemon.start(t, "[array]\nunits = 64\npaths = 8\nunit_mib = 1\n");
+  const left = request({ socketPath: daemon.socket, path: "/metrics" }, (response) => response.destroy());
+  left.on("error", () => undefined);
+  left.end();
+  const texts = await Promise.all(Array.from({ length: 6 }, async () => (await scrape(daemon.socket)).text));
+  const names = [...parse(texts[0] ?? "").keys()].filter((name) => name.startsWith("pathmanager_path_ios_total{"));
+  t.is(names.length, 512);
+  for (const text of texts) {
+    const values = parse(text);
+    for (const name of names) t.is(values.get(name), 0);
+  }
 });

@@ -15,16 +15,17 @@ function fileOf(text: string, mode: number): string {
   return file;
 }
 
+const KEY = "sockets.api_tcp.token_file";
 const SECRET = "0123456789abcdef0123456789abcdef\n";
 
 test("a token that others may use is refused, one of its owner and group is taken", (t) => {
-  for (const mode of [0o600, 0o640, 0o400]) t.is(readToken(fileOf(SECRET, mode)), SECRET.trim());
+  for (const mode of [0o600, 0o640, 0o400]) t.is(readToken(KEY, fileOf(SECRET, mode)), SECRET.trim());
   for (const mode of [0o644, 0o604, 0o602, 0o660, 0o666]) {
-    const error = t.throws(() => readToken(fileOf(SECRET, mode)), { instanceOf: ControlError });
+    const error = t.throws(() => readToken(KEY, fileOf(SECRET, mode)), { instanceOf: ControlError });
     t.is(error?.code, "CONFIGURATION");
     t.regex(error?.remedy ?? "", /^chmod 0640/);
   }
-  const missing = t.throws(() => readToken("/nowhere/token"), { instanceOf: ControlError });
+  const missing = t.throws(() => readToken(KEY, "/nowhere/token"), { instanceOf: ControlError });
   t.regex(missing?.message ?? "", /^sockets\.api_tcp\.token_file: cannot read \/nowhere\/token/);
 });
 
@@ -37,7 +38,7 @@ test("a secret in another user's file is none", (t) => {
     t.regex(String(thrown), /EPERM/);
     return;
   }
-  const error = t.throws(() => readToken(file), { instanceOf: ControlError });
+  const error = t.throws(() => readToken(KEY, file), { instanceOf: ControlError });
   t.regex(error?.message ?? "", /is another user's \(12345\)/);
 });
 

@@ -4,7 +4,7 @@
 import test from "ava";
 import fc from "fast-check";
 import { clean, cleanJson } from "../../../host/liaison/clean.ts";
-import { labels } from "../../../host/liaison/exposition.ts";
+import { labels } from "../../../host/control/api/exposition.ts";
 import { logLine } from "../../../host/liaison/event-log.ts";
 import { receivers, sentence, type Message } from "../../../host/liaison/messages.ts";
 import { mailText } from "../../../host/liaison/receivers/mail-receiver.ts";
