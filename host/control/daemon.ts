@@ -102,7 +102,7 @@ export class Daemon implements Context {
   readonly receiving: Receiving;
   readonly #room: ConnectionRoom;
   readonly #events: EventRouting;
-  readonly #leftovers: Leftovers;
+  readonly leftovers: Leftovers;
   readonly #lastWords: LastWords;
   readonly #stopLogging: () => void;
   readonly #kept: Kept;
@@ -161,7 +161,7 @@ export class Daemon implements Context {
       relabel: (connection, label) => keeper?.relabel(connection, label),
       changed: () => this.#table?.update(this.effective.configuration),
     });
-    this.#leftovers = new Leftovers({
+    this.leftovers = new Leftovers({
       inventory: this.inventory,
       hub: this.hub,
       logger,
@@ -170,7 +170,7 @@ export class Daemon implements Context {
       fell: lastWords.mayHaveLeft || (keeper?.adoption?.fallen.length ?? 0) > 0,
       keptMsMax: (unit) => this.effective.timeouts(unit).commandMs * KEPT_FACTOR,
     });
-    this.bringUp.onArrival = (unit) => this.#leftovers.arrives(unit);
+    this.bringUp.onArrival = (unit) => this.leftovers.arrives(unit);
     this.#thin = new ThinThreshold(this.hub);
     const { inventory, attachments, hub } = this;
     const writesTable = !this.emulated && process.getuid?.() === 0;
@@ -182,7 +182,7 @@ export class Daemon implements Context {
       cabling: this.cabling,
       writers: this.emulated ? null : this.writers,
       logger,
-      leftovers: this.emulated ? null : this.#leftovers,
+      leftovers: this.emulated ? null : this.leftovers,
       serve: () => this.#serveAttachments(),
       doubted: (number) => this.reservations.doubted(number),
     });
@@ -282,7 +282,7 @@ export class Daemon implements Context {
   /** Takes over from the previous control; I/O goes on meanwhile. */
   async #adopt(keeper: Keeper, adoption: Adoption): Promise<void> {
     const { inventory, state, bringUp, attachments, connections, reactor } = this;
-    this.#leftovers.adopt(this.#kept.heldUnits);
+    this.leftovers.adopt(this.#kept.heldUnits);
     const snapshot = new Snapshot(await reactor.snapshotCopy());
     this.#events.startFrom(snapshot);
     const { logger } = this.options;
@@ -358,7 +358,7 @@ export class Daemon implements Context {
     this.#stopping = true;
     this.#events.stop();
     this.reservations.stop();
-    this.#leftovers.stop();
+    this.leftovers.stop();
     this.rescans.stop();
     clearInterval(this.#housekeeping);
     await this.keeping.stop();

@@ -72,6 +72,11 @@ export class Leftovers {
     return this.#checking;
   }
 
+  /** Whether something of an earlier daemon, or reactor, may still be under way to the unit. */
+  holds(unit: Unit): boolean {
+    return this.#held.has(unit);
+  }
+
   stop(): void {
     this.#isStopped = true;
     clearTimeout(this.#timer);

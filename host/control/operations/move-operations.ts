@@ -7,6 +7,7 @@ import { reactorOf } from "../../reactor/handles.ts";
 import type { Snapshot } from "../core/snapshot.ts";
 import { demand, pathSet, unitSet } from "../core/reactor-port.ts";
 import { waitVerified } from "../core/wait-verified.ts";
+import type { Leftovers } from "../devices/leftovers-watch.ts";
 import type { Arrival } from "../devices/bring-up.ts";
 import type { Context } from "../devices/operation-context.ts";
 import { ControlError } from "../ground/control-errors.ts";
@@ -21,6 +22,7 @@ import type { UnitConnections } from "./unit-connections.ts";
 export interface MoveContext extends Context {
   readonly attachments: RememberedAttachments;
   readonly connections: UnitConnections;
+  readonly leftovers: Pick<Leftovers, "holds">;
 }
 
 /** How long the commands of the first reactor may take to end before the unit stays where it is. */
@@ -33,7 +35,7 @@ function refused(unit: Unit, what: string, remedy: string, parameter = `#${unit.
 }
 
 /** The handle of a unit that may go to that reactor. */
-function movable({ reactor: machine, attachments }: MoveContext, unit: Unit, to: number): number {
+function movable({ reactor: machine, attachments, leftovers }: MoveContext, unit: Unit, to: number): number {
   const { handle } = unit;
   if (to >= machine.reactors) {
     const last = machine.reactors - 1;
@@ -51,6 +53,10 @@ function movable({ reactor: machine, attachments }: MoveContext, unit: Unit, to:
       parameter: "reactor",
       remedy: "wait until it is back (messages 669 and 696)",
     });
+  }
+  if (leftovers.holds(unit)) {
+    const what = "commands of an earlier daemon or reactor are still under way to it";
+    throw refused(unit, what, "wait for message 633, which tells their end");
   }
   const bound = attachments.whyBound(unit);
   if (bound !== null) throw refused(unit, `${bound.device}: ${bound.what}`, bound.remedy, bound.device);

@@ -1,4 +1,6 @@
 import test from "ava";
+import { ControlError } from "../../../host/control/ground/control-errors.ts";
+import { moveUnit, type MoveContext } from "../../../host/control/operations/move-operations.ts";
 import { Inventory } from "../../../host/control/inventory/inventory.ts";
 import { Leftovers, type LeftoverSources } from "../../../host/control/devices/leftovers-watch.ts";
 import { makeLogger } from "../../../host/control/ground/logger.ts";
@@ -155,5 +157,22 @@ test("what is under way to a unit when it comes into a core is not that core's, 
   leftovers.arrives(first);
   await leftovers.check();
   t.deepEqual(state.calls, [[100, UNIT_SET_LEFTOVERS, 1]]);
+  leftovers.stop();
+});
+
+test("a unit to which something is under way stays on its reactor: the other would not know of it", async (t) => {
+  const { leftovers, inventory, state } = scene(line("4:0:0:0", "8a", 60_000));
+  await leftovers.check();
+  t.is(state.calls.length, 1);
+  const context = {
+    inventory,
+    leftovers,
+    reactor: { reactors: 2, present: [0, 1] },
+    attachments: { whyBound: () => null },
+    change: (work: () => Promise<unknown>) => work(),
+  } as unknown as MoveContext;
+  const refused = await t.throwsAsync(moveUnit(context, "0", 1), { instanceOf: ControlError });
+  t.is(refused.code, "BUSY");
+  t.regex(refused.message, /commands of an earlier daemon or reactor are still under way/);
   leftovers.stop();
 });
