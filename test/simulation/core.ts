@@ -41,6 +41,8 @@ export interface CoreEvent {
   readonly path: number;
   readonly arg0: number;
   readonly arg1: number;
+  /** Where the entry is, until the listener returns. */
+  readonly entry: number;
 }
 
 export class SimulatedCore {
@@ -99,6 +101,7 @@ export class SimulatedCore {
         path: view.getUint32(entry + EVENT_PATH, true),
         arg0: view.getUint32(entry + EVENT_ARG0, true),
         arg1: view.getUint32(entry + EVENT_ARG1, true),
+        entry,
       });
       head = (head + 1) >>> 0;
     }

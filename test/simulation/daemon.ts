@@ -8,6 +8,7 @@ import {
   EVENT_CONNECTION_CLOSED,
   EVENT_FAILBACK_DONE,
   EVENT_PATH_STATE,
+  MODE_TELLS_SHARERS,
   NBD_PAYLOAD_BYTES_MAX,
 } from "../../host/abi.ts";
 import { Books } from "./books.ts";
@@ -30,6 +31,8 @@ const LIMITS = {
   paths: 24,
   events: 4096,
 };
+/** The same for a host with several reactors, any of which may have all units. */
+const WIDE = { ...LIMITS, units: 12, paths: 72 };
 /** Turns between two checks of the core's accounts. */
 const CHECK_EVERY = 64;
 
@@ -40,11 +43,14 @@ export class Daemon {
   readonly #strays: Strays;
   readonly #told: Told;
   readonly #stalls: Stalls;
+  readonly #paths: number;
   #turns = 0;
   readonly #violation: (text: string) => void;
   readonly inventory: Inventory;
   /** A failed path is back; depending on the failback mode it may stay disabled. */
   onFailback: (index: number) => void = () => {};
+  /** All events that there were have been taken. */
+  onDrained: () => void = () => {};
   onEvent: (event: CoreEvent) => void = () => {};
   /** A path reports that its unit has another size. */
   onCapacity: (unit: number) => void;
@@ -58,18 +64,23 @@ export class Daemon {
     violation: (text: string) => void,
     sized: (unit: number, blocks: number) => void,
     ports: EmulatedArray["ports"] = array.ports,
+    begins: (unit: number) => boolean = () => true,
   ) {
     this.#violation = violation;
-    this.core = new SimulatedCore(module, LIMITS, seed);
-    this.tap = new Tap(this.core.memory, this.core.control, LIMITS.commands, violation);
-    this.books = new Books(this.core, this.tap, LIMITS, violation);
+    const limits = plan.reactors === undefined ? LIMITS : WIDE;
+    this.#paths = limits.paths;
+    this.core = new SimulatedCore(module, limits, seed);
+    this.tap = new Tap(this.core.memory, this.core.control, limits.commands, violation);
+    this.books = new Books(this.core, this.tap, limits, violation);
     this.#strays = new Strays(this.core, this.tap, new Random(seed), plan.strays);
     this.#told = new Told(violation);
     this.#stalls = new Stalls(this.tap, this.books, violation);
     this.core.nowNs = nowNs;
     const { core, books } = this;
     const drain = (): void => this.drain();
-    this.inventory = new Inventory({ core, plan, array, ports, books, paths: LIMITS.paths, drain, sized, violation });
+    const { paths } = limits;
+    this.inventory = new Inventory({ core, plan, array, ports, books, paths, begins, drain, sized, violation });
+    if ((plan.reactors ?? 1) > 1) this.inventory.expect(core.exports.modeSet(MODE_TELLS_SHARERS, 1n), "telling");
     this.onCapacity = (unit) => this.inventory.resize(unit);
     this.inventory.fill();
   }
@@ -88,7 +99,7 @@ export class Daemon {
   /** Compares the core's own figures with what its host has observed. */
   look(): void {
     this.books.look();
-    this.#told.look(this.core, LIMITS.paths);
+    this.#told.look(this.core, this.#paths);
   }
 
   /** Follows events as control would. */
@@ -109,6 +120,7 @@ export class Daemon {
         if (unit >= 0) this.onCapacity(unit);
       }
     });
+    this.onDrained();
   }
 
   /** Passes a client's connection to the core; returns its handle. */

@@ -18,6 +18,7 @@ import {
   PATH_FLAG_WRONG_UNIT,
   PATH_FLAGS,
   PATH_ORPHANS,
+  PATH_IN_FLIGHT,
   PATH_IOS,
   PATH_PRIORITY,
   PATH_SET_CONTROLLER,
@@ -29,6 +30,7 @@ import {
   UNIT_ANSWERED,
   UNIT_BYTES,
   UNIT_CAN_ALUA,
+  UNIT_CONNECTIONS,
   UNIT_CAN_CACHE_WRITES,
   UNIT_CAN_FUA,
   UNIT_CAN_LBA_STATUS,
@@ -80,6 +82,8 @@ export interface Ground {
   readonly books: Books;
   /** Number of path records in the core. */
   readonly paths: number;
+  /** Whether the unit begins here, and not on another reactor. */
+  begins(unit: number): boolean;
   /** Takes the available events. */
   drain(): void;
   /** The core has been told that a unit has so many blocks. */
@@ -99,6 +103,8 @@ export class Inventory {
   #priority = MOVED_PRIORITY;
   /** Paths that were assigned to a unit to which they do not lead. */
   readonly #misfits = new Set<number>();
+  /** Numbers of the units that other reactors have. */
+  readonly #elsewhere = new Set<number>();
   /** Handles of the units to be removed, by their number in the array. */
   readonly #leaving = new Map<number, number>();
 
@@ -111,8 +117,77 @@ export class Inventory {
   /** Configures the core's initial units and paths. */
   fill(): void {
     this.#modes();
-    for (let unit = 0; unit < this.#ground.plan.units; unit++) this.#addUnit(unit);
-    this.#ports.forEach((_, index) => this.#addPath(index));
+    for (let unit = 0; unit < this.#ground.plan.units; unit++) {
+      if (this.#ground.begins(unit)) this.#addUnit(unit);
+      else this.#isElsewhere(unit);
+    }
+    this.#ports.forEach((port, index) => {
+      if (this.#elsewhere.has(port.home.index)) this.#paths[index] = -1;
+      else this.#addPath(index);
+    });
+  }
+
+  #isElsewhere(unit: number): void {
+    this.#elsewhere.add(unit);
+    this.#units[unit] = -1;
+  }
+
+  /** The numbers of the units that this core has, or is about to have again. */
+  get own(): number[] {
+    return [...this.#units.keys()].filter((unit) => !this.#elsewhere.has(unit));
+  }
+
+  /** Whether nothing of clients is under way to the unit in this core, which may have left it, and none is connected. */
+  isQuiet(index: number): boolean {
+    const unit = this.#handleHere(index);
+    return unit < 0 || (this.#unitField(unit, UNIT_CONNECTIONS) === 0 && !this.isUnderWay(index));
+  }
+
+  /** Whether a request, an orphan, or a command of either is. */
+  isUnderWay(index: number): boolean {
+    const unit = this.#handleHere(index);
+    if (unit < 0) return false;
+    if (this.#unitField(unit, UNIT_REQUESTS) + this.#unitField(unit, UNIT_ORPHANS) > 0) return true;
+    for (let path = 0; path < this.#ground.paths; path++) {
+      const isIts = this.#pathField(path, PATH_FLAGS) !== 0 && this.#pathField(path, PATH_UNIT) === unit;
+      if (isIts && this.#pathField(path, PATH_IN_FLIGHT) > 0) return true;
+    }
+    return false;
+  }
+
+  #handleHere(index: number): number {
+    const unit = this.#units[index] ?? -1;
+    return unit >= 0 ? unit : (this.#leaving.get(index) ?? -1);
+  }
+
+  #unitField(unit: number, field: number): number {
+    return this.#core.view.getUint32(this.#core.exports.unitTable() + unit * UNIT_BYTES + field, true);
+  }
+
+  /** The unit goes to another reactor: it is dismantled, and removed when its last check has been answered. */
+  leave(index: number): void {
+    this.dismantle(index);
+    this.#elsewhere.add(index);
+  }
+
+  /** The unit has come from another reactor. */
+  arrive(index: number): void {
+    this.#elsewhere.delete(index);
+    this.restore(index);
+  }
+
+  /** Removes the units that have left, as soon as that is possible. Returns whether any is still here. */
+  clearLeft(): boolean {
+    for (const index of this.#leaving.keys()) if (this.#elsewhere.has(index)) this.removeUnit(index);
+    return [...this.#leaving.keys()].some((index) => this.#elsewhere.has(index));
+  }
+
+  /** Each path with its port; those that lead elsewhere than their unit are left out. */
+  *placed(): Generator<{ readonly path: number; readonly port: Port; readonly flags: number }> {
+    for (const [at, path] of this.#paths.entries()) {
+      const port = this.#ports[at];
+      if (path >= 0 && port !== undefined) yield { path, port, flags: this.#pathField(path, PATH_FLAGS) };
+    }
   }
 
   expect(answer: number, what: string): number {
@@ -384,7 +459,8 @@ export class Inventory {
       if (view.getUint8(record + PATH_ALUA) > 1)
         found.push(`path ${number}: ALUA ${view.getUint8(record + PATH_ALUA)}`);
     });
-    for (const unit of this.#units) {
+    for (const [index, unit] of this.#units.entries()) {
+      if (this.#elsewhere.has(index)) continue;
       if (unit < 0) {
         found.push("a unit is being replaced");
         continue;

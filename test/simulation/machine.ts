@@ -1,12 +1,14 @@
 // A host: its daemon, including restarts, the network to it, its clients, and its operator.
 
 import type { EmulatedArray } from "../../host/array/array.ts";
+import type { SharedNews } from "../../host/reactor/shared-news.ts";
 import { type Answer, Client, type ClientHost, type ClientPlan, type ClientUnit } from "./client.ts";
 import type { VirtualClock } from "./clock.ts";
 import type { CoreEvent } from "./core.ts";
 import { Daemon } from "./daemon.ts";
 import { Gate } from "./gate.ts";
 import { NbdLine, type Line } from "./lines.ts";
+import { News } from "./news.ts";
 import { Operator } from "./operator.ts";
 import { hostOf, type WorldPlan } from "./plan.ts";
 import { Random } from "./random.ts";
@@ -20,6 +22,10 @@ const POLL_MS = 100;
 const GONE_MS = 20;
 /** Longest time from the report of another size until control has asked for it and tells the core, ms. */
 const RESCAN_MS = 150;
+/** How long a unit that is to be moved may take to become quiet; it stays otherwise, ms. */
+const QUIET_MS_MAX = 5000;
+/** A client that has not connected yet. */
+const NO_LINE: Line = { join: () => {}, arrive: () => {}, hangUp: () => {}, close: () => {}, die: () => {} };
 /** How many times an impatient client reconnects. */
 const RECONNECTS_MAX = 50;
 
@@ -50,6 +56,10 @@ export interface Surroundings {
   /** Assigns a client its number. */
   nextClient(): number;
   readonly told: ((event: CoreEvent) => void) | undefined;
+  /** A reactor has found something out about a component that others may share. */
+  news(from: Machine, heard: readonly SharedNews[]): void;
+  /** Control does not wait until a unit is quiet before it moves it: something that the checkers have to notice. */
+  readonly isHasty: boolean;
 }
 
 interface Session {
@@ -60,10 +70,13 @@ interface Session {
   readonly open: () => Line;
   /** Its current connection. */
   line: Line;
+  /** The machine, or reactor, that has its unit. */
+  at: Machine;
 }
 
 /** Each host has initiator ports of its own. */
 function portsOf(array: EmulatedArray, plan: WorldPlan, host: number): EmulatedArray["ports"] {
+  if (plan.reactors !== undefined) return array.ports;
   return array.ports.filter((port) => hostOf(plan, port.initiatorPort) === host);
 }
 
@@ -78,12 +91,19 @@ export class Machine {
   /** Answers that clients got, and whether one may have been missed. */
   readonly #heard = { good: 0, bad: 0, missed: false };
   #killed = false;
+  /** Units that are being moved or replaced. */
+  readonly #moving = new Set<number>();
+  /** What other reactors tell it. */
+  readonly news: News;
 
   /** Which of the hosts that share the array. */
   readonly #host: number;
 
-  /** Starts a daemon; its memory becomes known to the array. */
-  constructor(around: Surroundings, random: Random, host: number) {
+  /**
+   * Starts a daemon, or one of several reactors; its memory becomes known to the array.
+   * @param own numbers of its units; left out: as in the beginning
+   */
+  constructor(around: Surroundings, random: Random, host: number, own?: readonly number[]) {
     const { module, plan, array, clock } = around;
     this.#host = host;
     this.#around = around;
@@ -92,10 +112,18 @@ export class Machine {
     const sized = (unit: number, blocks: number): void =>
       around.units[host]?.[unit]?.sizes.core.set(clock.nowNs, blocks * plan.blockBytes);
     const ports = portsOf(array, plan, host);
-    this.daemon = new Daemon(module, plan, array, random.uint32(), clock.nowNs, violation, sized, ports);
+    const { reactors = 1 } = plan;
+    const begins = (unit: number): boolean =>
+      own?.includes(unit) ?? (plan.reactors === undefined || unit % reactors === host);
+    this.daemon = new Daemon(module, plan, array, random.uint32(), clock.nowNs, violation, sized, ports, begins);
     const { core, inventory } = this.daemon;
     array.attach(core.memory, core.control, "under-way", host);
-    if (around.told !== undefined) this.daemon.onEvent = around.told;
+    this.news = new News(this.daemon, plan.reactors ?? 1, (heard) => around.news(this, heard), violation);
+    this.daemon.onEvent = (event) => {
+      around.told?.(event);
+      this.news.event(event);
+    };
+    this.daemon.onDrained = () => this.news.drained();
     const { steadyLuns, steadyEnds, steadyReads, cluster } = around;
     const office = {
       plan,
@@ -146,8 +174,7 @@ export class Machine {
   connect(unit: number, plan: ClientPlan): Client {
     const { clock, units } = this.#around;
     const id = this.#around.nextClient();
-    const { sockets, gate, daemon } = this;
-    const clientUnit = units[this.#host]?.[unit];
+    const clientUnit = units[this.#hostOfClients]?.[unit];
     if (clientUnit === undefined) throw new Error("no such unit");
     const network = this.#random.fork();
     const host: ClientHost = {
@@ -158,16 +185,18 @@ export class Machine {
         clock.after(network.between(2_000, 80_000), () => line.arrive(bytes));
       },
       violation: (text) => this.#around.violation(text),
-      takenNs: (bytes) => Math.max(sockets.takenNs(bytes), gate.takenNs(bytes)),
+      takenNs: (bytes) => Math.max(session.at.sockets.takenNs(bytes), session.at.gate.takenNs(bytes)),
       flushes: () => this.#around.flushes(unit),
       answered: (answer) => {
-        if (answer.error === 0) this.#heard.good++;
-        else this.#heard.bad++;
-        this.#around.answered(this, id, unit, answer);
+        const { at } = session;
+        if (answer.error === 0) at.#heard.good++;
+        else at.#heard.bad++;
+        this.#around.answered(at, id, unit, answer);
       },
     };
     const client = new Client(id, clientUnit, plan, this.#random.fork(), host);
     const open = (): Line => {
+      const { sockets, gate, daemon } = session.at;
       const deliver = (bytes: Uint8Array): void =>
         clock.after(network.between(2_000, 80_000), () => {
           if (session.line === line) client.receive(bytes);
@@ -182,7 +211,9 @@ export class Machine {
           : new NbdLine(daemon, sockets, flagsOf(plan.agreed), deliver, closed);
       return line;
     };
-    const session: Session = { client, unit, plan, open, line: open() };
+    // Its line is opened when it is known where.
+    const session: Session = { client, unit, plan, open, line: NO_LINE, at: this };
+    session.line = open();
     session.line.join(unit);
     this.#sessions.push(session);
     client.start();
@@ -204,7 +235,7 @@ export class Machine {
     const session = this.#sessions[index];
     if (session === undefined || session.client.done || left === 0) return;
     const late = this.#around.clock.nowNs - session.client.oldestNs > patienceMs * NS_PER_MS;
-    if (late && this.daemon.inventory.handleOf(session.unit) >= 0) {
+    if (late && this.daemon.inventory.handleOf(session.unit) >= 0 && !this.#moving.has(session.unit)) {
       this.#around.trace("a client gives its connection up and sends again by another one");
       this.#around.forget();
       session.line.hangUp();
@@ -229,8 +260,10 @@ export class Machine {
 
   /** Control closes a connection, whose client then reconnects. */
   closeOne(): void {
+    if (this.#sessions.length === 0) return;
     const session = this.#random.pick(this.#sessions);
-    if (session.client.done || this.daemon.inventory.handleOf(session.unit) < 0) return;
+    if (session.client.done || this.#moving.has(session.unit) || this.daemon.inventory.handleOf(session.unit) < 0)
+      return;
     this.#around.trace("control closes a connection");
     this.sockets.tell();
     this.#close(session);
@@ -241,15 +274,17 @@ export class Machine {
   replaceUnit(): void {
     const { inventory } = this.daemon;
     const unit = this.#random.between(0, this.#around.plan.units - 1);
-    if (inventory.handleOf(unit) < 0) return;
+    if (inventory.handleOf(unit) < 0 || this.#moving.has(unit)) return;
     this.#around.trace(`unit ${unit} is removed and comes again`);
     this.sockets.tell();
     const sessions = this.#sessions.filter((session) => session.unit === unit && !session.client.done);
     for (const session of this.#sessions) if (session.unit === unit) this.#close(session);
     for (const session of sessions) session.line = session.open();
+    this.#moving.add(unit);
     inventory.dismantle(unit);
     const go = (): void => {
       if (!inventory.removeUnit(unit)) return this.#after(GONE_MS, go);
+      this.#moving.delete(unit);
       inventory.restore(unit);
       inventory.leftovers(unit, this.#hasLeftovers(unit));
       for (const session of sessions) if (!session.client.done) this.#again(session);
@@ -268,6 +303,74 @@ export class Machine {
   change(): void {
     this.sockets.tell();
     this.operator.act();
+  }
+
+  get #hostOfClients(): number {
+    return this.#around.plan.reactors === undefined ? this.#host : 0;
+  }
+
+  /** What its clients are, for those that continue after a kill. */
+  get clients(): readonly { readonly unit: number; readonly plan: ClientPlan }[] {
+    return this.#sessions;
+  }
+
+  /**
+   * Control moves a unit to another reactor: its clients are disconnected, and connect again when it has arrived; it leaves when nothing
+   * is under way to it, or stays.
+   */
+  move(unit: number, to: Machine): void {
+    const { inventory } = this.daemon;
+    if (to === this || inventory.handleOf(unit) < 0 || this.#moving.has(unit) || this.#holdsLeftovers(unit)) return;
+    this.#around.trace(`unit ${unit} moves from reactor ${this.#host} to ${to.#host}`);
+    this.sockets.tell();
+    this.#moving.add(unit);
+    const sessions = this.#sessions.filter((session) => session.unit === unit && !session.client.done);
+    for (const session of this.#sessions) if (session.unit === unit) this.#close(session);
+    for (const session of sessions) session.line = session.open();
+    const arrive = (at: Machine): void => {
+      this.#moving.delete(unit);
+      for (const session of sessions) {
+        if (session.client.done) continue;
+        session.at = at;
+        if (at !== this) at.#sessions.push(session);
+        at.#again(session);
+      }
+    };
+    const limitNs = this.#around.clock.nowNs + QUIET_MS_MAX * NS_PER_MS;
+    const go = (): void => {
+      this.sockets.tell();
+      if (inventory.handleOf(unit) < 0) return this.#after(GONE_MS, go);
+      const isQuiet = this.#around.isHasty || inventory.isQuiet(unit);
+      if (!isQuiet && this.#around.clock.nowNs < limitNs) return this.#after(GONE_MS, go);
+      if (!isQuiet || to.#killed) return arrive(this);
+      inventory.leave(unit);
+      this.#sessions = this.#sessions.filter((session) => session.unit !== unit);
+      to.sockets.tell();
+      to.daemon.inventory.arrive(unit);
+      this.#clearLeft();
+      arrive(to);
+    };
+    if (this.#around.isHasty) go();
+    else this.#after(GONE_MS, go);
+  }
+
+  #clearLeft(): void {
+    if (this.daemon.inventory.clearLeft()) this.#after(GONE_MS, () => this.#clearLeft());
+  }
+
+  #holdsLeftovers(unit: number): boolean {
+    const { array, plan } = this.#around;
+    const real = array.units[unit];
+    return Array.from({ length: plan.reactors ?? 1 }).some(
+      (_, host) => real !== undefined && array.hasLeftovers(real, host),
+    );
+  }
+
+  /** Another reactor has found something out about a component. */
+  hear(news: SharedNews): void {
+    if (this.#killed) return;
+    this.sockets.tell();
+    this.news.hear(news);
   }
 
   /** kill -9: the core's memory is gone; commands in flight continue, and nobody gets their answers. */

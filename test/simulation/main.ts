@@ -1,6 +1,6 @@
-// npm run simulate -- --seeds N [--seed S] [--cluster] [--json] [--trace] [--mutants [NAME]]
+// npm run simulate -- --seeds N [--seed S] [--cluster | --reactors] [--json] [--trace] [--mutants [NAME]]
 //
-// Runs N worlds from seed S on (default: 1000 from 1); --cluster: those of two hosts that share a unit by reservations. Prints how many failed, and for each failed seed the command that
+// Runs N worlds from seed S on (default: 1000 from 1); --cluster: those of two hosts that share a unit by reservations; --reactors: those of a host with several reactors. Prints how many failed, and for each failed seed the command that
 // replays it. Exits with status 1 when one failed, 2 when the arguments are wrong.
 
 import { availableParallelism } from "node:os";
@@ -9,8 +9,7 @@ import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { runMutants } from "./mutants.ts";
 import { runSeeds, type Summary } from "./pool.ts";
-import { ClusterWorld } from "./cluster/cluster-world.ts";
-import { World } from "./world.ts";
+import { worldOf, type Worlds } from "./worker.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 const wasm = join(root, "build", "core.wasm");
@@ -18,7 +17,7 @@ const wasm = join(root, "build", "core.wasm");
 function usage(problem: string): never {
   console.error(`simulate: ${problem}`);
   console.error(
-    "usage: npm run simulate -- [--seeds N] [--seed S] [--cluster] [--json] [--trace] [--mutants [--only NAME]]",
+    "usage: npm run simulate -- [--seeds N] [--seed S] [--cluster | --reactors] [--json] [--trace] [--mutants [--only NAME]]",
   );
   process.exit(2);
 }
@@ -30,15 +29,17 @@ function whole(name: string, text: string | undefined, fallback: number): number
   return value;
 }
 
-function print(summary: Summary, { json, cluster }: { json: boolean; cluster: boolean }): void {
-  if (json) {
+function print(summary: Summary, worlds: Worlds, isJson: boolean): void {
+  if (isJson) {
     console.log(JSON.stringify(summary));
     return;
   }
   for (const { seed, violations } of summary.failed) {
     console.log(`seed ${seed} failed:`);
     for (const violation of violations) console.log(`  ${violation}`);
-    console.log(`  replay: npm run simulate -- --seeds 1 --seed ${seed}${cluster ? " --cluster" : ""} --trace`);
+    console.log(
+      `  replay: npm run simulate -- --seeds 1 --seed ${seed}${worlds === "ordinary" ? "" : ` --${worlds}`} --trace`,
+    );
   }
   console.log(
     `seeds ${summary.seeds}, failures ${summary.failures}, I/Os ${summary.ios}, errors answered ${summary.errors},`,
@@ -51,9 +52,9 @@ function print(summary: Summary, { json, cluster }: { json: boolean; cluster: bo
 
 const say = (text: string): void => console.log(text);
 
-function trace(seed: number, cluster: boolean): void {
+function trace(seed: number, worlds: Worlds): void {
   const module = new WebAssembly.Module(readFileSync(wasm));
-  const result = (cluster ? new ClusterWorld(seed, module, say) : new World(seed, module, { trace: say })).run();
+  const result = worldOf(worlds, seed, module, { trace: say }).run();
   console.log(JSON.stringify(result, undefined, 2));
   process.exitCode = result.violations.length > 0 ? 1 : 0;
 }
@@ -62,6 +63,7 @@ function parse(): {
   seeds?: string | undefined;
   seed?: string | undefined;
   cluster: boolean;
+  reactors: boolean;
   json: boolean;
   trace: boolean;
   mutants: boolean;
@@ -73,6 +75,7 @@ function parse(): {
         seeds: { type: "string" },
         seed: { type: "string" },
         cluster: { type: "boolean", default: false },
+        reactors: { type: "boolean", default: false },
         json: { type: "boolean", default: false },
         trace: { type: "boolean", default: false },
         mutants: { type: "boolean", default: false },
@@ -87,8 +90,9 @@ function parse(): {
 
 const options = parse();
 const first = whole("seed", options.seed, 1);
-const { cluster } = options;
-if (options.trace) trace(first, cluster);
+if (options.cluster && options.reactors) usage("--cluster and --reactors are different worlds; give one of them");
+const worlds = options.cluster ? "cluster" : options.reactors ? "reactors" : "ordinary";
+if (options.trace) trace(first, worlds);
 else if (options.mutants) process.exitCode = await runMutants(whole("seeds", options.seeds, 2000), options.only);
 else {
   const seeds = whole("seeds", options.seeds, 1000);
@@ -98,8 +102,8 @@ else {
     seeds,
     workers: availableParallelism(),
     stopAtFailure: false,
-    cluster,
+    worlds,
   });
-  print(summary, options);
+  print(summary, worlds, options.json);
   process.exitCode = summary.failures > 0 ? 1 : 0;
 }

@@ -6,6 +6,7 @@
 
 import { bookMutants } from "./mutant-books.ts";
 import { clusterMutants } from "./mutant-cluster.ts";
+import { reactorMutants } from "./mutant-reactors.ts";
 import { dataMutants } from "./mutant-data.ts";
 import { doorMutants } from "./mutant-door.ts";
 import { sizeMutants } from "./mutant-sizes.ts";
@@ -21,6 +22,8 @@ export interface Mutant {
   readonly replace: string;
   /** The first seed that is run, where worlds that notice are rare; left out: 1. */
   readonly first?: number;
+  /** Not the core is broken, but control: it moves units that are not quiet. */
+  readonly isHasty?: true;
 }
 
 export const mutants: readonly Mutant[] = [
@@ -227,6 +230,7 @@ export const mutants: readonly Mutant[] = [
   },
   ...bookMutants,
   ...clusterMutants,
+  ...reactorMutants,
   ...dataMutants,
   ...doorMutants,
   ...sizeMutants,

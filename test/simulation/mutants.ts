@@ -9,6 +9,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { compile, modules } from "../instrument/compile.ts";
 import { clusterMutants } from "./mutant-cluster.ts";
+import { reactorMutants } from "./mutant-reactors.ts";
 import { mutants, type Mutant } from "./mutant-list.ts";
 import { runSeeds } from "./pool.ts";
 
@@ -48,8 +49,20 @@ function compiled(mutant: Mutant): Promise<string> {
 /** Whether the simulation notices the mutant within this many seeds; prints a line. */
 async function caught(mutant: Mutant, seeds: number): Promise<boolean> {
   const wasm = await compiled(mutant);
-  const cluster = clusterMutants.includes(mutant);
-  const summary = await runSeeds({ wasm, first: mutant.first ?? 1, seeds, workers: 1, stopAtFailure: true, cluster });
+  const worlds = clusterMutants.includes(mutant)
+    ? "cluster"
+    : reactorMutants.includes(mutant)
+      ? "reactors"
+      : "ordinary";
+  const summary = await runSeeds({
+    wasm,
+    first: mutant.first ?? 1,
+    seeds,
+    workers: 1,
+    stopAtFailure: true,
+    worlds,
+    isHasty: mutant.isHasty,
+  });
   const failed = summary.failed[0];
   if (failed === undefined) console.log(`SURVIVED ${mutant.name}: ${mutant.why} (${summary.seeds} seeds)`);
   else console.log(`caught   ${mutant.name}: seed ${failed.seed}: ${failed.violations[0]}`);

@@ -193,9 +193,13 @@ export class Operator {
     const calls: Call[] = [
       set(abi.PATH_SET_DEPTH, () => random.pick([1, 4, 32, 128])),
       set(abi.PATH_SET_WEIGHT, () => random.between(1, 100)),
-      set(abi.PATH_SET_INITIATOR_PORT, () => random.between(0, 2)),
-      set(abi.PATH_SET_TARGET_PORT, () => random.between(0, 6)),
-      set(abi.PATH_SET_CONTROLLER, () => random.between(0, 2)),
+      ...(this.#office.plan.reactors === undefined
+        ? [
+            set(abi.PATH_SET_INITIATOR_PORT, () => random.between(0, 2)),
+            set(abi.PATH_SET_TARGET_PORT, () => random.between(0, 6)),
+            set(abi.PATH_SET_CONTROLLER, () => random.between(0, 2)),
+          ]
+        : []),
       set(abi.PATH_SET_CLEAR_MARGINAL, () => 1),
       set(abi.PATH_SET_FAULTS, () => random.between(0, 4)),
       set(abi.PATH_SET_UNVERIFIED, () => 1),
@@ -278,7 +282,8 @@ export class Operator {
   /** Invalid calls: they are refused without effect. */
   #nonsense(): readonly Call[] {
     const { exports } = this.#daemon.core;
-    const unit = this.#daemon.inventory.units.find((handle) => handle >= 0) ?? 0;
+    const unit = this.#daemon.inventory.units.find((handle) => handle >= 0);
+    if (unit === undefined) return [() => {}];
     const refused = (what: string, due: number, answer: number): void => this.#expect(what, answer, [], due);
     return [
       () => refused("pathAdd to nothing", abi.ERROR_HANDLE, exports.pathAdd(NEVER_A_HANDLE, 1, 0, 1, 1, 1)),

@@ -64,6 +64,10 @@ export interface WorldPlan {
   readonly renumbersMs: readonly number[];
   /** Probability that the host completes something in a turn that nobody waits for. */
   readonly strays: number;
+  /** How many reactors the host has, each with a core of its own; left out: one. Unit u begins on reactor u modulo their number. */
+  readonly reactors?: number;
+  /** Times at which control moves a unit to another reactor. */
+  readonly movesMs?: readonly number[];
   /** Times at which the array gives a unit another size, in blocks. */
   readonly resizes: readonly { readonly unit: number; readonly atMs: number; readonly blocks: number }[];
 }
@@ -85,6 +89,9 @@ const BLOCK_CLIENTS = 0.5;
 /** Bytes used there, and the maximum number of requests of one unit. */
 const LARGE_WINDOW_BYTES = 40 << 20;
 const LARGE_REQUESTS_MAX = 12;
+/** Units of a host with several reactors, and blocks of each. */
+const UNITS_MAX = 4;
+const SMALL_BLOCKS = 1024;
 /** Fewer bytes than this do not identify their write. */
 const CELL_BYTES_MIN = 12;
 
@@ -339,4 +346,33 @@ export function makePlan(random: Random): WorldPlan {
   if (!old && random.chance(LARGE_REQUESTS)) return withLargeRequests(plan, random);
   if (random.chance(LATE_ZEROINGS)) return withLateZeroings(plan, random);
   return random.chance(RESIZES) ? withResizes(plan, random) : plan;
+}
+
+/** A world of a host with several reactors: news of shared components, units that move, and cores that trap. */
+export function makeReactorsPlan(random: Random): WorldPlan {
+  const plan = makePlan(random);
+  const reactors = random.pick([1, 2, 2, 4]);
+  const units = random.between(Math.max(2, reactors), UNITS_MAX);
+  const { spanMs, cuts } = plan;
+  const times = (most: number): number[] =>
+    Array.from({ length: random.between(0, most) }, () => random.between(1, spanMs));
+  const clients = Array.from({ length: units + random.between(0, 2) }, (_, index) => ({
+    unit: index < units ? index : random.between(0, units - 1),
+    plan: { ...clientPlan(random, spanMs, cuts.length > 1), requests: random.between(10, 40) },
+  }));
+  return {
+    ...plan,
+    reactors,
+    units,
+    blocks: Math.min(plan.blocks, SMALL_BLOCKS),
+    topology: { ...plan.topology, units, unitBytes: Math.min(plan.blocks, SMALL_BLOCKS) * plan.blockBytes },
+    windows: [{ first: 0, count: Math.min(plan.blocks, SMALL_BLOCKS) }],
+    clients,
+    impatient: plan.impatient.filter(({ client }) => client < clients.length),
+    vanishing: plan.vanishing.filter(({ client }) => client < clients.length),
+    neighbours: [],
+    resizes: [],
+    movesMs: random.chance(0.7) ? times(6) : [],
+    crashesMs: random.chance(0.3) ? times(2) : [],
+  };
 }

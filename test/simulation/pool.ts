@@ -1,7 +1,7 @@
 // Distributes seeds over the machine's processors and sums up the results.
 
 import { Worker } from "node:worker_threads";
-import type { WorkerReport, WorkerTask } from "./worker.ts";
+import type { WorkerReport, WorkerTask, Worlds } from "./worker.ts";
 import type { WorldResult } from "./world.ts";
 
 /** The sum over all worlds of a call. */
@@ -23,8 +23,8 @@ export interface SeedRange {
   readonly workers: number;
   /** Stops all workers as soon as one seed has failed: enough for a mutant. */
   readonly stopAtFailure: boolean;
-  /** Worlds of two hosts that share a unit by reservations. */
-  readonly cluster: boolean;
+  readonly worlds: Worlds;
+  readonly isHasty?: boolean | undefined;
 }
 
 /** Runs the worlds of `seeds` seeds from `first` on. */
@@ -40,7 +40,8 @@ export async function runSeeds(range: SeedRange): Promise<Summary> {
       count: range.seeds - index,
       step,
       stopAtFailure: range.stopAtFailure,
-      cluster: range.cluster,
+      worlds: range.worlds,
+      isHasty: range.isHasty,
     };
     return new Promise<void>((resolve, reject) => {
       const worker = new Worker(new URL("worker.ts", import.meta.url), { workerData: task });

@@ -3,7 +3,21 @@
 import { readFileSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
 import { ClusterWorld } from "./cluster/cluster-world.ts";
-import { World, type WorldResult } from "./world.ts";
+import { World, type WorldOptions, type WorldResult } from "./world.ts";
+
+/** Which worlds: ordinary ones, of two hosts that share a unit by reservations, or of a host with several reactors. */
+export type Worlds = "ordinary" | "cluster" | "reactors";
+
+/** One world of that kind. */
+export function worldOf(
+  worlds: Worlds,
+  seed: number,
+  module: WebAssembly.Module,
+  options: WorldOptions = {},
+): Pick<World, "run"> {
+  if (worlds === "cluster") return new ClusterWorld(seed, module, options.trace);
+  return new World(seed, module, { ...options, reactors: worlds === "reactors" });
+}
 
 /** Parameters of a worker, passed at its start. */
 export interface WorkerTask {
@@ -15,8 +29,9 @@ export interface WorkerTask {
   readonly step: number;
   /** Stop at the first failing seed. */
   readonly stopAtFailure: boolean;
-  /** Worlds of two hosts that share a unit by reservations. */
-  readonly cluster: boolean;
+  readonly worlds: Worlds;
+  /** Control of the worlds breaks this rule: see `WorldOptions`. */
+  readonly isHasty?: boolean | undefined;
 }
 
 /** A worker's report: sums over many worlds, and each world that failed. */
@@ -39,7 +54,7 @@ function work(task: WorkerTask, report: (report: WorkerReport) => void): void {
     batch = { worlds: 0, ios: 0, errors: 0, virtualSeconds: 0, longestStallMs: 0, failed: [] };
   };
   for (let seed = task.first; seed < task.first + task.count; seed += task.step) {
-    const world = task.cluster ? new ClusterWorld(seed, module) : new World(seed, module);
+    const world = worldOf(task.worlds, seed, module, { isHasty: task.isHasty === true });
     const result = world.run();
     batch.worlds++;
     batch.ios += result.ios;

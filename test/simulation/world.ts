@@ -5,6 +5,7 @@
 // is held. At the end everything is read once more.
 
 import { EmulatedArray } from "../../host/array/array.ts";
+import type { SharedNews } from "../../host/reactor/shared-news.ts";
 import { AnswerRules } from "./answers.ts";
 import { type Atlas, makeAtlas } from "./atlas.ts";
 import type { Answer, ClientUnit } from "./client.ts";
@@ -12,11 +13,13 @@ import { VirtualClock } from "./clock.ts";
 import type { CoreEvent } from "./core.ts";
 import { AGREED } from "./expected.ts";
 import { Machine, type Surroundings } from "./machine.ts";
-import { hostOf, makePlan, type WorldPlan } from "./plan.ts";
+import { hostOf, makePlan, makeReactorsPlan, type WorldPlan } from "./plan.ts";
 import { Random } from "./random.ts";
 import { sweep } from "./sweep.ts";
 import { clientUnits, shared } from "./units.ts";
 
+/** Longest time that news take from one reactor to another, ns. */
+const NEWS_NS_MAX = 2_000_000;
 const NS_PER_MS = 1_000_000;
 /** Virtual time for settling after the last fault, ms. */
 const SETTLE_MS = 120_000;
@@ -49,6 +52,10 @@ export interface WorldOptions {
   readonly answered?: (nowNs: number, latencyNs: number, error: number, command: number) => void;
   /** Called for every event of the core. */
   readonly told?: (event: CoreEvent) => void;
+  /** A host with several reactors. */
+  readonly reactors?: boolean;
+  /** Control moves units in haste: see `Surroundings`. */
+  readonly isHasty?: boolean;
 }
 
 export class World {
@@ -75,7 +82,7 @@ export class World {
     this.#seed = seed;
     this.#options = options;
     this.#random = new Random(seed);
-    this.#plan = options.plan ?? makePlan(this.#random.fork());
+    this.#plan = options.plan ?? (options.reactors === true ? makeReactorsPlan : makePlan)(this.#random.fork());
     this.#clock.nowNs = 1_000_000_000;
     this.#array = new EmulatedArray(this.#plan.topology, { seed });
     const atlas = this.#without(options.atlas ?? this.#drawAtlas());
@@ -85,6 +92,7 @@ export class World {
     const violation = (text: string): void => this.#violation(text);
     this.#units = clientUnits(this.#plan, this.#array, atlas, this.#clock.nowNs, { nextStamp, violation });
     const hosts = this.#plan.neighbours.length === 0 ? 1 : 2;
+    const { reactors = hosts } = this.#plan;
     const kinds = atlas.faults.map(({ fault }) => fault);
     const endless = kinds.some((fault) => fault.kind === "queued" || ("giveUp" in fault && fault.giveUp === false));
     this.#around = {
@@ -106,8 +114,13 @@ export class World {
       forget: () => this.#rules.losses.forget(),
       nextClient: () => this.#nextClient++,
       told: options.told,
+      news: (from, heard) => this.#pass(from, heard),
+      isHasty: options.isHasty === true,
     };
-    this.#machines = Array.from({ length: hosts }, (_, host) => new Machine(this.#around, this.#random.fork(), host));
+    this.#machines = Array.from(
+      { length: reactors },
+      (_, host) => new Machine(this.#around, this.#random.fork(), host),
+    );
     for (const fault of atlas.faults) {
       this.#trace(`fault ${JSON.stringify(fault)}`);
       this.#array.addFault(fault);
@@ -182,9 +195,10 @@ export class World {
 
   #safety(): void {
     const plan = this.#plan;
-    for (const { unit, plan: client } of plan.clients) this.#first.connect(unit, client);
+    for (const { unit, plan: client } of plan.clients) this.#owner(unit).connect(unit, client);
     for (const { unit, plan: client } of plan.neighbours) this.#machines[1]?.connect(unit, client);
     const at = (ms: number, action: () => void): void => this.#clock.after(ms * NS_PER_MS, action);
+    for (const ms of plan.movesMs ?? []) at(ms, () => this.#move());
     for (const { client, atMs } of plan.vanishing) at(atMs, () => this.#first.vanish(client));
     for (const { client, patienceMs } of plan.impatient) this.#first.watch(client, patienceMs);
     for (const crashMs of plan.crashesMs) at(crashMs, () => this.#crash());
@@ -210,6 +224,37 @@ export class World {
   /** A random host. */
   get #any(): Machine {
     return this.#machines.length === 1 ? this.#first : this.#random.pick(this.#machines);
+  }
+
+  /** The host, or reactor, that has the unit. */
+  #owner(unit: number): Machine {
+    if (this.#plan.reactors === undefined) return this.#first;
+    const having = this.#machines.filter(({ daemon }) => daemon.inventory.handleOf(unit) >= 0);
+    if (having.length > 1) this.#violation(`unit ${unit} is on ${having.length} reactors`);
+    return having[0] ?? this.#first;
+  }
+
+  /** What is under way to a unit is so on one reactor. */
+  #onOneReactor(): void {
+    for (let unit = 0; unit < this.#plan.units; unit++) {
+      const busy = this.#machines.filter(({ daemon }) => daemon.inventory.isUnderWay(unit));
+      if (busy.length > 1) this.#violation(`unit ${unit} is served by ${busy.length} reactors at once`);
+    }
+  }
+
+  #move(): void {
+    const unit = this.#random.between(0, this.#plan.units - 1);
+    this.#owner(unit).move(unit, this.#random.pick(this.#machines));
+  }
+
+  /** The process that keeps the reactors passes news on to the others. */
+  #pass(from: Machine, heard: readonly SharedNews[]): void {
+    for (const machine of this.#machines) {
+      if (machine === from) continue;
+      for (const news of heard) {
+        this.#clock.after(this.#random.between(1000, NEWS_NS_MAX), () => machine.hear(news));
+      }
+    }
   }
 
   #liveness(): void {
@@ -243,7 +288,7 @@ export class World {
     const clients = this.#units.map(({ number, history, layout }) => {
       const blocks = this.#array.units[number]?.blocks ?? 0;
       const parts = sweep(history, this.#random, blocks * layout.cellsPerBlock);
-      return this.#any.connect(number, {
+      return (this.#plan.reactors === undefined ? this.#any : this.#owner(number)).connect(number, {
         requests: parts.length,
         depth: 4,
         agreed: { ...AGREED, unaligned: this.#plan.cuts.length > 1 },
@@ -264,12 +309,28 @@ export class World {
    * continue.
    */
   #crash(): void {
+    if (this.#plan.reactors !== undefined) return this.#trap();
     this.#trace("the daemon is killed and started again");
     this.#first.kill();
     this.#machines[0] = new Machine(this.#around, this.#random.fork(), 0);
     // Requests that wait for a command lost in a black hole wait as long, whatever paths there are.
     if (this.#first.checkLeftovers()) this.#rules.leftovers();
     for (const { unit, plan } of this.#plan.clients) this.#first.connect(unit, plan);
+  }
+
+  /** A core traps: its reactor alone is started again, with the units that it had; their clients connect again. */
+  #trap(): void {
+    const host = this.#random.between(0, this.#machines.length - 1);
+    const before = this.#machines[host];
+    if (before === undefined) return;
+    this.#trace(`the core of reactor ${host} traps, it is started again`);
+    const clients = before.clients.map(({ unit, plan }) => ({ unit, plan }));
+    const own = before.daemon.inventory.own;
+    before.kill();
+    const again = new Machine(this.#around, this.#random.fork(), host, own);
+    this.#machines[host] = again;
+    if (again.checkLeftovers()) this.#rules.leftovers();
+    for (const { unit, plan } of clients) if (own.includes(unit)) again.connect(unit, plan);
   }
 
   /** Data that was only in the array's volatile cache may be lost; flushed data and FUA writes may not. */
@@ -339,6 +400,7 @@ export class World {
     const completed = this.#array.turn() > 0;
     if (completed) for (const { sockets } of machines) sockets.tell();
     this.#rules.losses.look(this.#array.units, this.#clock.nowNs);
+    if (machines.length > 1 && this.#plan.reactors !== undefined) this.#onOneReactor();
     return { submitted, completed };
   }
 
