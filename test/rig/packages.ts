@@ -40,6 +40,7 @@ export const TEST_PACKAGES: readonly DebianPackage[] = [
   { package: "e2fsprogs", program: "mkfs.ext4" },
   { package: "systemd", program: "systemctl" },
   { package: "udev", program: "udevadm" },
+  { package: "udisks2", program: "udisksctl" },
   { package: "fdisk", program: "sfdisk" },
   { package: "lvm2", program: "pvcreate" },
   { package: "rsyslog", program: "rsyslogd" },

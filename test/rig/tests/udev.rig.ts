@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { UeventMonitor, type Uevent } from "../../../host/native/index.ts";
 import { until } from "../../until.ts";
-import { attempt, run } from "../lib/command.ts";
+import { attempt, run, start } from "../lib/command.ts";
 import { readText } from "../lib/files.ts";
 import { LioArray } from "../lib/lio.ts";
 import { Daemon, mustPathctl } from "../lib/pathmanager.ts";
@@ -33,6 +33,7 @@ function pathsAreHidden(): void {
     assert.equal(properties.get("ID_FS_TYPE"), "pathmanager_member", disk);
     assert.equal(properties.get("SYSTEMD_READY"), "0", disk);
     assert.equal(properties.get("ID_FS_UUID"), undefined, disk);
+    assert.doesNotMatch(properties.get("DEVLINKS") ?? "", /by-(id|uuid|label|path)/, disk);
   }
   assert.deepEqual(
     leadTo().filter((name) => name.startsWith("sd")),
@@ -84,6 +85,38 @@ test("blkid, lsblk and findmnt find the unit once", () => {
   run("mount", `UUID=${UUID}`, "/mnt/unit");
   afterwards(() => void run("umount", "/mnt/unit"));
   assert.equal(run("findmnt", "--noheadings", "--output", "SOURCE", "/mnt/unit").trim(), "/dev/nbd0");
+});
+
+/** What udisks says of a block device, or of all of them. */
+const udisks = (...args: readonly string[]): string => run("udisksctl", ...args);
+const valueOf = (text: string, name: string): string =>
+  new RegExp(`^ +${name}: *(.*)$`, "m").exec(text)?.[1] ?? "nothing";
+
+test("udisks, which automounters ask, sees the unit once, and mounts no path", async () => {
+  run("mkdir", "-p", "/run/dbus");
+  const bus = start("dbus-daemon", "--system", "--nofork", "--nopidfile");
+  afterwards(() => bus.kill("SIGTERM"));
+  await until("the bus is there", () => existsSync("/run/dbus/system_bus_socket"));
+  const service = start("/usr/libexec/udisks2/udisksd", "--no-debug");
+  afterwards(() => service.kill("SIGTERM"));
+  await until("udisks answers", () => attempt("udisksctl", ["status"]).status === 0, 60_000);
+  const device = udisks("info", "--block-device", "/dev/nbd0");
+  assert.equal(valueOf(device, "IdUUID"), UUID);
+  assert.equal(valueOf(device, "HintIgnore"), "false");
+  assert.match(device, /\/dev\/pathmanager\/database$/m);
+  for (const disk of disks()) {
+    const path = udisks("info", "--block-device", `/dev/${disk}`);
+    assert.equal(valueOf(path, "HintIgnore"), "true", disk);
+    assert.doesNotMatch(path, /org\.freedesktop\.UDisks2\.Filesystem|by-uuid|by-label|by-id/, disk);
+    assert.match(
+      attempt("udisksctl", ["mount", "--block-device", `/dev/${disk}`]).stderr,
+      /not a mountable filesystem/,
+    );
+  }
+  assert.equal(udisks("dump").match(new RegExp(`IdUUID: +${UUID}$`, "gm"))?.length, 1);
+  udisks("mount", "--block-device", "/dev/nbd0");
+  afterwards(() => void udisks("unmount", "--block-device", "/dev/nbd0"));
+  assert.equal(run("findmnt", "--noheadings", "--output", "SOURCE", "/media/root/database").trim(), "/dev/nbd0");
 });
 
 test("partitions of the device have names, too; those of the paths have none", async () => {
