@@ -12,6 +12,21 @@ export interface Io {
   /** Columns of the terminal; 80 when unknown. */
   readonly columns: number;
   readonly rows: number;
+  /** Asks whoever sits at the terminal; undefined where nobody does. */
+  readonly ask?: (question: string) => Promise<string | undefined>;
+}
+
+async function askTerminal(question: string): Promise<string | undefined> {
+  if (!process.stdin.isTTY || !process.stdout.isTTY) return undefined;
+  const { createInterface } = await import("node:readline/promises");
+  const lines = createInterface({ input: process.stdin, output: process.stdout });
+  // The end of the input is an answer, too: no.
+  const closed = new Promise<string>((resolve) => lines.once("close", () => resolve("")));
+  try {
+    return await Promise.race([lines.question(question), closed]);
+  } finally {
+    lines.close();
+  }
 }
 
 /**
@@ -33,6 +48,7 @@ export function processIo(): Io {
     terminal: process.stdout.isTTY === true,
     columns: process.stdout.columns ?? 80,
     rows: process.stdout.rows ?? 24,
+    ask: askTerminal,
   };
 }
 

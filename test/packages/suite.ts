@@ -1,7 +1,8 @@
-// npm run test:packages [-- quick|systemd|arm64|boot]: without a word all of them.
+// npm run test:packages [-- quick|systemd|steps|arm64|boot]: without a word all of them.
 //
 //   quick    builds the packages, installs them in roots of their own with the real dpkg and rpm, upgrades and removes them; runs the image; in the gate
 //   systemd  builds them twice, which must give the same bytes; Debian's in a guest of the rig, under systemd and verified load
+//   steps    types what the operator's guide says between the package and a mounted file system, and nothing else; in a guest under systemd
 //   arm64    builds those for arm64, cross-compiled, whose programs run under qemu-user
 //   boot     a machine of Debian's packages boots from a unit, by the initramfs that its own initramfs-tools makes, and goes off under load
 
@@ -52,6 +53,24 @@ function quick(): Promise<boolean> {
   return Promise.resolve(["quick", "container"].every(passes));
 }
 
+async function inGuest(file: string): Promise<boolean> {
+  const result = await runMachine({
+    project,
+    array: "lio",
+    units: 1,
+    paths: 4,
+    unitMib: 64,
+    memoryMib: 2048,
+    timeLimitS: TIME_LIMIT_S,
+    command: ["node", "test/rig/guest.ts", file],
+    stdout: process.stdout,
+    stderr: process.stderr,
+  });
+  const isGood = result.kind === "exited" && result.status === 0;
+  if (!isGood) console.error(`the guest: ${JSON.stringify(result)}`);
+  return isGood;
+}
+
 async function systemd(): Promise<boolean> {
   const again = mkdtempSync(join(tmpdir(), "pathmanager-packages-"));
   try {
@@ -62,24 +81,15 @@ async function systemd(): Promise<boolean> {
     const isSame = first.size === 3 && differ.length === 0;
     console.log(`${isSame ? "ok" : "not ok"} - two builds give the same bytes ${differ.join(" ")}`.trim());
     buildPackages(built, "--quick", "--also", NEWER);
-    const result = await runMachine({
-      project,
-      array: "lio",
-      units: 1,
-      paths: 4,
-      unitMib: 64,
-      memoryMib: 2048,
-      timeLimitS: TIME_LIMIT_S,
-      command: ["node", "test/rig/guest.ts", "test/packages/installed.ts"],
-      stdout: process.stdout,
-      stderr: process.stderr,
-    });
-    const isGood = result.kind === "exited" && result.status === 0;
-    if (!isGood) console.error(`the guest: ${JSON.stringify(result)}`);
-    return isSame && isGood;
+    return (await inGuest("test/packages/installed.ts")) && isSame;
   } finally {
     rmSync(again, { recursive: true, force: true });
   }
+}
+
+async function steps(): Promise<boolean> {
+  buildPackages(built, "--quick");
+  return inGuest("test/packages/steps.ts");
 }
 
 async function boot(): Promise<boolean> {
@@ -92,6 +102,7 @@ const PARTS: Readonly<
 > = {
   quick: { packages: [...BUILD, ...CONTAINER], run: quick },
   systemd: { packages: [...BUILD, ...TEST_PACKAGES], run: systemd },
+  steps: { packages: [...BUILD, ...TEST_PACKAGES], run: steps },
   arm64: { packages: [...BUILD, ...ARM64], run: () => Promise.resolve(arm64()) },
   boot: { packages: [...BUILD, ...TEST_PACKAGES, { package: "mmdebstrap", program: "mmdebstrap" }], run: boot },
 };

@@ -6,6 +6,7 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { until } from "../until.ts";
 import { run } from "./lib/command.ts";
+import { readText } from "./lib/files.ts";
 import { ScsiDebug } from "./lib/scsi-debug.ts";
 import { installRules, settle } from "./lib/udev.ts";
 
@@ -46,11 +47,31 @@ const SETUPS: Readonly<Record<string, () => void>> = {
   },
 };
 
-function timed(): number {
-  const began = performance.now();
+interface Round {
+  readonly seconds: number;
+  /** Ticks that the guest's processor was busy: less what other programs of the host took of the time. */
+  readonly busy: number;
+  /** Processes that were started, for each path. */
+  readonly forks: number;
+}
+
+/** A line of /proc/stat: its name, then numbers. */
+const counters = (name: string): number[] =>
+  (new RegExp(`^${name} +(.*)$`, "m").exec(readText("/proc/stat"))?.[1] ?? "").split(" ").map(Number);
+
+/** User, nice, system. */
+const busyTicks = (): number =>
+  counters("cpu")
+    .slice(0, 3)
+    .reduce((sum, ticks) => sum + ticks, 0);
+const started = (): number => counters("processes")[0] ?? 0;
+
+function round(): Round {
+  const [began, busy, forks] = [performance.now(), busyTicks(), started()];
   run("udevadm", "trigger", "--action=add", "--subsystem-match=block", "--sysname-match=sd*");
   run("udevadm", "settle", "--timeout=3000");
-  return (performance.now() - began) / 1000;
+  const seconds = (performance.now() - began) / 1000;
+  return { seconds, busy: busyTicks() - busy, forks: (started() - forks) / paths };
 }
 
 const array = ScsiDebug.create({ units: paths / HOSTS, paths: HOSTS, unitMib: 1 });
@@ -63,19 +84,22 @@ await until(
 installRules();
 run("/lib/systemd/systemd-udevd", "--daemon");
 settle();
-const seconds: Record<string, number[]> = {};
-for (let round = 0; round < Number(values.rounds); round++) {
+const rounds: Record<string, Round[]> = {};
+for (let number = 0; number < Number(values.rounds); number++) {
   for (const [name, setUp] of Object.entries(SETUPS)) {
     setUp();
     run("udevadm", "control", "--reload");
-    (seconds[name] ??= []).push(timed());
+    (rounds[name] ??= []).push(round());
   }
 }
 const median = (all: readonly number[]): number => all.toSorted((a, b) => a - b)[Math.floor(all.length / 2)] ?? 0;
-const base = median(seconds["without our rules"] ?? []);
-for (const [name, all] of Object.entries(seconds)) {
-  const more = (median(all) / base - 1) * 100;
+const least = (all: readonly number[]): number => Math.min(...all);
+const base = rounds["without our rules"] ?? [];
+for (const [name, all] of Object.entries(rounds)) {
+  const ratio = (of: (all: readonly number[]) => number, what: keyof Round): string =>
+    (of(all.map((one) => one[what])) / of(base.map((one) => one[what]))).toFixed(2);
   console.log(
-    `${name}: ${all.map((one) => one.toFixed(2)).join(" ")} s, median ${median(all).toFixed(2)} s (${more >= 0 ? "+" : ""}${more.toFixed(0)} %)`,
+    `${name}: ${all.map((one) => one.seconds.toFixed(2)).join(" ")} s, ratio ${ratio(median, "seconds")} (of the fastest ${ratio(least, "seconds")}), ` +
+      `busy ${ratio(median, "busy")}, ${median(all.map((one) => one.forks)).toFixed(2)} processes for each path`,
   );
 }

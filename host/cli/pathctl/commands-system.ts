@@ -1,4 +1,4 @@
-// `pathctl mode`, `patrol`, `config`, `doctor`, `import`: the system as a whole.
+// `pathctl mode`, `patrol`, `config`, `doctor`, `setup`, `import`: the system as a whole.
 
 import type { Command } from "commander";
 
@@ -197,6 +197,21 @@ export function addSystemCommands(program: Command, runner: Runner): void {
       perform(runner, options, async (context) => {
         const { doctor } = await import("../doctor/doctor.ts");
         return doctor(context, options.config);
+      }),
+    );
+  localLeaf(
+    program,
+    "setup",
+    "propose which disks to take, write that into the configuration, and make block devices of them",
+    "pathctl setup",
+    "{file, units, left, toml, written}",
+  )
+    .option("-c, --config <file>", "the daemon's configuration file")
+    .option("-y, --yes", "write it without asking")
+    .action((options: CommonOptions & { config?: string; yes?: boolean }) =>
+      perform(runner, options, async (context) => {
+        const { setup } = await import("../setup/setup.ts");
+        return setup(context, options);
       }),
     );
   localLeaf(
