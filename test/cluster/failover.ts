@@ -1,10 +1,11 @@
 // Runs in the guest: a unit and its load move between two nodes of a real cluster, for every reason there is, and never do two nodes write.
 
 import assert from "node:assert/strict";
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { until } from "../until.ts";
 import { run } from "../rig/lib/command.ts";
+import { writeText } from "../rig/lib/files.ts";
 import { LioArray } from "../rig/lib/lio.ts";
 import { test } from "../rig/lib/test.ts";
 import { FOLDER, Node, ONE, STEP_MS_MAX, TWO } from "./nodes.ts";
@@ -92,6 +93,9 @@ function generations(): readonly { readonly generation: number; readonly node: s
 
 const newest = (): number => generations().at(-1)?.generation ?? 0;
 
+/** What happens, with the seconds since the guest's start. */
+const tell = (text: string): void => console.log(`    ${Math.round(performance.now() / 1000)} s: ${text}`);
+
 /** The node writes, in a generation after `before`. */
 async function writes(node: Node, before: number): Promise<void> {
   const { name } = node.facts;
@@ -101,6 +105,7 @@ async function writes(node: Node, before: number): Promise<void> {
       () => generations().some((one) => one.generation > before && one.node === name && one.done > 20),
       STEP_MS_MAX,
     );
+    tell(`${name} writes`);
   } catch (thrown) {
     console.log(node.attempt("crm_mon", "-1rfA").stdout, nodes.one.report(), nodes.two.report());
     throw thrown;
@@ -141,9 +146,13 @@ test("two nodes form a cluster; both are registered, one of them writes", async 
   for (const module of ["nbd", "veth", "bridge"]) run("modprobe", module);
   run("ip", "link", "add", "switch", "type", "bridge");
   run("ip", "link", "set", "switch", "up");
+  // One kernel has the paths of both nodes. Without disk drivers on them a daemon does not see that the other one uses the unit.
+  const disks = "/sys/bus/scsi/drivers/sd";
+  for (const name of readdirSync(disks).filter((one) => /^\d+:/.test(one))) writeText(join(disks, "unbind"), name);
   nodes = { one: new Node(ONE, array), two: new Node(TWO, array) };
   for (const node of [nodes.one, nodes.two]) await node.powerOn();
   const { identity } = await nodes.one.unit();
+  tell("both nodes have booted");
   await until("the cluster has a coordinator", () => nodes.one.attempt("crmadmin", "-D").status === 0, STEP_MS_MAX);
   nodes.one.inside("crm_attribute", "--name", "stonith-timeout", "--update", "300s");
   nodes.one.inside("crm_attribute", "--name", "priority-fencing-delay", "--update", "0");
@@ -161,6 +170,7 @@ test(`paths die, all of a node's: the other node goes on, ${ROUNDS} times in eac
     const from = host(nodes.one) === "one" ? nodes.one : nodes.two;
     const before = newest();
     await writes(from, before - 1);
+    tell(`${from.facts.name} loses its paths`);
     from.setPaths(false);
     await writes(other(from), before);
     from.setPaths(true);
@@ -174,6 +184,7 @@ test("a node's power goes: it is fenced, the other node goes on, and it joins ag
     await together();
     const from = host(nodes.one) === "one" ? nodes.one : nodes.two;
     const before = newest();
+    tell(`${from.facts.name} loses its power`);
     await from.powerOff();
     await writes(other(from), before);
     const keys = new Set((await other(from).reservation()).device?.keys);
@@ -201,6 +212,7 @@ test("split brain: one node is fenced by its key, whichever was faster, and only
     );
     await together();
     const before = newest();
+    tell(`the network between ${active.facts.name} and ${passive.facts.name} is cut`);
     active.setNetwork(false);
     await writes(passive, before);
     await until("the loser has stopped", async () => (await active.reservation()).state === "preempted", STEP_MS_MAX);

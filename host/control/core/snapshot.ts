@@ -120,6 +120,10 @@ export class Snapshot {
     return (this.flags(handle) & abi.PATH_FLAG_MARGINAL) !== 0;
   }
 
+  isInUse(handle: number): boolean {
+    return (this.#flags(handle) & abi.PATH_FLAG_IN_USE) !== 0;
+  }
+
   /** Null when the copy has no such unit. */
   unit(handle: number): UnitRecord | null {
     return this.units.get(handle);

@@ -92,6 +92,11 @@ export class PathCommands {
     return this.#send(path, cdb, list);
   }
 
+  /** A command without data. */
+  bare(path: Path, cdb: Uint8Array): Promise<Outcome> {
+    return this.#send(path, cdb, 0);
+  }
+
   async #send(path: Path, cdb: Uint8Array, data: Uint8Array | number): Promise<Outcome> {
     const device = path.found?.device;
     if (device === undefined) return silent("its device is gone");

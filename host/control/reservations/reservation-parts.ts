@@ -53,6 +53,7 @@ function senseData(key: number, asc: number, ascq: number): Uint8Array {
 }
 
 const ILLEGAL_REQUEST = 0x05;
+export const INVALID_OPERATION = senseData(ILLEGAL_REQUEST, 0x20, 0x00);
 export const INVALID_FIELD_IN_LIST = senseData(ILLEGAL_REQUEST, 0x26, 0x00);
 export const INVALID_FIELD_IN_CDB = senseData(ILLEGAL_REQUEST, 0x24, 0x00);
 export const INVALID_RELEASE = senseData(ILLEGAL_REQUEST, 0x26, 0x04);

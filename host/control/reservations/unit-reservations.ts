@@ -14,6 +14,7 @@ import type { CoreCall } from "../core/reactor-port.ts";
 import { reasonOf } from "../ground/control-errors.ts";
 import { pathsOf, type Inventory, type Path, type Unit } from "../inventory/inventory.ts";
 import type { Logger } from "../ground/logger.ts";
+import type { Effective } from "../settings/effective.ts";
 import type { Rescans } from "../devices/rescans.ts";
 import type { ReactorClient } from "../../reactor/reactor-client.ts";
 import type { Snapshots } from "../core/snapshots.ts";
@@ -34,6 +35,7 @@ import {
   registrationOf,
   type Parts,
 } from "./reservation-parts.ts";
+import { LegacyReserve, type LegacyAction } from "./legacy-reserve.ts";
 import { ReservationKeys, type Registration } from "./reservation-keys.ts";
 import { restore } from "./upkeep.ts";
 
@@ -52,6 +54,7 @@ export interface ReservationSources {
   readonly snapshots: Pick<Snapshots, "current">;
   readonly commands: Pick<PathCommands, "ask" | "order">;
   readonly gate: CoreGate;
+  readonly legacy: LegacyReserve;
   readonly logger: Pick<Logger, "warning">;
 }
 
@@ -123,6 +126,11 @@ export class Reservations {
   /** Carries out what an application asks for. @throws ControlError */
   order(unit: Unit, out: ReserveOut): Promise<void> {
     return this.#next(unit, () => OPERATIONS[out.action](this.#parts, unit, out));
+  }
+
+  /** RESERVE or RELEASE of SPC-2. @throws ControlError */
+  orderLegacy(unit: Unit, action: LegacyAction): Promise<void> {
+    return this.#next(unit, () => this.#sources.legacy.order(unit, action));
   }
 
   /** What the device answers to PERSISTENT RESERVE IN. @throws ControlError */
@@ -233,6 +241,7 @@ export class Reservations {
 
   /** Called with each copy of the tables. */
   check(snapshot: Snapshot): void {
+    this.#sources.legacy.check(snapshot);
     for (const identity of this.#sources.keys.identities) {
       const unit = this.#sources.inventory.unitOfIdentity(identity);
       const own = unit === undefined ? null : inForce(this.#parts, unit);
@@ -316,6 +325,8 @@ export function reservationsOf(
   context: Pick<ReservationSources, "inventory" | "hub" | "snapshots"> & {
     readonly reactor: ReactorClient;
     readonly rescans: Pick<Rescans, "attended">;
+    /** The settings in force; replaced by a reload. */
+    readonly effective: Effective;
   },
   stateDirectory: string,
   logger: ReservationSources["logger"],
@@ -323,5 +334,7 @@ export function reservationsOf(
   const { inventory, hub, snapshots, reactor, rescans } = context;
   const keys = new ReservationKeys(stateDirectory);
   const commands = new PathCommands(reactor, ({ number }, attention) => rescans.attended(number, attention));
-  return new Reservations({ keys, inventory, hub, snapshots, commands, gate: new CoreGate(reactor), logger });
+  const isClusterMode = (): boolean => context.effective.mode.cluster;
+  const legacy = new LegacyReserve({ commands, hub, snapshots, isClusterMode });
+  return new Reservations({ keys, inventory, hub, snapshots, commands, gate: new CoreGate(reactor), legacy, logger });
 }

@@ -123,4 +123,16 @@ export const RESERVATION_MESSAGES = {
     means: "I/O goes on; the file in `/run/pathmanager/lost` is gone.",
     remedy: "In a cluster: tell it that the node may run the resource again (`crm_resource --cleanup`).",
   },
+  "legacy-reservation-lost": {
+    number: 712,
+    level: "warning",
+    text: "A reservation of SPC-2 was lost with its path",
+    system: true,
+    means:
+      "An initiator had reserved the unit with RESERVE, which is one path's. That path is not in use any more. Other hosts may get " +
+      "in, or, if the array still keeps the reservation for that path, this host's I/O is refused until a reset of the logical unit.",
+    causes: ["the path failed", "an operator chose another path"],
+    remedy:
+      "The cluster software has to reserve the unit again. Better: let it use persistent reservations, which are the unit's.",
+  },
 } as const satisfies Record<string, MessageKind>;

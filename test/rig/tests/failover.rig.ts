@@ -9,7 +9,7 @@ import { LioArray } from "../lib/lio.ts";
 import { Daemon, getlun, mustPathctl, NBD_SOCKET } from "../lib/pathmanager.ts";
 import { afterwards, test, type Rig } from "../lib/test.ts";
 
-export const rig: Rig = { array: "lio", paths: 4, timeLimitS: 200 };
+export const rig: Rig = { array: "lio", paths: 4, timeLimitS: 400 };
 
 const CONFIGURATION = `
 devices = "all"
@@ -29,13 +29,16 @@ const ofController = (name: "A" | "B"): readonly string[] =>
     .paths()
     .flatMap(({ controller, number }) => (controller === name ? (array.device(number, 0)?.pathNumber ?? []) : []));
 
-/** Both paths of controller A go, are displayed as failed, come back, and are not displayed as failed any more. */
-async function controllerAComesAndGoes(): Promise<void> {
-  afterwards(() => array.setController("A", true));
-  array.setController("A", false);
-  await until("the paths of controller A are shown as failed", () => failed().join() === ofController("A").join());
+/** Both paths of a controller go, are displayed as failed, come back, and are not displayed as failed any more. */
+async function comesAndGoes(name: "A" | "B"): Promise<void> {
+  afterwards(() => array.setController(name, true));
+  array.setController(name, false);
+  await until(
+    `the paths of controller ${name} are shown as failed`,
+    () => failed().join() === ofController(name).join(),
+  );
   await setTimeout(1000);
-  array.setController("A", true);
+  array.setController(name, true);
   await until("no path is shown as failed", () => failed().length === 0);
 }
 
@@ -49,7 +52,7 @@ test("ext4 on the kernel's block device: no error, no block wrong, while a contr
   afterwards(() => void attempt("umount", ["/mnt/rig"]));
   const load = verifiedLoad("/mnt/rig/file", 15);
   await setTimeout(2000);
-  await controllerAComesAndGoes();
+  await comesAndGoes("A");
   const { errors, status, ios, complaint } = await load;
   assert.deepEqual({ errors, status }, { errors: 0, status: 0 }, complaint);
   assert.ok(ios > 0);
@@ -65,7 +68,7 @@ test("nbdcopy and qemu-img through the socket: the copy is exact, while a contro
   run("sh", "-c", "head -c 64M /dev/urandom > /tmp/image");
   const script = `for round in 1 2 3 4 5 6 7 8; do nbdcopy /tmp/image '${uri}' && nbdcopy '${uri}' /tmp/back && cmp /tmp/image /tmp/back || exit 1; done`;
   const copying = start("sh", "-c", script);
-  await controllerAComesAndGoes();
+  await comesAndGoes("A");
   const { status, stderr } = await copying;
   assert.equal(status, 0, stderr);
   const comparing = start("qemu-img", "compare", "-f", "raw", "-F", "raw", "/tmp/image", uri);
@@ -73,6 +76,26 @@ test("nbdcopy and qemu-img through the socket: the copy is exact, while a contro
   afterwards(() => array.setController("A", true));
   const compared = await comparing;
   assert.equal(compared.status, 0, compared.stdout + compared.stderr);
+});
+
+/** As cluster software watches a disk: a read and a write past the page cache each second, each with a time limit. */
+const MONITOR = `while [ ! -e /tmp/watched ]; do
+  timeout 30 dd if=/dev/nbd0 of=/dev/null bs=4096 count=1 iflag=direct 2>/dev/null || echo failed
+  timeout 30 dd if=/dev/zero of=/dev/nbd0 bs=4096 count=1 seek=1 oflag=direct 2>/dev/null || echo failed
+  echo probed; sleep 1
+done`;
+
+test("a disk monitor, as cluster software has them, sees nothing while each controller dies and returns", async () => {
+  const daemon = await Daemon.start(CONFIGURATION);
+  afterwards(async () => void (await daemon.stop()));
+  mustPathctl("attach", "#0", "/dev/nbd0");
+  const monitor = start("sh", "-c", MONITOR);
+  await comesAndGoes("A");
+  await comesAndGoes("B");
+  run("touch", "/tmp/watched");
+  const { stdout } = await monitor;
+  assert.match(stdout, /^(probed\n){2,}$/);
+  mustPathctl("detach", "#0");
 });
 
 test("the daemon stops within 5 s with no path alive and I/O waiting", async () => {

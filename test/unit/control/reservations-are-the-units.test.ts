@@ -5,6 +5,7 @@ import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import type { ReservationView } from "../../../host/control/schemas/reservation-schema.ts";
 import { reserveOutCommand, type ReserveOut } from "../../../host/discovery/persistent-reservations.ts";
+import { until } from "../../until.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 
 const ONE = "policy = 'static'\n[array]\nunits = 1\npaths = 4\nunit_mib = 1\n";
@@ -171,4 +172,41 @@ test("keys that are another host's, or damaged, are not used but moved away", as
   const third = await TestDaemon.start(t, "", first.folder);
   t.is((await view(third, t)).state, "none");
   t.is((await said(third, t, "reservation-keys-unused")).length, 2);
+});
+
+/** What a refused command says. */
+const refusal = (done: Promise<void>): Promise<{ code: string; scsiStatus: number } | null> =>
+  done.then(
+    () => null,
+    (thrown: { code: string; scsiStatus: number }) => thrown,
+  );
+
+test("RESERVE of SPC-2 passes to the path in use, in cluster mode only; it is told when that path is lost", async (t) => {
+  const daemon = await TestDaemon.start(t, ONE);
+  const { reservations, inventory } = daemon.daemon;
+  const unit = inventory.unit("0");
+  const write = Uint8Array.of(0x2a, 0, 0, 0, 0, 0, 0, 0, 1, 0);
+  const writeOn = async (port: number): Promise<number> => {
+    const { status } = await daemon.daemon.reactor.arrayCommand(port, write, new Uint8Array(512));
+    // A unit attention comes first.
+    return status === 2 ? writeOn(port) : status;
+  };
+  t.like(await refusal(reservations.orderLegacy(unit, "reserve")), { code: "RESERVATION_UNSUPPORTED", scsiStatus: 2 });
+  t.is(await writeOn(1), 0, "nothing is reserved");
+  await daemon.change(t, "PATCH", "/v1/mode", { cluster: true });
+  const { paths } = await daemon.get<"paths">(t, "/v1/paths");
+  const used = paths.find(({ state }) => state === "in use")?.number ?? "";
+  const port = Number(used.split(":")[2]);
+  const another = (port + 1) % 4;
+  await reservations.orderLegacy(unit, "reserve");
+  t.deepEqual([await writeOn(port), await writeOn(another)], [0, 0x18], "the path in use may write, and no other");
+  await reservations.orderLegacy(unit, "release");
+  t.is(await writeOn(another), 0);
+  // Who else holds it is told.
+  t.is((await daemon.daemon.reactor.arrayCommand(another, Uint8Array.of(0x16, 0, 0, 0, 0, 0), 0)).status, 0);
+  t.like(await refusal(reservations.orderLegacy(unit, "reserve")), { code: "RESERVATION_CONFLICT", scsiStatus: 0x18 });
+  t.is((await daemon.daemon.reactor.arrayCommand(another, Uint8Array.of(0x17, 0, 0, 0, 0, 0), 0)).status, 0);
+  await reservations.orderLegacy(unit, "reserve");
+  await daemon.change(t, "POST", `/v1/paths/${used}/disable`);
+  await until("it is told", async () => (await said(daemon, t, "legacy-reservation-lost")).length === 1);
 });
