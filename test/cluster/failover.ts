@@ -96,37 +96,40 @@ const newest = (): number => generations().at(-1)?.generation ?? 0;
 /** What happens, with the seconds since the guest's start. */
 const tell = (text: string): void => console.log(`    ${Math.round(performance.now() / 1000)} s: ${text}`);
 
+/** Waits for what the cluster does; if it does not, says what its members have written about it. */
+async function wait(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
+  try {
+    await until(what, isSo, STEP_MS_MAX);
+  } catch (thrown) {
+    for (const node of [nodes.one, nodes.two]) {
+      console.log(node.attempt("crm_mon", "-1rfAm3").stdout, JSON.stringify(await node.reservation().catch(String)));
+      console.log(node.report());
+    }
+    throw thrown;
+  }
+}
+
 /** The node writes, in a generation after `before`. */
 async function writes(node: Node, before: number): Promise<void> {
   const { name } = node.facts;
-  try {
-    await until(
-      `${name} writes`,
-      () => generations().some((one) => one.generation > before && one.node === name && one.done > 20),
-      STEP_MS_MAX,
-    );
-    tell(`${name} writes`);
-  } catch (thrown) {
-    console.log(node.attempt("crm_mon", "-1rfA").stdout, nodes.one.report(), nodes.two.report());
-    throw thrown;
-  }
+  await wait(`${name} writes`, () =>
+    generations().some((one) => one.generation > before && one.node === name && one.done > 20),
+  );
+  tell(`${name} writes`);
 }
 
 /** Both are members, and what failed is forgotten. */
 async function together(): Promise<void> {
   for (const node of [nodes.one, nodes.two]) {
-    await until(
-      `${node.facts.name} sees both nodes`,
-      () => /Online: \[ one two \]/.test(node.attempt("crm_mon", "-1").stdout),
-      STEP_MS_MAX,
+    await wait(`${node.facts.name} sees both nodes`, () =>
+      /Online: \[ one two \]/.test(node.attempt("crm_mon", "-1").stdout),
     );
   }
   nodes.one.attempt("crm_resource", "--cleanup");
   for (const node of [nodes.one, nodes.two]) {
-    await until(
+    await wait(
       `${node.facts.name} is registered`,
       async () => (await node.reservation().catch(() => null))?.state === "registered",
-      STEP_MS_MAX,
     );
   }
 }
@@ -153,20 +156,20 @@ test("two nodes form a cluster; both are registered, one of them writes", async 
   for (const node of [nodes.one, nodes.two]) await node.powerOn();
   const { identity } = await nodes.one.unit();
   tell("both nodes have booted");
-  await until("the cluster has a coordinator", () => nodes.one.attempt("crmadmin", "-D").status === 0, STEP_MS_MAX);
+  await wait("the cluster has a coordinator", () => nodes.one.attempt("crmadmin", "-D").status === 0);
   nodes.one.inside("crm_attribute", "--name", "stonith-timeout", "--update", "300s");
   nodes.one.inside("crm_attribute", "--name", "priority-fencing-delay", "--update", "0");
   nodes.one.inside("crm_attribute", "--type", "rsc_defaults", "--name", "migration-threshold", "--update", "1");
   nodes.one.inside("crm_attribute", "--type", "rsc_defaults", "--name", "resource-stickiness", "--update", "100");
   nodes.one.inside("cibadmin", "--replace", "--scope", "resources", "--xml-text", resources(identity.text));
-  await until("it runs somewhere", () => host(nodes.one) !== null, STEP_MS_MAX);
+  await wait("it runs somewhere", () => host(nodes.one) !== null);
   await together();
 });
 
 test(`paths die, all of a node's: the other node goes on, ${ROUNDS} times in each direction`, async () => {
   for (let round = 0; round < 2 * ROUNDS; round++) {
     await together();
-    await until("it runs somewhere", () => host(nodes.one) !== null, STEP_MS_MAX);
+    await wait("it runs somewhere", () => host(nodes.one) !== null);
     const from = host(nodes.one) === "one" ? nodes.one : nodes.two;
     const before = newest();
     await writes(from, before - 1);
@@ -174,7 +177,7 @@ test(`paths die, all of a node's: the other node goes on, ${ROUNDS} times in eac
     from.setPaths(false);
     await writes(other(from), before);
     from.setPaths(true);
-    await until("its paths are back", async () => ["ok", "preempted"].includes((await from.unit()).state), STEP_MS_MAX);
+    await wait("its paths are back", async () => ["ok", "preempted"].includes((await from.unit()).state));
     await intact();
   }
 });
@@ -215,7 +218,7 @@ test("split brain: one node is fenced by its key, whichever was faster, and only
     tell(`the network between ${active.facts.name} and ${passive.facts.name} is cut`);
     active.setNetwork(false);
     await writes(passive, before);
-    await until("the loser has stopped", async () => (await active.reservation()).state === "preempted", STEP_MS_MAX);
+    await wait("the loser has stopped", async () => (await active.reservation()).state === "preempted");
     assert.deepEqual([...new Set((await passive.reservation()).device?.keys)], [passive.facts.key]);
     assert.equal(existsSync(join(FOLDER, "writes-wrong")), false);
     active.setNetwork(true);
@@ -239,7 +242,7 @@ test("at the end every block holds the last write that was acknowledged, or one 
     "--parameter-value",
     "Stopped",
   );
-  await until("nobody writes", () => host(node) === null, STEP_MS_MAX);
+  await wait("nobody writes", () => host(node) === null);
   node.inside(WRITER, "check", device);
   await intact();
   const all = generations();

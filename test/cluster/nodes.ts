@@ -228,7 +228,10 @@ patrol.timeout_s = 5
     const logs = ["node.log", "daemon.log", ...readdirSync(join(this.folder, "log")).map((name) => `log/${name}`)];
     const tails = logs.map((name) => {
       const file = join(this.folder, name);
-      return existsSync(file) ? `== ${this.facts.name} ${name}\n${readFileSync(file, "utf8").slice(-6000)}` : "";
+      if (!existsSync(file)) return "";
+      const lines = readFileSync(file, "utf8").split("\n");
+      const matter = name.includes("pacemaker") ? lines.filter((line) => /fenc|error|warning/i.test(line)) : lines;
+      return `== ${this.facts.name} ${name}\n${matter.slice(-60).join("\n")}`;
     });
     return tails.join("\n");
   }
