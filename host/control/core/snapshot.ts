@@ -121,7 +121,7 @@ export class Snapshot {
   }
 
   isInUse(handle: number): boolean {
-    return (this.#flags(handle) & abi.PATH_FLAG_IN_USE) !== 0;
+    return (this.flags(handle) & abi.PATH_FLAG_IN_USE) !== 0;
   }
 
   /** Null when the copy has no such unit. */
