@@ -58,6 +58,17 @@ export function listSgDevices(root = "/sys"): SgDevice[] {
 }
 
 /**
+ * The same, for a daemon whose paths they are: where sysfs itself is gone, that does not mean that they are.
+ * @throws then
+ */
+export function listPresentDevices(root = "/sys"): SgDevice[] {
+  if (readNames(join(root, "class")).length === 0) {
+    throw new Error(`nothing can be said about the devices: ${root} is empty; mount sysfs there`);
+  }
+  return listSgDevices(root);
+}
+
+/**
  * One device; null when it is gone already or has no path number.
  * @throws when it exists but cannot be read
  */

@@ -6,7 +6,7 @@ import { emulatedCandidates, emulatedTransport } from "../../discovery/emulated.
 import { KERNEL_SOURCES } from "../../discovery/exclusive-open.ts";
 import { KERNEL_QUEUES } from "../../discovery/adapter-queues.ts";
 import { nativeTransport } from "../../discovery/native-transport.ts";
-import { listSgDevices } from "../../discovery/sysfs.ts";
+import { listPresentDevices } from "../../discovery/sysfs.ts";
 import type { ReactorClient } from "../../reactor/reactor-client.ts";
 import { isEmulated, type Configuration } from "../schemas/configuration-schema.ts";
 
@@ -65,7 +65,7 @@ export async function findDevices(
       ask: (ours) => discover(transport, candidates, { ...options, ours }),
     };
   }
-  const devices = listSgDevices();
+  const devices = listPresentDevices();
   return {
     ...presence(devices),
     disks: devices.filter((device) => device.type === TYPE_DISK).length,

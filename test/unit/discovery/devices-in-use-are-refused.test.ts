@@ -4,7 +4,7 @@ import { join } from "node:path";
 import test from "ava";
 import { discoverDevices } from "../../../host/discovery/discover.ts";
 import type { InUseSources } from "../../../host/discovery/in-use.ts";
-import { listSgDevices } from "../../../host/discovery/sysfs.ts";
+import { listPresentDevices, listSgDevices } from "../../../host/discovery/sysfs.ts";
 import { whyRescan } from "../../../host/discovery/uevents.ts";
 import { disk, transportOf } from "./pages.ts";
 
@@ -100,6 +100,13 @@ test("sysfs tells path number, names, limits, in the order of path numbers", (t)
 
 test("a machine without SCSI has no devices", (t) => {
   t.deepEqual(listSgDevices(mkdtempSync(join(tmpdir(), "pm-none-"))), []);
+});
+
+test("where sysfs itself is gone, a daemon does not take its paths for gone", (t) => {
+  const root = mkdtempSync(join(tmpdir(), "pm-none-"));
+  t.throws(() => listPresentDevices(root), { message: /mount sysfs/ });
+  mkdirSync(join(root, "class/scsi_host"), { recursive: true });
+  t.deepEqual(listPresentDevices(root), []);
 });
 
 /** A line of mountinfo for a file system of one device. */
