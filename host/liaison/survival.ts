@@ -3,7 +3,11 @@
 
 const SURVIVES = "PATHMANAGER_SURVIVES";
 
+/** Whether this is such a daemon: the initramfs says so. */
+export const survivesShutdown = (environment: NodeJS.ProcessEnv = process.env): boolean =>
+  environment[SURVIVES] !== undefined;
+
 /** Takes such a name, where the initramfs asks for it. */
 export function surviveShutdown(environment: NodeJS.ProcessEnv = process.env): void {
-  if (environment[SURVIVES] !== undefined) process.title = "@pathmanagerd";
+  if (survivesShutdown(environment)) process.title = "@pathmanagerd";
 }

@@ -1,6 +1,7 @@
 // What a control reports when it starts.
 
 import type { Death, Fall } from "../../supervisor/protocol.ts";
+import { survivesShutdown } from "../../liaison/survival.ts";
 import type { EventHub } from "./event-hub.ts";
 import type { Inventory } from "../inventory/inventory.ts";
 import type { LastWords } from "../state/last-words.ts";
@@ -37,9 +38,21 @@ export function tellOfSuccession(hub: Hub, logger: Logger, { reason, atMs }: Dea
   );
 }
 
-/** What was found out about the stored state. */
-export function tellOfState(hub: Hub, logger: Logger, { rebuilt, incomplete }: State, { misnamed }: Inventory): void {
-  if (rebuilt !== null) {
+/**
+ * What was found out about the stored state.
+ * @param isHandedOver whether the state of the daemon before may be there as its copy alone
+ */
+export function tellOfState(
+  hub: Hub,
+  logger: Pick<Logger, "info" | "error">,
+  { rebuilt, incomplete }: Pick<State, "rebuilt" | "incomplete">,
+  { misnamed }: Pick<Inventory, "misnamed">,
+  isHandedOver = survivesShutdown(),
+): void {
+  // Where the root is on a unit, that is how each boot begins.
+  if (rebuilt !== null && rebuilt.wasAbsent && !rebuilt.isIncomplete && isHandedOver) {
+    logger.info("the settings are those from before the machine went off");
+  } else if (rebuilt !== null) {
     const { what, file, reason, aside, isIncomplete } = rebuilt;
     const kept = isIncomplete ? "what could be read" : "all settings";
     const where = aside === null ? "" : `; the file that was found is kept as ${aside}`;

@@ -39,6 +39,8 @@ export interface Rebuilt {
   /** Where the damaged file is; null when it was not set aside. */
   readonly aside: string | null;
   readonly isIncomplete: boolean;
+  /** There was no such file: one that is handed over as its copy begins like this. */
+  readonly wasAbsent: boolean;
 }
 
 export interface OpenedState {
@@ -117,7 +119,7 @@ function settle(
     const isCopyOutdated = copy.kind !== "sound" || main.kind !== "sealed" || main.seal.digest !== copy.seal.digest;
     const { copyProblem } = decision;
     const kept = { database, known, isCopyOutdated };
-    const about = { aside: null, isIncomplete: false };
+    const about = { aside: null, isIncomplete: false, wasAbsent: false };
     const lost = main.kind === "sealed" ? journalProblem(journal, isInUse(database)) : null;
     if (lost !== null) return { ...kept, rebuilt: { what: "state", file, reason: lost, ...about }, eventsFrom };
     const copyFile = join(dirname(file), COPY_FILE);
@@ -131,7 +133,7 @@ function settle(
   if (!isKept && found.kind === "open") found.database.close();
   const { database, aside } = isKept ? { database: found.database, aside: null } : anew();
   put(database, rows, events, isIncomplete ? reason : copy.kind === "absent" ? null : copy.incomplete);
-  const rebuilt = { what: "state", file, reason, aside, isIncomplete } as const;
+  const rebuilt = { what: "state", file, reason, aside, isIncomplete, wasAbsent: main.kind === "absent" } as const;
   return { database, rebuilt, known, isCopyOutdated: true, eventsFrom };
 }
 

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { isDeepStrictEqual } from "node:util";
 import test, { type ExecutionContext } from "ava";
+import { tellOfState } from "../../../host/control/events/first-words.ts";
 import { State } from "../../../host/control/state/state.ts";
 import { pathRow, unitRow } from "./fixtures/unit-row.ts";
 
@@ -242,6 +243,23 @@ test("a first start and a start after a stop tell nothing", (t) => {
   state.savePaths(PATHS);
   state.close();
   t.deepEqual(opened(t, folder, "stopped"), { isComplete: true, isTold: false, reason: "" });
+});
+
+test("where the root is on a unit, each boot begins with the copy alone: that is no damage", (t) => {
+  for (const isHandedOver of [true, false]) {
+    const folder = scene();
+    for (const name of [MAIN, JOURNAL]) rmSync(join(folder, name));
+    const state = new State(folder, 2000);
+    const said: string[] = [];
+    const logged: string[] = [];
+    const hub = { say: (kind: string) => void said.push(kind) };
+    const logger = { info: () => undefined, error: (line: string) => void logged.push(line) };
+    tellOfState(hub, logger, state, { misnamed: [] }, isHandedOver);
+    t.is(state.paths().find((path) => path.number === DISABLED)?.enabled, false);
+    t.deepEqual(said, isHandedOver ? [] : ["state-rebuilt"]);
+    t.is(logged.length, isHandedOver ? 0 : 1);
+    state.close();
+  }
 });
 
 test("neither the file nor its journal nor the copy is for others to read", (t) => {
