@@ -93,7 +93,7 @@ async function steps(): Promise<boolean> {
 }
 
 async function boot(): Promise<boolean> {
-  buildPackages(built, "--quick", "--also", NEWER);
+  buildPackages(built, "--quick");
   return boots();
 }
 

@@ -11,6 +11,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -38,6 +39,10 @@ const PLACES: Readonly<Record<string, string>> = {
   [`${SYSTEM}/modules-load.conf`]: "usr/lib/modules-load.d/pathmanager.conf",
   [`${SYSTEM}/pathmanager.toml`]: "etc/pathmanager/pathmanager.toml",
   [`${SYSTEM}/default`]: "etc/default/pathmanager",
+  [`${SYSTEM}/boot/pathmanager-settings.service`]: "usr/lib/systemd/system/pathmanager-settings.service",
+  [`${SYSTEM}/boot/pathmanager-settings.path`]: "usr/lib/systemd/system/pathmanager-settings.path",
+  [`${SYSTEM}/boot/pathmanager-settings-save.service`]: "usr/lib/systemd/system/pathmanager-settings-save.service",
+  [`${SYSTEM}/boot/enter`]: `${HOME}/boot/enter`,
   [`${SYSTEM}/boot/keep`]: `${HOME}/boot/keep`,
   [`${CLUSTER}/pathmanager_api.py`]: `${HOME}/cluster/pathmanager_api.py`,
   LICENSE: "usr/share/doc/pathmanager/copyright",
@@ -49,6 +54,8 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   [`${SYSTEM}/generator`]: "usr/lib/systemd/system-generators/pathmanager-generator",
   [`${SYSTEM}/boot/wanted`]: `${HOME}/boot/wanted`,
   [`${SYSTEM}/boot/make-tree`]: `${HOME}/boot/make-tree`,
+  [`${SYSTEM}/last-flush`]: "usr/lib/systemd/system-shutdown/pathmanager",
+  [`${SYSTEM}/boot/settings`]: `${HOME}/boot/settings`,
   [`${SYSTEM}/boot/start`]: `${HOME}/boot/start`,
   [`${SYSTEM}/boot/initramfs-hook`]: "usr/share/initramfs-tools/hooks/pathmanager",
   [`${SYSTEM}/boot/initramfs-start`]: "usr/share/initramfs-tools/scripts/local-top/pathmanager",
@@ -58,6 +65,9 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   [`${CLUSTER}/fence_pathmanager`]: "usr/sbin/fence_pathmanager",
   [`${CLUSTER}/Unit`]: "usr/lib/ocf/resource.d/pathmanager/Unit",
 };
+
+/** Units of systemd's that are always enabled: they only do something where the root is on a unit. */
+const STATIC = ["pathmanager-settings.service", "pathmanager-settings.path"] as const;
 
 /** Options of V8 for the daemon, as host/cli/bin/pathmanagerd.js has them. */
 const DAEMON_OPTIONS = "--optimize-for-size --max-semi-space-size=4 --max-old-space-size=1024";
@@ -158,6 +168,11 @@ export function makeTree(tree: string, foreign?: Foreign): void {
   addNode(tree, foreign);
   for (const [from, to] of Object.entries(PLACES)) write(tree, to, readFileSync(join(root, from)));
   for (const [from, to] of Object.entries(PROGRAMS)) write(tree, to, readFileSync(join(root, from)), 0o755);
+  for (const name of STATIC) {
+    const wants = join(tree, "usr/lib/systemd/system/sysinit.target.wants");
+    mkdirSync(wants, { recursive: true });
+    symlinkSync(`../${name}`, join(wants, name));
+  }
   for (const { name, folder, options } of COMMANDS) {
     const call = `exec /${HOME}/bin/node ${options}/${HOME}/host/cli/bin/${name}.js "$@"`;
     write(tree, `${folder}/${name}`, `#!/bin/sh\n${call}\n`, 0o755);
