@@ -91,7 +91,7 @@ export async function whyNoUblk(): Promise<string | null> {
 }
 
 /** Kept with the driver, so that no other unit takes the device over: FNV-1a of the unit's identity. */
-function ownerOf(entry: Pick<NbdExport, "formerIdentity" | "identity" | "number">): number {
+export function ownerOf(entry: Pick<NbdExport, "formerIdentity" | "identity" | "number">): number {
   const text = `pathmanager ${entry.formerIdentity ?? entry.identity ?? `#${entry.number}`}`;
   let hash = 0x811c9dc5;
   for (const byte of Buffer.from(text)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;

@@ -1,18 +1,20 @@
-// npm run test:rig [-- PATTERN]: boots one guest per file of test/rig/tests and runs the file's tests in it; as many guests
+// npm run test:rig [-- [--long] [PATTERN]]: boots one guest per file of test/rig/tests and runs the file's tests in it; as many guests
 // at once as the machine has processors, at most GUESTS_MAX, because a guest uses only one processor. A test without a
-// report, because its guest died or ran out of time, has failed.
+// report, because its guest died or ran out of time, has failed. --long: those of test/rig/long, which take too long for every change.
 
 import { readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 import { takeNames, type Rig } from "./lib/test.ts";
 import { runMachine, type MachineResult } from "./machine.ts";
 import { ensurePackages, missingSentence, TEST_PACKAGES, VIRTUAL_PACKAGES } from "./packages.ts";
 
 const project = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
-const folder = join(project, "test", "rig", "tests");
+const { values: options, positionals } = parseArgs({ allowPositionals: true, options: { long: { type: "boolean" } } });
+const folder = join(project, "test", "rig", options.long === true ? "long" : "tests");
 /** Maximum number of guests at once. Each takes up to 1.5 GiB of memory. */
 const GUESTS_MAX = 4;
 
@@ -91,10 +93,10 @@ async function main(): Promise<number> {
     console.error(missingSentence(missing));
     return 2;
   }
-  const pattern = process.argv[2] ?? "";
+  const [pattern = ""] = positionals;
   const names = readdirSync(folder).filter((name) => name.endsWith(".rig.ts") && name.includes(pattern));
   if (names.length === 0) {
-    console.error(`rig: no file of test/rig/tests has "${pattern}" in its name`);
+    console.error(`rig: no file of ${folder} has "${pattern}" in its name`);
     return 2;
   }
   const interrupt = new AbortController();

@@ -426,6 +426,7 @@ pub fn ublk_resize<'env>(env: &'env Env, index: u32, size_bytes: f64) -> Result<
 #[napi(catch_unwind, ts_return_type = "Promise<UblkDevice | null>")]
 pub fn ublk_status<'env>(env: &'env Env, index: u32) -> Result<Object<'env>> {
     promise(env, &UBLK, move || {
+        let resizable = features()? & RESIZABLE != 0;
         Ok(info(index)?.map(|info| UblkDevice {
             index: info.device,
             state: match info.state {
@@ -437,7 +438,8 @@ pub fn ublk_status<'env>(env: &'env Env, index: u32) -> Result<Object<'env>> {
             .into(),
             depth: info.depth.into(),
             server_pid: info.server,
-            resizable: info.flags & RESIZABLE != 0,
+            // Drivers that can do it do so for every device: it is none of a device's own flags.
+            resizable,
             owner: (info.own_flags >> MARK_SHIFT == MARK).then_some(info.own_flags as u32),
             dead_connection_timeout_seconds: timeout_of(info.own_flags),
             user_copy: info.flags & USER_COPY != 0,

@@ -2,8 +2,10 @@
 
 import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { ublkDelete } from "../../../host/native/index.ts";
 import { until } from "../../until.ts";
+import { run, start } from "./command.ts";
 import { runFio, type Load } from "./fio.ts";
 import { afterwards } from "./test.ts";
 
@@ -23,7 +25,11 @@ export class UblkProcess {
     for (const stream of [this.child.stdout, this.child.stderr])
       stream?.on("data", (bytes: Buffer) => void (this.said += bytes.toString()));
     this.ended = new Promise((resolve) => void this.child.once("exit", () => resolve()));
-    afterwards(() => void this.child.kill("SIGKILL"));
+    afterwards(async () => {
+      await this.end("SIGKILL");
+      // Whatever has failed, the next test finds no device.
+      if (existsSync("/dev/ublkc0")) await ublkDelete(0);
+    });
   }
 
   /** One that serves the device. */
@@ -46,7 +52,7 @@ export class UblkProcess {
   }
 
   async end(signal: "SIGKILL" | "SIGTERM"): Promise<void> {
-    this.child.kill(signal);
+    if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill(signal);
     await this.ended;
   }
 
@@ -76,3 +82,15 @@ export const verified = (filename: string, mib: number, largest = "32k"): Promis
 
 /** Writes that the device has completed. */
 export const written = (): number => Number(readFileSync("/sys/block/ublkb0/stat", "utf8").trim().split(/\s+/)[4]);
+
+/** One block. */
+export const readOne = (): ReturnType<typeof start> =>
+  start("dd", `if=${UBLK_DEVICE}`, "of=/dev/null", "bs=4k", "count=1", "iflag=direct");
+
+export function nothingIsLeft(): void {
+  assert.ok(!existsSync(UBLK_DEVICE) && !existsSync("/dev/ublkc0"), "nothing is left of the device");
+  const stuck = run("ps", "-eo", "stat=,comm=")
+    .split("\n")
+    .filter((line) => /^D.* (dd|fio|node|MainThread)/.test(line));
+  assert.deepEqual(stuck, [], "no process hangs in the kernel");
+}

@@ -99,8 +99,8 @@ process.on("SIGUSR1", () => {
     .unitSet(unit, abi.UNIT_SET_BLOCKS, grown / BLOCK_BYTES)
     .then(() => attachments.resize(unit, BigInt(grown)))
     .then(
-      () => console.log("resized"),
-      (error: unknown) => console.log(`not resized: ${String(error)}`),
+      () => console.log("has grown"),
+      (error: unknown) => console.log(`has not grown: ${String(error)}`),
     );
 });
 process.on("SIGTERM", () => {
