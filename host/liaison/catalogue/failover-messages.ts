@@ -73,7 +73,6 @@ export const FAILOVER_MESSAGES = {
     level: "info",
     text: "Automatic failback started",
     system: true,
-    manager: false,
     means: "A failed path answered its recovery check and is being taken back.",
     remedy: "Nothing: message 273 follows.",
   },
@@ -82,6 +81,9 @@ export const FAILOVER_MESSAGES = {
     level: "info",
     text: "Automatic failback was done",
     system: true,
+    // The reference's row for 272 and 273 says "no / yes" under ALIVE, and "yes" under manager for both: remote maintenance hears of
+    // the end, the manager of both.
+    alive: true,
     means: "The path is in service again; in failback mode Standby it stays disabled until an operator enables it.",
     remedy: "In failback mode Standby: `pathctl path enable`.",
   },
