@@ -74,6 +74,8 @@
 #define PM_CONTROL_BLOCK_ENTRIES 112u
 /* Ring descriptor of the block door's completions (BLOCK_COMPLETION_*), emptied by the embedder. */
 #define PM_CONTROL_BLOCK_COMPLETIONS 128u
+/* u32, core writes: bytes of the pool that belong to no request. */
+#define PM_CONTROL_POOL_FREE 144u
 /* Bytes of the control block. */
 #define PM_CONTROL_BYTES 192u
 /* u32, core writes at init: address of the first entry. */
@@ -687,6 +689,24 @@
 #define PM_STATISTICS_BUCKETS_PER_OCTAVE 8u
 /* Exponent of the power of two at which bucket 1 begins. */
 #define PM_STATISTICS_OCTAVE_FIRST 10u
+
+/* What is counted of units only, behind their statistics (offsets from the same address) */
+/* u64: requests that did not leave the queue at once: they waited for a path, room, or another request. */
+#define PM_STATISTICS_WAITED 3680u
+/* u64: sum of the times they waited, ns. */
+#define PM_STATISTICS_WAIT_SUM_NS 3688u
+/* Reads by size class, then writes: of each class a count (u64), the sum of the latencies in ns (u64), u64[STATISTICS_SIZE_BUCKETS]. */
+#define PM_STATISTICS_SIZES 3696u
+/* Bytes of a size class. */
+#define PM_STATISTICS_SIZE_BYTES 120u
+/* Classes: up to 4 KiB, up to 64 KiB, up to 512 KiB, larger. */
+#define PM_STATISTICS_SIZE_CLASSES 4u
+/* Bucket 0: below 2^STATISTICS_SIZE_OCTAVE_FIRST ns; each further one reaches four times as far; the last one: everything longer. */
+#define PM_STATISTICS_SIZE_BUCKETS 13u
+/* Exponent of the power of two at which bucket 1 begins. */
+#define PM_STATISTICS_SIZE_OCTAVE_FIRST 14u
+/* Bytes of a unit's statistics, all together. */
+#define PM_STATISTICS_UNIT_BYTES 4656u
 
 /* The core's exports, when it is compiled to C (docs/embedding.md). An instance is made by `pm_core_start`; calls come from one
  * thread at a time. What answers int32_t answers 0 or more for success, a negated PM_ERROR_* otherwise, and PM_CORE_FAILED

@@ -17,6 +17,7 @@ import {
   UNIT_SLOTS,
   ZEROING_PIECE_BYTES_FIRST,
   ZEROING_PIECE_BYTES_MAX,
+  STATISTICS_UNIT_BYTES,
 } from "./abi";
 import {
   DEFAULT_ALUA_EXPLICIT,
@@ -120,7 +121,7 @@ export function unitAdd(): i32 {
   unit.policy = clusterMode ? POLICY_STATIC : DEFAULT_POLICY;
   selectionSetPolicy(unit.selection, unit.policy);
   unit.statistics = <u32>unitStatistics(unit.index);
-  statisticsReset(unit.statistics);
+  statisticsReset(unit.statistics, STATISTICS_UNIT_BYTES);
   // NONE in each.
   memory.fill(changetype<usize>(unit) + UNIT_SLOTS, 0xff, 4 * PATHS_PER_UNIT_MAX);
   defaults(unit);

@@ -40,6 +40,7 @@ import {
   UNIT_SET_UNMAP_BLOCKS_MAX,
   UNIT_SET_WRITE_SAME_BLOCKS_MAX,
   ZEROING_PIECE_BYTES_MAX,
+  STATISTICS_UNIT_BYTES,
 } from "./abi";
 import { EIO, EPERM } from "./memory/errno";
 import { unitAt } from "./memory/memory";
@@ -144,7 +145,7 @@ function failAll(unit: Unit): void {
 
 function resetStatistics(unit: Unit): void {
   unit.latencyNsMax = 0;
-  statisticsReset(unit.statistics);
+  statisticsReset(unit.statistics, STATISTICS_UNIT_BYTES);
   for (let rest = unit.paths; rest !== 0; rest &= rest - 1) statisticsReset(unitPath(unit, ctz(rest)).statistics);
 }
 

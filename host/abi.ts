@@ -71,6 +71,8 @@ export const CONTROL_WAITING_NS = 104;
 export const CONTROL_BLOCK_ENTRIES = 112;
 /** Ring descriptor of the block door's completions (BLOCK_COMPLETION_*), emptied by the embedder. */
 export const CONTROL_BLOCK_COMPLETIONS = 128;
+/** u32, core writes: bytes of the pool that belong to no request. */
+export const CONTROL_POOL_FREE = 144;
 /** Bytes of the control block. */
 export const CONTROL_BYTES = 192;
 /** u32, core writes at init: address of the first entry. */
@@ -684,3 +686,21 @@ export const STATISTICS_BUCKETS = 224;
 export const STATISTICS_BUCKETS_PER_OCTAVE = 8;
 /** Exponent of the power of two at which bucket 1 begins. */
 export const STATISTICS_OCTAVE_FIRST = 10;
+
+// What is counted of units only, behind their statistics (offsets from the same address)
+/** u64: requests that did not leave the queue at once: they waited for a path, room, or another request. */
+export const STATISTICS_WAITED = 3680;
+/** u64: sum of the times they waited, ns. */
+export const STATISTICS_WAIT_SUM_NS = 3688;
+/** Reads by size class, then writes: of each class a count (u64), the sum of the latencies in ns (u64), u64[STATISTICS_SIZE_BUCKETS]. */
+export const STATISTICS_SIZES = 3696;
+/** Bytes of a size class. */
+export const STATISTICS_SIZE_BYTES = 120;
+/** Classes: up to 4 KiB, up to 64 KiB, up to 512 KiB, larger. */
+export const STATISTICS_SIZE_CLASSES = 4;
+/** Bucket 0: below 2^STATISTICS_SIZE_OCTAVE_FIRST ns; each further one reaches four times as far; the last one: everything longer. */
+export const STATISTICS_SIZE_BUCKETS = 13;
+/** Exponent of the power of two at which bucket 1 begins. */
+export const STATISTICS_SIZE_OCTAVE_FIRST = 14;
+/** Bytes of a unit's statistics, all together. */
+export const STATISTICS_UNIT_BYTES = 4656;

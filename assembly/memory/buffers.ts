@@ -34,27 +34,29 @@ const quickLists: usize = memory.data(4 * 9, 8);
 let pool: usize = 0;
 let pages: usize = 0;
 let pageCount: u32 = 0;
-let bytesFree: u32 = 0;
+/** Where the host sees how many bytes belong to no request. */
+let freeAt: usize = 0;
 
 /** Bytes of bookkeeping that a pool of `poolBytes` needs. */
 export function buffersTableBytes(poolBytes: u32): usize {
   return <usize>(poolBytes / BUFFER_PAGE_BYTES) * PAGE_RECORD_BYTES;
 }
 
-/** Sets the pool up: `poolBytes` is a multiple of PIECE_BYTES_MAX, `table` is zeroed memory. */
-export function buffersInit(base: usize, poolBytes: u32, table: usize): void {
+/** Sets the pool up: `poolBytes` is a multiple of PIECE_BYTES_MAX, `table` is zeroed memory; at `free` the host sees what is free. */
+export function buffersInit(base: usize, poolBytes: u32, table: usize, free: usize): void {
   assert(base % BUFFER_PAGE_BYTES === 0 && poolBytes % PIECE_BYTES_MAX === 0);
   pool = base;
   pages = table;
   pageCount = poolBytes / BUFFER_PAGE_BYTES;
-  bytesFree = poolBytes;
+  freeAt = free;
+  store<u32>(freeAt, poolBytes);
   for (let page: u32 = pageCount; page > 0; page -= 1 << ORDER_MAX)
     push(lists, page - (1 << ORDER_MAX), ORDER_MAX, FREE);
 }
 
 /** Bytes that belong to no request. */
 export function buffersFree(): u32 {
-  return bytesFree;
+  return load<u32>(freeAt);
 }
 
 /** The size of the block that `bytes` (1 .. PIECE_BYTES_MAX) take. */
@@ -68,7 +70,7 @@ export function bufferTake(bytes: u32): usize {
   const order = orderOf(bytes);
   let page = pop(quickLists, order);
   if (page < 0) page = split(order);
-  if (page < 0 && bytesFree >= BUFFER_PAGE_BYTES << order) {
+  if (page < 0 && buffersFree() >= BUFFER_PAGE_BYTES << order) {
     merge();
     page = split(order);
   }
@@ -76,7 +78,7 @@ export function bufferTake(bytes: u32): usize {
   const record = pageAt(<u32>page);
   record.state = TAKEN;
   record.order = <u8>order;
-  bytesFree -= BUFFER_PAGE_BYTES << order;
+  store<u32>(freeAt, buffersFree() - (BUFFER_PAGE_BYTES << order));
   return pool + <usize>page * BUFFER_PAGE_BYTES;
 }
 
@@ -86,7 +88,7 @@ export function bufferGive(address: usize): void {
   assert(address >= pool && page < pageCount);
   const record = pageAt(page);
   assert(record.state === TAKEN);
-  bytesFree += BUFFER_PAGE_BYTES << (<u32>record.order);
+  store<u32>(freeAt, buffersFree() + (BUFFER_PAGE_BYTES << (<u32>record.order)));
   push(quickLists, page, record.order, QUICK);
 }
 

@@ -23,7 +23,9 @@ import {
   RING_BASE,
   RING_CAPACITY,
   SCRATCH_BYTES,
+  CONTROL_POOL_FREE,
   STATISTICS_BYTES,
+  STATISTICS_UNIT_BYTES,
   SUBMISSION_BYTES,
   UNIT_BYTES,
 } from "../abi";
@@ -134,7 +136,7 @@ export function layOut(
     <u64>connectionLimit * (CONNECTION_RECEIVE_BYTES + <u64>BUFFER_PAGE_BYTES) +
     <u64>requestLimit * REQUEST_SLOT_BYTES +
     <u64>(commandLimit + pathLimit) * (COMMAND_SLOT_BYTES + 2 * SUBMISSION_BYTES + COMPLETION_BYTES) * 2 +
-    <u64>unitLimit * (UNIT_BYTES + SELECTION_BYTES + STATISTICS_BYTES) +
+    <u64>unitLimit * (UNIT_BYTES + SELECTION_BYTES + STATISTICS_UNIT_BYTES) +
     <u64>pathLimit * (PATH_BYTES + STATISTICS_BYTES + 4 + <u64>BUFFER_PAGE_BYTES) +
     <u64>eventLimit * EVENT_BYTES * 2 +
     <u64>pooled +
@@ -153,7 +155,7 @@ export function layOut(
     unitCount = 0;
     return -(<i32>ERROR_RANGE);
   }
-  buffersInit(base, pooled, bufferTable);
+  buffersInit(base, pooled, bufferTable, control + CONTROL_POOL_FREE);
   timersInit(timerTable, unitCount + pathCount + 1);
   for (let i: u32 = 0; i <= pathCount; i++) checkPageGive(checkPages + <usize>(pathCount - i) * BUFFER_PAGE_BYTES);
   rings(eventLimit);
@@ -208,7 +210,7 @@ function ringEntries(): u32 {
 function place(eventLimit: u32): usize {
   units = reserve(<usize>unitCount * UNIT_BYTES, 64);
   selections = reserve(<usize>unitCount * SELECTION_BYTES, 64);
-  statistics = reserve(<usize>(unitCount + pathCount) * STATISTICS_BYTES, 64);
+  statistics = reserve(<usize>unitCount * STATISTICS_UNIT_BYTES + <usize>pathCount * STATISTICS_BYTES, 64);
   paths = reserve(<usize>pathCount * PATH_BYTES, 64);
   requests = reserve(<usize>requestCount * REQUEST_SLOT_BYTES, 64);
   commands = reserve(<usize>(commandCount + pathCount) * COMMAND_SLOT_BYTES, 64);
@@ -293,12 +295,12 @@ export function selectionOf(index: u32): Selection {
 
 /** The statistics record of a unit. */
 export function unitStatistics(index: u32): usize {
-  return statistics + <usize>index * STATISTICS_BYTES;
+  return statistics + <usize>index * STATISTICS_UNIT_BYTES;
 }
 
 /** The statistics record of a path. */
 export function pathStatistics(index: u32): usize {
-  return statistics + <usize>(unitCount + index) * STATISTICS_BYTES;
+  return statistics + <usize>unitCount * STATISTICS_UNIT_BYTES + <usize>index * STATISTICS_BYTES;
 }
 
 /** Puts every record of a table on a free list, in order. */

@@ -14,6 +14,13 @@ import {
   STATISTICS_HISTOGRAM_WRITE,
   STATISTICS_OCTAVE_FIRST,
   STATISTICS_READS,
+  STATISTICS_SIZES,
+  STATISTICS_SIZE_BUCKETS,
+  STATISTICS_SIZE_BYTES,
+  STATISTICS_SIZE_CLASSES,
+  STATISTICS_SIZE_OCTAVE_FIRST,
+  STATISTICS_WAITED,
+  STATISTICS_WAIT_SUM_NS,
   STATISTICS_WRITES,
 } from "../abi";
 
@@ -37,11 +44,11 @@ class Statistics {
 /**
  * Resets a record to 0. Only words that are not 0 are written: an untouched page takes no memory, and thousands of paths have
  * pages that stay untouched.
- * @param base address, a multiple of 8, of STATISTICS_BYTES
+ * @param base address, a multiple of 8, of so many bytes
  */
-export function statisticsReset(base: usize): void {
+export function statisticsReset(base: usize, bytes: u32 = STATISTICS_BYTES): void {
   assert((base & 7) === 0);
-  for (let at = base; at < base + STATISTICS_BYTES; at += 8) if (load<u64>(at) !== 0) store<u64>(at, 0);
+  for (let at = base; at < base + bytes; at += 8) if (load<u64>(at) !== 0) store<u64>(at, 0);
 }
 
 /**
@@ -68,6 +75,29 @@ export function statisticsRecord(base: usize, write: bool, bytes: u32, latencyNs
   }
   const at = histogram + ((<usize>bucketOf(latencyNs)) << 3);
   store<u64>(at, load<u64>(at) + 1);
+}
+
+/** A request of a unit was completed: counted by its size as well. */
+export function statisticsBySize(base: usize, write: bool, bytes: u32, latencyNs: u64): void {
+  const size =
+    <u32>(bytes > 4096) + <u32>(bytes > 65536) + <u32>(bytes > 524288) + (write ? STATISTICS_SIZE_CLASSES : 0);
+  const at = base + STATISTICS_SIZES + size * STATISTICS_SIZE_BYTES;
+  add(at, 1);
+  add(at + 8, latencyNs);
+  const octave: u32 = 63 - <u32>clz(latencyNs | 1);
+  const first = STATISTICS_SIZE_OCTAVE_FIRST;
+  const bucket = octave < first ? 0 : min((octave - first + 2) >> 1, STATISTICS_SIZE_BUCKETS - 1);
+  add(at + 16 + (bucket << 3), 1);
+}
+
+/** A request of a unit has waited before its last command was made. */
+export function statisticsWaited(base: usize, waitNs: u64): void {
+  add(base + STATISTICS_WAITED, 1);
+  add(base + STATISTICS_WAIT_SUM_NS, waitNs);
+}
+
+function add(at: usize, value: u64): void {
+  store<u64>(at, load<u64>(at) + value);
 }
 
 /** A command failed because of the path (path record), or a request was answered with an error (unit record). */

@@ -1,7 +1,9 @@
 // A unit's queue of requests that have pieces to make, and those held back by an orphan.
 
 import { unitDirty } from "../memory/due";
-import { REQUEST_HELD, REQUEST_LINED, REQUEST_QUEUED, Request } from "../memory/records";
+import { REQUEST_FLIGHT, REQUEST_HELD, REQUEST_LINED, REQUEST_QUEUED, Request } from "../memory/records";
+import { statisticsWaited } from "../memory/statistics";
+import { now } from "../memory/ring";
 import { Unit } from "../memory/topology";
 import { listsOf } from "../memory/unit-lists";
 import { flowLeave } from "./flows";
@@ -23,6 +25,7 @@ export function requestUnqueue(request: Request, state: u8): void {
   else listsOf(unit).queue.remove(request);
   unit.queued--;
   request.state = state;
+  if (state === REQUEST_FLIGHT && now > request.acceptedNs) statisticsWaited(unit.statistics, now - request.acceptedNs);
   if (state === REQUEST_HELD) listsOf(unit).held.push(request);
 }
 

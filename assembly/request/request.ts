@@ -26,7 +26,7 @@ import {
   Request,
 } from "../memory/records";
 import { now } from "../memory/ring";
-import { statisticsError, statisticsRecord } from "../memory/statistics";
+import { statisticsBySize, statisticsError, statisticsRecord } from "../memory/statistics";
 import { listsOf } from "../memory/unit-lists";
 import { wakeUnit } from "../memory/wake";
 import { cachesWrites, forcedInVain, tellLoss } from "./cache";
@@ -174,6 +174,9 @@ function account(request: Request): void {
   else unit.failed++;
   const latencyNs = now - request.acceptedNs;
   if (request.error !== 0) statisticsError(unit.statistics);
-  else if (request.kind <= 1) statisticsRecord(unit.statistics, request.kind === 1, <u32>request.askedBytes, latencyNs);
+  else if (request.kind <= 1) {
+    statisticsRecord(unit.statistics, request.kind === 1, <u32>request.askedBytes, latencyNs);
+    statisticsBySize(unit.statistics, request.kind === 1, <u32>request.askedBytes, latencyNs);
+  }
   if (latencyNs > unit.latencyNsMax) unit.latencyNsMax = latencyNs;
 }

@@ -65,7 +65,11 @@ export function handlersOf(reactor: Reactor): Handlers {
     snapshot: () => snapshot(core),
     statistics: (request) => statistics(core, request),
     coarseHistograms: (request) => coarseHistograms(core, request),
-    load: () => ({ ...ring.turns(), limits: core.limits }),
+    load: () => ({
+      ...ring.turns(),
+      limits: core.limits,
+      poolFreeBytes: core.view.getUint32(core.control + abi.CONTROL_POOL_FREE, true),
+    }),
     arrayPorts: () => array.describe(),
     arrayCommand: (port, cdb, data) => array.command(port, cdb, data),
     arrayCommands: (commands) =>
@@ -167,14 +171,14 @@ function snapshot(core: Core): SnapshotCopy {
 function coarseHistograms(core: Core, { which, handles }: CoarseRequest): Float64Array {
   const { limits } = core;
   const [table, count, stride, field] =
-    which === "units"
+    which !== "paths"
       ? [core.unitTable, limits.units, abi.UNIT_BYTES, abi.UNIT_STATISTICS]
       : [core.pathTable, limits.paths, abi.PATH_BYTES, abi.PATH_STATISTICS];
   const addresses = Uint32Array.from(handles, (handle) => {
     const isInTable = Number.isInteger(handle) && handle >= 0 && handle < count;
     return isInTable ? core.view.getUint32(table + handle * stride + field, true) : 0;
   });
-  return foldStatistics(core, addresses);
+  return foldStatistics(core, which, addresses);
 }
 
 function statistics(core: Core, request: StatisticsRequest): StatisticsCopy {

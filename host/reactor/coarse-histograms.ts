@@ -29,6 +29,21 @@ export const COARSE = {
   hedgesWon: 2 * DIRECTION_VALUES + 1,
 } as const;
 
+/** Upper bounds of the buckets by size, in ns: the core's own. */
+export const SIZE_BOUNDS_NS: readonly number[] = Array.from(
+  { length: abi.STATISTICS_SIZE_BUCKETS - 1 },
+  (_, bucket) => 2 ** (abi.STATISTICS_SIZE_OCTAVE_FIRST + 2 * bucket),
+);
+/** Reads by size class, then writes: buckets and sum of each. Then requests that waited, and how long. */
+const SIZE_HISTOGRAMS = 2 * abi.STATISTICS_SIZE_CLASSES;
+export const SIZE_CLASS_VALUES = abi.STATISTICS_SIZE_BUCKETS + 1;
+export const WAITED = SIZE_HISTOGRAMS * SIZE_CLASS_VALUES;
+export const WAIT_SUM = WAITED + 1;
+
+/** What can be asked for, and how many values there are of each unit or path. */
+export const VALUES_OF = { units: COARSE_VALUES, paths: COARSE_VALUES, sizes: WAIT_SUM + 1 } as const;
+export type Which = keyof typeof VALUES_OF;
+
 /** Buckets of the core below each bound, and at last all of them. */
 const ENDS = Uint32Array.of(
   ...COARSE_BOUNDS_NS.map((_, index) => {
@@ -53,23 +68,38 @@ const COUNTERS = [
   [abi.STATISTICS_HEDGES_WON, COARSE.hedgesWon],
 ] as const;
 
+const sizeClassAt = (index: number): number => abi.STATISTICS_SIZES + index * abi.STATISTICS_SIZE_BYTES;
+const SIZES = Array.from({ length: SIZE_HISTOGRAMS }, (_, index) => sizeClassAt(index));
+const SIZE_PLACES = Uint32Array.from(SIZES.flatMap((at) => [at, at + 16]));
+/** Each of the core's buckets by itself. */
+const SIZE_ENDS = Uint32Array.from({ length: abi.STATISTICS_SIZE_BUCKETS }, (_, bucket) => bucket + 1);
+const SIZE_COUNTERS = [
+  ...SIZES.map((at, index) => [at + 8, index * SIZE_CLASS_VALUES + abi.STATISTICS_SIZE_BUCKETS] as const),
+  [abi.STATISTICS_WAITED, WAITED],
+  [abi.STATISTICS_WAIT_SUM_NS, WAIT_SUM],
+] as const;
+
 const u64 = (words: Int32Array, at: number): number =>
   ((words[at >>> 2] ?? 0) >>> 0) + ((words[(at >>> 2) + 1] ?? 0) >>> 0) * 4_294_967_296;
 
 /**
- * Adds up records of statistics: COARSE_VALUES of each.
+ * Adds up records of statistics.
  * @param addresses where they begin in the core's memory; 0 for one that is not there: its first value is NaN
  */
 export function foldStatistics(
   { bytes, words }: Pick<LaidOutCore, "bytes" | "words">,
+  which: Which,
   addresses: Uint32Array,
 ): Float64Array {
-  const values = new Float64Array(addresses.length * COARSE_VALUES);
-  addUpHistograms(bytes, addresses, HISTOGRAMS, ENDS, values, COARSE_VALUES, DIRECTION_VALUES);
+  const each = VALUES_OF[which];
+  const values = new Float64Array(addresses.length * each);
+  const bySize = which === "sizes";
+  if (bySize) addUpHistograms(bytes, addresses, SIZE_PLACES, SIZE_ENDS, values, each, SIZE_CLASS_VALUES);
+  else addUpHistograms(bytes, addresses, HISTOGRAMS, ENDS, values, each, DIRECTION_VALUES);
   for (const [index, from] of addresses.entries()) {
-    const record = index * COARSE_VALUES;
+    const record = index * each;
     if (from === 0) values[record] = NaN;
-    else for (const [offset, at] of COUNTERS) values[record + at] = u64(words, from + offset);
+    else for (const [offset, at] of bySize ? SIZE_COUNTERS : COUNTERS) values[record + at] = u64(words, from + offset);
   }
   return values;
 }

@@ -1,6 +1,7 @@
 // Messages between control and the reactor's thread. Every call has a name, arguments and an answer; the answer's type follows
 // from the name.
 
+import type { Which } from "./coarse-histograms.ts";
 import type { ArrayPortInfo, CommandResult } from "../array/array.ts";
 import type { FaultReport, FaultRequest } from "../array/faults/faults.ts";
 import type { ArrayTopology } from "../array/array-topology.ts";
@@ -62,7 +63,7 @@ export interface StatisticsCopy {
 
 /** Whose histograms are wanted in short. */
 export interface CoarseRequest {
-  readonly which: "units" | "paths";
+  readonly which: Which;
   readonly handles: readonly number[];
 }
 
@@ -75,6 +76,8 @@ export interface ReactorLoad {
   readonly firstClassNs: number;
   /** Turns in each class. */
   readonly counts: readonly number[];
+  /** Bytes of the pool that belong to no request. */
+  readonly poolFreeBytes: number;
 }
 
 /** One command to an emulated port, bypassing the rings. */

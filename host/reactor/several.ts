@@ -1,6 +1,6 @@
 // Divides what concerns several reactors among them, and makes one answer of theirs.
 
-import { COARSE_VALUES } from "./coarse-histograms.ts";
+import { VALUES_OF } from "./coarse-histograms.ts";
 import { handleIn, ownHandle, reactorOf } from "./handles.ts";
 import { ReactorError } from "./reactor-errors.ts";
 import type {
@@ -208,14 +208,15 @@ export async function mergedHistograms(
   ask: (reactor: number, part: CoarseRequest) => Promise<Float64Array>,
 ): Promise<Float64Array> {
   const places = Map.groupBy(handles.keys(), (at) => reactorOf(handles[at] ?? 0));
-  const all = new Float64Array(handles.length * COARSE_VALUES);
+  const each = VALUES_OF[which];
+  const all = new Float64Array(handles.length * each);
   await Promise.all(
     [...places].map(async ([reactor, its]) => {
       if (!present.includes(reactor)) return;
       const answer = await ask(reactor, { which, handles: its.map((at) => ownHandle(handles[at] ?? 0)) });
       for (const [index, at] of its.entries()) {
-        const record = answer.subarray(index * COARSE_VALUES, (index + 1) * COARSE_VALUES);
-        all.set(record, at * COARSE_VALUES);
+        const record = answer.subarray(index * each, (index + 1) * each);
+        all.set(record, at * each);
       }
     }),
   );
@@ -227,7 +228,16 @@ export function mergedLoad(loads: readonly ReactorLoad[]): ReactorLoad {
   const [first] = loads;
   if (first === undefined) throw new ReactorError("REACTOR_STOPPED", "load: there is no reactor");
   const counts = first.counts.map((_, at) => loads.reduce((sum, load) => sum + (load.counts[at] ?? 0), 0));
-  return { ...first, busyNs: loads.reduce((sum, { busyNs }) => sum + busyNs, 0), counts };
+  const poolFreeBytes = loads.reduce((sum, load) => sum + load.poolFreeBytes, 0);
+  // Their pools are as large as each other; what is told is all of them.
+  const limits = { ...first.limits, poolBytes: first.limits.poolBytes * loads.length };
+  return {
+    limits,
+    poolFreeBytes,
+    firstClassNs: first.firstClassNs,
+    busyNs: loads.reduce((sum, { busyNs }) => sum + busyNs, 0),
+    counts,
+  };
 }
 
 export const queueIn = (reactor: number, queue: UblkQueue): UblkQueue => ({

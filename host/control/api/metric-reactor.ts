@@ -69,6 +69,20 @@ function slotsInUse({ paths, units }: Tables): (readonly [of: Slot, value: numbe
 
 export function* reactorFamilies(load: ReactorLoad | null, tables: Tables): Generator<Family> {
   yield turnFamily(load);
+  yield {
+    name: "pathmanager_pool_bytes",
+    type: "gauge",
+    help: "Size of the pool of data buffers.",
+    unit: "bytes",
+    samples: few(load === null ? [] : [[load.limits.poolBytes, {}]]),
+  };
+  yield {
+    name: "pathmanager_pool_free_bytes",
+    type: "gauge",
+    help: "Bytes of the pool that belong to no request.",
+    unit: "bytes",
+    samples: few(load === null ? [] : [[load.poolFreeBytes, {}]]),
+  };
   const used = slotsInUse(tables);
   yield {
     name: "pathmanager_slots_in_use",

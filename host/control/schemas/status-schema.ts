@@ -191,9 +191,9 @@ export const LatenciesQuery = z.object({
 });
 
 export const MetricsQuery = z.object({
-  histograms: z.enum(["few", "none", "units", "paths"]).default("few").meta({
+  histograms: z.enum(["few", "none", "units", "sizes", "paths"]).default("few").meta({
     description:
-      "Latency histograms: of units and paths as long as they are few, none, of all units, or of all units and paths",
+      "Latency histograms: of units and paths as long as they are few, none, of all units, of these also by size of the request, or of all units and paths",
   }),
 });
 export type MetricsQuery = z.infer<typeof MetricsQuery>;

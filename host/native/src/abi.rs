@@ -72,6 +72,8 @@ pub const CONTROL_WAITING_NS: u32 = 104;
 pub const CONTROL_BLOCK_ENTRIES: u32 = 112;
 /// Ring descriptor of the block door's completions (BLOCK_COMPLETION_*), emptied by the embedder.
 pub const CONTROL_BLOCK_COMPLETIONS: u32 = 128;
+/// u32, core writes: bytes of the pool that belong to no request.
+pub const CONTROL_POOL_FREE: u32 = 144;
 /// Bytes of the control block.
 pub const CONTROL_BYTES: u32 = 192;
 /// u32, core writes at init: address of the first entry.
@@ -685,3 +687,21 @@ pub const STATISTICS_BUCKETS: u32 = 224;
 pub const STATISTICS_BUCKETS_PER_OCTAVE: u32 = 8;
 /// Exponent of the power of two at which bucket 1 begins.
 pub const STATISTICS_OCTAVE_FIRST: u32 = 10;
+
+// What is counted of units only, behind their statistics (offsets from the same address)
+/// u64: requests that did not leave the queue at once: they waited for a path, room, or another request.
+pub const STATISTICS_WAITED: u32 = 3680;
+/// u64: sum of the times they waited, ns.
+pub const STATISTICS_WAIT_SUM_NS: u32 = 3688;
+/// Reads by size class, then writes: of each class a count (u64), the sum of the latencies in ns (u64), u64[STATISTICS_SIZE_BUCKETS].
+pub const STATISTICS_SIZES: u32 = 3696;
+/// Bytes of a size class.
+pub const STATISTICS_SIZE_BYTES: u32 = 120;
+/// Classes: up to 4 KiB, up to 64 KiB, up to 512 KiB, larger.
+pub const STATISTICS_SIZE_CLASSES: u32 = 4;
+/// Bucket 0: below 2^STATISTICS_SIZE_OCTAVE_FIRST ns; each further one reaches four times as far; the last one: everything longer.
+pub const STATISTICS_SIZE_BUCKETS: u32 = 13;
+/// Exponent of the power of two at which bucket 1 begins.
+pub const STATISTICS_SIZE_OCTAVE_FIRST: u32 = 14;
+/// Bytes of a unit's statistics, all together.
+pub const STATISTICS_UNIT_BYTES: u32 = 4656;

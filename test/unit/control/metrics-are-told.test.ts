@@ -82,12 +82,16 @@ test("both formats are well-formed and tell the same", async (t) => {
 test("a scrape says which histograms it wants", async (t) => {
   const daemon = await TestDaemon.start(t, "[array]\nunits = 2\npaths = 2\nunit_mib = 1\n");
   const unit = 'pathmanager_unit_request_duration_seconds_count{unit="1",direction="write"}';
+  const size =
+    'pathmanager_unit_request_size_duration_seconds_bucket{unit="1",direction="write",size="64k",le="0.000016384"}';
+  const waited = 'pathmanager_unit_request_wait_seconds_total{unit="1"}';
   const path = 'pathmanager_path_command_duration_seconds_count{path="4:0:0:0",unit="0",direction="read"}';
   for (const [query, hasUnits, hasPaths, omitted] of [
     ["", true, true, 0],
     ["?histograms=few", true, true, 0],
     ["?histograms=paths", true, true, 0],
     ["?histograms=units", true, false, 4],
+    ["?histograms=sizes", true, false, 4],
     ["?histograms=none", false, false, 6],
   ] as const) {
     const values = await until("the reactor answers in time", async () => {
@@ -96,6 +100,8 @@ test("a scrape says which histograms it wants", async (t) => {
     });
     t.is(values.has(unit), hasUnits, query);
     t.is(values.has(path), hasPaths, query);
+    t.is(values.has(size), ["", "?histograms=few", "?histograms=sizes"].includes(query), query);
+    t.is(values.has(waited), hasUnits, query);
   }
   const { status } = await daemon.call("GET", "/metrics?histograms=all");
   t.is(status, 400);
@@ -118,6 +124,8 @@ test("the reactor's turns and slots are told", async (t) => {
   t.true((turns.get(`${name}_count{}`) ?? 0) > 0 && (turns.get(`${name}_sum{}`) ?? 0) > 0);
   t.is(turns.get('pathmanager_slots_in_use{of="paths"}'), 4);
   t.is(turns.get('pathmanager_slots{of="requests"}'), 32);
+  t.true((turns.get("pathmanager_pool_bytes{}") ?? 0) > 0);
+  t.is(turns.get("pathmanager_pool_free_bytes{}"), turns.get("pathmanager_pool_bytes{}"));
   t.is(turns.get('pathmanager_slots{of="units"}'), 2);
 });
 

@@ -1,7 +1,7 @@
 // What displays read from the records of units and paths says what is so.
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
-import { READ, replies, request } from "./fixtures/nbd-client.ts";
+import { READ, replies, request, WRITE } from "./fixtures/nbd-client.ts";
 import { read, scene } from "./fixtures/scene.ts";
 
 const { UNIT_FLAG_RELEASED, UNIT_FLAG_PRESENT } = abi;
@@ -53,4 +53,43 @@ test("a unit is shown as released from the order on until a path is usable", (t)
   client.send(request(READ, 1n, 0n, 512));
   host.settle();
   t.is(replies(client.received, new Map([[1n, 512]]))[0]?.error, 0);
+});
+
+test("sizes, latencies and waits of a unit's requests are counted, and the host sees what of the pool is free", (t) => {
+  const { host, unit, paths } = scene();
+  const statistics = host.unitField(unit, abi.UNIT_STATISTICS);
+  const counter = (field: number): number => Number(host.view.getBigUint64(statistics + field, true));
+  const ofSize = (size: number): number[] => {
+    const at = abi.STATISTICS_SIZES + size * abi.STATISTICS_SIZE_BYTES;
+    return Array.from({ length: abi.STATISTICS_SIZE_BYTES / 8 }, (_, index) => counter(at + index * 8));
+  };
+  const free = (): number => host.view.getUint32(host.control + abi.CONTROL_POOL_FREE, true);
+  host.advance(100);
+  const freeAtRest = free();
+  t.true(freeAtRest > 0);
+  t.is(read(host, unit), 0);
+  t.is(ofSize(0)[0], 1);
+  t.is(counter(abi.STATISTICS_WAITED), 0, "there was a path");
+  for (const path of paths) host.must(host.core.pathSet(path, abi.PATH_SET_FAILED, 1n));
+  const client = host.connect(unit);
+  client.send(request(WRITE, 2n, 0n, 8192), Buffer.alloc(8192, 3));
+  host.settle();
+  t.is(free(), freeAtRest - 8192);
+  host.advance(3000);
+  for (const path of paths) host.must(host.core.pathSet(path, abi.PATH_SET_FAILED, 0n));
+  host.advance(2000);
+  t.is(replies(client.received)[0]?.error, 0);
+  t.is(free(), freeAtRest);
+  t.is(counter(abi.STATISTICS_WAITED), 1);
+  t.true(counter(abi.STATISTICS_WAIT_SUM_NS) >= 3e9 && counter(abi.STATISTICS_WAIT_SUM_NS) < 6e9);
+  const [count = 0, sumNs = 0, ...buckets] = ofSize(abi.STATISTICS_SIZE_CLASSES + 1);
+  t.is(count, 1, "a write of more than 4 and at most 64 KiB");
+  t.is(sumNs, counter(abi.STATISTICS_LATENCY_SUM_WRITE_NS));
+  const bucket = buckets.indexOf(1);
+  const endNs = 2 ** (abi.STATISTICS_SIZE_OCTAVE_FIRST + 2 * bucket);
+  t.true(sumNs < endNs && sumNs >= endNs / 4, `${sumNs} ns in bucket ${bucket}`);
+  host.must(host.core.unitSet(unit, abi.UNIT_SET_STATISTICS_RESET, 1n));
+  t.true(
+    [...ofSize(0), ...ofSize(abi.STATISTICS_SIZE_CLASSES + 1), counter(abi.STATISTICS_WAITED)].every((n) => n === 0),
+  );
 });

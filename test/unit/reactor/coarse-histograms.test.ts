@@ -42,7 +42,7 @@ test("every bucket of the core is in the bucket of its octave", (t) => {
     fc.property(counted, (all) => {
       const memory = recordOf(all, 64);
       const core = { bytes: memory, words: new Int32Array(memory.buffer) };
-      const values = foldStatistics(core, Uint32Array.of(0, 64));
+      const values = foldStatistics(core, "units", Uint32Array.of(0, 64));
       const exact = decodeStatistics(memory, 64);
       t.is(values[0], NaN, "nothing is there");
       for (const [from, transfers] of [
