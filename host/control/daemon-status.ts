@@ -2,6 +2,7 @@
 
 import { hostname } from "node:os";
 import { readText } from "../discovery/attributes.ts";
+import { schedulingOf } from "../native/index.ts";
 import type { Daemon } from "./daemon.ts";
 import { unverifiedSentences } from "./devices/unverified-settings.ts";
 import { isShown, pathsOf } from "./inventory/inventory.ts";
@@ -74,9 +75,20 @@ export async function statusOf(daemon: Daemon, version: string): Promise<Status>
       coreMemoryBytes: daemon.reactor.memoryBytes,
       eventsLost: snapshot.eventsLost,
     },
+    scheduling: scheduling(),
     connectionsRefused: { api: sums(daemon.apiClosed.map((closed) => closed())), nbd: { ...daemon.doors.nbdRefused } },
     memory: { residentBytes: rss + residentBytesOf(daemon.options.keeper?.pid), heapBytes: heapUsed },
   };
+}
+
+/** As the reactors' threads have inherited it. */
+function scheduling(): Status["scheduling"] {
+  try {
+    const { nice, sliceUs } = schedulingOf(daemonPid());
+    return { nice, sliceUs: sliceUs === 0 ? null : sliceUs };
+  } catch {
+    return null;
+  }
 }
 
 /** Sums of counters with the same names. */

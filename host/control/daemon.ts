@@ -232,7 +232,7 @@ export class Daemon implements Context {
     try {
       const emulated = isEmulated(configuration);
       const wanted = reactorOptions(configuration, emulated);
-      const { nice, slice_us: sliceUs } = configuration.process;
+      const { nice = null, slice_us: sliceUs = null } = configuration.process;
       const privileges = { nice, sliceUs, emulated };
       reactor = await (options.keeper?.reactor(wanted, privileges) ?? ReactorClient.start(wanted));
     } catch (thrown) {

@@ -177,8 +177,8 @@ function endOnDefects(lifeline: Lifeline, logger: Logger, daemon: () => Daemon |
 /** How much nicer than the reactor control is; its start would otherwise take processor time that I/O needs. */
 const NICER_BY = 5;
 
-/** Control is expendable when memory is short, and yields the processor to the reactor, though not to everyone else. */
-function stepBack(nice: number): void {
+/** Control is expendable when memory is short, and yields the processor to the reactor, which has a lower niceness or shorter slices. */
+function stepBack(nice = 0): void {
   try {
     writeFileSync("/proc/self/oom_score_adj", "0");
   } catch {

@@ -265,13 +265,22 @@ export declare function receiveMessage(
 ): Promise<GivenMessage | null>;
 
 /**
+ * Sets the niceness of the calling thread and of those it starts from now on, also where a sandbox forbids
+ * setpriority(2).
+ *
+ * Throws `ERR_NATIVE_SYSTEM`: EPERM without CAP_SYS_NICE if it is lower than before.
+ */
+export declare function requestNiceness(nice: number): void;
+
+/**
  * Asks the scheduler for time slices of `slice_us` microseconds for the calling thread and those it starts from now on
  * (sched_setattr(2), `sched_runtime` of SCHED_OTHER; Linux 6.12 and later, which keeps it within 0.1 to 100 ms). A
- * thread with a short slice runs sooner after it wakes, and no longer in all. Older kernels take it and do nothing.
+ * thread with a short slice runs sooner after it wakes, and no longer in all. Returns whether the kernel heeds it:
+ * older ones take it, do nothing, and do not give it back.
  *
  * Throws `ERR_NATIVE_SYSTEM`.
  */
-export declare function requestSlice(sliceUs: number): void;
+export declare function requestSlice(sliceUs: number): boolean;
 
 /** How a ring communicates with the kernel. */
 export interface RingOptions {
@@ -307,6 +316,16 @@ export interface ScatteredRead {
   tag: number;
   bytes: number;
 }
+
+/** How the scheduler treats a thread. */
+export interface Scheduling {
+  nice: number;
+  /** Length of its time slices; 0 where the kernel does not tell (before Linux 6.12). */
+  sliceUs: number;
+}
+
+/** Throws `ERR_NATIVE_SYSTEM`: ESRCH where there is no such thread. */
+export declare function schedulingOf(thread: number): Scheduling;
 
 /**
  * Executes one SCSI command by SG_IO and returns its result: `device` is /dev/sgN, /dev/sdX or /dev/bsg/...,

@@ -176,6 +176,8 @@ export const dieWithParent = addon.dieWithParent;
 export const peerCredentials = addon.peerCredentials;
 export const becomeIoFlusher = addon.becomeIoFlusher;
 export const requestSlice = addon.requestSlice;
+export const requestNiceness = addon.requestNiceness;
+export const schedulingOf = addon.schedulingOf;
 // A function declaration, because only with one does the compiler know that nothing runs after the call.
 export function endProcess(status: number): never {
   return addon.endProcess(status);

@@ -1,6 +1,6 @@
 // The process of `pathmanagerd`, once its arguments are parsed: carries I/O, and looks after control.
 
-import { becomeIoFlusher, endProcess, requestSlice, sendDatagram, writeNow } from "../native/index.ts";
+import { becomeIoFlusher, endProcess, requestNiceness, requestSlice, sendDatagram, writeNow } from "../native/index.ts";
 import { ServiceManager } from "../liaison/notify.ts";
 import { surviveShutdown } from "../liaison/survival.ts";
 import { privilegeCalls } from "./privileges.ts";
@@ -27,7 +27,7 @@ export function supervise(entry: URL, args: readonly string[]): void {
   // Node's own warnings may fail silently.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
   surviveShutdown();
-  const privileges = privilegeCalls({ becomeIoFlusher, requestSlice });
+  const privileges = privilegeCalls({ becomeIoFlusher, requestNiceness, requestSlice });
   const supervisor = new Supervisor({ entry, args, manager: new ServiceManager(sendDatagram), privileges, say });
   let isDying = false;
   process.on("uncaughtException", (thrown) => {

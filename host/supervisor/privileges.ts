@@ -2,7 +2,7 @@
 // memory or a processor may be waiting for I/O that passes through here.
 
 import type { Privileges } from "./protocol.ts";
-import { getPriority, setPriority } from "node:os";
+import { getPriority } from "node:os";
 
 /** Reports what is not permitted. */
 export interface PrivilegeLog {
@@ -17,28 +17,33 @@ export interface PrivilegeCalls {
   becomeIoFlusher(): void;
   /** Niceness of the calling thread, and how it is set: -20 (first) to 19. */
   niceness(): number;
-  setNiceness(value: number): void;
-  /** Asks for time slices of this length, in microseconds. */
-  requestSlice(sliceUs: number): void;
+  requestNiceness(value: number): void;
+  /** Asks for time slices of this length, in microseconds; returns whether the kernel heeds it. */
+  requestSlice(sliceUs: number): boolean;
 }
 
+/** What holds where nothing is configured, and the kernel heeds slices: no larger share of a processor, but an earlier one. */
+const SLICED = { nice: 0, sliceUs: 200 } as const;
+/** What holds on other kernels. */
+const UNSLICED_NICE = -10;
+
 /** The real ones. @param native of the native addon */
-export function privilegeCalls(native: Pick<PrivilegeCalls, "becomeIoFlusher" | "requestSlice">): PrivilegeCalls {
-  return { ...native, niceness: () => getPriority(0), setNiceness: (value) => setPriority(0, value) };
+export function privilegeCalls(native: Omit<PrivilegeCalls, "niceness">): PrivilegeCalls {
+  return { ...native, niceness: () => getPriority(0) };
 }
 
 /**
  * Takes the privileges of a process that serves a block device, for the calling thread and those started after it, so call it
  * before the reactor is started. What is not permitted is reported and skipped: I/O works without it.
  *
- * @param wanted `nice` is -20..19, and nothing is requested if the process has that niceness already; `sliceUs` 0 leaves the kernel's
+ * @param wanted `nice` is -20..19, and nothing is requested if the process has that niceness already; `sliceUs` 0 leaves the kernel's.
+ *   Where both are null, the kernel decides between a short slice and a low niceness
  * @param calls how it is requested
  * @param logger told what is refused: as a warning, unless `wanted.emulated`, since without real devices nobody's memory waits for
  *   this process
  */
 export function takePrivileges(wanted: Privileges, calls: PrivilegeCalls, logger: PrivilegeLog): void {
-  const { nice, sliceUs, emulated } = wanted;
-  const told = emulated ? logger.debug : logger.warning;
+  const told = wanted.emulated ? logger.debug : logger.warning;
   try {
     calls.becomeIoFlusher();
   } catch (thrown) {
@@ -47,18 +52,28 @@ export function takePrivileges(wanted: Privileges, calls: PrivilegeCalls, logger
         "run it as root or with CAP_SYS_RESOURCE, on Linux 5.6 or later",
     );
   }
-  try {
-    if (sliceUs > 0) calls.requestSlice(sliceUs);
-  } catch (thrown) {
-    told(`process.slice_us: ${reasonOf(thrown)}: busy programs may delay I/O; set it to 0 to leave the kernel's`);
-  }
+  const isSliced = isHeeded(wanted, calls, told);
+  const nice = wanted.nice ?? (isSliced ? SLICED.nice : UNSLICED_NICE);
   if (calls.niceness() === nice) return;
   try {
-    calls.setNiceness(nice);
+    calls.requestNiceness(nice);
   } catch (thrown) {
     told(
       `process.nice: cannot become ${nice} (${reasonOf(thrown)}): busy programs may delay I/O; ` +
         `run it as root, with CAP_SYS_NICE, or with Nice=${nice} in its systemd unit`,
     );
+  }
+}
+
+/** Asks for the slice that is wanted. Returns whether the daemon goes before others because of it. */
+function isHeeded({ nice, sliceUs }: Privileges, calls: PrivilegeCalls, told: (text: string) => void): boolean {
+  const wantedUs = sliceUs ?? (nice === null ? SLICED.sliceUs : 0);
+  if (wantedUs === 0) return false;
+  try {
+    return calls.requestSlice(wantedUs);
+  } catch (thrown) {
+    const text = `process.slice_us: ${reasonOf(thrown)}: busy programs may delay I/O; set it to 0 to leave the kernel's`;
+    if (sliceUs !== null) told(text);
+    return false;
   }
 }

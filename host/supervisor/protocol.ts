@@ -61,9 +61,10 @@ export interface Begin {
 
 /** The privileges of the reactor's threads. */
 export interface Privileges {
-  readonly nice: number;
-  /** Length of the time slices asked for, microseconds; 0 for the kernel's. */
-  readonly sliceUs: number;
+  /** Null where nothing is configured. */
+  readonly nice: number | null;
+  /** Length of the time slices asked for, microseconds; 0 for the kernel's, null where nothing is configured. */
+  readonly sliceUs: number | null;
   readonly emulated: boolean;
 }
 

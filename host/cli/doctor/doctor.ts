@@ -8,6 +8,7 @@ import { CommandError } from "../api-client.ts";
 import type { Context, Result } from "../pathctl/context.ts";
 import { unpainted, type Style } from "../style.ts";
 import { unitList } from "../pathctl/show.ts";
+import { schedulingText } from "../pathctl/show-status.ts";
 import { pluralText } from "../text.ts";
 import { checkAddon } from "./addon.ts";
 import { checkDevices, checkQueues, checkSgLimits } from "./device-findings.ts";
@@ -87,6 +88,7 @@ async function checkDaemon({ client }: Context): Promise<Finding[]> {
         "daemon",
         `version ${status.version} answers on ${client.socket}; ${pluralText(status.units, "unit")}, ${paths}`,
       ),
+      ok("scheduling", `the daemon runs with ${schedulingText(status)} (process.nice, process.slice_us)`),
       ...(status.reactor.answering
         ? []
         : [error("daemon", "its reactor does not answer", "see its log; systemctl restart pathmanagerd")]),

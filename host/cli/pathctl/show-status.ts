@@ -34,6 +34,13 @@ function healthText({ health }: Status, style: Style): string {
   return [paint(level), ...what].join(", ");
 }
 
+/** How the daemon's threads get a processor. */
+export function schedulingText({ scheduling }: Pick<Status, "scheduling">): string {
+  if (scheduling === null) return "unknown";
+  const { nice, sliceUs } = scheduling;
+  return `niceness ${nice}, ${sliceUs === null ? "the kernel's time slices" : `time slices of ${sliceUs} us`}`;
+}
+
 /** The status as text. */
 export function statusText(status: Status, style: Style): string {
   const { reactor, sockets, configuration, state } = status;
@@ -46,6 +53,7 @@ export function statusText(status: Status, style: Style): string {
       `${status.pathsUsable} of ${status.paths} usable, ${pluralText(status.units, "unit")}, from ${status.source}`,
     ],
     ["reactor", `${reactor.answering ? "answering" : style.bad("not answering")}, ${status.backend}`],
+    ["scheduling", schedulingText(status)],
     ["memory", `${sizeText(status.memory.residentBytes)} resident, core ${sizeText(reactor.coreMemoryBytes)}`],
     ["API", [sockets.api, sockets.apiRead, sockets.apiTcp].filter((socket) => socket !== null).join(", ")],
     ["NBD", [sockets.nbd, sockets.nbdTcp].filter((socket) => socket !== null).join(", ")],

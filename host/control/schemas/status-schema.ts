@@ -66,6 +66,15 @@ export const Status = z
       coreMemoryBytes: Count,
       eventsLost: Count,
     }),
+    scheduling: z
+      .object({
+        nice: z.int(),
+        sliceUs: Count.nullable().meta({
+          description: "Length of its time slices; null where the kernel does not tell",
+        }),
+      })
+      .nullable()
+      .meta({ description: "How the scheduler treats the daemon's threads" }),
     connectionsRefused: z.object({ api: z.record(z.string(), Count), nbd: z.record(z.string(), Count) }).meta({
       description: "Connections that were closed or refused since the start for what they did or for lack of room",
     }),

@@ -33,36 +33,69 @@ struct SchedulingAttributes {
     period_ns: u64,
 }
 
+const THIS_THREAD: libc::pid_t = 0;
+const NO_FLAGS: libc::c_uint = 0;
+
+impl SchedulingAttributes {
+    fn of(thread: libc::pid_t) -> Result<Self> {
+        let size = size_of::<Self>() as u32;
+        let mut attributes =
+            Self { size, policy: 0, flags: 0, nice: 0, priority: 0, runtime_ns: 0, deadline_ns: 0, period_ns: 0 };
+        // SAFETY: the kernel fills no more than `size` bytes.
+        if unsafe { libc::syscall(libc::SYS_sched_getattr, thread, &raw mut attributes, size, NO_FLAGS) } != 0 {
+            return Err(system("sched_getattr", errno()));
+        }
+        Ok(attributes)
+    }
+
+    /// For the calling thread and those it starts from now on.
+    fn set(&self) -> Result<()> {
+        // SAFETY: the kernel reads `size` bytes.
+        if unsafe { libc::syscall(libc::SYS_sched_setattr, THIS_THREAD, std::ptr::from_ref(self), NO_FLAGS) } != 0 {
+            return Err(system("sched_setattr", errno()));
+        }
+        Ok(())
+    }
+}
+
 /// Asks the scheduler for time slices of `slice_us` microseconds for the calling thread and those it starts from now on
 /// (sched_setattr(2), `sched_runtime` of SCHED_OTHER; Linux 6.12 and later, which keeps it within 0.1 to 100 ms). A
-/// thread with a short slice runs sooner after it wakes, and no longer in all. Older kernels take it and do nothing.
+/// thread with a short slice runs sooner after it wakes, and no longer in all. Returns whether the kernel heeds it:
+/// older ones take it, do nothing, and do not give it back.
 ///
 /// Throws `ERR_NATIVE_SYSTEM`.
 #[napi(catch_unwind)]
-pub fn request_slice(slice_us: u32) -> Result<()> {
-    const THIS_THREAD: libc::c_int = 0;
-    const NO_FLAGS: libc::c_uint = 0;
-    let size = size_of::<SchedulingAttributes>() as libc::c_uint;
-    let mut attributes = SchedulingAttributes {
-        size,
-        policy: 0,
-        flags: 0,
-        nice: 0,
-        priority: 0,
-        runtime_ns: 0,
-        deadline_ns: 0,
-        period_ns: 0,
-    };
-    // SAFETY: the kernel fills no more than `size` bytes.
-    if unsafe { libc::syscall(libc::SYS_sched_getattr, THIS_THREAD, &raw mut attributes, size, NO_FLAGS) } != 0 {
-        return Err(system("sched_getattr", errno()));
-    }
+pub fn request_slice(slice_us: u32) -> Result<bool> {
+    let mut attributes = SchedulingAttributes::of(THIS_THREAD)?;
     attributes.runtime_ns = u64::from(slice_us) * 1000;
-    // SAFETY: the kernel reads `size` bytes. Everything else stays as it was.
-    if unsafe { libc::syscall(libc::SYS_sched_setattr, THIS_THREAD, &raw const attributes, NO_FLAGS) } != 0 {
-        return Err(system("sched_setattr", errno()));
-    }
-    Ok(())
+    attributes.set()?;
+    Ok(SchedulingAttributes::of(THIS_THREAD)?.runtime_ns != 0)
+}
+
+/// Sets the niceness of the calling thread and of those it starts from now on, also where a sandbox forbids
+/// setpriority(2).
+///
+/// Throws `ERR_NATIVE_SYSTEM`: EPERM without CAP_SYS_NICE if it is lower than before.
+#[napi(catch_unwind)]
+pub fn request_niceness(nice: i32) -> Result<()> {
+    let mut attributes = SchedulingAttributes::of(THIS_THREAD)?;
+    attributes.nice = nice;
+    attributes.set()
+}
+
+/// How the scheduler treats a thread.
+#[napi(object)]
+pub struct Scheduling {
+    pub nice: i32,
+    /// Length of its time slices; 0 where the kernel does not tell (before Linux 6.12).
+    pub slice_us: u32,
+}
+
+/// Throws `ERR_NATIVE_SYSTEM`: ESRCH where there is no such thread.
+#[napi(catch_unwind)]
+pub fn scheduling_of(thread: i32) -> Result<Scheduling> {
+    let SchedulingAttributes { nice, runtime_ns, .. } = SchedulingAttributes::of(thread)?;
+    Ok(Scheduling { nice, slice_us: u32::try_from(runtime_ns / 1000).unwrap_or(u32::MAX) })
 }
 
 /// From now on the kernel kills this process as soon as its parent ends (prctl(2), PR_SET_PDEATHSIG), whatever it is

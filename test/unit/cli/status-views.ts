@@ -36,6 +36,7 @@ export const STATUS: Status = {
   configuration: { file: null, restartNeeded: [] },
   state: { file: "/var/lib/pathmanager/state.db", events: 1234 },
   reactor: { answering: true, snapshotAgeMs: 3, coreMemoryBytes: 67_108_864, eventsLost: 0 },
+  scheduling: { nice: 0, sliceUs: 200 },
   connectionsRefused: { api: {}, nbd: {} },
   memory: { residentBytes: 104_857_600, heapBytes: 10_000_000 },
 };

@@ -6,7 +6,8 @@ import test from "ava";
 import { makeLogger } from "../../../host/control/ground/logger.ts";
 import { takePrivileges } from "../../../host/supervisor/privileges.ts";
 import { carriersOf } from "../../rig/lib/threads.ts";
-import { TestDaemon } from "./fixtures/daemon.ts";
+import type { Status } from "../../../host/control/schemas/status-schema.ts";
+import { callSocket, TestDaemon } from "./fixtures/daemon.ts";
 import { spawnDaemon } from "./fixtures/process.ts";
 
 const CAP_SYS_NICE = 23n;
@@ -19,7 +20,7 @@ function permitted(capability: bigint): boolean {
 
 test("the daemon's threads flush I/O and go before others, as far as it is permitted", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), "pm-privileges-"));
-  TestDaemon.configure(folder, "[process]\nnice = -7\n[array]\nunits = 1\nunit_mib = 1\n");
+  TestDaemon.configure(folder, "[process]\nnice = -7\nslice_us = 300\n[array]\nunits = 1\nunit_mib = 1\n");
   const child = await spawnDaemon(folder);
   const carriers = carriersOf(child.pid ?? 0);
   const isFlushing = permitted(CAP_SYS_RESOURCE);
@@ -28,6 +29,10 @@ test("the daemon's threads flush I/O and go before others, as far as it is permi
     carriers.map(({ name, isIoFlusher, nice }) => ({ name, isIoFlusher, isFirst: nice === -7 })),
     carriers.map(({ name }) => ({ name, isIoFlusher: isFlushing, isFirst })),
   );
+  const { scheduling } = (await callSocket<Status>(join(folder, "api.sock"), "GET", "/v1/status")).body;
+  t.is(scheduling?.nice, carriers.find(({ name }) => name === "MainThread")?.nice);
+  // A kernel before 6.12 does not tell the slice.
+  t.true([null, 300].includes(scheduling?.sliceUs ?? null), JSON.stringify(scheduling));
   child.kill("SIGTERM");
   t.deepEqual(await once(child, "exit"), [0, null]);
 });
@@ -39,7 +44,7 @@ const refusing = (niceness: number) => ({
     throw new Error("prctl PR_SET_IO_FLUSHER: Operation not permitted");
   },
   niceness: () => niceness,
-  setNiceness: () => {
+  requestNiceness: () => {
     throw new Error("EACCES");
   },
   requestSlice: () => {
@@ -63,5 +68,42 @@ test("nothing is asked for that the service manager has given already", (t) => {
   const lines: string[] = [];
   const logger = makeLogger("debug", (line) => lines.push(line), false);
   takePrivileges(REAL, { ...refusing(-10), becomeIoFlusher: () => undefined }, logger);
+  t.deepEqual(lines, []);
+});
+
+/** What is asked for of a kernel that heeds slices, or does not. */
+function asked(wanted: { nice: number | null; sliceUs: number | null }, isHeeding: boolean): (string | number)[] {
+  const calls: (string | number)[] = [];
+  const logger = makeLogger("debug", (line) => calls.push(line), false);
+  const kernel = {
+    becomeIoFlusher: () => undefined,
+    niceness: () => 5,
+    requestNiceness: (nice: number) => void calls.push("nice", nice),
+    requestSlice: (us: number) => {
+      calls.push("slice", us);
+      return isHeeding;
+    },
+  };
+  takePrivileges({ ...wanted, emulated: false }, kernel, logger);
+  return calls;
+}
+
+test("without a setting the kernel decides: short slices where it heeds them, else a low niceness", (t) => {
+  t.deepEqual(asked({ nice: null, sliceUs: null }, true), ["slice", 200, "nice", 0]);
+  t.deepEqual(asked({ nice: null, sliceUs: null }, false), ["slice", 200, "nice", -10]);
+});
+
+test("what is set holds", (t) => {
+  t.deepEqual(asked({ nice: -10, sliceUs: null }, true), ["nice", -10]);
+  t.deepEqual(asked({ nice: -3, sliceUs: 500 }, true), ["slice", 500, "nice", -3]);
+  t.deepEqual(asked({ nice: null, sliceUs: 0 }, true), ["nice", -10]);
+  t.deepEqual(asked({ nice: null, sliceUs: 500 }, true), ["slice", 500, "nice", 0]);
+});
+
+test("a slice that nobody has set is no reason to warn where it is refused", (t) => {
+  const lines: string[] = [];
+  const logger = makeLogger("debug", (line) => lines.push(line), false);
+  const kernel = { ...refusing(-10), becomeIoFlusher: () => undefined };
+  takePrivileges({ nice: null, sliceUs: null, emulated: false }, kernel, logger);
   t.deepEqual(lines, []);
 });
