@@ -111,13 +111,6 @@ export const unreached: readonly Unreached[] = [
     why: "A unit that is removed takes its timer with it: unitRemove sets it to never.",
   },
   {
-    file: "request/dispatch.ts",
-    where: "chooseAmong",
-    text: "among === 0",
-    kind: "true",
-    why: "A piece whose only untried paths are stalled is answered ONLY_STALLED before; so one of the tiers above has a path for it.",
-  },
-  {
     file: "request/pieces.ts",
     where: "commandDuplicate",
     text: "other.state !== COMMAND_KEPT",
@@ -193,6 +186,13 @@ export const unreached: readonly Unreached[] = [
     text: "(cell(rest & -rest, column) & by) === 0",
     kind: "true",
     why: "Only assertions ask, and none of them fails.",
+  },
+  {
+    file: "path/states.ts",
+    where: "isSound",
+    text: "path.flags !== 0",
+    kind: "false",
+    why: "A path is asked about when it enters or leaves a state: it exists then, and has flags.",
   },
   {
     file: "path/states.ts",

@@ -77,6 +77,13 @@ export class Books {
     return this.#ports.get(path);
   }
 
+  /** Number of paths that have this port: several while one of them is being removed. */
+  pathsOn(port: number): number {
+    let count = 0;
+    for (const other of this.#ports.values()) if (other === port) count++;
+    return count;
+  }
+
   /** A path was removed, and its record is not in use again yet. */
   pathGone(path: number): void {
     const port = this.#ports.get(path);

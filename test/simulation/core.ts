@@ -45,8 +45,15 @@ export interface CoreEvent {
   readonly entry: number;
 }
 
+/** The values that a setting has had, of any unit; `least` leaves out 0, which mostly stands for "never". */
+export interface Had {
+  readonly least: number;
+  readonly most: number;
+}
+
 export class SimulatedCore {
   readonly exports: Inspected;
+  readonly #had = new Map<number, Had>();
   readonly memory: Uint8Array;
   readonly view: DataView;
   readonly control: number;
@@ -59,7 +66,13 @@ export class SimulatedCore {
         },
       },
     });
-    this.exports = instance.exports as unknown as Inspected;
+    const exports = instance.exports as unknown as Inspected;
+    const unitSet = (unit: number, property: number, value: bigint): number => {
+      const answer = exports.unitSet(unit, property, value);
+      if (answer >= 0) this.#note(property, Number(value));
+      return answer;
+    };
+    this.exports = { ...exports, unitSet };
     (instance.exports as { start?: () => void }).start?.();
     this.control = this.exports.controlBlock();
     new DataView(this.exports.memory.buffer).setBigUint64(this.control + CONTROL_SEED, BigInt(seed), true);
@@ -70,6 +83,16 @@ export class SimulatedCore {
     if (this.exports.blockInit(clients, tags, regionBytes) < 0) throw new Error("blockInit refused the limits");
     this.memory = new Uint8Array(this.exports.memory.buffer);
     this.view = new DataView(this.exports.memory.buffer);
+  }
+
+  #note(property: number, value: number): void {
+    const { least, most } = this.had(property);
+    this.#had.set(property, { least: value === 0 ? least : Math.min(least, value), most: Math.max(most, value) });
+  }
+
+  /** The values that a setting of units has had. */
+  had(property: number): Had {
+    return this.#had.get(property) ?? { least: Infinity, most: 0 };
   }
 
   set nowNs(value: number) {

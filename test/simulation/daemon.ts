@@ -13,6 +13,7 @@ import {
 } from "../../host/abi.ts";
 import { Books } from "./books.ts";
 import { type CoreEvent, SimulatedCore } from "./core.ts";
+import { Longs } from "./longs.ts";
 import { Inventory } from "./inventory.ts";
 import { Strays } from "./strays.ts";
 import { Stalls } from "./stalls.ts";
@@ -44,6 +45,7 @@ export class Daemon {
   readonly #told: Told;
   readonly #stalls: Stalls;
   readonly #paths: number;
+  readonly #longs: Longs;
   #turns = 0;
   readonly #violation: (text: string) => void;
   readonly inventory: Inventory;
@@ -75,6 +77,8 @@ export class Daemon {
     this.#strays = new Strays(this.core, this.tap, new Random(seed), plan.strays);
     this.#told = new Told(violation);
     this.#stalls = new Stalls(this.tap, this.books, violation);
+    this.#longs = new Longs(this.core, this.books, violation);
+    this.tap.listener = this.#longs;
     this.core.nowNs = nowNs;
     const { core, books } = this;
     const drain = (): void => this.drain();
@@ -108,7 +112,9 @@ export class Daemon {
       this.onEvent(event);
       this.#told.event(event);
       this.#stalls.event(event);
+      this.#longs.event(event, this.tap.nowNs);
       if (event.kind === EVENT_PATH_STATE && event.arg1 === 0) {
+        this.#longs.pathChanges(this.books.portOf(event.path), this.tap.nowNs);
         this.books.pathGone(event.path);
         this.#stalls.pathGone(event.path);
       }
@@ -121,6 +127,11 @@ export class Daemon {
       }
     });
     this.onDrained();
+  }
+
+  /** When a zeroing has last made progress, ns. */
+  get zeroedNs(): number {
+    return this.#longs.zeroedNs;
   }
 
   /** Passes a client's connection to the core; returns its handle. */

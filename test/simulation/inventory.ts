@@ -54,6 +54,8 @@ import {
   UNIT_SET_STALL_MAX_MS,
   UNIT_SET_STALL_MIN_MS,
   UNIT_SET_TRANSFER_BLOCKS_MAX,
+  UNIT_SET_UNMAP_BLOCKS_MAX,
+  UNIT_SET_WRITE_SAME_BLOCKS_MAX,
   UNIT_USABLE,
 } from "../../host/abi.ts";
 import type { Books } from "./books.ts";
@@ -241,6 +243,8 @@ export class Inventory {
     const settings: [number, number][] = [
       [UNIT_SET_BLOCK_BYTES, plan.blockBytes],
       [UNIT_SET_TRANSFER_BLOCKS_MAX, plan.transferBlocksMax],
+      [UNIT_SET_UNMAP_BLOCKS_MAX, plan.zeroingBlocksMax],
+      [UNIT_SET_WRITE_SAME_BLOCKS_MAX, plan.zeroingBlocksMax],
       [UNIT_SET_CAPABILITIES, this.capabilities],
       [UNIT_SET_POLICY, this.cluster ? POLICY_STATIC : plan.policy],
       [UNIT_SET_IO_TIMEOUT_MS, plan.ioTimeoutMs],

@@ -14,6 +14,7 @@ import { hostOf, type WorldPlan } from "./plan.ts";
 import { Random } from "./random.ts";
 import { Sockets } from "./sockets.ts";
 import { flagsOf } from "./units.ts";
+import { NBD } from "./wire.ts";
 
 const NS_PER_MS = 1_000_000;
 /** How often a new daemon checks whether its predecessor's commands have ended, ms. */
@@ -170,6 +171,14 @@ export class Machine {
     return this.#sessions.reduce((sum, { client }) => sum + (client.done ? 0 : client.open), 0);
   }
 
+  /** In a world of slow zeroings the time of one is that since the last of their commands was done. */
+  #sinceProgress(answer: Answer): Answer {
+    const { plan, clock } = this.#around;
+    const isZeroing = answer.command === NBD.writeZeroes || answer.command === NBD.trim;
+    if (plan.zeroingMs === 0 || !isZeroing) return answer;
+    return { ...answer, heldNs: Math.min(answer.heldNs, clock.nowNs - this.daemon.zeroedNs) };
+  }
+
   /** Adds a client of a unit. */
   connect(unit: number, plan: ClientPlan): Client {
     const { clock, units } = this.#around;
@@ -191,7 +200,7 @@ export class Machine {
         const { at } = session;
         if (answer.error === 0) at.#heard.good++;
         else at.#heard.bad++;
-        this.#around.answered(at, id, unit, answer);
+        this.#around.answered(at, id, unit, at.#sinceProgress(answer));
       },
     };
     const client = new Client(id, clientUnit, plan, this.#random.fork(), host);

@@ -9,6 +9,7 @@ import { clusterMutants } from "./mutant-cluster.ts";
 import { reactorMutants } from "./mutant-reactors.ts";
 import { dataMutants } from "./mutant-data.ts";
 import { doorMutants } from "./mutant-door.ts";
+import { longMutants } from "./mutant-longs.ts";
 import { sizeMutants } from "./mutant-sizes.ts";
 
 export interface Mutant {
@@ -233,5 +234,6 @@ export const mutants: readonly Mutant[] = [
   ...reactorMutants,
   ...dataMutants,
   ...doorMutants,
+  ...longMutants,
   ...sizeMutants,
 ];

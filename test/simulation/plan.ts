@@ -70,6 +70,9 @@ export interface WorldPlan {
   readonly movesMs?: readonly number[];
   /** Times at which the array gives a unit another size, in blocks. */
   readonly resizes: readonly { readonly unit: number; readonly atMs: number; readonly blocks: number }[];
+  /** What the device needs for each UNMAP and WRITE SAME, ms, and the most blocks of one; 0: as usual. */
+  readonly zeroingMs: number;
+  readonly zeroingBlocksMax: number;
 }
 
 /** Share of the worlds whose array does not support 16-byte commands; its units are small. */
@@ -84,6 +87,11 @@ const LATE_ZEROINGS = 0.03;
 const LATE_TIMEOUT_MS = 1500;
 /** Share of the worlds whose units grow or shrink. */
 const RESIZES = 0.08;
+/** Share of the worlds in which zeroings and trims consist of many slow commands; each is at least as large as I/O that takes turns. */
+const SLOW_ZEROINGS = 0.015;
+const SLOW_ZEROING_BYTES = 1 << 17;
+const SLOW_WINDOW_BYTES = 2 << 20;
+const SLOW_REQUESTS_MAX = 8;
 /** Share of the clients that use the block door. */
 const BLOCK_CLIENTS = 0.5;
 /** Bytes used there, and the maximum number of requests of one unit. */
@@ -218,6 +226,37 @@ function withLateZeroings(plan: WorldPlan, random: Random): WorldPlan {
   };
 }
 
+/** A world whose zeroings and trims take longer than a request may, but for its commands that are done one by one. */
+function withSlowZeroings(plan: WorldPlan, random: Random): WorldPlan {
+  const { topology, blockBytes } = plan;
+  const blocks = SLOW_WINDOW_BYTES / blockBytes;
+  return {
+    ...plan,
+    units: 1,
+    blocks,
+    topology: { ...topology, units: 1, unitBytes: blocks * blockBytes },
+    windows: [{ first: 0, count: blocks }],
+    // Who shares a block with a zeroing waits for it, and has no more time for that.
+    cuts: [0],
+    zeroingMs: random.between(1000, 5000),
+    zeroingBlocksMax: (SLOW_ZEROING_BYTES / blockBytes) * random.pick([1, 2]),
+    clients: plan.clients.slice(0, 2).map(({ plan: client }) => ({
+      unit: 0,
+      plan: {
+        ...client,
+        requests: random.between(3, SLOW_REQUESTS_MAX),
+        depth: random.between(1, 3),
+        blocksMax: blocks,
+        agreed: { ...client.agreed, readOnly: false, trim: true, unaligned: false },
+        mix: { read: 2, write: 1, flush: 1, zero: 3, trim: 3 },
+      },
+    })),
+    vanishing: plan.vanishing.filter(({ client }) => client < 2),
+    // Whoever sends a request again leaves the first one behind, and has to wait for it.
+    impatient: [],
+  };
+}
+
 /** The most blocks that a unit of the world ever has. */
 export function mostBlocks({ blocks, resizes }: Pick<WorldPlan, "blocks" | "resizes">): number {
   return Math.max(blocks, ...resizes.map((resize) => resize.blocks));
@@ -341,11 +380,14 @@ export function makePlan(random: Random): WorldPlan {
     strays: random.chance(0.3) ? 0.05 : 0,
     neighbours: [],
     resizes: [],
+    zeroingMs: 0,
+    zeroingBlocksMax: 0,
   };
   if (kind !== "device" && random.chance(TWO_HOSTS)) return withNeighbours(plan, random);
   if (!old && random.chance(LARGE_REQUESTS)) return withLargeRequests(plan, random);
   if (random.chance(LATE_ZEROINGS)) return withLateZeroings(plan, random);
-  return random.chance(RESIZES) ? withResizes(plan, random) : plan;
+  if (random.chance(RESIZES)) return withResizes(plan, random);
+  return kind !== "device" && random.chance(SLOW_ZEROINGS) ? withSlowZeroings(plan, random) : plan;
 }
 
 /** A world of a host with several reactors: news of shared components, units that move, and cores that trap. */

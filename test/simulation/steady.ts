@@ -70,5 +70,7 @@ export function steadyPlan(options: SteadyOptions): WorldPlan {
     strays: 0,
     neighbours: [],
     resizes: [],
+    zeroingMs: 0,
+    zeroingBlocksMax: 0,
   };
 }

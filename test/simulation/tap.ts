@@ -7,6 +7,7 @@
 import {
   COMMAND_BUFFER,
   COMMAND_BUFFER_BYTES,
+  COMMAND_CDB,
   COMMAND_DIRECTION,
   COMMAND_DRIVER_STATUS,
   COMMAND_HOST_STATUS,
@@ -14,6 +15,7 @@ import {
   COMMAND_SENSE,
   COMMAND_SENSE_BYTES,
   COMMAND_STATUS,
+  COMMAND_TIMEOUT_MS,
   COMPLETION_BYTES,
   COMPLETION_RESULT,
   COMPLETION_TAG,
@@ -23,6 +25,7 @@ import {
   CONTROL_NOW_NS,
   DIRECTION_IN,
   DIRECTION_NONE,
+  DIRECTION_OUT,
   GATHER_ADDRESS,
   GATHER_BYTES,
   GATHER_LENGTH,
@@ -46,6 +49,13 @@ const INDEX_MASK = 0xfffff;
 /** The part of a tag without its generation: the record that it was given to. */
 const PLACE_MASK = ~(0xff << 20);
 const STATUS_CHECK_CONDITION = 2;
+/** Bits of the driver status that are an error: all but DRIVER_SENSE. */
+const DRIVER_FAULTS = 0xf7;
+const NS_PER_MS = 1e6;
+/** What a command sends is looked at if it is no more than this. */
+const LIST_BYTES_MAX = 64;
+/** READ(10) and READ(16). */
+const READS = new Set([0x28, 0x88]);
 
 /** Memory that an operation accesses. */
 interface Range {
@@ -60,13 +70,23 @@ export interface Operation {
   readonly handle: number;
   /** The command slot; 0 for other operations. */
   readonly slot: number;
-  /** A checksum over the part of the slot that may not change: CDB, direction, buffer. */
+  /** A checksum over what may not change: CDB, direction and buffer of the slot, and an UNMAP's parameter list. */
   readonly sum: number;
   readonly check: boolean;
+  /** Of a SCSI command: its operation code, and when the host ends it. */
+  readonly code: number;
+  readonly endsNs: number;
   readonly ranges: readonly Range[];
   readonly sentNs: number;
   /** An event has reported that it can no longer change anything. */
   settled: boolean;
+}
+
+/** Hears of each operation as it begins and ends. */
+export interface Listener {
+  sent(operation: Operation): void;
+  /** @param answered the device itself has answered a command for I/O, or has read what a check asked for */
+  ended(operation: Operation, answered: boolean, nowNs: number): void;
 }
 
 /** A finished operation: its tag, and the number of tags that its record had been given until then. */
@@ -112,6 +132,7 @@ export class Tap {
   /** Number of tags given out so far, by the record that they were given to. */
   readonly #given = new Map<number, number>();
   readonly #past: Past[] = [];
+  listener: Listener | undefined;
   /** Operations that have ended since the previous turn. */
   #ended: Operation[] = [];
   #pastAt = 0;
@@ -228,22 +249,27 @@ export class Tap {
     }
     const ranges = scsi ? this.#ofSlot(address) : this.#ofSocket(op, address, length);
     const slot = scsi ? address : 0;
+    const { nowNs } = this;
     for (const other of this.#under.values()) {
       if (slot !== 0 && other.slot === slot) this.#violation(`command slot ${slot} is sent while the host has it`);
       if (ranges.length > 0 && other.ranges.length > 0 && meet(ranges, other.ranges)) {
         this.#violation(`op ${op} on port or socket ${handle} uses memory of op ${other.op} on ${other.handle}`);
       }
     }
-    this.#under.set(tag, {
+    const operation: Operation = {
       op,
       handle,
       slot,
       sum: scsi ? this.#sum(slot) : 0,
       check,
+      code: scsi ? view.getUint8(slot + COMMAND_CDB) : 0,
+      endsNs: scsi ? nowNs + view.getUint32(slot + COMMAND_TIMEOUT_MS, true) * NS_PER_MS : 0,
       ranges,
-      sentNs: this.nowNs,
+      sentNs: nowNs,
       settled: false,
-    });
+    };
+    this.#under.set(tag, operation);
+    this.listener?.sent(operation);
   };
 
   #sum(slot: number): number {
@@ -252,8 +278,12 @@ export class Tap {
       // The fields that the host writes are after the direction.
       sum = (Math.imul(sum, 31) + (this.#bytes[at] ?? 0)) | 0;
     }
-    sum = (Math.imul(sum, 31) + this.#view.getInt32(slot + COMMAND_BUFFER, true)) | 0;
-    return (Math.imul(sum, 31) + this.#view.getInt32(slot + COMMAND_BUFFER_BYTES, true)) | 0;
+    const from = this.#view.getUint32(slot + COMMAND_BUFFER, true);
+    const bytes = this.#view.getUint32(slot + COMMAND_BUFFER_BYTES, true);
+    sum = (Math.imul(Math.imul(sum, 31) + from, 31) + bytes) | 0;
+    if (bytes > LIST_BYTES_MAX || this.#view.getUint8(slot + COMMAND_DIRECTION) !== DIRECTION_OUT) return sum;
+    for (let at = from; at < from + bytes; at++) sum = (Math.imul(sum, 31) + (this.#bytes[at] ?? 0)) | 0;
+    return sum;
   }
 
   #ofSlot(slot: number): readonly Range[] {
@@ -283,6 +313,7 @@ export class Tap {
     this.#under.delete(tag);
     this.#ended.push(operation);
     this.#past[this.#pastAt++ % PAST_MAX] = { tag, given: this.given(tag) };
+    this.listener?.ended(operation, result >= 0 && this.#isAnswered(operation), this.nowNs);
     if (operation.op !== OP_SCSI) return;
     if (this.#sum(operation.slot) !== operation.sum) {
       this.#violation(`command slot ${operation.slot} has changed while the host had it`);
@@ -295,6 +326,14 @@ export class Tap {
     else if (verdict === "unverified") account.unverified++;
   };
 
+  #isAnswered({ op, slot, check, code }: Operation): boolean {
+    if (op !== OP_SCSI) return false;
+    if (check) return READS.has(code) && this.#verdict(slot) === "good";
+    const view = this.#view;
+    const driver = view.getUint16(slot + COMMAND_DRIVER_STATUS, true);
+    return view.getUint16(slot + COMMAND_HOST_STATUS, true) === 0 && (driver & DRIVER_FAULTS) === 0;
+  }
+
   /** Whether a command has succeeded. If it transferred less, or was recovered, only the core can tell what that means. */
   #verdict(slot: number): "good" | "bad" | "unverified" {
     const view = this.#view;
@@ -305,7 +344,7 @@ export class Tap {
       const key = view.getUint8(slot + COMMAND_SENSE + (code >= 0x72 ? 1 : 2)) & 15;
       return view.getUint8(slot + COMMAND_SENSE_BYTES) > 2 && key === 1 ? "unverified" : "bad";
     }
-    if (status !== 0 || (view.getUint16(slot + COMMAND_DRIVER_STATUS, true) & 0xf7) !== 0) return "bad";
+    if (status !== 0 || (view.getUint16(slot + COMMAND_DRIVER_STATUS, true) & DRIVER_FAULTS) !== 0) return "bad";
     return view.getInt32(slot + COMMAND_RESIDUAL, true) === 0 ? "good" : "unverified";
   }
 }

@@ -5,6 +5,7 @@
 // is held. At the end everything is read once more.
 
 import { EmulatedArray } from "../../host/array/array.ts";
+import type { FaultRequest } from "../../host/array/faults/faults.ts";
 import type { SharedNews } from "../../host/reactor/shared-news.ts";
 import { AnswerRules } from "./answers.ts";
 import { type Atlas, makeAtlas } from "./atlas.ts";
@@ -29,6 +30,9 @@ const SPIN_MAX = 20_000;
 const CLUSTER_TIMEOUT_MS = 3000;
 /** LOGICAL BLOCK ADDRESS OUT OF RANGE. */
 const ASC_PAST_END = 0x21;
+/** How long zeroings are slow in a world of slow ones, at least, ms; and their operation codes: UNMAP and WRITE SAME. */
+const SLOW_MS = 90_000;
+const ZEROING_CODES = [0x42, 0x41, 0x93];
 /** Number of violations kept; the first one usually explains the others. */
 const VIOLATIONS_MAX = 8;
 
@@ -85,7 +89,7 @@ export class World {
     this.#plan = options.plan ?? (options.reactors === true ? makeReactorsPlan : makePlan)(this.#random.fork());
     this.#clock.nowNs = 1_000_000_000;
     this.#array = new EmulatedArray(this.#plan.topology, { seed });
-    const atlas = this.#without(options.atlas ?? this.#drawAtlas());
+    const atlas = this.#fitted(options.atlas ?? this.#drawAtlas());
     this.#rules = new AnswerRules(this.#plan, atlas.faults, atlas.errorsAllowed);
     this.#faultsEndMs = atlas.endMs;
     const nextStamp = (): number => ++this.#stamp;
@@ -162,10 +166,16 @@ export class World {
     return makeAtlas(ground, this.#random.fork());
   }
 
-  /** Where the plan gives units other sizes, no fault does. */
-  #without(atlas: Atlas): Atlas {
-    if (this.#plan.resizes.length === 0) return atlas;
-    return { ...atlas, faults: atlas.faults.filter(({ fault }) => fault.kind !== "capacity") };
+  /** The faults that fit the plan: where it gives units other sizes, no fault does; and its zeroings are slow all the time. */
+  #fitted(atlas: Atlas): Atlas {
+    const { resizes, zeroingMs } = this.#plan;
+    if (resizes.length > 0) return { ...atlas, faults: atlas.faults.filter(({ fault }) => fault.kind !== "capacity") };
+    if (zeroingMs === 0) return atlas;
+    const endMs = Math.max(atlas.endMs, SLOW_MS);
+    const slow = ZEROING_CODES.map((opcode): FaultRequest => {
+      return { fault: { kind: "late", delayMs: zeroingMs }, when: { opcode } };
+    });
+    return { ...atlas, endMs, faults: [...atlas.faults, ...slow] };
   }
 
   get #first(): Machine {

@@ -267,6 +267,9 @@ test("what waited for room is looked at again when there is: the unit may have b
   d.submit({ operation: RELEASE, tag: 0, client });
   d.host.settle();
   t.deepEqual(kinds(d.completions()), [[1, ANSWER, ENOSPC, 0]]);
+  d.submit({ operation: READ, tag: 1, client, bytes: 512n });
+  d.host.settle();
+  t.deepEqual(kinds(d.completions()), [[1, ANSWER, 0, LENT]], "its tag is free again");
 });
 
 test("with the device's own errors too, an answer has the errno that NBD has", (t) => {

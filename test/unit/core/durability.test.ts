@@ -345,3 +345,21 @@ test("FUA, and a device that loses power before each flush: the write fails in t
   errors(t, s.client, [[1n, EIO]]);
   t.is(s.done().filter(([operation]) => operation === 0x8a).length, 17);
 });
+
+test("a write that has met no loss of power may meet one, whatever the write before it met", (t) => {
+  const s = scene(CACHE);
+  let losses = 20;
+  s.host.device = (command) =>
+    command.cdb[0] === SYNC[0] && s.host.log.at(-2)?.cdb[0] === WRITE_PLAIN[0] && losses-- > 0
+      ? check(6, 0x29, 1)
+      : s.disk.execute(s.host, command);
+  const write = (): void => {
+    s.client.send(request(WRITE, 1n, 0n, 512, FUA), Buffer.alloc(512, 1));
+    s.host.settle();
+  };
+  write();
+  errors(t, s.client, [[1n, EIO]]);
+  losses = 2;
+  write();
+  errors(t, s.client, [[1n, 0]]);
+});

@@ -404,3 +404,18 @@ test("the flush behind a large FUA write is sent again as often as any flush", (
   s.host.advance(50_000);
   t.true(s.sent.length > 4, `${s.sent.length} times`);
 });
+
+test("UNMAPs of several clients have a parameter list each", (t) => {
+  const s = scene();
+  s.host.device = ({ check }) => (check ? {} : undefined);
+  const clients = [s.client, s.host.connect(s.unit), s.host.connect(s.unit)];
+  clients.forEach((client, index) => client.send(request(TRIM, 1n, BigInt(index * MIB), 65_536)));
+  s.host.settle();
+  const under = s.host.outstanding;
+  t.is(under.length, 3);
+  t.is(new Set(under.map(({ buffer }) => buffer)).size, 3);
+  t.deepEqual(
+    under.map((command) => Number(s.host.bytes(command.buffer, command.bytes).readBigUInt64BE(8))),
+    [0, 2048, 4096],
+  );
+});

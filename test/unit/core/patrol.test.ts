@@ -349,3 +349,29 @@ test("another interval holds at once: nobody is looked at as late as the one bef
     paths.map((_, port) => port),
   );
 });
+
+test("a path that is well when it is looked at is not asked who it is", (t) => {
+  const { host, faults, seen } = scene();
+  host.must(host.core.modeSet(abi.MODE_PATROL_INTERVAL_MS, 1000n));
+  host.advance(3000);
+  seen.length = 0;
+  host.advance(10_000);
+  t.true(seen.length >= 16, "each path in each interval");
+  t.deepEqual([...new Set(seen.map(({ operation }) => operation))], [TUR]);
+  t.is(faults.size, 0);
+});
+
+test("a check has as long as control says, also if that is more than a minute", (t) => {
+  const { host, paths, faults } = scene();
+  host.must(host.core.modeSet(abi.MODE_PATROL_INTERVAL_MS, 1000n));
+  host.must(host.core.modeSet(abi.MODE_PATROL_TIMEOUT_MS, 100_000n));
+  host.advance(3000);
+  let timeoutMs = 0;
+  faults.set(0, (command) => {
+    timeoutMs = command.timeoutMs;
+    return "hang";
+  });
+  host.advance(99_000);
+  t.is(timeoutMs, 100_000);
+  t.is(host.flags(paths[0] ?? -1) & abi.PATH_FLAG_FAILED, 0);
+});

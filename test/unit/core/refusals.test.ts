@@ -100,3 +100,22 @@ test("a path that refuses I/O time and again, and is well in between, is found m
   }
   t.truthy(s.host.flags(first) & abi.PATH_FLAG_MARGINAL);
 });
+
+test("a path that has come back may refuse as often as any other before it fails again", (t) => {
+  const s = scene();
+  s.host.settle();
+  refuses(s);
+  const [first = -1] = s.paths;
+  for (let i = 0; i < 4; i++) t.is(read(s.host, s.unit), 0);
+  t.truthy(s.host.flags(first) & FAILED);
+  s.faults.clear();
+  s.host.must(s.host.core.pathSet(first, abi.PATH_SET_FAILED, 0n));
+  s.host.advance(100);
+  t.is(s.host.flags(first) & FAILED, 0);
+  refuses(s);
+  for (let i = 1; i <= 3; i++) {
+    t.is(s.host.flags(first) & FAILED, 0, `before refusal ${i}`);
+    t.is(read(s.host, s.unit), 0);
+  }
+  t.truthy(s.host.flags(first) & FAILED);
+});

@@ -5,7 +5,7 @@ import * as abi from "../../../host/abi.ts";
 import type { Client, CoreEvent } from "./fixtures/harness.ts";
 import { READ, WRITE, replies, request } from "./fixtures/nbd-client.ts";
 import { INQUIRY, NAA, OTHER, TUR, scene, type Scene } from "./fixtures/scene.ts";
-import { check } from "./fixtures/scsi.ts";
+import { check, type Scsi } from "./fixtures/scsi.ts";
 
 const EPERM = 1;
 const WRITE_16 = 0x8a;
@@ -216,6 +216,7 @@ test("a preempted unit refuses everything, sends nothing, and asks for all regis
   t.deepEqual(s.host.resets, [], "a reset would end the new owner's commands");
   t.is(asked(s).length, 0);
   t.false(s.host.events.some(({ kind }) => kind === abi.EVENT_NO_PATH_FAILED || kind === abi.EVENT_FAILOVER_FAILED));
+  for (const { reason, sense } of s.host.events) if (reason === abi.REASON_RESERVATION) t.is(sense, 0);
   s.faults.clear();
   for (const command of s.host.outstanding.slice()) s.host.answer(command, { hostStatus: 3 });
   s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_PREEMPTED, 0n));
@@ -247,3 +248,49 @@ test("after a preemption paths are not registered before what was under way is o
   s.host.settle();
   t.true(asked(s).length > 0);
 });
+
+test("what a path answers that is out of use meanwhile is no retry on it", (t) => {
+  const s = scene();
+  s.host.settle();
+  const held: Scsi[] = [];
+  s.faults.set(0, (command) => {
+    if (command.check) return undefined;
+    held.push(command);
+    return "hang";
+  });
+  const client = s.host.connect(s.unit);
+  write({ client });
+  s.host.settle();
+  s.host.must(s.host.core.pathSet(path(s, 0), abi.PATH_SET_ENABLED, 0n));
+  const [first] = held;
+  if (first === undefined) return t.fail("it is not under way");
+  s.host.answer(first, check(0x0b, 0x47, 3));
+  s.host.settle();
+  t.deepEqual(errors({ client }), [0]);
+  t.is(s.host.pathCount64(path(s, 0), abi.PATH_RETRIES), 0n);
+});
+
+test("to say that a unit is still its owner's changes nothing", (t) => {
+  const s = registered();
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_PREEMPTED, 0n));
+  s.host.settle();
+  t.deepEqual(asked(s), []);
+  write(s);
+  s.host.settle();
+  t.deepEqual([errors(s), writes(s)], [[0], [0]]);
+});
+
+for (const [asc, ascq] of [
+  [0x2a, 0x01],
+  [0x2a, 0x09],
+  [0x3f, 0x03],
+] as const) {
+  test(`unit attention ${asc.toString(16)}/0${ascq} is not about registrations`, (t) => {
+    const s = registered();
+    let left = 1;
+    s.faults.set(0, ({ check: checks }) => (!checks && left-- > 0 ? check(6, asc, ascq) : undefined));
+    write(s);
+    s.host.settle();
+    t.deepEqual([errors(s), waits(s, 0), asked(s)], [[0], false, []]);
+  });
+}

@@ -69,6 +69,9 @@ test("a suspect that answers its probe clears the others of its nexus", (t) => {
       [0, 0, 0, 0],
     ],
   );
+  const states = host.events.filter(({ kind, path }) => kind === abi.EVENT_PATH_STATE && path === two.paths[0]);
+  t.true(states.length > 0);
+  for (const { sense } of states) t.is(sense, 0, "it has reported nothing itself");
 });
 
 function marginalHost(): { host: Host; paths: number[]; fault: { on: boolean }; run: () => number[] } {

@@ -177,3 +177,77 @@ test("the longest time a request took is kept, until control asks for it to be c
   t.is(longestMs(), 0);
   t.is(after(4, 1), 4);
 });
+
+test("that requests wait for a path is told with how long they may, and that no transition is the reason", (t) => {
+  const host = new Host();
+  const { unit, paths } = host.unit({ blocks: 2048n });
+  host.must(host.core.modeSet(abi.MODE_PATROL, 0n));
+  host.must(host.core.unitSet(unit, abi.UNIT_SET_NO_PATH_TIMEOUT_MS, 7000n));
+  const client = host.connect(unit);
+  for (const path of paths) host.must(host.core.pathSet(path, abi.PATH_SET_FAILED, 1n));
+  client.send(request(READ, 1n, 0n, 512));
+  host.advance(100);
+  const told = of(host, abi.EVENT_NO_PATH_WAITING);
+  t.deepEqual(
+    told.map(({ arg0, arg1, sense, hostStatus }) => [arg0, arg1, sense, hostStatus]),
+    [[7000, 0, 0, 0]],
+  );
+});
+
+test("sense data of two bytes in descriptor format is a key and nothing else", (t) => {
+  const host = new Host();
+  const { unit, paths } = host.unit({ blocks: 2048n });
+  host.must(host.core.modeSet(abi.MODE_PATROL, 0n));
+  host.device = ({ port, check: checks }) => (port === 0 && !checks ? { status: 2, sense: [0x72, 2] } : {});
+  host.connect(unit).send(request(READ, 1n, 0n, 512));
+  host.advance(100);
+  const told = host.events.filter(({ path, sense }) => path === paths[0] && sense !== 0);
+  t.true(told.length > 0);
+  for (const { sense } of told) t.is(sense, 0x00_00_02_02);
+});
+
+test("a unit whose paths are back waits for a path again when they fail again, released or not the time before", (t) => {
+  const host = new Host();
+  const { unit, paths } = host.unit({ blocks: 2048n });
+  host.must(host.core.modeSet(abi.MODE_PATROL, 0n));
+  const all = (failed: bigint): void => {
+    for (const path of paths) host.must(host.core.pathSet(path, abi.PATH_SET_FAILED, failed));
+    host.advance(100);
+  };
+  all(1n);
+  host.must(host.core.unitSet(unit, abi.UNIT_SET_RELEASED, 1n));
+  all(0n);
+  all(1n);
+  const client = host.connect(unit);
+  client.send(request(READ, 2n, 0n, 512));
+  host.advance(100);
+  host.must(host.core.unitSet(unit, abi.UNIT_SET_RELEASED, 0n));
+  host.advance(100);
+  t.deepEqual(errors(client), [], "nor does it fail when nobody releases it");
+  all(0n);
+  t.deepEqual(errors(client), [[2n, 0]]);
+});
+
+test("each of many units fails what waits for a path at its own time, in whatever order they are due", (t) => {
+  const limits = [700, 300, 500, 100, 800, 200, 600, 400];
+  const host = new Host();
+  host.must(host.core.modeSet(abi.MODE_PATROL, 0n));
+  const clients = limits.map((ms) => {
+    const { unit, paths } = host.unit({ blocks: 2048n });
+    host.must(host.core.unitSet(unit, abi.UNIT_SET_NO_PATH_TIMEOUT_MS, BigInt(ms)));
+    for (const path of paths) host.must(host.core.pathSet(path, abi.PATH_SET_FAILED, 1n));
+    const client = host.connect(unit);
+    client.send(request(READ, 2n, 0n, 512));
+    return client;
+  });
+  host.settle();
+  for (let ms = 50; ms <= 850; ms += 100) {
+    host.advance(ms === 50 ? 50 : 100);
+    const done = clients.map((client) => client.received.length > 0);
+    t.deepEqual(
+      done,
+      limits.map((limit) => limit < ms),
+      `after ${ms} ms`,
+    );
+  }
+});

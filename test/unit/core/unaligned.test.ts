@@ -395,3 +395,16 @@ for (const [name, kind, offset, bytes, error] of [
     t.deepEqual(idle(s.host), s.free);
   });
 }
+
+test("a write of the very next block does not wait", (t) => {
+  const s = scene({ held: true });
+  const other = s.host.connect(s.unit);
+  s.client.send(request(WRITE, 1n, 10n, 502), Buffer.alloc(502));
+  s.host.settle();
+  other.send(request(WRITE, 3n, 512n, 512), Buffer.alloc(512), request(WRITE, 5n, 0n, 512), Buffer.alloc(512));
+  s.host.settle();
+  t.deepEqual(
+    s.host.outstanding.filter(isWrite).map(({ cdb }) => Number(cdb.readBigUInt64BE(2))),
+    [1],
+  );
+});

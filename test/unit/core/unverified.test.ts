@@ -201,3 +201,18 @@ test("a check that is told of changed LUNs is followed at once by the one that s
   t.is(read(s.host, s.unit), 0);
   t.true(onPort0(s).includes(MEDIUM_READ));
 });
+
+test("from the moment that a check is told of changed LUNs no I/O goes by that path", (t) => {
+  const s = scene();
+  s.host.advance(100);
+  const answers = [LUNS_CHANGED];
+  s.faults.set(0, (command) => {
+    if (command.cdb[0] === INQUIRY) return "hang";
+    return command.cdb[0] === TUR ? answers.pop() : undefined;
+  });
+  while (answers.length > 0) s.host.advance(1);
+  t.true(unverified(s));
+  s.seen.length = 0;
+  t.is(read(s.host, s.unit), 0);
+  t.deepEqual(onPort0(s), []);
+});
