@@ -8,7 +8,18 @@
 
 import { textTable, writeResults, type Row, type SuiteResult } from "./report.ts";
 
-const SUITES = ["dispatch", "selection", "balance", "blockdev", "device", "contended", "tls", "start", "show"] as const;
+const SUITES = [
+  "dispatch",
+  "selection",
+  "balance",
+  "blockdev",
+  "device",
+  "contended",
+  "scale",
+  "tls",
+  "start",
+  "show",
+] as const;
 
 type Suite = (log: (line: string) => void) => readonly Row[] | Promise<readonly Row[]>;
 
