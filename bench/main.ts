@@ -19,6 +19,7 @@ const SUITES = [
   "tls",
   "start",
   "show",
+  "scrape",
 ] as const;
 
 type Suite = (log: (line: string) => void) => readonly Row[] | Promise<readonly Row[]>;

@@ -1,6 +1,9 @@
-// What a scrape of everything costs with 1024 units of 8 paths: its time, and what the reactor's turns notice of it.
+// What a scrape of everything costs with 1024 units of 8 paths: its time, what the reactor's turns notice of it, and the processor time
+// of the whole daemon and of the reactor alone, which other programs on the machine do not lengthen as they do a turn.
 
+import { readdirSync, readFileSync } from "node:fs";
 import { request } from "node:http";
+import { processorSeconds } from "./cpu-time.ts";
 import { BenchDaemon } from "./daemon.ts";
 import { median, type Row } from "./report.ts";
 
@@ -32,7 +35,7 @@ function turnsIn(text: string): ReadonlyMap<number, number> {
 }
 
 /** One scrape, read by this process; only the short family at its beginning is looked at. */
-function scrape(socketPath: string, query: string): Promise<Scrape> {
+function ask(socketPath: string, query: string): Promise<Scrape> {
   return new Promise((resolve, reject) => {
     const began = performance.now();
     const sent = request({ socketPath, path: `/metrics${query}` }, (response) => {
@@ -52,7 +55,7 @@ function scrape(socketPath: string, query: string): Promise<Scrape> {
 /** A scrape with the turns in it: one that the reactor does not answer in time has none. */
 async function turnsNow(socketPath: string): Promise<Scrape> {
   for (;;) {
-    const one = await scrape(socketPath, "?histograms=none");
+    const one = await ask(socketPath, "?histograms=none");
     if (one.turns.size > 0) return one;
   }
 }
@@ -76,22 +79,39 @@ function between(before: Scrape, after: Scrape): Turns {
   return { longestMs, tooLong };
 }
 
+interface Spent {
+  readonly daemonMs: number;
+  readonly reactorMs: number;
+}
+
+/** Processor time so far. The reactor's is exact: nanoseconds of its thread (sched_debug's schedstat). */
+function spentBy(pid: number): Spent {
+  const tasks = `/proc/${pid}/task`;
+  const reactor = readdirSync(tasks).filter((tid) => readFileSync(`${tasks}/${tid}/comm`, "utf8").trim() === "reactor");
+  const ns = reactor.map((tid) => Number(readFileSync(`${tasks}/${tid}/schedstat`, "utf8").split(" ")[0]));
+  return { daemonMs: processorSeconds(pid) * 1000, reactorMs: ns.reduce((sum, one) => sum + one, 0) / 1e6 };
+}
+
 /** Rows for the scrape's time and size, and for the reactor's turns with scrapes beside the same time without. */
-export async function scrapeRows(log: (line: string) => void): Promise<Row[]> {
+export async function scrape(log: (line: string) => void): Promise<Row[]> {
   const { daemon } = await BenchDaemon.start(`[array]\nunits = ${UNITS}\npaths = ${PATHS}\nunit_mib = 1\n`);
   const of = `scrape, ${UNITS} units of ${PATHS} paths`;
   try {
-    for (let round = 0; round < 5; round++) await scrape(daemon.socket, "");
+    for (let round = 0; round < 5; round++) await ask(daemon.socket, "");
     log("without scrapes");
     const first = await turnsNow(daemon.socket);
+    const idle = spentBy(daemon.pid);
     await sleep(ROUNDS * PAUSE_MS);
+    const quiet = spentBy(daemon.pid);
     const second = await turnsNow(daemon.socket);
     log("with scrapes");
     const scrapes: Scrape[] = [];
+    const before = spentBy(daemon.pid);
     for (let round = 0; round < ROUNDS; round++) {
-      scrapes.push(await scrape(daemon.socket, ""));
+      scrapes.push(await ask(daemon.socket, ""));
       await sleep(PAUSE_MS);
     }
+    const busy = spentBy(daemon.pid);
     const last = await turnsNow(daemon.socket);
     const [off, on] = [between(first, second), between(second, last)];
     const peer = "no scrapes";
@@ -111,6 +131,14 @@ export async function scrapeRows(log: (line: string) => void): Promise<Row[]> {
       row("size", "MB", (scrapes[0]?.bytes ?? 0) / 1e6),
       row("longest reactor turn, at most (mark 1)", "ms", on.longestMs, off.longestMs),
       row("reactor turns above 1 ms", "turns", on.tooLong, off.tooLong),
+      ...(["daemonMs", "reactorMs"] as const).map((which) =>
+        row(
+          `processor time of the ${which === "daemonMs" ? "daemon" : "reactor"} per round`,
+          "ms",
+          (busy[which] - before[which]) / ROUNDS,
+          (quiet[which] - idle[which]) / ROUNDS,
+        ),
+      ),
     ];
   } finally {
     await daemon.stop();

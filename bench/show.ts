@@ -5,7 +5,7 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { BenchDaemon } from "./daemon.ts";
 import type { Row } from "./report.ts";
-import { scrapeRows } from "./scrape.ts";
+import { scrape } from "./scrape.ts";
 
 const UNITS = 257;
 const PATHS = 4;
@@ -66,7 +66,7 @@ async function hangAllButTheLast(daemon: BenchDaemon): Promise<void> {
 }
 
 export async function show(log: (line: string) => void): Promise<Row[]> {
-  return [...(await displayRows(log)), ...(await scrapeRows(log))];
+  return [...(await displayRows(log)), ...(await scrape(log))];
 }
 
 /** p99 in milliseconds while the others hang; the peer is the same while nothing hangs. */
