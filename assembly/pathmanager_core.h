@@ -611,7 +611,7 @@
 #define PM_BLOCK_COMPLETION_KIND 8u
 /* u8: BLOCK_LENT and BLOCK_HELD bits. */
 #define PM_BLOCK_COMPLETION_FLAGS 9u
-/* u32: address of the data (successful READ) or for the data (FETCH); 0 otherwise. */
+/* u32: address of the data (successful READ), or for it (FETCH). Error: the device's sense, if it is its answer (key, ASC << 8, ASCQ << 16). */
 #define PM_BLOCK_COMPLETION_ADDRESS 12u
 /* u32: contiguous bytes at this address; `blockData` gives the location of the rest. */
 #define PM_BLOCK_COMPLETION_LENGTH 16u

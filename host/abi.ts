@@ -608,7 +608,7 @@ export const BLOCK_COMPLETION_ERROR = 4;
 export const BLOCK_COMPLETION_KIND = 8;
 /** u8: BLOCK_LENT and BLOCK_HELD bits. */
 export const BLOCK_COMPLETION_FLAGS = 9;
-/** u32: address of the data (successful READ) or for the data (FETCH); 0 otherwise. */
+/** u32: address of the data (successful READ), or for it (FETCH). Error: the device's sense, if it is its answer (key, ASC << 8, ASCQ << 16). */
 export const BLOCK_COMPLETION_ADDRESS = 12;
 /** u32: contiguous bytes at this address; `blockData` gives the location of the rest. */
 export const BLOCK_COMPLETION_LENGTH = 16;

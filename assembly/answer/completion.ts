@@ -322,6 +322,7 @@ function answered(command: Command, unit: Unit, outcome: u8): void {
     return pieceDone(command);
   }
   const error = errnoOf(outcome);
+  if (keyOf(sense) !== KEY_ABSENT) request.sense = sense;
   pieceFailed(command, error === BY_OPERATION ? pastEnd(<u32>request.kind) : error);
 }
 

@@ -160,6 +160,8 @@ export class Request {
   index: u32;
   /** Errno, 0 when good. */
   error: u32;
+  /** The device's sense where the error is its answer; else 0. */
+  sense: u32;
   state: u8;
   method: u8;
   /** 1: the client wants FUA but a piece was sent without it: where there is a cache, SYNCHRONIZE CACHE follows. */

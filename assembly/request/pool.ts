@@ -76,6 +76,7 @@ export function requestTake(unit: Unit, client: Client, bytes: u32, edgeBytes: u
   request.client = client;
   request.unit = unit;
   request.error = 0;
+  request.sense = 0;
   request.syncAfter = 0;
   request.forcedAgain = 0;
   request.own = OWN_NOT;

@@ -29,6 +29,7 @@ import { Keeping } from "./events/keeping.ts";
 import { Kept } from "./devices/kept.ts";
 import { LastWords } from "./state/last-words.ts";
 import type { Logger } from "./ground/logger.ts";
+import { ScsiTargets } from "./operations/scsi-targets.ts";
 import { Rescans } from "./devices/rescans.ts";
 import { Snapshots } from "./core/snapshots.ts";
 import { FrontDoors } from "./operations/front-doors.ts";
@@ -103,6 +104,7 @@ export class Daemon implements Context {
   readonly #room: ConnectionRoom;
   readonly #events: EventRouting;
   readonly leftovers: Leftovers;
+  readonly #targets: ScsiTargets;
   readonly #lastWords: LastWords;
   readonly #stopLogging: () => void;
   readonly #kept: Kept;
@@ -160,7 +162,12 @@ export class Daemon implements Context {
       report: logger.warning,
       relabel: (connection, label) => keeper?.relabel(connection, label),
       changed: () => this.#table?.update(this.effective.configuration),
+      offer: (unit) => this.#targets.offerOf(unit),
     });
+    this.#targets = new ScsiTargets({ ...this, reservations: () => this.reservations, warn: logger.warning });
+    reactor.onTarget((one, ended) =>
+      ended === null ? void this.#targets.asked(one) : this.attachments.targetEnded(ended),
+    );
     this.leftovers = new Leftovers({
       inventory: this.inventory,
       hub: this.hub,
@@ -272,6 +279,7 @@ export class Daemon implements Context {
     const { nbdSocket } = places;
     await this.doors.open({ nbdSocket, prHelper: configuration.sockets.pr_helper, group, keeping: this.keeping });
     this.#serving = true;
+    await this.#targets.begin();
     await this.change(() => this.#serveAttachments());
     this.#housekeeping = setInterval(() => void this.snapshots.current().catch(() => undefined), HOUSEKEEPING_MS);
     if (!this.emulated)

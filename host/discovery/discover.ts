@@ -7,6 +7,7 @@ import { inQueue, type AdapterQueues } from "./adapter-queues.ts";
 import { probe, probeDetails, probeGroups, type Probe, type Probed, type UnitDetails } from "./probe.ts";
 import { isSelected, maySelect, type Selector } from "./select.ts";
 import { sideBySide } from "./side-by-side.ts";
+import { ownTargets } from "./own-targets.ts";
 import { hostOf, type SgDevice } from "./sysfs.ts";
 import type { PortNames } from "./port-names.ts";
 import type { ScsiTransport } from "./transport.ts";
@@ -83,11 +84,14 @@ export interface DiscoveryOptions {
 /** Finds the paths among the SCSI generic devices that `listSgDevices` returned. */
 export async function discoverDevices(
   transport: ScsiTransport,
-  devices: readonly SgDevice[],
+  all: readonly SgDevice[],
   options: DiscoveryOptions,
 ): Promise<Found> {
   const sources = options.sources ?? KERNEL_SOURCES;
   const uses = new Uses(sources);
+  // They show the units' own identities, and whoever uses them uses the units as is intended: they are neither paths nor obstacles.
+  const own = ownTargets(sources.sysfs);
+  const devices = all.filter(({ number }) => !own.has(number));
   const named = devices.filter((device) => isNamed(device, options));
   const obstacles = await sideBySide(named, AT_ONCE, (device) => obstacleOf(device, options, sources, uses));
   const candidates = named.filter((_, index) => obstacles[index] === null);

@@ -21,6 +21,27 @@ export declare class Media {
 
 /** The I/O ring of one core. It belongs to the thread that created it. (index.ts adds `enter`.) */
 export declare class Ring {
+  /**
+   * Serves a TCMU device. Its reads and writes arrive as entries of the block door from then on; other commands are
+   * asked about (`nextAsked`). Returns its handle. Throws ERR_NATIVE_URING_UNAVAILABLE without io_uring.
+   */
+  addTcmu(options: TcmuDevice): number;
+  /** Ends that. Commands that are not answered stay in the kernel's ring, for the next handler. */
+  closeTcmu(device: number): void;
+  /** From now on no command of a TCMU device is answered. */
+  leaveTcmus(): void;
+  /** Further requests of the device are those of another client. */
+  tcmuClient(device: number, client: number): void;
+  /** The unit has another size. */
+  tcmuBlocks(device: number, blocks: bigint): void;
+  /** What has happened to TCMU devices, each once. */
+  nextTcmuNews(): TcmuNews | null;
+  /** The commands that the ring does not know, each once. */
+  nextAsked(): AskedCommand | null;
+  /** The first bytes of an asked command's data; fewer where it has not so many. */
+  askedData(tag: number, bytes: number): Uint8Array;
+  /** Answers an asked command. `data`: what it reads. Nothing happens when it is no longer asked. */
+  answerAsked(tag: number, status: number, sense: Uint8Array, data?: Uint8Array | undefined | null): void;
   /** Creates a ring over the memory of a core whose control block is at `controlBlock`. */
   constructor(memory: Uint8Array, controlBlock: number, options: RingOptions);
   /** The number that identifies this ring to `ring_enter`. */
@@ -77,6 +98,17 @@ export declare class UeventMonitor {
   constructor(callback: (event: Uevent) => void);
   /** Stops; no callbacks follow those that are already queued. May be called again. */
   close(): void;
+}
+
+/** A command that the ring does not know. */
+export interface AskedCommand {
+  /** For its answer. */
+  tag: number;
+  device: number;
+  /** 16 bytes; what lies behind its end is 0. */
+  cdb: Uint8Array;
+  /** Bytes of its data, in whichever direction. */
+  bytes: number;
 }
 
 /**
@@ -373,6 +405,31 @@ export declare function socketPair(
   kind: "stream" | "seqpacket",
   nonBlocking?: boolean | undefined | null,
 ): [number, number];
+
+/** A TCMU device to serve. */
+export interface TcmuDevice {
+  /** /dev/uioN. A test leaves it out and gives a descriptor for its events and one to map; the ring owns the former. */
+  device?: string;
+  events?: number;
+  mapped?: number;
+  /** Bytes of its mapping. */
+  bytes: number;
+  /** For which client of the core's block door, which has `tagLimit` tags. */
+  client: number;
+  tagLimit: number;
+  /** 512 to 4096, a power of two. */
+  blockBytes: number;
+  blocks: bigint;
+  readOnly: boolean;
+  unmaps: boolean;
+}
+
+/** What the reactor has to look after. */
+export interface TcmuNews {
+  /** `reset`: what is under way is to be given up; `ended`: the device is gone, or its ring is unusable. */
+  what: "reset" | "ended";
+  device: number;
+}
 
 /** Adds a device; returns N of /dev/ublkbN. It exists for others when it has been started. */
 export declare function ublkAdd(options: UblkAddOptions): Promise<number>;

@@ -18,6 +18,7 @@ import type {
   StatisticsCopy,
   StatisticsRequest,
 } from "./reactor-messages.ts";
+import type { ScsiQueues } from "./scsi-queues.ts";
 import type { UblkQueues } from "./ublk-queues.ts";
 import { PATH_RECORD_BYTES, UNIT_RECORD_BYTES, type SnapshotCopy, type TableCopy } from "./decode-records.ts";
 
@@ -27,6 +28,7 @@ export interface Reactor {
   readonly ring: Ring;
   readonly array: EmulatedArray;
   readonly ublks: UblkQueues;
+  readonly targets: ScsiQueues;
 }
 
 type Handlers = { [Name in CallName]: (...args: ReactorCalls[Name]["args"]) => ReactorCalls[Name]["answer"] };
@@ -37,7 +39,7 @@ function check(call: string, answer: number): void {
 
 /** The handlers of a reactor. Each throws an error with a code when the call is refused. */
 export function handlersOf(reactor: Reactor): Handlers {
-  const { core, ring, array, ublks } = reactor;
+  const { core, ring, array, ublks, targets } = reactor;
   const { exports } = core;
   const handlers: Handlers = {
     unitAdd: () => coreAnswer("unitAdd", exports.unitAdd()),
@@ -58,6 +60,13 @@ export function handlersOf(reactor: Reactor): Handlers {
     ublkOpen: (unit, flags, device) => ublks.open(unit, flags, device),
     ublkClose: (client) => ublks.close(client),
     ublkQueues: () => ublks.list,
+    scsiOpen: (serving) => targets.open(serving),
+    scsiFail: (name) => targets.fail(name),
+    scsiClose: (name) => targets.close(name),
+    scsiResize: (name, blocks) => targets.resize(name, blocks),
+    scsiQueues: () => targets.list,
+    scsiAsked: (isNew) => targets.take(isNew),
+    scsiReply: (reply) => targets.reply(reply),
     openPort: (device, depth) => ring.openPort(device, depth),
     portDepth: (port, depth) => ring.portDepth(port, depth),
     closePort: (port) => ring.closePort(port),

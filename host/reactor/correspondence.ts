@@ -35,6 +35,8 @@ export class Correspondence {
   #nextId = 1;
   #stopping = false;
   #ended: ReactorError | null = null;
+  /** Hears that a reactor has commands about reservations, or that a SCSI device was removed by somebody else. */
+  onTarget: (reactor: number, ended: number | null) => void = () => {};
   /** How the rings talk to the kernel. */
   backend: "io_uring" | "epoll" = "epoll";
 
@@ -164,6 +166,10 @@ export class Correspondence {
         for (const listener of this.#eventListeners) listener(events);
         return;
       }
+      case "asked":
+        return this.onTarget(reactor, null);
+      case "ended":
+        return this.onTarget(reactor, message.name);
       case "failed":
         return this.#fail(message.code, message.message);
     }

@@ -37,6 +37,7 @@ import type {
   UnitLabels,
   UnitToAdd,
 } from "./reactor-messages.ts";
+import type { AskedReservation, ReservationReply, ScsiQueue, ScsiServing } from "./scsi-queues.ts";
 import type { UblkDriven, UblkQueue } from "./ublk-queues.ts";
 import { decodeSnapshot, type CoreEvent, type Snapshot, type SnapshotCopy } from "./decode-records.ts";
 
@@ -216,6 +217,47 @@ export class ReactorClient {
     const { present } = this;
     const queues = await this.#toAll("ublkQueues");
     return queues.flatMap((list, at) => list.map((queue) => queueIn(present[at] ?? 0, queue)));
+  }
+
+  /** Serves a TCMU device for a unit. */
+  scsiOpen(serving: ScsiServing): Promise<void> {
+    return this.#to(reactorOf(serving.unit), "scsiOpen", { ...serving, unit: ownHandle(serving.unit) });
+  }
+
+  /** Commands of the device fail from now on, those under way too. */
+  scsiFail({ name, unit }: ScsiQueue): Promise<void> {
+    return this.#to(reactorOf(unit), "scsiFail", name);
+  }
+
+  scsiClose({ name, unit }: ScsiQueue): Promise<void> {
+    return this.#to(reactorOf(unit), "scsiClose", name);
+  }
+
+  scsiResize({ name, unit }: ScsiQueue, blocks: number): Promise<void> {
+    return this.#to(reactorOf(unit), "scsiResize", name, blocks);
+  }
+
+  /** What is served. */
+  async scsiQueues(): Promise<readonly ScsiQueue[]> {
+    const { present } = this;
+    const queues = await this.#toAll("scsiQueues");
+    return queues.flatMap((list, at) =>
+      list.map(({ name, unit }) => ({ name, unit: handleIn(present[at] ?? 0, unit) })),
+    );
+  }
+
+  /** Commands about reservations, each once. @param isNew this control has not asked before */
+  scsiAsked(reactor: number, isNew: boolean): Promise<readonly AskedReservation[]> {
+    return this.#to(reactor, "scsiAsked", isNew);
+  }
+
+  scsiReply(reactor: number, reply: ReservationReply): Promise<void> {
+    return this.#to(reactor, "scsiReply", reply);
+  }
+
+  /** @param listener hears of a reactor that `scsiAsked` has something for, or (with its name) that a device was removed by somebody else */
+  onTarget(listener: (reactor: number, ended: number | null) => void): void {
+    this.#at.onTarget = listener;
   }
 
   /** Opens a SCSI generic device for the commands of one reactor. Returns the port handle. */

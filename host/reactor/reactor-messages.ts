@@ -9,6 +9,7 @@ import type { PackedResults } from "./command-results.ts";
 import type { CoreLimits, DoorLimits } from "./laid-out-core.ts";
 import type { SnapshotCopy } from "./decode-records.ts";
 import type { SharedNews } from "./shared-news.ts";
+import type { AskedReservation, ReservationReply, ScsiQueue, ScsiServing } from "./scsi-queues.ts";
 import type { UblkDriven, UblkQueue } from "./ublk-queues.ts";
 
 /** What the reactor is started with. */
@@ -142,6 +143,17 @@ export interface ReactorCalls {
   /** Its requests fail from now on. */
   ublkClose: { args: [client: number]; answer: void };
   ublkQueues: { args: []; answer: readonly UblkQueue[] };
+  /** Serves a TCMU device for a unit. */
+  scsiOpen: { args: [serving: ScsiServing]; answer: void };
+  /** Its commands fail from now on. */
+  scsiFail: { args: [name: number]; answer: void };
+  /** It is not served any more. */
+  scsiClose: { args: [name: number]; answer: void };
+  scsiResize: { args: [name: number, blocks: number]; answer: void };
+  scsiQueues: { args: []; answer: readonly ScsiQueue[] };
+  /** Commands about reservations, each once. */
+  scsiAsked: { args: [isNew: boolean]; answer: readonly AskedReservation[] };
+  scsiReply: { args: [reply: ReservationReply]; answer: void };
   openPort: { args: [device: string, depth: number]; answer: number };
   portDepth: { args: [port: number, depth: number]; answer: void };
   closePort: { args: [port: number]; answer: void };
@@ -193,4 +205,8 @@ export type Message =
   | { readonly kind: "answer"; readonly id: number; readonly answer: unknown }
   | { readonly kind: "refused"; readonly id: number; readonly code: string; readonly message: string }
   | { readonly kind: "events"; readonly entries: Uint8Array }
+  /** `scsiAsked` has something. */
+  | { readonly kind: "asked" }
+  /** A SCSI device was removed by somebody else. */
+  | { readonly kind: "ended"; readonly name: number }
   | { readonly kind: "failed"; readonly code: string; readonly message: string };

@@ -28,7 +28,7 @@ export interface UblkQueue {
 
 /** The bits of `Ring.enter`. */
 export const ENTER_WOKEN = 1;
-const ENTER_ATTENTION = 2;
+export const ENTER_ATTENTION = 2;
 
 const EIO = 5;
 

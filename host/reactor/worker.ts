@@ -16,7 +16,8 @@ import { runTurns } from "./loop.ts";
 import type { CallName, Message, ReactorCalls, ThreadOptions, ThreadRequest } from "./reactor-messages.ts";
 import type { SharedNews } from "./shared-news.ts";
 import { NativeMedium } from "./native-medium.ts";
-import { ENTER_WOKEN, UblkQueues } from "./ublk-queues.ts";
+import { ScsiQueues } from "./scsi-queues.ts";
+import { ENTER_ATTENTION, ENTER_WOKEN, UblkQueues } from "./ublk-queues.ts";
 
 const NS_PER_MS = 1_000_000n;
 /** How often a stopping reactor checks whether its connections and their leftovers are gone, in microseconds. */
@@ -48,21 +49,24 @@ function prepare(options: ThreadOptions): Reactor {
   });
   array.attach(core.bytes, core.control);
   if ((options.reactors ?? 1) > 1) coreAnswer("modeSet", core.exports.modeSet(MODE_TELLS_SHARERS, 1n));
-  return { core, ring, array, ublks: new UblkQueues(core, ring) };
+  return { core, ring, array, ublks: new UblkQueues(core, ring), targets: new ScsiQueues(core, ring) };
 }
 
 /** Takes turns until control says stop. An error in here is a crash: it ends the thread, and control is notified. */
-function run(port: MessagePort, { core, ring, array, ublks }: Reactor): void {
-  const handlers = handlersOf({ core, ring, array, ublks });
+function run(port: MessagePort, { core, ring, array, ublks, targets }: Reactor): void {
+  const handlers = handlersOf({ core, ring, array, ublks, targets });
   const drain = new EventDrain(core);
   let stopAtNs: bigint | null = null;
   let more = false;
 
   const post = (message: Message): void => port.postMessage(message);
+  targets.onAsked = () => post({ kind: "asked" });
+  targets.onEnded = (name) => post({ kind: "ended", name });
   const take = (request: ThreadRequest): void => {
     if (request.kind === "stop") {
       stopAtNs = clockNs() + BigInt(request.graceMs) * NS_PER_MS;
       ublks.leave();
+      targets.leave();
       closeConnections(core);
       return;
     }
@@ -88,6 +92,7 @@ function run(port: MessagePort, { core, ring, array, ublks }: Reactor): void {
     if (stopAtNs !== null && (clockNs() >= stopAtNs || !anythingLeft(core))) break;
     const entered = ring.enter(more ? 0 : stopAtNs === null ? wait : STOPPING_WAIT_US);
     ublks.attend(entered);
+    if ((entered & ENTER_ATTENTION) !== 0) targets.attend();
     if ((entered & ENTER_WOKEN) === 0 && !more) continue;
     more = true;
     for (let count = 0; more && count < MESSAGES_MAX; count++) {

@@ -68,10 +68,10 @@ export const PATH_SETTINGS = {
   },
   attach: {
     type: "made",
-    values: '`true`, `false`, `"nbd"`, `"ublk"`',
+    values: '`true`, `false`, `"nbd"`, `"ublk"`, `"scsi"`',
     default: false,
     perUnit: "attach",
-    says: "whether units become block devices by themselves, as by `pathctl attach`, as soon as they are there. `true` chooses the kernel's ublk driver where it can be used, else nbd. A unit that was detached by command stays detached until the configuration is read again",
+    says: 'whether units become block devices by themselves, as by `pathctl attach`, as soon as they are there. `true` chooses the kernel\'s ublk driver where it can be used, else nbd; `"scsi"` makes them SCSI devices ([scsi.md](scsi.md)). A unit that was detached by command stays detached until the configuration is read again',
   },
 
   "patrol.mode": {

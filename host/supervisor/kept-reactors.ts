@@ -165,6 +165,10 @@ export class KeptReactors {
         if (life !== null) life.send({ kind: "events", ...delivery, lost: this.#parts.book.takeLost() });
         return;
       }
+      case "asked":
+      case "ended":
+        // A control that begins asks by itself.
+        return life?.send({ kind: "reactor", reactor, message });
       case "answer":
       case "refused":
         if (kept?.watch.answered(message.id) !== true) this.#answered(reactor, message);

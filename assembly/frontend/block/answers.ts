@@ -36,7 +36,7 @@ function answer(request: Request): void {
   const held = isHeld(request);
   let flags = held ? BLOCK_HELD : 0;
   let bytes: u32 = 0;
-  let address: usize = 0;
+  let address: usize = error === 0 ? 0 : request.sense;
   if (held) request.own = OWN_HELD;
   if (error === 0 && <u32>request.kind === OPERATION_READ) {
     bytes = dataRun(request, 0, <u32>request.askedBytes);

@@ -24,6 +24,7 @@ interface AttachOptions extends CommonOptions {
   readonly deadTimeout?: string;
   readonly nbd?: boolean;
   readonly ublk?: boolean;
+  readonly scsi?: boolean;
 }
 
 const unitText = (unit: UnitView): string =>
@@ -64,11 +65,12 @@ async function attach(
   device: string | undefined,
   options: AttachOptions,
 ): Promise<Result> {
-  if (options.nbd === true && options.ublk === true)
-    throw new CommandError("BAD_OPTION", "--nbd and --ublk exclude each other; give one of them");
+  const drivers = (["nbd", "ublk", "scsi"] as const).filter((driver) => options[driver] === true);
+  if (drivers.length > 1)
+    throw new CommandError("BAD_OPTION", `--${drivers.join(" and --")} exclude each other; give one of them`);
   const body = {
     device,
-    driver: options.nbd === true ? "nbd" : options.ublk === true ? "ublk" : undefined,
+    driver: drivers[0],
     readOnly: options.readOnly,
     another: options.another,
     connections:
@@ -143,6 +145,7 @@ function addAttach(parent: Command, runner: Runner): void {
   )
     .option("--read-only", "attach it read-only")
     .option("--ublk", "through the kernel's ublk driver: /dev/ublkbN")
+    .option("--scsi", "as a SCSI device: /dev/sdX and /dev/sgN, for reservations and programs that send SCSI commands")
     .option("--nbd", "through the kernel's nbd driver: /dev/nbdN")
     .option(
       "--another",

@@ -1,10 +1,11 @@
-// Units attached to the kernel's nbd or ublk driver, remembered so that the next daemon takes them over.
+// Units attached to the kernel's nbd or ublk driver, or to its SCSI target, remembered so that the next daemon takes them over.
 
 import { KERNEL_SOURCES } from "../../discovery/exclusive-open.ts";
 import { heldByAnother, tryOpen, whyTaken } from "../../discovery/in-use.ts";
 import { KernelAttachments, type Connector } from "../../export/attach.ts";
 import type { NbdExport } from "../../export/directory.ts";
 import { type ConnectionRoom, NoRoom } from "../../export/connection-limit.ts";
+import { ScsiDevices } from "../../export/scsi-devices.ts";
 import { UblkAttachments } from "../../export/ublk.ts";
 import { closeDescriptor } from "../../native/index.ts";
 import type { ReactorClient } from "../../reactor/reactor-client.ts";
@@ -12,7 +13,7 @@ import type { Attachments } from "../devices/operation-context.ts";
 import { ControlError, reasonOf } from "../ground/control-errors.ts";
 import type { Inventory, Unit } from "../inventory/inventory.ts";
 import { connectionLabel, type ConnectionLabel } from "../core/labels.ts";
-import { deviceOf, driverOf, indexOf, KernelDevices, nameOf, optionsOf } from "./kernel-devices.ts";
+import { deviceOf, driverOf, indexOf, KernelDevices, nameOf, optionsOf, type OfferOf } from "./kernel-devices.ts";
 import { exportOf, whyNotOffered } from "./offering.ts";
 import type { Attachment, AttachRequest } from "../schemas/unit-schema.ts";
 import type { AttachmentRow, State } from "../state/state.ts";
@@ -38,14 +39,19 @@ export interface AttachmentCalls {
   readonly why?: WhyInUse;
   /** Records which device a connection belongs to. */
   readonly relabel?: (connection: number, label: ConnectionLabel) => void;
-  /** A unit has got or lost a device of ublk's: udev is to know whose it is. */
+  /** A unit has got or lost a device of ublk's or of the SCSI target's: udev is to know whose it is. */
   readonly changed?: () => void;
+  /** What a unit's SCSI device is made of. */
+  readonly offer?: OfferOf;
 }
+
+const noOffer: OfferOf = () => Promise.reject(new Error("there are no SCSI devices here"));
 
 function attachFailed(unit: Unit, thrown: unknown, device: string | null): ControlError {
   return new ControlError("ATTACH_FAILED", `LogicalUnit #${unit.number}: ${reasonOf(thrown)}`, {
     parameter: device,
-    remedy: "`pathctl doctor` tells what is missing: a module (nbd, ublk_drv), or the right to use it (CAP_SYS_ADMIN)",
+    remedy:
+      "`pathctl doctor` tells what is missing: a module (nbd, ublk_drv, target_core_user), or the right to use it (CAP_SYS_ADMIN)",
     cause: thrown,
   });
 }
@@ -61,7 +67,7 @@ function attachedElsewhere(unit: Unit, device: string): ControlError {
 
 export class RememberedAttachments implements Attachments {
   readonly #kernel: KernelDevices;
-  readonly #reactor: Pick<ReactorClient, "ublkQueues">;
+  readonly #reactor: Pick<ReactorClient, "ublkQueues" | "scsiQueues">;
   readonly #state: State;
   readonly #inventory: Inventory;
   readonly #whyInUse: WhyInUse;
@@ -74,12 +80,23 @@ export class RememberedAttachments implements Attachments {
   #unserved = new Map<number, string>();
 
   constructor(
-    reactor: Pick<ReactorClient, "ublkOpen" | "ublkClose" | "ublkQueues" | "backend">,
+    reactor: Pick<
+      ReactorClient,
+      | "ublkOpen"
+      | "ublkClose"
+      | "ublkQueues"
+      | "scsiOpen"
+      | "scsiFail"
+      | "scsiClose"
+      | "scsiResize"
+      | "scsiQueues"
+      | "backend"
+    >,
     connections: UnitConnections,
     room: ConnectionRoom,
     state: State,
     inventory: Inventory,
-    { report, why = askKernel, relabel = () => {}, changed = () => {} }: AttachmentCalls,
+    { report, why = askKernel, relabel = () => {}, changed = () => {}, offer = noOffer }: AttachmentCalls,
   ) {
     const preloaded = new Uint8Array();
     const connector: Connector = (descriptor, _, flags, number) => {
@@ -101,7 +118,16 @@ export class RememberedAttachments implements Attachments {
       report,
     );
     this.#reactor = reactor;
-    this.#kernel = new KernelDevices(nbd, ublk, () => reactor.backend === "io_uring");
+    const scsi = new ScsiDevices(
+      {
+        open: (serving) => reactor.scsiOpen(serving),
+        fail: (device) => reactor.scsiFail(device),
+        close: (device) => reactor.scsiClose(device),
+        resize: (device, blocks) => reactor.scsiResize(device, blocks),
+      },
+      report,
+    );
+    this.#kernel = new KernelDevices({ nbd, ublk, scsi }, offer, () => reactor.backend === "io_uring");
     this.#state = state;
     this.#inventory = inventory;
     this.#whyInUse = why;
@@ -134,10 +160,10 @@ export class RememberedAttachments implements Attachments {
   whyBound(unit: Unit): { readonly device: string; readonly what: string; readonly remedy: string } | null {
     for (const { index, options } of this.#of(unit).filter((row) => this.#isServed(row.index))) {
       const device = deviceOf(index);
-      if (driverOf(index) === "ublk") {
+      if (driverOf(index) !== "nbd") {
         return {
           device,
-          what: "ublk's devices stay with their reactor",
+          what: "devices of ublk's and SCSI devices stay with their reactor",
           remedy: "detach it first, and attach it again",
         };
       }
@@ -166,6 +192,11 @@ export class RememberedAttachments implements Attachments {
   /** Call it for every client of the block door that is gone. */
   clientClosed(client: number): void {
     this.#kernel.ublk.clientClosed(client);
+  }
+
+  /** The reactor does not serve a SCSI device any more: somebody else has removed it. */
+  targetEnded(name: number): void {
+    this.#kernel.scsi.ended(name);
   }
 
   /** Connections that end from now on are not replaced. */
@@ -277,7 +308,7 @@ export class RememberedAttachments implements Attachments {
 
   /** Of nbd's devices the kernel itself says whose they are. */
   #tell(index: number): void {
-    if (driverOf(index) === "ublk") this.#changed();
+    if (driverOf(index) !== "nbd") this.#changed();
   }
 
   async resize(unit: Unit): Promise<void> {
@@ -309,6 +340,7 @@ export class RememberedAttachments implements Attachments {
   /** Takes over devices that the reactor serves: their I/O continues throughout. */
   async adopt(connections: readonly (readonly [number, unknown])[]): Promise<void> {
     this.#kernel.ublk.adopt(await this.#reactor.ublkQueues());
+    await this.#kernel.scsi.adopt(await this.#reactor.scsiQueues(), (number) => this.#blockBytes(number));
     for (const row of this.#rows) {
       const isOfIt = ([, label]: readonly [number, unknown]): boolean => connectionLabel(label).index === row.index;
       const handles = connections.filter(isOfIt).map(([handle]) => handle);
@@ -319,6 +351,10 @@ export class RememberedAttachments implements Attachments {
       const how = { index, connections: count, deadConnectionTimeoutS };
       this.#kernel.nbd.adopt(this.#export(unit, readOnly), how, handles, Math.max(0, count - handles.length));
     }
+  }
+
+  #blockBytes(number: number): number {
+    return this.#inventory.units().find((unit) => unit.number === number)?.facts.blockBytes ?? 512;
   }
 
   async #restoreOne(row: AttachmentRow): Promise<void> {

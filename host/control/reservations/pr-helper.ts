@@ -5,22 +5,11 @@
 
 import { closeSync, fstatSync, type Stats } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
-import {
-  IN_BYTES_MAX,
-  PERSISTENT_RESERVE_OUT,
-  parseReserveIn,
-  parseReserveOut,
-  type InAction,
-  type ReserveOut,
-} from "../../discovery/persistent-reservations.ts";
+import { IN_BYTES_MAX, PERSISTENT_RESERVE_OUT } from "../../discovery/persistent-reservations.ts";
 import { closeDescriptor, duplicate, receiveMessage, writeNow } from "../../native/index.ts";
 import { reasonOf } from "../ground/control-errors.ts";
-import {
-  INVALID_FIELD_IN_CDB,
-  INVALID_FIELD_IN_LIST,
-  ReservationRefused,
-  STATUS_CHECK_CONDITION,
-} from "./reservation-parts.ts";
+import { INVALID_FIELD_IN_CDB } from "./reservation-parts.ts";
+import { refused, reservationReply, type ReservationService, type ScsiReply } from "./scsi-reply.ts";
 
 const CDB_BYTES = 16;
 const FLAGS_BYTES = 4;
@@ -32,7 +21,6 @@ const CLIENTS_MAX = 48;
 const WAIT_MS = 500;
 /** A client that has begun a message has to end it. */
 const MESSAGE_MS_MAX = 5000;
-const OPERATION_ABORTED = 0x0b;
 
 /** A device as a descriptor shows it. */
 export interface DeviceId {
@@ -49,22 +37,12 @@ export function deviceId(stats: Stats): DeviceId {
 }
 
 /** What the helper asks the daemon for. */
-export interface HelperUnits<U> {
+export interface HelperUnits<U> extends ReservationService<U> {
   /** The unit that a device belongs to; undefined when it is none of ours. */
   unitOf(device: DeviceId): U | undefined;
-  order(unit: U, out: ReserveOut): Promise<void>;
-  ask(unit: U, action: InAction, bytes: number): Promise<Uint8Array>;
 }
 
-interface Reply {
-  readonly status: number;
-  readonly sense?: Uint8Array;
-  readonly data?: Uint8Array;
-}
-
-const refused = (sense: Uint8Array): Reply => ({ status: STATUS_CHECK_CONDITION, sense });
-
-function packed({ status, sense, data }: Reply): Uint8Array {
+function packed({ status, sense, data }: ScsiReply): Uint8Array {
   const bytes = new Uint8Array(HEAD_BYTES + (data?.length ?? 0));
   const view = new DataView(bytes.buffer);
   view.setInt32(0, status);
@@ -182,25 +160,10 @@ export class PrHelper<U> {
     }
   }
 
-  async #carryOut(cdb: Uint8Array, list: Uint8Array, [fd]: readonly number[]): Promise<Reply> {
+  async #carryOut(cdb: Uint8Array, list: Uint8Array, [fd]: readonly number[]): Promise<ScsiReply> {
     const unit = fd === undefined ? undefined : this.#units.unitOf(deviceId(fstatSync(fd)));
     if (unit === undefined) return refused(INVALID_FIELD_IN_CDB);
-    try {
-      if (cdb[0] === PERSISTENT_RESERVE_OUT) {
-        const out = parseReserveOut(cdb, list);
-        if (!out.ok) return refused(INVALID_FIELD_IN_LIST);
-        await this.#units.order(unit, out.value);
-        return { status: 0 };
-      }
-      const asked = parseReserveIn(cdb);
-      if (!asked.ok) return refused(INVALID_FIELD_IN_CDB);
-      const bytes = Math.min(asked.value.bytes, IN_BYTES_MAX);
-      return { status: 0, data: (await this.#units.ask(unit, asked.value.action, bytes)).subarray(0, bytes) };
-    } catch (thrown) {
-      if (thrown instanceof ReservationRefused) return { status: thrown.scsiStatus, sense: thrown.sense };
-      this.#warn(`sockets.pr_helper: ${reasonOf(thrown)}`);
-      return refused(Uint8Array.of(0x70, 0, OPERATION_ABORTED, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0));
-    }
+    return reservationReply(this.#units, unit, cdb, list, (problem) => this.#warn(`sockets.pr_helper: ${problem}`));
   }
 }
 

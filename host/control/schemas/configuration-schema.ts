@@ -68,7 +68,7 @@ const PolicyTable = z.strictObject({
 
 const Policy = z.union([z.enum(POLICY_NAMES), PolicyTable]);
 
-const Attach = z.union([z.boolean(), z.enum(["nbd", "ublk"])]);
+const Attach = z.union([z.boolean(), z.enum(["nbd", "ublk", "scsi"])]);
 
 const REACTORS = { error: `must be a whole number from 1 to ${REACTORS_MAX}, or "auto"` };
 const Reactors = z.union([z.literal("auto"), z.int(REACTORS).min(1, REACTORS).max(REACTORS_MAX, REACTORS)], REACTORS);

@@ -111,7 +111,7 @@ export const ROUTES = {
   attachUnit: {
     method: "POST",
     path: "/v1/units/:n/attach",
-    summary: "Make a unit a block device of the kernel (ublk or nbd)",
+    summary: "Make a unit a block device of the kernel (ublk, nbd or SCSI)",
     change: true,
     params: unitParams,
     body: AttachRequest.optional(),

@@ -139,6 +139,8 @@ export const UnitPatch = z
 export type UnitPatch = z.infer<typeof UnitPatch>;
 
 const KERNEL_DEVICE = /^\/dev\/(nbd|ublkb)\d{1,4}$/;
+/** A SCSI device's name is the kernel's choice. */
+const ATTACHED_DEVICE = /^\/dev\/((nbd|ublkb)\d{1,4}|sd[a-z]{1,4})$/;
 
 /** POST /v1/units/:n/attach. Without a device: the one the unit has, or one the kernel chooses. */
 export const AttachRequest = z
@@ -148,7 +150,7 @@ export const AttachRequest = z
       .regex(KERNEL_DEVICE, { error: "the device is /dev/nbdN or /dev/ublkbN, like /dev/nbd0" })
       .optional(),
     /** Default: ublk where the kernel has it. */
-    driver: z.enum(["nbd", "ublk"]).optional(),
+    driver: z.enum(["nbd", "ublk", "scsi"]).optional(),
     readOnly: z.boolean().optional(),
     /** A further device besides those the unit has. Each has a page cache of its own, so reads through one may be stale. */
     another: z.boolean().optional(),
@@ -177,7 +179,7 @@ export type MoveRequest = z.infer<typeof MoveRequest>;
 /** POST /v1/units/:n/detach. Without a device: all of the unit. */
 export const DetachRequest = z
   .strictObject({
-    device: z.string().regex(KERNEL_DEVICE).optional(),
+    device: z.string().regex(ATTACHED_DEVICE).optional(),
   })
   .meta({ id: "DetachRequest" });
 export type DetachRequest = z.infer<typeof DetachRequest>;

@@ -179,9 +179,9 @@ export class Effective {
   }
 
   /** Whether the unit becomes a block device by itself; a name: through this driver of the kernel. */
-  attaches(unit: Unit): boolean | "nbd" | "ublk" {
+  attaches(unit: Unit): boolean | "nbd" | "ublk" | "scsi" {
     const value = this.#value("attach", unit);
-    return value === "nbd" || value === "ublk" ? value : value !== false;
+    return value === "nbd" || value === "ublk" || value === "scsi" ? value : value !== false;
   }
 
   timeouts(unit: Unit): Timeouts {

@@ -609,7 +609,7 @@ pub const BLOCK_COMPLETION_ERROR: u32 = 4;
 pub const BLOCK_COMPLETION_KIND: u32 = 8;
 /// u8: BLOCK_LENT and BLOCK_HELD bits.
 pub const BLOCK_COMPLETION_FLAGS: u32 = 9;
-/// u32: address of the data (successful READ) or for the data (FETCH); 0 otherwise.
+/// u32: address of the data (successful READ), or for it (FETCH). Error: the device's sense, if it is its answer (key, ASC << 8, ASCQ << 16).
 pub const BLOCK_COMPLETION_ADDRESS: u32 = 12;
 /// u32: contiguous bytes at this address; `blockData` gives the location of the rest.
 pub const BLOCK_COMPLETION_LENGTH: u32 = 16;

@@ -9,6 +9,7 @@ use crate::ring::queues::view;
 #[derive(Clone, Copy)]
 pub struct Told {
     pub tag: u32,
+    pub client: u32,
     pub error: u32,
     pub kind: u32,
     pub lent: bool,
@@ -61,6 +62,7 @@ pub fn take(memory: &CoreMemory, control: u32) -> Result<Option<Told>> {
     memory.store_u32(descriptor + abi::RING_HEAD, ring.head.wrapping_add(1));
     Ok(Some(Told {
         tag: load(abi::BLOCK_COMPLETION_TAG),
+        client: load(abi::BLOCK_COMPLETION_CLIENT),
         error: load(abi::BLOCK_COMPLETION_ERROR),
         kind: what & 0xff,
         lent: (what >> 8) & abi::BLOCK_LENT != 0,

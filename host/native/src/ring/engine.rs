@@ -2,6 +2,7 @@
 
 mod blocks;
 mod streams;
+mod targets;
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
@@ -18,6 +19,7 @@ use crate::ring::ports::Ports;
 use crate::ring::queues::{Completions, Finished, Submission, Submissions};
 use crate::ring::reset::Resets;
 use crate::ring::sockets::{self, Sockets};
+use crate::ring::tcmu::Tcmus;
 use crate::ring::turns::Turns;
 use crate::ring::ublk::Ublks;
 
@@ -29,7 +31,7 @@ const CLOSE_NS_MAX: u64 = 2_000_000_000;
 
 /// Somebody called `wake`.
 pub const ENTER_WOKEN: i32 = 1;
-/// A ublk device has ended, or its READ lies in several places.
+/// A block device has ended, its READ lies in several places, or it has a command that is asked about.
 pub const ENTER_ATTENTION: i32 = 2;
 
 pub struct Engine {
@@ -40,6 +42,7 @@ pub struct Engine {
     ports: Ports,
     resets: Resets,
     ublks: Ublks,
+    tcmus: Tcmus,
     backend: Backend,
     wake: OwnedFd,
     events: Vec<Event>,
@@ -81,6 +84,7 @@ impl Engine {
             ports: Ports::new(),
             resets: Resets::default(),
             ublks: Ublks::default(),
+            tcmus: Tcmus::default(),
             backend,
             wake,
             events: Vec::with_capacity(1024),
@@ -158,7 +162,7 @@ impl Engine {
         self.postponed = 0;
         let mut waits_since_ns = 0;
         loop {
-            waiting = waiting && self.finished.is_empty() && !self.ublks.entered;
+            waiting = waiting && self.finished.is_empty() && !self.has_entered();
             let wait = if waiting { self.before_check(limit) } else { Wait::No };
             if waits_since_ns == 0 && !matches!(wait, Wait::No) {
                 waits_since_ns = now_ns();
@@ -170,7 +174,7 @@ impl Engine {
                 Wait::Until(limit_ns) => self.finished.now_ns >= limit_ns,
                 Wait::Forever => false,
             };
-            let news = !self.finished.is_empty() || self.ublks.entered || self.ublks.needs_attention();
+            let news = !self.finished.is_empty() || self.has_entered() || self.needs_attention();
             if due || !waiting || news || self.woken {
                 if waits_since_ns == 0 {
                     self.stop_working(self.finished.now_ns);
@@ -192,7 +196,7 @@ impl Engine {
     fn leave(&mut self) -> Result<i32> {
         self.finished.store(&self.memory, self.control)?;
         self.memory.store_u64(self.control + abi::CONTROL_NOW_NS, self.finished.now_ns);
-        let attention = if self.ublks.needs_attention() { ENTER_ATTENTION } else { 0 };
+        let attention = if self.needs_attention() { ENTER_ATTENTION } else { 0 };
         Ok(if self.woken { ENTER_WOKEN | attention } else { attention })
     }
 
@@ -232,10 +236,10 @@ impl Engine {
         self.finished.now_ns = now_ns();
         let mut result = result.and(self.submitted());
         for &event in &events {
-            if let Event::Ublk { token, result: given } = event {
-                result = result.and(self.arrived(token, given));
-            } else {
-                self.handle(event);
+            match event {
+                Event::Ublk { token, result: given } => result = result.and(self.arrived(token, given)),
+                Event::Uio { token, gone } => result = result.and(self.uio_arrived(token, gone)),
+                _ => self.handle(event),
             }
         }
         self.with_ports(Ports::check_gone);
@@ -251,7 +255,7 @@ impl Engine {
             }
             Event::Op { index, result } => self.step(index, result),
             // Taken by `turn`: it can fail.
-            Event::Ublk { .. } => {}
+            Event::Ublk { .. } | Event::Uio { .. } => {}
             Event::Readable { token, gone } => self.with_ports(|ports, desk| ports.readable(desk, token, gone)),
             Event::HungUp { index, gone } => self.hung_up(index, gone),
             Event::Socket { index, readable, writable } => {

@@ -11,6 +11,8 @@ pub enum Event {
     Readable { token: u32, gone: bool },
     /// The ublk driver has a request under a tag, or gives the tag up (negative).
     Ublk { token: u32, result: i32 },
+    /// A TCMU device has news, or is gone.
+    Uio { token: u32, gone: bool },
     /// epoll only: a socket may be ready.
     Socket { index: u32, readable: bool, writable: bool },
     /// The socket's peer has closed it, or the connection is broken; or (not `gone`) the peer has only stopped sending.

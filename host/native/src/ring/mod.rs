@@ -1,6 +1,7 @@
 //! The I/O ring: sockets and SCSI generic ports, driven by the rings in the core's memory.
 
 mod backend;
+mod cdb;
 mod command;
 mod desk;
 mod device;
@@ -14,6 +15,9 @@ mod queues;
 mod reset;
 mod sockets;
 mod spin;
+mod targets;
+mod tcmu;
+mod tcmu_ring;
 mod turns;
 mod ublk;
 mod uring;

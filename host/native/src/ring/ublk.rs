@@ -314,18 +314,8 @@ impl Ublks {
         door::put(memory, control, entry)
     }
 
-    /// Takes what the core tells. Returns whether there was anything.
-    pub fn take_told(&mut self, uring: &mut Uring, memory: &CoreMemory, control: u32) -> Result<bool> {
-        self.entered = false;
-        let mut any = false;
-        while let Some(told) = door::take(memory, control)? {
-            any = true;
-            self.told(uring, memory, control, told)?;
-        }
-        Ok(any)
-    }
-
-    fn told(&mut self, uring: &mut Uring, memory: &CoreMemory, control: u32, told: Told) -> Result<()> {
+    /// The core tells something of a request.
+    pub fn told(&mut self, uring: &mut Uring, memory: &CoreMemory, control: u32, told: Told) -> Result<()> {
         let (place, tag) = (told.tag / TAGS_PER_DEVICE, told.tag % TAGS_PER_DEVICE);
         // A device ends only when each of its requests was answered.
         let Some(device) = self.table.get_mut(place as usize).and_then(Option::as_mut) else { return Ok(()) };
@@ -438,6 +428,11 @@ impl Ublks {
 
     pub fn is_empty(&self) -> bool {
         self.open == 0
+    }
+
+    /// Places in use, counted from the first tag.
+    pub fn places(&self) -> u32 {
+        self.table.len() as u32
     }
 }
 

@@ -23,6 +23,7 @@ const FOR_POLL: u64 = 2 << 32;
 const FOR_CANCEL: u64 = 3 << 32;
 const FOR_WATCH: u64 = 4 << 32;
 const FOR_UBLK: u64 = 5 << 32;
+const FOR_UIO: u64 = 6 << 32;
 
 const ENTER_GETEVENTS: u32 = 1;
 const ENTER_EXT_ARG: u32 = 8;
@@ -164,6 +165,18 @@ impl Uring {
         self.push(&entry.user_data(FOR_UBLK | u64::from(token)), 1);
     }
 
+    /// Asks for one notification when a TCMU device has news.
+    pub fn poll_uio(&mut self, fd: RawFd, token: u32) {
+        let entry = opcode::PollAdd::new(Fd(fd), libc::POLLIN as u32).build();
+        self.push(&entry.user_data(FOR_UIO | u64::from(token)), 1);
+    }
+
+    /// Withdraws that, at once: the kernel holds the device as long as it looks for news.
+    pub fn cancel_uio(&mut self, token: u32) {
+        self.push(&opcode::AsyncCancel::new(FOR_UIO | u64::from(token)).build().user_data(FOR_CANCEL), 1);
+        self.submit();
+    }
+
     /// True when a SEND of this turn has to be reported before waiting.
     pub fn must_report(&mut self, ops: &mut Ops) -> bool {
         self.quick.iter().any(|&index| !ops.get(index).lazy)
@@ -279,6 +292,7 @@ impl Uring {
                     }
                 }
                 FOR_UBLK => events.push(Event::Ublk { token: index, result: entry.result() }),
+                FOR_UIO => events.push(Event::Uio { token: index, gone: is_gone(entry.result()) }),
                 FOR_WATCH => events.push(Event::HungUp { index, gone: is_gone(entry.result()) }),
                 FOR_POLL => events.push(Event::Readable { token: index, gone: is_gone(entry.result()) }),
                 _ => {}

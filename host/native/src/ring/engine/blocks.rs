@@ -5,7 +5,7 @@ use crate::ring::backend::Backend;
 use crate::ring::door;
 use crate::ring::engine::Engine;
 use crate::ring::event::Wait;
-use crate::ring::ublk::{Part, RELEASE_NS_MAX, Scattered, Served};
+use crate::ring::ublk::{Part, RELEASE_NS_MAX, Scattered, Served, TAGS_PER_DEVICE};
 
 fn no_uring() -> Error {
     let message =
@@ -17,7 +17,8 @@ impl Engine {
     /// Serves a device for a client of the block door.
     pub fn add_ublk(&mut self, served: &Served, tag_limit: u32) -> Result<u32> {
         let Backend::Uring(uring) = &mut self.backend else { return Err(no_uring()) };
-        self.ublks.add(uring, served, tag_limit)
+        let left = tag_limit.saturating_sub(self.tcmus.places() * TAGS_PER_DEVICE);
+        self.ublks.add(uring, served, left)
     }
 
     /// Requests of ublk devices are not answered any more.
@@ -30,30 +31,52 @@ impl Engine {
     }
 
     pub fn next_scattered(&mut self) -> Option<Scattered> {
-        self.ublks.next_scattered()
+        self.ublks.next_scattered().or_else(|| self.tcmus.next_scattered())
     }
 
     /// Copies a part of a scattered READ to its request.
     pub fn copy_part(&mut self, part: Part) -> Result<()> {
-        match self.ublks.copy_part(&self.memory, part) {
-            0 => Ok(()),
-            errno => Err(system("a part of a ublk READ", errno)),
-        }
+        let errno = if self.tcmus.has(part.tag) {
+            self.tcmus.copy_part(&self.memory, part)
+        } else {
+            self.ublks.copy_part(&self.memory, part)
+        };
+        if errno == 0 { Ok(()) } else { Err(system("a part of a block device's READ", errno)) }
     }
 
     pub fn end_scattered(&mut self, tag: u32, errno: i32) -> Result<()> {
+        if self.tcmus.has(tag) {
+            return self.tcmus.end_scattered(&self.memory, self.control, tag, errno);
+        }
         let Backend::Uring(uring) = &mut self.backend else { return Err(no_uring()) };
         self.ublks.end_scattered(uring, &self.memory, tag, errno);
         Ok(())
     }
 
+    pub(super) fn has_entered(&self) -> bool {
+        self.ublks.entered || self.tcmus.entered
+    }
+
+    pub(super) fn needs_attention(&self) -> bool {
+        self.ublks.needs_attention() || self.tcmus.needs_attention()
+    }
+
     /// Takes what the core tells of requests. Returns whether entries wait for the core.
     pub(super) fn take_told(&mut self) -> Result<bool> {
         let Backend::Uring(uring) = &mut self.backend else { return Ok(false) };
-        if self.ublks.is_empty() {
+        if self.ublks.is_empty() && self.tcmus.is_empty() {
             return Ok(false);
         }
-        self.urgent |= self.ublks.take_told(uring, &self.memory, self.control)?;
+        (self.ublks.entered, self.tcmus.entered) = (false, false);
+        while let Some(told) = door::take(&self.memory, self.control)? {
+            self.urgent = true;
+            if self.tcmus.has(told.tag) {
+                self.tcmus.told(&self.memory, self.control, told)?;
+            } else {
+                self.ublks.told(uring, &self.memory, self.control, told)?;
+            }
+        }
+        self.tcmus.tell_all(&self.memory, self.control)?;
         Ok(door::entries_wait(&self.memory, self.control))
     }
 
