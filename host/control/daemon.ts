@@ -164,7 +164,13 @@ export class Daemon implements Context {
       changed: () => this.#table?.update(this.effective.configuration),
       offer: (unit) => this.#targets.offerOf(unit),
     });
-    this.#targets = new ScsiTargets({ ...this, reservations: () => this.reservations, warn: logger.warning });
+    this.#targets = new ScsiTargets({
+      reactor,
+      inventory: this.inventory,
+      effective: this.effective,
+      reservations: () => this.reservations,
+      warn: logger.warning,
+    });
     reactor.onTarget((one, ended) =>
       ended === null ? void this.#targets.asked(one) : this.attachments.targetEnded(ended),
     );

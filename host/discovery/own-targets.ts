@@ -19,8 +19,8 @@ export function ownTargets(sysfs = "/sys"): ReadonlySet<string> {
   for (const name of readNames(loopback).filter((one) => one.includes("."))) {
     const group = join(loopback, name, "tpgt_1");
     const address = readText(join(group, "address"));
-    if (!TARGET.test(name) && !hasStore(group)) continue;
-    if (address !== null && /^\d+:\d+:\d+$/.test(address)) found.add(`${address}:0`);
+    if (address === null || !/^\d+:\d+:\d+$/.test(address)) continue;
+    if (TARGET.test(name) || hasStore(group)) found.add(`${address}:0`);
   }
   return found;
 }

@@ -49,6 +49,7 @@ export const TEST_PACKAGES: readonly DebianPackage[] = [
   { package: "resource-agents", program: "ocf-tester" },
   { package: "pacemaker-cli-utils", program: "crm_resource" },
   { package: "libxml2-utils", program: "xmllint" },
+  { package: "libiscsi-bin", program: "iscsi-test-cu" },
 ];
 
 /** Where the programs of daemons may be, even if an ordinary user's PATH does not include it. */

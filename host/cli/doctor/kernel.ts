@@ -53,12 +53,19 @@ export function checkModules(machine: Machine): Finding[] {
           "the module ublk_drv is not loaded: units become /dev/nbdN, not the faster /dev/ublkbN",
           load("ublk_drv"),
         ),
+    existsSync(join(machine.sys, "module", "target_core_user")) && existsSync(join(machine.sys, "kernel/config/target"))
+      ? ok("target", "the kernel's SCSI target is there, with stores in user space")
+      : note(
+          "target",
+          "the module target_core_user is not loaded, or configfs is not mounted: units cannot become SCSI devices (--scsi)",
+          load("target_core_user"),
+        ),
   ];
 }
 
 const CAPABILITIES: readonly (readonly [string, number, string])[] = [
   ["CAP_SYS_RAWIO", 17, "every SCSI command on /dev/sg*"],
-  ["CAP_SYS_ADMIN", 21, "attaching /dev/nbdN and /dev/ublkbN, resets"],
+  ["CAP_SYS_ADMIN", 21, "attaching /dev/nbdN, /dev/ublkbN and SCSI devices, resets"],
   ["CAP_SYS_RESOURCE", 24, "no waiting for memory that has to be written through the daemon"],
 ];
 

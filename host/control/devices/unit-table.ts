@@ -33,7 +33,7 @@ export const TABLE_PLACES: TablePlaces = {
 };
 
 const HEAD = `# The logical units that pathmanagerd takes, for udev's rules: identity, name, vendor, product, former
-# identity, ublk and SCSI devices.
+# identity, ublk devices.
 # pathmanagerd writes this file. Without it, other programs find the units' paths.
 `;
 
@@ -47,7 +47,7 @@ interface Row {
 const plain = (text: string): string => text.replaceAll(/[\u0000-\u001f\u007f]/g, " ");
 
 /** Devices of which the kernel does not tell whose they are: for nbd's it does. */
-const isUntold = (device: string): boolean => device.startsWith("ublkb") || device.startsWith("sd");
+const isUntold = (device: string): boolean => device.startsWith("ublkb");
 
 function rowOf({ identity, name, facts }: Unit, devices: readonly string[]): Row {
   const untold = devices.map((device) => basename(device)).filter(isUntold);

@@ -1,4 +1,4 @@
-//! Tells udev which block devices belong to PathManager (60-pathmanager.rules): `pathmanager_id sdb` for a disk that may be a path,
+//! Tells udev which block devices belong to PathManager (60-pathmanager.rules): `pathmanager_id sdb` for a disk that may be a path, or a unit,
 //! `pathmanager_id nbd0` or `pathmanager_id ublkb0` for a device that may be a unit's. It prints properties and ends with status 0 if so, and with 1 if not.
 //!
 //! It runs for every event of every disk, also in an initramfs and while no daemon runs: it sends no command to a device, and
@@ -6,6 +6,7 @@
 
 mod identity;
 mod properties;
+mod target;
 
 use std::fs;
 use std::path::Path;
@@ -97,7 +98,12 @@ fn properties(blocks: &Path, name: &str, tables: &[String]) -> Option<Vec<(&'sta
         return Unit::with_device(&table, name).map(|unit| properties::of_device(unit.identity, Some(&unit)));
     }
     let identity = identity::identity_of(&pages_of(&folder.join("device")))?;
-    Unit::find(&table(), &identity).map(|unit| properties::of_path(&unit))
+    let table = table();
+    let unit = Unit::find(&table, &identity);
+    if blocks.parent().is_some_and(|sysfs| target::is_own(sysfs, &folder)) {
+        return Some(properties::of_device(&identity, unit.as_ref()));
+    }
+    unit.map(|unit| properties::of_path(&unit))
 }
 
 fn pages_of(device: &Path) -> Pages {

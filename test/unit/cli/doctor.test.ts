@@ -37,7 +37,14 @@ test("a bare machine: modules and devices are missing, each with its remedy", as
     "proc/self/limits": "Max open files            1024                 1024                 files\n",
   });
   const findings = [...checkModules(bare), ...checkLimits(bare), ...checkDevices(bare), ...checkMultipathd(bare)];
-  t.deepEqual(brief(findings), ["warning sg", "warning nbd", "note ublk", "warning limits", "note devices"]);
+  t.deepEqual(brief(findings), [
+    "warning sg",
+    "warning nbd",
+    "note ublk",
+    "note target",
+    "warning limits",
+    "note devices",
+  ]);
   t.true(findings.every((finding) => finding.remedy !== null && finding.remedy !== ""));
 });
 

@@ -3,7 +3,7 @@
 import * as abi from "../../../host/abi.ts";
 import { Ring } from "../../../host/native/index.ts";
 
-const CONTROL = 256;
+export const CONTROL = 256;
 const SUBMISSIONS = 4096;
 const COMPLETIONS = 65536;
 /** Where tests may put buffers. */

@@ -1,7 +1,7 @@
 // What udev's helper says of a disk and of a block device, by the table of units.
 
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
@@ -31,7 +31,19 @@ function scene(t: ExecutionContext, table: string | null = TABLE) {
     mkdirSync(join(folder, "block", name), { recursive: true });
     writeFileSync(join(folder, "block", name, "backend"), backend);
   };
-  return { ask, disk, nbd };
+  /** A loopback target whose device is H:0:1:0, as the kernel shows it. */
+  const target = (name: string, host: number, store: string): void => {
+    const group = join(folder, "kernel/config/target/loopback", name, "tpgt_1");
+    mkdirSync(join(group, "lun/lun_0", store), { recursive: true });
+    writeFileSync(join(group, "address"), `${host}:0:1\n`);
+  };
+  const linked = (disk: string, number: string): void => {
+    const at = join(folder, "devices", number);
+    mkdirSync(join(folder, "devices"), { recursive: true });
+    renameSync(join(folder, "block", disk, "device"), at);
+    symlinkSync(at, join(folder, "block", disk, "device"));
+  };
+  return { ask, disk, nbd, target, linked };
 }
 
 test("a path of a unit in the table is ours, another disk is not", (t) => {
@@ -49,6 +61,25 @@ test("a device of ublk's is that of the unit whose line names it", (t) => {
   t.is(status, 0);
   t.true(lines.includes("PATHMANAGER_NAME=database"), lines.join("\n"));
   t.deepEqual(ask("ublkb2"), { status: 1, lines: [] });
+});
+
+test("a SCSI device that is a unit has the unit's names, though its identity is that of a path", (t) => {
+  const { ask, disk, target, linked } = scene(t);
+  disk("sda", 1);
+  linked("sda", "4:0:1:0");
+  disk("sdb", 1);
+  linked("sdb", "7:0:1:0");
+  disk("sdc", 1);
+  linked("sdc", "8:0:1:0");
+  target("naa.6001405000000001", 4, "lu0");
+  target("naa.5001405504d00000", 7, "pathmanager_0");
+  target("naa.6001405000000009", 8, "pathmanager_0");
+  t.deepEqual(ask("sda").lines, [`PATHMANAGER_PATH=${IDENTITY}`], "a path over somebody's loopback target");
+  for (const unit of ["sdb", "sdc"]) {
+    const { status, lines } = ask(unit);
+    t.is(status, 0);
+    t.deepEqual(lines.slice(0, 2), [`PATHMANAGER_UNIT=${IDENTITY}`, "PATHMANAGER_NAME=database"]);
+  }
 });
 
 test("without a table nothing is ours", (t) => {

@@ -187,7 +187,10 @@ impl TcmuRing {
 
     /// Whether somebody else has reset the ring: nothing that was taken can be answered any more.
     pub fn was_reset(&self) -> bool {
-        self.index(TAIL).load(Ordering::Acquire) != self.tail
+        let (tail, head) = (self.index(TAIL).load(Ordering::Acquire), self.index(HEAD).load(Ordering::Acquire));
+        // What was taken lies between the two.
+        let from_tail = |at: u32| (at % self.ring_bytes + self.ring_bytes - self.tail) % self.ring_bytes;
+        tail != self.tail || from_tail(head) < from_tail(self.taken)
     }
 
     /// Begins anew where the kernel does.

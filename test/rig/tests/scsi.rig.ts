@@ -1,0 +1,165 @@
+// Units as SCSI devices through the kernel's target: identity, reservations by the stock programs, iscsi-test-cu against the bare path,
+// ext4 while paths die, kill -9 with takeover, and that discovery never takes such a device for a path.
+
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import { until } from "../../until.ts";
+import { Client } from "../../../host/cli/api-client.ts";
+import { attempt, run, start, type Outcome } from "../lib/command.ts";
+import { verifiedLoad } from "../lib/fio.ts";
+import { LioArray } from "../lib/lio.ts";
+import { Daemon } from "../lib/pathmanager.ts";
+import { scsiDevices, type ScsiDevice } from "../lib/scsi.ts";
+import { test, type Rig } from "../lib/test.ts";
+
+export const rig: Rig = { array: "lio", paths: 4, timeLimitS: 600 };
+
+const FOLDER = "/mnt/scsi";
+const CONFIGURATION = `
+devices = "all"
+policy = "round-robin"
+patrol.interval_s = 1
+patrol.threshold_s = 1
+patrol.timeout_s = 2
+`;
+const array = new LioArray();
+const client = new Client("/run/pathmanager/api.sock");
+
+/** Tests of iscsi-test-cu that end differently on the bare path, with the reason. */
+const FAIL_HERE: Readonly<Record<string, string>> = {
+  test_prout_clear_simple: "a registration is made on each of the paths, so PRGENERATION grows by more than one",
+};
+
+function own(): ScsiDevice & { readonly sd: string } {
+  const found = scsiDevices().find(({ host }) => host > 3);
+  if (found?.sd === undefined) throw new Error("the unit has no SCSI device");
+  return { ...found, sd: found.sd };
+}
+
+function must({ status, stdout, stderr }: Outcome): string {
+  assert.equal(status, 0, stderr + stdout);
+  return stdout;
+}
+
+interface Attachments {
+  readonly attachments: readonly { readonly device: string }[];
+}
+
+const attach = (): Promise<{ device: string }> => client.call("POST", "/v1/units/0/attach", { driver: "scsi" });
+const detach = (): Promise<Attachments> => client.call("POST", "/v1/units/0/detach", {});
+
+async function paths(): Promise<string[]> {
+  const all = await client.call<{ paths: { number: string; state: string }[] }>("GET", "/v1/paths");
+  return all.paths.map(({ number, state }) => `${number} ${state}`);
+}
+
+/** Names of the source files whose assertions failed, and how many tests passed. */
+function verdicts({ stdout }: Outcome): { readonly failed: string[]; readonly passed: number } {
+  const failed = new Set([...stdout.matchAll(/^ +\d+\. (\w+)\.c:\d+/gm)].map(([, name = ""]) => name));
+  const passed = /^ +tests +\d+ +\d+ +(\d+)/m.exec(stdout)?.[1];
+  assert.notEqual(passed, undefined, stdout.slice(-2000));
+  return { failed: [...failed].toSorted(), passed: Number(passed) };
+}
+
+const judge = (sg: string): Promise<Outcome> =>
+  start("timeout", "200", "iscsi-test-cu", "--dataloss", "--normal", "--test=ALL", sg);
+
+let bare: ReturnType<typeof verdicts>;
+let daemon: Daemon;
+
+test("a unit becomes a SCSI device with the array's identity, and is no path of itself", async () => {
+  run("modprobe", "target_core_user");
+  mkdirSync("/var/target/pr", { recursive: true });
+  bare = verdicts(await judge(scsiDevices()[3]?.sg ?? ""));
+  attempt("sg_turs", [scsiDevices()[3]?.sg ?? ""]);
+  daemon = await Daemon.start(CONFIGURATION);
+  const { device } = await attach();
+  const { sd, sg } = own();
+  assert.equal(device, sd);
+  const path = scsiDevices()[0]?.sg ?? "";
+  const unit = (of: string): string[] => {
+    const text = run("sg_vpd", "-p", "di_lu", "-q", of).trim().split("\n");
+    return text.map((line) => line.trim());
+  };
+  assert.deepEqual(unit(sg), unit(path));
+  const names = (of: string): string[] =>
+    run("sg_inq", "-u", of)
+      .split("\n")
+      .filter((line) => /^SCSI_(VENDOR|MODEL|REVISION|IDENT_SERIAL)=/.test(line));
+  assert.ok(names(sg).length >= 3, run("sg_inq", "-u", sg));
+  assert.deepEqual(names(sg), names(path));
+  assert.match(attempt("sg_vpd", ["-p", "di_port", sg]).stdout, /^\s*$/, "no port of the array's");
+  await client.call("POST", "/v1/rescan");
+  assert.equal((await paths()).length, 4, "discovery leaves it alone");
+  assert.deepEqual(await attach(), await attach(), "asked for again, it is the answer");
+});
+
+test("iscsi-test-cu judges it as it does the bare path, or better", async () => {
+  const here = verdicts(await judge(own().sg));
+  assert.deepEqual(here.failed, Object.keys(FAIL_HERE));
+  assert.ok(here.passed >= bare.passed, `${here.passed} here, ${bare.passed} on the bare path`);
+});
+
+test("sg_persist and fence_scsi, unmodified, reserve the unit on all of its paths", async () => {
+  const { sd } = own();
+  const persist = (...args: readonly string[]): Outcome => attempt("sg_persist", ["-n", ...args, sd]);
+  must(persist("-o", "-G", "-S", "a1"));
+  assert.equal([...must(persist("-i", "-k")).matchAll(/0xa1/g)].length, 4);
+  must(persist("-o", "-R", "-T", "5", "-K", "a1"));
+  assert.match(must(persist("-i", "-r")), /Write Exclusive, registrants only/);
+  assert.equal(persist("-o", "-R", "-T", "5", "-K", "b2").status, 24, "another key: reservation conflict");
+  must(persist("-o", "-C", "-K", "a1"));
+  const fence = (action: string): Outcome =>
+    attempt("fence_scsi", [
+      `--action=${action}`,
+      `--key=c3`,
+      `--devices=${sd}`,
+      "--power-timeout=60",
+      "--shell-timeout=60",
+    ]);
+  must(fence("on"));
+  must(fence("status"));
+  assert.equal([...must(persist("-i", "-k")).matchAll(/0xc3/g)].length, 4);
+  must(persist("-o", "-C", "-K", "c3"));
+});
+
+test("ext4 under verified load: two of four paths die and return, the daemon is killed and another takes over, 0 errors", async () => {
+  const { sd } = own();
+  run("mkfs.ext4", "-q", "-E", "lazy_itable_init=0,nodiscard", sd);
+  run("mkdir", "-p", FOLDER);
+  run("mount", sd, FOLDER);
+  let isOver = false;
+  const loaded = verifiedLoad(`${FOLDER}/file`, 45).finally(() => (isOver = true));
+  for (const path of [0, 1]) array.setPath(path, false);
+  await until(
+    "two paths have failed",
+    async () => (await paths()).filter((one) => one.endsWith("failed")).length === 2,
+  );
+  for (const path of [0, 1]) array.setPath(path, true);
+  await until("they are back", async () => !(await paths()).some((one) => one.endsWith("failed")));
+  assert.equal(isOver, false, "the load goes on");
+  await daemon.kill();
+  daemon = await Daemon.start(CONFIGURATION);
+  const { status, errors, complaint } = await loaded;
+  assert.deepEqual([status, errors], [0, 0], complaint);
+  assert.equal(own().sd, sd, "it is the same device");
+  run("umount", FOLDER);
+  run("fsck.ext4", "-f", "-n", sd);
+});
+
+test("detached, nothing is left; what a killed daemon has left can be detached by the next", async () => {
+  const stores = (): string[] =>
+    readdirSync("/sys/kernel/config/target/core").filter((name) => name.startsWith("user_"));
+  await detach();
+  assert.deepEqual(stores(), []);
+  assert.equal(scsiDevices().length, 4);
+  await attach();
+  await daemon.kill();
+  assert.deepEqual(stores().length, 1);
+  daemon = await Daemon.start(CONFIGURATION);
+  await until("it is served again", () => attempt("sg_turs", [own().sg]).status === 0 || undefined);
+  await detach();
+  assert.deepEqual(stores(), []);
+  assert.ok(!existsSync("/sys/kernel/config/target/loopback/naa.5001405504d00000"));
+  await daemon.stop();
+});
