@@ -130,8 +130,7 @@ export class Daemon implements Context {
     this.options = options;
     this.state = state;
     this.reactor = reactor;
-    const lastWords = new LastWords(places.stateDirectory);
-    this.#lastWords = lastWords;
+    this.#lastWords = new LastWords(places.stateDirectory);
     this.configurationFile = kept.inForce === null ? options.configurationFile : kept.inForce.file;
     this.restartNeeded = kept.inForce?.restartNeeded ?? [];
     this.emulated = isEmulated(configuration);
@@ -145,7 +144,7 @@ export class Daemon implements Context {
       hub: this.hub,
       logger,
       linesLost: options.linesLost,
-      stateMadeAgain: () => lastWords.write(),
+      stateMadeAgain: () => this.#lastWords.write(),
     });
     this.tlsSources = new TlsSources(this.hub);
     this.receiving = new Receiving(this.hub, (number) => this.inventory.namesOf(number));
@@ -164,23 +163,14 @@ export class Daemon implements Context {
       changed: () => this.#table?.update(this.effective.configuration),
       offer: (unit) => this.#targets.offerOf(unit),
     });
-    this.#targets = new ScsiTargets({
-      reactor,
-      inventory: this.inventory,
-      effective: this.effective,
-      reservations: () => this.reservations,
-      warn: logger.warning,
-    });
-    reactor.onTarget((one, ended) =>
-      ended === null ? void this.#targets.asked(one) : this.attachments.targetEnded(ended),
-    );
+    this.#targets = new ScsiTargets(this, logger.warning);
     this.leftovers = new Leftovers({
       inventory: this.inventory,
       hub: this.hub,
       logger,
       unitSet: (handle, property, value) => reactor.unitSet(handle, property, value),
       kept,
-      fell: lastWords.mayHaveLeft || (keeper?.adoption?.fallen.length ?? 0) > 0,
+      fell: this.#lastWords.mayHaveLeft || (keeper?.adoption?.fallen.length ?? 0) > 0,
       keptMsMax: (unit) => this.effective.timeouts(unit).commandMs * KEPT_FACTOR,
     });
     this.bringUp.onArrival = (unit) => this.leftovers.arrives(unit);
@@ -202,7 +192,6 @@ export class Daemon implements Context {
     this.reservations = reservationsOf(this, places.stateDirectory, logger);
     this.doors = this.#frontDoors();
     this.#events = this.#routing();
-    reactor.onEvent((events) => this.#events.onCoreEvents(events));
   }
 
   #frontDoors(): FrontDoors {
@@ -215,6 +204,7 @@ export class Daemon implements Context {
   #routing(): EventRouting {
     const { hub, inventory, snapshots, bringUp, attachments, connections, rescans, reservations } = this;
     const { logger, keeper } = this.options;
+    this.reactor.onEvent((events) => this.#events.onCoreEvents(events));
     return new EventRouting({
       hub,
       inventory,

@@ -54,7 +54,7 @@ const OPEN_MS_MAX = 5000;
 const OPEN_PAUSE_MS = 50;
 
 /** Whose a device is: no other unit's, though it may get this one's number. */
-export function scsiOwner({ formerIdentity, identity, number }: NbdExport): string {
+function scsiOwner({ formerIdentity, identity, number }: NbdExport): string {
   const text = formerIdentity ?? identity ?? `#${number}`;
   return createHash("sha256").update(text).digest("hex").slice(0, 32);
 }

@@ -233,9 +233,3 @@ export function diskNameOf(number: number, { target, sys }: TargetPlaces = TARGE
     return undefined;
   }
 }
-
-/** The units' numbers whose SCSI devices the kernel has, whoever serves them. */
-export async function targetNumbers(places: TargetPlaces = TARGET_PLACES): Promise<number[]> {
-  const found = await names(join(places.target, "core", `user_${ADAPTER}`));
-  return found.filter((name) => name.startsWith(PREFIX)).map((name) => Number(name.slice(PREFIX.length)));
-}

@@ -39,7 +39,7 @@ const INVALID_FIELD_IN_CDB = 0x2400;
 const SAVING_NOT_SUPPORTED = 0x3900;
 
 /** Sense data in fixed format. @param code ASC << 8 | ASCQ */
-export function fixedSense(key: number, code: number): Uint8Array {
+function fixedSense(key: number, code: number): Uint8Array {
   const sense = new Uint8Array(18);
   sense[0] = 0x70;
   sense[2] = key;
@@ -63,7 +63,7 @@ const read = (data: Uint8Array, allocation: number): TargetReply => ({
   data: data.subarray(0, allocation),
 });
 
-export const PERSISTENT_RESERVE_IN = 0x5e;
+const PERSISTENT_RESERVE_IN = 0x5e;
 export const PERSISTENT_RESERVE_OUT = 0x5f;
 
 /** Commands, each with the bits of its CDB that count; those with a service action have it as the second part of the name. */

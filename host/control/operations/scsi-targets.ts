@@ -15,12 +15,13 @@ const PAGE_MS_MAX = 2000;
 const NO_BYTES = new Uint8Array(0);
 const STATUS_BUSY = 0x08;
 
-export interface TargetParts {
+/** The daemon; its parts are there when they are needed. */
+interface TargetContext {
   readonly reactor: ReactorClient;
   readonly inventory: Inventory;
   readonly effective: Effective;
-  readonly reservations: () => ReservationService<Unit>;
-  readonly warn: (problem: string) => void;
+  readonly reservations: ReservationService<Unit>;
+  readonly attachments: { targetEnded(name: number): void };
 }
 
 /** What a unit's device is made of. */
@@ -31,21 +32,27 @@ export interface TargetOffer {
 }
 
 export class ScsiTargets {
-  readonly #parts: TargetParts;
+  readonly #context: TargetContext;
+  readonly #warn: (problem: string) => void;
 
-  constructor(parts: TargetParts) {
-    this.#parts = parts;
+  constructor(context: TargetContext, warn: (problem: string) => void) {
+    this.#context = context;
+    this.#warn = warn;
+    context.reactor.onTarget((reactor, ended) => {
+      if (ended === null) void this.asked(reactor);
+      else context.attachments.targetEnded(ended);
+    });
   }
 
   /** @throws when no path answers */
   async offerOf(unit: Unit): Promise<TargetOffer> {
-    const { ioMs, noPathMs } = this.#parts.effective.timeouts(unit);
+    const { ioMs, noPathMs } = this.#context.effective.timeouts(unit);
     const requestMs = Math.max(ioMs, noPathMs);
     let problem = "it has no path";
     for (const { found } of unit.paths.values()) {
       if (found === null) continue;
       const isEmulated = emulatedPort(found.device) !== null;
-      const transport = isEmulated ? emulatedTransport(this.#parts.reactor) : nativeTransport;
+      const transport = isEmulated ? emulatedTransport(this.#context.reactor) : nativeTransport;
       try {
         return { pages: await unitPages(transport, found.device, PAGE_MS_MAX), requestMs };
       } catch (thrown) {
@@ -57,13 +64,13 @@ export class ScsiTargets {
 
   /** This control begins: what an earlier one was asked and did not answer is asked again by its initiators. */
   async begin(): Promise<void> {
-    const { reactor } = this.#parts;
+    const { reactor } = this.#context;
     await Promise.all(reactor.present.map((one) => this.asked(one, true)));
   }
 
   /** A reactor has commands about reservations. Never rejects. */
   async asked(reactor: number, isNew = false): Promise<void> {
-    const { reactor: client, warn } = this.#parts;
+    const { reactor: client } = this.#context;
     try {
       const asked = await client.scsiAsked(reactor, isNew);
       // Units have queues of their own: one that is slow does not delay others.
@@ -74,17 +81,17 @@ export class ScsiTargets {
         }),
       );
     } catch (thrown) {
-      warn(`a SCSI device's command about reservations is not answered: ${reasonOf(thrown)}`);
+      this.#warn(`a SCSI device's command about reservations is not answered: ${reasonOf(thrown)}`);
     }
   }
 
   async #reply(number: number, cdb: Uint8Array, data: Uint8Array): ReturnType<typeof reservationReply> {
-    const { inventory, reservations, warn } = this.#parts;
+    const { inventory, reservations } = this.#context;
     const unit = inventory.units().find((one) => one.number === number);
     if (unit === undefined) return { status: STATUS_BUSY };
     const told = new DataView(cdb.buffer, cdb.byteOffset, cdb.byteLength).getUint32(5);
-    return reservationReply(reservations(), unit, cdb, data.subarray(0, told), (problem) =>
-      warn(`the SCSI device of LogicalUnit #${number}: ${problem}`),
+    return reservationReply(reservations, unit, cdb, data.subarray(0, told), (problem) =>
+      this.#warn(`the SCSI device of LogicalUnit #${number}: ${problem}`),
     );
   }
 }

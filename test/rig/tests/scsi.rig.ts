@@ -53,6 +53,20 @@ async function paths(): Promise<string[]> {
   return all.paths.map(({ number, state }) => `${number} ${state}`);
 }
 
+/** The designators of the unit itself. */
+const unit = (of: string): string[] => {
+  const text = run("sg_vpd", "-p", "di_lu", "-q", of).trim().split("\n");
+  return text.map((line) => line.trim());
+};
+
+const names = (of: string): string[] =>
+  run("sg_inq", "-u", of)
+    .split("\n")
+    .filter((line) => /^SCSI_(VENDOR|MODEL|REVISION|IDENT_SERIAL)=/.test(line));
+
+/** What the kernel's target has of us. */
+const stores = (): string[] => readdirSync("/sys/kernel/config/target/core").filter((name) => name.startsWith("user_"));
+
 /** Names of the source files whose assertions failed, and how many tests passed. */
 function verdicts({ stdout }: Outcome): { readonly failed: string[]; readonly passed: number } {
   const failed = new Set([...stdout.matchAll(/^ +\d+\. (\w+)\.c:\d+/gm)].map(([, name = ""]) => name));
@@ -77,18 +91,10 @@ test("a unit becomes a SCSI device with the array's identity, and is no path of 
   const { sd, sg } = own();
   assert.equal(device, sd);
   const path = scsiDevices()[0]?.sg ?? "";
-  const unit = (of: string): string[] => {
-    const text = run("sg_vpd", "-p", "di_lu", "-q", of).trim().split("\n");
-    return text.map((line) => line.trim());
-  };
   assert.deepEqual(unit(sg), unit(path));
-  const names = (of: string): string[] =>
-    run("sg_inq", "-u", of)
-      .split("\n")
-      .filter((line) => /^SCSI_(VENDOR|MODEL|REVISION|IDENT_SERIAL)=/.test(line));
   assert.ok(names(sg).length >= 3, run("sg_inq", "-u", sg));
   assert.deepEqual(names(sg), names(path));
-  assert.match(attempt("sg_vpd", ["-p", "di_port", sg]).stdout, /^\s*$/, "no port of the array's");
+  assert.doesNotMatch(run("sg_vpd", "-p", "di", sg), /target port/i, "no port of the array's");
   await client.call("POST", "/v1/rescan");
   assert.equal((await paths()).length, 4, "discovery leaves it alone");
   assert.deepEqual(await attach(), await attach(), "asked for again, it is the answer");
@@ -148,8 +154,6 @@ test("ext4 under verified load: two of four paths die and return, the daemon is 
 });
 
 test("detached, nothing is left; what a killed daemon has left can be detached by the next", async () => {
-  const stores = (): string[] =>
-    readdirSync("/sys/kernel/config/target/core").filter((name) => name.startsWith("user_"));
   await detach();
   assert.deepEqual(stores(), []);
   assert.equal(scsiDevices().length, 4);

@@ -164,7 +164,7 @@ test("VERIFY compares, and WRITE AND VERIFY reads back what it has written", (t)
     ],
   );
   t.deepEqual(
-    target.answered.map(({ status, sense }) => [status, ...sense]),
+    target.answered.map(({ status, sense }) => [status, sense].flat()),
     [
       [2, 0x0e, 0x1d, 0],
       [0, 0, 0, 0],
@@ -192,7 +192,7 @@ for (const [what, told, expected] of ENDS) {
     target.tell(entry?.tag ?? 0, told.kind ?? abi.BLOCK_ANSWER, told);
     target.turn();
     t.deepEqual(
-      target.answered.map(({ status, sense }) => [status, ...sense]),
+      target.answered.map(({ status, sense }) => [status, sense].flat()),
       [expected],
     );
   });

@@ -37,11 +37,11 @@ function scene(t: ExecutionContext, table: string | null = TABLE) {
     mkdirSync(join(group, "lun/lun_0", store), { recursive: true });
     writeFileSync(join(group, "address"), `${host}:0:1\n`);
   };
-  const linked = (disk: string, number: string): void => {
+  const linked = (name: string, number: string): void => {
     const at = join(folder, "devices", number);
     mkdirSync(join(folder, "devices"), { recursive: true });
-    renameSync(join(folder, "block", disk, "device"), at);
-    symlinkSync(at, join(folder, "block", disk, "device"));
+    renameSync(join(folder, "block", name, "device"), at);
+    symlinkSync(at, join(folder, "block", name, "device"));
   };
   return { ask, disk, nbd, target, linked };
 }

@@ -117,7 +117,7 @@ impl TcmuRing {
             return Err(broken(&format!("the kernel's ring has version {version}, flags {flags}; {VERSION} is known")));
         }
         let end = u64::from(ring.ring_offset) + u64::from(ring.ring_bytes);
-        if ring.ring_bytes == 0 || ring.ring_bytes % 8 != 0 || ring.ring_offset % 8 != 0 || end > bytes as u64 {
+        if ring.ring_bytes == 0 || (ring.ring_bytes | ring.ring_offset) & 7 != 0 || end > bytes as u64 {
             return Err(broken("its ring of commands does not lie in its mapping"));
         }
         ring.tail = ring.index(TAIL).load(Ordering::Acquire) % ring.ring_bytes;
