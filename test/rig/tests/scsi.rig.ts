@@ -2,7 +2,8 @@
 // ext4 while paths die, kill -9 with takeover, and that discovery never takes such a device for a path.
 
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { basename } from "node:path";
 import { until } from "../../until.ts";
 import { Client } from "../../../host/cli/api-client.ts";
 import { attempt, run, start, type Outcome } from "../lib/command.ts";
@@ -12,7 +13,7 @@ import { Daemon } from "../lib/pathmanager.ts";
 import { scsiDevices, type ScsiDevice } from "../lib/scsi.ts";
 import { test, type Rig } from "../lib/test.ts";
 
-export const rig: Rig = { array: "lio", paths: 4, timeLimitS: 600 };
+export const rig: Rig = { array: "lio", paths: 4, timeLimitS: 900 };
 
 const FOLDER = "/mnt/scsi";
 const CONFIGURATION = `
@@ -25,7 +26,7 @@ patrol.timeout_s = 2
 const array = new LioArray();
 const client = new Client("/run/pathmanager/api.sock");
 
-/** Tests of iscsi-test-cu that end differently on the bare path, with the reason. */
+/** Tests of iscsi-test-cu that fail, with the reason. (On the bare path 13 do: it does not compare in VERIFY.) */
 const FAIL_HERE: Readonly<Record<string, string>> = {
   test_prout_clear_simple: "a registration is made on each of the paths, so PRGENERATION grows by more than one",
 };
@@ -75,17 +76,34 @@ function verdicts({ stdout }: Outcome): { readonly failed: string[]; readonly pa
   return { failed: [...failed].toSorted(), passed: Number(passed) };
 }
 
+/** Verified load on the file system, from the time when it writes. */
+async function writing(sd: string, seconds: number): Promise<{ faultless: () => Promise<void> }> {
+  // Writes that the disk has completed.
+  const written = (): number =>
+    Number(
+      readFileSync(`/sys/block/${basename(sd)}/stat`, "utf8")
+        .trim()
+        .split(/\s+/)[4],
+    );
+  const before = written();
+  const loaded = verifiedLoad(`${FOLDER}/file`, seconds);
+  await until("the load writes", () => written() > before + 50 || undefined, 60_000);
+  return {
+    faultless: async () => {
+      const { status, errors, complaint } = await loaded;
+      assert.deepEqual([status, errors], [0, 0], complaint);
+    },
+  };
+}
+
 const judge = (sg: string): Promise<Outcome> =>
   start("timeout", "200", "iscsi-test-cu", "--dataloss", "--normal", "--test=ALL", sg);
 
-let bare: ReturnType<typeof verdicts>;
 let daemon: Daemon;
 
 test("a unit becomes a SCSI device with the array's identity, and is no path of itself", async () => {
   run("modprobe", "target_core_user");
   mkdirSync("/var/target/pr", { recursive: true });
-  bare = verdicts(await judge(scsiDevices()[3]?.sg ?? ""));
-  attempt("sg_turs", [scsiDevices()[3]?.sg ?? ""]);
   daemon = await Daemon.start(CONFIGURATION);
   const { device } = await attach();
   const { sd, sg } = own();
@@ -100,10 +118,10 @@ test("a unit becomes a SCSI device with the array's identity, and is no path of 
   assert.deepEqual(await attach(), await attach(), "asked for again, it is the answer");
 });
 
-test("iscsi-test-cu judges it as it does the bare path, or better", async () => {
-  const here = verdicts(await judge(own().sg));
-  assert.deepEqual(here.failed, Object.keys(FAIL_HERE));
-  assert.ok(here.passed >= bare.passed, `${here.passed} here, ${bare.passed} on the bare path`);
+test("iscsi-test-cu finds nothing wrong but what is listed", async () => {
+  const { failed, passed } = verdicts(await judge(own().sg));
+  assert.deepEqual(failed, Object.keys(FAIL_HERE));
+  assert.ok(passed >= 200, `${passed} passed`);
 });
 
 test("sg_persist and fence_scsi, unmodified, reserve the unit on all of its paths", async () => {
@@ -134,8 +152,7 @@ test("ext4 under verified load: two of four paths die and return, the daemon is 
   run("mkfs.ext4", "-q", "-E", "lazy_itable_init=0,nodiscard", sd);
   run("mkdir", "-p", FOLDER);
   run("mount", sd, FOLDER);
-  let isOver = false;
-  const loaded = verifiedLoad(`${FOLDER}/file`, 45).finally(() => (isOver = true));
+  const first = await writing(sd, 15);
   for (const path of [0, 1]) array.setPath(path, false);
   await until(
     "two paths have failed",
@@ -143,11 +160,11 @@ test("ext4 under verified load: two of four paths die and return, the daemon is 
   );
   for (const path of [0, 1]) array.setPath(path, true);
   await until("they are back", async () => !(await paths()).some((one) => one.endsWith("failed")));
-  assert.equal(isOver, false, "the load goes on");
+  await first.faultless();
+  const second = await writing(sd, 15);
   await daemon.kill();
   daemon = await Daemon.start(CONFIGURATION);
-  const { status, errors, complaint } = await loaded;
-  assert.deepEqual([status, errors], [0, 0], complaint);
+  await second.faultless();
   assert.equal(own().sd, sd, "it is the same device");
   run("umount", FOLDER);
   run("fsck.ext4", "-f", "-n", sd);
