@@ -2,6 +2,7 @@
 
 import { VALUES_OF } from "./coarse-histograms.ts";
 import { handleIn, ownHandle, reactorOf } from "./handles.ts";
+import type { CoreLimits } from "./laid-out-core.ts";
 import { ReactorError } from "./reactor-errors.ts";
 import type {
   CoarseRequest,
@@ -201,7 +202,7 @@ export async function mergedStatistics(
   return found;
 }
 
-/** Coarse histograms in the order of the handles. */
+/** Coarse histograms in the order of the handles. Those of a reactor that does not take calls are missing (NaN), not zero: a counter may not fall. */
 export async function mergedHistograms(
   { which, handles }: CoarseRequest,
   present: readonly number[],
@@ -209,7 +210,7 @@ export async function mergedHistograms(
 ): Promise<Float64Array> {
   const places = Map.groupBy(handles.keys(), (at) => reactorOf(handles[at] ?? 0));
   const each = VALUES_OF[which];
-  const all = new Float64Array(handles.length * each);
+  const all = new Float64Array(handles.length * each).fill(NaN);
   await Promise.all(
     [...places].map(async ([reactor, its]) => {
       if (!present.includes(reactor)) return;
@@ -223,16 +224,29 @@ export async function mergedHistograms(
   return all;
 }
 
-/** The work of all; their limits are the same. */
+function limitsOf(first: CoreLimits, loads: readonly ReactorLoad[]): CoreLimits {
+  const sum = (limit: keyof CoreLimits): number => loads.reduce((all, { limits }) => all + limits[limit], 0);
+  return {
+    connections: sum("connections"),
+    requests: sum("requests"),
+    commands: sum("commands"),
+    poolBytes: sum("poolBytes"),
+    units: sum("units"),
+    paths: sum("paths"),
+    events: sum("events"),
+    // Of one request, which is in one reactor.
+    payloadBytes: first.payloadBytes,
+  };
+}
+
+/** The work of all, and what all together have room for: each has its own records and its own part of the pool. */
 export function mergedLoad(loads: readonly ReactorLoad[]): ReactorLoad {
   const [first] = loads;
   if (first === undefined) throw new ReactorError("REACTOR_STOPPED", "load: there is no reactor");
   const counts = first.counts.map((_, at) => loads.reduce((sum, load) => sum + (load.counts[at] ?? 0), 0));
   const poolFreeBytes = loads.reduce((sum, load) => sum + load.poolFreeBytes, 0);
-  // Their pools are as large as each other; what is told is all of them.
-  const limits = { ...first.limits, poolBytes: first.limits.poolBytes * loads.length };
   return {
-    limits,
+    limits: limitsOf(first.limits, loads),
     poolFreeBytes,
     firstClassNs: first.firstClassNs,
     busyNs: loads.reduce((sum, { busyNs }) => sum + busyNs, 0),

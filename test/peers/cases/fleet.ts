@@ -13,6 +13,8 @@ import { run } from "../run.ts";
 
 const HOSTS = ["db1", "db2", "db3"] as const;
 const TOKEN = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
+/** Prometheus may read, and nothing else. */
+const READ_TOKEN = "f0e1d2c3b4a5968778695a4b3c2d1e0f";
 const file = (name: string): string => new URL(`../../../${name}`, import.meta.url).pathname;
 
 async function freePort(): Promise<number> {
@@ -46,7 +48,7 @@ function configurationOf(folder: string, targets: readonly string[]): string {
   const changes: readonly (readonly [string, string])[] = [
     ["15s", "1s"],
     ["[pathmanager-alerts.yml]", `[${file("host/cli/packaging/pathmanager-alerts.yml")}]`],
-    ["/etc/prometheus/pathmanager.token", join(folder, "token")],
+    ["/etc/prometheus/pathmanager.read-token", join(folder, "read-token")],
     ["/etc/prometheus/pathmanager-ca.pem", join(folder, "cert.pem")],
     ...HOSTS.map((host, at) => [`${host}.example:9443`, targets[at] ?? ""] as const),
   ];
@@ -63,12 +65,14 @@ async function prepared(
   writeFileSync(join(folder, "cert.pem"), certificate);
   writeFileSync(join(folder, "key.pem"), key, { mode: 0o600 });
   writeFileSync(join(folder, "token"), TOKEN, { mode: 0o600 });
+  writeFileSync(join(folder, "read-token"), READ_TOKEN, { mode: 0o600 });
   const targets: string[] = [];
   const daemons: Daemon[] = [];
   for (const host of HOSTS) {
     const target = `localhost:${await freePort()}`;
     targets.push(target);
-    const tls = { listen: target, certificate: "cert.pem", key: "key.pem", token_file: "token" };
+    const tokens = { token_file: "token", read_token_file: "read-token" };
+    const tls = { listen: target, certificate: "cert.pem", key: "key.pem", ...tokens };
     const lines = Object.entries(tls).map(
       ([name, value]) => `sockets.api_tcp.${name} = "${name === "listen" ? value : join(folder, value)}"`,
     );
