@@ -100,17 +100,6 @@ export declare class UeventMonitor {
   close(): void;
 }
 
-/** A command that the ring does not know. */
-export interface AskedCommand {
-  /** For its answer. */
-  tag: number;
-  device: number;
-  /** 16 bytes; what lies behind its end is 0. */
-  cdb: Uint8Array;
-  /** Bytes of its data, in whichever direction. */
-  bytes: number;
-}
-
 /**
  * Adds up the buckets of histograms in fewer, larger ones. Of each record, `histograms` names pairs: where the count of all is that a
  * histogram has, and where its buckets begin; a histogram without any is left alone. `ends` are the ends of the large buckets in
@@ -125,6 +114,17 @@ export declare function addUpHistograms(
   valuesEach: number,
   histogramValues: number,
 ): void;
+
+/** A command that the ring does not know. */
+export interface AskedCommand {
+  /** For its answer. */
+  tag: number;
+  device: number;
+  /** 16 bytes; what lies behind its end is 0. */
+  cdb: Uint8Array;
+  /** Bytes of its data, in whichever direction. */
+  bytes: number;
+}
 
 /**
  * Tells the kernel that the calling thread, and every thread it starts from now on, serves a block device (prctl(2),
