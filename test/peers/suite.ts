@@ -9,6 +9,7 @@ import { type DebianPackage, ensurePackages, missingSentence } from "../rig/pack
 import type { Case, Context } from "./case.ts";
 import { Daemon } from "./daemon.ts";
 import { cases as allocation } from "./cases/allocation.ts";
+import { cases as alertmanager } from "./cases/alertmanager.ts";
 import { cases as commands } from "./cases/commands.ts";
 import { cases as copying } from "./cases/copying.ts";
 import { cases as differential } from "./cases/differential.ts";
@@ -41,6 +42,7 @@ const PEERS: readonly DebianPackage[] = [
   { package: "groff-base", program: "groff" },
   { package: "systemd", program: "systemd-analyze" },
   { package: "prometheus", program: "promtool" },
+  { package: "prometheus-alertmanager", program: "amtool" },
   { package: "curl", program: "curl" },
   { package: "rsyslog", program: "rsyslogd" },
   { package: "rsyslog-gnutls", program: null },
@@ -96,6 +98,7 @@ const chosen = [
   ...fencing,
   ...fleet,
   ...receivers,
+  ...alertmanager,
 ].filter(({ name }) => wanted.length === 0 || wanted.some((pattern) => name.includes(pattern)));
 
 /** One case, with a time limit; afterwards the daemon may hold nothing. */

@@ -7,6 +7,7 @@ import { clean } from "../../liaison/clean.ts";
 import { kindOf, receivers as marksOf, type MessageName } from "../../liaison/messages.ts";
 import { JournalReceiver } from "../../liaison/receivers/journal-receiver.ts";
 import { MailReceiver } from "../../liaison/receivers/mail-receiver.ts";
+import { isForAlerts } from "../../liaison/receivers/alerts.ts";
 import { isFor, type Notice } from "../../liaison/receivers/notice.ts";
 import { Receiver, type Listener, type ReceiverStatus, type Transport } from "../../liaison/receivers/receiver.ts";
 import { SnmpReceiver } from "../../liaison/receivers/snmp-receiver.ts";
@@ -173,7 +174,8 @@ export class Receiving implements TlsSource {
     for (const { entry, receiver } of this.#running) {
       // What is said about a receiver would only be in its own way.
       const isAboutIt = notice.kind.startsWith("receiver-") && notice.detail["receiver"] === entry.name;
-      if (!isAboutIt && isFor(notice, entry)) receiver.offer(notice);
+      const isItsOwn = entry.shape === "alertmanager" ? isForAlerts : isFor;
+      if (!isAboutIt && isItsOwn(notice, entry)) receiver.offer(notice);
     }
   }
 

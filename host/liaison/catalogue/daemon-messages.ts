@@ -114,6 +114,7 @@ export const DAEMON_MESSAGES = {
     level: "info",
     text: "The state file can be written again",
     system: true,
+    ends: ["state-unwritable"],
     means: "Settings can be changed again.",
     remedy: "Nothing.",
   },

@@ -88,6 +88,7 @@ export const DEVICE_MESSAGES = {
     level: "info",
     text: "Commands of an earlier daemon have ended",
     system: true,
+    ends: ["leftovers-found"],
     means: "Writes no longer wait.",
     remedy: "Nothing.",
   },

@@ -47,6 +47,7 @@ export const FAILOVER_MESSAGES = {
     text: "Failback completed",
     system: true,
     each: true,
+    ends: ["path-error-io", "path-error-check", "path-removed"],
     means: "The path answered its check and is in service again, as an operator requested.",
     remedy: "Nothing.",
   },
@@ -84,6 +85,7 @@ export const FAILOVER_MESSAGES = {
     // The reference's row for 272 and 273 says "no / yes" under ALIVE, and "yes" under manager for both: remote maintenance hears of
     // the end, the manager of both.
     alive: true,
+    ends: ["path-error-io", "path-error-check", "path-removed"],
     means: "The path is in service again; in failback mode Standby it stays disabled until an operator enables it.",
     remedy: "In failback mode Standby: `pathctl path enable`.",
   },
@@ -115,6 +117,7 @@ export const FAILOVER_MESSAGES = {
     level: "info",
     text: "All paths are redundant again",
     system: true,
+    ends: ["failover-done", "failover-failed", "not-redundant", "no-path-waiting"],
     means: "Every unit can lose a path again without losing I/O.",
     remedy: "Nothing.",
   },

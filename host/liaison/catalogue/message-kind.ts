@@ -21,6 +21,8 @@ export interface MessageKind {
   readonly manager?: false;
   /** An operator's act, or one that must be found later: however often it repeats, each is recorded. */
   readonly each?: true;
+  /** Kinds that are over with this one: those about its path, if it names one, or its unit, else all. */
+  readonly ends?: readonly string[];
   /** What has happened, and what it means for I/O; sentences without Markdown other than `code`. */
   readonly means: string;
   /** What usually leads to it, the likeliest first; none where the message is only an answer to a command. */

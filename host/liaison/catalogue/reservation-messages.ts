@@ -69,6 +69,7 @@ export const RESERVATION_MESSAGES = {
     level: "info",
     text: "A path was registered again",
     system: true,
+    ends: ["path-unregistered"],
     means:
       "The path came back, appeared, or its device had lost its registrations; it has this host's key, and carries I/O.",
     remedy: "Nothing.",
@@ -120,6 +121,7 @@ export const RESERVATION_MESSAGES = {
     level: "info",
     text: "A logical unit that was lost has a path again",
     system: true,
+    ends: ["unit-lost"],
     means: "I/O goes on; the file in `/run/pathmanager/lost` is gone.",
     remedy: "In a cluster: tell it that the node may run the resource again (`crm_resource --cleanup`).",
   },

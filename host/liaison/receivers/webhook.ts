@@ -7,7 +7,7 @@ import { request as requestHttp, type IncomingMessage } from "node:http";
 import { request as requestHttps } from "node:https";
 import type { Notice } from "./notice.ts";
 import { Refusal, type Transport } from "./receiver.ts";
-import { bodyOf, type Shape } from "./webhook-shapes.ts";
+import { bodiesOf, type Shape } from "./webhook-shapes.ts";
 
 export interface WebhookOptions {
   readonly url: string;
@@ -59,15 +59,17 @@ export class Webhook implements Transport {
   readonly batchMax = 50;
   readonly #options: WebhookOptions;
   readonly #url: URL;
+  readonly #bodyOf: ReturnType<typeof bodiesOf>;
 
   constructor(options: WebhookOptions) {
     this.#options = options;
     this.#url = new URL(options.url);
+    this.#bodyOf = bodiesOf(options.shape, options.host);
   }
 
   async send(batch: readonly Notice[], signal: AbortSignal): Promise<void> {
-    const { shape, host, secret, authority } = this.#options;
-    const { type, text } = bodyOf(shape, batch, host);
+    const { secret, authority } = this.#options;
+    const { type, text, taken } = this.#bodyOf(batch);
     const time = String(Math.floor(Date.now() / 1000));
     const headers = {
       "content-type": type,
@@ -85,6 +87,7 @@ export class Webhook implements Transport {
       sent.end(text);
     });
     await judge(response, this.#url);
+    taken?.();
   }
 
   close(): void {

@@ -10,7 +10,7 @@ import { receivers, sentence, type Message } from "../../../host/liaison/message
 import { mailText } from "../../../host/liaison/receivers/mail-receiver.ts";
 import type { Notice } from "../../../host/liaison/receivers/notice.ts";
 import { syslogMessage } from "../../../host/liaison/receivers/syslog-message.ts";
-import { bodyOf } from "../../../host/liaison/receivers/webhook-shapes.ts";
+import { bodiesOf } from "../../../host/liaison/receivers/webhook-shapes.ts";
 import { syslogDatagram } from "../../../host/liaison/system-log.ts";
 
 /** Nothing that acts on a terminal, ends a line or turns the direction of reading. */
@@ -55,7 +55,7 @@ test("logs, labels, syslog, mail and webhooks hold any text", (t) => {
       t.regex(labels({ vendor: text }), /^vendor="(?:[^"\\\n]|\\\\|\\")*"$/);
       for (const line of mailText([notice], { program: "", to: "a@b", host: "h" }).split("\n")) t.regex(line, HARMLESS);
       for (const shape of ["plain", "alertmanager", "cloudevents"] as const) {
-        const body = bodyOf(shape, [notice], "h").text;
+        const body = bodiesOf(shape, "h")([notice]).text;
         t.regex(body, HARMLESS);
         t.notThrows(() => void JSON.parse(body));
       }
