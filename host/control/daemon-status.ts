@@ -8,6 +8,7 @@ import { unverifiedSentences } from "./devices/unverified-settings.ts";
 import { isShown, pathsOf } from "./inventory/inventory.ts";
 import { causesOf, causeSentences } from "./views/components.ts";
 import { healthOf } from "./views/health.ts";
+import { awaySentences, reactorViews } from "./views/reactor-views.ts";
 import { attentionOf, redundancyOf } from "./views/overviews.ts";
 import { daemonPid } from "./ground/own-process.ts";
 import { marginalSentences } from "./events/marginal-watch.ts";
@@ -25,10 +26,14 @@ function residentBytesOf(pid: number | undefined): number {
 }
 
 export async function statusOf(daemon: Daemon, version: string): Promise<Status> {
-  const snapshot = await daemon.snapshots.forDisplay();
+  const [snapshot] = await Promise.all([daemon.snapshots.forDisplay(), daemon.loads.forDisplay()]);
+  const { inventory, reactor, loads } = daemon;
+  const turns = daemon.snapshots.isAnswering;
+  const reactors = reactorViews({ reactor, loads, inventory, snapshot, isAnswering: turns });
   const redundancy = redundancyOf(daemon.inventory, snapshot);
   const causes = causesOf(daemon.inventory, snapshot);
   const attention = [
+    ...awaySentences(reactors),
     ...daemon.keeping.attention,
     ...unverifiedSentences(daemon.state.incomplete, daemon.inventory),
     ...(daemon.rescans.nothing === null ? [] : [daemon.rescans.nothing]),
@@ -37,8 +42,8 @@ export async function statusOf(daemon: Daemon, version: string): Promise<Status>
     ...daemon.writers.attention,
     ...marginalSentences(daemon.inventory, snapshot),
   ];
-  const { isAnswering } = daemon.snapshots;
-  const { inventory } = daemon;
+  // Clients of one that stands still wait, too.
+  const isAnswering = turns && reactors.every(({ answering }) => answering);
   const singlePoints = daemon.cabling.points;
   const needsAttention = attention.length > 0;
   const { places, configuration } = daemon.options;
@@ -70,11 +75,12 @@ export async function statusOf(daemon: Daemon, version: string): Promise<Status>
     configuration: { file: daemon.configurationFile, restartNeeded: [...daemon.restartNeeded] },
     state: { file: daemon.state.file, events: daemon.hub.count },
     reactor: {
-      answering: daemon.snapshots.isAnswering,
+      answering: turns,
       snapshotAgeMs: daemon.snapshots.ageMs,
       coreMemoryBytes: daemon.reactor.memoryBytes,
       eventsLost: snapshot.eventsLost,
     },
+    reactors,
     scheduling: scheduling(),
     connectionsRefused: { api: sums(daemon.apiClosed.map((closed) => closed())), nbd: { ...daemon.doors.nbdRefused } },
     memory: { residentBytes: rss + residentBytesOf(daemon.options.keeper?.pid), heapBytes: heapUsed },

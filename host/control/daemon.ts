@@ -38,6 +38,7 @@ import { daemonPid } from "./ground/own-process.ts";
 import { PathWatch } from "./devices/path-watch.ts";
 import type { Places } from "./settings/places.ts";
 import { demand } from "./core/reactor-port.ts";
+import { ReactorLoads } from "./core/reactor-loads.ts";
 import { reactorOptions } from "./core/reactor-options.ts";
 import { Leftovers } from "./devices/leftovers-watch.ts";
 import { LostUnits } from "./events/lost-units.ts";
@@ -85,6 +86,7 @@ export class Daemon implements Context {
   readonly hub: EventHub;
   readonly inventory: Inventory;
   readonly reactor: ReactorClient;
+  readonly loads: ReactorLoads;
   readonly bringUp: BringUp;
   readonly snapshots: Snapshots;
   readonly attachments: RememberedAttachments;
@@ -125,11 +127,11 @@ export class Daemon implements Context {
 
   private constructor(options: DaemonOptions, state: State, reactor: ReactorClient) {
     const { configuration, logger, places, keeper } = options;
-    const kept = new Kept(keeper);
-    this.#kept = kept;
+    const kept = (this.#kept = new Kept(keeper));
     this.options = options;
     this.state = state;
     this.reactor = reactor;
+    this.loads = new ReactorLoads(reactor);
     this.#lastWords = new LastWords(places.stateDirectory);
     this.configurationFile = kept.inForce === null ? options.configurationFile : kept.inForce.file;
     this.restartNeeded = kept.inForce?.restartNeeded ?? [];
@@ -365,6 +367,7 @@ export class Daemon implements Context {
     this.leftovers.stop();
     this.rescans.stop();
     clearInterval(this.#housekeeping);
+    this.loads.stop();
     await this.keeping.stop();
     this.#uevents?.close();
     this.hub.say("daemon-stopping");
@@ -390,6 +393,7 @@ export class Daemon implements Context {
     this.rescans.stop();
     void this.keeping.stop();
     clearInterval(this.#housekeeping);
+    this.loads.stop();
     void this.doors.closeHelper();
     await Promise.race([this.#changes, sleep(LEAVE_MS_MAX)]);
     this.hub.end();

@@ -67,6 +67,11 @@ export class Correspondence {
     return Array.from({ length: this.reactors }, (_, reactor) => reactor).filter((reactor) => !this.#away.has(reactor));
   }
 
+  /** Why it takes no calls, in a sentence; null when it does. */
+  whyAway(reactor: number): string | null {
+    return (this.#ended ?? this.#away.get(reactor))?.message ?? null;
+  }
+
   /** Size of the cores' memories; they never grow. */
   get memoryBytes(): number {
     return this.#memoryBytes.reduce((sum, bytes) => sum + bytes, 0);

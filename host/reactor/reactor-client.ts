@@ -87,6 +87,11 @@ export class ReactorClient {
     return this.#at.present;
   }
 
+  /** Why one takes no calls, in a sentence; null when it does. */
+  whyAway(reactor: number): string | null {
+    return this.#at.whyAway(reactor);
+  }
+
   /** How the rings talk to the kernel. */
   get backend(): "io_uring" | "epoll" {
     return this.#at.backend;
@@ -299,6 +304,11 @@ export class ReactorClient {
   /** How busy they are, all together. */
   async load(): Promise<ReactorLoad> {
     return mergedLoad(await this.#toAll("load"));
+  }
+
+  /** How busy one of them is. */
+  loadOf(reactor: number): Promise<ReactorLoad> {
+    return this.#to(reactor, "load");
   }
 
   // ---- The emulated arrays ----

@@ -78,6 +78,29 @@ function singlePointFinding({ component, units }: Output<"status">["health"]["si
   );
 }
 
+/** Those that do not turn, and the only one. */
+function reactorFindings({ reactor, reactors }: Output<"status">): Finding[] {
+  if (reactors.length === 1) {
+    if (reactor.answering) return [];
+    return [error("daemon", "its reactor does not answer", "see its log; systemctl restart pathmanagerd")];
+  }
+  return reactors.flatMap(({ problem, units }) =>
+    problem === null
+      ? []
+      : [
+          error(
+            "daemon",
+            `${problem}: no I/O goes on for its units (${units})`,
+            "see messages 669 and 696 (pathctl events): one that stands still is ended after two minutes and started again",
+          ),
+        ],
+  );
+}
+
+/** Sentences about anything but a reactor. */
+const otherAttention = ({ attention, reactors }: Output<"status">): string[] =>
+  attention.filter((text) => !reactors.some(({ problem }) => problem !== null && text.startsWith(problem)));
+
 /** The daemon, if it is running. */
 async function checkDaemon({ client }: Context): Promise<Finding[]> {
   try {
@@ -89,12 +112,10 @@ async function checkDaemon({ client }: Context): Promise<Finding[]> {
         `version ${status.version} answers on ${client.socket}; ${pluralText(status.units, "unit")}, ${paths}`,
       ),
       ok("scheduling", `the daemon runs with ${schedulingText(status)} (process.nice, process.slice_us)`),
-      ...(status.reactor.answering
-        ? []
-        : [error("daemon", "its reactor does not answer", "see its log; systemctl restart pathmanagerd")]),
+      ...reactorFindings(status),
       ...status.refused.filter((device) => device.inUse).map(inUseFinding),
       ...status.health.singlePoints.map(singlePointFinding),
-      ...status.attention.map((text) => warning("daemon", text, "pathctl show says which paths it is about")),
+      ...otherAttention(status).map((text) => warning("daemon", text, "pathctl show says which paths it is about")),
     ];
   } catch (thrown) {
     if (!(thrown instanceof CommandError)) throw thrown;

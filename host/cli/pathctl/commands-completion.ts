@@ -63,6 +63,10 @@ async function known(name: string, client: Client): Promise<readonly string[]> {
     const { units } = await client.call<Output<"units">>("GET", "/v1/units");
     return units.flatMap((unit) => [String(unit.number), unit.name]);
   }
+  if (name === "reactor") {
+    const { reactors } = await client.call<Output<"status">>("GET", "/v1/status");
+    return reactors.map(({ reactor }) => String(reactor));
+  }
   return [];
 }
 

@@ -50,7 +50,8 @@ async function showUnits(context: Context, keys: readonly string[], options: Sho
   // A unit whose paths were all removed is displayed only when it is named, or when lost paths are asked for.
   const shown = keys.length > 0 || options.failed === true ? wanted : units.filter((unit) => unit.paths.length > 0);
   const nothing = options.failed === true ? nothingFailedText(units) : nothingText(status);
-  const body = shown.length === 0 ? nothing : unitsText(shown, style, room(context.io), isWanted);
+  const body =
+    shown.length === 0 ? nothing : unitsText(shown, style, room(context.io), isWanted, status.reactors.length);
   return { json: { units: wanted }, text: attention === "" ? body : `${body}\n${attention}` };
 }
 

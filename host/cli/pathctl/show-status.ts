@@ -41,6 +41,39 @@ export function schedulingText({ scheduling }: Pick<Status, "scheduling">): stri
   return `niceness ${nice}, ${sliceUs === null ? "the kernel's time slices" : `time slices of ${sliceUs} us`}`;
 }
 
+const ofText = (used: number, max: number | null): string =>
+  max === null ? countText(used) : `${countText(used)} of ${countText(max)}`;
+
+/** How busy a reactor is, and what it has in use. */
+function reactorText(one: Status["reactors"][number], style: Style): string {
+  const { busyPercent, units, connections, requests, commands, poolBytes, poolFreeBytes } = one;
+  return [
+    one.answering ? "answering" : style.bad("not answering"),
+    ...(busyPercent === null ? [] : [`${busyPercent} % busy`]),
+    pluralText(units, "unit"),
+    pluralText(connections, "connection"),
+    `${ofText(requests, one.requestsMax)} requests`,
+    `${ofText(commands, one.commandsMax)} commands`,
+    ...(poolBytes === null || poolFreeBytes === null
+      ? []
+      : [`pool ${sizeText(poolBytes - poolFreeBytes)} of ${sizeText(poolBytes)}`]),
+  ].join(", ");
+}
+
+/** Each of several, and the only one's load. */
+function reactorRows({ reactor, reactors, backend }: Status, style: Style): (readonly [string, string])[] {
+  const [only] = reactors;
+  const whole = `${reactor.answering ? "answering" : style.bad("not answering")}, ${backend}`;
+  if (reactors.length > 1) {
+    return [
+      ["reactors", `${countText(reactors.length)}, ${backend}`],
+      ...reactors.map((one) => [`reactor ${one.reactor}`, reactorText(one, style)] as const),
+    ];
+  }
+  const busy = only?.busyPercent ?? null;
+  return [["reactor", busy === null ? whole : `${whole}, ${busy} % busy`]];
+}
+
 /** The status as text. */
 export function statusText(status: Status, style: Style): string {
   const { reactor, sockets, configuration, state } = status;
@@ -52,7 +85,7 @@ export function statusText(status: Status, style: Style): string {
       "paths",
       `${status.pathsUsable} of ${status.paths} usable, ${pluralText(status.units, "unit")}, from ${status.source}`,
     ],
-    ["reactor", `${reactor.answering ? "answering" : style.bad("not answering")}, ${status.backend}`],
+    ...reactorRows(status, style),
     ["scheduling", schedulingText(status)],
     ["memory", `${sizeText(status.memory.residentBytes)} resident, core ${sizeText(reactor.coreMemoryBytes)}`],
     ["API", [sockets.api, sockets.apiRead, sockets.apiTcp].filter((socket) => socket !== null).join(", ")],

@@ -88,7 +88,7 @@ function statePaint(unit: UnitView, style: Style): Paint {
 }
 
 /** The line above a unit's paths. */
-function unitLine(unit: UnitView, style: Style): string {
+function unitLine(unit: UnitView, style: Style, reactors: number): string {
   const usable = unit.paths.filter((path) => path.state === "in use" || path.state === "active").length;
   const { waiting, failed } = unit.statistics;
   return [
@@ -97,6 +97,7 @@ function unitLine(unit: UnitView, style: Style): string {
     `${usable} of ${pluralText(unit.paths.length, "path")} usable`,
     sizeText(unit.bytes) + (unit.readOnly ? " read-only" : ""),
     unit.policy.name,
+    ...(reactors > 1 && unit.reactor !== null ? [`reactor ${unit.reactor}`] : []),
     ...unit.attachments.map((attachment) => attachment.device),
     ...(waiting > 0 ? [style.warn(`${waiting} waiting for a path`)] : []),
     ...(failed > 0 ? [style.warn(`${pluralText(failed, "request")} failed`)] : []),
@@ -123,6 +124,7 @@ export function unitsText(
   style: Style,
   columns = Number.POSITIVE_INFINITY,
   isWanted: (path: PathView) => boolean = () => true,
+  reactors = 1,
 ): string {
   const ordered = units.toSorted((a, b) => a.number - b.number);
   const rows = ordered.map((unit) =>
@@ -132,7 +134,7 @@ export function unitsText(
   );
   const { titles, widths, only } = fitted(PATH_TITLES, rows.flat(), columns - 2);
   const blocks = ordered.map((unit, index) => {
-    const lines = [unitLine(unit, style), `  ${style.faint(unitSubline(unit))}`];
+    const lines = [unitLine(unit, style, reactors), `  ${style.faint(unitSubline(unit))}`];
     const unitRows = rows[index] ?? [];
     if (unitRows.length > 0) {
       lines.push(`  ${tableHead(titles, widths, style)}`);

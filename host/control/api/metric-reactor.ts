@@ -3,6 +3,7 @@
 import * as abi from "../../abi.ts";
 import type { Context } from "../devices/operation-context.ts";
 import type { ReactorLoad } from "../../reactor/reactor-messages.ts";
+import type { ReactorStatus } from "../schemas/status-schema.ts";
 import { boundText, few, labels, NO_LABELS, type Family, type Samples } from "./exposition.ts";
 import type { Tables } from "./metric-tables.ts";
 
@@ -96,4 +97,44 @@ export function* reactorFamilies(load: ReactorLoad | null, tables: Tables): Gene
     help: "How many of each the core has room for.",
     samples: few(load === null ? [] : used.map(([of]) => [load.limits[of], { of }])),
   };
+}
+
+type Figure = readonly [
+  name: string,
+  type: Family["type"],
+  help: string,
+  value: (one: ReactorStatus) => number | null,
+  unit?: "seconds" | "bytes",
+];
+
+const seconds = (ms: number | null): number | null => (ms === null ? null : ms / 1000);
+
+const FIGURES: readonly Figure[] = [
+  ["up", "gauge", "Whether this reactor turns.", ({ answering }) => (answering ? 1 : 0)],
+  ["turns", "counter", "How often this reactor has worked.", ({ turns }) => turns],
+  ["busy_seconds", "counter", "Time for which this reactor has worked.", ({ busyMs }) => seconds(busyMs), "seconds"],
+  ["units", "gauge", "Units that this reactor serves.", ({ units }) => units],
+  ["requests_in_progress", "gauge", "Requests to this reactor that are not answered yet.", ({ requests }) => requests],
+  ["commands_in_progress", "gauge", "Commands of this reactor that have not ended.", ({ commands }) => commands],
+  [
+    "pool_free_bytes",
+    "gauge",
+    "Bytes of this reactor's pool that belong to no request.",
+    (one) => one.poolFreeBytes,
+    "bytes",
+  ],
+];
+
+/** Each of several reactors, and the only one. */
+export function* eachReactor(reactors: readonly ReactorStatus[]): Generator<Family> {
+  for (const [name, type, help, value, unit] of FIGURES) {
+    const samples = reactors.map((one) => [value(one) ?? NaN, { reactor: one.reactor }] as const);
+    yield {
+      name: `pathmanager_reactor_${name}`,
+      type,
+      help,
+      ...(unit === undefined ? {} : { unit }),
+      samples: few(samples),
+    };
+  }
 }

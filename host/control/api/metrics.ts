@@ -10,7 +10,7 @@ import type { Status } from "../schemas/status-schema.ts";
 import { few, one, type Family, type Sample, type Samples } from "./exposition.ts";
 import { pathFamilies, unitFamilies } from "./metric-families.ts";
 import { askHistograms, histogramFamilies } from "./metric-histograms.ts";
-import { askLoad, reactorFamilies } from "./metric-reactor.ts";
+import { askLoad, eachReactor, reactorFamilies } from "./metric-reactor.ts";
 import { Tabulator } from "./metric-tables.ts";
 
 type Gauge = readonly [name: string, help: string, value: number, unit?: "seconds" | "bytes"];
@@ -185,8 +185,10 @@ export function metricsHandler(
     ]);
     const tables = await tabulator.tables(context.inventory, snapshot);
     const histograms = await askHistograms(context, tables, query.histograms);
+    const daemon = await status();
     return families(
-      daemonFamilies(await status(), context),
+      daemonFamilies(daemon, context),
+      eachReactor(daemon.reactors),
       portFamilies(portStates),
       reactorFamilies(load, tables),
       unitFamilies(tables),

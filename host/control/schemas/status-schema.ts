@@ -7,6 +7,27 @@ import { AluaState, RefusedDevice } from "./path-schema.ts";
 /** For uptimes and rates: `time` and its like jump when someone sets the clock. */
 const RunningMs = Count.meta({ description: "Milliseconds since the daemon started, by a clock that nobody sets" });
 
+/** One of the threads that carry I/O. Figures of one that does not answer are its last. */
+const ReactorStatus = z.object({
+  reactor: Count.meta({ description: "Its number, from 0" }),
+  answering: z.boolean(),
+  problem: z.string().nullable().meta({ description: "Why it does not answer; null when it does" }),
+  turns: Count.nullable().meta({ description: "How often it has woken and worked; null until it has told" }),
+  busyMs: Count.nullable().meta({ description: "Time for which it has worked since it began" }),
+  busyPercent: z.number().min(0).max(100).nullable().meta({
+    description: "Share of the last 10 to 20 seconds for which it worked; null while it is not known",
+  }),
+  units: Count.meta({ description: "Units that it serves" }),
+  connections: Count,
+  requests: Count.meta({ description: "Requests that are not answered yet" }),
+  requestsMax: Count.nullable(),
+  commands: Count.meta({ description: "Commands that have not ended" }),
+  commandsMax: Count.nullable(),
+  poolBytes: Count.nullable().meta({ description: "Size of its memory for data" }),
+  poolFreeBytes: Count.nullable().meta({ description: "Bytes of it that belong to no request" }),
+});
+export type ReactorStatus = z.infer<typeof ReactorStatus>;
+
 /** `degraded`: something needs attention, but every unit that is offered has a path. `critical`: I/O waits or fails. */
 export const Health = z
   .object({
@@ -66,6 +87,7 @@ export const Status = z
       coreMemoryBytes: Count,
       eventsLost: Count,
     }),
+    reactors: z.array(ReactorStatus).meta({ description: "Each of the threads that carry I/O" }),
     scheduling: z
       .object({
         nice: z.int(),

@@ -11,9 +11,11 @@ import { completionScript } from "../../../host/cli/pathctl/completion-scripts.t
 import { pathctl } from "../../../host/cli/pathctl/main.ts";
 import { SYNOPSIS } from "../../../host/cli/spscmd/command-line.ts";
 import { recordedServer, run } from "./server.ts";
+import { STATUS_OF_TWO } from "./status-views.ts";
 import { REFERENCE_UNITS } from "./views.ts";
 
 const answers = {
+  "GET /v1/status": STATUS_OF_TWO,
   "GET /v1/units": { units: REFERENCE_UNITS },
   "GET /v1/paths": { paths: REFERENCE_UNITS.flatMap((unit) => unit.paths) },
 };
@@ -33,6 +35,8 @@ test("commands, arguments, options and their values are completed", async (t) =>
   t.deepEqual(await complete("path", "swap", "4:0:0:0", "5:0:1:0"), ["5:0:1:0"]);
   t.deepEqual(await complete("unit", "policy", "l"), ["lu0", "lu1", "lu2"]);
   t.deepEqual(await complete("unit", "policy", "0", "least-"), ["least-sectors", "least-in-flight"]);
+  t.deepEqual(await complete("unit", "move", "lu0", ""), ["0", "1"]);
+  t.deepEqual(await complete("unit", "move", "0", "1"), ["1"]);
   t.deepEqual(await complete("show", "--j"), ["--json"]);
   t.deepEqual(await complete("mode", "--failback", ""), ["active", "standby"]);
   t.deepEqual(await complete("show", "p"), ["paths"]);

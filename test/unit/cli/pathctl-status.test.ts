@@ -5,7 +5,7 @@ import test from "ava";
 import { pathctl } from "../../../host/cli/pathctl/main.ts";
 import type { Status } from "../../../host/control/schemas/status-schema.ts";
 import { recordedServer, Refusal, run } from "./server.ts";
-import { STATUS, UNIT } from "./status-views.ts";
+import { STATUS, STATUS_OF_TWO, UNIT } from "./status-views.ts";
 import { pathView, unitView } from "./views.ts";
 
 const answers = { "GET /v1/units": { units: [UNIT] }, "GET /v1/status": STATUS };
@@ -86,4 +86,32 @@ test("show --failed: units that have lost paths, and of their paths only those",
   await using other = await recordedServer({ ...answers, "GET /v1/units": { units: [sound] } });
   const nothing = await run(pathctl, ["show", "--failed"], other.socket);
   t.deepEqual([nothing.status, nothing.out], [0, "No path of 1 unit is failed, marginal or gone.\n"]);
+});
+
+test("status: each of several reactors has a line, and the only one its busy share", async (t) => {
+  await using one = await recordedServer({ "GET /v1/status": STATUS });
+  t.regex((await run(pathctl, ["status"], one.socket)).out, /^reactor +answering, io_uring, 12\.5 % busy$/m);
+  await using two = await recordedServer({
+    "GET /v1/status": STATUS_OF_TWO,
+    "GET /v1/units": { units: [{ ...UNIT, reactor: 1 }] },
+  });
+  const { out } = await run(pathctl, ["status"], two.socket);
+  const rest = "2 of 1,024 requests, 4 of 4,096 commands, pool 1 MiB of 64 MiB";
+  t.regex(out, /^reactors +2, io_uring$/m);
+  t.regex(out, new RegExp(`^reactor 0 +answering, 12\\.5 % busy, 1 unit, 1 connection, ${rest}$`, "m"));
+  t.regex(out, new RegExp(`^reactor 1 +not answering, 2 units, 1 connection, ${rest}$`, "m"));
+  t.regex((await run(pathctl, ["show"], two.socket)).out, /^#0 .* reactor 1 /m);
+});
+
+test("doctor names a reactor that does not turn, once", async (t) => {
+  await using server = await recordedServer({ "GET /v1/status": STATUS_OF_TWO });
+  const { status, out } = await run(pathctl, ["doctor", "--json"], server.socket);
+  const { findings } = JSON.parse(out) as { findings: { level: string; text: string; remedy: string | null }[] };
+  const found = findings.filter(({ text }) => text.startsWith("reactor 1 "));
+  t.deepEqual(
+    found.map(({ level, text }) => [level, text]),
+    [["error", "reactor 1 does not answer: no I/O goes on for its units (2)"]],
+  );
+  t.regex(found[0]?.remedy ?? "", /messages 669 and 696/);
+  t.is(status, 1);
 });

@@ -36,9 +36,37 @@ export const STATUS: Status = {
   configuration: { file: null, restartNeeded: [] },
   state: { file: "/var/lib/pathmanager/state.db", events: 1234 },
   reactor: { answering: true, snapshotAgeMs: 3, coreMemoryBytes: 67_108_864, eventsLost: 0 },
+  reactors: [
+    {
+      reactor: 0,
+      answering: true,
+      problem: null,
+      turns: 1000,
+      busyMs: 40_000,
+      busyPercent: 12.5,
+      units: 3,
+      connections: 1,
+      requests: 2,
+      requestsMax: 1024,
+      commands: 4,
+      commandsMax: 4096,
+      poolBytes: 67_108_864,
+      poolFreeBytes: 66_060_288,
+    },
+  ],
   scheduling: { nice: 0, sliceUs: 200 },
   connectionsRefused: { api: {}, nbd: {} },
   memory: { residentBytes: 104_857_600, heapBytes: 10_000_000 },
+};
+
+/** The same with a second reactor, which does not turn. */
+export const STATUS_OF_TWO: Status = {
+  ...STATUS,
+  attention: ["reactor 1 does not answer: no I/O goes on for its units (2 on reactor 1)"],
+  reactors: STATUS.reactors.flatMap((one) => [
+    { ...one, units: 1 },
+    { ...one, reactor: 1, answering: false, problem: "reactor 1 does not answer", busyPercent: null, units: 2 },
+  ]),
 };
 
 export const UNIT = unitView(

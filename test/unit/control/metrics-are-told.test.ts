@@ -127,6 +127,17 @@ test("the reactor's turns and slots are told", async (t) => {
   t.true((turns.get("pathmanager_pool_bytes{}") ?? 0) > 0);
   t.is(turns.get("pathmanager_pool_free_bytes{}"), turns.get("pathmanager_pool_bytes{}"));
   t.is(turns.get('pathmanager_slots{of="units"}'), 2);
+  const each = 'reactor="0"';
+  t.is(turns.get(`pathmanager_reactor_up{${each}}`), 1);
+  t.is(turns.get(`pathmanager_reactor_units{${each}}`), 2);
+  t.is(turns.get(`pathmanager_reactor_requests_in_progress{${each}}`), 0);
+  await until("it tells its turns", async () => {
+    const values = parse((await scrape(daemon.socket)).text);
+    const [worked, seconds] = ["turns", "busy_seconds"].map((of) =>
+      values.get(`pathmanager_reactor_${of}_total{${each}}`),
+    );
+    return (worked ?? 0) > 0 && (seconds ?? 0) > 0 && values.has(`pathmanager_reactor_pool_free_bytes{${each}}`);
+  });
 });
 
 test("a fault is seen: the path, the unit, the messages", async (t) => {

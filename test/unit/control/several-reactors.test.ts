@@ -10,6 +10,7 @@ import { VerifiedLoad } from "../../../host/cli/demo/load.ts";
 import { reactorsOf } from "../../../host/control/core/reactor-options.ts";
 import { Configuration } from "../../../host/control/schemas/configuration-schema.ts";
 import type { EventList } from "../../../host/control/schemas/event-schema.ts";
+import type { Status } from "../../../host/control/schemas/status-schema.ts";
 import type { UnitView } from "../../../host/control/schemas/unit-schema.ts";
 import { ReconnectingClient } from "./fixtures/reconnecting.ts";
 import { callSocket, TestDaemon } from "./fixtures/daemon.ts";
@@ -50,6 +51,10 @@ class Machine {
 
   async unit(number: number): Promise<UnitView> {
     return (await this.call<UnitView>("GET", `/v1/units/${number}`)).body;
+  }
+
+  async status(): Promise<Status> {
+    return (await this.call<Status>("GET", "/v1/status")).body;
   }
 
   async events(): Promise<EventList["events"]> {
@@ -140,6 +145,22 @@ test.serial(
   async (t) => {
     t.timeout(240_000);
     const machine = await Machine.start(t, 4, [0, 1, 2, 3]);
+    await until("each tells what it does", async () => {
+      const { reactors } = await machine.status();
+      return (
+        reactors.length === 4 &&
+        reactors.every(
+          (one) =>
+            one.answering &&
+            one.units === 1 &&
+            one.connections === 1 &&
+            (one.turns ?? 0) > 0 &&
+            one.busyPercent !== null,
+        )
+      );
+    });
+    const poolBytes = (await machine.status()).reactors.map((one) => one.poolBytes);
+    t.is(new Set(poolBytes).size, 1, "each has as much memory for data");
     machine.trouble("SILENT", 3);
     const load = machine.loads.get(3);
     let writes = -1;
@@ -157,6 +178,14 @@ test.serial(
     await until("it is told of", async () =>
       (await machine.events()).some(({ message, detail }) => message === 669 && detail["reactor"] === 3),
     );
+    const { reactors, health, attention, reactor: whole } = await machine.status();
+    t.deepEqual(
+      reactors.map(({ answering, problem, units }) => [answering, problem, units]),
+      [...[0, 1, 2].map(() => [true, null, 1]), [false, "reactor 3 does not answer", 1]],
+    );
+    t.is(health.level, "critical", "clients of its unit wait");
+    t.true(whole.answering, "the machine goes on");
+    t.true(attention.some((text) => text.startsWith("reactor 3 does not answer")));
     const refused = await machine.call<{ error: { message: string } }>("PATCH", "/v1/units/3", {
       policy: "round-robin",
     });
