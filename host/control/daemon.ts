@@ -138,7 +138,7 @@ export class Daemon implements Context {
     this.emulated = isEmulated(configuration);
     const systemLog = configuration.log.system ? new SystemLog(sendDatagram) : null;
     const log = new EventLog(places.eventLog, logger.warning);
-    this.hub = new EventHub(state, logger.warning);
+    this.hub = new EventHub(state, logger.warning, (number) => this.inventory.namesOf(number)?.name ?? null);
     this.#stopLogging = logMessagesOf(this.hub, { events: log, system: systemLog, debug: logger.debug });
     this.descriptors = new Descriptors(this.hub, logger);
     this.keeping = new Keeping({

@@ -55,3 +55,9 @@ export function sentence(message: Message): string {
   const about = where.length === 0 ? "" : `: ${where.join(", ")}`;
   return clean(`${text}${about}${detail.length === 0 ? "" : ` (${detail.join(", ")})`}`);
 }
+
+/** The sentence of a message with the unit's name: `LogicalUnit #3 (db-logs), path 4:0:0:3`. */
+export function withUnitName(text: string, unit: number | null, name: string | null | undefined): string {
+  if (unit === null || name === null || name === undefined) return text;
+  return text.replace(`: LogicalUnit #${unit}`, (found) => `${found} (${clean(name)})`);
+}

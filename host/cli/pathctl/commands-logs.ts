@@ -5,6 +5,7 @@ import type { Command } from "commander";
 import type { Output } from "../../control/schemas/routes.ts";
 import { LEVELS } from "../../liaison/catalogue/message-kind.ts";
 import { CommandError } from "../api-client.ts";
+import type { LogLine } from "../logs/log-lines.ts";
 import { pathValue, wholeValue, wordValue } from "../values.ts";
 import {
   branch,
@@ -43,10 +44,19 @@ async function timeValue(option: string, text: string | undefined): Promise<numb
   );
 }
 
-async function logFile({ client }: Context, { file, config }: LineOptions): Promise<string> {
-  if (file !== undefined) return file;
+interface NamedLog {
+  readonly file: string;
+  /** Of units as the daemon whose log it is calls them now. */
+  readonly names: ReadonlyMap<number, string>;
+}
+
+async function logFile({ client }: Context, { file, config }: LineOptions): Promise<NamedLog> {
+  if (file !== undefined) return { file, names: new Map() };
   const { daemonPlaces } = await import("../logs/daemon-places.ts");
-  return (await daemonPlaces(client, config)).eventLog;
+  const { eventLog, silent } = await daemonPlaces(client, config);
+  if (silent !== null || config !== undefined) return { file: eventLog, names: new Map() };
+  const { unitNames } = await import("../logs/unit-names.ts");
+  return { file: eventLog, names: await unitNames(client) };
 }
 
 async function printLines(context: Context, options: LineOptions): Promise<Result | null> {
@@ -60,15 +70,18 @@ async function printLines(context: Context, options: LineOptions): Promise<Resul
     path: options.path === undefined ? undefined : pathValue(options.path),
   };
   const count = options.count === undefined ? Infinity : wholeValue("--count", options.count, 1, 1_000_000);
-  const file = await logFile(context, options);
+  const { file, names } = await logFile(context, options);
+  const { withUnitName } = await import("../../liaison/messages.ts");
+  const named = (line: LogLine) => ({ ...line, unitName: line.unit === null ? null : (names.get(line.unit) ?? null) });
+  const textOf = (line: LogLine): string => `${withUnitName(line.line, line.unit, named(line).unitName)}\n`;
   const { io, json } = context;
   if (options.follow === true) {
     const tail = new Tail(file);
-    await followLog(tail, filter, count, (line) => io.out(json ? `${JSON.stringify(line)}\n` : `${line.line}\n`));
+    await followLog(tail, filter, count, (line) => io.out(json ? `${JSON.stringify(named(line))}\n` : textOf(line)));
     return null;
   }
   const lines = linesOf(readLog(file), filter).slice(count === Infinity ? 0 : -count);
-  return { json: { file, lines }, text: lines.map(({ line }) => `${line}\n`).join("") };
+  return { json: { file, lines: lines.map(named) }, text: lines.map(textOf).join("") };
 }
 
 async function collectLogs({ client, io, json }: Context, file: string, options: LineOptions): Promise<Result> {

@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import type { EventList, EventView } from "../../control/schemas/event-schema.ts";
 import { EVENTS_MAX } from "../../control/schemas/constants.ts";
 import { isAtLeast, LEVELS } from "../../liaison/catalogue/message-kind.ts";
+import { withUnitName } from "../../liaison/messages.ts";
 import { type Client, CommandError, bodyText } from "../api-client.ts";
 import type { Style } from "../style.ts";
 import { pathValue, unitKey, wordValue } from "../values.ts";
@@ -28,7 +29,7 @@ function levelText(level: EventView["level"], style: Style): string {
 
 /** `2026-11-22 16:40:01  warning  258  Failover was done: ...`. */
 const eventLine = (event: EventView, style: Style): string =>
-  `${timeText(event.time)}  ${levelText(event.level, style)}  ${event.message}  ${event.text}\n`;
+  `${timeText(event.time)}  ${levelText(event.level, style)}  ${event.message}  ${withUnitName(event.text, event.unit, event.unitName)}\n`;
 
 type Values = Readonly<Record<string, string | number | undefined>>;
 

@@ -23,7 +23,7 @@ const COLLECT_MS = 20;
 /** Most messages kept until the next commit; further ones are counted and reported as one. */
 const COLLECT_MAX = 20_000;
 
-export function eventView(row: EventRow): EventView {
+export function eventView(row: EventRow, unitName: string | null): EventView {
   const { number, level } = MESSAGES[row.kind];
   return {
     id: row.id,
@@ -34,6 +34,7 @@ export function eventView(row: EventRow): EventView {
     ...receivers(row.kind),
     text: sentence(row),
     unit: row.unit,
+    unitName,
     path: row.path,
     detail: { ...row.detail },
   };
@@ -49,6 +50,7 @@ export interface About {
 export class EventHub {
   readonly #state: State;
   readonly #complain: (problem: string) => void;
+  readonly #nameOf: (unit: number) => string | null;
   readonly #counts = new Map<MessageName, number>();
   readonly #storms = new Storms();
   /** Fires when a storm is to be summed up. */
@@ -59,9 +61,15 @@ export class EventHub {
   #storeBroken = false;
   #afterwards: (() => void)[] = [];
 
-  constructor(state: State, complain: (problem: string) => void) {
+  /** @param nameOf the name of the unit with this number */
+  constructor(state: State, complain: (problem: string) => void, nameOf: (unit: number) => string | null) {
     this.#state = state;
     this.#complain = complain;
+    this.#nameOf = nameOf;
+  }
+
+  #views(rows: readonly EventRow[]): EventView[] {
+    return rows.map((row) => eventView(row, row.unit === null ? null : this.#nameOf(row.unit)));
   }
 
   /** Adds a message of the daemon's own; during a change it says who asked for it. */
@@ -141,20 +149,20 @@ export class EventHub {
       if (!this.#storeBroken) this.#complain(problem instanceof Error ? problem.message : String(problem));
     });
     this.#storeBroken = !stored;
-    tell("stored", () => ({ source: this, messages, events: rows.map(eventView) }));
+    tell("stored", () => ({ source: this, messages, events: this.#views(rows) }));
     for (const work of this.#afterwards.splice(0)) work();
   }
 
   /** The newest events between two ids, oldest first. */
   history(since: number, limit: number, before?: number, filter?: EventFilter): EventView[] {
     this.flush();
-    return this.#state.events(since, limit, before, filter).map(eventView);
+    return this.#views(this.#state.events(since, limit, before, filter));
   }
 
   /** The oldest events after a given one, oldest first: a page for reading the history to its end. */
   after(since: number, limit: number): EventView[] {
     this.flush();
-    return this.#state.eventsAfter(since, limit).map(eventView);
+    return this.#views(this.#state.eventsAfter(since, limit));
   }
 
   get last(): number {

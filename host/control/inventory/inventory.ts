@@ -290,12 +290,12 @@ export class Inventory {
     });
   }
 
-  /** What the unit with this number is known by on all hosts; null if there is none. */
-  namesOf(number: number): { readonly identity: string; readonly array: string } | null {
+  /** Its name, and what the unit with this number is known by on all hosts; null if there is none. */
+  namesOf(number: number): { readonly name: string; readonly identity: string; readonly array: string } | null {
     const unit = this.#units.get(number);
     if (unit === undefined) return null;
     const { vendor, product } = unit.facts;
-    return { identity: unit.identity.text, array: `${vendor} ${product}`.trim() };
+    return { name: unit.name, identity: unit.identity.text, array: `${vendor} ${product}`.trim() };
   }
 
   /** A unit by its number (`3`, `#3`), name or identity. @throws ControlError UNKNOWN_UNIT */

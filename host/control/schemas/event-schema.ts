@@ -2,7 +2,7 @@
 
 import * as z from "zod";
 import { EVENTS_MAX } from "./constants.ts";
-import { PathNumber, TimeMs, UnitKey, UnitNumber } from "./common.ts";
+import { PathNumber, TimeMs, UnitKey, UnitName, UnitNumber } from "./common.ts";
 
 const EventLevel = z.enum(["info", "warning", "error"]).meta({ id: "EventLevel" });
 type EventLevel = z.infer<typeof EventLevel>;
@@ -21,6 +21,7 @@ export const EventView = z
     manager: z.boolean().meta({ description: "Whether the operators' manager is to be told" }),
     text: z.string().meta({ description: "The whole sentence, with the unit and the path" }),
     unit: UnitNumber.nullable(),
+    unitName: UnitName.nullable().meta({ description: "Its name now; null for a unit that was forgotten" }),
     path: PathNumber.nullable(),
     detail: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])),
   })

@@ -1,7 +1,7 @@
 // Events, the newest first, each with what it means and what to do about it, as the catalogue of messages says.
 
 import type { EventView } from "../../control/schemas/event-schema.ts";
-import { MESSAGES, kindOf, type MessageName } from "../../liaison/messages.ts";
+import { MESSAGES, kindOf, withUnitName, type MessageName } from "../../liaison/messages.ts";
 import { byId, make, write } from "../ground/element.ts";
 import { Badge } from "../ground/glyph.ts";
 import type { Tone } from "../model/tones.ts";
@@ -33,13 +33,13 @@ function explanation({ kind, message, detail }: EventView): HTMLElement {
 }
 
 function item(event: EventView): HTMLElement {
-  const { time, level, text } = event;
+  const { time, level, text, unit, unitName } = event;
   const summary = make(
     "summary",
     {},
     make("time", { datetime: new Date(time).toISOString() }, timeText(time)),
     new Badge({ tone: TONES[level], word: level }).element,
-    make("span", { class: "event-text" }, text),
+    make("span", { class: "event-text" }, withUnitName(text, unit, unitName)),
   );
   const details = make("details", {}, summary);
   // Most events are never opened.

@@ -21,6 +21,7 @@ const event = (id: number, more: Partial<EventView> = {}): EventView => ({
   manager: true,
   text: `Failover was done: LogicalUnit #0, path 4:0:0:${id}`,
   unit: 0,
+  unitName: null,
   path: "4:0:0:0",
   detail: {},
   ...more,

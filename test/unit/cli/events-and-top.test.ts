@@ -21,6 +21,7 @@ const event = (id: number, level: EventView["level"]): EventView => ({
   manager: true,
   text: `Failover was done: #0 goes on over 5:0:1:0 (${id})`,
   unit: 0,
+  unitName: null,
   path: "5:0:1:0",
   detail: {},
 });
@@ -37,6 +38,19 @@ test("events: a line each, oldest first", async (t) => {
     `${timeText(events[0]?.time ?? 0)}  info     258  Failover was done: #0 goes on over 5:0:1:0 (1)\n` +
       `${timeText(events[1]?.time ?? 0)}  warning  258  Failover was done: #0 goes on over 5:0:1:0 (2)\n`,
   );
+});
+
+test("events: the unit's name stands beside its number, harmless, and only there", async (t) => {
+  const text = "Failover was done: LogicalUnit #1, path 5:0:1:1 (was LogicalUnit #1)";
+  const named = { ...event(1, "warning"), text, unit: 1, unitName: "db-logs" };
+  const events = [named, { ...named, id: 2, unitName: "\u001b[31m$&" }, { ...named, id: 3, unitName: null }];
+  await using server = await recordedServer({ "GET /v1/events?limit=50": { events, last: 3 } });
+  const { out } = await run(pathctl, ["events"], server.socket);
+  const lines = out.split("\n").map((line) => line.slice(line.indexOf("258  ") + 5));
+  t.is(lines[0], "Failover was done: LogicalUnit #1 (db-logs), path 5:0:1:1 (was LogicalUnit #1)");
+  t.false(out.includes("\u001b"));
+  t.true(lines[1]?.includes("$&"), lines[1]);
+  t.is(lines[2], text);
 });
 
 test("events --since: an age, a local date, an id, or a mistake that is named", async (t) => {

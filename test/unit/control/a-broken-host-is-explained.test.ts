@@ -30,6 +30,15 @@ test("the archive of a host with a failed path names it, its ports, its last err
   t.regex(out, /what to do: Repair or enable a second path now/);
   const log = await run(pathctl, ["logs", "--path", victim], daemon.socket);
   t.regex(log.out, / 27[01] info Path error/);
+  const { units } = await daemon.get<"units">(t, "/v1/units");
+  const { number = -1, name = "" } = units.find((unit) => unit.number === paths[0]?.unit) ?? {};
+  t.true(log.out.includes(`: LogicalUnit #${number} (${name}), path ${victim}`), log.out);
+  const written = await run(pathctl, ["logs", "--file", join(daemon.folder, "spsevent.log")], daemon.socket);
+  t.true(written.out.includes(`: LogicalUnit #${number}, path ${victim}`), "the file has the reference's own form");
+  const { events } = await daemon.get<"events">(t, "/v1/events?limit=1000");
+  t.is(events.find(({ unit }) => unit === number)?.unitName, name);
+  const told = await run(pathctl, ["events", "--path", victim], daemon.socket);
+  t.true(told.out.includes(`LogicalUnit #${number} (${name}), path ${victim}`), told.out);
 });
 
 test("spscmd collects the same, also where the daemon is dead; who was not there reads how it ended", async (t) => {

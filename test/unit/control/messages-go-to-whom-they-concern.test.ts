@@ -11,7 +11,7 @@ import { TestDaemon } from "./fixtures/daemon.ts";
 /** Numbers whose ALIVE is "yes". All are for the manager. */
 const ALIVE = new Set([258, 259, 273, 274, 278]);
 
-const viewOf = (kind: MessageName) => eventView({ id: 1, kind, timeMs: 0, unit: null, path: null, detail: {} });
+const viewOf = (kind: MessageName) => eventView({ id: 1, kind, timeMs: 0, unit: null, path: null, detail: {} }, null);
 
 test("each message of the original tells whether ALIVE and the manager get it", (t) => {
   const kinds = (Object.keys(MESSAGES) as MessageName[]).filter((kind) => MESSAGES[kind].number <= 278);
