@@ -1,36 +1,11 @@
 // Mutants that nobody can notice, each with the reason. A mutant is named by its file, function, operator, the text it changes and
 // the line that begins there; `npm run mutate` complains of an entry that names none.
 
-export interface Known {
-  /** The end of the file's name: enough to tell it from others. */
-  readonly file: string;
-  readonly where: string;
-  readonly operator: string;
-  readonly from: string;
-  /** The line it stands in, trimmed. */
-  readonly text: string;
-  readonly why: string;
-  /** How many are so named, where that is more than one. */
-  readonly times?: number;
-}
+import { equivalentsBelow } from "./equivalents-below.ts";
+import type { Known } from "./known.ts";
 
 export const equivalents: readonly Known[] = [
-  {
-    file: "selection/scan.ts",
-    where: "groupsEnd",
-    operator: "narrow cast",
-    from: "usize",
-    text: "return <usize>(((35 - <u32>clz(allowed)) >> 2) << 4);",
-    why: "There are 32 slots of 4 bytes: it is 128 at most.",
-  },
-  {
-    file: "selection/adaptive.ts",
-    where: "silent",
-    operator: "narrow cast",
-    from: "i32",
-    text: "return <f32>silentNs * <f32>(<i32>load<u32>(entries, IN_FLIGHT)) > OVERDUE * load<f32>(entries, BACKLOG);",
-    why: "A path has 4096 commands in flight at most (DEPTH_MAX).",
-  },
+  ...equivalentsBelow,
   {
     file: "overdue/reset.ts",
     where: "resetCompleted",
@@ -38,30 +13,6 @@ export const equivalents: readonly Known[] = [
     from: "1",
     text: "pathNotes(path, NOTED_RESET_WORKED, result >= 0 ? 1 : 0, BY_RESET);",
     why: "It is only ever compared with 0.",
-  },
-  {
-    file: "selection/settings.ts",
-    where: "selectionClearPath",
-    operator: "drop statement",
-    from: "store<u32>(entryAt(selection, STRIDE, slot), strideOf(1))",
-    text: "store<u32>(entryAt(selection, STRIDE, slot), strideOf(1));",
-    why: "Who adds a path to the slot sets its weight first.",
-  },
-  {
-    file: "selection/selection-random.ts",
-    where: "randomBelow",
-    operator: "+= to -=",
-    from: "selection.random += GOLDEN",
-    text: "selection.random += GOLDEN;",
-    why: "Another sequence, as good as this one.",
-  },
-  {
-    file: "selection/scan.ts",
-    where: "takeLightest",
-    operator: "off by one",
-    from: "1",
-    text: "let best = i32x4.splat(-1);",
-    why: "The bits of a number that is not negative, which every open slot has, are below -2 as well.",
   },
   {
     file: "path/tiers.ts",
@@ -81,36 +32,12 @@ export const equivalents: readonly Known[] = [
     times: 2,
   },
   {
-    file: "memory/lists.ts",
-    where: "listUnshift",
-    operator: "swap arguments",
-    from: "item + link, 0",
-    text: "store<usize>(item + link, 0, PREVIOUS);",
-    why: "Only who has just been the first of a line, whose link is 0, is put back there.",
-  },
-  {
     file: "frontend/nbd/connection.ts",
     where: "connectionTakeOver",
     operator: "skip assignment",
     from: "connection.waiting = 0",
     text: "connection.waiting = 0;",
     why: "Who is shut waits for nothing any more (waitNoLonger), and takes nothing afterwards.",
-  },
-  {
-    file: "memory/buffers.ts",
-    where: "orderOf",
-    operator: "<= to <",
-    from: "bytes <= BUFFER_PAGE_BYTES",
-    text: "return bytes <= BUFFER_PAGE_BYTES ? 0 : 20 - clz(bytes - 1);",
-    why: "Of a whole page the other branch says 0 as well.",
-  },
-  {
-    file: "selection/settings.ts",
-    where: "rebuild",
-    operator: "off by one",
-    from: "0",
-    text: "for (let at: u32 = 0; at < count; at++) if (load<u8>(order + at) === current) selection.turn = at;",
-    why: "The turn is 0 already, which is right when its slot is the first.",
   },
   {
     file: "overdue/shared.ts",
@@ -135,14 +62,6 @@ export const equivalents: readonly Known[] = [
     from: "controller, other.controller",
     text: "shares(controller, other.controller);",
     why: "Each of two numbers is the other's equal.",
-  },
-  {
-    file: "memory/memory.ts",
-    where: "place",
-    operator: "narrow cast",
-    from: "usize",
-    text: "connections = reserve(<usize>connectionCount * CONNECTION_RECORD_BYTES, 64);",
-    why: "There are 4096 connections at most (CONNECTIONS_MAX).",
   },
   {
     file: "nbd/parser.ts",
@@ -194,14 +113,6 @@ export const equivalents: readonly Known[] = [
     why: "Nobody asks for the state of a slot that nobody has, but whether it is in flight, which it is not.",
   },
   {
-    file: "memory/memory.ts",
-    where: "layOut",
-    operator: "+ to -",
-    from: "CONNECTION_RECEIVE_BYTES + <u64>BUFFER_PAGE_BYTES",
-    text: "<u64>connectionLimit * (CONNECTION_RECEIVE_BYTES + <u64>BUFFER_PAGE_BYTES) +",
-    why: "All limits at their largest need 3.1 GiB, less than there may be: so the sum decides nothing.",
-  },
-  {
     file: "request/dispatch.ts",
     where: "build",
     operator: "skip assignment",
@@ -234,14 +145,6 @@ export const equivalents: readonly Known[] = [
     why: "Another random time, as good as this one.",
   },
   {
-    file: "memory/memory.ts",
-    where: "layOut",
-    operator: "* to /",
-    from: "<u64>eventLimit * EVENT_BYTES",
-    text: "<u64>eventLimit * EVENT_BYTES * 2 +",
-    why: "All limits at their largest need 3.1 GiB, less than there may be: so the sum decides nothing.",
-  },
-  {
     file: "scsi/identity.ts",
     where: "identityLearn",
     operator: "skip assignment",
@@ -264,30 +167,6 @@ export const equivalents: readonly Known[] = [
     from: "0",
     text: "command.lba = request.method === METHOD_SYNC ? 0 : (request.offset + <u64>at) >> unit.blockShift;",
     why: "SYNCHRONIZE CACHE is about the whole unit: nobody asks where it begins.",
-  },
-  {
-    file: "memory/memory.ts",
-    where: "reach",
-    operator: "- to +",
-    from: "address + WASM_PAGE_BYTES - 1",
-    text: "const pagesWant = <i32>((address + WASM_PAGE_BYTES - 1) / WASM_PAGE_BYTES);",
-    why: "A page more than needed, now and then.",
-  },
-  {
-    file: "memory/memory.ts",
-    where: "layOut",
-    operator: "* to /",
-    from: "<u64>pathLimit * (PATH_BYTES + STATISTICS_BYTES + 4 + <u64>BUFFER_PAGE_BYTES)",
-    text: "<u64>pathLimit * (PATH_BYTES + STATISTICS_BYTES + 4 + <u64>BUFFER_PAGE_BYTES) +",
-    why: "All limits at their largest need 3.1 GiB, less than there may be: so the sum decides nothing.",
-  },
-  {
-    file: "selection/learning.ts",
-    where: "forgetCosts",
-    operator: "skip assignment",
-    from: "known.recent = 0",
-    text: "known.recent = 0;",
-    why: "The first sample sets it.",
   },
   {
     file: "request/exclusive.ts",
@@ -314,37 +193,12 @@ export const equivalents: readonly Known[] = [
     why: "What is answered with an error has no data, and is done before anything else is looked at.",
   },
   {
-    file: "memory/memory.ts",
-    where: "layOut",
-    operator: "off by one",
-    from: "2",
-    text: "<u64>(commandLimit + pathLimit) * (COMMAND_SLOT_BYTES + 2 * SUBMISSION_BYTES + COMPLETION_BYTES) * 2 +",
-    why: "All limits at their largest need 3.1 GiB, less than there may be: so the sum decides nothing.",
-    times: 2,
-  },
-  {
-    file: "selection/hedge-budget.ts",
-    where: "hedgeSoonestNs",
-    operator: "off by one",
-    from: "1",
-    text: "let soonestNs: u64 = <u64>-1;",
-    why: "Both are never.",
-  },
-  {
     file: "scsi/identity.ts",
     where: "serialMatches",
     operator: "< to <=",
     from: "at < end",
     text: "while (at < end && isPadding(load<u8>(page + at))) at++;",
     why: "One byte behind the text is looked at, and then the text is over just the same.",
-  },
-  {
-    file: "memory/memory.ts",
-    where: "ringEntries",
-    operator: "off by one",
-    from: "2",
-    text: "return powerOfTwo(commandCount + 2 * pathCount + 4 * connectionCount);",
-    why: "Rings that are larger than needed.",
   },
   {
     file: "scsi/identity.ts",
@@ -388,14 +242,6 @@ export const equivalents: readonly Known[] = [
     times: 2,
   },
   {
-    file: "selection/layout.ts",
-    where: "entriesOfClass",
-    operator: "narrow cast",
-    from: "usize",
-    text: "return entries + ((<usize>sizeClass) << 7);",
-    why: "There are few size classes.",
-  },
-  {
     file: "scsi/sense.ts",
     where: "readSense",
     operator: "off by one",
@@ -404,19 +250,51 @@ export const equivalents: readonly Known[] = [
     why: "One byte of sense data is too short for every format below.",
   },
   {
-    file: "memory/memory.ts",
-    where: "layOut",
+    file: "path/states.ts",
+    where: "isSound",
     operator: "+ to -",
-    from: "PATH_BYTES + STATISTICS_BYTES + 4 + <u64>BUFFER_PAGE_BYTES",
-    text: "<u64>pathLimit * (PATH_BYTES + STATISTICS_BYTES + 4 + <u64>BUFFER_PAGE_BYTES) +",
-    why: "All limits at their largest need 3.1 GiB, less than there may be: so the sum decides nothing.",
+    from: "notes + i * NOTE_BYTES",
+    text: "const row = notes + i * NOTE_BYTES;",
+    why: "Only assertions ask, and none of them fails.",
   },
   {
-    file: "selection/weighted.ts",
-    where: "pickWeighted",
-    operator: ">= to >",
-    from: "selection.virtualTime >= REBASE_AT",
-    text: "if (selection.virtualTime >= REBASE_AT) return LONG_WAY;",
-    why: "The numbers have room for one more command.",
+    file: "answer/check.ts",
+    where: "received",
+    operator: "> to >=",
+    from: "<u32>command.residual > command.bufferBytes",
+    text: "if (command.residual < 0 || <u32>command.residual > command.bufferBytes) return 0;",
+    why: "If nothing of it has come, 0 bytes have.",
+  },
+  {
+    file: "answer/check.ts",
+    where: "received",
+    operator: "narrow cast",
+    from: "u32",
+    text: "return command.bufferBytes - <u32>command.residual;",
+    why: "It is a page at most: what is larger has been returned before.",
+  },
+  {
+    file: "path/mode.ts",
+    where: "modeSet",
+    operator: "narrow cast",
+    from: "u32",
+    text: "patrolMode = <u32>value;",
+    why: "It is 3 at most.",
+  },
+  {
+    file: "frontend/nbd/closing.ts",
+    where: "connectionGone",
+    operator: "&& to ||",
+    from: "connection.requests === 0 && connection.state === CONNECTION_DRAINING",
+    text: "if (connection.requests === 0 && connection.state === CONNECTION_DRAINING) connectionDirty(connection);",
+    why: "An open connection that is looked at once more at the end of the turn has nothing to do.",
+  },
+  {
+    file: "frontend/nbd/closing.ts",
+    where: "dropPayload",
+    operator: "skip assignment",
+    from: "connection.drainBytes = 0",
+    text: "connection.drainBytes = 0;",
+    why: "Only an open connection drains, and this one is closing; the next in its place begins with 0.",
   },
 ];

@@ -1,7 +1,7 @@
 // Mutants that nobody has noticed yet, though somebody could: each is a test to be written. They count as not noticed; only that
 // they are not noticed is no news. `npm run mutate` complains of one that is noticed by now, unless it is told --quick.
 
-import type { Known } from "./equivalents.ts";
+import type { Known } from "./known.ts";
 
 export const open: readonly Known[] = [
   {
@@ -188,5 +188,37 @@ export const open: readonly Known[] = [
     from: "waits(client, WAITING_SHARE)",
     text: "waits(client, WAITING_SHARE);",
     why: "Who waits for room of his own is put into his unit's line again with each of his answers, until he is served.",
+  },
+  {
+    file: "overdue/speculative-retry.ts",
+    where: "unanswered",
+    operator: "|| to &&",
+    from: "other.state !== COMMAND_FLIGHT || other.pieceOffset !== command.pieceOffset",
+    text: "if (other.state !== COMMAND_FLIGHT || other.pieceOffset !== command.pieceOffset || other.method !== command.method)",
+    why: "A path that has lost one piece of a request gets it again though it has not answered another piece of the same request yet.",
+  },
+  {
+    file: "overdue/stall.ts",
+    where: "stallTimer",
+    operator: "!== to ===",
+    from: "unit.hedgeBudget !== 0",
+    text: "if (unit.hedgeBudget !== 0) soonestNs = min(soonestNs, hedgeSoonestNs(unit.selection));",
+    why: "A small read is hedged in its own time though a large one, whose time is longer, was sent before it.",
+  },
+  {
+    file: "selection/servers.ts",
+    where: "served",
+    operator: "drop statement",
+    from: "forgetSums(servers)",
+    text: "forgetSums(servers);",
+    why: "What was learned of a path before it became slower or faster: the benches of balance do not tell it from chance.",
+  },
+  {
+    file: "selection/phases.ts",
+    where: "learn",
+    operator: "skip assignment",
+    from: "selection.answered = 0",
+    text: "selection.answered = 0;",
+    why: "The first answer of a learning phase counts the time since the last phase, too.",
   },
 ];

@@ -4,7 +4,8 @@ import { createHash } from "node:crypto";
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { coreFiles } from "../instrument/places.ts";
-import { equivalents, type Known } from "./equivalents.ts";
+import { equivalents } from "./equivalents.ts";
+import type { Known } from "./known.ts";
 import { open } from "./open.ts";
 import { mutantsOf, type Mutant } from "./operators.ts";
 

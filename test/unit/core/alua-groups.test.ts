@@ -197,3 +197,26 @@ test("as long as a group is in transition its state is asked for twice a second,
   const after = reports(5000);
   t.true(after <= 2, `${after} in 5 s`);
 });
+
+test("a path that cannot report its port groups is asked as often the next time", (t) => {
+  const { host, unit, paths, seen, faults } = scene(undefined, 1, abi.UNIT_CAN_ALUA);
+  host.must(host.core.modeSet(abi.MODE_PATROL, 0n));
+  host.advance(10_000);
+  faults.set(0, ({ cdb }) => (cdb[0] === REPORT ? { status: 8 } : undefined));
+  const asked: number[] = [];
+  for (let i = 0; i < 2; i++) {
+    seen.length = 0;
+    const usual = faults.get(0);
+    let told = false;
+    faults.set(0, (command) => {
+      if (told || command.check) return usual?.(command);
+      told = true;
+      return check(6, 0x2a, 6);
+    });
+    read(host, unit);
+    host.advance(400);
+    asked.push(seen.filter(({ operation }) => operation === REPORT).length);
+  }
+  t.deepEqual(asked, [4, 4]);
+  t.is(host.flags(paths[0] ?? -1) & abi.PATH_FLAG_FAILED, 0);
+});

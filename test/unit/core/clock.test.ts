@@ -111,3 +111,13 @@ test("an answer from before a standstill that was longer than the clock had run 
   host.advance(200);
   t.is(answer(), 5);
 });
+
+test("a path that is added long after the last turn is what it is since now", (t) => {
+  const host = new Host();
+  const { unit } = host.unit();
+  host.settle();
+  host.now += 3_600_000_000_000n;
+  host.view.setBigUint64(host.control + abi.CONTROL_NOW_NS, host.now, true);
+  const path = host.must(host.core.pathAdd(unit, 0, 9, 9, 1, 8));
+  t.is(host.pathCount64(path, abi.PATH_SINCE_NS), host.now);
+});

@@ -2,7 +2,7 @@
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
 import { Host } from "./fixtures/harness.ts";
-import { READ, replies, request } from "./fixtures/nbd-client.ts";
+import { READ, WRITE, replies, request } from "./fixtures/nbd-client.ts";
 
 const NONE = 0xffff_ffffn;
 const DAY_MS = 86_400_000n;
@@ -217,4 +217,30 @@ test("a unit: its block size stays while requests are under way, and its transfe
   host.settle();
   t.is(replies(client.received, new Map([[1n, 4096]]))[0]?.error, 0);
   t.is(host.core.unitSet(unit, abi.UNIT_SET_BLOCK_BYTES, 4096n), 0);
+});
+
+test("a handle behind the last connection is refused whatever is in the memory there", (t) => {
+  const host = new Host({ connections: 2 });
+  const { unit } = host.unit();
+  const [client, other] = [host.connect(unit), host.connect(unit)];
+  // What follows are the addresses of replies: these ones are large.
+  host.device = ({ check }) => (check ? {} : undefined);
+  other.send(request(READ, 1n, 0n, 24 << 20));
+  host.settle();
+  for (let i = 0n; i < 100n; i++) client.send(request(READ, i, 0n, 4096));
+  host.settle();
+  for (const command of host.outstanding.slice()) host.answer(command, {});
+  host.settle();
+  t.is(host.core.connectionClose(2), HANDLE);
+  t.is(host.core.connectionClose(0), 0);
+});
+
+test("a connection may bring as much as scratch holds, and not a byte more", (t) => {
+  const host = new Host();
+  const { unit } = host.unit();
+  const bytes = abi.CONNECTION_RECEIVE_BYTES;
+  const client = host.connect(unit, 0, Buffer.concat([request(WRITE, 1n, 0n, bytes - 28), Buffer.alloc(bytes - 28)]));
+  host.settle();
+  t.is(replies(client.received)[0]?.error, 22, "these are not whole blocks");
+  t.is(host.core.connectionAdd(9, unit, 0, bytes + 1), RANGE);
 });

@@ -2,7 +2,7 @@
 import test, { type ExecutionContext } from "ava";
 import * as abi from "../../../host/abi.ts";
 import { Disk } from "./fixtures/disk.ts";
-import type { Client } from "./fixtures/harness.ts";
+import type { Client, Limits } from "./fixtures/harness.ts";
 import { Host } from "./fixtures/harness.ts";
 import { FLUSH, FUA, READ, WRITE, WRITE_ZEROES, replies, request } from "./fixtures/nbd-client.ts";
 import { check } from "./fixtures/scsi.ts";
@@ -24,8 +24,8 @@ interface Scene {
   done: () => number[][];
 }
 
-function scene(capabilities: number, depth = 128): Scene {
-  const host = new Host();
+function scene(capabilities: number, depth = 128, limits: Limits = {}): Scene {
+  const host = new Host(limits);
   host.keepLog = true;
   const disk = new Disk(1 << 20);
   host.device = (command) => disk.execute(host, command);
@@ -362,4 +362,19 @@ test("a write that has met no loss of power may meet one, whatever the write bef
   losses = 2;
   write();
   errors(t, s.client, [[1n, 0]]);
+});
+
+test("how often a write was done again says nothing about the next one in its place", (t) => {
+  const s = scene(CACHE, 128, { requests: 1 });
+  let losses = 15;
+  s.host.device = (command) =>
+    command.cdb[0] === SYNC[0] && s.host.log.at(-2)?.cdb[0] === WRITE_PLAIN[0] && losses-- > 0
+      ? check(6, 0x29, 1)
+      : s.disk.execute(s.host, command);
+  for (const again of [15, 2]) {
+    losses = again;
+    s.client.send(request(WRITE, 1n, 0n, 512, FUA), Buffer.alloc(512, 1));
+    s.host.settle();
+    errors(t, s.client, [[1n, 0]]);
+  }
 });

@@ -176,3 +176,16 @@ test("a client that says DISC and stays gets the answers to all it has asked", (
   t.is(s.disk.media[0], 1);
   t.deepEqual(idle(s), s.free);
 });
+
+test("that a client has gone is told as an orderly end", (t) => {
+  const s = scene();
+  const client = s.host.connect(s.unit);
+  s.host.settle();
+  s.host.events.length = 0;
+  client.gone = true;
+  s.host.settle();
+  t.deepEqual(
+    s.host.events.map(({ kind, unit, arg0, arg1 }) => [kind, unit, arg0, arg1]),
+    [[abi.EVENT_CONNECTION_CLOSED, s.unit, client.handle, 0]],
+  );
+});

@@ -67,3 +67,17 @@ test("without a second command slot a silent command is not sent again until ano
   s.host.advance(200);
   t.is(s.client.received.filter((part) => part.length === 512).length, 2, "both are answered");
 });
+
+test("a silent path half of whose depth is unanswered gets nothing more", (t) => {
+  const s = scene();
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_ORPHAN_RESET_MS, 0n));
+  for (const path of s.paths) s.host.must(s.host.core.pathSet(path, abi.PATH_SET_DEPTH, 8n));
+  s.holes.add(0).add(1);
+  for (let i = 0n; i < 3n; i++) s.client.send(request(READ, 2n * i, i * 4096n, 4096));
+  let most = 0;
+  for (let second = 0; second < 20; second++) {
+    s.host.advance(1000);
+    for (const path of s.paths) most = Math.max(most, s.host.pathField(path, abi.PATH_ORPHANS));
+  }
+  t.is(most, 5, "the fifth was the last");
+});

@@ -294,3 +294,29 @@ for (const [asc, ascq] of [
     t.deepEqual([errors(s), waits(s, 0), asked(s)], [[0], false, []]);
   });
 }
+
+test("requests that wait for a registration, with no time to wait for a path, keep nobody awake", (t) => {
+  const s = registered();
+  s.host.must(s.host.core.modeSet(abi.MODE_PATROL, 0n));
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_NO_PATH_TIMEOUT_MS, 0n));
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_REGISTRATION, 2n));
+  write(s);
+  s.host.settle();
+  s.host.turn();
+  t.true(s.host.deadline() > s.host.now);
+});
+
+test("once what was under way at a preemption is over, registrations wait for nothing that is begun later", (t) => {
+  const s = registered();
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_PREEMPTED, 1n));
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_PREEMPTED, 0n));
+  s.host.settle();
+  for (const event of asked(s)) grant(s, event);
+  s.host.settle();
+  s.host.events.length = 0;
+  // Leftovers count as something that may still change the medium.
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_LEFTOVERS, 1n));
+  s.host.must(s.host.core.pathSet(path(s, 0), abi.PATH_SET_REGISTERED, 0n));
+  s.host.settle();
+  t.is(asked(s).length, 1);
+});

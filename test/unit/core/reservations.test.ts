@@ -202,3 +202,22 @@ test("the reset for a lost command waits four times as long if other hosts are r
   t.true(alone >= 2000 && alone < 3000, `${alone} ms`);
   t.true(beside >= 8000 && beside < 9000, `${beside} ms`);
 });
+
+test("cluster mode: a long command has half of the time that is left, when that is less than its own", (t) => {
+  const s = scene();
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_CAPABILITIES, BigInt(abi.UNIT_CAN_UNMAP)));
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_IO_TIMEOUT_MS, 60_000n));
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_NO_PATH_TIMEOUT_MS, 60_000n));
+  s.host.must(s.host.core.modeSet(abi.MODE_CLUSTER, 1n));
+  s.holes.add(0);
+  const enable = (value: bigint): void => {
+    for (const path of s.paths) s.host.must(s.host.core.pathSet(path, abi.PATH_SET_ENABLED, value));
+  };
+  enable(0n);
+  s.client.send(request(TRIM, 1n, 0n, 4096));
+  s.host.advance(30_000);
+  enable(1n);
+  s.host.advance(1);
+  const command = s.held.find(({ cdb }) => cdb[0] === 0x42);
+  t.true(command !== undefined && command.timeoutMs <= 15_001, `it has ${command?.timeoutMs} ms of 30 s`);
+});

@@ -93,3 +93,17 @@ test("sizes, latencies and waits of a unit's requests are counted, and the host 
     [...ofSize(0), ...ofSize(abi.STATISTICS_SIZE_CLASSES + 1), counter(abi.STATISTICS_WAITED)].every((n) => n === 0),
   );
 });
+
+test("the bytes that a path has read and written are added up", (t) => {
+  const { host, unit, paths } = scene();
+  const [first = -1] = paths;
+  host.advance(100);
+  const client = host.connect(unit);
+  const bytes = (): bigint[] => [abi.PATH_BYTES_READ, abi.PATH_BYTES_WRITTEN].map((at) => host.pathCount64(first, at));
+  t.deepEqual(bytes(), [0n, 0n]);
+  for (let i = 1n; i <= 3n; i++) {
+    client.send(request(WRITE, i, 0n, 8192), Buffer.alloc(8192, 3), request(READ, 4n, 0n, 512));
+    host.settle();
+    t.deepEqual(bytes(), [512n * i, 8192n * i]);
+  }
+});

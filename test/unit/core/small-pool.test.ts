@@ -39,3 +39,17 @@ for (const [name, limits] of [
     t.throws(() => new Host(limits), { message: `init answered -${abi.ERROR_RANGE}` });
   });
 }
+
+test("what would not fit into the pool with whole blocks is refused, not waited for", (t) => {
+  const host = new Host({ pool: MIB, payload: MIB });
+  host.device = () => ({});
+  const client = host.connect(host.unit().unit, abi.CONNECTION_STRUCTURED | abi.CONNECTION_UNALIGNED);
+  client.send(request(READ, 1n, 1n, MIB), request(READ, 2n, 1n, MIB, DF), request(READ, 3n, 1n, MIB - 512));
+  client.send(request(WRITE, 4n, 1n, MIB), Buffer.alloc(MIB));
+  host.settle();
+  const errors = new Map(replies(client.received).map(({ cookie, error }) => [cookie, error]));
+  t.deepEqual(
+    [1n, 2n, 3n, 4n].map((cookie) => errors.get(cookie)),
+    [EINVAL, EOVERFLOW, 0, EOVERFLOW],
+  );
+});

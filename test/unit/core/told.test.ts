@@ -5,6 +5,7 @@ import { Disk } from "./fixtures/disk.ts";
 import { Host, type CoreEvent } from "./fixtures/harness.ts";
 import { errors, scene } from "./fixtures/holes.ts";
 import { FLUSH, READ, WRITE, request } from "./fixtures/nbd-client.ts";
+import { read, scene as pathScene } from "./fixtures/scene.ts";
 import { check, deferred, type Answer } from "./fixtures/scsi.ts";
 
 const EIO = 5;
@@ -250,4 +251,52 @@ test("each of many units fails what waits for a path at its own time, in whateve
       `after ${ms} ms`,
     );
   }
+});
+
+test("a failover is told with the path that was left, why, and the one that is used now", (t) => {
+  const { host, unit, paths, faults } = pathScene();
+  const [first = -1, second = -1] = paths;
+  host.advance(100);
+  host.events.length = 0;
+  faults.set(0, () => ({ hostStatus: 1 }));
+  read(host, unit);
+  const common = { reason: abi.REASON_IO, unit, arg1: 0, sense: 0 };
+  t.deepEqual(of(host, abi.EVENT_FAILOVER_STARTED), [
+    { ...common, kind: abi.EVENT_FAILOVER_STARTED, path: first, arg0: 0, hostStatus: 1 },
+  ]);
+  t.deepEqual(of(host, abi.EVENT_FAILOVER_DONE), [
+    { ...common, kind: abi.EVENT_FAILOVER_DONE, path: second, arg0: first, hostStatus: 0 },
+  ]);
+});
+
+test("that a failback an operator asked for has failed is told once, whatever its checks say later", (t) => {
+  const { host, unit, paths, faults } = pathScene();
+  const [first = -1] = paths;
+  host.must(host.core.modeSet(abi.MODE_PATROL, 0n));
+  host.advance(100);
+  faults.set(0, () => ({ hostStatus: 1 }));
+  read(host, unit);
+  host.must(host.core.pathSet(first, abi.PATH_SET_FAILED, 0n));
+  host.advance(100);
+  t.is(of(host, abi.EVENT_FAILBACK_FAILED).length, 1);
+  // Another check, which nobody asked for to have the path back.
+  host.must(host.core.pathSet(first, abi.PATH_SET_UNVERIFIED, 1n));
+  host.advance(1000);
+  t.is(of(host, abi.EVENT_FAILBACK_FAILED).length, 1);
+  faults.clear();
+  host.must(host.core.pathSet(first, abi.PATH_SET_UNVERIFIED, 1n));
+  host.advance(1000);
+  t.truthy(host.flags(first) & abi.PATH_FLAG_FAILED, "nobody has asked for it since");
+});
+
+test("no event is lost as long as they are fetched, however many there were", (t) => {
+  const { host, paths } = pathScene();
+  host.settle();
+  host.events.length = 0;
+  for (let times = 0; times < 1200; times++) {
+    host.must(host.core.pathSet(paths[0] ?? -1, abi.PATH_SET_ENABLED, BigInt(times % 2)));
+    host.settle();
+  }
+  t.true(of(host, abi.EVENT_PATH_STATE).length >= 1200);
+  t.is(host.view.getBigUint64(host.control + abi.CONTROL_EVENTS_LOST, true), 0n);
 });
