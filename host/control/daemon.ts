@@ -265,6 +265,7 @@ export class Daemon implements Context {
     this.tlsSources.add(this.receiving);
     this.doors.prepare(configuration, this.tlsSources);
     this.reservations.tell();
+    this.bringUp.placement.loads.keepIn(places.stateDirectory);
     tellOfState(this.hub, logger, this.state, this.inventory);
     if (keeper?.adoption) await this.#adopt(keeper, keeper.adoption);
     else {
@@ -373,6 +374,7 @@ export class Daemon implements Context {
     this.hub.say("daemon-stopping");
     this.hub.flush();
     this.attachments.stop();
+    this.bringUp.placement.loads.remember(this.snapshots.newest);
     await this.doors.close().catch((thrown) => this.#warn(thrown));
     await this.reactor.stop().catch((thrown) => this.#warn(thrown));
     await this.doors.end();

@@ -173,6 +173,7 @@ export class BringUp {
   /** Adds the units the core does not have yet, and the paths. Returns the paths that could not be added. */
   async add(arrivals: readonly Arrival[], effective: Effective): Promise<Failure[]> {
     const byUnit = Map.groupBy(arrivals, ({ path }) => path.unit);
+    this.placement.prepare(byUnit.keys());
     const failures: Failure[] = [];
     for (const units of portions([...byUnit])) failures.push(...(await this.#addPortion(units, effective)));
     return failures;

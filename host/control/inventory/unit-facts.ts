@@ -20,7 +20,7 @@ export function referencePath(paths: readonly FoundPath[]): FoundPath | undefine
 /** @param known what was known of the unit before; what a device did not report this time is kept */
 export function factsOf(probe: Probe, known?: UnitFacts): UnitFacts {
   const { capacity, identity, vendor, product, revision, serial } = probe;
-  const formerIdentity = known?.formerIdentity;
+  const { formerIdentity, reactor } = known ?? {};
   return {
     identityType: identity.type,
     vendor,
@@ -30,6 +30,7 @@ export function factsOf(probe: Probe, known?: UnitFacts): UnitFacts {
     bytes: capacity === null ? 0 : Number(capacity.blocks) * capacity.blockBytes,
     blockBytes: capacity?.blockBytes ?? 512,
     ...(formerIdentity === undefined ? {} : { formerIdentity }),
+    ...(reactor === undefined ? {} : { reactor }),
   };
 }
 

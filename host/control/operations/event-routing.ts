@@ -110,6 +110,7 @@ export class EventRouting {
     bringUp.closePorts(snapshot);
     redundancy.check(inventory, snapshot);
     if (this.#isStopped) return;
+    bringUp.placement.loads.learn(snapshot);
     pathWatch.check(snapshot);
     reservations.check(snapshot);
   }

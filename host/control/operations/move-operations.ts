@@ -11,7 +11,7 @@ import type { Leftovers } from "../devices/leftovers-watch.ts";
 import type { Arrival } from "../devices/bring-up.ts";
 import type { Context } from "../devices/operation-context.ts";
 import { ControlError } from "../ground/control-errors.ts";
-import type { Unit } from "../inventory/inventory.ts";
+import { unitRow, type Unit } from "../inventory/inventory.ts";
 import type { UnitView } from "../schemas/unit-schema.ts";
 import { unitView } from "../views/views.ts";
 import type { RememberedAttachments } from "./attachments.ts";
@@ -139,14 +139,34 @@ async function carry(context: MoveContext, unit: Unit, handle: number, to: numbe
   return Math.round(performance.now() - beganMs);
 }
 
+/** Stores where the unit is to be after a restart. Returns how to take that back. @throws ControlError STATE_WRITE_FAILED */
+function remember({ state }: MoveContext, unit: Unit, reactor: number): () => void {
+  const before = unit.facts;
+  const put = (facts: Unit["facts"]): void => {
+    state.saveUnits([{ ...unitRow(unit), facts }]);
+    unit.facts = facts;
+  };
+  if (before.reactor !== reactor) put({ ...before, reactor });
+  return () => {
+    if (unit.facts.reactor === before.reactor) return;
+    const { reactor: _, ...facts } = unit.facts;
+    put(before.reactor === undefined ? facts : { ...facts, reactor: before.reactor });
+  };
+}
+
 /** POST /v1/units/:n/move. Asked for again, the unit stays where it is. */
 export function moveUnit(context: MoveContext, key: string, to: number): Promise<UnitView> {
   return context.change(async () => {
     const unit = context.inventory.unit(key);
     const handle = movable(context, unit, to);
     const from = reactorOf(handle);
+    const forget = remember(context, unit, to);
     if (from !== to) {
-      const ms = await context.connections.whileMoving(unit.number, () => carry(context, unit, handle, to));
+      const moving = context.connections.whileMoving(unit.number, () => carry(context, unit, handle, to));
+      const ms = await moving.catch((thrown: unknown) => {
+        if (unit.handle !== null && reactorOf(unit.handle) !== to) forget();
+        throw thrown;
+      });
       context.hub.say("unit-moved", { unit: unit.number, detail: { from, to, ms } });
     }
     await context.snapshots.current();

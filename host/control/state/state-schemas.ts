@@ -14,6 +14,8 @@ export const UnitFacts = z.object({
   blockBytes: z.number(),
   /** The identity by which an earlier version knew the unit, if it was another: names that use it still mean this unit. */
   formerIdentity: z.string().optional(),
+  /** The reactor that an operator moved it to. */
+  reactor: z.int().optional(),
 });
 export type UnitFacts = z.infer<typeof UnitFacts>;
 
