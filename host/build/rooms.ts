@@ -71,6 +71,7 @@ const HOST: Readonly<Record<string, Room>> = {
   [NATIVE]: { may: [] },
   [SETTINGS]: { may: [ABI] },
   [LIAISON]: { may: [] },
+  "host/archive": { may: [] },
   "host/array": { may: [ABI] },
   [REACTOR]: { may: [ABI, NATIVE, "host/array"] },
   [DISCOVERY]: { may: [ABI, NATIVE, REACTOR] },
@@ -87,12 +88,13 @@ const HOST: Readonly<Record<string, Room>> = {
       "host/control/settings",
       DISCOVERY,
       LIAISON,
+      "host/archive",
       "host/build",
     ],
   },
   "host/page": { may: [ABI, "host/array", REACTOR, SETTINGS, LIAISON, "host/control/schemas", "host/cli"] },
   "host/build": { may: ["assembly/abi.ts", SETTINGS] },
-  "host/embedding": { may: ["host/build"] },
+  "host/embedding": { may: ["host/archive", "host/build"] },
 };
 
 const ROOMS: ReadonlyMap<string, Room> = new Map([

@@ -17,6 +17,9 @@ export function ascii(data: Uint8Array, at: number, bytes: number): string {
   return text.trim();
 }
 
+/** One byte as two digits. */
+export const hexByte = (byte: number): string => byte.toString(16).padStart(2, "0");
+
 export function hex(data: Uint8Array): string {
   return Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("hex");
 }

@@ -3,7 +3,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { senseOf, UNIT_ATTENTION, type Sense } from "./attentions.ts";
-import { hex } from "./bytes.ts";
+import { hexByte } from "./bytes.ts";
 import type { Parsed, ScsiResult, ScsiTransport } from "./transport.ts";
 
 /** What a device made of one question. */
@@ -138,7 +138,7 @@ function understand<T>(
 
 function outcome(result: ScsiResult): string {
   if (result.hostStatus !== 0) return `host status 0x${result.hostStatus.toString(16)}`;
-  if (result.status !== STATUS_CHECK_CONDITION) return `status 0x${result.status.toString(16).padStart(2, "0")}`;
+  if (result.status !== STATUS_CHECK_CONDITION) return `status 0x${hexByte(result.status)}`;
   const { key, asc, ascq } = senseOf(result);
-  return `sense ${key.toString(16)}/${hex(Uint8Array.of(asc))}/${hex(Uint8Array.of(ascq))}`;
+  return `sense ${key.toString(16)}/${hexByte(asc)}/${hexByte(ascq)}`;
 }

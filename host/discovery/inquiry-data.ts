@@ -1,7 +1,7 @@
 // INQUIRY: the standard data and the header of vital product data pages (SPC-4 6.6, 7.8).
 
 import { IDENTITY_BYTES_MAX } from "../abi.ts";
-import { ascii, big } from "./bytes.ts";
+import { ascii, big, hexByte } from "./bytes.ts";
 import { serialNumber } from "./canonical-identity.ts";
 import { nonsense, parsed, type Parsed } from "./transport.ts";
 
@@ -47,7 +47,7 @@ export function parseStandardInquiry(data: Uint8Array): Parsed<StandardInquiry> 
 
 /** The payload of a VPD page, if it is the requested page and complete. */
 export function vpdPayload(data: Uint8Array, page: number): Parsed<Uint8Array> {
-  const name = `VPD page 0x${page.toString(16).padStart(2, "0")}`;
+  const name = `VPD page 0x${hexByte(page)}`;
   if (data.length < 4) return nonsense(`${name} has ${data.length} bytes, its header alone has 4`);
   if (data[1] !== page) return nonsense(`${name} was asked for, page 0x${big(data, 1, 1).toString(16)} came`);
   const length = big(data, 2, 2);

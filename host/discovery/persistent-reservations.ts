@@ -2,6 +2,7 @@
 //
 // A key is 8 bytes; in text it is `0x` and its hexadecimal digits without leading zeroes, as the tools of Linux write it.
 
+import { hex } from "./bytes.ts";
 import { nonsense, parsed, type Parsed } from "./transport.ts";
 
 const PERSISTENT_RESERVE_IN = 0x5e;
@@ -49,9 +50,7 @@ export function keyOf(text: string): string | null {
 }
 
 function keyAt(bytes: Uint8Array, at: number): string {
-  let digits = "";
-  for (const byte of bytes.subarray(at, at + KEY_BYTES)) digits += byte.toString(16).padStart(2, "0");
-  return `0x${BigInt(`0x${digits}`).toString(16)}`;
+  return `0x${BigInt(`0x${hex(bytes.subarray(at, at + KEY_BYTES))}`).toString(16)}`;
 }
 
 export function reserveInCdb(action: InAction, bytes: number): Uint8Array {

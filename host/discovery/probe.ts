@@ -1,7 +1,7 @@
 // Asks one device for its identity and capabilities. Many devices are asked at once, each with its own time limit, so that one
 // that hangs holds up nobody.
 
-import { big } from "./bytes.ts";
+import { big, hexByte } from "./bytes.ts";
 import { BRIEF, Conversation, FIRM, PATIENT, type Answer } from "./conversation.ts";
 import { parseIdentification, type Identification } from "./designators.ts";
 import { formerBySerial } from "./former.ts";
@@ -254,7 +254,7 @@ async function askPage<T>(
   parse: (data: Uint8Array) => Parsed<T>,
   patience = PATIENT,
 ): Promise<Answer<T>> {
-  const what = `VPD page 0x${number.toString(16).padStart(2, "0")}`;
+  const what = `VPD page 0x${hexByte(number)}`;
   let bytes = 0;
   const measure = (data: Uint8Array): Parsed<T | typeof LONGER> => {
     bytes = data.length === ANSWER_BYTES && data[1] === number ? 4 + big(data, 2, 2) : 0;

@@ -10,7 +10,7 @@ import { CommandError } from "../api-client.ts";
 import { sizeText } from "../text.ts";
 import { MANIFEST, sha256, type Manifest } from "./collect.ts";
 import { linesOf, type LogLine } from "./log-lines.ts";
-import { readTar } from "./tar.ts";
+import { readTar } from "../../archive/tar.ts";
 
 /** An archive that unpacks to more than this was not made by us. */
 const UNPACKED_BYTES_MAX = 256 * 1024 * 1024;

@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 import { CommandError } from "../api-client.ts";
 import { packageVersion } from "../io.ts";
 import type { Source, SourceContext } from "./collected-parts.ts";
-import { makeTar, type Entry } from "./tar.ts";
+import { makeTar, type Entry } from "../../archive/tar.ts";
 
 /** Of each file its end is kept. */
 const FILE_BYTES_MAX = 8 * 1024 * 1024;
@@ -115,7 +115,7 @@ export async function writeBundle(file: string, manifest: Manifest, entries: rea
   const head = { name: MANIFEST, bytes: Buffer.from(`${JSON.stringify(manifest, null, 1)}\n`) };
   const folder = "pathmanager-logs";
   const all = [head, ...entries].map(({ name, bytes }) => ({ name: `${folder}/${name}`, bytes }));
-  const packed = await promisify(gzip)(makeTar(all, manifest.collectedMs));
+  const packed = await promisify(gzip)(makeTar(all, { timeMs: manifest.collectedMs, mode: 0o600 }));
   const partial = `${file}.partial`;
   try {
     writeFileSync(partial, packed, { mode: 0o600, flag: "wx" });

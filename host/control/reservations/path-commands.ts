@@ -1,6 +1,7 @@
 // PERSISTENT RESERVE IN and OUT on one path, whatever its device is. Paths that do not answer are one thing, devices that refuse
 // are another.
 
+import { hexByte } from "../../discovery/bytes.ts";
 import { setTimeout as sleep } from "node:timers/promises";
 import { DIRECTION_IN, DIRECTION_OUT } from "../../abi.ts";
 import { scsiCommand } from "../../native/index.ts";
@@ -51,7 +52,6 @@ const COMMUNICATION_FAILURE = 0x08;
 const ILLEGAL_REQUEST = 0x05;
 const INVALID_OPERATION_CODE = 0x20;
 
-const hex = (byte: number): string => byte.toString(16).padStart(2, "0");
 const silent = (reason: string): Outcome => ({ kind: "silent", reason });
 
 const isLater = ({ hostStatus, status }: ScsiResult): boolean => hostStatus === 0 && LATER.has(status);
@@ -64,7 +64,7 @@ function outcomeOf(result: ScsiResult): Outcome {
   if (status !== STATUS_CHECK_CONDITION) return silent(`status 0x${status.toString(16)}`);
   const { key, asc, ascq } = senseOf(result);
   if (key === RECOVERED_ERROR) return { kind: "good", data };
-  const code = [key.toString(16), hex(asc), hex(ascq)].join("/");
+  const code = [key.toString(16), hexByte(asc), hexByte(ascq)].join("/");
   const words = senseWords(asc, ascq);
   const reason = words === null ? code : `${code}, ${words}`;
   // The kernel's target says "communication failure" where it has no place for what has to persist through power loss.

@@ -1,5 +1,6 @@
 // An outcome in words: SCSI status (SAM-5 5.3.1), host status (Linux SCSI midlayer), sense (SPC-4 4.5, annex D).
 
+import { hexByte } from "../../discovery/bytes.ts";
 import { senseWords } from "./sense-words.ts";
 import type { Outcome } from "../../reactor/decode-records.ts";
 
@@ -56,16 +57,14 @@ const SENSE_KEY = [
   "COMPLETED",
 ];
 
-const hex2 = (value: number): string => value.toString(16).padStart(2, "0");
-
 /** `transport disrupted (host status 0x0e)`, `NOT READY 04/02 (logical unit not ready, ...)`, `BUSY`; empty when there is no outcome. */
 export function outcomeText({ status, senseKey, asc, ascq, hostStatus }: Outcome): string {
-  if (hostStatus !== 0) return `${HOST_STATUS[hostStatus] ?? "host error"} (host status 0x${hex2(hostStatus)})`;
+  if (hostStatus !== 0) return `${HOST_STATUS[hostStatus] ?? "host error"} (host status 0x${hexByte(hostStatus)})`;
   if (senseKey !== 0 || asc !== 0) {
     const words = senseWords(asc, ascq);
-    const code = `${SENSE_KEY[senseKey] ?? "sense"} ${hex2(asc)}/${hex2(ascq)}`;
+    const code = `${SENSE_KEY[senseKey] ?? "sense"} ${hexByte(asc)}/${hexByte(ascq)}`;
     return words === null ? code : `${code} (${words})`;
   }
   if (status === 0) return "";
-  return STATUS[status] ?? `status 0x${hex2(status)}`;
+  return STATUS[status] ?? `status 0x${hexByte(status)}`;
 }

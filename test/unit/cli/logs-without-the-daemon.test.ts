@@ -11,7 +11,7 @@ import fc from "fast-check";
 import { collect, type Manifest } from "../../../host/cli/logs/collect.ts";
 import { Tail } from "../../../host/cli/logs/log-lines.ts";
 import { redactToml, redactValue } from "../../../host/cli/logs/redact.ts";
-import { makeTar, readTar } from "../../../host/cli/logs/tar.ts";
+import { makeTar, readTar } from "../../../host/archive/tar.ts";
 import { Client } from "../../../host/cli/api-client.ts";
 import { pathctl } from "../../../host/cli/pathctl/main.ts";
 import { EventLog } from "../../../host/liaison/event-log.ts";
@@ -105,20 +105,26 @@ test("what is archived comes out again, and other programs read it", (t) => {
     { name: "a/empty", bytes: Buffer.alloc(0) },
     { name: "a/block", bytes: Buffer.alloc(512, 1) },
     { name: "b", bytes: Buffer.from("text") },
+    { name: `${"c".repeat(90)}/${"d".repeat(90)}`, bytes: Buffer.from("a name in two fields") },
   ];
-  const archive = makeTar(entries, Date.now());
+  const archive = makeTar(entries, { timeMs: Date.now(), mode: 0o600 });
   t.deepEqual(
     readTar(archive).map(({ name, bytes }) => [name, Buffer.from(bytes).toString("hex")]),
     entries.map(({ name, bytes }) => [name, bytes.toString("hex")]),
   );
   writeFileSync(join(folder, "x.tar"), archive);
-  t.is(execFileSync("tar", ["-tf", join(folder, "x.tar")], { encoding: "utf8" }), "a/empty\na/block\nb\n");
+  const listed = execFileSync("tar", ["-tf", join(folder, "x.tar")], { encoding: "utf8" });
+  t.is(listed, entries.map(({ name }) => `${name}\n`).join(""));
+  for (const name of ["e".repeat(101), `${"f".repeat(160)}/g`]) {
+    const one = [{ name, bytes: Buffer.alloc(0) }];
+    t.throws(() => makeTar(one, { timeMs: 0, mode: 0o600 }), { message: /too long for an archive/ });
+  }
 });
 
 test("no archive of others hangs or breaks the reader", (t) => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 3000 }), fc.nat(3000), (noise, where) => {
-      const archive = makeTar([{ name: "a", bytes: Buffer.from("x") }], 0);
+      const archive = makeTar([{ name: "a", bytes: Buffer.from("x") }], { timeMs: 0, mode: 0o600 });
       Buffer.from(noise).copy(archive, where % archive.length);
       try {
         readTar(archive);

@@ -6,10 +6,16 @@ export interface Entry {
   readonly bytes: Uint8Array;
 }
 
+/** What the headers of all files say; who owns them is nobody's business. */
+export interface Marks {
+  readonly timeMs: number;
+  readonly mode: number;
+}
+
 const BLOCK = 512;
-const NAME_BYTES_MAX = 100;
 
 /** Where the fields of a header are: offset and length (POSIX.1-1988, 10.1.1). */
+const NAME = { at: 0, length: 100 };
 const SIZE = { at: 124, length: 12 };
 const CHECKSUM = { at: 148, length: 8 };
 const TYPE_AT = 156;
@@ -26,11 +32,21 @@ function checksumOf(header: Buffer): number {
   return copy.reduce((sum, byte) => sum + byte, 0);
 }
 
-function headerOf({ name, bytes }: Entry, timeMs: number): Buffer {
-  if (Buffer.byteLength(name) > NAME_BYTES_MAX) throw new RangeError(`name: ${name} is too long for an archive`);
+/** A long name goes into two fields, cut at a slash. */
+function putName(header: Buffer, name: string): void {
+  const cut = Buffer.byteLength(name) <= NAME.length ? -1 : name.lastIndexOf("/", PREFIX.length);
+  const [prefix, rest] = [name.slice(0, Math.max(0, cut)), name.slice(cut + 1)];
+  if (Buffer.byteLength(rest) > NAME.length || Buffer.byteLength(prefix) > PREFIX.length) {
+    throw new RangeError(`name: ${name} is too long for an archive`);
+  }
+  header.write(rest, NAME.at);
+  header.write(prefix, PREFIX.at);
+}
+
+function headerOf({ name, bytes }: Entry, { timeMs, mode }: Marks): Buffer {
   const header = Buffer.alloc(BLOCK);
-  header.write(name, 0);
-  put(header, 100, 8, 0o600);
+  putName(header, name);
+  put(header, 100, 8, mode);
   put(header, 108, 8, 0);
   put(header, 116, 8, 0);
   put(header, SIZE.at, SIZE.length, bytes.length);
@@ -43,9 +59,9 @@ function headerOf({ name, bytes }: Entry, timeMs: number): Buffer {
 }
 
 /** The archive, uncompressed. */
-export function makeTar(entries: readonly Entry[], timeMs: number): Buffer {
+export function makeTar(entries: readonly Entry[], marks: Marks): Buffer {
   const blocks = entries.flatMap((entry) => [
-    headerOf(entry, timeMs),
+    headerOf(entry, marks),
     entry.bytes,
     Buffer.alloc((BLOCK - (entry.bytes.length % BLOCK)) % BLOCK),
   ]);
@@ -72,7 +88,7 @@ export function readTar(archive: Buffer): Entry[] {
     const begin = at + BLOCK;
     if (!Number.isSafeInteger(size) || size < 0 || begin + size > archive.length) break;
     const prefix = textAt(header, PREFIX.at, PREFIX.length);
-    const name = `${prefix === "" ? "" : `${prefix}/`}${textAt(header, 0, NAME_BYTES_MAX)}`;
+    const name = `${prefix === "" ? "" : `${prefix}/`}${textAt(header, NAME.at, NAME.length)}`;
     const type = header[TYPE_AT];
     if (type === 0x30 || type === 0) entries.push({ name, bytes: archive.subarray(begin, begin + size) });
     at = begin + Math.ceil(size / BLOCK) * BLOCK;
