@@ -21,6 +21,8 @@ export interface ScsiServed {
 
 /** The reactor's part. */
 export interface ScsiServer {
+  /** Why the unit's reactor takes no calls; null when it does. */
+  whyAway(unit: number): string | null;
   open(serving: {
     readonly unit: number;
     readonly flags: number;
@@ -96,7 +98,12 @@ export class ScsiDevices {
     blockBytes: (name: number) => number,
   ): Promise<void> {
     for (const { name, unit } of queues) {
-      const disk = await this.#configuration(name).disk();
+      const kernel = this.#configuration(name);
+      // The process that took it over may have ended before it let commands come again.
+      await kernel.resume().catch((error: unknown) => {
+        this.#report(failed(`unit #${name}'s SCSI device may take no commands`, error).message);
+      });
+      const disk = await kernel.disk();
       if (disk !== undefined) this.#served.set(name, { name, unit, blockBytes: blockBytes(name), disk });
     }
   }
@@ -108,6 +115,9 @@ export class ScsiDevices {
    */
   async attach(offer: ScsiOffer): Promise<ScsiServed> {
     const { entry } = offer;
+    // One that stands still may have the device open: its ring must not be reset under it.
+    const away = this.#server.whyAway(entry.unit);
+    if (away !== null) throw failed(`unit #${entry.number} cannot become a SCSI device`, new Error(away));
     const kernel = this.#configuration(entry.number);
     const owner = await kernel.owner();
     const isLeft = owner === scsiOwner(entry);

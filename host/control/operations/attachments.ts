@@ -8,6 +8,7 @@ import { type ConnectionRoom, NoRoom } from "../../export/connection-limit.ts";
 import { ScsiDevices } from "../../export/scsi-devices.ts";
 import { UblkAttachments } from "../../export/ublk.ts";
 import { closeDescriptor } from "../../native/index.ts";
+import { reactorOf } from "../../reactor/handles.ts";
 import type { ReactorClient } from "../../reactor/reactor-client.ts";
 import type { Attachments } from "../devices/operation-context.ts";
 import { ControlError, reasonOf } from "../ground/control-errors.ts";
@@ -91,6 +92,7 @@ export class RememberedAttachments implements Attachments {
       | "scsiResize"
       | "scsiQueues"
       | "backend"
+      | "whyAway"
     >,
     connections: UnitConnections,
     room: ConnectionRoom,
@@ -120,6 +122,7 @@ export class RememberedAttachments implements Attachments {
     this.#reactor = reactor;
     const scsi = new ScsiDevices(
       {
+        whyAway: (handle) => reactor.whyAway(reactorOf(handle)),
         open: (serving) => reactor.scsiOpen(serving),
         fail: (device) => reactor.scsiFail(device),
         close: (device) => reactor.scsiClose(device),

@@ -52,9 +52,10 @@ export interface FakeOptions {
 export class FakeTarget {
   readonly bench = new Bench("io_uring");
   readonly device: number;
-  readonly #folder = mkdtempSync(join(tmpdir(), "tcmu-"));
+  readonly folder = mkdtempSync(join(tmpdir(), "tcmu-"));
   readonly #file: number;
-  readonly #peer: number;
+  /** The kernel's end of what wakes the handler. */
+  readonly peer: number;
   #head = 0;
   #cleaned = 0;
   #data = DATA_OFFSET;
@@ -69,13 +70,13 @@ export class FakeTarget {
       view.setUint32(CONTROL + at + abi.RING_BASE, base, true);
       view.setUint32(CONTROL + at + abi.RING_CAPACITY, CAPACITY, true);
     }
-    this.#file = openSync(join(this.#folder, "ring"), "w+");
+    this.#file = openSync(join(this.folder, "ring"), "w+");
     ftruncateSync(this.#file, MAPPED_BYTES);
     this.put(0, Uint8Array.of(2, 0, 15, 0));
     this.put32(4, RING_OFFSET);
     this.put32(8, RING_BYTES);
     const [ours = -1, theirs = -1] = socketPair("stream", true);
-    this.#peer = theirs;
+    this.peer = theirs;
     this.device = this.bench.ring.addTcmu({
       events: ours,
       mapped: this.#file,
@@ -92,8 +93,8 @@ export class FakeTarget {
   close(): void {
     this.bench.ring.close();
     closeSync(this.#file);
-    closeSync(this.#peer);
-    rmSync(this.#folder, { recursive: true });
+    closeSync(this.peer);
+    rmSync(this.folder, { recursive: true });
   }
 
   put(at: number, bytes: Uint8Array): void {
@@ -194,7 +195,7 @@ export class FakeTarget {
 
   /** The kernel tells the ring; it takes a turn, and the kernel takes its answers. */
   turn(): number {
-    writeSync(this.#peer, new Uint8Array(4));
+    writeSync(this.peer, new Uint8Array(4));
     const entered = this.bench.ring.enter(0) | this.bench.ring.enter(0);
     this.#clean();
     return entered;
