@@ -133,7 +133,7 @@ test("a browser gets the pages through pathctl: once, by its own name, to read",
   t.is((await get("/", { cookie })).status, 200);
   t.is((await get("/v1/paths/4:0:0:0/disable", { cookie }, "POST")).status, 405);
   t.is((await get("/v1/paths/4:0:0:0/disable", { cookie })).status, 404);
-  t.is((await get("/v1/status", { cookie: cookie.replace(/.$/, "_") })).status, 403);
+  t.is((await get("/v1/status", { cookie: cookie.replace(/.$/, (last) => (last === "_" ? "-" : "_")) })).status, 403);
   t.is((await get("/v1/status", { cookie, host: `evil.example:${port}` })).status, 403);
   t.deepEqual(
     server.seen.map(({ call }) => call),
