@@ -40,12 +40,21 @@ async function bundle(file) {
   return text;
 }
 
+/**
+ * The page is drawn before its script is compiled and asks for anything: what it says is there at once, and data come into it. A page that
+ * nobody sees gets no frame, and begins at once.
+ */
+const afterFirstFrame = (script) =>
+  `const begin=()=>{${script}\n};document.hidden?begin():requestAnimationFrame(()=>setTimeout(begin));`;
+
 async function make(name, { folder, more, scripts }) {
   const at = join("host", "page", folder);
-  const [script, style] = await Promise.all([bundle(join(at, "main.ts")), bundle(join(at, `${name}.css`))]);
+  const files = [join(at, "main.ts"), join(at, `${name}.css`), join("host", "page", "ground", "first-frame.ts")];
+  const [bundled, style, first] = await Promise.all(files.map(bundle));
+  const script = afterFirstFrame(bundled);
   const policy = Object.entries({
     "default-src": "'none'",
-    "script-src": [digest(script), ...scripts].join(" "),
+    "script-src": [digest(first), digest(script), ...scripts].join(" "),
     "style-src": digest(style),
     "base-uri": "'none'",
     "form-action": "'none'",
@@ -55,7 +64,7 @@ async function make(name, { folder, more, scripts }) {
   }).map((parts) => parts.join(" "));
   const parts = {
     policy: `<meta http-equiv="content-security-policy" content="${policy.join("; ")}" />`,
-    style: `<style>${style}</style>`,
+    style: `<style>${style}</style><script>${first}</script>`,
     script: `<script>${script}</script>`,
   };
   const template = readFileSync(join(root, at, `${name}.html`), "utf8");

@@ -42,6 +42,11 @@ export class Stage implements AsyncDisposable {
         response.end(page(pathname === "/" ? "page" : "simulator"));
         return;
       }
+      if (pathname === "/blank") {
+        response.writeHead(200, { "content-type": "text/html; charset=utf-8" });
+        response.end("<!doctype html><title>Blank</title><p>Blank");
+        return;
+      }
       if (this.isSilent) {
         response.destroy();
         return;

@@ -22,6 +22,12 @@ function keep(theme: string): void {
   }
 }
 
+/** The theme to begin with. */
+export function firstTheme(): string {
+  const chosen = kept();
+  return chosen === "dark" || chosen === "light" ? chosen : dark.matches ? "dark" : "light";
+}
+
 /** @param changed hears of another theme: canvases have to be drawn again */
 export function followTheme(changed: () => void): void {
   const root = document.documentElement;
@@ -31,8 +37,7 @@ export function followTheme(changed: () => void): void {
     write(button, theme === "dark" ? "Light colours" : "Dark colours");
     changed();
   };
-  const chosen = kept();
-  show(chosen === "dark" || chosen === "light" ? chosen : dark.matches ? "dark" : "light");
+  show(firstTheme());
   dark.addEventListener("change", () => {
     if (kept() === null) show(dark.matches ? "dark" : "light");
   });
