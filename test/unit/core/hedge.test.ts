@@ -92,3 +92,48 @@ test("of a size that nobody has read yet, no read is hedged, though the hedge of
   const sizes = held.map(({ bytes }) => bytes).toSorted((a, b) => a - b);
   t.deepEqual(sizes, [512, 512, 262_144]);
 });
+
+/** A unit of which reads of 512 bytes take 0.1 ms, larger ones 1 ms and writes 5 ms; what is sent when `isHeld` is kept. */
+function learned(): { send: (...parts: Uint8Array[]) => void; hold: () => void; held: Scsi[]; host: Host } {
+  const host = new Host();
+  const disk = new Disk(1 << 20);
+  const { unit } = host.unit({ blocks: 2048n, paths: 4 });
+  host.must(host.core.unitSet(unit, abi.UNIT_SET_HEDGE_BUDGET, 1000n));
+  host.must(host.core.modeSet(abi.MODE_PATROL, 0n));
+  const held: Scsi[] = [];
+  let isHeld = false;
+  host.device = (command) => {
+    if (isHeld) held.push(command);
+    else host.now += command.cdb[0] === 0x8a ? 5_000_000n : command.bytes > 512 ? 1_000_000n : 100_000n;
+    return isHeld ? undefined : disk.execute(host, command);
+  };
+  const client = host.connect(unit);
+  const send = (...parts: Uint8Array[]): void => {
+    client.send(...parts);
+    host.settle();
+  };
+  for (let cookie = 0n; cookie < 2000n; cookie++) send(request(READ, cookie, 0n, 512));
+  return { send, hold: () => void (isHeld = true), held, host };
+}
+
+test("when a read is hedged does not depend on how long writes take", (t) => {
+  const { send, hold, held, host } = learned();
+  for (let cookie = 0n; cookie < 1000n; cookie++) send(request(WRITE, cookie, 0n, 512), Buffer.alloc(512));
+  hold();
+  send(request(READ, 1n, 0n, 512));
+  host.advance(1);
+  t.is(held.length, 2);
+});
+
+test("a small read is hedged in its own time though a larger one was sent before it", (t) => {
+  const { send, hold, held, host } = learned();
+  for (let cookie = 0n; cookie < 400n; cookie++) send(request(READ, cookie, 0n, 262_144));
+  hold();
+  send(request(READ, 1n, 0n, 262_144));
+  send(request(READ, 2n, 0n, 512));
+  host.advance(0.5);
+  t.deepEqual(
+    held.map(({ bytes }) => bytes),
+    [262_144, 512, 512],
+  );
+});
