@@ -109,14 +109,6 @@ export const open: readonly Known[] = [
     why: "A trim that is short of parameter lists goes on when all it has under way is done, not with each piece.",
   },
   {
-    file: "overdue/hedge.ts",
-    where: "hedgeReadBack",
-    operator: "&& to ||",
-    from: "unit.hedgeBudget !== 0 && command.method === METHOD_READ && command.attempt === 0",
-    text: "if (unit.hedgeBudget !== 0 && command.method === METHOD_READ && command.attempt === 0) {",
-    why: "When a read is hedged: writes would be learned from, too.",
-  },
-  {
     file: "request/room.ts",
     where: "taken",
     operator: "drop statement",
@@ -196,14 +188,6 @@ export const open: readonly Known[] = [
     from: "other.state !== COMMAND_FLIGHT || other.pieceOffset !== command.pieceOffset",
     text: "if (other.state !== COMMAND_FLIGHT || other.pieceOffset !== command.pieceOffset || other.method !== command.method)",
     why: "A path that has lost one piece of a request gets it again though it has not answered another piece of the same request yet.",
-  },
-  {
-    file: "overdue/stall.ts",
-    where: "stallTimer",
-    operator: "!== to ===",
-    from: "unit.hedgeBudget !== 0",
-    text: "if (unit.hedgeBudget !== 0) soonestNs = min(soonestNs, hedgeSoonestNs(unit.selection));",
-    why: "A small read is hedged in its own time though a large one, whose time is longer, was sent before it.",
   },
   {
     file: "selection/servers.ts",
