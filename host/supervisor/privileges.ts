@@ -22,10 +22,10 @@ export interface PrivilegeCalls {
   requestSlice(sliceUs: number): boolean;
 }
 
-/** What holds where nothing is configured, and the kernel heeds slices: no larger share of a processor, but an earlier one. */
-const SLICED = { nice: 0, sliceUs: 200 } as const;
-/** What holds on other kernels. */
-const UNSLICED_NICE = -10;
+/** What holds without a setting. With slices of 200 us instead, programs that compute on every CPU delayed I/O twelve times as long. */
+const NICE = -10;
+/** What holds where slices are set and the kernel heeds them: no larger share of a processor, but an earlier one. */
+const SLICED_NICE = 0;
 
 /** The real ones. @param native of the native addon */
 export function privilegeCalls(native: Omit<PrivilegeCalls, "niceness">): PrivilegeCalls {
@@ -36,8 +36,7 @@ export function privilegeCalls(native: Omit<PrivilegeCalls, "niceness">): Privil
  * Takes the privileges of a process that serves a block device, for the calling thread and those started after it, so call it
  * before the reactor is started. What is not permitted is reported and skipped: I/O works without it.
  *
- * @param wanted `nice` is -20..19, and nothing is requested if the process has that niceness already; `sliceUs` 0 leaves the kernel's.
- *   Where both are null, the kernel decides between a short slice and a low niceness
+ * @param wanted `nice` is -20..19, and nothing is requested if the process has that niceness already; `sliceUs` null or 0 leaves the kernel's
  * @param calls how it is requested
  * @param logger told what is refused: as a warning, unless `wanted.emulated`, since without real devices nobody's memory waits for
  *   this process
@@ -53,7 +52,7 @@ export function takePrivileges(wanted: Privileges, calls: PrivilegeCalls, logger
     );
   }
   const isSliced = isHeeded(wanted, calls, told);
-  const nice = wanted.nice ?? (isSliced ? SLICED.nice : UNSLICED_NICE);
+  const nice = wanted.nice ?? (isSliced ? SLICED_NICE : NICE);
   if (calls.niceness() === nice) return;
   try {
     calls.requestNiceness(nice);
@@ -66,14 +65,12 @@ export function takePrivileges(wanted: Privileges, calls: PrivilegeCalls, logger
 }
 
 /** Asks for the slice that is wanted. Returns whether the daemon goes before others because of it. */
-function isHeeded({ nice, sliceUs }: Privileges, calls: PrivilegeCalls, told: (text: string) => void): boolean {
-  const wantedUs = sliceUs ?? (nice === null ? SLICED.sliceUs : 0);
-  if (wantedUs === 0) return false;
+function isHeeded({ sliceUs }: Privileges, calls: PrivilegeCalls, told: (text: string) => void): boolean {
+  if (sliceUs === null || sliceUs === 0) return false;
   try {
-    return calls.requestSlice(wantedUs);
+    return calls.requestSlice(sliceUs);
   } catch (thrown) {
-    const text = `process.slice_us: ${reasonOf(thrown)}: busy programs may delay I/O; set it to 0 to leave the kernel's`;
-    if (sliceUs !== null) told(text);
+    told(`process.slice_us: ${reasonOf(thrown)}: busy programs may delay I/O; set it to 0 to leave the kernel's`);
     return false;
   }
 }

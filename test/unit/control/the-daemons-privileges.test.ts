@@ -88,9 +88,8 @@ function asked(wanted: { nice: number | null; sliceUs: number | null }, isHeedin
   return calls;
 }
 
-test("without a setting the kernel decides: short slices where it heeds them, else a low niceness", (t) => {
-  t.deepEqual(asked({ nice: null, sliceUs: null }, true), ["slice", 200, "nice", 0]);
-  t.deepEqual(asked({ nice: null, sliceUs: null }, false), ["slice", 200, "nice", -10]);
+test("without a setting it is a low niceness, and the kernel's slices", (t) => {
+  t.deepEqual(asked({ nice: null, sliceUs: null }, true), ["nice", -10]);
 });
 
 test("what is set holds", (t) => {
@@ -98,12 +97,5 @@ test("what is set holds", (t) => {
   t.deepEqual(asked({ nice: -3, sliceUs: 500 }, true), ["slice", 500, "nice", -3]);
   t.deepEqual(asked({ nice: null, sliceUs: 0 }, true), ["nice", -10]);
   t.deepEqual(asked({ nice: null, sliceUs: 500 }, true), ["slice", 500, "nice", 0]);
-});
-
-test("a slice that nobody has set is no reason to warn where it is refused", (t) => {
-  const lines: string[] = [];
-  const logger = makeLogger("debug", (line) => lines.push(line), false);
-  const kernel = { ...refusing(-10), becomeIoFlusher: () => undefined };
-  takePrivileges({ nice: null, sliceUs: null, emulated: false }, kernel, logger);
-  t.deepEqual(lines, []);
+  t.deepEqual(asked({ nice: null, sliceUs: 500 }, false), ["slice", 500, "nice", -10]);
 });
