@@ -73,6 +73,20 @@ impl Device {
     fn is_over(&self) -> bool {
         self.ring.is_none() && self.free.len() == self.slots.len()
     }
+
+    /// The kernel waits for none of them here any more; what the core is at work on comes back to nobody.
+    fn leave_commands(&mut self) {
+        for (number, slot) in self.slots.iter_mut().enumerate() {
+            match slot.state {
+                State::Serving => slot.state = State::Orphan,
+                State::Asked => {
+                    slot.state = State::Free;
+                    self.free.push(number as u8);
+                }
+                _ => {}
+            }
+        }
+    }
 }
 
 /// A new device.
@@ -171,16 +185,7 @@ impl Tcmus {
         let device = self.device(place)?;
         uring.cancel_uio(device.token);
         device.ring = None;
-        for (number, slot) in device.slots.iter_mut().enumerate() {
-            match slot.state {
-                State::Serving => slot.state = State::Orphan,
-                State::Asked => {
-                    slot.state = State::Free;
-                    device.free.push(number as u8);
-                }
-                _ => {}
-            }
-        }
+        device.leave_commands();
         self.drop_if_over(place as usize);
         Ok(())
     }
@@ -335,16 +340,7 @@ impl Tcmus {
         let Some(device) = self.table[place].as_mut() else { return };
         let Some(ring) = device.ring.as_mut().filter(|ring| ring.was_reset()) else { return };
         ring.resume();
-        for (number, slot) in device.slots.iter_mut().enumerate() {
-            match slot.state {
-                State::Serving => slot.state = State::Orphan,
-                State::Asked => {
-                    slot.state = State::Free;
-                    device.free.push(number as u8);
-                }
-                _ => {}
-            }
-        }
+        device.leave_commands();
     }
 
     // ---- From the core ----
