@@ -3,24 +3,15 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { freePort } from "../../free-port.ts";
 import { until } from "../../until.ts";
 import { type Case, check, same } from "../case.ts";
 import { Daemon } from "../daemon.ts";
 import { run } from "../run.ts";
 
 const file = (name: string): string => new URL(`../../../${name}`, import.meta.url).pathname;
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
 
 /** The configuration of the document. Nobody is called: what takes its notifications is a port that is closed. */
 function configurationOf(): string {

@@ -3,8 +3,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
+import { freePort } from "../../free-port.ts";
 import { until } from "../../until.ts";
 import { selfSigned } from "../../unit/cli/certificate.ts";
 import { type Case, same } from "../case.ts";
@@ -16,15 +16,6 @@ const TOKEN = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
 /** Prometheus may read, and nothing else. */
 const READ_TOKEN = "f0e1d2c3b4a5968778695a4b3c2d1e0f";
 const file = (name: string): string => new URL(`../../../${name}`, import.meta.url).pathname;
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
 
 interface Answer {
   readonly data: {

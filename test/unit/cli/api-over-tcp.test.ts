@@ -4,27 +4,17 @@ import { once } from "node:events";
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { get as getPlain } from "node:http";
 import { request } from "node:https";
-import { createServer, type AddressInfo } from "node:net";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "node:tls";
 
 import test, { type ExecutionContext } from "ava";
+import { freePort } from "../../free-port.ts";
 
 import { selfSigned } from "./certificate.ts";
 import { RealDaemon } from "./daemon.ts";
 
 const TOKEN = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
-
-/** A port that nobody listens on. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
 
 interface Place {
   readonly folder: string;
