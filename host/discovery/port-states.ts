@@ -119,34 +119,47 @@ export async function readPortStates(root = "/sys"): Promise<PortStates> {
 
 /** Age at which states are read again. */
 const FRESH_MS = 1000;
-/** How long a display waits for them. */
-const WAIT_MS = 25;
+/** How long displays wait for a reading, all together. */
+const WAIT_MS = 250;
+/** States older than this are not told any more. */
+const STALE_MS = 10_000;
 
-/** The newest states; a driver that does not answer makes them old, and holds up nobody. */
+/** The newest states. A driver that does not answer holds up one display for a moment; after a while, nothing is known. */
 export class PortStateReader {
   readonly #read: () => Promise<PortStates>;
+  readonly #nowMs: () => number;
   #newest = NO_PORT_STATES;
   #readMs = Number.NEGATIVE_INFINITY;
   #reading: Promise<void> | null = null;
+  #begunMs = 0;
 
-  constructor(read: () => Promise<PortStates> = readPortStates) {
+  constructor(read: () => Promise<PortStates> = readPortStates, nowMs: () => number = () => performance.now()) {
     this.#read = read;
+    this.#nowMs = nowMs;
   }
 
   async forDisplay(): Promise<PortStates> {
-    if (performance.now() - this.#readMs > FRESH_MS) {
-      this.#reading ??= this.#again();
-      const timer = Promise.withResolvers<void>();
-      const handle = setTimeout(timer.resolve, WAIT_MS);
-      await Promise.race([this.#reading, timer.promise]);
-      clearTimeout(handle);
+    if (this.#nowMs() - this.#readMs > FRESH_MS) {
+      if (this.#reading === null) {
+        this.#begunMs = this.#nowMs();
+        this.#reading = this.#again();
+      }
+      const leftMs = this.#begunMs + WAIT_MS - this.#nowMs();
+      if (leftMs > 0) await this.#atMost(this.#reading, leftMs);
     }
-    return this.#newest;
+    return this.#nowMs() - this.#readMs > STALE_MS ? NO_PORT_STATES : this.#newest;
+  }
+
+  async #atMost(reading: Promise<void>, ms: number): Promise<void> {
+    const timer = Promise.withResolvers<void>();
+    const handle = setTimeout(timer.resolve, ms);
+    await Promise.race([reading, timer.promise]);
+    clearTimeout(handle);
   }
 
   async #again(): Promise<void> {
     this.#newest = await this.#read();
-    this.#readMs = performance.now();
+    this.#readMs = this.#nowMs();
     this.#reading = null;
   }
 }

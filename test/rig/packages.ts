@@ -50,6 +50,8 @@ export const TEST_PACKAGES: readonly DebianPackage[] = [
   { package: "pacemaker-cli-utils", program: "crm_resource" },
   { package: "libxml2-utils", program: "xmllint" },
   { package: "libiscsi-bin", program: "iscsi-test-cu" },
+  { package: "open-iscsi", program: "iscsiadm" },
+  { package: "iproute2", program: "ip" },
 ];
 
 /** Where the programs of daemons may be, even if an ordinary user's PATH does not include it. */

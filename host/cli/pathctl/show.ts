@@ -203,8 +203,8 @@ const OPTIONAL = new Set([2, 3, 4]);
 
 const textOf = (cell: Cell | undefined): string => (typeof cell === "string" ? cell : (cell?.text ?? ""));
 
-/** States in which a port works; others are worth a look. */
-const WORKING = /^(online|logged_in|link up|running|live|marginal)$/i;
+/** States in which a port works; others are worth a look. Several are told where its initiators disagree. */
+const WORKING = /^(online|logged_in|link up|running|live|marginal)(, (online|logged_in|running|live|marginal))*$/i;
 
 const statePaintOf = ({ state }: Port, style: Style): Paint =>
   state === null || WORKING.test(state) ? unpainted : style.bad;

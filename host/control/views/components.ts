@@ -20,9 +20,14 @@ interface Component {
 /** Where the array reports nothing better, its units name it. */
 const arrayOf = ({ facts: { vendor, product } }: Unit): string => `${vendor} ${product}`.trim();
 
-/** The target port's name; where it has none, its number by Linux. */
+/**
+ * The target port's name; where it has none, its number by Linux. An iSCSI target port may have portals in several networks,
+ * which are what fails and what is cabled.
+ */
 function targetPortOf({ found, number }: Path): string {
-  return found?.ports.target ?? found?.probe.targetPort ?? `target ${number.split(":").slice(0, 3).join(":")}`;
+  if (found !== null && found.ports.via !== null) return `portal ${found.ports.via}`;
+  const name = found?.ports.target ?? found?.probe.targetPort ?? `target ${number.split(":").slice(0, 3).join(":")}`;
+  return `target port ${name}`;
 }
 
 function componentsOf(path: Path): Component[] {
@@ -32,7 +37,7 @@ function componentsOf(path: Path): Component[] {
   if (!path.isNumberTaken) add("host", `host ${path.number.split(":")[0]}`);
   const adapter = path.found?.adapter ?? null;
   if (adapter !== null) add("adapter", `adapter ${adapter}`);
-  if (path.found !== null) add("target port", `target port ${targetPortOf(path)}`);
+  if (path.found !== null) add("target port", targetPortOf(path));
   const array = arrayOf(path.unit);
   const group = path.found?.probe.alua?.group;
   if (typeof group === "number") add("port group", `port group ${group} of ${array}`);

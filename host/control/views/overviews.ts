@@ -33,21 +33,30 @@ interface Collected {
   readonly initiators: Map<string, ArrayView["initiatorPorts"][number]>;
 }
 
+/** The words of all places that know a port: `Online`, or `Online, Blocked` if only one initiator has lost it. */
+function join(known: string | null, other: string | null): string | null {
+  if (known === null || other === null) return known ?? other;
+  return known.split(", ").includes(other) ? known : `${known}, ${other}`;
+}
+
 function collectPath({ targets, initiators }: Collected, path: PathView, ports: PortStates): void {
   const [host = "", channel, id] = path.number.split(":");
   const unknown = { state: null, speed: null };
   const name = path.targetPort ?? path.number.split(":").slice(0, 3).join(":");
+  const seen = ports.targets.get(`${host}:${channel}:${id}`) ?? unknown;
   const make = (): ArrayView["targetPorts"][number] => ({
     name,
     portName: path.targetName,
     portal: path.portal,
-    ...(ports.targets.get(`${host}:${channel}:${id}`) ?? unknown),
+    ...seen,
     group: path.alua?.group ?? null,
     alua: [],
     paths: 0,
     pathsFailed: 0,
   });
-  const target = count(targets, name, make, path);
+  // An iSCSI target port has several portals, and each may fail by itself.
+  const target = count(targets, `${name}\0${path.portal ?? ""}`, make, path);
+  target.state = join(target.state, seen.state);
   if (path.alua !== null && !target.alua.includes(path.alua.state)) target.alua.push(path.alua.state);
   const initiator = path.initiatorPort ?? "unknown";
   const makeInitiator = (): ArrayView["initiatorPorts"][number] => ({

@@ -45,7 +45,9 @@ const targetOf = ({ targetPort, targetName, number }: PathView): string =>
 
 function nameOf(column: Column, path: PathView, unit: UnitView): readonly [name: string, alias: string | null] {
   if (column === "controller") return [path.controller ?? "unknown", arrayOf(unit)];
-  if (column === "target") return [targetOf(path), path.portal ?? path.targetName];
+  if (column === "target") {
+    return path.portal === null ? [targetOf(path), path.targetName] : [`portal ${path.portal}`, targetOf(path)];
+  }
   return [path.initiatorPort ?? `host${path.number.split(":")[0]}`, path.adapter ?? path.initiatorName];
 }
 

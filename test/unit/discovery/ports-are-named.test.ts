@@ -149,6 +149,26 @@ test("a driver that does not answer holds up no display", async (t) => {
   t.is((await reader.forDisplay()).initiators.get("4")?.state, "Online");
 });
 
+test("what a driver said before it fell silent is not told for long", async (t) => {
+  const silent = Promise.withResolvers<PortStates>();
+  const states = { initiators: new Map([["4", { state: "Online", speed: null }]]), targets: new Map<string, never>() };
+  let [nowMs, reads] = [0, 0];
+  const reader = new PortStateReader(
+    () => (reads++ === 0 ? Promise.resolve(states) : silent.promise),
+    () => nowMs,
+  );
+  const stateNow = async () => (await reader.forDisplay()).initiators.get("4")?.state;
+  t.is(await stateNow(), "Online");
+  nowMs = 5_000;
+  t.is(await stateNow(), "Online", "it may answer yet");
+  nowMs = 20_000;
+  t.is(await stateNow(), undefined, "nobody knows any more");
+  t.is(reads, 2, "one reading at a time");
+  silent.resolve(states);
+  await silent.promise;
+  t.is(await stateNow(), "Online");
+});
+
 const adapterOf = (folder: string) => listSgDevices(layOut("4:0:1:0", folder, {}))[0]?.adapter;
 
 test("the adapter is the PCI device of a host, whatever its function: two ports of one card are one adapter", (t) => {
