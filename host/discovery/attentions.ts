@@ -41,8 +41,8 @@ const ASC_READY_CHANGE = 0x28;
 /** Thin provisioning soft threshold reached. */
 const THIN_THRESHOLD = 0x3807;
 
-/** Reservations preempted, reservations released, registrations preempted. */
-const RESERVATIONS = new Set([0x2a03, 0x2a04, 0x2a05]);
+/** Reservations preempted, reservations released, registrations preempted; resets, which end a RESERVE of SPC-2. */
+const RESERVATIONS = new Set([0x2a03, 0x2a04, 0x2a05, 0x2902, 0x2903]);
 
 /** What must be passed on: a device may be another one now, its reservations are, or its array runs out of room. */
 export type Attention = "unverified" | "thin-threshold" | "reservations";

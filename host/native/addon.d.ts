@@ -32,6 +32,8 @@ export declare class Ring {
   leaveTcmus(): void;
   /** Further requests of the device are those of another client. */
   tcmuClient(device: number, client: number): void;
+  /** The device's next command ends with a unit attention. */
+  tcmuAttention(device: number, code: number, qualifier: number): void;
   /** The unit has another size. */
   tcmuBlocks(device: number, blocks: bigint): void;
   /** What has happened to TCMU devices, each once. */

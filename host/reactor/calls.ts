@@ -66,6 +66,7 @@ export function handlersOf(reactor: Reactor): Handlers {
     scsiResize: (name, blocks) => targets.resize(name, blocks),
     scsiQueues: () => targets.list,
     scsiAsked: (isNew) => targets.take(isNew),
+    scsiAttention: (name, code) => targets.attention(name, code),
     scsiReply: (reply) => targets.reply(reply),
     openPort: (device, depth) => ring.openPort(device, depth),
     portDepth: (port, depth) => ring.portDepth(port, depth),

@@ -256,6 +256,11 @@ export class ReactorClient {
     return this.#to(reactor, "scsiAsked", isNew);
   }
 
+  /** The device's next command ends with a unit attention; nothing happens where the unit has no device. @param code ASC * 256 + ASCQ */
+  scsiAttention({ name, unit }: ScsiQueue, code: number): Promise<void> {
+    return this.#to(reactorOf(unit), "scsiAttention", name, code);
+  }
+
   scsiReply(reactor: number, reply: ReservationReply): Promise<void> {
     return this.#to(reactor, "scsiReply", reply);
   }

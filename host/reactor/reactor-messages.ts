@@ -153,6 +153,8 @@ export interface ReactorCalls {
   scsiQueues: { args: []; answer: readonly ScsiQueue[] };
   /** Commands about reservations, each once. */
   scsiAsked: { args: [isNew: boolean]; answer: readonly AskedReservation[] };
+  /** Its next command ends with a unit attention, ASC * 256 + ASCQ. */
+  scsiAttention: { args: [name: number, code: number]; answer: void };
   scsiReply: { args: [reply: ReservationReply]; answer: void };
   openPort: { args: [device: string, depth: number]; answer: number };
   portDepth: { args: [port: number, depth: number]; answer: void };

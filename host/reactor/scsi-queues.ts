@@ -56,6 +56,9 @@ interface Served {
 /** Longest parameter list of PERSISTENT RESERVE OUT, as qemu-pr-helper has it. */
 const LIST_BYTES_MAX = 8192;
 const STATUS_BUSY = 0x08;
+/** From here down: tags of nobody's commands, which are not answered. */
+const NO_TAG = 0xffff_ffff;
+const RELEASE = Uint8Array.of(0x17, 0, 0, 0, 0, 0);
 const NO_BYTES = new Uint8Array(0);
 
 export class ScsiQueues {
@@ -129,6 +132,11 @@ export class ScsiQueues {
     this.#ring.tcmuBlocks(found[0], BigInt(blocks));
   }
 
+  attention(name: number, code: number): void {
+    const found = this.#find(name);
+    if (found !== undefined) this.#ring.tcmuAttention(found[0], code >> 8, code & 0xff);
+  }
+
   /** The reactor stops: what is not answered yet is left to the next handler. */
   leave(): void {
     if (this.#served.size === 0) return;
@@ -139,6 +147,7 @@ export class ScsiQueues {
   /** After a turn that said that something is to be looked at. */
   attend(): void {
     if (this.#served.size === 0) return;
+    const serial = this.#serial;
     for (let news = this.#ring.nextTcmuNews(); news !== null; news = this.#ring.nextTcmuNews()) {
       const served = this.#served.get(news.device);
       if (served === undefined) continue;
@@ -148,14 +157,16 @@ export class ScsiQueues {
         this.onEnded(served.serving.name);
       }
     }
-    const waiting = this.#asked.size;
     for (let asked = this.#ring.nextAsked(); asked !== null; asked = this.#ring.nextAsked()) {
       this.#answer(asked.tag, asked.device, asked.cdb);
     }
-    if (this.#asked.size > waiting) this.onAsked();
+    if (this.#serial > serial) this.onAsked();
   }
 
-  /** A logical unit reset: what is under way ends. Its commands at the array are the core's business, as ever. */
+  /**
+   * A logical unit reset: what is under way ends, and so does a reservation by RESERVE, for which control is asked as if its initiator
+   * had released it. Commands at the array are the core's business, as ever.
+   */
   #giveUp(handle: number, served: Served): void {
     const { exports } = this.#core;
     exports.blockClose(served.client);
@@ -163,6 +174,7 @@ export class ScsiQueues {
     // With no client left, commands are refused; that is no reason to end.
     if (client >= 0) served.client = client;
     this.#ring.tcmuClient(handle, served.client);
+    this.#ask(NO_TAG - handle, served.serving.name, RELEASE, NO_BYTES);
   }
 
   #answer(tag: number, handle: number, cdb: Uint8Array): void {
@@ -172,8 +184,11 @@ export class ScsiQueues {
     const reply = targetReply(cdb, serving.presented, { blocks, isReady: this.#isReady(serving.unit) });
     if (reply !== "reservations") return this.#ring.answerAsked(tag, reply.status, reply.sense, reply.data);
     const isOut = cdb[0] === PERSISTENT_RESERVE_OUT;
-    const data = isOut ? this.#ring.askedData(tag, LIST_BYTES_MAX) : NO_BYTES;
-    this.#asked.set(tag, { tag, serial: ++this.#serial, name: serving.name, cdb, data, isTaken: false });
+    this.#ask(tag, serving.name, cdb, isOut ? this.#ring.askedData(tag, LIST_BYTES_MAX) : NO_BYTES);
+  }
+
+  #ask(tag: number, name: number, cdb: Uint8Array, data: Uint8Array): void {
+    this.#asked.set(tag, { tag, serial: ++this.#serial, name, cdb, data, isTaken: false });
   }
 
   #isReady(unit: number): boolean {

@@ -65,6 +65,8 @@ const read = (data: Uint8Array, allocation: number): TargetReply => ({
 
 const PERSISTENT_RESERVE_IN = 0x5e;
 export const PERSISTENT_RESERVE_OUT = 0x5f;
+/** Of SPC-2. REPORT SUPPORTED OPERATION CODES does not list them: they are there in cluster mode only. */
+const [RESERVE_6, RELEASE_6, RESERVE_10, RELEASE_10] = [0x16, 0x17, 0x56, 0x57];
 
 /** Commands, each with the bits of its CDB that count; those with a service action have it as the second part of the name. */
 const usage = (text: string): readonly number[] => text.split(" ").map((byte) => Number.parseInt(byte, 16));
@@ -275,6 +277,10 @@ export function targetReply(
       return modeSense(cdb, true, unit, blocks);
     case PERSISTENT_RESERVE_IN:
     case PERSISTENT_RESERVE_OUT:
+    case RESERVE_6:
+    case RELEASE_6:
+    case RESERVE_10:
+    case RELEASE_10:
       return "reservations";
     case 0x9e:
       return action === 0x10 ? longCapacity(cdb, unit, blocks) : illegal(INVALID_FIELD_IN_CDB);

@@ -98,7 +98,7 @@ export class EventRouting {
   #heedReservations({ kind, path: handle, arg0, arg1 }: CoreEvent): void {
     const path = handle === null ? undefined : this.#to.inventory.pathOfHandle(handle);
     if (path === undefined || this.#isStopped) return;
-    if (kind === abi.EVENT_REGISTRATION_ASKED) this.#to.reservations.asked(path, arg1);
+    if (kind === abi.EVENT_REGISTRATION_ASKED) this.#to.reservations.asked(path, arg1, arg0);
     if (kind === abi.EVENT_RESERVATION_CONFLICT) this.#to.reservations.conflicted(path, arg0);
   }
 

@@ -7,7 +7,7 @@ import { unitPages, type UnitPages } from "../../discovery/unit-pages.ts";
 import type { ReactorClient } from "../../reactor/reactor-client.ts";
 import { reasonOf } from "../ground/control-errors.ts";
 import type { Inventory, Unit } from "../inventory/inventory.ts";
-import { reservationReply, type ReservationService } from "../reservations/scsi-reply.ts";
+import { reservationReply, type LegacyService, type ReservationService } from "../reservations/scsi-reply.ts";
 import type { Effective } from "../settings/effective.ts";
 
 /** Limit for each of the commands that read a page. */
@@ -20,7 +20,7 @@ interface TargetContext {
   readonly reactor: ReactorClient;
   readonly inventory: Inventory;
   readonly effective: Effective;
-  readonly reservations: ReservationService<Unit>;
+  readonly reservations: ReservationService<Unit> & LegacyService<Unit>;
   readonly attachments: { targetEnded(name: number): void };
 }
 

@@ -80,8 +80,8 @@ export class CoreGate implements Gate {
 }
 
 /** For a unit that is added to the core: its paths have to wait from the first moment. */
-export function registrationCalls(registration: Registration | null, handle: number): CoreCall[] {
-  if (registration === null) return [];
-  const isPreempted = registration.state === "preempted" ? 1 : 0;
+export function registrationCalls(registration: Registration | null, handle: number, isReserved: boolean): CoreCall[] {
+  if (registration === null && !isReserved) return [];
+  const isPreempted = registration?.state === "preempted" ? 1 : 0;
   return [unitSet(handle, UNIT_SET_REGISTRATION, 1), unitSet(handle, UNIT_SET_PREEMPTED, isPreempted)];
 }

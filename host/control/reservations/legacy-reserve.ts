@@ -1,11 +1,15 @@
 // RESERVE and RELEASE of SPC-2 (5.5), for cluster software that knows nothing newer. Such a reservation is one I_T nexus's, so they pass
-// to the unit's one path in use, in cluster mode only, where every unit is static. It ends with that path, or with a reset, and whoever made it has to
-// make it again: nothing of it is kept here.
+// to the unit's one path in use, in cluster mode only, where such a unit is static. It ends with that path, or with a reset of the unit, and whoever
+// made it is told and has to make it again: nothing of it is kept here.
+//
+// That a path was reset, or lost its nexus, the core tells as it does for registrations: while a unit is reserved its paths ask.
 
+import { REGISTRATION_PREEMPTED, REGISTRATION_RESET } from "../../abi.ts";
 import type { EventHub } from "../events/event-hub.ts";
 import type { Snapshot } from "../core/snapshot.ts";
 import type { Snapshots } from "../core/snapshots.ts";
 import { pathsOf, type Path, type Unit } from "../inventory/inventory.ts";
+import type { Gate } from "./gate.ts";
 import type { PathCommands } from "./path-commands.ts";
 import {
   INVALID_OPERATION,
@@ -15,16 +19,28 @@ import {
   STATUS_CHECK_CONDITION,
 } from "./reservation-parts.ts";
 
-export type LegacyAction = "reserve" | "release";
+/** A command, and the length of its CDB, in which nothing but the operation code means anything (SPC-2 7.17 to 7.22). */
+export interface LegacyCommand {
+  readonly action: "reserve" | "release";
+  readonly bytes: 6 | 10;
+}
 
-/** The six-byte forms; nothing but the operation code means anything (SPC-2 7.21, 7.17). */
-const OPERATION: Readonly<Record<LegacyAction, number>> = { reserve: 0x16, release: 0x17 };
+const OPERATION = { reserve: { 6: 0x16, 10: 0x56 }, release: { 6: 0x17, 10: 0x57 } } as const;
+
+/** Unit attentions for initiators: bus device reset function occurred, I_T nexus loss occurred. */
+const WAS_RESET = 0x2903;
+const NEXUS_LOST = 0x2907;
 
 export interface LegacyParts {
   readonly commands: Pick<PathCommands, "bare">;
+  readonly gate: Pick<Gate, "require" | "admit">;
   readonly hub: Pick<EventHub, "say">;
   readonly snapshots: Pick<Snapshots, "current">;
   readonly isClusterMode: () => boolean;
+  /** Whether the unit has to be registered for persistent reservations. */
+  readonly isRegistered: (unit: Unit) => boolean;
+  /** Tells the initiators of the unit's SCSI device. @param code ASC * 256 + ASCQ */
+  readonly attend: (unit: Unit, code: number) => void;
 }
 
 export class LegacyReserve {
@@ -35,10 +51,15 @@ export class LegacyReserve {
     this.#parts = parts;
   }
 
+  isHeld(unit: Unit): boolean {
+    return this.#holders.has(unit);
+  }
+
   /** @throws ReservationRefused with the device's own answer */
-  async order(unit: Unit, action: LegacyAction): Promise<void> {
-    const { commands, snapshots, isClusterMode } = this.#parts;
-    if (!isClusterMode()) {
+  async order(unit: Unit, { action, bytes }: LegacyCommand): Promise<void> {
+    const { commands, gate, snapshots, isClusterMode, isRegistered } = this.#parts;
+    const held = this.#holders.get(unit);
+    if (!isClusterMode() && (action === "reserve" || held === undefined)) {
       throw new ReservationRefused("RESERVATION_UNSUPPORTED", `${action}: a reservation of SPC-2 belongs to one path`, {
         remedy: "turn cluster mode on (`pathctl mode --cluster on`), or use persistent reservations",
         status: STATUS_CHECK_CONDITION,
@@ -46,22 +67,53 @@ export class LegacyReserve {
       });
     }
     const snapshot = await snapshots.current();
-    const path = pathsOf(unit).find((one) => isUsed(one, snapshot));
+    const path = (action === "release" ? held : undefined) ?? pathsOf(unit).find((one) => isUsed(one, snapshot));
     if (path === undefined) throw noPath(unit);
-    const outcome = await commands.bare(path, Uint8Array.of(OPERATION[action], 0, 0, 0, 0, 0));
+    const cdb = new Uint8Array(bytes);
+    cdb[0] = OPERATION[action][bytes];
+    // A reset right behind the command must not be missed.
+    if (action === "reserve") await gate.require(unit, true);
+    const outcome = await commands.bare(path, cdb);
+    if (outcome.kind === "good" && action === "reserve") this.#holders.set(unit, path);
+    if (outcome.kind === "good" && action === "release") this.#holders.delete(unit);
+    if (!this.#holders.has(unit) && !isRegistered(unit)) await gate.require(unit, false);
     if (outcome.kind !== "good") throw refusalOf(path, outcome, action);
-    if (action === "reserve") this.#holders.set(unit, path);
-    else this.#holders.delete(unit);
+  }
+
+  /** The core holds a path of a reserved unit back. @returns whether that is none of the registrations' business. */
+  asked(path: Path, why: number): boolean {
+    const { unit } = path;
+    if (!this.#holders.has(unit) || this.#parts.isRegistered(unit)) return false;
+    if (why === REGISTRATION_RESET || why === REGISTRATION_PREEMPTED) this.doubted(path);
+    return true;
+  }
+
+  /** The path was reset, or what it had reserved is somebody else's. */
+  doubted(path: Path): void {
+    if (this.#holders.get(path.unit) === path) this.#lose(path, WAS_RESET);
   }
 
   /** A reservation whose path is not in use any more keeps nobody out. Called with each copy of the tables. */
   check(snapshot: Snapshot): void {
-    for (const [unit, path] of this.#holders) {
-      if (isUsed(path, snapshot)) continue;
-      this.#holders.delete(unit);
-      this.#parts.hub.say("legacy-reservation-lost", { unit: unit.number, path: path.number });
-    }
+    for (const path of this.#holders.values()) if (isLeft(path, snapshot)) this.#lose(path, NEXUS_LOST);
+  }
+
+  #lose(path: Path, code: number): void {
+    const { gate, hub, attend, isRegistered } = this.#parts;
+    const { unit } = path;
+    this.#holders.delete(unit);
+    const why = code === WAS_RESET ? "reset, or another host's reservation" : "the path is not in use any more";
+    hub.say("legacy-reservation-lost", { unit: unit.number, path: path.number, detail: { why } });
+    attend(unit, code);
+    // The path asks for nothing more; where the core does not answer there is nothing to be held back.
+    if (!isRegistered(unit)) void gate.require(unit, false).catch(() => undefined);
   }
 }
 
 const isUsed = ({ handle }: Path, snapshot: Snapshot): boolean => handle !== null && snapshot.isInUse(handle);
+
+/** Whether another path has taken the holder's place. One that is only being checked keeps it. */
+function isLeft(path: Path, snapshot: Snapshot): boolean {
+  if (path.handle === null || snapshot.isFailed(path.handle)) return true;
+  return !isUsed(path, snapshot) && pathsOf(path.unit).some((other) => other !== path && isUsed(other, snapshot));
+}

@@ -9,9 +9,11 @@ import {
   type ReserveOut,
 } from "../../discovery/persistent-reservations.ts";
 import { reasonOf } from "../ground/control-errors.ts";
+import type { LegacyCommand } from "./legacy-reserve.ts";
 import {
   INVALID_FIELD_IN_CDB,
   INVALID_FIELD_IN_LIST,
+  INVALID_OPERATION,
   ReservationRefused,
   STATUS_CHECK_CONDITION,
 } from "./reservation-parts.ts";
@@ -21,6 +23,19 @@ export interface ReservationService<U> {
   order(unit: U, out: ReserveOut): Promise<void>;
   ask(unit: U, action: InAction, bytes: number): Promise<Uint8Array>;
 }
+
+/** Who also carries out those of SPC-2. */
+export interface LegacyService<U> {
+  orderLegacy(unit: U, command: LegacyCommand): Promise<void>;
+}
+
+/** RESERVE and RELEASE of SPC-2, with the lengths of their CDBs. */
+const LEGACY: ReadonlyMap<number | undefined, LegacyCommand> = new Map([
+  [0x16, { action: "reserve", bytes: 6 }],
+  [0x17, { action: "release", bytes: 6 }],
+  [0x56, { action: "reserve", bytes: 10 }],
+  [0x57, { action: "release", bytes: 10 }],
+]);
 
 export interface ScsiReply {
   readonly status: number;
@@ -34,7 +49,7 @@ export const refused = (sense: Uint8Array): ScsiReply => ({ status: STATUS_CHECK
 
 /** @param list the parameter list of PERSISTENT RESERVE OUT. @param warn hears of what is not the initiator's fault */
 export async function reservationReply<U>(
-  service: ReservationService<U>,
+  service: ReservationService<U> & Partial<LegacyService<U>>,
   unit: U,
   cdb: Uint8Array,
   list: Uint8Array,
@@ -47,6 +62,8 @@ export async function reservationReply<U>(
       await service.order(unit, out.value);
       return { status: 0 };
     }
+    const legacy = LEGACY.get(cdb[0]);
+    if (legacy !== undefined) return await legacyReply(service, unit, cdb, legacy);
     const asked = parseReserveIn(cdb);
     if (!asked.ok) return refused(INVALID_FIELD_IN_CDB);
     const bytes = Math.min(asked.value.bytes, IN_BYTES_MAX);
@@ -56,4 +73,18 @@ export async function reservationReply<U>(
     warn(reasonOf(thrown));
     return refused(OPERATION_ABORTED);
   }
+}
+
+/** Third parties, extents and everything else that SPC-2 has beside the reservation of the whole unit is refused. */
+async function legacyReply<U>(
+  service: Partial<LegacyService<U>>,
+  unit: U,
+  cdb: Uint8Array,
+  command: LegacyCommand,
+): Promise<ScsiReply> {
+  if (service.orderLegacy === undefined) return refused(INVALID_OPERATION);
+  // The last byte is that of control.
+  if (cdb.subarray(1, command.bytes - 1).some((byte) => byte !== 0)) return refused(INVALID_FIELD_IN_CDB);
+  await service.orderLegacy(unit, command);
+  return { status: 0 };
 }

@@ -35,7 +35,7 @@ import {
   registrationOf,
   type Parts,
 } from "./reservation-parts.ts";
-import { LegacyReserve, type LegacyAction } from "./legacy-reserve.ts";
+import { LegacyReserve, type LegacyCommand } from "./legacy-reserve.ts";
 import { ReservationKeys, type Registration } from "./reservation-keys.ts";
 import { restore } from "./upkeep.ts";
 
@@ -94,13 +94,13 @@ export class Reservations {
 
   constructor(sources: ReservationSources) {
     this.#sources = sources;
-    const { keys, commands, hub, gate } = sources;
+    const { keys, commands, hub, gate, legacy } = sources;
     this.#parts = {
       keys,
       commands,
       hub,
       gate: {
-        require: (unit, isRequired) => gate.require(unit, isRequired),
+        require: (unit, isRequired) => gate.require(unit, isRequired || legacy.isHeld(unit)),
         stop: (unit, isPreempted) => gate.stop(unit, isPreempted),
         share: (unit, isShared) => gate.share(unit, isShared),
         admit: (path, isRegistered) => {
@@ -129,8 +129,8 @@ export class Reservations {
   }
 
   /** RESERVE or RELEASE of SPC-2. @throws ControlError */
-  orderLegacy(unit: Unit, action: LegacyAction): Promise<void> {
-    return this.#next(unit, () => this.#sources.legacy.order(unit, action));
+  orderLegacy(unit: Unit, command: LegacyCommand): Promise<void> {
+    return this.#next(unit, () => this.#sources.legacy.order(unit, command));
   }
 
   /** What the device answers to PERSISTENT RESERVE IN. @throws ControlError */
@@ -177,22 +177,27 @@ export class Reservations {
     }
   }
 
-  /** The core holds a path back until it is registered. @param number for the answer */
-  asked(path: Path, number: number): void {
-    this.#sources.gate.asked(path, number);
-    this.#restoreSoon(path);
+  /** The core holds a path back until it is registered. @param number for the answer. @param why REGISTRATION_* */
+  asked(path: Path, number: number, why: number): void {
+    const { gate, legacy } = this.#sources;
+    gate.asked(path, number);
+    if (legacy.asked(path, why)) this.#upkeep(path.unit, () => gate.admit(path, true));
+    else this.#restoreSoon(path);
   }
 
   /** A command of control was told that the path may have lost its registration: the core has to hold it back, and ask. */
   doubted(number: string): void {
     const path = this.#sources.inventory.findPath(number);
-    if (path === undefined || registrationOf(this.#parts, path.unit) === null) return;
+    if (path === undefined) return;
+    this.#sources.legacy.doubted(path);
+    if (registrationOf(this.#parts, path.unit) === null) return;
     this.#upkeep(path.unit, () => this.#parts.gate.admit(path, false));
   }
 
   /** The device refused I/O for a reservation: tells whose it is, and finds out whether this host is still registered. */
   conflicted(path: Path, refused: number): void {
     const { unit } = path;
+    this.#sources.legacy.doubted(path);
     if (this.#conflicted.has(unit)) return;
     this.#conflicted.add(unit);
     this.#upkeep(unit, async () => {
@@ -204,7 +209,7 @@ export class Reservations {
 
   /** What the core has to know of a unit before its paths come. */
   coreCalls(unit: Unit, handle: number): CoreCall[] {
-    return registrationCalls(registrationOf(this.#parts, unit), handle);
+    return registrationCalls(registrationOf(this.#parts, unit), handle, this.#sources.legacy.isHeld(unit));
   }
 
   #restoreSoon(path: Path): void {
@@ -335,6 +340,14 @@ export function reservationsOf(
   const keys = new ReservationKeys(stateDirectory);
   const commands = new PathCommands(reactor, ({ number }, attention) => rescans.attended(number, attention));
   const isClusterMode = (): boolean => context.effective.mode.cluster;
-  const legacy = new LegacyReserve({ commands, hub, snapshots, isClusterMode });
-  return new Reservations({ keys, inventory, hub, snapshots, commands, gate: new CoreGate(reactor), legacy, logger });
+  const gate = new CoreGate(reactor);
+  const isRegistered = (unit: Unit): boolean => registrationOf({ keys }, unit) !== null;
+  const attend = (unit: Unit, code: number): void => {
+    if (unit.handle === null) return;
+    reactor
+      .scsiAttention({ name: unit.number, unit: unit.handle }, code)
+      .catch((thrown) => logger.warning(reasonOf(thrown)));
+  };
+  const legacy = new LegacyReserve({ commands, gate, hub, snapshots, isClusterMode, isRegistered, attend });
+  return new Reservations({ keys, inventory, hub, snapshots, commands, gate, legacy, logger });
 }

@@ -128,12 +128,17 @@ export const RESERVATION_MESSAGES = {
   "legacy-reservation-lost": {
     number: 712,
     level: "warning",
-    text: "A reservation of SPC-2 was lost with its path",
+    text: "A reservation of SPC-2 was lost",
     system: true,
     means:
-      "An initiator had reserved the unit with RESERVE, which is one path's. That path is not in use any more. Other hosts may get " +
-      "in, or, if the array still keeps the reservation for that path, this host's I/O is refused until a reset of the logical unit.",
-    causes: ["the path failed", "an operator chose another path"],
+      "An initiator had reserved the unit with RESERVE, which is one path's. That path is not in use any more, or was reset. Other hosts may get " +
+      "in, or, if the array still keeps the reservation for that path, this host's I/O is refused until a reset of the logical unit. " +
+      "The unit's SCSI device says so with a unit attention (29/07, 29/03).",
+    causes: [
+      "the path failed",
+      "an operator chose another path",
+      "another host reset the unit, or took the reservation",
+    ],
     remedy:
       "The cluster software has to reserve the unit again. Better: let it use persistent reservations, which are the unit's.",
   },

@@ -6,6 +6,7 @@ import test, { type ExecutionContext } from "ava";
 import type { ReservationView } from "../../../host/control/schemas/reservation-schema.ts";
 import { reserveOutCommand, type ReserveOut } from "../../../host/discovery/persistent-reservations.ts";
 import { until } from "../../until.ts";
+import { reservationReply } from "../../../host/control/reservations/scsi-reply.ts";
 import { TestDaemon } from "./fixtures/daemon.ts";
 
 const ONE = "policy = 'static'\n[array]\nunits = 1\npaths = 4\nunit_mib = 1\n";
@@ -174,6 +175,9 @@ test("keys that are another host's, or damaged, are not used but moved away", as
   t.is((await said(third, t, "reservation-keys-unused")).length, 2);
 });
 
+const RESERVE = { action: "reserve", bytes: 6 } as const;
+const RELEASE = { action: "release", bytes: 6 } as const;
+
 /** What a refused command says. */
 const refusal = (done: Promise<void>): Promise<{ code: string; scsiStatus: number } | null> =>
   done.then(
@@ -191,22 +195,87 @@ test("RESERVE of SPC-2 passes to the path in use, in cluster mode only; it is to
     // A unit attention comes first.
     return status === 2 ? writeOn(port) : status;
   };
-  t.like(await refusal(reservations.orderLegacy(unit, "reserve")), { code: "RESERVATION_UNSUPPORTED", scsiStatus: 2 });
+  t.like(await refusal(reservations.orderLegacy(unit, RESERVE)), { code: "RESERVATION_UNSUPPORTED", scsiStatus: 2 });
   t.is(await writeOn(1), 0, "nothing is reserved");
   await daemon.change(t, "PATCH", "/v1/mode", { cluster: true });
   const { paths } = await daemon.get<"paths">(t, "/v1/paths");
   const used = paths.find(({ state }) => state === "in use")?.number ?? "";
   const port = Number(used.split(":")[2]);
   const another = (port + 1) % 4;
-  await reservations.orderLegacy(unit, "reserve");
+  await reservations.orderLegacy(unit, RESERVE);
   t.deepEqual([await writeOn(port), await writeOn(another)], [0, 0x18], "the path in use may write, and no other");
-  await reservations.orderLegacy(unit, "release");
+  await reservations.orderLegacy(unit, RELEASE);
   t.is(await writeOn(another), 0);
   // Who else holds it is told.
   t.is((await daemon.daemon.reactor.arrayCommand(another, Uint8Array.of(0x16, 0, 0, 0, 0, 0), 0)).status, 0);
-  t.like(await refusal(reservations.orderLegacy(unit, "reserve")), { code: "RESERVATION_CONFLICT", scsiStatus: 0x18 });
+  t.like(await refusal(reservations.orderLegacy(unit, RESERVE)), { code: "RESERVATION_CONFLICT", scsiStatus: 0x18 });
   t.is((await daemon.daemon.reactor.arrayCommand(another, Uint8Array.of(0x17, 0, 0, 0, 0, 0), 0)).status, 0);
-  await reservations.orderLegacy(unit, "reserve");
+  await reservations.orderLegacy(unit, RESERVE);
   await daemon.change(t, "POST", `/v1/paths/${used}/disable`);
   await until("it is told", async () => (await said(daemon, t, "legacy-reservation-lost")).length === 1);
+});
+
+test("a reset ends a RESERVE of SPC-2: its initiators are told, I/O goes on, and it can be made again", async (t) => {
+  const daemon = await TestDaemon.start(t, `cluster = true\n${ONE}`);
+  const { reservations, inventory, reactor } = daemon.daemon;
+  const unit = inventory.unit("0");
+  const told: number[] = [];
+  reactor.scsiAttention = ({ name }, code) => Promise.resolve(void told.push(name, code));
+  const { paths } = await daemon.get<"paths">(t, "/v1/paths");
+  const used = Number((paths.find(({ state }) => state === "in use")?.number ?? "").split(":")[2]);
+  await reservations.orderLegacy(unit, RESERVE);
+  const other = (used + 1) % 4;
+  const reserveAt = async (port: number): Promise<number> => {
+    const { status } = await reactor.arrayCommand(port, Uint8Array.of(0x16, 0, 0, 0, 0, 0), 0);
+    return status === 2 ? reserveAt(port) : status;
+  };
+  t.is(await reserveAt(other), 0x18);
+  await reactor.addFault({ fault: { kind: "power-loss" } });
+  await until("it is told", async () => (await said(daemon, t, "legacy-reservation-lost")).length === 1);
+  t.deepEqual(told, [0, 0x2903]);
+  await until("the path carries I/O", async () => {
+    const now = await daemon.get<"paths">(t, "/v1/paths");
+    return now.paths.every(({ conditions }) => conditions.length === 0);
+  });
+  await reservations.orderLegacy(unit, { action: "reserve", bytes: 10 });
+  t.is(await reserveAt(other), 0x18);
+  // What was made before cluster mode went off can still be released.
+  await daemon.change(t, "PATCH", "/v1/mode", { cluster: false });
+  await reservations.orderLegacy(unit, { action: "release", bytes: 10 });
+  t.is(await reserveAt(other), 0);
+  t.is((await said(daemon, t, "legacy-reservation-lost")).length, 1);
+});
+
+test("SPC-2's commands from an initiator: the whole unit, and nothing but it", async (t) => {
+  const asked: string[] = [];
+  const service = {
+    order: () => Promise.reject(new Error("not asked")),
+    ask: () => Promise.reject(new Error("not asked")),
+    orderLegacy: (unit: string, { action, bytes }: { action: string; bytes: number }) =>
+      Promise.resolve(void asked.push(`${unit} ${action} ${bytes}`)),
+  };
+  const reply = async (
+    cdb: readonly number[],
+    to: Parameters<typeof reservationReply<string>>[0] = service,
+  ): Promise<string> => {
+    const list = new Uint8Array(0);
+    const bytes = new Uint8Array(16);
+    bytes.set(cdb);
+    const { status, sense = list } = await reservationReply(to, "u", bytes, list, (problem) => t.fail(problem));
+    return `${status} ${[sense[2], sense[12]].join("/")}`;
+  };
+  for (const opcode of [0x16, 0x17, 0x56, 0x57]) t.is(await reply([opcode]), "0 /");
+  t.deepEqual(asked, ["u reserve 6", "u release 6", "u reserve 10", "u release 10"]);
+  // An extent, a third party, a list of parameters.
+  for (const cdb of [
+    [0x16, 1],
+    [0x17, 0x10],
+    [0x56, 0x12],
+    [0x56, 0, 0, 0, 0, 0, 0, 0, 8],
+  ]) {
+    t.is(await reply(cdb), `2 5/${0x24}`, `${cdb}`);
+  }
+  const { orderLegacy: _, ...persistent } = service;
+  t.is(await reply([0x16], persistent), `2 5/${0x20}`, "a guest's helper carries out persistent ones alone");
+  t.is(asked.length, 4);
 });

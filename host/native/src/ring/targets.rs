@@ -102,6 +102,12 @@ impl Ring {
         with_engine(self.token(), |engine| engine.set_tcmu_client(device, client))
     }
 
+    /// The device's next command ends with a unit attention.
+    #[napi(catch_unwind)]
+    pub fn tcmu_attention(&self, device: u32, code: u8, qualifier: u8) -> Result<()> {
+        with_engine(self.token(), |engine| engine.attend_tcmu(device, code, qualifier))
+    }
+
     /// The unit has another size.
     #[napi(catch_unwind)]
     pub fn tcmu_blocks(&self, device: u32, blocks: BigInt) -> Result<()> {

@@ -27,6 +27,10 @@ const STATUS_ABORTED: u8 = 0x40;
 /// LUN RESET, the two target resets, and LUN RESET of another initiator's making.
 const RESETS: [u8; 4] = [5, 6, 7, 128];
 
+const KEY_UNIT_ATTENTION: u8 = 0x06;
+/// REQUEST SENSE, INQUIRY and REPORT LUNS are carried out whatever there is to be told (SPC-4 5.14).
+const SAY_NO_ATTENTIONS: [u8; 3] = [0x03, 0x12, 0xa0];
+
 /// What the core's host has to look after.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum News {
@@ -67,6 +71,8 @@ struct Device {
     free: Vec<u8>,
     /// Answers are withheld.
     leaving: bool,
+    /// What the next command is to be told instead of being carried out.
+    attention: Option<Sense>,
 }
 
 impl Device {
@@ -165,7 +171,8 @@ impl Tcmus {
         let &TcmuOptions { client, medium } = options;
         let slots = (0..TAGS_PER_DEVICE).map(|_| empty_slot()).collect();
         let free = (0..TAGS_PER_DEVICE).rev().map(|slot| slot as u8).collect();
-        self.table[place] = Some(Device { ring: Some(ring), token, client, medium, slots, free, leaving: false });
+        self.table[place] =
+            Some(Device { ring: Some(ring), token, client, medium, slots, free, leaving: false, attention: None });
         Ok(place as u32)
     }
 
@@ -177,6 +184,12 @@ impl Tcmus {
 
     pub fn set_blocks(&mut self, place: u32, blocks: u64) -> Result<()> {
         self.device(place)?.medium.blocks = blocks;
+        Ok(())
+    }
+
+    /// The next command that reports unit attentions ends with this one.
+    pub fn attend(&mut self, place: u32, code: u8, qualifier: u8) -> Result<()> {
+        self.device(place)?.attention = Some(Sense(KEY_UNIT_ATTENTION, code, qualifier));
         Ok(())
     }
 
@@ -314,10 +327,15 @@ impl Tcmus {
                     slot.cdb = ring.cdb(at);
                     let bytes = ring.areas(at, &mut slot.areas);
                     slot.bytes = bytes.unwrap_or(0);
-                    let begun = match bytes {
-                        Some(_) => cdb::parse(&slot.cdb, device.medium),
-                        None => cdb::Parsed::Refused(cdb::INVALID_FIELD),
+                    let attention = device.attention.filter(|_| !SAY_NO_ATTENTIONS.contains(&slot.cdb[0]));
+                    let begun = match (attention, bytes) {
+                        (Some(sense), _) => cdb::Parsed::Refused(sense),
+                        (None, Some(_)) => cdb::parse(&slot.cdb, device.medium),
+                        (None, None) => cdb::Parsed::Refused(cdb::INVALID_FIELD),
                     };
+                    if attention.is_some() {
+                        device.attention = None;
+                    }
                     self.begin(memory, control, place, usize::from(number), begun)?;
                 }
                 Entry::Tmr(kind) if RESETS.contains(&kind) => self.news.push(News::Reset(place as u32)),

@@ -30,6 +30,10 @@ impl Engine {
         self.tcmus.leave();
     }
 
+    pub fn attend_tcmu(&mut self, place: u32, code: u8, qualifier: u8) -> Result<()> {
+        self.tcmus.attend(place, code, qualifier)
+    }
+
     pub fn set_tcmu_client(&mut self, place: u32, client: u32) -> Result<()> {
         self.tcmus.set_client(place, client)
     }
