@@ -99,6 +99,9 @@ async function writing(sd: string, seconds: number): Promise<{ faultless: () => 
 const judge = (sg: string): Promise<Outcome> =>
   start("timeout", "200", "iscsi-test-cu", "--dataloss", "--normal", "--test=ALL", sg);
 
+/** A command of six bytes without data. */
+const raw = (device: string, opcode: string): Outcome => attempt("sg_raw", [device, opcode, "0", "0", "0", "0", "0"]);
+
 let daemon: Daemon;
 
 test("a unit becomes a SCSI device with the array's identity, and is no path of itself", async () => {
@@ -145,6 +148,41 @@ test("sg_persist and fence_scsi, unmodified, reserve the unit on all of its path
   must(fence("status"));
   assert.equal([...must(persist("-i", "-k")).matchAll(/0xc3/g)].length, 4);
   must(persist("-o", "-C", "-K", "c3"));
+});
+
+test("RESERVE of SPC-2 passes to one path in cluster mode, keeps the others out, and its loss is told", async () => {
+  const { sg } = own();
+  assert.equal(raw(sg, "16").status, 9, "refused as an invalid operation without cluster mode");
+  await client.call("PATCH", "/v1/mode", { cluster: true });
+  try {
+    must(raw(sg, "16"));
+    const bare = scsiDevices().slice(0, 4);
+    const answers = bare.map((path) => raw(path.sg, "16").status);
+    assert.deepEqual(answers.toSorted(), [0, 24, 24, 24], "who holds it may reserve it again, and nobody else");
+    const { passed, failed } = verdicts(
+      await start("timeout", "100", "iscsi-test-cu", "--dataloss", "--normal", "--test=ALL.Reserve6", sg),
+    );
+    assert.deepEqual(failed, []);
+    assert.ok(passed >= 1, `${passed} passed`);
+    must(raw(sg, "16"));
+    const used = (await paths()).find((one) => one.endsWith("in use")) ?? "";
+    array.setPath(Number(used.split(":")[0]), false);
+    await until(
+      "the initiator is told once",
+      () => /Unit Attention/.test(attempt("sg_turs", ["-v", sg]).stderr) || undefined,
+    );
+    await until("it is an event", async () => {
+      const { events } = await client.call<{ events: { kind: string }[] }>("GET", "/v1/events?limit=200");
+      return events.some(({ kind }) => kind === "legacy-reservation-lost") || undefined;
+    });
+    array.setPath(Number(used.split(":")[0]), true);
+    // The array still keeps it for the path that has died: nobody but that path can release it.
+    for (const { sg: path } of bare) {
+      await until("the path has released what it held", () => raw(path, "17").status === 0 || undefined);
+    }
+  } finally {
+    await client.call("PATCH", "/v1/mode", { cluster: false });
+  }
 });
 
 test("ext4 under verified load: two of four paths die and return, the daemon is killed and another takes over, 0 errors", async () => {
