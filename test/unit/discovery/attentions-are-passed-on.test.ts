@@ -65,7 +65,9 @@ for (const [key, asc, ascq, problem] of [
   test(`${name} is ${problem ? "a" : "no"} doubt, in both formats`, async (t) => {
     for (const result of [fixed(key, asc, ascq), descriptor(key, asc, ascq)]) {
       const told: string[] = [];
-      const transport = attentive({ command: async () => result }, (device) => told.push(device));
+      const transport = attentive({ command: async () => result }, (device, attention) => {
+        if (attention === "unverified") told.push(device);
+      });
       t.is(await transport.command("/dev/sg0", new Uint8Array(6), 0, 100), result);
       t.deepEqual(told, problem ? ["/dev/sg0"] : []);
       t.deepEqual(senseOf(result), { key, asc, ascq });
