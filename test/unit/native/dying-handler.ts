@@ -9,5 +9,6 @@ target.turn();
 if (target.entries().length !== 1) throw new Error("the command has not come to the door");
 parentPort?.postMessage({ folder: target.folder, peer: target.peer });
 parentPort?.once("message", () => {
-  throw new Error("trap");
+  // Named here so that it is not collected, and its device unmapped, while the thread waits.
+  throw new Error(target.entries().length >= 0 ? "trap" : "");
 });
