@@ -58,7 +58,8 @@ const LIST_BYTES_MAX = 8192;
 const STATUS_BUSY = 0x08;
 /** From here down: tags of nobody's commands, which are not answered. */
 const NO_TAG = 0xffff_ffff;
-const RELEASE = Uint8Array.of(0x17, 0, 0, 0, 0, 0);
+/** RELEASE(6), as long as the kernel passes CDBs. */
+const RELEASE = Uint8Array.of(0x17, ...new Uint8Array(15));
 const NO_BYTES = new Uint8Array(0);
 
 export class ScsiQueues {

@@ -165,6 +165,16 @@ test("RESERVE of SPC-2 passes to one path in cluster mode, keeps the others out,
     assert.deepEqual(failed, []);
     assert.ok(passed >= 1, `${passed} passed`);
     must(raw(sg, "16"));
+    run("sg_reset", "--device", sg);
+    const other = bare[answers.indexOf(24)] ?? assert.fail("every path holds it");
+    await until("a reset of the device has released it", () => raw(other.sg, "16").status === 0 || undefined);
+    must(raw(other.sg, "17"));
+    assert.match(
+      attempt("sg_turs", ["-v", sg]).stderr,
+      /Bus device reset function occurred/,
+      "the kernel tells the reset",
+    );
+    must(raw(sg, "16"));
     const used = (await paths()).find((one) => one.endsWith("in use")) ?? "";
     array.setPath(Number(used.split(":")[0]), false);
     await until(
