@@ -7,7 +7,6 @@ import type { Adoption } from "../supervisor/protocol.ts";
 import { adopt } from "./operations/adoption.ts";
 import { applyAll } from "./operations/applying.ts";
 import { ConfiguredAttachments } from "./operations/configured-attachments.ts";
-import type { Context } from "./devices/operation-context.ts";
 import { modeCalls } from "./core/core-settings.ts";
 import { watchUevents } from "./devices/device-watch.ts";
 import { reasonOf } from "./ground/control-errors.ts";
@@ -28,7 +27,7 @@ const HOUSEKEEPING_MS = 1000;
 /** How long a control that is replaced waits for the change under way. */
 const LEAVE_MS_MAX = 1000;
 
-export class Daemon extends DaemonParts implements Context {
+export class Daemon extends DaemonParts {
   #changes: Promise<unknown> = Promise.resolve();
   #housekeeping: NodeJS.Timeout | undefined;
   #uevents: UeventMonitor | null = null;

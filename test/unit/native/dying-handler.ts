@@ -10,5 +10,6 @@ if (target.entries().length !== 1) throw new Error("the command has not come to 
 parentPort?.postMessage({ folder: target.folder, peer: target.peer });
 parentPort?.once("message", () => {
   // Named here so that it is not collected, and its device unmapped, while the thread waits.
-  throw new Error(target.entries().length >= 0 ? "trap" : "");
+  void target;
+  throw new Error("trap");
 });

@@ -23,7 +23,7 @@ function host(t: ExecutionContext) {
   };
   const disk = (name: string, last: number, number: string): void => {
     file(standard("NEC", "DISK ARRAY"), "devices", number, "inquiry");
-    file(Buffer.from(page83(designator(3, 0, naa6(last)))), "devices", number, "vpd_pg83");
+    file(page83(designator(3, 0, naa6(last))), "devices", number, "vpd_pg83");
     mkdirSync(at("block", name), { recursive: true });
     symlinkSync(at("devices", number), at("block", name, "device"));
   };
