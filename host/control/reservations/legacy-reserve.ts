@@ -27,13 +27,27 @@ export interface LegacyCommand {
 
 const OPERATION = { reserve: { 6: 0x16, 10: 0x56 }, release: { 6: 0x17, 10: 0x57 } } as const;
 
+/** The command of an operation code; undefined where it is another one's. */
+export function legacyCommandOf(code: number | undefined): LegacyCommand | undefined {
+  for (const action of ["reserve", "release"] as const) {
+    for (const bytes of [6, 10] as const) if (OPERATION[action][bytes] === code) return { action, bytes };
+  }
+  return undefined;
+}
+
+function cdbOf({ action, bytes }: LegacyCommand): Uint8Array {
+  const cdb = new Uint8Array(bytes);
+  cdb[0] = OPERATION[action][bytes];
+  return cdb;
+}
+
 /** Unit attentions for initiators: bus device reset function occurred, I_T nexus loss occurred. */
 const WAS_RESET = 0x2903;
 const NEXUS_LOST = 0x2907;
 
 export interface LegacyParts {
   readonly commands: Pick<PathCommands, "bare">;
-  readonly gate: Pick<Gate, "require" | "admit">;
+  readonly gate: Pick<Gate, "require">;
   readonly hub: Pick<EventHub, "say">;
   readonly snapshots: Pick<Snapshots, "current">;
   readonly isClusterMode: () => boolean;
@@ -56,8 +70,9 @@ export class LegacyReserve {
   }
 
   /** @throws ReservationRefused with the device's own answer */
-  async order(unit: Unit, { action, bytes }: LegacyCommand): Promise<void> {
-    const { commands, gate, snapshots, isClusterMode, isRegistered } = this.#parts;
+  async order(unit: Unit, command: LegacyCommand): Promise<void> {
+    const { commands, gate, snapshots, isClusterMode } = this.#parts;
+    const { action } = command;
     const held = this.#holders.get(unit);
     if (!isClusterMode() && (action === "reserve" || held === undefined)) {
       throw new ReservationRefused("RESERVATION_UNSUPPORTED", `${action}: a reservation of SPC-2 belongs to one path`, {
@@ -69,14 +84,12 @@ export class LegacyReserve {
     const snapshot = await snapshots.current();
     const path = (action === "release" ? held : undefined) ?? pathsOf(unit).find((one) => isUsed(one, snapshot));
     if (path === undefined) throw noPath(unit);
-    const cdb = new Uint8Array(bytes);
-    cdb[0] = OPERATION[action][bytes];
     // A reset right behind the command must not be missed.
     if (action === "reserve") await gate.require(unit, true);
-    const outcome = await commands.bare(path, cdb);
+    const outcome = await commands.bare(path, cdbOf(command));
     if (outcome.kind === "good" && action === "reserve") this.#holders.set(unit, path);
     if (outcome.kind === "good" && action === "release") this.#holders.delete(unit);
-    if (!this.#holders.has(unit) && !isRegistered(unit)) await gate.require(unit, false);
+    await this.#freePaths(unit);
     if (outcome.kind !== "good") throw refusalOf(path, outcome, action);
   }
 
@@ -99,14 +112,20 @@ export class LegacyReserve {
   }
 
   #lose(path: Path, code: number): void {
-    const { gate, hub, attend, isRegistered } = this.#parts;
+    const { hub, attend } = this.#parts;
     const { unit } = path;
     this.#holders.delete(unit);
     const why = code === WAS_RESET ? "reset, or another host's reservation" : "the path is not in use any more";
     hub.say("legacy-reservation-lost", { unit: unit.number, path: path.number, detail: { why } });
     attend(unit, code);
-    // The path asks for nothing more; where the core does not answer there is nothing to be held back.
-    if (!isRegistered(unit)) void gate.require(unit, false).catch(() => undefined);
+    // Where the core does not answer there is nothing to be held back.
+    void this.#freePaths(unit).catch(() => undefined);
+  }
+
+  /** Its paths have nothing more to ask for, unless they are to be registered. */
+  async #freePaths(unit: Unit): Promise<void> {
+    const { gate, isRegistered } = this.#parts;
+    if (!this.#holders.has(unit) && !isRegistered(unit)) await gate.require(unit, false);
   }
 }
 

@@ -9,7 +9,7 @@ import {
   type ReserveOut,
 } from "../../discovery/persistent-reservations.ts";
 import { reasonOf } from "../ground/control-errors.ts";
-import type { LegacyCommand } from "./legacy-reserve.ts";
+import { legacyCommandOf, type LegacyCommand } from "./legacy-reserve.ts";
 import {
   INVALID_FIELD_IN_CDB,
   INVALID_FIELD_IN_LIST,
@@ -28,14 +28,6 @@ export interface ReservationService<U> {
 export interface LegacyService<U> {
   orderLegacy(unit: U, command: LegacyCommand): Promise<void>;
 }
-
-/** RESERVE and RELEASE of SPC-2, with the lengths of their CDBs. */
-const LEGACY: ReadonlyMap<number | undefined, LegacyCommand> = new Map([
-  [0x16, { action: "reserve", bytes: 6 }],
-  [0x17, { action: "release", bytes: 6 }],
-  [0x56, { action: "reserve", bytes: 10 }],
-  [0x57, { action: "release", bytes: 10 }],
-]);
 
 export interface ScsiReply {
   readonly status: number;
@@ -62,7 +54,7 @@ export async function reservationReply<U>(
       await service.order(unit, out.value);
       return { status: 0 };
     }
-    const legacy = LEGACY.get(cdb[0]);
+    const legacy = legacyCommandOf(cdb[0]);
     if (legacy !== undefined) return await legacyReply(service, unit, cdb, legacy);
     const asked = parseReserveIn(cdb);
     if (!asked.ok) return refused(INVALID_FIELD_IN_CDB);
