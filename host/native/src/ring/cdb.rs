@@ -17,6 +17,15 @@ pub const WRITE_PROTECTED: Sense = Sense(0x07, 0x27, 0x00);
 pub const NO_SPACE: Sense = Sense(0x07, 0x27, 0x07);
 pub const MISCOMPARE: Sense = Sense(0x0e, 0x1d, 0x00);
 
+pub fn unit_attention(code: u8, qualifier: u8) -> Sense {
+    Sense(0x06, code, qualifier)
+}
+
+/// REQUEST SENSE, INQUIRY and REPORT LUNS are carried out whatever there is to be told (SPC-4 5.14).
+pub fn reports_attention(operation: u8) -> bool {
+    !matches!(operation, 0x03 | 0x12 | 0xa0)
+}
+
 /// What a command needs to know of the unit.
 #[derive(Clone, Copy)]
 pub struct Medium {
