@@ -26,7 +26,7 @@ import { checkIdentity, checkWant } from "../path/ask";
 import { WANT_HEALTH } from "../path/facts";
 import { BY_IO, BY_SILENCE, NOTED_SILENT, pathEnters, pathLeaves, pathNotes } from "../path/states";
 import { unitRefresh } from "../path/tiers";
-import { longAsk, longLostNs, longOwnNs, longSilentNs } from "../request/long";
+import { longAsk, longAskNs, longLostNs, longOwnNs, longSilentNs } from "../request/long";
 import { commandDuplicate, isLong } from "../request/pieces";
 import { soonest, thresholdOf } from "../request/threshold";
 import { hedgeSoonestNs } from "../selection/hedge-budget";
@@ -82,7 +82,13 @@ function longDue(unit: Unit, command: Command): u64 {
     return min(lostNs, now + longSilentNs(unit));
   }
   const silentNs = command.timeNs + longSilentNs(unit) + (busyNs - command.busyNs);
-  if (silentNs <= now) return stalled(unit, command);
+  if (silentNs <= now) {
+    const isAsked = answered || path.silent !== 0 || (path.flags & PATH_FLAG_FAILED) !== 0;
+    if (isAsked) return stalled(unit, command);
+    // Another path of its nexus was asked in its place, and has answered.
+    longAsk(path);
+    return now + longAskNs(unit);
+  }
   // Once it has answered it is not asked again: recovering it is patrol's job.
   if (!answered) longAsk(path);
   return silentNs;

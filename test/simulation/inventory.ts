@@ -107,7 +107,7 @@ export class Inventory {
   readonly #misfits = new Set<number>();
   /** Numbers of the units that other reactors have. */
   readonly #elsewhere = new Set<number>();
-  /** Handles of the units to be removed, by their number in the array. */
+  /** Numbers in the array of the units to be removed, by their handles: one that comes again early is there twice. */
   readonly #leaving = new Map<number, number>();
 
   constructor(ground: Ground) {
@@ -141,14 +141,16 @@ export class Inventory {
 
   /** Whether nothing of clients is under way to the unit in this core, which may have left it, and none is connected. */
   isQuiet(index: number): boolean {
-    const unit = this.#handleHere(index);
-    return unit < 0 || (this.#unitField(unit, UNIT_CONNECTIONS) === 0 && !this.isUnderWay(index));
+    const isConnected = this.#handlesHere(index).some((unit) => this.#unitField(unit, UNIT_CONNECTIONS) > 0);
+    return !isConnected && !this.isUnderWay(index);
   }
 
   /** Whether a request, an orphan, or a command of either is. */
   isUnderWay(index: number): boolean {
-    const unit = this.#handleHere(index);
-    if (unit < 0) return false;
+    return this.#handlesHere(index).some((unit) => this.#isBusy(unit));
+  }
+
+  #isBusy(unit: number): boolean {
     if (this.#unitField(unit, UNIT_REQUESTS) + this.#unitField(unit, UNIT_ORPHANS) > 0) return true;
     for (let path = 0; path < this.#ground.paths; path++) {
       const isIts = this.#pathField(path, PATH_FLAGS) !== 0 && this.#pathField(path, PATH_UNIT) === unit;
@@ -157,9 +159,13 @@ export class Inventory {
     return false;
   }
 
-  #handleHere(index: number): number {
+  #handlesHere(index: number): number[] {
     const unit = this.#units[index] ?? -1;
-    return unit >= 0 ? unit : (this.#leaving.get(index) ?? -1);
+    return [...(unit >= 0 ? [unit] : []), ...this.#handlesLeaving(index)];
+  }
+
+  #handlesLeaving(index: number): number[] {
+    return [...this.#leaving].filter(([, of]) => of === index).map(([unit]) => unit);
   }
 
   #unitField(unit: number, field: number): number {
@@ -178,10 +184,16 @@ export class Inventory {
     this.restore(index);
   }
 
+  /** Whether it is elsewhere, or came again while what it was here before is not gone yet. */
+  #hasLeft(unit: number, index: number): boolean {
+    const now = this.#units[index] ?? -1;
+    return this.#elsewhere.has(index) || (now >= 0 && now !== unit);
+  }
+
   /** Removes the units that have left, as soon as that is possible. Returns whether any is still here. */
   clearLeft(): boolean {
-    for (const index of this.#leaving.keys()) if (this.#elsewhere.has(index)) this.removeUnit(index);
-    return [...this.#leaving.keys()].some((index) => this.#elsewhere.has(index));
+    for (const [unit, index] of this.#leaving) if (this.#hasLeft(unit, index)) this.#remove(unit);
+    return [...this.#leaving].some(([unit, index]) => this.#hasLeft(unit, index));
   }
 
   /** Each path with its port; those that lead elsewhere than their unit are left out. */
@@ -391,18 +403,21 @@ export class Inventory {
       this.#removePath(this.#paths[at] ?? -1);
       this.#paths[at] = -1;
     });
-    this.#leaving.set(index, unit);
+    this.#leaving.set(unit, index);
     this.#units[index] = -1;
   }
 
   /** Whether the unit is gone: this takes until its last command has completed. */
   removeUnit(index: number): boolean {
-    const unit = this.#leaving.get(index) ?? -1;
+    return this.#handlesLeaving(index).filter((unit) => !this.#remove(unit)).length === 0;
+  }
+
+  #remove(unit: number): boolean {
     const before = this.answers;
     const answer = this.#core.exports.unitRemove(unit);
     if (answer === -ERROR_BUSY) return false;
     this.expect(answer, "unitRemove");
-    this.#leaving.delete(index);
+    this.#leaving.delete(unit);
     const { good, bad } = this.answers;
     this.#pastAnswers = {
       good: this.#pastAnswers.good + before.good - good,
@@ -423,7 +438,7 @@ export class Inventory {
   get answers(): { readonly good: number; readonly bad: number } {
     const { exports, view } = this.#core;
     let { good, bad } = this.#pastAnswers;
-    for (const unit of [...this.#units, ...this.#leaving.values()]) {
+    for (const unit of [...this.#units, ...this.#leaving.keys()]) {
       if (unit < 0) continue;
       good += Number(view.getBigUint64(exports.unitTable() + unit * UNIT_BYTES + UNIT_ANSWERED, true));
       bad += Number(view.getBigUint64(exports.unitTable() + unit * UNIT_BYTES + UNIT_FAILED, true));
@@ -443,8 +458,8 @@ export class Inventory {
     this.#units.forEach((unit, index) => {
       if (unit >= 0) this.dismantle(index);
     });
-    for (const index of this.#leaving.keys()) this.removeUnit(index);
-    return [...this.#leaving.values()].map((unit) => `unit ${unit} cannot be removed`);
+    for (const unit of this.#leaving.keys()) this.#remove(unit);
+    return [...this.#leaving.keys()].map((unit) => `unit ${unit} cannot be removed`);
   }
 
   /** What is not as expected after the faults are over and every client was answered; empty when all is well. */

@@ -256,6 +256,10 @@ export class Machine {
   /** A client reconnects and sends unanswered requests again. */
   #again(session: Session): void {
     this.#heard.missed = true;
+    this.#rejoin(session);
+  }
+
+  #rejoin(session: Session): void {
     session.line = session.open();
     session.line.join(session.unit);
     session.client.sendAgain();
@@ -335,14 +339,18 @@ export class Machine {
     this.#moving.add(unit);
     const sessions = this.#sessions.filter((session) => session.unit === unit && !session.client.done);
     for (const session of this.#sessions) if (session.unit === unit) this.#close(session);
-    for (const session of sessions) session.line = session.open();
+    for (const session of sessions) {
+      // What was answered last may not have arrived yet, and never does.
+      if (session.client.open > 0) this.#heard.missed = true;
+      session.line = session.open();
+    }
     const arrive = (at: Machine): void => {
       this.#moving.delete(unit);
       for (const session of sessions) {
         if (session.client.done) continue;
         session.at = at;
         if (at !== this) at.#sessions.push(session);
-        at.#again(session);
+        at.#rejoin(session);
       }
     };
     const limitNs = this.#around.clock.nowNs + QUIET_MS_MAX * NS_PER_MS;

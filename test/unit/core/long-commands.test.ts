@@ -419,3 +419,27 @@ test("UNMAPs of several clients have a parameter list each", (t) => {
     [0, 2048, 4096],
   );
 });
+
+test("a path that was a suspect, and was cleared in its absence, is asked itself before it counts as stalled", (t) => {
+  const s = scene({ paths: 2 });
+  const [busy = -1] = s.paths;
+  s.host.must(s.host.core.modeSet(abi.MODE_PATROL, 0n));
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_POLICY, BigInt(abi.POLICY_STATIC)));
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_STALL_MAX_MS, 100n));
+  s.host.must(s.host.core.pathSet(busy, abi.PATH_SET_INITIATOR_PORT, 1n));
+  s.host.must(s.host.core.pathSet(busy, abi.PATH_SET_TARGET_PORT, 2n));
+  s.takesMs.set(UNMAP, 2000);
+  s.client.send(trim(1, 1));
+  pass(s, 40);
+  t.is(s.sent.length, 1);
+  // Another core loses a command; a path of the same nexus is asked there.
+  s.host.must(s.host.core.sharedFault(1, 2, 0xffffffff, 1, 0));
+  pass(s, 40);
+  s.host.must(s.host.core.sharedAnswer(1, 2));
+  pass(s, 2000);
+  t.deepEqual(errors(s.client), [[1, 0]]);
+  t.is(s.sent.length, 1);
+  t.false(s.host.events.some(({ kind }) => kind === abi.EVENT_STALL));
+  t.is(s.host.flags(busy) & BAD, 0);
+  t.deepEqual(s.host.resets, []);
+});
