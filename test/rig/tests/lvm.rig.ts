@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readdirSync, realpathSync } from "node:fs";
 import { basename, join } from "node:path";
+import { UeventMonitor, type Uevent } from "../../../host/native/index.ts";
 import { until } from "../../until.ts";
 import { attempt, run, start } from "../lib/command.ts";
 import { LioArray } from "../lib/lio.ts";
@@ -10,7 +11,7 @@ import { Daemon, getlun, mustPathctl } from "../lib/pathmanager.ts";
 import { afterwards, test, type Rig } from "../lib/test.ts";
 import { installRules, propertiesOf, settle, startUdev } from "../lib/udev.ts";
 
-export const rig: Rig = { array: "lio", units: 2, paths: 2, timeLimitS: 240 };
+export const rig: Rig = { array: "lio", units: 2, paths: 2, timeLimitS: 480 };
 
 const array = new LioArray();
 /** Of unit 0, which is ours; unit 1 is multipathd's. */
@@ -21,15 +22,39 @@ const FOLDER = "/mnt/volume";
 
 let daemon: Daemon | undefined;
 
+/** What udev tells of our device and its partitions until the test ends: the real one after its rules, and the kernel itself. */
+function watch(): readonly Uevent[] {
+  const events: Uevent[] = [];
+  const monitor = new UeventMonitor((event) => void (/\/nbd\d+(p\d+)?$/.test(event.devpath) && events.push(event)));
+  afterwards(() => monitor.close());
+  return events;
+}
+
+/** The volume group that an "add" of a device completed: lvm's rules activate it then. */
+const completed = (events: readonly Uevent[], device: RegExp): (string | undefined)[] =>
+  events
+    .filter(({ action, byUdev, devpath }) => action === "add" && byUdev && device.test(devpath))
+    .map(({ properties }) => properties["LVM_VG_NAME_COMPLETE"]);
+
+async function attached(): Promise<void> {
+  mustPathctl("attach", "0");
+  await until("the device has its name", () => existsSync(DEVICE));
+  settle();
+}
+
+async function detached(): Promise<void> {
+  mustPathctl("detach", "0");
+  await until("the device has no name", () => !existsSync(DEVICE));
+  settle();
+}
+
 test("pvcreate, vgcreate, lvcreate, mkfs, mount: on our device, by its name", async () => {
   afterwards(() => console.log(Daemon.log().trimEnd()));
   installRules();
   startUdev();
   run("modprobe", "dm-mod");
   daemon = await Daemon.start(ours());
-  mustPathctl("attach", "0");
-  await until("the device has its name", () => existsSync(DEVICE));
-  settle();
+  await attached();
   mkdirSync(FOLDER, { recursive: true });
   run("pvcreate", DEVICE);
   run("vgcreate", "volumes", DEVICE);
@@ -40,23 +65,61 @@ test("pvcreate, vgcreate, lvcreate, mkfs, mount: on our device, by its name", as
   assert.match(run("pvs", "--noheadings", "--options", "pv_name"), /^\s*\/dev\/nbd\d\s*$/);
   run("umount", FOLDER);
   run("vgchange", "--activate", "n", "volumes");
-  mustPathctl("detach", "0");
+  await detached();
 });
 
 test("after a start of the daemon it is all there, and still once", async () => {
   await daemon?.stop();
   assert.equal(run("pvs", "--noheadings").trim(), "", "no path is taken while the daemon is away");
   daemon = await Daemon.start(ours());
-  mustPathctl("attach", "0");
-  await until("the device has its name", () => existsSync(DEVICE));
-  settle();
-  run("vgchange", "--activate", "y", "volumes");
+  const events = watch();
+  await attached();
+  await until("lvm's rules have activated the volume", () => existsSync("/dev/volumes/data"));
+  await until("udev has told of it", () => completed(events, /\/nbd\d+$/).length > 0);
+  assert.deepEqual(completed(events, /\/nbd\d+$/), ["volumes"]);
   run("mount", "/dev/volumes/data", FOLDER);
   assert.equal(run("cat", `${FOLDER}/file`).trim(), "kept");
   run("umount", FOLDER);
+});
+
+test("an attached device is announced once, and again when it is attached again", async () => {
+  const events = watch();
+  const additions = (): number => completed(events, /\/nbd\d+$/).length;
+  for (const action of ["change", "change", "add", "change"]) {
+    run("udevadm", "trigger", `--action=${action}`, "--settle", realpathSync(DEVICE));
+  }
+  settle();
+  await until("what was triggered has been told", () => additions() > 0);
+  assert.equal(additions(), 1, "the one that was triggered");
+  run("vgchange", "--activate", "n", "volumes");
+  await detached();
+  await attached();
+  await until("it is announced again", () => additions() > 1);
+  assert.equal(additions(), 2);
   run("vgchange", "--activate", "n", "volumes");
   run("vgremove", "--yes", "volumes");
   run("pvremove", DEVICE);
+});
+
+test("a volume on a partition is activated, too", async () => {
+  const written = attempt("sfdisk", ["--quiet", DEVICE], "label: gpt\n,,L\n");
+  assert.equal(written.status, 0, written.stderr);
+  await until("the partition has its name", () => existsSync(`${DEVICE}-part1`));
+  settle();
+  run("pvcreate", "--yes", `${DEVICE}-part1`);
+  run("vgcreate", "parts", `${DEVICE}-part1`);
+  run("lvcreate", "--yes", "--name", "data", "--size", "16M", "parts");
+  run("vgchange", "--activate", "n", "parts");
+  await detached();
+  const events = watch();
+  await attached();
+  await until("lvm's rules have activated the volume", () => existsSync("/dev/parts/data"));
+  await until("udev has told of it", () => completed(events, /\/nbd\d+p1$/).includes("parts"));
+  run("vgchange", "--activate", "n", "parts");
+  run("vgremove", "--yes", "parts");
+  run("pvremove", `${DEVICE}-part1`);
+  run("wipefs", "--quiet", "--all", DEVICE);
+  await until("the partition is gone", () => !existsSync(`${DEVICE}-part1`));
 });
 
 test("an md array on our device is found there, not on a path", () => {
