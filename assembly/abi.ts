@@ -493,6 +493,8 @@ export const UNIT_SET_REGISTRATION: u32 = 23;
 export const UNIT_SET_PREEMPTED: u32 = 24;
 /** 1: other hosts are registered on the unit, too: LOGICAL UNIT RESET, which ends their commands as well, waits four times as long. */
 export const UNIT_SET_SHARED: u32 = 25;
+/** 1: the unit's reservation is for registrants, and this host is one: cluster mode lets it balance. Ends by itself, with its policy (static), when a device reports a conflict, a reset or a preemption. */
+export const UNIT_SET_REGISTRANTS: u32 = 26;
 
 /** The unit refuses writes (write-protected medium). */
 export const UNIT_CAN_NOT_WRITE: u32 = 1;
@@ -542,7 +544,7 @@ export const PATH_SET_REGISTERED: u32 = 14;
 
 /** FAILBACK_MODE_*. */
 export const MODE_FAILBACK: u32 = 1;
-/** Cluster mode ("MSCS"), 0 or 1. On: static policies only; a command that changes the medium is not sent again while the first one may still be executed. */
+/** Cluster mode ("MSCS"), 0 or 1. On: static policies only, but where UNIT_SET_REGISTRANTS holds; a command that changes the medium is not sent again while the first one may still be executed. */
 export const MODE_CLUSTER: u32 = 2;
 /** Path patrol: 0 none, 1 health, 2 recovery, 3 both. */
 export const MODE_PATROL: u32 = 3;

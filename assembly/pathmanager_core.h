@@ -455,6 +455,8 @@
 #define PM_UNIT_SET_PREEMPTED 24u
 /* 1: other hosts are registered on the unit, too: LOGICAL UNIT RESET, which ends their commands as well, waits four times as long. */
 #define PM_UNIT_SET_SHARED 25u
+/* 1: the unit's reservation is for registrants, and this host is one: cluster mode lets it balance. Ends by itself, with its policy (static), when a device reports a conflict, a reset or a preemption. */
+#define PM_UNIT_SET_REGISTRANTS 26u
 /* The unit refuses writes (write-protected medium). */
 #define PM_UNIT_CAN_NOT_WRITE 1u
 /* UNMAP (VPD B2 LBPU). */
@@ -501,7 +503,7 @@
 #define PM_PATH_SET_REGISTERED 14u
 /* FAILBACK_MODE_*. */
 #define PM_MODE_FAILBACK 1u
-/* Cluster mode ("MSCS"), 0 or 1. On: static policies only; a command that changes the medium is not sent again while the first one may still be executed. */
+/* Cluster mode ("MSCS"), 0 or 1. On: static policies only, but where UNIT_SET_REGISTRANTS holds; a command that changes the medium is not sent again while the first one may still be executed. */
 #define PM_MODE_CLUSTER 2u
 /* Path patrol: 0 none, 1 health, 2 recovery, 3 both. */
 #define PM_MODE_PATROL 3u

@@ -30,6 +30,7 @@ import {
   UNIT_SET_POLICY_PARAMETER,
   UNIT_SET_POLICY_PARAMETER_2,
   UNIT_SET_PREEMPTED,
+  UNIT_SET_REGISTRANTS,
   UNIT_SET_REGISTRATION,
   UNIT_SET_RELEASED,
   UNIT_SET_SHARED,
@@ -53,7 +54,7 @@ import { wakeUnit } from "./memory/wake";
 import { groupsConsiderSet } from "./path/alua";
 import { unitPath } from "./path/facts";
 import { clusterMode } from "./path/mode";
-import { registrationRequire, registrationsDoubt } from "./path/registration";
+import { registrantsSet, registrationRequire, registrationsDoubt } from "./path/registration";
 import { unitRefresh } from "./path/tiers";
 import { leftoversSet } from "./request/orphan";
 import { requestAbandon } from "./request/request";
@@ -92,6 +93,7 @@ export function unitSet(handle: u32, property: u32, value: i64): i32 {
   else if (property === UNIT_SET_RELEASED) return setReleased(unit, number);
   else if (property === UNIT_SET_REGISTRATION) return setRegistration(unit, number);
   else if (property === UNIT_SET_PREEMPTED) return setPreempted(unit, number);
+  else if (property === UNIT_SET_REGISTRANTS) return setRegistrants(unit, number);
   else if (
     property === UNIT_SET_LEFTOVERS ||
     property === UNIT_SET_ALUA_EXPLICIT ||
@@ -122,6 +124,13 @@ function setRegistration(unit: Unit, required: u32): i32 {
   return answer;
 }
 
+/** The unit may balance in cluster mode (1), or not any more. */
+function setRegistrants(unit: Unit, on: u32): i32 {
+  if (on > 1) return -(<i32>ERROR_RANGE);
+  if (registrantsSet(unit, on)) unitRefresh(unit, REASON_RESERVATION, 0, 0);
+  return 0;
+}
+
 /** Another host owns the unit (1): every request is refused, those in flight too, and nothing more is sent. */
 function setPreempted(unit: Unit, preempted: u32): i32 {
   if (preempted > 1) return -(<i32>ERROR_RANGE);
@@ -130,6 +139,7 @@ function setPreempted(unit: Unit, preempted: u32): i32 {
   unit.draining = 1;
   unit.flags = preempted !== 0 ? unit.flags | UNIT_FLAG_PREEMPTED : unit.flags & ~UNIT_FLAG_PREEMPTED;
   registrationsDoubt(unit);
+  registrantsSet(unit, 0);
   unitRefresh(unit, REASON_RESERVATION, 0, 0);
   if (preempted !== 0) while (unit.requestFirst !== 0) requestAbandon(listsOf(unit).requests.first, EPERM);
   return 0;
@@ -204,7 +214,7 @@ function spanBytes(unit: Unit, blocks: u32): u32 {
 }
 
 function setPolicy(unit: Unit, policy: u32): i32 {
-  if (policy !== POLICY_STATIC && clusterMode) return -(<i32>ERROR_CLUSTER_MODE);
+  if (policy !== POLICY_STATIC && clusterMode && unit.registrants === 0) return -(<i32>ERROR_CLUSTER_MODE);
   const answer = selectionSetPolicy(unit.selection, policy);
   if (answer < 0) return answer;
   unit.policy = policy;

@@ -452,6 +452,8 @@ export const UNIT_SET_REGISTRATION = 23;
 export const UNIT_SET_PREEMPTED = 24;
 /** 1: other hosts are registered on the unit, too: LOGICAL UNIT RESET, which ends their commands as well, waits four times as long. */
 export const UNIT_SET_SHARED = 25;
+/** 1: the unit's reservation is for registrants, and this host is one: cluster mode lets it balance. Ends by itself, with its policy (static), when a device reports a conflict, a reset or a preemption. */
+export const UNIT_SET_REGISTRANTS = 26;
 /** The unit refuses writes (write-protected medium). */
 export const UNIT_CAN_NOT_WRITE = 1;
 /** UNMAP (VPD B2 LBPU). */
@@ -498,7 +500,7 @@ export const PATH_SET_UNVERIFIED = 13;
 export const PATH_SET_REGISTERED = 14;
 /** FAILBACK_MODE_*. */
 export const MODE_FAILBACK = 1;
-/** Cluster mode ("MSCS"), 0 or 1. On: static policies only; a command that changes the medium is not sent again while the first one may still be executed. */
+/** Cluster mode ("MSCS"), 0 or 1. On: static policies only, but where UNIT_SET_REGISTRANTS holds; a command that changes the medium is not sent again while the first one may still be executed. */
 export const MODE_CLUSTER = 2;
 /** Path patrol: 0 none, 1 health, 2 recovery, 3 both. */
 export const MODE_PATROL = 3;

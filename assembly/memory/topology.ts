@@ -300,6 +300,8 @@ export class Unit {
   /** It was, and what was under way then may not be over. */
   draining: u8;
   shared: u8;
+  /** Its reservation is for registrants (UNIT_SET_REGISTRANTS). */
+  registrants: u8;
 }
 
 /** Where in a unit record the counts of its latencies are (stall.ts). */

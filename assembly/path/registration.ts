@@ -9,12 +9,15 @@
 //   nothing is sent, not even a reset, until control says otherwise; then all paths have to be registered anew. But not before what was
 //   under way, leftovers of an earlier daemon included, can change the medium no more: the host may still keep it, and where this
 //   initiator is registered again the device would carry it out, over what the other host has written.
+// - In cluster mode a unit keeps to one path, unless control says that its reservation is for registrants (UNIT_SET_REGISTRANTS). A device
+//   that reports a conflict, a reset or a preemption calls that into question: the unit is static until control has looked again.
 
 import {
   ERROR_NOT_ASKED,
   ERROR_RANGE,
   EVENT_REGISTRATION_ASKED,
   PATH_FLAG_UNREGISTERED,
+  POLICY_STATIC,
   REASON_RESERVATION,
   REGISTRATION_CONTROL,
   REGISTRATION_PREEMPTED,
@@ -31,7 +34,9 @@ import {
   ascqOf,
   keyOf,
 } from "../scsi/sense";
+import { selectionSetPolicy } from "../selection/selection";
 import { unitPath } from "./facts";
+import { clusterMode } from "./mode";
 import { BY_CONTROL, PATH_BARS, pathEnters, pathLeaves } from "./states";
 
 /** Values of UNIT_SET_REGISTRATION. */
@@ -49,6 +54,16 @@ export function registrationDoubt(path: Path, why: u32, by: u32): void {
   pathEnters(path, PATH_FLAG_UNREGISTERED, by);
   path.registrationAsked = 0;
   path.registrationWhy = why;
+  if (why === REGISTRATION_RESET || why === REGISTRATION_PREEMPTED) registrantsSet(path.unit, 0);
+}
+
+/** UNIT_SET_REGISTRANTS. Returns whether the policy has changed; then the caller refreshes the unit. */
+export function registrantsSet(unit: Unit, on: u32): bool {
+  unit.registrants = <u8>on;
+  if (on !== 0 || !clusterMode || unit.policy === POLICY_STATIC) return false;
+  selectionSetPolicy(unit.selection, POLICY_STATIC);
+  unit.policy = POLICY_STATIC;
+  return true;
 }
 
 /** What sense data says of a path's registration: REGISTRATION_*, or 0. */
@@ -97,6 +112,8 @@ function registered(path: Path): void {
 export function registrationRequire(unit: Unit, required: u32): i32 {
   if (required > REQUIRED_OF_ALL) return -(<i32>ERROR_RANGE);
   unit.registration = required === REQUIRED_NOT ? 0 : 1;
+  // Nothing would call it into question any more.
+  if (required === REQUIRED_NOT) registrantsSet(unit, 0);
   for (let rest = unit.paths; rest !== 0; rest &= rest - 1) {
     const path = unitPath(unit, ctz(rest));
     if (required === REQUIRED_NOT) registered(path);

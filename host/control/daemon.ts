@@ -123,6 +123,7 @@ export class Daemon extends DaemonParts {
     return {
       snapshot: this.snapshots.newest,
       policyOf: (unit) => effective.policy(unit),
+      policySetAsideOf: (unit) => effective.policySetAside(unit),
       timeoutsOf: (unit) => effective.timeouts(unit),
       hedgeBudgetPercentOf: (unit) => effective.hedgeBudgetPercent(unit),
       attachmentsOf: (unit) => attachments.of(unit),

@@ -13,7 +13,7 @@ import { CablingWatch } from "./events/cabling-watch.ts";
 import { Descriptors } from "./events/descriptors.ts";
 import { Effective } from "./settings/effective.ts";
 import { EventHub } from "./events/event-hub.ts";
-import { Inventory } from "./inventory/inventory.ts";
+import { Inventory, type Unit } from "./inventory/inventory.ts";
 import type { Keeper } from "./core/keeper.ts";
 import { logMessagesOf } from "./events/logging.ts";
 import { Keeping } from "./events/keeping.ts";
@@ -124,7 +124,7 @@ export abstract class DaemonParts implements Context {
     });
     this.tlsSources = new TlsSources(this.hub);
     this.receiving = new Receiving(this.hub, (number) => this.inventory.namesOf(number));
-    this.effective = new Effective(kept.inForce?.configuration ?? configuration, () => state.settings());
+    this.effective = this.#effectiveOf(kept.inForce?.configuration ?? configuration);
     this.inventory = new Inventory(state.units(), state.paths());
     this.bringUp = new BringUp(reactor, this.inventory, kept.claims(), kept.names, {
       keepNames: (names) => kept.keepNames(names),
@@ -168,6 +168,11 @@ export abstract class DaemonParts implements Context {
     this.reservations = reservationsOf(this, places.stateDirectory, logger);
     this.doors = this.#frontDoors();
     this.events = this.#routing();
+  }
+
+  #effectiveOf(configuration: Configuration): Effective {
+    const isForRegistrants = (unit: Unit): boolean => this.reservations.isForRegistrants(unit);
+    return new Effective(configuration, () => this.state.settings(), isForRegistrants);
   }
 
   #frontDoors(): FrontDoors {

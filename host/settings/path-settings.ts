@@ -48,7 +48,7 @@ export const PATH_SETTINGS = {
     default: false,
     byCommand: true,
     core: "MODE_CLUSTER",
-    says: "cluster mode, for units that several hosts write to: every unit is `static`, and no write is retried while its first command may still be carried out",
+    says: "cluster mode, for units that several hosts write to: every unit is `static` unless its persistent reservation is for registrants, and no write is retried while its first command may still be carried out",
   },
   policy: {
     type: "made",

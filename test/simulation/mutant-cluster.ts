@@ -117,6 +117,27 @@ export const clusterMutants: readonly Mutant[] = [
     replace: "",
   },
   {
+    name: "balances-after-a-preemption",
+    why: "cluster mode goes on balancing although a device reports that the reservation may be another host's",
+    file: "path/registration.ts",
+    find: "  if (why === REGISTRATION_RESET || why === REGISTRATION_PREEMPTED) registrantsSet(path.unit, 0);",
+    replace: "",
+  },
+  {
+    name: "balances-after-a-conflict",
+    why: "cluster mode goes on balancing although the reservation is not for registrants any more",
+    file: "answer/attention.ts",
+    find: "    if (registrantsSet(path.unit, 0)) unitRefresh(path.unit, REASON_RESERVATION, shown, 0);\n",
+    replace: "",
+  },
+  {
+    name: "balances-in-cluster-mode",
+    why: "cluster mode lets every unit balance",
+    file: "path/registration.ts",
+    find: "  if (on !== 0 || !clusterMode || unit.policy === POLICY_STATIC) return false;",
+    replace: "  if (on === 0) return false;",
+  },
+  {
     name: "no-wait-for-a-registration",
     why: "requests fail while their paths wait for the registration",
     file: "path/facts.ts",

@@ -7,6 +7,7 @@ import type { UnitPatch, UnitView } from "../../control/schemas/unit-schema.ts";
 import { REACTORS_MAX } from "../../settings/daemon-settings.ts";
 import { CommandError } from "../api-client.ts";
 import { numberValue, pathValue, POLICY_NAMES, unitKey, wholeValue } from "../values.ts";
+import { policyText } from "./show.ts";
 import { branch, leaf, perform, type CommonOptions, type Context, type Result, type Runner } from "./context.ts";
 
 interface PolicyOptions extends CommonOptions {
@@ -28,7 +29,7 @@ interface AttachOptions extends CommonOptions {
 }
 
 const unitText = (unit: UnitView): string =>
-  `#${unit.number} ${unit.name}: ${unit.state}, policy ${unit.policy.name}` +
+  `#${unit.number} ${unit.name}: ${unit.state}, policy ${policyText(unit)}` +
   `${unit.hedgeBudgetPercent > 0 ? `, hedged reads up to ${unit.hedgeBudgetPercent} %` : ""}\n`;
 
 async function patch(context: Context, key: string, body: UnitPatch): Promise<Result> {

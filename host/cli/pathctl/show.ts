@@ -87,6 +87,11 @@ function statePaint(unit: UnitView, style: Style): Paint {
   return isBad ? style.bad : style.warn;
 }
 
+/** The policy in force; where another one is set, that and why. */
+export function policyText({ policy, policySetAside: aside }: Pick<UnitView, "policy" | "policySetAside">): string {
+  return aside === null ? policy.name : `${policy.name} (${aside.policy.name} is set: ${aside.why})`;
+}
+
 /** The line above a unit's paths. */
 function unitLine(unit: UnitView, style: Style, reactors: number): string {
   const usable = unit.paths.filter((path) => path.state === "in use" || path.state === "active").length;
@@ -96,7 +101,7 @@ function unitLine(unit: UnitView, style: Style, reactors: number): string {
     statePaint(unit, style)(unit.state),
     `${usable} of ${pluralText(unit.paths.length, "path")} usable`,
     sizeText(unit.bytes) + (unit.readOnly ? " read-only" : ""),
-    unit.policy.name,
+    policyText(unit),
     ...(reactors > 1 && unit.reactor !== null ? [`reactor ${unit.reactor}`] : []),
     ...unit.attachments.map((attachment) => attachment.device),
     ...(waiting > 0 ? [style.warn(`${waiting} waiting for a path`)] : []),

@@ -39,7 +39,11 @@ export function unitSettingCalls(unit: Unit, handle: number, effective: Effectiv
 /** The part of the policy that does not depend on the paths. */
 export function plainPolicyCalls(unit: Unit, handle: number, effective: Effective): CoreCall[] {
   const policy = effective.policy(unit);
-  const calls = [unitSet(handle, abi.UNIT_SET_POLICY, policyCode(policy.name))];
+  const calls = [
+    // First: in cluster mode the core refuses the policy without it.
+    unitSet(handle, abi.UNIT_SET_REGISTRANTS, effective.isForRegistrants(unit) ? 1 : 0),
+    unitSet(handle, abi.UNIT_SET_POLICY, policyCode(policy.name)),
+  ];
   if (policy.name === "round-robin-subset") return calls;
   const [first, second] = policyNumbers(policy, () => undefined);
   if (first !== 0) calls.push(unitSet(handle, abi.UNIT_SET_POLICY_PARAMETER, first));

@@ -49,7 +49,7 @@ export async function reload(daemon: Reloadable, kept: Kept): Promise<ReloadRepo
   const next = { ...after, devices, emulated, sockets, state, log, limits, ring, process, array };
   checkFilter(daemon.inventory, daemon.attachments, next);
   const putFiles = daemon.tlsSources.read(after);
-  await put(daemon, new Effective(next, () => daemon.state.settings()));
+  await put(daemon, daemon.effective.over(next));
   putFiles();
   for (const text of notes) daemon.options.logger.warning(text);
   daemon.configurationFile = file;

@@ -75,10 +75,11 @@ function checkName(context: Context, unit: Unit, name: string): void {
 }
 
 async function checkPolicy(context: Context, unit: Unit, { name, parameters }: Policy): Promise<void> {
-  if (context.effective.mode.cluster && name !== "static") {
-    throw new ControlError("CLUSTER_MODE", `dynamic balancing (${name}) is refused while cluster mode is on`, {
+  if (name !== "static" && context.effective.keepsToOnePath(unit)) {
+    const why = "cluster mode is on and no reservation for registrants is held";
+    throw new ControlError("CLUSTER_MODE", `dynamic balancing (${name}) is refused while ${why}`, {
       parameter: "policy",
-      remedy: "switch cluster mode off first",
+      remedy: "switch cluster mode off, or register this host and reserve the unit with type 5, 6, 7 or 8",
     });
   }
   checkParameters(name, parameters);

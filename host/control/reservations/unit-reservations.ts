@@ -14,9 +14,8 @@ import type { CoreCall } from "../core/reactor-port.ts";
 import { reasonOf } from "../ground/control-errors.ts";
 import { pathsOf, type Inventory, type Path, type Unit } from "../inventory/inventory.ts";
 import type { Logger } from "../ground/logger.ts";
-import type { Effective } from "../settings/effective.ts";
+import type { Context } from "../devices/operation-context.ts";
 import type { Rescans } from "../devices/rescans.ts";
-import type { ReactorClient } from "../../reactor/reactor-client.ts";
 import type { Snapshots } from "../core/snapshots.ts";
 import type { Snapshot } from "../core/snapshot.ts";
 import type { ReservationView } from "../schemas/reservation-schema.ts";
@@ -24,6 +23,7 @@ import { CoreGate, registrationCalls } from "./gate.ts";
 import { clear, preempt, release, reserve, takeOver } from "./holder.ts";
 import { PathCommands } from "./path-commands.ts";
 import { register } from "./register.ts";
+import { REGISTRATION_PREEMPTED, REGISTRATION_RESET } from "../../abi.ts";
 import {
   conflict,
   inForce,
@@ -37,6 +37,7 @@ import {
 } from "./reservation-parts.ts";
 import { LegacyReserve, type LegacyCommand } from "./legacy-reserve.ts";
 import { ReservationKeys, type Registration } from "./reservation-keys.ts";
+import { Registrants } from "./registrants.ts";
 import { restore } from "./upkeep.ts";
 
 /** A path that cannot be registered just now is tried again. */
@@ -55,6 +56,7 @@ export interface ReservationSources {
   readonly commands: Pick<PathCommands, "ask" | "order">;
   readonly gate: CoreGate;
   readonly legacy: LegacyReserve;
+  readonly registrants: Registrants;
   readonly logger: Pick<Logger, "warning">;
 }
 
@@ -125,12 +127,30 @@ export class Reservations {
 
   /** Carries out what an application asks for. @throws ControlError */
   order(unit: Unit, out: ReserveOut): Promise<void> {
-    return this.#next(unit, () => OPERATIONS[out.action](this.#parts, unit, out));
+    return this.#next(unit, async () => {
+      try {
+        await OPERATIONS[out.action](this.#parts, unit, out);
+      } finally {
+        await this.#look(unit);
+      }
+    });
+  }
+
+  /** Whether the unit's reservation lets all of its registered paths in, as far as known. */
+  isForRegistrants(unit: Unit): boolean {
+    return this.#sources.registrants.isFor(unit);
+  }
+
+  #look(unit: Unit): Promise<void> {
+    const { registrants, legacy } = this.#sources;
+    return registrants.look(this.#parts, unit, legacy.isHeld(unit));
   }
 
   /** RESERVE or RELEASE of SPC-2. @throws ControlError */
   orderLegacy(unit: Unit, command: LegacyCommand): Promise<void> {
-    return this.#next(unit, () => this.#sources.legacy.order(unit, command));
+    const { legacy, registrants } = this.#sources;
+    if (command.action === "reserve") registrants.doubt(unit);
+    return this.#next(unit, () => legacy.order(unit, command));
   }
 
   /** What the device answers to PERSISTENT RESERVE IN. @throws ControlError */
@@ -179,8 +199,9 @@ export class Reservations {
 
   /** The core holds a path back until it is registered. @param number for the answer. @param why REGISTRATION_* */
   asked(path: Path, number: number, why: number): void {
-    const { gate, legacy } = this.#sources;
+    const { gate, legacy, registrants } = this.#sources;
     gate.asked(path, number);
+    if (why === REGISTRATION_RESET || why === REGISTRATION_PREEMPTED) registrants.doubt(path.unit);
     if (legacy.asked(path, why)) this.#upkeep(path.unit, () => gate.admit(path, true));
     else this.#restoreSoon(path);
   }
@@ -190,6 +211,7 @@ export class Reservations {
     const path = this.#sources.inventory.findPath(number);
     if (path === undefined) return;
     this.#sources.legacy.doubted(path);
+    this.#sources.registrants.doubt(path.unit);
     if (registrationOf(this.#parts, path.unit) === null) return;
     this.#upkeep(path.unit, () => this.#parts.gate.admit(path, false));
   }
@@ -198,17 +220,20 @@ export class Reservations {
   conflicted(path: Path, refused: number): void {
     const { unit } = path;
     this.#sources.legacy.doubted(path);
+    this.#sources.registrants.doubt(unit);
     if (this.#conflicted.has(unit)) return;
     this.#conflicted.add(unit);
     this.#upkeep(unit, async () => {
       this.#conflicted.delete(unit);
       await conflict(this.#parts, unit, [path], { action: "I/O" }, `${refused} refused on path ${path.number}`);
       await restore(this.#parts, path);
+      await this.#look(unit);
     });
   }
 
   /** What the core has to know of a unit before its paths come. */
   coreCalls(unit: Unit, handle: number): CoreCall[] {
+    this.#sources.registrants.forget(unit);
     return registrationCalls(registrationOf(this.#parts, unit), handle, this.#sources.legacy.isHeld(unit));
   }
 
@@ -218,6 +243,7 @@ export class Reservations {
     this.#upkeep(path.unit, async () => {
       this.#wanted.delete(path);
       await restore(this.#parts, path);
+      await this.#look(path.unit);
       // The core does not ask again while it waits, so whoever could not answer has to try again.
       if (this.#sources.gate.isAsked(path) && !this.#waits(path)) this.#retry(path);
     });
@@ -252,6 +278,8 @@ export class Reservations {
       const own = unit === undefined ? null : inForce(this.#parts, unit);
       if (unit === undefined || own === null) continue;
       this.#askAgain(unit, snapshot);
+      if (this.#sources.registrants.isDue(unit, performance.now()) && !this.#queues.has(unit))
+        this.#upkeep(unit, () => this.#look(unit));
       this.#replaceHolder(unit, own, snapshot);
     }
   }
@@ -327,11 +355,8 @@ function isUsable({ handle, foreignIdentity }: Path, snapshot: Snapshot): boolea
 
 /** The reservations of a daemon's units. */
 export function reservationsOf(
-  context: Pick<ReservationSources, "inventory" | "hub" | "snapshots"> & {
-    readonly reactor: ReactorClient;
+  context: Pick<Context, "inventory" | "hub" | "snapshots" | "reactor" | "effective" | "bringUp" | "change"> & {
     readonly rescans: Pick<Rescans, "attended">;
-    /** The settings in force; replaced by a reload. */
-    readonly effective: Effective;
   },
   stateDirectory: string,
   logger: ReservationSources["logger"],
@@ -349,5 +374,6 @@ export function reservationsOf(
       .catch((thrown) => logger.warning(reasonOf(thrown)));
   };
   const legacy = new LegacyReserve({ commands, gate, hub, snapshots, isClusterMode, isRegistered, attend });
-  return new Reservations({ keys, inventory, hub, snapshots, commands, gate, legacy, logger });
+  const registrants = new Registrants(context, logger.warning);
+  return new Reservations({ keys, inventory, hub, snapshots, commands, gate, legacy, registrants, logger });
 }

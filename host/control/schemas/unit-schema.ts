@@ -107,7 +107,11 @@ export const UnitView = z
     bytes: Count,
     blockBytes: Count,
     readOnly: z.boolean(),
-    policy: Policy,
+    policy: Policy.meta({ description: "The policy in force" }),
+    policySetAside: z
+      .object({ policy: Policy, why: z.string() })
+      .nullable()
+      .meta({ description: "The policy that is set, where another one is in force, and why" }),
     balancing: Balancing,
     hedgeBudgetPercent: z.number().min(0).max(100),
     state: UnitState,

@@ -205,8 +205,6 @@ function within<T>(schema: unknown, pick: (definition: Definition) => T | undefi
 const shapeOf = (schema: unknown): Record<string, unknown> | undefined => within(schema, ({ shape }) => shape);
 const elementOf = (schema: unknown): unknown => within(schema, ({ element }) => element);
 
-const DYNAMIC_IN_CLUSTER = 'must be "static" while cluster = true: cluster reservations belong to one path';
-
 /** Parameters that the policy does not take, or that no file can set. */
 function policyContradictions(policy: Configuration["policy"], at: readonly PropertyKey[], complain: Complain): void {
   const { name, parameters } = policyOfConfiguration(policy);
@@ -225,7 +223,6 @@ function ownContradictions(c: Configuration, of: "units" | "arrays", index: numb
   const at = [of, index] as const;
   if (policy !== undefined) {
     policyContradictions(policy, [...at, "policy"], complain);
-    if (c.cluster && policyOfConfiguration(policy).name !== "static") complain([...at, "policy"], DYNAMIC_IN_CLUSTER);
   }
   const least = timeouts?.stall_min_ms ?? c.timeouts.stall_min_ms;
   const most = timeouts?.stall_max_ms ?? c.timeouts.stall_max_ms;
@@ -245,10 +242,6 @@ function contradictions(c: Configuration, file: string, positions: readonly KeyP
   };
   if (c.timeouts.stall_max_ms !== 0 && c.timeouts.stall_min_ms > c.timeouts.stall_max_ms) {
     complain(["timeouts", "stall_min_ms"], `must not be above stall_max_ms (${c.timeouts.stall_max_ms})`);
-  }
-  const policyName = typeof c.policy === "string" ? c.policy : c.policy.name;
-  if (c.cluster && policyName !== "static" && positions.some(({ path }) => path[0] === "policy")) {
-    complain(["policy"], DYNAMIC_IN_CLUSTER);
   }
   policyContradictions(c.policy, ["policy"], complain);
   if (c.emulated === true && c.devices.length > 0) {

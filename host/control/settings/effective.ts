@@ -69,10 +69,23 @@ export class Effective {
   readonly #settings: () => Settings;
   readonly #units: ReadonlyMap<string, Configuration["units"][number]>;
 
-  constructor(configuration: Configuration, settings: () => Settings) {
+  readonly #isForRegistrants: (unit: Unit) => boolean;
+
+  /** @param isForRegistrants whether the unit's persistent reservation lets all of its paths in, as far as known */
+  constructor(
+    configuration: Configuration,
+    settings: () => Settings,
+    isForRegistrants: (unit: Unit) => boolean = () => false,
+  ) {
     this.configuration = configuration;
     this.#settings = settings;
+    this.#isForRegistrants = isForRegistrants;
     this.#units = new Map(configuration.units.map((entry) => [entry.identity, entry]));
+  }
+
+  /** The same with another file. */
+  over(configuration: Configuration): Effective {
+    return new Effective(configuration, this.#settings, this.#isForRegistrants);
   }
 
   #unit(unit: Unit): Configuration["units"][number] | undefined {
@@ -168,14 +181,30 @@ export class Effective {
     return this.#unit(unit)?.policy ?? ofArray?.policy ?? this.configuration.policy;
   }
 
-  /** The policy chosen for a unit; `policy` is the one in force, which differs in cluster mode. */
+  /** The policy chosen for a unit; `policy` is the one in force, which may differ in cluster mode. */
   chosenPolicy(unit: Unit): Policy {
     return unit.policy ?? policyOfConfiguration(this.#configuredPolicy(unit));
   }
 
-  /** Cluster mode excludes dynamic balancing: its reservations belong to one path (reference section 5). */
+  /** Whether cluster software may have reserved the unit for one path, which excludes dynamic balancing (reference section 5). */
+  keepsToOnePath(unit: Unit): boolean {
+    return this.#cluster && !this.#isForRegistrants(unit);
+  }
+
+  /** Whether the core may balance the unit in cluster mode. */
+  isForRegistrants(unit: Unit): boolean {
+    return this.#isForRegistrants(unit);
+  }
+
   policy(unit: Unit): Policy {
-    return this.#cluster ? { name: "static", parameters: {} } : this.chosenPolicy(unit);
+    return this.keepsToOnePath(unit) ? { name: "static", parameters: {} } : this.chosenPolicy(unit);
+  }
+
+  /** The chosen policy where another one is in force, and why. */
+  policySetAside(unit: Unit): { readonly policy: Policy; readonly why: string } | null {
+    const policy = this.chosenPolicy(unit);
+    if (policy.name === "static" || !this.keepsToOnePath(unit)) return null;
+    return { policy, why: "cluster mode, and no reservation for registrants" };
   }
 
   /** Whether the unit becomes a block device by itself; a name: through this driver of the kernel. */

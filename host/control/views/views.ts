@@ -14,6 +14,7 @@ import type { Attachment, Policy, Timeouts, UnitState, UnitView } from "../schem
 export interface ViewSources {
   readonly snapshot: Snapshot;
   readonly policyOf: (unit: Unit) => Policy;
+  readonly policySetAsideOf: (unit: Unit) => UnitView["policySetAside"];
   readonly timeoutsOf: (unit: Unit) => Timeouts;
   readonly hedgeBudgetPercentOf: (unit: Unit) => number;
   readonly attachmentsOf: (unit: Unit) => Attachment[];
@@ -212,6 +213,7 @@ export function unitView(unit: Unit, sources: ViewSources): UnitView {
     blockBytes: facts.blockBytes,
     readOnly: (unit.capabilities & abi.UNIT_CAN_NOT_WRITE) !== 0,
     policy,
+    policySetAside: sources.policySetAsideOf(unit),
     balancing: balancingOf(policy.name),
     hedgeBudgetPercent: sources.hedgeBudgetPercentOf(unit),
     state: unitState(unit, sources.snapshot),

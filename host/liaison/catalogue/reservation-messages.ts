@@ -142,4 +142,18 @@ export const RESERVATION_MESSAGES = {
     remedy:
       "The cluster software has to reserve the unit again. Better: let it use persistent reservations, which are the unit's.",
   },
+  "cluster-balancing": {
+    number: 714,
+    level: "info",
+    text: "The balancing of a logical unit in cluster mode has changed",
+    system: false,
+    means:
+      "In cluster mode a unit is `static`, because cluster software may reserve one path only. A persistent reservation for registrants (types 5 " +
+      "to 8) keeps none of this host's registered paths out: while one is held the policy that is set is in force, and `static` again without it.",
+    causes: [
+      "this host registered and reserved, or released",
+      "another host preempted the reservation, or changed its type",
+    ],
+    remedy: "None is needed. `pathctl show` says which policy is in force; `pathctl reservation show`, what is held.",
+  },
 } as const satisfies Record<string, MessageKind>;

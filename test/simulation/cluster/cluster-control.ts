@@ -49,6 +49,8 @@ export class ClusterControl {
   isFenced = false;
   /** Its core knows. */
   isPreempted = false;
+  /** In cluster mode: the core was told that the reservation is for registrants, and nothing has called that into question since. */
+  mayBalance = false;
   #lastNumber = 0;
 
   constructor(key: number, surroundings: ControlSurroundings) {
@@ -119,6 +121,15 @@ export class ClusterControl {
     if (answer !== 0) return;
     this.#asked.delete(path);
     this.granted.add(path);
+    this.#balance();
+  }
+
+  /** The unit is registered and reserved for registrants: its policy may be the one that is set. */
+  #balance(): void {
+    if (!this.#with.plan.isClusterMode || this.mayBalance) return;
+    this.mayBalance = true;
+    this.#set(abi.UNIT_SET_REGISTRANTS, 1);
+    this.#set(abi.UNIT_SET_POLICY, this.#with.plan.policy);
   }
 
   /** Whatever was asked for before is void. */
@@ -127,6 +138,7 @@ export class ClusterControl {
     this.isPreempted = true;
     this.#asked.clear();
     this.granted.clear();
+    this.mayBalance = false;
     this.#set(abi.UNIT_SET_PREEMPTED, 1);
     this.#with.onPreempted();
   }

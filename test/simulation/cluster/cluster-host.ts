@@ -90,6 +90,10 @@ export class ClusterHost {
   readonly #told = new Map<number, number>();
   /** Paths whose registration the last completions call into question: the core hears of it in its next turn. */
   #doubted: number[] = [];
+  /** A completion calls into question whose the reservation is. */
+  #isUnknown = false;
+  /** The same of a check, which the core may have given up, so that it does not hear the answer. */
+  #mayBeUnknown = false;
   #conflicts = 0;
   #preemptions = 0;
   #priority = 1;
@@ -109,6 +113,7 @@ export class ClusterHost {
     array.attach(this.core.memory, this.core.control, "forgotten", number);
     this.#tap = new ClusterTap(this.core, LIMITS.commands);
     const { exports } = this.core;
+    this.#must(exports.modeSet(abi.MODE_CLUSTER, plan.isClusterMode ? 1n : 0n));
     this.#unit = this.#must(exports.unitAdd());
     this.control = new ClusterControl(0xa0 + number, {
       plan,
@@ -124,7 +129,7 @@ export class ClusterHost {
       onAttention: (port) => this.#onAttention(port),
     });
     for (const [property, value] of SETTINGS) this.#must(exports.unitSet(this.#unit, property, BigInt(value)));
-    this.#must(exports.unitSet(this.#unit, abi.UNIT_SET_POLICY, BigInt(plan.policy)));
+    if (!plan.isClusterMode) this.#must(exports.unitSet(this.#unit, abi.UNIT_SET_POLICY, BigInt(plan.policy)));
     this.#must(exports.unitSet(this.#unit, abi.UNIT_SET_NO_PATH_TIMEOUT_MS, BigInt(plan.noPathMs)));
     this.#must(exports.modeSet(abi.MODE_PATROL_INTERVAL_MS, 500n));
     this.#must(exports.modeSet(abi.MODE_PATROL_THRESHOLD_MS, 300n));
@@ -207,6 +212,20 @@ export class ClusterHost {
       },
     );
     for (const path of this.#doubted.splice(0)) this.control.granted.delete(path);
+    if (this.#isUnknown) this.control.mayBalance = false;
+    this.#checkPolicy();
+    this.#isUnknown = this.#mayBeUnknown = false;
+  }
+
+  /** Cluster mode keeps to one path unless the reservation is known to be for registrants. */
+  #checkPolicy(): void {
+    const { isClusterMode, policy } = this.#around.plan;
+    if (!isClusterMode) return;
+    const { view, exports } = this.core;
+    const inForce = view.getUint32(exports.unitTable() + this.#unit * abi.UNIT_BYTES + abi.UNIT_POLICY, true);
+    if (this.#mayBeUnknown && inForce === abi.POLICY_STATIC) this.control.mayBalance = false;
+    const expected = this.control.mayBalance ? policy : abi.POLICY_STATIC;
+    if (inForce !== expected) this.#violation(`the policy is ${inForce}, not ${expected}, in cluster mode`);
   }
 
   #pathOf(port: number): number {
@@ -231,6 +250,10 @@ export class ClusterHost {
       if (others === 0) this.#flying.delete(came.stamp);
       else this.#flying.set(came.stamp, others);
       if (doubts(came)) this.#doubted.push(path);
+      if (doubts(came) || (came.status === CONFLICT && came.hostStatus === 0)) {
+        if (came.isCheck) this.#mayBeUnknown = true;
+        else this.#isUnknown = true;
+      }
       if (came.status !== CONFLICT || came.hostStatus !== 0) return;
       this.#conflicts++;
       this.#met.set(path, (this.#met.get(path) ?? 0) + 1);
@@ -343,6 +366,8 @@ export class ClusterHost {
     const path = this.#pathOf(port);
     if (path < 0) return;
     this.#must(this.core.exports.pathSet(path, abi.PATH_SET_UNVERIFIED, 1n));
+    this.control.mayBalance = false;
+    this.#must(this.core.exports.unitSet(this.#unit, abi.UNIT_SET_REGISTRANTS, 0n));
     if (!this.control.granted.delete(path)) return;
     this.#must(this.core.exports.pathSet(path, abi.PATH_SET_REGISTERED, 0n));
   }

@@ -26,6 +26,8 @@ export interface ClusterPlan {
   readonly faults: readonly FaultRequest[];
   /** Longest time between the steps of control, ms. */
   readonly controlMs: number;
+  /** Cluster mode: the policy is in force only while the reservation is known to be for registrants. */
+  readonly isClusterMode: boolean;
 }
 
 function topologyOf(random: Random): ArrayTopology {
@@ -106,5 +108,6 @@ export function makeClusterPlan(random: Random): ClusterPlan {
     })),
     faults: isCalm ? [] : faultsOf(random, topology.paths ?? 4),
     controlMs: random.pick([1, 20, 300]),
+    isClusterMode: random.chance(0.5),
   };
 }

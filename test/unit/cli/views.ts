@@ -88,6 +88,7 @@ export function unitView(
     blockBytes: 512,
     readOnly: false,
     policy: { name: policy, parameters: {} },
+    policySetAside: null,
     balancing: balancingOf(policy),
     hedgeBudgetPercent: 0,
     state: "ok",

@@ -119,11 +119,6 @@ const CASES: readonly { title: string; text: string; says: readonly string[] }[]
     says: ["f.toml:1: sockets.nbd_tcp.allow[0].subject: nobody has a certificate"],
   },
   {
-    title: "a dynamic policy in cluster mode",
-    text: 'cluster = true\npolicy = "round-robin"',
-    says: ['f.toml:2: policy: must be "static" while cluster = true: cluster reservations belong to one path'],
-  },
-  {
     title: "two units of one name",
     text: '[[units]]\nidentity="naa.1"\nname="a"\n[[units]]\nidentity="naa.2"\nname="a"',
     says: ["f.toml:6: units[1].name: another unit has this name"],
@@ -147,11 +142,6 @@ const CASES: readonly { title: string; text: string; says: readonly string[] }[]
     title: "stall bounds of a unit whose own upper one is below that of all",
     text: '[[units]]\nidentity = "naa.1"\ntimeouts = { stall_max_ms = 5 }',
     says: ["f.toml:3: units[0].timeouts.stall_max_ms: must not be below stall_min_ms (25)"],
-  },
-  {
-    title: "a dynamic policy of a unit in cluster mode",
-    text: 'cluster = true\n[[units]]\nidentity = "naa.1"\npolicy = "adaptive"',
-    says: ['f.toml:4: units[0].policy: must be "static" while cluster = true: cluster reservations belong to one path'],
   },
   {
     title: "a parameter that the policy does not take",

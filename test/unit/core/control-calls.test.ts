@@ -44,6 +44,7 @@ const unitProperties: readonly Property[] = [
   ["registration", abi.UNIT_SET_REGISTRATION, [1n, 2n, 0n], [3n, NONE]],
   ["preempted", abi.UNIT_SET_PREEMPTED, ...SWITCH],
   ["shared", abi.UNIT_SET_SHARED, ...SWITCH],
+  ["registrants", abi.UNIT_SET_REGISTRANTS, ...SWITCH],
 ];
 
 const pathProperties: readonly Property[] = [

@@ -453,6 +453,8 @@ pub const UNIT_SET_REGISTRATION: u32 = 23;
 pub const UNIT_SET_PREEMPTED: u32 = 24;
 /// 1: other hosts are registered on the unit, too: LOGICAL UNIT RESET, which ends their commands as well, waits four times as long.
 pub const UNIT_SET_SHARED: u32 = 25;
+/// 1: the unit's reservation is for registrants, and this host is one: cluster mode lets it balance. Ends by itself, with its policy (static), when a device reports a conflict, a reset or a preemption.
+pub const UNIT_SET_REGISTRANTS: u32 = 26;
 /// The unit refuses writes (write-protected medium).
 pub const UNIT_CAN_NOT_WRITE: u32 = 1;
 /// UNMAP (VPD B2 LBPU).
@@ -499,7 +501,7 @@ pub const PATH_SET_UNVERIFIED: u32 = 13;
 pub const PATH_SET_REGISTERED: u32 = 14;
 /// FAILBACK_MODE_*.
 pub const MODE_FAILBACK: u32 = 1;
-/// Cluster mode ("MSCS"), 0 or 1. On: static policies only; a command that changes the medium is not sent again while the first one may still be executed.
+/// Cluster mode ("MSCS"), 0 or 1. On: static policies only, but where UNIT_SET_REGISTRANTS holds; a command that changes the medium is not sent again while the first one may still be executed.
 pub const MODE_CLUSTER: u32 = 2;
 /// Path patrol: 0 none, 1 health, 2 recovery, 3 both.
 pub const MODE_PATROL: u32 = 3;
