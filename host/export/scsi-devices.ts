@@ -35,6 +35,8 @@ export interface ScsiServer {
   fail(device: { readonly name: number; readonly unit: number }): Promise<void>;
   close(device: { readonly name: number; readonly unit: number }): Promise<void>;
   resize(device: { readonly name: number; readonly unit: number }, blocks: number): Promise<void>;
+  /** Tells its initiators. @param code ASC * 256 + ASCQ */
+  attention(device: { readonly name: number; readonly unit: number }, code: number): Promise<void>;
 }
 
 /** What a device is made of. */
@@ -54,6 +56,8 @@ const STOP_MS_MAX = 2000;
 /** The kernel closes the ring of a process that was killed a little later. */
 const OPEN_MS_MAX = 5000;
 const OPEN_PAUSE_MS = 50;
+/** Unit attention: capacity data has changed. */
+const CAPACITY_CHANGED = 0x2a09;
 
 /** Whose a device is: no other unit's, though it may get this one's number. */
 function scsiOwner({ formerIdentity, identity, number }: NbdExport): string {
@@ -164,7 +168,7 @@ export class ScsiDevices {
     const disk = await kernel.link(commandS + DISK_MARGIN_S);
     const served = { name, unit, blockBytes, disk };
     this.#served.set(name, served);
-    if (isLeft) await this.resize(unit, bytes);
+    if (isLeft) await this.#resize(served, bytes);
     return served;
   }
 
@@ -193,13 +197,19 @@ export class ScsiDevices {
   async resize(unit: number, bytes: bigint): Promise<void> {
     for (const served of this.list) {
       if (served.unit !== unit) continue;
-      await this.#server.resize(served, Number(bytes / BigInt(served.blockBytes)));
-      await this.#configuration(served.name)
-        .resize(bytes)
-        .catch((error: unknown) => {
-          throw failed(`/dev/${served.disk.name} cannot get its new size of ${bytes} bytes`, error);
-        });
+      await this.#resize(served, bytes);
+      // Only now: the kernel's own commands for the new size would take it.
+      await this.#server.attention(served, CAPACITY_CHANGED);
     }
+  }
+
+  async #resize(served: ScsiServed, bytes: bigint): Promise<void> {
+    await this.#server.resize(served, Number(bytes / BigInt(served.blockBytes)));
+    await this.#configuration(served.name)
+      .resize(bytes)
+      .catch((error: unknown) => {
+        throw failed(`/dev/${served.disk.name} cannot get its new size of ${bytes} bytes`, error);
+      });
   }
 
   /** Takes a device away, in the reverse order. Requests that wait for a path fail after a moment. */

@@ -54,7 +54,10 @@ export function handlersOf(reactor: Reactor): Handlers {
     pathSet: (path, property, value) => check("pathSet", exports.pathSet(path, property, BigInt(value))),
     pathRemove: (path) => check("pathRemove", exports.pathRemove(path)),
     pathSwap: (a, b) => check("pathSwap", exports.pathSwap(a, b)),
-    modeSet: (mode, value) => check("modeSet", exports.modeSet(mode, BigInt(value))),
+    modeSet: (mode, value) => {
+      check("modeSet", exports.modeSet(mode, BigInt(value)));
+      if (mode === abi.MODE_CLUSTER) targets.reserves = Number(value) === 1;
+    },
     addConnection: (fd, unit, flags, preloaded) => addConnection(reactor, fd, unit, flags, preloaded),
     closeConnection: (connection) => check("closeConnection", exports.connectionClose(connection)),
     ublkOpen: (unit, flags, device) => ublks.open(unit, flags, device),

@@ -70,6 +70,8 @@ export class ScsiQueues {
   /** Not answered yet, by tag; control may end, and the next one has to know. */
   readonly #asked = new Map<number, AskedReservation & { isTaken: boolean }>();
   #serial = 0;
+  /** Whether RESERVE and RELEASE of SPC-2 are carried out. */
+  reserves = false;
   /** Called when there is something to ask control. */
   onAsked: () => void = () => {};
   /** Called with the name of a device that was removed by somebody else. */
@@ -182,7 +184,11 @@ export class ScsiQueues {
     const served = this.#served.get(handle);
     if (served === undefined) return;
     const { serving, blocks } = served;
-    const reply = targetReply(cdb, serving.presented, { blocks, isReady: this.#isReady(serving.unit) });
+    const reply = targetReply(cdb, serving.presented, {
+      blocks,
+      isReady: this.#isReady(serving.unit),
+      reserves: this.reserves,
+    });
     if (reply !== "reservations") return this.#ring.answerAsked(tag, reply.status, reply.sense, reply.data);
     const isOut = cdb[0] === PERSISTENT_RESERVE_OUT;
     this.#ask(tag, serving.name, cdb, isOut ? this.#ring.askedData(tag, LIST_BYTES_MAX) : NO_BYTES);

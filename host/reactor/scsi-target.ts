@@ -19,6 +19,8 @@ export interface Present {
   readonly blocks: bigint;
   /** Whether a path is there that I/O may go to. */
   readonly isReady: boolean;
+  /** Whether RESERVE and RELEASE of SPC-2 are carried out: in cluster mode. */
+  readonly reserves: boolean;
 }
 
 /** How a command ends. */
@@ -65,7 +67,7 @@ const read = (data: Uint8Array, allocation: number): TargetReply => ({
 
 const PERSISTENT_RESERVE_IN = 0x5e;
 export const PERSISTENT_RESERVE_OUT = 0x5f;
-/** Of SPC-2. REPORT SUPPORTED OPERATION CODES does not list them: they are there in cluster mode only. */
+/** Of SPC-2. */
 const [RESERVE_6, RELEASE_6, RESERVE_10, RELEASE_10] = [0x16, 0x17, 0x56, 0x57];
 
 /** Commands, each with the bits of its CDB that count; those with a service action have it as the second part of the name. */
@@ -74,14 +76,16 @@ const TEN = "f8 ff ff ff ff 00 ff ff 00";
 const SIXTEEN = "f8 ff ff ff ff ff ff ff ff ff ff ff ff 00 00";
 const TWELVE = "f8 ff ff ff ff ff ff ff ff 00 00";
 
-/** Operation code, service action (-1: none), usage of the other bytes, and whether it needs UNMAP or writes. */
-type Known = readonly [opcode: number, action: number, usage: string, needs?: "unmap"];
+/** Operation code, service action (-1: none), usage of the other bytes, and whether it needs UNMAP or cluster mode. */
+type Known = readonly [opcode: number, action: number, usage: string, needs?: "unmap" | "reserve"];
 const KNOWN: readonly Known[] = [
   [0x00, -1, "00 00 00 00 00"],
   [0x03, -1, "01 00 00 ff 00"],
   [0x08, -1, "1f ff ff ff 00"],
   [0x0a, -1, "1f ff ff ff 00"],
   [0x12, -1, "01 ff ff ff 00"],
+  [RESERVE_6, -1, "00 00 00 00 00", "reserve"],
+  [RELEASE_6, -1, "00 00 00 00 00", "reserve"],
   [0x1a, -1, "08 ff ff ff 00"],
   [0x1b, -1, "01 00 00 01 00"],
   [0x25, -1, "00 00 00 00 00 00 00 00 00"],
@@ -92,6 +96,8 @@ const KNOWN: readonly Known[] = [
   [0x35, -1, "02 ff ff ff ff 00 ff ff 00"],
   [0x41, -1, "08 ff ff ff ff 00 ff ff 00"],
   [0x42, -1, "00 00 00 00 00 00 ff ff 00", "unmap"],
+  [RESERVE_10, -1, "00 00 00 00 00 00 00 00 00", "reserve"],
+  [RELEASE_10, -1, "00 00 00 00 00 00 00 00 00", "reserve"],
   [0x5a, -1, "18 ff ff 00 00 00 ff ff 00"],
   [0x5e, 0x00, "00 00 00 00 00 00 ff ff 00"],
   [0x5e, 0x01, "00 00 00 00 00 00 ff ff 00"],
@@ -216,8 +222,8 @@ function longCapacity(cdb: Uint8Array, { capacity, blockBytes }: Presented, bloc
 /** The descriptor that says nothing about times. */
 const NO_TIMES = Uint8Array.of(0, 10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 
-function operationCodes(cdb: Uint8Array, { unmaps }: Presented): TargetReply {
-  const known = KNOWN.filter(([, , , needs]) => needs !== "unmap" || unmaps);
+function operationCodes(cdb: Uint8Array, { unmaps }: Presented, reserves: boolean): TargetReply {
+  const known = KNOWN.filter(([, , , needs]) => needs === undefined || (needs === "unmap" ? unmaps : reserves));
   const times = ((cdb[2] ?? 0) & 0x80) !== 0 ? NO_TIMES : NO_SENSE;
   const [options, opcode, action] = [(cdb[2] ?? 0) & 7, cdb[3] ?? 0, u16(cdb, 4)];
   if (options === 0) {
@@ -256,7 +262,7 @@ function startStop(cdb: Uint8Array): TargetReply {
 export function targetReply(
   cdb: Uint8Array,
   unit: Presented,
-  { blocks, isReady }: Present,
+  { blocks, isReady, reserves }: Present,
 ): TargetReply | "reservations" {
   const [opcode = 0, second = 0] = cdb;
   const action = second & 0x1f;
@@ -285,7 +291,7 @@ export function targetReply(
     case 0x9e:
       return action === 0x10 ? longCapacity(cdb, unit, blocks) : illegal(INVALID_FIELD_IN_CDB);
     case 0xa3:
-      return action === 0x0c ? operationCodes(cdb, unit) : illegal(INVALID_FIELD_IN_CDB);
+      return action === 0x0c ? operationCodes(cdb, unit, reserves) : illegal(INVALID_FIELD_IN_CDB);
     default:
       return illegal(INVALID_OPERATION_CODE);
   }

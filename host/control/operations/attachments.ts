@@ -90,6 +90,7 @@ export class RememberedAttachments implements Attachments {
       | "scsiFail"
       | "scsiClose"
       | "scsiResize"
+      | "scsiAttention"
       | "scsiQueues"
       | "backend"
       | "whyAway"
@@ -127,6 +128,7 @@ export class RememberedAttachments implements Attachments {
         fail: (device) => reactor.scsiFail(device),
         close: (device) => reactor.scsiClose(device),
         resize: (device, blocks) => reactor.scsiResize(device, blocks),
+        attention: (device, code) => reactor.scsiAttention(device, code),
       },
       report,
     );

@@ -1,6 +1,6 @@
 // RESERVE and RELEASE of SPC-2 (5.5), for cluster software that knows nothing newer. Such a reservation is one I_T nexus's, so they pass
 // to the unit's one path in use, in cluster mode only, where such a unit is static. It ends with that path, or with a reset of the unit, and whoever
-// made it is told and has to make it again: nothing of it is kept here.
+// made it is told and has to make it again. Only who holds it is kept, so that its loss is told by the next daemon as well.
 //
 // That a path was reset, or lost its nexus, the core tells as it does for registrations: while a unit is reserved its paths ask.
 
@@ -8,8 +8,9 @@ import { REGISTRATION_PREEMPTED, REGISTRATION_RESET } from "../../abi.ts";
 import type { EventHub } from "../events/event-hub.ts";
 import type { Snapshot } from "../core/snapshot.ts";
 import type { Snapshots } from "../core/snapshots.ts";
-import { pathsOf, type Path, type Unit } from "../inventory/inventory.ts";
+import { pathNumbered, pathsOf, type Path, type Unit } from "../inventory/inventory.ts";
 import type { Gate } from "./gate.ts";
+import type { LegacyHolders } from "./legacy-holders.ts";
 import type { PathCommands } from "./path-commands.ts";
 import {
   INVALID_OPERATION,
@@ -45,7 +46,11 @@ function cdbOf({ action, bytes }: LegacyCommand): Uint8Array {
 const WAS_RESET = 0x2903;
 const NEXUS_LOST = 0x2907;
 
+/** After a start, how long the paths of a unit may take to come and to be chosen from. */
+const COMING_MS = 10_000;
+
 export interface LegacyParts {
+  readonly kept: Pick<LegacyHolders, "of" | "put">;
   readonly commands: Pick<PathCommands, "bare">;
   readonly gate: Pick<Gate, "require">;
   readonly hub: Pick<EventHub, "say">;
@@ -60,20 +65,38 @@ export interface LegacyParts {
 export class LegacyReserve {
   readonly #parts: LegacyParts;
   readonly #holders = new Map<Unit, Path>();
+  /** Units whose holder was looked up in what an earlier daemon has kept, and when it was. */
+  readonly #recalledMs = new Map<Unit, number>();
 
   constructor(parts: LegacyParts) {
     this.#parts = parts;
   }
 
   isHeld(unit: Unit): boolean {
-    return this.#holders.has(unit);
+    return this.#holder(unit) !== undefined;
+  }
+
+  #holder(unit: Unit): Path | undefined {
+    if (!this.#recalledMs.has(unit)) {
+      this.#recalledMs.set(unit, performance.now());
+      const number = this.#parts.kept.of(unit.identity.text);
+      const path = number === undefined ? undefined : pathNumbered(unit, number);
+      if (path !== undefined) this.#holders.set(unit, path);
+    }
+    return this.#holders.get(unit);
+  }
+
+  #hold(unit: Unit, path: Path | null): void {
+    if (path === null) this.#holders.delete(unit);
+    else this.#holders.set(unit, path);
+    this.#parts.kept.put(unit.identity.text, path === null ? null : path.number);
   }
 
   /** @throws ReservationRefused with the device's own answer */
   async order(unit: Unit, command: LegacyCommand): Promise<void> {
     const { commands, gate, snapshots, isClusterMode } = this.#parts;
     const { action } = command;
-    const held = this.#holders.get(unit);
+    const held = this.#holder(unit);
     if (!isClusterMode() && (action === "reserve" || held === undefined)) {
       throw new ReservationRefused("RESERVATION_UNSUPPORTED", `${action}: a reservation of SPC-2 belongs to one path`, {
         remedy: "turn cluster mode on (`pathctl mode --cluster on`), or use persistent reservations",
@@ -87,8 +110,8 @@ export class LegacyReserve {
     // A reset right behind the command must not be missed.
     if (action === "reserve") await gate.require(unit, true);
     const outcome = await commands.bare(path, cdbOf(command));
-    if (outcome.kind === "good" && action === "reserve") this.#holders.set(unit, path);
-    if (outcome.kind === "good" && action === "release") this.#holders.delete(unit);
+    if (outcome.kind === "good" && action === "reserve") this.#hold(unit, path);
+    if (outcome.kind === "good" && action === "release") this.#hold(unit, null);
     await this.#freePaths(unit);
     if (outcome.kind !== "good") throw refusalOf(path, outcome, action);
   }
@@ -96,25 +119,28 @@ export class LegacyReserve {
   /** The core holds a path of a reserved unit back. @returns whether that is none of the registrations' business. */
   asked(path: Path, why: number): boolean {
     const { unit } = path;
-    if (!this.#holders.has(unit) || this.#parts.isRegistered(unit)) return false;
+    if (!this.isHeld(unit) || this.#parts.isRegistered(unit)) return false;
     if (why === REGISTRATION_RESET || why === REGISTRATION_PREEMPTED) this.doubted(path);
     return true;
   }
 
   /** The path was reset, or what it had reserved is somebody else's. */
   doubted(path: Path): void {
-    if (this.#holders.get(path.unit) === path) this.#lose(path, WAS_RESET);
+    if (this.#holder(path.unit) === path) this.#lose(path, WAS_RESET);
   }
 
   /** A reservation whose path is not in use any more keeps nobody out. Called with each copy of the tables. */
   check(snapshot: Snapshot): void {
-    for (const path of this.#holders.values()) if (isLeft(path, snapshot)) this.#lose(path, NEXUS_LOST);
+    for (const [unit, path] of this.#holders) {
+      const isComing = performance.now() - (this.#recalledMs.get(unit) ?? 0) < COMING_MS;
+      if (!isComing && isLeft(path, snapshot)) this.#lose(path, NEXUS_LOST);
+    }
   }
 
   #lose(path: Path, code: number): void {
     const { hub, attend } = this.#parts;
     const { unit } = path;
-    this.#holders.delete(unit);
+    this.#hold(unit, null);
     const why = code === WAS_RESET ? "reset, or another host's reservation" : "the path is not in use any more";
     hub.say("legacy-reservation-lost", { unit: unit.number, path: path.number, detail: { why } });
     attend(unit, code);
@@ -125,7 +151,7 @@ export class LegacyReserve {
   /** Its paths have nothing more to ask for, unless they are to be registered. */
   async #freePaths(unit: Unit): Promise<void> {
     const { gate, isRegistered } = this.#parts;
-    if (!this.#holders.has(unit) && !isRegistered(unit)) await gate.require(unit, false);
+    if (!this.isHeld(unit) && !isRegistered(unit)) await gate.require(unit, false);
   }
 }
 

@@ -35,6 +35,7 @@ import {
   registrationOf,
   type Parts,
 } from "./reservation-parts.ts";
+import { LegacyHolders } from "./legacy-holders.ts";
 import { LegacyReserve, type LegacyCommand } from "./legacy-reserve.ts";
 import { ReservationKeys, type Registration } from "./reservation-keys.ts";
 import { Registrants } from "./registrants.ts";
@@ -373,7 +374,8 @@ export function reservationsOf(
       .scsiAttention({ name: unit.number, unit: unit.handle }, code)
       .catch((thrown) => logger.warning(reasonOf(thrown)));
   };
-  const legacy = new LegacyReserve({ commands, gate, hub, snapshots, isClusterMode, isRegistered, attend });
+  const kept = new LegacyHolders(stateDirectory, logger.warning);
+  const legacy = new LegacyReserve({ kept, commands, gate, hub, snapshots, isClusterMode, isRegistered, attend });
   const registrants = new Registrants(context, logger.warning);
   return new Reservations({ keys, inventory, hub, snapshots, commands, gate, legacy, registrants, logger });
 }

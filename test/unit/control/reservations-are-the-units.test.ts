@@ -246,6 +246,22 @@ test("a reset ends a RESERVE of SPC-2: its initiators are told, I/O goes on, and
   t.is((await said(daemon, t, "legacy-reservation-lost")).length, 1);
 });
 
+test("a RESERVE of SPC-2 is known to the next daemon: one that the array has lost meanwhile is told", async (t) => {
+  const first = await TestDaemon.start(t, `cluster = true\n${ONE}`);
+  await first.daemon.reservations.orderLegacy(first.daemon.inventory.unit("0"), RESERVE);
+  const file = join(first.folder, "state", "legacy-reservations");
+  t.regex(readFileSync(file, "utf8"), /"[45]:0:\d:0"/);
+  await first.stop();
+  // The array of the next daemon is new, and says so with a unit attention.
+  const second = await TestDaemon.start(t, "", first.folder);
+  await until("it is told", async () => (await said(second, t, "legacy-reservation-lost")).length === 1);
+  t.is(readFileSync(file, "utf8"), "{}\n");
+  await second.stop();
+  writeFileSync(file, "nonsense");
+  const third = await TestDaemon.start(t, "", first.folder);
+  t.is((await said(third, t, "legacy-reservation-lost")).length, 1);
+});
+
 test("SPC-2's commands from an initiator: the whole unit, and nothing but it", async (t) => {
   const asked: string[] = [];
   const service = {

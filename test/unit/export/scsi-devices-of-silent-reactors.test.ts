@@ -36,6 +36,7 @@ const server = (why: string | null): ScsiServer => ({
   fail: () => Promise.resolve(),
   close: () => Promise.resolve(),
   resize: () => Promise.resolve(),
+  attention: () => Promise.resolve(),
 });
 
 test("the ring of a device is not reset while its reactor does not answer", async (t) => {

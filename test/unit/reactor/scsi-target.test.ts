@@ -16,7 +16,7 @@ const UNIT: Presented = {
   readOnly: false,
   unmaps: true,
 };
-const NOW = { blocks: 0x1_0000_0001n, isReady: true };
+const NOW = { blocks: 0x1_0000_0001n, isReady: true, reserves: false };
 
 function ask(cdb: readonly number[], unit = UNIT, now = NOW): TargetReply {
   const bytes = new Uint8Array(16);
@@ -25,7 +25,7 @@ function ask(cdb: readonly number[], unit = UNIT, now = NOW): TargetReply {
   if (reply === "reservations") throw new Error("it is about reservations");
   return reply;
 }
-const data = (cdb: readonly number[], unit = UNIT): number[] => [...(ask(cdb, unit).data ?? [])];
+const data = (cdb: readonly number[], unit = UNIT, now = NOW): number[] => [...(ask(cdb, unit, now).data ?? [])];
 const sense = (cdb: readonly number[], now = NOW): number[] => {
   const { sense: bytes } = ask(cdb, UNIT, now);
   return [bytes[2] ?? 0, bytes[12] ?? 0, bytes[13] ?? 0];
@@ -67,6 +67,12 @@ test("supported commands: all, one, one that is not there", (t) => {
   t.deepEqual(data([0xa3, 0x0c, 1, 0x28, 0, 0, 0, 0, 0, 255]).slice(0, 6), [0, 3, 0, 10, 0x28, 0xf8]);
   t.deepEqual(data([0xa3, 0x0c, 3, 0x89, 0, 0, 0, 0, 0, 255]), [0, 1, 0, 0]);
   t.deepEqual(data([0xa3, 0x0c, 3, 0x42, 0, 0, 0, 0, 0, 255], { ...UNIT, unmaps: false }), [0, 1, 0, 0]);
+  for (const code of [0x16, 0x17, 0x56, 0x57]) {
+    const one = [0xa3, 0x0c, 1, code, 0, 0, 0, 0, 0, 255];
+    const usage = [code, ...Array<number>(code < 0x20 ? 5 : 9).fill(0)];
+    t.deepEqual(data(one), [0, 1, 0, 0], "outside cluster mode it is refused");
+    t.deepEqual(data(one, UNIT, { ...NOW, reserves: true }), [0, 3, 0, usage.length, ...usage]);
+  }
   t.deepEqual(sense([0xa3, 0x0c, 1, 0x5e, 0, 0, 0, 0, 0, 255]), [5, 0x24, 0]);
 });
 
