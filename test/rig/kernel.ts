@@ -6,7 +6,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFile
 import { join } from "node:path";
 import { findProgram } from "./packages.ts";
 
-const MODULES = "/usr/lib/uml/modules";
+/** Another folder is for tests of the rig itself, whose kernel is a script. */
+const MODULES = process.env["RIG_MODULES_FOLDER"] ?? "/usr/lib/uml/modules";
 
 /** The wrapper around ptrace (uml-xstate.c), compiled into build/ if it is missing or its source has changed. */
 export function ensureWrapper(project: string): string {

@@ -11,6 +11,7 @@ import { copyUntilMark } from "./channel.ts";
 import { bootUserMode, bootVirtual, type Guest } from "./guests.ts";
 import { ensureModules } from "./kernel.ts";
 import { ensureStripped } from "./stripped.ts";
+import { untilTold } from "./told.ts";
 import { ensureUblkKernel, type UblkKernel } from "./ublk-kernel.ts";
 
 /** The array that is set up in the guest before the command runs. */
@@ -38,7 +39,7 @@ export interface MachineOptions {
   readonly command: readonly string[];
   readonly stdout: Writable;
   readonly stderr: Writable;
-  /** Stops the guest when it fires. */
+  /** Stops the guest when it fires. Without it the guest and then this process end when the process is told to. */
   readonly signal?: AbortSignal;
 }
 
@@ -93,7 +94,11 @@ function boot(run: string, token: string, options: MachineOptions): Guest | Prom
 }
 
 /** Runs one command in a new guest. Rejects only when the guest cannot be started. */
-export async function runMachine(options: MachineOptions): Promise<MachineResult> {
+export function runMachine(options: MachineOptions): Promise<MachineResult> {
+  return options.signal === undefined ? untilTold((signal) => bootAndRun({ ...options, signal })) : bootAndRun(options);
+}
+
+async function bootAndRun(options: MachineOptions): Promise<MachineResult> {
   const run = mkdtempSync(join(tmpdir(), "pathmanager-rig-"));
   try {
     const token = randomBytes(12).toString("hex");
