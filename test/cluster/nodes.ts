@@ -2,7 +2,18 @@
 // each a daemon that has half of the paths, which are initiators of their own at the array.
 
 import { spawn, type ChildProcess } from "node:child_process";
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { Client } from "../../host/cli/api-client.ts";
 import type { ReservationView } from "../../host/control/schemas/reservation-schema.ts";
@@ -17,6 +28,8 @@ export const FOLDER = "/tmp/cluster";
 export const STEP_MS_MAX = 600_000;
 /** How long I/O waits for a path before the other node goes on. */
 const NO_PATH_MS = 3000;
+/** What one command in a node may take: it fails then, as if nobody had answered it. */
+const COMMAND_S_MAX = 60;
 const TOKEN_MS = 10_000;
 
 const COROSYNC = `totem {
@@ -42,6 +55,10 @@ nodelist {
 quorum {
   provider: corosync_votequorum
   two_node: 1
+}
+system {
+  sched_rr: no
+  move_to_root_cgroup: no
 }
 logging {
   to_syslog: no
@@ -154,8 +171,8 @@ patrol.timeout_s = 5
 
   /** The process that is the first one in the node. */
   #init(): number | null {
-    const pid = this.#machine?.pid;
-    if (pid === undefined || this.#machine?.exitCode !== null) return null;
+    const { pid, exitCode, signalCode } = this.#machine ?? {};
+    if (pid === undefined || exitCode !== null || signalCode !== null) return null;
     const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
     return children === "" ? null : Number(children.split(" ")[0]);
   }
@@ -172,6 +189,9 @@ patrol.timeout_s = 5
       "--uts",
       "--ipc",
       "--pid",
+      "timeout",
+      "--signal=KILL",
+      String(COMMAND_S_MAX),
       program,
       ...args,
     ]);
@@ -215,6 +235,36 @@ patrol.timeout_s = 5
     for (const path of this.facts.paths) this.#array.setPath(path, online);
   }
 
+  /** When the daemon told the cluster that the unit is lost. Throws if it is not. */
+  lostSinceMs(): number {
+    return statSync(join(this.folder, "run/lost/0")).mtimeMs;
+  }
+
+  /** Processes of the node that wait in the kernel and cannot be killed. */
+  stuck(): readonly string[] {
+    const init = this.#init();
+    if (init === null) return [];
+    const mine = readlinkSync(`/proc/${init}/ns/pid`);
+    return readdirSync("/proc")
+      .filter((name) => /^\d+$/.test(name))
+      .filter((pid) => {
+        try {
+          const state = /\) (\S)/.exec(readFileSync(`/proc/${pid}/stat`, "utf8"))?.[1];
+          return state === "D" && readlinkSync(`/proc/${pid}/ns/pid`) === mine;
+        } catch {
+          // It has ended meanwhile.
+          return false;
+        }
+      });
+  }
+
+  /** Another answer to the loss of all paths, from now on. */
+  async setOnNoPath(value: "fail" | "wait" | "fence"): Promise<void> {
+    const file = join(this.folder, "pathmanager.toml");
+    writeFileSync(file, readFileSync(file, "utf8").replace(/^on_no_path = .*$/m, `on_no_path = "${value}"`));
+    await this.#client.call("POST", "/v1/config/reload");
+  }
+
   unit(): Promise<UnitView> {
     return this.#client.call<UnitView>("GET", "/v1/units/0");
   }
@@ -225,7 +275,7 @@ patrol.timeout_s = 5
 
   /** What its processes have written last, for a failure's report. */
   report(): string {
-    const logs = ["node.log", "daemon.log", ...readdirSync(join(this.folder, "log")).map((name) => `log/${name}`)];
+    const logs = ["node.log", "daemon.log", "log/corosync.log", "log/pacemaker.log"];
     const tails = logs.map((name) => {
       const file = join(this.folder, name);
       if (!existsSync(file)) return "";

@@ -14,7 +14,7 @@ const PACKAGES: readonly DebianPackage[] = [
 ];
 const TIME_LIMIT_S = 4 * 3600;
 
-const { values } = parseArgs({ options: { rounds: { type: "string", default: "10" } } });
+const { values } = parseArgs({ options: { rounds: { type: "string", default: "3" } } });
 const missing = ensurePackages(PACKAGES);
 if (missing.length > 0) {
   console.error(missingSentence(missing, "test:cluster"));

@@ -3,7 +3,7 @@
 them. Called as `writer.py load`, it writes; as `writer.py check DEVICE`, it compares every block with what all writers have recorded.
 
 Each block carries the writer's name, its generation (one more than any before, at each start), and a number that only grows. Before a
-block is written that fact is recorded, and once the write is acknowledged, that too. So of every block it is known what it may hold: the last
+block is written that fact is recorded, and once the write is acknowledged, that too, with the time in ms. So of every block it is known what it may hold: the last
 acknowledged write, or one begun after that. Anything else is a lost write, or one that landed late: two writers at once."""
 
 import errno
@@ -121,7 +121,7 @@ def load(device, writer):
             number += 1
             log.write("begin %d %d\n" % (index, number))
             disk.write(index, block(generation, number, index, writer))
-            log.write("done %d %d\n" % (index, number))
+            log.write("done %d %d %d\n" % (index, number, time.time() * 1000))
             known[index] = (generation, number)
             time.sleep(0.02)
 
