@@ -48,6 +48,7 @@ export const TEST_PACKAGES: readonly DebianPackage[] = [
   { package: "fence-agents", program: "fence_mpath" },
   { package: "resource-agents", program: "ocf-tester" },
   { package: "pacemaker-cli-utils", program: "crm_resource" },
+  { package: "pcs", program: "pcs" },
   { package: "libxml2-utils", program: "xmllint" },
   { package: "libiscsi-bin", program: "iscsi-test-cu" },
   { package: "open-iscsi", program: "iscsiadm" },

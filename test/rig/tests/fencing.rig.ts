@@ -3,7 +3,7 @@
 // fence agent: test/peers/cases/fencing.ts; the agent's monitors: test/rig/long/agent.rig.ts)
 
 import assert from "node:assert/strict";
-import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { TestDaemon } from "../../unit/control/fixtures/daemon.ts";
 import { AGENTS, attachments, daemonOf, DEVICE, keys, other, OTHERS, OURS } from "../lib/cluster-node.ts";
@@ -22,6 +22,24 @@ function wrapper(name: string, daemon: TestDaemon, program: string): string {
   const file = join(daemon.folder, name);
   writeFileSync(file, `#!/bin/sh\nexport PATHMANAGER_SOCKET=${daemon.socket}\nexec ${program} "$@"\n`, { mode: 0o755 });
   return file;
+}
+
+/** Where clusters look for it. */
+function installResourceAgent(): string {
+  const folder = "/usr/lib/ocf/resource.d/pathmanager";
+  mkdirSync(folder, { recursive: true });
+  rmSync(join(folder, "Unit"), { force: true });
+  symlinkSync(join(AGENTS, "Unit"), join(folder, "Unit"));
+  return join(folder, "Unit");
+}
+
+/** The guide's commands of a program, each on one line, its indented continuations joined. */
+function guideCommands(program: string): string[] {
+  const guide = readFileSync("docs/cluster.md", "utf8").replaceAll(/ \\\n */g, " ");
+  return guide
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line.startsWith(`${program} `));
 }
 
 /** crm_resource judges parameters of the agent. */
@@ -60,12 +78,10 @@ test("Debian's fence_mpath, unmodified, removes another node by PREEMPT AND ABOR
 
 test("ocf:pathmanager:Unit passes ocf-tester, and crm_resource takes its parameters", async () => {
   const daemon = await daemonOf();
-  const folder = "/usr/lib/ocf/resource.d/pathmanager";
-  mkdirSync(folder, { recursive: true });
-  symlinkSync(join(AGENTS, "Unit"), join(folder, "Unit"));
+  const agent = installResourceAgent();
   const given = ["-o", "unit=0", "-o", `api_socket=${daemon.socket}`, "-o", "device=/dev/nbd0"];
   const tester = (...more: readonly string[]): Promise<Outcome> =>
-    start("ocf-tester", "-n", "unit", ...given, ...more, join(folder, "Unit"));
+    start("ocf-tester", "-n", "unit", ...given, ...more, agent);
   must(await tester("-o", "key=a1", "-o", "reservation_type=5"));
   assert.deepEqual(await keys(daemon), [], "stop has taken the key back");
   must(await validate("unit=0", "key=a1"));
@@ -77,4 +93,28 @@ test("ocf:pathmanager:Unit passes ocf-tester, and crm_resource takes its paramet
   ]) {
     assert.notEqual((await validate(...wrong)).status, 0, wrong.join(" "));
   }
+});
+
+test("the guide's pcs commands make a configuration that Pacemaker accepts", async () => {
+  installResourceAgent();
+  rmSync("/usr/sbin/fence_pathmanager", { force: true });
+  symlinkSync(join(AGENTS, "fence_pathmanager"), "/usr/sbin/fence_pathmanager");
+  const commands = guideCommands("pcs");
+  assert.deepEqual(
+    commands.map((line) => line.split(" ").slice(0, 5).join(" ")),
+    [
+      "pcs stonith create fence-node1 fence_mpath",
+      "pcs stonith create fence-units fence_pathmanager",
+      "pcs resource create unit ocf:pathmanager:Unit",
+      "pcs resource create data ocf:heartbeat:Filesystem",
+    ],
+  );
+  // A configuration in a file: pcs asks no cluster, but every agent for its parameters.
+  const file = "/tmp/cib.xml";
+  must(await start("bash", "-c", `cibadmin --empty >${file}`));
+  for (const line of commands) must(await start("bash", "-c", line.replace("pcs ", `pcs -f ${file} `)));
+  const { status, stderr } = await start("crm_verify", "--verbose", "--xml-file", file);
+  assert.equal(status, 0, stderr);
+  const wrong = "pcs -f /tmp/cib.xml resource create other ocf:pathmanager:Unit unt=0";
+  assert.match((await start("bash", "-c", wrong)).stderr, /unt/);
 });
