@@ -105,7 +105,7 @@ export abstract class DaemonParts implements Context {
     this.options = options;
     this.state = state;
     this.reactor = reactor;
-    this.loads = new ReactorLoads(reactor);
+    this.loads = new ReactorLoads(reactor, (load) => this.descriptors.pathsHave(load));
     this.lastWords = new LastWords(places.stateDirectory);
     this.configurationFile = kept.inForce === null ? options.configurationFile : kept.inForce.file;
     this.restartNeeded = kept.inForce?.restartNeeded ?? [];

@@ -54,6 +54,8 @@ export declare class Ring {
   get wakeDescriptor(): number;
   /** How long turns took. */
   turns(): RingTurns;
+  /** How often the kernel refused ports another descriptor: their commands then share the ones they have. */
+  get descriptorRefusals(): number;
   /** Takes ownership of a connected stream socket (the ring closes it from now on) and returns its handle. */
   addSocket(fd: number): number;
   /**
@@ -64,13 +66,13 @@ export declare class Ring {
   openPort(device: string, depth: number): number;
   /**
    * Creates a port from descriptors at whose other ends a process emulates an sg device: it reads a header (struct
-   * sg_io_hdr) and writes it back with the result. One descriptor per 16 of `depth`. The ring takes ownership of
-   * them.
+   * sg_io_hdr) and writes it back with the result. At least one descriptor per 16 of `depth`, and at most one for
+   * each. The ring takes ownership of them.
    */
   adoptPort(descriptors: Array<number>, depth: number): number;
   /**
    * Limits an open port to `depth` commands in flight at the device from now on, at most as many as it was opened
-   * for (rounded up to a multiple of 16). Commands already at the device are not taken back.
+   * for. Commands already at the device are not taken back.
    */
   portDepth(port: number, depth: number): void;
   /** Closes a port. Commands that wait in the ring end with -ENODEV; those at the device complete first. */

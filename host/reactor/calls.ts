@@ -80,6 +80,7 @@ export function handlersOf(reactor: Reactor): Handlers {
     coarseHistograms: (request) => coarseHistograms(core, request),
     load: () => ({
       ...ring.turns(),
+      descriptorRefusals: ring.descriptorRefusals,
       limits: core.limits,
       poolFreeBytes: core.view.getUint32(core.control + abi.CONTROL_POOL_FREE, true),
     }),

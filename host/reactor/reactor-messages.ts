@@ -77,6 +77,8 @@ export interface ReactorLoad {
   readonly firstClassNs: number;
   /** Turns in each class. */
   readonly counts: readonly number[];
+  /** How often the kernel refused its paths another descriptor. */
+  readonly descriptorRefusals: number;
   /** Bytes of the pool that belong to no request. */
   readonly poolFreeBytes: number;
 }

@@ -250,6 +250,7 @@ export function mergedLoad(loads: readonly ReactorLoad[]): ReactorLoad {
     poolFreeBytes,
     firstClassNs: first.firstClassNs,
     busyNs: loads.reduce((sum, { busyNs }) => sum + busyNs, 0),
+    descriptorRefusals: loads.reduce((sum, { descriptorRefusals }) => sum + descriptorRefusals, 0),
     counts,
   };
 }

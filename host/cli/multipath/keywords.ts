@@ -76,7 +76,7 @@ const REASONS: Readonly<Record<string, readonly string[]>> = {
     "delay_wait_checks",
   ],
   [CHECKER]: ["log_checker_err", "strict_timing", "max_polling_interval", "ghost_delay"],
-  "one SCSI generic descriptor carries 16 commands; LimitNOFILE in the service sets the limit": ["max_fds"],
+  "descriptors are shared where the limit is low; LimitNOFILE in the service sets it": ["max_fds"],
 };
 
 /** Why PathManager does not need a keyword; undefined for keywords that it takes over and for unknown ones. */

@@ -62,9 +62,15 @@ export class ReactorLoads {
   readonly #loads: readonly OneLoad[];
   readonly #timer: NodeJS.Timeout;
 
-  constructor(reactors: Reactors) {
+  /** @param learn is called with what a reactor tells */
+  constructor(reactors: Reactors, learn: (load: ReactorLoad) => void = () => undefined) {
     this.#reactors = reactors;
-    this.#loads = Array.from({ length: reactors.reactors }, (_, one) => new OneLoad(() => reactors.loadOf(one)));
+    const ask = async (one: number): Promise<ReactorLoad> => {
+      const load = await reactors.loadOf(one);
+      learn(load);
+      return load;
+    };
+    this.#loads = Array.from({ length: reactors.reactors }, (_, one) => new OneLoad(() => ask(one)));
     this.#timer = setInterval(() => void this.#refresh(), PERIOD_MS).unref();
     void this.#refresh();
   }

@@ -4,6 +4,7 @@
 import { readFileSync } from "node:fs";
 import type { Socket } from "node:net";
 import { descriptorOf } from "../../peers/who.ts";
+import type { ReactorLoad } from "../../reactor/reactor-messages.ts";
 import type { EventHub } from "./event-hub.ts";
 import type { Logger } from "../ground/logger.ts";
 
@@ -19,14 +20,22 @@ export function descriptorLimit(limits = readFileSync("/proc/self/limits", "utf8
 
 export class Descriptors {
   readonly limit: number;
-  readonly #hub: EventHub;
+  readonly #hub: Pick<EventHub, "say">;
   readonly #logger: Logger;
   #saidMs = -Infinity;
+  #saidOfPaths = false;
 
-  constructor(hub: EventHub, logger: Logger, limit = descriptorLimit()) {
+  constructor(hub: Pick<EventHub, "say">, logger: Logger, limit = descriptorLimit()) {
     this.#hub = hub;
     this.#logger = logger;
     this.limit = limit;
+  }
+
+  /** What a reactor tells of its paths; that they are short is said once. */
+  pathsHave({ descriptorRefusals }: Pick<ReactorLoad, "descriptorRefusals">): void {
+    if (descriptorRefusals === 0 || this.#saidOfPaths) return;
+    this.#saidOfPaths = true;
+    this.#hub.say("path-descriptors-short", { detail: { limit: this.limit } });
   }
 
   /** Why a new client cannot be served; null when it can. The kernel always assigns the lowest free number. */

@@ -225,6 +225,16 @@ export const DAEMON_MESSAGES = {
     causes: ["very many clients", "a client that connects again and again"],
     remedy: "Raise LimitNOFILE (or `ulimit -n`), and find out who connects so often.",
   },
+  "path-descriptors-short": {
+    number: 700,
+    level: "warning",
+    text: "Paths share descriptors, the kernel opens no more of them",
+    system: true,
+    means:
+      "Nothing fails. Each command under way wants a descriptor of its path's `/dev/sgN` for itself; several on one cost more processor time. Reported once.",
+    causes: ["a low limit of open files", "other programs that have very many files open", "too little memory"],
+    remedy: "Raise LimitNOFILE (or `ulimit -n`).",
+  },
   "nbd-client-refused": {
     number: 670,
     level: "warning",

@@ -1,9 +1,13 @@
 // The native ring's ports against scsi_debug: devices that are slow, that never answer, and whose commands are reset.
 
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import * as abi from "../../../host/abi.ts";
 import { BACKENDS, type Backend } from "../../unit/native/harness.ts";
 import { Initiator, read, TEST_UNIT_READY } from "../lib/ports.ts";
+import { run } from "../lib/command.ts";
 import { OPTS, ScsiDebug } from "../lib/scsi-debug.ts";
 import { afterwards, test, type Rig } from "../lib/test.ts";
 
@@ -26,7 +30,100 @@ function open(backend: Backend, depth: number): Initiator {
   return initiator;
 }
 
+/** Where a descriptor of this process leads. */
+function leads(number: string): string {
+  try {
+    return readlinkSync(`/proc/self/fd/${number}`);
+  } catch {
+    // That of the folder itself.
+    return "";
+  }
+}
+
+/** The numbers of this process's open descriptors, and how many of them are sg devices'. */
+function descriptors(): { readonly highest: number; readonly sg: number } {
+  const all = readdirSync("/proc/self/fd").map((number) => ({ number: Number(number), to: leads(number) }));
+  const sg = all.filter(({ to }) => to.startsWith("/dev/sg")).length;
+  return { highest: Math.max(...all.map(({ number }) => number)), sg };
+}
+
+/** The arguments of prlimit for a limit of files of this process. */
+const limit = (count: string | number): string[] => ["--pid", String(process.pid), `--nofile=${count}:`];
+
+/** Runs `step` while this process may have no more descriptors than it has. */
+async function withoutMore(step: () => void): Promise<void> {
+  const before =
+    /Max open files\s+(\d+)/.exec(readFileSync("/proc/self/limits", "utf8"))?.[1] ?? assert.fail("no limit");
+  // Started before: nothing can be started then.
+  const later = spawn("sh", ["-c", `read line; prlimit ${limit(before).join(" ")}`], {
+    stdio: ["pipe", "ignore", "inherit"],
+  });
+  const ended = once(later, "exit");
+  run("prlimit", ...limit(descriptors().highest + 1));
+  try {
+    step();
+  } finally {
+    later.stdin.end();
+    await ended;
+  }
+}
+
+/** So slow that nothing is answered while commands are started. */
+const SLOW_JIFFIES = 300;
+/** A turn opens only some descriptors, however many commands it has. */
+const PER_TURN = 20;
+
+/** Starts `count` reads in turns that do not wait. */
+function start(port: Initiator, count: number): void {
+  for (let slot = 0; slot < count; slot++) {
+    port.queue(slot, read(slot * 8, 8));
+    if ((slot + 1) % PER_TURN === 0) port.bench.ring.enter(0);
+  }
+}
+
+function ends(port: Initiator, count: number): void {
+  const outcomes = port.wait(count);
+  assert.equal(outcomes.size, count);
+  for (const { result, status } of outcomes.values()) assert.deepEqual([result, status], [0, 0]);
+}
+
 for (const backend of BACKENDS) {
+  test(`${backend}: a descriptor is opened when a command needs it, and all are closed with the port`, () => {
+    const before = descriptors().sg;
+    const port = open(backend, 48);
+    assert.equal(descriptors().sg - before, 1, "one for one command after the other");
+    array.set("delay", SLOW_JIFFIES);
+    start(port, 20);
+    assert.equal(descriptors().sg - before, 20);
+    ends(port, 20);
+    start(port, 60);
+    assert.equal(descriptors().sg - before, 48, "no more than the depth");
+    port.bench.ring.closePort(port.port);
+    const outcomes = port.wait(60);
+    assert.equal([...outcomes.values()].filter(({ result }) => result === 0).length, 48);
+    assert.equal(descriptors().sg, before);
+    port.close();
+  });
+
+  test(`${backend}: where the process may open no more, commands share; when it may, they no longer do`, async () => {
+    const port = open(backend, 64);
+    array.set("delay", SLOW_JIFFIES);
+    const { ring } = port.bench;
+    assert.equal(ring.descriptorRefusals, 0);
+    const before = descriptors().sg;
+    await withoutMore(() => start(port, 40));
+    const more = descriptors().sg - before;
+    assert.ok(more < 16, `${more} were opened`);
+    assert.ok(ring.descriptorRefusals > 0);
+    ends(port, 40);
+    // A refusal counts for a second.
+    const untilMs = performance.now() + 1100;
+    while (performance.now() < untilMs) ring.enter(20_000);
+    start(port, 40);
+    assert.equal(descriptors().sg - before, 39, "one for each of 40, with the first");
+    ends(port, 40);
+  });
+
   test(`${backend}: a slow device gets 17 and more at once, beyond what one descriptor takes`, () => {
     const port = open(backend, 64);
     array.set("delay", 10);

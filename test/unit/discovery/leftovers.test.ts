@@ -36,3 +36,16 @@ test("what is left is what changes the medium and is older than the daemon", (t)
   t.deepEqual(paths(5000), ["4:0:0:1"]);
   t.deepEqual(paths(20_000), []);
 });
+
+test("each descriptor of a device has its own command, as one that carries one at a time leaves them", (t) => {
+  const descriptors = Array.from(
+    { length: 128 },
+    (_, one) => `   FD(${one + 1}): timeout=60000ms bufflen=32768 (res)sgat=1 low_dma=0
+   cmd_q=1 f_packid=0 k_orphan=0 closed=1
+     rb>> act: id=${one} blen=4096 t_o/elap=30001/${one}000ms sgat=1 op=0x8a
+`,
+  );
+  const list = ` >>> device=sg0 4:0:0:1   em=0 sg_tablesize=256 excl=0 open_cnt=0\n${descriptors.join("")}`;
+  t.is(leftoversIn(list, 0).length, 128);
+  t.is(leftoversIn(list, 100_100).length, 28);
+});

@@ -38,10 +38,10 @@ class Device {
   readonly bench: Bench;
   readonly port: number;
 
-  constructor(backend: Backend, depth: number) {
+  constructor(backend: Backend, depth: number, descriptors = Math.ceil(depth / 16)) {
     this.bench = new Bench(backend);
     const mine: number[] = [];
-    for (let count = Math.ceil(depth / 16); count > 0; count--) {
+    for (let count = descriptors; count > 0; count--) {
       const [one, other] = socketPair("seqpacket", true);
       mine.push(one);
       this.ends.push(other);
@@ -174,6 +174,84 @@ for (const backend of BACKENDS) {
     device.close();
   });
 
+  test(`${backend}: with a descriptor for each command, none takes two`, (t) => {
+    const device = new Device(backend, 40, 40);
+    const { bench } = device;
+    for (let index = 0; index < 50; index++) device.command(index);
+    bench.ring.enter(0);
+    const taken = device.takeAll();
+    t.deepEqual(new Set(taken.map((headers) => headers.length)), new Set([1]));
+    // One answer makes room for one command, on the descriptor that is free.
+    device.answer(taken[7]?.[0] as DataView, 7);
+    bench.until(1);
+    bench.ring.enter(0);
+    t.deepEqual(
+      device.takeAll().flatMap((headers, end) => headers.map(() => end)),
+      [7],
+    );
+    device.close();
+  });
+
+  test(`${backend}: commands one after the other go to the descriptor that the processor still knows`, (t) => {
+    const device = new Device(backend, 8, 8);
+    const { bench } = device;
+    for (let index = 0; index < 5; index++) {
+      device.command(index);
+      bench.ring.enter(0);
+      device.answer(device.take(0));
+      t.is(bench.results(1).get(index), 0);
+    }
+    device.close();
+  });
+
+  test(`${backend}: three descriptors share what exceeds them evenly`, (t) => {
+    const device = new Device(backend, 24, 3);
+    const { bench } = device;
+    for (let index = 0; index < 30; index++) device.command(index);
+    bench.ring.enter(0);
+    t.deepEqual(
+      device.takeAll().map((headers) => headers.length),
+      [8, 8, 8],
+    );
+    device.close();
+  });
+
+  test(`${backend}: a closed port lets go of each of its descriptors with its last answer`, (t) => {
+    const device = new Device(backend, 12, 12);
+    const { bench } = device;
+    for (let index = 0; index < 12; index++) device.command(index);
+    bench.ring.enter(0);
+    bench.ring.closePort(device.port);
+    const taken = device.takeAll();
+    for (const [end, headers] of taken.entries()) for (const one of headers) device.answer(one, end);
+    t.true([...bench.results(12).values()].every((result) => result === 0));
+    for (const end of device.ends) t.is(readSync(end, Buffer.alloc(1)), 0, "the descriptor is closed");
+    device.close();
+  });
+
+  test(`${backend}: news of a closed port is not its successor's`, (t) => {
+    const device = new Device(backend, 1);
+    const { bench } = device;
+    device.command(0);
+    bench.ring.enter(0);
+    device.answer(device.take());
+    t.is(bench.results(1).get(0), 0);
+    // The device goes, and nobody has read that when another one takes the port's place.
+    for (const end of device.ends.splice(0)) closeDescriptor(end);
+    bench.ring.closePort(device.port);
+    const [mine, other] = socketPair("seqpacket", true);
+    device.ends.push(other);
+    const successor = bench.ring.adoptPort([mine], 1);
+    bench.ring.enter(0);
+    const slot = SLOT + SLOT_BYTES;
+    bench.view.setUint8(slot + abi.COMMAND_CDB_BYTES, 6);
+    bench.submit({ op: abi.OP_SCSI, tag: 1, handle: successor, address: slot });
+    bench.ring.enter(0);
+    device.answer(device.take());
+    t.is(bench.results(1).get(1), 0);
+    device.close();
+  });
+
   test(`${backend}: a device that vanishes gives every command back with ENODEV`, (t) => {
     const device = new Device(backend, 20);
     const { bench } = device;
@@ -269,6 +347,10 @@ test("a port needs an sg device, a depth within its limits, and as many descript
   t.throws(() => ring.openPort("/dev/null", 0), { code: "ERR_NATIVE_ARGUMENT", message: /depth: 0/ });
   t.throws(() => ring.openPort("/dev/null", 1025), { code: "ERR_NATIVE_ARGUMENT" });
   t.throws(() => ring.adoptPort([], 1), { code: "ERR_NATIVE_ARGUMENT", message: /depth 1 takes 1/ });
+  t.throws(() => ring.adoptPort([3, 4], 1), {
+    code: "ERR_NATIVE_ARGUMENT",
+    message: /2 were given; depth 1 takes 1 to 1/,
+  });
   t.throws(() => ring.adoptPort([1_000_000], 1), { code: "ERR_NATIVE_SYSTEM" });
   ring.close();
 });

@@ -51,6 +51,7 @@ test("work, room and free pool are those of all reactors; the largest request is
     busyNs: 1000,
     firstClassNs: 512,
     counts,
+    descriptorRefusals: 2,
     poolFreeBytes,
   });
   const one = load(5, [1, 2, 3]);
@@ -69,6 +70,7 @@ test("work, room and free pool are those of all reactors; the largest request is
     busyNs: 3000,
     firstClassNs: 512,
     counts: [11, 22, 37],
+    descriptorRefusals: 6,
     poolFreeBytes: 13,
   });
   t.throws(() => mergedLoad([]), { code: "REACTOR_STOPPED" });

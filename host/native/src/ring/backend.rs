@@ -33,30 +33,29 @@ impl Backend {
         }
     }
 
-    /// Starts watching a port's descriptor.
-    pub fn add_port(&self, token: u32, fd: RawFd) -> Result<()> {
+    /// Starts reporting when a port's descriptor becomes readable, or its device goes; until `unwatch`.
+    pub fn watch(&mut self, token: u64, fd: RawFd) -> Result<()> {
         match self {
-            Backend::Uring(_) => Ok(()),
+            Backend::Uring(uring) => {
+                uring.watch_port(fd, token);
+                Ok(())
+            }
             Backend::Epoll(epoll) => epoll.add_port(token, fd),
         }
     }
 
-    /// Stops watching a descriptor, before it is closed.
-    pub fn remove(&self, fd: RawFd) {
-        if let Backend::Epoll(epoll) = self {
-            epoll.remove(fd);
+    /// Stops that, before the descriptor is closed. `settle` has to follow.
+    pub fn unwatch(&mut self, token: u64, fd: RawFd) {
+        match self {
+            Backend::Uring(uring) => uring.unwatch_port(token),
+            Backend::Epoll(epoll) => epoll.remove(fd),
         }
     }
 
-    /// Asks to be notified when a port's descriptor becomes readable; returns whether this has to be repeated after
-    /// each notification.
-    pub fn poll(&mut self, fd: RawFd, token: u32) -> bool {
-        match self {
-            Backend::Uring(uring) => {
-                uring.poll(fd, token);
-                true
-            }
-            Backend::Epoll(_) => false,
+    /// The kernel lets go of everything that is not watched any more.
+    pub fn settle(&mut self) {
+        if let Backend::Uring(uring) = self {
+            uring.settle();
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::error::{Code, Result, errno, error, system};
 use crate::memory::CoreMemory;
 use crate::ring::backend::Backend;
 use crate::ring::desk::Desk;
-use crate::ring::device;
+use crate::ring::device::{self, Source};
 use crate::ring::event::{Event, Wait};
 use crate::ring::op::{Kind, Ops};
 use crate::ring::ports::Ports;
@@ -104,6 +104,10 @@ impl Engine {
         self.wake.as_raw_fd()
     }
 
+    pub fn descriptor_refusals(&self) -> u64 {
+        self.ports.budget.refusals
+    }
+
     /// Takes ownership of a connected stream socket.
     pub fn add_socket(&mut self, fd: i32) -> Result<u32> {
         let descriptor = sockets::adopt(fd)?;
@@ -119,15 +123,15 @@ impl Engine {
 
     /// Opens an sg device as a port.
     pub fn open_port(&mut self, device: &str, depth: u32) -> Result<u32> {
-        let files = device::open_device(device, depth)?;
-        let index = self.ports.add(files, depth, &self.backend)?;
+        let file = device::open_device(device, depth)?;
+        let index = self.ports.add(vec![file], Source::Device, depth, &mut self.backend)?;
         Ok(self.ports.handle(index))
     }
 
     /// Creates a port from descriptors at whose other end a process emulates an sg device.
     pub fn adopt_port(&mut self, descriptors: &[i32], depth: u32) -> Result<u32> {
         let files = device::adopt(descriptors, depth)?;
-        let index = self.ports.add(files, depth, &self.backend)?;
+        let index = self.ports.add(files, Source::Given, depth, &mut self.backend)?;
         Ok(self.ports.handle(index))
     }
 
@@ -256,7 +260,7 @@ impl Engine {
             Event::Op { index, result } => self.step(index, result),
             // Taken by `turn`: it can fail.
             Event::Ublk { .. } | Event::Uio { .. } => {}
-            Event::Readable { token, gone } => self.with_ports(|ports, desk| ports.readable(desk, token, gone)),
+            Event::Readable(readable) => self.with_ports(|ports, desk| ports.readable(desk, readable)),
             Event::HungUp { index, gone } => self.hung_up(index, gone),
             Event::Socket { index, readable, writable } => {
                 let socket = self.sockets.get(index);

@@ -4,7 +4,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use crate::clock::now_ns;
 use crate::error::{Result, errno, system};
-use crate::ring::event::{Event, Wait};
+use crate::ring::event::{Event, Readable, Wait};
 use crate::ring::op::{Kind, Op};
 use crate::ring::sockets::Socket;
 
@@ -13,7 +13,8 @@ const EVENTS_PER_CALL: usize = 256;
 // The owner of an epoll entry: the high half of its data; the low half is the index.
 const FOR_SOCKET: u64 = 0;
 const FOR_WAKE: u64 = 1 << 32;
-const FOR_POLL: u64 = 2 << 32;
+/// With a port's token.
+const FOR_PORT: u64 = 1 << 63;
 
 pub struct Epoll {
     epoll: OwnedFd,
@@ -54,8 +55,8 @@ impl Epoll {
     }
 
     /// Watches a port's descriptor, edge-triggered: the driver wakes us with every answer.
-    pub fn add_port(&self, token: u32, fd: RawFd) -> Result<()> {
-        self.control(libc::EPOLL_CTL_ADD, fd, libc::EPOLLIN | libc::EPOLLET, FOR_POLL | u64::from(token))
+    pub fn add_port(&self, token: u64, fd: RawFd) -> Result<()> {
+        self.control(libc::EPOLL_CTL_ADD, fd, libc::EPOLLIN | libc::EPOLLET, FOR_PORT | token)
     }
 
     /// Required explicitly: closing does not remove it while a duplicate of the descriptor is open.
@@ -92,7 +93,7 @@ impl Epoll {
                 }
                 _ => {
                     let gone = bits & (libc::EPOLLHUP | libc::EPOLLERR) != 0;
-                    events.push(Event::Readable { token: data as u32, gone });
+                    events.push(Event::Readable(Readable { token: data & !FOR_PORT, gone, ended: false }));
                 }
             }
         }

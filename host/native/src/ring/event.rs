@@ -7,8 +7,8 @@ pub enum Event {
     Op { index: u32, result: i32 },
     /// Somebody wrote to the wake descriptor.
     Wake,
-    /// A port's descriptor is readable, or its device is gone; `token` is the one that the port assigned.
-    Readable { token: u32, gone: bool },
+    /// News of a port's descriptor.
+    Readable(Readable),
     /// The ublk driver has a request under a tag, or gives the tag up (negative).
     Ublk { token: u32, result: i32 },
     /// A TCMU device has news, or is gone.
@@ -17,6 +17,16 @@ pub enum Event {
     Socket { index: u32, readable: bool, writable: bool },
     /// The socket's peer has closed it, or the connection is broken; or (not `gone`) the peer has only stopped sending.
     HungUp { index: u32, gone: bool },
+}
+
+/// A port's descriptor is readable, or its device is gone.
+#[derive(Clone, Copy, Debug)]
+pub struct Readable {
+    /// The one that the port assigned.
+    pub token: u64,
+    pub gone: bool,
+    /// There will be no more news unless it is watched again.
+    pub ended: bool,
 }
 
 /// How long a turn may wait for the first event.

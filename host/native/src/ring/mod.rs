@@ -1,8 +1,10 @@
 //! The I/O ring: sockets and SCSI generic ports, driven by the rings in the core's memory.
 
 mod backend;
+mod budget;
 mod cdb;
 mod command;
+mod descriptors;
 mod desk;
 mod device;
 mod door;
@@ -155,6 +157,12 @@ impl Ring {
         })
     }
 
+    /// How often the kernel refused ports another descriptor: their commands then share the ones they have.
+    #[napi(getter, catch_unwind)]
+    pub fn descriptor_refusals(&self) -> Result<f64> {
+        with_engine(self.token, |engine| Ok(engine.descriptor_refusals() as f64))
+    }
+
     /// Takes ownership of a connected stream socket (the ring closes it from now on) and returns its handle.
     #[napi(catch_unwind)]
     pub fn add_socket(&self, fd: i32) -> Result<u32> {
@@ -170,15 +178,15 @@ impl Ring {
     }
 
     /// Creates a port from descriptors at whose other ends a process emulates an sg device: it reads a header (struct
-    /// sg_io_hdr) and writes it back with the result. One descriptor per 16 of `depth`. The ring takes ownership of
-    /// them.
+    /// sg_io_hdr) and writes it back with the result. At least one descriptor per 16 of `depth`, and at most one for
+    /// each. The ring takes ownership of them.
     #[napi(catch_unwind)]
     pub fn adopt_port(&self, descriptors: Vec<i32>, depth: u32) -> Result<u32> {
         with_engine(self.token, |engine| engine.adopt_port(&descriptors, depth))
     }
 
     /// Limits an open port to `depth` commands in flight at the device from now on, at most as many as it was opened
-    /// for (rounded up to a multiple of 16). Commands already at the device are not taken back.
+    /// for. Commands already at the device are not taken back.
     #[napi(catch_unwind)]
     pub fn port_depth(&self, port: u32, depth: u32) -> Result<()> {
         with_engine(self.token, |engine| engine.set_port_depth(port, depth))

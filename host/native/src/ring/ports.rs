@@ -1,4 +1,4 @@
-//! SCSI generic ports: each is a device, opened on enough descriptors for its queue depth.
+//! SCSI generic ports: each is a device, opened on as many descriptors as its commands need.
 //!
 //! A command is one `write` of a header; its answer is one `read` once the descriptor is readable. The kernel copies
 //! data through its own buffers (no SG_FLAG_DIRECT_IO), so the core's memory is written only during a `read`: a command
@@ -8,9 +8,12 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use crate::error::{Code, Result, errno, error};
 use crate::ring::backend::Backend;
+use crate::ring::budget::Budget;
 use crate::ring::command::{check_slot, send, store};
+use crate::ring::descriptors::{Descriptor, Descriptors, Opening, Place};
 use crate::ring::desk::Desk;
-use crate::ring::device::COMMANDS_PER_DESCRIPTOR;
+use crate::ring::device::Source;
+use crate::ring::event::Readable;
 use crate::ring::op::{Kind, OpList};
 use crate::ring::queues::Submission;
 use crate::sg::{SG_HEADER_BYTES, SgIoHeader};
@@ -23,31 +26,15 @@ const GONE_CHECK_NS: u64 = 5_000_000;
 /// When commands of a removed device count as lost: the kernel ends them long before.
 const GONE_NS_MAX: u64 = 60_000_000_000;
 
-struct Descriptor {
-    file: OwnedFd,
-    /// The first `outstanding` entries are the ops that the driver has.
-    commands: [u32; COMMANDS_PER_DESCRIPTOR],
-    outstanding: usize,
-    /// A poll is in progress (io_uring).
-    polled: bool,
-    /// Since when the device is known to be gone, in ns; 0: it is present.
-    gone_ns: u64,
-}
-
-impl Descriptor {
-    /// Its device is gone, and commands are still outstanding.
-    fn is_awaited(&self) -> bool {
-        self.gone_ns != 0 && self.outstanding > 0
-    }
-}
-
 struct Port {
     open: bool,
     closing: bool,
     generation: u16,
     depth: u32,
+    /// The depth it was opened for.
+    depth_max: u32,
     outstanding: u32,
-    descriptors: Vec<Descriptor>,
+    descriptors: Descriptors,
     /// Commands beyond the depth.
     waiting: OpList,
 }
@@ -58,15 +45,26 @@ pub struct Ports {
     /// Number of descriptors with outstanding commands whose device is gone.
     gone: u32,
     sequence: i32,
+    pub budget: Budget,
 }
 
-fn token(port: u32, descriptor: usize) -> u32 {
-    (port << 8) | descriptor as u32
+// A token: the descriptor, the port and its generation, so that late news of a closed port is not taken for its successor's.
+const DESCRIPTOR_BITS: u32 = 10;
+const PORT_BITS: u32 = 15;
+
+fn token(port: u32, generation: u16) -> u64 {
+    (u64::from(generation) << (DESCRIPTOR_BITS + PORT_BITS)) | (u64::from(port) << DESCRIPTOR_BITS)
+}
+
+/// Port, generation and descriptor.
+fn parts(token: u64) -> (u32, u16, usize) {
+    let port = (token >> DESCRIPTOR_BITS) as u32 & ((1 << PORT_BITS) - 1);
+    (port, (token >> (DESCRIPTOR_BITS + PORT_BITS)) as u16, (token as usize) & ((1 << DESCRIPTOR_BITS) - 1))
 }
 
 impl Ports {
     pub fn new() -> Self {
-        Ports { table: Vec::new(), free: Vec::new(), gone: 0, sequence: 0 }
+        Ports { table: Vec::new(), free: Vec::new(), gone: 0, sequence: 0, budget: Budget::new() }
     }
 
     pub fn handle(&self, index: u32) -> u32 {
@@ -81,35 +79,37 @@ impl Ports {
     }
 
     /// Adds a port with descriptors that support the sg interface.
-    pub fn add(&mut self, files: Vec<OwnedFd>, depth: u32, backend: &Backend) -> Result<u32> {
+    pub fn add(&mut self, files: Vec<OwnedFd>, source: Source, depth: u32, backend: &mut Backend) -> Result<u32> {
         let index = match self.free.pop() {
             Some(index) => index,
             None if self.table.len() < PORTS_MAX => {
-                let waiting = OpList::EMPTY;
-                let descriptors = Vec::new();
-                let (open, closing, generation, outstanding) = (false, false, 0, 0);
-                self.table.push(Port { open, closing, generation, depth, outstanding, descriptors, waiting });
+                self.table.push(Port {
+                    open: false,
+                    closing: false,
+                    generation: 0,
+                    depth,
+                    depth_max: depth,
+                    outstanding: 0,
+                    descriptors: Descriptors::EMPTY,
+                    waiting: OpList::EMPTY,
+                });
                 (self.table.len() - 1) as u32
             }
             None => return Err(error(Code::Limit, format!("openPort: {PORTS_MAX} ports are open already"))),
         };
         let port = &mut self.table[index as usize];
-        for (number, file) in files.iter().enumerate() {
-            if let Err(reason) = backend.add_port(token(index, number), file.as_raw_fd()) {
+        port.generation = port.generation.wrapping_add(1).max(1);
+        match Descriptors::new(files, source, backend, token(index, port.generation)) {
+            Ok(descriptors) => port.descriptors = descriptors,
+            Err(reason) => {
                 self.free.push(index);
                 return Err(reason);
             }
         }
-        port.generation = port.generation.wrapping_add(1).max(1);
         port.open = true;
         port.closing = false;
-        port.depth = depth;
+        (port.depth, port.depth_max) = (depth, depth);
         port.outstanding = 0;
-        let descriptor = |file| {
-            let commands = [0; COMMANDS_PER_DESCRIPTOR];
-            Descriptor { file, commands, outstanding: 0, polled: false, gone_ns: 0 }
-        };
-        port.descriptors = files.into_iter().map(descriptor).collect();
         Ok(index)
     }
 
@@ -141,31 +141,28 @@ impl Ports {
     /// Sends waiting commands to the driver, as many as its descriptors and the depth allow.
     fn pump(&mut self, desk: &mut Desk, index: u32) {
         let port = &mut self.table[index as usize];
-        while port.outstanding < port.depth {
-            let free = |one: &Descriptor| one.outstanding < COMMANDS_PER_DESCRIPTOR && one.gone_ns == 0;
-            // The first with a free place: thus few commands need few descriptors to be polled.
-            let Some(number) = port.descriptors.iter().position(free) else {
-                if port.descriptors.iter().all(|one| one.gone_ns != 0) {
-                    refuse_waiting(port, desk, libc::ENODEV);
-                }
-                return;
+        let token = token(index, port.generation);
+        while port.outstanding < port.depth && !port.waiting.is_empty() {
+            let (backend, budget, now_ns) = (&mut *desk.backend, &mut self.budget, desk.finished.now_ns);
+            let number = match port.descriptors.place(port.depth_max, Opening { backend, budget, now_ns, token }) {
+                Place::At(number) => number,
+                Place::Full => return,
+                Place::Gone => return refuse_waiting(port, desk, libc::ENODEV),
             };
+            let Some(descriptor) = port.descriptors.get(number) else { return };
             let Some(op) = port.waiting.pop(desk.ops) else { return };
             self.sequence = (self.sequence + 1) & 0x3fff_ffff;
-            let descriptor = &mut port.descriptors[number];
             match send(descriptor.file.as_raw_fd(), desk, op, self.sequence) {
                 Ok(()) => {
                     descriptor.commands[descriptor.outstanding] = op;
                     descriptor.outstanding += 1;
                     port.outstanding += 1;
-                    if !descriptor.polled {
-                        descriptor.polled = desk.backend.poll(descriptor.file.as_raw_fd(), token(index, number));
-                    }
+                    continue;
                 }
                 // The driver has no room now; the next answer makes some. (EDOM: this descriptor's queue is full.)
                 Err(libc::EDOM | libc::EAGAIN | libc::ENOMEM | libc::EBUSY) if port.outstanding > 0 => {
                     port.waiting.push_front(desk.ops, op);
-                    return;
+                    return port.descriptors.rest(number);
                 }
                 Err(errno) => {
                     // The driver may report ENXIO for a removed device; a process that emulates a device, EPIPE.
@@ -173,27 +170,32 @@ impl Ports {
                     finish(desk, op, if gone { -libc::ENODEV } else { -errno });
                 }
             }
+            port.descriptors.rest(number);
         }
     }
 
     /// A descriptor is readable, or its device is gone.
-    pub fn readable(&mut self, desk: &mut Desk, token: u32, gone: bool) {
-        let (index, number) = (token >> 8, (token & 0xff) as usize);
-        let Some(port) = self.table.get_mut(index as usize).filter(|port| port.open) else { return };
-        let Some(descriptor) = port.descriptors.get_mut(number) else { return };
-        descriptor.polled = false;
+    pub fn readable(&mut self, desk: &mut Desk, Readable { token, gone, ended }: Readable) {
+        let (index, generation, number) = parts(token);
+        let port = self.table.get_mut(index as usize).filter(|port| port.open && port.generation == generation);
+        let Some(port) = port else { return };
+        let Some(descriptor) = port.descriptors.get(number) else { return };
+        descriptor.watched &= !ended;
         let (before, awaited) = (descriptor.outstanding, descriptor.is_awaited());
-        let ended = receive(descriptor, desk);
-        if ended {
+        let over = receive(descriptor, desk);
+        if over {
             give_up(descriptor, desk);
         }
         port.outstanding -= (before - descriptor.outstanding) as u32;
-        if (gone || ended) && descriptor.gone_ns == 0 {
+        if (gone || over) && descriptor.gone_ns == 0 {
             descriptor.gone_ns = desk.finished.now_ns;
         }
         self.gone = self.gone + u32::from(descriptor.is_awaited()) - u32::from(awaited);
-        if descriptor.outstanding > 0 && descriptor.gone_ns == 0 {
-            descriptor.polled = desk.backend.poll(descriptor.file.as_raw_fd(), token);
+        if !descriptor.watched && descriptor.gone_ns == 0 {
+            descriptor.watched = desk.backend.watch(token, descriptor.file.as_raw_fd()).is_ok();
+        }
+        if before > 0 {
+            port.descriptors.rest(number);
         }
         self.pump(desk, index);
         self.finish_close(desk, index);
@@ -201,6 +203,7 @@ impl Ports {
 
     /// Reads outstanding answers of removed devices, and gives up those that will never come.
     pub fn check_gone(&mut self, desk: &mut Desk) {
+        self.budget.new_turn();
         if self.gone == 0 {
             return;
         }
@@ -209,7 +212,7 @@ impl Ports {
             if !port.open || port.outstanding == 0 {
                 continue;
             }
-            for descriptor in &mut port.descriptors {
+            for descriptor in port.descriptors.iter_mut() {
                 if !descriptor.is_awaited() {
                     continue;
                 }
@@ -230,8 +233,8 @@ impl Ports {
         let index = self.find(handle);
         let index = index.ok_or_else(|| error(Code::Handle, format!("portDepth: no port has the handle {handle}")))?;
         let port = &mut self.table[index as usize];
-        let most = port.descriptors.len() * COMMANDS_PER_DESCRIPTOR;
-        if depth == 0 || depth as usize > most {
+        let most = port.depth_max;
+        if depth == 0 || depth > most {
             let message = format!("depth: {depth} is not from 1 to {most}, for which the port was opened");
             return Err(error(Code::Argument, message));
         }
@@ -256,10 +259,7 @@ impl Ports {
     fn finish_close(&mut self, desk: &mut Desk, index: u32) {
         let port = &mut self.table[index as usize];
         if port.open && port.closing && port.outstanding == 0 {
-            for descriptor in &port.descriptors {
-                desk.backend.remove(descriptor.file.as_raw_fd());
-            }
-            port.descriptors.clear();
+            port.descriptors.close(desk.backend, token(index, port.generation));
             port.open = false;
             self.free.push(index);
         }

@@ -5,11 +5,11 @@ use std::io;
 use std::os::fd::RawFd;
 
 use io_uring::types::{Fd, SubmitArgs, Timespec};
-use io_uring::{Builder, IoUring, opcode, squeue};
+use io_uring::{Builder, IoUring, cqueue, opcode, squeue};
 
 use crate::clock::now_ns;
 use crate::error::{Code, Error, Result, error, system};
-use crate::ring::event::{Event, Wait};
+use crate::ring::event::{Event, Readable, Wait};
 use crate::ring::op::{Kind, Ops, Stage};
 use crate::ring::spin::Spin;
 
@@ -19,11 +19,12 @@ const COMPLETION_ENTRIES: u32 = 8192;
 // The owner of a completion: the high half of its user data; the low half is the index.
 const FOR_OP: u64 = 0;
 const FOR_WAKE: u64 = 1 << 32;
-const FOR_POLL: u64 = 2 << 32;
 const FOR_CANCEL: u64 = 3 << 32;
 const FOR_WATCH: u64 = 4 << 32;
 const FOR_UBLK: u64 = 5 << 32;
 const FOR_UIO: u64 = 6 << 32;
+/// With a port's token instead of an index.
+const FOR_PORT: u64 = 1 << 63;
 
 const ENTER_GETEVENTS: u32 = 1;
 const ENTER_EXT_ARG: u32 = 8;
@@ -146,10 +147,20 @@ impl Uring {
         }
     }
 
-    /// Asks for one notification when `fd` becomes readable.
-    pub fn poll(&mut self, fd: RawFd, token: u32) {
-        let entry = opcode::PollAdd::new(Fd(fd), libc::POLLIN as u32).build();
-        self.push(&entry.user_data(FOR_POLL | u64::from(token)), 1);
+    /// Asks for a notification each time that `fd` has become readable.
+    pub fn watch_port(&mut self, fd: RawFd, token: u64) {
+        let entry = opcode::PollAdd::new(Fd(fd), libc::POLLIN as u32).multi(true).build();
+        self.push(&entry.user_data(FOR_PORT | token), 1);
+    }
+
+    pub fn unwatch_port(&mut self, token: u64) {
+        self.push(&opcode::AsyncCancel::new(FOR_PORT | token).build().user_data(FOR_CANCEL), 1);
+    }
+
+    /// What was cancelled lets go of its files now: its end is work that the kernel leaves to us.
+    pub fn settle(&mut self) {
+        self.submit();
+        let _ = self.enter(0, ENTER_GETEVENTS, None);
     }
 
     /// Asks for a notification when the peer of the socket at `index` has closed it.
@@ -280,7 +291,7 @@ impl Uring {
             // A quick SEND completes only on failure; no completion was expected for it.
             if quick {
                 ops.get(index).stage = Stage::Started;
-            } else {
+            } else if !cqueue::more(entry.flags()) {
                 self.owed -= 1;
             }
             match token & !0xffff_ffff {
@@ -294,7 +305,10 @@ impl Uring {
                 FOR_UBLK => events.push(Event::Ublk { token: index, result: entry.result() }),
                 FOR_UIO => events.push(Event::Uio { token: index, gone: is_gone(entry.result()) }),
                 FOR_WATCH => events.push(Event::HungUp { index, gone: is_gone(entry.result()) }),
-                FOR_POLL => events.push(Event::Readable { token: index, gone: is_gone(entry.result()) }),
+                _ if token & FOR_PORT != 0 && entry.result() != -libc::ECANCELED => {
+                    let (gone, ended) = (is_gone(entry.result()), !cqueue::more(entry.flags()));
+                    events.push(Event::Readable(Readable { token: token & !FOR_PORT, gone, ended }));
+                }
                 _ => {}
             }
         }
