@@ -5,8 +5,8 @@
 // received.
 //
 // SET TARGET PORT GROUPS, if allowed, is sent only when there has been no optimized path for a while (a random time, so that not
-// every host acts), then once; and after each one the wait before the next doubles. So two hosts that see different paths do not
-// keep switching the array back and forth.
+// every host acts), then once; and after each one the wait before the next doubles, until nobody has set them back for an hour. So
+// two hosts that see different paths do not keep switching the array back and forth.
 
 import {
   ALUA_TRANSITIONING,
@@ -109,6 +109,8 @@ export function groupsTimer(unit: Unit): void {
     if (path.priority > best.priority) best = path;
   }
   if (best.groupKnown === 0 || !pathEligible(best)) return;
+  // Nobody has set them back since the last pause was over: that fight is over, too.
+  if (now >= unit.aluaSetNotBeforeNs + SET_PAUSE_NS_MAX) unit.aluaPauseNs = 0;
   unit.aluaPauseNs = unit.aluaPauseNs === 0 ? SET_PAUSE_NS : min(unit.aluaPauseNs * 2, SET_PAUSE_NS_MAX);
   unit.aluaSetNotBeforeNs = now + unit.aluaPauseNs;
   checkWant(best, WANT_SET);

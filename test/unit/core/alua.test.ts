@@ -138,6 +138,15 @@ test("explicit ALUA: set once after a while without an optimized path, then damp
   states[1] = abi.ALUA_NON_OPTIMIZED;
   host.advance(60_000);
   t.is(sets(), 2, "the pause has doubled");
+  host.advance(60_000);
+  t.is(sets(), 3);
+  // Nobody sets it back for long: then the next fight begins with short pauses.
+  host.advance(2 * 3_600_000);
+  for (const count of [4, 5]) {
+    states[1] = abi.ALUA_NON_OPTIMIZED;
+    host.advance(70_000);
+    t.is(sets(), count, `${count} times`);
+  }
 });
 
 const noReport = (command: Scsi): Answer | undefined => (command.cdb[0] === REPORT ? check(5, 0x20, 0) : undefined);
