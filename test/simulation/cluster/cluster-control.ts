@@ -52,6 +52,8 @@ export class ClusterControl {
   /** In cluster mode: the core was told that the reservation is for registrants, and nothing has called that into question since. */
   mayBalance = false;
   #lastNumber = 0;
+  /** Its daemon was killed. */
+  #isDead = false;
 
   constructor(key: number, surroundings: ControlSurroundings) {
     this.key = key;
@@ -63,7 +65,13 @@ export class ClusterControl {
   }
 
   #soon(action: () => void, ms = this.#with.plan.controlMs): void {
-    this.#with.clock.after(this.#with.random.real() * ms * NS_PER_MS, action);
+    this.#with.clock.after(this.#with.random.real() * ms * NS_PER_MS, () => {
+      if (!this.#isDead) action();
+    });
+  }
+
+  die(): void {
+    this.#isDead = true;
   }
 
   /** The core waits for the registration of a path. */

@@ -37,6 +37,8 @@ const CONFLICT = 0x18;
 const CHECK_CONDITION = 0x02;
 const EPERM = 1;
 const EIO = 5;
+/** How often control asks whether a killed daemon's commands have ended, ms. */
+const LEFTOVERS_MS = 20;
 /** A path in one of these states has to wait with its registration. */
 const UNREADY = abi.PATH_FLAG_FAILED | abi.PATH_FLAG_UNVERIFIED | abi.PATH_FLAG_WRONG_UNIT | abi.PATH_FLAG_REMOVING;
 
@@ -97,6 +99,7 @@ export class ClusterHost {
   #conflicts = 0;
   #preemptions = 0;
   #priority = 1;
+  #isDead = false;
   ios = 0;
   errors = 0;
 
@@ -110,7 +113,7 @@ export class ClusterHost {
       .map(({ handle }) => handle);
     this.core = new SimulatedCore(module, LIMITS, random.uint32());
     this.core.nowNs = clock.nowNs;
-    array.attach(this.core.memory, this.core.control, "forgotten", number);
+    array.attach(this.core.memory, this.core.control, "under-way", number);
     this.#tap = new ClusterTap(this.core, LIMITS.commands);
     const { exports } = this.core;
     this.#must(exports.modeSet(abi.MODE_CLUSTER, plan.isClusterMode ? 1n : 0n));
@@ -138,6 +141,7 @@ export class ClusterHost {
     const identity = [3, 1, ...(array.units[0]?.designator ?? [])];
     this.core.memory.set(identity, exports.scratch());
     this.#must(exports.unitIdentity(this.#unit, identity.length));
+    this.#leftovers();
     for (const port of this.#ports) this.#add(port);
     this.#client = this.#must(exports.blockOpen(this.#unit, 0));
     this.#region = exports.blockRegion();
@@ -158,12 +162,32 @@ export class ClusterHost {
     this.#paths.set(path, { port, flags: 0 });
   }
 
+  // ---- Restarts ----
+
+  /** Tells the core whether a killed daemon has left commands, until there are none. */
+  #leftovers(): void {
+    const { array, clock } = this.#around;
+    const [unit] = array.units;
+    const isLeft = unit !== undefined && array.hasLeftovers(unit, this.number);
+    this.#must(this.core.exports.unitSet(this.#unit, abi.UNIT_SET_LEFTOVERS, isLeft ? 1n : 0n));
+    if (!isLeft) return;
+    clock.after(LEFTOVERS_MS * NS_PER_MS, () => {
+      if (!this.#isDead) this.#leftovers();
+    });
+  }
+
+  /** kill -9: what it has sent goes on, and nobody hears of it. */
+  die(): void {
+    this.#isDead = true;
+    this.control.die();
+  }
+
   // ---- Load ----
 
   /** Sends requests until `untilNs`, as many at a time as the plan says. */
   load(untilNs: number): void {
     const { clock } = this.#around;
-    if (clock.nowNs >= untilNs) return;
+    if (clock.nowNs >= untilNs || this.#isDead) return;
     this.send(this.#random.chance(0.7));
     clock.after(this.#random.exponential(2 * NS_PER_MS), () => this.load(untilNs));
   }

@@ -28,6 +28,8 @@ export interface ClusterPlan {
   readonly controlMs: number;
   /** Cluster mode: the policy is in force only while the reservation is known to be for registrants. */
   readonly isClusterMode: boolean;
+  /** When a host's daemon is killed; another one starts at once. */
+  readonly killsMs: readonly { readonly host: number; readonly atMs: number }[];
 }
 
 function topologyOf(random: Random): ArrayTopology {
@@ -81,6 +83,29 @@ function faultsOf(random: Random, ports: number): FaultRequest[] {
   });
 }
 
+type Kill = ClusterPlan["killsMs"][number];
+
+/** Some daemons die at any moment, some about when their host is preempted. */
+function killsOf(random: Random, preempts: ClusterPlan["preemptsMs"]): Kill[] {
+  return Array.from({ length: random.between(1, 3) }, () => {
+    const { by, atMs } = random.pick(preempts);
+    if (random.chance(0.5)) return { host: random.between(0, 1), atMs: random.between(200, SPAN_MS - 100) };
+    return { host: 1 - by, atMs: atMs + random.between(-150, 300) };
+  });
+}
+
+/** What a daemon has sent when it is killed is held back, and delivered long after the next one has started. */
+function heldBack(random: Random, kills: readonly Kill[], ports: number): FaultRequest[] {
+  return kills.flatMap(({ atMs }) =>
+    Array.from({ length: random.between(0, 3) }, () => ({
+      fault: { kind: "queued" } as const,
+      where: { port: random.between(0, ports - 1) },
+      afterMs: Math.max(0, atMs - random.between(50, 400)),
+      forMs: random.between(500, 2500),
+    })),
+  );
+}
+
 /** Draws a world. */
 export function makeClusterPlan(random: Random): ClusterPlan {
   const topology = topologyOf(random);
@@ -90,8 +115,9 @@ export function makeClusterPlan(random: Random): ClusterPlan {
     atMs: random.between(300, SPAN_MS - 200),
     forMs: random.between(50, 1500),
   }));
+  const ports = topology.paths ?? 4;
   const renewals = random.chance(0.4) ? random.between(1, 3) : 0;
-  return {
+  const plan = {
     topology,
     type: random.between(5, 8),
     persists: random.chance(0.7),
@@ -106,8 +132,12 @@ export function makeClusterPlan(random: Random): ClusterPlan {
       host: random.between(0, 1),
       atMs: random.between(300, SPAN_MS),
     })),
-    faults: isCalm ? [] : faultsOf(random, topology.paths ?? 4),
+    faults: isCalm ? [] : faultsOf(random, ports),
     controlMs: random.pick([1, 20, 300]),
     isClusterMode: random.chance(0.5),
   };
+  // Drawn last, so that worlds without them are what they were.
+  const kills = random.chance(0.3) ? killsOf(random, preempts) : [];
+  const held = isCalm ? [] : heldBack(random, kills, ports);
+  return { ...plan, killsMs: kills, faults: [...plan.faults, ...held] };
 }

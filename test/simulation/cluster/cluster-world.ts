@@ -6,7 +6,7 @@ import { type Medium, SparseMedium } from "../../../host/array/medium.ts";
 import { VirtualClock } from "../clock.ts";
 import { Random } from "../random.ts";
 import type { WorldResult } from "../world.ts";
-import { ClusterHost } from "./cluster-host.ts";
+import { type ClusterAround, ClusterHost } from "./cluster-host.ts";
 import { type ClusterPlan, makeClusterPlan } from "./cluster-plan.ts";
 
 const NS_PER_MS = 1_000_000;
@@ -29,17 +29,23 @@ export class ClusterWorld {
   readonly #writes: { readonly host: number; readonly rank: number }[] = [];
   readonly #preempted = [0, 0];
   readonly #landed = new Set<number>();
+  /** Hosts as they were until their daemons were killed. */
+  readonly #former: ClusterHost[] = [];
+  readonly #around: ClusterAround;
+  readonly #random: Random;
+  #endNs = 0;
   #rank = 0;
 
   constructor(seed: number, module: WebAssembly.Module, trace: (text: string) => void = () => {}) {
     this.#seed = seed;
     this.#trace = trace;
     const random = new Random(seed);
+    this.#random = random;
     this.#plan = makeClusterPlan(random.fork());
     trace(JSON.stringify(this.#plan));
     this.#clock.nowNs = START_NS;
     this.#array = new EmulatedArray(this.#plan.topology, { seed, medium: () => this.#medium() });
-    const around = {
+    this.#around = {
       plan: this.#plan,
       array: this.#array,
       clock: this.#clock,
@@ -48,7 +54,7 @@ export class ClusterWorld {
       nextStamp: (host: number) => this.#writes.push({ host, rank: ++this.#rank }),
       hasLanded: (stamp: number) => this.#landed.has(stamp),
     };
-    this.#hosts = [0, 1].map((host) => new ClusterHost(host, around, random.fork()));
+    this.#hosts = [0, 1].map((host) => new ClusterHost(host, this.#around, random.fork()));
   }
 
   /** Every write carries its stamp in its first bytes. */
@@ -89,8 +95,8 @@ export class ClusterWorld {
       seed: this.#seed,
       kind: "reachable",
       violations: this.#violations,
-      ios: this.#hosts.reduce((all, { ios }) => all + ios, 0),
-      errors: this.#hosts.reduce((all, { errors }) => all + errors, 0),
+      ios: [...this.#former, ...this.#hosts].reduce((all, { ios }) => all + ios, 0),
+      errors: [...this.#former, ...this.#hosts].reduce((all, { errors }) => all + errors, 0),
       virtualSeconds: (this.#clock.nowNs - START_NS) / 1e9,
       longestStallMs: 0,
     };
@@ -99,15 +105,29 @@ export class ClusterWorld {
   #play(): void {
     const plan = this.#plan;
     const at = (ms: number, action: () => void): void => this.#clock.after(ms * NS_PER_MS, action);
-    const endNs = START_NS + plan.spanMs * NS_PER_MS;
-    for (const host of this.#hosts) host.load(endNs);
+    this.#endNs = START_NS + plan.spanMs * NS_PER_MS;
+    for (const host of this.#hosts) host.load(this.#endNs);
     for (const fault of plan.faults) this.#array.addFault(fault);
     for (const { host, atMs } of plan.renewsMs) at(atMs, () => this.#hosts[host]?.renew());
     for (const { by, atMs, forMs } of plan.preemptsMs) {
       at(atMs, () => this.#preempt(by));
       at(atMs + forMs, () => this.#rejoin(1 - by));
     }
-    this.#advance(endNs, () => false);
+    for (const { host, atMs } of plan.killsMs) at(atMs, () => this.#kill(host));
+    this.#advance(this.#endNs, () => false);
+  }
+
+  /** Another daemon starts at once: it finds out for itself whether its host is preempted. */
+  #kill(number: number): void {
+    const before = this.#hosts[number];
+    if (before === undefined) return;
+    this.#trace(`${this.#clock.nowNs}: the daemon of host ${number} is killed and started again`);
+    before.die();
+    this.#former.push(before);
+    const again = new ClusterHost(number, this.#around, this.#random.fork());
+    again.control.isFenced = before.control.isFenced;
+    this.#hosts[number] = again;
+    again.load(this.#endNs);
   }
 
   #preempt(by: number): void {
