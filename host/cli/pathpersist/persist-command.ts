@@ -159,7 +159,8 @@ function keyValue(name: string, text: string | undefined): string {
 
 function typeValue(text: string | undefined): number {
   if (text === undefined) return 0;
-  if (!/^(0[xX])?[0-9a-fA-F]$/.test(text)) throw new Misuse(`bad argument to '--prout-type': ${text}`);
+  if (!/^(0[xX])?[0-9a-fA-F]$/.test(text))
+    throw new Misuse(`bad argument to '--prout-type': the types are 1, 3, 5, 6, 7 and 8, not ${text}`);
   return Number.parseInt(text, 16);
 }
 

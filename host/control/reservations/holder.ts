@@ -19,6 +19,7 @@ import {
   invalid,
   keep,
   noPath,
+  NOT_REGISTERED,
   over,
   readHeld,
   readKeys,
@@ -43,7 +44,7 @@ async function ownOf(parts: Parts, unit: Unit, out: ReserveOut): Promise<Own> {
   if (live.length === 0) throw noPath(unit);
   const registration = inForce(parts, unit);
   if (registration === null || registration.key !== out.key) {
-    const why = registration === null ? "this host is not registered" : "this host is registered with another key";
+    const why = registration === null ? NOT_REGISTERED : "this host is registered with another key";
     throw await conflict(parts, unit, live, out, why);
   }
   const { holder } = registration;
@@ -54,8 +55,11 @@ async function ownOf(parts: Parts, unit: Unit, out: ReserveOut): Promise<Own> {
 function checkType(type: number | undefined): number {
   if (type !== undefined && RESERVATION_TYPES.has(type)) return type;
   const there = [...RESERVATION_TYPES.keys()].join(", ");
-  const message = type === undefined ? "type: is missing" : `type: there is no type ${type} of reservations`;
-  throw invalid(message, `the types are ${there}`, INVALID_FIELD_IN_CDB, "type");
+  const message =
+    type === undefined
+      ? `type: is missing; it is one of ${there}`
+      : `type: there is no type ${type} of reservations, only ${there}`;
+  throw invalid(message, `name one of ${there}`, INVALID_FIELD_IN_CDB, "type");
 }
 
 const isOurs = (held: Held | null, { registration }: Own): held is Held =>

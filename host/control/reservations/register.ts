@@ -10,6 +10,7 @@ import {
   inForce,
   keep,
   noPath,
+  NOT_REGISTERED,
   over,
   readHeld,
   readKeys,
@@ -43,7 +44,7 @@ export async function register(parts: Parts, unit: Unit, out: ReserveOut): Promi
   if (paths.length === 0) throw noPath(unit);
   const from = before?.key ?? NO_KEY;
   if (!isIgnoring && out.key !== from) {
-    const why = before === null ? "this host is not registered" : "this host is registered with another key";
+    const why = before === null ? NOT_REGISTERED : "this host is registered with another key";
     throw await conflict(parts, unit, paths, out, why);
   }
   const to = out.serviceActionKey ?? NO_KEY;

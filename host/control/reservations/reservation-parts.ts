@@ -63,6 +63,9 @@ export function invalid(message: string, remedy: string, sense: Uint8Array, para
   return new ReservationRefused("INVALID_REQUEST", message, { remedy, status: STATUS_CHECK_CONDITION, sense, ...more });
 }
 
+/** Why this host's command conflicts. */
+export const NOT_REGISTERED = "this host is not registered";
+const REGISTER_FIRST = "register this host first: `pathctl reservation register`";
 const CHECK = "`pathctl reservation show` says which keys the device has";
 
 /** The error for what a device, or none of them, answered on a path. */
@@ -183,7 +186,8 @@ export async function conflict(
   parts.hub.say("reservation-conflict", { unit: unit.number, detail: { action: out.action, holder, type, why } });
   const by = held === null ? "nobody holds a reservation" : `held by ${holder ?? ""}, ${type ?? ""}`;
   const message = `LogicalUnit #${unit.number}: reservation conflict on ${out.action} (${why ?? by})`;
-  return new ReservationRefused("RESERVATION_CONFLICT", message, { remedy: CHECK, status: STATUS_CONFLICT });
+  const remedy = why === NOT_REGISTERED ? REGISTER_FIRST : CHECK;
+  return new ReservationRefused("RESERVATION_CONFLICT", message, { remedy, status: STATUS_CONFLICT });
 }
 
 /** Whether other hosts use the unit as well: a reset would hit them, too. */

@@ -6,6 +6,7 @@ import { connect, type Socket } from "node:net";
 import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import fc from "fast-check";
 import test, { type ExecutionContext } from "ava";
 import { listenPlain } from "../../../host/control/ground/listen.ts";
 import { PrHelper, type HelperUnits } from "../../../host/control/reservations/pr-helper.ts";
@@ -156,6 +157,27 @@ for (const [what, bytes] of HOSTILE) {
     next.socket.destroy();
   });
 }
+
+test("whatever bytes a client sends, nothing is carried out, and the next one is served", async (t) => {
+  const { path, unit, problems } = await helper(t);
+  const bytes = fc.uint8Array({ minLength: 1, maxLength: 200 });
+  const commands = fc.tuple(fc.constantFrom(0x5e, 0x5f), bytes).map(([code, rest]) => Uint8Array.of(code, ...rest));
+  const sends = fc.asyncProperty(fc.oneof(bytes, commands), fc.boolean(), async (given, isGreeted) => {
+    const client = await Client.connect(path);
+    if (isGreeted) await client.greet();
+    client.socket.write(given);
+    client.socket.end();
+    await until("it is closed", () => client.isClosed);
+    client.socket.destroy();
+  });
+  await fc.assert(sends, { numRuns: 60 });
+  const next = await Client.connect(path);
+  await next.greet();
+  t.like(await next.request("/dev/null", reserveInCdb("keys", 24)), { status: 0 });
+  next.socket.destroy();
+  t.deepEqual(unit.orders, []);
+  t.deepEqual(problems, []);
+});
 
 const openFiles = (): number => readdirSync("/proc/self/fd").length;
 
