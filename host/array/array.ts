@@ -30,6 +30,7 @@ import { PortServer } from "./service.ts";
 import { TIME_ANSWER, TIME_EFFECT, TIME_NOW, TIMES } from "./times.ts";
 import { fullTopology, pathPlans, type ArrayTopology, type FullTopology } from "./array-topology.ts";
 import { LogicalUnit, Port } from "./array-unit.ts";
+import { counted } from "../wording.ts";
 
 /** Direct commands: the slot is at 0, followed by the data. */
 const DIRECT_BUFFER = 4096;
@@ -276,7 +277,7 @@ export class EmulatedArray {
     if (bytes > this.#directBytesMax || cdb.length > 16) {
       throw new ArrayError(
         "ARRAY_PORT",
-        `data: ${bytes} bytes with a CDB of ${cdb.length}; at most ${this.#directBytesMax} and 16`,
+        `data: ${counted(bytes, "byte")} with a CDB of ${cdb.length}; at most ${this.#directBytesMax} and 16`,
       );
     }
     const command = this.#direct;

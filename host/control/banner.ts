@@ -1,7 +1,7 @@
 // The banner the daemon prints when it is up: what it serves, where, and how to look.
 
 import type { Daemon } from "./daemon.ts";
-import { counted } from "./ground/counted.ts";
+import { counted } from "../wording.ts";
 
 /** Most units named one by one. */
 const NAMED_MAX = 4;

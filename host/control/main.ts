@@ -13,7 +13,6 @@ import { readTokens } from "./tls/secrets.ts";
 import { loadConfiguration } from "./settings/configuration.ts";
 import { Daemon } from "./daemon.ts";
 import type { DaemonOptions } from "./parts.ts";
-import { counted } from "./ground/counted.ts";
 import { ControlError, reasonOf } from "./ground/control-errors.ts";
 import { handlersOf } from "./api/handlers.ts";
 import { groupId, listenTcp, listenUnix, listenUnixAgain, type UnixPlace } from "./ground/listen.ts";
@@ -30,6 +29,7 @@ import { ApiFiles } from "./tls/api-files.ts";
 import { banner } from "./banner.ts";
 import { type LogLevel } from "../settings/names.ts";
 import { CONFIGURATION_FILE } from "./schemas/constants.ts";
+import { counted } from "../wording.ts";
 
 /** The process ends within this time of a SIGTERM, whatever hangs (not by process.exit, which waits for hung threads). */
 const STOP_MS_MAX = 4500;

@@ -7,6 +7,7 @@
 import { IDENTITY_BYTES_MAX, IDENTITY_TYPE_SERIAL } from "../abi.ts";
 import { hex, isBlank } from "./bytes.ts";
 import { nonsense, parsed, type Parsed } from "./transport.ts";
+import { counted } from "../wording.ts";
 
 export const IDENTITY_TYPES = ["naa", "eui-64", "uuid", "t10-vendor", "scsi-name", "serial"] as const;
 type IdentityType = (typeof IDENTITY_TYPES)[number];
@@ -66,7 +67,7 @@ export function candidateOf(designator: Designator): Parsed<Candidate> | null {
   if (isBlank(bytes)) return nonsense(`designator of type ${type} is all zeroes, spaces or ones`);
   const made = make(designator);
   if (made.ok && made.value.identity.bytes.length > IDENTITY_BYTES_MAX) {
-    return nonsense(`designator of type ${type} has ${bytes.length} bytes`);
+    return nonsense(`designator of type ${type} has ${counted(bytes.length, "byte")}`);
   }
   return made;
 }
@@ -84,7 +85,7 @@ function ofNaa({ bytes, codeSet }: Designator): Parsed<Candidate> {
   const naa = (bytes[0] ?? 0) >> 4;
   const order = [6, 5, 2, 3].indexOf(naa);
   if (codeSet !== BINARY || order === -1 || bytes.length !== (naa === 6 ? 16 : 8)) {
-    return nonsense(`NAA designator ${hex(bytes)} (NAA ${naa}, ${bytes.length} bytes, code set ${codeSet})`);
+    return nonsense(`NAA designator ${hex(bytes)} (NAA ${naa}, ${counted(bytes.length, "byte")}, code set ${codeSet})`);
   }
   const digits = hex(bytes);
   if (naa === 3 && isFiller(digits.slice(1))) return nonsense(`NAA designator ${digits} holds nothing but its type`);
@@ -98,7 +99,7 @@ function ofNaa({ bytes, codeSet }: Designator): Parsed<Candidate> {
 /** EUI-64 of 8 bytes, followed by a directory (12), or preceded by an extension (16) (SPC-5 7.7.6.5). */
 function ofEui64({ bytes, codeSet }: Designator): Parsed<Candidate> {
   if (codeSet !== BINARY || ![8, 12, 16].includes(bytes.length)) {
-    return nonsense(`EUI-64 designator of ${bytes.length} bytes in code set ${codeSet}`);
+    return nonsense(`EUI-64 designator of ${counted(bytes.length, "byte")} in code set ${codeSet}`);
   }
   const digits = hex(bytes);
   const company = bytes.length === 16 ? 16 : 0;

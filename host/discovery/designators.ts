@@ -13,6 +13,7 @@ import {
 } from "./canonical-identity.ts";
 import { vpdPayload } from "./inquiry-data.ts";
 import { nonsense, parsed, type Parsed } from "./transport.ts";
+import { counted } from "../wording.ts";
 
 /** The content of page 0x83. */
 export interface Identification {
@@ -41,10 +42,11 @@ export function parseIdentification(data: Uint8Array): Parsed<Identification> {
   const designators: Designator[] = [];
   for (let at = 0; at < payload.value.length;) {
     const left = payload.value.length - at;
-    if (left < 4) return nonsense(`VPD page 0x83 ends within the header of a designator (${left} bytes left)`);
+    if (left < 4)
+      return nonsense(`VPD page 0x83 ends within the header of a designator (${counted(left, "byte")} left)`);
     const length = big(payload.value, at + 3, 1);
     if (length > left - 4) {
-      return nonsense(`VPD page 0x83 has a designator of ${length} bytes where ${left - 4} are left`);
+      return nonsense(`VPD page 0x83 has a designator of ${counted(length, "byte")} where ${left - 4} are left`);
     }
     designators.push({
       codeSet: big(payload.value, at, 1) & 0x0f,

@@ -12,6 +12,7 @@ import { hostOf, type SgDevice } from "./sysfs.ts";
 import type { PortNames } from "./port-names.ts";
 import type { ScsiTransport } from "./transport.ts";
 import { Uses } from "./uses.ts";
+import { counted } from "../wording.ts";
 
 /** Most devices handled at the same time where there are no queues. */
 const AT_ONCE = 1024;
@@ -348,7 +349,9 @@ function whyDifferent(a: Probe, b: Probe, mayGrow: boolean): string | null {
     return `has the serial number ${b.serial}, not ${a.serial}`;
   }
   if (a.capacity !== null && b.capacity !== null) {
-    const sizes = [a.capacity, b.capacity].map(({ blocks, blockBytes }) => `${blocks} blocks of ${blockBytes} bytes`);
+    const sizes = [a.capacity, b.capacity].map(
+      ({ blocks, blockBytes }) => `${counted(blocks, "block")} of ${counted(blockBytes, "byte")}`,
+    );
     const isGrowth = mayGrow && a.capacity.blockBytes === b.capacity.blockBytes;
     if (sizes[0] !== sizes[1] && !isGrowth) return `has ${sizes[1]}, not ${sizes[0]}`;
   }

@@ -4,6 +4,7 @@ import { IDENTITY_BYTES_MAX } from "../abi.ts";
 import { ascii, big, hexByte } from "./bytes.ts";
 import { serialNumber } from "./canonical-identity.ts";
 import { nonsense, parsed, type Parsed } from "./transport.ts";
+import { counted } from "../wording.ts";
 
 /** Standard INQUIRY data (SPC-4 6.6.2), as far as paths need it. */
 export interface StandardInquiry {
@@ -31,7 +32,7 @@ export function whyNoDisk(data: Uint8Array): string | null {
 
 export function parseStandardInquiry(data: Uint8Array): Parsed<StandardInquiry> {
   if (data.length < STANDARD_BYTES_MIN) {
-    return nonsense(`INQUIRY data has ${data.length} bytes, at least ${STANDARD_BYTES_MIN} are needed`);
+    return nonsense(`INQUIRY data has ${counted(data.length, "byte")}, at least ${STANDARD_BYTES_MIN} are needed`);
   }
   const why = whyNoDisk(data);
   if (why !== null) return nonsense(why);
@@ -48,11 +49,11 @@ export function parseStandardInquiry(data: Uint8Array): Parsed<StandardInquiry> 
 /** The payload of a VPD page, if it is the requested page and complete. */
 export function vpdPayload(data: Uint8Array, page: number): Parsed<Uint8Array> {
   const name = `VPD page 0x${hexByte(page)}`;
-  if (data.length < 4) return nonsense(`${name} has ${data.length} bytes, its header alone has 4`);
+  if (data.length < 4) return nonsense(`${name} has ${counted(data.length, "byte")}, its header alone has 4`);
   if (data[1] !== page) return nonsense(`${name} was asked for, page 0x${big(data, 1, 1).toString(16)} came`);
   const length = big(data, 2, 2);
   if (length > data.length - 4) {
-    return nonsense(`${name} says it has ${length} bytes, ${data.length - 4} came`);
+    return nonsense(`${name} says it has ${counted(length, "byte")}, ${data.length - 4} came`);
   }
   return parsed(data.subarray(4, 4 + length));
 }
@@ -69,7 +70,7 @@ export function parseSerial(data: Uint8Array): Parsed<Uint8Array | null> {
   if (!payload.ok) return payload;
   const serial = serialNumber(payload.value);
   if (serial !== null && serial.length > IDENTITY_BYTES_MAX - 2) {
-    return nonsense(`VPD page 0x80 has a serial number of ${serial.length} bytes`);
+    return nonsense(`VPD page 0x80 has a serial number of ${counted(serial.length, "byte")}`);
   }
   return parsed(serial === null ? null : payload.value);
 }

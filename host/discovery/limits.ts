@@ -3,6 +3,7 @@
 import { big } from "./bytes.ts";
 import { vpdPayload } from "./inquiry-data.ts";
 import { nonsense, parsed, type Parsed } from "./transport.ts";
+import { counted } from "../wording.ts";
 
 /** What READ CAPACITY(10) reports for a unit whose last block it cannot express. */
 const BEYOND_SHORT = 0xffffffff;
@@ -17,14 +18,15 @@ export interface Capacity {
 }
 
 export function parseCapacity(data: Uint8Array): Parsed<Capacity> {
-  if (data.length < 12) return nonsense(`READ CAPACITY(16) data has ${data.length} bytes, at least 12 are needed`);
+  if (data.length < 12)
+    return nonsense(`READ CAPACITY(16) data has ${counted(data.length, "byte")}, at least 12 are needed`);
   const last = (BigInt(big(data, 0, 4)) << 32n) | BigInt(big(data, 4, 4));
   return sizeOf(last, big(data, 8, 4), big(data, 14, 1));
 }
 
 /** READ CAPACITY(10) (SBC-4 5.19) reports the size alone, and only if a block address fits 32 bits. */
 export function parseShortCapacity(data: Uint8Array): Parsed<Capacity> {
-  if (data.length < 8) return nonsense(`READ CAPACITY(10) data has ${data.length} bytes, 8 are needed`);
+  if (data.length < 8) return nonsense(`READ CAPACITY(10) data has ${counted(data.length, "byte")}, 8 are needed`);
   const last = big(data, 0, 4);
   if (last === BEYOND_SHORT) {
     return nonsense(
@@ -37,10 +39,11 @@ export function parseShortCapacity(data: Uint8Array): Parsed<Capacity> {
 /** @param flags byte 14 of READ CAPACITY(16) */
 function sizeOf(last: bigint, blockBytes: number, flags: number): Parsed<Capacity> {
   if (blockBytes !== 512 && blockBytes !== 4096) {
-    return nonsense(`blocks of ${blockBytes} bytes; 512 and 4096 are supported`);
+    return nonsense(`blocks of ${counted(blockBytes, "byte")}; 512 and 4096 are supported`);
   }
   const blocks = last + 1n;
-  if (blocks * BigInt(blockBytes) > BigInt(Number.MAX_SAFE_INTEGER)) return nonsense(`capacity of ${blocks} blocks`);
+  if (blocks * BigInt(blockBytes) > BigInt(Number.MAX_SAFE_INTEGER))
+    return nonsense(`capacity of ${counted(blocks, "block")}`);
   return parsed({
     blocks,
     blockBytes,
@@ -60,7 +63,7 @@ export function parseBlockLimits(data: Uint8Array): Parsed<BlockLimits> {
   const payload = vpdPayload(data, 0xb0);
   if (!payload.ok) return payload;
   const page = data.subarray(0, 4 + payload.value.length);
-  if (page.length < 16) return nonsense(`VPD page 0xb0 has ${page.length} bytes, at least 16 are needed`);
+  if (page.length < 16) return nonsense(`VPD page 0xb0 has ${counted(page.length, "byte")}, at least 16 are needed`);
   const writeSame = (BigInt(big(page, 36, 4)) << 32n) | BigInt(big(page, 40, 4));
   return parsed({
     transferBlocksMax: big(page, 8, 4),
@@ -88,7 +91,8 @@ export interface Provisioning {
 export function parseProvisioning(data: Uint8Array): Parsed<Provisioning> {
   const payload = vpdPayload(data, 0xb2);
   if (!payload.ok) return payload;
-  if (payload.value.length < 4) return nonsense(`VPD page 0xb2 has ${payload.value.length} bytes behind its header`);
+  if (payload.value.length < 4)
+    return nonsense(`VPD page 0xb2 has ${counted(payload.value.length, "byte")} behind its header`);
   const flags = big(payload.value, 1, 1);
   return parsed({
     unmap: (flags & 0x80) !== 0,
@@ -107,7 +111,8 @@ export interface Caching {
 }
 
 export function parseCaching(data: Uint8Array): Parsed<Caching> {
-  if (data.length < 4) return nonsense(`MODE SENSE(6) data has ${data.length} bytes, its header alone has 4`);
+  if (data.length < 4)
+    return nonsense(`MODE SENSE(6) data has ${counted(data.length, "byte")}, its header alone has 4`);
   const specific = big(data, 2, 1);
   const at = 4 + big(data, 3, 1);
   const hasPage = data.length >= at + 3 && (big(data, at, 1) & 0x3f) === 0x08;
@@ -130,9 +135,9 @@ export interface TargetPortGroup {
 
 /** REPORT TARGET PORT GROUPS, length-only header format. */
 export function parseTargetPortGroups(data: Uint8Array): Parsed<TargetPortGroup[]> {
-  if (data.length < 4) return nonsense(`REPORT TARGET PORT GROUPS data has ${data.length} bytes`);
+  if (data.length < 4) return nonsense(`REPORT TARGET PORT GROUPS data has ${counted(data.length, "byte")}`);
   const end = 4 + big(data, 0, 4);
-  if (end > data.length) return nonsense(`REPORT TARGET PORT GROUPS says ${end} bytes, ${data.length} came`);
+  if (end > data.length) return nonsense(`REPORT TARGET PORT GROUPS says ${counted(end, "byte")}, ${data.length} came`);
   const groups: TargetPortGroup[] = [];
   for (let at = 4; at < end;) {
     const count = big(data, at + 7, 1);

@@ -4,6 +4,7 @@
 
 import { hex } from "./bytes.ts";
 import { nonsense, parsed, type Parsed } from "./transport.ts";
+import { counted } from "../wording.ts";
 
 const PERSISTENT_RESERVE_IN = 0x5e;
 export const PERSISTENT_RESERVE_OUT = 0x5f;
@@ -95,7 +96,8 @@ export function reserveOutCommand(out: ReserveOut): { readonly cdb: Uint8Array; 
 export function parseReserveOut(cdb: Uint8Array, list: Uint8Array): Parsed<ReserveOut> {
   const action = OUT_ACTIONS[(cdb[1] ?? 0) & 0x1f];
   if (cdb[0] !== PERSISTENT_RESERVE_OUT || action === undefined) return nonsense("there is no such service action");
-  if (list.length !== LIST_BYTES) return nonsense(`the parameter list has ${list.length} bytes, not ${LIST_BYTES}`);
+  if (list.length !== LIST_BYTES)
+    return nonsense(`the parameter list has ${counted(list.length, "byte")}, not ${LIST_BYTES}`);
   const flags = list[20] ?? 0;
   if ((flags & SPEC_I_PT) !== 0) return nonsense("SPEC_I_PT is not supported");
   const scopeAndType = cdb[2] ?? 0;
@@ -118,7 +120,7 @@ export function parseReserveIn(cdb: Uint8Array): Parsed<{ readonly action: InAct
 }
 
 const HEAD_BYTES = 8;
-const tooShort = (bytes: Uint8Array): Parsed<never> => nonsense(`the answer has only ${bytes.length} bytes`);
+const tooShort = (bytes: Uint8Array): Parsed<never> => nonsense(`the answer has only ${counted(bytes.length, "byte")}`);
 const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 export interface Keys {

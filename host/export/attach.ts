@@ -10,6 +10,7 @@ import { closeDescriptor, nbdAttach, nbdDetach, nbdReconfigure, nbdStatus, socke
 import { CONNECTION_TRIM } from "../abi.ts";
 import { connectionFlags, type NbdExport, transmissionFlags } from "./directory.ts";
 import { ExportError } from "./export-errors.ts";
+import { counted } from "../wording.ts";
 
 export interface AttachOptions {
   /** `/dev/nbd3`; the first free one when omitted. */
@@ -273,7 +274,7 @@ export class KernelAttachments {
       try {
         await nbdReconfigure(index, { sizeBytes: Number(bytes), identifier: identifierOf(entry) });
       } catch (error) {
-        throw failed(`${device} cannot get its new size of ${bytes} bytes`, error);
+        throw failed(`${device} cannot get its new size of ${counted(bytes, "byte")}`, error);
       }
     }
   }

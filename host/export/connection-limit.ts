@@ -7,6 +7,7 @@
 
 import type { Peer } from "../peers/shares.ts";
 import type { NbdAddress } from "./address.ts";
+import { areOrIs, counted } from "../wording.ts";
 
 export interface RoomLimits {
   /** Connections the core has records for (`limits.connections`). */
@@ -33,6 +34,10 @@ export interface Holder {
   readonly peer: Peer;
 }
 
+/** `all 8 connections are`, `the only connection is`. */
+const wholeOf = (count: number, which = ""): string =>
+  `${count === 1 ? `the only connection${which}` : `all ${count} connections${which}`} ${areOrIs(count)}`;
+
 export class ConnectionRoom {
   readonly #limits: RoomLimits;
   /** Owners of open connections, by handle. */
@@ -49,18 +54,18 @@ export class ConnectionRoom {
     const { connections, remote, perPeer = Infinity, reserve = 0 } = this.#limits;
     const all = [...this.#open.values(), ...this.#kept];
     const remedy = "raise limits.connections and restart the daemon";
-    const general = { left: connections - all.length, why: `all ${connections} connections are in use; ${remedy}` };
+    const general = { left: connections - all.length, why: `${wholeOf(connections)} in use; ${remedy}` };
     const overTcp = {
       left: remote - all.filter((holder) => holder.origin === "tcp").length,
-      why: `all ${remote} connections for clients over TCP are in use, the others are for this machine; ${remedy}`,
+      why: `${wholeOf(remote, " for clients over TCP")} in use, the others are for this machine; ${remedy}`,
     };
     const share = {
       left: perPeer - all.filter((holder) => holder.peer.name === peer.name).length,
-      why: `${peer.name} has ${perPeer} connections, which is its share; raise limits.connections_per_peer and restart the daemon`,
+      why: `${peer.name} has ${counted(perPeer, "connection")}, which is its share; raise limits.connections_per_peer and restart the daemon`,
     };
     const unreserved = {
       left: connections - reserve - all.length,
-      why: `the last ${reserve} connections are for root and for block devices of the kernel; ${remedy}`,
+      why: `the last ${reserve === 1 ? "connection is" : `${reserve} connections are`} for root and for block devices of the kernel; ${remedy}`,
     };
     return [general, ...(origin === "tcp" ? [overTcp] : []), ...(peer.isRoot ? [] : [share, unreserved])];
   }

@@ -22,6 +22,7 @@ import {
   TRANSMISSION_SEND_TRIM,
   TRANSMISSION_SEND_WRITE_ZEROES,
 } from "./handshake-numbers.ts";
+import { counted } from "../wording.ts";
 
 /** One logical unit as an NBD export. */
 export interface NbdExport {
@@ -99,10 +100,12 @@ function check(entry: NbdExport): void {
     throw new ExportError("EXPORT_INVALID", `${who}: ${what}`);
   };
   if (entry.blockBytes !== 512 && entry.blockBytes !== 4096) {
-    refuse(`a block of ${entry.blockBytes} bytes cannot be offered; only 512 and 4096 can`);
+    refuse(`a block of ${counted(entry.blockBytes, "byte")} cannot be offered; only 512 and 4096 can`);
   }
   if (entry.bytes < 0n || entry.bytes >= 1n << 63n || entry.bytes % BigInt(entry.blockBytes) !== 0n) {
-    refuse(`its size of ${entry.bytes} bytes is not a multiple of its block of ${entry.blockBytes} bytes below 2^63`);
+    refuse(
+      `its size of ${counted(entry.bytes, "byte")} is not a multiple of its block of ${counted(entry.blockBytes, "byte")} below 2^63`,
+    );
   }
   for (const name of [entry.name, entry.identity, entry.formerIdentity, entry.description]) {
     if (name === undefined) continue;

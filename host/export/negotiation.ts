@@ -8,6 +8,7 @@ import { Malformed, OptionReader } from "./reader.ts";
 import { contextReply, exportReply, infoReplies, listReplies, optionError, optionReply } from "./replies.ts";
 import * as P from "./handshake-numbers.ts";
 import type { TlsPeer } from "./tls/peer.ts";
+import { counted } from "../wording.ts";
 
 /** What the server has to do next. */
 export type NegotiationStep =
@@ -194,17 +195,18 @@ export class Negotiation {
   #count(bytes: number): string | undefined {
     this.#options += 1;
     this.#total += P.OPTION_HEADER_BYTES + bytes;
-    if (this.#options > this.#limits.optionsMax) return `more than ${this.#limits.optionsMax} options`;
-    if (this.#total > this.#limits.totalBytesMax) return `more than ${this.#limits.totalBytesMax} bytes of options`;
+    if (this.#options > this.#limits.optionsMax) return `more than ${counted(this.#limits.optionsMax, "option")}`;
+    if (this.#total > this.#limits.totalBytesMax)
+      return `more than ${counted(this.#limits.totalBytesMax, "byte")} of options`;
     return undefined;
   }
 
   /** An option that no real client sends: skipped if that is cheap enough, otherwise the connection is closed. */
   #refuseBig(option: number, bytes: number): NegotiationStep {
     this.#take(P.OPTION_HEADER_BYTES);
-    if (option === P.OPTION_EXPORT_NAME) return this.#close(`an export name of ${bytes} bytes`);
+    if (option === P.OPTION_EXPORT_NAME) return this.#close(`an export name of ${counted(bytes, "byte")}`);
     if (this.#count(bytes) !== undefined) {
-      const text = `an option of ${bytes} bytes is too big`;
+      const text = `an option of ${counted(bytes, "byte")} is too big`;
       return this.#close(text, optionError(option, P.REPLY_ERR_TOO_BIG, text));
     }
     this.#skipping = { option, bytes };
@@ -220,7 +222,7 @@ export class Negotiation {
     if (skipping.bytes > 0) return NEED;
     this.#skipping = undefined;
     if (this.#mustSecure) return this.#tlsRequired(skipping.option);
-    const text = `an option may have at most ${this.#limits.optionBytesMax} bytes`;
+    const text = `an option may have at most ${counted(this.#limits.optionBytesMax, "byte")}`;
     return this.#error(skipping.option, P.REPLY_ERR_TOO_BIG, text);
   }
 
@@ -279,7 +281,7 @@ export class Negotiation {
     if (this.#isSecure) return this.#error(option, P.REPLY_ERR_INVALID, "this is TLS already");
     // It has to wait for the answer. What is sent in the clear with the question, by whomever, must not look as if it had
     // come through TLS.
-    if (this.held > 0) return this.#close(`${this.held} bytes in the clear behind STARTTLS`);
+    if (this.held > 0) return this.#close(`${counted(this.held, "byte")} in the clear behind STARTTLS`);
     this.#phase = "securing";
     return { kind: "start-tls", bytes: optionReply(option, P.REPLY_ACK) };
   }

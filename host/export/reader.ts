@@ -1,6 +1,7 @@
 // Reads the data of one option. Anything malformed is one kind of error, which the negotiation answers with ERR_INVALID.
 
 import { STRING_BYTES_MAX } from "./handshake-numbers.ts";
+import { counted } from "../wording.ts";
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -20,7 +21,7 @@ export class OptionReader {
 
   #require(bytes: number, what: string): void {
     if (bytes <= this.#data.length - this.#at) return;
-    throw new Malformed(`${this.#option}: its ${this.#data.length} bytes end within the ${what}`);
+    throw new Malformed(`${this.#option}: its data of ${counted(this.#data.length, "byte")} ends within the ${what}`);
   }
 
   u16(what: string): number {
@@ -39,7 +40,9 @@ export class OptionReader {
   text(bytes: number, what: string): string {
     this.#require(bytes, what);
     if (bytes > STRING_BYTES_MAX) {
-      throw new Malformed(`${this.#option}: the ${what} has ${bytes} bytes; at most ${STRING_BYTES_MAX} are allowed`);
+      throw new Malformed(
+        `${this.#option}: the ${what} has ${counted(bytes, "byte")}; at most ${STRING_BYTES_MAX} are allowed`,
+      );
     }
     const raw = this.#data.subarray(this.#at, this.#at + bytes);
     this.#at += bytes;
@@ -54,6 +57,6 @@ export class OptionReader {
   /** Requires that nothing is left. */
   end(): void {
     const left = this.#data.length - this.#at;
-    if (left > 0) throw new Malformed(`${this.#option}: ${left} bytes too many`);
+    if (left > 0) throw new Malformed(`${this.#option}: ${counted(left, "byte")} too many`);
   }
 }

@@ -8,6 +8,7 @@ import type { NbdExport } from "./directory.ts";
 import { ExportError } from "./export-errors.ts";
 import type { PresentedUnit } from "./presented.ts";
 import { TARGET_PLACES, TargetConfiguration, type TargetDisk, type TargetPlaces } from "./target-configuration.ts";
+import { counted } from "../wording.ts";
 
 /** A device that the reactor serves. */
 export interface ScsiServed {
@@ -208,7 +209,7 @@ export class ScsiDevices {
     await this.#configuration(served.name)
       .resize(bytes)
       .catch((error: unknown) => {
-        throw failed(`/dev/${served.disk.name} cannot get its new size of ${bytes} bytes`, error);
+        throw failed(`/dev/${served.disk.name} cannot get its new size of ${counted(bytes, "byte")}`, error);
       });
   }
 

@@ -15,6 +15,7 @@ import { NEGOTIATION_LIMITS, type NegotiationLimits } from "./negotiation.ts";
 import { PermittedOffer } from "./permission.ts";
 import { ConnectionRoom, type Holder } from "./connection-limit.ts";
 import { peerText } from "./tls/peer.ts";
+import { areOrIs, counted } from "../wording.ts";
 
 export type NbdServerEvent =
   | { readonly kind: "connected"; readonly unit: number; readonly connection: number; readonly peer: string }
@@ -185,11 +186,16 @@ export class NbdServer {
     const reason = who.isRoot || taken.filter(({ peer }) => peer.name === who.name).length < perPeer ? places : perPeer;
     if (place === "none") {
       this.#refusals.count("too many negotiate", who);
-      this.#report({ kind: "refused", reason: `${reason} clients are negotiating already`, peer: shown, isFull: true });
+      this.#report({
+        kind: "refused",
+        reason: `${counted(reason, "client")} ${areOrIs(reason)} negotiating already`,
+        peer: shown,
+        isFull: true,
+      });
       return false;
     }
     this.#refusals.count("too many negotiate", place.peer);
-    place.handshake.drop(`it said nothing, and ${reason} clients are negotiating`, true);
+    place.handshake.drop(`it said nothing, and ${counted(reason, "client")} ${areOrIs(reason)} negotiating`, true);
     return true;
   }
 

@@ -18,6 +18,7 @@ import {
 } from "../native/index.ts";
 import type { NbdExport } from "./directory.ts";
 import { ExportError } from "./export-errors.ts";
+import { counted } from "../wording.ts";
 
 /** A device whose queue the reactor serves. */
 export interface UblkServed {
@@ -255,7 +256,7 @@ export class UblkAttachments {
         throw failed(`${device} keeps its size`, advice);
       }
       await ublkResize(served.index, Number(bytes)).catch((error: unknown) => {
-        throw failed(`${device} cannot get its new size of ${bytes} bytes`, error);
+        throw failed(`${device} cannot get its new size of ${counted(bytes, "byte")}`, error);
       });
     }
   }

@@ -21,6 +21,7 @@ import type {
 import type { ScsiQueues } from "./scsi-queues.ts";
 import type { UblkQueues } from "./ublk-queues.ts";
 import { PATH_RECORD_BYTES, UNIT_RECORD_BYTES, type SnapshotCopy, type TableCopy } from "./decode-records.ts";
+import { counted } from "../wording.ts";
 
 /** What the calls act on. */
 export interface Reactor {
@@ -127,7 +128,7 @@ function carryOut(handlers: Handlers, setting: Setting): Refusal | null {
 
 function toScratch(core: Core, parameter: string, bytes: Uint8Array, most: number): void {
   if (bytes.length > most) {
-    throw new ReactorError("REACTOR_ARGUMENT", `${parameter}: ${bytes.length} bytes, at most ${most}`);
+    throw new ReactorError("REACTOR_ARGUMENT", `${parameter}: ${counted(bytes.length, "byte")}, at most ${most}`);
   }
   core.bytes.set(bytes, core.scratch);
 }

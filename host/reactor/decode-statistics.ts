@@ -1,6 +1,7 @@
 // Reads the statistics of a path or a unit from a copy of the core's memory (layout: STATISTICS_* in abi.ts).
 
 import * as abi from "../abi.ts";
+import { counted } from "../wording.ts";
 
 /** Counters of reads or of writes: how many, how large, how long. */
 export interface TransferStatistics {
@@ -31,7 +32,9 @@ export interface Statistics {
  */
 export function decodeStatistics(memory: Uint8Array, offset = 0): Statistics {
   if (offset < 0 || offset + abi.STATISTICS_BYTES > memory.byteLength) {
-    throw new RangeError(`offset: no room for a statistics record at ${offset} of ${memory.byteLength} bytes`);
+    throw new RangeError(
+      `offset: no room for a statistics record at ${offset} of ${counted(memory.byteLength, "byte")}`,
+    );
   }
   const view = new DataView(memory.buffer, memory.byteOffset + offset, abi.STATISTICS_BYTES);
   const counter = (at: number): number => view.getUint32(at, true) + view.getUint32(at + 4, true) * 2 ** 32;

@@ -12,6 +12,7 @@ import { DEATHS_WITHIN_MS, Pace, type Verdict } from "./restart-pace.ts";
 import type { Death, Upward } from "./protocol.ts";
 import { takePrivileges, type PrivilegeCalls } from "./privileges.ts";
 import { ControlWatch, TICK_MS } from "./watch.ts";
+import { counted } from "../wording.ts";
 
 /** The process ends within this time of a SIGTERM, whatever hangs (not by process.exit, which waits for hung threads). */
 const STOP_MS_MAX = 4700;
@@ -125,7 +126,7 @@ export class Supervisor {
     say("error", `control (process ${pid}) has died: ${reason}; I/O goes on, it is started again ${when}`);
     if (!isUnsteady) return;
     const minutes = DEATHS_WITHIN_MS / 60_000;
-    const text = `control has died ${deaths} times in ${minutes} minutes; I/O goes on, but nothing can be shown or set while it is away`;
+    const text = `control has died ${counted(deaths, "time")} in ${counted(minutes, "minute")}; I/O goes on, but nothing can be shown or set while it is away`;
     say("error", `${text}: please report what it says above, and restart the daemon when I/O may pause`);
     manager.status(text);
   }

@@ -7,6 +7,7 @@ import { whyNotOpen } from "../../discovery/in-use.ts";
 import { listSgDevices, readText, type SgDevice } from "../../discovery/sysfs.ts";
 import { heldByAnother, Uses } from "../../discovery/uses.ts";
 import { error, note, ok, warning, type Finding, type Machine } from "./finding.ts";
+import { counted } from "../../wording.ts";
 
 /** Peripheral device type of a disk (SPC-4 6.6.2). */
 const TYPE_DISK = 0;
@@ -108,7 +109,7 @@ export function checkQueues(machine: Machine): Finding[] {
   for (const { device, number, type, blockDevice, queueDepth, commandsMax } of listSgDevices(machine.sys)) {
     if (type !== TYPE_DISK || commandsMax === null || commandsMax >= Math.min(DEPTH, queueDepth ?? DEPTH)) continue;
     const text =
-      `${device} (${number}) gets at most ${commandsMax} commands at once: more could use up the tags it shares with ` +
+      `${device} (${number}) gets at most ${counted(commandsMax, "command")} at once: more could use up the tags it shares with ` +
       `the other units of its host adapter, and one silent path would hold up all`;
     if (blockDevice === null) {
       findings.push(warning("queues", text, "load sd_mod, or bind the device to it, so that it has a queue to be set"));

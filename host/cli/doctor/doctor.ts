@@ -22,6 +22,7 @@ import {
   checkNode,
   checkUringSwitch,
 } from "./kernel.ts";
+import { counted } from "../../wording.ts";
 
 /** This machine. */
 const thisMachine = (): Machine => ({
@@ -156,7 +157,7 @@ export async function doctor(context: Context, file?: string, machine: Machine =
   ];
   const errors = findings.filter((finding) => finding.level === "error").length;
   const warnings = findings.filter((finding) => finding.level === "warning").length;
-  const summary = `\n${errors} errors, ${warnings} warnings\n`;
+  const summary = `\n${counted(errors, "error")}, ${counted(warnings, "warning")}\n`;
   return {
     json: { findings },
     text: findings.map((finding) => findingText(finding, context.style)).join("") + summary,

@@ -5,6 +5,7 @@ import { join } from "node:path";
 
 import { readNames, readText } from "../../discovery/sysfs.ts";
 import { error, note, ok, warning, type Finding, type Machine } from "./finding.ts";
+import { counted } from "../../wording.ts";
 
 const NODE_MAJOR_MIN = 24;
 
@@ -95,12 +96,12 @@ export function checkLimits(machine: Machine): Finding[] {
     return [
       warning(
         "limits",
-        `at most ${files} open files: enough for ${Math.floor(Number(files) / 8)} paths at depth 128`,
+        `at most ${counted(Number(files), "open file")}: enough for ${counted(Math.floor(Number(files) / 8), "path")} at depth 128`,
         "raise LimitNOFILE in the service, or ulimit -n",
       ),
     ];
   }
-  return [ok("limits", `${files} open files`)];
+  return [ok("limits", `${counted(Number(files), "open file")}`)];
 }
 
 const SLOW_CLOCKS = new Set(["hpet", "acpi_pm", "jiffies", "refined-jiffies", "pit"]);

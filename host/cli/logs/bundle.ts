@@ -11,6 +11,7 @@ import { sizeText } from "../text.ts";
 import { MANIFEST, sha256, type Manifest } from "./collect.ts";
 import { linesOf, type LogLine } from "./log-lines.ts";
 import { readTar } from "../../archive/tar.ts";
+import { counted } from "../../wording.ts";
 
 /** An archive that unpacks to more than this was not made by us. */
 const UNPACKED_BYTES_MAX = 256 * 1024 * 1024;
@@ -91,7 +92,7 @@ function troubles(files: Bundle["files"]): string[] {
   return units.flatMap((unit) => {
     const bad = unit.paths.filter(({ healthy, conditions }) => !healthy || conditions.length > 0);
     if (unit.state === "ok" && bad.length === 0) return [];
-    const about = `LogicalUnit #${unit.number} ${unit.name}: ${unit.state}, ${unit.paths.length} paths`;
+    const about = `LogicalUnit #${unit.number} ${unit.name}: ${unit.state}, ${counted(unit.paths.length, "path")}`;
     return [about].concat(bad.map(pathTrouble));
   });
 }
@@ -112,9 +113,9 @@ function explained(lines: readonly LogLine[]): string[] {
     .toSorted(([, a], [, b]) => b - a)
     .flatMap(([number, count]) => {
       const kind = kinds.find((candidate) => candidate.number === number);
-      if (kind === undefined) return [`${number} (${count} times), unknown to this version`];
+      if (kind === undefined) return [`${number} (${counted(count, "time")}), unknown to this version`];
       const causes = kind.causes === undefined ? [] : [`    likely causes: ${kind.causes.join("; ")}`];
-      const known = [`${number} ${kind.text} (${count} times)`, `    ${kind.means}`];
+      const known = [`${number} ${kind.text} (${counted(count, "time")})`, `    ${kind.means}`];
       return known.concat(causes, `    what to do: ${kind.remedy}`);
     });
 }

@@ -4,6 +4,7 @@ import type { Client } from "../api-client.ts";
 import { collect, writeBundle, type Manifest } from "./collect.ts";
 import { SOURCES } from "./collected-parts.ts";
 import { daemonPlaces } from "./daemon-places.ts";
+import { counted } from "../../wording.ts";
 
 export interface Wanted {
   readonly sinceMs?: number | undefined;
@@ -34,5 +35,9 @@ export async function collectInto(
   });
   const bytes = await writeBundle(file, manifest, entries);
   const missing = manifest.missing.map(({ what, reason }) => `  without ${what}: ${reason}\n`).join("");
-  return { manifest, bytes, text: `${file}: ${entries.length} files, ${bytes} bytes\n${missing}` };
+  return {
+    manifest,
+    bytes,
+    text: `${file}: ${counted(entries.length, "file")}, ${counted(bytes, "byte")}\n${missing}`,
+  };
 }

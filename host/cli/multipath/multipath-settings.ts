@@ -3,6 +3,7 @@
 import type { ConfigurationInput } from "../../control/schemas/configuration-schema.ts";
 import type { PolicyName } from "../../control/schemas/unit-schema.ts";
 import { MARGINAL_COUNT_MAX } from "../../settings/names.ts";
+import { counted } from "../../wording.ts";
 
 /** The settings taken over, collected while a section is read. */
 export interface Settings {
@@ -100,7 +101,7 @@ function noPathRetry(value: string, settings: Settings): Outcome {
   const text = /^-\d+$/.test(value) ? "1" : value;
   return whole(text, 0, 2_147_483_647, (retries) => {
     settings.noPathChecks = retries;
-    return taken(`timeouts.no_path_ms: ${retries} checks`);
+    return taken(`timeouts.no_path_ms: ${counted(retries, "check")}`);
   });
 }
 

@@ -7,6 +7,7 @@ import type { FaultRequest } from "../../control/schemas/fault-schema.ts";
 import { CommandError } from "../api-client.ts";
 import { numberValue, pathValue, wholeValue, wordValue } from "../values.ts";
 import { branch, leaf, perform, type CommonOptions, type Runner } from "./context.ts";
+import { counted } from "../../wording.ts";
 
 const FAULT_KINDS = [
   "error",
@@ -127,7 +128,7 @@ const wordsOf = (table: object): string =>
 function faultText(view: Output<"faults">["faults"][number]): string {
   const details = [wordsOf(view.where ?? {}), wordsOf(view.fault), wordsOf(view.when ?? {})];
   const words = details.filter((text) => text !== "").join(", ");
-  return `fault ${view.id}: ${view.fault.kind}, ${words}, ${view.state}, strikes ${view.ports} ports\n`;
+  return `fault ${view.id}: ${view.fault.kind}, ${words}, ${view.state}, strikes ${counted(view.ports, "port")}\n`;
 }
 
 /** Adds the commands. */

@@ -4,6 +4,7 @@ import type { Output } from "../../control/schemas/routes.ts";
 import type { PathView } from "../../control/schemas/path-schema.ts";
 import { CommandError, type Client } from "../api-client.ts";
 import { canonicalPath, parsePathNumber } from "../path-number.ts";
+import { counted } from "../../wording.ts";
 
 const FORMS =
   "a path is its number (4:0:0:1), its device (sdc, sg3), or its ports INITIATOR@TARGET or INITIATOR@TARGET/UNIT, as pathctl show arrays names them";
@@ -53,10 +54,14 @@ export async function pathNumber(client: Client, text: string): Promise<string> 
   }
   if (others.length > 0) {
     const numbers = [found, ...others].slice(0, 8).map(({ number, unit }) => `${number} (#${unit})`);
-    throw new CommandError("AMBIGUOUS_PATH", `${text} means ${others.length + 1} paths: ${numbers.join(", ")}`, {
-      parameter: text,
-      remedy: `add the unit: ${text}/${found.unit}`,
-    });
+    throw new CommandError(
+      "AMBIGUOUS_PATH",
+      `${text} means ${counted(others.length + 1, "path")}: ${numbers.join(", ")}`,
+      {
+        parameter: text,
+        remedy: `add the unit: ${text}/${found.unit}`,
+      },
+    );
   }
   return found.number;
 }

@@ -41,8 +41,8 @@ export function schedulingText({ scheduling }: Pick<Status, "scheduling">): stri
   return `niceness ${nice}, ${sliceUs === null ? "the kernel's time slices" : `time slices of ${sliceUs} us`}`;
 }
 
-const ofText = (used: number, max: number | null): string =>
-  max === null ? countText(used) : `${countText(used)} of ${countText(max)}`;
+const ofText = (used: number, max: number | null, noun: string): string =>
+  max === null ? pluralText(used, noun) : `${countText(used)} of ${pluralText(max, noun)}`;
 
 /** How busy a reactor is, and what it has in use. */
 function reactorText(one: Status["reactors"][number], style: Style): string {
@@ -52,8 +52,8 @@ function reactorText(one: Status["reactors"][number], style: Style): string {
     ...(busyPercent === null ? [] : [`${busyPercent} % busy`]),
     pluralText(units, "unit"),
     pluralText(connections, "connection"),
-    `${ofText(requests, one.requestsMax)} requests`,
-    `${ofText(commands, one.commandsMax)} commands`,
+    ofText(requests, one.requestsMax, "request"),
+    ofText(commands, one.commandsMax, "command"),
     ...(poolBytes === null || poolFreeBytes === null
       ? []
       : [`pool ${sizeText(poolBytes - poolFreeBytes)} of ${sizeText(poolBytes)}`]),

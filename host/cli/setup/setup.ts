@@ -15,6 +15,7 @@ import { type Client, CommandError } from "../api-client.ts";
 import type { Context, Result } from "../pathctl/context.ts";
 import { pluralText } from "../text.ts";
 import { edited, linesOf, propose, type Disk, type Proposal } from "./proposal.ts";
+import { counted } from "../../wording.ts";
 
 const SERVICE = "pathmanagerd.service";
 /** Whether systemd runs this machine. */
@@ -124,7 +125,7 @@ function proposalText({ units, left, selectors }: Proposal, file: string): strin
   const paths = units.reduce((sum, unit) => sum + unit.paths.length, 0);
   const taken = units.map(
     ({ identity, vendor, product, paths: numbers }) =>
-      `  ${vendor} ${product}  ${identity}\n    ${numbers.length} paths: ${numbers.join(" ")}\n`,
+      `  ${vendor} ${product}  ${identity}\n    ${counted(numbers.length, "path")}: ${numbers.join(" ")}\n`,
   );
   const others = left.map(({ device, number, reason }) => `  ${device} (${number}): ${reason}\n`);
   return [

@@ -5,6 +5,7 @@ import type { FoundPath } from "../../discovery/discover.ts";
 import * as abi from "../../abi.ts";
 import type { Path } from "../inventory/inventory.ts";
 import type { Snapshot } from "../core/snapshot.ts";
+import { counted } from "../../wording.ts";
 
 const BAD = abi.PATH_FLAG_FAILED | abi.PATH_FLAG_WRONG_UNIT | abi.PATH_FLAG_REMOVING;
 
@@ -42,9 +43,9 @@ export function agreedSize(told: readonly Told[], before: number): Size {
   const largest = Math.max(...told.map(({ bytes }) => bytes));
   const bytes = Math.min(Math.max(before, smallest), largest);
   if (smallest === largest) return { bytes, dispute: null };
-  const said = told.map((one) => `${one.number} says ${one.bytes} bytes`).join(", ");
+  const said = told.map((one) => `${one.number} says ${counted(one.bytes, "byte")}`).join(", ");
   return {
     bytes,
-    dispute: `${said}; it has ${bytes} bytes until all agree: let the array show its size on every path`,
+    dispute: `${said}; it has ${counted(bytes, "byte")} until all agree: let the array show its size on every path`,
   };
 }

@@ -6,6 +6,7 @@ import { isShown, type Inventory, type Path, type Unit } from "../inventory/inve
 import { changing, type Parts, type Plan } from "./rescan-plan.ts";
 import type { Acceptance } from "../schemas/configuration-schema.ts";
 import { pathState } from "../views/views.ts";
+import { counted } from "../../wording.ts";
 
 /** Paths named one by one. */
 const NAMED_MAX = 8;
@@ -56,7 +57,7 @@ export function unverifiedSentences(incomplete: string | null, inventory: Invent
             "set again what is missing, then `pathctl config accept`",
         ]),
     ...unverified.slice(0, NAMED_MAX).map(unverifiedSentence),
-    ...(more > 0 ? [`of ${more} more paths it was lost whether they were enabled`] : []),
+    ...(more > 0 ? [`of ${counted(more, "more path")} it was lost whether they were enabled`] : []),
   ];
 }
 

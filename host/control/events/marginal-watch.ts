@@ -3,13 +3,13 @@
 
 import * as abi from "../../abi.ts";
 import type { ReactorClient } from "../../reactor/reactor-client.ts";
-import { counted } from "../ground/counted.ts";
 import type { Effective } from "../settings/effective.ts";
 import type { Inventory, Path } from "../inventory/inventory.ts";
 import { demand, pathSet, type CoreCall } from "../core/reactor-port.ts";
 import type { State } from "../state/state.ts";
 import type { Snapshot } from "../core/snapshot.ts";
 import { MARGINAL_COUNT_MAX } from "../../settings/names.ts";
+import { counted } from "../../wording.ts";
 
 /** Marginal paths named one by one. */
 const NAMED_MAX = 8;

@@ -4,6 +4,7 @@ import { setTimeout } from "node:timers/promises";
 import type { Context } from "../devices/operation-context.ts";
 import { ControlError } from "../ground/control-errors.ts";
 import type { Path, Unit } from "../inventory/inventory.ts";
+import { counted } from "../../wording.ts";
 
 /** How often the removal of a forgotten unit from the core is tried, and for how long: command_ms and resets at most. */
 const REMOVE_AGAIN_MS = 1000;
@@ -60,7 +61,7 @@ async function refuseWithClients(context: Context, { number, unit }: Path): Prom
   if (handle === null) return;
   const connections = (await context.snapshots.current()).unit(handle)?.connections ?? 0;
   if (connections === 0) return;
-  const clients = `${connections} NBD connection${connections === 1 ? "" : "s"}`;
+  const clients = counted(connections, "NBD connection");
   throw new ControlError("BUSY", `LogicalUnit #${unit.number} has no other path, and ${clients}`, {
     parameter: number,
     remedy: "end the clients first",

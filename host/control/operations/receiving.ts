@@ -19,6 +19,7 @@ import type { Configuration } from "../schemas/configuration-schema.ts";
 import type { ReceiverEntry } from "../schemas/receiver-schema.ts";
 import { readNamed, readSecret } from "../tls/secrets.ts";
 import type { TlsSource } from "../tls/sources.ts";
+import { counted } from "../../wording.ts";
 
 const SECRET_BYTES_MIN = 16;
 /** How long the last notices may take when the daemon stops. */
@@ -62,7 +63,7 @@ function snmpSecret(entry: ReceiverEntry, name: "community_file" | "auth_file" |
   const text = readSecret(key, file).toString("utf8").trim();
   const min = name === "community_file" ? 1 : PASSPHRASE_BYTES_MIN;
   if (Buffer.byteLength(text) >= min) return text;
-  throw new ControlError("CONFIGURATION", `${key}: what is in ${file} is shorter than ${min} bytes`, {
+  throw new ControlError("CONFIGURATION", `${key}: what is in ${file} is shorter than ${counted(min, "byte")}`, {
     parameter: key,
   });
 }

@@ -2,6 +2,7 @@
 // `identity:key in hexadecimal` per client.
 
 import { ControlError } from "../ground/control-errors.ts";
+import { counted } from "../../wording.ts";
 
 /** A key that can be guessed is no key. */
 const KEY_BYTES_MIN = 16;
@@ -31,7 +32,7 @@ export function parsePskFile(text: string, parameter: string, file: string): Map
       throw wrong(`the identity is longer than ${IDENTITY_BYTES_MAX} bytes`);
     }
     if (bytes.length < KEY_BYTES_MIN || bytes.length > KEY_BYTES_MAX) {
-      throw wrong(`the key has ${bytes.length} bytes; ${KEY_BYTES_MIN} to ${KEY_BYTES_MAX} are taken`);
+      throw wrong(`the key has ${counted(bytes.length, "byte")}; ${KEY_BYTES_MIN} to ${KEY_BYTES_MAX} are taken`);
     }
     if (keys.has(identity)) throw wrong(`the identity ${identity} stands there twice`);
     keys.set(identity, bytes);

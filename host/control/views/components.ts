@@ -1,11 +1,11 @@
 // The components that paths share: host, host adapter, target port, port group, array. When one of them fails, all of its paths do, so faults are
 // told by component. And where every path of a unit goes through one component, it is a single point of failure.
 
-import { counted } from "../ground/counted.ts";
 import { isShown, type Inventory, type Path, type Unit } from "../inventory/inventory.ts";
 import type { Snapshot } from "../core/snapshot.ts";
 import { outcomeText } from "./outcome-text.ts";
 import { isFaulty } from "./views.ts";
+import { counted } from "../../wording.ts";
 
 /** In the order in which components with the same paths are named. */
 const KINDS = ["host", "adapter", "target port", "port group", "array"] as const;
@@ -129,7 +129,7 @@ export function causeSentences(causes: readonly Cause[], snapshot: Snapshot): st
   const single = told.filter(({ components }) => components.length === 0);
   const named = [...grouped, ...single.slice(0, NAMED_MAX)].map((cause) => causeText(cause, snapshot));
   const more = single.length - NAMED_MAX;
-  return more > 0 ? [...named, `${more} more path${more === 1 ? " has" : "s have"} failed`] : named;
+  return more > 0 ? [...named, `${counted(more, "more path")} ${more === 1 ? "has" : "have"} failed`] : named;
 }
 
 /** A component through which every path of some units goes, which have several. */

@@ -1,6 +1,5 @@
 // Views of all units and paths: the arrays they belong to, counters, what needs attention.
 
-import { counted } from "../ground/counted.ts";
 import { sinceStartMs } from "../ground/uptime.ts";
 import { lazily, sliced, type Lazy } from "../ground/answer-pieces.ts";
 import type { PortStates } from "../../discovery/port-states.ts";
@@ -11,6 +10,7 @@ import type { ArrayView, StatisticsView } from "../schemas/status-schema.ts";
 import type { UnitView } from "../schemas/unit-schema.ts";
 import type { Snapshot } from "../core/snapshot.ts";
 import { pathCounters, pathState, serviceablePaths, SYMBOLS, unitCounters, unitState } from "./views.ts";
+import { counted } from "../../wording.ts";
 
 interface PortCount {
   paths: number;

@@ -2,6 +2,7 @@
 
 import { PATHS, TROUBLES, type Trouble } from "../model/lane.ts";
 import { byId, make, write } from "../ground/element.ts";
+import { counted } from "../../wording.ts";
 
 /** Steps of a slider per power of two. */
 const STEPS_PER_OCTAVE = 2;
@@ -115,7 +116,7 @@ export class Scene {
   }
 
   #tell(): void {
-    write(byId("depth-told"), `${this.depth} requests under way`);
+    write(byId("depth-told"), `${counted(this.depth, "request")} under way`);
   }
 
   get depth(): number {

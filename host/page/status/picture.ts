@@ -7,6 +7,7 @@ import { attribute, byId, make, makeSvg, write } from "../ground/element.ts";
 import { Badge } from "../ground/glyph.ts";
 import { COLUMN_NAMES, COLUMNS, inOrder, isFaulty, type Cabling, type Component } from "../model/cabling.ts";
 import { componentMark, gravity, unitMark, type Mark } from "../model/tones.ts";
+import { counted } from "../../wording.ts";
 
 /** Units that have a box of their own; of more, those that are well share one. */
 const UNITS_MAX = 24;
@@ -79,7 +80,7 @@ function unitBoxes(units: readonly UnitView[]): Box[] {
         mark: unitMark(state),
         choice: {
           key,
-          name: `${members.length} units: ${state}`,
+          name: `${counted(members.length, "unit")}: ${state}`,
           component: null,
           units: new Set(members.map(({ number }) => number)),
         },

@@ -132,7 +132,7 @@ const calls: readonly (readonly [string, string, unknown, unknown, string])[] = 
     {
       faults: [{ id: 4, fault: { kind: "slow", delayMs: 20 }, where: { path: "4:0:0:0" }, state: "active", ports: 1 }],
     },
-    "fault 4: slow, path 4:0:0:0, delayMs 20, active, strikes 1 ports\n",
+    "fault 4: slow, path 4:0:0:0, delayMs 20, active, strikes 1 port\n",
   ],
 ];
 

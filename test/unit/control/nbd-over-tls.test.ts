@@ -92,7 +92,7 @@ test.serial("a reload reads certificates and keys anew; a file that is wrong cha
   writeFileSync(join(made.folder, "keys.psk"), "alice:12\n");
   made.put("ca.pem", "stranger-authority");
   const error = await daemon.refused(t, "POST", "/v1/config/reload");
-  t.regex(error.message, /sockets\.nbd_tcp\.psk_file: .*keys\.psk:1: the key has 1 bytes/);
+  t.regex(error.message, /sockets\.nbd_tcp\.psk_file: .*keys\.psk:1: the key has 1 byte;/);
   t.is(await opens(port(daemon), T.byCertificate("client1")), "ww");
   writeFileSync(join(made.folder, "keys.psk"), `bob:${T.PSK.toString("hex")}\n`);
   await daemon.change(t, "POST", "/v1/config/reload");
