@@ -156,6 +156,7 @@ end
 complete -c pathctl -f -a "(__pathctl_candidates)"
 complete -c pathpersist -a "(pathctl __complete -- unit release '' 2>/dev/null)"
 complete -c pathpersist -n "string match -q -- '-*' (commandline -ct)" -a "${PERSIST_LONG}"
+complete -c spscmd -f
 complete -c spscmd -f -n "test (count (commandline -opc)) -eq 1" -a "${SPSCMD_OPTIONS}"
 complete -c spscmd -f -n "test (count (commandline -opc)) -eq 2; and string match -qri -- '^-(avail|notavail|path|swap|priority|lbmode|failback)\$' (commandline -opc)[2]" -a "(__spscmd_paths)"
 complete -c spscmd -F -n "test (count (commandline -opc)) -eq 2; and string match -qi -- -getlog (commandline -opc)[2]"
