@@ -37,7 +37,8 @@ pub struct Uring {
     wake_armed: bool,
     /// SENDs submitted as `Stage::Quick` since the last turn: complete unless a completion says otherwise.
     quick: Vec<u32>,
-    /// Number of completions expected from the kernel.
+    /// Number of completions expected from the kernel. Those of ublk commands do not count: only closing the ring ends
+    /// them, and none of our memory is used by one that waits.
     owed: u32,
     spin: Spin,
 }
@@ -173,7 +174,7 @@ impl Uring {
     /// Gives the ublk driver a command; it ends when there is a request for its tag.
     pub fn ublk(&mut self, fd: RawFd, operation: u32, command: [u8; 16], token: u32) {
         let entry = opcode::UringCmd16::new(Fd(fd), operation).cmd(command).build();
-        self.push(&entry.user_data(FOR_UBLK | u64::from(token)), 1);
+        self.push(&entry.user_data(FOR_UBLK | u64::from(token)), 0);
     }
 
     /// Asks for one notification when a TCMU device has news.
@@ -291,7 +292,7 @@ impl Uring {
             // A quick SEND completes only on failure; no completion was expected for it.
             if quick {
                 ops.get(index).stage = Stage::Started;
-            } else if !cqueue::more(entry.flags()) {
+            } else if !cqueue::more(entry.flags()) && token & !0xffff_ffff != FOR_UBLK {
                 self.owed -= 1;
             }
             match token & !0xffff_ffff {
