@@ -5,9 +5,12 @@
 // The driver lists commands in flight in /proc/scsi/sg/debug, including those of closed descriptors (drivers/scsi/sg.c,
 // sg_proc_debug_helper).
 
+import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 
 const LIST = "/proc/scsi/sg/debug";
+/** Counts every open descriptor of the driver, and every closed one that still has a command in flight (sg_add_sfp). */
+const USERS = "/sys/module/sg/refcnt";
 
 /** Operation codes that change the medium (SBC-4): WRITE, WRITE SAME and UNMAP in all their lengths, and related ones. */
 const CHANGING: ReadonlySet<number> = new Set([
@@ -27,6 +30,16 @@ export interface UnderWay {
 /** The list of the sg driver, or null where the kernel has none (CONFIG_SCSI_PROC_FS) or it cannot be read. */
 export async function readUnderWay(): Promise<string | null> {
   return readFile(LIST, "utf8").catch(() => null);
+}
+
+/** Whether nobody has a descriptor or a command at the sg driver: then nothing is left of anybody. False where it cannot be known. */
+export function isDriverUnused(file = USERS): boolean {
+  try {
+    return readFileSync(file, "utf8").trim() === "0";
+  } catch {
+    // Built into the kernel.
+    return false;
+  }
 }
 
 /** The commands in flight in the list; lines that cannot be parsed are skipped. */

@@ -1,7 +1,7 @@
 // Commands that an earlier daemon left in flight. Until they have ended, nothing that changes the medium is sent to their units:
 // a late write of the earlier daemon could otherwise overwrite a newer one that was acknowledged.
 
-import { isOlder, leftoversIn, readUnderWay, type UnderWay } from "../../discovery/leftovers.ts";
+import { isDriverUnused, isOlder, leftoversIn, readUnderWay, type UnderWay } from "../../discovery/leftovers.ts";
 import { UNIT_SET_LEFTOVERS } from "../../abi.ts";
 import { reasonOf } from "../ground/control-errors.ts";
 import type { EventHub } from "../events/event-hub.ts";
@@ -20,6 +20,8 @@ export interface LeftoverSources {
   readonly kept?: Pick<Kept, "heldUnits" | "runningMs">;
   /** The sg driver's list; null when there is none. */
   readonly read?: () => Promise<string | null>;
+  /** Whether nobody uses the sg driver, before the first command of our own. */
+  readonly isUnused?: () => boolean;
   /** Whether a daemon of this boot, or a reactor, was not stopped: then it may have left something. */
   readonly fell: boolean;
   /** How long the kernel may keep a command of the unit, ms. */
@@ -33,6 +35,8 @@ export class Leftovers {
   readonly #held = new Set<Unit>();
   /** When units came into a core, as far as this control has seen it. */
   readonly #arrivedMs = new WeakMap<Unit, number>();
+  /** Nothing was left when this control began. */
+  readonly #wasUnused: boolean;
   #over = false;
   #isStopped = false;
   #checking: Promise<void> = Promise.resolve();
@@ -42,6 +46,7 @@ export class Leftovers {
   constructor(sources: LeftoverSources) {
     this.#sources = sources;
     this.#startedMs = performance.now() - (sources.kept?.runningMs ?? 0);
+    this.#wasUnused = (sources.isUnused ?? isDriverUnused)();
   }
 
   /** Restores what was recorded: which units are held, or that all is over. */
@@ -108,18 +113,21 @@ export class Leftovers {
   /** Where the kernel has no list, what a killed daemon may have left is over when the kernel's time for it is. */
   async #isOverUnlisted(): Promise<boolean> {
     const { inventory, logger, fell, keptMsMax } = this.#sources;
-    if (!fell && this.#held.size === 0) {
-      logger.warning(
-        "/proc/scsi/sg/debug cannot be read: after a stop while a path did not answer, commands may still be under way; " +
-          "wait for timeouts.command_ms before starting again",
-      );
+    const mayHaveLeft = fell && !this.#wasUnused;
+    if (!mayHaveLeft && this.#held.size === 0) {
+      if (!this.#wasUnused) {
+        logger.warning(
+          "/proc/scsi/sg/debug cannot be read: after a stop while a path did not answer, commands may still be under way; " +
+            "wait for timeouts.command_ms before starting again",
+        );
+      }
       this.#isStopped = true;
       return true;
     }
     let isOver = true;
     for (const unit of inventory.units()) {
       const leftMs = this.#createdMs + keptMsMax(unit) - performance.now();
-      const isConcerned = this.#held.has(unit) || (fell && this.#arrivedMs.has(unit));
+      const isConcerned = this.#held.has(unit) || (mayHaveLeft && this.#arrivedMs.has(unit));
       if (!isConcerned) continue;
       if (leftMs <= 0) {
         if (this.#held.has(unit)) await this.#letGo(unit);

@@ -43,6 +43,7 @@ function scene(list: string | null) {
     logger: makeLogger("info", (text) => state.log.push(text), false),
     unitSet: async (...call) => void state.calls.push(call),
     read: async () => state.list,
+    isUnused: () => false,
     fell: false,
     keptMsMax: () => KEPT_MS,
   };
@@ -135,6 +136,14 @@ test("a kernel without the list, after a kill: units are held for as long as the
   await leftovers.check();
   t.is(state.calls.length, 2, "one that comes when all is over is not held");
   t.deepEqual(state.log, []);
+});
+
+test("a kernel without the list, after a kill: where nobody uses the sg driver nothing was left, and nobody waits", async (t) => {
+  const { state, inventory, sources } = scene(null);
+  const leftovers = new Leftovers({ ...sources, fell: true, isUnused: () => true });
+  for (const unit of inventory.units()) leftovers.arrives(unit);
+  await leftovers.check();
+  t.deepEqual([state.calls, state.log], [[], []]);
 });
 
 test("a kernel without the list: a unit that the control before has held is let go in the end", async (t) => {

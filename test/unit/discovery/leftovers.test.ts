@@ -1,5 +1,8 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import test from "ava";
-import { leftoversIn, parseUnderWay } from "../../../host/discovery/leftovers.ts";
+import { isDriverUnused, leftoversIn, parseUnderWay } from "../../../host/discovery/leftovers.ts";
 
 /** As drivers/scsi/sg.c prints it. */
 const LIST = `max_active_device=3  def_reserved_size=32768
@@ -48,4 +51,19 @@ test("each descriptor of a device has its own command, as one that carries one a
   const list = ` >>> device=sg0 4:0:0:1   em=0 sg_tablesize=256 excl=0 open_cnt=0\n${descriptors.join("")}`;
   t.is(leftoversIn(list, 0).length, 128);
   t.is(leftoversIn(list, 100_100).length, 28);
+});
+
+test("the driver is unused where its count of users is nought; where there is no count that is not known", (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "pm-leftovers-"));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, "refcnt");
+  t.false(isDriverUnused(file));
+  for (const [text, isUnused] of [
+    ["0\n", true],
+    ["3\n", false],
+    ["-1\n", false],
+  ] as const) {
+    writeFileSync(file, text);
+    t.is(isDriverUnused(file), isUnused);
+  }
 });
