@@ -30,7 +30,7 @@ const OTHERS: Readonly<Record<string, RegExp>> = {
   "host/control/state/event-rows.ts": /"ghost-settled"|"shaky-(out|back)"/,
   "host/control/state/state-layout.ts": /shaky/,
   "host/control/state/state.ts": /shaky/,
-  "host/native/src/ublk.rs": /RECOVERY_REISSUE/,
+  "host/native/src/ublk/layout.rs": /RECOVERY_REISSUE/,
 };
 
 test("no former word is left in a source or a document, but where others' words are meant", (t) => {

@@ -6,93 +6,32 @@
 //! UBLK_F_USER_COPY instead: `pread` and `pwrite` on /dev/ublkcN. Each device has one queue, and a place of
 //! TAGS_PER_DEVICE tags at the door.
 
-use std::os::fd::{AsRawFd, OwnedFd};
+mod queue;
+mod scattered;
+
+use std::os::fd::AsRawFd;
 
 use crate::abi;
-use crate::error::{Code, Result, errno, error, system};
+use crate::error::{Code, Result, error};
 use crate::memory::CoreMemory;
 use crate::ring::door::{self, Entry, Told};
 use crate::ring::uring::Uring;
 use crate::ublk::open_device;
 
-/// Largest depth of a queue.
-pub const TAGS_PER_DEVICE: u32 = 128;
-const SECTOR_SHIFT: u32 = 9;
-/// Where the data of tag 0 lies in /dev/ublkcN, and the distance between tags.
-const DATA_BASE: u64 = 0x8000_0000;
-const DATA_SHIFT: u32 = 25;
+pub use queue::TAGS_PER_DEVICE;
+use queue::*;
+use scattered::Gathered;
+pub use scattered::{Part, Scattered};
 
-const FETCH: u32 = 0xc010_7520;
-const COMMIT_AND_FETCH: u32 = 0xc010_7521;
-const GET_DATA: u32 = 0xc010_7522;
 /// How long a buffer of the core stays lent after the answer if nothing else wakes the ring.
 pub const RELEASE_NS_MAX: u64 = 1_000_000;
 
-/// struct ublksrv_io_desc.
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct Descriptor {
-    /// Bits 0 to 7 the operation, the others flags.
-    what: u32,
-    sectors: u32,
-    start_sector: u64,
-    address: u64,
-}
-
-const OPERATION_READ: u32 = 0;
-const OPERATION_WRITE: u32 = 1;
-const OPERATION_FLUSH: u32 = 2;
-const OPERATION_DISCARD: u32 = 3;
-const OPERATION_WRITE_ZEROES: u32 = 5;
-const FLAG_FUA: u32 = 1 << 13;
-const FLAG_NO_UNMAP: u32 = 1 << 15;
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// The driver has the command: it waits for a request.
-    Waiting,
-    /// A request is being carried out. So many bytes count when it is answered with success.
-    Serving { bytes: u32 },
-    /// The same, while the driver copies the data of a WRITE.
-    Fetching { bytes: u32 },
-    /// The driver will not give this tag another request.
-    Ended,
-}
-
-struct Device {
-    file: OwnedFd,
-    descriptors: *const Descriptor,
-    mapped_bytes: usize,
-    client: u32,
-    tags: Vec<State>,
-    /// Tags that have not ended.
-    alive: u32,
-    /// Answers are withheld: the driver keeps the requests for the next server.
-    leaving: bool,
-    /// UBLK_F_USER_COPY.
-    user_copy: bool,
-}
-
-impl Drop for Device {
-    fn drop(&mut self) {
-        // SAFETY: the mapping was made by `map` and is not used afterwards.
-        unsafe { libc::munmap(self.descriptors.cast_mut().cast(), self.mapped_bytes) };
-    }
-}
-
-/// A part of a scattered READ: so many bytes of the core's memory belong at byte `at`.
-pub struct Part {
-    pub tag: u32,
-    pub at: u32,
-    pub address: u32,
-    pub bytes: u32,
-}
-
-/// A READ whose data lies in several places: only the core knows where.
-#[derive(Clone, Copy)]
-pub struct Scattered {
-    pub tag: u32,
-    pub bytes: u32,
+/// A device to be served: /dev/ublkc`index`, whose queue has `depth` places, for a client of the door.
+pub struct Served {
+    pub index: u32,
+    pub depth: u32,
+    pub client: u32,
+    pub user_copy: bool,
 }
 
 /// A buffer that the core lent for a READ, until the driver has taken the answer.
@@ -100,12 +39,6 @@ pub struct Scattered {
 struct Lent {
     tag: u32,
     client: u32,
-}
-
-/// The parts of a scattered READ, gathered.
-struct Gathered {
-    tag: u32,
-    bytes: Vec<u8>,
 }
 
 #[derive(Default)]
@@ -120,82 +53,6 @@ pub struct Ublks {
     /// Entries were written since the core ran.
     pub entered: bool,
     open: u32,
-}
-
-fn map(file: &OwnedFd, depth: u32) -> Result<(*const Descriptor, usize)> {
-    // SAFETY: no pointers are passed.
-    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-    let bytes = (depth as usize * size_of::<Descriptor>()).next_multiple_of(usize::try_from(page).unwrap_or(4096));
-    // SAFETY: a new mapping, which the driver allows for reading only.
-    let at = unsafe {
-        libc::mmap(
-            std::ptr::null_mut(),
-            bytes,
-            libc::PROT_READ,
-            libc::MAP_SHARED | libc::MAP_POPULATE,
-            file.as_raw_fd(),
-            0,
-        )
-    };
-    if at == libc::MAP_FAILED {
-        return Err(system("mapping the requests of a ublk device", errno()));
-    }
-    Ok((at.cast_const().cast(), bytes))
-}
-
-/// The 16 bytes of an I/O command: queue, tag, result, address.
-fn command(tag: u32, result: i32, address: u64) -> [u8; 16] {
-    let mut bytes = [0u8; 16];
-    bytes[2..4].copy_from_slice(&(tag as u16).to_ne_bytes());
-    bytes[4..8].copy_from_slice(&result.to_ne_bytes());
-    bytes[8..16].copy_from_slice(&address.to_ne_bytes());
-    bytes
-}
-
-/// Where the driver finds `bytes` bytes of the core's memory.
-fn place_of(memory: &CoreMemory, address: u32, bytes: u32) -> Option<u64> {
-    memory.range(address, bytes).map(|at| at.expose_provenance() as u64)
-}
-
-fn token(place: u32, tag: u32) -> u32 {
-    (place << 16) | tag
-}
-
-/// Moves `bytes` bytes between the core's memory and a request's pages (UBLK_F_USER_COPY); returns 0 or an errno.
-fn copy(device: &Device, memory: &CoreMemory, tag: u32, at: u32, address: u32, bytes: u32, to_request: bool) -> i32 {
-    let Some(buffer) = memory.range(address, bytes) else { return libc::EFAULT };
-    let fd = device.file.as_raw_fd();
-    let from = DATA_BASE + (u64::from(tag) << DATA_SHIFT) + u64::from(at);
-    let mut done: u32 = 0;
-    while done < bytes {
-        let offset = (from + u64::from(done)).cast_signed();
-        let rest = (bytes - done) as usize;
-        // SAFETY: `range` has checked that `bytes` bytes are there, and done <= bytes.
-        let place = unsafe { buffer.add(done as usize) };
-        // SAFETY: as above: `rest` bytes lie at `place`.
-        let count = unsafe {
-            if to_request {
-                libc::pwrite(fd, place.cast(), rest, offset)
-            } else {
-                libc::pread(fd, place.cast(), rest, offset)
-            }
-        };
-        match count {
-            0 => return libc::EIO,
-            1.. => done += count as u32,
-            _ if errno() == libc::EINTR => {}
-            _ => return errno(),
-        }
-    }
-    0
-}
-
-/// A device to be served: /dev/ublkc`index`, whose queue has `depth` places, for a client of the door.
-pub struct Served {
-    pub index: u32,
-    pub depth: u32,
-    pub client: u32,
-    pub user_copy: bool,
 }
 
 impl Ublks {
@@ -388,44 +245,6 @@ impl Ublks {
         Ok(())
     }
 
-    /// A part of a scattered READ. Returns 0 or an errno.
-    pub fn copy_part(&mut self, memory: &CoreMemory, part: Part) -> i32 {
-        let Part { tag, at, address, bytes } = part;
-        let (place, number) = (tag / TAGS_PER_DEVICE, tag % TAGS_PER_DEVICE);
-        let Some(device) = self.table.get(place as usize).and_then(Option::as_ref) else { return libc::ENODEV };
-        if device.user_copy {
-            return copy(device, memory, number, at, address, bytes, true);
-        }
-        let Some(from) = memory.range(address, bytes) else { return libc::EFAULT };
-        if self.gathered.last().is_none_or(|last| last.tag != tag) {
-            self.gathered.push(Gathered { tag, bytes: Vec::new() });
-        }
-        let Some(Gathered { bytes: to, .. }) = self.gathered.last_mut() else { return libc::EFAULT };
-        if to.len() != at as usize {
-            return libc::EINVAL;
-        }
-        // SAFETY: `range` has checked that `bytes` bytes are there, and nothing else runs meanwhile.
-        to.extend_from_slice(unsafe { std::slice::from_raw_parts(from, bytes as usize) });
-        0
-    }
-
-    /// All parts of a scattered READ were copied, or (errno) cannot be.
-    pub fn end_scattered(&mut self, uring: &mut Uring, memory: &CoreMemory, tag: u32, errno: i32) {
-        let (place, number) = (tag / TAGS_PER_DEVICE, tag % TAGS_PER_DEVICE);
-        let Some(device) = self.table.get_mut(place as usize).and_then(Option::as_mut) else { return };
-        let Some(&State::Serving { bytes }) = device.tags.get(number as usize) else { return };
-        self.lent.push(Lent { tag, client: device.client });
-        let result = if errno == 0 { bytes.cast_signed() } else { -errno };
-        match self.gathered.last() {
-            _ if device.user_copy || errno != 0 => commit(device, uring, memory, place, number, result),
-            Some(Gathered { tag: gathered, bytes: from }) if *gathered == tag && from.len() == bytes as usize => {
-                let from = from.as_ptr().expose_provenance() as u64;
-                commit_from(device, uring, place, number, result, from);
-            }
-            _ => commit(device, uring, memory, place, number, -libc::EIO),
-        }
-    }
-
     pub fn is_empty(&self) -> bool {
         self.open == 0
     }
@@ -434,28 +253,4 @@ impl Ublks {
     pub fn places(&self) -> u32 {
         self.table.len() as u32
     }
-}
-
-/// What the block layer understands: an answer withheld is an error of the device.
-fn errno_of(error: u32) -> i32 {
-    match error.cast_signed() {
-        libc::ECANCELED | libc::ENODEV => libc::EIO,
-        error => error,
-    }
-}
-
-/// Answers a request whose data, if it has any, the driver need not copy, and asks for the next one under its tag.
-fn commit(device: &mut Device, uring: &mut Uring, memory: &CoreMemory, place: u32, tag: u32, result: i32) {
-    // The driver refuses the answer to a READ without an address, even when that says that it failed.
-    let nowhere = if device.user_copy { 0 } else { place_of(memory, 0, 1).unwrap_or(0) };
-    commit_from(device, uring, place, tag, result, nowhere);
-}
-
-/// The same; the data of a READ lies at `from` until the command is submitted.
-fn commit_from(device: &mut Device, uring: &mut Uring, place: u32, tag: u32, result: i32, from: u64) {
-    if device.leaving {
-        return;
-    }
-    device.tags[tag as usize] = State::Waiting;
-    uring.ublk(device.file.as_raw_fd(), COMMIT_AND_FETCH, command(tag, result, from), token(place, tag));
 }
