@@ -9,7 +9,7 @@ import { writeText } from "../lib/files.ts";
 import { test, type Rig } from "../lib/test.ts";
 import { MS_MAX, UBLK_DEVICE, UblkProcess, verified, written } from "../lib/ublk-process.ts";
 
-export const rig: Rig = { kernel: "ublk", array: "scsi_debug", units: 1, paths: 4, unitMib: 64, timeLimitS: 900 };
+export const rig: Rig = { kernel: "ublk", array: "scsi_debug", units: 1, paths: 4, unitMib: 64, timeLimitS: 2400 };
 
 const FOLDER = "/mnt/ublk";
 
@@ -69,5 +69,21 @@ test("a device is taken over once and twice with the I/O that waits for it, and 
   await next.end("SIGKILL");
   const third = await UblkProcess.serving(["--resume"]);
   await third.detach();
+  assert.ok(!existsSync(UBLK_DEVICE), "nothing is left of the device");
+});
+
+test("the thread that serves a device ends, its process goes on: the next thread takes it over with its I/O", async () => {
+  const server = await UblkProcess.serving();
+  const before = written();
+  const loaded = verified(UBLK_DEVICE, 4);
+  await until("the load writes", () => written() > before + 20 || undefined, MS_MAX);
+  for (const _ of [1, 2]) {
+    server.said = "";
+    server.child.kill("SIGHUP");
+    await server.says(`serves ${UBLK_DEVICE} again`);
+  }
+  const { status, errors, complaint } = await loaded;
+  assert.deepEqual([status, errors], [0, 0], complaint);
+  await server.detach();
   assert.ok(!existsSync(UBLK_DEVICE), "nothing is left of the device");
 });
