@@ -156,18 +156,23 @@ export abstract class DaemonParts implements Context {
     this.table = writesTable ? new UnitTable({ inventory, attachments, hub, places: TABLE_PLACES }) : null;
     this.writers = new WritersWatch(this.hub);
     this.cabling = new CablingWatch(this.hub);
-    this.rescans = new Rescans(this, {
+    this.rescans = this.#rescanning(logger);
+    this.reservations = reservationsOf(this, places.stateDirectory, logger);
+    this.doors = this.#frontDoors();
+    this.events = this.#routing();
+  }
+
+  #rescanning(logger: DaemonOptions["logger"]): Rescans {
+    return new Rescans(this, {
       thin: this.thin,
       cabling: this.cabling,
       writers: this.emulated ? null : this.writers,
       logger,
       leftovers: this.emulated ? null : this.leftovers,
+      expect: (paths) => this.table?.expect(paths) ?? false,
       serve: () => this.serveAttachments(),
       doubted: (number) => this.reservations.doubted(number),
     });
-    this.reservations = reservationsOf(this, places.stateDirectory, logger);
-    this.doors = this.#frontDoors();
-    this.events = this.#routing();
   }
 
   #effectiveOf(configuration: Configuration): Effective {

@@ -153,7 +153,7 @@ async function whose(
  * The units a device may lead to, as far as the kernel remembers. If the kernel has kept no page 0x83, those are all units with
  * this serial number: better one too many.
  */
-function mayLeadTo(kept: Probe | null, paths: readonly FoundPath[]): string[] {
+export function mayLeadTo(kept: Probe | null, paths: readonly FoundPath[]): string[] {
   if (kept === null) return [];
   const alike =
     kept.identity.type === "serial" ? paths.filter((path) => serialOf(path) === serialOf({ probe: kept })) : [];

@@ -1,10 +1,11 @@
 // Scans the devices: the machine's SCSI generic devices, or the ports of the emulated array.
 
 import { attentive, type Attention } from "../../discovery/attentions.ts";
-import { discover, discoverDevices, type Candidate, type Found } from "../../discovery/discover.ts";
+import { discover, discoverDevices, type Candidate, type Found, type FoundPath } from "../../discovery/discover.ts";
 import { emulatedCandidates, emulatedTransport } from "../../discovery/emulated.ts";
 import { KERNEL_SOURCES } from "../../discovery/exclusive-open.ts";
 import { KERNEL_QUEUES } from "../../discovery/adapter-queues.ts";
+import { latecomers } from "../../discovery/latecomers.ts";
 import { nativeTransport } from "../../discovery/native-transport.ts";
 import { listPresentDevices } from "../../discovery/sysfs.ts";
 import type { ReactorClient } from "../../reactor/reactor-client.ts";
@@ -27,7 +28,11 @@ export interface Scan {
   /** Tells a device from an earlier one with the same path number. */
   readonly instances: ReadonlyMap<string, string | null>;
   ask(ours: ReadonlySet<string>): Promise<Found>;
+  /** The units to which devices lead that have come since they were listed. */
+  latecomers(paths: readonly FoundPath[]): Promise<ReadonlySet<string>>;
 }
+
+const NOBODY: ReadonlySet<string> = new Set();
 
 type OnAttention = (number: string, attention: Attention) => void;
 
@@ -63,6 +68,7 @@ export async function findDevices(
       ...presence(candidates),
       disks: candidates.length,
       ask: (ours) => discover(transport, candidates, { ...options, ours }),
+      latecomers: () => Promise.resolve(NOBODY),
     };
   }
   const devices = listPresentDevices();
@@ -78,5 +84,6 @@ export async function findDevices(
         queues: KERNEL_QUEUES,
         ours,
       }),
+    latecomers: (paths) => latecomers(devices, listPresentDevices(), paths, KERNEL_SOURCES.sysfs),
   };
 }

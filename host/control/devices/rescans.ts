@@ -6,6 +6,7 @@ import { PATH_SET_UNVERIFIED } from "../../abi.ts";
 import type { Context } from "./operation-context.ts";
 import type { CablingWatch } from "../events/cabling-watch.ts";
 import { findDevices } from "./device-scan.ts";
+import { settle, type Expect } from "./expectation.ts";
 import { reasonOf } from "../ground/control-errors.ts";
 import type { Leftovers } from "./leftovers-watch.ts";
 import type { Logger } from "../ground/logger.ts";
@@ -35,6 +36,8 @@ export interface RescanParts {
   readonly cabling: CablingWatch;
   /** Null where no device is the machine's. */
   readonly writers: WritersWatch | null;
+  /** Tells udev which units are about to be taken. */
+  readonly expect: Expect;
   /** Called within the change in which units may have come. */
   readonly serve: () => Promise<void>;
   /** A path may have lost its registration. */
@@ -129,7 +132,8 @@ export class Rescans {
     const found = await devices.ask(new Set(present.map((path) => path.number)));
     return context.change(async () => {
       const sizes = new Map(context.inventory.units().map((unit) => [unit, unit.facts.bytes]));
-      const free = heedUses(context.inventory, found);
+      const uncontested = heedUses(context.inventory, found);
+      const { free, isAllThere } = await settle(uncontested, context.inventory, devices, this.#parts.expect);
       await removeContradicting(context, free.refusals);
       const { refused, problems } = await reconcile(context, free, context.effective);
       this.#readAgain(refused);
@@ -147,7 +151,8 @@ export class Rescans {
       await this.#parts.serve();
       const isAlone = this.#parts.writers?.check(context.inventory) ?? true;
       const isAgreed = context.inventory.units().every((unit) => unit.dispute === null);
-      return isAgreed && isAlone && refused.length === 0 && problems.length === 0;
+      if (!isAllThere) this.soon();
+      return isAllThere && isAgreed && isAlone && refused.length === 0 && problems.length === 0;
     });
   }
 

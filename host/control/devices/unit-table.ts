@@ -4,6 +4,7 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { readNames, readText } from "../../discovery/sysfs.ts";
+import type { FoundPath } from "../../discovery/discover.ts";
 import type { Selector } from "../../discovery/select.ts";
 import type { EventHub } from "../events/event-hub.ts";
 import { reasonOf } from "../ground/control-errors.ts";
@@ -56,6 +57,12 @@ function rowOf({ identity, name, facts }: Unit, devices: readonly string[]): Row
   return { identity: identity.text, line: fields.map(plain).join("\t") };
 }
 
+/** A unit that is about to be taken has no name yet. */
+const expectedRow = ({ probe: { identity, vendor, product, formerIdentity } }: FoundPath): Row => ({
+  identity: identity.text,
+  line: [identity.text, "", vendor, product, formerIdentity ?? ""].map(plain).join("\t"),
+});
+
 /** Whether a selector asks for something that a unit without a device has not. */
 function asksForPlace({ block_device, protocol, device, path, except }: Selector): boolean {
   const asked = [block_device, protocol, device, path];
@@ -80,6 +87,10 @@ export class UnitTable {
   readonly #parts: TableParts;
   /** The lines as they were written last, by identity. */
   #written = new Map<string, string>();
+  /** Identities of the units that were taken when the table was last updated. */
+  #taken: ReadonlySet<string> = new Set();
+  /** Lines of units that are about to be taken, by identity. */
+  #expected = new Map<string, string>();
   #hasRead = false;
   /** Why a copy could not be written, as last reported. */
   #problem: string | null = null;
@@ -88,26 +99,45 @@ export class UnitTable {
     this.#parts = parts;
   }
 
+  /**
+   * Units that are about to be taken are in the table before their paths are claimed; those of an earlier call are not any more, as soon as
+   * the table is updated.
+   * @param paths of these units
+   * @returns whether one of them was not in the table; then it is now
+   */
+  expect(paths: readonly FoundPath[]): boolean {
+    if (!this.#hasRead) this.#read();
+    const rows = paths.map(expectedRow).map(({ identity, line }) => [identity, line] as const);
+    this.#expected = new Map(rows);
+    const isNew = rows.some(([identity]) => !this.#written.has(identity));
+    if (!isNew) return false;
+    this.#written = new Map([...this.#expected, ...this.#written]);
+    this.#write(this.#written);
+    return true;
+  }
+
   /** Units or paths have come or gone, or were renamed: writes the table if it has changed, and lets udev look again. */
   update(configuration: Configuration): void {
     const { inventory } = this.#parts;
     if (!this.#hasRead) this.#read();
     const taken = inventory.units().filter((unit) => this.#isTaken(unit, configuration));
     const devicesOf = (unit: Unit): string[] => this.#parts.attachments.of(unit).map(({ device }) => device);
-    const rows = new Map(
-      taken.map((unit) => rowOf(unit, devicesOf(unit))).map(({ identity, line }) => [identity, line]),
-    );
+    const known = taken
+      .map((unit) => rowOf(unit, devicesOf(unit)))
+      .map(({ identity, line }) => [identity, line] as const);
+    const rows = new Map([...this.#expected, ...known]);
     const changed = [...rows].filter(([identity, line]) => this.#written.get(identity) !== line);
     const dropped = [...this.#written.keys()].filter((identity) => !rows.has(identity));
     this.#write(rows);
     this.#written = rows;
+    this.#taken = new Set(known.map(([identity]) => identity));
     this.#lookAgain(new Set(changed.map(([identity]) => identity)), new Set(dropped));
   }
 
   #isTaken(unit: Unit, configuration: Configuration): boolean {
     if (unit.inUse !== null) return false;
     if (isOurs(unit)) return true;
-    return this.#written.has(unit.identity.text) && isStillTaken(unit, configuration);
+    return this.#taken.has(unit.identity.text) && isStillTaken(unit, configuration);
   }
 
   /** What an earlier daemon wrote: the units whose devices are still to come are in it. */
@@ -119,6 +149,7 @@ export class UnitTable {
         if (identity !== "" && !identity.startsWith("#")) this.#written.set(identity, line);
       }
     }
+    this.#taken = new Set(this.#written.keys());
   }
 
   #write(rows: ReadonlyMap<string, string>): void {

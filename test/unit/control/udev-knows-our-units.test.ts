@@ -212,3 +212,38 @@ test("LVM and multipathd are told, where they are; lines of others stay", (t) =>
   t.is(read("wwids"), "# Multipath wwids\n/3aaaa/\n");
   t.throws(() => read("conf.d/pathmanager.conf"), { code: "ENOENT" });
 });
+
+const expected = (text: string): FoundPath =>
+  ({ probe: { identity: { text }, vendor: "NEC", product: "DISK", formerIdentity: null } }) as unknown as FoundPath;
+
+test("a unit that is about to be taken is in the table before it is, and leaves it if it is not", (t) => {
+  const { inventory, table, lines, asked } = scene(t);
+  const one = table();
+  t.true(one.expect([expected("naa.6001"), expected("naa.6001")]), "udev did not know it");
+  t.deepEqual(lines("run"), ["naa.6001\t\tNEC\tDISK\t"]);
+  t.deepEqual(lines("etc"), lines("run"));
+  t.deepEqual(asked(), [], "nothing has happened to its disks yet");
+  const { unit, path } = addUnit(inventory);
+  appears(inventory, path);
+  one.update(ALL);
+  t.deepEqual(lines("etc"), [LINE]);
+  t.deepEqual(asked(), ["sda", "nbd3"]);
+  t.false(one.expect([expected("naa.6001")]), "it is known by now");
+  t.true(one.expect([expected("naa.6002")]));
+  one.update(ALL);
+  t.is(lines("etc").length, 2, "it waits, and stays announced");
+  t.false(one.expect([]));
+  one.update(ALL);
+  t.deepEqual(lines("etc"), [LINE]);
+  t.is(unit.inUse, null);
+});
+
+test("a unit that was announced and could not be claimed is not kept as one of ours", (t) => {
+  const { inventory, table, lines } = scene(t);
+  const one = table();
+  one.expect([expected("naa.6001")]);
+  addUnit(inventory);
+  one.expect([]);
+  one.update(ALL);
+  t.deepEqual(lines("etc"), []);
+});
