@@ -2,8 +2,8 @@
 // version takes their place and leaves what was edited, and they go. Part of test:packages.
 
 import assert from "node:assert/strict";
-import { spawn, type ChildProcess } from "node:child_process";
-import { appendFileSync, existsSync, readFileSync, statSync } from "node:fs";
+import { spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { until } from "../until.ts";
 import { NEWER, packageFile, project } from "./build.ts";
 import { enterOverlay, ENVIRONMENT, run } from "./overlay.ts";
@@ -46,6 +46,22 @@ function isGone(): void {
   }
 }
 
+/** A device that the kernel's driver serves for us, as sysfs shows it: this root has an empty one of its own. */
+const ATTACHED = "/sys/block/nbd0";
+const BACKEND = `${ATTACHED}/backend`;
+
+/** While a unit is attached the package stays, whoever removes it: I/O to its device would fail. */
+function staysWhileAttached(program: string, ...args: readonly string[]): void {
+  mkdirSync(ATTACHED, { recursive: true });
+  writeFileSync(BACKEND, "pathmanager naa.600140500000000000000000000050a1\n");
+  const refused = spawnSync(program, args, { encoding: "utf8", env: ENVIRONMENT });
+  assert.notEqual(refused.status, 0, refused.stdout);
+  assert.match(refused.stdout + refused.stderr, /\/dev\/nbd0 is still attached; unmount it, then: pathctl detach/);
+  assert.match(run("/usr/bin/pathctl", "--version"), /\d/);
+  // Somebody else's device does not hold it back.
+  writeFileSync(BACKEND, "somebody else\n");
+}
+
 const install = (which: "own" | "newer"): string =>
   run("dpkg", "--force-unsafe-io", "--force-depends", "--install", packageFile("deb", which));
 
@@ -59,7 +75,9 @@ async function debian(): Promise<void> {
   assert.equal(run("dpkg-query", "--show", "--showformat=${Version}", "pathmanager"), NEWER);
   assert.ok(readFileSync(FILE, "utf8").endsWith(EDITED), "what was edited stays");
   await serves();
+  staysWhileAttached("dpkg", "--remove", "pathmanager");
   const said = run("dpkg", "--remove", "pathmanager");
+  rmSync(ATTACHED, { recursive: true });
   assert.match(said, /\/var\/lib\/pathmanager \(settings, events\).* stay/);
   isGone();
   assert.equal(existsSync(LASTING), true);
@@ -70,8 +88,8 @@ async function debian(): Promise<void> {
 }
 
 // On Debian rpm has no packages that could be depended on, and wants to be told that this is meant.
-const change = (how: string, ...args: readonly string[]): string =>
-  run("rpm", "--force-debian", "--nodeps", how, ...args);
+const RPM = ["--force-debian", "--nodeps"];
+const change = (how: string, ...args: readonly string[]): string => run("rpm", ...RPM, how, ...args);
 
 async function rpm(): Promise<void> {
   change("--install", packageFile("rpm", "own"));
@@ -83,6 +101,7 @@ async function rpm(): Promise<void> {
   assert.equal(run("rpm", "--query", "--queryformat", "%{VERSION}", "pathmanager"), NEWER);
   assert.ok(readFileSync(FILE, "utf8").endsWith(EDITED), "what was edited stays");
   await serves();
+  staysWhileAttached("rpm", ...RPM, "--erase", "pathmanager");
   const said = change("--erase", "pathmanager");
   assert.match(said, /\/var\/lib\/pathmanager \(settings, events\).* stay/);
   isGone();
@@ -94,6 +113,8 @@ for (const [name, test] of Object.entries({ "Debian's package": debian, "the pac
   const began = performance.now();
   await test();
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
-  console.log(`ok - ${name}: installed, serves, a newer one serves with the edited file, removed (${seconds} s)`);
+  console.log(
+    `ok - ${name}: installed, serves, a newer one serves with the edited file, stays while a device is attached, removed (${seconds} s)`,
+  );
 }
 process.exit(0);

@@ -2,15 +2,17 @@
 
 import assert from "node:assert/strict";
 import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { until } from "../../until.ts";
 import { run } from "../lib/command.ts";
 import { getlun, mustPathctl } from "../lib/pathmanager.ts";
-import { journal, processesOf, startSystemd, systemctl } from "../lib/systemd.ts";
-import { test, type Rig } from "../lib/test.ts";
+import { insideBeside, journal, processesOf, startSystemd, systemctl } from "../lib/systemd.ts";
+import { verifiedLoad } from "../lib/fio.ts";
+import { scsiDevices } from "../lib/scsi.ts";
+import { afterwards, test, type Rig } from "../lib/test.ts";
 import { carriersOf, threadsOf } from "../lib/threads.ts";
 
-export const rig: Rig = { array: "lio", paths: 4, memoryMib: 1024, timeLimitS: 240 };
+export const rig: Rig = { array: "lio", units: 2, paths: 4, memoryMib: 1024, timeLimitS: 300 };
 
 const SERVICE = "pathmanagerd.service";
 /** Where an installation lies; the unit hides home and temporary folders from the daemon. */
@@ -28,7 +30,8 @@ function install(): void {
   writeFileSync("/etc/pathmanager/pathmanager.toml", 'devices = "all"\n');
   run("groupadd", "--force", "--system", "pathmanager");
   // As the installation's file in /etc/modules-load.d does at a boot.
-  run("modprobe", "nbd");
+  run("modprobe", "-a", "nbd", "target_core_user");
+  mkdirSync("/var/target/pr", { recursive: true });
 }
 
 function mustSystemctl(...args: readonly string[]): string {
@@ -51,8 +54,8 @@ test("the unit starts: systemd hears that it is ready, and what it found", async
   await startSystemd();
   mustSystemctl("start", SERVICE);
   assert.equal(property("ActiveState"), "active");
-  assert.match(property("StatusText"), /1 logical unit, 4 paths/);
-  assert.equal(getlun().match(/PathNumber=/g)?.length, 4);
+  assert.match(property("StatusText"), /2 logical units, 8 paths/);
+  assert.equal(getlun().match(/PathNumber=/g)?.length, 8);
 });
 
 test("its sockets are the group's that may use them, though it may give no file away", () => {
@@ -93,6 +96,40 @@ test("killed, it is started anew, and the block device goes on", async () => {
   run("cmp", "/tmp/data", "/tmp/copy");
   assert.notEqual(daemon(), before);
   await until("systemd counts the restart", () => property("NRestarts") === "1");
+});
+
+/** Writes that a block device has completed. */
+const written = (device: string): number =>
+  Number(
+    readFileSync(join("/sys/block", device, "stat"), "utf8")
+      .trim()
+      .split(/\s+/)[4],
+  );
+
+test("restarted under verified I/O on file systems, over nbd and over a SCSI device: no error", async () => {
+  mustPathctl("attach", "#1", "--scsi");
+  afterwards(() => void mustPathctl("detach", "#1"));
+  const disk = scsiDevices().find(({ host }) => host > 3)?.sd ?? "";
+  const devices = [DEVICE, disk];
+  const loads = devices.map((device) => {
+    const folder = join("/mnt", basename(device));
+    mkdirSync(folder, { recursive: true });
+    run("mkfs.ext4", "-q", "-F", device);
+    run("mount", device, folder);
+    afterwards(() => {
+      run("umount", folder);
+      run("fsck.ext4", "-f", "-n", device);
+    });
+    return verifiedLoad(join(folder, "file"), 20);
+  });
+  await until("both are written", () => devices.every((device) => written(basename(device)) > 100));
+  const before = daemon();
+  const then = devices.map((device) => written(basename(device)));
+  assert.equal((await insideBeside("systemctl", "restart", SERVICE)).status, 0, journal(SERVICE));
+  assert.notEqual(daemon(), before);
+  await until("both go on", () => devices.every((device, at) => written(basename(device)) > (then[at] ?? 0) + 100));
+  for (const { status, errors, complaint } of await Promise.all(loads))
+    assert.deepEqual([status, errors], [0, 0], complaint);
 });
 
 test("a reload reads the configuration again", () => {
