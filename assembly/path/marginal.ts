@@ -97,7 +97,8 @@ export function marginalTimer(path: Path): u64 {
     path.marginalEndNs = max(path.marginalEndNs, now + path.marginalPeriodNs);
   }
   if (path.marginalEndNs > now) {
-    path.marginalSeconds = <u32>((path.marginalEndNs - now) / SECOND);
+    // Rounded up: none left would mean until an operator clears it.
+    path.marginalSeconds = <u32>((path.marginalEndNs - now + SECOND - 1) / SECOND);
     return path.marginalEndNs;
   }
   end(path, REASON_MARGINAL);

@@ -27,3 +27,20 @@ test("a path that fails after its clean period has none left", (t) => {
     t.is(left(), 0);
   }
 });
+
+test("until the clean period is over at least a second of it is left: none is until an operator clears it", (t) => {
+  const { host, paths, faults } = scene();
+  const [first = -1] = paths;
+  host.must(host.core.modeSet(abi.MODE_MARGINAL, 1n));
+  host.must(host.core.modeSet(abi.MODE_MARGINAL_COUNT, 1n));
+  host.must(host.core.modeSet(abi.MODE_MARGINAL_CLEAN_S, 2n));
+  host.must(host.core.modeSet(abi.MODE_PATROL_INTERVAL_MS, 100n));
+  host.must(host.core.pathSet(first, abi.PATH_SET_FAULTS, 1n));
+  faults.clear();
+  const left = new Set<number>();
+  while ((host.flags(first) & abi.PATH_FLAG_MARGINAL) !== 0) {
+    left.add(host.pathField(first, abi.PATH_MARGINAL_SECONDS));
+    host.advance(50);
+  }
+  t.deepEqual([...left], [2, 1]);
+});
