@@ -9,7 +9,7 @@ import { LioArray } from "../lib/lio.ts";
 import { Daemon, getlun, mustPathctl, NBD_SOCKET, pathctl, statusText } from "../lib/pathmanager.ts";
 import { afterwards, test, type Rig } from "../lib/test.ts";
 
-export const rig: Rig = { array: "lio", units: 2, paths: 2, timeLimitS: 300 };
+export const rig: Rig = { array: "lio", units: 2, paths: 2, timeLimitS: 600 };
 
 const FOLDER = "/mnt/in-use";
 /** The number that unit 0 of the array has in the daemon, which has seen unit 1 first. */
