@@ -117,7 +117,7 @@ test("a reload applies what it can, says what needs a restart, keeps what a comm
   const daemon = await TestDaemon.start(t, ARRAY);
   await daemon.change(t, "PATCH", "/v1/mode", { failback: "standby" });
   const changed = ARRAY.replace("static", "round-robin").replace("units = 1", "units = 2");
-  TestDaemon.configure(daemon.folder, `failback = "active"\ncluster = true\n${changed}`);
+  TestDaemon.configure(daemon.folder, `cluster = true\nfailback = "never"\n${changed}`);
   const mistake = await daemon.refused(t, "POST", "/v1/config/reload");
   t.is(mistake.code, "CONFIGURATION");
   t.is((await daemon.get<"mode">(t, "/v1/mode")).cluster, false);
